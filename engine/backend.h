@@ -1,0 +1,152 @@
+/* backend.h - everything that differs between CPU and CUDA.
+ *
+ * An implementation fills `struct backend_ops` and does only arithmetic: the backend_*() front functions check
+ * types and shapes once, for all of them. Compute calls are enqueued in order and may return before they are
+ * done; only backend_download() and backend_sync() wait. Device faults die().
+ *
+ * The numbers contract (docs/design.md, "Numbers") binds every implementation on the CPU: each output element is one
+ * chain of fused multiply-adds whose order comes from the config alone.
+ *
+ *   linear     K is cut at the leaves of its split, each leaf every 512 columns from its start; inside a segment the
+ *              chain starts at +0 and takes pairs: column 2i+1, then 2i (a missing odd column counts as +0 times
+ *              +0); segments of a leaf combine as a binary counter combines digits (left + right; what is left over
+ *              at the end from the small end up: older + newer); leaves of a part by the perfect tree.
+ *   norm       16 lanes: lane l chains x[16i+l]^2 by fma from +0; lanes combine l + (l+8), then +4, +2, +1;
+ *              mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias).
+ *   rope       a' = a*c - b*s, b' = b*c + a*s, each product rounded, then the sum.
+ *   attention  per token, head and absolute range of 256 keys: score = (chain over d of fma(q[d], k[d], .) from +0) * scale,
+ *              m = max, p = exp(score - m), l = 16 lanes as in norm over key index in the range, o[d] = chain over keys of
+ *              fma(p, v[d], .) from +0; ranges combine as a binary counter: m = max, a = exp(m1-m), b = exp(m2-m),
+ *              l = fma(l2, b, l1*a), o = fma(o2, b, o1*a); out = o * (1/l).
+ *   silu_mul   (g / (1 + exp(-g))) * u, with one exp of our own (engine/cpu/), no libm.
+ *   All with flush-to-zero and denormals-are-zero; f16 subnormals of weights are kept.
+ *   Where a linear's input is bf16 (compute class bf16) the producer rounds, to nearest even.
+ */
+#ifndef ENGINE_BACKEND_H
+#define ENGINE_BACKEND_H
+
+#include "engine/tensor.h"
+#include "parallel/shard.h"
+
+struct backend;
+struct step;
+struct weight; /* a packed matrix; the backend owns layout and scales */
+
+enum norm_kind { NORM_RMS, NORM_LAYER };
+
+/* K and V of one layer: opaque pools of blocks, layout and size private to the backend. */
+struct kv_shape {
+	int kv_heads, head_dim, block_size; /* heads of this rank */
+	enum dtype type;                    /* DT_F32, DT_BF16, DT_F16 or DT_I8 */
+};
+
+struct attn_shape {
+	int heads, kv_heads, head_dim;
+	const int32_t *kv_of_head; /* (heads) host: local K/V head of each local q head */
+	float scale;
+};
+
+/* cos and sin by position, made once by the model: (positions, n_rot/2) f32 each, in the backend's memory.
+ * Rotates dimension i with i + n_rot/2 (the "half" form); dimensions from n_rot on are left. */
+struct rope {
+	const float *cos, *sin;
+	int n_rot, positions;
+};
+
+struct backend_ops {
+	const char *name;
+	void (*destroy)(struct backend *b);
+
+	/* memory: pages of the device, zeroed, touched */
+	void *(*alloc)(struct backend *b, size_t bytes);
+	void (*free)(struct backend *b, void *p, size_t bytes);
+	void (*upload)(struct backend *b, void *dst, const void *src, size_t bytes);
+	void (*download)(struct backend *b, void *dst, const void *src, size_t bytes);
+	void (*sync)(struct backend *b);
+	/* The step as kernels see it (device copies of its arrays); valid until the next call. */
+	const struct step *(*step)(struct backend *b, const struct step *s);
+	/* Runs fn(arg), or replays what it enqueued the last time under this key (CUDA graphs). */
+	void (*run)(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
+
+	/* weights */
+	struct weight *(*weight_create)(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
+	void (*weight_rows)(struct weight *w, int first, int count, const void *src, size_t ld);
+	void (*weight_destroy)(struct weight *w);
+
+	/* compute; out first */
+	void (*embed)(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
+	void (*add_norm)(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
+			 const float *bias, enum norm_kind kind, float eps);
+	void (*linear)(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
+	size_t (*kv_bytes)(struct backend *b, const struct kv_shape *shape);
+	void (*rope_store)(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
+			   void *pool, const struct kv_shape *kv, const struct step *s);
+	void (*attention)(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
+			  const void *pool, const struct kv_shape *kv, const struct step *s);
+	void (*silu_mul)(struct backend *b, struct tensor *out, const struct tensor *gate_up);
+	void (*rows)(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
+};
+
+struct backend {
+	const struct backend_ops *ops;
+	enum dtype act;      /* what linear reads: DT_BF16 in compute class bf16, DT_F32 in f32 */
+	size_t held;         /* bytes taken by alloc and weights so far */
+	void *stream;        /* CUDA: cudaStream_t; CPU: NULL */
+	void (*on_op)(void *arg); /* called once an operation: the watchdog's counter. May be NULL */
+	void *on_op_arg;
+};
+
+/* ---- the CPU backend ---- */
+enum cpu_isa { CPU_AUTO, CPU_PORTABLE, CPU_AVX2, CPU_AVX512 /* F,BW,DQ,VL */, CPU_AVX512_BF16 };
+struct cpu_options {
+	int threads;          /* >= 1; the caller is worker 0 */
+	enum cpu_isa isa;     /* AUTO: the best this machine has */
+	enum dtype compute;   /* DT_F32 or DT_BF16 */
+	int max_tokens;       /* rows of the largest step: sizes scratch */
+	int max_context;      /* longest sequence: sizes attention scratch */
+	int max_cols;         /* longest K of any linear */
+	int max_heads;        /* q heads of this rank */
+	int max_head_dim;
+	bool pin;             /* pin workers to the allowed cores */
+	int first_cpu;        /* index among the allowed cores of worker 0 */
+};
+/* ERR_UNSUPPORTED where the machine lacks the forced instruction set. */
+int backend_cpu_create(struct backend **out, const struct cpu_options *how, struct why *why);
+const char *cpu_isa_name(enum cpu_isa isa);
+enum cpu_isa cpu_isa_best(void);
+int cpu_isa_parse(const char *name, enum cpu_isa *out); /* ERR_INVALID */
+
+/* ---- front functions: check, then dispatch ---- */
+void backend_destroy(struct backend *b); /* NULL is fine */
+void *backend_alloc(struct backend *b, size_t bytes);
+void backend_free(struct backend *b, void *p, size_t bytes);
+void backend_upload(struct backend *b, void *dst, const void *src, size_t bytes);
+void backend_download(struct backend *b, void *dst, const void *src, size_t bytes);
+void backend_sync(struct backend *b);
+const struct step *backend_step(struct backend *b, const struct step *s);
+void backend_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
+
+/* out (n, hidden) f32 = row ids[i] of the table where this rank owns it, else +0 (-0 becomes +0). Token ids are global;
+ * `table` holds the words [first_id, first_id + its rows). n = out->rows. */
+void backend_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
+/* x (n, cols) f32 += delta (n, cols; NULL: nothing to add); out (n, cols; of type b->act or f32) = norm(x). */
+void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w /* (cols) */,
+		      const float *bias /* (cols) or NULL */, enum norm_kind kind, float eps);
+/* out (parts of w's split, x->rows, w->rows) f32 = x (n, owned cols; type b->act) * w^T, one partial a part; bias
+ * (w->rows) or NULL, added last, only where there is one part of a whole axis. */
+void backend_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
+/* Bytes of one block of one layer, K and V. */
+size_t backend_kv_bytes(struct backend *b, const struct kv_shape *shape);
+/* qkv (n, (heads + 2*kv_heads)*head_dim) f32: rotates q and k in place by s->pos, stores k and v in s->slot
+ * (slot = block*block_size + offset; -1: no store). rope NULL: no rotation. s: from backend_step(). */
+void backend_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
+			void *pool, const struct kv_shape *kv, const struct step *s);
+/* out (n, heads*head_dim; type b->act) = causal attention of each token over the first pos+1 keys of its sequence. */
+void backend_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
+		       const void *pool, const struct kv_shape *kv, const struct step *s);
+/* gate_up (n, 2*ffn) f32: gate columns first; out (n, ffn; type b->act) = silu(gate) * up. */
+void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
+/* out (r, cols) = rows of x (n, cols); same type. */
+void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row /* (r) */);
+
+#endif

@@ -1,0 +1,69 @@
+/* pick.h - logits to a token. Rank 0, host, f32; the same (logits, history, seed, position) always give the same token.
+ *
+ * Order, as vLLM V1: raw logprobs are taken first; then allowed and bad tokens, logit_bias, min_tokens (stop ids are
+ * masked), penalties (repetition over prompt + output; presence and frequency over output only); greedy ends here; then
+ * temperature; min_p; top_k, then top_p on the renormalised mass in 64-bit fixed point; then the draw.
+ * Draw: Gumbel-max over the kept set with a counter hash of (seed, position, token id):
+ *   u = (h + 0.5) * 2^-32, e = -log(u), key = logit/T - log(e); ties go to the lowest id. Own exp and log (pick_math.h), no libm. */
+#ifndef ENGINE_PICK_H
+#define ENGINE_PICK_H
+
+#include "parallel/base.h"
+
+enum { PICK_MAX_TOP = 20, PICK_MAX_STOP_IDS = 64 };
+
+struct bias {
+	int32_t id;
+	float value;
+};
+
+/* How one call samples; owned by the call, constant over its life. Zero-initialised plus sampling_default() is greedy-free
+ * standard sampling: temperature 1, top_p 1, no limits. */
+struct sampling {
+	float temperature; /* 0: greedy */
+	int top_k;         /* <= 0: off */
+	float top_p;       /* 1: off */
+	float min_p;       /* 0: off */
+	float repetition_penalty, presence_penalty, frequency_penalty; /* 1, 0, 0: off */
+	uint64_t seed;
+	int min_tokens; /* output tokens before a stop id may be drawn */
+	int n_bias, n_allowed, n_bad, n_stop;
+	const struct bias *bias;    /* (n_bias) */
+	const int32_t *allowed;     /* (n_allowed) only these; 0: all */
+	const int32_t *bad;         /* (n_bad) never these */
+	const int32_t *stop;        /* (n_stop) ids that end the answer (eos included, unless ignored) */
+	int n_logprobs;             /* -1: none; 0: the chosen one only; n: and the n best */
+};
+struct sampling sampling_default(void);
+/* ERR_INVALID naming the field and its range. */
+int sampling_check(const struct sampling *how, int vocab, struct why *why);
+
+/* One row to pick: what the scheduler knows of it. */
+struct pick {
+	uint64_t call;
+	int32_t seq, pos;       /* stable index; position of the token to be drawn */
+	int32_t given;          /* >= 0: do not draw, score this one (prompt logprobs, echo, Score) */
+	const uint32_t *allow;  /* bit mask over the vocabulary, or NULL: a mask that comes after the forward */
+	const struct sampling *how;
+	const int32_t *tokens;  /* (n_tokens) prompt then output */
+	int n_prompt, n_tokens;
+	bool top;               /* wants logprob, rank and top n of this row */
+};
+
+struct picked {
+	int32_t id;
+	float logprob; /* raw, log softmax of the logits as they came */
+	int32_t rank;  /* 1: the most likely of the vocabulary */
+	bool greedy;   /* id is the arg max (lowest id of ties) */
+	int n_top;
+	int32_t top_id[PICK_MAX_TOP];
+	float top_logprob[PICK_MAX_TOP];
+};
+
+struct picker; /* scratch for one vocabulary; all memory taken at creation */
+struct picker *picker_create(int vocab, int max_history);
+void picker_destroy(struct picker *p);
+/* Overwrites `logits` (vocab). */
+void pick_token(struct picker *p, float *logits, const struct pick *what, struct picked *out);
+
+#endif

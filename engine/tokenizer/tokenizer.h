@@ -1,0 +1,56 @@
+/* tokenizer.h - text to ids, ids to text. Exact to the id against the engines that trained the vocabularies.
+ *
+ * Formats are files behind this header: sentencepiece (tokenizer.model), tokenizer.json, GPT-2 vocab.json + merges.txt. */
+#ifndef ENGINE_TOKENIZER_H
+#define ENGINE_TOKENIZER_H
+
+#include "parallel/base.h"
+
+struct tokenizer;
+
+/* dir: a model directory. Takes tokenizer.json, tokenizer.model or vocab.json + merges.txt, as the reference library would for
+ * the class named in tokenizer_config.json. ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED: the text names file and construct. */
+int tokenizer_open(struct tokenizer **out, const char *dir, struct why *why);
+void tokenizer_close(struct tokenizer *t); /* NULL is fine */
+
+const char *tokenizer_kind(const struct tokenizer *t); /* "sentencepiece-bpe", "tokenizer.json", ... */
+int tokenizer_vocab(const struct tokenizer *t);        /* largest id + 1 */
+uint64_t tokenizer_fingerprint(const struct tokenizer *t); /* of the files read */
+int tokenizer_bos(const struct tokenizer *t);          /* -1: none */
+int tokenizer_eos(const struct tokenizer *t);
+bool tokenizer_is_special(const struct tokenizer *t, int id);
+int tokenizer_find(const struct tokenizer *t, const char *piece, size_t len); /* id of exactly this token, or -1 */
+const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *len);  /* as in the vocabulary; NULL: no such id */
+
+struct encode_options {
+	bool add_special;   /* bos and eos as the model's files say */
+	bool parse_special; /* special tokens in the text become their ids; false: they are ordinary text */
+};
+/* Where an id came from in the text. */
+struct span_bytes {
+	uint32_t first, end;
+};
+/* Growing list of ids; zero-initialise, ids_finish() frees. offsets stays NULL unless want_offsets was set. */
+struct ids {
+	int32_t *id;
+	struct span_bytes *offset;
+	int n, max;
+	bool want_offsets;
+};
+void ids_finish(struct ids *ids);
+/* Appends. Any bytes: invalid UTF-8 is taken as U+FFFD each (the reference takes no such input). Any thread. */
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, const struct encode_options *how, struct ids *out,
+		     struct why *why);
+
+/* Text of one stream: whole characters only, no byte lost or repeated. */
+struct detok;
+struct detok *detok_create(const struct tokenizer *t, bool skip_special);
+void detok_destroy(struct detok *d);
+/* Appends the text that is certain after `id`; returns it (valid until the next call), *len may be 0. */
+const char *detok_next(struct detok *d, int id, size_t *len);
+/* What is left: incomplete characters end as U+FFFD, as in the reference's decode of the whole. */
+const char *detok_end(struct detok *d, size_t *len);
+/* Whole decode at once; malloced, NUL after the end. */
+char *tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t *len);
+
+#endif

@@ -1,0 +1,23 @@
+/* weight.h - a matrix (rows, cols) as the backend packs it, filled by streaming rows. Opaque: the backend owns layout and scales.
+ * `rows` are outputs, `cols` the owned part of the K axis. Out = x * w^T. */
+#ifndef ENGINE_WEIGHT_H
+#define ENGINE_WEIGHT_H
+
+#include "engine/backend.h"
+
+/* Common head of every backend's weight. */
+struct weight {
+	struct backend *b;
+	int rows, cols;
+	enum dtype stored; /* of the source rows: DT_F32, DT_F16, DT_BF16 */
+	struct split k;    /* leaves of the K axis and those owned; cols = split_columns(&k).count */
+	size_t bytes;      /* held, padding included */
+};
+
+struct weight *weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
+/* src: `count` rows of type `stored`, ld elements apart, each with the owned columns only. Any order; each row once.
+ * Bounded staging; may be called by several threads for different rows. */
+void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
+void weight_destroy(struct weight *w); /* NULL is fine */
+
+#endif

@@ -1,0 +1,97 @@
+/* base.h - what every folder may use: logging, dying, allocation, error codes, element types. */
+#ifndef PARALLEL_BASE_H
+#define PARALLEL_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* Lines go to standard error as "time rank level text", or to the sink where one is set. */
+void log_init(int rank, enum log_level level);
+void log_level_set(enum log_level level);
+void log_sink(void (*sink)(void *arg, enum log_level level, const char *line), void *arg); /* NULL: stderr */
+void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A fault that cannot be repaired ends the whole job, since ranks out of step cannot be mended:
+ * die() logs, calls the hook (it tells the other ranks why) and ends the process with EXIT_SOFTWARE. */
+void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void on_die(void (*hook)(void *arg, const char *why), void *arg);
+
+/* An invariant of ours. Never use it on what a client or a file says. */
+#define REQUIRE(cond) ((cond) ? (void)0 : die("%s:%d: broken invariant: %s", __FILE__, __LINE__, #cond))
+
+/* Exit codes of every program of the project (sysexits.h where that has one). */
+enum { EXIT_OK = 0, EXIT_USAGE = 64, EXIT_INPUT = 66, EXIT_SOFTWARE = 70, EXIT_AGAIN = 75, EXIT_CONFIG = 78 };
+
+/* Codes for what the outside world can get wrong. 0 is success, all are negative, none changes its number:
+ * the RPC answers with them (proto/xverse.proto, enum Code, has the same names with the sign turned). */
+#define ERR_LIST(X)                                                    \
+	X(ERR_IO, -1, "input/output error")                            \
+	X(ERR_FORMAT, -2, "malformed input")                           \
+	X(ERR_LIMIT, -3, "over a configured limit")                    \
+	X(ERR_BUSY, -4, "too many requests waiting")                   \
+	X(ERR_UNKNOWN, -5, "no such thing")                            \
+	X(ERR_GONE, -6, "the other side has gone away")                \
+	X(ERR_INVALID, -7, "invalid argument")                         \
+	X(ERR_UNSUPPORTED, -8, "not supported")                        \
+	X(ERR_LOADING, -9, "the model is still loading")               \
+	X(ERR_DRAINING, -10, "the server is draining")                 \
+	X(ERR_DEADLINE, -11, "deadline exceeded")                      \
+	X(ERR_LOST_RANK, -12, "a rank of the job was lost")            \
+	X(ERR_MISMATCH, -13, "made by another model or numerics class") \
+	X(ERR_CANCELLED, -14, "cancelled")                             \
+	X(ERR_DENIED, -15, "not allowed")                              \
+	X(ERR_INTERNAL, -16, "internal error")
+enum {
+#define X(name, value, text) name = value,
+	ERR_LIST(X)
+#undef X
+};
+const char *err_text(int err); /* never NULL */
+const char *err_name(int err); /* "ERR_BUSY" */
+
+/* The reason of a refusal, for a person. fail() fills it and returns `err`: `return fail(why, ERR_FORMAT, ...)`. */
+struct why {
+	char text[512];
+};
+int fail(struct why *why, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4))); /* why may be NULL */
+
+/* Never return NULL (out of memory dies); memory is zeroed. Free with free(). */
+void *xalloc(size_t count, size_t size);
+void *xgrow(void *p, size_t count, size_t size); /* new memory is not zeroed */
+char *xstrdup(const char *s);
+char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+enum dtype { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I8, DT_U8, DT_I16, DT_I32, DT_I64, DT_BOOL, DT_COUNT };
+size_t dtype_size(enum dtype t);
+const char *dtype_name(enum dtype t); /* "f32", "bf16", ... */
+
+uint64_t now_ns(void); /* CLOCK_MONOTONIC */
+
+/* Conversions that every class agrees on: round to nearest even, NaN stays NaN. */
+uint16_t bf16_from_f32(float f);
+float f32_from_bf16(uint16_t h);
+uint16_t f16_from_f32(float f);
+float f32_from_f16(uint16_t h); /* exact, subnormals kept */
+
+static inline int min_int(int a, int b)
+{
+	return a < b ? a : b;
+}
+static inline int max_int(int a, int b)
+{
+	return a > b ? a : b;
+}
+static inline size_t round_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+static inline int div_up(int n, int unit)
+{
+	return (n + unit - 1) / unit;
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* board.h - who is alive, and whose fault it was. One cache line a rank in memory that the node shares.
+ *
+ * Each rank has a watch thread that takes no lock and calls neither MPI nor CUDA. Every 250 ms it stamps its
+ * own heartbeat, looks at the others' and polls the pidfds of the local ranks. A rank that is gone (pidfd), whose
+ * heartbeat is over 2 s old (stopped), or whose operation counter stands still past the watchdog's time while a
+ * step runs (stuck) is blamed; the first blame wins. Then on rank 0 the `last_words` hook runs (at most 500 ms),
+ * the blamed process is killed and every rank ends by _exit(EXIT_SOFTWARE). */
+#ifndef PARALLEL_BOARD_H
+#define PARALLEL_BOARD_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "parallel/base.h"
+
+enum blame_kind { BLAME_NONE, BLAME_DIED, BLAME_STOPPED, BLAME_STUCK, BLAME_FAULT /* die() on that rank */ };
+
+struct blame {
+	enum blame_kind kind;
+	int rank;
+	pid_t pid;
+	int step;       /* number of the step that ran, -1 when idle */
+	uint32_t op;    /* operation counter in that step */
+	char text[160]; /* die()'s reason, or "" */
+};
+
+struct board;
+
+/* In memory shared by `size` ranks (board_bytes(size) zeroed bytes; in tests any memory, with threads for ranks). */
+size_t board_bytes(int size);
+struct board *board_join(void *shared, int rank, int size, pid_t pid);
+void board_leave(struct board *b); /* an orderly end: this rank is no longer watched. Frees. */
+
+/* Engine thread: step `no` begins (ops count up in it), or nothing runs (no = -1). */
+void board_step(struct board *b, int no);
+void board_op(struct board *b); /* one more operation done; cheap */
+uint32_t board_ops(const struct board *b);
+
+/* First blame wins; later ones return false. Safe from any thread of any rank. */
+bool board_blame(struct board *b, const struct blame *what);
+bool board_blamed(const struct board *b, struct blame *out);
+/* One sentence for people: "rank 2 (pid 123) was stopped in step 7, operation 31". */
+void blame_text(const struct blame *what, char *out, size_t size);
+
+struct watch_options {
+	int64_t watchdog_ns; /* 0: never blame a stuck rank */
+	void (*last_words)(void *arg, const struct blame *what); /* rank 0; must return within 500 ms. May be NULL */
+	void *arg;
+};
+/* Starts this rank's watch thread. */
+void board_watch(struct board *b, const struct watch_options *how);
+/* For every wait loop: ends the process if somebody was blamed and the watch thread did not yet. */
+void board_idle(void *board);
+
+#endif

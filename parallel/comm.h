@@ -1,0 +1,58 @@
+/* comm.h - the data plane: sums and gathers of tensors between ranks.
+ *
+ *   comm_self  one rank, nothing to send
+ *   comm_host  host memory shared by the ranks of a node (CPU backend)
+ *   comm_nccl  device memory, enqueued on the backend's stream (CUDA plug-in)
+ *
+ * Every rank makes the same calls in the same order. Faults die(). Bits do not depend on the number of ranks:
+ * partials are combined by the tree over the split's leaves (shard.h), never in order of arrival. */
+#ifndef PARALLEL_COMM_H
+#define PARALLEL_COMM_H
+
+#include "parallel/base.h"
+#include "parallel/shard.h"
+
+struct world;
+struct comm;
+
+/* The largest operation that will be asked for: sizes the window. */
+struct comm_limits {
+	int max_rows;   /* of a sum */
+	int max_cols;   /* of a sum: hidden */
+	int max_parts;  /* of any rank's split */
+	int gather_rows, gather_cols; /* rows at a time and whole vocabulary */
+};
+
+struct comm_ops {
+	const char *name;
+	float *(*parts)(struct comm *c, const struct split *k, int rows, int cols);
+	void (*sum)(struct comm *c, float *out, const struct split *k, int rows, int cols);
+	float *(*columns)(struct comm *c, int rows, int cols);
+	void (*gather)(struct comm *c, float *out, int rows, const int *cols_of_rank);
+	void (*destroy)(struct comm *c);
+};
+
+struct comm {
+	const struct comm_ops *ops;
+	int rank, size;
+};
+
+struct comm *comm_self_create(const struct comm_limits *limits);
+struct comm *comm_host_create(struct world *w, const struct comm_limits *limits); /* collective */
+/* Bytes that one rank's communicator takes, for the memory plan. */
+size_t comm_host_bytes(int size, const struct comm_limits *limits);
+void comm_destroy(struct comm *c); /* NULL is fine */
+
+/* Where this rank writes its partials for the next sum: (n_parts of its split, rows, cols) f32.
+ * Valid until comm_sum() returns. For a rank without leaves it may be NULL. */
+float *comm_parts(struct comm *c, const struct split *k, int rows, int cols);
+/* out (rows, cols) on all ranks = tree sum of all ranks' partials. `k` is this rank's split of the axis; every rank's
+ * leaves follow from k->n_leaves, rank and size. */
+void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int cols);
+
+/* Where this rank writes its columns for the next gather: (rows, cols) f32, cols = its own count. */
+float *comm_columns(struct comm *c, int rows, int cols);
+/* out (rows, sum of cols) on rank 0 (NULL elsewhere) = all ranks' columns side by side. */
+void comm_gather(struct comm *c, float *out, int rows, const int *cols_of_rank /* (size) */);
+
+#endif

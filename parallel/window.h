@@ -1,0 +1,20 @@
+/* window.h - memory that all ranks of one node share: a memfd of rank 0, mapped by all through /proc.
+ * A memfd has no size limit of its own (Docker's /dev/shm is 64 MB) and leaves nothing behind. */
+#ifndef PARALLEL_WINDOW_H
+#define PARALLEL_WINDOW_H
+
+#include "parallel/base.h"
+
+struct world;
+
+struct window {
+	void *base;
+	size_t bytes;
+};
+
+/* Collective; `bytes` must be the same everywhere. Zeroed and touched by the caller of its parts (first touch).
+ * Page-aligned. Dies where it cannot be had. */
+void window_open(struct window *w, const struct world *world, const char *name, size_t bytes);
+void window_close(struct window *w);
+
+#endif

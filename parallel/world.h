@@ -1,0 +1,42 @@
+/* world.h - the control plane: who we are, waking the other ranks, handing them a step.
+ *
+ * MPI is used at start only (who is who, mapping the shared window, agreeing on numbers). Steps travel in a
+ * page that all ranks of the node share, with a futex for a bell, since a rank waiting in MPI_Bcast burns a
+ * core. Ranks on several nodes are refused by name until that is built. */
+#ifndef PARALLEL_WORLD_H
+#define PARALLEL_WORLD_H
+
+#include "parallel/base.h"
+
+struct world_shared;
+struct board;
+
+struct world {
+	int rank, size;
+	int local_rank, local_size; /* on this node */
+	struct world_shared *shared;
+	struct board *board; /* heartbeats and blame, board.h */
+	uint32_t seen;       /* bell number of the last step taken */
+};
+
+/* MPI_Init, then the board. Works without mpirun as one rank. Call before any thread is made and with the
+ * signals the daemon handles already blocked. Dies on ranks that span nodes. */
+void world_init(struct world *w, int *argc, char ***argv);
+/* Orderly end: all ranks call it (MPI_Finalize). */
+void world_finish(struct world *w);
+
+/* Collective, start only: smallest v of all ranks; rank 0's bytes to all; a barrier. */
+int64_t world_min(const struct world *w, int64_t v);
+int64_t world_sum(const struct world *w, int64_t v);
+void world_bcast(const struct world *w, void *buf, size_t bytes);
+void world_gather(const struct world *w, const void *mine, size_t bytes, void *all /* rank 0: (size, bytes) */);
+void world_barrier(const struct world *w);
+
+/* Collective, start only: room for steps of up to `bytes` bytes (two in flight). */
+void world_steps(struct world *w, size_t bytes);
+/* Rank 0: hand a step to all and ring. Waits only while a follower still reads the step before the last. */
+void world_post(struct world *w, const void *step, size_t bytes);
+/* Others: sleep until the next step, copy it to `step` (room for `max`), return its bytes. */
+size_t world_take(struct world *w, void *step, size_t max);
+
+#endif

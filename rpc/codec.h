@@ -1,0 +1,247 @@
+/* codec.h - payload bytes <-> plain structs. The only file that sees generated protobuf code (codec*.c).
+ *
+ * Optional numbers carry a `has_` flag. Decoded requests own one block of memory: rpc_request_free(). Field meaning, units
+ * and defaults are in proto/xverse.proto; enum values are equal to the proto's. */
+#ifndef RPC_CODEC_H
+#define RPC_CODEC_H
+
+#include "parallel/base.h"
+
+struct rpc_hello {
+	uint32_t protocol_min, protocol_max, frame_limit;
+	const char *version, *served_model; /* never NULL */
+};
+
+struct rpc_bias {
+	int32_t id;
+	float value;
+};
+
+/* Fields in the order of the proto; `has` holds a bit a set optional field. */
+enum rpc_sampling_field {
+	RPC_TEMPERATURE, RPC_TOP_K, RPC_TOP_P, RPC_MIN_P, RPC_REPETITION_PENALTY, RPC_PRESENCE_PENALTY,
+	RPC_FREQUENCY_PENALTY, RPC_SEED, RPC_MAX_TOKENS, RPC_MIN_TOKENS, RPC_IGNORE_EOS, RPC_INCLUDE_STOP,
+	RPC_SKIP_SPECIAL, RPC_LOGPROBS, RPC_PROMPT_LOGPROBS, RPC_TRUNCATE_PROMPT, RPC_ADD_SPECIAL, RPC_RETURN_IDS,
+};
+struct rpc_sampling {
+	uint32_t has; /* 1 << enum rpc_sampling_field */
+	float temperature, top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty;
+	int32_t top_k;
+	uint64_t seed;
+	uint32_t max_tokens, min_tokens, logprobs, prompt_logprobs, truncate_prompt;
+	bool ignore_eos, include_stop, skip_special, add_special, return_ids;
+	int n_stop, n_stop_ids, n_bias, n_allowed, n_bad;
+	const char *const *stop; /* (n_stop) NUL-terminated, not empty */
+	const int32_t *stop_ids, *allowed, *bad;
+	const struct rpc_bias *bias;
+};
+
+struct rpc_resume {
+	bool present;
+	const int32_t *ids; /* (n_ids) */
+	int n_ids;
+	uint64_t text_bytes, seed;
+	const char *fingerprint, *numerics_class;
+};
+
+struct rpc_prompt {
+	bool is_text;
+	const char *text; /* (text_len), NUL-terminated as well; may hold NUL bytes */
+	size_t text_len;
+	const int32_t *ids; /* (n_ids) */
+	int n_ids;
+};
+
+struct rpc_generate {
+	struct rpc_prompt prompt;
+	struct rpc_sampling sampling;
+	struct rpc_resume resume;
+	uint32_t timeout_ms; /* 0: none */
+	bool echo;
+	const char *user;
+};
+
+struct rpc_message {
+	const char *role, *content, *name, *json;
+};
+struct rpc_chat { /* Chat and Template */
+	int n_messages;
+	const struct rpc_message *messages;
+	struct rpc_sampling sampling;
+	struct rpc_resume resume;
+	uint32_t timeout_ms;
+	const char *user, *tools_json, *documents_json, *args_json;
+	bool add_generation_prompt;
+};
+
+struct rpc_score {
+	struct rpc_prompt prompt;
+	uint32_t top_n, timeout_ms;
+	bool add_special;
+};
+
+enum rpc_kind { /* field numbers of Request.body */
+	RPC_NONE = 0, RPC_HELLO = 2, RPC_GENERATE, RPC_CANCEL, RPC_STATUS, RPC_TOKENIZE, RPC_DETOKENIZE, RPC_SCORE,
+	RPC_DRAIN, RPC_METRICS, RPC_LOG_LEVEL, RPC_CHAT, RPC_TEMPLATE,
+};
+
+struct rpc_request {
+	uint64_t id;
+	enum rpc_kind kind;
+	union {
+		struct rpc_hello hello;
+		struct rpc_generate generate;
+		struct rpc_chat chat; /* RPC_CHAT, RPC_TEMPLATE */
+		struct rpc_score score;
+		struct {
+			bool has_call, has_id;
+			uint64_t call, id;
+		} cancel;
+		struct {
+			const char *text;
+			size_t text_len;
+			bool add_special, parse_special, pieces;
+		} tokenize;
+		struct {
+			const int32_t *ids;
+			int n_ids;
+			bool skip_special;
+		} detokenize;
+		struct {
+			uint32_t level;
+		} log_level;
+	};
+	void *memory; /* what the pointers point into */
+};
+
+/* ERR_FORMAT or ERR_INVALID with the field named. A request of no known kind decodes to RPC_NONE. */
+int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why);
+void rpc_request_free(struct rpc_request *r);
+
+/* Bytes of one message, head included, appended to a growing buffer: the one way that messages leave. */
+struct rpc_out {
+	uint8_t *data;
+	size_t len, max;
+};
+void rpc_out_finish(struct rpc_out *o);
+
+struct rpc_error {
+	int code; /* ERR_*, negative */
+	const char *text;
+	uint32_t retry_after_ms; /* 0: unset */
+	int rank;                /* -1: unset */
+	int64_t step, pid;       /* -1: unset */
+};
+
+struct rpc_started {
+	uint64_t call, seed;
+	const char *fingerprint, *numerics_class;
+	uint32_t prompt_tokens;
+	const int32_t *prompt_ids;
+	int n_prompt_ids;
+};
+
+struct rpc_top {
+	int32_t id;
+	float logprob;
+	const char *piece;
+	size_t piece_len;
+};
+struct rpc_token {
+	int32_t id;
+	float logprob;
+	uint32_t rank;
+	bool greedy, has_logprob;
+	const char *piece;
+	size_t piece_len;
+	const struct rpc_top *top;
+	int n_top;
+};
+struct rpc_chunk {
+	const char *text;
+	size_t text_len;
+	const int32_t *ids;
+	int n_ids;
+	const struct rpc_token *tokens;
+	int n_tokens;
+	bool prompt;
+};
+
+enum rpc_finish { RPC_FINISH_NONE, RPC_FINISH_STOP, RPC_FINISH_LENGTH, RPC_FINISH_CANCELLED, RPC_FINISH_DEADLINE,
+		  RPC_FINISH_SCORED };
+struct rpc_finished {
+	enum rpc_finish reason;
+	int32_t stop_id; /* -1: unset */
+	const char *stop_text;
+	uint32_t prompt_tokens, output_tokens, cached_tokens;
+	uint64_t queue_ns, prefill_ns, decode_ns;
+};
+
+enum rpc_state { RPC_STATE_STARTING, RPC_STATE_LOADING, RPC_STATE_READY, RPC_STATE_DRAINING };
+struct rpc_rank_status {
+	uint32_t rank;
+	int64_t pid;
+	uint64_t weight_bytes, kv_bytes, work_bytes, file_bytes;
+};
+struct rpc_status {
+	enum rpc_state state;
+	const char *model, *fingerprint, *numerics_class, *version, *device, *isa, *architecture, *tokenizer;
+	uint32_t ranks, running, waiting, kv_blocks, kv_blocks_held, block_size, max_model_len, max_num_seqs, threads, vocab,
+		max_num_batched_tokens;
+	uint64_t load_bytes, load_total, load_bytes_per_s, waiting_tokens, uptime_ns, prompt_tokens, output_tokens,
+		cached_tokens, preemptions, parameters;
+	int64_t step;
+	const struct rpc_rank_status *rank;
+	int n_rank;
+};
+
+struct rpc_tokens {
+	const int32_t *ids;
+	int n_ids;
+	const char *const *pieces; /* NULL: ids only */
+	const size_t *piece_len;
+	const uint32_t *first, *end;
+};
+
+enum rpc_reply_kind { /* field numbers of Reply.body */
+	RPC_R_NONE = 0, RPC_R_HELLO = 2, RPC_R_STARTED, RPC_R_CHUNK, RPC_R_FINISHED, RPC_R_ERROR, RPC_R_KEEP_ALIVE, RPC_R_STATUS,
+	RPC_R_TOKENS, RPC_R_TEXT, RPC_R_DONE, RPC_R_METRICS, RPC_R_RENDERED,
+};
+struct rpc_reply {
+	uint64_t id;
+	enum rpc_reply_kind kind;
+	union {
+		struct rpc_hello hello;
+		struct rpc_started started;
+		struct rpc_chunk chunk;
+		struct rpc_finished finished;
+		struct rpc_error error;
+		struct {
+			uint32_t queue_place;
+		} keep_alive;
+		struct rpc_status status;
+		struct rpc_tokens tokens;
+		struct {
+			const char *text;
+			size_t text_len;
+		} text; /* RPC_R_TEXT, RPC_R_METRICS */
+		struct {
+			uint32_t count;
+		} done;
+		struct {
+			const char *text;
+			size_t text_len;
+			const int32_t *ids;
+			int n_ids;
+		} rendered;
+	};
+	void *memory; /* decoded replies only */
+};
+
+/* Append one framed message. */
+void rpc_reply_encode(struct rpc_out *out, const struct rpc_reply *reply);
+void rpc_request_encode(struct rpc_out *out, const struct rpc_request *request);
+int rpc_reply_decode(struct rpc_reply *out, const uint8_t *payload, size_t size, struct why *why);
+void rpc_reply_free(struct rpc_reply *r);
+
+#endif

@@ -1,0 +1,71 @@
+/* Conversions against the compiler's own, error list, logging. */
+#include "parallel/base.h"
+#include "tests/check.h"
+
+TEST(f16_round_trip_and_rounding)
+{
+	for (uint32_t h = 0; h < 0x10000; h++) {
+		float f = f32_from_f16((uint16_t)h);
+		if (f != f)
+			continue;
+		CHECK_EQ(f16_from_f32(f), h);
+	}
+	/* Every midpoint between neighbours goes to the even one. */
+	for (uint32_t h = 0; h < 0x7bff; h++) {
+		double a = f32_from_f16((uint16_t)h), b = f32_from_f16((uint16_t)(h + 1));
+		float mid = (float)((a + b) / 2);
+		CHECK_EQ(f16_from_f32(mid), h & 1 ? h + 1 : h);
+		CHECK_EQ(f16_from_f32(__builtin_nextafterf(mid, 1e9f)), h + 1);
+		CHECK_EQ(f16_from_f32(__builtin_nextafterf(mid, 0)), h);
+	}
+	CHECK_EQ(f16_from_f32(65520.0f), 0x7c00);
+	CHECK_EQ(f16_from_f32(65519.0f), 0x7bff);
+}
+
+TEST(bf16_round_trip_and_rounding)
+{
+	for (uint32_t h = 0; h < 0x10000; h++) {
+		float f = f32_from_bf16((uint16_t)h);
+		if (f == f)
+			CHECK_EQ(bf16_from_f32(f), h);
+		else
+			CHECK(f32_from_bf16(bf16_from_f32(f)) != f32_from_bf16(bf16_from_f32(f)));
+	}
+	CHECK_EQ(bf16_from_f32(1.00390625f), 0x3f80);  /* 1 + 2^-8: a tie, to even */
+	CHECK_EQ(bf16_from_f32(1.01171875f), 0x3f82);  /* 1 + 3 * 2^-8: a tie, to even */
+	CHECK_EQ(bf16_from_f32(1.00390637f), 0x3f81);
+}
+
+TEST(errors_have_names)
+{
+	struct why why;
+
+	CHECK_STR(err_name(ERR_BUSY), "ERR_BUSY");
+	CHECK_STR(err_text(0), "success");
+	CHECK_EQ(fail(&why, ERR_FORMAT, "%s: %d", "file", 3), ERR_FORMAT);
+	CHECK_STR(why.text, "file: 3");
+}
+
+static char seen[1500];
+static void sink(void *arg, enum log_level level, const char *line)
+{
+	(void)arg, (void)level;
+	snprintf(seen, sizeof seen, "%s", line);
+}
+
+TEST(log_lines_are_bounded)
+{
+	char big[3000];
+
+	memset(big, 'x', sizeof big - 1);
+	big[sizeof big - 1] = 0;
+	log_init(3, LOG_INFO);
+	log_sink(sink, NULL);
+	log_at(LOG_DEBUG, "hidden");
+	CHECK_STR(seen, "");
+	log_at(LOG_WARN, "%s", big);
+	CHECK_HAS(seen, "rank=3 warn xxx");
+	log_sink(NULL, NULL);
+}
+
+CHECK_MAIN()
