@@ -35,7 +35,11 @@ struct comm_ops {
 struct comm {
 	const struct comm_ops *ops;
 	int rank, size;
+	struct comm_limits limits; /* what the checks below hold every call to */
 };
+
+/* The most columns that one rank may bring to a gather: a whole vocabulary's share in groups of 64 (shard.h). */
+int comm_share(const struct comm_limits *limits, int size);
 
 struct comm *comm_self_create(const struct comm_limits *limits);
 struct comm *comm_host_create(struct world *w, const struct comm_limits *limits); /* collective */
@@ -46,7 +50,7 @@ void comm_destroy(struct comm *c); /* NULL is fine */
 /* Where this rank writes its partials for the next sum: (n_parts of its split, rows, cols) f32.
  * Valid until comm_sum() returns. For a rank without leaves it may be NULL. */
 float *comm_parts(struct comm *c, const struct split *k, int rows, int cols);
-/* out (rows, cols) on all ranks = tree sum of all ranks' partials. `k` is this rank's split of the axis; every rank's
+/* out (rows, cols) on all ranks = tree sum of all ranks' partials, plus +0 (no -0 comes out). `k` is this rank's split of the axis; every rank's
  * leaves follow from k->n_leaves, rank and size. */
 void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int cols);
 
