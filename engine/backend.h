@@ -78,6 +78,7 @@ struct backend_ops {
 	void (*add_norm)(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
 			 const float *bias, enum norm_kind kind, float eps);
 	void (*linear)(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
+	int (*kv_check)(struct backend *b, const struct kv_shape *shape, struct why *why); /* NULL: holds every shape */
 	size_t (*kv_bytes)(struct backend *b, const struct kv_shape *shape);
 	void (*rope_store)(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
 			   void *pool, const struct kv_shape *kv, const struct step *s);
@@ -135,7 +136,9 @@ void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, c
 /* out (parts of w's split, x->rows, w->rows) f32 = x (n, owned cols; type b->act) * w^T, one partial a part; bias
  * (w->rows) or NULL, added last, only where there is one part of a whole axis. */
 void backend_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
-/* Bytes of one block of one layer, K and V. */
+/* ERR_UNSUPPORTED where the backend has no cache of this element type or block size. For what a user may choose. */
+int backend_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
+/* Bytes of one block of one layer, K and V. Dies where backend_kv_check() refuses. */
 size_t backend_kv_bytes(struct backend *b, const struct kv_shape *shape);
 /* qkv (n, (heads + 2*kv_heads)*head_dim) f32: rotates q and k in place by s->pos, stores k and v in s->slot
  * (slot = block*block_size + offset; -1: no store). rope NULL: no rotation. s: from backend_step(). */

@@ -1,0 +1,338 @@
+/* attention.c - rope, the paged cache, and how attention is cut into units of work: tiles of rows times
+ * heads, and for few rows with long contexts also pieces of the key axis. The cuts never change a bit. */
+#include "engine/cpu/cpu.h"
+
+#include "engine/step.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Tokens of one sequence that are worked on together. */
+struct tile {
+	int token, tokens, seq;
+	int pieces;           /* of the key axis */
+	int unit, slot, join; /* first of its units, partial slots, and joins; slot -1 where it is not cut */
+};
+
+/* q heads side by side that use one K/V head. */
+struct run {
+	int head, heads, kv;
+};
+
+struct attn_scratch {
+	struct tile *tiles; /* (max_tokens + 1) the last one ends the units */
+	struct run *runs;   /* (max_heads) */
+	float *scores;      /* (threads, 6, 256) */
+	float *stack;       /* (threads, 6, depth, state) */
+	float *partial;     /* (slots, 6, state) */
+	int depth, slots;
+	size_t state, bytes; /* floats of the longest head's state; bytes of the last three arrays */
+};
+
+struct attn_scratch *cpu_attn_create(const struct cpu_options *how, struct pool *pool)
+{
+	struct attn_scratch *a = xalloc(1, sizeof *a);
+	size_t threads = (size_t)how->threads, scores = threads * ATTN_ROWS * RANGE, stack, partial;
+
+	a->depth = 2;
+	for (int ranges = div_up(max_int(how->max_context, 1), RANGE); ranges > 1; ranges = div_up(ranges, 2))
+		a->depth++;
+	a->state = attn_state(how->max_head_dim);
+	a->slots = 8 * how->threads;
+	a->tiles = xalloc((size_t)how->max_tokens + 1, sizeof *a->tiles);
+	a->runs = xalloc((size_t)how->max_heads + 1, sizeof *a->runs);
+	stack = threads * ATTN_ROWS * (size_t)a->depth * a->state;
+	partial = (size_t)a->slots * ATTN_ROWS * a->state;
+	a->bytes = (scores + stack + partial) * sizeof(float);
+	a->scores = cpu_pages(pool, a->bytes, 1);
+	a->stack = a->scores + scores;
+	a->partial = a->stack + stack;
+	return a;
+}
+
+void cpu_attn_destroy(struct attn_scratch *a)
+{
+	if (!a)
+		return;
+	cpu_pages_free(a->scores, a->bytes);
+	free(a->tiles);
+	free(a->runs);
+	free(a);
+}
+
+struct kv_layout cpu_kv_layout(const struct kv_shape *s)
+{
+	struct kv_layout l = {.elem = dtype_size(s->type)};
+
+	l.k_head = (size_t)s->head_dim * (size_t)s->block_size * l.elem;
+	l.v_head = round_up((size_t)s->head_dim, 16) * (size_t)s->block_size * l.elem;
+	l.v_at = (size_t)s->kv_heads * l.k_head;
+	l.bytes = l.v_at + (size_t)s->kv_heads * l.v_head;
+	return l;
+}
+
+int cpu_kv_check(struct backend *b, const struct kv_shape *s, struct why *why)
+{
+	(void)b;
+	if (s->type != DT_F32 && s->type != DT_BF16 && s->type != DT_F16)
+		return fail(why, ERR_UNSUPPORTED,
+			    "a K/V cache of type %s: the CPU backend has f32, bf16 and f16",
+			    dtype_name(s->type));
+	if (s->block_size < 16 || s->block_size > RANGE || (s->block_size & (s->block_size - 1)))
+		return fail(why, ERR_UNSUPPORTED,
+			    "K/V blocks of %d tokens: the CPU backend has 16, 32, 64, 128 and 256",
+			    s->block_size);
+	return 0;
+}
+
+size_t cpu_kv_bytes(struct backend *b, const struct kv_shape *shape)
+{
+	(void)b;
+	return cpu_kv_layout(shape).bytes;
+}
+
+struct store_job {
+	const struct cpu_kernels *k;
+	float *qkv;
+	size_t row; /* floats of a row */
+	const struct attn_shape *shape;
+	const struct rope *rope;
+	char *pool;
+	const struct kv_shape *kv;
+	struct kv_layout layout;
+	const struct step *s;
+};
+
+/* One K head to its column of a block, one V head to its row. */
+static void store_head(const struct store_job *j, const float *k, const float *v, int head, int slot)
+{
+	const struct kv_shape *kv = j->kv;
+	const size_t at = (size_t)(slot % kv->block_size), size = j->layout.elem;
+	char *block = j->pool + (size_t)(slot / kv->block_size) * j->layout.bytes;
+	char *k_out = block + (size_t)head * j->layout.k_head + at * size;
+	char *v_out = block + j->layout.v_at + (size_t)head * j->layout.v_head;
+	uint32_t t[16];
+
+	for (int d = 0; d < kv->head_dim; d += 16) {
+		int n = min_int(16, kv->head_dim - d);
+		j->k->convert(t, k + d, n, kv->type);
+		for (int i = 0; i < n; i++)
+			memcpy(k_out + (size_t)(d + i) * (size_t)kv->block_size * size,
+			       (char *)t + (size_t)i * size, size);
+	}
+	j->k->convert(v_out + at * round_up((size_t)kv->head_dim, 16) * size, v, kv->head_dim, kv->type);
+}
+
+static void store_unit(void *arg, int token, int worker)
+{
+	const struct store_job *j = arg;
+	const int dim = j->shape->head_dim, heads = j->shape->heads, kv_heads = j->shape->kv_heads,
+		  pos = j->s->pos[token];
+	float *row = j->qkv + (size_t)token * j->row, *k = row + (size_t)heads * (size_t)dim,
+	      *v = k + (size_t)kv_heads * (size_t)dim;
+
+	(void)worker;
+	if (j->rope) {
+		int half = j->rope->n_rot / 2;
+		REQUIRE(pos >= 0 && pos < j->rope->positions);
+		for (int h = 0; h < heads + kv_heads; h++)
+			j->k->rope(row + (size_t)h * (size_t)dim, j->rope->cos + (size_t)pos * (size_t)half,
+				   j->rope->sin + (size_t)pos * (size_t)half, half);
+	}
+	if (j->s->slot[token] >= 0)
+		for (int h = 0; h < kv_heads; h++)
+			store_head(j, k + (size_t)h * (size_t)dim, v + (size_t)h * (size_t)dim, h,
+				   j->s->slot[token]);
+}
+
+void cpu_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape,
+		    const struct rope *rope, void *pool, const struct kv_shape *kv, const struct step *s)
+{
+	struct store_job j = {cpu_of(b)->k, qkv->data, (size_t)qkv->cols, shape, rope,
+			      pool,         kv,        cpu_kv_layout(kv), s};
+
+	pool_each(cpu_of(b)->pool, qkv->rows, store_unit, &j);
+}
+
+struct attn_units {
+	struct cpu *cpu;
+	struct attn_job job; /* what all units share */
+	const struct attn_shape *shape;
+	const struct step *s;
+	struct kv_layout layout;
+	const float *qkv;
+	size_t row; /* floats of a row of qkv */
+	char *out;
+	size_t out_elem;
+	int n_tiles, n_runs, tile_tokens, group; /* group: ranges of a piece */
+};
+
+/* Heads that share K and V make a run of up to 6, long ones are halved evenly. */
+static void plan_runs(struct attn_units *u, struct run *runs)
+{
+	const int32_t *kv = u->shape->kv_of_head;
+	int most = 1;
+
+	for (int h = 0, end; h < u->shape->heads; h = end) {
+		for (end = h + 1; end < u->shape->heads && kv[end] == kv[h]; end++)
+			;
+		for (int at = h, cuts = div_up(end - h, ATTN_ROWS), n; at < end; at += n, cuts--) {
+			n = div_up(end - at, cuts);
+			runs[u->n_runs++] = (struct run){at, n, kv[h]};
+			most = max_int(most, n);
+		}
+	}
+	u->tile_tokens = ATTN_ROWS / most;
+}
+
+/* Ranges of keys that the last token of a tile sees. */
+static int ranges_of(const struct attn_units *u, const struct tile *t)
+{
+	return div_up(u->s->pos[t->token + t->tokens - 1] + 1, RANGE);
+}
+
+static int64_t plan_tiles(struct attn_units *u, struct tile *tiles)
+{
+	const struct step *s = u->s;
+	int64_t total = 0;
+
+	for (int q = 0; q < s->head->n_seqs; q++) {
+		int blocks = s->block_start[q + 1] - s->block_start[q];
+		for (int t = s->q_start[q]; t < s->q_start[q + 1]; t += u->tile_tokens) {
+			struct tile *tile = &tiles[u->n_tiles++];
+			*tile = (struct tile){.token = t,
+					      .tokens = min_int(u->tile_tokens, s->q_start[q + 1] - t),
+					      .seq = q};
+			for (int i = t; i < t + tile->tokens; i++)
+				REQUIRE(s->pos[i] >= 0 && s->pos[i] < (int64_t)blocks * u->job.block_size &&
+					s->pos[i] < u->cpu->how.max_context &&
+					(i == t || s->pos[i] >= s->pos[i - 1]));
+			total += (int64_t)ranges_of(u, tile) * u->n_runs;
+		}
+	}
+	return total;
+}
+
+/* Cuts the key axis so that about four pieces a worker come out, and at most 8 slots a worker are used: a
+ * tile of several pieces has more than `group` ranges. Returns the joins. */
+static int plan_pieces(struct attn_units *u, struct attn_scratch *a, int64_t total)
+{
+	int threads = pool_threads(u->cpu->pool), unit = 0, slot = 0, join = 0;
+
+	for (u->group = 1; threads == 1 ? u->group < (1 << 22) : (int64_t)u->group * 4 * threads < total;
+	     u->group *= 2)
+		;
+	for (int i = 0; i < u->n_tiles; i++) {
+		struct tile *t = &a->tiles[i];
+		t->pieces = div_up(ranges_of(u, t), u->group);
+		t->unit = unit;
+		t->slot = t->pieces > 1 ? slot : -1;
+		t->join = join;
+		unit += t->pieces * u->n_runs;
+		if (t->pieces > 1) {
+			slot += t->pieces * u->n_runs;
+			join += u->n_runs;
+		}
+	}
+	a->tiles[u->n_tiles] = (struct tile){.unit = unit, .join = join};
+	REQUIRE(slot <= a->slots);
+	return join;
+}
+
+/* The job of one tile and one run of heads. */
+static struct attn_job job_of(const struct attn_units *u, const struct tile *t, const struct run *run,
+			      int worker)
+{
+	const struct attn_scratch *a = u->cpu->attn;
+	const size_t dim = (size_t)u->shape->head_dim;
+	struct attn_job j = u->job;
+
+	j.blocks = u->s->blocks + u->s->block_start[t->seq];
+	j.k_at = (size_t)run->kv * u->layout.k_head;
+	j.v_at = u->layout.v_at + (size_t)run->kv * u->layout.v_head;
+	j.scores = a->scores + (size_t)worker * ATTN_ROWS * RANGE;
+	j.stack = a->stack + (size_t)worker * ATTN_ROWS * (size_t)a->depth * a->state;
+	for (int i = 0; i < t->tokens * run->heads; i++) {
+		size_t token = (size_t)(t->token + i / run->heads),
+		       head = (size_t)(run->head + i % run->heads);
+		j.q[i] = u->qkv + token * u->row + head * dim;
+		j.keys[i] = u->s->pos[token] + 1;
+		j.out[i] = u->out + (token * (size_t)u->shape->heads + head) * dim * u->out_elem;
+	}
+	j.rows = t->tokens * run->heads;
+	return j;
+}
+
+static float *slot_at(const struct attn_units *u, int slot)
+{
+	return u->cpu->attn->partial + (size_t)slot * ATTN_ROWS * attn_state(u->shape->head_dim);
+}
+
+static void attn_unit(void *arg, int unit, int worker)
+{
+	const struct attn_units *u = arg;
+	const struct tile *t = u->cpu->attn->tiles, *end = t + u->n_tiles;
+	struct attn_job j;
+	int run, piece;
+
+	while (end - t > 1) { /* the last tile that starts at or before this unit */
+		const struct tile *mid = t + (end - t) / 2;
+		if (mid->unit <= unit)
+			t = mid;
+		else
+			end = mid;
+	}
+	run = (unit - t->unit) / t->pieces;
+	piece = (unit - t->unit) % t->pieces;
+	j = job_of(u, t, &u->cpu->attn->runs[run], worker);
+	j.first = piece * u->group;
+	j.end = min_int(j.first + u->group, ranges_of(u, t));
+	j.partial = t->slot < 0 ? NULL : slot_at(u, t->slot + unit - t->unit);
+	u->cpu->k->attention(&j);
+}
+
+static void join_unit(void *arg, int unit, int worker)
+{
+	const struct attn_units *u = arg;
+	const struct tile *t = u->cpu->attn->tiles;
+	struct attn_job j;
+	int run;
+
+	while (t->slot < 0 || unit >= t->join + u->n_runs)
+		t++;
+	run = unit - t->join;
+	j = job_of(u, t, &u->cpu->attn->runs[run], worker);
+	j.partial = slot_at(u, t->slot + run * t->pieces);
+	u->cpu->k->attention_join(&j, ATTN_ROWS * attn_state(u->shape->head_dim), u->group);
+}
+
+void cpu_attention(struct backend *b, struct tensor *out, const struct tensor *qkv,
+		   const struct attn_shape *shape, const void *pool, const struct kv_shape *kv,
+		   const struct step *s)
+{
+	struct cpu *cpu = cpu_of(b);
+	struct attn_units u = {
+		.cpu = cpu, .shape = shape, .s = s, .layout = cpu_kv_layout(kv), .qkv = qkv->data};
+	int joins;
+
+	REQUIRE(shape->heads <= cpu->how.max_heads && shape->head_dim <= cpu->how.max_head_dim);
+	REQUIRE(s->head->n_tokens <= cpu->how.max_tokens);
+	u.row = (size_t)qkv->cols;
+	u.out = out->data;
+	u.out_elem = dtype_size(out->type);
+	u.job = (struct attn_job){.pool = pool,
+				  .block_bytes = u.layout.bytes,
+				  .block_size = kv->block_size,
+				  .head_dim = kv->head_dim,
+				  .type = kv->type,
+				  .scale = shape->scale,
+				  .depth = cpu->attn->depth,
+				  .out_type = out->type};
+	if (!shape->heads)
+		return;
+	plan_runs(&u, cpu->attn->runs);
+	joins = plan_pieces(&u, cpu->attn, plan_tiles(&u, cpu->attn->tiles));
+	pool_each(cpu->pool, cpu->attn->tiles[u.n_tiles].unit, attn_unit, &u);
+	if (joins)
+		pool_each(cpu->pool, joins, join_unit, &u);
+}

@@ -1,0 +1,175 @@
+/* backend.c - the CPU backend's table and its creation. */
+#include "engine/cpu/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+static const char *const isa_names[] = {"auto", "portable", "avx2", "avx512", "avx512_bf16"};
+
+const char *cpu_isa_name(enum cpu_isa isa)
+{
+	return isa_names[isa];
+}
+
+int cpu_isa_parse(const char *name, enum cpu_isa *out)
+{
+	for (int i = CPU_AUTO; i <= CPU_AVX512_BF16; i++)
+		if (!strcmp(name, isa_names[i])) {
+			*out = (enum cpu_isa)i;
+			return 0;
+		}
+	return ERR_INVALID;
+}
+
+#ifdef __x86_64__
+static bool has_f16c(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
+static bool isa_here(enum cpu_isa isa)
+{
+#ifdef __x86_64__
+	bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+	bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+		      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+
+	if (isa == CPU_AVX512_BF16)
+		return avx512 && __builtin_cpu_supports("avx512bf16");
+	if (isa == CPU_AVX512)
+		return avx512;
+	if (isa == CPU_AVX2)
+		return avx2;
+#endif
+	return isa == CPU_PORTABLE;
+}
+
+enum cpu_isa cpu_isa_best(void)
+{
+	enum cpu_isa isa = CPU_AVX512_BF16;
+
+	while (!isa_here(isa))
+		isa--;
+	return isa;
+}
+
+const struct cpu_kernels *cpu_kernels_of(enum cpu_isa isa)
+{
+	if (isa == CPU_AUTO)
+		isa = cpu_isa_best();
+	if (!isa_here(isa))
+		return NULL;
+#ifdef __x86_64__
+	if (isa == CPU_AVX512_BF16)
+		return &cpu_kernels_avx512_bf16;
+	if (isa == CPU_AVX512)
+		return &cpu_kernels_avx512;
+	if (isa == CPU_AVX2)
+		return &cpu_kernels_avx2;
+#endif
+	return &cpu_kernels_portable;
+}
+
+static void destroy(struct backend *b)
+{
+	struct cpu *c = cpu_of(b);
+
+	pool_destroy(c->pool);
+	cpu_attn_destroy(c->attn);
+	free(c);
+}
+
+static void *alloc(struct backend *b, size_t bytes)
+{
+	int units = (int)(bytes >> 22) + 1;
+
+	b->held += cpu_pages_bytes(bytes);
+	return cpu_pages(cpu_of(b)->pool, bytes, units);
+}
+
+static void release(struct backend *b, void *p, size_t bytes)
+{
+	b->held -= cpu_pages_bytes(bytes);
+	cpu_pages_free(p, bytes);
+}
+
+static void copy(struct backend *b, void *dst, const void *src, size_t bytes)
+{
+	(void)b;
+	memcpy(dst, src, bytes);
+}
+
+static void sync(struct backend *b)
+{
+	(void)b; /* every operation is done when it returns */
+}
+
+static const struct step *step(struct backend *b, const struct step *s)
+{
+	(void)b;
+	return s;
+}
+
+static void run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
+{
+	(void)b, (void)key;
+	fn(arg);
+}
+
+static const struct backend_ops cpu_ops = {
+	.name = "cpu",
+	.destroy = destroy,
+	.alloc = alloc,
+	.free = release,
+	.upload = copy,
+	.download = copy,
+	.sync = sync,
+	.step = step,
+	.run = run,
+	.weight_create = cpu_weight_create,
+	.weight_rows = cpu_weight_rows,
+	.weight_destroy = cpu_weight_destroy,
+	.embed = cpu_embed,
+	.add_norm = cpu_add_norm,
+	.linear = cpu_linear,
+	.kv_check = cpu_kv_check,
+	.kv_bytes = cpu_kv_bytes,
+	.rope_store = cpu_rope_store,
+	.attention = cpu_attention,
+	.silu_mul = cpu_silu_mul,
+	.rows = cpu_rows,
+};
+
+int backend_cpu_create(struct backend **out, const struct cpu_options *how, struct why *why)
+{
+	const struct cpu_kernels *k = cpu_kernels_of(how->isa);
+	struct cpu *c;
+
+	*out = NULL;
+	if (!k)
+		return fail(why, ERR_UNSUPPORTED, "this machine has no %s: the best it has is %s",
+			    cpu_isa_name(how->isa), cpu_isa_name(cpu_isa_best()));
+	if (how->compute != DT_F32 && how->compute != DT_BF16)
+		return fail(why, ERR_UNSUPPORTED, "compute class %s: the CPU backend has f32 and bf16",
+			    dtype_name(how->compute));
+	if (how->threads < 1 || how->first_cpu < 0)
+		return fail(why, ERR_INVALID, "%d threads from core %d: at least 1 from 0", how->threads,
+			    how->first_cpu);
+	REQUIRE(how->max_tokens >= 0 && how->max_context >= 0 && how->max_heads >= 0 &&
+		how->max_head_dim >= 0);
+	c = xalloc(1, sizeof *c);
+	c->base.ops = &cpu_ops;
+	c->base.act = how->compute;
+	c->how = *how;
+	c->k = k;
+	c->pool = pool_create(how->threads, how->pin, how->first_cpu);
+	c->attn = cpu_attn_create(how, c->pool);
+	*out = &c->base;
+	return 0;
+}

@@ -1,0 +1,244 @@
+/* attention.c - one tile of (token, head) rows over the keys of one K/V head. The unit of the sums is an
+ * absolute range of 256 keys; ranges combine as a binary counter, so that any cut at a multiple of a power of
+ * two gives the same bits. */
+#include "engine/cpu/isa/local.h"
+
+static float *row_stack(const struct attn_job *job, int row)
+{
+	return job->stack + (size_t)row * (size_t)job->depth * attn_state(job->head_dim);
+}
+
+/* older = older + newer */
+static void combine(float *older, const float *newer, int head_dim)
+{
+	float m = older[0] > newer[0] ? older[0] : newer[0];
+	v16 a = v_exp(v_sub(v_set1(older[0]), v_set1(m)));
+	v16 b = v_exp(v_sub(v_set1(newer[0]), v_set1(m)));
+
+	older[0] = m;
+	v_store_n(older + 1, v_fma(v_set1(newer[1]), b, v_mul(v_set1(older[1]), a)), 1);
+	for (int d = STATE_HEAD; d < STATE_HEAD + head_dim; d += 16)
+		v_store(older + d, v_fma(v_load(newer + d), b, v_mul(v_load(older + d), a)));
+}
+
+static void finish(void *out, enum dtype type, const float *state, int head_dim)
+{
+	v16 r = v_div(v_set1(1), v_set1(state[1]));
+
+	for (int d = 0; d < head_dim; d += 16)
+		v_store_as(out, (size_t)d, v_mul(v_load(state + STATE_HEAD + d), r), head_dim - d, type);
+}
+
+/* Where keys [key, key + 16) of dimension 0 lie; dimensions are block_size apart. */
+INLINE const char *k_lanes(const struct attn_job *job, int key, size_t size)
+{
+	const char *block = job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes;
+
+	return block + job->k_at + (size_t)(key % job->block_size) * size;
+}
+
+/* Scores of 16 * cols keys for some rows. */
+INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row, int key,
+		       int at)
+{
+	const size_t size = type == DT_F32 ? 4 : 2, step = (size_t)job->block_size * size;
+	const char *k[4];
+	v16 s[TILE_ROWS][4];
+
+	UNROLL for (int c = 0; c < cols; c++) k[c] = k_lanes(job, key + 16 * c, size);
+	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s[r][c] = v_zero();
+	for (int d = 0; d < job->head_dim; d++) {
+		v16 b[4];
+		UNROLL for (int c = 0; c < cols; c++) b[c] = v_load_as(k[c] + (size_t)d * step, type);
+		UNROLL for (int r = 0; r < rows; r++)
+		{
+			v16 q = v_set1(job->q[row + r][d]);
+			UNROLL for (int c = 0; c < cols; c++) s[r][c] = v_fma(q, b[c], s[r][c]);
+		}
+	}
+	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++)
+		v_store(job->scores + (row + r) * RANGE + at + 16 * c, v_mul(s[r][c], v_set1(job->scale)));
+}
+
+/* Values of keys [from, to) of the range, weighted, onto o; 16 * cols dimensions from d. */
+INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row,
+		       float *const *o, int d, int range, int from, int to)
+{
+	const size_t size = type == DT_F32 ? 4 : 2, pitch = round_up((size_t)job->head_dim, 16) * size;
+	const float *p = job->scores + row * RANGE;
+	v16 s[TILE_ROWS][4];
+
+	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s[r][c] =
+		v_load(o[row + r] + STATE_HEAD + d + 16 * c);
+	while (from < to) {
+		int key = range * RANGE + from, in_block = key % job->block_size;
+		int n = min_int(job->block_size - in_block, to - from);
+		const char *v =
+			job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes + job->v_at;
+		v += (size_t)in_block * pitch + (size_t)d * size;
+		for (int i = from; i < from + n; i++, v += pitch) {
+			v16 b[4];
+			UNROLL for (int c = 0; c < cols; c++) b[c] =
+				v_load_as(v + 16 * (size_t)c * size, type);
+			UNROLL for (int r = 0; r < rows; r++)
+			{
+				v16 a = v_set1(p[r * RANGE + i]);
+				UNROLL for (int c = 0; c < cols; c++) s[r][c] = v_fma(a, b[c], s[r][c]);
+			}
+		}
+		from += n;
+	}
+	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++)
+		v_store(o[row + r] + STATE_HEAD + d + 16 * c, s[r][c]);
+}
+
+#define TILES(type, name, rows)                                                                           \
+	static __attribute__((noinline)) void scores_##name##_##rows(const struct attn_job *job, int row, \
+								     int range, int n)                    \
+	{                                                                                                 \
+		int at = 0;                                                                               \
+		for (; at + 16 * (TILE_COLS - 1) < n; at += 16 * TILE_COLS)                               \
+			score_tile(type, rows, TILE_COLS, job, row, range *RANGE + at, at);               \
+		for (; at < n; at += 16)                                                                  \
+			score_tile(type, rows, 1, job, row, range *RANGE + at, at);                       \
+	}                                                                                                 \
+	static __attribute__((noinline)) void values_##name##_##rows(                                     \
+		const struct attn_job *job, int row, float *const *o, int range, int from, int to)        \
+	{                                                                                                 \
+		int d = 0, end = (int)round_up((size_t)job->head_dim, 16);                                \
+		for (; d + 16 * TILE_COLS <= end; d += 16 * TILE_COLS)                                    \
+			value_tile(type, rows, TILE_COLS, job, row, o, d, range, from, to);               \
+		for (; d < end; d += 16)                                                                  \
+			value_tile(type, rows, 1, job, row, o, d, range, from, to);                       \
+	}
+
+typedef void scores_fn(const struct attn_job *, int row, int range, int n);
+typedef void values_fn(const struct attn_job *, int row, float *const *o, int range, int from, int to);
+
+#if defined(ISA_avx512) || defined(ISA_avx512_bf16)
+#define ALL_TILES(type, name)                                                               \
+	TILES(type, name, 1)                                                                \
+	TILES(type, name, 2) TILES(type, name, 3) TILES(type, name, 4) TILES(type, name, 5) \
+		TILES(type, name, 6)
+#define TILE_LIST(op, name) \
+	op##_##name##_1, op##_##name##_2, op##_##name##_3, op##_##name##_4, op##_##name##_5, op##_##name##_6
+#elif defined(ISA_avx2)
+#define ALL_TILES(type, name) TILES(type, name, 1) TILES(type, name, 2) TILES(type, name, 3)
+#define TILE_LIST(op, name) op##_##name##_1, op##_##name##_2, op##_##name##_3
+#else
+#define ALL_TILES(type, name) TILES(type, name, 1) TILES(type, name, 2)
+#define TILE_LIST(op, name) op##_##name##_1, op##_##name##_2
+#endif
+ALL_TILES(DT_F32, f32)
+ALL_TILES(DT_BF16, bf16)
+ALL_TILES(DT_F16, f16)
+
+static scores_fn *const scores_of[3][TILE_ROWS] = {[DT_F32] = {TILE_LIST(scores, f32)},
+						   [DT_F16] = {TILE_LIST(scores, f16)},
+						   [DT_BF16] = {TILE_LIST(scores, bf16)}};
+static values_fn *const values_of[3][TILE_ROWS] = {[DT_F32] = {TILE_LIST(values, f32)},
+						   [DT_F16] = {TILE_LIST(values, f16)},
+						   [DT_BF16] = {TILE_LIST(values, bf16)}};
+
+/* Keys of the range that this row sees. */
+INLINE int keys_in(const struct attn_job *job, int row, int range)
+{
+	return min_int(job->keys[row] - range * RANGE, RANGE);
+}
+
+/* Turns n scores into weights; m and l go to the state. Lanes beyond the last key add a +0 to l. */
+static void weights(float *p, int n, float *state)
+{
+	const v16 low = v_set1(-__builtin_inff());
+	v16 m = low, l = v_zero();
+
+	for (int i = 0; i < n; i += 16)
+		m = v_max(m, v_first(v_load(p + i), n - i, low));
+	state[0] = v_max_lane(m);
+	m = v_set1(state[0]);
+	for (int i = 0; i < n; i += 16) {
+		v16 e = v_first(v_exp(v_sub(v_load(p + i), m)), n - i, v_zero());
+		l = v_add(l, e);
+		v_store(p + i, e);
+	}
+	state[1] = v_sum(l);
+}
+
+/* m, l, o of one range for rows [row, job->rows), into the top of their stacks. */
+static void run_range(const struct attn_job *job, int row, int range, float *const *top)
+{
+	int least = keys_in(job, row, range), most = keys_in(job, job->rows - 1, range);
+	size_t state = attn_state(job->head_dim);
+
+	for (int r = row, n; r < job->rows; r += n) {
+		n = min_int(TILE_ROWS, job->rows - r);
+		scores_of[job->type][n - 1](job, r, range, most);
+	}
+	for (int r = row; r < job->rows; r++) {
+		memset(top[r], 0, state * sizeof(float));
+		weights(job->scores + r * RANGE, keys_in(job, r, range), top[r]);
+	}
+	for (int r = row, n; r < job->rows; r += n) {
+		n = min_int(TILE_ROWS, job->rows - r);
+		values_of[job->type][n - 1](job, r, top, range, 0, least);
+	}
+	for (int r = row; r < job->rows; r++) /* what only later tokens see: the chain goes on, row by row */
+		if (keys_in(job, r, range) > least)
+			values_of[job->type][0](job, r, top, range, least, keys_in(job, r, range));
+}
+
+/* The counter's merges after its i-th digit (from 1); all that is left after the last one. */
+static int merge(float *stack, size_t state, int depth, int i, bool last, int head_dim)
+{
+	int merges = last ? depth - 1 : __builtin_ctz((unsigned)i);
+
+	for (; merges > 0; merges--, depth--) {
+		float *older = stack + (size_t)(depth - 2) * state;
+		combine(older, older + state, head_dim);
+	}
+	return depth;
+}
+
+void ISA_NAME(attention)(const struct attn_job *job)
+{
+	const size_t state = attn_state(job->head_dim);
+	float *top[ATTN_ROWS];
+	int depth[ATTN_ROWS] = {0}, row = 0;
+
+	for (int range = job->first; range < job->end; range++) {
+		while (row < job->rows && keys_in(job, row, range) <= 0)
+			row++;
+		if (row == job->rows)
+			break;
+		for (int r = row; r < job->rows; r++)
+			top[r] = row_stack(job, r) + (size_t)depth[r]++ * state;
+		run_range(job, row, range, top);
+		for (int r = row; r < job->rows; r++) {
+			bool last = range + 1 == job->end || job->keys[r] <= (range + 1) * RANGE;
+			depth[r] = merge(row_stack(job, r), state, depth[r], range - job->first + 1, last,
+					 job->head_dim);
+		}
+	}
+	for (int r = 0; r < job->rows; r++) {
+		if (job->partial && depth[r])
+			memcpy(job->partial + (size_t)r * state, row_stack(job, r), state * sizeof(float));
+		else if (!job->partial)
+			finish(job->out[r], job->out_type, row_stack(job, r), job->head_dim);
+	}
+}
+
+void ISA_NAME(attention_join)(const struct attn_job *job, size_t pitch, int group)
+{
+	const size_t state = attn_state(job->head_dim);
+
+	for (int r = 0; r < job->rows; r++) {
+		float *stack = row_stack(job, r);
+		int pieces = div_up(job->keys[r], group * RANGE), depth = 0;
+		for (int i = 0; i < pieces; i++) {
+			const float *piece = job->partial + (size_t)i * pitch + (size_t)r * state;
+			memcpy(stack + (size_t)depth++ * state, piece, state * sizeof(float));
+			depth = merge(stack, state, depth, i + 1, i + 1 == pieces, job->head_dim);
+		}
+		finish(job->out[r], job->out_type, stack, job->head_dim);
+	}
+}

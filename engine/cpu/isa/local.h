@@ -1,0 +1,20 @@
+/* linear.h - inside engine/cpu/isa: the functions that table.c collects. */
+#ifndef ENGINE_CPU_ISA_LOCAL_H
+#define ENGINE_CPU_ISA_LOCAL_H
+
+#include "engine/cpu/isa/kernels.h"
+#include "engine/cpu/isa/vec.h"
+
+void ISA_NAME(linear_bf16_bf16)(const struct linear_job *job);
+void ISA_NAME(linear_f32_f32)(const struct linear_job *job);
+void ISA_NAME(linear_f32_bf16)(const struct linear_job *job);
+void ISA_NAME(linear_f32_f16)(const struct linear_job *job);
+void ISA_NAME(norm)(const struct norm_job *job);
+void ISA_NAME(rope)(float *x, const float *cos, const float *sin, int half);
+void ISA_NAME(convert)(void *out, const float *x, int n, enum dtype type);
+void ISA_NAME(attention)(const struct attn_job *job);
+void ISA_NAME(attention_join)(const struct attn_job *job, size_t pitch, int group);
+void ISA_NAME(silu_mul)(void *out, size_t at, const float *gate, const float *up, int n, enum dtype type);
+void ISA_NAME(exp)(float *out, const float *x, int n);
+
+#endif

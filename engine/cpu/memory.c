@@ -1,0 +1,66 @@
+/* memory.c - pages: huge where the kernel gives them, zeroed, touched before anybody says ready. */
+#include "engine/cpu/cpu.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, HUGE = 2 << 20 };
+
+struct touch {
+	char *p;
+	size_t bytes;
+	int units;
+};
+
+static void touch_unit(void *arg, int unit, int worker)
+{
+	const struct touch *t = arg;
+	size_t from = t->bytes / (size_t)t->units * (size_t)unit / PAGE * PAGE;
+	size_t to = unit + 1 == t->units ? t->bytes
+					 : t->bytes / (size_t)t->units * (size_t)(unit + 1) / PAGE * PAGE;
+
+	(void)worker;
+	for (size_t i = from; i < to; i += PAGE)
+		((volatile char *)t->p)[i] = 0;
+}
+
+size_t cpu_pages_bytes(size_t bytes)
+{
+	return round_up(bytes, bytes >= HUGE ? HUGE : PAGE);
+}
+
+/* Maps a little more and gives the edges back, so that large blocks start on a huge page. */
+static char *map(size_t bytes)
+{
+	size_t edge = bytes >= HUGE ? HUGE : 0, before;
+	char *p = mmap(NULL, bytes + edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));
+	if (!edge)
+		return p;
+	before = round_up((uintptr_t)p, HUGE) - (uintptr_t)p;
+	if (before)
+		munmap(p, before);
+	munmap(p + before + bytes, edge - before);
+	madvise(p + before, bytes, MADV_HUGEPAGE); /* only a wish */
+	return p + before;
+}
+
+void *cpu_pages(struct pool *pool, size_t bytes, int units)
+{
+	struct touch t = {.bytes = cpu_pages_bytes(bytes), .units = max_int(units, 1)};
+
+	if (!bytes)
+		return NULL;
+	t.p = map(t.bytes);
+	pool_each(pool, t.units, touch_unit, &t);
+	return t.p;
+}
+
+void cpu_pages_free(void *p, size_t bytes)
+{
+	if (p)
+		munmap(p, cpu_pages_bytes(bytes));
+}

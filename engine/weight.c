@@ -1,0 +1,25 @@
+/* weight.c - checks, then the backend packs. */
+#include "engine/weight.h"
+
+struct weight *weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
+{
+	REQUIRE(rows >= 0 && (stored == DT_F32 || stored == DT_F16 || stored == DT_BF16));
+	REQUIRE(k->n_leaves >= 1 && k->n_leaves <= SHARD_MAX_LEAVES && k->first >= 0 && k->count >= 0);
+	REQUIRE(k->first + k->count <= k->n_leaves && cols == split_columns(k).count);
+	for (int i = 0; i < k->n_leaves; i++)
+		REQUIRE(k->start[i] >= 0 && k->start[i] <= k->start[i + 1]);
+	return b->ops->weight_create(b, rows, cols, stored, k);
+}
+
+void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld)
+{
+	REQUIRE(first >= 0 && count >= 0 && first <= w->rows - count && ld >= (size_t)w->cols);
+	if (count && w->cols)
+		w->b->ops->weight_rows(w, first, count, src, ld);
+}
+
+void weight_destroy(struct weight *w)
+{
+	if (w)
+		w->b->ops->weight_destroy(w);
+}
