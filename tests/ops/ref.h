@@ -4,6 +4,7 @@
 #ifndef TESTS_OPS_REF_H
 #define TESTS_OPS_REF_H
 
+#include "engine/kv.h"
 #include "engine/step.h"
 #include "engine/weight.h"
 #include "tests/check.h"
