@@ -30,6 +30,9 @@ struct board;
 size_t board_bytes(int size);
 struct board *board_join(void *shared, int rank, int size, pid_t pid);
 void board_leave(struct board *b); /* an orderly end: this rank is no longer watched. Frees. */
+/* Takes hold of the other processes. Call it when all have joined and while none can end yet, so that a process
+ * number used again later is never taken for a rank's. board_watch() does it where nobody did. */
+void board_meet(struct board *b);
 
 /* Engine thread: step `no` begins (ops count up in it), or nothing runs (no = -1). */
 void board_step(struct board *b, int no);
@@ -51,5 +54,7 @@ struct watch_options {
 void board_watch(struct board *b, const struct watch_options *how);
 /* For every wait loop: ends the process if somebody was blamed and the watch thread did not yet. */
 void board_idle(void *board);
+/* For on_die(): blames this rank (BLAME_FAULT) and leaves rank 0 up to 700 ms for its last words. */
+void board_die(void *board, const char *why);
 
 #endif

@@ -1,0 +1,64 @@
+/* board_page.h - what board.c and board_watch.c share: the page in common memory, and a rank's own view of
+ * it. */
+#ifndef PARALLEL_BOARD_PAGE_H
+#define PARALLEL_BOARD_PAGE_H
+
+#include <poll.h>
+#include <pthread.h>
+
+#include "parallel/board.h"
+
+enum line_state { LINE_EMPTY, LINE_JOINED, LINE_LEFT };
+
+struct board_line {                         /* written by its rank only */
+	_Alignas(64) _Atomic uint64_t beat; /* now_ns() of the last heartbeat */
+	_Atomic uint64_t where;             /* see where_of() */
+	_Atomic int32_t pid;
+	_Atomic uint32_t state, watched; /* enum line_state; whether it stamps heartbeats */
+};
+
+struct board_page {
+	_Alignas(64) _Atomic uint32_t claim; /* kind << 16 | rank + 1 of the first blame, 0: none */
+	_Atomic uint32_t ready;              /* `detail` is written */
+	_Atomic uint32_t told;               /* somebody logs the reason */
+	_Atomic uint32_t said;               /* rank 0 has said its last words */
+	struct blame detail;
+	struct board_line line[]; /* (size) */
+};
+
+struct progress {
+	uint64_t where, since; /* the last change that this rank saw */
+};
+
+struct board {
+	struct board_page *page;
+	int rank, size;
+	bool met;
+	struct pollfd *fds; /* (size + 1) pidfds of the others (-1: none), then what ends the watch thread */
+	struct progress *progress; /* (size) */
+	struct watch_options how;
+	pthread_t thread;
+	_Atomic int32_t watcher;     /* thread id while the watch thread runs, or 0 */
+	_Atomic uint64_t noticed;    /* when board_idle() first saw a blame */
+	uint64_t last_tick, forgive; /* watch thread: no blame for silence before `forgive` */
+	bool forgave;
+};
+
+/* One word says where a rank is, and orders ranks by how far they got: (step + 1) << 32 | operations << 1 |
+ * running. Idle after step n is the place before step n + 1. */
+static inline uint64_t where_running(int no)
+{
+	return ((uint64_t)no + 1) << 32 | 1;
+}
+
+static inline uint64_t where_idle_after(uint64_t where)
+{
+	return where & 1 ? ((where >> 32) + 1) << 32 : where;
+}
+
+/* Fills step and op of a blame of this rank. */
+void blame_place(struct blame *what, uint64_t where);
+/* Blames a rank of the board for what it is doing now. */
+bool blame_rank(struct board *b, enum blame_kind kind, int rank, const char *text);
+
+#endif

@@ -1,0 +1,247 @@
+/* The watch thread. It takes no lock, allocates nothing after its start, and calls neither MPI nor CUDA. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "parallel/board_page.h"
+
+enum { LOOK_MS = 50, LAST_WORDS_MS = 700 };
+#define BEAT_NS 250000000ull
+#define LATE_NS 750000000ull     /* a tick this late: we were paused ourselves */
+#define FORGIVE_NS 1000000000ull /* then the others get this long to stamp */
+#define STOPPED_NS 2000000000ull
+
+void board_meet(struct board *b)
+{
+	if (b->met)
+		return;
+	b->met = true;
+	for (int r = 0; r < b->size; r++) {
+		pid_t pid = atomic_load(&b->page->line[r].pid);
+
+		if (r == b->rank || !pid)
+			continue;
+		b->fds[r].fd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (b->fds[r].fd < 0 && errno == ESRCH)
+			blame_rank(b, BLAME_DIED, r, "");
+		else if (b->fds[r].fd < 0)
+			die("cannot watch rank %d (pid %d): %s", r, (int)pid, strerror(errno));
+	}
+}
+
+static bool joined(const struct board *b, int rank)
+{
+	return atomic_load(&b->page->line[rank].state) == LINE_JOINED;
+}
+
+static void look_for_deaths(struct board *b)
+{
+	for (int r = 0; r < b->size; r++) {
+		if (b->fds[r].fd < 0 || !b->fds[r].revents)
+			continue;
+		if (joined(b, r))
+			blame_rank(b, BLAME_DIED, r, "");
+		close(b->fds[r].fd);
+		b->fds[r].fd = -1;
+	}
+}
+
+/* A late tick of our own says that the machine was paused: silence up to now counts for nothing, once. */
+static void note_pause(struct board *b, uint64_t now)
+{
+	if (now - b->last_tick > LATE_NS) {
+		if (!b->forgave)
+			b->forgive = now + FORGIVE_NS;
+		b->forgave = true;
+		for (int r = 0; r < b->size; r++)
+			b->progress[r].since = now;
+	} else if (now > b->forgive) {
+		b->forgave = false;
+	}
+	b->last_tick = now;
+}
+
+static void look_for_stopped(struct board *b, uint64_t now)
+{
+	for (int r = 0; r < b->size; r++) {
+		struct board_line *line = &b->page->line[r];
+		uint64_t beat = atomic_load(&line->beat);
+
+		if (r == b->rank || !joined(b, r) || !atomic_load(&line->watched))
+			continue;
+		if (now > beat && now - beat > STOPPED_NS && now > b->forgive)
+			blame_rank(b, BLAME_STOPPED, r, "");
+	}
+}
+
+/* Of two ranks, the one that others wait for: it got less far; of equals, the one that runs. */
+static bool behind(uint64_t a, uint64_t b)
+{
+	return a >> 1 != b >> 1 ? a >> 1 < b >> 1 : (a & 1) > (b & 1);
+}
+
+/* When a rank stands still in a step, the one furthest behind is stuck: the others wait for it in a sum. */
+static void look_for_stuck(struct board *b, uint64_t now)
+{
+	int last = -1;
+	bool late = false;
+
+	for (int r = 0; r < b->size; r++) {
+		uint64_t where = atomic_load(&b->page->line[r].where);
+		struct progress *p = &b->progress[r];
+
+		if (!joined(b, r))
+			continue;
+		if (p->where != where)
+			*p = (struct progress){where, now};
+		late |= (where & 1) && now - p->since >= (uint64_t)b->how.watchdog_ns;
+		if (last < 0 || behind(where, b->progress[last].where))
+			last = r;
+	}
+	if (late && now - b->progress[last].since >= (uint64_t)b->how.watchdog_ns)
+		blame_rank(b, BLAME_STUCK, last, "");
+}
+
+static void tick(struct board *b, uint64_t now)
+{
+	atomic_store(&b->page->line[b->rank].beat, now);
+	note_pause(b, now);
+	look_for_stopped(b, now);
+	if (b->how.watchdog_ns > 0)
+		look_for_stuck(b, now);
+}
+
+static void kill_rank(struct board *b, int rank)
+{
+	if (rank != b->rank && b->fds[rank].fd >= 0)
+		syscall(SYS_pidfd_send_signal, b->fds[rank].fd, SIGKILL, NULL, 0);
+}
+
+static bool claim_telling(struct board *b)
+{
+	uint32_t none = 0;
+
+	return atomic_compare_exchange_strong(&b->page->told, &none, 1);
+}
+
+/* Nobody may read our standard error any more: a full pipe must not keep the process alive. */
+static void tell(const char *text)
+{
+	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (poll(&err, 1, 100) > 0)
+		log_at(LOG_ERROR, "%s; the job ends", text);
+}
+
+/* Ranks above 0: gives rank 0 its time, unless it is beyond speaking. False: it did not finish. */
+static bool hear_last_words(struct board *b, const struct blame *what)
+{
+	if (what->rank == 0 && (what->kind == BLAME_DIED || what->kind == BLAME_STOPPED))
+		return false;
+	for (int i = 0; i < LAST_WORDS_MS && joined(b, 0); i += 5) {
+		if (!atomic_load(&b->page->line[0].watched) || atomic_load(&b->page->said))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	return atomic_load(&b->page->said);
+}
+
+/* On rank 0 `said` comes last: a thread in die() waits for it and then ends the process. */
+__attribute__((noreturn)) static void end_job(struct board *b, const struct blame *what)
+{
+	bool telling;
+	char text[320];
+
+	blame_text(what, text, sizeof text);
+	if (b->rank == 0) {
+		telling = claim_telling(b);
+		if (b->how.last_words)
+			b->how.last_words(b->how.arg, what);
+	} else {
+		if (!hear_last_words(b, what))
+			kill_rank(b, 0); /* it hangs in its last words, or is the one to blame */
+		telling = claim_telling(b);
+	}
+	if (what->kind == BLAME_STOPPED || what->kind == BLAME_STUCK)
+		kill_rank(b, what->rank);
+	if (telling)
+		tell(text);
+	if (b->rank == 0)
+		atomic_store(&b->page->said, 1);
+	_exit(EXIT_SOFTWARE);
+}
+
+static void *watch(void *arg)
+{
+	struct board *b = arg;
+	uint64_t next = 0;
+
+	atomic_store(&b->watcher, gettid());
+	for (;;) {
+		uint64_t now = now_ns();
+		struct blame what;
+
+		if (now >= next) {
+			tick(b, now);
+			next = now + BEAT_NS;
+		}
+		if (board_blamed(b, &what))
+			end_job(b, &what);
+		if (poll(b->fds, (nfds_t)b->size + 1, LOOK_MS) <= 0)
+			continue;
+		if (b->fds[b->size].revents)
+			return NULL;
+		look_for_deaths(b);
+	}
+}
+
+void board_watch(struct board *b, const struct watch_options *how)
+{
+	struct board_line *line = &b->page->line[b->rank];
+	sigset_t all, old;
+	uint64_t now = now_ns();
+	int err;
+
+	REQUIRE(b->fds[b->size].fd < 0);
+	board_meet(b);
+	b->how = *how;
+	b->last_tick = now;
+	for (int r = 0; r < b->size; r++)
+		b->progress[r].since = now;
+	b->fds[b->size].fd = eventfd(0, EFD_CLOEXEC);
+	if (b->fds[b->size].fd < 0)
+		die("no eventfd for the watch thread: %s", strerror(errno));
+	atomic_store(&line->beat, now);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the daemon's own threads */
+	err = pthread_create(&b->thread, NULL, watch, b);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		die("cannot start the watch thread: %s", strerror(err));
+	atomic_store(&line->watched, 1);
+}
+
+void board_leave(struct board *b)
+{
+	struct board_line *line = &b->page->line[b->rank];
+	uint64_t one = 1;
+
+	atomic_store(&line->state, LINE_LEFT);
+	if (b->fds[b->size].fd >= 0) {
+		atomic_store(&line->watched, 0);
+		REQUIRE(write(b->fds[b->size].fd, &one, sizeof one) == sizeof one);
+		pthread_join(b->thread, NULL);
+		atomic_store(&b->watcher, 0);
+	}
+	for (int r = 0; r <= b->size; r++)
+		if (b->fds[r].fd >= 0)
+			close(b->fds[r].fd);
+	free(b->fds);
+	free(b->progress);
+	free(b);
+}

@@ -1,0 +1,224 @@
+#include "parallel/world.h"
+
+#include <limits.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parallel/board.h"
+#include "parallel/wait.h"
+#include "parallel/window.h"
+
+enum { HOST_NAME = 64, BCAST_PIECE = 1 << 30 };
+
+struct follower {
+	_Alignas(64) _Atomic uint32_t taken; /* number of the last step it copied */
+};
+
+struct bell {
+	_Alignas(64) _Atomic uint32_t posted; /* number of the last step; futex */
+	uint32_t bytes[2];                    /* of the steps with even and odd numbers */
+	struct follower follower[];           /* (size) */
+};
+
+struct world_shared {
+	struct window board, steps;
+	struct bell *bell; /* NULL before world_steps() and on one rank */
+	char *step[2];     /* (room) each */
+	size_t room;
+};
+
+/* Without a launcher Open MPI would start a daemon of its own for one process. */
+static void prepare_singleton(void)
+{
+	if (!getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMIX_RANK") && !getenv("PMIX_NAMESPACE"))
+		setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+}
+
+static void start_mpi(int *argc, char ***argv)
+{
+	int got;
+
+	prepare_singleton();
+	if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &got) != MPI_SUCCESS)
+		die("MPI does not start");
+	if (got < MPI_THREAD_FUNNELED)
+		die("this MPI is built without thread support");
+}
+
+static void find_local(struct world *w)
+{
+	MPI_Comm local;
+
+	MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, w->rank, MPI_INFO_NULL, &local);
+	MPI_Comm_rank(local, &w->local_rank);
+	MPI_Comm_size(local, &w->local_size);
+	MPI_Comm_free(&local);
+}
+
+/* "node a has ranks 0 1, node b has ranks 2 3" */
+static void name_nodes(int size, char (*host)[HOST_NAME], char *out, size_t room)
+{
+	size_t n = 0;
+
+	for (int r = 0; r < size && n < room; r++) {
+		int first = 0;
+
+		while (strcmp(host[first], host[r]))
+			first++;
+		if (first < r)
+			continue;
+		n += (size_t)snprintf(out + n, room - n, "%snode %s has ranks", n ? ", " : "", host[r]);
+		for (int i = r; i < size && n < room; i++)
+			if (!strcmp(host[i], host[r]))
+				n += (size_t)snprintf(out + n, room - n, " %d", i);
+	}
+}
+
+static void refuse_nodes(const struct world *w)
+{
+	char(*host)[HOST_NAME] = xalloc((size_t)w->size, sizeof *host);
+	char mine[HOST_NAME] = "", text[300] = "";
+
+	if (world_min(w, w->local_size) == w->size) {
+		free(host);
+		return;
+	}
+	gethostname(mine, sizeof mine - 1);
+	world_gather(w, mine, sizeof mine, host);
+	if (w->rank) {
+		usleep(500000); /* the launcher ends all when rank 0 has said why */
+		_exit(EXIT_SOFTWARE);
+	}
+	name_nodes(w->size, host, text, sizeof text);
+	die("ranks on several nodes are not supported yet: %s", text);
+}
+
+static void open_board(struct world *w)
+{
+	window_open(&w->shared->board, w, "xversed board", board_bytes(w->size));
+	w->board = board_join(w->shared->board.base, w->rank, w->size, getpid());
+	world_barrier(w);
+	board_meet(w->board);
+	world_barrier(w); /* whoever passes this was alive while we took hold of it */
+	on_die(board_die, w->board);
+}
+
+void world_init(struct world *w, int *argc, char ***argv)
+{
+	*w = (struct world){0};
+	start_mpi(argc, argv);
+	MPI_Comm_rank(MPI_COMM_WORLD, &w->rank);
+	MPI_Comm_size(MPI_COMM_WORLD, &w->size);
+	find_local(w);
+	refuse_nodes(w);
+	w->shared = xalloc(1, sizeof *w->shared);
+	open_board(w);
+}
+
+void world_finish(struct world *w)
+{
+	world_barrier(w); /* watched until all are here */
+	on_die(NULL, NULL);
+	board_leave(w->board);
+	if (w->shared->bell)
+		window_close(&w->shared->steps);
+	window_close(&w->shared->board);
+	free(w->shared);
+	MPI_Finalize();
+	*w = (struct world){0};
+}
+
+int64_t world_min(const struct world *w, int64_t v)
+{
+	int64_t all;
+
+	(void)w;
+	MPI_Allreduce(&v, &all, 1, MPI_INT64_T, MPI_MIN, MPI_COMM_WORLD);
+	return all;
+}
+
+int64_t world_sum(const struct world *w, int64_t v)
+{
+	int64_t all;
+
+	(void)w;
+	MPI_Allreduce(&v, &all, 1, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
+	return all;
+}
+
+void world_bcast(const struct world *w, void *buf, size_t bytes)
+{
+	(void)w;
+	for (size_t at = 0; at < bytes; at += BCAST_PIECE) {
+		size_t n = bytes - at < BCAST_PIECE ? bytes - at : BCAST_PIECE;
+
+		MPI_Bcast((char *)buf + at, (int)n, MPI_BYTE, 0, MPI_COMM_WORLD);
+	}
+}
+
+void world_gather(const struct world *w, const void *mine, size_t bytes, void *all)
+{
+	(void)w;
+	REQUIRE(bytes <= INT_MAX);
+	MPI_Gather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, 0, MPI_COMM_WORLD);
+}
+
+void world_barrier(const struct world *w)
+{
+	(void)w;
+	MPI_Barrier(MPI_COMM_WORLD);
+}
+
+void world_steps(struct world *w, size_t bytes)
+{
+	struct world_shared *s = w->shared;
+	size_t head = round_up(sizeof(struct bell) + (size_t)w->size * sizeof(struct follower), 4096);
+
+	REQUIRE(!s->bell && bytes > 0 && bytes <= INT32_MAX);
+	s->room = round_up(bytes, 64);
+	if (w->size == 1)
+		return;
+	window_open(&s->steps, w, "xversed steps", head + 2 * s->room);
+	s->bell = s->steps.base;
+	s->step[0] = (char *)s->steps.base + head;
+	s->step[1] = s->step[0] + s->room;
+	if (w->rank == 0)
+		memset(s->step[0], 0, 2 * s->room);
+	world_barrier(w);
+}
+
+void world_post(struct world *w, const void *step, size_t bytes)
+{
+	struct world_shared *s = w->shared;
+	uint32_t no = ++w->seen;
+
+	REQUIRE(w->rank == 0 && bytes <= s->room);
+	if (w->size == 1)
+		return;
+	for (int r = 1; r < w->size; r++)
+		wait_reach(&s->bell->follower[r].taken, no - 2, 1, board_idle, w->board);
+	memcpy(s->step[no & 1], step, bytes);
+	s->bell->bytes[no & 1] = (uint32_t)bytes;
+	atomic_store_explicit(&s->bell->posted, no, memory_order_release);
+	wait_wake(&s->bell->posted, 1);
+}
+
+size_t world_take(struct world *w, void *step, size_t max)
+{
+	struct world_shared *s = w->shared;
+	struct follower *me = &s->bell->follower[w->rank];
+	uint32_t no = ++w->seen;
+	size_t bytes;
+
+	REQUIRE(w->rank > 0 && s->bell);
+	wait_reach(&s->bell->posted, no, 1, board_idle, w->board);
+	bytes = s->bell->bytes[no & 1];
+	REQUIRE(bytes <= max);
+	memcpy(step, s->step[no & 1], bytes);
+	atomic_store_explicit(&me->taken, no, memory_order_release);
+	wait_wake(&me->taken, 1);
+	return bytes;
+}
