@@ -7,6 +7,18 @@
 
 #include "parallel/base.h"
 
+enum { RPC_PROTOCOL = 1 }; /* the version that both sides of this source speak */
+
+/* Over one of these: ERR_LIMIT with the field named. Token ids are bounded by the frame; their values are the engine's to check. */
+enum {
+	RPC_MAX_STOP = 64,        /* stop strings of a request */
+	RPC_MAX_STOP_BYTES = 1024, /* of one */
+	RPC_MAX_STOP_IDS = 4096,
+	RPC_MAX_BIAS = 1 << 20,
+	RPC_MAX_MESSAGES = 1 << 14,
+	RPC_MAX_NAME_BYTES = 1024, /* role, name, user, fingerprint, numerics class, version, served model */
+};
+
 struct rpc_hello {
 	uint32_t protocol_min, protocol_max, frame_limit;
 	const char *version, *served_model; /* never NULL */
@@ -37,7 +49,7 @@ struct rpc_sampling {
 };
 
 struct rpc_resume {
-	bool present;
+	bool present; /* false: nothing to resume, the rest is unset */
 	const int32_t *ids; /* (n_ids) */
 	int n_ids;
 	uint64_t text_bytes, seed;
@@ -71,13 +83,13 @@ struct rpc_chat { /* Chat and Template */
 	struct rpc_resume resume;
 	uint32_t timeout_ms;
 	const char *user, *tools_json, *documents_json, *args_json;
-	bool add_generation_prompt;
+	bool add_generation_prompt; /* true where unset */
 };
 
 struct rpc_score {
 	struct rpc_prompt prompt;
 	uint32_t top_n, timeout_ms;
-	bool add_special;
+	bool add_special; /* true where unset */
 };
 
 enum rpc_kind { /* field numbers of Request.body */
@@ -100,7 +112,7 @@ struct rpc_request {
 		struct {
 			const char *text;
 			size_t text_len;
-			bool add_special, parse_special, pieces;
+			bool add_special, parse_special, pieces; /* add_special: true where unset */
 		} tokenize;
 		struct {
 			const int32_t *ids;
@@ -114,7 +126,10 @@ struct rpc_request {
 	void *memory; /* what the pointers point into */
 };
 
-/* ERR_FORMAT or ERR_INVALID with the field named. A request of no known kind decodes to RPC_NONE. */
+/* 0, or ERR_FORMAT, ERR_INVALID or ERR_LIMIT with the field named; then only out->id is set and nothing is to be freed. A request
+ * of no known kind decodes to RPC_NONE. Pointers are never NULL: an unset string is "". Prompt text and the content of messages
+ * may be any bytes (content without NUL); other strings are UTF-8 without NUL. Numbers are finite. Memory: at most 16 times the
+ * payload while decoding, a few times afterwards. */
 int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why);
 void rpc_request_free(struct rpc_request *r);
 
@@ -127,11 +142,14 @@ void rpc_out_finish(struct rpc_out *o);
 
 struct rpc_error {
 	int code; /* ERR_*, negative */
-	const char *text;
+	const char *text; /* bytes that are not UTF-8 leave as '?' */
 	uint32_t retry_after_ms; /* 0: unset */
-	int rank;                /* -1: unset */
-	int64_t step, pid;       /* -1: unset */
+	int rank;                /* these three leave with ERR_LOST_RANK only; -1: unset */
+	int64_t step, pid;
+	bool retryable; /* of a decoded reply; encoding takes it from rpc_retryable(code) */
 };
+/* The same call may succeed a little later. */
+bool rpc_retryable(int code);
 
 struct rpc_started {
 	uint64_t call, seed;
@@ -243,5 +261,14 @@ void rpc_reply_encode(struct rpc_out *out, const struct rpc_reply *reply);
 void rpc_request_encode(struct rpc_out *out, const struct rpc_request *request);
 int rpc_reply_decode(struct rpc_reply *out, const uint8_t *payload, size_t size, struct why *why);
 void rpc_reply_free(struct rpc_reply *r);
+
+/* The id of a message that may not decode; 0 where it cannot be told. */
+uint64_t rpc_payload_id(const uint8_t *payload, size_t size);
+/* A framed Error of call `id` in the caller's buffer, without allocation (a signal or a dying process may do it). Returns its
+ * bytes; the text is cut to fit. */
+enum { RPC_ERROR_MAX = 1024 };
+size_t rpc_error_write(uint8_t out[RPC_ERROR_MAX], uint64_t id, const struct rpc_error *error);
+/* Bytes of the UTF-8 character at s (1 to 4), 0: not one. */
+int rpc_utf8_char(const char *s, size_t len);
 
 #endif

@@ -1,0 +1,251 @@
+#include "rpc/codec_wire.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/frame.h"
+
+int rpc_utf8_char(const char *text, size_t len)
+{
+	const uint8_t *s = (const uint8_t *)text;
+	uint32_t c;
+	int n;
+
+	if (!len)
+		return 0;
+	if (s[0] < 0x80)
+		return 1;
+	n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+	if (s[0] < 0xc2 || s[0] > 0xf4 || len < (size_t)n)
+		return 0;
+	c = s[0] & (0xff >> (n + 1));
+	for (int i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)) || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	return n;
+}
+
+static bool is_utf8(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		int n = rpc_utf8_char(s + i, len - i);
+		if (!n)
+			return false;
+		i += (size_t)n;
+	}
+	return true;
+}
+
+static void *scratch_alloc(void *arena, size_t size)
+{
+	return arena_take(arena, size);
+}
+
+static void scratch_free(void *arena, void *p)
+{
+	(void)arena, (void)p; /* the arena ends as a whole */
+}
+
+const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type, const uint8_t *payload,
+			size_t size, struct why *why)
+{
+	ProtobufCAllocator allocator = {scratch_alloc, scratch_free, &r->scratch};
+	const void *message;
+
+	*r = (struct reader){
+		.scratch = {.budget = 16 * size + 8192}, .out = {.budget = SIZE_MAX}, .why = why};
+	message = protobuf_c_message_unpack(type, &allocator, size, payload);
+	if (!message && r->scratch.refused)
+		wire_fail(r, ERR_LIMIT, "a message of %zu bytes with too many fields", size);
+	else if (!message)
+		wire_fail(r, ERR_FORMAT, "not a message of the protocol");
+	return message;
+}
+
+void *wire_done(struct reader *r, int *err)
+{
+	void *blocks = r->out.blocks;
+
+	arena_finish(&r->scratch);
+	*err = r->err;
+	if (!r->err)
+		return blocks;
+	arena_free(blocks);
+	return NULL;
+}
+
+int wire_fail(struct reader *r, int err, const char *fmt, ...)
+{
+	char text[300];
+	va_list args;
+
+	if (r->err)
+		return r->err;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	return r->err = fail(r->why, err, "%s", text);
+}
+
+const char *read_text(struct reader *r, int has, ProtobufCBinaryData from, size_t *len)
+{
+	char *to;
+
+	*len = 0;
+	if (!has || !from.len)
+		return "";
+	to = arena_take(&r->out, from.len + 1);
+	memcpy(to, from.data, from.len);
+	to[from.len] = 0;
+	*len = from.len;
+	return to;
+}
+
+const char *read_name(struct reader *r, int has, ProtobufCBinaryData from, size_t max, const char *field)
+{
+	size_t len;
+
+	if (!has || !from.len)
+		return "";
+	if (from.len > max)
+		wire_fail(r, ERR_LIMIT, "%s: %zu bytes, the limit is %zu", field, from.len, max);
+	else if (memchr(from.data, 0, from.len))
+		wire_fail(r, ERR_INVALID, "%s: holds a NUL byte", field);
+	else if (!is_utf8((const char *)from.data, from.len))
+		wire_fail(r, ERR_INVALID, "%s: is not UTF-8", field);
+	else
+		return read_text(r, has, from, &len);
+	return "";
+}
+
+void *read_list(struct reader *r, size_t n, size_t max, size_t size, const char *field, int *count)
+{
+	*count = 0;
+	if (n > max) {
+		wire_fail(r, ERR_LIMIT, "%s: %zu entries, the limit is %zu", field, n, max);
+		n = 0;
+	}
+	*count = (int)n;
+	return arena_zeroed(&r->out, n, size);
+}
+
+const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t max, const char *field,
+			int *count)
+{
+	int32_t *to = read_list(r, n, max, sizeof *to, field, count);
+
+	if (*count)
+		memcpy(to, from, (size_t)*count * sizeof *to);
+	return to;
+}
+
+float read_float(struct reader *r, float value, const char *field)
+{
+	if (!isfinite(value)) {
+		wire_fail(r, ERR_INVALID, "%s: is not a finite number", field);
+		return 0;
+	}
+	return value;
+}
+
+void read_hello(struct reader *r, struct rpc_hello *out, const PB(Hello) * from)
+{
+	out->protocol_min = from->protocol_min;
+	out->protocol_max = from->protocol_max;
+	out->frame_limit = from->frame_limit;
+	out->version = read_name(r, from->has_version, from->version, RPC_MAX_NAME_BYTES, "hello.version");
+	out->served_model = read_name(r, from->has_served_model, from->served_model, RPC_MAX_NAME_BYTES,
+				      "hello.served_model");
+}
+
+ProtobufCBinaryData wire_bytes(const char *text, size_t len)
+{
+	return (ProtobufCBinaryData){.len = len, .data = (uint8_t *)text};
+}
+
+ProtobufCBinaryData wire_string(const char *text)
+{
+	return wire_bytes(text, text ? strlen(text) : 0);
+}
+
+PB(Hello) * write_hello(struct arena *a, const struct rpc_hello *from)
+{
+	PB(Hello) *to = WIRE_NEW(a, Hello, hello);
+
+	to->has_protocol_min = to->has_protocol_max = to->has_frame_limit = to->has_version = 1;
+	to->protocol_min = from->protocol_min;
+	to->protocol_max = from->protocol_max;
+	to->frame_limit = from->frame_limit;
+	to->version = wire_string(from->version);
+	to->served_model = wire_string(from->served_model);
+	to->has_served_model = to->served_model.len > 0;
+	return to;
+}
+
+static void out_reserve(struct rpc_out *out, size_t more)
+{
+	size_t max = out->max;
+
+	if (out->max - out->len >= more)
+		return;
+	while (max - out->len < more)
+		max = max ? max * 2 : 256;
+	out->data = xgrow(out->data, max, 1);
+	out->max = max;
+}
+
+void wire_append(struct rpc_out *out, const ProtobufCMessage *message)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+
+	out_reserve(out, FRAME_HEAD_MAX + size);
+	out->len += (size_t)frame_head(out->data + out->len, size);
+	out->len += protobuf_c_message_pack(message, out->data + out->len);
+}
+
+void rpc_out_finish(struct rpc_out *o)
+{
+	free(o->data);
+	*o = (struct rpc_out){0};
+}
+
+/* A varint at *at: false at the end of the bytes or where it is longer than 64 bits need. */
+static bool skim_varint(const uint8_t *p, size_t size, size_t *at, uint64_t *value)
+{
+	*value = 0;
+	for (int shift = 0; shift < 64 && *at < size; shift += 7) {
+		uint8_t byte = p[(*at)++];
+		*value |= (uint64_t)(byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return true;
+	}
+	return false;
+}
+
+uint64_t rpc_payload_id(const uint8_t *payload, size_t size)
+{
+	uint64_t tag, value;
+
+	for (size_t at = 0; skim_varint(payload, size, &at, &tag);) {
+		uint64_t skip = (tag & 7) == 1 ? 8 : (tag & 7) == 5 ? 4 : 0;
+		if ((tag & 7) == 0 || (tag & 7) == 2) {
+			if (!skim_varint(payload, size, &at, &value))
+				return 0;
+			if (tag == (1 << 3))
+				return value;
+			skip = (tag & 7) == 2 ? value : 0;
+		} else if (!skip) {
+			return 0;
+		}
+		if (skip > size - at)
+			return 0;
+		at += skip;
+	}
+	return 0;
+}
