@@ -1,0 +1,199 @@
+#include "daemon/front.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "parallel/wait.h"
+
+void front_error(struct front *f, uint64_t call, int code, const char *text)
+{
+	struct rpc_reply r = {.kind = RPC_R_ERROR};
+
+	r.error = (struct rpc_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
+	if (code == ERR_LOADING || code == ERR_BUSY)
+		r.error.retry_after_ms = 500;
+	rpc_send(f->server, call, &r);
+}
+
+struct open_call *front_find(struct front *f, uint64_t call)
+{
+	struct open_call *c = f->bucket[call % FRONT_BUCKETS];
+
+	while (c && c->id != call)
+		c = c->next;
+	return c;
+}
+
+void front_forget(struct front *f, struct open_call *c)
+{
+	struct open_call **at = &f->bucket[c->id % FRONT_BUCKETS];
+
+	while (*at && *at != c)
+		at = &(*at)->next;
+	if (*at)
+		*at = c->next;
+	open_call_destroy(c);
+}
+
+int front_open_calls(const struct front *f)
+{
+	int n = 0;
+
+	for (int i = 0; i < FRONT_BUCKETS; i++)
+		for (const struct open_call *c = f->bucket[i]; c; c = c->next)
+			n++;
+	return n;
+}
+
+void front_drain(struct front *f, const char *reason)
+{
+	if (f->draining)
+		return;
+	f->draining = true;
+	f->drain_deadline_ns = now_ns() + (uint64_t)f->opt->shutdown_timeout_s * 1000000000u;
+	log_at(LOG_INFO, "draining (%s): %d open calls, at most %lld s", reason, front_open_calls(f),
+	       (long long)f->opt->shutdown_timeout_s);
+}
+
+static void take_signals(struct front *f)
+{
+	struct signalfd_siginfo info;
+
+	while (read(f->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGUSR1)
+			front_drain(f, strsignal((int)info.ssi_signo));
+}
+
+static void take_reports(struct front *f)
+{
+	struct report r;
+	uint64_t count;
+	bool took = false;
+
+	if (read(f->link->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+		die("eventfd: %s", strerror(errno));
+	for (; mailbox_take(&f->link->reports, &r); took = true)
+		front_report(f, &r);
+	if (took) { /* the engine may be waiting for room */
+		atomic_fetch_add(&f->link->bell, 1);
+		wait_wake(&f->link->bell, 0);
+	}
+}
+
+/* Open calls that a drain no longer waits for. */
+static void cut_open_calls(struct front *f)
+{
+	for (int i = 0; i < FRONT_BUCKETS; i++)
+		for (struct open_call *c = f->bucket[i]; c; c = c->next)
+			if (!c->ended) {
+				front_error(f, c->id, ERR_DRAINING, "the server is shutting down; resume elsewhere or later");
+				c->ended = true;
+			}
+}
+
+/* While loading, the engine thread does not hear commands: a drain ends the process at once then. */
+static bool drained(struct front *f)
+{
+	if (!f->draining)
+		return false;
+	if (now_ns() > f->drain_deadline_ns)
+		cut_open_calls(f);
+	else if (rpc_open_calls(f->server) > 0)
+		return false;
+	return true;
+}
+
+static void *front_thread(void *arg)
+{
+	struct front *f = arg;
+	struct command stop = {.kind = COMMAND_STOP};
+	bool was_ready = false;
+
+	while (atomic_load(&f->link->state) != LINK_STOPPED) {
+		rpc_server_poll(f->server, f->draining || f->waiting ? 100 : 1000);
+		if (atomic_load(&f->last_words))
+			return NULL;
+		take_signals(f);
+		take_reports(f);
+		front_expire(f);
+		if (!was_ready && atomic_load(&f->link->state) == LINK_READY) {
+			was_ready = true;
+			front_ready(f);
+		}
+		if (drained(f) && !was_ready) {
+			rpc_server_close(f->server, 200);
+			_exit(EXIT_OK);
+		}
+		if (drained(f))
+			link_command(f->link, &stop);
+	}
+	rpc_server_close(f->server, 500);
+	f->server = NULL;
+	return NULL;
+}
+
+static int open_socket(struct front *f, struct why *why)
+{
+	struct rpc_handler h = {.ctx = f, .request = front_request, .cancel = front_cancel};
+	struct rpc_server_options how = {.path = f->opt->uds,
+					 .listen_fd = -1,
+					 .group = (gid_t)-1,
+					 .version = XV_VERSION,
+					 .served_model = f->model_name,
+					 .max_connections = (int)f->opt->max_connections,
+					 .max_buffered = 1 << 20,
+					 .max_calls = 1024};
+	struct group *g = f->opt->uds_group ? getgrnam(f->opt->uds_group) : NULL;
+	int err;
+
+	if (f->opt->uds_group && !g)
+		return fail(why, ERR_INVALID, "--uds-group: no group \"%s\"", f->opt->uds_group);
+	if (g)
+		how.group = g->gr_gid;
+	err = rpc_server_open(&f->server, &how, &h, why);
+	if (err)
+		return err;
+	rpc_server_watch(f->server, f->link->wake_fd);
+	rpc_server_watch(f->server, f->signal_fd);
+	return 0;
+}
+
+int front_start(struct front *f, struct why *why)
+{
+	sigset_t set;
+	int err;
+
+	f->started_ns = f->load_started_ns = now_ns();
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (f->signal_fd < 0)
+		die("signalfd: %s", strerror(errno));
+	err = open_socket(f, why);
+	if (err)
+		return err;
+	if (pthread_create(&f->thread, NULL, front_thread, f))
+		die("cannot start the front thread");
+	return 0;
+}
+
+void front_join(struct front *f)
+{
+	pthread_join(f->thread, NULL);
+	close(f->signal_fd);
+	tokenizer_close(f->tokenizer);
+}
+
+void front_last_words(struct front *f, const struct rpc_error *error)
+{
+	atomic_store(&f->last_words, 1);
+	if (f->server)
+		rpc_last_words(f->server, error, 500);
+}

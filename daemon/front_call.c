@@ -1,0 +1,467 @@
+/* A request becomes a call: prompt to ids, fields to sampling, limits checked before the engine hears of it. */
+#include "daemon/front.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+void open_call_destroy(struct open_call *c)
+{
+	if (!c)
+		return;
+	if (c->request)
+		rpc_request_free(c->request);
+	free(c->request);
+	ids_finish(&c->ids);
+	free(c->stop_ids);
+	free(c->bias);
+	detok_destroy(c->detok);
+	stop_finish(&c->stop);
+	free(c);
+}
+
+static bool has(const struct rpc_sampling *s, enum rpc_sampling_field f)
+{
+	return s->has >> f & 1;
+}
+
+static int check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why)
+{
+	for (int i = 0; i < n; i++)
+		if (ids[i] < 0 || ids[i] >= f->node->cfg.vocab)
+			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what, ids[i], f->node->cfg.vocab);
+	return 0;
+}
+
+static void append(struct ids *ids, const int32_t *more, int n)
+{
+	if (ids->n + n > ids->max) {
+		ids->max = ids->n + n;
+		ids->id = xgrow(ids->id, (size_t)ids->max, sizeof *ids->id);
+	}
+	if (n)
+		memcpy(ids->id + ids->n, more, (size_t)n * sizeof *more);
+	ids->n += n;
+}
+
+static int encode_prompt(struct front *f, struct open_call *c, const struct rpc_prompt *p, bool add_special, struct why *why)
+{
+	struct encode_options how = {.add_special = add_special, .parse_special = true};
+	int err;
+
+	if (p->is_text && !f->tokenizer)
+		return fail(why, ERR_UNSUPPORTED, "this model has no tokenizer: send the prompt as token ids");
+	if (p->is_text)
+		return tokenizer_encode(f->tokenizer, p->text, p->text_len, &how, &c->ids, why);
+	err = check_ids(f, p->ids, p->n_ids, "prompt", why);
+	if (!err)
+		append(&c->ids, p->ids, p->n_ids);
+	return err;
+}
+
+static int check_length(const struct front *f, struct open_call *c, struct why *why)
+{
+	int most = f->node->max_model_len, n = c->call.n_prompt;
+
+	if (!n)
+		return fail(why, ERR_INVALID, "prompt: empty");
+	if (c->call.score ? n > most : n >= most)
+		return fail(why, ERR_LIMIT, "the prompt has %d tokens; --max-model-len is %d", n, most);
+	if (c->call.max_tokens > most - n)
+		return fail(why, ERR_LIMIT, "%d prompt tokens and max_tokens %d exceed --max-model-len %d", n, c->call.max_tokens,
+			    most);
+	if (c->call.n_resume >= c->call.max_tokens && c->call.n_resume)
+		return fail(why, ERR_INVALID, "resume: %d tokens were received already, max_tokens is %d", c->call.n_resume,
+			    c->call.max_tokens);
+	return 0;
+}
+
+static float number(const struct rpc_sampling *s, const struct rpc_sampling *d, enum rpc_sampling_field f, float own, float def,
+		    float fallback)
+{
+	return has(s, f) ? own : has(d, f) ? def : fallback;
+}
+
+static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc_sampling *s)
+{
+	const struct model_config *cfg = &f->node->cfg;
+	int eos = f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, n = 0;
+
+	c->stop_ids = xalloc((size_t)(s->n_stop_ids + cfg->n_eos + 1), sizeof *c->stop_ids);
+	for (int i = 0; i < s->n_stop_ids; i++)
+		c->stop_ids[n++] = s->stop_ids[i];
+	for (int i = 0; i < cfg->n_eos && !s->ignore_eos; i++)
+		c->stop_ids[n++] = cfg->eos[i];
+	if (!s->ignore_eos && !cfg->n_eos && eos >= 0)
+		c->stop_ids[n++] = eos;
+	c->call.how.stop = c->stop_ids;
+	c->call.how.n_stop = n;
+}
+
+static uint64_t fresh_seed(void)
+{
+	uint64_t seed = now_ns();
+
+	if (getrandom(&seed, sizeof seed, 0) < 0)
+		log_at(LOG_WARN, "getrandom failed: a seed was taken from the clock");
+	return seed;
+}
+
+static int fill_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)
+{
+	const struct rpc_sampling *d = &f->defaults;
+	struct sampling *how = &c->call.how;
+	int err;
+
+	*how = sampling_default();
+	how->temperature = number(s, d, RPC_TEMPERATURE, s->temperature, d->temperature, 1);
+	how->top_p = number(s, d, RPC_TOP_P, s->top_p, d->top_p, 1);
+	how->min_p = number(s, d, RPC_MIN_P, s->min_p, d->min_p, 0);
+	how->top_k = (int)number(s, d, RPC_TOP_K, (float)s->top_k, (float)d->top_k, 0);
+	how->repetition_penalty =
+		number(s, d, RPC_REPETITION_PENALTY, s->repetition_penalty, d->repetition_penalty, 1);
+	how->presence_penalty = number(s, d, RPC_PRESENCE_PENALTY, s->presence_penalty, d->presence_penalty, 0);
+	how->frequency_penalty = number(s, d, RPC_FREQUENCY_PENALTY, s->frequency_penalty, d->frequency_penalty, 0);
+	how->seed = has(s, RPC_SEED) ? s->seed : fresh_seed();
+	how->min_tokens = has(s, RPC_MIN_TOKENS) ? (int)s->min_tokens : 0;
+	how->n_logprobs = has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
+	how->allowed = s->allowed;
+	how->n_allowed = s->n_allowed;
+	how->bad = s->bad;
+	how->n_bad = s->n_bad;
+	c->bias = xalloc((size_t)s->n_bias, sizeof *c->bias);
+	for (int i = 0; i < s->n_bias; i++)
+		c->bias[i] = (struct bias){s->bias[i].id, s->bias[i].value};
+	how->bias = c->bias;
+	how->n_bias = s->n_bias;
+	fill_stop_ids(f, c, s);
+	err = check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
+	if (!err)
+		err = sampling_check(how, f->node->cfg.vocab, why);
+	c->call.prompt_logprobs = has(s, RPC_PROMPT_LOGPROBS) ? (int)s->prompt_logprobs : -1;
+	return err;
+}
+
+static int fill_resume(struct front *f, struct open_call *c, const struct rpc_resume *r, struct why *why)
+{
+	int err;
+
+	if (!r->present)
+		return 0;
+	if (strcmp(r->fingerprint, f->fingerprint))
+		return fail(why, ERR_MISMATCH, "resume: the stream came from model %.40s, this one is %s", r->fingerprint,
+			    f->fingerprint);
+	if (strcmp(r->numerics_class, f->node->numerics_class))
+		return fail(why, ERR_MISMATCH, "resume: the stream has numerics class %.80s, this server has %s", r->numerics_class,
+			    f->node->numerics_class);
+	err = check_ids(f, r->ids, r->n_ids, "resume.ids", why);
+	if (err)
+		return err;
+	append(&c->ids, r->ids, r->n_ids);
+	c->call.n_resume = r->n_ids;
+	c->call.how.seed = r->seed;
+	c->skip_text = r->text_bytes;
+	return 0;
+}
+
+static void truncate_prompt(struct ids *ids, uint32_t keep)
+{
+	int drop = keep && (int64_t)keep < ids->n ? ids->n - (int)keep : 0;
+
+	memmove(ids->id, ids->id + drop, (size_t)(ids->n - drop) * sizeof *ids->id);
+	ids->n -= drop;
+}
+
+static int make_generate(struct front *f, struct open_call *c, struct why *why)
+{
+	const struct rpc_generate *g = &c->request->generate;
+	const struct rpc_sampling *s = &g->sampling;
+	bool add_special = !has(s, RPC_ADD_SPECIAL) || s->add_special;
+	int err = encode_prompt(f, c, &g->prompt, add_special, why);
+
+	if (!err && has(s, RPC_TRUNCATE_PROMPT))
+		truncate_prompt(&c->ids, s->truncate_prompt);
+	c->call.n_prompt = c->ids.n;
+	if (!err)
+		err = fill_sampling(f, c, s, why);
+	if (!err)
+		err = fill_resume(f, c, &g->resume, why);
+	if (err)
+		return err;
+	if (g->echo && c->call.prompt_logprobs < 0)
+		c->call.prompt_logprobs = c->call.how.n_logprobs;
+	c->call.max_tokens = has(s, RPC_MAX_TOKENS) ? (int)(s->max_tokens < INT32_MAX ? s->max_tokens : INT32_MAX)
+						    : max_int(0, f->node->max_model_len - c->call.n_prompt);
+	c->return_ids = !has(s, RPC_RETURN_IDS) || s->return_ids;
+	c->include_stop = s->include_stop;
+	if (f->tokenizer)
+		c->detok = detok_create(f->tokenizer, !has(s, RPC_SKIP_SPECIAL) || s->skip_special);
+	stop_init(&c->stop, s->stop, s->n_stop, s->include_stop);
+	return 0;
+}
+
+static int make_score(struct front *f, struct open_call *c, struct why *why)
+{
+	const struct rpc_score *s = &c->request->score;
+	int err = encode_prompt(f, c, &s->prompt, s->add_special, why);
+
+	c->call.n_prompt = c->ids.n;
+	c->call.score = true;
+	c->call.how = sampling_default();
+	c->call.prompt_logprobs = (int)s->top_n;
+	if (!err && s->top_n > PICK_MAX_TOP)
+		err = fail(why, ERR_INVALID, "top_n: %u is more than %d", s->top_n, PICK_MAX_TOP);
+	return err;
+}
+
+/* Waiting calls as the engine told last, and those it has not seen yet. */
+static bool queue_full(const struct front *f)
+{
+	int64_t unseen = (int64_t)(f->adds_posted - atomic_load(&f->link->adds_taken));
+
+	return atomic_load(&f->link->waiting) + unseen >= f->opt->max_queued_reqs + f->node->limits.max_seqs ||
+	       atomic_load(&f->link->waiting_tokens) >= f->opt->max_queued_tokens;
+}
+
+static void send_started(struct front *f, const struct open_call *c)
+{
+	struct rpc_reply r = {.kind = RPC_R_STARTED};
+	bool echo = c->request->kind == RPC_GENERATE && c->request->generate.echo;
+
+	r.started = (struct rpc_started){.call = c->id,
+					 .seed = c->call.how.seed,
+					 .fingerprint = f->fingerprint,
+					 .numerics_class = f->node->numerics_class,
+					 .prompt_tokens = (uint32_t)c->call.n_prompt,
+					 .prompt_ids = c->ids.id,
+					 .n_prompt_ids = echo ? c->call.n_prompt : 0};
+	rpc_send(f->server, c->id, &r);
+}
+
+/* The prompt's own text; its logprobs come as they are computed. */
+static void send_echo(struct front *f, const struct open_call *c)
+{
+	struct rpc_reply r = {.kind = RPC_R_CHUNK};
+	char *text;
+	size_t len;
+
+	if (c->request->kind != RPC_GENERATE || !c->request->generate.echo || c->call.n_resume || !f->tokenizer)
+		return;
+	text = tokenizer_decode(f->tokenizer, c->ids.id, c->call.n_prompt, true, &len);
+	r.chunk = (struct rpc_chunk){.text = text, .text_len = len, .prompt = true};
+	rpc_send(f->server, c->id, &r);
+	free(text);
+}
+
+/* The text of resumed tokens, run through detokenizer and stop scan as the first time; what the client has is skipped. */
+static void replay_resumed(struct open_call *c)
+{
+	for (int i = 0; c->detok && i < c->call.n_resume; i++) {
+		size_t len, out_len;
+		const char *text = detok_next(c->detok, c->ids.id[c->call.n_prompt + i], &len), *out;
+
+		stop_next(&c->stop, text, len, &out, &out_len);
+		c->skip_text -= out_len < c->skip_text ? out_len : c->skip_text;
+	}
+	c->output = c->call.n_resume;
+}
+
+static void post(struct front *f, struct open_call *c)
+{
+	struct command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
+	struct why why = {""};
+	int err = c->request->kind == RPC_SCORE ? make_score(f, c, &why) : make_generate(f, c, &why);
+
+	if (!err)
+		err = check_length(f, c, &why);
+	if (!err && c->request->kind == RPC_SCORE && !c->call.n_prompt)
+		err = fail(&why, ERR_INVALID, "prompt: empty");
+	if (!err && queue_full(f))
+		err = fail(&why, ERR_BUSY, "%d calls are waiting", atomic_load(&f->link->waiting));
+	c->call.call = c->id;
+	c->call.scope = c->uid;
+	c->call.ids = c->ids.id;
+	c->call.deadline_ns = c->deadline_ns;
+	if (!err) {
+		replay_resumed(c);
+		if (!link_command(f->link, &cmd))
+			err = fail(&why, ERR_BUSY, "too many calls at once");
+	}
+	if (err) {
+		front_error(f, c->id, err, why.text);
+		open_call_destroy(c);
+		return;
+	}
+	f->adds_posted++;
+	c->posted = true;
+	c->next = f->bucket[c->id % FRONT_BUCKETS];
+	f->bucket[c->id % FRONT_BUCKETS] = c;
+	send_started(f, c);
+	send_echo(f, c);
+}
+
+static void open_call(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+{
+	uint32_t timeout = r->kind == RPC_SCORE ? r->score.timeout_ms : r->generate.timeout_ms;
+	struct open_call *c;
+
+	if (f->draining || (atomic_load(&f->link->state) != LINK_READY && !timeout)) {
+		front_error(f, call, f->draining ? ERR_DRAINING : ERR_LOADING,
+			    f->draining ? "the server is draining" : "the model is still loading");
+		rpc_request_free(r);
+		return;
+	}
+	c = xalloc(1, sizeof *c);
+	c->id = call;
+	c->uid = peer->uid;
+	c->request = xalloc(1, sizeof *c->request);
+	*c->request = *r;
+	c->deadline_ns = timeout ? now_ns() + (uint64_t)timeout * 1000000u : 0;
+	if (atomic_load(&f->link->state) == LINK_READY) {
+		post(f, c);
+		return;
+	}
+	c->next = f->waiting;
+	f->waiting = c;
+}
+
+void front_ready(struct front *f)
+{
+	struct open_call *c = f->waiting, *next, *in_order = NULL;
+
+	for (; c; c = next) { /* the list is newest first */
+		next = c->next;
+		c->next = in_order;
+		in_order = c;
+	}
+	f->waiting = NULL;
+	for (c = in_order; c; c = next) {
+		next = c->next;
+		post(f, c);
+	}
+}
+
+void front_expire(struct front *f)
+{
+	uint64_t now = now_ns();
+
+	for (struct open_call **at = &f->waiting, *c; (c = *at);) {
+		if (now < c->deadline_ns) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		front_error(f, c->id, ERR_DEADLINE, "the model did not load within the deadline");
+		open_call_destroy(c);
+	}
+}
+
+static void send_tokens(struct front *f, uint64_t call, const struct rpc_request *r)
+{
+	struct encode_options how = {.add_special = r->tokenize.add_special, .parse_special = r->tokenize.parse_special};
+	struct ids ids = {.want_offsets = r->tokenize.pieces};
+	struct rpc_reply reply = {.kind = RPC_R_TOKENS};
+	struct why why = {""};
+	int err = tokenizer_encode(f->tokenizer, r->tokenize.text, r->tokenize.text_len, &how, &ids, &why);
+	const char **pieces = xalloc((size_t)ids.n, sizeof *pieces);
+	size_t *lens = xalloc((size_t)ids.n, sizeof *lens);
+	uint32_t *first = xalloc((size_t)ids.n, sizeof *first), *end = xalloc((size_t)ids.n, sizeof *end);
+
+	for (int i = 0; r->tokenize.pieces && i < ids.n; i++) {
+		pieces[i] = tokenizer_piece(f->tokenizer, ids.id[i], &lens[i]);
+		first[i] = ids.offset[i].first;
+		end[i] = ids.offset[i].end;
+	}
+	reply.tokens = (struct rpc_tokens){.ids = ids.id, .n_ids = ids.n};
+	if (r->tokenize.pieces)
+		reply.tokens = (struct rpc_tokens){ids.id, ids.n, pieces, lens, first, end};
+	if (err)
+		front_error(f, call, err, why.text);
+	else
+		rpc_send(f->server, call, &reply);
+	free(pieces);
+	free(lens);
+	free(first);
+	free(end);
+	ids_finish(&ids);
+}
+
+static void send_text(struct front *f, uint64_t call, const struct rpc_request *r)
+{
+	struct rpc_reply reply = {.kind = RPC_R_TEXT};
+	struct why why = {""};
+	char *text;
+	int err = check_ids(f, r->detokenize.ids, r->detokenize.n_ids, "ids", &why);
+
+	if (err) {
+		front_error(f, call, err, why.text);
+		return;
+	}
+	text = tokenizer_decode(f->tokenizer, r->detokenize.ids, r->detokenize.n_ids, r->detokenize.skip_special,
+				&reply.text.text_len);
+	reply.text.text = text;
+	rpc_send(f->server, call, &reply);
+	free(text);
+}
+
+static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
+{
+	struct rpc_reply done = {.kind = RPC_R_DONE};
+
+	switch (r->kind) {
+	case RPC_STATUS:
+		front_send_status(f, call);
+		return;
+	case RPC_TOKENIZE:
+	case RPC_DETOKENIZE:
+		if (!f->tokenizer)
+			front_error(f, call, ERR_UNSUPPORTED, "this model has no tokenizer");
+		else if (r->kind == RPC_TOKENIZE)
+			send_tokens(f, call, r);
+		else
+			send_text(f, call, r);
+		return;
+	case RPC_DRAIN:
+		rpc_send(f->server, call, &done);
+		front_drain(f, "asked by a client");
+		return;
+	case RPC_LOG_LEVEL:
+		log_level_set(r->log_level.level > LOG_DEBUG ? LOG_DEBUG : (enum log_level)r->log_level.level);
+		rpc_send(f->server, call, &done);
+		return;
+	default:
+		front_error(f, call, ERR_UNSUPPORTED, "this call is not supported yet");
+	}
+}
+
+void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+{
+	struct front *f = front;
+
+	if (r->kind == RPC_GENERATE || r->kind == RPC_SCORE) {
+		open_call(f, call, peer, r);
+		return;
+	}
+	answer(f, call, r);
+	rpc_request_free(r);
+}
+
+void front_cancel(void *front, uint64_t call)
+{
+	struct front *f = front;
+	struct open_call *c = front_find(f, call);
+	struct command cmd = {.kind = COMMAND_CANCEL, .call = call, .reason = FINISH_CANCEL};
+
+	if (c && !link_command(f->link, &cmd))
+		log_at(LOG_WARN, "call %" PRIu64 " could not be cancelled: the engine's mailbox is full", call);
+	for (struct open_call **at = &f->waiting; *at; at = &(*at)->next)
+		if ((*at)->id == call) {
+			c = *at;
+			*at = c->next;
+			front_error(f, call, ERR_CANCELLED, "cancelled");
+			open_call_destroy(c);
+			return;
+		}
+}

@@ -1,0 +1,204 @@
+/* What the engine reports becomes replies: whole characters, stop strings, logprobs, the last frame. */
+#include "daemon/front.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for the tokens of one report. */
+struct told {
+	struct rpc_token token[LINK_TOKENS];
+	struct rpc_top top[LINK_TOKENS][PICK_MAX_TOP];
+};
+
+static const char *piece(const struct front *f, int32_t id, size_t *len)
+{
+	const char *p = f->tokenizer ? tokenizer_piece(f->tokenizer, id, len) : NULL;
+
+	if (!p)
+		*len = 0;
+	return p ? p : "";
+}
+
+static void tell_token(const struct front *f, const struct picked *p, struct rpc_token *t, struct rpc_top *top)
+{
+	*t = (struct rpc_token){.id = p->id,
+				.logprob = p->logprob,
+				.rank = (uint32_t)p->rank,
+				.greedy = p->greedy,
+				.has_logprob = true,
+				.top = top,
+				.n_top = p->n_top};
+	t->piece = piece(f, p->id, &t->piece_len);
+	for (int i = 0; i < p->n_top; i++) {
+		top[i] = (struct rpc_top){.id = p->top_id[i], .logprob = p->top_logprob[i]};
+		top[i].piece = piece(f, p->top_id[i], &top[i].piece_len);
+	}
+}
+
+static void send_chunk(struct front *f, const struct open_call *c, struct rpc_chunk *chunk, const struct report *r,
+		       struct told *told)
+{
+	struct rpc_reply reply = {.kind = RPC_R_CHUNK};
+
+	for (int i = 0; i < r->n_details; i++)
+		tell_token(f, &r->detail[i], &told->token[i], told->top[i]);
+	chunk->tokens = told->token;
+	chunk->n_tokens = r->n_details;
+	reply.chunk = *chunk;
+	if (chunk->text_len || chunk->n_ids || chunk->n_tokens)
+		rpc_send(f->server, c->id, &reply);
+}
+
+/* Tokens of the prompt that were scored; before the first of them goes the token that nothing precedes. */
+static void send_scored(struct front *f, struct open_call *c, const struct report *r)
+{
+	struct told told;
+	struct rpc_chunk chunk = {.prompt = true};
+
+	if (!c->scored_first) {
+		struct rpc_reply first = {.kind = RPC_R_CHUNK};
+		struct rpc_token t = {.id = c->ids.id[0]};
+		t.piece = piece(f, t.id, &t.piece_len);
+		first.chunk = (struct rpc_chunk){.tokens = &t, .n_tokens = 1, .prompt = true};
+		rpc_send(f->server, c->id, &first);
+		c->scored_first = true;
+	}
+	send_chunk(f, c, &chunk, r, &told);
+}
+
+/* Text of the tokens of one report, gathered; a hit of a stop string ends it. */
+struct gathered {
+	char *text;
+	size_t len, max;
+	int hit; /* stop string found, or -1 */
+	int tokens;
+};
+
+static void gather(struct open_call *c, struct gathered *g, const char *text, size_t len)
+{
+	size_t skip = c->skip_text < len ? (size_t)c->skip_text : len;
+
+	c->skip_text -= skip;
+	len -= skip;
+	if (!len)
+		return;
+	if (g->len + len > g->max) {
+		g->max = 2 * (g->len + len);
+		g->text = xgrow(g->text, g->max, 1);
+	}
+	memcpy(g->text + g->len, text + skip, len);
+	g->len += len;
+}
+
+static void gather_tokens(struct open_call *c, const struct event *e, struct gathered *g)
+{
+	for (int i = 0; i < e->n && g->hit < 0; i++) {
+		bool last = e->finish != FINISH_NONE && i == e->n - 1;
+		const char *out;
+		size_t len, out_len;
+
+		g->tokens++;
+		c->output++;
+		if (!c->detok || (last && e->finish == FINISH_STOP && !c->include_stop))
+			continue;
+		const char *text = detok_next(c->detok, e->id[i], &len);
+		g->hit = stop_next(&c->stop, text, len, &out, &out_len);
+		gather(c, g, out, out_len);
+	}
+}
+
+/* Nothing more will come: half characters and text held back for a stop string. */
+static void gather_rest(struct open_call *c, struct gathered *g)
+{
+	const char *text, *out;
+	size_t len, out_len;
+
+	if (!c->detok || g->hit >= 0)
+		return;
+	text = detok_end(c->detok, &len);
+	g->hit = stop_next(&c->stop, text, len, &out, &out_len);
+	gather(c, g, out, out_len);
+	if (g->hit < 0) {
+		len = stop_rest(&c->stop, &out);
+		gather(c, g, out, len);
+	}
+}
+
+static enum rpc_finish reason(const struct open_call *c, enum finish finish)
+{
+	static const enum rpc_finish of[] = {[FINISH_NONE] = RPC_FINISH_NONE,
+					     [FINISH_STOP] = RPC_FINISH_STOP,
+					     [FINISH_LENGTH] = RPC_FINISH_LENGTH,
+					     [FINISH_CANCEL] = RPC_FINISH_CANCELLED,
+					     [FINISH_DEADLINE] = RPC_FINISH_DEADLINE};
+	return c->call.score && finish == FINISH_LENGTH ? RPC_FINISH_SCORED : of[finish];
+}
+
+static void send_finished(struct front *f, struct open_call *c, const struct event *e, int hit)
+{
+	struct rpc_reply r = {.kind = RPC_R_FINISHED};
+
+	r.finished = (struct rpc_finished){.reason = hit >= 0 ? RPC_FINISH_STOP : reason(c, e->finish),
+					   .stop_id = hit >= 0 ? -1 : e->stop_id,
+					   .stop_text = hit >= 0 ? c->stop.stop[hit] : "",
+					   .prompt_tokens = (uint32_t)c->call.n_prompt,
+					   .output_tokens = (uint32_t)c->output,
+					   .cached_tokens = (uint32_t)e->n_cached,
+					   .queue_ns = e->queue_ns,
+					   .prefill_ns = e->prefill_ns,
+					   .decode_ns = e->decode_ns};
+	rpc_send(f->server, c->id, &r);
+	c->ended = true;
+}
+
+static void stop_engine(struct front *f, uint64_t call)
+{
+	struct command cmd = {.kind = COMMAND_CANCEL, .call = call, .reason = FINISH_CANCEL};
+
+	if (!link_command(f->link, &cmd))
+		log_at(LOG_WARN, "the engine's mailbox is full: a call runs to its limit after its stop string");
+}
+
+static void send_output(struct front *f, struct open_call *c, const struct report *r)
+{
+	const struct event *e = &r->event;
+	struct gathered g = {.hit = -1};
+	struct told told;
+	struct report shown = *r;
+	struct rpc_chunk chunk;
+
+	gather_tokens(c, e, &g);
+	if (e->finish != FINISH_NONE)
+		gather_rest(c, &g);
+	shown.n_details = min_int(r->n_details, g.tokens);
+	chunk = (struct rpc_chunk){
+		.text = g.text, .text_len = g.len, .ids = e->id, .n_ids = c->return_ids ? g.tokens : 0};
+	send_chunk(f, c, &chunk, &shown, &told);
+	if (g.hit >= 0 && e->finish == FINISH_NONE)
+		stop_engine(f, c->id);
+	if (g.hit >= 0 || e->finish != FINISH_NONE)
+		send_finished(f, c, e, g.hit);
+	free(g.text);
+}
+
+void front_report(struct front *f, const struct report *r)
+{
+	struct open_call *c = front_find(f, r->event.call);
+
+	if (!c)
+		return;
+	if (r->refused) {
+		if (!c->ended)
+			front_error(f, c->id, r->refused, r->text);
+		front_forget(f, c);
+		return;
+	}
+	if (!c->ended && r->event.scored)
+		send_scored(f, c, r);
+	else if (!c->ended)
+		send_output(f, c, r);
+	if (!c->ended && r->event.finish != FINISH_NONE)
+		send_finished(f, c, &r->event, -1);
+	if (r->event.finish != FINISH_NONE)
+		front_forget(f, c);
+}

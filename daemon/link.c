@@ -1,0 +1,51 @@
+#include "daemon/link.h"
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "parallel/wait.h"
+
+static uint32_t power_of_two(uint32_t n)
+{
+	uint32_t p = 1;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+void link_init(struct link *l, int max_seqs)
+{
+	memset(l, 0, sizeof *l);
+	mailbox_init(&l->commands, sizeof(struct command), 4096);
+	mailbox_init(&l->reports, sizeof(struct report), power_of_two((uint32_t)(4 * max_seqs + 64)));
+	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (l->wake_fd < 0)
+		die("eventfd failed");
+	atomic_store(&l->step, -1);
+}
+
+void link_finish(struct link *l)
+{
+	mailbox_finish(&l->commands);
+	mailbox_finish(&l->reports);
+	close(l->wake_fd);
+}
+
+bool link_command(struct link *l, const struct command *c)
+{
+	if (!mailbox_put(&l->commands, c))
+		return false;
+	atomic_fetch_add(&l->bell, 1);
+	wait_wake(&l->bell, 0);
+	return true;
+}
+
+void link_ring_front(struct link *l)
+{
+	uint64_t one = 1;
+
+	if (write(l->wake_fd, &one, sizeof one) < 0)
+		return; /* the counter is full: the front is awake already */
+}

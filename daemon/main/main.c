@@ -1,0 +1,232 @@
+/* xversed: one rank. Rank 0 also holds the socket. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/front.h"
+#include "daemon/serve.h"
+#include "engine/checkpoint/inspect.h"
+#include "engine/models/generation.h"
+#include "parallel/board.h"
+
+struct daemon {
+	struct options opt;
+	struct world world;
+	struct node node;
+	struct link link;
+	struct front front;
+	struct node_report *ranks;
+};
+
+/* Before MPI starts threads of its own: signals come through signalfd on rank 0, and are nothing to the others. */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int exit_code(int err)
+{
+	switch (err) {
+	case ERR_INVALID:
+		return EXIT_USAGE;
+	case ERR_BUSY:
+		return EXIT_AGAIN;
+	case ERR_LIMIT:
+		return EXIT_CONFIG;
+	default:
+		return EXIT_INPUT;
+	}
+}
+
+static void print_version(void)
+{
+	printf("xversed %s (commit %s)\ncompute: %s on this machine\nbuilt with: gcc %s, Open MPI, protobuf-c\n", XV_VERSION,
+	       XV_COMMIT, cpu_isa_name(cpu_isa_best()), __VERSION__);
+}
+
+static void default_socket(struct options *o)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+
+	if (!o->uds)
+		o->uds = dir && *dir ? xprintf("%s/xversed.sock", dir) : xstrdup("/run/xversed/xversed.sock");
+}
+
+/* The last part of the model's path. */
+static void name_model(struct daemon *d)
+{
+	char *path = xstrdup(d->opt.served_name ? d->opt.served_name : d->opt.model);
+	size_t n = strlen(path);
+	char *slash;
+
+	while (n > 1 && path[n - 1] == '/')
+		path[--n] = 0;
+	slash = d->opt.served_name ? NULL : strrchr(path, '/');
+	snprintf(d->front.model_name, sizeof d->front.model_name, "%s", slash && slash[1] ? slash + 1 : path);
+	free(path);
+}
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
+}
+
+/* Files, config and what overrides them: the same number means the same model. */
+static void take_fingerprint(struct daemon *d)
+{
+	const struct node *n = &d->node;
+	const unsigned char *c = (const unsigned char *)&n->cfg;
+	uint64_t h = n->files ? checkpoint_fingerprint(n->files) : mix(1, (uint64_t)d->opt.dummy_seed);
+
+	for (size_t i = 0; i < sizeof n->cfg; i++)
+		h = mix(h, c[i]);
+	h = mix(h, d->front.tokenizer ? tokenizer_fingerprint(d->front.tokenizer) : 0);
+	d->node.fingerprint = h;
+	snprintf(d->front.fingerprint, sizeof d->front.fingerprint, "%016llx", (unsigned long long)h);
+}
+
+/* Rank 0: a model without tokenizer files is served by ids. */
+static int open_words(struct daemon *d, struct why *why)
+{
+	int err;
+
+	if (d->world.rank)
+		return 0;
+	err = tokenizer_open(&d->front.tokenizer, d->opt.model, why);
+	if (err == ERR_IO) {
+		log_at(LOG_WARN, "%s: prompts must come as token ids", why->text);
+		err = 0;
+	}
+	if (!err && d->front.tokenizer && tokenizer_vocab(d->front.tokenizer) > d->node.cfg.vocab)
+		err = fail(why, ERR_FORMAT, "%s: the tokenizer has %d words, the model %d", d->opt.model,
+			   tokenizer_vocab(d->front.tokenizer), d->node.cfg.vocab);
+	return err;
+}
+
+static int open_front(struct daemon *d, struct why *why)
+{
+	if (d->world.rank)
+		return 0;
+	default_socket(&d->opt);
+	d->front.link = &d->link;
+	d->front.opt = &d->opt;
+	d->front.node = &d->node;
+	link_init(&d->link, d->node.limits.max_seqs);
+	atomic_store(&d->link.state, LINK_LOADING);
+	return front_start(&d->front, why);
+}
+
+static void last_words(void *arg, const struct blame *what)
+{
+	struct daemon *d = arg;
+	struct rpc_error e = {.code = ERR_LOST_RANK, .rank = what->rank, .step = what->step, .pid = what->pid};
+	char text[300];
+
+	blame_text(what, text, sizeof text);
+	e.text = text;
+	if (d->world.rank == 0)
+		front_last_words(&d->front, &e);
+}
+
+static void start_watch(struct daemon *d)
+{
+	struct watch_options how = {.watchdog_ns = d->opt.watchdog_timeout_s * 1000000000, .last_words = last_words, .arg = d};
+
+	board_watch(d->world.board, &how);
+}
+
+static void tell_ready(const struct daemon *d, uint64_t start)
+{
+	const struct node *n = &d->node;
+
+	log_at(LOG_INFO, "ready in %.2f s: %s, %d rank%s x %d thread%s (%s), %s, %.2f GiB of weights and %.2f GiB of KV cache (%d tokens) a rank, socket %s",
+	       (double)(now_ns() - start) / 1e9, d->front.model_name, d->world.size, d->world.size > 1 ? "s" : "", n->threads,
+	       n->threads > 1 ? "s" : "", cpu_isa_name(n->isa), n->numerics_class,
+	       (double)n->report.weight_bytes / (1 << 30), (double)n->report.kv_bytes / (1 << 30),
+	       n->n_blocks * (int)d->opt.block_size, d->opt.uds);
+}
+
+static void run(struct daemon *d, uint64_t start)
+{
+	d->ranks = xalloc((size_t)d->world.size, sizeof *d->ranks);
+	world_gather(&d->world, &d->node.report, sizeof d->node.report, d->ranks);
+	d->front.ranks = d->ranks;
+	if (d->world.rank) {
+		follow(&d->node);
+		return;
+	}
+	take_fingerprint(d);
+	tell_ready(d, start);
+	serve(&d->node, &d->link);
+	front_join(&d->front);
+	link_finish(&d->link);
+}
+
+static int start(struct daemon *d, struct why *why)
+{
+	struct generation_config g;
+	int err = node_prepare(&d->node, &d->opt, &d->world, why);
+
+	if (!err)
+		err = open_words(d, why);
+	if (!err && d->world.rank == 0 && (!d->opt.generation_config || strcmp(d->opt.generation_config, "none"))) {
+		err = generation_config_read(&g, d->opt.model, why);
+		if (!err)
+			front_defaults(&d->front, &g);
+	}
+	err = node_agree(&d->world, err, why);
+	if (err)
+		return err;
+	name_model(d);
+	err = node_agree(&d->world, open_front(d, why), why);
+	if (err)
+		return err;
+	start_watch(d);
+	return node_load(&d->node, &d->link.progress, why);
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon d;
+	struct why why = {""};
+	uint64_t begin = now_ns();
+	int err = options_parse(&d.opt, argc, argv, &why);
+
+	if (err) {
+		fprintf(stderr, "xversed: %s\n", why.text);
+		return EXIT_USAGE;
+	}
+	if (d.opt.help || d.opt.version) {
+		d.opt.help ? options_help() : print_version();
+		return 0;
+	}
+	if (d.opt.inspect)
+		return inspect_checkpoint(stdout, d.opt.model) ? EXIT_INPUT : 0;
+	block_signals();
+	world_init(&d.world, &argc, &argv);
+	log_init(d.world.rank, (enum log_level)d.opt.log_level);
+	err = start(&d, &why);
+	if (err) {
+		if (d.world.rank == 0)
+			fprintf(stderr, "xversed: %s\n", why.text);
+		world_finish(&d.world);
+		_exit(exit_code(err));
+	}
+	run(&d, begin);
+	node_finish(&d.node);
+	world_finish(&d.world);
+	free(d.ranks);
+	options_finish(&d.opt);
+	return 0;
+}

@@ -1,0 +1,264 @@
+#include "daemon/node.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/memory.h"
+#include "parallel/board.h"
+#include "parallel/wait.h"
+
+static enum dtype stored_type(const struct node *n)
+{
+	const struct ck_tensor *t = n->files ? checkpoint_find(n->files, "model.layers.0.self_attn.o_proj.weight") : NULL;
+
+	if (t)
+		return t->type;
+	return n->cfg.torch_dtype == DT_COUNT ? DT_BF16 : n->cfg.torch_dtype;
+}
+
+static void choose_types(struct node *n)
+{
+	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8};
+	enum dtype stored = stored_type(n);
+	bool bf16 = n->opt->compute == COMPUTE_AUTO ? stored == DT_BF16 : n->opt->compute == COMPUTE_BF16;
+
+	n->compute = bf16 ? DT_BF16 : DT_F32;
+	n->kv_type = n->opt->kv_dtype == KV_AUTO ? n->compute : kv_types[n->opt->kv_dtype];
+	snprintf(n->numerics_class, sizeof n->numerics_class, "%s/%s/%s/cpu/%d", dtype_name(n->compute), dtype_name(stored),
+		 dtype_name(n->kv_type), ORDER_VERSION);
+}
+
+static int open_files(struct node *n, struct why *why)
+{
+	if (n->opt->load_format == LOAD_DUMMY)
+		return 0;
+	return checkpoint_open(&n->files, n->opt->model, why);
+}
+
+static int check_ranks(struct node *n, struct why *why)
+{
+	struct shard_shape shape = model_shard_shape(&n->cfg);
+	int most = shard_max_ranks(&shape);
+
+	if (n->opt->tensor_parallel && n->opt->tensor_parallel != n->world->size)
+		return fail(why, ERR_INVALID, "--tensor-parallel-size is %lld, but %d rank%s started: give mpirun -n %lld",
+			    (long long)n->opt->tensor_parallel, n->world->size, n->world->size == 1 ? " was" : "s were",
+			    (long long)n->opt->tensor_parallel);
+	if (n->world->size > most)
+		return fail(why, ERR_INVALID, "%d ranks are too many: a model with %d heads works on 1 to %d", n->world->size,
+			    n->cfg.heads, most);
+	return 0;
+}
+
+static int check_device(const struct options *o, struct why *why)
+{
+	if (o->device == DEVICE_CUDA)
+		return fail(why, ERR_UNSUPPORTED, "--device cuda is not supported yet by this build");
+	if (o->kv_dtype == KV_INT8)
+		return fail(why, ERR_UNSUPPORTED, "--kv-cache-dtype int8 is not supported yet");
+	return 0;
+}
+
+static void choose_limits(struct node *n)
+{
+	const struct options *o = n->opt;
+
+	n->max_model_len = o->max_model_len ? (int)o->max_model_len : n->cfg.max_pos;
+	n->limits.max_tokens = (int)o->max_num_batched_tokens;
+	n->limits.max_seqs = min_int((int)o->max_num_seqs, n->limits.max_tokens);
+	n->limits.rows = min_int((int)o->logits_rows, n->limits.max_tokens);
+	n->threads = o->threads ? (int)o->threads : max_int(1, memory_allowed_cores() / n->world->local_size);
+}
+
+int node_prepare(struct node *n, const struct options *o, struct world *w, struct why *why)
+{
+	int err;
+
+	memset(n, 0, sizeof *n);
+	n->opt = o;
+	n->world = w;
+	err = check_device(o, why);
+	if (!err)
+		err = cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa);
+	if (err == ERR_INVALID)
+		return fail(why, err, "--cpu-isa: \"%s\" is none of auto, portable, avx2, avx512, avx512_bf16", o->cpu_isa);
+	if (!err)
+		err = model_config_read(&n->cfg, o->model, why);
+	if (!err)
+		err = check_ranks(n, why);
+	if (!err)
+		err = open_files(n, why);
+	if (err)
+		return err;
+	choose_types(n);
+	choose_limits(n);
+	if (n->max_model_len > n->cfg.max_pos && n->cfg.scaling == ROPE_NONE)
+		log_at(LOG_WARN, "--max-model-len %d is beyond the %d positions the model was trained on", n->max_model_len,
+		       n->cfg.max_pos);
+	if (n->isa == CPU_AUTO)
+		n->isa = cpu_isa_best();
+	return 0;
+}
+
+int node_agree(struct world *w, int err, struct why *why)
+{
+	struct {
+		int err;
+		char text[512];
+	} mine = {.err = err}, *all = xalloc((size_t)w->size, sizeof *all);
+
+	snprintf(mine.text, sizeof mine.text, "%s", err ? why->text : "");
+	world_gather(w, &mine, sizeof mine, all);
+	for (int r = 0; w->rank == 0 && r < w->size; r++)
+		if (all[r].err) {
+			mine = all[r];
+			break;
+		}
+	world_bcast(w, &mine, sizeof mine);
+	if (mine.err && !err)
+		fail(why, mine.err, "%s", mine.text);
+	free(all);
+	return mine.err;
+}
+
+static int load_backend(struct node *n, struct why *why)
+{
+	struct shard_shape shape = model_shard_shape(&n->cfg);
+	struct shard s = shard_make(&shape, n->world->rank, n->world->size);
+	struct cpu_options how = {.threads = n->threads,
+				  .isa = n->isa,
+				  .compute = n->compute,
+				  .max_tokens = n->limits.max_tokens,
+				  .max_context = n->max_model_len,
+				  .max_cols = max_int(n->cfg.hidden, max_int(n->cfg.ffn, n->cfg.heads * n->cfg.head_dim)),
+				  .max_heads = s.heads.count,
+				  .max_head_dim = n->cfg.head_dim,
+				  .pin = n->opt->pin,
+				  .first_cpu = n->world->local_rank * n->threads};
+
+	if (n->threads * n->world->local_size > memory_allowed_cores()) {
+		how.pin = false;
+		wait_policy(0);
+	} else
+		wait_policy(30000);
+	return backend_cpu_create(&n->backend, &how, why);
+}
+
+static int load_model(struct node *n, struct load_progress *progress, struct why *why)
+{
+	struct comm_limits lim = model_comm_limits(&n->cfg, &n->limits, n->world->size);
+	struct model_options how = {.limits = n->limits,
+				    .max_context = n->max_model_len,
+				    .rank = n->world->rank,
+				    .size = n->world->size,
+				    .dummy_seed = (uint64_t)n->opt->dummy_seed};
+
+	n->comm = n->world->size == 1 ? comm_self_create(&lim) : comm_host_create(n->world, &lim);
+	return model_create(&n->model, &n->cfg, n->files, n->backend, n->comm, &how, progress, why);
+}
+
+static int blocks_of(const struct node *n, int tokens)
+{
+	return div_up(tokens, (int)n->opt->block_size);
+}
+
+/* As many blocks as the budget holds, at most 8 full sequences unless asked for by bytes; the same on all ranks. */
+static int load_cache(struct node *n, struct why *why)
+{
+	struct kv_shape shape = model_kv_shape(n->model, (int)n->opt->block_size, n->kv_type);
+	uint64_t block = (uint64_t)backend_kv_bytes(n->backend, &shape) * (uint64_t)n->cfg.layers;
+	uint64_t held = n->backend->held, share = memory_limit() / 10 * 8 / (uint64_t)n->world->local_size;
+	uint64_t budget = n->opt->kv_bytes ? (uint64_t)n->opt->kv_bytes : share > held ? share - held : 0;
+	int64_t fit = (int64_t)(budget / (block ? block : 1)), one;
+
+	if (!n->opt->kv_bytes && fit > 8 * (int64_t)blocks_of(n, n->max_model_len))
+		fit = 8 * (int64_t)blocks_of(n, n->max_model_len);
+	fit = world_min(n->world, fit < INT_MAX / 2 ? fit : INT_MAX / 2);
+	one = blocks_of(n, n->max_model_len);
+	if (fit < one && !n->opt->max_model_len && fit > 0) {
+		n->max_model_len = (int)fit * (int)n->opt->block_size;
+		log_at(LOG_WARN, "the KV cache holds %d tokens: --max-model-len is set to that", n->max_model_len);
+	} else if (fit < one)
+		return fail(why, ERR_LIMIT,
+			    "the KV cache (%.2f GiB a rank) holds %lld tokens, less than one sequence of --max-model-len %d; "
+			    "largest that fits: --max-model-len %lld",
+			    (double)budget / (1 << 30), (long long)(fit * n->opt->block_size), n->max_model_len,
+			    (long long)(fit * n->opt->block_size));
+	n->n_blocks = (int)fit;
+	kv_init(&n->kv, n->backend, &shape, n->cfg.layers, n->n_blocks);
+	n->report.kv_bytes = block * (uint64_t)n->n_blocks;
+	return 0;
+}
+
+static void count_op(void *board)
+{
+	board_op(board);
+}
+
+static void fill_report(struct node *n)
+{
+	n->report.pid = getpid();
+	n->report.weight_bytes = model_weight_bytes(n->model);
+	n->report.work_bytes = n->backend->held - n->report.weight_bytes - n->report.kv_bytes;
+	n->report.file_bytes = n->files ? checkpoint_bytes_read(n->files) : 0;
+}
+
+int node_load(struct node *n, struct load_progress *progress, struct why *why)
+{
+	int err = node_agree(n->world, load_backend(n, why), why);
+
+	if (!err)
+		err = node_agree(n->world, load_model(n, progress, why), why);
+	if (!err)
+		err = node_agree(n->world, load_cache(n, why), why);
+	if (err)
+		return err;
+	n->limits.max_blocks = n->limits.max_seqs * blocks_of(n, n->max_model_len);
+	step_init(&n->step, &n->limits);
+	world_steps(n->world, step_bytes_max(&n->limits));
+	n->backend->on_op = count_op;
+	n->backend->on_op_arg = n->world->board;
+	fill_report(n);
+	return 0;
+}
+
+void node_finish(struct node *n)
+{
+	step_finish(&n->step);
+	if (n->kv.pool)
+		kv_finish(&n->kv);
+	model_destroy(n->model);
+	comm_destroy(n->comm);
+	backend_destroy(n->backend);
+	checkpoint_close(n->files);
+}
+
+void node_rows(struct node *n, const struct step *s, float *logits, void (*take)(void *arg, int row, float *logits), void *arg)
+{
+	for (int first = 0; first < s->head->n_rows; first += n->limits.rows) {
+		int count = min_int(n->limits.rows, s->head->n_rows - first);
+		model_rows(n->model, first, count, logits);
+		for (int i = 0; take && i < count; i++)
+			take(arg, first + i, logits + (size_t)i * (size_t)n->cfg.vocab);
+	}
+}
+
+void follow(struct node *n)
+{
+	size_t max = step_bytes_max(&n->limits), bytes;
+
+	for (;;) {
+		bytes = world_take(n->world, n->step.head, max);
+		step_receive(&n->step, &n->limits, bytes);
+		if (n->step.head->kind == STEP_STOP)
+			return;
+		board_step(n->world->board, n->step.head->no);
+		model_forward(n->model, &n->kv, &n->step);
+		node_rows(n, &n->step, NULL, NULL, NULL);
+		board_step(n->world->board, -1);
+	}
+}

@@ -1,0 +1,53 @@
+/* node.h - one rank, ready to run: model, cache, communicator, and what it holds in bytes. */
+#ifndef DAEMON_NODE_H
+#define DAEMON_NODE_H
+
+#include "daemon/options.h"
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/kv.h"
+#include "engine/model.h"
+#include "engine/step.h"
+#include "parallel/world.h"
+
+/* The order of sums: rises with any change of bits. */
+enum { ORDER_VERSION = 1 };
+
+struct node_report { /* one a rank, gathered on rank 0 for Status */
+	int64_t pid;
+	uint64_t weight_bytes, kv_bytes, work_bytes, file_bytes;
+};
+
+struct node {
+	struct world *world; /* borrowed */
+	const struct options *opt;
+	struct model_config cfg;
+	struct checkpoint *files; /* NULL: dummy */
+	struct backend *backend;
+	struct comm *comm;
+	struct model *model;
+	struct kv kv;
+	struct step step;
+	struct step_limits limits;
+	int threads, max_model_len, n_blocks;
+	enum dtype compute, kv_type;
+	enum cpu_isa isa;
+	char numerics_class[96];
+	uint64_t fingerprint;
+	struct node_report report;
+};
+
+/* What needs no weights: config, checkpoint's list of tensors, types, limits. Every rank does it and fails alike. */
+int node_prepare(struct node *n, const struct options *o, struct world *w, struct why *why);
+/* Backend, communicator, weights, cache. Collective: a refusal on one rank is one on all (the text is on that rank). */
+int node_load(struct node *n, struct load_progress *progress, struct why *why);
+/* Collective: the first rank's refusal becomes everybody's. 0: all can go on. */
+int node_agree(struct world *w, int err, struct why *why);
+void node_finish(struct node *n);
+
+/* Rows of logits of one step, R at a time, on every rank; rank 0 calls `take` for each. */
+void node_rows(struct node *n, const struct step *s, float *logits, void (*take)(void *arg, int row, float *logits), void *arg);
+
+/* Ranks other than 0: run what rank 0 plans until it says stop. */
+void follow(struct node *n);
+
+#endif

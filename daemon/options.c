@@ -1,0 +1,320 @@
+#include "daemon/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *field(struct options *o, const struct option_row *row)
+{
+	return (char *)o + row->offset;
+}
+
+int number_parse(const char *text, int64_t *out)
+{
+	static const char suffixes[] = "kKmMgG";
+	static const int64_t factors[] = {1000, 1 << 10, 1000000, 1 << 20, 1000000000, 1 << 30};
+	char *end;
+	long long v;
+
+	errno = 0;
+	v = strtoll(text, &end, 10);
+	if (errno || end == text)
+		return ERR_INVALID;
+	if (*end && strchr(suffixes, *end)) {
+		int64_t f = factors[strchr(suffixes, *end) - suffixes];
+		if (v > INT64_MAX / f || v < INT64_MIN / f)
+			return ERR_INVALID;
+		v *= f;
+		end++;
+	}
+	*out = v;
+	return *end ? ERR_INVALID : 0;
+}
+
+static int set_choice(struct options *o, const struct option_row *row, const char *value, const char *source, struct why *why)
+{
+	char list[160] = "";
+
+	for (int i = 0; row->choices[i]; i++) {
+		if (!strcmp(row->choices[i], value)) {
+			*(int *)field(o, row) = i;
+			return 0;
+		}
+		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", row->choices[i]);
+	}
+	return fail(why, ERR_INVALID, "%s: \"%s\" is none of %s", source, value, list);
+}
+
+static int set_bool(struct options *o, const struct option_row *row, const char *value, const char *source, struct why *why)
+{
+	bool on = !strcmp(value, "1") || !strcmp(value, "true") || !strcmp(value, "yes");
+
+	if (!on && strcmp(value, "0") && strcmp(value, "false") && strcmp(value, "no"))
+		return fail(why, ERR_INVALID, "%s: \"%s\" is neither true nor false", source, value);
+	*(bool *)field(o, row) = on;
+	return 0;
+}
+
+static int set_value(struct options *o, const struct option_row *row, const char *value, const char *source, struct why *why)
+{
+	int64_t n;
+
+	switch (row->kind) {
+	case OPT_CHOICE:
+		return set_choice(o, row, value, source, why);
+	case OPT_TEXT:
+		free(*(char **)field(o, row));
+		*(char **)field(o, row) = xstrdup(value);
+		return 0;
+	case OPT_NUMBER:
+		if (number_parse(value, &n))
+			return fail(why, ERR_INVALID, "%s: \"%s\" is not a whole number (suffixes k, K, m, M, g, G are known)",
+				    source, value);
+		if (n < row->low || n > row->high)
+			return fail(why, ERR_INVALID, "%s: %lld is outside %lld to %lld", source, (long long)n,
+				    (long long)row->low, (long long)row->high);
+		*(int64_t *)field(o, row) = n;
+		return 0;
+	default:
+		return set_bool(o, row, value, source, why);
+	}
+}
+
+static const struct option_row *find(const char *name, size_t len)
+{
+	for (int i = 0; i < option_count; i++) {
+		const struct option_row *row = &option_table[i];
+		if ((strlen(row->name) == len && !strncmp(row->name, name, len)) ||
+		    (row->alias && strlen(row->alias) == len && !strncmp(row->alias, name, len)))
+			return row;
+	}
+	return NULL;
+}
+
+/* Levenshtein distance; names are short. */
+static int distance(const char *a, const char *b)
+{
+	int row[64], n = min_int((int)strlen(b), 63);
+
+	for (int j = 0; j <= n; j++)
+		row[j] = j;
+	for (int i = 1; a[i - 1]; i++) {
+		int diagonal = row[0];
+		row[0] = i;
+		for (int j = 1; j <= n; j++) {
+			int above = row[j];
+			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1), diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[n];
+}
+
+static const char *nearest(const char *name)
+{
+	const char *best = option_table[0].name;
+
+	for (int i = 1; i < option_count; i++)
+		if (distance(name, option_table[i].name) < distance(name, best))
+			best = option_table[i].name;
+	return best;
+}
+
+struct arguments {
+	int argc, at;
+	char **argv;
+	const char *config; /* --config FILE */
+};
+
+/* One "--name value", "--name=value", "-x value" or "--no-name". */
+static int parse_flag(struct options *o, struct arguments *a, struct why *why)
+{
+	const char *arg = a->argv[a->at], *name = arg + strspn(arg, "-"), *equals = strchr(name, '='), *value;
+	size_t len = equals ? (size_t)(equals - name) : strlen(name);
+	const struct option_row *row = find(name, len);
+	bool no = !row && len > 3 && !strncmp(name, "no-", 3);
+	char given[80];
+
+	snprintf(given, sizeof given, "%.*s", (int)len, name);
+	if (no)
+		row = find(name + 3, len - 3);
+	if (!row && strcmp(given, "config"))
+		return fail(why, ERR_INVALID, "unknown option %s; did you mean --%s? (--help lists all)", arg, nearest(given));
+	if (row && (row->kind == OPT_FLAG || row->kind == OPT_NO_FLAG)) {
+		*(bool *)field(o, row) = !no;
+		return equals ? set_bool(o, row, equals + 1, arg, why) : 0;
+	}
+	if (no)
+		return fail(why, ERR_INVALID, "%s: --%s cannot be switched off", arg, row->name);
+	value = equals ? equals + 1 : a->at + 1 < a->argc ? a->argv[++a->at] : NULL;
+	if (!value)
+		return fail(why, ERR_INVALID, "--%s wants a value", given);
+	if (!row) {
+		a->config = value;
+		return 0;
+	}
+	snprintf(given, sizeof given, "--%s", row->name);
+	return set_value(o, row, value, given, why);
+}
+
+static int parse_environment(struct options *o, struct why *why)
+{
+	for (int i = 0; i < option_count; i++) {
+		char name[80] = "XVERSED_";
+		size_t n = strlen(name);
+		const char *value;
+		int err;
+
+		for (const char *p = option_table[i].name; *p && n + 1 < sizeof name; p++)
+			name[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+		name[n] = 0;
+		value = getenv(name);
+		err = value ? set_value(o, &option_table[i], value, name, why) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static char *trim(char *s)
+{
+	char *end;
+
+	s += strspn(s, " \t");
+	end = s + strlen(s);
+	while (end > s && strchr(" \t\r\n", end[-1]))
+		*--end = 0;
+	if (end - s >= 2 && (*s == '"' || *s == '\'') && end[-1] == *s) {
+		end[-1] = 0;
+		s++;
+	}
+	return s;
+}
+
+/* "name: value" or "name = value" a line; # begins a comment. */
+static int parse_line(struct options *o, char *line, const char *source, struct why *why)
+{
+	char *colon, *name = trim(line);
+	const struct option_row *row;
+
+	if (!*name || *name == '#')
+		return 0;
+	colon = name + strcspn(name, ":=");
+	if (!*colon)
+		return fail(why, ERR_INVALID, "%s: wanted \"name: value\"", source);
+	*colon = 0;
+	name = trim(name);
+	row = find(name, strlen(name));
+	if (!row)
+		return fail(why, ERR_INVALID, "%s: unknown option \"%s\"; did you mean %s?", source, name, nearest(name));
+	return set_value(o, row, trim(colon + 1), source, why);
+}
+
+static int parse_config(struct options *o, const char *path, struct why *why)
+{
+	FILE *f = fopen(path, "r");
+	char *line = NULL, source[300];
+	size_t size = 0;
+	int err = 0;
+
+	if (!f)
+		return fail(why, ERR_INVALID, "--config: %s: %s", path, strerror(errno));
+	for (int no = 1; !err && getline(&line, &size, f) >= 0; no++) {
+		snprintf(source, sizeof source, "%.200s: line %d", path, no);
+		err = parse_line(o, line, source, why);
+	}
+	free(line);
+	fclose(f);
+	return err;
+}
+
+static void set_defaults(struct options *o)
+{
+	memset(o, 0, sizeof *o);
+	for (int i = 0; i < option_count; i++) {
+		const struct option_row *row = &option_table[i];
+		if (row->kind == OPT_NUMBER)
+			*(int64_t *)field(o, row) = row->fallback;
+		else if (row->kind == OPT_CHOICE)
+			*(int *)field(o, row) = (int)row->fallback;
+		else if (row->kind != OPT_TEXT)
+			*(bool *)field(o, row) = row->fallback != 0;
+	}
+}
+
+/* Weaker sources first, so that stronger ones overwrite them; flags are read twice to find --config. */
+int options_parse(struct options *o, int argc, char **argv, struct why *why)
+{
+	struct arguments a = {.argc = argc, .argv = argv};
+	struct options probe;
+	const char *plain = NULL;
+	int err = 0;
+
+	set_defaults(o);
+	set_defaults(&probe);
+	for (a.at = 1; !err && a.at < argc; a.at++)
+		if (argv[a.at][0] == '-' && argv[a.at][1])
+			err = parse_flag(&probe, &a, why);
+	options_finish(&probe);
+	if (!err && !a.config)
+		a.config = getenv("XVERSED_CONFIG");
+	if (!err && a.config)
+		err = parse_config(o, a.config, why);
+	if (!err)
+		err = parse_environment(o, why);
+	for (a.at = 1; !err && a.at < argc; a.at++) {
+		if (argv[a.at][0] == '-' && argv[a.at][1])
+			err = parse_flag(o, &a, why);
+		else if (plain)
+			err = fail(why, ERR_INVALID, "one model at a time: \"%s\" and \"%s\"", plain, argv[a.at]);
+		else
+			err = set_value(o, &option_table[0], plain = argv[a.at], "MODEL", why);
+	}
+	if (!err && !o->model && !o->help && !o->version)
+		err = fail(why, ERR_INVALID, "which model? usage: xversed MODEL [options] (--help lists them)");
+	return err;
+}
+
+void options_finish(struct options *o)
+{
+	for (int i = 0; i < option_count; i++)
+		if (option_table[i].kind == OPT_TEXT)
+			free(*(char **)field(o, &option_table[i]));
+}
+
+static void print_row(const struct option_row *row)
+{
+	char left[120] = "";
+	size_t n = (size_t)snprintf(left, sizeof left, "  --%s%s", row->kind == OPT_NO_FLAG ? "no-" : "", row->name);
+
+	if (row->alias)
+		n += (size_t)snprintf(left + n, sizeof left - n, ", -%s", row->alias);
+	if (row->value)
+		n += (size_t)snprintf(left + n, sizeof left - n, " %s", row->value);
+	for (int i = 0; row->choices && row->choices[i]; i++)
+		n += (size_t)snprintf(left + n, sizeof left - n, "%s%s", i ? "|" : " ", row->choices[i]);
+	printf("%-52s %s", left, row->help);
+	if (row->kind == OPT_NUMBER && row->fallback)
+		printf(" [%lld]", (long long)row->fallback);
+	printf("\n");
+}
+
+void options_help(void)
+{
+	const char *group = "";
+
+	printf("usage: xversed MODEL [options]          one rank\n"
+	       "       mpirun -n N xversed MODEL [options]   N ranks\n\n"
+	       "Serves a Llama-shaped model, sharded over the ranks, on a Unix socket.\n"
+	       "Every option may come as XVERSED_NAME=value or from --config FILE (\"name: value\" lines); flags win.\n"
+	       "Numbers take suffixes: 16k = 16000, 16K = 16384.\n");
+	for (int i = 0; i < option_count; i++) {
+		if (strcmp(group, option_table[i].group))
+			printf("\n%s:\n", group = option_table[i].group);
+		print_row(&option_table[i]);
+	}
+	printf("\nExit codes: 0 done, 64 usage, 66 input, 70 software or a lost rank, 75 try again, 78 configuration.\n");
+}

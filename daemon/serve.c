@@ -1,0 +1,192 @@
+#include "daemon/serve.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/hash.h"
+#include "engine/pick.h"
+#include "parallel/board.h"
+#include "parallel/wait.h"
+
+struct server {
+	struct node *n;
+	struct link *l;
+	struct blocks *blocks;
+	struct sched *sched;
+	struct picker *picker;
+	struct picked *picked;  /* (max_tokens) one a row of a step */
+	const struct pick *picks;
+	float *logits;          /* (rows, vocab) */
+	struct event event[64];
+	bool stop;
+	struct hash_file *hash; /* tests only; NULL */
+};
+
+struct sched_limits serve_limits(const struct node *n)
+{
+	return (struct sched_limits){.step = n->limits,
+				     .max_model_len = n->max_model_len,
+				     .max_waiting = (int)n->opt->max_queued_reqs,
+				     .max_waiting_tokens = n->opt->max_queued_tokens,
+				     .look_ahead = INT_MAX,
+				     .vocab = n->cfg.vocab};
+}
+
+static void publish(struct server *s)
+{
+	struct link *l = s->l;
+	struct sched_stats st;
+
+	sched_stats(s->sched, &st);
+	atomic_store_explicit(&l->running, st.running, memory_order_relaxed);
+	atomic_store_explicit(&l->waiting, st.waiting, memory_order_relaxed);
+	atomic_store_explicit(&l->waiting_tokens, st.waiting_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->kv_held, blocks_held(s->blocks), memory_order_relaxed);
+	atomic_store_explicit(&l->preemptions, st.preemptions, memory_order_relaxed);
+	atomic_store_explicit(&l->prompt_tokens, st.prompt_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->output_tokens, st.output_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->cached_tokens, st.cached_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->step, (int64_t)st.steps, memory_order_relaxed);
+}
+
+static void refuse(struct server *s, uint64_t call, int err, const char *text)
+{
+	struct report r = {.event = {.call = call}, .refused = err};
+
+	snprintf(r.text, sizeof r.text, "%s", text);
+	REQUIRE(mailbox_put(&s->l->reports, &r)); /* take_commands() leaves room */
+}
+
+static void take_command(struct server *s, const struct command *c)
+{
+	struct why why = {""};
+	int err;
+
+	switch (c->kind) {
+	case COMMAND_ADD:
+		err = sched_add(s->sched, c->add, &why);
+		atomic_fetch_add_explicit(&s->l->adds_taken, 1, memory_order_relaxed);
+		if (err)
+			refuse(s, c->call, err, why.text);
+		break;
+	case COMMAND_CANCEL:
+		sched_cancel(s->sched, c->call, c->reason);
+		break;
+	case COMMAND_STOP:
+		s->stop = true;
+	}
+}
+
+/* Events go out as far as the ring has room; the rest waits in the scheduler. */
+static void send_events(struct server *s)
+{
+	int n;
+
+	do {
+		int room = (int)mailbox_room(&s->l->reports);
+		n = sched_events(s->sched, s->event, min_int(room, 64));
+		for (int i = 0; i < n; i++) {
+			struct report r = {.event = s->event[i]};
+			if (r.event.detail != UINT32_MAX) {
+				r.n_details = r.event.n;
+				memcpy(r.detail, sched_details(s->sched) + r.event.detail, (size_t)r.event.n * sizeof *r.detail);
+			}
+			REQUIRE(mailbox_put(&s->l->reports, &r));
+		}
+	} while (n > 0);
+}
+
+static void take_commands(struct server *s)
+{
+	struct command c;
+
+	while (mailbox_room(&s->l->reports) > 0 && mailbox_take(&s->l->commands, &c))
+		take_command(s, &c);
+}
+
+static void pick_row(void *arg, int row, float *logits)
+{
+	struct server *s = arg;
+
+	if (s->hash)
+		hash_row(s->hash, &s->picks[row], logits, s->n->cfg.vocab);
+	pick_token(s->picker, logits, &s->picks[row], &s->picked[row]);
+}
+
+static void run_step(struct server *s)
+{
+	struct node *n = s->n;
+
+	board_step(n->world->board, n->step.head->no);
+	world_post(n->world, n->step.head, (size_t)n->step.head->bytes);
+	model_forward(n->model, &n->kv, &n->step);
+	s->picks = sched_picks(s->sched, &n->step);
+	node_rows(n, &n->step, s->logits, pick_row, s);
+	board_step(n->world->board, -1);
+	sched_done(s->sched, &n->step, s->picked);
+}
+
+/* Every report of one step must fit, so that details stay valid until they are copied. */
+static bool room_for_step(struct server *s)
+{
+	return mailbox_room(&s->l->reports) >= (uint32_t)(3 * s->n->limits.max_seqs);
+}
+
+static void turn(struct server *s)
+{
+	uint32_t bell = atomic_load(&s->l->bell);
+
+	take_commands(s);
+	send_events(s);
+	if (room_for_step(s) && sched_next(s->sched, &s->n->step)) {
+		run_step(s);
+		send_events(s);
+		publish(s);
+		link_ring_front(s->l);
+		return;
+	}
+	send_events(s);
+	publish(s);
+	link_ring_front(s->l);
+	if (!sched_has_work(s->sched))
+		sched_check_idle(s->sched);
+	if (!s->stop)
+		wait_change(&s->l->bell, bell, 0, board_idle, s->n->world->board);
+}
+
+static void stop_others(struct node *n)
+{
+	memset(n->step.head, 0, sizeof *n->step.head);
+	n->step.head->kind = STEP_STOP;
+	step_layout(&n->step);
+	world_post(n->world, n->step.head, (size_t)n->step.head->bytes);
+}
+
+void serve(struct node *n, struct link *l)
+{
+	struct sched_limits lim = serve_limits(n);
+	struct server s = {.n = n, .l = l};
+
+	s.blocks = blocks_create(n->n_blocks, (int)n->opt->block_size, n->opt->prefix_caching);
+	s.sched = sched_create(&lim, s.blocks);
+	s.picker = picker_create(n->cfg.vocab, n->max_model_len);
+	s.picked = xalloc((size_t)n->limits.max_tokens, sizeof *s.picked);
+	s.logits = xalloc((size_t)n->limits.rows * (size_t)n->cfg.vocab, sizeof *s.logits);
+	if (n->opt->hash_rows)
+		s.hash = hash_open(n->opt->hash_rows);
+	atomic_store(&l->state, LINK_READY);
+	link_ring_front(l);
+	while (!s.stop)
+		turn(&s);
+	stop_others(n);
+	atomic_store(&l->state, LINK_STOPPED);
+	link_ring_front(l);
+	hash_close(s.hash);
+	free(s.logits);
+	free(s.picked);
+	picker_destroy(s.picker);
+	sched_destroy(s.sched);
+	blocks_destroy(s.blocks);
+}

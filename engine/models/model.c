@@ -1,0 +1,164 @@
+/* Making and taking down one rank's part of a model; its forward pass is in llama.c. */
+#include "engine/models/llama.h"
+#include "engine/models/rope.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static float *work_alloc(struct model *m, int i, size_t cols, size_t size)
+{
+	m->work.bytes[i] = (size_t)m->how.limits.max_tokens * cols * size;
+	return backend_alloc(m->b, m->work.bytes[i]);
+}
+
+static void work_create(struct model *m)
+{
+	const struct shard *s = &m->shard;
+	size_t hidden = (size_t)m->cfg.hidden, d = (size_t)m->cfg.head_dim;
+	size_t qkv = (size_t)(s->heads.count + 2 * s->kv_heads.count) * d, ffn = (size_t)s->ffn.count;
+
+	m->act_cols = max_int(m->cfg.hidden, max_int(s->heads.count * m->cfg.head_dim, s->ffn.count));
+	m->work.x = work_alloc(m, 0, hidden, sizeof(float));
+	m->work.delta = work_alloc(m, 1, hidden, sizeof(float));
+	m->work.x_rows = work_alloc(m, 2, hidden, sizeof(float));
+	m->work.delta_rows = work_alloc(m, 3, hidden, sizeof(float));
+	m->work.act = work_alloc(m, 4, (size_t)m->act_cols, dtype_size(m->b->act));
+	m->work.qkv = work_alloc(m, 5, qkv, sizeof(float));
+	m->work.gate_up = work_alloc(m, 6, max_int(1, (int)(2 * ffn)), sizeof(float));
+}
+
+static void work_destroy(struct model *m)
+{
+	void *all[7] = {m->work.x,   m->work.delta, m->work.x_rows, m->work.delta_rows,
+			m->work.act, m->work.qkv,   m->work.gate_up};
+
+	for (int i = 0; i < 7; i++)
+		if (all[i])
+			backend_free(m->b, all[i], m->work.bytes[i]);
+}
+
+static size_t rope_bytes(const struct model *m)
+{
+	return (size_t)m->how.max_context * (size_t)m->cfg.head_dim / 2 * sizeof(float);
+}
+
+static void attn_create(struct model *m)
+{
+	const struct shard *s = &m->shard;
+	int group = m->cfg.heads / m->cfg.kv_heads;
+
+	m->kv_of_head = xalloc((size_t)s->heads.count, sizeof *m->kv_of_head);
+	for (int h = 0; h < s->heads.count; h++)
+		m->kv_of_head[h] = (s->heads.first + h) / group - s->kv_heads.first;
+	m->attn = (struct attn_shape){.heads = s->heads.count,
+				      .kv_heads = s->kv_heads.count,
+				      .head_dim = m->cfg.head_dim,
+				      .kv_of_head = m->kv_of_head,
+				      .scale = 1.0f / sqrtf((float)m->cfg.head_dim)};
+}
+
+static void rope_create(struct model *m)
+{
+	float *cos = xalloc(rope_bytes(m), 1), *sin = xalloc(rope_bytes(m), 1);
+
+	rope_tables(&m->cfg, m->how.max_context, cos, sin);
+	m->cos = backend_alloc(m->b, rope_bytes(m));
+	m->sin = backend_alloc(m->b, rope_bytes(m));
+	backend_upload(m->b, m->cos, cos, rope_bytes(m));
+	backend_upload(m->b, m->sin, sin, rope_bytes(m));
+	m->rope = (struct rope){m->cos, m->sin, m->cfg.head_dim, m->how.max_context};
+	free(cos);
+	free(sin);
+}
+
+int model_create(struct model **out, const struct model_config *c, struct checkpoint *ck, struct backend *b, struct comm *comm,
+		 const struct model_options *how, struct load_progress *progress, struct why *why)
+{
+	struct shard_shape shape = model_shard_shape(c);
+	struct model *m = xalloc(1, sizeof *m);
+	int err;
+
+	m->cfg = *c;
+	m->how = *how;
+	m->b = b;
+	m->comm = comm;
+	m->shard = shard_make(&shape, how->rank, how->size);
+	m->cols_of_rank = xalloc((size_t)how->size, sizeof *m->cols_of_rank);
+	for (int r = 0; r < how->size; r++)
+		m->cols_of_rank[r] = shard_make(&shape, r, how->size).vocab.count;
+	attn_create(m);
+	err = weights_load(m, ck, progress, why);
+	if (err) {
+		model_destroy(m);
+		return err;
+	}
+	work_create(m);
+	rope_create(m);
+	*out = m;
+	return 0;
+}
+
+void model_destroy(struct model *m)
+{
+	if (!m)
+		return;
+	work_destroy(m);
+	if (m->cos)
+		backend_free(m->b, m->cos, rope_bytes(m));
+	if (m->sin)
+		backend_free(m->b, m->sin, rope_bytes(m));
+	weights_free(m);
+	free(m->kv_of_head);
+	free(m->cols_of_rank);
+	free(m);
+}
+
+const struct model_config *model_config(const struct model *m)
+{
+	return &m->cfg;
+}
+
+const struct shard *model_shard(const struct model *m)
+{
+	return &m->shard;
+}
+
+struct kv_shape model_kv_shape(const struct model *m, int block_size, enum dtype type)
+{
+	return (struct kv_shape){.kv_heads = m->shard.kv_heads.count,
+				 .head_dim = m->cfg.head_dim,
+				 .block_size = block_size,
+				 .type = type};
+}
+
+size_t model_weight_bytes(const struct model *m)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < m->cfg.layers; i++) {
+		const struct layer *l = &m->layer[i];
+		const struct weight *w[] = {l->qkv, l->o, l->gate_up, l->down};
+		for (int j = 0; j < 4; j++)
+			bytes += w[j] ? w[j]->bytes : 0;
+	}
+	bytes += m->embed ? m->embed->bytes : 0;
+	return bytes + (m->head && m->head != m->embed ? m->head->bytes : 0);
+}
+
+struct comm_limits model_comm_limits(const struct model_config *c, const struct step_limits *lim, int size)
+{
+	struct shard_shape shape = model_shard_shape(c);
+	struct comm_limits out = {.max_rows = lim->max_tokens,
+				  .max_cols = c->hidden,
+				  .max_parts = 1,
+				  .gather_rows = lim->rows,
+				  .gather_cols = c->vocab};
+	struct part parts[SHARD_MAX_PARTS];
+
+	for (int r = 0; r < size; r++) {
+		struct shard s = shard_make(&shape, r, size);
+		out.max_parts = max_int(out.max_parts, split_parts(&s.o, parts));
+		out.max_parts = max_int(out.max_parts, split_parts(&s.down, parts));
+	}
+	return out;
+}

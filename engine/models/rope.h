@@ -1,0 +1,18 @@
+/* rope.h - cos and sin of rotary positions, the same bits on every machine: no libm but fma, which is exact.
+ * Frequencies and angles are f32 as transformers computes them (modeling_rope_utils: default, linear, llama3). */
+#ifndef ENGINE_MODELS_ROPE_H
+#define ENGINE_MODELS_ROPE_H
+
+#include "engine/model.h"
+
+/* inv_freq (head_dim / 2) */
+void rope_frequencies(const struct model_config *c, float *inv_freq);
+/* cos, sin (positions, head_dim / 2) */
+void rope_tables(const struct model_config *c, int positions, float *cos, float *sin);
+
+/* Double precision, error below 1e-15 for |x| < 1e7. */
+void rope_sincos(double x, double *sin, double *cos);
+/* base > 0; relative error below 1e-14 for results up to 1e6. */
+double rope_pow(double base, double exponent);
+
+#endif

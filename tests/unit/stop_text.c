@@ -1,0 +1,107 @@
+/* Stop strings: any cutting of the text into pieces gives the same answer, and no prefix of one leaks. */
+#include "daemon/stop_text.h"
+
+#include <stdlib.h>
+
+#include "tests/check.h"
+
+struct outcome {
+	char text[512];
+	size_t len;
+	int hit;
+};
+
+static void put(struct outcome *o, const char *text, size_t len)
+{
+	memcpy(o->text + o->len, text, len);
+	o->len += len;
+	o->text[o->len] = 0;
+}
+
+/* Feeds `text` in pieces of 1..most bytes. */
+static struct outcome feed(const char *const *stop, int n, bool include, const char *text, unsigned seed, int most)
+{
+	struct outcome o = {.hit = -1};
+	struct stop_text s;
+	const char *out;
+	size_t len = strlen(text), at = 0, out_len;
+
+	stop_init(&s, stop, n, include);
+	while (at < len && o.hit < 0) {
+		size_t take = 1 + (seed = seed * 1103515245 + 12345) / 65536 % (unsigned)most;
+		take = take > len - at ? len - at : take;
+		o.hit = stop_next(&s, text + at, take, &out, &out_len);
+		put(&o, out, out_len);
+		at += take;
+	}
+	if (o.hit < 0) {
+		out_len = stop_rest(&s, &out);
+		put(&o, out, out_len);
+	}
+	stop_finish(&s);
+	return o;
+}
+
+TEST(no_stop_strings_pass_everything)
+{
+	CHECK_STR(feed(NULL, 0, false, "hello", 1, 3).text, "hello");
+}
+
+TEST(cut_at_the_first_hit)
+{
+	const char *const stop[] = {"END", "\n\n"};
+	struct outcome o;
+
+	for (unsigned seed = 0; seed < 200; seed++) {
+		o = feed(stop, 2, false, "a EN EEND tail", seed, 1 + (int)seed % 6);
+		CHECK_STR(o.text, "a EN E");
+		CHECK_EQ(o.hit, 0);
+		o = feed(stop, 2, true, "a EN EEND tail", seed, 1 + (int)seed % 6);
+		CHECK_STR(o.text, "a EN EEND");
+		o = feed(stop, 2, false, "one\ntwo\n\nEND", seed, 1 + (int)seed % 6);
+		CHECK_STR(o.text, "one\ntwo");
+		CHECK_EQ(o.hit, 1);
+		o = feed(stop, 2, false, "nothing EN", seed, 1 + (int)seed % 6);
+		CHECK_STR(o.text, "nothing EN");
+		CHECK_EQ(o.hit, -1);
+	}
+}
+
+/* Random texts over a two-letter alphabet against a byte-by-byte reading. */
+TEST(any_cutting_is_like_byte_by_byte)
+{
+	const char *const stop[] = {"abab", "bb", "aab"};
+	char text[60];
+	unsigned seed = 7;
+
+	for (int round = 0; round < 20000; round++) {
+		struct outcome one, many;
+		for (int i = 0; i < 59; i++)
+			text[i] = (seed = seed * 1103515245 + 12345) >> 20 & 1 ? 'a' : (seed >> 21 & 3) ? 'c' : 'b';
+		text[(unsigned)round % 60] = 0;
+		one = feed(stop, 3, round & 1, text, seed, 1);
+		many = feed(stop, 3, round & 1, text, seed, 9);
+		CHECK_STR(one.text, many.text);
+		CHECK_EQ(one.hit, many.hit);
+	}
+}
+
+/* After each piece, what was shown never ends in the beginning of a stop string. */
+TEST(no_prefix_leaks)
+{
+	const char *const stop[] = {"</s>"};
+	struct stop_text s;
+	const char *out, *pieces[] = {"x<", "/", "s", "y </", "s", ">"};
+	size_t len;
+
+	stop_init(&s, stop, 1, false);
+	for (int i = 0; i < 5; i++) {
+		CHECK_EQ(stop_next(&s, pieces[i], strlen(pieces[i]), &out, &len), -1);
+		CHECK(!len || out[len - 1] != '<');
+	}
+	CHECK_EQ(stop_next(&s, pieces[5], 1, &out, &len), 0);
+	CHECK_EQ(len, 0);
+	stop_finish(&s);
+}
+
+CHECK_MAIN()
