@@ -1,0 +1,86 @@
+/* logits MODEL_DIR COMPUTE CHUNK < ids > rows: reads int32 ids, writes the f32 logits of every position. COMPUTE: f32 or bf16.
+ * For tests against oracles; one rank. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/model.h"
+#include "parallel/wait.h"
+
+enum { MAX_LEN = 1024, BLOCK = 32 };
+
+static void fill_step(struct step *s, const int32_t *ids, int first, int n, int no)
+{
+	int blocks = (first + n + BLOCK - 1) / BLOCK;
+
+	*s->head = (struct step_head){.kind = STEP_RUN, .no = no, .n_seqs = 1, .n_tokens = n, .n_rows = n, .n_blocks = blocks,
+				      .pad_seqs = 1, .pad_tokens = n, .pad_rows = n};
+	step_layout(s);
+	s->seq[0] = 0;
+	s->q_start[0] = s->block_start[0] = 0;
+	s->q_start[1] = n;
+	s->kv_len[0] = first + n;
+	s->block_start[1] = blocks;
+	for (int b = 0; b < blocks; b++)
+		s->blocks[b] = b;
+	for (int t = 0; t < n; t++) {
+		s->token[t] = ids[first + t];
+		s->pos[t] = s->slot[t] = first + t;
+		s->row[t] = t;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	enum dtype compute = argc > 2 && !strcmp(argv[2], "bf16") ? DT_BF16 : DT_F32;
+	int chunk = argc > 3 ? atoi(argv[3]) : 128, n;
+	struct step_limits lim = {.max_seqs = 1, .max_tokens = chunk, .max_blocks = MAX_LEN / BLOCK, .rows = chunk};
+	struct model_options opt = {.limits = lim, .max_context = MAX_LEN, .size = 1};
+	static int32_t ids[MAX_LEN];
+	struct model_config c;
+	struct comm_limits cl;
+	struct cpu_options how;
+	struct backend *b;
+	struct comm *comm;
+	struct checkpoint *ck;
+	struct model *m;
+	struct kv kv;
+	struct kv_shape shape;
+	struct step step;
+	struct why why = {""};
+	float *rows;
+
+	wait_policy(0);
+	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why))
+		return fprintf(stderr, "%s\n", why.text), 66;
+	how = (struct cpu_options){.threads = 1, .compute = compute, .max_tokens = chunk, .max_context = MAX_LEN,
+				   .max_cols = max_int(c.hidden, max_int(c.ffn, c.heads * c.head_dim)), .max_heads = c.heads,
+				   .max_head_dim = c.head_dim};
+	if (backend_cpu_create(&b, &how, &why))
+		return fprintf(stderr, "%s\n", why.text), 78;
+	cl = model_comm_limits(&c, &lim, 1);
+	comm = comm_self_create(&cl);
+	if (model_create(&m, &c, ck, b, comm, &opt, NULL, &why))
+		return fprintf(stderr, "%s\n", why.text), 66;
+	shape = model_kv_shape(m, BLOCK, compute);
+	kv_init(&kv, b, &shape, c.layers, MAX_LEN / BLOCK);
+	step_init(&step, &lim);
+	rows = xalloc((size_t)chunk * (size_t)c.vocab, sizeof *rows);
+	n = (int)fread(ids, sizeof *ids, MAX_LEN, stdin);
+	for (int at = 0, no = 0; at < n; at += chunk, no++) {
+		int count = min_int(chunk, n - at);
+		fill_step(&step, ids, at, count, no);
+		model_forward(m, &kv, &step);
+		model_rows(m, 0, count, rows);
+		fwrite(rows, sizeof *rows, (size_t)count * (size_t)c.vocab, stdout);
+	}
+	free(rows);
+	step_finish(&step);
+	kv_finish(&kv);
+	model_destroy(m);
+	comm_destroy(comm);
+	backend_destroy(b);
+	checkpoint_close(ck);
+	return 0;
+}
