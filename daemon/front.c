@@ -91,7 +91,8 @@ static void cut_open_calls(struct front *f)
 	for (int i = 0; i < FRONT_BUCKETS; i++)
 		for (struct open_call *c = f->bucket[i]; c; c = c->next)
 			if (!c->ended) {
-				front_error(f, c->id, ERR_DRAINING, "the server is shutting down; resume elsewhere or later");
+				front_error(f, c->id, ERR_DRAINING,
+					    "the server is shutting down; resume elsewhere or later");
 				c->ended = true;
 			}
 }

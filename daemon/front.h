@@ -1,8 +1,9 @@
-/* front.h - rank 0's front thread: the socket, text and tokens. It never waits for the engine, and never sees a device.
+/* front.h - rank 0's front thread: the socket, text and tokens. It never waits for the engine, and never sees
+ * a device.
  *
- * It listens before weights load, so that Status tells how far loading is and calls get LOADING (or wait within their
- * deadline). Private parts of the folder: front_call.c (a request becomes a call), front_send.c (tokens become replies),
- * front_status.c. */
+ * It listens before weights load, so that Status tells how far loading is and calls get LOADING (or wait
+ * within their deadline). Private parts of the folder: front_call.c (a request becomes a call), front_send.c
+ * (tokens become replies), front_status.c. */
 #ifndef DAEMON_FRONT_H
 #define DAEMON_FRONT_H
 
@@ -21,17 +22,17 @@ struct open_call {
 	struct open_call *next; /* in its bucket, or in the list of those waiting for the model */
 	struct rpc_request *request;
 	uid_t uid;
-	struct call call;       /* what the engine gets; arrays below */
+	struct call call; /* what the engine gets; arrays below */
 	struct ids ids;
 	int32_t *stop_ids;
 	struct bias *bias;
 	struct detok *detok;
 	struct stop_text stop;
-	uint64_t skip_text;     /* resumed: bytes the client has already */
+	uint64_t skip_text; /* resumed: bytes the client has already */
 	uint64_t deadline_ns;
-	bool posted, ended;     /* the engine knows it; the client has its last reply */
+	bool posted, ended; /* the engine knows it; the client has its last reply */
 	bool return_ids, include_stop, scored_first;
-	int output;             /* tokens reported by the engine */
+	int output; /* tokens reported by the engine */
 };
 
 enum { FRONT_BUCKETS = 1024 };
@@ -39,12 +40,12 @@ enum { FRONT_BUCKETS = 1024 };
 struct front {
 	struct link *link;
 	const struct options *opt;
-	struct node *node;             /* constant once the link says READY */
-	struct tokenizer *tokenizer;   /* NULL: ids only */
+	struct node *node;           /* constant once the link says READY */
+	struct tokenizer *tokenizer; /* NULL: ids only */
 	struct rpc_server *server;
-	struct rpc_sampling defaults;  /* generation_config.json; `has` says which */
+	struct rpc_sampling defaults; /* generation_config.json; `has` says which */
 	struct open_call *bucket[FRONT_BUCKETS];
-	struct open_call *waiting;     /* for the model to load */
+	struct open_call *waiting;       /* for the model to load */
 	const struct node_report *ranks; /* (world size) once READY */
 	char model_name[256], fingerprint[40];
 	uint64_t started_ns, load_started_ns, adds_posted;
@@ -65,7 +66,7 @@ void front_last_words(struct front *f, const struct rpc_error *error);
 /* ---- private to the folder ---- */
 void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
 void front_cancel(void *front, uint64_t call);
-void front_ready(struct front *f); /* the model is there: calls that waited go on */
+void front_ready(struct front *f);  /* the model is there: calls that waited go on */
 void front_expire(struct front *f); /* waiting calls past their deadline */
 void front_report(struct front *f, const struct report *r);
 void front_send_status(struct front *f, uint64_t call);

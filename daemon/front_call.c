@@ -1,4 +1,5 @@
-/* A request becomes a call: prompt to ids, fields to sampling, limits checked before the engine hears of it. */
+/* A request becomes a call: prompt to ids, fields to sampling, limits checked before the engine hears of it.
+ */
 #include "daemon/front.h"
 
 #include <inttypes.h>
@@ -31,7 +32,8 @@ static int check_ids(const struct front *f, const int32_t *ids, int n, const cha
 {
 	for (int i = 0; i < n; i++)
 		if (ids[i] < 0 || ids[i] >= f->node->cfg.vocab)
-			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what, ids[i], f->node->cfg.vocab);
+			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what,
+				    ids[i], f->node->cfg.vocab);
 	return 0;
 }
 
@@ -46,13 +48,15 @@ static void append(struct ids *ids, const int32_t *more, int n)
 	ids->n += n;
 }
 
-static int encode_prompt(struct front *f, struct open_call *c, const struct rpc_prompt *p, bool add_special, struct why *why)
+static int encode_prompt(struct front *f, struct open_call *c, const struct rpc_prompt *p, bool add_special,
+			 struct why *why)
 {
 	struct encode_options how = {.add_special = add_special, .parse_special = true};
 	int err;
 
 	if (p->is_text && !f->tokenizer)
-		return fail(why, ERR_UNSUPPORTED, "this model has no tokenizer: send the prompt as token ids");
+		return fail(why, ERR_UNSUPPORTED,
+			    "this model has no tokenizer: send the prompt as token ids");
 	if (p->is_text)
 		return tokenizer_encode(f->tokenizer, p->text, p->text_len, &how, &c->ids, why);
 	err = check_ids(f, p->ids, p->n_ids, "prompt", why);
@@ -70,16 +74,16 @@ static int check_length(const struct front *f, struct open_call *c, struct why *
 	if (c->call.score ? n > most : n >= most)
 		return fail(why, ERR_LIMIT, "the prompt has %d tokens; --max-model-len is %d", n, most);
 	if (c->call.max_tokens > most - n)
-		return fail(why, ERR_LIMIT, "%d prompt tokens and max_tokens %d exceed --max-model-len %d", n, c->call.max_tokens,
-			    most);
+		return fail(why, ERR_LIMIT, "%d prompt tokens and max_tokens %d exceed --max-model-len %d", n,
+			    c->call.max_tokens, most);
 	if (c->call.n_resume >= c->call.max_tokens && c->call.n_resume)
-		return fail(why, ERR_INVALID, "resume: %d tokens were received already, max_tokens is %d", c->call.n_resume,
-			    c->call.max_tokens);
+		return fail(why, ERR_INVALID, "resume: %d tokens were received already, max_tokens is %d",
+			    c->call.n_resume, c->call.max_tokens);
 	return 0;
 }
 
-static float number(const struct rpc_sampling *s, const struct rpc_sampling *d, enum rpc_sampling_field f, float own, float def,
-		    float fallback)
+static float number(const struct rpc_sampling *s, const struct rpc_sampling *d, enum rpc_sampling_field f,
+		    float own, float def, float fallback)
 {
 	return has(s, f) ? own : has(d, f) ? def : fallback;
 }
@@ -122,8 +126,10 @@ static int fill_sampling(struct front *f, struct open_call *c, const struct rpc_
 	how->top_k = (int)number(s, d, RPC_TOP_K, (float)s->top_k, (float)d->top_k, 0);
 	how->repetition_penalty =
 		number(s, d, RPC_REPETITION_PENALTY, s->repetition_penalty, d->repetition_penalty, 1);
-	how->presence_penalty = number(s, d, RPC_PRESENCE_PENALTY, s->presence_penalty, d->presence_penalty, 0);
-	how->frequency_penalty = number(s, d, RPC_FREQUENCY_PENALTY, s->frequency_penalty, d->frequency_penalty, 0);
+	how->presence_penalty =
+		number(s, d, RPC_PRESENCE_PENALTY, s->presence_penalty, d->presence_penalty, 0);
+	how->frequency_penalty =
+		number(s, d, RPC_FREQUENCY_PENALTY, s->frequency_penalty, d->frequency_penalty, 0);
 	how->seed = has(s, RPC_SEED) ? s->seed : fresh_seed();
 	how->min_tokens = has(s, RPC_MIN_TOKENS) ? (int)s->min_tokens : 0;
 	how->n_logprobs = has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
@@ -151,11 +157,12 @@ static int fill_resume(struct front *f, struct open_call *c, const struct rpc_re
 	if (!r->present)
 		return 0;
 	if (strcmp(r->fingerprint, f->fingerprint))
-		return fail(why, ERR_MISMATCH, "resume: the stream came from model %.40s, this one is %s", r->fingerprint,
-			    f->fingerprint);
+		return fail(why, ERR_MISMATCH, "resume: the stream came from model %.40s, this one is %s",
+			    r->fingerprint, f->fingerprint);
 	if (strcmp(r->numerics_class, f->node->numerics_class))
-		return fail(why, ERR_MISMATCH, "resume: the stream has numerics class %.80s, this server has %s", r->numerics_class,
-			    f->node->numerics_class);
+		return fail(why, ERR_MISMATCH,
+			    "resume: the stream has numerics class %.80s, this server has %s",
+			    r->numerics_class, f->node->numerics_class);
 	err = check_ids(f, r->ids, r->n_ids, "resume.ids", why);
 	if (err)
 		return err;
@@ -192,8 +199,9 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 		return err;
 	if (g->echo && c->call.prompt_logprobs < 0)
 		c->call.prompt_logprobs = c->call.how.n_logprobs;
-	c->call.max_tokens = has(s, RPC_MAX_TOKENS) ? (int)(s->max_tokens < INT32_MAX ? s->max_tokens : INT32_MAX)
-						    : max_int(0, f->node->max_model_len - c->call.n_prompt);
+	c->call.max_tokens = has(s, RPC_MAX_TOKENS)
+				     ? (int)(s->max_tokens < INT32_MAX ? s->max_tokens : INT32_MAX)
+				     : max_int(0, f->node->max_model_len - c->call.n_prompt);
 	c->return_ids = !has(s, RPC_RETURN_IDS) || s->return_ids;
 	c->include_stop = s->include_stop;
 	if (f->tokenizer)
@@ -221,7 +229,8 @@ static bool queue_full(const struct front *f)
 {
 	int64_t unseen = (int64_t)(f->adds_posted - atomic_load(&f->link->adds_taken));
 
-	return atomic_load(&f->link->waiting) + unseen >= f->opt->max_queued_reqs + f->node->limits.max_seqs ||
+	return atomic_load(&f->link->waiting) + unseen >=
+		       f->opt->max_queued_reqs + f->node->limits.max_seqs ||
 	       atomic_load(&f->link->waiting_tokens) >= f->opt->max_queued_tokens;
 }
 
@@ -247,7 +256,8 @@ static void send_echo(struct front *f, const struct open_call *c)
 	char *text;
 	size_t len;
 
-	if (c->request->kind != RPC_GENERATE || !c->request->generate.echo || c->call.n_resume || !f->tokenizer)
+	if (c->request->kind != RPC_GENERATE || !c->request->generate.echo || c->call.n_resume ||
+	    !f->tokenizer)
 		return;
 	text = tokenizer_decode(f->tokenizer, c->ids.id, c->call.n_prompt, true, &len);
 	r.chunk = (struct rpc_chunk){.text = text, .text_len = len, .prompt = true};
@@ -255,7 +265,8 @@ static void send_echo(struct front *f, const struct open_call *c)
 	free(text);
 }
 
-/* The text of resumed tokens, run through detokenizer and stop scan as the first time; what the client has is skipped. */
+/* The text of resumed tokens, run through detokenizer and stop scan as the first time; what the client has is
+ * skipped. */
 static void replay_resumed(struct open_call *c)
 {
 	for (int i = 0; c->detok && i < c->call.n_resume; i++) {
@@ -360,7 +371,8 @@ void front_expire(struct front *f)
 
 static void send_tokens(struct front *f, uint64_t call, const struct rpc_request *r)
 {
-	struct encode_options how = {.add_special = r->tokenize.add_special, .parse_special = r->tokenize.parse_special};
+	struct encode_options how = {.add_special = r->tokenize.add_special,
+				     .parse_special = r->tokenize.parse_special};
 	struct ids ids = {.want_offsets = r->tokenize.pieces};
 	struct rpc_reply reply = {.kind = RPC_R_TOKENS};
 	struct why why = {""};
@@ -399,8 +411,8 @@ static void send_text(struct front *f, uint64_t call, const struct rpc_request *
 		front_error(f, call, err, why.text);
 		return;
 	}
-	text = tokenizer_decode(f->tokenizer, r->detokenize.ids, r->detokenize.n_ids, r->detokenize.skip_special,
-				&reply.text.text_len);
+	text = tokenizer_decode(f->tokenizer, r->detokenize.ids, r->detokenize.n_ids,
+				r->detokenize.skip_special, &reply.text.text_len);
 	reply.text.text = text;
 	rpc_send(f->server, call, &reply);
 	free(text);
@@ -428,7 +440,8 @@ static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
 		front_drain(f, "asked by a client");
 		return;
 	case RPC_LOG_LEVEL:
-		log_level_set(r->log_level.level > LOG_DEBUG ? LOG_DEBUG : (enum log_level)r->log_level.level);
+		log_level_set(r->log_level.level > LOG_DEBUG ? LOG_DEBUG
+							     : (enum log_level)r->log_level.level);
 		rpc_send(f->server, call, &done);
 		return;
 	default:
@@ -455,7 +468,8 @@ void front_cancel(void *front, uint64_t call)
 	struct command cmd = {.kind = COMMAND_CANCEL, .call = call, .reason = FINISH_CANCEL};
 
 	if (c && !link_command(f->link, &cmd))
-		log_at(LOG_WARN, "call %" PRIu64 " could not be cancelled: the engine's mailbox is full", call);
+		log_at(LOG_WARN, "call %" PRIu64 " could not be cancelled: the engine's mailbox is full",
+		       call);
 	for (struct open_call **at = &f->waiting; *at; at = &(*at)->next)
 		if ((*at)->id == call) {
 			c = *at;

@@ -19,7 +19,8 @@ static const char *piece(const struct front *f, int32_t id, size_t *len)
 	return p ? p : "";
 }
 
-static void tell_token(const struct front *f, const struct picked *p, struct rpc_token *t, struct rpc_top *top)
+static void tell_token(const struct front *f, const struct picked *p, struct rpc_token *t,
+		       struct rpc_top *top)
 {
 	*t = (struct rpc_token){.id = p->id,
 				.logprob = p->logprob,
@@ -35,8 +36,8 @@ static void tell_token(const struct front *f, const struct picked *p, struct rpc
 	}
 }
 
-static void send_chunk(struct front *f, const struct open_call *c, struct rpc_chunk *chunk, const struct report *r,
-		       struct told *told)
+static void send_chunk(struct front *f, const struct open_call *c, struct rpc_chunk *chunk,
+		       const struct report *r, struct told *told)
 {
 	struct rpc_reply reply = {.kind = RPC_R_CHUNK};
 
@@ -156,7 +157,8 @@ static void stop_engine(struct front *f, uint64_t call)
 	struct command cmd = {.kind = COMMAND_CANCEL, .call = call, .reason = FINISH_CANCEL};
 
 	if (!link_command(f->link, &cmd))
-		log_at(LOG_WARN, "the engine's mailbox is full: a call runs to its limit after its stop string");
+		log_at(LOG_WARN,
+		       "the engine's mailbox is full: a call runs to its limit after its stop string");
 }
 
 static void send_output(struct front *f, struct open_call *c, const struct report *r)

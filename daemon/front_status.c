@@ -8,7 +8,9 @@ static enum rpc_state state_of(const struct front *f)
 
 	if (f->draining)
 		return RPC_STATE_DRAINING;
-	return s == LINK_READY ? RPC_STATE_READY : s == LINK_STARTING ? RPC_STATE_STARTING : RPC_STATE_LOADING;
+	return s == LINK_READY      ? RPC_STATE_READY
+	       : s == LINK_STARTING ? RPC_STATE_STARTING
+				    : RPC_STATE_LOADING;
 }
 
 static void fill_load(const struct front *f, struct rpc_status *s)

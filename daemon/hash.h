@@ -1,4 +1,5 @@
-/* hash.h - for tests of the numbers contract: a line "call position hash" for every logits row, appended to a file. */
+/* hash.h - for tests of the numbers contract: a line "call position hash" for every logits row, appended to a
+ * file. */
 #ifndef DAEMON_HASH_H
 #define DAEMON_HASH_H
 

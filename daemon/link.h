@@ -1,5 +1,6 @@
-/* link.h - what the front thread and the engine thread of rank 0 share: two mailboxes, two bells, a few published numbers.
- * Neither ever waits for the other: a full ring makes the engine pause before its next step, and the front say "busy". */
+/* link.h - what the front thread and the engine thread of rank 0 share: two mailboxes, two bells, a few
+ * published numbers. Neither ever waits for the other: a full ring makes the engine pause before its next
+ * step, and the front say "busy". */
 #ifndef DAEMON_LINK_H
 #define DAEMON_LINK_H
 
@@ -28,9 +29,9 @@ enum link_state { LINK_STARTING, LINK_LOADING, LINK_READY, LINK_STOPPED };
 
 struct link {
 	struct mailbox commands, reports;
-	_Atomic uint32_t bell;    /* rung for the engine */
-	int wake_fd;              /* eventfd, rung for the front once a step */
-	_Atomic int state;        /* enum link_state; the engine thread writes it */
+	_Atomic uint32_t bell; /* rung for the engine */
+	int wake_fd;           /* eventfd, rung for the front once a step */
+	_Atomic int state;     /* enum link_state; the engine thread writes it */
 	struct load_progress progress;
 	/* published by the engine after each step */
 	_Atomic int64_t step;

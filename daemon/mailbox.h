@@ -1,4 +1,5 @@
-/* mailbox.h - a bounded ring of fixed-size items from one thread to another; no lock. Waking is the user's affair. */
+/* mailbox.h - a bounded ring of fixed-size items from one thread to another; no lock. Waking is the user's
+ * affair. */
 #ifndef DAEMON_MAILBOX_H
 #define DAEMON_MAILBOX_H
 

@@ -69,7 +69,8 @@ static uint64_t cgroup_limit(void)
 
 uint64_t memory_limit(void)
 {
-	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE), group = cgroup_limit();
+	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE),
+		 group = cgroup_limit();
 
 	return ram < group ? ram : group;
 }

@@ -13,7 +13,8 @@
 
 static enum dtype stored_type(const struct node *n)
 {
-	const struct ck_tensor *t = n->files ? checkpoint_find(n->files, "model.layers.0.self_attn.o_proj.weight") : NULL;
+	const struct ck_tensor *t =
+		n->files ? checkpoint_find(n->files, "model.layers.0.self_attn.o_proj.weight") : NULL;
 
 	if (t)
 		return t->type;
@@ -28,8 +29,8 @@ static void choose_types(struct node *n)
 
 	n->compute = bf16 ? DT_BF16 : DT_F32;
 	n->kv_type = n->opt->kv_dtype == KV_AUTO ? n->compute : kv_types[n->opt->kv_dtype];
-	snprintf(n->numerics_class, sizeof n->numerics_class, "%s/%s/%s/cpu/%d", dtype_name(n->compute), dtype_name(stored),
-		 dtype_name(n->kv_type), ORDER_VERSION);
+	snprintf(n->numerics_class, sizeof n->numerics_class, "%s/%s/%s/cpu/%d", dtype_name(n->compute),
+		 dtype_name(stored), dtype_name(n->kv_type), ORDER_VERSION);
 }
 
 static int open_files(struct node *n, struct why *why)
@@ -45,12 +46,13 @@ static int check_ranks(struct node *n, struct why *why)
 	int most = shard_max_ranks(&shape);
 
 	if (n->opt->tensor_parallel && n->opt->tensor_parallel != n->world->size)
-		return fail(why, ERR_INVALID, "--tensor-parallel-size is %lld, but %d rank%s started: give mpirun -n %lld",
-			    (long long)n->opt->tensor_parallel, n->world->size, n->world->size == 1 ? " was" : "s were",
-			    (long long)n->opt->tensor_parallel);
+		return fail(why, ERR_INVALID,
+			    "--tensor-parallel-size is %lld, but %d rank%s started: give mpirun -n %lld",
+			    (long long)n->opt->tensor_parallel, n->world->size,
+			    n->world->size == 1 ? " was" : "s were", (long long)n->opt->tensor_parallel);
 	if (n->world->size > most)
-		return fail(why, ERR_INVALID, "%d ranks are too many: a model with %d heads works on 1 to %d", n->world->size,
-			    n->cfg.heads, most);
+		return fail(why, ERR_INVALID, "%d ranks are too many: a model with %d heads works on 1 to %d",
+			    n->world->size, n->cfg.heads, most);
 	return 0;
 }
 
@@ -85,7 +87,9 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	if (!err)
 		err = cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa);
 	if (err == ERR_INVALID)
-		return fail(why, err, "--cpu-isa: \"%s\" is none of auto, portable, avx2, avx512, avx512_bf16", o->cpu_isa);
+		return fail(why, err,
+			    "--cpu-isa: \"%s\" is none of auto, portable, avx2, avx512, avx512_bf16",
+			    o->cpu_isa);
 	if (!err)
 		err = model_config_read(&n->cfg, o->model, why);
 	if (!err)
@@ -97,8 +101,8 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	choose_types(n);
 	choose_limits(n);
 	if (n->max_model_len > n->cfg.max_pos && n->cfg.scaling == ROPE_NONE)
-		log_at(LOG_WARN, "--max-model-len %d is beyond the %d positions the model was trained on", n->max_model_len,
-		       n->cfg.max_pos);
+		log_at(LOG_WARN, "--max-model-len %d is beyond the %d positions the model was trained on",
+		       n->max_model_len, n->cfg.max_pos);
 	if (n->isa == CPU_AUTO)
 		n->isa = cpu_isa_best();
 	return 0;
@@ -129,16 +133,17 @@ static int load_backend(struct node *n, struct why *why)
 {
 	struct shard_shape shape = model_shard_shape(&n->cfg);
 	struct shard s = shard_make(&shape, n->world->rank, n->world->size);
-	struct cpu_options how = {.threads = n->threads,
-				  .isa = n->isa,
-				  .compute = n->compute,
-				  .max_tokens = n->limits.max_tokens,
-				  .max_context = n->max_model_len,
-				  .max_cols = max_int(n->cfg.hidden, max_int(n->cfg.ffn, n->cfg.heads * n->cfg.head_dim)),
-				  .max_heads = s.heads.count,
-				  .max_head_dim = n->cfg.head_dim,
-				  .pin = n->opt->pin,
-				  .first_cpu = n->world->local_rank * n->threads};
+	struct cpu_options how = {
+		.threads = n->threads,
+		.isa = n->isa,
+		.compute = n->compute,
+		.max_tokens = n->limits.max_tokens,
+		.max_context = n->max_model_len,
+		.max_cols = max_int(n->cfg.hidden, max_int(n->cfg.ffn, n->cfg.heads * n->cfg.head_dim)),
+		.max_heads = s.heads.count,
+		.max_head_dim = n->cfg.head_dim,
+		.pin = n->opt->pin,
+		.first_cpu = n->world->local_rank * n->threads};
 
 	if (n->threads * n->world->local_size > memory_allowed_cores()) {
 		how.pin = false;
@@ -166,7 +171,8 @@ static int blocks_of(const struct node *n, int tokens)
 	return div_up(tokens, (int)n->opt->block_size);
 }
 
-/* As many blocks as the budget holds, at most 8 full sequences unless asked for by bytes; the same on all ranks. */
+/* As many blocks as the budget holds, at most 8 full sequences unless asked for by bytes; the same on all
+ * ranks. */
 static int load_cache(struct node *n, struct why *why)
 {
 	struct kv_shape shape = model_kv_shape(n->model, (int)n->opt->block_size, n->kv_type);
@@ -181,13 +187,15 @@ static int load_cache(struct node *n, struct why *why)
 	one = blocks_of(n, n->max_model_len);
 	if (fit < one && !n->opt->max_model_len && fit > 0) {
 		n->max_model_len = (int)fit * (int)n->opt->block_size;
-		log_at(LOG_WARN, "the KV cache holds %d tokens: --max-model-len is set to that", n->max_model_len);
+		log_at(LOG_WARN, "the KV cache holds %d tokens: --max-model-len is set to that",
+		       n->max_model_len);
 	} else if (fit < one)
 		return fail(why, ERR_LIMIT,
-			    "the KV cache (%.2f GiB a rank) holds %lld tokens, less than one sequence of --max-model-len %d; "
+			    "the KV cache (%.2f GiB a rank) holds %lld tokens, less than one sequence of "
+			    "--max-model-len %d; "
 			    "largest that fits: --max-model-len %lld",
-			    (double)budget / (1 << 30), (long long)(fit * n->opt->block_size), n->max_model_len,
-			    (long long)(fit * n->opt->block_size));
+			    (double)budget / (1 << 30), (long long)(fit * n->opt->block_size),
+			    n->max_model_len, (long long)(fit * n->opt->block_size));
 	n->n_blocks = (int)fit;
 	kv_init(&n->kv, n->backend, &shape, n->cfg.layers, n->n_blocks);
 	n->report.kv_bytes = block * (uint64_t)n->n_blocks;
@@ -237,7 +245,8 @@ void node_finish(struct node *n)
 	checkpoint_close(n->files);
 }
 
-void node_rows(struct node *n, const struct step *s, float *logits, void (*take)(void *arg, int row, float *logits), void *arg)
+void node_rows(struct node *n, const struct step *s, float *logits,
+	       void (*take)(void *arg, int row, float *logits), void *arg)
 {
 	for (int first = 0; first < s->head->n_rows; first += n->limits.rows) {
 		int count = min_int(n->limits.rows, s->head->n_rows - first);

@@ -36,16 +36,19 @@ struct node {
 	struct node_report report;
 };
 
-/* What needs no weights: config, checkpoint's list of tensors, types, limits. Every rank does it and fails alike. */
+/* What needs no weights: config, checkpoint's list of tensors, types, limits. Every rank does it and fails
+ * alike. */
 int node_prepare(struct node *n, const struct options *o, struct world *w, struct why *why);
-/* Backend, communicator, weights, cache. Collective: a refusal on one rank is one on all (the text is on that rank). */
+/* Backend, communicator, weights, cache. Collective: a refusal on one rank is one on all (the text is on that
+ * rank). */
 int node_load(struct node *n, struct load_progress *progress, struct why *why);
 /* Collective: the first rank's refusal becomes everybody's. 0: all can go on. */
 int node_agree(struct world *w, int err, struct why *why);
 void node_finish(struct node *n);
 
 /* Rows of logits of one step, R at a time, on every rank; rank 0 calls `take` for each. */
-void node_rows(struct node *n, const struct step *s, float *logits, void (*take)(void *arg, int row, float *logits), void *arg);
+void node_rows(struct node *n, const struct step *s, float *logits,
+	       void (*take)(void *arg, int row, float *logits), void *arg);
 
 /* Ranks other than 0: run what rank 0 plans until it says stop. */
 void follow(struct node *n);

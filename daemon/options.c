@@ -34,7 +34,8 @@ int number_parse(const char *text, int64_t *out)
 	return *end ? ERR_INVALID : 0;
 }
 
-static int set_choice(struct options *o, const struct option_row *row, const char *value, const char *source, struct why *why)
+static int set_choice(struct options *o, const struct option_row *row, const char *value, const char *source,
+		      struct why *why)
 {
 	char list[160] = "";
 
@@ -43,12 +44,14 @@ static int set_choice(struct options *o, const struct option_row *row, const cha
 			*(int *)field(o, row) = i;
 			return 0;
 		}
-		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", row->choices[i]);
+		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
+			 row->choices[i]);
 	}
 	return fail(why, ERR_INVALID, "%s: \"%s\" is none of %s", source, value, list);
 }
 
-static int set_bool(struct options *o, const struct option_row *row, const char *value, const char *source, struct why *why)
+static int set_bool(struct options *o, const struct option_row *row, const char *value, const char *source,
+		    struct why *why)
 {
 	bool on = !strcmp(value, "1") || !strcmp(value, "true") || !strcmp(value, "yes");
 
@@ -58,7 +61,8 @@ static int set_bool(struct options *o, const struct option_row *row, const char 
 	return 0;
 }
 
-static int set_value(struct options *o, const struct option_row *row, const char *value, const char *source, struct why *why)
+static int set_value(struct options *o, const struct option_row *row, const char *value, const char *source,
+		     struct why *why)
 {
 	int64_t n;
 
@@ -71,11 +75,12 @@ static int set_value(struct options *o, const struct option_row *row, const char
 		return 0;
 	case OPT_NUMBER:
 		if (number_parse(value, &n))
-			return fail(why, ERR_INVALID, "%s: \"%s\" is not a whole number (suffixes k, K, m, M, g, G are known)",
+			return fail(why, ERR_INVALID,
+				    "%s: \"%s\" is not a whole number (suffixes k, K, m, M, g, G are known)",
 				    source, value);
 		if (n < row->low || n > row->high)
-			return fail(why, ERR_INVALID, "%s: %lld is outside %lld to %lld", source, (long long)n,
-				    (long long)row->low, (long long)row->high);
+			return fail(why, ERR_INVALID, "%s: %lld is outside %lld to %lld", source,
+				    (long long)n, (long long)row->low, (long long)row->high);
 		*(int64_t *)field(o, row) = n;
 		return 0;
 	default:
@@ -106,7 +111,8 @@ static int distance(const char *a, const char *b)
 		row[0] = i;
 		for (int j = 1; j <= n; j++) {
 			int above = row[j];
-			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1), diagonal + (a[i - 1] != b[j - 1]));
+			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1),
+					 diagonal + (a[i - 1] != b[j - 1]));
 			diagonal = above;
 		}
 	}
@@ -142,7 +148,8 @@ static int parse_flag(struct options *o, struct arguments *a, struct why *why)
 	if (no)
 		row = find(name + 3, len - 3);
 	if (!row && strcmp(given, "config"))
-		return fail(why, ERR_INVALID, "unknown option %s; did you mean --%s? (--help lists all)", arg, nearest(given));
+		return fail(why, ERR_INVALID, "unknown option %s; did you mean --%s? (--help lists all)", arg,
+			    nearest(given));
 	if (row && (row->kind == OPT_FLAG || row->kind == OPT_NO_FLAG)) {
 		*(bool *)field(o, row) = !no;
 		return equals ? set_bool(o, row, equals + 1, arg, why) : 0;
@@ -209,7 +216,8 @@ static int parse_line(struct options *o, char *line, const char *source, struct 
 	name = trim(name);
 	row = find(name, strlen(name));
 	if (!row)
-		return fail(why, ERR_INVALID, "%s: unknown option \"%s\"; did you mean %s?", source, name, nearest(name));
+		return fail(why, ERR_INVALID, "%s: unknown option \"%s\"; did you mean %s?", source, name,
+			    nearest(name));
 	return set_value(o, row, trim(colon + 1), source, why);
 }
 
@@ -269,12 +277,14 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why)
 		if (argv[a.at][0] == '-' && argv[a.at][1])
 			err = parse_flag(o, &a, why);
 		else if (plain)
-			err = fail(why, ERR_INVALID, "one model at a time: \"%s\" and \"%s\"", plain, argv[a.at]);
+			err = fail(why, ERR_INVALID, "one model at a time: \"%s\" and \"%s\"", plain,
+				   argv[a.at]);
 		else
 			err = set_value(o, &option_table[0], plain = argv[a.at], "MODEL", why);
 	}
 	if (!err && !o->model && !o->help && !o->version)
-		err = fail(why, ERR_INVALID, "which model? usage: xversed MODEL [options] (--help lists them)");
+		err = fail(why, ERR_INVALID,
+			   "which model? usage: xversed MODEL [options] (--help lists them)");
 	return err;
 }
 
@@ -288,7 +298,8 @@ void options_finish(struct options *o)
 static void print_row(const struct option_row *row)
 {
 	char left[120] = "";
-	size_t n = (size_t)snprintf(left, sizeof left, "  --%s%s", row->kind == OPT_NO_FLAG ? "no-" : "", row->name);
+	size_t n = (size_t)snprintf(left, sizeof left, "  --%s%s", row->kind == OPT_NO_FLAG ? "no-" : "",
+				    row->name);
 
 	if (row->alias)
 		n += (size_t)snprintf(left + n, sizeof left - n, ", -%s", row->alias);
@@ -309,12 +320,14 @@ void options_help(void)
 	printf("usage: xversed MODEL [options]          one rank\n"
 	       "       mpirun -n N xversed MODEL [options]   N ranks\n\n"
 	       "Serves a Llama-shaped model, sharded over the ranks, on a Unix socket.\n"
-	       "Every option may come as XVERSED_NAME=value or from --config FILE (\"name: value\" lines); flags win.\n"
+	       "Every option may come as XVERSED_NAME=value or from --config FILE (\"name: value\" lines); "
+	       "flags win.\n"
 	       "Numbers take suffixes: 16k = 16000, 16K = 16384.\n");
 	for (int i = 0; i < option_count; i++) {
 		if (strcmp(group, option_table[i].group))
 			printf("\n%s:\n", group = option_table[i].group);
 		print_row(&option_table[i]);
 	}
-	printf("\nExit codes: 0 done, 64 usage, 66 input, 70 software or a lost rank, 75 try again, 78 configuration.\n");
+	printf("\nExit codes: 0 done, 64 usage, 66 input, 70 software or a lost rank, 75 try again, 78 "
+	       "configuration.\n");
 }

@@ -3,11 +3,26 @@
 #include <stddef.h>
 
 #define AT(field) offsetof(struct options, field)
-#define NUMBER(g, n, a, v, field, fallback, low, high, h) {g, n, a, v, h, OPT_NUMBER, AT(field), fallback, low, high, NULL}
-#define TEXT(g, n, a, v, field, h) {g, n, a, v, h, OPT_TEXT, AT(field), 0, 0, 0, NULL}
-#define CHOICE(g, n, a, list, field, fallback, h) {g, n, a, NULL, h, OPT_CHOICE, AT(field), fallback, 0, 0, list}
-#define FLAG(g, n, a, field, h) {g, n, a, NULL, h, OPT_FLAG, AT(field), 0, 0, 0, NULL}
-#define NO_FLAG(g, n, field, h) {g, n, NULL, NULL, h, OPT_NO_FLAG, AT(field), 1, 0, 0, NULL}
+#define NUMBER(g, n, a, v, field, fallback, low, high, h)                       \
+	{                                                                       \
+		g, n, a, v, h, OPT_NUMBER, AT(field), fallback, low, high, NULL \
+	}
+#define TEXT(g, n, a, v, field, h)                                \
+	{                                                         \
+		g, n, a, v, h, OPT_TEXT, AT(field), 0, 0, 0, NULL \
+	}
+#define CHOICE(g, n, a, list, field, fallback, h)                             \
+	{                                                                     \
+		g, n, a, NULL, h, OPT_CHOICE, AT(field), fallback, 0, 0, list \
+	}
+#define FLAG(g, n, a, field, h)                                      \
+	{                                                            \
+		g, n, a, NULL, h, OPT_FLAG, AT(field), 0, 0, 0, NULL \
+	}
+#define NO_FLAG(g, n, field, h)                                            \
+	{                                                                  \
+		g, n, NULL, NULL, h, OPT_NO_FLAG, AT(field), 1, 0, 0, NULL \
+	}
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const computes[] = {"auto", "bf16", "f32", NULL};
@@ -23,47 +38,63 @@ static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 #define INNER "For tests"
 
 const struct option_row option_table[] = {
-	TEXT(MODEL, "model", "m", "DIR", model, "Hugging Face directory of the model (also the first plain argument)"),
-	TEXT(MODEL, "served-model-name", "a", "NAME", served_name, "name told to clients; default: the directory's name"),
-	CHOICE(MODEL, "load-format", NULL, formats, load_format, LOAD_AUTO, "dummy: random weights of the config's shape"),
+	TEXT(MODEL, "model", "m", "DIR", model,
+	     "Hugging Face directory of the model (also the first plain argument)"),
+	TEXT(MODEL, "served-model-name", "a", "NAME", served_name,
+	     "name told to clients; default: the directory's name"),
+	CHOICE(MODEL, "load-format", NULL, formats, load_format, LOAD_AUTO,
+	       "dummy: random weights of the config's shape"),
 	NUMBER(MODEL, "dummy-seed", NULL, "N", dummy_seed, 0, 0, INT64_MAX, "seed of dummy weights"),
 	CHOICE(MODEL, "compute", NULL, computes, compute, COMPUTE_AUTO,
 	       "arithmetic of linear layers; auto: bf16 for bf16 checkpoints, else f32"),
-	CHOICE(MODEL, "kv-cache-dtype", NULL, kv_types, kv_dtype, KV_AUTO, "auto: bf16 under bf16 compute, else f32"),
+	CHOICE(MODEL, "kv-cache-dtype", NULL, kv_types, kv_dtype, KV_AUTO,
+	       "auto: bf16 under bf16 compute, else f32"),
 	TEXT(MODEL, "generation-config", NULL, "auto|none", generation_config,
 	     "auto: take sampling defaults from the model's generation_config.json"),
 
 	NUMBER(RANKS, "tensor-parallel-size", "tp", "N", tensor_parallel, 0, 0, 4096,
 	       "must equal the number of ranks that mpirun or srun started"),
 	CHOICE(RANKS, "device", NULL, devices, device, DEVICE_AUTO, "what to compute on"),
-	NUMBER(RANKS, "threads", "t", "N", threads, 0, 0, 1024, "compute threads a rank; 0: allowed cores / ranks of the node"),
-	TEXT(RANKS, "cpu-isa", NULL, "NAME", cpu_isa, "auto, portable, avx2, avx512 or avx512_bf16; the bits are the same"),
+	NUMBER(RANKS, "threads", "t", "N", threads, 0, 0, 1024,
+	       "compute threads a rank; 0: allowed cores / ranks of the node"),
+	TEXT(RANKS, "cpu-isa", NULL, "NAME", cpu_isa,
+	     "auto, portable, avx2, avx512 or avx512_bf16; the bits are the same"),
 	NO_FLAG(RANKS, "pin", pin, "do not pin compute threads to cores"),
 
 	NUMBER(BATCH, "max-model-len", "c", "N", max_model_len, 0, 0, 1 << 24,
 	       "tokens of one sequence, prompt and answer; 0: the model's, as far as the cache holds it"),
 	NUMBER(BATCH, "max-num-seqs", "np", "N", max_num_seqs, 32, 1, 4096, "sequences in one step"),
-	NUMBER(BATCH, "max-num-batched-tokens", NULL, "N", max_num_batched_tokens, 512, 1, 1 << 16, "tokens in one step"),
+	NUMBER(BATCH, "max-num-batched-tokens", NULL, "N", max_num_batched_tokens, 512, 1, 1 << 16,
+	       "tokens in one step"),
 	NUMBER(BATCH, "block-size", NULL, "N", block_size, 32, 32, 32, "tokens of a KV block"),
 	NUMBER(BATCH, "kv-cache-memory-bytes", NULL, "BYTES", kv_bytes, 0, 0, INT64_MAX,
 	       "KV cache of one rank; 0: 80 % of memory after the weights, at most 8 full sequences"),
-	NUMBER(BATCH, "max-logits-rows", NULL, "N", logits_rows, 32, 1, 4096, "rows of logits held at a time"),
-	NO_FLAG(BATCH, "enable-prefix-caching", prefix_caching, "do not reuse the cache of common prompt beginnings"),
+	NUMBER(BATCH, "max-logits-rows", NULL, "N", logits_rows, 32, 1, 4096,
+	       "rows of logits held at a time"),
+	NO_FLAG(BATCH, "enable-prefix-caching", prefix_caching,
+		"do not reuse the cache of common prompt beginnings"),
 
-	TEXT(SERVE, "uds", NULL, "PATH", uds, "socket; default: $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock"),
+	TEXT(SERVE, "uds", NULL, "PATH", uds,
+	     "socket; default: $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock"),
 	TEXT(SERVE, "uds-group", NULL, "GROUP", uds_group, "group that may connect (mode 0660)"),
-	NUMBER(SERVE, "max-num-queued-reqs", NULL, "N", max_queued_reqs, 256, 1, 1 << 20, "waiting calls; more get BUSY"),
-	NUMBER(SERVE, "max-num-queued-tokens", NULL, "N", max_queued_tokens, 1 << 20, 1, INT64_MAX, "waiting prompt tokens"),
-	NUMBER(SERVE, "max-connections", NULL, "N", max_connections, 1024, 1, 1 << 16, "clients connected at once"),
-	NUMBER(SERVE, "shutdown-timeout", NULL, "SECONDS", shutdown_timeout_s, 30, 0, 86400, "how long a drain waits for open calls"),
+	NUMBER(SERVE, "max-num-queued-reqs", NULL, "N", max_queued_reqs, 256, 1, 1 << 20,
+	       "waiting calls; more get BUSY"),
+	NUMBER(SERVE, "max-num-queued-tokens", NULL, "N", max_queued_tokens, 1 << 20, 1, INT64_MAX,
+	       "waiting prompt tokens"),
+	NUMBER(SERVE, "max-connections", NULL, "N", max_connections, 1024, 1, 1 << 16,
+	       "clients connected at once"),
+	NUMBER(SERVE, "shutdown-timeout", NULL, "SECONDS", shutdown_timeout_s, 30, 0, 86400,
+	       "how long a drain waits for open calls"),
 	NUMBER(SERVE, "watchdog-timeout", NULL, "SECONDS", watchdog_timeout_s, 60, 0, 86400,
 	       "a rank without progress for so long inside a step ends the job; 0: never"),
-	CHOICE(SERVE, "log-level", NULL, levels, log_level, LOG_INFO, "lines less important than this are not written"),
+	CHOICE(SERVE, "log-level", NULL, levels, log_level, LOG_INFO,
+	       "lines less important than this are not written"),
 	TEXT(SERVE, "pid-file", NULL, "PATH", pid_file, "holds the process id of rank 0 while it runs"),
 
 	FLAG(OTHER, "dry-run", NULL, dry_run, "print what each rank would hold, then exit; reads no weights"),
 	FLAG(OTHER, "json", NULL, json, "with --dry-run: as JSON"),
-	FLAG(OTHER, "inspect", NULL, inspect, "list the checkpoint's tensors and what is wrong with it, then exit"),
+	FLAG(OTHER, "inspect", NULL, inspect,
+	     "list the checkpoint's tensors and what is wrong with it, then exit"),
 	FLAG(OTHER, "help", "h", help, "this text"),
 	FLAG(OTHER, "version", NULL, version, "version and build facts"),
 

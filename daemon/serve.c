@@ -16,9 +16,9 @@ struct server {
 	struct blocks *blocks;
 	struct sched *sched;
 	struct picker *picker;
-	struct picked *picked;  /* (max_tokens) one a row of a step */
+	struct picked *picked; /* (max_tokens) one a row of a step */
 	const struct pick *picks;
-	float *logits;          /* (rows, vocab) */
+	float *logits; /* (rows, vocab) */
 	struct event event[64];
 	bool stop;
 	struct hash_file *hash; /* tests only; NULL */
@@ -91,7 +91,8 @@ static void send_events(struct server *s)
 			struct report r = {.event = s->event[i]};
 			if (r.event.detail != UINT32_MAX) {
 				r.n_details = r.event.n;
-				memcpy(r.detail, sched_details(s->sched) + r.event.detail, (size_t)r.event.n * sizeof *r.detail);
+				memcpy(r.detail, sched_details(s->sched) + r.event.detail,
+				       (size_t)r.event.n * sizeof *r.detail);
 			}
 			REQUIRE(mailbox_put(&s->l->reports, &r));
 		}

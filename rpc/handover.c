@@ -42,14 +42,16 @@ static int option(int fd, int name)
 
 static bool is_listening_unix(int fd)
 {
-	return option(fd, SO_ACCEPTCONN) == 1 && option(fd, SO_DOMAIN) == AF_UNIX && option(fd, SO_TYPE) == SOCK_STREAM;
+	return option(fd, SO_ACCEPTCONN) == 1 && option(fd, SO_DOMAIN) == AF_UNIX &&
+	       option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
 static bool send_fd(int to, int fd)
 {
 	char byte = 'L', control[CMSG_SPACE(sizeof fd)] = {0};
 	struct iovec v = {&byte, 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -63,7 +65,8 @@ static int receive_fd(int from)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))];
 	struct iovec v = {&byte, 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 	struct cmsghdr *c;
 	int fd = -1;
 
@@ -102,7 +105,8 @@ int handover_take(int *listen_fd, int *beat_fd, struct why *why)
 	if (!path || !nonce)
 		return 0;
 	if (strlen(path) >= sizeof at.sun_path)
-		return fail(why, ERR_INVALID, HANDOVER_PATH ": longer than %zu bytes", sizeof at.sun_path - 1);
+		return fail(why, ERR_INVALID, HANDOVER_PATH ": longer than %zu bytes",
+			    sizeof at.sun_path - 1);
 	strcpy(at.sun_path, path);
 	*beat_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (*beat_fd < 0 || connect(*beat_fd, (struct sockaddr *)&at, sizeof at))
@@ -186,8 +190,8 @@ int handover_give(struct handover *h, int listen_fd, pid_t *pid)
 	if (fd < 0)
 		return ERR_IO;
 	set_patience(fd);
-	if (!same_user(fd, pid) || recv(fd, shown, sizeof shown, MSG_WAITALL) != NONCE || !equal(shown, h->nonce, NONCE) ||
-	    !send_fd(fd, listen_fd)) {
+	if (!same_user(fd, pid) || recv(fd, shown, sizeof shown, MSG_WAITALL) != NONCE ||
+	    !equal(shown, h->nonce, NONCE) || !send_fd(fd, listen_fd)) {
 		close(fd);
 		return ERR_DENIED;
 	}

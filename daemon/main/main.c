@@ -20,7 +20,8 @@ struct daemon {
 	struct node_report *ranks;
 };
 
-/* Before MPI starts threads of its own: signals come through signalfd on rank 0, and are nothing to the others. */
+/* Before MPI starts threads of its own: signals come through signalfd on rank 0, and are nothing to the
+ * others. */
 static void block_signals(void)
 {
 	sigset_t set;
@@ -50,8 +51,9 @@ static int exit_code(int err)
 
 static void print_version(void)
 {
-	printf("xversed %s (commit %s)\ncompute: %s on this machine\nbuilt with: gcc %s, Open MPI, protobuf-c\n", XV_VERSION,
-	       XV_COMMIT, cpu_isa_name(cpu_isa_best()), __VERSION__);
+	printf("xversed %s (commit %s)\ncompute: %s on this machine\nbuilt with: gcc %s, Open MPI, "
+	       "protobuf-c\n",
+	       XV_VERSION, XV_COMMIT, cpu_isa_name(cpu_isa_best()), __VERSION__);
 }
 
 static void default_socket(struct options *o)
@@ -130,7 +132,8 @@ static int open_front(struct daemon *d, struct why *why)
 static void last_words(void *arg, const struct blame *what)
 {
 	struct daemon *d = arg;
-	struct rpc_error e = {.code = ERR_LOST_RANK, .rank = what->rank, .step = what->step, .pid = what->pid};
+	struct rpc_error e = {
+		.code = ERR_LOST_RANK, .rank = what->rank, .step = what->step, .pid = what->pid};
 	char text[300];
 
 	blame_text(what, text, sizeof text);
@@ -141,7 +144,8 @@ static void last_words(void *arg, const struct blame *what)
 
 static void start_watch(struct daemon *d)
 {
-	struct watch_options how = {.watchdog_ns = d->opt.watchdog_timeout_s * 1000000000, .last_words = last_words, .arg = d};
+	struct watch_options how = {
+		.watchdog_ns = d->opt.watchdog_timeout_s * 1000000000, .last_words = last_words, .arg = d};
 
 	board_watch(d->world.board, &how);
 }
@@ -150,11 +154,13 @@ static void tell_ready(const struct daemon *d, uint64_t start)
 {
 	const struct node *n = &d->node;
 
-	log_at(LOG_INFO, "ready in %.2f s: %s, %d rank%s x %d thread%s (%s), %s, %.2f GiB of weights and %.2f GiB of KV cache (%d tokens) a rank, socket %s",
-	       (double)(now_ns() - start) / 1e9, d->front.model_name, d->world.size, d->world.size > 1 ? "s" : "", n->threads,
-	       n->threads > 1 ? "s" : "", cpu_isa_name(n->isa), n->numerics_class,
-	       (double)n->report.weight_bytes / (1 << 30), (double)n->report.kv_bytes / (1 << 30),
-	       n->n_blocks * (int)d->opt.block_size, d->opt.uds);
+	log_at(LOG_INFO,
+	       "ready in %.2f s: %s, %d rank%s x %d thread%s (%s), %s, %.2f GiB of weights and %.2f GiB of "
+	       "KV cache (%d tokens) a rank, socket %s",
+	       (double)(now_ns() - start) / 1e9, d->front.model_name, d->world.size,
+	       d->world.size > 1 ? "s" : "", n->threads, n->threads > 1 ? "s" : "", cpu_isa_name(n->isa),
+	       n->numerics_class, (double)n->report.weight_bytes / (1 << 30),
+	       (double)n->report.kv_bytes / (1 << 30), n->n_blocks * (int)d->opt.block_size, d->opt.uds);
 }
 
 static void run(struct daemon *d, uint64_t start)
@@ -180,7 +186,8 @@ static int start(struct daemon *d, struct why *why)
 
 	if (!err)
 		err = open_words(d, why);
-	if (!err && d->world.rank == 0 && (!d->opt.generation_config || strcmp(d->opt.generation_config, "none"))) {
+	if (!err && d->world.rank == 0 &&
+	    (!d->opt.generation_config || strcmp(d->opt.generation_config, "none"))) {
 		err = generation_config_read(&g, d->opt.model, why);
 		if (!err)
 			front_defaults(&d->front, &g);

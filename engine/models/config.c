@@ -96,10 +96,12 @@ static void read_architecture(struct reader *r, struct model_config *c)
 	char found[96];
 
 	if (!name)
-		refuse(r, ERR_FORMAT, "architectures", json_kind(list), "wanted: a list with the model's class");
+		refuse(r, ERR_FORMAT, "architectures", json_kind(list),
+		       "wanted: a list with the model's class");
 	else if (strcmp(name, "XverseForCausalLM") && strcmp(name, "LlamaForCausalLM")) {
 		snprintf(found, sizeof found, "%.80s", name);
-		refuse(r, ERR_UNSUPPORTED, "architectures", found, "supported: XverseForCausalLM, LlamaForCausalLM");
+		refuse(r, ERR_UNSUPPORTED, "architectures", found,
+		       "supported: XverseForCausalLM, LlamaForCausalLM");
 	} else
 		snprintf(c->architecture, sizeof c->architecture, "%s", name);
 }
@@ -116,7 +118,8 @@ static void refuse_unsupported(struct reader *r)
 		refuse(r, ERR_UNSUPPORTED, "hidden_act", act ? act : json_kind(v), "supported: silu");
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
 		if (read_bool(r, flags[i], false))
-			refuse(r, ERR_UNSUPPORTED, flags[i], "true", "linear layers with a bias are not supported");
+			refuse(r, ERR_UNSUPPORTED, flags[i], "true",
+			       "linear layers with a bias are not supported");
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		v = get(r->root, keys[i]);
 		if (v && !(json_is_integer(v) && json_integer_value(v) == 0))
@@ -142,7 +145,8 @@ static void read_scaling(struct reader *r, struct model_config *c, const json_t 
 		c->rope_high = read_number(r, s, "high_freq_factor", 1e-6, 1e6, NAN);
 		c->rope_original = read_number(r, s, "original_max_position_embeddings", 1, 1e9, NAN);
 		if (!r->err && c->rope_high <= c->rope_low)
-			refuse(r, ERR_FORMAT, "rope_scaling", "without room between low_freq_factor and high_freq_factor",
+			refuse(r, ERR_FORMAT, "rope_scaling",
+			       "without room between low_freq_factor and high_freq_factor",
 			       "wanted: low below high");
 	} else
 		refuse(r, ERR_UNSUPPORTED, "rope_scaling", type, "supported: linear, llama3");
@@ -152,8 +156,8 @@ static void read_rope(struct reader *r, struct model_config *c)
 {
 	json_t *scaling = get(r->root, "rope_scaling"), *parameters = get(r->root, "rope_parameters");
 
-	c->rope_theta = read_number(r, get(r->root, "rope_theta") || !parameters ? r->root : parameters, "rope_theta", 1,
-				    1e12, 10000);
+	c->rope_theta = read_number(r, get(r->root, "rope_theta") || !parameters ? r->root : parameters,
+				    "rope_theta", 1, 1e12, 10000);
 	if (!scaling)
 		scaling = parameters;
 	if (scaling && !json_is_object(scaling))
@@ -216,14 +220,16 @@ static void read_sizes(struct reader *r, struct model_config *c)
 	if (r->err)
 		return;
 	c->head_dim = read_int(r, "head_dim", 2, 1024, c->hidden / c->heads);
-	snprintf(found, sizeof found, "%d with hidden_size %d and %d heads", c->head_dim, c->hidden, c->heads);
+	snprintf(found, sizeof found, "%d with hidden_size %d and %d heads", c->head_dim, c->hidden,
+		 c->heads);
 	if (c->head_dim < 2 || c->head_dim % 2 || (!get(r->root, "head_dim") && c->hidden % c->heads))
 		refuse(r, ERR_FORMAT, "head_dim", found, "wanted: an even number that the heads divide");
 	if (c->hidden % 2)
 		refuse(r, ERR_UNSUPPORTED, "hidden_size", "odd", "wanted: an even number");
 	snprintf(found, sizeof found, "%d with %d heads", c->kv_heads, c->heads);
 	if (c->heads % c->kv_heads)
-		refuse(r, ERR_FORMAT, "num_key_value_heads", found, "wanted: a divisor of num_attention_heads");
+		refuse(r, ERR_FORMAT, "num_key_value_heads", found,
+		       "wanted: a divisor of num_attention_heads");
 }
 
 static void read_all(struct reader *r, struct model_config *c)
@@ -273,7 +279,9 @@ struct shard_shape model_shard_shape(const struct model_config *c)
 uint64_t model_parameters(const struct model_config *c)
 {
 	uint64_t h = (uint64_t)c->hidden, q = (uint64_t)c->heads * (uint64_t)c->head_dim,
-		 kv = (uint64_t)c->kv_heads * (uint64_t)c->head_dim, f = (uint64_t)c->ffn, v = (uint64_t)c->vocab;
+		 kv = (uint64_t)c->kv_heads * (uint64_t)c->head_dim, f = (uint64_t)c->ffn,
+		 v = (uint64_t)c->vocab;
 
-	return (uint64_t)c->layers * (2 * h + h * (2 * q + 2 * kv) + 3 * h * f) + h + (c->tied ? 1 : 2) * v * h;
+	return (uint64_t)c->layers * (2 * h + h * (2 * q + 2 * kv) + 3 * h * f) + h +
+	       (c->tied ? 1 : 2) * v * h;
 }

@@ -1,4 +1,5 @@
-/* The forward pass of Llama-shaped networks: Llama (arXiv:2302.13971) and XVERSE, with grouped heads (arXiv:2305.13245). */
+/* The forward pass of Llama-shaped networks: Llama (arXiv:2302.13971) and XVERSE, with grouped heads
+ * (arXiv:2305.13245). */
 #include "engine/models/llama.h"
 
 static struct tensor act(const struct model *m, int rows, int cols)
@@ -12,7 +13,8 @@ static struct tensor f32(float *data, int rows, int cols)
 }
 
 /* delta (n, hidden) = sum over ranks of x * w^T, w split by columns. */
-static void linear_sum(struct model *m, float *delta, const struct tensor *x, const struct weight *w, const struct split *k)
+static void linear_sum(struct model *m, float *delta, const struct tensor *x, const struct weight *w,
+		       const struct split *k)
 {
 	float *parts = comm_parts(m->comm, k, x->rows, m->cfg.hidden);
 
@@ -22,13 +24,16 @@ static void linear_sum(struct model *m, float *delta, const struct tensor *x, co
 }
 
 /* delta = attention of norm(x + delta), projected. */
-static void attention_block(struct model *m, const struct layer *l, struct kv *kv, int layer, const struct step *s)
+static void attention_block(struct model *m, const struct layer *l, struct kv *kv, int layer,
+			    const struct step *s)
 {
-	int n = s->head->pad_tokens, heads = m->attn.heads, width = (heads + 2 * m->attn.kv_heads) * m->cfg.head_dim;
+	int n = s->head->pad_tokens, heads = m->attn.heads,
+	    width = (heads + 2 * m->attn.kv_heads) * m->cfg.head_dim;
 	struct tensor x = f32(m->work.x, n, m->cfg.hidden), h = act(m, n, m->cfg.hidden);
 	struct tensor qkv = f32(m->work.qkv, n, width), out = act(m, n, heads * m->cfg.head_dim);
 
-	backend_add_norm(m->b, &h, &x, layer ? m->work.delta : NULL, l->norm_att, NULL, NORM_RMS, m->cfg.norm_eps);
+	backend_add_norm(m->b, &h, &x, layer ? m->work.delta : NULL, l->norm_att, NULL, NORM_RMS,
+			 m->cfg.norm_eps);
 	backend_linear(m->b, m->work.qkv, &h, l->qkv, NULL);
 	backend_rope_store(m->b, &qkv, &m->attn, &m->rope, kv->pool[layer], &kv->shape, s);
 	backend_attention(m->b, &out, &qkv, &m->attn, kv->pool[layer], &kv->shape, s);

@@ -9,18 +9,19 @@
 struct layer {
 	float *norm_att, *norm_ffn; /* (hidden) */
 	struct weight *qkv;         /* ((heads + 2*kv_heads)*head_dim, hidden)  split by rows */
-	struct weight *o;           /* (hidden, heads*head_dim)                 split by columns: needs a sum */
-	struct weight *gate_up;     /* (2*ffn, hidden)                          split by rows; NULL: an empty share */
-	struct weight *down;        /* (hidden, ffn)                            split by columns: needs a sum */
+	struct weight *o; /* (hidden, heads*head_dim)                 split by columns: needs a sum */
+	struct weight
+		*gate_up; /* (2*ffn, hidden)                          split by rows; NULL: an empty share */
+	struct weight *down; /* (hidden, ffn)                            split by columns: needs a sum */
 };
 
 /* Activations, sized once for the largest step; T = limits.max_tokens. */
 struct work {
-	float *x, *delta;      /* (T, hidden) residual stream; last sum, not yet added to it */
+	float *x, *delta;           /* (T, hidden) residual stream; last sum, not yet added to it */
 	float *x_rows, *delta_rows; /* (T, hidden) the wanted rows of both, last layer */
-	void *act;             /* (T, widest input of a linear) of type b->act */
-	float *qkv;            /* (T, (heads + 2*kv_heads)*head_dim) */
-	float *gate_up;        /* (T, 2*ffn) */
+	void *act;                  /* (T, widest input of a linear) of type b->act */
+	float *qkv;                 /* (T, (heads + 2*kv_heads)*head_dim) */
+	float *gate_up;             /* (T, 2*ffn) */
 	size_t bytes[7];
 };
 
@@ -28,8 +29,8 @@ struct model {
 	struct model_config cfg;
 	struct model_options how;
 	struct shard shard;
-	struct backend *b;  /* borrowed */
-	struct comm *comm;  /* borrowed */
+	struct backend *b;           /* borrowed */
+	struct comm *comm;           /* borrowed */
 	struct weight *embed, *head; /* (vocab of this rank, hidden); tied: the same; NULL: an empty share */
 	float *norm_out;             /* (hidden) */
 	struct layer *layer;         /* [cfg.layers] */

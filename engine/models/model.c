@@ -71,8 +71,9 @@ static void rope_create(struct model *m)
 	free(sin);
 }
 
-int model_create(struct model **out, const struct model_config *c, struct checkpoint *ck, struct backend *b, struct comm *comm,
-		 const struct model_options *how, struct load_progress *progress, struct why *why)
+int model_create(struct model **out, const struct model_config *c, struct checkpoint *ck, struct backend *b,
+		 struct comm *comm, const struct model_options *how, struct load_progress *progress,
+		 struct why *why)
 {
 	struct shard_shape shape = model_shard_shape(c);
 	struct model *m = xalloc(1, sizeof *m);

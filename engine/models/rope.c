@@ -70,7 +70,8 @@ void rope_sincos(double x, double *sin, double *cos)
 	}
 }
 
-/* Llama 3.1: long waves are stretched by `factor`, short ones kept, those between blended. f32, as the reference. */
+/* Llama 3.1: long waves are stretched by `factor`, short ones kept, those between blended. f32, as the
+ * reference. */
 static float llama3(const struct model_config *c, float f)
 {
 	float factor = (float)c->rope_factor, low = (float)c->rope_low, high = (float)c->rope_high;

@@ -1,4 +1,5 @@
-/* Weights of this rank: names and shapes of the checkpoint bound to packed matrices, read in slices by a few threads. */
+/* Weights of this rank: names and shapes of the checkpoint bound to packed matrices, read in slices by a few
+ * threads. */
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/models/dummy.h"
 #include "engine/models/llama.h"
@@ -55,11 +56,13 @@ static struct target *add_target(struct loader *l, struct weight **w, float **ve
 	return &l->target[l->n_targets++];
 }
 
-static struct piece *add_piece(struct target *t, const char *name, int64_t rows, int64_t width, struct span row, struct span col)
+static struct piece *add_piece(struct target *t, const char *name, int64_t rows, int64_t width,
+			       struct span row, struct span col)
 {
 	struct piece *p = &t->piece[t->n_pieces++];
 
-	*p = (struct piece){.rows = rows, .width = width, .row = row, .col = col, .std = 1 / sqrtf((float)width)};
+	*p = (struct piece){
+		.rows = rows, .width = width, .row = row, .col = col, .std = 1 / sqrtf((float)width)};
 	snprintf(p->name, sizeof p->name, "%s", name);
 	return p;
 }
@@ -93,10 +96,10 @@ static int check_shape(struct loader *l, const struct ck_tensor *t, int64_t rows
 		return 0;
 	shape_text(t, found, sizeof found);
 	if (width == 1)
-		return fail(l->why, ERR_FORMAT, "%s: tensor %s has shape %s; wanted: [%lld]", checkpoint_file(l->ck, t->file),
-			    t->name, found, (long long)rows);
-	return fail(l->why, ERR_FORMAT, "%s: tensor %s has shape %s; wanted: [%lld, %lld]", checkpoint_file(l->ck, t->file),
-		    t->name, found, (long long)rows, (long long)width);
+		return fail(l->why, ERR_FORMAT, "%s: tensor %s has shape %s; wanted: [%lld]",
+			    checkpoint_file(l->ck, t->file), t->name, found, (long long)rows);
+	return fail(l->why, ERR_FORMAT, "%s: tensor %s has shape %s; wanted: [%lld, %lld]",
+		    checkpoint_file(l->ck, t->file), t->name, found, (long long)rows, (long long)width);
 }
 
 static void mark_used(struct loader *l, const struct ck_tensor *t)
@@ -123,9 +126,12 @@ static const struct ck_tensor *find_packed(struct loader *l, const char *name, i
 		const char *at_part = strstr(name, known[i].part);
 		for (int j = 0; at_part && known[i].packed[j]; j++) {
 			const struct ck_tensor *t;
-			snprintf(full, sizeof full, "%.*s%s.weight", (int)(at_part - name), name, known[i].packed[j]);
+			snprintf(full, sizeof full, "%.*s%s.weight", (int)(at_part - name), name,
+				 known[i].packed[j]);
 			t = checkpoint_find(l->ck, full);
-			*at = known[i].of == 2 ? known[i].place * (int64_t)c->ffn : known[i].place ? q + (known[i].place - 1) * kv : 0;
+			*at = known[i].of == 2 ? known[i].place * (int64_t)c->ffn
+			      : known[i].place ? q + (known[i].place - 1) * kv
+					       : 0;
 			*total = known[i].of == 2 ? 2 * (int64_t)c->ffn : q + 2 * kv;
 			if (t)
 				return t;
@@ -145,8 +151,8 @@ static int bind_piece(struct loader *l, struct piece *p)
 	if (!p->t)
 		p->t = find_packed(l, p->name, &p->at, &total);
 	if (!p->t)
-		return fail(l->why, ERR_FORMAT, "%s: tensor %s is missing; wanted: [%lld, %lld]", checkpoint_file(l->ck, 0), p->name,
-			    (long long)p->rows, (long long)p->width);
+		return fail(l->why, ERR_FORMAT, "%s: tensor %s is missing; wanted: [%lld, %lld]",
+			    checkpoint_file(l->ck, 0), p->name, (long long)p->rows, (long long)p->width);
 	err = check_shape(l, p->t, total, p->width);
 	if (!err)
 		mark_used(l, p->t);
@@ -182,18 +188,19 @@ static void convert(void *dst, enum dtype to, const void *src, enum dtype from, 
 }
 
 /* Rows [first, first + count) of this rank's part of a piece, in the target's type. */
-static int read_rows(struct loader *l, const struct target *t, const struct piece *p, int64_t first, int64_t count, void *raw,
-		     void *out, struct why *why)
+static int read_rows(struct loader *l, const struct target *t, const struct piece *p, int64_t first,
+		     int64_t count, void *raw, void *out, struct why *why)
 {
 	size_t n = (size_t)(count * p->col.count);
 	int err;
 
 	if (!p->t) {
-		dummy_fill(out, t->stored, l->m->how.dummy_seed, p->name, p->width, p->row.first + first, count, p->col.first,
-			   p->col.count, p->mean, p->std);
+		dummy_fill(out, t->stored, l->m->how.dummy_seed, p->name, p->width, p->row.first + first,
+			   count, p->col.first, p->col.count, p->mean, p->std);
 		return 0;
 	}
-	err = checkpoint_read(l->ck, p->t, p->at + p->row.first + first, count, p->col.first, p->col.count, raw, why);
+	err = checkpoint_read(l->ck, p->t, p->at + p->row.first + first, count, p->col.first, p->col.count,
+			      raw, why);
 	if (err)
 		return err;
 	convert(out, t->stored, raw, p->t->type, n);
@@ -201,8 +208,8 @@ static int read_rows(struct loader *l, const struct target *t, const struct piec
 	return 0;
 }
 
-static int load_piece(struct loader *l, const struct target *t, const struct piece *p, int at, void *raw, void *out,
-		      struct why *why)
+static int load_piece(struct loader *l, const struct target *t, const struct piece *p, int at, void *raw,
+		      void *out, struct why *why)
 {
 	int64_t step = STAGING / (p->col.count * 4 > 0 ? p->col.count * 4 : 1);
 	int err = 0;
@@ -222,7 +229,8 @@ static int load_piece(struct loader *l, const struct target *t, const struct pie
 
 static size_t staging_bytes(const struct loader *l)
 {
-	size_t widest = (size_t)max_int(l->m->cfg.hidden, max_int(l->m->cfg.ffn, l->m->cfg.heads * l->m->cfg.head_dim));
+	size_t widest = (size_t)max_int(l->m->cfg.hidden,
+					max_int(l->m->cfg.ffn, l->m->cfg.heads * l->m->cfg.head_dim));
 
 	return STAGING + 4 * widest;
 }
@@ -255,7 +263,8 @@ static void *load_thread(void *arg)
 static void want_norm(struct loader *l, const char *name, float **vector)
 {
 	struct span all = {0, l->m->cfg.hidden}, one = {0, 1};
-	struct piece *p = add_piece(add_target(l, NULL, vector, split_whole(1)), name, l->m->cfg.hidden, 1, all, one);
+	struct piece *p =
+		add_piece(add_target(l, NULL, vector, split_whole(1)), name, l->m->cfg.hidden, 1, all, one);
 
 	p->mean = 1;
 	p->std = 0.1f;
@@ -267,7 +276,8 @@ static void want_layer(struct loader *l, int i)
 	const struct shard *s = &l->m->shard;
 	struct layer *layer = &l->m->layer[i];
 	int d = c->head_dim;
-	struct span q = {s->heads.first * d, s->heads.count * d}, kv = {s->kv_heads.first * d, s->kv_heads.count * d};
+	struct span q = {s->heads.first * d, s->heads.count * d},
+		    kv = {s->kv_heads.first * d, s->kv_heads.count * d};
 	struct span hidden = {0, c->hidden}, ffn = split_columns(&s->down);
 	float deep = 1 / sqrtf(2 * (float)c->layers);
 	struct target *t;
@@ -343,7 +353,8 @@ static int make_targets(struct loader *l)
 		for (int j = 0; j < t->n_pieces; j++) {
 			const struct piece *p = &t->piece[j];
 			if (p->t)
-				atomic_fetch_add(&l->progress->total, (uint64_t)p->row.count * (uint64_t)p->col.count *
+				atomic_fetch_add(&l->progress->total, (uint64_t)p->row.count *
+									      (uint64_t)p->col.count *
 									      dtype_size(p->t->type));
 		}
 	}
@@ -362,7 +373,8 @@ static void report_unused(const struct loader *l)
 		if (strstr(t->name, "rotary_emb.inv_freq"))
 			log_at(LOG_DEBUG, "%s: %s is not needed", checkpoint_file(l->ck, t->file), t->name);
 		else if (l->m->shard.rank == 0 && told++ < 5)
-			log_at(LOG_WARN, "%s: unknown tensor %s is ignored", checkpoint_file(l->ck, t->file), t->name);
+			log_at(LOG_WARN, "%s: unknown tensor %s is ignored", checkpoint_file(l->ck, t->file),
+			       t->name);
 	}
 	if (told > 5)
 		log_at(LOG_WARN, "%d more unknown tensors are ignored", told - 5);

@@ -1,5 +1,5 @@
-/* logits MODEL_DIR COMPUTE CHUNK < ids > rows: reads int32 ids, writes the f32 logits of every position. COMPUTE: f32 or bf16.
- * For tests against oracles; one rank. */
+/* logits MODEL_DIR COMPUTE CHUNK < ids > rows: reads int32 ids, writes the f32 logits of every position.
+ * COMPUTE: f32 or bf16. For tests against oracles; one rank. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,15 @@ static void fill_step(struct step *s, const int32_t *ids, int first, int n, int 
 {
 	int blocks = (first + n + BLOCK - 1) / BLOCK;
 
-	*s->head = (struct step_head){.kind = STEP_RUN, .no = no, .n_seqs = 1, .n_tokens = n, .n_rows = n, .n_blocks = blocks,
-				      .pad_seqs = 1, .pad_tokens = n, .pad_rows = n};
+	*s->head = (struct step_head){.kind = STEP_RUN,
+				      .no = no,
+				      .n_seqs = 1,
+				      .n_tokens = n,
+				      .n_rows = n,
+				      .n_blocks = blocks,
+				      .pad_seqs = 1,
+				      .pad_tokens = n,
+				      .pad_rows = n};
 	step_layout(s);
 	s->seq[0] = 0;
 	s->q_start[0] = s->block_start[0] = 0;
@@ -35,7 +42,8 @@ int main(int argc, char **argv)
 {
 	enum dtype compute = argc > 2 && !strcmp(argv[2], "bf16") ? DT_BF16 : DT_F32;
 	int chunk = argc > 3 ? atoi(argv[3]) : 128, n;
-	struct step_limits lim = {.max_seqs = 1, .max_tokens = chunk, .max_blocks = MAX_LEN / BLOCK, .rows = chunk};
+	struct step_limits lim = {
+		.max_seqs = 1, .max_tokens = chunk, .max_blocks = MAX_LEN / BLOCK, .rows = chunk};
 	struct model_options opt = {.limits = lim, .max_context = MAX_LEN, .size = 1};
 	static int32_t ids[MAX_LEN];
 	struct model_config c;
@@ -54,8 +62,12 @@ int main(int argc, char **argv)
 	wait_policy(0);
 	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why))
 		return fprintf(stderr, "%s\n", why.text), 66;
-	how = (struct cpu_options){.threads = 1, .compute = compute, .max_tokens = chunk, .max_context = MAX_LEN,
-				   .max_cols = max_int(c.hidden, max_int(c.ffn, c.heads * c.head_dim)), .max_heads = c.heads,
+	how = (struct cpu_options){.threads = 1,
+				   .compute = compute,
+				   .max_tokens = chunk,
+				   .max_context = MAX_LEN,
+				   .max_cols = max_int(c.hidden, max_int(c.ffn, c.heads * c.head_dim)),
+				   .max_heads = c.heads,
 				   .max_head_dim = c.head_dim};
 	if (backend_cpu_create(&b, &how, &why))
 		return fprintf(stderr, "%s\n", why.text), 78;

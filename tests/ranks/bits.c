@@ -1,8 +1,9 @@
-/* The numbers contract, end to end: a hash of every logits row is the same for every number of ranks and threads, every instruction
- * set, every way to cut prompts and fill batches. tests/vectors/bits.txt holds the hashes, so that a machine without AVX-512
- * checks against one with it.
+/* The numbers contract, end to end: a hash of every logits row is the same for every number of ranks and
+ * threads, every instruction set, every way to cut prompts and fill batches. tests/vectors/bits.txt holds the
+ * hashes, so that a machine without AVX-512 checks against one with it.
  *
- * Without mpirun the program starts itself under mpirun for each variation and compares; --update rewrites the table. */
+ * Without mpirun the program starts itself under mpirun for each variation and compares; --update rewrites
+ * the table. */
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,16 +21,43 @@ static const struct shape {
 	int sequences; /* of lengths[] */
 	bool small;    /* for portable code, which is slow */
 } shapes[] = {
-	{"mha", {.hidden = 64, .ffn = 172, .layers = 2, .heads = 8, .kv_heads = 8, .head_dim = 8, .vocab = 517}, 4, true},
-	{"grouped", {.hidden = 256, .ffn = 688, .layers = 2, .heads = 16, .kv_heads = 4, .head_dim = 64, .vocab = 1000}, 3},
-	{"d128", {.hidden = 640, .ffn = 1728, .layers = 1, .heads = 10, .kv_heads = 5, .head_dim = 128, .vocab = 771}, 3},
-	{"tied", {.hidden = 128, .ffn = 352, .layers = 3, .heads = 8, .kv_heads = 1, .head_dim = 16, .vocab = 640, .tied = true}, 3, true},
-	{"wide", {.hidden = 1024, .ffn = 2816, .layers = 1, .heads = 8, .kv_heads = 8, .head_dim = 128, .vocab = 1111}, 2},
+	{"mha",
+	 {.hidden = 64, .ffn = 172, .layers = 2, .heads = 8, .kv_heads = 8, .head_dim = 8, .vocab = 517},
+	 4,
+	 true},
+	{"grouped",
+	 {.hidden = 256, .ffn = 688, .layers = 2, .heads = 16, .kv_heads = 4, .head_dim = 64, .vocab = 1000},
+	 3},
+	{"d128",
+	 {.hidden = 640, .ffn = 1728, .layers = 1, .heads = 10, .kv_heads = 5, .head_dim = 128, .vocab = 771},
+	 3},
+	{"tied",
+	 {.hidden = 128,
+	  .ffn = 352,
+	  .layers = 3,
+	  .heads = 8,
+	  .kv_heads = 1,
+	  .head_dim = 16,
+	  .vocab = 640,
+	  .tied = true},
+	 3,
+	 true},
+	{"wide",
+	 {.hidden = 1024,
+	  .ffn = 2816,
+	  .layers = 1,
+	  .heads = 8,
+	  .kv_heads = 8,
+	  .head_dim = 128,
+	  .vocab = 1111},
+	 2},
 };
 static const struct {
 	const char *name;
 	enum dtype stored, compute, kv;
-} classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16}, {"f32", DT_F32, DT_F32, DT_F32}, {"f16-f32", DT_F16, DT_F32, DT_F16}};
+} classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16},
+	       {"f32", DT_F32, DT_F32, DT_F32},
+	       {"f16-f32", DT_F16, DT_F32, DT_F16}};
 static const int lengths[] = {40, 33, 300, 530};
 enum { N_SHAPES = sizeof shapes / sizeof *shapes, N_CLASSES = 3, MAX_SEQS = 4, MAX_LEN = 544, BLOCK = 32 };
 
@@ -91,8 +119,15 @@ static void fill_step(struct run *r, const int *n, int no)
 		tokens += n[i];
 		blocks += n[i] ? (r->done[i] + n[i] + BLOCK - 1) / BLOCK : 0;
 	}
-	*s->head = (struct step_head){.kind = STEP_RUN, .no = no, .n_seqs = seqs, .n_tokens = tokens, .n_rows = tokens,
-				      .n_blocks = blocks, .pad_seqs = seqs, .pad_tokens = tokens, .pad_rows = tokens};
+	*s->head = (struct step_head){.kind = STEP_RUN,
+				      .no = no,
+				      .n_seqs = seqs,
+				      .n_tokens = tokens,
+				      .n_rows = tokens,
+				      .n_blocks = blocks,
+				      .pad_seqs = seqs,
+				      .pad_tokens = tokens,
+				      .pad_rows = tokens};
 	step_layout(s);
 	for (int i = 0; i < r->n_seqs; i++) {
 		if (!n[i])
@@ -123,12 +158,14 @@ static void run_step(struct run *r, const int *n, int no)
 	for (int first = 0; first < r->step.head->n_rows; first += r->limits.rows) {
 		int count = r->step.head->n_rows - first;
 		count = count < r->limits.rows ? count : r->limits.rows;
-		model_rows(r->m, first, count, r->world.rank ? NULL : r->logits + (size_t)first * (size_t)vocab);
+		model_rows(r->m, first, count,
+			   r->world.rank ? NULL : r->logits + (size_t)first * (size_t)vocab);
 	}
 	for (int i = 0; i < r->n_seqs; i++)
 		for (int j = 0; j < n[i]; j++, row++)
 			if (r->world.rank == 0)
-				r->hash[i][r->done[i] + j] = hash_floats(r->logits + (size_t)row * (size_t)vocab, (size_t)vocab);
+				r->hash[i][r->done[i] + j] =
+					hash_floats(r->logits + (size_t)row * (size_t)vocab, (size_t)vocab);
 	for (int i = 0; i < r->n_seqs; i++)
 		r->done[i] += n[i];
 }
@@ -157,14 +194,22 @@ static uint64_t run_plan(struct run *r, enum plan plan)
 static void open_run(struct run *r, const struct shape *shape, int class, enum cpu_isa isa, int threads)
 {
 	struct model_config c = shape->cfg;
-	struct cpu_options how = {.threads = threads, .isa = isa, .compute = classes[class].compute, .max_tokens = 640,
-				  .max_context = MAX_LEN, .max_cols = 4096, .max_heads = c.heads, .max_head_dim = c.head_dim};
-	struct model_options opt = {.max_context = MAX_LEN, .rank = r->world.rank, .size = r->world.size, .dummy_seed = 11};
+	struct cpu_options how = {.threads = threads,
+				  .isa = isa,
+				  .compute = classes[class].compute,
+				  .max_tokens = 640,
+				  .max_context = MAX_LEN,
+				  .max_cols = 4096,
+				  .max_heads = c.heads,
+				  .max_head_dim = c.head_dim};
+	struct model_options opt = {
+		.max_context = MAX_LEN, .rank = r->world.rank, .size = r->world.size, .dummy_seed = 11};
 	struct comm_limits lim;
 	struct kv_shape kv;
 	struct why why;
 
-	r->limits = (struct step_limits){.max_seqs = MAX_SEQS, .max_tokens = 640, .max_blocks = 256, .rows = 16};
+	r->limits =
+		(struct step_limits){.max_seqs = MAX_SEQS, .max_tokens = 640, .max_blocks = 256, .rows = 16};
 	opt.limits = r->limits;
 	c.norm_eps = 1e-5f;
 	c.rope_theta = 10000;
@@ -193,7 +238,8 @@ static void close_run(struct run *r)
 	backend_destroy(r->b);
 }
 
-/* --worker ISA THREADS PLANS: prints "shape class plan hash" lines. PLANS: all; plain: one plan; small: one plan, small shapes. */
+/* --worker ISA THREADS PLANS: prints "shape class plan hash" lines. PLANS: all; plain: one plan; small: one
+ * plan, small shapes. */
 static int worker(int argc, char **argv)
 {
 	static struct run r;
@@ -212,7 +258,8 @@ static int worker(int argc, char **argv)
 			for (int p = 0; p < plans; p++) {
 				uint64_t h = run_plan(&r, (enum plan)p);
 				if (r.world.rank == 0)
-					printf("%s %s %s %016" PRIx64 "\n", shapes[s].name, classes[c].name, plan_names[p], h);
+					printf("%s %s %s %016" PRIx64 "\n", shapes[s].name, classes[c].name,
+					       plan_names[p], h);
 			}
 			close_run(&r);
 		}
@@ -236,7 +283,8 @@ static void read_table(void)
 		for (int s = 0; s < N_SHAPES; s++)
 			for (int c = 0; c < N_CLASSES; c++)
 				if (!strcmp(shape, shapes[s].name) && !strcmp(class, classes[c].name))
-					snprintf(expect[s][c], sizeof expect[s][c], "%.16s", hash), have_table++;
+					snprintf(expect[s][c], sizeof expect[s][c], "%.16s", hash),
+						have_table++;
 	if (f)
 		fclose(f);
 }
@@ -262,8 +310,10 @@ static int compare(int ranks, const char *isa, int threads, const char *plans)
 					continue;
 				if (strcmp(expect[s][c], hash)) {
 					pclose(f);
-					CHECK_FAIL("%d ranks, %s, %d threads: %s %s %s has hash %s, the table %s", ranks, isa,
-						   threads, shape, class, plan, hash, expect[s][c]);
+					CHECK_FAIL("%d ranks, %s, %d threads: %s %s %s has hash %s, the "
+						   "table %s",
+						   ranks, isa, threads, shape, class, plan, hash,
+						   expect[s][c]);
 				}
 			}
 	}

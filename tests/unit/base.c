@@ -31,8 +31,8 @@ TEST(bf16_round_trip_and_rounding)
 		else
 			CHECK(f32_from_bf16(bf16_from_f32(f)) != f32_from_bf16(bf16_from_f32(f)));
 	}
-	CHECK_EQ(bf16_from_f32(1.00390625f), 0x3f80);  /* 1 + 2^-8: a tie, to even */
-	CHECK_EQ(bf16_from_f32(1.01171875f), 0x3f82);  /* 1 + 3 * 2^-8: a tie, to even */
+	CHECK_EQ(bf16_from_f32(1.00390625f), 0x3f80); /* 1 + 2^-8: a tie, to even */
+	CHECK_EQ(bf16_from_f32(1.01171875f), 0x3f82); /* 1 + 3 * 2^-8: a tie, to even */
 	CHECK_EQ(bf16_from_f32(1.00390637f), 0x3f81);
 }
 

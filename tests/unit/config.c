@@ -7,8 +7,9 @@
 
 #include "tests/check.h"
 
-static const char base[] = "\"architectures\": [\"XverseForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 172,"
-			   "\"num_hidden_layers\": 2, \"num_attention_heads\": 8, \"vocab_size\": 512";
+static const char base[] =
+	"\"architectures\": [\"XverseForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 172,"
+	"\"num_hidden_layers\": 2, \"num_attention_heads\": 8, \"vocab_size\": 512";
 static struct model_config c;
 static struct why why;
 
@@ -54,9 +55,12 @@ TEST(defaults_of_an_old_xverse_config)
 
 TEST(optional_keys)
 {
-	CHECK_EQ(read_with("\"num_key_value_heads\": 4, \"head_dim\": 16, \"rope_theta\": 500000.0, \"tie_word_embeddings\": true,"
-			   "\"torch_dtype\": \"bfloat16\", \"eos_token_id\": [2, 3], \"bos_token_id\": 1, \"pad_token_id\": null,"
-			   "\"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 8192, \"rope_scaling\": null"),
+	CHECK_EQ(read_with(
+			 "\"num_key_value_heads\": 4, \"head_dim\": 16, \"rope_theta\": 500000.0, "
+			 "\"tie_word_embeddings\": true,"
+			 "\"torch_dtype\": \"bfloat16\", \"eos_token_id\": [2, 3], \"bos_token_id\": 1, "
+			 "\"pad_token_id\": null,"
+			 "\"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 8192, \"rope_scaling\": null"),
 		 0);
 	CHECK_EQ(c.kv_heads, 4);
 	CHECK_EQ(c.head_dim, 16);
@@ -73,7 +77,8 @@ TEST(rope_scaling_kinds)
 	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2.0}"), 0);
 	CHECK_EQ(c.scaling, ROPE_LINEAR);
 	CHECK(c.rope_factor == 2);
-	CHECK_EQ(read_with("\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0,"
+	CHECK_EQ(read_with("\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, "
+			   "\"low_freq_factor\": 1.0,"
 			   "\"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192}"),
 		 0);
 	CHECK_EQ(c.scaling, ROPE_LLAMA3);
@@ -107,17 +112,22 @@ TEST(refusals_name_file_key_and_value)
 	CHECK_EQ(read_text("[1]"), ERR_FORMAT);
 	CHECK_EQ(read_text("{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 64}"), ERR_FORMAT);
 	CHECK_HAS(why.text, "\"intermediate_size\" is missing");
-	CHECK_EQ(read_text("{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 99999999999999999999}"), ERR_FORMAT);
+	CHECK_EQ(
+		read_text(
+			"{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 99999999999999999999}"),
+		ERR_FORMAT);
 	CHECK_EQ(model_config_read(&c, "/nonexistent", &why), ERR_IO);
 	CHECK_HAS(why.text, "/nonexistent/config.json");
 }
 
 TEST(parameters_of_xverse_13b)
 {
-	CHECK_EQ(read_text("{\"architectures\": [\"XverseForCausalLM\"], \"hidden_size\": 5120, \"intermediate_size\": 13824,"
+	CHECK_EQ(read_text("{\"architectures\": [\"XverseForCausalLM\"], \"hidden_size\": 5120, "
+			   "\"intermediate_size\": 13824,"
 			   "\"num_hidden_layers\": 40, \"num_attention_heads\": 40, \"vocab_size\": 100278}"),
 		 0);
-	CHECK_EQ(model_parameters(&c), 40ll * (2 * 5120 + 4ll * 5120 * 5120 + 3ll * 5120 * 13824) + 5120 + 2ll * 100278 * 5120);
+	CHECK_EQ(model_parameters(&c),
+		 40ll * (2 * 5120 + 4ll * 5120 * 5120 + 3ll * 5120 * 13824) + 5120 + 2ll * 100278 * 5120);
 }
 
 CHECK_MAIN()

@@ -1,4 +1,5 @@
-/* Command line, environment and config file: precedence, ranges, and refusals that name the right spelling. */
+/* Command line, environment and config file: precedence, ranges, and refusals that name the right spelling.
+ */
 #include "daemon/options.h"
 
 #include <stdlib.h>
@@ -36,7 +37,9 @@ TEST(defaults_and_plain_model)
 
 TEST(forms_of_flags)
 {
-	CHECK_EQ(PARSE("-m", "dir", "--max-model-len=16K", "-np", "7", "--no-enable-prefix-caching", "--compute", "f32", "-tp=2"), 0);
+	CHECK_EQ(PARSE("-m", "dir", "--max-model-len=16K", "-np", "7", "--no-enable-prefix-caching",
+		       "--compute", "f32", "-tp=2"),
+		 0);
 	CHECK_EQ(o.max_model_len, 16384);
 	CHECK_EQ(o.max_num_seqs, 7);
 	CHECK_EQ(o.compute, COMPUTE_F32);

@@ -1,4 +1,5 @@
-/* Rotary tables against libm in long double, and the two scalings against the reference's formulas in double. */
+/* Rotary tables against libm in long double, and the two scalings against the reference's formulas in double.
+ */
 #include "engine/models/rope.h"
 
 #include <math.h>
