@@ -83,7 +83,9 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	memset(n, 0, sizeof *n);
 	n->opt = o;
 	n->world = w;
-	err = check_device(o, why);
+	err = fault_parse(&n->fault, o->fault, why);
+	if (!err)
+		err = check_device(o, why);
 	if (!err)
 		err = cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa);
 	if (err == ERR_INVALID)
@@ -217,7 +219,10 @@ static void fill_report(struct node *n)
 
 int node_load(struct node *n, struct load_progress *progress, struct why *why)
 {
-	int err = node_agree(n->world, load_backend(n, why), why);
+	int err;
+
+	fault_start(&n->fault, n->world->rank);
+	err = node_agree(n->world, load_backend(n, why), why);
 
 	if (!err)
 		err = node_agree(n->world, load_model(n, progress, why), why);
@@ -266,6 +271,7 @@ void follow(struct node *n)
 		if (n->step.head->kind == STEP_STOP)
 			return;
 		board_step(n->world->board, n->step.head->no);
+		fault_step(&n->fault, n->world->rank, n->step.head->no);
 		model_forward(n->model, &n->kv, &n->step);
 		node_rows(n, &n->step, NULL, NULL, NULL);
 		board_step(n->world->board, -1);

@@ -2,6 +2,7 @@
 #ifndef DAEMON_NODE_H
 #define DAEMON_NODE_H
 
+#include "daemon/fault.h"
 #include "daemon/options.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/kv.h"
@@ -34,6 +35,7 @@ struct node {
 	char numerics_class[96];
 	uint64_t fingerprint;
 	struct node_report report;
+	struct fault fault; /* tests only */
 };
 
 /* What needs no weights: config, checkpoint's list of tensors, types, limits. Every rank does it and fails

@@ -99,6 +99,6 @@ const struct option_row option_table[] = {
 	FLAG(OTHER, "version", NULL, version, "version and build facts"),
 
 	TEXT(INNER, "hash-rows", NULL, "FILE", hash_rows, "append a hash of every logits row to FILE"),
-	TEXT(INNER, "fault", NULL, "RANK:STEP:KIND", fault, "stick or die on a rank in a step"),
+	TEXT(INNER, "fault", NULL, "FAULTS", fault, "plant faults (daemon/fault.h)"),
 };
 const int option_count = sizeof option_table / sizeof *option_table;

@@ -122,6 +122,7 @@ static void run_step(struct server *s)
 
 	board_step(n->world->board, n->step.head->no);
 	world_post(n->world, n->step.head, (size_t)n->step.head->bytes);
+	fault_step(&n->fault, n->world->rank, n->step.head->no);
 	model_forward(n->model, &n->kv, &n->step);
 	s->picks = sched_picks(s->sched, &n->step);
 	node_rows(n, &n->step, s->logits, pick_row, s);

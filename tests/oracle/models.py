@@ -77,9 +77,12 @@ def ours(folder, compute, chunk, ids, vocab):
     return np.frombuffer(r.stdout, np.float32).reshape(len(ids), vocab)
 
 
-def theirs(model, dtype, ids):
+def theirs(folder, cfg, dtype, ids):
+    """Loaded afresh, as a user would: converting a model in memory would round its rotary frequencies too."""
+    config = LlamaConfig(**{k: v for k, v in cfg.items() if k not in ("architectures", "model_type")})
+    model = LlamaForCausalLM.from_pretrained(folder, config=config, torch_dtype=dtype)
     with torch.no_grad():
-        return model.to(dtype)(torch.tensor([ids])).logits[0].float().numpy()
+        return model(torch.tensor([ids])).logits[0].float().numpy()
 
 
 def distance(a, exact):
@@ -104,10 +107,10 @@ def run(name, folder):
     ids = np.random.default_rng(5).integers(0, cfg["vocab_size"], 300).tolist()
     exact = llama64.forward(cfg, weights, ids)
     f32 = ours(folder, "f32", 128, ids, cfg["vocab_size"])
-    compare(name, "f32", f32, theirs(model, torch.float32, ids), exact)
+    compare(name, "f32", f32, theirs(folder, cfg, torch.float32, ids), exact)
     check(f"{name} chunk", (ours(folder, "f32", 7, ids, cfg["vocab_size"]).tobytes() == f32.tobytes()), "another chunk, other bits")
     if MODELS[name][1] == torch.bfloat16:
-        compare(name, "bf16", ours(folder, "bf16", 128, ids, cfg["vocab_size"]), theirs(model, torch.bfloat16, ids), exact)
+        compare(name, "bf16", ours(folder, "bf16", 128, ids, cfg["vocab_size"]), theirs(folder, cfg, torch.bfloat16, ids), exact)
 
 
 for name in MODELS:
