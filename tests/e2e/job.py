@@ -1,0 +1,135 @@
+"""job.py - a daemon under mpirun for tests in Python (standard library only)."""
+import glob
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+BIN = "build/bin/"
+TESTDATA = os.environ.get("XV_TESTDATA", "../shared/testdata")
+STORIES = TESTDATA + "/stories260K/hf-llama"
+passed = failed = skipped = 0
+
+
+def check(name, ok, text=""):
+    global passed, failed
+    if ok:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAILED {name}: {text}", flush=True)
+    return ok
+
+
+def skip(name):
+    global skipped
+    skipped += 1
+    print(f"  skipped: {name}")
+
+
+def finish():
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    raise SystemExit(failed > 0)
+
+
+def dummy_model(folder, **over):
+    config = dict(architectures=["XverseForCausalLM"], hidden_size=64, intermediate_size=172, num_hidden_layers=2, num_attention_heads=8,
+                  vocab_size=517, max_position_embeddings=2048, rms_norm_eps=1e-6)
+    config.update(over)
+    os.makedirs(folder, exist_ok=True)
+    json.dump(config, open(f"{folder}/config.json", "w"))
+    return folder
+
+
+def gone(pid):
+    """Ended, or a zombie that nobody has reaped yet."""
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def children(pid):
+    try:
+        return [int(p) for p in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+    except OSError:
+        return []
+
+
+class Job:
+    def __init__(self, ranks, model, *options, mpirun=(), env=None):
+        self.dir = tempfile.mkdtemp(prefix="xv-job-")
+        self.socket = self.dir + "/s"
+        self.model, self.options, self.mpirun_options, self.n = model, list(options), list(mpirun), ranks
+        self.env = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "XVERSE_SOCKET": self.socket,
+                    **(env or {})}
+        self.process = None
+
+    def command(self):
+        return ["mpirun", "--oversubscribe", "--bind-to", "none", *self.mpirun_options, "-n", str(self.n), BIN + "xversed", self.model,
+                "--uds", self.socket, *self.options]
+
+    def start(self, seconds=30):
+        self.log = open(self.dir + "/log", "a")
+        mark = self.log.tell()
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.env)
+        end = time.time() + seconds
+        while time.time() < end and self.process.poll() is None:
+            if " ready in " in open(self.dir + "/log").read()[mark:]:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def ranks(self):
+        """Process ids by rank: mpirun starts them in that order."""
+        return sorted(p for p in children(self.process.pid) if "xversed" in open(f"/proc/{p}/comm").read())
+
+    def text(self):
+        return open(self.dir + "/log").read()
+
+    def client(self, *args, **how):
+        return subprocess.Popen([BIN + "xverse", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env=self.env, **how)
+
+    def run(self, *args, timeout=60):
+        return subprocess.run([BIN + "xverse", *args], stdin=subprocess.DEVNULL, capture_output=True, env=self.env, timeout=timeout)
+
+    def status(self):
+        r = self.run("status", "--json")
+        return json.loads(r.stdout) if r.returncode == 0 else None
+
+    def wait_running(self, n, seconds=20):
+        end = time.time() + seconds
+        while time.time() < end:
+            s = self.status()
+            if s and s.get("running", 0) >= n:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def stop(self, seconds=20):
+        """Drain; the exit status."""
+        if self.process is None or self.process.poll() is not None:
+            return None if self.process is None else self.process.returncode
+        self.process.send_signal(signal.SIGUSR1)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return "no end"
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            ranks = self.ranks()
+            self.process.kill()
+            for pid in ranks:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except OSError:
+                    pass
+            self.process.wait()
+        for path in glob.glob(self.dir + "/*"):
+            os.unlink(path)
+        os.rmdir(self.dir)
