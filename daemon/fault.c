@@ -8,8 +8,10 @@ static bool parse_one(struct fault *f, const char *text)
 {
 	int end = 0;
 
-	if (sscanf(text, "slow=%d%n", &f->slow_ms, &end) == 1 || sscanf(text, "stick=%d@%d%n", &f->stick_rank, &f->stick_step, &end) == 2 ||
-	    sscanf(text, "die=%d@%d%n", &f->die_rank, &f->die_step, &end) == 2 || sscanf(text, "oom=%d%n", &f->oom_rank, &end) == 1)
+	if (sscanf(text, "slow=%d%n", &f->slow_ms, &end) == 1 ||
+	    sscanf(text, "stick=%d@%d%n", &f->stick_rank, &f->stick_step, &end) == 2 ||
+	    sscanf(text, "die=%d@%d%n", &f->die_rank, &f->die_step, &end) == 2 ||
+	    sscanf(text, "oom=%d%n", &f->oom_rank, &end) == 1)
 		return end > 0 && (!text[end] || text[end] == ',');
 	return false;
 }
@@ -19,7 +21,10 @@ int fault_parse(struct fault *f, const char *text, struct why *why)
 	*f = (struct fault){0, -1, -1, -1, -1, -1};
 	for (; text && *text; text = strchr(text, ',') ? strchr(text, ',') + 1 : "")
 		if (!parse_one(f, text))
-			return fail(why, ERR_INVALID, "--fault: \"%s\" is no fault (slow=MS, stick=RANK@STEP, die=RANK@STEP, oom=RANK)", text);
+			return fail(why, ERR_INVALID,
+				    "--fault: \"%s\" is no fault (slow=MS, stick=RANK@STEP, die=RANK@STEP, "
+				    "oom=RANK)",
+				    text);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* fault.h - planted faults, for tests of what happens then (--fault, not in any real use):
- * "slow=MS" makes every step so much longer, "stick=RANK@STEP" stops a rank for ever in the middle of a step, "die=RANK@STEP" is a broken
- * invariant there, "oom=RANK" is memory that cannot be had at start. Several with commas. */
+ * "slow=MS" makes every step so much longer, "stick=RANK@STEP" stops a rank for ever in the middle of a step,
+ * "die=RANK@STEP" is a broken invariant there, "oom=RANK" is memory that cannot be had at start. Several with
+ * commas. */
 #ifndef DAEMON_FAULT_H
 #define DAEMON_FAULT_H
 

@@ -13,6 +13,7 @@
 #include "daemon/link.h"
 #include "daemon/node.h"
 #include "daemon/stop_text.h"
+#include "daemon/words.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "rpc/server.h"
 
@@ -42,6 +43,7 @@ struct front {
 	const struct options *opt;
 	struct node *node;           /* constant once the link says READY */
 	struct tokenizer *tokenizer; /* NULL: ids only */
+	struct words words;
 	struct rpc_server *server;
 	struct rpc_sampling defaults; /* generation_config.json; `has` says which */
 	struct open_call *bucket[FRONT_BUCKETS];
@@ -51,7 +53,8 @@ struct front {
 	uint64_t started_ns, load_started_ns, adds_posted;
 	bool draining;
 	uint64_t drain_deadline_ns;
-	int signal_fd;
+	int signal_fd, beat_fd;    /* beat_fd: the launcher's connection, -1 without one */
+	uint64_t beat_ns, cont_ns; /* last beat; last SIGCONT */
 	pthread_t thread;
 	_Atomic int last_words; /* the watch thread speaks now: touch the server no more */
 };
@@ -69,6 +72,12 @@ void front_cancel(void *front, uint64_t call);
 void front_ready(struct front *f);  /* the model is there: calls that waited go on */
 void front_expire(struct front *f); /* waiting calls past their deadline */
 void front_report(struct front *f, const struct report *r);
+bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f);
+int front_check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why);
+int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why);
+void front_send_tokens(struct front *f, uint64_t call, const struct rpc_request *r);
+void front_send_text(struct front *f, uint64_t call, const struct rpc_request *r);
+void front_take_words(struct front *f); /* long prompts that are tokenized now */
 void front_send_status(struct front *f, uint64_t call);
 void front_drain(struct front *f, const char *reason);
 void front_error(struct front *f, uint64_t call, int code, const char *text);

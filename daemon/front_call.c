@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 void open_call_destroy(struct open_call *c)
 {
@@ -23,20 +22,6 @@ void open_call_destroy(struct open_call *c)
 	free(c);
 }
 
-static bool has(const struct rpc_sampling *s, enum rpc_sampling_field f)
-{
-	return s->has >> f & 1;
-}
-
-static int check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why)
-{
-	for (int i = 0; i < n; i++)
-		if (ids[i] < 0 || ids[i] >= f->node->cfg.vocab)
-			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what,
-				    ids[i], f->node->cfg.vocab);
-	return 0;
-}
-
 static void append(struct ids *ids, const int32_t *more, int n)
 {
 	if (ids->n + n > ids->max) {
@@ -48,18 +33,36 @@ static void append(struct ids *ids, const int32_t *more, int n)
 	ids->n += n;
 }
 
-static int encode_prompt(struct front *f, struct open_call *c, const struct rpc_prompt *p, bool add_special,
-			 struct why *why)
+static const struct rpc_prompt *prompt_of(const struct open_call *c)
 {
-	struct encode_options how = {.add_special = add_special, .parse_special = true};
+	return c->request->kind == RPC_SCORE ? &c->request->score.prompt : &c->request->generate.prompt;
+}
+
+static struct encode_options encode_how(const struct open_call *c)
+{
+	const struct rpc_request *r = c->request;
+	bool add_special = r->kind == RPC_SCORE ? r->score.add_special
+						: !front_has(&r->generate.sampling, RPC_ADD_SPECIAL) ||
+							  r->generate.sampling.add_special;
+
+	return (struct encode_options){.add_special = add_special, .parse_special = true};
+}
+
+/* Unless the helper thread did it already. */
+static int encode_prompt(struct front *f, struct open_call *c, struct why *why)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	struct encode_options how = encode_how(c);
 	int err;
 
+	if (c->encoded)
+		return 0;
 	if (p->is_text && !f->tokenizer)
 		return fail(why, ERR_UNSUPPORTED,
 			    "this model has no tokenizer: send the prompt as token ids");
 	if (p->is_text)
 		return tokenizer_encode(f->tokenizer, p->text, p->text_len, &how, &c->ids, why);
-	err = check_ids(f, p->ids, p->n_ids, "prompt", why);
+	err = front_check_ids(f, p->ids, p->n_ids, "prompt", why);
 	if (!err)
 		append(&c->ids, p->ids, p->n_ids);
 	return err;
@@ -82,74 +85,6 @@ static int check_length(const struct front *f, struct open_call *c, struct why *
 	return 0;
 }
 
-static float number(const struct rpc_sampling *s, const struct rpc_sampling *d, enum rpc_sampling_field f,
-		    float own, float def, float fallback)
-{
-	return has(s, f) ? own : has(d, f) ? def : fallback;
-}
-
-static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc_sampling *s)
-{
-	const struct model_config *cfg = &f->node->cfg;
-	int eos = f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, n = 0;
-
-	c->stop_ids = xalloc((size_t)(s->n_stop_ids + cfg->n_eos + 1), sizeof *c->stop_ids);
-	for (int i = 0; i < s->n_stop_ids; i++)
-		c->stop_ids[n++] = s->stop_ids[i];
-	for (int i = 0; i < cfg->n_eos && !s->ignore_eos; i++)
-		c->stop_ids[n++] = cfg->eos[i];
-	if (!s->ignore_eos && !cfg->n_eos && eos >= 0)
-		c->stop_ids[n++] = eos;
-	c->call.how.stop = c->stop_ids;
-	c->call.how.n_stop = n;
-}
-
-static uint64_t fresh_seed(void)
-{
-	uint64_t seed = now_ns();
-
-	if (getrandom(&seed, sizeof seed, 0) < 0)
-		log_at(LOG_WARN, "getrandom failed: a seed was taken from the clock");
-	return seed;
-}
-
-static int fill_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)
-{
-	const struct rpc_sampling *d = &f->defaults;
-	struct sampling *how = &c->call.how;
-	int err;
-
-	*how = sampling_default();
-	how->temperature = number(s, d, RPC_TEMPERATURE, s->temperature, d->temperature, 1);
-	how->top_p = number(s, d, RPC_TOP_P, s->top_p, d->top_p, 1);
-	how->min_p = number(s, d, RPC_MIN_P, s->min_p, d->min_p, 0);
-	how->top_k = (int)number(s, d, RPC_TOP_K, (float)s->top_k, (float)d->top_k, 0);
-	how->repetition_penalty =
-		number(s, d, RPC_REPETITION_PENALTY, s->repetition_penalty, d->repetition_penalty, 1);
-	how->presence_penalty =
-		number(s, d, RPC_PRESENCE_PENALTY, s->presence_penalty, d->presence_penalty, 0);
-	how->frequency_penalty =
-		number(s, d, RPC_FREQUENCY_PENALTY, s->frequency_penalty, d->frequency_penalty, 0);
-	how->seed = has(s, RPC_SEED) ? s->seed : fresh_seed();
-	how->min_tokens = has(s, RPC_MIN_TOKENS) ? (int)s->min_tokens : 0;
-	how->n_logprobs = has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
-	how->allowed = s->allowed;
-	how->n_allowed = s->n_allowed;
-	how->bad = s->bad;
-	how->n_bad = s->n_bad;
-	c->bias = xalloc((size_t)s->n_bias, sizeof *c->bias);
-	for (int i = 0; i < s->n_bias; i++)
-		c->bias[i] = (struct bias){s->bias[i].id, s->bias[i].value};
-	how->bias = c->bias;
-	how->n_bias = s->n_bias;
-	fill_stop_ids(f, c, s);
-	err = check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
-	if (!err)
-		err = sampling_check(how, f->node->cfg.vocab, why);
-	c->call.prompt_logprobs = has(s, RPC_PROMPT_LOGPROBS) ? (int)s->prompt_logprobs : -1;
-	return err;
-}
-
 static int fill_resume(struct front *f, struct open_call *c, const struct rpc_resume *r, struct why *why)
 {
 	int err;
@@ -163,7 +98,7 @@ static int fill_resume(struct front *f, struct open_call *c, const struct rpc_re
 		return fail(why, ERR_MISMATCH,
 			    "resume: the stream has numerics class %.80s, this server has %s",
 			    r->numerics_class, f->node->numerics_class);
-	err = check_ids(f, r->ids, r->n_ids, "resume.ids", why);
+	err = front_check_ids(f, r->ids, r->n_ids, "resume.ids", why);
 	if (err)
 		return err;
 	append(&c->ids, r->ids, r->n_ids);
@@ -185,27 +120,26 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_generate *g = &c->request->generate;
 	const struct rpc_sampling *s = &g->sampling;
-	bool add_special = !has(s, RPC_ADD_SPECIAL) || s->add_special;
-	int err = encode_prompt(f, c, &g->prompt, add_special, why);
+	int err = encode_prompt(f, c, why);
 
-	if (!err && has(s, RPC_TRUNCATE_PROMPT))
+	if (!err && front_has(s, RPC_TRUNCATE_PROMPT))
 		truncate_prompt(&c->ids, s->truncate_prompt);
 	c->call.n_prompt = c->ids.n;
 	if (!err)
-		err = fill_sampling(f, c, s, why);
+		err = front_sampling(f, c, s, why);
 	if (!err)
 		err = fill_resume(f, c, &g->resume, why);
 	if (err)
 		return err;
 	if (g->echo && c->call.prompt_logprobs < 0)
 		c->call.prompt_logprobs = c->call.how.n_logprobs;
-	c->call.max_tokens = has(s, RPC_MAX_TOKENS)
+	c->call.max_tokens = front_has(s, RPC_MAX_TOKENS)
 				     ? (int)(s->max_tokens < INT32_MAX ? s->max_tokens : INT32_MAX)
 				     : max_int(0, f->node->max_model_len - c->call.n_prompt);
-	c->return_ids = !has(s, RPC_RETURN_IDS) || s->return_ids;
+	c->return_ids = !front_has(s, RPC_RETURN_IDS) || s->return_ids;
 	c->include_stop = s->include_stop;
 	if (f->tokenizer)
-		c->detok = detok_create(f->tokenizer, !has(s, RPC_SKIP_SPECIAL) || s->skip_special);
+		c->detok = detok_create(f->tokenizer, !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special);
 	stop_init(&c->stop, s->stop, s->n_stop, s->include_stop);
 	return 0;
 }
@@ -213,7 +147,7 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 static int make_score(struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_score *s = &c->request->score;
-	int err = encode_prompt(f, c, &s->prompt, s->add_special, why);
+	int err = encode_prompt(f, c, why);
 
 	c->call.n_prompt = c->ids.n;
 	c->call.score = true;
@@ -279,38 +213,92 @@ static void replay_resumed(struct open_call *c)
 	c->output = c->call.n_resume;
 }
 
-static void post(struct front *f, struct open_call *c)
+static void refuse(struct front *f, struct open_call *c, int err, const char *text)
 {
-	struct command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
-	struct why why = {""};
-	int err = c->request->kind == RPC_SCORE ? make_score(f, c, &why) : make_generate(f, c, &why);
+	front_error(f, c->id, err, text);
+	open_call_destroy(c);
+}
+
+static int make_call(struct front *f, struct open_call *c, struct why *why)
+{
+	int err = c->request->kind == RPC_SCORE ? make_score(f, c, why) : make_generate(f, c, why);
 
 	if (!err)
-		err = check_length(f, c, &why);
-	if (!err && c->request->kind == RPC_SCORE && !c->call.n_prompt)
-		err = fail(&why, ERR_INVALID, "prompt: empty");
+		err = check_length(f, c, why);
 	if (!err && queue_full(f))
-		err = fail(&why, ERR_BUSY, "%d calls are waiting", atomic_load(&f->link->waiting));
+		err = fail(why, ERR_BUSY, "%d calls are waiting", atomic_load(&f->link->waiting));
 	c->call.call = c->id;
 	c->call.scope = c->uid;
 	c->call.ids = c->ids.id;
 	c->call.deadline_ns = c->deadline_ns;
-	if (!err) {
+	return err;
+}
+
+/* The prompt is there as ids, or short enough to become ids at once. */
+static void post_encoded(struct front *f, struct open_call *c)
+{
+	struct command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
+	struct why why = {""};
+	int err = make_call(f, c, &why);
+
+	if (!err)
 		replay_resumed(c);
-		if (!link_command(f->link, &cmd))
-			err = fail(&why, ERR_BUSY, "too many calls at once");
-	}
+	if (!err && !link_command(f->link, &cmd))
+		err = fail(&why, ERR_BUSY, "too many calls at once");
 	if (err) {
-		front_error(f, c->id, err, why.text);
-		open_call_destroy(c);
+		refuse(f, c, err, why.text);
 		return;
 	}
 	f->adds_posted++;
-	c->posted = true;
 	c->next = f->bucket[c->id % FRONT_BUCKETS];
 	f->bucket[c->id % FRONT_BUCKETS] = c;
 	send_started(f, c);
 	send_echo(f, c);
+}
+
+static void post(struct front *f, struct open_call *c)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	struct words_job *job;
+
+	if (!p->is_text || p->text_len < WORDS_LONG || !f->tokenizer) {
+		post_encoded(f, c);
+		return;
+	}
+	job = xalloc(1, sizeof *job);
+	*job = (struct words_job){.call = c->id, .text = p->text, .len = p->text_len, .how = encode_how(c)};
+	c->next = f->tokenizing;
+	f->tokenizing = c;
+	words_put(&f->words, job);
+}
+
+static void take_job(struct front *f, struct words_job *job)
+{
+	struct open_call **at = &f->tokenizing, *c;
+
+	while ((*at)->id != job->call)
+		at = &(*at)->next;
+	c = *at;
+	*at = c->next;
+	c->ids = job->ids;
+	c->encoded = true;
+	if (c->cancelled)
+		open_call_destroy(c);
+	else if (job->err)
+		refuse(f, c, job->err, job->why.text);
+	else if (f->draining)
+		refuse(f, c, ERR_DRAINING, "the server is draining");
+	else
+		post_encoded(f, c);
+	free(job);
+}
+
+void front_take_words(struct front *f)
+{
+	struct words_job *job;
+
+	while (f->words.started && (job = words_take(&f->words)))
+		take_job(f, job);
 }
 
 static void open_call(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
@@ -350,7 +338,10 @@ void front_ready(struct front *f)
 	f->waiting = NULL;
 	for (c = in_order; c; c = next) {
 		next = c->next;
-		post(f, c);
+		if (c->cancelled)
+			open_call_destroy(c);
+		else
+			post(f, c);
 	}
 }
 
@@ -364,58 +355,10 @@ void front_expire(struct front *f)
 			continue;
 		}
 		*at = c->next;
-		front_error(f, c->id, ERR_DEADLINE, "the model did not load within the deadline");
+		if (!c->cancelled)
+			front_error(f, c->id, ERR_DEADLINE, "the model did not load within the deadline");
 		open_call_destroy(c);
 	}
-}
-
-static void send_tokens(struct front *f, uint64_t call, const struct rpc_request *r)
-{
-	struct encode_options how = {.add_special = r->tokenize.add_special,
-				     .parse_special = r->tokenize.parse_special};
-	struct ids ids = {.want_offsets = r->tokenize.pieces};
-	struct rpc_reply reply = {.kind = RPC_R_TOKENS};
-	struct why why = {""};
-	int err = tokenizer_encode(f->tokenizer, r->tokenize.text, r->tokenize.text_len, &how, &ids, &why);
-	const char **pieces = xalloc((size_t)ids.n, sizeof *pieces);
-	size_t *lens = xalloc((size_t)ids.n, sizeof *lens);
-	uint32_t *first = xalloc((size_t)ids.n, sizeof *first), *end = xalloc((size_t)ids.n, sizeof *end);
-
-	for (int i = 0; r->tokenize.pieces && i < ids.n; i++) {
-		pieces[i] = tokenizer_piece(f->tokenizer, ids.id[i], &lens[i]);
-		first[i] = ids.offset[i].first;
-		end[i] = ids.offset[i].end;
-	}
-	reply.tokens = (struct rpc_tokens){.ids = ids.id, .n_ids = ids.n};
-	if (r->tokenize.pieces)
-		reply.tokens = (struct rpc_tokens){ids.id, ids.n, pieces, lens, first, end};
-	if (err)
-		front_error(f, call, err, why.text);
-	else
-		rpc_send(f->server, call, &reply);
-	free(pieces);
-	free(lens);
-	free(first);
-	free(end);
-	ids_finish(&ids);
-}
-
-static void send_text(struct front *f, uint64_t call, const struct rpc_request *r)
-{
-	struct rpc_reply reply = {.kind = RPC_R_TEXT};
-	struct why why = {""};
-	char *text;
-	int err = check_ids(f, r->detokenize.ids, r->detokenize.n_ids, "ids", &why);
-
-	if (err) {
-		front_error(f, call, err, why.text);
-		return;
-	}
-	text = tokenizer_decode(f->tokenizer, r->detokenize.ids, r->detokenize.n_ids,
-				r->detokenize.skip_special, &reply.text.text_len);
-	reply.text.text = text;
-	rpc_send(f->server, call, &reply);
-	free(text);
 }
 
 static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
@@ -431,9 +374,9 @@ static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
 		if (!f->tokenizer)
 			front_error(f, call, ERR_UNSUPPORTED, "this model has no tokenizer");
 		else if (r->kind == RPC_TOKENIZE)
-			send_tokens(f, call, r);
+			front_send_tokens(f, call, r);
 		else
-			send_text(f, call, r);
+			front_send_text(f, call, r);
 		return;
 	case RPC_DRAIN:
 		rpc_send(f->server, call, &done);
@@ -461,6 +404,14 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 	rpc_request_free(r);
 }
 
+/* A call that waits for the model or for its prompt's ids. */
+static struct open_call *find_early(struct open_call *list, uint64_t call)
+{
+	while (list && list->id != call)
+		list = list->next;
+	return list;
+}
+
 void front_cancel(void *front, uint64_t call)
 {
 	struct front *f = front;
@@ -470,12 +421,14 @@ void front_cancel(void *front, uint64_t call)
 	if (c && !link_command(f->link, &cmd))
 		log_at(LOG_WARN, "call %" PRIu64 " could not be cancelled: the engine's mailbox is full",
 		       call);
-	for (struct open_call **at = &f->waiting; *at; at = &(*at)->next)
-		if ((*at)->id == call) {
-			c = *at;
-			*at = c->next;
-			front_error(f, call, ERR_CANCELLED, "cancelled");
-			open_call_destroy(c);
-			return;
-		}
+	if (c)
+		return;
+	c = find_early(f->tokenizing, call);
+	if (!c)
+		c = find_early(f->waiting, call);
+	if (!c || c->cancelled)
+		return;
+	c->cancelled = true;
+	c->deadline_ns = 0; /* of those that wait for the model: they go at the next look */
+	front_error(f, call, ERR_CANCELLED, "cancelled");
 }

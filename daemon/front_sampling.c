@@ -1,0 +1,87 @@
+/* Fields of a request become the sampling of a call: request over generation_config.json over default. */
+#include "daemon/front.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f)
+{
+	return s->has >> f & 1;
+}
+
+int front_check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why)
+{
+	for (int i = 0; i < n; i++)
+		if (ids[i] < 0 || ids[i] >= f->node->cfg.vocab)
+			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what,
+				    ids[i], f->node->cfg.vocab);
+	return 0;
+}
+
+static float number(const struct rpc_sampling *s, const struct rpc_sampling *d, enum rpc_sampling_field f,
+		    float own, float def, float fallback)
+{
+	return front_has(s, f) ? own : front_has(d, f) ? def : fallback;
+}
+
+static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc_sampling *s)
+{
+	const struct model_config *cfg = &f->node->cfg;
+	int eos = f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, n = 0;
+
+	c->stop_ids = xalloc((size_t)(s->n_stop_ids + cfg->n_eos + 1), sizeof *c->stop_ids);
+	for (int i = 0; i < s->n_stop_ids; i++)
+		c->stop_ids[n++] = s->stop_ids[i];
+	for (int i = 0; i < cfg->n_eos && !s->ignore_eos; i++)
+		c->stop_ids[n++] = cfg->eos[i];
+	if (!s->ignore_eos && !cfg->n_eos && eos >= 0)
+		c->stop_ids[n++] = eos;
+	c->call.how.stop = c->stop_ids;
+	c->call.how.n_stop = n;
+}
+
+static uint64_t fresh_seed(void)
+{
+	uint64_t seed = now_ns();
+
+	if (getrandom(&seed, sizeof seed, 0) < 0)
+		log_at(LOG_WARN, "getrandom failed: a seed was taken from the clock");
+	return seed;
+}
+
+int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)
+{
+	const struct rpc_sampling *d = &f->defaults;
+	struct sampling *how = &c->call.how;
+	int err;
+
+	*how = sampling_default();
+	how->temperature = number(s, d, RPC_TEMPERATURE, s->temperature, d->temperature, 1);
+	how->top_p = number(s, d, RPC_TOP_P, s->top_p, d->top_p, 1);
+	how->min_p = number(s, d, RPC_MIN_P, s->min_p, d->min_p, 0);
+	how->top_k = (int)number(s, d, RPC_TOP_K, (float)s->top_k, (float)d->top_k, 0);
+	how->repetition_penalty =
+		number(s, d, RPC_REPETITION_PENALTY, s->repetition_penalty, d->repetition_penalty, 1);
+	how->presence_penalty =
+		number(s, d, RPC_PRESENCE_PENALTY, s->presence_penalty, d->presence_penalty, 0);
+	how->frequency_penalty =
+		number(s, d, RPC_FREQUENCY_PENALTY, s->frequency_penalty, d->frequency_penalty, 0);
+	how->seed = front_has(s, RPC_SEED) ? s->seed : fresh_seed();
+	how->min_tokens = front_has(s, RPC_MIN_TOKENS) ? (int)s->min_tokens : 0;
+	how->n_logprobs = front_has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
+	how->allowed = s->allowed;
+	how->n_allowed = s->n_allowed;
+	how->bad = s->bad;
+	how->n_bad = s->n_bad;
+	c->bias = xalloc((size_t)s->n_bias, sizeof *c->bias);
+	for (int i = 0; i < s->n_bias; i++)
+		c->bias[i] = (struct bias){s->bias[i].id, s->bias[i].value};
+	how->bias = c->bias;
+	how->n_bias = s->n_bias;
+	fill_stop_ids(f, c, s);
+	err = front_check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
+	if (!err)
+		err = sampling_check(how, f->node->cfg.vocab, why);
+	c->call.prompt_logprobs = front_has(s, RPC_PROMPT_LOGPROBS) ? (int)s->prompt_logprobs : -1;
+	return err;
+}

@@ -1,0 +1,38 @@
+/* words.h - a helper thread that tokenizes long texts, so that one call never stalls every stream. */
+#ifndef DAEMON_WORDS_H
+#define DAEMON_WORDS_H
+
+#include <pthread.h>
+
+#include "engine/tokenizer/tokenizer.h"
+
+enum { WORDS_LONG = 32 << 10 }; /* bytes; shorter texts are not worth a hand-over */
+
+struct words_job {
+	struct words_job *next;
+	uint64_t call;    /* whose it is: the call may be gone when the job is done */
+	const char *text; /* (len); borrowed from `keep` */
+	size_t len;
+	struct encode_options how;
+	void *keep;     /* the request that owns the text */
+	struct ids ids; /* the answer */
+	int err;
+	struct why why;
+};
+
+struct words {
+	const struct tokenizer *tokenizer;
+	int wake_fd; /* eventfd to ring when a job is done */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct words_job *in, **in_end, *out, **out_end;
+	bool stop, started;
+};
+
+void words_start(struct words *w, const struct tokenizer *t, int wake_fd);
+void words_finish(struct words *w); /* jobs not taken are the caller's to have taken before */
+void words_put(struct words *w, struct words_job *job);
+struct words_job *words_take(struct words *w); /* done; NULL: none */
+
+#endif
