@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "parallel/wait.h"
+#include "rpc/handover.h"
 
 void front_error(struct front *f, uint64_t call, int code, const char *text)
 {
@@ -60,13 +61,34 @@ void front_drain(struct front *f, const char *reason)
 	       (long long)f->opt->shutdown_timeout_s);
 }
 
+/* mpirun that is told to end sends CONT to its ranks at once, TERM after one second and KILL after another:
+ * no time to drain. Under srun both come together, with the grace of KillWait: drain. */
+static bool mpirun_ends_us(const struct front *f, const struct signalfd_siginfo *info)
+{
+	uint64_t since = now_ns() - f->cont_ns;
+
+	return info->ssi_pid == (uint32_t)getppid() && f->cont_ns && since > 500000000u &&
+	       since < 3000000000u;
+}
+
+static void cut_open_calls(struct front *f);
+
 static void take_signals(struct front *f)
 {
 	struct signalfd_siginfo info;
 
-	while (read(f->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGUSR1)
-			front_drain(f, strsignal((int)info.ssi_signo));
+	while (read(f->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGCONT) {
+			f->cont_ns = now_ns();
+			continue;
+		}
+		front_drain(f, strsignal((int)info.ssi_signo));
+		if (info.ssi_signo == SIGTERM && mpirun_ends_us(f, &info)) {
+			cut_open_calls(f);
+			rpc_server_close(f->server, 500);
+			_exit(EXIT_OK); /* MPI_Finalize would hang now */
+		}
+	}
 }
 
 static void take_reports(struct front *f)
@@ -109,6 +131,14 @@ static bool drained(struct front *f)
 	return true;
 }
 
+static void beat(struct front *f)
+{
+	if (now_ns() - f->beat_ns < 900000000u)
+		return;
+	f->beat_ns = now_ns();
+	handover_beat(f->beat_fd);
+}
+
 static void *front_thread(void *arg)
 {
 	struct front *f = arg;
@@ -121,7 +151,9 @@ static void *front_thread(void *arg)
 			return NULL;
 		take_signals(f);
 		take_reports(f);
+		front_take_words(f);
 		front_expire(f);
+		beat(f);
 		if (!was_ready && atomic_load(&f->link->state) == LINK_READY) {
 			was_ready = true;
 			front_ready(f);
@@ -134,7 +166,6 @@ static void *front_thread(void *arg)
 			link_command(f->link, &stop);
 	}
 	rpc_server_close(f->server, 500);
-	f->server = NULL;
 	return NULL;
 }
 
@@ -152,6 +183,9 @@ static int open_socket(struct front *f, struct why *why)
 	struct group *g = f->opt->uds_group ? getgrnam(f->opt->uds_group) : NULL;
 	int err;
 
+	err = handover_take(&how.listen_fd, &f->beat_fd, why);
+	if (err)
+		return err;
 	if (f->opt->uds_group && !g)
 		return fail(why, ERR_INVALID, "--uds-group: no group \"%s\"", f->opt->uds_group);
 	if (g)
@@ -174,12 +208,15 @@ int front_start(struct front *f, struct why *why)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGCONT);
 	f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (f->signal_fd < 0)
 		die("signalfd: %s", strerror(errno));
 	err = open_socket(f, why);
 	if (err)
 		return err;
+	if (f->tokenizer)
+		words_start(&f->words, f->tokenizer, f->link->wake_fd);
 	if (pthread_create(&f->thread, NULL, front_thread, f))
 		die("cannot start the front thread");
 	return 0;
@@ -189,12 +226,13 @@ void front_join(struct front *f)
 {
 	pthread_join(f->thread, NULL);
 	close(f->signal_fd);
+	words_finish(&f->words);
 	tokenizer_close(f->tokenizer);
 }
 
 void front_last_words(struct front *f, const struct rpc_error *error)
 {
 	atomic_store(&f->last_words, 1);
-	if (f->server)
+	if (f->server && atomic_load(&f->link->state) != LINK_STOPPED)
 		rpc_last_words(f->server, error, 500);
 }

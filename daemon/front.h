@@ -31,7 +31,8 @@ struct open_call {
 	struct stop_text stop;
 	uint64_t skip_text; /* resumed: bytes the client has already */
 	uint64_t deadline_ns;
-	bool posted, ended; /* the engine knows it; the client has its last reply */
+	bool encoded;          /* ids holds the prompt */
+	bool cancelled, ended; /* while its prompt is tokenized; the client has its last reply */
 	bool return_ids, include_stop, scored_first;
 	int output; /* tokens reported by the engine */
 };
@@ -48,6 +49,7 @@ struct front {
 	struct rpc_sampling defaults; /* generation_config.json; `has` says which */
 	struct open_call *bucket[FRONT_BUCKETS];
 	struct open_call *waiting;       /* for the model to load */
+	struct open_call *tokenizing;    /* long prompts, on the helper thread */
 	const struct node_report *ranks; /* (world size) once READY */
 	char model_name[256], fingerprint[40];
 	uint64_t started_ns, load_started_ns, adds_posted;
