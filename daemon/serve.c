@@ -79,13 +79,14 @@ static void take_command(struct server *s, const struct command *c)
 	}
 }
 
-/* Events go out as far as the ring has room; the rest waits in the scheduler. */
-static void send_events(struct server *s)
+/* Events go out as far as the ring has room; the rest waits in the scheduler, and with it the next step, since their
+ * details would be overwritten. True: all are out. */
+static bool send_events(struct server *s)
 {
-	int n;
+	int n, room;
 
 	do {
-		int room = (int)mailbox_room(&s->l->reports);
+		room = (int)mailbox_room(&s->l->reports);
 		n = sched_events(s->sched, s->event, min_int(room, 64));
 		for (int i = 0; i < n; i++) {
 			struct report r = {.event = s->event[i]};
@@ -97,6 +98,7 @@ static void send_events(struct server *s)
 			REQUIRE(mailbox_put(&s->l->reports, &r));
 		}
 	} while (n > 0);
+	return room > 0;
 }
 
 static void take_commands(struct server *s)
@@ -130,19 +132,12 @@ static void run_step(struct server *s)
 	sched_done(s->sched, &n->step, s->picked);
 }
 
-/* Every report of one step must fit, so that details stay valid until they are copied. */
-static bool room_for_step(struct server *s)
-{
-	return mailbox_room(&s->l->reports) >= (uint32_t)(3 * s->n->limits.max_seqs);
-}
-
 static void turn(struct server *s)
 {
 	uint32_t bell = atomic_load(&s->l->bell);
 
 	take_commands(s);
-	send_events(s);
-	if (room_for_step(s) && sched_next(s->sched, &s->n->step)) {
+	if (send_events(s) && sched_next(s->sched, &s->n->step)) {
 		run_step(s);
 		send_events(s);
 		publish(s);

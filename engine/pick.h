@@ -4,13 +4,15 @@
  * masked), penalties (repetition over prompt + output; presence and frequency over output only); greedy ends here; then
  * temperature; min_p; top_k, then top_p on the renormalised mass in 64-bit fixed point; then the draw.
  * Draw: Gumbel-max over the kept set with a counter hash of (seed, position, token id):
- *   u = (h + 0.5) * 2^-32, e = -log(u), key = logit/T - log(e); ties go to the lowest id. Own exp and log (pick_math.h), no libm. */
+ *   u = (h + 0.5) * 2^-32, e = -log(u), key = logit/T - log(e) in doubles; ties go to the lowest id. Own exp and log
+ * (pick_math.h), no libm. A word with a share below 2^-32 of the likeliest is drawn about as often as 32 bits tell; a
+ * logprob is within 1e-6 of exact. Where masks leave no word, the likeliest of all is taken. */
 #ifndef ENGINE_PICK_H
 #define ENGINE_PICK_H
 
 #include "parallel/base.h"
 
-enum { PICK_MAX_TOP = 20, PICK_MAX_STOP_IDS = 64 };
+enum { PICK_MAX_TOP = 20 };
 
 struct bias {
 	int32_t id;
@@ -47,13 +49,13 @@ struct pick {
 	const struct sampling *how;
 	const int32_t *tokens;  /* (n_tokens) prompt then output */
 	int n_prompt, n_tokens;
-	bool top;               /* wants logprob, rank and top n of this row */
+	int n_top;              /* -1: no logprob wanted; n: logprob, rank and the n best of this row */
 };
 
 struct picked {
 	int32_t id;
 	float logprob; /* raw, log softmax of the logits as they came */
-	int32_t rank;  /* 1: the most likely of the vocabulary */
+	int32_t rank;  /* 1 + the number of likelier words */
 	bool greedy;   /* id is the arg max (lowest id of ties) */
 	int n_top;
 	int32_t top_id[PICK_MAX_TOP];

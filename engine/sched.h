@@ -26,7 +26,8 @@ struct sched_limits {
 	int vocab;
 };
 
-/* What a call asks of the engine. Everything is copied by sched_add(), the arrays in `how` too. */
+/* What a call asks of the engine. It stays the caller's, unchanged, with all that it points to, until the event with its finish
+ * was taken. */
 struct call {
 	uint64_t call;          /* never used twice */
 	uint64_t scope;         /* who may share its prefix: uid by default */
@@ -35,8 +36,8 @@ struct call {
 	int max_tokens;         /* output tokens, resumed ones counted */
 	uint64_t deadline_ns;   /* now_ns() clock; 0: none */
 	struct sampling how;
-	bool score;             /* no drawing: every prompt token after the first is scored, then the call ends */
-	int prompt_logprobs;    /* -1: none; n: as `how.n_logprobs` for every prompt token */
+	bool score;             /* no drawing: every prompt token after the first is scored, then the call ends (FINISH_LENGTH) */
+	int prompt_logprobs;    /* -1: none; n: every prompt token after the first is scored, with the n best */
 };
 
 /* What happened to a call: tokens drawn or scored in one step (n may be 0 with a finish). */
@@ -72,7 +73,8 @@ bool sched_has_work(const struct sched *s);
 
 /* Plans the next step; false: nothing can run now. Calls past their deadline end here. */
 bool sched_next(struct sched *s, struct step *step);
-/* The rows of the step last planned (n = head->n_rows), in row order; valid until its sched_done(). */
+/* The rows of a planned step (n = head->n_rows), in row order; call it when the step before is done. Valid until the
+ * next sched_ call. Rows of calls that have ended meanwhile are there, to be picked for nothing. */
 const struct pick *sched_picks(const struct sched *s, const struct step *step);
 /* Takes what was picked, one a row of `step`. */
 void sched_done(struct sched *s, const struct step *step, const struct picked *picked);

@@ -1,0 +1,255 @@
+/* pick.c - checks, logprobs, masks and penalties; the draw itself is pick_draw.c. */
+#include "engine/pick.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/pick_inside.h"
+#include "engine/pick_math.h"
+
+static const float GREEDY_BELOW = 1e-5f; /* as vLLM: no division by less */
+
+struct sampling sampling_default(void)
+{
+	return (struct sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1, .n_logprobs = -1};
+}
+
+static int check_range(const char *name, float x, float lo, float hi, struct why *why)
+{
+	if (!(x >= lo && x <= hi))
+		return fail(why, ERR_INVALID, "%s: %g is not within %g to %g", name, (double)x, (double)lo,
+			    (double)hi);
+	return 0;
+}
+
+static int check_ids(const char *name, const int32_t *ids, int n, int vocab, struct why *why)
+{
+	for (int i = 0; i < n; i++)
+		if (ids[i] < 0 || ids[i] >= vocab)
+			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", name,
+				    ids[i], vocab);
+	return 0;
+}
+
+static int check_numbers(const struct sampling *h, struct why *why)
+{
+	int err = check_range("temperature", h->temperature, 0, 1000, why);
+
+	if (!err && !(h->top_p > 0 && h->top_p <= 1))
+		err = fail(why, ERR_INVALID, "top_p: %g is not above 0 and at most 1", (double)h->top_p);
+	if (!err)
+		err = check_range("min_p", h->min_p, 0, 1, why);
+	if (!err && !(h->repetition_penalty > 0 && h->repetition_penalty <= 100))
+		err = fail(why, ERR_INVALID, "repetition_penalty: %g is not above 0 and at most 100",
+			   (double)h->repetition_penalty);
+	if (!err)
+		err = check_range("presence_penalty", h->presence_penalty, -2, 2, why);
+	if (!err)
+		err = check_range("frequency_penalty", h->frequency_penalty, -2, 2, why);
+	if (!err && h->top_k < -1)
+		err = fail(why, ERR_INVALID, "top_k: %d; -1 and 0 mean no limit", h->top_k);
+	if (!err && h->min_tokens < 0)
+		err = fail(why, ERR_INVALID, "min_tokens: %d is negative", h->min_tokens);
+	if (!err && (h->n_logprobs < -1 || h->n_logprobs > PICK_MAX_TOP))
+		err = fail(why, ERR_INVALID, "logprobs: %d is more than %d", h->n_logprobs, PICK_MAX_TOP);
+	return err;
+}
+
+int sampling_check(const struct sampling *h, int vocab, struct why *why)
+{
+	int err = check_numbers(h, why);
+
+	if (!err)
+		err = check_ids("allowed_token_ids", h->allowed, h->n_allowed, vocab, why);
+	if (!err)
+		err = check_ids("bad_token_ids", h->bad, h->n_bad, vocab, why);
+	if (!err)
+		err = check_ids("stop_token_ids", h->stop, h->n_stop, vocab, why);
+	for (int i = 0; !err && i < h->n_bias; i++) {
+		err = check_ids("logit_bias", &h->bias[i].id, 1, vocab, why);
+		if (!err)
+			err = check_range("logit_bias", h->bias[i].value, -100, 100, why);
+	}
+	return err;
+}
+
+struct picker *picker_create(int vocab, int max_history)
+{
+	struct picker *p = xalloc(1, sizeof *p);
+	size_t n = (size_t)vocab;
+
+	REQUIRE(vocab > 0 && max_history >= 0);
+	p->vocab = vocab;
+	p->count = xalloc(n, sizeof *p->count);
+	p->seen = xalloc(n, sizeof *p->seen);
+	p->mask = xalloc(n / 32 + 1, sizeof *p->mask);
+	p->values = xalloc(n, sizeof *p->values);
+	p->cand = xalloc(n, sizeof *p->cand);
+	p->raw = xalloc(n, sizeof *p->raw);
+	memset(p->values, 1, n * sizeof *p->values); /* touched: no page fault later */
+	memset(p->cand, 1, n * sizeof *p->cand);
+	memset(p->raw, 1, n * sizeof *p->raw);
+	return p;
+}
+
+void picker_destroy(struct picker *p)
+{
+	if (!p)
+		return;
+	free(p->count);
+	free(p->seen);
+	free(p->mask);
+	free(p->values);
+	free(p->cand);
+	free(p->raw);
+	free(p);
+}
+
+/* ---- raw logprobs ---- */
+
+/* The n largest, likelier first, of equal ones the lower id first. */
+static int top_n(const float *x, int vocab, int n, int32_t *ids)
+{
+	int have = 0;
+
+	for (int i = 0; n > 0 && i < vocab; i++) {
+		int at = have;
+		if (!(x[i] > -INFINITY) || (have == n && x[i] <= x[ids[n - 1]]))
+			continue;
+		have = min_int(have + 1, n);
+		at = min_int(at, n - 1);
+		for (; at > 0 && x[i] > x[ids[at - 1]]; at--)
+			ids[at] = ids[at - 1];
+		ids[at] = i;
+	}
+	return have;
+}
+
+struct raw {
+	int32_t best;     /* arg max */
+	double log_total; /* ln of the sum of exp(x - max) */
+};
+
+static struct raw raw_of(const struct picker *p, const float *x, bool wanted)
+{
+	struct raw r = {.best = max_int(0, pick_argmax(x, p->vocab))};
+	uint64_t total = 0;
+
+	for (int i = 0; wanted && i < p->vocab; i++)
+		total += pick_mass(x[i], x[r.best]);
+	if (total)
+		r.log_total = pick_log((double)total) - PICK_MASS_BITS * 0.69314718055994530942;
+	return r;
+}
+
+static float logprob(const float *x, const struct raw *r, int32_t id)
+{
+	return (float)((double)x[id] - (double)x[r->best] - r->log_total);
+}
+
+static void describe(const struct picker *p, const float *x, const struct raw *r, int n_top,
+		     struct picked *out)
+{
+	out->n_top = top_n(x, p->vocab, n_top, out->top_id);
+	for (int i = 0; i < out->n_top; i++)
+		out->top_logprob[i] = logprob(x, r, out->top_id[i]);
+}
+
+static void describe_chosen(const struct picker *p, const float *x, const struct raw *r, struct picked *out)
+{
+	out->logprob = logprob(x, r, out->id);
+	out->rank = 1;
+	for (int i = 0; i < p->vocab; i++)
+		out->rank += x[i] > x[out->id];
+}
+
+/* ---- masks and penalties ---- */
+
+static void keep_allowed(struct picker *p, float *x, const struct sampling *h)
+{
+	for (int i = 0; i < h->n_allowed; i++)
+		p->mask[h->allowed[i] / 32] |= 1u << h->allowed[i] % 32;
+	for (int i = 0; i < p->vocab; i++)
+		if (!(p->mask[i / 32] >> i % 32 & 1))
+			x[i] = -INFINITY;
+	for (int i = 0; i < h->n_allowed; i++)
+		p->mask[h->allowed[i] / 32] = 0;
+}
+
+static void apply_masks(struct picker *p, float *x, const struct pick *what)
+{
+	const struct sampling *h = what->how;
+
+	for (int i = 0; what->allow && i < p->vocab; i++)
+		if (!(what->allow[i / 32] >> i % 32 & 1))
+			x[i] = -INFINITY;
+	if (h->n_allowed)
+		keep_allowed(p, x, h);
+	for (int i = 0; i < h->n_bad; i++)
+		x[h->bad[i]] = -INFINITY;
+	for (int i = 0; i < h->n_bias; i++)
+		x[h->bias[i].id] += h->bias[i].value;
+	for (int i = 0; what->n_tokens - what->n_prompt < h->min_tokens && i < h->n_stop; i++)
+		x[h->stop[i]] = -INFINITY;
+}
+
+static void penalize(struct picker *p, float *x, const struct sampling *h, int32_t id)
+{
+	if (p->seen[id])
+		x[id] = x[id] > 0 ? x[id] / h->repetition_penalty : x[id] * h->repetition_penalty;
+	if (p->count[id])
+		x[id] = x[id] - h->frequency_penalty * (float)p->count[id] - h->presence_penalty;
+	p->seen[id] = 0;
+	p->count[id] = 0;
+}
+
+static void apply_penalties(struct picker *p, float *x, const struct pick *what)
+{
+	const struct sampling *h = what->how;
+
+	if (h->repetition_penalty == 1 && h->presence_penalty == 0 && h->frequency_penalty == 0)
+		return;
+	for (int i = 0; i < what->n_tokens; i++)
+		p->seen[what->tokens[i]] = 1;
+	for (int i = what->n_prompt; i < what->n_tokens; i++)
+		p->count[what->tokens[i]]++;
+	for (int i = 0; i < what->n_tokens; i++)
+		if (p->seen[what->tokens[i]])
+			penalize(p, x, h, what->tokens[i]);
+}
+
+/* Where the masks leave no word, the likeliest of all is taken. */
+static int32_t choose(struct picker *p, float *x, const struct pick *what, const struct raw *r)
+{
+	int32_t id;
+
+	apply_masks(p, x, what);
+	apply_penalties(p, x, what);
+	if (what->how->temperature < GREEDY_BELOW)
+		id = pick_argmax(x, p->vocab);
+	else
+		id = pick_draw(p, x, what->how, what->pos);
+	return id >= 0 ? id : r->best;
+}
+
+/* Masks and penalties work in place: raw logits that are still needed are kept aside. */
+void pick_token(struct picker *p, float *x, const struct pick *what, struct picked *out)
+{
+	struct raw r = raw_of(p, x, what->n_top >= 0);
+
+	memset(out, 0, sizeof *out);
+	if (what->n_top >= 0)
+		describe(p, x, &r, what->n_top, out);
+	if (what->given >= 0) {
+		out->id = what->given;
+		describe_chosen(p, x, &r, out);
+	} else if (what->n_top >= 0) {
+		memcpy(p->raw, x, (size_t)p->vocab * sizeof *x);
+		out->id = choose(p, x, what, &r);
+		describe_chosen(p, p->raw, &r, out);
+	} else {
+		out->id = choose(p, x, what, &r);
+	}
+	out->greedy = out->id == r.best;
+}
