@@ -204,6 +204,16 @@ static int start(struct daemon *d, struct why *why)
 	return node_load(&d->node, &d->link.progress, why);
 }
 
+static int inspect(const char *path)
+{
+	struct why why = {""};
+	int err = inspect_checkpoint(stdout, path, &why);
+
+	if (err)
+		fprintf(stderr, "xversed: %s\n", why.text);
+	return err ? EXIT_INPUT : 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -220,7 +230,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (d.opt.inspect)
-		return inspect_checkpoint(stdout, d.opt.model) ? EXIT_INPUT : 0;
+		return inspect(d.opt.model);
 	block_signals();
 	world_init(&d.world, &argc, &argv);
 	log_init(d.world.rank, (enum log_level)d.opt.log_level);
