@@ -50,20 +50,26 @@ static void send_chunk(struct front *f, const struct open_call *c, struct rpc_ch
 		rpc_send(f->server, c->id, &reply);
 }
 
-/* Tokens of the prompt that were scored; before the first of them goes the token that nothing precedes. */
+/* The prompt's first token goes before all that are scored: nothing precedes it, so it has no logprob. */
+static void send_unscored(struct front *f, struct open_call *c)
+{
+	struct rpc_reply first = {.kind = RPC_R_CHUNK};
+	struct rpc_token t = {.id = c->ids.id[0]};
+
+	if (c->scored_first || (!c->call.score && c->call.prompt_logprobs < 0))
+		return;
+	t.piece = piece(f, t.id, &t.piece_len);
+	first.chunk = (struct rpc_chunk){.tokens = &t, .n_tokens = 1, .prompt = true};
+	rpc_send(f->server, c->id, &first);
+	c->scored_first = true;
+}
+
+/* Tokens of the prompt that were scored. */
 static void send_scored(struct front *f, struct open_call *c, const struct report *r)
 {
 	struct told told;
 	struct rpc_chunk chunk = {.prompt = true};
 
-	if (!c->scored_first) {
-		struct rpc_reply first = {.kind = RPC_R_CHUNK};
-		struct rpc_token t = {.id = c->ids.id[0]};
-		t.piece = piece(f, t.id, &t.piece_len);
-		first.chunk = (struct rpc_chunk){.tokens = &t, .n_tokens = 1, .prompt = true};
-		rpc_send(f->server, c->id, &first);
-		c->scored_first = true;
-	}
 	send_chunk(f, c, &chunk, r, &told);
 }
 
@@ -195,6 +201,8 @@ void front_report(struct front *f, const struct report *r)
 		front_forget(f, c);
 		return;
 	}
+	if (!c->ended)
+		send_unscored(f, c);
 	if (!c->ended && r->event.scored)
 		send_scored(f, c, r);
 	else if (!c->ended)

@@ -25,6 +25,7 @@ struct options {
 	/* memory and batching */
 	int64_t max_model_len; /* 0: the config's, as far as the cache holds it */
 	int64_t max_num_seqs, max_num_batched_tokens, block_size, kv_bytes, logits_rows;
+	int64_t look_ahead; /* -1: all of max_tokens */
 	bool prefix_caching;
 	/* serving */
 	char *uds, *uds_group;

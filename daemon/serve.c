@@ -30,7 +30,7 @@ struct sched_limits serve_limits(const struct node *n)
 				     .max_model_len = n->max_model_len,
 				     .max_waiting = (int)n->opt->max_queued_reqs,
 				     .max_waiting_tokens = n->opt->max_queued_tokens,
-				     .look_ahead = INT_MAX,
+				     .look_ahead = n->opt->look_ahead < 0 ? INT_MAX : (int)n->opt->look_ahead,
 				     .vocab = n->cfg.vocab};
 }
 
