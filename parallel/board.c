@@ -57,7 +57,8 @@ uint32_t board_ops(const struct board *b)
 
 void blame_place(struct blame *what, uint64_t where)
 {
-	what->step = where & 1 ? (int)(where >> 32) - 1 : -1;
+	what->idle = !(where & 1);
+	what->step = max_int(-1, (int)(where >> 32) - (what->idle ? 2 : 1));
 	what->op = (uint32_t)where >> 1;
 }
 
@@ -117,9 +118,11 @@ void blame_text(const struct blame *what, char *out, size_t size)
 {
 	static const char *const verbs[] = {"is well", "died", "was stopped", "was stuck", "failed"};
 	const char *verb = what->kind <= BLAME_FAULT ? verbs[what->kind] : "was blamed";
-	char place[64] = "while idle";
+	char place[64] = "before the first step";
 
-	if (what->step >= 0)
+	if (what->step >= 0 && what->idle)
+		snprintf(place, sizeof place, "while idle after step %d", what->step);
+	else if (what->step >= 0)
 		snprintf(place, sizeof place, "in step %d, operation %u", what->step, what->op);
 	snprintf(out, size, "rank %d (pid %d) %s %s%s%s", what->rank, (int)what->pid, verb, place,
 		 what->text[0] ? ": " : "", what->text);

@@ -19,7 +19,8 @@ struct blame {
 	enum blame_kind kind;
 	int rank;
 	pid_t pid;
-	int step;       /* number of the step that ran, -1 when idle */
+	bool idle;      /* no step ran */
+	int step;       /* number of the step that runs, or ran last; -1: none yet */
 	uint32_t op;    /* operation counter in that step */
 	char text[160]; /* die()'s reason, or "" */
 };

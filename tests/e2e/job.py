@@ -89,25 +89,8 @@ class Job:
     def text(self):
         return open(self.dir + "/log").read()
 
-    def client(self, *args, **how):
-        return subprocess.Popen([BIN + "xverse", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env=self.env, **how)
-
     def run(self, *args, timeout=60):
         return subprocess.run([BIN + "xverse", *args], stdin=subprocess.DEVNULL, capture_output=True, env=self.env, timeout=timeout)
-
-    def status(self):
-        r = self.run("status", "--json")
-        return json.loads(r.stdout) if r.returncode == 0 else None
-
-    def wait_running(self, n, seconds=20):
-        end = time.time() + seconds
-        while time.time() < end:
-            s = self.status()
-            if s and s.get("running", 0) >= n:
-                return True
-            time.sleep(0.05)
-        return False
 
     def stop(self, seconds=20):
         """Drain; the exit status."""
