@@ -26,9 +26,9 @@ static int check_full; /* --full was given: the long form */
 	static void test_##id(void);                                            \
 	__attribute__((constructor)) static void register_##id(void)            \
 	{                                                                       \
-		static struct check_case c = {#id, test_##id, NULL};            \
-		*check_last = &c;                                               \
-		check_last = &c.next;                                           \
+		static struct check_case check_it = {#id, test_##id, NULL};     \
+		*check_last = &check_it;                                        \
+		check_last = &check_it.next;                                    \
 	}                                                                       \
 	static void test_##id(void)
 
@@ -76,12 +76,12 @@ static inline const char *check_testdata(void)
 }
 
 /* 0 passed, 1 failed, 2 skipped */
-static inline int check_one(const struct check_case *c)
+static inline int check_one(const struct check_case *one)
 {
 	int how = setjmp(check_out);
 
 	if (!how)
-		c->run();
+		one->run();
 	return how;
 }
 
@@ -97,15 +97,15 @@ static inline int check_run(int argc, char **argv)
 		else
 			only = argv[i];
 	}
-	for (struct check_case *c = check_first; c; c = c->next) {
-		if (only && !strstr(c->name, only))
+	for (struct check_case *it = check_first; it; it = it->next) {
+		if (only && !strstr(it->name, only))
 			continue;
-		int how = check_one(c);
+		int how = check_one(it);
 		count[how]++;
 		if (how == 1)
-			printf("FAILED %s\n", c->name);
+			printf("FAILED %s\n", it->name);
 		else if (how == 2)
-			printf("SKIPPED %s\n", c->name);
+			printf("SKIPPED %s\n", it->name);
 	}
 	printf("%d passed, %d failed, %d skipped\n", count[0], count[1], count[2]);
 	return count[1] ? 1 : 0;

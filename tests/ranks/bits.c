@@ -27,10 +27,12 @@ static const struct shape {
 	 true},
 	{"grouped",
 	 {.hidden = 256, .ffn = 688, .layers = 2, .heads = 16, .kv_heads = 4, .head_dim = 64, .vocab = 1000},
-	 3},
+	 3,
+	 false},
 	{"d128",
 	 {.hidden = 640, .ffn = 1728, .layers = 1, .heads = 10, .kv_heads = 5, .head_dim = 128, .vocab = 771},
-	 3},
+	 3,
+	 false},
 	{"tied",
 	 {.hidden = 128,
 	  .ffn = 352,
@@ -50,7 +52,8 @@ static const struct shape {
 	  .kv_heads = 8,
 	  .head_dim = 128,
 	  .vocab = 1111},
-	 2},
+	 2,
+	 false},
 };
 static const struct {
 	const char *name;

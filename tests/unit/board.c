@@ -315,9 +315,10 @@ static void does_not_begin(struct board *b, int rank)
 {
 	board_step(b, 0);
 	board_step(b, -1);
-	if (rank != 2)
+	if (rank != 2) {
 		board_step(b, 1);
-	board_op(b);
+		board_op(b);
+	}
 	for_ever(b);
 }
 

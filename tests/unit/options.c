@@ -11,15 +11,15 @@
 static struct options o;
 static struct why why;
 
-#define PARSE(...) parse((char *[]){"xversed", __VA_ARGS__, NULL})
-static int parse(char **argv)
+#define PARSE(...) parse((const char *[]){"xversed", __VA_ARGS__, NULL})
+static int parse(const char **argv)
 {
 	int n = 0;
 
 	while (argv[n])
 		n++;
 	options_finish(&o);
-	return options_parse(&o, n, argv, &why);
+	return options_parse(&o, n, (char **)argv, &why);
 }
 
 TEST(defaults_and_plain_model)
