@@ -131,7 +131,7 @@ int node_agree(struct world *w, int err, struct why *why)
 	return mine.err;
 }
 
-static int load_backend(struct node *n, struct why *why)
+static int load_backend(struct node *n, bool dry, struct why *why)
 {
 	struct shard_shape shape = model_shard_shape(&n->cfg);
 	struct shard s = shard_make(&shape, n->world->rank, n->world->size);
@@ -145,9 +145,12 @@ static int load_backend(struct node *n, struct why *why)
 		.max_heads = s.heads.count,
 		.max_head_dim = n->cfg.head_dim,
 		.pin = n->opt->pin,
-		.first_cpu = n->world->local_rank * n->threads};
+		.first_cpu = n->world->local_rank * n->threads,
+		.dry = dry};
 
-	if (n->threads * n->world->local_size > memory_allowed_cores()) {
+	if (dry)
+		how.threads = 1;
+	else if (n->threads * n->world->local_size > memory_allowed_cores()) {
 		how.pin = false;
 		wait_policy(0);
 	} else
@@ -155,16 +158,18 @@ static int load_backend(struct node *n, struct why *why)
 	return backend_cpu_create(&n->backend, &how, why);
 }
 
-static int load_model(struct node *n, struct load_progress *progress, struct why *why)
+static int load_model(struct node *n, struct load_progress *progress, bool dry, struct why *why)
 {
 	struct comm_limits lim = model_comm_limits(&n->cfg, &n->limits, n->world->size);
 	struct model_options how = {.limits = n->limits,
 				    .max_context = n->max_model_len,
 				    .rank = n->world->rank,
 				    .size = n->world->size,
-				    .dummy_seed = (uint64_t)n->opt->dummy_seed};
+				    .dummy_seed = (uint64_t)n->opt->dummy_seed,
+				    .dry = dry};
 
-	n->comm = n->world->size == 1 ? comm_self_create(&lim) : comm_host_create(n->world, &lim);
+	if (!dry)
+		n->comm = n->world->size == 1 ? comm_self_create(&lim) : comm_host_create(n->world, &lim);
 	return model_create(&n->model, &n->cfg, n->files, n->backend, n->comm, &how, progress, why);
 }
 
@@ -173,19 +178,34 @@ static int blocks_of(const struct node *n, int tokens)
 	return div_up(tokens, (int)n->opt->block_size);
 }
 
-/* As many blocks as the budget holds, at most 8 full sequences unless asked for by bytes; the same on all
- * ranks. */
+int node_make_model(struct node *n, struct load_progress *progress, bool dry, struct why *why)
+{
+	int err = load_backend(n, dry, why);
+
+	return err ? err : load_model(n, progress, dry, why);
+}
+
+/* As many blocks as the budget holds, at most 8 full sequences unless asked for by bytes. */
+int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, int local_size)
+{
+	uint64_t share = memory_limit() / 10 * 8 / (uint64_t)local_size;
+	uint64_t budget = n->opt->kv_bytes ? (uint64_t)n->opt->kv_bytes : share > held ? share - held : 0;
+	int64_t fit = (int64_t)(budget / (block ? block : 1));
+
+	if (!n->opt->kv_bytes && fit > 8 * (int64_t)blocks_of(n, n->max_model_len))
+		fit = 8 * (int64_t)blocks_of(n, n->max_model_len);
+	return fit < INT_MAX / 2 ? fit : INT_MAX / 2;
+}
+
+/* The same on all ranks. */
 static int load_cache(struct node *n, struct why *why)
 {
 	struct kv_shape shape = model_kv_shape(n->model, (int)n->opt->block_size, n->kv_type);
 	uint64_t block = (uint64_t)backend_kv_bytes(n->backend, &shape) * (uint64_t)n->cfg.layers;
-	uint64_t held = n->backend->held, share = memory_limit() / 10 * 8 / (uint64_t)n->world->local_size;
-	uint64_t budget = n->opt->kv_bytes ? (uint64_t)n->opt->kv_bytes : share > held ? share - held : 0;
-	int64_t fit = (int64_t)(budget / (block ? block : 1)), one;
+	int64_t fit =
+		world_min(n->world, node_cache_blocks(n, n->backend->held, block, n->world->local_size));
+	int64_t one;
 
-	if (!n->opt->kv_bytes && fit > 8 * (int64_t)blocks_of(n, n->max_model_len))
-		fit = 8 * (int64_t)blocks_of(n, n->max_model_len);
-	fit = world_min(n->world, fit < INT_MAX / 2 ? fit : INT_MAX / 2);
 	one = blocks_of(n, n->max_model_len);
 	if (fit < one && !n->opt->max_model_len && fit > 0) {
 		n->max_model_len = (int)fit * (int)n->opt->block_size;
@@ -193,11 +213,12 @@ static int load_cache(struct node *n, struct why *why)
 		       n->max_model_len);
 	} else if (fit < one)
 		return fail(why, ERR_LIMIT,
-			    "the KV cache (%.2f GiB a rank) holds %lld tokens, less than one sequence of "
+			    "the KV cache (%.3f GiB a rank) holds %lld tokens, less than one sequence of "
 			    "--max-model-len %d; "
 			    "largest that fits: --max-model-len %lld",
-			    (double)budget / (1 << 30), (long long)(fit * n->opt->block_size),
-			    n->max_model_len, (long long)(fit * n->opt->block_size));
+			    (double)(block * (uint64_t)fit) / (1 << 30),
+			    (long long)(fit * n->opt->block_size), n->max_model_len,
+			    (long long)(fit * n->opt->block_size));
 	n->n_blocks = (int)fit;
 	kv_init(&n->kv, n->backend, &shape, n->cfg.layers, n->n_blocks);
 	n->report.kv_bytes = block * (uint64_t)n->n_blocks;
@@ -222,10 +243,10 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	int err;
 
 	fault_start(&n->fault, n->world->rank);
-	err = node_agree(n->world, load_backend(n, why), why);
+	err = node_agree(n->world, load_backend(n, false, why), why);
 
 	if (!err)
-		err = node_agree(n->world, load_model(n, progress, why), why);
+		err = node_agree(n->world, load_model(n, progress, false, why), why);
 	if (!err)
 		err = node_agree(n->world, load_cache(n, why), why);
 	if (err)

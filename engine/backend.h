@@ -109,6 +109,7 @@ struct cpu_options {
 	int max_heads;        /* q heads of this rank */
 	int max_head_dim;
 	bool pin;             /* pin workers to the allowed cores */
+	bool dry;             /* takes addresses, no memory: only `held` is true. For plans */
 	int first_cpu;        /* index among the allowed cores of worker 0 */
 };
 /* ERR_UNSUPPORTED where the machine lacks the forced instruction set. */

@@ -39,6 +39,7 @@ struct model_options {
 	int max_context;
 	int rank, size;
 	uint64_t dummy_seed; /* for --load-format dummy */
+	bool dry;            /* names and shapes are checked, nothing is read or filled: with a dry backend */
 };
 
 struct model;

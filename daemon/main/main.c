@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/dry_run.h"
 #include "daemon/front.h"
 #include "daemon/serve.h"
 #include "engine/checkpoint/inspect.h"
@@ -61,8 +63,14 @@ static void default_socket(struct options *o)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 
-	if (!o->uds)
-		o->uds = dir && *dir ? xprintf("%s/xversed.sock", dir) : xstrdup("/run/xversed/xversed.sock");
+	if (o->uds)
+		return;
+	if (dir && *dir) {
+		o->uds = xprintf("%s/xversed.sock", dir);
+		return;
+	}
+	mkdir("/run/xversed", 0755); /* for root; whoever may not is told by the bind */
+	o->uds = xstrdup("/run/xversed/xversed.sock");
 }
 
 /* The last part of the model's path. */
@@ -231,6 +239,8 @@ int main(int argc, char **argv)
 	}
 	if (d.opt.inspect)
 		return inspect(d.opt.model);
+	if (d.opt.dry_run)
+		return dry_run(&d.opt);
 	block_signals();
 	world_init(&d.world, &argc, &argv);
 	log_init(d.world.rank, (enum log_level)d.opt.log_level);

@@ -168,7 +168,7 @@ int backend_cpu_create(struct backend **out, const struct cpu_options *how, stru
 	c->base.act = how->compute;
 	c->how = *how;
 	c->k = k;
-	c->pool = pool_create(how->threads, how->pin, how->first_cpu);
+	c->pool = how->dry ? NULL : pool_create(how->threads, how->pin, how->first_cpu);
 	c->attn = cpu_attn_create(how, c->pool);
 	*out = &c->base;
 	return 0;

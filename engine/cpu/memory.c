@@ -31,10 +31,10 @@ size_t cpu_pages_bytes(size_t bytes)
 }
 
 /* Maps a little more and gives the edges back, so that large blocks start on a huge page. */
-static char *map(size_t bytes)
+static char *map(size_t bytes, int reserve)
 {
 	size_t edge = bytes >= HUGE ? HUGE : 0, before;
-	char *p = mmap(NULL, bytes + edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, bytes + edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | reserve, -1, 0);
 
 	if (p == MAP_FAILED)
 		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));
@@ -54,8 +54,9 @@ void *cpu_pages(struct pool *pool, size_t bytes, int units)
 
 	if (!bytes)
 		return NULL;
-	t.p = map(t.bytes);
-	pool_each(pool, t.units, touch_unit, &t);
+	t.p = map(t.bytes, pool ? 0 : MAP_NORESERVE);
+	if (pool)
+		pool_each(pool, t.units, touch_unit, &t);
 	return t.p;
 }
 

@@ -59,11 +59,15 @@ static void attn_create(struct model *m)
 
 static void rope_create(struct model *m)
 {
-	float *cos = xalloc(rope_bytes(m), 1), *sin = xalloc(rope_bytes(m), 1);
+	float *cos, *sin;
 
-	rope_tables(&m->cfg, m->how.max_context, cos, sin);
 	m->cos = backend_alloc(m->b, rope_bytes(m));
 	m->sin = backend_alloc(m->b, rope_bytes(m));
+	if (m->how.dry)
+		return;
+	cos = xalloc(rope_bytes(m), 1);
+	sin = xalloc(rope_bytes(m), 1);
+	rope_tables(&m->cfg, m->how.max_context, cos, sin);
 	backend_upload(m->b, m->cos, cos, rope_bytes(m));
 	backend_upload(m->b, m->sin, sin, rope_bytes(m));
 	m->rope = (struct rope){m->cos, m->sin, m->cfg.head_dim, m->how.max_context};

@@ -407,7 +407,7 @@ int weights_load(struct model *m, struct checkpoint *ck, struct load_progress *p
 	l.used = ck ? xalloc((size_t)checkpoint_count(ck), sizeof *l.used) : NULL;
 	want_all(&l);
 	err = make_targets(&l);
-	if (!err)
+	if (!err && !m->how.dry)
 		err = load_all(&l);
 	if (!err && ck)
 		report_unused(&l);

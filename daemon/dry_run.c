@@ -1,0 +1,192 @@
+/* dry_run.c - every rank is made on a backend that takes addresses but no memory, and asked what it holds. */
+#include "daemon/dry_run.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/memory.h"
+#include "daemon/node.h"
+#include "parallel/comm.h"
+
+struct rank_plan {
+	uint64_t weights, work, block; /* bytes; of one KV block over all layers */
+};
+
+struct plan {
+	struct node node;
+	struct world world;
+	struct rank_plan *rank;
+	uint64_t memory, picker; /* rank 0's logits and scratch of pick */
+	int64_t blocks, wanted;  /* of KV; what one sequence of max_model_len needs */
+};
+
+/* Places of this process in a job, as Open MPI and Slurm tell it. */
+static int from_environment(const char *ompi, const char *slurm, int fallback)
+{
+	const char *text = getenv(ompi);
+
+	if (!text)
+		text = getenv(slurm);
+	return text ? atoi(text) : fallback;
+}
+
+static int plan_rank(struct plan *p, int r, struct why *why)
+{
+	struct node n = p->node;
+	struct kv_shape kv;
+	int err;
+
+	n.world = &p->world;
+	p->world.rank = p->world.local_rank = r;
+	err = node_make_model(&n, NULL, true, why);
+	if (!err) {
+		kv = model_kv_shape(n.model, (int)n.opt->block_size, n.kv_type);
+		err = backend_kv_check(n.backend, &kv, why);
+	}
+	if (!err) {
+		struct comm_limits lim = model_comm_limits(&n.cfg, &n.limits, p->world.size);
+		p->rank[r].weights = model_weight_bytes(n.model);
+		p->rank[r].work = n.backend->held - p->rank[r].weights;
+		p->rank[r].work += p->world.size > 1 ? comm_host_bytes(p->world.size, &lim) : 0;
+		p->rank[r].block = backend_kv_bytes(n.backend, &kv) * (uint64_t)n.cfg.layers;
+	}
+	model_destroy(n.model);
+	backend_destroy(n.backend);
+	return err;
+}
+
+static uint64_t held(const struct plan *p, int r)
+{
+	return p->rank[r].weights + p->rank[r].work + (r ? 0 : p->picker);
+}
+
+/* As the real start does it, node.c: the rank with least room decides. */
+static void plan_cache(struct plan *p)
+{
+	int64_t fit = INT64_MAX;
+
+	for (int r = 0; r < p->world.size; r++) {
+		int64_t blocks = node_cache_blocks(&p->node, held(p, r), p->rank[r].block, p->world.size);
+		fit = blocks < fit ? blocks : fit;
+	}
+	p->blocks = fit;
+	p->wanted = div_up(p->node.max_model_len, (int)p->node.opt->block_size);
+}
+
+static uint64_t total(const struct plan *p, int r)
+{
+	return held(p, r) + p->rank[r].block * (uint64_t)p->blocks;
+}
+
+static uint64_t total_all(const struct plan *p)
+{
+	uint64_t sum = 0;
+
+	for (int r = 0; r < p->world.size; r++)
+		sum += total(p, r);
+	return sum;
+}
+
+static bool fits(const struct plan *p)
+{
+	return p->blocks >= p->wanted && total_all(p) <= p->memory;
+}
+
+/* With room for one sequence. */
+static uint64_t least(const struct plan *p)
+{
+	uint64_t sum = 0;
+
+	for (int r = 0; r < p->world.size; r++)
+		sum += held(p, r) + p->rank[r].block * (uint64_t)p->wanted;
+	return sum;
+}
+
+static double gib(uint64_t bytes)
+{
+	return (double)bytes / (1 << 30);
+}
+
+static void print_table(const struct plan *p)
+{
+	const struct node *n = &p->node;
+	int block = (int)n->opt->block_size;
+
+	printf("%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture,
+	       (double)model_parameters(&n->cfg) / 1e9, n->numerics_class, p->world.size,
+	       p->world.size > 1 ? "s" : "");
+	printf("rank      weights     KV cache    workspace        total   (GiB)\n");
+	for (int r = 0; r < p->world.size; r++)
+		printf("%4d %12.3f %12.3f %12.3f %12.3f\n", r, gib(p->rank[r].weights),
+		       gib(p->rank[r].block * (uint64_t)p->blocks), gib(held(p, r) - p->rank[r].weights),
+		       gib(total(p, r)));
+	printf("\nKV cache: %lld tokens; %lld sequences of %d tokens at a time\n",
+	       (long long)(p->blocks * block), (long long)(p->blocks / p->wanted), n->max_model_len);
+	printf("memory:   %.2f GiB of %.2f GiB (RAM or the control group's limit)\n", gib(total_all(p)),
+	       gib(p->memory));
+	if (fits(p))
+		printf("fits\n");
+	else if (p->blocks > 0 && p->blocks < p->wanted)
+		printf("does not fit: the largest is --max-model-len %lld\n", (long long)(p->blocks * block));
+	else
+		printf("does not fit: with one such sequence %.2f GiB would be held\n", gib(least(p)));
+}
+
+static void print_json(const struct plan *p)
+{
+	json_t *ranks = json_array(), *all;
+
+	for (int r = 0; r < p->world.size; r++)
+		json_array_append_new(ranks,
+				      json_pack("{s:i,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
+						(json_int_t)p->rank[r].weights, "kv_bytes",
+						(json_int_t)(p->rank[r].block * (uint64_t)p->blocks),
+						"work_bytes", (json_int_t)(held(p, r) - p->rank[r].weights),
+						"total_bytes", (json_int_t)total(p, r)));
+	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture", p->node.cfg.architecture,
+			"numerics_class", p->node.numerics_class, "parameters",
+			(json_int_t)model_parameters(&p->node.cfg), "kv_tokens",
+			(json_int_t)(p->blocks * p->node.opt->block_size), "sequences",
+			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->node.max_model_len,
+			"memory_bytes", (json_int_t)p->memory, "fits", fits(p), "ranks", ranks);
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	printf("\n");
+	json_decref(all);
+}
+
+static int make_plan(struct plan *p, const struct options *o, struct why *why)
+{
+	int err = node_prepare(&p->node, o, &p->world, why);
+
+	p->rank = xalloc((size_t)p->world.size, sizeof *p->rank);
+	p->memory = memory_limit();
+	p->picker = (uint64_t)p->node.limits.rows * (uint64_t)p->node.cfg.vocab * sizeof(float) +
+		    32 * (uint64_t)p->node.cfg.vocab;
+	for (int r = 0; !err && r < p->world.size; r++)
+		err = plan_rank(p, r, why);
+	if (!err)
+		plan_cache(p);
+	return err;
+}
+
+int dry_run(const struct options *o)
+{
+	static struct plan p;
+	struct why why = {""};
+	int size = o->tensor_parallel ? (int)o->tensor_parallel
+				      : from_environment("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS", 1);
+
+	if (from_environment("OMPI_COMM_WORLD_RANK", "SLURM_PROCID", 0))
+		return 0; /* the first one tells it */
+	p.world = (struct world){.size = max_int(1, size), .local_size = max_int(1, size)};
+	if (make_plan(&p, o, &why)) {
+		fprintf(stderr, "xversed: %s\n", why.text);
+		return EXIT_CONFIG;
+	}
+	(o->json ? print_json : print_table)(&p);
+	free(p.rank);
+	checkpoint_close(p.node.files);
+	return fits(&p) ? 0 : EXIT_CONFIG;
+}

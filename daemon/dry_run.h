@@ -1,0 +1,12 @@
+/* dry_run.h - what each rank would hold, without a GPU, without MPI and without reading weights (--dry-run).
+ */
+#ifndef DAEMON_DRY_RUN_H
+#define DAEMON_DRY_RUN_H
+
+#include "daemon/options.h"
+
+/* Ranks: --tensor-parallel-size, else what mpirun or srun says of this process, else 1. Prints a table (or
+ * JSON) on standard output. The program's exit status: 0, or EXIT_CONFIG where it would not fit. */
+int dry_run(const struct options *o);
+
+#endif
