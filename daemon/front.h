@@ -46,7 +46,8 @@ struct front {
 	struct tokenizer *tokenizer; /* NULL: ids only */
 	struct words words;
 	struct rpc_server *server;
-	struct rpc_sampling defaults; /* generation_config.json; `has` says which */
+	struct rpc_sampling defaults;      /* generation_config.json; `has` says which */
+	int n_default_eos, default_eos[8]; /* of generation_config.json */
 	struct open_call *bucket[FRONT_BUCKETS];
 	struct open_call *waiting;       /* for the model to load */
 	struct open_call *tokenizing;    /* long prompts, on the helper thread */
@@ -76,6 +77,8 @@ void front_expire(struct front *f); /* waiting calls past their deadline */
 void front_report(struct front *f, const struct report *r);
 bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f);
 int front_check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why);
+struct generation_config;
+void front_defaults(struct front *f, const struct generation_config *g);
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why);
 void front_send_tokens(struct front *f, uint64_t call, const struct rpc_request *r);
 void front_send_text(struct front *f, uint64_t call, const struct rpc_request *r);

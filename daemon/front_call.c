@@ -116,6 +116,18 @@ static void truncate_prompt(struct ids *ids, uint32_t keep)
 	ids->n -= drop;
 }
 
+/* Asked for; else the model's own default as far as the context holds it; else what the context leaves. */
+static int max_tokens(const struct front *f, const struct open_call *c, const struct rpc_sampling *s)
+{
+	int left = max_int(0, f->node->max_model_len - c->call.n_prompt);
+
+	if (front_has(s, RPC_MAX_TOKENS))
+		return (int)(s->max_tokens < INT32_MAX ? s->max_tokens : INT32_MAX);
+	if (front_has(&f->defaults, RPC_MAX_TOKENS) && f->defaults.max_tokens < (uint32_t)left)
+		return (int)f->defaults.max_tokens;
+	return left;
+}
+
 static int make_generate(struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_generate *g = &c->request->generate;
@@ -133,9 +145,7 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 		return err;
 	if (g->echo && c->call.prompt_logprobs < 0)
 		c->call.prompt_logprobs = c->call.how.n_logprobs;
-	c->call.max_tokens = front_has(s, RPC_MAX_TOKENS)
-				     ? (int)(s->max_tokens < INT32_MAX ? s->max_tokens : INT32_MAX)
-				     : max_int(0, f->node->max_model_len - c->call.n_prompt);
+	c->call.max_tokens = max_tokens(f, c, s);
 	c->return_ids = !front_has(s, RPC_RETURN_IDS) || s->return_ids;
 	c->include_stop = s->include_stop;
 	if (f->tokenizer)

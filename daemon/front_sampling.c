@@ -1,7 +1,9 @@
 /* Fields of a request become the sampling of a call: request over generation_config.json over default. */
 #include "daemon/front.h"
+#include "engine/models/generation.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f)
@@ -29,12 +31,16 @@ static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc
 	const struct model_config *cfg = &f->node->cfg;
 	int eos = f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, n = 0;
 
-	c->stop_ids = xalloc((size_t)(s->n_stop_ids + cfg->n_eos + 1), sizeof *c->stop_ids);
+	c->stop_ids =
+		xalloc((size_t)(s->n_stop_ids + cfg->n_eos + f->n_default_eos + 1), sizeof *c->stop_ids);
 	for (int i = 0; i < s->n_stop_ids; i++)
 		c->stop_ids[n++] = s->stop_ids[i];
 	for (int i = 0; i < cfg->n_eos && !s->ignore_eos; i++)
 		c->stop_ids[n++] = cfg->eos[i];
-	if (!s->ignore_eos && !cfg->n_eos && eos >= 0)
+	for (int i = 0; i < f->n_default_eos && !s->ignore_eos; i++)
+		if (f->default_eos[i] >= 0 && f->default_eos[i] < cfg->vocab)
+			c->stop_ids[n++] = f->default_eos[i];
+	if (!s->ignore_eos && !cfg->n_eos && !f->n_default_eos && eos >= 0)
 		c->stop_ids[n++] = eos;
 	c->call.how.stop = c->stop_ids;
 	c->call.how.n_stop = n;
@@ -46,7 +52,31 @@ static uint64_t fresh_seed(void)
 
 	if (getrandom(&seed, sizeof seed, 0) < 0)
 		log_at(LOG_WARN, "getrandom failed: a seed was taken from the clock");
-	return seed;
+	return seed >> 1; /* whole numbers of most languages hold it */
+}
+
+void front_defaults(struct front *f, const struct generation_config *g)
+{
+	static const enum rpc_sampling_field fields[] = {[GENERATION_TEMPERATURE] = RPC_TEMPERATURE,
+							 [GENERATION_TOP_P] = RPC_TOP_P,
+							 [GENERATION_MIN_P] = RPC_MIN_P,
+							 [GENERATION_REPETITION_PENALTY] =
+								 RPC_REPETITION_PENALTY,
+							 [GENERATION_TOP_K] = RPC_TOP_K,
+							 [GENERATION_MAX_NEW_TOKENS] = RPC_MAX_TOKENS};
+	struct rpc_sampling *d = &f->defaults;
+
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+		if (g->has >> i & 1)
+			d->has |= 1u << fields[i];
+	d->temperature = g->temperature;
+	d->top_p = g->top_p;
+	d->min_p = g->min_p;
+	d->repetition_penalty = g->repetition_penalty;
+	d->top_k = g->top_k;
+	d->max_tokens = (uint32_t)max_int(g->max_new_tokens, 0);
+	memcpy(f->default_eos, g->eos, sizeof g->eos);
+	f->n_default_eos = g->n_eos;
 }
 
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)

@@ -44,7 +44,8 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 /* Backend, communicator, weights, cache. Collective: a refusal on one rank is one on all (the text is on that
  * rank). */
 int node_load(struct node *n, struct load_progress *progress, struct why *why);
-/* Backend and model of n->world's rank alone. dry: they take no memory and read no weights, for plans (no communicator is made). */
+/* Backend and model of n->world's rank alone. dry: they take no memory and read no weights, for plans (no
+ * communicator is made). */
 int node_make_model(struct node *n, struct load_progress *progress, bool dry, struct why *why);
 /* KV blocks that fit on a rank that holds `held` bytes already, by options and memory; `block` bytes each. */
 int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, int local_size);

@@ -79,8 +79,8 @@ static void take_command(struct server *s, const struct command *c)
 	}
 }
 
-/* Events go out as far as the ring has room; the rest waits in the scheduler, and with it the next step, since their
- * details would be overwritten. True: all are out. */
+/* Events go out as far as the ring has room; the rest waits in the scheduler, and with it the next step,
+ * since their details would be overwritten. True: all are out. */
 static bool send_events(struct server *s)
 {
 	int n, room;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -109,7 +110,7 @@ static void parse(struct launcher *l, int argc, char **argv)
  * messages at start only, so the shared-memory transport that leaves segments behind is not used. */
 static void make_command(const struct launcher *l, char **out, char ranks[16])
 {
-	static char *const fixed[] = {"mpirun",
+	static const char *const fixed[] = {"mpirun",
 				      "--bind-to",
 				      "none",
 				      "--oversubscribe",
@@ -126,7 +127,7 @@ static void make_command(const struct launcher *l, char **out, char ranks[16])
 	int n = 0;
 
 	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-		out[n++] = fixed[i];
+		out[n++] = (char *)fixed[i]; /* execvp() changes none */
 	snprintf(ranks, 16, "%d", l->ranks);
 	out[n++] = ranks;
 	out[n++] = (char *)l->xversed;

@@ -19,12 +19,14 @@ struct rpc_peer {
 	uint64_t connection; /* never used twice */
 };
 
+/* Called from rpc_server_poll() only, never from rpc_send(). Both may call rpc_send(). */
 struct rpc_handler {
 	void *ctx;
 	/* A request that opens a call (Generate, Score, Chat) with its fresh number, or one that is answered by one reply
-	 * (Status, Tokenize, ...: `call` is fresh too). The handler takes ownership of `r`. Answers go by rpc_send(). */
+	 * (Status, Tokenize, ...: `call` is fresh too). The handler takes ownership of what *r holds: it copies the struct and
+	 * calls rpc_request_free() some time. Every call must get its last reply some time, a cancelled one as well. */
 	void (*request)(void *ctx, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
-	/* The client asked for it, or went away (then nothing can be sent any more). */
+	/* The client asked for it (once a call), or went away (then nothing can be sent any more: rpc_call_open is false). */
 	void (*cancel)(void *ctx, uint64_t call);
 	uint32_t (*queue_place)(void *ctx, uint64_t call); /* for keep-alives; may be NULL */
 };
@@ -34,29 +36,37 @@ struct rpc_server_options {
 	int listen_fd;          /* handed over by the launcher; -1: bind path */
 	gid_t group;            /* (gid_t)-1: leave */
 	const char *version, *served_model;
-	int max_connections;
-	size_t max_buffered;    /* bytes a connection, each way */
-	int max_calls;          /* open calls a connection */
+	int max_connections;    /* 0: 1024 */
+	size_t max_buffered;    /* bytes a connection, each way; the frame limit where that is larger. 0: FRAME_LIMIT */
+	int max_calls;          /* open calls a connection; 0: 256. All together never more than 65,536 */
+	int hello_timeout_ms;   /* for a connection's first message; 0: 10,000 */
 };
 
-/* Path: flock on path.lock, bind a temporary name, rename over a stale socket; a live one is refused with its pid. */
-int rpc_server_open(struct rpc_server **out, const struct rpc_server_options *how, const struct rpc_handler *h, struct why *why);
-/* Flushes for at most flush_ms, closes, unlinks the path where it was bound here. */
+/* Path: flock on path.lock, bind a temporary name, rename over a stale socket; a live one is refused with its pid
+ * (ERR_BUSY). The socket gets mode 0660. */
+int rpc_server_open(struct rpc_server **out, const struct rpc_server_options *how, const struct rpc_handler *h,
+		    struct why *why);
+/* Flushes for at most flush_ms, closes, unlinks the path where it was bound here. Calls nothing back. NULL is fine. */
 void rpc_server_close(struct rpc_server *s, int flush_ms);
 int rpc_server_fd(const struct rpc_server *s); /* the epoll descriptor: add it to another poll, or use _poll */
-/* Also wait for this descriptor (an eventfd) in rpc_server_poll: it is reported and not read. */
+/* Also wait for this descriptor (an eventfd) in rpc_server_poll, which then returns; it is not read. */
 void rpc_server_watch(struct rpc_server *s, int fd);
-/* Reads, calls back and writes what it can. Waits up to timeout_ms (-1: for ever); at least one keep-alive round a second
- * while calls are open. */
+/* Reads, calls back and writes what it can. Waits up to timeout_ms (-1: until something happened); must be called at least
+ * every 250 ms while calls are open, for their keep-alives (it wakes by itself where it waits longer). */
 void rpc_server_poll(struct rpc_server *s, int timeout_ms);
 
-/* Sends reply->kind with the call's own id (reply->id is set here). Finished, Error and one-shot replies end the call. */
+/* Sends reply->kind with the call's own id (reply->id and, in Started, the call's number are set here). Finished, Error and
+ * one-shot replies end the call. Nothing happens where the call is gone. What is sent leaves with the next poll. */
 void rpc_send(struct rpc_server *s, uint64_t call, struct rpc_reply *reply);
-/* The connection that has this call, or false: it is gone. */
+void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retry_after_ms, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+/* The client is still there and the call has not ended. */
 bool rpc_call_open(const struct rpc_server *s, uint64_t call);
 int rpc_open_calls(const struct rpc_server *s);
-/* From another thread that ends the process: one Error on every open call, MSG_DONTWAIT, no allocation, within deadline_ms. The
- * poll thread must not be inside rpc_* (it is told to stop by the flag it polls). */
+int rpc_connections(const struct rpc_server *s);
+/* Any thread, when the process is about to end: one Error on every open call, then end-of-file, within deadline_ms. Takes no lock
+ * and allocates nothing; the poll thread may be anywhere, and writes nothing any more. A connection whose last frame is half out
+ * gets only the end-of-file. Nothing but _exit() follows. */
 void rpc_last_words(struct rpc_server *s, const struct rpc_error *error, int deadline_ms);
 
 #endif

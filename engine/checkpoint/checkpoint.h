@@ -6,39 +6,47 @@
 
 #include "parallel/base.h"
 
-enum { CK_MAX_DIMS = 4 };
+enum { CK_MAX_DIMS = 8 };
 
 struct ck_tensor {
 	const char *name;
-	enum dtype type;
+	enum dtype type;       /* DT_COUNT: one that nothing here computes with (listed, not readable) */
+	const char *type_name; /* as the file's format calls it: "BF16", "HalfStorage" */
 	int n_dims;
 	int64_t shape[CK_MAX_DIMS];  /* row-major logical shape; n_dims 0: a scalar */
 	int64_t stride[CK_MAX_DIMS]; /* in elements; contiguous for safetensors */
 	int file;                    /* index of checkpoint_file() */
 	uint64_t offset;             /* of element 0 in that file, bytes */
+	uint64_t bytes;              /* of the whole tensor when contiguous */
 };
 
 struct checkpoint;
 
-/* dir: a Hugging Face directory, or one file. Looks for model.safetensors, its index, pytorch_model.bin, its index, in that order.
- * ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED; the text names file and tensor. */
+/* path: a Hugging Face directory, one checkpoint file, or one index file. In a directory: model.safetensors, its index,
+ * pytorch_model.bin, its index, in that order. ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED; the text names file and tensor. */
 int checkpoint_open(struct checkpoint **out, const char *path, struct why *why);
 void checkpoint_close(struct checkpoint *c); /* NULL is fine */
 
 int checkpoint_count(const struct checkpoint *c);
-const struct ck_tensor *checkpoint_tensor(const struct checkpoint *c, int i);
+const struct ck_tensor *checkpoint_tensor(const struct checkpoint *c, int i); /* in the order of files, then of offsets */
 const struct ck_tensor *checkpoint_find(const struct checkpoint *c, const char *name); /* NULL: none */
-const char *checkpoint_file(const struct checkpoint *c, int file);
-uint64_t checkpoint_bytes(const struct checkpoint *c);      /* of all tensors */
-/* Hash of names, types, shapes, sizes and sampled content: the same files give the same number. */
+int checkpoint_files(const struct checkpoint *c);
+const char *checkpoint_file(const struct checkpoint *c, int file); /* its plain name */
+uint64_t checkpoint_bytes(const struct checkpoint *c);             /* of all tensors */
+/* Hash of names, types, shapes and sampled content: the same tensors give the same number, also when another format holds
+ * them. Reads a little of every tensor; 0 (and a warning) where that fails. */
 uint64_t checkpoint_fingerprint(const struct checkpoint *c);
 
 /* Rows [row, row + rows) and columns [col, col + cols) of a tensor seen as (shape[0], product of the rest), in its own
- * type, to dst (rows, cols) contiguous. Reads only those bytes. Any thread. */
+ * type, to dst (rows, cols) contiguous. A scalar is (1, 1). Reads only those bytes. Any thread. */
 int checkpoint_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
 		    void *dst, struct why *why);
 uint64_t checkpoint_bytes_read(const struct checkpoint *c); /* by checkpoint_read so far */
-/* Read-ahead hint for the part `rank` of `size` of all files, in file order. */
-void checkpoint_prefetch(const struct checkpoint *c, int rank, int size);
+/* Starts read-ahead of the part `rank` of `size` of all files, in file order, by a thread that stays a bounded window ahead
+ * of what checkpoint_read has taken. A hint: call it once, before reading; checkpoint_close() ends it. */
+void checkpoint_prefetch(struct checkpoint *c, int rank, int size);
+
+/* "model.layers.0.mlp.up_proj.weight" as "[13824, 5120]": for messages. Returns out. */
+const char *ck_shape_text(const struct ck_tensor *t, char *out, size_t size);
 
 #endif

@@ -27,7 +27,7 @@ static void touch_unit(void *arg, int unit, int worker)
 
 size_t cpu_pages_bytes(size_t bytes)
 {
-	return round_up(bytes, bytes >= HUGE ? HUGE : PAGE);
+	return round_up(bytes, PAGE);
 }
 
 /* Maps a little more and gives the edges back, so that large blocks start on a huge page. */

@@ -1,7 +1,8 @@
 /* xverse.h - libxverse: talk to xversed from C.
  *
- * One connection, many calls. Blocking (xv_wait) or with your own poll loop (xv_fd, xv_ready). Streams resume by
- * themselves after a restart of the server unless `no_resume` is set. Not thread-safe: one client a thread. */
+ * One connection, many calls. Blocking (xv_wait) or with your own poll loop (xv_fd, xv_ready). Streams resume
+ * by themselves after a restart of the server unless `no_resume` is set. Not thread-safe: one client a
+ * thread. */
 #ifndef XVERSE_H
 #define XVERSE_H
 
@@ -14,11 +15,12 @@
 struct xv_client;
 
 struct xv_options {
-	const char *path;        /* NULL: XVERSE_SOCKET, else $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock */
-	int connect_timeout_ms;  /* 0: 5000 */
-	int silence_timeout_ms;  /* an open call that hears nothing for so long is lost; 0: 5000 */
+	const char *path;       /* NULL: XVERSE_SOCKET, else $XDG_RUNTIME_DIR/xversed.sock, else
+				   /run/xversed/xversed.sock */
+	int connect_timeout_ms; /* 0: 5000 */
+	int silence_timeout_ms; /* an open call that hears nothing for so long is lost; 0: 5000 */
 	bool no_resume;
-	int resume_timeout_ms;   /* how long to try to come back; 0: 120000 */
+	int resume_timeout_ms; /* how long to try to come back; 0: 120000 */
 };
 
 /* 0 or ERR_*; the text says what to do. */
@@ -26,12 +28,14 @@ int xv_connect(struct xv_client **out, const struct xv_options *how, struct why 
 void xv_close(struct xv_client *c); /* NULL is fine; open calls are cancelled by the server */
 const struct rpc_hello *xv_server(const struct xv_client *c);
 
-/* Sends; returns the call's id on this connection (> 0). r->id is set here. The request is copied where resume needs it. */
+/* Sends; returns the call's id on this connection (> 0). r->id is set here. The request is copied where
+ * resume needs it. */
 uint64_t xv_send(struct xv_client *c, struct rpc_request *r);
 void xv_cancel(struct xv_client *c, uint64_t id);
 
-/* The next reply of any call (r is valid until the next xv_ call), 1; 0: none within timeout_ms; ERR_*: the connection is lost for
- * good. Keep-alives are passed on too. A resumed stream goes on with the next Chunk as if nothing had happened. */
+/* The next reply of any call (r is valid until the next xv_ call), 1; 0: none within timeout_ms; ERR_*: the
+ * connection is lost for good. Keep-alives are passed on too. A resumed stream goes on with the next Chunk as
+ * if nothing had happened. */
 int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why *why);
 int xv_fd(const struct xv_client *c); /* poll for reading, then xv_wait(c, r, 0) until it returns 0 */
 int xv_resumed(const struct xv_client *c, uint64_t id); /* how often this call was resumed */

@@ -1,0 +1,263 @@
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/checkpoint/parts.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MAX_INDEX = 256 << 20 };
+
+/* What a directory may hold, best first: the order of the reference library. */
+static const char *const candidates[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+					 "pytorch_model.bin.index.json"};
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n >= m && !strcmp(s + n - m, end);
+}
+
+/* The first bytes decide; a name only where they could be anything. */
+static int parse_file(const struct source *s, int file, struct table *out, struct why *why)
+{
+	static const char lfs[] = "version https://git-lfs";
+	uint8_t head[sizeof lfs] = {0};
+	size_t n = s->size < sizeof head ? (size_t)s->size : sizeof head;
+	int err = source_read(s, 0, head, n, why);
+
+	if (err)
+		return err;
+	if (!memcmp(head, lfs, sizeof lfs - 1))
+		return fail(why, ERR_FORMAT, "%s: this is a Git LFS pointer, not the file itself; fetch it with: git lfs pull", s->name);
+	if (!memcmp(head, "GGUF", 4))
+		return fail(why, ERR_UNSUPPORTED, "%s: GGUF files are not supported", s->name);
+	if (ends_with(s->name, ".safetensors") || (s->size > 8 && head[8] == '{'))
+		return safetensors_parse(s, file, out, why);
+	return torch_parse(s, file, out, why);
+}
+
+/* Moves what the index says lies in this file; the rest of the file is no part of the model. */
+static int take_shard(struct table *out, struct table *shard, const struct shard_index *x, const char *name, struct why *why)
+{
+	int err = 0;
+
+	for (int i = 0; i < shard->n && !err; i++) {
+		const char *where = json_string_value(json_object_get(x->map, shard->t[i].name));
+		if (where && !strcmp(where, name))
+			err = table_add(out, &shard->t[i], why);
+		else
+			log_at(LOG_DEBUG, "%s: tensor %s is ignored: the index %s", name, shard->t[i].name,
+			       where ? "takes it from another file" : "does not name it");
+	}
+	return err;
+}
+
+static int open_shard(struct checkpoint *c, const char *dir, const struct shard_index *x, int i, struct why *why)
+{
+	struct table shard = {0};
+	int err = source_open(&c->file[i], dir, x->file[i], why);
+
+	if (err)
+		return err;
+	c->n_files = i + 1;
+	err = parse_file(&c->file[i], i, &shard, why);
+	if (!err)
+		err = take_shard(&c->table, &shard, x, x->file[i], why);
+	table_finish(&shard);
+	return err;
+}
+
+static int open_shards(struct checkpoint *c, const char *dir, const struct shard_index *x, struct why *why)
+{
+	const char *key;
+	json_t *value;
+	int err = 0;
+
+	c->file = xalloc((size_t)x->n_files, sizeof *c->file);
+	for (int i = 0; i < x->n_files && !err; i++)
+		err = open_shard(c, dir, x, i, why);
+	if (err)
+		return err;
+	json_object_foreach(x->map, key, value)
+		if (!table_find(&c->table, key))
+			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index says that it is there",
+				    json_string_value(value), key);
+	return 0;
+}
+
+static int read_text(const char *dir, const char *name, char **text, size_t *size, struct why *why)
+{
+	struct source s;
+	int err = source_open(&s, dir, name, why);
+
+	if (err)
+		return err;
+	if (s.size > MAX_INDEX)
+		err = fail(why, ERR_FORMAT, "%s: an index of %" PRIu64 " bytes; the most is %d", s.name, s.size, MAX_INDEX);
+	*size = (size_t)s.size;
+	*text = err ? NULL : xalloc(*size, 1);
+	if (!err)
+		err = source_read(&s, 0, *text, *size, why);
+	source_close(&s);
+	return err;
+}
+
+static int open_index(struct checkpoint *c, const char *dir, const char *name, struct why *why)
+{
+	struct shard_index x = {0};
+	char *text = NULL;
+	size_t size = 0;
+	int err = read_text(dir, name, &text, &size, why);
+
+	if (!err && (err = shard_index_parse(&x, text, size, why)))
+		fail_in(why, err, name);
+	free(text);
+	if (!err)
+		err = open_shards(c, dir, &x, why);
+	shard_index_finish(&x);
+	return err;
+}
+
+static int open_single(struct checkpoint *c, const char *dir, const char *name, struct why *why)
+{
+	int err;
+
+	c->file = xalloc(1, sizeof *c->file);
+	if ((err = source_open(&c->file[0], dir, name, why)))
+		return err;
+	c->n_files = 1;
+	return parse_file(&c->file[0], 0, &c->table, why);
+}
+
+static int open_file(struct checkpoint *c, const char *path, struct why *why)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? xprintf("%.*s", (int)(slash - path + 1), path) : xstrdup(".");
+	int err;
+
+	if (ends_with(path, ".index.json"))
+		err = open_index(c, dir, slash ? slash + 1 : path, why);
+	else
+		err = open_single(c, dir, slash ? slash + 1 : path, why);
+	free(dir);
+	return err;
+}
+
+static bool has(const char *dir, const char *name)
+{
+	char *path = xprintf("%s/%s", dir, name);
+	struct stat st;
+	bool there = !stat(path, &st);
+
+	free(path);
+	return there;
+}
+
+static int open_dir(struct checkpoint *c, const char *dir, struct why *why)
+{
+	for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+		if (!has(dir, candidates[i]))
+			continue;
+		if (ends_with(candidates[i], ".json"))
+			return open_index(c, dir, candidates[i], why);
+		return open_single(c, dir, candidates[i], why);
+	}
+	if (has(dir, "consolidated.00.pth"))
+		return fail(why, ERR_UNSUPPORTED, "%s: Meta's own consolidated.*.pth files are not supported; convert them with "
+			    "transformers' convert_llama_weights_to_hf.py", dir);
+	return fail(why, ERR_IO, "%s: no checkpoint: none of %s, %s, %s, %s is there", dir, candidates[0], candidates[1],
+		    candidates[2], candidates[3]);
+}
+
+int checkpoint_open(struct checkpoint **out, const char *path, struct why *why)
+{
+	struct checkpoint *c = xalloc(1, sizeof *c);
+	struct stat st;
+	int err;
+
+	*out = NULL;
+	c->bytes_read = xalloc(1, sizeof *c->bytes_read);
+	if (stat(path, &st))
+		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+	else if (S_ISDIR(st.st_mode))
+		err = open_dir(c, path, why);
+	else
+		err = open_file(c, path, why);
+	if (err) {
+		checkpoint_close(c);
+		return err;
+	}
+	table_sort(&c->table);
+	*out = c;
+	return 0;
+}
+
+void checkpoint_close(struct checkpoint *c)
+{
+	if (!c)
+		return;
+	prefetch_destroy(c->prefetch);
+	for (int i = 0; i < c->n_files; i++)
+		source_close(&c->file[i]);
+	free(c->file);
+	table_finish(&c->table);
+	free(c->bytes_read);
+	free(c);
+}
+
+int checkpoint_count(const struct checkpoint *c)
+{
+	return c->table.n;
+}
+
+const struct ck_tensor *checkpoint_tensor(const struct checkpoint *c, int i)
+{
+	REQUIRE(i >= 0 && i < c->table.n);
+	return &c->table.t[i];
+}
+
+const struct ck_tensor *checkpoint_find(const struct checkpoint *c, const char *name)
+{
+	return table_find(&c->table, name);
+}
+
+int checkpoint_files(const struct checkpoint *c)
+{
+	return c->n_files;
+}
+
+const char *checkpoint_file(const struct checkpoint *c, int file)
+{
+	REQUIRE(file >= 0 && file < c->n_files);
+	return c->file[file].name;
+}
+
+uint64_t checkpoint_bytes(const struct checkpoint *c)
+{
+	return c->table.bytes;
+}
+
+uint64_t checkpoint_bytes_read(const struct checkpoint *c)
+{
+	return atomic_load(c->bytes_read);
+}
+
+int checkpoint_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
+		    void *dst, struct why *why)
+{
+	int err = slice_read(&c->file[t->file], t, row, rows, col, cols, dst, why);
+
+	if (!err && t->bytes)
+		atomic_fetch_add(c->bytes_read, (uint64_t)rows * (uint64_t)cols * dtype_size(t->type));
+	return err;
+}
+
+void checkpoint_prefetch(struct checkpoint *c, int rank, int size)
+{
+	REQUIRE(rank >= 0 && rank < size);
+	if (!c->prefetch)
+		c->prefetch = prefetch_create(c, rank, size);
+}

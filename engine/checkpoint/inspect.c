@@ -1,0 +1,110 @@
+#include "engine/checkpoint/inspect.h"
+
+#include <sys/stat.h>
+
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/model.h"
+#include "engine/tokenizer/tokenizer.h"
+
+static void print_config(FILE *out, const struct model_config *c)
+{
+	fprintf(out, "model        %s: %.3f billion parameters\n", c->architecture,
+		(double)model_parameters(c) / 1e9);
+	fprintf(out,
+		"shape        %d layers, hidden %d, %d heads (%d for keys and values) x %d, FFN %d, "
+		"vocabulary %d%s\n",
+		c->layers, c->hidden, c->heads, c->kv_heads, c->head_dim, c->ffn, c->vocab,
+		c->tied ? ", tied" : "");
+	fprintf(out, "positions    %d\n", c->max_pos);
+}
+
+static void print_tokenizer(FILE *out, const struct tokenizer *t)
+{
+	fprintf(out, "tokenizer    %s, %d words, bos %d, eos %d\n", tokenizer_kind(t), tokenizer_vocab(t),
+		tokenizer_bos(t), tokenizer_eos(t));
+}
+
+static void print_tensor(FILE *out, const struct checkpoint *c, const struct ck_tensor *t)
+{
+	char shape[128];
+
+	fprintf(out, "%-8s %-18s %12.3f MiB  %s  (%s)\n", t->type_name, ck_shape_text(t, shape, sizeof shape),
+		(double)t->bytes / (1 << 20), t->name, checkpoint_file(c, t->file));
+}
+
+static void print_totals(FILE *out, const struct checkpoint *c)
+{
+	uint64_t bytes[DT_COUNT + 1] = {0};
+	int count[DT_COUNT + 1] = {0};
+
+	for (int i = 0; i < checkpoint_count(c); i++) {
+		const struct ck_tensor *t = checkpoint_tensor(c, i);
+		bytes[t->type] += t->bytes;
+		count[t->type]++;
+	}
+	for (int i = 0; i <= DT_COUNT; i++)
+		if (count[i])
+			fprintf(out, "%-8s     %d tensors, %.3f GiB\n",
+				i < DT_COUNT ? dtype_name((enum dtype)i) : "other", count[i],
+				(double)bytes[i] / (1 << 30));
+	fprintf(out, "in all       %d tensors in %d file%s, %.3f GiB\n", checkpoint_count(c),
+		checkpoint_files(c), checkpoint_files(c) == 1 ? "" : "s",
+		(double)checkpoint_bytes(c) / (1 << 30));
+}
+
+/* The first refusal is the result; later ones are printed as well. */
+static void note(FILE *out, int *first, struct why *why, int err, const struct why *found)
+{
+	if (!err)
+		return;
+	fprintf(out, "WRONG        %s\n", found->text);
+	if (*first)
+		return;
+	*first = err;
+	*why = *found;
+}
+
+static void inspect_directory(FILE *out, const char *path, int *first, struct why *why)
+{
+	struct model_config cfg;
+	struct tokenizer *tokenizer;
+	struct why found = {""};
+	int err = model_config_read(&cfg, path, &found);
+
+	if (!err)
+		print_config(out, &cfg);
+	note(out, first, why, err, &found);
+	err = tokenizer_open(&tokenizer, path, &found);
+	if (!err)
+		print_tokenizer(out, tokenizer);
+	if (!err && tokenizer_vocab(tokenizer) > cfg.vocab && !*first)
+		note(out, first, why,
+		     fail(&found, ERR_FORMAT, "the tokenizer has %d words, the model %d",
+			  tokenizer_vocab(tokenizer), cfg.vocab),
+		     &found);
+	else if (err)
+		note(out, first, why, err, &found);
+	if (!err)
+		tokenizer_close(tokenizer);
+}
+
+int inspect_checkpoint(FILE *out, const char *path, struct why *why)
+{
+	struct checkpoint *c;
+	struct why found = {""};
+	struct stat st;
+	int first = 0, err;
+
+	err = checkpoint_open(&c, path, &found);
+	for (int i = 0; !err && i < checkpoint_count(c); i++)
+		print_tensor(out, c, checkpoint_tensor(c, i));
+	if (!err)
+		print_totals(out, c);
+	note(out, &first, why, err, &found);
+	if (!err)
+		checkpoint_close(c);
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		inspect_directory(out, path, &first, why);
+	fprintf(out, first ? "something is wrong with this checkpoint\n" : "nothing is wrong with it\n");
+	return first;
+}

@@ -1,0 +1,211 @@
+/* u64 header length N | N bytes of JSON | data. The tensors fill the data exactly: no holes, no overlaps. */
+#include "engine/checkpoint/parts.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_HEADER = 100000000 }; /* the format's own limit */
+
+static const struct {
+	const char *name;
+	unsigned bits;
+	enum dtype type;
+} types[] = {
+	{"BOOL", 8, DT_BOOL},    {"U8", 8, DT_U8},        {"I8", 8, DT_I8},         {"I16", 16, DT_I16},    {"U16", 16, DT_COUNT},
+	{"F16", 16, DT_F16},     {"BF16", 16, DT_BF16},   {"I32", 32, DT_I32},      {"U32", 32, DT_COUNT},  {"F32", 32, DT_F32},
+	{"F64", 64, DT_F64},     {"I64", 64, DT_I64},     {"U64", 64, DT_COUNT},    {"C64", 64, DT_COUNT},  {"F8_E4M3", 8, DT_COUNT},
+	{"F8_E5M2", 8, DT_COUNT}, {"F8_E8M0", 8, DT_COUNT}, {"F6_E2M3", 6, DT_COUNT}, {"F6_E3M2", 6, DT_COUNT}, {"F4", 4, DT_COUNT},
+};
+
+/* What one entry of the header says; offsets are into the data. */
+struct entry {
+	struct ck_tensor t;
+	uint64_t end;
+};
+
+static int take_type(struct ck_tensor *t, const json_t *j, unsigned *bits, struct why *why)
+{
+	const char *name = json_string_value(j);
+
+	if (!name)
+		return fail(why, ERR_FORMAT, "tensor %s: dtype is no string", t->name);
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		if (strcmp(types[i].name, name))
+			continue;
+		t->type = types[i].type;
+		t->type_name = types[i].name;
+		*bits = types[i].bits;
+		return 0;
+	}
+	return fail(why, ERR_FORMAT, "tensor %s: unknown dtype %.40s", t->name, name);
+}
+
+static int take_shape(struct ck_tensor *t, const json_t *j, struct why *why)
+{
+	if (!json_is_array(j))
+		return fail(why, ERR_FORMAT, "tensor %s: shape is no list", t->name);
+	if (json_array_size(j) > CK_MAX_DIMS)
+		return fail(why, ERR_UNSUPPORTED, "tensor %s: %zu dimensions; the most is %d", t->name, json_array_size(j),
+			    CK_MAX_DIMS);
+	t->n_dims = (int)json_array_size(j);
+	for (int i = 0; i < t->n_dims; i++) {
+		const json_t *n = json_array_get(j, (size_t)i);
+		if (!json_is_integer(n) || json_integer_value(n) < 0)
+			return fail(why, ERR_FORMAT, "tensor %s: shape holds something that is no size", t->name);
+		t->shape[i] = json_integer_value(n);
+	}
+	return 0;
+}
+
+static int take_offsets(struct entry *e, const json_t *j, struct why *why)
+{
+	const json_t *begin = json_array_get(j, 0), *end = json_array_get(j, 1);
+
+	if (json_array_size(j) != 2 || !json_is_integer(begin) || !json_is_integer(end) || json_integer_value(begin) < 0 ||
+	    json_integer_value(end) < 0)
+		return fail(why, ERR_FORMAT, "tensor %s: data_offsets is not [begin, end]", e->t.name);
+	e->t.offset = (uint64_t)json_integer_value(begin);
+	e->end = (uint64_t)json_integer_value(end);
+	return 0;
+}
+
+static int take_entry(struct entry *e, const char *name, const json_t *j, struct why *why)
+{
+	unsigned bits = 0;
+	int err;
+
+	*e = (struct entry){.t.name = name};
+	if (!json_is_object(j))
+		return fail(why, ERR_FORMAT, "tensor %s: its description is no object", name);
+	if ((err = take_type(&e->t, json_object_get(j, "dtype"), &bits, why)) ||
+	    (err = take_shape(&e->t, json_object_get(j, "shape"), why)) ||
+	    (err = take_offsets(e, json_object_get(j, "data_offsets"), why)))
+		return err;
+	if ((err = tensor_layout(&e->t, bits, why)))
+		return err;
+	return 0;
+}
+
+static int check_metadata(json_t *j, struct why *why)
+{
+	const char *key;
+	json_t *value;
+
+	if (json_is_null(j))
+		return 0;
+	if (!json_is_object(j))
+		return fail(why, ERR_FORMAT, "__metadata__ is no object");
+	json_object_foreach(j, key, value)
+		if (!json_is_string(value))
+			return fail(why, ERR_FORMAT, "__metadata__: %.60s is no string", key);
+	return 0;
+}
+
+static int by_offset(const void *pa, const void *pb)
+{
+	const struct entry *a = pa, *b = pb;
+
+	if (a->t.offset != b->t.offset)
+		return a->t.offset < b->t.offset ? -1 : 1;
+	return a->end < b->end ? -1 : a->end > b->end;
+}
+
+/* Each tensor begins where the one before ends and is as long as its shape says; the last ends the file. */
+static int check_cover(const struct entry *e, int n, uint64_t data, uint64_t size, struct why *why)
+{
+	uint64_t at = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (e[i].t.offset != at || e[i].end < at)
+			return fail(why, ERR_FORMAT,
+				    "tensor %s: data_offsets [%" PRIu64 ", %" PRIu64 "] leave a hole or overlap: the tensor "
+				    "before ends at %" PRIu64, e[i].t.name, e[i].t.offset, e[i].end, at);
+		if (e[i].end - at != e[i].t.bytes)
+			return fail(why, ERR_FORMAT,
+				    "tensor %s: data_offsets hold %" PRIu64 " bytes, but shape and dtype need %" PRIu64,
+				    e[i].t.name, e[i].end - at, e[i].t.bytes);
+		at = e[i].end;
+	}
+	if (at > size - data)
+		return fail(why, ERR_FORMAT, "truncated: %" PRIu64 " bytes found, %" PRIu64 " wanted", size, data + at);
+	if (at < size - data)
+		return fail(why, ERR_FORMAT, "too long: %" PRIu64 " bytes found, %" PRIu64 " wanted", size, data + at);
+	return 0;
+}
+
+static int take_header(json_t *root, uint64_t data, uint64_t size, int file, struct table *out, struct why *why)
+{
+	struct entry *e = xalloc(json_object_size(root), sizeof *e);
+	const char *name;
+	json_t *value;
+	int n = 0, err = 0;
+
+	json_object_foreach(root, name, value) {
+		if (!strcmp(name, "__metadata__"))
+			err = check_metadata(value, why);
+		else
+			err = take_entry(&e[n++], name, value, why);
+		if (err)
+			break;
+	}
+	if (!err) {
+		qsort(e, (size_t)n, sizeof *e, by_offset);
+		err = check_cover(e, n, data, size, why);
+	}
+	for (int i = 0; i < n && !err; i++) {
+		e[i].t.file = file;
+		e[i].t.offset += data;
+		err = table_add(out, &e[i].t, why);
+	}
+	free(e);
+	return err;
+}
+
+static int parse_text(const char *text, size_t n, uint64_t size, int file, struct table *out, struct why *why)
+{
+	json_t *root = json_parse(text, n, why);
+	int err;
+
+	if (!root)
+		return ERR_FORMAT;
+	if (json_is_object(root))
+		err = take_header(root, 8 + n, size, file, out, why);
+	else
+		err = fail(why, ERR_FORMAT, "the header is no JSON object");
+	json_decref(root);
+	return err;
+}
+
+static int parse(const struct source *s, int file, struct table *out, struct why *why)
+{
+	uint8_t head[8];
+	uint64_t n = 0;
+	char *text;
+	int err;
+
+	if (s->size < 8)
+		return fail(why, ERR_FORMAT, "too short: %" PRIu64 " bytes found, 8 wanted for the header's length", s->size);
+	if ((err = source_read(s, 0, head, 8, why)))
+		return err;
+	for (int i = 7; i >= 0; i--)
+		n = n << 8 | head[i];
+	if (n > MAX_HEADER)
+		return fail(why, ERR_FORMAT, "a header of %" PRIu64 " bytes; the most is %d", n, MAX_HEADER);
+	if (n > s->size - 8)
+		return fail(why, ERR_FORMAT, "truncated in its header: %" PRIu64 " bytes found, at least %" PRIu64 " wanted",
+			    s->size, 8 + n);
+	text = xalloc(n, 1);
+	err = source_read(s, 8, text, n, why);
+	if (!err)
+		err = parse_text(text, n, s->size, file, out, why);
+	free(text);
+	return err;
+}
+
+int safetensors_parse(const struct source *s, int file, struct table *out, struct why *why)
+{
+	int err = parse(s, file, out, why);
+
+	return err ? fail_in(why, err, s->name) : 0;
+}

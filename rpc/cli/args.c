@@ -1,0 +1,431 @@
+/* args.c - one table of options; each names the commands that take it. */
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/cli/cli.h"
+
+enum kind { FLAG, NUMBER, REAL, WORD, SWITCH, IDS, STOPS, BIASES };
+
+/* Commands, as bits. */
+enum { GEN = 1, SCO = 2, STA = 4, TOK = 8, DET = 16, CAN = 32, DRA = 64, MET = 128, LOG = 256, ALL = 511 };
+
+struct option {
+	const char *name, *value, *help;
+	enum kind kind;
+	unsigned of;
+	size_t at;
+	int field; /* enum rpc_sampling_field, -1: none */
+	double low, high;
+};
+
+#define AT(f) offsetof(struct args, f)
+#define SAM(f) offsetof(struct args, sampling.f)
+static const struct option options[] = {
+	{"uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL, AT(uds),
+	 -1, 0, 0},
+	{"json", NULL, "the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
+	{"help", NULL, "this text", FLAG, ALL, AT(help), -1, 0, 0},
+	{"prompt-file", "FILE", "the text is in a file", WORD, GEN | SCO | TOK, AT(prompt_file), -1, 0, 0},
+	{"ids", "\"1 2 3\"", "the prompt as token ids", IDS, GEN | SCO | DET, AT(ids), -1, 0, 0},
+	{"max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN, SAM(max_tokens),
+	 RPC_MAX_TOKENS, 0, 1e9},
+	{"min-tokens", "N", "no end before so many [0]", NUMBER, GEN, SAM(min_tokens), RPC_MIN_TOKENS, 0,
+	 1e9},
+	{"temperature", "T", "0 takes the likeliest token [the model's, else 1]", REAL, GEN, SAM(temperature),
+	 RPC_TEMPERATURE, -1e9, 1e9},
+	{"top-k", "K", "only the K likeliest; 0: all", NUMBER, GEN, SAM(top_k), RPC_TOP_K, -1, 1e9},
+	{"top-p", "P", "only the likeliest that hold P of the mass", REAL, GEN, SAM(top_p), RPC_TOP_P, -1e9,
+	 1e9},
+	{"min-p", "P", "only those at least P times as likely as the likeliest", REAL, GEN, SAM(min_p),
+	 RPC_MIN_P, -1e9, 1e9},
+	{"repetition-penalty", "R", "above 1: less of what prompt and answer hold already", REAL, GEN,
+	 SAM(repetition_penalty), RPC_REPETITION_PENALTY, -1e9, 1e9},
+	{"presence-penalty", "P", "less of what the answer holds already", REAL, GEN, SAM(presence_penalty),
+	 RPC_PRESENCE_PENALTY, -1e9, 1e9},
+	{"frequency-penalty", "P", "the same, by how often", REAL, GEN, SAM(frequency_penalty),
+	 RPC_FREQUENCY_PENALTY, -1e9, 1e9},
+	{"seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN, SAM(seed),
+	 RPC_SEED, 0, 0},
+	{"stop", "TEXT", "end before this text; may be given several times", STOPS, GEN, 0, -1, 0, 0},
+	{"stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN, AT(stop_ids), -1, 0, 0},
+	{"include-stop-str-in-output", NULL, "show the stop text too", SWITCH, GEN, SAM(include_stop),
+	 RPC_INCLUDE_STOP, 1, 0},
+	{"ignore-eos", NULL, "do not end at the model's end token", SWITCH, GEN, SAM(ignore_eos),
+	 RPC_IGNORE_EOS, 1, 0},
+	{"show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN, SAM(skip_special),
+	 RPC_SKIP_SPECIAL, 0, 0},
+	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN, 0,
+	 -1, 0, 0},
+	{"allowed-token-ids", "\"1 2\"", "only these tokens", IDS, GEN, AT(allowed), -1, 0, 0},
+	{"bad-token-ids", "\"1 2\"", "never these tokens", IDS, GEN, AT(bad), -1, 0, 0},
+	{"logprobs", "N", "logprob of each token and of the N likeliest (with --json)", NUMBER, GEN,
+	 SAM(logprobs), RPC_LOGPROBS, 0, 1e6},
+	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs),
+	 RPC_PROMPT_LOGPROBS, 0, 1e6},
+	{"truncate-prompt-tokens", "N", "keep the prompt's last N tokens", NUMBER, GEN, SAM(truncate_prompt),
+	 RPC_TRUNCATE_PROMPT, 1, 1e9},
+	{"echo", NULL, "show the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
+	{"timeout-ms", "MS", "end after so long, waiting included", NUMBER, GEN | SCO, AT(timeout_ms), -1, 0,
+	 4e9},
+	{"user", "NAME", "for the server's log", WORD, GEN, AT(user), -1, 0, 0},
+	{"no-resume", NULL, "end with an error when the server is lost, instead of going on when it is back",
+	 FLAG, GEN | SCO, AT(no_resume), -1, 0, 0},
+	{"no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK,
+	 AT(no_special), -1, 0, 0},
+	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, 1e6},
+	{"parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special),
+	 -1, 0, 0},
+	{"pieces", NULL, "show each token's text and bytes", FLAG, TOK, AT(pieces), -1, 0, 0},
+};
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+static const struct command {
+	const char *name, *usage, *help;
+	unsigned bit;
+} commands[] = {
+	{"generate", "[PROMPT | -]", "continue a text and print what comes", GEN},
+	{"score", "[TEXT | -]", "the logprob of every token of a text", SCO},
+	{"status", "", "what the server is and does", STA},
+	{"tokenize", "[TEXT | -]", "text to token ids", TOK},
+	{"detokenize", "[ID ...]", "token ids to text", DET},
+	{"cancel", "CALL", "end a call by its number (status and logs tell it)", CAN},
+	{"drain", "", "let open calls end, take no new ones, then stop the server", DRA},
+	{"metrics", "", "counters in Prometheus text", MET},
+	{"log-level", "LEVEL", "0 errors, 1 warnings, 2 information, 3 debug", LOG},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static const struct command *find_command(const char *name)
+{
+	for (int i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+void args_help(const char *command, FILE *out)
+{
+	const struct command *c = command ? find_command(command) : NULL;
+
+	if (!c) {
+		fprintf(out, "usage: xverse COMMAND [options]\n\n");
+		for (int i = 0; i < N_COMMANDS; i++)
+			fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
+		fprintf(out,
+			"  %-12s list a checkpoint's tensors and what is wrong with it (no server)\n\n"
+			"xverse COMMAND --help tells the options. Exit codes: 0, 64 wrong usage, 69 no "
+			"server, 70 the server "
+			"failed,\n75 busy, loading or draining: try again, 130 interrupted.\n",
+			"inspect");
+		return;
+	}
+	fprintf(out, "usage: xverse %s %s [options]\n%s\n\n", c->name, c->usage, c->help);
+	for (int i = 0; i < N_OPTIONS; i++)
+		if (options[i].of & c->bit) {
+			char flag[64];
+			snprintf(flag, sizeof flag, "--%s %s", options[i].name,
+				 options[i].value ? options[i].value : "");
+			fprintf(out, "  %-32s %s\n", flag, options[i].help);
+		}
+}
+
+/* ---- values ---- */
+
+static int parse_real(const struct option *o, const char *text, double *out, struct why *why)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	if (!*text || *end || !isfinite(*out))
+		return fail(why, ERR_INVALID, "--%s: \"%s\" is not a number", o->name, text);
+	if (o->low < o->high && (*out < o->low || *out > o->high))
+		return fail(why, ERR_INVALID, "--%s: %s is not within %.0f to %.0f", o->name, text, o->low,
+			    o->high);
+	return 0;
+}
+
+static int parse_whole(const struct option *o, const char *text, int64_t *out, struct why *why)
+{
+	double x;
+	char *end;
+	int err;
+
+	errno = 0;
+	*out = text[0] == '-' ? strtoll(text, &end, 10) : (int64_t)strtoull(text, &end, 10);
+	if (!*text || *end || errno)
+		return fail(why, ERR_INVALID, "--%s: \"%s\" is not a whole number", o->name, text);
+	err = parse_real(o, text, &x, why);
+	if (!err && o->low == 0 && o->high == 0 && text[0] == '-')
+		return fail(why, ERR_INVALID, "--%s: %s is negative", o->name, text);
+	return err;
+}
+
+static int parse_ids(const char *name, const char *text, struct list *out, struct why *why)
+{
+	for (char *end; *text; text = end) {
+		long id;
+		text += strspn(text, " ,\t\n");
+		if (!*text)
+			break;
+		id = strtol(text, &end, 10);
+		if (end == text || id < 0 || id > INT32_MAX || (*end && !strchr(" ,\t\n", *end)))
+			return fail(why, ERR_INVALID, "%s: \"%.20s\" is not a token id", name, text);
+		out->id = xgrow(out->id, (size_t)out->n + 1, sizeof *out->id);
+		out->id[out->n++] = (int32_t)id;
+	}
+	return 0;
+}
+
+static int parse_bias(struct args *a, const char *text, struct why *why)
+{
+	char *end;
+	long id = strtol(text, &end, 10);
+	const char *equals = end;
+	float value;
+
+	if (end == text || *equals != '=' || id < 0 || id > INT32_MAX)
+		return fail(why, ERR_INVALID, "--logit-bias: \"%s\" is not ID=VALUE", text);
+	value = strtof(equals + 1, &end);
+	if (end == equals + 1 || *end || !isfinite(value))
+		return fail(why, ERR_INVALID, "--logit-bias: \"%s\" is not ID=VALUE", text);
+	a->bias = xgrow(a->bias, (size_t)a->n_bias + 1, sizeof *a->bias);
+	a->bias[a->n_bias++] = (struct rpc_bias){(int32_t)id, value};
+	return 0;
+}
+
+/* Fields of the request are 32 bits wide, but the seed; fields of our own are 64. */
+static void store_whole(struct args *a, const struct option *o, int64_t v)
+{
+	char *at = (char *)a + o->at;
+
+	if (o->field == RPC_SEED || o->field < 0)
+		memcpy(at, &v, sizeof v);
+	else
+		memcpy(at, &(int32_t){(int32_t)v}, sizeof(int32_t));
+}
+
+static int set_option(struct args *a, const struct option *o, const char *value, struct why *why)
+{
+	char *at = (char *)a + o->at;
+	int64_t whole;
+	double real;
+	int err = 0;
+
+	if (o->field >= 0)
+		a->sampling.has |= 1u << o->field;
+	switch (o->kind) {
+	case FLAG:
+		*(bool *)at = true;
+		break;
+	case SWITCH:
+		*(bool *)at = o->low != 0;
+		break;
+	case WORD:
+		memcpy(at, &value, sizeof value);
+		break;
+	case NUMBER:
+		err = parse_whole(o, value, &whole, why);
+		if (!err)
+			store_whole(a, o, whole);
+		break;
+	case REAL:
+		err = parse_real(o, value, &real, why);
+		*(float *)at = (float)real;
+		break;
+	case IDS:
+		a->has_ids |= o->at == AT(ids);
+		err = parse_ids(o->name, value, (struct list *)at, why);
+		break;
+	case STOPS:
+		if (!*value)
+			return fail(why, ERR_INVALID, "--stop: the text is empty");
+		a->stop = xgrow(a->stop, (size_t)a->n_stop + 1, sizeof *a->stop);
+		a->stop[a->n_stop++] = value;
+		break;
+	case BIASES:
+		err = parse_bias(a, value, why);
+	}
+	return err;
+}
+
+/* ---- the line ---- */
+
+/* Letters in common in the same place, for "did you mean". */
+static int likeness(const char *a, const char *b)
+{
+	int n = 0;
+
+	while (*a && *a == *b)
+		a++, b++, n++;
+	return n;
+}
+
+static int unknown_option(const struct command *c, const char *name, size_t len, struct why *why)
+{
+	const struct option *best = NULL;
+	char text[64];
+	int most = 1;
+
+	snprintf(text, sizeof text, "%.*s", (int)len, name);
+	for (int i = 0; i < N_OPTIONS; i++) {
+		if (!(options[i].of & c->bit))
+			continue;
+		if (likeness(options[i].name, text) > most) {
+			most = likeness(options[i].name, text);
+			best = &options[i];
+		}
+	}
+	return fail(why, ERR_INVALID, "xverse %s has no option --%s%s%s (xverse %s --help lists them)",
+		    c->name, text, best ? "; did you mean --" : "", best ? best->name : "", c->name);
+}
+
+static int take_option(struct args *a, const struct command *c, int argc, char **argv, int *i,
+		       struct why *why)
+{
+	const char *name = argv[*i] + 2, *equals = strchr(name, '='), *value = equals ? equals + 1 : NULL;
+	size_t len = equals ? (size_t)(equals - name) : strlen(name);
+	const struct option *o = NULL;
+
+	for (int k = 0; k < N_OPTIONS && !o; k++)
+		if (strlen(options[k].name) == len && !strncmp(options[k].name, name, len) &&
+		    (options[k].of & c->bit))
+			o = &options[k];
+	if (!o)
+		return unknown_option(c, name, len, why);
+	if (!o->value)
+		return equals ? fail(why, ERR_INVALID, "--%s takes no value", o->name)
+			      : set_option(a, o, NULL, why);
+	if (!value && *i + 1 < argc)
+		value = argv[++*i];
+	if (!value)
+		return fail(why, ERR_INVALID, "--%s: a value (%s) is missing", o->name, o->value);
+	return set_option(a, o, value, why);
+}
+
+static int take_plain(struct args *a, const struct command *c, const char *text, struct why *why)
+{
+	if (c->bit == DET) {
+		a->has_ids = true;
+		return parse_ids("detokenize", text, &a->ids, why);
+	}
+	if (c->bit == CAN || c->bit == LOG) {
+		char *end;
+		int64_t v = strtoll(text, &end, 10);
+		if (end == text || *end || v < 0 || a->has_call)
+			return fail(why, ERR_INVALID, "xverse %s takes one number, not \"%s\"", c->name,
+				    text);
+		a->has_call = true;
+		a->call = a->level = v;
+		return 0;
+	}
+	if (!(c->bit & (GEN | SCO | TOK)))
+		return fail(why, ERR_INVALID, "xverse %s takes no argument: \"%s\"", c->name, text);
+	if (a->text)
+		return fail(why, ERR_INVALID, "two texts: \"%.40s\" and \"%.40s\" (quote a text with spaces)",
+			    a->text, text);
+	a->text = xstrdup(text);
+	return 0;
+}
+
+int args_parse(struct args *a, int argc, char **argv, struct why *why)
+{
+	const struct command *c = argc > 1 ? find_command(argv[1]) : NULL;
+	bool plain = false;
+	int err = 0;
+
+	memset(a, 0, sizeof *a);
+	if (!c)
+		return fail(why, ERR_INVALID,
+			    argc > 1 ? "there is no command \"%s\" (xverse --help lists them)"
+				     : "which command? (xverse "
+				       "--help)%s",
+			    argc > 1 ? argv[1] : "");
+	a->command = c->name;
+	for (int i = 2; !err && i < argc; i++) {
+		if (!plain && !strcmp(argv[i], "--"))
+			plain = true;
+		else if (!plain && !strncmp(argv[i], "--", 2))
+			err = take_option(a, c, argc, argv, &i, why);
+		else if (!plain && argv[i][0] == '-' && argv[i][1])
+			err = fail(
+				why, ERR_INVALID,
+				"%s: options begin with two dashes (-- before a text that begins with one)",
+				argv[i]);
+		else
+			err = take_plain(a, c, argv[i], why);
+	}
+	a->sampling.stop = a->stop;
+	a->sampling.n_stop = a->n_stop;
+	a->sampling.stop_ids = a->stop_ids.id;
+	a->sampling.n_stop_ids = a->stop_ids.n;
+	a->sampling.allowed = a->allowed.id;
+	a->sampling.n_allowed = a->allowed.n;
+	a->sampling.bad = a->bad.id;
+	a->sampling.n_bad = a->bad.n;
+	a->sampling.bias = a->bias;
+	a->sampling.n_bias = a->n_bias;
+	return err;
+}
+
+void args_finish(struct args *a)
+{
+	free(a->text);
+	free(a->stop);
+	free(a->ids.id);
+	free(a->stop_ids.id);
+	free(a->allowed.id);
+	free(a->bad.id);
+	free(a->bias);
+}
+
+static int read_all(struct args *a, FILE *f, const char *name, struct why *why)
+{
+	size_t max = 0, n;
+
+	free(a->text);
+	a->text = NULL;
+	do {
+		if (max - a->text_len < 4096) {
+			max = 2 * max + 65536;
+			a->text = xgrow(a->text, max + 1, 1);
+		}
+		n = fread(a->text + a->text_len, 1, max - a->text_len, f);
+		a->text_len += n;
+	} while (n);
+	a->text[a->text_len] = 0;
+	return ferror(f) ? fail(why, ERR_IO, "%s: %s", name, strerror(errno)) : 0;
+}
+
+int args_text(struct args *a, struct why *why)
+{
+	FILE *f;
+	int err;
+
+	if (a->has_ids && (a->text || a->prompt_file))
+		return fail(why, ERR_INVALID, "a text and --ids: give one of them");
+	if (a->has_ids)
+		return 0;
+	a->has_text = true;
+	if (a->prompt_file && a->text)
+		return fail(why, ERR_INVALID, "a text and --prompt-file: give one of them");
+	if (a->text && strcmp(a->text, "-")) {
+		a->text_len = strlen(a->text);
+		return 0;
+	}
+	if (a->text)
+		return read_all(a, stdin, "standard input", why);
+	if (!a->prompt_file)
+		return fail(
+			why, ERR_INVALID,
+			"which text? Give it as an argument, - for standard input, --prompt-file or --ids");
+	f = fopen(a->prompt_file, "rb");
+	if (!f)
+		return fail(why, ERR_INVALID, "--prompt-file: %s: %s", a->prompt_file, strerror(errno));
+	err = read_all(a, f, a->prompt_file, why);
+	fclose(f);
+	return err;
+}

@@ -1,0 +1,263 @@
+/* ask.c - the commands with one answer. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/cli/cli.h"
+
+int cli_exit_code(int err)
+{
+	switch (err) {
+	case 0:
+		return 0;
+	case ERR_BUSY:
+	case ERR_LOADING:
+	case ERR_DRAINING:
+		return EXIT_AGAIN;
+	case ERR_GONE:
+	case ERR_DENIED:
+		return EXIT_UNREACHABLE;
+	case ERR_INVALID:
+	case ERR_LIMIT:
+	case ERR_UNSUPPORTED:
+	case ERR_UNKNOWN:
+		return EXIT_USAGE;
+	default:
+		return EXIT_SOFTWARE;
+	}
+}
+
+int cli_error(const struct rpc_error *e, struct why *why)
+{
+	if (e->retry_after_ms)
+		return fail(why, e->code, "%s: %s (try again in %u ms)", err_text(e->code), e->text,
+			    e->retry_after_ms);
+	return fail(why, e->code, "%s: %s", err_text(e->code), e->text);
+}
+
+int cli_ask(struct xv_client *c, struct rpc_request *r, struct rpc_reply *out, struct why *why)
+{
+	uint64_t id = xv_send(c, r);
+
+	for (;;) {
+		int got = xv_wait(c, out, 1000, why);
+		if (got < 0)
+			return got;
+		if (got == 0 || out->id != id || out->kind == RPC_R_KEEP_ALIVE)
+			continue;
+		return out->kind == RPC_R_ERROR ? cli_error(&out->error, why) : 0;
+	}
+}
+
+static int give_up(int err, const struct why *why)
+{
+	fprintf(stderr, "xverse: %s\n", why->text);
+	return cli_exit_code(err);
+}
+
+static void print_line(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void print_line(const char *name, const char *fmt, ...)
+{
+	va_list args;
+
+	printf("%-16s ", name);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+}
+
+static double gib(uint64_t bytes)
+{
+	return (double)bytes / (1 << 30);
+}
+
+static void print_status(const struct rpc_status *s)
+{
+	print_line("state", "%s", state_name(s->state));
+	print_line("model", "%s (%s, %.2f billion parameters)", s->model, s->architecture,
+		   (double)s->parameters / 1e9);
+	print_line("numerics", "%s, fingerprint %s", s->numerics_class, s->fingerprint);
+	print_line("runs on", "%u rank%s x %u thread%s, %s %s", s->ranks, s->ranks == 1 ? "" : "s",
+		   s->threads, s->threads == 1 ? "" : "s", s->device, s->isa);
+	if (s->state == RPC_STATE_LOADING)
+		print_line("loaded", "%.2f of %.2f GiB, %.2f GiB/s", gib(s->load_bytes), gib(s->load_total),
+			   gib(s->load_bytes_per_s));
+	print_line("calls", "%u running, %u waiting (%" PRIu64 " tokens), step %" PRId64, s->running,
+		   s->waiting, s->waiting_tokens, s->step);
+	print_line("KV cache", "%u of %u blocks of %u tokens held, %" PRIu64 " pre-emptions",
+		   s->kv_blocks_held, s->kv_blocks, s->block_size, s->preemptions);
+	print_line("limits", "%u tokens a sequence, %u sequences, %u tokens a step", s->max_model_len,
+		   s->max_num_seqs, s->max_num_batched_tokens);
+	print_line("tokens", "%" PRIu64 " of prompts (%" PRIu64 " cached), %" PRIu64 " generated",
+		   s->prompt_tokens, s->cached_tokens, s->output_tokens);
+	print_line("tokenizer", "%s, vocabulary %u", *s->tokenizer ? s->tokenizer : "none", s->vocab);
+	print_line("version", "%s, up %.0f s", s->version, (double)s->uptime_ns / 1e9);
+	for (int i = 0; i < s->n_rank; i++)
+		printf("rank %-11u pid %" PRId64
+		       ", %.3f GiB of weights, %.3f KV cache, %.3f workspace, %.3f read\n",
+		       s->rank[i].rank, s->rank[i].pid, gib(s->rank[i].weight_bytes),
+		       gib(s->rank[i].kv_bytes), gib(s->rank[i].work_bytes), gib(s->rank[i].file_bytes));
+}
+
+int run_status(struct args *a, struct xv_client *c)
+{
+	struct rpc_request r = {.kind = RPC_STATUS};
+	struct rpc_reply reply;
+	struct why why;
+	int err = cli_ask(c, &r, &reply, &why);
+
+	if (err)
+		return give_up(err, &why);
+	if (a->json)
+		json_print(json_of_status(&reply.status));
+	else
+		print_status(&reply.status);
+	return 0;
+}
+
+static json_t *json_of_tokens(const struct rpc_tokens *t)
+{
+	json_t *j = json_object(), *ids = json_array(), *pieces = json_array(), *first = json_array(),
+	       *end = json_array();
+
+	for (int i = 0; i < t->n_ids; i++) {
+		json_array_append_new(ids, json_integer(t->ids[i]));
+		if (!t->pieces)
+			continue;
+		json_array_append_new(pieces, json_text(t->pieces[i], t->piece_len[i]));
+		json_array_append_new(first, json_integer(t->first[i]));
+		json_array_append_new(end, json_integer(t->end[i]));
+	}
+	json_object_set_new(j, "ids", ids);
+	json_object_set_new(j, "pieces", pieces);
+	json_object_set_new(j, "first", first);
+	json_object_set_new(j, "end", end);
+	return j;
+}
+
+static void print_tokens(const struct rpc_tokens *t)
+{
+	for (int i = 0; i < t->n_ids; i++) {
+		json_t *piece;
+		char *text;
+		if (!t->pieces) {
+			printf("%s%d", i ? " " : "", t->ids[i]);
+			continue;
+		}
+		piece = json_text(t->pieces[i], t->piece_len[i]);
+		text = json_dumps(piece, JSON_ENCODE_ANY);
+		printf("%d\t%u\t%u\t%s\n", t->ids[i], t->first[i], t->end[i], text);
+		free(text);
+		json_decref(piece);
+	}
+	if (!t->pieces)
+		printf("\n");
+}
+
+int run_tokenize(struct args *a, struct xv_client *c)
+{
+	struct rpc_request r = {.kind = RPC_TOKENIZE};
+	struct rpc_reply reply;
+	struct why why;
+	int err;
+
+	r.tokenize.text = a->text;
+	r.tokenize.text_len = a->text_len;
+	r.tokenize.add_special = !a->no_special;
+	r.tokenize.parse_special = a->parse_special;
+	r.tokenize.pieces = a->pieces;
+	err = cli_ask(c, &r, &reply, &why);
+	if (err)
+		return give_up(err, &why);
+	if (a->json)
+		json_print(json_of_tokens(&reply.tokens));
+	else
+		print_tokens(&reply.tokens);
+	return 0;
+}
+
+int run_detokenize(struct args *a, struct xv_client *c)
+{
+	struct rpc_request r = {.kind = RPC_DETOKENIZE};
+	struct rpc_reply reply;
+	struct why why;
+	int err;
+
+	r.detokenize.ids = a->ids.id;
+	r.detokenize.n_ids = a->ids.n;
+	err = cli_ask(c, &r, &reply, &why);
+	if (err)
+		return give_up(err, &why);
+	if (a->json)
+		json_print(json_pack("{s:o}", "text", json_text(reply.text.text, reply.text.text_len)));
+	else
+		cli_write(reply.text.text, reply.text.text_len);
+	return 0;
+}
+
+int run_cancel(struct args *a, struct xv_client *c)
+{
+	struct rpc_request r = {.kind = RPC_CANCEL};
+	struct rpc_reply reply;
+	struct why why;
+	int err;
+
+	if (!a->has_call)
+		return give_up(fail(&why, ERR_INVALID, "which call? xverse cancel NUMBER"), &why);
+	r.cancel.has_call = true;
+	r.cancel.call = (uint64_t)a->call;
+	err = cli_ask(c, &r, &reply, &why);
+	if (err)
+		return give_up(err, &why);
+	if (a->json)
+		json_print(json_pack("{s:i}", "count", (int)reply.done.count));
+	else
+		printf("%u cancelled\n", reply.done.count);
+	return 0;
+}
+
+int run_drain(struct args *a, struct xv_client *c)
+{
+	struct rpc_request r = {.kind = RPC_DRAIN};
+	struct rpc_reply reply;
+	struct why why;
+	int err = cli_ask(c, &r, &reply, &why);
+
+	(void)a;
+	if (err)
+		return give_up(err, &why);
+	fprintf(stderr, "the server drains: open calls end, then it stops\n");
+	return 0;
+}
+
+int run_metrics(struct args *a, struct xv_client *c)
+{
+	struct rpc_request r = {.kind = RPC_METRICS};
+	struct rpc_reply reply;
+	struct why why;
+	int err = cli_ask(c, &r, &reply, &why);
+
+	(void)a;
+	if (err)
+		return give_up(err, &why);
+	cli_write(reply.text.text, reply.text.text_len);
+	return 0;
+}
+
+int run_log_level(struct args *a, struct xv_client *c)
+{
+	struct rpc_request r = {.kind = RPC_LOG_LEVEL};
+	struct rpc_reply reply;
+	struct why why;
+	int err;
+
+	if (!a->has_call || a->level > LOG_DEBUG)
+		return give_up(
+			fail(&why, ERR_INVALID, "which level? 0 errors, 1 warnings, 2 information, 3 debug"),
+			&why);
+	r.log_level.level = (uint32_t)a->level;
+	err = cli_ask(c, &r, &reply, &why);
+	return err ? give_up(err, &why) : 0;
+}

@@ -1,0 +1,78 @@
+/* cli.h - what the commands of `xverse` share: options, printing, exit codes. */
+#ifndef RPC_CLI_H
+#define RPC_CLI_H
+
+#include <jansson.h>
+
+#include "rpc/client/xverse.h"
+
+/* Besides those of parallel/base.h. */
+enum { EXIT_UNREACHABLE = 69, EXIT_INTERRUPTED = 130 };
+
+enum { CLI_MAX_LIST = 4096 };
+
+struct list {
+	int32_t *id;
+	int n;
+};
+
+/* Everything a command line can say; each command takes what its table lists. */
+struct args {
+	const char *command, *uds;
+	bool json, no_resume, help, ids_only, pieces, echo, parse_special, no_special;
+	struct rpc_sampling sampling;
+	struct list ids; /* --ids: a prompt as token ids */
+	bool has_ids;
+	char *text; /* the plain argument, a file or standard input */
+	size_t text_len;
+	bool has_text;
+	const char *prompt_file, *user;
+	int64_t timeout_ms, top_n, call, level;
+	bool has_call;
+	const char **stop;
+	int n_stop;
+	struct list stop_ids, allowed, bad;
+	struct rpc_bias *bias;
+	int n_bias;
+};
+
+/* 0, or ERR_INVALID with the flag, its value and what is wanted named. */
+int args_parse(struct args *a, int argc, char **argv, struct why *why);
+void args_finish(struct args *a);
+void args_help(const char *command, FILE *out); /* NULL: the list of commands */
+/* Reads the prompt: plain argument, "-" for standard input, or --prompt-file. */
+int args_text(struct args *a, struct why *why);
+
+/* Waits for the last reply of one call; keep-alives are skipped. 0, or a negative code: an Error reply
+ * becomes its own code. *r is valid until the next xv_ call. */
+int cli_ask(struct xv_client *c, struct rpc_request *r, struct rpc_reply *out, struct why *why);
+int cli_exit_code(int err);
+/* The text of an Error reply, with rank and step where it names them. */
+int cli_error(const struct rpc_error *e, struct why *why);
+
+/* All of it, or ERR_GONE (nobody reads any more). */
+int cli_write(const char *text, size_t len);
+
+json_t *json_of_started(const struct rpc_started *s);
+json_t *json_of_token(const struct rpc_token *t);
+json_t *json_of_finished(const struct rpc_finished *f);
+json_t *json_of_status(const struct rpc_status *s);
+json_t *json_of_error(const struct rpc_error *e);
+void json_print(json_t *j); /* one line; takes the reference */
+/* Bytes that are not UTF-8 become U+FFFD. */
+json_t *json_text(const char *text, size_t len);
+const char *finish_name(enum rpc_finish f);
+const char *state_name(enum rpc_state s);
+
+/* The commands; each returns the exit code. */
+int run_generate(struct args *a, struct xv_client *c);
+int run_score(struct args *a, struct xv_client *c);
+int run_status(struct args *a, struct xv_client *c);
+int run_tokenize(struct args *a, struct xv_client *c);
+int run_detokenize(struct args *a, struct xv_client *c);
+int run_cancel(struct args *a, struct xv_client *c);
+int run_drain(struct args *a, struct xv_client *c);
+int run_metrics(struct args *a, struct xv_client *c);
+int run_log_level(struct args *a, struct xv_client *c);
+
+#endif

@@ -1,0 +1,89 @@
+/* xverse: the command line client. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rpc/cli/cli.h"
+
+static const struct {
+	const char *name;
+	int (*run)(struct args *a, struct xv_client *c);
+	bool text; /* takes one */
+} commands[] = {{"generate", run_generate, true},      {"score", run_score, true},
+		{"status", run_status, false},         {"tokenize", run_tokenize, true},
+		{"detokenize", run_detokenize, false}, {"cancel", run_cancel, false},
+		{"drain", run_drain, false},           {"metrics", run_metrics, false},
+		{"log-level", run_log_level, false}};
+
+/* The daemon reads checkpoints; it lies beside this program, or on the PATH. */
+static int inspect(int argc, char **argv)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 16);
+	char *slash;
+
+	if (argc != 3) {
+		fprintf(stderr, "xverse: usage: xverse inspect PATH\n");
+		return EXIT_USAGE;
+	}
+	path[n > 0 ? n : 0] = 0;
+	slash = strrchr(path, '/');
+	strcpy(slash ? slash + 1 : path, "xversed");
+	execl(path, "xversed", "--inspect", argv[2], (char *)NULL);
+	execlp("xversed", "xversed", "--inspect", argv[2], (char *)NULL);
+	fprintf(stderr, "xverse: xversed, which reads checkpoints, is not there: %s\n", strerror(errno));
+	return EXIT_SOFTWARE;
+}
+
+static int run(struct args *a, int i, struct why *why)
+{
+	struct xv_options how = {.path = a->uds, .no_resume = a->no_resume};
+	struct xv_client *c;
+	int code;
+
+	if (commands[i].text && args_text(a, why))
+		return EXIT_USAGE;
+	code = cli_exit_code(xv_connect(&c, &how, why));
+	if (code)
+		return code;
+	code = commands[i].run(a, c);
+	xv_close(c);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct args a;
+	struct why why = {""};
+	int code = EXIT_USAGE;
+
+	signal(SIGPIPE, SIG_IGN);
+	log_init(0, LOG_WARN);
+	if (argc > 1 && !strcmp(argv[1], "inspect"))
+		return inspect(argc, argv);
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
+		args_help(argc > 2 ? argv[2] : NULL, stdout);
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "--version")) {
+		printf("xverse %s (commit %s), protocol %d\n", XV_VERSION, XV_COMMIT, RPC_PROTOCOL);
+		return 0;
+	}
+	if (!args_parse(&a, argc, argv, &why)) {
+		if (a.help) {
+			args_help(a.command, stdout);
+			code = 0;
+		} else
+			for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+				if (!strcmp(commands[i].name, a.command))
+					code = run(&a, (int)i, &why);
+	}
+	if (why.text[0])
+		fprintf(stderr, "xverse: %s\n", why.text);
+	fflush(stdout);
+	args_finish(&a);
+	return code;
+}

@@ -1,0 +1,226 @@
+/* print.c - replies as text and as JSON; keys are the proto's field names. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rpc/cli/cli.h"
+
+int cli_write(const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, text, len);
+		if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
+		else if (n < 0 && errno != EINTR)
+			return ERR_GONE;
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+json_t *json_text(const char *text, size_t len)
+{
+	char *out = xalloc(3 * len + 1, 1);
+	size_t n = 0;
+	json_t *j;
+
+	for (size_t i = 0; i < len;) {
+		int k = rpc_utf8_char(text + i, len - i);
+		memcpy(out + n, k ? text + i : "\xef\xbf\xbd", k ? (size_t)k : 3);
+		n += k ? (size_t)k : 3;
+		i += k ? (size_t)k : 1;
+	}
+	j = json_stringn(out, n);
+	free(out);
+	return j;
+}
+
+void json_print(json_t *j)
+{
+	char *text = json_dumps(j, JSON_COMPACT | JSON_PRESERVE_ORDER);
+
+	cli_write(text, strlen(text));
+	cli_write("\n", 1);
+	free(text);
+	json_decref(j);
+}
+
+const char *finish_name(enum rpc_finish f)
+{
+	static const char *const names[] = {"none", "stop", "length", "cancelled", "deadline", "scored"};
+
+	return f <= RPC_FINISH_SCORED ? names[f] : "unknown";
+}
+
+const char *state_name(enum rpc_state s)
+{
+	static const char *const names[] = {"starting", "loading", "ready", "draining"};
+
+	return s <= RPC_STATE_DRAINING ? names[s] : "unknown";
+}
+
+static json_t *number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+/* JSON's whole numbers end at 2^63 here. */
+static json_t *seed_of(uint64_t seed)
+{
+	char text[24];
+
+	if (seed <= INT64_MAX)
+		return number(seed);
+	snprintf(text, sizeof text, "%" PRIu64, seed);
+	return json_string(text);
+}
+
+json_t *json_of_started(const struct rpc_started *s)
+{
+	json_t *j = json_object(), *ids;
+
+	json_object_set_new(j, "call", number(s->call));
+	json_object_set_new(j, "seed", seed_of(s->seed));
+	json_object_set_new(j, "fingerprint", json_string(s->fingerprint));
+	json_object_set_new(j, "numerics_class", json_string(s->numerics_class));
+	json_object_set_new(j, "prompt_tokens", number(s->prompt_tokens));
+	if (s->n_prompt_ids) {
+		ids = json_array();
+		for (int i = 0; i < s->n_prompt_ids; i++)
+			json_array_append_new(ids, json_integer(s->prompt_ids[i]));
+		json_object_set_new(j, "prompt_ids", ids);
+	}
+	return j;
+}
+
+json_t *json_of_token(const struct rpc_token *t)
+{
+	json_t *j = json_object(), *top;
+
+	json_object_set_new(j, "id", json_integer(t->id));
+	json_object_set_new(j, "piece", json_text(t->piece, t->piece_len));
+	if (!t->has_logprob)
+		return j;
+	json_object_set_new(j, "logprob", json_real((double)t->logprob));
+	json_object_set_new(j, "rank", number(t->rank));
+	json_object_set_new(j, "greedy", json_boolean(t->greedy));
+	top = json_array();
+	for (int i = 0; i < t->n_top; i++) {
+		json_t *one = json_object();
+		json_object_set_new(one, "id", json_integer(t->top[i].id));
+		json_object_set_new(one, "piece", json_text(t->top[i].piece, t->top[i].piece_len));
+		json_object_set_new(one, "logprob", json_real((double)t->top[i].logprob));
+		json_array_append_new(top, one);
+	}
+	json_object_set_new(j, "top", top);
+	return j;
+}
+
+json_t *json_of_finished(const struct rpc_finished *f)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "reason", json_string(finish_name(f->reason)));
+	if (f->stop_id >= 0)
+		json_object_set_new(j, "stop_id", json_integer(f->stop_id));
+	if (*f->stop_text)
+		json_object_set_new(j, "stop_text", json_text(f->stop_text, strlen(f->stop_text)));
+	json_object_set_new(j, "prompt_tokens", number(f->prompt_tokens));
+	json_object_set_new(j, "output_tokens", number(f->output_tokens));
+	json_object_set_new(j, "cached_tokens", number(f->cached_tokens));
+	json_object_set_new(j, "queue_ns", number(f->queue_ns));
+	json_object_set_new(j, "prefill_ns", number(f->prefill_ns));
+	json_object_set_new(j, "decode_ns", number(f->decode_ns));
+	return j;
+}
+
+json_t *json_of_error(const struct rpc_error *e)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "code", json_string(err_name(e->code)));
+	json_object_set_new(j, "text", json_text(e->text, strlen(e->text)));
+	json_object_set_new(j, "retryable", json_boolean(e->retryable));
+	if (e->retry_after_ms)
+		json_object_set_new(j, "retry_after_ms", number(e->retry_after_ms));
+	if (e->rank >= 0)
+		json_object_set_new(j, "rank", json_integer(e->rank));
+	if (e->step >= 0)
+		json_object_set_new(j, "step", json_integer(e->step));
+	if (e->pid >= 0)
+		json_object_set_new(j, "pid", json_integer(e->pid));
+	return j;
+}
+
+static json_t *ranks_of(const struct rpc_status *s)
+{
+	json_t *all = json_array();
+
+	for (int i = 0; i < s->n_rank; i++) {
+		const struct rpc_rank_status *r = &s->rank[i];
+		json_t *one = json_object();
+		json_object_set_new(one, "rank", number(r->rank));
+		json_object_set_new(one, "pid", json_integer(r->pid));
+		json_object_set_new(one, "weight_bytes", number(r->weight_bytes));
+		json_object_set_new(one, "kv_bytes", number(r->kv_bytes));
+		json_object_set_new(one, "work_bytes", number(r->work_bytes));
+		json_object_set_new(one, "file_bytes", number(r->file_bytes));
+		json_array_append_new(all, one);
+	}
+	return all;
+}
+
+json_t *json_of_status(const struct rpc_status *s)
+{
+	const struct {
+		const char *name, *text;
+	} texts[] = {{"state", state_name(s->state)},
+		     {"model", s->model},
+		     {"architecture", s->architecture},
+		     {"fingerprint", s->fingerprint},
+		     {"numerics_class", s->numerics_class},
+		     {"version", s->version},
+		     {"device", s->device},
+		     {"isa", s->isa},
+		     {"tokenizer", s->tokenizer}};
+	const struct {
+		const char *name;
+		uint64_t value;
+	} numbers[] = {{"ranks", s->ranks},
+		       {"threads", s->threads},
+		       {"parameters", s->parameters},
+		       {"vocab", s->vocab},
+		       {"load_bytes", s->load_bytes},
+		       {"load_total", s->load_total},
+		       {"load_bytes_per_s", s->load_bytes_per_s},
+		       {"running", s->running},
+		       {"waiting", s->waiting},
+		       {"waiting_tokens", s->waiting_tokens},
+		       {"kv_blocks", s->kv_blocks},
+		       {"kv_blocks_held", s->kv_blocks_held},
+		       {"block_size", s->block_size},
+		       {"max_model_len", s->max_model_len},
+		       {"max_num_seqs", s->max_num_seqs},
+		       {"max_num_batched_tokens", s->max_num_batched_tokens},
+		       {"uptime_ns", s->uptime_ns},
+		       {"prompt_tokens", s->prompt_tokens},
+		       {"output_tokens", s->output_tokens},
+		       {"cached_tokens", s->cached_tokens},
+		       {"preemptions", s->preemptions}};
+	json_t *j = json_object();
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		json_object_set_new(j, texts[i].name, json_text(texts[i].text, strlen(texts[i].text)));
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		json_object_set_new(j, numbers[i].name, number(numbers[i].value));
+	json_object_set_new(j, "step", json_integer(s->step));
+	json_object_set_new(j, "rank", ranks_of(s));
+	return j;
+}

@@ -1,0 +1,156 @@
+#include "rpc/client/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/frame.h"
+
+struct xv_call *call_find(struct xv_client *c, uint64_t id)
+{
+	struct xv_call *call = c->calls;
+
+	while (call && call->id != id)
+		call = call->next;
+	return call;
+}
+
+/* A copy that owns its memory: encoded and decoded again. */
+static void copy_request(struct rpc_request *out, const struct rpc_request *r)
+{
+	struct rpc_out bytes = {0};
+	const uint8_t *payload;
+	size_t size;
+	struct why why;
+
+	rpc_request_encode(&bytes, r);
+	REQUIRE(frame_next(bytes.data, bytes.len, SIZE_MAX / 2, &payload, &size) > 0);
+	if (rpc_request_decode(out, payload, size, &why)) {
+		log_at(LOG_DEBUG, "a request cannot be sent again: %s",
+		       why.text); /* the server will say why */
+		*out = (struct rpc_request){.id = r->id};
+	}
+	rpc_out_finish(&bytes);
+}
+
+struct xv_call *call_add(struct xv_client *c, const struct rpc_request *r)
+{
+	struct xv_call *call = xalloc(1, sizeof *call);
+
+	call->id = r->id;
+	call->streams = r->kind == RPC_GENERATE || r->kind == RPC_CHAT || r->kind == RPC_SCORE;
+	call->heard_ns = now_ns();
+	copy_request(&call->asked, r);
+	if (r->kind == RPC_GENERATE || r->kind == RPC_CHAT) {
+		const struct rpc_resume *from =
+			r->kind == RPC_GENERATE ? &r->generate.resume : &r->chat.resume;
+		call->text_bytes = from->present ? from->text_bytes : 0;
+		for (int i = 0; from->present && i < from->n_ids; i++) {
+			struct rpc_reply chunk = {.kind = RPC_R_CHUNK};
+			chunk.chunk.ids = &from->ids[i];
+			chunk.chunk.n_ids = 1;
+			call_take(call, &chunk);
+		}
+	}
+	call->next = c->calls;
+	c->calls = call;
+	return call;
+}
+
+static void set_resume(const struct xv_call *call, struct rpc_resume *r)
+{
+	*r = (struct rpc_resume){.present = true,
+				 .ids = call->ids,
+				 .n_ids = call->n_ids,
+				 .text_bytes = call->text_bytes,
+				 .seed = call->seed,
+				 .fingerprint = call->fingerprint,
+				 .numerics_class = call->numerics_class};
+}
+
+void call_send(struct xv_client *c, struct xv_call *call)
+{
+	struct rpc_request r = call->asked;
+
+	if (call->started && r.kind == RPC_GENERATE)
+		set_resume(call, &r.generate.resume);
+	if (call->started && r.kind == RPC_CHAT)
+		set_resume(call, &r.chat.resume);
+	call->prompt_text_now = call->prompt_tokens_now = 0;
+	call->retry_ns = 0;
+	call->heard_ns = now_ns();
+	rpc_request_encode(&c->out, &r);
+}
+
+void call_remove(struct xv_client *c, struct xv_call *call)
+{
+	struct xv_call **at = &c->calls;
+
+	while (*at != call)
+		at = &(*at)->next;
+	*at = call->next;
+	rpc_request_free(&call->asked);
+	free(call->fingerprint);
+	free(call->numerics_class);
+	free(call->ids);
+	free(call);
+}
+
+static bool take_started(struct xv_call *call, const struct rpc_started *s)
+{
+	if (call->started)
+		return false;
+	call->started = true;
+	call->seed = s->seed;
+	call->fingerprint = xstrdup(s->fingerprint);
+	call->numerics_class = xstrdup(s->numerics_class);
+	return true;
+}
+
+/* The prompt comes again after a resume: what was delivered is cut from the front. */
+static bool take_prompt(struct xv_call *call, struct rpc_chunk *k)
+{
+	uint64_t text = call->prompt_text - call->prompt_text_now,
+		 tokens = call->prompt_tokens - call->prompt_tokens_now;
+
+	text = text < k->text_len ? text : k->text_len;
+	tokens = tokens < (uint64_t)k->n_tokens ? tokens : (uint64_t)k->n_tokens;
+	call->prompt_text_now += k->text_len;
+	call->prompt_tokens_now += (uint64_t)k->n_tokens;
+	k->text += text;
+	k->text_len -= text;
+	k->tokens += tokens;
+	k->n_tokens -= (int)tokens;
+	call->prompt_text += k->text_len;
+	call->prompt_tokens += (uint64_t)k->n_tokens;
+	return k->text_len || k->n_tokens;
+}
+
+static void take_output(struct xv_call *call, const struct rpc_chunk *k)
+{
+	if (call->n_ids + k->n_ids > call->max_ids) {
+		call->max_ids = 2 * (call->n_ids + k->n_ids);
+		call->ids = xgrow(call->ids, (size_t)call->max_ids, sizeof *call->ids);
+	}
+	if (k->n_ids)
+		memcpy(call->ids + call->n_ids, k->ids, (size_t)k->n_ids * sizeof *k->ids);
+	call->n_ids += k->n_ids;
+	call->text_bytes += k->text_len;
+}
+
+bool call_take(struct xv_call *call, struct rpc_reply *r)
+{
+	call->heard_ns = now_ns();
+	if (r->kind == RPC_R_STARTED)
+		return take_started(call, &r->started);
+	if (r->kind == RPC_R_CHUNK && r->chunk.prompt)
+		return take_prompt(call, &r->chunk);
+	if (r->kind == RPC_R_CHUNK)
+		take_output(call, &r->chunk);
+	return true;
+}
+
+/* Before a call has begun, "busy" or "loading" is its answer; afterwards it is only a delay. */
+bool call_may_resume(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e)
+{
+	return !c->how.no_resume && call->streams && e->retryable && (call->started || call->resumed);
+}

@@ -1,0 +1,379 @@
+#include "rpc/client/xverse.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/client/inside.h"
+#include "rpc/frame.h"
+#include "rpc/listen.h"
+
+enum { MS = 1000000, FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 1000 };
+
+void xv_default_path(char *out, size_t size)
+{
+	const char *path = getenv("XVERSE_SOCKET");
+
+	if (path && *path)
+		snprintf(out, size, "%s", path);
+	else
+		rpc_default_path(out, size);
+}
+
+static int set_path(struct xv_client *c, const char *path, struct why *why)
+{
+	char found[512];
+
+	if (!path)
+		xv_default_path(found, sizeof found);
+	else
+		snprintf(found, sizeof found, "%s", path);
+	if (strlen(found) >= sizeof c->path)
+		return fail(why, ERR_INVALID, "%s: %zu bytes; the path of a Unix socket has at most %zu",
+			    found, strlen(found), sizeof c->path - 1);
+	strcpy(c->path, found);
+	return 0;
+}
+
+static void set_defaults(struct xv_options *how)
+{
+	if (how->connect_timeout_ms <= 0)
+		how->connect_timeout_ms = 5000;
+	if (how->silence_timeout_ms <= 0)
+		how->silence_timeout_ms = 5000;
+	if (how->resume_timeout_ms <= 0)
+		how->resume_timeout_ms = 120000;
+}
+
+/* ---- one reply ---- */
+
+static int take_hello(struct xv_client *c, struct rpc_reply *r, struct why *why)
+{
+	if (r->hello.protocol_min > RPC_PROTOCOL || r->hello.protocol_max < RPC_PROTOCOL) {
+		int err = fail(why, ERR_MISMATCH, "%s: the server speaks protocol %u to %u, this program %d",
+			       c->path, r->hello.protocol_min, r->hello.protocol_max, RPC_PROTOCOL);
+		rpc_reply_free(r);
+		return err;
+	}
+	rpc_reply_free(&c->hello);
+	c->hello = *r;
+	c->greeted = true;
+	return 0;
+}
+
+static void retry_later(struct xv_client *c, struct xv_call *call, uint32_t after_ms)
+{
+	uint64_t now = now_ns();
+
+	if (!c->lost_ns)
+		c->lost_ns = now;
+	call->resumed++;
+	call->retry_ns = now + (uint64_t)(after_ms ? after_ms : 200) * MS;
+}
+
+/* 1: the caller's; 0: taken here. */
+static int take_reply(struct xv_client *c, struct rpc_reply *r, struct why *why)
+{
+	struct xv_call *call = call_find(c, r->id);
+
+	if (r->kind == RPC_R_HELLO)
+		return take_hello(c, r, why);
+	if (r->kind == RPC_R_ERROR && !r->id) { /* about the connection */
+		int err = fail(why, r->error.code, "%s", r->error.text);
+		rpc_reply_free(r);
+		return err;
+	}
+	if (call && r->kind == RPC_R_ERROR && call_may_resume(c, call, &r->error)) {
+		retry_later(c, call, r->error.retry_after_ms);
+		rpc_reply_free(r);
+		return 0;
+	}
+	if (call && r->kind != RPC_R_KEEP_ALIVE)
+		c->lost_ns = 0;
+	if (!call || !call_take(call, r)) {
+		rpc_reply_free(r);
+		return 0;
+	}
+	if (r->kind != RPC_R_STARTED && r->kind != RPC_R_CHUNK && r->kind != RPC_R_KEEP_ALIVE)
+		call_remove(c, call);
+	return 1;
+}
+
+/* The next whole frame of the buffer: 1 with a reply for the caller, 0: none yet. */
+static int next_reply(struct xv_client *c, struct rpc_reply *out, struct why *why)
+{
+	const uint8_t *payload;
+	size_t size;
+	long taken;
+	int err = 0;
+
+	while (!err && (taken = frame_next(c->in, c->in_len, FRAME_LIMIT, &payload, &size)) > 0) {
+		struct rpc_reply r;
+		err = rpc_reply_decode(&r, payload, size, why);
+		c->in_len -= (size_t)taken;
+		memmove(c->in, c->in + taken, c->in_len);
+		if (!err)
+			err = take_reply(c, &r, why);
+		if (err == 1)
+			*out = r;
+	}
+	if (!err && c->in_len && taken < 0)
+		return fail(why, ERR_FORMAT, "%s: what the server sent is no frame", c->path);
+	return err;
+}
+
+/* ---- loss and return ---- */
+
+static bool worth_a_return(const struct xv_client *c)
+{
+	return c->calls && !c->how.no_resume;
+}
+
+/* The connection is gone: come back while calls are open, else it is the caller's to know. */
+static int lose(struct xv_client *c, const struct why *why)
+{
+	uint64_t now = now_ns();
+
+	io_lose(c);
+	if (!worth_a_return(c))
+		return ERR_GONE;
+	log_at(LOG_DEBUG, "%s; trying again", why->text);
+	if (!c->lost_ns)
+		c->lost_ns = now;
+	c->pause_ms = FIRST_PAUSE_MS;
+	c->try_ns = now + (uint64_t)c->pause_ms * MS;
+	return 0;
+}
+
+static void resend_all(struct xv_client *c)
+{
+	for (struct xv_call *call = c->calls; call; call = call->next) {
+		call->resumed++;
+		call_send(c, call);
+	}
+}
+
+static int come_back(struct xv_client *c, struct why *why)
+{
+	uint64_t now = now_ns();
+
+	if (now < c->try_ns)
+		return 0;
+	if (!io_connect(c, why)) {
+		resend_all(c);
+		return 0;
+	}
+	c->pause_ms = min_int(2 * c->pause_ms, LONGEST_PAUSE_MS);
+	c->try_ns = now + (uint64_t)c->pause_ms * MS;
+	return 0;
+}
+
+static int check_patience(const struct xv_client *c, struct why *why)
+{
+	if (!c->lost_ns || now_ns() - c->lost_ns < (uint64_t)c->how.resume_timeout_ms * MS)
+		return 0;
+	return fail(why, ERR_GONE, "%s: the server was lost and did not come back within %d s", c->path,
+		    c->how.resume_timeout_ms / 1000);
+}
+
+/* Calls whose time to be sent again has come; an open call that hears nothing means that the server hangs. */
+static int look_at_calls(struct xv_client *c, struct why *why)
+{
+	uint64_t now = now_ns(), most = (uint64_t)c->how.silence_timeout_ms * MS;
+
+	for (struct xv_call *call = c->calls; call && c->fd >= 0; call = call->next) {
+		if (call->retry_ns && now >= call->retry_ns)
+			call_send(c, call);
+		else if (!call->retry_ns && call->streams && now > call->heard_ns &&
+			 now - call->heard_ns > most)
+			return fail(why, ERR_GONE, "%s: the server has said nothing for %d ms", c->path,
+				    c->how.silence_timeout_ms);
+	}
+	return 0;
+}
+
+static int exchange(struct xv_client *c, int timeout_ms, struct why *why)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	int err = io_send(c, why);
+
+	if (err)
+		return err;
+	if (c->out.len)
+		p.events |= POLLOUT;
+	if (poll(&p, 1, timeout_ms) < 0 && errno != EINTR)
+		return fail(why, ERR_IO, "poll: %s", strerror(errno));
+	if (p.revents & (POLLIN | POLLHUP | POLLERR))
+		return io_receive(c, why);
+	return 0;
+}
+
+static int step(struct xv_client *c, int timeout_ms, struct why *why)
+{
+	enum { LOOK_MS = 100 }; /* silence and retries are looked at so often */
+	int err = check_patience(c, why);
+
+	if (err)
+		return err;
+	timeout_ms = min_int(timeout_ms, LOOK_MS);
+	if (c->fd < 0) {
+		poll(NULL, 0, min_int(timeout_ms, 20));
+		return come_back(c, why);
+	}
+	err = look_at_calls(c, why);
+	if (!err)
+		err = exchange(c, timeout_ms, why);
+	return err ? lose(c, why) : 0;
+}
+
+static int left_ms(uint64_t end)
+{
+	uint64_t now = now_ns();
+
+	return now >= end ? 0 : (int)((end - now + MS - 1) / MS);
+}
+
+int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why *why)
+{
+	uint64_t end = now_ns() + (uint64_t)max_int(timeout_ms, 0) * MS;
+	bool last = false;
+
+	rpc_reply_free(&c->reply);
+	c->reply = (struct rpc_reply){0};
+	for (;;) {
+		int got = next_reply(c, &c->reply, why), left;
+		if (got == 1) {
+			*r = c->reply;
+			return 1;
+		}
+		if (got < 0)
+			return got;
+		left = left_ms(end);
+		if (last)
+			return 0;
+		last = left == 0;
+		got = step(c, left, why);
+		if (got)
+			return got;
+	}
+}
+
+/* ---- the rest of the interface ---- */
+
+static int wait_hello(struct xv_client *c, struct why *why)
+{
+	uint64_t end = now_ns() + (uint64_t)c->how.connect_timeout_ms * MS;
+
+	while (!c->greeted) {
+		struct rpc_reply r;
+		int err = next_reply(c, &r, why);
+		if (err < 0)
+			return err;
+		if (c->greeted)
+			break;
+		if (now_ns() > end)
+			return fail(why, ERR_DEADLINE,
+				    "%s: the server took the connection but said nothing for %d ms", c->path,
+				    c->how.connect_timeout_ms);
+		err = exchange(c, min_int(100, left_ms(end)), why);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int xv_connect(struct xv_client **out, const struct xv_options *how, struct why *why)
+{
+	struct xv_client *c = xalloc(1, sizeof *c);
+	int err;
+
+	*out = NULL;
+	c->how = *how;
+	c->fd = -1;
+	c->next_id = 1;
+	set_defaults(&c->how);
+	err = set_path(c, how->path, why);
+	if (!err)
+		err = io_connect(c, why);
+	if (!err)
+		err = wait_hello(c, why);
+	if (err) {
+		xv_close(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+void xv_close(struct xv_client *c)
+{
+	if (!c)
+		return;
+	io_lose(c);
+	while (c->calls)
+		call_remove(c, c->calls);
+	rpc_reply_free(&c->reply);
+	rpc_reply_free(&c->hello);
+	rpc_out_finish(&c->out);
+	free(c->in);
+	free(c);
+}
+
+const struct rpc_hello *xv_server(const struct xv_client *c)
+{
+	return &c->hello.hello;
+}
+
+/* Resuming needs the ids, whether the caller wants them or not. */
+static void want_ids(struct rpc_sampling *s)
+{
+	if (s->has >> RPC_RETURN_IDS & 1)
+		s->return_ids = true;
+}
+
+uint64_t xv_send(struct xv_client *c, struct rpc_request *r)
+{
+	struct why why;
+
+	r->id = c->next_id++;
+	if (!c->how.no_resume && r->kind == RPC_GENERATE)
+		want_ids(&r->generate.sampling);
+	if (!c->how.no_resume && r->kind == RPC_CHAT)
+		want_ids(&r->chat.sampling);
+	call_add(c, r);
+	if (c->fd >= 0) {
+		rpc_request_encode(&c->out, r);
+		if (io_send(c, &why))
+			lose(c, &why); /* xv_wait() tells, or comes back */
+	}
+	return r->id;
+}
+
+void xv_cancel(struct xv_client *c, uint64_t id)
+{
+	struct rpc_request r = {.kind = RPC_CANCEL};
+	struct xv_call *call = call_find(c, id);
+
+	if (!call)
+		return;
+	r.cancel.has_id = true;
+	r.cancel.id = id;
+	if (c->fd < 0 || call->retry_ns)
+		call_remove(c, call); /* the server knows nothing of it any more */
+	else
+		xv_send(c, &r);
+}
+
+int xv_fd(const struct xv_client *c)
+{
+	return c->fd;
+}
+
+int xv_resumed(const struct xv_client *c, uint64_t id)
+{
+	struct xv_call *call = call_find((struct xv_client *)c, id);
+
+	return call ? call->resumed : 0;
+}

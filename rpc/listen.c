@@ -1,0 +1,200 @@
+/* A listening Unix socket at a path that nobody else serves. */
+#include "rpc/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int check_handed_over(int fd, struct why *why)
+{
+	int domain = 0, type = 0, listening = 0;
+	socklen_t n = sizeof(int);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n))
+		return fail(why, ERR_IO, "descriptor %d that was handed over: %s", fd, strerror(errno));
+	if (domain != AF_UNIX || type != SOCK_STREAM || !listening)
+		return fail(why, ERR_INVALID,
+			    "descriptor %d that was handed over is not a listening Unix socket", fd);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	return 0;
+}
+
+/* The lock file belongs to whoever holds the lock, and it is unlinked under the lock: look whether it is
+ * still there. */
+static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
+{
+	struct stat mine, there;
+	char pid[32] = "";
+
+	for (;;) {
+		l->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (l->lock_fd < 0)
+			return fail(why, ERR_IO, "%s: %s", name, strerror(errno));
+		if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
+			if (read(l->lock_fd, pid, sizeof pid - 1) < 1)
+				strcpy(pid, "?");
+			close(l->lock_fd);
+			l->lock_fd = -1;
+			return fail(why, ERR_BUSY, "%s is served by process %s", l->path, pid);
+		}
+		if (!fstat(l->lock_fd, &mine) && !stat(name, &there) && mine.st_ino == there.st_ino)
+			break;
+		close(l->lock_fd);
+	}
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
+	if (ftruncate(l->lock_fd, 0) || pwrite(l->lock_fd, pid, strlen(pid), 0) < 0)
+		return fail(why, ERR_IO, "%s: %s", name, strerror(errno));
+	return 0;
+}
+
+/* A socket without our lock may still be live: another program's, or one that a launcher holds. */
+static int check_stale(const char *path, struct why *why)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	struct ucred who = {0};
+	socklen_t n = sizeof who;
+	struct stat st;
+	int fd, live;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return fail(why, ERR_INVALID, "%s exists and is not a socket", path);
+	strcpy(to.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(why, ERR_IO, "socket: %s", strerror(errno));
+	live = !connect(fd, (struct sockaddr *)&to, sizeof to) || errno == EAGAIN || errno == EACCES;
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n);
+	close(fd);
+	if (live)
+		return fail(why, ERR_BUSY, "%s is served by process %d", path, (int)who.pid);
+	return 0;
+}
+
+/* Bound under a short name of its own, through /proc so that the limit of 107 bytes does not count the folder
+ * twice. */
+static int bind_aside(struct rpc_listener *l, int dir, const char *aside, struct why *why)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+
+	snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/%s", dir, aside);
+	unlinkat(dir, aside, 0);
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0 || bind(l->fd, (struct sockaddr *)&at, sizeof at))
+		return fail(why, ERR_IO, "bind %s: %s", l->path, strerror(errno));
+	return 0;
+}
+
+static int publish(struct rpc_listener *l, int dir, const char *aside, const char *name, gid_t group,
+		   struct why *why)
+{
+	struct stat st;
+
+	if (group != (gid_t)-1 && fchownat(dir, aside, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW))
+		return fail(why, ERR_DENIED, "%s: group %d: %s", l->path, (int)group, strerror(errno));
+	if (fchmodat(dir, aside, 0660, 0) || listen(l->fd, SOMAXCONN) ||
+	    fstatat(dir, aside, &st, AT_SYMLINK_NOFOLLOW) || renameat(dir, aside, dir, name))
+		return fail(why, ERR_IO, "%s: %s", l->path, strerror(errno));
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
+}
+
+static int bind_path(struct rpc_listener *l, gid_t group, struct why *why)
+{
+	char aside[32], *slash = strrchr(l->path, '/'), *folder;
+	int dir, err;
+
+	snprintf(aside, sizeof aside, ".xversed-%d", (int)getpid());
+	folder = slash ? xprintf("%.*s", (int)max_int(1, (int)(slash - l->path)), l->path) : xstrdup(".");
+	dir = open(folder, O_DIRECTORY | O_PATH | O_CLOEXEC);
+	if (dir < 0)
+		err = fail(why, ERR_IO, "%s: %s", folder, strerror(errno));
+	else
+		err = bind_aside(l, dir, aside, why);
+	if (!err) {
+		err = publish(l, dir, aside, slash ? slash + 1 : l->path, group, why);
+		if (err)
+			unlinkat(dir, aside, 0);
+	}
+	free(folder);
+	if (dir >= 0)
+		close(dir);
+	return err;
+}
+
+static int listener_take(struct rpc_listener *l, gid_t group, struct why *why)
+{
+	char *lock = xprintf("%s.lock", l->path);
+	int err = lock_path(l, lock, why);
+
+	if (!err)
+		err = check_stale(l->path, why);
+	if (!err)
+		err = bind_path(l, group, why);
+	free(lock);
+	return err;
+}
+
+int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why *why)
+{
+	enum { PATH_MOST = sizeof(((struct sockaddr_un *)0)->sun_path) - 1 };
+	int err;
+
+	*l = (struct rpc_listener){.fd = -1, .lock_fd = -1};
+	if (!path || !*path)
+		return fail(why, ERR_INVALID, "the socket has no path");
+	if (strlen(path) > PATH_MOST)
+		return fail(why, ERR_INVALID, "%s: %zu bytes; the path of a Unix socket has at most %d", path,
+			    strlen(path), PATH_MOST);
+	l->path = xstrdup(path);
+	err = listener_take(l, group, why);
+	if (err)
+		rpc_unlisten(l);
+	return err;
+}
+
+int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why)
+{
+	*l = (struct rpc_listener){.fd = fd, .lock_fd = -1};
+	return check_handed_over(fd, why);
+}
+
+void rpc_unlisten(struct rpc_listener *l)
+{
+	struct stat st;
+
+	if (l->fd >= 0)
+		close(l->fd);
+	if (l->ino && !lstat(l->path, &st) && st.st_ino == l->ino && st.st_dev == l->dev)
+		unlink(l->path);
+	if (l->lock_fd >= 0) {
+		char *lock = xprintf("%s.lock", l->path);
+		unlink(lock);
+		free(lock);
+		close(l->lock_fd);
+	}
+	free(l->path);
+	*l = (struct rpc_listener){.fd = -1, .lock_fd = -1};
+}
+
+void rpc_default_path(char *out, size_t size)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+
+	if (dir && *dir)
+		snprintf(out, size, "%s/xversed.sock", dir);
+	else
+		snprintf(out, size, "/run/xversed/xversed.sock");
+}

@@ -1,0 +1,289 @@
+/* Connections: accept, read, write, close. Frames are handled in server_frames.c. */
+#include "rpc/server_inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void attend(struct rpc_server *s, struct conn *c)
+{
+	if (c->waiting)
+		return;
+	c->waiting = true;
+	c->next_waiting = s->waiting;
+	s->waiting = c;
+}
+
+static size_t unsent(const struct conn *c)
+{
+	return c->out.len - c->sent;
+}
+
+/* A client that does not read is not read from either, until it does. */
+static bool is_full(const struct rpc_server *s, const struct conn *c)
+{
+	return unsent(c) > s->how.max_buffered / 2;
+}
+
+static void update_interest(struct rpc_server *s, struct conn *c)
+{
+	struct epoll_event e = {.data.u64 = (uint64_t)c->life << 32 | (uint32_t)c->slot};
+
+	e.events = (is_full(s, c) ? 0 : EPOLLIN) | (unsent(c) ? EPOLLOUT : 0);
+	if (e.events == c->interest)
+		return;
+	c->interest = e.events;
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, c->fd, &e);
+}
+
+static void out_sent(struct rpc_out *out, size_t *sent)
+{
+	if (*sent == out->len) {
+		*sent = out->len = 0;
+		if (out->max > 1 << 20) /* a big answer does not keep its memory */
+			rpc_out_finish(out);
+	} else if (*sent > out->len / 2) {
+		memmove(out->data, out->data + *sent, out->len - *sent);
+		out->len -= *sent;
+		*sent = 0;
+	}
+}
+
+bool conn_flush(struct rpc_server *s, struct conn *c)
+{
+	if (!unsent(c) || c->doomed || !last_write_begin(&s->last, c->slot))
+		return true;
+	while (unsent(c)) {
+		ssize_t n = send(c->fd, c->out.data + c->sent, unsent(c), MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			c->doomed = errno != EAGAIN && errno != EWOULDBLOCK;
+			break;
+		}
+		c->sent += (size_t)n;
+	}
+	last_write_end(&s->last, c->slot, !unsent(c));
+	out_sent(&c->out, &c->sent);
+	return !unsent(c);
+}
+
+/* What the client would not take becomes an Error of the same call. */
+static void check_frame_limit(struct conn *c, size_t before, const struct rpc_reply *reply)
+{
+	size_t size = c->out.len - before;
+	char text[128];
+	struct rpc_reply error = {.id = reply->id, .kind = RPC_R_ERROR};
+
+	if (size <= (size_t)c->frame_limit + FRAME_HEAD_MAX)
+		return;
+	c->out.len = before;
+	snprintf(text, sizeof text, "an answer of %zu bytes, and frames of at most %u are taken", size,
+		 c->frame_limit);
+	error.error = (struct rpc_error){.code = ERR_LIMIT, .text = text};
+	rpc_reply_encode(&c->out, &error);
+}
+
+void conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply)
+{
+	size_t before = c->out.len;
+
+	if (c->doomed)
+		return;
+	rpc_reply_encode(&c->out, reply);
+	check_frame_limit(c, before, reply);
+	if (unsent(c) > s->how.max_buffered && !conn_flush(s, c) && unsent(c) > s->how.max_buffered) {
+		log_at(LOG_WARN,
+		       "connection %ju of process %d does not read its answers: closed with %zu bytes unsent",
+		       (uintmax_t)c->peer.connection, (int)c->peer.pid, unsent(c));
+		c->doomed = true;
+	}
+	attend(s, c);
+}
+
+void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, const char *fmt, ...)
+{
+	struct rpc_reply reply = {.id = id, .kind = RPC_R_ERROR};
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	reply.error = (struct rpc_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
+	conn_reply(s, c, &reply);
+}
+
+void conn_end(struct conn *c)
+{
+	c->ending = true;
+	c->since_ns = now_ns();
+}
+
+void conn_close(struct rpc_server *s, struct conn *c)
+{
+	s->conns[c->slot] = NULL;
+	s->n_conns--;
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+	if (last_close(&s->last, c->slot))
+		close(c->fd);
+	free(c->in);
+	rpc_out_finish(&c->out);
+	free(c);
+}
+
+static void drop(struct rpc_server *s, struct conn *c)
+{
+	while (c->calls) {
+		uint64_t number = c->calls->number;
+		bool told = c->calls->cancelled;
+		call_close(s, c->calls);
+		if (!told)
+			s->handler.cancel(s->handler.ctx, number);
+	}
+	conn_close(s, c);
+}
+
+static void attend_one(struct rpc_server *s, struct conn *c)
+{
+	bool empty = conn_flush(s, c);
+
+	if (c->stalled && !c->doomed && !is_full(s, c))
+		frames_handle(s, c);
+	if (c->doomed || (c->ending && empty && !unsent(c)))
+		drop(s, c);
+	else
+		update_interest(s, c);
+}
+
+void conn_attend_all(struct rpc_server *s)
+{
+	while (s->waiting) {
+		struct conn *c = s->waiting;
+		s->waiting = c->next_waiting;
+		c->waiting = false;
+		attend_one(s, c);
+	}
+}
+
+static int free_slot(const struct rpc_server *s)
+{
+	for (int i = 0; i < s->how.max_connections; i++)
+		if (!s->conns[i] && atomic_load(&s->last.conns[i].state) == LAST_NONE)
+			return i;
+	return -1;
+}
+
+static void refuse(int fd, int most)
+{
+	struct rpc_error error = {.code = ERR_BUSY, .retry_after_ms = 1000};
+	uint8_t frame[RPC_ERROR_MAX];
+	char text[80];
+	size_t n;
+
+	snprintf(text, sizeof text, "%d clients are connected, which is the limit", most);
+	error.text = text;
+	n = rpc_error_write(frame, 0, &error);
+	if (send(fd, frame, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_at(LOG_DEBUG, "a refused client was gone at once");
+	close(fd);
+}
+
+static void conn_create(struct rpc_server *s, int fd, int slot)
+{
+	struct ucred who;
+	socklen_t size = sizeof who;
+	struct conn *c;
+	struct epoll_event e = {.events = EPOLLIN};
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size)) {
+		close(fd);
+		return;
+	}
+	c = xalloc(1, sizeof *c);
+	c->fd = fd;
+	c->slot = slot;
+	c->life = ++s->lives;
+	c->peer = (struct rpc_peer){who.uid, who.gid, who.pid, ++s->next_connection};
+	c->since_ns = now_ns();
+	c->frame_limit = FRAME_LIMIT;
+	c->interest = EPOLLIN;
+	s->conns[slot] = c;
+	s->n_conns++;
+	last_open(&s->last, slot, fd);
+	e.data.u64 = (uint64_t)c->life << 32 | (uint32_t)slot;
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
+		c->doomed = true;
+		attend(s, c);
+	}
+}
+
+/* Without descriptors or memory the waiting connection stays in the backlog and would wake us for ever: be
+ * deaf a while. */
+static void accept_failed(struct rpc_server *s)
+{
+	struct epoll_event e = {.data.u64 = SLOT_LISTENER};
+
+	log_at(LOG_WARN, "cannot accept a connection: %s", strerror(errno));
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listener.fd, &e);
+	s->deaf_until_ns = now_ns() + 200 * 1000000ull;
+}
+
+void conn_accept(struct rpc_server *s)
+{
+	for (int i = 0; i < 64; i++) {
+		int fd = accept4(s->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), slot;
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (fd < 0) {
+			accept_failed(s);
+			return;
+		}
+		slot = free_slot(s);
+		if (slot < 0)
+			refuse(fd, s->how.max_connections);
+		else
+			conn_create(s, fd, slot);
+	}
+}
+
+/* Grows with what arrives, never with what a frame's head announces. */
+static void make_room(struct conn *c)
+{
+	if (c->in_max - c->in_len >= IN_STEP / 2)
+		return;
+	c->in_max = c->in_max ? c->in_max * 2 : IN_STEP;
+	c->in = xgrow(c->in, c->in_max, 1);
+}
+
+static void conn_read(struct rpc_server *s, struct conn *c)
+{
+	ssize_t n;
+
+	make_room(c);
+	n = recv(c->fd, c->in + c->in_len, c->in_max - c->in_len, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (n <= 0) {
+		c->doomed = true;
+	} else if (!c->ending) {
+		c->in_len += (size_t)n;
+		frames_handle(s, c);
+	}
+}
+
+void conn_event(struct rpc_server *s, struct conn *c, uint32_t events)
+{
+	if (events & EPOLLIN)
+		conn_read(s, c);
+	else if (events & (EPOLLHUP | EPOLLERR))
+		c->doomed = true;
+	attend(s, c);
+}

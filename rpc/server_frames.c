@@ -1,0 +1,168 @@
+/* Whole frames to requests: what the server answers itself, and what it hands to the handler. */
+#include "rpc/server_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hello *h)
+{
+	struct rpc_reply reply = {.kind = RPC_R_HELLO};
+	uint32_t min = h->protocol_min ? h->protocol_min : RPC_PROTOCOL;
+	uint32_t max = h->protocol_max ? h->protocol_max : RPC_PROTOCOL;
+
+	if (min > RPC_PROTOCOL || max < RPC_PROTOCOL) {
+		conn_error(s, c, 0, ERR_UNSUPPORTED, "this server speaks protocol %d, the client %u to %u",
+			   RPC_PROTOCOL, min, max);
+		conn_end(c);
+		return;
+	}
+	if (h->frame_limit && h->frame_limit < 4096) {
+		conn_error(s, c, 0, ERR_INVALID, "hello.frame_limit: %u, the least is 4096", h->frame_limit);
+		conn_end(c);
+		return;
+	}
+	if (h->frame_limit && h->frame_limit < c->frame_limit)
+		c->frame_limit = h->frame_limit;
+	c->hello = true;
+	reply.hello = (struct rpc_hello){.protocol_min = RPC_PROTOCOL,
+					 .protocol_max = RPC_PROTOCOL,
+					 .frame_limit = (uint32_t)s->how.max_buffered,
+					 .version = s->how.version,
+					 .served_model = s->how.served_model};
+	conn_reply(s, c, &reply);
+}
+
+/* The handler owns what the request holds. */
+static void hand_over(struct rpc_server *s, struct conn *c, struct rpc_request *r)
+{
+	struct call *call;
+
+	if (c->n_calls >= s->how.max_calls) {
+		conn_error(s, c, r->id, ERR_BUSY, "%d calls are open on this connection, which is the limit",
+			   c->n_calls);
+		rpc_request_free(r);
+		return;
+	}
+	call = call_open(s, c, r->id);
+	if (!call) {
+		conn_error(s, c, r->id, ERR_BUSY, "%d calls are open, which is the limit", s->n_calls);
+		rpc_request_free(r);
+		return;
+	}
+	s->handler.request(s->handler.ctx, call->number, &c->peer, r);
+}
+
+static void request_handle(struct rpc_server *s, struct conn *c, struct rpc_request *r)
+{
+	uint64_t id = r->id;
+
+	if (r->kind == RPC_GENERATE || r->kind >= RPC_STATUS) {
+		hand_over(s, c, r);
+		return;
+	}
+	if (r->kind == RPC_CANCEL)
+		calls_cancel(s, c, r);
+	else if (r->kind == RPC_HELLO)
+		conn_error(s, c, id, ERR_INVALID, "Hello was said before");
+	else
+		conn_error(s, c, id, ERR_UNKNOWN, "a request of no kind that this server knows");
+	rpc_request_free(r);
+}
+
+/* An Error with the id of an open call would end that call for the client, so it goes without an id. */
+static uint64_t id_for_error(const struct conn *c, uint64_t id)
+{
+	return call_of(c, id) ? 0 : id;
+}
+
+static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *payload, size_t size)
+{
+	struct rpc_request r;
+	struct why why = {""};
+	int err = rpc_request_decode(&r, payload, size, &why);
+
+	if (!c->hello && (err || r.kind != RPC_HELLO)) {
+		conn_error(s, c, 0, ERR_FORMAT, "the first message must be Hello%s%s", err ? ": " : "",
+			   why.text);
+		conn_end(c);
+	} else if (err) {
+		conn_error(s, c, id_for_error(c, r.id), err, "%s", why.text);
+	} else if (!c->hello) {
+		say_hello(s, c, &r.hello);
+	} else if (!r.id) {
+		conn_error(s, c, 0, ERR_INVALID, "id: every request but the first Hello needs one");
+	} else if (call_of(c, r.id)) {
+		conn_error(s, c, 0, ERR_INVALID, "id: %ju belongs to an open call of this connection",
+			   (uintmax_t)r.id);
+	} else {
+		request_handle(s, c, &r);
+		return;
+	}
+	rpc_request_free(&r);
+}
+
+static void answer_http(struct rpc_server *s, struct conn *c)
+{
+	static const char body[] =
+		"This socket speaks the protocol of xversed, not HTTP.\n"
+		"Use the xverse command, a client library, or the HTTP gateway (xverse-gateway).\n";
+	char *text = xprintf("HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+			     "Connection: close\r\n\r\n%s",
+			     strlen(body), body);
+
+	REQUIRE(!c->out.data);
+	c->out = (struct rpc_out){.data = (uint8_t *)text, .len = strlen(text), .max = strlen(text)};
+	log_at(LOG_INFO, "process %d speaks HTTP to the RPC socket", (int)c->peer.pid);
+	conn_end(c);
+	(void)s;
+}
+
+static void framing_error(struct rpc_server *s, struct conn *c, long err, size_t size)
+{
+	if (err == ERR_LIMIT)
+		conn_error(s, c, 0, ERR_LIMIT, "a frame of %zu bytes, the limit is %zu", size,
+			   s->how.max_buffered);
+	else
+		conn_error(s, c, 0, ERR_FORMAT, "the length of a frame is not a varint of 32 bits");
+	conn_end(c);
+}
+
+static void forget_input(struct conn *c, size_t used)
+{
+	c->in_len -= used;
+	if (c->in_len) {
+		memmove(c->in, c->in + used, c->in_len);
+		return;
+	}
+	if (c->in_max > 4 * IN_STEP) { /* a big prompt does not keep its memory */
+		free(c->in);
+		c->in = NULL;
+		c->in_max = 0;
+	}
+}
+
+void frames_handle(struct rpc_server *s, struct conn *c)
+{
+	const uint8_t *payload;
+	size_t used = 0, size;
+
+	c->stalled = false;
+	if (!c->hello && frame_is_http(c->in, c->in_len)) {
+		answer_http(s, c);
+		return;
+	}
+	while (used < c->in_len && !c->doomed && !c->ending) {
+		if (c->out.len - c->sent > s->how.max_buffered / 2) {
+			c->stalled = true;
+			break;
+		}
+		long n = frame_next(c->in + used, c->in_len - used, s->how.max_buffered, &payload, &size);
+		if (n < 0)
+			framing_error(s, c, n, size);
+		if (n <= 0)
+			break;
+		frame_handle(s, c, payload, size);
+		used += (size_t)n;
+	}
+	forget_input(c, used);
+}

@@ -1,0 +1,77 @@
+#include "engine/models/generation.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+
+static struct generation_config g;
+static struct why why;
+
+static int read_text(const char *text)
+{
+	char dir[] = "/tmp/xv-generation-XXXXXX", path[64];
+	FILE *f;
+	int err;
+
+	CHECK(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/generation_config.json", dir);
+	if (text) {
+		f = fopen(path, "w");
+		fputs(text, f);
+		fclose(f);
+	}
+	why.text[0] = 0;
+	err = generation_config_read(&g, dir, &why);
+	unlink(path);
+	rmdir(dir);
+	return err;
+}
+
+TEST(an_absent_file_sets_nothing)
+{
+	CHECK_EQ(read_text(NULL), 0);
+	CHECK_EQ(g.has, 0);
+	CHECK_EQ(g.n_eos, 0);
+}
+
+TEST(the_values_of_xverse)
+{
+	CHECK_EQ(read_text("{\"max_new_tokens\": 2048, \"temperature\": 0.5, \"top_k\": 30, \"top_p\": 0.85, "
+			   "\"repetition_penalty\": 1.1, "
+			   "\"do_sample\": true, \"pad_token_id\": 1, \"eos_token_id\": 3}"),
+		 0);
+	CHECK_EQ(g.top_k, 30);
+	CHECK_EQ(g.max_new_tokens, 2048);
+	CHECK(fabsf(g.temperature - 0.5f) < 1e-6f && fabsf(g.top_p - 0.85f) < 1e-6f &&
+	      fabsf(g.repetition_penalty - 1.1f) < 1e-6f);
+	CHECK(!(g.has >> GENERATION_MIN_P & 1));
+	CHECK_EQ(g.n_eos, 1);
+	CHECK_EQ(g.eos[0], 3);
+}
+
+TEST(no_sampling_is_greedy)
+{
+	CHECK_EQ(read_text("{\"do_sample\": false, \"temperature\": 0.7, \"top_p\": null, \"eos_token_id\": "
+			   "[2, 7]}"),
+		 0);
+	CHECK(g.has >> GENERATION_TEMPERATURE & 1);
+	CHECK(g.temperature == 0);
+	CHECK_EQ(g.n_eos, 2);
+	CHECK_EQ(g.eos[1], 7);
+}
+
+TEST(what_is_wrong_is_named)
+{
+	CHECK_EQ(read_text("{\"top_p\": \"high\"}"), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"top_p\" is not a number");
+	CHECK_EQ(read_text("{\"top_p\": 3}"), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"top_p\" is 3");
+	CHECK_EQ(read_text("[1]"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"a\": 1,"), ERR_FORMAT);
+	CHECK_HAS(why.text, "generation_config.json");
+	CHECK_EQ(read_text("{\"eos_token_id\": \"x\"}"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"eos_token_id\": [1.5]}"), ERR_FORMAT);
+}
+
+CHECK_MAIN()
