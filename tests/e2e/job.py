@@ -58,6 +58,23 @@ def children(pid):
         return []
 
 
+def name_of(pid):
+    try:
+        return open(f"/proc/{pid}/comm").read().strip()
+    except OSError:
+        return ""
+
+
+def wait_for(true, seconds=10):
+    """Whether true() became so within the time."""
+    end = time.time() + seconds
+    while time.time() < end:
+        if true():
+            return True
+        time.sleep(0.02)
+    return bool(true())
+
+
 class Job:
     def __init__(self, ranks, model, *options, mpirun=(), env=None):
         self.dir = tempfile.mkdtemp(prefix="xv-job-")
@@ -82,9 +99,12 @@ class Job:
             time.sleep(0.05)
         return False
 
+    def mpirun(self):
+        return self.process.pid
+
     def ranks(self):
         """Process ids by rank: mpirun starts them in that order."""
-        return sorted(p for p in children(self.process.pid) if "xversed" in open(f"/proc/{p}/comm").read())
+        return sorted(p for p in children(self.mpirun()) if name_of(p) == "xversed")
 
     def text(self):
         return open(self.dir + "/log").read()
@@ -116,3 +136,23 @@ class Job:
         for path in glob.glob(self.dir + "/*"):
             os.unlink(path)
         os.rmdir(self.dir)
+
+
+class Launched(Job):
+    """The same under xverse-launch."""
+
+    def __init__(self, ranks, model, *options, launch=("--restart",), **more):
+        super().__init__(ranks, model, *options, **more)
+        self.launch = list(launch)
+
+    def command(self):
+        return [BIN + "xverse-launch", "-n", str(self.n), *self.launch, self.model, "--uds", self.socket, *self.options]
+
+    def mpirun(self):
+        """0: there is none now."""
+        return next((p for p in children(self.process.pid) if name_of(p) in ("mpirun", "orterun")), 0)
+
+    def wait_ready(self, times, seconds=60):
+        """Until the log tells for the times-th time that the daemon is ready."""
+        return wait_for(lambda: self.text().count(" ready in ") >= times or self.process.poll() is not None, seconds) and \
+            self.process.poll() is None
