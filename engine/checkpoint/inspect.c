@@ -28,7 +28,7 @@ static void print_tensor(FILE *out, const struct checkpoint *c, const struct ck_
 {
 	char shape[128];
 
-	fprintf(out, "%-8s %-18s %12.3f MiB  %s  (%s)\n", t->type_name, ck_shape_text(t, shape, sizeof shape),
+	fprintf(out, "%-15s %-18s %12.3f MiB  %s  (%s)\n", t->type_name, ck_shape_text(t, shape, sizeof shape),
 		(double)t->bytes / (1 << 20), t->name, checkpoint_file(c, t->file));
 }
 

@@ -89,9 +89,9 @@ static int check_shape(struct loader *l, const struct ck_tensor *t, int64_t rows
 {
 	char found[96];
 
-	if (t->type != DT_F32 && t->type != DT_F16 && t->type != DT_BF16)
-		return fail(l->why, ERR_UNSUPPORTED, "%s: tensor %s has type %s; wanted: f32, f16 or bf16",
-			    checkpoint_file(l->ck, t->file), t->name, dtype_name(t->type));
+	if (t->type != DT_F32 && t->type != DT_F16 && t->type != DT_BF16 && t->type != DT_F64)
+		return fail(l->why, ERR_UNSUPPORTED, "%s: tensor %s has type %s; wanted: f32, f16, bf16 or f64",
+			    checkpoint_file(l->ck, t->file), t->name, t->type_name);
 	if (shape_is(t, rows, width))
 		return 0;
 	shape_text(t, found, sizeof found);
@@ -159,7 +159,7 @@ static int bind_piece(struct loader *l, struct piece *p)
 	return err;
 }
 
-/* Pieces of one matrix may differ in type; then all become f32, which holds each exactly. */
+/* Pieces of one matrix may differ in type; then all become f32, which holds each exactly. f64 is rounded to it. */
 static enum dtype common_type(const struct loader *l, const struct target *t)
 {
 	enum dtype dummy = l->m->cfg.torch_dtype == DT_COUNT ? DT_BF16 : l->m->cfg.torch_dtype, type;
@@ -170,12 +170,13 @@ static enum dtype common_type(const struct loader *l, const struct target *t)
 	for (int i = 1; i < t->n_pieces; i++)
 		if (t->piece[i].t && t->piece[i].t->type != type)
 			type = DT_F32;
-	return type;
+	return type == DT_F64 ? DT_F32 : type;
 }
 
 static void convert(void *dst, enum dtype to, const void *src, enum dtype from, size_t n)
 {
 	const uint16_t *h = src;
+	const double *d = src;
 	float *f = dst;
 
 	if (to == from) {
@@ -184,7 +185,7 @@ static void convert(void *dst, enum dtype to, const void *src, enum dtype from, 
 	}
 	REQUIRE(to == DT_F32);
 	for (size_t i = 0; i < n; i++)
-		f[i] = from == DT_BF16 ? f32_from_bf16(h[i]) : f32_from_f16(h[i]);
+		f[i] = from == DT_F64 ? (float)d[i] : from == DT_BF16 ? f32_from_bf16(h[i]) : f32_from_f16(h[i]);
 }
 
 /* Rows [first, first + count) of this rank's part of a piece, in the target's type. */
@@ -211,7 +212,7 @@ static int read_rows(struct loader *l, const struct target *t, const struct piec
 static int load_piece(struct loader *l, const struct target *t, const struct piece *p, int at, void *raw,
 		      void *out, struct why *why)
 {
-	int64_t step = STAGING / (p->col.count * 4 > 0 ? p->col.count * 4 : 1);
+	int64_t step = STAGING / (p->col.count * 8 > 0 ? p->col.count * 8 : 1);
 	int err = 0;
 
 	if (step < 1)
@@ -232,7 +233,7 @@ static size_t staging_bytes(const struct loader *l)
 	size_t widest = (size_t)max_int(l->m->cfg.hidden,
 					max_int(l->m->cfg.ffn, l->m->cfg.heads * l->m->cfg.head_dim));
 
-	return STAGING + 4 * widest;
+	return STAGING + 8 * widest;
 }
 
 static void *load_thread(void *arg)
