@@ -3,6 +3,7 @@
  *	xverse-launch [-n RANKS] [--restart[=TIMES]] [--print] MODEL [options of xversed]
  */
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,15 +23,17 @@ enum { MAX_ARGS = 512, SILENCE_MS = 5000, HEALTHY_NS = 60 };
 
 struct launcher {
 	int ranks, restarts; /* restarts left; -1: without end */
-	bool print, restart, draining;
-	char *daemon[MAX_ARGS]; /* what xversed gets */
+	bool print, restart;
+	bool draining, hurried, told; /* asked to drain, asked again; rank 0 was told to drain */
+	char *daemon[MAX_ARGS];       /* what xversed gets */
 	int n_daemon;
 	char socket_path[512], xversed[4096];
 	struct rpc_listener listener;
 	struct handover handover;
 	int signal_fd, beat_fd; /* beat_fd: rank 0's open connection, -1 before it came */
 	pid_t mpirun, rank0;
-	uint64_t started_ns, last_beat_ns;
+	uint64_t started_ns, last_beat_ns, pressed_ns; /* pressed_ns: when mpirun was last told to end */
+	const char *group;
 };
 
 static void usage(FILE *f)
@@ -72,11 +75,23 @@ static int number(const char *text, const char *flag)
 	return (int)v;
 }
 
-/* Own options are taken out; all others go to xversed. --uds is needed here too. */
+/* --name VALUE or --name=VALUE at argv[i], for xversed, and needed here too. */
+static void note_value(char **argv, int i, const char *name, const char **value)
+{
+	size_t n = strlen(name);
+
+	if (!strcmp(argv[i], name) && argv[i + 1])
+		*value = argv[i + 1];
+	else if (!strncmp(argv[i], name, n) && argv[i][n] == '=')
+		*value = argv[i] + n + 1;
+}
+
+/* Own options are taken out; all others go to xversed. */
 static void parse(struct launcher *l, int argc, char **argv)
 {
 	const char *uds = getenv("XVERSED_UDS");
 
+	l->group = getenv("XVERSED_UDS_GROUP");
 	l->ranks = 1;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "-n"))
@@ -91,10 +106,8 @@ static void parse(struct launcher *l, int argc, char **argv)
 			exit(EXIT_OK);
 		} else if (l->n_daemon < MAX_ARGS - 1)
 			l->daemon[l->n_daemon++] = argv[i];
-		if (!strcmp(argv[i], "--uds") && i + 1 < argc)
-			uds = argv[i + 1];
-		else if (!strncmp(argv[i], "--uds=", 6))
-			uds = argv[i] + 6;
+		note_value(argv, i, "--uds", &uds);
+		note_value(argv, i, "--uds-group", &l->group);
 	}
 	if (!l->n_daemon) {
 		usage(stderr);
@@ -106,29 +119,46 @@ static void parse(struct launcher *l, int argc, char **argv)
 		rpc_default_path(l->socket_path, sizeof l->socket_path);
 }
 
-/* facts: unbound, because xversed pins itself; keep-alives, so that a dead link is known in seconds; small
- * messages at start only, so the shared-memory transport that leaves segments behind is not used. */
+/* Unbound, because xversed pins itself; keep-alives, so that a dead link is known in seconds. */
+static const char *const fixed_args[] = {
+	"mpirun",
+	"--bind-to",
+	"none",
+	"--oversubscribe",
+	"--mca",
+	"oob_tcp_keepalive_time",
+	"5",
+	"--mca",
+	"oob_tcp_keepalive_intvl",
+	"2",
+	"--mca",
+	"oob_tcp_keepalive_probes",
+	"3",
+};
+
+/* What mpirun would leave behind where it is killed lies in the launcher's own folder, which goes with the
+ * launcher. */
+static int put_folders(const struct launcher *l, char **out)
+{
+	const char *const args[] = {
+		"--mca",        "orte_tmpdir_base", l->handover.dir, "--mca", "btl_vader_backing_directory",
+		l->handover.dir};
+
+	if (!l->handover.dir[0])
+		return 0;
+	memcpy(out, args, sizeof args);
+	return sizeof args / sizeof *args;
+}
+
 static void make_command(const struct launcher *l, char **out, char ranks[16])
 {
-	static const char *const fixed[] = {"mpirun",
-				      "--bind-to",
-				      "none",
-				      "--oversubscribe",
-				      "--mca",
-				      "oob_tcp_keepalive_time",
-				      "5",
-				      "--mca",
-				      "oob_tcp_keepalive_intvl",
-				      "2",
-				      "--mca",
-				      "oob_tcp_keepalive_probes",
-				      "3",
-				      "-n"};
 	int n = 0;
 
-	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-		out[n++] = (char *)fixed[i]; /* execvp() changes none */
+	for (size_t i = 0; i < sizeof fixed_args / sizeof *fixed_args; i++)
+		out[n++] = (char *)fixed_args[i]; /* execvp() changes none */
+	n += put_folders(l, out + n);
 	snprintf(ranks, 16, "%d", l->ranks);
+	out[n++] = (char *)"-n";
 	out[n++] = ranks;
 	out[n++] = (char *)l->xversed;
 	for (int i = 0; i < l->n_daemon; i++)
@@ -136,11 +166,30 @@ static void make_command(const struct launcher *l, char **out, char ranks[16])
 	out[n] = NULL;
 }
 
+/* As a shell reads it. */
+static void print_word(const char *word)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
+
+	if (*word && strspn(word, plain) == strlen(word)) {
+		printf("%s", word);
+		return;
+	}
+	putchar('\'');
+	for (; *word; word++)
+		*word == '\'' ? printf("'\\''") : putchar(*word);
+	putchar('\'');
+}
+
 static void print_command(char *const *command)
 {
-	for (int i = 0; command[i]; i++)
-		printf("%s%s", i ? " " : "", command[i]);
-	printf("\n");
+	for (int i = 0; command[i]; i++) {
+		if (i)
+			putchar(' ');
+		print_word(command[i]);
+	}
+	putchar('\n');
 }
 
 /* A group of its own, so that Ctrl-C at the terminal reaches the launcher alone; mpirun ends the job if the
@@ -188,9 +237,23 @@ static void take_signal(struct launcher *l)
 			continue;
 		log_at(LOG_INFO, "%s: %s", strsignal((int)info.ssi_signo),
 		       l->draining ? "ending the job now" : "draining");
-		if (l->mpirun > 0)
-			kill(l->mpirun, l->draining ? SIGTERM : SIGUSR1);
+		l->hurried = l->draining;
 		l->draining = true;
+	}
+}
+
+/* mpirun forwards USR1 to the ranks at once, and loses it where there are none yet. A job without its rank 0
+ * has no open call to wait for: it is ended, as often as that takes while mpirun starts. */
+static void press(struct launcher *l)
+{
+	if (!l->draining || l->mpirun <= 0)
+		return;
+	if (!l->told && !l->hurried && l->beat_fd >= 0) {
+		l->told = true;
+		kill(l->mpirun, SIGUSR1);
+	} else if ((!l->told || l->hurried) && now_ns() - l->pressed_ns > 3000000000u) {
+		l->pressed_ns = now_ns();
+		kill(l->mpirun, SIGTERM);
 	}
 }
 
@@ -233,6 +296,12 @@ static void watch_rank0(struct launcher *l)
 	l->beat_fd = -1;
 }
 
+/* A rank that was killed is a lost rank, whatever killed it. */
+static int job_code(int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) < 128 ? WEXITSTATUS(status) : EXIT_SOFTWARE;
+}
+
 /* Until mpirun ends; its exit status. */
 static int attend(struct launcher *l)
 {
@@ -251,11 +320,12 @@ static int attend(struct launcher *l)
 		if (l->beat_fd >= 0 && p[2].fd == l->beat_fd && p[2].revents)
 			take_beat(l);
 		watch_rank0(l);
+		press(l);
 	}
 	l->mpirun = 0;
 	if (l->beat_fd >= 0)
 		close(l->beat_fd);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SOFTWARE;
+	return job_code(status);
 }
 
 /* A wrong flag or file does not mend itself. */
@@ -263,6 +333,13 @@ static bool worth_restarting(const struct launcher *l, int code)
 {
 	return l->restart && !l->draining && l->restarts && code && code != EXIT_USAGE &&
 	       code != EXIT_INPUT && code != EXIT_CONFIG;
+}
+
+/* Ended by us, or drained; mpirun complains of ranks that drain while they load. A rank lost in a drain is a
+ * lost rank. */
+static bool ended_as_asked(const struct launcher *l, int code)
+{
+	return l->draining && (l->pressed_ns || code != EXIT_SOFTWARE);
 }
 
 /* Sleeps, but not over a signal. */
@@ -285,7 +362,7 @@ static int run(struct launcher *l)
 		start_job(l);
 		code = attend(l);
 		if (!worth_restarting(l, code))
-			return l->draining && code != 0 && code != EXIT_SOFTWARE ? EXIT_OK : code;
+			return ended_as_asked(l, code) ? EXIT_OK : code;
 		if (now_ns() - l->started_ns > HEALTHY_NS * 1000000000ull)
 			wait_ms = 500;
 		log_at(LOG_WARN, "the job ended with %d; it starts again in %d ms", code, wait_ms);
@@ -310,6 +387,17 @@ static void catch_signals(struct launcher *l)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static gid_t find_group(const struct launcher *l)
+{
+	struct group *g = l->group && *l->group ? getgrnam(l->group) : NULL;
+
+	if (l->group && *l->group && !g) {
+		fprintf(stderr, "xverse-launch: --uds-group: no group \"%s\"\n", l->group);
+		exit(EXIT_USAGE);
+	}
+	return g ? g->gr_gid : (gid_t)-1;
+}
+
 int main(int argc, char **argv)
 {
 	static struct launcher l;
@@ -325,7 +413,8 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	catch_signals(&l);
-	if (rpc_listen(&l.listener, l.socket_path, (gid_t)-1, &why) || handover_open(&l.handover, &why)) {
+	if (rpc_listen(&l.listener, l.socket_path, find_group(&l), &why) ||
+	    handover_open(&l.handover, &why)) {
 		fprintf(stderr, "xverse-launch: %s\n", why.text);
 		rpc_unlisten(&l.listener);
 		return EXIT_AGAIN;

@@ -1,6 +1,7 @@
 #include "rpc/handover.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,8 +148,11 @@ int handover_open(struct handover *h, struct why *why)
 	if (!run || !*run || strlen(run) > 30)
 		run = "/tmp";
 	snprintf(h->dir, sizeof h->dir, "%s/xverse-launch-XXXXXX", run);
-	if (!mkdtemp(h->dir)) /* 0700 */
-		return fail(why, ERR_IO, "%s: %s", h->dir, strerror(errno));
+	if (!mkdtemp(h->dir)) { /* 0700 */
+		int err = fail(why, ERR_IO, "%s: %s", h->dir, strerror(errno));
+		h->dir[0] = 0;
+		return err;
+	}
 	snprintf(h->path, sizeof h->path, "%s/handover", h->dir);
 	strcpy(at.sun_path, h->path);
 	h->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -162,13 +166,23 @@ int handover_open(struct handover *h, struct why *why)
 	return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	(void)at;
+	if (remove(path))
+		log_at(LOG_WARN, "%s cannot be removed: %s", path, strerror(errno));
+	return 0;
+}
+
 void handover_close(struct handover *h)
 {
 	if (h->fd >= 0)
 		close(h->fd);
 	h->fd = -1;
-	unlink(h->path);
-	rmdir(h->dir);
+	if (h->dir[0]) /* with what a job that was killed left in it */
+		nftw(h->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* Not memcmp: the time must not tell how much of it was right. */

@@ -29,7 +29,7 @@ struct handover {
 };
 /* Makes the directory and the private socket, and sets the two variables for the children. */
 int handover_open(struct handover *h, struct why *why);
-void handover_close(struct handover *h);
+void handover_close(struct handover *h); /* removes the directory with all that is in it */
 /* A connection is waiting on h->fd: checks it and gives it `listen_fd`. Returns the connection (then *pid is
  * rank 0's), or ERR_*. */
 int handover_give(struct handover *h, int listen_fd, pid_t *pid);
