@@ -1,7 +1,15 @@
 #include "rpc/arena.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+static _Atomic size_t held;
+
+size_t arena_held(void)
+{
+	return atomic_load(&held);
+}
 
 struct arena_block {
 	struct arena_block *next;
@@ -19,6 +27,7 @@ static void arena_grow(struct arena *a, size_t need)
 	if (size < need)
 		size = need;
 	b = xgrow(NULL, 1, sizeof *b + size);
+	atomic_fetch_add(&held, size);
 	*b = (struct arena_block){.next = a->blocks, .size = size};
 	a->blocks = b;
 	a->at = b->data;
@@ -65,6 +74,7 @@ void arena_free(void *blocks)
 {
 	for (struct arena_block *b = blocks, *next; b; b = next) {
 		next = b->next;
+		atomic_fetch_sub(&held, b->size);
 		free(b);
 	}
 }

@@ -18,8 +18,14 @@ static void set_defaults(struct rpc_server_options *how)
 		how->max_connections = 1024;
 	if (how->max_calls <= 0)
 		how->max_calls = 256;
-	if (!how->max_buffered || how->max_buffered > FRAME_LIMIT)
-		how->max_buffered = FRAME_LIMIT;
+	if (!how->max_frame || how->max_frame > FRAME_LIMIT)
+		how->max_frame = FRAME_LIMIT;
+	if (!how->max_buffered)
+		how->max_buffered = 1 << 20;
+	if (!how->max_input)
+		how->max_input = 256 << 20;
+	if (how->stuck_timeout_ms <= 0)
+		how->stuck_timeout_ms = 30000;
 	if (how->hello_timeout_ms <= 0)
 		how->hello_timeout_ms = 10000;
 }
@@ -116,12 +122,19 @@ static void keep_alive(struct rpc_server *s, struct call *call, uint64_t now)
 	conn_reply(s, call->conn, &reply);
 }
 
+/* A large reply that nobody reads would hold its memory for ever. */
+static bool over_cap(const struct rpc_server *s, const struct conn *c)
+{
+	return c->out.len - c->sent > s->how.max_buffered;
+}
+
 /* Where bytes are still unsent the client is behind, and a keep-alive would only lengthen the queue. */
 static void tick_conn(struct rpc_server *s, struct conn *c, uint64_t now)
 {
 	const uint64_t ms = 1000000, age = now - c->since_ns;
 
-	if ((!c->hello && age > (uint64_t)s->how.hello_timeout_ms * ms) || (c->ending && age > 2000 * ms)) {
+	if ((!c->hello && age > (uint64_t)s->how.hello_timeout_ms * ms) || (c->ending && age > 2000 * ms) ||
+	    (over_cap(s, c) && now - c->moved_ns > (uint64_t)s->how.stuck_timeout_ms * ms)) {
 		c->doomed = true;
 		conn_event(s, c, 0);
 		return;
@@ -153,7 +166,7 @@ static bool needs_ticks(const struct rpc_server *s)
 	if (s->n_calls || s->deaf_until_ns)
 		return true;
 	for (int i = 0; i < s->how.max_connections; i++)
-		if (s->conns[i] && (!s->conns[i]->hello || s->conns[i]->ending))
+		if (s->conns[i] && (!s->conns[i]->hello || s->conns[i]->ending || over_cap(s, s->conns[i])))
 			return true;
 	return false;
 }

@@ -1,8 +1,8 @@
 /* server.h - the front door: one Unix socket, many clients, one thread, epoll.
  *
  * A call is known by a number never used twice, so nobody outside rpc/ holds a pointer to a connection: sending to a
- * call that is gone does nothing. Each connection has a cap of buffered bytes; one over it is closed and its calls are
- * cancelled. Every open call hears something at least once a second (keep-alive). */
+ * call that is gone does nothing. Each connection has a cap of unsent bytes; one over it is closed and its calls are
+ * cancelled; it is not read from while half of that is unsent. What all of them send in is bounded too. Every open call hears something at least once a second (keep-alive). */
 #ifndef RPC_SERVER_H
 #define RPC_SERVER_H
 
@@ -37,8 +37,12 @@ struct rpc_server_options {
 	gid_t group;            /* (gid_t)-1: leave */
 	const char *version, *served_model;
 	int max_connections;    /* 0: 1024 */
-	size_t max_buffered;    /* bytes a connection, each way; the frame limit where that is larger. 0: FRAME_LIMIT */
+	size_t max_frame;       /* bytes of the largest frame taken, as Hello says; 0: FRAME_LIMIT */
+	size_t max_buffered;    /* unsent bytes of a connection, beside its last reply; 0: 1 MiB */
+	size_t max_input;       /* bytes of all connections' unfinished frames and of all requests held; 0: 256 MiB. A large
+				   request over it gets BUSY. (IN_STEP of each connection is not counted.) */
 	int max_calls;          /* open calls a connection; 0: 256. All together never more than 65,536 */
+	int stuck_timeout_ms;   /* without a byte sent while more than max_buffered is unsent; 0: 30,000 */
 	int hello_timeout_ms;   /* for a connection's first message; 0: 10,000 */
 };
 

@@ -1,4 +1,5 @@
 /* Connections: accept, read, write, close. Frames are handled in server_frames.c. */
+#include "rpc/arena.h"
 #include "rpc/server_inside.h"
 
 #include <errno.h>
@@ -67,6 +68,7 @@ bool conn_flush(struct rpc_server *s, struct conn *c)
 			break;
 		}
 		c->sent += (size_t)n;
+		c->moved_ns = now_ns();
 	}
 	last_write_end(&s->last, c->slot, !unsent(c));
 	out_sent(&c->out, &c->sent);
@@ -91,13 +93,17 @@ static void check_frame_limit(struct conn *c, size_t before, const struct rpc_re
 
 void conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply)
 {
-	size_t before = c->out.len;
+	size_t before;
 
 	if (c->doomed)
 		return;
-	rpc_reply_encode(&c->out, reply);
-	check_frame_limit(c, before, reply);
-	if (unsent(c) > s->how.max_buffered && !conn_flush(s, c) && unsent(c) > s->how.max_buffered) {
+	if (unsent(c) > s->how.max_buffered)
+		conn_flush(s, c);
+	if (unsent(c) <= s->how.max_buffered) { /* one reply may be larger than the cap */
+		before = c->out.len;
+		rpc_reply_encode(&c->out, reply);
+		check_frame_limit(c, before, reply);
+	} else if (!c->doomed) {
 		log_at(LOG_WARN,
 		       "connection %ju of process %d does not read its answers: closed with %zu bytes unsent",
 		       (uintmax_t)c->peer.connection, (int)c->peer.pid, unsent(c));
@@ -132,7 +138,7 @@ void conn_close(struct rpc_server *s, struct conn *c)
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
 	if (last_close(&s->last, c->slot))
 		close(c->fd);
-	free(c->in);
+	conn_forget_input(s, c);
 	rpc_out_finish(&c->out);
 	free(c);
 }
@@ -210,7 +216,7 @@ static void conn_create(struct rpc_server *s, int fd, int slot)
 	c->slot = slot;
 	c->life = ++s->lives;
 	c->peer = (struct rpc_peer){who.uid, who.gid, who.pid, ++s->next_connection};
-	c->since_ns = now_ns();
+	c->since_ns = c->moved_ns = now_ns();
 	c->frame_limit = FRAME_LIMIT;
 	c->interest = EPOLLIN;
 	s->conns[slot] = c;
@@ -254,26 +260,82 @@ void conn_accept(struct rpc_server *s)
 	}
 }
 
-/* Grows with what arrives, never with what a frame's head announces. */
-static void make_room(struct conn *c)
+static size_t counted(size_t in_max)
 {
+	return in_max > IN_STEP ? in_max - IN_STEP : 0;
+}
+
+void conn_forget_input(struct rpc_server *s, struct conn *c)
+{
+	s->in_held -= counted(c->in_max);
+	free(c->in);
+	c->in = NULL;
+	c->in_len = c->in_max = 0;
+}
+
+size_t conn_input_left(const struct rpc_server *s)
+{
+	size_t held = s->in_held + arena_held();
+
+	return held < s->how.max_input ? s->how.max_input - held : 0;
+}
+
+/* Grows with what arrives, never with what a frame's head announces. False: all of them hold too much. */
+static bool make_room(struct rpc_server *s, struct conn *c)
+{
+	size_t most = s->how.max_frame + FRAME_HEAD_MAX + IN_STEP, size;
+
 	if (c->in_max - c->in_len >= IN_STEP / 2)
-		return;
-	c->in_max = c->in_max ? c->in_max * 2 : IN_STEP;
+		return true;
+	size = c->in_max ? c->in_max * 2 : IN_STEP;
+	size = size < most ? size : most;
+	if (counted(size) - counted(c->in_max) > conn_input_left(s))
+		return false;
+	s->in_held += counted(size) - counted(c->in_max);
+	c->in_max = size;
 	c->in = xgrow(c->in, c->in_max, 1);
+	return true;
+}
+
+/* It cannot be answered by its id, since its frame is not whole. */
+static void refuse_input(struct rpc_server *s, struct conn *c)
+{
+	conn_error(s, c, 0, ERR_BUSY, "large requests hold %zu bytes already; send this one later",
+		   s->how.max_input);
+	conn_forget_input(s, c);
+	conn_end(c);
+	attend(s, c);
+}
+
+/* What comes after the end is of no interest, but its reader must learn why: closing over unread bytes would
+ * lose the last words. */
+static void conn_skip(struct conn *c)
+{
+	char nothing[4096];
+	ssize_t n = recv(c->fd, nothing, sizeof nothing, MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+		c->doomed = true;
 }
 
 static void conn_read(struct rpc_server *s, struct conn *c)
 {
 	ssize_t n;
 
-	make_room(c);
+	if (c->ending) {
+		conn_skip(c);
+		return;
+	}
+	if (!make_room(s, c)) {
+		refuse_input(s, c);
+		return;
+	}
 	n = recv(c->fd, c->in + c->in_len, c->in_max - c->in_len, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return;
 	if (n <= 0) {
 		c->doomed = true;
-	} else if (!c->ending) {
+	} else {
 		c->in_len += (size_t)n;
 		frames_handle(s, c);
 	}

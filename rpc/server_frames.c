@@ -1,4 +1,5 @@
 /* Whole frames to requests: what the server answers itself, and what it hands to the handler. */
+#include "rpc/arena.h"
 #include "rpc/server_inside.h"
 
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hel
 	c->hello = true;
 	reply.hello = (struct rpc_hello){.protocol_min = RPC_PROTOCOL,
 					 .protocol_max = RPC_PROTOCOL,
-					 .frame_limit = (uint32_t)s->how.max_buffered,
+					 .frame_limit = (uint32_t)s->how.max_frame,
 					 .version = s->how.version,
 					 .served_model = s->how.served_model};
 	conn_reply(s, c, &reply);
@@ -75,11 +76,26 @@ static uint64_t id_for_error(const struct conn *c, uint64_t id)
 	return call_of(c, id) ? 0 : id;
 }
 
+/* Large requests wait elsewhere while those that are open hold as much memory as all may. */
+static bool over_budget(struct rpc_server *s, struct conn *c, const uint8_t *payload, size_t size)
+{
+	if (!c->hello || size <= IN_STEP || conn_input_left(s) >= size)
+		return false;
+	conn_error(s, c, id_for_error(c, rpc_payload_id(payload, size)), ERR_BUSY,
+		   "a request of %zu bytes, and the open ones hold %zu of %zu", size, arena_held(),
+		   s->how.max_input);
+	return true;
+}
+
 static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *payload, size_t size)
 {
 	struct rpc_request r;
 	struct why why = {""};
-	int err = rpc_request_decode(&r, payload, size, &why);
+	int err;
+
+	if (over_budget(s, c, payload, size))
+		return;
+	err = rpc_request_decode(&r, payload, size, &why);
 
 	if (!c->hello && (err || r.kind != RPC_HELLO)) {
 		conn_error(s, c, 0, ERR_FORMAT, "the first message must be Hello%s%s", err ? ": " : "",
@@ -121,24 +137,21 @@ static void framing_error(struct rpc_server *s, struct conn *c, long err, size_t
 {
 	if (err == ERR_LIMIT)
 		conn_error(s, c, 0, ERR_LIMIT, "a frame of %zu bytes, the limit is %zu", size,
-			   s->how.max_buffered);
+			   s->how.max_frame);
 	else
 		conn_error(s, c, 0, ERR_FORMAT, "the length of a frame is not a varint of 32 bits");
 	conn_end(c);
 }
 
-static void forget_input(struct conn *c, size_t used)
+static void forget_input(struct rpc_server *s, struct conn *c, size_t used)
 {
 	c->in_len -= used;
 	if (c->in_len) {
 		memmove(c->in, c->in + used, c->in_len);
 		return;
 	}
-	if (c->in_max > 4 * IN_STEP) { /* a big prompt does not keep its memory */
-		free(c->in);
-		c->in = NULL;
-		c->in_max = 0;
-	}
+	if (c->in_max > IN_STEP) /* a big prompt does not keep its memory */
+		conn_forget_input(s, c);
 }
 
 void frames_handle(struct rpc_server *s, struct conn *c)
@@ -156,7 +169,7 @@ void frames_handle(struct rpc_server *s, struct conn *c)
 			c->stalled = true;
 			break;
 		}
-		long n = frame_next(c->in + used, c->in_len - used, s->how.max_buffered, &payload, &size);
+		long n = frame_next(c->in + used, c->in_len - used, s->how.max_frame, &payload, &size);
 		if (n < 0)
 			framing_error(s, c, n, size);
 		if (n <= 0)
@@ -164,5 +177,5 @@ void frames_handle(struct rpc_server *s, struct conn *c)
 		frame_handle(s, c, payload, size);
 		used += (size_t)n;
 	}
-	forget_input(c, used);
+	forget_input(s, c, used);
 }

@@ -58,6 +58,7 @@ struct conn {
 	bool stalled; /* whole frames may wait in `in` until output has drained */
 	struct conn *next_waiting;
 	uint64_t since_ns;    /* accepted, or ending */
+	uint64_t moved_ns;    /* when something was last sent */
 	uint32_t frame_limit; /* what the client takes */
 	uint32_t interest;    /* epoll events asked for */
 	uint8_t *in;          /* (in_max) bytes read and not yet handled */
@@ -82,6 +83,7 @@ struct rpc_server {
 	struct call *calls, *free_calls, **buckets; /* (last.n_calls), (n_buckets) */
 	size_t n_buckets;
 	int n_calls, n_watched;
+	size_t in_held; /* of in_max of all connections, beyond IN_STEP of each */
 	struct last last;
 };
 enum { SLOT_LISTENER = INT32_MAX, SLOT_WATCHED = INT32_MAX - 1, IN_STEP = 64 << 10, TICK_MS = 250 };
@@ -104,6 +106,8 @@ void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, con
 void conn_end(struct conn *c);                         /* close once all is written */
 void conn_attend_all(struct rpc_server *s);            /* flush, drop */
 void conn_close(struct rpc_server *s, struct conn *c); /* at once, without callbacks */
+void conn_forget_input(struct rpc_server *s, struct conn *c);
+size_t conn_input_left(const struct rpc_server *s);    /* bytes that large requests may still take */
 bool conn_flush(struct rpc_server *s, struct conn *c); /* false: bytes are left */
 
 /* server_frames.c: whole frames to requests */

@@ -5,7 +5,7 @@
 
 #include "rpc/frame.h"
 
-struct xv_call *call_find(struct xv_client *c, uint64_t id)
+struct xv_call *xv_call_find(struct xv_client *c, uint64_t id)
 {
 	struct xv_call *call = c->calls;
 
@@ -32,7 +32,7 @@ static void copy_request(struct rpc_request *out, const struct rpc_request *r)
 	rpc_out_finish(&bytes);
 }
 
-struct xv_call *call_add(struct xv_client *c, const struct rpc_request *r)
+struct xv_call *xv_call_add(struct xv_client *c, const struct rpc_request *r)
 {
 	struct xv_call *call = xalloc(1, sizeof *call);
 
@@ -48,7 +48,7 @@ struct xv_call *call_add(struct xv_client *c, const struct rpc_request *r)
 			struct rpc_reply chunk = {.kind = RPC_R_CHUNK};
 			chunk.chunk.ids = &from->ids[i];
 			chunk.chunk.n_ids = 1;
-			call_take(call, &chunk);
+			xv_call_take(call, &chunk);
 		}
 	}
 	call->next = c->calls;
@@ -67,7 +67,7 @@ static void set_resume(const struct xv_call *call, struct rpc_resume *r)
 				 .numerics_class = call->numerics_class};
 }
 
-void call_send(struct xv_client *c, struct xv_call *call)
+void xv_call_send(struct xv_client *c, struct xv_call *call)
 {
 	struct rpc_request r = call->asked;
 
@@ -81,7 +81,7 @@ void call_send(struct xv_client *c, struct xv_call *call)
 	rpc_request_encode(&c->out, &r);
 }
 
-void call_remove(struct xv_client *c, struct xv_call *call)
+void xv_call_remove(struct xv_client *c, struct xv_call *call)
 {
 	struct xv_call **at = &c->calls;
 
@@ -137,7 +137,7 @@ static void take_output(struct xv_call *call, const struct rpc_chunk *k)
 	call->text_bytes += k->text_len;
 }
 
-bool call_take(struct xv_call *call, struct rpc_reply *r)
+bool xv_call_take(struct xv_call *call, struct rpc_reply *r)
 {
 	call->heard_ns = now_ns();
 	if (r->kind == RPC_R_STARTED)
@@ -150,7 +150,7 @@ bool call_take(struct xv_call *call, struct rpc_reply *r)
 }
 
 /* Before a call has begun, "busy" or "loading" is its answer; afterwards it is only a delay. */
-bool call_may_resume(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e)
+bool xv_call_may_resume(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e)
 {
 	return !c->how.no_resume && call->streams && e->retryable && (call->started || call->resumed);
 }

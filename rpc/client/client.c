@@ -47,6 +47,8 @@ static void set_defaults(struct xv_options *how)
 		how->resume_timeout_ms = 120000;
 }
 
+static int lose(struct xv_client *c, const struct why *why);
+
 /* ---- one reply ---- */
 
 static int take_hello(struct xv_client *c, struct rpc_reply *r, struct why *why)
@@ -73,31 +75,43 @@ static void retry_later(struct xv_client *c, struct xv_call *call, uint32_t afte
 	call->retry_ns = now + (uint64_t)(after_ms ? after_ms : 200) * MS;
 }
 
+/* An error about the connection: full for now is a delay for calls that came from another one. */
+static int take_refusal(struct xv_client *c, struct rpc_reply *r, struct why *why)
+{
+	bool later = r->error.retryable && c->lost_ns;
+	int err = fail(why, r->error.code, "%s", r->error.text);
+	uint32_t after_ms = r->error.retry_after_ms;
+
+	rpc_reply_free(r);
+	if (!later)
+		return err;
+	err = lose(c, why);
+	c->try_ns = now_ns() + (uint64_t)(after_ms ? after_ms : 200) * MS;
+	return err;
+}
+
 /* 1: the caller's; 0: taken here. */
 static int take_reply(struct xv_client *c, struct rpc_reply *r, struct why *why)
 {
-	struct xv_call *call = call_find(c, r->id);
+	struct xv_call *call = xv_call_find(c, r->id);
 
 	if (r->kind == RPC_R_HELLO)
 		return take_hello(c, r, why);
-	if (r->kind == RPC_R_ERROR && !r->id) { /* about the connection */
-		int err = fail(why, r->error.code, "%s", r->error.text);
-		rpc_reply_free(r);
-		return err;
-	}
-	if (call && r->kind == RPC_R_ERROR && call_may_resume(c, call, &r->error)) {
+	if (r->kind == RPC_R_ERROR && !r->id)
+		return take_refusal(c, r, why);
+	if (call && r->kind == RPC_R_ERROR && xv_call_may_resume(c, call, &r->error)) {
 		retry_later(c, call, r->error.retry_after_ms);
 		rpc_reply_free(r);
 		return 0;
 	}
 	if (call && r->kind != RPC_R_KEEP_ALIVE)
 		c->lost_ns = 0;
-	if (!call || !call_take(call, r)) {
+	if (!call || !xv_call_take(call, r)) {
 		rpc_reply_free(r);
 		return 0;
 	}
 	if (r->kind != RPC_R_STARTED && r->kind != RPC_R_CHUNK && r->kind != RPC_R_KEEP_ALIVE)
-		call_remove(c, call);
+		xv_call_remove(c, call);
 	return 1;
 }
 
@@ -136,7 +150,7 @@ static int lose(struct xv_client *c, const struct why *why)
 {
 	uint64_t now = now_ns();
 
-	io_lose(c);
+	xv_io_lose(c);
 	if (!worth_a_return(c))
 		return ERR_GONE;
 	log_at(LOG_DEBUG, "%s; trying again", why->text);
@@ -151,7 +165,7 @@ static void resend_all(struct xv_client *c)
 {
 	for (struct xv_call *call = c->calls; call; call = call->next) {
 		call->resumed++;
-		call_send(c, call);
+		xv_call_send(c, call);
 	}
 }
 
@@ -161,7 +175,7 @@ static int come_back(struct xv_client *c, struct why *why)
 
 	if (now < c->try_ns)
 		return 0;
-	if (!io_connect(c, why)) {
+	if (!xv_io_connect(c, why)) {
 		resend_all(c);
 		return 0;
 	}
@@ -185,7 +199,7 @@ static int look_at_calls(struct xv_client *c, struct why *why)
 
 	for (struct xv_call *call = c->calls; call && c->fd >= 0; call = call->next) {
 		if (call->retry_ns && now >= call->retry_ns)
-			call_send(c, call);
+			xv_call_send(c, call);
 		else if (!call->retry_ns && call->streams && now > call->heard_ns &&
 			 now - call->heard_ns > most)
 			return fail(why, ERR_GONE, "%s: the server has said nothing for %d ms", c->path,
@@ -197,7 +211,7 @@ static int look_at_calls(struct xv_client *c, struct why *why)
 static int exchange(struct xv_client *c, int timeout_ms, struct why *why)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
-	int err = io_send(c, why);
+	int err = xv_io_send(c, why);
 
 	if (err)
 		return err;
@@ -206,7 +220,7 @@ static int exchange(struct xv_client *c, int timeout_ms, struct why *why)
 	if (poll(&p, 1, timeout_ms) < 0 && errno != EINTR)
 		return fail(why, ERR_IO, "poll: %s", strerror(errno));
 	if (p.revents & (POLLIN | POLLHUP | POLLERR))
-		return io_receive(c, why);
+		return xv_io_receive(c, why);
 	return 0;
 }
 
@@ -296,7 +310,7 @@ int xv_connect(struct xv_client **out, const struct xv_options *how, struct why 
 	set_defaults(&c->how);
 	err = set_path(c, how->path, why);
 	if (!err)
-		err = io_connect(c, why);
+		err = xv_io_connect(c, why);
 	if (!err)
 		err = wait_hello(c, why);
 	if (err) {
@@ -311,9 +325,9 @@ void xv_close(struct xv_client *c)
 {
 	if (!c)
 		return;
-	io_lose(c);
+	xv_io_lose(c);
 	while (c->calls)
-		call_remove(c, c->calls);
+		xv_call_remove(c, c->calls);
 	rpc_reply_free(&c->reply);
 	rpc_reply_free(&c->hello);
 	rpc_out_finish(&c->out);
@@ -342,10 +356,10 @@ uint64_t xv_send(struct xv_client *c, struct rpc_request *r)
 		want_ids(&r->generate.sampling);
 	if (!c->how.no_resume && r->kind == RPC_CHAT)
 		want_ids(&r->chat.sampling);
-	call_add(c, r);
+	xv_call_add(c, r);
 	if (c->fd >= 0) {
 		rpc_request_encode(&c->out, r);
-		if (io_send(c, &why))
+		if (xv_io_send(c, &why))
 			lose(c, &why); /* xv_wait() tells, or comes back */
 	}
 	return r->id;
@@ -354,14 +368,14 @@ uint64_t xv_send(struct xv_client *c, struct rpc_request *r)
 void xv_cancel(struct xv_client *c, uint64_t id)
 {
 	struct rpc_request r = {.kind = RPC_CANCEL};
-	struct xv_call *call = call_find(c, id);
+	struct xv_call *call = xv_call_find(c, id);
 
 	if (!call)
 		return;
 	r.cancel.has_id = true;
 	r.cancel.id = id;
 	if (c->fd < 0 || call->retry_ns)
-		call_remove(c, call); /* the server knows nothing of it any more */
+		xv_call_remove(c, call); /* the server knows nothing of it any more */
 	else
 		xv_send(c, &r);
 }
@@ -373,7 +387,7 @@ int xv_fd(const struct xv_client *c)
 
 int xv_resumed(const struct xv_client *c, uint64_t id)
 {
-	struct xv_call *call = call_find((struct xv_client *)c, id);
+	struct xv_call *call = xv_call_find((struct xv_client *)c, id);
 
 	return call ? call->resumed : 0;
 }

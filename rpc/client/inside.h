@@ -38,19 +38,19 @@ struct xv_client {
 };
 
 /* io.c */
-int io_connect(struct xv_client *c, struct why *why);
-int io_send(struct xv_client *c, struct why *why);    /* as much as goes; ERR_GONE */
-int io_receive(struct xv_client *c, struct why *why); /* what is there; ERR_GONE */
-void io_lose(struct xv_client *c);                    /* closes; calls are kept */
+int xv_io_connect(struct xv_client *c, struct why *why);
+int xv_io_send(struct xv_client *c, struct why *why);    /* as much as goes; ERR_GONE */
+int xv_io_receive(struct xv_client *c, struct why *why); /* what is there; ERR_GONE */
+void xv_io_lose(struct xv_client *c);                    /* closes; calls are kept */
 
 /* calls.c */
-struct xv_call *call_find(struct xv_client *c, uint64_t id);
-struct xv_call *call_add(struct xv_client *c, const struct rpc_request *r);
-void call_send(struct xv_client *c, struct xv_call *call); /* again, with what it has */
-void call_remove(struct xv_client *c, struct xv_call *call);
+struct xv_call *xv_call_find(struct xv_client *c, uint64_t id);
+struct xv_call *xv_call_add(struct xv_client *c, const struct rpc_request *r);
+void xv_call_send(struct xv_client *c, struct xv_call *call); /* again, with what it has */
+void xv_call_remove(struct xv_client *c, struct xv_call *call);
 /* Notes what came; cuts what was delivered before. True: the caller sees it. */
-bool call_take(struct xv_call *call, struct rpc_reply *r);
+bool xv_call_take(struct xv_call *call, struct rpc_reply *r);
 /* An error that another try may mend, of a call that had begun. */
-bool call_may_resume(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e);
+bool xv_call_may_resume(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e);
 
 #endif

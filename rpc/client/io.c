@@ -32,7 +32,7 @@ static int explain(const struct xv_client *c, int error, struct why *why)
 }
 
 /* A Unix socket connects at once, or says EAGAIN where the queue of the listener is full. */
-int io_connect(struct xv_client *c, struct why *why)
+int xv_io_connect(struct xv_client *c, struct why *why)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	struct rpc_request hello = {.kind = RPC_HELLO};
@@ -43,7 +43,7 @@ int io_connect(struct xv_client *c, struct why *why)
 		return fail(why, ERR_IO, "socket: %s", strerror(errno));
 	if (connect(c->fd, (struct sockaddr *)&to, sizeof to)) {
 		int error = errno;
-		io_lose(c);
+		xv_io_lose(c);
 		return explain(c, error, why);
 	}
 	hello.hello = (struct rpc_hello){.protocol_min = RPC_PROTOCOL,
@@ -55,7 +55,7 @@ int io_connect(struct xv_client *c, struct why *why)
 	return 0;
 }
 
-void io_lose(struct xv_client *c)
+void xv_io_lose(struct xv_client *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
@@ -65,7 +65,7 @@ void io_lose(struct xv_client *c)
 	c->out.len = c->out_sent = 0;
 }
 
-int io_send(struct xv_client *c, struct why *why)
+int xv_io_send(struct xv_client *c, struct why *why)
 {
 	while (c->out_sent < c->out.len) {
 		ssize_t n = send(c->fd, c->out.data + c->out_sent, c->out.len - c->out_sent, MSG_NOSIGNAL);
@@ -80,7 +80,7 @@ int io_send(struct xv_client *c, struct why *why)
 	return 0;
 }
 
-int io_receive(struct xv_client *c, struct why *why)
+int xv_io_receive(struct xv_client *c, struct why *why)
 {
 	enum { PIECE = 64 << 10 };
 	ssize_t n;

@@ -1,0 +1,391 @@
+/* libxverse against a server that dies, is full, is silent or speaks another protocol. */
+#include "rpc/client/xverse.h"
+
+#include <pthread.h>
+
+#include "tests/unit/rpc.h"
+
+static struct rig rig;
+static pthread_t pump;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic int stop;
+static struct why why;
+
+static void *pump_thread(void *arg)
+{
+	while (!stop) {
+		pthread_mutex_lock(&lock);
+		rpc_server_poll(rig.server, 0);
+		pthread_mutex_unlock(&lock);
+		usleep(500);
+	}
+	return arg;
+}
+
+static void pump_start(void)
+{
+	stop = 0;
+	pthread_create(&pump, NULL, pump_thread, NULL);
+}
+
+static void pump_end(void)
+{
+	stop = 1;
+	pthread_join(pump, NULL);
+}
+
+/* Until n requests came in all. */
+static void wait_requests(struct xv_client *c, int n)
+{
+	struct rpc_reply r;
+	uint64_t end = now_ns() + 3000000000u;
+	int have = 0;
+
+	while (have < n && now_ns() < end) {
+		if (c)
+			CHECK_EQ(xv_wait(c, &r, 5, &why), 0);
+		pthread_mutex_lock(&lock);
+		have = rig.heard.n;
+		pthread_mutex_unlock(&lock);
+		usleep(1000);
+	}
+	CHECK_EQ(have, n);
+}
+
+static void started(int i, uint64_t seed)
+{
+	struct rpc_reply r = {.kind = RPC_R_STARTED};
+
+	r.started = (struct rpc_started){
+		.seed = seed, .fingerprint = "fp", .numerics_class = "nc", .prompt_tokens = 3};
+	pthread_mutex_lock(&lock);
+	rpc_send(rig.server, rig.heard.call[i], &r);
+	pthread_mutex_unlock(&lock);
+}
+
+static void tokens(int i, int32_t first, int n, const char *text, bool prompt)
+{
+	struct rpc_reply r = {.kind = RPC_R_CHUNK};
+	int32_t ids[16];
+
+	for (int k = 0; k < n; k++)
+		ids[k] = first + k;
+	r.chunk = (struct rpc_chunk){
+		.text = text, .text_len = strlen(text), .ids = ids, .n_ids = n, .prompt = prompt};
+	pthread_mutex_lock(&lock);
+	rpc_send(rig.server, rig.heard.call[i], &r);
+	pthread_mutex_unlock(&lock);
+}
+
+static void finished(int i)
+{
+	struct rpc_reply r = {.kind = RPC_R_FINISHED,
+			      .finished = {.reason = RPC_FINISH_LENGTH, .stop_id = -1, .stop_text = ""}};
+
+	pthread_mutex_lock(&lock);
+	rpc_send(rig.server, rig.heard.call[i], &r);
+	pthread_mutex_unlock(&lock);
+}
+
+static void refuse(int i, int code, uint32_t after)
+{
+	pthread_mutex_lock(&lock);
+	rpc_send_error(rig.server, rig.heard.call[i], code, after, "no");
+	pthread_mutex_unlock(&lock);
+}
+
+/* The server is gone, and another one is at the same path. What it heard is kept. */
+static void restart(void)
+{
+	struct rpc_server_options how = {.path = rig.path, .listen_fd = -1, .group = (gid_t)-1};
+	struct rpc_handler h = {.ctx = &rig.heard, .request = rig_request, .cancel = rig_cancel};
+
+	pump_end();
+	rpc_server_close(rig.server, 100);
+	usleep(100000);
+	CHECK_EQ(rpc_server_open(&rig.server, &how, &h, &why), 0);
+	pump_start();
+}
+
+static struct xv_client *connect_now(const struct xv_options *more)
+{
+	struct xv_options how = more ? *more : (struct xv_options){0};
+	struct xv_client *c;
+
+	rig_open(&rig, (struct rpc_server_options){0});
+	pump_start();
+	how.path = rig.path;
+	if (xv_connect(&c, &how, &why))
+		CHECK_FAIL("%s", why.text);
+	return c;
+}
+
+static void leave(struct xv_client *c)
+{
+	xv_close(c);
+	pump_end();
+	rig_close(&rig);
+}
+
+static uint64_t ask(struct xv_client *c, bool echo)
+{
+	static const int32_t prompt[] = {1, 2, 3};
+	struct rpc_request r = {.kind = RPC_GENERATE};
+
+	r.generate.prompt = (struct rpc_prompt){.text = "", .ids = prompt, .n_ids = 3};
+	r.generate.user = "";
+	r.generate.echo = echo;
+	return xv_send(c, &r);
+}
+
+/* The next reply of this kind, keep-alives passed over. */
+static struct rpc_reply expect(struct xv_client *c, enum rpc_reply_kind kind)
+{
+	struct rpc_reply r;
+	int got;
+
+	do
+		got = xv_wait(c, &r, 3000, &why);
+	while (got == 1 && r.kind == RPC_R_KEEP_ALIVE);
+	if (got != 1)
+		CHECK_FAIL("no reply %d: %d %s", kind, got, why.text);
+	CHECK_EQ(r.kind, kind);
+	return r;
+}
+
+TEST(a_stream_goes_on_where_it_stood)
+{
+	struct xv_client *c = connect_now(NULL);
+	const struct rpc_resume *resume;
+	struct rpc_reply r;
+	uint64_t id = ask(c, false);
+
+	wait_requests(c, 1);
+	started(0, 99);
+	tokens(0, 10, 3, "abc", false);
+	expect(c, RPC_R_STARTED);
+	expect(c, RPC_R_CHUNK);
+	restart();
+	wait_requests(c, 2);
+	resume = &rig.heard.request[1].generate.resume;
+	CHECK(resume->present);
+	CHECK_EQ(resume->n_ids, 3);
+	CHECK_EQ(resume->ids[2], 12);
+	CHECK_EQ(resume->text_bytes, 3);
+	CHECK_EQ(resume->seed, 99);
+	CHECK_STR(resume->fingerprint, "fp");
+	CHECK_STR(resume->numerics_class, "nc");
+	CHECK_EQ(rig.heard.request[1].generate.prompt.n_ids, 3);
+	started(1, 99); /* not shown a second time */
+	tokens(1, 13, 2, "de", false);
+	finished(1);
+	r = expect(c, RPC_R_CHUNK);
+	CHECK_EQ(r.id, id);
+	CHECK_EQ(r.chunk.ids[0], 13);
+	CHECK_EQ(xv_resumed(c, id), 1);
+	expect(c, RPC_R_FINISHED);
+	leave(c);
+}
+
+TEST(two_losses_add_up)
+{
+	struct xv_client *c = connect_now(NULL);
+
+	ask(c, false);
+	wait_requests(c, 1);
+	started(0, 99);
+	tokens(0, 10, 2, "ab", false);
+	expect(c, RPC_R_STARTED);
+	expect(c, RPC_R_CHUNK);
+	restart();
+	wait_requests(c, 2);
+	started(1, 99);
+	tokens(1, 12, 1, "c", false);
+	expect(c, RPC_R_CHUNK);
+	restart();
+	wait_requests(c, 3);
+	CHECK_EQ(rig.heard.request[2].generate.resume.n_ids, 3);
+	CHECK_EQ(rig.heard.request[2].generate.resume.text_bytes, 3);
+	leave(c);
+}
+
+TEST(busy_is_an_answer_before_the_start_and_a_delay_after_it)
+{
+	struct xv_client *c = connect_now(NULL);
+	struct rpc_reply r;
+
+	ask(c, false);
+	wait_requests(c, 1);
+	refuse(0, ERR_BUSY, 50);
+	r = expect(c, RPC_R_ERROR);
+	CHECK_EQ(r.error.code, ERR_BUSY);
+	ask(c, false);
+	wait_requests(c, 2);
+	started(1, 5);
+	expect(c, RPC_R_STARTED);
+	restart();
+	wait_requests(c, 3);
+	refuse(2, ERR_LOADING, 50);
+	wait_requests(c, 4);
+	refuse(3, ERR_BUSY, 50);
+	wait_requests(c, 5);
+	CHECK_EQ(rig.heard.request[4].generate.resume.seed, 5);
+	finished(4);
+	expect(c, RPC_R_FINISHED);
+	leave(c);
+}
+
+TEST(a_lost_rank_is_a_delay_and_another_model_is_the_end)
+{
+	struct xv_client *c = connect_now(NULL);
+	struct rpc_reply r;
+
+	ask(c, false);
+	wait_requests(c, 1);
+	started(0, 5);
+	expect(c, RPC_R_STARTED);
+	refuse(0, ERR_LOST_RANK, 0);
+	wait_requests(c, 2);
+	refuse(1, ERR_MISMATCH, 0);
+	r = expect(c, RPC_R_ERROR);
+	CHECK_EQ(r.error.code, ERR_MISMATCH);
+	leave(c);
+}
+
+TEST(the_prompt_is_shown_once)
+{
+	struct xv_client *c = connect_now(NULL);
+	struct rpc_reply r;
+
+	ask(c, true);
+	wait_requests(c, 1);
+	started(0, 5);
+	tokens(0, 0, 0, "prom", true);
+	expect(c, RPC_R_STARTED);
+	expect(c, RPC_R_CHUNK);
+	restart();
+	wait_requests(c, 2);
+	started(1, 5);
+	tokens(1, 0, 0, "prompt", true);
+	tokens(1, 7, 1, "x", false);
+	r = expect(c, RPC_R_CHUNK);
+	CHECK(r.chunk.prompt);
+	CHECK_EQ(r.chunk.text_len, 2);
+	CHECK(!memcmp(r.chunk.text, "pt", 2));
+	r = expect(c, RPC_R_CHUNK);
+	CHECK(!r.chunk.prompt);
+	leave(c);
+}
+
+TEST(without_resume_the_loss_is_told)
+{
+	struct xv_client *c = connect_now(&(struct xv_options){.no_resume = true});
+	struct rpc_reply r;
+
+	ask(c, false);
+	wait_requests(c, 1);
+	pump_end();
+	rpc_server_close(rig.server, 100);
+	CHECK_EQ(xv_wait(c, &r, 2000, &why), ERR_GONE);
+	xv_close(c);
+	rig.server = NULL;
+	rig_close(&rig);
+}
+
+TEST(patience_ends)
+{
+	struct xv_client *c = connect_now(&(struct xv_options){.resume_timeout_ms = 700});
+	struct rpc_reply r;
+	uint64_t begin;
+
+	ask(c, false);
+	wait_requests(c, 1);
+	started(0, 5);
+	expect(c, RPC_R_STARTED);
+	pump_end();
+	rpc_server_close(rig.server, 100);
+	begin = now_ns();
+	CHECK_EQ(xv_wait(c, &r, 5000, &why), ERR_GONE);
+	CHECK(now_ns() - begin < 2000000000u);
+	CHECK_HAS(why.text, "did not come back");
+	xv_close(c);
+	rig.server = NULL;
+	rig_close(&rig);
+}
+
+TEST(a_silent_server_is_a_lost_one)
+{
+	struct xv_client *c = connect_now(&(struct xv_options){.silence_timeout_ms = 400});
+	struct rpc_reply r;
+	int got;
+
+	ask(c, false);
+	wait_requests(c, 1);
+	started(0, 5);
+	expect(c, RPC_R_STARTED);
+	pump_end(); /* hangs */
+	got = xv_wait(c, &r, 700, &why);
+	CHECK_EQ(got, 0);
+	pump_start(); /* and lives again: the new connection is heard, and the old one's end */
+	wait_requests(c, 2);
+	CHECK_EQ(rig.heard.n_cancelled, 1);
+	CHECK_EQ(rig.heard.request[1].generate.resume.seed, 5);
+	leave(c);
+}
+
+/* Full for now: whoever comes back with a stream waits. */
+TEST(a_full_server_is_tried_again)
+{
+	struct xv_client *c = connect_now(NULL);
+	struct rpc_server_options how = {
+		.path = rig.path, .listen_fd = -1, .group = (gid_t)-1, .max_connections = 1};
+	struct rpc_handler h = {.ctx = &rig.heard, .request = rig_request, .cancel = rig_cancel};
+	static struct raw other;
+	struct rpc_reply r;
+
+	ask(c, false);
+	wait_requests(c, 1);
+	started(0, 5);
+	expect(c, RPC_R_STARTED);
+	pump_end();
+	rpc_server_close(rig.server, 100);
+	CHECK_EQ(rpc_server_open(&rig.server, &how, &h, &why), 0);
+	raw_hello(&rig, &other, 0);
+	pump_start();
+	for (int i = 0; i < 10; i++)
+		CHECK_EQ(xv_wait(c, &r, 50, &why), 0);
+	close(other.fd);
+	wait_requests(c, 2);
+	leave(c);
+}
+
+TEST(cancel)
+{
+	struct xv_client *c = connect_now(NULL);
+	struct rpc_reply r;
+	uint64_t id = ask(c, false);
+
+	wait_requests(c, 1);
+	xv_cancel(c, id);
+	r = expect(c, RPC_R_DONE);
+	CHECK_EQ(r.done.count, 1);
+	refuse(0, ERR_CANCELLED, 0);
+	r = expect(c, RPC_R_ERROR);
+	CHECK_EQ(r.id, id);
+	leave(c);
+}
+
+TEST(what_cannot_be_connected_says_why)
+{
+	struct xv_client *c;
+	char long_path[200];
+
+	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = "/tmp/xv-no-such-socket"}, &why), ERR_GONE);
+	CHECK_HAS(why.text, "is xversed running?");
+	memset(long_path, 'x', sizeof long_path - 1);
+	long_path[sizeof long_path - 1] = 0;
+	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = long_path}, &why), ERR_INVALID);
+	CHECK_HAS(why.text, "107");
+}
+
+CHECK_MAIN()

@@ -1,0 +1,589 @@
+/* Every message of the protocol there and back; every field of it is written; hostile bytes are refused by
+ * name. */
+#include "rpc/codec.h"
+
+#include <math.h>
+
+#include "proto/xverse.pb-c.h"
+#include "rpc/frame.h"
+#include "tests/check.h"
+
+static struct why why;
+
+/* ---- requests and replies with every field set ---- */
+
+static const int32_t ids[] = {5, 0, 2147483647, -1};
+static const struct rpc_bias bias[] = {{7, -1.5f}, {8, 100}};
+static const char *const stop[] = {"end", "\xe7\xbb\x93\xe6\x9d\x9f"};
+static const struct rpc_sampling sampling = {.has = (1u << (RPC_RETURN_IDS + 1)) - 1,
+					     .temperature = 0.7f,
+					     .top_p = 0.9f,
+					     .min_p = 0.1f,
+					     .repetition_penalty = 1.1f,
+					     .presence_penalty = -2,
+					     .frequency_penalty = 2,
+					     .top_k = 40,
+					     .seed = UINT64_MAX,
+					     .max_tokens = UINT32_MAX,
+					     .min_tokens = 3,
+					     .logprobs = 4,
+					     .prompt_logprobs = 5,
+					     .truncate_prompt = 6,
+					     .ignore_eos = true,
+					     .include_stop = true,
+					     .skip_special = true,
+					     .add_special = true,
+					     .return_ids = true,
+					     .n_stop = 2,
+					     .n_stop_ids = 2,
+					     .n_bias = 2,
+					     .n_allowed = 3,
+					     .n_bad = 1,
+					     .stop = stop,
+					     .stop_ids = ids,
+					     .allowed = ids,
+					     .bad = ids,
+					     .bias = bias};
+static const struct rpc_resume resume = {true, ids, 4, 1ull << 40, 12345, "f1ng3r", "bf16/bf16"};
+static const struct rpc_message messages[] = {{"user", "hi \xff", "me", "{}"},
+					      {"assistant", "x", "you", "[]"}};
+
+static struct rpc_request request(enum rpc_kind kind)
+{
+	struct rpc_request r = {.id = 1234567890123, .kind = kind};
+
+	switch (kind) {
+	case RPC_HELLO:
+		r.hello = (struct rpc_hello){1, 2, 3, "v", "m"};
+		break;
+	case RPC_GENERATE:
+		r.generate = (struct rpc_generate){
+			.sampling = sampling, .resume = resume, .timeout_ms = 9, .echo = true, .user = "u"};
+		r.generate.prompt =
+			(struct rpc_prompt){.is_text = true, .text = "a\0b\xfe", .text_len = 4, .ids = ids};
+		break;
+	case RPC_CHAT:
+	case RPC_TEMPLATE:
+		r.chat = (struct rpc_chat){2, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false};
+		break;
+	case RPC_SCORE:
+		r.score = (struct rpc_score){
+			.prompt = {.text = "", .ids = ids, .n_ids = 4}, .top_n = 2, .timeout_ms = 3};
+		break;
+	case RPC_CANCEL:
+		r.cancel.has_call = r.cancel.has_id = true;
+		r.cancel.call = UINT64_MAX;
+		r.cancel.id = 77;
+		break;
+	case RPC_TOKENIZE:
+		r.tokenize.text = "t\0t";
+		r.tokenize.text_len = 3;
+		r.tokenize.parse_special = r.tokenize.pieces = true;
+		break;
+	case RPC_DETOKENIZE:
+		r.detokenize.ids = ids;
+		r.detokenize.n_ids = 4;
+		r.detokenize.skip_special = true;
+		break;
+	case RPC_LOG_LEVEL:
+		r.log_level.level = 3;
+		break;
+	default:
+		break;
+	}
+	return r;
+}
+
+static const struct rpc_top top[] = {{3, -0.5f, "p", 1}, {4, -INFINITY, "\0q", 2}};
+static const struct rpc_token tokens[] = {{9, -0.25f, 1, true, true, "z", 1, top, 2},
+					  {10, 0, 0, false, false, "y", 1, top, 0}};
+static const struct rpc_rank_status rank_status[] = {{1, 2, 3, 4, 5, 6}};
+static const char *const pieces[] = {"a", "b\0c", "d", "e"};
+static const size_t piece_len[] = {1, 3, 1, 1};
+static const uint32_t first[] = {0, 1, 2, 3}, end[] = {1, 2, 3, 4};
+
+static struct rpc_reply reply(enum rpc_reply_kind kind)
+{
+	struct rpc_reply r = {.id = 42, .kind = kind};
+
+	switch (kind) {
+	case RPC_R_HELLO:
+		r.hello = (struct rpc_hello){1, 2, 3, "v", "m"};
+		break;
+	case RPC_R_STARTED:
+		r.started = (struct rpc_started){1, UINT64_MAX, "f", "c", 3, ids, 4};
+		break;
+	case RPC_R_CHUNK:
+		r.chunk = (struct rpc_chunk){"te\0xt", 5, ids, 4, tokens, 2, true};
+		break;
+	case RPC_R_FINISHED:
+		r.finished = (struct rpc_finished){RPC_FINISH_LENGTH, 3, "s", 1, 2, 3, 4, 5, 6};
+		break;
+	case RPC_R_ERROR:
+		r.error = (struct rpc_error){ERR_LOST_RANK, "text", 100, 2, 3, 4, true};
+		break;
+	case RPC_R_KEEP_ALIVE:
+		r.keep_alive.queue_place = 3;
+		break;
+	case RPC_R_STATUS:
+		r.status = (struct rpc_status){RPC_STATE_READY,
+					       "m",
+					       "f",
+					       "n",
+					       "v",
+					       "d",
+					       "i",
+					       "a",
+					       "t",
+					       1,
+					       2,
+					       3,
+					       4,
+					       5,
+					       6,
+					       7,
+					       8,
+					       9,
+					       10,
+					       11,
+					       12,
+					       13,
+					       14,
+					       15,
+					       16,
+					       17,
+					       18,
+					       19,
+					       20,
+					       21,
+					       22,
+					       rank_status,
+					       1};
+		break;
+	case RPC_R_TOKENS:
+		r.tokens = (struct rpc_tokens){ids, 4, pieces, piece_len, first, end};
+		break;
+	case RPC_R_TEXT:
+	case RPC_R_METRICS:
+		r.text.text = "te\0xt";
+		r.text.text_len = 5;
+		break;
+	case RPC_R_DONE:
+		r.done.count = 2;
+		break;
+	case RPC_R_RENDERED:
+		r.rendered.text = "x";
+		r.rendered.text_len = 1;
+		r.rendered.ids = ids;
+		r.rendered.n_ids = 4;
+		break;
+	default:
+		break;
+	}
+	return r;
+}
+
+/* ---- reflection: which fields of a message are not set ---- */
+
+static void find_unset(const ProtobufCMessage *m, char *out, size_t size);
+
+static void look_inside(const ProtobufCFieldDescriptor *f, const char *at, size_t n, char *out, size_t size)
+{
+	if (f->type != PROTOBUF_C_TYPE_MESSAGE)
+		return;
+	if (f->label == PROTOBUF_C_LABEL_REPEATED)
+		find_unset(n ? (*(ProtobufCMessage *const *const *)at)[0] : NULL, out, size);
+	else
+		find_unset(*(const ProtobufCMessage *const *)at, out, size);
+}
+
+static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+{
+	const char *base = (const char *)m;
+
+	if (f->label == PROTOBUF_C_LABEL_REPEATED)
+		return *(const size_t *)(base + f->quantifier_offset) > 0;
+	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+		return *(const uint32_t *)(base + f->quantifier_offset) == f->id;
+	if (f->type == PROTOBUF_C_TYPE_MESSAGE)
+		return *(const void *const *)(base + f->offset) != NULL;
+	return *(const protobuf_c_boolean *)(base + f->quantifier_offset);
+}
+
+static void find_unset(const ProtobufCMessage *m, char *out, size_t size)
+{
+	for (unsigned i = 0; m && i < m->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+		if (is_set(m, f))
+			look_inside(f, (const char *)m + f->offset,
+				    f->label == PROTOBUF_C_LABEL_REPEATED
+					    ? *(const size_t *)((const char *)m + f->quantifier_offset)
+					    : 1,
+				    out, size);
+		else if (!(f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
+			snprintf(out + strlen(out), size - strlen(out), "%s.%s ", m->descriptor->short_name,
+				 f->name);
+	}
+}
+
+static void unset_fields(const ProtobufCMessageDescriptor *type, const struct rpc_out *o, char *out,
+			 size_t size)
+{
+	const uint8_t *payload;
+	size_t n;
+	ProtobufCMessage *m;
+
+	out[0] = 0;
+	CHECK(frame_next(o->data, o->len, FRAME_LIMIT, &payload, &n) == (long)o->len);
+	m = protobuf_c_message_unpack(type, NULL, n, payload);
+	CHECK(m);
+	find_unset(m, out, size);
+	protobuf_c_message_free_unpacked(m, NULL);
+}
+
+/* ---- there and back ---- */
+
+static const uint8_t *payload_of(const struct rpc_out *o, size_t *size)
+{
+	const uint8_t *payload;
+
+	CHECK(frame_next(o->data, o->len, FRAME_LIMIT, &payload, size) > 0);
+	return payload;
+}
+
+static void same_bytes(const struct rpc_out *a, const struct rpc_out *b)
+{
+	CHECK_EQ(a->len, b->len);
+	CHECK(!memcmp(a->data, b->data, a->len));
+}
+
+TEST(every_request_there_and_back)
+{
+	for (enum rpc_kind kind = RPC_HELLO; kind <= RPC_TEMPLATE; kind++) {
+		struct rpc_request r = request(kind), back;
+		struct rpc_out o = {0}, again = {0};
+		const uint8_t *payload;
+		char unset[400];
+		size_t n;
+		rpc_request_encode(&o, &r);
+		payload = payload_of(&o, &n);
+		unset_fields(&xverse__v1__request__descriptor, &o, unset, sizeof unset);
+		CHECK_STR(unset, "");
+		CHECK_EQ(rpc_payload_id(payload, n), r.id);
+		CHECK_EQ(rpc_request_decode(&back, payload, n, &why), 0);
+		CHECK_EQ(back.id, r.id);
+		CHECK_EQ(back.kind, kind);
+		rpc_request_encode(&again, &back);
+		same_bytes(&o, &again);
+		rpc_request_free(&back);
+		rpc_out_finish(&o);
+		rpc_out_finish(&again);
+	}
+}
+
+TEST(every_reply_there_and_back)
+{
+	for (enum rpc_reply_kind kind = RPC_R_HELLO; kind <= RPC_R_RENDERED; kind++) {
+		struct rpc_reply r = reply(kind), back;
+		struct rpc_out o = {0}, again = {0};
+		const uint8_t *payload;
+		char unset[400];
+		size_t n;
+		rpc_reply_encode(&o, &r);
+		payload = payload_of(&o, &n);
+		unset_fields(&xverse__v1__reply__descriptor, &o, unset, sizeof unset);
+		CHECK_STR(unset, "");
+		CHECK_EQ(rpc_reply_decode(&back, payload, n, &why), 0);
+		CHECK_EQ(back.id, 42);
+		CHECK_EQ(back.kind, kind);
+		rpc_reply_encode(&again, &back);
+		same_bytes(&o, &again);
+		rpc_reply_free(&back);
+		rpc_out_finish(&o);
+		rpc_out_finish(&again);
+	}
+}
+
+TEST(values_arrive)
+{
+	struct rpc_request r = request(RPC_GENERATE), g;
+	struct rpc_reply c = reply(RPC_R_CHUNK), k;
+	struct rpc_out o = {0};
+	const uint8_t *payload;
+	size_t n;
+
+	rpc_request_encode(&o, &r);
+	payload = payload_of(&o, &n);
+	CHECK_EQ(rpc_request_decode(&g, payload, n, &why), 0);
+	CHECK_EQ(g.generate.prompt.text_len, 4);
+	CHECK(!memcmp(g.generate.prompt.text, "a\0b\xfe", 5));
+	CHECK_EQ(g.generate.sampling.has, sampling.has);
+	CHECK(g.generate.sampling.seed == UINT64_MAX && g.generate.resume.text_bytes == 1ull << 40);
+	CHECK(g.generate.sampling.temperature == 0.7f && g.generate.sampling.frequency_penalty == 2);
+	CHECK_STR(g.generate.sampling.stop[1], stop[1]);
+	CHECK_EQ(g.generate.sampling.bias[0].id, 7);
+	CHECK_EQ(g.generate.resume.ids[3], -1);
+	rpc_request_free(&g);
+	o.len = 0;
+	rpc_reply_encode(&o, &c);
+	payload = payload_of(&o, &n);
+	CHECK_EQ(rpc_reply_decode(&k, payload, n, &why), 0);
+	CHECK(!memcmp(k.chunk.text, "te\0xt", 6));
+	CHECK(k.chunk.tokens[0].has_logprob && !k.chunk.tokens[1].has_logprob);
+	CHECK(isinf(k.chunk.tokens[0].top[1].logprob));
+	CHECK_EQ(k.chunk.tokens[0].top[1].piece_len, 2);
+	rpc_reply_free(&k);
+	rpc_out_finish(&o);
+}
+
+TEST(unset_differs_from_zero)
+{
+	struct rpc_request r = {.id = 1,
+				.kind = RPC_GENERATE,
+				.generate = {.prompt = {.is_text = true, .text = ""}, .user = ""}},
+			   back;
+	struct rpc_out o = {0};
+	const uint8_t *payload;
+	size_t n;
+
+	rpc_request_encode(&o, &r);
+	payload = payload_of(&o, &n);
+	CHECK_EQ(rpc_request_decode(&back, payload, n, &why), 0);
+	CHECK_EQ(back.generate.sampling.has, 0);
+	CHECK(!back.generate.resume.present);
+	rpc_request_free(&back);
+	r.generate.sampling.has = 1u << RPC_TEMPERATURE;
+	o.len = 0;
+	rpc_request_encode(&o, &r);
+	payload = payload_of(&o, &n);
+	CHECK_EQ(rpc_request_decode(&back, payload, n, &why), 0);
+	CHECK_EQ(back.generate.sampling.has, 1u << RPC_TEMPERATURE);
+	rpc_request_free(&back);
+	rpc_out_finish(&o);
+}
+
+/* ---- what is refused ---- */
+
+/* Encodes a request as it is and decodes it: the error, with its text in `why`. */
+static int refused(const struct rpc_request *r)
+{
+	struct rpc_request back;
+	struct rpc_out o = {0};
+	const uint8_t *payload;
+	size_t n;
+	int err;
+
+	rpc_request_encode(&o, r);
+	payload = payload_of(&o, &n);
+	err = rpc_request_decode(&back, payload, n, &why);
+	CHECK_EQ(back.id, r->id);
+	if (!err)
+		rpc_request_free(&back);
+	rpc_out_finish(&o);
+	return err;
+}
+
+TEST(values_that_are_refused_by_name)
+{
+	static const char *many[RPC_MAX_STOP + 1];
+	static char longest[RPC_MAX_STOP_BYTES + 2];
+	struct rpc_request r = request(RPC_GENERATE);
+	const char *one[] = {"\xff"}, *empty[] = {""};
+
+	r.generate.sampling.temperature = NAN;
+	CHECK_EQ(refused(&r), ERR_INVALID);
+	CHECK_HAS(why.text, "sampling.temperature");
+	r = request(RPC_GENERATE);
+	r.generate.sampling.n_stop = 1;
+	r.generate.sampling.stop = one;
+	CHECK_EQ(refused(&r), ERR_INVALID);
+	CHECK_HAS(why.text, "sampling.stop[0]");
+	CHECK_HAS(why.text, "UTF-8");
+	r.generate.sampling.stop = empty;
+	CHECK_EQ(refused(&r), ERR_INVALID);
+	memset(longest, 'x', RPC_MAX_STOP_BYTES + 1);
+	empty[0] = longest;
+	CHECK_EQ(refused(&r), ERR_LIMIT);
+	CHECK_HAS(why.text, "1025");
+	for (int i = 0; i <= RPC_MAX_STOP; i++)
+		many[i] = "s";
+	r.generate.sampling.stop = many;
+	r.generate.sampling.n_stop = RPC_MAX_STOP + 1;
+	CHECK_EQ(refused(&r), ERR_LIMIT);
+	CHECK_HAS(why.text, "65");
+	r.generate.sampling.n_stop = RPC_MAX_STOP;
+	CHECK_EQ(refused(&r), 0);
+}
+
+TEST(no_message_that_is_cut_short_is_read)
+{
+	for (enum rpc_kind kind = RPC_HELLO; kind <= RPC_TEMPLATE; kind++) {
+		struct rpc_request r = request(kind), back;
+		struct rpc_out o = {0};
+		const uint8_t *payload;
+		uint8_t *copy;
+		size_t n;
+		rpc_request_encode(&o, &r);
+		payload = payload_of(&o, &n);
+		for (size_t cut = 0; cut < n; cut++) {
+			copy = malloc(cut + !cut); /* so that a byte too many is seen */
+			memcpy(copy, payload, cut);
+			if (!rpc_request_decode(&back, copy, cut, &why))
+				rpc_request_free(&back);
+			free(copy);
+		}
+		rpc_out_finish(&o);
+	}
+}
+
+static uint32_t next_random(uint32_t *s)
+{
+	*s ^= *s << 13;
+	*s ^= *s >> 17;
+	*s ^= *s << 5;
+	return *s;
+}
+
+static void change_and_decode(const uint8_t *payload, size_t n, uint32_t *seed, bool is_reply)
+{
+	uint8_t *copy = malloc(n);
+	struct rpc_request q;
+	struct rpc_reply p;
+
+	memcpy(copy, payload, n);
+	for (uint32_t k = next_random(seed) % 4; k < 4; k++)
+		copy[next_random(seed) % n] = (uint8_t)next_random(seed);
+	if (is_reply && !rpc_reply_decode(&p, copy, n, &why))
+		rpc_reply_free(&p);
+	if (!is_reply && !rpc_request_decode(&q, copy, n, &why))
+		rpc_request_free(&q);
+	rpc_payload_id(copy, n);
+	free(copy);
+}
+
+TEST(changed_bytes_do_no_harm)
+{
+	uint32_t seed = 1;
+	int rounds = check_full ? 20000 : 1000;
+
+	for (int kind = RPC_HELLO; kind <= RPC_TEMPLATE; kind++) {
+		struct rpc_request q = request((enum rpc_kind)kind);
+		struct rpc_reply p = reply((enum rpc_reply_kind)kind);
+		struct rpc_out a = {0}, b = {0};
+		const uint8_t *payload;
+		size_t n;
+		rpc_request_encode(&a, &q);
+		rpc_reply_encode(&b, &p);
+		for (int i = 0; i < rounds; i++) {
+			payload = payload_of(&a, &n);
+			change_and_decode(payload, n, &seed, false);
+			payload = payload_of(&b, &n);
+			change_and_decode(payload, n, &seed, true);
+		}
+		rpc_out_finish(&a);
+		rpc_out_finish(&b);
+	}
+}
+
+/* A few bytes that ask for much memory: 100,000 empty messages. */
+TEST(a_small_frame_cannot_ask_for_much_memory)
+{
+	enum { N = 100000 };
+	uint8_t *bytes = malloc(2 * N + 16);
+	size_t at = 0;
+	struct rpc_request r;
+
+	bytes[at++] = 0x62; /* Request.chat */
+	at += (size_t)frame_head(bytes + at, 2 * N);
+	for (int i = 0; i < N; i++) {
+		bytes[at++] = 0x0a; /* Chat.messages */
+		bytes[at++] = 0;
+	}
+	CHECK_EQ(rpc_request_decode(&r, bytes, at, &why), ERR_LIMIT);
+	free(bytes);
+}
+
+TEST(fields_of_a_later_protocol_are_passed_over)
+{
+	static const uint8_t status[] = {0x08, 5, 0x2a, 0, 0xfa, 0x3e, 3, 'a', 'b', 'c'};
+	static const uint8_t later[] = {0x08, 6, 0xaa, 6, 0};
+	struct rpc_request r;
+
+	CHECK_EQ(rpc_request_decode(&r, status, sizeof status, &why), 0);
+	CHECK_EQ(r.kind, RPC_STATUS);
+	CHECK_EQ(r.id, 5);
+	rpc_request_free(&r);
+	CHECK_EQ(rpc_request_decode(&r, later, sizeof later, &why), 0);
+	CHECK_EQ(r.kind, RPC_NONE);
+	CHECK_EQ(r.id, 6);
+	rpc_request_free(&r);
+}
+
+/* ---- the frame of a dying process ---- */
+
+TEST(an_error_written_without_allocation_is_the_same_error)
+{
+	struct rpc_error e = {.code = ERR_LOST_RANK,
+			      .text = "rank 2 is gone",
+			      .rank = 2,
+			      .step = 1ll << 40,
+			      .pid = 31337,
+			      .retry_after_ms = 9};
+	struct rpc_reply r = {.id = 1ull << 50, .kind = RPC_R_ERROR, .error = e}, back;
+	uint8_t frame[RPC_ERROR_MAX];
+	size_t n = rpc_error_write(frame, r.id, &e), size;
+	const uint8_t *payload;
+	struct rpc_out o = {0}, again = {0};
+
+	rpc_reply_encode(&o, &r);
+	CHECK_EQ(frame_next(frame, n, FRAME_LIMIT, &payload, &size), n);
+	CHECK_EQ(rpc_reply_decode(&back, payload, size, &why), 0);
+	CHECK(back.error.retryable);
+	rpc_reply_encode(&again, &back);
+	same_bytes(&o, &again);
+	rpc_reply_free(&back);
+	rpc_out_finish(&o);
+	rpc_out_finish(&again);
+}
+
+TEST(a_long_text_of_an_error_is_cut)
+{
+	static char text[5000];
+	struct rpc_error e = {.code = ERR_BUSY, .text = text, .rank = -1, .step = -1, .pid = -1};
+	struct rpc_reply back;
+	uint8_t frame[RPC_ERROR_MAX];
+	const uint8_t *payload;
+	size_t n, size;
+
+	memset(text, 'a', sizeof text - 1);
+	n = rpc_error_write(frame, UINT64_MAX, &e);
+	CHECK(n <= sizeof frame);
+	CHECK_EQ(frame_next(frame, n, FRAME_LIMIT, &payload, &size), n);
+	CHECK_EQ(rpc_reply_decode(&back, payload, size, &why), 0);
+	CHECK(strlen(back.error.text) > 500);
+	rpc_reply_free(&back);
+}
+
+/* ---- frames ---- */
+
+TEST(frame_heads)
+{
+	static const size_t sizes[] = {0, 1, 127, 128, 16383, 16384, FRAME_LIMIT, UINT32_MAX};
+	uint8_t head[FRAME_HEAD_MAX];
+	const uint8_t *payload;
+	size_t n;
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		int k = frame_head(head, sizes[i]);
+		for (int part = 0; part < k; part++)
+			CHECK_EQ(frame_next(head, (size_t)part, SIZE_MAX, &payload, &n), 0);
+		CHECK_EQ(frame_next(head, (size_t)k, SIZE_MAX, &payload, &n), sizes[i] ? 0 : 1);
+		CHECK_EQ(n, sizes[i]);
+		if (sizes[i])
+			CHECK_EQ(frame_next(head, (size_t)k, sizes[i] - 1, &payload, &n), ERR_LIMIT);
+	}
+	CHECK_EQ(frame_next((const uint8_t *)"\xff\xff\xff\xff\xff", 5, SIZE_MAX, &payload, &n), ERR_FORMAT);
+	CHECK_EQ(frame_next((const uint8_t *)"\xff\xff\xff\xff\x1f", 5, SIZE_MAX, &payload, &n), ERR_FORMAT);
+}
+
+CHECK_MAIN()
