@@ -1,0 +1,150 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tokenizer/internal.h"
+#include "engine/tokenizer/utf8.h"
+
+static const char replacement[] = "\xEF\xBF\xBD", space[] = "\xE2\x96\x81";
+enum { SPACE_LEN = 3 };
+
+struct detok {
+	const struct tokenizer *t;
+	bool skip_special;
+	struct decoding *chain; /* NULL: SentencePiece */
+	bool at_start;		/* SentencePiece: nothing but a leading space so far */
+	bool space_seen, any;
+	char held[4]; /* SentencePiece: bytes that are not yet a character */
+	int n_held;
+	struct text out;
+};
+
+struct detok *detok_create(const struct tokenizer *t, bool skip_special)
+{
+	struct detok *d = xalloc(1, sizeof *d);
+
+	d->t = t;
+	d->skip_special = skip_special;
+	d->at_start = true;
+	if (!t->spm)
+		d->chain = decoding_start(&t->decoder);
+	return d;
+}
+
+void detok_destroy(struct detok *d)
+{
+	if (!d)
+		return;
+	if (d->chain)
+		decoding_end(d->chain);
+	text_finish(&d->out);
+	free(d);
+}
+
+static void put(struct detok *d, const char *s, size_t len)
+{
+	text_add(&d->out, s, len, NULL);
+	d->any |= len > 0;
+}
+
+/* Held bytes that cannot become a character are U+FFFD each; end: none will follow. */
+static void settle_bytes(struct detok *d, bool end)
+{
+	while (d->n_held) {
+		int more, n = utf8_check(d->held, (size_t)d->n_held, &more);
+
+		if (n < 0 && more && !end)
+			return;
+		if (n > 0)
+			put(d, d->held, (size_t)n);
+		else
+			put(d, replacement, 3);
+		n = n > 0 ? n : 1;
+		d->n_held -= n;
+		memmove(d->held, d->held + n, (size_t)d->n_held);
+	}
+}
+
+/* U+2581 to spaces; the one that the dummy prefix put before the first word goes. */
+static void put_piece(struct detok *d, const char *s, size_t len)
+{
+	const struct spm *spm = d->t->spm;
+	const char *end = s + len, *m;
+
+	d->space_seen = false;
+	if (d->at_start && (spm->dummy_prefix || spm->remove_extra) && len >= SPACE_LEN && memcmp(s, space, SPACE_LEN) == 0) {
+		s += SPACE_LEN;
+		d->space_seen = !spm->remove_extra;
+	}
+	for (; (m = memmem(s, (size_t)(end - s), space, SPACE_LEN)); s = m + SPACE_LEN) {
+		put(d, s, (size_t)(m - s));
+		put(d, " ", 1);
+	}
+	put(d, s, (size_t)(end - s));
+}
+
+/* As the library's Decode(): pieces one after the other, bytes gathered into characters. */
+static void next_spm(struct detok *d, int id, const char *s, size_t len)
+{
+	const struct spm *spm = d->t->spm;
+	int type = id < spm->n ? spm->type[id] : SPM_USER;
+
+	if (type == SPM_BYTE) {
+		d->held[d->n_held++] = (char)byte_token(s, len);
+		settle_bytes(d, false);
+		return;
+	}
+	settle_bytes(d, true);
+	if (d->space_seen || d->any)
+		d->at_start = false;
+	d->space_seen = false;
+	if (d->t->special[id] && type != SPM_UNKNOWN) {
+		if (!d->skip_special)
+			put(d, s, len);
+	} else if (type == SPM_UNKNOWN) {
+		put(d, spm->unk_surface, spm->unk_len);
+	} else {
+		put_piece(d, s, len);
+	}
+}
+
+const char *detok_next(struct detok *d, int id, size_t *len)
+{
+	size_t n = 0;
+	const char *s = tokenizer_piece(d->t, id, &n);
+
+	text_clear(&d->out);
+	if (s && d->t->spm)
+		next_spm(d, id, s, n);
+	else if (s && !(d->skip_special && d->t->special[id]))
+		decoding_push(d->chain, s, n, &d->out);
+	*len = d->out.n;
+	return d->out.n ? d->out.s : "";
+}
+
+const char *detok_end(struct detok *d, size_t *len)
+{
+	text_clear(&d->out);
+	if (d->chain)
+		decoding_flush(d->chain, &d->out);
+	else
+		settle_bytes(d, true);
+	*len = d->out.n;
+	return d->out.n ? d->out.s : "";
+}
+
+char *tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t *len)
+{
+	struct detok *d = detok_create(t, skip_special);
+	struct text all = {0};
+
+	for (int i = 0; i <= n; i++) {
+		size_t part;
+		const char *s = i < n ? detok_next(d, ids[i], &part) : detok_end(d, &part);
+
+		text_add(&all, s, part, NULL);
+	}
+	text_add(&all, "", 1, NULL);
+	*len = all.n - 1;
+	detok_destroy(d);
+	return all.s;
+}

@@ -1,0 +1,92 @@
+/* GPT-2's own files: vocab.json and merges.txt. OPT has the same with ids of its own. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tokenizer/internal.h"
+
+static int read_vocab(struct tokenizer *t, const char *dir, struct why *why)
+{
+	json_t *json, *value;
+	const char *key;
+	int err = json_open(&json, dir, "vocab.json", &t->fingerprint, why);
+
+	if (err)
+		return err;
+	json_object_foreach(json, key, value) {
+		json_int_t id = json_integer_value(value);
+		size_t len;
+		char *s;
+
+		if (!json_is_integer(value) || id < 0 || id >= VOCAB_MAX || vocab_get(&t->vocab, (int)id, &len)) {
+			err = fail(why, ERR_FORMAT, "%s/vocab.json: %.60s has no id of its own", dir, key);
+			break;
+		}
+		s = json_text(key, strlen(key), &len);
+		vocab_set(&t->vocab, (int)id, s, len);
+		free(s);
+	}
+	json_decref(json);
+	return err;
+}
+
+static void add_merge(struct tokenizer *t, const char *line, size_t len, int rank)
+{
+	const char *space = memchr(line, ' ', len);
+	char word[512];
+	size_t na, nb;
+	int a, b, both;
+
+	if (!space || len > sizeof word)
+		return;
+	na = (size_t)(space - line);
+	nb = len - na - 1;
+	memcpy(word, line, na);
+	memcpy(word + na, space + 1, nb);
+	a = vocab_find(&t->vocab, line, na);
+	b = vocab_find(&t->vocab, space + 1, nb);
+	both = vocab_find(&t->vocab, word, na + nb);
+	if (a >= 0 && b >= 0 && both >= 0)
+		pairs_set(&t->bpe.pairs, (uint32_t)a, (uint32_t)b, rank, both);
+}
+
+/* The first line is dropped whatever it says, as the reference does. */
+static int read_merges(struct tokenizer *t, const char *dir, struct why *why)
+{
+	char *bytes, *line, *end;
+	size_t len;
+	int err = file_read(dir, "merges.txt", &bytes, &len, why), rank = 0;
+
+	if (err)
+		return err == ERR_UNKNOWN ? fail(why, ERR_IO, "%s: vocab.json without merges.txt", dir) : err;
+	t->fingerprint = bytes_hash(bytes, len, t->fingerprint);
+	line = memchr(bytes, '\n', len);
+	for (line = line ? line + 1 : bytes + len; line < bytes + len; line = end + 1) {
+		end = memchr(line, '\n', (size_t)(bytes + len - line));
+		if (!end)
+			end = bytes + len;
+		add_merge(t, line, (size_t)(end - line) - (end > line && end[-1] == '\r'), rank++);
+	}
+	t->bpe.n_ranks = rank;
+	free(bytes);
+	return 0;
+}
+
+int gpt2_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
+{
+	int err = read_vocab(t, dir, why);
+
+	if (err)
+		return err;
+	t->kind = "gpt2";
+	bpe_init(&t->bpe, &t->vocab);
+	bpe_find_characters(&t->bpe, &t->vocab);
+	err = read_merges(t, dir, why);
+	if (err)
+		return err;
+	pretokenizers_gpt2(&t->pretokenizers, json_flag(c->config, "add_prefix_space", false));
+	decoder_letters(&t->decoder);
+	err = config_apply(c, t, dir, why);
+	if (!err && config_adds(c, "add_bos_token", strcmp(c->model_type, "opt") == 0) && t->bos >= 0)
+		ids_add(&t->before, t->bos, NULL, 0, 0);
+	return err;
+}

@@ -1,0 +1,290 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tokenizer/internal.h"
+#include "engine/tokenizer/utf8.h"
+
+static const char file[] = "tokenizer.json";
+
+void bpe_find_characters(struct bpe *b, const struct vocab *v)
+{
+	char name[8];
+
+	for (int id = 0; id < v->n; id++) {
+		size_t len = 0;
+		const char *s = vocab_get(v, id, &len);
+		int n;
+
+		if (s && len && (size_t)utf8_len((unsigned char)*s) == len) {
+			uint32_t cp = utf8_get(s, &n);
+
+			if (cp < 0x110000)
+				b->char_id[cp] = id + 1;
+		}
+	}
+	for (int i = 0; i < 256; i++) {
+		snprintf(name, sizeof name, "<0x%02X>", i);
+		b->byte_id[i] = vocab_find(v, name, 6);
+	}
+}
+
+static int parse_vocab(struct vocab *v, json_t *json, struct why *why)
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(json))
+		return fail(why, ERR_FORMAT, "%s: model.vocab is not an object", file);
+	json_object_foreach(json, key, value) {
+		json_int_t id = json_integer_value(value);
+		size_t len;
+		char *s;
+
+		if (!json_is_integer(value) || id < 0 || id >= VOCAB_MAX)
+			return fail(why, ERR_FORMAT, "%s: model.vocab: the id of %.60s is not a number from 0 to %d", file, key,
+				    VOCAB_MAX - 1);
+		if (vocab_get(v, (int)id, &len))
+			return fail(why, ERR_FORMAT, "%s: model.vocab: id %d stands twice", file, (int)id);
+		s = json_text(key, strlen(key), &len);
+		vocab_set(v, (int)id, s, len);
+		free(s);
+	}
+	return 0;
+}
+
+/* "a b" or ["a", "b"]: the two parts, in one malloced text. */
+static char *merge_parts(const json_t *item, size_t *len_a, size_t *len_b)
+{
+	const json_t *a = json_array_get(item, 0), *b = json_array_get(item, 1);
+	char *s, *space;
+	size_t len;
+
+	if (json_is_string(item)) {
+		s = json_text(json_string_value(item), json_string_length(item), &len);
+		space = memchr(s, ' ', len);
+		if (!space || memchr(space + 1, ' ', len - (size_t)(space + 1 - s)))
+			return free(s), NULL;
+		*len_a = (size_t)(space - s);
+		*len_b = len - *len_a - 1;
+		memmove(space, space + 1, *len_b);
+		return s;
+	}
+	if (!json_is_string(a) || !json_is_string(b) || json_array_size(item) != 2)
+		return NULL;
+	s = json_text(json_string_value(a), json_string_length(a), len_a);
+	space = json_text(json_string_value(b), json_string_length(b), len_b);
+	s = xgrow(s, *len_a + *len_b + 1, 1);
+	memcpy(s + *len_a, space, *len_b);
+	free(space);
+	return s;
+}
+
+static int parse_merge(struct bpe *b, const struct vocab *v, const json_t *item, int rank, struct why *why)
+{
+	size_t na, nb;
+	char *s = merge_parts(item, &na, &nb);
+	int first, second, both;
+
+	if (!s)
+		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d is not a pair of words", file, rank);
+	first = vocab_find(v, s, na);
+	second = vocab_find(v, s + na, nb);
+	both = vocab_find(v, s, na + nb);
+	free(s);
+	if (first < 0 || second < 0 || both < 0)
+		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d names a word that is not in the vocabulary", file, rank);
+	pairs_set(&b->pairs, (uint32_t)first, (uint32_t)second, rank, both);
+	return 0;
+}
+
+static int check_model(const json_t *model, struct why *why)
+{
+	const char *type = json_word(model, "type"), *prefix = json_word(model, "continuing_subword_prefix");
+	const char *suffix = json_word(model, "end_of_word_suffix");
+
+	if (!json_is_object(model))
+		return fail(why, ERR_FORMAT, "%s: no model", file);
+	if (!type)
+		type = json_object_get(model, "merges") ? "BPE" : "without a type";
+	if (strcmp(type, "BPE") != 0)
+		return fail(why, ERR_UNSUPPORTED, "%s: model %.60s is not supported (BPE is)", file, type);
+	if (json_number_value(json_object_get(model, "dropout")) > 0)
+		return fail(why, ERR_UNSUPPORTED, "%s: model.dropout makes ids a matter of chance: set it to null", file);
+	if (prefix && *prefix)
+		return fail(why, ERR_UNSUPPORTED, "%s: model.continuing_subword_prefix is not supported", file);
+	if (suffix && *suffix)
+		return fail(why, ERR_UNSUPPORTED, "%s: model.end_of_word_suffix is not supported", file);
+	return 0;
+}
+
+static int parse_model(struct tokenizer *t, json_t *model, struct why *why)
+{
+	const json_t *merges = json_object_get(model, "merges"), *item;
+	const char *unk = json_word(model, "unk_token");
+	size_t i, len;
+	int err = check_model(model, why);
+	char *s;
+
+	if (!err)
+		err = parse_vocab(&t->vocab, json_object_get(model, "vocab"), why);
+	if (err)
+		return err;
+	bpe_find_characters(&t->bpe, &t->vocab);
+	t->bpe.byte_fallback = json_flag(model, "byte_fallback", false);
+	t->bpe.fuse_unk = json_flag(model, "fuse_unk", false);
+	t->bpe.ignore_merges = json_flag(model, "ignore_merges", false);
+	if (unk) {
+		s = json_text(unk, strlen(unk), &len);
+		t->bpe.unk = vocab_find(&t->vocab, s, len);
+		free(s);
+	}
+	json_array_foreach(merges, i, item) {
+		err = parse_merge(&t->bpe, &t->vocab, item, (int)i, why);
+		if (err)
+			return err;
+	}
+	t->bpe.n_ranks = (int)json_array_size(merges);
+	return 0;
+}
+
+static int parse_added(struct tokenizer *t, const json_t *list, struct why *why)
+{
+	const json_t *item;
+	size_t i;
+	int err = 0;
+
+	json_array_foreach(list, i, item) {
+		const json_t *content = json_object_get(item, "content");
+		struct added_token a = {.id = (int)json_integer_value(json_object_get(item, "id")),
+					.single_word = json_flag(item, "single_word", false),
+					.lstrip = json_flag(item, "lstrip", false),
+					.rstrip = json_flag(item, "rstrip", false),
+					.normalized = json_flag(item, "normalized", true),
+					.special = json_flag(item, "special", false)};
+
+		if (!json_is_string(content))
+			return fail(why, ERR_FORMAT, "%s: added_tokens[%zu] has no content", file, i);
+		a.content = json_text(json_string_value(content), json_string_length(content), &a.len);
+		err = token_add(t, &a, file, why);
+		free(a.content);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int find_special(const struct tokenizer *t, const char *s, struct why *why)
+{
+	int id = s ? vocab_find(&t->vocab, s, strlen(s)) : -1;
+
+	return id >= 0 ? id : fail(why, ERR_FORMAT, "%s: post_processor: no token %.60s", file, s ? s : "given");
+}
+
+/* TemplateProcessing of a single text: tokens before and after the place of $A. */
+static int parse_template(struct tokenizer *t, const json_t *json, struct why *why)
+{
+	const json_t *item, *table = json_object_get(json, "special_tokens"), *id;
+	struct ids *to = &t->before;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(json, "single"), i, item) {
+		const char *name = json_word(json_object_get(item, "SpecialToken"), "id");
+
+		if (json_object_get(item, "Sequence"))
+			to = &t->after;
+		if (!name)
+			continue;
+		if (!json_is_array(json_object_get(json_object_get(table, name), "ids")))
+			return fail(why, ERR_FORMAT, "%s: post_processor: no ids for %.60s", file, name);
+		json_array_foreach(json_object_get(json_object_get(table, name), "ids"), k, id)
+			ids_add(to, (int)json_integer_value(id), NULL, 0, 0);
+	}
+	return 0;
+}
+
+/* Roberta and Bert: [name, id] of what stands before and after. */
+static int parse_pair(struct tokenizer *t, const json_t *json, struct why *why)
+{
+	int cls = find_special(t, json_string_value(json_array_get(json_object_get(json, "cls"), 0)), why);
+	int sep = find_special(t, json_string_value(json_array_get(json_object_get(json, "sep"), 0)), why);
+
+	if (cls < 0 || sep < 0)
+		return ERR_FORMAT;
+	ids_add(&t->before, cls, NULL, 0, 0);
+	ids_add(&t->after, sep, NULL, 0, 0);
+	return 0;
+}
+
+static int parse_post(struct tokenizer *t, const json_t *json, int depth, struct why *why)
+{
+	const char *type = json_word(json, "type");
+	const json_t *item;
+	size_t i;
+	int err = 0;
+
+	if (!json || json_is_null(json))
+		return 0;
+	if (!type || depth > 16)
+		return fail(why, ERR_FORMAT, "%s: a post_processor without a type, or nested more than 16 deep", file);
+	if (strcmp(type, "TemplateProcessing") == 0)
+		return parse_template(t, json, why);
+	if (strcmp(type, "RobertaProcessing") == 0 || strcmp(type, "BertProcessing") == 0)
+		return parse_pair(t, json, why);
+	if (strcmp(type, "ByteLevel") == 0)
+		return 0; /* trims offsets only */
+	if (strcmp(type, "Sequence") != 0)
+		return fail(why, ERR_UNSUPPORTED, "%s: post_processor %.60s is not supported", file, type);
+	json_array_foreach(json_object_get(json, "processors"), i, item)
+		if (!err)
+			err = parse_post(t, item, depth + 1, why);
+	return err;
+}
+
+/* The library's Llama class rebuilds the template from its own switches. */
+static void apply_llama(struct tokenizer *t, const struct token_config *c)
+{
+	const char *class = json_word(c->config, "tokenizer_class");
+
+	if (!class || strncmp(class, "LlamaTokenizer", 14) != 0 || !json_is_boolean(json_object_get(c->config, "add_bos_token")))
+		return;
+	t->before.n = t->after.n = 0;
+	if (config_adds(c, "add_bos_token", true) && t->bos >= 0)
+		ids_add(&t->before, t->bos, NULL, 0, 0);
+	if (config_adds(c, "add_eos_token", false) && t->eos >= 0)
+		ids_add(&t->after, t->eos, NULL, 0, 0);
+}
+
+static int parse_all(struct tokenizer *t, json_t *json, const char *dir, const struct token_config *c, struct why *why)
+{
+	int err = parse_model(t, json_object_get(json, "model"), why);
+
+	if (!err)
+		err = normalizers_parse(&t->normalizers, json_object_get(json, "normalizer"), file, why);
+	if (!err)
+		err = pretokenizers_parse(&t->pretokenizers, json_object_get(json, "pre_tokenizer"), file, why);
+	if (!err)
+		err = decoder_parse(&t->decoder, json_object_get(json, "decoder"), file, why);
+	if (!err)
+		err = parse_added(t, json_object_get(json, "added_tokens"), why);
+	if (!err)
+		err = parse_post(t, json_object_get(json, "post_processor"), 0, why);
+	if (!err)
+		err = config_apply(c, t, dir, why);
+	if (!err)
+		apply_llama(t, c);
+	return err;
+}
+
+int hf_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
+{
+	json_t *json;
+	int err = json_open(&json, dir, file, &t->fingerprint, why);
+
+	if (err)
+		return err;
+	t->kind = file;
+	bpe_init(&t->bpe, &t->vocab);
+	err = parse_all(t, json, dir, c, why);
+	json_decref(json);
+	return err;
+}

@@ -1,0 +1,43 @@
+/* pattern.h - what a Split, Punctuation, Digits or Replace looks for, and how its matches cut a text.
+ *
+ * Semantics of the reference (huggingface/tokenizers 0.22, tokenizer/pattern.rs and normalizer.rs, split()). */
+#ifndef ENGINE_TOKENIZER_PATTERN_H
+#define ENGINE_TOKENIZER_PATTERN_H
+
+#include <jansson.h>
+
+#include "parallel/base.h"
+
+enum pattern_kind { PATTERN_STRING, PATTERN_REGEX, PATTERN_CLASS, PATTERN_GPT2 };
+struct pattern {
+	enum pattern_kind kind;
+	char *string; /* STRING */
+	size_t len;
+	struct re_pattern_buffer *regex; /* REGEX: Oniguruma, the reference's engine */
+	int class;                       /* CLASS: each character with one of these flags (unicode.h) */
+};
+enum pattern_behavior { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS };
+
+/* {"String": ...} or {"Regex": ...}. where: the construct, for messages. */
+int pattern_parse(struct pattern *p, const json_t *json, const char *where, struct why *why);
+int pattern_regex(struct pattern *p, const char *s, size_t len, const char *where, struct why *why);
+void pattern_finish(struct pattern *p);
+int pattern_parse_behavior(enum pattern_behavior *out, const char *name, const char *where, struct why *why);
+
+struct piece {
+	uint32_t first, end; /* bytes of the text */
+	bool match;
+};
+struct pieces {
+	struct piece *p;
+	size_t n, max;
+};
+void pieces_add(struct pieces *list, size_t first, size_t end, bool match);
+
+/* Cuts s into matches and what is between, in order. ERR_LIMIT: the expression takes too long on this text. */
+int pattern_cut(const struct pattern *p, const char *s, size_t len, struct pieces *out, struct why *why);
+/* Appends to out what a split of s leaves; spans are moved by base. cut: scratch. */
+int pattern_split(const struct pattern *p, enum pattern_behavior behavior, bool invert, const char *s, size_t len,
+		  size_t base, struct pieces *cut, struct pieces *out, struct why *why);
+
+#endif

@@ -1,0 +1,311 @@
+#include "engine/tokenizer/pretokenizer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tokenizer/json.h"
+#include "engine/tokenizer/utf8.h"
+
+static bool is_printed(int b)
+{
+	return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
+}
+
+/* Bytes that print stand for themselves; the others, in order, are the letters from U+0100 on. */
+uint32_t byte_letter(unsigned char byte)
+{
+	uint32_t letter = 0x100;
+
+	if (is_printed(byte))
+		return byte;
+	for (int b = 0; b < byte; b++)
+		letter += !is_printed(b);
+	return letter;
+}
+
+static struct {
+	char s[2];
+	unsigned char len;
+} letters[256];
+static int16_t byte_of[0x180]; /* letter -> byte + 1 */
+
+static void build_letters(void)
+{
+	for (int b = 0; b < 256; b++) {
+		uint32_t letter = byte_letter((unsigned char)b);
+
+		letters[b].len = (unsigned char)utf8_put(letters[b].s, letter);
+		byte_of[letter] = (int16_t)(b + 1);
+	}
+}
+
+static void need_letters(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, build_letters);
+}
+
+int letter_byte(uint32_t cp)
+{
+	need_letters();
+	return cp < 0x180 ? byte_of[cp] - 1 : -1;
+}
+
+void pretokenizer_work_finish(struct pretokenizer_work *w)
+{
+	text_finish(&w->other);
+	free(w->next.p);
+	free(w->cut.p);
+	*w = (struct pretokenizer_work){0};
+}
+
+void pretokenizers_finish(struct pretokenizers *list)
+{
+	for (int i = 0; i < list->n; i++)
+		pattern_finish(&list->op[i].pattern);
+	free(list->op);
+	*list = (struct pretokenizers){0};
+}
+
+static struct pretokenizer *add(struct pretokenizers *list, enum pretokenizer_kind kind)
+{
+	list->op = xgrow(list->op, (size_t)list->n + 1, sizeof *list->op);
+	list->op[list->n] = (struct pretokenizer){.kind = kind};
+	return &list->op[list->n++];
+}
+
+static void add_class(struct pretokenizers *list, int class, enum pattern_behavior behavior)
+{
+	struct pretokenizer *op = add(list, PRE_SPLIT);
+
+	op->pattern = (struct pattern){.kind = PATTERN_CLASS, .class = class};
+	op->behavior = behavior;
+}
+
+void pretokenizers_gpt2(struct pretokenizers *list, bool prefix_space)
+{
+	struct pretokenizer *op = add(list, PRE_BYTES);
+
+	op->pattern.kind = PATTERN_GPT2;
+	op->splits = true;
+	op->prepend = prefix_space ? PREPEND_ALWAYS : PREPEND_NEVER;
+}
+
+/* add_prefix_space is the older name of the scheme. XVERSE's files say false and no scheme, which the reference's newer
+ * releases refuse. */
+static int parse_metaspace(struct pretokenizers *list, const json_t *json, const char *file, struct why *why)
+{
+	struct pretokenizer *op = add(list, PRE_METASPACE);
+	const char *mark = json_word(json, "replacement"), *scheme = json_word(json, "prepend_scheme");
+
+	if (!mark)
+		mark = json_word(json, "str_rep");
+	if (!mark || !*mark)
+		return fail(why, ERR_FORMAT, "%s: pre_tokenizer Metaspace without replacement", file);
+	op->pattern = (struct pattern){.kind = PATTERN_STRING, .string = xstrdup(mark), .len = strlen(mark)};
+	op->splits = json_flag(json, "split", true);
+	if (!scheme)
+		scheme = json_flag(json, "add_prefix_space", true) ? "always" : "never";
+	if (strcmp(scheme, "always") == 0)
+		op->prepend = PREPEND_ALWAYS;
+	else if (strcmp(scheme, "first") == 0)
+		op->prepend = PREPEND_FIRST;
+	else if (strcmp(scheme, "never") != 0)
+		return fail(why, ERR_FORMAT, "%s: pre_tokenizer Metaspace: no prepend_scheme %.40s", file, scheme);
+	return 0;
+}
+
+static int parse_split(struct pretokenizers *list, const json_t *json, const char *file, struct why *why)
+{
+	struct pretokenizer *op = add(list, PRE_SPLIT);
+	char where[256];
+	int err;
+
+	snprintf(where, sizeof where, "%.150s: pre_tokenizer Split", file);
+	op->invert = json_flag(json, "invert", false);
+	err = pattern_parse(&op->pattern, json_object_get(json, "pattern"), where, why);
+	return err ? err : pattern_parse_behavior(&op->behavior, json_word(json, "behavior"), where, why);
+}
+
+static int parse_simple(struct pretokenizers *list, const json_t *json, const char *type, const char *file, struct why *why)
+{
+	static const char words[] = "\\w+|[^\\w\\s]+";
+	const char *text;
+	struct pretokenizer *op;
+	enum pattern_behavior behavior = SPLIT_ISOLATED;
+
+	if (strcmp(type, "Digits") == 0) {
+		add_class(list, UC_NUMERIC, json_flag(json, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS);
+	} else if (strcmp(type, "Punctuation") == 0) {
+		text = json_word(json, "behavior");
+		if (text && pattern_parse_behavior(&behavior, text, file, why))
+			return ERR_FORMAT;
+		add_class(list, UC_PUNCT, behavior);
+	} else if (strcmp(type, "WhitespaceSplit") == 0) {
+		add_class(list, UC_SPACE, SPLIT_REMOVED);
+	} else if (strcmp(type, "BertPreTokenizer") == 0) {
+		add_class(list, UC_SPACE, SPLIT_REMOVED);
+		add_class(list, UC_PUNCT, SPLIT_ISOLATED);
+	} else if (strcmp(type, "Whitespace") == 0) {
+		op = add(list, PRE_SPLIT);
+		op->invert = true;
+		return pattern_regex(&op->pattern, words, sizeof words - 1, file, why);
+	} else if (strcmp(type, "CharDelimiterSplit") == 0 && (text = json_word(json, "delimiter")) && *text) {
+		op = add(list, PRE_SPLIT);
+		op->pattern = (struct pattern){.kind = PATTERN_STRING, .string = xstrdup(text), .len = strlen(text)};
+	} else {
+		return fail(why, ERR_UNSUPPORTED, "%s: pre_tokenizer %.60s is not supported", file, type);
+	}
+	return 0;
+}
+
+static int parse(struct pretokenizers *list, const json_t *json, const char *file, int depth, struct why *why)
+{
+	const char *type = json_word(json, "type");
+	const json_t *item;
+	size_t i;
+	int err = 0;
+
+	if (!type)
+		return fail(why, ERR_FORMAT, "%s: a pre_tokenizer without a type", file);
+	if (depth > 16)
+		return fail(why, ERR_LIMIT, "%s: pre_tokenizers nested more than 16 deep", file);
+	if (strcmp(type, "Metaspace") == 0)
+		return parse_metaspace(list, json, file, why);
+	if (strcmp(type, "Split") == 0)
+		return parse_split(list, json, file, why);
+	if (strcmp(type, "ByteLevel") == 0) {
+		pretokenizers_gpt2(list, json_flag(json, "add_prefix_space", true));
+		list->op[list->n - 1].splits = json_flag(json, "use_regex", true);
+		return 0;
+	}
+	if (strcmp(type, "Sequence") != 0)
+		return parse_simple(list, json, type, file, why);
+	json_array_foreach(json_object_get(json, "pretokenizers"), i, item)
+		if (!err)
+			err = parse(list, item, file, depth + 1, why);
+	return err;
+}
+
+int pretokenizers_parse(struct pretokenizers *list, const json_t *json, const char *file, struct why *why)
+{
+	*list = (struct pretokenizers){0};
+	return !json || json_is_null(json) ? 0 : parse(list, json, file, 0, why);
+}
+
+static int split_all(const struct pretokenizer *op, enum pattern_behavior behavior, const struct text *t, struct pieces *words,
+		     struct pretokenizer_work *w, struct why *why)
+{
+	struct pieces old;
+	int err = 0;
+
+	w->next.n = 0;
+	for (size_t i = 0; i < words->n && !err; i++) {
+		const struct piece *p = &words->p[i];
+
+		err = pattern_split(&op->pattern, behavior, op->invert, t->s + p->first, p->end - p->first, p->first, &w->cut,
+				    &w->next, why);
+	}
+	old = *words;
+	*words = w->next;
+	w->next = old;
+	return err;
+}
+
+/* The word with ' ' as the mark, after a mark where the scheme wants one. */
+static void mark_spaces(const struct pretokenizer *op, const struct text *t, const struct piece *p, bool at_start, struct text *to)
+{
+	const struct pattern *mark = &op->pattern;
+	size_t n = p->end - p->first;
+	const char *s = t->s + p->first;
+	bool wanted = op->prepend == PREPEND_ALWAYS || (op->prepend == PREPEND_FIRST && at_start);
+	bool there = n && (*s == ' ' || (n >= mark->len && memcmp(s, mark->string, mark->len) == 0));
+
+	if (n && wanted && !there)
+		text_add_at(to, mark->string, mark->len, text_from(t, p->first));
+	for (size_t i = p->first, end; i < p->end; i = end) {
+		const char *space = memchr(t->s + i, ' ', p->end - i);
+
+		end = space ? (size_t)(space - t->s) : p->end;
+		text_add(to, t->s + i, end - i, t->from ? t->from + i : NULL);
+		if (space)
+			text_add_at(to, mark->string, mark->len, text_from(t, end++));
+	}
+}
+
+static void apply_metaspace(const struct pretokenizer *op, struct text *t, struct pieces *words, bool at_start, struct text *to)
+{
+	text_clear(to);
+	for (size_t i = 0; i < words->n; i++) {
+		struct piece *p = &words->p[i];
+		size_t first = to->n;
+
+		mark_spaces(op, t, p, at_start && p->first == 0, to);
+		*p = (struct piece){(uint32_t)first, (uint32_t)to->n, false};
+	}
+	text_swap(t, to);
+}
+
+static void prepend_spaces(struct text *t, struct pieces *words, struct text *to)
+{
+	text_clear(to);
+	for (size_t i = 0; i < words->n; i++) {
+		struct piece *p = &words->p[i];
+		size_t first = to->n;
+
+		if (p->end > p->first && t->s[p->first] != ' ')
+			text_add_at(to, " ", 1, text_from(t, p->first));
+		text_add(to, t->s + p->first, p->end - p->first, t->from ? t->from + p->first : NULL);
+		*p = (struct piece){(uint32_t)first, (uint32_t)to->n, false};
+	}
+	text_swap(t, to);
+}
+
+static void bytes_to_letters(struct text *t, struct pieces *words, struct text *to)
+{
+	need_letters();
+	text_clear(to);
+	for (size_t i = 0; i < words->n; i++) {
+		struct piece *p = &words->p[i];
+		size_t first = to->n;
+
+		for (size_t k = p->first; k < p->end; k++) {
+			unsigned char b = (unsigned char)t->s[k];
+
+			text_add_at(to, letters[b].s, letters[b].len, text_from(t, k));
+		}
+		*p = (struct piece){(uint32_t)first, (uint32_t)to->n, false};
+	}
+	text_swap(t, to);
+}
+
+int pretokenizers_apply(const struct pretokenizers *list, struct text *t, struct pieces *words, bool at_start,
+			struct pretokenizer_work *w, struct why *why)
+{
+	int err = 0;
+
+	w->other.wants_from = t->wants_from;
+	for (int i = 0; i < list->n && !err; i++) {
+		const struct pretokenizer *op = &list->op[i];
+
+		switch (op->kind) {
+		case PRE_SPLIT: err = split_all(op, op->behavior, t, words, w, why); break;
+		case PRE_METASPACE:
+			apply_metaspace(op, t, words, at_start, &w->other);
+			if (op->splits)
+				err = split_all(op, SPLIT_NEXT, t, words, w, why);
+			break;
+		case PRE_BYTES:
+			if (op->prepend == PREPEND_ALWAYS)
+				prepend_spaces(t, words, &w->other);
+			if (op->splits)
+				err = split_all(op, SPLIT_ISOLATED, t, words, w, why);
+			if (!err)
+				bytes_to_letters(t, words, &w->other);
+			break;
+		}
+	}
+	return err;
+}

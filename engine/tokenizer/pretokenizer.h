@@ -1,0 +1,42 @@
+/* pretokenizer.h - the "pre_tokenizer" of a tokenizer.json: cuts a text into the words that BPE works on. */
+#ifndef ENGINE_TOKENIZER_PRETOKENIZER_H
+#define ENGINE_TOKENIZER_PRETOKENIZER_H
+
+#include "engine/tokenizer/pattern.h"
+#include "engine/tokenizer/text.h"
+
+enum pretokenizer_kind { PRE_SPLIT, PRE_METASPACE, PRE_BYTES };
+enum prepend_scheme { PREPEND_NEVER, PREPEND_FIRST, PREPEND_ALWAYS };
+struct pretokenizer {
+	enum pretokenizer_kind kind;
+	struct pattern pattern; /* SPLIT; METASPACE: the mark that stands for a space */
+	enum pattern_behavior behavior;
+	bool invert;
+	bool splits;		    /* METASPACE, BYTES: also cut */
+	enum prepend_scheme prepend; /* BYTES: a space; NEVER or ALWAYS */
+};
+struct pretokenizers {
+	struct pretokenizer *op;
+	int n;
+};
+
+int pretokenizers_parse(struct pretokenizers *list, const json_t *json, const char *file, struct why *why);
+/* GPT-2's: bytes as letters, cut by its expression. */
+void pretokenizers_gpt2(struct pretokenizers *list, bool prefix_space);
+void pretokenizers_finish(struct pretokenizers *list);
+
+/* Scratch of one thread; zero-initialise. */
+struct pretokenizer_work {
+	struct text other;
+	struct pieces next, cut;
+};
+void pretokenizer_work_finish(struct pretokenizer_work *w);
+/* words: in, one piece for all of t; out, the words. t may change. at_start: t begins where the whole input does. */
+int pretokenizers_apply(const struct pretokenizers *list, struct text *t, struct pieces *words, bool at_start,
+			struct pretokenizer_work *w, struct why *why);
+
+/* The letter that stands for a byte in GPT-2's alphabet, and back (-1: not one of its letters). */
+uint32_t byte_letter(unsigned char byte);
+int letter_byte(uint32_t cp);
+
+#endif

@@ -1,0 +1,82 @@
+#include "engine/tokenizer/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tokenizer/utf8.h"
+
+void text_finish(struct text *t)
+{
+	free(t->s);
+	free(t->from);
+	*t = (struct text){0};
+}
+
+void text_clear(struct text *t)
+{
+	t->n = 0;
+}
+
+static void reserve(struct text *t, size_t more)
+{
+	if (t->n + more <= t->max && (t->from || !t->wants_from))
+		return;
+	t->max = (t->n + more) * 2 + 64;
+	t->s = xgrow(t->s, t->max, 1);
+	if (t->wants_from)
+		t->from = xgrow(t->from, t->max, sizeof *t->from);
+}
+
+void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *from)
+{
+	reserve(t, n);
+	memcpy(t->s + t->n, s, n);
+	if (t->wants_from)
+		memcpy(t->from + t->n, from, n * sizeof *from);
+	t->n += n;
+}
+
+void text_add_at(struct text *t, const char *s, size_t n, struct span_bytes one)
+{
+	reserve(t, n);
+	memcpy(t->s + t->n, s, n);
+	if (t->wants_from)
+		for (size_t i = 0; i < n; i++)
+			t->from[t->n + i] = one;
+	t->n += n;
+}
+
+void text_swap(struct text *a, struct text *b)
+{
+	struct text c = *a;
+
+	*a = *b;
+	*b = c;
+}
+
+static size_t skip_chars(const struct text *t, size_t at, int n)
+{
+	for (; n > 0 && at < t->n; n--)
+		at += (size_t)utf8_len((unsigned char)t->s[at]);
+	return at;
+}
+
+void text_transform(const struct text *t, const struct uc_chars *list, int skipped, struct text *to)
+{
+	size_t at = skip_chars(t, 0, skipped);
+	char buf[4];
+
+	text_clear(to);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct uc_char *c = &list->c[i];
+		struct span_bytes from = {0, 0};
+
+		if (c->change > 0)
+			from = at ? text_from(t, at - 1) : from;
+		else
+			from = at < t->n ? text_from(t, at) : from;
+		if (c->change <= 0)
+			at = skip_chars(t, at, 1 - c->change);
+		text_add_at(to, buf, (size_t)utf8_put(buf, c->cp), from);
+	}
+}

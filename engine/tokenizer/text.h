@@ -1,0 +1,33 @@
+/* text.h - a text that is changed step by step and remembers where each of its bytes came from. */
+#ifndef ENGINE_TOKENIZER_TEXT_H
+#define ENGINE_TOKENIZER_TEXT_H
+
+#include "engine/tokenizer/tokenizer.h"
+#include "engine/tokenizer/unicode.h"
+
+/* Valid UTF-8. from[i]: the bytes of the original that byte i stands for; NULL where nobody asks for offsets. */
+struct text {
+	char *s;
+	struct span_bytes *from;
+	size_t n, max;
+	bool wants_from;
+};
+
+void text_finish(struct text *t);
+void text_clear(struct text *t);
+/* `from` may be NULL where t wants none. */
+void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *from);
+/* n bytes that all came from `one`. */
+void text_add_at(struct text *t, const char *s, size_t n, struct span_bytes one);
+void text_swap(struct text *a, struct text *b);
+
+/* `to` becomes `t` with its characters replaced by the list; `skipped` characters at the beginning were removed. */
+void text_transform(const struct text *t, const struct uc_chars *list, int skipped, struct text *to);
+
+/* Where byte i of t came from. */
+static inline struct span_bytes text_from(const struct text *t, size_t i)
+{
+	return t->from ? t->from[i] : (struct span_bytes){0, 0};
+}
+
+#endif

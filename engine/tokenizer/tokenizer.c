@@ -1,0 +1,287 @@
+#include "engine/tokenizer/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tokenizer/internal.h"
+#include "engine/tokenizer/utf8.h"
+
+enum { TEXT_MAX = 1 << 30 }; /* bytes of one text */
+
+int token_add(struct tokenizer *t, struct added_token *token, const char *file, struct why *why)
+{
+	int known = vocab_find(&t->vocab, token->content, token->len);
+	size_t len;
+
+	if (!token->len)
+		return 0; /* the reference passes over empty ones */
+	if (known >= 0) {
+		token->id = known;
+	} else if (token->id < 0 || token->id >= VOCAB_MAX) {
+		return fail(why, ERR_FORMAT, "%s: added token %.60s has no id from 0 to %d", file, token->content, VOCAB_MAX - 1);
+	} else if (vocab_get(&t->vocab, token->id, &len)) {
+		return fail(why, ERR_FORMAT, "%s: added token %.60s has the id %d of another word", file, token->content,
+			    token->id);
+	} else {
+		vocab_set(&t->vocab, token->id, token->content, token->len);
+	}
+	added_put(&t->added, token);
+	return 0;
+}
+
+/* A token that is looked for in normalized text is normalized itself. */
+static int match_token(struct tokenizer *t, int index, struct normalizer_work *work, struct why *why)
+{
+	const struct added_token *a = &t->added.t[index];
+	struct text text = {0};
+	int err = 0;
+
+	if (!a->normalized) {
+		matcher_put(&t->added.raw, a->content, a->len, index);
+		return 0;
+	}
+	text_add(&text, a->content, a->len, NULL);
+	err = normalizers_apply(&t->normalizers, &text, work, why);
+	matcher_put(&t->added.normalized, text.s, text.n, index);
+	text_finish(&text);
+	return err;
+}
+
+int tokenizer_ready(struct tokenizer *t, struct why *why)
+{
+	struct normalizer_work work = {0};
+	int err = 0;
+
+	bpe_ready(&t->bpe);
+	t->special = xalloc((size_t)t->vocab.n + 1, 1);
+	for (int i = 0; i < t->added.n && !err; i++) {
+		t->special[t->added.t[i].id] = t->added.t[i].special;
+		bpe_never_whole(&t->bpe, t->added.t[i].id);
+		err = match_token(t, i, &work, why);
+	}
+	for (int i = 0; t->spm && i < t->spm->n; i++)
+		if (t->spm->type[i] != SPM_NORMAL)
+			bpe_never_whole(&t->bpe, i);
+	normalizer_work_finish(&work);
+	return err;
+}
+
+static int open_any(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
+{
+	int err = hf_open(t, dir, c, why);
+
+	if (err == ERR_UNKNOWN)
+		err = spm_open(t, dir, c, why);
+	if (err == ERR_UNKNOWN)
+		err = gpt2_open(t, dir, c, why);
+	if (err == ERR_UNKNOWN)
+		return fail(why, ERR_IO, "no tokenizer.json, tokenizer.model or vocab.json in %s", dir);
+	return err ? err : tokenizer_ready(t, why);
+}
+
+int tokenizer_open(struct tokenizer **out, const char *dir, struct why *why)
+{
+	struct tokenizer *t = xalloc(1, sizeof *t);
+	struct token_config c;
+	int err;
+
+	*out = NULL;
+	uc_init();
+	t->bos = t->eos = -1;
+	err = config_open(&c, dir, &t->fingerprint, why);
+	if (!err)
+		err = open_any(t, dir, &c, why);
+	config_close(&c);
+	if (err)
+		tokenizer_close(t);
+	else
+		*out = t;
+	return err;
+}
+
+void tokenizer_close(struct tokenizer *t)
+{
+	if (!t)
+		return;
+	vocab_finish(&t->vocab);
+	bpe_finish(&t->bpe);
+	added_finish(&t->added);
+	normalizers_finish(&t->normalizers);
+	pretokenizers_finish(&t->pretokenizers);
+	decoder_finish(&t->decoder);
+	spm_close(t->spm);
+	free(t->special);
+	ids_finish(&t->before);
+	ids_finish(&t->after);
+	free(t);
+}
+
+const char *tokenizer_kind(const struct tokenizer *t)
+{
+	return t->kind;
+}
+
+int tokenizer_vocab(const struct tokenizer *t)
+{
+	return t->vocab.n;
+}
+
+uint64_t tokenizer_fingerprint(const struct tokenizer *t)
+{
+	return t->fingerprint;
+}
+
+int tokenizer_bos(const struct tokenizer *t)
+{
+	return t->bos;
+}
+
+int tokenizer_eos(const struct tokenizer *t)
+{
+	return t->eos;
+}
+
+bool tokenizer_is_special(const struct tokenizer *t, int id)
+{
+	return id >= 0 && id < t->vocab.n && t->special[id];
+}
+
+int tokenizer_find(const struct tokenizer *t, const char *piece, size_t len)
+{
+	return vocab_find(&t->vocab, piece, len);
+}
+
+const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *len)
+{
+	return vocab_get(&t->vocab, id, len);
+}
+
+void ids_finish(struct ids *ids)
+{
+	free(ids->id);
+	free(ids->offset);
+	*ids = (struct ids){.want_offsets = ids->want_offsets};
+}
+
+/* Everything one encode needs besides its input. */
+struct encoding {
+	const struct tokenizer *t;
+	struct text whole, part, normal;
+	struct segments raw, inner;
+	struct pieces words;
+	struct normalizer_work normalizer;
+	struct pretokenizer_work pretokenizer;
+	struct bpe_work bpe;
+	struct ids *out;
+	bool parse_special;
+};
+
+static void encoding_finish(struct encoding *e)
+{
+	text_finish(&e->whole);
+	text_finish(&e->part);
+	text_finish(&e->normal);
+	free(e->raw.s);
+	free(e->inner.s);
+	free(e->words.p);
+	normalizer_work_finish(&e->normalizer);
+	pretokenizer_work_finish(&e->pretokenizer);
+	bpe_work_finish(&e->bpe);
+}
+
+/* Bytes to valid UTF-8, each with the character it came from. */
+static void take_text(struct text *to, const char *s, size_t len)
+{
+	static const char bad[] = "\xEF\xBF\xBD";
+
+	for (size_t i = 0; i < len;) {
+		int n = utf8_check(s + i, len - i, NULL);
+		struct span_bytes from = {(uint32_t)i, (uint32_t)(i + (size_t)abs(n))};
+
+		text_add_at(to, n > 0 ? s + i : bad, n > 0 ? (size_t)n : 3, from);
+		i += (size_t)abs(n);
+	}
+}
+
+static void set_part(struct text *to, const struct text *from, size_t first, size_t end)
+{
+	to->wants_from = from->wants_from;
+	text_clear(to);
+	text_add(to, from->s + first, end - first, from->from ? from->from + first : NULL);
+}
+
+static int encode_words(struct encoding *e, struct text *t, bool at_start, struct why *why)
+{
+	int err;
+
+	e->words.n = 0;
+	pieces_add(&e->words, 0, t->n, false);
+	err = pretokenizers_apply(&e->t->pretokenizers, t, &e->words, at_start, &e->pretokenizer, why);
+	for (size_t i = 0; i < e->words.n && !err; i++)
+		if (e->words.p[i].end > e->words.p[i].first)
+			bpe_encode(&e->t->bpe, &e->bpe, t, e->words.p[i].first, e->words.p[i].end, e->out);
+	return err;
+}
+
+/* A stretch between raw added tokens: normalize, look for the other added tokens, and encode what is left. */
+static int encode_part(struct encoding *e, size_t first, size_t end, struct why *why)
+{
+	const struct tokenizer *t = e->t;
+	int err;
+
+	set_part(&e->part, &e->whole, first, end);
+	if (t->spm) {
+		e->normal.wants_from = e->part.wants_from;
+		spm_encode(t, &e->part, t->spm->legacy || first == 0, &e->normal, &e->bpe, e->out);
+		return 0;
+	}
+	err = normalizers_apply(&t->normalizers, &e->part, &e->normalizer, why);
+	e->inner.n = 0;
+	added_cut(&t->added, &t->added.normalized, e->part.s, e->part.n, e->parse_special, &e->inner);
+	for (size_t i = 0; i < e->inner.n && !err; i++) {
+		const struct segment *s = &e->inner.s[i];
+
+		if (s->token >= 0) {
+			ids_add(e->out, t->added.t[s->token].id, &e->part, s->first, s->end);
+		} else {
+			set_part(&e->normal, &e->part, s->first, s->end);
+			err = encode_words(e, &e->normal, first == 0 && s->first == 0, why);
+		}
+	}
+	return err;
+}
+
+static int encode_all(struct encoding *e, struct why *why)
+{
+	const struct added_tokens *added = &e->t->added;
+	int err = 0;
+
+	added_cut(added, &added->raw, e->whole.s, e->whole.n, e->parse_special, &e->raw);
+	for (size_t i = 0; i < e->raw.n && !err; i++) {
+		const struct segment *s = &e->raw.s[i];
+
+		if (s->token >= 0)
+			ids_add(e->out, added->t[s->token].id, &e->whole, s->first, s->end);
+		else
+			err = encode_part(e, s->first, s->end, why);
+	}
+	return err;
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, const struct encode_options *how, struct ids *out,
+		     struct why *why)
+{
+	struct encoding e = {.t = t, .out = out, .parse_special = how->parse_special, .whole.wants_from = out->want_offsets};
+	int err;
+
+	if (len > TEXT_MAX)
+		return fail(why, ERR_LIMIT, "a text of %zu bytes is longer than the %d that are taken", len, TEXT_MAX);
+	for (int i = 0; how->add_special && i < t->before.n; i++)
+		ids_add(out, t->before.id[i], NULL, 0, 0);
+	take_text(&e.whole, text, len);
+	err = encode_all(&e, why);
+	for (int i = 0; how->add_special && i < t->after.n; i++)
+		ids_add(out, t->after.id[i], NULL, 0, 0);
+	encoding_finish(&e);
+	return err;
+}
