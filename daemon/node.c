@@ -35,9 +35,11 @@ static void choose_types(struct node *n)
 
 static int open_files(struct node *n, struct why *why)
 {
+	static const enum checkpoint_format formats[] = {CK_ANY, CK_SAFETENSORS, CK_TORCH};
+
 	if (n->opt->load_format == LOAD_DUMMY)
 		return 0;
-	return checkpoint_open(&n->files, n->opt->model, why);
+	return checkpoint_open_as(&n->files, n->opt->model, formats[n->opt->load_format], why);
 }
 
 static int check_ranks(struct node *n, struct why *why)

@@ -156,9 +156,11 @@ static bool has(const char *dir, const char *name)
 	return there;
 }
 
-static int open_dir(struct checkpoint *c, const char *dir, struct why *why)
+static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_format format, struct why *why)
 {
-	for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+	int first = format == CK_TORCH ? 2 : 0, end = format == CK_SAFETENSORS ? 2 : 4;
+
+	for (int i = first; i < end; i++) {
 		if (!has(dir, candidates[i]))
 			continue;
 		if (ends_with(candidates[i], ".json"))
@@ -168,11 +170,19 @@ static int open_dir(struct checkpoint *c, const char *dir, struct why *why)
 	if (has(dir, "consolidated.00.pth"))
 		return fail(why, ERR_UNSUPPORTED, "%s: Meta's own consolidated.*.pth files are not supported; convert them with "
 			    "transformers' convert_llama_weights_to_hf.py", dir);
+	if (format != CK_ANY)
+		return fail(why, ERR_IO, "%s: no checkpoint of this format: neither %s nor %s is there", dir, candidates[first],
+			    candidates[first + 1]);
 	return fail(why, ERR_IO, "%s: no checkpoint: none of %s, %s, %s, %s is there", dir, candidates[0], candidates[1],
 		    candidates[2], candidates[3]);
 }
 
 int checkpoint_open(struct checkpoint **out, const char *path, struct why *why)
+{
+	return checkpoint_open_as(out, path, CK_ANY, why);
+}
+
+int checkpoint_open_as(struct checkpoint **out, const char *path, enum checkpoint_format format, struct why *why)
 {
 	struct checkpoint *c = xalloc(1, sizeof *c);
 	struct stat st;
@@ -183,7 +193,7 @@ int checkpoint_open(struct checkpoint **out, const char *path, struct why *why)
 	if (stat(path, &st))
 		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	else if (S_ISDIR(st.st_mode))
-		err = open_dir(c, path, why);
+		err = open_dir(c, path, format, why);
 	else
 		err = open_file(c, path, why);
 	if (err) {

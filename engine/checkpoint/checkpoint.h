@@ -25,6 +25,9 @@ struct checkpoint;
 /* path: a Hugging Face directory, one checkpoint file, or one index file. In a directory: model.safetensors, its index,
  * pytorch_model.bin, its index, in that order. ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED; the text names file and tensor. */
 int checkpoint_open(struct checkpoint **out, const char *path, struct why *why);
+enum checkpoint_format { CK_ANY, CK_SAFETENSORS, CK_TORCH };
+/* The same, looking only for files of one format in a directory. */
+int checkpoint_open_as(struct checkpoint **out, const char *path, enum checkpoint_format format, struct why *why);
 void checkpoint_close(struct checkpoint *c); /* NULL is fine */
 
 int checkpoint_count(const struct checkpoint *c);
