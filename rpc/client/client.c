@@ -311,7 +311,7 @@ int xv_connect(struct xv_client **out, const struct xv_options *how, struct why 
 	err = set_path(c, how->path, why);
 	if (!err)
 		err = xv_io_connect(c, why);
-	if (!err)
+	if (!err && !c->how.no_wait)
 		err = wait_hello(c, why);
 	if (err) {
 		xv_close(c);
@@ -383,6 +383,17 @@ void xv_cancel(struct xv_client *c, uint64_t id)
 int xv_fd(const struct xv_client *c)
 {
 	return c->fd;
+}
+
+bool xv_unsent(const struct xv_client *c)
+{
+	return c->fd >= 0 && c->out.len > 0;
+}
+
+void xv_forgive(struct xv_client *c)
+{
+	for (struct xv_call *call = c->calls; call; call = call->next)
+		call->heard_ns = now_ns();
 }
 
 int xv_resumed(const struct xv_client *c, uint64_t id)

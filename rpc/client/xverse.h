@@ -21,6 +21,7 @@ struct xv_options {
 	int silence_timeout_ms; /* an open call that hears nothing for so long is lost; 0: 5000 */
 	bool no_resume;
 	int resume_timeout_ms; /* how long to try to come back; 0: 120000 */
+	bool no_wait;          /* xv_connect() does not wait for the server's Hello: it never blocks */
 };
 
 /* 0 or ERR_*; the text says what to do. */
@@ -37,7 +38,13 @@ void xv_cancel(struct xv_client *c, uint64_t id);
  * connection is lost for good. Keep-alives are passed on too. A resumed stream goes on with the next Chunk as
  * if nothing had happened. */
 int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why *why);
-int xv_fd(const struct xv_client *c); /* poll for reading, then xv_wait(c, r, 0) until it returns 0 */
+/* For a poll loop of your own: poll xv_fd() for reading (and for writing while xv_unsent()), then call
+ * xv_wait(c, r, 0) until it returns 0; also do so every 100 ms, for retries and silence. The descriptor is
+ * another one after a resume, and -1 in between. */
+int xv_fd(const struct xv_client *c);
+bool xv_unsent(const struct xv_client *c);
+/* After a time in which the caller did not want to read: that silence was not the server's. */
+void xv_forgive(struct xv_client *c);
 int xv_resumed(const struct xv_client *c, uint64_t id); /* how often this call was resumed */
 
 /* The default path of the socket, in `out`. */
