@@ -178,9 +178,13 @@ void exchange_hung_up(struct exchange *x);
 void exchange_wake(struct exchange *x); /* libmicrohttpd looks at it again */
 void exchange_tick(struct exchange *x);
 void exchange_read(struct exchange *x); /* replies of the daemon */
+void exchange_arm(struct exchange *x);  /* waits for more of them */
 /* Opens the exchange's client; false: answered with an error. */
 bool exchange_connect(struct exchange *x);
 void exchange_forget_daemon(struct exchange *x);
+const char *exchange_header(const struct exchange *x, const char *name); /* NULL: not there */
+/* What system_fingerprint says: who computed this, and by which arithmetic. */
+void exchange_receipt(struct text *out, const char *fingerprint, const char *numerics_class);
 
 /* answer.c */
 void answer_text(struct exchange *x, int status, const char *type, struct text *body); /* takes body's memory */
@@ -204,7 +208,7 @@ void stream_error(struct exchange *x, int err, const char *text);
 void stream_tick(struct exchange *x);
 struct MHD_Response *stream_response(struct exchange *x);
 
-/* filter.c: 0, or the status of a refusal with its text */
+/* filter.c: status 0, or a refusal */
 struct refusal {
 	int status;
 	const char *code;
@@ -213,7 +217,6 @@ struct refusal {
 };
 void filter_request(struct exchange *x, const char *version, struct refusal *out);
 void filter_policy(struct exchange *x, struct refusal *out); /* Host, Origin, key, content type */
-const char *exchange_header(const struct exchange *x, const char *name); /* NULL: not there */
 
 /* keys.c */
 int keys_read(struct keys **out, const char *path, struct why *why);
@@ -239,7 +242,6 @@ void model_look(struct model *m); /* its descriptor is ready, or a tick */
 /* By the request's "model"; NULL: answered with an error. */
 struct model *model_of(struct exchange *x);
 const struct rpc_status *model_status(const struct model *m); /* NULL: none came yet */
-void exchange_receipt(const struct exchange *x, struct text *out, const char *fingerprint, const char *class);
 
 /* log.c */
 void access_log(const struct exchange *x);

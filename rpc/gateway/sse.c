@@ -18,6 +18,7 @@ static void hold(struct exchange *x)
 		s->held = false;
 		if (x->client)
 			xv_forgive(x->client);
+		exchange_arm(x);
 	}
 }
 
