@@ -91,7 +91,7 @@ void exchange_begin(struct exchange *x)
 	x->begun = true;
 	if (x->answer.status)
 		return;
-	if (strcmp(x->method, "POST")) {
+	if (strcmp(x->method, "POST") || x->route->begin == post_cancel) {
 		x->route->begin(x);
 		return;
 	}

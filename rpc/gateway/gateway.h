@@ -52,10 +52,11 @@ struct options {
 };
 
 enum model_state { MODEL_UNREACHABLE, MODEL_SILENT, MODEL_LOADING, MODEL_READY, MODEL_DRAINING };
+/* One daemon. */
 struct model {
 	struct gateway *g;
 	struct watch watch;
-	const char *name, *socket;
+	const char *name, *socket; /* NULL name: as the daemon says; NULL socket: the default one */
 	struct xv_client *client; /* asks for Status once a second; NULL: to be connected */
 	uint64_t asked_id, asked_ns, next_ns;
 	enum model_state state;
@@ -241,6 +242,7 @@ void models_close(struct gateway *g);
 void model_look(struct model *m); /* its descriptor is ready, or a tick */
 /* By the request's "model"; NULL: answered with an error. */
 struct model *model_of(struct exchange *x);
+const char *model_name(const struct model *m);
 const struct rpc_status *model_status(const struct model *m); /* NULL: none came yet */
 
 /* log.c */

@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "rpc/gateway/gateway.h"
@@ -422,8 +421,7 @@ void http_quiesce(struct gateway *g)
 
 	if (fd >= 0)
 		close(fd);
-	if (g->how.uds)
-		unlink(g->how.uds);
+	listen_close(g);
 }
 
 /* libmicrohttpd ends the process where a connection is still suspended. */

@@ -1,0 +1,120 @@
+/* xverse-gateway: HTTP for xversed. */
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "rpc/gateway/gateway.h"
+#include "rpc/gateway/listen.h"
+
+static void catch_signals(struct gateway *g)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	g->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	g->signal_watch = (struct watch){.kind = WATCH_SIGNAL, .owner = g, .fd = -1};
+	watch_set(g, &g->signal_watch, g->signal_fd, EPOLLIN);
+}
+
+/* A connection of each side for each stream. */
+static void raise_files(const struct gateway *g)
+{
+	rlim_t want = (rlim_t)g->how.max_connections * 2 + 64;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want)
+		return;
+	r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur < want)
+		log_at(LOG_WARN, "%ju open files are allowed; %ju would be needed for --max-connections",
+		       (uintmax_t)r.rlim_cur, (uintmax_t)want);
+}
+
+static int open_log(struct gateway *g, struct why *why)
+{
+	if (!g->how.access_log)
+		return 0;
+	g->log = strcmp(g->how.access_log, "-") ? fopen(g->how.access_log, "ae") : stdout;
+	return g->log ? 0 : fail(why, ERR_IO, "--access-log %s: %s", g->how.access_log, strerror(errno));
+}
+
+static int open_all(struct gateway *g, struct why *why)
+{
+	int err = 0;
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* keys and prompts stay out of core files */
+	g->started_ns = now_ns();
+	g->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	raise_files(g);
+	catch_signals(g);
+	if (g->how.key_file)
+		err = keys_read(&g->keys, g->how.key_file, why);
+	if (!err)
+		err = open_log(g, why);
+	if (!err)
+		err = parser_start(g, why);
+	if (!err)
+		err = http_open(g, why);
+	if (!err)
+		models_open(g);
+	return err;
+}
+
+static void close_all(struct gateway *g)
+{
+	parser_stop(g);
+	http_close(g);
+	models_close(g);
+	keys_destroy(g->keys);
+	if (g->log && g->log != stdout)
+		fclose(g->log);
+}
+
+static int print_openapi(void)
+{
+	char *s = json_dumps(openapi_document(), JSON_INDENT(1));
+
+	puts(s);
+	free(s);
+	return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	static struct gateway g;
+	struct why why = {""};
+	int err = options_parse(&g.how, argc, argv, &why);
+
+	log_init(-1, LOG_INFO);
+	if (err) {
+		fprintf(stderr, "xverse-gateway: %s\n", why.text);
+		return EXIT_USAGE;
+	}
+	if (g.how.help) {
+		options_help(stdout);
+		return EXIT_OK;
+	}
+	if (g.how.print_openapi)
+		return print_openapi();
+	gnutls_global_init();
+	err = open_all(&g, &why);
+	if (err)
+		fprintf(stderr, "xverse-gateway: %s\n", why.text);
+	else
+		loop_run(&g);
+	close_all(&g);
+	return !err ? EXIT_OK : err == ERR_INVALID ? EXIT_CONFIG : EXIT_INPUT;
+}

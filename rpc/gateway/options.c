@@ -1,0 +1,178 @@
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/gateway/gateway.h"
+
+enum kind { TEXT, PORT, MODEL, LIST, COUNT, SECONDS, FLAG };
+
+#define AT(field) offsetof(struct options, field)
+static const struct option_row {
+	const char *name, *value, *text;
+	enum kind kind;
+	size_t at, count_at; /* count_at: of LIST */
+	double fallback, low, high;
+} table[] = {
+	{"host", "ADDRESS", "address to listen on [127.0.0.1]", TEXT, AT(host), 0, 0, 0, 0},
+	{"port", "N", "port to listen on; 0: any free one", PORT, AT(port), 0, 8000, 0, 65535},
+	{"uds", "PATH", "listen on a Unix socket instead", TEXT, AT(uds), 0, 0, 0, 0},
+	{"model", "[NAME=]SOCKET",
+	 "a daemon and the name to offer it by [its own]; may be given several times. Without: the daemon of "
+	 "XVERSE_SOCKET or of the default socket",
+	 MODEL, 0, 0, 0, 0, 0},
+	{"api-key-file", "FILE", "keys that may use this server, one a line [no key is asked for]", TEXT, AT(key_file), 0,
+	 0, 0, 0},
+	{"allowed-host", "NAME", "a name of this server besides addresses and localhost; several times", LIST,
+	 AT(allowed_host), AT(n_allowed_hosts), 0, 0, 0},
+	{"cors-origin", "ORIGIN", "an origin whose pages may use this server; several times", LIST, AT(cors_origin),
+	 AT(n_cors_origins), 0, 0, 0},
+	{"tls-cert", "FILE", "certificate chain, PEM: https", TEXT, AT(tls_cert), 0, 0, 0, 0},
+	{"tls-key", "FILE", "its private key, PEM", TEXT, AT(tls_key), 0, 0, 0, 0},
+	{"access-log", "FILE", "a JSON line a request, without texts and keys; - is standard output", TEXT,
+	 AT(access_log), 0, 0, 0, 0},
+	{"max-body", "BYTES", "of a request's body", COUNT, AT(max_body), 0, 4 << 20, 1024, 1 << 30},
+	{"max-connections", "N", "open at once", COUNT, AT(max_connections), 0, 4096, 1, 1 << 20},
+	{"max-connections-per-address", "N", "open at once from one address; 0: no limit of its own", COUNT,
+	 AT(max_per_address), 0, 0, 0, 1 << 20},
+	{"head-timeout", "SECONDS", "for a whole head", SECONDS, AT(head_ms), 0, 10, 0.1, 3600},
+	{"body-timeout", "SECONDS", "for a whole body", SECONDS, AT(body_ms), 0, 30, 0.1, 3600},
+	{"idle-timeout", "SECONDS", "between two requests of a connection", SECONDS, AT(idle_ms), 0, 60, 0.1, 3600},
+	{"stall-timeout", "SECONDS", "a client that reads nothing for so long is cut", SECONDS, AT(stall_ms), 0, 30, 0.1,
+	 3600},
+	{"shutdown-timeout", "SECONDS", "how long open requests may go on after TERM", SECONDS, AT(drain_ms), 0, 30, 0,
+	 86400},
+	{"resume-timeout", "SECONDS", "how long a lost daemon is waited for", SECONDS, AT(resume_ms), 0, 60, 0.1, 86400},
+	{"openapi", NULL, "print the description of the endpoints and end", FLAG, AT(print_openapi), 0, 0, 0, 0},
+	{"help", NULL, "this text", FLAG, AT(help), 0, 0, 0, 0},
+};
+
+enum { ROWS = sizeof table / sizeof *table };
+
+void options_help(FILE *f)
+{
+	fprintf(f, "usage: xverse-gateway [options]\n\nHTTP on one side, xversed on the other: the endpoints of the "
+		   "OpenAI API (docs/gateway.md).\n\n");
+	for (int i = 0; i < ROWS; i++) {
+		const struct option_row *r = &table[i];
+		char head[64];
+		snprintf(head, sizeof head, "--%s %s", r->name, r->value ? r->value : "");
+		fprintf(f, "  %-34s %s", head, r->text);
+		if (r->kind == PORT || r->kind == COUNT || r->kind == SECONDS)
+			fprintf(f, " [%.0f]", r->fallback);
+		fprintf(f, "\n");
+	}
+}
+
+static void *place(struct options *o, size_t at)
+{
+	return (char *)o + at;
+}
+
+static int set_number(struct options *o, const struct option_row *r, const char *value, struct why *why)
+{
+	char *end;
+	double x;
+
+	errno = 0;
+	x = strtod(value, &end);
+	if (end == value || *end || !(x >= r->low && x <= r->high) || (r->kind != SECONDS && x != floor(x)))
+		return fail(why, ERR_INVALID, "--%s: %s is not a number from %g to %g", r->name, value, r->low, r->high);
+	if (r->kind == PORT)
+		*(int *)place(o, r->at) = (int)x;
+	else
+		*(int64_t *)place(o, r->at) = (int64_t)(r->kind == SECONDS ? x * 1000 : x);
+	return 0;
+}
+
+/* The value lives as long as the program. */
+static int add_model(struct options *o, const char *value, struct why *why)
+{
+	const char *equals = strchr(value, '=');
+
+	if (o->n_models == GW_MODELS)
+		return fail(why, ERR_LIMIT, "--model: more than %d", GW_MODELS);
+	o->model_name[o->n_models] = equals ? strndup(value, (size_t)(equals - value)) : NULL;
+	o->model_socket[o->n_models++] = equals ? equals + 1 : value;
+	if (equals && (equals == value || !equals[1]))
+		return fail(why, ERR_INVALID, "--model %s: NAME=SOCKET is wanted", value);
+	return 0;
+}
+
+static int add_to_list(struct options *o, const struct option_row *r, const char *value, struct why *why)
+{
+	int *n = place(o, r->count_at);
+
+	if (*n == GW_LIST)
+		return fail(why, ERR_LIMIT, "--%s: more than %d", r->name, GW_LIST);
+	((const char **)place(o, r->at))[(*n)++] = value;
+	return 0;
+}
+
+static int set(struct options *o, const struct option_row *r, const char *value, struct why *why)
+{
+	switch (r->kind) {
+	case FLAG:
+		*(bool *)place(o, r->at) = true;
+		return 0;
+	case TEXT:
+		*(const char **)place(o, r->at) = value;
+		return 0;
+	case MODEL:
+		return add_model(o, value, why);
+	case LIST:
+		return add_to_list(o, r, value, why);
+	default:
+		return set_number(o, r, value, why);
+	}
+}
+
+/* The row of "--name" or "--name=value"; *value is what follows '='. */
+static const struct option_row *find(const char *arg, const char **value)
+{
+	size_t n = strcspn(arg, "=");
+
+	*value = arg[n] ? arg + n + 1 : NULL;
+	for (int i = 0; i < ROWS; i++)
+		if (n > 2 && strlen(table[i].name) == n - 2 && !strncmp(table[i].name, arg + 2, n - 2))
+			return &table[i];
+	return NULL;
+}
+
+static int check(const struct options *o, struct why *why)
+{
+	if (!o->tls_cert != !o->tls_key)
+		return fail(why, ERR_INVALID, "--tls-cert and --tls-key go together");
+	for (int i = 0; i < o->n_models; i++)
+		for (int k = 0; k < i; k++)
+			if (o->model_name[i] && o->model_name[k] && !strcmp(o->model_name[i], o->model_name[k]))
+				return fail(why, ERR_INVALID, "--model %s: given twice", o->model_name[i]);
+	return 0;
+}
+
+int options_parse(struct options *o, int argc, char **argv, struct why *why)
+{
+	*o = (struct options){.host = "127.0.0.1"};
+	for (int i = 0; i < ROWS; i++)
+		if (table[i].kind == PORT)
+			o->port = (int)table[i].fallback;
+		else if (table[i].kind == COUNT || table[i].kind == SECONDS)
+			*(int64_t *)place(o, table[i].at) =
+				(int64_t)(table[i].fallback * (table[i].kind == SECONDS ? 1000 : 1));
+	for (int i = 1; i < argc; i++) {
+		const char *value;
+		const struct option_row *r = strncmp(argv[i], "--", 2) ? NULL : find(argv[i], &value);
+		int err;
+		if (!r)
+			return fail(why, ERR_INVALID, "%s: no such option (--help lists them)", argv[i]);
+		if (r->kind != FLAG && !value && !(value = argv[++i]))
+			return fail(why, ERR_INVALID, "--%s wants %s", r->name, r->value);
+		err = set(o, r, value, why);
+		if (err)
+			return err;
+	}
+	if (!o->n_models)
+		o->n_models = 1;
+	return check(o, why);
+}
