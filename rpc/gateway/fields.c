@@ -1,0 +1,81 @@
+/* fields.c - the table of fields. */
+#include <limits.h>
+#include <stddef.h>
+
+#include "rpc/gateway/ask.h"
+
+#define S(field) offsetof(struct ask, sampling.field)
+#define A(field) offsetof(struct ask, field)
+
+static const struct ask_field fields[] = {
+	{"model", ASK_BOTH, ASK_OTHER, 0, 0, 0, 0, 0, 0, "string: a name of /v1/models"},
+	{"prompt", ASK_COMPLETIONS, ASK_OTHER, 0, 0, 0, 0, 0, 0, "string, token ids, or a list of either"},
+	{"messages", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "list of {role, content, name}"},
+	{"tools", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "list, handed to the model's template"},
+	{"documents", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "list, handed to the model's template"},
+	{"chat_template_kwargs", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "object, handed to the model's template"},
+	{"add_generation_prompt", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "boolean"},
+	{"temperature", ASK_BOTH, ASK_FLOAT, 0, 1000, 0, RPC_TEMPERATURE, S(temperature), 0, "0 is greedy"},
+	{"top_p", ASK_BOTH, ASK_FLOAT, 0, 1, 1, RPC_TOP_P, S(top_p), 0, NULL},
+	{"top_k", ASK_BOTH, ASK_TOP_K, -1, INT_MAX, 0, RPC_TOP_K, S(top_k), 0, "-1 and 0: no limit"},
+	{"min_p", ASK_BOTH, ASK_FLOAT, 0, 1, 0, RPC_MIN_P, S(min_p), 0, NULL},
+	{"repetition_penalty", ASK_BOTH, ASK_FLOAT, 0, 100, 1, RPC_REPETITION_PENALTY, S(repetition_penalty), 0, NULL},
+	{"presence_penalty", ASK_BOTH, ASK_FLOAT, -2, 2, 0, RPC_PRESENCE_PENALTY, S(presence_penalty), 0, NULL},
+	{"frequency_penalty", ASK_BOTH, ASK_FLOAT, -2, 2, 0, RPC_FREQUENCY_PENALTY, S(frequency_penalty), 0, NULL},
+	{"seed", ASK_BOTH, ASK_SEED, 0, 0, 0, RPC_SEED, S(seed), 0, "choice i > 0 of n draws from a seed derived from it"},
+	{"max_tokens", ASK_BOTH, ASK_UINT, 0, INT_MAX, 0, RPC_MAX_TOKENS, S(max_tokens), 0,
+	 "completions: 16 where unset; 0 only with echo"},
+	{"max_completion_tokens", ASK_CHAT, ASK_OTHER, 1, INT_MAX, 0, 0, 0, 0, "wins over max_tokens"},
+	{"min_tokens", ASK_BOTH, ASK_UINT, 0, INT_MAX, 0, RPC_MIN_TOKENS, S(min_tokens), 0, NULL},
+	{"stop", ASK_BOTH, ASK_STOP, 0, ASK_MAX_STOP, 0, 0, 0, 0, "string, or up to 16 of them"},
+	{"stop_token_ids", ASK_BOTH, ASK_IDS, 0, ASK_MAX_IDS, 0, 0, A(stop_ids), S(n_stop_ids), NULL},
+	{"allowed_token_ids", ASK_BOTH, ASK_IDS, 0, ASK_MAX_IDS, 0, 0, A(allowed), S(n_allowed), NULL},
+	{"bad_token_ids", ASK_BOTH, ASK_IDS, 0, ASK_MAX_IDS, 0, 0, A(bad), S(n_bad), NULL},
+	{"ignore_eos", ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_IGNORE_EOS, S(ignore_eos), 0, NULL},
+	{"include_stop_str_in_output", ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_INCLUDE_STOP, S(include_stop), 0, NULL},
+	{"skip_special_tokens", ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_SKIP_SPECIAL, S(skip_special), 0, NULL},
+	{"add_special_tokens", ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_ADD_SPECIAL, S(add_special), 0, NULL},
+	{"truncate_prompt_tokens", ASK_BOTH, ASK_UINT, 1, INT_MAX, 0, RPC_TRUNCATE_PROMPT, S(truncate_prompt), 0,
+	 "keep the last n"},
+	{"logit_bias", ASK_BOTH, ASK_BIAS, -100, 100, 0, 0, 0, 0, "object: token id to -100..100"},
+	{"n", ASK_BOTH, ASK_INT, 1, ASK_MAX_N, 0, 0, A(n), 0, NULL},
+	{"echo", ASK_COMPLETIONS, ASK_BOOL, 0, 0, 0, 0, A(echo), 0, NULL},
+	{"logprobs", ASK_COMPLETIONS, ASK_INT, 0, ASK_MAX_TOP, 0, 0, A(top), 0, NULL},
+	{"logprobs", ASK_CHAT, ASK_BOOL, 0, 0, 0, 0, A(logprobs), 0, NULL},
+	{"top_logprobs", ASK_CHAT, ASK_INT, 0, ASK_MAX_TOP, 0, 0, A(top), 0, "with logprobs: true"},
+	{"prompt_logprobs", ASK_BOTH, ASK_INT, 0, ASK_MAX_TOP, 0, 0, A(prompt_top), 0, "not with stream"},
+	{"stream", ASK_BOTH, ASK_BOOL, 0, 0, 0, 0, A(stream), 0, NULL},
+	{"stream_options", ASK_BOTH, ASK_STREAM_OPTIONS, 0, 0, 0, 0, 0, 0, "{include_usage: boolean}"},
+	{"return_tokens_as_token_ids", ASK_BOTH, ASK_BOOL, 0, 0, 0, 0, A(ids_as_tokens), 0, NULL},
+	{"return_token_ids", ASK_BOTH, ASK_BOOL, 0, 0, 0, 0, A(return_ids), 0, NULL},
+	{"user", ASK_BOTH, ASK_USER, 0, 0, 0, 0, 0, 0, "string, at most 512 bytes"},
+	{"best_of", ASK_COMPLETIONS, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|1"},
+	{"suffix", ASK_COMPLETIONS, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|\"\""},
+	{"response_format", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|{\"type\": \"text\"}"},
+	{"guided_json", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"guided_regex", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"guided_choice", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"guided_grammar", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"structured_outputs", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"use_beam_search", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|false"},
+	{"length_penalty", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|1|1.0"},
+	{"bad_words", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|[]"},
+	{"logits_processors", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|[]"},
+	{"prompt_embeds", ASK_COMPLETIONS, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"priority", ASK_BOTH, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|0"},
+	{"chat_template", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"tool_choice", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|\"none\"|\"auto\""},
+	{"functions", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|[]"},
+	{"function_call", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|\"none\"|\"auto\""},
+	{"continue_final_message", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|false"},
+	{"modalities", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null|[\"text\"]"},
+	{"audio", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"prediction", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+	{"web_search_options", ASK_CHAT, ASK_NEUTRAL, 0, 0, 0, 0, 0, 0, "null"},
+};
+
+const struct ask_field *ask_fields(int *n)
+{
+	*n = sizeof fields / sizeof *fields;
+	return fields;
+}
