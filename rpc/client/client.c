@@ -365,19 +365,21 @@ uint64_t xv_send(struct xv_client *c, struct rpc_request *r)
 	return r->id;
 }
 
-void xv_cancel(struct xv_client *c, uint64_t id)
+bool xv_cancel(struct xv_client *c, uint64_t id)
 {
 	struct rpc_request r = {.kind = RPC_CANCEL};
 	struct xv_call *call = xv_call_find(c, id);
 
 	if (!call)
-		return;
+		return false;
 	r.cancel.has_id = true;
 	r.cancel.id = id;
-	if (c->fd < 0 || call->retry_ns)
-		xv_call_remove(c, call); /* the server knows nothing of it any more */
-	else
-		xv_send(c, &r);
+	if (c->fd < 0 || call->retry_ns) {
+		xv_call_remove(c, call);
+		return false;
+	}
+	xv_send(c, &r);
+	return true;
 }
 
 int xv_fd(const struct xv_client *c)

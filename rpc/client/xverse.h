@@ -32,7 +32,8 @@ const struct rpc_hello *xv_server(const struct xv_client *c);
 /* Sends; returns the call's id on this connection (> 0). r->id is set here. The request is copied where
  * resume needs it. */
 uint64_t xv_send(struct xv_client *c, struct rpc_request *r);
-void xv_cancel(struct xv_client *c, uint64_t id);
+/* False: the server knows nothing of the call (any more), so that no reply comes. */
+bool xv_cancel(struct xv_client *c, uint64_t id);
 
 /* The next reply of any call (r is valid until the next xv_ call), 1; 0: none within timeout_ms; ERR_*: the
  * connection is lost for good. Keep-alives are passed on too. A resumed stream goes on with the next Chunk as

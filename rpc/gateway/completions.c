@@ -1,0 +1,87 @@
+/* completions.c - POST /v1/completions and the cancelling of what runs. */
+#include <string.h>
+
+#include "rpc/gateway/generate.h"
+
+static struct generation *create(struct exchange *x)
+{
+	struct generation *w = xalloc(1, sizeof *w);
+
+	x->work = w;
+	x->ops = &generation_ops;
+	return w;
+}
+
+void post_completions(struct exchange *x)
+{
+	struct generation *w;
+	const char *param = NULL;
+	struct why why = {""};
+	int err;
+
+	if (!model_of(x))
+		return;
+	w = create(x);
+	err = ask_read(&w->ask, x->json, ASK_COMPLETIONS, &param, &why);
+	if (!err) {
+		param = "prompt";
+		err = prompts_read(&w->prompts, json_object_get(x->json, "prompt"), &why);
+	}
+	if (err)
+		answer_error(x, 400, NULL, param, "%s", why.text);
+	else
+		generation_start(x, w);
+}
+
+/* ---- chat ---- */
+
+static int read_message(struct rpc_message *m, const json_t *v, int i, struct why *why)
+{
+	json_t *role = json_object_get(v, "role"), *name = json_object_get(v, "name");
+
+	(void)m;
+	(void)name;
+	if (!json_is_object(v) || !json_is_string(role))
+		return fail(why, ERR_INVALID, "messages: entry %d is no object with a role", i);
+	return 0;
+}
+
+void post_chat(struct exchange *x)
+{
+	(void)read_message;
+	answer_error(x, 501, "unsupported", NULL, "chat is not supported by this server yet; /v1/completions is");
+}
+
+/* ---- cancel ---- */
+
+/* The id of a request, or of its answer: "cmpl-" and "chatcmpl-" may stand before it. */
+static bool same_id(const char *asked, size_t len, const char *id)
+{
+	static const char *const prefixes[] = {"", "cmpl-", "chatcmpl-"};
+
+	for (size_t i = 0; i < 3; i++) {
+		size_t n = strlen(prefixes[i]);
+		if (len == n + strlen(id) && !strncmp(asked, prefixes[i], n) && !memcmp(asked + n, id, len - n))
+			return true;
+	}
+	return false;
+}
+
+void post_cancel(struct exchange *x)
+{
+	size_t len = strcspn(x->tail, "/");
+	bool well = x->method[0] == 'D' ? !x->tail[len] : !strcmp(x->tail + len, "/cancel");
+	int n = 0;
+
+	for (struct exchange *other = x->g->exchanges, *next; well && other; other = next) {
+		next = other->next;
+		if (other == x || other->ops != &generation_ops || !other->client || !same_id(x->tail, len, other->id))
+			continue;
+		generation_cancel(other);
+		n++;
+	}
+	if (n)
+		answer_json(x, 200, json_pack("{s:i}", "cancelled", n));
+	else
+		answer_error(x, 404, "not_found", NULL, "no such request is open");
+}

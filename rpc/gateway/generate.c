@@ -1,0 +1,322 @@
+/* generate.c - calls of the daemon for the choices of one exchange. */
+#include "rpc/gateway/generate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* SplitMix64 (Steele, Lea, Flood 2014): choice 0 draws from the seed itself, so that n = 1 gives the same. */
+static uint64_t derive_seed(uint64_t seed, int i)
+{
+	uint64_t z = seed + (uint64_t)i * 0x9e3779b97f4a7c15u;
+
+	if (!i)
+		return seed;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+static void fill_request(struct generation *w, const struct choice *c, struct rpc_request *r)
+{
+	struct rpc_sampling s = w->ask.sampling;
+	const char *user = w->ask.user ? w->ask.user : "";
+
+	if (s.has >> RPC_SEED & 1)
+		s.seed = derive_seed(s.seed, c->index % w->ask.n);
+	if (w->prompt_only)
+		s.max_tokens = 1;
+	if (w->chat) {
+		*r = (struct rpc_request){.kind = RPC_CHAT, .chat = w->messages};
+		r->chat.sampling = s;
+		r->chat.user = user;
+		return;
+	}
+	*r = (struct rpc_request){.kind = RPC_GENERATE};
+	r->generate.prompt = w->prompts.prompt[c->index / w->ask.n];
+	r->generate.sampling = s;
+	r->generate.echo = w->ask.echo;
+	r->generate.user = user;
+}
+
+static struct choice *next_waiting(struct generation *w)
+{
+	uint64_t now = now_ns();
+
+	while (w->first_waiting < w->n_choices && w->choice[w->first_waiting].state != CHOICE_WAITS)
+		w->first_waiting++;
+	for (int i = w->first_waiting; i < w->n_choices; i++)
+		if (w->choice[i].state == CHOICE_WAITS && now >= w->choice[i].retry_ns)
+			return &w->choice[i];
+	return NULL;
+}
+
+static void send_more(struct exchange *x)
+{
+	struct generation *w = x->work;
+	struct choice *c;
+
+	while (x->client && w->n_open < GENERATE_OPEN && (c = next_waiting(w))) {
+		struct rpc_request r;
+		fill_request(w, c, &r);
+		c->id = xv_send(x->client, &r);
+		c->state = CHOICE_OPEN;
+		w->n_open++;
+	}
+	exchange_arm(x);
+}
+
+static struct choice *choice_of(struct generation *w, uint64_t id)
+{
+	for (int i = 0; i < w->n_choices; i++)
+		if (w->choice[i].state == CHOICE_OPEN && w->choice[i].id == id)
+			return &w->choice[i];
+	return NULL;
+}
+
+void make_preamble(struct exchange *x, struct generation *w, const struct rpc_started *s)
+{
+	struct text t = {0};
+
+	text_fmt(&t, "{\"id\":\"%s-%s\",\"object\":\"%s\",\"created\":%lld,\"model\":", w->chat ? "chatcmpl" : "cmpl",
+		 x->id,
+		 !w->chat        ? "text_completion"
+		 : w->ask.stream ? "chat.completion.chunk"
+				 : "chat.completion",
+		 (long long)time(NULL));
+	text_json_str(&t, model_name(x->model));
+	text_str(&t, ",\"system_fingerprint\":");
+	struct text receipt = {0};
+	exchange_receipt(&receipt, s->fingerprint, s->numerics_class);
+	text_json(&t, receipt.data, receipt.len);
+	text_finish(&receipt);
+	text_str(&t, ",");
+	w->preamble = t.data;
+}
+
+static void put_id(struct text *t, int32_t id)
+{
+	text_fmt(t, t->len ? ",%d" : "%d", id);
+}
+
+static void take_started(struct exchange *x, struct choice *c, const struct rpc_started *s)
+{
+	struct generation *w = x->work;
+
+	c->started = true;
+	c->prompt_tokens = s->prompt_tokens;
+	for (int i = 0; i < s->n_prompt_ids && w->ask.return_ids; i++)
+		put_id(&c->prompt_ids, s->prompt_ids[i]);
+	if (!w->accepted) {
+		w->accepted = true;
+		make_preamble(x, w, s);
+		if (w->ask.stream)
+			stream_begin(x);
+	}
+	if (w->ask.stream && w->chat)
+		shape_role(x, w, c);
+}
+
+static void tell(struct exchange *x, struct choice *c, const struct rpc_chunk *k)
+{
+	struct generation *w = x->work;
+
+	if (!w->ask.stream)
+		text_put(&c->text, k->text, k->text_len);
+	else if (k->text_len || c->logprobs.n || (w->ask.return_ids && c->ids.len))
+		shape_piece(x, w, c, k->text, k->text_len);
+}
+
+static void take_chunk(struct exchange *x, struct choice *c, const struct rpc_chunk *k)
+{
+	struct generation *w = x->work;
+
+	if (!k->prompt && w->prompt_only)
+		return;
+	for (int i = 0; i < k->n_tokens; i++) {
+		if (k->prompt && w->ask.prompt_top >= 0)
+			prompt_logprobs_add(&c->prompt_logprobs, &k->tokens[i], w);
+		if (w->ask.top >= 0 && (!k->prompt || w->ask.echo))
+			logprobs_add(&c->logprobs, c, w, &k->tokens[i]);
+	}
+	for (int i = 0; i < k->n_ids && w->ask.return_ids && !k->prompt; i++)
+		put_id(&c->ids, k->ids[i]);
+	if (!k->prompt || w->ask.echo)
+		tell(x, c, k);
+}
+
+static void end_all(struct exchange *x)
+{
+	struct generation *w = x->work;
+
+	if (w->ask.stream) {
+		shape_usage(x, w);
+		stream_end(x, true);
+	} else {
+		shape_whole(x, w);
+	}
+	exchange_forget_daemon(x);
+}
+
+static void over(struct exchange *x, struct choice *c)
+{
+	struct generation *w = x->work;
+
+	c->state = CHOICE_OVER;
+	w->n_open--;
+	w->n_over++;
+	if (w->ask.stream)
+		shape_finish(x, w, c);
+	if (w->n_over == w->n_choices)
+		end_all(x);
+	else
+		send_more(x);
+}
+
+static void take_finished(struct exchange *x, struct choice *c, const struct rpc_finished *f)
+{
+	struct generation *w = x->work;
+
+	c->reason = w->prompt_only ? RPC_FINISH_LENGTH : f->reason;
+	c->stop_id = f->stop_id;
+	c->stop_text = xstrdup(f->stop_text);
+	c->prompt_tokens = f->prompt_tokens;
+	c->output_tokens = w->prompt_only ? 0 : f->output_tokens;
+	c->cached_tokens = f->cached_tokens;
+	over(x, c);
+}
+
+/* Nothing of this exchange will come any more. */
+static void give_up(struct exchange *x, int err, const char *text, uint32_t retry_ms)
+{
+	struct generation *w = x->work;
+
+	exchange_forget_daemon(x);
+	if (x->stream.on)
+		stream_error(x, err, text);
+	else if (err == ERR_UNSUPPORTED && w->chat)
+		answer_error(x, 501, "unsupported", NULL, "%s", text);
+	else
+		answer_err(x, err, text, retry_ms);
+}
+
+static void take_error(struct exchange *x, struct choice *c, const struct rpc_error *e)
+{
+	struct generation *w = x->work;
+	char text[512];
+
+	if (e->code == ERR_BUSY && w->accepted) { /* the queue has room for a part of us */
+		c->state = CHOICE_WAITS;
+		c->retry_ns = now_ns() + (uint64_t)max_int((int)e->retry_after_ms, 100) * 1000000u;
+		w->first_waiting = 0;
+		w->n_open--;
+		return;
+	}
+	snprintf(text, sizeof text, "%s", e->text);
+	give_up(x, e->code, text, e->retry_after_ms);
+}
+
+static void take(struct exchange *x, const struct rpc_reply *r)
+{
+	struct generation *w = x->work;
+	struct choice *c = choice_of(w, r->id);
+
+	if (!c)
+		return;
+	switch (r->kind) {
+	case RPC_R_STARTED:
+		take_started(x, c, &r->started);
+		break;
+	case RPC_R_CHUNK:
+		take_chunk(x, c, &r->chunk);
+		break;
+	case RPC_R_FINISHED:
+		take_finished(x, c, &r->finished);
+		break;
+	case RPC_R_ERROR:
+		take_error(x, c, &r->error);
+		break;
+	default:
+		break;
+	}
+}
+
+static void lost(struct exchange *x, int err, const char *text)
+{
+	char copy[512];
+
+	snprintf(copy, sizeof copy, "%s", text);
+	give_up(x, err, copy, 1000);
+}
+
+/* A call that the daemon forgot (it is away just now) is over here. */
+void generation_cancel(struct exchange *x)
+{
+	struct generation *w = x->work;
+
+	if (!w->accepted) {
+		give_up(x, ERR_CANCELLED, "cancelled", 0);
+		return;
+	}
+	for (int i = 0; i < w->n_choices && x->client; i++) {
+		struct choice *c = &w->choice[i];
+		if (c->state == CHOICE_OVER || (c->state == CHOICE_OPEN && xv_cancel(x->client, c->id)))
+			continue;
+		w->n_open += c->state == CHOICE_WAITS;
+		c->reason = RPC_FINISH_CANCELLED;
+		over(x, c);
+	}
+	if (x->client)
+		exchange_arm(x);
+}
+
+static void choice_finish(struct choice *c)
+{
+	text_finish(&c->text);
+	text_finish(&c->ids);
+	text_finish(&c->prompt_ids);
+	text_finish(&c->prompt_logprobs);
+	logprobs_finish(&c->logprobs);
+	free(c->stop_text);
+}
+
+void generation_free(struct exchange *x)
+{
+	struct generation *w = x->work;
+
+	for (int i = 0; i < w->n_choices; i++)
+		choice_finish(&w->choice[i]);
+	free(w->choice);
+	ask_finish(&w->ask);
+	prompts_finish(&w->prompts);
+	free(w->message);
+	for (int i = 0; i < 3; i++)
+		free(w->owned[i]);
+	free(w->preamble);
+	text_finish(&w->piece);
+	free(w);
+	x->work = NULL;
+}
+
+const struct work_ops generation_ops = {take, send_more, lost, generation_free};
+
+void generation_start(struct exchange *x, struct generation *w)
+{
+	int prompts = w->chat ? 1 : w->prompts.n;
+
+	if (w->ask.n * prompts > ASK_MAX_CHOICES) {
+		answer_error(x, 400, NULL, "n", "n times the number of prompts must be at most %d", ASK_MAX_CHOICES);
+		return;
+	}
+	if (w->ask.stream && !x->http11) {
+		answer_error(x, 400, NULL, "stream", "a stream needs HTTP/1.1 (a proxy in front may have to be told)");
+		return;
+	}
+	w->prompt_only = w->ask.echo && !w->ask.sampling.max_tokens;
+	w->n_choices = w->ask.n * prompts;
+	w->choice = xalloc((size_t)w->n_choices, sizeof *w->choice);
+	for (int i = 0; i < w->n_choices; i++)
+		w->choice[i].index = i;
+	if (exchange_connect(x))
+		send_more(x);
+}
