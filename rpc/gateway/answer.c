@@ -187,9 +187,10 @@ void answer_headers(struct exchange *x, struct MHD_Response *r)
 struct MHD_Response *answer_response(struct exchange *x)
 {
 	struct answer *a = &x->answer;
-	struct MHD_Response *r = MHD_create_response_from_buffer(a->body.len, a->body.data ? a->body.data : "",
-								 MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *r;
 
+	text_put(&a->body, "", 0);
+	r = MHD_create_response_from_buffer(a->body.len, a->body.data, MHD_RESPMEM_MUST_COPY);
 	if (!r)
 		return NULL;
 	if (a->type)

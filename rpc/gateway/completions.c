@@ -35,20 +35,8 @@ void post_completions(struct exchange *x)
 
 /* ---- chat ---- */
 
-static int read_message(struct rpc_message *m, const json_t *v, int i, struct why *why)
-{
-	json_t *role = json_object_get(v, "role"), *name = json_object_get(v, "name");
-
-	(void)m;
-	(void)name;
-	if (!json_is_object(v) || !json_is_string(role))
-		return fail(why, ERR_INVALID, "messages: entry %d is no object with a role", i);
-	return 0;
-}
-
 void post_chat(struct exchange *x)
 {
-	(void)read_message;
 	answer_error(x, 501, "unsupported", NULL, "chat is not supported by this server yet; /v1/completions is");
 }
 

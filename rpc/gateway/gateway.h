@@ -62,7 +62,7 @@ struct model {
 	enum model_state state;
 	int64_t created; /* Unix time of the first answer */
 	struct rpc_reply status; /* the last one, kept; kind is RPC_R_NONE where none came */
-	char why[256];
+	char why[512];
 };
 
 struct answer {

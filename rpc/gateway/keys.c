@@ -50,15 +50,12 @@ int keys_read(struct keys **out, const char *path, struct why *why)
 
 bool keys_match(const struct keys *k, const char *authorization)
 {
-	const char *key = authorization ? authorization : "";
+	const char *key = "";
 	unsigned char asked[DIGEST];
 	int hits = 0;
 
-	if (!strncasecmp(key, "Bearer ", 7))
-		key += 7;
-	else
-		key = "";
-	key += strspn(key, " ");
+	if (authorization && !strncasecmp(authorization, "Bearer ", 7))
+		key = authorization + 7 + strspn(authorization + 7, " ");
 	digest(key, strlen(key), asked);
 	for (int i = 0; i < k->n; i++)
 		hits += gnutls_memcmp(asked, k->digest[i], DIGEST) == 0;

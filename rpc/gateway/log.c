@@ -19,7 +19,7 @@ static void put_time(struct text *t)
 static void put_string(struct text *t, const char *name, const char *value)
 {
 	text_fmt(t, ",\"%s\":", name);
-	text_json(t, value, strnlen(value, 200));
+	text_json_str(t, value);
 }
 
 void access_log(const struct exchange *x)
