@@ -105,7 +105,7 @@ struct exchange {
 	char method[12], id[132];
 	const char *tail; /* what follows the path of a route that takes it, an allocated copy is in tail_copy */
 	char *tail_copy, *origin;
-	bool http11, has_body, begun, suspended, parsing, cut;
+	bool http11, has_body, begun, suspended, parsing, cut, queued; /* queued: the answer is libmicrohttpd's */
 	struct text body;
 	json_t *json;
 	struct model *model;

@@ -145,11 +145,19 @@ static struct connection *connection_of(struct MHD_Connection *http)
 	return info ? info->socket_context : NULL;
 }
 
+/* The client may have gone because it has everything. */
+static bool all_handed_over(const struct exchange *x)
+{
+	const struct stream *s = &x->stream;
+
+	return x->queued && (!s->on || (s->ended && s->sent == s->queue.len));
+}
+
 void connection_hung_up(struct connection *c)
 {
 	watch_gone(c->g, &c->watch);
 	c->hung_up = true;
-	if (!c->x)
+	if (!c->x || all_handed_over(c->x))
 		return;
 	c->g->count.hang_ups++;
 	exchange_hung_up(c->x);
@@ -221,7 +229,7 @@ static void on_completed(void *arg, struct MHD_Connection *http, void **x, enum 
 	(void)arg;
 	if (!*x)
 		return;
-	if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+	if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK && !all_handed_over(*x))
 		((struct exchange *)*x)->cut = true;
 	access_log(*x);
 	exchange_destroy(*x);
@@ -239,6 +247,7 @@ static enum MHD_Result queue(struct exchange *x)
 	if (!r)
 		return MHD_NO;
 	x->g->count.by_class[class]++;
+	x->queued = true;
 	x->conn->linger |= x->answer.close && !x->g->how.tls_cert;
 	done = MHD_queue_response(x->conn->http, (unsigned)x->answer.status, r);
 	MHD_destroy_response(r);

@@ -37,7 +37,7 @@ static ssize_t read_queue(void *arg, uint64_t pos, char *out, size_t max)
 	size_t n = s->queue.len - s->sent;
 
 	(void)pos;
-	if (x->cut || x->conn->hung_up)
+	if (x->cut)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (!n && s->ended)
 		return s->clean ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
