@@ -153,6 +153,19 @@ void answer_err(struct exchange *x, int err, const char *text, uint32_t retry_ms
 	put_error(x, row->status, row->code, err == ERR_INVALID ? param_of(text, param) : NULL, text);
 }
 
+/* Asked for by a browser before the request itself. "*" would not cover Authorization, so the names are told
+ * back. */
+static void add_preflight(const struct exchange *x, struct MHD_Response *r)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_, ";
+	const char *asked = exchange_header(x, "Access-Control-Request-Headers");
+
+	MHD_add_response_header(r, "Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS");
+	MHD_add_response_header(r, "Access-Control-Max-Age", "600");
+	if (asked && strspn(asked, allowed) == strlen(asked))
+		MHD_add_response_header(r, "Access-Control-Allow-Headers", asked);
+}
+
 static void add_cors(const struct exchange *x, struct MHD_Response *r)
 {
 	if (!x->origin)
@@ -160,6 +173,8 @@ static void add_cors(const struct exchange *x, struct MHD_Response *r)
 	MHD_add_response_header(r, "Access-Control-Allow-Origin", x->origin);
 	MHD_add_response_header(r, "Vary", "Origin");
 	MHD_add_response_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+	if (!strcmp(x->method, "OPTIONS"))
+		add_preflight(x, r);
 }
 
 void answer_headers(struct exchange *x, struct MHD_Response *r)

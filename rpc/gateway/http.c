@@ -395,7 +395,7 @@ static int start(struct gateway *g, int fd, char *cert, char *key, struct why *w
 		MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, g, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)GW_HEAD_BYTES + 4096, MHD_OPTION_CONNECTION_LIMIT, (unsigned)g->how.max_connections,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)g->how.max_per_address,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY,
+		MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY,
 		cert ? tls : none, MHD_OPTION_END);
 	return g->http ? 0 : fail(why, ERR_IO, "libmicrohttpd does not start%s", cert ? " (certificate and key?)" : "");
 }

@@ -1,0 +1,176 @@
+"""gw.py - for the gateway's tests: a daemon and gateways before it, requests raw and parsed, counted checks."""
+import atexit
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+BIN = "build/bin/"
+STORIES = os.environ.get("XV_TESTDATA", "../shared/testdata") + "/stories260K/hf-llama"
+WORK = tempfile.mkdtemp(prefix="xv-gw-")
+counts = {"passed": 0, "failed": 0, "skipped": 0}
+running = []
+
+
+def check(name, ok, *told):
+    counts["passed" if ok else "failed"] += 1
+    if not ok:
+        print("FAILED", name, *[str(t)[:400] for t in told], flush=True)
+    return ok
+
+
+def same(name, found, wanted):
+    return check(name, found == wanted, "\n  found: ", repr(found), "\n  wanted:", repr(wanted))
+
+
+def skip(why):
+    counts["skipped"] += 1
+    print("  skipped:", why)
+
+
+def done():
+    print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % counts)
+    sys.exit(1 if counts["failed"] else 0)
+
+
+@atexit.register
+def cleanup():
+    for p in running:
+        if p.poll() is None:
+            p.terminate()
+    for p in running:
+        try:
+            p.wait(10)
+        except subprocess.TimeoutExpired:
+            p.kill()
+    shutil.rmtree(WORK, ignore_errors=True)
+
+
+def wait_for(what, seconds=20, every=0.02):
+    end = time.time() + seconds
+    while time.time() < end:
+        r = what()
+        if r:
+            return r
+        time.sleep(every)
+    return None
+
+
+def start_daemon(model=None, name="m", uds=None, **options):
+    """A daemon of one rank; a small random model without tokenizer unless one is named. Its socket."""
+    uds = uds or f"{WORK}/{name}.sock"
+    if not model:
+        model = f"{WORK}/{name}-model"
+        if not os.path.exists(model):
+            subprocess.run(["/usr/bin/python3", "tests/e2e/make_model.py", model], check=True)
+    args = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
+    log = open(f"{WORK}/{name}.log", "w")
+    p = subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "1", BIN + "xversed", model, "--uds", uds,
+                          "--served-model-name", name, *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    running.append(p)
+    if not wait_for(lambda: " ready in " in open(log.name).read() or p.poll() is not None, 60) or p.poll() is not None:
+        print(open(log.name).read())
+        check("the daemon starts", False)
+        done()
+    return p, uds
+
+
+class Gateway:
+    def __init__(self, *args, ready=True, wrap=()):
+        self.log = f"{WORK}/gateway-{len(running)}.log"
+        self.p = subprocess.Popen([*wrap, BIN + "xverse-gateway", *args], stdin=subprocess.DEVNULL,
+                                  stdout=open(self.log, "w"), stderr=subprocess.STDOUT)
+        running.append(self.p)
+        found = wait_for(lambda: re.search(r"listening on (?:https?://(.*):(\d+)|(/\S+))", open(self.log).read()) or
+                         self.p.poll() is not None)
+        self.port = int(found.group(2)) if found and found is not True and found.group(2) else None
+        if ready:
+            wait_for(lambda: self.get("/health/ready")[0] == 200)
+
+    def connect(self, timeout=20):
+        s = socket.create_connection(("127.0.0.1", self.port), timeout)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return s
+
+    def raw(self, data, timeout=3):
+        """Bytes out, all bytes that come back until the other side closes or is silent; and whether it closed."""
+        s = self.connect(timeout)
+        got = b""
+        try:
+            s.sendall(data)
+            while True:
+                piece = s.recv(65536)
+                if not piece:
+                    return got, True
+                got += piece
+        except socket.timeout:
+            return got, False
+        except OSError:
+            return got, True
+        finally:
+            s.close()
+
+    def request(self, method, path, body=None, headers=None, timeout=30):
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        head = dict(headers or {})
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        if body is not None:
+            head.setdefault("Content-Type", "application/json")
+        c.request(method, path, body, head)
+        r = c.getresponse()
+        text = r.read()
+        c.close()
+        return r.status, text, r.headers
+
+    def get(self, path, headers=None):
+        return self.request("GET", path, headers=headers)
+
+    def post(self, path, body, headers=None):
+        status, text, head = self.request("POST", path, body, headers)
+        try:
+            return status, json.loads(text), head
+        except ValueError:
+            return status, text, head
+
+    def complete(self, **body):
+        return self.post("/v1/completions", body)
+
+    def stream(self, path="/v1/completions", **body):
+        """Events of a stream as parsed JSON; the last is "[DONE]" where it came, and the end's kind."""
+        status, text, head = self.request("POST", path, dict(body, stream=True))
+        return status, events(text), head
+
+    def metric(self, name):
+        for line in self.get("/metrics")[1].decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        return None
+
+    def stop(self, sig=signal.SIGTERM):
+        self.p.send_signal(sig)
+        return self.p.wait(20)
+
+
+def events(text):
+    out = []
+    for block in text.decode().split("\n\n"):
+        if block.startswith("data: "):
+            data = block[6:]
+            out.append(data if data == "[DONE]" else json.loads(data))
+    return out
+
+
+def well_formed_error(answer):
+    e = answer.get("error") if isinstance(answer, dict) else None
+    return (isinstance(e, dict) and set(e) == {"message", "type", "param", "code"} and isinstance(e["message"], str) and
+            e["message"] and isinstance(e["type"], str) and isinstance(e["param"], (str, type(None))) and
+            isinstance(e["code"], (str, type(None))))

@@ -1,0 +1,301 @@
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+from gw import *
+
+daemon, sock = start_daemon()
+gw = Gateway("--model", "m=" + sock, "--port=0", "--head-timeout=2", "--body-timeout=2", "--idle-timeout=4", "--max-body=65536",
+             "--access-log", WORK + "/access")
+BODY = b'{"prompt":[5,6],"max_tokens":2}'
+CL = b"Content-Length: %d\r\n" % len(BODY)
+POST, HOST, TYPE = b"POST /v1/completions HTTP/1.1\r\n", b"Host: localhost\r\n", b"Content-Type: application/json\r\n"
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+
+# name, bytes, statuses that are right (0: closed without an answer), whether the connection must close
+TABLE = [
+    ("plain", POST + HOST + TYPE + CL + b"\r\n" + BODY, [200], False),
+    ("chunked", POST + HOST + TYPE + CHUNKED + b"\r\n" + CHUNKS, [200], False),
+    ("chunk extension", POST + HOST + TYPE + CHUNKED + b"\r\n" + CHUNKS.replace(b"\r\n{", b";a=b\r\n{"), [200], False),
+    ("Content-Length and Transfer-Encoding", POST + HOST + TYPE + CL + CHUNKED + b"\r\n0\r\n\r\n" + HEALTH, [400], True),
+    ("Transfer-Encoding and Content-Length", POST + HOST + TYPE + CHUNKED + CL + b"\r\n0\r\n\r\n" + HEALTH, [400], True),
+    ("xchunked", POST + HOST + TYPE + b"Transfer-Encoding: xchunked\r\n\r\n" + CHUNKS, [400, 501], True),
+    ("gzip, chunked", POST + HOST + TYPE + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS, [400, 501], True),
+    ("chunked twice", POST + HOST + TYPE + CHUNKED + CHUNKED + b"\r\n" + CHUNKS, [400], True),
+    ("xchunked with length", POST + HOST + TYPE + CL + b"Transfer-Encoding: xchunked\r\n\r\n" + BODY + HEALTH, [400, 501], True),
+    ("two lengths", POST + HOST + TYPE + CL + b"Content-Length: 2\r\n\r\n" + BODY, [400], True),
+    ("two equal lengths", POST + HOST + TYPE + CL + CL + b"\r\n" + BODY, [400], True),
+    ("length +5", POST + HOST + TYPE + b"Content-Length: +5\r\n\r\n" + BODY, [400], True),
+    ("length -1", POST + HOST + TYPE + b"Content-Length: -1\r\n\r\n" + BODY, [400], True),
+    ("length 0x10", POST + HOST + TYPE + b"Content-Length: 0x10\r\n\r\n" + BODY, [400], True),
+    ("length of 30 digits", POST + HOST + TYPE + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n" + BODY, [400, 413], True),
+    ("length list", POST + HOST + TYPE + b"Content-Length: 5, 5\r\n\r\n" + BODY, [400], True),
+    ("no length", POST + HOST + TYPE + b"\r\n", [411], True),
+    ("bad chunk size", POST + HOST + TYPE + CHUNKED + b"\r\nzz\r\n" + BODY, [0, 400], True),
+    ("two hosts", b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", [400], True),
+    ("no host", b"GET /health HTTP/1.1\r\n\r\n", [400], True),
+    ("no host in 1.0", b"GET /health HTTP/1.0\r\n\r\n", [200], True),
+    ("CR in a value", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: a\rb\r\n\r\n", [400], True),
+    ("control character", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: a\x01b\r\n\r\n", [400], True),
+    ("space in a name", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX A: b\r\n\r\n", [400], True),
+    ("HTTP/1.9", b"GET /health HTTP/1.9\r\nHost: localhost\r\n\r\n", [505], True),
+    ("HTTP/2.0", b"GET /health HTTP/2.0\r\nHost: localhost\r\n\r\n", [505], True),
+    ("500 header lines", b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 500 + b"\r\n", [431], True),
+    ("a head of 64 KiB", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 65536 + b"\r\n\r\n", [431, 0], True),
+    ("a path of 64 KiB", b"GET /" + b"a" * 65536 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", [414, 431, 0], True),
+    ("method TRACE", b"TRACE /health HTTP/1.1\r\nHost: localhost\r\n\r\n", [405], False),
+    ("method with a bad character", b"G\x01T /health HTTP/1.1\r\nHost: localhost\r\n\r\n", [400, 405, 0], True),
+    ("no HTTP at all", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", [400, 0], True),
+    ("dot segments", b"GET /health/../server_info HTTP/1.1\r\nHost: localhost\r\n\r\n", [404], False),
+    ("escaped path", b"GET /%68ealth HTTP/1.1\r\nHost: localhost\r\n\r\n", [404], False),
+    ("double slash", b"GET //health HTTP/1.1\r\nHost: localhost\r\n\r\n", [404], False),
+    ("traversal", b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n", [404], False),
+    ("body too large", POST + HOST + TYPE + b"Content-Length: 70000\r\n\r\n" + b" " * 70000, [413], True),
+    ("chunked body too large", POST + HOST + TYPE + CHUNKED + b"\r\n11170\r\n" + b" " * 0x11170 + b"\r\n0\r\n\r\n", [413], True),
+    ("text/plain", POST + HOST + b"Content-Type: text/plain\r\n" + CL + b"\r\n" + BODY, [415], True),
+    ("no type", POST + HOST + CL + b"\r\n" + BODY, [415], True),
+    ("gzip body", POST + HOST + TYPE + b"Content-Encoding: gzip\r\n" + CL + b"\r\n" + BODY, [415], True),
+    # tolerated, as docs/gateway.md tells
+    ("NUL in a value: the value ends there", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: a\0b\r\n\r\n", [200], False),
+    ("bare LF", b"GET /health HTTP/1.1\nHost: localhost\n\n", [200], False),
+]
+
+
+def statuses(data):
+    return [int(s) for s in re.findall(rb"HTTP/1\.[01] (\d{3})", data)]
+
+
+def table():
+    for name, data, right, close in TABLE:
+        got, closed = gw.raw(data, 0.7 if not close else 3)
+        codes = statuses(got)
+        first = codes[0] if codes else 0
+        check(f"{name}: status", first in right and (len(codes) <= 1 or (close and set(codes) == {first})), codes, got[:200])
+        check(f"{name}: connection", closed == close, "closed" if closed else "open")
+    same("still alive", gw.get("/health")[0], 200)
+
+
+def continued():
+    s = gw.connect(3)
+    s.sendall(POST + HOST + TYPE + CL + b"Expect: 100-continue\r\n\r\n")
+    check("100-continue", b" 100 " in s.recv(1000))
+    s.sendall(BODY)
+    check("then the answer", b" 200 " in s.recv(1000))
+    s.close()
+    s = gw.connect(3)
+    s.sendall(HEALTH)
+    check("keep-alive: first", b" 200 " in s.recv(2000))
+    s.sendall(POST + HOST + TYPE + CL + b"\r\n" + BODY)
+    check("keep-alive: second", b" 200 " in s.recv(4000))
+    s.close()
+    got, _ = gw.raw(HEALTH + HEALTH, 0.5)
+    same("pipelined", statuses(got), [200, 200])
+
+
+def header_injection():
+    for bad in ["a\tb", "x" * 200, "a b", "ä", "a;b", ""]:
+        _, _, head = gw.request("GET", "/health", headers={"X-Request-Id": bad.encode("utf-8")})
+        check(f"request id {bad[:10]!r} is replaced", re.fullmatch("[0-9a-f]{24}", head["X-Request-Id"]), head["X-Request-Id"])
+    same("request id is told back", gw.get("/health", {"X-Request-Id": "my-id.1_2"})[2]["X-Request-Id"], "my-id.1_2")
+    got, _ = gw.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\r\n Set-Cookie: x\r\n\r\n", 0.5)
+    check("a folded line adds no header", b"\r\nSet-Cookie" not in got and b"\r\n Set-Cookie" not in got, got)
+
+
+def hosts():
+    for host, status in [("localhost", 200), ("127.0.0.1:80", 200), ("[::1]:9", 200), ("a.localhost", 200), ("evil.example", 403),
+                         ("127.0.0.1.evil.example", 403), ("localhost.evil.example:80", 403), ("evillocalhost", 403)]:
+        same(f"Host {host}", gw.get("/v1/models", {"Host": host})[0], status)
+    for origin, status in [("http://evil.example", 403), ("null", 403), (f"http://127.0.0.1:{gw.port}", 200)]:
+        same(f"Origin {origin}", gw.get("/v1/models", {"Origin": origin})[0], status)
+    same("cross-site", gw.get("/v1/models", {"Sec-Fetch-Site": "cross-site"})[0], 403)
+    same("same-origin", gw.get("/v1/models", {"Sec-Fetch-Site": "same-origin"})[0], 200)
+    status, _, head = gw.request("OPTIONS", "/v1/completions", headers={"Origin": "http://evil.example"})
+    check("preflight of a stranger", status == 403 and not head["Access-Control-Allow-Origin"], status)
+    g = Gateway("--model", "m=" + sock, "--port=0", "--allowed-host=gw.example", "--cors-origin=https://page.example")
+    same("--allowed-host", g.get("/v1/models", {"Host": "gw.example:8000"})[0], 200)
+    status, _, head = g.get("/v1/models", {"Origin": "https://page.example"})
+    same("--cors-origin", (status, head["Access-Control-Allow-Origin"]), (200, "https://page.example"))
+    same("no credentials", head["Access-Control-Allow-Credentials"], None)
+    status, _, head = g.request("OPTIONS", "/v1/completions", headers={
+        "Origin": "https://page.example", "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, content-type, x-stainless-os"})
+    same("preflight", (status, head["Access-Control-Allow-Headers"]), (204, "authorization, content-type, x-stainless-os"))
+    check("preflight methods", "POST" in (head["Access-Control-Allow-Methods"] or ""))
+    same("another origin", g.get("/v1/models", {"Origin": "https://other.example"})[0], 403)
+    g.stop()
+
+
+def keys():
+    open(WORK + "/keys", "w").write("# comment\nfirst-key\nsecond-key\n")
+    g = Gateway("--model", "m=" + sock, "--port=0", "--api-key-file", WORK + "/keys", "--access-log", WORK + "/access-keys")
+    for path in ["/v1/models", "/metrics", "/version", "/server_info", "/openapi.json", "/tokenizer_info", "/v1/models/m", "/nope"]:
+        status, text, head = g.get(path)
+        same(f"{path} without a key", (status, head["WWW-Authenticate"]), (401, "Bearer"))
+        check("a well-formed error", well_formed_error(json.loads(text)), text)
+    for path in ["/v1/completions", "/v1/chat/completions", "/tokenize", "/detokenize", "/v1/requests/x/cancel"]:
+        same(f"{path} without a key", g.post(path, {"prompt": [1]})[0], 401)
+    for path in ["/health", "/health/ready"]:
+        same(f"{path} needs none", g.get(path)[0], 200)
+    for key, status in [("first-key", 200), ("second-key", 200), ("third-key", 401), ("first-ke", 401), ("first-key2", 401), ("", 401),
+                        ("# comment", 401), ("First-key", 401)]:
+        same(f"key {key!r}", g.get("/v1/models", {"Authorization": "Bearer " + key})[0], status)
+    same("Basic", g.get("/v1/models", {"Authorization": "Basic first-key"})[0], 401)
+    g.complete(prompt=[401, 402, 403], max_tokens=2)
+    g.post("/v1/completions", {"prompt": "SECRETTEXT"}, {"Authorization": "Bearer first-key"})
+    g.stop()
+    log = open(WORK + "/access-keys").read() + open(g.log).read()
+    check("no key in the logs", "first-key" not in log and "third-key" not in log)
+    check("no text in the logs", "SECRETTEXT" not in log)
+    check("log lines are JSON", all(json.loads(line)["status"] for line in open(WORK + "/access-keys")))
+    same("an empty key without keys", gw.get("/v1/models", {"Authorization": "Bearer "})[0], 200)
+
+
+def slow():
+    def one_line_a_second(out):
+        s, start = gw.connect(20), time.time()
+        try:
+            s.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+            while time.time() - start < 10:
+                s.sendall(b"X-A: b\r\n")
+                s.settimeout(0.5)
+                try:
+                    if not s.recv(100):
+                        break
+                except socket.timeout:
+                    pass
+        except OSError:
+            pass
+        out.append(time.time() - start)
+
+    def slow_body(out):
+        s, start = gw.connect(20), time.time()
+        try:
+            s.sendall(POST + HOST + TYPE + b"Content-Length: 1000\r\n\r\n")
+            while time.time() - start < 10:
+                s.sendall(b" ")
+                s.settimeout(0.5)
+                try:
+                    if not s.recv(100):
+                        break
+                except socket.timeout:
+                    pass
+        except OSError:
+            pass
+        out.append(time.time() - start)
+
+    def idle(out):
+        s, start = gw.connect(20), time.time()
+        s.sendall(HEALTH)
+        s.recv(1000)
+        s.settimeout(10)
+        try:
+            s.recv(100)
+        except OSError:
+            pass
+        out.append(time.time() - start)
+    found = {}
+    threads = []
+    for f in (one_line_a_second, slow_body, idle):
+        found[f.__name__] = []
+        threads.append(threading.Thread(target=f, args=(found[f.__name__],)))
+        threads[-1].start()
+    times = []
+    while any(t.is_alive() for t in threads):
+        start = time.time()
+        gw.get("/health")
+        times.append(time.time() - start)
+        time.sleep(0.05)
+    check("a head in pieces is cut at its deadline", 1.5 < found["one_line_a_second"][0] < 4, found)
+    check("a body in pieces is cut at its deadline", 1.5 < found["slow_body"][0] < 4, found)
+    check("an idle connection is closed", 3 < found["idle"][0] < 6, found)
+    check("others are served meanwhile", sorted(times)[len(times) * 99 // 100] < 0.5, max(times))
+
+
+def tls():
+    if subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout",
+                       WORK + "/key.pem", "-out", WORK + "/cert.pem"], capture_output=True).returncode:
+        skip("TLS: no openssl")
+        return
+    g = Gateway("--model", "m=" + sock, "--port=0", "--tls-cert", WORK + "/cert.pem", "--tls-key", WORK + "/key.pem", ready=False)
+    context = ssl.create_default_context(cafile=WORK + "/cert.pem")
+    context.check_hostname = False
+
+    def ask(body):
+        c = http.client.HTTPSConnection("localhost", g.port, context=context, timeout=10)
+        c.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
+        r = c.getresponse()
+        text = r.read()
+        c.close()
+        return r.status, text
+    import http.client
+    status, text = ask({"prompt": [5, 6], "max_tokens": 4})
+    same("over TLS", status, 200)
+    status, text = ask({"prompt": [5, 6], "max_tokens": 40, "stream": True, "return_token_ids": True})
+    check("a stream over TLS", status == 200 and events(text)[-1] == "[DONE]", text[-200:])
+    same("TLS gateway ends", g.stop(), 0)
+    g = subprocess.run([BIN + "xverse-gateway", "--port=0", "--tls-cert", WORK + "/cert.pem"], capture_output=True)
+    same("--tls-cert alone", g.returncode, 64)
+
+
+def unix_socket():
+    path = WORK + "/http.sock"
+    g = Gateway("--model", "m=" + sock, "--uds", path, ready=False)
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(5)
+    s.connect(path)
+    s.sendall(b"GET /health HTTP/1.1\r\nHost: anything\r\n\r\n")
+    check("over a Unix socket", b" 200 " in s.recv(1000))
+    s.close()
+    g.stop()
+    check("its file goes", not os.path.exists(path))
+
+
+def many():
+    g = Gateway("--model", "m=" + sock, "--port=0", "--max-connections=50", "--max-connections-per-address=40")
+    fds = len(os.listdir(f"/proc/{g.p.pid}/fd"))
+    conns = []
+    for _ in range(200):
+        try:
+            conns.append(g.connect(1))
+        except OSError:
+            break
+    time.sleep(0.3)
+    check("connections are capped", len(os.listdir(f"/proc/{g.p.pid}/fd")) < fds + 60, len(os.listdir(f"/proc/{g.p.pid}/fd")))
+    for c in conns:
+        c.close()
+    check("and served again afterwards", wait_for(lambda: try_health(g), 10))
+    time.sleep(1.2)
+    check("no descriptor leaks", len(os.listdir(f"/proc/{g.p.pid}/fd")) <= fds + 2, fds, len(os.listdir(f"/proc/{g.p.pid}/fd")))
+    g.stop()
+
+
+def try_health(g):
+    try:
+        return g.get("/health")[0] == 200
+    except OSError:
+        return False
+
+
+def usage():
+    for args, code in [(["--nope"], 64), (["--port=99999"], 64), (["--model"], 64), (["--model=a=x", "--model=a=y"], 64), (["--help"], 0),
+                       (["--openapi"], 0), (["--api-key-file=/nonexistent", "--port=0"], 66), (["--host=300.1.1.1", "--port=0"], 78)]:
+        r = subprocess.run([BIN + "xverse-gateway", *args], capture_output=True, timeout=20)
+        same(f"exit code of {args}", r.returncode, code)
+    document = json.loads(subprocess.run([BIN + "xverse-gateway", "--openapi"], capture_output=True).stdout)
+    same("openapi.json is what --openapi prints", json.loads(gw.get("/openapi.json")[1]), document)
+    check("every path of it is there", all(gw.request("OPTIONS", p.replace("{id}", "x"))[0] == 204 for p in document["paths"]))
+
+
+for test in (table, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, usage):
+    start = time.time()
+    test()
+    print(f"  {test.__name__}: {time.time() - start:.1f} s", flush=True)
+same("the gateway ends when told", gw.stop(), 0)
+done()
