@@ -38,6 +38,7 @@ void front_forget(struct front *f, struct open_call *c)
 		at = &(*at)->next;
 	if (*at)
 		*at = c->next;
+	f->cancels_due -= c->cancel_due;
 	open_call_destroy(c);
 }
 
@@ -151,6 +152,7 @@ static void *front_thread(void *arg)
 			return NULL;
 		take_signals(f);
 		take_reports(f);
+		front_retry_cancels(f);
 		front_take_words(f);
 		front_expire(f);
 		beat(f);

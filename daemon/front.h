@@ -30,8 +30,13 @@ struct open_call {
 	struct detok *detok;
 	struct stop_text stop;
 	uint64_t skip_text; /* resumed: bytes the client has already */
+	char *missing;      /* (n_missing) text of resumed tokens that it lacks */
+	size_t n_missing;
+	int hit;          /* resumed: stop string found in what came before, or -1 */
+	enum finish over; /* resumed: it had ended, only the last frame was lost */
 	uint64_t deadline_ns;
 	bool encoded;          /* ids holds the prompt */
+	bool cancel_due; /* the engine's mailbox was full */
 	bool cancelled, ended; /* while its prompt is tokenized; the client has its last reply */
 	bool return_ids, include_stop, scored_first;
 	int output; /* tokens reported by the engine */
@@ -54,6 +59,7 @@ struct front {
 	const struct node_report *ranks; /* (world size) once READY */
 	char model_name[256], fingerprint[40];
 	uint64_t started_ns, load_started_ns, adds_posted;
+	int cancels_due; /* open calls with cancel_due */
 	bool draining;
 	uint64_t drain_deadline_ns;
 	int signal_fd, beat_fd;    /* beat_fd: the launcher's connection, -1 without one */
@@ -75,6 +81,13 @@ void front_cancel(void *front, uint64_t call);
 void front_ready(struct front *f);  /* the model is there: calls that waited go on */
 void front_expire(struct front *f); /* waiting calls past their deadline */
 void front_report(struct front *f, const struct report *r);
+/* Tells the engine to end a call; where its mailbox is full, front_retry_cancels() does it later. */
+void front_stop_engine(struct front *f, struct open_call *c);
+void front_retry_cancels(struct front *f);
+/* Runs resumed tokens through detokenizer and stop scan as the first time. True: the stream had ended already. */
+bool front_replay(struct open_call *c);
+/* After Started: what the client lacks of a resumed stream, and its end where it had one. */
+void front_send_missing(struct front *f, struct open_call *c);
 bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f);
 int front_check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why);
 struct generation_config;

@@ -17,6 +17,7 @@ void open_call_destroy(struct open_call *c)
 	ids_finish(&c->ids);
 	free(c->stop_ids);
 	free(c->bias);
+	free(c->missing);
 	detok_destroy(c->detok);
 	stop_finish(&c->stop);
 	free(c);
@@ -79,7 +80,7 @@ static int check_length(const struct front *f, struct open_call *c, struct why *
 	if (c->call.max_tokens > most - n)
 		return fail(why, ERR_LIMIT, "%d prompt tokens and max_tokens %d exceed --max-model-len %d", n,
 			    c->call.max_tokens, most);
-	if (c->call.n_resume >= c->call.max_tokens && c->call.n_resume)
+	if (c->call.n_resume > c->call.max_tokens)
 		return fail(why, ERR_INVALID, "resume: %d tokens were received already, max_tokens is %d",
 			    c->call.n_resume, c->call.max_tokens);
 	return 0;
@@ -209,20 +210,6 @@ static void send_echo(struct front *f, const struct open_call *c)
 	free(text);
 }
 
-/* The text of resumed tokens, run through detokenizer and stop scan as the first time; what the client has is
- * skipped. */
-static void replay_resumed(struct open_call *c)
-{
-	for (int i = 0; c->detok && i < c->call.n_resume; i++) {
-		size_t len, out_len;
-		const char *text = detok_next(c->detok, c->ids.id[c->call.n_prompt + i], &len), *out;
-
-		stop_next(&c->stop, text, len, &out, &out_len);
-		c->skip_text -= out_len < c->skip_text ? out_len : c->skip_text;
-	}
-	c->output = c->call.n_resume;
-}
-
 static void refuse(struct front *f, struct open_call *c, int err, const char *text)
 {
 	front_error(f, c->id, err, text);
@@ -251,8 +238,12 @@ static void post_encoded(struct front *f, struct open_call *c)
 	struct why why = {""};
 	int err = make_call(f, c, &why);
 
-	if (!err)
-		replay_resumed(c);
+	if (!err && c->call.n_resume && front_replay(c)) {
+		send_started(f, c);
+		front_send_missing(f, c);
+		open_call_destroy(c);
+		return;
+	}
 	if (!err && !link_command(f->link, &cmd))
 		err = fail(&why, ERR_BUSY, "too many calls at once");
 	if (err) {
@@ -264,6 +255,7 @@ static void post_encoded(struct front *f, struct open_call *c)
 	f->bucket[c->id % FRONT_BUCKETS] = c;
 	send_started(f, c);
 	send_echo(f, c);
+	front_send_missing(f, c);
 }
 
 static void post(struct front *f, struct open_call *c)
@@ -426,13 +418,11 @@ void front_cancel(void *front, uint64_t call)
 {
 	struct front *f = front;
 	struct open_call *c = front_find(f, call);
-	struct command cmd = {.kind = COMMAND_CANCEL, .call = call, .reason = FINISH_CANCEL};
 
-	if (c && !link_command(f->link, &cmd))
-		log_at(LOG_WARN, "call %" PRIu64 " could not be cancelled: the engine's mailbox is full",
-		       call);
-	if (c)
+	if (c) {
+		front_stop_engine(f, c);
 		return;
+	}
 	c = find_early(f->tokenizing, call);
 	if (!c)
 		c = find_early(f->waiting, call);

@@ -158,13 +158,67 @@ static void send_finished(struct front *f, struct open_call *c, const struct eve
 	c->ended = true;
 }
 
-static void stop_engine(struct front *f, uint64_t call)
+void front_stop_engine(struct front *f, struct open_call *c)
 {
-	struct command cmd = {.kind = COMMAND_CANCEL, .call = call, .reason = FINISH_CANCEL};
+	struct command cmd = {.kind = COMMAND_CANCEL, .call = c->id, .reason = FINISH_CANCEL};
+	bool due = !link_command(f->link, &cmd);
 
-	if (!link_command(f->link, &cmd))
-		log_at(LOG_WARN,
-		       "the engine's mailbox is full: a call runs to its limit after its stop string");
+	f->cancels_due += due - c->cancel_due;
+	c->cancel_due = due;
+}
+
+void front_retry_cancels(struct front *f)
+{
+	for (int i = 0; i < FRONT_BUCKETS && f->cancels_due; i++)
+		for (struct open_call *c = f->bucket[i]; c; c = c->next)
+			if (c->cancel_due)
+				front_stop_engine(f, c);
+}
+
+/* How a stream ends with the last of its resumed tokens. */
+static enum finish resumed_end(const struct open_call *c)
+{
+	const struct sampling *how = &c->call.how;
+	int32_t last = c->ids.id[c->ids.n - 1];
+
+	for (int i = 0; i < how->n_stop && c->call.n_resume > how->min_tokens; i++)
+		if (how->stop[i] == last)
+			return FINISH_STOP;
+	return c->call.n_resume >= c->call.max_tokens ? FINISH_LENGTH : FINISH_NONE;
+}
+
+bool front_replay(struct open_call *c)
+{
+	struct gathered g = {.hit = -1};
+
+	c->over = resumed_end(c);
+	for (int i = 0; i < c->call.n_resume && g.hit < 0; i++) {
+		struct event e = {.n = 1, .id = {c->ids.id[c->call.n_prompt + i]}};
+		e.finish = i == c->call.n_resume - 1 ? c->over : FINISH_NONE;
+		gather_tokens(c, &e, &g);
+	}
+	if (c->over != FINISH_NONE)
+		gather_rest(c, &g);
+	if (g.hit >= 0 && c->over == FINISH_NONE)
+		c->over = FINISH_STOP;
+	c->hit = g.hit;
+	c->missing = g.text;
+	c->n_missing = g.len;
+	return c->over != FINISH_NONE;
+}
+
+void front_send_missing(struct front *f, struct open_call *c)
+{
+	struct rpc_reply r = {.kind = RPC_R_CHUNK, .chunk = {.text = c->missing, .text_len = c->n_missing}};
+	struct event end = {.finish = c->over, .stop_id = -1};
+
+	if (c->n_missing)
+		rpc_send(f->server, c->id, &r);
+	if (c->over == FINISH_NONE || !c->call.n_resume)
+		return;
+	if (c->over == FINISH_STOP && c->hit < 0)
+		end.stop_id = c->ids.id[c->ids.n - 1];
+	send_finished(f, c, &end, c->hit);
 }
 
 static void send_output(struct front *f, struct open_call *c, const struct report *r)
@@ -183,7 +237,7 @@ static void send_output(struct front *f, struct open_call *c, const struct repor
 		.text = g.text, .text_len = g.len, .ids = e->id, .n_ids = c->return_ids ? g.tokens : 0};
 	send_chunk(f, c, &chunk, &shown, &told);
 	if (g.hit >= 0 && e->finish == FINISH_NONE)
-		stop_engine(f, c->id);
+		front_stop_engine(f, c);
 	if (g.hit >= 0 || e->finish != FINISH_NONE)
 		send_finished(f, c, e, g.hit);
 	free(g.text);
