@@ -160,9 +160,8 @@ void seq_release(struct sched *s, struct seq *q)
 	s->pool = q;
 }
 
-static void fill_finish(struct event *e, const struct seq *q, uint64_t now)
+void event_account(struct event *e, const struct seq *q, uint64_t now)
 {
-	e->finish = q->finish;
 	e->n_prompt = q->call->n_prompt;
 	e->n_output = seq_output(q);
 	e->n_cached = q->n_cached;
@@ -176,7 +175,9 @@ static void fill_finish(struct event *e, const struct seq *q, uint64_t now)
 void seq_end(struct sched *s, struct seq *q, enum finish reason, struct event *last)
 {
 	q->finish = reason;
-	fill_finish(last ? last : event_put(s, q), q, now_ns());
+	last = last ? last : event_put(s, q);
+	last->finish = reason;
+	event_account(last, q, now_ns());
 	q->call = NULL; /* the caller may free it from now on */
 	if (q->slot >= 0 && q->last_step > s->done) {
 		q->next = s->ending;

@@ -49,7 +49,7 @@ struct event {
 	bool scored; /* these are prompt tokens that were scored, in order */
 	int32_t id[8];
 	uint32_t detail; /* with logprobs asked for: index of the first of n `struct picked` in sched_details(); else UINT32_MAX */
-	/* with a finish: */
+	/* so far, with drawn tokens and with a finish (the front may end a call at a stop string): */
 	int n_prompt, n_output, n_cached;
 	int32_t stop_id; /* the id that ended it, -1 */
 	uint64_t queue_ns, prefill_ns, decode_ns;

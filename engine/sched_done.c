@@ -94,6 +94,7 @@ static void take_drawn(struct sched *s, struct seq *q, const struct picked *pick
 	e->id[0] = picked->id;
 	e->detail = q->call->how.n_logprobs >= 0 ? (uint32_t)row : UINT32_MAX;
 	finish = finish_after(s, q, picked->id);
+	event_account(e, q, now_ns());
 	if (!finish)
 		return;
 	e->stop_id = finish == FINISH_STOP ? picked->id : -1;

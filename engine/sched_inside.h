@@ -102,6 +102,7 @@ int seq_todo(const struct sched *s, const struct seq *q);
 struct event *event_put(struct sched *s, const struct seq *q);
 /* Its last event goes out; blocks and slot are freed when no step in flight names it. It is in no list. */
 void seq_end(struct sched *s, struct seq *q, enum finish reason, struct event *last);
+void event_account(struct event *e, const struct seq *q, uint64_t now); /* counts and times so far */
 void seq_drop_blocks(struct sched *s, struct seq *q);
 void seq_release(struct sched *s, struct seq *q);
 void running_remove(struct sched *s, struct seq *q);
