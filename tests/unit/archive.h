@@ -4,7 +4,8 @@
 
 #include "engine/checkpoint/parts.h"
 #include "engine/checkpoint/zip.h"
-#include "tests/check.h"
+
+#include <string.h>
 
 /* Bytes put together. */
 struct bytes {

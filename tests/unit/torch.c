@@ -3,6 +3,7 @@
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/checkpoint/pickle.h"
+#include "tests/check.h"
 #include "tests/unit/archive.h"
 
 TEST(a_tensor_is_found)

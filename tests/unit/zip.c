@@ -1,4 +1,5 @@
 /* Archives that are damaged, cut off, or laid out in another way. */
+#include "tests/check.h"
 #include "tests/unit/archive.h"
 
 TEST(every_truncation_is_refused)
