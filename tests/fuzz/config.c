@@ -6,7 +6,7 @@
 #include "engine/model.h"
 #include "tests/fuzz/fuzz.h"
 
-static char dir[] = "/tmp/xv-fuzz-XXXXXX";
+static char dir[] = "/dev/shm/xv-fuzz-XXXXXX";
 static char path[64];
 
 static void leave(void)

@@ -142,4 +142,9 @@ TEST(an_entry_with_a_zip64_field)
 	CHECK_HAS(why.text, "zip64 field is too short");
 }
 
+TEST(the_checksum_is_the_usual_one)
+{
+	CHECK_EQ(zip_crc("123456789", 9), 0xcbf43926);
+}
+
 CHECK_MAIN()
