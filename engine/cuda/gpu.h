@@ -1,0 +1,205 @@
+/* gpu.h - the only header that kernel sources include besides kernels.h. nvcc sees CUDA; g++ sees the emulated GPU of
+ * tests/fakegpu. Kernels use SHARED, SMEM, BOUNDS and gpu_launch instead of CUDA's own spelling, and every PTX instruction
+ * hides behind one small function here whose host body is as late as the instruction set allows (a copy lands at its wait). */
+#ifndef ENGINE_CUDA_GPU_H
+#define ENGINE_CUDA_GPU_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __CUDACC__
+#include <cuda_runtime.h>
+/* SHARED(float, part, [32]) declares static shared memory; SMEM(T, p) points p at the dynamic part. */
+#define SHARED(T, name, dims) __shared__ T name dims
+#define SMEM(T, name)                                              \
+	extern __shared__ __align__(16) unsigned char gpu_smem[]; \
+	T *name = (T *)gpu_smem
+/* First line of a kernel: the emulated GPU checks the launch against the bound that the compiler was told. */
+#define BOUNDS(threads)
+#define GPU __device__ __forceinline__
+
+template <class... P, class... A>
+static inline cudaError_t gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream, A... args)
+{
+	cudaLaunchConfig_t c = {};
+
+	c.gridDim = grid;
+	c.blockDim = block;
+	c.dynamicSmemBytes = shared;
+	c.stream = stream;
+	return cudaLaunchKernelEx(&c, kernel, (P)args...);
+}
+#else
+#include <fakegpu.h>
+#define GPU inline
+#endif
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+/* ---- the two 16-bit types of weights, activations and the cache ---- */
+GPU float gpu_bits(uint32_t u)
+{
+#ifdef __CUDACC__
+	return __uint_as_float(u);
+#else
+	float f;
+	memcpy(&f, &u, sizeof f);
+	return f;
+#endif
+}
+
+struct Bf16 {
+	static GPU float up(uint32_t h)
+	{
+		return gpu_bits(h << 16);
+	}
+	static GPU float up_high(uint32_t pair)
+	{
+		return gpu_bits(pair & 0xffff0000u);
+	}
+	static GPU uint32_t pack(float low, float high)
+	{
+		__nv_bfloat162 p = __floats2bfloat162_rn(low, high);
+		uint32_t u;
+		memcpy(&u, &p, sizeof u);
+		return u;
+	}
+	static GPU void mma(float d[4], const uint32_t a[4], const uint32_t b[2])
+	{
+#ifdef __CUDACC__
+		asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+			     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+			     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+		fake::mma_m16n8k16(d, a, b, up);
+#endif
+	}
+};
+
+struct F16 {
+	static GPU float up(uint32_t h)
+	{
+		__half_raw r;
+		r.x = (unsigned short)h;
+		return __half2float(__half(r));
+	}
+	static GPU float up_high(uint32_t pair)
+	{
+		return up(pair >> 16);
+	}
+	static GPU uint32_t pack(float low, float high)
+	{
+		__half2 p = __floats2half2_rn(low, high);
+		uint32_t u;
+		memcpy(&u, &p, sizeof u);
+		return u;
+	}
+	static GPU void mma(float d[4], const uint32_t a[4], const uint32_t b[2])
+	{
+#ifdef __CUDACC__
+		asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+			     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+			     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+		fake::mma_m16n8k16(d, a, b, up);
+#endif
+	}
+};
+
+/* Eight 16-bit numbers to floats. */
+template <class E> GPU void gpu_up8(float *out, uint4 v)
+{
+	out[0] = E::up(v.x & 0xffff), out[1] = E::up_high(v.x);
+	out[2] = E::up(v.y & 0xffff), out[3] = E::up_high(v.y);
+	out[4] = E::up(v.z & 0xffff), out[5] = E::up_high(v.z);
+	out[6] = E::up(v.w & 0xffff), out[7] = E::up_high(v.w);
+}
+template <class E> GPU uint16_t gpu_down(float f)
+{
+	return (uint16_t)E::pack(f, 0);
+}
+
+/* ---- memory ---- */
+/* 16 bytes that are read once: they leave the first cache to what is shared. */
+GPU uint4 gpu_load_once(const void *p)
+{
+#ifdef __CUDACC__
+	uint4 v;
+	asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
+		     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+		     : "l"(p));
+	return v;
+#else
+	return *(const uint4 *)p;
+#endif
+}
+
+/* 16 bytes from global to shared memory, in flight until gpu_copy_wait(); `there` false: zeros, nothing is read. */
+GPU void gpu_copy16(void *shared, const void *global, bool there)
+{
+#ifdef __CUDACC__
+	asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"((uint32_t)__cvta_generic_to_shared(shared)),
+		     "l"(global), "r"(there ? 16 : 0)
+		     : "memory");
+#else
+	fake::copy_async16(shared, global, there);
+#endif
+}
+GPU void gpu_copy_commit()
+{
+#ifdef __CUDACC__
+	asm volatile("cp.async.commit_group;" ::: "memory");
+#else
+	fake::copy_commit();
+#endif
+}
+/* Waits until at most KEEP committed groups of this thread are in flight. */
+template <int KEEP> GPU void gpu_copy_wait()
+{
+#ifdef __CUDACC__
+	asm volatile("cp.async.wait_group %0;" ::"n"(KEEP) : "memory");
+#else
+	fake::copy_wait(KEEP);
+#endif
+}
+
+/* Four 8x8 matrices of 16-bit numbers: lane l names row l % 8 of matrix l / 8 in shared memory. */
+template <bool TRANSPOSED> GPU void gpu_ldmatrix4(uint32_t r[4], const void *row)
+{
+#ifdef __CUDACC__
+	uint32_t a = (uint32_t)__cvta_generic_to_shared(row);
+	if (TRANSPOSED)
+		asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+			     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+			     : "r"(a)
+			     : "memory");
+	else
+		asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+			     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+			     : "r"(a)
+			     : "memory");
+#else
+	fake::ldmatrix_x4(r, row, TRANSPOSED);
+#endif
+}
+
+/* ---- arithmetic ---- */
+GPU float gpu_exp2(float x)
+{
+#ifdef __CUDACC__
+	float y;
+	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+#else
+	return exp2f(x);
+#endif
+}
+GPU float gpu_warp_sum(float v)
+{
+	for (int x = 16; x; x >>= 1)
+		v += __shfl_xor_sync(0xffffffffu, v, x);
+	return v;
+}
+
+#endif

@@ -1,0 +1,102 @@
+/* kernels.h - C seam to the kernels. Every function enqueues on `stream` and returns at once; pointers are device pointers
+ * unless said. Matrices are row-major; "16-bit" is bf16 or f16, as `type` says. Shapes are checked by the callers. */
+#ifndef ENGINE_CUDA_KERNELS_H
+#define ENGINE_CUDA_KERNELS_H
+
+#include <cuda_runtime_api.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum k_type { K_BF16, K_F16, K_F32 };
+
+enum { KV_BLOCK = 32 /* tokens of a block of the cache */ };
+
+/* A block holds K (kv_heads, 32, dim), then V alike. */
+struct k_cache {
+	void *pool;
+	int kv_heads, dim;
+};
+
+/* ---- attention's work, cut by the host (plan.h) ---- */
+struct attn_item { /* decode: keys [first, first + keys) of one token */
+	int32_t token, block_at /* of its sequence, in `blocks` */, first, keys;
+	int32_t part; /* where its partial goes; -1: it is the only one, the result goes to `out` */
+};
+struct attn_join { /* decode: partials of one token, in order of keys */
+	int32_t token, first, count;
+};
+struct attn_tile { /* prefill: `rows` tokens of one sequence from `token` on */
+	int32_t token, rows, pos /* of the first */, block_at;
+};
+/* q heads [head, head + heads) that share one K/V head. */
+enum { ATTN_GROUP = 4 };
+struct attn_run {
+	int32_t head, heads, kv;
+};
+
+struct attn_args {
+	const float *qkv; /* (tokens, (heads + 2*kv_heads)*dim) */
+	void *out;        /* (tokens, heads*dim) 16-bit */
+	float *partial;   /* (parts, heads, dim + 2): unscaled sum, maximum (base 2), sum of weights */
+	const int32_t *blocks;
+	const struct attn_run *runs; /* (n_runs) */
+	const int32_t *kv_of_head;   /* (heads) */
+	struct k_cache cache;
+	int heads, n_runs;
+	float scale;
+	int range; /* keys that are summed apart, then folded in order; 0: all of an item */
+};
+
+cudaError_t k_attention_decode(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_item *items, int n,
+			       int group /* largest run: 1 to ATTN_GROUP */);
+cudaError_t k_attention_join(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_join *joins, int n);
+cudaError_t k_attention_prefill(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n);
+enum { ATTN_TILE = 128 /* rows of a prefill tile at most */ };
+/* The above three may use over 48 KiB of shared memory; once before the first launch. */
+cudaError_t k_attention_init(void);
+
+/* ---- the simple operations ---- */
+cudaError_t k_embed(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const void *table, int n, int cols, int ld,
+		    int rows, int first);
+/* out: of `type`, which may be K_F32. */
+cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias,
+		       bool centred, float eps, int rows, int cols);
+/* Rotates q in place; k goes rotated to the cache and is left as it was in qkv. slot -1: no store. cos NULL: no rotation. */
+cudaError_t k_rope_store(cudaStream_t stream, enum k_type type, float *qkv, struct k_cache cache, int heads, const float *cos,
+			 const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens);
+cudaError_t k_silu_mul(cudaStream_t stream, enum k_type type, void *out, const float *gate_up, int rows, int ffn);
+/* Rows of `bytes` bytes, a multiple of 2. */
+cudaError_t k_rows(cudaStream_t stream, void *out, const void *x, const int32_t *row, int rows, int bytes);
+
+/* ---- linear: out (m, n) f32 = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL ---- */
+cudaError_t k_linear_skinny(cudaStream_t stream, enum k_type type, float *out, const void *x, const void *w, const float *bias, int m,
+			    int n, int k, int ld);
+/* The same bits for each row whatever m is: K in segments, combined as a binary counter does; out (parts, m, n). */
+struct k_segment {
+	int32_t col, cols; /* multiples of 32, but the last cols */
+	int32_t merges;    /* additions of the stack's top two after this segment */
+	int32_t part;      /* >= 0: the part that is complete then */
+};
+enum { K_MAX_SEGMENTS = 96 };
+cudaError_t k_linear_fixed(cudaStream_t stream, enum k_type type, float *out, const void *x, const void *w, const float *bias,
+			   const struct k_segment *segments /* device */, int n_segments, int m, int n, int k, int ld);
+cudaError_t k_linear_init(void);
+
+/* out (n) = inputs, combined on a stack: input j is pushed, then merges[j] times the top two become one; plus +0. At least one
+ * input; depth at most 8. */
+enum { K_MAX_INPUTS = 32 };
+struct k_tree {
+	int32_t count;
+	int32_t merges[K_MAX_INPUTS];
+	const float *data[K_MAX_INPUTS];
+};
+cudaError_t k_tree_sum(cudaStream_t stream, float *out, struct k_tree in, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,294 @@
+/* ops.cu - the operations that only move memory once: embedding, norm, rotation and store, silu, rows, tree of partials. */
+#include "engine/cuda/gpu.h"
+#include "engine/cuda/kernels.h"
+
+enum { THREADS = 256 };
+
+template <class E, bool VECTOR>
+__global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const uint16_t *table, int cols, int ld, int rows, int first)
+{
+	BOUNDS(THREADS);
+	int at = ids[blockIdx.x] - first;
+	bool mine = at >= 0 && at < rows;
+	const uint16_t *row = table + (mine ? (size_t)at * ld : 0);
+	float *to = out + (size_t)blockIdx.x * cols;
+
+	for (int i = threadIdx.x; !VECTOR && i < cols; i += THREADS)
+		to[i] = mine ? E::up(row[i]) + 0.0f : 0;
+	for (int i = threadIdx.x * 8; VECTOR && i < cols; i += THREADS * 8) {
+		float f[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+		if (mine)
+			gpu_up8<E>(f, *(const uint4 *)(row + i));
+		*(float4 *)(to + i) = make_float4(f[0] + 0.0f, f[1] + 0.0f, f[2] + 0.0f, f[3] + 0.0f);
+		*(float4 *)(to + i + 4) = make_float4(f[4] + 0.0f, f[5] + 0.0f, f[6] + 0.0f, f[7] + 0.0f);
+	}
+}
+
+/* The block's sum, the same bits in every thread. `part` is used once between two barriers of the caller. */
+GPU float block_sum(float *part, float v)
+{
+	float s = 0;
+
+	v = gpu_warp_sum(v);
+	if ((threadIdx.x & 31) == 0)
+		part[threadIdx.x >> 5] = v;
+	__syncthreads();
+	for (int i = 0; i < THREADS / 32; i++)
+		s += part[i];
+	return s;
+}
+
+struct norm_args {
+	void *out;
+	float *x;
+	const float *delta, *w, *bias;
+	float eps;
+	int cols, centred;
+	enum k_type type;
+};
+
+GPU void put4(const struct norm_args &a, size_t at, float4 v)
+{
+	if (a.type == K_F32) {
+		*(float4 *)((float *)a.out + at) = v;
+		return;
+	}
+	uint2 p = a.type == K_BF16 ? make_uint2(Bf16::pack(v.x, v.y), Bf16::pack(v.z, v.w))
+				   : make_uint2(F16::pack(v.x, v.y), F16::pack(v.z, v.w));
+	*(uint2 *)((uint16_t *)a.out + at) = p;
+}
+GPU float4 add4(float4 a, float4 b)
+{
+	return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
+}
+GPU float square4(float4 v, float mean)
+{
+	float a = v.x - mean, b = v.y - mean, c = v.z - mean, d = v.w - mean;
+	return a * a + b * b + (c * c + d * d);
+}
+
+/* One row a block, held in registers between the two passes: N * 4 * THREADS columns at most. */
+template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm_args a)
+{
+	BOUNDS(THREADS);
+	SHARED(float, part, [2][THREADS / 32]);
+	size_t row = (size_t)blockIdx.x * a.cols;
+	float4 v[N];
+	float sum = 0, mean = 0, r;
+
+#pragma unroll
+	for (int j = 0; j < N; j++) {
+		int i = 4 * (threadIdx.x + j * THREADS);
+		v[j] = make_float4(0, 0, 0, 0);
+		if (i >= a.cols)
+			continue;
+		v[j] = *(const float4 *)(a.x + row + i);
+		if (a.delta) {
+			v[j] = add4(v[j], *(const float4 *)(a.delta + row + i));
+			*(float4 *)(a.x + row + i) = v[j];
+		}
+		sum += a.centred ? v[j].x + v[j].y + (v[j].z + v[j].w) : square4(v[j], 0);
+	}
+	sum = block_sum(part[0], sum);
+	if (a.centred) {
+		mean = sum / a.cols;
+		sum = 0;
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			if (4 * (int)(threadIdx.x + j * THREADS) < a.cols)
+				sum += square4(v[j], mean);
+		sum = block_sum(part[1], sum);
+	}
+	r = rsqrtf(sum / a.cols + a.eps);
+#pragma unroll
+	for (int j = 0; j < N; j++) {
+		int i = 4 * (threadIdx.x + j * THREADS);
+		if (i >= a.cols)
+			continue;
+		float4 w = *(const float4 *)(a.w + i);
+		float4 o = make_float4((v[j].x - mean) * r * w.x, (v[j].y - mean) * r * w.y, (v[j].z - mean) * r * w.z,
+				       (v[j].w - mean) * r * w.w);
+		put4(a, row + i, a.bias ? add4(o, *(const float4 *)(a.bias + i)) : o);
+	}
+}
+
+/* Any number of columns; each thread meets only what it wrote itself. */
+__global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
+{
+	BOUNDS(THREADS);
+	SHARED(float, part, [2][THREADS / 32]);
+	float *x = a.x + (size_t)blockIdx.x * a.cols, sum = 0, mean = 0, r;
+	const float *delta = a.delta ? a.delta + (size_t)blockIdx.x * a.cols : nullptr;
+
+	for (int i = threadIdx.x; i < a.cols; i += THREADS) {
+		float v = x[i];
+		if (delta)
+			x[i] = v += delta[i];
+		sum += a.centred ? v : v * v;
+	}
+	sum = block_sum(part[0], sum);
+	if (a.centred) {
+		mean = sum / a.cols;
+		sum = 0;
+		for (int i = threadIdx.x; i < a.cols; i += THREADS)
+			sum += (x[i] - mean) * (x[i] - mean);
+		sum = block_sum(part[1], sum);
+	}
+	r = rsqrtf(sum / a.cols + a.eps);
+	for (int i = threadIdx.x; i < a.cols; i += THREADS) {
+		float v = (x[i] - mean) * r * a.w[i] + (a.bias ? a.bias[i] : 0);
+		size_t at = (size_t)blockIdx.x * a.cols + i;
+		if (a.type == K_F32)
+			((float *)a.out)[at] = v;
+		else
+			((uint16_t *)a.out)[at] = a.type == K_BF16 ? gpu_down<Bf16>(v) : gpu_down<F16>(v);
+	}
+}
+
+struct store_args {
+	float *qkv;
+	uint16_t *pool;
+	const float *cos, *sin; /* (positions, n_rot / 2) */
+	const int32_t *pos, *slot;
+	int heads, kv_heads, dim, n_rot;
+};
+
+/* A unit is 8 numbers of one head: four pairs that rotate together, or eight in a row that do not. */
+template <class E> __global__ void __launch_bounds__(THREADS) rope_store(struct store_args a)
+{
+	BOUNDS(THREADS);
+	const int token = blockIdx.x, per = a.dim / 8, half = a.n_rot / 2, pos = a.pos[token], slot = a.slot[token];
+	float *row = a.qkv + (size_t)token * (a.heads + 2 * a.kv_heads) * a.dim;
+	size_t block = slot < 0 ? 0 : (size_t)(slot / KV_BLOCK) * 2 * a.kv_heads * KV_BLOCK * a.dim;
+
+	for (int unit = threadIdx.x; unit < (a.heads + 2 * a.kv_heads) * per; unit += THREADS) {
+		int head = unit / per, j = unit % per;
+		bool turn = head < a.heads + a.kv_heads && 4 * j < half;
+		if (head < a.heads ? !turn : slot < 0)
+			continue;
+		int limit = head < a.heads + a.kv_heads ? a.n_rot : 0; /* what lies beyond is not rotated */
+		int first = turn ? 4 * j : limit + 8 * (j - limit / 8), second = turn ? first + half : first + 4;
+		float *p = row + (size_t)head * a.dim;
+		float4 u = *(float4 *)(p + first), v = *(float4 *)(p + second), x = u, y = v;
+		if (turn) {
+			float4 c = *(const float4 *)(a.cos + (size_t)pos * half + first);
+			float4 s = *(const float4 *)(a.sin + (size_t)pos * half + first);
+			x = make_float4(u.x * c.x - v.x * s.x, u.y * c.y - v.y * s.y, u.z * c.z - v.z * s.z, u.w * c.w - v.w * s.w);
+			y = make_float4(v.x * c.x + u.x * s.x, v.y * c.y + u.y * s.y, v.z * c.z + u.z * s.z, v.w * c.w + u.w * s.w);
+		}
+		if (head < a.heads) {
+			*(float4 *)(p + first) = x;
+			*(float4 *)(p + second) = y;
+			continue;
+		}
+		/* K heads, then V heads: as the heads of a block lie */
+		uint16_t *to = a.pool + block + ((size_t)(head - a.heads) * KV_BLOCK + slot % KV_BLOCK) * a.dim;
+		*(uint2 *)(to + first) = make_uint2(E::pack(x.x, x.y), E::pack(x.z, x.w));
+		*(uint2 *)(to + second) = make_uint2(E::pack(y.x, y.y), E::pack(y.z, y.w));
+	}
+}
+
+GPU float silu_of(float gate, float up)
+{
+	return __fdividef(gate, 1 + gpu_exp2(gate * -1.44269504f)) * up;
+}
+
+template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const float *gate_up, int ffn)
+{
+	BOUNDS(THREADS);
+	int i = (blockIdx.x * THREADS + threadIdx.x) * (VECTOR ? 4 : 1);
+	const float *row = gate_up + (size_t)blockIdx.y * 2 * ffn;
+	uint16_t *to = out + (size_t)blockIdx.y * ffn;
+
+	if (i >= ffn)
+		return;
+	if (!VECTOR) {
+		to[i] = gpu_down<E>(silu_of(row[i], row[ffn + i]));
+		return;
+	}
+	float4 g = *(const float4 *)(row + i), u = *(const float4 *)(row + ffn + i);
+	*(uint2 *)(to + i) = make_uint2(E::pack(silu_of(g.x, u.x), silu_of(g.y, u.y)), E::pack(silu_of(g.z, u.z), silu_of(g.w, u.w)));
+}
+
+template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const T *x, const int32_t *row, int n)
+{
+	BOUNDS(THREADS);
+	const T *from = x + (size_t)row[blockIdx.x] * n;
+
+	for (int i = threadIdx.x; i < n; i += THREADS)
+		out[(size_t)blockIdx.x * n + i] = from[i];
+}
+
+__global__ void __launch_bounds__(THREADS) tree_sum(float *out, struct k_tree in, size_t n)
+{
+	BOUNDS(THREADS);
+	SHARED(float, stack, [8][THREADS]); /* each thread has its own column */
+
+	for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (size_t)gridDim.x * THREADS) {
+		int depth = 0;
+		for (int j = 0; j < in.count; j++) {
+			stack[depth++][threadIdx.x] = in.data[j][i];
+			for (int k = 0; k < in.merges[j]; k++, depth--)
+				stack[depth - 2][threadIdx.x] += stack[depth - 1][threadIdx.x];
+		}
+		out[i] = stack[0][threadIdx.x] + 0.0f;
+	}
+}
+
+template <class E> static cudaError_t pick_embed(cudaStream_t s, float *out, const int32_t *ids, const void *table, int n, int cols, int ld, int rows_, int first)
+{
+	auto kernel = cols % 8 ? embed<E, false> : embed<E, true>;
+
+	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, (const uint16_t *)table, cols, ld, rows_, first);
+}
+template <class E> static cudaError_t pick_silu(cudaStream_t s, void *out, const float *gate_up, int n, int ffn)
+{
+	int per = ffn % 4 ? THREADS : 4 * THREADS;
+	auto kernel = ffn % 4 ? silu_mul<E, false> : silu_mul<E, true>;
+
+	return gpu_launch(kernel, dim3((ffn + per - 1) / per, n), THREADS, 0, s, (uint16_t *)out, gate_up, ffn);
+}
+
+extern "C" {
+cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const void *table, int n, int cols, int ld, int rows_, int first)
+{
+	return (type == K_F16 ? pick_embed<F16> : pick_embed<Bf16>)(s, out, ids, table, n, cols, ld, rows_, first);
+}
+
+cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias, bool centred, float eps, int n, int cols)
+{
+	struct norm_args a = {out, x, delta, w, bias, eps, cols, centred, type};
+
+	if (cols % 4 || cols > 32 * THREADS)
+		return gpu_launch(add_norm_any, n, THREADS, 0, s, a);
+	if (cols <= 8 * THREADS)
+		return gpu_launch(add_norm<2>, n, THREADS, 0, s, a);
+	return gpu_launch(add_norm<8>, n, THREADS, 0, s, a);
+}
+
+cudaError_t k_rope_store(cudaStream_t s, enum k_type type, float *qkv, struct k_cache cache, int heads, const float *cos, const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens)
+{
+	struct store_args a = {qkv, (uint16_t *)cache.pool, cos, sin, pos, slot, heads, cache.kv_heads, cache.dim, cos ? n_rot : 0};
+
+	return gpu_launch(type == K_F16 ? rope_store<F16> : rope_store<Bf16>, tokens, THREADS, 0, s, a);
+}
+
+cudaError_t k_silu_mul(cudaStream_t s, enum k_type type, void *out, const float *gate_up, int n, int ffn)
+{
+	return (type == K_F16 ? pick_silu<F16> : pick_silu<Bf16>)(s, out, gate_up, n, ffn);
+}
+
+cudaError_t k_rows(cudaStream_t s, void *out, const void *x, const int32_t *row, int n, int bytes)
+{
+	if (bytes % 16)
+		return gpu_launch(rows<uint16_t>, n, THREADS, 0, s, (uint16_t *)out, (const uint16_t *)x, row, bytes / 2);
+	return gpu_launch(rows<uint4>, n, THREADS, 0, s, (uint4 *)out, (const uint4 *)x, row, bytes / 16);
+}
+
+cudaError_t k_tree_sum(cudaStream_t s, float *out, struct k_tree in, size_t n)
+{
+	size_t blocks = (n + THREADS - 1) / THREADS;
+
+	return gpu_launch(tree_sum, (unsigned)(blocks < 4096 ? blocks : 4096), THREADS, 0, s, out, in, n);
+}
+}

@@ -1,0 +1,240 @@
+/* prefill.cu - attention of many tokens of one sequence over its paged cache, causal (FlashAttention-2, arXiv:2307.08691):
+ * a block has 128 queries of one head, 32 a warp, so that one ldmatrix of K or V serves two row tiles; K and V come by
+ * cp.async, one tile ahead; scores and sums stay in registers. */
+#include "engine/cuda/gpu.h"
+#include "engine/cuda/kernels.h"
+
+enum { WARPS = 4, THREADS = 32 * WARPS, KEYS = 32 /* of a tile; with 64 the registers do not suffice */, PAGES = KEYS / KV_BLOCK };
+
+/* 16-byte unit `unit` of row `row`, at a place where neither a column nor a row of units meets a bank twice. The place of
+ * unit u ^ 2d is that of u with 16d xored in: one instruction a step in the loops below. */
+template <int DIM> GPU int place(int row, int unit)
+{
+	return row * DIM + (unit ^ (row & 7)) * 8;
+}
+template <int DIM> GPU uint16_t *at(uint16_t *base, int row, int unit)
+{
+	return base + place<DIM>(row, unit);
+}
+
+template <class E, int DIM> struct tile_state {
+	float o[2][DIM / 8][4], m[2][2], l[2][2];
+
+	/* Scores of this warp's 32 rows with the tile's keys. */
+	GPU void scores(float s[2][KEYS / 8][4], uint16_t *q, uint16_t *k)
+	{
+		const int lane = threadIdx.x & 31;
+		const int q_at = place<DIM>((threadIdx.x >> 5) * 32 + (lane & 15), lane >> 4);
+		const int k_at = place<DIM>((lane & 7) + (lane >> 4) * 8, lane >> 3 & 1);
+#pragma unroll
+		for (int i = 0; i < 2 * (KEYS / 8) * 4; i++)
+			s[i / (KEYS / 2)][i / 4 % (KEYS / 8)][i % 4] = 0;
+#pragma unroll
+		for (int d = 0; d < DIM / 16; d++) {
+			uint32_t a[2][4], b[4];
+			gpu_ldmatrix4<false>(a[0], q + (q_at ^ 16 * d));
+			gpu_ldmatrix4<false>(a[1], q + (q_at ^ 16 * d) + 16 * DIM);
+#pragma unroll
+			for (int n = 0; n < KEYS / 16; n++) {
+				gpu_ldmatrix4<false>(b, k + (k_at ^ 16 * d) + n * 16 * DIM);
+#pragma unroll
+				for (int i = 0; i < 2; i++) {
+					E::mma(s[i][2 * n], a[i], b);
+					E::mma(s[i][2 * n + 1], a[i], b + 2);
+				}
+			}
+		}
+	}
+
+	/* Scores to weights; what was summed before shrinks where a maximum has grown. */
+	GPU void soften(float s[2][KEYS / 8][4], float scale)
+	{
+#pragma unroll
+		for (int i = 0; i < 2; i++) {
+			float top[2] = {m[i][0], m[i][1]}, sum[2] = {0, 0};
+#pragma unroll
+			for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+				for (int j = 0; j < 4; j++)
+					top[j >> 1] = fmaxf(top[j >> 1], s[i][n][j]);
+#pragma unroll
+			for (int h = 0; h < 2; h++) {
+				top[h] = fmaxf(top[h], __shfl_xor_sync(0xffffffffu, top[h], 1));
+				top[h] = fmaxf(top[h], __shfl_xor_sync(0xffffffffu, top[h], 2));
+			}
+			if (__any_sync(0xffffffffu, top[0] > m[i][0] || top[1] > m[i][1])) {
+#pragma unroll
+				for (int h = 0; h < 2; h++) {
+					float c = gpu_exp2((m[i][h] - top[h]) * scale);
+					l[i][h] *= c, m[i][h] = top[h];
+#pragma unroll
+					for (int n = 0; n < DIM / 8; n++)
+						o[i][n][2 * h] *= c, o[i][n][2 * h + 1] *= c;
+				}
+			}
+#pragma unroll
+			for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+				for (int j = 0; j < 4; j++)
+					sum[j >> 1] += s[i][n][j] = gpu_exp2(s[i][n][j] * scale - top[j >> 1] * scale);
+			l[i][0] += sum[0], l[i][1] += sum[1];
+		}
+	}
+
+	GPU void values(const float s[2][KEYS / 8][4], uint16_t *v)
+	{
+		const int lane = threadIdx.x & 31, v_at = place<DIM>(lane & 15, lane >> 4);
+#pragma unroll
+		for (int n = 0; n < KEYS / 16; n++) {
+			uint32_t a[2][4], b[4];
+#pragma unroll
+			for (int i = 0; i < 2; i++)
+#pragma unroll
+				for (int j = 0; j < 4; j++)
+					a[i][j] = E::pack(s[i][2 * n + (j >> 1)][2 * (j & 1)], s[i][2 * n + (j >> 1)][2 * (j & 1) + 1]);
+#pragma unroll
+			for (int d = 0; d < DIM / 16; d++) {
+				gpu_ldmatrix4<true>(b, v + (v_at ^ 16 * d) + n * 16 * DIM);
+#pragma unroll
+				for (int i = 0; i < 2; i++) {
+					E::mma(o[i][2 * d], a[i], b);
+					E::mma(o[i][2 * d + 1], a[i], b + 2);
+				}
+			}
+		}
+	}
+};
+
+/* Keys [first, first + KEYS) of one head to shared memory; what the sequence does not have becomes zeros. */
+template <int DIM> GPU void fetch(uint16_t *k, uint16_t *v, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
+{
+	const size_t head_size = (size_t)KV_BLOCK * DIM, block_size = 2 * a.cache.kv_heads * head_size;
+#pragma unroll
+	for (int page = 0; page < PAGES; page++) {
+		int key = first + page * KV_BLOCK;
+		const uint16_t *block = (const uint16_t *)a.cache.pool + kv * head_size;
+		if (key < keys)
+			block += a.blocks[t.block_at + key / KV_BLOCK] * block_size;
+#pragma unroll
+		for (int i = 0; i < KV_BLOCK * DIM / 8 / THREADS; i++) {
+			int x = i * THREADS + threadIdx.x, row = x / (DIM / 8), unit = x % (DIM / 8);
+			bool there = key + row < keys;
+			const uint16_t *p = block + (there ? row * DIM + unit * 8 : 0);
+			gpu_copy16(at<DIM>(k, page * KV_BLOCK + row, unit), p, there);
+			gpu_copy16(at<DIM>(v, page * KV_BLOCK + row, unit), p + a.cache.kv_heads * head_size, there);
+		}
+	}
+	gpu_copy_commit();
+}
+
+template <class E, int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, const struct attn_tile &t, int head)
+{
+	const size_t width = (size_t)(a.heads + 2 * a.cache.kv_heads) * DIM;
+
+	for (int x = threadIdx.x; x < ATTN_TILE * DIM / 8; x += THREADS) {
+		int row = x / (DIM / 8), unit = x % (DIM / 8);
+		uint4 p = {0, 0, 0, 0};
+		if (row < t.rows) {
+			const float *f = a.qkv + (size_t)(t.token + row) * width + (size_t)head * DIM + unit * 8;
+			float4 u = *(const float4 *)f, v = *(const float4 *)(f + 4);
+			p = make_uint4(E::pack(u.x, u.y), E::pack(u.z, u.w), E::pack(v.x, v.y), E::pack(v.z, v.w));
+		}
+		*(uint4 *)at<DIM>(q, row, unit) = p;
+	}
+}
+
+/* Grid (tiles, heads). */
+template <class E, int DIM> __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const struct attn_tile *tiles)
+{
+	BOUNDS(THREADS);
+	SMEM(uint16_t, q); /* (ATTN_TILE, DIM), then K and V twice (KEYS, DIM) */
+	const struct attn_tile t = tiles[blockIdx.x];
+	const int head = blockIdx.y, lane = threadIdx.x & 31, warp_row = (threadIdx.x >> 5) * 32, keys = t.pos + t.rows;
+	const int kv = a.kv_of_head[head];
+	uint16_t *kv_at = q + ATTN_TILE * DIM;
+	tile_state<E, DIM> mine;
+
+	if (!t.rows)
+		return;
+	fetch<DIM>(kv_at, kv_at + KEYS * DIM, a, t, kv, 0, keys);
+	fetch_q<E, DIM>(q, a, t, head);
+#pragma unroll
+	for (int i = 0; i < 2 * (DIM / 8) * 4; i++)
+		mine.o[i / (DIM / 2)][i / 4 % (DIM / 8)][i % 4] = 0;
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		mine.m[i >> 1][i & 1] = -INFINITY, mine.l[i >> 1][i & 1] = 0;
+	for (int first = 0, turn = 0; first < keys; first += KEYS, turn ^= 1) {
+		uint16_t *k = kv_at + turn * 2 * KEYS * DIM, *other = kv_at + (turn ^ 1) * 2 * KEYS * DIM;
+		float s[2][KEYS / 8][4];
+		if (first + KEYS < keys)
+			fetch<DIM>(other, other + KEYS * DIM, a, t, kv, first + KEYS, keys);
+		else
+			gpu_copy_commit(); /* an empty group: the wait below counts */
+		gpu_copy_wait<1>();
+		__syncthreads();
+		mine.scores(s, q, k);
+		if (first + KEYS > t.pos + warp_row) { /* keys that some of the rows must not see */
+#pragma unroll
+			for (int i = 0; i < 2; i++)
+#pragma unroll
+				for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+					for (int j = 0; j < 4; j++) {
+						int row = warp_row + 16 * i + (lane >> 2) + 8 * (j >> 1), key = first + 8 * n + 2 * (lane & 3) + (j & 1);
+						if (key > t.pos + row)
+							s[i][n][j] = -INFINITY;
+					}
+		}
+		mine.soften(s, a.scale * 1.44269504f);
+		mine.values(s, k + KEYS * DIM);
+		__syncthreads(); /* this buffer is filled again next time round */
+	}
+	gpu_copy_wait<0>();
+#pragma unroll
+	for (int i = 0; i < 2; i++)
+#pragma unroll
+		for (int h = 0; h < 2; h++) {
+			int row = warp_row + 16 * i + (lane >> 2) + 8 * h;
+			float l = mine.l[i][h];
+			l += __shfl_xor_sync(0xffffffffu, l, 1);
+			l += __shfl_xor_sync(0xffffffffu, l, 2);
+			float r = __fdividef(1, l);
+			if (row < t.rows) {
+				uint16_t *out = (uint16_t *)a.out + ((size_t)(t.token + row) * a.heads + head) * DIM + 2 * (lane & 3);
+#pragma unroll
+				for (int n = 0; n < DIM / 8; n++)
+					*(uint32_t *)(out + 8 * n) = E::pack(mine.o[i][n][2 * h] * r, mine.o[i][n][2 * h + 1] * r);
+			}
+		}
+}
+
+template <int DIM> static constexpr int shared_bytes()
+{
+	return (ATTN_TILE + 4 * KEYS) * DIM * (int)sizeof(uint16_t);
+}
+template <class E> static cudaError_t pick_prefill(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+{
+	if (a.cache.dim == 64)
+		return gpu_launch(prefill<E, 64>, dim3(n, a.heads), THREADS, shared_bytes<64>(), s, a, tiles);
+	return gpu_launch(prefill<E, 128>, dim3(n, a.heads), THREADS, shared_bytes<128>(), s, a, tiles);
+}
+template <class E, int DIM> static cudaError_t init()
+{
+	return cudaFuncSetAttribute((const void *)prefill<E, DIM>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes<DIM>());
+}
+
+extern "C" {
+cudaError_t k_attention_prefill(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n)
+{
+	return (type == K_F16 ? pick_prefill<F16> : pick_prefill<Bf16>)(s, a, tiles, n);
+}
+cudaError_t k_attention_init(void)
+{
+	cudaError_t e = init<Bf16, 64>();
+
+	e = e ? e : init<Bf16, 128>();
+	e = e ? e : init<F16, 64>();
+	return e ? e : init<F16, 128>();
+}
+}

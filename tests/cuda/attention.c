@@ -1,0 +1,295 @@
+/* Attention over a paged cache against float64: head sizes, groups, lengths round page borders, cuts of the key axis, chunks. */
+#include "tests/cuda/device.h"
+
+enum { MAX_SEQS = 6 };
+
+struct scene {
+	enum k_type type;
+	int heads, kv_heads, dim, n_seqs;
+	int length[MAX_SEQS], fresh[MAX_SEQS]; /* keys; tokens of this step, the last ones */
+	/* made from these */
+	int tokens, n_runs, group, block_at[MAX_SEQS], n_blocks;
+	float *qkv;
+	uint16_t *pool, *out;
+	int32_t *blocks, *kv_of_head;
+	struct attn_run runs[64];
+	struct attn_args a; /* device pointers */
+	void *device[8];
+};
+
+static void make_pool(struct scene *s, struct rng *r)
+{
+	size_t block = (size_t)(2 * s->kv_heads * KV_BLOCK * s->dim), used = 0;
+
+	for (int i = 0; i < s->n_seqs; i++) {
+		s->block_at[i] = s->n_blocks;
+		s->n_blocks += div_up(s->length[i], KV_BLOCK);
+	}
+	s->blocks = xalloc((size_t)s->n_blocks, 4);
+	s->pool = xalloc((size_t)s->n_blocks * block, 2);
+	memset(s->pool, 0xff, (size_t)s->n_blocks * block * 2); /* NaN where nothing was stored */
+	for (int i = 0; i < s->n_blocks; i++) /* blocks of a sequence lie scattered */
+		s->blocks[i] = (int32_t)((i * 7 + 3) % s->n_blocks);
+	for (int i = 0; s->n_blocks % 7 == 0 && i < s->n_blocks; i++)
+		s->blocks[i] = s->n_blocks - 1 - i;
+	for (int q = 0; q < s->n_seqs; q++)
+		for (int key = 0; key < s->length[q]; key++)
+			for (int h = 0; h < 2 * s->kv_heads; h++)
+				for (int d = 0; d < s->dim; d++, used++)
+					s->pool[(size_t)s->blocks[s->block_at[q] + key / KV_BLOCK] * block +
+						(size_t)((h * KV_BLOCK + key % KV_BLOCK) * s->dim + d)] = down(rng_unit(r), s->type);
+}
+
+static void make_runs(struct scene *s)
+{
+	s->kv_of_head = xalloc((size_t)s->heads, 4);
+	for (int h = 0; h < s->heads; h++)
+		s->kv_of_head[h] = h * s->kv_heads / s->heads;
+	for (int h = 0; h < s->heads;) {
+		int n = 1;
+		while (n < ATTN_GROUP && h + n < s->heads && s->kv_of_head[h + n] == s->kv_of_head[h])
+			n++;
+		s->runs[s->n_runs++] = (struct attn_run){h, n, s->kv_of_head[h]};
+		s->group = max_int(s->group, n);
+		h += n;
+	}
+}
+
+static void open_scene(struct scene *s)
+{
+	struct rng r = {(uint64_t)(s->heads * 100 + s->length[0])};
+	size_t n, out;
+
+	for (int i = 0; i < s->n_seqs; i++)
+		s->tokens += s->fresh[i];
+	n = (size_t)(s->tokens * (s->heads + 2 * s->kv_heads) * s->dim), out = (size_t)(s->tokens * s->heads * s->dim);
+	s->qkv = random_floats(&r, n);
+	for (size_t i = 0; i < n; i++)
+		s->qkv[i] = up(down(3 * s->qkv[i], s->type), s->type); /* the prefill kernel rounds q: here it loses nothing */
+	make_pool(s, &r);
+	make_runs(s);
+	s->out = xalloc(out, 2);
+	s->device[0] = dev_put(s->qkv, n * 4);
+	s->device[1] = dev_put(s->pool, (size_t)(s->n_blocks * 2 * s->kv_heads * KV_BLOCK * s->dim) * 2);
+	s->device[2] = dev_put(s->blocks, (size_t)s->n_blocks * 4);
+	s->device[3] = dev_put(s->runs, (size_t)s->n_runs * sizeof *s->runs);
+	s->device[4] = dev_put(s->kv_of_head, (size_t)s->heads * 4);
+	s->device[5] = dev_new(out * 2);
+	s->a = (struct attn_args){.qkv = s->device[0], .out = s->device[5], .blocks = s->device[2], .runs = s->device[3],
+				  .kv_of_head = s->device[4], .cache = {s->device[1], s->kv_heads, s->dim}, .heads = s->heads,
+				  .n_runs = s->n_runs, .scale = 1 / sqrtf((float)s->dim)};
+}
+
+static void close_scene(struct scene *s)
+{
+	for (int i = 0; i < 8; i++)
+		dev_free(s->device[i]);
+	free(s->qkv), free(s->pool), free(s->out), free(s->blocks), free(s->kv_of_head);
+}
+
+static void fetch(struct scene *s)
+{
+	dev_get(s->out, s->device[5], (size_t)(s->tokens * s->heads * s->dim) * 2);
+}
+
+/* One token and head in float64. */
+static void reference(const struct scene *s, int seq, int token, int head, int keys, double *out)
+{
+	const float *q = s->qkv + (size_t)(token * (s->heads + 2 * s->kv_heads) * s->dim) + (size_t)(head * s->dim);
+	const size_t block = (size_t)(2 * s->kv_heads * KV_BLOCK * s->dim);
+	double top = -INFINITY, sum = 0, *p = xalloc((size_t)keys, sizeof *p);
+
+	for (int pass = 0; pass < 2; pass++)
+		for (int key = 0; key < keys; key++) {
+			const uint16_t *at = s->pool + (size_t)s->blocks[s->block_at[seq] + key / KV_BLOCK] * block;
+			const uint16_t *k = at + (size_t)((s->kv_of_head[head] * KV_BLOCK + key % KV_BLOCK) * s->dim),
+				       *v = k + (size_t)(s->kv_heads * KV_BLOCK * s->dim);
+			if (!pass) {
+				for (int d = 0; d < s->dim; d++)
+					p[key] += (double)q[d] * up(k[d], s->type);
+				p[key] *= (double)s->a.scale;
+				top = fmax(top, p[key]);
+				continue;
+			}
+			sum += p[key] = exp(p[key] - top);
+			for (int d = 0; d < s->dim; d++)
+				out[d] = (key ? out[d] : 0) + p[key] * up(v[d], s->type);
+		}
+	for (int d = 0; d < s->dim; d++)
+		out[d] /= sum;
+	free(p);
+}
+
+/* weights: half a unit in the last place of what the kernel rounds p to. */
+static void check_scene(struct scene *s, double weights)
+{
+	double want[128];
+	int token = 0;
+
+	fetch(s);
+	for (int q = 0; q < s->n_seqs; q++)
+		for (int i = 0; i < s->fresh[q]; i++, token++)
+			for (int h = 0; h < s->heads; h++) {
+				reference(s, q, token, h, s->length[q] - s->fresh[q] + i + 1, want);
+				for (int d = 0; d < s->dim; d++)
+					CHECK_NEAR(up(s->out[(size_t)((token * s->heads + h) * s->dim + d)], s->type), want[d],
+						   fabs(want[d]) * rounding(s->type) * 1.05 + weights + 4e-6,
+						   "dim %d heads %d/%d: sequence %d token %d head %d d %d", s->dim, s->heads, s->kv_heads, q, i, h, d);
+			}
+}
+
+/* Every token by itself, its keys cut every `chunk` (0: not). */
+static void run_decode(struct scene *s, int chunk, int range)
+{
+	struct attn_item *items = xalloc(4096, sizeof *items);
+	struct attn_join *joins = xalloc((size_t)s->tokens + 1, sizeof *joins);
+	int n = 0, parts = 0, n_joins = 0, token = 0;
+	void *di, *dj;
+
+	for (int q = 0; q < s->n_seqs; q++)
+		for (int i = 0; i < s->fresh[q]; i++, token++) {
+			int keys = s->length[q] - s->fresh[q] + i + 1, per = chunk ? chunk : keys, first = parts;
+			for (int at = 0; at < keys; at += per)
+				items[n++] = (struct attn_item){token, s->block_at[q], at, min_int(per, keys - at), per < keys ? parts++ : -1};
+			if (per < keys)
+				joins[n_joins++] = (struct attn_join){token, first, parts - first};
+		}
+	joins[n_joins++] = (struct attn_join){0, 0, 0}; /* padding does nothing */
+	s->a.range = range;
+	s->device[6] = dev_new((size_t)max_int(1, parts) * (size_t)(s->heads * (s->dim + 2)) * 4);
+	s->a.partial = s->device[6];
+	di = dev_put(items, (size_t)n * sizeof *items), dj = dev_put(joins, (size_t)n_joins * sizeof *joins);
+	CUDA(k_attention_decode(NULL, s->type, s->a, di, n, s->group));
+	CUDA(k_attention_join(NULL, s->type, s->a, dj, n_joins));
+	CUDA(cudaDeviceSynchronize());
+	dev_free(di), dev_free(dj), dev_free(s->device[6]);
+	s->device[6] = NULL;
+	free(items), free(joins);
+}
+
+static void decode(enum k_type type, int heads, int kv_heads, int dim, int chunk, int range)
+{
+	struct scene s = {.type = type, .heads = heads, .kv_heads = kv_heads, .dim = dim, .n_seqs = 6,
+			  .length = {1, 31, 32, 33, 100, 300}, .fresh = {1, 1, 1, 1, 2, 1}};
+
+	open_scene(&s);
+	run_decode(&s, chunk, range);
+	check_scene(&s, 0);
+	close_scene(&s);
+}
+
+TEST(decode_heads_and_sizes)
+{
+	static const int shape[][2] = {{1, 1}, {3, 3}, {4, 2}, {5, 1}, {4, 1}, {6, 2}, {3, 1}};
+
+	for (int i = 0; i < 7; i++) {
+		decode(both[i & 1], shape[i][0], shape[i][1], 128, i % 3 ? 64 : 0, 0);
+		decode(both[~i & 1], shape[i][0], shape[i][1], 64, i % 3 == 1 ? 0 : 96, 0);
+	}
+}
+
+TEST(decode_cuts)
+{
+	static const int chunk[] = {32, 64, 128, 256, 17};
+
+	for (int i = 0; i < 5; i++)
+		decode(K_BF16, 2, 2, 128, chunk[i], 0);
+}
+
+TEST(decode_one_long_sequence)
+{
+	struct scene s = {.type = K_BF16, .heads = 2, .kv_heads = 1, .dim = 128, .n_seqs = 1, .length = {3001}, .fresh = {1}};
+
+	open_scene(&s);
+	run_decode(&s, 512, 0);
+	check_scene(&s, 0);
+	close_scene(&s);
+}
+
+/* Ranges that are folded in order: the same bits whether a token's keys are cut over blocks or not. */
+TEST(decode_ranges_give_the_same_bits)
+{
+	for (int dim = 64; dim <= 128; dim *= 2) {
+		struct scene s = {.type = K_BF16, .heads = 4, .kv_heads = 2, .dim = dim, .n_seqs = 3, .length = {900, 256, 257}, .fresh = {1, 1, 1}};
+		uint16_t *one;
+		size_t bytes;
+
+		open_scene(&s);
+		bytes = (size_t)(s.tokens * s.heads * s.dim) * 2;
+		one = xalloc(1, bytes);
+		run_decode(&s, 0, 256);
+		check_scene(&s, 0);
+		memcpy(one, s.out, bytes);
+		run_decode(&s, 256, 256);
+		fetch(&s);
+		CHECK(!memcmp(one, s.out, bytes));
+		free(one);
+		close_scene(&s);
+	}
+}
+
+static void run_prefill(struct scene *s)
+{
+	struct attn_tile *tiles = xalloc(256, sizeof *tiles);
+	int n = 0, token = 0;
+	void *dt;
+
+	for (int q = 0; q < s->n_seqs; q++) {
+		for (int i = 0; i < s->fresh[q]; i += ATTN_TILE)
+			tiles[n++] = (struct attn_tile){token + i, min_int(ATTN_TILE, s->fresh[q] - i), s->length[q] - s->fresh[q] + i, s->block_at[q]};
+		token += s->fresh[q];
+	}
+	tiles[n++] = (struct attn_tile){0, 0, 0, 0}; /* padding does nothing */
+	dt = dev_put(tiles, (size_t)n * sizeof *tiles);
+	CUDA(k_attention_init());
+	CUDA(k_attention_prefill(NULL, s->type, s->a, dt, n));
+	CUDA(cudaDeviceSynchronize());
+	dev_free(dt);
+	free(tiles);
+}
+
+static void prefill(enum k_type type, int heads, int kv_heads, int dim, const int *length, const int *fresh, int n)
+{
+	struct scene s = {.type = type, .heads = heads, .kv_heads = kv_heads, .dim = dim, .n_seqs = n};
+
+	memcpy(s.length, length, (size_t)n * sizeof *length);
+	memcpy(s.fresh, fresh, (size_t)n * sizeof *fresh);
+	open_scene(&s);
+	run_prefill(&s);
+	check_scene(&s, rounding(type)); /* |v| <= 1: rounded weights move a sum by no more */
+	close_scene(&s);
+}
+
+TEST(prefill_lengths)
+{
+	static const int length[] = {1, 2, 31, 32, 33, 65};
+
+	for (int t = 0; t < 2; t++)
+		for (int dim = 64; dim <= 128; dim *= 2)
+			prefill(both[t], 2, 2, dim, length, length, 6);
+}
+
+TEST(prefill_after_a_cached_beginning)
+{
+	static const int length[] = {40, 64, 97, 200}, fresh[] = {8, 32, 1, 70};
+
+	prefill(K_BF16, 2, 1, 128, length, fresh, 4);
+	prefill(K_F16, 3, 3, 64, length, fresh, 4);
+}
+
+TEST(prefill_of_several_tiles)
+{
+	static const int length[] = {ATTN_TILE, ATTN_TILE + 1, 300}, fresh[] = {ATTN_TILE, ATTN_TILE + 1, 300};
+
+	prefill(K_BF16, 1, 1, 128, length, fresh, 3);
+	prefill(K_F16, 2, 1, 64, length, fresh, 3);
+}
+
+TEST(prefill_of_a_chunk_far_in)
+{
+	static const int length[] = {1500}, fresh[] = {40};
+
+	prefill(K_BF16, 1, 1, 128, length, fresh, 1);
+}
+
+CHECK_MAIN()

@@ -1,0 +1,96 @@
+/* device.h - device memory for the kernel tests: every array has exactly its size, so that one element too far is a fault. */
+#ifndef TESTS_CUDA_DEVICE_H
+#define TESTS_CUDA_DEVICE_H
+
+#include "engine/cuda/kernels.h"
+#include "parallel/base.h"
+#include "tests/check.h"
+
+#include <math.h>
+
+#define CUDA(call)                                                                        \
+	do {                                                                              \
+		cudaError_t check_e = (call);                                             \
+		if (check_e)                                                              \
+			CHECK_FAIL("%s: %s", #call, cudaGetErrorString(check_e));         \
+	} while (0)
+
+struct rng {
+	uint64_t s;
+};
+static inline uint32_t rng_next(struct rng *r)
+{
+	r->s = r->s * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(r->s >> 33);
+}
+static inline float rng_unit(struct rng *r) /* [-1, 1) */
+{
+	return (float)(int32_t)(rng_next(r) << 1) * 0x1p-31f;
+}
+
+static inline void *dev_new(size_t bytes)
+{
+	void *p = NULL;
+
+	CUDA(cudaMalloc(&p, bytes ? bytes : 1));
+	return p;
+}
+static inline void *dev_put(const void *host, size_t bytes)
+{
+	void *p = dev_new(bytes);
+
+	CUDA(cudaMemcpy(p, host, bytes, cudaMemcpyHostToDevice));
+	return p;
+}
+static inline void dev_free(void *p)
+{
+	CUDA(cudaFree(p));
+}
+static inline void dev_get(void *host, const void *p, size_t bytes)
+{
+	CUDA(cudaDeviceSynchronize());
+	CUDA(cudaMemcpy(host, p, bytes, cudaMemcpyDeviceToHost));
+}
+
+static inline float up(uint16_t h, enum k_type type)
+{
+	return type == K_F16 ? f32_from_f16(h) : f32_from_bf16(h);
+}
+static inline uint16_t down(float f, enum k_type type)
+{
+	return type == K_F16 ? f16_from_f32(f) : bf16_from_f32(f);
+}
+static const enum k_type both[] = {K_BF16, K_F16};
+/* Half a unit in the last place, relative. */
+static inline double rounding(enum k_type type)
+{
+	return type == K_F16 ? 0x1p-11 : type == K_BF16 ? 0x1p-8 : 0x1p-24;
+}
+
+static inline float *random_floats(struct rng *r, size_t n)
+{
+	float *p = xalloc(n + 1, sizeof *p);
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = rng_unit(r);
+	return p;
+}
+static inline uint16_t *random_halves(struct rng *r, size_t n, enum k_type type)
+{
+	uint16_t *p = xalloc(n + 1, sizeof *p);
+
+	for (size_t i = 0; i < n; i++)
+		p[i] = down(rng_unit(r), type);
+	return p;
+}
+
+#define CHECK_NEAR(got, want, bound, ...)                                                                       \
+	do {                                                                                                    \
+		double check_g = (got), check_w = (want), check_b = (bound);                                    \
+		if (!(fabs(check_g - check_w) <= check_b)) {                                                    \
+			printf("  " __VA_ARGS__);                                                               \
+			CHECK_FAIL(": %.9g, should be %.9g (within %.2g)", check_g, check_w, check_b);          \
+		}                                                                                               \
+	} while (0)
+
+#endif

@@ -1,0 +1,190 @@
+/* Products against float64 sums, over shapes that meet every branch: rows past a tile, odd K, K past a turn, odd vocabulary. */
+#include "tests/cuda/device.h"
+
+struct product {
+	enum k_type type;
+	int m, n, k, ld, parts;
+	uint16_t *x, *w;
+	float *bias, *out;
+	void *dx, *dw, *dbias, *dout;
+};
+
+static void open_product(struct product *p, enum k_type type, int m, int n, int k, int parts, bool bias)
+{
+	struct rng r = {(uint64_t)(m * 7919 + n * 31 + k)};
+	uint16_t *padded;
+
+	*p = (struct product){.type = type, .m = m, .n = n, .k = k, .ld = (int)round_up((size_t)k, 32), .parts = parts};
+	p->x = random_halves(&r, (size_t)m * (size_t)k, type);
+	p->w = random_halves(&r, (size_t)n * (size_t)k, type);
+	p->bias = bias ? random_floats(&r, (size_t)n) : NULL;
+	p->out = xalloc((size_t)parts * (size_t)m * (size_t)n, sizeof *p->out);
+	padded = xalloc((size_t)n * (size_t)p->ld, sizeof *padded);
+	for (int i = 0; i < n; i++)
+		memcpy(padded + (size_t)i * (size_t)p->ld, p->w + (size_t)i * (size_t)k, (size_t)k * sizeof *padded);
+	p->dx = dev_put(p->x, (size_t)m * (size_t)k * 2);
+	p->dw = dev_put(padded, (size_t)n * (size_t)p->ld * 2);
+	p->dbias = bias ? dev_put(p->bias, (size_t)n * 4) : NULL;
+	p->dout = dev_new((size_t)parts * (size_t)m * (size_t)n * 4);
+	free(padded);
+}
+
+static void close_product(struct product *p)
+{
+	void *device[] = {p->dx, p->dw, p->dbias, p->dout};
+
+	for (int i = 0; i < 4; i++)
+		dev_free(device[i]);
+	free(p->x), free(p->w), free(p->bias), free(p->out);
+}
+
+/* Element (row, col) over columns [from, to); *size: sum of absolute products. */
+static double element(const struct product *p, int row, int col, int from, int to, double *size)
+{
+	double s = 0;
+
+	*size = 1e-6;
+	for (int i = from; i < to; i++) {
+		double d = (double)up(p->x[(size_t)row * (size_t)p->k + (size_t)i], p->type) *
+			   up(p->w[(size_t)col * (size_t)p->k + (size_t)i], p->type);
+		s += d, *size += fabs(d);
+	}
+	return s;
+}
+
+static void check_product(struct product *p, int part, int from, int to)
+{
+	double size;
+
+	for (int row = 0; row < p->m; row++)
+		for (int col = 0; col < p->n; col++) {
+			double want = element(p, row, col, from, to, &size);
+			if (p->bias)
+				want += p->bias[col];
+			CHECK_NEAR(p->out[((size_t)part * (size_t)p->m + (size_t)row) * (size_t)p->n + (size_t)col], want,
+				   1e-6 * size + 1e-6, "m %d n %d k %d: part %d row %d col %d", p->m, p->n, p->k, part, row, col);
+		}
+}
+
+static void fetch(struct product *p)
+{
+	dev_get(p->out, p->dout, (size_t)p->parts * (size_t)p->m * (size_t)p->n * 4);
+}
+
+static void skinny(enum k_type type, int m, int n, int k, bool bias)
+{
+	struct product p;
+
+	open_product(&p, type, m, n, k, 1, bias);
+	CUDA(k_linear_skinny(NULL, type, p.dout, p.dx, p.dw, p.dbias, m, n, k, p.ld));
+	fetch(&p);
+	check_product(&p, 0, 0, k);
+	close_product(&p);
+}
+
+TEST(skinny_rows)
+{
+	static const int rows[] = {1, 2, 7, 8, 9, 16, 17, 31, 32};
+
+	for (int i = 0; i < 9; i++)
+		for (int t = 0; t < 2; t++)
+			skinny(both[t], rows[i], 48, 288, i & 1);
+}
+
+TEST(skinny_outputs_and_columns)
+{
+	static const int n[] = {1, 15, 16, 17, 33, 100}, k[] = {8, 32, 64, 256, 264, 1024, 1056, 2200};
+
+	for (int i = 0; i < 6; i++)
+		for (int j = 0; j < 8; j++) {
+			skinny(both[(i + j) & 1], 3, n[i], k[j], false);
+			skinny(both[(i + j) & 1], 12, n[i], k[j], true);
+			skinny(both[(i + j) & 1], 20, n[i], k[j], false);
+		}
+}
+
+TEST(skinny_with_odd_rows_of_x)
+{
+	static const int k[] = {1, 7, 43, 86, 257};
+
+	for (int j = 0; j < 5; j++) {
+		skinny(both[j & 1], 1, 24, k[j], false);
+		skinny(both[j & 1], 40, 24, k[j], true); /* more rows than a tile: the only kernel for such a K */
+	}
+}
+
+/* Segments of `parts` equal leaves of a K axis, each cut every 512. */
+static int cut(struct k_segment *s, int k, int parts)
+{
+	int n = 0, leaf = (int)round_up((size_t)div_up(k, parts), 32);
+
+	for (int i = 0; i < parts; i++) {
+		int first = min_int(k, i * leaf), end = min_int(k, first + leaf), depth = 0;
+		for (int at = first, j = 1;; at += 512, j++) {
+			bool last = at + 512 >= end;
+			int merges = last ? depth : __builtin_ctz((unsigned)j);
+			s[n++] = (struct k_segment){at, min_int(512, end - at), merges, last ? i : -1};
+			depth += 1 - merges;
+			if (last)
+				break;
+		}
+	}
+	return n;
+}
+
+static void fixed(enum k_type type, int m, int n, int k, int parts)
+{
+	struct k_segment s[K_MAX_SEGMENTS];
+	int count = cut(s, k, parts), leaf = (int)round_up((size_t)div_up(k, parts), 32);
+	void *ds = dev_put(s, (size_t)count * sizeof *s);
+	struct product p;
+
+	open_product(&p, type, m, n, k, parts, parts == 1);
+	CUDA(k_linear_fixed(NULL, type, p.dout, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
+	fetch(&p);
+	for (int i = 0; i < parts; i++)
+		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
+	close_product(&p);
+	dev_free(ds);
+}
+
+TEST(fixed_against_float64)
+{
+	CUDA(k_linear_init());
+	for (int t = 0; t < 2; t++) {
+		fixed(both[t], 1, 40, 1300, 1);
+		fixed(both[t], 8, 17, 512, 1);
+		fixed(both[t], 9, 33, 544, 4);
+		fixed(both[t], 40, 16, 2592, 2);
+		fixed(both[t], 5, 16, 171, 5);
+		fixed(both[t], 20, 24, 3, 1);
+	}
+}
+
+/* A row's bits do not depend on the rows beside it. */
+TEST(fixed_bits_do_not_depend_on_m)
+{
+	struct k_segment s[K_MAX_SEGMENTS];
+	struct product p;
+	float one[48];
+	void *ds;
+	int count;
+
+	CUDA(k_linear_init());
+	open_product(&p, K_BF16, 37, 48, 1700, 1, false);
+	count = cut(s, p.k, 1);
+	ds = dev_put(s, (size_t)count * sizeof *s);
+	CUDA(k_linear_fixed(NULL, p.type, p.dout, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
+	fetch(&p);
+	for (int row = 0; row < p.m; row += 5) {
+		void *dx = dev_put(p.x + (size_t)row * (size_t)p.k, (size_t)p.k * 2);
+		CUDA(k_linear_fixed(NULL, p.type, p.dout, dx, p.dw, NULL, ds, count, 1, p.n, p.k, p.ld));
+		dev_get(one, p.dout, sizeof one);
+		CHECK(!memcmp(one, p.out + (size_t)row * (size_t)p.n, sizeof one));
+		dev_free(dx);
+	}
+	dev_free(ds);
+	close_product(&p);
+}
+
+CHECK_MAIN()

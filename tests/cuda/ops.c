@@ -1,0 +1,233 @@
+/* The simple kernels against float64. */
+#include "tests/cuda/device.h"
+
+static void embed(enum k_type type, int cols, int rows, int first)
+{
+	struct rng r = {(uint64_t)cols};
+	int ld = (int)round_up((size_t)cols, 32), n = 7;
+	int32_t ids[7] = {first, first + rows - 1, first - 1, first + rows, 0, first + 1, first};
+	uint16_t *table = random_halves(&r, (size_t)rows * (size_t)ld, type);
+	float *out = xalloc((size_t)n * (size_t)cols, sizeof *out);
+	void *dt, *di, *d = dev_new((size_t)n * (size_t)cols * 4);
+
+	table[0] = 0x8000; /* -0 */
+	dt = dev_put(table, (size_t)rows * (size_t)ld * 2), di = dev_put(ids, sizeof ids);
+	CUDA(k_embed(NULL, type, d, di, dt, n, cols, ld, rows, first));
+	dev_get(out, d, (size_t)n * (size_t)cols * 4);
+	for (int i = 0; i < n; i++)
+		for (int c = 0; c < cols; c++) {
+			int at = ids[i] - first;
+			float want = at >= 0 && at < rows ? up(table[at * ld + c], type) : 0, got = out[i * cols + c];
+			CHECK(got == want && !(want == 0 && signbit(got)));
+		}
+	dev_free(dt), dev_free(di), dev_free(d);
+	free(table), free(out);
+}
+
+TEST(embed_rows)
+{
+	for (int t = 0; t < 2; t++) {
+		embed(both[t], 64, 5, 3);
+		embed(both[t], 2056, 3, 0);
+		embed(both[t], 35, 4, 100);
+	}
+}
+
+static void norm(enum k_type type, int rows, int cols, bool delta, bool bias, bool centred)
+{
+	struct rng r = {(uint64_t)(cols * 3 + rows)};
+	size_t n = (size_t)rows * (size_t)cols, width = type == K_F32 ? 4 : 2;
+	float *x = random_floats(&r, n), *d = random_floats(&r, n), *w = random_floats(&r, (size_t)cols),
+	      *b = random_floats(&r, (size_t)cols), *x_out = xalloc(n, 4);
+	char *out = xalloc(n, width);
+	void *dx = dev_put(x, n * 4), *dd = delta ? dev_put(d, n * 4) : NULL, *dw = dev_put(w, (size_t)cols * 4);
+	void *db = bias ? dev_put(b, (size_t)cols * 4) : NULL, *dout = dev_new(n * width);
+
+	CUDA(k_add_norm(NULL, type, dout, dx, dd, dw, db, centred, 1e-5f, rows, cols));
+	dev_get(out, dout, n * width);
+	dev_get(x_out, dx, n * 4);
+	for (int i = 0; i < rows; i++) {
+		double sum = 0, mean = 0, k;
+		for (int c = 0; c < cols; c++) {
+			size_t at = (size_t)i * (size_t)cols + (size_t)c;
+			x[at] += delta ? d[at] : 0;
+			CHECK(x[at] == x_out[at]);
+			mean += centred ? (double)x[at] / cols : 0;
+		}
+		for (int c = 0; c < cols; c++)
+			sum += pow(x[i * cols + c] - mean, 2);
+		k = 1 / sqrt(sum / cols + 1e-5);
+		for (int c = 0; c < cols; c++) {
+			size_t at = (size_t)i * (size_t)cols + (size_t)c;
+			double want = (x[at] - mean) * k * w[c] + (bias ? b[c] : 0);
+			double got = type == K_F32 ? (double)((float *)out)[at] : (double)up(((uint16_t *)out)[at], type);
+			CHECK_NEAR(got, want, fabs(want) * (rounding(type) * 1.01 + 1e-6) + 1e-6, "cols %d row %d col %d", cols, i, c);
+		}
+	}
+	dev_free(dx), dev_free(dd), dev_free(dw), dev_free(db), dev_free(dout);
+	free(x), free(d), free(w), free(b), free(x_out), free(out);
+}
+
+TEST(norms)
+{
+	static const int cols[] = {4, 64, 288, 2048, 2052, 5120, 8192, 8196, 35, 1001};
+	static const enum k_type types[] = {K_BF16, K_F16, K_F32};
+
+	for (int i = 0; i < 10; i++)
+		for (int j = 0; j < 4; j++)
+			norm(types[(i + j) % 3], 1 + i % 3, cols[i], j & 1, j & 2, j == 3);
+}
+
+struct store {
+	enum k_type type;
+	int heads, kv_heads, dim, n_rot, tokens, positions, blocks;
+	float *qkv, *cos, *sin;
+	int32_t *pos, *slot;
+};
+
+static float rotated(const struct store *s, const float *head, int pos, int d)
+{
+	int half = s->n_rot / 2, i = d % max_int(1, half);
+	double c, sn;
+
+	if (d >= s->n_rot)
+		return head[d];
+	c = s->cos[pos * half + i], sn = s->sin[pos * half + i];
+	return (float)(d < half ? head[d] * c - head[d + half] * sn : head[d] * c + head[d - half] * sn);
+}
+
+static void check_store(const struct store *s, const float *qkv, const uint16_t *pool)
+{
+	size_t width = (size_t)(s->heads + 2 * s->kv_heads) * (size_t)s->dim, head_size = (size_t)KV_BLOCK * (size_t)s->dim;
+
+	for (int t = 0; t < s->tokens; t++)
+		for (int h = 0; h < s->heads + 2 * s->kv_heads; h++)
+			for (int d = 0; d < s->dim; d++) {
+				const float *head = s->qkv + (size_t)t * width + (size_t)(h * s->dim);
+				bool v = h >= s->heads + s->kv_heads;
+				float want = v ? head[d] : rotated(s, head, s->pos[t], d);
+				size_t block = (size_t)(s->slot[t] / KV_BLOCK) * 2 * (size_t)s->kv_heads * head_size;
+				if (h < s->heads) {
+					CHECK_NEAR(qkv[(size_t)t * width + (size_t)(h * s->dim + d)], want, 1e-6, "q %d %d %d", t, h, d);
+					continue;
+				}
+				if (s->slot[t] < 0)
+					continue;
+				size_t at = block + (size_t)(h - s->heads) * head_size + (size_t)(s->slot[t] % KV_BLOCK * s->dim + d);
+				CHECK_NEAR(up(pool[at], s->type), want, fabs(want) * rounding(s->type) * 1.01 + 1e-6, "cache %d %d %d", t, h, d);
+			}
+}
+
+static void store(enum k_type type, int heads, int kv_heads, int dim, int n_rot)
+{
+	struct store s = {type, heads, kv_heads, dim, n_rot, 9, 50, 4, NULL, NULL, NULL, NULL, NULL};
+	struct rng r = {(uint64_t)(heads + dim)};
+	size_t n = (size_t)(s.tokens * (heads + 2 * kv_heads) * dim), table = (size_t)(s.positions * max_int(n_rot / 2, 1));
+	size_t pool = (size_t)(s.blocks * 2 * kv_heads * KV_BLOCK * dim);
+	uint16_t *cache = xalloc(pool, 2);
+	float *qkv = xalloc(n, 4);
+	int32_t pos[9] = {0, 49, 7, 8, 31, 32, 3, 3, 48}, slot[9] = {0, 127, 33, -1, 31, 32, 64, 95, 1};
+	void *dq, *dc, *ds, *dp, *dl, *dk = dev_new(pool * 2);
+
+	s.qkv = random_floats(&r, n), s.cos = random_floats(&r, table), s.sin = random_floats(&r, table);
+	s.pos = pos, s.slot = slot;
+	dq = dev_put(s.qkv, n * 4), dc = dev_put(s.cos, table * 4), ds = dev_put(s.sin, table * 4);
+	dp = dev_put(pos, sizeof pos), dl = dev_put(slot, sizeof slot);
+	CUDA(k_rope_store(NULL, type, dq, (struct k_cache){dk, kv_heads, dim}, heads, n_rot ? dc : NULL, ds, n_rot, dp, dl, s.tokens));
+	dev_get(qkv, dq, n * 4);
+	dev_get(cache, dk, pool * 2);
+	check_store(&s, qkv, cache);
+	dev_free(dq), dev_free(dc), dev_free(ds), dev_free(dp), dev_free(dl), dev_free(dk);
+	free(s.qkv), free(s.cos), free(s.sin), free(cache), free(qkv);
+}
+
+TEST(rope_and_store)
+{
+	for (int t = 0; t < 2; t++) {
+		store(both[t], 3, 3, 128, 128);
+		store(both[t], 4, 2, 64, 64);
+		store(both[t], 5, 1, 64, 32);
+		store(both[t], 2, 2, 128, 0);
+	}
+}
+
+static void silu(enum k_type type, int rows, int ffn)
+{
+	struct rng r = {(uint64_t)ffn};
+	size_t n = (size_t)rows * (size_t)ffn;
+	float *gu = random_floats(&r, 2 * n);
+	uint16_t *out = xalloc(n, 2);
+	void *d, *dout = dev_new(n * 2);
+
+	for (size_t i = 0; i < 2 * n; i++)
+		gu[i] *= 20;
+	gu[0] = -200, gu[1] = 150; /* far out: no NaN */
+	d = dev_put(gu, n * 8);
+	CUDA(k_silu_mul(NULL, type, dout, d, rows, ffn));
+	dev_get(out, dout, n * 2);
+	for (int i = 0; i < rows; i++)
+		for (int c = 0; c < ffn; c++) {
+			double g = gu[(size_t)i * 2 * (size_t)ffn + (size_t)c], u = gu[((size_t)i * 2 + 1) * (size_t)ffn + (size_t)c];
+			double want = g / (1 + exp(-g)) * u;
+			CHECK_NEAR(up(out[(size_t)i * (size_t)ffn + (size_t)c], type), want, fabs(want) * (rounding(type) * 1.01 + 2e-6) + 1e-6,
+				   "ffn %d row %d col %d", ffn, i, c);
+		}
+	dev_free(d), dev_free(dout);
+	free(gu), free(out);
+}
+
+TEST(silu_and_product)
+{
+	static const int ffn[] = {4, 64, 1000, 1024, 1028, 2500, 3, 43, 257};
+
+	for (int i = 0; i < 9; i++)
+		silu(both[i & 1], 1 + i % 3, ffn[i]);
+}
+
+TEST(chosen_rows)
+{
+	static const int bytes[] = {16, 1024, 20480, 2, 70, 1030};
+	int32_t row[5] = {4, 0, 2, 2, 6};
+
+	for (int b = 0; b < 6; b++) {
+		size_t n = (size_t)bytes[b];
+		unsigned char *x = xalloc(7, n), *out = xalloc(5, n);
+		void *dx, *dr = dev_put(row, sizeof row), *d = dev_new(5 * n);
+		for (size_t i = 0; i < 7 * n; i++)
+			x[i] = (unsigned char)(i * 7 + i / n);
+		dx = dev_put(x, 7 * n);
+		CUDA(k_rows(NULL, d, dx, dr, 5, bytes[b]));
+		dev_get(out, d, 5 * n);
+		for (int i = 0; i < 5; i++)
+			CHECK(!memcmp(out + (size_t)i * n, x + (size_t)row[i] * n, n));
+		dev_free(dx), dev_free(dr), dev_free(d);
+		free(x), free(out);
+	}
+}
+
+TEST(tree_of_partials)
+{
+	struct rng r = {9};
+	struct k_tree t = {.count = 5, .merges = {0, 1, 0, 1, 2}}; /* ((0+1)+((2+3)+4))? order below */
+	float *in[5], *out = xalloc(5000, 4);
+	void *d = dev_new(5000 * 4);
+
+	for (int i = 0; i < 5; i++) {
+		in[i] = random_floats(&r, 5000);
+		in[i][7] = -0.0f;
+		t.data[i] = dev_put(in[i], 5000 * 4);
+	}
+	CUDA(k_tree_sum(NULL, d, t, 5000));
+	dev_get(out, d, 5000 * 4);
+	for (int i = 0; i < 5000; i++) {
+		float a = in[0][i] + in[1][i], b = in[2][i] + in[3][i];
+		CHECK(out[i] == a + (b + in[4][i]) + 0.0f);
+	}
+	CHECK(!signbit(out[7]));
+	for (int i = 0; i < 5; i++)
+		dev_free((void *)t.data[i]), free(in[i]);
+	dev_free(d);
+	free(out);
+}
+
+CHECK_MAIN()

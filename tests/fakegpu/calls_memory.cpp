@@ -1,0 +1,181 @@
+/* calls_memory.cpp - CUDA runtime calls: devices, memory, copies. */
+#include "runtime.h"
+using namespace fake;
+
+extern "C" {
+cudaError_t cudaGetDeviceCount(int *n)
+{
+	ENTER(cudaGetDeviceCount);
+	*n = (int)env_long("FAKEGPU_DEVICES", 1);
+	return *n > 0 ? cudaSuccess : set(cudaErrorNoDevice);
+}
+cudaError_t cudaSetDevice(int d)
+{
+	ENTER(cudaSetDevice);
+	if (d < 0 || d >= env_long("FAKEGPU_DEVICES", 1))
+		return set(cudaErrorInvalidDevice);
+	current_device = d;
+	return cudaSuccess;
+}
+cudaError_t cudaGetDevice(int *d)
+{
+	ENTER(cudaGetDevice);
+	*d = current_device;
+	return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int d)
+{
+	ENTER(cudaGetDeviceProperties);
+	memset(p, 0, sizeof *p);
+	snprintf(p->name, sizeof p->name, "Fake GPU %d", d);
+	p->totalGlobalMem = limit;
+	p->major = (int)env_long("FAKEGPU_CC", 90) / 10;
+	p->minor = (int)env_long("FAKEGPU_CC", 90) % 10;
+	p->multiProcessorCount = (int)env_long("FAKEGPU_SMS", 4);
+	p->sharedMemPerBlock = 48 * 1024;
+	p->sharedMemPerBlockOptin = FAKE_MAX_SHARED;
+	p->warpSize = 32;
+	p->maxThreadsPerBlock = 1024;
+	return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int *v, cudaDeviceAttr a, int)
+{
+	ENTER(cudaDeviceGetAttribute);
+	switch (a) {
+	case cudaDevAttrMultiProcessorCount:
+		*v = (int)env_long("FAKEGPU_SMS", 4);
+		break;
+	case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+		*v = FAKE_MAX_SHARED;
+		break;
+	case cudaDevAttrComputeCapabilityMajor:
+		*v = (int)env_long("FAKEGPU_CC", 90) / 10;
+		break;
+	case cudaDevAttrComputeCapabilityMinor:
+		*v = (int)env_long("FAKEGPU_CC", 90) % 10;
+		break;
+	default:
+		return set(cudaErrorInvalidValue);
+	}
+	return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int *v)
+{
+	*v = CUDART_VERSION;
+	return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int *v)
+{
+	*v = CUDART_VERSION;
+	return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t *f, size_t *t)
+{
+	ENTER(cudaMemGetInfo);
+	*f = limit - used;
+	*t = limit;
+	return cudaSuccess;
+}
+cudaError_t cudaMalloc(void **p, size_t n)
+{
+	ENTER(cudaMalloc);
+	NO_CAPTURE();
+	*p = dev_alloc(n);
+	return *p || !n ? cudaSuccess : set(cudaErrorMemoryAllocation);
+}
+cudaError_t cudaFree(void *p)
+{
+	ENTER(cudaFree);
+	NO_CAPTURE();
+	if (!p)
+		return cudaSuccess;
+	drain(l, true);
+	return set(dev_free(p));
+}
+cudaError_t cudaHostAlloc(void **p, size_t n, unsigned)
+{
+	ENTER(cudaHostAlloc);
+	NO_CAPTURE();
+	if (posix_memalign(p, 4096, n ? n : 1))
+		return set(cudaErrorMemoryAllocation);
+	memset(*p, 0xFF, n);
+	pinned[(char *)*p] = {(char *)*p, n, 0, ++alloc_ids};
+	return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void **p, size_t n)
+{
+	return cudaHostAlloc(p, n, 0);
+}
+cudaError_t cudaFreeHost(void *p)
+{
+	ENTER(cudaFreeHost);
+	NO_CAPTURE();
+	if (!p)
+		return cudaSuccess;
+	drain(l, true);
+	if (!pinned.erase((char *)p))
+		return set(cudaErrorInvalidValue);
+	free(p);
+	return cudaSuccess;
+}
+cudaError_t cudaDeviceSynchronize(void)
+{
+	ENTER(cudaDeviceSynchronize);
+	NO_CAPTURE();
+	drain(l, true);
+	return sticky;
+}
+
+/* copies: which side is device is taken from the address, and must agree with kind */
+static cudaError_t copy2d(void *d, size_t dp, const void *s, size_t sp, size_t w, size_t h, cudaMemcpyKind k,
+			  CUstream_st *st, bool pageable_ok)
+{
+	bool dd = is_device(d), sd = is_device(s);
+	if ((k == cudaMemcpyHostToDevice && (!dd || sd)) || (k == cudaMemcpyDeviceToHost && (dd || !sd)) ||
+	    (k == cudaMemcpyDeviceToDevice && (!dd || !sd)) || (k == cudaMemcpyHostToHost && (dd || sd)))
+		return set(cudaErrorInvalidValue);
+	if (dp < w || sp < w)
+		return set(cudaErrorInvalidPitchValue);
+	size_t dn = h ? dp * (h - 1) + w : 0, sn = h ? sp * (h - 1) + w : 0;
+	bool dpin = dd || find(pinned, (char *)d), spin = sd || find(pinned, (char *)s);
+	if (!pageable_ok && (!dpin || !spin))
+		die("asynchronous copy from or to pageable memory: it would be slow and synchronous on "
+		    "hardware");
+	return set(push(st, "memcpy", [=] {
+		char *dr = (char *)(dpin ? reach(d, dn, "copy target") : d);
+		const char *sr = (const char *)(spin ? reach(s, sn, "copy source") : s);
+		for (size_t i = 0; i < h; i++)
+			memmove(dr + i * dp, sr + i * sp, w);
+	}));
+}
+cudaError_t cudaMemcpyAsync(void *d, const void *s, size_t n, cudaMemcpyKind k, cudaStream_t st)
+{
+	ENTER(cudaMemcpyAsync);
+	return copy2d(d, n, s, n, n, n ? 1 : 0, k, resolve(st), false);
+}
+cudaError_t cudaMemcpy2DAsync(void *d, size_t dp, const void *s, size_t sp, size_t w, size_t h,
+			      cudaMemcpyKind k, cudaStream_t st)
+{
+	ENTER(cudaMemcpy2DAsync);
+	return copy2d(d, dp, s, sp, w, h, k, resolve(st), false);
+}
+cudaError_t cudaMemcpy(void *d, const void *s, size_t n, cudaMemcpyKind k)
+{
+	ENTER(cudaMemcpy);
+	NO_CAPTURE();
+	cudaError_t e = copy2d(d, n, s, n, n, n ? 1 : 0, k, &legacy_stream, true);
+	if (e == cudaSuccess)
+		wait_for(l, &legacy_stream, legacy_stream.enq);
+	return e ? e : sticky;
+}
+cudaError_t cudaMemsetAsync(void *d, int v, size_t n, cudaStream_t st)
+{
+	ENTER(cudaMemsetAsync);
+	return set(push(resolve(st), "memset", [=] { memset(reach(d, n, "memset"), v, n); }));
+}
+cudaError_t cudaMemset(void *d, int v, size_t n)
+{
+	return cudaMemsetAsync(d, v, n, nullptr);
+}
+
+}

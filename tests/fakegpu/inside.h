@@ -1,0 +1,33 @@
+/* inside.h - what the parts of the emulated GPU say to each other. */
+#pragma once
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <memory>
+#include "fakegpu.h"
+#define FAKE_MAX_SHARED (227 * 1024)
+namespace fake
+{
+struct Rng {
+	uint64_t s;
+	unsigned next()
+	{
+		s = s * 6364136223846793005ull + 1442695040888963407ull;
+		return (unsigned)(s >> 33);
+	}
+};
+int env_order(); /* 0 fwd, 1 rev, 2 rand */
+unsigned env_seed();
+long env_long(const char *name, long def);
+const char *running_kernel();
+void run_grid(const char *name, dim3 g, dim3 b, size_t dyn, const std::function<void()> &fn);
+/* enqueue fn on s; it runs later on the device thread. In capture it becomes a graph node. */
+cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn);
+/* backing address of n bytes at device (or pinned) address p; dies unless they lie inside one live allocation
+ */
+void *reach(const void *p, size_t n, const char *what);
+bool inject_locked(const char *api, int *code); /* FAKEGPU_FAIL, device.cpp */
+} // namespace fake
