@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/device.h"
 #include "daemon/memory.h"
 #include "daemon/node.h"
 #include "parallel/comm.h"
@@ -49,7 +50,10 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 		struct comm_limits lim = model_comm_limits(&n.cfg, &n.limits, p->world.size);
 		p->rank[r].weights = model_weight_bytes(n.model);
 		p->rank[r].work = n.backend->held - p->rank[r].weights;
-		p->rank[r].work += p->world.size > 1 ? comm_host_bytes(p->world.size, &lim) : 0;
+		if (n.cuda)
+			p->rank[r].work += DEVICE_CONTEXT + n.cuda->comm_bytes(p->world.size, &lim, n.opt->deterministic);
+		else
+			p->rank[r].work += p->world.size > 1 ? comm_host_bytes(p->world.size, &lim) : 0;
 		p->rank[r].block = backend_kv_bytes(n.backend, &kv) * (uint64_t)n.cfg.layers;
 	}
 	model_destroy(n.model);
@@ -59,7 +63,7 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 
 static uint64_t held(const struct plan *p, int r)
 {
-	return p->rank[r].weights + p->rank[r].work + (r ? 0 : p->picker);
+	return p->rank[r].weights + p->rank[r].work + (r || p->node.cuda ? 0 : p->picker);
 }
 
 /* As the real start does it, node.c: the rank with least room decides. */
@@ -89,9 +93,14 @@ static uint64_t total_all(const struct plan *p)
 	return sum;
 }
 
+/* Ranks hold their shares of the machine's memory together, or of a GPU each. */
 static bool fits(const struct plan *p)
 {
-	return p->blocks >= p->wanted && total_all(p) <= p->memory;
+	bool all = true;
+
+	for (int r = 0; p->node.cuda && r < p->world.size; r++)
+		all &= total(p, r) * (uint64_t)p->node.sharing <= p->memory;
+	return p->blocks >= p->wanted && (p->node.cuda ? all : total_all(p) <= p->memory);
 }
 
 /* With room for one sequence. */
@@ -124,8 +133,13 @@ static void print_table(const struct plan *p)
 		       gib(total(p, r)));
 	printf("\nKV cache: %lld tokens; %lld sequences of %d tokens at a time\n",
 	       (long long)(p->blocks * block), (long long)(p->blocks / p->wanted), n->max_model_len);
-	printf("memory:   %.2f GiB of %.2f GiB (RAM or the control group's limit)\n", gib(total_all(p)),
-	       gib(p->memory));
+	if (n->cuda)
+		printf("memory:   %.2f GiB of %.2f GiB of each GPU (%lld %% of %.2f GiB are used at most)\n",
+		       gib(total(p, 0) * (uint64_t)n->sharing), gib(p->memory), (long long)n->opt->gpu_percent,
+		       gib(n->gpu.total));
+	else
+		printf("memory:   %.2f GiB of %.2f GiB (RAM or the control group's limit)\n", gib(total_all(p)),
+		       gib(p->memory));
 	if (fits(p))
 		printf("fits\n");
 	else if (p->blocks > 0 && p->blocks < p->wanted)
@@ -161,7 +175,7 @@ static int make_plan(struct plan *p, const struct options *o, struct why *why)
 	int err = node_prepare(&p->node, o, &p->world, why);
 
 	p->rank = xalloc((size_t)p->world.size, sizeof *p->rank);
-	p->memory = memory_limit();
+	p->memory = p->node.cuda ? p->node.gpu.total / 100 * (uint64_t)o->gpu_percent : memory_limit();
 	p->picker = (uint64_t)p->node.limits.rows * (uint64_t)p->node.cfg.vocab * sizeof(float) +
 		    32 * (uint64_t)p->node.cfg.vocab;
 	for (int r = 0; !err && r < p->world.size; r++)
@@ -175,6 +189,7 @@ int dry_run(const struct options *o)
 {
 	static struct plan p;
 	struct why why = {""};
+	bool good;
 	int size = o->tensor_parallel ? (int)o->tensor_parallel
 				      : from_environment("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS", 1);
 
@@ -186,7 +201,8 @@ int dry_run(const struct options *o)
 		return EXIT_CONFIG;
 	}
 	(o->json ? print_json : print_table)(&p);
+	good = fits(&p);
 	free(p.rank);
 	checkpoint_close(p.node.files);
-	return fits(&p) ? 0 : EXIT_CONFIG;
+	return good ? 0 : EXIT_CONFIG;
 }

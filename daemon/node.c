@@ -1,5 +1,7 @@
 #include "daemon/node.h"
 
+#include "daemon/device.h"
+
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -24,13 +26,19 @@ static enum dtype stored_type(const struct node *n)
 static void choose_types(struct node *n)
 {
 	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8};
+	static const enum dtype computes[] = {DT_COUNT, DT_BF16, DT_F32, DT_F16};
 	enum dtype stored = stored_type(n);
-	bool bf16 = n->opt->compute == COMPUTE_AUTO ? stored == DT_BF16 : n->opt->compute == COMPUTE_BF16;
+	char device[32];
 
-	n->compute = bf16 ? DT_BF16 : DT_F32;
+	n->compute = computes[n->opt->compute];
+	if (n->compute == DT_COUNT && n->cuda)
+		n->compute = stored == DT_F16 ? DT_F16 : DT_BF16;
+	else if (n->compute == DT_COUNT)
+		n->compute = stored == DT_BF16 ? DT_BF16 : DT_F32;
 	n->kv_type = n->opt->kv_dtype == KV_AUTO ? n->compute : kv_types[n->opt->kv_dtype];
-	snprintf(n->numerics_class, sizeof n->numerics_class, "%s/%s/%s/cpu/%d", dtype_name(n->compute),
-		 dtype_name(stored), dtype_name(n->kv_type), ORDER_VERSION);
+	device_class(n, device, sizeof device);
+	snprintf(n->numerics_class, sizeof n->numerics_class, "%s/%s/%s/%s/%d", dtype_name(n->compute), dtype_name(stored),
+		 dtype_name(n->kv_type), device, ORDER_VERSION);
 }
 
 static int open_files(struct node *n, struct why *why)
@@ -58,10 +66,8 @@ static int check_ranks(struct node *n, struct why *why)
 	return 0;
 }
 
-static int check_device(const struct options *o, struct why *why)
+static int check_types(const struct options *o, struct why *why)
 {
-	if (o->device == DEVICE_CUDA)
-		return fail(why, ERR_UNSUPPORTED, "--device cuda is not supported yet by this build");
 	if (o->kv_dtype == KV_INT8)
 		return fail(why, ERR_UNSUPPORTED, "--kv-cache-dtype int8 is not supported yet");
 	return 0;
@@ -87,7 +93,7 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	n->world = w;
 	err = fault_parse(&n->fault, o->fault, why);
 	if (!err)
-		err = check_device(o, why);
+		err = check_types(o, why);
 	if (!err)
 		err = cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa);
 	if (err == ERR_INVALID)
@@ -100,6 +106,8 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 		err = check_ranks(n, why);
 	if (!err)
 		err = open_files(n, why);
+	if (!err)
+		err = device_choose(n, why);
 	if (err)
 		return err;
 	choose_types(n);
@@ -150,6 +158,8 @@ static int load_backend(struct node *n, bool dry, struct why *why)
 		.first_cpu = n->world->local_rank * n->threads,
 		.dry = dry};
 
+	if (n->cuda)
+		return device_backend(n, dry, why);
 	if (dry)
 		how.threads = 1;
 	else if (n->threads * n->world->local_size > memory_allowed_cores()) {
@@ -170,7 +180,11 @@ static int load_model(struct node *n, struct load_progress *progress, bool dry, 
 				    .dummy_seed = (uint64_t)n->opt->dummy_seed,
 				    .dry = dry};
 
-	if (!dry)
+	if (!dry && n->cuda) {
+		int err = device_comm(n, &lim, why);
+		if (err)
+			return err;
+	} else if (!dry)
 		n->comm = n->world->size == 1 ? comm_self_create(&lim) : comm_host_create(n->world, &lim);
 	return model_create(&n->model, &n->cfg, n->files, n->backend, n->comm, &how, progress, why);
 }
@@ -191,10 +205,15 @@ int node_make_model(struct node *n, struct load_progress *progress, bool dry, st
 int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, int local_size)
 {
 	uint64_t share = memory_limit() / 10 * 8 / (uint64_t)local_size;
-	uint64_t budget = n->opt->kv_bytes ? (uint64_t)n->opt->kv_bytes : share > held ? share - held : 0;
-	int64_t fit = (int64_t)(budget / (block ? block : 1));
+	uint64_t budget = share > held ? share - held : 0;
+	int64_t fit;
 
-	if (!n->opt->kv_bytes && fit > 8 * (int64_t)blocks_of(n, n->max_model_len))
+	if (n->cuda)
+		budget = device_room(n, held);
+	if (n->opt->kv_bytes)
+		budget = (uint64_t)n->opt->kv_bytes;
+	fit = (int64_t)(budget / (block ? block : 1));
+	if (!n->opt->kv_bytes && !n->cuda && fit > 8 * (int64_t)blocks_of(n, n->max_model_len))
 		fit = 8 * (int64_t)blocks_of(n, n->max_model_len);
 	return fit < INT_MAX / 2 ? fit : INT_MAX / 2;
 }

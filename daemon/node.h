@@ -7,6 +7,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/kv.h"
 #include "engine/model.h"
+#include "engine/plugin.h"
 #include "engine/step.h"
 #include "parallel/world.h"
 
@@ -23,6 +24,9 @@ struct node {
 	const struct options *opt;
 	struct model_config cfg;
 	struct checkpoint *files; /* NULL: dummy */
+	const struct plugin *cuda; /* NULL: the CPU computes */
+	struct cuda_device gpu;    /* cuda */
+	int device, sharing;       /* cuda: its number on this node; ranks that share it */
 	struct backend *backend;
 	struct comm *comm;
 	struct model *model;

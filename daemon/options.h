@@ -7,7 +7,7 @@
 
 enum { CHOICE_AUTO = 0 };
 enum device_choice { DEVICE_AUTO, DEVICE_CPU, DEVICE_CUDA };
-enum compute_choice { COMPUTE_AUTO, COMPUTE_BF16, COMPUTE_F32 };
+enum compute_choice { COMPUTE_AUTO, COMPUTE_BF16, COMPUTE_F32, COMPUTE_F16 };
 enum kv_choice { KV_AUTO, KV_BF16, KV_F16, KV_F32, KV_INT8 };
 enum load_choice { LOAD_AUTO, LOAD_SAFETENSORS, LOAD_PT, LOAD_DUMMY };
 
@@ -22,6 +22,9 @@ struct options {
 	char *cpu_isa;
 	int64_t threads; /* 0: fair share of the allowed cores */
 	bool pin;
+	bool deterministic;     /* CUDA: the same bits whatever the batch and the number of ranks */
+	int64_t device_memory;  /* for plans: bytes of one GPU; 0: ask it */
+	int64_t gpu_percent;    /* of a GPU's memory that may be taken */
 	/* memory and batching */
 	int64_t max_model_len; /* 0: the config's, as far as the cache holds it */
 	int64_t max_num_seqs, max_num_batched_tokens, block_size, kv_bytes, logits_rows;

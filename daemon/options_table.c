@@ -25,7 +25,7 @@
 	}
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
-static const char *const computes[] = {"auto", "bf16", "f32", NULL};
+static const char *const computes[] = {"auto", "bf16", "f32", "f16", NULL};
 static const char *const kv_types[] = {"auto", "bf16", "f16", "f32", "int8", NULL};
 static const char *const formats[] = {"auto", "safetensors", "pt", "dummy", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
@@ -46,7 +46,8 @@ const struct option_row option_table[] = {
 	       "dummy: random weights of the config's shape"),
 	NUMBER(MODEL, "dummy-seed", NULL, "N", dummy_seed, 0, 0, INT64_MAX, "seed of dummy weights"),
 	CHOICE(MODEL, "compute", NULL, computes, compute, COMPUTE_AUTO,
-	       "arithmetic of linear layers; auto: bf16 for bf16 checkpoints, else f32"),
+	       "arithmetic of linear layers; auto: bf16 for bf16 checkpoints, else f32 (CPU); as stored, bf16 for f32 (CUDA); "
+	       "f16: CUDA only"),
 	CHOICE(MODEL, "kv-cache-dtype", NULL, kv_types, kv_dtype, KV_AUTO,
 	       "auto: bf16 under bf16 compute, else f32"),
 	TEXT(MODEL, "generation-config", NULL, "auto|none", generation_config,
@@ -54,7 +55,14 @@ const struct option_row option_table[] = {
 
 	NUMBER(RANKS, "tensor-parallel-size", "tp", "N", tensor_parallel, 0, 0, 4096,
 	       "must equal the number of ranks that mpirun or srun started"),
-	CHOICE(RANKS, "device", NULL, devices, device, DEVICE_AUTO, "what to compute on"),
+	CHOICE(RANKS, "device", NULL, devices, device, DEVICE_AUTO,
+	       "what to compute on; auto: CUDA where there is a device for the model, else the CPU"),
+	FLAG(RANKS, "enable-deterministic-inference", "deterministic", deterministic,
+	     "CUDA: the same bits whatever the batch, the chunks and the number of ranks, at a cost; the CPU always is so"),
+	NUMBER(RANKS, "device-memory", NULL, "BYTES", device_memory, 0, 0, INT64_MAX,
+	       "memory of one GPU, for --dry-run on a machine without it; 0: ask the driver"),
+	NUMBER(RANKS, "gpu-memory-utilization", NULL, "PERCENT", gpu_percent, 90, 1, 100,
+	       "part of a GPU's memory that weights, KV cache and workspace may take"),
 	NUMBER(RANKS, "threads", "t", "N", threads, 0, 0, 1024,
 	       "compute threads a rank; 0: allowed cores / ranks of the node"),
 	TEXT(RANKS, "cpu-isa", NULL, "NAME", cpu_isa,

@@ -141,8 +141,8 @@ void backend_linear(struct backend *b, float *out, const struct tensor *x, const
 int backend_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
 /* Bytes of one block of one layer, K and V. Dies where backend_kv_check() refuses. */
 size_t backend_kv_bytes(struct backend *b, const struct kv_shape *shape);
-/* qkv (n, (heads + 2*kv_heads)*head_dim) f32: rotates q and k in place by s->pos, stores k and v in s->slot
- * (slot = block*block_size + offset; -1: no store). rope NULL: no rotation. s: from backend_step(). */
+/* qkv (n, (heads + 2*kv_heads)*head_dim) f32: rotates q in place by s->pos, stores k, rotated too, and v in s->slot
+ * (slot = block*block_size + offset; -1: no store); what is left of k and v in qkv is the backend's affair. rope NULL: no rotation. s: from backend_step(). */
 void backend_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
 			void *pool, const struct kv_shape *kv, const struct step *s);
 /* out (n, heads*head_dim; type b->act) = causal attention of each token over the first pos+1 keys of its sequence. */

@@ -27,10 +27,9 @@ void step_finish(struct step *s)
 	memset(s, 0, sizeof *s);
 }
 
-void step_layout(struct step *s)
+void step_layout_at(struct step *s, const struct step_head *h, void *block)
 {
-	struct step_head *h = s->head;
-	int32_t *at = (int32_t *)(h + 1);
+	int32_t *at = (int32_t *)((char *)block + sizeof *h);
 
 	s->token = at;
 	s->pos = s->token + h->pad_tokens;
@@ -41,6 +40,13 @@ void step_layout(struct step *s)
 	s->block_start = s->kv_len + h->pad_seqs;
 	s->blocks = s->block_start + h->pad_seqs + 1;
 	s->row = s->blocks + h->n_blocks;
+}
+
+void step_layout(struct step *s)
+{
+	struct step_head *h = s->head;
+
+	step_layout_at(s, h, h);
 	h->bytes = (int32_t)(sizeof(int32_t) * words(h->pad_tokens, h->pad_seqs, h->n_blocks, h->pad_rows));
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/device.h"
 #include "daemon/dry_run.h"
 #include "daemon/front.h"
 #include "daemon/serve.h"
@@ -46,6 +47,7 @@ static int exit_code(int err)
 	case ERR_BUSY:
 		return EXIT_AGAIN;
 	case ERR_LIMIT:
+	case ERR_UNKNOWN: /* no such device */
 		return EXIT_CONFIG;
 	default:
 		return EXIT_INPUT;
@@ -167,7 +169,7 @@ static void tell_ready(const struct daemon *d, uint64_t start)
 	       "ready in %.2f s: %s, %d rank%s x %d thread%s (%s), %s, %.2f GiB of weights and %.2f GiB of "
 	       "KV cache (%d tokens) a rank, socket %s",
 	       (double)(now_ns() - start) / 1e9, d->front.model_name, d->world.size,
-	       d->world.size > 1 ? "s" : "", n->threads, n->threads > 1 ? "s" : "", cpu_isa_name(n->isa),
+	       d->world.size > 1 ? "s" : "", n->threads, n->threads > 1 ? "s" : "", device_name(n),
 	       n->numerics_class, (double)n->report.weight_bytes / (1 << 30),
 	       (double)n->report.kv_bytes / (1 << 30), n->n_blocks * (int)d->opt.block_size, d->opt.uds);
 }

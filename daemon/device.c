@@ -1,0 +1,133 @@
+#include "daemon/device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "parallel/board.h"
+#include "parallel/wait.h"
+#include "daemon/memory.h"
+
+/* Why the kernels do not cover what was asked for; NULL: they do. */
+static const char *unfit(const struct node *n)
+{
+	if (n->opt->compute == COMPUTE_F32)
+		return "--compute f32 is not supported yet on CUDA";
+	if (n->cfg.head_dim != 64 && n->cfg.head_dim != 128)
+		return "the model's head size is not supported yet on CUDA (64 and 128 are)";
+	return NULL;
+}
+
+/* Ranks of a node take its devices in turn. */
+static int place(struct node *n, struct why *why)
+{
+	struct world *w = n->world;
+	int devices = 0, err;
+
+	if (n->opt->dry_run && n->opt->device_memory) {
+		n->sharing = 1;
+		n->gpu = (struct cuda_device){.total = (uint64_t)n->opt->device_memory};
+		snprintf(n->gpu.name, sizeof n->gpu.name, "CUDA device");
+		return 0;
+	}
+	err = n->cuda->count(&devices, why);
+	if (err)
+		return err;
+	n->device = w->local_rank % devices;
+	n->sharing = div_up(w->local_size, devices);
+	return n->cuda->describe(n->device, &n->gpu, why);
+}
+
+static int try_cuda(struct node *n, struct why *why)
+{
+	const char *reason = unfit(n);
+	int err;
+
+	if (reason)
+		return fail(why, ERR_UNSUPPORTED, "%s", reason);
+	err = plugin_open(&n->cuda, why);
+	return err ? err : place(n, why);
+}
+
+int device_choose(struct node *n, struct why *why)
+{
+	struct why reason = {"no NVIDIA driver is installed"};
+	bool tell = n->world->rank == 0 && !n->opt->dry_run;
+	int err;
+
+	n->cuda = NULL;
+	if (n->opt->device == DEVICE_CPU)
+		return 0;
+	if (n->opt->device == DEVICE_CUDA) {
+		err = try_cuda(n, why);
+		if (err)
+			n->cuda = NULL;
+		return err;
+	}
+	if (plugin_worth_trying() && !try_cuda(n, &reason))
+		return 0;
+	n->cuda = NULL;
+	if (tell)
+		log_at(LOG_INFO, "computing on the CPU: %s", reason.text);
+	return 0;
+}
+
+const char *device_name(const struct node *n)
+{
+	return n->cuda ? n->gpu.name : cpu_isa_name(n->isa);
+}
+
+void device_class(const struct node *n, char *out, size_t size)
+{
+	if (!n->cuda)
+		snprintf(out, size, "cpu");
+	else if (n->gpu.major)
+		snprintf(out, size, "cuda-sm%d%d%s", n->gpu.major, n->gpu.minor, n->opt->deterministic ? "-fixed" : "");
+	else
+		snprintf(out, size, "cuda%s", n->opt->deterministic ? "-fixed" : "");
+}
+
+int device_backend(struct node *n, bool dry, struct why *why)
+{
+	struct shard_shape shape = model_shard_shape(&n->cfg);
+	struct shard s = shard_make(&shape, n->world->rank, n->world->size);
+	struct cuda_options how = {.compute = n->compute,
+				   .limits = n->limits,
+				   .max_context = n->max_model_len,
+				   .heads = s.heads.count,
+				   .kv_heads = s.kv_heads.count,
+				   .head_dim = n->cfg.head_dim,
+				   .device = n->device,
+				   .fixed = n->opt->deterministic,
+				   .dry = dry,
+				   .wait_ns = n->opt->watchdog_timeout_s * 1000000000,
+				   .idle = dry ? NULL : board_idle,
+				   .idle_arg = n->world->board};
+
+	how.limits.max_blocks = how.limits.max_seqs * div_up(n->max_model_len, (int)n->opt->block_size);
+	if (!dry)
+		wait_policy(n->world->local_size > memory_allowed_cores() ? 0 : 30000);
+	return n->cuda->backend_create(&n->backend, &how, why);
+}
+
+int device_comm(struct node *n, const struct comm_limits *lim, struct why *why)
+{
+	bool shared = world_min(n->world, n->sharing > 1 ? 0 : 1) == 0;
+
+	if (shared && n->world->rank == 0)
+		log_at(LOG_WARN, "%d ranks share a GPU: sums go through the host, slowly", n->sharing);
+	return n->cuda->comm_create(&n->comm, n->backend, n->world, lim, shared, why);
+}
+
+uint64_t device_room(const struct node *n, uint64_t held)
+{
+	struct cuda_device now = n->gpu;
+	struct why why;
+	uint64_t may = n->gpu.total / 100 * (uint64_t)n->opt->gpu_percent, used = held;
+
+	if (!(n->opt->dry_run && n->opt->device_memory)) {
+		if (n->cuda->describe(n->device, &now, &why))
+			die("%s", why.text);
+		used = n->opt->dry_run ? held : now.total - now.free; /* by whomever */
+	}
+	return may > used ? (may - used) / (uint64_t)n->sharing : 0;
+}

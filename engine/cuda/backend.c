@@ -1,0 +1,181 @@
+/* backend.c - the CUDA backend's table and its creation. */
+#include "engine/cuda/cuda.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *alloc(struct backend *b, size_t bytes)
+{
+	struct cuda *c = cuda_of(b);
+	void *p = cuda_take(c, bytes);
+
+	if (p && !c->how.dry)
+		cuda_check(cudaMemsetAsync(p, 0, bytes, c->stream), "clearing memory");
+	return p;
+}
+
+static void release(struct backend *b, void *p, size_t bytes)
+{
+	cuda_give(cuda_of(b), p, bytes);
+}
+
+/* Through a stage: at start only, so it may wait. */
+static void upload(struct backend *b, void *dst, const void *src, size_t bytes)
+{
+	struct cuda *c = cuda_of(b);
+
+	pthread_mutex_lock(&c->stage_lock);
+	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
+		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
+		int i = c->stage_turn;
+		c->stage_turn = (i + 1) % STAGES;
+		cuda_wait(c, c->stage_free[i], "a copy to the device");
+		memcpy(c->stage[i], (const char *)src + at, n);
+		cuda_check(cudaMemcpyAsync((char *)dst + at, c->stage[i], n, cudaMemcpyHostToDevice, c->stream), "copying to the device");
+		cuda_check(cudaEventRecord(c->stage_free[i], c->stream), "an event");
+	}
+	pthread_mutex_unlock(&c->stage_lock);
+}
+
+static void download(struct backend *b, void *dst, const void *src, size_t bytes)
+{
+	struct cuda *c = cuda_of(b);
+
+	pthread_mutex_lock(&c->stage_lock);
+	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
+		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
+		cuda_wait(c, c->stage_free[0], "a copy to the device");
+		cuda_check(cudaMemcpyAsync(c->stage[0], (const char *)src + at, n, cudaMemcpyDeviceToHost, c->stream), "copying to the host");
+		cuda_drain(c);
+		memcpy((char *)dst + at, c->stage[0], n);
+	}
+	pthread_mutex_unlock(&c->stage_lock);
+}
+
+static void sync(struct backend *b)
+{
+	cuda_drain(cuda_of(b));
+}
+
+static void run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
+{
+	(void)b, (void)key; /* no graphs yet: every pass is enqueued anew */
+	fn(arg);
+}
+
+static void destroy(struct backend *b)
+{
+	struct cuda *c = cuda_of(b);
+
+	if (!c->how.dry)
+		cuda_drain(c);
+	gemm_destroy(c->gemm, c);
+	cuda_step_destroy(c);
+	cuda_give(c, c->partial, (size_t)c->max_parts * (size_t)c->how.heads * (size_t)(c->how.head_dim + 2) * sizeof(float));
+	cuda_give(c, c->runs, (size_t)c->how.heads * sizeof *c->runs);
+	cuda_give(c, c->kv_of_head, (size_t)c->how.heads * sizeof *c->kv_of_head);
+	for (int i = 0; i < STAGES && !c->how.dry; i++) {
+		cudaFreeHost(c->stage[i]);
+		cudaEventDestroy(c->stage_free[i]);
+	}
+	if (!c->how.dry) {
+		cudaEventDestroy(c->done);
+		cudaStreamDestroy(c->stream);
+	}
+	pthread_mutex_destroy(&c->stage_lock);
+	free(c);
+}
+
+static const struct backend_ops cuda_ops = {
+	.name = "cuda",
+	.destroy = destroy,
+	.alloc = alloc,
+	.free = release,
+	.upload = upload,
+	.download = download,
+	.sync = sync,
+	.step = cuda_step,
+	.run = run,
+	.weight_create = cuda_weight_create,
+	.weight_rows = cuda_weight_rows,
+	.weight_destroy = cuda_weight_destroy,
+	.embed = cuda_embed,
+	.add_norm = cuda_add_norm,
+	.linear = cuda_linear,
+	.kv_check = cuda_kv_check,
+	.kv_bytes = cuda_kv_bytes,
+	.rope_store = cuda_rope_store,
+	.attention = cuda_attention,
+	.silu_mul = cuda_silu_mul,
+	.rows = cuda_rows,
+};
+
+static int check_shape(const struct cuda_options *how, struct why *why)
+{
+	if (how->compute != DT_BF16 && how->compute != DT_F16)
+		return fail(why, ERR_UNSUPPORTED, "compute class %s is not supported yet on CUDA: it has bf16 and f16",
+			    dtype_name(how->compute));
+	if (how->head_dim != 64 && how->head_dim != 128)
+		return fail(why, ERR_UNSUPPORTED, "heads of %d numbers are not supported yet on CUDA: it has 64 and 128", how->head_dim);
+	return 0;
+}
+
+static int open_device(struct cuda *c, struct why *why)
+{
+	cudaError_t e = cudaSetDevice(c->how.device);
+	int major = 0;
+
+	if (!e)
+		e = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->how.device);
+	if (!e)
+		e = cudaDeviceGetAttribute(&c->processors, cudaDevAttrMultiProcessorCount, c->how.device);
+	if (e)
+		return fail(why, ERR_UNKNOWN, "CUDA device %d: %s", c->how.device, cudaGetErrorString(e));
+	if (major < 8)
+		return fail(why, ERR_UNSUPPORTED, "CUDA device %d has compute capability %d.x: 8.0 is the least", c->how.device, major);
+	cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "a stream");
+	cuda_check(cudaEventCreateWithFlags(&c->done, cudaEventDisableTiming), "an event");
+	for (int i = 0; i < STAGES; i++) {
+		void *p = NULL;
+		cuda_check(cudaMallocHost(&p, STAGE_BYTES), "pinned memory for loading");
+		c->stage[i] = p;
+		cuda_check(cudaEventCreateWithFlags(&c->stage_free[i], cudaEventDisableTiming), "an event");
+	}
+	cuda_check(k_linear_init(), "kernels");
+	cuda_check(k_attention_init(), "kernels");
+	return 0;
+}
+
+int cuda_create(struct backend **out, const struct cuda_options *how, struct why *why)
+{
+	enum { DRY_PROCESSORS = 132 };
+	struct cuda *c;
+	size_t heads = (size_t)how->heads;
+	int err = check_shape(how, why);
+
+	*out = NULL;
+	if (err)
+		return err;
+	c = xalloc(1, sizeof *c);
+	c->base.ops = &cuda_ops;
+	c->base.act = how->compute;
+	c->how = *how;
+	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
+	c->processors = DRY_PROCESSORS;
+	pthread_mutex_init(&c->stage_lock, NULL);
+	err = how->dry ? 0 : open_device(c, why);
+	if (err) {
+		free(c);
+		return err;
+	}
+	c->max_parts = 8 * c->processors / max_int(1, how->kv_heads) + DECODE_TOKENS * how->limits.max_seqs;
+	c->partial = cuda_take(c, (size_t)c->max_parts * heads * (size_t)(how->head_dim + 2) * sizeof(float));
+	c->runs = cuda_take(c, heads * sizeof *c->runs);
+	c->kv_of_head = cuda_take(c, heads * sizeof *c->kv_of_head);
+	cuda_step_create(c);
+	if (!how->fixed)
+		c->gemm = gemm_create(c);
+	c->base.stream = c->stream;
+	*out = &c->base;
+	return 0;
+}

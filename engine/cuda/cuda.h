@@ -1,0 +1,116 @@
+/* cuda.h - the inside of the CUDA backend: plain C over the runtime, cuBLASLt and the kernels. */
+#ifndef ENGINE_CUDA_CUDA_H
+#define ENGINE_CUDA_CUDA_H
+
+#include "engine/cuda/kernels.h"
+#include "engine/plugin.h"
+#include "engine/weight.h"
+
+#include <pthread.h>
+
+enum { STEPS = 2 /* in flight */, STAGES = 2, STAGE_BYTES = 8 << 20 };
+
+/* What goes to the device in one copy: the step block, then the work lists of attention. */
+struct cuda_step {
+	char *host, *device; /* pinned and device, `room` bytes each */
+	cudaEvent_t copied;
+	struct step step; /* head: in `host`; arrays: in `device` */
+	const struct attn_item *items; /* device */
+	const struct attn_join *joins;
+	const struct attn_tile *tiles;
+	int n_items, n_joins, n_tiles;
+};
+
+struct gemm; /* cuBLASLt and its chosen algorithms */
+
+struct cuda {
+	struct backend base;
+	struct cuda_options how;
+	enum k_type type;
+	cudaStream_t stream;
+	cudaEvent_t done;
+	int processors;
+	struct cuda_step steps[STEPS];
+	int turn; /* of `steps` */
+	size_t room;
+	/* attention */
+	float *partial; /* (max_parts, heads, head_dim + 2) */
+	int max_parts, n_runs, group;
+	const int32_t *known_heads; /* host table that `runs` was made from */
+	struct attn_run *runs;      /* device (heads) */
+	int32_t *kv_of_head;        /* device (heads) */
+	struct gemm *gemm;
+	/* loading */
+	pthread_mutex_t stage_lock;
+	char *stage[STAGES];
+	cudaEvent_t stage_free[STAGES];
+	int stage_turn;
+};
+
+static inline struct cuda *cuda_of(struct backend *b)
+{
+	return (struct cuda *)b;
+}
+
+struct cuda_weight {
+	struct weight base;
+	uint16_t *data; /* device (rows, ld), zeros from cols on */
+	int ld;
+	struct k_segment *segments; /* device; fixed only */
+	int n_segments, n_parts;
+};
+
+/* Dies with the runtime's reason. */
+void cuda_check(cudaError_t e, const char *what);
+/* Waits for an event: spins briefly, then naps; dies past the deadline or on a fault of the device. */
+void cuda_wait(struct cuda *c, cudaEvent_t event, const char *what);
+void cuda_drain(struct cuda *c); /* all that was enqueued */
+void *cuda_take(struct cuda *c, size_t bytes); /* device memory, counted in `held`; uncleared */
+void cuda_give(struct cuda *c, void *p, size_t bytes);
+
+/* plan.c: cuts a step's attention into work. Host arrays in, host arrays out. */
+struct attn_plan {
+	struct attn_item *items;
+	struct attn_join *joins;
+	struct attn_tile *tiles;
+	int n_items, n_joins, n_tiles;
+};
+struct plan_limits {
+	int processors, runs; /* blocks of decode that a key range gets: one a run */
+	int max_parts;
+	bool fixed;
+	int max_items; /* room in `items` */
+};
+enum { DECODE_TOKENS = 4 /* new tokens of a sequence up to which they go one by one */, FIXED_RANGE = 256 };
+void plan_attention(struct attn_plan *p, const struct step *s, const struct plan_limits *lim);
+int plan_max_items(const struct step_limits *lim, int max_context, bool fixed, int max_parts);
+
+const struct step *cuda_step(struct backend *b, const struct step *s);
+void cuda_step_create(struct cuda *c);
+void cuda_step_destroy(struct cuda *c);
+
+struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
+void cuda_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
+void cuda_weight_destroy(struct weight *w);
+void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
+
+struct gemm *gemm_create(struct cuda *c);
+void gemm_destroy(struct gemm *g, struct cuda *c);
+/* out (m, n) = x (m, k) w^T; k a multiple of 8. */
+void gemm_run(struct cuda *c, float *out, const void *x, const void *w, int m, int n, int k, int ld);
+
+void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
+void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w, const float *bias,
+		   enum norm_kind kind, float eps);
+void cuda_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
+void cuda_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
+int cuda_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
+size_t cuda_kv_bytes(struct backend *b, const struct kv_shape *shape);
+void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope, void *pool,
+		     const struct kv_shape *kv, const struct step *s);
+void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape, const void *pool,
+		    const struct kv_shape *kv, const struct step *s);
+
+int cuda_create(struct backend **out, const struct cuda_options *how, struct why *why);
+
+#endif

@@ -1,0 +1,72 @@
+/* plan.c - how a step's attention is cut into blocks of work. Few new tokens of a sequence: each by itself, its keys cut so that
+ * all processors have something to read; many: tiles of 128 tokens, the longest first. */
+#include "engine/cuda/cuda.h"
+
+#include <stdlib.h>
+
+int plan_max_items(const struct step_limits *lim, int max_context, bool fixed, int max_parts)
+{
+	(void)max_context;
+	return (fixed ? lim->max_tokens : min_int(lim->max_tokens, DECODE_TOKENS * lim->max_seqs)) + max_parts;
+}
+
+static bool one_by_one(const struct step *s, int seq, const struct plan_limits *lim)
+{
+	return lim->fixed || s->q_start[seq + 1] - s->q_start[seq] <= DECODE_TOKENS;
+}
+
+/* Keys of one item: eight blocks a processor over all the step's keys, but not so few that their sums outweigh them. */
+static int chunk_of(const struct step *s, const struct plan_limits *lim)
+{
+	int64_t keys = 0, blocks = 8 * (int64_t)lim->processors;
+
+	if (lim->fixed)
+		return FIXED_RANGE;
+	for (int i = 0; i < s->head->n_seqs; i++)
+		for (int t = s->q_start[i]; one_by_one(s, i, lim) && t < s->q_start[i + 1]; t++)
+			keys += s->pos[t] + 1;
+	keys = keys * max_int(lim->runs, 1) / max_int((int)blocks, 1);
+	return max_int(FIXED_RANGE, (int)round_up((size_t)keys, KV_BLOCK));
+}
+
+static void plan_token(struct attn_plan *p, const struct step *s, int seq, int token, int chunk, const struct plan_limits *lim, int *parts)
+{
+	int keys = s->pos[token] + 1, n = div_up(keys, chunk), first = *parts;
+	bool cut = n > 1 && first + n <= lim->max_parts;
+
+	for (int at = 0, per = cut ? chunk : keys; at < keys; at += per) {
+		REQUIRE(p->n_items < lim->max_items);
+		p->items[p->n_items++] =
+			(struct attn_item){token, s->block_start[seq], at, min_int(per, keys - at), cut ? (*parts)++ : -1};
+	}
+	if (cut)
+		p->joins[p->n_joins++] = (struct attn_join){token, first, n};
+}
+
+static int by_length(const void *a, const void *b)
+{
+	const struct attn_tile *x = a, *y = b;
+	int l = x->pos + x->rows, r = y->pos + y->rows;
+
+	return l != r ? (l < r) - (l > r) : (x->token > y->token) - (x->token < y->token);
+}
+
+void plan_attention(struct attn_plan *p, const struct step *s, const struct plan_limits *lim)
+{
+	int chunk = chunk_of(s, lim), parts = 0;
+
+	p->n_items = p->n_joins = p->n_tiles = 0;
+	for (int i = 0; i < s->head->n_seqs; i++) {
+		int end = s->q_start[i + 1];
+		if (one_by_one(s, i, lim)) {
+			for (int t = s->q_start[i]; t < end; t++)
+				plan_token(p, s, i, t, chunk, lim, &parts);
+			continue;
+		}
+		for (int t = s->q_start[i]; t < end; t += ATTN_TILE)
+			p->tiles[p->n_tiles++] =
+				(struct attn_tile){t, min_int(ATTN_TILE, end - t), s->pos[t], s->block_start[i]};
+	}
+	if (p->n_tiles > 1)
+		qsort(p->tiles, (size_t)p->n_tiles, sizeof *p->tiles, by_length);
+}

@@ -1,0 +1,86 @@
+/* plugin.c - the plug-in's table. */
+#include "engine/cuda/cuda.h"
+#include "parallel/comm_nccl.h"
+
+#include <stdio.h>
+
+static int count(int *devices, struct why *why)
+{
+	cudaError_t e = cudaGetDeviceCount(devices);
+
+	if (e || !*devices)
+		return fail(why, ERR_UNKNOWN, "no CUDA device: %s", e ? cudaGetErrorString(e) : "none is visible");
+	return 0;
+}
+
+static int describe(int device, struct cuda_device *out, struct why *why)
+{
+	struct cudaDeviceProp p;
+	size_t unused = 0, total = 0;
+	cudaError_t e = cudaGetDeviceProperties(&p, device);
+
+	if (!e)
+		e = cudaSetDevice(device);
+	if (!e)
+		e = cudaMemGetInfo(&unused, &total);
+	if (e)
+		return fail(why, ERR_UNKNOWN, "CUDA device %d: %s", device, cudaGetErrorString(e));
+	*out = (struct cuda_device){
+		.major = p.major, .minor = p.minor, .processors = p.multiProcessorCount, .total = total, .free = unused};
+	snprintf(out->name, sizeof out->name, "%.63s", p.name);
+	return 0;
+}
+
+static void wait_stream(void *backend)
+{
+	cuda_drain(backend);
+}
+
+/* The binary counter's merges, from the leaves of the inputs. */
+static void tree(void *backend, float *out, const struct tree_input *in, int n, size_t length)
+{
+	struct k_tree t = {.count = n};
+	int leaves[TREE_MAX_INPUTS], depth = 0;
+
+	REQUIRE(n >= 1 && n <= K_MAX_INPUTS);
+	for (int i = 0; i < n; i++) {
+		t.data[i] = in[i].data;
+		leaves[depth++] = in[i].leaves;
+		while (depth > 1 && (i + 1 == n || leaves[depth - 2] == leaves[depth - 1])) {
+			leaves[depth - 2] += leaves[depth - 1];
+			depth--, t.merges[i]++;
+		}
+	}
+	cuda_check(k_tree_sum(((struct cuda *)backend)->stream, out, t, length), "sum of partials");
+}
+
+static int comm_create(struct comm **out, struct backend *b, struct world *w, const struct comm_limits *limits, bool shared,
+		       struct why *why)
+{
+	struct cuda *c = cuda_of(b);
+	struct comm_device_options how = {.stream = c->stream,
+					  .fixed = c->how.fixed,
+					  .wait_ns = c->how.wait_ns,
+					  .wait = wait_stream,
+					  .tree = tree,
+					  .idle = c->how.idle,
+					  .idle_arg = c->how.idle_arg,
+					  .device = c};
+
+	return (shared ? comm_staged_create : comm_nccl_create)(out, w, limits, &how, why);
+}
+
+__attribute__((visibility("default"))) const struct plugin *xversed_plugin(void);
+
+const struct plugin *xversed_plugin(void)
+{
+	static const struct plugin p = {.abi = PLUGIN_ABI,
+					.build = XV_VERSION,
+					.count = count,
+					.describe = describe,
+					.backend_create = cuda_create,
+					.comm_create = comm_create,
+					.comm_bytes = comm_nccl_bytes};
+
+	return &p;
+}

@@ -1,0 +1,149 @@
+/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers, padded with zeros to whole steps of 32. */
+#include "engine/cuda/cuda.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STEP = 32, SEGMENT = 512, SKINNY_ROWS = 32 };
+
+/* One leaf: a segment every 512 columns, combined as a binary counter, what is left over from the small end. */
+static int leaf_segments(struct k_segment *s, int col, int cols)
+{
+	int n = max_int(1, div_up(cols, SEGMENT)), depth = 0;
+
+	for (int i = 0; i < n; i++) {
+		int merges = i + 1 == n ? depth : __builtin_ctz((unsigned)i + 1);
+		s[i] = (struct k_segment){col + i * SEGMENT, min_int(SEGMENT, cols - i * SEGMENT), merges, -1};
+		depth += 1 - merges;
+	}
+	return n;
+}
+
+/* As cpu/weight.c: leaves of a part are a power of two. */
+static void make_segments(struct cuda_weight *w, struct cuda *c)
+{
+	const struct split *k = &w->base.k;
+	struct k_segment *s = xalloc((size_t)(w->base.cols / SEGMENT + k->count + 1), sizeof *s);
+	struct part parts[SHARD_MAX_PARTS];
+	int n = 0;
+
+	w->n_parts = split_parts(k, parts);
+	for (int i = 0; i < w->n_parts; i++) {
+		for (int j = 0; j < parts[i].count; j++) {
+			int leaf = parts[i].first + j, col = k->start[leaf] - k->start[k->first];
+			REQUIRE(col % STEP == 0);
+			n += leaf_segments(s + n, col, k->start[leaf + 1] - k->start[leaf]);
+			s[n - 1].merges += __builtin_ctz((unsigned)j + 1);
+		}
+		s[n - 1].part = i;
+	}
+	if (n > K_MAX_SEGMENTS)
+		die("a product over %d columns has %d segments, the kernel %d at most", w->base.cols, n, K_MAX_SEGMENTS);
+	w->n_segments = n;
+	w->segments = cuda_take(c, (size_t)n * sizeof *s);
+	if (!c->how.dry && n)
+		backend_upload(&c->base, w->segments, s, (size_t)n * sizeof *s);
+	free(s);
+}
+
+struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
+{
+	struct cuda *c = cuda_of(b);
+	struct cuda_weight *w = xalloc(1, sizeof *w);
+	size_t before = b->held;
+
+	w->base = (struct weight){.b = b, .rows = rows, .cols = cols, .stored = stored, .k = *k};
+	w->ld = (int)round_up((size_t)cols, STEP);
+	w->base.bytes = (size_t)rows * (size_t)w->ld * sizeof *w->data;
+	w->data = cuda_take(c, w->base.bytes);
+	if (w->data && !c->how.dry)
+		cuda_check(cudaMemsetAsync(w->data, 0, w->base.bytes, c->stream), "clearing a weight");
+	if (c->how.fixed)
+		make_segments(w, c);
+	w->base.bytes = b->held - before;
+	return &w->base;
+}
+
+void cuda_weight_destroy(struct weight *base)
+{
+	struct cuda_weight *w = (struct cuda_weight *)base;
+	struct cuda *c = cuda_of(base->b);
+
+	cuda_give(c, w->data, (size_t)base->rows * (size_t)w->ld * sizeof *w->data);
+	cuda_give(c, w->segments, (size_t)w->n_segments * sizeof *w->segments);
+	free(w);
+}
+
+static float number(const void *src, size_t i, enum dtype type)
+{
+	uint16_t h;
+
+	if (type == DT_F32)
+		return ((const float *)src)[i];
+	h = ((const uint16_t *)src)[i];
+	return type == DT_BF16 ? f32_from_bf16(h) : f32_from_f16(h);
+}
+
+static void convert_row(uint16_t *out, const void *src, int n, enum dtype from, enum dtype to)
+{
+	if (from == to) {
+		memcpy(out, src, (size_t)n * sizeof *out);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		float f = number(src, (size_t)i, from);
+		out[i] = to == DT_BF16 ? bf16_from_f32(f) : f16_from_f32(f);
+	}
+}
+
+/* One stage full of rows: converted in pinned memory, then on its way while the other stage is filled. */
+static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int count, const char *src, size_t ld_bytes)
+{
+	size_t row = (size_t)w->base.cols * sizeof *w->data, pitch = (size_t)w->ld * sizeof *w->data;
+	int i = c->stage_turn;
+
+	c->stage_turn = (i + 1) % STAGES;
+	cuda_wait(c, c->stage_free[i], "a copy of weights");
+	for (int r = 0; r < count; r++)
+		convert_row((uint16_t *)(c->stage[i] + (size_t)r * row), src + (size_t)r * ld_bytes, w->base.cols, w->base.stored,
+			    c->base.act);
+	cuda_check(cudaMemcpy2DAsync((char *)w->data + (size_t)first * pitch, pitch, c->stage[i], row, row, (size_t)count,
+				     cudaMemcpyHostToDevice, c->stream),
+		   "copying weights");
+	cuda_check(cudaEventRecord(c->stage_free[i], c->stream), "an event");
+}
+
+void cuda_weight_rows(struct weight *base, int first, int count, const void *src, size_t ld)
+{
+	struct cuda *c = cuda_of(base->b);
+	size_t row = (size_t)base->cols * sizeof(uint16_t), ld_bytes = ld * dtype_size(base->stored);
+	int per;
+
+	if (!row || !count)
+		return;
+	per = (int)(STAGE_BYTES / row);
+	REQUIRE(per > 0);
+	cuda_check(cudaSetDevice(c->how.device), "the device of a loader's thread");
+	pthread_mutex_lock(&c->stage_lock);
+	for (int done = 0; done < count; done += per)
+		send_rows(c, (struct cuda_weight *)base, first + done, min_int(per, count - done),
+			  (const char *)src + (size_t)done * ld_bytes, ld_bytes);
+	pthread_mutex_unlock(&c->stage_lock);
+}
+
+void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *weight, const float *bias)
+{
+	const struct cuda_weight *w = (const struct cuda_weight *)weight;
+	struct cuda *c = cuda_of(b);
+	int m = x->rows, n = weight->rows, k = weight->cols;
+
+	if (!m || !n)
+		return;
+	if (c->how.fixed)
+		cuda_check(k_linear_fixed(c->stream, c->type, out, x->data, w->data, bias, w->segments, w->n_segments, m, n, k, w->ld),
+			   "linear");
+	else if (m <= SKINNY_ROWS || k % 8 || bias)
+		cuda_check(k_linear_skinny(c->stream, c->type, out, x->data, w->data, bias, m, n, k, w->ld), "linear");
+	else
+		gemm_run(c, out, x->data, w->data, m, n, k, w->ld);
+}
