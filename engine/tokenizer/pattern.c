@@ -124,6 +124,26 @@ static size_t run_of(const char *s, size_t len, size_t i, int class, bool wanted
 	return i;
 }
 
+static size_t cut_words(const char *s, size_t len, struct pieces *out)
+{
+	size_t done = 0, end;
+	int n;
+
+	for (size_t i = 0; i < len; i = end) {
+		uint32_t c = utf8_get(s + i, &n);
+
+		if (uc_is(c, UC_WORD))
+			end = run_of(s, len, i, UC_WORD, true);
+		else if (uc_is(c, UC_SPACE))
+			end = i + (size_t)n;
+		else
+			end = run_of(s, len, i, UC_WORD | UC_SPACE, false);
+		if (!uc_is(c, UC_SPACE))
+			done = add_match(out, done, i, end);
+	}
+	return done;
+}
+
 static size_t contraction(const char *s, size_t len)
 {
 	static const char *const ends[] = {"s", "t", "re", "ve", "m", "ll", "d"};
@@ -210,6 +230,7 @@ int pattern_cut(const struct pattern *p, const char *s, size_t len, struct piece
 	switch (p->kind) {
 	case PATTERN_STRING: done = cut_string(p, s, len, out); break;
 	case PATTERN_CLASS: done = cut_class(p, s, len, out); break;
+	case PATTERN_WORDS: done = cut_words(s, len, out); break;
 	case PATTERN_GPT2: done = cut_gpt2(s, len, out); break;
 	case PATTERN_REGEX: err = cut_regex(p, s, len, &done, out, why); break;
 	}

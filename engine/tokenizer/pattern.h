@@ -8,12 +8,13 @@
 
 #include "parallel/base.h"
 
-enum pattern_kind { PATTERN_STRING, PATTERN_REGEX, PATTERN_CLASS, PATTERN_GPT2 };
+enum pattern_kind { PATTERN_STRING, PATTERN_REGEX, PATTERN_CLASS, PATTERN_WORDS, PATTERN_GPT2 };
 struct pattern {
 	enum pattern_kind kind;
 	char *string; /* STRING */
 	size_t len;
 	struct re_pattern_buffer *regex; /* REGEX: Oniguruma, the reference's engine */
+	/* WORDS: runs of \w, and runs of neither \w nor \s */
 	int class;                       /* CLASS: each character with one of these flags (unicode.h) */
 };
 enum pattern_behavior { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS };

@@ -131,7 +131,6 @@ static int parse_split(struct pretokenizers *list, const json_t *json, const cha
 
 static int parse_simple(struct pretokenizers *list, const json_t *json, const char *type, const char *file, struct why *why)
 {
-	static const char words[] = "\\w+|[^\\w\\s]+";
 	const char *text;
 	struct pretokenizer *op;
 	enum pattern_behavior behavior = SPLIT_ISOLATED;
@@ -150,8 +149,8 @@ static int parse_simple(struct pretokenizers *list, const json_t *json, const ch
 		add_class(list, UC_PUNCT, SPLIT_ISOLATED);
 	} else if (strcmp(type, "Whitespace") == 0) {
 		op = add(list, PRE_SPLIT);
+		op->pattern.kind = PATTERN_WORDS;
 		op->invert = true;
-		return pattern_regex(&op->pattern, words, sizeof words - 1, file, why);
 	} else if (strcmp(type, "CharDelimiterSplit") == 0 && (text = json_word(json, "delimiter")) && *text) {
 		op = add(list, PRE_SPLIT);
 		op->pattern = (struct pattern){.kind = PATTERN_STRING, .string = xstrdup(text), .len = strlen(text)};

@@ -12,7 +12,7 @@ enum {
 	UC_LETTER = 4,  /* \p{L} */
 	UC_NUMBER = 8,  /* \p{N} */
 	UC_SPACE = 16,  /* \s */
-	UC_WORD = 32,   /* \w */
+	UC_WORD = 32,   /* \w of Whitespace and single_word */
 	UC_MARK = 64,   /* what StripAccents removes */
 	UC_ACTIVE = 128 /* takes part in normalization: maps, reorders or composes */
 };

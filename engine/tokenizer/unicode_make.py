@@ -108,7 +108,9 @@ def main():
     write("table_letter", ranges(regex(r"\p{L}")))
     write("table_number", ranges(regex(r"\p{N}")))
     write("table_space", ranges(regex(r"\s")))
-    write("table_word", ranges(regex(r"\w")))
+    # Not Oniguruma's: Whitespace and the borders of added tokens use another expression engine.
+    words = pre_tokenizers.Whitespace()
+    write("table_word", ranges(lambda ch: words.pre_tokenize_str("a" + ch)[0][0] == "a" + ch))
     strip = normalizers.StripAccents()
     write("table_mark", ranges(lambda ch: strip.normalize_str(ch) == ""))
     canonical = mapping(nfd)

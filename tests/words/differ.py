@@ -1,0 +1,179 @@
+"""Compares our tokenizer with the reference engines, text by text: differ.py [--count N] [--only NAME] [--data DIR]"""
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(__file__))
+from strings import make
+from tok import ADD, OFFSETS, PARSE, Tok
+from tokenizers import Tokenizer
+
+passed = failed = skipped = 0
+
+
+def report(name, difference):
+    global passed, failed
+    if difference is None:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAILED {name}: {difference}")
+
+
+def first_difference(texts, ours, theirs):
+    bad = [(t, a, b) for t, a, b in zip(texts, ours, theirs) if a != b]
+    if bad:
+        t, a, b = min(bad, key=lambda x: len(x[0]))
+        return f"{len(bad)} of {len(texts)}: {t!r}\n  ours   {a!r}\n  theirs {b!r}"
+    return None
+
+
+def byte_offsets(text, spans):
+    at = [0]
+    for ch in text:
+        at.append(at[-1] + len(ch.encode()))
+    return [(at[a], at[b]) for a, b in spans]
+
+
+def random_ids(count, size, rng):
+    return [[rng.randrange(size) for _ in range(rng.choice([1, 2, 5, 20]))] for _ in range(count)]
+
+
+def decodable(reference, lists, skip):
+    """Without the few lists on which the library itself stops with a panic (Strip of a token that is too short)."""
+    taken, texts = [], []
+    for x in lists:
+        try:
+            texts.append(reference.decode(x, skip_special_tokens=skip))
+            taken.append(x)
+        except BaseException as e:
+            if "PanicException" not in type(e).__name__:
+                raise
+    assert len(taken) > len(lists) / 2
+    return taken, texts
+
+
+def compare_hf(name, reference, directory, count, offsets=True):
+    """reference: the library's tokenizer for the same file."""
+    tok = Tok(directory)
+    special = [a.content for a in reference.get_added_tokens_decoder().values()][:40]
+    texts = make(count, special, seed=len(name) * 7 + count)
+    theirs = [e.ids for e in reference.encode_batch(texts, add_special_tokens=False)]
+    report(name + " ids", first_difference(texts, tok.encode_many(texts), theirs))
+    some = texts[:1000]
+    report(name + " around", first_difference(some, tok.encode_many(some, ADD | PARSE), [reference.encode(t).ids for t in some]))
+    if offsets:
+        mine = [o for _, o in tok.encode_many(some, PARSE | OFFSETS)]
+        report(name + " offsets", first_difference(some, mine, [byte_offsets(t, reference.encode(t, add_special_tokens=False).offsets) for t in some]))
+    reference.encode_special_tokens = True
+    report(name + " special as text", first_difference(some, tok.encode_many(some, 0), [reference.encode(t, add_special_tokens=False).ids for t in some]))
+    reference.encode_special_tokens = False
+    lists = theirs[:2000] + random_ids(max(500, count // 10), reference.get_vocab_size(), random.Random(5))
+    for skip in (False, True):
+        taken, texts = decodable(reference, lists, skip)
+        report(f"{name} decode{' without special' if skip else ''}", first_difference(taken, tok.decode_many(taken, skip), texts))
+
+
+def file_for(name, tokenizer, work):
+    """The tokenizer's own file, or for XVERSE the form that only older releases read."""
+    directory = os.path.join(work, name)
+    os.makedirs(directory)
+    plain = json.loads(tokenizer.to_str())
+    if name.startswith("xverse"):
+        for part in plain["pre_tokenizer"]["pretokenizers"] + plain["decoder"]["decoders"]:
+            if part["type"] == "Metaspace":
+                assert part.pop("prepend_scheme") == "never"
+                part["add_prefix_space"] = False
+    with open(os.path.join(directory, "tokenizer.json"), "w") as f:
+        json.dump(plain, f, ensure_ascii=name != "llama3")
+    return directory
+
+
+def compare_configs(count, only, work):
+    from configs import all_configs
+    for name, make_one in all_configs().items():
+        if only in name:
+            tokenizer = make_one()
+            compare_hf(name, tokenizer, file_for(name, tokenizer, work), count)
+
+
+def compare_neox(data, count, work):
+    directory = os.path.join(work, "neox")
+    os.makedirs(directory)
+    shutil.copy(f"{data}/gpt-neox/20B_tokenizer.json", f"{directory}/tokenizer.json")
+    compare_hf("gpt-neox-20b", Tokenizer.from_file(f"{directory}/tokenizer.json"), directory, count, offsets=False)
+
+
+def compare_spm(name, model, count, work):
+    import sentencepiece
+    directory = os.path.join(work, name)
+    os.makedirs(directory)
+    shutil.copy(model, f"{directory}/tokenizer.model")
+    with open(f"{directory}/tokenizer_config.json", "w") as f:
+        f.write('{"add_bos_token": false}')
+    sp = sentencepiece.SentencePieceProcessor(model_file=model)
+    user = [sp.id_to_piece(i) for i in range(sp.get_piece_size())
+            if not (sp.is_control(i) or sp.is_unknown(i) or sp.is_byte(i)) and sp.get_score(i) == 0][:40]
+    texts = make(count, user, seed=count)
+    tok = Tok(directory)
+    theirs = sp.encode(texts)
+    report(name + " ids", first_difference(texts, tok.encode_many(texts, 0), theirs))
+    rng = random.Random(3)
+    control = [i for i in range(sp.get_piece_size()) if sp.is_control(i)]
+    lists = [[i for i in x if i not in control] for x in theirs[:2000] + random_ids(max(500, count // 10), sp.get_piece_size(), rng)]
+    lists = [x for x in lists if x]
+    report(name + " decode", first_difference(lists, tok.decode_many(lists, True), [sp.decode(x) for x in lists]))
+
+
+def train_spm(work, name, **how):
+    import sentencepiece
+    from configs import corpus
+    prefix = os.path.join(work, name + "-train")
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(corpus()), model_prefix=prefix, model_type="bpe", minloglevel=2,
+                                             normalization_rule_name="identity", hard_vocab_limit=False, **how)
+    return prefix + ".model"
+
+
+SPM = {
+    "spm-plain": dict(vocab_size=2000, byte_fallback=True, remove_extra_whitespaces=False),
+    "spm-extra": dict(vocab_size=2000, byte_fallback=True, remove_extra_whitespaces=True),
+    "spm-unknown": dict(vocab_size=1000, character_coverage=0.7, add_dummy_prefix=False),
+    "spm-user": dict(vocab_size=2000, byte_fallback=True, remove_extra_whitespaces=True, user_defined_symbols=["<sep>", "<a b>", "th", "the", "  ", "\n"]),
+    "spm-no-split": dict(vocab_size=2000, byte_fallback=True, split_by_whitespace=False, remove_extra_whitespaces=False),
+}
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--count", type=int, default=5000)
+    p.add_argument("--only", default="")
+    p.add_argument("--data", default="../shared/testdata")
+    a = p.parse_args()
+    global skipped
+    with tempfile.TemporaryDirectory() as work:
+        compare_configs(a.count, a.only, work)
+        for name, how in SPM.items():
+            if a.only in name:
+                compare_spm(name, train_spm(work, name, **how), a.count, work)
+        real = {"spm-llama": "llama2c/llama-tokenizer.model", "spm-baichuan": "baichuan/baichuan-13b.rebuilt.tokenizer.model",
+                "spm-stories": "stories260K/hf-llama/tokenizer.model"}
+        for name, model in real.items():
+            if a.only not in name:
+                continue
+            if os.path.exists(f"{a.data}/{model}"):
+                compare_spm(name, f"{a.data}/{model}", a.count, work)
+            else:
+                skipped += 1
+                print(f"skipped: {model} is not here")
+        if a.only in "gpt-neox" and os.path.exists(f"{a.data}/gpt-neox/20B_tokenizer.json"):
+            compare_neox(a.data, a.count, work)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
