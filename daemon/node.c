@@ -222,11 +222,14 @@ int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, i
 static int load_cache(struct node *n, struct why *why)
 {
 	struct kv_shape shape = model_kv_shape(n->model, (int)n->opt->block_size, n->kv_type);
-	uint64_t block = (uint64_t)backend_kv_bytes(n->backend, &shape) * (uint64_t)n->cfg.layers;
-	int64_t fit =
-		world_min(n->world, node_cache_blocks(n, n->backend->held, block, n->world->local_size));
-	int64_t one;
+	int err = backend_kv_check(n->backend, &shape, why); /* the same on all ranks */
+	uint64_t block;
+	int64_t fit, one;
 
+	if (err)
+		return err;
+	block = (uint64_t)backend_kv_bytes(n->backend, &shape) * (uint64_t)n->cfg.layers;
+	fit = world_min(n->world, node_cache_blocks(n, n->backend->held, block, n->world->local_size));
 	one = blocks_of(n, n->max_model_len);
 	if (fit < one && !n->opt->max_model_len && fit > 0) {
 		n->max_model_len = (int)fit * (int)n->opt->block_size;

@@ -1,0 +1,149 @@
+"""The whole daemon with a small model on 1, 2 and 3 emulated GPUs: logprobs of given texts stay within a bound of the CPU's (which its
+own tests hold against float64), greedy tokens are the same where the margin is wider than that, and with
+--enable-deterministic-inference the bits of every row are the same on 1, 2 and 3 ranks, whatever the chunks and the company."""
+import ctypes.util
+import os
+import random
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, "tests/e2e")
+import job
+from job import Job, check, finish, skip
+
+FAKE = os.path.abspath("build/tests/fakegpu/libxverse-cuda-fake.so")
+BOUND = dict(bf16=0.1, f16=0.02)  # of a logprob: 16-bit activations rounded elsewhere, another order of sums
+if not os.path.exists(FAKE):
+    skip("no CUDA headers, so there is no plug-in for the emulated GPU")
+    finish()
+from wire import Client  # noqa: E402
+
+MODELS = {"bf16, heads of 64": dict(hidden=256, ffn=300, layers=2, heads=4, kv_heads=4, vocab=517),
+          "f16, grouped heads of 128": dict(hidden=768, ffn=256, layers=2, heads=6, kv_heads=3, vocab=331, dtype="f16")}
+SMALL = ["--kv-cache-memory-bytes", "3000000", "--max-model-len", "256", "--max-num-seqs", "4"]
+
+
+def model(folder, how):
+    subprocess.run(["/usr/bin/python3", "tests/e2e/make_model.py", folder, *(f"{k}={v}" for k, v in how.items())], check=True)
+    return folder
+
+
+def cuda(ranks, path, *options, devices=None, order="rand", seed=1, **env):
+    return Job(ranks, path, "--device", "cuda", *SMALL, *options,
+               env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_DEVICES=str(devices or ranks), FAKEGPU_ORDER=order, FAKEGPU_SEED=str(seed), **env))
+
+
+def answers(j, prompts, n):
+    """Greedy answers to all prompts at once: ids and logprobs with the runner-up."""
+    c = Client(j.socket)
+    calls = [c.generate(p, max_tokens=n, temperature=0, ignore_eos=True, logprobs=2) for p in prompts]
+    c.wait(*calls, seconds=240)
+    out = [None if x.error else [(t.id, t.logprob, [y.logprob for y in t.top]) for t in x.tokens] for x in calls]
+    c.close()
+    return out
+
+
+def scores(j, texts):
+    c = Client(j.socket)
+    calls = [c.score(t) for t in texts]
+    c.wait(*calls, seconds=240)
+    out = [[t.logprob for t in x.prompt_tokens] for x in calls]
+    c.close()
+    return out
+
+
+def start(j, name):
+    ok = check(f"{name}: starts", j.start(60), j.text()[-600:])
+    if not ok:
+        j.close()
+    return ok
+
+
+def compare(name, bound, want, got, given, given_want):
+    worst = max((abs(a - b) for w, g in zip(given_want, given) for a, b in zip(w[1:], g[1:])), default=9)
+    check(f"{name}: logprobs of given texts", all(len(a) == len(b) for a, b in zip(given_want, given)) and worst < bound, f"off by {worst}")
+    for w, g in zip(want, got):
+        if not check(f"{name}: an answer", g is not None and len(g) == len(w), "none"):
+            continue
+        for (wi, wl, top), (gi, gl, _) in zip(w, g):
+            if wi != gi:  # from here on the texts differ
+                check(f"{name}: a token where the margin is wide", abs(top[0] - top[1]) < 2 * bound, f"{wi} {gi} {top}")
+                break
+    return worst
+
+
+def against_cpu(folder, label, how):
+    path = model(folder, how)
+    rng = random.Random(5)
+    prompts = [[rng.randrange(how["vocab"]) for _ in range(n)] for n in (1, 40, 75, 150)]
+    cpu = Job(1, path, "--device", "cpu", "--compute", "f32" if how.get("dtype") == "f16" else "auto", *SMALL)
+    if not start(cpu, f"{label}, CPU"):
+        return
+    want = answers(cpu, prompts, 10)
+    texts = [p + [t[0] for t in w] for p, w in zip(prompts, want)]
+    given_want = scores(cpu, texts)
+    check(f"{label}, CPU: ends", cpu.stop() == 0)
+    cpu.close()
+    for ranks, devices, order in ((1, 1, "fwd"), (2, 2, "rand"), (3, 3, "rev"), (2, 1, "rand")):
+        name = f"{label}, {ranks} on {devices}"
+        j = cuda(ranks, path, devices=devices, order=order)
+        if not start(j, name):
+            continue
+        worst = compare(name, BOUND[how.get("dtype", "bf16")], want, answers(j, prompts, 10), scores(j, texts), given_want)
+        print(f"  {name}: logprobs within {worst:.4f} of the CPU's")
+        check(f"{name}: ends", j.stop() == 0, j.text()[-400:])
+        j.close()
+
+
+def fixed_bits(folder):
+    """Tokens and logprobs to the last bit: alone or in company, by small or large chunks, on 1 to 3 ranks."""
+    path = model(folder, MODELS["bf16, heads of 64"])
+    rng = random.Random(8)
+    prompts = [[rng.randrange(517) for _ in range(n)] for n in (3, 33, 90, 140)]
+    want = None
+    for ranks, devices, chunk in ((1, 1, 512), (2, 2, 48), (3, 3, 512), (2, 1, 100)):
+        name = f"deterministic, {ranks} on {devices}, chunks of {chunk}"
+        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), devices=devices)
+        if not start(j, name):
+            continue
+        together = answers(j, prompts, 6)
+        want = want or [answers(j, [p], 6)[0] for p in prompts]
+        check(f"{name}: the same bits", together == want, f"{together} and {want}")
+        check(f"{name}: ends", j.stop() == 0, j.text()[-400:])
+        j.close()
+
+
+def refusals(path):
+    for options, env, part, code in (
+            (["--device", "cuda", "--compute", "f32"], {}, "not supported yet", 66),
+            (["--device", "cuda", "--kv-cache-dtype", "f32"], {}, "not supported yet", 66),
+            (["--device", "cuda"], dict(FAKEGPU_DEVICES="0"), "no CUDA device", 78),
+            (["--device", "cuda"], dict(FAKEGPU_CC="75"), "compute capability 7", 66),
+            (["--device", "cuda"], dict(XVERSED_CUDA_LIB="/none.so"), "cannot be opened", 78),
+            (["--device", "cuda"], dict(XVERSED_CUDA_LIB=ctypes.util.find_library("m")), "no plug-in of xversed", 78)):
+        r = subprocess.run([job.BIN + "xversed", path, *options, "--uds", path + "/s"], capture_output=True, text=True, timeout=60,
+                           env={**os.environ, "XVERSED_CUDA_LIB": FAKE, **env})
+        check(f"refused: {options} {env}", part in r.stderr and r.returncode == code, f"{r.returncode}: {r.stderr[-300:]}")
+    j = Job(1, path, "--compute", "f32", *SMALL, env=dict(XVERSED_CUDA_LIB=FAKE))
+    if start(j, "auto"):
+        check("auto falls back", "computing on the CPU: --compute f32 is not supported yet on CUDA" in j.text(), j.text())
+        j.stop()
+        j.close()
+
+
+def main():
+    try:
+        import numpy  # noqa: F401
+    except ImportError:
+        skip("python3-numpy is not installed")
+        finish()
+    with tempfile.TemporaryDirectory() as top:
+        refusals(model(top + "/r", MODELS["bf16, heads of 64"]))
+        for i, (label, how) in enumerate(MODELS.items()):
+            against_cpu(f"{top}/{i}", label, how)
+        fixed_bits(top + "/f")
+    finish()
+
+
+main()
