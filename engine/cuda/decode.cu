@@ -118,12 +118,12 @@ __global__ void __launch_bounds__(THREADS) decode(struct attn_args a, const stru
 	for (int from = it.first; from < end; from += range) {
 		int to = min(from + range, end);
 		mine.clear();
-		for (int key = from + set; key - set < to; key += SETS * UNROLL) {
+		for (int base = from; base < to; base += SETS * UNROLL) {
 			uint4 k[UNROLL], v[UNROLL];
 			bool in[UNROLL];
 #pragma unroll
 			for (int u = 0; u < UNROLL; u++) {
-				int at = key + u * SETS;
+				int at = base + set + u * SETS;
 				in[u] = at < to;
 				at = in[u] ? at : from;
 				const uint16_t *p = pool + a.blocks[it.block_at + at / KV_BLOCK] * block_size + at % KV_BLOCK * DIM;

@@ -42,7 +42,7 @@ struct norm_args {
 	void *out;
 	float *x;
 	const float *delta, *w, *bias;
-	float eps;
+	float eps, per_col; /* 1 / cols: a division here would be a call */
 	int cols, centred;
 	enum k_type type;
 };
@@ -91,7 +91,7 @@ template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm
 	}
 	sum = block_sum(part[0], sum);
 	if (a.centred) {
-		mean = sum / a.cols;
+		mean = sum * a.per_col;
 		sum = 0;
 #pragma unroll
 		for (int j = 0; j < N; j++)
@@ -99,7 +99,7 @@ template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm
 				sum += square4(v[j], mean);
 		sum = block_sum(part[1], sum);
 	}
-	r = rsqrtf(sum / a.cols + a.eps);
+	r = rsqrtf(sum * a.per_col + a.eps);
 #pragma unroll
 	for (int j = 0; j < N; j++) {
 		int i = 4 * (threadIdx.x + j * THREADS);
@@ -128,13 +128,13 @@ __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 	}
 	sum = block_sum(part[0], sum);
 	if (a.centred) {
-		mean = sum / a.cols;
+		mean = sum * a.per_col;
 		sum = 0;
 		for (int i = threadIdx.x; i < a.cols; i += THREADS)
 			sum += (x[i] - mean) * (x[i] - mean);
 		sum = block_sum(part[1], sum);
 	}
-	r = rsqrtf(sum / a.cols + a.eps);
+	r = rsqrtf(sum * a.per_col + a.eps);
 	for (int i = threadIdx.x; i < a.cols; i += THREADS) {
 		float v = (x[i] - mean) * r * a.w[i] + (a.bias ? a.bias[i] : 0);
 		size_t at = (size_t)blockIdx.x * a.cols + i;
@@ -257,7 +257,7 @@ cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t 
 
 cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias, bool centred, float eps, int n, int cols)
 {
-	struct norm_args a = {out, x, delta, w, bias, eps, cols, centred, type};
+	struct norm_args a = {out, x, delta, w, bias, eps, 1.0f / cols, cols, centred, type};
 
 	if (cols % 4 || cols > 32 * THREADS)
 		return gpu_launch(add_norm_any, n, THREADS, 0, s, a);
