@@ -89,7 +89,7 @@ int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampli
 	how->temperature = number(s, d, RPC_TEMPERATURE, s->temperature, d->temperature, 1);
 	how->top_p = number(s, d, RPC_TOP_P, s->top_p, d->top_p, 1);
 	how->min_p = number(s, d, RPC_MIN_P, s->min_p, d->min_p, 0);
-	how->top_k = (int)number(s, d, RPC_TOP_K, (float)s->top_k, (float)d->top_k, 0);
+	how->top_k = front_has(s, RPC_TOP_K) ? s->top_k : front_has(d, RPC_TOP_K) ? d->top_k : 0;
 	how->repetition_penalty =
 		number(s, d, RPC_REPETITION_PENALTY, s->repetition_penalty, d->repetition_penalty, 1);
 	how->presence_penalty =
