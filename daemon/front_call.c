@@ -129,6 +129,17 @@ static int max_tokens(const struct front *f, const struct open_call *c, const st
 	return left;
 }
 
+/* The answer's text goes on from the prompt's last words. */
+static struct detok *start_text(const struct front *f, const struct open_call *c, bool skip_special)
+{
+	enum { CONTEXT = 16 };
+	struct detok *d = detok_create(f->tokenizer, skip_special);
+	int n = min_int(c->call.n_prompt, CONTEXT);
+
+	detok_follow(d, c->ids.id + c->call.n_prompt - n, n);
+	return d;
+}
+
 static int make_generate(struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_generate *g = &c->request->generate;
@@ -150,7 +161,7 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 	c->return_ids = !front_has(s, RPC_RETURN_IDS) || s->return_ids;
 	c->include_stop = s->include_stop;
 	if (f->tokenizer)
-		c->detok = detok_create(f->tokenizer, !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special);
+		c->detok = start_text(f, c, !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special);
 	stop_init(&c->stop, s->stop, s->n_stop, s->include_stop);
 	return 0;
 }

@@ -4,23 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PIECE_BYTES = 256 }; /* of one token; longer ones are cut */
+
 /* Room for the tokens of one report. */
 struct told {
 	struct rpc_token token[LINK_TOKENS];
 	struct rpc_top top[LINK_TOKENS][PICK_MAX_TOP];
+	char piece[LINK_TOKENS][PICK_MAX_TOP + 1][PIECE_BYTES];
 };
 
-static const char *piece(const struct front *f, int32_t id, size_t *len)
+static const char *piece(const struct front *f, int32_t id, char out[PIECE_BYTES], size_t *len)
 {
-	const char *p = f->tokenizer ? tokenizer_piece(f->tokenizer, id, len) : NULL;
-
-	if (!p)
-		*len = 0;
-	return p ? p : "";
+	*len = f->tokenizer ? tokenizer_token_text(f->tokenizer, id, out, PIECE_BYTES) : 0;
+	return out;
 }
 
 static void tell_token(const struct front *f, const struct picked *p, struct rpc_token *t,
-		       struct rpc_top *top)
+		       struct rpc_top *top, char pieces[][PIECE_BYTES])
 {
 	*t = (struct rpc_token){.id = p->id,
 				.logprob = p->logprob,
@@ -29,10 +29,10 @@ static void tell_token(const struct front *f, const struct picked *p, struct rpc
 				.has_logprob = true,
 				.top = top,
 				.n_top = p->n_top};
-	t->piece = piece(f, p->id, &t->piece_len);
+	t->piece = piece(f, p->id, pieces[PICK_MAX_TOP], &t->piece_len);
 	for (int i = 0; i < p->n_top; i++) {
 		top[i] = (struct rpc_top){.id = p->top_id[i], .logprob = p->top_logprob[i]};
-		top[i].piece = piece(f, p->top_id[i], &top[i].piece_len);
+		top[i].piece = piece(f, p->top_id[i], pieces[i], &top[i].piece_len);
 	}
 }
 
@@ -42,7 +42,7 @@ static void send_chunk(struct front *f, const struct open_call *c, struct rpc_ch
 	struct rpc_reply reply = {.kind = RPC_R_CHUNK};
 
 	for (int i = 0; i < r->n_details; i++)
-		tell_token(f, &r->detail[i], &told->token[i], told->top[i]);
+		tell_token(f, &r->detail[i], &told->token[i], told->top[i], told->piece[i]);
 	chunk->tokens = told->token;
 	chunk->n_tokens = r->n_details;
 	reply.chunk = *chunk;
@@ -55,10 +55,11 @@ static void send_unscored(struct front *f, struct open_call *c)
 {
 	struct rpc_reply first = {.kind = RPC_R_CHUNK};
 	struct rpc_token t = {.id = c->ids.id[0]};
+	char text[PIECE_BYTES];
 
 	if (c->scored_first || (!c->call.score && c->call.prompt_logprobs < 0))
 		return;
-	t.piece = piece(f, t.id, &t.piece_len);
+	t.piece = piece(f, t.id, text, &t.piece_len);
 	first.chunk = (struct rpc_chunk){.tokens = &t, .n_tokens = 1, .prompt = true};
 	rpc_send(f->server, c->id, &first);
 	c->scored_first = true;

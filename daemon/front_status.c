@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { TOKEN_NAME = 128 };
+
 static enum rpc_state state_of(const struct front *f)
 {
 	int s = atomic_load(&f->link->state);
@@ -66,12 +68,23 @@ static void fill_engine(const struct front *f, struct rpc_status *s)
 	s->preemptions = atomic_load(&l->preemptions);
 }
 
+/* The name of a token, "" for none. */
+static void name_token(const struct front *f, int id, char out[TOKEN_NAME])
+{
+	size_t len = f->tokenizer && id >= 0 ? tokenizer_token_text(f->tokenizer, id, out, TOKEN_NAME - 1) : 0;
+
+	out[len] = 0;
+}
+
 void front_send_status(struct front *f, uint64_t call)
 {
 	struct rpc_rank_status ranks[64];
+	char bos[TOKEN_NAME], eos[TOKEN_NAME];
 	struct rpc_reply r = {.kind = RPC_R_STATUS};
 	struct rpc_status *s = &r.status;
 
+	name_token(f, f->tokenizer ? tokenizer_bos(f->tokenizer) : -1, bos);
+	name_token(f, f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, eos);
 	*s = (struct rpc_status){.state = state_of(f),
 				 .model = f->model_name,
 				 .fingerprint = "",
@@ -81,6 +94,8 @@ void front_send_status(struct front *f, uint64_t call)
 				 .isa = "",
 				 .architecture = "",
 				 .tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "",
+				 .bos_token = bos,
+				 .eos_token = eos,
 				 .ranks = (uint32_t)f->node->world->size,
 				 .uptime_ns = now_ns() - f->started_ns};
 	fill_load(f, s);

@@ -211,6 +211,7 @@ struct rpc_status {
 	int64_t step;
 	const struct rpc_rank_status *rank;
 	int n_rank;
+	const char *bos_token, *eos_token; /* "": none */
 };
 
 struct rpc_tokens {

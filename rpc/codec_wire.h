@@ -32,7 +32,8 @@
 	X(RPC_RETURN_IDS, return_ids, return_token_ids)
 
 #define STATUS_STRINGS(X) \
-	X(model) X(fingerprint) X(numerics_class) X(version) X(device) X(isa) X(architecture) X(tokenizer)
+	X(model) X(fingerprint) X(numerics_class) X(version) X(device) X(isa) X(architecture) X(tokenizer) \
+		X(bos_token) X(eos_token)
 #define STATUS_NUMBERS(X)                                                                                  \
 	X(ranks)                                                                                           \
 	X(load_bytes) X(load_total) X(load_bytes_per_s) X(step) X(running) X(waiting) X(waiting_tokens)    \

@@ -121,6 +121,14 @@ const char *detok_next(struct detok *d, int id, size_t *len)
 	return d->out.n ? d->out.s : "";
 }
 
+void detok_follow(struct detok *d, const int32_t *ids, int n)
+{
+	size_t len;
+
+	for (int i = 0; i < n; i++)
+		detok_next(d, ids[i], &len);
+}
+
 const char *detok_end(struct detok *d, size_t *len)
 {
 	text_clear(&d->out);

@@ -21,6 +21,9 @@ int tokenizer_eos(const struct tokenizer *t);
 bool tokenizer_is_special(const struct tokenizer *t, int id);
 int tokenizer_find(const struct tokenizer *t, const char *piece, size_t len); /* id of exactly this token, or -1 */
 const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *len);  /* as in the vocabulary; NULL: no such id */
+/* The bytes that the token alone stands for inside a text, not always whole characters; a special token's own name. Returns how
+ * many were written, at most max; 0: no such id. */
+size_t tokenizer_token_text(const struct tokenizer *t, int id, char *out, size_t max);
 
 struct encode_options {
 	bool add_special;   /* bos and eos as the model's files say */
@@ -46,6 +49,8 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, co
 struct detok;
 struct detok *detok_create(const struct tokenizer *t, bool skip_special);
 void detok_destroy(struct detok *d);
+/* The text so far ends with these tokens: what comes next goes on from there (a word in the middle keeps its space). */
+void detok_follow(struct detok *d, const int32_t *ids, int n);
 /* Appends the text that is certain after `id`; returns it (valid until the next call), *len may be 0. */
 const char *detok_next(struct detok *d, int id, size_t *len);
 /* What is left: incomplete characters end as U+FFFD, as in the reference's decode of the whole. */

@@ -152,7 +152,9 @@ static inline struct rpc_reply reply(enum rpc_reply_kind kind)
 					       21,
 					       22,
 					       rank_status,
-					       1};
+					       1,
+					       "<s>",
+					       "</s>"};
 		break;
 	case RPC_R_TOKENS:
 		r.tokens = (struct rpc_tokens){ids, 4, pieces, piece_len, first, end};
