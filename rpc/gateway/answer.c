@@ -191,6 +191,8 @@ void answer_headers(struct exchange *x, struct MHD_Response *r)
 	}
 	if (a->no_retry || a->do_retry)
 		MHD_add_response_header(r, "x-should-retry", a->do_retry ? "true" : "false");
+	if (*a->ignored)
+		MHD_add_response_header(r, "X-Ignored-Fields", a->ignored);
 	if (a->allow)
 		MHD_add_response_header(r, "Allow", a->allow);
 	if (a->ask_key)

@@ -23,6 +23,7 @@ void post_completions(struct exchange *x)
 		return;
 	w = create(x);
 	err = ask_read(&w->ask, x->json, ASK_COMPLETIONS, &param, &why);
+	memcpy(x->answer.ignored, w->ask.ignored, sizeof w->ask.ignored);
 	if (!err) {
 		param = "prompt";
 		err = prompts_read(&w->prompts, json_object_get(x->json, "prompt"), &why);

@@ -71,6 +71,7 @@ struct answer {
 	struct text body;
 	int retry_after; /* seconds; 0: none */
 	const char *allow;
+	char ignored[256]; /* names of keys that were not used */
 	bool close, ask_key, no_retry, do_retry;
 };
 

@@ -172,6 +172,11 @@ void post_detokenize(struct exchange *x)
 	ask(x, &r);
 }
 
+static json_t *name_or_null(const char *name)
+{
+	return *name ? json_string(name) : json_null();
+}
+
 void get_tokenizer_info(struct exchange *x)
 {
 	const struct rpc_status *s;
@@ -184,5 +189,6 @@ void get_tokenizer_info(struct exchange *x)
 			     s ? "this model has no tokenizer: prompts are token ids" : "the daemon has not answered yet");
 		return;
 	}
-	answer_json(x, 200, json_pack("{s:s, s:i}", "tokenizer_class", s->tokenizer, "vocab_size", (int)s->vocab));
+	answer_json(x, 200, json_pack("{s:s, s:i, s:o, s:o}", "tokenizer_class", s->tokenizer, "vocab_size", (int)s->vocab,
+				     "bos_token", name_or_null(s->bos_token), "eos_token", name_or_null(s->eos_token)));
 }
