@@ -16,6 +16,8 @@ void front_error(struct front *f, uint64_t call, int code, const char *text)
 	struct rpc_reply r = {.kind = RPC_R_ERROR};
 
 	r.error = (struct rpc_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
+	if (code < 0 && -code < METRICS_CODES)
+		f->metrics.errors[-code]++;
 	if (code == ERR_LOADING || code == ERR_BUSY)
 		r.error.retry_after_ms = 500;
 	rpc_send(f->server, call, &r);
@@ -117,6 +119,7 @@ static void cut_open_calls(struct front *f)
 				front_error(f, c->id, ERR_DRAINING,
 					    "the server is shutting down; resume elsewhere or later");
 				c->ended = true;
+				f->metrics.failed++;
 			}
 }
 
@@ -206,6 +209,7 @@ int front_start(struct front *f, struct why *why)
 	int err;
 
 	f->started_ns = f->load_started_ns = now_ns();
+	metrics_init(&f->metrics);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

@@ -11,6 +11,7 @@
 #include <signal.h>
 
 #include "daemon/link.h"
+#include "daemon/metrics.h"
 #include "daemon/node.h"
 #include "daemon/stop_text.h"
 #include "daemon/words.h"
@@ -35,6 +36,7 @@ struct open_call {
 	int hit;          /* resumed: stop string found in what came before, or -1 */
 	enum finish over; /* resumed: it had ended, only the last frame was lost */
 	uint64_t deadline_ns;
+	uint64_t arrived_ns, last_ns; /* last_ns: of its latest token, 0: none yet */
 	bool encoded;          /* ids holds the prompt */
 	bool cancel_due; /* the engine's mailbox was full */
 	bool cancelled, ended; /* while its prompt is tokenized; the client has its last reply */
@@ -65,6 +67,7 @@ struct front {
 	int signal_fd, beat_fd;    /* beat_fd: the launcher's connection, -1 without one */
 	uint64_t beat_ns, cont_ns; /* last beat; last SIGCONT */
 	pthread_t thread;
+	struct metrics metrics;
 	_Atomic int last_words; /* the watch thread speaks now: touch the server no more */
 };
 
@@ -97,6 +100,7 @@ void front_send_tokens(struct front *f, uint64_t call, const struct rpc_request 
 void front_send_text(struct front *f, uint64_t call, const struct rpc_request *r);
 void front_take_words(struct front *f); /* long prompts that are tokenized now */
 void front_send_status(struct front *f, uint64_t call);
+void front_send_metrics(struct front *f, uint64_t call);
 void front_drain(struct front *f, const char *reason);
 void front_error(struct front *f, uint64_t call, int code, const char *text);
 struct open_call *front_find(struct front *f, uint64_t call);

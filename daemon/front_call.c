@@ -319,6 +319,7 @@ static void open_call(struct front *f, uint64_t call, const struct rpc_peer *pee
 	uint32_t timeout = r->kind == RPC_SCORE ? r->score.timeout_ms : r->generate.timeout_ms;
 	struct open_call *c;
 
+	f->metrics.requests++;
 	if (f->draining || (atomic_load(&f->link->state) != LINK_READY && !timeout)) {
 		front_error(f, call, f->draining ? ERR_DRAINING : ERR_LOADING,
 			    f->draining ? "the server is draining" : "the model is still loading");
@@ -328,6 +329,7 @@ static void open_call(struct front *f, uint64_t call, const struct rpc_peer *pee
 	c = xalloc(1, sizeof *c);
 	c->id = call;
 	c->uid = peer->uid;
+	c->arrived_ns = now_ns();
 	c->request = xalloc(1, sizeof *c->request);
 	*c->request = *r;
 	c->deadline_ns = timeout ? now_ns() + (uint64_t)timeout * 1000000u : 0;
@@ -381,6 +383,9 @@ static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
 	switch (r->kind) {
 	case RPC_STATUS:
 		front_send_status(f, call);
+		return;
+	case RPC_METRICS:
+		front_send_metrics(f, call);
 		return;
 	case RPC_TOKENIZE:
 	case RPC_DETOKENIZE:

@@ -142,6 +142,37 @@ static enum rpc_finish reason(const struct open_call *c, enum finish finish)
 	return c->call.score && finish == FINISH_LENGTH ? RPC_FINISH_SCORED : of[finish];
 }
 
+static double seconds(uint64_t ns)
+{
+	return (double)ns * 1e-9;
+}
+
+static void count_tokens(struct front *f, struct open_call *c, int n)
+{
+	uint64_t now = now_ns();
+
+	if (!n)
+		return;
+	if (!c->last_ns)
+		histogram_add(&f->metrics.first_token, seconds(now - c->arrived_ns), 1);
+	else
+		histogram_add(&f->metrics.inter_token, seconds(now - c->last_ns) / n, (uint64_t)n);
+	c->last_ns = now;
+}
+
+static void count_end(struct front *f, const struct open_call *c, const struct rpc_finished *end)
+{
+	struct metrics *m = &f->metrics;
+
+	m->finished[end->reason]++;
+	histogram_add(&m->e2e, seconds(now_ns() - c->arrived_ns), 1);
+	if (!end->queue_ns && !end->prefill_ns)
+		return; /* it never came to the engine */
+	histogram_add(&m->queue, seconds(end->queue_ns), 1);
+	histogram_add(&m->prefill, seconds(end->prefill_ns), 1);
+	histogram_add(&m->decode, seconds(end->decode_ns), 1);
+}
+
 static void send_finished(struct front *f, struct open_call *c, const struct event *e, int hit)
 {
 	struct rpc_reply r = {.kind = RPC_R_FINISHED};
@@ -155,6 +186,7 @@ static void send_finished(struct front *f, struct open_call *c, const struct eve
 					   .queue_ns = e->queue_ns,
 					   .prefill_ns = e->prefill_ns,
 					   .decode_ns = e->decode_ns};
+	count_end(f, c, &r.finished);
 	rpc_send(f->server, c->id, &r);
 	c->ended = true;
 }
@@ -233,6 +265,7 @@ static void send_output(struct front *f, struct open_call *c, const struct repor
 	gather_tokens(c, e, &g);
 	if (e->finish != FINISH_NONE)
 		gather_rest(c, &g);
+	count_tokens(f, c, g.tokens);
 	shown.n_details = min_int(r->n_details, g.tokens);
 	chunk = (struct rpc_chunk){
 		.text = g.text, .text_len = g.len, .ids = e->id, .n_ids = c->return_ids ? g.tokens : 0};
@@ -253,6 +286,7 @@ void front_report(struct front *f, const struct report *r)
 	if (r->refused) {
 		if (!c->ended)
 			front_error(f, c->id, r->refused, r->text);
+		f->metrics.failed += !c->ended;
 		front_forget(f, c);
 		return;
 	}

@@ -1,5 +1,6 @@
 #include "daemon/front.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { TOKEN_NAME = 128 };
@@ -103,4 +104,14 @@ void front_send_status(struct front *f, uint64_t call)
 	if (atomic_load(&f->link->state) == LINK_READY)
 		fill_model(f, s, ranks);
 	rpc_send(f->server, call, &r);
+}
+
+void front_send_metrics(struct front *f, uint64_t call)
+{
+	struct rpc_reply r = {.kind = RPC_R_METRICS};
+	char *text = metrics_text(f, &r.text.text_len);
+
+	r.text.text = text;
+	rpc_send(f->server, call, &r);
+	free(text);
 }

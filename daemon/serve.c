@@ -48,6 +48,7 @@ static void publish(struct server *s)
 	atomic_store_explicit(&l->prompt_tokens, st.prompt_tokens, memory_order_relaxed);
 	atomic_store_explicit(&l->output_tokens, st.output_tokens, memory_order_relaxed);
 	atomic_store_explicit(&l->cached_tokens, st.cached_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->prefix_queries, st.prefix_queries, memory_order_relaxed);
 	atomic_store_explicit(&l->step, (int64_t)st.steps, memory_order_relaxed);
 }
 
