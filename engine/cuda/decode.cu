@@ -89,7 +89,7 @@ template <class E, int DIM, int G> struct lane_state {
 
 /* Grid (items, runs). */
 template <class E, int DIM, int G>
-__global__ void __launch_bounds__(THREADS) decode(struct attn_args a, const struct attn_item *items)
+__global__ void __launch_bounds__(THREADS, G == 1 ? 8 : G == 2 ? 4 : 3) decode(struct attn_args a, const struct attn_item *items)
 {
 	BOUNDS(THREADS);
 	enum { LANES = DIM / 8, SETS = THREADS / LANES, ELEMS = (G * DIM + THREADS - 1) / THREADS };
