@@ -1,6 +1,6 @@
 /* xverse-launch: starts the job under mpirun, holds the listening socket over restarts, watches rank 0.
  *
- *	xverse-launch [-n RANKS] [--restart[=TIMES]] [--print] MODEL [options of xversed]
+ *	xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of xversed]
  */
 #include <errno.h>
 #include <grp.h>
@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "launch/beside.h"
 #include "rpc/handover.h"
 #include "rpc/listen.h"
 
@@ -34,16 +35,20 @@ struct launcher {
 	pid_t mpirun, rank0;
 	uint64_t started_ns, last_beat_ns, pressed_ns; /* pressed_ns: when mpirun was last told to end */
 	const char *group;
+	struct beside gateway;
 };
 
 static void usage(FILE *f)
 {
 	fprintf(f,
-		"usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--print] MODEL [options of xversed]\n\n"
+		"usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of "
+		"xversed]\n\n"
 		"  -n RANKS           ranks to start [1]\n"
 		"  --restart[=TIMES]  start again when a rank is lost, after 0.5 s, 1 s, ... 30 s; clients "
 		"are not refused\n"
 		"                     meanwhile and streams go on by themselves\n"
+		"  --http [HOST:]PORT also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]\n"
+		"  --http-option OPT  an option for it, such as --http-option --api-key-file=FILE\n"
 		"  --print            print the mpirun line and do nothing\n\n"
 		"TERM, INT and USR1 drain: open calls end, then the job. A second one ends it at once.\n"
 		"Exit code: that of the job (0 drained, 64 usage, 66 input, 70 lost rank, 75 try again, 78 "
@@ -104,6 +109,8 @@ static void parse(struct launcher *l, int argc, char **argv)
 		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			usage(stdout);
 			exit(EXIT_OK);
+		} else if (beside_option(&l->gateway, argv, &i)) {
+			continue;
 		} else if (l->n_daemon < MAX_ARGS - 1)
 			l->daemon[l->n_daemon++] = argv[i];
 		note_value(argv, i, "--uds", &uds);
@@ -239,6 +246,7 @@ static void take_signal(struct launcher *l)
 		       l->draining ? "ending the job now" : "draining");
 		l->hurried = l->draining;
 		l->draining = true;
+		beside_drain(&l->gateway);
 	}
 }
 
@@ -320,6 +328,7 @@ static int attend(struct launcher *l)
 		if (l->beat_fd >= 0 && p[2].fd == l->beat_fd && p[2].revents)
 			take_beat(l);
 		watch_rank0(l);
+		beside_look(&l->gateway);
 		press(l);
 	}
 	l->mpirun = 0;
@@ -351,6 +360,7 @@ static void back_off(struct launcher *l, int ms)
 	while (!l->draining && now_ns() < end) {
 		poll(&p, 1, (int)((end - now_ns()) / 1000000u) + 1);
 		take_signal(l);
+		beside_look(&l->gateway);
 	}
 }
 
@@ -419,7 +429,10 @@ int main(int argc, char **argv)
 		rpc_unlisten(&l.listener);
 		return EXIT_AGAIN;
 	}
+	beside_prepare(&l.gateway, l.socket_path, l.xversed);
+	beside_look(&l.gateway);
 	code = run(&l);
+	beside_end(&l.gateway);
 	handover_close(&l.handover);
 	rpc_unlisten(&l.listener);
 	return code;

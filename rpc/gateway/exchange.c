@@ -134,8 +134,13 @@ bool exchange_connect(struct exchange *x)
 				 .no_wait = true,
 				 .resume_timeout_ms = (int)x->g->how.resume_ms};
 	struct why why;
-	int err = xv_connect(&x->client, &how, &why);
+	int err;
 
+	if (x->model->state == MODEL_SILENT) {
+		answer_err(x, ERR_LOADING, "the daemon does not answer yet", 1000);
+		return false;
+	}
+	err = xv_connect(&x->client, &how, &why);
 	if (err)
 		answer_err(x, err == ERR_BUSY ? err : ERR_GONE, why.text, 1000);
 	return !err;
