@@ -96,7 +96,8 @@ int front_check_ids(const struct front *f, const int32_t *ids, int n, const char
 struct generation_config;
 void front_defaults(struct front *f, const struct generation_config *g);
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why);
-void front_send_tokens(struct front *f, uint64_t call, const struct rpc_request *r);
+void front_tokenize(struct front *f, uint64_t call, struct rpc_request *r); /* takes *r; a long text on the helper thread */
+void front_send_tokens(struct front *f, struct words_job *job);             /* the answer to Tokenize */
 void front_send_text(struct front *f, uint64_t call, const struct rpc_request *r);
 void front_take_words(struct front *f); /* long prompts that are tokenized now */
 void front_send_status(struct front *f, uint64_t call);

@@ -289,6 +289,13 @@ static void take_job(struct front *f, struct words_job *job)
 {
 	struct open_call **at = &f->tokenizing, *c;
 
+	if (job->keep) {
+		front_send_tokens(f, job);
+		rpc_request_free(job->keep);
+		free(job->keep);
+		free(job);
+		return;
+	}
 	while ((*at)->id != job->call)
 		at = &(*at)->next;
 	c = *at;
@@ -391,8 +398,6 @@ static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
 	case RPC_DETOKENIZE:
 		if (!f->tokenizer)
 			front_error(f, call, ERR_UNSUPPORTED, "this model has no tokenizer");
-		else if (r->kind == RPC_TOKENIZE)
-			front_send_tokens(f, call, r);
 		else
 			front_send_text(f, call, r);
 		return;
@@ -416,6 +421,10 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 
 	if (r->kind == RPC_GENERATE || r->kind == RPC_SCORE) {
 		open_call(f, call, peer, r);
+		return;
+	}
+	if (r->kind == RPC_TOKENIZE && f->tokenizer) {
+		front_tokenize(f, call, r);
 		return;
 	}
 	answer(f, call, r);

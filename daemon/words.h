@@ -8,13 +8,14 @@
 
 enum { WORDS_LONG = 32 << 10 }; /* bytes; shorter texts are not worth a hand-over */
 
+struct rpc_request;
 struct words_job {
 	struct words_job *next;
 	uint64_t call;    /* whose it is: the call may be gone when the job is done */
-	const char *text; /* (len); borrowed from `keep` */
+	const char *text; /* (len); borrowed from the call's request, or from `keep` */
 	size_t len;
 	struct encode_options how;
-	void *keep;     /* the request that owns the text */
+	struct rpc_request *keep; /* Tokenize: the request, owned; NULL: the prompt of a call */
 	struct ids ids; /* the answer */
 	int err;
 	struct why why;
