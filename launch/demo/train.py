@@ -22,7 +22,7 @@ import torch.nn.functional as F
 
 from picture import draw
 
-HIDDEN, LAYERS, HEADS, FFN, VOCABULARY, EPS, BASE = 192, 5, 6, 512, 5120, 1e-6, 10000.0
+HIDDEN, LAYERS, HEADS, FFN, VOCABULARY, EPS, BASE = 256, 4, 4, 512, 5120, 1e-6, 10000.0
 TOKENS_PER_STEP, CONTEXT, LONG_CONTEXT = 2048, 256, 512  # the long one in the last quarter
 ROWS = 256  # of logits at a time
 PEAK, FLOOR, WARM, DECAY, CLIP = 2e-3, 2e-5, 0.015, 0.1, 1.0
