@@ -1,0 +1,507 @@
+/* What the CPU backend reaches of what this machine can do: limits first, then operation by operation, then
+ * whole models of random weights. Every measurement is taken alternately with a probe of the limit that binds
+ * it; the share is the median of the ratios, so that a machine whose speed wanders still gives one number.
+ *
+ *   build/tests/bench/cpu [--threads N] [--isa NAME] [--only limits|ops|model] [--class NAME] [--reps N]
+ * [--json FILE]
+ */
+#include "engine/kv.h"
+#include "engine/model.h"
+#include "engine/step.h"
+#include "engine/weight.h"
+#include "parallel/wait.h"
+#include "tests/bench/limits.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_REPS = 64, BLOCK = 32 };
+
+static const struct class
+{
+	const char *name;
+	enum dtype stored, compute, kv;
+	double weight_bytes; /* of one element */
+	enum rate rate;
+} classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16, 2, RATE_BF16},
+	       {"f32", DT_F32, DT_F32, DT_F32, 4, RATE_FMA}};
+enum { N_CLASSES = sizeof classes / sizeof *classes };
+
+static struct {
+	int threads, reps;
+	enum cpu_isa isa;
+	const char *only, *class, *json;
+} opt = {.reps = 5, .isa = CPU_AUTO};
+
+static struct limits limits;
+static json_t *records;
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *v, int n)
+{
+	qsort(v, (size_t)n, sizeof *v, by_value);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* ---- one measurement ---- */
+struct work {
+	double ops, bytes; /* of one run: operations at `rate`, bytes read from memory */
+	enum rate rate;
+	double units; /* tokens */
+};
+
+/* The fastest that a bf16 product can be done: by its own instruction or by f32 ones, whose bits are the
+ * same. */
+static double probe(enum rate rate)
+{
+	double best = limits_probe(&limits, rate), f32;
+
+	if (rate == RATE_BF16 && (f32 = limits_probe(&limits, RATE_FMA)) > best)
+		best = f32;
+	return best;
+}
+
+static void record(const char *group, const char *class, const char *what, const struct work *w,
+		   double *seconds, double *share, int reps)
+{
+	double s = median(seconds, reps), part = median(share, reps);
+	bool bound = w->bytes > 0;
+
+	printf("%-6s %-6s %-30s %10.3f ms %9.1f GFLOP/s %7.2f GB/s", group, class, what, s * 1e3,
+	       w->ops / s / 1e9, w->bytes / s / 1e9);
+	if (w->units > 0)
+		printf(" %9.2f tokens/s", w->units / s);
+	printf("  %5.1f %%\n", part * 100);
+	fflush(stdout);
+	json_array_append_new(records,
+			      json_pack("{s:s,s:s,s:s,s:f,s:f,s:f,s:f,s:f,s:b}", "group", group, "class",
+					class, "what", what, "ms", s * 1e3, "gflops", w->ops / s / 1e9,
+					"gbytes", w->bytes / s / 1e9, "tokens_per_s", w->units / s, "share",
+					part, "reads", bound));
+}
+
+/* Runs fn `reps` times, each after a probe of both limits; the share is limit time over time. */
+static void measure(const char *group, const char *class, const char *what, const struct work *w,
+		    void (*fn)(void *arg, int rep), void *arg)
+{
+	double seconds[MAX_REPS], share[MAX_REPS];
+
+	fn(arg, opt.reps); /* warm */
+	for (int r = 0; r < opt.reps; r++) {
+		double least = w->bytes / probe(RATE_READ), peak = w->ops > 0 ? w->ops / probe(w->rate) : 0;
+		uint64_t start = now_ns();
+		fn(arg, r);
+		seconds[r] = (double)(now_ns() - start) / 1e9;
+		share[r] = (least > peak ? least : peak) / seconds[r];
+	}
+	record(group, class, what, w, seconds, share, opt.reps);
+}
+
+/* ---- limits ---- */
+static void bench_limits(void)
+{
+	for (int rate = 0; rate < RATE_COUNT; rate++) {
+		double v[MAX_REPS];
+		for (int r = 0; r < opt.reps; r++)
+			v[r] = limits_probe(&limits, (enum rate)rate) / 1e9;
+		printf("limit  %-10s %10.1f %s (%d threads, %s)\n", rate_names[rate], median(v, opt.reps),
+		       rate == RATE_READ ? "GB/s" : "G/s", opt.threads, cpu_isa_name(limits.isa));
+		json_array_append_new(records,
+				      json_pack("{s:s,s:s,s:f}", "group", "limit", "what", rate_names[rate],
+						"giga_per_s", median(v, opt.reps)));
+	}
+}
+
+/* ---- linear ---- */
+enum { K_COLS = 5120, N_ROWS = 27648, MAX_COPIES = 8 };
+
+static struct backend *open_backend(const struct class *c)
+{
+	struct cpu_options how = {.threads = opt.threads,
+				  .isa = opt.isa,
+				  .compute = c->compute,
+				  .max_tokens = 512,
+				  .max_context = 16384 + 512,
+				  .max_cols = 13824,
+				  .max_heads = 40,
+				  .max_head_dim = 128,
+				  .pin = true};
+	struct backend *b;
+	struct why why;
+
+	if (backend_cpu_create(&b, &how, &why))
+		die("%s", why.text);
+	return b;
+}
+
+struct linear_case {
+	struct backend *b;
+	struct weight *w[MAX_COPIES];
+	int copies;
+	struct tensor x;
+	float *out;
+};
+
+static void run_linear(void *arg, int rep)
+{
+	struct linear_case *c = arg;
+
+	backend_linear(c->b, c->out, &c->x, c->w[rep % c->copies], NULL);
+}
+
+static void fill(void *p, size_t n, enum dtype type)
+{
+	for (size_t i = 0; i < n; i++) {
+		float f = (float)((i * 2654435761u >> 8 & 0xffff)) / 65536 - 0.5f;
+		if (type == DT_F32)
+			((float *)p)[i] = f;
+		else
+			((uint16_t *)p)[i] = bf16_from_f32(f);
+	}
+}
+
+/* Copies of the matrix together are larger than the caches. */
+static void bench_linear(const struct class *cl)
+{
+	static const int rows[] = {1, 2, 4, 8, 16, 32, 128, 512};
+	struct linear_case c = {.b = open_backend(cl), .copies = 3};
+	struct split k = split_whole(K_COLS);
+	void *row = xalloc(K_COLS, 4), *x = xalloc((size_t)512 * K_COLS, 4);
+	char what[64];
+
+	fill(row, K_COLS, cl->stored);
+	fill(x, (size_t)512 * K_COLS, cl->compute);
+	c.out = backend_alloc(c.b, (size_t)512 * N_ROWS * sizeof(float));
+	for (int i = 0; i < c.copies; i++) {
+		c.w[i] = weight_create(c.b, N_ROWS, K_COLS, cl->stored, &k);
+		for (int r = 0; r < N_ROWS; r++)
+			weight_rows(c.w[i], r, 1, row, K_COLS);
+	}
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct work w = {.ops = 2.0 * rows[i] * K_COLS * N_ROWS,
+				 .bytes = cl->weight_bytes * K_COLS * N_ROWS,
+				 .rate = cl->rate,
+				 .units = rows[i]};
+		c.x = tensor_of(x, cl->compute, rows[i], K_COLS);
+		snprintf(what, sizeof what, "linear %d x %d x %d", rows[i], K_COLS, N_ROWS);
+		measure("op", cl->name, what, &w, run_linear, &c);
+	}
+	for (int i = 0; i < c.copies; i++)
+		weight_destroy(c.w[i]);
+	backend_free(c.b, c.out, (size_t)512 * N_ROWS * sizeof(float));
+	backend_destroy(c.b);
+	free(row), free(x);
+}
+
+/* ---- attention ---- */
+struct attn_case {
+	struct backend *b;
+	struct kv kv;
+	struct kv_shape shape;
+	struct attn_shape attn;
+	struct step step;
+	struct tensor qkv, out;
+};
+
+/* n_seqs sequences of `keys` keys each, the last `tokens` of them new. */
+static void attn_step(struct step *s, int n_seqs, int tokens, int keys)
+{
+	int t = 0, b = 0, per = div_up(keys, BLOCK);
+
+	*s->head = (struct step_head){.kind = STEP_RUN,
+				      .n_seqs = n_seqs,
+				      .n_tokens = n_seqs * tokens,
+				      .n_blocks = n_seqs * per,
+				      .pad_seqs = n_seqs,
+				      .pad_tokens = n_seqs * tokens};
+	step_layout(s);
+	for (int q = 0; q < n_seqs; q++) {
+		s->seq[q] = q;
+		s->q_start[q] = t;
+		s->kv_len[q] = keys;
+		s->block_start[q] = b;
+		for (int i = 0; i < per; i++, b++)
+			s->blocks[b] = b;
+		for (int p = keys - tokens; p < keys; p++, t++) {
+			s->token[t] = 1;
+			s->pos[t] = p;
+			s->slot[t] = (q * per + p / BLOCK) * BLOCK + p % BLOCK;
+		}
+	}
+	s->q_start[n_seqs] = t;
+	s->block_start[n_seqs] = b;
+}
+
+static void run_attention(void *arg, int rep)
+{
+	struct attn_case *c = arg;
+
+	(void)rep;
+	backend_attention(c->b, &c->out, &c->qkv, &c->attn, c->kv.pool[0], &c->shape, &c->step);
+}
+
+static void run_store(void *arg, int rep)
+{
+	struct attn_case *c = arg;
+
+	(void)rep;
+	backend_rope_store(c->b, &c->qkv, &c->attn, NULL, c->kv.pool[0], &c->shape, &c->step);
+}
+
+static void attn_measure(struct attn_case *c, const struct class *cl, int n_seqs, int tokens, int keys)
+{
+	int n = n_seqs * tokens, heads = c->attn.heads, dim = c->attn.head_dim;
+	size_t elem = dtype_size(cl->kv);
+	double pairs = 0;
+	struct work w = {.rate = RATE_FMA, .units = n};
+	char what[64];
+
+	attn_step(&c->step, n_seqs, tokens, keys);
+	for (int p = keys - tokens; p < keys; p++)
+		pairs += n_seqs * (p + 1);
+	c->qkv.rows = c->out.rows = n;
+	w.ops = 4.0 * pairs * heads * dim;
+	w.bytes = 2.0 * n_seqs * (double)keys * c->attn.kv_heads * dim * (double)elem;
+	snprintf(what, sizeof what, "attention %dx%d of %d keys", n_seqs, tokens, keys);
+	measure("op", cl->name, what, &w, run_attention, c);
+}
+
+static void bench_attention(const struct class *cl)
+{
+	static int32_t same[40];
+	struct attn_case c = {.b = open_backend(cl)};
+	struct step_limits lim = {.max_seqs = 32, .max_tokens = 512, .max_blocks = 2048, .rows = 512};
+	struct work store = {.bytes = 512 * 120.0 * 128 * 4, .units = 512};
+	size_t width = 120 * 128;
+
+	for (int h = 0; h < 40; h++)
+		same[h] = h;
+	c.shape = (struct kv_shape){.kv_heads = 40, .head_dim = 128, .block_size = BLOCK, .type = cl->kv};
+	c.attn = (struct attn_shape){
+		.heads = 40, .kv_heads = 40, .head_dim = 128, .kv_of_head = same, .scale = 0.0883883f};
+	kv_init(&c.kv, c.b, &c.shape, 1, 1056);
+	step_init(&c.step, &lim);
+	c.qkv = tensor_of(xalloc(512 * width, 4), DT_F32, 512, (int)width);
+	c.out = tensor_of(xalloc(512 * 40 * 128, 4), cl->compute, 512, 40 * 128);
+	fill(c.qkv.data, 512 * width, DT_F32);
+	for (int at = 512; at <= 16384; at += 512) {
+		attn_step(&c.step, 1, 512, at);
+		run_store(&c, 0);
+	}
+	attn_step(&c.step, 1, 512, 512);
+	measure("op", cl->name, "store 512 tokens", &store, run_store, &c);
+	attn_measure(&c, cl, 1, 1, 1024);
+	attn_measure(&c, cl, 1, 1, 16384);
+	attn_measure(&c, cl, 8, 1, 1024);
+	attn_measure(&c, cl, 32, 1, 512);
+	attn_measure(&c, cl, 1, 512, 512);
+	attn_measure(&c, cl, 1, 512, 2048);
+	attn_measure(&c, cl, 1, 512, 8192);
+	step_finish(&c.step);
+	kv_finish(&c.kv);
+	free(c.qkv.data), free(c.out.data);
+	backend_destroy(c.b);
+}
+
+/* ---- element by element ---- */
+struct rows_case {
+	struct backend *b;
+	struct tensor x, out;
+	float *delta, *w;
+};
+
+static void run_norm(void *arg, int rep)
+{
+	struct rows_case *c = arg;
+
+	(void)rep;
+	backend_add_norm(c->b, &c->out, &c->x, c->delta, c->w, NULL, NORM_RMS, 1e-6f);
+}
+
+static void run_silu(void *arg, int rep)
+{
+	struct rows_case *c = arg;
+
+	(void)rep;
+	backend_silu_mul(c->b, &c->out, &c->x);
+}
+
+static void bench_rows(const struct class *cl)
+{
+	struct rows_case c = {.b = open_backend(cl)};
+	size_t elem = dtype_size(cl->compute), all = 512 * 27648;
+	struct work norm = {.bytes = 512 * 5120.0 * (12 + (double)elem), .units = 512},
+		    silu = {.bytes = 512 * 13824.0 * (8 + (double)elem), .units = 512};
+	float *x = backend_alloc(c.b, all * 4), *delta = backend_alloc(c.b, all * 4);
+	void *out = backend_alloc(c.b, all * 4);
+
+	fill(x, all, DT_F32);
+	c.delta = delta, c.w = x;
+	c.x = tensor_of(x, DT_F32, 512, 5120);
+	c.out = tensor_of(out, cl->compute, 512, 5120);
+	measure("op", cl->name, "add_norm 512 x 5120", &norm, run_norm, &c);
+	c.x.cols = 27648;
+	c.out.cols = 13824;
+	measure("op", cl->name, "silu_mul 512 x 13824", &silu, run_silu, &c);
+	backend_free(c.b, x, all * 4);
+	backend_free(c.b, delta, all * 4);
+	backend_free(c.b, out, all * 4);
+	backend_destroy(c.b);
+}
+
+/* ---- whole models ---- */
+static const struct model_config x1b = {.architecture = "XverseForCausalLM",
+					.hidden = 5120,
+					.ffn = 13824,
+					.layers = 2,
+					.heads = 40,
+					.kv_heads = 40,
+					.head_dim = 128,
+					.vocab = 100278,
+					.max_pos = 4096,
+					.norm_eps = 1e-6f,
+					.rope_theta = 10000};
+
+struct model_case {
+	struct backend *b;
+	struct comm *comm;
+	struct model *m;
+	struct kv kv;
+	struct step step;
+	float *logits;
+};
+
+static void run_model(void *arg, int rep)
+{
+	struct model_case *c = arg;
+	int rows = c->step.head->n_rows;
+
+	(void)rep;
+	model_forward(c->m, &c->kv, &c->step);
+	for (int first = 0; first < rows; first += 32)
+		model_rows(c->m, first, min_int(32, rows - first), c->logits);
+}
+
+/* The last token of each sequence wants logits. Work that is skipped for the others does not count. */
+static void model_measure(struct model_case *c, const struct class *cl, int n_seqs, int tokens, int keys)
+{
+	const struct model_config *m = model_config(c->m);
+	double h = m->hidden, n = n_seqs * tokens, ffn = 3.0 * h * m->ffn, att = 4 * h * h,
+	       head = h * m->vocab, kv = 4.0 * n_seqs * keys * h;
+	struct work w = {.rate = cl->rate, .units = n};
+	char what[64];
+
+	attn_step(&c->step, n_seqs, tokens, keys);
+	c->step.head->n_rows = c->step.head->pad_rows = n_seqs;
+	for (int i = 0; i < n_seqs; i++)
+		c->step.row[i] = (i + 1) * tokens - 1;
+	w.ops = 2 * (n * (att * m->layers + ffn * (m->layers - 1)) + n_seqs * (ffn + head));
+	w.bytes = cl->weight_bytes * (m->layers * (att + ffn) + head) +
+		  kv * m->layers * (double)dtype_size(cl->kv) / 2;
+	snprintf(what, sizeof what, "X1B %d x %d tokens at %d", n_seqs, tokens, keys);
+	measure("model", cl->name, what, &w, run_model, c);
+}
+
+static void bench_model(const struct class *cl)
+{
+	struct model_case c = {.b = open_backend(cl)};
+	struct model_config cfg = x1b;
+	struct step_limits lim = {.max_seqs = 32, .max_tokens = 512, .max_blocks = 1024, .rows = 32};
+	struct model_options how = {.limits = lim, .max_context = 4096, .size = 1, .dummy_seed = 7};
+	struct comm_limits comm;
+	struct kv_shape shape;
+	struct why why;
+	uint64_t start = now_ns();
+
+	cfg.torch_dtype = cl->stored;
+	comm = model_comm_limits(&cfg, &lim, 1);
+	c.comm = comm_self_create(&comm);
+	if (model_create(&c.m, &cfg, NULL, c.b, c.comm, &how, NULL, &why))
+		die("%s", why.text);
+	shape = model_kv_shape(c.m, BLOCK, cl->kv);
+	kv_init(&c.kv, c.b, &shape, cfg.layers, 1024);
+	step_init(&c.step, &lim);
+	c.logits = xalloc((size_t)32 * (size_t)cfg.vocab, sizeof *c.logits);
+	printf("model  %-6s X1B made in %.1f s, %.2f GiB\n", cl->name, (double)(now_ns() - start) / 1e9,
+	       (double)model_weight_bytes(c.m) / (1 << 30));
+	model_measure(&c, cl, 1, 512, 512);
+	model_measure(&c, cl, 1, 128, 128);
+	model_measure(&c, cl, 1, 1, 64);
+	model_measure(&c, cl, 1, 1, 1024);
+	model_measure(&c, cl, 8, 1, 64);
+	model_measure(&c, cl, 32, 1, 64);
+	free(c.logits);
+	step_finish(&c.step);
+	kv_finish(&c.kv);
+	model_destroy(c.m);
+	comm_destroy(c.comm);
+	backend_destroy(c.b);
+}
+
+static bool wanted(const char *part)
+{
+	return !opt.only || !strcmp(opt.only, part);
+}
+
+static void parse(int argc, char **argv)
+{
+	opt.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+	for (int i = 1; i + 1 < argc; i += 2) {
+		const char *name = argv[i], *value = argv[i + 1];
+		if (!strcmp(name, "--threads"))
+			opt.threads = atoi(value);
+		else if (!strcmp(name, "--reps"))
+			opt.reps = max_int(1, min_int(MAX_REPS, atoi(value)));
+		else if (!strcmp(name, "--isa") && !cpu_isa_parse(value, &opt.isa))
+			;
+		else if (!strcmp(name, "--only"))
+			opt.only = value;
+		else if (!strcmp(name, "--class"))
+			opt.class = value;
+		else if (!strcmp(name, "--json"))
+			opt.json = value;
+		else
+			die("unknown option %s %s", name, value);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct pool *pool;
+	json_t *all;
+
+	parse(argc, argv);
+	wait_policy(30000);
+	pool = pool_create(opt.threads, true, 0);
+	limits_open(&limits, pool, opt.isa == CPU_AUTO ? cpu_isa_best() : opt.isa, (size_t)1 << 30);
+	records = json_array();
+	if (wanted("limits"))
+		bench_limits();
+	for (int i = 0; i < N_CLASSES; i++) {
+		if (opt.class && strcmp(opt.class, classes[i].name))
+			continue;
+		if (wanted("ops")) {
+			bench_linear(&classes[i]);
+			bench_attention(&classes[i]);
+			bench_rows(&classes[i]);
+		}
+		if (wanted("model"))
+			bench_model(&classes[i]);
+	}
+	all = json_pack("{s:i,s:s,s:s,s:i,s:o}", "threads", opt.threads, "isa", cpu_isa_name(limits.isa),
+			"commit", XV_COMMIT, "reps", opt.reps, "records", records);
+	if (opt.json && json_dump_file(all, opt.json, JSON_INDENT(1)))
+		die("cannot write %s", opt.json);
+	json_decref(all);
+	limits_close(&limits);
+	pool_destroy(pool);
+	return 0;
+}
