@@ -11,6 +11,10 @@
  *              chain starts at +0 and takes pairs: column 2i+1, then 2i (a missing odd column counts as +0 times
  *              +0); segments of a leaf combine as a binary counter combines digits (left + right; what is left over
  *              at the end from the small end up: older + newer); leaves of a part by the perfect tree.
+ *   quantised  groups of 32 columns from the start of each segment (the last one is filled up with zeros). Weights: int8 in
+ *              [-127, 127] with scale max|w| / 127 as f16, int4 in [-8, 7] with scale m / -8 as f16, m the first number of the
+ *              largest size; q = w * (1 / scale), to nearest even. Activations: int8, factor 127 / max|x|, scale max|x| / 127 in f32.
+ *              Inside a segment f = fma(sum of integers, weight scale * activation scale, f), group by group from +0.
  *   norm       16 lanes: lane l chains x[16i+l]^2 by fma from +0; lanes combine l + (l+8), then +4, +2, +1;
  *              mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias).
  *   rope       a' = a*c - b*s, b' = b*c + a*s, each product rounded, then the sum.
@@ -70,6 +74,8 @@ struct backend_ops {
 
 	/* weights */
 	struct weight *(*weight_create)(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
+	struct weight *(*weight_create_quant)(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
+					      const struct split *k); /* NULL: none */
 	void (*weight_rows)(struct weight *w, int first, int count, const void *src, size_t ld);
 	void (*weight_destroy)(struct weight *w);
 

@@ -4,6 +4,9 @@
 
 #include "parallel/base.h"
 
+/* How weights are held: as stored, or as integers with a scale for 32 columns of a row. */
+enum quant { QUANT_NONE, QUANT_INT8, QUANT_INT4 };
+
 struct tensor {
 	void *data; /* (rows, cols), rows contiguous */
 	enum dtype type;

@@ -3,12 +3,22 @@
 
 struct weight *weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
 {
+	return weight_create_quant(b, rows, cols, stored, QUANT_NONE, k);
+}
+
+struct weight *weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
+				   const struct split *k)
+{
 	REQUIRE(rows >= 0 && (stored == DT_F32 || stored == DT_F16 || stored == DT_BF16));
 	REQUIRE(k->n_leaves >= 1 && k->n_leaves <= SHARD_MAX_LEAVES && k->first >= 0 && k->count >= 0);
 	REQUIRE(k->first + k->count <= k->n_leaves && cols == split_columns(k).count);
 	for (int i = 0; i < k->n_leaves; i++)
 		REQUIRE(k->start[i] >= 0 && k->start[i] <= k->start[i + 1]);
-	return b->ops->weight_create(b, rows, cols, stored, k);
+	if (quant == QUANT_NONE)
+		return b->ops->weight_create(b, rows, cols, stored, k);
+	if (!b->ops->weight_create_quant)
+		die("the %s backend has no quantised weights", b->ops->name);
+	return b->ops->weight_create_quant(b, rows, cols, stored, quant, k);
 }
 
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld)

@@ -10,11 +10,15 @@ struct weight {
 	struct backend *b;
 	int rows, cols;
 	enum dtype stored; /* of the source rows: DT_F32, DT_F16, DT_BF16 */
+	enum quant quant;
 	struct split k;    /* leaves of the K axis and those owned; cols = split_columns(&k).count */
 	size_t bytes;      /* held, padding included */
 };
 
 struct weight *weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
+/* As integers (numbers contract: backend.h); dies where the backend has none. */
+struct weight *weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
+				   const struct split *k);
 /* src: `count` rows of type `stored`, ld elements apart, each with the owned columns only. Any order; each row once.
  * Bounded staging; may be called by several threads for different rows. */
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);

@@ -82,6 +82,8 @@ static void destroy(struct backend *b)
 
 	pool_destroy(c->pool);
 	cpu_attn_destroy(c->attn);
+	cpu_pages_free(c->x, c->x_row * (size_t)c->how.max_tokens);
+	cpu_pages_free(c->scratch, linear_scratch() * (size_t)c->how.threads);
 	free(c);
 }
 
@@ -133,6 +135,7 @@ static const struct backend_ops cpu_ops = {
 	.step = step,
 	.run = run,
 	.weight_create = cpu_weight_create,
+	.weight_create_quant = cpu_weight_create_quant,
 	.weight_rows = cpu_weight_rows,
 	.weight_destroy = cpu_weight_destroy,
 	.embed = cpu_embed,
@@ -145,6 +148,89 @@ static const struct backend_ops cpu_ops = {
 	.silu_mul = cpu_silu_mul,
 	.rows = cpu_rows,
 };
+
+static bool has_vnni(void)
+{
+#ifdef __x86_64__
+	return __builtin_cpu_supports("avx512vnni");
+#else
+	return false;
+#endif
+}
+
+/* Early machines with AVX-512 have no byte products there: AVX2's do. */
+static void choose_int(struct cpu *c)
+{
+#ifdef __x86_64__
+	if (c->k->tile_rows[PACK_INT8] == cpu_kernels_avx2.tile_rows[PACK_INT8] || has_vnni())
+		return;
+	for (int i = PACK_INT8; i <= PACK_INT4; i++) {
+		c->own.linear[i] = cpu_kernels_avx2.linear[i];
+		c->own.tile_rows[i] = cpu_kernels_avx2.tile_rows[i];
+	}
+#endif
+}
+
+enum { TRY_ROWS = 12 };
+
+struct
+try {
+	void (*linear)(const struct linear_job *job);
+	struct linear_job job;
+	uint64_t best;
+};
+
+static void try_linear(void *arg, int unit, int worker)
+{
+	struct try *t = arg;
+	uint64_t start = now_ns(), time;
+
+	(void)unit, (void)worker;
+	t->linear(&t->job);
+	time = now_ns() - start;
+	t->best = time < t->best ? time : t->best;
+}
+
+/* Some machines do the bf16 product at half the rate of two f32 ones. Both give the same bits, so time
+ * decides. */
+static bool dot_is_fast(struct cpu *c)
+{
+	static const struct segment seg = {.cols = SEGMENT, .units = SEGMENT / 2};
+	size_t panel = w_unit(PACK_BF16) * SEGMENT / 2, x = (size_t)TRY_ROWS * SEGMENT * sizeof(float);
+	char *data = cpu_pages(c->pool, panel + 2 * x, 1);
+	float out[TRY_ROWS * PANEL];
+	struct try dot = {.linear = c->k->linear_dot, .best = UINT64_MAX}, f32 = dot;
+
+	f32.linear = c->k->linear[PACK_BF16];
+	dot.job = (struct linear_job){.seg = &seg,
+				      .n_seg = 1,
+				      .panel = data,
+				      .x = data + panel,
+				      .x_row = x / TRY_ROWS,
+				      .tiles = tiles_of(TRY_ROWS, c->k->dot_rows),
+				      .end = div_up(TRY_ROWS, c->k->dot_rows),
+				      .out = out,
+				      .out_stride = PANEL,
+				      .cols = PANEL,
+				      .scratch = c->scratch};
+	f32.job = dot.job;
+	for (int i = 0; i < 8; i++) {
+		pool_each(c->pool, 1, try_linear, &dot);
+		pool_each(c->pool, 1, try_linear, &f32);
+	}
+	cpu_pages_free(data, panel + 2 * x);
+	return dot.best < f32.best;
+}
+
+static void choose_kernels(struct cpu *c)
+{
+	c->own = *c->k;
+	choose_int(c);
+	c->k = &c->own;
+	c->dot = c->base.act == DT_BF16 && c->k->linear_dot;
+	if (c->dot && c->how.isa == CPU_AUTO && c->pool)
+		c->dot = dot_is_fast(c);
+}
 
 int backend_cpu_create(struct backend **out, const struct cpu_options *how, struct why *why)
 {
@@ -170,6 +256,8 @@ int backend_cpu_create(struct backend **out, const struct cpu_options *how, stru
 	c->k = k;
 	c->pool = how->dry ? NULL : pool_create(how->threads, how->pin, how->first_cpu);
 	c->attn = cpu_attn_create(how, c->pool);
+	c->scratch = cpu_pages(c->pool, linear_scratch() * (size_t)how->threads, how->threads);
+	choose_kernels(c);
 	*out = &c->base;
 	return 0;
 }

@@ -15,6 +15,11 @@ struct cpu {
 	const struct cpu_kernels *k;
 	struct cpu_options how;
 	struct attn_scratch *attn;
+	struct cpu_kernels own; /* what k points to, where a faster function of another set is in its place */
+	bool dot;     /* bf16 products by their own instruction; else by f32 ones, which give the same bits */
+	char *x;      /* packed activations of the largest step */
+	size_t x_row; /* bytes of a row there */
+	char *scratch; /* (threads, linear_scratch()) */
 };
 
 static inline struct cpu *cpu_of(struct backend *b)
@@ -25,11 +30,11 @@ static inline struct cpu *cpu_of(struct backend *b)
 struct cpu_weight {
 	struct weight base;
 	enum pack pack;
-	enum product product;
-	int n_parts, n_seg, pairs; /* pairs of all segments, odd ones included */
-	size_t panel_bytes;
-	char *panels;        /* (div_up(rows, 64), panel_bytes) */
-	struct segment *seg; /* (n_seg) */
+	enum x_form form;
+	int n_parts, n_seg, units; /* pairs or groups of all segments */
+	size_t panel_bytes, x_row; /* x_row: of activations packed for it */
+	char *panels;              /* (div_up(rows, 64), panel_bytes) */
+	struct segment *seg;       /* (n_seg) */
 };
 
 /* Pages of zeros, touched by the workers in the order in which pool_each() hands out `units` equal pieces.
@@ -40,10 +45,15 @@ size_t cpu_pages_bytes(size_t bytes); /* what is really held */
 
 struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dtype stored,
 				 const struct split *k);
+struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored,
+				       enum quant quant, const struct split *k);
 void cpu_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
 void cpu_weight_destroy(struct weight *w);
 /* Row `row` as f32: subnormals of f32 and bf16 and any zero become +0. */
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out);
+
+/* Rows that a product takes at a time. */
+int cpu_tile_rows(const struct cpu_weight *w);
 
 void cpu_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table,
 	       int first_id);

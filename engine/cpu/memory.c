@@ -34,7 +34,8 @@ size_t cpu_pages_bytes(size_t bytes)
 static char *map(size_t bytes, int reserve)
 {
 	size_t edge = bytes >= HUGE ? HUGE : 0, before;
-	char *p = mmap(NULL, bytes + edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | reserve, -1, 0);
+	char *p = mmap(NULL, bytes + edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | reserve, -1,
+		       0);
 
 	if (p == MAP_FAILED)
 		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));

@@ -66,28 +66,71 @@ void cpu_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const
 	pool_each(cpu_of(b)->pool, div_up(x->rows, j.per), norm_unit, &j);
 }
 
-struct linear_units {
+struct pack_units {
 	const struct cpu_kernels *k;
+	enum x_form form;
+	struct pack_job job; /* of row 0 */
+	struct tiles tiles;
+	size_t x_row;
+};
+
+static void pack_unit(void *arg, int tile, int worker)
+{
+	const struct pack_units *u = arg;
+	struct pack_job j = u->job;
+	int row = tile_row(u->tiles, tile);
+
+	(void)worker;
+	j.x += (size_t)row * j.x_stride;
+	j.out += (size_t)row * u->x_row;
+	j.rows = tile_row(u->tiles, tile + 1) - row;
+	u->k->pack_x[u->form](&j);
+}
+
+/* Activations of all rows to the form that the weight's kernel reads; a few rows are not worth waking the
+ * workers. */
+static void pack_rows(struct cpu *cpu, const struct cpu_weight *w, const struct tensor *x, struct tiles tiles)
+{
+	struct pack_units u = {.k = cpu->k, .form = w->form, .tiles = tiles, .x_row = w->x_row};
+
+	REQUIRE(x->rows <= cpu->how.max_tokens);
+	u.job = (struct pack_job){.seg = w->seg,
+				  .n_seg = w->n_seg,
+				  .x = x->data,
+				  .x_stride = (size_t)x->cols * dtype_size(x->type),
+				  .type = x->type,
+				  .offset = w->pack == PACK_INT8 ? 128 : 8,
+				  .out = cpu->x};
+	if (x->rows * x->cols > 4 * CHUNK)
+		pool_each(cpu->pool, tiles.count, pack_unit, &u);
+	else
+		for (int i = 0; i < tiles.count; i++)
+			pack_unit(&u, i, 0);
+}
+
+struct linear_units {
+	const struct cpu *cpu;
 	const struct cpu_weight *w;
-	struct linear_job job; /* of panel 0 and row 0 */
-	int panels, per;       /* rows of a unit */
+	struct linear_job job; /* of panel 0 */
+	int panels, per;       /* tiles of a unit */
 };
 
 static void linear_unit(void *arg, int unit, int worker)
 {
 	const struct linear_units *u = arg;
+	const struct cpu_kernels *k = u->cpu->k;
 	struct linear_job j = u->job;
-	int panel = unit % u->panels, row = unit / u->panels * u->per;
+	int panel = unit % u->panels;
 	size_t col = (size_t)panel * PANEL;
 
-	(void)worker;
 	j.panel = u->w->panels + (size_t)panel * u->w->panel_bytes;
-	j.x = (const char *)j.x + (size_t)row * j.x_stride;
-	j.out += (size_t)row * j.out_stride + col;
+	j.out += col;
 	j.bias = j.bias ? j.bias + col : NULL;
-	j.rows = min_int(u->per, u->job.rows - row);
+	j.first = unit / u->panels * u->per;
+	j.end = min_int(j.first + u->per, j.tiles.count);
 	j.cols = min_int(PANEL, u->w->base.rows - (int)col);
-	u->k->linear[u->w->product](&j);
+	j.scratch = u->cpu->scratch + (size_t)worker * linear_scratch();
+	(u->w->form == X_DOT ? k->linear_dot : k->linear[u->w->pack])(&j);
 }
 
 /* Units are panels; where these are too few for the workers, rows are cut as well. */
@@ -96,23 +139,26 @@ void cpu_linear(struct backend *b, float *out, const struct tensor *x, const str
 {
 	const struct cpu_weight *w = (const struct cpu_weight *)weight;
 	const size_t n = (size_t)weight->rows;
-	struct linear_units u = {.k = cpu_of(b)->k, .w = w, .panels = div_up(weight->rows, PANEL)};
+	struct linear_units u = {.cpu = cpu_of(b), .w = w, .panels = div_up(weight->rows, PANEL)};
+	struct tiles tiles;
 	int threads = pool_threads(cpu_of(b)->pool), cuts;
 
 	if (!u.panels || !x->rows || !w->n_parts)
 		return;
+	tiles = tiles_of(x->rows, cpu_tile_rows(w));
+	pack_rows(cpu_of(b), w, x, tiles);
 	u.job = (struct linear_job){.seg = w->seg,
 				    .n_seg = w->n_seg,
-				    .x = x->data,
-				    .x_stride = (size_t)x->cols * dtype_size(x->type),
+				    .x = cpu_of(b)->x,
+				    .x_row = w->x_row,
+				    .tiles = tiles,
 				    .out = out,
 				    .out_stride = n,
 				    .part_stride = n * (size_t)x->rows,
-				    .bias = bias,
-				    .rows = x->rows};
-	cuts = threads == 1 ? 1 : min_int(div_up(4 * threads, u.panels), div_up(x->rows, 12));
-	u.per = div_up(x->rows, cuts);
-	pool_each(cpu_of(b)->pool, u.panels * div_up(x->rows, u.per), linear_unit, &u);
+				    .bias = bias};
+	cuts = threads == 1 ? 1 : min_int(div_up(4 * threads, u.panels), div_up(tiles.count, 2));
+	u.per = div_up(tiles.count, cuts);
+	pool_each(cpu_of(b)->pool, u.panels * div_up(tiles.count, u.per), linear_unit, &u);
 }
 
 struct silu_job {

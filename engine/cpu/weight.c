@@ -7,7 +7,7 @@
 enum { BLOCK = 32 /* columns packed at a time: what they fill stays in the first cache */ };
 
 /* Segments of one leaf of `cols` columns: merges as a binary counter makes them, then what is left over. */
-static int leaf_segments(struct segment *seg, int col, int cols)
+static int leaf_segments(struct segment *seg, int unit, int col, int cols)
 {
 	int n = max_int(1, div_up(cols, SEGMENT)), depth = 0;
 
@@ -15,8 +15,8 @@ static int leaf_segments(struct segment *seg, int col, int cols)
 		int count = min_int(SEGMENT, cols - i * SEGMENT);
 		int merges = i + 1 == n ? depth : __builtin_ctz((unsigned)i + 1);
 		seg[i] = (struct segment){.col = col + i * SEGMENT,
-					  .pairs = count / 2,
-					  .odd = count & 1,
+					  .cols = count,
+					  .units = div_up(count, unit),
 					  .merges = (uint8_t)merges,
 					  .part = -1};
 		depth += 1 - merges;
@@ -25,14 +25,15 @@ static int leaf_segments(struct segment *seg, int col, int cols)
 }
 
 /* Leaves of a part are a power of two: their counter leaves nothing over. */
-static int part_segments(struct segment *seg, const struct split *k, const struct part *part, int no,
-			 int first_col)
+static int part_segments(struct segment *seg, int unit, const struct split *k, const struct part *part,
+			 int no, int first_col)
 {
 	int n = 0;
 
 	for (int i = 0; i < part->count; i++) {
 		int leaf = part->first + i;
-		n += leaf_segments(seg + n, k->start[leaf] - first_col, k->start[leaf + 1] - k->start[leaf]);
+		n += leaf_segments(seg + n, unit, k->start[leaf] - first_col,
+				   k->start[leaf + 1] - k->start[leaf]);
 		seg[n - 1].merges += (uint8_t)__builtin_ctz((unsigned)i + 1);
 	}
 	seg[n - 1].part = (int8_t)no;
@@ -43,40 +44,73 @@ static void plan_segments(struct cpu_weight *w)
 {
 	const struct split *k = &w->base.k;
 	struct part parts[SHARD_MAX_PARTS];
-	int depth = 0;
+	int depth = 0, unit = pack_is_int(w->pack) ? GROUP : 2;
 
 	w->n_parts = split_parts(k, parts);
 	w->seg = xalloc((size_t)(w->base.cols / SEGMENT + k->count + 1), sizeof *w->seg);
 	for (int i = 0; i < w->n_parts; i++)
-		w->n_seg += part_segments(w->seg + w->n_seg, k, &parts[i], i, k->start[k->first]);
+		w->n_seg += part_segments(w->seg + w->n_seg, unit, k, &parts[i], i, k->start[k->first]);
 	for (int i = 0; i < w->n_seg; i++) {
-		w->pairs += w->seg[i].pairs + w->seg[i].odd;
+		w->seg[i].at = w->units;
+		w->units += w->seg[i].units;
 		depth += 1 - w->seg[i].merges - (w->seg[i].part >= 0);
 		REQUIRE(depth >= 0 && depth < STACK_DEPTH && (w->seg[i].part < 0 || depth == 0));
 	}
 }
 
+/* Room for the largest step's activations, packed. */
+static void reserve_x(struct cpu *c, size_t row)
+{
+	size_t tokens = (size_t)c->how.max_tokens;
+
+	if (row <= c->x_row)
+		return;
+	cpu_pages_free(c->x, c->x_row * tokens);
+	c->base.held += cpu_pages_bytes(row * tokens) - cpu_pages_bytes(c->x_row * tokens);
+	c->x = cpu_pages(c->pool, row * tokens, c->how.max_tokens);
+	c->x_row = row;
+}
+
+static enum pack pack_of(const struct backend *b, enum dtype stored, enum quant quant)
+{
+	if (quant != QUANT_NONE)
+		return quant == QUANT_INT8 ? PACK_INT8 : PACK_INT4;
+	if (b->act == DT_BF16 || stored == DT_BF16)
+		return PACK_BF16;
+	return stored == DT_F32 ? PACK_F32 : PACK_F16;
+}
+
 struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dtype stored,
 				 const struct split *k)
+{
+	return cpu_weight_create_quant(b, rows, cols, stored, QUANT_NONE, k);
+}
+
+struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored,
+				       enum quant quant, const struct split *k)
 {
 	struct cpu_weight *w = xalloc(1, sizeof *w);
 	int panels = div_up(rows, PANEL);
 
-	w->base = (struct weight){.b = b, .rows = rows, .cols = cols, .stored = stored, .k = *k};
-	if (b->act == DT_BF16 || stored == DT_BF16)
-		w->pack = PACK_BF16;
-	else
-		w->pack = stored == DT_F32 ? PACK_F32 : PACK_F16;
-	if (b->act == DT_BF16)
-		w->product = BF16_BF16;
-	else
-		w->product = stored == DT_BF16 ? F32_BF16 : stored == DT_F32 ? F32_F32 : F32_F16;
+	w->base = (struct weight){
+		.b = b, .rows = rows, .cols = cols, .stored = stored, .quant = quant, .k = *k};
+	w->pack = pack_of(b, stored, quant);
+	w->form = quant != QUANT_NONE ? X_INT : w->pack == PACK_BF16 && cpu_of(b)->dot ? X_DOT : X_F32;
 	plan_segments(w);
-	w->panel_bytes = (size_t)w->pairs * 2 * PANEL * (w->pack == PACK_F32 ? 4 : 2);
+	w->x_row = (size_t)w->units * x_unit(w->form);
+	reserve_x(cpu_of(b), w->x_row);
+	w->panel_bytes = (size_t)w->units * w_unit(w->pack);
 	w->panels = cpu_pages(cpu_of(b)->pool, w->panel_bytes * (size_t)panels, panels);
 	w->base.bytes = w->panels ? cpu_pages_bytes(w->panel_bytes * (size_t)panels) : 0;
 	b->held += w->base.bytes;
 	return &w->base;
+}
+
+int cpu_tile_rows(const struct cpu_weight *w)
+{
+	const struct cpu_kernels *k = cpu_of(w->base.b)->k;
+
+	return w->form == X_DOT ? k->dot_rows : k->tile_rows[w->pack];
 }
 
 void cpu_weight_destroy(struct weight *base)
@@ -128,29 +162,93 @@ static void put_plain(char *dst, const void *src, size_t at, int n, enum dtype s
 			((uint16_t *)dst)[i * PANEL] = ((const uint16_t *)src)[at + (size_t)i];
 }
 
+/* A plain unit's columns. */
+static void pack_plain(const struct cpu_weight *w, char *unit, int lane, const char *row,
+		       const struct segment *s, int c)
+{
+	int n = min_int(BLOCK, s->cols - c);
+
+	if (w->pack == PACK_BF16)
+		put_bf16((uint32_t *)unit + lane, row, (size_t)(s->col + c), n, w->base.stored);
+	else
+		put_plain(unit + (size_t)lane * (w->pack == PACK_F32 ? 4 : 2), row, (size_t)(s->col + c), n,
+			  w->base.stored);
+}
+
+/* n columns of one row as f32, zeros up to a whole group. */
+static void get_group(float *f, const char *row, size_t at, int n, enum dtype stored)
+{
+	const uint16_t *half = (const uint16_t *)row + at;
+
+	for (int i = 0; i < GROUP; i++)
+		f[i] = i >= n              ? 0
+		       : stored == DT_F32  ? ((const float *)row)[at + (size_t)i]
+		       : stored == DT_BF16 ? f32_from_bf16(half[i])
+					   : f32_from_f16(half[i]);
+}
+
+/* The first number of the largest size; NaN where one is not finite. */
+static float largest(const float *f)
+{
+	float most = 0, size = 0, bad = 0;
+
+	for (int i = 0; i < GROUP; i++) {
+		float a = f[i] < 0 ? -f[i] : f[i];
+		bad += f[i] - f[i];
+		if (a > size)
+			size = a, most = f[i];
+	}
+	return bad != 0 ? bad : most;
+}
+
+/* Integers in [low, high], f * (1 / scale) to nearest even. */
+static void to_integers(int *q, const float *f, float scale, int low, int high)
+{
+	const float magic = 0x1.8p23f, factor = 1 / scale;
+
+	for (int i = 0; i < GROUP; i++) {
+		float v = f[i] * factor;
+		v = v < (float)low ? (float)low : v > (float)high ? (float)high : v;
+		q[i] = (int)((v + magic) - magic);
+	}
+}
+
+/* One row's group: its scale and its integers, with the offset that makes them unsigned. */
+static void pack_group(const struct cpu_weight *w, char *unit, int lane, const char *row,
+		       const struct segment *s, int c)
+{
+	const bool eight = w->pack == PACK_INT8;
+	float f[GROUP], most;
+	uint16_t scale;
+	int q[GROUP] = {0};
+	uint8_t *out = (uint8_t *)unit + 4 * lane;
+
+	get_group(f, row, (size_t)(s->col + c), min_int(GROUP, s->cols - c), w->base.stored);
+	most = largest(f);
+	scale = f16_from_f32(eight ? (most < 0 ? -most : most) / 127 : most / -8);
+	if (most == most && scale & 0x7fff)
+		to_integers(q, f, f32_from_f16(scale), eight ? -127 : -8, eight ? 127 : 7);
+	memcpy(unit + (eight ? 32 : 16) * PANEL + 2 * lane, &scale, sizeof scale);
+	for (int i = 0; eight && i < GROUP; i++)
+		out[i / 4 * 4 * PANEL + i % 4] = (uint8_t)(q[i] + 128);
+	for (int i = 0; !eight && i < GROUP / 2; i++)
+		out[i / 4 * 4 * PANEL + i % 4] = (uint8_t)((q[i] + 8) | (q[i + 16] + 8) << 4);
+}
+
 /* Rows of one panel; `src` is the first of them. */
 static void pack_panel(const struct cpu_weight *w, char *panel, int lane, int count, const char *src,
 		       size_t ld_bytes)
 {
-	const size_t elem = w->pack == PACK_F32 ? 4 : 2, pair = 2 * PANEL * elem;
+	const size_t unit = w_unit(w->pack);
+	const bool quant = pack_is_int(w->pack);
 
-	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++) {
-		int cols = 2 * s->pairs + s->odd;
-		for (int c = 0; c < cols; c += BLOCK) {
-			char *at = panel + (size_t)(c / 2) * pair;
-			int n = min_int(BLOCK, cols - c);
-			for (int r = 0; r < count; r++) {
-				const char *row = src + (size_t)r * ld_bytes;
-				if (w->pack == PACK_BF16)
-					put_bf16((uint32_t *)at + lane + r, row, (size_t)(s->col + c), n,
-						 w->base.stored);
-				else
-					put_plain(at + (size_t)(lane + r) * elem, row, (size_t)(s->col + c),
-						  n, w->base.stored);
-			}
+	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++)
+		for (int c = 0; c < s->cols; c += BLOCK) {
+			char *at = panel + (size_t)(s->at + c / (quant ? GROUP : 2)) * unit;
+			for (int r = 0; r < count; r++)
+				(quant ? pack_group : pack_plain)(w, at, lane + r, src + (size_t)r * ld_bytes,
+								  s, c);
 		}
-		panel += (size_t)(s->pairs + s->odd) * pair;
-	}
 }
 
 void cpu_weight_rows(struct weight *base, int first, int count, const void *src, size_t ld)
@@ -174,25 +272,41 @@ static float plus_zero(float f)
 	return u & 0x7f800000 ? f : 0;
 }
 
+/* Column c of a segment, from the unit that holds it. */
+static float plain_at(const struct cpu_weight *w, const char *panel, int lane, const struct segment *s, int c)
+{
+	const char *unit = panel + (size_t)(s->at + c / 2) * w_unit(w->pack);
+	int plain = (c & 1) * PANEL + lane;
+
+	if (w->pack == PACK_BF16)
+		return f32_from_bf16(((const uint16_t *)unit)[lane * 2 + (c & 1)]);
+	if (w->pack == PACK_F16)
+		return f32_from_f16(((const uint16_t *)unit)[plain]);
+	return ((const float *)unit)[plain];
+}
+
+static float int_at(const struct cpu_weight *w, const char *panel, int lane, const struct segment *s, int c)
+{
+	const bool eight = w->pack == PACK_INT8;
+	const char *unit = panel + (size_t)(s->at + c / GROUP) * w_unit(w->pack);
+	int i = eight ? c % GROUP : c % (GROUP / 2), q;
+	uint16_t scale;
+
+	q = (uint8_t)unit[i / 4 * 4 * PANEL + 4 * lane + i % 4];
+	if (eight)
+		q -= 128;
+	else
+		q = (c % GROUP < GROUP / 2 ? q & 15 : q >> 4) - 8;
+	memcpy(&scale, unit + (eight ? 32 : 16) * PANEL + 2 * lane, sizeof scale);
+	return f32_from_f16(scale) * (float)q;
+}
+
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out)
 {
 	const char *panel = w->panels + (size_t)(row / PANEL) * w->panel_bytes;
-	const int lane = row % PANEL;
-	size_t pair = 0;
 
-	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++) {
-		for (int c = 0; c < 2 * s->pairs + s->odd; c++) {
-			size_t p = pair + (size_t)c / 2, plain = (2 * p + (c & 1)) * PANEL + (size_t)lane;
-			float f;
-			if (w->pack == PACK_BF16)
-				f = f32_from_bf16(
-					((const uint16_t *)panel)[(p * PANEL + (size_t)lane) * 2 + (c & 1)]);
-			else if (w->pack == PACK_F16)
-				f = f32_from_f16(((const uint16_t *)panel)[plain]);
-			else
-				f = ((const float *)panel)[plain];
-			out[s->col + c] = plus_zero(f);
-		}
-		pair += (size_t)(s->pairs + s->odd);
-	}
+	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++)
+		for (int c = 0; c < s->cols; c++)
+			out[s->col + c] = plus_zero(
+				(pack_is_int(w->pack) ? int_at : plain_at)(w, panel, row % PANEL, s, c));
 }

@@ -116,10 +116,10 @@ typedef void scores_fn(const struct attn_job *, int row, int range, int n);
 typedef void values_fn(const struct attn_job *, int row, float *const *o, int range, int from, int to);
 
 #if defined(ISA_avx512) || defined(ISA_avx512_bf16)
-#define ALL_TILES(type, name)                                                               \
-	TILES(type, name, 1)                                                                \
-	TILES(type, name, 2) TILES(type, name, 3) TILES(type, name, 4) TILES(type, name, 5) \
-		TILES(type, name, 6)
+#define ALL_TILES(type, name) \
+	TILES(type, name, 1)  \
+	TILES(type, name, 2)  \
+	TILES(type, name, 3) TILES(type, name, 4) TILES(type, name, 5) TILES(type, name, 6)
 #define TILE_LIST(op, name) \
 	op##_##name##_1, op##_##name##_2, op##_##name##_3, op##_##name##_4, op##_##name##_5, op##_##name##_6
 #elif defined(ISA_avx2)

@@ -5,34 +5,94 @@
 
 #include "engine/backend.h"
 
-enum { PANEL = 64, SEGMENT = 512, STACK_DEPTH = 24 };
+enum { PANEL = 64, SEGMENT = 512, GROUP = 32, STACK_DEPTH = 24, BLOCK_TILES = 16, MAX_TILE_ROWS = 8 };
 
-/* How a panel of 64 outputs lies in memory; all are made of K pairs.
- *   BF16       (pairs, 64, 2) bf16     F32, F16   (pairs, 2, 64) */
-enum pack { PACK_BF16, PACK_F32, PACK_F16 };
-/* What linear multiplies: activations, weights. */
-enum product { BF16_BF16, F32_F32, F32_BF16, F32_F16, PRODUCT_COUNT };
+/* How a panel of 64 outputs lies in memory. Plain ones are made of K pairs, quantised ones of groups of 32
+ * columns. BF16   (pairs, 64, 2) bf16     F32, F16   (pairs, 2, 64) INT8   (groups) of (8, 64, 4) bytes w +
+ * 128, then 64 scales f16 INT4   (groups) of (4, 64, 4) bytes, then 64 scales f16: byte (i, n, j) holds
+ * column 4i + j, plus 8, in its low half, column 16 + 4i + j in its high one */
+enum pack { PACK_F32, PACK_BF16, PACK_F16, PACK_INT8, PACK_INT4, PACK_COUNT };
+/* How activations lie while they are multiplied: tiles of rows, inside them K units of all rows side by side.
+ *   F32    (pairs, 2, rows) f32         DOT   (pairs, rows, 2) bf16
+ *   INT    (groups) of (8, rows, 4) int8, (rows) int32 = -offset of the weights times the sum, (rows) f32
+ * scale */
+enum x_form { X_F32, X_DOT, X_INT };
+
+/* Bytes of a unit: a pair of columns, or a group. */
+static inline size_t w_unit(enum pack pack)
+{
+	static const size_t bytes[PACK_COUNT] = {8 * PANEL, 4 * PANEL, 4 * PANEL, 34 * PANEL, 18 * PANEL};
+
+	return bytes[pack];
+}
+static inline size_t x_unit(enum x_form form) /* of one row */
+{
+	static const size_t bytes[] = {8, 4, GROUP + 8};
+
+	return bytes[form];
+}
+static inline bool pack_is_int(enum pack pack)
+{
+	return pack >= PACK_INT8;
+}
 
 /* Segments of the owned K axis in order, with the tree written as a stack machine: run the chain; `merges`
  * times take the older sum off the stack and add; then push, or, at the end of a part, store. An empty leaf
- * is a segment without pairs. */
+ * is a segment without columns. */
 struct segment {
-	int32_t col, pairs; /* first owned column; whole pairs from there */
-	uint8_t odd;        /* one more column, paired with a +0 */
+	int32_t col, cols; /* first owned column */
+	int32_t at, units; /* pairs or groups: before this segment, of it (the last may be filled up with
+			      zeros) */
 	uint8_t merges;
 	int8_t part; /* >= 0: store as this part */
 };
 
+/* Tiles of n rows: as few as can be, of nearly equal height. */
+struct tiles {
+	int rows, count;
+};
+static inline struct tiles tiles_of(int rows, int tile_rows)
+{
+	return (struct tiles){rows, div_up(rows, tile_rows)};
+}
+static inline int tile_row(struct tiles t,
+			   int tile) /* the first row of a tile; t.rows for the last one's end */
+{
+	int extra = t.rows % t.count;
+
+	return t.rows / t.count * tile + min_int(tile, extra);
+}
+
 struct linear_job {
 	const struct segment *seg;
 	int n_seg;
-	const void *panel;              /* packed weights of 64 outputs */
-	const void *x;                  /* (rows, cols) */
-	size_t x_stride;                /* bytes */
+	const char *panel;              /* packed weights of 64 outputs */
+	const char *x;                  /* packed activations of all rows */
+	size_t x_row;                   /* bytes of one row there */
+	struct tiles tiles;             /* of all rows */
+	int first, end;                 /* tiles of this job */
 	float *out;                     /* (parts, rows, N), at the panel's first column */
 	size_t out_stride, part_stride; /* elements */
 	const float *bias;              /* at the panel's first column, or NULL */
-	int rows, cols;                 /* of out: cols <= 64 */
+	int cols;                       /* of out: <= 64 */
+	char *scratch;                  /* linear_scratch() bytes, of this worker */
+};
+
+/* A segment of 64 outputs as f32, then the stacks of a block of tiles. */
+static inline size_t linear_scratch(void)
+{
+	return (size_t)SEGMENT * PANEL * 4 + (size_t)STACK_DEPTH * BLOCK_TILES * MAX_TILE_ROWS * PANEL * 4;
+}
+
+/* One tile of activations to its packed form. */
+struct pack_job {
+	const struct segment *seg;
+	int n_seg;
+	const char *x;   /* (rows, cols) of type */
+	size_t x_stride; /* bytes */
+	enum dtype type;
+	int rows, offset; /* offset: of the weights, 128 or 8 */
+	char *out;
 };
 
 struct norm_job {
@@ -76,7 +136,11 @@ static inline size_t attn_state(int head_dim)
 
 struct cpu_kernels {
 	const char *name;
-	void (*linear[PRODUCT_COUNT])(const struct linear_job *job);
+	int tile_rows[PACK_COUNT], dot_rows;
+	void (*linear[PACK_COUNT])(const struct linear_job *job);
+	void (*linear_dot)(
+		const struct linear_job *job);         /* PACK_BF16 times X_DOT; NULL: no such instruction */
+	void (*pack_x[3])(const struct pack_job *job); /* by enum x_form */
 	void (*norm)(const struct norm_job *job);
 	void (*rope)(float *x, const float *cos, const float *sin, int half);
 	void (*convert)(void *out, const float *x, int n, enum dtype type);

@@ -1,172 +1,189 @@
-/* linear.c - up to TILE_ROWS rows of activations times one panel of 64 outputs. Lanes are outputs, so that
- * the chain over K is the same for every tile shape. */
-#include "engine/cpu/isa/local.h"
+/* linear.c - products with f32, bf16 and f16 weights: a tile of rows times 64 outputs. Lanes are outputs, so
+ * that the chain over K is the same for every tile shape. */
+#include "engine/cpu/isa/blocks.h"
 
 /* One row takes the whole panel at once: that reads memory in order. */
 enum { ONE_ROW_COLS = TILE_COLS > 1 ? 4 : 1 };
 
-struct sums {
-	v16 v[TILE_ROWS][4];
-};
-
-INLINE uint32_t load_pair(const uint16_t *x)
-{
-	uint32_t both;
-
-	memcpy(&both, x, sizeof both);
-	return both;
-}
-
-INLINE size_t pair_bytes(enum product kind)
-{
-	return kind == F32_F32 ? 2 * PANEL * sizeof(float) : 2 * PANEL * sizeof(uint16_t);
-}
-
 /* 16 outputs of column 2i + odd of the pair at w. */
-INLINE v16 load_w(enum product kind, const char *w, int col, int odd)
+INLINE v16 load_w(enum pack pack, const char *w, int col, int odd)
 {
 	const uint16_t *pairs = (const uint16_t *)w + 2 * col;
 
-	if (kind == F32_F32)
+	if (pack == PACK_F32)
 		return v_load((const float *)w + odd * PANEL + col);
-	if (kind == F32_F16)
+	if (pack == PACK_F16)
 		return v_load_f16((const uint16_t *)w + odd * PANEL + col);
 	return odd ? pair_odd(pairs) : pair_even(pairs);
 }
 
-INLINE float load_x(enum product kind, const char *x, int odd)
-{
-	uint32_t u;
-	float f;
-
-	if (kind != BF16_BF16)
-		return ((const float *)x)[odd];
-	u = (uint32_t)((const uint16_t *)x)[odd] << 16;
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
 /* Every row's sums += the pair at x times the pair at w: the odd column, then the even one. */
-INLINE void add_pair(enum product kind, int rows, int cols, struct sums *s, const char *x, size_t x_stride,
-		     const char *w, int col, bool half)
+INLINE void add_pair(enum pack pack, int rows, int cols, struct sums *s, const float *x, const char *w,
+		     int col)
 {
-#ifdef ISA_avx512_bf16
-	if (kind == BF16_BF16) {
-		pair_w b[4];
-		UNROLL for (int c = 0; c < cols; c++) b[c] =
-			pair_load((const uint16_t *)w + 2 * (col + 16 * c));
-		UNROLL for (int r = 0; r < rows; r++)
-		{
-			const uint16_t *p = (const uint16_t *)(x + (size_t)r * x_stride);
-			pair_x a = pair_set1(half ? *p : load_pair(p));
-			UNROLL for (int c = 0; c < cols; c++) s->v[r][c] = pair_dot(s->v[r][c], b[c], a);
-		}
-		return;
-	}
-#endif
 	UNROLL for (int odd = 1; odd >= 0; odd--)
 	{
 		v16 b[4];
-		UNROLL for (int c = 0; c < cols; c++) b[c] = load_w(kind, w, col + 16 * c, odd);
+		UNROLL for (int c = 0; c < cols; c++) b[c] = load_w(pack, w, col + 16 * c, odd);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
-			v16 a = v_set1(odd && half ? 0 : load_x(kind, x + (size_t)r * x_stride, odd));
+			v16 a = v_set1(x[odd * rows + r]);
 			UNROLL for (int c = 0; c < cols; c++) s->v[r][c] = v_fma(a, b[c], s->v[r][c]);
 		}
 	}
 }
 
-/* The chain of one segment from +0. */
-INLINE void run_segment(enum product kind, int rows, int cols, struct sums *s, const struct segment *seg,
-			const char *x, size_t x_stride, const char *w, int col)
+/* The chain of one segment from +0, for 64 outputs. */
+INLINE void run_tile(enum pack pack, int rows, int cols, const struct step_of *t)
 {
-	const size_t x_pair = kind == BF16_BF16 ? 2 * sizeof(uint16_t) : 2 * sizeof(float);
+	const size_t unit = pack == PACK_F32 ? 8 * PANEL : 4 * PANEL;
 
-	x += (size_t)seg->col * (x_pair / 2);
-	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] = v_zero();
-	for (int i = 0; i < seg->pairs; i++, w += pair_bytes(kind), x += x_pair)
-		add_pair(kind, rows, cols, s, x, x_stride, w, col, false);
-	if (seg->odd)
-		add_pair(kind, rows, cols, s, x, x_stride, w, col, true);
-}
-
-INLINE void store_part(int rows, int cols, const struct sums *s, const struct linear_job *job, int row,
-		       int col, int part)
-{
-	UNROLL for (int r = 0; r < rows; r++)
-	{
-		float *out = job->out + (size_t)part * job->part_stride + (size_t)(row + r) * job->out_stride;
-		UNROLL for (int c = 0; c < cols; c++)
-		{
-			int at = col + 16 * c, n = job->cols - at;
-			v16 v = s->v[r][c];
-			if (n <= 0)
-				continue;
-			if (job->bias)
-				v = v_add(v, v_load_n(job->bias + at, n));
-			v_store_n(out + at, v, n);
+	for (int col = 0; col < t->job->cols; col += 16 * cols) {
+		struct sums s;
+		const float *x = (const float *)t->x;
+		const char *w = t->w;
+		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
+			v_zero();
+		for (int i = 0; i < t->seg->units; i++, w += unit, x += 2 * rows) {
+			if (!col)
+				ahead(t, i);
+			add_pair(pack, rows, cols, &s, x, w, col);
 		}
+		end_segment(rows, cols, &s, t, col);
 	}
 }
 
-/* Rows [row, row + rows), columns [col, col + 16 * cols) of the panel. */
-INLINE void run_tile(enum product kind, int rows, int cols, const struct linear_job *job, int row, int col)
-{
-	struct sums s, stack[STACK_DEPTH];
-	const char *x = (const char *)job->x + (size_t)row * job->x_stride, *w = job->panel;
-	int depth = 0;
-
-	for (const struct segment *seg = job->seg; seg < job->seg + job->n_seg; seg++) {
-		run_segment(kind, rows, cols, &s, seg, x, job->x_stride, w, col);
-		w += (size_t)(seg->pairs + seg->odd) * pair_bytes(kind);
-		for (int m = 0; m < seg->merges; m++) {
-			depth--;
-			UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++)
-				s.v[r][c] = v_add(stack[depth].v[r][c], s.v[r][c]);
-		}
-		if (seg->part >= 0)
-			store_part(rows, cols, &s, job, row, col, seg->part);
-		else
-			stack[depth++] = s;
-	}
-}
-
-#define TILE(kind, name, n)                                                                     \
-	static __attribute__((noinline)) void name##_##n(const struct linear_job *job, int row) \
-	{                                                                                       \
-		enum { COLS = n == 1 ? ONE_ROW_COLS : TILE_COLS };                              \
-		for (int col = 0; col < job->cols; col += 16 * COLS)                            \
-			run_tile(kind, n, COLS, job, row, col);                                 \
+#define TILE(pack, name, n)                                                       \
+	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
+	{                                                                         \
+		run_tile(pack, n, n == 1 ? ONE_ROW_COLS : TILE_COLS, t);          \
 	}
 
 #if defined(ISA_avx512) || defined(ISA_avx512_bf16)
-#define TILES(kind, name)   \
-	TILE(kind, name, 1) \
-	TILE(kind, name, 2) TILE(kind, name, 3) TILE(kind, name, 4) TILE(kind, name, 5) TILE(kind, name, 6)
+#define TILES(op, pack, name)                                                                     \
+	op(pack, name, 1) op(pack, name, 2) op(pack, name, 3) op(pack, name, 4) op(pack, name, 5) \
+		op(pack, name, 6)
 #define TILE_LIST(name) name##_1, name##_2, name##_3, name##_4, name##_5, name##_6
 #elif defined(ISA_avx2)
-#define TILES(kind, name) TILE(kind, name, 1) TILE(kind, name, 2) TILE(kind, name, 3)
+#define TILES(op, pack, name) op(pack, name, 1) op(pack, name, 2) op(pack, name, 3)
 #define TILE_LIST(name) name##_1, name##_2, name##_3
 #else
-#define TILES(kind, name) TILE(kind, name, 1) TILE(kind, name, 2)
+#define TILES(op, pack, name) op(pack, name, 1) op(pack, name, 2)
 #define TILE_LIST(name) name##_1, name##_2
 #endif
 
-/* All rows of the job, in tiles of nearly equal height. */
-#define PRODUCT(kind, name)                                                                               \
-	TILES(kind, name)                                                                                 \
-	void ISA_NAME(name)(const struct linear_job *job)                                                 \
-	{                                                                                                 \
-		static void (*const tile[TILE_ROWS])(const struct linear_job *, int) = {TILE_LIST(name)}; \
-		int tiles = div_up(job->rows, TILE_ROWS);                                                 \
-		for (int t = 0, row = 0; t < tiles; t++) {                                                \
-			int rows = div_up(job->rows - row, tiles - t);                                    \
-			tile[rows - 1](job, row);                                                         \
-			row += rows;                                                                      \
-		}                                                                                         \
-	}
+TILES(TILE, PACK_F32, f32)
+TILES(TILE, PACK_BF16, bf16)
+TILES(TILE, PACK_F16, f16)
+static tile_fn *const f32_tiles[TILE_ROWS] = {TILE_LIST(f32)};
+static tile_fn *const bf16_tiles[TILE_ROWS] = {TILE_LIST(bf16)};
+static tile_fn *const f16_tiles[TILE_ROWS] = {TILE_LIST(f16)};
 
-PRODUCT(BF16_BF16, linear_bf16_bf16)
-PRODUCT(F32_F32, linear_f32_f32)
-PRODUCT(F32_BF16, linear_f32_bf16)
-PRODUCT(F32_F16, linear_f32_f16)
+INLINE void expand(enum pack pack, float *out, const char *w, int units)
+{
+	for (int i = 0; i < units; i++, w += 4 * PANEL, out += 2 * PANEL)
+		UNROLL for (int col = 0; col < PANEL; col += 16)
+		{
+			v_store(out + col, load_w(pack, w, col, 0));
+			v_store(out + PANEL + col, load_w(pack, w, col, 1));
+		}
+}
+static void expand_bf16(float *out, const char *w, int units)
+{
+	expand(PACK_BF16, out, w, units);
+}
+static void expand_f16(float *out, const char *w, int units)
+{
+	expand(PACK_F16, out, w, units);
+}
+
+void ISA_NAME(linear_f32)(const struct linear_job *job)
+{
+	static const struct kind k = {f32_tiles, f32_tiles, NULL, 8 * PANEL, 8 * PANEL, 8};
+
+	run_blocks(&k, job);
+}
+void ISA_NAME(linear_bf16)(const struct linear_job *job)
+{
+	static const struct kind k = {bf16_tiles, f32_tiles, expand_bf16, 4 * PANEL, 8 * PANEL, 8};
+
+	run_blocks(&k, job);
+}
+void ISA_NAME(linear_f16)(const struct linear_job *job)
+{
+	static const struct kind k = {f16_tiles, f32_tiles, expand_f16, 4 * PANEL, 8 * PANEL, 8};
+
+	run_blocks(&k, job);
+}
+
+#ifdef ISA_avx512_bf16
+INLINE void dot_tile(int rows, int cols, const struct step_of *t)
+{
+	for (int col = 0; col < t->job->cols; col += 16 * cols) {
+		struct sums s;
+		const uint32_t *x = (const uint32_t *)t->x;
+		const uint16_t *w = (const uint16_t *)t->w + 2 * col;
+		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
+			v_zero();
+		for (int i = 0; i < t->seg->units; i++, w += 2 * PANEL, x += rows) {
+			pair_w b[4];
+			ahead(t, i);
+			UNROLL for (int c = 0; c < cols; c++) b[c] = pair_load(w + 32 * c);
+			UNROLL for (int r = 0; r < rows; r++)
+			{
+				pair_x a = pair_set1(x[r]);
+				UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
+					pair_dot(s.v[r][c], b[c], a);
+			}
+		}
+		end_segment(rows, cols, &s, t, col);
+	}
+}
+#define DOT(cols, name, n)                                                        \
+	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
+	{                                                                         \
+		dot_tile(n, cols, t);                                             \
+	}
+TILES(DOT, TILE_COLS, dot)
+static tile_fn *const dot_tiles[TILE_ROWS] = {TILE_LIST(dot)};
+
+void ISA_NAME(linear_dot)(const struct linear_job *job)
+{
+	static const struct kind k = {dot_tiles, NULL, NULL, 4 * PANEL, 0, 4};
+
+	run_blocks(&k, job);
+}
+#endif
+
+/* Column c of row r, as f32. */
+INLINE float x_at(const struct pack_job *j, int r, int c)
+{
+	const char *row = j->x + (size_t)r * j->x_stride;
+
+	return j->type == DT_F32 ? ((const float *)row)[c] : f32_from_bf16(((const uint16_t *)row)[c]);
+}
+
+void ISA_NAME(pack_f32)(const struct pack_job *j)
+{
+	for (const struct segment *s = j->seg; s < j->seg + j->n_seg; s++)
+		for (int r = 0; r < j->rows; r++) {
+			float *out = (float *)j->out + 2 * (size_t)s->at * (size_t)j->rows;
+			for (int c = 0; c < s->cols; c++)
+				out[c * j->rows + r] = x_at(j, r, s->col + c);
+			if (s->cols % 2)
+				out[s->cols * j->rows + r] = 0;
+		}
+}
+
+void ISA_NAME(pack_dot)(const struct pack_job *j)
+{
+	for (const struct segment *s = j->seg; s < j->seg + j->n_seg; s++)
+		for (int r = 0; r < j->rows; r++) {
+			uint32_t *out = (uint32_t *)j->out + (size_t)s->at * (size_t)j->rows;
+			const uint16_t *x = (const uint16_t *)(j->x + (size_t)r * j->x_stride) + s->col;
+			for (int i = 0; i < s->cols / 2; i++)
+				out[i * j->rows + r] = x[2 * i] | (uint32_t)x[2 * i + 1] << 16;
+			if (s->cols % 2)
+				out[s->cols / 2 * j->rows + r] = x[s->cols - 1];
+		}
+}

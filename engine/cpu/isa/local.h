@@ -5,10 +5,15 @@
 #include "engine/cpu/isa/kernels.h"
 #include "engine/cpu/isa/vec.h"
 
-void ISA_NAME(linear_bf16_bf16)(const struct linear_job *job);
-void ISA_NAME(linear_f32_f32)(const struct linear_job *job);
-void ISA_NAME(linear_f32_bf16)(const struct linear_job *job);
-void ISA_NAME(linear_f32_f16)(const struct linear_job *job);
+void ISA_NAME(linear_f32)(const struct linear_job *job);
+void ISA_NAME(linear_bf16)(const struct linear_job *job);
+void ISA_NAME(linear_f16)(const struct linear_job *job);
+void ISA_NAME(linear_dot)(const struct linear_job *job);
+void ISA_NAME(linear_int8)(const struct linear_job *job);
+void ISA_NAME(linear_int4)(const struct linear_job *job);
+void ISA_NAME(pack_f32)(const struct pack_job *j);
+void ISA_NAME(pack_dot)(const struct pack_job *j);
+void ISA_NAME(pack_int)(const struct pack_job *j);
 void ISA_NAME(norm)(const struct norm_job *job);
 void ISA_NAME(rope)(float *x, const float *cos, const float *sin, int half);
 void ISA_NAME(convert)(void *out, const float *x, int n, enum dtype type);

@@ -5,8 +5,14 @@
 
 const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.name = TEXT(ISA),
-	.linear = {ISA_NAME(linear_bf16_bf16), ISA_NAME(linear_f32_f32), ISA_NAME(linear_f32_bf16),
-		   ISA_NAME(linear_f32_f16)},
+	.tile_rows = {TILE_ROWS, TILE_ROWS, TILE_ROWS, INT_ROWS, INT_ROWS},
+	.linear = {ISA_NAME(linear_f32), ISA_NAME(linear_bf16), ISA_NAME(linear_f16), ISA_NAME(linear_int8),
+		   ISA_NAME(linear_int4)},
+	.dot_rows = TILE_ROWS,
+#ifdef ISA_avx512_bf16
+	.linear_dot = ISA_NAME(linear_dot),
+#endif
+	.pack_x = {ISA_NAME(pack_f32), ISA_NAME(pack_dot), ISA_NAME(pack_int)},
 	.norm = ISA_NAME(norm),
 	.rope = ISA_NAME(rope),
 	.convert = ISA_NAME(convert),

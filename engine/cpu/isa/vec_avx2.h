@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-enum { TILE_ROWS = 3, TILE_COLS = 2 }; /* 12 of 16 registers hold sums */
+enum { INT_ROWS = 2, TILE_ROWS = 3, TILE_COLS = 2 }; /* 12 of 16 registers hold sums */
 
 typedef struct {
 	__m256 a, b; /* lanes 0-7, 8-15 */
@@ -138,6 +138,18 @@ INLINE __m256 v8_scale2(__m256 x, __m256 n)
 INLINE v16 v_scale2(v16 x, v16 n)
 {
 	return V_BOTH(v8_scale2, x, n);
+}
+
+/* The low byte of each lane's bits. */
+INLINE void v_store_bytes(int8_t *p, v16 v)
+{
+	const __m256i mask = _mm256_set1_epi32(0xff);
+	__m256i a = _mm256_and_si256(_mm256_castps_si256(v.a), mask),
+		b = _mm256_and_si256(_mm256_castps_si256(v.b), mask);
+	__m256i h = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
+
+	_mm_storeu_si128((void *)p,
+			 _mm_packus_epi16(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1)));
 }
 
 /* even and odd columns of packed pairs, as f32 */

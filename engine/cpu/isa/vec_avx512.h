@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-enum { TILE_ROWS = 6, TILE_COLS = 4 }; /* 24 of 32 registers hold sums */
+enum { INT_ROWS = 6, TILE_ROWS = 6, TILE_COLS = 4 }; /* 24 of 32 registers hold sums */
 
 typedef __m512 v16;
 
@@ -113,6 +113,12 @@ INLINE v16 v_scale2(v16 a, v16 n)
 	__m512i second = _mm512_slli_epi32(_mm512_add_epi32(_mm512_sub_epi32(i, half), bias), 23);
 
 	return v_mul(v_mul(a, v_of_bits(first)), v_of_bits(second));
+}
+
+/* The low byte of each lane's bits. */
+INLINE void v_store_bytes(int8_t *p, v16 v)
+{
+	_mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(_mm512_castps_si512(v)));
 }
 
 /* even and odd columns of packed pairs, as f32 */

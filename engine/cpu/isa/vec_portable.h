@@ -9,7 +9,7 @@
 #error "f32 arithmetic must round to f32: build with SSE2 (x86) or on another machine"
 #endif
 
-enum { TILE_ROWS = 2, TILE_COLS = 1 };
+enum { INT_ROWS = 2, TILE_ROWS = 2, TILE_COLS = 1 };
 
 typedef struct {
 	float f[16];
@@ -180,6 +180,13 @@ INLINE float scale2(float x, float n)
 INLINE v16 v_scale2(v16 x, v16 n)
 {
 	V_EACH(scale2(x.f[i], n.f[i]));
+}
+
+/* The low byte of each lane's bits. */
+INLINE void v_store_bytes(int8_t *p, v16 v)
+{
+	for (int i = 0; i < 16; i++)
+		p[i] = (int8_t)(bits_of(v.f[i]) & 0xff);
 }
 
 /* even and odd columns of packed pairs, as f32 */

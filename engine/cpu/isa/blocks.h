@@ -1,0 +1,118 @@
+/* blocks.h - the order in which one panel's product runs: blocks of tiles; for each segment every tile of the
+ * block, so that a segment's weights stay in the cache; sums of segments wait on a stack in memory. */
+#ifndef ENGINE_CPU_ISA_BLOCKS_H
+#define ENGINE_CPU_ISA_BLOCKS_H
+
+#include "engine/cpu/isa/local.h"
+
+/* One tile, one segment. */
+struct step_of {
+	const struct linear_job *job;
+	const struct segment *seg;
+	const char *x, *w;
+	const char *ahead; /* weights to prefetch, `lines` cache lines a unit */
+	int lines, row, depth;
+	float *stack; /* this tile's; a level is LEVEL floats further */
+};
+enum { LEVEL = BLOCK_TILES * MAX_TILE_ROWS * PANEL };
+
+struct sums {
+	v16 v[MAX_TILE_ROWS][4];
+};
+
+INLINE void ahead(const struct step_of *t, int unit)
+{
+	for (int i = 0; i < t->lines; i++)
+		__builtin_prefetch(t->ahead + 64 * ((size_t)unit * (size_t)t->lines + (size_t)i), 0, 2);
+}
+
+INLINE void store_part(int rows, int cols, const struct sums *s, const struct step_of *t, int col)
+{
+	const struct linear_job *job = t->job;
+
+	UNROLL for (int r = 0; r < rows; r++)
+	{
+		float *out = job->out + (size_t)t->seg->part * job->part_stride +
+			     (size_t)(t->row + r) * job->out_stride;
+		UNROLL for (int c = 0; c < cols; c++)
+		{
+			int at = col + 16 * c, n = job->cols - at;
+			v16 v = s->v[r][c];
+			if (n <= 0)
+				continue;
+			if (job->bias)
+				v = v_add(v, v_load_n(job->bias + at, n));
+			v_store_n(out + at, v, n);
+		}
+	}
+}
+
+/* The segment's sums onto the stack, after the merges that its place in the tree asks for. */
+INLINE void end_segment(int rows, int cols, struct sums *s, const struct step_of *t, int col)
+{
+	const struct segment *seg = t->seg;
+	int depth = t->depth;
+
+	for (int m = 0; m < seg->merges; m++) {
+		const float *older = t->stack + (size_t)--depth * LEVEL + col;
+		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] =
+			v_add(v_load(older + r * PANEL + 16 * c), s->v[r][c]);
+	}
+	if (seg->part >= 0) {
+		store_part(rows, cols, s, t, col);
+		return;
+	}
+	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++)
+		v_store(t->stack + (size_t)depth * LEVEL + r * PANEL + col + 16 * c, s->v[r][c]);
+}
+
+typedef void tile_fn(const struct step_of *t);
+
+/* What is asked of one kind of product. expand (may be NULL) turns a segment to f32 in memory where several
+ * tiles use it, which `wide` then multiplies. */
+struct kind {
+	tile_fn *const *tile, *const *wide;
+	void (*expand)(float *out, const char *w, int units);
+	size_t w_unit, wide_unit, x_unit;
+};
+
+enum { EXPAND_FROM = 3 };
+
+static __attribute__((noinline)) void run_block(const struct kind *k, const struct linear_job *job, int first, int end)
+{
+	float *stack = (float *)(job->scratch + (size_t)SEGMENT * PANEL * sizeof(float));
+	bool expand = k->expand && end - first >= EXPAND_FROM;
+	int depth = 0;
+
+	for (const struct segment *seg = job->seg; seg < job->seg + job->n_seg; seg++) {
+		struct step_of t = {.job = job, .seg = seg, .depth = depth};
+		const char *w = job->panel + (size_t)seg->at * k->w_unit,
+			   *next = w + (size_t)seg->units * k->w_unit;
+		int per = max_int(1, (int)(k->w_unit / 64) / (end - first)); /* lines a unit */
+		if (expand)
+			k->expand((float *)job->scratch, w, seg->units);
+		t.w = expand ? job->scratch : w;
+		for (int i = first; i < end; i++) {
+			int row = tile_row(job->tiles, i), rows = tile_row(job->tiles, i + 1) - row;
+			size_t done = (size_t)(i - first) * (size_t)per * 64 * (size_t)seg->units;
+			t.row = row;
+			t.x = job->x + (size_t)row * job->x_row + (size_t)rows * (size_t)seg->at * k->x_unit;
+			t.stack = stack + (i - first) * MAX_TILE_ROWS * PANEL;
+			t.ahead = next + done;
+			t.lines = done < (size_t)seg->units * k->w_unit ? per : 0;
+			(expand ? k->wide : k->tile)[rows - 1](&t);
+		}
+		depth += seg->part >= 0 ? -(int)seg->merges : 1 - (int)seg->merges;
+	}
+}
+
+static void run_blocks(const struct kind *k, const struct linear_job *job)
+{
+	for (int first = job->first, end; first < job->end; first = end) {
+		int left = job->end - first, blocks = div_up(left, BLOCK_TILES);
+		end = first + div_up(left, blocks);
+		run_block(k, job, first, end);
+	}
+}
+
+#endif

@@ -1,0 +1,280 @@
+/* quant.c - products of int8 activations with int8 and int4 weights. The sum of a group of 32 columns is an
+ * exact integer, so every instruction set agrees; then, group by group in order, f = fma(sum, weight scale *
+ * activation scale, f).
+ *
+ * VNNI multiplies unsigned by signed bytes, so weights are held with an offset (128, 8) and the sums start at
+ * minus the offset times the sum of the activations. AVX2's byte product saturates at 16 bits: int8 there
+ * gives the sign of the activation to the weight, which keeps a pair within 2 * 127 * 127; int4's sums of
+ * eight pairs are at most 8 * 2 * 15 * 127 = 30480. */
+#include "engine/cpu/isa/blocks.h"
+
+#if defined(ISA_avx512) || defined(ISA_avx512_bf16)
+#pragma GCC target("avx512vnni")
+#endif
+
+INLINE int32_t word_at(const char *p)
+{
+	int32_t w;
+
+	memcpy(&w, p, sizeof w);
+	return w;
+}
+
+#if defined(ISA_avx512) || defined(ISA_avx512_bf16)
+enum { INT_COLS = 2, INT_ONE_COLS = 4 };
+
+/* sums of one group into t, from the start values */
+INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][4], const char *x, const char *w,
+		       int col)
+{
+	const int quads = pack == PACK_INT8 ? 8 : 4;
+	const __m512i low = _mm512_set1_epi8(15);
+
+	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) t[r][c] =
+		_mm512_set1_epi32(word_at(x + (size_t)(8 * rows + r) * 4));
+	UNROLL for (int q = 0; q < quads; q++)
+	{
+		__m512i b[4];
+		UNROLL for (int c = 0; c < cols; c++) b[c] =
+			_mm512_loadu_si512(w + q * 4 * PANEL + 4 * col + 64 * c);
+		UNROLL for (int r = 0; r < rows; r++)
+		{
+			__m512i a = _mm512_set1_epi32(word_at(x + (size_t)(q * rows + r) * 4));
+			UNROLL for (int c = 0; c < cols; c++) t[r][c] = _mm512_dpbusd_epi32(
+				t[r][c], pack == PACK_INT8 ? b[c] : _mm512_and_si512(b[c], low), a);
+		}
+		if (pack == PACK_INT8)
+			continue;
+		UNROLL for (int c = 0; c < cols; c++) b[c] =
+			_mm512_and_si512(_mm512_srli_epi16(b[c], 4), low);
+		UNROLL for (int r = 0; r < rows; r++)
+		{
+			__m512i a = _mm512_set1_epi32(word_at(x + (size_t)((q + 4) * rows + r) * 4));
+			UNROLL for (int c = 0; c < cols; c++) t[r][c] = _mm512_dpbusd_epi32(t[r][c], b[c], a);
+		}
+	}
+}
+
+INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w,
+		      int col)
+{
+	const char *scale = w + (pack == PACK_INT8 ? 32 : 16) * PANEL + 2 * col;
+	__m512i t[MAX_TILE_ROWS][4];
+
+	group_sums(pack, rows, cols, t, x, w, col);
+	UNROLL for (int c = 0; c < cols; c++)
+	{
+		__m512 b = v_load_f16((const uint16_t *)scale + 16 * c);
+		UNROLL for (int r = 0; r < rows; r++)
+		{
+			__m512 a = _mm512_castsi512_ps(
+				_mm512_set1_epi32(word_at(x + (size_t)(9 * rows + r) * 4)));
+			s->v[r][c] = v_fma(_mm512_cvtepi32_ps(t[r][c]), v_mul(b, a), s->v[r][c]);
+		}
+	}
+}
+#elif defined(ISA_avx2)
+enum { INT_COLS = 1, INT_ONE_COLS = 1 };
+
+/* 8 outputs at `col`; activations of row r */
+INLINE __m256i group_int8(const char *x, int rows, int r, const char *w, int col, __m256i start)
+{
+	const __m256i ones = _mm256_set1_epi16(1), flip = _mm256_set1_epi8((char)0x80);
+
+	UNROLL for (int q = 0; q < 8; q++)
+	{
+		__m256i a = _mm256_set1_epi32(word_at(x + (size_t)(q * rows + r) * 4));
+		__m256i b = _mm256_loadu_si256((const void *)(w + q * 4 * PANEL + 4 * col));
+		__m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(a),
+						 _mm256_sign_epi8(_mm256_xor_si256(b, flip), a));
+		start = _mm256_add_epi32(start, _mm256_madd_epi16(p, ones));
+	}
+	return start;
+}
+
+INLINE __m256i group_int4(const char *x, int rows, int r, const char *w, int col, __m256i start)
+{
+	const __m256i low = _mm256_set1_epi8(15);
+	__m256i p = _mm256_setzero_si256();
+
+	UNROLL for (int q = 0; q < 4; q++)
+	{
+		__m256i a = _mm256_set1_epi32(word_at(x + (size_t)(q * rows + r) * 4));
+		__m256i h = _mm256_set1_epi32(word_at(x + (size_t)((q + 4) * rows + r) * 4));
+		__m256i b = _mm256_loadu_si256((const void *)(w + q * 4 * PANEL + 4 * col));
+		p = _mm256_add_epi16(p, _mm256_maddubs_epi16(_mm256_and_si256(b, low), a));
+		b = _mm256_and_si256(_mm256_srli_epi16(b, 4), low);
+		p = _mm256_add_epi16(p, _mm256_maddubs_epi16(b, h));
+	}
+	return _mm256_add_epi32(start, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
+}
+
+INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w,
+		      int col)
+{
+	const char *scale = w + (pack == PACK_INT8 ? 32 : 16) * PANEL + 2 * col;
+
+	for (int c = 0; c < cols; c++)
+		UNROLL for (int r = 0; r < rows; r++)
+		{
+			v16 b = v_load_f16((const uint16_t *)scale + 16 * c), t;
+			int at = col + 16 * c;
+			float a;
+			memcpy(&a, x + (size_t)(9 * rows + r) * 4, sizeof a);
+			if (pack == PACK_INT8) { /* signed by signed: no offset */
+				const __m256i zero = _mm256_setzero_si256();
+				t.a = _mm256_cvtepi32_ps(group_int8(x, rows, r, w, at, zero));
+				t.b = _mm256_cvtepi32_ps(group_int8(x, rows, r, w, at + 8, zero));
+			} else {
+				__m256i start = _mm256_set1_epi32(word_at(x + (size_t)(8 * rows + r) * 4));
+				t.a = _mm256_cvtepi32_ps(group_int4(x, rows, r, w, at, start));
+				t.b = _mm256_cvtepi32_ps(group_int4(x, rows, r, w, at + 8, start));
+			}
+			s->v[r][c] = v_fma(t, v_mul(b, v_set1(a)), s->v[r][c]);
+		}
+}
+#else
+enum { INT_COLS = 1, INT_ONE_COLS = 1 };
+
+/* Output `col` of a group: the sum with the offset taken off by the start value. */
+static int32_t group_sum(enum pack pack, const char *x, int rows, int r, const char *w, int col)
+{
+	int32_t sum = word_at(x + (size_t)(8 * rows + r) * 4);
+
+	for (int q = 0; q < 8; q++)
+		for (int j = 0; j < 4; j++) {
+			int a = ((const int8_t *)x)[(q * rows + r) * 4 + j],
+			    b = ((const uint8_t *)
+					 w)[(pack == PACK_INT8 ? q : q % 4) * 4 * PANEL + 4 * col + j];
+			if (pack == PACK_INT4)
+				b = q < 4 ? b & 15 : b >> 4;
+			sum += a * b;
+		}
+	return sum;
+}
+
+INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w,
+		      int col)
+{
+	const char *scale = w + (pack == PACK_INT8 ? 32 : 16) * PANEL + 2 * col;
+
+	(void)cols;
+	for (int r = 0; r < rows; r++) {
+		v16 t;
+		float a;
+		memcpy(&a, x + (size_t)(9 * rows + r) * 4, sizeof a);
+		for (int i = 0; i < 16; i++)
+			t.f[i] = (float)group_sum(pack, x, rows, r, w, col + i);
+		s->v[r][0] = v_fma(t, v_mul(v_load_f16((const uint16_t *)scale), v_set1(a)), s->v[r][0]);
+	}
+}
+#endif
+
+INLINE void int_tile(enum pack pack, int rows, int cols, const struct step_of *t)
+{
+	const size_t unit = (pack == PACK_INT8 ? 34 : 18) * PANEL;
+
+	for (int col = 0; col < t->job->cols; col += 16 * cols) {
+		struct sums s;
+		const char *x = t->x, *w = t->w;
+		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
+			v_zero();
+		for (int i = 0; i < t->seg->units; i++, w += unit, x += (size_t)rows * (GROUP + 8)) {
+			if (!col)
+				ahead(t, i);
+			add_group(pack, rows, cols, &s, x, w, col);
+		}
+		end_segment(rows, cols, &s, t, col);
+	}
+}
+
+#define TILE(pack, name, n)                                                       \
+	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
+	{                                                                         \
+		int_tile(pack, n, n == 1 ? INT_ONE_COLS : INT_COLS, t);           \
+	}
+#if defined(ISA_avx512) || defined(ISA_avx512_bf16)
+#define TILES(pack, name)   \
+	TILE(pack, name, 1) \
+	TILE(pack, name, 2) TILE(pack, name, 3) TILE(pack, name, 4) TILE(pack, name, 5) TILE(pack, name, 6)
+#define TILE_LIST(name) name##_1, name##_2, name##_3, name##_4, name##_5, name##_6
+#else
+#define TILES(pack, name) TILE(pack, name, 1) TILE(pack, name, 2)
+#define TILE_LIST(name) name##_1, name##_2
+#endif
+TILES(PACK_INT8, int8)
+TILES(PACK_INT4, int4)
+static tile_fn *const int8_tiles[INT_ROWS] = {TILE_LIST(int8)};
+static tile_fn *const int4_tiles[INT_ROWS] = {TILE_LIST(int4)};
+
+void ISA_NAME(linear_int8)(const struct linear_job *job)
+{
+	static const struct kind k = {int8_tiles, NULL, NULL, 34 * PANEL, 0, GROUP + 8};
+
+	run_blocks(&k, job);
+}
+void ISA_NAME(linear_int4)(const struct linear_job *job)
+{
+	static const struct kind k = {int4_tiles, NULL, NULL, 18 * PANEL, 0, GROUP + 8};
+
+	run_blocks(&k, job);
+}
+
+/* n <= 32 numbers as integers in [-127, 127] times the scale that is returned: the largest is 127. Without a
+ * number of at least 2^-100 all are 0; with one that is not finite the scale is NaN. */
+static float quantise(int8_t *q, int *sum, const float *x)
+{
+	const v16 magic = v_set1(0x1.8p23f); /* adding it leaves the integer in the low bits */
+	v16 a = v_load(x), b = v_load(x + 16), factor, na = v_sub(v_zero(), a), nb = v_sub(v_zero(), b);
+	float most = v_max_lane(v_max(v_max(a, na), v_max(b, nb))),
+	      not_finite = v_sum(v_add(v_sub(a, a), v_sub(b, b))), scale[16];
+
+	*sum = 0;
+	memset(q, 0, 32);
+	if (not_finite != 0)
+		return not_finite;
+	if (most < 0x1p-100f)
+		return 0;
+	factor = v_div(v_set1(127), v_set1(most));
+	a = v_add(v_mul(a, factor), magic);
+	b = v_add(v_mul(b, factor), magic);
+	v_store_bytes(q, a);
+	v_store_bytes(q + 16, b);
+	*sum = (int)v_sum(v_add(v_sub(a, magic), v_sub(b, magic)));
+	v_store(scale, v_div(v_set1(most), v_set1(127)));
+	return scale[0];
+}
+
+INLINE void load_group(float *f, const struct pack_job *j, int row, int col, int n)
+{
+	const char *x = j->x + (size_t)row * j->x_stride + (size_t)col * (j->type == DT_F32 ? 4 : 2);
+	uint16_t half[GROUP] = {0};
+
+	if (j->type == DT_F32) {
+		memset(f, 0, GROUP * sizeof *f);
+		memcpy(f, x, (size_t)n * sizeof *f);
+		return;
+	}
+	memcpy(half, x, (size_t)n * sizeof *half);
+	v_store(f, v_load_bf16(half));
+	v_store(f + 16, v_load_bf16(half + 16));
+}
+
+void ISA_NAME(pack_int)(const struct pack_job *j)
+{
+	for (const struct segment *s = j->seg; s < j->seg + j->n_seg; s++)
+		for (int g = 0; g < s->units; g++)
+			for (int r = 0; r < j->rows; r++) {
+				char *out = j->out + (size_t)(s->at + g) * (size_t)j->rows * (GROUP + 8);
+				float f[GROUP], scale;
+				int8_t q[GROUP];
+				int sum;
+				load_group(f, j, r, s->col + g * GROUP, min_int(GROUP, s->cols - g * GROUP));
+				scale = quantise(q, &sum, f);
+				sum *= -j->offset;
+				for (int i = 0; i < 8; i++)
+					memcpy(out + (i * j->rows + r) * 4, q + 4 * i, 4);
+				memcpy(out + (8 * j->rows + r) * 4, &sum, 4);
+				memcpy(out + (9 * j->rows + r) * 4, &scale, 4);
+			}
+}
