@@ -206,7 +206,6 @@ static bool dot_is_fast(struct cpu *c)
 				      .n_seg = 1,
 				      .panel = data,
 				      .x = data + panel,
-				      .x_row = x / TRY_ROWS,
 				      .tiles = tiles_of(TRY_ROWS, c->k->dot_rows),
 				      .end = div_up(TRY_ROWS, c->k->dot_rows),
 				      .out = out,

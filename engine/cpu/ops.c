@@ -71,19 +71,17 @@ struct pack_units {
 	enum x_form form;
 	struct pack_job job; /* of row 0 */
 	struct tiles tiles;
-	size_t x_row;
 };
 
 static void pack_unit(void *arg, int tile, int worker)
 {
 	const struct pack_units *u = arg;
 	struct pack_job j = u->job;
-	int row = tile_row(u->tiles, tile);
 
 	(void)worker;
-	j.x += (size_t)row * j.x_stride;
-	j.out += (size_t)row * u->x_row;
-	j.rows = tile_row(u->tiles, tile + 1) - row;
+	j.row = tile_row(u->tiles, tile);
+	j.rows = tile_row(u->tiles, tile + 1) - j.row;
+	j.x += (size_t)j.row * j.x_stride;
 	u->k->pack_x[u->form](&j);
 }
 
@@ -91,7 +89,7 @@ static void pack_unit(void *arg, int tile, int worker)
  * workers. */
 static void pack_rows(struct cpu *cpu, const struct cpu_weight *w, const struct tensor *x, struct tiles tiles)
 {
-	struct pack_units u = {.k = cpu->k, .form = w->form, .tiles = tiles, .x_row = w->x_row};
+	struct pack_units u = {.k = cpu->k, .form = w->form, .tiles = tiles};
 
 	REQUIRE(x->rows <= cpu->how.max_tokens);
 	u.job = (struct pack_job){.seg = w->seg,
@@ -99,6 +97,7 @@ static void pack_rows(struct cpu *cpu, const struct cpu_weight *w, const struct 
 				  .x = x->data,
 				  .x_stride = (size_t)x->cols * dtype_size(x->type),
 				  .type = x->type,
+				  .all = x->rows,
 				  .offset = w->pack == PACK_INT8 ? 128 : 8,
 				  .out = cpu->x};
 	if (x->rows * x->cols > 4 * CHUNK)
@@ -150,7 +149,6 @@ void cpu_linear(struct backend *b, float *out, const struct tensor *x, const str
 	u.job = (struct linear_job){.seg = w->seg,
 				    .n_seg = w->n_seg,
 				    .x = cpu_of(b)->x,
-				    .x_row = w->x_row,
 				    .tiles = tiles,
 				    .out = out,
 				    .out_stride = n,

@@ -11,6 +11,7 @@ struct step_of {
 	const struct segment *seg;
 	const char *x, *w;
 	const char *ahead; /* weights to prefetch, `lines` cache lines a unit */
+	size_t x_ahead;    /* from a unit of activations to the same one of the next tile */
 	int lines, row, depth;
 	float *stack; /* this tile's; a level is LEVEL floats further */
 };
@@ -20,10 +21,16 @@ struct sums {
 	v16 v[MAX_TILE_ROWS][4];
 };
 
-INLINE void ahead(const struct step_of *t, int unit)
+/* Prefetches weights of the next segment into the second cache, on the first way through the columns, and the
+ * next tile's activations into the first, on the last one. */
+INLINE void ahead(const struct step_of *t, int unit, int col, const void *x, int x_bytes)
 {
-	for (int i = 0; i < t->lines; i++)
-		__builtin_prefetch(t->ahead + 64 * ((size_t)unit * (size_t)t->lines + (size_t)i), 0, 2);
+	if (!col)
+		for (int i = 0; i < t->lines; i++)
+			__builtin_prefetch(t->ahead + 64 * ((size_t)unit * (size_t)t->lines + (size_t)i), 0,
+					   2);
+	for (int i = 0; i < x_bytes; i += 64)
+		__builtin_prefetch((const char *)x + t->x_ahead + i, 0, 3);
 }
 
 INLINE void store_part(int rows, int cols, const struct sums *s, const struct step_of *t, int col)
@@ -73,12 +80,14 @@ typedef void tile_fn(const struct step_of *t);
 struct kind {
 	tile_fn *const *tile, *const *wide;
 	void (*expand)(float *out, const char *w, int units);
-	size_t w_unit, wide_unit, x_unit;
+	size_t w_unit;
+	enum x_form form;
 };
 
 enum { EXPAND_FROM = 3 };
 
-static __attribute__((noinline)) void run_block(const struct kind *k, const struct linear_job *job, int first, int end)
+static __attribute__((noinline)) void run_block(const struct kind *k, const struct linear_job *job, int first,
+						int end)
 {
 	float *stack = (float *)(job->scratch + (size_t)SEGMENT * PANEL * sizeof(float));
 	bool expand = k->expand && end - first >= EXPAND_FROM;
@@ -96,7 +105,8 @@ static __attribute__((noinline)) void run_block(const struct kind *k, const stru
 			int row = tile_row(job->tiles, i), rows = tile_row(job->tiles, i + 1) - row;
 			size_t done = (size_t)(i - first) * (size_t)per * 64 * (size_t)seg->units;
 			t.row = row;
-			t.x = job->x + (size_t)row * job->x_row + (size_t)rows * (size_t)seg->at * k->x_unit;
+			t.x = job->x + x_place(seg, k->form, job->tiles.rows, row);
+			t.x_ahead = (size_t)rows * (size_t)seg->units * x_unit(k->form);
 			t.stack = stack + (i - first) * MAX_TILE_ROWS * PANEL;
 			t.ahead = next + done;
 			t.lines = done < (size_t)seg->units * k->w_unit ? per : 0;

@@ -12,10 +12,9 @@ enum { PANEL = 64, SEGMENT = 512, GROUP = 32, STACK_DEPTH = 24, BLOCK_TILES = 16
  * 128, then 64 scales f16 INT4   (groups) of (4, 64, 4) bytes, then 64 scales f16: byte (i, n, j) holds
  * column 4i + j, plus 8, in its low half, column 16 + 4i + j in its high one */
 enum pack { PACK_F32, PACK_BF16, PACK_F16, PACK_INT8, PACK_INT4, PACK_COUNT };
-/* How activations lie while they are multiplied: tiles of rows, inside them K units of all rows side by side.
- *   F32    (pairs, 2, rows) f32         DOT   (pairs, rows, 2) bf16
- *   INT    (groups) of (8, rows, 4) int8, (rows) int32 = -offset of the weights times the sum, (rows) f32
- * scale */
+/* How activations lie while they are multiplied: segments of K, inside them tiles of rows, inside them K
+ * units of the tile's rows side by side. F32    (pairs, 2, rows) f32         DOT   (pairs, rows, 2) bf16 INT
+ * (groups) of (8, rows, 4) int8, (rows) int32 = -offset of the weights times the sum, (rows) f32 scale */
 enum x_form { X_F32, X_DOT, X_INT };
 
 /* Bytes of a unit: a pair of columns, or a group. */
@@ -63,12 +62,17 @@ static inline int tile_row(struct tiles t,
 	return t.rows / t.count * tile + min_int(tile, extra);
 }
 
+/* Where a tile's part of a segment starts. */
+static inline size_t x_place(const struct segment *s, enum x_form form, int all_rows, int row)
+{
+	return ((size_t)s->at * (size_t)all_rows + (size_t)row * (size_t)s->units) * x_unit(form);
+}
+
 struct linear_job {
 	const struct segment *seg;
 	int n_seg;
 	const char *panel;              /* packed weights of 64 outputs */
 	const char *x;                  /* packed activations of all rows */
-	size_t x_row;                   /* bytes of one row there */
 	struct tiles tiles;             /* of all rows */
 	int first, end;                 /* tiles of this job */
 	float *out;                     /* (parts, rows, N), at the panel's first column */
@@ -91,7 +95,8 @@ struct pack_job {
 	const char *x;   /* (rows, cols) of type */
 	size_t x_stride; /* bytes */
 	enum dtype type;
-	int rows, offset; /* offset: of the weights, 128 or 8 */
+	int all, row, rows; /* rows of x; those of the tile */
+	int offset;         /* of the weights, 128 or 8 */
 	char *out;
 };
 

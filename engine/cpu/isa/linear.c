@@ -28,7 +28,7 @@ INLINE void add_pair(enum pack pack, int rows, int cols, struct sums *s, const f
 		UNROLL for (int r = 0; r < rows; r++)
 		{
 			v16 a = v_set1(x[odd * rows + r]);
-			UNROLL for (int c = 0; c < cols; c++) s->v[r][c] = v_fma(a, b[c], s->v[r][c]);
+			UNROLL for (int c = 0; c < cols; c++) v_fma_to(&s->v[r][c], a, b[c]);
 		}
 	}
 }
@@ -45,8 +45,7 @@ INLINE void run_tile(enum pack pack, int rows, int cols, const struct step_of *t
 		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
 			v_zero();
 		for (int i = 0; i < t->seg->units; i++, w += unit, x += 2 * rows) {
-			if (!col)
-				ahead(t, i);
+			ahead(t, i, col, x, 8 * rows);
 			add_pair(pack, rows, cols, &s, x, w, col);
 		}
 		end_segment(rows, cols, &s, t, col);
@@ -99,19 +98,19 @@ static void expand_f16(float *out, const char *w, int units)
 
 void ISA_NAME(linear_f32)(const struct linear_job *job)
 {
-	static const struct kind k = {f32_tiles, f32_tiles, NULL, 8 * PANEL, 8 * PANEL, 8};
+	static const struct kind k = {f32_tiles, f32_tiles, NULL, 8 * PANEL, X_F32};
 
 	run_blocks(&k, job);
 }
 void ISA_NAME(linear_bf16)(const struct linear_job *job)
 {
-	static const struct kind k = {bf16_tiles, f32_tiles, expand_bf16, 4 * PANEL, 8 * PANEL, 8};
+	static const struct kind k = {bf16_tiles, f32_tiles, expand_bf16, 4 * PANEL, X_F32};
 
 	run_blocks(&k, job);
 }
 void ISA_NAME(linear_f16)(const struct linear_job *job)
 {
-	static const struct kind k = {f16_tiles, f32_tiles, expand_f16, 4 * PANEL, 8 * PANEL, 8};
+	static const struct kind k = {f16_tiles, f32_tiles, expand_f16, 4 * PANEL, X_F32};
 
 	run_blocks(&k, job);
 }
@@ -127,7 +126,7 @@ INLINE void dot_tile(int rows, int cols, const struct step_of *t)
 			v_zero();
 		for (int i = 0; i < t->seg->units; i++, w += 2 * PANEL, x += rows) {
 			pair_w b[4];
-			ahead(t, i);
+			ahead(t, i, col, x, 4 * rows);
 			UNROLL for (int c = 0; c < cols; c++) b[c] = pair_load(w + 32 * c);
 			UNROLL for (int r = 0; r < rows; r++)
 			{
@@ -149,7 +148,7 @@ static tile_fn *const dot_tiles[TILE_ROWS] = {TILE_LIST(dot)};
 
 void ISA_NAME(linear_dot)(const struct linear_job *job)
 {
-	static const struct kind k = {dot_tiles, NULL, NULL, 4 * PANEL, 0, 4};
+	static const struct kind k = {dot_tiles, NULL, NULL, 4 * PANEL, X_DOT};
 
 	run_blocks(&k, job);
 }
@@ -167,7 +166,7 @@ void ISA_NAME(pack_f32)(const struct pack_job *j)
 {
 	for (const struct segment *s = j->seg; s < j->seg + j->n_seg; s++)
 		for (int r = 0; r < j->rows; r++) {
-			float *out = (float *)j->out + 2 * (size_t)s->at * (size_t)j->rows;
+			float *out = (float *)(j->out + x_place(s, X_F32, j->all, j->row));
 			for (int c = 0; c < s->cols; c++)
 				out[c * j->rows + r] = x_at(j, r, s->col + c);
 			if (s->cols % 2)
@@ -179,7 +178,7 @@ void ISA_NAME(pack_dot)(const struct pack_job *j)
 {
 	for (const struct segment *s = j->seg; s < j->seg + j->n_seg; s++)
 		for (int r = 0; r < j->rows; r++) {
-			uint32_t *out = (uint32_t *)j->out + (size_t)s->at * (size_t)j->rows;
+			uint32_t *out = (uint32_t *)(j->out + x_place(s, X_DOT, j->all, j->row));
 			const uint16_t *x = (const uint16_t *)(j->x + (size_t)r * j->x_stride) + s->col;
 			for (int i = 0; i < s->cols / 2; i++)
 				out[i * j->rows + r] = x[2 * i] | (uint32_t)x[2 * i + 1] << 16;

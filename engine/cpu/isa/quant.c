@@ -180,8 +180,7 @@ INLINE void int_tile(enum pack pack, int rows, int cols, const struct step_of *t
 		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
 			v_zero();
 		for (int i = 0; i < t->seg->units; i++, w += unit, x += (size_t)rows * (GROUP + 8)) {
-			if (!col)
-				ahead(t, i);
+			ahead(t, i, col, x, rows * (GROUP + 8));
 			add_group(pack, rows, cols, &s, x, w, col);
 		}
 		end_segment(rows, cols, &s, t, col);
@@ -209,13 +208,13 @@ static tile_fn *const int4_tiles[INT_ROWS] = {TILE_LIST(int4)};
 
 void ISA_NAME(linear_int8)(const struct linear_job *job)
 {
-	static const struct kind k = {int8_tiles, NULL, NULL, 34 * PANEL, 0, GROUP + 8};
+	static const struct kind k = {int8_tiles, NULL, NULL, 34 * PANEL, X_INT};
 
 	run_blocks(&k, job);
 }
 void ISA_NAME(linear_int4)(const struct linear_job *job)
 {
-	static const struct kind k = {int4_tiles, NULL, NULL, 18 * PANEL, 0, GROUP + 8};
+	static const struct kind k = {int4_tiles, NULL, NULL, 18 * PANEL, X_INT};
 
 	run_blocks(&k, job);
 }
@@ -265,7 +264,8 @@ void ISA_NAME(pack_int)(const struct pack_job *j)
 	for (const struct segment *s = j->seg; s < j->seg + j->n_seg; s++)
 		for (int g = 0; g < s->units; g++)
 			for (int r = 0; r < j->rows; r++) {
-				char *out = j->out + (size_t)(s->at + g) * (size_t)j->rows * (GROUP + 8);
+				char *out = j->out + x_place(s, X_INT, j->all, j->row) +
+					    (size_t)(g * j->rows) * (GROUP + 8);
 				float f[GROUP], scale;
 				int8_t q[GROUP];
 				int sum;

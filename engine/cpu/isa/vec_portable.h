@@ -123,6 +123,10 @@ INLINE v16 v_fma(v16 x, v16 y, v16 z)
 {
 	V_EACH(fma1(x.f[i], y.f[i], z.f[i]));
 }
+INLINE void v_fma_to(v16 *acc, v16 x, v16 y)
+{
+	*acc = v_fma(x, y, *acc);
+}
 INLINE v16 v_max(v16 x, v16 y)
 {
 	V_EACH(x.f[i] > y.f[i] ? x.f[i] : y.f[i]);
