@@ -54,13 +54,20 @@ INLINE void store_part(int rows, int cols, const struct sums *s, const struct st
 	}
 }
 
+/* How many older sums are added at the end of a segment, with `depth` of them waiting. */
+INLINE int merges_of(const struct segment *seg, int depth)
+{
+	(void)depth;
+	return seg->merges;
+}
+
 /* The segment's sums onto the stack, after the merges that its place in the tree asks for. */
 INLINE void end_segment(int rows, int cols, struct sums *s, const struct step_of *t, int col)
 {
 	const struct segment *seg = t->seg;
 	int depth = t->depth;
 
-	for (int m = 0; m < seg->merges; m++) {
+	for (int m = merges_of(seg, depth); m > 0; m--) {
 		const float *older = t->stack + (size_t)--depth * LEVEL + col;
 		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] =
 			v_add(v_load(older + r * PANEL + 16 * c), s->v[r][c]);
@@ -112,7 +119,7 @@ static __attribute__((noinline)) void run_block(const struct kind *k, const stru
 			t.lines = done < (size_t)seg->units * k->w_unit ? per : 0;
 			(expand ? k->wide : k->tile)[rows - 1](&t);
 		}
-		depth += seg->part >= 0 ? -(int)seg->merges : 1 - (int)seg->merges;
+		depth += (seg->part < 0) - merges_of(seg, depth);
 	}
 }
 
