@@ -12,6 +12,11 @@ static const char *unfit(const struct node *n)
 {
 	if (n->opt->compute == COMPUTE_F32)
 		return "--compute f32 is not supported yet on CUDA";
+	if (n->opt->quantization != QUANTISE_NONE ||
+	    (n->opt->quantization_head != QUANTISE_SAME && n->opt->quantization_head != QUANTISE_NONE))
+		return "quantised weights are not supported yet on CUDA";
+	if (n->opt->kv_dtype == KV_INT8)
+		return "--kv-cache-dtype int8 is not supported yet on CUDA";
 	if (n->cfg.head_dim != 64 && n->cfg.head_dim != 128)
 		return "the model's head size is not supported yet on CUDA (64 and 128 are)";
 	return NULL;

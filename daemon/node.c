@@ -23,8 +23,31 @@ static enum dtype stored_type(const struct node *n)
 	return n->cfg.torch_dtype == DT_COUNT ? DT_BF16 : n->cfg.torch_dtype;
 }
 
+static void choose_quant(struct node *n)
+{
+	const struct options *o = n->opt;
+
+	n->quant = (enum quant)o->quantization;
+	if (o->quantization_head != QUANTISE_SAME)
+		n->quant_head = (enum quant)o->quantization_head;
+	else
+		n->quant_head = n->quant == QUANT_NONE ? QUANT_NONE : QUANT_INT8;
+}
+
+/* "bf16", "int8", or "int4+int8" where embedding and head differ from the rest. */
+static void weights_name(const struct node *n, enum dtype stored, char *out, size_t size)
+{
+	const char *const names[] = {dtype_name(stored), "int8", "int4"};
+
+	if (n->quant == n->quant_head)
+		snprintf(out, size, "%s", names[n->quant]);
+	else
+		snprintf(out, size, "%s+%s", names[n->quant], names[n->quant_head]);
+}
+
 static void choose_types(struct node *n)
 {
+	char weights[32];
 	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8};
 	static const enum dtype computes[] = {DT_COUNT, DT_BF16, DT_F32, DT_F16};
 	enum dtype stored = stored_type(n);
@@ -36,8 +59,10 @@ static void choose_types(struct node *n)
 	else if (n->compute == DT_COUNT)
 		n->compute = stored == DT_BF16 ? DT_BF16 : DT_F32;
 	n->kv_type = n->opt->kv_dtype == KV_AUTO ? n->compute : kv_types[n->opt->kv_dtype];
+	choose_quant(n);
+	weights_name(n, stored, weights, sizeof weights);
 	device_class(n, device, sizeof device);
-	snprintf(n->numerics_class, sizeof n->numerics_class, "%s/%s/%s/%s/%d", dtype_name(n->compute), dtype_name(stored),
+	snprintf(n->numerics_class, sizeof n->numerics_class, "%s/%s/%s/%s/%d", dtype_name(n->compute), weights,
 		 dtype_name(n->kv_type), device, ORDER_VERSION);
 }
 
@@ -66,13 +91,6 @@ static int check_ranks(struct node *n, struct why *why)
 	return 0;
 }
 
-static int check_types(const struct options *o, struct why *why)
-{
-	if (o->kv_dtype == KV_INT8)
-		return fail(why, ERR_UNSUPPORTED, "--kv-cache-dtype int8 is not supported yet");
-	return 0;
-}
-
 static void choose_limits(struct node *n)
 {
 	const struct options *o = n->opt;
@@ -92,8 +110,6 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	n->opt = o;
 	n->world = w;
 	err = fault_parse(&n->fault, o->fault, why);
-	if (!err)
-		err = check_types(o, why);
 	if (!err)
 		err = cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa);
 	if (err == ERR_INVALID)
@@ -115,7 +131,8 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	if (n->max_model_len > n->cfg.max_pos && n->cfg.scaling == ROPE_NONE)
 		log_at(LOG_WARN, "--max-model-len %d is beyond the %d positions the model was trained on",
 		       n->max_model_len, n->cfg.max_pos);
-	if (n->isa == CPU_AUTO)
+	n->isa_forced = n->isa != CPU_AUTO;
+	if (!n->isa_forced)
 		n->isa = cpu_isa_best();
 	return 0;
 }
@@ -147,7 +164,7 @@ static int load_backend(struct node *n, bool dry, struct why *why)
 	struct shard s = shard_make(&shape, n->world->rank, n->world->size);
 	struct cpu_options how = {
 		.threads = n->threads,
-		.isa = n->isa,
+		.isa = n->isa_forced ? n->isa : CPU_AUTO,
 		.compute = n->compute,
 		.max_tokens = n->limits.max_tokens,
 		.max_context = n->max_model_len,
@@ -178,6 +195,9 @@ static int load_model(struct node *n, struct load_progress *progress, bool dry, 
 				    .rank = n->world->rank,
 				    .size = n->world->size,
 				    .dummy_seed = (uint64_t)n->opt->dummy_seed,
+				    .pack_cache = n->opt->pack_cache,
+				    .quant = n->quant,
+				    .quant_head = n->quant_head,
 				    .dry = dry};
 
 	if (!dry && n->cuda) {

@@ -35,7 +35,9 @@ struct node {
 	struct step_limits limits;
 	int threads, max_model_len, n_blocks;
 	enum dtype compute, kv_type;
+	enum quant quant, quant_head;
 	enum cpu_isa isa;
+	bool isa_forced; /* by option */
 	char numerics_class[96];
 	uint64_t fingerprint;
 	struct node_report report;

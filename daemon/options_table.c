@@ -27,6 +27,8 @@
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const computes[] = {"auto", "bf16", "f32", "f16", NULL};
 static const char *const kv_types[] = {"auto", "bf16", "f16", "f32", "int8", NULL};
+static const char *const quants[] = {"none", "int8", "int4", NULL};
+static const char *const head_quants[] = {"none", "int8", "int4", "auto", NULL};
 static const char *const formats[] = {"auto", "safetensors", "pt", "dummy", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
@@ -50,6 +52,12 @@ const struct option_row option_table[] = {
 	       "f16: CUDA only"),
 	CHOICE(MODEL, "kv-cache-dtype", NULL, kv_types, kv_dtype, KV_AUTO,
 	       "auto: bf16 under bf16 compute, else f32"),
+	CHOICE(MODEL, "quantization", "q", quants, quantization, QUANTISE_NONE,
+	       "weights as integers with a scale for 32 columns, made while loading"),
+	CHOICE(MODEL, "quantization-head", NULL, head_quants, quantization_head, QUANTISE_SAME,
+	       "the same for embedding and head; auto: int8 under --quantization int8 or int4"),
+	TEXT(MODEL, "pack-cache", NULL, "DIR", pack_cache,
+	     "keep weights there as they lie in memory, and start from them while the model's files stay as they are"),
 	TEXT(MODEL, "generation-config", NULL, "auto|none", generation_config,
 	     "auto: take sampling defaults from the model's generation_config.json"),
 

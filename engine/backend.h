@@ -22,6 +22,8 @@
  *              m = max, p = exp(score - m), l = 16 lanes as in norm over key index in the range, o[d] = chain over keys of
  *              fma(p, v[d], .) from +0; ranges combine as a binary counter: m = max, a = exp(m1-m), b = exp(m2-m),
  *              l = fma(l2, b, l1*a), o = fma(o2, b, o1*a); out = o * (1/l).
+ *              An int8 cache has a scale for each token and head, made as a group's of activations: its scores are chain * key
+ *              scale * scale, and the weights p are multiplied by the values' scales once l is summed.
  *   silu_mul   (g / (1 + exp(-g))) * u, with one exp of our own (engine/cpu/), no libm.
  *   All with flush-to-zero and denormals-are-zero; f16 subnormals of weights are kept.
  *   Where a linear's input is bf16 (compute class bf16) the producer rounds, to nearest even.
@@ -78,6 +80,9 @@ struct backend_ops {
 					      const struct split *k); /* NULL: none */
 	void (*weight_rows)(struct weight *w, int first, int count, const void *src, size_t ld);
 	void (*weight_destroy)(struct weight *w);
+	/* Its packed bytes, for keeping and filling; `layout` names their form. NULL where they are not in this memory. */
+	void *(*weight_packed)(struct weight *w, size_t *bytes);
+	const char *layout;
 
 	/* compute; out first */
 	void (*embed)(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);

@@ -38,6 +38,8 @@ struct model_options {
 	struct step_limits limits;
 	int max_context;
 	int rank, size;
+	const char *pack_cache;       /* folder of packed weights, or NULL */
+	enum quant quant, quant_head; /* of matrices; of embedding and head */
 	uint64_t dummy_seed; /* for --load-format dummy */
 	bool dry;            /* names and shapes are checked, nothing is read or filled: with a dry backend */
 };

@@ -28,6 +28,11 @@ void weight_rows(struct weight *w, int first, int count, const void *src, size_t
 		w->b->ops->weight_rows(w, first, count, src, ld);
 }
 
+void *weight_packed(struct weight *w, size_t *bytes)
+{
+	return w->b->ops->weight_packed(w, bytes);
+}
+
 void weight_destroy(struct weight *w)
 {
 	if (w)

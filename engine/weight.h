@@ -22,6 +22,8 @@ struct weight *weight_create_quant(struct backend *b, int rows, int cols, enum d
 /* src: `count` rows of type `stored`, ld elements apart, each with the owned columns only. Any order; each row once.
  * Bounded staging; may be called by several threads for different rows. */
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
+/* The packed bytes, where ops->weight_packed is there. */
+void *weight_packed(struct weight *w, size_t *bytes);
 void weight_destroy(struct weight *w); /* NULL is fine */
 
 #endif

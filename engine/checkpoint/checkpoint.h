@@ -39,6 +39,8 @@ uint64_t checkpoint_bytes(const struct checkpoint *c);             /* of all ten
 /* Hash of names, types, shapes and sampled content: the same tensors give the same number, also when another format holds
  * them. Reads a little of every tensor; 0 (and a warning) where that fails. */
 uint64_t checkpoint_fingerprint(const struct checkpoint *c);
+/* Hash of names, sizes and times of change of the files: what was made from them is good while it stands. */
+uint64_t checkpoint_identity(const struct checkpoint *c);
 
 /* Rows [row, row + rows) and columns [col, col + cols) of a tensor seen as (shape[0], product of the rest), in its own
  * type, to dst (rows, cols) contiguous. A scalar is (1, 1). Reads only those bytes. Any thread. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { SAMPLES = 4, SAMPLE = 32 }; /* places of a tensor, elements at each */
 
@@ -68,4 +69,20 @@ uint64_t checkpoint_fingerprint(const struct checkpoint *c)
 	if (err)
 		log_at(LOG_WARN, "no fingerprint: %s", why.text);
 	return err ? 0 : h ^ h >> 29;
+}
+
+uint64_t checkpoint_identity(const struct checkpoint *c)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (int i = 0; i < c->n_files; i++) {
+		struct stat st;
+		h = mix(h, c->file[i].name, strlen(c->file[i].name) + 1);
+		h = mix_number(h, c->file[i].size);
+		if (c->file[i].fd < 0 || fstat(c->file[i].fd, &st))
+			continue;
+		h = mix_number(h, (uint64_t)st.st_mtim.tv_sec);
+		h = mix_number(h, (uint64_t)st.st_mtim.tv_nsec);
+	}
+	return h;
 }

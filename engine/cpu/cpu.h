@@ -32,9 +32,9 @@ struct cpu_weight {
 	enum pack pack;
 	enum x_form form;
 	int n_parts, n_seg, units; /* pairs or groups of all segments */
-	size_t panel_bytes, x_row; /* x_row: of activations packed for it */
-	char *panels;              /* (div_up(rows, 64), panel_bytes) */
-	struct segment *seg;       /* (n_seg) */
+	size_t panel_bytes;
+	char *panels;        /* (div_up(rows, 64), panel_bytes) */
+	struct segment *seg; /* (n_seg) */
 };
 
 /* Pages of zeros, touched by the workers in the order in which pool_each() hands out `units` equal pieces.
@@ -48,6 +48,7 @@ struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dty
 struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored,
 				       enum quant quant, const struct split *k);
 void cpu_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
+void *cpu_weight_packed(struct weight *w, size_t *bytes);
 void cpu_weight_destroy(struct weight *w);
 /* Row `row` as f32: subnormals of f32 and bf16 and any zero become +0. */
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out);
@@ -68,6 +69,7 @@ void cpu_rows(struct backend *b, struct tensor *out, const struct tensor *x, con
  * (block_size, head_dim rounded up to 16) a head, so that vectors never leave the block. */
 struct kv_layout {
 	size_t k_head, v_head, v_at, bytes, elem;
+	size_t scales; /* bytes behind each head's numbers: (block_size) f32 where they are int8 */
 };
 struct kv_layout cpu_kv_layout(const struct kv_shape *shape);
 int cpu_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);

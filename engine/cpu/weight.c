@@ -97,8 +97,7 @@ struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, en
 	w->pack = pack_of(b, stored, quant);
 	w->form = quant != QUANT_NONE ? X_INT : w->pack == PACK_BF16 && cpu_of(b)->dot ? X_DOT : X_F32;
 	plan_segments(w);
-	w->x_row = (size_t)w->units * x_unit(w->form);
-	reserve_x(cpu_of(b), w->x_row);
+	reserve_x(cpu_of(b), (size_t)w->units * x_unit(quant == QUANT_NONE ? X_F32 : X_INT));
 	w->panel_bytes = (size_t)w->units * w_unit(w->pack);
 	w->panels = cpu_pages(cpu_of(b)->pool, w->panel_bytes * (size_t)panels, panels);
 	w->base.bytes = w->panels ? cpu_pages_bytes(w->panel_bytes * (size_t)panels) : 0;
@@ -111,6 +110,14 @@ int cpu_tile_rows(const struct cpu_weight *w)
 	const struct cpu_kernels *k = cpu_of(w->base.b)->k;
 
 	return w->form == X_DOT ? k->dot_rows : k->tile_rows[w->pack];
+}
+
+void *cpu_weight_packed(struct weight *base, size_t *bytes)
+{
+	const struct cpu_weight *w = (const struct cpu_weight *)base;
+
+	*bytes = w->panel_bytes * (size_t)div_up(base->rows, PANEL);
+	return w->panels;
 }
 
 void cpu_weight_destroy(struct weight *base)

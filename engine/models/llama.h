@@ -47,5 +47,8 @@ struct model {
 struct checkpoint;
 int weights_load(struct model *m, struct checkpoint *ck, struct load_progress *progress, struct why *why);
 void weights_free(struct model *m);
+/* weights_pack.c: from and to a pack file, where one is asked for. */
+bool weights_unpack(struct model *m, struct checkpoint *ck, struct load_progress *progress);
+void weights_keep(struct model *m, struct checkpoint *ck);
 
 #endif

@@ -30,6 +30,7 @@ struct target {
 	float **vector;
 	struct split k;
 	enum dtype stored;
+	enum quant quant;
 	struct piece piece[MAX_PIECES];
 	int n_pieces;
 };
@@ -52,7 +53,7 @@ static struct target *add_target(struct loader *l, struct weight **w, float **ve
 		l->max_targets = l->max_targets ? 2 * l->max_targets : 64;
 		l->target = xgrow(l->target, (size_t)l->max_targets, sizeof *l->target);
 	}
-	l->target[l->n_targets] = (struct target){.w = w, .vector = vector, .k = k};
+	l->target[l->n_targets] = (struct target){.w = w, .vector = vector, .k = k, .quant = l->m->how.quant};
 	return &l->target[l->n_targets++];
 }
 
@@ -90,7 +91,8 @@ static int check_shape(struct loader *l, const struct ck_tensor *t, int64_t rows
 	char found[96];
 
 	if (t->type != DT_F32 && t->type != DT_F16 && t->type != DT_BF16 && t->type != DT_F64)
-		return fail(l->why, ERR_UNSUPPORTED, "%s: tensor %s has type %s; wanted: f32, f16, bf16 or f64",
+		return fail(l->why, ERR_UNSUPPORTED,
+			    "%s: tensor %s has type %s; wanted: f32, f16, bf16 or f64",
 			    checkpoint_file(l->ck, t->file), t->name, t->type_name);
 	if (shape_is(t, rows, width))
 		return 0;
@@ -159,7 +161,8 @@ static int bind_piece(struct loader *l, struct piece *p)
 	return err;
 }
 
-/* Pieces of one matrix may differ in type; then all become f32, which holds each exactly. f64 is rounded to it. */
+/* Pieces of one matrix may differ in type; then all become f32, which holds each exactly. f64 is rounded to
+ * it. */
 static enum dtype common_type(const struct loader *l, const struct target *t)
 {
 	enum dtype dummy = l->m->cfg.torch_dtype == DT_COUNT ? DT_BF16 : l->m->cfg.torch_dtype, type;
@@ -185,7 +188,9 @@ static void convert(void *dst, enum dtype to, const void *src, enum dtype from, 
 	}
 	REQUIRE(to == DT_F32);
 	for (size_t i = 0; i < n; i++)
-		f[i] = from == DT_F64 ? (float)d[i] : from == DT_BF16 ? f32_from_bf16(h[i]) : f32_from_f16(h[i]);
+		f[i] = from == DT_F64    ? (float)d[i]
+		       : from == DT_BF16 ? f32_from_bf16(h[i])
+					 : f32_from_f16(h[i]);
 }
 
 /* Rows [first, first + count) of this rank's part of a piece, in the target's type. */
@@ -316,6 +321,7 @@ static void want_all(struct loader *l)
 	struct target *t;
 
 	t = add_target(l, &m->embed, NULL, s->hidden);
+	t->quant = m->how.quant_head;
 	add_piece(t, "model.embed_tokens.weight", m->cfg.vocab, m->cfg.hidden, s->vocab, hidden)->std = 1;
 	for (int i = 0; i < m->cfg.layers; i++)
 		want_layer(l, i);
@@ -323,6 +329,7 @@ static void want_all(struct loader *l)
 	if (m->cfg.tied)
 		return;
 	t = add_target(l, &m->head, NULL, s->hidden);
+	t->quant = m->how.quant_head;
 	add_piece(t, "lm_head.weight", m->cfg.vocab, m->cfg.hidden, s->vocab, hidden)->std *= 4;
 }
 
@@ -348,7 +355,8 @@ static int make_targets(struct loader *l)
 			break;
 		t->stored = common_type(l, t);
 		if (t->w)
-			*t->w = weight_create(m->b, target_rows(t), t->piece[0].col.count, t->stored, &t->k);
+			*t->w = weight_create_quant(m->b, target_rows(t), t->piece[0].col.count, t->stored,
+						    t->quant, &t->k);
 		else
 			*t->vector = backend_alloc(m->b, (size_t)m->cfg.hidden * sizeof(float));
 		for (int j = 0; j < t->n_pieces; j++) {
@@ -408,8 +416,11 @@ int weights_load(struct model *m, struct checkpoint *ck, struct load_progress *p
 	l.used = ck ? xalloc((size_t)checkpoint_count(ck), sizeof *l.used) : NULL;
 	want_all(&l);
 	err = make_targets(&l);
-	if (!err && !m->how.dry)
+	if (!err && !m->how.dry && !weights_unpack(m, ck, l.progress)) {
 		err = load_all(&l);
+		if (!err)
+			weights_keep(m, ck);
+	}
 	if (!err && ck)
 		report_unused(&l);
 	if (m->cfg.tied)

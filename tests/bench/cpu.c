@@ -25,8 +25,11 @@ static const struct class
 	enum dtype stored, compute, kv;
 	double weight_bytes; /* of one element */
 	enum rate rate;
-} classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16, 2, RATE_BF16},
-	       {"f32", DT_F32, DT_F32, DT_F32, 4, RATE_FMA}};
+	enum quant quant;
+} classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16, 2, RATE_BF16, QUANT_NONE},
+	       {"f32", DT_F32, DT_F32, DT_F32, 4, RATE_FMA, QUANT_NONE},
+	       {"int8", DT_BF16, DT_BF16, DT_I8, 34 / 32.0, RATE_INT8, QUANT_INT8},
+	       {"int4", DT_BF16, DT_BF16, DT_BF16, 18 / 32.0, RATE_INT8, QUANT_INT4}};
 enum { N_CLASSES = sizeof classes / sizeof *classes };
 
 static struct {
@@ -191,7 +194,7 @@ static void bench_linear(const struct class *cl)
 	fill(x, (size_t)512 * K_COLS, cl->compute);
 	c.out = backend_alloc(c.b, (size_t)512 * N_ROWS * sizeof(float));
 	for (int i = 0; i < c.copies; i++) {
-		c.w[i] = weight_create(c.b, N_ROWS, K_COLS, cl->stored, &k);
+		c.w[i] = weight_create_quant(c.b, N_ROWS, K_COLS, cl->stored, cl->quant, &k);
 		for (int r = 0; r < N_ROWS; r++)
 			weight_rows(c.w[i], r, 1, row, K_COLS);
 	}
@@ -425,13 +428,15 @@ static void bench_model(const struct class *cl)
 	struct model_case c = {.b = open_backend(cl)};
 	struct model_config cfg = x1b;
 	struct step_limits lim = {.max_seqs = 32, .max_tokens = 512, .max_blocks = 1024, .rows = 32};
-	struct model_options how = {.limits = lim, .max_context = 4096, .size = 1, .dummy_seed = 7};
+	struct model_options how = {
+		.limits = lim, .max_context = 4096, .size = 1, .dummy_seed = 7, .quant = cl->quant};
 	struct comm_limits comm;
 	struct kv_shape shape;
 	struct why why;
 	uint64_t start = now_ns();
 
 	cfg.torch_dtype = cl->stored;
+	how.quant_head = cl->quant == QUANT_NONE ? QUANT_NONE : QUANT_INT8;
 	comm = model_comm_limits(&cfg, &lim, 1);
 	c.comm = comm_self_create(&comm);
 	if (model_create(&c.m, &cfg, NULL, c.b, c.comm, &how, NULL, &why))

@@ -134,13 +134,14 @@ static float *run_chunks(const struct scene *s, struct cache *c, int seq, int ch
 	return all;
 }
 
-static void check_token(const struct scene *s, const float *rows, int pos, enum dtype act, const float *got)
+static void check_token(const struct scene *s, const float *rows, int seq, int pos, enum dtype act,
+			const float *got)
 {
 	int cols = s->shape.heads * s->shape.head_dim;
 	float want[64 * 64];
 
 	REQUIRE(cols <= 64 * 64);
-	ref_token(s, rows, pos, RIGHT, want);
+	ref_token(s, rows, seq, pos, RIGHT, want);
 	for (int i = 0; i < cols && act == DT_BF16; i++)
 		want[i] = f32_from_bf16(bf16_from_f32(want[i]));
 	check_bits("attention", got, want, (size_t)cols);
@@ -155,7 +156,8 @@ static struct scene scene_no(int i)
 	} t[] = {{3, 3, 8, 8, 32, DT_F32, PLAIN},   {6, 2, 64, 64, 32, DT_BF16, PLAIN},
 		 {5, 2, 80, 20, 16, DT_F16, PLAIN}, {2, 1, 128, 0, 64, DT_BF16, WILD},
 		 {8, 1, 16, 16, 256, DT_F32, WILD}, {4, 4, 24, 12, 32, DT_F16, WILD},
-		 {1, 1, 64, 2, 128, DT_F32, PLAIN}};
+		 {1, 1, 64, 2, 128, DT_F32, PLAIN}, {6, 2, 64, 64, 32, DT_I8, PLAIN},
+		 {3, 1, 24, 8, 16, DT_I8, WILD}};
 	struct scene s;
 
 	if (i >= (int)(sizeof t / sizeof *t))
@@ -176,8 +178,8 @@ static void contract(enum cpu_isa isa)
 		for (int q = 0; q < s.n_seqs; q++) {
 			float *rows = ref_rows(&s, q), *out = run_chunks(&s, &c, q, 45);
 			for (int pos = 0; pos<s.length[q]; pos += pos> 250 && pos < 260 ? 1 : 29)
-				check_token(&s, rows, pos, act, out + pos * cols);
-			check_token(&s, rows, s.length[q] - 1, act, out + (s.length[q] - 1) * cols);
+				check_token(&s, rows, q, pos, act, out + pos * cols);
+			check_token(&s, rows, q, s.length[q] - 1, act, out + (s.length[q] - 1) * cols);
 			free(rows), free(out);
 		}
 		close_cache(&c);
@@ -210,7 +212,7 @@ TEST(mutants_differ)
 	c = open_cache(&s, CPU_AUTO, 2, DT_F32);
 	rows = ref_rows(&s, 0), out = run_chunks(&s, &c, 0, 100);
 	for (enum mutant m = RIGHT; m < MUTANTS; m++) {
-		ref_token(&s, rows, 1199, m, other);
+		ref_token(&s, rows, 0, 1199, m, other);
 		if ((count_differ(out + 1199 * 128, other, 128) > 0) != (m != RIGHT))
 			CHECK_FAIL("mutant %d", m);
 	}
@@ -232,18 +234,22 @@ TEST(within_bound_of_float64)
 		rows = ref_rows(&s, 3), out = run_chunks(&s, &c, 3, 128);
 		for (int h = 0; h < s.shape.heads; h++) {
 			const float *q = rows + pos * stride + h * dim,
-				    *k = rows + (s.shape.heads + s.kv_of_head[h]) * dim;
+				    *k = rows + (s.shape.heads + s.kv_of_head[h]) * dim,
+				    *scale = ref_scales(&s, rows, 3, 0) + s.kv_of_head[h];
+			int n_scales = 2 * s.shape.kv_heads;
 			double p[530], sum = 0;
 			for (int key = 0; key <= pos; key++) {
 				double dot = 0;
 				for (int d = 0; d < dim; d++)
 					dot += (double)q[d] * (double)k[key * stride + d];
-				sum += p[key] = exp(dot * (double)s.shape.scale);
+				sum += p[key] =
+					exp(dot * (double)scale[key * n_scales] * (double)s.shape.scale);
 			}
 			for (int d = 0; d < dim; d++) {
 				double want = 0;
 				for (int key = 0; key <= pos; key++)
 					want += p[key] / sum *
+						(double)scale[key * n_scales + s.shape.kv_heads] *
 						(double)k[key * stride + s.shape.kv_heads * dim + d];
 				CHECK(fabs((double)out[(pos * s.shape.heads + h) * dim + d] - want) <= 5e-6);
 			}
@@ -296,7 +302,7 @@ TEST(long_context_is_cut_between_threads)
 		if (!want) {
 			float *rows = ref_rows(&s, 0);
 			want = got;
-			check_token(&s, rows, 3000, DT_F32, want + 6 * 96);
+			check_token(&s, rows, 0, 3000, DT_F32, want + 6 * 96);
 			free(rows);
 		} else {
 			check_bits("threads", got, want, 7 * 96);
@@ -339,17 +345,19 @@ TEST(no_slot_no_store)
 TEST(cache_types_are_refused_by_name)
 {
 	struct backend *b = open_backend(CPU_AUTO, 1, DT_F32);
-	struct kv_shape kv = {1, 64, 32, DT_I8};
+	struct kv_shape kv = {1, 64, 32, DT_I16};
 	struct why why;
 
 	CHECK_EQ(backend_kv_check(b, &kv, &why), ERR_UNSUPPORTED);
-	CHECK_HAS(why.text, "i8");
+	CHECK_HAS(why.text, "i16");
 	kv.type = DT_BF16, kv.block_size = 48;
 	CHECK_EQ(backend_kv_check(b, &kv, &why), ERR_UNSUPPORTED);
 	CHECK_HAS(why.text, "48");
 	kv.block_size = 32;
 	CHECK_EQ(backend_kv_check(b, &kv, &why), 0);
 	CHECK_EQ(backend_kv_bytes(b, &kv), 2 * 64 * 32 * 2);
+	kv.type = DT_I8;
+	CHECK_EQ(backend_kv_bytes(b, &kv), 2 * (64 + 4) * 32);
 	backend_destroy(b);
 }
 

@@ -47,11 +47,31 @@ static void fill_rope(const struct scene *s, float *c, float *sn)
 /* ---- the contract in scalar code ---- */
 enum mutant { RIGHT, LEFT_TO_RIGHT, RUNNING, MUTANTS };
 
+/* int8 with a scale of the largest over 127. */
+static void ref_int8(float *x, int n, float *scale)
+{
+	float most = 0, factor;
+
+	for (int i = 0; i < n; i++)
+		most = fabsf(ref_in(x[i])) > most ? fabsf(x[i]) : most;
+	*scale = most < 0x1p-100f ? 0 : ref_div(most, 127);
+	factor = *scale > 0 ? ref_div(127, most) : 0;
+	for (int i = 0; i < n; i++)
+		x[i] = *scale > 0 ? rintf(ref_mul(x[i], factor)) : 0;
+}
+
+/* Scales of the K/V heads of a token, K first; behind the rows of all tokens. Ones, but for int8. */
+static float *ref_scales(const struct scene *s, const float *rows, int seq, int pos)
+{
+	return (float *)rows + (size_t)s->length[seq] * (size_t)row_floats(s) +
+	       (size_t)(pos * 2 * s->shape.kv_heads);
+}
+
 /* Rows of one sequence after rope, K and V as the cache holds them. */
 static float *ref_rows(const struct scene *s, int seq)
 {
 	int n = row_floats(s), dim = s->shape.head_dim, half = s->n_rot / 2, heads = s->shape.heads;
-	float *rows = xalloc((size_t)(s->length[seq] * n), sizeof *rows),
+	float *rows = xalloc((size_t)(s->length[seq] * (n + 2 * s->shape.kv_heads)), sizeof *rows),
 	      *c = xalloc((size_t)(MAX_POS * half + 1), sizeof *c);
 	float *sn = xalloc((size_t)(MAX_POS * half + 1), sizeof *sn);
 
@@ -66,8 +86,14 @@ static float *ref_rows(const struct scene *s, int seq)
 				x[i] = ref_add(ref_mul(a, cs), -ref_mul(b, si));
 				x[i + half] = ref_add(ref_mul(b, cs), ref_mul(a, si));
 			}
-		for (int i = heads * dim; i < n; i++) {
-			uint16_t h16;
+		for (int h = 0; h < 2 * s->shape.kv_heads; h++) {
+			float *scale = ref_scales(s, rows, seq, pos) + h;
+			*scale = 1;
+			if (s->kv.type == DT_I8)
+				ref_int8(row + (heads + h) * dim, dim, scale);
+		}
+		for (int i = heads * dim; s->kv.type != DT_I8 && i < n; i++) {
+			uint16_t h16 = 0;
 			put_as(s->kv.type == DT_F32 ? (void *)&row[i] : (void *)&h16, 0, row[i], s->kv.type);
 			if (s->kv.type != DT_F32)
 				row[i] = get_as(&h16, 0, s->kv.type);
@@ -82,8 +108,9 @@ struct state {
 };
 
 struct head_view {
-	const float *q, *k, *v; /* k and v of position 0 */
-	int stride, dim;
+	const float *q, *k, *v;         /* k and v of position 0 */
+	const float *k_scale, *v_scale; /* of position 0 */
+	int stride, dim, scales;
 	float scale;
 };
 
@@ -93,7 +120,7 @@ static float ref_score(const struct head_view *h, int key)
 
 	for (int d = 0; d < h->dim; d++)
 		s = ref_fma(h->q[d], h->k[key * h->stride + d], s);
-	return ref_mul(s, h->scale);
+	return ref_mul(ref_mul(s, h->k_scale[key * h->scales]), h->scale);
 }
 
 static void ref_range(const struct head_view *h, int first, int n, struct state *out)
@@ -108,6 +135,7 @@ static void ref_range(const struct head_view *h, int first, int n, struct state 
 	for (int i = 0; i < n; i++) {
 		float p = ref_exp(ref_add(score[i], -out->m));
 		lane[i % 16] = ref_add(lane[i % 16], p);
+		p = ref_mul(p, h->v_scale[(first + i) * h->scales]);
 		for (int d = 0; d < h->dim; d++)
 			out->o[d] = ref_fma(p, h->v[(first + i) * h->stride + d], out->o[d]);
 	}
@@ -141,7 +169,8 @@ static void ref_ranges(const struct head_view *h, int keys, int unit, int first,
 }
 
 /* RUNNING rescales after every 16 keys, as a streaming softmax does. */
-static void ref_token(const struct scene *s, const float *rows, int pos, enum mutant mutant, float *out)
+static void ref_token(const struct scene *s, const float *rows, int seq, int pos, enum mutant mutant,
+		      float *out)
 {
 	int dim = s->shape.head_dim, unit = mutant == RUNNING ? 16 : 256;
 	struct state sum;
@@ -151,6 +180,9 @@ static void ref_token(const struct scene *s, const float *rows, int pos, enum mu
 		h.q = rows + pos * h.stride + head * dim;
 		h.k = rows + (s->shape.heads + s->kv_of_head[head]) * dim;
 		h.v = h.k + s->shape.kv_heads * dim;
+		h.scales = 2 * s->shape.kv_heads;
+		h.k_scale = ref_scales(s, rows, seq, 0) + s->kv_of_head[head];
+		h.v_scale = h.k_scale + s->shape.kv_heads;
 		ref_ranges(&h, pos + 1, unit, 0, div_up(pos + 1, unit), mutant, &sum);
 		for (int d = 0; d < dim; d++)
 			out[head * dim + d] = ref_mul(sum.o[d], ref_div(1, sum.l));

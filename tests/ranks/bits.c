@@ -58,11 +58,14 @@ static const struct shape {
 static const struct {
 	const char *name;
 	enum dtype stored, compute, kv;
-} classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16},
-	       {"f32", DT_F32, DT_F32, DT_F32},
-	       {"f16-f32", DT_F16, DT_F32, DT_F16}};
+	enum quant quant, head;
+} classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16, QUANT_NONE, QUANT_NONE},
+	       {"f32", DT_F32, DT_F32, DT_F32, QUANT_NONE, QUANT_NONE},
+	       {"f16-f32", DT_F16, DT_F32, DT_F16, QUANT_NONE, QUANT_NONE},
+	       {"int8", DT_BF16, DT_BF16, DT_I8, QUANT_INT8, QUANT_INT8},
+	       {"int4", DT_F16, DT_F32, DT_F32, QUANT_INT4, QUANT_INT8}};
 static const int lengths[] = {40, 33, 300, 530};
-enum { N_SHAPES = sizeof shapes / sizeof *shapes, N_CLASSES = 3, MAX_SEQS = 4, MAX_LEN = 544, BLOCK = 32 };
+enum { N_SHAPES = sizeof shapes / sizeof *shapes, N_CLASSES = 5, MAX_SEQS = 4, MAX_LEN = 544, BLOCK = 32 };
 
 /* How many tokens each sequence brings to the next step. */
 enum plan { PLAN_ALONE_512, PLAN_ALONE_32, PLAN_ALONE_7, PLAN_ONES, PLAN_MIXED, N_PLANS };
@@ -214,6 +217,8 @@ static void open_run(struct run *r, const struct shape *shape, int class, enum c
 	r->limits =
 		(struct step_limits){.max_seqs = MAX_SEQS, .max_tokens = 640, .max_blocks = 256, .rows = 16};
 	opt.limits = r->limits;
+	opt.quant = classes[class].quant;
+	opt.quant_head = classes[class].head;
 	c.norm_eps = 1e-5f;
 	c.rope_theta = 10000;
 	c.max_pos = MAX_LEN;

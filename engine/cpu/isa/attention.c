@@ -37,11 +37,24 @@ INLINE const char *k_lanes(const struct attn_job *job, int key, size_t size)
 	return block + job->k_at + (size_t)(key % job->block_size) * size;
 }
 
+INLINE size_t elem_size(enum dtype type)
+{
+	return type == DT_F32 ? 4 : type == DT_I8 ? 1 : 2;
+}
+
+/* Scales of an int8 head's tokens [key, key + 16), which follow the head's numbers inside the block. */
+INLINE v16 scales_at(const struct attn_job *job, size_t head_at, size_t head_bytes, int key)
+{
+	const char *block = job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes;
+
+	return v_load((const float *)(block + head_at + head_bytes) + key % job->block_size);
+}
+
 /* Scores of 16 * cols keys for some rows. */
 INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row, int key,
 		       int at)
 {
-	const size_t size = type == DT_F32 ? 4 : 2, step = (size_t)job->block_size * size;
+	const size_t size = elem_size(type), step = (size_t)job->block_size * size;
 	const char *k[4];
 	v16 s[TILE_ROWS][4];
 
@@ -56,6 +69,12 @@ INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_jo
 			UNROLL for (int c = 0; c < cols; c++) s[r][c] = v_fma(q, b[c], s[r][c]);
 		}
 	}
+	if (type == DT_I8)
+		UNROLL for (int c = 0; c < cols; c++)
+		{
+			v16 k_scale = scales_at(job, job->k_at, (size_t)job->head_dim * step, key + 16 * c);
+			UNROLL for (int r = 0; r < rows; r++) s[r][c] = v_mul(s[r][c], k_scale);
+		}
 	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++)
 		v_store(job->scores + (row + r) * RANGE + at + 16 * c, v_mul(s[r][c], v_set1(job->scale)));
 }
@@ -64,7 +83,7 @@ INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_jo
 INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row,
 		       float *const *o, int d, int range, int from, int to)
 {
-	const size_t size = type == DT_F32 ? 4 : 2, pitch = round_up((size_t)job->head_dim, 16) * size;
+	const size_t size = elem_size(type), pitch = round_up((size_t)job->head_dim, 16) * size;
 	const float *p = job->scores + row * RANGE;
 	v16 s[TILE_ROWS][4];
 
@@ -132,13 +151,16 @@ typedef void values_fn(const struct attn_job *, int row, float *const *o, int ra
 ALL_TILES(DT_F32, f32)
 ALL_TILES(DT_BF16, bf16)
 ALL_TILES(DT_F16, f16)
+ALL_TILES(DT_I8, i8)
 
-static scores_fn *const scores_of[3][TILE_ROWS] = {[DT_F32] = {TILE_LIST(scores, f32)},
-						   [DT_F16] = {TILE_LIST(scores, f16)},
-						   [DT_BF16] = {TILE_LIST(scores, bf16)}};
-static values_fn *const values_of[3][TILE_ROWS] = {[DT_F32] = {TILE_LIST(values, f32)},
-						   [DT_F16] = {TILE_LIST(values, f16)},
-						   [DT_BF16] = {TILE_LIST(values, bf16)}};
+static scores_fn *const scores_of[DT_I8 + 1][TILE_ROWS] = {[DT_F32] = {TILE_LIST(scores, f32)},
+							   [DT_F16] = {TILE_LIST(scores, f16)},
+							   [DT_I8] = {TILE_LIST(scores, i8)},
+							   [DT_BF16] = {TILE_LIST(scores, bf16)}};
+static values_fn *const values_of[DT_I8 + 1][TILE_ROWS] = {[DT_F32] = {TILE_LIST(values, f32)},
+							   [DT_F16] = {TILE_LIST(values, f16)},
+							   [DT_I8] = {TILE_LIST(values, i8)},
+							   [DT_BF16] = {TILE_LIST(values, bf16)}};
 
 /* Keys of the range that this row sees. */
 INLINE int keys_in(const struct attn_job *job, int row, int range)
@@ -164,6 +186,15 @@ static void weights(float *p, int n, float *state)
 	state[1] = v_sum(l);
 }
 
+/* Weights of int8 values take the values' scales along. */
+static void scale_weights(const struct attn_job *job, float *p, int range, int n)
+{
+	const size_t head = round_up((size_t)job->head_dim, 16) * (size_t)job->block_size;
+
+	for (int i = 0; i < n; i += 16)
+		v_store(p + i, v_mul(v_load(p + i), scales_at(job, job->v_at, head, range * RANGE + i)));
+}
+
 /* m, l, o of one range for rows [row, job->rows), into the top of their stacks. */
 static void run_range(const struct attn_job *job, int row, int range, float *const *top)
 {
@@ -177,6 +208,8 @@ static void run_range(const struct attn_job *job, int row, int range, float *con
 	for (int r = row; r < job->rows; r++) {
 		memset(top[r], 0, state * sizeof(float));
 		weights(job->scores + r * RANGE, keys_in(job, r, range), top[r]);
+		if (job->type == DT_I8)
+			scale_weights(job, job->scores + r * RANGE, range, keys_in(job, r, range));
 	}
 	for (int r = row, n; r < job->rows; r += n) {
 		n = min_int(TILE_ROWS, job->rows - r);

@@ -146,6 +146,8 @@ struct cpu_kernels {
 	void (*linear_dot)(
 		const struct linear_job *job);         /* PACK_BF16 times X_DOT; NULL: no such instruction */
 	void (*pack_x[3])(const struct pack_job *job); /* by enum x_form */
+	/* n numbers as integers in [-127, 127] times *scale: the rule of pack_x for groups. */
+	void (*quantise)(int8_t *q, float *scale, const float *x, int n);
 	void (*norm)(const struct norm_job *job);
 	void (*rope)(float *x, const float *cos, const float *sin, int half);
 	void (*convert)(void *out, const float *x, int n, enum dtype type);

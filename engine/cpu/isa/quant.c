@@ -219,29 +219,49 @@ void ISA_NAME(linear_int4)(const struct linear_job *job)
 	run_blocks(&k, job);
 }
 
-/* n <= 32 numbers as integers in [-127, 127] times the scale that is returned: the largest is 127. Without a
- * number of at least 2^-100 all are 0; with one that is not finite the scale is NaN. */
-static float quantise(int8_t *q, int *sum, const float *x)
+/* The largest |x| of n; NaN where one is not finite. */
+INLINE float size_of(const float *x, int n)
+{
+	v16 most = v_zero(), bad = v_zero();
+
+	for (int i = 0; i < n; i += 16) {
+		v16 v = v_load_n(x + i, n - i);
+		most = v_max(most, v_max(v, v_sub(v_zero(), v)));
+		bad = v_add(bad, v_sub(v, v));
+	}
+	return v_max_lane(most) + v_sum(bad);
+}
+
+/* n numbers as integers in [-127, 127] times the scale that is returned: the largest is 127. Without a number
+ * of at least 2^-100 all are 0; with one that is not finite the scale is NaN. q has room for whole vectors.
+ */
+INLINE float to_int8(int8_t *q, int *sum, const float *x, int n)
 {
 	const v16 magic = v_set1(0x1.8p23f); /* adding it leaves the integer in the low bits */
-	v16 a = v_load(x), b = v_load(x + 16), factor, na = v_sub(v_zero(), a), nb = v_sub(v_zero(), b);
-	float most = v_max_lane(v_max(v_max(a, na), v_max(b, nb))),
-	      not_finite = v_sum(v_add(v_sub(a, a), v_sub(b, b))), scale[16];
+	float most = size_of(x, n), scale[16];
+	v16 factor, all = v_zero();
 
 	*sum = 0;
-	memset(q, 0, 32);
-	if (not_finite != 0)
-		return not_finite;
-	if (most < 0x1p-100f)
-		return 0;
+	if (!(most >= 0x1p-100f)) {
+		memset(q, 0, round_up((size_t)n, 16));
+		return most != most ? most : 0;
+	}
 	factor = v_div(v_set1(127), v_set1(most));
-	a = v_add(v_mul(a, factor), magic);
-	b = v_add(v_mul(b, factor), magic);
-	v_store_bytes(q, a);
-	v_store_bytes(q + 16, b);
-	*sum = (int)v_sum(v_add(v_sub(a, magic), v_sub(b, magic)));
+	for (int i = 0; i < n; i += 16) {
+		v16 v = v_add(v_mul(v_load_n(x + i, n - i), factor), magic);
+		v_store_bytes(q + i, v);
+		all = v_add(all, v_sub(v, magic));
+	}
+	*sum = (int)v_sum(all);
 	v_store(scale, v_div(v_set1(most), v_set1(127)));
 	return scale[0];
+}
+
+void ISA_NAME(quantise)(int8_t *q, float *scale, const float *x, int n)
+{
+	int sum;
+
+	*scale = to_int8(q, &sum, x, n);
 }
 
 INLINE void load_group(float *f, const struct pack_job *j, int row, int col, int n)
@@ -270,7 +290,7 @@ void ISA_NAME(pack_int)(const struct pack_job *j)
 				int8_t q[GROUP];
 				int sum;
 				load_group(f, j, r, s->col + g * GROUP, min_int(GROUP, s->cols - g * GROUP));
-				scale = quantise(q, &sum, f);
+				scale = to_int8(q, &sum, f, GROUP);
 				sum *= -j->offset;
 				for (int i = 0; i < 8; i++)
 					memcpy(out + (i * j->rows + r) * 4, q + 4 * i, 4);

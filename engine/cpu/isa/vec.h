@@ -76,6 +76,8 @@ INLINE v16 v_load_as(const void *p, enum dtype type)
 {
 	if (type == DT_F32)
 		return v_load(p);
+	if (type == DT_I8)
+		return v_load_i8(p);
 	return type == DT_BF16 ? v_load_bf16(p) : v_load_f16(p);
 }
 

@@ -94,6 +94,13 @@ INLINE v16 v_load_f16(const uint16_t *p)
 	return V_PAIR(_mm256_cvtph_ps(_mm_loadu_si128((const void *)p)),
 		      _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8))));
 }
+INLINE v16 v_load_i8(const int8_t *p)
+{
+	__m128i all = _mm_loadu_si128((const void *)p);
+
+	return V_PAIR(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(all)),
+		      _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(all, 8))));
+}
 INLINE __m256i v8_to_bf16(__m256 v)
 {
 	__m256i u = _mm256_castps_si256(v), high = _mm256_srli_epi32(u, 16);

@@ -79,6 +79,10 @@ INLINE v16 v_load_f16(const uint16_t *p)
 {
 	return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
 }
+INLINE v16 v_load_i8(const int8_t *p)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
 INLINE void v_store_bf16(uint16_t *p, v16 v)
 {
 	__m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);

@@ -148,6 +148,10 @@ INLINE v16 v_load_f16(const uint16_t *p)
 {
 	V_EACH(f32_from_f16(p[i]));
 }
+INLINE v16 v_load_i8(const int8_t *p)
+{
+	V_EACH((float)p[i]);
+}
 INLINE void v_store_bf16(uint16_t *p, v16 v)
 {
 	for (int i = 0; i < 16; i++)

@@ -1,0 +1,244 @@
+#include "engine/models/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CHUNK = 8 << 20, ALIGN = 4096, THREADS = 8 };
+static const char magic[8] = "XVPACK1\n";
+
+/* What a file begins with; then (chunks) checksums, filled up to ALIGN; then the entries, each filled up to
+ * ALIGN. */
+struct head {
+	char magic[8];
+	uint64_t key, chunks, bytes, sum; /* of the whole file; sum: of the checksums, mixed with the key */
+};
+
+struct chunk {
+	char *data;
+	size_t bytes;
+	off_t at;
+};
+
+struct layout {
+	struct chunk *chunk; /* [n] */
+	int n;
+	size_t first, bytes; /* where entries begin; of the file */
+};
+
+/* Four independent chains of multiply and xor: as fast as memory. */
+static uint64_t checksum(const void *data, size_t n, uint64_t seed)
+{
+	const uint64_t odd = 0x9e3779b97f4a7c15u;
+	uint64_t h[4] = {seed, seed ^ 1, seed ^ 2, seed ^ 3}, w[4] = {0};
+	const char *p = data;
+
+	for (; n >= sizeof w; p += sizeof w, n -= sizeof w) {
+		memcpy(w, p, sizeof w);
+		for (int i = 0; i < 4; i++)
+			h[i] = (h[i] ^ w[i]) * odd, h[i] ^= h[i] >> 32;
+	}
+	memset(w, 0, sizeof w);
+	memcpy(w, p, n);
+	for (int i = 0; i < 4; i++)
+		h[i] = (h[i] ^ w[i] ^ n) * odd, h[0] = (h[0] ^ h[i] >> 29) * odd;
+	return h[0] ^ h[0] >> 31;
+}
+
+uint64_t pack_mix(uint64_t key, const void *data, size_t n)
+{
+	return checksum(data, n, key);
+}
+
+static struct layout make_layout(const struct pack_file *f)
+{
+	struct layout l = {0};
+	size_t at;
+
+	for (int i = 0; i < f->n; i++)
+		l.n += (int)((f->entry[i].bytes + CHUNK - 1) / CHUNK);
+	l.chunk = xalloc((size_t)l.n + 1, sizeof *l.chunk);
+	l.first = at = round_up(sizeof(struct head) + (size_t)l.n * sizeof(uint64_t), ALIGN);
+	l.n = 0;
+	for (int i = 0; i < f->n; i++, at = round_up(at, ALIGN))
+		for (size_t done = 0, n; done < f->entry[i].bytes; done += n, at += n) {
+			n = f->entry[i].bytes - done < CHUNK ? f->entry[i].bytes - done : CHUNK;
+			l.chunk[l.n++] = (struct chunk){(char *)f->entry[i].data + done, n, (off_t)at};
+		}
+	l.bytes = at;
+	return l;
+}
+
+static char *path_of(const struct pack_file *f)
+{
+	return xprintf("%s/%016llx-%d-of-%d.xvpack", f->dir, (unsigned long long)f->key, f->rank, f->size);
+}
+
+static struct head head_of(const struct pack_file *f, const struct layout *l, const uint64_t *sums)
+{
+	struct head h = {.key = f->key, .chunks = (uint64_t)l->n, .bytes = l->bytes};
+
+	memcpy(h.magic, magic, sizeof magic);
+	h.sum = checksum(sums, (size_t)l->n * sizeof *sums, f->key);
+	return h;
+}
+
+static bool read_all(int fd, void *data, size_t n, off_t at)
+{
+	for (char *p = data; n;) {
+		ssize_t got = pread(fd, p, n, at);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return false;
+		p += got, at += got, n -= (size_t)got;
+	}
+	return true;
+}
+
+static bool write_all(int fd, const void *data, size_t n, off_t at)
+{
+	for (const char *p = data; n;) {
+		ssize_t put = pwrite(fd, p, n, at);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return false;
+		p += put, at += put, n -= (size_t)put;
+	}
+	return true;
+}
+
+/* ---- reading ---- */
+struct reader {
+	int fd;
+	const struct layout *l;
+	const uint64_t *sums;
+	struct load_progress *progress;
+	_Atomic int next, bad; /* bad: one more than the chunk */
+};
+
+static void *read_chunks(void *arg)
+{
+	struct reader *r = arg;
+	int i;
+
+	while (!atomic_load(&r->bad) && (i = atomic_fetch_add(&r->next, 1)) < r->l->n) {
+		const struct chunk *c = &r->l->chunk[i];
+		if (!read_all(r->fd, c->data, c->bytes, c->at) ||
+		    checksum(c->data, c->bytes, (uint64_t)i) != r->sums[i])
+			atomic_store(&r->bad, i + 1);
+		else
+			atomic_fetch_add(&r->progress->bytes, c->bytes);
+	}
+	return NULL;
+}
+
+static int read_entries(struct reader *r)
+{
+	pthread_t thread[THREADS];
+	int n = min_int(THREADS, max_int(1, (int)sysconf(_SC_NPROCESSORS_ONLN)));
+
+	for (int i = 1; i < n; i++)
+		if (pthread_create(&thread[i], NULL, read_chunks, r))
+			die("cannot start a loader thread");
+	read_chunks(r);
+	for (int i = 1; i < n; i++)
+		pthread_join(thread[i], NULL);
+	return atomic_load(&r->bad);
+}
+
+static int read_file(const struct pack_file *f, int fd, const char *path, struct load_progress *progress,
+		     struct why *why)
+{
+	struct layout l = make_layout(f);
+	uint64_t *sums = xalloc((size_t)l.n + 1, sizeof *sums);
+	struct head h = {0}, want;
+	struct stat st;
+	int err = 0, bad;
+
+	if (fstat(fd, &st) || !read_all(fd, &h, sizeof h, 0) || memcmp(h.magic, magic, sizeof magic))
+		err = fail(why, ERR_FORMAT, "%s is no file of packed weights", path);
+	else if (h.key != f->key || h.chunks != (uint64_t)l.n)
+		err = fail(why, ERR_FORMAT, "%s was made from another model, class or share", path);
+	else if (h.bytes != l.bytes || (uint64_t)st.st_size != h.bytes)
+		err = fail(why, ERR_FORMAT, "%s has %lld bytes, %llu wanted", path, (long long)st.st_size,
+			   (unsigned long long)l.bytes);
+	if (!err && (!read_all(fd, sums, (size_t)l.n * sizeof *sums, sizeof h) ||
+		     (want = head_of(f, &l, sums), want.sum != h.sum)))
+		err = fail(why, ERR_FORMAT, "%s: its checksums are damaged", path);
+	if (!err) {
+		struct reader r = {.fd = fd, .l = &l, .sums = sums, .progress = progress};
+		atomic_store(&progress->bytes, 0);
+		atomic_store(&progress->total, l.bytes - l.first);
+		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		if ((bad = read_entries(&r)))
+			err = fail(why, ERR_FORMAT, "%s is damaged at byte %lld", path,
+				   (long long)l.chunk[bad - 1].at);
+	}
+	free(sums);
+	free(l.chunk);
+	return err;
+}
+
+int pack_read(const struct pack_file *f, struct load_progress *progress, struct why *why)
+{
+	char *path = path_of(f);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		err = fail(why, errno == ENOENT ? ERR_UNKNOWN : ERR_IO, "%s: %s", path, strerror(errno));
+	else {
+		err = read_file(f, fd, path, progress, why);
+		close(fd);
+	}
+	free(path);
+	return err;
+}
+
+/* ---- writing ---- */
+static bool write_file(const struct pack_file *f, int fd)
+{
+	struct layout l = make_layout(f);
+	uint64_t *sums = xalloc((size_t)l.n + 1, sizeof *sums);
+	struct head h;
+	bool ok = !ftruncate(fd, (off_t)l.bytes);
+
+	for (int i = 0; ok && i < l.n; i++) {
+		sums[i] = checksum(l.chunk[i].data, l.chunk[i].bytes, (uint64_t)i);
+		ok = write_all(fd, l.chunk[i].data, l.chunk[i].bytes, l.chunk[i].at);
+	}
+	h = head_of(f, &l, sums);
+	ok = ok && write_all(fd, sums, (size_t)l.n * sizeof *sums, sizeof h) &&
+	     write_all(fd, &h, sizeof h, 0) && !fsync(fd);
+	free(sums);
+	free(l.chunk);
+	return ok;
+}
+
+int pack_write(const struct pack_file *f, struct why *why)
+{
+	char *path = path_of(f), *aside = xprintf("%s.%d", path, (int)getpid());
+	int fd, err = 0;
+
+	if (mkdir(f->dir, 0700) && errno != EEXIST)
+		err = fail(why, ERR_IO, "%s: %s", f->dir, strerror(errno));
+	else if ((fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) < 0)
+		err = fail(why, ERR_IO, "%s: %s", aside, strerror(errno));
+	else {
+		bool ok = write_file(f, fd);
+		if (close(fd) || !ok || rename(aside, path)) {
+			err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+			unlink(aside);
+		}
+	}
+	free(path);
+	free(aside);
+	return err;
+}

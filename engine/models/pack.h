@@ -1,0 +1,31 @@
+/* pack.h - packed weights of one rank in a file (--pack-cache), read straight into where they are used at the
+ * next start. A file names what it was made from by a key in its header and its name; every piece carries a
+ * checksum. What is truncated, damaged or made from something else is refused, and made again. */
+#ifndef ENGINE_MODELS_PACK_H
+#define ENGINE_MODELS_PACK_H
+
+#include "engine/model.h"
+
+/* Memory to be filled or kept, in a fixed order. */
+struct pack_entry {
+	void *data;
+	size_t bytes;
+};
+
+struct pack_file {
+	const char *dir;
+	uint64_t key; /* of everything that decides the entries' bytes */
+	int rank, size;
+	struct pack_entry *entry; /* [n] */
+	int n;
+};
+
+/* Mixes n bytes into a key. */
+uint64_t pack_mix(uint64_t key, const void *data, size_t n);
+/* 0: all entries are filled, progress counts their bytes. ERR_UNKNOWN: no such file; ERR_FORMAT or ERR_IO
+ * with a text that names it: entries hold anything. */
+int pack_read(const struct pack_file *f, struct load_progress *progress, struct why *why);
+/* Written beside and renamed. ERR_IO. */
+int pack_write(const struct pack_file *f, struct why *why);
+
+#endif
