@@ -516,8 +516,8 @@ int main(int argc, char **argv)
 		if (wanted("model"))
 			bench_model(&classes[i]);
 	}
-	all = json_pack("{s:i,s:s,s:s,s:i,s:o}", "threads", opt.threads, "isa", cpu_isa_name(limits.isa),
-			"commit", XV_COMMIT, "reps", opt.reps, "records", records);
+	all = json_pack("{s:i,s:s,s:i,s:o}", "threads", opt.threads, "isa", cpu_isa_name(limits.isa),
+			"reps", opt.reps, "records", records);
 	if (opt.json && json_dump_file(all, opt.json, JSON_INDENT(1)))
 		die("cannot write %s", opt.json);
 	json_decref(all);

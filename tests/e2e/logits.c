@@ -1,5 +1,6 @@
-/* logits MODEL_DIR COMPUTE CHUNK < ids > rows: reads int32 ids, writes the f32 logits of every position.
- * COMPUTE: f32 or bf16. For tests against oracles; one rank. */
+/* logits MODEL_DIR COMPUTE CHUNK [QUANT [KV]] < ids > rows: reads int32 ids, writes the f32 logits of every position.
+ * COMPUTE: f32 or bf16. QUANT: none, int8 or int4 (embedding and head int8). KV: auto or int8. For tests against oracles; one
+ * rank. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +43,16 @@ int main(int argc, char **argv)
 {
 	enum dtype compute = argc > 2 && !strcmp(argv[2], "bf16") ? DT_BF16 : DT_F32;
 	int chunk = argc > 3 ? atoi(argv[3]) : 128, n;
+	bool int8 = argc > 4 && !strcmp(argv[4], "int8"), int4 = argc > 4 && !strcmp(argv[4], "int4");
 	struct step_limits lim = {
 		.max_seqs = 1, .max_tokens = chunk, .max_blocks = MAX_LEN / BLOCK, .rows = chunk};
-	struct model_options opt = {.limits = lim, .max_context = MAX_LEN, .size = 1};
+	struct model_options opt = {.limits = lim,
+				    .max_context = MAX_LEN,
+				    .size = 1,
+				    .quant = int8   ? QUANT_INT8
+					     : int4 ? QUANT_INT4
+						    : QUANT_NONE,
+				    .quant_head = int8 || int4 ? QUANT_INT8 : QUANT_NONE};
 	static int32_t ids[MAX_LEN];
 	struct model_config c;
 	struct comm_limits cl;
@@ -75,7 +83,7 @@ int main(int argc, char **argv)
 	comm = comm_self_create(&cl);
 	if (model_create(&m, &c, ck, b, comm, &opt, NULL, &why))
 		return fprintf(stderr, "%s\n", why.text), 66;
-	shape = model_kv_shape(m, BLOCK, compute);
+	shape = model_kv_shape(m, BLOCK, argc > 5 && !strcmp(argv[5], "int8") ? DT_I8 : compute);
 	kv_init(&kv, b, &shape, c.layers, MAX_LEN / BLOCK);
 	step_init(&step, &lim);
 	rows = xalloc((size_t)chunk * (size_t)c.vocab, sizeof *rows);
