@@ -1,0 +1,63 @@
+/* arena.c - memory of one compilation or rendering, and the way out of it. */
+#include <stdlib.h>
+#include <stdio.h>
+#include "engine/template/inside.h"
+
+struct arena_block {
+	struct arena_block *next;
+	size_t used, size;
+	_Alignas(16) char at[];
+};
+
+enum { BLOCK = 64 << 10 };
+
+void *take(struct job *job, size_t n)
+{
+	struct arena_block *b = job->block;
+	void *p;
+
+	n = round_up(n ? n : 1, 16);
+	if (!b || b->size - b->used < n) {
+		size_t size = n > BLOCK / 4 ? n : BLOCK;
+
+		if (size > TEMPLATE_MEMORY || job->used + size > TEMPLATE_MEMORY)
+			raise_error(job, ERR_LIMIT, "the template takes more than %d MiB of memory", TEMPLATE_MEMORY >> 20);
+		struct arena_block *fresh = xalloc(1, sizeof *fresh + size);
+		fresh->size = size;
+		job->used += size;
+		/* A block of one large value goes behind the one that still has room. */
+		if (b && size == n && b->size - b->used > 1024) {
+			fresh->next = b->next;
+			b->next = fresh;
+		} else {
+			fresh->next = b;
+			job->block = fresh;
+		}
+		b = fresh;
+	}
+	p = b->at + b->used;
+	b->used += n;
+	return p;
+}
+
+void arena_free(struct job *job)
+{
+	while (job->block) {
+		struct arena_block *next = job->block->next;
+		free(job->block);
+		job->block = next;
+	}
+	job->used = 0;
+}
+
+void raise_error(struct job *job, int err, const char *fmt, ...)
+{
+	char text[sizeof job->why->text - 32];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	job->err = fail(job->why, err, "line %d: %s", job->line, text);
+	longjmp(job->out, 1);
+}

@@ -1,0 +1,373 @@
+/* inside.h - what the files of the template engine share: values, the syntax tree, the state of a rendering.
+ *
+ * Errors leave by longjmp: everything lives in one arena, so nothing has to be released on the way out. */
+#ifndef ENGINE_TEMPLATE_INSIDE_H
+#define ENGINE_TEMPLATE_INSIDE_H
+
+#include <setjmp.h>
+#include <string.h>
+#include "engine/template/template.h"
+
+enum { DATA_DEPTH = 200 }; /* nesting of lists and dicts */
+
+struct arena_block;
+/* Where an error of compilation or evaluation goes, and the memory it gives up. */
+struct job {
+	jmp_buf out;
+	struct why *why;
+	int err;
+	int line; /* of the construct at work */
+	struct arena_block *block;
+	size_t used;
+	long steps; /* left */
+};
+void *take(struct job *job, size_t n); /* zeroed, 16-byte aligned */
+void arena_free(struct job *job);
+void raise_error(struct job *job, int err, const char *fmt, ...) __attribute__((noreturn, format(printf, 3, 4)));
+#define bad(job, ...) raise_error(job, ERR_INVALID, __VA_ARGS__)
+/* Counts work. */
+static inline void spend(struct job *job, size_t n)
+{
+	job->steps -= (long)n;
+	if (job->steps < 0)
+		raise_error(job, ERR_LIMIT, "the template takes more than %d steps", TEMPLATE_STEPS);
+}
+
+enum kind {
+	K_UNDEF,
+	K_NONE,
+	K_BOOL,
+	K_INT,
+	K_FLOAT,
+	K_STR,
+	K_LIST,
+	K_DICT,
+	K_SPACE,  /* namespace(); its variables are a dict */
+	K_MACRO,
+	K_FUNC,   /* function of the environment */
+	K_METHOD, /* bound method of a value */
+	K_LOOP,
+};
+
+struct str;
+struct list;
+struct dict;
+struct macro;
+struct bound;
+struct loop;
+struct func;
+struct value {
+	enum kind kind;
+	union {
+		const char *what; /* K_UNDEF: what is undefined, for the message */
+		bool b;
+		int64_t i;
+		double f;
+		struct str *s;
+		struct list *l;
+		struct dict *d; /* K_DICT, K_SPACE */
+		struct macro *macro;
+		struct bound *bound;
+		struct loop *loop;
+		const struct func *func;
+	};
+};
+
+/* Bytes with the mark of their origin. Immutable; `grow` lets the last holder append in place. */
+struct str {
+	const char *s;
+	const uint8_t *mark; /* one per byte, or NULL: all of them are `user` */
+	uint32_t len;
+	uint32_t hash;  /* 0: not known yet */
+	uint32_t chars; /* code points, valid where `counted` */
+	bool user, markup, counted;
+	struct grow *grow;
+};
+struct grow {
+	char *s;
+	uint8_t *mark;
+	size_t len, max;
+};
+
+enum form { FORM_LIST, FORM_TUPLE, FORM_GENERATOR, FORM_ITEMS, FORM_KEYS, FORM_VALUES, FORM_RANGE };
+struct list {
+	struct value *at;
+	uint32_t n, max;
+	enum form form;
+};
+struct entry {
+	struct value key, val;
+	uint32_t hash;
+};
+struct dict {
+	struct entry *at;
+	uint32_t n, max;
+	uint32_t *index; /* open addressing, slot holds entry + 1; NULL while small */
+	uint32_t slots;  /* a power of two */
+};
+
+/* --- value.c, str.c, dict.c --- */
+#define UNDEF(text) ((struct value){.kind = K_UNDEF, .what = (text)})
+#define NONE ((struct value){.kind = K_NONE})
+#define BOOL(x) ((struct value){.kind = K_BOOL, .b = (x)})
+#define INT(x) ((struct value){.kind = K_INT, .i = (x)})
+#define FLOAT(x) ((struct value){.kind = K_FLOAT, .f = (x)})
+#define STR(x) ((struct value){.kind = K_STR, .s = (x)})
+#define LIST(x) ((struct value){.kind = K_LIST, .l = (x)})
+#define DICT(x) ((struct value){.kind = K_DICT, .d = (x)})
+
+struct str *str_make(struct job *job, const char *s, size_t len, bool user); /* keeps the pointer */
+struct str *str_copy(struct job *job, const char *s, size_t len, bool user);
+struct str *str_part(struct job *job, const struct str *from, size_t first, size_t end);
+struct str *str_join(struct job *job, struct str *a, struct str *b);
+bool str_is(const struct str *s, const char *text);
+bool str_equal(const struct str *a, const struct str *b);
+int str_compare(const struct str *a, const struct str *b);
+uint32_t str_chars(struct str *s);
+size_t str_byte(struct str *s, uint32_t chr); /* offset of that code point */
+struct str *str_at(struct job *job, struct str *s, uint32_t chr);
+struct str *str_printf(struct job *job, bool user, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+struct str *str_escape(struct job *job, struct str *s); /* of HTML; markup stays */
+static inline uint8_t str_mark(const struct str *s, size_t i)
+{
+	return s->mark ? s->mark[i] : s->user;
+}
+/* Text under construction. */
+struct text {
+	struct job *job;
+	struct grow g;
+	size_t limit; /* 0: memory's */
+};
+void text_add(struct text *t, const char *s, size_t len, bool user);
+void text_add_part(struct text *t, const struct str *s, size_t first, size_t end);
+void text_add_str(struct text *t, const struct str *s);
+void text_word(struct text *t, const char *s, bool user);
+struct str *text_str(struct text *t);
+
+struct list *list_make(struct job *job, uint32_t max, enum form form);
+void list_add(struct job *job, struct list *l, struct value v);
+struct dict *dict_make(struct job *job, uint32_t max);
+void dict_set(struct job *job, struct dict *d, struct value key, struct value val);
+struct value *dict_find(struct job *job, const struct dict *d, struct value key); /* NULL: absent */
+struct value *dict_find_text(struct job *job, const struct dict *d, const char *key);
+
+struct value value_from_json(struct job *job, const json_t *j, bool user, int depth);
+bool truth(struct job *job, struct value v);
+bool equal(struct job *job, struct value a, struct value b, int depth);
+int compare(struct job *job, struct value a, struct value b, int depth); /* <0 0 >0; an error where there is no order */
+bool is_number(struct value v); /* int, float, bool */
+double number(struct value v);
+int64_t integer(struct job *job, struct value v); /* int or bool */
+const char *kind_name(struct value v);            /* as python names the type */
+bool has_user(struct value v);                    /* does its text count as the user's */
+int64_t length(struct job *job, struct value v);
+/* The items to walk over: of a list, the keys of a dict, the characters of a string. A generator is empty afterwards. */
+struct list *items_of(struct job *job, struct value v);
+
+/* --- print.c: python's str(), repr() and json.dumps() --- */
+struct str *to_str(struct job *job, struct value v);
+void add_repr(struct text *t, struct value v, int depth);
+struct json_form {
+	bool ascii, sorted;
+	struct str *indent; /* NULL: on one line */
+	struct str *item, *colon;
+};
+void add_json(struct text *t, const struct json_form *form, struct value v, int depth);
+void float_text(char out[40], double f);
+
+/* --- unicode.c --- */
+int utf8_next(const char *s, size_t len, uint32_t *c); /* bytes taken, >= 1; the text is valid */
+int utf8_put(char out[4], uint32_t c);
+bool utf8_valid(const char *s, size_t len, size_t *at);
+bool is_space(uint32_t c);
+bool is_printable(uint32_t c);
+bool is_alpha(uint32_t c);
+bool is_upper(uint32_t c);
+bool is_lower(uint32_t c);
+bool is_digit(uint32_t c);
+int to_lower(uint32_t c, uint32_t out[3]); /* characters written */
+int to_upper(uint32_t c, uint32_t out[3]);
+
+/* --- lexer.c --- */
+enum token {
+	T_END,
+	T_TEXT,      /* outside of tags */
+	T_PRINT,     /* {{ */
+	T_PRINT_END,
+	T_BLOCK,     /* {% */
+	T_BLOCK_END,
+	T_NAME,
+	T_STRING,
+	T_INT,
+	T_FLOAT,
+	T_OP, /* text holds it */
+};
+struct lexeme {
+	enum token token;
+	int line;
+	const char *s;
+	uint32_t len;
+	int64_t i;
+	double f;
+};
+struct lexemes {
+	struct lexeme *at;
+	int n, max;
+};
+void lex(struct job *job, const char *source, size_t len, struct lexemes *out);
+
+/* --- parser.c, parse_expression.c --- */
+enum op {
+	N_CONST, N_NAME, N_LIST, N_TUPLE, N_DICT, N_ATTR, N_ITEM, N_SLICE, N_CALL, N_FILTER, N_TEST, N_COND, N_AND, N_OR,
+	N_NOT, N_NEG, N_POS, N_ADD, N_SUB, N_MUL, N_DIV, N_FLOORDIV, N_MOD, N_POW, N_CONCAT, N_COMPARE,
+	N_EQ, N_NE, N_LT, N_LE, N_GT, N_GE, N_IN, N_NOT_IN,
+	S_TEXT, S_PRINT, S_IF, S_FOR, S_SET, S_SET_BLOCK, S_MACRO, S_FILTER, S_SCOPE, S_WITH, S_CALL, S_BREAK, S_CONTINUE, S_DO,
+};
+/* a, b, c by op: ATTR a.name; ITEM a[b]; SLICE a:b:c; CALL a(args); FILTER a|name(args) (a NULL: of a filter block);
+ * COND b if a else c; COMPARE a then args, each of them EQ..NOT_IN with its right side in a; DICT args are key, value pairs;
+ * IF a body other; FOR a in b if c; SET a = b; MACRO name(args: names, `def` their defaults). */
+struct node {
+	enum op op;
+	int line;
+	struct node *a, *b, *c;
+	struct node *body, *other, *next;
+	struct node **arg;
+	int nargs;
+	struct node **kwarg; /* values */
+	struct str **kwname;
+	int nkw;
+	struct node *star, *star2;
+	struct str *name; /* interned: equal names are the same pointer */
+	struct value value;
+	const void *impl; /* filter or test, found at compile time */
+	bool recursive, varargs, kwargs, caller;
+};
+struct parser {
+	struct job *job;
+	struct lexeme *at;
+	int depth, loops;
+	struct str **name; /* interned */
+	int nnames, maxnames;
+};
+struct node *parse(struct job *job, struct lexemes *lexemes);
+struct node *parse_expression(struct parser *p);
+struct node *parse_no_cond(struct parser *p);
+struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren);
+struct node *parse_target(struct parser *p, bool space);
+struct node *parse_filter_chain(struct parser *p, struct node *on); /* reads "| name(args)" or, at first, "name(args)" */
+void parse_call_args(struct parser *p, struct node *call);
+struct node *node_make(struct parser *p, enum op op);
+struct str *intern(struct parser *p, const char *s, size_t len);
+bool at_op(struct parser *p, const char *op);
+bool at_name(struct parser *p, const char *name);
+bool skip_op(struct parser *p, const char *op);
+bool skip_name(struct parser *p, const char *name);
+void want_op(struct parser *p, const char *op);
+struct str *want_name(struct parser *p);
+void node_add(struct parser *p, struct node ***list, int *n, struct node *one);
+void parse_enter(struct parser *p);
+void syntax(struct parser *p, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
+
+/* --- eval.c, statements.c --- */
+struct variable {
+	struct str *name;
+	struct value value;
+};
+struct scope {
+	struct scope *up;
+	struct variable *at;
+	int n, max;
+};
+struct macro {
+	const struct node *node;
+	struct scope *scope;
+};
+struct args {
+	struct value *at;
+	int n;
+	struct str **kwname;
+	struct value *kw;
+	int nkw;
+};
+struct run {
+	struct job job;
+	struct dict *own, *said;
+	time_t now;
+	struct text *out;
+	int depth, calls;
+};
+struct loop {
+	struct run *run;
+	struct list *items;
+	const struct node *node;
+	struct scope *scope;     /* where the loop stands: the filter is evaluated there */
+	uint32_t at;             /* position in items of the current one */
+	int64_t next;            /* position of the one after, -1 not looked for */
+	int64_t turn;            /* index0 */
+	int depth0;
+	bool filtered;
+	struct value before, current;
+	struct value changed;
+	bool has_changed;
+};
+struct bound {
+	struct value self;
+	const struct method *method;
+	const char *name;
+};
+struct template {
+	struct job job;
+	struct node *root;
+};
+struct value eval(struct run *r, struct scope *s, const struct node *n);
+struct value eval_name(struct run *r, struct scope *s, struct str *name);
+void eval_args(struct run *r, struct scope *s, const struct node *n, struct args *args);
+struct value call(struct run *r, struct scope *s, struct value f, struct args *args);
+struct value call_macro(struct run *r, struct macro *m, struct args *args);
+struct value apply_filter(struct run *r, struct scope *s, const struct node *n, struct value on);
+struct value binary(struct run *r, enum op op, struct value a, struct value b);
+struct value slice(struct run *r, struct value on, struct value first, struct value end, struct value step);
+struct value get_attr(struct run *r, struct value on, struct str *name);
+struct value get_item(struct run *r, struct value on, struct value key);
+bool contains(struct run *r, struct value in, struct value what);
+enum flow { FLOW_ON, FLOW_BREAK, FLOW_CONTINUE };
+enum flow exec_body(struct run *r, struct scope *s, const struct node *first);
+void scope_set(struct run *r, struct scope *s, struct str *name, struct value v);
+struct value loop_attr(struct run *r, struct loop *loop, struct str *name);
+struct value loop_recurse(struct run *r, struct loop *loop, struct args *args);
+int64_t loop_next(struct loop *loop); /* position of the next item, -1: none */
+
+/* --- filters, tests, methods, functions --- */
+struct filter {
+	const char *name;
+	struct value (*run)(struct run *r, struct value on, struct args *args);
+};
+struct test {
+	const char *name;
+	bool (*run)(struct run *r, struct value on, struct args *args);
+};
+struct method {
+	const char *name;
+	enum kind kind;
+	struct value (*run)(struct run *r, struct value self, struct args *args);
+	bool unsafe; /* it changes the value: the sandbox gives no access */
+};
+struct func {
+	const char *name;
+	struct value (*run)(struct run *r, struct args *args);
+};
+const struct filter *filter_find(const struct str *name);
+const struct test *test_find(const struct str *name);
+const struct method *method_find(enum kind kind, const struct str *name);
+bool method_known(const struct str *name, bool *supported); /* does python have one of that name on a value */
+const struct func *func_find(const struct str *name);
+/* Argument i or keyword `name`; undefined kind with what == NULL where it is not given. */
+bool arg_get(struct args *args, int i, const char *name, struct value *out);
+struct value arg_or(struct args *args, int i, const char *name, struct value or);
+struct value arg_need(struct run *r, struct args *args, int i, const char *name, const char *of);
+void args_check(struct run *r, struct args *args, const char *of, int max, const char *names); /* names: " a b c " */
+struct value attr_path(struct run *r, struct value on, struct value path); /* "a.b.0" */
+struct value filter_by_name(struct run *r, struct str *name, struct value on, struct args *args);
+bool test_by_name(struct run *r, struct str *name, struct value on, struct args *args);
+
+#endif

@@ -1,0 +1,145 @@
+/* unicode.c - the few properties of characters that python's str methods look at. */
+#include <locale.h>
+#include <pthread.h>
+#include <wctype.h>
+#include "engine/template/inside.h"
+
+static locale_t utf8_locale;
+static void open_locale(void)
+{
+	utf8_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+static locale_t ctype(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, open_locale);
+	return utf8_locale;
+}
+
+int utf8_next(const char *s, size_t len, uint32_t *c)
+{
+	const uint8_t *u = (const uint8_t *)s;
+	int n = u[0] < 0x80 ? 1 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+
+	if ((size_t)n > len)
+		n = (int)len;
+	*c = n == 1 ? u[0] : u[0] & (0xff >> (n + 1));
+	for (int i = 1; i < n; i++)
+		*c = *c << 6 | (u[i] & 0x3f);
+	return n;
+}
+
+int utf8_put(char out[4], uint32_t c)
+{
+	if (c < 0x80)
+		return out[0] = (char)c, 1;
+	if (c < 0x800)
+		return out[0] = (char)(0xc0 | c >> 6), out[1] = (char)(0x80 | (c & 0x3f)), 2;
+	if (c < 0x10000)
+		return out[0] = (char)(0xe0 | c >> 12), out[1] = (char)(0x80 | (c >> 6 & 0x3f)),
+		       out[2] = (char)(0x80 | (c & 0x3f)), 3;
+	out[0] = (char)(0xf0 | c >> 18), out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (c >> 6 & 0x3f)), out[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+bool utf8_valid(const char *s, size_t len, size_t *at)
+{
+	const uint8_t *u = (const uint8_t *)s;
+
+	for (size_t i = 0; i < len;) {
+		int n = u[i] < 0x80 ? 1 : u[i] >= 0xc2 && u[i] < 0xe0 ? 2 : u[i] >= 0xe0 && u[i] < 0xf0 ? 3 :
+			u[i] >= 0xf0 && u[i] < 0xf5 ? 4 : 0;
+		bool ok = n && (size_t)n <= len - i;
+		uint32_t c;
+
+		for (int k = 1; ok && k < n; k++)
+			ok = (u[i + k] & 0xc0) == 0x80;
+		if (ok) {
+			utf8_next(s + i, len - i, &c);
+			ok = !(n == 3 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) &&
+			     !(n == 4 && (c < 0x10000 || c > 0x10ffff));
+		}
+		if (!ok) {
+			*at = i;
+			return false;
+		}
+		i += (size_t)n;
+	}
+	return true;
+}
+
+/* str.isspace() */
+bool is_space(uint32_t c)
+{
+	if (c < 0x80)
+		return (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x20);
+	return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+	       c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+/* Characters of categories Cc, Cf, Cs, Co, Cn, Zl, Zp, Zs (but the space) are escaped by repr(). */
+bool is_printable(uint32_t c)
+{
+	static const uint32_t hidden[][2] = {
+		{0x7f, 0xa0}, {0xad, 0xad}, {0x600, 0x605}, {0x61c, 0x61c}, {0x6dd, 0x6dd}, {0x70f, 0x70f}, {0x890, 0x891},
+		{0x8e2, 0x8e2}, {0x1680, 0x1680}, {0x180e, 0x180e}, {0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x2064},
+		{0x2066, 0x206f}, {0x3000, 0x3000}, {0xd800, 0xf8ff}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb},
+		{0x110bd, 0x110bd}, {0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a},
+		{0xe0001, 0xe007f}, {0xf0000, 0x10ffff},
+	};
+
+	if (c < 0x7f)
+		return c >= 0x20;
+	for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+		if (c >= hidden[i][0] && c <= hidden[i][1])
+			return false;
+	return !ctype() || iswprint_l(c, ctype());
+}
+
+bool is_alpha(uint32_t c)
+{
+	return c < 0x80 ? (c | 32) >= 'a' && (c | 32) <= 'z' : ctype() && iswalpha_l(c, ctype());
+}
+bool is_digit(uint32_t c)
+{
+	return c >= '0' && c <= '9';
+}
+bool is_upper(uint32_t c)
+{
+	return c < 0x80 ? c >= 'A' && c <= 'Z' : ctype() && iswupper_l(c, ctype());
+}
+bool is_lower(uint32_t c)
+{
+	return c < 0x80 ? c >= 'a' && c <= 'z' : ctype() && iswlower_l(c, ctype());
+}
+
+int to_lower(uint32_t c, uint32_t out[3])
+{
+	if (c == 0x130)
+		return out[0] = 'i', out[1] = 0x307, 2;
+	if (c < 0x80)
+		out[0] = c >= 'A' && c <= 'Z' ? c + 32 : c;
+	else
+		out[0] = ctype() ? towlower_l(c, ctype()) : c;
+	return 1;
+}
+
+/* With the commonest of the characters that become several. */
+int to_upper(uint32_t c, uint32_t out[3])
+{
+	static const uint32_t several[][4] = {{0xdf, 'S', 'S', 0}, {0x149, 0x2bc, 'N', 0}, {0x1f0, 'J', 0x30c, 0},
+		{0xfb00, 'F', 'F', 0}, {0xfb01, 'F', 'I', 0}, {0xfb02, 'F', 'L', 0}, {0xfb03, 'F', 'F', 'I'},
+		{0xfb04, 'F', 'F', 'L'}, {0xfb05, 'S', 'T', 0}, {0xfb06, 'S', 'T', 0}};
+
+	if (c < 0x80)
+		return out[0] = c >= 'a' && c <= 'z' ? c - 32 : c, 1;
+	for (size_t i = 0; i < sizeof several / sizeof *several; i++)
+		if (several[i][0] == c) {
+			memcpy(out, several[i] + 1, sizeof *out * 3);
+			return out[2] ? 3 : 2;
+		}
+	out[0] = ctype() ? towupper_l(c, ctype()) : c;
+	return 1;
+}
