@@ -1,0 +1,376 @@
+/* parser.c - statements, and the small tools of both parser files. */
+#include <stdio.h>
+#include "engine/template/inside.h"
+
+void syntax(struct parser *p, const char *fmt, ...)
+{
+	char text[300], near[64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	p->job->line = p->at->line;
+	snprintf(near, sizeof near, "%.*s", (int)(p->at->len < 40 ? p->at->len : 40), p->at->s);
+	if (p->at->token == T_END)
+		raise_error(p->job, ERR_FORMAT, "%s, at the end of the template", text);
+	raise_error(p->job, ERR_FORMAT, "%s, at '%s'", text, near);
+}
+
+struct node *node_make(struct parser *p, enum op op)
+{
+	struct node *n = take(p->job, sizeof *n);
+
+	n->op = op;
+	n->line = p->at->line;
+	return n;
+}
+
+void node_add(struct parser *p, struct node ***list, int *n, struct node *one)
+{
+	if ((*n & (*n - 1)) == 0) {
+		struct node **grown = take(p->job, sizeof *grown * (size_t)(*n ? *n * 2 : 1));
+		if (*n)
+			memcpy(grown, *list, sizeof *grown * (size_t)*n);
+		*list = grown;
+	}
+	(*list)[(*n)++] = one;
+}
+
+void parse_enter(struct parser *p)
+{
+	if (++p->depth > TEMPLATE_DEPTH)
+		syntax(p, "nested deeper than %d", TEMPLATE_DEPTH);
+}
+
+struct str *intern(struct parser *p, const char *s, size_t len)
+{
+	for (int i = 0; i < p->nnames; i++)
+		if (p->name[i]->len == len && !memcmp(p->name[i]->s, s, len))
+			return p->name[i];
+	if (p->nnames == p->maxnames) {
+		int max = p->maxnames ? p->maxnames * 2 : 64;
+		struct str **grown = take(p->job, sizeof *grown * (size_t)max);
+		if (p->nnames)
+			memcpy(grown, p->name, sizeof *grown * (size_t)p->nnames);
+		p->name = grown;
+		p->maxnames = max;
+	}
+	return p->name[p->nnames++] = str_make(p->job, s, len, false);
+}
+
+bool at_op(struct parser *p, const char *op)
+{
+	return p->at->token == T_OP && p->at->len == strlen(op) && !memcmp(p->at->s, op, p->at->len);
+}
+bool at_name(struct parser *p, const char *name)
+{
+	return p->at->token == T_NAME && p->at->len == strlen(name) && !memcmp(p->at->s, name, p->at->len);
+}
+bool skip_op(struct parser *p, const char *op)
+{
+	bool yes = at_op(p, op);
+
+	p->at += yes;
+	return yes;
+}
+bool skip_name(struct parser *p, const char *name)
+{
+	bool yes = at_name(p, name);
+
+	p->at += yes;
+	return yes;
+}
+void want_op(struct parser *p, const char *op)
+{
+	if (!skip_op(p, op))
+		syntax(p, "'%s' was expected", op);
+}
+struct str *want_name(struct parser *p)
+{
+	struct lexeme *t = p->at;
+
+	if (t->token != T_NAME)
+		syntax(p, "a name was expected");
+	p->at++;
+	return intern(p, t->s, t->len);
+}
+
+static void block_end(struct parser *p)
+{
+	if (p->at->token != T_BLOCK_END)
+		syntax(p, "'%%}' was expected");
+	p->at++;
+}
+
+static struct node *parse_body(struct parser *p, const char *const *ends);
+
+/* The body of a tag up to one of `ends`, which is left to be read (behind its "{%"). */
+static struct node *tag_body(struct parser *p, const char *const *ends)
+{
+	struct node *body;
+
+	block_end(p);
+	parse_enter(p);
+	body = parse_body(p, ends);
+	p->depth--;
+	return body;
+}
+
+static struct node *parse_if(struct parser *p)
+{
+	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif", NULL};
+	struct node *first = NULL, **link = &first, *n;
+
+	do {
+		n = node_make(p, S_IF);
+		n->a = parse_tuple(p, false, NULL, false);
+		n->body = tag_body(p, ends);
+		*link = n;
+		link = &n->other;
+	} while (skip_name(p, "elif"));
+	if (skip_name(p, "else"))
+		*link = tag_body(p, last);
+	want_name(p);
+	return first;
+}
+
+static struct node *parse_for(struct parser *p)
+{
+	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor", NULL};
+	struct node *n = node_make(p, S_FOR);
+
+	n->a = parse_target(p, false);
+	if (!skip_name(p, "in"))
+		syntax(p, "'in' was expected");
+	n->b = parse_tuple(p, false, "recursive", false);
+	if (skip_name(p, "if"))
+		n->c = parse_expression(p);
+	n->recursive = skip_name(p, "recursive");
+	p->loops++;
+	n->body = tag_body(p, ends);
+	p->loops--;
+	if (skip_name(p, "else"))
+		n->other = tag_body(p, last);
+	want_name(p);
+	return n;
+}
+
+static struct node *parse_set(struct parser *p)
+{
+	static const char *const ends[] = {"endset", NULL};
+	struct node *n = node_make(p, S_SET);
+
+	n->a = parse_target(p, true);
+	if (skip_op(p, "=")) {
+		n->b = parse_tuple(p, true, NULL, false);
+		return n;
+	}
+	n->op = S_SET_BLOCK;
+	if (at_op(p, "|"))
+		n->b = parse_filter_chain(p, NULL);
+	n->body = tag_body(p, ends);
+	want_name(p);
+	return n;
+}
+
+/* Whether the lexemes of a macro's body name a variable that only some macros have. */
+static bool mentions(const struct lexeme *from, const struct lexeme *end, const char *word)
+{
+	for (; from < end; from++)
+		if (from->token == T_NAME && from->len == strlen(word) && !memcmp(from->s, word, from->len))
+			return true;
+	return false;
+}
+
+/* "(a, b=1)" of a macro or a call block: names in arg, defaults in kwarg (the last nkw of them). */
+static void parse_signature(struct parser *p, struct node *n)
+{
+	want_op(p, "(");
+	while (!skip_op(p, ")")) {
+		if (n->nargs) {
+			want_op(p, ",");
+			if (skip_op(p, ")"))
+				break;
+		}
+		struct node *param = node_make(p, N_NAME);
+		param->name = want_name(p);
+		node_add(p, &n->arg, &n->nargs, param);
+		if (skip_op(p, "="))
+			node_add(p, &n->kwarg, &n->nkw, parse_expression(p));
+		else if (n->nkw)
+			syntax(p, "an argument without a default behind one with");
+	}
+}
+
+static void macro_body(struct parser *p, struct node *n, const char *const *ends)
+{
+	struct lexeme *from = p->at;
+	int loops = p->loops;
+
+	p->loops = 0;
+	n->body = tag_body(p, ends);
+	p->loops = loops;
+	n->varargs = mentions(from, p->at, "varargs");
+	n->kwargs = mentions(from, p->at, "kwargs");
+	n->caller = mentions(from, p->at, "caller");
+	want_name(p);
+}
+
+static struct node *parse_macro(struct parser *p)
+{
+	static const char *const ends[] = {"endmacro", NULL};
+	struct node *n = node_make(p, S_MACRO);
+
+	n->name = want_name(p);
+	parse_signature(p, n);
+	macro_body(p, n, ends);
+	return n;
+}
+
+static struct node *parse_call_block(struct parser *p)
+{
+	static const char *const ends[] = {"endcall", NULL};
+	struct node *n = node_make(p, S_CALL);
+
+	if (at_op(p, "("))
+		parse_signature(p, n);
+	n->a = parse_expression(p);
+	if (n->a->op != N_CALL)
+		syntax(p, "a call block needs a call");
+	n->name = intern(p, "caller", 6);
+	macro_body(p, n, ends);
+	return n;
+}
+
+static struct node *parse_filter_block(struct parser *p)
+{
+	static const char *const ends[] = {"endfilter", NULL};
+	struct node *n = node_make(p, S_FILTER);
+
+	n->a = parse_filter_chain(p, NULL);
+	n->body = tag_body(p, ends);
+	want_name(p);
+	return n;
+}
+
+static struct node *parse_with(struct parser *p)
+{
+	static const char *const ends[] = {"endwith", NULL};
+	struct node *n = node_make(p, S_WITH);
+
+	while (p->at->token != T_BLOCK_END) {
+		if (n->nargs)
+			want_op(p, ",");
+		node_add(p, &n->arg, &n->nargs, parse_target(p, false));
+		want_op(p, "=");
+		node_add(p, &n->kwarg, &n->nkw, parse_expression(p));
+	}
+	n->body = tag_body(p, ends);
+	want_name(p);
+	return n;
+}
+
+/* Marks for training which text is the model's; what is inside is rendered as it is. */
+static struct node *parse_generation(struct parser *p)
+{
+	static const char *const ends[] = {"endgeneration", NULL};
+	struct node *n = node_make(p, S_SCOPE);
+
+	n->body = tag_body(p, ends);
+	want_name(p);
+	return n;
+}
+
+static struct node *parse_jump(struct parser *p, enum op op)
+{
+	if (!p->loops)
+		syntax(p, "break or continue outside of a loop");
+	return node_make(p, op);
+}
+
+static struct node *parse_tag(struct parser *p)
+{
+	struct lexeme *t = p->at;
+
+	if (t->token != T_NAME)
+		syntax(p, "a tag's name was expected");
+	p->job->line = t->line;
+	if (skip_name(p, "if"))
+		return parse_if(p);
+	if (skip_name(p, "for"))
+		return parse_for(p);
+	if (skip_name(p, "set"))
+		return parse_set(p);
+	if (skip_name(p, "macro"))
+		return parse_macro(p);
+	if (skip_name(p, "call"))
+		return parse_call_block(p);
+	if (skip_name(p, "filter"))
+		return parse_filter_block(p);
+	if (skip_name(p, "with"))
+		return parse_with(p);
+	if (skip_name(p, "generation"))
+		return parse_generation(p);
+	if (skip_name(p, "break"))
+		return parse_jump(p, S_BREAK);
+	if (skip_name(p, "continue"))
+		return parse_jump(p, S_CONTINUE);
+	raise_error(p->job, ERR_UNSUPPORTED, "the tag '%.*s' is not supported here", (int)t->len, t->s);
+}
+
+static struct node *parse_print(struct parser *p)
+{
+	struct node *n = node_make(p, S_PRINT);
+
+	n->a = parse_tuple(p, true, NULL, false);
+	if (p->at->token != T_PRINT_END)
+		syntax(p, "'}}' was expected");
+	p->at++;
+	return n;
+}
+
+static bool at_one_of(struct parser *p, const char *const *names)
+{
+	for (; *names; names++)
+		if (at_name(p, *names))
+			return true;
+	return false;
+}
+
+/* Statements up to a tag of `ends` (NULL: the end of the template). */
+static struct node *parse_body(struct parser *p, const char *const *ends)
+{
+	struct node *first = NULL, **link = &first, *n;
+
+	for (;;) {
+		struct lexeme *t = p->at;
+
+		if (t->token == T_END) {
+			if (ends)
+				syntax(p, "the tag '%s' is missing", ends[0]);
+			return first;
+		}
+		p->at++;
+		if (t->token == T_TEXT) {
+			n = node_make(p, S_TEXT);
+			n->value = STR(str_make(p->job, t->s, t->len, false));
+		} else if (t->token == T_PRINT) {
+			n = parse_print(p);
+		} else {
+			if (ends && at_one_of(p, ends))
+				return first;
+			n = parse_tag(p);
+			block_end(p);
+		}
+		*link = n;
+		link = &n->next;
+	}
+}
+
+struct node *parse(struct job *job, struct lexemes *lexemes)
+{
+	struct parser p = {.job = job, .at = lexemes->at};
+
+	return parse_body(&p, NULL);
+}
