@@ -8,7 +8,7 @@
 #include <string.h>
 #include "engine/template/template.h"
 
-enum { DATA_DEPTH = 200 }; /* nesting of lists and dicts */
+enum { DATA_DEPTH = 200, EVAL_DEPTH = 4000 }; /* nesting of lists and dicts; of evaluation */
 
 struct arena_block;
 /* Where an error of compilation or evaluation goes, and the memory it gives up. */
@@ -240,7 +240,7 @@ struct node {
 	struct str *name; /* interned: equal names are the same pointer */
 	struct value value;
 	const void *impl; /* filter or test, found at compile time */
-	bool recursive, varargs, kwargs, caller;
+	bool recursive, chained, varargs, kwargs, caller; /* chained: an elif */
 };
 struct parser {
 	struct job *job;

@@ -64,7 +64,6 @@ static struct node *string_node(struct parser *p)
 
 static struct node *name_node(struct parser *p)
 {
-	static const char *const reserved[] = {"not", "and", "or", "if", "else", "is", "in", "elif"};
 	struct str *name = want_name(p);
 	struct node *n;
 
@@ -72,9 +71,6 @@ static struct node *name_node(struct parser *p)
 		return constant(p, BOOL(name->s[0] == 't' || name->s[0] == 'T'));
 	if (str_is(name, "none") || str_is(name, "None"))
 		return constant(p, NONE);
-	for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-		if (str_is(name, reserved[i]) && i >= 3 && i <= 5)
-			syntax(p, "'%s' where an expression should begin", reserved[i]);
 	n = node_make(p, N_NAME);
 	n->name = name;
 	return n;
@@ -342,7 +338,7 @@ static const struct level levels[] = {
 
 static struct node *parse_level(struct parser *p, size_t level)
 {
-	enum { CHAIN = 512 };
+	enum { CHAIN = 200 };
 
 	if (level == sizeof levels / sizeof *levels)
 		return parse_unary(p, true);

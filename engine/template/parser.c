@@ -45,6 +45,7 @@ void parse_enter(struct parser *p)
 
 struct str *intern(struct parser *p, const char *s, size_t len)
 {
+	spend(p->job, 1 + (size_t)p->nnames / 32);
 	for (int i = 0; i < p->nnames; i++)
 		if (p->name[i]->len == len && !memcmp(p->name[i]->s, s, len))
 			return p->name[i];
@@ -126,6 +127,7 @@ static struct node *parse_if(struct parser *p)
 		n = node_make(p, S_IF);
 		n->a = parse_tuple(p, false, NULL, false);
 		n->body = tag_body(p, ends);
+		n->chained = link != &first;
 		*link = n;
 		link = &n->other;
 	} while (skip_name(p, "elif"));

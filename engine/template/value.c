@@ -1,0 +1,383 @@
+/* value.c - lists, dicts, order and equality, with python's meaning. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "engine/template/inside.h"
+
+struct list *list_make(struct job *job, uint32_t max, enum form form)
+{
+	struct list *l = take(job, sizeof *l);
+
+	l->form = form;
+	l->max = max;
+	if (max)
+		l->at = take(job, sizeof *l->at * max);
+	return l;
+}
+
+void list_add(struct job *job, struct list *l, struct value v)
+{
+	if (l->n == l->max) {
+		uint32_t max = l->max ? l->max * 2 : 8;
+		struct value *at = take(job, sizeof *at * max);
+		if (l->n)
+			memcpy(at, l->at, sizeof *at * l->n);
+		l->at = at;
+		l->max = max;
+	}
+	l->at[l->n++] = v;
+}
+
+struct dict *dict_make(struct job *job, uint32_t max)
+{
+	struct dict *d = take(job, sizeof *d);
+
+	d->max = max;
+	if (max)
+		d->at = take(job, sizeof *d->at * max);
+	return d;
+}
+
+static uint32_t hash_bytes(const void *p, size_t len)
+{
+	const uint8_t *u = p;
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ u[i]) * 0x100000001b3u;
+	return (uint32_t)(h ^ h >> 32) | 1;
+}
+
+static uint32_t hash_value(struct job *job, struct value v)
+{
+	uint32_t h = 7;
+	double f;
+
+	switch (v.kind) {
+	case K_STR:
+		if (!v.s->hash)
+			v.s->hash = hash_bytes(v.s->s, v.s->len);
+		return v.s->hash;
+	case K_BOOL:
+	case K_INT:
+	case K_FLOAT:
+		f = number(v) + 0.0;
+		return hash_bytes(&f, sizeof f);
+	case K_LIST:
+		if (v.l->form != FORM_TUPLE)
+			break;
+		for (uint32_t i = 0; i < v.l->n; i++)
+			h = h * 31 + hash_value(job, v.l->at[i]);
+		return h;
+	case K_DICT:
+		break;
+	default:
+		return 3;
+	}
+	bad(job, "unhashable type: '%s'", kind_name(v));
+}
+
+static void index_put(struct dict *d, uint32_t entry)
+{
+	uint32_t i = d->at[entry].hash & (d->slots - 1);
+
+	while (d->index[i])
+		i = (i + 1) & (d->slots - 1);
+	d->index[i] = entry + 1;
+}
+
+static void index_build(struct job *job, struct dict *d)
+{
+	d->slots = 64;
+	while (d->slots < d->max * 2)
+		d->slots *= 2;
+	d->index = take(job, sizeof *d->index * d->slots);
+	for (uint32_t i = 0; i < d->n; i++)
+		index_put(d, i);
+}
+
+static struct entry *dict_entry(struct job *job, const struct dict *d, struct value key, uint32_t hash)
+{
+	size_t probes = 0;
+
+	if (!d->index) {
+		for (uint32_t i = 0; i < d->n; i++)
+			if (d->at[i].hash == hash && equal(job, d->at[i].key, key, 0))
+				return &d->at[i];
+		return NULL;
+	}
+	for (uint32_t i = hash & (d->slots - 1); d->index[i]; i = (i + 1) & (d->slots - 1)) {
+		struct entry *e = &d->at[d->index[i] - 1];
+		if (e->hash == hash && equal(job, e->key, key, 0))
+			return e;
+		if (++probes % 16 == 0)
+			spend(job, 1);
+	}
+	return NULL;
+}
+
+struct value *dict_find(struct job *job, const struct dict *d, struct value key)
+{
+	struct entry *e = dict_entry(job, d, key, hash_value(job, key));
+
+	return e ? &e->val : NULL;
+}
+
+struct value *dict_find_text(struct job *job, const struct dict *d, const char *key)
+{
+	struct str s = {.s = key, .len = (uint32_t)strlen(key)};
+
+	return dict_find(job, d, STR(&s));
+}
+
+void dict_set(struct job *job, struct dict *d, struct value key, struct value val)
+{
+	uint32_t hash = hash_value(job, key);
+	struct entry *e = dict_entry(job, d, key, hash);
+
+	if (e) {
+		e->val = val;
+		return;
+	}
+	if (d->n == d->max) {
+		uint32_t max = d->max ? d->max * 2 : 8;
+		struct entry *at = take(job, sizeof *at * max);
+		if (d->n)
+			memcpy(at, d->at, sizeof *at * d->n);
+		d->at = at;
+		d->max = max;
+		d->index = NULL;
+	}
+	d->at[d->n++] = (struct entry){key, val, hash};
+	if (d->index)
+		index_put(d, d->n - 1);
+	else if (d->n >= 16)
+		index_build(job, d);
+}
+
+static struct value dict_from_json(struct job *job, const json_t *j, bool user, int depth)
+{
+	struct dict *d = dict_make(job, (uint32_t)json_object_size(j));
+	const char *key;
+	json_t *v;
+	void *it;
+
+	for (it = json_object_iter((json_t *)(uintptr_t)j); it; it = json_object_iter_next((json_t *)(uintptr_t)j, it)) {
+		key = json_object_iter_key(it);
+		v = json_object_iter_value(it);
+		dict_set(job, d, STR(str_make(job, key, strlen(key), user)), value_from_json(job, v, user, depth + 1));
+	}
+	return DICT(d);
+}
+
+/* Texts stay where they are: the JSON value outlives the rendering. */
+struct value value_from_json(struct job *job, const json_t *j, bool user, int depth)
+{
+	struct list *l;
+
+	if (depth > DATA_DEPTH)
+		raise_error(job, ERR_LIMIT, "a value nested deeper than %d", DATA_DEPTH);
+	switch (json_typeof(j)) {
+	case JSON_NULL:
+		return NONE;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return BOOL(json_is_true(j));
+	case JSON_INTEGER:
+		return INT(json_integer_value(j));
+	case JSON_REAL:
+		return FLOAT(json_real_value(j));
+	case JSON_STRING:
+		return STR(str_make(job, json_string_value(j), json_string_length(j), user));
+	case JSON_ARRAY:
+		l = list_make(job, (uint32_t)json_array_size(j), FORM_LIST);
+		for (size_t i = 0; i < json_array_size(j); i++)
+			list_add(job, l, value_from_json(job, json_array_get(j, i), user, depth + 1));
+		return LIST(l);
+	default:
+		return dict_from_json(job, j, user, depth);
+	}
+}
+
+bool is_number(struct value v)
+{
+	return v.kind == K_INT || v.kind == K_FLOAT || v.kind == K_BOOL;
+}
+double number(struct value v)
+{
+	return v.kind == K_FLOAT ? v.f : v.kind == K_BOOL ? v.b : (double)v.i;
+}
+int64_t integer(struct job *job, struct value v)
+{
+	if (v.kind == K_BOOL)
+		return v.b;
+	if (v.kind != K_INT)
+		bad(job, "'%s' object cannot be interpreted as an integer", kind_name(v));
+	return v.i;
+}
+
+const char *kind_name(struct value v)
+{
+	static const char *const forms[] = {"list", "tuple", "generator", "dict_items", "dict_keys", "dict_values", "range"};
+	static const char *const kinds[] = {"Undefined", "NoneType", "bool", "int", "float", "str", "", "dict", "Namespace",
+		"Macro", "function", "builtin_function_or_method", "LoopContext"};
+
+	return v.kind == K_LIST ? forms[v.l->form] : kinds[v.kind];
+}
+
+bool has_user(struct value v)
+{
+	if (v.kind == K_STR)
+		return v.s->mark ? memchr(v.s->mark, 1, v.s->len) != NULL : v.s->user;
+	return false;
+}
+
+bool truth(struct job *job, struct value v)
+{
+	(void)job;
+	switch (v.kind) {
+	case K_UNDEF:
+	case K_NONE:
+		return false;
+	case K_BOOL:
+		return v.b;
+	case K_INT:
+		return v.i != 0;
+	case K_FLOAT:
+		return v.f != 0;
+	case K_STR:
+		return v.s->len > 0;
+	case K_LIST:
+		return v.l->form == FORM_GENERATOR || v.l->n > 0;
+	case K_DICT:
+		return v.d->n > 0;
+	default:
+		return true;
+	}
+}
+
+static bool equal_numbers(struct value a, struct value b)
+{
+	if (a.kind != K_FLOAT && b.kind != K_FLOAT)
+		return (a.kind == K_BOOL ? a.b : a.i) == (b.kind == K_BOOL ? b.b : b.i);
+	return number(a) == number(b);
+}
+
+static bool equal_dicts(struct job *job, struct dict *a, struct dict *b, int depth)
+{
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; a != b && i < a->n; i++) {
+		struct entry *e = dict_entry(job, b, a->at[i].key, a->at[i].hash);
+		if (!e || !equal(job, a->at[i].val, e->val, depth + 1))
+			return false;
+	}
+	return true;
+}
+
+static bool equal_lists(struct job *job, struct list *a, struct list *b, int depth)
+{
+	if (a == b)
+		return true;
+	if (a->form != b->form || a->n != b->n || a->form == FORM_GENERATOR || a->form == FORM_VALUES)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (!equal(job, a->at[i], b->at[i], depth + 1))
+			return false;
+	return true;
+}
+
+bool equal(struct job *job, struct value a, struct value b, int depth)
+{
+	if (depth > DATA_DEPTH)
+		raise_error(job, ERR_LIMIT, "a value nested deeper than %d", DATA_DEPTH);
+	if (depth)
+		spend(job, 1);
+	if (is_number(a) && is_number(b))
+		return equal_numbers(a, b);
+	if (a.kind != b.kind)
+		return false;
+	switch (a.kind) {
+	case K_UNDEF:
+	case K_NONE:
+		return true;
+	case K_STR:
+		return str_equal(a.s, b.s);
+	case K_LIST:
+		return equal_lists(job, a.l, b.l, depth);
+	case K_DICT:
+		return equal_dicts(job, a.d, b.d, depth);
+	default:
+		return a.d == b.d;
+	}
+}
+
+int compare(struct job *job, struct value a, struct value b, int depth)
+{
+	bool lists = a.kind == K_LIST && b.kind == K_LIST && a.l->form == b.l->form && a.l->form <= FORM_TUPLE;
+
+	if (depth > DATA_DEPTH)
+		raise_error(job, ERR_LIMIT, "a value nested deeper than %d", DATA_DEPTH);
+	if (is_number(a) && is_number(b)) {
+		if (a.kind == K_INT && b.kind == K_INT)
+			return a.i < b.i ? -1 : a.i > b.i;
+		return number(a) < number(b) ? -1 : number(a) > number(b) ? 1 : number(a) == number(b) ? 0 : 2;
+	}
+	if (a.kind == K_STR && b.kind == K_STR)
+		return str_compare(a.s, b.s);
+	if (!lists) {
+		if (a.kind == K_UNDEF || b.kind == K_UNDEF)
+			bad(job, "%s is undefined", a.kind == K_UNDEF ? a.what : b.what);
+		bad(job, "no order between '%s' and '%s'", kind_name(a), kind_name(b));
+	}
+	for (uint32_t i = 0; i < a.l->n && i < b.l->n; i++) {
+		spend(job, 1);
+		if (!equal(job, a.l->at[i], b.l->at[i], depth + 1))
+			return compare(job, a.l->at[i], b.l->at[i], depth + 1);
+	}
+	return a.l->n < b.l->n ? -1 : a.l->n > b.l->n;
+}
+
+int64_t length(struct job *job, struct value v)
+{
+	if (v.kind == K_UNDEF)
+		return 0;
+	if (v.kind == K_STR)
+		return str_chars(v.s);
+	if (v.kind == K_DICT)
+		return v.d->n;
+	if (v.kind != K_LIST || v.l->form == FORM_GENERATOR)
+		bad(job, "object of type '%s' has no len()", kind_name(v));
+	return v.l->n;
+}
+
+struct list *items_of(struct job *job, struct value v)
+{
+	struct list *l;
+
+	if (v.kind == K_LIST) {
+		spend(job, v.l->n / 16);
+		if (v.l->form != FORM_GENERATOR)
+			return v.l;
+		l = take(job, sizeof *l);
+		*l = *v.l;
+		v.l->n = v.l->max = 0;
+		return l;
+	}
+	l = list_make(job, 0, FORM_LIST);
+	if (v.kind == K_DICT) {
+		spend(job, v.d->n / 16);
+		for (uint32_t i = 0; i < v.d->n; i++)
+			list_add(job, l, v.d->at[i].key);
+	} else if (v.kind == K_STR) {
+		uint32_t c;
+		spend(job, v.s->len / 16);
+		for (size_t i = 0, n; i < v.s->len; i += n) {
+			n = (size_t)utf8_next(v.s->s + i, v.s->len - i, &c);
+			list_add(job, l, STR(str_part(job, v.s, i, i + n)));
+		}
+	} else if (v.kind != K_UNDEF) {
+		bad(job, "'%s' object is not iterable", kind_name(v));
+	}
+	return l;
+}
