@@ -161,6 +161,10 @@ int64_t integer(struct job *job, struct value v); /* int or bool */
 const char *kind_name(struct value v);            /* as python names the type */
 bool has_user(struct value v);                    /* does its text count as the user's */
 int64_t length(struct job *job, struct value v);
+uint32_t str_hash(struct str *s);
+/* Stable, and an error raised by `order` leaks nothing. */
+void merge_sort(struct job *job, void **item, uint32_t n,
+		int (*order)(struct job *job, const void *a, const void *b, const void *how), const void *how);
 /* The items to walk over: of a list, the keys of a dict, the characters of a string. A generator is empty afterwards. */
 struct list *items_of(struct job *job, struct value v);
 
@@ -240,7 +244,8 @@ struct node {
 	struct str *name; /* interned: equal names are the same pointer */
 	struct value value;
 	const void *impl; /* filter or test, found at compile time */
-	bool recursive, chained, varargs, kwargs, caller; /* chained: an elif */
+	struct str *extra[3]; /* of a macro: "varargs", "kwargs", "caller" where its body names them */
+	bool recursive, chained; /* chained: an elif */
 };
 struct parser {
 	struct job *job;
@@ -277,6 +282,7 @@ struct scope {
 	struct scope *up;
 	struct variable *at;
 	int n, max;
+	bool held; /* a macro keeps it */
 };
 struct macro {
 	const struct node *node;
@@ -294,6 +300,7 @@ struct run {
 	struct dict *own, *said;
 	time_t now;
 	struct text *out;
+	struct value captured; /* what a chain of filters without a left side begins at */
 	int depth, calls;
 };
 struct loop {
@@ -338,18 +345,24 @@ struct value loop_recurse(struct run *r, struct loop *loop, struct args *args);
 int64_t loop_next(struct loop *loop); /* position of the next item, -1: none */
 
 /* --- filters, tests, methods, functions --- */
+/* max: of arguments, -1 any; names: of keywords, " a b ". */
 struct filter {
 	const char *name;
 	struct value (*run)(struct run *r, struct value on, struct args *args);
+	int max;
+	const char *names;
 };
 struct test {
 	const char *name;
 	bool (*run)(struct run *r, struct value on, struct args *args);
+	int max;
 };
 struct method {
 	const char *name;
 	enum kind kind;
 	struct value (*run)(struct run *r, struct value self, struct args *args);
+	int max;
+	const char *names;
 	bool unsafe; /* it changes the value: the sandbox gives no access */
 };
 struct func {
@@ -357,17 +370,26 @@ struct func {
 	struct value (*run)(struct run *r, struct args *args);
 };
 const struct filter *filter_find(const struct str *name);
+const struct filter *filter_sequence_find(const struct str *name);
 const struct test *test_find(const struct str *name);
 const struct method *method_find(enum kind kind, const struct str *name);
-bool method_known(const struct str *name, bool *supported); /* does python have one of that name on a value */
+bool method_known(const struct str *name, bool *supported); /* does python have one of that name on a str, list or dict */
 const struct func *func_find(const struct str *name);
+bool func_unsupported(const struct str *name);
+struct value filter_run(struct run *r, const struct filter *f, struct value on, struct args *args);
+bool test_run(struct run *r, const struct test *t, struct value on, struct args *args);
 /* Argument i or keyword `name`; undefined kind with what == NULL where it is not given. */
-bool arg_get(struct args *args, int i, const char *name, struct value *out);
-struct value arg_or(struct args *args, int i, const char *name, struct value or);
-struct value arg_need(struct run *r, struct args *args, int i, const char *name, const char *of);
-void args_check(struct run *r, struct args *args, const char *of, int max, const char *names); /* names: " a b c " */
+bool arg_get(const struct args *args, int i, const char *name, struct value *out);
+struct value arg_or(const struct args *args, int i, const char *name, struct value or);
+struct value arg_need(struct run *r, const struct args *args, int i, const char *name, const char *of);
+void args_check(struct run *r, const struct args *args, const char *of, int max, const char *names); /* names: " a b c " */
 struct value attr_path(struct run *r, struct value on, struct value path); /* "a.b.0" */
-struct value filter_by_name(struct run *r, struct str *name, struct value on, struct args *args);
-bool test_by_name(struct run *r, struct str *name, struct value on, struct args *args);
+
+/* Text work that filters and methods share. */
+struct str *text_strip(struct run *r, struct str *s, struct value chars, bool left, bool right);
+struct str *text_case(struct run *r, struct str *s, char how); /* 'l' lower, 'u' upper, 'c' capitalize, 't' str.title, 'w' the filter */
+struct str *text_replace(struct run *r, struct str *s, struct str *from, struct str *to, int64_t count);
+struct list *text_lines(struct run *r, struct str *s, bool keep);
+struct str *text_format(struct run *r, struct str *form, struct value values);
 
 #endif

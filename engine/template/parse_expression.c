@@ -17,6 +17,10 @@ static struct node *constant(struct parser *p, struct value v)
 	struct node *n = node_make(p, N_CONST);
 
 	n->value = v;
+	if (v.kind == K_STR) { /* now: a template is not written to while it renders */
+		str_hash(v.s);
+		str_chars(v.s);
+	}
 	return n;
 }
 
@@ -195,6 +199,8 @@ static void check_method(struct parser *p, const struct node *f)
 
 	if (f->op == N_ATTR && method_known(f->name, &supported) && !supported)
 		raise_error(p->job, ERR_UNSUPPORTED, "the method '%.*s' is not supported", (int)f->name->len, f->name->s);
+	if (f->op == N_NAME && func_unsupported(f->name))
+		raise_error(p->job, ERR_UNSUPPORTED, "the function '%.*s' is not supported", (int)f->name->len, f->name->s);
 }
 
 static struct node *parse_call(struct parser *p, struct node *f)
@@ -224,6 +230,25 @@ static struct node *parse_postfix(struct parser *p, struct node *n)
 	}
 }
 
+/* Filters that take the name of another filter or of a test. */
+static void check_named(struct parser *p, const struct node *n)
+{
+	static const struct {
+		const char *filter;
+		int arg;
+	} list[] = {{"select", 0}, {"reject", 0}, {"selectattr", 1}, {"rejectattr", 1}, {"map", 0}};
+
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+		const struct node *arg = str_is(n->name, list[i].filter) && list[i].arg < n->nargs ? n->arg[list[i].arg] : NULL;
+		if (!arg || arg->op != N_CONST || arg->value.kind != K_STR)
+			continue;
+		bool map = i == 4;
+		if (map ? !filter_find(arg->value.s) : !test_find(arg->value.s))
+			raise_error(p->job, ERR_UNSUPPORTED, "the %s '%.*s' is not supported", map ? "filter" : "test",
+				    (int)arg->value.s->len, arg->value.s->s);
+	}
+}
+
 static struct node *one_filter(struct parser *p, struct node *on)
 {
 	struct node *n = node_make(p, N_FILTER);
@@ -238,6 +263,7 @@ static struct node *one_filter(struct parser *p, struct node *on)
 		raise_error(p->job, ERR_UNSUPPORTED, "the filter '%.*s' is not supported", (int)n->name->len, n->name->s);
 	if (at_op(p, "("))
 		parse_call_args(p, n);
+	check_named(p, n);
 	return n;
 }
 

@@ -57,7 +57,10 @@ struct str *intern(struct parser *p, const char *s, size_t len)
 		p->name = grown;
 		p->maxnames = max;
 	}
-	return p->name[p->nnames++] = str_make(p->job, s, len, false);
+	struct str *name = str_make(p->job, s, len, false);
+	str_hash(name);
+	str_chars(name);
+	return p->name[p->nnames++] = name;
 }
 
 bool at_op(struct parser *p, const char *op)
@@ -142,6 +145,7 @@ static struct node *parse_for(struct parser *p)
 	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor", NULL};
 	struct node *n = node_make(p, S_FOR);
 
+	n->name = intern(p, "loop", 4);
 	n->a = parse_target(p, false);
 	if (!skip_name(p, "in"))
 		syntax(p, "'in' was expected");
@@ -207,15 +211,16 @@ static void parse_signature(struct parser *p, struct node *n)
 
 static void macro_body(struct parser *p, struct node *n, const char *const *ends)
 {
+	static const char *const extra[] = {"varargs", "kwargs", "caller"};
 	struct lexeme *from = p->at;
 	int loops = p->loops;
 
 	p->loops = 0;
 	n->body = tag_body(p, ends);
 	p->loops = loops;
-	n->varargs = mentions(from, p->at, "varargs");
-	n->kwargs = mentions(from, p->at, "kwargs");
-	n->caller = mentions(from, p->at, "caller");
+	for (int i = 0; i < 3; i++)
+		if (mentions(from, p->at, extra[i]))
+			n->extra[i] = intern(p, extra[i], strlen(extra[i]));
 	want_name(p);
 }
 

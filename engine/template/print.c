@@ -190,7 +190,7 @@ static void json_str(struct text *t, const struct json_form *form, struct str *s
 	for (size_t i = 0, n, from = 0; i <= s->len; i += n) {
 		uint32_t c = 0;
 		n = i < s->len ? (size_t)utf8_next(s->s + i, s->len - i, &c) : 1;
-		bool plain = i < s->len && c >= 0x20 && c != '"' && c != '\\' && (c < 0x7f || !form->ascii || c == 0x7f);
+		bool plain = i < s->len && c >= 0x20 && c != '"' && c != '\\' && (c < 0x7f || !form->ascii);
 		if (plain)
 			continue;
 		text_add_part(t, s, from, i);
@@ -232,9 +232,10 @@ static void json_list(struct text *t, const struct json_form *form, struct list 
 	text_word(t, "]", false);
 }
 
-static int by_key(const void *a, const void *b, void *job)
+static int by_key(struct job *job, const void *a, const void *b, const void *how)
 {
-	return compare(job, (*(struct entry *const *)a)->key, (*(struct entry *const *)b)->key, 0);
+	(void)how;
+	return compare(job, ((const struct entry *)a)->key, ((const struct entry *)b)->key, 0);
 }
 
 static void json_key(struct text *t, const struct json_form *form, struct value key)
@@ -252,20 +253,21 @@ static void json_key(struct text *t, const struct json_form *form, struct value 
 
 static void json_dict(struct text *t, const struct json_form *form, struct dict *d, int depth)
 {
-	struct entry **order = take(t->job, sizeof *order * (d->n + 1));
+	void **order = take(t->job, sizeof *order * (d->n + 1));
 
 	for (uint32_t i = 0; i < d->n; i++)
 		order[i] = &d->at[i];
 	if (form->sorted)
-		qsort_r(order, d->n, sizeof *order, by_key, t->job);
+		merge_sort(t->job, order, d->n, by_key, NULL);
 	text_word(t, "{", false);
 	for (uint32_t i = 0; i < d->n; i++) {
+		const struct entry *e = order[i];
 		if (i)
 			text_add_str(t, form->item);
 		json_break(t, form, depth + 1);
-		json_key(t, form, order[i]->key);
+		json_key(t, form, e->key);
 		text_add_str(t, form->colon);
-		add_json(t, form, order[i]->val, depth + 1);
+		add_json(t, form, e->val, depth + 1);
 	}
 	if (d->n)
 		json_break(t, form, depth);

@@ -48,6 +48,13 @@ static uint32_t hash_bytes(const void *p, size_t len)
 	return (uint32_t)(h ^ h >> 32) | 1;
 }
 
+uint32_t str_hash(struct str *s)
+{
+	if (!s->hash)
+		s->hash = hash_bytes(s->s, s->len);
+	return s->hash;
+}
+
 static uint32_t hash_value(struct job *job, struct value v)
 {
 	uint32_t h = 7;
@@ -55,9 +62,7 @@ static uint32_t hash_value(struct job *job, struct value v)
 
 	switch (v.kind) {
 	case K_STR:
-		if (!v.s->hash)
-			v.s->hash = hash_bytes(v.s->s, v.s->len);
-		return v.s->hash;
+		return str_hash(v.s);
 	case K_BOOL:
 	case K_INT:
 	case K_FLOAT:
@@ -165,7 +170,7 @@ static struct value dict_from_json(struct job *job, const json_t *j, bool user, 
 	for (it = json_object_iter((json_t *)(uintptr_t)j); it; it = json_object_iter_next((json_t *)(uintptr_t)j, it)) {
 		key = json_object_iter_key(it);
 		v = json_object_iter_value(it);
-		dict_set(job, d, STR(str_make(job, key, strlen(key), user)), value_from_json(job, v, user, depth + 1));
+		dict_set(job, d, STR(str_make(job, key, json_object_iter_key_len(it), user)), value_from_json(job, v, user, depth + 1));
 	}
 	return DICT(d);
 }
@@ -380,4 +385,24 @@ struct list *items_of(struct job *job, struct value v)
 		bad(job, "'%s' object is not iterable", kind_name(v));
 	}
 	return l;
+}
+
+void merge_sort(struct job *job, void **item, uint32_t n,
+		int (*order)(struct job *job, const void *a, const void *b, const void *how), const void *how)
+{
+	void **from = item, **to = take(job, sizeof *to * (n + 1)), **swap;
+
+	for (uint32_t run = 1; run < n; run *= 2) {
+		spend(job, n / 4);
+		for (uint32_t first = 0; first < n; first += 2 * run) {
+			uint32_t a = first, middle = first + run < n ? first + run : n, b = middle;
+			uint32_t end = middle + run < n ? middle + run : n;
+
+			for (uint32_t i = first; i < end; i++)
+				to[i] = b == end || (a < middle && order(job, from[a], from[b], how) <= 0) ? from[a++] : from[b++];
+		}
+		swap = from, from = to, to = swap;
+	}
+	if (from != item)
+		memcpy(item, from, sizeof *item * n);
 }

@@ -1,0 +1,209 @@
+/* arithmetic.c - + - * / // % ** with python's meaning. Integers have 64 bits here: beyond them is an error, not another number. */
+#include <math.h>
+#include <stdio.h>
+#include "engine/template/inside.h"
+
+static void __attribute__((noreturn)) no_operator(struct run *r, const char *op, struct value a, struct value b)
+{
+	if (a.kind == K_UNDEF || b.kind == K_UNDEF)
+		bad(&r->job, "%s", a.kind == K_UNDEF ? a.what : b.what);
+	bad(&r->job, "unsupported operand types for %s: '%s' and '%s'", op, kind_name(a), kind_name(b));
+}
+
+static struct value add(struct run *r, struct value a, struct value b)
+{
+	if (a.kind == K_STR && b.kind == K_STR) {
+		bool markup = a.s->markup || b.s->markup;
+		struct str *s = markup ? str_join(&r->job, str_escape(&r->job, a.s), str_escape(&r->job, b.s)) :
+					 str_join(&r->job, a.s, b.s);
+		s->markup = markup;
+		return STR(s);
+	}
+	if (a.kind == K_LIST && b.kind == K_LIST && a.l->form == b.l->form && a.l->form <= FORM_TUPLE) {
+		struct list *l = list_make(&r->job, a.l->n + b.l->n, a.l->form);
+
+		spend(&r->job, l->max / 8);
+		for (uint32_t i = 0; i < a.l->n; i++)
+			list_add(&r->job, l, a.l->at[i]);
+		for (uint32_t i = 0; i < b.l->n; i++)
+			list_add(&r->job, l, b.l->at[i]);
+		return LIST(l);
+	}
+	no_operator(r, "+", a, b);
+}
+
+static struct value repeat(struct run *r, struct value on, int64_t n)
+{
+	if (n < 0)
+		n = 0;
+	if (on.kind == K_STR) {
+		struct text t = {.job = &r->job};
+
+		for (int64_t i = 0; on.s->len && i < n; i++) {
+			spend(&r->job, i % 16 == 0);
+			text_add_str(&t, on.s);
+		}
+		struct str *s = text_str(&t);
+		s->markup = on.s->markup;
+		return STR(s);
+	}
+	struct list *l = list_make(&r->job, 0, on.l->form);
+	for (int64_t i = 0; on.l->n && i < n; i++) {
+		spend(&r->job, 1 + on.l->n / 8);
+		for (uint32_t k = 0; k < on.l->n; k++)
+			list_add(&r->job, l, on.l->at[k]);
+	}
+	return LIST(l);
+}
+
+static bool repeats(struct value v)
+{
+	return v.kind == K_STR || (v.kind == K_LIST && v.l->form <= FORM_TUPLE);
+}
+
+static int64_t power(struct run *r, int64_t a, int64_t n)
+{
+	int64_t out = 1;
+
+	for (;; n >>= 1) {
+		if ((n & 1) && __builtin_mul_overflow(out, a, &out))
+			bad(&r->job, "an integer out of range");
+		if (n < 2)
+			return out;
+		if (__builtin_mul_overflow(a, a, &a))
+			bad(&r->job, "an integer out of range");
+	}
+}
+
+static struct value integers(struct run *r, enum op op, int64_t a, int64_t b)
+{
+	int64_t out = 0;
+	bool over = false;
+
+	if ((op == N_DIV || op == N_FLOORDIV || op == N_MOD) && !b)
+		bad(&r->job, "division by zero");
+	if ((op == N_FLOORDIV || op == N_MOD) && b == -1)
+		return op == N_MOD ? INT(0) : integers(r, N_MUL, a, -1);
+	switch (op) {
+	case N_ADD:
+		over = __builtin_add_overflow(a, b, &out);
+		break;
+	case N_SUB:
+		over = __builtin_sub_overflow(a, b, &out);
+		break;
+	case N_MUL:
+		over = __builtin_mul_overflow(a, b, &out);
+		break;
+	case N_DIV:
+		return FLOAT((double)a / (double)b);
+	case N_FLOORDIV:
+		out = a / b - (a % b && (a < 0) != (b < 0));
+		break;
+	case N_MOD:
+		out = a % b;
+		out += out && (out < 0) != (b < 0) ? b : 0;
+		break;
+	default:
+		if (b < 0)
+			return a ? FLOAT(pow((double)a, (double)b)) : (bad(&r->job, "0 to a negative power"), NONE);
+		out = power(r, a, b);
+	}
+	if (over)
+		bad(&r->job, "an integer out of range");
+	return INT(out);
+}
+
+static double modulo(double a, double b)
+{
+	double m = fmod(a, b);
+
+	return m && (m < 0) != (b < 0) ? m + b : m ? m : copysign(0, b);
+}
+
+static struct value floats(struct run *r, enum op op, double a, double b)
+{
+	if ((op == N_DIV || op == N_FLOORDIV || op == N_MOD) && !b)
+		bad(&r->job, "division by zero");
+	switch (op) {
+	case N_ADD:
+		return FLOAT(a + b);
+	case N_SUB:
+		return FLOAT(a - b);
+	case N_MUL:
+		return FLOAT(a * b);
+	case N_DIV:
+		return FLOAT(a / b);
+	case N_FLOORDIV:
+		return FLOAT(floor((a - modulo(a, b)) / b + 0.5));
+	case N_MOD:
+		return FLOAT(modulo(a, b));
+	default:
+		if ((!a && b < 0) || (a < 0 && b != floor(b)))
+			bad(&r->job, "a power that is no real number");
+		return FLOAT(pow(a, b));
+	}
+}
+
+/* "%s and %d" % values: conversions s, r, d, i, with flags and width for numbers. */
+struct str *text_format(struct run *r, struct str *f, struct value v)
+{
+	struct value one[1] = {v};
+	struct list single = {.at = one, .n = 1}, *args = v.kind == K_LIST && v.l->form == FORM_TUPLE ? v.l : &single;
+	struct text t = {.job = &r->job};
+	uint32_t used = 0;
+
+	for (size_t i = 0, n; i < f->len; i += n) {
+		n = 1;
+		if (f->s[i] != '%') {
+			text_add_part(&t, f, i, i + 1);
+			continue;
+		}
+		while (i + n < f->len && n < 6 && strchr("0123456789-+ ", f->s[i + n]))
+			n++;
+		char c = i + n < f->len ? f->s[i + n] : 0, form[16], out[64];
+		n++;
+		if (c == '%' && n == 2) {
+			text_add_part(&t, f, i, i + 1);
+			continue;
+		}
+		if (!c || !strchr("srdi", c) || (n > 2 && (c == 's' || c == 'r')))
+			raise_error(&r->job, ERR_UNSUPPORTED, "the conversion '%%%c' is not supported", c);
+		if (used == args->n)
+			bad(&r->job, "not enough arguments for format string");
+		struct value arg = args->at[used++];
+		if (c == 's') {
+			text_add_str(&t, to_str(&r->job, arg));
+		} else if (c == 'r') {
+			add_repr(&t, arg, 0);
+		} else {
+			if (!is_number(arg))
+				bad(&r->job, "%%d format: a number is required, not %s", kind_name(arg));
+			snprintf(form, sizeof form, "%.*slld", (int)(n - 1), f->s + i);
+			snprintf(out, sizeof out, form, arg.kind == K_FLOAT ? (long long)arg.f : (long long)integer(&r->job, arg));
+			text_word(&t, out, false);
+		}
+	}
+	if (used < args->n && (v.kind != K_DICT))
+		bad(&r->job, "not all arguments converted during string formatting");
+	return text_str(&t);
+}
+
+struct value binary(struct run *r, enum op op, struct value a, struct value b)
+{
+	static const char *const names[] = {"+", "-", "*", "/", "//", "%", "**"};
+
+	if (is_number(a) && is_number(b)) {
+		if (a.kind == K_FLOAT || b.kind == K_FLOAT)
+			return floats(r, op, number(a), number(b));
+		return integers(r, op, integer(&r->job, a), integer(&r->job, b));
+	}
+	if (op == N_ADD)
+		return add(r, a, b);
+	if (op == N_MUL && repeats(a) && (b.kind == K_INT || b.kind == K_BOOL))
+		return repeat(r, a, integer(&r->job, b));
+	if (op == N_MUL && repeats(b) && (a.kind == K_INT || a.kind == K_BOOL))
+		return repeat(r, b, integer(&r->job, a));
+	if (op == N_MOD && a.kind == K_STR)
+		return STR(text_format(r, a.s, b));
+	no_operator(r, names[op - N_ADD], a, b);
+}

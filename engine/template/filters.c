@@ -1,0 +1,296 @@
+/* filters.c - filters on one value. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "engine/template/inside.h"
+
+#define FILTER(id) static struct value f_##id(struct run *r, struct value on, struct args *args)
+#define UNUSED (void)r, (void)args
+
+FILTER(trim)
+{
+	return STR(text_strip(r, to_str(&r->job, on), arg_or(args, 0, "chars", NONE), true, true));
+}
+FILTER(lower)
+{
+	UNUSED;
+	return STR(text_case(r, to_str(&r->job, on), 'l'));
+}
+FILTER(upper)
+{
+	UNUSED;
+	return STR(text_case(r, to_str(&r->job, on), 'u'));
+}
+FILTER(capitalize)
+{
+	UNUSED;
+	return STR(text_case(r, to_str(&r->job, on), 'c'));
+}
+FILTER(title)
+{
+	UNUSED;
+	return STR(text_case(r, to_str(&r->job, on), 'w'));
+}
+FILTER(string)
+{
+	UNUSED;
+	return STR(to_str(&r->job, on));
+}
+FILTER(length)
+{
+	UNUSED;
+	return INT(length(&r->job, on));
+}
+
+static struct value as_markup(struct run *r, struct str *s)
+{
+	struct str *copy = str_part(&r->job, s, 0, s->len);
+
+	copy->markup = true;
+	return STR(copy);
+}
+FILTER(safe)
+{
+	UNUSED;
+	return as_markup(r, to_str(&r->job, on));
+}
+FILTER(escape)
+{
+	UNUSED;
+	return STR(str_escape(&r->job, to_str(&r->job, on)));
+}
+FILTER(forceescape)
+{
+	struct str *s = to_str(&r->job, on);
+
+	UNUSED;
+	s = str_part(&r->job, s, 0, s->len);
+	s->markup = false;
+	return STR(str_escape(&r->job, s));
+}
+
+FILTER(replace)
+{
+	struct str *from = to_str(&r->job, arg_need(r, args, 0, "old", "replace"));
+	struct str *to = to_str(&r->job, arg_need(r, args, 1, "new", "replace"));
+	struct value count = arg_or(args, 2, "count", NONE);
+
+	return STR(text_replace(r, to_str(&r->job, on), from, to, count.kind == K_NONE ? -1 : integer(&r->job, count)));
+}
+
+FILTER(default)
+{
+	bool loose = truth(&r->job, arg_or(args, 1, "boolean", BOOL(false)));
+
+	if (on.kind == K_UNDEF || (loose && !truth(&r->job, on)))
+		return arg_or(args, 0, "default_value", STR(str_make(&r->job, "", 0, false)));
+	return on;
+}
+
+static struct str *spaces(struct run *r, struct value width)
+{
+	struct str *one = str_make(&r->job, " ", 1, false);
+
+	return width.kind == K_STR ? width.s : binary(r, N_MUL, STR(one), width).s;
+}
+
+FILTER(indent)
+{
+	struct str *by = spaces(r, arg_or(args, 0, "width", INT(4))), *s = on.s;
+	bool first = truth(&r->job, arg_or(args, 1, "first", BOOL(false)));
+	bool blank = truth(&r->job, arg_or(args, 2, "blank", BOOL(false)));
+	struct text t = {.job = &r->job};
+
+	if (on.kind != K_STR)
+		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the filter 'indent' needs a str");
+	s = str_join(&r->job, str_part(&r->job, s, 0, s->len), str_make(&r->job, "\n", 1, false));
+	struct list *lines = text_lines(r, s, false);
+	for (uint32_t i = 0; i < lines->n; i++) {
+		if (i)
+			text_word(&t, "\n", false);
+		if (i ? blank || lines->at[i].s->len : first)
+			text_add_str(&t, by);
+		text_add_str(&t, lines->at[i].s);
+	}
+	s = text_str(&t);
+	s->markup = on.s->markup;
+	return STR(s);
+}
+
+/* int("..."): python takes spaces around it, a sign, single underscores between digits. */
+static bool read_int(struct run *r, const struct str *s, int base, int64_t *out)
+{
+	struct str *t = text_strip(r, str_part(&r->job, s, 0, s->len), NONE, true, true);
+	char digits[80], *end;
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->len && n < sizeof digits - 1; i++) {
+		if (t->s[i] == '_' && i && i + 1 < t->len && t->s[i - 1] != '_' && t->s[i + 1] != '_')
+			continue;
+		digits[n++] = t->s[i];
+	}
+	digits[n] = 0;
+	if (!n || n == sizeof digits - 1 || is_space((uint8_t)digits[0]))
+		return false;
+	if ((base == 2 || base == 8) && digits[0] == '0' && strchr(base == 2 ? "bB" : "oO", digits[1]) && digits[1])
+		memmove(digits, digits + 2, n - 1);
+	errno = 0;
+	*out = strtoll(digits, &end, base);
+	if (errno)
+		bad(&r->job, "an integer out of range");
+	return !*end && end != digits;
+}
+
+static bool read_float(struct run *r, const struct str *s, double *out)
+{
+	struct str *t = text_strip(r, str_part(&r->job, s, 0, s->len), NONE, true, true);
+	char text[400], *end;
+
+	if (!t->len || t->len >= sizeof text || memchr(t->s, 'x', t->len) || memchr(t->s, 'X', t->len))
+		return false;
+	memcpy(text, t->s, t->len);
+	text[t->len] = 0;
+	*out = strtod(text, &end);
+	return end == text + t->len;
+}
+
+static bool to_float(struct run *r, struct value v, double *out)
+{
+	if (v.kind == K_UNDEF)
+		bad(&r->job, "%s", v.what);
+	if (v.kind == K_STR)
+		return read_float(r, v.s, out);
+	*out = is_number(v) ? number(v) : 0;
+	return is_number(v);
+}
+
+FILTER(int)
+{
+	struct value none = arg_or(args, 0, "default", INT(0));
+	int64_t base = integer(&r->job, arg_or(args, 1, "base", INT(10))), i;
+	double f;
+
+	if (base < 2 || base > 36)
+		bad(&r->job, "a base between 2 and 36 is needed");
+	if (on.kind == K_INT || on.kind == K_BOOL)
+		return INT(integer(&r->job, on));
+	if (on.kind == K_STR && read_int(r, on.s, (int)base, &i))
+		return INT(i);
+	if (!to_float(r, on, &f) || isnan(f))
+		return none;
+	if (isinf(f) || fabs(f) >= 9.2e18)
+		bad(&r->job, "an integer out of range");
+	return INT((int64_t)f);
+}
+
+FILTER(float)
+{
+	double f;
+
+	return to_float(r, on, &f) ? FLOAT(f) : arg_or(args, 0, "default", FLOAT(0));
+}
+
+FILTER(abs)
+{
+	UNUSED;
+	if (!is_number(on))
+		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the filter 'abs' needs a number");
+	if (on.kind == K_FLOAT)
+		return FLOAT(fabs(on.f));
+	return integer(&r->job, on) < 0 ? binary(r, N_SUB, INT(0), on) : INT(integer(&r->job, on));
+}
+
+/* round(): to even at halves, on the decimal digits of the number. */
+static double round_decimal(double f, int places)
+{
+	char text[400];
+
+	if (!isfinite(f) || places > 300)
+		return f;
+	if (places < 0) {
+		double unit = pow(10, -places);
+		return rint(f / unit) * unit;
+	}
+	snprintf(text, sizeof text, "%.*f", places, f);
+	return strtod(text, NULL);
+}
+
+FILTER(round)
+{
+	int64_t places = integer(&r->job, arg_or(args, 0, "precision", INT(0)));
+	struct value how = arg_or(args, 1, "method", STR(str_make(&r->job, "common", 6, false)));
+	bool common = how.kind == K_STR && str_is(how.s, "common"), ceiling = how.kind == K_STR && str_is(how.s, "ceil");
+
+	if (!common && !ceiling && !(how.kind == K_STR && str_is(how.s, "floor")))
+		bad(&r->job, "method must be common, ceil or floor");
+	if (!is_number(on) || places < -300 || places > 300)
+		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the filter 'round' needs a number");
+	if (common && on.kind != K_FLOAT && places >= 0)
+		return INT(integer(&r->job, on));
+	if (common)
+		return on.kind == K_FLOAT ? FLOAT(round_decimal(on.f, (int)places)) :
+					    INT((int64_t)round_decimal(number(on), (int)places));
+	double unit = pow(10, (double)places), f = number(on) * unit;
+	return FLOAT((ceiling ? ceil(f) : floor(f)) / unit);
+}
+
+FILTER(format)
+{
+	struct list *l = list_make(&r->job, (uint32_t)args->n, FORM_TUPLE);
+
+	for (int i = 0; i < args->n; i++)
+		list_add(&r->job, l, args->at[i]);
+	if (args->nkw)
+		raise_error(&r->job, ERR_UNSUPPORTED, "the filter 'format' with names is not supported");
+	return STR(text_format(r, to_str(&r->job, on), LIST(l)));
+}
+
+FILTER(tojson)
+{
+	struct value indent = arg_or(args, 1, "indent", NONE), sep = arg_or(args, 2, "separators", NONE);
+	struct text t = {.job = &r->job};
+	struct json_form form = {
+		.ascii = truth(&r->job, arg_or(args, 0, "ensure_ascii", BOOL(false))),
+		.sorted = truth(&r->job, arg_or(args, 3, "sort_keys", BOOL(false))),
+		.indent = indent.kind == K_NONE ? NULL : spaces(r, indent),
+		.item = str_make(&r->job, indent.kind == K_NONE ? ", " : ",", indent.kind == K_NONE ? 2 : 1, false),
+		.colon = str_make(&r->job, ": ", 2, false),
+	};
+
+	if (sep.kind != K_NONE) {
+		if (sep.kind != K_LIST || sep.l->n != 2 || sep.l->at[0].kind != K_STR || sep.l->at[1].kind != K_STR)
+			bad(&r->job, "separators must be a pair of strings");
+		form.item = sep.l->at[0].s;
+		form.colon = sep.l->at[1].s;
+	}
+	add_json(&t, &form, on, 0);
+	return STR(text_str(&t));
+}
+
+const struct filter *filter_find(const struct str *name)
+{
+	static const struct filter list[] = {
+		{"trim", f_trim, 1, " chars "}, {"lower", f_lower, 0, ""}, {"upper", f_upper, 0, ""},
+		{"capitalize", f_capitalize, 0, ""}, {"title", f_title, 0, ""}, {"string", f_string, 0, ""},
+		{"length", f_length, 0, ""}, {"count", f_length, 0, ""}, {"safe", f_safe, 0, ""},
+		{"escape", f_escape, 0, ""}, {"e", f_escape, 0, ""}, {"forceescape", f_forceescape, 0, ""},
+		{"replace", f_replace, 3, "old new count"}, {"default", f_default, 2, "default_value boolean"},
+		{"d", f_default, 2, "default_value boolean"}, {"indent", f_indent, 3, "width first blank"},
+		{"int", f_int, 2, "default base"}, {"float", f_float, 1, "default"}, {"abs", f_abs, 0, ""},
+		{"round", f_round, 2, "precision method"}, {"format", f_format, -1, ""},
+		{"tojson", f_tojson, 4, "ensure_ascii indent separators sort_keys"},
+	};
+
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+		if (str_is(name, list[i].name))
+			return &list[i];
+	return filter_sequence_find(name);
+}
+
+struct value filter_run(struct run *r, const struct filter *f, struct value on, struct args *args)
+{
+	spend(&r->job, 1);
+	args_check(r, args, f->name, f->max, f->names);
+	return f->run(r, on, args);
+}
