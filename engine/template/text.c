@@ -80,7 +80,7 @@ struct str *text_case(struct run *r, struct str *s, char how)
 			out[0] = 0x3c2;
 		if (up && how != 'u' && k > 1) /* titlecase of ß is Ss */
 			for (int j = 1; j < k; j++)
-				to_lower(out[j], out + j);
+				out[j] = out[j] >= 'A' && out[j] <= 'Z' ? out[j] + 32 : out[j];
 		for (int j = 0; j < k; j++)
 			text_add(&t, bytes, (size_t)utf8_put(bytes, out[j]), str_mark(s, i));
 		start = how == 't' ? !is_alpha(c) : how == 'w' ? breaks_word(c) : false;

@@ -1,0 +1,325 @@
+/* filters_sequence.c - filters on lists, dicts and what else can be walked over. */
+#include "engine/template/inside.h"
+
+#define FILTER(id) static struct value f_##id(struct run *r, struct value on, struct args *args)
+#define UNUSED (void)r, (void)args
+
+static struct list *copy_items(struct run *r, struct value on, enum form form)
+{
+	struct list *from = items_of(&r->job, on), *l = list_make(&r->job, from->n, form);
+
+	for (uint32_t i = 0; i < from->n; i++)
+		list_add(&r->job, l, from->at[i]);
+	return l;
+}
+
+FILTER(list)
+{
+	UNUSED;
+	return LIST(copy_items(r, on, FORM_LIST));
+}
+
+FILTER(first)
+{
+	struct list *l = items_of(&r->job, on);
+
+	UNUSED;
+	return l->n ? l->at[0] : UNDEF("No first item, sequence was empty.");
+}
+
+FILTER(last)
+{
+	struct list *l;
+
+	UNUSED;
+	if (on.kind == K_LIST && on.l->form == FORM_GENERATOR)
+		bad(&r->job, "'generator' object is not reversible");
+	l = items_of(&r->job, on);
+	return l->n ? l->at[l->n - 1] : UNDEF("No last item, sequence was empty.");
+}
+
+FILTER(join)
+{
+	struct value between = arg_or(args, 0, "d", STR(str_make(&r->job, "", 0, false)));
+	struct value attr = arg_or(args, 1, "attribute", NONE);
+	struct list *l = items_of(&r->job, on);
+	struct text t = {.job = &r->job};
+	struct str *d = to_str(&r->job, between);
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (i)
+			text_add_str(&t, d);
+		spend(&r->job, i % 4 == 0);
+		text_add_str(&t, to_str(&r->job, attr.kind == K_NONE ? l->at[i] : attr_path(r, l->at[i], attr)));
+	}
+	return STR(text_str(&t));
+}
+
+static struct value pair(struct run *r, struct value a, struct value b)
+{
+	struct list *l = list_make(&r->job, 2, FORM_TUPLE);
+
+	list_add(&r->job, l, a);
+	list_add(&r->job, l, b);
+	return LIST(l);
+}
+
+static struct list *pairs(struct run *r, const struct dict *d, enum form form)
+{
+	struct list *l = list_make(&r->job, d->n, form);
+
+	spend(&r->job, d->n / 8);
+	for (uint32_t i = 0; i < d->n; i++)
+		list_add(&r->job, l, pair(r, d->at[i].key, d->at[i].val));
+	return l;
+}
+
+FILTER(items)
+{
+	UNUSED;
+	if (on.kind == K_UNDEF)
+		return LIST(list_make(&r->job, 0, FORM_GENERATOR));
+	if (on.kind != K_DICT)
+		bad(&r->job, "Can only get item pairs from a mapping.");
+	return LIST(pairs(r, on.d, FORM_GENERATOR));
+}
+
+/* An item beside what it is sorted by. */
+struct keyed {
+	struct value item, key;
+};
+struct order {
+	bool reverse;
+};
+
+static int by_key(struct job *job, const void *a, const void *b, const void *how)
+{
+	const struct order *o = how;
+	int c = compare(job, ((const struct keyed *)a)->key, ((const struct keyed *)b)->key, 0);
+
+	spend(job, 1);
+	return c == 2 ? 0 : o->reverse ? -c : c;
+}
+
+static struct value fold(struct run *r, struct value v, bool sensitive)
+{
+	return v.kind == K_STR && !sensitive ? STR(text_case(r, v.s, 'l')) : v;
+}
+
+/* The key of an attribute list "a,b" is a list. */
+static struct value sort_key(struct run *r, struct value item, struct value attr, bool sensitive)
+{
+	struct list *l;
+
+	if (attr.kind == K_NONE)
+		return fold(r, item, sensitive);
+	if (attr.kind != K_STR || !memchr(attr.s->s, ',', attr.s->len))
+		return fold(r, attr_path(r, item, attr), sensitive);
+	l = list_make(&r->job, 0, FORM_LIST);
+	for (size_t first = 0, end; first <= attr.s->len; first = end + 1) {
+		for (end = first; end < attr.s->len && attr.s->s[end] != ',';)
+			end++;
+		list_add(&r->job, l, fold(r, attr_path(r, item, STR(str_part(&r->job, attr.s, first, end))), sensitive));
+	}
+	return LIST(l);
+}
+
+static struct list *sorted(struct run *r, struct list *from, struct value attr, bool sensitive, bool reverse)
+{
+	void **at = take(&r->job, sizeof *at * (from->n + 1));
+	struct list *l = list_make(&r->job, from->n, FORM_LIST);
+	struct order how = {reverse};
+
+	for (uint32_t i = 0; i < from->n; i++) {
+		struct keyed *k = at[i] = take(&r->job, sizeof *k);
+		*k = (struct keyed){from->at[i], sort_key(r, from->at[i], attr, sensitive)};
+	}
+	merge_sort(&r->job, at, from->n, by_key, &how);
+	for (uint32_t i = 0; i < from->n; i++)
+		list_add(&r->job, l, ((struct keyed *)at[i])->item);
+	return l;
+}
+
+FILTER(sort)
+{
+	bool reverse = truth(&r->job, arg_or(args, 0, "reverse", BOOL(false)));
+	bool sensitive = truth(&r->job, arg_or(args, 1, "case_sensitive", BOOL(false)));
+
+	return LIST(sorted(r, items_of(&r->job, on), arg_or(args, 2, "attribute", NONE), sensitive, reverse));
+}
+
+FILTER(dictsort)
+{
+	bool sensitive = truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
+	struct value by = arg_or(args, 1, "by", STR(str_make(&r->job, "key", 3, false)));
+	bool reverse = truth(&r->job, arg_or(args, 2, "reverse", BOOL(false)));
+	bool value = by.kind == K_STR && str_is(by.s, "value");
+
+	if (on.kind != K_DICT)
+		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the filter 'dictsort' needs a mapping");
+	if (!value && !(by.kind == K_STR && str_is(by.s, "key")))
+		bad(&r->job, "You can only sort by either \"key\" or \"value\"");
+	return LIST(sorted(r, pairs(r, on.d, FORM_LIST), INT(value), sensitive, reverse));
+}
+
+FILTER(unique)
+{
+	bool sensitive = truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
+	struct value attr = arg_or(args, 1, "attribute", NONE);
+	struct list *from = items_of(&r->job, on), *l = list_make(&r->job, 0, FORM_GENERATOR);
+	struct dict *seen = dict_make(&r->job, 0);
+
+	for (uint32_t i = 0; i < from->n; i++) {
+		struct value key = fold(r, attr.kind == K_NONE ? from->at[i] : attr_path(r, from->at[i], attr), sensitive);
+		spend(&r->job, 1);
+		if (dict_find(&r->job, seen, key))
+			continue;
+		dict_set(&r->job, seen, key, NONE);
+		list_add(&r->job, l, from->at[i]);
+	}
+	return LIST(l);
+}
+
+static struct value extreme(struct run *r, struct value on, struct args *args, int sign)
+{
+	bool sensitive = truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
+	struct value attr = arg_or(args, 1, "attribute", NONE), best, key;
+	struct list *l = items_of(&r->job, on);
+
+	if (!l->n)
+		return UNDEF("No aggregated item, sequence was empty.");
+	best = l->at[0];
+	key = sort_key(r, best, attr, sensitive);
+	for (uint32_t i = 1; i < l->n; i++) {
+		struct value k = sort_key(r, l->at[i], attr, sensitive);
+		int c = compare(&r->job, k, key, 0);
+		spend(&r->job, 1);
+		if (c != 2 && c * sign > 0)
+			best = l->at[i], key = k;
+	}
+	return best;
+}
+FILTER(max)
+{
+	return extreme(r, on, args, 1);
+}
+FILTER(min)
+{
+	return extreme(r, on, args, -1);
+}
+
+FILTER(sum)
+{
+	struct value attr = arg_or(args, 0, "attribute", NONE), total = arg_or(args, 1, "start", INT(0));
+	struct list *l = items_of(&r->job, on);
+
+	if (total.kind == K_STR)
+		bad(&r->job, "sum() can't sum strings [use ''.join(seq) instead]");
+	for (uint32_t i = 0; i < l->n; i++) {
+		spend(&r->job, 1);
+		total = binary(r, N_ADD, total, attr.kind == K_NONE ? l->at[i] : attr_path(r, l->at[i], attr));
+	}
+	return total;
+}
+
+FILTER(reverse)
+{
+	struct list *l, *out;
+
+	UNUSED;
+	if (on.kind == K_STR)
+		return slice(r, on, NONE, NONE, INT(-1));
+	l = items_of(&r->job, on);
+	out = list_make(&r->job, l->n, on.kind == K_LIST && on.l->form == FORM_GENERATOR ? FORM_LIST : FORM_GENERATOR);
+	for (uint32_t i = l->n; i--;)
+		list_add(&r->job, out, l->at[i]);
+	return LIST(out);
+}
+
+static const struct str *name_arg(struct run *r, struct args *args, int i)
+{
+	if (args->at[i].kind != K_STR)
+		bad(&r->job, "the name of a filter or a test was expected");
+	return args->at[i].s;
+}
+
+FILTER(map)
+{
+	struct value attr = arg_or(args, 1 << 20, "attribute", NONE), none = arg_or(args, 1 << 20, "default", UNDEF("")), v;
+	struct list *from = items_of(&r->job, on), *l = list_make(&r->job, from->n, FORM_GENERATOR);
+	const struct filter *f = NULL;
+	struct args rest = {0};
+
+	if (args->n) {
+		rest = (struct args){args->at + 1, args->n - 1, args->kwname, args->kw, args->nkw};
+		f = filter_find(name_arg(r, args, 0));
+		if (!f)
+			raise_error(&r->job, ERR_UNSUPPORTED, "no such filter");
+	} else if (attr.kind == K_NONE) {
+		bad(&r->job, "map requires a filter argument");
+	}
+	for (uint32_t i = 0; i < from->n; i++) {
+		v = f ? filter_run(r, f, from->at[i], &rest) : attr_path(r, from->at[i], attr);
+		spend(&r->job, 1);
+		list_add(&r->job, l, !f && v.kind == K_UNDEF && none.kind != K_UNDEF ? none : v);
+	}
+	return LIST(l);
+}
+
+/* select, reject: args are a test and its arguments; selectattr, rejectattr: an attribute before them. */
+static struct value choose(struct run *r, struct value on, struct args *args, bool attr, bool wanted)
+{
+	struct list *from = items_of(&r->job, on), *l = list_make(&r->job, 0, FORM_GENERATOR);
+	const struct test *t = NULL;
+	struct args rest = {0};
+
+	if (attr && !args->n)
+		bad(&r->job, "Missing parameter for attribute name");
+	if (args->n > attr) {
+		t = test_find(name_arg(r, args, attr));
+		if (!t)
+			raise_error(&r->job, ERR_UNSUPPORTED, "no such test");
+		rest = (struct args){args->at + attr + 1, args->n - attr - 1, args->kwname, args->kw, args->nkw};
+	}
+	for (uint32_t i = 0; i < from->n; i++) {
+		struct value v = attr ? attr_path(r, from->at[i], args->at[0]) : from->at[i];
+		spend(&r->job, 1);
+		if ((t ? test_run(r, t, v, &rest) : truth(&r->job, v)) == wanted)
+			list_add(&r->job, l, from->at[i]);
+	}
+	return LIST(l);
+}
+FILTER(select)
+{
+	return choose(r, on, args, false, true);
+}
+FILTER(reject)
+{
+	return choose(r, on, args, false, false);
+}
+FILTER(selectattr)
+{
+	return choose(r, on, args, true, true);
+}
+FILTER(rejectattr)
+{
+	return choose(r, on, args, true, false);
+}
+
+const struct filter *filter_sequence_find(const struct str *name)
+{
+	static const struct filter list[] = {
+		{"list", f_list, 0, ""}, {"first", f_first, 0, ""}, {"last", f_last, 0, ""}, {"join", f_join, 2, "d attribute"},
+		{"items", f_items, 0, ""}, {"sort", f_sort, 3, "reverse case_sensitive attribute"},
+		{"dictsort", f_dictsort, 3, "case_sensitive by reverse"}, {"unique", f_unique, 2, "case_sensitive attribute"},
+		{"max", f_max, 2, "case_sensitive attribute"}, {"min", f_min, 2, "case_sensitive attribute"},
+		{"sum", f_sum, 2, "attribute start"}, {"reverse", f_reverse, 0, ""}, {"map", f_map, -1, ""},
+		{"select", f_select, -1, ""}, {"reject", f_reject, -1, ""}, {"selectattr", f_selectattr, -1, ""},
+		{"rejectattr", f_rejectattr, -1, ""},
+	};
+
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+		if (str_is(name, list[i].name))
+			return &list[i];
+	return NULL;
+}

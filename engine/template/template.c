@@ -1,0 +1,92 @@
+/* template.c - from source to tree, from tree and values to marked pieces. */
+#include <stdlib.h>
+#include "engine/template/inside.h"
+
+enum { COMPILE_STEPS = 8000000 };
+
+void template_free(struct template *t)
+{
+	if (!t)
+		return;
+	arena_free(&t->job);
+	free(t);
+}
+
+int template_compile(struct template **out, const char *source, size_t len, struct why *why)
+{
+	struct template *t;
+	size_t at;
+
+	*out = NULL;
+	if (len > TEMPLATE_SOURCE)
+		return fail(why, ERR_LIMIT, "a template of %zu bytes; %d are allowed", len, TEMPLATE_SOURCE);
+	if (!utf8_valid(source, len, &at))
+		return fail(why, ERR_FORMAT, "the template is not UTF-8 at byte %zu", at);
+	t = xalloc(1, sizeof *t);
+	t->job = (struct job){.why = why, .steps = COMPILE_STEPS, .line = 1};
+	if (setjmp(t->job.out)) {
+		int err = t->job.err;
+		template_free(t);
+		return err;
+	}
+	struct lexemes lexemes = {0};
+	lex(&t->job, source, len, &lexemes);
+	t->root = parse(&t->job, &lexemes);
+	t->job.why = NULL;
+	*out = t;
+	return 0;
+}
+
+void template_output_free(struct template_output *out)
+{
+	free(out->piece);
+	free(out->text);
+	*out = (struct template_output){0};
+}
+
+static void to_output(const struct text *t, struct template_output *out)
+{
+	int max = 0;
+
+	*out = (struct template_output){.len = t->g.len, .text = xalloc(1, t->g.len + 1)};
+	if (t->g.len)
+		memcpy(out->text, t->g.s, t->g.len);
+	for (size_t i = 0, end; i < t->g.len; i = end) {
+		for (end = i + 1; end < t->g.len && t->g.mark[end] == t->g.mark[i];)
+			end++;
+		if (out->n == max) {
+			max = max ? max * 2 : 16;
+			out->piece = xgrow(out->piece, (size_t)max, sizeof *out->piece);
+		}
+		out->piece[out->n++] = (struct template_piece){out->text + i, end - i, t->g.mark[i]};
+	}
+}
+
+static struct dict *variables(struct run *r, const json_t *j, bool user)
+{
+	if (!j)
+		return dict_make(&r->job, 0);
+	if (!json_is_object(j))
+		bad(&r->job, "the variables of a template must be an object");
+	return value_from_json(&r->job, j, user, 0).d;
+}
+
+int template_render(const struct template *t, const struct template_input *in, struct template_output *out, struct why *why)
+{
+	struct run r = {.job = {.why = why, .steps = TEMPLATE_STEPS, .line = 1}, .now = in->now};
+	struct text text = {.job = &r.job, .limit = TEMPLATE_OUTPUT};
+	struct scope root = {0};
+
+	*out = (struct template_output){0};
+	if (setjmp(r.job.out)) {
+		arena_free(&r.job);
+		return r.job.err;
+	}
+	r.own = variables(&r, in->own, false);
+	r.said = variables(&r, in->said, true);
+	r.out = &text;
+	exec_body(&r, &root, t->root);
+	to_output(&text, out);
+	arena_free(&r.job);
+	return 0;
+}

@@ -1,0 +1,207 @@
+/* tests.c - what may stand behind "is". */
+#include "engine/template/inside.h"
+
+#define TEST(id) static bool t_##id(struct run *r, struct value on, struct args *args)
+#define UNUSED (void)r, (void)on, (void)args
+
+TEST(defined)
+{
+	UNUSED;
+	return on.kind != K_UNDEF;
+}
+TEST(undefined)
+{
+	UNUSED;
+	return on.kind == K_UNDEF;
+}
+TEST(none)
+{
+	UNUSED;
+	return on.kind == K_NONE;
+}
+TEST(boolean)
+{
+	UNUSED;
+	return on.kind == K_BOOL;
+}
+TEST(true)
+{
+	UNUSED;
+	return on.kind == K_BOOL && on.b;
+}
+TEST(false)
+{
+	UNUSED;
+	return on.kind == K_BOOL && !on.b;
+}
+TEST(integer)
+{
+	UNUSED;
+	return on.kind == K_INT;
+}
+TEST(float)
+{
+	UNUSED;
+	return on.kind == K_FLOAT;
+}
+TEST(number)
+{
+	UNUSED;
+	return is_number(on);
+}
+TEST(string)
+{
+	UNUSED;
+	return on.kind == K_STR;
+}
+TEST(mapping)
+{
+	UNUSED;
+	return on.kind == K_DICT;
+}
+TEST(iterable)
+{
+	UNUSED;
+	return on.kind == K_STR || on.kind == K_LIST || on.kind == K_DICT || on.kind == K_UNDEF || on.kind == K_LOOP;
+}
+TEST(sequence)
+{
+	UNUSED;
+	return on.kind == K_STR || on.kind == K_DICT || on.kind == K_UNDEF ||
+	       (on.kind == K_LIST && (on.l->form <= FORM_TUPLE || on.l->form == FORM_RANGE));
+}
+TEST(callable)
+{
+	UNUSED;
+	return on.kind == K_UNDEF || on.kind == K_MACRO || on.kind == K_FUNC || on.kind == K_METHOD || on.kind == K_LOOP;
+}
+TEST(escaped)
+{
+	UNUSED;
+	return on.kind == K_STR && on.s->markup;
+}
+
+static int64_t remainder_of(struct run *r, struct value a, struct value b)
+{
+	struct value v = binary(r, N_MOD, a, b);
+
+	return v.kind == K_INT ? v.i : v.kind == K_FLOAT && v.f == 0 ? 0 : v.kind == K_FLOAT && v.f == 1 ? 1 : 2;
+}
+TEST(odd)
+{
+	UNUSED;
+	return remainder_of(r, on, INT(2)) == 1;
+}
+TEST(even)
+{
+	UNUSED;
+	return remainder_of(r, on, INT(2)) == 0;
+}
+TEST(divisibleby)
+{
+	return remainder_of(r, on, arg_need(r, args, 0, "num", "divisibleby")) == 0;
+}
+
+static bool cased(struct run *r, struct value on, bool upper)
+{
+	struct str *s = to_str(&r->job, on);
+	bool some = false;
+
+	for (size_t i = 0, n; i < s->len; i += n) {
+		uint32_t c;
+		n = (size_t)utf8_next(s->s + i, s->len - i, &c);
+		if (upper ? is_lower(c) : is_upper(c))
+			return false;
+		some |= is_lower(c) || is_upper(c);
+	}
+	return some;
+}
+TEST(lower)
+{
+	UNUSED;
+	return cased(r, on, false);
+}
+TEST(upper)
+{
+	UNUSED;
+	return cased(r, on, true);
+}
+
+static struct value other(struct run *r, struct args *args, const char *of)
+{
+	return arg_need(r, args, 0, NULL, of);
+}
+TEST(eq)
+{
+	return equal(&r->job, on, other(r, args, "eq"), 0);
+}
+TEST(ne)
+{
+	return !equal(&r->job, on, other(r, args, "ne"), 0);
+}
+TEST(lt)
+{
+	return compare(&r->job, on, other(r, args, "lt"), 0) < 0;
+}
+TEST(le)
+{
+	return compare(&r->job, on, other(r, args, "le"), 0) <= 0;
+}
+TEST(gt)
+{
+	return compare(&r->job, on, other(r, args, "gt"), 0) == 1;
+}
+TEST(ge)
+{
+	int c = compare(&r->job, on, other(r, args, "ge"), 0);
+
+	return c >= 0 && c != 2;
+}
+TEST(in)
+{
+	return contains(r, other(r, args, "in"), on);
+}
+TEST(sameas)
+{
+	struct value v = other(r, args, "sameas");
+
+	if (v.kind != on.kind)
+		return false;
+	return v.kind >= K_LIST ? v.d == on.d : v.kind == K_STR ? v.s == on.s || str_equal(v.s, on.s) : equal(&r->job, v, on, 0);
+}
+TEST(filter)
+{
+	UNUSED;
+	return on.kind == K_STR && filter_find(on.s);
+}
+TEST(test)
+{
+	UNUSED;
+	return on.kind == K_STR && test_find(on.s);
+}
+
+const struct test *test_find(const struct str *name)
+{
+	static const struct test list[] = {
+		{"defined", t_defined, 0}, {"undefined", t_undefined, 0}, {"none", t_none, 0}, {"boolean", t_boolean, 0},
+		{"true", t_true, 0}, {"false", t_false, 0}, {"integer", t_integer, 0}, {"float", t_float, 0},
+		{"number", t_number, 0}, {"string", t_string, 0}, {"mapping", t_mapping, 0}, {"iterable", t_iterable, 0},
+		{"sequence", t_sequence, 0}, {"callable", t_callable, 0}, {"escaped", t_escaped, 0}, {"odd", t_odd, 0},
+		{"even", t_even, 0}, {"divisibleby", t_divisibleby, 1}, {"lower", t_lower, 0}, {"upper", t_upper, 0},
+		{"eq", t_eq, 1}, {"equalto", t_eq, 1}, {"==", t_eq, 1}, {"ne", t_ne, 1}, {"!=", t_ne, 1}, {"lt", t_lt, 1},
+		{"lessthan", t_lt, 1}, {"<", t_lt, 1}, {"le", t_le, 1}, {"<=", t_le, 1}, {"gt", t_gt, 1},
+		{"greaterthan", t_gt, 1}, {">", t_gt, 1}, {"ge", t_ge, 1}, {">=", t_ge, 1}, {"in", t_in, 1},
+		{"sameas", t_sameas, 1}, {"filter", t_filter, 0}, {"test", t_test, 0},
+	};
+
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+		if (str_is(name, list[i].name))
+			return &list[i];
+	return NULL;
+}
+
+bool test_run(struct run *r, const struct test *t, struct value on, struct args *args)
+{
+	args_check(r, args, t->name, t->max, "num");
+	return t->run(r, on, args);
+}
