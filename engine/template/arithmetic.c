@@ -183,7 +183,7 @@ struct str *text_format(struct run *r, struct str *f, struct value v)
 			text_word(&t, out, false);
 		}
 	}
-	if (used < args->n && (v.kind != K_DICT))
+	if (used < args->n && (args != &single || v.kind < K_LIST) && v.kind != K_UNDEF)
 		bad(&r->job, "not all arguments converted during string formatting");
 	return text_str(&t);
 }

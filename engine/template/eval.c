@@ -53,6 +53,14 @@ static struct value no_attr(struct run *r, struct value on, struct str *name)
 	return UNDEF(quote_name(r, before->s, name, ""));
 }
 
+/* Only lists have all the methods of K_LIST. */
+static bool list_has(const struct list *l, const struct str *name)
+{
+	bool both = str_is(name, "count") || str_is(name, "index");
+
+	return l->form == FORM_LIST || (both && (l->form == FORM_TUPLE || l->form == FORM_RANGE));
+}
+
 struct value get_attr(struct run *r, struct value on, struct str *name)
 {
 	const struct method *m;
@@ -63,7 +71,7 @@ struct value get_attr(struct run *r, struct value on, struct str *name)
 		undefined(r, on);
 	if (on.kind == K_LOOP)
 		return loop_attr(r, on.loop, name);
-	m = method_find(on.kind, name);
+	m = on.kind == K_LIST && !list_has(on.l, name) ? NULL : method_find(on.kind, name);
 	if (m && m->unsafe)
 		return UNDEF(quote_name(r, "access to attribute ", name, " is unsafe"));
 	if (m || (on.kind == K_STR && method_known(name, &supported))) {

@@ -243,10 +243,16 @@ static const struct str *name_arg(struct run *r, struct args *args, int i)
 	return args->at[i].s;
 }
 
+/* map, select and their kin look whether there is anything before they walk over it: none has no items then. */
+static struct list *items_or_none(struct run *r, struct value on)
+{
+	return truth(&r->job, on) ? items_of(&r->job, on) : list_make(&r->job, 0, FORM_LIST);
+}
+
 FILTER(map)
 {
 	struct value attr = arg_or(args, 1 << 20, "attribute", NONE), none = arg_or(args, 1 << 20, "default", UNDEF("")), v;
-	struct list *from = items_of(&r->job, on), *l = list_make(&r->job, from->n, FORM_GENERATOR);
+	struct list *from = items_or_none(r, on), *l = list_make(&r->job, from->n, FORM_GENERATOR);
 	const struct filter *f = NULL;
 	struct args rest = {0};
 
@@ -269,7 +275,7 @@ FILTER(map)
 /* select, reject: args are a test and its arguments; selectattr, rejectattr: an attribute before them. */
 static struct value choose(struct run *r, struct value on, struct args *args, bool attr, bool wanted)
 {
-	struct list *from = items_of(&r->job, on), *l = list_make(&r->job, 0, FORM_GENERATOR);
+	struct list *from = items_or_none(r, on), *l = list_make(&r->job, 0, FORM_GENERATOR);
 	const struct test *t = NULL;
 	struct args rest = {0};
 

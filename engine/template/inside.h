@@ -154,7 +154,7 @@ struct value *dict_find_text(struct job *job, const struct dict *d, const char *
 struct value value_from_json(struct job *job, const json_t *j, bool user, int depth);
 bool truth(struct job *job, struct value v);
 bool equal(struct job *job, struct value a, struct value b, int depth);
-int compare(struct job *job, struct value a, struct value b, int depth); /* <0 0 >0; an error where there is no order */
+int compare(struct job *job, struct value a, struct value b, int depth); /* -1 0 1, 2: a NaN; an error where there is no order */
 bool is_number(struct value v); /* int, float, bool */
 double number(struct value v);
 int64_t integer(struct job *job, struct value v); /* int or bool */

@@ -165,6 +165,11 @@ void add_repr(struct text *t, struct value v, int depth)
 		repr_dict(t, v.d, depth);
 		text_word(t, ">", false);
 		break;
+	case K_MACRO:
+		text_word(t, "<Macro '", false);
+		text_add_str(t, v.macro->node->name);
+		text_word(t, "'>", false);
+		break;
 	default:
 		bad(t->job, "a '%s' has no text", kind_name(v));
 	}

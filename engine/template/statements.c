@@ -348,7 +348,9 @@ static enum flow exec_set_block(struct run *r, struct scope *s, const struct nod
 	r->captured = v;
 	if (n->op == S_FILTER) {
 		v = eval(r, s, n->a);
-		text_add_str(r->out, to_str(&r->job, v));
+		if (v.kind != K_STR)
+			bad(&r->job, "a filter block ends in a '%s' instead of a str", kind_name(v));
+		text_add_str(r->out, v.s);
 	} else {
 		assign(r, s, n->a, n->b ? eval(r, s, n->b) : v);
 	}

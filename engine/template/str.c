@@ -52,7 +52,7 @@ int str_compare(const struct str *a, const struct str *b)
 {
 	int c = memcmp(a->s, b->s, a->len < b->len ? a->len : b->len);
 
-	return c ? c : a->len < b->len ? -1 : a->len > b->len;
+	return c ? (c < 0 ? -1 : 1) : a->len < b->len ? -1 : a->len > b->len;
 }
 
 uint32_t str_chars(struct str *s)

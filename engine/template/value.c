@@ -379,7 +379,9 @@ struct list *items_of(struct job *job, struct value v)
 		spend(job, v.s->len / 16);
 		for (size_t i = 0, n; i < v.s->len; i += n) {
 			n = (size_t)utf8_next(v.s->s + i, v.s->len - i, &c);
-			list_add(job, l, STR(str_part(job, v.s, i, i + n)));
+			struct str *one = str_part(job, v.s, i, i + n);
+			one->markup = false;
+			list_add(job, l, STR(one));
 		}
 	} else if (v.kind != K_UNDEF) {
 		bad(job, "'%s' object is not iterable", kind_name(v));

@@ -1,8 +1,27 @@
 """Conversations and small templates that the engine's template interpreter is compared on. Nothing here is random."""
 import json
+import os
 
 NOW = 1753012345
 OWN = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
+
+GIVEN = """CohereForAI-c4ai-command-r-plus-tool_use.jinja
+CohereForAI-c4ai-command-r7b-12-2024-tool_use.jinja
+NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use.jinja
+NousResearch-Hermes-3-Llama-3.1-8B-tool_use.jinja
+Qwen-Qwen2.5-7B-Instruct.jinja
+deepseek-ai-DeepSeek-R1-Distill-Llama-8B.jinja
+deepseek-ai-DeepSeek-R1-Distill-Qwen-32B.jinja
+fireworks-ai-llama-3-firefunction-v2.jinja
+google-gemma-2-2b-it.jinja
+llama-cpp-deepseek-r1.jinja
+meetkai-functionary-medium-v3.1.jinja
+meetkai-functionary-medium-v3.2.jinja
+meta-llama-Llama-3.1-8B-Instruct.jinja
+meta-llama-Llama-3.2-3B-Instruct.jinja
+meta-llama-Llama-3.3-70B-Instruct.jinja
+microsoft-Phi-3.5-mini-instruct.jinja
+mistralai-Mistral-Nemo-Instruct-2407.jinja""".split("\n")  # the files of testdata
 
 
 def m(role, content, **more):
@@ -127,90 +146,8 @@ VALUES = dict(
 
 
 def expressions():
-    """Expressions printed as they are over VALUES."""
-    text = r'''
-s|e|u|sp|h|i|n|z|f|big|t|ff|no|l|el|ls|d|ed|nest|mixed|lines|q|qq
-undef|undef.x|undef['x']|undef[0]|undef + 1|undef ~ 'x'|'x' in undef|not undef|undef == undef|undef == none|undef is defined|undef()|undef|length|-undef|undef < 1|undef|default('d')|no|default('d')|no|default('d', true)|e|default('d')|e|default('d', boolean=true)|d.nope|d.nope.x|d['nope']|d.nope is defined|l[9]|l[9] is undefined|s.nope|none.x|none.x.y|none['x']|i.x|i['x']|i[0]
-1|-1|+1|1.0|1e3|1.5e-7|1e16|1e15|123456789012345680.0|0.1+0.2|1/3|-0.0|1e22|1e-5|0.0001|100.0|5e-324|1.7976931348623157e308|1_000|0x1f|0b101|0o17|2.50|1e400|-1e400
-7//2|-7//2|7//-2|7%3|-7%3|7%-3|7.5//2|-7.5%2|7/2|6/2|2**10|2**-1|2**0.5|-2**2|2**3**2|1//0|1/0|1%0|1.0//0|i+f|i*n|i-n|n**2|t+1|t*3|ff+ff|big+big|big*4
-1 + 2 * 3|(1 + 2) * 3|1 ~ 2|1 + 2 ~ 3|'a' ~ 1 + 2|1 ~ -2|not 1 == 2|not (1 == 2)|1 < 2 < 3|1 < 3 < 2|1 == 1 == 1|1 in [1] == true|2 > 1 and 1 > 2 or 3|1 and 2|0 and 2|0 or 2|'' or 'x'|none or false|1 if t else 2|1 if ff else 2|1 if ff|(1 if ff) is defined|'a' if t else 'b' if t else 'c'
-'a' + 'b'|'a' * 3|3 * 'ab'|'a' * 0|'a' * -1|'a' + 1|1 + 'a'|[1] + [2]|[1] * 2|[1] + (2,)|(1,) + (2,)|(1,) * 2|{} + {}|'a' - 'b'|'%s and %d' % ('x', 5)|'%s' % 'x'|'%%' % ()|'%5d|%-5d|%05d' % (1, 2, 3)|'%s' % (1,2)|'%d' % 'x'|'%r' % 'x'
-1 == 1.0|1 == true|0 == false|'1' == 1|[1,2] == [1,2]|(1,2) == [1,2]|{'a':1} == {'a':1.0}|{'a':1,'b':2} == {'b':2,'a':1}|none == false|'a' < 'b'|'a' < 'B'|[1,2] < [1,3]|1 < 'a'|none < 1|(1,'a') < (1,'b')|1 != 1.0|'a' >= 'a'|1.5 > 1|t > 0
-1 in l|9 in l|'ell' in s|'' in s|1 in s|'b' in d|'z' in d|'items' in d|none in mixed|1.0 in l|'a' not in s|1 not in l|[1] in mixed|'x' in none|1 in 5|'' in ''|l in [l]
-l[0]|l[-1]|l[3]|l[-4]|l[1:]|l[:1]|l[:]|l[::-1]|l[::2]|l[-2:]|l[5:]|l[:-5]|l[1:1]|l[2:0:-1]|l[::0]|l[none:2]|l[t]|l['0']|s[0]|s[-1]|s[50]|s[1:4]|s[:-2]|s[::-1]|s[::3]|s[-3:]|u[0]|u[-1]|u[1:]|u[::-1]|u[1:2]|u[::2]|s[1.5]|l[1.5]|l[1:'a']|(1,2,3)[1:]|(1,2,3)[-1]|d['b']|d.b|d.items|d['items']|d[0]|d[l]|none[1:]|5[1:]|d[1:]|msgs[-1]|msgs[0] == msgs[-1]|msgs[0] == msgs[1]|nest.a.b[1].c|nest['a']['b'][1]['c']|l.0|ld.0.k|l[big]|l[-big:big]
-[]|[1,]|[1, 'a', none]|{}|{'a': 1}|{'a': 1,}|{1: 2, 'x': [1]}|{'a':1,'a':2}|(1,)|()|(1, 2)|1, 2|['it\'s']|["q\"q"]|['\n\t\\']|['\x00\x7f']|[u]|[1.0, true]|{true: 1}|{1: 'a', true: 'b'}|{none: 1}|{[]: 1}|{'a': undef}|['\u200b\xa0\u3000']|{(1,2): 3}[(1,2)]
-s|lower|s|upper|s|capitalize|s|title|u|upper|u|length|s|length|'ß'|upper|'ΣΑΣ'|lower|'İ'|lower|'hello wOrld-foo (bar'|title|'ǆ'|upper|1|upper|none|upper|s.title()|"they're bill's"|title|"they're bill's".title()|'ﬁne'|capitalize
-sp|trim|sp|trim('a')|sp.strip()|sp.lstrip()|sp.rstrip()|s.strip('Hd')|'xxaxx'|trim('x')|'　x\u00a0'|trim|s.strip(none)|s.strip(1)|1|trim|none|trim|undef|trim|''|trim|'ab'.strip('')
-s|replace('l', 'L')|s|replace('l', 'L', 1)|s|replace('', '-')|s|replace('zz', 'y')|s.replace('o', '0')|s.replace('o', '0', 1)|s.replace('', '.')|u.replace('', '.')|s|replace('l')|i|replace(7, 8)|s|replace('l', 1)|s.replace('l', 1)|''|replace('', 'x')|'aaa'.replace('aa', 'b')|s.replace('l', 'L', -1)|s.replace('l', 'L', 0)
-sp.split()|s.split(',')|s.split(', ')|'a,b,,c'.split(',')|'a,b,,c'.split(',', 1)|''.split()|''.split(',')|sp.split(none, 1)|sp.split(maxsplit=1)|sp.rsplit(none, 1)|'a-b-c'.rsplit('-', 1)|'a b c'.rsplit()|s.split('')|s.split(1)|'aXbX'.split('X')|'　a b'.split()|lines.splitlines()|lines.splitlines(true)|'a\x0bb\x1cc\u2028d'.splitlines()|''.splitlines()|'a\n'.splitlines()|s.partition(',')|s.rpartition('o')|s.partition('zz')|s.rpartition('zz')|'think</think>a'.split('</think>')[-1]
-s.startswith('He')|s.startswith('')|s.startswith(('x', 'H'))|s.endswith('ld')|s.endswith(('x',))|s.startswith('e', 1)|s.startswith(1)|s.find('o')|s.find('zz')|u.find('吗')|s.rfind('o')|s.index('zz')|s.index('o')|s.count('o')|s.count('')|'aaa'.count('aa')|s.islower()|'ab'.isupper()|'AB'.isupper()|'12'.isdigit()|'a1'.isalnum()|''.isalpha()|'é'.isalpha()|' '.isspace()|s.upper().lower()|'ab'.center(6)|'ab'.center(5)|'abc'.center(6)|'ab'.ljust(4, '.')|'ab'.rjust(4)|'5'.zfill(3)|'-5'.zfill(4)|'+5'.zfill(1)|s.removeprefix('He')|s.removesuffix('ld')|s.removeprefix('x')|', '.join(ls)|', '.join(l)|'-'.join('abc')|''.join([])|s.lower|s.lower()|s.lower(1)|s.nope()|s.join
-l|length|el|length|d|length|e|length|i|length|no|length|l|count|d.items()|length|l|first|el|first|l|last|el|last|s|first|s|last|d|first|l|first|string|(el|first) is defined|undef|first|d.items()|last|u|last
-l|join|l|join(', ')|ls|join('-')|mixed|join(',')|el|join('x')|s|join('.')|ld|join(',', attribute='k')|ld|join(',', 'v')|[undef, 1]|join(',')|d|join|5|join|undef|join|l|join(1)|none|join
-l|sort|ls|sort|ls|sort(case_sensitive=true)|l|sort(reverse=true)|ld|sort(attribute='v', reverse=true)|ld|sort(attribute='k,v')|mixed|sort|d|sort|s|sort|ld|sort(attribute='k')|l|sort(true)|l|reverse|l|reverse|list|s|reverse|u|reverse|el|reverse|list|d|reverse|list
-d|dictsort|d|dictsort(reverse=true)|d|dictsort(by='value')|{'B':1,'a':2}|dictsort|{'B':1,'a':2}|dictsort(true)|d|dictsort(by='x')|d|items|list|d.items()|d.items()|list|d|items|d.keys()|d.keys()|list|d.values()|d.values()|list|l|items|undef|items|list|d.get('b')|d.get('z')|d.get('z', 5)|d.get()|d.copy()|d.pop('b')|d.update({})|d.pop is defined|l.append(1)|l.append is defined|l.index(2)|l.index(9)|l.count(1)|l.copy()|l.pop()|ed.items()|d.items()[0]|d.keys()[0]
-ls|unique|list|mixed|unique|list|ld|unique(attribute='k')|list|ls|unique(true)|list|l|max|l|min|ls|max|ls|min|el|max|ls|max(true)|ld|max(attribute='v')|mixed|max|l|sum|el|sum|ld|sum(attribute='v')|l|sum(start=10)|ls|sum|[1.5, 1]|sum|[[1],[2]]|sum(start=[])
-ld|map(attribute='k')|list|ld|map(attribute='k')|join(',')|ld|map(attribute='z')|list|ld|map(attribute='z', default=0)|list|ls|map('upper')|list|ls|map('replace', 'a', 'z')|list|l|map('string')|join|ls|map|list|ld|map(attribute='k')|ld|map(attribute='k')|length|l|map('default', 1)|list|msgs|map(attribute='role')|unique|list|nest.a.b|map('string')|list|ld|map(attribute='k.0')|list
-l|select|list|mixed|select|list|mixed|reject|list|l|select('odd')|list|l|select('greaterthan', 1)|list|l|select('gt', 1)|list|l|reject('even')|list|ld|selectattr('k', 'equalto', 'x')|list|ld|selectattr('v')|list|ld|rejectattr('k', '==', 'x')|list|ld|selectattr('z')|list|ld|selectattr('z', 'defined')|list|ld|selectattr('v', '>', 1)|map(attribute='v')|list|msgs|selectattr('role', 'equalto', 'user')|list|length|ld|selectattr('k', 'in', ['y'])|list|l|select('sameas', 3)|list|mixed|select('string')|list|mixed|select('number')|list|ld|selectattr()|list|l|select('in', [1])|first
-num|int|fl|int|'x'|int|'x'|int(5)|' 12 '|int|'1_0'|int|'0x1f'|int(0, 16)|'ff'|int(base=16)|2.9|int|-2.9|int|'2.9'|int|none|int|t|int|el|int|undef|int|'1e3'|int|num|float|fl|float|'x'|float(1.5)|i|float|'inf'|float|' 1.5 '|float|none|float|-3|abs|n|abs|-2.5|abs|'x'|abs|f|round|2.4|round|3.5|round|-2.5|round|2.345|round(2)|2.345|round(1, 'ceil')|2.345|round(1, 'floor')|42|round|42|round(1)|42.7|round|int|1234|round(-2)|'x'|round|1e20|int
-d|tojson|mixed|tojson|s|tojson|h|tojson|u|tojson|u|tojson(ensure_ascii=true)|'\U0001f600'|tojson(ensure_ascii=true)|'\x00\x1f\x7f\x80'|tojson|'\x7f'|tojson(true)|no|tojson|t|tojson|f|tojson|1.0|tojson|1e100|tojson|l|tojson(indent=2)|nest|tojson(indent=4)|d|tojson(indent=0)|ed|tojson(indent=2)|el|tojson(indent=2)|d|tojson(sort_keys=true)|d|tojson(separators=(',', ':'))|d|tojson(indent=2, separators=(',', ':'))|d|tojson(indent='--')|undef|tojson|(1,2)|tojson|{1: 2}|tojson|{none: 1, true: 2, 1.5: 3}|tojson|{(1,2): 3}|tojson|d.items()|tojson|(1e400)|tojson|d|tojson|length|qq|tojson|namespace()|tojson|'/'|tojson|nest|tojson(true, 1)|{'b':1,1:2}|tojson(sort_keys=true)
-h|e|h|escape|h|safe|h|safe|e|h|forceescape|h|e|forceescape|'<'|safe + '<'|'<' + '>'|safe|'a'|safe ~ '<'|('<'|safe + '<')|length|['<'|safe, '<']|join('&')|'<'|safe|upper|'<'|safe is escaped|'<' is escaped|1|e|'<'|safe == '<'|('a'|safe).strip() + '<'|'<'|safe * 2 + '<'|['a'|safe]|{'a'|safe: 1}['a']
-'a\nb\n\nc'|indent|'a\nb'|indent(2)|'a\nb'|indent(2, true)|'a\n\nb'|indent(2, blank=true)|'a\nb'|indent('> ')|'a'|indent(first=true)|''|indent(2, true)|'a\n'|indent|'a\r\nb'|indent|none|indent|undef|indent|'\na'|indent(1, true)
-i is odd|i is even|n is odd|f is odd|i is divisibleby 7|i is divisibleby(2)|i is number|t is number|f is number|s is number|i is integer|t is integer|f is integer|f is float|i is float|t is boolean|i is boolean|t is true|i is true|1 is true|ff is false|no is none|e is none|s is string|i is string|d is mapping|l is mapping|l is iterable|s is iterable|d is iterable|i is iterable|no is iterable|undef is iterable|l is sequence|d is sequence|s is sequence|d.items() is sequence|undef is sequence|i is sequence|s is lower|'a' is lower|'A1' is upper|'' is upper|range is callable|s is callable|s.lower is callable|i is eq 7|i is eq(7)|i is ne 8|i is in [7]|'a' is in 'abc'|i is not in [7]|i is sameas 7|no is sameas none|i is gt 3|i is lt 3|i is ge 7|i is le 6|not i is odd|i is not odd|s is defined and e is defined|i is odd == true|'upper' is filter|'nope' is filter|'odd' is test|i is odd + 1|1 is 1|l is eq [3,1,2]|s is string is true
-range(3)|range(3)|list|range(1,4)|list|range(5,0,-2)|list|range(0)|list|range(3)|length|range(3)[1]|range(3)[-1]|2 in range(3)|range(1,2,0)|range('a')|range()|range(10)[2:5]|list|namespace(a=1).a|namespace(a=1)|namespace().x|namespace({'a': 2}).a|dict(a=1)|dict(a=1, b='x')|dict({'a': 1}, b=2)|dict()|raise_exception('stop')|raise_exception(1)|raise_exception()|namespace(a=1)['a']|dict|length|dict(a=1) == {'a': 1}
-strftime_now('%Y-%m-%d')|strftime_now('%d %b %Y')|strftime_now('')|strftime_now('%H:%M')|strftime_now()
-'a' 'b'|"a" 'b' "c"|'\x41\u00e9\U0001f600\101'|'\q'|'a\
-b'|"it's"|'say "x"'|'\''|'{{ x }}'|'%}'|'tab\t'|'\a\b\f\v'|[[[[1]]]]|((((1))))|{'a':{'b':{'c':1}}}['a']['b']['c']|{'a':1}.a|[1,2][0]|'abc'[1]|'abc'.upper()|(1).x|1.x|'a'.b.c|true|True|TRUE|none|None|NONE|false|False|d.b.c|d.b.c.d|l|length + 1|l|length > 2|-l|length|-n|abs|(-n)|abs|not l|length|l|join(',')|upper|1 if l else 2|s if s is string else 'no'|'x' if undef else 'y'|[1, 2, 3][1:][0]|s[1:][1:]|"%s" % s|lower|s|upper()|s|default|l|first|default('x')|loop|self|caller|varargs
-'{}'.nope|[l, l][1][0]|{'x': l}.x[0]|(s ~ s)[5:15]|(u ~ u)|length|(u ~ s)[2:8]|s * 2|(s * 2)|length|s.split(', ')[1][::-1]|(sp.split() + ls)|join('/')|d.items()|map('first')|list|d|map('upper')|list|(d.keys()|list)[0]|d|list|s|list|u|list|undef|list|none|list|5|list|'ab'|list|tojson
-*l|**d|dict(**d)|dict(**{'a': 1}).a|range(*[1, 3])|list|'%s %s' % ('a', 'b')|s.replace(*['l', 'L'])|s.startswith(prefix='H')|'{:>5}'|f|string|f ~ ''|1e3|string|(1/3)|string|t|string|l|string|d|string|no|string|undef|string|mixed|string
-'''
-    out = []
-    for line in text.strip("\n").split("\n"):
-        part, depth, quote = "", 0, None
-        # A bar at the outermost level separates expressions where a new one begins, and is a filter where a filter's name follows.
-        for x in split_bars(line):
-            out.append(x)
-    return out
-
-
-FILTERS = set("""abs capitalize count d default dictsort e escape first float forceescape format indent int items join last length list
-lower map max min reject rejectattr replace reverse round safe select selectattr sort string sum title tojson trim unique upper""".split())
-
-
-def split_bars(line):
-    """Splits at bars outside of quotes and brackets; a bar before the name of a filter is part of the expression, unless the name
-    stands alone there as a variable (VALUES)."""
-    pieces, part, depth, quote, k = [], "", 0, None, 0
-    while k < len(line):
-        c = line[k]
-        if quote:
-            if c == "\\":
-                part += line[k:k + 2]
-                k += 2
-                continue
-            if c == quote:
-                quote = None
-        elif c in "'\"" and not (c == "'" and part.endswith("\\")):
-            quote = c
-        elif c in "([{":
-            depth += 1
-        elif c in ")]}":
-            depth -= 1
-        elif c == "|" and depth == 0:
-            rest = line[k + 1:].split("|")[0]
-            name = ""
-            for x in rest:
-                if not (x.isalnum() or x == "_"):
-                    break
-                name += x
-            if not (name in FILTERS and (name not in VALUES or rest.strip() == name and part.strip() not in VALUES or name != rest.strip())):
-                pieces.append(part)
-                part = ""
-                k += 1
-                continue
-        part += c
-        k += 1
-    pieces.append(part)
-    return pieces
+    """Expressions printed as they are over VALUES: one a line."""
+    return open(os.path.join(os.path.dirname(__file__), "expressions.txt"), encoding="utf-8").read().rstrip("\n").split("\n")
 
 
 def templates():

@@ -49,6 +49,7 @@ int main(void)
 		reply = err ? refusal(err, &seen) : answer(t, in);
 		json_dumpf(reply, stdout, JSON_COMPACT);
 		putchar('\n');
+		fflush(stdout);
 		json_decref(reply);
 		json_decref(in);
 	}
