@@ -11,7 +11,7 @@ struct arena_block {
 
 enum { BLOCK = 64 << 10 };
 
-void *take(struct job *job, size_t n)
+void *job_take(struct job *job, size_t n)
 {
 	struct arena_block *b = job->block;
 	void *p;
@@ -40,7 +40,7 @@ void *take(struct job *job, size_t n)
 	return p;
 }
 
-void arena_free(struct job *job)
+void job_free(struct job *job)
 {
 	while (job->block) {
 		struct arena_block *next = job->block->next;

@@ -7,7 +7,7 @@ static void __attribute__((noreturn)) no_operator(struct run *r, const char *op,
 {
 	if (a.kind == K_UNDEF || b.kind == K_UNDEF)
 		bad(&r->job, "%s", a.kind == K_UNDEF ? a.what : b.what);
-	bad(&r->job, "unsupported operand types for %s: '%s' and '%s'", op, kind_name(a), kind_name(b));
+	bad(&r->job, "unsupported operand types for %s: '%s' and '%s'", op, value_kind_name(a), value_kind_name(b));
 }
 
 static struct value add(struct run *r, struct value a, struct value b)
@@ -172,14 +172,14 @@ struct str *text_format(struct run *r, struct str *f, struct value v)
 			bad(&r->job, "not enough arguments for format string");
 		struct value arg = args->at[used++];
 		if (c == 's') {
-			text_add_str(&t, to_str(&r->job, arg));
+			text_add_str(&t, value_to_str(&r->job, arg));
 		} else if (c == 'r') {
 			add_repr(&t, arg, 0);
 		} else {
-			if (!is_number(arg))
-				bad(&r->job, "%%d format: a number is required, not %s", kind_name(arg));
+			if (!value_is_number(arg))
+				bad(&r->job, "%%d format: a number is required, not %s", value_kind_name(arg));
 			snprintf(form, sizeof form, "%.*slld", (int)(n - 1), f->s + i);
-			snprintf(out, sizeof out, form, arg.kind == K_FLOAT ? (long long)arg.f : (long long)integer(&r->job, arg));
+			snprintf(out, sizeof out, form, arg.kind == K_FLOAT ? (long long)arg.f : (long long)value_integer(&r->job, arg));
 			text_word(&t, out, false);
 		}
 	}
@@ -188,21 +188,21 @@ struct str *text_format(struct run *r, struct str *f, struct value v)
 	return text_str(&t);
 }
 
-struct value binary(struct run *r, enum op op, struct value a, struct value b)
+struct value value_binary(struct run *r, enum op op, struct value a, struct value b)
 {
 	static const char *const names[] = {"+", "-", "*", "/", "//", "%", "**"};
 
-	if (is_number(a) && is_number(b)) {
+	if (value_is_number(a) && value_is_number(b)) {
 		if (a.kind == K_FLOAT || b.kind == K_FLOAT)
-			return floats(r, op, number(a), number(b));
-		return integers(r, op, integer(&r->job, a), integer(&r->job, b));
+			return floats(r, op, value_number(a), value_number(b));
+		return integers(r, op, value_integer(&r->job, a), value_integer(&r->job, b));
 	}
 	if (op == N_ADD)
 		return add(r, a, b);
 	if (op == N_MUL && repeats(a) && (b.kind == K_INT || b.kind == K_BOOL))
-		return repeat(r, a, integer(&r->job, b));
+		return repeat(r, a, value_integer(&r->job, b));
 	if (op == N_MUL && repeats(b) && (a.kind == K_INT || a.kind == K_BOOL))
-		return repeat(r, b, integer(&r->job, a));
+		return repeat(r, b, value_integer(&r->job, a));
 	if (op == N_MOD && a.kind == K_STR)
 		return STR(text_format(r, a.s, b));
 	no_operator(r, names[op - N_ADD], a, b);

@@ -10,7 +10,7 @@ static void enter(struct run *r)
 		raise_error(&r->job, ERR_LIMIT, "evaluation nested deeper than %d", EVAL_DEPTH);
 }
 
-struct value eval(struct run *r, struct scope *s, const struct node *n)
+struct value eval_node(struct run *r, struct scope *s, const struct node *n)
 {
 	enter(r);
 	r->job.line = n->line;
@@ -48,7 +48,7 @@ static void __attribute__((noreturn)) undefined(struct run *r, struct value v)
 
 static struct value no_attr(struct run *r, struct value on, struct str *name)
 {
-	struct str *before = str_printf(&r->job, false, "'%s object' has no attribute ", kind_name(on));
+	struct str *before = str_printf(&r->job, false, "'%s object' has no attribute ", value_kind_name(on));
 
 	return UNDEF(quote_name(r, before->s, name, ""));
 }
@@ -75,7 +75,7 @@ struct value get_attr(struct run *r, struct value on, struct str *name)
 	if (m && m->unsafe)
 		return UNDEF(quote_name(r, "access to attribute ", name, " is unsafe"));
 	if (m || (on.kind == K_STR && method_known(name, &supported))) {
-		struct bound *b = take(&r->job, sizeof *b);
+		struct bound *b = job_take(&r->job, sizeof *b);
 
 		*b = (struct bound){.self = on, .method = m, .name = name->s};
 		return (struct value){.kind = K_METHOD, .bound = b};
@@ -95,7 +95,7 @@ static struct value item_at(struct run *r, struct value on, int64_t i)
 	if (i < 0)
 		i += n;
 	if (i < 0 || i >= n)
-		return UNDEF(str_printf(&r->job, false, "%s object has no element %lld", kind_name(on), (long long)i)->s);
+		return UNDEF(str_printf(&r->job, false, "%s object has no element %lld", value_kind_name(on), (long long)i)->s);
 	return on.kind == K_STR ? STR(str_at(&r->job, on.s, (uint32_t)i)) : on.l->at[i];
 }
 
@@ -118,12 +118,12 @@ struct value get_item(struct run *r, struct value on, struct value key)
 	if (on.kind == K_UNDEF)
 		undefined(r, on);
 	if (indexed && (key.kind == K_INT || key.kind == K_BOOL))
-		return item_at(r, on, integer(&r->job, key));
+		return item_at(r, on, value_integer(&r->job, key));
 	if (on.kind == K_DICT && hashable(key) && (v = dict_find(&r->job, on.d, key)))
 		return *v;
 	if (key.kind == K_STR)
 		return get_attr(r, on, key.s);
-	return UNDEF(str_printf(&r->job, false, "'%s object' has no such element", kind_name(on))->s);
+	return UNDEF(str_printf(&r->job, false, "'%s object' has no such element", value_kind_name(on))->s);
 }
 
 /* python's slice.indices() */
@@ -133,20 +133,20 @@ static int64_t slice_bound(struct run *r, struct value v, int64_t n, int64_t ste
 
 	if (v.kind == K_NONE)
 		return none;
-	i = integer(&r->job, v);
+	i = value_integer(&r->job, v);
 	if (i < 0)
 		return i < -n ? low : i + n < low ? low : i + n;
 	return i > high ? high : i;
 }
 
-struct value slice(struct run *r, struct value on, struct value first, struct value end, struct value step)
+struct value value_slice(struct run *r, struct value on, struct value first, struct value end, struct value step)
 {
-	int64_t by = step.kind == K_NONE ? 1 : integer(&r->job, step), n, a, z;
+	int64_t by = step.kind == K_NONE ? 1 : value_integer(&r->job, step), n, a, z;
 
 	if (on.kind == K_UNDEF)
 		undefined(r, on);
 	if (on.kind != K_STR && !(on.kind == K_LIST && (on.l->form <= FORM_TUPLE || on.l->form == FORM_RANGE)))
-		bad(&r->job, "'%s' object is not subscriptable with a slice", kind_name(on));
+		bad(&r->job, "'%s' object is not subscriptable with a slice", value_kind_name(on));
 	if (!by)
 		bad(&r->job, "slice step cannot be zero");
 	n = on.kind == K_STR ? str_chars(on.s) : on.l->n;
@@ -157,7 +157,7 @@ struct value slice(struct run *r, struct value on, struct value first, struct va
 		spend(&r->job, str_chars(on.s) == on.s->len ? 0 : to / 64);
 		return STR(str_part(&r->job, on.s, from, to));
 	}
-	struct list *items = items_of(&r->job, on), *l = list_make(&r->job, 0, on.kind == K_STR ? FORM_LIST : on.l->form);
+	struct list *items = value_items(&r->job, on), *l = list_make(&r->job, 0, on.kind == K_STR ? FORM_LIST : on.l->form);
 	struct text t = {.job = &r->job};
 	for (int64_t i = a; by > 0 ? i < z : i > z; i += by) {
 		spend(&r->job, i % 8 == 0);
@@ -171,7 +171,7 @@ struct value slice(struct run *r, struct value on, struct value first, struct va
 	return on.kind == K_STR ? STR(text_str(&t)) : LIST(l);
 }
 
-bool contains(struct run *r, struct value in, struct value what)
+bool value_contains(struct run *r, struct value in, struct value what)
 {
 	struct list *l;
 
@@ -180,19 +180,19 @@ bool contains(struct run *r, struct value in, struct value what)
 		return false;
 	case K_STR:
 		if (what.kind != K_STR)
-			bad(&r->job, "'in <string>' requires string as left operand, not %s", kind_name(what));
+			bad(&r->job, "'in <string>' requires string as left operand, not %s", value_kind_name(what));
 		spend(&r->job, in.s->len / 64);
 		return memmem(in.s->s, in.s->len, what.s->s, what.s->len) != NULL;
 	case K_DICT:
 		return dict_find(&r->job, in.d, what) != NULL;
 	case K_LIST:
-		l = items_of(&r->job, in);
+		l = value_items(&r->job, in);
 		for (uint32_t i = 0; i < l->n; i++)
-			if (equal(&r->job, l->at[i], what, 0))
+			if (value_equal(&r->job, l->at[i], what, 0))
 				return true;
 		return false;
 	default:
-		bad(&r->job, "argument of type '%s' is not iterable", kind_name(in));
+		bad(&r->job, "argument of type '%s' is not iterable", value_kind_name(in));
 	}
 }
 
@@ -202,17 +202,17 @@ static bool compare_one(struct run *r, enum op op, struct value a, struct value 
 
 	switch (op) {
 	case N_EQ:
-		return equal(&r->job, a, b, 0);
+		return value_equal(&r->job, a, b, 0);
 	case N_NE:
-		return !equal(&r->job, a, b, 0);
+		return !value_equal(&r->job, a, b, 0);
 	case N_IN:
-		return contains(r, b, a);
+		return value_contains(r, b, a);
 	case N_NOT_IN:
-		return !contains(r, b, a);
+		return !value_contains(r, b, a);
 	default:
 		break;
 	}
-	c = compare(&r->job, a, b, 0);
+	c = value_compare(&r->job, a, b, 0);
 	if (c == 2) /* a NaN */
 		return false;
 	return op == N_LT ? c < 0 : op == N_LE ? c <= 0 : op == N_GT ? c > 0 : c >= 0;
@@ -220,10 +220,10 @@ static bool compare_one(struct run *r, enum op op, struct value a, struct value 
 
 static struct value eval_compare(struct run *r, struct scope *s, const struct node *n)
 {
-	struct value a = eval(r, s, n->a), b;
+	struct value a = eval_node(r, s, n->a), b;
 
 	for (int i = 0; i < n->nargs; i++, a = b) {
-		b = eval(r, s, n->arg[i]->a);
+		b = eval_node(r, s, n->arg[i]->a);
 		if (!compare_one(r, n->arg[i]->op, a, b))
 			return BOOL(false);
 	}
@@ -235,7 +235,7 @@ static struct value eval_list(struct run *r, struct scope *s, const struct node 
 	struct list *l = list_make(&r->job, (uint32_t)n->nargs, n->op == N_LIST ? FORM_LIST : FORM_TUPLE);
 
 	for (int i = 0; i < n->nargs; i++)
-		list_add(&r->job, l, eval(r, s, n->arg[i]));
+		list_add(&r->job, l, eval_node(r, s, n->arg[i]));
 	return LIST(l);
 }
 
@@ -244,19 +244,19 @@ static struct value eval_dict(struct run *r, struct scope *s, const struct node 
 	struct dict *d = dict_make(&r->job, (uint32_t)n->nargs / 2);
 
 	for (int i = 0; i < n->nargs; i += 2) {
-		struct value key = eval(r, s, n->arg[i]);
-		dict_set(&r->job, d, key, eval(r, s, n->arg[i + 1]));
+		struct value key = eval_node(r, s, n->arg[i]);
+		dict_set(&r->job, d, key, eval_node(r, s, n->arg[i + 1]));
 	}
 	return DICT(d);
 }
 
 static struct value eval_slice(struct run *r, struct scope *s, const struct node *n)
 {
-	struct value on = eval(r, s, n->a), part[3];
+	struct value on = eval_node(r, s, n->a), part[3];
 
 	for (int i = 0; i < 3; i++)
-		part[i] = n->arg[i] ? eval(r, s, n->arg[i]) : NONE;
-	return slice(r, on, part[0], part[1], part[2]);
+		part[i] = n->arg[i] ? eval_node(r, s, n->arg[i]) : NONE;
+	return value_slice(r, on, part[0], part[1], part[2]);
 }
 
 static struct value eval_logic(struct run *r, struct scope *s, const struct node *n)
@@ -264,8 +264,8 @@ static struct value eval_logic(struct run *r, struct scope *s, const struct node
 	struct value v = NONE;
 
 	for (int i = 0; i < n->nargs; i++) {
-		v = eval(r, s, n->arg[i]);
-		if (truth(&r->job, v) == (n->op == N_OR))
+		v = eval_node(r, s, n->arg[i]);
+		if (value_truth(&r->job, v) == (n->op == N_OR))
 			break;
 	}
 	return v;
@@ -276,9 +276,9 @@ static void args_extra(struct run *r, struct scope *s, const struct node *n, str
 	struct value v;
 
 	if (n->star) {
-		v = eval(r, s, n->star);
-		struct list *l = items_of(&r->job, v);
-		struct value *at = take(&r->job, sizeof *at * ((size_t)args->n + l->n + 1));
+		v = eval_node(r, s, n->star);
+		struct list *l = value_items(&r->job, v);
+		struct value *at = job_take(&r->job, sizeof *at * ((size_t)args->n + l->n + 1));
 		if (args->n)
 			memcpy(at, args->at, sizeof *at * (size_t)args->n);
 		if (l->n)
@@ -287,11 +287,11 @@ static void args_extra(struct run *r, struct scope *s, const struct node *n, str
 		args->n += (int)l->n;
 	}
 	if (n->star2) {
-		v = eval(r, s, n->star2);
+		v = eval_node(r, s, n->star2);
 		if (v.kind != K_DICT)
 			bad(&r->job, "argument after ** must be a mapping");
-		struct str **name = take(&r->job, sizeof *name * ((size_t)args->nkw + v.d->n + 1));
-		struct value *kw = take(&r->job, sizeof *kw * ((size_t)args->nkw + v.d->n + 1));
+		struct str **name = job_take(&r->job, sizeof *name * ((size_t)args->nkw + v.d->n + 1));
+		struct value *kw = job_take(&r->job, sizeof *kw * ((size_t)args->nkw + v.d->n + 1));
 		for (int i = 0; i < args->nkw; i++)
 			name[i] = args->kwname[i], kw[i] = args->kw[i];
 		for (uint32_t i = 0; i < v.d->n; i++, args->nkw++) {
@@ -308,18 +308,18 @@ void eval_args(struct run *r, struct scope *s, const struct node *n, struct args
 {
 	*args = (struct args){.n = n->nargs, .nkw = n->nkw, .kwname = n->kwname};
 	if (n->nargs)
-		args->at = take(&r->job, sizeof *args->at * (size_t)n->nargs);
+		args->at = job_take(&r->job, sizeof *args->at * (size_t)n->nargs);
 	if (n->nkw)
-		args->kw = take(&r->job, sizeof *args->kw * (size_t)n->nkw);
+		args->kw = job_take(&r->job, sizeof *args->kw * (size_t)n->nkw);
 	for (int i = 0; i < n->nargs; i++)
-		args->at[i] = eval(r, s, n->arg[i]);
+		args->at[i] = eval_node(r, s, n->arg[i]);
 	for (int i = 0; i < n->nkw; i++)
-		args->kw[i] = eval(r, s, n->kwarg[i]);
+		args->kw[i] = eval_node(r, s, n->kwarg[i]);
 	if (n->star || n->star2)
 		args_extra(r, s, n, args);
 }
 
-struct value call(struct run *r, struct scope *s, struct value f, struct args *args)
+struct value value_call(struct run *r, struct scope *s, struct value f, struct args *args)
 {
 	(void)s;
 	switch (f.kind) {
@@ -337,18 +337,18 @@ struct value call(struct run *r, struct scope *s, struct value f, struct args *a
 	case K_UNDEF:
 		undefined(r, f);
 	default:
-		bad(&r->job, "'%s' object is not callable", kind_name(f));
+		bad(&r->job, "'%s' object is not callable", value_kind_name(f));
 	}
 }
 
 static struct value eval_call(struct run *r, struct scope *s, const struct node *n)
 {
-	struct value f = eval(r, s, n->a);
+	struct value f = eval_node(r, s, n->a);
 	struct args args;
 
 	eval_args(r, s, n, &args);
 	r->job.line = n->line;
-	return call(r, s, f, &args);
+	return value_call(r, s, f, &args);
 }
 
 struct value apply_filter(struct run *r, struct scope *s, const struct node *n, struct value on)
@@ -364,7 +364,7 @@ struct value apply_filter(struct run *r, struct scope *s, const struct node *n, 
 static struct value eval_test(struct run *r, struct scope *s, const struct node *n)
 {
 	const struct test *t = n->impl;
-	struct value on = eval(r, s, n->a);
+	struct value on = eval_node(r, s, n->a);
 	struct args args;
 
 	eval_args(r, s, n, &args);
@@ -376,11 +376,11 @@ static struct value eval_sign(struct run *r, struct value v, bool minus)
 {
 	if (v.kind == K_UNDEF)
 		undefined(r, v);
-	if (!is_number(v))
-		bad(&r->job, "bad operand type for unary %c: '%s'", minus ? '-' : '+', kind_name(v));
+	if (!value_is_number(v))
+		bad(&r->job, "bad operand type for unary %c: '%s'", minus ? '-' : '+', value_kind_name(v));
 	if (v.kind == K_FLOAT)
 		return FLOAT(minus ? -v.f : v.f);
-	int64_t i = integer(&r->job, v);
+	int64_t i = value_integer(&r->job, v);
 	if (minus && i == INT64_MIN)
 		bad(&r->job, "an integer out of range");
 	return INT(minus ? -i : i);
@@ -388,7 +388,7 @@ static struct value eval_sign(struct run *r, struct value v, bool minus)
 
 static struct value eval_concat(struct run *r, struct value a, struct value b)
 {
-	struct str *s = str_join(&r->job, to_str(&r->job, a), to_str(&r->job, b));
+	struct str *s = str_join(&r->job, value_to_str(&r->job, a), value_to_str(&r->job, b));
 
 	s->markup = false;
 	return STR(s);
@@ -396,17 +396,17 @@ static struct value eval_concat(struct run *r, struct value a, struct value b)
 
 static struct value eval_cond(struct run *r, struct scope *s, const struct node *n)
 {
-	if (truth(&r->job, eval(r, s, n->a)))
-		return eval(r, s, n->b);
-	return n->c ? eval(r, s, n->c) : UNDEF("the inline if-expression evaluated to false and no else section was defined");
+	if (value_truth(&r->job, eval_node(r, s, n->a)))
+		return eval_node(r, s, n->b);
+	return n->c ? eval_node(r, s, n->c) : UNDEF("the inline if-expression evaluated to false and no else section was defined");
 }
 
 static struct value eval_two(struct run *r, struct scope *s, const struct node *n)
 {
-	struct value a = eval(r, s, n->a), b = eval(r, s, n->b);
+	struct value a = eval_node(r, s, n->a), b = eval_node(r, s, n->b);
 
 	r->job.line = n->line;
-	return n->op == N_CONCAT ? eval_concat(r, a, b) : n->op == N_ITEM ? get_item(r, a, b) : binary(r, n->op, a, b);
+	return n->op == N_CONCAT ? eval_concat(r, a, b) : n->op == N_ITEM ? get_item(r, a, b) : value_binary(r, n->op, a, b);
 }
 
 static struct value eval_here(struct run *r, struct scope *s, const struct node *n)
@@ -422,13 +422,13 @@ static struct value eval_here(struct run *r, struct scope *s, const struct node 
 	case N_DICT:
 		return eval_dict(r, s, n);
 	case N_ATTR:
-		return get_attr(r, eval(r, s, n->a), n->name);
+		return get_attr(r, eval_node(r, s, n->a), n->name);
 	case N_SLICE:
 		return eval_slice(r, s, n);
 	case N_CALL:
 		return eval_call(r, s, n);
 	case N_FILTER:
-		return apply_filter(r, s, n, n->a ? eval(r, s, n->a) : r->captured);
+		return apply_filter(r, s, n, n->a ? eval_node(r, s, n->a) : r->captured);
 	case N_TEST:
 		return eval_test(r, s, n);
 	case N_COND:
@@ -437,10 +437,10 @@ static struct value eval_here(struct run *r, struct scope *s, const struct node 
 	case N_OR:
 		return eval_logic(r, s, n);
 	case N_NOT:
-		return BOOL(!truth(&r->job, eval(r, s, n->a)));
+		return BOOL(!value_truth(&r->job, eval_node(r, s, n->a)));
 	case N_NEG:
 	case N_POS:
-		return eval_sign(r, eval(r, s, n->a), n->op == N_NEG);
+		return eval_sign(r, eval_node(r, s, n->a), n->op == N_NEG);
 	case N_COMPARE:
 		return eval_compare(r, s, n);
 	default:

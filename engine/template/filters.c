@@ -10,37 +10,37 @@
 
 FILTER(trim)
 {
-	return STR(text_strip(r, to_str(&r->job, on), arg_or(args, 0, "chars", NONE), true, true));
+	return STR(text_strip(r, value_to_str(&r->job, on), arg_or(args, 0, "chars", NONE), true, true));
 }
 FILTER(lower)
 {
 	UNUSED;
-	return STR(text_case(r, to_str(&r->job, on), 'l'));
+	return STR(text_case(r, value_to_str(&r->job, on), 'l'));
 }
 FILTER(upper)
 {
 	UNUSED;
-	return STR(text_case(r, to_str(&r->job, on), 'u'));
+	return STR(text_case(r, value_to_str(&r->job, on), 'u'));
 }
 FILTER(capitalize)
 {
 	UNUSED;
-	return STR(text_case(r, to_str(&r->job, on), 'c'));
+	return STR(text_case(r, value_to_str(&r->job, on), 'c'));
 }
 FILTER(title)
 {
 	UNUSED;
-	return STR(text_case(r, to_str(&r->job, on), 'w'));
+	return STR(text_case(r, value_to_str(&r->job, on), 'w'));
 }
 FILTER(string)
 {
 	UNUSED;
-	return STR(to_str(&r->job, on));
+	return STR(value_to_str(&r->job, on));
 }
 FILTER(length)
 {
 	UNUSED;
-	return INT(length(&r->job, on));
+	return INT(value_length(&r->job, on));
 }
 
 static struct value as_markup(struct run *r, struct str *s)
@@ -53,16 +53,16 @@ static struct value as_markup(struct run *r, struct str *s)
 FILTER(safe)
 {
 	UNUSED;
-	return as_markup(r, to_str(&r->job, on));
+	return as_markup(r, value_to_str(&r->job, on));
 }
 FILTER(escape)
 {
 	UNUSED;
-	return STR(str_escape(&r->job, to_str(&r->job, on)));
+	return STR(str_escape(&r->job, value_to_str(&r->job, on)));
 }
 FILTER(forceescape)
 {
-	struct str *s = to_str(&r->job, on);
+	struct str *s = value_to_str(&r->job, on);
 
 	UNUSED;
 	s = str_part(&r->job, s, 0, s->len);
@@ -72,18 +72,18 @@ FILTER(forceescape)
 
 FILTER(replace)
 {
-	struct str *from = to_str(&r->job, arg_need(r, args, 0, "old", "replace"));
-	struct str *to = to_str(&r->job, arg_need(r, args, 1, "new", "replace"));
+	struct str *from = value_to_str(&r->job, arg_need(r, args, 0, "old", "replace"));
+	struct str *to = value_to_str(&r->job, arg_need(r, args, 1, "new", "replace"));
 	struct value count = arg_or(args, 2, "count", NONE);
 
-	return STR(text_replace(r, to_str(&r->job, on), from, to, count.kind == K_NONE ? -1 : integer(&r->job, count)));
+	return STR(text_replace(r, value_to_str(&r->job, on), from, to, count.kind == K_NONE ? -1 : value_integer(&r->job, count)));
 }
 
 FILTER(default)
 {
-	bool loose = truth(&r->job, arg_or(args, 1, "boolean", BOOL(false)));
+	bool loose = value_truth(&r->job, arg_or(args, 1, "boolean", BOOL(false)));
 
-	if (on.kind == K_UNDEF || (loose && !truth(&r->job, on)))
+	if (on.kind == K_UNDEF || (loose && !value_truth(&r->job, on)))
 		return arg_or(args, 0, "default_value", STR(str_make(&r->job, "", 0, false)));
 	return on;
 }
@@ -92,14 +92,14 @@ static struct str *spaces(struct run *r, struct value width)
 {
 	struct str *one = str_make(&r->job, " ", 1, false);
 
-	return width.kind == K_STR ? width.s : binary(r, N_MUL, STR(one), width).s;
+	return width.kind == K_STR ? width.s : value_binary(r, N_MUL, STR(one), width).s;
 }
 
 FILTER(indent)
 {
 	struct str *by = spaces(r, arg_or(args, 0, "width", INT(4))), *s = on.s;
-	bool first = truth(&r->job, arg_or(args, 1, "first", BOOL(false)));
-	bool blank = truth(&r->job, arg_or(args, 2, "blank", BOOL(false)));
+	bool first = value_truth(&r->job, arg_or(args, 1, "first", BOOL(false)));
+	bool blank = value_truth(&r->job, arg_or(args, 2, "blank", BOOL(false)));
 	struct text t = {.job = &r->job};
 
 	if (on.kind != K_STR)
@@ -131,7 +131,7 @@ static bool read_int(struct run *r, const struct str *s, int base, int64_t *out)
 		digits[n++] = t->s[i];
 	}
 	digits[n] = 0;
-	if (!n || n == sizeof digits - 1 || is_space((uint8_t)digits[0]))
+	if (!n || n == sizeof digits - 1 || char_is_space((uint8_t)digits[0]))
 		return false;
 	if ((base == 2 || base == 8) && digits[0] == '0' && strchr(base == 2 ? "bB" : "oO", digits[1]) && digits[1])
 		memmove(digits, digits + 2, n - 1);
@@ -161,20 +161,20 @@ static bool to_float(struct run *r, struct value v, double *out)
 		bad(&r->job, "%s", v.what);
 	if (v.kind == K_STR)
 		return read_float(r, v.s, out);
-	*out = is_number(v) ? number(v) : 0;
-	return is_number(v);
+	*out = value_is_number(v) ? value_number(v) : 0;
+	return value_is_number(v);
 }
 
 FILTER(int)
 {
 	struct value none = arg_or(args, 0, "default", INT(0));
-	int64_t base = integer(&r->job, arg_or(args, 1, "base", INT(10))), i;
+	int64_t base = value_integer(&r->job, arg_or(args, 1, "base", INT(10))), i;
 	double f;
 
 	if (base < 2 || base > 36)
 		bad(&r->job, "a base between 2 and 36 is needed");
 	if (on.kind == K_INT || on.kind == K_BOOL)
-		return INT(integer(&r->job, on));
+		return INT(value_integer(&r->job, on));
 	if (on.kind == K_STR && read_int(r, on.s, (int)base, &i))
 		return INT(i);
 	if (!to_float(r, on, &f) || isnan(f))
@@ -194,11 +194,11 @@ FILTER(float)
 FILTER(abs)
 {
 	UNUSED;
-	if (!is_number(on))
+	if (!value_is_number(on))
 		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the filter 'abs' needs a number");
 	if (on.kind == K_FLOAT)
 		return FLOAT(fabs(on.f));
-	return integer(&r->job, on) < 0 ? binary(r, N_SUB, INT(0), on) : INT(integer(&r->job, on));
+	return value_integer(&r->job, on) < 0 ? value_binary(r, N_SUB, INT(0), on) : INT(value_integer(&r->job, on));
 }
 
 /* round(): to even at halves, on the decimal digits of the number. */
@@ -218,20 +218,20 @@ static double round_decimal(double f, int places)
 
 FILTER(round)
 {
-	int64_t places = integer(&r->job, arg_or(args, 0, "precision", INT(0)));
+	int64_t places = value_integer(&r->job, arg_or(args, 0, "precision", INT(0)));
 	struct value how = arg_or(args, 1, "method", STR(str_make(&r->job, "common", 6, false)));
 	bool common = how.kind == K_STR && str_is(how.s, "common"), ceiling = how.kind == K_STR && str_is(how.s, "ceil");
 
 	if (!common && !ceiling && !(how.kind == K_STR && str_is(how.s, "floor")))
 		bad(&r->job, "method must be common, ceil or floor");
-	if (!is_number(on) || places < -300 || places > 300)
+	if (!value_is_number(on) || places < -300 || places > 300)
 		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the filter 'round' needs a number");
 	if (common && on.kind != K_FLOAT && places >= 0)
-		return INT(integer(&r->job, on));
+		return INT(value_integer(&r->job, on));
 	if (common)
 		return on.kind == K_FLOAT ? FLOAT(round_decimal(on.f, (int)places)) :
-					    INT((int64_t)round_decimal(number(on), (int)places));
-	double unit = pow(10, (double)places), f = number(on) * unit;
+					    INT((int64_t)round_decimal(value_number(on), (int)places));
+	double unit = pow(10, (double)places), f = value_number(on) * unit;
 	return FLOAT((ceiling ? ceil(f) : floor(f)) / unit);
 }
 
@@ -243,7 +243,7 @@ FILTER(format)
 		list_add(&r->job, l, args->at[i]);
 	if (args->nkw)
 		raise_error(&r->job, ERR_UNSUPPORTED, "the filter 'format' with names is not supported");
-	return STR(text_format(r, to_str(&r->job, on), LIST(l)));
+	return STR(text_format(r, value_to_str(&r->job, on), LIST(l)));
 }
 
 FILTER(tojson)
@@ -251,8 +251,8 @@ FILTER(tojson)
 	struct value indent = arg_or(args, 1, "indent", NONE), sep = arg_or(args, 2, "separators", NONE);
 	struct text t = {.job = &r->job};
 	struct json_form form = {
-		.ascii = truth(&r->job, arg_or(args, 0, "ensure_ascii", BOOL(false))),
-		.sorted = truth(&r->job, arg_or(args, 3, "sort_keys", BOOL(false))),
+		.ascii = value_truth(&r->job, arg_or(args, 0, "ensure_ascii", BOOL(false))),
+		.sorted = value_truth(&r->job, arg_or(args, 3, "sort_keys", BOOL(false))),
 		.indent = indent.kind == K_NONE ? NULL : spaces(r, indent),
 		.item = str_make(&r->job, indent.kind == K_NONE ? ", " : ",", indent.kind == K_NONE ? 2 : 1, false),
 		.colon = str_make(&r->job, ": ", 2, false),

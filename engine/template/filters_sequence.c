@@ -6,7 +6,7 @@
 
 static struct list *copy_items(struct run *r, struct value on, enum form form)
 {
-	struct list *from = items_of(&r->job, on), *l = list_make(&r->job, from->n, form);
+	struct list *from = value_items(&r->job, on), *l = list_make(&r->job, from->n, form);
 
 	for (uint32_t i = 0; i < from->n; i++)
 		list_add(&r->job, l, from->at[i]);
@@ -21,7 +21,7 @@ FILTER(list)
 
 FILTER(first)
 {
-	struct list *l = items_of(&r->job, on);
+	struct list *l = value_items(&r->job, on);
 
 	UNUSED;
 	return l->n ? l->at[0] : UNDEF("No first item, sequence was empty.");
@@ -34,7 +34,7 @@ FILTER(last)
 	UNUSED;
 	if (on.kind == K_LIST && on.l->form == FORM_GENERATOR)
 		bad(&r->job, "'generator' object is not reversible");
-	l = items_of(&r->job, on);
+	l = value_items(&r->job, on);
 	return l->n ? l->at[l->n - 1] : UNDEF("No last item, sequence was empty.");
 }
 
@@ -42,15 +42,15 @@ FILTER(join)
 {
 	struct value between = arg_or(args, 0, "d", STR(str_make(&r->job, "", 0, false)));
 	struct value attr = arg_or(args, 1, "attribute", NONE);
-	struct list *l = items_of(&r->job, on);
+	struct list *l = value_items(&r->job, on);
 	struct text t = {.job = &r->job};
-	struct str *d = to_str(&r->job, between);
+	struct str *d = value_to_str(&r->job, between);
 
 	for (uint32_t i = 0; i < l->n; i++) {
 		if (i)
 			text_add_str(&t, d);
 		spend(&r->job, i % 4 == 0);
-		text_add_str(&t, to_str(&r->job, attr.kind == K_NONE ? l->at[i] : attr_path(r, l->at[i], attr)));
+		text_add_str(&t, value_to_str(&r->job, attr.kind == K_NONE ? l->at[i] : attr_path(r, l->at[i], attr)));
 	}
 	return STR(text_str(&t));
 }
@@ -95,7 +95,7 @@ struct order {
 static int by_key(struct job *job, const void *a, const void *b, const void *how)
 {
 	const struct order *o = how;
-	int c = compare(job, ((const struct keyed *)a)->key, ((const struct keyed *)b)->key, 0);
+	int c = value_compare(job, ((const struct keyed *)a)->key, ((const struct keyed *)b)->key, 0);
 
 	spend(job, 1);
 	return c == 2 ? 0 : o->reverse ? -c : c;
@@ -126,12 +126,12 @@ static struct value sort_key(struct run *r, struct value item, struct value attr
 
 static struct list *sorted(struct run *r, struct list *from, struct value attr, bool sensitive, bool reverse)
 {
-	void **at = take(&r->job, sizeof *at * (from->n + 1));
+	void **at = job_take(&r->job, sizeof *at * (from->n + 1));
 	struct list *l = list_make(&r->job, from->n, FORM_LIST);
 	struct order how = {reverse};
 
 	for (uint32_t i = 0; i < from->n; i++) {
-		struct keyed *k = at[i] = take(&r->job, sizeof *k);
+		struct keyed *k = at[i] = job_take(&r->job, sizeof *k);
 		*k = (struct keyed){from->at[i], sort_key(r, from->at[i], attr, sensitive)};
 	}
 	merge_sort(&r->job, at, from->n, by_key, &how);
@@ -142,17 +142,17 @@ static struct list *sorted(struct run *r, struct list *from, struct value attr, 
 
 FILTER(sort)
 {
-	bool reverse = truth(&r->job, arg_or(args, 0, "reverse", BOOL(false)));
-	bool sensitive = truth(&r->job, arg_or(args, 1, "case_sensitive", BOOL(false)));
+	bool reverse = value_truth(&r->job, arg_or(args, 0, "reverse", BOOL(false)));
+	bool sensitive = value_truth(&r->job, arg_or(args, 1, "case_sensitive", BOOL(false)));
 
-	return LIST(sorted(r, items_of(&r->job, on), arg_or(args, 2, "attribute", NONE), sensitive, reverse));
+	return LIST(sorted(r, value_items(&r->job, on), arg_or(args, 2, "attribute", NONE), sensitive, reverse));
 }
 
 FILTER(dictsort)
 {
-	bool sensitive = truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
+	bool sensitive = value_truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
 	struct value by = arg_or(args, 1, "by", STR(str_make(&r->job, "key", 3, false)));
-	bool reverse = truth(&r->job, arg_or(args, 2, "reverse", BOOL(false)));
+	bool reverse = value_truth(&r->job, arg_or(args, 2, "reverse", BOOL(false)));
 	bool value = by.kind == K_STR && str_is(by.s, "value");
 
 	if (on.kind != K_DICT)
@@ -164,9 +164,9 @@ FILTER(dictsort)
 
 FILTER(unique)
 {
-	bool sensitive = truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
+	bool sensitive = value_truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
 	struct value attr = arg_or(args, 1, "attribute", NONE);
-	struct list *from = items_of(&r->job, on), *l = list_make(&r->job, 0, FORM_GENERATOR);
+	struct list *from = value_items(&r->job, on), *l = list_make(&r->job, 0, FORM_GENERATOR);
 	struct dict *seen = dict_make(&r->job, 0);
 
 	for (uint32_t i = 0; i < from->n; i++) {
@@ -182,9 +182,9 @@ FILTER(unique)
 
 static struct value extreme(struct run *r, struct value on, struct args *args, int sign)
 {
-	bool sensitive = truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
+	bool sensitive = value_truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
 	struct value attr = arg_or(args, 1, "attribute", NONE), best, key;
-	struct list *l = items_of(&r->job, on);
+	struct list *l = value_items(&r->job, on);
 
 	if (!l->n)
 		return UNDEF("No aggregated item, sequence was empty.");
@@ -192,7 +192,7 @@ static struct value extreme(struct run *r, struct value on, struct args *args, i
 	key = sort_key(r, best, attr, sensitive);
 	for (uint32_t i = 1; i < l->n; i++) {
 		struct value k = sort_key(r, l->at[i], attr, sensitive);
-		int c = compare(&r->job, k, key, 0);
+		int c = value_compare(&r->job, k, key, 0);
 		spend(&r->job, 1);
 		if (c != 2 && c * sign > 0)
 			best = l->at[i], key = k;
@@ -211,13 +211,13 @@ FILTER(min)
 FILTER(sum)
 {
 	struct value attr = arg_or(args, 0, "attribute", NONE), total = arg_or(args, 1, "start", INT(0));
-	struct list *l = items_of(&r->job, on);
+	struct list *l = value_items(&r->job, on);
 
 	if (total.kind == K_STR)
 		bad(&r->job, "sum() can't sum strings [use ''.join(seq) instead]");
 	for (uint32_t i = 0; i < l->n; i++) {
 		spend(&r->job, 1);
-		total = binary(r, N_ADD, total, attr.kind == K_NONE ? l->at[i] : attr_path(r, l->at[i], attr));
+		total = value_binary(r, N_ADD, total, attr.kind == K_NONE ? l->at[i] : attr_path(r, l->at[i], attr));
 	}
 	return total;
 }
@@ -228,8 +228,8 @@ FILTER(reverse)
 
 	UNUSED;
 	if (on.kind == K_STR)
-		return slice(r, on, NONE, NONE, INT(-1));
-	l = items_of(&r->job, on);
+		return value_slice(r, on, NONE, NONE, INT(-1));
+	l = value_items(&r->job, on);
 	out = list_make(&r->job, l->n, on.kind == K_LIST && on.l->form == FORM_GENERATOR ? FORM_LIST : FORM_GENERATOR);
 	for (uint32_t i = l->n; i--;)
 		list_add(&r->job, out, l->at[i]);
@@ -246,7 +246,7 @@ static const struct str *name_arg(struct run *r, struct args *args, int i)
 /* map, select and their kin look whether there is anything before they walk over it: none has no items then. */
 static struct list *items_or_none(struct run *r, struct value on)
 {
-	return truth(&r->job, on) ? items_of(&r->job, on) : list_make(&r->job, 0, FORM_LIST);
+	return value_truth(&r->job, on) ? value_items(&r->job, on) : list_make(&r->job, 0, FORM_LIST);
 }
 
 FILTER(map)
@@ -290,7 +290,7 @@ static struct value choose(struct run *r, struct value on, struct args *args, bo
 	for (uint32_t i = 0; i < from->n; i++) {
 		struct value v = attr ? attr_path(r, from->at[i], args->at[0]) : from->at[i];
 		spend(&r->job, 1);
-		if ((t ? test_run(r, t, v, &rest) : truth(&r->job, v)) == wanted)
+		if ((t ? test_run(r, t, v, &rest) : value_truth(&r->job, v)) == wanted)
 			list_add(&r->job, l, from->at[i]);
 	}
 	return LIST(l);

@@ -11,11 +11,11 @@ FUNC(range)
 
 	if (args->n < 1 || args->n > 3 || args->nkw)
 		bad(&r->job, "range() takes one to three arguments");
-	end = integer(&r->job, args->at[args->n > 1]);
+	end = value_integer(&r->job, args->at[args->n > 1]);
 	if (args->n > 1)
-		first = integer(&r->job, args->at[0]);
+		first = value_integer(&r->job, args->at[0]);
 	if (args->n > 2)
-		step = integer(&r->job, args->at[2]);
+		step = value_integer(&r->job, args->at[2]);
 	if (!step)
 		bad(&r->job, "range() arg 3 must not be zero");
 	for (int64_t i = first; step > 0 ? i < end : i > end;) {
@@ -54,7 +54,7 @@ FUNC(dict)
 /* The template refuses the conversation: its words are the answer, without ours around them. */
 FUNC(raise_exception)
 {
-	struct str *s = to_str(&r->job, arg_need(r, args, 0, "message", "raise_exception"));
+	struct str *s = value_to_str(&r->job, arg_need(r, args, 0, "message", "raise_exception"));
 
 	r->job.err = fail(r->job.why, ERR_INVALID, "%.*s", (int)(s->len < 400 ? s->len : 400), s->s);
 	longjmp(r->job.out, 1);
@@ -72,7 +72,7 @@ FUNC(strftime_now)
 	memcpy(form, f.s->s, f.s->len);
 	form[f.s->len] = 0;
 	localtime_r(&now, &tm);
-	return STR(str_copy(&r->job, text, strftime(text, sizeof text, form, &tm), has_user(f)));
+	return STR(str_copy(&r->job, text, strftime(text, sizeof text, form, &tm), value_has_user(f)));
 }
 
 const struct func *func_find(const struct str *name)

@@ -21,8 +21,8 @@ struct job {
 	size_t used;
 	long steps; /* left */
 };
-void *take(struct job *job, size_t n); /* zeroed, 16-byte aligned */
-void arena_free(struct job *job);
+void *job_take(struct job *job, size_t n); /* zeroed, 16-byte aligned */
+void job_free(struct job *job);
 void raise_error(struct job *job, int err, const char *fmt, ...) __attribute__((noreturn, format(printf, 3, 4)));
 #define bad(job, ...) raise_error(job, ERR_INVALID, __VA_ARGS__)
 /* Counts work. */
@@ -138,7 +138,7 @@ struct text {
 	struct grow g;
 	size_t limit; /* 0: memory's */
 };
-void text_add(struct text *t, const char *s, size_t len, bool user);
+void text_put(struct text *t, const char *s, size_t len, bool user);
 void text_add_part(struct text *t, const struct str *s, size_t first, size_t end);
 void text_add_str(struct text *t, const struct str *s);
 void text_word(struct text *t, const char *s, bool user);
@@ -152,24 +152,24 @@ struct value *dict_find(struct job *job, const struct dict *d, struct value key)
 struct value *dict_find_text(struct job *job, const struct dict *d, const char *key);
 
 struct value value_from_json(struct job *job, const json_t *j, bool user, int depth);
-bool truth(struct job *job, struct value v);
-bool equal(struct job *job, struct value a, struct value b, int depth);
-int compare(struct job *job, struct value a, struct value b, int depth); /* -1 0 1, 2: a NaN; an error where there is no order */
-bool is_number(struct value v); /* int, float, bool */
-double number(struct value v);
-int64_t integer(struct job *job, struct value v); /* int or bool */
-const char *kind_name(struct value v);            /* as python names the type */
-bool has_user(struct value v);                    /* does its text count as the user's */
-int64_t length(struct job *job, struct value v);
+bool value_truth(struct job *job, struct value v);
+bool value_equal(struct job *job, struct value a, struct value b, int depth);
+int value_compare(struct job *job, struct value a, struct value b, int depth); /* -1 0 1, 2: a NaN; an error where there is no order */
+bool value_is_number(struct value v); /* int, float, bool */
+double value_number(struct value v);
+int64_t value_integer(struct job *job, struct value v); /* int or bool */
+const char *value_kind_name(struct value v);            /* as python names the type */
+bool value_has_user(struct value v);                    /* does its text count as the user's */
+int64_t value_length(struct job *job, struct value v);
 uint32_t str_hash(struct str *s);
 /* Stable, and an error raised by `order` leaks nothing. */
 void merge_sort(struct job *job, void **item, uint32_t n,
 		int (*order)(struct job *job, const void *a, const void *b, const void *how), const void *how);
 /* The items to walk over: of a list, the keys of a dict, the characters of a string. A generator is empty afterwards. */
-struct list *items_of(struct job *job, struct value v);
+struct list *value_items(struct job *job, struct value v);
 
 /* --- print.c: python's str(), repr() and json.dumps() --- */
-struct str *to_str(struct job *job, struct value v);
+struct str *value_to_str(struct job *job, struct value v);
 void add_repr(struct text *t, struct value v, int depth);
 struct json_form {
 	bool ascii, sorted;
@@ -183,12 +183,12 @@ void float_text(char out[40], double f);
 int utf8_next(const char *s, size_t len, uint32_t *c); /* bytes taken, >= 1; the text is valid */
 int utf8_put(char out[4], uint32_t c);
 bool utf8_valid(const char *s, size_t len, size_t *at);
-bool is_space(uint32_t c);
-bool is_printable(uint32_t c);
-bool is_alpha(uint32_t c);
-bool is_upper(uint32_t c);
-bool is_lower(uint32_t c);
-bool is_digit(uint32_t c);
+bool char_is_space(uint32_t c);
+bool char_is_printable(uint32_t c);
+bool char_is_alpha(uint32_t c);
+bool char_is_upper(uint32_t c);
+bool char_is_lower(uint32_t c);
+bool char_is_digit(uint32_t c);
 int to_lower(uint32_t c, uint32_t out[3]); /* characters written */
 int to_upper(uint32_t c, uint32_t out[3]);
 
@@ -218,7 +218,7 @@ struct lexemes {
 	struct lexeme *at;
 	int n, max;
 };
-void lex(struct job *job, const char *source, size_t len, struct lexemes *out);
+void lex_template(struct job *job, const char *source, size_t len, struct lexemes *out);
 
 /* --- parser.c, parse_expression.c --- */
 enum op {
@@ -254,7 +254,7 @@ struct parser {
 	struct str **name; /* interned */
 	int nnames, maxnames;
 };
-struct node *parse(struct job *job, struct lexemes *lexemes);
+struct node *parse_template(struct job *job, struct lexemes *lexemes);
 struct node *parse_expression(struct parser *p);
 struct node *parse_no_cond(struct parser *p);
 struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren);
@@ -262,7 +262,7 @@ struct node *parse_target(struct parser *p, bool space);
 struct node *parse_filter_chain(struct parser *p, struct node *on); /* reads "| name(args)" or, at first, "name(args)" */
 void parse_call_args(struct parser *p, struct node *call);
 struct node *node_make(struct parser *p, enum op op);
-struct str *intern(struct parser *p, const char *s, size_t len);
+struct str *intern_name(struct parser *p, const char *s, size_t len);
 bool at_op(struct parser *p, const char *op);
 bool at_name(struct parser *p, const char *name);
 bool skip_op(struct parser *p, const char *op);
@@ -271,7 +271,7 @@ void want_op(struct parser *p, const char *op);
 struct str *want_name(struct parser *p);
 void node_add(struct parser *p, struct node ***list, int *n, struct node *one);
 void parse_enter(struct parser *p);
-void syntax(struct parser *p, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
+void syntax_error(struct parser *p, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
 /* --- eval.c, statements.c --- */
 struct variable {
@@ -326,17 +326,17 @@ struct template {
 	struct job job;
 	struct node *root;
 };
-struct value eval(struct run *r, struct scope *s, const struct node *n);
+struct value eval_node(struct run *r, struct scope *s, const struct node *n);
 struct value eval_name(struct run *r, struct scope *s, struct str *name);
 void eval_args(struct run *r, struct scope *s, const struct node *n, struct args *args);
-struct value call(struct run *r, struct scope *s, struct value f, struct args *args);
+struct value value_call(struct run *r, struct scope *s, struct value f, struct args *args);
 struct value call_macro(struct run *r, struct macro *m, struct args *args);
 struct value apply_filter(struct run *r, struct scope *s, const struct node *n, struct value on);
-struct value binary(struct run *r, enum op op, struct value a, struct value b);
-struct value slice(struct run *r, struct value on, struct value first, struct value end, struct value step);
+struct value value_binary(struct run *r, enum op op, struct value a, struct value b);
+struct value value_slice(struct run *r, struct value on, struct value first, struct value end, struct value step);
 struct value get_attr(struct run *r, struct value on, struct str *name);
 struct value get_item(struct run *r, struct value on, struct value key);
-bool contains(struct run *r, struct value in, struct value what);
+bool value_contains(struct run *r, struct value in, struct value what);
 enum flow { FLOW_ON, FLOW_BREAK, FLOW_CONTINUE };
 enum flow exec_body(struct run *r, struct scope *s, const struct node *first);
 void scope_set(struct run *r, struct scope *s, struct str *name, struct value v);

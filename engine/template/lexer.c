@@ -19,7 +19,7 @@ static struct lexeme *put(struct lexer *x, enum token token, const char *s, size
 
 	if (o->n == o->max) {
 		int max = o->max ? o->max * 2 : 256;
-		struct lexeme *at = take(x->job, sizeof *at * (size_t)max);
+		struct lexeme *at = job_take(x->job, sizeof *at * (size_t)max);
 		if (o->n)
 			memcpy(at, o->at, sizeof *at * (size_t)o->n);
 		o->at = at;
@@ -48,7 +48,7 @@ static size_t skip_space(const struct lexer *x, size_t at)
 	while (at < x->len) {
 		uint32_t c;
 		int n = utf8_next(x->s + at, x->len - at, &c);
-		if (!is_space(c))
+		if (!char_is_space(c))
 			break;
 		at += (size_t)n;
 	}
@@ -63,7 +63,7 @@ static size_t space_before(const char *s, size_t len)
 		while (first && ((uint8_t)s[first] & 0xc0) == 0x80)
 			first--;
 		utf8_next(s + first, len - first, &c);
-		if (!is_space(c))
+		if (!char_is_space(c))
 			break;
 		len = first;
 	}
@@ -183,7 +183,7 @@ static void string(struct lexer *x)
 		i += x->s[i] == '\\' ? 2 : 1;
 	if (i >= x->len)
 		wrong(x, "a string without its end");
-	out = take(x->job, i - first + 8);
+	out = job_take(x->job, i - first + 8);
 	for (size_t k = first; k < i;) {
 		if (x->s[k] != '\\') {
 			out[n++] = x->s[k++];
@@ -361,10 +361,10 @@ static void tag(struct lexer *x)
 	}
 }
 
-void lex(struct job *job, const char *source, size_t len, struct lexemes *out)
+void lex_template(struct job *job, const char *source, size_t len, struct lexemes *out)
 {
 	struct lexer x = {.job = job, .line = 1, .line_start = true, .out = out};
-	char *s = take(job, len + 1);
+	char *s = job_take(job, len + 1);
 	size_t n = 0;
 
 	for (size_t i = 0; i < len; i++) {

@@ -61,7 +61,7 @@ METHOD(list_count)
 
 	spend(&r->job, self.l->n);
 	for (uint32_t i = 0; i < self.l->n; i++)
-		n += equal(&r->job, self.l->at[i], v, 0);
+		n += value_equal(&r->job, self.l->at[i], v, 0);
 	return INT(n);
 }
 METHOD(list_index)
@@ -70,7 +70,7 @@ METHOD(list_index)
 
 	spend(&r->job, self.l->n);
 	for (uint32_t i = 0; i < self.l->n; i++)
-		if (equal(&r->job, self.l->at[i], v, 0))
+		if (value_equal(&r->job, self.l->at[i], v, 0))
 			return INT(i);
 	bad(&r->job, "the value is not in the list");
 }
@@ -93,7 +93,7 @@ METHOD(loop_changed)
 
 	for (int i = 0; i < args->n; i++)
 		list_add(&r->job, l, args->at[i]);
-	same = self.loop->has_changed && equal(&r->job, self.loop->changed, LIST(l), 0);
+	same = self.loop->has_changed && value_equal(&r->job, self.loop->changed, LIST(l), 0);
 	self.loop->changed = LIST(l);
 	self.loop->has_changed = true;
 	return BOOL(!same);

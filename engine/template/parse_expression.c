@@ -110,7 +110,7 @@ static struct node *parse_primary(struct parser *p)
 		parse_enter(p);
 		n = parse_dict(p);
 	} else {
-		syntax(p, "an expression was expected");
+		syntax_error(p, "an expression was expected");
 	}
 	p->depth--;
 	return n;
@@ -133,7 +133,7 @@ static struct node *parse_subscribed(struct parser *p, struct node *on)
 	}
 	n = node_make(p, N_SLICE);
 	n->a = on;
-	n->arg = take(p->job, sizeof *n->arg * 3);
+	n->arg = job_take(p->job, sizeof *n->arg * 3);
 	memcpy(n->arg, part, sizeof part);
 	n->nargs = 3;
 	return n;
@@ -157,7 +157,7 @@ static struct node *parse_subscript(struct parser *p, struct node *on)
 	want_op(p, "[");
 	n = parse_subscribed(p, on);
 	if (at_op(p, ","))
-		syntax(p, "a subscript of several parts is not supported");
+		syntax_error(p, "a subscript of several parts is not supported");
 	want_op(p, "]");
 	return n;
 }
@@ -176,7 +176,7 @@ void parse_call_args(struct parser *p, struct node *call)
 		} else if (skip_op(p, "*")) {
 			call->star = parse_expression(p);
 		} else if (p->at->token == T_NAME && p->at[1].token == T_OP && p->at[1].len == 1 && *p->at[1].s == '=') {
-			struct str *name = want_name(p), **names = take(p->job, sizeof *names * (size_t)(call->nkw + 1));
+			struct str *name = want_name(p), **names = job_take(p->job, sizeof *names * (size_t)(call->nkw + 1));
 
 			want_op(p, "=");
 			if (call->nkw)
@@ -186,7 +186,7 @@ void parse_call_args(struct parser *p, struct node *call)
 			node_add(p, &call->kwarg, &call->nkw, parse_expression(p));
 		} else {
 			if (call->nkw || call->star || call->star2)
-				syntax(p, "a positional argument behind a keyword");
+				syntax_error(p, "a positional argument behind a keyword");
 			node_add(p, &call->arg, &call->nargs, parse_expression(p));
 		}
 	}
@@ -220,7 +220,7 @@ static struct node *parse_postfix(struct parser *p, struct node *n)
 {
 	for (int turns = 0;; turns++) {
 		if (turns == TEMPLATE_DEPTH)
-			syntax(p, "a chain of more than %d parts", TEMPLATE_DEPTH);
+			syntax_error(p, "a chain of more than %d parts", TEMPLATE_DEPTH);
 		if (at_op(p, ".") || at_op(p, "["))
 			n = parse_subscript(p, n);
 		else if (at_op(p, "("))
@@ -257,7 +257,7 @@ static struct node *one_filter(struct parser *p, struct node *on)
 	n->name = want_name(p);
 	p->job->line = n->line;
 	if (at_op(p, "."))
-		syntax(p, "a filter's name with a dot");
+		syntax_error(p, "a filter's name with a dot");
 	n->impl = filter_find(n->name);
 	if (!n->impl)
 		raise_error(p->job, ERR_UNSUPPORTED, "the filter '%.*s' is not supported", (int)n->name->len, n->name->s);
@@ -274,7 +274,7 @@ struct node *parse_filter_chain(struct parser *p, struct node *on)
 
 	while (skip_op(p, "|")) {
 		if (turns++ == TEMPLATE_DEPTH)
-			syntax(p, "a chain of more than %d filters", TEMPLATE_DEPTH);
+			syntax_error(p, "a chain of more than %d filters", TEMPLATE_DEPTH);
 		n = one_filter(p, n);
 	}
 	return n;
@@ -309,7 +309,7 @@ static struct node *parse_test(struct parser *p, struct node *on)
 		parse_call_args(p, n);
 	} else if (starts_argument(p)) {
 		if (at_name(p, "is"))
-			syntax(p, "tests with 'is' cannot be chained");
+			syntax_error(p, "tests with 'is' cannot be chained");
 		node_add(p, &n->arg, &n->nargs, parse_postfix(p, parse_primary(p)));
 	}
 	return negated ? make2(p, N_NOT, n, NULL) : n;
@@ -319,7 +319,7 @@ static struct node *parse_filter_expr(struct parser *p, struct node *n)
 {
 	for (int turns = 0;; turns++) {
 		if (turns == TEMPLATE_DEPTH)
-			syntax(p, "a chain of more than %d parts", TEMPLATE_DEPTH);
+			syntax_error(p, "a chain of more than %d parts", TEMPLATE_DEPTH);
 		if (at_op(p, "|"))
 			n = parse_filter_chain(p, n);
 		else if (skip_name(p, "is"))
@@ -378,7 +378,7 @@ static struct node *parse_level(struct parser *p, size_t level)
 			return n;
 		n = make2(p, l->node[i], n, parse_level(p, level + 1));
 	}
-	syntax(p, "a chain of more than %d operators", CHAIN);
+	syntax_error(p, "a chain of more than %d operators", CHAIN);
 }
 
 static bool comparison(struct parser *p, enum op *op)

@@ -24,7 +24,7 @@ struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool
 	if (!comma && tuple->nargs)
 		return tuple->arg[0];
 	if (!comma && !explicit_paren)
-		syntax(p, "an expression was expected");
+		syntax_error(p, "an expression was expected");
 	return tuple;
 }
 

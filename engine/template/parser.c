@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include "engine/template/inside.h"
 
-void syntax(struct parser *p, const char *fmt, ...)
+void syntax_error(struct parser *p, const char *fmt, ...)
 {
 	char text[300], near[64];
 	va_list ap;
@@ -19,7 +19,7 @@ void syntax(struct parser *p, const char *fmt, ...)
 
 struct node *node_make(struct parser *p, enum op op)
 {
-	struct node *n = take(p->job, sizeof *n);
+	struct node *n = job_take(p->job, sizeof *n);
 
 	n->op = op;
 	n->line = p->at->line;
@@ -29,7 +29,7 @@ struct node *node_make(struct parser *p, enum op op)
 void node_add(struct parser *p, struct node ***list, int *n, struct node *one)
 {
 	if ((*n & (*n - 1)) == 0) {
-		struct node **grown = take(p->job, sizeof *grown * (size_t)(*n ? *n * 2 : 1));
+		struct node **grown = job_take(p->job, sizeof *grown * (size_t)(*n ? *n * 2 : 1));
 		if (*n)
 			memcpy(grown, *list, sizeof *grown * (size_t)*n);
 		*list = grown;
@@ -40,10 +40,10 @@ void node_add(struct parser *p, struct node ***list, int *n, struct node *one)
 void parse_enter(struct parser *p)
 {
 	if (++p->depth > TEMPLATE_DEPTH)
-		syntax(p, "nested deeper than %d", TEMPLATE_DEPTH);
+		syntax_error(p, "nested deeper than %d", TEMPLATE_DEPTH);
 }
 
-struct str *intern(struct parser *p, const char *s, size_t len)
+struct str *intern_name(struct parser *p, const char *s, size_t len)
 {
 	spend(p->job, 1 + (size_t)p->nnames / 32);
 	for (int i = 0; i < p->nnames; i++)
@@ -51,7 +51,7 @@ struct str *intern(struct parser *p, const char *s, size_t len)
 			return p->name[i];
 	if (p->nnames == p->maxnames) {
 		int max = p->maxnames ? p->maxnames * 2 : 64;
-		struct str **grown = take(p->job, sizeof *grown * (size_t)max);
+		struct str **grown = job_take(p->job, sizeof *grown * (size_t)max);
 		if (p->nnames)
 			memcpy(grown, p->name, sizeof *grown * (size_t)p->nnames);
 		p->name = grown;
@@ -88,22 +88,22 @@ bool skip_name(struct parser *p, const char *name)
 void want_op(struct parser *p, const char *op)
 {
 	if (!skip_op(p, op))
-		syntax(p, "'%s' was expected", op);
+		syntax_error(p, "'%s' was expected", op);
 }
 struct str *want_name(struct parser *p)
 {
 	struct lexeme *t = p->at;
 
 	if (t->token != T_NAME)
-		syntax(p, "a name was expected");
+		syntax_error(p, "a name was expected");
 	p->at++;
-	return intern(p, t->s, t->len);
+	return intern_name(p, t->s, t->len);
 }
 
 static void block_end(struct parser *p)
 {
 	if (p->at->token != T_BLOCK_END)
-		syntax(p, "'%%}' was expected");
+		syntax_error(p, "'%%}' was expected");
 	p->at++;
 }
 
@@ -145,10 +145,10 @@ static struct node *parse_for(struct parser *p)
 	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor", NULL};
 	struct node *n = node_make(p, S_FOR);
 
-	n->name = intern(p, "loop", 4);
+	n->name = intern_name(p, "loop", 4);
 	n->a = parse_target(p, false);
 	if (!skip_name(p, "in"))
-		syntax(p, "'in' was expected");
+		syntax_error(p, "'in' was expected");
 	n->b = parse_tuple(p, false, "recursive", false);
 	if (skip_name(p, "if"))
 		n->c = parse_expression(p);
@@ -205,7 +205,7 @@ static void parse_signature(struct parser *p, struct node *n)
 		if (skip_op(p, "="))
 			node_add(p, &n->kwarg, &n->nkw, parse_expression(p));
 		else if (n->nkw)
-			syntax(p, "an argument without a default behind one with");
+			syntax_error(p, "an argument without a default behind one with");
 	}
 }
 
@@ -220,7 +220,7 @@ static void macro_body(struct parser *p, struct node *n, const char *const *ends
 	p->loops = loops;
 	for (int i = 0; i < 3; i++)
 		if (mentions(from, p->at, extra[i]))
-			n->extra[i] = intern(p, extra[i], strlen(extra[i]));
+			n->extra[i] = intern_name(p, extra[i], strlen(extra[i]));
 	want_name(p);
 }
 
@@ -244,8 +244,8 @@ static struct node *parse_call_block(struct parser *p)
 		parse_signature(p, n);
 	n->a = parse_expression(p);
 	if (n->a->op != N_CALL)
-		syntax(p, "a call block needs a call");
-	n->name = intern(p, "caller", 6);
+		syntax_error(p, "a call block needs a call");
+	n->name = intern_name(p, "caller", 6);
 	macro_body(p, n, ends);
 	return n;
 }
@@ -292,7 +292,7 @@ static struct node *parse_generation(struct parser *p)
 static struct node *parse_jump(struct parser *p, enum op op)
 {
 	if (!p->loops)
-		syntax(p, "break or continue outside of a loop");
+		syntax_error(p, "break or continue outside of a loop");
 	return node_make(p, op);
 }
 
@@ -301,7 +301,7 @@ static struct node *parse_tag(struct parser *p)
 	struct lexeme *t = p->at;
 
 	if (t->token != T_NAME)
-		syntax(p, "a tag's name was expected");
+		syntax_error(p, "a tag's name was expected");
 	p->job->line = t->line;
 	if (skip_name(p, "if"))
 		return parse_if(p);
@@ -332,7 +332,7 @@ static struct node *parse_print(struct parser *p)
 
 	n->a = parse_tuple(p, true, NULL, false);
 	if (p->at->token != T_PRINT_END)
-		syntax(p, "'}}' was expected");
+		syntax_error(p, "'}}' was expected");
 	p->at++;
 	return n;
 }
@@ -355,7 +355,7 @@ static struct node *parse_body(struct parser *p, const char *const *ends)
 
 		if (t->token == T_END) {
 			if (ends)
-				syntax(p, "the tag '%s' is missing", ends[0]);
+				syntax_error(p, "the tag '%s' is missing", ends[0]);
 			return first;
 		}
 		p->at++;
@@ -375,7 +375,7 @@ static struct node *parse_body(struct parser *p, const char *const *ends)
 	}
 }
 
-struct node *parse(struct job *job, struct lexemes *lexemes)
+struct node *parse_template(struct job *job, struct lexemes *lexemes)
 {
 	struct parser p = {.job = job, .at = lexemes->at};
 

@@ -55,9 +55,9 @@ static void repr_str(struct text *t, struct str *s)
 {
 	bool single = memchr(s->s, '\'', s->len) && !memchr(s->s, '"', s->len);
 	char quote = single ? '"' : '\'', code[16];
-	bool user = has_user(STR(s));
+	bool user = value_has_user(STR(s));
 
-	text_add(t, &quote, 1, user);
+	text_put(t, &quote, 1, user);
 	for (size_t i = 0, n; i < s->len; i += n) {
 		uint32_t c;
 		n = (size_t)utf8_next(s->s + i, s->len - i, &c);
@@ -65,7 +65,7 @@ static void repr_str(struct text *t, struct str *s)
 			snprintf(code, sizeof code, "\\%c", (char)c);
 		else if (c == '\n' || c == '\r' || c == '\t')
 			snprintf(code, sizeof code, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-		else if (is_printable(c))
+		else if (char_is_printable(c))
 			code[0] = 0;
 		else
 			snprintf(code, sizeof code, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
@@ -74,7 +74,7 @@ static void repr_str(struct text *t, struct str *s)
 		else
 			text_add_part(t, s, i, i + n);
 	}
-	text_add(t, &quote, 1, user);
+	text_put(t, &quote, 1, user);
 }
 
 static void repr_list(struct text *t, struct list *l, int depth)
@@ -171,11 +171,11 @@ void add_repr(struct text *t, struct value v, int depth)
 		text_word(t, "'>", false);
 		break;
 	default:
-		bad(t->job, "a '%s' has no text", kind_name(v));
+		bad(t->job, "a '%s' has no text", value_kind_name(v));
 	}
 }
 
-struct str *to_str(struct job *job, struct value v)
+struct str *value_to_str(struct job *job, struct value v)
 {
 	struct text t = {.job = job};
 
@@ -188,7 +188,7 @@ struct str *to_str(struct job *job, struct value v)
 
 static void json_str(struct text *t, const struct json_form *form, struct str *s)
 {
-	bool user = has_user(STR(s));
+	bool user = value_has_user(STR(s));
 	char code[16];
 
 	text_word(t, "\"", user);
@@ -240,7 +240,7 @@ static void json_list(struct text *t, const struct json_form *form, struct list 
 static int by_key(struct job *job, const void *a, const void *b, const void *how)
 {
 	(void)how;
-	return compare(job, ((const struct entry *)a)->key, ((const struct entry *)b)->key, 0);
+	return value_compare(job, ((const struct entry *)a)->key, ((const struct entry *)b)->key, 0);
 }
 
 static void json_key(struct text *t, const struct json_form *form, struct value key)
@@ -249,8 +249,8 @@ static void json_key(struct text *t, const struct json_form *form, struct value 
 		json_str(t, form, key.s);
 		return;
 	}
-	if (key.kind != K_NONE && !is_number(key))
-		bad(t->job, "keys must be str, int, float, bool or None, not %s", kind_name(key));
+	if (key.kind != K_NONE && !value_is_number(key))
+		bad(t->job, "keys must be str, int, float, bool or None, not %s", value_kind_name(key));
 	text_word(t, "\"", false);
 	add_json(t, form, key, 0);
 	text_word(t, "\"", false);
@@ -258,7 +258,7 @@ static void json_key(struct text *t, const struct json_form *form, struct value 
 
 static void json_dict(struct text *t, const struct json_form *form, struct dict *d, int depth)
 {
-	void **order = take(t->job, sizeof *order * (d->n + 1));
+	void **order = job_take(t->job, sizeof *order * (d->n + 1));
 
 	for (uint32_t i = 0; i < d->n; i++)
 		order[i] = &d->at[i];
@@ -313,6 +313,6 @@ void add_json(struct text *t, const struct json_form *form, struct value v, int 
 		}
 		/* fallthrough */
 	default:
-		bad(t->job, "Object of type %s is not JSON serializable", kind_name(v));
+		bad(t->job, "Object of type %s is not JSON serializable", value_kind_name(v));
 	}
 }

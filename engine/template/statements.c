@@ -3,7 +3,7 @@
 
 static struct scope *scope_make(struct run *r, struct scope *up)
 {
-	struct scope *s = take(&r->job, sizeof *s);
+	struct scope *s = job_take(&r->job, sizeof *s);
 
 	s->up = up;
 	return s;
@@ -18,7 +18,7 @@ void scope_set(struct run *r, struct scope *s, struct str *name, struct value v)
 		}
 	if (s->n == s->max) {
 		int max = s->max ? s->max * 2 : 4;
-		struct variable *at = take(&r->job, sizeof *at * (size_t)max);
+		struct variable *at = job_take(&r->job, sizeof *at * (size_t)max);
 		if (s->n)
 			memcpy(at, s->at, sizeof *at * (size_t)s->n);
 		s->at = at;
@@ -41,7 +41,7 @@ static void assign(struct run *r, struct scope *s, const struct node *target, st
 			bad(&r->job, "cannot assign attribute on non-namespace object");
 		dict_set(&r->job, on.d, STR(target->name), v);
 	} else {
-		struct list *items = items_of(&r->job, v);
+		struct list *items = value_items(&r->job, v);
 		if (items->n != (uint32_t)target->nargs)
 			bad(&r->job, "%u values to unpack into %d names", items->n, target->nargs);
 		for (int i = 0; i < target->nargs; i++)
@@ -68,7 +68,7 @@ static struct str *capture_end(struct run *r, struct text *before)
 
 static void print(struct run *r, struct scope *s, const struct node *n)
 {
-	struct value v = eval(r, s, n->a);
+	struct value v = eval_node(r, s, n->a);
 
 	if (v.kind == K_STR)
 		text_add_str(r->out, v.s);
@@ -79,7 +79,7 @@ static void print(struct run *r, struct scope *s, const struct node *n)
 static enum flow exec_if(struct run *r, struct scope *s, const struct node *n)
 {
 	for (;;) {
-		if (truth(&r->job, eval(r, s, n->a)))
+		if (value_truth(&r->job, eval_node(r, s, n->a)))
 			return exec_body(r, s, n->body);
 		if (!n->other || n->other->op != S_IF || !n->other->chained)
 			return exec_body(r, s, n->other);
@@ -97,7 +97,7 @@ static bool passes(struct loop *l, uint32_t i)
 	if (!l->filtered)
 		return true;
 	assign(r, &s, l->node->a, l->items->at[i]);
-	return truth(&r->job, eval(r, &s, l->node->c));
+	return value_truth(&r->job, eval_node(r, &s, l->node->c));
 }
 
 static int64_t find_next(struct loop *l, int64_t from)
@@ -140,7 +140,7 @@ static int64_t loop_length(struct loop *l)
 static struct value loop_method(struct run *r, struct loop *loop, struct str *name)
 {
 	const struct method *m = method_find(K_LOOP, name);
-	struct bound *b = take(&r->job, sizeof *b);
+	struct bound *b = job_take(&r->job, sizeof *b);
 
 	if (!m)
 		return UNDEF("'loop' has no such attribute");
@@ -206,10 +206,10 @@ static enum flow run_loop(struct run *r, struct loop *l)
 
 static struct loop *loop_make(struct run *r, struct scope *s, const struct node *n, struct value over)
 {
-	struct loop *l = take(&r->job, sizeof *l);
+	struct loop *l = job_take(&r->job, sizeof *l);
 
 	*l = (struct loop){.run = r, .node = n, .scope = s, .next = -2, .filtered = n->c != NULL};
-	l->items = items_of(&r->job, over);
+	l->items = value_items(&r->job, over);
 	return l;
 }
 
@@ -236,7 +236,7 @@ struct value loop_recurse(struct run *r, struct loop *loop, struct args *args)
 
 static struct value macro_make(struct run *r, struct scope *s, const struct node *n)
 {
-	struct macro *m = take(&r->job, sizeof *m);
+	struct macro *m = job_take(&r->job, sizeof *m);
 
 	*m = (struct macro){n, s};
 	for (; s && !s->held; s = s->up)
@@ -306,7 +306,7 @@ struct value call_macro(struct run *r, struct macro *m, struct args *args)
 		else if (kw)
 			scope_set(r, s, name, *kw);
 		else if (def >= 0)
-			scope_set(r, s, name, eval(r, s, n->kwarg[def]));
+			scope_set(r, s, name, eval_node(r, s, n->kwarg[def]));
 		else
 			scope_set(r, s, name, UNDEF("a parameter of the macro was not provided"));
 	}
@@ -319,20 +319,20 @@ struct value call_macro(struct run *r, struct macro *m, struct args *args)
 
 static void exec_call_block(struct run *r, struct scope *s, const struct node *n)
 {
-	struct value f = eval(r, s, n->a->a), v;
+	struct value f = eval_node(r, s, n->a->a), v;
 	struct args args;
 
 	eval_args(r, s, n->a, &args);
-	struct str **name = take(&r->job, sizeof *name * (size_t)(args.nkw + 1));
-	struct value *kw = take(&r->job, sizeof *kw * (size_t)(args.nkw + 1));
+	struct str **name = job_take(&r->job, sizeof *name * (size_t)(args.nkw + 1));
+	struct value *kw = job_take(&r->job, sizeof *kw * (size_t)(args.nkw + 1));
 	for (int i = 0; i < args.nkw; i++)
 		name[i] = args.kwname[i], kw[i] = args.kw[i];
 	name[args.nkw] = n->name;
 	kw[args.nkw++] = macro_make(r, s, n);
 	args.kwname = name;
 	args.kw = kw;
-	v = call(r, s, f, &args);
-	text_add_str(r->out, to_str(&r->job, v));
+	v = value_call(r, s, f, &args);
+	text_add_str(r->out, value_to_str(&r->job, v));
 }
 
 /* --- the rest --- */
@@ -347,12 +347,12 @@ static enum flow exec_set_block(struct run *r, struct scope *s, const struct nod
 		return flow;
 	r->captured = v;
 	if (n->op == S_FILTER) {
-		v = eval(r, s, n->a);
+		v = eval_node(r, s, n->a);
 		if (v.kind != K_STR)
-			bad(&r->job, "a filter block ends in a '%s' instead of a str", kind_name(v));
+			bad(&r->job, "a filter block ends in a '%s' instead of a str", value_kind_name(v));
 		text_add_str(r->out, v.s);
 	} else {
-		assign(r, s, n->a, n->b ? eval(r, s, n->b) : v);
+		assign(r, s, n->a, n->b ? eval_node(r, s, n->b) : v);
 	}
 	return FLOW_ON;
 }
@@ -362,7 +362,7 @@ static enum flow exec_with(struct run *r, struct scope *s, const struct node *n)
 	struct scope *inner = scope_make(r, s);
 
 	for (int i = 0; i < n->nargs; i++)
-		assign(r, inner, n->arg[i], eval(r, s, n->kwarg[i]));
+		assign(r, inner, n->arg[i], eval_node(r, s, n->kwarg[i]));
 	return exec_body(r, inner, n->body);
 }
 
@@ -378,9 +378,9 @@ static enum flow exec(struct run *r, struct scope *s, const struct node *n)
 	case S_IF:
 		return exec_if(r, s, n);
 	case S_FOR:
-		return run_loop(r, loop_make(r, s, n, eval(r, s, n->b)));
+		return run_loop(r, loop_make(r, s, n, eval_node(r, s, n->b)));
 	case S_SET:
-		assign(r, s, n->a, eval(r, s, n->b));
+		assign(r, s, n->a, eval_node(r, s, n->b));
 		return FLOW_ON;
 	case S_SET_BLOCK:
 	case S_FILTER:

@@ -7,7 +7,7 @@ enum { STR_MAX = TEMPLATE_MEMORY / 2 };
 
 struct str *str_make(struct job *job, const char *s, size_t len, bool user)
 {
-	struct str *one = take(job, sizeof *one);
+	struct str *one = job_take(job, sizeof *one);
 
 	if (len > STR_MAX)
 		raise_error(job, ERR_LIMIT, "a text of %zu bytes", len);
@@ -19,7 +19,7 @@ struct str *str_make(struct job *job, const char *s, size_t len, bool user)
 
 struct str *str_copy(struct job *job, const char *s, size_t len, bool user)
 {
-	char *copy = take(job, len + 1);
+	char *copy = job_take(job, len + 1);
 
 	memcpy(copy, s, len);
 	return str_make(job, copy, len, user);
@@ -109,7 +109,7 @@ static void grow_to(struct job *job, struct grow *g, size_t max)
 	if (max > STR_MAX)
 		raise_error(job, ERR_LIMIT, "a text of %zu bytes", max);
 	max = max < 128 ? 128 : max + max / 2;
-	s = take(job, max * 2);
+	s = job_take(job, max * 2);
 	mark = (uint8_t *)s + max;
 	if (g->len) {
 		memcpy(s, g->s, g->len);
@@ -141,7 +141,7 @@ struct str *str_join(struct job *job, struct str *a, struct str *b)
 		return one;
 	}
 	if (!g || a->s != g->s || a->len != g->len) {
-		g = take(job, sizeof *g);
+		g = job_take(job, sizeof *g);
 		grow_to(job, g, (size_t)a->len + b->len);
 		memcpy(g->s, a->s, a->len);
 		put_marks(g->mark, a, 0, a->len);
@@ -187,7 +187,7 @@ static void text_room(struct text *t, size_t len)
 	grow_to(t->job, &t->g, t->g.len + len);
 }
 
-void text_add(struct text *t, const char *s, size_t len, bool user)
+void text_put(struct text *t, const char *s, size_t len, bool user)
 {
 	if (!len)
 		return;
@@ -213,7 +213,7 @@ void text_add_str(struct text *t, const struct str *s)
 }
 void text_word(struct text *t, const char *s, bool user)
 {
-	text_add(t, s, strlen(s), user);
+	text_put(t, s, strlen(s), user);
 }
 
 struct str *text_str(struct text *t)

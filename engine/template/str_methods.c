@@ -7,7 +7,7 @@
 static struct str *need_str(struct run *r, struct value v, const char *of)
 {
 	if (v.kind != K_STR)
-		bad(&r->job, "%s() needs a str, not %s", of, kind_name(v));
+		bad(&r->job, "%s() needs a str, not %s", of, value_kind_name(v));
 	return v.s;
 }
 
@@ -53,7 +53,7 @@ static struct str *window(struct run *r, struct value self, struct args *args, i
 {
 	if (args->n <= first)
 		return self.s;
-	return slice(r, self, args->at[first], args->n > first + 1 ? args->at[first + 1] : NONE, NONE).s;
+	return value_slice(r, self, args->at[first], args->n > first + 1 ? args->at[first + 1] : NONE, NONE).s;
 }
 static bool any_edge(struct run *r, struct value self, struct args *args, bool end, const char *of)
 {
@@ -153,7 +153,7 @@ METHOD(replace)
 	struct str *from = need_str(r, arg_need(r, args, 0, NULL, "replace"), "replace");
 	struct str *to = need_str(r, arg_need(r, args, 1, NULL, "replace"), "replace");
 
-	return STR(text_replace(r, self.s, from, to, integer(&r->job, arg_or(args, 2, "count", INT(-1)))));
+	return STR(text_replace(r, self.s, from, to, value_integer(&r->job, arg_or(args, 2, "count", INT(-1)))));
 }
 
 static void add_part(struct run *r, struct list *l, struct str *s, size_t first, size_t end)
@@ -175,7 +175,7 @@ static void split_space(struct run *r, struct list *l, struct str *s, int64_t ma
 				while (before && ((uint8_t)rest->s[before] & 0xc0) == 0x80)
 					before--;
 				utf8_next(rest->s + before, at - before, &c);
-				if (is_space(c))
+				if (char_is_space(c))
 					break;
 				at = before;
 			}
@@ -192,7 +192,7 @@ static void split_space(struct run *r, struct list *l, struct str *s, int64_t ma
 		while (at < rest->len) {
 			uint32_t c;
 			size_t n = (size_t)utf8_next(rest->s + at, rest->len - at, &c);
-			if (is_space(c))
+			if (char_is_space(c))
 				break;
 			at += n;
 		}
@@ -224,7 +224,7 @@ static void split_at(struct run *r, struct list *l, struct str *s, struct str *s
 static struct value split(struct run *r, struct value self, struct args *args, bool from_end)
 {
 	struct value sep = arg_or(args, 0, "sep", NONE);
-	int64_t max = integer(&r->job, arg_or(args, 1, "maxsplit", INT(-1)));
+	int64_t max = value_integer(&r->job, arg_or(args, 1, "maxsplit", INT(-1)));
 	struct list *l = list_make(&r->job, 0, FORM_LIST);
 
 	if (sep.kind == K_NONE)
@@ -248,7 +248,7 @@ METHOD(rsplit)
 }
 METHOD(splitlines)
 {
-	return LIST(text_lines(r, self.s, truth(&r->job, arg_or(args, 0, "keepends", BOOL(false)))));
+	return LIST(text_lines(r, self.s, value_truth(&r->job, arg_or(args, 0, "keepends", BOOL(false)))));
 }
 
 static struct value partition(struct run *r, struct value self, struct args *args, bool last)
@@ -277,7 +277,7 @@ METHOD(rpartition)
 
 METHOD(join)
 {
-	struct list *l = items_of(&r->job, arg_need(r, args, 0, NULL, "join"));
+	struct list *l = value_items(&r->job, arg_need(r, args, 0, NULL, "join"));
 	struct text t = {.job = &r->job};
 
 	for (uint32_t i = 0; i < l->n; i++) {
@@ -292,7 +292,7 @@ METHOD(join)
 /* left, right: on which sides the filling goes. */
 static struct value pad(struct run *r, struct value self, struct args *args, bool left, bool right, const char *fill)
 {
-	int64_t width = integer(&r->job, arg_need(r, args, 0, NULL, "width")), n = width - (int64_t)str_chars(self.s), before;
+	int64_t width = value_integer(&r->job, arg_need(r, args, 0, NULL, "width")), n = width - (int64_t)str_chars(self.s), before;
 	struct value f = arg_or(args, 1, NULL, STR(str_make(&r->job, fill, 1, false)));
 	struct text t = {.job = &r->job};
 
@@ -330,7 +330,7 @@ METHOD(zfill)
 
 	if (!sign)
 		return pad(r, self, args, true, false, "0");
-	struct value less = INT(integer(&r->job, arg_need(r, args, 0, NULL, "zfill")) - 1);
+	struct value less = INT(value_integer(&r->job, arg_need(r, args, 0, NULL, "zfill")) - 1);
 	width.at = &less;
 	v.s = str_part(&r->job, self.s, 1, self.s->len);
 	v = pad(r, v, &width, true, false, "0");
@@ -339,7 +339,7 @@ METHOD(zfill)
 
 static bool alnum(uint32_t c)
 {
-	return is_alpha(c) || is_digit(c);
+	return char_is_alpha(c) || char_is_digit(c);
 }
 static struct value all(struct str *s, bool (*is)(uint32_t))
 {
@@ -354,12 +354,12 @@ static struct value all(struct str *s, bool (*is)(uint32_t))
 METHOD(isalpha)
 {
 	UNUSED;
-	return all(self.s, is_alpha);
+	return all(self.s, char_is_alpha);
 }
 METHOD(isdigit)
 {
 	UNUSED;
-	return all(self.s, is_digit);
+	return all(self.s, char_is_digit);
 }
 METHOD(isalnum)
 {
@@ -369,7 +369,7 @@ METHOD(isalnum)
 METHOD(isspace)
 {
 	UNUSED;
-	return all(self.s, is_space);
+	return all(self.s, char_is_space);
 }
 static struct value has_case(struct run *r, struct value self, const char *test, struct args *args)
 {

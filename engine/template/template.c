@@ -8,7 +8,7 @@ void template_free(struct template *t)
 {
 	if (!t)
 		return;
-	arena_free(&t->job);
+	job_free(&t->job);
 	free(t);
 }
 
@@ -30,8 +30,8 @@ int template_compile(struct template **out, const char *source, size_t len, stru
 		return err;
 	}
 	struct lexemes lexemes = {0};
-	lex(&t->job, source, len, &lexemes);
-	t->root = parse(&t->job, &lexemes);
+	lex_template(&t->job, source, len, &lexemes);
+	t->root = parse_template(&t->job, &lexemes);
 	t->job.why = NULL;
 	*out = t;
 	return 0;
@@ -79,7 +79,7 @@ int template_render(const struct template *t, const struct template_input *in, s
 
 	*out = (struct template_output){0};
 	if (setjmp(r.job.out)) {
-		arena_free(&r.job);
+		job_free(&r.job);
 		return r.job.err;
 	}
 	r.own = variables(&r, in->own, false);
@@ -87,6 +87,6 @@ int template_render(const struct template *t, const struct template_input *in, s
 	r.out = &text;
 	exec_body(&r, &root, t->root);
 	to_output(&text, out);
-	arena_free(&r.job);
+	job_free(&r.job);
 	return 0;
 }

@@ -47,7 +47,7 @@ TEST(float)
 TEST(number)
 {
 	UNUSED;
-	return is_number(on);
+	return value_is_number(on);
 }
 TEST(string)
 {
@@ -83,7 +83,7 @@ TEST(escaped)
 
 static int64_t remainder_of(struct run *r, struct value a, struct value b)
 {
-	struct value v = binary(r, N_MOD, a, b);
+	struct value v = value_binary(r, N_MOD, a, b);
 
 	return v.kind == K_INT ? v.i : v.kind == K_FLOAT && v.f == 0 ? 0 : v.kind == K_FLOAT && v.f == 1 ? 1 : 2;
 }
@@ -104,15 +104,15 @@ TEST(divisibleby)
 
 static bool cased(struct run *r, struct value on, bool upper)
 {
-	struct str *s = to_str(&r->job, on);
+	struct str *s = value_to_str(&r->job, on);
 	bool some = false;
 
 	for (size_t i = 0, n; i < s->len; i += n) {
 		uint32_t c;
 		n = (size_t)utf8_next(s->s + i, s->len - i, &c);
-		if (upper ? is_lower(c) : is_upper(c))
+		if (upper ? char_is_lower(c) : char_is_upper(c))
 			return false;
-		some |= is_lower(c) || is_upper(c);
+		some |= char_is_lower(c) || char_is_upper(c);
 	}
 	return some;
 }
@@ -133,33 +133,33 @@ static struct value other(struct run *r, struct args *args, const char *of)
 }
 TEST(eq)
 {
-	return equal(&r->job, on, other(r, args, "eq"), 0);
+	return value_equal(&r->job, on, other(r, args, "eq"), 0);
 }
 TEST(ne)
 {
-	return !equal(&r->job, on, other(r, args, "ne"), 0);
+	return !value_equal(&r->job, on, other(r, args, "ne"), 0);
 }
 TEST(lt)
 {
-	return compare(&r->job, on, other(r, args, "lt"), 0) < 0;
+	return value_compare(&r->job, on, other(r, args, "lt"), 0) < 0;
 }
 TEST(le)
 {
-	return compare(&r->job, on, other(r, args, "le"), 0) <= 0;
+	return value_compare(&r->job, on, other(r, args, "le"), 0) <= 0;
 }
 TEST(gt)
 {
-	return compare(&r->job, on, other(r, args, "gt"), 0) == 1;
+	return value_compare(&r->job, on, other(r, args, "gt"), 0) == 1;
 }
 TEST(ge)
 {
-	int c = compare(&r->job, on, other(r, args, "ge"), 0);
+	int c = value_compare(&r->job, on, other(r, args, "ge"), 0);
 
 	return c >= 0 && c != 2;
 }
 TEST(in)
 {
-	return contains(r, other(r, args, "in"), on);
+	return value_contains(r, other(r, args, "in"), on);
 }
 TEST(sameas)
 {
@@ -167,7 +167,7 @@ TEST(sameas)
 
 	if (v.kind != on.kind)
 		return false;
-	return v.kind >= K_LIST ? v.d == on.d : v.kind == K_STR ? v.s == on.s || str_equal(v.s, on.s) : equal(&r->job, v, on, 0);
+	return v.kind >= K_LIST ? v.d == on.d : v.kind == K_STR ? v.s == on.s || str_equal(v.s, on.s) : value_equal(&r->job, v, on, 0);
 }
 TEST(filter)
 {

@@ -4,7 +4,7 @@
 static bool strippable(uint32_t c, const struct str *chars)
 {
 	if (!chars)
-		return is_space(c);
+		return char_is_space(c);
 	for (size_t i = 0, n; i < chars->len; i += n) {
 		uint32_t k;
 		n = (size_t)utf8_next(chars->s + i, chars->len - i, &k);
@@ -45,7 +45,7 @@ struct str *text_strip(struct run *r, struct str *s, struct value chars, bool le
 
 static bool breaks_word(uint32_t c)
 {
-	return is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+	return char_is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
 }
 
 /* A sigma at the end of a word has a small form of its own. */
@@ -57,11 +57,11 @@ static bool final_sigma(const struct str *s, size_t at, size_t n)
 
 	while (before && ((uint8_t)s->s[--before] & 0xc0) == 0x80)
 		;
-	letter = before < at && (utf8_next(s->s + before, at - before, &c), is_alpha(c));
+	letter = before < at && (utf8_next(s->s + before, at - before, &c), char_is_alpha(c));
 	if (!letter || at + n >= s->len)
 		return letter;
 	utf8_next(s->s + at + n, s->len - at - n, &c);
-	return !is_alpha(c);
+	return !char_is_alpha(c);
 }
 
 struct str *text_case(struct run *r, struct str *s, char how)
@@ -82,8 +82,8 @@ struct str *text_case(struct run *r, struct str *s, char how)
 			for (int j = 1; j < k; j++)
 				out[j] = out[j] >= 'A' && out[j] <= 'Z' ? out[j] + 32 : out[j];
 		for (int j = 0; j < k; j++)
-			text_add(&t, bytes, (size_t)utf8_put(bytes, out[j]), str_mark(s, i));
-		start = how == 't' ? !is_alpha(c) : how == 'w' ? breaks_word(c) : false;
+			text_put(&t, bytes, (size_t)utf8_put(bytes, out[j]), str_mark(s, i));
+		start = how == 't' ? !char_is_alpha(c) : how == 'w' ? breaks_word(c) : false;
 	}
 	struct str *out = text_str(&t);
 	out->markup = s->markup;

@@ -71,7 +71,7 @@ bool utf8_valid(const char *s, size_t len, size_t *at)
 }
 
 /* str.isspace() */
-bool is_space(uint32_t c)
+bool char_is_space(uint32_t c)
 {
 	if (c < 0x80)
 		return (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x20);
@@ -80,7 +80,7 @@ bool is_space(uint32_t c)
 }
 
 /* Characters of categories Cc, Cf, Cs, Co, Cn, Zl, Zp, Zs (but the space) are escaped by repr(). */
-bool is_printable(uint32_t c)
+bool char_is_printable(uint32_t c)
 {
 	static const uint32_t hidden[][2] = {
 		{0x7f, 0xa0}, {0xad, 0xad}, {0x600, 0x605}, {0x61c, 0x61c}, {0x6dd, 0x6dd}, {0x70f, 0x70f}, {0x890, 0x891},
@@ -98,19 +98,19 @@ bool is_printable(uint32_t c)
 	return !ctype() || iswprint_l(c, ctype());
 }
 
-bool is_alpha(uint32_t c)
+bool char_is_alpha(uint32_t c)
 {
 	return c < 0x80 ? (c | 32) >= 'a' && (c | 32) <= 'z' : ctype() && iswalpha_l(c, ctype());
 }
-bool is_digit(uint32_t c)
+bool char_is_digit(uint32_t c)
 {
 	return c >= '0' && c <= '9';
 }
-bool is_upper(uint32_t c)
+bool char_is_upper(uint32_t c)
 {
 	return c < 0x80 ? c >= 'A' && c <= 'Z' : ctype() && iswupper_l(c, ctype());
 }
-bool is_lower(uint32_t c)
+bool char_is_lower(uint32_t c)
 {
 	return c < 0x80 ? c >= 'a' && c <= 'z' : ctype() && iswlower_l(c, ctype());
 }

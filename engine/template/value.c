@@ -6,12 +6,12 @@
 
 struct list *list_make(struct job *job, uint32_t max, enum form form)
 {
-	struct list *l = take(job, sizeof *l);
+	struct list *l = job_take(job, sizeof *l);
 
 	l->form = form;
 	l->max = max;
 	if (max)
-		l->at = take(job, sizeof *l->at * max);
+		l->at = job_take(job, sizeof *l->at * max);
 	return l;
 }
 
@@ -19,7 +19,7 @@ void list_add(struct job *job, struct list *l, struct value v)
 {
 	if (l->n == l->max) {
 		uint32_t max = l->max ? l->max * 2 : 8;
-		struct value *at = take(job, sizeof *at * max);
+		struct value *at = job_take(job, sizeof *at * max);
 		if (l->n)
 			memcpy(at, l->at, sizeof *at * l->n);
 		l->at = at;
@@ -30,11 +30,11 @@ void list_add(struct job *job, struct list *l, struct value v)
 
 struct dict *dict_make(struct job *job, uint32_t max)
 {
-	struct dict *d = take(job, sizeof *d);
+	struct dict *d = job_take(job, sizeof *d);
 
 	d->max = max;
 	if (max)
-		d->at = take(job, sizeof *d->at * max);
+		d->at = job_take(job, sizeof *d->at * max);
 	return d;
 }
 
@@ -66,7 +66,7 @@ static uint32_t hash_value(struct job *job, struct value v)
 	case K_BOOL:
 	case K_INT:
 	case K_FLOAT:
-		f = number(v) + 0.0;
+		f = value_number(v) + 0.0;
 		return hash_bytes(&f, sizeof f);
 	case K_LIST:
 		if (v.l->form != FORM_TUPLE)
@@ -79,7 +79,7 @@ static uint32_t hash_value(struct job *job, struct value v)
 	default:
 		return 3;
 	}
-	bad(job, "unhashable type: '%s'", kind_name(v));
+	bad(job, "unhashable type: '%s'", value_kind_name(v));
 }
 
 static void index_put(struct dict *d, uint32_t entry)
@@ -96,7 +96,7 @@ static void index_build(struct job *job, struct dict *d)
 	d->slots = 64;
 	while (d->slots < d->max * 2)
 		d->slots *= 2;
-	d->index = take(job, sizeof *d->index * d->slots);
+	d->index = job_take(job, sizeof *d->index * d->slots);
 	for (uint32_t i = 0; i < d->n; i++)
 		index_put(d, i);
 }
@@ -107,13 +107,13 @@ static struct entry *dict_entry(struct job *job, const struct dict *d, struct va
 
 	if (!d->index) {
 		for (uint32_t i = 0; i < d->n; i++)
-			if (d->at[i].hash == hash && equal(job, d->at[i].key, key, 0))
+			if (d->at[i].hash == hash && value_equal(job, d->at[i].key, key, 0))
 				return &d->at[i];
 		return NULL;
 	}
 	for (uint32_t i = hash & (d->slots - 1); d->index[i]; i = (i + 1) & (d->slots - 1)) {
 		struct entry *e = &d->at[d->index[i] - 1];
-		if (e->hash == hash && equal(job, e->key, key, 0))
+		if (e->hash == hash && value_equal(job, e->key, key, 0))
 			return e;
 		if (++probes % 16 == 0)
 			spend(job, 1);
@@ -146,7 +146,7 @@ void dict_set(struct job *job, struct dict *d, struct value key, struct value va
 	}
 	if (d->n == d->max) {
 		uint32_t max = d->max ? d->max * 2 : 8;
-		struct entry *at = take(job, sizeof *at * max);
+		struct entry *at = job_take(job, sizeof *at * max);
 		if (d->n)
 			memcpy(at, d->at, sizeof *at * d->n);
 		d->at = at;
@@ -204,24 +204,24 @@ struct value value_from_json(struct job *job, const json_t *j, bool user, int de
 	}
 }
 
-bool is_number(struct value v)
+bool value_is_number(struct value v)
 {
 	return v.kind == K_INT || v.kind == K_FLOAT || v.kind == K_BOOL;
 }
-double number(struct value v)
+double value_number(struct value v)
 {
 	return v.kind == K_FLOAT ? v.f : v.kind == K_BOOL ? v.b : (double)v.i;
 }
-int64_t integer(struct job *job, struct value v)
+int64_t value_integer(struct job *job, struct value v)
 {
 	if (v.kind == K_BOOL)
 		return v.b;
 	if (v.kind != K_INT)
-		bad(job, "'%s' object cannot be interpreted as an integer", kind_name(v));
+		bad(job, "'%s' object cannot be interpreted as an integer", value_kind_name(v));
 	return v.i;
 }
 
-const char *kind_name(struct value v)
+const char *value_kind_name(struct value v)
 {
 	static const char *const forms[] = {"list", "tuple", "generator", "dict_items", "dict_keys", "dict_values", "range"};
 	static const char *const kinds[] = {"Undefined", "NoneType", "bool", "int", "float", "str", "", "dict", "Namespace",
@@ -230,14 +230,14 @@ const char *kind_name(struct value v)
 	return v.kind == K_LIST ? forms[v.l->form] : kinds[v.kind];
 }
 
-bool has_user(struct value v)
+bool value_has_user(struct value v)
 {
 	if (v.kind == K_STR)
 		return v.s->mark ? memchr(v.s->mark, 1, v.s->len) != NULL : v.s->user;
 	return false;
 }
 
-bool truth(struct job *job, struct value v)
+bool value_truth(struct job *job, struct value v)
 {
 	(void)job;
 	switch (v.kind) {
@@ -265,7 +265,7 @@ static bool equal_numbers(struct value a, struct value b)
 {
 	if (a.kind != K_FLOAT && b.kind != K_FLOAT)
 		return (a.kind == K_BOOL ? a.b : a.i) == (b.kind == K_BOOL ? b.b : b.i);
-	return number(a) == number(b);
+	return value_number(a) == value_number(b);
 }
 
 static bool equal_dicts(struct job *job, struct dict *a, struct dict *b, int depth)
@@ -274,7 +274,7 @@ static bool equal_dicts(struct job *job, struct dict *a, struct dict *b, int dep
 		return false;
 	for (uint32_t i = 0; a != b && i < a->n; i++) {
 		struct entry *e = dict_entry(job, b, a->at[i].key, a->at[i].hash);
-		if (!e || !equal(job, a->at[i].val, e->val, depth + 1))
+		if (!e || !value_equal(job, a->at[i].val, e->val, depth + 1))
 			return false;
 	}
 	return true;
@@ -287,18 +287,18 @@ static bool equal_lists(struct job *job, struct list *a, struct list *b, int dep
 	if (a->form != b->form || a->n != b->n || a->form == FORM_GENERATOR || a->form == FORM_VALUES)
 		return false;
 	for (uint32_t i = 0; i < a->n; i++)
-		if (!equal(job, a->at[i], b->at[i], depth + 1))
+		if (!value_equal(job, a->at[i], b->at[i], depth + 1))
 			return false;
 	return true;
 }
 
-bool equal(struct job *job, struct value a, struct value b, int depth)
+bool value_equal(struct job *job, struct value a, struct value b, int depth)
 {
 	if (depth > DATA_DEPTH)
 		raise_error(job, ERR_LIMIT, "a value nested deeper than %d", DATA_DEPTH);
 	if (depth)
 		spend(job, 1);
-	if (is_number(a) && is_number(b))
+	if (value_is_number(a) && value_is_number(b))
 		return equal_numbers(a, b);
 	if (a.kind != b.kind)
 		return false;
@@ -317,33 +317,33 @@ bool equal(struct job *job, struct value a, struct value b, int depth)
 	}
 }
 
-int compare(struct job *job, struct value a, struct value b, int depth)
+int value_compare(struct job *job, struct value a, struct value b, int depth)
 {
 	bool lists = a.kind == K_LIST && b.kind == K_LIST && a.l->form == b.l->form && a.l->form <= FORM_TUPLE;
 
 	if (depth > DATA_DEPTH)
 		raise_error(job, ERR_LIMIT, "a value nested deeper than %d", DATA_DEPTH);
-	if (is_number(a) && is_number(b)) {
+	if (value_is_number(a) && value_is_number(b)) {
 		if (a.kind == K_INT && b.kind == K_INT)
 			return a.i < b.i ? -1 : a.i > b.i;
-		return number(a) < number(b) ? -1 : number(a) > number(b) ? 1 : number(a) == number(b) ? 0 : 2;
+		return value_number(a) < value_number(b) ? -1 : value_number(a) > value_number(b) ? 1 : value_number(a) == value_number(b) ? 0 : 2;
 	}
 	if (a.kind == K_STR && b.kind == K_STR)
 		return str_compare(a.s, b.s);
 	if (!lists) {
 		if (a.kind == K_UNDEF || b.kind == K_UNDEF)
 			bad(job, "%s is undefined", a.kind == K_UNDEF ? a.what : b.what);
-		bad(job, "no order between '%s' and '%s'", kind_name(a), kind_name(b));
+		bad(job, "no order between '%s' and '%s'", value_kind_name(a), value_kind_name(b));
 	}
 	for (uint32_t i = 0; i < a.l->n && i < b.l->n; i++) {
 		spend(job, 1);
-		if (!equal(job, a.l->at[i], b.l->at[i], depth + 1))
-			return compare(job, a.l->at[i], b.l->at[i], depth + 1);
+		if (!value_equal(job, a.l->at[i], b.l->at[i], depth + 1))
+			return value_compare(job, a.l->at[i], b.l->at[i], depth + 1);
 	}
 	return a.l->n < b.l->n ? -1 : a.l->n > b.l->n;
 }
 
-int64_t length(struct job *job, struct value v)
+int64_t value_length(struct job *job, struct value v)
 {
 	if (v.kind == K_UNDEF)
 		return 0;
@@ -352,11 +352,11 @@ int64_t length(struct job *job, struct value v)
 	if (v.kind == K_DICT)
 		return v.d->n;
 	if (v.kind != K_LIST || v.l->form == FORM_GENERATOR)
-		bad(job, "object of type '%s' has no len()", kind_name(v));
+		bad(job, "object of type '%s' has no len()", value_kind_name(v));
 	return v.l->n;
 }
 
-struct list *items_of(struct job *job, struct value v)
+struct list *value_items(struct job *job, struct value v)
 {
 	struct list *l;
 
@@ -364,7 +364,7 @@ struct list *items_of(struct job *job, struct value v)
 		spend(job, v.l->n / 16);
 		if (v.l->form != FORM_GENERATOR)
 			return v.l;
-		l = take(job, sizeof *l);
+		l = job_take(job, sizeof *l);
 		*l = *v.l;
 		v.l->n = v.l->max = 0;
 		return l;
@@ -384,7 +384,7 @@ struct list *items_of(struct job *job, struct value v)
 			list_add(job, l, STR(one));
 		}
 	} else if (v.kind != K_UNDEF) {
-		bad(job, "'%s' object is not iterable", kind_name(v));
+		bad(job, "'%s' object is not iterable", value_kind_name(v));
 	}
 	return l;
 }
@@ -392,7 +392,7 @@ struct list *items_of(struct job *job, struct value v)
 void merge_sort(struct job *job, void **item, uint32_t n,
 		int (*order)(struct job *job, const void *a, const void *b, const void *how), const void *how)
 {
-	void **from = item, **to = take(job, sizeof *to * (n + 1)), **swap;
+	void **from = item, **to = job_take(job, sizeof *to * (n + 1)), **swap;
 
 	for (uint32_t run = 1; run < n; run *= 2) {
 		spend(job, n / 4);
