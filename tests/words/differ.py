@@ -138,10 +138,24 @@ def train_spm(work, name, **how):
     return prefix + ".model"
 
 
+def compare_llama_class(model, legacy, count, work):
+    """The slow Llama class, whose dummy prefix depends on "legacy"."""
+    from transformers import LlamaTokenizer
+    name = "llama-legacy" if legacy else "llama-current"
+    directory = os.path.join(work, name)
+    os.makedirs(directory)
+    shutil.copy(model, f"{directory}/tokenizer.model")
+    with open(f"{directory}/tokenizer_config.json", "w") as f:
+        json.dump({"legacy": legacy, "tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}, f)
+    reference = LlamaTokenizer(f"{directory}/tokenizer.model", legacy=legacy)
+    texts = [t for t in make(count, ["<s>", "</s>", "<unk>"], seed=count) if "▁" not in t]
+    report(name + " ids", first_difference(texts, Tok(directory).encode_many(texts, ADD | PARSE), [reference(t).input_ids for t in texts]))
+
+
 SPM = {
     "spm-plain": dict(vocab_size=2000, byte_fallback=True, remove_extra_whitespaces=False),
     "spm-extra": dict(vocab_size=2000, byte_fallback=True, remove_extra_whitespaces=True),
-    "spm-unknown": dict(vocab_size=1000, character_coverage=0.7, add_dummy_prefix=False),
+    "spm-unknown": dict(vocab_size=1000, character_coverage=0.98, add_dummy_prefix=False),
     "spm-user": dict(vocab_size=2000, byte_fallback=True, remove_extra_whitespaces=True, user_defined_symbols=["<sep>", "<a b>", "th", "the", "  ", "\n"]),
     "spm-no-split": dict(vocab_size=2000, byte_fallback=True, split_by_whitespace=False, remove_extra_whitespaces=False),
 }
@@ -169,6 +183,9 @@ def main():
             else:
                 skipped += 1
                 print(f"skipped: {model} is not here")
+        if a.only in "llama-class" and os.path.exists(f"{a.data}/llama2c"):
+            for legacy in (True, False):
+                compare_llama_class(f"{a.data}/llama2c/llama-tokenizer.model", legacy, min(a.count, 20000), work)
         if a.only in "gpt-neox" and os.path.exists(f"{a.data}/gpt-neox/20B_tokenizer.json"):
             compare_neox(a.data, a.count, work)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
