@@ -180,6 +180,13 @@ static int find_special(const struct tokenizer *t, const char *s, struct why *wh
 	return id >= 0 ? id : fail(why, ERR_FORMAT, "%s: post_processor: no token %.60s", file, s ? s : "given");
 }
 
+static bool has_id(const struct tokenizer *t, json_int_t id)
+{
+	size_t len;
+
+	return id >= 0 && id < t->vocab.n && vocab_get(&t->vocab, (int)id, &len);
+}
+
 /* TemplateProcessing of a single text: tokens before and after the place of $A. */
 static int parse_template(struct tokenizer *t, const json_t *json, struct why *why)
 {
@@ -196,8 +203,11 @@ static int parse_template(struct tokenizer *t, const json_t *json, struct why *w
 			continue;
 		if (!json_is_array(json_object_get(json_object_get(table, name), "ids")))
 			return fail(why, ERR_FORMAT, "%s: post_processor: no ids for %.60s", file, name);
-		json_array_foreach(json_object_get(json_object_get(table, name), "ids"), k, id)
+		json_array_foreach(json_object_get(json_object_get(table, name), "ids"), k, id) {
+			if (!has_id(t, json_integer_value(id)))
+				return fail(why, ERR_FORMAT, "%s: post_processor: %.60s has an id of no word", file, name);
 			ids_add(to, (int)json_integer_value(id), NULL, 0, 0);
+		}
 	}
 	return 0;
 }
