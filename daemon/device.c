@@ -123,6 +123,29 @@ int device_comm(struct node *n, const struct comm_limits *lim, struct why *why)
 	return n->cuda->comm_create(&n->comm, n->backend, n->world, lim, shared, why);
 }
 
+int device_fits(const struct node *n, struct why *why)
+{
+	struct comm_limits lim = model_comm_limits(&n->cfg, &n->limits, n->world->size);
+	struct node plan = *n;
+	struct cuda_device now;
+	uint64_t need;
+	int err = n->cuda->describe(n->device, &now, why);
+
+	if (!err)
+		err = node_make_model(&plan, NULL, true, why);
+	if (!err) {
+		need = (plan.backend->held + n->cuda->comm_bytes(n->world->size, &lim, n->opt->deterministic)) * (uint64_t)n->sharing;
+		if (need > now.free)
+			err = fail(why, ERR_LIMIT,
+				   "rank %d needs %.2f GiB of %s before any KV cache, %.2f GiB are free: take more ranks, or see "
+				   "--dry-run --device cuda",
+				   n->world->rank, (double)need / (1 << 30), now.name, (double)now.free / (1 << 30));
+	}
+	model_destroy(plan.model);
+	backend_destroy(plan.backend);
+	return err;
+}
+
 uint64_t device_room(const struct node *n, uint64_t held)
 {
 	struct cuda_device now = n->gpu;

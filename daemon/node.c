@@ -287,7 +287,9 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	int err;
 
 	fault_start(&n->fault, n->world->rank);
-	err = node_agree(n->world, load_backend(n, false, why), why);
+	err = node_agree(n->world, n->cuda ? device_fits(n, why) : 0, why);
+	if (!err)
+		err = node_agree(n->world, load_backend(n, false, why), why);
 
 	if (!err)
 		err = node_agree(n->world, load_model(n, progress, false, why), why);

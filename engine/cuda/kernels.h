@@ -90,7 +90,7 @@ cudaError_t k_linear_init(void);
  * input; depth at most 8. */
 enum { K_MAX_INPUTS = 32 };
 struct k_tree {
-	int32_t count;
+	int32_t count, none; /* no padding: the emulated GPU looks at every word for addresses */
 	int32_t merges[K_MAX_INPUTS];
 	const float *data[K_MAX_INPUTS];
 };

@@ -45,6 +45,7 @@ struct norm_args {
 	float eps, per_col; /* 1 / cols: a division here would be a call */
 	int cols, centred;
 	enum k_type type;
+	int none; /* no padding: the emulated GPU looks at every word for addresses */
 };
 
 GPU void put4(const struct norm_args &a, size_t at, float4 v)
@@ -257,7 +258,7 @@ cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t 
 
 cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias, bool centred, float eps, int n, int cols)
 {
-	struct norm_args a = {out, x, delta, w, bias, eps, 1.0f / cols, cols, centred, type};
+	struct norm_args a = {out, x, delta, w, bias, eps, 1.0f / cols, cols, centred, type, 0};
 
 	if (cols % 4 || cols > 32 * THREADS)
 		return gpu_launch(add_norm_any, n, THREADS, 0, s, a);

@@ -31,6 +31,9 @@ struct ncclComm {
 	std::string name;
 	std::atomic<int> state, abort;
 	uint64_t phase, calls;
+	bool lazy;    /* non-blocking: any call may answer "in progress" */
+	int pending;  /* times that it is still to be asked about */
+	fake::Rng dice;
 };
 enum { ALLREDUCE, ALLGATHER, BROADCAST };
 
@@ -177,7 +180,12 @@ static ncclResult_t submit(ncclComm_t c, Call k, const void *s, void *r, cudaStr
 		return ncclInvalidArgument;
 	if (c->state.load() != ncclSuccess)
 		return ncclInvalidUsage; /* init has not finished, or aborted */
-	return fake::enqueue(st, name, [=] { run(c, k, s, r); }) ? ncclUnhandledCudaError : ncclSuccess;
+	if (c->pending)
+		fake::die("%s while the call before is still in progress", name);
+	if (fake::enqueue(st, name, [=] { run(c, k, s, r); }))
+		return ncclUnhandledCudaError;
+	c->pending = c->lazy && c->dice.next() % 3 == 0 ? 1 + (int)(c->dice.next() % 3) : 0;
+	return c->pending ? ncclInProgress : ncclSuccess;
 }
 extern "C" {
 ncclResult_t ncclGetVersion(int *v)
@@ -220,6 +228,8 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int n, ncclUniqueId id, int
 	c->rank = rank;
 	c->n = n;
 	c->name = id.internal;
+	c->lazy = cfg && cfg->blocking == 0;
+	c->dice.s = (uint64_t)fake::env_seed() + (uint64_t)rank;
 	c->sh->joined.fetch_add(1);
 	c->state = ncclInProgress;
 	*out = c;
@@ -237,7 +247,12 @@ ncclResult_t ncclCommInitRank(ncclComm_t *c, int n, ncclUniqueId id, int rank)
 	return ncclCommInitRankConfig(c, n, id, rank, nullptr);
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *s)
-{ /* a dead peer is never reported, as in real NCCL on one host */
+{
+	if (c->pending) { /* submit() has answered "in progress" */
+		*s = --c->pending ? ncclInProgress : ncclSuccess;
+		return ncclSuccess;
+	}
+	/* a dead peer is never reported, as in real NCCL on one host */
 	if (c->state == ncclInProgress && c->sh->joined.load() >= (uint32_t)c->n) {
 		shm_unlink(c->name.c_str());
 		c->state = ncclSuccess;
@@ -255,9 +270,10 @@ ncclResult_t ncclCommUserRank(const ncclComm_t c, int *r)
 	*r = c->rank;
 	return ncclSuccess;
 }
-ncclResult_t ncclCommFinalize(ncclComm_t)
+ncclResult_t ncclCommFinalize(ncclComm_t c)
 {
-	return ncclSuccess;
+	c->pending = 2;
+	return c->lazy ? ncclInProgress : ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t c)
 {

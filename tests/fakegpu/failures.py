@@ -1,0 +1,110 @@
+"""A rank that never joins a sum, dies in one, or calls another; kernels that fault; too little memory; then every Nth call of CUDA,
+cuBLASLt and NCCL failing once: each time the job ends within its bound, with a status and a reason, and an open call is told."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, "tests/e2e")
+import job
+from job import Job, check, dummy_model, finish, skip
+
+FAKE = os.path.abspath("build/tests/fakegpu/libxverse-cuda-fake.so")
+if not os.path.exists(FAKE):
+    skip("no CUDA headers, so there is no plug-in for the emulated GPU")
+    finish()
+from wire import Client, pb  # noqa: E402
+
+FULL = "--full" in sys.argv
+SMALL = ["--device", "cuda", "--load-format", "dummy", "--kv-cache-memory-bytes", "3000000", "--max-model-len", "256", "--max-num-seqs", "2",
+         "--max-num-batched-tokens", "64", "--watchdog-timeout", "2"]
+BOUND = 8
+
+
+def cuda(ranks, path, *options, **env):
+    return Job(ranks, path, *SMALL, *options, env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_DEVICES=str(ranks), **env))
+
+
+def ended(j, seconds):
+    try:
+        return j.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def broken(name, path, ranks, reasons, **env):
+    """The daemon starts; a long call meets the fault."""
+    j = cuda(ranks, path, **env)
+    try:
+        if not check(f"{name}: starts", j.start(40), j.text()[-500:]):
+            return
+        c = Client(j.socket)
+        call = c.generate([5] * 40, max_tokens=200, temperature=0, ignore_eos=True)
+        begin = time.time()
+        c.wait(call, seconds=BOUND + 10)
+        rc, took = ended(j, BOUND), time.time() - begin
+        told = call.error is not None or c.closed
+        check(f"{name}: the call is told", told and call.ended != "finished", call.error)
+        if call.error is not None:
+            check(f"{name}: as a lost rank", call.error.code == pb.CODE_LOST_RANK, call.error)
+        check(f"{name}: ends with a status", rc not in (None, 0), rc)
+        check(f"{name}: within the bound", took < BOUND + 10, took)
+        check(f"{name}: says why", any(r in j.text() for r in reasons), j.text()[-600:])
+        print(f"  {name}: {took:.1f} s, status {rc}: {call.error.text[:120] if call.error is not None else 'end of file'}", flush=True)
+        c.close()
+    finally:
+        j.close()
+
+
+def no_start(name, path, ranks, reason, *options, **env):
+    j = cuda(ranks, path, *options, **env)
+    check(f"{name}: no start", not j.start(20))
+    rc = ended(j, BOUND)
+    check(f"{name}: ends with a status", rc not in (None, 0), rc)
+    check(f"{name}: says why", reason in j.text(), j.text()[-500:])
+    j.close()
+
+
+def sweep(path):
+    """How many calls a start and a short answer make, then one of them failing at a time."""
+    stride = 7 if FULL else 53
+    at, runs, quiet = 1, 0, 0
+    while runs < 400:
+        j = cuda(1, path, FAKEGPU_FAIL=f"any:{at}=999", FAKEGPU_ORDER="fwd")
+        served = False
+        if j.start(20):
+            c = Client(j.socket)
+            call = c.generate([7] * 50, max_tokens=4, temperature=0, ignore_eos=True)
+            c.wait(call, seconds=20)
+            served = call.error is None and not c.closed and call.ended is not None
+            c.close()
+        rc = j.stop() if served else ended(j, BOUND)
+        text = j.text()
+        hit = "fakegpu: injected" in text
+        j.close()
+        runs += 1
+        if not hit:  # more calls than the run made
+            check(f"call {at}: none fails, all is well", served and rc == 0, f"{rc} {text[-400:]}")
+            break
+        quiet += served and rc == 0  # a failing call whose answer does not matter, at the end
+        check(f"call {at} fails: ends with status and reason", rc in (66, 70, 78) and re.search(r"CUDA|cuBLASLt|NCCL", text) or (served and rc in (0, 70)), f"status {rc}: {text[-400:]}")
+        at += stride
+    check("the sweep reached the end", runs < 400)
+    check("calls failed on the way", runs > 5, runs)
+    print(f"  {runs} runs with one failing call each, {quiet} of them unharmed; {at} calls in a run")
+
+
+with tempfile.TemporaryDirectory() as top:
+    path = dummy_model(top + "/m", hidden_size=256, intermediate_size=320, num_attention_heads=4)
+    broken("rank 1 never joins a sum", path, 2, ["stuck"], FAKENCCL_RANK="1", FAKENCCL_HANG="40")
+    broken("rank 1 is killed in a sum", path, 2, ["rank 1", "died", "killed"], FAKENCCL_RANK="1", FAKENCCL_DIE="40")
+    broken("a kernel faults", path, 1, ["CUDA"], FAKEGPU_FAIL="@void add_norm<2>:30=700")
+    broken("a launch fails on one of two", path, 2, ["CUDA"], FAKEGPU_FAIL="launch:400=719")
+    no_start("too little memory", path, 1, "GiB are free", FAKEGPU_MEM="30000000")
+    no_start("no memory for the cache", path, 1, "less than one sequence", "--kv-cache-memory-bytes", "20000")
+    no_start("NCCL fails on start", path, 2, "NCCL start", FAKEGPU_FAIL="ncclCommInitRankConfig:1=3")
+    no_start("cuBLASLt fails on start", path, 1, "cuBLASLt", FAKEGPU_FAIL="cublasLtCreate:1=1")
+    sweep(path)
+finish()
