@@ -325,12 +325,13 @@ static void push_letters(struct decoding *d, int at, const char *s, size_t len, 
 
 static void push(struct decoding *d, int at, const char *s, size_t len, struct text *out)
 {
-	const struct stage *stage = &d->decoder->stage[at];
+	const struct stage *stage;
 
 	if (at == d->decoder->n) {
 		text_add(out, s, len, NULL);
 		return;
 	}
+	stage = &d->decoder->stage[at];
 	switch (stage->kind) {
 	case STAGE_REPLACE: push_replace(d, at, s, len, out); break;
 	case STAGE_BYTES: push_bytes(d, at, s, len, out); break;

@@ -122,8 +122,8 @@ static int add_controls(struct tokenizer *t, const char *file, struct why *why)
 
 		if (t->spm->type[id] != SPM_CONTROL && t->spm->type[id] != SPM_UNKNOWN)
 			continue;
-		a.content = xstrdup(p);
-		a.content[a.len] = '\0';
+		a.content = xalloc(a.len + 1, 1);
+		memcpy(a.content, p, a.len);
 		err = token_add(t, &a, file, why);
 		free(a.content);
 	}

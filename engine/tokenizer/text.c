@@ -29,6 +29,8 @@ static void reserve(struct text *t, size_t more)
 
 void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *from)
 {
+	if (!n)
+		return;
 	reserve(t, n);
 	memcpy(t->s + t->n, s, n);
 	if (t->wants_from)
@@ -38,6 +40,8 @@ void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *
 
 void text_add_at(struct text *t, const char *s, size_t n, struct span_bytes one)
 {
+	if (!n)
+		return;
 	reserve(t, n);
 	memcpy(t->s + t->n, s, n);
 	if (t->wants_from)

@@ -237,6 +237,8 @@ static int encode_part(struct encoding *e, size_t first, size_t end, struct why 
 	}
 	err = normalizers_apply(&t->normalizers, &e->part, &e->normalizer, why);
 	e->inner.n = 0;
+	if (err || !e->part.n)
+		return err;
 	added_cut(&t->added, &t->added.normalized, e->part.s, e->part.n, e->parse_special, &e->inner);
 	for (size_t i = 0; i < e->inner.n && !err; i++) {
 		const struct segment *s = &e->inner.s[i];
@@ -279,7 +281,7 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, co
 	for (int i = 0; how->add_special && i < t->before.n; i++)
 		ids_add(out, t->before.id[i], NULL, 0, 0);
 	take_text(&e.whole, text, len);
-	err = encode_all(&e, why);
+	err = len ? encode_all(&e, why) : 0;
 	for (int i = 0; how->add_special && i < t->after.n; i++)
 		ids_add(out, t->after.id[i], NULL, 0, 0);
 	encoding_finish(&e);
