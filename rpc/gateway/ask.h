@@ -15,7 +15,11 @@ enum {
 	ASK_MAX_TOP = 20,
 	ASK_MAX_IDS = 4096, /* of stop_token_ids, allowed_token_ids, ... */
 	ASK_MAX_BIAS = 1024,
+	ASK_DEPTH = 64, /* of lists and objects in each other */
 };
+
+/* NULL with the reason: not one JSON value, duplicate keys, too deep. Any thread. */
+json_t *parse_body(const char *data, size_t len, char error[160]);
 
 enum ask_where { ASK_COMPLETIONS = 1, ASK_CHAT = 2, ASK_BOTH = 3 };
 

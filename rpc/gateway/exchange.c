@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 
+#include "rpc/gateway/ask.h"
 #include "rpc/gateway/gateway.h"
 
 /* The client's own id where it can go into a header unchanged, else a fresh one. */

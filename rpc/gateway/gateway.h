@@ -20,7 +20,6 @@ enum {
 	GW_HEAD_BYTES = 16 << 10,
 	GW_HEADERS = 64,
 	GW_URI_BYTES = 8 << 10,
-	GW_DEPTH = 64,             /* of a JSON body */
 	GW_LARGE_BODY = 64 << 10,  /* parsed on the other thread */
 	GW_QUEUE_BYTES = 64 << 10, /* of a stream: over it, its daemon connection is not read */
 	GW_PING_MS = 15000,
@@ -234,8 +233,6 @@ int parser_start(struct gateway *g, struct why *why);
 void parser_stop(struct gateway *g);
 void parser_put(struct exchange *x);
 void parser_take(struct gateway *g); /* what is done */
-/* NULL with the reason: not one JSON value, duplicate keys, too deep. Any thread. */
-json_t *parse_body(const char *data, size_t len, char error[160]);
 
 /* model.c */
 void models_open(struct gateway *g);

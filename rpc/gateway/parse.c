@@ -1,10 +1,11 @@
-/* parse.c - JSON bodies. One thread of its own takes those that would hold up every stream (20 ms a MiB). */
+/* parse.c - a thread of its own parses the JSON bodies that would hold up every stream (20 ms a MiB). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "rpc/gateway/ask.h"
 #include "rpc/gateway/gateway.h"
 
 struct job {
@@ -23,40 +24,6 @@ struct parser {
 	bool stop;
 	int fd;
 };
-
-/* jansson's own limit is far above ours, and its recursion costs stack. */
-static bool too_deep(const char *s, size_t len)
-{
-	int depth = 0;
-	bool in_string = false;
-
-	for (size_t i = 0; i < len; i++) {
-		if (in_string && s[i] == '\\')
-			i++;
-		else if (s[i] == '"')
-			in_string = !in_string;
-		else if (!in_string && (s[i] == '[' || s[i] == '{') && ++depth > GW_DEPTH)
-			return true;
-		else if (!in_string && (s[i] == ']' || s[i] == '}'))
-			depth--;
-	}
-	return false;
-}
-
-json_t *parse_body(const char *data, size_t len, char error[160])
-{
-	json_error_t e;
-	json_t *j;
-
-	if (too_deep(data, len)) {
-		snprintf(error, 160, "nested more than %d deep", GW_DEPTH);
-		return NULL;
-	}
-	j = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
-	if (!j)
-		snprintf(error, 160, "%.110s (line %d, column %d)", e.text, e.line, e.column);
-	return j;
-}
 
 static void *run(void *arg)
 {
