@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/options.h"
 #include "launch/beside.h"
 #include "rpc/handover.h"
 #include "rpc/listen.h"
@@ -34,7 +35,7 @@ struct launcher {
 	int signal_fd, beat_fd; /* beat_fd: rank 0's open connection, -1 before it came */
 	pid_t mpirun, rank0;
 	uint64_t started_ns, last_beat_ns, pressed_ns; /* pressed_ns: when mpirun was last told to end */
-	const char *group;
+	struct options options; /* of xversed */
 	struct beside gateway;
 };
 
@@ -80,23 +81,36 @@ static int number(const char *text, const char *flag)
 	return (int)v;
 }
 
-/* --name VALUE or --name=VALUE at argv[i], for xversed, and needed here too. */
-static void note_value(char **argv, int i, const char *name, const char **value)
+/* xversed's options from wherever it takes them, read here too: what is wrong is told before anything starts.
+ */
+static void parse_options(struct launcher *l)
 {
-	size_t n = strlen(name);
+	struct why why = {""};
+	char *argv[MAX_ARGS + 1] = {(char *)"xverse-launch"};
 
-	if (!strcmp(argv[i], name) && argv[i + 1])
-		*value = argv[i + 1];
-	else if (!strncmp(argv[i], name, n) && argv[i][n] == '=')
-		*value = argv[i] + n + 1;
+	memcpy(argv + 1, l->daemon, (size_t)l->n_daemon * sizeof *argv);
+	if (options_parse(&l->options, l->n_daemon + 1, argv, &why)) {
+		fprintf(stderr, "xverse-launch: %s\n", why.text);
+		exit(EXIT_USAGE);
+	}
+	if (l->options.uds)
+		snprintf(l->socket_path, sizeof l->socket_path, "%s", l->options.uds);
+	else
+		rpc_default_path(l->socket_path, sizeof l->socket_path);
+}
+
+static void keep(struct launcher *l, char *arg)
+{
+	if (l->n_daemon == MAX_ARGS) {
+		fprintf(stderr, "xverse-launch: more than %d arguments\n", MAX_ARGS);
+		exit(EXIT_USAGE);
+	}
+	l->daemon[l->n_daemon++] = arg;
 }
 
 /* Own options are taken out; all others go to xversed. */
 static void parse(struct launcher *l, int argc, char **argv)
 {
-	const char *uds = getenv("XVERSED_UDS");
-
-	l->group = getenv("XVERSED_UDS_GROUP");
 	l->ranks = 1;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "-n"))
@@ -109,21 +123,14 @@ static void parse(struct launcher *l, int argc, char **argv)
 		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			usage(stdout);
 			exit(EXIT_OK);
-		} else if (beside_option(&l->gateway, argv, &i)) {
-			continue;
-		} else if (l->n_daemon < MAX_ARGS - 1)
-			l->daemon[l->n_daemon++] = argv[i];
-		note_value(argv, i, "--uds", &uds);
-		note_value(argv, i, "--uds-group", &l->group);
+		} else if (!beside_option(&l->gateway, argv, &i))
+			keep(l, argv[i]);
 	}
-	if (!l->n_daemon) {
+	if (argc == 1) {
 		usage(stderr);
 		exit(EXIT_USAGE);
 	}
-	if (uds)
-		snprintf(l->socket_path, sizeof l->socket_path, "%s", uds);
-	else
-		rpc_default_path(l->socket_path, sizeof l->socket_path);
+	parse_options(l);
 }
 
 /* Unbound, because xversed pins itself; keep-alives, so that a dead link is known in seconds. */
@@ -397,12 +404,30 @@ static void catch_signals(struct launcher *l)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* What starts no job needs no mpirun. */
+static void run_alone(struct launcher *l)
+{
+	char ranks[16], *argv[MAX_ARGS + 4] = {l->xversed};
+	int n = l->n_daemon;
+
+	memcpy(argv + 1, l->daemon, (size_t)n * sizeof *argv);
+	if (l->options.dry_run && !l->options.tensor_parallel) {
+		snprintf(ranks, sizeof ranks, "%d", l->ranks);
+		argv[++n] = (char *)"--tensor-parallel-size";
+		argv[++n] = ranks;
+	}
+	execvp(argv[0], argv);
+	fprintf(stderr, "xverse-launch: %s: %s\n", l->xversed, strerror(errno));
+	exit(EXIT_INPUT);
+}
+
 static gid_t find_group(const struct launcher *l)
 {
-	struct group *g = l->group && *l->group ? getgrnam(l->group) : NULL;
+	const char *name = l->options.uds_group;
+	struct group *g = name ? getgrnam(name) : NULL;
 
-	if (l->group && *l->group && !g) {
-		fprintf(stderr, "xverse-launch: --uds-group: no group \"%s\"\n", l->group);
+	if (name && !g) {
+		fprintf(stderr, "xverse-launch: --uds-group: no group \"%s\"\n", name);
 		exit(EXIT_USAGE);
 	}
 	return g ? g->gr_gid : (gid_t)-1;
@@ -417,6 +442,8 @@ int main(int argc, char **argv)
 
 	parse(&l, argc, argv);
 	find_xversed(&l);
+	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
+		run_alone(&l);
 	make_command(&l, command, ranks);
 	if (l.print) {
 		print_command(command);

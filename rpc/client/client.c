@@ -40,7 +40,7 @@ static int set_path(struct xv_client *c, const char *path, struct why *why)
 static void set_defaults(struct xv_options *how)
 {
 	if (how->connect_timeout_ms <= 0)
-		how->connect_timeout_ms = 5000;
+		how->connect_timeout_ms = 40000;
 	if (how->silence_timeout_ms <= 0)
 		how->silence_timeout_ms = 5000;
 	if (how->resume_timeout_ms <= 0)

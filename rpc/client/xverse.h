@@ -17,7 +17,8 @@ struct xv_client;
 struct xv_options {
 	const char *path;       /* NULL: XVERSE_SOCKET, else $XDG_RUNTIME_DIR/xversed.sock, else
 				   /run/xversed/xversed.sock */
-	int connect_timeout_ms; /* 0: 5000 */
+	int connect_timeout_ms; /* 0: 40,000, longer than the launcher ever waits before it starts a job again
+				 */
 	int silence_timeout_ms; /* an open call that hears nothing for so long is lost; 0: 5000 */
 	bool no_resume;
 	int resume_timeout_ms; /* how long to try to come back; 0: 120000 */
