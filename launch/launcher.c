@@ -18,6 +18,7 @@
 
 #include "daemon/options.h"
 #include "launch/beside.h"
+#include "launch/ranks.h"
 #include "rpc/handover.h"
 #include "rpc/listen.h"
 
@@ -35,14 +36,16 @@ struct launcher {
 	int signal_fd, beat_fd; /* beat_fd: rank 0's open connection, -1 before it came */
 	pid_t mpirun, rank0;
 	uint64_t started_ns, last_beat_ns, pressed_ns; /* pressed_ns: when mpirun was last told to end */
-	struct options options; /* of xversed */
+	struct options options;                        /* of xversed */
+	struct ranks job;
 	struct beside gateway;
 };
 
 static void usage(FILE *f)
 {
 	fprintf(f,
-		"usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of "
+		"usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options "
+		"of "
 		"xversed]\n\n"
 		"  -n RANKS           ranks to start [1]\n"
 		"  --restart[=TIMES]  start again when a rank is lost, after 0.5 s, 1 s, ... 30 s; clients "
@@ -233,6 +236,7 @@ static void start_job(struct launcher *l)
 
 	make_command(l, command, ranks);
 	l->rank0 = 0;
+	l->job = (struct ranks){0};
 	l->beat_fd = -1;
 	l->started_ns = now_ns();
 	l->mpirun = fork();
@@ -335,6 +339,7 @@ static int attend(struct launcher *l)
 		if (l->beat_fd >= 0 && p[2].fd == l->beat_fd && p[2].revents)
 			take_beat(l);
 		watch_rank0(l);
+		ranks_look(&l->job, l->mpirun);
 		beside_look(&l->gateway);
 		press(l);
 	}
