@@ -1,4 +1,4 @@
-/* completions.c - POST /v1/completions and the cancelling of what runs. */
+/* completions.c - POST /v1/completions, /v1/chat/completions and the cancelling of what runs. */
 #include <string.h>
 
 #include "rpc/gateway/generate.h"
@@ -34,11 +34,25 @@ void post_completions(struct exchange *x)
 		generation_start(x, w);
 }
 
-/* ---- chat ---- */
-
 void post_chat(struct exchange *x)
 {
-	answer_error(x, 501, "unsupported", NULL, "chat is not supported by this server yet; /v1/completions is");
+	struct generation *w;
+	const char *param = NULL;
+	struct why why = {""};
+	int err;
+
+	if (!model_of(x))
+		return;
+	w = create(x);
+	w->chat = true;
+	err = ask_read(&w->ask, x->json, ASK_CHAT, &param, &why);
+	memcpy(x->answer.ignored, w->ask.ignored, sizeof w->ask.ignored);
+	if (!err)
+		err = chat_read(&w->said, x->json, &param, &why);
+	if (err)
+		answer_error(x, 400, NULL, param, "%s", why.text);
+	else
+		generation_start(x, w);
 }
 
 /* ---- cancel ---- */

@@ -27,7 +27,7 @@ static void fill_request(struct generation *w, const struct choice *c, struct rp
 	if (w->prompt_only)
 		s.max_tokens = 1;
 	if (w->chat) {
-		*r = (struct rpc_request){.kind = RPC_CHAT, .chat = w->messages};
+		*r = (struct rpc_request){.kind = RPC_CHAT, .chat = w->said.chat};
 		r->chat.sampling = s;
 		r->chat.user = user;
 		return;
@@ -289,9 +289,7 @@ void generation_free(struct exchange *x)
 	free(w->choice);
 	ask_finish(&w->ask);
 	prompts_finish(&w->prompts);
-	free(w->message);
-	for (int i = 0; i < 3; i++)
-		free(w->owned[i]);
+	chat_finish(&w->said);
 	free(w->preamble);
 	text_finish(&w->piece);
 	free(w);

@@ -4,6 +4,7 @@
 #define RPC_GATEWAY_GENERATE_H
 
 #include "rpc/gateway/ask.h"
+#include "rpc/gateway/chat.h"
 #include "rpc/gateway/gateway.h"
 
 enum { GENERATE_OPEN = 32 }; /* calls of one exchange that run at once; the others wait here */
@@ -34,9 +35,7 @@ struct generation {
 	bool chat, accepted; /* accepted: a call has started */
 	struct ask ask;
 	struct prompts prompts;
-	struct rpc_chat messages; /* of a chat; strings point into the JSON or into `owned` */
-	struct rpc_message *message;
-	char *owned[3];
+	struct chat_input said; /* of a chat */
 	struct choice *choice;
 	int n_choices, first_waiting, n_open, n_over;
 	bool prompt_only; /* max_tokens 0: what the one token asked for gives is not told */

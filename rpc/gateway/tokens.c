@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rpc/gateway/ask.h"
+#include "rpc/gateway/chat.h"
 #include "rpc/gateway/gateway.h"
 
 enum { MAX_DETOKENIZE = 1 << 20 };
@@ -12,6 +13,7 @@ enum { MAX_DETOKENIZE = 1 << 20 };
 struct words {
 	bool strings;
 	int32_t *ids;
+	struct chat_input said;
 };
 
 static void put_ids(json_t *j, const int32_t *ids, int n)
@@ -57,7 +59,6 @@ static void answer_tokens(struct exchange *x, const struct rpc_tokens *t)
 
 static void take(struct exchange *x, const struct rpc_reply *r)
 {
-	json_t *j;
 	char text[512];
 
 	switch (r->kind) {
@@ -65,10 +66,7 @@ static void take(struct exchange *x, const struct rpc_reply *r)
 		answer_tokens(x, &r->tokens);
 		break;
 	case RPC_R_RENDERED:
-		j = json_object();
-		put_ids(j, r->rendered.ids, r->rendered.n_ids);
-		json_object_set_new(j, "token_strs", json_null());
-		answer_json(x, 200, j);
+		answer_tokens(x, &(struct rpc_tokens){.ids = r->rendered.ids, .n_ids = r->rendered.n_ids});
 		break;
 	case RPC_R_TEXT:
 		answer_json(x, 200, json_pack("{s:o}", "prompt", lenient(r->text.text, r->text.text_len)));
@@ -93,6 +91,7 @@ static void release(struct exchange *x)
 	struct words *w = x->work;
 
 	free(w->ids);
+	chat_finish(&w->said);
 	free(w);
 }
 
@@ -130,6 +129,20 @@ static bool get_bool(struct exchange *x, const char *name, bool fallback, bool *
 	return false;
 }
 
+static void tokenize_chat(struct exchange *x, struct words *w)
+{
+	struct rpc_request r = {.kind = RPC_TEMPLATE};
+	const char *param = NULL;
+	struct why why;
+
+	if (chat_read(&w->said, x->json, &param, &why)) {
+		answer_error(x, 400, NULL, param, "%s", why.text);
+		return;
+	}
+	r.chat = w->said.chat;
+	ask(x, &r);
+}
+
 void post_tokenize(struct exchange *x)
 {
 	json_t *prompt = json_object_get(x->json, "prompt");
@@ -139,7 +152,7 @@ void post_tokenize(struct exchange *x)
 	if (!w)
 		return;
 	if (json_object_get(x->json, "messages")) {
-		answer_error(x, 501, "unsupported", "messages", "messages are not supported here yet; prompt is");
+		tokenize_chat(x, w);
 		return;
 	}
 	if (!json_is_string(prompt)) {

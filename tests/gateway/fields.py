@@ -81,6 +81,8 @@ def limits(path, base, name, s):
 
 
 def field(path, base, name, s):
+    if name == "top_logprobs":
+        base = dict(base, logprobs=True)
     required = name in ("prompt", "messages", "tokens")
     look(f"{name}: null", path, with_field(base, name, None), "bad" if required else "good")
     limits(path, base, name, s)
