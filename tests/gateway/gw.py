@@ -86,7 +86,7 @@ def start_daemon(model=None, name="m", uds=None, **options):
 class Gateway:
     def __init__(self, *args, ready=True, wrap=()):
         self.log = f"{WORK}/gateway-{len(running)}.log"
-        self.p = subprocess.Popen([*wrap, BIN + "xverse-gateway", *args], stdin=subprocess.DEVNULL,
+        self.p = subprocess.Popen([*wrap, os.environ.get("XV_GATEWAY", BIN + "xverse-gateway"), *args], stdin=subprocess.DEVNULL,
                                   stdout=open(self.log, "w"), stderr=subprocess.STDOUT)
         running.append(self.p)
         found = wait_for(lambda: re.search(r"listening on (?:https?://(.*):(\d+)|(/\S+))", open(self.log).read()) or
