@@ -5,6 +5,26 @@
 #include <math.h>
 #include <stdlib.h>
 
+struct shard_shape model_shard_shape(const struct model_config *c)
+{
+	return (struct shard_shape){.hidden = c->hidden,
+				    .heads = c->heads,
+				    .kv_heads = c->kv_heads,
+				    .head_dim = c->head_dim,
+				    .ffn = c->ffn,
+				    .vocab = c->vocab};
+}
+
+uint64_t model_parameters(const struct model_config *c)
+{
+	uint64_t h = (uint64_t)c->hidden, q = (uint64_t)c->heads * (uint64_t)c->head_dim,
+		 kv = (uint64_t)c->kv_heads * (uint64_t)c->head_dim, f = (uint64_t)c->ffn,
+		 v = (uint64_t)c->vocab;
+
+	return (uint64_t)c->layers * (2 * h + h * (2 * q + 2 * kv) + 3 * h * f) + h +
+	       (c->tied ? 1 : 2) * v * h;
+}
+
 static float *work_alloc(struct model *m, int i, size_t cols, size_t size)
 {
 	m->work.bytes[i] = (size_t)m->how.limits.max_tokens * cols * size;

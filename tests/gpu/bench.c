@@ -1,0 +1,334 @@
+/* bench [--tiny] [--layers N]: ceilings of this device, then each operation and whole steps of the XVERSE-13B shape with random
+ * weights on one GPU, in a unit with its ceiling. Lines are "name <tab> time in us <tab> rate <tab> unit <tab> % of ceiling".
+ * --tiny: a small shape, for the emulated GPU. Needs no MPI: one rank alone. */
+#include "engine/cuda/cuda.h"
+#include "engine/model.h"
+#include "parallel/comm_nccl.h"
+#include "parallel/world.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+plugin_entry xversed_plugin;
+
+enum { REPEAT = 20 };
+
+struct bench {
+	struct backend *b;
+	struct comm *comm;
+	struct model *m;
+	struct kv kv;
+	struct step step;
+	struct model_config cfg;
+	struct step_limits lim;
+	struct world world;
+	int context;
+	float *logits;
+	double copy, flops; /* ceilings: bytes/s, FLOP/s */
+	int repeat;
+};
+
+static struct cuda *device(struct bench *t)
+{
+	return cuda_of(t->b);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* Median seconds of fn, by events of the stream. */
+static double timed(struct bench *t, void (*fn)(struct bench *, int i, void *), void *arg)
+{
+	double took[REPEAT];
+	cudaEvent_t from, to;
+	float ms;
+
+	cuda_check(cudaEventCreate(&from), "an event");
+	cuda_check(cudaEventCreate(&to), "an event");
+	for (int i = -2; i < t->repeat; i++) {
+		cuda_check(cudaEventRecord(from, device(t)->stream), "an event");
+		fn(t, i + 2, arg);
+		cuda_check(cudaEventRecord(to, device(t)->stream), "an event");
+		cuda_wait(device(t), to, "a measurement");
+		cuda_check(cudaEventElapsedTime(&ms, from, to), "an event");
+		took[max_int(i, 0)] = ms / 1e3;
+	}
+	cudaEventDestroy(from), cudaEventDestroy(to);
+	qsort(took, (size_t)t->repeat, sizeof *took, by_value);
+	return took[t->repeat / 2];
+}
+
+static void line(const char *name, double s, double amount, double ceiling, const char *unit)
+{
+	printf("%s\t%.1f us\t%.1f\t%s\t%.0f %%\n", name, s * 1e6, amount / s / 1e9, unit, ceiling > 0 ? 100 * amount / s / ceiling : 0);
+	fflush(stdout);
+}
+
+struct copy {
+	char *a, *b;
+	size_t bytes;
+};
+static void copy(struct bench *t, int i, void *arg)
+{
+	struct copy *c = arg;
+
+	(void)i;
+	cuda_check(cudaMemcpyAsync(c->a, c->b, c->bytes, cudaMemcpyDeviceToDevice, device(t)->stream), "a copy");
+}
+
+struct product {
+	const struct weight **w; /* several, so that none lies in a cache */
+	int n_w;
+	struct tensor x;
+	float *out;
+};
+static void product(struct bench *t, int i, void *arg)
+{
+	struct product *p = arg;
+
+	backend_linear(t->b, p->out, &p->x, p->w[i % p->n_w], NULL);
+}
+
+static void ceilings(struct bench *t, bool tiny)
+{
+	struct copy c = {.bytes = tiny ? 1 << 16 : (size_t)1 << 30};
+	int n = tiny ? 64 : 8192;
+	struct split whole = split_whole(n);
+	struct weight *w = weight_create(t->b, n, n, DT_BF16, &whole);
+	const struct weight *one[] = {w};
+	struct product p = {one, 1, tensor_of(backend_alloc(t->b, (size_t)n * (size_t)n * 2), DT_BF16, n, n), NULL};
+	uint16_t *rows = xalloc((size_t)n * (size_t)n, 2);
+	double s;
+
+	for (size_t i = 0; i < (size_t)n * (size_t)n; i++) /* power and so the clock depend on the bits */
+		rows[i] = (uint16_t)(0x3c00 + (i * 2654435761u >> 7) % 0x400) | (uint16_t)((i * 40503u >> 5 & 1) << 15);
+	weight_rows(w, 0, n, rows, (size_t)n);
+	backend_upload(t->b, p.x.data, rows, (size_t)n * (size_t)n * 2);
+	p.out = backend_alloc(t->b, (size_t)n * (size_t)n * 4);
+	c.a = backend_alloc(t->b, c.bytes), c.b = backend_alloc(t->b, c.bytes);
+	s = timed(t, copy, &c);
+	t->copy = 2.0 * (double)c.bytes / s;
+	line("ceiling: copy, bytes read and written", s, 2.0 * (double)c.bytes, 0, "GB/s");
+	s = timed(t, product, &p);
+	t->flops = 2.0 * n * (double)n * n / s;
+	line("ceiling: a product of 8192^3, bf16", s, 2.0 * n * (double)n * n, 0, "GFLOP/s");
+	backend_free(t->b, c.a, c.bytes), backend_free(t->b, c.b, c.bytes);
+	backend_free(t->b, p.x.data, (size_t)n * (size_t)n * 2), backend_free(t->b, p.out, (size_t)n * (size_t)n * 4);
+	weight_destroy(w);
+	free(rows);
+}
+
+/* The products of a layer at several row counts, weights of several layers in turn. */
+static void products(struct bench *t)
+{
+	static const int rows[] = {1, 2, 4, 8, 16, 32, 33, 64, 128, 512, 2048, 4096};
+	int h = t->cfg.hidden, f = t->cfg.ffn, shape[4][2] = {{3 * h, h}, {h, h}, {2 * f, h}, {h, f}};
+	static const char *const names[] = {"qkv", "o", "gate and up", "down"};
+	struct weight *w[8];
+	char name[80];
+
+	for (int j = 0; j < 4; j++) {
+		int n = shape[j][0], k = shape[j][1], most = t->lim.max_tokens;
+		struct split whole = split_whole(k);
+		struct product p = {(const struct weight **)w, 8, tensor_of(backend_alloc(t->b, (size_t)most * (size_t)k * 2), DT_BF16, 0, k),
+				    backend_alloc(t->b, (size_t)most * (size_t)n * 4)};
+		for (int i = 0; i < 8; i++)
+			w[i] = weight_create(t->b, n, k, DT_BF16, &whole);
+		for (size_t i = 0; i < sizeof rows / sizeof *rows && rows[i] <= most; i++) {
+			double s, bytes = 2.0 * n * (double)k + 2.0 * rows[i] * (double)k + 4.0 * rows[i] * (double)n;
+			p.x.rows = rows[i];
+			s = timed(t, product, &p);
+			snprintf(name, sizeof name, "linear %s %d x %d, %d rows", names[j], n, k, rows[i]);
+			if (rows[i] <= 32)
+				line(name, s, bytes, t->copy, "GB/s");
+			else
+				line(name, s, 2.0 * n * (double)k * rows[i], t->flops, "GFLOP/s");
+		}
+		for (int i = 0; i < 8; i++)
+			weight_destroy(w[i]);
+		backend_free(t->b, p.x.data, (size_t)most * (size_t)k * 2), backend_free(t->b, p.out, (size_t)most * (size_t)n * 4);
+	}
+}
+
+/* A step of `seqs` sequences with `fresh` new tokens each, the last of `context`. */
+static void plan(struct bench *t, int seqs, int fresh, int context, int rows)
+{
+	struct step *s = &t->step;
+	int per = div_up(context, KV_BLOCK);
+
+	*s->head = (struct step_head){.kind = STEP_RUN, .n_seqs = seqs, .n_tokens = seqs * fresh, .n_rows = rows, .n_blocks = seqs * per,
+				      .pad_seqs = seqs, .pad_tokens = seqs * fresh, .pad_rows = rows};
+	step_layout(s);
+	for (int i = 0; i < seqs; i++) {
+		s->seq[i] = i, s->q_start[i] = i * fresh, s->kv_len[i] = context, s->block_start[i] = i * per;
+		for (int b = 0; b < per; b++)
+			s->blocks[i * per + b] = (i * per + b) * 7919 % t->kv.n_blocks;
+		for (int j = 0; j < fresh; j++) {
+			int token = i * fresh + j, pos = context - fresh + j;
+			s->token[token] = (token * 31 + 7) % t->cfg.vocab, s->pos[token] = pos;
+			s->slot[token] = s->blocks[i * per + pos / KV_BLOCK] * KV_BLOCK + pos % KV_BLOCK;
+		}
+	}
+	s->q_start[seqs] = seqs * fresh, s->block_start[seqs] = seqs * per;
+	for (int r = 0; r < rows; r++)
+		s->row[r] = (r + 1) * (seqs * fresh / rows) - 1;
+}
+
+struct attn {
+	struct tensor qkv, out;
+	struct attn_shape shape;
+	struct kv_shape kv;
+	const struct step *s;
+};
+static void attend(struct bench *t, int i, void *arg)
+{
+	struct attn *a = arg;
+
+	backend_attention(t->b, &a->out, &a->qkv, &a->shape, t->kv.pool[i % t->kv.n_layers], &a->kv, a->s);
+}
+
+static void attention(struct bench *t, int seqs, int fresh, int context)
+{
+	int heads = t->cfg.heads, d = t->cfg.head_dim, tokens = seqs * fresh;
+	int32_t *kv_of = xalloc((size_t)heads, sizeof *kv_of);
+	struct attn a = {.shape = {heads, heads, d, kv_of, 1 / sqrtf((float)d)}, .kv = t->kv.shape};
+	double s, bytes = 4.0 * heads * d * (double)context * seqs, flop = 4.0 * heads * d * (double)fresh * (context - fresh / 2.0) * seqs;
+	char name[80];
+
+	for (int h = 0; h < heads; h++)
+		kv_of[h] = h;
+	device(t)->known_heads = NULL;
+	plan(t, seqs, fresh, context, 1);
+	a.s = backend_step(t->b, &t->step);
+	a.qkv = tensor_of(backend_alloc(t->b, (size_t)(tokens * 3 * heads * d) * 4), DT_F32, tokens, 3 * heads * d);
+	a.out = tensor_of(backend_alloc(t->b, (size_t)(tokens * heads * d) * 2), DT_BF16, tokens, heads * d);
+	s = timed(t, attend, &a);
+	snprintf(name, sizeof name, "attention, %d x %d new tokens of %d", seqs, fresh, context);
+	if (fresh <= DECODE_TOKENS)
+		line(name, s, bytes, t->copy, "GB/s");
+	else
+		line(name, s, flop, t->flops, "GFLOP/s");
+	backend_free(t->b, a.qkv.data, (size_t)(tokens * 3 * heads * d) * 4);
+	backend_free(t->b, a.out.data, (size_t)(tokens * heads * d) * 2);
+	device(t)->known_heads = NULL;
+	free(kv_of);
+}
+
+/* Wall time of whole steps, logits on the host included. */
+static void steps(struct bench *t, int seqs, int fresh, int context)
+{
+	double took[REPEAT], bytes, flop, per_layer = 4.0 * t->cfg.hidden * t->cfg.hidden + 3.0 * t->cfg.hidden * t->cfg.ffn;
+	int rows = fresh == 1 ? seqs : 1;
+	char name[80];
+
+	if (seqs * div_up(context, KV_BLOCK) > t->kv.n_blocks || seqs * fresh > t->lim.max_tokens)
+		return;
+	for (int i = 0; i < t->repeat; i++) {
+		uint64_t start;
+		plan(t, seqs, fresh, context, rows);
+		start = now_ns();
+		model_forward(t->m, &t->kv, &t->step);
+		for (int r = 0; r < rows; r += t->lim.rows)
+			model_rows(t->m, r, min_int(t->lim.rows, rows - r), t->logits);
+		took[i] = (double)(now_ns() - start) / 1e9;
+	}
+	qsort(took, (size_t)t->repeat, sizeof *took, by_value);
+	bytes = 2 * (per_layer * t->cfg.layers + (double)t->cfg.vocab * t->cfg.hidden) +
+		4.0 * t->cfg.layers * t->cfg.hidden * (double)context * seqs;
+	flop = 2 * per_layer * t->cfg.layers * seqs * fresh + 2.0 * t->cfg.vocab * t->cfg.hidden * rows +
+	       4.0 * t->cfg.layers * t->cfg.hidden * (double)fresh * (context - fresh / 2.0) * seqs;
+	snprintf(name, sizeof name, "step of %d layers, %d x %d new tokens of %d", t->cfg.layers, seqs, fresh, context);
+	if (fresh == 1)
+		line(name, took[t->repeat / 2], bytes, t->copy, "GB/s");
+	else
+		line(name, took[t->repeat / 2], flop, t->flops, "GFLOP/s");
+}
+
+static void open_bench(struct bench *t, bool tiny, int layers, bool fixed)
+{
+	const struct plugin *p = xversed_plugin();
+	struct cuda_device d;
+	struct comm_limits sums;
+	struct why why = {""};
+	struct cuda_options how;
+
+	t->cfg = tiny ? (struct model_config){.hidden = 256, .ffn = 320, .layers = 2, .heads = 2, .kv_heads = 2, .head_dim = 128, .vocab = 517}
+		      : (struct model_config){.hidden = 5120, .ffn = 13824, .layers = layers, .heads = 40, .kv_heads = 40, .head_dim = 128,
+					      .vocab = 100534};
+	t->cfg.norm_eps = 1e-6f, t->cfg.rope_theta = 10000, t->cfg.max_pos = t->context = tiny ? 256 : 8192;
+	t->cfg.torch_dtype = DT_BF16;
+	t->lim = (struct step_limits){.max_seqs = 64, .max_tokens = tiny ? 64 : 4096, .max_blocks = 1 << 16, .rows = 32};
+	t->world = (struct world){.size = 1, .local_size = 1};
+	t->repeat = tiny ? 2 : REPEAT;
+	how = (struct cuda_options){.compute = DT_BF16, .limits = t->lim, .max_context = t->context, .heads = t->cfg.heads,
+				    .kv_heads = t->cfg.kv_heads, .head_dim = t->cfg.head_dim, .fixed = fixed, .wait_ns = 60000000000};
+	if (p->describe(0, &d, &why) || p->backend_create(&t->b, &how, &why))
+		die("%s", why.text);
+	printf("device\t%s, compute capability %d.%d, %d processors, %.1f GiB\n", d.name, d.major, d.minor, d.processors,
+	       (double)d.total / (1 << 30));
+	sums = model_comm_limits(&t->cfg, &t->lim, 1);
+	if (p->comm_create(&t->comm, t->b, &t->world, &sums, false, &why))
+		die("%s", why.text);
+	step_init(&t->step, &t->lim);
+	t->logits = xalloc((size_t)t->lim.rows * (size_t)t->cfg.vocab, sizeof(float));
+}
+
+static void open_model(struct bench *t, bool tiny)
+{
+	struct model_options how = {.limits = t->lim, .max_context = t->context, .size = 1, .dummy_seed = 1};
+	struct kv_shape shape;
+	struct why why = {""};
+	uint64_t start = now_ns();
+
+	if (model_create(&t->m, &t->cfg, NULL, t->b, t->comm, &how, NULL, &why))
+		die("%s", why.text);
+	backend_sync(t->b);
+	printf("random weights\t%.2f GiB in %.1f s\n", (double)model_weight_bytes(t->m) / (1 << 30), (double)(now_ns() - start) / 1e9);
+	shape = model_kv_shape(t->m, KV_BLOCK, DT_BF16);
+	kv_init(&t->kv, t->b, &shape, t->cfg.layers, tiny ? 64 : 32 * 1024 / KV_BLOCK * 40 / max_int(t->cfg.layers, 40) + 256);
+}
+
+int main(int argc, char **argv)
+{
+	bool tiny = false, fixed = false;
+	int layers = 40;
+	struct bench t = {.b = NULL};
+
+	for (int i = 1; i < argc; i++) {
+		tiny |= !strcmp(argv[i], "--tiny");
+		fixed |= !strcmp(argv[i], "--deterministic");
+		if (!strcmp(argv[i], "--layers") && i + 1 < argc)
+			layers = atoi(argv[++i]);
+	}
+	open_bench(&t, tiny, layers, fixed);
+	ceilings(&t, tiny);
+	products(&t);
+	open_model(&t, tiny);
+	attention(&t, 1, 1, tiny ? 100 : 1024);
+	attention(&t, tiny ? 2 : 32, 1, tiny ? 100 : 1024);
+	if (!tiny)
+		attention(&t, 4, 1, 8192);
+	attention(&t, 1, tiny ? 40 : 512, tiny ? 64 : 512);
+	attention(&t, 1, t.lim.max_tokens, t.lim.max_tokens);
+	if (!tiny)
+		attention(&t, 1, 4096, 8192);
+	steps(&t, 1, 1, tiny ? 100 : 1024);
+	steps(&t, tiny ? 2 : 8, 1, tiny ? 100 : 1024);
+	steps(&t, 32, 1, tiny ? 60 : 1024);
+	steps(&t, 1, t.lim.max_tokens / 8, t.lim.max_tokens / 8);
+	steps(&t, 1, t.lim.max_tokens / 2, t.lim.max_tokens / 2);
+	steps(&t, 1, t.lim.max_tokens, t.lim.max_tokens);
+	kv_finish(&t.kv);
+	model_destroy(t.m);
+	comm_destroy(t.comm);
+	backend_destroy(t.b);
+	step_finish(&t.step);
+	free(t.logits);
+	printf("done\n");
+	return 0;
+}
