@@ -82,7 +82,7 @@ void vocab_set(struct vocab *v, int id, const char *s, size_t len)
 	uint32_t i;
 
 	grow_words(v, id + 1);
-	if (v->n_bytes + len > v->max_bytes)
+	if (v->n_bytes + len >= v->max_bytes)
 		v->bytes = xgrow(v->bytes, v->max_bytes = (v->n_bytes + len) * 2 + 4096, 1);
 	memcpy(v->bytes + v->n_bytes, s, len);
 	v->word[id] = (struct vocab_word){(uint32_t)v->n_bytes, (uint32_t)len, true};
