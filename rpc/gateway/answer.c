@@ -129,16 +129,25 @@ void answer_error(struct exchange *x, int status, const char *code, const char *
 	put_error(x, status, code, param, message);
 }
 
-/* The daemon's texts about a field begin with "name: ". */
+/* The daemon's texts about a field begin with "name: " or "name[3]: ". */
 static const char *param_of(const char *text, char out[40])
 {
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
 
-	if (!n || n >= 40 || text[n] != ':')
+	if (!n || n >= 40 || (text[n] != ':' && text[n] != '['))
 		return NULL;
 	memcpy(out, text, n);
 	out[n] = 0;
 	return out;
+}
+
+/* Paths and the like are for the log, not for clients. */
+const char *error_told(int err, const char *text)
+{
+	if (strcmp(row_of(err)->code ? row_of(err)->code : "", "unreachable"))
+		return text;
+	log_at(LOG_WARN, "%s", text);
+	return "the daemon cannot be reached";
 }
 
 void answer_err(struct exchange *x, int err, const char *text, uint32_t retry_ms)
@@ -150,7 +159,7 @@ void answer_err(struct exchange *x, int err, const char *text, uint32_t retry_ms
 		x->answer.retry_after = max_int(1, min_int(30, (int)((retry_ms + 999) / 1000)));
 	x->answer.no_retry = row->no_retry;
 	x->answer.do_retry = err == ERR_LOST_RANK;
-	put_error(x, row->status, row->code, err == ERR_INVALID ? param_of(text, param) : NULL, text);
+	put_error(x, row->status, row->code, err == ERR_INVALID ? param_of(text, param) : NULL, error_told(err, text));
 }
 
 /* Asked for by a browser before the request itself. "*" would not cover Authorization, so the names are told

@@ -198,6 +198,7 @@ void answer_err(struct exchange *x, int err, const char *text, uint32_t retry_ms
 /* The same as a piece of JSON, for a stream. */
 void error_object(struct text *t, int status, const char *code, const char *param, const char *message);
 int error_status(int err, const char **code);
+const char *error_told(int err, const char *text); /* what clients may know of it; the rest is logged */
 struct MHD_Response *answer_response(struct exchange *x);
 void answer_headers(struct exchange *x, struct MHD_Response *r);
 

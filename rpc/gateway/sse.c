@@ -92,7 +92,7 @@ void stream_error(struct exchange *x, int err, const char *text)
 	const char *code;
 	int status = error_status(err, &code);
 
-	error_object(&t, status, code, NULL, text);
+	error_object(&t, status, code, NULL, error_told(err, text));
 	stream_event(x, &t);
 	text_finish(&t);
 	stream_end(x, false);

@@ -9,7 +9,7 @@ from gw import *
 if not os.path.exists(STORIES):
     skip("no model with a tokenizer")
     done()
-_, sock = start_daemon(STORIES, "tiny", max_num_seqs=2, max_num_queued_reqs=2)
+_, sock = start_daemon(STORIES, "tiny", max_num_seqs=2, max_num_queued_reqs=2, **({"chat_template": "llama-2"} if has_chat() else {}))
 open(WORK + "/keys", "w").write("good\n")
 gw = Gateway("--model", "tiny=" + sock, "--port=0", "--api-key-file", WORK + "/keys", "--max-body=100000", ready=False)
 wait_for(lambda: gw.get("/health/ready")[0] == 200)

@@ -301,6 +301,7 @@ def restarts():
     same("without a daemon", (status, json.loads(text)["error"]["type"]), (503, "unavailable_error"))
     status, a, head = gw.complete(prompt=[5], max_tokens=1)
     check("a request then", status == 503 and head["Retry-After"] and well_formed_error(a), status, a)
+    check("and no path is told", sock not in str(a), a)
     daemon, _ = start_daemon(uds=sock, **LIMITS)
     s.settimeout(30)
     while not got.endswith(b"0\r\n\r\n"):

@@ -14,6 +14,7 @@ import time
 
 os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 BIN = "build/bin/"
+DAEMON = os.environ.get("XV_DAEMON", BIN + "xversed")
 STORIES = os.environ.get("XV_TESTDATA", "../shared/testdata") + "/stories260K/hf-llama"
 WORK = tempfile.mkdtemp(prefix="xv-gw-")
 counts = {"passed": 0, "failed": 0, "skipped": 0}
@@ -73,7 +74,7 @@ def start_daemon(model=None, name="m", uds=None, **options):
             subprocess.run(["/usr/bin/python3", "tests/e2e/make_model.py", model], check=True)
     args = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
     log = open(f"{WORK}/{name}.log", "w")
-    p = subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "1", BIN + "xversed", model, "--uds", uds,
+    p = subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "1", DAEMON, model, "--uds", uds,
                           "--served-model-name", name, *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     running.append(p)
     if not wait_for(lambda: " ready in " in open(log.name).read() or p.poll() is not None, 60) or p.poll() is not None:
@@ -81,6 +82,10 @@ def start_daemon(model=None, name="m", uds=None, **options):
         check("the daemon starts", False)
         done()
     return p, uds
+
+
+def has_chat():
+    return b"--chat-template" in subprocess.run([DAEMON, "--help"], capture_output=True).stdout
 
 
 class Gateway:
