@@ -1,5 +1,7 @@
 """Small tokenizer.json files, each with some feature of the format, trained by the reference engine itself."""
+import glob
 import json
+import unicodedata
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers as N, pre_tokenizers as P, processors, trainers
 
@@ -19,13 +21,13 @@ def byte_tokens():
     return [f"<0x{b:02X}>" for b in range(256)]
 
 
-def train(pre, normalizer=None, size=900, alphabet=(), special=(), **model):
+def train(pre, normalizer=None, size=900, alphabet=(), special=(), texts=(), **model):
     t = Tokenizer(models.BPE(**model))
     if normalizer:
         t.normalizer = normalizer
     if pre:
         t.pre_tokenizer = pre
-    t.train_from_iterator(corpus(), trainers.BpeTrainer(vocab_size=size, special_tokens=list(special), initial_alphabet=list(alphabet),
+    t.train_from_iterator(corpus() + list(texts), trainers.BpeTrainer(vocab_size=size, special_tokens=list(special), initial_alphabet=list(alphabet),
                                                          show_progress=False))
     return t
 
@@ -52,11 +54,35 @@ def llama(scheme=None):
     return Tokenizer.from_str(json.dumps(plain))
 
 
-def xverse(normalizer=None, bytes_too=True):
+def assigned(count):
+    """XVERSE's vocabulary is mostly single characters in code-point order, without separators."""
+    out = []
+    for c in range(0x110000):
+        ch = chr(c)
+        if unicodedata.category(ch) not in ("Cn", "Cs", "Co", "Zs", "Zl", "Zp"):
+            out.append(ch)
+        if len(out) == count:
+            return out
+
+
+def documents():
+    """Free text that Debian installs: licences and Perl's manual, as far as they are there."""
+    files = sorted(glob.glob("/usr/share/common-licenses/*") + glob.glob("/usr/share/perl/*/pod/*.pod") + glob.glob("/usr/share/doc/*/copyright")[:300])
+    for path in files:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            yield f.read(200000)
+
+
+def xverse_real(normalizer, bytes_too):
+    """Of the size of the real ones: 100,278 words, of them 96,500 characters, and 256 bytes more in the second generation."""
+    return xverse(normalizer, bytes_too, size=100278 + 256 * bytes_too, alphabet=assigned(96500), texts=list(documents()))
+
+
+def xverse(normalizer=None, bytes_too=True, size=1200, alphabet=(), texts=()):
     meta = P.Metaspace("▁", prepend_scheme="never")
     special = ["<unk>", "<pad>", "<|startoftext|>", "<|endoftext|>"]
-    t = train(P.Sequence([meta, P.Punctuation("isolated"), P.Digits(True)]), normalizer, size=1200, unk_token="<unk>", fuse_unk=True,
-              byte_fallback=bytes_too, special=special + (byte_tokens() if bytes_too else []))
+    t = train(P.Sequence([meta, P.Punctuation("isolated"), P.Digits(True)]), normalizer, size=size, unk_token="<unk>", fuse_unk=True,
+              byte_fallback=bytes_too, alphabet=alphabet, texts=texts, special=special + (byte_tokens() if bytes_too else []))
     t.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace("▁", prepend_scheme="never")])
     plain = json.loads(t.to_str())
     plain["added_tokens"] = [a for a in plain["added_tokens"] if a["content"] in special]
@@ -101,6 +127,8 @@ def all_configs():
         "llama": llama,
         "xverse-v2": xverse,
         "xverse-v1": lambda: xverse(N.NFKC(), False),
+        "xverse-v2-real": lambda: xverse_real(None, True),
+        "xverse-v1-real": lambda: xverse_real(N.NFKC(), False),
         "gpt2": level,
         "gpt2-prefix": lambda: level(P.ByteLevel(add_prefix_space=True)),
         "neox-nfc": lambda: added(AddedToken("   ", normalized=True), AddedToken("  ", normalized=True), AddedToken("<|endoftext|>", special=True, normalized=False), normalizer=N.NFC()),
