@@ -276,10 +276,8 @@ int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why
 
 /* ---- the rest of the interface ---- */
 
-static int wait_hello(struct xv_client *c, struct why *why)
+static int wait_hello(struct xv_client *c, uint64_t end, struct why *why)
 {
-	uint64_t end = now_ns() + (uint64_t)c->how.connect_timeout_ms * MS;
-
 	while (!c->greeted) {
 		struct rpc_reply r;
 		int err = next_reply(c, &r, why);
@@ -298,6 +296,24 @@ static int wait_hello(struct xv_client *c, struct why *why)
 	return 0;
 }
 
+/* A server that took the connection and went away is being started again, unless nobody listens any more. */
+static int greet(struct xv_client *c, struct why *why)
+{
+	uint64_t end = now_ns() + (uint64_t)c->how.connect_timeout_ms * MS;
+	int err;
+
+	for (;;) {
+		err = xv_io_connect(c, why);
+		if (err || c->how.no_wait)
+			return err;
+		err = wait_hello(c, end, why);
+		if (err != ERR_GONE || now_ns() > end)
+			return err;
+		xv_io_lose(c);
+		poll(NULL, 0, FIRST_PAUSE_MS);
+	}
+}
+
 int xv_connect(struct xv_client **out, const struct xv_options *how, struct why *why)
 {
 	struct xv_client *c = xalloc(1, sizeof *c);
@@ -310,9 +326,7 @@ int xv_connect(struct xv_client **out, const struct xv_options *how, struct why 
 	set_defaults(&c->how);
 	err = set_path(c, how->path, why);
 	if (!err)
-		err = xv_io_connect(c, why);
-	if (!err && !c->how.no_wait)
-		err = wait_hello(c, why);
+		err = greet(c, why);
 	if (err) {
 		xv_close(c);
 		return err;

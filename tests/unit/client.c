@@ -375,6 +375,38 @@ TEST(cancel)
 	leave(c);
 }
 
+/* The first client is dropped, the next ones are served. */
+static void *die_once(void *arg)
+{
+	struct rpc_server_options *how = arg;
+	struct rpc_handler h = {.ctx = &rig.heard, .request = rig_request, .cancel = rig_cancel};
+	int fd = accept(how->listen_fd, NULL, NULL);
+	struct why not_now;
+
+	usleep(20000);
+	close(fd);
+	if (rpc_server_open(&rig.server, how, &h, &not_now))
+		return NULL;
+	return pump_thread(NULL);
+}
+
+TEST(a_server_that_goes_away_before_hello_is_waited_for)
+{
+	struct rpc_server_options how = {.group = (gid_t)-1};
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/tmp/xv-unit-hello"};
+	struct xv_client *c;
+
+	unlink(at.sun_path);
+	rig = (struct rig){0};
+	how.listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK(!bind(how.listen_fd, (struct sockaddr *)&at, sizeof at) && !listen(how.listen_fd, 8));
+	stop = 0;
+	pthread_create(&pump, NULL, die_once, &how);
+	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = at.sun_path}, &why), 0);
+	leave(c);
+	unlink(at.sun_path);
+}
+
 TEST(what_cannot_be_connected_says_why)
 {
 	struct xv_client *c;
