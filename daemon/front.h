@@ -18,7 +18,7 @@
 #include "engine/tokenizer/tokenizer.h"
 #include "rpc/server.h"
 
-/* An open Generate or Score. */
+/* An open Generate, Chat or Score. */
 struct open_call {
 	uint64_t id;
 	struct open_call *next; /* in its bucket, or in the list of those waiting for the model */
@@ -37,6 +37,7 @@ struct open_call {
 	enum finish over; /* resumed: it had ended, only the last frame was lost */
 	uint64_t deadline_ns;
 	uint64_t arrived_ns, last_ns; /* last_ns: of its latest token, 0: none yet */
+	bool chat;             /* was a Chat */
 	bool encoded;          /* ids holds the prompt */
 	bool cancel_due; /* the engine's mailbox was full */
 	bool cancelled, ended; /* while its prompt is tokenized; the client has its last reply */
@@ -51,6 +52,8 @@ struct front {
 	const struct options *opt;
 	struct node *node;           /* constant once the link says READY */
 	struct tokenizer *tokenizer; /* NULL: ids only */
+	struct chat *chat;           /* NULL: no_chat says why */
+	char no_chat[512];
 	struct words words;
 	struct rpc_server *server;
 	struct rpc_sampling defaults;      /* generation_config.json; `has` says which */
@@ -98,6 +101,11 @@ void front_defaults(struct front *f, const struct generation_config *g);
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why);
 void front_tokenize(struct front *f, uint64_t call, struct rpc_request *r); /* takes *r; a long text on the helper thread */
 void front_send_tokens(struct front *f, struct words_job *job);             /* the answer to Tokenize */
+/* A Chat becomes a Generate with its prompt encoded (*job holds ids or error), or false: *job is to go to the helper thread. */
+bool front_chat(struct front *f, struct open_call *c, struct words_job *job);
+void front_chat_stops(struct front *f, struct open_call *c, const struct rpc_sampling *s); /* fills c->stop */
+void front_template(struct front *f, uint64_t call, struct rpc_request *r);                /* takes *r */
+void front_send_rendered(struct front *f, struct words_job *job);
 void front_send_text(struct front *f, uint64_t call, const struct rpc_request *r);
 void front_take_words(struct front *f); /* long prompts that are tokenized now */
 void front_send_status(struct front *f, uint64_t call);

@@ -162,7 +162,7 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 	c->include_stop = s->include_stop;
 	if (f->tokenizer)
 		c->detok = start_text(f, c, !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special);
-	stop_init(&c->stop, s->stop, s->n_stop, s->include_stop);
+	front_chat_stops(f, c, s);
 	return 0;
 }
 
@@ -269,37 +269,8 @@ static void post_encoded(struct front *f, struct open_call *c)
 	front_send_missing(f, c);
 }
 
-static void post(struct front *f, struct open_call *c)
+static void encoded(struct front *f, struct open_call *c, struct words_job *job)
 {
-	const struct rpc_prompt *p = prompt_of(c);
-	struct words_job *job;
-
-	if (!p->is_text || p->text_len < WORDS_LONG || !f->tokenizer) {
-		post_encoded(f, c);
-		return;
-	}
-	job = xalloc(1, sizeof *job);
-	*job = (struct words_job){.call = c->id, .text = p->text, .len = p->text_len, .how = encode_how(c)};
-	c->next = f->tokenizing;
-	f->tokenizing = c;
-	words_put(&f->words, job);
-}
-
-static void take_job(struct front *f, struct words_job *job)
-{
-	struct open_call **at = &f->tokenizing, *c;
-
-	if (job->keep) {
-		front_send_tokens(f, job);
-		rpc_request_free(job->keep);
-		free(job->keep);
-		free(job);
-		return;
-	}
-	while ((*at)->id != job->call)
-		at = &(*at)->next;
-	c = *at;
-	*at = c->next;
 	c->ids = job->ids;
 	c->encoded = true;
 	if (c->cancelled)
@@ -310,6 +281,57 @@ static void take_job(struct front *f, struct words_job *job)
 		refuse(f, c, ERR_DRAINING, "the server is draining");
 	else
 		post_encoded(f, c);
+}
+
+static void hand_over(struct front *f, struct open_call *c, const struct words_job *from)
+{
+	struct words_job *job = xalloc(1, sizeof *job);
+
+	*job = *from;
+	c->next = f->tokenizing;
+	f->tokenizing = c;
+	words_put(&f->words, job);
+}
+
+static void post(struct front *f, struct open_call *c)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	struct words_job job;
+
+	if (c->request->kind == RPC_CHAT) {
+		if (front_chat(f, c, &job))
+			encoded(f, c, &job);
+		else
+			hand_over(f, c, &job);
+		return;
+	}
+	if (!p->is_text || p->text_len < WORDS_LONG || !f->tokenizer) {
+		post_encoded(f, c);
+		return;
+	}
+	job = (struct words_job){.call = c->id, .text = p->text, .len = p->text_len, .how = encode_how(c)};
+	hand_over(f, c, &job);
+}
+
+static void take_job(struct front *f, struct words_job *job)
+{
+	struct open_call **at = &f->tokenizing, *c;
+
+	if (job->keep) {
+		if (job->talk)
+			front_send_rendered(f, job);
+		else
+			front_send_tokens(f, job);
+		rpc_request_free(job->keep);
+		free(job->keep);
+		free(job);
+		return;
+	}
+	while ((*at)->id != job->call)
+		at = &(*at)->next;
+	c = *at;
+	*at = c->next;
+	encoded(f, c, job);
 	free(job);
 }
 
@@ -323,7 +345,9 @@ void front_take_words(struct front *f)
 
 static void open_call(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
 {
-	uint32_t timeout = r->kind == RPC_SCORE ? r->score.timeout_ms : r->generate.timeout_ms;
+	uint32_t timeout = r->kind == RPC_SCORE  ? r->score.timeout_ms
+			   : r->kind == RPC_CHAT ? r->chat.timeout_ms
+						 : r->generate.timeout_ms;
 	struct open_call *c;
 
 	f->metrics.requests++;
@@ -419,12 +443,16 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 {
 	struct front *f = front;
 
-	if (r->kind == RPC_GENERATE || r->kind == RPC_SCORE) {
+	if (r->kind == RPC_GENERATE || r->kind == RPC_SCORE || r->kind == RPC_CHAT) {
 		open_call(f, call, peer, r);
 		return;
 	}
 	if (r->kind == RPC_TOKENIZE && f->tokenizer) {
 		front_tokenize(f, call, r);
+		return;
+	}
+	if (r->kind == RPC_TEMPLATE) {
+		front_template(f, call, r);
 		return;
 	}
 	answer(f, call, r);

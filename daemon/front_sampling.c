@@ -30,9 +30,10 @@ static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc
 {
 	const struct model_config *cfg = &f->node->cfg;
 	int eos = f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, n = 0;
+	const int32_t *format;
+	int n_format = c->chat ? chat_stop_ids(f->chat, &format) : 0;
 
-	c->stop_ids =
-		xalloc((size_t)(s->n_stop_ids + cfg->n_eos + f->n_default_eos + 1), sizeof *c->stop_ids);
+	c->stop_ids = xalloc((size_t)(s->n_stop_ids + cfg->n_eos + f->n_default_eos + n_format + 1), sizeof *c->stop_ids);
 	for (int i = 0; i < s->n_stop_ids; i++)
 		c->stop_ids[n++] = s->stop_ids[i];
 	for (int i = 0; i < cfg->n_eos && !s->ignore_eos; i++)
@@ -42,6 +43,8 @@ static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc
 			c->stop_ids[n++] = f->default_eos[i];
 	if (!s->ignore_eos && !cfg->n_eos && !f->n_default_eos && eos >= 0)
 		c->stop_ids[n++] = eos;
+	for (int i = 0; i < n_format && !s->ignore_eos; i++)
+		c->stop_ids[n++] = format[i];
 	c->call.how.stop = c->stop_ids;
 	c->call.how.n_stop = n;
 }

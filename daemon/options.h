@@ -32,6 +32,7 @@ struct options {
 	int64_t look_ahead; /* -1: all of max_tokens */
 	bool prefix_caching;
 	/* serving */
+	char *chat_template;
 	char *uds, *uds_group;
 	int64_t max_queued_reqs, max_queued_tokens, max_connections;
 	int64_t shutdown_timeout_s, watchdog_timeout_s;

@@ -18,6 +18,14 @@ static struct words_job *take(struct words_job **list, struct words_job ***end)
 	return job;
 }
 
+void words_run(struct words_job *job, const struct tokenizer *t)
+{
+	if (job->talk)
+		job->err = talk_encode(job->chat, &job->said, &job->ids, job->want_text ? &job->out : NULL, &job->why);
+	else
+		job->err = tokenizer_encode(t, job->text, job->len, &job->how, &job->ids, &job->why);
+}
+
 static void *words_thread(void *arg)
 {
 	struct words *w = arg;
@@ -34,8 +42,7 @@ static void *words_thread(void *arg)
 			continue;
 		}
 		pthread_mutex_unlock(&w->lock);
-		job->err =
-			tokenizer_encode(w->tokenizer, job->text, job->len, &job->how, &job->ids, &job->why);
+		words_run(job, w->tokenizer);
 		pthread_mutex_lock(&w->lock);
 		append(&w->out_end, job);
 		if (write(w->wake_fd, &one, sizeof one) < 0)

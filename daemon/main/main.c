@@ -109,6 +109,23 @@ static void take_fingerprint(struct daemon *d)
 	snprintf(d->front.fingerprint, sizeof d->front.fingerprint, "%016llx", (unsigned long long)h);
 }
 
+/* A format asked for must be there; without the model's own one the server does all but Chat, and tells why not. */
+static int open_chat(struct daemon *d, struct why *why)
+{
+	struct front *f = &d->front;
+	struct why inner = {""};
+	int err = chat_open(&f->chat, d->opt.model, d->opt.chat_template, f->tokenizer, &inner);
+
+	if (err && d->opt.chat_template)
+		return fail(why, err, "%.500s", inner.text);
+	snprintf(f->no_chat, sizeof f->no_chat, "%s", inner.text);
+	if (err && err != ERR_UNKNOWN)
+		log_at(LOG_WARN, "%s", inner.text);
+	if (!err)
+		log_at(LOG_INFO, "chat format: %s", chat_name(f->chat));
+	return 0;
+}
+
 /* Rank 0: a model without tokenizer files is served by ids. */
 static int open_words(struct daemon *d, struct why *why)
 {
@@ -116,6 +133,7 @@ static int open_words(struct daemon *d, struct why *why)
 
 	if (d->world.rank)
 		return 0;
+	snprintf(d->front.no_chat, sizeof d->front.no_chat, "this model has no tokenizer");
 	err = tokenizer_open(&d->front.tokenizer, d->opt.model, why);
 	if (err == ERR_IO) {
 		log_at(LOG_WARN, "%s: prompts must come as token ids", why->text);
@@ -124,7 +142,7 @@ static int open_words(struct daemon *d, struct why *why)
 	if (!err && d->front.tokenizer && tokenizer_vocab(d->front.tokenizer) > d->node.cfg.vocab)
 		err = fail(why, ERR_FORMAT, "%s: the tokenizer has %d words, the model %d", d->opt.model,
 			   tokenizer_vocab(d->front.tokenizer), d->node.cfg.vocab);
-	return err;
+	return !err && d->front.tokenizer ? open_chat(d, why) : err;
 }
 
 static int open_front(struct daemon *d, struct why *why)

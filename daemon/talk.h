@@ -1,0 +1,13 @@
+/* talk.h - the messages of a Chat or Template request become token ids. */
+#ifndef DAEMON_TALK_H
+#define DAEMON_TALK_H
+
+#include "engine/chat/chat.h"
+#include "rpc/codec.h"
+
+/* Bytes that the work is about in proportion to. */
+size_t talk_size(const struct rpc_chat *said);
+/* Appends to *ids; *text (malloced) is taken where it is not NULL. Any thread. */
+int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, char **text, struct why *why);
+
+#endif
