@@ -11,7 +11,7 @@
 enum kind { FLAG, NUMBER, REAL, WORD, SWITCH, IDS, STOPS, BIASES };
 
 /* Commands, as bits. */
-enum { GEN = 1, SCO = 2, STA = 4, TOK = 8, DET = 16, CAN = 32, DRA = 64, MET = 128, LOG = 256, ALL = 511 };
+enum { GEN = 1, SCO = 2, STA = 4, TOK = 8, DET = 16, CAN = 32, DRA = 64, MET = 128, LOG = 256, CHA = 512, ALL = 1023 };
 
 struct option {
 	const char *name, *value, *help;
@@ -29,39 +29,41 @@ static const struct option options[] = {
 	 -1, 0, 0},
 	{"json", NULL, "the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
 	{"help", NULL, "this text", FLAG, ALL, AT(help), -1, 0, 0},
-	{"prompt-file", "FILE", "the text is in a file", WORD, GEN | SCO | TOK, AT(prompt_file), -1, 0, 0},
+	{"prompt-file", "FILE", "the text is in a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
 	{"ids", "\"1 2 3\"", "the prompt as token ids", IDS, GEN | SCO | DET, AT(ids), -1, 0, 0},
-	{"max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN, SAM(max_tokens),
+	{"system", "TEXT", "what the conversation begins with", WORD, CHA, AT(system), -1, 0, 0},
+	{"once", NULL, "one question, its answer, and end", FLAG, CHA, AT(once), -1, 0, 0},
+	{"max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN | CHA, SAM(max_tokens),
 	 RPC_MAX_TOKENS, 0, 1e9},
-	{"min-tokens", "N", "no end before so many [0]", NUMBER, GEN, SAM(min_tokens), RPC_MIN_TOKENS, 0,
+	{"min-tokens", "N", "no end before so many [0]", NUMBER, GEN | CHA, SAM(min_tokens), RPC_MIN_TOKENS, 0,
 	 1e9},
-	{"temperature", "T", "0 takes the likeliest token [the model's, else 1]", REAL, GEN, SAM(temperature),
+	{"temperature", "T", "0 takes the likeliest token [the model's, else 1]", REAL, GEN | CHA, SAM(temperature),
 	 RPC_TEMPERATURE, -1e9, 1e9},
-	{"top-k", "K", "only the K likeliest; 0: all", NUMBER, GEN, SAM(top_k), RPC_TOP_K, -1, 1e9},
-	{"top-p", "P", "only the likeliest that hold P of the mass", REAL, GEN, SAM(top_p), RPC_TOP_P, -1e9,
+	{"top-k", "K", "only the K likeliest; 0: all", NUMBER, GEN | CHA, SAM(top_k), RPC_TOP_K, -1, 1e9},
+	{"top-p", "P", "only the likeliest that hold P of the mass", REAL, GEN | CHA, SAM(top_p), RPC_TOP_P, -1e9,
 	 1e9},
-	{"min-p", "P", "only those at least P times as likely as the likeliest", REAL, GEN, SAM(min_p),
+	{"min-p", "P", "only those at least P times as likely as the likeliest", REAL, GEN | CHA, SAM(min_p),
 	 RPC_MIN_P, -1e9, 1e9},
-	{"repetition-penalty", "R", "above 1: less of what prompt and answer hold already", REAL, GEN,
+	{"repetition-penalty", "R", "above 1: less of what prompt and answer hold already", REAL, GEN | CHA,
 	 SAM(repetition_penalty), RPC_REPETITION_PENALTY, -1e9, 1e9},
-	{"presence-penalty", "P", "less of what the answer holds already", REAL, GEN, SAM(presence_penalty),
+	{"presence-penalty", "P", "less of what the answer holds already", REAL, GEN | CHA, SAM(presence_penalty),
 	 RPC_PRESENCE_PENALTY, -1e9, 1e9},
-	{"frequency-penalty", "P", "the same, by how often", REAL, GEN, SAM(frequency_penalty),
+	{"frequency-penalty", "P", "the same, by how often", REAL, GEN | CHA, SAM(frequency_penalty),
 	 RPC_FREQUENCY_PENALTY, -1e9, 1e9},
-	{"seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN, SAM(seed),
+	{"seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN | CHA, SAM(seed),
 	 RPC_SEED, 0, 0},
-	{"stop", "TEXT", "end before this text; may be given several times", STOPS, GEN, 0, -1, 0, 0},
-	{"stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN, AT(stop_ids), -1, 0, 0},
-	{"include-stop-str-in-output", NULL, "show the stop text too", SWITCH, GEN, SAM(include_stop),
+	{"stop", "TEXT", "end before this text; may be given several times", STOPS, GEN | CHA, 0, -1, 0, 0},
+	{"stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN | CHA, AT(stop_ids), -1, 0, 0},
+	{"include-stop-str-in-output", NULL, "show the stop text too", SWITCH, GEN | CHA, SAM(include_stop),
 	 RPC_INCLUDE_STOP, 1, 0},
-	{"ignore-eos", NULL, "do not end at the model's end token", SWITCH, GEN, SAM(ignore_eos),
+	{"ignore-eos", NULL, "do not end at the model's end token", SWITCH, GEN | CHA, SAM(ignore_eos),
 	 RPC_IGNORE_EOS, 1, 0},
-	{"show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN, SAM(skip_special),
+	{"show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN | CHA, SAM(skip_special),
 	 RPC_SKIP_SPECIAL, 0, 0},
-	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN, 0,
+	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN | CHA, 0,
 	 -1, 0, 0},
-	{"allowed-token-ids", "\"1 2\"", "only these tokens", IDS, GEN, AT(allowed), -1, 0, 0},
-	{"bad-token-ids", "\"1 2\"", "never these tokens", IDS, GEN, AT(bad), -1, 0, 0},
+	{"allowed-token-ids", "\"1 2\"", "only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0, 0},
+	{"bad-token-ids", "\"1 2\"", "never these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
 	{"logprobs", "N", "logprob of each token and of the N likeliest (with --json)", NUMBER, GEN,
 	 SAM(logprobs), RPC_LOGPROBS, 0, 1e6},
 	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs),
@@ -69,11 +71,11 @@ static const struct option options[] = {
 	{"truncate-prompt-tokens", "N", "keep the prompt's last N tokens", NUMBER, GEN, SAM(truncate_prompt),
 	 RPC_TRUNCATE_PROMPT, 1, 1e9},
 	{"echo", NULL, "show the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
-	{"timeout-ms", "MS", "end after so long, waiting included", NUMBER, GEN | SCO, AT(timeout_ms), -1, 0,
+	{"timeout-ms", "MS", "end after so long, waiting included", NUMBER, GEN | SCO | CHA, AT(timeout_ms), -1, 0,
 	 4e9},
-	{"user", "NAME", "for the server's log", WORD, GEN, AT(user), -1, 0, 0},
+	{"user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
 	{"no-resume", NULL, "end with an error when the server is lost, instead of going on when it is back",
-	 FLAG, GEN | SCO, AT(no_resume), -1, 0, 0},
+	 FLAG, GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
 	{"no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK,
 	 AT(no_special), -1, 0, 0},
 	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, 1e6},
@@ -88,6 +90,7 @@ static const struct command {
 	unsigned bit;
 } commands[] = {
 	{"generate", "[PROMPT | -]", "continue a text and print what comes", GEN},
+	{"chat", "[MESSAGE | -]", "talk with the model; /help inside tells its commands", CHA},
 	{"score", "[TEXT | -]", "the logprob of every token of a text", SCO},
 	{"status", "", "what the server is and does", STA},
 	{"tokenize", "[TEXT | -]", "text to token ids", TOK},
@@ -331,6 +334,63 @@ static int take_plain(struct args *a, const struct command *c, const char *text,
 	return 0;
 }
 
+/* A text that lives as long as the arguments. */
+static const char *keep(struct args *a, const char *text)
+{
+	a->kept = xgrow(a->kept, (size_t)a->n_kept + 1, sizeof *a->kept);
+	return a->kept[a->n_kept++] = xstrdup(text);
+}
+
+static void point_lists(struct args *a)
+{
+	a->sampling.stop = a->stop;
+	a->sampling.n_stop = a->n_stop;
+	a->sampling.stop_ids = a->stop_ids.id;
+	a->sampling.n_stop_ids = a->stop_ids.n;
+	a->sampling.allowed = a->allowed.id;
+	a->sampling.n_allowed = a->allowed.n;
+	a->sampling.bad = a->bad.id;
+	a->sampling.n_bad = a->bad.n;
+	a->sampling.bias = a->bias;
+	a->sampling.n_bias = a->n_bias;
+}
+
+int args_set(struct args *a, const char *command, const char *name, const char *value, struct why *why)
+{
+	const struct command *c = find_command(command);
+	int err;
+
+	for (int i = 0; i < N_OPTIONS; i++)
+		if ((options[i].of & c->bit) && options[i].of != ALL && !strcmp(options[i].name, name)) {
+			if (options[i].value && !*value)
+				return fail(why, ERR_INVALID, "%s: a value (%s) is missing", name, options[i].value);
+			err = set_option(a, &options[i], options[i].value ? keep(a, value) : NULL, why);
+			point_lists(a);
+			return err;
+		}
+	return unknown_option(c, name, strlen(name), why);
+}
+
+void args_show(const struct args *a, FILE *out)
+{
+	for (int i = 0; i < N_OPTIONS; i++) {
+		const struct option *o = &options[i];
+		const char *at = (const char *)a + o->at;
+
+		if (o->field < 0 || !(a->sampling.has >> o->field & 1))
+			continue;
+		fprintf(out, "%s ", o->name);
+		if (o->kind == REAL)
+			fprintf(out, "%g\n", (double)*(const float *)at);
+		else if (o->kind == NUMBER)
+			fprintf(out, "%lld\n", o->field == RPC_SEED ? *(const long long *)at : (long long)*(const int32_t *)at);
+		else
+			fprintf(out, "on\n");
+	}
+	for (int i = 0; i < a->n_stop; i++)
+		fprintf(out, "stop %s\n", a->stop[i]);
+}
+
 int args_parse(struct args *a, int argc, char **argv, struct why *why)
 {
 	const struct command *c = argc > 1 ? find_command(argv[1]) : NULL;
@@ -358,22 +418,16 @@ int args_parse(struct args *a, int argc, char **argv, struct why *why)
 		else
 			err = take_plain(a, c, argv[i], why);
 	}
-	a->sampling.stop = a->stop;
-	a->sampling.n_stop = a->n_stop;
-	a->sampling.stop_ids = a->stop_ids.id;
-	a->sampling.n_stop_ids = a->stop_ids.n;
-	a->sampling.allowed = a->allowed.id;
-	a->sampling.n_allowed = a->allowed.n;
-	a->sampling.bad = a->bad.id;
-	a->sampling.n_bad = a->bad.n;
-	a->sampling.bias = a->bias;
-	a->sampling.n_bias = a->n_bias;
+	point_lists(a);
 	return err;
 }
 
 void args_finish(struct args *a)
 {
 	free(a->text);
+	for (int i = 0; i < a->n_kept; i++)
+		free(a->kept[i]);
+	free(a->kept);
 	free(a->stop);
 	free(a->ids.id);
 	free(a->stop_ids.id);

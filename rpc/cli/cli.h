@@ -3,6 +3,7 @@
 #define RPC_CLI_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "rpc/client/xverse.h"
 
@@ -19,6 +20,10 @@ struct list {
 /* Everything a command line can say; each command takes what its table lists. */
 struct args {
 	const char *command, *uds;
+	const char *system;
+	bool once;
+	char **kept; /* values given later */
+	int n_kept;
 	bool json, no_resume, help, ids_only, pieces, echo, parse_special, no_special;
 	struct rpc_sampling sampling;
 	struct list ids; /* --ids: a prompt as token ids */
@@ -38,6 +43,9 @@ struct args {
 
 /* 0, or ERR_INVALID with the flag, its value and what is wanted named. */
 int args_parse(struct args *a, int argc, char **argv, struct why *why);
+/* One more option of a command, as if it had stood on the line. */
+int args_set(struct args *a, const char *command, const char *name, const char *value, struct why *why);
+void args_show(const struct args *a, FILE *out); /* what is set of sampling */
 void args_finish(struct args *a);
 void args_help(const char *command, FILE *out); /* NULL: the list of commands */
 /* Reads the prompt: plain argument, "-" for standard input, or --prompt-file. */
@@ -66,6 +74,7 @@ const char *state_name(enum rpc_state s);
 
 /* The commands; each returns the exit code. */
 int run_generate(struct args *a, struct xv_client *c);
+int run_chat(struct args *a, struct xv_client *c);
 int run_score(struct args *a, struct xv_client *c);
 int run_status(struct args *a, struct xv_client *c);
 int run_tokenize(struct args *a, struct xv_client *c);

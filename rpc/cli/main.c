@@ -12,7 +12,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct args *a, struct xv_client *c);
 	bool text; /* takes one */
-} commands[] = {{"generate", run_generate, true},      {"score", run_score, true},
+} commands[] = {{"generate", run_generate, true},      {"chat", run_chat, false},
+		{"score", run_score, true},
 		{"status", run_status, false},         {"tokenize", run_tokenize, true},
 		{"detokenize", run_detokenize, false}, {"cancel", run_cancel, false},
 		{"drain", run_drain, false},           {"metrics", run_metrics, false},
@@ -38,12 +39,20 @@ static int inspect(int argc, char **argv)
 	return EXIT_SOFTWARE;
 }
 
+/* A conversation may begin without one. */
+static bool chat_needs_text(const struct args *a)
+{
+	return !strcmp(a->command, "chat") && (a->once || a->text || a->prompt_file);
+}
+
 static int run(struct args *a, int i, struct why *why)
 {
 	struct xv_options how = {.path = a->uds, .no_resume = a->no_resume};
 	struct xv_client *c;
 	int code;
 
+	if (chat_needs_text(a) && args_text(a, why))
+		return EXIT_USAGE;
 	if (commands[i].text && args_text(a, why))
 		return EXIT_USAGE;
 	code = cli_exit_code(xv_connect(&c, &how, why));

@@ -1,0 +1,267 @@
+/* chat.c - `xverse chat`: a conversation at a terminal, or one answer for a script (--once). */
+#include "rpc/cli/chat.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	interrupted++;
+}
+
+static void catch_interrupt(void)
+{
+	struct sigaction a = {.sa_handler = on_interrupt}; /* no SA_RESTART: reading a line ends too */
+
+	sigaction(SIGINT, &a, NULL);
+}
+
+void talk_add(struct talk *t, const char *role, const char *text, size_t len)
+{
+	json_array_append_new(t->messages, json_pack("{s:s, s:o}", "role", role, "content", json_text(text, len)));
+}
+
+void talk_drop(struct talk *t)
+{
+	json_array_remove(t->messages, json_array_size(t->messages) - 1);
+}
+
+const char *talk_last_role(const struct talk *t)
+{
+	size_t n = json_array_size(t->messages);
+	const char *role = n ? json_string_value(json_object_get(json_array_get(t->messages, n - 1), "role")) : NULL;
+
+	return role ? role : "";
+}
+
+struct rpc_chat talk_request(const struct talk *t)
+{
+	size_t n = json_array_size(t->messages);
+	struct rpc_message *m = xalloc(n + 1, sizeof *m);
+
+	for (size_t i = 0; i < n; i++) {
+		const json_t *one = json_array_get(t->messages, i);
+		const char *content = json_string_value(json_object_get(one, "content"));
+		const char *role = json_string_value(json_object_get(one, "role"));
+
+		m[i] = (struct rpc_message){role ? role : "", content ? content : "", "", ""};
+	}
+	return (struct rpc_chat){.n_messages = (int)n,
+				 .messages = m,
+				 .sampling = t->args->sampling,
+				 .timeout_ms = (uint32_t)t->args->timeout_ms,
+				 .user = t->args->user ? t->args->user : "",
+				 .tools_json = "",
+				 .documents_json = "",
+				 .args_json = "",
+				 .add_generation_prompt = true};
+}
+
+struct answer {
+	char *text;
+	size_t len;
+	int err;
+	bool cancelled;
+};
+
+static int take_text(struct answer *w, const struct rpc_chunk *k)
+{
+	if (k->prompt || !k->text_len)
+		return 0;
+	w->text = xgrow(w->text, w->len + k->text_len, 1);
+	memcpy(w->text + w->len, k->text, k->text_len);
+	w->len += k->text_len;
+	return cli_write(k->text, k->text_len);
+}
+
+/* True: it was the last. */
+static bool take(struct answer *w, const struct rpc_reply *r, struct why *why)
+{
+	switch (r->kind) {
+	case RPC_R_CHUNK:
+		w->err = take_text(w, &r->chunk);
+		return w->err != 0;
+	case RPC_R_FINISHED:
+		w->cancelled = r->finished.reason == RPC_FINISH_CANCELLED;
+		return true;
+	case RPC_R_ERROR:
+		w->err = cli_error(&r->error, why);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Ctrl-C stops the answer; a second one does not wait for the server to say so. */
+static void follow(struct talk *t, uint64_t id, struct answer *w, struct why *why)
+{
+	struct rpc_reply r;
+	bool asked = false;
+
+	for (;;) {
+		int got = xv_wait(t->client, &r, 100, why);
+		if (got < 0) {
+			w->err = got;
+			return;
+		}
+		if (got == 1 && r.id == id && take(w, &r, why))
+			return;
+		if (interrupted > 1) {
+			w->cancelled = true;
+			return;
+		}
+		if (interrupted && !asked)
+			asked = xv_cancel(t->client, id) || true;
+	}
+}
+
+int talk_answer(struct talk *t, struct why *why)
+{
+	struct rpc_request r = {.kind = RPC_CHAT, .chat = talk_request(t)};
+	struct answer w = {0};
+
+	interrupted = 0;
+	follow(t, xv_send(t->client, &r), &w, why);
+	free((void *)(uintptr_t)r.chat.messages);
+	if (w.len && w.text[w.len - 1] != '\n')
+		cli_write("\n", 1);
+	if (w.len || !w.err)
+		talk_add(t, "assistant", w.text ? w.text : "", w.len);
+	free(w.text);
+	if (w.err)
+		return w.err;
+	return w.cancelled || interrupted ? fail(why, ERR_CANCELLED, "stopped") : 0;
+}
+
+static int once(struct talk *t)
+{
+	struct why why = {""};
+	int err;
+
+	talk_add(t, "user", t->args->text, t->args->text_len);
+	err = talk_answer(t, &why);
+	if (err == ERR_GONE && !why.text[0])
+		return 0; /* nobody reads our output any more */
+	if (err)
+		fprintf(stderr, "xverse: %s\n", why.text);
+	return err == ERR_CANCELLED ? EXIT_INTERRUPTED : cli_exit_code(err);
+}
+
+static void append(char **text, const char *more)
+{
+	char *joined = *text ? xprintf("%s\n%s", *text, more) : xstrdup(more);
+
+	free(*text);
+	*text = joined;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), k = strlen(end);
+
+	return n >= k && !strcmp(s + n - k, end);
+}
+
+/* One message: a line; lines that end with a backslash go on; all between """ and """. NULL with *got other than LINE. */
+static char *read_message(struct talk *t, enum terminal_got *got)
+{
+	char *text = NULL, *line;
+	bool quoted = false;
+
+	while ((*got = terminal_read(t->terminal, text || quoted ? "... " : ">>> ", &line)) == TERMINAL_LINE) {
+		char *part = line;
+		bool more;
+
+		terminal_remember(t->terminal, line);
+		if (!text && !quoted && !strncmp(part, "\"\"\"", 3)) {
+			quoted = true;
+			part += 3;
+		}
+		more = quoted ? !ends_with(part, "\"\"\"") : ends_with(part, "\\");
+		if (!more && quoted)
+			part[strlen(part) - 3] = 0;
+		if (more && !quoted)
+			part[strlen(part) - 1] = 0;
+		if (*part || text)
+			append(&text, part);
+		free(line);
+		if (!more)
+			return text ? text : xstrdup("");
+	}
+	free(text);
+	return NULL;
+}
+
+static int turn(struct talk *t, const char *text)
+{
+	struct why why = {""};
+	int err;
+
+	talk_add(t, "user", text, strlen(text));
+	err = talk_answer(t, &why);
+	if (!err)
+		return 0;
+	fprintf(stderr, err == ERR_CANCELLED ? "[%s]\n" : "xverse: %s\n", why.text);
+	if (!strcmp(talk_last_role(t), "user"))
+		talk_drop(t); /* it got no answer */
+	return err == ERR_CANCELLED ? 0 : err;
+}
+
+/* Without a terminal the first error ends it, so that a script sees it. */
+static int converse(struct talk *t)
+{
+	bool person = terminal_is_tty(t->terminal);
+	int err = 0;
+
+	if (person)
+		printf("%s. /help tells the commands; \"\"\" begins a text of several lines; Ctrl-D ends.\n",
+		       xv_server(t->client)->served_model);
+	fflush(stdout);
+	while (!t->over && (person || !err)) {
+		enum terminal_got got;
+		char *text = read_message(t, &got);
+
+		if (got == TERMINAL_INTERRUPT) {
+			cli_write("\n", 1);
+			interrupted = 0;
+			continue;
+		}
+		if (!text)
+			break;
+		err = 0;
+		if (!talk_command(t, text) && text[strspn(text, " \t")])
+			err = turn(t, text);
+		free(text);
+		if (err == ERR_GONE)
+			break;
+	}
+	if (person)
+		cli_write("\n", 1);
+	return cli_exit_code(err);
+}
+
+int run_chat(struct args *a, struct xv_client *c)
+{
+	struct talk t = {.args = a, .client = c, .messages = json_array()};
+	int code;
+
+	catch_interrupt();
+	if (a->system)
+		talk_add(&t, "system", a->system, strlen(a->system));
+	if (a->once) {
+		code = once(&t);
+	} else {
+		t.terminal = terminal_open();
+		code = a->text && a->text_len ? cli_exit_code(turn(&t, a->text)) : 0;
+		if (!code)
+			code = converse(&t);
+		terminal_close(t.terminal);
+	}
+	json_decref(t.messages);
+	return code;
+}

@@ -1,0 +1,27 @@
+/* chat.h - between the files of `xverse chat`. */
+#ifndef RPC_CLI_CHAT_H
+#define RPC_CLI_CHAT_H
+
+#include "rpc/cli/cli.h"
+#include "rpc/cli/terminal.h"
+
+struct talk {
+	struct args *args;
+	struct xv_client *client;
+	struct terminal *terminal;
+	json_t *messages;
+	bool over;
+};
+
+/* A line that begins with '/': true, it is done. */
+bool talk_command(struct talk *t, const char *line);
+/* Asks for the answer to the messages, prints it as it comes and adds it to them. 0 or ERR_*. ERR_CANCELLED: Ctrl-C; what came is
+ * kept. */
+int talk_answer(struct talk *t, struct why *why);
+/* The request as it would be sent; free the messages. */
+struct rpc_chat talk_request(const struct talk *t);
+void talk_add(struct talk *t, const char *role, const char *text, size_t len);
+const char *talk_last_role(const struct talk *t);
+void talk_drop(struct talk *t); /* the last message */
+
+#endif

@@ -1,0 +1,199 @@
+/* chat_command.c - the commands inside of `xverse chat`. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/cli/chat.h"
+
+static const char help[] = "/reset             forget the conversation (the system text stays)\n"
+			   "/system [TEXT]     set the system text and begin anew; alone: without one\n"
+			   "/regen             another answer to the last question\n"
+			   "/undo              take back the last question and its answer\n"
+			   "/save FILE         write the conversation as JSON\n"
+			   "/load FILE         go on with one that was saved\n"
+			   "/set [NAME VALUE]  an option such as temperature 0.5; alone: those set\n"
+			   "/show [prompt]     the conversation; prompt: the text and tokens that the model would get\n"
+			   "/exit              end (also Ctrl-D)\n";
+
+static void say(const char *text)
+{
+	fprintf(stderr, "%s\n", text);
+}
+
+static void reset(struct talk *t, const char *rest)
+{
+	json_t *first = json_array_get(t->messages, 0);
+	const char *role = json_string_value(json_object_get(first, "role"));
+	bool system = role && !strcmp(role, "system");
+
+	(void)rest;
+	while (json_array_size(t->messages) > system)
+		talk_drop(t);
+	say("[a new conversation]");
+}
+
+static void set_system(struct talk *t, const char *rest)
+{
+	json_array_clear(t->messages);
+	if (*rest)
+		talk_add(t, "system", rest, strlen(rest));
+	say(*rest ? "[system text set, a new conversation]" : "[no system text, a new conversation]");
+}
+
+static void regenerate(struct talk *t, const char *rest)
+{
+	struct why why = {""};
+	json_t *before = NULL;
+	int err;
+
+	(void)rest;
+	if (!strcmp(talk_last_role(t), "assistant")) {
+		before = json_incref(json_array_get(t->messages, json_array_size(t->messages) - 1));
+		talk_drop(t);
+	}
+	if (strcmp(talk_last_role(t), "user")) {
+		say("[there is no question yet]");
+		json_decref(before);
+		return;
+	}
+	err = talk_answer(t, &why);
+	if (err)
+		say(why.text);
+	if (err && before && !strcmp(talk_last_role(t), "user"))
+		json_array_append(t->messages, before); /* the answer there was */
+	json_decref(before);
+}
+
+static void undo(struct talk *t, const char *rest)
+{
+	bool some = false;
+
+	(void)rest;
+	while (!strcmp(talk_last_role(t), "assistant"))
+		talk_drop(t);
+	if (!strcmp(talk_last_role(t), "user")) {
+		talk_drop(t);
+		some = true;
+	}
+	say(some ? "[the last question is taken back]" : "[there is nothing to take back]");
+}
+
+static void save(struct talk *t, const char *rest)
+{
+	json_t *j = json_pack("{s:O}", "messages", t->messages);
+
+	if (!*rest || json_dump_file(j, rest, JSON_INDENT(1)))
+		fprintf(stderr, "[not saved: %s: %m]\n", *rest ? rest : "/save needs a file");
+	else
+		fprintf(stderr, "[saved to %s]\n", rest);
+	json_decref(j);
+}
+
+static bool is_conversation(const json_t *messages)
+{
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)messages, i, m)
+	{
+		if (!json_is_string(json_object_get(m, "role")) || !json_is_string(json_object_get(m, "content")))
+			return false;
+	}
+	return json_is_array(messages);
+}
+
+static void load(struct talk *t, const char *rest)
+{
+	json_error_t error = {.text = "the messages are not those of a conversation"};
+	json_t *j = json_load_file(*rest ? rest : "/save needs a file", 0, &error), *messages = json_object_get(j, "messages");
+
+	if (!is_conversation(messages)) {
+		fprintf(stderr, "[not loaded: %s]\n", error.text);
+	} else {
+		json_decref(t->messages);
+		t->messages = json_incref(messages);
+		fprintf(stderr, "[%zu messages]\n", json_array_size(messages));
+	}
+	json_decref(j);
+}
+
+static void set(struct talk *t, const char *rest)
+{
+	char name[64] = "";
+	const char *value = rest + strcspn(rest, " ");
+	struct why why = {""};
+
+	if (!*rest) {
+		args_show(t->args, stderr);
+		return;
+	}
+	snprintf(name, sizeof name, "%.*s", (int)(value - rest), rest);
+	value += strspn(value, " ");
+	if (args_set(t->args, "chat", name, value, &why))
+		say(why.text);
+}
+
+static void show_prompt(struct talk *t)
+{
+	struct rpc_request r = {.kind = RPC_TEMPLATE, .chat = talk_request(t)};
+	struct rpc_reply reply;
+	struct why why = {""};
+
+	r.chat.sampling = (struct rpc_sampling){0};
+	if (cli_ask(t->client, &r, &reply, &why)) {
+		say(why.text);
+	} else {
+		cli_write(reply.rendered.text, reply.rendered.text_len);
+		fprintf(stderr, "\n[%d tokens:", reply.rendered.n_ids);
+		for (int i = 0; i < reply.rendered.n_ids; i++)
+			fprintf(stderr, " %d", reply.rendered.ids[i]);
+		fprintf(stderr, "]\n");
+	}
+	free((void *)(uintptr_t)r.chat.messages);
+}
+
+static void show(struct talk *t, const char *rest)
+{
+	json_t *m;
+	size_t i;
+
+	if (!strcmp(rest, "prompt")) {
+		show_prompt(t);
+		return;
+	}
+	json_array_foreach(t->messages, i, m)
+		printf("%s: %s\n", json_string_value(json_object_get(m, "role")), json_string_value(json_object_get(m, "content")));
+	fflush(stdout);
+}
+
+static void leave(struct talk *t, const char *rest)
+{
+	(void)rest;
+	t->over = true;
+}
+static void tell(struct talk *t, const char *rest)
+{
+	(void)t, (void)rest;
+	fputs(help, stderr);
+}
+
+bool talk_command(struct talk *t, const char *line)
+{
+	static const struct {
+		const char *name;
+		void (*run)(struct talk *t, const char *rest);
+	} list[] = {{"reset", reset}, {"system", set_system}, {"regen", regenerate}, {"undo", undo}, {"save", save}, {"load", load},
+		    {"set", set},     {"show", show},	      {"exit", leave},	     {"quit", leave}, {"help", tell}};
+	size_t len = strcspn(line, " \n");
+	const char *rest = line + len + strspn(line + len, " \n");
+
+	if (line[0] != '/')
+		return false;
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+		if (strlen(list[i].name) == len - 1 && !strncmp(list[i].name, line + 1, len - 1)) {
+			list[i].run(t, rest);
+			return true;
+		}
+	fprintf(stderr, "[there is no command %.*s; /help lists them]\n", (int)len, line);
+	return true;
+}

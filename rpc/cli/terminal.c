@@ -1,0 +1,134 @@
+#include "rpc/cli/terminal.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "parallel/base.h"
+
+struct terminal {
+	EditLine *edit; /* NULL: no terminal */
+	History *history;
+	char *file;
+	const char *prompt;
+};
+
+static char *prompt_of(EditLine *edit)
+{
+	struct terminal *t;
+
+	el_get(edit, EL_CLIENTDATA, (void **)&t);
+	return (char *)(uintptr_t)t->prompt;
+}
+
+static char *history_file(void)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	if (state && *state)
+		return xprintf("%s/xverse_history", state);
+	return home && *home ? xprintf("%s/.xverse_history", home) : NULL;
+}
+
+struct terminal *terminal_open(void)
+{
+	struct terminal *t = xalloc(1, sizeof *t);
+	HistEvent event;
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return t;
+	setlocale(LC_CTYPE, ""); /* the editor works on characters */
+	t->edit = el_init("xverse", stdin, stdout, stderr);
+	t->history = history_init();
+	if (!t->edit || !t->history)
+		die("the line editor does not start: TERM is \"%s\"", getenv("TERM") ? getenv("TERM") : "");
+	t->file = history_file();
+	history(t->history, &event, H_SETSIZE, 1000);
+	history(t->history, &event, H_SETUNIQUE, 1);
+	if (t->file)
+		history(t->history, &event, H_LOAD, t->file);
+	el_set(t->edit, EL_CLIENTDATA, t);
+	el_set(t->edit, EL_PROMPT, prompt_of);
+	el_set(t->edit, EL_EDITOR, "emacs");
+	el_set(t->edit, EL_HIST, history, t->history);
+	el_set(t->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+	el_source(t->edit, NULL);
+	return t;
+}
+
+void terminal_close(struct terminal *t)
+{
+	if (t->edit)
+		el_end(t->edit);
+	if (t->history)
+		history_end(t->history);
+	free(t->file);
+	free(t);
+}
+
+bool terminal_is_tty(const struct terminal *t)
+{
+	return t->edit != NULL;
+}
+
+static enum terminal_got read_plain(char **line)
+{
+	size_t max = 0;
+	ssize_t n;
+
+	*line = NULL;
+	errno = 0;
+	n = getline(line, &max, stdin);
+	if (n < 0) {
+		free(*line);
+		*line = NULL;
+		return errno == EINTR ? TERMINAL_INTERRUPT : TERMINAL_END;
+	}
+	if (n && (*line)[n - 1] == '\n')
+		(*line)[n - 1] = 0;
+	return TERMINAL_LINE;
+}
+
+enum terminal_got terminal_read(struct terminal *t, const char *prompt, char **line)
+{
+	const char *got;
+	int n = 0;
+
+	if (!t->edit)
+		return read_plain(line);
+	t->prompt = prompt;
+	errno = 0;
+	got = el_gets(t->edit, &n);
+	if (got && n > 0) {
+		*line = xstrdup(got);
+		(*line)[strcspn(*line, "\n")] = 0;
+		return TERMINAL_LINE;
+	}
+	*line = NULL;
+	if (errno != EINTR)
+		return TERMINAL_END;
+	el_reset(t->edit);
+	clearerr(stdin);
+	return TERMINAL_INTERRUPT;
+}
+
+/* What a person typed is nobody else's to read. */
+void terminal_remember(struct terminal *t, const char *line)
+{
+	HistEvent event;
+	mode_t before;
+
+	if (!t->history || !*line)
+		return;
+	history(t->history, &event, H_ENTER, line);
+	if (!t->file)
+		return;
+	before = umask(077);
+	history(t->history, &event, H_SAVE, t->file);
+	umask(before);
+}
