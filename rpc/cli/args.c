@@ -325,7 +325,7 @@ static int take_plain(struct args *a, const struct command *c, const char *text,
 		a->call = a->level = v;
 		return 0;
 	}
-	if (!(c->bit & (GEN | SCO | TOK)))
+	if (!(c->bit & (GEN | SCO | TOK | CHA)))
 		return fail(why, ERR_INVALID, "xverse %s takes no argument: \"%s\"", c->name, text);
 	if (a->text)
 		return fail(why, ERR_INVALID, "two texts: \"%.40s\" and \"%.40s\" (quote a text with spaces)",

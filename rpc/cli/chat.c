@@ -187,7 +187,7 @@ static char *read_message(struct talk *t, enum terminal_got *got)
 			part[strlen(part) - 3] = 0;
 		if (more && !quoted)
 			part[strlen(part) - 1] = 0;
-		if (*part || text)
+		if (*part || (text && (more || !quoted)))
 			append(&text, part);
 		free(line);
 		if (!more)

@@ -140,6 +140,7 @@ static void show_prompt(struct talk *t)
 	struct why why = {""};
 
 	r.chat.sampling = (struct rpc_sampling){0};
+	r.chat.add_generation_prompt = !strcmp(talk_last_role(t), "user");
 	if (cli_ask(t->client, &r, &reply, &why)) {
 		say(why.text);
 	} else {
