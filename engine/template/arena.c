@@ -9,14 +9,24 @@ struct arena_block {
 	_Alignas(16) char at[];
 };
 
-enum { BLOCK = 64 << 10 };
+/* Under AddressSanitizer each value is a block of its own, so that a step outside of it is seen. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define ALONE 1
+#endif
+#endif
+#if defined __SANITIZE_ADDRESS__ || defined ALONE
+enum { BLOCK = 0, ALIGN = 1 };
+#else
+enum { BLOCK = 64 << 10, ALIGN = 16 };
+#endif
 
 void *job_take(struct job *job, size_t n)
 {
 	struct arena_block *b = job->block;
 	void *p;
 
-	n = round_up(n ? n : 1, 16);
+	n = round_up(n ? n : 1, ALIGN);
 	if (!b || b->size - b->used < n) {
 		size_t size = n > BLOCK / 4 ? n : BLOCK;
 
