@@ -22,7 +22,6 @@ enum {
 	GW_URI_BYTES = 8 << 10,
 	GW_LARGE_BODY = 64 << 10,  /* parsed on the other thread */
 	GW_QUEUE_BYTES = 64 << 10, /* of a stream: over it, its daemon connection is not read */
-	GW_PING_MS = 15000,
 	GW_MODELS = 32,
 	GW_LIST = 32, /* --allowed-host, --cors-origin */
 	GW_TICK_MS = 100,
@@ -46,7 +45,7 @@ struct options {
 	int n_models;
 	const char *allowed_host[GW_LIST], *cors_origin[GW_LIST];
 	int n_allowed_hosts, n_cors_origins;
-	int64_t max_body, max_connections, max_per_address, head_ms, body_ms, idle_ms, stall_ms, drain_ms, resume_ms;
+	int64_t max_body, max_connections, max_per_address, head_ms, body_ms, idle_ms, stall_ms, ping_ms, drain_ms, resume_ms;
 	bool help, print_openapi;
 };
 

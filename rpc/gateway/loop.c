@@ -107,6 +107,7 @@ static void tick(struct gateway *g)
 	}
 	connections_look(g, second);
 	lingerers_look(g);
+	g->run_http = true; /* out of connections or descriptors it stops listening, and looks again only when run */
 }
 
 static int wait_ms(struct gateway *g)

@@ -128,6 +128,7 @@ static void put_gateway(const struct gateway *g, struct text *t)
 	put_one(t, "xverse_gateway_connections", "gauge", "Open connections.", g->n_connections);
 	put_one(t, "xverse_gateway_requests", "gauge", "Requests being answered.", g->n_exchanges);
 	put_one(t, "xverse_gateway_streams_total", "counter", "Streams begun.", (double)c->streams);
+	put_one(t, "xverse_gateway_pings_total", "counter", "Comments sent in streams.", (double)c->pings);
 	put_one(t, "xverse_gateway_hang_ups_total", "counter", "Clients that left before their answer's end.",
 		(double)c->hang_ups);
 	put_one(t, "xverse_gateway_stalled_total", "counter", "Clients cut because they read nothing.",

@@ -41,6 +41,7 @@ static const struct option_row {
 	{"idle-timeout", "SECONDS", "between two requests of a connection", SECONDS, AT(idle_ms), 0, 60, 0.1, 3600},
 	{"stall-timeout", "SECONDS", "a client that reads nothing for so long is cut", SECONDS, AT(stall_ms), 0, 30, 0.1,
 	 3600},
+	{"ping-interval", "SECONDS", "a comment in a stream that was silent for so long", SECONDS, AT(ping_ms), 0, 15, 0.1, 3600},
 	{"shutdown-timeout", "SECONDS", "how long open requests may go on after TERM", SECONDS, AT(drain_ms), 0, 30, 0,
 	 86400},
 	{"resume-timeout", "SECONDS", "how long a lost daemon is waited for", SECONDS, AT(resume_ms), 0, 60, 0.1, 86400},

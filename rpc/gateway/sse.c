@@ -102,7 +102,7 @@ void stream_tick(struct exchange *x)
 {
 	struct stream *s = &x->stream;
 
-	if (!s->on || s->ended || now_ns() - s->put_ns < GW_PING_MS * 1000000ull)
+	if (!s->on || s->ended || now_ns() - s->put_ns < (uint64_t)x->g->how.ping_ms * 1000000u)
 		return;
 	x->g->count.pings++;
 	put(x, ": ping\n\n", 8);

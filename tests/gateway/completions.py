@@ -240,6 +240,21 @@ def running_calls():
     return s["running"] + s["waiting"]
 
 
+def pings():
+    """A stream that waits in the daemon's queue says so now and then."""
+    g = Gateway("--model", "m=" + sock, "--port=0", "--ping-interval=0.2")
+    busy = [open_stream(g, prompt=[5], max_tokens=1900, ignore_eos=True) for _ in range(9)]
+    s = open_stream(g, prompt=[5], max_tokens=1900, ignore_eos=True)
+    time.sleep(0.6)
+    body = dechunk(s.recv(1 << 16))
+    check("comments while it waits", body.startswith(b": ping\n\n") or b"data:" in body, body[:100])
+    check("comments are counted or all ran", g.metric("xverse_gateway_pings_total") > 0)
+    for c in busy + [s]:
+        c.close()
+    check("and all end", wait_for(lambda: running_calls() == 0, 5))
+    g.stop()
+
+
 def slow_readers():
     """A reader that stops holds nobody up and is cut; one that reads slowly gets everything."""
     stuck = [open_stream(gw, prompt=[5, i], max_tokens=2000, n=3, ignore_eos=True, logprobs=20) for i in range(4)]
@@ -397,7 +412,7 @@ def metrics():
 
 
 only = sys.argv[1:] and not sys.argv[1].startswith("--") and sys.argv[1:]
-for test in (shapes, choices, streams, evaluation, texts, cancelling, slow_readers, long_pauses, overload, metrics, shutdown, restarts, broken):
+for test in (shapes, choices, streams, evaluation, texts, cancelling, pings, slow_readers, long_pauses, overload, metrics, shutdown, restarts, broken):
     if only and test.__name__ not in only:
         continue
     start = time.time()

@@ -206,6 +206,9 @@ def slow():
         found[f.__name__] = []
         threads.append(threading.Thread(target=f, args=(found[f.__name__],)))
         threads[-1].start()
+    crowd = [gw.connect(20) for _ in range(300)]
+    for c in crowd:
+        c.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n")
     times = []
     while any(t.is_alive() for t in threads):
         start = time.time()
@@ -215,6 +218,17 @@ def slow():
     check("a head in pieces is cut at its deadline", 1.5 < found["one_line_a_second"][0] < 4, found)
     check("a body in pieces is cut at its deadline", 1.5 < found["slow_body"][0] < 4, found)
     check("an idle connection is closed", 3 < found["idle"][0] < 6, found)
+    open_still = 0
+    for c in crowd:
+        c.settimeout(0.01)
+        try:
+            open_still += c.recv(10) != b""
+        except socket.timeout:
+            open_still += 1
+        except OSError:
+            pass
+        c.close()
+    same("300 half heads are cut, too", open_still, 0)
     check("others are served meanwhile", sorted(times)[len(times) * 99 // 100] < 0.5, max(times))
 
 
@@ -276,6 +290,18 @@ def many():
     g.stop()
 
 
+def few_files():
+    """No descriptor left: connections wait, nothing falls."""
+    g = Gateway("--model", "m=" + sock, "--port=0", "--max-connections=500", wrap=["prlimit", "--nofile=60:60"])
+    conns = [g.connect(5) for _ in range(100)]
+    time.sleep(0.3)
+    for c in conns:
+        c.close()
+    check("it serves again afterwards", wait_for(lambda: try_health(g), 10))
+    same("and generates", g.complete(prompt=[5], max_tokens=1)[0], 200)
+    same("and ends", g.stop(), 0)
+
+
 def try_health(g):
     try:
         return g.get("/health")[0] == 200
@@ -293,7 +319,7 @@ def usage():
     check("every path of it is there", all(gw.request("OPTIONS", p.replace("{id}", "x"))[0] == 204 for p in document["paths"]))
 
 
-for test in (table, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, usage):
+for test in (table, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, few_files, usage):
     start = time.time()
     test()
     print(f"  {test.__name__}: {time.time() - start:.1f} s", flush=True)
