@@ -85,6 +85,18 @@ void backend_linear(struct backend *b, float *out, const struct tensor *x, const
 	b->ops->linear(b, out, x, w, bias);
 }
 
+void backend_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w)
+{
+	REQUIRE(out->type == b->mid && out->rows == x->rows && out->cols == w->rows && w->k.n_leaves == 1);
+	if (b->mid == DT_F32) {
+		backend_linear(b, out->data, x, w, NULL);
+		return;
+	}
+	REQUIRE(w->b == b && x->type == b->act && x->cols == w->cols && x->rows >= 0);
+	op(b);
+	b->ops->linear_mid(b, out, x, w);
+}
+
 static void check_kv(struct backend *b, const struct kv_shape *kv)
 {
 	struct why why;
@@ -109,7 +121,7 @@ static void check_attention(struct backend *b, const struct tensor *qkv, const s
 			    const struct kv_shape *kv)
 {
 	check_kv(b, kv);
-	REQUIRE(qkv->type == DT_F32 && qkv->cols == (shape->heads + 2 * shape->kv_heads) * shape->head_dim);
+	REQUIRE(qkv->type == b->mid && qkv->cols == (shape->heads + 2 * shape->kv_heads) * shape->head_dim);
 	REQUIRE(kv->kv_heads == shape->kv_heads && kv->head_dim == shape->head_dim);
 	for (int h = 0; h < shape->heads; h++)
 		REQUIRE(shape->kv_of_head[h] >= 0 && shape->kv_of_head[h] < shape->kv_heads);
@@ -139,7 +151,7 @@ void backend_attention(struct backend *b, struct tensor *out, const struct tenso
 
 void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up)
 {
-	REQUIRE(gate_up->type == DT_F32 && out->type == b->act && out->rows == gate_up->rows &&
+	REQUIRE(gate_up->type == b->mid && out->type == b->act && out->rows == gate_up->rows &&
 		gate_up->cols == 2 * out->cols);
 	op(b);
 	b->ops->silu_mul(b, out, gate_up);

@@ -89,6 +89,7 @@ struct backend_ops {
 	void (*add_norm)(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
 			 const float *bias, enum norm_kind kind, float eps);
 	void (*linear)(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
+	void (*linear_mid)(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w); /* NULL where mid is f32 */
 	int (*kv_check)(struct backend *b, const struct kv_shape *shape, struct why *why); /* NULL: holds every shape */
 	size_t (*kv_bytes)(struct backend *b, const struct kv_shape *shape);
 	void (*rope_store)(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
@@ -102,6 +103,7 @@ struct backend_ops {
 struct backend {
 	const struct backend_ops *ops;
 	enum dtype act;      /* what linear reads: DT_BF16 in compute class bf16, DT_F32 in f32 */
+	enum dtype mid;      /* of q, k, v and of gate and up between their product and what reads them: f32 on the CPU */
 	size_t held;         /* bytes taken by alloc and weights so far */
 	void *stream;        /* CUDA: cudaStream_t; CPU: NULL */
 	void (*on_op)(void *arg); /* called once an operation: the watchdog's counter. May be NULL */
@@ -148,18 +150,20 @@ void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, c
 /* out (parts of w's split, x->rows, w->rows) f32 = x (n, owned cols; type b->act) * w^T, one partial a part; bias
  * (w->rows) or NULL, added last, only where there is one part of a whole axis. */
 void backend_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
+/* out (x->rows, w->rows; type b->mid) = x * w^T of a whole axis: what rope_store and silu_mul read. */
+void backend_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w);
 /* ERR_UNSUPPORTED where the backend has no cache of this element type or block size. For what a user may choose. */
 int backend_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
 /* Bytes of one block of one layer, K and V. Dies where backend_kv_check() refuses. */
 size_t backend_kv_bytes(struct backend *b, const struct kv_shape *shape);
-/* qkv (n, (heads + 2*kv_heads)*head_dim) f32: rotates q in place by s->pos, stores k, rotated too, and v in s->slot
+/* qkv (n, (heads + 2*kv_heads)*head_dim; type b->mid): rotates q in place by s->pos, stores k, rotated too, and v in s->slot
  * (slot = block*block_size + offset; -1: no store); what is left of k and v in qkv is the backend's affair. rope NULL: no rotation. s: from backend_step(). */
 void backend_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
 			void *pool, const struct kv_shape *kv, const struct step *s);
 /* out (n, heads*head_dim; type b->act) = causal attention of each token over the first pos+1 keys of its sequence. */
 void backend_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
 		       const void *pool, const struct kv_shape *kv, const struct step *s);
-/* gate_up (n, 2*ffn) f32: gate columns first; out (n, ffn; type b->act) = silu(gate) * up. */
+/* gate_up (n, 2*ffn; type b->mid): gate columns first; out (n, ffn; type b->act) = silu(gate) * up. */
 void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
 /* out (r, cols) = rows of x (n, cols); same type. */
 void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row /* (r) */);

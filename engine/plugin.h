@@ -7,8 +7,6 @@
 #include "engine/step.h"
 #include "parallel/comm.h"
 
-enum { PLUGIN_ABI = 1 };
-
 struct cuda_device {
 	char name[64];
 	int major, minor; /* compute capability */
@@ -29,7 +27,11 @@ struct cuda_options {
 	void *idle_arg;
 };
 
-struct comm_device_options;
+/* Changes with the tables that both sides share. */
+enum {
+	PLUGIN_ABI = 1 << 20 | (int)(sizeof(struct backend_ops) + sizeof(struct backend) + sizeof(struct comm_ops) +
+				      sizeof(struct cuda_options) + sizeof(struct step))
+};
 
 struct plugin {
 	int abi;

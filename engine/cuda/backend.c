@@ -102,6 +102,7 @@ static const struct backend_ops cuda_ops = {
 	.embed = cuda_embed,
 	.add_norm = cuda_add_norm,
 	.linear = cuda_linear,
+	.linear_mid = cuda_linear_mid,
 	.kv_check = cuda_kv_check,
 	.kv_bytes = cuda_kv_bytes,
 	.rope_store = cuda_rope_store,
@@ -158,7 +159,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 		return err;
 	c = xalloc(1, sizeof *c);
 	c->base.ops = &cuda_ops;
-	c->base.act = how->compute;
+	c->base.act = c->base.mid = how->compute;
 	c->how = *how;
 	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
 	c->processors = DRY_PROCESSORS;

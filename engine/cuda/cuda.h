@@ -94,10 +94,12 @@ void cuda_weight_rows(struct weight *w, int first, int count, const void *src, s
 void cuda_weight_destroy(struct weight *w);
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
 
+void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w);
+
 struct gemm *gemm_create(struct cuda *c);
 void gemm_destroy(struct gemm *g, struct cuda *c);
-/* out (m, n) = x (m, k) w^T; k a multiple of 8. */
-void gemm_run(struct cuda *c, float *out, const void *x, const void *w, int m, int n, int k, int ld);
+/* out (m, n), f32 or of the compute type, = x (m, k) w^T; k a multiple of 8. */
+void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const void *w, int m, int n, int k, int ld);
 
 void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
 void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w, const float *bias,

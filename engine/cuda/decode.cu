@@ -101,16 +101,16 @@ __global__ void __launch_bounds__(THREADS, G == 1 ? 8 : G == 2 ? 4 : 3) decode(s
 	const int lane = threadIdx.x % LANES, set = threadIdx.x / LANES, end = it.first + it.keys, range = a.range ? a.range : it.keys;
 	const size_t head_size = (size_t)KV_BLOCK * DIM, block_size = 2 * a.cache.kv_heads * head_size;
 	const uint16_t *pool = (const uint16_t *)a.cache.pool + run.kv * head_size + lane * 8;
-	const float *q_row = a.qkv + (size_t)it.token * (a.heads + 2 * a.cache.kv_heads) * DIM;
+	const uint16_t *q_row = (const uint16_t *)a.qkv + (size_t)it.token * (a.heads + 2 * a.cache.kv_heads) * DIM;
 	struct state all[ELEMS];
 	lane_state<E, DIM, G> mine;
 
 #pragma unroll
 	for (int g = 0; g < G; g++) {
-		const float *q = q_row + (size_t)(run.head + min(g, run.heads - 1)) * DIM + lane * 8;
+		gpu_up8<E>(mine.q[g], *(const uint4 *)(q_row + (size_t)(run.head + min(g, run.heads - 1)) * DIM + lane * 8));
 #pragma unroll
 		for (int i = 0; i < 8; i++)
-			mine.q[g][i] = q[i] * a.scale * 1.44269504f;
+			mine.q[g][i] *= a.scale * 1.44269504f;
 	}
 #pragma unroll
 	for (int e = 0; e < ELEMS; e++)

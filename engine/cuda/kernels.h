@@ -39,7 +39,7 @@ struct attn_run {
 };
 
 struct attn_args {
-	const float *qkv; /* (tokens, (heads + 2*kv_heads)*dim) */
+	const void *qkv;  /* (tokens, (heads + 2*kv_heads)*dim) 16-bit */
 	void *out;        /* (tokens, heads*dim) 16-bit */
 	float *partial;   /* (parts, heads, dim + 2): unscaled sum, maximum (base 2), sum of weights */
 	const int32_t *blocks;
@@ -66,14 +66,14 @@ cudaError_t k_embed(cudaStream_t stream, enum k_type type, float *out, const int
 cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias,
 		       bool centred, float eps, int rows, int cols);
 /* Rotates q in place; k goes rotated to the cache and is left as it was in qkv. slot -1: no store. cos NULL: no rotation. */
-cudaError_t k_rope_store(cudaStream_t stream, enum k_type type, float *qkv, struct k_cache cache, int heads, const float *cos,
+cudaError_t k_rope_store(cudaStream_t stream, enum k_type type, void *qkv /* 16-bit */, struct k_cache cache, int heads, const float *cos,
 			 const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens);
-cudaError_t k_silu_mul(cudaStream_t stream, enum k_type type, void *out, const float *gate_up, int rows, int ffn);
+cudaError_t k_silu_mul(cudaStream_t stream, enum k_type type, void *out, const void *gate_up, int rows, int ffn); /* both 16-bit */
 /* Rows of `bytes` bytes, a multiple of 2. */
 cudaError_t k_rows(cudaStream_t stream, void *out, const void *x, const int32_t *row, int rows, int bytes);
 
-/* ---- linear: out (m, n) f32 = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL ---- */
-cudaError_t k_linear_skinny(cudaStream_t stream, enum k_type type, float *out, const void *x, const void *w, const float *bias, int m,
+/* ---- linear: out (m, n), f32 or (narrow) of `type`, = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL ---- */
+cudaError_t k_linear_skinny(cudaStream_t stream, enum k_type type, void *out, bool narrow, const void *x, const void *w, const float *bias, int m,
 			    int n, int k, int ld);
 /* The same bits for each row whatever m is: K in segments, combined as a binary counter does; out (parts, m, n). */
 struct k_segment {
@@ -82,7 +82,7 @@ struct k_segment {
 	int32_t part;      /* >= 0: the part that is complete then */
 };
 enum { K_MAX_SEGMENTS = 96 };
-cudaError_t k_linear_fixed(cudaStream_t stream, enum k_type type, float *out, const void *x, const void *w, const float *bias,
+cudaError_t k_linear_fixed(cudaStream_t stream, enum k_type type, void *out, bool narrow, const void *x, const void *w, const float *bias,
 			   const struct k_segment *segments /* device */, int n_segments, int m, int n, int k, int ld);
 cudaError_t k_linear_init(void);
 

@@ -147,19 +147,29 @@ __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 }
 
 struct store_args {
-	float *qkv;
+	uint16_t *qkv;
 	uint16_t *pool;
 	const float *cos, *sin; /* (positions, n_rot / 2) */
 	const int32_t *pos, *slot;
 	int heads, kv_heads, dim, n_rot;
 };
 
+template <class E> GPU float4 get4(const uint16_t *p)
+{
+	uint2 v = *(const uint2 *)p;
+	return make_float4(E::up(v.x & 0xffff), E::up_high(v.x), E::up(v.y & 0xffff), E::up_high(v.y));
+}
+template <class E> GPU void put4(uint16_t *p, float4 v)
+{
+	*(uint2 *)p = make_uint2(E::pack(v.x, v.y), E::pack(v.z, v.w));
+}
+
 /* A unit is 8 numbers of one head: four pairs that rotate together, or eight in a row that do not. */
 template <class E> __global__ void __launch_bounds__(THREADS) rope_store(struct store_args a)
 {
 	BOUNDS(THREADS);
 	const int token = blockIdx.x, per = a.dim / 8, half = a.n_rot / 2, pos = a.pos[token], slot = a.slot[token];
-	float *row = a.qkv + (size_t)token * (a.heads + 2 * a.kv_heads) * a.dim;
+	uint16_t *row = a.qkv + (size_t)token * (a.heads + 2 * a.kv_heads) * a.dim;
 	size_t block = slot < 0 ? 0 : (size_t)(slot / KV_BLOCK) * 2 * a.kv_heads * KV_BLOCK * a.dim;
 
 	for (int unit = threadIdx.x; unit < (a.heads + 2 * a.kv_heads) * per; unit += THREADS) {
@@ -169,8 +179,8 @@ template <class E> __global__ void __launch_bounds__(THREADS) rope_store(struct 
 			continue;
 		int limit = head < a.heads + a.kv_heads ? a.n_rot : 0; /* what lies beyond is not rotated */
 		int first = turn ? 4 * j : limit + 8 * (j - limit / 8), second = turn ? first + half : first + 4;
-		float *p = row + (size_t)head * a.dim;
-		float4 u = *(float4 *)(p + first), v = *(float4 *)(p + second), x = u, y = v;
+		uint16_t *p = row + (size_t)head * a.dim;
+		float4 u = get4<E>(p + first), v = get4<E>(p + second), x = u, y = v;
 		if (turn) {
 			float4 c = *(const float4 *)(a.cos + (size_t)pos * half + first);
 			float4 s = *(const float4 *)(a.sin + (size_t)pos * half + first);
@@ -178,14 +188,14 @@ template <class E> __global__ void __launch_bounds__(THREADS) rope_store(struct 
 			y = make_float4(v.x * c.x + u.x * s.x, v.y * c.y + u.y * s.y, v.z * c.z + u.z * s.z, v.w * c.w + u.w * s.w);
 		}
 		if (head < a.heads) {
-			*(float4 *)(p + first) = x;
-			*(float4 *)(p + second) = y;
+			put4<E>(p + first, x);
+			put4<E>(p + second, y);
 			continue;
 		}
 		/* K heads, then V heads: as the heads of a block lie */
 		uint16_t *to = a.pool + block + ((size_t)(head - a.heads) * KV_BLOCK + slot % KV_BLOCK) * a.dim;
-		*(uint2 *)(to + first) = make_uint2(E::pack(x.x, x.y), E::pack(x.z, x.w));
-		*(uint2 *)(to + second) = make_uint2(E::pack(y.x, y.y), E::pack(y.z, y.w));
+		put4<E>(to + first, x);
+		put4<E>(to + second, y);
 	}
 }
 
@@ -194,21 +204,26 @@ GPU float silu_of(float gate, float up)
 	return __fdividef(gate, 1 + gpu_exp2(gate * -1.44269504f)) * up;
 }
 
-template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const float *gate_up, int ffn)
+template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const uint16_t *gate_up, int ffn)
 {
 	BOUNDS(THREADS);
-	int i = (blockIdx.x * THREADS + threadIdx.x) * (VECTOR ? 4 : 1);
-	const float *row = gate_up + (size_t)blockIdx.y * 2 * ffn;
+	int i = (blockIdx.x * THREADS + threadIdx.x) * (VECTOR ? 8 : 1);
+	const uint16_t *row = gate_up + (size_t)blockIdx.y * 2 * ffn;
 	uint16_t *to = out + (size_t)blockIdx.y * ffn;
 
 	if (i >= ffn)
 		return;
 	if (!VECTOR) {
-		to[i] = gpu_down<E>(silu_of(row[i], row[ffn + i]));
+		to[i] = gpu_down<E>(silu_of(E::up(row[i]), E::up(row[ffn + i])));
 		return;
 	}
-	float4 g = *(const float4 *)(row + i), u = *(const float4 *)(row + ffn + i);
-	*(uint2 *)(to + i) = make_uint2(E::pack(silu_of(g.x, u.x), silu_of(g.y, u.y)), E::pack(silu_of(g.z, u.z), silu_of(g.w, u.w)));
+	float g[8], u[8];
+	gpu_up8<E>(g, *(const uint4 *)(row + i));
+	gpu_up8<E>(u, *(const uint4 *)(row + ffn + i));
+#pragma unroll
+	for (int j = 0; j < 8; j++)
+		g[j] = silu_of(g[j], u[j]);
+	*(uint4 *)(to + i) = make_uint4(E::pack(g[0], g[1]), E::pack(g[2], g[3]), E::pack(g[4], g[5]), E::pack(g[6], g[7]));
 }
 
 template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const T *x, const int32_t *row, int n)
@@ -242,12 +257,12 @@ template <class E> static cudaError_t pick_embed(cudaStream_t s, float *out, con
 
 	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, (const uint16_t *)table, cols, ld, rows_, first);
 }
-template <class E> static cudaError_t pick_silu(cudaStream_t s, void *out, const float *gate_up, int n, int ffn)
+template <class E> static cudaError_t pick_silu(cudaStream_t s, void *out, const void *gate_up, int n, int ffn)
 {
-	int per = ffn % 4 ? THREADS : 4 * THREADS;
-	auto kernel = ffn % 4 ? silu_mul<E, false> : silu_mul<E, true>;
+	int per = ffn % 8 ? THREADS : 8 * THREADS;
+	auto kernel = ffn % 8 ? silu_mul<E, false> : silu_mul<E, true>;
 
-	return gpu_launch(kernel, dim3((ffn + per - 1) / per, n), THREADS, 0, s, (uint16_t *)out, gate_up, ffn);
+	return gpu_launch(kernel, dim3((ffn + per - 1) / per, n), THREADS, 0, s, (uint16_t *)out, (const uint16_t *)gate_up, ffn);
 }
 
 extern "C" {
@@ -267,14 +282,14 @@ cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, co
 	return gpu_launch(add_norm<8>, n, THREADS, 0, s, a);
 }
 
-cudaError_t k_rope_store(cudaStream_t s, enum k_type type, float *qkv, struct k_cache cache, int heads, const float *cos, const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens)
+cudaError_t k_rope_store(cudaStream_t s, enum k_type type, void *qkv, struct k_cache cache, int heads, const float *cos, const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens)
 {
-	struct store_args a = {qkv, (uint16_t *)cache.pool, cos, sin, pos, slot, heads, cache.kv_heads, cache.dim, cos ? n_rot : 0};
+	struct store_args a = {(uint16_t *)qkv, (uint16_t *)cache.pool, cos, sin, pos, slot, heads, cache.kv_heads, cache.dim, cos ? n_rot : 0};
 
 	return gpu_launch(type == K_F16 ? rope_store<F16> : rope_store<Bf16>, tokens, THREADS, 0, s, a);
 }
 
-cudaError_t k_silu_mul(cudaStream_t s, enum k_type type, void *out, const float *gate_up, int n, int ffn)
+cudaError_t k_silu_mul(cudaStream_t s, enum k_type type, void *out, const void *gate_up, int n, int ffn)
 {
 	return (type == K_F16 ? pick_silu<F16> : pick_silu<Bf16>)(s, out, gate_up, n, ffn);
 }

@@ -127,19 +127,16 @@ template <int DIM> GPU void fetch(uint16_t *k, uint16_t *v, const struct attn_ar
 	gpu_copy_commit();
 }
 
-template <class E, int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, const struct attn_tile &t, int head)
+template <int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, const struct attn_tile &t, int head)
 {
 	const size_t width = (size_t)(a.heads + 2 * a.cache.kv_heads) * DIM;
+	const uint16_t *from = (const uint16_t *)a.qkv + (size_t)t.token * width + (size_t)head * DIM;
 
+#pragma unroll 4
 	for (int x = threadIdx.x; x < ATTN_TILE * DIM / 8; x += THREADS) {
 		int row = x / (DIM / 8), unit = x % (DIM / 8);
-		uint4 p = {0, 0, 0, 0};
-		if (row < t.rows) {
-			const float *f = a.qkv + (size_t)(t.token + row) * width + (size_t)head * DIM + unit * 8;
-			float4 u = *(const float4 *)f, v = *(const float4 *)(f + 4);
-			p = make_uint4(E::pack(u.x, u.y), E::pack(u.z, u.w), E::pack(v.x, v.y), E::pack(v.z, v.w));
-		}
-		*(uint4 *)at<DIM>(q, row, unit) = p;
+		bool there = row < t.rows;
+		gpu_copy16(at<DIM>(q, row, unit), from + (there ? row * width + unit * 8 : 0), there);
 	}
 }
 
@@ -156,8 +153,8 @@ template <class E, int DIM> __global__ void __launch_bounds__(THREADS) prefill(s
 
 	if (!t.rows)
 		return;
+	fetch_q<DIM>(q, a, t, head); /* in the same group as the first keys */
 	fetch<DIM>(kv_at, kv_at + KEYS * DIM, a, t, kv, 0, keys);
-	fetch_q<E, DIM>(q, a, t, head);
 #pragma unroll
 	for (int i = 0; i < 2 * (DIM / 8) * 4; i++)
 		mine.o[i / (DIM / 2)][i / 4 % (DIM / 8)][i % 4] = 0;

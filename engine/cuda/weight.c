@@ -131,7 +131,7 @@ void cuda_weight_rows(struct weight *base, int first, int count, const void *src
 	pthread_mutex_unlock(&c->stage_lock);
 }
 
-void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *weight, const float *bias)
+static void linear(struct backend *b, void *out, bool narrow, const struct tensor *x, const struct weight *weight, const float *bias)
 {
 	const struct cuda_weight *w = (const struct cuda_weight *)weight;
 	struct cuda *c = cuda_of(b);
@@ -140,10 +140,21 @@ void cuda_linear(struct backend *b, float *out, const struct tensor *x, const st
 	if (!m || !n)
 		return;
 	if (c->how.fixed)
-		cuda_check(k_linear_fixed(c->stream, c->type, out, x->data, w->data, bias, w->segments, w->n_segments, m, n, k, w->ld),
+		cuda_check(k_linear_fixed(c->stream, c->type, out, narrow, x->data, w->data, bias, w->segments, w->n_segments, m, n, k,
+					  w->ld),
 			   "linear");
 	else if (m <= SKINNY_ROWS || k % 8 || bias)
-		cuda_check(k_linear_skinny(c->stream, c->type, out, x->data, w->data, bias, m, n, k, w->ld), "linear");
+		cuda_check(k_linear_skinny(c->stream, c->type, out, narrow, x->data, w->data, bias, m, n, k, w->ld), "linear");
 	else
-		gemm_run(c, out, x->data, w->data, m, n, k, w->ld);
+		gemm_run(c, out, narrow, x->data, w->data, m, n, k, w->ld);
+}
+
+void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)
+{
+	linear(b, out, false, x, w, bias);
+}
+
+void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w)
+{
+	linear(b, out->data, true, x, w, NULL);
 }

@@ -30,11 +30,11 @@ static void attention_block(struct model *m, const struct layer *l, struct kv *k
 	int n = s->head->pad_tokens, heads = m->attn.heads,
 	    width = (heads + 2 * m->attn.kv_heads) * m->cfg.head_dim;
 	struct tensor x = f32(m->work.x, n, m->cfg.hidden), h = act(m, n, m->cfg.hidden);
-	struct tensor qkv = f32(m->work.qkv, n, width), out = act(m, n, heads * m->cfg.head_dim);
+	struct tensor qkv = tensor_of(m->work.qkv, m->b->mid, n, width), out = act(m, n, heads * m->cfg.head_dim);
 
 	backend_add_norm(m->b, &h, &x, layer ? m->work.delta : NULL, l->norm_att, NULL, NORM_RMS,
 			 m->cfg.norm_eps);
-	backend_linear(m->b, m->work.qkv, &h, l->qkv, NULL);
+	backend_linear_mid(m->b, &qkv, &h, l->qkv);
 	backend_rope_store(m->b, &qkv, &m->attn, &m->rope, kv->pool[layer], &kv->shape, s);
 	backend_attention(m->b, &out, &qkv, &m->attn, kv->pool[layer], &kv->shape, s);
 	linear_sum(m, m->work.delta, &out, l->o, &m->shard.o);
@@ -45,11 +45,11 @@ static void ffn_block(struct model *m, const struct layer *l, float *x_data, flo
 {
 	int ffn = m->shard.ffn.count;
 	struct tensor x = f32(x_data, n, m->cfg.hidden), h = act(m, n, m->cfg.hidden);
-	struct tensor gate_up = f32(m->work.gate_up, n, 2 * ffn), out = act(m, n, ffn);
+	struct tensor gate_up = tensor_of(m->work.gate_up, m->b->mid, n, 2 * ffn), out = act(m, n, ffn);
 
 	backend_add_norm(m->b, &h, &x, delta, l->norm_ffn, NULL, NORM_RMS, m->cfg.norm_eps);
 	if (l->gate_up) {
-		backend_linear(m->b, m->work.gate_up, &h, l->gate_up, NULL);
+		backend_linear_mid(m->b, &gate_up, &h, l->gate_up);
 		backend_silu_mul(m->b, &out, &gate_up);
 	}
 	linear_sum(m, delta, &out, l->down, &m->shard.down);

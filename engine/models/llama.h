@@ -20,8 +20,8 @@ struct work {
 	float *x, *delta;           /* (T, hidden) residual stream; last sum, not yet added to it */
 	float *x_rows, *delta_rows; /* (T, hidden) the wanted rows of both, last layer */
 	void *act;                  /* (T, widest input of a linear) of type b->act */
-	float *qkv;                 /* (T, (heads + 2*kv_heads)*head_dim) */
-	float *gate_up;             /* (T, 2*ffn) */
+	void *qkv;                  /* (T, (heads + 2*kv_heads)*head_dim) */
+	void *gate_up;              /* (T, 2*ffn); both of type b->mid */
 	size_t bytes[7];
 };
 

@@ -43,8 +43,8 @@ static void work_create(struct model *m)
 	m->work.x_rows = work_alloc(m, 2, hidden, sizeof(float));
 	m->work.delta_rows = work_alloc(m, 3, hidden, sizeof(float));
 	m->work.act = work_alloc(m, 4, (size_t)m->act_cols, dtype_size(m->b->act));
-	m->work.qkv = work_alloc(m, 5, qkv, sizeof(float));
-	m->work.gate_up = work_alloc(m, 6, max_int(1, (int)(2 * ffn)), sizeof(float));
+	m->work.qkv = work_alloc(m, 5, qkv, dtype_size(m->b->mid));
+	m->work.gate_up = work_alloc(m, 6, max_int(1, (int)(2 * ffn)), dtype_size(m->b->mid));
 }
 
 static void work_destroy(struct model *m)

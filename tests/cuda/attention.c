@@ -9,8 +9,7 @@ struct scene {
 	int length[MAX_SEQS], fresh[MAX_SEQS]; /* keys; tokens of this step, the last ones */
 	/* made from these */
 	int tokens, n_runs, group, block_at[MAX_SEQS], n_blocks;
-	float *qkv;
-	uint16_t *pool, *out;
+	uint16_t *qkv, *pool, *out;
 	int32_t *blocks, *kv_of_head;
 	struct attn_run runs[64];
 	struct attn_args a; /* device pointers */
@@ -63,13 +62,13 @@ static void open_scene(struct scene *s)
 	for (int i = 0; i < s->n_seqs; i++)
 		s->tokens += s->fresh[i];
 	n = (size_t)(s->tokens * (s->heads + 2 * s->kv_heads) * s->dim), out = (size_t)(s->tokens * s->heads * s->dim);
-	s->qkv = random_floats(&r, n);
+	s->qkv = random_halves(&r, n, s->type);
 	for (size_t i = 0; i < n; i++)
-		s->qkv[i] = up(down(3 * s->qkv[i], s->type), s->type); /* the prefill kernel rounds q: here it loses nothing */
+		s->qkv[i] = down(3 * up(s->qkv[i], s->type), s->type);
 	make_pool(s, &r);
 	make_runs(s);
 	s->out = xalloc(out, 2);
-	s->device[0] = dev_put(s->qkv, n * 4);
+	s->device[0] = dev_put(s->qkv, n * 2);
 	s->device[1] = dev_put(s->pool, (size_t)(s->n_blocks * 2 * s->kv_heads * KV_BLOCK * s->dim) * 2);
 	s->device[2] = dev_put(s->blocks, (size_t)s->n_blocks * 4);
 	s->device[3] = dev_put(s->runs, (size_t)s->n_runs * sizeof *s->runs);
@@ -95,7 +94,7 @@ static void fetch(struct scene *s)
 /* One token and head in float64. */
 static void reference(const struct scene *s, int seq, int token, int head, int keys, double *out)
 {
-	const float *q = s->qkv + (size_t)(token * (s->heads + 2 * s->kv_heads) * s->dim) + (size_t)(head * s->dim);
+	const uint16_t *q = s->qkv + (size_t)(token * (s->heads + 2 * s->kv_heads) * s->dim) + (size_t)(head * s->dim);
 	const size_t block = (size_t)(2 * s->kv_heads * KV_BLOCK * s->dim);
 	double top = -INFINITY, sum = 0, *p = xalloc((size_t)keys, sizeof *p);
 
@@ -106,7 +105,7 @@ static void reference(const struct scene *s, int seq, int token, int head, int k
 				       *v = k + (size_t)(s->kv_heads * KV_BLOCK * s->dim);
 			if (!pass) {
 				for (int d = 0; d < s->dim; d++)
-					p[key] += (double)q[d] * up(k[d], s->type);
+					p[key] += (double)up(q[d], s->type) * up(k[d], s->type);
 				p[key] *= (double)s->a.scale;
 				top = fmax(top, p[key]);
 				continue;

@@ -76,7 +76,7 @@ static void skinny(enum k_type type, int m, int n, int k, bool bias)
 	struct product p;
 
 	open_product(&p, type, m, n, k, 1, bias);
-	CUDA(k_linear_skinny(NULL, type, p.dout, p.dx, p.dw, p.dbias, m, n, k, p.ld));
+	CUDA(k_linear_skinny(NULL, type, p.dout, false, p.dx, p.dw, p.dbias, m, n, k, p.ld));
 	fetch(&p);
 	check_product(&p, 0, 0, k);
 	close_product(&p);
@@ -140,7 +140,7 @@ static void fixed(enum k_type type, int m, int n, int k, int parts)
 	struct product p;
 
 	open_product(&p, type, m, n, k, parts, parts == 1);
-	CUDA(k_linear_fixed(NULL, type, p.dout, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
+	CUDA(k_linear_fixed(NULL, type, p.dout, false, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
 	fetch(&p);
 	for (int i = 0; i < parts; i++)
 		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
@@ -174,17 +174,45 @@ TEST(fixed_bits_do_not_depend_on_m)
 	open_product(&p, K_BF16, 37, 48, 1700, 1, false);
 	count = cut(s, p.k, 1);
 	ds = dev_put(s, (size_t)count * sizeof *s);
-	CUDA(k_linear_fixed(NULL, p.type, p.dout, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
+	CUDA(k_linear_fixed(NULL, p.type, p.dout, false, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
 	fetch(&p);
 	for (int row = 0; row < p.m; row += 5) {
 		void *dx = dev_put(p.x + (size_t)row * (size_t)p.k, (size_t)p.k * 2);
-		CUDA(k_linear_fixed(NULL, p.type, p.dout, dx, p.dw, NULL, ds, count, 1, p.n, p.k, p.ld));
+		CUDA(k_linear_fixed(NULL, p.type, p.dout, false, dx, p.dw, NULL, ds, count, 1, p.n, p.k, p.ld));
 		dev_get(one, p.dout, sizeof one);
 		CHECK(!memcmp(one, p.out + (size_t)row * (size_t)p.n, sizeof one));
 		dev_free(dx);
 	}
 	dev_free(ds);
 	close_product(&p);
+}
+
+/* The narrow result is the wide one rounded. */
+TEST(narrow_results)
+{
+	struct k_segment s[K_MAX_SEGMENTS];
+	struct product p;
+	uint16_t narrow[12 * 40];
+
+	CUDA(k_linear_init());
+	for (int t = 0; t < 2; t++)
+		for (int fixed = 0; fixed < 2; fixed++) {
+			int count = cut(s, 288, 1);
+			void *ds = dev_put(s, (size_t)count * sizeof *s), *dn = dev_new(sizeof narrow);
+			open_product(&p, both[t], 12, 40, 288, 1, false);
+			for (int n = 0; n < 2; n++)
+				if (fixed)
+					CUDA(k_linear_fixed(NULL, p.type, n ? dn : p.dout, n, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
+				else
+					CUDA(k_linear_skinny(NULL, p.type, n ? dn : p.dout, n, p.dx, p.dw, NULL, p.m, p.n, p.k, p.ld));
+			fetch(&p);
+			dev_get(narrow, dn, sizeof narrow);
+			for (int i = 0; i < 12 * 40; i++)
+				CHECK_EQ(narrow[i], down(p.out[i], p.type));
+			dev_free(ds);
+			dev_free(dn);
+			close_product(&p);
+		}
 }
 
 CHECK_MAIN()

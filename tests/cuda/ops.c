@@ -81,34 +81,37 @@ TEST(norms)
 struct store {
 	enum k_type type;
 	int heads, kv_heads, dim, n_rot, tokens, positions, blocks;
-	float *qkv, *cos, *sin;
+	uint16_t *qkv;
+	float *cos, *sin;
 	int32_t *pos, *slot;
 };
 
-static float rotated(const struct store *s, const float *head, int pos, int d)
+static float rotated(const struct store *s, const uint16_t *head, int pos, int d)
 {
 	int half = s->n_rot / 2, i = d % max_int(1, half);
 	double c, sn;
 
 	if (d >= s->n_rot)
-		return head[d];
+		return up(head[d], s->type);
 	c = s->cos[pos * half + i], sn = s->sin[pos * half + i];
-	return (float)(d < half ? head[d] * c - head[d + half] * sn : head[d] * c + head[d - half] * sn);
+	return (float)(d < half ? up(head[d], s->type) * c - up(head[d + half], s->type) * sn
+				: up(head[d], s->type) * c + up(head[d - half], s->type) * sn);
 }
 
-static void check_store(const struct store *s, const float *qkv, const uint16_t *pool)
+static void check_store(const struct store *s, const uint16_t *qkv, const uint16_t *pool)
 {
 	size_t width = (size_t)(s->heads + 2 * s->kv_heads) * (size_t)s->dim, head_size = (size_t)KV_BLOCK * (size_t)s->dim;
 
 	for (int t = 0; t < s->tokens; t++)
 		for (int h = 0; h < s->heads + 2 * s->kv_heads; h++)
 			for (int d = 0; d < s->dim; d++) {
-				const float *head = s->qkv + (size_t)t * width + (size_t)(h * s->dim);
+				const uint16_t *head = s->qkv + (size_t)t * width + (size_t)(h * s->dim);
 				bool v = h >= s->heads + s->kv_heads;
-				float want = v ? head[d] : rotated(s, head, s->pos[t], d);
+				float want = v ? up(head[d], s->type) : rotated(s, head, s->pos[t], d);
 				size_t block = (size_t)(s->slot[t] / KV_BLOCK) * 2 * (size_t)s->kv_heads * head_size;
 				if (h < s->heads) {
-					CHECK_NEAR(qkv[(size_t)t * width + (size_t)(h * s->dim + d)], want, 1e-6, "q %d %d %d", t, h, d);
+					CHECK_NEAR(up(qkv[(size_t)t * width + (size_t)(h * s->dim + d)], s->type), want,
+						   fabs(want) * rounding(s->type) * 1.01 + 1e-6, "q %d %d %d", t, h, d);
 					continue;
 				}
 				if (s->slot[t] < 0)
@@ -124,17 +127,16 @@ static void store(enum k_type type, int heads, int kv_heads, int dim, int n_rot)
 	struct rng r = {(uint64_t)(heads + dim)};
 	size_t n = (size_t)(s.tokens * (heads + 2 * kv_heads) * dim), table = (size_t)(s.positions * max_int(n_rot / 2, 1));
 	size_t pool = (size_t)(s.blocks * 2 * kv_heads * KV_BLOCK * dim);
-	uint16_t *cache = xalloc(pool, 2);
-	float *qkv = xalloc(n, 4);
+	uint16_t *cache = xalloc(pool, 2), *qkv = xalloc(n, 2);
 	int32_t pos[9] = {0, 49, 7, 8, 31, 32, 3, 3, 48}, slot[9] = {0, 127, 33, -1, 31, 32, 64, 95, 1};
 	void *dq, *dc, *ds, *dp, *dl, *dk = dev_new(pool * 2);
 
-	s.qkv = random_floats(&r, n), s.cos = random_floats(&r, table), s.sin = random_floats(&r, table);
+	s.qkv = random_halves(&r, n, type), s.cos = random_floats(&r, table), s.sin = random_floats(&r, table);
 	s.pos = pos, s.slot = slot;
-	dq = dev_put(s.qkv, n * 4), dc = dev_put(s.cos, table * 4), ds = dev_put(s.sin, table * 4);
+	dq = dev_put(s.qkv, n * 2), dc = dev_put(s.cos, table * 4), ds = dev_put(s.sin, table * 4);
 	dp = dev_put(pos, sizeof pos), dl = dev_put(slot, sizeof slot);
 	CUDA(k_rope_store(NULL, type, dq, (struct k_cache){dk, kv_heads, dim}, heads, n_rot ? dc : NULL, ds, n_rot, dp, dl, s.tokens));
-	dev_get(qkv, dq, n * 4);
+	dev_get(qkv, dq, n * 2);
 	dev_get(cache, dk, pool * 2);
 	check_store(&s, qkv, cache);
 	dev_free(dq), dev_free(dc), dev_free(ds), dev_free(dp), dev_free(dl), dev_free(dk);
@@ -155,19 +157,18 @@ static void silu(enum k_type type, int rows, int ffn)
 {
 	struct rng r = {(uint64_t)ffn};
 	size_t n = (size_t)rows * (size_t)ffn;
-	float *gu = random_floats(&r, 2 * n);
-	uint16_t *out = xalloc(n, 2);
+	uint16_t *gu = random_halves(&r, 2 * n, type), *out = xalloc(n, 2);
 	void *d, *dout = dev_new(n * 2);
 
 	for (size_t i = 0; i < 2 * n; i++)
-		gu[i] *= 20;
-	gu[0] = -200, gu[1] = 150; /* far out: no NaN */
-	d = dev_put(gu, n * 8);
+		gu[i] = down(20 * up(gu[i], type), type);
+	gu[0] = down(-200, type), gu[1] = down(150, type); /* far out: no NaN */
+	d = dev_put(gu, n * 4);
 	CUDA(k_silu_mul(NULL, type, dout, d, rows, ffn));
 	dev_get(out, dout, n * 2);
 	for (int i = 0; i < rows; i++)
 		for (int c = 0; c < ffn; c++) {
-			double g = gu[(size_t)i * 2 * (size_t)ffn + (size_t)c], u = gu[((size_t)i * 2 + 1) * (size_t)ffn + (size_t)c];
+			double g = up(gu[(size_t)i * 2 * (size_t)ffn + (size_t)c], type), u = up(gu[((size_t)i * 2 + 1) * (size_t)ffn + (size_t)c], type);
 			double want = g / (1 + exp(-g)) * u;
 			CHECK_NEAR(up(out[(size_t)i * (size_t)ffn + (size_t)c], type), want, fabs(want) * (rounding(type) * 1.01 + 2e-6) + 1e-6,
 				   "ffn %d row %d col %d", ffn, i, c);

@@ -205,7 +205,7 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 	device(t)->known_heads = NULL;
 	plan(t, seqs, fresh, context, 1);
 	a.s = backend_step(t->b, &t->step);
-	a.qkv = tensor_of(backend_alloc(t->b, (size_t)(tokens * 3 * heads * d) * 4), DT_F32, tokens, 3 * heads * d);
+	a.qkv = tensor_of(backend_alloc(t->b, (size_t)(tokens * 3 * heads * d) * 2), DT_BF16, tokens, 3 * heads * d);
 	a.out = tensor_of(backend_alloc(t->b, (size_t)(tokens * heads * d) * 2), DT_BF16, tokens, heads * d);
 	s = timed(t, attend, &a);
 	snprintf(name, sizeof name, "attention, %d x %d new tokens of %d", seqs, fresh, context);
@@ -213,7 +213,7 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 		line(name, s, bytes, t->copy, "GB/s");
 	else
 		line(name, s, flop, t->flops, "GFLOP/s");
-	backend_free(t->b, a.qkv.data, (size_t)(tokens * 3 * heads * d) * 4);
+	backend_free(t->b, a.qkv.data, (size_t)(tokens * 3 * heads * d) * 2);
 	backend_free(t->b, a.out.data, (size_t)(tokens * heads * d) * 2);
 	device(t)->known_heads = NULL;
 	free(kv_of);
