@@ -9,7 +9,7 @@
 
 enum { MAX_HEAD_DIM = 512 };
 
-/* Tokens of one sequence that are worked on together. */
+/* Tokens of one sequence that are worked on together: a job for every tile_tokens of them. */
 struct tile {
 	int token, tokens, seq;
 	int pieces;           /* of the key axis */
@@ -24,9 +24,10 @@ struct run {
 struct attn_scratch {
 	struct tile *tiles; /* (max_tokens + 1) the last one ends the units */
 	struct run *runs;   /* (max_heads) */
-	float *scores;      /* (threads, 6, 256) */
-	float *stack;       /* (threads, 6, depth, state) */
-	float *partial;     /* (slots, 6, state) */
+	float *scores;      /* (threads, 6, 256), then what attention() packs into */
+	float *stack;       /* (threads, 16 jobs, 6, depth, state) */
+	float *partial;     /* (slots, 16 jobs, 6, state) */
+	size_t work;        /* floats of scores and packed, one thread's */
 	int depth, slots;
 	size_t state, bytes; /* floats of the longest head's state; bytes of the last three arrays */
 };
@@ -34,7 +35,10 @@ struct attn_scratch {
 struct attn_scratch *cpu_attn_create(const struct cpu_options *how, struct pool *pool)
 {
 	struct attn_scratch *a = xalloc(1, sizeof *a);
-	size_t threads = (size_t)how->threads, scores = threads * ATTN_ROWS * RANGE, stack, partial;
+	size_t threads = (size_t)how->threads, scores, stack, partial;
+
+	a->work = ATTN_ROWS * RANGE + attn_packed(how->max_head_dim);
+	scores = threads * a->work;
 
 	a->depth = 2;
 	for (int ranges = div_up(max_int(how->max_context, 1), RANGE); ranges > 1; ranges = div_up(ranges, 2))
@@ -43,8 +47,8 @@ struct attn_scratch *cpu_attn_create(const struct cpu_options *how, struct pool 
 	a->slots = 8 * how->threads;
 	a->tiles = xalloc((size_t)how->max_tokens + 1, sizeof *a->tiles);
 	a->runs = xalloc((size_t)how->max_heads + 1, sizeof *a->runs);
-	stack = threads * ATTN_ROWS * (size_t)a->depth * a->state;
-	partial = (size_t)a->slots * ATTN_ROWS * a->state;
+	stack = threads * ATTN_JOBS * ATTN_ROWS * (size_t)a->depth * a->state;
+	partial = (size_t)a->slots * ATTN_JOBS * ATTN_ROWS * a->state;
 	a->bytes = (scores + stack + partial) * sizeof(float);
 	a->scores = cpu_pages(pool, a->bytes, 1);
 	a->stack = a->scores + scores;
@@ -178,7 +182,8 @@ struct attn_units {
 	size_t row; /* floats of a row of qkv */
 	char *out;
 	size_t out_elem;
-	int n_tiles, n_runs, tile_tokens, group; /* group: ranges of a piece */
+	int n_tiles, n_runs, group;  /* group: ranges of a piece */
+	int job_tokens, tile_tokens; /* tokens of a job; of a tile, up to 16 jobs */
 };
 
 /* Heads that share K and V make a run of up to 6, long ones are halved evenly. */
@@ -196,7 +201,16 @@ static void plan_runs(struct attn_units *u, struct run *runs)
 			most = max_int(most, n);
 		}
 	}
-	u->tile_tokens = ATTN_ROWS / most;
+	u->job_tokens = ATTN_ROWS / most;
+}
+
+/* Large tiles read keys seldom; there must be enough of them for the workers. */
+static void plan_tile_size(struct attn_units *u)
+{
+	int jobs = div_up(u->s->head->n_tokens, u->job_tokens) * u->n_runs;
+	int per = jobs / (4 * pool_threads(u->cpu->pool));
+
+	u->tile_tokens = u->job_tokens * max_int(1, min_int(ATTN_JOBS, per));
 }
 
 /* Ranges of keys that the last token of a tile sees. */
@@ -253,40 +267,48 @@ static int plan_pieces(struct attn_units *u, struct attn_scratch *a, int64_t tot
 	return join;
 }
 
-/* The job of one tile and one run of heads. */
-static struct attn_job job_of(const struct attn_units *u, const struct tile *t, const struct run *run,
+/* Job `no` of one tile and one run of heads. */
+static struct attn_job job_of(const struct attn_units *u, const struct tile *t, const struct run *run, int no,
 			      int worker)
 {
 	const struct attn_scratch *a = u->cpu->attn;
 	const size_t dim = (size_t)u->shape->head_dim;
+	const int first = no * u->job_tokens, tokens = min_int(u->job_tokens, t->tokens - first);
 	struct attn_job j = u->job;
 
 	j.blocks = u->s->blocks + u->s->block_start[t->seq];
 	j.k_at = (size_t)run->kv * u->layout.k_head;
 	j.v_at = u->layout.v_at + (size_t)run->kv * u->layout.v_head;
-	j.scores = a->scores + (size_t)worker * ATTN_ROWS * RANGE;
-	j.stack = a->stack + (size_t)worker * ATTN_ROWS * (size_t)a->depth * a->state;
-	for (int i = 0; i < t->tokens * run->heads; i++) {
-		size_t token = (size_t)(t->token + i / run->heads),
+	j.scores = a->scores + (size_t)worker * a->work;
+	j.stack = a->stack + (size_t)(worker * ATTN_JOBS + no) * ATTN_ROWS * (size_t)a->depth * a->state;
+	for (int i = 0; i < tokens * run->heads; i++) {
+		size_t token = (size_t)(t->token + first + i / run->heads),
 		       head = (size_t)(run->head + i % run->heads);
 		j.q[i] = u->qkv + token * u->row + head * dim;
 		j.keys[i] = u->s->pos[token] + 1;
 		j.out[i] = u->out + (token * (size_t)u->shape->heads + head) * dim * u->out_elem;
 	}
-	j.rows = t->tokens * run->heads;
+	j.rows = tokens * run->heads;
 	return j;
 }
 
-static float *slot_at(const struct attn_units *u, int slot)
+static int jobs_of(const struct attn_units *u, const struct tile *t)
 {
-	return u->cpu->attn->partial + (size_t)slot * ATTN_ROWS * attn_state(u->shape->head_dim);
+	return div_up(t->tokens, u->job_tokens);
+}
+
+static float *slot_at(const struct attn_units *u, int slot, int job)
+{
+	return u->cpu->attn->partial +
+	       (size_t)(slot * ATTN_JOBS + job) * ATTN_ROWS * attn_state(u->shape->head_dim);
 }
 
 static void attn_unit(void *arg, int unit, int worker)
 {
 	const struct attn_units *u = arg;
-	const struct tile *t = u->cpu->attn->tiles, *end = t + u->n_tiles;
-	struct attn_job j;
+	const struct attn_scratch *a = u->cpu->attn;
+	const struct tile *t = a->tiles, *end = t + u->n_tiles;
+	struct attn_job j[ATTN_JOBS];
 	int run, piece;
 
 	while (end - t > 1) { /* the last tile that starts at or before this unit */
@@ -298,11 +320,13 @@ static void attn_unit(void *arg, int unit, int worker)
 	}
 	run = (unit - t->unit) / t->pieces;
 	piece = (unit - t->unit) % t->pieces;
-	j = job_of(u, t, &u->cpu->attn->runs[run], worker);
-	j.first = piece * u->group;
-	j.end = min_int(j.first + u->group, ranges_of(u, t));
-	j.partial = t->slot < 0 ? NULL : slot_at(u, t->slot + unit - t->unit);
-	u->cpu->k->attention(&j);
+	for (int i = 0; i < jobs_of(u, t); i++) {
+		j[i] = job_of(u, t, &a->runs[run], i, worker);
+		j[i].first = piece * u->group;
+		j[i].end = min_int(j[i].first + u->group, ranges_of(u, t));
+		j[i].partial = t->slot < 0 ? NULL : slot_at(u, t->slot + unit - t->unit, i);
+	}
+	u->cpu->k->attention(j, jobs_of(u, t), a->scores + (size_t)worker * a->work + ATTN_ROWS * RANGE);
 }
 
 static void join_unit(void *arg, int unit, int worker)
@@ -315,9 +339,12 @@ static void join_unit(void *arg, int unit, int worker)
 	while (t->slot < 0 || unit >= t->join + u->n_runs)
 		t++;
 	run = unit - t->join;
-	j = job_of(u, t, &u->cpu->attn->runs[run], worker);
-	j.partial = slot_at(u, t->slot + run * t->pieces);
-	u->cpu->k->attention_join(&j, ATTN_ROWS * attn_state(u->shape->head_dim), u->group);
+	for (int i = 0; i < jobs_of(u, t); i++) {
+		j = job_of(u, t, &u->cpu->attn->runs[run], i, worker);
+		j.partial = slot_at(u, t->slot + run * t->pieces, i);
+		u->cpu->k->attention_join(&j, ATTN_JOBS * ATTN_ROWS * attn_state(u->shape->head_dim),
+					  u->group);
+	}
 }
 
 void cpu_attention(struct backend *b, struct tensor *out, const struct tensor *qkv,
@@ -345,6 +372,7 @@ void cpu_attention(struct backend *b, struct tensor *out, const struct tensor *q
 	if (!shape->heads)
 		return;
 	plan_runs(&u, cpu->attn->runs);
+	plan_tile_size(&u);
 	joins = plan_pieces(&u, cpu->attn, plan_tiles(&u, cpu->attn->tiles));
 	pool_each(cpu->pool, cpu->attn->tiles[u.n_tiles].unit, attn_unit, &u);
 	if (joins)

@@ -42,67 +42,95 @@ INLINE size_t elem_size(enum dtype type)
 	return type == DT_F32 ? 4 : type == DT_I8 ? 1 : 2;
 }
 
-/* Scales of an int8 head's tokens [key, key + 16), which follow the head's numbers inside the block. */
-INLINE v16 scales_at(const struct attn_job *job, size_t head_at, size_t head_bytes, int key)
-{
-	const char *block = job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes;
+/* Keys and values of a range made f32 and put side by side, for many rows. */
+enum { PACKED = DT_COUNT };
+/* A row alone takes twice the columns: a chain's latency needs as many sums as that. */
+#define COLS_OF(rows) (TILE_COLS * (rows == 1 ? 2 : 1))
+enum { MAX_COLS = 2 * TILE_COLS };
 
-	return v_load((const float *)(block + head_at + head_bytes) + key % job->block_size);
+INLINE v16 load_key(enum dtype type, const char *p)
+{
+	return v_load_as(p, type == (enum dtype)PACKED ? DT_F32 : type);
+}
+
+/* What a few rows read next is asked for in time: blocks lie apart, where no machine looks ahead by itself.
+ */
+INLINE bool looks_ahead(enum dtype type, int rows)
+{
+	return type != (enum dtype)PACKED && rows <= 2;
 }
 
 /* Scores of 16 * cols keys for some rows. */
 INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row, int key,
 		       int at)
 {
-	const size_t size = elem_size(type), step = (size_t)job->block_size * size;
-	const char *k[4];
-	v16 s[TILE_ROWS][4];
+	const bool packed = type == (enum dtype)PACKED, look = looks_ahead(type, rows);
+	const size_t size = packed ? 4 : elem_size(type),
+		     step = (size_t)(packed ? RANGE : job->block_size) * size;
+	const char *k[MAX_COLS], *next[MAX_COLS];
+	v16 s[TILE_ROWS][MAX_COLS];
 
-	UNROLL for (int c = 0; c < cols; c++) k[c] = k_lanes(job, key + 16 * c, size);
+	UNROLL for (int c = 0; c < cols; c++) k[c] =
+		packed ? (const char *)(job->k + at + 16 * c) : k_lanes(job, key + 16 * c, size);
+	UNROLL for (int c = 0; look && c < cols; c++)
+	{
+		int then = key + 16 * (cols + c);
+		next[c] = then < job->keys[job->rows - 1] ? k_lanes(job, then, size) : k[c];
+	}
 	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s[r][c] = v_zero();
 	for (int d = 0; d < job->head_dim; d++) {
-		v16 b[4];
-		UNROLL for (int c = 0; c < cols; c++) b[c] = v_load_as(k[c] + (size_t)d * step, type);
+		v16 b[MAX_COLS];
+		UNROLL for (int c = 0; look && c < cols; c += size == 4 ? 1 : 2)
+			__builtin_prefetch(next[c] + (size_t)d * step);
+		UNROLL for (int c = 0; c < cols; c++) b[c] = load_key(type, k[c] + (size_t)d * step);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
 			v16 q = v_set1(job->q[row + r][d]);
-			UNROLL for (int c = 0; c < cols; c++) s[r][c] = v_fma(q, b[c], s[r][c]);
+			UNROLL for (int c = 0; c < cols; c++) v_fma_to(&s[r][c], q, b[c]);
 		}
 	}
-	if (type == DT_I8)
-		UNROLL for (int c = 0; c < cols; c++)
-		{
-			v16 k_scale = scales_at(job, job->k_at, (size_t)job->head_dim * step, key + 16 * c);
-			UNROLL for (int r = 0; r < rows; r++) s[r][c] = v_mul(s[r][c], k_scale);
-		}
+	if (job->k_scale)
+		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s[r][c] =
+			v_mul(s[r][c], v_load(job->k_scale + at + 16 * c));
 	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++)
 		v_store(job->scores + (row + r) * RANGE + at + 16 * c, v_mul(s[r][c], v_set1(job->scale)));
+}
+
+/* Where values of a key's block lie, of dimension d. */
+INLINE const char *v_block(const struct attn_job *job, int key, int d, size_t size)
+{
+	return job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes + job->v_at +
+	       (size_t)d * size;
 }
 
 /* Values of keys [from, to) of the range, weighted, onto o; 16 * cols dimensions from d. */
 INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row,
 		       float *const *o, int d, int range, int from, int to)
 {
-	const size_t size = elem_size(type), pitch = round_up((size_t)job->head_dim, 16) * size;
+	const bool packed = type == (enum dtype)PACKED, look = looks_ahead(type, rows);
+	const size_t size = packed ? 4 : elem_size(type), pitch = round_up((size_t)job->head_dim, 16) * size;
+	const int block = packed ? RANGE : job->block_size;
 	const float *p = job->scores + row * RANGE;
-	v16 s[TILE_ROWS][4];
+	v16 s[TILE_ROWS][MAX_COLS];
 
 	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s[r][c] =
 		v_load(o[row + r] + STATE_HEAD + d + 16 * c);
 	while (from < to) {
-		int key = range * RANGE + from, in_block = key % job->block_size;
-		int n = min_int(job->block_size - in_block, to - from);
-		const char *v =
-			job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes + job->v_at;
-		v += (size_t)in_block * pitch + (size_t)d * size;
-		for (int i = from; i < from + n; i++, v += pitch) {
-			v16 b[4];
+		int key = range * RANGE + from, in_block = key % block,
+		    n = min_int(block - in_block, to - from);
+		const char *v = packed ? (const char *)(job->v + d) : v_block(job, key, d, size), *next = v;
+		if (look && key - in_block + block < job->keys[job->rows - 1])
+			next = v_block(job, key - in_block + block, d, size);
+		for (int i = in_block; i < in_block + n; i++) {
+			v16 b[MAX_COLS];
+			UNROLL for (int c = 0; look && c < cols; c += size == 4 ? 1 : 2)
+				__builtin_prefetch(next + (size_t)i * pitch + 16 * (size_t)c * size);
 			UNROLL for (int c = 0; c < cols; c++) b[c] =
-				v_load_as(v + 16 * (size_t)c * size, type);
+				load_key(type, v + (size_t)i * pitch + 16 * (size_t)c * size);
 			UNROLL for (int r = 0; r < rows; r++)
 			{
-				v16 a = v_set1(p[r * RANGE + i]);
-				UNROLL for (int c = 0; c < cols; c++) s[r][c] = v_fma(a, b[c], s[r][c]);
+				v16 a = v_set1(p[r * RANGE + from + i - in_block]);
+				UNROLL for (int c = 0; c < cols; c++) v_fma_to(&s[r][c], a, b[c]);
 			}
 		}
 		from += n;
@@ -116,8 +144,8 @@ INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_jo
 								     int range, int n)                    \
 	{                                                                                                 \
 		int at = 0;                                                                               \
-		for (; at + 16 * (TILE_COLS - 1) < n; at += 16 * TILE_COLS)                               \
-			score_tile(type, rows, TILE_COLS, job, row, range *RANGE + at, at);               \
+		for (; at + 16 * (COLS_OF(rows) - 1) < n; at += 16 * COLS_OF(rows))                       \
+			score_tile(type, rows, COLS_OF(rows), job, row, range *RANGE + at, at);           \
 		for (; at < n; at += 16)                                                                  \
 			score_tile(type, rows, 1, job, row, range *RANGE + at, at);                       \
 	}                                                                                                 \
@@ -125,8 +153,8 @@ INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_jo
 		const struct attn_job *job, int row, float *const *o, int range, int from, int to)        \
 	{                                                                                                 \
 		int d = 0, end = (int)round_up((size_t)job->head_dim, 16);                                \
-		for (; d + 16 * TILE_COLS <= end; d += 16 * TILE_COLS)                                    \
-			value_tile(type, rows, TILE_COLS, job, row, o, d, range, from, to);               \
+		for (; d + 16 * COLS_OF(rows) <= end; d += 16 * COLS_OF(rows))                            \
+			value_tile(type, rows, COLS_OF(rows), job, row, o, d, range, from, to);           \
 		for (; d < end; d += 16)                                                                  \
 			value_tile(type, rows, 1, job, row, o, d, range, from, to);                       \
 	}
@@ -152,15 +180,18 @@ ALL_TILES(DT_F32, f32)
 ALL_TILES(DT_BF16, bf16)
 ALL_TILES(DT_F16, f16)
 ALL_TILES(DT_I8, i8)
+ALL_TILES((enum dtype)PACKED, packed)
 
-static scores_fn *const scores_of[DT_I8 + 1][TILE_ROWS] = {[DT_F32] = {TILE_LIST(scores, f32)},
-							   [DT_F16] = {TILE_LIST(scores, f16)},
-							   [DT_I8] = {TILE_LIST(scores, i8)},
-							   [DT_BF16] = {TILE_LIST(scores, bf16)}};
-static values_fn *const values_of[DT_I8 + 1][TILE_ROWS] = {[DT_F32] = {TILE_LIST(values, f32)},
-							   [DT_F16] = {TILE_LIST(values, f16)},
-							   [DT_I8] = {TILE_LIST(values, i8)},
-							   [DT_BF16] = {TILE_LIST(values, bf16)}};
+static scores_fn *const scores_of[PACKED + 1][TILE_ROWS] = {[DT_F32] = {TILE_LIST(scores, f32)},
+							    [DT_F16] = {TILE_LIST(scores, f16)},
+							    [DT_I8] = {TILE_LIST(scores, i8)},
+							    [PACKED] = {TILE_LIST(scores, packed)},
+							    [DT_BF16] = {TILE_LIST(scores, bf16)}};
+static values_fn *const values_of[PACKED + 1][TILE_ROWS] = {[DT_F32] = {TILE_LIST(values, f32)},
+							    [DT_F16] = {TILE_LIST(values, f16)},
+							    [DT_I8] = {TILE_LIST(values, i8)},
+							    [PACKED] = {TILE_LIST(values, packed)},
+							    [DT_BF16] = {TILE_LIST(values, bf16)}};
 
 /* Keys of the range that this row sees. */
 INLINE int keys_in(const struct attn_job *job, int row, int range)
@@ -187,37 +218,36 @@ static void weights(float *p, int n, float *state)
 }
 
 /* Weights of int8 values take the values' scales along. */
-static void scale_weights(const struct attn_job *job, float *p, int range, int n)
+static void scale_weights(float *p, const float *v_scale, int n)
 {
-	const size_t head = round_up((size_t)job->head_dim, 16) * (size_t)job->block_size;
-
 	for (int i = 0; i < n; i += 16)
-		v_store(p + i, v_mul(v_load(p + i), scales_at(job, job->v_at, head, range * RANGE + i)));
+		v_store(p + i, v_mul(v_load(p + i), v_load(v_scale + i)));
 }
 
 /* m, l, o of one range for rows [row, job->rows), into the top of their stacks. */
 static void run_range(const struct attn_job *job, int row, int range, float *const *top)
 {
 	int least = keys_in(job, row, range), most = keys_in(job, job->rows - 1, range);
+	int type = job->k ? PACKED : (int)job->type;
 	size_t state = attn_state(job->head_dim);
 
 	for (int r = row, n; r < job->rows; r += n) {
 		n = min_int(TILE_ROWS, job->rows - r);
-		scores_of[job->type][n - 1](job, r, range, most);
+		scores_of[type][n - 1](job, r, range, most);
 	}
 	for (int r = row; r < job->rows; r++) {
 		memset(top[r], 0, state * sizeof(float));
 		weights(job->scores + r * RANGE, keys_in(job, r, range), top[r]);
-		if (job->type == DT_I8)
-			scale_weights(job, job->scores + r * RANGE, range, keys_in(job, r, range));
+		if (job->v_scale)
+			scale_weights(job->scores + r * RANGE, job->v_scale, keys_in(job, r, range));
 	}
 	for (int r = row, n; r < job->rows; r += n) {
 		n = min_int(TILE_ROWS, job->rows - r);
-		values_of[job->type][n - 1](job, r, top, range, 0, least);
+		values_of[type][n - 1](job, r, top, range, 0, least);
 	}
 	for (int r = row; r < job->rows; r++) /* what only later tokens see: the chain goes on, row by row */
 		if (keys_in(job, r, range) > least)
-			values_of[job->type][0](job, r, top, range, least, keys_in(job, r, range));
+			values_of[type][0](job, r, top, range, least, keys_in(job, r, range));
 }
 
 /* The counter's merges after its i-th digit (from 1); all that is left after the last one. */
@@ -232,32 +262,102 @@ static int merge(float *stack, size_t state, int depth, int i, bool last, int he
 	return depth;
 }
 
-void ISA_NAME(attention)(const struct attn_job *job)
+/* One more range for the rows that see keys of it. */
+static void add_range(struct attn_job *job, int range)
 {
 	const size_t state = attn_state(job->head_dim);
 	float *top[ATTN_ROWS];
-	int depth[ATTN_ROWS] = {0}, row = 0;
+	int row = 0;
 
-	for (int range = job->first; range < job->end; range++) {
-		while (row < job->rows && keys_in(job, row, range) <= 0)
-			row++;
-		if (row == job->rows)
+	while (row < job->rows && keys_in(job, row, range) <= 0)
+		row++;
+	if (row == job->rows)
+		return;
+	for (int r = row; r < job->rows; r++)
+		top[r] = row_stack(job, r) + (size_t)job->waiting[r]++ * state;
+	run_range(job, row, range, top);
+	for (int r = row; r < job->rows; r++) {
+		bool last = range + 1 == job->end || job->keys[r] <= (range + 1) * RANGE;
+		job->waiting[r] = merge(row_stack(job, r), state, job->waiting[r], range - job->first + 1,
+					last, job->head_dim);
+	}
+}
+
+INLINE void pack_as(enum dtype type, const struct attn_job *job, float *k, float *v, int range, int n)
+{
+	const size_t size = elem_size(type), cols = round_up((size_t)job->head_dim, 16);
+
+	for (int key = 0; key < n; key += 16) {
+		const char *from = k_lanes(job, range * RANGE + key, size);
+		for (int d = 0; d < job->head_dim; d++)
+			v_store(k + d * RANGE + key,
+				v_load_as(from + (size_t)d * (size_t)job->block_size * size, type));
+	}
+	for (int key = 0; key < n; key++) {
+		int all = range * RANGE + key;
+		const char *from = v_block(job, all, 0, size) + (size_t)(all % job->block_size) * cols * size;
+		for (size_t d = 0; d < cols; d += 16)
+			v_store(v + (size_t)key * cols + d, v_load_as(from + d * size, type));
+	}
+}
+
+static void pack_range(const struct attn_job *job, float *k, float *v, int range, int n)
+{
+	if (job->type == DT_F32)
+		pack_as(DT_F32, job, k, v, range, n);
+	else if (job->type == DT_BF16)
+		pack_as(DT_BF16, job, k, v, range, n);
+	else if (job->type == DT_F16)
+		pack_as(DT_F16, job, k, v, range, n);
+	else
+		pack_as(DT_I8, job, k, v, range, n);
+}
+
+/* Scales of an int8 head's tokens follow its numbers inside each block. */
+static void take_scales(const struct attn_job *job, float *k, float *v, int range, int n)
+{
+	const size_t block = (size_t)job->block_size, dim = (size_t)job->head_dim;
+
+	for (int i = 0; i < n; i += job->block_size) {
+		const char *at = job->pool + (size_t)job->blocks[(range * RANGE + i) / job->block_size] *
+						     job->block_bytes;
+		memcpy(k + i, at + job->k_at + dim * block, block * sizeof *k);
+		memcpy(v + i, at + job->v_at + round_up(dim, 16) * block, block * sizeof *v);
+	}
+}
+
+enum { PACK_FROM = 3 /* jobs: what the packing costs comes back */ };
+
+void ISA_NAME(attention)(struct attn_job *jobs, int n, float *packed)
+{
+	const struct attn_job *last = &jobs[n - 1];
+	const size_t state = attn_state(last->head_dim);
+	float *k = n >= PACK_FROM ? packed : NULL,
+	      *v = k ? packed + RANGE * round_up((size_t)last->head_dim, 16) : NULL, k_scale[RANGE],
+	      v_scale[RANGE];
+
+	for (int range = last->first, keys; range < last->end; range++) {
+		if ((keys = keys_in(last, last->rows - 1, range)) <= 0)
 			break;
-		for (int r = row; r < job->rows; r++)
-			top[r] = row_stack(job, r) + (size_t)depth[r]++ * state;
-		run_range(job, row, range, top);
-		for (int r = row; r < job->rows; r++) {
-			bool last = range + 1 == job->end || job->keys[r] <= (range + 1) * RANGE;
-			depth[r] = merge(row_stack(job, r), state, depth[r], range - job->first + 1, last,
-					 job->head_dim);
+		if (last->type == DT_I8)
+			take_scales(last, k_scale, v_scale, range, keys);
+		if (k)
+			pack_range(last, k, v, range, keys);
+		for (struct attn_job *j = jobs; j < jobs + n; j++) {
+			j->k = k, j->v = v;
+			j->k_scale = j->type == DT_I8 ? k_scale : NULL;
+			j->v_scale = j->type == DT_I8 ? v_scale : NULL;
+			add_range(j, range);
 		}
 	}
-	for (int r = 0; r < job->rows; r++) {
-		if (job->partial && depth[r])
-			memcpy(job->partial + (size_t)r * state, row_stack(job, r), state * sizeof(float));
-		else if (!job->partial)
-			finish(job->out[r], job->out_type, row_stack(job, r), job->head_dim);
-	}
+	for (struct attn_job *j = jobs; j < jobs + n; j++)
+		for (int r = 0; r < j->rows; r++) {
+			if (j->partial && j->waiting[r])
+				memcpy(j->partial + (size_t)r * state, row_stack(j, r),
+				       state * sizeof(float));
+			else if (!j->partial)
+				finish(j->out[r], j->out_type, row_stack(j, r), j->head_dim);
+		}
 }
 
 void ISA_NAME(attention_join)(const struct attn_job *job, size_t pitch, int group)

@@ -111,13 +111,14 @@ struct norm_job {
 	int cols;
 };
 
-enum { RANGE = 256, ATTN_ROWS = 6, STATE_HEAD = 16 };
+enum { RANGE = 256, ATTN_ROWS = 6, ATTN_JOBS = 16, STATE_HEAD = 16 };
 
 /* Up to 6 (token, head) rows of one sequence that use the same K/V head. Rows ascend by the keys they see. */
 struct attn_job {
 	const float *q[ATTN_ROWS]; /* (head_dim) each */
 	int keys[ATTN_ROWS];       /* how many each sees */
 	int rows;
+	int waiting[ATTN_ROWS]; /* states on each row's stack: 0 at the start */
 	int first, end; /* ranges of this piece; `first` is a multiple of a power of two >= end - first */
 	const int32_t *blocks; /* of the sequence */
 	const char *pool;
@@ -131,7 +132,16 @@ struct attn_job {
 	void *out[ATTN_ROWS]; /* (head_dim) of out_type: where the piece is the whole row */
 	enum dtype out_type;
 	float *partial; /* (6, state), or NULL: finish into out */
+	/* of the range at hand, set inside: */
+	const float *k, *v; /* (head_dim, 256) and (256, head_dim rounded up to 16), or NULL: in the blocks */
+	const float *k_scale, *v_scale; /* (256) of an int8 cache */
 };
+
+/* Floats that attention() packs keys and values of a range into. */
+static inline size_t attn_packed(int head_dim)
+{
+	return 2 * RANGE * round_up((size_t)head_dim, 16);
+}
 
 /* A state is m, l, padding to 16 floats, then o (head_dim rounded up to 16). */
 static inline size_t attn_state(int head_dim)
@@ -151,8 +161,10 @@ struct cpu_kernels {
 	void (*norm)(const struct norm_job *job);
 	void (*rope)(float *x, const float *cos, const float *sin, int half);
 	void (*convert)(void *out, const float *x, int n, enum dtype type);
-	/* Keys in [first, end) of each row; a row without keys there leaves its partial alone. */
-	void (*attention)(const struct attn_job *job);
+	/* Ranges [first, end), the same for the n <= 16 jobs, which share blocks and K/V head and ascend by
+	 * the keys they see; a row without keys there leaves its partial alone. packed: attn_packed() floats.
+	 */
+	void (*attention)(struct attn_job *jobs, int n, float *packed);
 	/* Combines row r's pieces: partial[i * pitch] for i < pieces(r), in order, into out[r]. `group`:
 	 * ranges of a piece. */
 	void (*attention_join)(const struct attn_job *job, size_t pitch, int group);

@@ -18,7 +18,7 @@ void ISA_NAME(quantise)(int8_t *q, float *scale, const float *x, int n);
 void ISA_NAME(norm)(const struct norm_job *job);
 void ISA_NAME(rope)(float *x, const float *cos, const float *sin, int half);
 void ISA_NAME(convert)(void *out, const float *x, int n, enum dtype type);
-void ISA_NAME(attention)(const struct attn_job *job);
+void ISA_NAME(attention)(struct attn_job *jobs, int n, float *packed);
 void ISA_NAME(attention_join)(const struct attn_job *job, size_t pitch, int group);
 void ISA_NAME(silu_mul)(void *out, size_t at, const float *gate, const float *up, int n, enum dtype type);
 void ISA_NAME(exp)(float *out, const float *x, int n);
