@@ -42,8 +42,14 @@ INLINE size_t elem_size(enum dtype type)
 	return type == DT_F32 ? 4 : type == DT_I8 ? 1 : 2;
 }
 
-/* Keys and values of a range made f32 and put side by side, for many rows. */
-enum { PACKED = DT_COUNT };
+/* Keys and values of a range made f32 and put side by side, for many rows: keys (4, head_dim, 64). */
+enum { PACKED = DT_COUNT, STRIP = 64 };
+
+INLINE size_t strip_at(const struct attn_job *job, int key)
+{
+	return (size_t)(key / STRIP * STRIP) * (size_t)job->head_dim + (size_t)(key % STRIP);
+}
+
 /* A row alone takes twice the columns: a chain's latency needs as many sums as that. */
 #define COLS_OF(rows) (TILE_COLS * (rows == 1 ? 2 : 1))
 enum { MAX_COLS = 2 * TILE_COLS };
@@ -66,12 +72,13 @@ INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_jo
 {
 	const bool packed = type == (enum dtype)PACKED, look = looks_ahead(type, rows);
 	const size_t size = packed ? 4 : elem_size(type),
-		     step = (size_t)(packed ? RANGE : job->block_size) * size;
+		     step = (size_t)(packed ? STRIP : job->block_size) * size;
 	const char *k[MAX_COLS], *next[MAX_COLS];
 	v16 s[TILE_ROWS][MAX_COLS];
 
 	UNROLL for (int c = 0; c < cols; c++) k[c] =
-		packed ? (const char *)(job->k + at + 16 * c) : k_lanes(job, key + 16 * c, size);
+		packed ? (const char *)(job->k + strip_at(job, at + 16 * c))
+		       : k_lanes(job, key + 16 * c, size);
 	UNROLL for (int c = 0; look && c < cols; c++)
 	{
 		int then = key + 16 * (cols + c);
@@ -290,7 +297,7 @@ INLINE void pack_as(enum dtype type, const struct attn_job *job, float *k, float
 	for (int key = 0; key < n; key += 16) {
 		const char *from = k_lanes(job, range * RANGE + key, size);
 		for (int d = 0; d < job->head_dim; d++)
-			v_store(k + d * RANGE + key,
+			v_store(k + strip_at(job, key) + d * STRIP,
 				v_load_as(from + (size_t)d * (size_t)job->block_size * size, type));
 	}
 	for (int key = 0; key < n; key++) {

@@ -133,7 +133,7 @@ struct attn_job {
 	enum dtype out_type;
 	float *partial; /* (6, state), or NULL: finish into out */
 	/* of the range at hand, set inside: */
-	const float *k, *v; /* (head_dim, 256) and (256, head_dim rounded up to 16), or NULL: in the blocks */
+	const float *k, *v; /* (4, head_dim, 64) and (256, head_dim rounded up to 16), or NULL: in the blocks */
 	const float *k_scale, *v_scale; /* (256) of an int8 cache */
 };
 
