@@ -65,6 +65,7 @@ void exchange_destroy(struct exchange *x)
 	if (x->next)
 		x->next->link = x->link;
 	x->g->n_exchanges--;
+	x->g->body_bytes -= x->body_bytes;
 	x->conn->x = NULL;
 	text_finish(&x->body);
 	text_finish(&x->answer.body);

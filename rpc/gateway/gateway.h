@@ -45,7 +45,7 @@ struct options {
 	int n_models;
 	const char *allowed_host[GW_LIST], *cors_origin[GW_LIST];
 	int n_allowed_hosts, n_cors_origins;
-	int64_t max_body, max_connections, max_per_address, head_ms, body_ms, idle_ms, stall_ms, ping_ms, drain_ms, resume_ms;
+	int64_t max_body, max_bodies, max_connections, max_per_address, head_ms, body_ms, idle_ms, stall_ms, ping_ms, drain_ms, resume_ms;
 	bool help, print_openapi;
 };
 
@@ -106,6 +106,8 @@ struct exchange {
 	char *tail_copy, *origin;
 	bool http11, has_body, begun, suspended, parsing, cut, queued; /* queued: the answer is libmicrohttpd's */
 	struct text body;
+	int64_t dropped;    /* bytes of a refused body */
+	int64_t body_bytes; /* that came, counted until the exchange ends: its JSON takes memory, too */
 	json_t *json;
 	struct model *model;
 	struct answer answer;
@@ -145,6 +147,7 @@ struct gateway {
 	struct connection *connections;
 	struct exchange *exchanges;
 	int n_connections, n_exchanges;
+	int64_t body_bytes; /* of all exchanges */
 	struct model models[GW_MODELS];
 	int n_models;
 	struct lingerer *lingering;

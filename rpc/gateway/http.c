@@ -296,18 +296,31 @@ static enum MHD_Result take_head(struct exchange *x, const char *version)
 	return x->answer.close ? queue(x) : MHD_YES;
 }
 
+static void refuse_body(struct exchange *x, int64_t size)
+{
+	struct gateway *g = x->g;
+
+	if (x->body_bytes + size > g->how.max_body)
+		answer_error(x, 413, NULL, NULL, "the body has more than %lld bytes", (long long)g->how.max_body);
+	else if (g->body_bytes + size > g->how.max_bodies)
+		answer_error(x, 503, "overloaded", NULL, "too much is being sent here at once");
+	x->answer.close = x->answer.status != 0;
+}
+
+/* What comes after a refusal is dropped, and not for ever. */
 static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *size)
 {
-	size_t most = (size_t)x->g->how.max_body;
+	int64_t n = (int64_t)*size;
 
-	if (x->body.len + *size > most && !x->answer.status) {
-		answer_error(x, 413, NULL, NULL, "the body has more than %zu bytes", most);
-		x->answer.close = true;
-	}
 	if (!x->answer.status)
+		refuse_body(x, n);
+	if (!x->answer.status) {
 		text_put(&x->body, data, *size);
-	else if ((x->stream.sent += *size) > most) /* what is dropped */
+		x->body_bytes += n;
+		x->g->body_bytes += n;
+	} else if ((x->dropped += n) > x->g->how.max_body) {
 		return MHD_NO;
+	}
 	*size = 0;
 	return MHD_YES;
 }

@@ -27,22 +27,25 @@ int keys_read(struct keys **out, const char *path, struct why *why)
 	FILE *f = fopen(path, "re");
 	struct keys *k = xalloc(1, sizeof *k + (size_t)MAX_KEYS * DIGEST);
 	char line[1024];
+	bool whole = true;
 
 	*out = NULL;
 	if (!f) {
 		free(k);
 		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	}
-	while (fgets(line, sizeof line, f) && k->n < MAX_KEYS) {
+	while (fgets(line, sizeof line, f)) {
 		size_t len = strcspn(line, "\r\n");
-		if (len && line[0] != '#')
+		whole = whole && k->n < MAX_KEYS && len < sizeof line - 1;
+		if (whole && len && line[0] != '#')
 			digest(line, len, k->digest[k->n++]);
 	}
 	fclose(f);
 	gnutls_memset(line, 0, sizeof line);
-	if (!k->n) {
+	if (!k->n || !whole) {
 		free(k);
-		return fail(why, ERR_INVALID, "%s: holds no key", path);
+		return fail(why, ERR_INVALID, whole ? "%s: holds no key" : "%s: more than 4096 keys, or one of more than 1022 bytes",
+			    path);
 	}
 	*out = k;
 	return 0;

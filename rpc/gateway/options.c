@@ -33,6 +33,7 @@ static const struct option_row {
 	{"access-log", "FILE", "a JSON line a request, without texts and keys; - is standard output", TEXT,
 	 AT(access_log), 0, 0, 0, 0},
 	{"max-body", "BYTES", "of a request's body", COUNT, AT(max_body), 0, 4 << 20, 1024, 1 << 30},
+	{"max-bodies", "BYTES", "of all bodies at once; over it requests get 503", COUNT, AT(max_bodies), 0, 128 << 20, 1024, INT64_MAX >> 10},
 	{"max-connections", "N", "open at once", COUNT, AT(max_connections), 0, 4096, 1, 1 << 20},
 	{"max-connections-per-address", "N", "open at once from one address; 0: no limit of its own", COUNT,
 	 AT(max_per_address), 0, 0, 0, 1 << 20},

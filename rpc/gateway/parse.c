@@ -116,6 +116,8 @@ void parser_stop(struct gateway *g)
 	pthread_cond_signal(&p->more);
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->thread, NULL);
+	for (struct job *j = p->todo; j; j = j->next)
+		exchange_parsed(j->x, NULL, "the server ends");
 	for (struct job *j = p->done; j; j = j->next)
 		exchange_parsed(j->x, j->json, j->error);
 	free_jobs(p->todo);

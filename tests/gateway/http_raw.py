@@ -290,6 +290,22 @@ def many():
     g.stop()
 
 
+def all_bodies():
+    g = Gateway("--model", "m=" + sock, "--port=0", "--max-body=100000", "--max-bodies=300000")
+    half = []
+    for _ in range(3):
+        half.append(g.connect(5))
+        half[-1].sendall(POST + HOST + TYPE + b"Content-Length: 100000\r\n\r\n" + b" " * 90000)
+    time.sleep(0.3)
+    status, a, head = g.complete(prompt=[5] * 20000, max_tokens=1)
+    same("more than all bodies together may have", (status, head["Retry-After"]), (503, "2"))
+    same("a small one still fits", g.complete(prompt=[5], max_tokens=1)[0], 200)
+    for c in half:
+        c.close()
+    check("and later a large one", wait_for(lambda: g.complete(prompt=[5] * 20000, max_tokens=1)[0] == 400, 5))
+    g.stop()
+
+
 def few_files():
     """No descriptor left: connections wait, nothing falls."""
     g = Gateway("--model", "m=" + sock, "--port=0", "--max-connections=500", wrap=["prlimit", "--nofile=60:60"])
@@ -319,7 +335,7 @@ def usage():
     check("every path of it is there", all(gw.request("OPTIONS", p.replace("{id}", "x"))[0] == 204 for p in document["paths"]))
 
 
-for test in (table, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, few_files, usage):
+for test in (table, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, all_bodies, few_files, usage):
     start = time.time()
     test()
     print(f"  {test.__name__}: {time.time() - start:.1f} s", flush=True)
