@@ -41,17 +41,18 @@ def mapping(norm, skip=None):
 
 
 def classes(nfd):
-    """Combining classes, by which of two marks the engine puts first. One known mark stands for each class."""
+    """Combining classes, by which of two marks the engine puts first. One mark that the engine knows stands for each class."""
     import unicodedata
-    known = {}
-    for c in ALL:
-        k = unicodedata.combining(chr(c))
-        if k and k not in known and len(nfd.normalize_str(chr(c))) == 1:
-            known[k] = chr(c)
-    order = sorted(known)
 
     def swaps(a, b):  # class(a) > class(b) > 0
         return nfd.normalize_str(a + b) == b + a and a != b
+
+    known = {240: "\u0345"}
+    for c in ALL:
+        k = unicodedata.combining(chr(c))
+        if k and k not in known and swaps(known[240], chr(c)):
+            known[k] = chr(c)
+    order = sorted(known)
 
     out = {}
     for c in ALL:

@@ -62,5 +62,6 @@ def one(rng, special):
 
 def make(count, special=(), seed=1):
     rng = random.Random(seed)
-    fixed = ["", " ", "  ", "a", "▁", " a", "a ", "\n", "Hello world", "Hello  world ", "<0x41>", "<s>", "\0", "a\0b"]
+    fixed = ["", " ", "  ", "a", "▁", " a", "a ", "\n", "Hello world", "Hello  world ", "<0x41>", "<s>", "\0", "a\0b",
+             "a\u302a\U0001d16f", "a\u0334\u0f39\u1ce2\u031b"]
     return fixed + [one(rng, list(special)) for _ in range(count - len(fixed))]
