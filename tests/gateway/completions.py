@@ -230,7 +230,7 @@ def cancel_all():
         same("its answer", (out[0][0], {c["finish_reason"] for c in out[0][1]["choices"]}), (200, {"abort"}))
     start = time.time()
     gw.complete(prompt=[5], max_tokens=100, n=4, ignore_eos=True)
-    check("the model is slow enough for this test", time.time() - start > 0.5, time.time() - start)
+    check("the model is slow enough for this test", time.time() - start > 0.2, time.time() - start)
     same("nothing to cancel", gw.request("DELETE", "/v1/requests/my-call")[0], 404)
 
 
@@ -290,7 +290,7 @@ def long_pauses():
     body = dict(prompt=[5, 6], max_tokens=1900, ignore_eos=True, seed=5, logprobs=20, return_token_ids=True, n=2)
     whole = g.complete(**body)[1]
     s = open_stream(g, **body)
-    time.sleep(4)
+    time.sleep(2.5)
     got = b""
     while not got.endswith(b"0\r\n\r\n"):
         piece = s.recv(1 << 16)
