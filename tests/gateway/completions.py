@@ -307,6 +307,44 @@ def long_pauses():
     g.stop()
 
 
+def several_models():
+    other, other_sock = start_daemon(name="b")
+    g = Gateway("--model", sock, "--model", "other=" + other_sock, "--port=0")
+    same("names", [m["id"] for m in json.loads(g.get("/v1/models")[1])["data"]], ["m", "other"])
+    same("each by its name", [g.complete(model=m, prompt=[5], max_tokens=1)[1]["model"] for m in ("m", "other")], ["m", "other"])
+    same("the daemon's own name counts no more", g.complete(model="b", prompt=[5])[0], 404)
+    same("the first is the default", g.complete(prompt=[5], max_tokens=1)[1]["model"], "m")
+    running = [line for line in g.get("/metrics")[1].decode().splitlines() if line.startswith("xverse_num_requests_running{")]
+    same("metrics of both", running, ['xverse_num_requests_running{model_name="m"} 0', 'xverse_num_requests_running{model_name="other"} 0'])
+    s = open_stream(g, model="other", prompt=[5], max_tokens=1900, ignore_eos=True, n=4)
+    s.recv(100)
+    subprocess.run([BIN + "xverse", "drain", "--uds", other_sock], capture_output=True)
+    check("draining: not ready", wait_for(lambda: g.get("/health/ready")[0] == 503, 3))
+    same("but healthy", g.get("/health")[0], 200)
+    status, a, head = g.complete(model="other", prompt=[5])
+    check("requests are refused for the time being", status == 503 and head["Retry-After"] and a["error"]["code"] in ("draining", "unreachable"), status, a)
+    same("the other model serves", g.complete(model="m", prompt=[5], max_tokens=1)[0], 200)
+    s.close()
+    g.stop()
+
+
+def silent_daemon():
+    """Somebody listens and says nothing, as a launcher does while the job starts."""
+    path = WORK + "/silent"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(5)
+    g = Gateway("--model", "m=" + path, "--port=0", ready=False)
+    same("not healthy", (g.get("/health")[0], g.get("/health/ready")[0]), (503, 503))
+    check("known as silent", wait_for(lambda: json.loads(g.get("/server_info")[1])["models"][0]["state"] == "silent", 10))
+    start = time.time()
+    status, a, head = g.complete(prompt=[5])
+    check("503 at once", (status, a["error"]["code"]) == (503, "loading") and head["Retry-After"] and time.time() - start < 1, status, a)
+    same("metrics all the same", g.get("/metrics")[0], 200)
+    listener.close()
+    same("and it ends", g.stop(), 0)
+
+
 def overload():
     codes = []
     retry = []
@@ -412,7 +450,7 @@ def metrics():
 
 
 only = sys.argv[1:] and not sys.argv[1].startswith("--") and sys.argv[1:]
-for test in (shapes, choices, streams, evaluation, texts, cancelling, pings, slow_readers, long_pauses, overload, metrics, shutdown, restarts, broken):
+for test in (shapes, choices, streams, evaluation, texts, cancelling, pings, slow_readers, long_pauses, several_models, silent_daemon, overload, metrics, shutdown, restarts, broken):
     if only and test.__name__ not in only:
         continue
     start = time.time()

@@ -1,5 +1,6 @@
 import concurrent.futures
 import os
+import random
 import re
 import signal
 import socket
@@ -82,6 +83,33 @@ def table():
         check(f"{name}: status", first in right and (len(codes) <= 1 or (close and set(codes) == {first})), codes, got[:200])
         check(f"{name}: connection", closed == close, "closed" if closed else "open")
     same("still alive", gw.get("/health")[0], 200)
+
+
+def mutated():
+    """Requests with bytes changed by chance, the same each time: whatever is answered, the gateway stays."""
+    rng = random.Random(7)
+    good = [row[1] for row in TABLE if len(row[1]) < 2000]
+    sent = []
+    for _ in range(3000 if "--full" in sys.argv else 600):
+        data = bytearray(rng.choice(good))
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(len(data))
+            kind = rng.randrange(3)
+            if kind == 0:
+                data[at] = rng.choice(b"\r\n\0 :;,%\xff{}[]\"0a")
+            elif kind == 1:
+                del data[at:at + rng.randint(1, 8)]
+            else:
+                data[at:at] = rng.choice([b"\r\n", b"\n", b" ", b"Content-Length: 3\r\n", b"0\r\n\r\n", b"GET / HTTP/1.1\r\n", b"\r\n\r\n"])
+            if not data:
+                data = bytearray(b"x")
+        sent.append(bytes(data))
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda data: gw.raw(data, 0.2), sent))
+    codes = [c for got, _ in answers for c in statuses(got)]
+    check("only answers of the table", set(codes) <= {100, 200, 204, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 431, 501, 505}, set(codes))
+    check("many were refused, some not", codes.count(400) > 50 and codes.count(200) > 0, {c: codes.count(c) for c in set(codes)})
+    same("still there", (gw.p.poll(), gw.get("/health")[0]), (None, 200))
 
 
 def continued():
@@ -337,7 +365,7 @@ def usage():
     check("every path of it is there", all(gw.request("OPTIONS", p.replace("{id}", "x"))[0] == 204 for p in document["paths"]))
 
 
-for test in (table, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, all_bodies, few_files, usage):
+for test in (table, mutated, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, all_bodies, few_files, usage):
     start = time.time()
     test()
     print(f"  {test.__name__}: {time.time() - start:.1f} s", flush=True)
