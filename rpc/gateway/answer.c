@@ -204,6 +204,12 @@ void answer_headers(struct exchange *x, struct MHD_Response *r)
 		MHD_add_response_header(r, "X-Ignored-Fields", a->ignored);
 	if (a->allow)
 		MHD_add_response_header(r, "Allow", a->allow);
+	if (a->policy) {
+		MHD_add_response_header(r, "Content-Security-Policy", a->policy);
+		MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+		MHD_add_response_header(r, "Cross-Origin-Opener-Policy", "same-origin");
+		MHD_add_response_header(r, "Cache-Control", "no-cache");
+	}
 	if (a->ask_key)
 		MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
 	if (a->close || x->g->draining)

@@ -68,7 +68,7 @@ struct answer {
 	const char *type;
 	struct text body;
 	int retry_after; /* seconds; 0: none */
-	const char *allow;
+	const char *allow, *policy; /* policy: the Content-Security-Policy of a page */
 	char ignored[256]; /* names of keys that were not used */
 	bool close, ask_key, no_retry, do_retry;
 };
@@ -254,6 +254,7 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why);
 void options_help(FILE *f);
 
 /* The endpoints. */
+void get_page(struct exchange *x);
 void get_health(struct exchange *x);
 void get_ready(struct exchange *x);
 void get_models(struct exchange *x);

@@ -115,7 +115,7 @@ json_t *openapi_document(void)
 	int n;
 	const struct route *r = route_all(&n);
 
-	for (int i = 0; i < n; i++) {
+	for (int i = 1; i < n; i++) { /* all but the page */
 		bool tail = r[i].path[strlen(r[i].path) - 1] == '/';
 		json_t *path = json_sprintf("%s%s%s", r[i].path, tail ? "{id}" : "",
 					    tail && !strcmp(r[i].method, "POST") ? "/cancel" : "");

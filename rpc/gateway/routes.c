@@ -3,6 +3,7 @@
 #include "rpc/gateway/gateway.h"
 
 static const struct route routes[] = {
+	{"GET", "/", true, get_page},
 	{"GET", "/health", true, get_health},
 	{"GET", "/health/ready", true, get_ready},
 	{"GET", "/v1/models", false, get_models},
@@ -34,7 +35,7 @@ static bool matches(const struct route *r, const char *path, const char **tail)
 	size_t n = strlen(r->path);
 
 	*tail = path + n;
-	if (r->path[n - 1] == '/')
+	if (n > 1 && r->path[n - 1] == '/')
 		return !strncmp(path, r->path, n) && path[n];
 	return !strcmp(path, r->path);
 }

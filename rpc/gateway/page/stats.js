@@ -1,0 +1,32 @@
+// stats.js - the line under the input: what goes on, how fast, how much of the context is used.
+import { byId } from "./dom.js";
+import { t } from "./words.js";
+import { bytesText, msText, countText } from "./format.js";
+
+let said = "";
+
+export function status(kind, text) {
+	const line = byId("status");
+	line.dataset.kind = kind;
+	if (text !== said) line.textContent = said = text;
+}
+
+export function loadProgress(done, total) {
+	const bar = byId("progress");
+	bar.hidden = !(total > 0);
+	if (total > 0) {
+		bar.value = done / total;
+		status("loading", t("loadingOf", { a: bytesText(done), b: bytesText(total) }));
+	}
+}
+
+export function meterText(s, limit) {
+	const parts = [];
+	if (s.count > 1 && s.last > s.firstAt) parts.push(t("speed", { n: ((s.count - 1) / ((s.last - s.firstAt) / 1000)).toFixed(1) }));
+	if (s.first !== undefined) parts.push(t("first", { n: msText(s.first) }));
+	const used = (s.promptTokens || 0) + s.count;
+	if (used) parts.push(limit ? t("context", { a: countText(used), b: countText(limit) }) : t("contextOnly", { a: countText(used) }));
+	return parts.join(" · ");
+}
+
+export const finishText = (reason) => (reason === "stop" ? t("finishStop") : reason === "length" ? t("finishLength") : t("finishAbort"));
