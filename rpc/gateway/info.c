@@ -123,6 +123,7 @@ static void set_sizes(json_t *j, const struct rpc_status *s)
 	set_number(j, "block_size", s->block_size);
 	set_number(j, "running", s->running);
 	set_number(j, "waiting", s->waiting);
+	set_number(j, "steps", (uint64_t)s->step);
 	set_number(j, "load_bytes", s->load_bytes);
 	set_number(j, "load_total", s->load_total);
 	set_number(j, "uptime_s", s->uptime_ns / 1000000000u);

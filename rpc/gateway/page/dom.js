@@ -12,12 +12,12 @@ export function el(tag, props = {}, ...children) {
 		else if (name === "value" || name === "checked") node[name] = value;
 		else node.setAttribute(name, value === true ? "" : value);
 	}
-	node.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+	node.append(...children.flat(3).filter((c) => c !== null && c !== undefined && c !== false));
 	return node;
 }
 
 export const fill = (node, ...children) => {
-	node.replaceChildren(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+	node.replaceChildren(...children.flat(3).filter((c) => c !== null && c !== undefined && c !== false));
 	return node;
 };
 

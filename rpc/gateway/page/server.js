@@ -3,7 +3,7 @@ import { byId, el, fill } from "./dom.js";
 import { t } from "./words.js";
 import { call } from "./api.js";
 import { status, loadProgress } from "./stats.js";
-import { bytesText, countText, durationText } from "./format.js";
+import { bytesText, countText, durationText, msText } from "./format.js";
 import { app, serverSaid } from "./conversation.js";
 import { pref } from "./store.js";
 
@@ -40,7 +40,7 @@ function stacked(rank, most) {
 	const parts = [["weights", rank.weight_bytes], ["cache", rank.kv_bytes], ["workspace", rank.work_bytes]];
 	const text = parts.map(([k, v]) => t(k) + " " + bytesText(v)).join(", ");
 	return el("div", { class: "rank" }, el("div", { class: "setting-head" }, el("span", {}, t("rank", { n: rank.rank })),
-		el("span", { class: "num" }, (rank.step_ns ? t("stepTime", { n: (rank.step_ns / 1e6).toFixed(2) + " ms" }) + " · " : "") + bytesText(parts.reduce((a, [, v]) => a + v, 0)))),
+		el("span", { class: "num" }, bytesText(parts.reduce((a, [, v]) => a + v, 0)))),
 	el("div", { class: "stack", role: "img", "aria-label": text, title: text }, parts.map(([k, v]) => {
 		const bar = el("span", { class: k });
 		bar.style.flexGrow = v / most;
@@ -48,11 +48,19 @@ function stacked(rank, most) {
 	}), el("span", { class: "rest" })));
 }
 
+// All ranks take a step together. The mean of the last look; the one before it while nothing runs.
+let seen = null, stepMs = null;
+function countSteps(m) {
+	const now = performance.now();
+	if (seen && seen.id === m.id && m.steps - seen.steps > 3 && m.running > 0 && seen.running > 0) stepMs = (now - seen.now) / (m.steps - seen.steps);
+	seen = { id: m.id, steps: m.steps, running: m.running, now };
+}
+
 function facts(m) {
 	const rows = [["state", t(m.state === "silent" ? "unreachable" : m.state)], ["model", m.id], ["architecture", m.architecture],
 		["parameters", m.parameters && countText(m.parameters)], ["tokenizer", m.tokenizer], ["device", m.device && m.device + (m.isa ? " · " + m.isa : "")],
 		["threads", m.threads_per_rank], ["contextLength", m.max_model_len && countText(m.max_model_len)],
-		["requests", m.running !== undefined && t("requestsOf", { a: m.running, b: m.waiting })], ["uptime", m.uptime_s !== undefined && durationText(m.uptime_s)],
+		["requests", m.running !== undefined && t("requestsOf", { a: m.running, b: m.waiting })], ["stepTime", stepMs && msText(Math.max(1, stepMs))], ["uptime", m.uptime_s !== undefined && durationText(m.uptime_s)],
 		["fingerprint", m.fingerprint]];
 	return el("dl", {}, rows.filter(([, v]) => v).map(([k, v]) => [el("dt", {}, t(k)), el("dd", {}, String(v))]));
 }
@@ -81,7 +89,10 @@ async function look() {
 		models = Array.isArray(j.models) ? j.models : [];
 		failure = null;
 		showModels();
-		if (modelInfo()) showState(modelInfo());
+		if (modelInfo()) {
+			countSteps(modelInfo());
+			showState(modelInfo());
+		}
 	} catch (e) {
 		failure = e.status === 401 ? t("needKey") : t("unreachable");
 		if (!app.run) status(e.status === 401 ? "error" : "reconnecting", failure);

@@ -137,7 +137,7 @@ const words = {
 	weights: ["weights", "权重"],
 	cache: ["KV cache", "KV 缓存"],
 	workspace: ["workspace", "工作区"],
-	stepTime: ["step {n}", "每步 {n}"],
+	stepTime: ["Time of a step", "每步耗时"],
 	state: ["State", "状态"],
 	architecture: ["Architecture", "架构"],
 	parameters: ["Parameters", "参数量"],
