@@ -297,6 +297,7 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 		err = node_agree(n->world, load_cache(n, why), why);
 	if (err)
 		return err;
+	backend_ready(n->backend);
 	n->limits.max_blocks = n->limits.max_seqs * blocks_of(n, n->max_model_len);
 	step_init(&n->step, &n->limits);
 	world_steps(n->world, step_bytes_max(&n->limits));

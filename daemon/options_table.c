@@ -121,6 +121,7 @@ const struct option_row option_table[] = {
 	FLAG(OTHER, "version", NULL, version, "version and build facts"),
 
 	TEXT(INNER, "hash-rows", NULL, "FILE", hash_rows, "append a hash of every logits row to FILE"),
+	NO_FLAG(INNER, "tuning", tuning, "CUDA: take cuBLASLt's first algorithm, do not time several at start"),
 	TEXT(INNER, "fault", NULL, "FAULTS", fault, "plant faults (daemon/fault.h)"),
 };
 const int option_count = sizeof option_table / sizeof *option_table;

@@ -171,7 +171,7 @@ void serve(struct node *n, struct link *l)
 	s.sched = sched_create(&lim, s.blocks);
 	s.picker = picker_create(n->cfg.vocab, n->max_model_len);
 	s.picked = xalloc((size_t)n->limits.max_tokens, sizeof *s.picked);
-	s.logits = xalloc((size_t)n->limits.rows * (size_t)n->cfg.vocab, sizeof *s.logits);
+	s.logits = backend_host_alloc(n->backend, (size_t)n->limits.rows * (size_t)n->cfg.vocab * sizeof *s.logits);
 	if (n->opt->hash_rows)
 		s.hash = hash_open(n->opt->hash_rows);
 	atomic_store(&l->state, LINK_READY);
@@ -182,7 +182,7 @@ void serve(struct node *n, struct link *l)
 	atomic_store(&l->state, LINK_STOPPED);
 	link_ring_front(l);
 	hash_close(s.hash);
-	free(s.logits);
+	backend_host_free(n->backend, s.logits);
 	free(s.picked);
 	picker_destroy(s.picker);
 	sched_destroy(s.sched);

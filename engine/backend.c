@@ -3,6 +3,8 @@
 
 #include "engine/step.h"
 
+#include <stdlib.h>
+
 static void op(struct backend *b)
 {
 	if (b->on_op)
@@ -29,6 +31,25 @@ void backend_free(struct backend *b, void *p, size_t bytes)
 {
 	if (p)
 		b->ops->free(b, p, bytes);
+}
+
+void *backend_host_alloc(struct backend *b, size_t bytes)
+{
+	return b->ops->host_alloc ? b->ops->host_alloc(b, bytes) : xalloc(bytes, 1);
+}
+
+void backend_host_free(struct backend *b, void *p)
+{
+	if (b->ops->host_free)
+		b->ops->host_free(b, p);
+	else
+		free(p);
+}
+
+void backend_ready(struct backend *b)
+{
+	if (b->ops->ready)
+		b->ops->ready(b);
 }
 
 void backend_upload(struct backend *b, void *dst, const void *src, size_t bytes)

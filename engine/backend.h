@@ -66,6 +66,11 @@ struct backend_ops {
 	/* memory: pages of the device, zeroed, touched */
 	void *(*alloc)(struct backend *b, size_t bytes);
 	void (*free)(struct backend *b, void *p, size_t bytes);
+	/* of the host, fast to copy to; NULL: any memory is */
+	void *(*host_alloc)(struct backend *b, size_t bytes);
+	void (*host_free)(struct backend *b, void *p);
+	/* Once, when weights and cache are there: what is better done before the first step. May be NULL */
+	void (*ready)(struct backend *b);
 	void (*upload)(struct backend *b, void *dst, const void *src, size_t bytes);
 	void (*download)(struct backend *b, void *dst, const void *src, size_t bytes);
 	void (*sync)(struct backend *b);
@@ -135,6 +140,10 @@ int cpu_isa_parse(const char *name, enum cpu_isa *out); /* ERR_INVALID */
 void backend_destroy(struct backend *b); /* NULL is fine */
 void *backend_alloc(struct backend *b, size_t bytes);
 void backend_free(struct backend *b, void *p, size_t bytes);
+/* Zeroed memory of the host that results are read into (comm_gather). */
+void *backend_host_alloc(struct backend *b, size_t bytes);
+void backend_host_free(struct backend *b, void *p);
+void backend_ready(struct backend *b);
 void backend_upload(struct backend *b, void *dst, const void *src, size_t bytes);
 void backend_download(struct backend *b, void *dst, const void *src, size_t bytes);
 void backend_sync(struct backend *b);

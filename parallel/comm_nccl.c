@@ -122,11 +122,25 @@ static size_t share(const struct comm_nccl *n)
 	return (size_t)comm_share(&n->base.limits, n->base.size);
 }
 
+/* Whether the device can write there by itself. */
+static bool pinned(const void *p)
+{
+	struct cudaPointerAttributes a;
+
+	if (cudaPointerGetAttributes(&a, p)) {
+		cudaGetLastError();
+		return false;
+	}
+	return a.type == cudaMemoryTypeHost;
+}
+
 /* Ranks' columns come whole, each in its own stretch; copies to the host lay them side by side. */
 static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
 	size_t each = (size_t)rows * share(n), width = 0, at = 0;
+	bool direct = !c->rank && pinned(out);
+	float *to = direct ? out : n->host;
 
 	if (n->nccl && rows)
 		must(n, ncclAllGather(n->columns, n->gathered, each, ncclFloat32, n->nccl, n->how.stream), "NCCL gather");
@@ -139,13 +153,13 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 		const float *from = n->nccl ? n->gathered + (size_t)r * each : n->columns;
 
 		if (cols && rows)
-			check(cudaMemcpy2DAsync(n->host + at, width * sizeof(float), from, cols, cols, (size_t)rows,
+			check(cudaMemcpy2DAsync(to + at, width * sizeof(float), from, cols, cols, (size_t)rows,
 						cudaMemcpyDeviceToHost, n->how.stream),
 			      "reading logits");
 		at += (size_t)cols_of_rank[r];
 	}
 	n->how.wait(n->how.device);
-	if (rows && width)
+	if (rows && width && !direct)
 		memcpy(out, n->host, (size_t)rows * width * sizeof(float));
 }
 

@@ -14,6 +14,30 @@ static void *alloc(struct backend *b, size_t bytes)
 	return p;
 }
 
+static void *host_alloc(struct backend *b, size_t bytes)
+{
+	void *p = NULL;
+
+	(void)b;
+	cuda_check(cudaMallocHost(&p, bytes), "pinned memory");
+	return memset(p, 0, bytes);
+}
+
+static void host_free(struct backend *b, void *p)
+{
+	(void)b;
+	cudaFreeHost(p);
+}
+
+static void ready(struct backend *b)
+{
+	struct cuda *c = cuda_of(b);
+
+	if (c->gemm && c->how.tune)
+		gemm_tune(c);
+	cuda_drain(c);
+}
+
 static void release(struct backend *b, void *p, size_t bytes)
 {
 	cuda_give(cuda_of(b), p, bytes);
@@ -83,6 +107,7 @@ static void destroy(struct backend *b)
 		cudaStreamDestroy(c->stream);
 	}
 	pthread_mutex_destroy(&c->stage_lock);
+	free(c->weights);
 	free(c);
 }
 
@@ -91,6 +116,9 @@ static const struct backend_ops cuda_ops = {
 	.destroy = destroy,
 	.alloc = alloc,
 	.free = release,
+	.host_alloc = host_alloc,
+	.host_free = host_free,
+	.ready = ready,
 	.upload = upload,
 	.download = download,
 	.sync = sync,

@@ -21,6 +21,7 @@ struct cuda_step {
 	int n_items, n_joins, n_tiles;
 };
 
+struct cuda_weight;
 struct gemm; /* cuBLASLt and its chosen algorithms */
 
 struct cuda {
@@ -40,6 +41,8 @@ struct cuda {
 	struct attn_run *runs;      /* device (heads) */
 	int32_t *kv_of_head;        /* device (heads) */
 	struct gemm *gemm;
+	struct cuda_weight **weights; /* [n_weights] all there are */
+	int n_weights;
 	/* loading */
 	pthread_mutex_t stage_lock;
 	char *stage[STAGES];
@@ -96,6 +99,8 @@ void cuda_linear(struct backend *b, float *out, const struct tensor *x, const st
 
 void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w);
 
+/* Times the algorithms that cuBLASLt proposes for each shape of the weights, on weights that no cache holds. */
+void gemm_tune(struct cuda *c);
 struct gemm *gemm_create(struct cuda *c);
 void gemm_destroy(struct gemm *g, struct cuda *c);
 /* out (m, n), f32 or of the compute type, = x (m, k) w^T; k a multiple of 8. */

@@ -2,6 +2,7 @@
 #include "engine/cuda/cuda.h"
 
 #include <cublasLt.h>
+#include <math.h>
 #include <stdlib.h>
 
 enum { WORKSPACE = 32 << 20, KNOWN = 1024 /* shapes; a power of two */ };
@@ -91,12 +92,48 @@ static struct known *find(struct gemm *g, bool narrow, int m, int n, int k)
 	return &g->known[h % KNOWN];
 }
 
+static void shapes(struct gemm *g, bool narrow, int m, int n, int k, int ld)
+{
+	shape(g->w, k, n, ld);
+	shape(g->x, k, m, k);
+	shape(g->out[narrow], n, m, n);
+}
+
+static void multiply(struct cuda *c, bool narrow, void *out, const void *x, const void *w, const cublasLtMatmulAlgo_t *algo)
+{
+	struct gemm *g = c->gemm;
+	const float one = 1, zero = 0;
+
+	check(cublasLtMatmul(g->lt, g->desc, &one, w, g->w, x, g->x, &zero, out, g->out[narrow], out, g->out[narrow], algo, g->workspace,
+			     WORKSPACE, c->stream),
+	      "a product");
+}
+
+/* The row count whose timing stands for m: a power of two. */
+static int bucket_of(int m)
+{
+	int b = 64;
+
+	while (b < m)
+		b *= 2;
+	return b;
+}
+
+/* By the timing for m's bucket where that algorithm takes m too, else cuBLASLt's first proposal. */
 static void choose(struct gemm *g, struct known *e, bool narrow, int m, int n, int k)
 {
+	const struct known *t = find(g, narrow, bucket_of(m), n, k);
 	cublasLtMatmulHeuristicResult_t best;
 	int found = 0;
 
-	check(cublasLtMatmulAlgoGetHeuristic(g->lt, g->desc, g->w, g->x, g->out[narrow], g->out[narrow], g->want, 1, &best, &found), "an algorithm");
+	if (t->m && t != e &&
+	    !cublasLtMatmulAlgoCheck(g->lt, g->desc, g->w, g->x, g->out[narrow], g->out[narrow], &t->algo, &best) &&
+	    best.workspaceSize <= WORKSPACE) {
+		*e = (struct known){m, n, k, narrow, t->algo};
+		return;
+	}
+	check(cublasLtMatmulAlgoGetHeuristic(g->lt, g->desc, g->w, g->x, g->out[narrow], g->out[narrow], g->want, 1, &best, &found),
+	      "an algorithm");
 	if (!found)
 		die("cuBLASLt has no algorithm for a product of %d x %d x %d", m, n, k);
 	*e = (struct known){m, n, k, narrow, best.algo};
@@ -107,14 +144,101 @@ void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const void 
 {
 	struct gemm *g = c->gemm;
 	struct known *e = find(g, narrow, m, n, k);
-	const float one = 1, zero = 0;
 
-	shape(g->w, k, n, ld);
-	shape(g->x, k, m, k);
-	shape(g->out[narrow], n, m, n);
+	shapes(g, narrow, m, n, k, ld);
 	if (!e->m)
 		choose(g, e, narrow, m, n, k);
-	check(cublasLtMatmul(g->lt, g->desc, &one, w, g->w, x, g->x, &zero, out, g->out[narrow], out, g->out[narrow], &e->algo, g->workspace, WORKSPACE,
-			     c->stream),
-	      "a product");
+	multiply(c, narrow, out, x, w, &e->algo);
+}
+
+/* ---- timing at start ---- */
+enum { PROPOSALS = 8, COLD = 4 /* weights in turn, so that none lies in a cache */, RUNS = 4 };
+
+struct trial {
+	const struct cuda_weight *w[COLD];
+	int n_w, n, k, ld;
+	bool narrow;
+	void *x, *out;
+	cudaEvent_t from, to;
+};
+
+static float time_of(struct cuda *c, const struct trial *t, const cublasLtMatmulAlgo_t *algo)
+{
+	float ms = 0;
+
+	multiply(c, t->narrow, t->out, t->x, t->w[0]->data, algo); /* what is loaded on first use is loaded now */
+	cuda_check(cudaEventRecord(t->from, c->stream), "an event");
+	for (int i = 1; i <= RUNS; i++)
+		multiply(c, t->narrow, t->out, t->x, t->w[i % t->n_w]->data, algo);
+	cuda_check(cudaEventRecord(t->to, c->stream), "an event");
+	cuda_wait(c, t->to, "timing a product");
+	cuda_check(cudaEventElapsedTime(&ms, t->from, t->to), "an event");
+	return ms;
+}
+
+static void tune_rows(struct cuda *c, const struct trial *t, int m)
+{
+	struct gemm *g = c->gemm;
+	cublasLtMatmulHeuristicResult_t r[PROPOSALS];
+	struct known *e = find(g, t->narrow, m, t->n, t->k);
+	float best = INFINITY, ms;
+	int found = 0;
+
+	shapes(g, t->narrow, m, t->n, t->k, t->ld);
+	check(cublasLtMatmulAlgoGetHeuristic(g->lt, g->desc, g->w, g->x, g->out[t->narrow], g->out[t->narrow], g->want, PROPOSALS, r, &found),
+	      "algorithms");
+	for (int i = 0; i < found; i++) {
+		if (r[i].state || r[i].workspaceSize > WORKSPACE)
+			continue;
+		ms = time_of(c, t, &r[i].algo);
+		if (ms < best) {
+			best = ms;
+			*e = (struct known){m, t->n, t->k, t->narrow, r[i].algo};
+		}
+	}
+}
+
+/* Weights [first, ...) of the shape of the first; false: there were such before it. */
+static bool gather(struct cuda *c, int first, struct trial *t)
+{
+	const struct cuda_weight *w = c->weights[first];
+
+	t->n_w = 0, t->n = w->base.rows, t->k = w->base.cols, t->ld = w->ld, t->narrow = w->base.k.n_leaves == 1;
+	for (int i = 0; i < c->n_weights && t->n_w < COLD; i++) {
+		const struct cuda_weight *o = c->weights[i];
+		if (o->base.rows != t->n || o->base.cols != t->k || (o->base.k.n_leaves == 1) != t->narrow)
+			continue;
+		if (i < first)
+			return false;
+		t->w[t->n_w++] = o;
+	}
+	return t->n && t->k && t->k % 8 == 0 && c->how.limits.max_tokens > 32;
+}
+
+void gemm_tune(struct cuda *c)
+{
+	int most = bucket_of(c->how.limits.max_tokens), shapes_timed = 0;
+	uint64_t start = now_ns();
+	struct trial t;
+
+	cuda_check(cudaEventCreate(&t.from), "an event");
+	cuda_check(cudaEventCreate(&t.to), "an event");
+	for (int i = 0; i < c->n_weights; i++) {
+		if (!gather(c, i, &t) || t.n_w < 2) /* a single one is the vocabulary: few rows only */
+			continue;
+		t.x = t.out = NULL;
+		if (!cudaMalloc(&t.x, (size_t)most * (size_t)t.k * 2) && !cudaMalloc(&t.out, (size_t)most * (size_t)t.n * 4)) {
+			cuda_check(cudaMemsetAsync(t.x, 0, (size_t)most * (size_t)t.k * 2, c->stream), "clearing memory");
+			for (int m = 64; m <= most; m *= 2)
+				tune_rows(c, &t, m);
+			shapes_timed++;
+		} else {
+			cudaGetLastError(); /* no room to try: cuBLASLt's first proposal will do */
+			log_at(LOG_WARN, "no room on the device to time products of %d x %d", t.n, t.k);
+		}
+		cuda_drain(c);
+		cudaFree(t.x), cudaFree(t.out);
+	}
+	cudaEventDestroy(t.from), cudaEventDestroy(t.to);
+	log_at(LOG_INFO, "algorithms of %d products chosen by timing in %.2f s", shapes_timed, (double)(now_ns() - start) / 1e9);
 }

@@ -61,6 +61,8 @@ struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dt
 	if (c->how.fixed)
 		make_segments(w, c);
 	w->base.bytes = b->held - before;
+	c->weights = xgrow(c->weights, (size_t)c->n_weights + 1, sizeof *c->weights);
+	c->weights[c->n_weights++] = w;
 	return &w->base;
 }
 
@@ -69,6 +71,9 @@ void cuda_weight_destroy(struct weight *base)
 	struct cuda_weight *w = (struct cuda_weight *)base;
 	struct cuda *c = cuda_of(base->b);
 
+	for (int i = 0; i < c->n_weights; i++)
+		if (c->weights[i] == w)
+			c->weights[i--] = c->weights[--c->n_weights];
 	cuda_give(c, w->data, (size_t)base->rows * (size_t)w->ld * sizeof *w->data);
 	cuda_give(c, w->segments, (size_t)w->n_segments * sizeof *w->segments);
 	free(w);

@@ -102,6 +102,13 @@ cudaError_t cudaHostAlloc(void **p, size_t n, unsigned)
 	pinned[(char *)*p] = {(char *)*p, n, 0, ++alloc_ids};
 	return cudaSuccess;
 }
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *a, const void *p)
+{
+	ENTER(cudaPointerGetAttributes);
+	memset(a, 0, sizeof *a);
+	a->type = is_device(p) ? cudaMemoryTypeDevice : find(pinned, (char *)p) ? cudaMemoryTypeHost : cudaMemoryTypeUnregistered;
+	return cudaSuccess;
+}
 cudaError_t cudaMallocHost(void **p, size_t n)
 {
 	return cudaHostAlloc(p, n, 0);

@@ -19,7 +19,7 @@ from wire import Client, pb  # noqa: E402
 
 FULL = "--full" in sys.argv
 SMALL = ["--device", "cuda", "--load-format", "dummy", "--kv-cache-memory-bytes", "3000000", "--max-model-len", "256", "--max-num-seqs", "2",
-         "--max-num-batched-tokens", "64", "--watchdog-timeout", "2"]
+         "--max-num-batched-tokens", "64", "--watchdog-timeout", "2", "--no-tuning"]
 BOUND = 8
 
 

@@ -261,6 +261,20 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 		}
 	return *got ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
+cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+				       cublasLtMatrixLayout_t, cublasLtMatrixLayout_t o, const cublasLtMatmulAlgo_t *al,
+				       cublasLtMatmulHeuristicResult_t *r)
+{
+	FAIL(cublasLtMatmulAlgoCheck);
+	Algo algo;
+	memcpy(&algo, al, sizeof algo);
+	if (algo.magic != MAGIC || algo.shape != shape_of(*(Desc *)d, *(Layout *)a, *(Layout *)b, *(Layout *)o))
+		return CUBLAS_STATUS_NOT_SUPPORTED;
+	memset(r, 0, sizeof *r);
+	r->algo = *al;
+	r->workspaceSize = algo.workspace;
+	return CUBLAS_STATUS_SUCCESS;
+}
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t dd, const void *alpha, const void *A,
 			      cublasLtMatrixLayout_t la, const void *B, cublasLtMatrixLayout_t lb,
 			      const void *beta, const void *C, cublasLtMatrixLayout_t lc, void *D,
