@@ -3,7 +3,7 @@
 
 	train.py DIR --minutes 100       trains on DIR/train.u16; goes on from DIR/checkpoint.pt where there is one
 	train.py DIR --export            writes DIR/model from DIR/checkpoint.pt
-	train.py DIR --sample PROMPT     continues a prompt (needs the environment of vocabulary.py for the tokenizer)
+	train.py DIR --sample PROMPT     continues a prompt with DIR/model (needs the environment of vocabulary.py)
 
 The schedule (learning rate, length of the context) follows the minutes that were trained, so it fits a busy machine as well.
 DIR/loss.svg and DIR/progress.jsonl show how it goes: nats per token in training, bits per byte of the held-out text.
@@ -223,11 +223,29 @@ def export(root):
 			f.write(json.dumps(value, indent=2) + "\n")
 
 
-@torch.no_grad()
-def sample(root, prompt, length=120, temperature=0.7, top=40):
-	sys.path += glob.glob(os.path.dirname(__file__) + "/../../build/venv/words/lib/python3*/site-packages")
+def read(folder):
+	"""The weights of an exported model."""
+	t, w = {name: x.float() for name, x in torch.load(folder + "/pytorch_model.bin").items()}, Weights()
+	w.embed, w.head, w.norm = (torch.nn.Parameter(t[n + ".weight"]) for n in ("model.embed_tokens", "lm_head", "model.norm"))
+	for i in range(LAYERS):
+		part = lambda *names: torch.nn.Parameter(torch.cat([t[LAYER % i + n + ".weight"] for n in names]))
+		w["qkv%d" % i], w["o%d" % i] = part(*("self_attn.%s_proj" % n for n in "qkv")), part("self_attn.o_proj")
+		w["gu%d" % i], w["down%d" % i] = part("mlp.gate_proj", "mlp.up_proj"), part("mlp.down_proj")
+		w["norm1_%d" % i], w["norm2_%d" % i] = part("input_layernorm"), part("post_attention_layernorm")
+	return w
+
+
+def read_tokenizer(folder):
+	"""With the key whose absence current `tokenizers` refuses."""
+	sys.path += glob.glob(os.path.dirname(os.path.abspath(__file__)) + "/../../build/venv/words/lib/python3*/site-packages")
 	from tokenizers import Tokenizer
-	tokenizer, w = Tokenizer.from_file(root + "/tokenizer.readable.json"), load(root)
+	form = open(folder + "/tokenizer.json", encoding="utf-8").read()
+	return Tokenizer.from_str(form.replace('"add_prefix_space": false', '"prepend_scheme": "never"'))
+
+
+@torch.no_grad()
+def sample(folder, prompt, length=120, temperature=0.7, top=40):
+	tokenizer, w = read_tokenizer(folder), read(folder)
 	ids = tokenizer.encode(prompt).ids
 	for _ in range(length):
 		value, index = (forward(w, torch.tensor([ids[-LONG_CONTEXT:]]))[0, -1] @ w.head.t() / max(temperature, 1e-3)).topk(top)
@@ -247,7 +265,7 @@ def main():
 	if args.export:
 		export(args.dir)
 	for prompt in args.sample or []:
-		print(sample(args.dir, prompt), end="\n\n")
+		print(sample(args.dir + "/model", prompt), end="\n\n")
 	if not args.export and not args.sample:
 		if not KEEP.keys() <= os.environ.keys():
 			os.execve(sys.executable, [sys.executable] + sys.argv, {**os.environ, **KEEP})

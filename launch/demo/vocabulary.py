@@ -61,7 +61,6 @@ def main(root):
 	tokenizer = Tokenizer.from_str(json.dumps(form))
 	os.makedirs(root + "/model", exist_ok=True)
 	write_json(root + "/model/tokenizer.json", as_xverse(form))
-	write_json(root + "/tokenizer.readable.json", form)
 	write_json(root + "/model/tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
 	write_json(root + "/model/special_tokens_map.json", {"pad_token": "<pad>", "bos_token": "<|startoftext|>",
 							      "eos_token": "<|endoftext|>", "unk_token": "<unk>"})
