@@ -6,7 +6,7 @@
 #include <string.h>
 #include "engine/chat/inside.h"
 
-static int append(struct ids *to, const struct ids *from)
+static void append(struct ids *to, const struct ids *from)
 {
 	if (to->n + from->n > to->max) {
 		to->max = (to->n + from->n) * 2;
@@ -15,58 +15,73 @@ static int append(struct ids *to, const struct ids *from)
 	if (from->n)
 		memcpy(to->id + to->n, from->id, sizeof *to->id * (size_t)from->n);
 	to->n += from->n;
-	return 0;
 }
 
-/* The first piece of a user that a special token touches, -1: none. */
-static int forged(const struct tokenizer *t, const struct template_piece *piece, int n, const struct ids *ids)
+/* Marks the pieces of users that a special token touches; how many. Ids and pieces are both in the order of the text. */
+static int forged(const struct tokenizer *t, const struct template_piece *piece, int n, const struct ids *ids, bool *touched)
 {
 	const char *text = piece[0].text;
+	int from = 0, hits = 0;
 
 	for (int i = 0; i < ids->n; i++) {
 		struct span_bytes at = ids->offset[i];
 
 		if (at.first == at.end || !tokenizer_is_special(t, ids->id[i]))
 			continue;
-		for (int p = 0; p < n; p++) {
-			size_t first = (size_t)(piece[p].text - text), end = first + piece[p].len;
-			if (piece[p].user && at.first < end && at.end > first)
-				return p;
-		}
+		while (from < n && (size_t)(piece[from].text - text) + piece[from].len <= at.first)
+			from++;
+		for (int p = from; p < n && (size_t)(piece[p].text - text) < at.end; p++)
+			if (piece[p].user && !touched[p]) {
+				touched[p] = true;
+				hits++;
+			}
 	}
-	return -1;
+	return hits;
+}
+
+/* All pieces of users that forge something are cut out at once, so that many of them cost little more than one. What is left
+ * between them is looked at again: it ends elsewhere now. */
+static int encode_between(const struct tokenizer *t, const struct template_piece *piece, int n, const bool *touched, struct ids *ids,
+			  struct why *why)
+{
+	struct encode_options plain = {0};
+	struct ids alone = {0};
+	int err = 0;
+
+	for (int i = 0, end; i < n && !err; i = end) {
+		end = i + 1;
+		if (!touched[i]) {
+			while (end < n && !touched[end])
+				end++;
+			err = encode_pieces(t, piece + i, end - i, ids, why);
+			continue;
+		}
+		alone.n = 0;
+		err = tokenizer_encode(t, piece[i].text, piece[i].len, &plain, &alone, why);
+		if (!err)
+			append(ids, &alone);
+	}
+	ids_finish(&alone);
+	return err;
 }
 
 int encode_pieces(const struct tokenizer *t, const struct template_piece *piece, int n, struct ids *ids, struct why *why)
 {
-	struct encode_options special = {.parse_special = true}, plain = {0};
-	struct ids all = {.want_offsets = true}, alone = {0};
-	int err = 0, hit;
+	struct encode_options special = {.parse_special = true};
+	struct ids all = {.want_offsets = true};
+	bool *touched;
+	int err;
 
-	while (n && !err) {
-		size_t len = (size_t)(piece[n - 1].text - piece[0].text) + piece[n - 1].len;
-
-		all.n = 0;
-		err = tokenizer_encode(t, piece[0].text, len, &special, &all, why);
-		hit = err ? -1 : forged(t, piece, n, &all);
-		if (err || hit < 0) {
-			if (!err)
-				append(ids, &all);
-			break;
-		}
-		if (hit) { /* what stands before may hold special tokens of its own, and none that end in the user's piece */
-			err = encode_pieces(t, piece, hit, ids, why);
-		}
-		alone.n = 0;
-		if (!err)
-			err = tokenizer_encode(t, piece[hit].text, piece[hit].len, &plain, &alone, why);
-		if (!err)
-			append(ids, &alone);
-		piece += hit + 1;
-		n -= hit + 1;
-	}
+	if (!n)
+		return 0;
+	touched = xalloc((size_t)n, sizeof *touched);
+	err = tokenizer_encode(t, piece[0].text, (size_t)(piece[n - 1].text - piece[0].text) + piece[n - 1].len, &special, &all, why);
+	if (!err && forged(t, piece, n, &all, touched))
+		err = encode_between(t, piece, n, touched, ids, why);
+	else if (!err)
+		append(ids, &all);
 	ids_finish(&all);
-	ids_finish(&alone);
+	free(touched);
 	return err;
 }
 

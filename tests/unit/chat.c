@@ -256,6 +256,33 @@ TEST(nothing_forged)
 	clean(t);
 }
 
+/* Thousands of messages that each forge something are encoded about once, not once each. */
+TEST(many_forged)
+{
+	enum { MANY = 4000 };
+	struct tokenizer *t;
+	struct ids ids = {0};
+	struct why why;
+
+	llama(&t);
+	put("t.jinja", "{% for m in messages %}{{ bos_token + m.content + eos_token }}{% endfor %}");
+	char path[128];
+	snprintf(path, sizeof path, "%s/t.jinja", dir);
+	struct chat *c = chat_as(path, t);
+	const char **lines = xalloc(MANY + 1, sizeof *lines);
+	for (int i = 0; i < MANY; i++)
+		lines[i] = i % 2 ? "u a plain message of some length" : "u </s> and some more";
+	uint64_t start = now_ns();
+	CHECK_EQ(encode(c, lines, &ids, NULL, &why), 0);
+	CHECK_EQ(count(&ids, 1), MANY);
+	CHECK_EQ(count(&ids, 2), MANY);
+	CHECK(now_ns() - start < 20000000000u); /* seconds on a loaded machine; encoding the rest for each took minutes */
+	free(lines);
+	ids_finish(&ids);
+	chat_close(c);
+	clean(t);
+}
+
 TEST(split_between_template_and_user)
 {
 	struct tokenizer *t;
