@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "daemon/files.h"
 #include "parallel/wait.h"
 #include "rpc/handover.h"
 
@@ -76,6 +78,16 @@ static bool mpirun_ends_us(const struct front *f, const struct signalfd_siginfo 
 
 static void cut_open_calls(struct front *f);
 
+/* The ranks share the log file; only this one is told to open it anew. */
+static void hang_up(const struct front *f)
+{
+	bool ready = atomic_load(&f->link->state) == LINK_READY;
+
+	log_file_reopen();
+	for (int r = 1; f->opt->log_file && ready && r < f->node->world->size; r++)
+		kill((pid_t)f->ranks[r].pid, SIGHUP);
+}
+
 static void take_signals(struct front *f)
 {
 	struct signalfd_siginfo info;
@@ -85,10 +97,15 @@ static void take_signals(struct front *f)
 			f->cont_ns = now_ns();
 			continue;
 		}
+		if (info.ssi_signo == SIGHUP) {
+			hang_up(f);
+			continue;
+		}
 		front_drain(f, strsignal((int)info.ssi_signo));
 		if (info.ssi_signo == SIGTERM && mpirun_ends_us(f, &info)) {
 			cut_open_calls(f);
 			rpc_server_close(f->server, 500);
+			pid_file_remove();
 			_exit(EXIT_OK); /* MPI_Finalize would hang now */
 		}
 	}
@@ -165,6 +182,7 @@ static void *front_thread(void *arg)
 		}
 		if (drained(f) && !was_ready) {
 			rpc_server_close(f->server, 200);
+			pid_file_remove();
 			_exit(EXIT_OK);
 		}
 		if (drained(f))
@@ -215,6 +233,7 @@ int front_start(struct front *f, struct why *why)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGCONT);
+	sigaddset(&set, SIGHUP);
 	f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (f->signal_fd < 0)
 		die("signalfd: %s", strerror(errno));

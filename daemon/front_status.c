@@ -42,7 +42,8 @@ static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_r
 	s->max_num_seqs = (uint32_t)n->limits.max_seqs;
 	s->max_num_batched_tokens = (uint32_t)n->limits.max_tokens;
 	s->threads = (uint32_t)n->threads;
-	s->isa = cpu_isa_name(n->isa);
+	s->device = n->cuda ? "cuda" : "cpu";
+	s->isa = n->cuda ? n->gpu.name : cpu_isa_name(n->isa);
 	for (int r = 0; r < n->world->size; r++)
 		ranks[r] = (struct rpc_rank_status){.rank = (uint32_t)r,
 						    .pid = f->ranks[r].pid,

@@ -34,6 +34,36 @@ int number_parse(const char *text, int64_t *out)
 	return *end ? ERR_INVALID : 0;
 }
 
+/* Levenshtein distance; names are short. */
+static int distance(const char *a, const char *b)
+{
+	int row[64], n = min_int((int)strlen(b), 63);
+
+	for (int j = 0; j <= n; j++)
+		row[j] = j;
+	for (int i = 1; a[i - 1]; i++) {
+		int diagonal = row[0];
+		row[0] = i;
+		for (int j = 1; j <= n; j++) {
+			int above = row[j];
+			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1),
+					 diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[n];
+}
+
+static const char *nearest_of(const char *const *choices, const char *value)
+{
+	const char *best = choices[0];
+
+	for (; *choices; choices++)
+		if (distance(value, *choices) < distance(value, best))
+			best = *choices;
+	return best;
+}
+
 static int set_choice(struct options *o, const struct option_row *row, const char *value, const char *source,
 		      struct why *why)
 {
@@ -47,7 +77,8 @@ static int set_choice(struct options *o, const struct option_row *row, const cha
 		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
 			 row->choices[i]);
 	}
-	return fail(why, ERR_INVALID, "%s: \"%s\" is none of %s", source, value, list);
+	return fail(why, ERR_INVALID, "%s: \"%s\" is none of %s; did you mean %s?", source, value, list,
+		    nearest_of(row->choices, value));
 }
 
 static int set_bool(struct options *o, const struct option_row *row, const char *value, const char *source,
@@ -97,26 +128,6 @@ static const struct option_row *find(const char *name, size_t len)
 			return row;
 	}
 	return NULL;
-}
-
-/* Levenshtein distance; names are short. */
-static int distance(const char *a, const char *b)
-{
-	int row[64], n = min_int((int)strlen(b), 63);
-
-	for (int j = 0; j <= n; j++)
-		row[j] = j;
-	for (int i = 1; a[i - 1]; i++) {
-		int diagonal = row[0];
-		row[0] = i;
-		for (int j = 1; j <= n; j++) {
-			int above = row[j];
-			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1),
-					 diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[n];
 }
 
 static const char *nearest(const char *name)
@@ -328,6 +339,7 @@ void options_help(void)
 			printf("\n%s:\n", group = option_table[i].group);
 		print_row(&option_table[i]);
 	}
+	printf("  %-50s %s\n", "--config FILE", "options from a file, a line each: max-num-seqs: 8");
 	printf("\nExit codes: 0 done, 64 usage, 66 input, 70 software or a lost rank, 75 try again, 78 "
 	       "configuration.\n");
 }

@@ -112,6 +112,7 @@ const struct option_row option_table[] = {
 	CHOICE(SERVE, "log-level", NULL, levels, log_level, LOG_INFO,
 	       "lines less important than this are not written"),
 	TEXT(SERVE, "pid-file", NULL, "PATH", pid_file, "holds the process id of rank 0 while it runs"),
+	TEXT(SERVE, "log-file", NULL, "PATH", log_file, "log lines go there; HUP to rank 0 opens it anew"),
 
 	FLAG(OTHER, "dry-run", NULL, dry_run, "print what each rank would hold, then exit; reads no weights"),
 	FLAG(OTHER, "json", NULL, json, "with --dry-run: as JSON"),

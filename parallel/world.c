@@ -118,6 +118,15 @@ void world_init(struct world *w, int *argc, char ***argv)
 	open_board(w);
 }
 
+void world_library(char *out, size_t size)
+{
+	char text[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+	int n;
+
+	MPI_Get_library_version(text, &n);
+	snprintf(out, size, "%.*s", (int)strcspn(text, ",\n"), text);
+}
+
 void world_finish(struct world *w)
 {
 	world_barrier(w); /* watched until all are here */

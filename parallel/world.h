@@ -24,6 +24,8 @@ struct world {
 void world_init(struct world *w, int *argc, char ***argv);
 /* Orderly end: all ranks call it (MPI_Finalize). */
 void world_finish(struct world *w);
+/* Name and version of the MPI library; needs no world. */
+void world_library(char *out, size_t size);
 
 /* Collective, start only: smallest v of all ranks; rank 0's bytes to all; a barrier. */
 int64_t world_min(const struct world *w, int64_t v);

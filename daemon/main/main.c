@@ -1,4 +1,5 @@
 /* xversed: one rank. Rank 0 also holds the socket. */
+#include <gnu/libc-version.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "daemon/device.h"
 #include "daemon/dry_run.h"
+#include "daemon/files.h"
 #include "daemon/front.h"
 #include "daemon/serve.h"
 #include "engine/checkpoint/inspect.h"
@@ -56,9 +58,15 @@ static int exit_code(int err)
 
 static void print_version(void)
 {
-	printf("xversed %s (commit %s)\ncompute: %s on this machine\nbuilt with: gcc %s, Open MPI, "
-	       "protobuf-c\n",
-	       XV_VERSION, XV_COMMIT, cpu_isa_name(cpu_isa_best()), __VERSION__);
+	char mpi[256];
+
+	world_library(mpi, sizeof mpi);
+	printf("xversed %s (commit %s)\n", XV_VERSION, XV_COMMIT);
+	printf("protocol:   %d, order of sums %d\n", RPC_PROTOCOL, ORDER_VERSION);
+	printf("compute:    %s on this machine\n", cpu_isa_name(cpu_isa_best()));
+	printf("built:      %s by gcc %s, glibc %d.%d\n", XV_BUILD_TYPE, __VERSION__, __GLIBC__, __GLIBC_MINOR__);
+	printf("runs with:  glibc %s, %s\n", gnu_get_libc_version(), mpi);
+	printf("CUDA:       %s\n", plugin_worth_trying() ? "a driver is installed" : "no NVIDIA driver is installed");
 }
 
 static void default_socket(struct options *o)
@@ -198,6 +206,7 @@ static void run(struct daemon *d, uint64_t start)
 	world_gather(&d->world, &d->node.report, sizeof d->node.report, d->ranks);
 	d->front.ranks = d->ranks;
 	if (d->world.rank) {
+		log_file_on_hangup();
 		follow(&d->node);
 		return;
 	}
@@ -211,8 +220,11 @@ static void run(struct daemon *d, uint64_t start)
 static int start(struct daemon *d, struct why *why)
 {
 	struct generation_config g;
-	int err = node_prepare(&d->node, &d->opt, &d->world, why);
+	int err = node_agree(&d->world, log_file_open(d->opt.log_file, why), why);
 
+	if (err)
+		return err;
+	err = node_prepare(&d->node, &d->opt, &d->world, why);
 	if (!err)
 		err = open_words(d, why);
 	if (!err && d->world.rank == 0 &&
@@ -225,7 +237,10 @@ static int start(struct daemon *d, struct why *why)
 	if (err)
 		return err;
 	name_model(d);
-	err = node_agree(&d->world, open_front(d, why), why);
+	err = open_front(d, why);
+	if (!err && d->world.rank == 0)
+		err = pid_file_write(d->opt.pid_file, why); /* after the socket: a second daemon leaves the first one's alone */
+	err = node_agree(&d->world, err, why);
 	if (err)
 		return err;
 	start_watch(d);
@@ -266,12 +281,16 @@ int main(int argc, char **argv)
 	log_init(d.world.rank, (enum log_level)d.opt.log_level);
 	err = start(&d, &why);
 	if (err) {
-		if (d.world.rank == 0)
+		if (d.world.rank == 0) {
 			fprintf(stderr, "xversed: %s\n", why.text);
+			log_file_tell_starter(why.text);
+			pid_file_remove();
+		}
 		world_finish(&d.world);
 		_exit(exit_code(err));
 	}
 	run(&d, begin);
+	pid_file_remove();
 	node_finish(&d.node);
 	world_finish(&d.world);
 	free(d.ranks);

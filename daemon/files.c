@@ -1,0 +1,116 @@
+#include "daemon/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *log_path;
+static int starter = -1; /* standard error as it was */
+static char *pid_path;
+
+/* Signal handlers call it: nothing but open, dup3 and close. */
+static int point_stderr(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640), error = errno;
+
+	if (fd < 0)
+		return error;
+	dup2(fd, STDERR_FILENO);
+	if (fd != STDERR_FILENO)
+		close(fd);
+	return 0;
+}
+
+int log_file_open(const char *path, struct why *why)
+{
+	int error;
+
+	if (!path)
+		return 0;
+	starter = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	error = point_stderr(path);
+	if (error)
+		return fail(why, ERR_IO, "--log-file: %s: %s", path, strerror(error));
+	log_path = path;
+	return 0;
+}
+
+void log_file_reopen(void)
+{
+	int error = log_path ? point_stderr(log_path) : 0;
+
+	if (error)
+		log_at(LOG_ERROR, "--log-file: %s: %s", log_path, strerror(error));
+	else if (log_path)
+		log_at(LOG_INFO, "the log file was opened anew");
+}
+
+static void on_hangup(int signal)
+{
+	int error = errno;
+
+	(void)signal;
+	if (log_path)
+		point_stderr(log_path);
+	errno = error;
+}
+
+void log_file_on_hangup(void)
+{
+	struct sigaction a = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+	sigset_t set;
+
+	if (!log_path)
+		return;
+	sigaction(SIGHUP, &a, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+void log_file_tell_starter(const char *text)
+{
+	if (starter >= 0)
+		dprintf(starter, "xversed: %s\n", text);
+}
+
+int pid_file_write(const char *path, struct why *why)
+{
+	char *aside;
+	FILE *f;
+	bool good;
+
+	if (!path)
+		return 0;
+	aside = xprintf("%s.%d", path, (int)getpid());
+	f = fopen(aside, "we");
+	good = f && fprintf(f, "%d\n", (int)getpid()) > 0;
+	if (f && fclose(f))
+		good = false;
+	if (!good || rename(aside, path)) {
+		int err = fail(why, ERR_IO, "--pid-file: %s: %s", path, strerror(errno));
+		unlink(aside);
+		free(aside);
+		return err;
+	}
+	free(aside);
+	pid_path = xstrdup(path);
+	return 0;
+}
+
+void pid_file_remove(void)
+{
+	FILE *f = pid_path ? fopen(pid_path, "re") : NULL;
+	int pid = 0;
+
+	if (f && fscanf(f, "%d", &pid) == 1 && pid == (int)getpid())
+		unlink(pid_path);
+	if (f)
+		fclose(f);
+	free(pid_path);
+	pid_path = NULL;
+}
