@@ -11,7 +11,7 @@
 enum kind { FLAG, NUMBER, REAL, WORD, SWITCH, IDS, STOPS, BIASES };
 
 /* Commands, as bits. */
-enum { GEN = 1, SCO = 2, STA = 4, TOK = 8, DET = 16, CAN = 32, DRA = 64, MET = 128, LOG = 256, CHA = 512, ALL = 1023 };
+enum { GEN = 1, SCO = 2, STA = 4, TOK = 8, DET = 16, CAN = 32, DRA = 64, MET = 128, LOG = 256, CHA = 512, BEN = 1024, ALL = 2047 };
 
 struct option {
 	const char *name, *value, *help;
@@ -29,7 +29,8 @@ static const struct option options[] = {
 	 -1, 0, 0},
 	{"json", NULL, "the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
 	{"help", NULL, "this text", FLAG, ALL, AT(help), -1, 0, 0},
-	{"prompt-file", "FILE", "the text is in a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
+	{"file", "FILE", "the text is in a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
+	{"prompt-file", "FILE", "the same", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
 	{"ids", "\"1 2 3\"", "the prompt as token ids", IDS, GEN | SCO | DET, AT(ids), -1, 0, 0},
 	{"system", "TEXT", "what the conversation begins with", WORD, CHA, AT(system), -1, 0, 0},
 	{"once", NULL, "one question, its answer, and end", FLAG, CHA, AT(once), -1, 0, 0},
@@ -81,6 +82,13 @@ static const struct option options[] = {
 	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, 1e6},
 	{"parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special),
 	 -1, 0, 0},
+	{"wait", NULL, "until the server is ready", FLAG, STA, AT(wait), -1, 0, 0},
+	{"concurrency", "N", "requests open at a time [8]", NUMBER, BEN, AT(concurrency), -1, 1, 1024},
+	{"requests", "N", "how many in all [4 x concurrency]", NUMBER, BEN, AT(requests), -1, 1, 1e9},
+	{"input-len", "N", "tokens of a prompt, drawn at random [64]", NUMBER, BEN, AT(input_len), -1, 1, 1e8},
+	{"output-len", "N", "tokens of an answer [64]", NUMBER, BEN, AT(output_len), -1, 1, 1e8},
+	{"rate", "R", "requests a second, at random times; 0: each follows an answer [0]", REAL, BEN, AT(rate), -1, 0, 1e6},
+	{"random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed), RPC_SEED, 0, 0},
 	{"pieces", NULL, "show each token's text and bytes", FLAG, TOK, AT(pieces), -1, 0, 0},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
@@ -99,6 +107,7 @@ static const struct command {
 	{"drain", "", "let open calls end, take no new ones, then stop the server", DRA},
 	{"metrics", "", "counters in Prometheus text", MET},
 	{"log-level", "LEVEL", "0 errors, 1 warnings, 2 information, 3 debug", LOG},
+	{"bench", "", "put a load on the server and measure it", BEN},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -110,6 +119,25 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+static const char exit_codes[] = "Exit codes: 0 done, 64 wrong usage, 69 no server, 70 the server failed,\n"
+				 "75 busy, loading or draining: try again, 130 interrupted.\n";
+
+const char *args_command(int i)
+{
+	return i < N_COMMANDS ? commands[i].name : NULL;
+}
+
+int args_option(const char *command, int i, const char **name, bool *value)
+{
+	const struct command *c = find_command(command);
+
+	if (!c || i >= N_OPTIONS)
+		return -1;
+	*name = options[i].of & c->bit ? options[i].name : NULL;
+	*value = options[i].value != NULL;
+	return 0;
+}
+
 void args_help(const char *command, FILE *out)
 {
 	const struct command *c = command ? find_command(command) : NULL;
@@ -119,11 +147,10 @@ void args_help(const char *command, FILE *out)
 		for (int i = 0; i < N_COMMANDS; i++)
 			fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
 		fprintf(out,
-			"  %-12s list a checkpoint's tensors and what is wrong with it (no server)\n\n"
-			"xverse COMMAND --help tells the options. Exit codes: 0, 64 wrong usage, 69 no "
-			"server, 70 the server "
-			"failed,\n75 busy, loading or draining: try again, 130 interrupted.\n",
-			"inspect");
+			"  %-12s list a checkpoint's tensors and what is wrong with it (no server)\n"
+			"  %-12s bash: what completes these commands; source <(xverse completion bash)\n\n"
+			"A text is an argument, a file (--file) or standard input (-). xverse COMMAND --help tells the options.\n%s",
+			"inspect", "completion", exit_codes);
 		return;
 	}
 	fprintf(out, "usage: xverse %s %s [options]\n%s\n\n", c->name, c->usage, c->help);
@@ -134,6 +161,7 @@ void args_help(const char *command, FILE *out)
 				 options[i].value ? options[i].value : "");
 			fprintf(out, "  %-32s %s\n", flag, options[i].help);
 		}
+	fprintf(out, "\n%s", exit_codes);
 }
 
 /* ---- values ---- */
@@ -434,52 +462,4 @@ void args_finish(struct args *a)
 	free(a->allowed.id);
 	free(a->bad.id);
 	free(a->bias);
-}
-
-static int read_all(struct args *a, FILE *f, const char *name, struct why *why)
-{
-	size_t max = 0, n;
-
-	free(a->text);
-	a->text = NULL;
-	do {
-		if (max - a->text_len < 4096) {
-			max = 2 * max + 65536;
-			a->text = xgrow(a->text, max + 1, 1);
-		}
-		n = fread(a->text + a->text_len, 1, max - a->text_len, f);
-		a->text_len += n;
-	} while (n);
-	a->text[a->text_len] = 0;
-	return ferror(f) ? fail(why, ERR_IO, "%s: %s", name, strerror(errno)) : 0;
-}
-
-int args_text(struct args *a, struct why *why)
-{
-	FILE *f;
-	int err;
-
-	if (a->has_ids && (a->text || a->prompt_file))
-		return fail(why, ERR_INVALID, "a text and --ids: give one of them");
-	if (a->has_ids)
-		return 0;
-	a->has_text = true;
-	if (a->prompt_file && a->text)
-		return fail(why, ERR_INVALID, "a text and --prompt-file: give one of them");
-	if (a->text && strcmp(a->text, "-")) {
-		a->text_len = strlen(a->text);
-		return 0;
-	}
-	if (a->text)
-		return read_all(a, stdin, "standard input", why);
-	if (!a->prompt_file)
-		return fail(
-			why, ERR_INVALID,
-			"which text? Give it as an argument, - for standard input, --prompt-file or --ids");
-	f = fopen(a->prompt_file, "rb");
-	if (!f)
-		return fail(why, ERR_INVALID, "--prompt-file: %s: %s", a->prompt_file, strerror(errno));
-	err = read_all(a, f, a->prompt_file, why);
-	fclose(f);
-	return err;
 }

@@ -33,7 +33,9 @@ struct args {
 	bool has_text;
 	const char *prompt_file, *user;
 	int64_t timeout_ms, top_n, call, level;
-	bool has_call;
+	bool has_call, wait;
+	int64_t concurrency, requests, input_len, output_len; /* bench; 0: the default */
+	float rate;                                           /* requests a second */
 	const char **stop;
 	int n_stop;
 	struct list stop_ids, allowed, bad;
@@ -48,7 +50,11 @@ int args_set(struct args *a, const char *command, const char *name, const char *
 void args_show(const struct args *a, FILE *out); /* what is set of sampling */
 void args_finish(struct args *a);
 void args_help(const char *command, FILE *out); /* NULL: the list of commands */
-/* Reads the prompt: plain argument, "-" for standard input, or --prompt-file. */
+/* For completion: the i-th command, or NULL; the i-th option of the table: *name is NULL where this command has it not, -1 at
+ * the end. */
+const char *args_command(int i);
+int args_option(const char *command, int i, const char **name, bool *value);
+/* Reads the prompt: plain argument, --file, or standard input ("-", or what is piped in). */
 int args_text(struct args *a, struct why *why);
 
 /* Waits for the last reply of one call; keep-alives are skipped. 0, or a negative code: an Error reply
@@ -83,5 +89,9 @@ int run_cancel(struct args *a, struct xv_client *c);
 int run_drain(struct args *a, struct xv_client *c);
 int run_metrics(struct args *a, struct xv_client *c);
 int run_log_level(struct args *a, struct xv_client *c);
+int run_bench(struct args *a, struct xv_client *c);
+int completion_bash(void);
+/* Until the server is ready: asks its status, shows a bar where standard error is a terminal. 0 or ERR_*, as when it drains. */
+int loading_wait(struct xv_client *c, struct why *why);
 
 #endif

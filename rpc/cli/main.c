@@ -17,7 +17,8 @@ static const struct {
 		{"status", run_status, false},         {"tokenize", run_tokenize, true},
 		{"detokenize", run_detokenize, false}, {"cancel", run_cancel, false},
 		{"drain", run_drain, false},           {"metrics", run_metrics, false},
-		{"log-level", run_log_level, false}};
+		{"log-level", run_log_level, false},
+		{"bench", run_bench, false}};
 
 /* The daemon reads checkpoints; it lies beside this program, or on the PATH. */
 static int inspect(int argc, char **argv)
@@ -45,9 +46,17 @@ static bool chat_needs_text(const struct args *a)
 	return !strcmp(a->command, "chat") && (a->once || a->text || a->prompt_file);
 }
 
+/* At a terminal the wait for the weights is shown; scripts get "loading" and exit code 75 at once. */
+static int wait_loading(const struct args *a, struct xv_client *c, bool text, struct why *why)
+{
+	if (a->wait || (isatty(STDERR_FILENO) && (text || !strcmp(a->command, "bench") || !strcmp(a->command, "chat"))))
+		return loading_wait(c, why);
+	return 0;
+}
+
 static int run(struct args *a, int i, struct why *why)
 {
-	struct xv_options how = {.path = a->uds, .no_resume = a->no_resume};
+	struct xv_options how = {.path = a->uds, .no_resume = a->no_resume || commands[i].run == run_bench};
 	struct xv_client *c;
 	int code;
 
@@ -58,7 +67,9 @@ static int run(struct args *a, int i, struct why *why)
 	code = cli_exit_code(xv_connect(&c, &how, why));
 	if (code)
 		return code;
-	code = commands[i].run(a, c);
+	code = cli_exit_code(wait_loading(a, c, commands[i].text, why));
+	if (!code)
+		code = commands[i].run(a, c);
 	xv_close(c);
 	return code;
 }
@@ -73,6 +84,12 @@ int main(int argc, char **argv)
 	log_init(0, LOG_WARN);
 	if (argc > 1 && !strcmp(argv[1], "inspect"))
 		return inspect(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], "completion")) {
+		if (argc == 3 && !strcmp(argv[2], "bash"))
+			return completion_bash();
+		fprintf(stderr, "xverse: usage: xverse completion bash\n");
+		return EXIT_USAGE;
+	}
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
 		args_help(argc > 2 ? argv[2] : NULL, stdout);
 		return 0;
