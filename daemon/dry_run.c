@@ -21,6 +21,7 @@ struct plan {
 	struct rank_plan *rank;
 	uint64_t memory, picker; /* rank 0's logits and scratch of pick */
 	int64_t blocks, wanted;  /* of KV; what one sequence of max_model_len needs */
+	bool shortened;          /* max_model_len is what the cache holds, less than the model's */
 };
 
 /* Places of this process in a job, as Open MPI and Slurm tell it. */
@@ -77,6 +78,11 @@ static void plan_cache(struct plan *p)
 	}
 	p->blocks = fit;
 	p->wanted = div_up(p->node.max_model_len, (int)p->node.opt->block_size);
+	if (fit > 0 && fit < p->wanted && !p->node.opt->max_model_len) {
+		p->node.max_model_len = (int)(fit * p->node.opt->block_size);
+		p->wanted = fit;
+		p->shortened = true;
+	}
 }
 
 static uint64_t total(const struct plan *p, int r)
@@ -131,8 +137,9 @@ static void print_table(const struct plan *p)
 		printf("%4d %12.3f %12.3f %12.3f %12.3f\n", r, gib(p->rank[r].weights),
 		       gib(p->rank[r].block * (uint64_t)p->blocks), gib(held(p, r) - p->rank[r].weights),
 		       gib(total(p, r)));
-	printf("\nKV cache: %lld tokens; %lld sequences of %d tokens at a time\n",
-	       (long long)(p->blocks * block), (long long)(p->blocks / p->wanted), n->max_model_len);
+	printf("\nKV cache: %lld tokens; %lld sequences of %d tokens at a time%s\n", (long long)(p->blocks * block),
+	       (long long)(p->blocks / p->wanted), n->max_model_len,
+	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
 	if (n->cuda)
 		printf("memory:   %.2f GiB of %.2f GiB of each GPU (%lld %% of %.2f GiB are used at most)\n",
 		       gib(total(p, 0) * (uint64_t)n->sharing), gib(p->memory), (long long)n->opt->gpu_percent,

@@ -203,6 +203,7 @@ static int read_rows(struct loader *l, const struct target *t, const struct piec
 	if (!p->t) {
 		dummy_fill(out, t->stored, l->m->how.dummy_seed, p->name, p->width, p->row.first + first,
 			   count, p->col.first, p->col.count, p->mean, p->std);
+		atomic_fetch_add(&l->progress->bytes, n * dtype_size(t->stored));
 		return 0;
 	}
 	err = checkpoint_read(l->ck, p->t, p->at + p->row.first + first, count, p->col.first, p->col.count,
@@ -361,10 +362,8 @@ static int make_targets(struct loader *l)
 			*t->vector = backend_alloc(m->b, (size_t)m->cfg.hidden * sizeof(float));
 		for (int j = 0; j < t->n_pieces; j++) {
 			const struct piece *p = &t->piece[j];
-			if (p->t)
-				atomic_fetch_add(&l->progress->total, (uint64_t)p->row.count *
-									      (uint64_t)p->col.count *
-									      dtype_size(p->t->type));
+			uint64_t n = (uint64_t)p->row.count * (uint64_t)p->col.count;
+			atomic_fetch_add(&l->progress->total, n * dtype_size(p->t ? p->t->type : t->stored));
 		}
 	}
 	return err;
