@@ -1,8 +1,25 @@
 /* xverse.h - libxverse: talk to xversed from C.
  *
- * One connection, many calls. Blocking (xv_wait) or with your own poll loop (xv_fd, xv_ready). Streams resume
- * by themselves after a restart of the server unless `no_resume` is set. Not thread-safe: one client a
- * thread. */
+ * One connection, many calls. A request is a struct of rpc/codec.h (its fields and defaults are those of proto/xverse.proto);
+ * a Generate is answered by RPC_R_STARTED, any number of RPC_R_CHUNK, then RPC_R_FINISHED or RPC_R_ERROR, other calls by one
+ * reply. rpc/client/example.c is the whole of it in 30 lines; cc $(pkg-config --cflags --libs xverse).
+ *
+ * Blocking: xv_send(), then xv_wait() until the last reply.
+ * In your own poll loop, where nothing here ever blocks:
+ *
+ *	xv_connect() with no_wait
+ *	for (;;) {
+ *		struct pollfd p = {.fd = xv_fd(c), .events = POLLIN | (xv_unsent(c) ? POLLOUT : 0)};
+ *		poll(&p, 1, 100);
+ *		while ((got = xv_wait(c, &r, 0, &why)) == 1)
+ *			take(&r);
+ *	}
+ *
+ * Reconnect and resume: when the server is lost while calls are open, xv_wait() connects again and sends each call with what came
+ * of it so far; a stream goes on with the next chunk, the same bits as without the loss, unless `no_resume` is set.
+ *
+ * Errors are ERR_* (negative, parallel/base.h) with a text in struct why. Memory: a reply is the library's until the next xv_ call
+ * of that client; requests stay the caller's. Not thread-safe: one client a thread. SIGPIPE is never raised. */
 #ifndef XVERSE_H
 #define XVERSE_H
 
