@@ -62,6 +62,7 @@ TEST(refusals)
 	CHECK_HAS(why.text, "wants a value");
 	CHECK_EQ(PARSE("dir", "--device", "tpu"), ERR_INVALID);
 	CHECK_HAS(why.text, "auto, cpu, cuda");
+	CHECK_HAS(why.text, "did you mean cpu?");
 	CHECK_EQ(PARSE("dir", "--no-device", "cpu"), ERR_INVALID);
 	CHECK_EQ(PARSE("dir", "--max-model-len", "99999999999999999999"), ERR_INVALID);
 	CHECK_EQ(PARSE("dir", "--kv-cache-memory-bytes", "9999999999G"), ERR_INVALID);
