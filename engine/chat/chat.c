@@ -22,6 +22,7 @@ void chat_close(struct chat *c)
 	if (!c)
 		return;
 	template_free(c->template);
+	template_free(c->tool_template);
 	json_decref(c->own);
 	free(c->name);
 	free(c);
@@ -105,15 +106,20 @@ static int encode_template(const struct chat *c, const struct chat_input *in, st
 	json_t *said = json_object();
 	struct template_input input = {.own = c->own, .said = said};
 	struct template_output out;
+	bool tools = json_array_size(in->tools) > 0;
 	int err;
 
+	if (tools && c->no_tool_template.text[0]) {
+		json_decref(said);
+		return fail(why, ERR_UNSUPPORTED, "%s", c->no_tool_template.text);
+	}
 	if (json_is_object(in->args))
 		json_object_update(said, (json_t *)(uintptr_t)in->args);
 	json_object_set(said, "messages", (json_t *)(uintptr_t)in->messages);
 	json_object_set_new(said, "tools", in->tools ? json_incref((json_t *)(uintptr_t)in->tools) : json_null());
 	json_object_set_new(said, "documents", in->documents ? json_incref((json_t *)(uintptr_t)in->documents) : json_null());
 	json_object_set_new(said, "add_generation_prompt", json_boolean(in->add_generation_prompt));
-	err = template_render(c->template, &input, &out, why);
+	err = template_render(tools && c->tool_template ? c->tool_template : c->template, &input, &out, why);
 	if (!err)
 		err = encode_pieces(c->tokenizer, out.piece, out.n, ids, why);
 	if (!err && text) {

@@ -42,6 +42,8 @@ const struct format *format_find(const char *name);
 struct chat {
 	const struct format *format; /* NULL: a template */
 	struct template *template;
+	struct template *tool_template; /* for conversations with tools, where the model has one apart */
+	struct why no_tool_template;    /* why the one it has cannot be used */
 	const struct tokenizer *tokenizer;
 	char *name;
 	json_t *own; /* variables of the model for its template */

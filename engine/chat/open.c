@@ -71,6 +71,25 @@ static const json_t *template_of(const json_t *config)
 	return best;
 }
 
+/* The one named "tool_use" of a list, as the reference takes it where tools are given. */
+static void open_tool_template(struct chat *c, const json_t *config, const char *file)
+{
+	const json_t *list = json_object_get(config, "chat_template"), *one;
+	struct why why = {""};
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, one)
+	{
+		const char *name = json_string_value(json_object_get(one, "name"));
+		const json_t *source = json_object_get(one, "template");
+
+		if (!name || strcmp(name, "tool_use") || !json_is_string(source) || c->tool_template)
+			continue;
+		if (template_compile(&c->tool_template, json_string_value(source), json_string_length(source), &why))
+			fail(&c->no_tool_template, ERR_UNSUPPORTED, "chat template %.150s (tool_use): %.250s", file, why.text);
+	}
+}
+
 /* 1: found and compiled; 0: the model has none. */
 static int own_template(struct chat *c, const char *dir, struct why *why)
 {
@@ -88,6 +107,7 @@ static int own_template(struct chat *c, const char *dir, struct why *why)
 		path = xprintf("%s/%s", dir, file);
 		if (source)
 			err = compile(c, json_string_value(source), json_string_length(source), path, why);
+		open_tool_template(c, config, path);
 		free(path);
 		json_decref(config);
 		if (source)

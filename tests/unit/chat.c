@@ -314,6 +314,29 @@ static void check_choice(const struct tokenizer *t, const char *named, const cha
 	chat_close(c);
 }
 
+/* What a conversation with a tool gives: its text, or the refusal. */
+static void check_tools(const struct tokenizer *t, const char *want)
+{
+	struct chat *c = chat_as(NULL, t);
+	json_t *tools = json_pack("[{s:s}]", "type", "function"), *messages = talk(TALK("u x"));
+	struct chat_input in = {.messages = messages, .tools = tools};
+	struct ids ids = {0};
+	struct why why = {""};
+	char *text = NULL;
+	int err = chat_encode(c, &in, &ids, &text, &why);
+
+	CHECK_HAS(err ? why.text : text, want);
+	free(text);
+	in.tools = NULL;
+	CHECK_EQ(chat_encode(c, &in, &ids, &text, &why), 0);
+	CHECK_STR(text, "x");
+	free(text);
+	ids_finish(&ids);
+	json_decref(tools);
+	json_decref(messages);
+	chat_close(c);
+}
+
 TEST(choice)
 {
 	struct tokenizer *t;
@@ -332,6 +355,10 @@ TEST(choice)
 				     "{\"name\": \"default\", \"template\": \"x\"}]}");
 	check_choice(t, NULL, "tokenizer_config.json");
 	check_choice(t, "xverse-v1", "xverse-v1");
+	check_tools(t, "line 1: the tag 'bad'");
+	put("tokenizer_config.json", "{\"chat_template\": [{\"name\": \"default\", \"template\": \"x\"}, "
+				     "{\"name\": \"tool_use\", \"template\": \"with {{ tools|length }} tools\"}]}");
+	check_tools(t, "with 1 tools");
 	put("chat_template.jinja", "a\n{% include 'b' %}");
 	check_choice(t, NULL, "chat_template.jinja: line 2: the tag 'include'");
 	clean(t);
