@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/json.h"
+#include "engine/tokenizer/text.h"
 #include "engine/tokenizer/unicode.h"
 #include "engine/tokenizer/utf8.h"
 
@@ -17,8 +18,72 @@ static void start_onig(void)
 	onig_set_retry_limit_in_match(10 * 1000 * 1000);
 }
 
+/* The property that an escape at s[0] == '\\' stands for: \p{Name}, \P{Name}, \w, \W, \d, \D. Returns the escape's length. */
+static size_t property(const char *s, size_t len, const char **name, size_t *name_len, bool *negated)
+{
+	const char *close;
+
+	if (len < 2 || !strchr("pPwWdD", s[1]))
+		return 0;
+	*negated = s[1] < 'a';
+	if (s[1] != 'p' && s[1] != 'P') {
+		*name = s[1] == 'w' || s[1] == 'W' ? "w" : "d";
+		*name_len = 1;
+		return 2;
+	}
+	close = len > 3 && s[2] == '{' ? memchr(s, '}', len) : NULL;
+	if (!close)
+		return 0;
+	*name = s + 3;
+	if (**name == '^') {
+		*negated = !*negated;
+		++*name;
+	}
+	*name_len = (size_t)(close - *name);
+	return (size_t)(close + 1 - s);
+}
+
+/* \p{L} becomes a class of it and of the letters that Debian's Oniguruma does not know yet; malloced. */
+static char *add_later(const char *s, size_t len, size_t *out_len)
+{
+	struct text out = {0};
+	char range[40];
+
+	for (size_t i = 0; i < len;) {
+		const char *name;
+		size_t name_len, n, step = s[i] == '\\' ? property(s + i, len - i, &name, &name_len, &(bool){false}) : 0;
+		const uint32_t *later = step ? uc_later(name, name_len, &n) : NULL;
+		bool negated = false;
+
+		if (!later) {
+			step = s[i] == '\\' && i + 1 < len ? 2 : 1;
+			text_add(&out, s + i, step, NULL);
+			i += step;
+			continue;
+		}
+		property(s + i, len - i, &name, &name_len, &negated);
+		text_add(&out, negated ? "[^" : "[", negated ? 2 : 1, NULL);
+		if (*name == 'w' || *name == 'd')
+			snprintf(range, sizeof range, "\\%c", *name);
+		else
+			snprintf(range, sizeof range, "\\p{%.*s}", (int)name_len, name);
+		text_add(&out, range, strlen(range), NULL);
+		for (size_t k = 0; k < n; k += 2) {
+			snprintf(range, sizeof range, "\\x{%x}-\\x{%x}", later[k], later[k + 1]);
+			text_add(&out, range, strlen(range), NULL);
+		}
+		text_add(&out, "]", 1, NULL);
+		i += step;
+	}
+	text_add(&out, "", 1, NULL);
+	*out_len = out.n - 1;
+	return out.s;
+}
+
 int pattern_regex(struct pattern *p, const char *s, size_t len, const char *where, struct why *why)
 {
+	size_t n;
+	char *whole = add_later(s, len, &n);
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	OnigUChar text[ONIG_MAX_ERROR_MESSAGE_LEN];
 	OnigErrorInfo info;
@@ -26,14 +91,16 @@ int pattern_regex(struct pattern *p, const char *s, size_t len, const char *wher
 	int err;
 
 	pthread_once(&once, start_onig);
-	err = onig_new(&re, (const OnigUChar *)s, (const OnigUChar *)s + len, ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
+	err = onig_new(&re, (const OnigUChar *)whole, (const OnigUChar *)whole + n, ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
 		       ONIG_SYNTAX_DEFAULT, &info);
 	if (err == ONIG_NORMAL) {
 		p->kind = PATTERN_REGEX;
 		p->regex = re;
+		free(whole);
 		return 0;
 	}
 	onig_error_code_to_str(text, err, &info);
+	free(whole);
 	return fail(why, ERR_FORMAT, "%s: regular expression %.100s: %s", where, s, (const char *)text);
 }
 

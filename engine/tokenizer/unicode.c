@@ -267,3 +267,11 @@ void uc_normalize(enum uc_form form, const char *s, size_t len, struct uc_chars 
 	if (form == UC_NFC || form == UC_NFKC)
 		compose_all(out);
 }
+
+const uint32_t *uc_later(const char *name, size_t len, size_t *n)
+{
+	for (size_t i = 0; i < COUNT(later); i++)
+		if (strlen(later[i].name) == len && memcmp(later[i].name, name, len) == 0)
+			return *n = later[i].n, later[i].n ? later[i].ranges : NULL;
+	return NULL;
+}

@@ -89,6 +89,28 @@ def flat(table):
     return [x for c, s in sorted(table.items()) for x in (c, len(s), *map(ord, s))]
 
 
+PROPERTIES = ["L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Po", "S", "Sc", "Sk", "Sm", "So", "Han"]
+
+
+def later(pattern, assigned):
+    """What the engine's expressions match of the characters that Unicode 14, and so Debian's Oniguruma, does not have."""
+    test = regex(pattern)
+    return ranges(lambda ch: not assigned[ord(ch)] and test(ch))
+
+
+def write_later():
+    import unicodedata
+    assert unicodedata.unidata_version.startswith("14.")
+    assigned = [unicodedata.category(chr(c)) != "Cn" for c in range(0x110000)]
+    names = [(p, "\\p{%s}" % p) for p in PROPERTIES] + [("w", r"\w"), ("d", r"\d")]
+    for name, pattern in names:
+        write(f"later_{name}", later(pattern, assigned) or [0])
+    print("static const struct {\n\tconst char *name;\n\tconst uint32_t *ranges;\n\tsize_t n;\n} later[] = {")
+    for name, _ in names:
+        print(f'\t{{"{name}", later_{name}, sizeof later_{name} / sizeof *later_{name} / 2 * 2}},')
+    print("};")
+
+
 def write(name, numbers):
     print(f"static const uint32_t {name}[] = {{")
     line = "\t"
@@ -120,6 +142,7 @@ def main():
     write("table_ccc", classes(nfd))
     write("table_compose", compositions(nfd, nfc, canonical))
     write("table_lower", flat(mapping(normalizers.Lowercase())))
+    write_later()
 
 
 if __name__ == "__main__":
