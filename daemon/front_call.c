@@ -430,8 +430,11 @@ static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
 		front_drain(f, "asked by a client");
 		return;
 	case RPC_LOG_LEVEL:
-		log_level_set(r->log_level.level > LOG_DEBUG ? LOG_DEBUG
-							     : (enum log_level)r->log_level.level);
+		if (r->log_level.level > LOG_DEBUG) {
+			front_error(f, call, ERR_INVALID, "level: 0 to 3 are known");
+			return;
+		}
+		log_level_set((enum log_level)r->log_level.level);
 		rpc_send(f->server, call, &done);
 		return;
 	default:

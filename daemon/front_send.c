@@ -173,6 +173,16 @@ static void count_end(struct front *f, const struct open_call *c, const struct r
 	histogram_add(&m->decode, seconds(end->decode_ns), 1);
 }
 
+static void log_end(const struct open_call *c, const struct rpc_finished *e)
+{
+	static const char *const reasons[] = {"none", "stop", "length", "cancelled", "deadline", "scored"};
+
+	log_at(LOG_DEBUG,
+	       "finished call=%ju prompt_tokens=%u output_tokens=%u cached_tokens=%u queue_ms=%.3f prefill_ms=%.3f decode_ms=%.3f reason=%s",
+	       (uintmax_t)c->id, e->prompt_tokens, e->output_tokens, e->cached_tokens, (double)e->queue_ns / 1e6,
+	       (double)e->prefill_ns / 1e6, (double)e->decode_ns / 1e6, reasons[e->reason]);
+}
+
 static void send_finished(struct front *f, struct open_call *c, const struct event *e, int hit)
 {
 	struct rpc_reply r = {.kind = RPC_R_FINISHED};
@@ -187,6 +197,7 @@ static void send_finished(struct front *f, struct open_call *c, const struct eve
 					   .prefill_ns = e->prefill_ns,
 					   .decode_ns = e->decode_ns};
 	count_end(f, c, &r.finished);
+	log_end(c, &r.finished);
 	rpc_send(f->server, c->id, &r);
 	c->ended = true;
 }
