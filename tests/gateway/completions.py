@@ -4,7 +4,7 @@ from gw import *
 
 LIMITS = dict(max_num_queued_reqs=16, max_num_seqs=8)
 daemon, sock = start_daemon(**LIMITS)
-gw = Gateway("--model", "m=" + sock, "--port=0", "--stall-timeout=2")
+gw = Gateway("--model", "m=" + sock, "--port=0", "--stall-timeout=1")
 tiny = None
 if os.path.exists(STORIES):
     tiny = Gateway("--model", "tiny=" + start_daemon(STORIES, "tiny")[1], "--port=0")
