@@ -77,7 +77,7 @@ function stopRow() {
 }
 
 function keyRow() {
-	const box = el("input", { id: "set-key", type: "password", autocomplete: "off", placeholder: t("apiKeyHint"), value: apiKey() });
+	const box = el("input", { id: "set-key", type: "password", autocomplete: "new-password", placeholder: t("apiKeyHint"), value: apiKey() });
 	box.addEventListener("change", () => setApiKey(box.value.trim()));
 	return el("div", { class: "setting" }, el("div", { class: "setting-head" }, el("label", { for: "set-key" }, t("apiKey"))), box);
 }

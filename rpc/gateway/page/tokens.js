@@ -82,7 +82,7 @@ export function watchHint() {
 // One token; choose(at, name) continues from token `at` with the one of that name in its place.
 export function tokenNode(token, text, at, choose) {
 	const node = el("span", {
-		class: "t s" + shade(token.lp), role: choose ? "button" : null, tabindex: choose ? "-1" : null, data: { at },
+		class: "t s" + shade(token.lp), role: choose ? "button" : null, tabindex: choose ? "-1" : null, data: { at }, "aria-label": text.trim() ? null : visible(text) || "·",
 	}, text);
 	let touched = false;
 	const show = () => {
