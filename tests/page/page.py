@@ -73,7 +73,7 @@ def completion():
     check("completion ends", write("Once upon a time"))
     node = d.execute_script("return [document.querySelector('.prompt').textContent, document.querySelectorAll('.manuscript .t').length]")
     check("prompt and tokens", node[0] == "Once upon a time" and node[1] > 3, node)
-    check("meter", "context" in text("#status") and "first after" in text("#status"), text("#status"))
+    check("meter", "context" in text("#status") and "first\u00a0after" in text("#status"), text("#status"))
     first = text(".manuscript")
     click("Receipt")
     click("Run again and compare")
@@ -232,12 +232,14 @@ def injections():
         before = d.execute_script(nodes)
         complaints(d)
         bad = []
-        for p in PAYLOADS:
+        for i, p in enumerate(PAYLOADS):
+            if i % 8 == 0:
+                one(d, "#new").click()
             mock.script = [{"pieces": [p[:7], p[7:]]}]
             mock.token_strs = [p]
-            ok = d.execute_async_script("""const [p, done] = arguments, i = document.querySelector('#input'); i.value = p;
+            ok = d.execute_async_script("""const [p, done] = arguments, i = document.querySelector('#input'), wanted = document.querySelectorAll('.turn.user').length + 1; i.value = p;
                 document.querySelector('#composer').requestSubmit();
-                const wait = () => document.querySelector('.running') || !document.querySelector('.turn .tools') ? setTimeout(wait, 5) : done(
+                const wait = () => document.querySelector('.running') || !document.querySelector('.turn .tools') || (document.querySelector('.user') && document.querySelectorAll('.turn.user').length < wanted) ? setTimeout(wait, 5) : done(
                     !window.alarm && ![...document.querySelectorAll('#log a')].some(a => !/^(https?|mailto):/.test(a.href)));
                 setTimeout(wait, 5);""", p)
             if not ok or d.execute_script(nodes) != before:

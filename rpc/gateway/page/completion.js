@@ -33,17 +33,19 @@ export function emptyNode(mode) {
 		el("p", {}, t(mode === "chat" ? "emptyChatMore" : "emptyTextMore")), mode === "text" ? el("p", { class: "samples" }, use("sampleText"), use("sampleText2")) : null);
 }
 
-// The node's tokens as far as they make up its content: a stop string held back or cut off is not shown.
+// The node's tokens as far as they make up its content: a stop string held back or cut off is not shown. What tokens do not account
+// for (bytes that are no characters) is plain.
 function tokenNodes(conv, node, from) {
 	const texts = tokenTexts(node.tokens), out = [];
 	let at = 0;
 	for (let i = 0; i < texts.length && at < node.content.length; i++) {
 		const rest = node.content.slice(at, at + texts[i].length);
-		if (!texts[i].startsWith(rest)) return null;
+		if (!texts[i].startsWith(rest)) break;
 		if (i >= from && rest) out.push(tokenNode(node.tokens[i], rest, i, (k, name) => branchAt(conv, node, k, name)));
 		at += rest.length;
 	}
-	return at >= node.content.length ? out : null;
+	if (at < node.content.length) out.push(el("span", { class: "generated" }, node.content.slice(at)));
+	return out;
 }
 
 const plainOutput = (node) => [el("span", { class: "generated" }, node.content)];
@@ -99,7 +101,7 @@ export function updateText(log, conv, node) {
 	if (!body) return;
 	const shown = [...body.querySelectorAll(".t")].length;
 	const last = shown ? Number(body.lastChild.dataset.at) + 1 : 0;
-	const fresh = pref("colours") !== false && shown === body.childElementCount - 1 ? tokenNodes(conv, node, last) : null;
+	const fresh = pref("colours") !== false && shown === body.childElementCount - 1 && node.tokens.length ? tokenNodes(conv, node, last) : null;
 	if (fresh) body.append(...fresh);
 	else fill(body, promptNode(node), output(conv, node));
 }

@@ -89,6 +89,8 @@ function submit() {
 		fit(input);
 		say(app.conv, text);
 	} else {
+		const root = app.conv.nodes.root, shown = app.conv.nodes[root.children[root.at]];
+		if (shown && shown.prompt !== text) app.conv = newConversation("text");
 		write(app.conv, text);
 	}
 	keep(app.conv);

@@ -21,12 +21,12 @@ export function loadProgress(done, total) {
 }
 
 export function meterText(s, limit) {
-	const parts = [];
-	if (s.count > 1 && s.last > s.firstAt) parts.push(t("speed", { n: ((s.count - 1) / ((s.last - s.firstAt) / 1000)).toFixed(1) }));
+	const parts = [], speed = (s.count - 1) / ((s.last - s.firstAt) / 1000);
+	if (s.count > 1 && s.last > s.firstAt) parts.push(t("speed", { n: speed < 100 ? speed.toFixed(1) : countText(Math.round(speed)) }));
 	if (s.first !== undefined) parts.push(t("first", { n: msText(s.first) }));
 	const used = (s.promptTokens || 0) + s.count;
 	if (used) parts.push(limit ? t("context", { a: countText(used), b: countText(limit) }) : t("contextOnly", { a: countText(used) }));
-	return parts.join(" · ");
+	return parts.map((part) => part.replace(/ /g, "\u00a0")).join(" · ");
 }
 
 export const finishText = (reason) => (reason === "stop" ? t("finishStop") : reason === "length" ? t("finishLength") : t("finishAbort"));
