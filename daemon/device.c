@@ -103,6 +103,7 @@ int device_backend(struct node *n, bool dry, struct why *why)
 				   .head_dim = n->cfg.head_dim,
 				   .device = n->device,
 				   .fixed = n->opt->deterministic,
+				   .graphs = n->opt->graphs,
 				   .tune = n->opt->tuning,
 				   .dry = dry,
 				   .wait_ns = n->opt->watchdog_timeout_s * 1000000000,

@@ -27,9 +27,10 @@ void step_finish(struct step *s)
 	memset(s, 0, sizeof *s);
 }
 
-void step_layout_at(struct step *s, const struct step_head *h, void *block)
+void step_layout(struct step *s)
 {
-	int32_t *at = (int32_t *)((char *)block + sizeof *h);
+	struct step_head *h = s->head;
+	int32_t *at = (int32_t *)(h + 1);
 
 	s->token = at;
 	s->pos = s->token + h->pad_tokens;
@@ -40,13 +41,6 @@ void step_layout_at(struct step *s, const struct step_head *h, void *block)
 	s->block_start = s->kv_len + h->pad_seqs;
 	s->blocks = s->block_start + h->pad_seqs + 1;
 	s->row = s->blocks + h->n_blocks;
-}
-
-void step_layout(struct step *s)
-{
-	struct step_head *h = s->head;
-
-	step_layout_at(s, h, h);
 	h->bytes = (int32_t)(sizeof(int32_t) * words(h->pad_tokens, h->pad_seqs, h->n_blocks, h->pad_rows));
 }
 

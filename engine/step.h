@@ -42,8 +42,6 @@ void step_init(struct step *s, const struct step_limits *lim);
 void step_finish(struct step *s);
 /* Places the arrays by head->pad_* and head->n_blocks and sets head->bytes. */
 void step_layout(struct step *s);
-/* The same for a copy of the block at `block`, which this process may be unable to read: sizes come from `head`. */
-void step_layout_at(struct step *s, const struct step_head *head, void *block);
 /* Follower: the block was copied to s->head; checks it against the limits (REQUIRE) and places the arrays. */
 void step_receive(struct step *s, const struct step_limits *lim, size_t bytes);
 

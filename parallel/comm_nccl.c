@@ -169,6 +169,7 @@ static void destroy(struct comm *c)
 	float *device[] = {n->parts, n->all, n->columns, n->gathered};
 
 	n->how.wait(n->how.device);
+	n->how.quiet(n->how.device);
 	if (n->nccl) {
 		must(n, ncclCommFinalize(n->nccl), "NCCL end");
 		ncclCommDestroy(n->nccl);

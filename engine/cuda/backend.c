@@ -81,18 +81,13 @@ static void sync(struct backend *b)
 	cuda_drain(cuda_of(b));
 }
 
-static void run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
-{
-	(void)b, (void)key; /* no graphs yet: every pass is enqueued anew */
-	fn(arg);
-}
-
 static void destroy(struct backend *b)
 {
 	struct cuda *c = cuda_of(b);
 
 	if (!c->how.dry)
 		cuda_drain(c);
+	cuda_drop_graphs(c);
 	gemm_destroy(c->gemm, c);
 	cuda_step_destroy(c);
 	cuda_give(c, c->partial, (size_t)c->max_parts * (size_t)c->how.heads * (size_t)(c->how.head_dim + 2) * sizeof(float));
@@ -123,7 +118,7 @@ static const struct backend_ops cuda_ops = {
 	.download = download,
 	.sync = sync,
 	.step = cuda_step,
-	.run = run,
+	.run = cuda_run,
 	.weight_create = cuda_weight_create,
 	.weight_rows = cuda_weight_rows,
 	.weight_destroy = cuda_weight_destroy,
@@ -198,6 +193,8 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 		return err;
 	}
 	c->max_parts = 8 * c->processors / max_int(1, how->kv_heads) + DECODE_TOKENS * how->limits.max_seqs;
+	if (how->fixed)
+		c->max_parts = max_int(c->max_parts, div_up(how->max_context, FIXED_RANGE) + how->limits.max_seqs);
 	c->partial = cuda_take(c, (size_t)c->max_parts * heads * (size_t)(how->head_dim + 2) * sizeof(float));
 	c->runs = cuda_take(c, heads * sizeof *c->runs);
 	c->kv_of_head = cuda_take(c, heads * sizeof *c->kv_of_head);
@@ -205,6 +202,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	if (!how->fixed)
 		c->gemm = gemm_create(c);
 	c->base.stream = c->stream;
+	c->graphs = how->graphs && !how->dry;
 	*out = &c->base;
 	return 0;
 }

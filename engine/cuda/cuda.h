@@ -10,11 +10,28 @@
 
 enum { STEPS = 2 /* in flight */, STAGES = 2, STAGE_BYTES = 8 << 20 };
 
-/* What goes to the device in one copy: the step block, then the work lists of attention. */
+/* plan.c: cuts a step's attention into work. */
+struct attn_plan {
+	struct attn_item *items;
+	struct attn_join *joins;
+	struct attn_tile *tiles;
+	int n_items, n_joins, n_tiles;
+};
+
+struct cuda_graph {
+	cudaGraphExec_t exec;
+	uint64_t key;
+	int passes;
+};
+enum { MAX_GRAPHS = 9 * STEPS * 2 };
+
+/* What goes to the device in one copy: the step's arrays and the work lists of attention. */
 struct cuda_step {
 	char *host, *device; /* pinned and device, `room` bytes each */
 	cudaEvent_t copied;
-	struct step step; /* head: in `host`; arrays: in `device` */
+	struct step_head head;
+	struct step step; /* head: the above; token, pos, slot, row, blocks: in `device`; the others are not there */
+	int graph;        /* which graph runs it; -1: none */
 	const struct attn_item *items; /* device */
 	const struct attn_join *joins;
 	const struct attn_tile *tiles;
@@ -32,7 +49,11 @@ struct cuda {
 	cudaEvent_t done;
 	int processors;
 	struct cuda_step steps[STEPS];
-	int turn; /* of `steps` */
+	int turn;              /* of `steps` */
+	struct cuda_step *now; /* the last one given */
+	struct attn_plan plan;
+	bool graphs; /* small steps are padded, captured and replayed */
+	struct cuda_graph graph[MAX_GRAPHS];
 	size_t room;
 	/* attention */
 	float *partial; /* (max_parts, heads, head_dim + 2) */
@@ -71,13 +92,6 @@ void cuda_drain(struct cuda *c); /* all that was enqueued */
 void *cuda_take(struct cuda *c, size_t bytes); /* device memory, counted in `held`; uncleared */
 void cuda_give(struct cuda *c, void *p, size_t bytes);
 
-/* plan.c: cuts a step's attention into work. Host arrays in, host arrays out. */
-struct attn_plan {
-	struct attn_item *items;
-	struct attn_join *joins;
-	struct attn_tile *tiles;
-	int n_items, n_joins, n_tiles;
-};
 struct plan_limits {
 	int processors, runs; /* blocks of decode that a key range gets: one a run */
 	int max_parts;
@@ -86,9 +100,11 @@ struct plan_limits {
 };
 enum { DECODE_TOKENS = 4 /* new tokens of a sequence up to which they go one by one */, FIXED_RANGE = 256 };
 void plan_attention(struct attn_plan *p, const struct step *s, const struct plan_limits *lim);
-int plan_max_items(const struct step_limits *lim, int max_context, bool fixed, int max_parts);
+int plan_max_items(const struct step_limits *lim, bool fixed, int max_parts);
 
 const struct step *cuda_step(struct backend *b, const struct step *s);
+void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
+void cuda_drop_graphs(struct cuda *c);
 void cuda_step_create(struct cuda *c);
 void cuda_step_destroy(struct cuda *c);
 

@@ -105,6 +105,8 @@ __global__ void __launch_bounds__(THREADS, G == 1 ? 8 : G == 2 ? 4 : 3) decode(s
 	struct state all[ELEMS];
 	lane_state<E, DIM, G> mine;
 
+	if (!it.keys) /* padding of a captured graph */
+		return;
 #pragma unroll
 	for (int g = 0; g < G; g++) {
 		gpu_up8<E>(mine.q[g], *(const uint4 *)(q_row + (size_t)(run.head + min(g, run.heads - 1)) * DIM + lane * 8));

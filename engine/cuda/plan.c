@@ -4,9 +4,8 @@
 
 #include <stdlib.h>
 
-int plan_max_items(const struct step_limits *lim, int max_context, bool fixed, int max_parts)
+int plan_max_items(const struct step_limits *lim, bool fixed, int max_parts)
 {
-	(void)max_context;
 	return (fixed ? lim->max_tokens : min_int(lim->max_tokens, DECODE_TOKENS * lim->max_seqs)) + max_parts;
 }
 

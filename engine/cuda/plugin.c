@@ -54,6 +54,11 @@ static void tree(void *backend, float *out, const struct tree_input *in, int n, 
 	cuda_check(k_tree_sum(((struct cuda *)backend)->stream, out, t, length), "sum of partials");
 }
 
+static void drop_graphs(void *backend)
+{
+	cuda_drop_graphs(backend);
+}
+
 static int comm_create(struct comm **out, struct backend *b, struct world *w, const struct comm_limits *limits, bool shared,
 		       struct why *why)
 {
@@ -63,10 +68,13 @@ static int comm_create(struct comm **out, struct backend *b, struct world *w, co
 					  .wait_ns = c->how.wait_ns,
 					  .wait = wait_stream,
 					  .tree = tree,
+					  .quiet = drop_graphs,
 					  .idle = c->how.idle,
 					  .idle_arg = c->how.idle_arg,
 					  .device = c};
 
+	if (shared) /* their sums wait on the host */
+		c->graphs = false;
 	return (shared ? comm_staged_create : comm_nccl_create)(out, w, limits, &how, why);
 }
 

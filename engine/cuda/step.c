@@ -1,4 +1,8 @@
-/* step.c - a step on its way to the device: copied to pinned memory, its attention planned, then one copy for all. */
+/* step.c - a step on its way to the device: its arrays and its attention's work lists in pinned memory, then one copy for all.
+ *
+ * A step of few new tokens is padded to the next of a few sizes, its work lists to a length that follows from the size: the same
+ * launches with the same pointers, which a graph replays. Padding is harmless: token 0 at position 0 that is not stored, rows that
+ * nobody reads, items without keys. */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -6,14 +10,12 @@
 
 enum { ALIGN = 16 };
 
-static size_t lists_at(size_t step_bytes)
-{
-	return round_up(step_bytes, ALIGN);
-}
+static const int buckets[] = {1, 2, 4, 8, 16, 24, 32, 48, 64};
+enum { N_BUCKETS = sizeof buckets / sizeof *buckets };
 
 static int max_items(const struct cuda *c)
 {
-	return plan_max_items(&c->how.limits, c->how.max_context, c->how.fixed, c->max_parts);
+	return plan_max_items(&c->how.limits, c->how.fixed, c->max_parts);
 }
 
 static int max_tiles(const struct cuda *c)
@@ -21,17 +23,31 @@ static int max_tiles(const struct cuda *c)
 	return c->how.limits.max_tokens / ATTN_TILE + c->how.limits.max_seqs + 1;
 }
 
-static size_t room_of(const struct cuda *c)
-{
-	size_t lists = (size_t)max_items(c) * (sizeof(struct attn_item) + sizeof(struct attn_join)) +
-		       (size_t)max_tiles(c) * sizeof(struct attn_tile);
+/* Counts of what lies behind each other in the block. */
+struct layout {
+	int tokens, rows, items, joins, tiles, blocks;
+};
 
-	return lists_at(step_bytes_max(&c->how.limits)) + lists + 3 * ALIGN;
+static size_t padded(int n, size_t size)
+{
+	return round_up((size_t)n * size, ALIGN);
+}
+
+static size_t bytes_of(const struct layout *l)
+{
+	return 3 * padded(l->tokens, 4) + padded(l->rows, 4) + padded(l->items, sizeof(struct attn_item)) +
+	       padded(l->joins, sizeof(struct attn_join)) + padded(l->tiles, sizeof(struct attn_tile)) + padded(l->blocks, 4);
 }
 
 void cuda_step_create(struct cuda *c)
 {
-	c->room = room_of(c);
+	const struct step_limits *lim = &c->how.limits;
+	struct layout most = {lim->max_tokens, lim->max_tokens, max_items(c), max_items(c), max_tiles(c), lim->max_blocks};
+
+	c->room = bytes_of(&most);
+	c->plan.items = xalloc((size_t)most.items, sizeof *c->plan.items);
+	c->plan.joins = xalloc((size_t)most.joins, sizeof *c->plan.joins);
+	c->plan.tiles = xalloc((size_t)most.tiles, sizeof *c->plan.tiles);
 	for (int i = 0; i < STEPS; i++) {
 		struct cuda_step *s = &c->steps[i];
 		void *host = NULL;
@@ -46,6 +62,9 @@ void cuda_step_create(struct cuda *c)
 
 void cuda_step_destroy(struct cuda *c)
 {
+	free(c->plan.items);
+	free(c->plan.joins);
+	free(c->plan.tiles);
 	for (int i = 0; i < STEPS; i++) {
 		cuda_give(c, c->steps[i].device, c->room);
 		if (c->how.dry)
@@ -55,45 +74,135 @@ void cuda_step_destroy(struct cuda *c)
 	}
 }
 
-/* Plans behind the step block; returns the bytes that go to the device. */
-static size_t plan(struct cuda *c, struct cuda_step *to, const struct step *s)
+/* The size that the step is padded to, as an index; -1: it runs as it is. */
+static int bucket_of(const struct cuda *c, const struct step *s)
 {
-	size_t at = lists_at((size_t)s->head->bytes), items = (size_t)max_items(c);
+	int n = s->head->n_tokens, i = 0;
+
+	for (int q = 0; q < s->head->n_seqs; q++)
+		if (s->q_start[q + 1] - s->q_start[q] > DECODE_TOKENS)
+			return -1;
+	while (i < N_BUCKETS && buckets[i] < n)
+		i++;
+	return !c->graphs || !n || i == N_BUCKETS || buckets[i] > c->how.limits.max_tokens ? -1 : i;
+}
+
+/* Parts that a padded step may cut its keys into: eight blocks a processor, and in ranges of a fixed length a whole context. */
+static int spare_parts(const struct cuda *c, int runs, int tokens)
+{
+	int n = 8 * c->processors / max_int(1, runs);
+
+	if (c->how.fixed)
+		n = max_int(n, div_up(c->how.max_context, FIXED_RANGE));
+	return min_int(c->max_parts, n + tokens);
+}
+
+static void make_plan(struct cuda *c, const struct step *s, struct layout *l, int bucket)
+{
 	struct plan_limits lim = {.processors = c->processors,
 				  .runs = c->n_runs ? c->n_runs : c->how.kv_heads,
 				  .max_parts = c->max_parts,
 				  .fixed = c->how.fixed,
-				  .max_items = (int)items};
-	struct attn_plan p = {.items = (struct attn_item *)(to->host + at)};
+				  .max_items = max_items(c)};
 
-	p.joins = (struct attn_join *)(to->host + (at = round_up(at + items * sizeof *p.items, ALIGN)));
-	p.tiles = (struct attn_tile *)(to->host + (at = round_up(at + items * sizeof *p.joins, ALIGN)));
-	plan_attention(&p, s, &lim);
-	/* close the gaps, so that the copy is short */
-	at = lists_at((size_t)s->head->bytes);
-	to->items = (struct attn_item *)(to->device + at), to->n_items = p.n_items;
-	at = round_up(at + (size_t)p.n_items * sizeof *p.items, ALIGN);
-	memmove(to->host + at, p.joins, (size_t)p.n_joins * sizeof *p.joins);
-	to->joins = (struct attn_join *)(to->device + at), to->n_joins = p.n_joins;
-	at = round_up(at + (size_t)p.n_joins * sizeof *p.joins, ALIGN);
-	memmove(to->host + at, p.tiles, (size_t)p.n_tiles * sizeof *p.tiles);
-	to->tiles = (struct attn_tile *)(to->device + at), to->n_tiles = p.n_tiles;
-	return at + (size_t)p.n_tiles * sizeof *p.tiles;
+	if (bucket >= 0)
+		lim.max_parts = spare_parts(c, lim.runs, l->tokens);
+	plan_attention(&c->plan, s, &lim);
+	l->items = c->plan.n_items, l->joins = c->plan.n_joins, l->tiles = c->plan.n_tiles;
+	if (bucket >= 0)
+		l->items = min_int(max_items(c), l->tokens + lim.max_parts), l->joins = l->tokens;
+}
+
+/* `n` elements copied and the rest up to `all` filled; where they will lie on the device. */
+static void *put(struct cuda_step *to, size_t *at, const void *src, int n, int all, size_t size, int fill)
+{
+	void *device = to->device + *at;
+
+	memcpy(to->host + *at, src, (size_t)n * size);
+	memset(to->host + *at + (size_t)n * size, fill, (size_t)(all - n) * size);
+	*at += padded(all, size);
+	return device;
+}
+
+static void fill(struct cuda *c, struct cuda_step *to, const struct step *s, const struct layout *l)
+{
+	const struct step_head *h = s->head;
+	size_t at = 0;
+
+	to->step = (struct step){.head = &to->head};
+	to->step.token = put(to, &at, s->token, h->n_tokens, l->tokens, 4, 0);
+	to->step.pos = put(to, &at, s->pos, h->n_tokens, l->tokens, 4, 0);
+	to->step.slot = put(to, &at, s->slot, h->n_tokens, l->tokens, 4, 0xff);
+	to->step.row = put(to, &at, s->row, h->n_rows, l->rows, 4, 0);
+	to->items = put(to, &at, c->plan.items, c->plan.n_items, l->items, sizeof *to->items, 0);
+	to->joins = put(to, &at, c->plan.joins, c->plan.n_joins, l->joins, sizeof *to->joins, 0);
+	to->tiles = put(to, &at, c->plan.tiles, c->plan.n_tiles, l->tiles, sizeof *to->tiles, 0);
+	to->step.blocks = put(to, &at, s->blocks, h->n_blocks, h->n_blocks, 4, 0);
+	to->n_items = l->items, to->n_joins = l->joins, to->n_tiles = l->tiles;
+	cuda_check(cudaMemcpyAsync(to->device, to->host, at, cudaMemcpyHostToDevice, c->stream), "copying a step");
+	cuda_check(cudaEventRecord(to->copied, c->stream), "an event");
 }
 
 const struct step *cuda_step(struct backend *b, const struct step *s)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_step *to = &c->steps[c->turn];
-	size_t bytes;
+	struct layout l = {.tokens = s->head->n_tokens, .rows = s->head->n_rows};
+	int bucket = bucket_of(c, s);
 
-	c->turn = (c->turn + 1) % STEPS;
 	cuda_wait(c, to->copied, "the copy of an earlier step");
-	memcpy(to->host, s->head, (size_t)s->head->bytes);
-	bytes = plan(c, to, s);
-	cuda_check(cudaMemcpyAsync(to->device, to->host, bytes, cudaMemcpyHostToDevice, c->stream), "copying a step");
-	cuda_check(cudaEventRecord(to->copied, c->stream), "an event");
-	step_layout_at(&to->step, (const struct step_head *)to->host, to->device);
-	to->step.head = (struct step_head *)to->host;
+	to->head = *s->head;
+	to->head.pad_tokens = s->head->n_tokens, to->head.pad_rows = s->head->n_rows, to->head.pad_seqs = s->head->n_seqs;
+	to->graph = -1;
+	if (bucket >= 0) {
+		l.tokens = to->head.pad_tokens = buckets[bucket];
+		l.rows = to->head.pad_rows = s->head->n_rows ? l.tokens : 0;
+		to->graph = (bucket * STEPS + c->turn) * 2 + (l.rows > 0);
+	}
+	make_plan(c, s, &l, bucket);
+	fill(c, to, s, &l);
+	c->now = to;
+	c->turn = (c->turn + 1) % STEPS;
 	return &to->step;
+}
+
+/* ---- graphs ---- */
+static void capture(struct cuda *c, struct cuda_graph *g, void (*fn)(void *arg), void *arg)
+{
+	cudaGraph_t graph;
+
+	cuda_check(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
+	fn(arg);
+	cuda_check(cudaStreamEndCapture(c->stream, &graph), "capturing a step");
+	cuda_check(cudaGraphInstantiate(&g->exec, graph, 0), "making a graph");
+	cuda_check(cudaGraphDestroy(graph), "making a graph");
+}
+
+/* The first pass of a size runs as it is, so that nothing is set up inside a capture; the second is captured. */
+void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
+{
+	struct cuda *c = cuda_of(b);
+	struct cuda_graph *g = c->now && c->now->graph >= 0 ? &c->graph[c->now->graph] : NULL;
+
+	if (!g || !g->passes++) {
+		fn(arg);
+		return;
+	}
+	REQUIRE(c->now->graph < MAX_GRAPHS && (g->passes == 2 || g->key == key));
+	g->key = key;
+	if (!g->exec)
+		capture(c, g, fn, arg);
+	cuda_check(cudaGraphLaunch(g->exec, c->stream), "a graph");
+	if (b->on_op)
+		b->on_op(b->on_op_arg);
+}
+
+void cuda_drop_graphs(struct cuda *c)
+{
+	for (int i = 0; i < MAX_GRAPHS; i++) {
+		if (c->graph[i].exec)
+			cudaGraphExecDestroy(c->graph[i].exec);
+		c->graph[i] = (struct cuda_graph){.exec = NULL};
+	}
+	c->graphs = false;
 }

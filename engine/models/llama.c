@@ -76,9 +76,17 @@ static void keep_rows(struct model *m, const struct step *s)
 	backend_rows(m->b, &delta_rows, &delta, s->row);
 }
 
-void model_forward(struct model *m, struct kv *kv, const struct step *step)
+struct pass {
+	struct model *m;
+	struct kv *kv;
+	const struct step *s;
+};
+
+static void run_pass(void *arg)
 {
-	const struct step *s = backend_step(m->b, step);
+	struct model *m = ((struct pass *)arg)->m;
+	struct kv *kv = ((struct pass *)arg)->kv;
+	const struct step *s = ((struct pass *)arg)->s;
 	int last = m->cfg.layers - 1;
 
 	embed(m, s);
@@ -91,6 +99,13 @@ void model_forward(struct model *m, struct kv *kv, const struct step *step)
 		return;
 	keep_rows(m, s);
 	ffn_block(m, &m->layer[last], m->work.x_rows, m->work.delta_rows, s->head->pad_rows);
+}
+
+void model_forward(struct model *m, struct kv *kv, const struct step *step)
+{
+	struct pass p = {m, kv, backend_step(m->b, step)};
+
+	backend_run(m->b, (uint64_t)(uintptr_t)m, run_pass, &p);
 }
 
 void model_rows(struct model *m, int first, int count, float *rows)

@@ -154,6 +154,7 @@ static void run_decode(struct scene *s, int chunk, int range)
 				joins[n_joins++] = (struct attn_join){token, first, parts - first};
 		}
 	joins[n_joins++] = (struct attn_join){0, 0, 0}; /* padding does nothing */
+	items[n++] = (struct attn_item){0, 0, 0, 0, 0}; /* padding does nothing */
 	s->a.range = range;
 	s->device[6] = dev_new((size_t)max_int(1, parts) * (size_t)(s->heads * (s->dim + 2)) * 4);
 	s->a.partial = s->device[6];

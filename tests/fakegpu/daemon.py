@@ -105,9 +105,10 @@ def fixed_bits(folder):
     rng = random.Random(8)
     prompts = [[rng.randrange(517) for _ in range(n)] for n in (3, 33, 90, 140)]
     want = None
-    for ranks, devices, chunk in ((1, 1, 512), (2, 2, 48), (3, 3, 512), (2, 1, 100)):
-        name = f"deterministic, {ranks} on {devices}, chunks of {chunk}"
-        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), devices=devices)
+    for ranks, devices, chunk, graphs in ((1, 1, 512, True), (1, 1, 512, False), (2, 2, 48, True), (3, 3, 512, True), (2, 1, 100, True)):
+        name = f"deterministic, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
+        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), *([] if graphs else ["--no-graphs"]),
+                 devices=devices)
         if not start(j, name):
             continue
         together = answers(j, prompts, 6)

@@ -266,7 +266,7 @@ static void open_bench(struct bench *t, bool tiny, int layers, bool fixed)
 	t->world = (struct world){.size = 1, .local_size = 1};
 	t->repeat = tiny ? 2 : REPEAT;
 	how = (struct cuda_options){.compute = DT_BF16, .limits = t->lim, .max_context = t->context, .heads = t->cfg.heads,
-				    .kv_heads = t->cfg.kv_heads, .head_dim = t->cfg.head_dim, .fixed = fixed, .wait_ns = 60000000000};
+				    .kv_heads = t->cfg.kv_heads, .head_dim = t->cfg.head_dim, .fixed = fixed, .graphs = true, .tune = !tiny, .wait_ns = 60000000000};
 	if (p->describe(0, &d, &why) || p->backend_create(&t->b, &how, &why))
 		die("%s", why.text);
 	printf("device\t%s, compute capability %d.%d, %d processors, %.1f GiB\n", d.name, d.major, d.minor, d.processors,
@@ -290,6 +290,7 @@ static void open_model(struct bench *t, bool tiny)
 	backend_sync(t->b);
 	printf("random weights\t%.2f GiB in %.1f s\n", (double)model_weight_bytes(t->m) / (1 << 30), (double)(now_ns() - start) / 1e9);
 	shape = model_kv_shape(t->m, KV_BLOCK, DT_BF16);
+	backend_ready(t->b);
 	kv_init(&t->kv, t->b, &shape, t->cfg.layers, tiny ? 64 : 32 * 1024 / KV_BLOCK * 40 / max_int(t->cfg.layers, 40) + 256);
 }
 
