@@ -4,6 +4,7 @@
 #include "engine/models/llama.h"
 #include "engine/models/pack.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +71,7 @@ bool weights_unpack(struct model *m, struct checkpoint *ck, struct load_progress
 {
 	struct pack_file f;
 	struct why why;
+	uint64_t total = atomic_load(&progress->total);
 	int err;
 
 	if (!wanted(m))
@@ -80,6 +82,8 @@ bool weights_unpack(struct model *m, struct checkpoint *ck, struct load_progress
 		log_at(LOG_INFO, "packed weights come from %s", f.dir);
 	else if (err != ERR_UNKNOWN) {
 		log_at(LOG_WARN, "%s: packed again", why.text);
+		atomic_store(&progress->bytes, 0);
+		atomic_store(&progress->total, total);
 		for (int i = 0; i < f.n; i++) /* packing counts on zeros where nothing is put */
 			memset(f.entry[i].data, 0, f.entry[i].bytes);
 	}
