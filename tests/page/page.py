@@ -210,6 +210,9 @@ def troubles():
     mock.script = [{"pieces": ["a", "b"], "error": 0, "message": "rank 1 was lost"}]
     write("z")
     check("an error in the stream is told", "rank 1 was lost" in text(".error") and text("#status") == "Failed")
+    mock.script = [{"pieces": ["c"]}]
+    click("Try again")
+    check("and tried again from where it stood", until(d, OVER + " && !document.querySelector('.error')") and text(".manuscript") == "zac", text(".manuscript"))
     mock.gate = threading.Event()
     mock.pieces = ["p", "q", "r", "s"]
     write("away", "document.querySelectorAll('.t').length === 2")
@@ -273,6 +276,9 @@ def shapes():
     check("drawer opens with the focus in it", until(d, "document.querySelector('#panel').contains(document.activeElement)"))
     key(Keys.ESCAPE)
     check("and closes by Escape", until(d, "document.activeElement.id === 'open-panel' && document.querySelector('#panel').inert"))
+    fresh(URL, "chat", sampling={"max_tokens": 8})
+    write("Hello")
+    check("every turn is seen on a phone", all(t.is_displayed() for t in every(d, ".turn")) and len(every(d, ".turn")) == 2)
     d.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     d.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}, {"name": "prefers-reduced-motion", "value": "reduce"}]})
     colour = "getComputedStyle(document.body).backgroundColor"

@@ -3,7 +3,7 @@ import { byId, el, fill, button, copyText, fit } from "./dom.js";
 import { t } from "./words.js";
 import { pref } from "./store.js";
 import { tokenNode, tokenTexts, tokenKeys } from "./tokens.js";
-import { app, addNode, siblings, generate, regenerate, goOn, branchAt, startRun, planFor } from "./conversation.js";
+import { app, addNode, siblings, generate, regenerate, goOn, branchAt } from "./conversation.js";
 import { receiptNode } from "./receipt.js";
 import { variantTools, besideNode } from "./chat.js";
 
@@ -18,9 +18,9 @@ export function copyButton(text) {
 
 export function errorNode(conv, node) {
 	const more = node.errorStatus === 501 && conv.mode === "chat" ? t("noChat") : node.errorStatus === 401 ? t("needKey") : null;
-	return el("div", { class: "error", role: "alert" }, el("strong", {}, t("failed")), " ", node.error, more ? el("p", {}, more) : null,
+	return el("div", { class: "error", role: "alert" }, el("strong", {}, t("failed") + ":"), " ", node.error, more ? el("p", {}, more) : null,
 		el("div", { class: "tools" }, node.errorStatus === 501 ? button(t("toText"), () => document.querySelector('[name=mode][value="text"]').click(), { class: "small" })
-			: button(t("retry"), () => startRun(conv, node, async () => planFor(conv, node)), { class: "small" })));
+			: button(t("retry"), () => (node.content ? goOn(conv, node) : generate(conv, node)), { class: "small" })));
 }
 
 export function emptyNode(mode) {
