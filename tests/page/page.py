@@ -25,6 +25,26 @@ d = open_browser(WORK)
 OVER = "!document.querySelector('.running') && document.querySelector('.turn .tools') !== null"
 
 
+def free_port():
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+    s.close()
+    return port
+
+
+def up(g):
+    try:
+        return g.get("/health/ready")[0] == 200
+    except OSError:
+        return False
+
+
+def descendants(pid):
+    out = [int(p) for t in os.listdir(f"/proc/{pid}/task") for p in open(f"/proc/{pid}/task/{t}/children").read().split()]
+    return out + [p for c in out for p in descendants(c)]
+
+
 def key(*keys):
     ActionChains(d).send_keys(*keys).perform()
 
@@ -304,6 +324,46 @@ def accessible():
     d.execute_cdp_cmd("Page.setBypassCSP", {"enabled": False})
 
 
+def ids():
+    """A model without tokenizer: prompts and answers are token ids."""
+    _, bare = start_daemon(None, "bare")
+    g = Gateway("--model", bare, "--port=0")
+    fresh(f"http://127.0.0.1:{g.port}/", sampling={"max_tokens": 5, "seed": 1})
+    write("3 1 4")
+    whole = g.complete(prompt=[3, 1, 4], max_tokens=5, seed=1, return_token_ids=True)[1]["choices"][0]["token_ids"]
+    same("token ids", [int(i) for i in text(".manuscript").split()], [3, 1, 4] + whole)
+    click("Continue")
+    check("it goes on", until(d, OVER + " && document.querySelectorAll('.manuscript .t').length > 5"))
+    g.stop()
+
+
+def lost_rank():
+    """A rank is killed, then the gateway, each in the middle of a stream: the text goes on; after the first to the byte."""
+    model, port = WORK + "/slow", free_port()
+    subprocess.run(["/usr/bin/python3", "tests/e2e/make_model.py", model, "hidden=768", "ffn=2048", "layers=10", "heads=12", "kv_heads=12", "vocab=512", "seed=3"], check=True)
+    shutil.copy(STORIES + "/tokenizer.model", model)
+    job = subprocess.Popen([BIN + "xverse-launch", "-n", "2", "--restart", "--http", str(port), model, "--uds", WORK + "/slow.sock"],
+                           stdin=subprocess.DEVNULL, stdout=open(WORK + "/slow.log", "w"), stderr=subprocess.STDOUT)
+    running.append(job)
+    g = Gateway.__new__(Gateway)
+    g.port = port
+    wait_for(lambda: up(g), 60)
+    settings = {"max_tokens": 300, "temperature": 0}
+    whole = g.complete(prompt="Once", **settings)[1]["choices"][0]["text"]
+    for name, pattern, exact in (("rank", "bin/xversed", True), ("gateway", "xverse-gateway", False)):
+        fresh(f"http://127.0.0.1:{port}/", sampling=settings)
+        write("Once", "document.querySelectorAll('.t').length > 8")
+        victims = [p for p in descendants(job.pid) if pattern in open(f"/proc/{p}/cmdline").read().split("\0")[0]]
+        os.kill(victims[-1], signal.SIGKILL)
+        check(f"{name} killed in mid-stream", not d.execute_script("return " + OVER), "it was over before")
+        check(f"{name}: told", until(d, "document.querySelector('#status').textContent.startsWith('Connection lost')", seconds=20), text("#status"))
+        check(f"{name}: and that it goes on", until(d, "document.querySelector('#status').dataset.kind === 'resumed'", seconds=60), text("#status"))
+        check(f"{name}: to its end", until(d, OVER, seconds=60) and "length reached" in text("#status"), text("#status"))
+        same(f"{name}: the text", text(".manuscript")[:len("Once" + whole)] if exact else bool(len(text(".manuscript")) > 100), "Once" + whole if exact else True)
+    job.terminate()
+    job.wait(20)
+
+
 def part(f):
     start = time.time()
     try:
@@ -319,7 +379,7 @@ try:
     only = [a for a in sys.argv[1:] if not a.startswith("-")]
     if not MODEL:
         skip("no model with a tokenizer: the page against a daemon")
-    for f in (with_words if MODEL else []) + [no_chat, stop_and_keys, troubles, injections]:
+    for f in (with_words if MODEL else []) + [ids, no_chat, stop_and_keys, troubles, injections] + ([lost_rank] if MODEL and "--full" in sys.argv else []):
         if not only or f.__name__ in only:
             part(f)
     same("console", complaints(d), [])

@@ -2,7 +2,7 @@
 import { byId, el, fill, button, copyText, fit } from "./dom.js";
 import { t } from "./words.js";
 import { pref } from "./store.js";
-import { tokenNode, tokenTexts, tokenKeys } from "./tokens.js";
+import { tokenNode, tokenTexts, tokenKeys, isId, idOf } from "./tokens.js";
 import { app, addNode, siblings, generate, regenerate, goOn, branchAt } from "./conversation.js";
 import { receiptNode } from "./receipt.js";
 import { variantTools, besideNode } from "./chat.js";
@@ -36,12 +36,14 @@ export function emptyNode(mode) {
 // The node's tokens as far as they make up its content: a stop string held back or cut off is not shown. What tokens do not account
 // for (bytes that are no characters) is plain.
 function tokenNodes(conv, node, from) {
+	const choose = (k, name) => branchAt(conv, node, k, name);
+	if (!node.content && node.tokens.every((k) => isId(k.t))) return node.tokens.slice(from).map((k, i) => tokenNode(k, " " + idOf(k.t), from + i, choose));
 	const texts = tokenTexts(node.tokens), out = [];
 	let at = 0;
 	for (let i = 0; i < texts.length && at < node.content.length; i++) {
 		const rest = node.content.slice(at, at + texts[i].length);
 		if (!texts[i].startsWith(rest)) break;
-		if (i >= from && rest) out.push(tokenNode(node.tokens[i], rest, i, (k, name) => branchAt(conv, node, k, name)));
+		if (i >= from && rest) out.push(tokenNode(node.tokens[i], rest, i, choose));
 		at += rest.length;
 	}
 	if (at < node.content.length) out.push(el("span", { class: "generated" }, node.content.slice(at)));
@@ -91,8 +93,8 @@ export function showText(log, conv) {
 		running ? null : el("div", { class: "tools" }, variantTools(conv, node, all, () => {
 			allBeside = !allBeside;
 			app.refresh();
-		}), copyButton(node.prompt + node.content), button(t("again"), () => regenerate(conv, node), { class: "small" }),
-		node.content ? button(t("goOn"), () => goOn(conv, node), { class: "small" }) : null, button(t("asPrompt"), asPrompt, { class: "small" }), legend()),
+		}), copyButton(node.prompt + (node.content || " " + (node.ids || []).join(" "))), button(t("again"), () => regenerate(conv, node), { class: "small" }),
+		node.content || node.tokens.length ? button(t("goOn"), () => goOn(conv, node), { class: "small" }) : null, button(t("asPrompt"), asPrompt, { class: "small" }), legend()),
 		!running && node.plan && node.fingerprint ? receiptNode(node) : null));
 }
 

@@ -5,7 +5,7 @@ import { storePut } from "./store.js";
 import { ApiError, call, stream } from "./api.js";
 import { sampling } from "./settings.js";
 import { status, meterText, finishText } from "./stats.js";
-import { tokenTexts } from "./tokens.js";
+import { tokenTexts, isId, idOf } from "./tokens.js";
 import { currentModel, modelInfo, lookNow, hasTokenizer } from "./server.js";
 import { t } from "./words.js";
 
@@ -274,7 +274,8 @@ export async function branchAt(conv, node, at, name) {
 	const own = name === node.tokens[at].t, old = node.tokens[at];
 	const chosen = own ? old : { t: name, lp: (old.top.find(([n]) => n === name) || [name, null])[1], top: old.top };
 	const tokens = [...node.tokens.slice(0, at), chosen];
-	const ids = own && node.ids && node.ids.length >= at + 1 ? node.ids.slice(0, at + 1) : null;
+	const before = node.ids && node.ids.length > at && (own || isId(name)) ? node.ids.slice(0, at) : null;
+	const ids = before && before.concat(own ? node.ids[at] : idOf(name));
 	const fresh = addNode(conv, node.parent, { role: node.role, prompt: node.prompt, ids, tokens, content: tokenTexts(tokens).join("") });
 	return goOn(conv, fresh);
 }

@@ -8,9 +8,13 @@ import { currentModel } from "./server.js";
 
 const encoder = new TextEncoder();
 
+// Of a model without tokenizer.
+export const isId = (name) => /^token_id:\d+$/.test(name);
+export const idOf = (name) => Number(name.slice(9));
+
 // A token's bytes: parts of characters come as bytes:\xe4\xbd, tokens without text as token_id:7.
 function tokenBytes(token) {
-	if (/^token_id:\d+$/.test(token)) return new Uint8Array(0);
+	if (isId(token)) return new Uint8Array(0);
 	if (!/^bytes:(\\x[0-9a-f]{2})+$/.test(token)) return encoder.encode(token);
 	return Uint8Array.from(token.slice(6).match(/[0-9a-f]{2}/g), (h) => parseInt(h, 16));
 }
@@ -20,8 +24,6 @@ export function tokenTexts(tokens) {
 	const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 	return tokens.map((token) => decoder.decode(tokenBytes(token.t), { stream: true }));
 }
-
-export const tokenText = (name) => new TextDecoder().decode(tokenBytes(name));
 
 // Five steps from sure to unlikely.
 const shade = (logprob) => (logprob === null ? 0 : logprob > -0.1 ? 0 : logprob > -0.7 ? 1 : logprob > -1.6 ? 2 : logprob > -3 ? 3 : 4);
@@ -45,11 +47,11 @@ function placeHint(anchor) {
 
 function showHint(anchor, token, at, choose) {
 	const rows = [...(token.top || [])].sort((a, b) => b[1] - a[1]).slice(0, 8).map(([name, logprob]) => {
-		const text = /^token_id:/.test(name) ? name : /^bytes:/.test(name) ? name.slice(6) : visible(name);
+		const text = isId(name) ? name.slice(9) : /^bytes:/.test(name) ? name.slice(6) : visible(name);
 		const bar = el("span", { class: "bar" });
 		bar.style.setProperty("--p", Math.max(0.01, Math.exp(logprob)));
 		const inside = [el("span", { class: "tok" }, text), bar, el("span", { class: "num" }, percentText(logprob))];
-		const usable = choose && !/^(token_id|bytes):/.test(name);
+		const usable = choose && !/^bytes:/.test(name);
 		return el("li", { class: name === token.t ? "own" : null }, usable ? el("button", {
 			type: "button", "aria-label": t("from", { t: text }) + ", " + percentText(logprob), on: { click: () => choose(at, name) },
 		}, inside) : el("span", { class: "as-button" }, inside));
