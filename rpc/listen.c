@@ -29,6 +29,20 @@ static int check_handed_over(int fd, struct why *why)
 	return 0;
 }
 
+static int served_by(const char *path, int pid, struct why *why)
+{
+	char at[64], name[32] = "";
+	FILE *f;
+
+	snprintf(at, sizeof at, "/proc/%d/comm", pid);
+	f = pid > 0 ? fopen(at, "re") : NULL;
+	if (f && fgets(name, sizeof name, f))
+		name[strcspn(name, "\n")] = 0;
+	if (f)
+		fclose(f);
+	return fail(why, ERR_BUSY, "%s is served by process %d (%s)", path, pid, *name ? name : "gone or not to be seen");
+}
+
 /* The lock file belongs to whoever holds the lock, and it is unlinked under the lock: look whether it is
  * still there. */
 static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
@@ -42,10 +56,10 @@ static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
 			return fail(why, ERR_IO, "%s: %s", name, strerror(errno));
 		if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
 			if (read(l->lock_fd, pid, sizeof pid - 1) < 1)
-				strcpy(pid, "?");
+				pid[0] = 0; /* it was only just taken */
 			close(l->lock_fd);
 			l->lock_fd = -1;
-			return fail(why, ERR_BUSY, "%s is served by process %s", l->path, pid);
+			return served_by(l->path, atoi(pid), why);
 		}
 		if (!fstat(l->lock_fd, &mine) && !stat(name, &there) && mine.st_ino == there.st_ino)
 			break;
@@ -78,7 +92,7 @@ static int check_stale(const char *path, struct why *why)
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n);
 	close(fd);
 	if (live)
-		return fail(why, ERR_BUSY, "%s is served by process %d", path, (int)who.pid);
+		return served_by(path, (int)who.pid, why);
 	return 0;
 }
 
