@@ -21,7 +21,7 @@ GPU void fold(struct state *s, struct state t)
 }
 template <class E> GPU uint16_t finish(struct state s)
 {
-	return gpu_down<E>(s.l > 0 ? __fdividef(s.o, s.l) : 0);
+	return gpu_down<E>(s.l == 0 ? 0 : __fdividef(s.o, s.l)); /* a NaN stays one */
 }
 
 /* One lane's part of its keys: sums over the 8 dimensions it holds. */

@@ -182,9 +182,9 @@ TEST(decode_heads_and_sizes)
 {
 	static const int shape[][2] = {{1, 1}, {3, 3}, {4, 2}, {5, 1}, {4, 1}, {6, 2}, {3, 1}};
 
-	for (int i = 0; i < 7; i++) {
-		decode(both[i & 1], shape[i][0], shape[i][1], 128, i % 3 ? 64 : 0, 0);
-		decode(both[~i & 1], shape[i][0], shape[i][1], 64, i % 3 == 1 ? 0 : 96, 0);
+	for (int i = 0; i < 14; i++) {
+		decode(both[i & 1], shape[i / 2][0], shape[i / 2][1], 128, i % 3 ? 64 : 0, 0);
+		decode(both[i & 1], shape[i / 2][0], shape[i / 2][1], 64, i % 3 == 1 ? 0 : 96, 0);
 	}
 }
 

@@ -190,6 +190,17 @@ static const char *kernel_of(const void *k)
 	}
 	return n.c_str();
 }
+/* FAKEGPU_KERNELS=FILE: the name of each kernel at its first launch. */
+static void tell_launched(const char *name)
+{
+	static std::set<std::string> &told = *new std::set<std::string>;
+	const char *file = getenv("FAKEGPU_KERNELS");
+	FILE *f = file && told.insert(name).second ? fopen(file, "a") : nullptr;
+	if (f) {
+		fprintf(f, "%s\n", name);
+		fclose(f);
+	}
+}
 cudaError_t launch(const void *k, dim3 g, dim3 b, size_t smem, cudaStream_t s, std::function<void()> bind,
 		   std::function<void()> body)
 {
@@ -206,6 +217,7 @@ cudaError_t launch(const void *k, dim3 g, dim3 b, size_t smem, cudaStream_t s, s
 	if (smem > (size_t)cap)
 		return set(cudaErrorInvalidValue);
 	const char *name = kernel_of(k);
+	tell_launched(name);
 	return set(push(resolve(s), name, [=] {
 		int c;
 		if (inject_locked((std::string("@") + name).c_str(), &c)) {
