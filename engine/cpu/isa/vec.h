@@ -21,7 +21,11 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define UNROLL /* checks multiply what is unrolled */
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 #define ISA_NAME2(name, isa) name##_##isa
 #define ISA_NAME1(name, isa) ISA_NAME2(name, isa)
 #define ISA_NAME(name) ISA_NAME1(name, ISA) /* linear -> linear_avx2 */
