@@ -118,7 +118,7 @@ static inline void raw_say(const struct raw *c, const struct rpc_request *r)
 
 static inline void raw_read(struct raw *c)
 {
-	ssize_t n;
+	ssize_t n = -1;
 
 	while (c->in_len < sizeof c->in &&
 	       (n = recv(c->fd, c->in + c->in_len, sizeof c->in - c->in_len, MSG_DONTWAIT)) > 0)
