@@ -162,7 +162,7 @@ static void stop_others(struct node *n)
 	world_post(n->world, n->step.head, (size_t)n->step.head->bytes);
 }
 
-void serve(struct node *n, struct link *l)
+void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
 {
 	struct sched_limits lim = serve_limits(n);
 	struct server s = {.n = n, .l = l};
@@ -170,12 +170,13 @@ void serve(struct node *n, struct link *l)
 	s.blocks = blocks_create(n->n_blocks, (int)n->opt->block_size, n->opt->prefix_caching);
 	s.sched = sched_create(&lim, s.blocks);
 	s.picker = picker_create(n->cfg.vocab, n->max_model_len);
-	s.picked = xalloc((size_t)n->limits.max_tokens, sizeof *s.picked);
+	s.picked = xalloc_touched((size_t)n->limits.max_tokens, sizeof *s.picked);
 	s.logits = backend_host_alloc(n->backend, (size_t)n->limits.rows * (size_t)n->cfg.vocab * sizeof *s.logits);
 	if (n->opt->hash_rows)
 		s.hash = hash_open(n->opt->hash_rows);
 	atomic_store(&l->state, LINK_READY);
 	link_ring_front(l);
+	ready(arg);
 	while (!s.stop)
 		turn(&s);
 	stop_others(n);

@@ -5,8 +5,8 @@
 #include "daemon/link.h"
 #include "daemon/node.h"
 
-/* Until COMMAND_STOP; then the other ranks are told to stop too. */
-void serve(struct node *n, struct link *l);
+/* Until COMMAND_STOP; then the other ranks are told to stop too. ready(arg) is called once calls are taken. */
+void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg);
 struct sched_limits serve_limits(const struct node *n);
 
 #endif

@@ -35,7 +35,7 @@ void backend_free(struct backend *b, void *p, size_t bytes)
 
 void *backend_host_alloc(struct backend *b, size_t bytes)
 {
-	return b->ops->host_alloc ? b->ops->host_alloc(b, bytes) : xalloc(bytes, 1);
+	return b->ops->host_alloc ? b->ops->host_alloc(b, bytes) : xalloc_touched(bytes, 1);
 }
 
 void backend_host_free(struct backend *b, void *p)

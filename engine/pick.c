@@ -81,15 +81,12 @@ struct picker *picker_create(int vocab, int max_history)
 
 	REQUIRE(vocab > 0 && max_history >= 0);
 	p->vocab = vocab;
-	p->count = xalloc(n, sizeof *p->count);
-	p->seen = xalloc(n, sizeof *p->seen);
-	p->mask = xalloc(n / 32 + 1, sizeof *p->mask);
-	p->values = xalloc(n, sizeof *p->values);
-	p->cand = xalloc(n, sizeof *p->cand);
-	p->raw = xalloc(n, sizeof *p->raw);
-	memset(p->values, 1, n * sizeof *p->values); /* touched: no page fault later */
-	memset(p->cand, 1, n * sizeof *p->cand);
-	memset(p->raw, 1, n * sizeof *p->raw);
+	p->count = xalloc_touched(n, sizeof *p->count);
+	p->seen = xalloc_touched(n, sizeof *p->seen);
+	p->mask = xalloc_touched(n / 32 + 1, sizeof *p->mask);
+	p->values = xalloc_touched(n, sizeof *p->values);
+	p->cand = xalloc_touched(n, sizeof *p->cand);
+	p->raw = xalloc_touched(n, sizeof *p->raw);
 	return p;
 }
 

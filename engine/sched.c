@@ -13,7 +13,7 @@ struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks
 	s->lim = *lim;
 	s->blocks = blocks;
 	s->n_objects = lim->max_waiting + 3 * lim->step.max_seqs;
-	s->pool_memory = xalloc((size_t)s->n_objects, sizeof *s->pool_memory);
+	s->pool_memory = xalloc_touched((size_t)s->n_objects, sizeof *s->pool_memory);
 	for (int i = 0; i < s->n_objects; i++) {
 		s->pool_memory[i].next = s->pool;
 		s->pool = &s->pool_memory[i];
@@ -25,14 +25,14 @@ struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks
 		s->n_free_slots++;
 	}
 	s->blocks_per_seq = div_up(lim->max_model_len, blocks_size(blocks));
-	s->tokens = xalloc(seqs * (size_t)lim->max_model_len, sizeof *s->tokens);
-	s->blocks_of = xalloc(seqs * (size_t)s->blocks_per_seq, sizeof *s->blocks_of);
+	s->tokens = xalloc_touched(seqs * (size_t)lim->max_model_len, sizeof *s->tokens);
+	s->blocks_of = xalloc_touched(seqs * (size_t)s->blocks_per_seq, sizeof *s->blocks_of);
 	for (int i = 0; i < 2; i++)
 		s->plan[i].part = xalloc(seqs, sizeof *s->plan[i].part);
-	s->picks = xalloc(tokens, sizeof *s->picks);
-	s->details = xalloc(tokens, sizeof *s->details);
+	s->picks = xalloc_touched(tokens, sizeof *s->picks);
+	s->details = xalloc_touched(tokens, sizeof *s->details);
 	s->max_events = 2 * s->n_objects + 2 * (int)(tokens + seqs);
-	s->event = xalloc((size_t)s->max_events, sizeof *s->event);
+	s->event = xalloc_touched((size_t)s->max_events, sizeof *s->event);
 	s->idle = sampling_default();
 	s->idle.temperature = 0;
 	return s;

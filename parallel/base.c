@@ -145,6 +145,15 @@ void *xalloc(size_t count, size_t size)
 	return p;
 }
 
+void *xalloc_touched(size_t count, size_t size)
+{
+	volatile char *p = xalloc(count, size);
+
+	for (size_t i = 0; i < count * size; i += 4096)
+		p[i] = 0;
+	return (void *)p;
+}
+
 void *xgrow(void *p, size_t count, size_t size)
 {
 	p = reallocarray(p, count ? count : 1, size ? size : 1);

@@ -61,6 +61,7 @@ int fail(struct why *why, int err, const char *fmt, ...) __attribute__((format(p
 
 /* Never return NULL (out of memory dies); memory is zeroed. Free with free(). */
 void *xalloc(size_t count, size_t size);
+void *xalloc_touched(size_t count, size_t size); /* every page is written: no fault at its first use */
 void *xgrow(void *p, size_t count, size_t size); /* new memory is not zeroed */
 char *xstrdup(const char *s);
 char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -237,5 +237,6 @@ struct comm *comm_host_create(struct world *w, const struct comm_limits *limits)
 	h->areas = (char *)h->window.base + head;
 	memset(area_of(h, w->rank), 0, 2 * h->area); /* first touch: memory near its writer */
 	world_barrier(w);
+	window_map(&h->window);
 	return &h->base;
 }

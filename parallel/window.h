@@ -15,6 +15,8 @@ struct window {
 /* Collective; `bytes` must be the same everywhere. Zeroed and touched by the caller of its parts (first touch).
  * Page-aligned. Dies where it cannot be had. */
 void window_open(struct window *w, const struct world *world, const char *name, size_t bytes);
+/* Once all parts are written: maps the pages that others wrote, so that the first sum has no faults. */
+void window_map(const struct window *w);
 void window_close(struct window *w);
 
 #endif

@@ -197,6 +197,7 @@ void world_steps(struct world *w, size_t bytes)
 	if (w->rank == 0)
 		memset(s->step[0], 0, 2 * s->room);
 	world_barrier(w);
+	window_map(&s->steps);
 }
 
 void world_post(struct world *w, const void *step, size_t bytes)

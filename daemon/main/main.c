@@ -23,6 +23,7 @@ struct daemon {
 	struct link link;
 	struct front front;
 	struct node_report *ranks;
+	uint64_t begin; /* ns */
 };
 
 /* Before MPI starts threads of its own: signals come through signalfd on rank 0, and are nothing to the
@@ -187,20 +188,21 @@ static void start_watch(struct daemon *d)
 	board_watch(d->world.board, &how);
 }
 
-static void tell_ready(const struct daemon *d, uint64_t start)
+static void tell_ready(void *arg)
 {
+	const struct daemon *d = arg;
 	const struct node *n = &d->node;
 
 	log_at(LOG_INFO,
 	       "ready in %.2f s: %s, %d rank%s x %d thread%s (%s), %s, %.2f GiB of weights and %.2f GiB of "
 	       "KV cache (%d tokens) a rank, socket %s",
-	       (double)(now_ns() - start) / 1e9, d->front.model_name, d->world.size,
+	       (double)(now_ns() - d->begin) / 1e9, d->front.model_name, d->world.size,
 	       d->world.size > 1 ? "s" : "", n->threads, n->threads > 1 ? "s" : "", device_name(n),
 	       n->numerics_class, (double)n->report.weight_bytes / (1 << 30),
 	       (double)n->report.kv_bytes / (1 << 30), n->n_blocks * (int)d->opt.block_size, d->opt.uds);
 }
 
-static void run(struct daemon *d, uint64_t start)
+static void run(struct daemon *d)
 {
 	d->ranks = xalloc((size_t)d->world.size, sizeof *d->ranks);
 	world_gather(&d->world, &d->node.report, sizeof d->node.report, d->ranks);
@@ -211,8 +213,7 @@ static void run(struct daemon *d, uint64_t start)
 		return;
 	}
 	take_fingerprint(d);
-	tell_ready(d, start);
-	serve(&d->node, &d->link);
+	serve(&d->node, &d->link, tell_ready, d);
 	front_join(&d->front);
 	link_finish(&d->link);
 }
@@ -261,13 +262,13 @@ int main(int argc, char **argv)
 {
 	static struct daemon d;
 	struct why why = {""};
-	uint64_t begin = now_ns();
 	int err = options_parse(&d.opt, argc, argv, &why);
 
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);
 		return EXIT_USAGE;
 	}
+	d.begin = now_ns();
 	if (d.opt.help || d.opt.version) {
 		d.opt.help ? options_help() : print_version();
 		return 0;
@@ -289,7 +290,7 @@ int main(int argc, char **argv)
 		world_finish(&d.world);
 		_exit(exit_code(err));
 	}
-	run(&d, begin);
+	run(&d);
 	pid_file_remove();
 	node_finish(&d.node);
 	world_finish(&d.world);

@@ -100,8 +100,13 @@ class Gateway:
         if ready:
             wait_for(lambda: self.get("/health/ready")[0] == 200)
 
-    def connect(self, timeout=20):
-        s = socket.create_connection(("127.0.0.1", self.port), timeout)
+    def connect(self, timeout=20, buffer=None):
+        """`buffer`: bytes that the kernel may keep for us."""
+        s = socket.socket()
+        if buffer:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        s.settimeout(timeout)
+        s.connect(("127.0.0.1", self.port))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
