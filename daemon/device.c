@@ -15,8 +15,6 @@ static const char *unfit(const struct node *n)
 	if (n->opt->quantization != QUANTISE_NONE ||
 	    (n->opt->quantization_head != QUANTISE_SAME && n->opt->quantization_head != QUANTISE_NONE))
 		return "quantised weights are not supported yet on CUDA";
-	if (n->opt->kv_dtype == KV_INT8)
-		return "--kv-cache-dtype int8 is not supported yet on CUDA";
 	if (n->cfg.head_dim != 64 && n->cfg.head_dim != 128)
 		return "the model's head size is not supported yet on CUDA (64 and 128 are)";
 	return NULL;
@@ -53,6 +51,14 @@ static int try_cuda(struct node *n, struct why *why)
 	return err ? err : place(n, why);
 }
 
+static int fits_cpu(const struct node *n, struct why *why)
+{
+	if (n->opt->kv_dtype == KV_FP8)
+		return fail(why, ERR_UNSUPPORTED,
+			    "--kv-cache-dtype fp8 is for CUDA; on the CPU --kv-cache-dtype int8 takes as little memory");
+	return 0;
+}
+
 int device_choose(struct node *n, struct why *why)
 {
 	struct why reason = {"no NVIDIA driver is installed"};
@@ -61,7 +67,7 @@ int device_choose(struct node *n, struct why *why)
 
 	n->cuda = NULL;
 	if (n->opt->device == DEVICE_CPU)
-		return 0;
+		return fits_cpu(n, why);
 	if (n->opt->device == DEVICE_CUDA) {
 		err = try_cuda(n, why);
 		if (err)
@@ -73,7 +79,7 @@ int device_choose(struct node *n, struct why *why)
 	n->cuda = NULL;
 	if (tell)
 		log_at(LOG_INFO, "computing on the CPU: %s", reason.text);
-	return 0;
+	return fits_cpu(n, why);
 }
 
 const char *device_name(const struct node *n)

@@ -48,7 +48,7 @@ static void weights_name(const struct node *n, enum dtype stored, char *out, siz
 static void choose_types(struct node *n)
 {
 	char weights[32];
-	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8};
+	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8, DT_F8};
 	static const enum dtype computes[] = {DT_COUNT, DT_BF16, DT_F32, DT_F16};
 	enum dtype stored = stored_type(n);
 	char device[32];

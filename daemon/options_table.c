@@ -26,7 +26,7 @@
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const computes[] = {"auto", "bf16", "f32", "f16", NULL};
-static const char *const kv_types[] = {"auto", "bf16", "f16", "f32", "int8", NULL};
+static const char *const kv_types[] = {"auto", "bf16", "f16", "f32", "int8", "fp8", NULL};
 static const char *const quants[] = {"none", "int8", "int4", NULL};
 static const char *const head_quants[] = {"none", "int8", "int4", "auto", NULL};
 static const char *const formats[] = {"auto", "safetensors", "pt", "dummy", NULL};
@@ -51,7 +51,7 @@ const struct option_row option_table[] = {
 	       "arithmetic of linear layers; auto: bf16 for bf16 checkpoints, else f32 (CPU); as stored, bf16 for f32 (CUDA); "
 	       "f16: CUDA only"),
 	CHOICE(MODEL, "kv-cache-dtype", NULL, kv_types, kv_dtype, KV_AUTO,
-	       "auto: bf16 under bf16 compute, else f32"),
+	       "auto: as --compute is; int8 and fp8 (e4m3, CUDA only): with a scale for each token and head"),
 	CHOICE(MODEL, "quantization", "q", quants, quantization, QUANTISE_NONE,
 	       "weights as integers with a scale for 32 columns, made while loading"),
 	CHOICE(MODEL, "quantization-head", NULL, head_quants, quantization_head, QUANTISE_SAME,

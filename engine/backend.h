@@ -43,7 +43,7 @@ enum norm_kind { NORM_RMS, NORM_LAYER };
 /* K and V of one layer: opaque pools of blocks, layout and size private to the backend. */
 struct kv_shape {
 	int kv_heads, head_dim, block_size; /* heads of this rank */
-	enum dtype type;                    /* DT_F32, DT_BF16, DT_F16 or DT_I8 */
+	enum dtype type;                    /* DT_F32, DT_BF16, DT_F16, DT_I8 or DT_F8 */
 };
 
 struct attn_shape {

@@ -189,7 +189,7 @@ static const struct {
 } dtypes[DT_COUNT] = {
 	[DT_F32] = {4, "f32"}, [DT_F16] = {2, "f16"}, [DT_BF16] = {2, "bf16"}, [DT_F64] = {8, "f64"},
 	[DT_I8] = {1, "i8"},   [DT_U8] = {1, "u8"},   [DT_I16] = {2, "i16"},   [DT_I32] = {4, "i32"},
-	[DT_I64] = {8, "i64"}, [DT_BOOL] = {1, "bool"},
+	[DT_I64] = {8, "i64"}, [DT_BOOL] = {1, "bool"}, [DT_F8] = {1, "fp8"},
 };
 
 size_t dtype_size(enum dtype t)

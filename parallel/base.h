@@ -66,7 +66,7 @@ void *xgrow(void *p, size_t count, size_t size); /* new memory is not zeroed */
 char *xstrdup(const char *s);
 char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-enum dtype { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I8, DT_U8, DT_I16, DT_I32, DT_I64, DT_BOOL, DT_COUNT };
+enum dtype { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I8, DT_U8, DT_I16, DT_I32, DT_I64, DT_BOOL, DT_F8 /* e4m3 */, DT_COUNT };
 size_t dtype_size(enum dtype t);
 const char *dtype_name(enum dtype t); /* "f32", "bf16", ... */
 

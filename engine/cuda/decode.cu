@@ -1,6 +1,7 @@
-/* decode.cu - attention of few tokens over long caches: bound by reading K and V once. DIM/8 lanes hold one key (16 bytes a
- * lane), so a block of 128 threads reads 8 or 16 keys at a time, four times that in flight; online softmax in base 2
- * (arXiv:1805.02867); the key axis is cut over blocks by the host's work list (Flash-Decoding). */
+/* decode.cu - attention of few tokens over long caches: bound by reading K and V once. A lane holds 16 bytes of a key, so a
+ * block of 128 threads reads 8 to 32 keys at a time, four times that in flight; online softmax in base 2
+ * (arXiv:1805.02867); the key axis is cut over blocks by the host's work list (Flash-Decoding). Scales of an 8-bit cache go to the
+ * scores and, once they are summed, to the weights. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
@@ -24,9 +25,17 @@ template <class E> GPU uint16_t finish(struct state s)
 	return gpu_down<E>(s.l == 0 ? 0 : __fdividef(s.o, s.l)); /* a NaN stays one */
 }
 
-/* One lane's part of its keys: sums over the 8 dimensions it holds. */
-template <class E, int DIM, int G> struct lane_state {
-	float q[G][8], o[G][8], m[G], l[G];
+/* What a lane has fetched of its keys. */
+template <class C> struct lane_keys {
+	uint4 k[UNROLL], v[UNROLL];
+	float k_scale[UNROLL], v_scale[UNROLL]; /* 8-bit caches only */
+	bool in[UNROLL];                        /* false: not there */
+};
+
+/* One lane's part of its keys: sums over the dimensions it holds. */
+template <class C, int DIM, int G> struct lane_state {
+	enum { N = C::PER16 };
+	float q[G][N], o[G][N], m[G], l[G];
 
 	GPU void clear()
 	{
@@ -34,29 +43,30 @@ template <class E, int DIM, int G> struct lane_state {
 		for (int g = 0; g < G; g++) {
 			m[g] = -INFINITY, l[g] = 0;
 #pragma unroll
-			for (int i = 0; i < 8; i++)
+			for (int i = 0; i < N; i++)
 				o[g][i] = 0;
 		}
 	}
 
-	/* UNROLL keys, whose rows the lanes hold; in[u] false: not there. */
-	GPU void take(const uint4 *k, const uint4 *v, const bool *in)
+	GPU void take(const lane_keys<C> &keys)
 	{
 		float s[G][UNROLL];
 #pragma unroll
 		for (int u = 0; u < UNROLL; u++) {
-			float f[8];
-			gpu_up8<E>(f, k[u]);
+			float f[N];
+			gpu_up_all<C>(f, keys.k[u]);
 #pragma unroll
 			for (int g = 0; g < G; g++) {
 				s[g][u] = 0;
 #pragma unroll
-				for (int i = 0; i < 8; i++)
+				for (int i = 0; i < N; i++)
 					s[g][u] += q[g][i] * f[i];
 #pragma unroll
-				for (int x = DIM / 16; x; x >>= 1)
+				for (int x = DIM / N / 2; x; x >>= 1)
 					s[g][u] += __shfl_xor_sync(0xffffffffu, s[g][u], x);
-				s[g][u] = in[u] ? s[g][u] : -INFINITY;
+				if (N == 16)
+					s[g][u] *= keys.k_scale[u];
+				s[g][u] = keys.in[u] ? s[g][u] : -INFINITY;
 			}
 		}
 #pragma unroll
@@ -68,50 +78,83 @@ template <class E, int DIM, int G> struct lane_state {
 			float safe = top == -INFINITY ? 0 : top, old = gpu_exp2(m[g] - safe);
 			l[g] *= old, m[g] = top;
 #pragma unroll
-			for (int i = 0; i < 8; i++)
+			for (int i = 0; i < N; i++)
 				o[g][i] *= old;
 #pragma unroll
-			for (int u = 0; u < UNROLL; u++)
+			for (int u = 0; u < UNROLL; u++) {
 				l[g] += s[g][u] = gpu_exp2(s[g][u] - safe);
+				if (N == 16)
+					s[g][u] *= keys.v_scale[u];
+			}
 		}
 #pragma unroll
 		for (int u = 0; u < UNROLL; u++) {
-			float f[8];
-			gpu_up8<E>(f, v[u]);
+			float f[N];
+			gpu_up_all<C>(f, keys.v[u]);
 #pragma unroll
 			for (int g = 0; g < G; g++)
 #pragma unroll
-				for (int i = 0; i < 8; i++)
+				for (int i = 0; i < N; i++)
 					o[g][i] += s[g][u] * f[i];
 		}
 	}
 };
 
+/* Keys base + u * SETS of this lane's set, as far as they are before `to`. */
+template <class C, int DIM, int SETS>
+GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blocks, int kv, int lane, int base, int from, int to)
+{
+	const size_t head_bytes = K_HEAD_BYTES(DIM, C::PER16 == 16), v_bytes = a.cache.kv_heads * head_bytes;
+	const char *pool = (const char *)a.cache.pool + kv * head_bytes;
+
+#pragma unroll
+	for (int u = 0; u < UNROLL; u++) {
+		int at = base + u * SETS;
+		keys.in[u] = at < to;
+		at = keys.in[u] ? at : from;
+		const char *head = pool + blocks[at / KV_BLOCK] * (2 * v_bytes), *p = head + (at % KV_BLOCK * (DIM / C::PER16) + lane) * 16;
+		keys.k[u] = gpu_load_once(p);
+		keys.v[u] = gpu_load_once(p + v_bytes);
+		if (C::PER16 == 16) {
+			const float *scale = (const float *)(head + KV_BLOCK * DIM) + at % KV_BLOCK;
+			keys.k_scale[u] = *scale;
+			keys.v_scale[u] = *(const float *)((const char *)scale + v_bytes);
+		}
+	}
+}
+
+/* Blocks on a processor that the registers should leave room for. */
+constexpr int resident(int per16, int group)
+{
+	return per16 == 8 ? (group == 1 ? 8 : group == 2 ? 4 : 3) : group == 1 ? 5 : group == 2 ? 3 : 2;
+}
+
 /* Grid (items, runs). */
-template <class E, int DIM, int G>
-__global__ void __launch_bounds__(THREADS, G == 1 ? 8 : G == 2 ? 4 : 3) decode(struct attn_args a, const struct attn_item *items)
+template <class E, class C, int DIM, int G>
+__global__ void __launch_bounds__(THREADS, resident(C::PER16, G)) decode(struct attn_args a, const struct attn_item *items)
 {
 	BOUNDS(THREADS);
-	enum { LANES = DIM / 8, SETS = THREADS / LANES, ELEMS = (G * DIM + THREADS - 1) / THREADS };
+	enum { N = C::PER16, LANES = DIM / N, SETS = THREADS / LANES, ELEMS = (G * DIM + THREADS - 1) / THREADS };
 	SHARED(float, sums, [SETS][G][DIM]);
 	SHARED(float, tops, [SETS][G]);
 	SHARED(float, weights, [SETS][G]);
 	const struct attn_item it = items[blockIdx.x];
 	const struct attn_run run = a.runs[blockIdx.y];
 	const int lane = threadIdx.x % LANES, set = threadIdx.x / LANES, end = it.first + it.keys, range = a.range ? a.range : it.keys;
-	const size_t head_size = (size_t)KV_BLOCK * DIM, block_size = 2 * a.cache.kv_heads * head_size;
-	const uint16_t *pool = (const uint16_t *)a.cache.pool + run.kv * head_size + lane * 8;
 	const uint16_t *q_row = (const uint16_t *)a.qkv + (size_t)it.token * (a.heads + 2 * a.cache.kv_heads) * DIM;
 	struct state all[ELEMS];
-	lane_state<E, DIM, G> mine;
+	lane_state<C, DIM, G> mine;
 
 	if (!it.keys) /* padding of a captured graph */
 		return;
 #pragma unroll
 	for (int g = 0; g < G; g++) {
-		gpu_up8<E>(mine.q[g], *(const uint4 *)(q_row + (size_t)(run.head + min(g, run.heads - 1)) * DIM + lane * 8));
+		const uint16_t *q = q_row + (size_t)(run.head + min(g, run.heads - 1)) * DIM + lane * N;
 #pragma unroll
-		for (int i = 0; i < 8; i++)
+		for (int i = 0; i < N; i += 8)
+			gpu_up8<E>(mine.q[g] + i, *(const uint4 *)(q + i));
+#pragma unroll
+		for (int i = 0; i < N; i++)
 			mine.q[g][i] *= a.scale * 1.44269504f;
 	}
 #pragma unroll
@@ -121,25 +164,16 @@ __global__ void __launch_bounds__(THREADS, G == 1 ? 8 : G == 2 ? 4 : 3) decode(s
 		int to = min(from + range, end);
 		mine.clear();
 		for (int base = from; base < to; base += SETS * UNROLL) {
-			uint4 k[UNROLL], v[UNROLL];
-			bool in[UNROLL];
-#pragma unroll
-			for (int u = 0; u < UNROLL; u++) {
-				int at = base + set + u * SETS;
-				in[u] = at < to;
-				at = in[u] ? at : from;
-				const uint16_t *p = pool + a.blocks[it.block_at + at / KV_BLOCK] * block_size + at % KV_BLOCK * DIM;
-				k[u] = gpu_load_once(p);
-				v[u] = gpu_load_once(p + a.cache.kv_heads * head_size);
-			}
-			mine.take(k, v, in);
+			lane_keys<C> keys;
+			fetch<C, DIM, SETS>(keys, a, a.blocks + it.block_at, run.kv, lane, base + set, from, to);
+			mine.take(keys);
 		}
 		__syncthreads(); /* the last range's sums have been read */
 #pragma unroll
 		for (int g = 0; g < G; g++) {
 #pragma unroll
-			for (int i = 0; i < 8; i++)
-				sums[set][g][lane * 8 + i] = mine.o[g][i];
+			for (int i = 0; i < N; i++)
+				sums[set][g][lane * N + i] = mine.o[g][i];
 			if (lane == 0)
 				tops[set][g] = mine.m[g], weights[set][g] = mine.l[g];
 		}
@@ -193,15 +227,21 @@ template <class E, int DIM> __global__ void __launch_bounds__(DIM) join(struct a
 	((uint16_t *)a.out)[((size_t)j.token * a.heads + head) * DIM + d] = finish<E>(all);
 }
 
-template <class E, int DIM> static cudaError_t pick_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+template <class E, class C, int DIM> static cudaError_t pick_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
-	auto kernel = group == 1 ? decode<E, DIM, 1> : group == 2 ? decode<E, DIM, 2> : decode<E, DIM, 4>;
+	auto kernel = group == 1 ? decode<E, C, DIM, 1> : group == 2 ? decode<E, C, DIM, 2> : decode<E, C, DIM, 4>;
 
 	return gpu_launch(kernel, dim3(n, a.n_runs), THREADS, 0, s, a, items);
 }
+template <class E, class C> static cudaError_t pick_dim(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+{
+	return (a.cache.dim == 64 ? pick_group<E, C, 64> : pick_group<E, C, 128>)(s, a, items, n, group);
+}
 template <class E> static cudaError_t pick_decode(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
-	return (a.cache.dim == 64 ? pick_group<E, 64> : pick_group<E, 128>)(s, a, items, n, group);
+	if (a.cache.kv == K_KV_INT8)
+		return pick_dim<E, Int8>(s, a, items, n, group);
+	return (a.cache.kv == K_KV_FP8 ? pick_dim<E, Fp8> : pick_dim<E, E>)(s, a, items, n, group);
 }
 template <class E> static cudaError_t pick_join(cudaStream_t s, struct attn_args a, const struct attn_join *joins, int n)
 {

@@ -50,6 +50,7 @@ GPU float gpu_bits(uint32_t u)
 }
 
 struct Bf16 {
+	enum { PER16 = 8 /* numbers in 16 bytes */ };
 	static GPU float up(uint32_t h)
 	{
 		return gpu_bits(h << 16);
@@ -78,6 +79,7 @@ struct Bf16 {
 };
 
 struct F16 {
+	enum { PER16 = 8 };
 	static GPU float up(uint32_t h)
 	{
 		__half_raw r;
@@ -107,6 +109,73 @@ struct F16 {
 	}
 };
 
+/* ---- the two 8-bit types of the cache: numbers up to MAX times a scale ---- */
+GPU uint32_t gpu_bits_of(float f)
+{
+#ifdef __CUDACC__
+	return __float_as_uint(f);
+#else
+	uint32_t u;
+	memcpy(&u, &f, sizeof u);
+	return u;
+#endif
+}
+
+struct Int8 {
+	enum { PER16 = 16 };
+	static constexpr float MAX = 127;
+	/* Four numbers: 2^23 + 128 + q is put together from bytes, for there are few converters of integers. */
+	static GPU void up4(float *out, uint32_t v)
+	{
+		v ^= 0x80808080u;
+#ifdef __CUDACC__
+		out[0] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7540)) - 8388736.0f;
+		out[1] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7541)) - 8388736.0f;
+		out[2] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7542)) - 8388736.0f;
+		out[3] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7543)) - 8388736.0f;
+#else
+		for (int i = 0; i < 4; i++)
+			out[i] = gpu_bits(0x4b000000u | (v >> 8 * i & 0xff)) - 8388736.0f;
+#endif
+	}
+	/* To nearest, ties to even; |f| <= 127 or little more. */
+	static GPU uint32_t down(float f)
+	{
+		return gpu_bits_of(fminf(fmaxf(f, -127), 127) + 12582912.0f) & 0xff;
+	}
+};
+
+/* e4m3: no infinity, 448 is the largest. */
+struct Fp8 {
+	enum { PER16 = 16 };
+	static constexpr float MAX = 448;
+	static GPU void up4(float *out, uint32_t v)
+	{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+		uint32_t low, high;
+		asm("{.reg .b16 a, b; mov.b32 {a, b}, %2; cvt.rn.f16x2.e4m3x2 %0, a; cvt.rn.f16x2.e4m3x2 %1, b;}"
+		    : "=r"(low), "=r"(high)
+		    : "r"(v));
+		out[0] = F16::up(low & 0xffff), out[1] = F16::up_high(low), out[2] = F16::up(high & 0xffff), out[3] = F16::up_high(high);
+#else
+		for (int i = 0; i < 4; i++) { /* an f32 whose exponent is 120 too small */
+			uint32_t b = v >> 8 * i;
+			out[i] = gpu_bits((b & 0x80) << 24 | (b & 0x7f) << 20) * 0x1p120f;
+		}
+#endif
+	}
+	static GPU uint32_t down(float f)
+	{
+		uint32_t u = gpu_bits_of(f), sign = u >> 24 & 0x80, size = u & 0x7fffffffu;
+		float a = fminf(gpu_bits(size), 448);
+
+		if (a < 0x1p-6f) /* steps of 2^-9, as 2^14 has */
+			return sign | (gpu_bits_of(a + 16384.0f) & 0xf);
+		size = gpu_bits_of(a);
+		return sign | (((size + 0x7ffff + (size >> 20 & 1)) >> 20) - 0x3c0);
+	}
+};
+
 /* Eight 16-bit numbers to floats. */
 template <class E> GPU void gpu_up8(float *out, uint4 v)
 {
@@ -114,6 +183,15 @@ template <class E> GPU void gpu_up8(float *out, uint4 v)
 	out[2] = E::up(v.y & 0xffff), out[3] = E::up_high(v.y);
 	out[4] = E::up(v.z & 0xffff), out[5] = E::up_high(v.z);
 	out[6] = E::up(v.w & 0xffff), out[7] = E::up_high(v.w);
+}
+/* 16 bytes of numbers of type C to floats. */
+template <class C> GPU void gpu_up_all(float *out, uint4 v)
+{
+	if constexpr (C::PER16 == 8) {
+		gpu_up8<C>(out, v);
+	} else {
+		C::up4(out, v.x), C::up4(out + 4, v.y), C::up4(out + 8, v.z), C::up4(out + 12, v.w);
+	}
 }
 template <class E> GPU uint16_t gpu_down(float f)
 {

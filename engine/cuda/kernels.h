@@ -15,11 +15,18 @@ enum k_type { K_BF16, K_F16, K_F32 };
 
 enum { KV_BLOCK = 32 /* tokens of a block of the cache */ };
 
-/* A block holds K (kv_heads, 32, dim), then V alike. */
+/* What the cache holds: numbers as activations are, or 8 bits times a scale for each token and head: int8, or e4m3. */
+enum k_kv { K_KV_16, K_KV_INT8, K_KV_FP8 };
+
+/* A block holds K (kv_heads, 32, dim), then V alike; 8-bit heads are followed by their scales (32) in f32. */
 struct k_cache {
 	void *pool;
-	int kv_heads, dim;
+	int32_t kv_heads, dim;
+	enum k_kv kv;
+	int32_t none; /* no padding: the emulated GPU looks at every word for addresses */
 };
+/* Of one head in a block. */
+#define K_HEAD_BYTES(dim, bits8) (KV_BLOCK * (dim) * ((bits8) ? 1 : 2) + ((bits8) ? KV_BLOCK * 4 : 0))
 
 /* ---- attention's work, cut by the host (plan.h) ---- */
 struct attn_item { /* decode: keys [first, first + keys) of one token */

@@ -1,6 +1,7 @@
 /* prefill.cu - attention of many tokens of one sequence over its paged cache, causal (FlashAttention-2, arXiv:2307.08691):
  * a block has 128 queries of one head, 32 a warp, so that one ldmatrix of K or V serves two row tiles; K and V come by
- * cp.async, one tile ahead; scores and sums stay in registers. */
+ * cp.async, one tile ahead; scores and sums stay in registers. An 8-bit cache comes as it is and is made 16 bits, scales
+ * included, in shared memory. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
@@ -105,26 +106,77 @@ template <class E, int DIM> struct tile_state {
 	}
 };
 
-/* Keys [first, first + KEYS) of one head to shared memory; what the sequence does not have becomes zeros. */
-template <int DIM> GPU void fetch(uint16_t *k, uint16_t *v, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
+/* Where K of one head lies in the block of key `key`, and how far behind it V. */
+template <class C, int DIM> GPU const char *head_of(const struct attn_args &a, const struct attn_tile &t, int kv, int key, int keys, size_t *v_bytes)
 {
-	const size_t head_size = (size_t)KV_BLOCK * DIM, block_size = 2 * a.cache.kv_heads * head_size;
+	const size_t head_bytes = K_HEAD_BYTES(DIM, C::PER16 == 16);
+
+	*v_bytes = a.cache.kv_heads * head_bytes;
+	return (const char *)a.cache.pool + kv * head_bytes + (key < keys ? a.blocks[t.block_at + key / KV_BLOCK] * (2 * *v_bytes) : 0);
+}
+
+/* Keys [first, first + KEYS) of one head to shared memory, K then V; what the sequence does not have becomes zeros. */
+template <int DIM> GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
+{
+	uint16_t *v = k + KEYS * DIM;
+
 #pragma unroll
 	for (int page = 0; page < PAGES; page++) {
 		int key = first + page * KV_BLOCK;
-		const uint16_t *block = (const uint16_t *)a.cache.pool + kv * head_size;
-		if (key < keys)
-			block += a.blocks[t.block_at + key / KV_BLOCK] * block_size;
+		size_t v_bytes;
+		const char *head = head_of<Bf16, DIM>(a, t, kv, key, keys, &v_bytes);
 #pragma unroll
 		for (int i = 0; i < KV_BLOCK * DIM / 8 / THREADS; i++) {
 			int x = i * THREADS + threadIdx.x, row = x / (DIM / 8), unit = x % (DIM / 8);
 			bool there = key + row < keys;
-			const uint16_t *p = block + (there ? row * DIM + unit * 8 : 0);
+			const char *p = head + (there ? (row * DIM + unit * 8) * 2 : 0);
 			gpu_copy16(at<DIM>(k, page * KV_BLOCK + row, unit), p, there);
-			gpu_copy16(at<DIM>(v, page * KV_BLOCK + row, unit), p + a.cache.kv_heads * head_size, there);
+			gpu_copy16(at<DIM>(v, page * KV_BLOCK + row, unit), p + v_bytes, there);
 		}
 	}
 	gpu_copy_commit();
+}
+
+/* Keys [first, first + KEYS) of one head as an 8-bit cache has them, K and its scales, then V and its scales. */
+enum { SCALES = KEYS * 4 / 16 /* units of 16 bytes */ };
+template <class C, int DIM> GPU void fetch_raw(char *raw, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
+{
+	static_assert(PAGES == 1, "a tile is a block of the cache");
+	size_t v_bytes;
+	const char *head = head_of<C, DIM>(a, t, kv, first, keys, &v_bytes);
+
+#pragma unroll
+	for (int x = threadIdx.x; x < KEYS * DIM / 16 + SCALES; x += THREADS) {
+		bool there = first + x / (DIM / 16) < keys || x >= KEYS * DIM / 16; /* scales of what is not there are not used */
+		gpu_copy16(raw + x * 16, head + x * 16, there);
+		gpu_copy16(raw + K_HEAD_BYTES(DIM, true) + x * 16, head + v_bytes + x * 16, there);
+	}
+	gpu_copy_commit();
+}
+
+/* 16 numbers times their key's scale, as two units of 16 bits. */
+template <class E, class C, int DIM> GPU void expand_unit(uint16_t *to, const char *raw, int x, bool there)
+{
+	const int row = x / (DIM / 16), unit = x % (DIM / 16) * 2;
+	const float scale = there ? ((const float *)(raw + KEYS * DIM))[row] : 0;
+	float f[16];
+
+	gpu_up_all<C>(f, ((const uint4 *)raw)[x]);
+#pragma unroll
+	for (int i = 0; i < 16; i += 8)
+		*(uint4 *)at<DIM>(to, row, unit + i / 8) = make_uint4(E::pack(f[i] * scale, f[i + 1] * scale), E::pack(f[i + 2] * scale, f[i + 3] * scale),
+								      E::pack(f[i + 4] * scale, f[i + 5] * scale), E::pack(f[i + 6] * scale, f[i + 7] * scale));
+}
+
+template <class E, class C, int DIM> GPU void expand(uint16_t *k, const char *raw, int there /* keys */)
+{
+#pragma unroll
+	for (int i = 0; i < KEYS * DIM / 16 / THREADS; i++) {
+		int x = i * THREADS + threadIdx.x;
+		bool in = x / (DIM / 16) < there;
+		expand_unit<E, C, DIM>(k, raw, x, in);
+		expand_unit<E, C, DIM>(k + KEYS * DIM, raw + K_HEAD_BYTES(DIM, true), x, in);
+	}
 }
 
 template <int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, const struct attn_tile &t, int head)
@@ -140,21 +192,26 @@ template <int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, cons
 	}
 }
 
-/* Grid (tiles, heads). */
-template <class E, int DIM> __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const struct attn_tile *tiles)
+/* Grid (tiles, heads). Shared memory: queries (ATTN_TILE, DIM); K and V (KEYS, DIM) twice, or once and their 8-bit form twice. */
+template <class E, class C, int DIM> __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const struct attn_tile *tiles)
 {
 	BOUNDS(THREADS);
-	SMEM(uint16_t, q); /* (ATTN_TILE, DIM), then K and V twice (KEYS, DIM) */
+	enum { RAW = 2 * K_HEAD_BYTES(DIM, true), BITS8 = C::PER16 == 16 };
+	SMEM(uint16_t, q);
 	const struct attn_tile t = tiles[blockIdx.x];
 	const int head = blockIdx.y, lane = threadIdx.x & 31, warp_row = (threadIdx.x >> 5) * 32, keys = t.pos + t.rows;
 	const int kv = a.kv_of_head[head];
 	uint16_t *kv_at = q + ATTN_TILE * DIM;
+	char *raw_at = (char *)(kv_at + 2 * KEYS * DIM);
 	tile_state<E, DIM> mine;
 
 	if (!t.rows)
 		return;
 	fetch_q<DIM>(q, a, t, head); /* in the same group as the first keys */
-	fetch<DIM>(kv_at, kv_at + KEYS * DIM, a, t, kv, 0, keys);
+	if constexpr (BITS8)
+		fetch_raw<C, DIM>(raw_at, a, t, kv, 0, keys);
+	else
+		fetch<DIM>(kv_at, a, t, kv, 0, keys);
 #pragma unroll
 	for (int i = 0; i < 2 * (DIM / 8) * 4; i++)
 		mine.o[i / (DIM / 2)][i / 4 % (DIM / 8)][i % 4] = 0;
@@ -162,14 +219,20 @@ template <class E, int DIM> __global__ void __launch_bounds__(THREADS) prefill(s
 	for (int i = 0; i < 4; i++)
 		mine.m[i >> 1][i & 1] = -INFINITY, mine.l[i >> 1][i & 1] = 0;
 	for (int first = 0, turn = 0; first < keys; first += KEYS, turn ^= 1) {
-		uint16_t *k = kv_at + turn * 2 * KEYS * DIM, *other = kv_at + (turn ^ 1) * 2 * KEYS * DIM;
+		uint16_t *k = BITS8 ? kv_at : kv_at + turn * 2 * KEYS * DIM;
 		float s[2][KEYS / 8][4];
-		if (first + KEYS < keys)
-			fetch<DIM>(other, other + KEYS * DIM, a, t, kv, first + KEYS, keys);
-		else
+		if (first + KEYS >= keys)
 			gpu_copy_commit(); /* an empty group: the wait below counts */
+		else if constexpr (BITS8)
+			fetch_raw<C, DIM>(raw_at + (turn ^ 1) * RAW, a, t, kv, first + KEYS, keys);
+		else
+			fetch<DIM>(kv_at + (turn ^ 1) * 2 * KEYS * DIM, a, t, kv, first + KEYS, keys);
 		gpu_copy_wait<1>();
 		__syncthreads();
+		if constexpr (BITS8) {
+			expand<E, C, DIM>(k, raw_at + turn * RAW, keys - first);
+			__syncthreads();
+		}
 		mine.scores(s, q, k);
 		if (first + KEYS > t.pos + warp_row) { /* keys that some of the rows must not see */
 #pragma unroll
@@ -206,19 +269,35 @@ template <class E, int DIM> __global__ void __launch_bounds__(THREADS) prefill(s
 		}
 }
 
-template <int DIM> static constexpr int shared_bytes()
+template <class C, int DIM> static constexpr int shared_bytes()
 {
-	return (ATTN_TILE + 4 * KEYS) * DIM * (int)sizeof(uint16_t);
+	return ATTN_TILE * DIM * 2 + 2 * KEYS * DIM * 2 + (C::PER16 == 16 ? 4 * K_HEAD_BYTES(DIM, true) : 2 * KEYS * DIM * 2);
+}
+template <class E, class C> static cudaError_t pick_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+{
+	if (a.cache.dim == 64)
+		return gpu_launch(prefill<E, C, 64>, dim3(n, a.heads), THREADS, shared_bytes<C, 64>(), s, a, tiles);
+	return gpu_launch(prefill<E, C, 128>, dim3(n, a.heads), THREADS, shared_bytes<C, 128>(), s, a, tiles);
 }
 template <class E> static cudaError_t pick_prefill(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
-	if (a.cache.dim == 64)
-		return gpu_launch(prefill<E, 64>, dim3(n, a.heads), THREADS, shared_bytes<64>(), s, a, tiles);
-	return gpu_launch(prefill<E, 128>, dim3(n, a.heads), THREADS, shared_bytes<128>(), s, a, tiles);
+	if (a.cache.kv == K_KV_INT8)
+		return pick_dim<E, Int8>(s, a, tiles, n);
+	return (a.cache.kv == K_KV_FP8 ? pick_dim<E, Fp8> : pick_dim<E, E>)(s, a, tiles, n);
 }
-template <class E, int DIM> static cudaError_t init()
+template <class E, class C> static cudaError_t init()
 {
-	return cudaFuncSetAttribute((const void *)prefill<E, DIM>, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes<DIM>());
+	const cudaFuncAttribute most = cudaFuncAttributeMaxDynamicSharedMemorySize;
+	cudaError_t e = cudaFuncSetAttribute((const void *)prefill<E, C, 64>, most, shared_bytes<C, 64>());
+
+	return e ? e : cudaFuncSetAttribute((const void *)prefill<E, C, 128>, most, shared_bytes<C, 128>());
+}
+template <class E> static cudaError_t init_all()
+{
+	cudaError_t e = init<E, E>();
+
+	e = e ? e : init<E, Int8>();
+	return e ? e : init<E, Fp8>();
 }
 
 extern "C" {
@@ -228,10 +307,8 @@ cudaError_t k_attention_prefill(cudaStream_t s, enum k_type type, struct attn_ar
 }
 cudaError_t k_attention_init(void)
 {
-	cudaError_t e = init<Bf16, 64>();
+	cudaError_t e = init_all<Bf16>();
 
-	e = e ? e : init<Bf16, 128>();
-	e = e ? e : init<F16, 64>();
-	return e ? e : init<F16, 128>();
+	return e ? e : init_all<F16>();
 }
 }

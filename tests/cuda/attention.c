@@ -1,32 +1,60 @@
-/* Attention over a paged cache against float64: head sizes, groups, lengths round page borders, cuts of the key axis, chunks. */
+/* Attention over a paged cache against float64: head sizes, groups, lengths round page borders, cuts of the key axis, chunks, 16 and
+ * 8-bit caches. */
 #include "tests/cuda/device.h"
 
 enum { MAX_SEQS = 6 };
 
 struct scene {
 	enum k_type type;
+	enum k_kv kv;
 	int heads, kv_heads, dim, n_seqs;
 	int length[MAX_SEQS], fresh[MAX_SEQS]; /* keys; tokens of this step, the last ones */
 	/* made from these */
 	int tokens, n_runs, group, block_at[MAX_SEQS], n_blocks;
-	uint16_t *qkv, *pool, *out;
+	bool rounds; /* an 8-bit number times its scale is made 16 bits */
+	size_t head_bytes;
+	uint16_t *qkv, *out;
+	unsigned char *pool;
 	int32_t *blocks, *kv_of_head;
 	struct attn_run runs[64];
 	struct attn_args a; /* device pointers */
 	void *device[8];
 };
 
+static unsigned char *head_at(const struct scene *s, int seq, int key, int h)
+{
+	size_t block = (size_t)s->blocks[s->block_at[seq] + key / KV_BLOCK];
+
+	return s->pool + (block * 2 * (size_t)s->kv_heads + (size_t)h) * s->head_bytes;
+}
+
+/* One token of one K or V head: numbers in [-1, 1]. */
+static void make_head(struct scene *s, struct rng *r, unsigned char *head, int at)
+{
+	for (int d = 0; d < s->dim; d++) {
+		unsigned char code = (unsigned char)rng_next(r);
+		if (s->kv == K_KV_16) {
+			((uint16_t *)(void *)head)[at * s->dim + d] = down(rng_unit(r), s->type);
+			continue;
+		}
+		if ((code & 0x7f) == (s->kv == K_KV_FP8 ? 0x7f : 0)) /* NaN, and -128 is not used */
+			code ^= 0x81;
+		head[at * s->dim + d] = code;
+	}
+	if (s->kv != K_KV_16)
+		((float *)(void *)(head + KV_BLOCK * s->dim))[at] = (0.6f + 0.4f * rng_unit(r)) / (float)largest8(s->kv);
+}
+
 static void make_pool(struct scene *s, struct rng *r)
 {
-	size_t block = (size_t)(2 * s->kv_heads * KV_BLOCK * s->dim), used = 0;
-
 	for (int i = 0; i < s->n_seqs; i++) {
 		s->block_at[i] = s->n_blocks;
 		s->n_blocks += div_up(s->length[i], KV_BLOCK);
 	}
+	s->head_bytes = (size_t)K_HEAD_BYTES(s->dim, s->kv != K_KV_16);
 	s->blocks = xalloc((size_t)s->n_blocks, 4);
-	s->pool = xalloc((size_t)s->n_blocks * block, 2);
-	memset(s->pool, 0xff, (size_t)s->n_blocks * block * 2); /* NaN where nothing was stored */
+	s->pool = xalloc((size_t)(s->n_blocks * 2 * s->kv_heads), s->head_bytes);
+	memset(s->pool, 0xff, (size_t)(s->n_blocks * 2 * s->kv_heads) * s->head_bytes); /* NaN where nothing was stored */
 	for (int i = 0; i < s->n_blocks; i++) /* blocks of a sequence lie scattered */
 		s->blocks[i] = (int32_t)((i * 7 + 3) % s->n_blocks);
 	for (int i = 0; s->n_blocks % 7 == 0 && i < s->n_blocks; i++)
@@ -34,9 +62,7 @@ static void make_pool(struct scene *s, struct rng *r)
 	for (int q = 0; q < s->n_seqs; q++)
 		for (int key = 0; key < s->length[q]; key++)
 			for (int h = 0; h < 2 * s->kv_heads; h++)
-				for (int d = 0; d < s->dim; d++, used++)
-					s->pool[(size_t)s->blocks[s->block_at[q] + key / KV_BLOCK] * block +
-						(size_t)((h * KV_BLOCK + key % KV_BLOCK) * s->dim + d)] = down(rng_unit(r), s->type);
+				make_head(s, r, head_at(s, q, key, h), key % KV_BLOCK);
 }
 
 static void make_runs(struct scene *s)
@@ -69,13 +95,13 @@ static void open_scene(struct scene *s)
 	make_runs(s);
 	s->out = xalloc(out, 2);
 	s->device[0] = dev_put(s->qkv, n * 2);
-	s->device[1] = dev_put(s->pool, (size_t)(s->n_blocks * 2 * s->kv_heads * KV_BLOCK * s->dim) * 2);
+	s->device[1] = dev_put(s->pool, (size_t)(s->n_blocks * 2 * s->kv_heads) * s->head_bytes);
 	s->device[2] = dev_put(s->blocks, (size_t)s->n_blocks * 4);
 	s->device[3] = dev_put(s->runs, (size_t)s->n_runs * sizeof *s->runs);
 	s->device[4] = dev_put(s->kv_of_head, (size_t)s->heads * 4);
 	s->device[5] = dev_new(out * 2);
 	s->a = (struct attn_args){.qkv = s->device[0], .out = s->device[5], .blocks = s->device[2], .runs = s->device[3],
-				  .kv_of_head = s->device[4], .cache = {s->device[1], s->kv_heads, s->dim}, .heads = s->heads,
+				  .kv_of_head = s->device[4], .cache = {s->device[1], s->kv_heads, s->dim, s->kv, 0}, .heads = s->heads,
 				  .n_runs = s->n_runs, .scale = 1 / sqrtf((float)s->dim)};
 }
 
@@ -91,28 +117,32 @@ static void fetch(struct scene *s)
 	dev_get(s->out, s->device[5], (size_t)(s->tokens * s->heads * s->dim) * 2);
 }
 
+static double cached_at(const struct scene *s, int seq, int key, int h, int d)
+{
+	double v = cached(head_at(s, seq, key, h), s->kv, s->type, s->dim, key % KV_BLOCK, d);
+
+	return s->rounds ? (double)up(down((float)v, s->type), s->type) : v;
+}
+
 /* One token and head in float64. */
 static void reference(const struct scene *s, int seq, int token, int head, int keys, double *out)
 {
 	const uint16_t *q = s->qkv + (size_t)(token * (s->heads + 2 * s->kv_heads) * s->dim) + (size_t)(head * s->dim);
-	const size_t block = (size_t)(2 * s->kv_heads * KV_BLOCK * s->dim);
 	double top = -INFINITY, sum = 0, *p = xalloc((size_t)keys, sizeof *p);
+	int kv = s->kv_of_head[head];
 
 	for (int pass = 0; pass < 2; pass++)
 		for (int key = 0; key < keys; key++) {
-			const uint16_t *at = s->pool + (size_t)s->blocks[s->block_at[seq] + key / KV_BLOCK] * block;
-			const uint16_t *k = at + (size_t)((s->kv_of_head[head] * KV_BLOCK + key % KV_BLOCK) * s->dim),
-				       *v = k + (size_t)(s->kv_heads * KV_BLOCK * s->dim);
 			if (!pass) {
 				for (int d = 0; d < s->dim; d++)
-					p[key] += (double)up(q[d], s->type) * up(k[d], s->type);
+					p[key] += (double)up(q[d], s->type) * cached_at(s, seq, key, kv, d);
 				p[key] *= (double)s->a.scale;
 				top = fmax(top, p[key]);
 				continue;
 			}
 			sum += p[key] = exp(p[key] - top);
 			for (int d = 0; d < s->dim; d++)
-				out[d] = (key ? out[d] : 0) + p[key] * up(v[d], s->type);
+				out[d] = (key ? out[d] : 0) + p[key] * cached_at(s, seq, key, s->kv_heads + kv, d);
 		}
 	for (int d = 0; d < s->dim; d++)
 		out[d] /= sum;
@@ -167,9 +197,9 @@ static void run_decode(struct scene *s, int chunk, int range)
 	free(items), free(joins);
 }
 
-static void decode(enum k_type type, int heads, int kv_heads, int dim, int chunk, int range)
+static void decode(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, int chunk, int range)
 {
-	struct scene s = {.type = type, .heads = heads, .kv_heads = kv_heads, .dim = dim, .n_seqs = 6,
+	struct scene s = {.type = type, .kv = kv, .heads = heads, .kv_heads = kv_heads, .dim = dim, .n_seqs = 6,
 			  .length = {1, 31, 32, 33, 100, 300}, .fresh = {1, 1, 1, 1, 2, 1}};
 
 	open_scene(&s);
@@ -183,8 +213,19 @@ TEST(decode_heads_and_sizes)
 	static const int shape[][2] = {{1, 1}, {3, 3}, {4, 2}, {5, 1}, {4, 1}, {6, 2}, {3, 1}};
 
 	for (int i = 0; i < 14; i++) {
-		decode(both[i & 1], shape[i / 2][0], shape[i / 2][1], 128, i % 3 ? 64 : 0, 0);
-		decode(both[i & 1], shape[i / 2][0], shape[i / 2][1], 64, i % 3 == 1 ? 0 : 96, 0);
+		decode(both[i & 1], K_KV_16, shape[i / 2][0], shape[i / 2][1], 128, i % 3 ? 64 : 0, 0);
+		decode(both[i & 1], K_KV_16, shape[i / 2][0], shape[i / 2][1], 64, i % 3 == 1 ? 0 : 96, 0);
+	}
+}
+
+TEST(decode_of_8_bit_caches)
+{
+	static const int shape[][2] = {{2, 2}, {4, 2}, {5, 1}};
+
+	for (int i = 0; i < 12; i++) {
+		enum k_kv kv = i & 2 ? K_KV_FP8 : K_KV_INT8;
+		decode(both[i & 1], kv, shape[i / 4][0], shape[i / 4][1], 128, i % 3 ? 64 : 0, 0);
+		decode(both[i & 1], kv, shape[i / 4][0], shape[i / 4][1], 64, i % 3 == 1 ? 0 : 96, 0);
 	}
 }
 
@@ -193,7 +234,7 @@ TEST(decode_cuts)
 	static const int chunk[] = {32, 64, 128, 256, 17};
 
 	for (int i = 0; i < 5; i++)
-		decode(K_BF16, 2, 2, 128, chunk[i], 0);
+		decode(K_BF16, K_KV_16 + i % 3, 2, 2, 128, chunk[i], 0);
 }
 
 TEST(decode_one_long_sequence)
@@ -209,8 +250,9 @@ TEST(decode_one_long_sequence)
 /* Ranges that are folded in order: the same bits whether a token's keys are cut over blocks or not. */
 TEST(decode_ranges_give_the_same_bits)
 {
-	for (int dim = 64; dim <= 128; dim *= 2) {
-		struct scene s = {.type = K_BF16, .heads = 4, .kv_heads = 2, .dim = dim, .n_seqs = 3, .length = {900, 256, 257}, .fresh = {1, 1, 1}};
+	for (int i = 0; i < 6; i++) {
+		int dim = i & 1 ? 128 : 64;
+		struct scene s = {.type = K_BF16, .kv = K_KV_16 + i / 2, .heads = 4, .kv_heads = 2, .dim = dim, .n_seqs = 3, .length = {900, 256, 257}, .fresh = {1, 1, 1}};
 		uint16_t *one;
 		size_t bytes;
 
@@ -248,9 +290,9 @@ static void run_prefill(struct scene *s)
 	free(tiles);
 }
 
-static void prefill(enum k_type type, int heads, int kv_heads, int dim, const int *length, const int *fresh, int n)
+static void prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, const int *length, const int *fresh, int n)
 {
-	struct scene s = {.type = type, .heads = heads, .kv_heads = kv_heads, .dim = dim, .n_seqs = n};
+	struct scene s = {.type = type, .kv = kv, .heads = heads, .kv_heads = kv_heads, .dim = dim, .n_seqs = n, .rounds = kv != K_KV_16};
 
 	memcpy(s.length, length, (size_t)n * sizeof *length);
 	memcpy(s.fresh, fresh, (size_t)n * sizeof *fresh);
@@ -266,30 +308,40 @@ TEST(prefill_lengths)
 
 	for (int t = 0; t < 2; t++)
 		for (int dim = 64; dim <= 128; dim *= 2)
-			prefill(both[t], 2, 2, dim, length, length, 6);
+			prefill(both[t], K_KV_16, 2, 2, dim, length, length, 6);
 }
 
 TEST(prefill_after_a_cached_beginning)
 {
 	static const int length[] = {40, 64, 97, 200}, fresh[] = {8, 32, 1, 70};
 
-	prefill(K_BF16, 2, 1, 128, length, fresh, 4);
-	prefill(K_F16, 3, 3, 64, length, fresh, 4);
+	prefill(K_BF16, K_KV_16, 2, 1, 128, length, fresh, 4);
+	prefill(K_F16, K_KV_16, 3, 3, 64, length, fresh, 4);
 }
 
 TEST(prefill_of_several_tiles)
 {
 	static const int length[] = {ATTN_TILE, ATTN_TILE + 1, 300}, fresh[] = {ATTN_TILE, ATTN_TILE + 1, 300};
 
-	prefill(K_BF16, 1, 1, 128, length, fresh, 3);
-	prefill(K_F16, 2, 1, 64, length, fresh, 3);
+	prefill(K_BF16, K_KV_16, 1, 1, 128, length, fresh, 3);
+	prefill(K_F16, K_KV_16, 2, 1, 64, length, fresh, 3);
 }
 
 TEST(prefill_of_a_chunk_far_in)
 {
 	static const int length[] = {1500}, fresh[] = {40};
 
-	prefill(K_BF16, 1, 1, 128, length, fresh, 1);
+	prefill(K_BF16, K_KV_16, 1, 1, 128, length, fresh, 1);
+}
+
+TEST(prefill_of_8_bit_caches)
+{
+	static const int length[] = {33, 64, 97, 200}, fresh[] = {33, 30, 5, 140};
+
+	for (int i = 0; i < 4; i++) {
+		prefill(both[i & 1], i & 2 ? K_KV_FP8 : K_KV_INT8, 2, 1, 128, length, fresh, 4);
+		prefill(both[i & 1], i & 2 ? K_KV_FP8 : K_KV_INT8, 2, 2, 64, length, fresh, 4);
+	}
 }
 
 CHECK_MAIN()

@@ -67,6 +67,28 @@ static inline double rounding(enum k_type type)
 	return type == K_F16 ? 0x1p-11 : type == K_BF16 ? 0x1p-8 : 0x1p-24;
 }
 
+/* Numbers of an 8-bit cache: e4m3 by its definition. */
+static inline double number8(uint8_t code, enum k_kv kv)
+{
+	int e = code >> 3 & 15, m = code & 7;
+	double v = e ? ldexp(8 + m, e - 10) : ldexp(m, -9);
+
+	return kv == K_KV_INT8 ? (int8_t)code : code & 0x80 ? -v : v;
+}
+static inline double largest8(enum k_kv kv)
+{
+	return kv == K_KV_INT8 ? 127 : 448;
+}
+/* Number d of a head's token in a block of the cache, as it is read. */
+static inline double cached(const unsigned char *head, enum k_kv kv, enum k_type type, int dim, int at, int d)
+{
+	size_t i = (size_t)(at * dim + d);
+
+	if (kv == K_KV_16)
+		return up(((const uint16_t *)(const void *)head)[i], type);
+	return number8(head[i], kv) * ((const float *)(const void *)(head + KV_BLOCK * dim))[at];
+}
+
 static inline float *random_floats(struct rng *r, size_t n)
 {
 	float *p = xalloc(n + 1, sizeof *p);

@@ -80,6 +80,7 @@ TEST(norms)
 
 struct store {
 	enum k_type type;
+	enum k_kv kv;
 	int heads, kv_heads, dim, n_rot, tokens, positions, blocks;
 	uint16_t *qkv;
 	float *cos, *sin;
@@ -98,46 +99,76 @@ static float rotated(const struct store *s, const uint16_t *head, int pos, int d
 				: up(head[d], s->type) * c + up(head[d - half], s->type) * sn);
 }
 
-static void check_store(const struct store *s, const uint16_t *qkv, const uint16_t *pool)
+static double wanted(const struct store *s, int t, int h, int d)
 {
-	size_t width = (size_t)(s->heads + 2 * s->kv_heads) * (size_t)s->dim, head_size = (size_t)KV_BLOCK * (size_t)s->dim;
+	size_t width = (size_t)(s->heads + 2 * s->kv_heads) * (size_t)s->dim;
+	const uint16_t *head = s->qkv + (size_t)t * width + (size_t)(h * s->dim);
 
-	for (int t = 0; t < s->tokens; t++)
-		for (int h = 0; h < s->heads + 2 * s->kv_heads; h++)
-			for (int d = 0; d < s->dim; d++) {
-				const uint16_t *head = s->qkv + (size_t)t * width + (size_t)(h * s->dim);
-				bool v = h >= s->heads + s->kv_heads;
-				float want = v ? up(head[d], s->type) : rotated(s, head, s->pos[t], d);
-				size_t block = (size_t)(s->slot[t] / KV_BLOCK) * 2 * (size_t)s->kv_heads * head_size;
-				if (h < s->heads) {
-					CHECK_NEAR(up(qkv[(size_t)t * width + (size_t)(h * s->dim + d)], s->type), want,
-						   fabs(want) * rounding(s->type) * 1.01 + 1e-6, "q %d %d %d", t, h, d);
-					continue;
-				}
-				if (s->slot[t] < 0)
-					continue;
-				size_t at = block + (size_t)(h - s->heads) * head_size + (size_t)(s->slot[t] % KV_BLOCK * s->dim + d);
-				CHECK_NEAR(up(pool[at], s->type), want, fabs(want) * rounding(s->type) * 1.01 + 1e-6, "cache %d %d %d", t, h, d);
-			}
+	return h >= s->heads + s->kv_heads ? up(head[d], s->type) : rotated(s, head, s->pos[t], d);
 }
 
-static void store(enum k_type type, int heads, int kv_heads, int dim, int n_rot)
+/* Half a step of what the cache holds, given the head's largest number. */
+static double half_step(const struct store *s, double value, double top)
 {
-	struct store s = {type, heads, kv_heads, dim, n_rot, 9, 50, 4, NULL, NULL, NULL, NULL, NULL};
+	double scale = top / largest8(s->kv);
+	int e;
+
+	if (s->kv == K_KV_16)
+		return fabs(value) * rounding(s->type) * 1.01 + 1e-6;
+	if (s->kv == K_KV_INT8)
+		return scale * 0.5001 + 1e-7;
+	frexp(fmax(fabs(value / scale), 0x1p-6), &e); /* the next power of two: a step is 2^-4 of it, 2^-9 below the normal ones */
+	return scale * ldexp(0.5001, e - 4) + 1e-7;
+}
+
+static void check_cache(const struct store *s, const unsigned char *pool, int t, int h)
+{
+	size_t head_bytes = (size_t)K_HEAD_BYTES(s->dim, s->kv != K_KV_16), block = (size_t)(s->slot[t] / KV_BLOCK);
+	const unsigned char *head = pool + (block * 2 * (size_t)s->kv_heads + (size_t)(h - s->heads)) * head_bytes;
+	double top = 0;
+
+	for (int d = 0; d < s->dim; d++)
+		top = fmax(top, fabs(wanted(s, t, h, d)));
+	for (int d = 0; d < s->dim; d++)
+		CHECK_NEAR(cached(head, s->kv, s->type, s->dim, s->slot[t] % KV_BLOCK, d), wanted(s, t, h, d),
+			   half_step(s, wanted(s, t, h, d), top), "kv %d dim %d: cache %d %d %d", s->kv, s->dim, t, h, d);
+}
+
+static void check_store(const struct store *s, const uint16_t *qkv, const unsigned char *pool)
+{
+	size_t width = (size_t)(s->heads + 2 * s->kv_heads) * (size_t)s->dim;
+
+	for (int t = 0; t < s->tokens; t++)
+		for (int h = 0; h < s->heads + 2 * s->kv_heads; h++) {
+			for (int d = 0; h < s->heads && d < s->dim; d++)
+				CHECK_NEAR(up(qkv[(size_t)t * width + (size_t)(h * s->dim + d)], s->type), wanted(s, t, h, d),
+					   fabs(wanted(s, t, h, d)) * rounding(s->type) * 1.01 + 1e-6, "q %d %d %d", t, h, d);
+			if (h >= s->heads && s->slot[t] >= 0)
+				check_cache(s, pool, t, h);
+		}
+}
+
+static void store(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, int n_rot)
+{
+	struct store s = {type, kv, heads, kv_heads, dim, n_rot, 9, 50, 4, NULL, NULL, NULL, NULL, NULL};
 	struct rng r = {(uint64_t)(heads + dim)};
-	size_t n = (size_t)(s.tokens * (heads + 2 * kv_heads) * dim), table = (size_t)(s.positions * max_int(n_rot / 2, 1));
-	size_t pool = (size_t)(s.blocks * 2 * kv_heads * KV_BLOCK * dim);
-	uint16_t *cache = xalloc(pool, 2), *qkv = xalloc(n, 2);
+	size_t width = (size_t)((heads + 2 * kv_heads) * dim), n = (size_t)s.tokens * width, table = (size_t)(s.positions * max_int(n_rot / 2, 1));
+	size_t pool = (size_t)(s.blocks * 2 * kv_heads * K_HEAD_BYTES(dim, kv != K_KV_16));
+	unsigned char *cache = xalloc(pool, 1);
+	uint16_t *qkv = xalloc(n, 2);
 	int32_t pos[9] = {0, 49, 7, 8, 31, 32, 3, 3, 48}, slot[9] = {0, 127, 33, -1, 31, 32, 64, 95, 1};
-	void *dq, *dc, *ds, *dp, *dl, *dk = dev_new(pool * 2);
+	void *dq, *dc, *ds, *dp, *dl, *dk = dev_new(pool);
 
 	s.qkv = random_halves(&r, n, type), s.cos = random_floats(&r, table), s.sin = random_floats(&r, table);
+	memset(s.qkv + width + (size_t)(heads * dim), 0, (size_t)(2 * kv_heads * dim) * 2); /* a token whose K and V are zero */
+	for (size_t i = 2 * width + (size_t)(heads * dim); i < 3 * width; i++)               /* one of many sizes */
+		s.qkv[i] = down(up(s.qkv[i], type) * exp2f((float)(rng_next(&r) % 20) - 16), type);
 	s.pos = pos, s.slot = slot;
 	dq = dev_put(s.qkv, n * 2), dc = dev_put(s.cos, table * 4), ds = dev_put(s.sin, table * 4);
 	dp = dev_put(pos, sizeof pos), dl = dev_put(slot, sizeof slot);
-	CUDA(k_rope_store(NULL, type, dq, (struct k_cache){dk, kv_heads, dim}, heads, n_rot ? dc : NULL, ds, n_rot, dp, dl, s.tokens));
+	CUDA(k_rope_store(NULL, type, dq, (struct k_cache){dk, kv_heads, dim, kv, 0}, heads, n_rot ? dc : NULL, ds, n_rot, dp, dl, s.tokens));
 	dev_get(qkv, dq, n * 2);
-	dev_get(cache, dk, pool * 2);
+	dev_get(cache, dk, pool);
 	check_store(&s, qkv, cache);
 	dev_free(dq), dev_free(dc), dev_free(ds), dev_free(dp), dev_free(dl), dev_free(dk);
 	free(s.qkv), free(s.cos), free(s.sin), free(cache), free(qkv);
@@ -145,11 +176,12 @@ static void store(enum k_type type, int heads, int kv_heads, int dim, int n_rot)
 
 TEST(rope_and_store)
 {
-	for (int t = 0; t < 2; t++) {
-		store(both[t], 3, 3, 128, 128);
-		store(both[t], 4, 2, 64, 64);
-		store(both[t], 5, 1, 64, 32);
-		store(both[t], 2, 2, 128, 0);
+	for (int i = 0; i < 6; i++) {
+		enum k_kv kv = K_KV_16 + i / 2;
+		store(both[i & 1], kv, 3, 3, 128, 128);
+		store(both[i & 1], kv, 4, 2, 64, 64);
+		store(both[i & 1], kv, 5, 1, 64, 32);
+		store(both[i & 1], kv, 2, 2, 128, 0);
 	}
 }
 

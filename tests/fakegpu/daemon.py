@@ -1,7 +1,9 @@
 """The whole daemon with a small model on 1, 2 and 3 emulated GPUs: logprobs of given texts stay within a bound of the CPU's (which its
 own tests hold against float64), greedy tokens are the same where the margin is wider than that, and with
---enable-deterministic-inference the bits of every row are the same on 1, 2 and 3 ranks, whatever the chunks and the company."""
+--enable-deterministic-inference the bits of every row are the same on 1, 2 and 3 ranks, whatever the chunks and the company; each with
+caches of 16 and 8 bits."""
 import ctypes.util
+import json
 import os
 import random
 import subprocess
@@ -99,16 +101,53 @@ def against_cpu(folder, label, how):
         j.close()
 
 
-def fixed_bits(folder):
+def eight_bits(folder):
+    """int8 against the CPU's int8; fp8, which the CPU has not, within a wider bound of its 16 bits."""
+    path = model(folder, MODELS["bf16, heads of 64"])
+    rng = random.Random(6)
+    prompts = [[rng.randrange(517) for _ in range(n)] for n in (5, 70, 130)]
+    for kv, on_cpu, bound, ranks in (("int8", "int8", 0.2, 1), ("int8", "int8", 0.2, 2), ("fp8", "auto", 0.5, 1)):
+        name = f"{kv} cache, {ranks} ranks"
+        cpu, j = Job(1, path, "--device", "cpu", "--kv-cache-dtype", on_cpu, *SMALL), cuda(ranks, path, "--kv-cache-dtype", kv)
+        if start(cpu, name + ", CPU") and start(j, name):
+            c = Client(j.socket)
+            numbers = c.status().numerics_class.split("/")
+            check(f"{name}: is told", numbers[2] == ("i8" if kv == "int8" else "fp8"), numbers)
+            c.close()
+            want = answers(cpu, prompts, 8)
+            texts = [p + [t[0] for t in w] for p, w in zip(prompts, want)]
+            worst = compare(name, bound, want, answers(j, prompts, 8), scores(j, texts), scores(cpu, texts))
+            print(f"  {name}: logprobs within {worst:.4f} of the CPU's with {on_cpu}")
+            check(f"{name}: ends", j.stop() == 0 and cpu.stop() == 0)
+        cpu.close()
+        j.close()
+
+
+def eight_bits_planned(path):
+    """Bytes of a dry run, and fp8 where there is no GPU."""
+    env = {**os.environ, "XVERSED_CUDA_LIB": FAKE}
+    for kv, head in (("auto", 32 * 64 * 2), ("int8", 32 * 64 + 32 * 4), ("fp8", 32 * 64 + 32 * 4)):
+        r = subprocess.run([job.BIN + "xversed", path, "--dry-run", "--json", "--device", "cuda", "--device-memory", "2G", "--kv-cache-dtype", kv],
+                           capture_output=True, text=True, env=env)
+        plan = json.loads(r.stdout)
+        check(f"{kv}: planned", plan["ranks"][0]["kv_bytes"] == plan["kv_tokens"] // 32 * 2 * 2 * 4 * head, r.stdout)
+    r = subprocess.run([job.BIN + "xversed", path, "--device", "cpu", "--kv-cache-dtype", "fp8"], capture_output=True, text=True, timeout=60)
+    check("fp8 on the CPU is refused", r.returncode == 66 and "fp8 is for CUDA" in r.stderr, f"{r.returncode}: {r.stderr}")
+
+
+EVERY_WAY = ((1, 1, 512, True), (1, 1, 512, False), (2, 2, 48, True), (3, 3, 512, True), (2, 1, 100, True))
+
+
+def fixed_bits(folder, kv="auto", ways=EVERY_WAY):
     """Tokens and logprobs to the last bit: alone or in company, by small or large chunks, on 1 to 3 ranks."""
     path = model(folder, MODELS["bf16, heads of 64"])
     rng = random.Random(8)
     prompts = [[rng.randrange(517) for _ in range(n)] for n in (3, 33, 90, 140)]
     want = None
-    for ranks, devices, chunk, graphs in ((1, 1, 512, True), (1, 1, 512, False), (2, 2, 48, True), (3, 3, 512, True), (2, 1, 100, True)):
-        name = f"deterministic, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
-        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), *([] if graphs else ["--no-graphs"]),
-                 devices=devices)
+    for ranks, devices, chunk, graphs in ways:
+        name = f"deterministic, {kv} cache, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
+        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), "--kv-cache-dtype", kv,
+                 *([] if graphs else ["--no-graphs"]), devices=devices)
         if not start(j, name):
             continue
         together = answers(j, prompts, 6)
@@ -144,9 +183,13 @@ def main():
         finish()
     with tempfile.TemporaryDirectory() as top:
         refusals(model(top + "/r", MODELS["bf16, heads of 64"]))
+        eight_bits_planned(top + "/r")
         for i, (label, how) in enumerate(MODELS.items()):
             against_cpu(f"{top}/{i}", label, how)
         fixed_bits(top + "/f")
+        eight_bits(top + "/8")
+        for kv in ("int8", "fp8"):
+            fixed_bits(top + "/" + kv, kv, EVERY_WAY[0:3:2])
     finish()
 
 
