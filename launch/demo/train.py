@@ -2,6 +2,7 @@
 """Trains the demo model on the CPU and writes it in the form of an XVERSE download.
 
 	train.py DIR --minutes 100       trains on DIR/train.u16; goes on from DIR/checkpoint.pt where there is one
+	train.py DIR --from MODEL        the same, but begins with an exported model's weights (fresh optimizer, lower peak)
 	train.py DIR --export            writes DIR/model from DIR/checkpoint.pt
 	train.py DIR --sample PROMPT     continues a prompt with DIR/model (needs the environment of vocabulary.py)
 
@@ -25,10 +26,12 @@ from picture import draw
 HIDDEN, LAYERS, HEADS, FFN, VOCABULARY, EPS, BASE = 256, 4, 4, 512, 5120, 1e-6, 10000.0
 TOKENS_PER_STEP, CONTEXT, LONG_CONTEXT = 2048, 256, 512  # the long one in the last quarter
 ROWS = 256  # of logits at a time
-PEAK, FLOOR, WARM, DECAY, CLIP = 2e-3, 2e-5, 0.015, 0.1, 1.0
+PEAK, AGAIN, FLOOR, WARM, DECAY, CLIP = 2e-3, 1e-3, 2e-5, 0.015, 0.1, 1.0  # AGAIN: the peak after --from
 LANGUAGES = "en", "zh"
 EVERY = 300  # seconds between checkpoints
 LAYER = "model.layers.%d."
+NEW = hasattr(F, "rms_norm")  # from PyTorch 2.4 on, f32 with its own attention is the faster on CPUs; before it bf16 is
+TYPE = torch.float32 if NEW else torch.bfloat16
 # Pages are kept (a fifth faster); threads that wait give their core away (a busy machine).
 KEEP = {"MALLOC_MMAP_THRESHOLD_": "17179869184", "MALLOC_TRIM_THRESHOLD_": "17179869184", "OMP_WAIT_POLICY": "passive"}
 
@@ -49,7 +52,7 @@ class Weights(torch.nn.ParameterDict):
 
 
 def rms(x, w):
-	return w * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + EPS))
+	return F.rms_norm(x, (HIDDEN,), w, EPS) if NEW else w * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + EPS))
 
 
 def angles(n):
@@ -63,16 +66,22 @@ def rotate(x, table):
 	return x * table[0] + torch.cat([x[..., half:], x[..., :half]], -1) * table[1]
 
 
+def attend(q, k, v):
+	if NEW:
+		return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+	mask = torch.full((q.shape[2],) * 2, -math.inf).triu(1)
+	scores = torch.matmul(q, k.transpose(-1, -2)).float() * (HIDDEN // HEADS) ** -0.5 + mask
+	return torch.matmul(scores.softmax(-1), v)
+
+
 def forward(w, ids):
 	b, t = ids.shape
-	table, mask = angles(t), torch.full((t, t), -math.inf).triu(1)
+	table = angles(t)
 	x = w.embed[ids]
 	for i in range(LAYERS):
 		qkv = F.linear(rms(x, w["norm1_%d" % i]), w["qkv%d" % i]).view(b, t, 3, HEADS, HIDDEN // HEADS).permute(2, 0, 3, 1, 4)
 		q, k, v = qkv.unbind(0)
-		q, k = rotate(q, table), rotate(k, table)
-		scores = torch.matmul(q, k.transpose(-1, -2)).float() * (HIDDEN // HEADS) ** -0.5 + mask
-		seen = torch.matmul(scores.softmax(-1), v).transpose(1, 2).reshape(b, t, HIDDEN)
+		seen = attend(rotate(q, table), rotate(k, table), v).transpose(1, 2).reshape(b, t, HIDDEN)
 		x = x + F.linear(seen, w["o%d" % i]).float()
 		gate, up = F.linear(rms(x, w["norm2_%d" % i]), w["gu%d" % i]).split(FFN, -1)
 		x = x + F.linear(F.silu(gate) * up, w["down%d" % i]).float()
@@ -84,13 +93,13 @@ class Head(torch.autograd.Function):
 
 	@staticmethod
 	def forward(ctx, x, head, wanted):
-		x16, head16, total = x.bfloat16(), head.bfloat16(), 0.0
+		x16, head16, total = x.to(TYPE), head.to(TYPE), 0.0
 		dx, dhead = torch.empty_like(x), torch.zeros_like(head)
 		for at in range(0, len(x), ROWS):
 			rows, ids = x16[at:at + ROWS], wanted[at:at + ROWS, None]
 			log = torch.log_softmax((rows @ head16.t()).float(), -1)
 			total += -log.gather(1, ids).sum()
-			d = log.exp_().scatter_add_(1, ids, torch.full(ids.shape, -1.0)).bfloat16()
+			d = log.exp_().scatter_add_(1, ids, torch.full(ids.shape, -1.0)).to(TYPE)
 			dx[at:at + ROWS] = d @ head16
 			dhead += d.t() @ rows
 		ctx.save_for_backward(dx, dhead)
@@ -104,7 +113,7 @@ class Head(torch.autograd.Function):
 
 def loss_of(w, ids):
 	"""Sum over the tokens, in nats."""
-	with torch.autocast("cpu", dtype=torch.bfloat16):
+	with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not NEW):
 		x = forward(w, ids[:, :-1])
 	return Head.apply(x.reshape(-1, HIDDEN), w.head, ids[:, 1:].reshape(-1))
 
@@ -121,10 +130,10 @@ def held_out(w, root):
 	return out
 
 
-def rate(part):
+def rate(part, peak):
 	if part < WARM:
-		return PEAK * (part / WARM + 0.01)
-	return FLOOR + (PEAK - FLOOR) * 0.5 * (1 + math.cos(math.pi * min(1, (part - WARM) / (1 - WARM))))
+		return peak * (part / WARM + 0.01)
+	return FLOOR + (peak - FLOOR) * 0.5 * (1 + math.cos(math.pi * min(1, (part - WARM) / (1 - WARM))))
 
 
 def batch(data, part, random):
@@ -148,14 +157,13 @@ def report(root, w, state):
 	print(json.dumps(row), round(state["step"] * TOKENS_PER_STEP / max(1, state["seconds"])), "tokens/s", flush=True)
 
 
-def train(root, minutes):
-	torch.set_num_threads(2)
-	torch.manual_seed(1)
-	w, data = Weights(), np.fromfile(root + "/train.u16", np.uint16)
+def begin(root, model):
+	"""Weights, optimizer and counters: of the checkpoint, of an exported model, or new."""
+	w = read(model) if model else Weights()
 	flat = [p for p in w.parameters() if p.dim() == 1]
 	optimizer = torch.optim.AdamW([{"params": [p for p in w.parameters() if p.dim() > 1], "weight_decay": DECAY},
 				       {"params": flat, "weight_decay": 0.0}], lr=PEAK, betas=(0.9, 0.95))
-	state = {"step": 0, "seconds": 0.0, "loss": math.log(VOCABULARY), "rows": []}
+	state = {"step": 0, "seconds": 0.0, "loss": math.log(VOCABULARY), "rows": [], "peak": AGAIN if model else PEAK}
 	if os.path.exists(root + "/checkpoint.pt"):
 		old = torch.load(root + "/checkpoint.pt")
 		w.load_state_dict(old["weights"])
@@ -163,12 +171,20 @@ def train(root, minutes):
 		state = old["state"]
 	else:
 		report(root, w, state)
+	return w, optimizer, state
+
+
+def train(root, minutes, model):
+	torch.set_num_threads(2)
+	torch.manual_seed(1)
+	data = np.fromfile(root + "/train.u16", np.uint16)
+	w, optimizer, state = begin(root, model)
 	print(sum(p.numel() for p in w.parameters()), "parameters,", len(data), "tokens", flush=True)
 	random, last, saved = np.random.default_rng(state["step"]), time.monotonic(), state["seconds"]
 	while state["seconds"] < minutes * 60:
 		part = state["seconds"] / (minutes * 60)
 		for group in optimizer.param_groups:
-			group["lr"] = rate(part)
+			group["lr"] = rate(part, state["peak"])
 		loss = loss_of(w, batch(data, part, random)) / TOKENS_PER_STEP
 		optimizer.zero_grad(set_to_none=True)
 		loss.backward()
@@ -259,6 +275,7 @@ def main():
 	parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 	parse.add_argument("dir")
 	parse.add_argument("--minutes", type=float, default=100)
+	parse.add_argument("--from", dest="model", metavar="MODEL")
 	parse.add_argument("--export", action="store_true")
 	parse.add_argument("--sample", action="append", metavar="PROMPT")
 	args = parse.parse_args()
@@ -269,7 +286,7 @@ def main():
 	if not args.export and not args.sample:
 		if not KEEP.keys() <= os.environ.keys():
 			os.execve(sys.executable, [sys.executable] + sys.argv, {**os.environ, **KEEP})
-		train(args.dir, args.minutes)
+		train(args.dir, args.minutes, args.model)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 #!/usr/bin/python3
 """Tokenizer of the demo model, of XVERSE's form, and the corpus in tokens.
 
-	build/venv/words/bin/python launch/demo/vocabulary.py DIR
+	build/venv/words/bin/python launch/demo/vocabulary.py DIR [--from MODEL]
 
 reads DIR/corpus.jsonl; writes DIR/model/{tokenizer,tokenizer_config,special_tokens_map}.json, DIR/train.u16 and, per language,
 DIR/held_out.LANGUAGE.u16 with the number of bytes of its text in DIR/held_out.json. Ids: 4 special tokens, the alphabet in
-code-point order, merges in order, 256 byte tokens.
+code-point order, merges in order, 256 byte tokens. --from takes an exported model's tokenizer instead of training one.
 """
 import array
 import json
 import os
 import random
+import shutil
 import sys
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -54,16 +55,30 @@ def write_json(path, value):
 		f.write("\n")
 
 
-def main(root):
-	rows = [json.loads(line) for line in open(root + "/corpus.jsonl", encoding="utf-8")]
-	random.Random(1).shuffle(rows)
+def make(root, rows):
 	form = train([row["text"] for row in rows if not row["held_out"]])
-	tokenizer = Tokenizer.from_str(json.dumps(form))
-	os.makedirs(root + "/model", exist_ok=True)
 	write_json(root + "/model/tokenizer.json", as_xverse(form))
 	write_json(root + "/model/tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})
 	write_json(root + "/model/special_tokens_map.json", {"pad_token": "<pad>", "bos_token": "<|startoftext|>",
 							      "eos_token": "<|endoftext|>", "unk_token": "<unk>"})
+
+
+def read(root):
+	"""With the key whose absence current `tokenizers` refuses."""
+	form = open(root + "/model/tokenizer.json", encoding="utf-8").read()
+	return Tokenizer.from_str(form.replace('"add_prefix_space": false', '"prepend_scheme": "never"'))
+
+
+def main(root, model=None):
+	rows = [json.loads(line) for line in open(root + "/corpus.jsonl", encoding="utf-8")]
+	random.Random(1).shuffle(rows)
+	os.makedirs(root + "/model", exist_ok=True)
+	if model:
+		for name in "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json":
+			shutil.copy(f"{model}/{name}", root + "/model")
+	else:
+		make(root, rows)
+	tokenizer = read(root)
 	out, size = {}, {}
 	for row in rows:
 		name = "held_out." + row["language"] if row["held_out"] else "train"
@@ -78,4 +93,4 @@ def main(root):
 
 
 if __name__ == "__main__":
-	main(sys.argv[1])
+	main(sys.argv[1], *sys.argv[3:] if sys.argv[2:3] == ["--from"] else [])

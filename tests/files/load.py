@@ -1,9 +1,10 @@
-"""load.py make FOLDER MIB bin|safetensors: a model of about MIB of bf16 weights, cheap to make.
+"""load.py make FOLDER MIB bin|safetensors: a model of about MIB of bf16 weights, cheap to make, in shards of 1 GiB.
 load.py run FOLDER RANKS: starts it; prints peak private memory of the ranks until they are ready, their weights (both bytes), seconds.
 load.py drop FILE...: writes the files out and drops them from the page cache.
 
 Private memory is Anonymous of /proc/PID/smaps_rollup, looked at every few milliseconds, and shared memory counted by share."""
 import json
+import math
 import os
 import subprocess
 import sys
@@ -28,31 +29,56 @@ def shapes(layers):
     yield "lm_head.weight", (VOCAB, HIDDEN)
 
 
-def make(folder, mib, kind):
+def write_bin(path, tensors):
     import torch
+    torch.save(tensors, path)
 
-    layers = max(1, (mib * 2**20 - 4 * VOCAB * HIDDEN) // (2 * (4 * HIDDEN**2 + 3 * HIDDEN * FFN)))
-    tile = (torch.randn(FFN * HIDDEN + 4096) / 32).bfloat16()
-    tensors = {}
-    for i, (name, shape) in enumerate(shapes(layers)):
-        n = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        tensors[name] = tile[i % 4096:].repeat(n // (FFN * HIDDEN) + 1)[:n].clone().reshape(shape)
-    os.makedirs(folder, exist_ok=True)
-    json.dump({"architectures": ["XverseForCausalLM"], "hidden_size": HIDDEN, "intermediate_size": FFN, "num_hidden_layers": layers,
-               "num_attention_heads": HEADS, "vocab_size": VOCAB, "max_position_embeddings": 256, "eos_token_id": 3,
-               "torch_dtype": "bfloat16"}, open(folder + "/config.json", "w"))
-    if kind == "bin":
-        torch.save(tensors, folder + "/pytorch_model.bin")
-        return
+
+def write_safetensors(path, tensors):
+    import torch
     header, at = {}, 0
     for name, t in tensors.items():
         header[name] = {"dtype": "BF16", "shape": list(t.shape), "data_offsets": [at, at + 2 * t.numel()]}
         at += 2 * t.numel()
     text = json.dumps(header).encode()
-    with open(folder + "/model.safetensors", "wb") as out:
+    with open(path, "wb") as out:
         out.write(len(text).to_bytes(8, "little") + text)
         for t in tensors.values():
             out.write(t.view(torch.int16).numpy().tobytes())
+
+
+def shards(layers):
+    """Lists of (name, shape), 1 GiB each."""
+    out, size = [[]], 0
+    for name, shape in shapes(layers):
+        if size >= 1 << 30:
+            out.append([])
+            size = 0
+        out[-1].append((name, shape))
+        size += 2 * math.prod(shape)
+    return out
+
+
+def make(folder, mib, kind):
+    import torch
+
+    layers = max(1, (mib * 2**20 - 4 * VOCAB * HIDDEN) // (2 * (4 * HIDDEN**2 + 3 * HIDDEN * FFN)))
+    tile = (torch.randn(FFN * HIDDEN + 4096) / 32).bfloat16()
+    os.makedirs(folder, exist_ok=True)
+    json.dump({"architectures": ["XverseForCausalLM"], "hidden_size": HIDDEN, "intermediate_size": FFN, "num_hidden_layers": layers,
+               "num_attention_heads": HEADS, "vocab_size": VOCAB, "max_position_embeddings": 256, "eos_token_id": 3,
+               "torch_dtype": "bfloat16"}, open(folder + "/config.json", "w"))
+    stem, end, write = {"bin": ("pytorch_model", ".bin", write_bin), "safetensors": ("model", ".safetensors", write_safetensors)}[kind]
+    parts, where = shards(layers), {}
+    for i, part in enumerate(parts):
+        tensors = {}
+        for j, (name, shape) in enumerate(part):
+            n = math.prod(shape)
+            tensors[name] = tile[j % 4096:].repeat(n // (FFN * HIDDEN) + 1)[:n].clone().reshape(shape)
+            where[name] = f"{stem}-{i + 1:05}-of-{len(parts):05}{end}" if len(parts) > 1 else stem + end
+        write(f"{folder}/{where[part[0][0]]}", tensors)
+    if len(parts) > 1:
+        json.dump({"metadata": {}, "weight_map": where}, open(f"{folder}/{stem}{end}.index.json", "w"))
 
 
 def ranks_of(parent):
