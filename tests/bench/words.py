@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""Encode speed, ours against PyPI `tokenizers` on one thread, turn by turn: words.py DIR FILE [ROUNDS]
+"""Encode speed, ours against PyPI `tokenizers` on one thread, turn by turn.
 
-DIR holds a tokenizer.json. Both sides are timed in CPU seconds, so that a busy machine disturbs little."""
+    words.py DIR FILE [ROUNDS]    DIR holds a tokenizer.json
+    words.py make DIR CORPUS      trains DIR/tokenizer.json, of XVERSE's form with 100,000 words, on the corpus.jsonl of
+                                  launch/demo/corpus.py, and writes its text as DIR/en and DIR/zh
+
+Both sides are timed in CPU seconds, so that a busy machine disturbs little."""
 import json
 import os
 import statistics
@@ -13,6 +17,20 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["RAYON_NUM_THREADS"] = "1"
 from tokenizers import Tokenizer
 
+SIZE, TEXT = 100000, 4 << 20
+
+
+def make(directory, corpus):
+    sys.path.insert(0, os.path.dirname(__file__) + "/../words")
+    from configs import xverse
+    rows = [json.loads(line) for line in open(corpus, encoding="utf-8")]
+    os.makedirs(directory, exist_ok=True)
+    xverse(size=SIZE, texts=[r["text"] for r in rows]).save(directory + "/tokenizer.json")
+    for language in "en", "zh":
+        text = "\n".join(r["text"] for r in rows if r["language"] == language)
+        with open(f"{directory}/{language}", "w", encoding="utf-8") as f:
+            f.write(text[:TEXT])
+
 
 def reference(t, text):
     start = time.process_time()
@@ -21,6 +39,8 @@ def reference(t, text):
 
 
 def main():
+    if sys.argv[1] == "make":
+        return make(*sys.argv[2:])
     directory, path, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5
     t = Tokenizer.from_file(f"{directory}/tokenizer.json")
     text = open(path, encoding="utf-8").read()

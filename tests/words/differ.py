@@ -21,7 +21,7 @@ def report(name, difference):
         passed += 1
     else:
         failed += 1
-        print(f"FAILED {name}: {difference}")
+        print(f"FAILED {name}: {difference}", flush=True)
 
 
 def first_difference(texts, ours, theirs):
@@ -30,6 +30,10 @@ def first_difference(texts, ours, theirs):
         t, a, b = min(bad, key=lambda x: len(x[0]))
         return f"{len(bad)} of {len(texts)}: {t!r}\n  ours   {a!r}\n  theirs {b!r}"
     return None
+
+
+def compared(name, texts, lists):
+    print(f"  {name}: {len(texts)} texts, {len(lists)} lists of ids", flush=True)
 
 
 def byte_offsets(text, spans):
@@ -74,8 +78,9 @@ def compare_hf(name, reference, directory, count, offsets=True):
     reference.encode_special_tokens = False
     lists = theirs[:2000] + random_ids(max(500, count // 10), reference.get_vocab_size(), random.Random(5))
     for skip in (False, True):
-        taken, texts = decodable(reference, lists, skip)
-        report(f"{name} decode{' without special' if skip else ''}", first_difference(taken, tok.decode_many(taken, skip), texts))
+        taken, decoded = decodable(reference, lists, skip)
+        report(f"{name} decode{' without special' if skip else ''}", first_difference(taken, tok.decode_many(taken, skip), decoded))
+    compared(name, texts, taken)
 
 
 def file_for(name, tokenizer, work):
@@ -127,6 +132,7 @@ def compare_spm(name, model, count, work):
     lists = [[i for i in x if i not in control] for x in theirs[:2000] + random_ids(max(500, count // 10), sp.get_piece_size(), rng)]
     lists = [x for x in lists if x]
     report(name + " decode", first_difference(lists, tok.decode_many(lists, True), [sp.decode(x) for x in lists]))
+    compared(name, texts, lists)
 
 
 def train_spm(work, name, **how):
@@ -150,6 +156,7 @@ def compare_llama_class(model, legacy, count, work):
     reference = LlamaTokenizer(f"{directory}/tokenizer.model", legacy=legacy)
     texts = [t for t in make(count, ["<s>", "</s>", "<unk>"], seed=count) if "▁" not in t]
     report(name + " ids", first_difference(texts, Tok(directory).encode_many(texts, ADD | PARSE), [reference(t).input_ids for t in texts]))
+    compared(name, texts, [])
 
 
 SPM = {
