@@ -11,22 +11,22 @@ import sys
 import time
 
 BIN = "build/bin/"
-HIDDEN, FFN, HEADS, VOCAB = 1024, 2816, 8, 4096
+VOCAB, WIDE = 4096, 1024  # from so many MiB on, layers are four times as wide
 
 
-def shapes(layers):
-    yield "model.embed_tokens.weight", (VOCAB, HIDDEN)
+def shapes(layers, hidden, ffn):
+    yield "model.embed_tokens.weight", (VOCAB, hidden)
     for i in range(layers):
         p = f"model.layers.{i}."
         for part in "qkvo":
-            yield p + f"self_attn.{part}_proj.weight", (HIDDEN, HIDDEN)
-        yield p + "mlp.gate_proj.weight", (FFN, HIDDEN)
-        yield p + "mlp.up_proj.weight", (FFN, HIDDEN)
-        yield p + "mlp.down_proj.weight", (HIDDEN, FFN)
-        yield p + "input_layernorm.weight", (HIDDEN,)
-        yield p + "post_attention_layernorm.weight", (HIDDEN,)
-    yield "model.norm.weight", (HIDDEN,)
-    yield "lm_head.weight", (VOCAB, HIDDEN)
+            yield p + f"self_attn.{part}_proj.weight", (hidden, hidden)
+        yield p + "mlp.gate_proj.weight", (ffn, hidden)
+        yield p + "mlp.up_proj.weight", (ffn, hidden)
+        yield p + "mlp.down_proj.weight", (hidden, ffn)
+        yield p + "input_layernorm.weight", (hidden,)
+        yield p + "post_attention_layernorm.weight", (hidden,)
+    yield "model.norm.weight", (hidden,)
+    yield "lm_head.weight", (VOCAB, hidden)
 
 
 def write_bin(path, tensors):
@@ -47,10 +47,10 @@ def write_safetensors(path, tensors):
             out.write(t.view(torch.int16).numpy().tobytes())
 
 
-def shards(layers):
+def shards(layers, hidden, ffn):
     """Lists of (name, shape), 1 GiB each."""
     out, size = [[]], 0
-    for name, shape in shapes(layers):
+    for name, shape in shapes(layers, hidden, ffn):
         if size >= 1 << 30:
             out.append([])
             size = 0
@@ -62,19 +62,20 @@ def shards(layers):
 def make(folder, mib, kind):
     import torch
 
-    layers = max(1, (mib * 2**20 - 4 * VOCAB * HIDDEN) // (2 * (4 * HIDDEN**2 + 3 * HIDDEN * FFN)))
-    tile = (torch.randn(FFN * HIDDEN + 4096) / 32).bfloat16()
+    heads, hidden, ffn = (8, 1024, 2816) if mib < WIDE else (32, 4096, 11008)
+    layers = max(1, (mib * 2**20 - 4 * VOCAB * hidden) // (2 * (4 * hidden**2 + 3 * hidden * ffn)))
+    tile = (torch.randn(ffn * hidden + 4096) / 32).bfloat16()
     os.makedirs(folder, exist_ok=True)
-    json.dump({"architectures": ["XverseForCausalLM"], "hidden_size": HIDDEN, "intermediate_size": FFN, "num_hidden_layers": layers,
-               "num_attention_heads": HEADS, "vocab_size": VOCAB, "max_position_embeddings": 256, "eos_token_id": 3,
+    json.dump({"architectures": ["XverseForCausalLM"], "hidden_size": hidden, "intermediate_size": ffn, "num_hidden_layers": layers,
+               "num_attention_heads": heads, "vocab_size": VOCAB, "max_position_embeddings": 256, "eos_token_id": 3,
                "torch_dtype": "bfloat16"}, open(folder + "/config.json", "w"))
     stem, end, write = {"bin": ("pytorch_model", ".bin", write_bin), "safetensors": ("model", ".safetensors", write_safetensors)}[kind]
-    parts, where = shards(layers), {}
+    parts, where = shards(layers, hidden, ffn), {}
     for i, part in enumerate(parts):
         tensors = {}
         for j, (name, shape) in enumerate(part):
             n = math.prod(shape)
-            tensors[name] = tile[j % 4096:].repeat(n // (FFN * HIDDEN) + 1)[:n].clone().reshape(shape)
+            tensors[name] = tile[j % 4096:].repeat(n // (ffn * hidden) + 1)[:n].clone().reshape(shape)
             where[name] = f"{stem}-{i + 1:05}-of-{len(parts):05}{end}" if len(parts) > 1 else stem + end
         write(f"{folder}/{where[part[0][0]]}", tensors)
     if len(parts) > 1:
