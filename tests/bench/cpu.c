@@ -5,32 +5,15 @@
  *   build/tests/bench/cpu [--threads N] [--isa NAME] [--only limits|ops|model] [--class NAME] [--reps N]
  * [--json FILE]
  */
-#include "engine/kv.h"
-#include "engine/model.h"
-#include "engine/step.h"
 #include "engine/weight.h"
 #include "parallel/wait.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/model.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { BLOCK = 32 };
-
-static const struct class
-{
-	const char *name;
-	enum dtype stored, compute, kv;
-	double weight_bytes; /* of one element */
-	enum rate rate;
-	enum quant quant;
-} classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16, 2, RATE_BF16, QUANT_NONE},
-	       {"f32", DT_F32, DT_F32, DT_F32, 4, RATE_FMA, QUANT_NONE},
-	       {"int8", DT_BF16, DT_BF16, DT_I8, 34 / 32.0, RATE_INT8, QUANT_INT8},
-	       {"int4", DT_BF16, DT_BF16, DT_BF16, 18 / 32.0, RATE_INT8, QUANT_INT4}};
-enum { N_CLASSES = sizeof classes / sizeof *classes };
 
 /* ---- limits ---- */
 static void bench_limits(void)
@@ -50,25 +33,6 @@ static void bench_limits(void)
 
 /* ---- linear ---- */
 enum { K_COLS = 5120, N_ROWS = 27648, MAX_COPIES = 8 };
-
-static struct backend *open_backend(const struct class *c)
-{
-	struct cpu_options how = {.threads = opt.threads,
-				  .isa = opt.isa,
-				  .compute = c->compute,
-				  .max_tokens = 512,
-				  .max_context = 16384 + 512,
-				  .max_cols = 13824,
-				  .max_heads = 40,
-				  .max_head_dim = 128,
-				  .pin = true};
-	struct backend *b;
-	struct why why;
-
-	if (backend_cpu_create(&b, &how, &why))
-		die("%s", why.text);
-	return b;
-}
 
 struct linear_case {
 	struct backend *b;
@@ -138,35 +102,6 @@ struct attn_case {
 	struct step step;
 	struct tensor qkv, out;
 };
-
-/* n_seqs sequences of `keys` keys each, the last `tokens` of them new. */
-static void attn_step(struct step *s, int n_seqs, int tokens, int keys)
-{
-	int t = 0, b = 0, per = div_up(keys, BLOCK);
-
-	*s->head = (struct step_head){.kind = STEP_RUN,
-				      .n_seqs = n_seqs,
-				      .n_tokens = n_seqs * tokens,
-				      .n_blocks = n_seqs * per,
-				      .pad_seqs = n_seqs,
-				      .pad_tokens = n_seqs * tokens};
-	step_layout(s);
-	for (int q = 0; q < n_seqs; q++) {
-		s->seq[q] = q;
-		s->q_start[q] = t;
-		s->kv_len[q] = keys;
-		s->block_start[q] = b;
-		for (int i = 0; i < per; i++, b++)
-			s->blocks[b] = b;
-		for (int p = keys - tokens; p < keys; p++, t++) {
-			s->token[t] = 1;
-			s->pos[t] = p;
-			s->slot[t] = (q * per + p / BLOCK) * BLOCK + p % BLOCK;
-		}
-	}
-	s->q_start[n_seqs] = t;
-	s->block_start[n_seqs] = b;
-}
 
 static void run_attention(void *arg, int rep)
 {
@@ -298,68 +233,23 @@ static const struct model_config x1b = {.architecture = "XverseForCausalLM",
 					.norm_eps = 1e-6f,
 					.rope_theta = 10000};
 
-struct model_case {
-	struct backend *b;
-	struct comm *comm;
-	struct model *m;
-	struct kv kv;
-	struct step step;
-	float *logits;
-};
-
-static void run_model(void *arg, int rep)
-{
-	struct model_case *c = arg;
-	int rows = c->step.head->n_rows;
-
-	(void)rep;
-	model_forward(c->m, &c->kv, &c->step);
-	for (int first = 0; first < rows; first += 32)
-		model_rows(c->m, first, min_int(32, rows - first), c->logits);
-}
-
-/* The last token of each sequence wants logits. Work that is skipped for the others does not count. */
 static void model_measure(struct model_case *c, const struct class *cl, int n_seqs, int tokens, int keys)
 {
-	const struct model_config *m = model_config(c->m);
-	double h = m->hidden, n = n_seqs * tokens, ffn = 3.0 * h * m->ffn, att = 4 * h * h,
-	       head = h * m->vocab, kv = 4.0 * n_seqs * keys * h;
-	struct work w = {.rate = cl->rate, .units = n};
+	struct work w = model_work(c, cl, n_seqs, tokens, keys);
 	char what[64];
 
-	attn_step(&c->step, n_seqs, tokens, keys);
-	c->step.head->n_rows = c->step.head->pad_rows = n_seqs;
-	for (int i = 0; i < n_seqs; i++)
-		c->step.row[i] = (i + 1) * tokens - 1;
-	w.ops = 2 * (n * (att * m->layers + ffn * (m->layers - 1)) + n_seqs * (ffn + head));
-	w.bytes = cl->weight_bytes * (m->layers * (att + ffn) + head) +
-		  kv * m->layers * (double)dtype_size(cl->kv) / 2;
 	snprintf(what, sizeof what, "X1B %d x %d tokens at %d", n_seqs, tokens, keys);
 	measure("model", cl->name, what, &w, run_model, c);
 }
 
 static void bench_model(const struct class *cl)
 {
-	struct model_case c = {.b = open_backend(cl)};
+	struct model_case c;
 	struct model_config cfg = x1b;
-	struct step_limits lim = {.max_seqs = 32, .max_tokens = 512, .max_blocks = 1024, .rows = 32};
-	struct model_options how = {
-		.limits = lim, .max_context = 4096, .size = 1, .dummy_seed = 7, .quant = cl->quant};
-	struct comm_limits comm;
-	struct kv_shape shape;
-	struct why why;
 	uint64_t start = now_ns();
 
 	cfg.torch_dtype = cl->stored;
-	how.quant_head = cl->quant == QUANT_NONE ? QUANT_NONE : QUANT_INT8;
-	comm = model_comm_limits(&cfg, &lim, 1);
-	c.comm = comm_self_create(&comm);
-	if (model_create(&c.m, &cfg, NULL, c.b, c.comm, &how, NULL, &why))
-		die("%s", why.text);
-	shape = model_kv_shape(c.m, BLOCK, cl->kv);
-	kv_init(&c.kv, c.b, &shape, cfg.layers, 1024);
-	step_init(&c.step, &lim);
-	c.logits = xalloc((size_t)32 * (size_t)cfg.vocab, sizeof *c.logits);
+	model_open(&c, cl, &cfg, NULL, NULL);
 	printf("model  %-6s X1B made in %.1f s, %.2f GiB\n", cl->name, (double)(now_ns() - start) / 1e9,
 	       (double)model_weight_bytes(c.m) / (1 << 30));
 	model_measure(&c, cl, 1, 512, 512);
@@ -368,12 +258,7 @@ static void bench_model(const struct class *cl)
 	model_measure(&c, cl, 1, 1, 1024);
 	model_measure(&c, cl, 8, 1, 64);
 	model_measure(&c, cl, 32, 1, 64);
-	free(c.logits);
-	step_finish(&c.step);
-	kv_finish(&c.kv);
-	model_destroy(c.m);
-	comm_destroy(c.comm);
-	backend_destroy(c.b);
+	model_close(&c);
 }
 
 static bool wanted(const char *part)

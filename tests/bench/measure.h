@@ -52,7 +52,7 @@ static double probe(enum rate rate)
 }
 
 /* Medians, and the least time against the highest limit: what it would be on a machine of its own. */
-static void record(const char *group, const char *class, const char *what, const struct work *w,
+static inline void record(const char *group, const char *class, const char *what, const struct work *w,
 		   double *seconds, double *share, double *least, int reps)
 {
 	double s = median(seconds, reps), part = median(share, reps), best = least[0];
@@ -74,7 +74,7 @@ static void record(const char *group, const char *class, const char *what, const
 
 /* Runs fn for about opt.seconds, each time after probes of the limits; the share is the limit's time over the
  * time. */
-static void measure(const char *group, const char *class, const char *what, const struct work *w,
+static inline void measure(const char *group, const char *class, const char *what, const struct work *w,
 		    void (*fn)(void *arg, int rep), void *arg)
 {
 	double seconds[MAX_REPS], share[MAX_REPS], least[MAX_REPS];
