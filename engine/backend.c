@@ -178,6 +178,21 @@ void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor
 	b->ops->silu_mul(b, out, gate_up);
 }
 
+struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up, const struct tensor *x,
+				      const struct weight *w)
+{
+	REQUIRE(w->paired);
+	if (!b->ops->linear_silu_mul) {
+		backend_linear_mid(b, gate_up, x, w);
+		backend_silu_mul(b, out, gate_up);
+		return *out;
+	}
+	REQUIRE(w->b == b && w->k.n_leaves == 1 && x->type == b->act && x->cols == w->cols && x->rows == out->rows);
+	REQUIRE(out->type == b->act && gate_up->type == b->mid && gate_up->cols == w->rows && w->rows == 2 * out->cols);
+	op(b);
+	return b->ops->linear_silu_mul(b, out, gate_up, x, w);
+}
+
 void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row)
 {
 	REQUIRE(out->type == x->type && out->cols == x->cols);

@@ -101,7 +101,10 @@ struct backend_ops {
 			   void *pool, const struct kv_shape *kv, const struct step *s);
 	void (*attention)(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
 			  const void *pool, const struct kv_shape *kv, const struct step *s);
-	void (*silu_mul)(struct backend *b, struct tensor *out, const struct tensor *gate_up);
+	void (*silu_mul)(struct backend *b, struct tensor *out, const struct tensor *gate_up); /* NULL where the next is there */
+	/* NULL: linear_mid, then silu_mul. */
+	struct tensor (*linear_silu_mul)(struct backend *b, const struct tensor *out, const struct tensor *gate_up, const struct tensor *x,
+					 const struct weight *w);
 	void (*rows)(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
 };
 
@@ -174,6 +177,10 @@ void backend_attention(struct backend *b, struct tensor *out, const struct tenso
 		       const void *pool, const struct kv_shape *kv, const struct step *s);
 /* gate_up (n, 2*ffn; type b->mid): gate columns first; out (n, ffn; type b->act) = silu(gate) * up. */
 void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
+/* The two in one: silu_mul of x * w^T, w paired (weight.h), in out, which may be x's memory, or at the start of gate_up's: the
+ * result says where. What gate_up holds otherwise is in no order of note. */
+struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up, const struct tensor *x,
+				      const struct weight *w);
 /* out (r, cols) = rows of x (n, cols); same type. */
 void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row /* (r) */);
 

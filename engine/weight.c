@@ -21,6 +21,12 @@ struct weight *weight_create_quant(struct backend *b, int rows, int cols, enum d
 	return b->ops->weight_create_quant(b, rows, cols, stored, quant, k);
 }
 
+void weight_pair(struct weight *w)
+{
+	REQUIRE(w->rows % 2 == 0);
+	w->paired = true;
+}
+
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld)
 {
 	REQUIRE(first >= 0 && count >= 0 && first <= w->rows - count && ld >= (size_t)w->cols);

@@ -11,6 +11,7 @@ struct weight {
 	int rows, cols;
 	enum dtype stored; /* of the source rows: DT_F32, DT_F16, DT_BF16 */
 	enum quant quant;
+	bool paired; /* weight_pair(): a backend may put row rows/2 + i behind row i */
 	struct split k;    /* leaves of the K axis and those owned; cols = split_columns(&k).count */
 	size_t bytes;      /* held, padding included */
 };
@@ -19,6 +20,8 @@ struct weight *weight_create(struct backend *b, int rows, int cols, enum dtype s
 /* As integers (numbers contract: backend.h); dies where the backend has none. */
 struct weight *weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
 				   const struct split *k);
+/* Before the first row: gate above up, of which backend_linear_silu_mul() uses row i and row rows/2 + i together. */
+void weight_pair(struct weight *w);
 /* src: `count` rows of type `stored`, ld elements apart, each with the owned columns only. Any order; each row once.
  * Bounded staging; may be called by several threads for different rows. */
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);

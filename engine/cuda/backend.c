@@ -130,7 +130,7 @@ static const struct backend_ops cuda_ops = {
 	.kv_bytes = cuda_kv_bytes,
 	.rope_store = cuda_rope_store,
 	.attention = cuda_attention,
-	.silu_mul = cuda_silu_mul,
+	.linear_silu_mul = cuda_linear_silu_mul,
 	.rows = cuda_rows,
 };
 

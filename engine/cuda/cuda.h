@@ -78,7 +78,7 @@ static inline struct cuda *cuda_of(struct backend *b)
 
 struct cuda_weight {
 	struct weight base;
-	uint16_t *data; /* device (rows, ld), zeros from cols on */
+	uint16_t *data; /* device (rows, ld), zeros from cols on; a paired row lies behind its partner */
 	int ld;
 	struct k_segment *segments; /* device; fixed only */
 	int n_segments, n_parts;
@@ -114,6 +114,8 @@ void cuda_weight_destroy(struct weight *w);
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
 
 void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w);
+struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, const struct tensor *gate_up, const struct tensor *x,
+				   const struct weight *w);
 
 /* Times the algorithms that cuBLASLt proposes for each shape of the weights, on weights that no cache holds. */
 void gemm_tune(struct cuda *c);
@@ -125,7 +127,6 @@ void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const void 
 void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
 void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w, const float *bias,
 		   enum norm_kind kind, float eps);
-void cuda_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
 void cuda_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
 int cuda_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
 size_t cuda_kv_bytes(struct backend *b, const struct kv_shape *shape);

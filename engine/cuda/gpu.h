@@ -273,6 +273,10 @@ GPU float gpu_exp2(float x)
 	return exp2f(x);
 #endif
 }
+GPU float gpu_silu_mul(float gate, float up)
+{
+	return __fdividef(gate, 1 + gpu_exp2(gate * -1.44269504f)) * up;
+}
 GPU float gpu_warp_sum(float v)
 {
 	for (int x = 16; x; x >>= 1)

@@ -75,21 +75,24 @@ cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *
 /* Rotates q in place; k goes rotated to the cache and is left as it was in qkv. slot -1: no store. cos NULL: no rotation. */
 cudaError_t k_rope_store(cudaStream_t stream, enum k_type type, void *qkv /* 16-bit */, struct k_cache cache, int heads, const float *cos,
 			 const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens);
-cudaError_t k_silu_mul(cudaStream_t stream, enum k_type type, void *out, const void *gate_up, int rows, int ffn); /* both 16-bit */
+/* gate_up (rows, 2*ffn): gate and up of a column beside each other; both 16-bit. */
+cudaError_t k_silu_mul(cudaStream_t stream, enum k_type type, void *out, const void *gate_up, int rows, int ffn);
 /* Rows of `bytes` bytes, a multiple of 2. */
 cudaError_t k_rows(cudaStream_t stream, void *out, const void *x, const int32_t *row, int rows, int bytes);
 
-/* ---- linear: out (m, n), f32 or (narrow) of `type`, = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL ---- */
-cudaError_t k_linear_skinny(cudaStream_t stream, enum k_type type, void *out, bool narrow, const void *x, const void *w, const float *bias, int m,
+/* ---- linear: out (m, n) = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL ---- */
+/* Of out: f32, 16-bit, or 16-bit (m, n/2) = silu of column 2i times column 2i + 1, without bias. */
+enum k_form { K_OUT_F32, K_OUT_16, K_OUT_SILU };
+cudaError_t k_linear_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m,
 			    int n, int k, int ld);
-/* The same bits for each row whatever m is: K in segments, combined as a binary counter does; out (parts, m, n). */
+/* The same bits for each row whatever m is: K in segments, combined as a binary counter does; out (parts, m, n), one part for K_OUT_SILU. */
 struct k_segment {
 	int32_t col, cols; /* multiples of 32, but the last cols */
 	int32_t merges;    /* additions of the stack's top two after this segment */
 	int32_t part;      /* >= 0: the part that is complete then */
 };
 enum { K_MAX_SEGMENTS = 96 };
-cudaError_t k_linear_fixed(cudaStream_t stream, enum k_type type, void *out, bool narrow, const void *x, const void *w, const float *bias,
+cudaError_t k_linear_fixed(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
 			   const struct k_segment *segments /* device */, int n_segments, int m, int n, int k, int ld);
 cudaError_t k_linear_init(void);
 

@@ -23,9 +23,9 @@ template <bool VECTOR> GPU uint4 load_x(const uint16_t *x, int row, int m, int c
 	return v;
 }
 
-template <class E> GPU void put(void *out, bool narrow, size_t at, float v)
+template <class E> GPU void put(void *out, enum k_form form, size_t at, float v)
 {
-	if (narrow)
+	if (form == K_OUT_16)
 		((uint16_t *)out)[at] = gpu_down<E>(v);
 	else
 		((float *)out)[at] = v;
@@ -41,9 +41,20 @@ template <class E> GPU void multiply(float d[4], uint4 low, uint4 high, uint4 x)
 	E::mma(d, a1, b1);
 }
 
+/* What the warps have of one output, added up. */
+template <int WIDTH> GPU float over_warps(const float *red, int at)
+{
+	float s = 0;
+
+#pragma unroll
+	for (int j = 0; j < WARPS; j++)
+		s += red[j * WIDTH + at];
+	return s;
+}
+
 /* A block makes 16*R outputs of 8*MT tokens; its warps split K in turns of 32 columns, UNROLL turns in flight. */
 template <class E, int MT, int R, int UNROLL, bool VECTOR>
-__global__ void __launch_bounds__(THREADS) skinny(void *out, bool narrow, const uint16_t *x, const uint16_t *w, const float *bias, int m, int n, int k,
+__global__ void __launch_bounds__(THREADS) skinny(void *out, enum k_form form, const uint16_t *x, const uint16_t *w, const float *bias, int m, int n, int k,
 						  int ld)
 {
 	BOUNDS(THREADS);
@@ -89,42 +100,46 @@ __global__ void __launch_bounds__(THREADS) skinny(void *out, bool narrow, const 
 			for (int j = 0; j < 4; j++)
 				red[warp][8 * i + 2 * t + (j & 1)][16 * r + g + 8 * (j >> 1)] = d[r][i][j];
 	__syncthreads();
-	for (int i = threadIdx.x; i < 128 * R * MT; i += THREADS) {
+	enum { WIDTH = 8 * MT * (16 * R + 1), PAIRS = 8 * R };
+	for (int i = threadIdx.x; form == K_OUT_SILU && i < PAIRS * 8 * MT; i += THREADS) {
+		int token = i / PAIRS, pair = i % PAIRS, at = token * (16 * R + 1) + 2 * pair;
+		float v = gpu_silu_mul(over_warps<WIDTH>(red[0][0], at), over_warps<WIDTH>(red[0][0], at + 1));
+		if (m0 + token < m && n0 + 2 * pair < n)
+			((uint16_t *)out)[(size_t)(m0 + token) * (n / 2) + n0 / 2 + pair] = gpu_down<E>(v);
+	}
+	for (int i = threadIdx.x; form != K_OUT_SILU && i < 128 * R * MT; i += THREADS) {
 		int token = i / (16 * R), col = i % (16 * R);
-		float s = 0;
-#pragma unroll
-		for (int j = 0; j < WARPS; j++)
-			s += red[j][token][col];
+		float s = over_warps<WIDTH>(red[0][0], token * (16 * R + 1) + col);
 		if (m0 + token < m && n0 + col < n)
-			put<E>(out, narrow, (size_t)(m0 + token) * n + n0 + col, s + (bias ? bias[n0 + col] : 0));
+			put<E>(out, form, (size_t)(m0 + token) * n + n0 + col, s + (bias ? bias[n0 + col] : 0));
 	}
 }
 
 template <class E, int MT, int R, int UNROLL, bool VECTOR>
-static cudaError_t launch_skinny(cudaStream_t s, void *out, bool narrow, const void *x, const void *w, const float *bias, int m, int n, int k, int ld)
+static cudaError_t launch_skinny(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n, int k, int ld)
 {
 	dim3 grid((n + 16 * R - 1) / (16 * R), (m + 8 * MT - 1) / (8 * MT));
 
-	return gpu_launch(skinny<E, MT, R, UNROLL, VECTOR>, grid, THREADS, 0, s, out, narrow, (const uint16_t *)x, (const uint16_t *)w, bias, m, n,
+	return gpu_launch(skinny<E, MT, R, UNROLL, VECTOR>, grid, THREADS, 0, s, out, form, (const uint16_t *)x, (const uint16_t *)w, bias, m, n,
 			  k, ld);
 }
 
 template <class E>
-static cudaError_t pick_skinny(cudaStream_t s, void *out, bool narrow, const void *x, const void *w, const float *bias, int m, int n, int k, int ld)
+static cudaError_t pick_skinny(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n, int k, int ld)
 {
 	if (k % 8)
-		return launch_skinny<E, 4, 1, 1, false>(s, out, narrow, x, w, bias, m, n, k, ld);
+		return launch_skinny<E, 4, 1, 1, false>(s, out, form, x, w, bias, m, n, k, ld);
 	if (m <= 8)
-		return launch_skinny<E, 1, 1, 4, true>(s, out, narrow, x, w, bias, m, n, k, ld);
+		return launch_skinny<E, 1, 1, 4, true>(s, out, form, x, w, bias, m, n, k, ld);
 	if (m <= 16)
-		return launch_skinny<E, 2, 1, 4, true>(s, out, narrow, x, w, bias, m, n, k, ld);
-	return launch_skinny<E, 4, 2, 1, true>(s, out, narrow, x, w, bias, m, n, k, ld);
+		return launch_skinny<E, 2, 1, 4, true>(s, out, form, x, w, bias, m, n, k, ld);
+	return launch_skinny<E, 4, 2, 1, true>(s, out, form, x, w, bias, m, n, k, ld);
 }
 
 /* Warps take whole segments; what each thread then adds for its outputs follows from the segments alone. The stack of the
  * binary counter lies in the segments' own room: its depth never passes the segment being added. */
 template <class E, int MT, bool VECTOR>
-__global__ void __launch_bounds__(THREADS, 1) fixed(void *out, bool narrow, const uint16_t *x, const uint16_t *w, const float *bias,
+__global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form, const uint16_t *x, const uint16_t *w, const float *bias,
 						 const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	BOUNDS(THREADS);
@@ -160,19 +175,27 @@ __global__ void __launch_bounds__(THREADS, 1) fixed(void *out, bool narrow, cons
 			if (segments[i].part < 0)
 				continue;
 			depth = 0;
-			if (token < m && col < n)
-				put<E>(out, narrow, ((size_t)segments[i].part * m + token) * n + col, red[e] + (bias ? bias[col] : 0));
+			if (form != K_OUT_SILU && token < m && col < n)
+				put<E>(out, form, ((size_t)segments[i].part * m + token) * n + col, red[e] + (bias ? bias[col] : 0));
 		}
+	}
+	if (form != K_OUT_SILU)
+		return;
+	__syncthreads(); /* the one part lies at the bottom of the stack */
+	for (int e = threadIdx.x; e < SIZE / 2; e += THREADS) {
+		int token = m0 + e / 8, col = n0 + e % 8 * 2;
+		if (token < m && col < n)
+			((uint16_t *)out)[(size_t)token * (n / 2) + col / 2] = gpu_down<E>(gpu_silu_mul(red[2 * e], red[2 * e + 1]));
 	}
 }
 
 template <class E, int MT, bool VECTOR>
-static cudaError_t launch_fixed(cudaStream_t s, void *out, bool narrow, const void *x, const void *w, const float *bias,
+static cudaError_t launch_fixed(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias,
 				const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	dim3 grid((n + 15) / 16, (m + 8 * MT - 1) / (8 * MT));
 
-	return gpu_launch(fixed<E, MT, VECTOR>, grid, THREADS, (size_t)n_segments * 128 * MT * sizeof(float), s, out, narrow, (const uint16_t *)x,
+	return gpu_launch(fixed<E, MT, VECTOR>, grid, THREADS, (size_t)n_segments * 128 * MT * sizeof(float), s, out, form, (const uint16_t *)x,
 			  (const uint16_t *)w, bias, segments, n_segments, m, n, k, ld);
 }
 
@@ -194,18 +217,18 @@ template <class E> static cudaError_t init_fixed()
 }
 
 extern "C" {
-cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, bool narrow, const void *x, const void *w, const float *bias, int m, int n,
+cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n,
 			    int k, int ld)
 {
-	return type == K_F16 ? pick_skinny<F16>(s, out, narrow, x, w, bias, m, n, k, ld) : pick_skinny<Bf16>(s, out, narrow, x, w, bias, m, n, k, ld);
+	return type == K_F16 ? pick_skinny<F16>(s, out, form, x, w, bias, m, n, k, ld) : pick_skinny<Bf16>(s, out, form, x, w, bias, m, n, k, ld);
 }
 
-cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, bool narrow, const void *x, const void *w, const float *bias,
+cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
 			   const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	if (type == K_F16)
-		return pick_fixed<F16>(s, m, k, out, narrow, x, w, bias, segments, n_segments, m, n, k, ld);
-	return pick_fixed<Bf16>(s, m, k, out, narrow, x, w, bias, segments, n_segments, m, n, k, ld);
+		return pick_fixed<F16>(s, m, k, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
+	return pick_fixed<Bf16>(s, m, k, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
 }
 
 cudaError_t k_linear_init(void)

@@ -26,14 +26,6 @@ void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, cons
 			   "norm");
 }
 
-void cuda_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up)
-{
-	struct cuda *c = cuda_of(b);
-
-	if (out->rows && out->cols)
-		cuda_check(k_silu_mul(c->stream, c->type, out->data, gate_up->data, out->rows, out->cols), "silu");
-}
-
 void cuda_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row)
 {
 	if (out->rows)

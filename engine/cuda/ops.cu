@@ -251,11 +251,6 @@ template <class E, class C> __global__ void __launch_bounds__(THREADS) rope_stor
 	}
 }
 
-GPU float silu_of(float gate, float up)
-{
-	return __fdividef(gate, 1 + gpu_exp2(gate * -1.44269504f)) * up;
-}
-
 template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const uint16_t *gate_up, int ffn)
 {
 	BOUNDS(THREADS);
@@ -266,16 +261,16 @@ template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_
 	if (i >= ffn)
 		return;
 	if (!VECTOR) {
-		to[i] = gpu_down<E>(silu_of(E::up(row[i]), E::up(row[ffn + i])));
+		to[i] = gpu_down<E>(gpu_silu_mul(E::up(row[2 * i]), E::up(row[2 * i + 1])));
 		return;
 	}
-	float g[8], u[8];
-	gpu_up8<E>(g, *(const uint4 *)(row + i));
-	gpu_up8<E>(u, *(const uint4 *)(row + ffn + i));
+	float v[16];
+	gpu_up8<E>(v, *(const uint4 *)(row + 2 * i));
+	gpu_up8<E>(v + 8, *(const uint4 *)(row + 2 * i + 8));
 #pragma unroll
 	for (int j = 0; j < 8; j++)
-		g[j] = silu_of(g[j], u[j]);
-	*(uint4 *)(to + i) = make_uint4(E::pack(g[0], g[1]), E::pack(g[2], g[3]), E::pack(g[4], g[5]), E::pack(g[6], g[7]));
+		v[j] = gpu_silu_mul(v[2 * j], v[2 * j + 1]);
+	*(uint4 *)(to + i) = make_uint4(E::pack(v[0], v[1]), E::pack(v[2], v[3]), E::pack(v[4], v[5]), E::pack(v[6], v[7]));
 }
 
 template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const T *x, const int32_t *row, int n)

@@ -104,17 +104,20 @@ static void convert_row(uint16_t *out, const void *src, int n, enum dtype from, 
 /* One stage full of rows: converted in pinned memory, then on its way while the other stage is filled. */
 static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int count, const char *src, size_t ld_bytes)
 {
-	size_t row = (size_t)w->base.cols * sizeof *w->data, pitch = (size_t)w->ld * sizeof *w->data;
-	int i = c->stage_turn;
+	size_t row = (size_t)w->base.cols * sizeof *w->data, ld = (size_t)w->ld * sizeof *w->data, pitch = ld;
+	int i = c->stage_turn, half = w->base.rows / 2;
+	char *to = (char *)w->data + (size_t)first * ld;
 
 	c->stage_turn = (i + 1) % STAGES;
+	if (w->base.paired) { /* rows of one half only */
+		to = (char *)w->data + (size_t)(first < half ? 2 * first : 2 * (first - half) + 1) * ld;
+		pitch = 2 * ld;
+	}
 	cuda_wait(c, c->stage_free[i], "a copy of weights");
 	for (int r = 0; r < count; r++)
 		convert_row((uint16_t *)(c->stage[i] + (size_t)r * row), src + (size_t)r * ld_bytes, w->base.cols, w->base.stored,
 			    c->base.act);
-	cuda_check(cudaMemcpy2DAsync((char *)w->data + (size_t)first * pitch, pitch, c->stage[i], row, row, (size_t)count,
-				     cudaMemcpyHostToDevice, c->stream),
-		   "copying weights");
+	cuda_check(cudaMemcpy2DAsync(to, pitch, c->stage[i], row, row, (size_t)count, cudaMemcpyHostToDevice, c->stream), "copying weights");
 	cuda_check(cudaEventRecord(c->stage_free[i], c->stream), "an event");
 }
 
@@ -122,7 +125,7 @@ void cuda_weight_rows(struct weight *base, int first, int count, const void *src
 {
 	struct cuda *c = cuda_of(base->b);
 	size_t row = (size_t)base->cols * sizeof(uint16_t), ld_bytes = ld * dtype_size(base->stored);
-	int per;
+	int per, half = base->rows / 2;
 
 	if (!row || !count)
 		return;
@@ -130,36 +133,59 @@ void cuda_weight_rows(struct weight *base, int first, int count, const void *src
 	REQUIRE(per > 0);
 	cuda_check(cudaSetDevice(c->how.device), "the device of a loader's thread");
 	pthread_mutex_lock(&c->stage_lock);
-	for (int done = 0; done < count; done += per)
-		send_rows(c, (struct cuda_weight *)base, first + done, min_int(per, count - done),
-			  (const char *)src + (size_t)done * ld_bytes, ld_bytes);
+	for (int done = 0, n; done < count; done += n) {
+		n = min_int(per, count - done);
+		if (base->paired && first + done < half)
+			n = min_int(n, half - first - done);
+		send_rows(c, (struct cuda_weight *)base, first + done, n, (const char *)src + (size_t)done * ld_bytes, ld_bytes);
+	}
 	pthread_mutex_unlock(&c->stage_lock);
 }
 
-static void linear(struct backend *b, void *out, bool narrow, const struct tensor *x, const struct weight *weight, const float *bias)
+/* By the kernels that make every form; false: cuBLASLt is better. */
+static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct tensor *x, const struct cuda_weight *w, const float *bias)
 {
-	const struct cuda_weight *w = (const struct cuda_weight *)weight;
-	struct cuda *c = cuda_of(b);
-	int m = x->rows, n = weight->rows, k = weight->cols;
+	int m = x->rows, n = w->base.rows, k = w->base.cols;
 
-	if (!m || !n)
-		return;
 	if (c->how.fixed)
-		cuda_check(k_linear_fixed(c->stream, c->type, out, narrow, x->data, w->data, bias, w->segments, w->n_segments, m, n, k,
-					  w->ld),
+		cuda_check(k_linear_fixed(c->stream, c->type, out, form, x->data, w->data, bias, w->segments, w->n_segments, m, n, k, w->ld),
 			   "linear");
 	else if (m <= SKINNY_ROWS || k % 8 || bias)
-		cuda_check(k_linear_skinny(c->stream, c->type, out, narrow, x->data, w->data, bias, m, n, k, w->ld), "linear");
+		cuda_check(k_linear_skinny(c->stream, c->type, out, form, x->data, w->data, bias, m, n, k, w->ld), "linear");
 	else
-		gemm_run(c, out, narrow, x->data, w->data, m, n, k, w->ld);
+		return false;
+	return true;
+}
+
+static void linear(struct backend *b, void *out, enum k_form form, const struct tensor *x, const struct weight *weight, const float *bias)
+{
+	const struct cuda_weight *w = (const struct cuda_weight *)weight;
+
+	if (x->rows && weight->rows && !by_kernel(cuda_of(b), out, form, x, w, bias))
+		gemm_run(cuda_of(b), out, form == K_OUT_16, x->data, w->data, x->rows, weight->rows, weight->cols, w->ld);
 }
 
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)
 {
-	linear(b, out, false, x, w, bias);
+	linear(b, out, K_OUT_F32, x, w, bias);
 }
 
 void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w)
 {
-	linear(b, out->data, true, x, w, NULL);
+	linear(b, out->data, K_OUT_16, x, w, NULL);
+}
+
+/* As an epilogue it is written while x, whose memory `out` may be, is still read: so it goes to the other room. */
+struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, const struct tensor *gate_up, const struct tensor *x,
+				   const struct weight *w)
+{
+	struct cuda *c = cuda_of(b);
+
+	if (!out->rows || !out->cols)
+		return *out;
+	if (by_kernel(c, gate_up->data, K_OUT_SILU, x, (const struct cuda_weight *)w, NULL))
+		return tensor_of(gate_up->data, out->type, out->rows, out->cols);
+	linear(b, gate_up->data, K_OUT_16, x, w, NULL);
+	cuda_check(k_silu_mul(c->stream, c->type, out->data, gate_up->data, out->rows, out->cols), "silu");
+	return *out;
 }

@@ -48,10 +48,8 @@ static void ffn_block(struct model *m, const struct layer *l, float *x_data, flo
 	struct tensor gate_up = tensor_of(m->work.gate_up, m->b->mid, n, 2 * ffn), out = act(m, n, ffn);
 
 	backend_add_norm(m->b, &h, &x, delta, l->norm_ffn, NULL, NORM_RMS, m->cfg.norm_eps);
-	if (l->gate_up) {
-		backend_linear_mid(m->b, &gate_up, &h, l->gate_up);
-		backend_silu_mul(m->b, &out, &gate_up);
-	}
+	if (l->gate_up)
+		out = backend_linear_silu_mul(m->b, &out, &gate_up, &h, l->gate_up);
 	linear_sum(m, delta, &out, l->down, &m->shard.down);
 }
 

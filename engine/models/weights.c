@@ -31,6 +31,7 @@ struct target {
 	struct split k;
 	enum dtype stored;
 	enum quant quant;
+	bool paired;
 	struct piece piece[MAX_PIECES];
 	int n_pieces;
 };
@@ -302,6 +303,7 @@ static void want_layer(struct loader *l, int i)
 	add_piece(t, name[3], c->hidden, (int64_t)c->heads * d, hidden, q)->std *= deep;
 	if (ffn.count) {
 		t = add_target(l, &layer->gate_up, NULL, s->hidden);
+		t->paired = true;
 		add_piece(t, name[4], c->ffn, c->hidden, ffn, hidden);
 		add_piece(t, name[5], c->ffn, c->hidden, ffn, hidden);
 	}
@@ -360,6 +362,8 @@ static int make_targets(struct loader *l)
 						    t->quant, &t->k);
 		else
 			*t->vector = backend_alloc(m->b, (size_t)m->cfg.hidden * sizeof(float));
+		if (t->paired)
+			weight_pair(*t->w);
 		for (int j = 0; j < t->n_pieces; j++) {
 			const struct piece *p = &t->piece[j];
 			uint64_t n = (uint64_t)p->row.count * (uint64_t)p->col.count;

@@ -76,7 +76,7 @@ static void skinny(enum k_type type, int m, int n, int k, bool bias)
 	struct product p;
 
 	open_product(&p, type, m, n, k, 1, bias);
-	CUDA(k_linear_skinny(NULL, type, p.dout, false, p.dx, p.dw, p.dbias, m, n, k, p.ld));
+	CUDA(k_linear_skinny(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw, p.dbias, m, n, k, p.ld));
 	fetch(&p);
 	check_product(&p, 0, 0, k);
 	close_product(&p);
@@ -140,7 +140,7 @@ static void fixed(enum k_type type, int m, int n, int k, int parts)
 	struct product p;
 
 	open_product(&p, type, m, n, k, parts, parts == 1);
-	CUDA(k_linear_fixed(NULL, type, p.dout, false, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
+	CUDA(k_linear_fixed(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
 	fetch(&p);
 	for (int i = 0; i < parts; i++)
 		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
@@ -174,17 +174,63 @@ TEST(fixed_bits_do_not_depend_on_m)
 	open_product(&p, K_BF16, 37, 48, 1700, 1, false);
 	count = cut(s, p.k, 1);
 	ds = dev_put(s, (size_t)count * sizeof *s);
-	CUDA(k_linear_fixed(NULL, p.type, p.dout, false, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
+	CUDA(k_linear_fixed(NULL, p.type, p.dout, K_OUT_F32, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
 	fetch(&p);
 	for (int row = 0; row < p.m; row += 5) {
 		void *dx = dev_put(p.x + (size_t)row * (size_t)p.k, (size_t)p.k * 2);
-		CUDA(k_linear_fixed(NULL, p.type, p.dout, false, dx, p.dw, NULL, ds, count, 1, p.n, p.k, p.ld));
+		CUDA(k_linear_fixed(NULL, p.type, p.dout, K_OUT_F32, dx, p.dw, NULL, ds, count, 1, p.n, p.k, p.ld));
 		dev_get(one, p.dout, sizeof one);
 		CHECK(!memcmp(one, p.out + (size_t)row * (size_t)p.n, sizeof one));
 		dev_free(dx);
 	}
 	dev_free(ds);
 	close_product(&p);
+}
+
+/* Gate and up in turn: against float64, and with a fixed order the same bits for every number of rows. */
+static void paired(enum k_type type, bool in_order, int m, int n, int k)
+{
+	struct k_segment s[K_MAX_SEGMENTS];
+	int count = cut(s, k, 1);
+	size_t size = (size_t)m * (size_t)(n / 2);
+	uint16_t *out = xalloc(size, 2), *one = xalloc((size_t)n, 2);
+	void *ds = dev_put(s, (size_t)count * sizeof *s), *d = dev_new(size * 2);
+	struct product p;
+
+	open_product(&p, type, m, n, k, 1, false);
+	if (in_order)
+		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, ds, count, m, n, k, p.ld));
+	else
+		CUDA(k_linear_skinny(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, m, n, k, p.ld));
+	dev_get(out, d, size * 2);
+	for (int row = 0; row < m; row++)
+		for (int i = 0; i < n / 2; i++) {
+			double a, b, g = element(&p, row, 2 * i, 0, k, &a), u = element(&p, row, 2 * i + 1, 0, k, &b), want = g / (1 + exp(-g)) * u;
+			CHECK_NEAR(up(out[(size_t)row * (size_t)(n / 2) + (size_t)i], type), want,
+				   fabs(want) * rounding(type) * 1.02 + 2e-6 * (1 + a) * (1 + b), "paired m %d n %d k %d: row %d col %d", m, n, k, row, i);
+		}
+	if (in_order) {
+		dev_free(d), d = dev_new((size_t)n);
+		dev_free(p.dx), p.dx = dev_put(p.x + (size_t)(m - 1) * (size_t)k, (size_t)k * 2);
+		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, ds, count, 1, n, k, p.ld));
+		dev_get(one, d, (size_t)n);
+		CHECK(!memcmp(one, out + (size_t)(m - 1) * (size_t)(n / 2), (size_t)n));
+	}
+	dev_free(d), dev_free(ds);
+	free(out), free(one);
+	close_product(&p);
+}
+
+TEST(gate_and_up_in_one)
+{
+	static const int m[] = {1, 8, 9, 20, 32}, n[] = {2, 30, 34, 64, 172}, k[] = {64, 288, 1056, 43, 600};
+
+	CUDA(k_linear_init());
+	for (int i = 0; i < 5; i++)
+		for (int j = 0; j < 5; j++) {
+			paired(both[j & 1], false, m[i], n[j], k[(i + j) % 5]);
+			paired(both[j & 1], true, m[i], n[j], k[(i + j) % 5]);
+		}
 }
 
 /* The narrow result is the wide one rounded. */
@@ -202,9 +248,9 @@ TEST(narrow_results)
 			open_product(&p, both[t], 12, 40, 288, 1, false);
 			for (int n = 0; n < 2; n++)
 				if (fixed)
-					CUDA(k_linear_fixed(NULL, p.type, n ? dn : p.dout, n, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
+					CUDA(k_linear_fixed(NULL, p.type, n ? dn : p.dout, n ? K_OUT_16 : K_OUT_F32, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
 				else
-					CUDA(k_linear_skinny(NULL, p.type, n ? dn : p.dout, n, p.dx, p.dw, NULL, p.m, p.n, p.k, p.ld));
+					CUDA(k_linear_skinny(NULL, p.type, n ? dn : p.dout, n ? K_OUT_16 : K_OUT_F32, p.dx, p.dw, NULL, p.m, p.n, p.k, p.ld));
 			fetch(&p);
 			dev_get(narrow, dn, sizeof narrow);
 			for (int i = 0; i < 12 * 40; i++)

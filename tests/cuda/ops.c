@@ -194,13 +194,14 @@ static void silu(enum k_type type, int rows, int ffn)
 
 	for (size_t i = 0; i < 2 * n; i++)
 		gu[i] = down(20 * up(gu[i], type), type);
-	gu[0] = down(-200, type), gu[1] = down(150, type); /* far out: no NaN */
+	gu[0] = down(-200, type), gu[2] = down(150, type); /* far out: no NaN */
 	d = dev_put(gu, n * 4);
 	CUDA(k_silu_mul(NULL, type, dout, d, rows, ffn));
 	dev_get(out, dout, n * 2);
 	for (int i = 0; i < rows; i++)
 		for (int c = 0; c < ffn; c++) {
-			double g = up(gu[(size_t)i * 2 * (size_t)ffn + (size_t)c], type), u = up(gu[((size_t)i * 2 + 1) * (size_t)ffn + (size_t)c], type);
+			size_t at = 2 * ((size_t)i * (size_t)ffn + (size_t)c);
+			double g = up(gu[at], type), u = up(gu[at + 1], type);
 			double want = g / (1 + exp(-g)) * u;
 			CHECK_NEAR(up(out[(size_t)i * (size_t)ffn + (size_t)c], type), want, fabs(want) * (rounding(type) * 1.01 + 2e-6) + 1e-6,
 				   "ffn %d row %d col %d", ffn, i, c);
