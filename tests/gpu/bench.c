@@ -123,6 +123,12 @@ static void ceilings(struct bench *t, bool tiny)
 	free(rows);
 }
 
+enum { COLD = 8 /* weights in turn, so that none lies in a cache */ };
+struct gated {
+	struct weight *w[COLD];
+	struct tensor x, between, out;
+};
+
 /* The products of a layer at several row counts, weights of several layers in turn. */
 static void products(struct bench *t)
 {
@@ -153,6 +159,39 @@ static void products(struct bench *t)
 			weight_destroy(w[i]);
 		backend_free(t->b, p.x.data, (size_t)most * (size_t)k * 2), backend_free(t->b, p.out, (size_t)most * (size_t)n * 4);
 	}
+}
+
+static void gated(struct bench *t, int i, void *arg)
+{
+	struct gated *p = arg;
+
+	backend_linear_silu_mul(t->b, &p->out, &p->between, &p->x, p->w[i % COLD]);
+}
+
+/* Gate and up with what follows them: up to 32 rows in one launch. */
+static void gated_products(struct bench *t)
+{
+	static const int rows[] = {1, 8, 16, 32, 64, 2048};
+	int h = t->cfg.hidden, f = t->cfg.ffn, most = t->lim.max_tokens;
+	struct split whole = split_whole(h);
+	size_t x = (size_t)most * (size_t)h * 2, out = (size_t)most * (size_t)f * 2;
+	struct gated p = {.x = tensor_of(backend_alloc(t->b, x), DT_BF16, 0, h),
+			  .between = tensor_of(backend_alloc(t->b, 2 * out), DT_BF16, 0, 2 * f),
+			  .out = tensor_of(backend_alloc(t->b, out), DT_BF16, 0, f)};
+	char name[80];
+
+	for (int i = 0; i < COLD; i++)
+		weight_pair(p.w[i] = weight_create(t->b, 2 * f, h, DT_BF16, &whole));
+	for (size_t i = 0; i < sizeof rows / sizeof *rows && rows[i] <= most; i++) {
+		double s, n = 2.0 * f * (double)h, bytes = 2 * n + 2.0 * rows[i] * (h + f);
+		p.x.rows = p.between.rows = p.out.rows = rows[i];
+		s = timed(t, gated, &p);
+		snprintf(name, sizeof name, "gate and up with silu %d x %d, %d rows", 2 * f, h, rows[i]);
+		line(name, s, rows[i] <= 32 ? bytes : 2 * n * rows[i], rows[i] <= 32 ? t->copy : t->flops, rows[i] <= 32 ? "GB/s" : "GFLOP/s");
+	}
+	for (int i = 0; i < COLD; i++)
+		weight_destroy(p.w[i]);
+	backend_free(t->b, p.x.data, x), backend_free(t->b, p.between.data, 2 * out), backend_free(t->b, p.out.data, out);
 }
 
 /* A step of `seqs` sequences with `fresh` new tokens each, the last of `context`. */
@@ -197,7 +236,8 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 	int heads = t->cfg.heads, d = t->cfg.head_dim, tokens = seqs * fresh;
 	int32_t *kv_of = xalloc((size_t)heads, sizeof *kv_of);
 	struct attn a = {.shape = {heads, heads, d, kv_of, 1 / sqrtf((float)d)}, .kv = t->kv.shape};
-	double s, bytes = 4.0 * heads * d * (double)context * seqs, flop = 4.0 * heads * d * (double)fresh * (context - fresh / 2.0) * seqs;
+	double number = dtype_size(t->kv.shape.type) == 2 ? 2 : 1 + 4.0 / d; /* an 8-bit head of a token has a scale */
+	double s, bytes = 2 * number * heads * d * (double)context * seqs, flop = 4.0 * heads * d * (double)fresh * (context - fresh / 2.0) * seqs;
 	char name[80];
 
 	for (int h = 0; h < heads; h++)
@@ -208,7 +248,7 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 	a.qkv = tensor_of(backend_alloc(t->b, (size_t)(tokens * 3 * heads * d) * 2), DT_BF16, tokens, 3 * heads * d);
 	a.out = tensor_of(backend_alloc(t->b, (size_t)(tokens * heads * d) * 2), DT_BF16, tokens, heads * d);
 	s = timed(t, attend, &a);
-	snprintf(name, sizeof name, "attention, %d x %d new tokens of %d", seqs, fresh, context);
+	snprintf(name, sizeof name, "attention, %d x %d new tokens of %d, %s cache", seqs, fresh, context, dtype_name(t->kv.shape.type));
 	if (fresh <= DECODE_TOKENS)
 		line(name, s, bytes, t->copy, "GB/s");
 	else
@@ -219,10 +259,27 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 	free(kv_of);
 }
 
+/* Over two layers' caches in turn. */
+static void attentions(struct bench *t, bool tiny, enum dtype type)
+{
+	static const int decode[][2] = {{1, 1024}, {1, 8192}, {32, 1024}, {32, 8192}}, small[][2] = {{1, 100}, {2, 100}};
+	struct kv_shape shape = {t->cfg.kv_heads, t->cfg.head_dim, KV_BLOCK, type};
+
+	kv_init(&t->kv, t->b, &shape, 2, tiny ? 64 : 32 * 8192 / KV_BLOCK);
+	for (int i = 0; i < (tiny ? 2 : 4); i++)
+		attention(t, (tiny ? small : decode)[i][0], 1, (tiny ? small : decode)[i][1]);
+	attention(t, 1, tiny ? 40 : 512, tiny ? 64 : 512);
+	attention(t, 1, t->lim.max_tokens, t->lim.max_tokens);
+	if (!tiny)
+		attention(t, 1, 4096, 8192);
+	kv_finish(&t->kv);
+}
+
 /* Wall time of whole steps, logits on the host included. */
 static void steps(struct bench *t, int seqs, int fresh, int context)
 {
 	double took[REPEAT], bytes, flop, per_layer = 4.0 * t->cfg.hidden * t->cfg.hidden + 3.0 * t->cfg.hidden * t->cfg.ffn;
+	double number = dtype_size(t->kv.shape.type) == 2 ? 2 : 1 + 4.0 / t->cfg.head_dim;
 	int rows = fresh == 1 ? seqs : 1;
 	char name[80];
 
@@ -239,10 +296,11 @@ static void steps(struct bench *t, int seqs, int fresh, int context)
 	}
 	qsort(took, (size_t)t->repeat, sizeof *took, by_value);
 	bytes = 2 * (per_layer * t->cfg.layers + (double)t->cfg.vocab * t->cfg.hidden) +
-		4.0 * t->cfg.layers * t->cfg.hidden * (double)context * seqs;
+		2 * number * t->cfg.layers * t->cfg.hidden * (double)context * seqs;
 	flop = 2 * per_layer * t->cfg.layers * seqs * fresh + 2.0 * t->cfg.vocab * t->cfg.hidden * rows +
 	       4.0 * t->cfg.layers * t->cfg.hidden * (double)fresh * (context - fresh / 2.0) * seqs;
-	snprintf(name, sizeof name, "step of %d layers, %d x %d new tokens of %d", t->cfg.layers, seqs, fresh, context);
+	snprintf(name, sizeof name, "step of %d layers, %d x %d new tokens of %d, %s cache", t->cfg.layers, seqs, fresh, context,
+		 dtype_name(t->kv.shape.type));
 	if (fresh == 1)
 		line(name, took[t->repeat / 2], bytes, t->copy, "GB/s");
 	else
@@ -278,10 +336,9 @@ static void open_bench(struct bench *t, bool tiny, int layers, bool fixed)
 	t->logits = xalloc((size_t)t->lim.rows * (size_t)t->cfg.vocab, sizeof(float));
 }
 
-static void open_model(struct bench *t, bool tiny)
+static void open_model(struct bench *t)
 {
 	struct model_options how = {.limits = t->lim, .max_context = t->context, .size = 1, .dummy_seed = 1};
-	struct kv_shape shape;
 	struct why why = {""};
 	uint64_t start = now_ns();
 
@@ -289,14 +346,33 @@ static void open_model(struct bench *t, bool tiny)
 		die("%s", why.text);
 	backend_sync(t->b);
 	printf("random weights\t%.2f GiB in %.1f s\n", (double)model_weight_bytes(t->m) / (1 << 30), (double)(now_ns() - start) / 1e9);
-	shape = model_kv_shape(t->m, KV_BLOCK, DT_BF16);
 	backend_ready(t->b);
-	kv_init(&t->kv, t->b, &shape, t->cfg.layers, tiny ? 64 : 32 * 1024 / KV_BLOCK * 40 / max_int(t->cfg.layers, 40) + 256);
+}
+
+/* Graphs hold the addresses of a cache: they are made anew. */
+static void all_steps(struct bench *t, bool tiny, bool graphs, enum dtype type)
+{
+	struct kv_shape shape = model_kv_shape(t->m, KV_BLOCK, type);
+	int context = tiny ? 100 : 1024, most = t->lim.max_tokens;
+
+	device(t)->graphs = graphs;
+	kv_init(&t->kv, t->b, &shape, t->cfg.layers, tiny ? 64 : 32 * 1024 / KV_BLOCK + 256);
+	steps(t, 1, 1, context);
+	if (!tiny)
+		steps(t, 1, 1, 8192);
+	steps(t, tiny ? 2 : 8, 1, context);
+	steps(t, 32, 1, tiny ? 60 : context);
+	for (int n = most / 8; type == DT_BF16 && n <= most; n *= n < most / 2 ? 4 : 2)
+		steps(t, 1, n, n);
+	backend_sync(t->b);
+	cuda_drop_graphs(device(t));
+	kv_finish(&t->kv);
 }
 
 int main(int argc, char **argv)
 {
-	bool tiny = false, fixed = false;
+	static const enum dtype caches[] = {DT_BF16, DT_I8, DT_F8};
+	bool tiny = false, fixed = false, graphs;
 	int layers = 40;
 	struct bench t = {.b = NULL};
 
@@ -309,22 +385,13 @@ int main(int argc, char **argv)
 	open_bench(&t, tiny, layers, fixed);
 	ceilings(&t, tiny);
 	products(&t);
-	open_model(&t, tiny);
-	attention(&t, 1, 1, tiny ? 100 : 1024);
-	attention(&t, tiny ? 2 : 32, 1, tiny ? 100 : 1024);
-	if (!tiny)
-		attention(&t, 4, 1, 8192);
-	attention(&t, 1, tiny ? 40 : 512, tiny ? 64 : 512);
-	attention(&t, 1, t.lim.max_tokens, t.lim.max_tokens);
-	if (!tiny)
-		attention(&t, 1, 4096, 8192);
-	steps(&t, 1, 1, tiny ? 100 : 1024);
-	steps(&t, tiny ? 2 : 8, 1, tiny ? 100 : 1024);
-	steps(&t, 32, 1, tiny ? 60 : 1024);
-	steps(&t, 1, t.lim.max_tokens / 8, t.lim.max_tokens / 8);
-	steps(&t, 1, t.lim.max_tokens / 2, t.lim.max_tokens / 2);
-	steps(&t, 1, t.lim.max_tokens, t.lim.max_tokens);
-	kv_finish(&t.kv);
+	gated_products(&t);
+	for (int i = 0; i < 3; i++)
+		attentions(&t, tiny, caches[i]);
+	graphs = device(&t)->graphs;
+	open_model(&t);
+	for (int i = 0; i < 3; i++)
+		all_steps(&t, tiny, graphs, caches[i]);
 	model_destroy(t.m);
 	comm_destroy(t.comm);
 	backend_destroy(t.b);
