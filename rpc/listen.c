@@ -185,20 +185,26 @@ int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why)
 	return check_handed_over(fd, why);
 }
 
-void rpc_unlisten(struct rpc_listener *l)
+void rpc_unlink(const struct rpc_listener *l)
 {
+	char lock[sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof ".lock"];
 	struct stat st;
 
-	if (l->fd >= 0)
-		close(l->fd);
 	if (l->ino && !lstat(l->path, &st) && st.st_ino == l->ino && st.st_dev == l->dev)
 		unlink(l->path);
-	if (l->lock_fd >= 0) {
-		char *lock = xprintf("%s.lock", l->path);
-		unlink(lock);
-		free(lock);
+	if (l->lock_fd < 0)
+		return;
+	snprintf(lock, sizeof lock, "%s.lock", l->path);
+	unlink(lock);
+}
+
+void rpc_unlisten(struct rpc_listener *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	rpc_unlink(l);
+	if (l->lock_fd >= 0)
 		close(l->lock_fd);
-	}
 	free(l->path);
 	*l = (struct rpc_listener){.fd = -1, .lock_fd = -1};
 }

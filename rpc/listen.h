@@ -18,7 +18,9 @@ struct rpc_listener {
 int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why *why);
 /* A descriptor that was handed over: checked, made non-blocking. */
 int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why);
-void rpc_unlisten(struct rpc_listener *l);
+/* Removes the files that were made. Takes no lock and no memory, so that last words may end with it. */
+void rpc_unlink(const struct rpc_listener *l);
+void rpc_unlisten(struct rpc_listener *l); /* that, and closes */
 
 /* $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock. */
 void rpc_default_path(char *out, size_t size);

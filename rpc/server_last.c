@@ -109,4 +109,5 @@ void rpc_last_words(struct rpc_server *s, const struct rpc_error *error, int dea
 	for (int i = 0; i < l->n_conns; i++)
 		if (atomic_load(&l->conns[i].state) == LAST_TAKEN)
 			shutdown(atomic_load(&l->conns[i].fd), SHUT_RDWR);
+	rpc_unlink(&s->listener); /* the process ends without another word */
 }
