@@ -109,13 +109,11 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	memset(n, 0, sizeof *n);
 	n->opt = o;
 	n->world = w;
-	err = fault_parse(&n->fault, o->fault, why);
-	if (!err)
-		err = cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa);
-	if (err == ERR_INVALID)
-		return fail(why, err,
+	if (cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa))
+		return fail(why, ERR_INVALID,
 			    "--cpu-isa: \"%s\" is none of auto, portable, avx2, avx512, avx512_bf16",
 			    o->cpu_isa);
+	err = fault_parse(&n->fault, o->fault, why);
 	if (!err)
 		err = model_config_read(&n->cfg, o->model, why);
 	if (!err)
@@ -238,6 +236,19 @@ int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, i
 	return fit < INT_MAX / 2 ? fit : INT_MAX / 2;
 }
 
+/* A cache beyond the machine's memory would end in the kernel's killing somebody while it is touched. The same on all ranks. */
+static int check_asked(const struct node *n, struct why *why)
+{
+	int64_t share = (int64_t)(memory_limit() / (uint64_t)n->world->local_size);
+	int64_t room = world_min(n->world, share - (int64_t)n->backend->held);
+
+	if (n->cuda || n->opt->kv_bytes <= room)
+		return 0;
+	return fail(why, ERR_LIMIT,
+		    "--kv-cache-memory-bytes: %.3f GiB are asked for; a rank has %.3f GiB of memory, and %.3f GiB beside its weights",
+		    (double)n->opt->kv_bytes / (1 << 30), (double)share / (1 << 30), (double)room / (1 << 30));
+}
+
 /* The same on all ranks. */
 static int load_cache(struct node *n, struct why *why)
 {
@@ -246,6 +257,8 @@ static int load_cache(struct node *n, struct why *why)
 	uint64_t block;
 	int64_t fit, one;
 
+	if (!err)
+		err = check_asked(n, why);
 	if (err)
 		return err;
 	block = (uint64_t)backend_kv_bytes(n->backend, &shape) * (uint64_t)n->cfg.layers;

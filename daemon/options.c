@@ -264,6 +264,17 @@ static void set_defaults(struct options *o)
 	}
 }
 
+static int check_words(const struct options *o, struct why *why)
+{
+	const char *g = o->generation_config;
+
+	if (o->model && !*o->model)
+		return fail(why, ERR_INVALID, "the model's name is empty");
+	if (g && strcmp(g, "auto") && strcmp(g, "none"))
+		return fail(why, ERR_INVALID, "--generation-config: \"%s\" is neither auto nor none", g);
+	return 0;
+}
+
 /* Weaker sources first, so that stronger ones overwrite them; flags are read twice to find --config. */
 int options_parse(struct options *o, int argc, char **argv, struct why *why)
 {
@@ -296,7 +307,7 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why)
 	if (!err && !o->model && !o->help && !o->version)
 		err = fail(why, ERR_INVALID,
 			   "which model? usage: xversed MODEL [options] (--help lists them)");
-	return err;
+	return err ? err : check_words(o, why);
 }
 
 void options_finish(struct options *o)

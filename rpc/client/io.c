@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 
 static int explain(const struct xv_client *c, int error, struct why *why)
 {
+	struct stat st;
+
 	switch (error) {
 	case ENOENT:
 		return fail(why, ERR_GONE,
@@ -19,6 +22,8 @@ static int explain(const struct xv_client *c, int error, struct why *why)
 			    "XVERSE_SOCKET names its socket)",
 			    c->path);
 	case ECONNREFUSED:
+		if (!stat(c->path, &st) && !S_ISSOCK(st.st_mode))
+			return fail(why, ERR_INVALID, "%s is not a socket", c->path);
 		return fail(why, ERR_GONE, "%s: no server: nobody listens on this socket any more", c->path);
 	case EACCES:
 	case EPERM:

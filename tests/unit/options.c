@@ -66,6 +66,10 @@ TEST(refusals)
 	CHECK_EQ(PARSE("dir", "--no-device", "cpu"), ERR_INVALID);
 	CHECK_EQ(PARSE("dir", "--max-model-len", "99999999999999999999"), ERR_INVALID);
 	CHECK_EQ(PARSE("dir", "--kv-cache-memory-bytes", "9999999999G"), ERR_INVALID);
+	CHECK_EQ(PARSE("dir", "--generation-config", "vllm"), ERR_INVALID);
+	CHECK_HAS(why.text, "\"vllm\" is neither auto nor none");
+	CHECK_EQ(PARSE(""), ERR_INVALID);
+	CHECK_HAS(why.text, "name is empty");
 }
 
 TEST(flag_beats_environment_beats_file)
