@@ -68,7 +68,8 @@ static void count(void *caller)
 		page->of[me].caller[n] = (uintptr_t)caller - first;
 }
 
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t),
+	*__libc_memalign(size_t, size_t);
 
 void *malloc(size_t n)
 {
@@ -86,6 +87,19 @@ void *realloc(void *p, size_t n)
 {
 	count(__builtin_return_address(0));
 	return __libc_realloc(p, n);
+}
+
+void *aligned_alloc(size_t alignment, size_t n)
+{
+	count(__builtin_return_address(0));
+	return __libc_memalign(alignment, n);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t n)
+{
+	count(__builtin_return_address(0));
+	*out = __libc_memalign(alignment, n);
+	return *out ? 0 : ENOMEM;
 }
 
 void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset)
