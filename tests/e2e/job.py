@@ -88,7 +88,7 @@ class Job:
         return ["mpirun", "--oversubscribe", "--bind-to", "none", *self.mpirun_options, "-n", str(self.n), BIN + "xversed", self.model,
                 "--uds", self.socket, *self.options]
 
-    def start(self, seconds=30):
+    def start(self, seconds=60):
         self.log = open(self.dir + "/log", "a")
         mark = self.log.tell()
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.env)

@@ -38,7 +38,7 @@ static void pump_end(void)
 static void wait_requests(struct xv_client *c, int n)
 {
 	struct rpc_reply r;
-	uint64_t end = now_ns() + 3000000000u;
+	uint64_t end = now_ns() + 30000000000u;
 	int have = 0;
 
 	while (have < n && now_ns() < end) {
@@ -306,7 +306,7 @@ TEST(patience_ends)
 	rpc_server_close(rig.server, 100);
 	begin = now_ns();
 	CHECK_EQ(xv_wait(c, &r, 5000, &why), ERR_GONE);
-	CHECK(now_ns() - begin < 2000000000u);
+	CHECK(now_ns() - begin < 4000000000u);
 	CHECK_HAS(why.text, "did not come back");
 	xv_close(c);
 	rig.server = NULL;
@@ -315,7 +315,7 @@ TEST(patience_ends)
 
 TEST(a_silent_server_is_a_lost_one)
 {
-	struct xv_client *c = connect_now(&(struct xv_options){.silence_timeout_ms = 400});
+	struct xv_client *c = connect_now(&(struct xv_options){.silence_timeout_ms = 1500});
 	struct rpc_reply r;
 	int got;
 
@@ -324,7 +324,7 @@ TEST(a_silent_server_is_a_lost_one)
 	started(0, 5);
 	expect(c, RPC_R_STARTED);
 	pump_end(); /* hangs */
-	got = xv_wait(c, &r, 700, &why);
+	got = xv_wait(c, &r, 2500, &why);
 	CHECK_EQ(got, 0);
 	pump_start(); /* and lives again: the new connection is heard, and the old one's end */
 	wait_requests(c, 2);
@@ -414,6 +414,8 @@ TEST(what_cannot_be_connected_says_why)
 
 	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = "/tmp/xv-no-such-socket"}, &why), ERR_GONE);
 	CHECK_HAS(why.text, "is xversed running?");
+	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = "/etc/passwd"}, &why), ERR_INVALID);
+	CHECK_HAS(why.text, "is not a socket");
 	memset(long_path, 'x', sizeof long_path - 1);
 	long_path[sizeof long_path - 1] = 0;
 	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = long_path}, &why), ERR_INVALID);

@@ -368,7 +368,7 @@ TEST(a_deadline_ends_waiting_and_running)
 
 	world_init(&w, limits(1, 8, INT_MAX), 32, false);
 	c.prompt_logprobs = -1;
-	c.deadline_ns = now_ns() + 20 * 1000000;
+	c.deadline_ns = now_ns() + 500 * 1000000;
 	CHECK_EQ(sched_add(w.sched, &c, NULL), 0);
 	CHECK(sched_next(w.sched, &w.step[0]));
 	sched_done(w.sched, &w.step[0], w.picked);
