@@ -1,7 +1,7 @@
 /* formats.c - the formats built in, as the models' own code builds their prompts. */
-#include <ctype.h>
 #include <string.h>
 #include "engine/chat/inside.h"
+#include "engine/tokenizer/utf8.h"
 
 static bool is(const struct turn *t, const char *role)
 {
@@ -18,8 +18,28 @@ static void begin_bos(struct build *b, const struct turn *first)
 		build_id(b, b->chat->bos);
 }
 
+/* As python's strip(). */
+static struct turn stripped(const struct turn *t, bool left)
+{
+	struct turn s = *t;
+	size_t at;
+	int n;
+
+	while (left && s.len && char_is_space(utf8_get(s.content, &n)))
+		s.content += n, s.len -= (size_t)n;
+	for (; s.len; s.len = at) {
+		at = s.len - 1;
+		while (at && ((unsigned char)s.content[at] & 0xc0) == 0x80)
+			at--;
+		if (!char_is_space(utf8_get(s.content + at, &n)))
+			break;
+	}
+	return s;
+}
+
 /* XVERSE, first release (modeling_xverse.py): a message is one text; the request for the answer belongs to the text of the last
- * one, so that the tokens of "Assistant: " and what follows meet differently once the answer is known. */
+ * one, so that the tokens of "Assistant: " and what follows meet differently once the answer is known. That code refuses a system
+ * message; the form of the second release stands in for it. */
 static void xverse1_turn(struct build *b, const struct turn *t)
 {
 	build_say(b, is(t, "assistant") ? "Assistant: " : "Human: ");
@@ -51,7 +71,8 @@ static void xverse2_turn(struct build *b, const struct turn *t)
 	build_cut(b);
 }
 
-/* Baichuan-13B-Chat (generation_utils.py): tokens stand for the speakers. */
+/* Baichuan-13B-Chat (generation_utils.py): tokens stand for the speakers. Its first release (_build_chat_input of
+ * modeling_baichuan.py) knew no system message and put the end token behind an answer. */
 static void baichuan_turn(struct build *b, const struct turn *t)
 {
 	if (!is(t, "system"))
@@ -65,11 +86,13 @@ static void baichuan_open(struct build *b, const struct turn *last)
 	build_id(b, b->chat->assistant_id);
 }
 
-/* Ziya-LLaMA-13B (model card). */
+/* Ziya-LLaMA-13B (model card): a question is stripped. */
 static void ziya_turn(struct build *b, const struct turn *t)
 {
+	struct turn s = is(t, "user") ? stripped(t, true) : *t;
+
 	build_say(b, is(t, "assistant") ? "<bot>:" : "<human>:");
-	content(b, t);
+	content(b, &s);
 	build_say(b, "\n");
 }
 static void ziya_open(struct build *b, const struct turn *last)
@@ -79,16 +102,6 @@ static void ziya_open(struct build *b, const struct turn *last)
 }
 
 /* Llama-2-chat (llama/generation.py): a round is one text between bos and eos; texts are stripped. */
-static struct turn stripped(const struct turn *t, bool left)
-{
-	struct turn s = *t;
-
-	while (left && s.len && isspace((unsigned char)s.content[0]))
-		s.content++, s.len--;
-	while (s.len && isspace((unsigned char)s.content[s.len - 1]))
-		s.len--;
-	return s;
-}
 static void llama2_turn(struct build *b, const struct turn *t)
 {
 	struct turn s = stripped(t, !is(t, "user") || !b->n); /* behind a system text only the end is */
@@ -113,7 +126,7 @@ static void llama2_turn(struct build *b, const struct turn *t)
 	}
 }
 
-/* moss-moon-003-sft (moss_cli_demo.py). A system message takes the place of its instruction. */
+/* moss-moon-003-sft (README of OpenLMLab/MOSS). A system message takes the place of its instruction. */
 static const char moss_meta[] =
 	"You are an AI assistant whose name is MOSS.\n- MOSS is a conversational language model that is developed by Fudan "
 	"University. It is designed to be helpful, honest, and harmless.\n- MOSS can understand and communicate fluently in the "

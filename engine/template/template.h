@@ -50,4 +50,6 @@ struct template_input {
 /* Any thread. ERR_INVALID: raise_exception, with its message, or an error of evaluation with its line; ERR_LIMIT. */
 int template_render(const struct template *t, const struct template_input *in, struct template_output *out, struct why *why);
 
+bool char_is_space(uint32_t c); /* what python's strip() takes away */
+
 #endif

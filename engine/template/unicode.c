@@ -70,7 +70,6 @@ bool utf8_valid(const char *s, size_t len, size_t *at)
 	return true;
 }
 
-/* str.isspace() */
 bool char_is_space(uint32_t c)
 {
 	if (c < 0x80)

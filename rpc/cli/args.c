@@ -383,20 +383,47 @@ static void point_lists(struct args *a)
 	a->sampling.n_bias = a->n_bias;
 }
 
+static const struct option *option_of(const struct command *c, const char *name, struct why *why)
+{
+	for (int i = 0; i < N_OPTIONS; i++)
+		if ((options[i].of & c->bit) && options[i].of != ALL && !strcmp(options[i].name, name))
+			return &options[i];
+	unknown_option(c, name, strlen(name), why);
+	return NULL;
+}
+
 int args_set(struct args *a, const char *command, const char *name, const char *value, struct why *why)
 {
-	const struct command *c = find_command(command);
+	const struct option *o = option_of(find_command(command), name, why);
 	int err;
 
-	for (int i = 0; i < N_OPTIONS; i++)
-		if ((options[i].of & c->bit) && options[i].of != ALL && !strcmp(options[i].name, name)) {
-			if (options[i].value && !*value)
-				return fail(why, ERR_INVALID, "%s: a value (%s) is missing", name, options[i].value);
-			err = set_option(a, &options[i], options[i].value ? keep(a, value) : NULL, why);
-			point_lists(a);
-			return err;
-		}
-	return unknown_option(c, name, strlen(name), why);
+	if (!o)
+		return ERR_INVALID;
+	if (o->value && !*value)
+		return fail(why, ERR_INVALID, "%s: a value (%s) is missing", name, o->value);
+	err = set_option(a, o, o->value ? keep(a, value) : NULL, why);
+	point_lists(a);
+	return err;
+}
+
+int args_unset(struct args *a, const char *command, const char *name, struct why *why)
+{
+	const struct option *o = option_of(find_command(command), name, why);
+
+	if (!o)
+		return ERR_INVALID;
+	if (o->field >= 0)
+		a->sampling.has &= ~(1u << o->field);
+	else if (o->kind == STOPS)
+		a->n_stop = 0;
+	else if (o->kind == BIASES)
+		a->n_bias = 0;
+	else if (o->kind == IDS)
+		((struct list *)((char *)a + o->at))->n = 0;
+	else
+		return fail(why, ERR_INVALID, "%s: the server has no default for it", name);
+	point_lists(a);
+	return 0;
 }
 
 void args_show(const struct args *a, FILE *out)
@@ -405,7 +432,7 @@ void args_show(const struct args *a, FILE *out)
 		const struct option *o = &options[i];
 		const char *at = (const char *)a + o->at;
 
-		if (o->field < 0 || !(a->sampling.has >> o->field & 1))
+		if (o->field < 0 || !(o->of & CHA) || !(a->sampling.has >> o->field & 1))
 			continue;
 		fprintf(out, "%s ", o->name);
 		if (o->kind == REAL)

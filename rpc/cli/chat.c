@@ -43,6 +43,7 @@ struct rpc_chat talk_request(const struct talk *t)
 {
 	size_t n = json_array_size(t->messages);
 	struct rpc_message *m = xalloc(n + 1, sizeof *m);
+	struct rpc_sampling sampling = t->args->sampling;
 
 	for (size_t i = 0; i < n; i++) {
 		const json_t *one = json_array_get(t->messages, i);
@@ -51,9 +52,10 @@ struct rpc_chat talk_request(const struct talk *t)
 
 		m[i] = (struct rpc_message){role ? role : "", content ? content : "", "", ""};
 	}
+	sampling.seed += (uint64_t)t->again;
 	return (struct rpc_chat){.n_messages = (int)n,
 				 .messages = m,
-				 .sampling = t->args->sampling,
+				 .sampling = sampling,
 				 .timeout_ms = (uint32_t)t->args->timeout_ms,
 				 .user = t->args->user ? t->args->user : "",
 				 .tools_json = "",
@@ -97,27 +99,45 @@ static bool take(struct answer *w, const struct rpc_reply *r, struct why *why)
 	}
 }
 
-/* Ctrl-C stops the answer; a second one does not wait for the server to say so. */
+static bool past(uint64_t since_ns, int ms)
+{
+	return now_ns() - since_ns > (uint64_t)ms * 1000000;
+}
+
+/* An open call hears something every second at least. */
+static bool tell_silence(const struct talk *t)
+{
+	if (t->terminal && terminal_is_tty(t->terminal))
+		fputs("\n[no word from the server: the answer goes on when it is back; Ctrl-C gives it up]\n", stderr);
+	return true;
+}
+
+/* Ctrl-C stops the answer. A second one, or a server that does not say so soon, is not waited for. */
 static void follow(struct talk *t, uint64_t id, struct answer *w, struct why *why)
 {
+	enum { SILENCE_MS = 3000, STOP_MS = 1000 };
 	struct rpc_reply r;
-	bool asked = false;
+	uint64_t heard = now_ns(), asked = 0;
+	bool told = false;
 
-	for (;;) {
+	while (interrupted < 2 && !(asked && past(asked, STOP_MS))) {
 		int got = xv_wait(t->client, &r, 100, why);
 		if (got < 0) {
 			w->err = got;
 			return;
 		}
+		if (got == 1)
+			heard = now_ns();
 		if (got == 1 && r.id == id && take(w, &r, why))
 			return;
-		if (interrupted > 1) {
-			w->cancelled = true;
-			return;
+		if (interrupted && !asked) {
+			asked = now_ns();
+			xv_cancel(t->client, id);
 		}
-		if (interrupted && !asked)
-			asked = xv_cancel(t->client, id) || true;
+		if (!told && past(heard, SILENCE_MS))
+			told = tell_silence(t);
 	}
+	w->cancelled = true;
 }
 
 int talk_answer(struct talk *t, struct why *why)
@@ -130,7 +150,7 @@ int talk_answer(struct talk *t, struct why *why)
 	free((void *)(uintptr_t)r.chat.messages);
 	if (w.len && w.text[w.len - 1] != '\n')
 		cli_write("\n", 1);
-	if (w.len || !w.err)
+	if (w.len || !(w.err || w.cancelled))
 		talk_add(t, "assistant", w.text ? w.text : "", w.len);
 	free(w.text);
 	if (w.err)
@@ -202,6 +222,7 @@ static int turn(struct talk *t, const char *text)
 	struct why why = {""};
 	int err;
 
+	t->again = 0;
 	talk_add(t, "user", text, strlen(text));
 	err = talk_answer(t, &why);
 	if (!err)

@@ -11,6 +11,7 @@ struct talk {
 	struct terminal *terminal;
 	json_t *messages;
 	bool over;
+	int again; /* how often /regen asked for another answer: a seed that was set moves by it */
 };
 
 /* A line that begins with '/': true, it is done. */

@@ -11,7 +11,7 @@ static const char help[] = "/reset             forget the conversation (the syst
 			   "/undo              take back the last question and its answer\n"
 			   "/save FILE         write the conversation as JSON\n"
 			   "/load FILE         go on with one that was saved\n"
-			   "/set [NAME VALUE]  an option such as temperature 0.5; alone: those set\n"
+			   "/set [NAME VALUE]  an option such as temperature 0.5 (or default); alone: those set\n"
 			   "/show [prompt]     the conversation; prompt: the text and tokens that the model would get\n"
 			   "/exit              end (also Ctrl-D)\n";
 
@@ -56,6 +56,7 @@ static void regenerate(struct talk *t, const char *rest)
 		json_decref(before);
 		return;
 	}
+	t->again++;
 	err = talk_answer(t, &why);
 	if (err)
 		say(why.text);
@@ -82,8 +83,10 @@ static void save(struct talk *t, const char *rest)
 {
 	json_t *j = json_pack("{s:O}", "messages", t->messages);
 
-	if (!*rest || json_dump_file(j, rest, JSON_INDENT(1)))
-		fprintf(stderr, "[not saved: %s: %m]\n", *rest ? rest : "/save needs a file");
+	if (!*rest)
+		say("[not saved: /save needs a file]");
+	else if (json_dump_file(j, rest, JSON_INDENT(1)))
+		fprintf(stderr, "[not saved: %s: %m]\n", rest);
 	else
 		fprintf(stderr, "[saved to %s]\n", rest);
 	json_decref(j);
@@ -105,10 +108,10 @@ static bool is_conversation(const json_t *messages)
 static void load(struct talk *t, const char *rest)
 {
 	json_error_t error = {.text = "the messages are not those of a conversation"};
-	json_t *j = json_load_file(*rest ? rest : "/save needs a file", 0, &error), *messages = json_object_get(j, "messages");
+	json_t *j = *rest ? json_load_file(rest, 0, &error) : NULL, *messages = json_object_get(j, "messages");
 
 	if (!is_conversation(messages)) {
-		fprintf(stderr, "[not loaded: %s]\n", error.text);
+		fprintf(stderr, "[not loaded: %s]\n", *rest ? error.text : "/load needs a file");
 	} else {
 		json_decref(t->messages);
 		t->messages = json_incref(messages);
@@ -129,7 +132,7 @@ static void set(struct talk *t, const char *rest)
 	}
 	snprintf(name, sizeof name, "%.*s", (int)(value - rest), rest);
 	value += strspn(value, " ");
-	if (args_set(t->args, "chat", name, value, &why))
+	if (!strcmp(value, "default") ? args_unset(t->args, "chat", name, &why) : args_set(t->args, "chat", name, value, &why))
 		say(why.text);
 }
 

@@ -47,6 +47,8 @@ struct args {
 int args_parse(struct args *a, int argc, char **argv, struct why *why);
 /* One more option of a command, as if it had stood on the line. */
 int args_set(struct args *a, const char *command, const char *name, const char *value, struct why *why);
+/* As if the option had not stood there: it is the server's again. */
+int args_unset(struct args *a, const char *command, const char *name, struct why *why);
 void args_show(const struct args *a, FILE *out); /* what is set of sampling */
 void args_finish(struct args *a);
 void args_help(const char *command, FILE *out); /* NULL: the list of commands */

@@ -34,7 +34,7 @@ static void copy_request(struct rpc_request *out, const struct rpc_request *r)
 
 struct xv_call *xv_call_add(struct xv_client *c, const struct rpc_request *r)
 {
-	struct xv_call *call = xalloc(1, sizeof *call);
+	struct xv_call *call = xalloc(1, sizeof *call), **end = &c->calls;
 
 	call->id = r->id;
 	call->streams = r->kind == RPC_GENERATE || r->kind == RPC_CHAT || r->kind == RPC_SCORE;
@@ -51,8 +51,9 @@ struct xv_call *xv_call_add(struct xv_client *c, const struct rpc_request *r)
 			xv_call_take(call, &chunk);
 		}
 	}
-	call->next = c->calls;
-	c->calls = call;
+	while (*end)
+		end = &(*end)->next;
+	*end = call;
 	return call;
 }
 

@@ -32,7 +32,7 @@ struct xv_client {
 	struct rpc_out out; /* bytes not yet sent, from out_sent on */
 	size_t out_sent;
 	struct rpc_reply reply; /* what xv_wait() gave last */
-	struct xv_call *calls;
+	struct xv_call *calls; /* in the order asked: so they are sent again, a Cancel behind what it cancels */
 	uint64_t next_id, lost_ns, try_ns;
 	int pause_ms;
 };

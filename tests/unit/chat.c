@@ -134,6 +134,8 @@ TEST(ids_of_formats)
 	check_format(t, "xverse-v1", TALK("u hi", "a yes", "u who?"),
 		     "Human: hi\n\nAssistant: yes</s>Human: who?\n\nAssistant: ",
 		     TALK("Human: hi\n\n", "Assistant: yes", "<2>", "Human: who?\n\nAssistant: "));
+	check_format(t, "xverse-v1", TALK("s be", "u hi"), "Human: be\nHuman: hi\n\nAssistant: ",
+		     TALK("Human: be\n", "Human: hi\n\nAssistant: "));
 	check_format(t, "xverse-v2", TALK("s be", "u hi", "a yes", "x 5", "u who?"),
 		     "Human: be\nHuman: hi\n\nAssistant: yes</s>Exec: 5\n\nHuman: who?\n\nAssistant: ",
 		     TALK("Human: ", "be\n", "Human: ", "hi\n\n", "Assistant: ", "yes", "<2>", "Exec: ", "5\n\n", "Human: ", "who?\n\n",
@@ -141,11 +143,42 @@ TEST(ids_of_formats)
 	check_format(t, "llama-2", TALK("s be", "u  hi ", "a yes", "u who?"),
 		     "<s>[INST] <<SYS>>\nbe\n<</SYS>>\n\n hi [/INST] yes </s><s>[INST] who? [/INST]",
 		     TALK("<1>", "[INST] <<SYS>>\nbe\n<</SYS>>\n\n hi [/INST] yes ", "<2>", "<1>", "[INST] who? [/INST]"));
+	check_format(t, "llama-2", TALK("u \xe3\x80\x80\n hi\xc2\xa0\t"), "<s>[INST] hi [/INST]", TALK("<1>", "[INST] hi [/INST]"));
+	check_format(t, "llama-2", TALK("u \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd", "a  ", "u \xe3\x80\x80"),
+		     "<s>[INST] \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd [/INST]  </s><s>[INST]  [/INST]",
+		     TALK("<1>", "[INST] \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd [/INST]  ", "<2>", "<1>", "[INST]  [/INST]"));
+	check_format(t, "ziya", TALK("u \n hi\xe3\x80\x80", "a yes ", "u who?"), "<s><human>:hi\n<bot>:yes \n<human>:who?\n<bot>:",
+		     TALK("<1>", "<human>:hi\n<bot>:yes \n<human>:who?\n<bot>:"));
 	check_format(t, "ziya", TALK("u hi", "a yes", "u who?"), "<s><human>:hi\n<bot>:yes\n<human>:who?\n<bot>:",
 		     TALK("<1>", "<human>:hi\n<bot>:yes\n<human>:who?\n<bot>:"));
 	check_format(t, "plain", TALK("u hi", "a yes", "u who?"), "<s>Human: hi\n\nAssistant: yes\n\nHuman: who?\n\nAssistant: ",
 		     TALK("<1>", "Human: hi\n\n", "Assistant: ", "yes\n\n", "Human: who?\n\n", "Assistant: "));
 	check_format(t, "moss", TALK("s be", "u hi"), "be\n<|Human|>: hi<eoh>\n<|MOSS|>:", TALK("be\n<|Human|>: hi<eoh>\n<|MOSS|>:"));
+	check_format(t, "moss", TALK("s be", "u hi", "a yes", "u who?"),
+		     "be\n<|Human|>: hi<eoh>\n<|MOSS|>: yes<eom>\n<|Human|>: who?<eoh>\n<|MOSS|>:",
+		     TALK("be\n<|Human|>: hi<eoh>\n<|MOSS|>: yes<eom>\n<|Human|>: who?<eoh>\n<|MOSS|>:"));
+	clean(t);
+}
+
+/* What stands before a conversation that brings no system text, byte for byte that of the model's README. */
+TEST(instruction_of_moss)
+{
+	struct tokenizer *t;
+	struct ids ids = {0};
+	struct why why = {""};
+	char *text = NULL;
+	uint64_t sum = 14695981039346656037u; /* FNV-1a */
+
+	llama(&t);
+	struct chat *c = chat_as("moss", t);
+	CHECK_EQ(encode(c, TALK("u hi"), &ids, &text, &why), 0);
+	CHECK_STR(strstr(text, "<|Human|>"), "<|Human|>: hi<eoh>\n<|MOSS|>:");
+	for (const char *s = text; s < strstr(text, "<|Human|>"); s++)
+		sum = (sum ^ (unsigned char)*s) * 1099511628211u;
+	CHECK_EQ(sum, 16734107422504656952u);
+	free(text);
+	ids_finish(&ids);
+	chat_close(c);
 	clean(t);
 }
 
