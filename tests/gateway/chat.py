@@ -1,5 +1,9 @@
 from gw import *
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, "tests/e2e")
+import wire  # noqa: E402
+
 _, plain = start_daemon()
 gw = Gateway("--model", "m=" + plain, "--port=0")
 status, a, _ = gw.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]})
@@ -76,7 +80,44 @@ def tokens():
     check("a special token that a user writes is ordinary text", eos[0] not in t["tokens"], t, eos)
 
 
-for test in (shapes, streams, messages, tokens):
+TEMPLATE = ("{% for m in messages %}{% if m.role == 'bad' %}{{ raise_exception('no <role> ' + m.role) }}{% endif %}"
+            "[{{ m.role }}|{{ m.name }}|{{ m.content }}|{{ m.tool_calls | tojson if m.tool_calls else m.tool_call_id }}]{% endfor %}"
+            "{{ tools | tojson }}{{ documents | tojson }}{{ thinking }}{% if add_generation_prompt %}>{% endif %}")
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}]
+CALL = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": {"city": "\u5317\u4eac"}}}
+
+
+def agreement():
+    """What the endpoint makes of a conversation is what the protocol's Template makes of it, tools and documents included."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    open(folder + "/t.jinja", "w").write(TEMPLATE)
+    _, own = start_daemon(STORIES, "own", chat_template=folder + "/t.jinja")
+    g = Gateway("--model", "own=" + own, "--port=0")
+    wire_client = wire.Client(own)
+    M = wire.pb.Message
+    talk = [{"role": "user", "content": "hi </s>", "name": "bob"}, {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "tool", "tool_call_id": "c1", "content": "warm"}]
+    said = [M(role="user", content="hi </s>", name="bob"), M(role="assistant", json=json.dumps({"tool_calls": [CALL]})),
+            M(role="tool", content="warm", json='{"tool_call_id": "c1"}')]
+    docs, args = [{"title": "a", "text": "b"}], {"thinking": "deep"}
+    more = dict(tools_json=json.dumps(TOOLS), documents_json=json.dumps(docs), template_args_json=json.dumps(args))
+    r = wire_client.wait(wire_client.send(template=wire.pb.Template(messages=said, **more))).last.rendered
+    text = '[user|bob|hi </s>|][assistant|||%s][tool||warm|c1]%s%sdeep>' % (json.dumps([CALL], ensure_ascii=False), json.dumps(TOOLS), json.dumps(docs))
+    same("the template's text", r.text, text)
+    body = {"messages": talk, "tools": TOOLS, "documents": docs, "chat_template_kwargs": args}
+    same("ids of both", g.post("/tokenize", body)[1]["tokens"], list(r.ids))
+    a = g.post("/v1/chat/completions", {**body, "max_tokens": 6, "temperature": 0})[1]
+    whole = wire_client.wait(wire_client.send(chat=wire.pb.Chat(messages=said, sampling=wire.pb.Sampling(max_tokens=6, temperature=0), **more)))
+    same("answers of both", (a["choices"][0]["message"]["content"], a["usage"]["prompt_tokens"]), (whole.text, len(r.ids)))
+    status, e, _ = g.post("/v1/chat/completions", {"messages": [{"role": "bad", "content": "x"}]})
+    refused = wire_client.wait(wire_client.send(chat=wire.pb.Chat(messages=[M(role="bad", content="x")]))).error
+    check("the template's own words", status == 400 and "no <role> bad" in e["error"]["message"] and "no <role> bad" in refused.text, e, refused)
+    wire_client.close()
+    same("its gateway ends", g.stop(), 0)
+
+
+for test in (shapes, streams, messages, tokens, agreement):
     test()
 same("the gateway ends", gw.stop(), 0)
 done()
