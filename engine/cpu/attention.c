@@ -25,8 +25,8 @@ struct attn_scratch {
 	struct tile *tiles; /* (max_tokens + 1) the last one ends the units */
 	struct run *runs;   /* (max_heads) */
 	float *scores;      /* (threads, 6, 256), then what attention() packs into */
-	float *stack;       /* (threads, 16 jobs, 6, depth, state) */
-	float *partial;     /* (slots, 16 jobs, 6, state) */
+	float *stack;       /* (threads, ATTN_JOBS, 6, depth, state) */
+	float *partial;     /* (slots, ATTN_JOBS, 6, state) */
 	size_t work;        /* floats of scores and packed, one thread's */
 	int depth, slots;
 	size_t state, bytes; /* floats of the longest head's state; bytes of the last three arrays */
@@ -183,7 +183,7 @@ struct attn_units {
 	char *out;
 	size_t out_elem;
 	int n_tiles, n_runs, group;  /* group: ranges of a piece */
-	int job_tokens, tile_tokens; /* tokens of a job; of a tile, up to 16 jobs */
+	int job_tokens, tile_tokens; /* tokens of a job; of a tile, up to ATTN_JOBS jobs */
 };
 
 /* Heads that share K and V make a run of up to 6, long ones are halved evenly. */

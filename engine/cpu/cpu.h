@@ -33,7 +33,7 @@ struct cpu_weight {
 	enum x_form form;
 	int n_parts, n_seg, units; /* pairs or groups of all segments */
 	size_t panel_bytes;
-	char *panels;        /* (div_up(rows, 64), panel_bytes) */
+	char *panels;        /* (div_up(rows, 32), panel_bytes) */
 	struct segment *seg; /* (n_seg) */
 };
 

@@ -111,7 +111,8 @@ struct linear_units {
 	const struct cpu *cpu;
 	const struct cpu_weight *w;
 	struct linear_job job; /* of panel 0 */
-	int panels, per;       /* tiles of a unit */
+	int panels, group;     /* panels of the weight, of a unit */
+	int units, per;        /* units that go through all panels; tiles of a unit */
 };
 
 static void linear_unit(void *arg, int unit, int worker)
@@ -119,20 +120,22 @@ static void linear_unit(void *arg, int unit, int worker)
 	const struct linear_units *u = arg;
 	const struct cpu_kernels *k = u->cpu->k;
 	struct linear_job j = u->job;
-	int panel = unit % u->panels;
+	int panel = unit % u->units * u->group;
 	size_t col = (size_t)panel * PANEL;
 
 	j.panel = u->w->panels + (size_t)panel * u->w->panel_bytes;
 	j.out += col;
 	j.bias = j.bias ? j.bias + col : NULL;
-	j.first = unit / u->panels * u->per;
+	j.first = unit / u->units * u->per;
 	j.end = min_int(j.first + u->per, j.tiles.count);
-	j.cols = min_int(PANEL, u->w->base.rows - (int)col);
+	j.cols = min_int(PANEL * u->group, u->w->base.rows - (int)col);
 	j.scratch = u->cpu->scratch + (size_t)worker * linear_scratch();
 	(u->w->form == X_DOT ? k->linear_dot : k->linear[u->w->pack])(&j);
 }
 
-/* Units are panels; where these are too few for the workers, rows are cut as well. */
+enum { GROUP_FROM = 8 /* tiles: few rows stay in the cache while panel after panel streams in */ };
+
+/* Units are one panel or a few; where these are too few for the workers, rows are cut as well. */
 void cpu_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *weight,
 		const float *bias)
 {
@@ -149,14 +152,17 @@ void cpu_linear(struct backend *b, float *out, const struct tensor *x, const str
 	u.job = (struct linear_job){.seg = w->seg,
 				    .n_seg = w->n_seg,
 				    .x = cpu_of(b)->x,
+				    .panel_bytes = w->panel_bytes,
 				    .tiles = tiles,
 				    .out = out,
 				    .out_stride = n,
 				    .part_stride = n * (size_t)x->rows,
 				    .bias = bias};
-	cuts = threads == 1 ? 1 : min_int(div_up(4 * threads, u.panels), div_up(tiles.count, 2));
+	u.group = tiles.count >= GROUP_FROM && u.panels >= 8 * threads * JOB_PANELS ? JOB_PANELS : 1;
+	u.units = div_up(u.panels, u.group);
+	cuts = threads == 1 ? 1 : min_int(div_up(4 * threads, u.units), div_up(tiles.count, 2));
 	u.per = div_up(tiles.count, cuts);
-	pool_each(cpu_of(b)->pool, u.panels * div_up(tiles.count, u.per), linear_unit, &u);
+	pool_each(cpu_of(b)->pool, u.units * div_up(tiles.count, u.per), linear_unit, &u);
 }
 
 struct silu_job {

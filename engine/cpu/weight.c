@@ -1,4 +1,4 @@
-/* weight.c - packing: panels of 64 outputs, K in pairs, cut where the sums are cut. */
+/* weight.c - packing: panels of 32 outputs, K in pairs, cut where the sums are cut. */
 #include "engine/cpu/cpu.h"
 
 #include <stdlib.h>
@@ -158,7 +158,7 @@ static void put_bf16(uint32_t *dst, const void *src, size_t at, int n, enum dtyp
 		dst[i / 2 * PANEL] = t[i] | (uint32_t)t[i + 1] << 16;
 }
 
-/* Column i of n goes to row i of the (pairs, 2, 64) panel; the second half of an odd last pair stays zero. */
+/* Column i of n goes to row i of the (pairs, 2, 32) panel; the second half of an odd last pair stays zero. */
 static void put_plain(char *dst, const void *src, size_t at, int n, enum dtype stored)
 {
 	if (stored == DT_F32)

@@ -292,19 +292,39 @@ static void add_range(struct attn_job *job, int range)
 
 INLINE void pack_as(enum dtype type, const struct attn_job *job, float *k, float *v, int range, int n)
 {
-	const size_t size = elem_size(type), cols = round_up((size_t)job->head_dim, 16);
+	const size_t size = elem_size(type), cols = round_up((size_t)job->head_dim, 16),
+		     dim = (size_t)job->head_dim, row = (size_t)job->block_size * size;
 
 	for (int key = 0; key < n; key += 16) {
 		const char *from = k_lanes(job, range * RANGE + key, size);
-		for (int d = 0; d < job->head_dim; d++)
-			v_store(k + strip_at(job, key) + d * STRIP,
-				v_load_as(from + (size_t)d * (size_t)job->block_size * size, type));
+		float *to = k + strip_at(job, key);
+		for (size_t d = 0; d < dim; d++)
+			v_store(to + d * STRIP, v_load_as(from + d * row, type));
 	}
 	for (int key = 0; key < n; key++) {
 		int all = range * RANGE + key;
 		const char *from = v_block(job, all, 0, size) + (size_t)(all % job->block_size) * cols * size;
 		for (size_t d = 0; d < cols; d += 16)
 			v_store(v + (size_t)key * cols + d, v_load_as(from + d * size, type));
+	}
+}
+
+/* Asks the second cache for piece i of n of what a range's packing will read: that is too much to wait for.
+ */
+static void ask_ahead(const struct attn_job *job, int range, size_t i, size_t n)
+{
+	const size_t all = (size_t)job->block_size * elem_size(job->type),
+		     k_lines = (size_t)job->head_dim * all / 64,
+		     lines = k_lines + round_up((size_t)job->head_dim, 16) * all / 64;
+	const int keys = keys_in(job, job->rows - 1, range), first = range * RANGE / job->block_size;
+	const size_t total = keys > 0 ? lines * (size_t)div_up(keys, job->block_size) : 0;
+
+	for (size_t line = total * i / n; line < total * (i + 1) / n; line++) {
+		const char *block =
+			job->pool + (size_t)job->blocks[first + (int)(line / lines)] * job->block_bytes;
+		size_t at = line % lines;
+		__builtin_prefetch(
+			block + (at < k_lines ? job->k_at + 64 * at : job->v_at + 64 * (at - k_lines)), 0, 2);
 	}
 }
 
@@ -354,6 +374,8 @@ void ISA_NAME(attention)(struct attn_job *jobs, int n, float *packed)
 			j->k = k, j->v = v;
 			j->k_scale = j->type == DT_I8 ? k_scale : NULL;
 			j->v_scale = j->type == DT_I8 ? v_scale : NULL;
+			if (k && range + 1 < last->end)
+				ask_ahead(last, range + 1, (size_t)(j - jobs), (size_t)n);
 			add_range(j, range);
 		}
 	}

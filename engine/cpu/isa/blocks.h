@@ -1,28 +1,32 @@
-/* blocks.h - the order in which one panel's product runs: blocks of tiles; for each segment every tile of the
- * block, so that a segment's weights stay in the cache; sums of segments wait on a stack in memory. */
+/* blocks.h - the order in which a few panels' product runs: blocks of tiles; for each segment, panel by
+ * panel, chunks that the first cache holds; every tile takes its turn at a chunk. So activations of a block's
+ * segment stay in the second cache and weights in the first one. Sums wait on a stack in memory. */
 #ifndef ENGINE_CPU_ISA_BLOCKS_H
 #define ENGINE_CPU_ISA_BLOCKS_H
 
 #include "engine/cpu/isa/local.h"
 
-/* One tile, one segment. */
+/* One tile, one chunk of a segment. */
 struct step_of {
 	const struct linear_job *job;
 	const struct segment *seg;
 	const char *x, *w;
 	const char *ahead; /* weights to prefetch, `lines` cache lines a unit */
 	size_t x_ahead;    /* from a unit of activations to the same one of the next tile */
+	int units;
+	bool begin, end; /* of the segment */
 	int lines, row, depth;
-	float *stack; /* this tile's; a level is LEVEL floats further */
+	int col, cols; /* of the job's outputs: where the panel starts, how many it has */
+	float *stack;  /* this tile's; a level is LEVEL floats further */
 };
-enum { LEVEL = BLOCK_TILES * MAX_TILE_ROWS * PANEL };
+enum { LEVEL = JOB_PANELS * BLOCK_ROWS * PANEL };
 
 struct sums {
-	v16 v[MAX_TILE_ROWS][4];
+	v16 v[MAX_TILE_ROWS][2];
 };
 
-/* Prefetches weights of the next segment into the second cache, on the first way through the columns, and the
- * next tile's activations into the first, on the last one. */
+/* Prefetches the weights that come next into the second cache, on the first way through the columns, and the
+ * next tile's activations into the first. */
 INLINE void ahead(const struct step_of *t, int unit, int col, const void *x, int x_bytes)
 {
 	if (!col)
@@ -33,6 +37,19 @@ INLINE void ahead(const struct step_of *t, int unit, int col, const void *x, int
 		__builtin_prefetch((const char *)x + t->x_ahead + i, 0, 3);
 }
 
+/* +0, or what the segment's earlier chunks came to. */
+INLINE void begin_chunk(int rows, int cols, struct sums *s, const struct step_of *t, int col)
+{
+	const float *waiting = t->stack + (size_t)t->depth * LEVEL + col;
+
+	if (t->begin)
+		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] =
+			v_zero();
+	else
+		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] =
+			v_load(waiting + r * PANEL + 16 * c);
+}
+
 INLINE void store_part(int rows, int cols, const struct sums *s, const struct step_of *t, int col)
 {
 	const struct linear_job *job = t->job;
@@ -40,15 +57,15 @@ INLINE void store_part(int rows, int cols, const struct sums *s, const struct st
 	UNROLL for (int r = 0; r < rows; r++)
 	{
 		float *out = job->out + (size_t)t->seg->part * job->part_stride +
-			     (size_t)(t->row + r) * job->out_stride;
+			     (size_t)(t->row + r) * job->out_stride + t->col;
 		UNROLL for (int c = 0; c < cols; c++)
 		{
-			int at = col + 16 * c, n = job->cols - at;
+			int at = col + 16 * c, n = t->cols - at;
 			v16 v = s->v[r][c];
 			if (n <= 0)
 				continue;
 			if (job->bias)
-				v = v_add(v, v_load_n(job->bias + at, n));
+				v = v_add(v, v_load_n(job->bias + t->col + at, n));
 			v_store_n(out + at, v, n);
 		}
 	}
@@ -61,18 +78,18 @@ INLINE int merges_of(const struct segment *seg, int depth)
 	return seg->merges;
 }
 
-/* The segment's sums onto the stack, after the merges that its place in the tree asks for. */
-INLINE void end_segment(int rows, int cols, struct sums *s, const struct step_of *t, int col)
+/* The chunk's sums onto the stack; at the end of the segment after the merges that its place in the tree asks
+ * for. */
+INLINE void end_chunk(int rows, int cols, struct sums *s, const struct step_of *t, int col)
 {
-	const struct segment *seg = t->seg;
 	int depth = t->depth;
 
-	for (int m = merges_of(seg, depth); m > 0; m--) {
+	for (int m = t->end ? merges_of(t->seg, depth) : 0; m > 0; m--) {
 		const float *older = t->stack + (size_t)--depth * LEVEL + col;
 		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] =
 			v_add(v_load(older + r * PANEL + 16 * c), s->v[r][c]);
 	}
-	if (seg->part >= 0) {
+	if (t->end && t->seg->part >= 0) {
 		store_part(rows, cols, s, t, col);
 		return;
 	}
@@ -82,51 +99,81 @@ INLINE void end_segment(int rows, int cols, struct sums *s, const struct step_of
 
 typedef void tile_fn(const struct step_of *t);
 
-/* What is asked of one kind of product. expand (may be NULL) turns a segment to f32 in memory where several
- * tiles use it, which `wide` then multiplies. */
+/* What is asked of one kind of product. expand (may be NULL) writes a chunk in the form that `wide`
+ * multiplies fastest, where several tiles use it. */
 struct kind {
-	tile_fn *const *tile, *const *wide;
-	void (*expand)(float *out, const char *w, int units);
+	tile_fn *const *tile, *const *wide; /* by rows */
+	void (*expand)(char *out, const char *w, int units);
 	size_t w_unit;
+	int chunk; /* units; CHUNK_BYTES at most in the form that is multiplied */
 	enum x_form form;
 };
 
 enum { EXPAND_FROM = 3 };
 
-static __attribute__((noinline)) void run_block(const struct kind *k, const struct linear_job *job, int first,
-						int end)
-{
-	float *stack = (float *)(job->scratch + (size_t)SEGMENT * PANEL * sizeof(float));
-	bool expand = k->expand && end - first >= EXPAND_FROM;
-	int depth = 0;
+/* Where a block is: a segment of a panel, and the weights that come after it. */
+struct place {
+	const struct segment *seg;
+	int first, end, depth, panel;
+	const char *w, *next;
+};
 
-	for (const struct segment *seg = job->seg; seg < job->seg + job->n_seg; seg++) {
-		struct step_of t = {.job = job, .seg = seg, .depth = depth};
-		const char *w = job->panel + (size_t)seg->at * k->w_unit,
-			   *next = w + (size_t)seg->units * k->w_unit;
-		int per = max_int(1, (int)(k->w_unit / 64) / (end - first)); /* lines a unit */
+static __attribute__((noinline)) void run_segment(const struct kind *k, const struct linear_job *job,
+						  const struct place *p)
+{
+	const struct segment *seg = p->seg;
+	const bool expand = k->expand && p->end - p->first >= EXPAND_FROM;
+	float *stack = (float *)(job->scratch + CHUNK_BYTES) + (size_t)p->panel * BLOCK_ROWS * PANEL;
+	struct step_of t = {.job = job, .seg = seg, .depth = p->depth, .col = p->panel * PANEL};
+	int per = div_up((int)(k->w_unit / 64), p->end - p->first); /* lines a unit */
+	int chunk = p->end - p->first > 1 ? k->chunk : max_int(seg->units, 1);
+
+	t.cols = min_int(PANEL, job->cols - t.col);
+	for (int at = 0; at == 0 || at < seg->units; at += chunk) {
+		const char *w = p->w + (size_t)at * k->w_unit, *next = p->next + (size_t)at * k->w_unit;
+		t.units = min_int(chunk, seg->units - at);
+		t.begin = at == 0, t.end = at + t.units == seg->units;
 		if (expand)
-			k->expand((float *)job->scratch, w, seg->units);
+			k->expand(job->scratch, w, t.units);
 		t.w = expand ? job->scratch : w;
-		for (int i = first; i < end; i++) {
+		for (int i = p->first; i < p->end; i++) {
 			int row = tile_row(job->tiles, i), rows = tile_row(job->tiles, i + 1) - row;
-			size_t done = (size_t)(i - first) * (size_t)per * 64 * (size_t)seg->units;
+			size_t unit = (size_t)rows * x_unit(k->form),
+			       done = (size_t)(i - p->first) * (size_t)per * 64 * (size_t)t.units;
 			t.row = row;
-			t.x = job->x + x_place(seg, k->form, job->tiles.rows, row);
-			t.x_ahead = (size_t)rows * (size_t)seg->units * x_unit(k->form);
-			t.stack = stack + (i - first) * MAX_TILE_ROWS * PANEL;
+			t.x = job->x + x_place(seg, k->form, job->tiles.rows, row) + (size_t)at * unit;
+			t.x_ahead = unit * (size_t)seg->units;
+			t.stack = stack + (row - tile_row(job->tiles, p->first)) * PANEL;
 			t.ahead = next + done;
-			t.lines = done < (size_t)seg->units * k->w_unit ? per : 0;
-			(expand ? k->wide : k->tile)[rows - 1](&t);
+			t.lines = done < (size_t)t.units * k->w_unit ? per : 0;
+			(expand ? k->wide : k->tile)[rows](&t);
 		}
-		depth += (seg->part < 0) - merges_of(seg, depth);
+	}
+}
+
+static void run_block(const struct kind *k, const struct linear_job *job, int first, int end)
+{
+	struct place p = {.seg = job->seg, .first = first, .end = end};
+	int panels = div_up(job->cols, PANEL);
+
+	for (; p.seg < job->seg + job->n_seg; p.seg++) {
+		const char *w = job->panel + (size_t)p.seg->at * k->w_unit;
+		for (p.panel = 0; p.panel < panels; p.panel++) {
+			bool last = p.panel + 1 == panels;
+			p.w = w + (size_t)p.panel * job->panel_bytes;
+			p.next = last ? w + (size_t)p.seg->units * k->w_unit : p.w + job->panel_bytes;
+			run_segment(k, job, &p);
+		}
+		p.depth += (p.seg->part < 0) - merges_of(p.seg, p.depth);
 	}
 }
 
 static void run_blocks(const struct kind *k, const struct linear_job *job)
 {
+	const int height = div_up(job->tiles.rows, job->tiles.count), most = BLOCK_ROWS / height;
+
 	for (int first = job->first, end; first < job->end; first = end) {
-		int left = job->end - first, blocks = div_up(left, BLOCK_TILES);
+		int left = job->end - first, blocks = div_up(left, most);
 		end = first + div_up(left, blocks);
 		run_block(k, job, first, end);
 	}

@@ -5,16 +5,26 @@
 
 #include "engine/backend.h"
 
-enum { PANEL = 64, SEGMENT = 512, GROUP = 32, STACK_DEPTH = 24, BLOCK_TILES = 16, MAX_TILE_ROWS = 8 };
+enum { PANEL = 32, SEGMENT = 512, GROUP = 32, STACK_DEPTH = 12, MAX_TILE_ROWS = 12 };
+/* Of a product's order: rows that share a segment's activations in the second cache, panels that do, bytes of
+ * weights that each tile in turn finds in the first one. */
+enum { BLOCK_ROWS = 192, JOB_PANELS = 2, CHUNK_BYTES = 18432 };
 
-/* How a panel of 64 outputs lies in memory. Plain ones are made of K pairs, quantised ones of groups of 32
- * columns. BF16   (pairs, 64, 2) bf16     F32, F16   (pairs, 2, 64) INT8   (groups) of (8, 64, 4) bytes w +
- * 128, then 64 scales f16 INT4   (groups) of (4, 64, 4) bytes, then 64 scales f16: byte (i, n, j) holds
- * column 4i + j, plus 8, in its low half, column 16 + 4i + j in its high one */
-enum pack { PACK_F32, PACK_BF16, PACK_F16, PACK_INT8, PACK_INT4, PACK_COUNT };
+/* How a panel of 32 outputs lies in memory. Plain ones are made of K pairs, quantised ones of groups of 32
+ * columns.
+ * - BF16: (pairs, 32, 2) bf16
+ * - F32, F16: (pairs, 2, 32)
+ * - INT8: (groups) of (8, 32, 4) bytes w + 128, then 32 scales f16
+ * - INT4: (groups) of (4, 32, 4) bytes, then 32 scales f16: byte (i, n, j) holds column 4i + j, plus 8, in
+ * its low half, column 16 + 4i + j in its high one
+ * - WIDE is no panel's: bytes as in INT8, scales f32; a kernel may keep a chunk so */
+enum pack { PACK_F32, PACK_BF16, PACK_F16, PACK_INT8, PACK_INT4, PACK_COUNT, PACK_WIDE = PACK_COUNT };
 /* How activations lie while they are multiplied: segments of K, inside them tiles of rows, inside them K
- * units of the tile's rows side by side. F32    (pairs, 2, rows) f32         DOT   (pairs, rows, 2) bf16 INT
- * (groups) of (8, rows, 4) int8, (rows) int32 = -offset of the weights times the sum, (rows) f32 scale */
+ * units of the tile's rows side by side.
+ * - F32: (pairs, 2, rows) f32
+ * - DOT: (pairs, rows, 2) bf16
+ * - INT: (groups) of (8, rows, 4) int8, (rows) int32 = -offset of the weights times the sum, (rows) f32 scale
+ */
 enum x_form { X_F32, X_DOT, X_INT };
 
 /* Bytes of a unit: a pair of columns, or a group. */
@@ -71,21 +81,23 @@ static inline size_t x_place(const struct segment *s, enum x_form form, int all_
 struct linear_job {
 	const struct segment *seg;
 	int n_seg;
-	const char *panel;              /* packed weights of 64 outputs */
+	const char *panel; /* packed weights of 32 outputs each, panel_bytes apart */
+	size_t panel_bytes;
 	const char *x;                  /* packed activations of all rows */
 	struct tiles tiles;             /* of all rows */
 	int first, end;                 /* tiles of this job */
-	float *out;                     /* (parts, rows, N), at the panel's first column */
+	float *out;                     /* (parts, rows, N), at the first panel's first column */
 	size_t out_stride, part_stride; /* elements */
-	const float *bias;              /* at the panel's first column, or NULL */
-	int cols;                       /* of out: <= 64 */
+	const float *bias;              /* at the first panel's first column, or NULL */
+	int cols;                       /* of out: <= JOB_PANELS * 32 */
 	char *scratch;                  /* linear_scratch() bytes, of this worker */
 };
 
-/* A segment of 64 outputs as f32, then the stacks of a block of tiles. */
+/* A chunk of weights, then the stacks of a block of rows; whole huge pages. */
 static inline size_t linear_scratch(void)
 {
-	return (size_t)SEGMENT * PANEL * 4 + (size_t)STACK_DEPTH * BLOCK_TILES * MAX_TILE_ROWS * PANEL * 4;
+	return round_up(CHUNK_BYTES + (size_t)STACK_DEPTH * JOB_PANELS * BLOCK_ROWS * PANEL * sizeof(float),
+			2 << 20);
 }
 
 /* One tile of activations to its packed form. */
@@ -111,7 +123,7 @@ struct norm_job {
 	int cols;
 };
 
-enum { RANGE = 256, ATTN_ROWS = 6, ATTN_JOBS = 16, STATE_HEAD = 16 };
+enum { RANGE = 256, ATTN_ROWS = 6, ATTN_JOBS = 32, STATE_HEAD = 16 };
 
 /* Up to 6 (token, head) rows of one sequence that use the same K/V head. Rows ascend by the keys they see. */
 struct attn_job {
@@ -133,7 +145,8 @@ struct attn_job {
 	enum dtype out_type;
 	float *partial; /* (6, state), or NULL: finish into out */
 	/* of the range at hand, set inside: */
-	const float *k, *v; /* (4, head_dim, 64) and (256, head_dim rounded up to 16), or NULL: in the blocks */
+	const float *k,
+		*v; /* (4, head_dim, 64) and (256, head_dim rounded up to 16), or NULL: in the blocks */
 	const float *k_scale, *v_scale; /* (256) of an int8 cache */
 };
 
@@ -161,8 +174,9 @@ struct cpu_kernels {
 	void (*norm)(const struct norm_job *job);
 	void (*rope)(float *x, const float *cos, const float *sin, int half);
 	void (*convert)(void *out, const float *x, int n, enum dtype type);
-	/* Ranges [first, end), the same for the n <= 16 jobs, which share blocks and K/V head and ascend by
-	 * the keys they see; a row without keys there leaves its partial alone. packed: attn_packed() floats.
+	/* Ranges [first, end), the same for the n <= ATTN_JOBS jobs, which share blocks and K/V head and
+	 * ascend by the keys they see; a row without keys there leaves its partial alone. packed:
+	 * attn_packed() floats.
 	 */
 	void (*attention)(struct attn_job *jobs, int n, float *packed);
 	/* Combines row r's pieces: partial[i * pitch] for i < pieces(r), in order, into out[r]. `group`:

@@ -1,9 +1,6 @@
-/* linear.c - products with f32, bf16 and f16 weights: a tile of rows times 64 outputs. Lanes are outputs, so
+/* linear.c - products with f32, bf16 and f16 weights: a tile of rows times a panel. Lanes are outputs, so
  * that the chain over K is the same for every tile shape. */
 #include "engine/cpu/isa/blocks.h"
-
-/* One row takes the whole panel at once: that reads memory in order. */
-enum { ONE_ROW_COLS = TILE_COLS > 1 ? 4 : 1 };
 
 /* 16 outputs of column 2i + odd of the pair at w. */
 INLINE v16 load_w(enum pack pack, const char *w, int col, int odd)
@@ -23,7 +20,7 @@ INLINE void add_pair(enum pack pack, int rows, int cols, struct sums *s, const f
 {
 	UNROLL for (int odd = 1; odd >= 0; odd--)
 	{
-		v16 b[4];
+		v16 b[LINEAR_COLS];
 		UNROLL for (int c = 0; c < cols; c++) b[c] = load_w(pack, w, col + 16 * c, odd);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
@@ -33,37 +30,39 @@ INLINE void add_pair(enum pack pack, int rows, int cols, struct sums *s, const f
 	}
 }
 
-/* The chain of one segment from +0, for 64 outputs. */
+/* The chains of one chunk. */
 INLINE void run_tile(enum pack pack, int rows, int cols, const struct step_of *t)
 {
 	const size_t unit = pack == PACK_F32 ? 8 * PANEL : 4 * PANEL;
 
-	for (int col = 0; col < t->job->cols; col += 16 * cols) {
+	for (int col = 0; col < t->cols; col += 16 * cols) {
 		struct sums s;
 		const float *x = (const float *)t->x;
 		const char *w = t->w;
-		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
-			v_zero();
-		for (int i = 0; i < t->seg->units; i++, w += unit, x += 2 * rows) {
+		begin_chunk(rows, cols, &s, t, col);
+		for (int i = 0; i < t->units; i++, w += unit, x += 2 * rows) {
 			ahead(t, i, col, x, 8 * rows);
 			add_pair(pack, rows, cols, &s, x, w, col);
 		}
-		end_segment(rows, cols, &s, t, col);
+		end_chunk(rows, cols, &s, t, col);
 	}
 }
 
 #define TILE(pack, name, n)                                                       \
 	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
 	{                                                                         \
-		run_tile(pack, n, n == 1 ? ONE_ROW_COLS : TILE_COLS, t);          \
+		run_tile(pack, n, LINEAR_COLS, t);                                \
 	}
 
-#if defined(ISA_avx512) || defined(ISA_avx512_bf16)
-#define TILES(op, pack, name)                                                                     \
-	op(pack, name, 1) op(pack, name, 2) op(pack, name, 3) op(pack, name, 4) op(pack, name, 5) \
-		op(pack, name, 6)
-#define TILE_LIST(name) name##_1, name##_2, name##_3, name##_4, name##_5, name##_6
-#elif defined(ISA_avx2)
+#if LINEAR_ROWS == 12
+#define TILES(op, pack, name)                                                                              \
+	op(pack, name, 1) op(pack, name, 2) op(pack, name, 3) op(pack, name, 4) op(pack, name, 5)          \
+		op(pack, name, 6) op(pack, name, 7) op(pack, name, 8) op(pack, name, 9) op(pack, name, 10) \
+			op(pack, name, 11) op(pack, name, 12)
+#define TILE_LIST(name)                                                                                      \
+	name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8, name##_9, name##_10, \
+		name##_11, name##_12
+#elif LINEAR_ROWS == 3
 #define TILES(op, pack, name) op(pack, name, 1) op(pack, name, 2) op(pack, name, 3)
 #define TILE_LIST(name) name##_1, name##_2, name##_3
 #else
@@ -71,15 +70,20 @@ INLINE void run_tile(enum pack pack, int rows, int cols, const struct step_of *t
 #define TILE_LIST(name) name##_1, name##_2
 #endif
 
+enum { PAIRS = 64 /* of a chunk: a quarter of a segment */ };
+_Static_assert(PAIRS * 8 * PANEL <= CHUNK_BYTES, "a chunk as f32");
+
 TILES(TILE, PACK_F32, f32)
 TILES(TILE, PACK_BF16, bf16)
 TILES(TILE, PACK_F16, f16)
-static tile_fn *const f32_tiles[TILE_ROWS] = {TILE_LIST(f32)};
-static tile_fn *const bf16_tiles[TILE_ROWS] = {TILE_LIST(bf16)};
-static tile_fn *const f16_tiles[TILE_ROWS] = {TILE_LIST(f16)};
+static tile_fn *const f32_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(f32)};
+static tile_fn *const bf16_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(bf16)};
+static tile_fn *const f16_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(f16)};
 
-INLINE void expand(enum pack pack, float *out, const char *w, int units)
+INLINE void expand(enum pack pack, char *to, const char *w, int units)
 {
+	float *out = (float *)to;
+
 	for (int i = 0; i < units; i++, w += 4 * PANEL, out += 2 * PANEL)
 		UNROLL for (int col = 0; col < PANEL; col += 16)
 		{
@@ -87,30 +91,30 @@ INLINE void expand(enum pack pack, float *out, const char *w, int units)
 			v_store(out + PANEL + col, load_w(pack, w, col, 1));
 		}
 }
-static void expand_bf16(float *out, const char *w, int units)
+static void expand_bf16(char *out, const char *w, int units)
 {
 	expand(PACK_BF16, out, w, units);
 }
-static void expand_f16(float *out, const char *w, int units)
+static void expand_f16(char *out, const char *w, int units)
 {
 	expand(PACK_F16, out, w, units);
 }
 
 void ISA_NAME(linear_f32)(const struct linear_job *job)
 {
-	static const struct kind k = {f32_tiles, f32_tiles, NULL, 8 * PANEL, X_F32};
+	static const struct kind k = {f32_tiles, f32_tiles, NULL, 8 * PANEL, PAIRS, X_F32};
 
 	run_blocks(&k, job);
 }
 void ISA_NAME(linear_bf16)(const struct linear_job *job)
 {
-	static const struct kind k = {bf16_tiles, f32_tiles, expand_bf16, 4 * PANEL, X_F32};
+	static const struct kind k = {bf16_tiles, f32_tiles, expand_bf16, 4 * PANEL, PAIRS, X_F32};
 
 	run_blocks(&k, job);
 }
 void ISA_NAME(linear_f16)(const struct linear_job *job)
 {
-	static const struct kind k = {f16_tiles, f32_tiles, expand_f16, 4 * PANEL, X_F32};
+	static const struct kind k = {f16_tiles, f32_tiles, expand_f16, 4 * PANEL, PAIRS, X_F32};
 
 	run_blocks(&k, job);
 }
@@ -118,14 +122,13 @@ void ISA_NAME(linear_f16)(const struct linear_job *job)
 #ifdef ISA_avx512_bf16
 INLINE void dot_tile(int rows, int cols, const struct step_of *t)
 {
-	for (int col = 0; col < t->job->cols; col += 16 * cols) {
+	for (int col = 0; col < t->cols; col += 16 * cols) {
 		struct sums s;
 		const uint32_t *x = (const uint32_t *)t->x;
 		const uint16_t *w = (const uint16_t *)t->w + 2 * col;
-		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
-			v_zero();
-		for (int i = 0; i < t->seg->units; i++, w += 2 * PANEL, x += rows) {
-			pair_w b[4];
+		begin_chunk(rows, cols, &s, t, col);
+		for (int i = 0; i < t->units; i++, w += 2 * PANEL, x += rows) {
+			pair_w b[LINEAR_COLS];
 			ahead(t, i, col, x, 4 * rows);
 			UNROLL for (int c = 0; c < cols; c++) b[c] = pair_load(w + 32 * c);
 			UNROLL for (int r = 0; r < rows; r++)
@@ -135,7 +138,7 @@ INLINE void dot_tile(int rows, int cols, const struct step_of *t)
 					pair_dot(s.v[r][c], b[c], a);
 			}
 		}
-		end_segment(rows, cols, &s, t, col);
+		end_chunk(rows, cols, &s, t, col);
 	}
 }
 #define DOT(cols, name, n)                                                        \
@@ -143,12 +146,12 @@ INLINE void dot_tile(int rows, int cols, const struct step_of *t)
 	{                                                                         \
 		dot_tile(n, cols, t);                                             \
 	}
-TILES(DOT, TILE_COLS, dot)
-static tile_fn *const dot_tiles[TILE_ROWS] = {TILE_LIST(dot)};
+TILES(DOT, LINEAR_COLS, dot)
+static tile_fn *const dot_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(dot)};
 
 void ISA_NAME(linear_dot)(const struct linear_job *job)
 {
-	static const struct kind k = {dot_tiles, NULL, NULL, 4 * PANEL, X_DOT};
+	static const struct kind k = {dot_tiles, NULL, NULL, 4 * PANEL, 2 * PAIRS, X_DOT};
 
 	run_blocks(&k, job);
 }

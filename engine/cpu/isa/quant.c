@@ -21,36 +21,49 @@ INLINE int32_t word_at(const char *p)
 }
 
 #if defined(ISA_avx512) || defined(ISA_avx512_bf16)
-enum { INT_COLS = 2, INT_ONE_COLS = 4 };
+/* acc += the four products of each lane. Written out, as v_fma_to() is. */
+INLINE void dot_to(__m512i *acc, __m512i w, __m512i x)
+{
+	__asm__("vpdpbusd %2, %1, %0" : "+v"(*acc) : "v"(w), "v"(x));
+}
+
+/* A register of its own for each sum: copies of one would take the place of products. */
+INLINE __m512i start_of(const char *p)
+{
+	__m512i v;
+
+	__asm__ volatile("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const char(*)[4])p));
+	return v;
+}
 
 /* sums of one group into t, from the start values */
-INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][4], const char *x, const char *w,
+INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][2], const char *x, const char *w,
 		       int col)
 {
-	const int quads = pack == PACK_INT8 ? 8 : 4;
+	const int quads = pack == PACK_INT4 ? 4 : 8;
 	const __m512i low = _mm512_set1_epi8(15);
 
 	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) t[r][c] =
-		_mm512_set1_epi32(word_at(x + (size_t)(8 * rows + r) * 4));
+		start_of(x + (size_t)(8 * rows + r) * 4);
 	UNROLL for (int q = 0; q < quads; q++)
 	{
-		__m512i b[4];
+		__m512i b[2];
 		UNROLL for (int c = 0; c < cols; c++) b[c] =
 			_mm512_loadu_si512(w + q * 4 * PANEL + 4 * col + 64 * c);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
 			__m512i a = _mm512_set1_epi32(word_at(x + (size_t)(q * rows + r) * 4));
-			UNROLL for (int c = 0; c < cols; c++) t[r][c] = _mm512_dpbusd_epi32(
-				t[r][c], pack == PACK_INT8 ? b[c] : _mm512_and_si512(b[c], low), a);
+			UNROLL for (int c = 0; c < cols; c++)
+				dot_to(&t[r][c], pack == PACK_INT4 ? _mm512_and_si512(b[c], low) : b[c], a);
 		}
-		if (pack == PACK_INT8)
+		if (pack != PACK_INT4)
 			continue;
 		UNROLL for (int c = 0; c < cols; c++) b[c] =
 			_mm512_and_si512(_mm512_srli_epi16(b[c], 4), low);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
 			__m512i a = _mm512_set1_epi32(word_at(x + (size_t)((q + 4) * rows + r) * 4));
-			UNROLL for (int c = 0; c < cols; c++) t[r][c] = _mm512_dpbusd_epi32(t[r][c], b[c], a);
+			UNROLL for (int c = 0; c < cols; c++) dot_to(&t[r][c], b[c], a);
 		}
 	}
 }
@@ -58,13 +71,14 @@ INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][4], const
 INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w,
 		      int col)
 {
-	const char *scale = w + (pack == PACK_INT8 ? 32 : 16) * PANEL + 2 * col;
-	__m512i t[MAX_TILE_ROWS][4];
+	const char *scale = w + (pack == PACK_INT4 ? 16 : 32) * PANEL + (pack == PACK_WIDE ? 4 : 2) * col;
+	__m512i t[INT_ROWS][2];
 
 	group_sums(pack, rows, cols, t, x, w, col);
 	UNROLL for (int c = 0; c < cols; c++)
 	{
-		__m512 b = v_load_f16((const uint16_t *)scale + 16 * c);
+		__m512 b = pack == PACK_WIDE ? v_load((const float *)scale + 16 * c)
+					     : v_load_f16((const uint16_t *)scale + 16 * c);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
 			__m512 a = _mm512_castsi512_ps(
@@ -73,9 +87,34 @@ INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const 
 		}
 	}
 }
-#elif defined(ISA_avx2)
-enum { INT_COLS = 1, INT_ONE_COLS = 1 };
 
+/* A chunk's groups of whole bytes, with f32 scales. */
+INLINE void expand(enum pack pack, char *out, const char *w, int units)
+{
+	const __m512i low = _mm512_set1_epi8(15);
+	const int bytes = (pack == PACK_INT4 ? 16 : 32) * PANEL;
+
+	for (int i = 0; i < units; i++, out += 32 * PANEL + 4 * PANEL, w += bytes + 2 * PANEL) {
+		UNROLL for (int at = 0; at < bytes; at += 64)
+		{
+			__m512i b = _mm512_loadu_si512(w + at), high = _mm512_srli_epi16(b, 4);
+			if (pack == PACK_INT4)
+				_mm512_storeu_si512(out + bytes + at, _mm512_and_si512(high, low));
+			_mm512_storeu_si512(out + at, pack == PACK_INT4 ? _mm512_and_si512(b, low) : b);
+		}
+		UNROLL for (int n = 0; n < PANEL; n += 16) v_store(
+			(float *)(out + 32 * PANEL) + n, v_load_f16((const uint16_t *)(w + bytes) + n));
+	}
+}
+static void expand_int8(char *out, const char *w, int units)
+{
+	expand(PACK_INT8, out, w, units);
+}
+static void expand_int4(char *out, const char *w, int units)
+{
+	expand(PACK_INT4, out, w, units);
+}
+#elif defined(ISA_avx2)
 /* 8 outputs at `col`; activations of row r */
 INLINE __m256i group_int8(const char *x, int rows, int r, const char *w, int col, __m256i start)
 {
@@ -134,8 +173,6 @@ INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const 
 		}
 }
 #else
-enum { INT_COLS = 1, INT_ONE_COLS = 1 };
-
 /* Output `col` of a group: the sum with the offset taken off by the start value. */
 static int32_t group_sum(enum pack pack, const char *x, int rows, int r, const char *w, int col)
 {
@@ -172,27 +209,26 @@ INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const 
 
 INLINE void int_tile(enum pack pack, int rows, int cols, const struct step_of *t)
 {
-	const size_t unit = (pack == PACK_INT8 ? 34 : 18) * PANEL;
+	const size_t unit = (pack == PACK_WIDE ? 36 : pack == PACK_INT8 ? 34 : 18) * PANEL;
 
-	for (int col = 0; col < t->job->cols; col += 16 * cols) {
+	for (int col = 0; col < t->cols; col += 16 * cols) {
 		struct sums s;
 		const char *x = t->x, *w = t->w;
-		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
-			v_zero();
-		for (int i = 0; i < t->seg->units; i++, w += unit, x += (size_t)rows * (GROUP + 8)) {
+		begin_chunk(rows, cols, &s, t, col);
+		for (int i = 0; i < t->units; i++, w += unit, x += (size_t)rows * (GROUP + 8)) {
 			ahead(t, i, col, x, rows * (GROUP + 8));
 			add_group(pack, rows, cols, &s, x, w, col);
 		}
-		end_segment(rows, cols, &s, t, col);
+		end_chunk(rows, cols, &s, t, col);
 	}
 }
 
 #define TILE(pack, name, n)                                                       \
 	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
 	{                                                                         \
-		int_tile(pack, n, n == 1 ? INT_ONE_COLS : INT_COLS, t);           \
+		int_tile(pack, n, INT_COLS, t);                                   \
 	}
-#if defined(ISA_avx512) || defined(ISA_avx512_bf16)
+#if INT_ROWS == 6
 #define TILES(pack, name)   \
 	TILE(pack, name, 1) \
 	TILE(pack, name, 2) TILE(pack, name, 3) TILE(pack, name, 4) TILE(pack, name, 5) TILE(pack, name, 6)
@@ -203,20 +239,28 @@ INLINE void int_tile(enum pack pack, int rows, int cols, const struct step_of *t
 #endif
 TILES(PACK_INT8, int8)
 TILES(PACK_INT4, int4)
-static tile_fn *const int8_tiles[INT_ROWS] = {TILE_LIST(int8)};
-static tile_fn *const int4_tiles[INT_ROWS] = {TILE_LIST(int4)};
+static tile_fn *const int8_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(int8)};
+static tile_fn *const int4_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(int4)};
+enum { GROUPS = SEGMENT / GROUP /* of a chunk */ };
+_Static_assert(GROUPS * 36 * PANEL <= CHUNK_BYTES, "a chunk of bytes with f32 scales");
+
+#if defined(ISA_avx512) || defined(ISA_avx512_bf16)
+TILES(PACK_WIDE, wide)
+static tile_fn *const wide_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide)};
+static const struct kind int8_kind = {int8_tiles, wide_tiles, expand_int8, 34 * PANEL, GROUPS, X_INT};
+static const struct kind int4_kind = {int4_tiles, wide_tiles, expand_int4, 18 * PANEL, GROUPS, X_INT};
+#else
+static const struct kind int8_kind = {int8_tiles, NULL, NULL, 34 * PANEL, GROUPS, X_INT};
+static const struct kind int4_kind = {int4_tiles, NULL, NULL, 18 * PANEL, GROUPS, X_INT};
+#endif
 
 void ISA_NAME(linear_int8)(const struct linear_job *job)
 {
-	static const struct kind k = {int8_tiles, NULL, NULL, 34 * PANEL, X_INT};
-
-	run_blocks(&k, job);
+	run_blocks(&int8_kind, job);
 }
 void ISA_NAME(linear_int4)(const struct linear_job *job)
 {
-	static const struct kind k = {int4_tiles, NULL, NULL, 18 * PANEL, X_INT};
-
-	run_blocks(&k, job);
+	run_blocks(&int4_kind, job);
 }
 
 /* The largest |x| of n; NaN where one is not finite. */

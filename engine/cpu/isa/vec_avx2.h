@@ -4,7 +4,9 @@
 
 #include <immintrin.h>
 
-enum { INT_ROWS = 2, TILE_ROWS = 3, TILE_COLS = 2 }; /* 12 of 16 registers hold sums */
+#define LINEAR_ROWS 3
+#define INT_ROWS 2
+enum { LINEAR_COLS = 2, INT_COLS = 1, TILE_ROWS = 3, TILE_COLS = 2 }; /* 12 of 16 registers hold sums */
 
 typedef struct {
 	__m256 a, b; /* lanes 0-7, 8-15 */

@@ -4,7 +4,9 @@
 
 #include <immintrin.h>
 
-enum { INT_ROWS = 6, TILE_ROWS = 6, TILE_COLS = 4 }; /* 24 of 32 registers hold sums */
+#define LINEAR_ROWS 12
+#define INT_ROWS 6
+enum { LINEAR_COLS = 2, INT_COLS = 2, TILE_ROWS = 6, TILE_COLS = 4 }; /* 24 of 32 registers hold sums */
 
 typedef __m512 v16;
 

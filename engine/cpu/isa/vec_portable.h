@@ -9,7 +9,9 @@
 #error "f32 arithmetic must round to f32: build with SSE2 (x86) or on another machine"
 #endif
 
-enum { INT_ROWS = 2, TILE_ROWS = 2, TILE_COLS = 1 };
+#define LINEAR_ROWS 2
+#define INT_ROWS 2
+enum { LINEAR_COLS = 1, INT_COLS = 1, TILE_ROWS = 2, TILE_COLS = 1 };
 
 typedef struct {
 	float f[16];
