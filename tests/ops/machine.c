@@ -168,7 +168,7 @@ TEST(weights_count_their_padding)
 	struct weight *w = weight_create(b, 65, 100, DT_F32, &whole);
 
 	CHECK(work > 0);
-	CHECK(w->bytes >= 128 * 100 * 2);
+	CHECK(w->bytes >= 96 * 100 * 2);
 	CHECK_EQ(none->bytes, 0);
 	CHECK_EQ(b->held, work + w->bytes);
 	weight_destroy(w);
