@@ -127,7 +127,7 @@ int device_comm(struct node *n, const struct comm_limits *lim, struct why *why)
 	bool shared = world_min(n->world, n->sharing > 1 ? 0 : 1) == 0;
 
 	if (shared && n->world->rank == 0)
-		log_at(LOG_WARN, "%d ranks share a GPU: sums go through the host, slowly", n->sharing);
+		log_event(LOG_WARN, "ranks share a GPU: sums go through the host, slowly", " ranks=%d", n->sharing);
 	return n->cuda->comm_create(&n->comm, n->backend, n->world, lim, shared, why);
 }
 

@@ -137,8 +137,8 @@ static void print_table(const struct plan *p)
 		printf("%4d %12.3f %12.3f %12.3f %12.3f\n", r, gib(p->rank[r].weights),
 		       gib(p->rank[r].block * (uint64_t)p->blocks), gib(held(p, r) - p->rank[r].weights),
 		       gib(total(p, r)));
-	printf("\nKV cache: %lld tokens; %lld sequences of %d tokens at a time%s\n", (long long)(p->blocks * block),
-	       (long long)(p->blocks / p->wanted), n->max_model_len,
+	printf("\nKV cache: %lld tokens; %lld sequence%s of %d tokens at a time%s\n", (long long)(p->blocks * block),
+	       (long long)(p->blocks / p->wanted), p->blocks / p->wanted == 1 ? "" : "s", n->max_model_len,
 	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
 	if (n->cuda)
 		printf("memory:   %.2f GiB of %.2f GiB of each GPU (%lld %% of %.2f GiB are used at most)\n",

@@ -44,7 +44,8 @@ void log_file_reopen(void)
 	int error = log_path ? point_stderr(log_path) : 0;
 
 	if (error)
-		log_at(LOG_ERROR, "--log-file: %s: %s", log_path, strerror(error));
+		log_event(LOG_ERROR, "the log file cannot be opened anew", " path=\"%s\" reason=\"%s\"", log_path,
+			  strerror(error));
 	else if (log_path)
 		log_at(LOG_INFO, "the log file was opened anew");
 }
@@ -72,10 +73,13 @@ void log_file_on_hangup(void)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-void log_file_tell_starter(const char *text)
+void start_failed(const char *text)
 {
+	int to = starter >= 0 ? starter : STDERR_FILENO;
+
 	if (starter >= 0)
-		dprintf(starter, "xversed: %s\n", text);
+		log_at(LOG_ERROR, "%s", text);
+	dprintf(to, "xversed: %s\n", text);
 }
 
 int pid_file_write(const char *path, struct why *why)

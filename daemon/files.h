@@ -12,7 +12,7 @@ void log_file_reopen(void);
 /* For ranks without a front thread: SIGHUP reopens, in whichever thread it comes. */
 void log_file_on_hangup(void);
 /* A line for whoever started the process, besides the log file; nothing where there is none. */
-void log_file_tell_starter(const char *text);
+void start_failed(const char *text);
 
 /* Holds this process's id and a line end; written aside and renamed. NULL: nothing happens. */
 int pid_file_write(const char *path, struct why *why);

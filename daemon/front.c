@@ -62,8 +62,8 @@ void front_drain(struct front *f, const char *reason)
 		return;
 	f->draining = true;
 	f->drain_deadline_ns = now_ns() + (uint64_t)f->opt->shutdown_timeout_s * 1000000000u;
-	log_at(LOG_INFO, "draining (%s): %d open calls, at most %lld s", reason, front_open_calls(f),
-	       (long long)f->opt->shutdown_timeout_s);
+	log_event(LOG_INFO, "draining", " reason=\"%s\" open_calls=%d timeout_s=%lld", reason, front_open_calls(f),
+		  (long long)f->opt->shutdown_timeout_s);
 }
 
 /* mpirun that is told to end sends CONT to its ranks at once, TERM after one second and KILL after another:
@@ -194,7 +194,7 @@ static void *front_thread(void *arg)
 
 static int open_socket(struct front *f, struct why *why)
 {
-	struct rpc_handler h = {.ctx = f, .request = front_request, .cancel = front_cancel};
+	struct rpc_handler h = {.ctx = f, .request = front_request, .cancel = front_cancel, .queue_place = front_place};
 	struct rpc_server_options how = {.path = f->opt->uds,
 					 .listen_fd = -1,
 					 .group = (gid_t)-1,

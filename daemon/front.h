@@ -50,6 +50,7 @@ enum { FRONT_BUCKETS = 1024 };
 struct front {
 	struct link *link;
 	const struct options *opt;
+	struct board *board;
 	struct node *node;           /* constant once the link says READY */
 	struct tokenizer *tokenizer; /* NULL: ids only */
 	struct chat *chat;           /* NULL: no_chat says why */
@@ -108,6 +109,7 @@ void front_template(struct front *f, uint64_t call, struct rpc_request *r);     
 void front_send_rendered(struct front *f, struct words_job *job);
 void front_send_text(struct front *f, uint64_t call, const struct rpc_request *r);
 void front_take_words(struct front *f); /* long prompts that are tokenized now */
+uint32_t front_place(void *front, uint64_t call); /* in the queue, from 1; 0: not in it */
 void front_send_status(struct front *f, uint64_t call);
 void front_send_metrics(struct front *f, uint64_t call);
 void front_drain(struct front *f, const char *reason);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parallel/board.h"
+
 void open_call_destroy(struct open_call *c)
 {
 	if (!c)
@@ -434,7 +436,7 @@ static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
 			front_error(f, call, ERR_INVALID, "level: 0 to 3 are known");
 			return;
 		}
-		log_level_set((enum log_level)r->log_level.level);
+		board_log_level(f->board, (enum log_level)r->log_level.level);
 		rpc_send(f->server, call, &done);
 		return;
 	default:

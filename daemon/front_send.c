@@ -177,10 +177,10 @@ static void log_end(const struct open_call *c, const struct rpc_finished *e)
 {
 	static const char *const reasons[] = {"none", "stop", "length", "cancelled", "deadline", "scored"};
 
-	log_at(LOG_DEBUG,
-	       "finished call=%ju prompt_tokens=%u output_tokens=%u cached_tokens=%u queue_ms=%.3f prefill_ms=%.3f decode_ms=%.3f reason=%s",
-	       (uintmax_t)c->id, e->prompt_tokens, e->output_tokens, e->cached_tokens, (double)e->queue_ns / 1e6,
-	       (double)e->prefill_ns / 1e6, (double)e->decode_ns / 1e6, reasons[e->reason]);
+	log_event(LOG_DEBUG, "finished",
+		  " call=%ju reason=%s prompt_tokens=%u output_tokens=%u cached_tokens=%u queue_ms=%.3f prefill_ms=%.3f decode_ms=%.3f",
+		  (uintmax_t)c->id, reasons[e->reason], e->prompt_tokens, e->output_tokens, e->cached_tokens,
+		  (double)e->queue_ns / 1e6, (double)e->prefill_ns / 1e6, (double)e->decode_ns / 1e6);
 }
 
 static void send_finished(struct front *f, struct open_call *c, const struct event *e, int hit)

@@ -127,8 +127,8 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	choose_types(n);
 	choose_limits(n);
 	if (n->max_model_len > n->cfg.max_pos && n->cfg.scaling == ROPE_NONE)
-		log_at(LOG_WARN, "--max-model-len %d is beyond the %d positions the model was trained on",
-		       n->max_model_len, n->cfg.max_pos);
+		log_event(LOG_WARN, "--max-model-len is beyond the positions that the model was trained on",
+			  " max_model_len=%d trained=%d", n->max_model_len, n->cfg.max_pos);
 	n->isa_forced = n->isa != CPU_AUTO;
 	if (!n->isa_forced)
 		n->isa = cpu_isa_best();
@@ -266,8 +266,8 @@ static int load_cache(struct node *n, struct why *why)
 	one = blocks_of(n, n->max_model_len);
 	if (fit < one && !n->opt->max_model_len && fit > 0) {
 		n->max_model_len = (int)fit * (int)n->opt->block_size;
-		log_at(LOG_WARN, "the KV cache holds %d tokens: --max-model-len is set to that",
-		       n->max_model_len);
+		log_event(LOG_WARN, "--max-model-len is set to what the KV cache holds", " max_model_len=%d",
+			  n->max_model_len);
 	} else if (fit < one)
 		return fail(why, ERR_LIMIT,
 			    "the KV cache (%.3f GiB a rank) holds %lld tokens, less than one sequence of "

@@ -106,8 +106,8 @@ static void take_end(struct beside *b, int status)
 		return;
 	if (now_ns() - b->started_ns > (uint64_t)HEALTHY_MS * MS)
 		b->wait_ms = FIRST_WAIT_MS;
-	log_at(LOG_ERROR, "the gateway ended with %d; it starts again in %d ms",
-	       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), b->wait_ms);
+	log_event(LOG_ERROR, "the gateway ended; it starts again", " code=%d wait_ms=%d",
+		  WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), b->wait_ms);
 	b->next_ns = now_ns() + (uint64_t)b->wait_ms * MS;
 	b->wait_ms = min_int(2 * b->wait_ms, LONGEST_WAIT_MS);
 }

@@ -253,8 +253,8 @@ static void take_signal(struct launcher *l)
 	while (read(l->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGCHLD)
 			continue;
-		log_at(LOG_INFO, "%s: %s", strsignal((int)info.ssi_signo),
-		       l->draining ? "ending the job now" : "draining");
+		log_event(LOG_INFO, l->draining ? "ending the job now" : "draining", " signal=\"%s\"",
+			  strsignal((int)info.ssi_signo));
 		l->hurried = l->draining;
 		l->draining = true;
 		beside_drain(&l->gateway);
@@ -308,8 +308,8 @@ static void watch_rank0(struct launcher *l)
 {
 	if (l->beat_fd < 0 || now_ns() - l->last_beat_ns < SILENCE_MS * 1000000ull)
 		return;
-	log_at(LOG_ERROR, "rank 0 (pid %d) has been silent for %d s: it is killed", (int)l->rank0,
-	       SILENCE_MS / 1000);
+	log_event(LOG_ERROR, "rank 0 has been silent: it is killed", " pid=%d seconds=%d", (int)l->rank0,
+		  SILENCE_MS / 1000);
 	kill(l->rank0, SIGKILL);
 	close(l->beat_fd);
 	l->beat_fd = -1;
@@ -387,7 +387,7 @@ static int run(struct launcher *l)
 			return ended_as_asked(l, code) ? EXIT_OK : code;
 		if (now_ns() - l->started_ns > HEALTHY_NS * 1000000000ull)
 			wait_ms = 500;
-		log_at(LOG_WARN, "the job ended with %d; it starts again in %d ms", code, wait_ms);
+		log_event(LOG_WARN, "the job ended; it starts again", " code=%d wait_ms=%d", code, wait_ms);
 		back_off(l, wait_ms);
 		if (l->draining)
 			return EXIT_OK;

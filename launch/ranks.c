@@ -60,8 +60,8 @@ void ranks_look(struct ranks *r, pid_t mpirun)
 		r->lost_ns = now_ns();
 	if (now_ns() - r->lost_ns < LEFT_MS * 1000000ull)
 		return;
-	log_at(LOG_ERROR, "%d of %d ranks are gone and mpirun does not end the job: it is killed",
-	       r->most - n, r->most);
+	log_event(LOG_ERROR, "ranks are gone and mpirun does not end the job: it is killed", " gone=%d ranks=%d",
+		  r->most - n, r->most);
 	for (int i = 0; i < n; i++)
 		kill(pid[i], SIGKILL);
 	kill(mpirun, SIGKILL);

@@ -9,11 +9,13 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* Lines go to standard error as "time rank level text", or to the sink where one is set. */
+/* Lines go to standard error, or to the sink where one is set: time, rank, level, event="what happened" and, where there are
+ * any, its data as fields, for which `fields` begins with a space: " seconds=%.2f model=\"%s\"". */
 void log_init(int rank, enum log_level level);
 void log_level_set(enum log_level level);
 void log_sink(void (*sink)(void *arg, enum log_level level, const char *line), void *arg); /* NULL: stderr */
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_event(enum log_level level, const char *event, const char *fields, ...) __attribute__((format(printf, 3, 4)));
 
 /* A fault that cannot be repaired ends the whole job, since ranks out of step cannot be mended:
  * die() logs, calls the hook (it tells the other ranks why) and ends the process with EXIT_SOFTWARE. */

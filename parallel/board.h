@@ -53,6 +53,8 @@ struct watch_options {
 };
 /* Starts this rank's watch thread. */
 void board_watch(struct board *b, const struct watch_options *how);
+/* For all ranks: each takes it at its next heartbeat, and says so in its log. */
+void board_log_level(struct board *b, enum log_level level);
 /* For every wait loop: ends the process if somebody was blamed and the watch thread did not yet. */
 void board_idle(void *board);
 /* For on_die(): blames this rank (BLAME_FAULT) and leaves rank 0 up to 700 ms for its last words. */

@@ -22,6 +22,7 @@ struct board_page {
 	_Atomic uint32_t ready;              /* `detail` is written */
 	_Atomic uint32_t told;               /* somebody logs the reason */
 	_Atomic uint32_t said;               /* rank 0 has said its last words */
+	_Atomic uint32_t log_level;          /* changes << 2 | level; 0: never changed */
 	struct blame detail;
 	struct board_line line[]; /* (size) */
 };
@@ -42,6 +43,7 @@ struct board {
 	_Atomic uint64_t noticed;    /* when board_idle() first saw a blame */
 	uint64_t last_tick, forgive; /* watch thread: no blame for silence before `forgive` */
 	bool forgave;
+	uint32_t log_level; /* as last seen on the page */
 };
 
 /* One word says where a rank is, and orders ranks by how far they got: (step + 1) << 32 | operations << 1 |

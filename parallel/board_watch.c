@@ -107,8 +107,29 @@ static void look_for_stuck(struct board *b, uint64_t now)
 		blame_rank(b, BLAME_STUCK, last, "");
 }
 
+void board_log_level(struct board *b, enum log_level level)
+{
+	_Atomic uint32_t *word = &b->page->log_level;
+
+	log_level_set(level);
+	atomic_store(word, ((atomic_load(word) >> 2) + 1) << 2 | (uint32_t)level);
+}
+
+static void take_log_level(struct board *b)
+{
+	uint32_t word = atomic_load(&b->page->log_level);
+	enum log_level level = word & 3;
+
+	if (word == b->log_level)
+		return;
+	b->log_level = word;
+	log_level_set(level);
+	log_event(level > LOG_INFO ? level : LOG_INFO, "log level", " now=%d", (int)level);
+}
+
 static void tick(struct board *b, uint64_t now)
 {
+	take_log_level(b);
 	atomic_store(&b->page->line[b->rank].beat, now);
 	note_pause(b, now);
 	look_for_stopped(b, now);
@@ -130,12 +151,12 @@ static bool claim_telling(struct board *b)
 }
 
 /* Nobody may read our standard error any more: a full pipe must not keep the process alive. */
-static void tell(const char *text)
+static void tell(const char *text, const struct blame *what)
 {
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
 
 	if (poll(&err, 1, 100) > 0)
-		log_at(LOG_ERROR, "%s; the job ends", text);
+		log_event(LOG_ERROR, text, " blamed=%d pid=%d step=%d operation=%u", what->rank, (int)what->pid, what->step, what->op);
 }
 
 /* Ranks above 0: gives rank 0 its time, unless it is beyond speaking. False: it did not finish. */
@@ -170,7 +191,7 @@ __attribute__((noreturn)) static void end_job(struct board *b, const struct blam
 	if (what->kind == BLAME_STOPPED || what->kind == BLAME_STUCK)
 		kill_rank(b, what->rank);
 	if (telling)
-		tell(text);
+		tell(text, what);
 	if (b->rank == 0)
 		atomic_store(&b->page->said, 1);
 	_exit(EXIT_SOFTWARE);

@@ -104,9 +104,8 @@ void conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *re
 		rpc_reply_encode(&c->out, reply);
 		check_frame_limit(c, before, reply);
 	} else if (!c->doomed) {
-		log_at(LOG_WARN,
-		       "connection %ju of process %d does not read its answers: closed with %zu bytes unsent",
-		       (uintmax_t)c->peer.connection, (int)c->peer.pid, unsent(c));
+		log_event(LOG_WARN, "a client that does not read its answers is cut", " connection=%ju pid=%d unsent_bytes=%zu",
+			  (uintmax_t)c->peer.connection, (int)c->peer.pid, unsent(c));
 		c->doomed = true;
 	}
 	attend(s, c);

@@ -128,7 +128,7 @@ static void answer_http(struct rpc_server *s, struct conn *c)
 
 	REQUIRE(!c->out.data);
 	c->out = (struct rpc_out){.data = (uint8_t *)text, .len = strlen(text), .max = strlen(text)};
-	log_at(LOG_INFO, "process %d speaks HTTP to the RPC socket", (int)c->peer.pid);
+	log_event(LOG_INFO, "HTTP came to the RPC socket", " pid=%d", (int)c->peer.pid);
 	conn_end(c);
 	(void)s;
 }

@@ -131,7 +131,7 @@ static int open_chat(struct daemon *d, struct why *why)
 	if (err && err != ERR_UNKNOWN)
 		log_at(LOG_WARN, "%s", inner.text);
 	if (!err)
-		log_at(LOG_INFO, "chat format: %s", chat_name(f->chat));
+		log_event(LOG_INFO, "chat", " format=\"%s\"", chat_name(f->chat));
 	return 0;
 }
 
@@ -161,6 +161,7 @@ static int open_front(struct daemon *d, struct why *why)
 	default_socket(&d->opt);
 	d->front.link = &d->link;
 	d->front.opt = &d->opt;
+	d->front.board = d->world.board;
 	d->front.node = &d->node;
 	link_init(&d->link, d->node.limits.max_seqs);
 	atomic_store(&d->link.state, LINK_LOADING);
@@ -193,13 +194,12 @@ static void tell_ready(void *arg)
 	const struct daemon *d = arg;
 	const struct node *n = &d->node;
 
-	log_at(LOG_INFO,
-	       "ready in %.2f s: %s, %d rank%s x %d thread%s (%s), %s, %.2f GiB of weights and %.2f GiB of "
-	       "KV cache (%d tokens) a rank, socket %s",
-	       (double)(now_ns() - d->begin) / 1e9, d->front.model_name, d->world.size,
-	       d->world.size > 1 ? "s" : "", n->threads, n->threads > 1 ? "s" : "", device_name(n),
-	       n->numerics_class, (double)n->report.weight_bytes / (1 << 30),
-	       (double)n->report.kv_bytes / (1 << 30), n->n_blocks * (int)d->opt.block_size, d->opt.uds);
+	log_event(LOG_INFO, "ready",
+		  " seconds=%.2f model=\"%s\" ranks=%d threads=%d device=%s class=%s weights_gib=%.2f kv_gib=%.2f "
+		  "kv_tokens=%d socket=\"%s\"",
+		  (double)(now_ns() - d->begin) / 1e9, d->front.model_name, d->world.size, n->threads, device_name(n),
+		  n->numerics_class, (double)n->report.weight_bytes / (1 << 30),
+		  (double)n->report.kv_bytes / (1 << 30), n->n_blocks * (int)d->opt.block_size, d->opt.uds);
 }
 
 static void run(struct daemon *d)
@@ -283,8 +283,7 @@ int main(int argc, char **argv)
 	err = start(&d, &why);
 	if (err) {
 		if (d.world.rank == 0) {
-			fprintf(stderr, "xversed: %s\n", why.text);
-			log_file_tell_starter(why.text);
+			start_failed(why.text);
 			pid_file_remove();
 		}
 		world_finish(&d.world);

@@ -49,8 +49,10 @@ static int take_shard(struct table *out, struct table *shard, const struct shard
 		if (where && !strcmp(where, name))
 			err = table_add(out, &shard->t[i], why);
 		else
-			log_at(LOG_DEBUG, "%s: tensor %s is ignored: the index %s", name, shard->t[i].name,
-			       where ? "takes it from another file" : "does not name it");
+			log_event(LOG_DEBUG,
+				  where ? "a tensor is ignored: the index takes it from another file"
+					: "a tensor is ignored: the index does not name it",
+				  " file=\"%s\" tensor=\"%s\"", name, shard->t[i].name);
 	}
 	return err;
 }

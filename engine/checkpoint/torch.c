@@ -319,7 +319,8 @@ static int read_entry(struct reader *r, const char *name, size_t max, char **dat
 	}
 	/* torch can be told to leave the checksums out, so this refuses nothing. */
 	if (!err && *data && zip_crc(*data, *size) != e->crc)
-		log_at(LOG_WARN, "%s: entry %s does not match its checksum; the file may be damaged", r->s->name, full);
+		log_event(LOG_WARN, "an entry does not match its checksum: the file may be damaged", " file=\"%s\" entry=\"%s\"",
+			  r->s->name, full);
 	free(full);
 	return err;
 }

@@ -69,7 +69,7 @@ static void pin_to(const struct pool *p, int worker)
 		CPU_ZERO(&one);
 		CPU_SET(cpu, &one);
 		if (pthread_setaffinity_np(pthread_self(), sizeof one, &one))
-			log_at(LOG_WARN, "worker %d cannot be pinned to core %d", worker, cpu);
+			log_event(LOG_WARN, "a worker cannot be pinned to its core", " worker=%d core=%d", worker, cpu);
 		return;
 	}
 }

@@ -383,13 +383,14 @@ static void report_unused(const struct loader *l)
 		if (l->used[i] || (l->m->cfg.tied && !strcmp(t->name, "lm_head.weight")))
 			continue;
 		if (strstr(t->name, "rotary_emb.inv_freq"))
-			log_at(LOG_DEBUG, "%s: %s is not needed", checkpoint_file(l->ck, t->file), t->name);
+			log_event(LOG_DEBUG, "a tensor is not needed", " file=\"%s\" tensor=\"%s\"", checkpoint_file(l->ck, t->file),
+				  t->name);
 		else if (l->m->shard.rank == 0 && told++ < 5)
-			log_at(LOG_WARN, "%s: unknown tensor %s is ignored", checkpoint_file(l->ck, t->file),
-			       t->name);
+			log_event(LOG_WARN, "an unknown tensor is ignored", " file=\"%s\" tensor=\"%s\"",
+				  checkpoint_file(l->ck, t->file), t->name);
 	}
 	if (told > 5)
-		log_at(LOG_WARN, "%d more unknown tensors are ignored", told - 5);
+		log_event(LOG_WARN, "more unknown tensors are ignored", " tensors=%d", told - 5);
 }
 
 static int load_all(struct loader *l)

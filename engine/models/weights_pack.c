@@ -79,7 +79,7 @@ bool weights_unpack(struct model *m, struct checkpoint *ck, struct load_progress
 	f = entries_of(m, ck);
 	err = pack_read(&f, progress, &why);
 	if (!err)
-		log_at(LOG_INFO, "packed weights come from %s", f.dir);
+		log_event(LOG_INFO, "packed weights are taken", " dir=\"%s\"", f.dir);
 	else if (err != ERR_UNKNOWN) {
 		log_at(LOG_WARN, "%s: packed again", why.text);
 		atomic_store(&progress->bytes, 0);

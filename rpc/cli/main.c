@@ -81,7 +81,7 @@ int main(int argc, char **argv)
 	int code = EXIT_USAGE;
 
 	signal(SIGPIPE, SIG_IGN);
-	log_init(0, LOG_WARN);
+	log_init(-1, LOG_WARN);
 	if (argc > 1 && !strcmp(argv[1], "inspect"))
 		return inspect(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], "completion")) {

@@ -201,8 +201,8 @@ void connections_look(struct gateway *g, bool second)
 			cut(c);
 		} else if (second && !c->hung_up && stalled(c)) {
 			g->count.stalls++;
-			log_at(LOG_INFO, "%s has read nothing for %d s: cut", c->address,
-			       (int)(g->how.stall_ms / 1000));
+			log_event(LOG_INFO, "a client that reads nothing is cut", " address=%s seconds=%d", c->address,
+				  (int)(g->how.stall_ms / 1000));
 			cut(c);
 		}
 	}

@@ -35,8 +35,8 @@ static void tell(const struct gateway *g, int fd)
 	    getnameinfo((struct sockaddr *)&a, size, host, sizeof host, port, sizeof port,
 			NI_NUMERICHOST | NI_NUMERICSERV))
 		return;
-	log_at(LOG_INFO, a.ss_family == AF_INET6 ? "listening on %s://[%s]:%s" : "listening on %s://%s:%s", scheme,
-	       host, port);
+	log_event(LOG_INFO, "listening", a.ss_family == AF_INET6 ? " on=%s://[%s]:%s" : " on=%s://%s:%s", scheme, host,
+		  port);
 }
 
 /* A small send buffer: a reader that stopped is seen after kilobytes, not megabytes. */
@@ -88,7 +88,7 @@ int listen_open(struct gateway *g, int *fd, struct why *why)
 		return err;
 	g->loopback = true;
 	*fd = fcntl(unix_listener.fd, F_DUPFD_CLOEXEC, 0);
-	log_at(LOG_INFO, "listening on %s", g->how.uds);
+	log_event(LOG_INFO, "listening", " on=\"%s\"", g->how.uds);
 	return 0;
 }
 

@@ -41,8 +41,8 @@ static void take_signals(struct gateway *g)
 	struct signalfd_siginfo info;
 
 	while (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-		log_at(LOG_INFO, "%s: %s", strsignal((int)info.ssi_signo),
-		       g->signals ? "ending now" : "draining: open requests end first");
+		log_event(LOG_INFO, g->signals ? "ending now" : "draining: open requests end first", " signal=\"%s\"",
+			  strsignal((int)info.ssi_signo));
 		g->signals++;
 	}
 	if (!g->draining) {

@@ -94,7 +94,7 @@ class Job:
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.env)
         end = time.time() + seconds
         while time.time() < end and self.process.poll() is None:
-            if " ready in " in open(self.dir + "/log").read()[mark:]:
+            if 'event="ready"' in open(self.dir + "/log").read()[mark:]:
                 return True
             time.sleep(0.05)
         return False
@@ -154,5 +154,5 @@ class Launched(Job):
 
     def wait_ready(self, times, seconds=60):
         """Until the log tells for the times-th time that the daemon is ready."""
-        return wait_for(lambda: self.text().count(" ready in ") >= times or self.process.poll() is not None, seconds) and \
+        return wait_for(lambda: self.text().count('event="ready"') >= times or self.process.poll() is not None, seconds) and \
             self.process.poll() is None

@@ -29,7 +29,7 @@ start() {
 wait_ready() {
 	local i
 	for ((i = 0; i < $1; i++)); do
-		grep -q ' ready in ' "$work/log" && return 0
+		grep -q 'event="ready"' "$work/log" && return 0
 		kill -0 "$daemon" 2> /dev/null || return 1
 		sleep 0.1
 	done

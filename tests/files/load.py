@@ -111,7 +111,7 @@ def run(folder, ranks):
             peak = max(peak, sum(private_bytes(pid) for pid in ranks_of(daemon.pid)))
         except (OSError, ProcessLookupError):
             pass
-        if " ready in " in open(log_path).read():
+        if 'event="ready"' in open(log_path).read():
             ready = time.monotonic() - start
         time.sleep(0.004)
     if not ready:

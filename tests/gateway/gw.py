@@ -77,7 +77,7 @@ def start_daemon(model=None, name="m", uds=None, **options):
     p = subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "1", DAEMON, model, "--uds", uds,
                           "--served-model-name", name, *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     running.append(p)
-    if not wait_for(lambda: " ready in " in open(log.name).read() or p.poll() is not None, 60) or p.poll() is not None:
+    if not wait_for(lambda: 'event="ready"' in open(log.name).read() or p.poll() is not None, 60) or p.poll() is not None:
         print(open(log.name).read())
         check("the daemon starts", False)
         done()
@@ -94,7 +94,7 @@ class Gateway:
         self.p = subprocess.Popen([*wrap, os.environ.get("XV_GATEWAY", BIN + "xverse-gateway"), *args], stdin=subprocess.DEVNULL,
                                   stdout=open(self.log, "w"), stderr=subprocess.STDOUT)
         running.append(self.p)
-        found = wait_for(lambda: re.search(r"listening on (?:https?://(.*):(\d+)|(/\S+))", open(self.log).read()) or
+        found = wait_for(lambda: re.search(r'event="listening" on=(?:https?://(.*):(\d+)|"(/.+)")', open(self.log).read()) or
                          self.p.poll() is not None)
         self.port = int(found.group(2)) if found and found is not True and found.group(2) else None
         if ready:

@@ -46,7 +46,7 @@ def traffic():
 
 
 def main():
-    j.wait_for(lambda: " ready in " in open(work + "/log").read() or p.poll() is not None, 120)
+    j.wait_for(lambda: 'event="ready"' in open(work + "/log").read() or p.poll() is not None, 120)
     ok = p.poll() is None and traffic()
     if p.poll() is None:
         p.send_signal(signal.SIGTERM)

@@ -64,7 +64,17 @@ TEST(log_lines_are_bounded)
 	log_at(LOG_DEBUG, "hidden");
 	CHECK_STR(seen, "");
 	log_at(LOG_WARN, "%s", big);
-	CHECK_HAS(seen, "rank=3 warn xxx");
+	CHECK_HAS(seen, "Z rank=3 level=warn event=\"xxx");
+	CHECK(strlen(seen) < 1100 && seen[strlen(seen) - 1] == '"');
+	log_at(LOG_WARN, "said \"%s\"", "a\nrank=0");
+	CHECK_HAS(seen, "event=\"said \\\"a rank=0\\\"\"");
+	log_event(LOG_INFO, "ready", " seconds=%.1f model=\"%s\"", 1.5, "a\nb");
+	CHECK_HAS(seen, "level=info event=\"ready\" seconds=1.5 model=\"a b\"");
+	log_event(LOG_INFO, "big", " x=%s", big);
+	CHECK(strlen(seen) < 1400);
+	log_init(-1, LOG_INFO);
+	log_at(LOG_INFO, "x");
+	CHECK_HAS(seen, "Z program=base level=info event=\"x\"");
 	log_sink(NULL, NULL);
 }
 

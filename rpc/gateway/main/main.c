@@ -38,8 +38,8 @@ static void raise_files(const struct gateway *g)
 		return;
 	r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur < want)
-		log_at(LOG_WARN, "%ju open files are allowed; %ju would be needed for --max-connections",
-		       (uintmax_t)r.rlim_cur, (uintmax_t)want);
+		log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants", " allowed=%ju wanted=%ju",
+			  (uintmax_t)r.rlim_cur, (uintmax_t)want);
 }
 
 static int open_log(struct gateway *g, struct why *why)
