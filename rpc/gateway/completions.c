@@ -70,6 +70,24 @@ static bool same_id(const char *asked, size_t len, const char *id)
 	return false;
 }
 
+static bool is_open(const struct exchange *x, const struct exchange *other, size_t len)
+{
+	return other != x && other->ops == &generation_ops && other->client && same_id(x->tail, len, other->id);
+}
+
+/* For who waits: its place in the daemon's queue, as of its last second. */
+void get_request(struct exchange *x)
+{
+	size_t len = strlen(x->tail);
+
+	for (struct exchange *other = x->g->exchanges; other; other = other->next)
+		if (is_open(x, other, len)) {
+			answer_json(x, 200, json_pack("{s:s, s:i}", "id", other->id, "queue_place", (int)other->queue_place));
+			return;
+		}
+	answer_error(x, 404, "not_found", NULL, "no such request is open");
+}
+
 void post_cancel(struct exchange *x)
 {
 	size_t len = strcspn(x->tail, "/");
@@ -78,7 +96,7 @@ void post_cancel(struct exchange *x)
 
 	for (struct exchange *other = x->g->exchanges, *next; well && other; other = next) {
 		next = other->next;
-		if (other == x || other->ops != &generation_ops || !other->client || !same_id(x->tail, len, other->id))
+		if (!is_open(x, other, len))
 			continue;
 		generation_cancel(other);
 		n++;

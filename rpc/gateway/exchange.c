@@ -167,6 +167,7 @@ void exchange_read(struct exchange *x)
 			x->ops->lost(x, got, why.text);
 			return;
 		}
+		x->queue_place = r.kind == RPC_R_KEEP_ALIVE ? r.keep_alive.queue_place : 0;
 		if (r.kind != RPC_R_KEEP_ALIVE)
 			x->ops->take(x, &r);
 	}

@@ -117,6 +117,7 @@ struct exchange {
 	const struct work_ops *ops;
 	void *work;
 	uint64_t prompt_tokens, output_tokens; /* for the log */
+	uint32_t queue_place;                  /* of its last call that is still in the daemon's queue; 0: none is */
 
 	struct stream {
 		bool on, ended, clean, held;
@@ -269,6 +270,7 @@ void post_detokenize(struct exchange *x);
 void post_completions(struct exchange *x);
 void post_chat(struct exchange *x);
 void post_cancel(struct exchange *x);
+void get_request(struct exchange *x);
 
 json_t *openapi_document(void);
 

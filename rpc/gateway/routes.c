@@ -20,6 +20,7 @@ static const struct route routes[] = {
 	{"POST", "/completions", false, post_completions},
 	{"POST", "/v1/chat/completions", false, post_chat},
 	{"POST", "/chat/completions", false, post_chat},
+	{"GET", "/v1/requests/", false, get_request},
 	{"POST", "/v1/requests/", false, post_cancel},
 	{"DELETE", "/v1/requests/", false, post_cancel},
 };

@@ -367,6 +367,23 @@ def overload():
     check("with Retry-After", retry and all(1 <= int(r) <= 30 for r in retry), retry[:3])
 
 
+def places():
+    """Three requests for a daemon that takes one at a time: each knows its place, and moves up when the first goes."""
+    _, one = start_daemon(name="one", max_num_seqs=1, fault="slow=40")
+    g = Gateway("--model", one, "--port=0")
+    place = lambda name: json.loads(g.get("/v1/requests/" + name)[1]).get("queue_place")
+    open_ones = []
+    for i, name in enumerate("abc"):
+        open_ones.append(open_stream(g, prompt=[5], max_tokens=1500, ignore_eos=True, head=f"X-Request-Id: {name}\r\n"))
+        wait_for(lambda: json.loads(g.get("/server_info")[1])["models"][0]["running"] + json.loads(g.get("/server_info")[1])["models"][0]["waiting"] == i + 1, 10)
+    check("places in the queue", wait_for(lambda: [place(n) for n in "abc"] == [0, 1, 2], 10), [place(n) for n in "abc"])
+    same("the first goes", g.request("DELETE", "/v1/requests/a")[0], 200)
+    check("the others move up", wait_for(lambda: [place(n) for n in "bc"] == [0, 1], 10), [place(n) for n in "bc"])
+    same("no such request", (g.get("/v1/requests/a")[0], g.get("/v1/requests/b/x")[0]), (404, 404))
+    [s.close() for s in open_ones]
+    g.stop()
+
+
 def restarts():
     """The daemon ends and comes back: a stream goes on as if nothing had been; without it there are 503s."""
     global daemon
@@ -456,7 +473,7 @@ def metrics():
 
 
 only = sys.argv[1:] and not sys.argv[1].startswith("--") and sys.argv[1:]
-for test in (shapes, choices, streams, evaluation, texts, cancelling, pings, slow_readers, long_pauses, several_models, silent_daemon, overload, metrics, shutdown, restarts):
+for test in (shapes, choices, streams, evaluation, texts, cancelling, pings, slow_readers, long_pauses, several_models, silent_daemon, overload, places, metrics, shutdown, restarts):
     if only and test.__name__ not in only:
         continue
     start = time.time()

@@ -13,6 +13,7 @@ class Mock:
         self.info = {"id": "mock", "state": "ready", "architecture": "A", "tokenizer": "t", "max_model_len": 512, "kv_blocks": 4,
                      "kv_blocks_held": 1, "running": 0, "waiting": 0, "steps": 1, "uptime_s": 1, "rank": []}
         self.pieces, self.script, self.bodies, self.delay, self.token_strs, self.gate = ["a"], [], [], 0, ["t"], None
+        self.place, self.request = 0, None
         mock = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,12 +37,15 @@ class Mock:
                     self.answer(200, mock.page, {k: v for k, v in mock.head.items() if k in ("Content-Type", "Content-Security-Policy")})
                 elif self.path == "/server_info":
                     self.json(200, {"models": [mock.info]})
+                elif self.path.startswith("/v1/requests/"):
+                    self.json(200, {"id": self.path[13:], "queue_place": mock.place if self.path[13:] == mock.request else 0})
                 else:
                     self.json(200, {"status": "ok"})
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 mock.bodies.append((self.path, body))
+                mock.request = self.headers["X-Request-Id"]
                 if self.path == "/tokenize":
                     self.json(200, {"count": len(mock.token_strs), "tokens": list(range(len(mock.token_strs))), "token_strs": mock.token_strs})
                     return

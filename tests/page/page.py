@@ -76,6 +76,9 @@ def click(label, within="#log"):
         .find(b => b.textContent.trim() === arguments[1] && !b.disabled).click()""", within, label)
 
 
+WORDS = dict((k, (a, b)) for k, a, b in re.findall(r"^\t(\w+): \[\"([^\"]+)\",\s*\"([^\"]+)\"\]", open("rpc/gateway/page/words.js").read(), re.M))
+
+
 def served():
     status, page, head = gateway.request("GET", "/")
     policy = head["Content-Security-Policy"]
@@ -167,16 +170,35 @@ def kept():
     check("a wrong file is refused", until(d, "document.querySelector('#notice').textContent.includes('holds no')"))
 
 
-def chat():
-    fresh(URL, "chat", sampling={"max_tokens": 20})
-    check("an answer", write("Tell me a story") and text(".turn.model .body"))
-    check("a second turn", write("And then?", OVER + " && document.querySelectorAll('.turn').length === 4"))
-    d.execute_script("[...document.querySelectorAll('.user button')].find(b => b.textContent === 'Edit').click()")
-    ActionChains(d).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).send_keys("Tell me of a dog", Keys.ENTER).perform()
-    check("an edited turn is a variant", until(d, OVER + " && document.querySelectorAll('.turn').length === 2 && document.querySelector('.user .num')?.textContent === '2/2'"))
+def chat(language="en", said=("Tell me a story", "And then?", "Tell me of a dog")):
+    word = lambda k: WORDS[k][language == "zh"]
+    fresh(URL, "chat", language, sampling={"max_tokens": 20})
+    same(f"{language}: chat speaks it", (text("#send-text"), one(d, "#input").get_attribute("placeholder"), WORDS["emptyChat"][language == "zh"] in text()),
+         (word("send"), word("messageHint"), True))
+    check(f"{language}: an answer", write(said[0]) and text(".turn.model .body"))
+    same(f"{language}: who speaks", [text(".user .who"), text(".model .who"), text(".user .body")], [word("you"), word("assistant"), said[0]])
+    check(f"{language}: the meter", word("context").split()[0] in text("#status") and word("first").split("{")[0].strip() in text("#status").replace("\u00a0", " "), text("#status"))
+    check(f"{language}: a second turn", write(said[1], OVER + " && document.querySelectorAll('.turn').length === 4"))
+    d.execute_script("[...document.querySelectorAll('.user button')].find(b => b.textContent === arguments[0]).click()", word("edit"))
+    ActionChains(d).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).send_keys(said[2], Keys.ENTER).perform()
+    check(f"{language}: an edited turn is a variant", until(d, OVER + " && document.querySelectorAll('.turn').length === 2 && document.querySelector('.user .num')?.textContent === '2/2'"))
     before = text(".turn.model .body")
-    click("Continue")
-    check("chat goes on", until(d, OVER) and text(".turn.model .body").startswith(before.rstrip()[:20]), before, text(".turn.model .body"))
+    click(word("goOn"))
+    check(f"{language}: chat goes on", until(d, OVER) and text(".turn.model .body").startswith(before.rstrip()[:20]), before, text(".turn.model .body"))
+    click(word("again"))
+    check(f"{language}: again, a variant", until(d, OVER + " && document.querySelector('.model .num')?.textContent === '2/2'"))
+    click(word("variants"))
+    same(f"{language}: side by side", [s.text.split("\n")[0] for s in every(d, ".beside section h3")], [word("variant").replace("{n}", n) for n in "12"])
+    click(word("one"))
+    click(word("receipt"))
+    click(word("receiptSame"))
+    same(f"{language}: the same again", until(d, "(document.querySelector('.verdict') || {dataset: {}}).dataset.same"), "true")
+    check(f"{language}: and told so", word("identical").split("{")[0].strip() in text(".verdict"), text(".verdict"))
+    check(f"{language}: in the list", said[2] in text("#list") or said[0] in text("#list"), text("#list"))
+
+
+def chat_in_chinese():
+    chat("zh", ("给我讲一个故事。", "后来呢？", "讲一只狗的故事。"))
 
 
 def no_chat():
@@ -194,9 +216,8 @@ def chinese():
     check("Chinese completion", write("从前") and "上下文" in text("#status"), text("#status"))
     one(d, "#language").click()
     same("back to English", text("#send-text"), "Generate")
-    words = open("rpc/gateway/page/words.js").read()
     used = set(re.findall(r"\bt\(\"(\w+)\"", "".join(open("rpc/gateway/page/" + f).read() for f in os.listdir("rpc/gateway/page") if f.endswith(".js"))))
-    check("every text has both languages", not [k for k in used if not re.search(r"\b" + k + r": \[\"[^\"]+\",\s*\"[^\"]+\"\]", words)])
+    check("every text has both languages", used and not used - set(WORDS), used - set(WORDS))
 
 
 def stop_and_keys():
@@ -241,6 +262,14 @@ def troubles():
     mock.info["state"] = "ready"
     mock.gate.set()
     check("and came back", until(d, OVER) and text(".manuscript") == "awaypqrs")
+    mock.gate, mock.pieces, mock.place = threading.Event(), ["p"], 2
+    mock.info["waiting"] = 3
+    write("queue", "document.querySelector('#status').textContent === 'In the queue, place 2'")
+    mock.place = 1
+    check("its place in the queue", until(d, "document.querySelector('#status').textContent === 'In the queue, place 1'"), text("#status"))
+    mock.info["waiting"] = 0
+    mock.gate.set()
+    check("and then its text", until(d, OVER) and text(".manuscript") == "queuep")
     mock.gate = None
     mock.info.update(state="loading", load_bytes=1 << 30, load_total=4 << 30)
     check("loading with progress", until(d, "document.querySelector('#progress').value === 0.25 && document.querySelector('#status').textContent.includes('1.0 GiB')"))
@@ -375,7 +404,7 @@ def part(f):
 
 try:
     served()
-    with_words = [completion, alternatives, tools, kept, chat, chinese, shapes, accessible]
+    with_words = [completion, alternatives, tools, kept, chat, chat_in_chinese, chinese, shapes, accessible]
     only = [a for a in sys.argv[1:] if not a.startswith("-")]
     if not MODEL:
         skip("no model with a tokenizer: the page against a daemon")

@@ -27,8 +27,8 @@ export function setApiKey(value) {
 	}
 }
 
-async function send(method, path, body, signal) {
-	const headers = {};
+async function send(method, path, body, signal, id) {
+	const headers = id ? { "X-Request-Id": id } : {};
 	if (body) headers["Content-Type"] = "application/json";
 	if (key) headers.Authorization = "Bearer " + key;
 	const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, cache: "no-store" });
@@ -48,8 +48,8 @@ export async function call(method, path, body, signal) {
 }
 
 // Server-sent events, each as parsed JSON. A body that ends without [DONE] was cut: an error without status.
-export async function stream(path, body, signal, take) {
-	const reader = (await send("POST", path, { ...body, stream: true }, signal)).body.getReader();
+export async function stream(path, body, signal, take, id) {
+	const reader = (await send("POST", path, { ...body, stream: true }, signal, id)).body.getReader();
 	const decoder = new TextDecoder();
 	let rest = "";
 	for (;;) {

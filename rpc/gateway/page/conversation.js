@@ -143,8 +143,17 @@ function tellRun(run) {
 	const s = run.node.stats, resumed = run.resumedAt && performance.now() - run.resumedAt < 3000;
 	const info = modelInfo() || {};
 	if (s.first !== undefined) status(resumed ? "resumed" : "streaming", t(resumed ? "resumed" : "streaming") + " · " + meterText(s, info.max_model_len));
-	else if (info.waiting > 0) status("busy", t("queued", { n: info.waiting }));
+	else if (run.place > 0) status("busy", t("queued", { n: run.place }));
 	else status("waiting", t("waiting"));
+}
+
+async function askPlace(run) {
+	try {
+		run.place = (await call("GET", "/v1/requests/" + run.id)).queue_place;
+	} catch {
+		run.place = 0;
+	}
+	tellRun(run);
 }
 
 // What the server says of itself while a run is open: a daemon that is away comes back, and the stream goes on.
@@ -154,6 +163,8 @@ export function serverSaid(info) {
 	if (info.state !== "ready" && info.state !== "draining") {
 		run.away = true;
 		status("reconnecting", t("reconnecting"));
+	} else if (info.waiting > 0 && run.id && run.node.stats.first === undefined) {
+		askPlace(run);
 	} else {
 		tellRun(run);
 	}
@@ -204,7 +215,9 @@ async function runPlan(run, makePlan) {
 			node.planFrom = node.content.length;
 			node.planIds = node.ids ? node.ids.length : 0;
 			run.sent = performance.now();
-			await stream(plan[0], plan[1], run.abort.signal, (event) => takeEvent(run, event));
+			run.id = "page-" + [...crypto.getRandomValues(new Uint32Array(3))].map((n) => n.toString(36)).join("");
+			run.place = 0;
+			await stream(plan[0], plan[1], run.abort.signal, (event) => takeEvent(run, event), run.id);
 			return;
 		} catch (e) {
 			if (e.name === "AbortError" || tries > 60) throw e;

@@ -62,7 +62,7 @@ const words = {
 	unreachable: ["Server not reachable; trying again", "无法连接服务器，正在重试"],
 	draining: ["The server takes no new requests", "服务器不再接受新请求"],
 	waiting: ["Waiting for the first token", "等待第一个词元"],
-	queued: ["In the queue, {n} waiting", "排队中，共 {n} 个请求"],
+	queued: ["In the queue, place {n}", "排队中，第 {n} 位"],
 	busy: ["Server busy; again in {n} s", "服务器繁忙，{n} 秒后重试"],
 	streaming: ["Writing", "生成中"],
 	reconnecting: ["Connection lost; reconnecting", "连接中断，正在重连"],
