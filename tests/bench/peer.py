@@ -87,7 +87,7 @@ class Daemon:
         os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
         before = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks > 1 else []
         self.p, self.seconds = started(before + ["build/bin/xversed", model, "--uds", self.path, *options],
-                                       lambda: " ready in " in open(log).read(), log)
+                                       lambda: 'event="ready"' in open(log).read(), log)
         self.client = None
 
     def ask(self, prompt, tokens):
