@@ -214,7 +214,7 @@ void translate_words(void *v, size_t n)
 		void *p;
 		memcpy(&p, (char *)v + i, 8);
 		if (!is_device(p)) {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow makes every number an address */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(FAKE_TSAN) /* their shadow makes every number an address */
 			/* a mapped host address inside a struct is a host pointer, unless it is pinned */
 			unsigned char in;
 			if ((uintptr_t)p >> 40 && (uintptr_t)p >> 47 == 0 && !find(pinned, (char *)p) &&
