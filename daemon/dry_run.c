@@ -57,6 +57,7 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 			p->rank[r].work += p->world.size > 1 ? comm_host_bytes(p->world.size, &lim) : 0;
 		p->rank[r].block = backend_kv_bytes(n.backend, &kv) * (uint64_t)n.cfg.layers;
 	}
+	pick_phase_destroy(n.pick);
 	model_destroy(n.model);
 	backend_destroy(n.backend);
 	return err;

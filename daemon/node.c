@@ -212,11 +212,22 @@ static int blocks_of(const struct node *n, int tokens)
 	return div_up(tokens, (int)n->opt->block_size);
 }
 
+/* Logits that a test wants to see come to the host. */
+static void make_pick(struct node *n, bool dry)
+{
+	if (n->world->rank == 0)
+		n->pick = pick_phase_create(n->backend, n->limits.rows, n->cfg.vocab, n->opt->device_pick && !n->opt->hash_rows, dry);
+}
+
 int node_make_model(struct node *n, struct load_progress *progress, bool dry, struct why *why)
 {
 	int err = load_backend(n, dry, why);
 
-	return err ? err : load_model(n, progress, dry, why);
+	if (!err)
+		err = load_model(n, progress, dry, why);
+	if (!err)
+		make_pick(n, dry);
+	return err;
 }
 
 /* As many blocks as the budget holds, at most 8 full sequences unless asked for by bytes. */
@@ -307,6 +318,8 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	if (!err)
 		err = node_agree(n->world, load_model(n, progress, false, why), why);
 	if (!err)
+		make_pick(n, false);
+	if (!err)
 		err = node_agree(n->world, load_cache(n, why), why);
 	if (err)
 		return err;
@@ -325,20 +338,25 @@ void node_finish(struct node *n)
 	step_finish(&n->step);
 	if (n->kv.pool)
 		kv_finish(&n->kv);
+	pick_phase_destroy(n->pick);
 	model_destroy(n->model);
 	comm_destroy(n->comm);
 	backend_destroy(n->backend);
 	checkpoint_close(n->files);
 }
 
-void node_rows(struct node *n, const struct step *s, float *logits,
-	       void (*take)(void *arg, int row, float *logits), void *arg)
+void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int first, int count), void *arg)
 {
+	float *logits = n->pick ? pick_phase_logits(n->pick) : NULL;
+
+
 	for (int first = 0; first < s->head->n_rows; first += n->limits.rows) {
 		int count = min_int(n->limits.rows, s->head->n_rows - first);
-		model_rows(n->model, first, count, logits);
-		for (int i = 0; take && i < count; i++)
-			take(arg, first + i, logits + (size_t)i * (size_t)n->cfg.vocab);
+		model_logits(n->model, first, count, logits);
+		if (take)
+			take(arg, first, count);
+		else
+			backend_sync(n->backend);
 	}
 }
 
@@ -354,7 +372,7 @@ void follow(struct node *n)
 		board_step(n->world->board, n->step.head->no);
 		fault_step(&n->fault, n->world->rank, n->step.head->no);
 		model_forward(n->model, &n->kv, &n->step);
-		node_rows(n, &n->step, NULL, NULL, NULL);
+		node_rows(n, &n->step, NULL, NULL);
 		board_step(n->world->board, -1);
 	}
 }

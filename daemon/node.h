@@ -7,6 +7,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/kv.h"
 #include "engine/model.h"
+#include "engine/pick_phase.h"
 #include "engine/plugin.h"
 #include "engine/step.h"
 #include "parallel/world.h"
@@ -30,6 +31,7 @@ struct node {
 	struct backend *backend;
 	struct comm *comm;
 	struct model *model;
+	struct pick_phase *pick; /* rank 0; else NULL */
 	struct kv kv;
 	struct step step;
 	struct step_limits limits;
@@ -59,9 +61,8 @@ int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, i
 int node_agree(struct world *w, int err, struct why *why);
 void node_finish(struct node *n);
 
-/* Rows of logits of one step, R at a time, on every rank; rank 0 calls `take` for each. */
-void node_rows(struct node *n, const struct step *s, float *logits,
-	       void (*take)(void *arg, int row, float *logits), void *arg);
+/* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to n->pick. */
+void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int first, int count), void *arg);
 
 /* Ranks other than 0: run what rank 0 plans until it says stop. */
 void follow(struct node *n);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "daemon/hash.h"
-#include "engine/pick.h"
 #include "parallel/board.h"
 #include "parallel/wait.h"
 
@@ -15,10 +14,8 @@ struct server {
 	struct link *l;
 	struct blocks *blocks;
 	struct sched *sched;
-	struct picker *picker;
 	struct picked *picked; /* (max_tokens) one a row of a step */
 	const struct pick *picks;
-	float *logits; /* (rows, vocab) */
 	struct event event[64];
 	bool stop;
 	struct hash_file *hash; /* tests only; NULL */
@@ -110,13 +107,16 @@ static void take_commands(struct server *s)
 		take_command(s, &c);
 }
 
-static void pick_row(void *arg, int row, float *logits)
+static void pick_rows(void *arg, int first, int count)
 {
 	struct server *s = arg;
+	struct node *n = s->n;
 
 	if (s->hash)
-		hash_row(s->hash, &s->picks[row], logits, s->n->cfg.vocab);
-	pick_token(s->picker, logits, &s->picks[row], &s->picked[row]);
+		backend_sync(n->backend);
+	for (int i = 0; s->hash && i < count; i++)
+		hash_row(s->hash, &s->picks[first + i], pick_phase_logits(n->pick) + (size_t)i * (size_t)n->cfg.vocab, n->cfg.vocab);
+	pick_phase_run(n->pick, count, s->picks + first, s->picked + first);
 }
 
 static void run_step(struct server *s)
@@ -128,7 +128,7 @@ static void run_step(struct server *s)
 	fault_step(&n->fault, n->world->rank, n->step.head->no);
 	model_forward(n->model, &n->kv, &n->step);
 	s->picks = sched_picks(s->sched, &n->step);
-	node_rows(n, &n->step, s->logits, pick_row, s);
+	node_rows(n, &n->step, pick_rows, s);
 	board_step(n->world->board, -1);
 	sched_done(s->sched, &n->step, s->picked);
 }
@@ -169,9 +169,7 @@ void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
 
 	s.blocks = blocks_create(n->n_blocks, (int)n->opt->block_size, n->opt->prefix_caching);
 	s.sched = sched_create(&lim, s.blocks);
-	s.picker = picker_create(n->cfg.vocab, n->max_model_len);
 	s.picked = xalloc_touched((size_t)n->limits.max_tokens, sizeof *s.picked);
-	s.logits = backend_host_alloc(n->backend, (size_t)n->limits.rows * (size_t)n->cfg.vocab * sizeof *s.logits);
 	if (n->opt->hash_rows)
 		s.hash = hash_open(n->opt->hash_rows);
 	atomic_store(&l->state, LINK_READY);
@@ -183,9 +181,7 @@ void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
 	atomic_store(&l->state, LINK_STOPPED);
 	link_ring_front(l);
 	hash_close(s.hash);
-	backend_host_free(n->backend, s.logits);
 	free(s.picked);
-	picker_destroy(s.picker);
 	sched_destroy(s.sched);
 	blocks_destroy(s.blocks);
 }

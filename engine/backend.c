@@ -199,3 +199,15 @@ void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x,
 	op(b);
 	b->ops->rows(b, out, x, row);
 }
+
+float *backend_pick_open(struct backend *b, int rows, int vocab)
+{
+	REQUIRE(rows > 0 && vocab > 0);
+	return b->ops->pick_open ? b->ops->pick_open(b, rows, vocab) : NULL;
+}
+
+void backend_pick(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left)
+{
+	op(b);
+	b->ops->pick(b, n, what, out, left);
+}

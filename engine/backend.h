@@ -35,6 +35,8 @@
 #include "parallel/shard.h"
 
 struct backend;
+struct pick;
+struct picked;
 struct step;
 struct weight; /* a packed matrix; the backend owns layout and scales */
 
@@ -106,6 +108,10 @@ struct backend_ops {
 	struct tensor (*linear_silu_mul)(struct backend *b, const struct tensor *out, const struct tensor *gate_up, const struct tensor *x,
 					 const struct weight *w);
 	void (*rows)(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
+
+	/* Picking where the logits are (rank 0). Both NULL: on the host */
+	float *(*pick_open)(struct backend *b, int rows, int vocab);
+	void (*pick)(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left);
 };
 
 struct backend {
@@ -183,5 +189,9 @@ struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, str
 				      const struct weight *w);
 /* out (r, cols) = rows of x (n, cols); same type. */
 void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row /* (r) */);
+/* Memory of the device where `rows` rows of logits are to be for backend_pick(); once. NULL: the host picks. */
+float *backend_pick_open(struct backend *b, int rows, int vocab);
+/* Picks the first n rows there as pick_token() does, and waits. left[i]: row i is the host's to pick. */
+void backend_pick(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left);
 
 #endif

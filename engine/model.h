@@ -61,7 +61,9 @@ struct comm_limits model_comm_limits(const struct model_config *c, const struct 
 /* All ranks. Enqueues the pass of one step; hidden states of its wanted rows stay inside. */
 void model_forward(struct model *m, struct kv *kv, const struct step *s);
 /* All ranks, after model_forward: logits of wanted rows [first, first + count), count <= limits.rows; rank 0 gets
- * (count, vocab) f32 in `rows`, the others pass NULL. Waits for the result. */
+ * (count, vocab) f32 in `rows`, memory of the host or of the backend; the others pass NULL. Enqueues: there after backend_sync(). */
+void model_logits(struct model *m, int first, int count, float *rows);
+/* The same, and waits. */
 void model_rows(struct model *m, int first, int count, float *rows);
 
 #endif

@@ -8,8 +8,6 @@
 #include "engine/pick_inside.h"
 #include "engine/pick_math.h"
 
-static const float GREEDY_BELOW = 1e-5f; /* as vLLM: no division by less */
-
 struct sampling sampling_default(void)
 {
 	return (struct sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1, .n_logprobs = -1};
@@ -135,8 +133,7 @@ static struct raw raw_of(const struct picker *p, const float *x, bool wanted)
 
 	for (int i = 0; wanted && i < p->vocab; i++)
 		total += pick_mass(x[i], x[r.best]);
-	if (total)
-		r.log_total = pick_log((double)total) - PICK_MASS_BITS * 0.69314718055994530942;
+	r.log_total = pick_log_total(total);
 	return r;
 }
 
@@ -223,7 +220,7 @@ static int32_t choose(struct picker *p, float *x, const struct pick *what, const
 
 	apply_masks(p, x, what);
 	apply_penalties(p, x, what);
-	if (what->how->temperature < GREEDY_BELOW)
+	if (what->how->temperature < PICK_GREEDY_BELOW)
 		id = pick_argmax(x, p->vocab);
 	else
 		id = pick_draw(p, x, what->how, what->pos);

@@ -4,6 +4,8 @@
 
 #include "engine/pick.h"
 
+static const float PICK_GREEDY_BELOW = 1e-5f; /* as vLLM: no division by less */
+
 /* A word that may be drawn. */
 struct candidate {
 	float x; /* logit / temperature */

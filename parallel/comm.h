@@ -56,7 +56,8 @@ void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int c
 
 /* Where this rank writes its columns for the next gather: (rows, cols) f32, cols = its own count. */
 float *comm_columns(struct comm *c, int rows, int cols);
-/* out (rows, sum of cols) on rank 0 (NULL elsewhere) = all ranks' columns side by side. */
+/* out (rows, sum of cols) on rank 0 (NULL elsewhere) = all ranks' columns side by side. Where the columns are a device's, `out` is of
+ * the host, and this waits, or of the device. */
 void comm_gather(struct comm *c, float *out, int rows, const int *cols_of_rank /* (size) */);
 
 #endif

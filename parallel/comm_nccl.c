@@ -122,25 +122,24 @@ static size_t share(const struct comm_nccl *n)
 	return (size_t)comm_share(&n->base.limits, n->base.size);
 }
 
-/* Whether the device can write there by itself. */
-static bool pinned(const void *p)
+enum cudaMemoryType comm_memory_of(const void *p)
 {
 	struct cudaPointerAttributes a;
 
 	if (cudaPointerGetAttributes(&a, p)) {
 		cudaGetLastError();
-		return false;
+		return cudaMemoryTypeUnregistered;
 	}
-	return a.type == cudaMemoryTypeHost;
+	return a.type;
 }
 
-/* Ranks' columns come whole, each in its own stretch; copies to the host lay them side by side. */
+/* Ranks' columns come whole, each in its own stretch; copies lay them side by side. */
 static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
 	size_t each = (size_t)rows * share(n), width = 0, at = 0;
-	bool direct = !c->rank && pinned(out);
-	float *to = direct ? out : n->host;
+	enum cudaMemoryType memory = c->rank ? cudaMemoryTypeUnregistered : comm_memory_of(out);
+	float *to = memory == cudaMemoryTypeUnregistered ? n->host : out;
 
 	if (n->nccl && rows)
 		must(n, ncclAllGather(n->columns, n->gathered, each, ncclFloat32, n->nccl, n->how.stream), "NCCL gather");
@@ -154,12 +153,15 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 
 		if (cols && rows)
 			check(cudaMemcpy2DAsync(to + at, width * sizeof(float), from, cols, cols, (size_t)rows,
-						cudaMemcpyDeviceToHost, n->how.stream),
+						memory == cudaMemoryTypeDevice ? cudaMemcpyDeviceToDevice : cudaMemcpyDeviceToHost,
+						n->how.stream),
 			      "reading logits");
 		at += (size_t)cols_of_rank[r];
 	}
+	if (memory == cudaMemoryTypeDevice)
+		return;
 	n->how.wait(n->how.device);
-	if (rows && width && !direct)
+	if (rows && width && to != out)
 		memcpy(out, n->host, (size_t)rows * width * sizeof(float));
 }
 

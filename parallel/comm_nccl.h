@@ -6,6 +6,8 @@
 #include "parallel/comm.h"
 #include "parallel/tree.h"
 
+#include <cuda_runtime_api.h>
+
 struct comm_device_options {
 	void *stream; /* cudaStream_t, borrowed */
 	bool fixed;   /* partials go out as they are and are combined by the tree: the same bits on any number of ranks */
@@ -26,6 +28,8 @@ int comm_nccl_create(struct comm **out, struct world *w, const struct comm_limit
 /* Collective: several ranks on one device, which NCCL refuses: sums go through a comm_host. For tests and small machines. */
 int comm_staged_create(struct comm **out, struct world *w, const struct comm_limits *limits, const struct comm_device_options *how,
 		       struct why *why);
+/* Of the device, of the host but within its reach (pinned), or unregistered. */
+enum cudaMemoryType comm_memory_of(const void *p);
 /* Device bytes of one rank's communicator, for the memory plan. */
 uint64_t comm_nccl_bytes(int size, const struct comm_limits *limits, bool fixed);
 

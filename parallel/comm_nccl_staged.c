@@ -13,6 +13,7 @@ struct comm_staged {
 	struct comm *host;
 	float *parts, *columns; /* device */
 	float *out, *back;      /* pinned: what leaves the device, what comes back */
+	float *logits;          /* pinned (gather_rows, gather_cols), rank 0: on their way to the device */
 };
 
 static void check(cudaError_t e, const char *what)
@@ -66,9 +67,18 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 {
 	struct comm_staged *s = (struct comm_staged *)c;
 	float *window = comm_columns(s->host, rows, cols_of_rank[c->rank]);
+	size_t width = 0;
 
 	fetch(s, window, s->columns, (size_t)rows * (size_t)cols_of_rank[c->rank]);
-	comm_gather(s->host, out, rows, cols_of_rank);
+	if (c->rank || comm_memory_of(out) != cudaMemoryTypeDevice) {
+		comm_gather(s->host, out, rows, cols_of_rank);
+		return;
+	}
+	for (int r = 0; r < c->size; r++)
+		width += (size_t)cols_of_rank[r];
+	comm_gather(s->host, s->logits, rows, cols_of_rank);
+	check(cudaMemcpyAsync(out, s->logits, (size_t)rows * width * sizeof *out, cudaMemcpyHostToDevice, s->how.stream), "writing logits");
+	s->how.wait(s->how.device);
 }
 
 static void destroy(struct comm *c)
@@ -78,7 +88,7 @@ static void destroy(struct comm *c)
 	s->how.wait(s->how.device);
 	comm_destroy(s->host);
 	cudaFree(s->parts), cudaFree(s->columns);
-	cudaFreeHost(s->out), cudaFreeHost(s->back);
+	cudaFreeHost(s->out), cudaFreeHost(s->back), cudaFreeHost(s->logits);
 	free(s);
 }
 
@@ -97,7 +107,7 @@ int comm_staged_create(struct comm **out, struct world *w, const struct comm_lim
 	size_t row = (size_t)limits->max_rows * (size_t)limits->max_cols * sizeof(float);
 	size_t all = row * (size_t)(how->fixed ? limits->max_parts : 1);
 	size_t cols = (size_t)limits->gather_rows * (size_t)comm_share(limits, w->size) * sizeof(float);
-	void *p[4] = {NULL};
+	void *p[5] = {NULL};
 
 	(void)why;
 	s->base = (struct comm){.ops = &ops, .rank = w->rank, .size = w->size, .limits = *limits};
@@ -107,9 +117,11 @@ int comm_staged_create(struct comm **out, struct world *w, const struct comm_lim
 	check(cudaMalloc(&p[1], cols), "memory for logits");
 	check(cudaMallocHost(&p[2], max_size(all, cols)), "pinned memory for sums");
 	check(cudaMallocHost(&p[3], row), "pinned memory for sums");
+	if (w->rank == 0)
+		check(cudaMallocHost(&p[4], (size_t)limits->gather_rows * (size_t)limits->gather_cols * sizeof(float)), "pinned memory for logits");
 	check(cudaMemset(p[0], 0, all), "clearing memory for sums");
 	check(cudaDeviceSynchronize(), "start of the communicator");
-	s->parts = p[0], s->columns = p[1], s->out = p[2], s->back = p[3];
+	s->parts = p[0], s->columns = p[1], s->out = p[2], s->back = p[3], s->logits = p[4];
 	*out = &s->base;
 	return 0;
 }

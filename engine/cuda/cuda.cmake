@@ -69,11 +69,11 @@ if(CUDA_HEADERS_FOUND AND XV_TESTS AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AM
   xv_glob(CUDA_TESTS tests/cuda/*.c)
   foreach(file ${CUDA_TESTS})
     get_filename_component(name ${file} NAME_WE)
-    add_executable(fake_${name} ${file})
+    add_executable(fake_${name} ${file} engine/cuda/pick_pack.c)
     set_target_properties(fake_${name} PROPERTIES OUTPUT_NAME ${name} ENABLE_EXPORTS ON
       RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fakegpu)
     target_include_directories(fake_${name} SYSTEM PRIVATE ${CUDA_INCLUDE})
-    target_link_libraries(fake_${name} PRIVATE xv_base xv_fakekernels xv_fakegpu stdc++ dl)
+    target_link_libraries(fake_${name} PRIVATE xv_engine xv_base xv_fakekernels xv_fakegpu stdc++ dl)
   endforeach()
   add_library(xverse-cuda-fake MODULE ${CUDA_C})
   target_include_directories(xverse-cuda-fake SYSTEM PRIVATE ${CUDA_INCLUDE} ${NCCL_INCLUDE})

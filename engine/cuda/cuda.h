@@ -3,6 +3,7 @@
 #define ENGINE_CUDA_CUDA_H
 
 #include "engine/cuda/kernels.h"
+#include "engine/pick.h"
 #include "engine/plugin.h"
 #include "engine/weight.h"
 
@@ -39,6 +40,7 @@ struct cuda_step {
 };
 
 struct cuda_weight;
+struct cuda_picker;
 struct gemm; /* cuBLASLt and its chosen algorithms */
 
 struct cuda {
@@ -61,6 +63,7 @@ struct cuda {
 	const int32_t *known_heads; /* host table that `runs` was made from */
 	struct attn_run *runs;      /* device (heads) */
 	int32_t *kv_of_head;        /* device (heads) */
+	struct cuda_picker *picker; /* rank 0; else NULL */
 	struct gemm *gemm;
 	struct cuda_weight **weights; /* [n_weights] all there are */
 	int n_weights;
@@ -134,6 +137,15 @@ void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_sh
 		     const struct kv_shape *kv, const struct step *s);
 void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape, const void *pool,
 		    const struct kv_shape *kv, const struct step *s);
+
+/* pick_pack.c. A row and, from ids + at on, its lists; how many ids they take. Where they do not fit below `room`, or a mask comes
+ * with it, or nothing is told of a given word, the row is left to the host. */
+int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what);
+struct pick_needs pick_needs_of(const struct pick_row *row, int n);
+void pick_unpack(struct picked *out, const struct pick_result *r, const struct pick *what);
+float *cuda_pick_open(struct backend *b, int rows, int vocab);
+void cuda_pick(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left);
+void cuda_pick_close(struct cuda *c);
 
 int cuda_create(struct backend **out, const struct cuda_options *how, struct why *why);
 

@@ -49,6 +49,17 @@ GPU float gpu_bits(uint32_t u)
 #endif
 }
 
+GPU uint32_t gpu_float_bits(float f)
+{
+#ifdef __CUDACC__
+	return __float_as_uint(f);
+#else
+	uint32_t u;
+	memcpy(&u, &f, sizeof u);
+	return u;
+#endif
+}
+
 struct Bf16 {
 	enum { PER16 = 8 /* numbers in 16 bytes */ };
 	static GPU float up(uint32_t h)
@@ -276,6 +287,15 @@ GPU float gpu_exp2(float x)
 GPU float gpu_silu_mul(float gate, float up)
 {
 	return __fdividef(gate, 1 + gpu_exp2(gate * -1.44269504f)) * up;
+}
+/* The upper half of a product. */
+GPU uint64_t gpu_high(uint64_t a, uint64_t b)
+{
+#ifdef __CUDACC__
+	return __umul64hi(a, b);
+#else
+	return (uint64_t)((unsigned __int128)a * b >> 64);
+#endif
 }
 GPU float gpu_warp_sum(float v)
 {

@@ -106,6 +106,62 @@ struct k_tree {
 };
 cudaError_t k_tree_sum(cudaStream_t stream, float *out, struct k_tree in, size_t n);
 
+/* ---- pick (engine/pick.h): rows of logits to tokens, the same as on the host ---- */
+enum pick_mode { PICK_SCORE, PICK_LIKELIEST, PICK_DRAW };
+enum { PICK_TOP = 20, PICK_PART = 2048 /* words of a block */, PICK_BINS = 2048, PICK_PASSES = 3, PICK_SELECTS = 3 };
+
+/* One row; `ids` of it: allowed, bad, biased ones and their values (bits of floats), stop (where masked), prompt, output. */
+struct pick_row {
+	double per_temperature;      /* 1 / temperature; 0: logits stay as they are */
+	double per_repetition;       /* 1 / penalty */
+	uint64_t stream, least, share; /* pick_stream(); min_p as a mass; top_p in 2^-32: 2^32 is off */
+	int32_t mode, given, n_top, top_k; /* top_k 0: off */
+	int32_t at, n_allowed, n_bad, n_bias, n_stop, n_prompt, n_output;
+	float repetition, presence, frequency;
+	int32_t skip, none; /* skip: the host picks it */
+};
+struct pick_best {
+	double key;
+	int32_t id /* PICK_NOBODY: none yet */, none;
+};
+enum { PICK_NOBODY = 0x7fffffff };
+struct pick_select { /* of the k-th by order: what is known before a pass */
+	uint64_t want, bin; /* weight still to be covered; weight of the bin it lies in */
+	uint32_t prefix;    /* bits of the value so far */
+	int32_t all;        /* nothing is cut off */
+};
+struct pick_result {
+	int32_t id, best;  /* drawn or given; likeliest of the raw ones, PICK_NOBODY: none */
+	float x, x_best;   /* their raw logits */
+	uint64_t total;    /* mass of all, of the likeliest 2^40 */
+	uint32_t likelier; /* words above `id` */
+	int32_t n_top, top_id[PICK_TOP];
+	float top[PICK_TOP]; /* in no order */
+};
+struct pick_args {
+	const float *raw;          /* (rows, vocab) */
+	const struct pick_row *row;
+	const int32_t *ids;
+	float *x;                  /* (rows, vocab) masked, penalised, divided by temperature */
+	uint32_t *count;           /* (rows, vocab) all 0 between calls */
+	uint64_t *bins;            /* (rows, PICK_SELECTS, PICK_PASSES, PICK_BINS) */
+	struct pick_select *select; /* (rows, PICK_SELECTS, PICK_PASSES) */
+	struct pick_best *best;    /* (rows, 3, parts): raw, likeliest, drawn */
+	struct pick_result *result; /* (rows) */
+	int vocab, rows;
+};
+/* What any of the rows asks for. */
+struct pick_needs {
+	bool lists, top_n, top_k, top_p, draw;
+};
+static inline int k_pick_parts(int vocab)
+{
+	return (vocab + PICK_PART - 1) / PICK_PART;
+}
+enum { PICK_MAX_VOCAB = 256 * PICK_PART };
+cudaError_t k_pick_lists(cudaStream_t stream, struct pick_args a); /* a part of it */
+cudaError_t k_pick(cudaStream_t stream, struct pick_args a, struct pick_needs needs);
+
 #ifdef __cplusplus
 }
 #endif

@@ -106,7 +106,7 @@ void model_forward(struct model *m, struct kv *kv, const struct step *step)
 	backend_run(m->b, (uint64_t)(uintptr_t)m, run_pass, &p);
 }
 
-void model_rows(struct model *m, int first, int count, float *rows)
+void model_logits(struct model *m, int first, int count, float *rows)
 {
 	size_t at = (size_t)first * (size_t)m->cfg.hidden;
 	struct tensor x = f32(m->work.x_rows + at, count, m->cfg.hidden), h = act(m, count, m->cfg.hidden);
@@ -118,5 +118,10 @@ void model_rows(struct model *m, int first, int count, float *rows)
 	if (m->head)
 		backend_linear(m->b, mine, &h, m->head, NULL);
 	comm_gather(m->comm, rows, count, m->cols_of_rank);
+}
+
+void model_rows(struct model *m, int first, int count, float *rows)
+{
+	model_logits(m, first, count, rows);
 	backend_sync(m->b);
 }

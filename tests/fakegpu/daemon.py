@@ -19,7 +19,7 @@ BOUND = dict(bf16=0.1, f16=0.02)  # of a logprob: 16-bit activations rounded els
 if not os.path.exists(FAKE):
     skip("no CUDA headers, so there is no plug-in for the emulated GPU")
     finish()
-from wire import Client  # noqa: E402
+from wire import Client, pb  # noqa: E402
 
 MODELS = {"bf16, heads of 64": dict(hidden=256, ffn=300, layers=2, heads=4, kv_heads=4, vocab=517),
           "f16, grouped heads of 128": dict(hidden=768, ffn=256, layers=2, heads=6, kv_heads=3, vocab=331, dtype="f16")}
@@ -157,6 +157,46 @@ def fixed_bits(folder, kv="auto", ways=EVERY_WAY):
         j.close()
 
 
+# Rows of one step that ask for everything there is.
+SAMPLED = [dict(temperature=0.8, top_p=0.85, repetition_penalty=1.1, logprobs=5), dict(temperature=1.2, top_k=20, logprobs=0),
+           dict(temperature=0, presence_penalty=0.7, frequency_penalty=0.4, logprobs=20), dict(temperature=1, min_p=0.3, bad_token_ids=[3, 7]),
+           dict(temperature=1, allowed_token_ids=list(range(40, 90)), logprobs=3), dict(temperature=2, top_k=50, top_p=0.5, min_p=0.01),
+           dict(temperature=1, logit_bias=True, stop_token_ids=list(range(0, 500, 2)), min_tokens=6, logprobs=1), dict(temperature=1)]
+
+
+def sampled(j):
+    """Words and logprobs, all calls at once; and the scores of a prompt."""
+    c = Client(j.socket)
+    calls = []
+    for i, how in enumerate(SAMPLED):
+        how = dict(how, logit_bias=[pb.Bias(id=9, value=8), pb.Bias(id=9, value=-3), pb.Bias(id=12, value=5)]) if "logit_bias" in how else how
+        calls.append(c.generate([(i * 31 + k * 7) % 517 for k in range(20 + i)], max_tokens=8, seed=i, ignore_eos=True, **how))
+    calls.append(c.generate([5, 6, 7, 8, 9], max_tokens=2, seed=3, temperature=1, prompt_logprobs=4))
+    c.wait(*calls, seconds=240)
+    told = [[(t.id, t.logprob, t.rank, [(y.id, y.logprob) for y in t.top]) for t in list(x.prompt_tokens) + list(x.tokens)] for x in calls]
+    out = [(None if x.error else list(x.ids), t) for x, t in zip(calls, told)]
+    c.close()
+    return out
+
+
+def picking(path):
+    """The same words whether they are picked on the device or on the host. 3 rows of logits at a time."""
+    want = None
+    for ranks, devices, options in ((1, 1, ["--no-device-pick"]), (1, 1, []), (2, 2, []), (2, 1, [])):
+        name = f"picking, {ranks} on {devices} {' '.join(options)}"
+        kernels = f"{path}/kernels-{ranks}-{devices}-{len(options)}"
+        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-logits-rows", "3", *options, devices=devices, FAKEGPU_KERNELS=kernels)
+        if not start(j, name):
+            continue
+        got = sampled(j)
+        check(f"{name}: all answered", all(ids for ids, _ in got) and all(len(t) for (_, t), how in zip(got, SAMPLED) if "logprobs" in how), got)
+        want = want or got
+        check(f"{name}: the same words and logprobs", got == want, f"{got} and {want}")
+        check(f"{name}: ends", j.stop() == 0, j.text()[-400:])
+        j.close()
+        check(f"{name}: where", ("pick_draw" in open(kernels).read()) == (not options))
+
+
 def refusals(path):
     for options, env, part, code in (
             (["--device", "cuda", "--compute", "f32"], {}, "not supported yet", 66),
@@ -182,7 +222,9 @@ def main():
         skip("python3-numpy is not installed")
         finish()
     with tempfile.TemporaryDirectory() as top:
-        refusals(model(top + "/r", MODELS["bf16, heads of 64"]))
+        path = model(top + "/r", MODELS["bf16, heads of 64"])
+        refusals(path)
+        picking(path)
         eight_bits_planned(top + "/r")
         for i, (label, how) in enumerate(MODELS.items()):
             against_cpu(f"{top}/{i}", label, how)

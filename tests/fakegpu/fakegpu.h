@@ -94,6 +94,7 @@ static const int warpSize = 32;
 #define __syncwarp(...) fake::warp_barrier(GPU_PICK(0, ##__VA_ARGS__, 0xffffffffu), __LINE__)
 #define __shfl_sync(m, v, s) fake::swap((m), (v), (s)&31, __LINE__)
 #define __shfl_xor_sync(m, v, x) fake::swap((m), (v), (int)fake::me->lane ^ (x), __LINE__)
+#define __shfl_up_sync(m, v, x) fake::swap((m), (v), fake::me->lane < (unsigned)(x) ? (int)fake::me->lane : (int)fake::me->lane - (x), __LINE__)
 #define __ballot_sync(m, p) fake::warp_ballot((m), (p), __LINE__)
 #define __any_sync(m, p) (fake::warp_ballot((m), (p), __LINE__) != 0)
 #define __all_sync(m, p) (fake::warp_ballot((m), !(p), __LINE__) == 0)
@@ -112,6 +113,23 @@ static inline float __fmaf_rn(float a, float b, float c)
 static inline float __fmul_rn(float a, float b)
 {
 	return a * b;
+}
+static inline float __fadd_rn(float a, float b)
+{
+	return a + b;
+}
+/* Atomic for TSan's sake: one fiber runs at a time. */
+template <class T> inline T atomicAdd(T *p, T v)
+{
+	return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
+}
+template <class T> inline T atomicOr(T *p, T v)
+{
+	return __atomic_fetch_or(p, v, __ATOMIC_RELAXED);
+}
+template <class T> inline T atomicExch(T *p, T v)
+{
+	return __atomic_exchange_n(p, v, __ATOMIC_RELAXED);
 }
 static inline int min(int a, int b)
 {

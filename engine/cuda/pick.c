@@ -1,0 +1,124 @@
+/* pick.c - picking on the device: its memory, one copy in, the kernels, one copy out. */
+#include "engine/cuda/cuda.h"
+
+#include <stdlib.h>
+
+_Static_assert((int)PICK_TOP == (int)PICK_MAX_TOP, "words told of a row");
+
+struct cuda_picker {
+	struct pick_args args;
+	char *host, *device;         /* pinned and device: rows, then ids of all of them */
+	struct pick_result *results; /* pinned (rows) */
+	int rows, room;              /* ids */
+};
+
+/* Lists and histories of a step's rows go over the bus anew each step: what is beyond this the host picks. */
+static int room_of(const struct cuda *c, int rows)
+{
+	enum { LISTS = 1024, MOST = 1 << 20 };
+	int64_t all = (int64_t)rows * (c->how.max_context + LISTS);
+
+	return all < MOST ? (int)all : MOST;
+}
+
+static size_t packed_bytes(int n, int ids)
+{
+	return (size_t)n * sizeof(struct pick_row) + (size_t)ids * sizeof(int32_t);
+}
+
+struct piece {
+	void **at;
+	size_t bytes;
+};
+enum { PIECES = 7 };
+
+static void pieces_of(struct cuda_picker *p, struct piece out[PIECES])
+{
+	struct pick_args *a = &p->args;
+	size_t rows = (size_t)p->rows, words = rows * (size_t)a->vocab, cuts = rows * PICK_SELECTS * PICK_PASSES;
+	struct piece all[PIECES] = {{(void **)&a->raw, words * sizeof *a->raw},
+				    {(void **)&a->x, words * sizeof *a->x},
+				    {(void **)&a->count, words * sizeof *a->count},
+				    {(void **)&a->bins, cuts * PICK_BINS * sizeof *a->bins},
+				    {(void **)&a->select, cuts * sizeof *a->select},
+				    {(void **)&a->best, rows * 3 * (size_t)k_pick_parts(a->vocab) * sizeof *a->best},
+				    {(void **)&a->result, rows * sizeof *a->result}};
+
+	for (int i = 0; i < PIECES; i++)
+		out[i] = all[i];
+}
+
+float *cuda_pick_open(struct backend *b, int rows, int vocab)
+{
+	struct cuda *c = cuda_of(b);
+	struct cuda_picker *p;
+	struct piece piece[PIECES];
+	void *pinned[2] = {NULL};
+
+	if (vocab > PICK_MAX_VOCAB)
+		return NULL;
+	p = xalloc(1, sizeof *p);
+	*p = (struct cuda_picker){.args = {.vocab = vocab}, .rows = rows, .room = room_of(c, rows)};
+	pieces_of(p, piece);
+	for (int i = 0; i < PIECES; i++)
+		*piece[i].at = cuda_take(c, piece[i].bytes);
+	p->device = cuda_take(c, packed_bytes(rows, p->room));
+	c->picker = p;
+	if (c->how.dry)
+		return (float *)(uintptr_t)p->args.raw;
+	cuda_check(cudaMemsetAsync(p->args.count, 0, piece[2].bytes, c->stream), "clearing memory");
+	cuda_check(cudaMallocHost(&pinned[0], packed_bytes(rows, p->room)), "pinned memory for picking");
+	cuda_check(cudaMallocHost(&pinned[1], (size_t)rows * sizeof *p->results), "pinned memory for picking");
+	p->host = pinned[0], p->results = pinned[1];
+	return (float *)(uintptr_t)p->args.raw;
+}
+
+void cuda_pick_close(struct cuda *c)
+{
+	struct cuda_picker *p = c->picker;
+	struct piece piece[PIECES];
+
+	if (!p)
+		return;
+	pieces_of(p, piece);
+	for (int i = 0; i < PIECES; i++)
+		cuda_give(c, *piece[i].at, piece[i].bytes);
+	cuda_give(c, p->device, packed_bytes(p->rows, p->room));
+	if (!c->how.dry)
+		cudaFreeHost(p->host), cudaFreeHost(p->results);
+	free(p);
+}
+
+static void enqueue(struct cuda *c, struct cuda_picker *p, int n, int ids)
+{
+	struct pick_args a = p->args;
+
+	a.rows = n;
+	a.row = (const struct pick_row *)p->device;
+	a.ids = (const int32_t *)(p->device + (size_t)n * sizeof(struct pick_row));
+	cuda_check(cudaMemcpyAsync(p->device, p->host, packed_bytes(n, ids), cudaMemcpyHostToDevice, c->stream), "copying rows to pick");
+	cuda_check(k_pick(c->stream, a, pick_needs_of((const struct pick_row *)p->host, n)), "picking");
+	cuda_check(cudaMemcpyAsync(p->results, a.result, (size_t)n * sizeof *p->results, cudaMemcpyDeviceToHost, c->stream),
+		   "reading what was picked");
+}
+
+void cuda_pick(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left)
+{
+	struct cuda *c = cuda_of(b);
+	struct cuda_picker *p = c->picker;
+	struct pick_row *row = (struct pick_row *)p->host;
+	int32_t *ids = (int32_t *)(p->host + (size_t)n * sizeof *row);
+	int used = 0, ours = 0;
+
+	for (int i = 0; i < n; i++) {
+		used += pick_pack(&row[i], ids, used, p->room, &what[i]);
+		left[i] = row[i].skip;
+		ours += !left[i];
+	}
+	if (ours)
+		enqueue(c, p, n, used);
+	cuda_drain(c);
+	for (int i = 0; i < n; i++)
+		if (!left[i])
+			pick_unpack(&out[i], &p->results[i], &what[i]);
+}

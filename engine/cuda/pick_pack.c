@@ -1,0 +1,119 @@
+/* pick_pack.c - a row to pick as numbers for the device, and back. */
+#include "engine/cuda/cuda.h"
+#include "engine/pick_inside.h"
+#include "engine/pick_math.h"
+
+#include <string.h>
+
+static bool penalizes(const struct sampling *h)
+{
+	return h->repetition_penalty != 1 || h->presence_penalty != 0 || h->frequency_penalty != 0;
+}
+
+static int put_ids(int32_t *to, const int32_t *from, int n)
+{
+	if (n)
+		memcpy(to, from, (size_t)n * sizeof *to);
+	return n;
+}
+
+static int put_lists(struct pick_row *r, int32_t *ids, const struct pick *what)
+{
+	const struct sampling *h = what->how;
+	int n = put_ids(ids, h->allowed, r->n_allowed);
+
+	n += put_ids(ids + n, h->bad, r->n_bad);
+	for (int i = 0; i < r->n_bias; i++) {
+		ids[n + i] = h->bias[i].id;
+		memcpy(&ids[n + r->n_bias + i], &h->bias[i].value, sizeof(int32_t));
+	}
+	n += 2 * r->n_bias;
+	n += put_ids(ids + n, h->stop, r->n_stop);
+	return n + put_ids(ids + n, what->tokens, r->n_prompt + r->n_output);
+}
+
+static void choose_mode(struct pick_row *r, const struct pick *what)
+{
+	const struct sampling *h = what->how;
+	bool greedy = h->temperature < PICK_GREEDY_BELOW;
+
+	r->mode = what->given >= 0 ? PICK_SCORE : greedy || h->top_k == 1 ? PICK_LIKELIEST : PICK_DRAW;
+	r->per_temperature = greedy ? 0 : 1 / (double)h->temperature;
+	if (r->mode != PICK_DRAW)
+		return;
+	r->stream = pick_stream(h->seed, what->pos);
+	r->top_k = max_int(0, h->top_k);
+	r->least = (uint64_t)((double)h->min_p * (double)((uint64_t)1 << PICK_MASS_BITS));
+	r->share = h->top_p >= 1 ? (uint64_t)1 << 32 : (uint64_t)((double)h->top_p * 0x1p32 + 0.5);
+}
+
+int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what)
+{
+	const struct sampling *h = what->how;
+	bool draws = what->given < 0;
+	int need;
+
+	*r = (struct pick_row){.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .skip = 1};
+	if (what->allow || (!draws && what->n_top < 0))
+		return 0;
+	if (draws) {
+		r->n_allowed = h->n_allowed, r->n_bad = h->n_bad, r->n_bias = h->n_bias;
+		r->n_stop = what->n_tokens - what->n_prompt < h->min_tokens ? h->n_stop : 0;
+	}
+	if (draws && penalizes(h))
+		r->n_prompt = what->n_prompt, r->n_output = what->n_tokens - what->n_prompt;
+	r->per_repetition = 1 / (double)h->repetition_penalty;
+	r->repetition = h->repetition_penalty, r->presence = h->presence_penalty, r->frequency = h->frequency_penalty;
+	choose_mode(r, what);
+	need = r->n_allowed + r->n_bad + 2 * r->n_bias + r->n_stop + r->n_prompt + r->n_output;
+	if (need > room - at)
+		return 0;
+	r->skip = 0;
+	return put_lists(r, ids + at, what);
+}
+
+struct pick_needs pick_needs_of(const struct pick_row *row, int n)
+{
+	struct pick_needs all = {false, false, false, false, false};
+
+	for (int i = 0; i < n; i++) {
+		const struct pick_row *r = &row[i];
+		if (r->skip)
+			continue;
+		all.lists |= r->n_allowed + r->n_bad + r->n_bias + r->n_stop + r->n_prompt + r->n_output > 0;
+		all.top_n |= r->n_top > 0;
+		all.draw |= r->mode == PICK_DRAW;
+		all.top_k |= r->mode == PICK_DRAW && r->top_k > 0;
+		all.top_p |= r->mode == PICK_DRAW && r->share >> 32 == 0;
+	}
+	return all;
+}
+
+/* Likelier first, of equal ones the lower id. */
+static void put_top(struct picked *out, const struct pick_result *r, double log_total)
+{
+	REQUIRE(r->n_top <= PICK_MAX_TOP);
+	for (int i = 0; i < r->n_top; i++) {
+		float x = r->top[i];
+		int at = 0;
+		for (int j = 0; j < r->n_top; j++)
+			at += r->top[j] > x || (r->top[j] == x && r->top_id[j] < r->top_id[i]);
+		out->top_id[at] = r->top_id[i];
+		out->top_logprob[at] = (float)((double)x - (double)r->x_best - log_total);
+	}
+}
+
+void pick_unpack(struct picked *out, const struct pick_result *r, const struct pick *what)
+{
+	double log_total = pick_log_total(r->total);
+
+	memset(out, 0, sizeof *out);
+	out->id = r->id;
+	out->greedy = r->id == (r->best == PICK_NOBODY ? 0 : r->best);
+	if (what->n_top < 0)
+		return;
+	out->logprob = (float)((double)r->x - (double)r->x_best - log_total);
+	out->rank = 1 + (int32_t)r->likelier;
+	out->n_top = r->n_top;
+	put_top(out, r, log_total);
+}

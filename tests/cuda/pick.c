@@ -1,0 +1,238 @@
+/* Picking on the device gives what engine/pick.c gives for the same logits, to the bit, whatever the settings; logprobs against
+ * float64. */
+#include "engine/cuda/cuda.h"
+#include "engine/pick.h"
+#include "tests/cuda/device.h"
+
+enum { ROWS = 6, HISTORY = 50, LIST = 12, ROOM = ROWS * (HISTORY + 6 * LIST) };
+
+struct scene {
+	struct rng r;
+	int vocab;
+	float *raw; /* (ROWS, vocab) */
+	struct sampling how[ROWS];
+	struct pick what[ROWS];
+	int32_t history[ROWS][HISTORY], list[ROWS][4][LIST];
+	struct bias bias[ROWS][LIST];
+	struct pick_row row[ROWS];
+	int32_t ids[ROOM];
+	int room;
+};
+
+static int below(struct rng *r, int n)
+{
+	return (int)(rng_next(r) % (uint32_t)n);
+}
+
+/* Sharp, flat, of few values (ties everywhere), with words that are out, with both zeros. */
+static void make_logits(struct scene *s, int row)
+{
+	float *x = s->raw + (size_t)row * (size_t)s->vocab;
+	int kind = below(&s->r, 4);
+
+	for (int i = 0; i < s->vocab; i++) {
+		float u = rng_unit(&s->r), v = rng_unit(&s->r);
+		x[i] = kind == 0 ? 12 * u * v : kind == 1 ? u : kind == 2 ? (float)below(&s->r, 5) - 2 : 30 * u;
+		if (kind == 3 && !below(&s->r, 3))
+			x[i] = -INFINITY;
+		if (kind == 2 && x[i] == 0 && i & 1)
+			x[i] = -0.0f;
+	}
+}
+
+static void make_lists(struct scene *s, int row)
+{
+	struct sampling *h = &s->how[row];
+	int n[4];
+
+	for (int l = 0; l < 4; l++) {
+		n[l] = below(&s->r, 3) ? 0 : below(&s->r, LIST + 1);
+		for (int i = 0; i < LIST; i++)
+			s->list[row][l][i] = below(&s->r, min_int(s->vocab, 30)); /* some twice */
+	}
+	for (int i = 0; i < LIST; i++)
+		s->bias[row][i] = (struct bias){s->list[row][3][i], 10 * rng_unit(&s->r)};
+	h->allowed = s->list[row][0], h->bad = s->list[row][1], h->stop = s->list[row][2], h->bias = s->bias[row];
+	h->n_allowed = n[0], h->n_bad = n[1], h->n_stop = n[2], h->n_bias = n[3];
+	h->min_tokens = below(&s->r, 40);
+}
+
+static void make_row(struct scene *s, int row, bool lists)
+{
+	static const float temperature[] = {1, 0, 0.7f, 1e-4f, 3, 0.333f}, top_p[] = {1, 0.9f, 0.5f, 0.01f, 0.99999994f},
+			   min_p[] = {0, 0, 0.05f, 1}, repetition[] = {1, 1.1f, 0.7f, 3};
+	int top_k[] = {0, 1, 2, 20, s->vocab, s->vocab + 5}, n_top[] = {-1, -1, 0, 3, PICK_MAX_TOP};
+	struct sampling *h = &s->how[row];
+	struct pick *w = &s->what[row];
+
+	make_logits(s, row);
+	*h = sampling_default();
+	h->temperature = temperature[below(&s->r, 6)], h->top_p = top_p[below(&s->r, 5)], h->min_p = min_p[below(&s->r, 4)];
+	h->top_k = top_k[below(&s->r, 6)], h->seed = rng_next(&s->r);
+	for (int i = 0; i < HISTORY; i++)
+		s->history[row][i] = below(&s->r, min_int(s->vocab, 60));
+	*w = (struct pick){.pos = below(&s->r, 1000), .given = -1, .how = h, .tokens = s->history[row], .n_tokens = below(&s->r, HISTORY + 1)};
+	w->n_prompt = below(&s->r, w->n_tokens + 1), w->n_top = n_top[below(&s->r, 5)];
+	if (lists) {
+		make_lists(s, row);
+		h->repetition_penalty = repetition[below(&s->r, 4)];
+		h->presence_penalty = below(&s->r, 2) ? rng_unit(&s->r) : 0, h->frequency_penalty = below(&s->r, 2) ? rng_unit(&s->r) : 0;
+	}
+	if (!below(&s->r, 6) && w->n_top >= 0)
+		w->given = below(&s->r, s->vocab);
+}
+
+static void on_device(struct scene *s, struct picked *out)
+{
+	size_t words = (size_t)ROWS * (size_t)s->vocab, parts = (size_t)(ROWS * 3 * k_pick_parts(s->vocab));
+	struct pick_args a = {.vocab = s->vocab, .rows = ROWS};
+	struct pick_result got[ROWS];
+	uint32_t *zero = xalloc(words, sizeof *zero), *count = xalloc(words, sizeof *count);
+	int n = 0;
+
+	for (int i = 0; i < ROWS; i++)
+		n += pick_pack(&s->row[i], s->ids, n, s->room, &s->what[i]);
+	a.raw = dev_put(s->raw, words * 4), a.row = dev_put(s->row, sizeof s->row), a.ids = dev_put(s->ids, (size_t)n * 4);
+	a.x = dev_new(words * 4), a.count = dev_put(zero, words * 4);
+	a.bins = dev_new((size_t)ROWS * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *a.bins);
+	a.select = dev_new((size_t)ROWS * PICK_SELECTS * PICK_PASSES * sizeof *a.select);
+	a.best = dev_new(parts * sizeof *a.best), a.result = dev_new(sizeof got);
+	CUDA(k_pick(NULL, a, pick_needs_of(s->row, ROWS)));
+	dev_get(got, a.result, sizeof got);
+	dev_get(count, a.count, words * 4);
+	CHECK(!memcmp(zero, count, words * 4));
+	for (int i = 0; i < ROWS; i++)
+		if (!s->row[i].skip)
+			pick_unpack(&out[i], &got[i], &s->what[i]);
+	dev_free((void *)a.raw), dev_free((void *)a.row), dev_free((void *)a.ids), dev_free(a.x), dev_free(a.count);
+	dev_free(a.bins), dev_free(a.select), dev_free(a.best), dev_free(a.result);
+	free(zero), free(count);
+}
+
+static void check_same(const struct picked *got, const struct picked *want, int row)
+{
+	if (got->id != want->id || got->rank != want->rank || got->greedy != want->greedy || got->n_top != want->n_top)
+		CHECK_FAIL("row %d: word %d rank %d greedy %d, %d told; should be %d, %d, %d, %d", row, got->id, got->rank, got->greedy,
+			   got->n_top, want->id, want->rank, want->greedy, want->n_top);
+	CHECK(!memcmp(&got->logprob, &want->logprob, sizeof got->logprob));
+	CHECK(!memcmp(got->top_id, want->top_id, sizeof got->top_id));
+	CHECK(!memcmp(got->top_logprob, want->top_logprob, sizeof got->top_logprob));
+}
+
+static void check_logprob(const struct scene *s, const struct picked *got, int row)
+{
+	const float *x = s->raw + (size_t)row * (size_t)s->vocab;
+	double total = 0, max = -INFINITY;
+
+	for (int i = 0; i < s->vocab; i++)
+		max = fmax(max, (double)x[i]);
+	for (int i = 0; i < s->vocab; i++)
+		total += exp(x[i] - max);
+	if (s->what[row].n_top >= 0 && x[got->id] > -INFINITY)
+		CHECK_NEAR(got->logprob, x[got->id] - max - log(total), 1e-6 + fabs((double)got->logprob) * 1e-7, "row %d", row);
+}
+
+static int compare(struct scene *s)
+{
+	struct picker *p = picker_create(s->vocab, HISTORY);
+	float *x = xalloc((size_t)s->vocab, sizeof *x);
+	struct picked got[ROWS], want;
+	int compared = 0;
+
+	on_device(s, got);
+	for (int i = 0; i < ROWS; i++) {
+		if (s->row[i].skip)
+			continue;
+		memcpy(x, s->raw + (size_t)i * (size_t)s->vocab, (size_t)s->vocab * sizeof *x);
+		pick_token(p, x, &s->what[i], &want);
+		check_same(&got[i], &want, i);
+		check_logprob(s, &got[i], i);
+		compared++;
+	}
+	free(x);
+	picker_destroy(p);
+	return compared;
+}
+
+static void run(int vocab, uint64_t seed, bool lists)
+{
+	struct scene *s = xalloc(1, sizeof *s);
+
+	s->r.s = seed * 1000003 + (uint64_t)vocab, s->vocab = vocab, s->room = ROOM;
+	s->raw = xalloc((size_t)ROWS * (size_t)vocab, sizeof *s->raw);
+	rng_next(&s->r);
+	for (int i = 0; i < ROWS; i++)
+		make_row(s, i, lists);
+	CHECK_EQ(compare(s), ROWS);
+	free(s->raw);
+	free(s);
+}
+
+TEST(same_words_without_lists)
+{
+	static const int vocab[] = {1, 7, 33, 517, 2048, 2049, 4500};
+
+	for (int i = 0; i < 7; i++)
+		for (uint64_t seed = 0; seed < (check_full ? 60 : 4); seed++)
+			run(vocab[i], seed, false);
+}
+
+TEST(same_words_with_lists_and_penalties)
+{
+	static const int vocab[] = {2, 40, 517, 2300};
+
+	for (int i = 0; i < 4; i++)
+		for (uint64_t seed = 0; seed < (check_full ? 100 : 6); seed++)
+			run(vocab[i], seed, true);
+}
+
+/* All words alike: each cut goes through equal ones, in the middle of a part and of the row. */
+TEST(cuts_among_equals)
+{
+	struct scene *s = xalloc(1, sizeof *s);
+
+	s->vocab = 4500, s->room = ROOM;
+	s->raw = xalloc((size_t)ROWS * (size_t)s->vocab, sizeof *s->raw);
+	for (int i = 0; i < ROWS; i++) {
+		s->how[i] = sampling_default();
+		s->how[i].top_p = (float)(i + 1) * 0.15f, s->how[i].seed = (uint64_t)i;
+		s->what[i] = (struct pick){.pos = i, .given = -1, .how = &s->how[i], .n_top = 7};
+		s->raw[i * s->vocab + 3000 + i] = 1;
+	}
+	CHECK_EQ(compare(s), ROWS);
+	free(s->raw);
+	free(s);
+}
+
+/* What the kernels take for a division of floats: no quotient is so near to a tie that the two roundings before it matter. */
+TEST(quotients_by_the_reciprocal)
+{
+	struct rng r = {77};
+
+	for (int i = 0; i < 2000000; i++) {
+		float x = ldexpf(rng_unit(&r), below(&r, 40) - 20), t = ldexpf(1.5f + rng_unit(&r) / 2, below(&r, 20) - 10);
+		CHECK((float)((double)x * (1 / (double)t)) == x / t);
+	}
+}
+
+TEST(what_the_host_picks)
+{
+	struct sampling h = sampling_default();
+	uint32_t mask[2] = {~0u, ~0u};
+	int32_t ids[100], tokens[90] = {0};
+	struct pick w = {.given = -1, .n_top = -1, .how = &h, .tokens = tokens, .n_tokens = 90, .n_prompt = 10};
+	struct pick_row r;
+
+	CHECK(pick_pack(&r, ids, 0, 100, &w) == 0 && !r.skip);
+	h.repetition_penalty = 2;
+	CHECK(pick_pack(&r, ids, 0, 100, &w) == 90 && !r.skip);
+	CHECK(pick_pack(&r, ids, 11, 100, &w) == 0 && r.skip);
+	w.allow = mask;
+	CHECK(pick_pack(&r, ids, 0, 100, &w) == 0 && r.skip);
+	w.allow = NULL, w.given = 3;
+	CHECK(pick_pack(&r, ids, 0, 100, &w) == 0 && r.skip);
+	w.n_top = 0;
+	CHECK(pick_pack(&r, ids, 0, 100, &w) == 0 && !r.skip);
+}
+
+CHECK_MAIN()
