@@ -11,7 +11,7 @@
 #include "tests/check.h"
 
 /* Twice what is promised: a death is known before any heartbeat is too old, a stopped rank after 2 s and a look. */
-enum { RANKS = 4, SOON = 2000, STOPPED = 4500 };
+enum { RANKS = 4, SOON = 4000, STOPPED = 9000 };
 
 /* Memory of a job of forked processes; the board's page follows. */
 struct common {
