@@ -349,7 +349,6 @@ void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int
 {
 	float *logits = n->pick ? pick_phase_logits(n->pick) : NULL;
 
-
 	for (int first = 0; first < s->head->n_rows; first += n->limits.rows) {
 		int count = min_int(n->limits.rows, s->head->n_rows - first);
 		model_logits(n->model, first, count, logits);
