@@ -216,7 +216,7 @@ static float *device_floats(size_t n)
 	if (!n)
 		return NULL;
 	check(cudaMalloc(&p, n * sizeof(float)), "memory for sums between ranks");
-	check(cudaMemset(p, 0, n * sizeof(float)), "clearing memory for sums");
+	check(cudaMemset(p, 0, n * sizeof(float)), "CUDA, clearing memory for sums");
 	return p;
 }
 

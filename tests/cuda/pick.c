@@ -186,22 +186,59 @@ TEST(same_words_with_lists_and_penalties)
 			run(vocab[i], seed, true);
 }
 
-/* All words alike: each cut goes through equal ones, in the middle of a part and of the row. */
-TEST(cuts_among_equals)
+/* Logits all 0, default sampling, the 7 best told. */
+static struct scene *even_scene(int vocab)
 {
 	struct scene *s = xalloc(1, sizeof *s);
 
-	s->vocab = 4500, s->room = ROOM;
-	s->raw = xalloc((size_t)ROWS * (size_t)s->vocab, sizeof *s->raw);
+	s->vocab = vocab, s->room = ROOM;
+	s->raw = xalloc((size_t)ROWS * (size_t)vocab, sizeof *s->raw);
 	for (int i = 0; i < ROWS; i++) {
 		s->how[i] = sampling_default();
-		s->how[i].top_p = (float)(i + 1) * 0.15f, s->how[i].seed = (uint64_t)i;
+		s->how[i].seed = (uint64_t)i;
 		s->what[i] = (struct pick){.pos = i, .given = -1, .how = &s->how[i], .n_top = 7};
-		s->raw[i * s->vocab + 3000 + i] = 1;
 	}
+	return s;
+}
+
+static void compare_scene(struct scene *s)
+{
 	CHECK_EQ(compare(s), ROWS);
 	free(s->raw);
 	free(s);
+}
+
+/* All words alike: each cut goes through equal ones, in the middle of a part and of the row. */
+TEST(cuts_among_equals)
+{
+	struct scene *s = even_scene(4500);
+
+	for (int i = 0; i < ROWS; i++) {
+		s->how[i].top_p = (float)(i + 1) * 0.15f;
+		s->raw[i * s->vocab + 3000 + i] = 1;
+	}
+	compare_scene(s);
+}
+
+/* What random rows may miss: -0 before +0 as the best; a word with two biases that wins by both; at the border of
+ * top_k neighbours that differ in one bit only. */
+TEST(rows_that_hang_on_one_thing)
+{
+	struct scene *s = even_scene(518);
+	struct bias twice[2] = {{3, 5}, {3, 5}};
+
+	for (int i = 0; i < s->vocab; i++) {
+		float far = -1 - (float)i;
+		s->raw[i] = i == 5 ? -0.0f : i == 9 ? 0.0f : far;
+		s->raw[s->vocab + i] = i == 8 ? 7 : i == 3 ? 0 : far;
+		for (int row = 2; row < ROWS; row++)
+			s->raw[row * s->vocab + i] = 1 + ldexpf((float)i, -12);
+	}
+	s->how[0].temperature = s->how[1].temperature = 0, s->what[0].n_top = 1;
+	s->how[1].bias = twice, s->how[1].n_bias = 2;
+	for (int row = 2; row < ROWS; row++)
+		s->how[row].top_k = 3;
+	compare_scene(s);
 }
 
 /* What the kernels take for a division of floats: no quotient is so near to a tie that the two roundings before it matter. */

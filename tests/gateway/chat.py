@@ -102,7 +102,7 @@ def agreement():
             M(role="tool", content="warm", json='{"tool_call_id": "c1"}')]
     docs, args = [{"title": "a", "text": "b"}], {"thinking": "deep"}
     more = dict(tools_json=json.dumps(TOOLS), documents_json=json.dumps(docs), template_args_json=json.dumps(args))
-    r = wire_client.wait(wire_client.send(template=wire.pb.Template(messages=said, **more))).last.rendered
+    r = wire_client.wait(wire_client.send(template_=wire.pb.Template(messages=said, **more))).last.rendered
     text = '[user|bob|hi </s>|][assistant|||%s][tool||warm|c1]%s%sdeep>' % (json.dumps([CALL], ensure_ascii=False), json.dumps(TOOLS), json.dumps(docs))
     same("the template's text", r.text, text)
     body = {"messages": talk, "tools": TOOLS, "documents": docs, "chat_template_kwargs": args}
