@@ -226,6 +226,7 @@ def load(root):
 
 
 def export(root):
+	os.makedirs(root + "/model", exist_ok=True)
 	torch.save(named(load(root)), root + "/model/pytorch_model.bin")
 	config = {"architectures": ["XverseForCausalLM"], "pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3, "hidden_act": "silu",
 		  "hidden_size": HIDDEN, "initializer_range": 0.02, "intermediate_size": FFN, "max_position_embeddings": LONG_CONTEXT,
