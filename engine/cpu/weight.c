@@ -271,6 +271,7 @@ void cpu_weight_rows(struct weight *base, int first, int count, const void *src,
 	}
 }
 
+/* Zeros and subnormals become +0. */
 static float plus_zero(float f)
 {
 	uint32_t u;
@@ -279,41 +280,72 @@ static float plus_zero(float f)
 	return u & 0x7f800000 ? f : 0;
 }
 
-/* Column c of a segment, from the unit that holds it. */
-static float plain_at(const struct cpu_weight *w, const char *panel, int lane, const struct segment *s, int c)
-{
-	const char *unit = panel + (size_t)(s->at + c / 2) * w_unit(w->pack);
-	int plain = (c & 1) * PANEL + lane;
+enum { ROW_AHEAD = 64 /* units: a row takes a few bytes of each, and where it leaves a page nothing asks in time */ };
 
-	if (w->pack == PACK_BF16)
-		return f32_from_bf16(((const uint16_t *)unit)[lane * 2 + (c & 1)]);
-	if (w->pack == PACK_F16)
-		return f32_from_f16(((const uint16_t *)unit)[plain]);
-	return ((const float *)unit)[plain];
+/* One row's columns of a segment, from its first unit on. */
+static void bf16_row(const char *unit, int lane, int cols, float *out)
+{
+	const uint32_t *pair = (const uint32_t *)unit + lane;
+
+	for (int c = 0; c < cols; c += 2, pair += PANEL) {
+		uint32_t two[2] = {*pair << 16, *pair & 0xffff0000};
+		float f[2];
+		__builtin_prefetch(pair + ROW_AHEAD * PANEL);
+		memcpy(f, two, sizeof f);
+		out[c] = plus_zero(f[0]);
+		if (c + 1 < cols)
+			out[c + 1] = plus_zero(f[1]);
+	}
 }
 
-static float int_at(const struct cpu_weight *w, const char *panel, int lane, const struct segment *s, int c)
+static void f32_row(const char *unit, int lane, int cols, float *out)
 {
-	const bool eight = w->pack == PACK_INT8;
-	const char *unit = panel + (size_t)(s->at + c / GROUP) * w_unit(w->pack);
-	int i = eight ? c % GROUP : c % (GROUP / 2), q;
-	uint16_t scale;
+	const float *at = (const float *)unit + lane;
 
-	q = (uint8_t)unit[i / 4 * 4 * PANEL + 4 * lane + i % 4];
-	if (eight)
-		q -= 128;
-	else
-		q = (c % GROUP < GROUP / 2 ? q & 15 : q >> 4) - 8;
-	memcpy(&scale, unit + (eight ? 32 : 16) * PANEL + 2 * lane, sizeof scale);
-	return f32_from_f16(scale) * (float)q;
+	for (int c = 0; c < cols; c++)
+		out[c] = plus_zero(at[c * PANEL]);
+}
+
+static void f16_row(const char *unit, int lane, int cols, float *out)
+{
+	const uint16_t *at = (const uint16_t *)unit + lane;
+
+	for (int c = 0; c < cols; c++)
+		out[c] = plus_zero(f32_from_f16(at[c * PANEL]));
+}
+
+/* Byte i of a lane in a group. */
+static int byte_of(const char *group, int lane, int i)
+{
+	return (uint8_t)group[i / 4 * 4 * PANEL + 4 * lane + i % 4];
+}
+
+static void int8_row(const char *unit, int lane, int cols, float *out)
+{
+	for (int c = 0; c < cols; c += GROUP, unit += w_unit(PACK_INT8)) {
+		float scale = f32_from_f16(((const uint16_t *)(unit + 32 * PANEL))[lane]);
+		for (int i = 0; i < min_int(GROUP, cols - c); i++)
+			out[c + i] = plus_zero(scale * (float)(byte_of(unit, lane, i) - 128));
+	}
+}
+
+static void int4_row(const char *unit, int lane, int cols, float *out)
+{
+	for (int c = 0; c < cols; c += GROUP, unit += w_unit(PACK_INT4)) {
+		float scale = f32_from_f16(((const uint16_t *)(unit + 16 * PANEL))[lane]);
+		for (int i = 0; i < min_int(GROUP, cols - c); i++) {
+			int byte = byte_of(unit, lane, i % (GROUP / 2));
+			out[c + i] = plus_zero(scale * (float)((i < GROUP / 2 ? byte & 15 : byte >> 4) - 8));
+		}
+	}
 }
 
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out)
 {
+	static void (*const row_of[PACK_COUNT])(const char *unit, int lane, int cols, float *out) = {
+		[PACK_F32] = f32_row, [PACK_BF16] = bf16_row, [PACK_F16] = f16_row, [PACK_INT8] = int8_row, [PACK_INT4] = int4_row};
 	const char *panel = w->panels + (size_t)(row / PANEL) * w->panel_bytes;
 
 	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++)
-		for (int c = 0; c < s->cols; c++)
-			out[s->col + c] = plus_zero(
-				(pack_is_int(w->pack) ? int_at : plain_at)(w, panel, row % PANEL, s, c));
+		row_of[w->pack](panel + (size_t)s->at * w_unit(w->pack), row % PANEL, s->cols, out + s->col);
 }
