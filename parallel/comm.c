@@ -32,6 +32,12 @@ void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int c
 	c->ops->sum(c, out, k, rows, cols);
 }
 
+float *comm_result(struct comm *c, int i)
+{
+	REQUIRE(i >= 0 && i < COMM_RESULTS);
+	return c->ops->result ? c->ops->result(c, i) : NULL;
+}
+
 float *comm_columns(struct comm *c, int rows, int cols)
 {
 	REQUIRE(rows >= 0 && rows <= c->limits.gather_rows);

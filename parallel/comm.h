@@ -27,6 +27,7 @@ struct comm_ops {
 	const char *name;
 	float *(*parts)(struct comm *c, const struct split *k, int rows, int cols);
 	void (*sum)(struct comm *c, float *out, const struct split *k, int rows, int cols);
+	float *(*result)(struct comm *c, int i); /* may be NULL: none */
 	float *(*columns)(struct comm *c, int rows, int cols);
 	void (*gather)(struct comm *c, float *out, int rows, const int *cols_of_rank);
 	void (*destroy)(struct comm *c);
@@ -53,6 +54,11 @@ float *comm_parts(struct comm *c, const struct split *k, int rows, int cols);
 /* out (rows, cols) on all ranks = tree sum of all ranks' partials, plus +0 (no -0 comes out). `k` is this rank's split of the axis; every rank's
  * leaves follow from k->n_leaves, rank and size. */
 void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int cols);
+
+/* A place for results of sums, (max_rows, max_cols) f32, which the sum then writes to without a detour; i below COMM_RESULTS. NULL:
+ * any memory of the backend is as good. The communicator's own. */
+enum { COMM_RESULTS = 3 };
+float *comm_result(struct comm *c, int i);
 
 /* Where this rank writes its columns for the next gather: (rows, cols) f32, cols = its own count. */
 float *comm_columns(struct comm *c, int rows, int cols);

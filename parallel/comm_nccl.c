@@ -4,6 +4,7 @@
 #include "parallel/comm_nccl.h"
 
 #include <cuda_runtime_api.h>
+#include <dlfcn.h>
 #include <nccl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,22 +12,48 @@
 
 #include "parallel/world.h"
 
+/* Device memory that NCCL reads and writes: one stretch, laid out alike on all ranks, as a symmetric window asks for. */
+enum piece {
+	PARTS,    /* (n_parts, max_rows, max_cols) */
+	ALL,      /* fixed: (size, n_parts, max_rows, max_cols) */
+	COLUMNS,  /* (gather_rows, share) */
+	GATHERED, /* (size, gather_rows, share) */
+	RESULTS,  /* (max_rows, max_cols) each */
+	PIECES = RESULTS + COMM_RESULTS
+};
+
+struct layout {
+	size_t at[PIECES + 1]; /* floats; then the end */
+	int n_parts;           /* that a sum ships: 1, or fixed: the most of any rank */
+};
+
+/* NCCL's from 2.27 on: by name, since the library that is loaded may be older than the one built with. */
+typedef ncclResult_t window_add(ncclComm_t comm, void *memory, size_t bytes, void **window, int flags);
+typedef ncclResult_t window_drop(ncclComm_t comm, void *window);
+enum { WINDOWS_SINCE = 22703, SYMMETRIC = 1 };
+
 struct comm_nccl {
 	struct comm base;
 	struct comm_device_options how;
 	ncclComm_t nccl; /* NULL: one rank */
-	float *parts;    /* device (parts, max_rows, max_cols) */
-	float *all;      /* device, fixed: (size, parts, max_rows, max_cols) */
-	float *columns;  /* device (gather_rows, share) */
-	float *gathered; /* device (size, gather_rows, share) */
-	float *host;     /* pinned (gather_rows, gather_cols), rank 0 */
-	int n_parts;     /* that a sum ships: 1, or fixed: the most of any rank */
+	struct layout lay;
+	float *memory; /* device, `lay` */
+	window_drop *drop;
+	void *window; /* over `memory`; NULL: none */
+	float *host;  /* pinned (gather_rows, gather_cols), rank 0 */
 };
+
+static float *piece(const struct comm_nccl *n, int which)
+{
+	return n->memory + n->lay.at[which];
+}
+
+enum { SPIN_NS = 200000 };
 
 static void check(cudaError_t e, const char *what)
 {
 	if (e)
-		die("%s: %s", what, cudaGetErrorString(e));
+		die("CUDA, %s: %s", what, cudaGetErrorString(e));
 }
 
 static void nap(void)
@@ -36,10 +63,10 @@ static void nap(void)
 	nanosleep(&t, NULL);
 }
 
-/* Until the call before is through. */
+/* Until the call before is through: NCCL makes even a sum on another thread, which takes microseconds; other ranks may take long. */
 static ncclResult_t settle(struct comm_nccl *n, ncclResult_t r, const char *what)
 {
-	uint64_t start = now_ns();
+	uint64_t start = now_ns(), gone;
 
 	while (r == ncclInProgress) {
 		ncclResult_t e = ncclCommGetAsyncError(n->nccl, &r);
@@ -47,11 +74,13 @@ static ncclResult_t settle(struct comm_nccl *n, ncclResult_t r, const char *what
 			return e;
 		if (r != ncclInProgress)
 			break;
-		if (n->how.wait_ns && now_ns() - start > (uint64_t)n->how.wait_ns)
+		gone = now_ns() - start;
+		if (n->how.wait_ns && gone > (uint64_t)n->how.wait_ns)
 			die("%s: the other ranks did not join within %.0f s", what, (double)n->how.wait_ns / 1e9);
 		if (n->how.idle)
 			n->how.idle(n->how.idle_arg);
-		nap();
+		if (gone > SPIN_NS)
+			nap();
 	}
 	return r;
 }
@@ -66,7 +95,14 @@ static void must(struct comm_nccl *n, ncclResult_t r, const char *what)
 static float *parts(struct comm *c, const struct split *k, int rows, int cols)
 {
 	(void)k, (void)rows, (void)cols;
-	return ((struct comm_nccl *)c)->parts;
+	return piece((struct comm_nccl *)c, PARTS);
+}
+
+static float *result(struct comm *c, int i)
+{
+	struct comm_nccl *n = (struct comm_nccl *)c;
+
+	return n->nccl ? piece(n, RESULTS + i) : NULL;
 }
 
 /* All ranks' partials, in leaf order; each rank shipped n_parts of them, of which its own count is true. */
@@ -77,12 +113,12 @@ static void sum_fixed(struct comm_nccl *n, float *out, const struct split *k, si
 	int count = 0;
 
 	if (n->nccl)
-		must(n, ncclAllGather(n->parts, n->all, (size_t)n->n_parts * length, ncclFloat32, n->nccl, n->how.stream),
+		must(n, ncclAllGather(piece(n, PARTS), piece(n, ALL), (size_t)n->lay.n_parts * length, ncclFloat32, n->nccl, n->how.stream),
 		     "NCCL all-gather");
 	for (int r = 0; r < n->base.size; r++) {
 		struct span own = split_leaves(k->n_leaves, r, n->base.size);
 		int m = leaf_parts(own.first, own.count, p);
-		const float *from = n->nccl ? n->all + (size_t)r * (size_t)n->n_parts * length : n->parts;
+		const float *from = n->nccl ? piece(n, ALL) + (size_t)r * (size_t)n->lay.n_parts * length : piece(n, PARTS);
 
 		for (int i = 0; i < m; i++)
 			in[count++] = (struct tree_input){from + (size_t)i * length, p[i].count};
@@ -94,7 +130,8 @@ static void sum(struct comm *c, float *out, const struct split *k, int rows, int
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
 	size_t length = (size_t)rows * (size_t)cols;
-	struct tree_input one = {n->parts, 1};
+	float *mine = piece(n, PARTS);
+	struct tree_input one = {mine, 1};
 
 	if (!length)
 		return;
@@ -107,14 +144,14 @@ static void sum(struct comm *c, float *out, const struct split *k, int rows, int
 		return;
 	}
 	if (!k->count) /* nobody wrote here */
-		check(cudaMemsetAsync(n->parts, 0, length * sizeof(float), n->how.stream), "clearing an empty share");
-	must(n, ncclAllReduce(n->parts, out, length, ncclFloat32, ncclSum, n->nccl, n->how.stream), "NCCL sum");
+		check(cudaMemsetAsync(mine, 0, length * sizeof(float), n->how.stream), "clearing an empty share");
+	must(n, ncclAllReduce(mine, out, length, ncclFloat32, ncclSum, n->nccl, n->how.stream), "NCCL sum");
 }
 
 static float *columns(struct comm *c, int rows, int cols)
 {
 	(void)rows, (void)cols;
-	return ((struct comm_nccl *)c)->columns;
+	return piece((struct comm_nccl *)c, COLUMNS);
 }
 
 static size_t share(const struct comm_nccl *n)
@@ -142,14 +179,14 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 	float *to = memory == cudaMemoryTypeUnregistered ? n->host : out;
 
 	if (n->nccl && rows)
-		must(n, ncclAllGather(n->columns, n->gathered, each, ncclFloat32, n->nccl, n->how.stream), "NCCL gather");
+		must(n, ncclAllGather(piece(n, COLUMNS), piece(n, GATHERED), each, ncclFloat32, n->nccl, n->how.stream), "NCCL gather");
 	if (c->rank)
 		return;
 	for (int r = 0; r < c->size; r++)
 		width += (size_t)cols_of_rank[r];
 	for (int r = 0; r < c->size; r++) {
 		size_t cols = (size_t)cols_of_rank[r] * sizeof(float);
-		const float *from = n->nccl ? n->gathered + (size_t)r * each : n->columns;
+		const float *from = n->nccl ? piece(n, GATHERED) + (size_t)r * each : piece(n, COLUMNS);
 
 		if (cols && rows)
 			check(cudaMemcpy2DAsync(to + at, width * sizeof(float), from, cols, cols, (size_t)rows,
@@ -165,59 +202,65 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 		memcpy(out, n->host, (size_t)rows * width * sizeof(float));
 }
 
+static void close_window(struct comm_nccl *n)
+{
+	if (n->window)
+		must(n, n->drop(n->nccl, n->window), "NCCL, giving up a window");
+	n->window = NULL;
+}
+
+/* After the graphs that hold NCCL's calls: the window, its memory, the communicator. */
 static void destroy(struct comm *c)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
-	float *device[] = {n->parts, n->all, n->columns, n->gathered};
 
 	n->how.wait(n->how.device);
 	n->how.quiet(n->how.device);
 	if (n->nccl) {
+		close_window(n);
+		must(n, ncclMemFree(n->memory), "NCCL, freeing memory");
 		must(n, ncclCommFinalize(n->nccl), "NCCL end");
 		ncclCommDestroy(n->nccl);
-	}
-	for (int i = 0; i < 4; i++)
-		cudaFree(device[i]);
+	} else
+		cudaFree(n->memory);
 	cudaFreeHost(n->host);
 	free(n);
 }
 
-static const struct comm_ops ops = {
-	.name = "nccl", .parts = parts, .sum = sum, .columns = columns, .gather = gather, .destroy = destroy};
+static const struct comm_ops ops = {.name = "nccl",
+				    .parts = parts,
+				    .sum = sum,
+				    .result = result,
+				    .columns = columns,
+				    .gather = gather,
+				    .destroy = destroy};
 
-struct sizes {
-	size_t parts, all, columns, gathered; /* floats */
-	int n_parts;
-};
-
-static struct sizes sizes_of(int size, const struct comm_limits *l, bool fixed)
+static struct layout layout_of(int size, const struct comm_limits *l, bool fixed)
 {
-	struct sizes s = {.n_parts = fixed ? l->max_parts : 1};
+	enum { ALIGN = 4096 / sizeof(float) };
+	struct layout out = {.n_parts = fixed ? l->max_parts : 1};
+	size_t each = (size_t)l->max_rows * (size_t)l->max_cols, cols = (size_t)l->gather_rows * (size_t)comm_share(l, size);
+	size_t floats[PIECES] = {[PARTS] = (size_t)out.n_parts * each, [COLUMNS] = cols};
 
-	s.parts = (size_t)s.n_parts * (size_t)l->max_rows * (size_t)l->max_cols;
-	s.all = fixed && size > 1 ? s.parts * (size_t)size : 0;
-	s.columns = (size_t)l->gather_rows * (size_t)comm_share(l, size);
-	s.gathered = size > 1 ? s.columns * (size_t)size : 0;
-	return s;
+	if (size > 1) {
+		floats[ALL] = fixed ? (size_t)size * floats[PARTS] : 0;
+		floats[GATHERED] = (size_t)size * cols;
+		for (int i = 0; i < COMM_RESULTS; i++)
+			floats[RESULTS + i] = each;
+	}
+	for (int i = 0; i < PIECES; i++)
+		out.at[i + 1] = out.at[i] + round_up(floats[i], ALIGN);
+	return out;
 }
 
 uint64_t comm_nccl_bytes(int size, const struct comm_limits *limits, bool fixed)
 {
-	enum { NCCL_OWN = 384 << 20 }; /* NCCL's own buffers and kernels, about; measured by others on 8 GPUs of a node */
-	struct sizes s = sizes_of(size, limits, fixed);
+	enum { NCCL_OWN = 384 << 20, /* NCCL's own buffers and kernels, about; measured by others on 8 GPUs of a node */
+	       PAGE = 2 << 20 };
+	struct layout l = layout_of(size, limits, fixed);
 
-	return (s.parts + s.all + s.columns + s.gathered) * sizeof(float) + (size > 1 ? NCCL_OWN : 0);
-}
-
-static float *device_floats(size_t n)
-{
-	void *p = NULL;
-
-	if (!n)
-		return NULL;
-	check(cudaMalloc(&p, n * sizeof(float)), "memory for sums between ranks");
-	check(cudaMemset(p, 0, n * sizeof(float)), "CUDA, clearing memory for sums");
-	return p;
+	/* Without the results: their places are counted where they are when there is no communicator. */
+	return round_up(l.at[PIECES] * sizeof(float), PAGE) - (l.at[PIECES] - l.at[RESULTS]) * sizeof(float) + (size > 1 ? NCCL_OWN : 0);
 }
 
 static int join(struct comm_nccl *n, struct world *w, struct why *why)
@@ -241,31 +284,62 @@ static int join(struct comm_nccl *n, struct world *w, struct why *why)
 	return 0;
 }
 
+/* Where all ranks' libraries have windows and take the memory, sums go straight from memory to memory of the GPUs. */
+static void open_window(struct comm_nccl *n, struct world *w, int version)
+{
+	window_add *add = (window_add *)dlsym(RTLD_DEFAULT, "ncclCommWindowRegister");
+
+	n->drop = (window_drop *)dlsym(RTLD_DEFAULT, "ncclCommWindowDeregister");
+	if (!world_min(w, version >= WINDOWS_SINCE && add && n->drop))
+		return;
+	must(n, add(n->nccl, n->memory, n->lay.at[PIECES] * sizeof(float), &n->window, SYMMETRIC),
+	     "NCCL, registering a window (NCCL_WIN_ENABLE=0 goes without)");
+	if (!world_min(w, n->window ? 1 : 0))
+		close_window(n);
+}
+
+static void take_memory(struct comm_nccl *n, struct world *w)
+{
+	size_t bytes = n->lay.at[PIECES] * sizeof(float);
+	void *p = NULL;
+	int version = 0;
+
+	if (n->nccl)
+		must(n, ncclMemAlloc(&p, bytes), "NCCL, memory for sums between ranks");
+	else
+		check(cudaMalloc(&p, bytes), "memory for sums between ranks");
+	n->memory = p;
+	check(cudaMemset(p, 0, bytes), "clearing memory for sums");
+	check(cudaDeviceSynchronize(), "start of the communicator");
+	if (!n->nccl)
+		return;
+	must(n, ncclGetVersion(&version), "NCCL's version");
+	open_window(n, w, version);
+	if (w->rank == 0)
+		log_event(LOG_INFO, "sums between GPUs", " by=NCCL version=%d.%d.%d window_bytes=%zu", version / 10000, version / 100 % 100,
+			  version % 100, n->window ? bytes : 0);
+}
+
 int comm_nccl_create(struct comm **out, struct world *w, const struct comm_limits *limits, const struct comm_device_options *how,
 		     struct why *why)
 {
-	struct sizes s = sizes_of(w->size, limits, how->fixed);
 	struct comm_nccl *n = xalloc(1, sizeof *n);
 	void *host = NULL;
 	int err;
 
 	n->base = (struct comm){.ops = &ops, .rank = w->rank, .size = w->size, .limits = *limits};
 	n->how = *how;
-	n->n_parts = s.n_parts;
+	n->lay = layout_of(w->size, limits, how->fixed);
 	err = w->size > 1 ? join(n, w, why) : 0;
 	if (err) {
 		free(n);
 		return err;
 	}
-	n->parts = device_floats(s.parts);
-	n->all = device_floats(s.all);
-	n->columns = device_floats(s.columns);
-	n->gathered = device_floats(s.gathered);
+	take_memory(n, w);
 	if (w->rank == 0)
 		check(cudaMallocHost(&host, (size_t)limits->gather_rows * (size_t)limits->gather_cols * sizeof(float)),
 		      "pinned memory for logits");
 	n->host = host;
-	check(cudaDeviceSynchronize(), "start of the communicator");
 	*out = &n->base;
 	return 0;
 }

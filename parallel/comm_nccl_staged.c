@@ -19,7 +19,7 @@ struct comm_staged {
 static void check(cudaError_t e, const char *what)
 {
 	if (e)
-		die("%s: %s", what, cudaGetErrorString(e));
+		die("CUDA, %s: %s", what, cudaGetErrorString(e));
 }
 
 static float *parts(struct comm *c, const struct split *k, int rows, int cols)
@@ -119,7 +119,7 @@ int comm_staged_create(struct comm **out, struct world *w, const struct comm_lim
 	check(cudaMallocHost(&p[3], row), "pinned memory for sums");
 	if (w->rank == 0)
 		check(cudaMallocHost(&p[4], (size_t)limits->gather_rows * (size_t)limits->gather_cols * sizeof(float)), "pinned memory for logits");
-	check(cudaMemset(p[0], 0, all), "CUDA, clearing memory for sums");
+	check(cudaMemset(p[0], 0, all), "clearing memory for sums");
 	check(cudaDeviceSynchronize(), "start of the communicator");
 	s->parts = p[0], s->columns = p[1], s->out = p[2], s->back = p[3], s->logits = p[4];
 	*out = &s->base;

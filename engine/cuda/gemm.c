@@ -234,11 +234,12 @@ void gemm_tune(struct cuda *c)
 			shapes_timed++;
 		} else {
 			cudaGetLastError(); /* no room to try: cuBLASLt's first proposal will do */
-			log_at(LOG_WARN, "no room on the device to time products of %d x %d", t.n, t.k);
+			log_event(LOG_WARN, "no room on the device to time products", " outputs=%d inputs=%d", t.n, t.k);
 		}
 		cuda_drain(c);
 		cudaFree(t.x), cudaFree(t.out);
 	}
 	cudaEventDestroy(t.from), cudaEventDestroy(t.to);
-	log_at(LOG_INFO, "algorithms of %d products chosen by timing in %.2f s", shapes_timed, (double)(now_ns() - start) / 1e9);
+	log_event(LOG_INFO, "algorithms of products are chosen by timing", " shapes=%d seconds=%.2f", shapes_timed,
+		  (double)(now_ns() - start) / 1e9);
 }

@@ -31,6 +31,14 @@ static float *work_alloc(struct model *m, int i, size_t cols, size_t size)
 	return backend_alloc(m->b, m->work.bytes[i]);
 }
 
+/* What sums are written to: the communicator's memory where it has some for that. */
+static float *result_alloc(struct model *m, int i, int which)
+{
+	float *p = m->comm ? comm_result(m->comm, which) : NULL;
+
+	return p ? p : work_alloc(m, i, (size_t)m->cfg.hidden, sizeof(float));
+}
+
 static void work_create(struct model *m)
 {
 	const struct shard *s = &m->shard;
@@ -38,10 +46,10 @@ static void work_create(struct model *m)
 	size_t qkv = (size_t)(s->heads.count + 2 * s->kv_heads.count) * d, ffn = (size_t)s->ffn.count;
 
 	m->act_cols = max_int(m->cfg.hidden, max_int(s->heads.count * m->cfg.head_dim, s->ffn.count));
-	m->work.x = work_alloc(m, 0, hidden, sizeof(float));
-	m->work.delta = work_alloc(m, 1, hidden, sizeof(float));
+	m->work.x = result_alloc(m, 0, 0);
+	m->work.delta = result_alloc(m, 1, 1);
 	m->work.x_rows = work_alloc(m, 2, hidden, sizeof(float));
-	m->work.delta_rows = work_alloc(m, 3, hidden, sizeof(float));
+	m->work.delta_rows = result_alloc(m, 3, 2);
 	m->work.act = work_alloc(m, 4, (size_t)m->act_cols, dtype_size(m->b->act));
 	m->work.qkv = work_alloc(m, 5, qkv, dtype_size(m->b->mid));
 	m->work.gate_up = work_alloc(m, 6, max_int(1, (int)(2 * ffn)), dtype_size(m->b->mid));
@@ -53,7 +61,7 @@ static void work_destroy(struct model *m)
 			m->work.act, m->work.qkv,   m->work.gate_up};
 
 	for (int i = 0; i < 7; i++)
-		if (all[i])
+		if (m->work.bytes[i])
 			backend_free(m->b, all[i], m->work.bytes[i]);
 }
 

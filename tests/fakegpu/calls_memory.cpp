@@ -90,7 +90,7 @@ cudaError_t cudaFree(void *p)
 	if (!p)
 		return cudaSuccess;
 	drain(l, true);
-	return set(dev_free(p));
+	return set(nccl_memory.count((char *)p) ? cudaErrorInvalidValue : dev_free(p));
 }
 cudaError_t cudaHostAlloc(void **p, size_t n, unsigned)
 {

@@ -1,7 +1,7 @@
 /* nccl.cpp - NCCL of the fake GPU: ranks are processes of one machine that meet in POSIX shared memory, in
  * stream order. FAKENCCL_RANK + FAKENCCL_HANG=n: this rank never joins its nth collective; FAKENCCL_DIE=n: it
- * is killed there */
-#include "inside.h"
+ * is killed there. FAKENCCL_VERSION: what it says it is; FAKENCCL_WINDOWS=0: it registers none */
+#include "runtime.h"
 #include <nccl.h>
 #include <cuda_fp16.h>
 #include <algorithm>
@@ -14,16 +14,31 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 20, RANKS = 16 };
+enum { CHUNK = 1 << 20, RANKS = 16, PAGES = 2 << 20 /* ncclMemAlloc's unit */ };
+/* A place in a window: which one and how far in; 0: in none. */
+struct Place {
+	uint64_t window, offset;
+};
 struct Call {
 	uint32_t kind, dtype, op, root;
 	uint64_t count;
+	Place from = {}, to = {}; /* the same on all ranks, as all else */
+};
+struct Registration {
+	uint64_t size, flags;
 };
 struct Shared {
 	std::atomic<uint32_t> joined;
 	std::atomic<uint64_t> arrived[RANKS];
+	std::atomic<uint64_t> posted[RANKS], compared[RANKS]; /* registrations of windows */
+	Registration registration[RANKS];
 	Call call[RANKS];
 	unsigned char data[RANKS][CHUNK];
+};
+struct ncclWindow_vidmem {
+	uint64_t number;
+	char *at;
+	size_t size;
 };
 struct ncclComm {
 	Shared *sh;
@@ -34,7 +49,13 @@ struct ncclComm {
 	bool lazy;    /* non-blocking: any call may answer "in progress" */
 	int pending;  /* times that it is still to be asked about */
 	fake::Rng dice;
+	/* windows */
+	std::vector<ncclWindow_vidmem *> windows;
+	uint64_t registered; /* ever */
+	ncclWindow_vidmem *coming; /* the other ranks have not all joined its registration */
+	ncclWindow_t *coming_to;
 };
+static std::set<ncclComm *> &comms = *new std::set<ncclComm *>;
 enum { ALLREDUCE, ALLGATHER, BROADCAST };
 
 static int width(ncclDataType_t t)
@@ -130,7 +151,8 @@ static void run(ncclComm *c, Call k, const void *send, void *recv)
 		for (int r = 0; r < c->n; r++)
 			if (memcmp(&c->sh->call[r], &k, sizeof k))
 				fake::die("rank %d: collective %lu is kind %u count %lu type %u, but rank %d "
-					  "calls kind %u count %lu type %u (real NCCL would hang or corrupt)",
+					  "calls kind %u count %lu type %u, or elsewhere in a window (real NCCL "
+					  "would hang or corrupt)",
 					  c->rank, (long)nth, k.kind, (long)k.count, k.dtype, r,
 					  c->sh->call[r].kind, (long)c->sh->call[r].count,
 					  c->sh->call[r].dtype);
@@ -171,6 +193,49 @@ static void run(ncclComm *c, Call k, const void *send, void *recv)
 			return;
 	}
 }
+static Place place(ncclComm *c, const void *p)
+{
+	for (auto w : c->windows)
+		if ((char *)p >= w->at && (char *)p < w->at + w->size)
+			return {w->number, (uint64_t)((char *)p - w->at)};
+	return {0, 0};
+}
+/* Whether the registration under way is through: every rank has brought the same. */
+static bool settled(ncclComm *c)
+{
+	uint64_t nth = c->registered;
+	Shared *s = c->sh;
+	if (!c->coming)
+		return true;
+	for (int r = 0; r < c->n; r++)
+		if (s->posted[r].load() < nth)
+			return false;
+	if (s->compared[c->rank].load() < nth) {
+		for (int r = 0; r < c->n; r++)
+			if (memcmp(&s->registration[r], &s->registration[c->rank], sizeof(Registration)))
+				fake::die("rank %d registers window %lu of %lu bytes, flags %lu, but rank %d one of %lu "
+					  "bytes, flags %lu: it is not symmetric",
+					  c->rank, (long)nth, (long)s->registration[c->rank].size, (long)s->registration[c->rank].flags, r,
+					  (long)s->registration[r].size, (long)s->registration[r].flags);
+		s->compared[c->rank].store(nth);
+	}
+	for (int r = 0; r < c->n; r++)
+		if (s->compared[r].load() < nth)
+			return false; /* it still looks at what this rank would overwrite */
+	if (fake::env_long("FAKENCCL_WINDOWS", 1)) { /* else as the real one where it is told not to: the window is left as it was */
+		c->windows.push_back(c->coming);
+		*c->coming_to = c->coming;
+	}
+	c->coming = nullptr;
+	return true;
+}
+static void check_windows(ncclComm *c, const Call &k, const char *name)
+{
+	if (!k.from.window != !k.to.window)
+		fake::die("%s: one buffer is in a window, the other is not: real NCCL would use none", name);
+	if (!k.from.window && !c->windows.empty())
+		fake::die("%s: neither buffer is in a window, though there are some", name);
+}
 static ncclResult_t submit(ncclComm_t c, Call k, const void *s, void *r, cudaStream_t st, const char *name)
 {
 	int code;
@@ -180,8 +245,13 @@ static ncclResult_t submit(ncclComm_t c, Call k, const void *s, void *r, cudaStr
 		return ncclInvalidArgument;
 	if (c->state.load() != ncclSuccess)
 		return ncclInvalidUsage; /* init has not finished, or aborted */
-	if (c->pending)
+	if (c->pending || c->coming)
 		fake::die("%s while the call before is still in progress", name);
+	if (k.kind != BROADCAST) { /* it has no kernel for windows */
+		k.from = place(c, s);
+		k.to = place(c, r);
+		check_windows(c, k, name);
+	}
 	if (fake::enqueue(st, name, [=] { run(c, k, s, r); }))
 		return ncclUnhandledCudaError;
 	c->pending = c->lazy && c->dice.next() % 3 == 0 ? 1 + (int)(c->dice.next() % 3) : 0;
@@ -190,7 +260,10 @@ static ncclResult_t submit(ncclComm_t c, Call k, const void *s, void *r, cudaStr
 extern "C" {
 ncclResult_t ncclGetVersion(int *v)
 {
-	*v = NCCL_VERSION_CODE;
+	int code;
+	if (fake::inject_locked("ncclGetVersion", &code))
+		return (ncclResult_t)code;
+	*v = (int)fake::env_long("FAKENCCL_VERSION", NCCL_VERSION_CODE);
 	return ncclSuccess;
 }
 const char *ncclGetErrorString(ncclResult_t r)
@@ -206,6 +279,9 @@ const char *ncclGetLastError(ncclComm_t)
 }
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id)
 {
+	int code;
+	if (fake::inject_locked("ncclGetUniqueId", &code))
+		return (ncclResult_t)code;
 	memset(id, 0, sizeof *id);
 	timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
@@ -230,6 +306,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int n, ncclUniqueId id, int
 	c->name = id.internal;
 	c->lazy = cfg && cfg->blocking == 0;
 	c->dice.s = (uint64_t)fake::env_seed() + (uint64_t)rank;
+	comms.insert(c);
 	c->sh->joined.fetch_add(1);
 	c->state = ncclInProgress;
 	*out = c;
@@ -248,6 +325,10 @@ ncclResult_t ncclCommInitRank(ncclComm_t *c, int n, ncclUniqueId id, int rank)
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t c, ncclResult_t *s)
 {
+	if (!settled(c)) {
+		*s = ncclInProgress;
+		return ncclSuccess;
+	}
 	if (c->pending) { /* submit() has answered "in progress" */
 		*s = --c->pending ? ncclInProgress : ncclSuccess;
 		return ncclSuccess;
@@ -272,6 +353,11 @@ ncclResult_t ncclCommUserRank(const ncclComm_t c, int *r)
 }
 ncclResult_t ncclCommFinalize(ncclComm_t c)
 {
+	int code;
+	if (fake::inject_locked("ncclCommFinalize", &code))
+		return (ncclResult_t)code;
+	if (!c->windows.empty() || c->coming)
+		fake::die("a communicator ends with %zu windows registered", c->windows.size() + !!c->coming);
 	c->pending = 2;
 	return c->lazy ? ncclInProgress : ncclSuccess;
 }
@@ -286,6 +372,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t c)
 {
 	cudaDeviceSynchronize();
 	munmap(c->sh, sizeof(Shared));
+	comms.erase(c);
 	delete c;
 	return ncclSuccess;
 }
@@ -314,10 +401,78 @@ ncclResult_t ncclBroadcast(const void *s, void *r, size_t n, ncclDataType_t t, i
 }
 ncclResult_t ncclMemAlloc(void **p, size_t n)
 {
-	return cudaMalloc(p, n) ? ncclUnhandledCudaError : ncclSuccess;
+	int code;
+	if (fake::inject_locked("ncclMemAlloc", &code))
+		return (ncclResult_t)code;
+	if (cudaMalloc(p, n))
+		return ncclUnhandledCudaError;
+	std::lock_guard<std::mutex> l(fake::mu);
+	size_t more = (n + PAGES - 1) / PAGES * PAGES - n;
+	fake::nccl_memory[(char *)*p] = {n, more};
+	fake::used += more;
+	return fake::used > fake::limit ? ncclUnhandledCudaError : ncclSuccess;
 }
 ncclResult_t ncclMemFree(void *p)
 {
+	int code;
+	if (fake::inject_locked("ncclMemFree", &code))
+		return (ncclResult_t)code;
+	for (auto c : comms)
+		if (place(c, p).window)
+			fake::die("memory is freed with a window registered over it");
+	{
+		std::lock_guard<std::mutex> l(fake::mu);
+		auto i = fake::nccl_memory.find((char *)p);
+		if (i == fake::nccl_memory.end())
+			fake::die("ncclMemFree of memory that is not ncclMemAlloc's");
+		fake::used -= i->second.more;
+		fake::nccl_memory.erase(i);
+	}
 	return cudaFree(p) ? ncclUnhandledCudaError : ncclSuccess;
+}
+ncclResult_t ncclCommWindowRegister(ncclComm_t c, void *p, size_t n, ncclWindow_t *out, int flags)
+{
+	int code;
+	if (fake::inject_locked("ncclCommWindowRegister", &code))
+		return (ncclResult_t)code;
+	if (c->state.load() != ncclSuccess)
+		return ncclInvalidUsage;
+	if (c->pending || c->coming)
+		fake::die("a window is registered while the call before is still in progress");
+	if (fake::capturing)
+		fake::die("a window is registered while a stream is captured");
+	auto i = fake::nccl_memory.upper_bound((char *)p);
+	if (i == fake::nccl_memory.begin() || (--i, (char *)p + n > i->first + i->second.size))
+		return ncclUnhandledCudaError; /* not, or not only, ncclMemAlloc's */
+	if (((char *)p - i->first) % NCCL_WIN_REQUIRED_ALIGNMENT)
+		return ncclInvalidArgument;
+	for (auto w : c->windows)
+		if ((char *)p < w->at + w->size && w->at < (char *)p + n)
+			fake::die("memory is registered twice");
+	c->coming = new ncclWindow_vidmem{++c->registered, (char *)p, n};
+	c->coming_to = out;
+	c->sh->registration[c->rank] = {n, (uint64_t)flags};
+	c->sh->posted[c->rank].store(c->registered);
+	while (!c->lazy && !settled(c))
+		nap();
+	return c->lazy ? ncclInProgress : ncclSuccess;
+}
+ncclResult_t ncclCommWindowDeregister(ncclComm_t c, ncclWindow_t w)
+{
+	int code;
+	if (fake::inject_locked("ncclCommWindowDeregister", &code))
+		return (ncclResult_t)code;
+	auto i = std::find(c->windows.begin(), c->windows.end(), w);
+	if (i == c->windows.end())
+		fake::die("a window is given up that is none of this communicator's");
+	std::lock_guard<std::mutex> l(fake::mu);
+	bool works = fake::busy;
+	for (auto st : fake::streams)
+		works |= !st->q.empty();
+	if (works)
+		fake::die("a window is given up while the device still works");
+	c->windows.erase(i);
+	delete w;
+	return ncclSuccess;
 }
 }

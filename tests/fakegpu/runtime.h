@@ -82,6 +82,11 @@ struct Alloc {
 }; /* by backing address */
 inline std::map<char *, Alloc> &allocs = *new std::map<char *, Alloc>, &pinned = *new std::map<char *, Alloc>,
 			       &freed = *new std::map<char *, Alloc>;
+/* ncclMemAlloc's, by device address: cudaFree does not take it. */
+struct NcclMemory {
+	size_t size, more; /* what its pages take beyond that */
+};
+inline std::map<char *, NcclMemory> &nccl_memory = *new std::map<char *, NcclMemory>;
 inline char *base, *top;
 inline ptrdiff_t shift;
 inline size_t limit, used, span;

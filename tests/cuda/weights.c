@@ -1,0 +1,116 @@
+/* Gate and up as they are loaded into a pair and multiplied, through the plug-in: any cut of the rows, any number of tokens. */
+#include "engine/cuda/cuda.h"
+#include "tests/cuda/device.h"
+
+const struct plugin *xversed_plugin(void);
+
+enum { FFN = 70, COLS = 88, TOKENS = 40 };
+
+static struct backend *open_backend(bool fixed)
+{
+	struct cuda_options how = {.compute = DT_BF16,
+				   .limits = {.max_seqs = 2, .max_tokens = TOKENS, .max_blocks = 16, .rows = 4},
+				   .max_context = 64,
+				   .heads = 2,
+				   .kv_heads = 2,
+				   .head_dim = 64,
+				   .fixed = fixed,
+				   .wait_ns = 60000000000};
+	struct backend *b;
+	struct why why;
+
+	if (xversed_plugin()->backend_create(&b, &how, &why))
+		CHECK_FAIL("%s", why.text);
+	return b;
+}
+
+/* In calls of `per` rows, so that some hold rows of gate and of up. */
+static struct weight *load(struct backend *b, const uint16_t *rows, int per)
+{
+	struct split k = split_whole(COLS);
+	struct weight *w = weight_create(b, 2 * FFN, COLS, DT_BF16, &k);
+
+	weight_pair(w);
+	for (int at = 0; at < 2 * FFN; at += per)
+		weight_rows(w, at, min_int(per, 2 * FFN - at), rows + (size_t)at * COLS, COLS);
+	backend_sync(b);
+	return w;
+}
+
+/* Row i of gate lies before row i of up, zeros behind each. */
+static void check_places(struct backend *b, const struct weight *base, const uint16_t *rows)
+{
+	const struct cuda_weight *w = (const struct cuda_weight *)base;
+	uint16_t *got = xalloc((size_t)(2 * FFN * w->ld), sizeof *got);
+
+	b->ops->download(b, got, w->data, (size_t)(2 * FFN * w->ld) * sizeof *got);
+	for (int i = 0; i < 2 * FFN; i++)
+		for (int j = 0; j < w->ld; j++)
+			CHECK_EQ(got[i * w->ld + j], j < COLS ? rows[(i / 2 + i % 2 * FFN) * COLS + j] : 0);
+	free(got);
+}
+
+static double dot(const uint16_t *x, const uint16_t *w, double *size)
+{
+	double s = 0;
+
+	*size = 0;
+	for (int j = 0; j < COLS; j++) {
+		double p = (double)f32_from_bf16(x[j]) * (double)f32_from_bf16(w[j]);
+		s += p, *size += fabs(p);
+	}
+	return s;
+}
+
+/* `stored`: gate and up pass through 16 bits on their way. */
+static void check_products(struct backend *b, const struct weight *w, const uint16_t *rows, int tokens, bool stored)
+{
+	struct rng r = {7};
+	uint16_t *x = random_halves(&r, (size_t)tokens * COLS, K_BF16), got[TOKENS * FFN];
+	void *dx = dev_put(x, (size_t)tokens * COLS * 2), *dout = dev_new(sizeof got), *room = dev_new(2 * sizeof got);
+	struct tensor in = tensor_of(dx, DT_BF16, tokens, COLS), out = tensor_of(dout, DT_BF16, tokens, FFN),
+		      gate_up = tensor_of(room, DT_BF16, tokens, 2 * FFN);
+
+	out = backend_linear_silu_mul(b, &out, &gate_up, &in, w);
+	backend_sync(b);
+	dev_get(got, out.data, (size_t)tokens * FFN * 2);
+	for (int t = 0; t < tokens; t++)
+		for (int i = 0; i < FFN; i++) {
+			double a, c, g = dot(x + t * COLS, rows + i * COLS, &a), u = dot(x + t * COLS, rows + (FFN + i) * COLS, &c);
+			double want = g / (1 + exp(-g)) * u, bound = fabs(want) * 0x1p-8 * 1.02 + 2e-6 * (1 + a) * (1 + c);
+			CHECK_NEAR(f32_from_bf16(got[t * FFN + i]), want, bound + (stored ? 0x1p-7 * (1 + fabs(g)) * (1 + fabs(u)) : 0),
+				   "%d tokens: token %d number %d", tokens, t, i);
+		}
+	dev_free(dx), dev_free(dout), dev_free(room);
+	free(x);
+}
+
+static void gate_and_up(bool fixed)
+{
+	static const int per[] = {2 * FFN, 33, 1};
+	struct rng r = {3};
+	uint16_t *rows = random_halves(&r, (size_t)(2 * FFN) * COLS, K_BF16);
+	struct backend *b = open_backend(fixed);
+
+	for (int i = 0; i < 3; i++) {
+		struct weight *w = load(b, rows, per[i]);
+		check_places(b, w, rows);
+		check_products(b, w, rows, 1, false);
+		check_products(b, w, rows, TOKENS, !fixed); /* by cuBLASLt */
+		weight_destroy(w);
+	}
+	backend_destroy(b);
+	free(rows);
+}
+
+TEST(gate_and_up_across_their_border)
+{
+	gate_and_up(false);
+}
+
+TEST(gate_and_up_in_order)
+{
+	gate_and_up(true);
+}
+
+CHECK_MAIN()
