@@ -87,8 +87,12 @@ struct backend_ops {
 					      const struct split *k); /* NULL: none */
 	void (*weight_rows)(struct weight *w, int first, int count, const void *src, size_t ld);
 	void (*weight_destroy)(struct weight *w);
-	/* Its packed bytes, for keeping and filling; `layout` names their form. NULL where they are not in this memory. */
+	/* Zeroed pages of its own, touched by the threads that compute with them. NULL: they are taken on creation. */
+	void (*weight_touch)(struct weight *w);
+	/* Its packed bytes, for keeping; `layout` names their form. NULL where they are not in this memory. */
 	void *(*weight_packed)(struct weight *w, size_t *bytes);
+	/* A file's pages in place of its own, until weight_touch(). */
+	bool (*weight_map)(struct weight *w, int fd, int64_t at);
 	const char *layout;
 
 	/* compute; out first */

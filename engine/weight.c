@@ -34,6 +34,18 @@ void weight_rows(struct weight *w, int first, int count, const void *src, size_t
 		w->b->ops->weight_rows(w, first, count, src, ld);
 }
 
+void weight_touch(struct weight *w)
+{
+	if (w->b->ops->weight_touch)
+		w->b->ops->weight_touch(w);
+}
+
+bool weight_map(struct weight *w, int fd, int64_t at)
+{
+	REQUIRE(at >= 0);
+	return w->b->ops->weight_map(w, fd, at);
+}
+
 void *weight_packed(struct weight *w, size_t *bytes)
 {
 	return w->b->ops->weight_packed(w, bytes);

@@ -22,11 +22,16 @@ struct weight *weight_create_quant(struct backend *b, int rows, int cols, enum d
 				   const struct split *k);
 /* Before the first row: gate above up, of which backend_linear_silu_mul() uses row i and row rows/2 + i together. */
 void weight_pair(struct weight *w);
+/* Takes and touches its memory; before the first row, and again where a mapped file turned out to be wrong. */
+void weight_touch(struct weight *w);
 /* src: `count` rows of type `stored`, ld elements apart, each with the owned columns only. Any order; each row once.
  * Bounded staging; may be called by several threads for different rows. */
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
 /* The packed bytes, where ops->weight_packed is there. */
 void *weight_packed(struct weight *w, size_t *bytes);
+/* The packed bytes are those of a file from `at` on (a multiple of a page, filled up to one): its pages in the page cache take the place
+ * of memory. fd may be closed; the file must not change. False: this file cannot be mapped. */
+bool weight_map(struct weight *w, int fd, int64_t at);
 void weight_destroy(struct weight *w); /* NULL is fine */
 
 #endif

@@ -40,6 +40,11 @@ struct cpu_weight {
 /* Pages of zeros, touched by the workers in the order in which pool_each() hands out `units` equal pieces.
  * Dies when there are none. */
 void *cpu_pages(struct pool *pool, size_t bytes, int units);
+/* The same in two steps: addresses, then pages there, instead of what lies there. */
+void *cpu_pages_reserve(size_t bytes);
+void cpu_pages_touch(struct pool *pool, void *p, size_t bytes, int units);
+/* A file's pages there, read-only. False: its file system has no such thing. */
+bool cpu_pages_map(void *p, size_t bytes, int fd, int64_t at);
 void cpu_pages_free(void *p, size_t bytes);
 size_t cpu_pages_bytes(size_t bytes); /* what is really held */
 
@@ -48,6 +53,8 @@ struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dty
 struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored,
 				       enum quant quant, const struct split *k);
 void cpu_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
+void cpu_weight_touch(struct weight *w);
+bool cpu_weight_map(struct weight *w, int fd, int64_t at);
 void *cpu_weight_packed(struct weight *w, size_t *bytes);
 void cpu_weight_destroy(struct weight *w);
 /* Row `row` as f32: subnormals of f32 and bf16 and any zero become +0. */

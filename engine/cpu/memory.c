@@ -31,11 +31,10 @@ size_t cpu_pages_bytes(size_t bytes)
 }
 
 /* Maps a little more and gives the edges back, so that large blocks start on a huge page. */
-static char *map(size_t bytes, int reserve)
+static char *map(size_t bytes)
 {
 	size_t edge = bytes >= HUGE ? HUGE : 0, before;
-	char *p = mmap(NULL, bytes + edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | reserve, -1,
-		       0);
+	char *p = mmap(NULL, bytes + edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));
@@ -49,16 +48,35 @@ static char *map(size_t bytes, int reserve)
 	return p + before;
 }
 
-void *cpu_pages(struct pool *pool, size_t bytes, int units)
+void *cpu_pages_reserve(size_t bytes)
 {
-	struct touch t = {.bytes = cpu_pages_bytes(bytes), .units = max_int(units, 1)};
+	return bytes ? map(cpu_pages_bytes(bytes)) : NULL;
+}
+
+void cpu_pages_touch(struct pool *pool, void *p, size_t bytes, int units)
+{
+	struct touch t = {.p = p, .bytes = cpu_pages_bytes(bytes), .units = max_int(units, 1)};
 
 	if (!bytes)
-		return NULL;
-	t.p = map(t.bytes, pool ? 0 : MAP_NORESERVE);
+		return;
+	if (mmap(p, t.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));
+	madvise(p, t.bytes, MADV_HUGEPAGE);
+	pool_each(pool, t.units, touch_unit, &t);
+}
+
+bool cpu_pages_map(void *p, size_t bytes, int fd, int64_t at)
+{
+	return !bytes || mmap(p, cpu_pages_bytes(bytes), PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, at) != MAP_FAILED;
+}
+
+void *cpu_pages(struct pool *pool, size_t bytes, int units)
+{
+	void *p = cpu_pages_reserve(bytes);
+
 	if (pool)
-		pool_each(pool, t.units, touch_unit, &t);
-	return t.p;
+		cpu_pages_touch(pool, p, bytes, units);
+	return p;
 }
 
 void cpu_pages_free(void *p, size_t bytes)

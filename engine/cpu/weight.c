@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 32 /* columns packed at a time: what they fill stays in the first cache */ };
-
 /* Segments of one leaf of `cols` columns: merges as a binary counter makes them, then what is left over. */
 static int leaf_segments(struct segment *seg, int unit, int col, int cols)
 {
@@ -99,7 +97,7 @@ struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, en
 	plan_segments(w);
 	reserve_x(cpu_of(b), (size_t)w->units * x_unit(quant == QUANT_NONE ? X_F32 : X_INT));
 	w->panel_bytes = (size_t)w->units * w_unit(w->pack);
-	w->panels = cpu_pages(cpu_of(b)->pool, w->panel_bytes * (size_t)panels, panels);
+	w->panels = cpu_pages_reserve(w->panel_bytes * (size_t)panels);
 	w->base.bytes = w->panels ? cpu_pages_bytes(w->panel_bytes * (size_t)panels) : 0;
 	b->held += w->base.bytes;
 	return &w->base;
@@ -110,6 +108,18 @@ int cpu_tile_rows(const struct cpu_weight *w)
 	const struct cpu_kernels *k = cpu_of(w->base.b)->k;
 
 	return w->form == X_DOT ? k->dot_rows : k->tile_rows[w->pack];
+}
+
+void cpu_weight_touch(struct weight *base)
+{
+	struct cpu_weight *w = (struct cpu_weight *)base;
+
+	cpu_pages_touch(cpu_of(base->b)->pool, w->panels, base->bytes, div_up(base->rows, PANEL));
+}
+
+bool cpu_weight_map(struct weight *base, int fd, int64_t at)
+{
+	return cpu_pages_map(((struct cpu_weight *)base)->panels, base->bytes, fd, at);
 }
 
 void *cpu_weight_packed(struct weight *base, size_t *bytes)
@@ -130,144 +140,21 @@ void cpu_weight_destroy(struct weight *base)
 	free(w);
 }
 
-static inline uint16_t round_bf16(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof u);
-	if ((u & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(u >> 16 | 0x40);
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-/* n columns of one row into 16 pairs of bf16 lanes; an odd last column is paired with a zero. */
-static void put_bf16(uint32_t *dst, const void *src, size_t at, int n, enum dtype stored)
-{
-	uint16_t t[BLOCK + 1];
-
-	if (stored == DT_BF16)
-		memcpy(t, (const uint16_t *)src + at, (size_t)n * sizeof *t);
-	else if (stored == DT_F32)
-		for (int i = 0; i < n; i++)
-			t[i] = round_bf16(((const float *)src)[at + (size_t)i]);
-	else
-		for (int i = 0; i < n; i++)
-			t[i] = round_bf16(f32_from_f16(((const uint16_t *)src)[at + (size_t)i]));
-	t[n] = 0;
-	for (int i = 0; i < n; i += 2)
-		dst[i / 2 * PANEL] = t[i] | (uint32_t)t[i + 1] << 16;
-}
-
-/* Column i of n goes to row i of the (pairs, 2, 32) panel; the second half of an odd last pair stays zero. */
-static void put_plain(char *dst, const void *src, size_t at, int n, enum dtype stored)
-{
-	if (stored == DT_F32)
-		for (int i = 0; i < n; i++)
-			((float *)dst)[i * PANEL] = ((const float *)src)[at + (size_t)i];
-	else
-		for (int i = 0; i < n; i++)
-			((uint16_t *)dst)[i * PANEL] = ((const uint16_t *)src)[at + (size_t)i];
-}
-
-/* A plain unit's columns. */
-static void pack_plain(const struct cpu_weight *w, char *unit, int lane, const char *row,
-		       const struct segment *s, int c)
-{
-	int n = min_int(BLOCK, s->cols - c);
-
-	if (w->pack == PACK_BF16)
-		put_bf16((uint32_t *)unit + lane, row, (size_t)(s->col + c), n, w->base.stored);
-	else
-		put_plain(unit + (size_t)lane * (w->pack == PACK_F32 ? 4 : 2), row, (size_t)(s->col + c), n,
-			  w->base.stored);
-}
-
-/* n columns of one row as f32, zeros up to a whole group. */
-static void get_group(float *f, const char *row, size_t at, int n, enum dtype stored)
-{
-	const uint16_t *half = (const uint16_t *)row + at;
-
-	for (int i = 0; i < GROUP; i++)
-		f[i] = i >= n              ? 0
-		       : stored == DT_F32  ? ((const float *)row)[at + (size_t)i]
-		       : stored == DT_BF16 ? f32_from_bf16(half[i])
-					   : f32_from_f16(half[i]);
-}
-
-/* The first number of the largest size; NaN where one is not finite. */
-static float largest(const float *f)
-{
-	float most = 0, size = 0, bad = 0;
-
-	for (int i = 0; i < GROUP; i++) {
-		float a = f[i] < 0 ? -f[i] : f[i];
-		bad += f[i] - f[i];
-		if (a > size)
-			size = a, most = f[i];
-	}
-	return bad != 0 ? bad : most;
-}
-
-/* Integers in [low, high], f * (1 / scale) to nearest even. */
-static void to_integers(int *q, const float *f, float scale, int low, int high)
-{
-	const float magic = 0x1.8p23f, factor = 1 / scale;
-
-	for (int i = 0; i < GROUP; i++) {
-		float v = f[i] * factor;
-		v = v < (float)low ? (float)low : v > (float)high ? (float)high : v;
-		q[i] = (int)((v + magic) - magic);
-	}
-}
-
-/* One row's group: its scale and its integers, with the offset that makes them unsigned. */
-static void pack_group(const struct cpu_weight *w, char *unit, int lane, const char *row,
-		       const struct segment *s, int c)
-{
-	const bool eight = w->pack == PACK_INT8;
-	float f[GROUP], most;
-	uint16_t scale;
-	int q[GROUP] = {0};
-	uint8_t *out = (uint8_t *)unit + 4 * lane;
-
-	get_group(f, row, (size_t)(s->col + c), min_int(GROUP, s->cols - c), w->base.stored);
-	most = largest(f);
-	scale = f16_from_f32(eight ? (most < 0 ? -most : most) / 127 : most / -8);
-	if (most == most && scale & 0x7fff)
-		to_integers(q, f, f32_from_f16(scale), eight ? -127 : -8, eight ? 127 : 7);
-	memcpy(unit + (eight ? 32 : 16) * PANEL + 2 * lane, &scale, sizeof scale);
-	for (int i = 0; eight && i < GROUP; i++)
-		out[i / 4 * 4 * PANEL + i % 4] = (uint8_t)(q[i] + 128);
-	for (int i = 0; !eight && i < GROUP / 2; i++)
-		out[i / 4 * 4 * PANEL + i % 4] = (uint8_t)((q[i] + 8) | (q[i + 16] + 8) << 4);
-}
-
-/* Rows of one panel; `src` is the first of them. */
-static void pack_panel(const struct cpu_weight *w, char *panel, int lane, int count, const char *src,
-		       size_t ld_bytes)
-{
-	const size_t unit = w_unit(w->pack);
-	const bool quant = pack_is_int(w->pack);
-
-	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++)
-		for (int c = 0; c < s->cols; c += BLOCK) {
-			char *at = panel + (size_t)(s->at + c / (quant ? GROUP : 2)) * unit;
-			for (int r = 0; r < count; r++)
-				(quant ? pack_group : pack_plain)(w, at, lane + r, src + (size_t)r * ld_bytes,
-								  s, c);
-		}
-}
-
 void cpu_weight_rows(struct weight *base, int first, int count, const void *src, size_t ld)
 {
-	struct cpu_weight *w = (struct cpu_weight *)base;
-	const size_t ld_bytes = ld * dtype_size(base->stored);
+	const struct cpu_weight *w = (struct cpu_weight *)base;
+	struct weight_job j = {.seg = w->seg,
+			       .n_seg = w->n_seg,
+			       .pack = w->pack,
+			       .stored = base->stored,
+			       .src = src,
+			       .ld = ld * dtype_size(base->stored)};
 
-	for (int done = 0, n; done < count; done += n) {
-		int row = first + done, lane = row % PANEL;
-		n = min_int(PANEL - lane, count - done);
-		pack_panel(w, w->panels + (size_t)(row / PANEL) * w->panel_bytes, lane, n,
-			   (const char *)src + (size_t)done * ld_bytes, ld_bytes);
+	for (int row = first; row < first + count; row += j.rows, j.src += (size_t)j.rows * j.ld) {
+		j.panel = w->panels + (size_t)(row / PANEL) * w->panel_bytes;
+		j.lane = row % PANEL;
+		j.rows = min_int(PANEL - j.lane, first + count - row);
+		cpu_of(base->b)->k->pack_w(&j);
 	}
 }
 

@@ -1,4 +1,5 @@
 #include "engine/models/pack.h"
+#include "engine/weight.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,17 +11,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK = 8 << 20, ALIGN = 4096, THREADS = 8 };
+enum { CHUNK = 8 << 20, ALIGN = 4096, HUGE = 2 << 20, THREADS = 8 };
 static const char magic[8] = "XVPACK1\n";
 
-/* What a file begins with; then (chunks) checksums, filled up to ALIGN; then the entries, each filled up to
- * ALIGN. */
+/* What a file begins with; then (chunks) checksums; then the entries, each from a multiple of ALIGN on, large
+ * ones of HUGE: a file system that caches huge pages maps them whole. */
 struct head {
 	char magic[8];
 	uint64_t key, chunks, bytes, sum; /* of the whole file; sum: of the checksums, mixed with the key */
 };
 
 struct chunk {
+	struct pack_entry *entry;
 	char *data;
 	size_t bytes;
 	off_t at;
@@ -29,7 +31,7 @@ struct chunk {
 struct layout {
 	struct chunk *chunk; /* [n] */
 	int n;
-	size_t first, bytes; /* where entries begin; of the file */
+	size_t data, bytes; /* of all entries; of the file */
 };
 
 /* Four independent chains of multiply and xor: as fast as memory. */
@@ -64,14 +66,17 @@ static struct layout make_layout(const struct pack_file *f)
 	for (int i = 0; i < f->n; i++)
 		l.n += (int)((f->entry[i].bytes + CHUNK - 1) / CHUNK);
 	l.chunk = xalloc((size_t)l.n + 1, sizeof *l.chunk);
-	l.first = at = round_up(sizeof(struct head) + (size_t)l.n * sizeof(uint64_t), ALIGN);
+	at = sizeof(struct head) + (size_t)l.n * sizeof(uint64_t);
 	l.n = 0;
-	for (int i = 0; i < f->n; i++, at = round_up(at, ALIGN))
-		for (size_t done = 0, n; done < f->entry[i].bytes; done += n, at += n) {
-			n = f->entry[i].bytes - done < CHUNK ? f->entry[i].bytes - done : CHUNK;
-			l.chunk[l.n++] = (struct chunk){(char *)f->entry[i].data + done, n, (off_t)at};
+	for (struct pack_entry *e = f->entry; e < f->entry + f->n; e++) {
+		at = round_up(at, e->bytes >= HUGE ? HUGE : ALIGN);
+		for (size_t done = 0, n; done < e->bytes; done += n, at += n) {
+			n = e->bytes - done < CHUNK ? e->bytes - done : CHUNK;
+			l.chunk[l.n++] = (struct chunk){e, (char *)e->data + done, n, (off_t)at};
+			l.data += n;
 		}
-	l.bytes = at;
+	}
+	l.bytes = round_up(at, ALIGN);
 	return l;
 }
 
@@ -124,6 +129,13 @@ struct reader {
 	_Atomic int next, bad; /* bad: one more than the chunk */
 };
 
+/* Of a chunk that comes later: a page at a time it would come slowly off a disk. */
+static void ask_for(const struct reader *r, int i)
+{
+	if (i < r->l->n)
+		posix_fadvise(r->fd, r->l->chunk[i].at, (off_t)r->l->chunk[i].bytes, POSIX_FADV_WILLNEED);
+}
+
 static void *read_chunks(void *arg)
 {
 	struct reader *r = arg;
@@ -131,13 +143,27 @@ static void *read_chunks(void *arg)
 
 	while (!atomic_load(&r->bad) && (i = atomic_fetch_add(&r->next, 1)) < r->l->n) {
 		const struct chunk *c = &r->l->chunk[i];
-		if (!read_all(r->fd, c->data, c->bytes, c->at) ||
+		ask_for(r, i + THREADS);
+		if ((!c->entry->mapped && !read_all(r->fd, c->data, c->bytes, c->at)) ||
 		    checksum(c->data, c->bytes, (uint64_t)i) != r->sums[i])
 			atomic_store(&r->bad, i + 1);
 		else
 			atomic_fetch_add(&r->progress->bytes, c->bytes);
 	}
 	return NULL;
+}
+
+/* Sums are taken where the bytes are used: that puts their pages there, too. */
+static void map_entries(const struct layout *l, int fd)
+{
+	for (int i = 0; i < l->n; i++) {
+		struct pack_entry *e = l->chunk[i].entry;
+		if (!e->w || l->chunk[i].data != e->data)
+			continue;
+		e->mapped = weight_map(e->w, fd, l->chunk[i].at);
+		if (!e->mapped)
+			weight_touch(e->w);
+	}
 }
 
 static int read_entries(struct reader *r)
@@ -176,8 +202,8 @@ static int read_file(const struct pack_file *f, int fd, const char *path, struct
 	if (!err) {
 		struct reader r = {.fd = fd, .l = &l, .sums = sums, .progress = progress};
 		atomic_store(&progress->bytes, 0);
-		atomic_store(&progress->total, l.bytes - l.first);
-		posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+		atomic_store(&progress->total, l.data);
+		map_entries(&l, fd);
 		if ((bad = read_entries(&r)))
 			err = fail(why, ERR_FORMAT, "%s is damaged at byte %lld", path,
 				   (long long)l.chunk[bad - 1].at);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STAGING = 4 << 20, MAX_THREADS = 8, MAX_PIECES = 3 };
+enum { STAGING = 4 << 20, MAX_THREADS = 8, MAX_PIECES = 3, WHOLE = 32 /* rows that are packed fastest together */ };
 
 /* A block of a tensor of the whole model that this rank needs. */
 struct piece {
@@ -222,10 +222,10 @@ static int load_piece(struct loader *l, const struct target *t, const struct pie
 	int64_t step = STAGING / (p->col.count * 8 > 0 ? p->col.count * 8 : 1);
 	int err = 0;
 
-	if (step < 1)
-		step = 1;
-	for (int64_t r = 0; !err && p->col.count && r < p->row.count; r += step) {
-		int64_t n = p->row.count - r < step ? p->row.count - r : step;
+	step = step < 1 ? 1 : step > WHOLE ? step / WHOLE * WHOLE : step;
+	for (int64_t r = 0, n; !err && p->col.count && r < p->row.count; r += n) {
+		n = step > WHOLE ? step - (at + r) % WHOLE : step;
+		n = p->row.count - r < n ? p->row.count - r : n;
 		err = read_rows(l, t, p, r, n, raw, out, why);
 		if (!err && t->w)
 			weight_rows(*t->w, at + (int)r, (int)n, out, (size_t)p->col.count);
@@ -393,6 +393,14 @@ static void report_unused(const struct loader *l)
 		log_event(LOG_WARN, "more unknown tensors are ignored", " tensors=%d", told - 5);
 }
 
+/* Packing counts on zeros where nothing is put. */
+static void touch_all(struct loader *l)
+{
+	for (int i = 0; i < l->n_targets; i++)
+		if (l->target[i].w)
+			weight_touch(*l->target[i].w);
+}
+
 static int load_all(struct loader *l)
 {
 	pthread_t threads[MAX_THREADS];
@@ -421,6 +429,7 @@ int weights_load(struct model *m, struct checkpoint *ck, struct load_progress *p
 	want_all(&l);
 	err = make_targets(&l);
 	if (!err && !m->how.dry && !weights_unpack(m, ck, l.progress)) {
+		touch_all(&l);
 		err = load_all(&l);
 		if (!err)
 			weights_keep(m, ck);

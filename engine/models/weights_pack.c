@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_data(struct pack_file *f, void *data, size_t bytes)
+static void add_data(struct pack_file *f, struct weight *w, void *data, size_t bytes)
 {
 	f->entry = xgrow(f->entry, (size_t)f->n + 1, sizeof *f->entry);
-	f->entry[f->n++] = (struct pack_entry){data, bytes};
+	f->entry[f->n++] = (struct pack_entry){.data = data, .bytes = bytes, .w = w};
 	f->key = pack_mix(f->key, &bytes, sizeof bytes);
 }
 
@@ -27,7 +27,7 @@ static void add_weight(struct pack_file *f, struct weight *w)
 		return;
 	f->key = pack_mix(f->key, &w->k, sizeof w->k);
 	data = weight_packed(w, &bytes);
-	add_data(f, data, bytes);
+	add_data(f, w, data, bytes);
 }
 
 static void add_text(struct pack_file *f, const char *text)
@@ -53,10 +53,10 @@ static struct pack_file entries_of(const struct model *m, struct checkpoint *ck)
 		add_weight(&f, l->o);
 		add_weight(&f, l->gate_up);
 		add_weight(&f, l->down);
-		add_data(&f, l->norm_att, vector);
-		add_data(&f, l->norm_ffn, vector);
+		add_data(&f, NULL, l->norm_att, vector);
+		add_data(&f, NULL, l->norm_ffn, vector);
 	}
-	add_data(&f, m->norm_out, vector);
+	add_data(&f, NULL, m->norm_out, vector);
 	if (!m->cfg.tied)
 		add_weight(&f, m->head);
 	return f;
@@ -64,7 +64,7 @@ static struct pack_file entries_of(const struct model *m, struct checkpoint *ck)
 
 static bool wanted(const struct model *m)
 {
-	return m->how.pack_cache && m->b->ops->layout && m->b->ops->weight_packed;
+	return m->how.pack_cache && m->b->ops->layout && m->b->ops->weight_packed && m->b->ops->weight_map;
 }
 
 bool weights_unpack(struct model *m, struct checkpoint *ck, struct load_progress *progress)
@@ -84,8 +84,6 @@ bool weights_unpack(struct model *m, struct checkpoint *ck, struct load_progress
 		log_at(LOG_WARN, "%s: packed again", why.text);
 		atomic_store(&progress->bytes, 0);
 		atomic_store(&progress->total, total);
-		for (int i = 0; i < f.n; i++) /* packing counts on zeros where nothing is put */
-			memset(f.entry[i].data, 0, f.entry[i].bytes);
 	}
 	free(f.entry);
 	return !err;

@@ -112,6 +112,18 @@ struct pack_job {
 	char *out;
 };
 
+/* Rows of weights to one panel: lanes [lane, lane + rows). */
+struct weight_job {
+	const struct segment *seg;
+	int n_seg;
+	enum pack pack;
+	enum dtype stored;
+	const char *src; /* (rows, cols) of stored, rows ld bytes apart */
+	size_t ld;
+	char *panel;
+	int lane, rows;
+};
+
 struct norm_job {
 	void *out; /* one row */
 	enum dtype out_type;
@@ -169,6 +181,7 @@ struct cpu_kernels {
 	void (*linear_dot)(
 		const struct linear_job *job);         /* PACK_BF16 times X_DOT; NULL: no such instruction */
 	void (*pack_x[3])(const struct pack_job *job); /* by enum x_form */
+	void (*pack_w)(const struct weight_job *job);  /* on any thread whose MXCSR is as it came */
 	/* n numbers as integers in [-127, 127] times *scale: the rule of pack_x for groups. */
 	void (*quantise)(int8_t *q, float *scale, const float *x, int n);
 	void (*norm)(const struct norm_job *job);

@@ -14,6 +14,7 @@ void ISA_NAME(linear_int4)(const struct linear_job *job);
 void ISA_NAME(pack_f32)(const struct pack_job *j);
 void ISA_NAME(pack_dot)(const struct pack_job *j);
 void ISA_NAME(pack_int)(const struct pack_job *j);
+void ISA_NAME(pack_w)(const struct weight_job *j);
 void ISA_NAME(quantise)(int8_t *q, float *scale, const float *x, int n);
 void ISA_NAME(norm)(const struct norm_job *job);
 void ISA_NAME(rope)(float *x, const float *cos, const float *sin, int half);

@@ -13,6 +13,7 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.linear_dot = ISA_NAME(linear_dot),
 #endif
 	.pack_x = {ISA_NAME(pack_f32), ISA_NAME(pack_dot), ISA_NAME(pack_int)},
+	.pack_w = ISA_NAME(pack_w),
 	.quantise = ISA_NAME(quantise),
 	.norm = ISA_NAME(norm),
 	.rope = ISA_NAME(rope),
