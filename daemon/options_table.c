@@ -57,7 +57,7 @@ const struct option_row option_table[] = {
 	CHOICE(MODEL, "quantization-head", NULL, head_quants, quantization_head, QUANTISE_SAME,
 	       "the same for embedding and head; auto: int8 under --quantization int8 or int4"),
 	TEXT(MODEL, "pack-cache", NULL, "DIR", pack_cache,
-	     "keep weights there as they lie in memory, and start from them while the model's files stay as they are"),
+	     "keep weights there as they lie in memory, and map them from there while the model's files stay as they are"),
 	TEXT(MODEL, "chat-template", NULL, "NAME|FILE", chat_template,
 	     "xverse-v1, xverse-v2, baichuan, ziya, llama-2, moss, plain, or a Jinja file; default: the model's own"),
 	TEXT(MODEL, "generation-config", NULL, "auto|none", generation_config,

@@ -19,10 +19,10 @@ struct world {
 	uint32_t seen;       /* bell number of the last step taken */
 };
 
-/* MPI_Init, then the board. Works without mpirun as one rank. Call before any thread is made and with the
+/* MPI_Init where a launcher started this process, else one rank without MPI; then the board. Call before any thread is made and with the
  * signals the daemon handles already blocked. Dies on ranks that span nodes. */
 void world_init(struct world *w, int *argc, char ***argv);
-/* Orderly end: all ranks call it (MPI_Finalize). */
+/* Orderly end: all ranks call it. */
 void world_finish(struct world *w);
 /* Name and version of the MPI library; needs no world. */
 void world_library(char *out, size_t size);
