@@ -72,12 +72,12 @@ int sampling_check(const struct sampling *h, int vocab, struct why *why)
 	return err;
 }
 
-struct picker *picker_create(int vocab, int max_history)
+struct picker *picker_create(int vocab)
 {
 	struct picker *p = xalloc(1, sizeof *p);
 	size_t n = (size_t)vocab;
 
-	REQUIRE(vocab > 0 && max_history >= 0);
+	REQUIRE(vocab > 0);
 	p->vocab = vocab;
 	p->count = xalloc_touched(n, sizeof *p->count);
 	p->seen = xalloc_touched(n, sizeof *p->seen);

@@ -63,7 +63,7 @@ struct picked {
 };
 
 struct picker; /* scratch for one vocabulary; all memory taken at creation */
-struct picker *picker_create(int vocab, int max_history);
+struct picker *picker_create(int vocab);
 void picker_destroy(struct picker *p);
 /* Overwrites `logits` (vocab). */
 void pick_token(struct picker *p, float *logits, const struct pick *what, struct picked *out);

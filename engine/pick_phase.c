@@ -21,7 +21,7 @@ struct pick_phase *pick_phase_create(struct backend *b, int rows, int vocab, boo
 		return p;
 	p->host = backend_host_alloc(b, (size_t)(p->device ? 1 : rows) * (size_t)vocab * sizeof *p->host);
 	p->left = xalloc_touched((size_t)rows, sizeof *p->left);
-	p->picker = picker_create(vocab, 0);
+	p->picker = picker_create(vocab);
 	return p;
 }
 

@@ -69,16 +69,6 @@ static struct piece *add_piece(struct target *t, const char *name, int64_t rows,
 	return p;
 }
 
-static void shape_text(const struct ck_tensor *t, char *out, size_t size)
-{
-	size_t n = (size_t)snprintf(out, size, "[");
-
-	for (int i = 0; i < t->n_dims && n < size; i++)
-		n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? ", " : "", (long long)t->shape[i]);
-	if (n < size)
-		snprintf(out + n, size - n, "]");
-}
-
 /* A vector of n is seen as (n, 1). */
 static bool shape_is(const struct ck_tensor *t, int64_t rows, int64_t width)
 {
@@ -97,7 +87,7 @@ static int check_shape(struct loader *l, const struct ck_tensor *t, int64_t rows
 			    checkpoint_file(l->ck, t->file), t->name, t->type_name);
 	if (shape_is(t, rows, width))
 		return 0;
-	shape_text(t, found, sizeof found);
+	ck_shape_text(t, found, sizeof found);
 	if (width == 1)
 		return fail(l->why, ERR_FORMAT, "%s: tensor %s has shape %s; wanted: [%lld]",
 			    checkpoint_file(l->ck, t->file), t->name, found, (long long)rows);
@@ -143,6 +133,17 @@ static const struct ck_tensor *find_packed(struct loader *l, const char *name, i
 	return NULL;
 }
 
+static int missing(const struct loader *l, const struct piece *p)
+{
+	int n = checkpoint_files(l->ck);
+	char more[40] = "";
+
+	if (n > 1)
+		snprintf(more, sizeof more, " and %d more file%s", n - 1, n > 2 ? "s" : "");
+	return fail(l->why, ERR_FORMAT, "%s%s: tensor %s is missing; wanted: [%lld, %lld]", checkpoint_file(l->ck, 0), more,
+		    p->name, (long long)p->rows, (long long)p->width);
+}
+
 static int bind_piece(struct loader *l, struct piece *p)
 {
 	int64_t total = p->rows;
@@ -154,8 +155,7 @@ static int bind_piece(struct loader *l, struct piece *p)
 	if (!p->t)
 		p->t = find_packed(l, p->name, &p->at, &total);
 	if (!p->t)
-		return fail(l->why, ERR_FORMAT, "%s: tensor %s is missing; wanted: [%lld, %lld]",
-			    checkpoint_file(l->ck, 0), p->name, (long long)p->rows, (long long)p->width);
+		return missing(l, p);
 	err = check_shape(l, p->t, total, p->width);
 	if (!err)
 		mark_used(l, p->t);

@@ -270,6 +270,8 @@ static int set_option(struct args *a, const struct option *o, const char *value,
 	case IDS:
 		a->has_ids |= o->at == AT(ids);
 		err = parse_ids(o->name, value, (struct list *)at, why);
+		if (!err && o->at == AT(allowed) && !((struct list *)at)->n)
+			return fail(why, ERR_INVALID, "--%s: no token is named", o->name);
 		break;
 	case STOPS:
 		if (!*value)

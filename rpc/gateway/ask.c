@@ -221,6 +221,8 @@ static int read_field(struct ask *a, const struct ask_field *f, json_t *v, struc
 	case ASK_STOP:
 		return read_stop(a, v, why);
 	case ASK_IDS:
+		if (json_is_array(v) && json_array_size(v) < (size_t)f->low)
+			return fail(why, ERR_INVALID, "%s: the list is empty; leave it out to allow every token", f->name);
 		return ask_ids(v, f->name, (int)f->high, place(a, f->at), place(a, f->count_at), why);
 	case ASK_BIAS:
 		return read_bias(a, v, why);

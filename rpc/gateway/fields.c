@@ -29,7 +29,7 @@ static const struct ask_field fields[] = {
 	{"min_tokens", ASK_BOTH, ASK_UINT, 0, INT_MAX, 0, RPC_MIN_TOKENS, S(min_tokens), 0, NULL},
 	{"stop", ASK_BOTH, ASK_STOP, 0, ASK_MAX_STOP, 0, 0, 0, 0, "string, or up to 16 of them"},
 	{"stop_token_ids", ASK_BOTH, ASK_IDS, 0, ASK_MAX_IDS, 0, 0, A(stop_ids), S(n_stop_ids), NULL},
-	{"allowed_token_ids", ASK_BOTH, ASK_IDS, 0, ASK_MAX_IDS, 0, 0, A(allowed), S(n_allowed), NULL},
+	{"allowed_token_ids", ASK_BOTH, ASK_IDS, 1, ASK_MAX_IDS, 0, 0, A(allowed), S(n_allowed), NULL},
 	{"bad_token_ids", ASK_BOTH, ASK_IDS, 0, ASK_MAX_IDS, 0, 0, A(bad), S(n_bad), NULL},
 	{"ignore_eos", ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_IGNORE_EOS, S(ignore_eos), 0, NULL},
 	{"include_stop_str_in_output", ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_INCLUDE_STOP, S(include_stop), 0, NULL},

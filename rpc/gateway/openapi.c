@@ -40,8 +40,8 @@ static json_t *schema_of(const struct ask_field *f)
 	case ASK_BOOL:
 		return typed("boolean");
 	case ASK_IDS:
-		return json_pack("{s:s, s:{s:s, s:i}, s:I, s:b}", "type", "array", "items", "type", "integer", "minimum", 0,
-				 "maxItems", (json_int_t)f->high, "nullable", 1);
+		return json_pack("{s:s, s:{s:s, s:i}, s:I, s:I, s:b}", "type", "array", "items", "type", "integer", "minimum", 0,
+				 "minItems", (json_int_t)f->low, "maxItems", (json_int_t)f->high, "nullable", 1);
 	case ASK_BIAS:
 		return json_pack("{s:s, s:{s:s, s:f, s:f}, s:b}", "type", "object", "additionalProperties", "type", "number",
 				 "minimum", f->low, "maximum", f->high, "nullable", 1);

@@ -134,7 +134,7 @@ static void check_logprob(const struct scene *s, const struct picked *got, int r
 
 static int compare(struct scene *s)
 {
-	struct picker *p = picker_create(s->vocab, HISTORY);
+	struct picker *p = picker_create(s->vocab);
 	float *x = xalloc((size_t)s->vocab, sizeof *x);
 	struct picked got[ROWS], want;
 	int compared = 0;

@@ -1,5 +1,6 @@
 """make_bin.py MODEL OUT [how...]: the model of a safetensors directory as torch.save writes it. how: shards=N, views (no weight is
-contiguous), parameter, wrapped (inside {"state_dict": ...}), f64, tied (a head that is the embedding), protocol=N."""
+contiguous), parameter, wrapped (inside {"state_dict": ...}), f64, tied (a head that is the embedding), protocol=N,
+drop=TENSOR."""
 import glob
 import json
 import os
@@ -39,7 +40,7 @@ def main():
     source, out, how = sys.argv[1], sys.argv[2], dict(a.partition("=")[::2] for a in sys.argv[3:])
     os.makedirs(out, exist_ok=True)
     shutil.copy(source + "/config.json", out)
-    tensors = dict(read(source))
+    tensors = {name: t for name, t in read(source) if name != how.get("drop")}
     if "views" in how:
         tensors = {name: make_view(i, t) for i, (name, t) in enumerate(tensors.items())}
     if "f64" in how:

@@ -56,7 +56,7 @@ static void rig_init(struct rig *r)
 	kv = model_kv_shape(r->m, BLOCK, DT_F32);
 	kv_init(&r->kv, r->b, &kv, c.layers, 2 * SEQS + 2);
 	step_init(&r->step, &lim);
-	r->picker = picker_create(VOCAB, LENGTH);
+	r->picker = picker_create(VOCAB);
 	r->how = sampling_default();
 	r->how.seed = 5;
 }

@@ -154,7 +154,7 @@ static void ref_probabilities(struct ref *r, const float *logits, const struct p
 /* Chi-square of draws over positions and seeds; bound: mean + 6 deviations. */
 static void check_draws(const char *name, const float *logits, struct pick *w, struct sampling *how, int n)
 {
-	struct picker *p = picker_create(SMALL, 100);
+	struct picker *p = picker_create(SMALL);
 	struct picked out;
 	struct ref r;
 	int seen[SMALL] = {0}, freedom = -1;
@@ -253,7 +253,7 @@ TEST(every_rule_draws_by_its_probabilities)
 TEST(draws_of_a_large_vocabulary)
 {
 	enum { VOCAB = 100000, CLASSES = 1000, DRAWS = 100000 };
-	struct picker *p = picker_create(VOCAB, 0);
+	struct picker *p = picker_create(VOCAB);
 	struct sampling how = sampling_default();
 	struct pick w = row(&how, 0);
 	struct picked out;
@@ -287,7 +287,7 @@ TEST(draws_of_a_large_vocabulary)
 TEST(top_p_and_top_k_of_a_large_vocabulary)
 {
 	enum { VOCAB = 5000 };
-	struct picker *p = picker_create(VOCAB, 0);
+	struct picker *p = picker_create(VOCAB);
 	float *logits = xalloc(VOCAB, sizeof *logits);
 
 	for (int round = 0; round < 40; round++) {
@@ -316,7 +316,7 @@ TEST(top_p_and_top_k_of_a_large_vocabulary)
 TEST(logprobs_are_raw_and_ranks_count)
 {
 	float logits[SMALL];
-	struct picker *p = picker_create(SMALL, 0);
+	struct picker *p = picker_create(SMALL);
 	struct sampling how = sampling_default();
 	struct pick w = row(&how, 3);
 	struct picked out;
@@ -355,7 +355,7 @@ TEST(logprobs_are_raw_and_ranks_count)
 TEST(equal_logits_go_to_the_lowest_id)
 {
 	float logits[SMALL] = {0};
-	struct picker *p = picker_create(SMALL, 0);
+	struct picker *p = picker_create(SMALL);
 	struct sampling how = sampling_default();
 	struct pick w = row(&how, 0);
 	struct picked out;
@@ -374,7 +374,7 @@ TEST(equal_logits_go_to_the_lowest_id)
 TEST(nan_and_infinity_are_never_drawn)
 {
 	float logits[SMALL];
-	struct picker *p = picker_create(SMALL, 0);
+	struct picker *p = picker_create(SMALL);
 	struct sampling how = sampling_default();
 	struct pick w = row(&how, 0);
 	struct picked out;
