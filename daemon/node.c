@@ -298,6 +298,25 @@ static void count_op(void *board)
 	board_op(board);
 }
 
+/* What the backend wants to have run before the first call comes; with the head and its gather, but nobody's. */
+static void warm_up(struct node *n)
+{
+	uint64_t start = now_ns();
+	struct step s;
+	int passes = 0;
+
+	step_init(&s, &n->limits);
+	for (; backend_warm(n->backend, passes, &s); passes++)
+		model_forward(n->model, &n->kv, &s);
+	if (passes) {
+		node_rows(n, &s, NULL, NULL);
+		backend_sync(n->backend);
+		if (n->world->rank == 0)
+			log_event(LOG_INFO, "steps of all small sizes are captured", " passes=%d seconds=%.2f", passes, (double)(now_ns() - start) / 1e9);
+	}
+	step_finish(&s);
+}
+
 static void fill_report(struct node *n)
 {
 	n->report.pid = getpid();
@@ -327,6 +346,7 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	n->limits.max_blocks = n->limits.max_seqs * blocks_of(n, n->max_model_len);
 	step_init(&n->step, &n->limits);
 	world_steps(n->world, step_bytes_max(&n->limits));
+	warm_up(n);
 	n->backend->on_op = count_op;
 	n->backend->on_op_arg = n->world->board;
 	fill_report(n);

@@ -52,6 +52,11 @@ void backend_ready(struct backend *b)
 		b->ops->ready(b);
 }
 
+bool backend_warm(struct backend *b, int i, struct step *s)
+{
+	return b->ops->warm && b->ops->warm(b, i, s);
+}
+
 void backend_upload(struct backend *b, void *dst, const void *src, size_t bytes)
 {
 	if (bytes)

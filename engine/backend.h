@@ -78,6 +78,8 @@ struct backend_ops {
 	void (*sync)(struct backend *b);
 	/* The step as kernels see it (device copies of its arrays); valid until the next call. */
 	const struct step *(*step)(struct backend *b, const struct step *s);
+	/* Fills step i of those that are to be run once, on all ranks, before the first one counts; false: there are no more. May be NULL */
+	bool (*warm)(struct backend *b, int i, struct step *s);
 	/* Runs fn(arg), or replays what it enqueued the last time under this key (CUDA graphs). */
 	void (*run)(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
 
@@ -161,6 +163,7 @@ void backend_upload(struct backend *b, void *dst, const void *src, size_t bytes)
 void backend_download(struct backend *b, void *dst, const void *src, size_t bytes);
 void backend_sync(struct backend *b);
 const struct step *backend_step(struct backend *b, const struct step *s);
+bool backend_warm(struct backend *b, int i, struct step *s);
 void backend_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
 
 /* out (n, hidden) f32 = row ids[i] of the table where this rank owns it, else +0 (-0 becomes +0). Token ids are global;

@@ -119,6 +119,7 @@ static const struct backend_ops cuda_ops = {
 	.download = download,
 	.sync = sync,
 	.step = cuda_step,
+	.warm = cuda_warm,
 	.run = cuda_run,
 	.weight_create = cuda_weight_create,
 	.weight_rows = cuda_weight_rows,

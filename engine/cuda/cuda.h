@@ -22,9 +22,8 @@ struct attn_plan {
 struct cuda_graph {
 	cudaGraphExec_t exec;
 	uint64_t key;
-	int passes;
 };
-enum { MAX_GRAPHS = 9 * STEPS * 2 };
+enum { N_BUCKETS = 9, MAX_GRAPHS = N_BUCKETS * STEPS * 2 };
 
 /* What goes to the device in one copy: the step's arrays and the work lists of attention. */
 struct cuda_step {
@@ -56,6 +55,7 @@ struct cuda {
 	struct attn_plan plan;
 	bool graphs; /* small steps are padded, captured and replayed */
 	struct cuda_graph graph[MAX_GRAPHS];
+	bool ran[N_BUCKETS]; /* a step of this size: what it needs is set up */
 	size_t room;
 	/* attention */
 	float *partial; /* (max_parts, heads, head_dim + 2) */
@@ -106,6 +106,7 @@ void plan_attention(struct attn_plan *p, const struct step *s, const struct plan
 int plan_max_items(const struct step_limits *lim, bool fixed, int max_parts);
 
 const struct step *cuda_step(struct backend *b, const struct step *s);
+bool cuda_warm(struct backend *b, int i, struct step *s);
 void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
 void cuda_drop_graphs(struct cuda *c);
 void cuda_step_create(struct cuda *c);

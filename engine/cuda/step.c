@@ -10,8 +10,7 @@
 
 enum { ALIGN = 16 };
 
-static const int buckets[] = {1, 2, 4, 8, 16, 24, 32, 48, 64};
-enum { N_BUCKETS = sizeof buckets / sizeof *buckets };
+static const int buckets[N_BUCKETS] = {1, 2, 4, 8, 16, 24, 32, 48, 64};
 
 static int max_items(const struct cuda *c)
 {
@@ -178,17 +177,52 @@ static void capture(struct cuda *c, struct cuda_graph *g, void (*fn)(void *arg),
 	cuda_check(cudaGraphDestroy(graph), "making a graph");
 }
 
-/* The first pass of a size runs as it is, so that nothing is set up inside a capture; the second is captured. */
+/* Tokens of sequences that bring as many as go one by one. They see themselves only, and nothing is stored. */
+static void small_step(struct step *s, int tokens, int rows)
+{
+	struct step_head *h = s->head;
+
+	*h = (struct step_head){.kind = STEP_RUN, .n_tokens = tokens, .pad_tokens = tokens, .n_rows = rows, .pad_rows = rows};
+	h->n_seqs = h->pad_seqs = h->n_blocks = div_up(tokens, DECODE_TOKENS);
+	step_layout(s);
+	for (int i = 0; i < tokens; i++)
+		s->token[i] = 0, s->slot[i] = -1, s->pos[i] = i % DECODE_TOKENS;
+	for (int i = 0; i < h->n_seqs; i++) {
+		s->seq[i] = i, s->blocks[i] = 0;
+		s->q_start[i + 1] = min_int(tokens, (i + 1) * DECODE_TOKENS), s->block_start[i + 1] = i + 1;
+		s->kv_len[i] = s->q_start[i + 1] - i * DECODE_TOKENS;
+	}
+	s->q_start[0] = s->block_start[0] = 0;
+	for (int i = 0; i < rows; i++)
+		s->row[i] = i;
+}
+
+/* Each size that steps come in: once as it is, then a capture without and with rows in each place that a step may lie in. */
+bool cuda_warm(struct backend *b, int i, struct step *s)
+{
+	enum { PASSES = 1 + 2 * STEPS };
+	struct cuda *c = cuda_of(b);
+	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs), size = i / PASSES, pass = i % PASSES;
+
+	if (!c->graphs || size == N_BUCKETS || buckets[size] > c->how.limits.max_tokens || (size && buckets[size - 1] >= most))
+		return false;
+	small_step(s, min_int(most, buckets[size]), pass >= 1 && pass <= STEPS ? 0 : min_int(most, buckets[size]));
+	return true;
+}
+
+/* The first pass of a size runs as it is, so that nothing is set up inside a capture. */
 void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_graph *g = c->now && c->now->graph >= 0 ? &c->graph[c->now->graph] : NULL;
 
-	if (!g || !g->passes++) {
+	if (!g || !c->ran[c->now->graph / (STEPS * 2)]) {
+		if (g)
+			c->ran[c->now->graph / (STEPS * 2)] = true;
 		fn(arg);
 		return;
 	}
-	REQUIRE(c->now->graph < MAX_GRAPHS && (g->passes == 2 || g->key == key));
+	REQUIRE(c->now->graph < MAX_GRAPHS && (!g->exec || g->key == key));
 	g->key = key;
 	if (!g->exec)
 		capture(c, g, fn, arg);
