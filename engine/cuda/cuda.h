@@ -56,6 +56,7 @@ struct cuda {
 	bool graphs; /* small steps are padded, captured and replayed */
 	struct cuda_graph graph[MAX_GRAPHS];
 	bool ran[N_BUCKETS]; /* a step of this size: what it needs is set up */
+	bool warming;        /* what is captured is not run yet */
 	size_t room;
 	/* attention */
 	float *partial; /* (max_parts, heads, head_dim + 2) */

@@ -204,7 +204,8 @@ bool cuda_warm(struct backend *b, int i, struct step *s)
 	struct cuda *c = cuda_of(b);
 	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs), size = i / PASSES, pass = i % PASSES;
 
-	if (!c->graphs || size == N_BUCKETS || buckets[size] > c->how.limits.max_tokens || (size && buckets[size - 1] >= most))
+	c->warming = c->graphs && size < N_BUCKETS && buckets[size] <= c->how.limits.max_tokens && (!size || buckets[size - 1] < most);
+	if (!c->warming)
 		return false;
 	small_step(s, min_int(most, buckets[size]), pass >= 1 && pass <= STEPS ? 0 : min_int(most, buckets[size]));
 	return true;
@@ -226,7 +227,10 @@ void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
 	g->key = key;
 	if (!g->exec)
 		capture(c, g, fn, arg);
-	cuda_check(cudaGraphLaunch(g->exec, c->stream), "a graph");
+	if (c->warming)
+		cuda_check(cudaGraphUpload(g->exec, c->stream), "a graph");
+	else
+		cuda_check(cudaGraphLaunch(g->exec, c->stream), "a graph");
 	if (b->on_op)
 		b->on_op(b->on_op_arg);
 }

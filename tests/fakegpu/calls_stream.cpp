@@ -203,6 +203,11 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t *, size_t *n)
 	*n = g->nodes.size();
 	return cudaSuccess;
 }
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t)
+{
+	ENTER(cudaGraphUpload);
+	return cudaSuccess;
+}
 cudaError_t cudaGraphLaunch(cudaGraphExec_t x, cudaStream_t st)
 {
 	ENTER(cudaGraphLaunch);

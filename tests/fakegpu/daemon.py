@@ -91,7 +91,8 @@ def against_cpu(folder, label, how):
     for ranks, devices, order in ((1, 1, "fwd"), (2, 2, "rand"), (3, 3, "rev"), (2, 1, "rand")):
         name = f"{label}, {ranks} on {devices}"
         tuned = order == "fwd"
-        j = cuda(ranks, path, devices=devices, order=order, small=TUNED if tuned else SMALL)
+        # of the 5 sizes that up to 16 tokens come in, 4 graphs each: a 21st would be captured while serving
+        j = cuda(ranks, path, devices=devices, order=order, small=TUNED if tuned else SMALL, FAKEGPU_FAIL="cudaStreamBeginCapture:21=999")
         if not start(j, name):
             continue
         check(f"{name}: products are timed only where asked for", ("chosen by timing" in j.text()) == tuned)
@@ -185,7 +186,7 @@ def picking(path):
     for ranks, devices, options in ((1, 1, ["--no-device-pick"]), (1, 1, []), (2, 2, []), (2, 1, [])):
         name = f"picking, {ranks} on {devices} {' '.join(options)}"
         kernels = f"{path}/kernels-{ranks}-{devices}-{len(options)}"
-        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-logits-rows", "3", *options, devices=devices, FAKEGPU_KERNELS=kernels)
+        j = cuda(ranks, path, "--enable-deterministic-inference", "--no-graphs", "--max-logits-rows", "3", *options, devices=devices, FAKEGPU_KERNELS=kernels)
         if not start(j, name):
             continue
         got = sampled(j)
