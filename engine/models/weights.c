@@ -183,10 +183,6 @@ static void convert(void *dst, enum dtype to, const void *src, enum dtype from, 
 	const double *d = src;
 	float *f = dst;
 
-	if (to == from) {
-		memcpy(dst, src, n * dtype_size(to));
-		return;
-	}
 	REQUIRE(to == DT_F32);
 	for (size_t i = 0; i < n; i++)
 		f[i] = from == DT_F64    ? (float)d[i]
@@ -207,11 +203,14 @@ static int read_rows(struct loader *l, const struct target *t, const struct piec
 		atomic_fetch_add(&l->progress->bytes, n * dtype_size(t->stored));
 		return 0;
 	}
+	if (p->t->type == t->stored)
+		raw = out;
 	err = checkpoint_read(l->ck, p->t, p->at + p->row.first + first, count, p->col.first, p->col.count,
 			      raw, why);
 	if (err)
 		return err;
-	convert(out, t->stored, raw, p->t->type, n);
+	if (raw != out)
+		convert(out, t->stored, raw, p->t->type, n);
 	atomic_fetch_add(&l->progress->bytes, n * dtype_size(p->t->type));
 	return 0;
 }
