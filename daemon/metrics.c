@@ -130,6 +130,8 @@ static void put_counters(const struct page *p, const struct front *f)
 	    (double)atomic_load(&l->preemptions));
 	one(p, "steps_total", "counter", "Passes through the model.",
 	    atomic_load(&l->step) < 0 ? 0 : (double)atomic_load(&l->step));
+	one(p, "steps_ahead_total", "counter", "Passes enqueued on the GPU before the one before was done.",
+	    (double)atomic_load(&l->steps_ahead));
 	one(p, "requests_total", "counter", "Generate and Score asked for.", (double)f->metrics.requests);
 }
 

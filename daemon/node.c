@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/memory.h"
@@ -344,7 +345,8 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 		return err;
 	backend_ready(n->backend);
 	n->limits.max_blocks = n->limits.max_seqs * blocks_of(n, n->max_model_len);
-	step_init(&n->step, &n->limits);
+	if (n->world->rank)
+		step_init(&n->step, &n->limits);
 	world_steps(n->world, step_bytes_max(&n->limits));
 	warm_up(n);
 	n->backend->on_op = count_op;
@@ -374,9 +376,21 @@ void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int
 		model_logits(n->model, first, count, logits);
 		if (take)
 			take(arg, first, count);
-		else
-			backend_sync(n->backend);
 	}
+}
+
+/* A device's fault shows while its step runs, not when the next one comes, which may be there before the end of this one. */
+static void watch_step(struct node *n)
+{
+	struct timespec nap = {0, 20000};
+
+	while (backend_busy(n->backend)) {
+		if (world_posted(n->world))
+			return;
+		board_idle(n->world->board);
+		nanosleep(&nap, NULL);
+	}
+	board_step(n->world->board, -1);
 }
 
 void follow(struct node *n)
@@ -392,6 +406,6 @@ void follow(struct node *n)
 		fault_step(&n->fault, n->world->rank, n->step.head->no);
 		model_forward(n->model, &n->kv, &n->step);
 		node_rows(n, &n->step, NULL, NULL);
-		board_step(n->world->board, -1);
+		watch_step(n);
 	}
 }

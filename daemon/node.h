@@ -33,7 +33,7 @@ struct node {
 	struct model *model;
 	struct pick_phase *pick; /* rank 0; else NULL */
 	struct kv kv;
-	struct step step;
+	struct step step; /* ranks above 0 */
 	struct step_limits limits;
 	int threads, max_model_len, n_blocks;
 	enum dtype compute, kv_type;
@@ -61,7 +61,8 @@ int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, i
 int node_agree(struct world *w, int err, struct why *why);
 void node_finish(struct node *n);
 
-/* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to n->pick. */
+/* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to n->pick. Waits for
+ * none. */
 void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int first, int count), void *arg);
 
 /* Ranks other than 0: run what rank 0 plans until it says stop. */

@@ -16,6 +16,8 @@ struct server {
 	struct sched *sched;
 	struct picked *picked; /* (max_tokens) one a row of a step */
 	const struct pick *picks;
+	struct step step[2];
+	struct step *running; /* of them: its words are being picked; NULL: none */
 	struct event event[64];
 	bool stop;
 	struct hash_file *hash; /* tests only; NULL */
@@ -41,6 +43,7 @@ static void publish(struct server *s)
 	atomic_store_explicit(&l->waiting, st.waiting, memory_order_relaxed);
 	atomic_store_explicit(&l->waiting_tokens, st.waiting_tokens, memory_order_relaxed);
 	atomic_store_explicit(&l->kv_held, blocks_held(s->blocks), memory_order_relaxed);
+	atomic_store_explicit(&l->steps_ahead, st.ahead, memory_order_relaxed);
 	atomic_store_explicit(&l->preemptions, st.preemptions, memory_order_relaxed);
 	atomic_store_explicit(&l->prompt_tokens, st.prompt_tokens, memory_order_relaxed);
 	atomic_store_explicit(&l->output_tokens, st.output_tokens, memory_order_relaxed);
@@ -116,21 +119,67 @@ static void pick_rows(void *arg, int first, int count)
 		backend_sync(n->backend);
 	for (int i = 0; s->hash && i < count; i++)
 		hash_row(s->hash, &s->picks[first + i], pick_phase_logits(n->pick) + (size_t)i * (size_t)n->cfg.vocab, n->cfg.vocab);
-	pick_phase_run(n->pick, count, s->picks + first, s->picked + first);
+	pick_phase_start(n->pick, first, count, s->picks + first, s->picked + first);
 }
 
-static void run_step(struct server *s)
+/* Hands a step to all ranks and enqueues its pass here. */
+static void launch(struct server *s, struct step *step)
 {
 	struct node *n = s->n;
 
-	board_step(n->world->board, n->step.head->no);
-	world_post(n->world, n->step.head, (size_t)n->step.head->bytes);
-	fault_step(&n->fault, n->world->rank, n->step.head->no);
-	model_forward(n->model, &n->kv, &n->step);
-	s->picks = sched_picks(s->sched, &n->step);
-	node_rows(n, &n->step, pick_rows, s);
-	board_step(n->world->board, -1);
-	sched_done(s->sched, &n->step, s->picked);
+	board_step(n->world->board, step->head->no);
+	world_post(n->world, step->head, (size_t)step->head->bytes);
+	fault_step(&n->fault, n->world->rank, step->head->no);
+	model_forward(n->model, &n->kv, step);
+}
+
+/* When the step before is done: what is known of its calls decides how words are picked. */
+static void start_picking(struct server *s, struct step *step)
+{
+	s->picks = sched_picks(s->sched, step);
+	node_rows(s->n, step, pick_rows, s);
+	s->running = step;
+}
+
+/* The step after the running one may be planned before this one's words are known. */
+static bool may_go_ahead(const struct server *s)
+{
+	return s->n->opt->step_ahead && pick_phase_ahead(s->n->pick);
+}
+
+static void publish_all(struct server *s)
+{
+	send_events(s);
+	publish(s);
+	link_ring_front(s->l);
+}
+
+/* All events are out. */
+static void finish(struct server *s, bool another)
+{
+	pick_phase_wait(s->n->pick);
+	if (!another)
+		board_step(s->n->world->board, -1);
+	sched_done(s->sched, s->running, s->picked);
+	s->running = NULL;
+	publish_all(s);
+}
+
+/* Plans a step, enqueues it behind the one that may still run, then sees that one through; false: there is nothing to do. */
+static bool advance(struct server *s)
+{
+	struct step *next = &s->step[s->running == &s->step[0]];
+	bool planned = (!s->running || may_go_ahead(s)) && sched_next(s->sched, next);
+
+	if (!planned && !s->running)
+		return false;
+	if (planned)
+		launch(s, next);
+	if (s->running)
+		finish(s, planned);
+	if (planned)
+		start_picking(s, next);
+	return true;
 }
 
 static void turn(struct server *s)
@@ -138,28 +187,25 @@ static void turn(struct server *s)
 	uint32_t bell = atomic_load(&s->l->bell);
 
 	take_commands(s);
-	if (send_events(s) && sched_next(s->sched, &s->n->step)) {
-		run_step(s);
-		send_events(s);
-		publish(s);
-		link_ring_front(s->l);
+	if (send_events(s) && advance(s))
 		return;
+	if (s->running) { /* the front takes no events: that is not the device's fault */
+		pick_phase_wait(s->n->pick);
+		board_step(s->n->world->board, -1);
 	}
-	send_events(s);
-	publish(s);
-	link_ring_front(s->l);
+	publish_all(s);
 	if (!sched_has_work(s->sched))
 		sched_check_idle(s->sched);
 	if (!s->stop)
 		wait_change(&s->l->bell, bell, 0, board_idle, s->n->world->board);
 }
 
-static void stop_others(struct node *n)
+static void stop_others(struct node *n, struct step *step)
 {
-	memset(n->step.head, 0, sizeof *n->step.head);
-	n->step.head->kind = STEP_STOP;
-	step_layout(&n->step);
-	world_post(n->world, n->step.head, (size_t)n->step.head->bytes);
+	memset(step->head, 0, sizeof *step->head);
+	step->head->kind = STEP_STOP;
+	step_layout(step);
+	world_post(n->world, step->head, (size_t)step->head->bytes);
 }
 
 void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
@@ -170,6 +216,8 @@ void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
 	s.blocks = blocks_create(n->n_blocks, (int)n->opt->block_size, n->opt->prefix_caching);
 	s.sched = sched_create(&lim, s.blocks);
 	s.picked = xalloc_touched((size_t)n->limits.max_tokens, sizeof *s.picked);
+	for (int i = 0; i < 2; i++)
+		step_init(&s.step[i], &n->limits);
 	if (n->opt->hash_rows)
 		s.hash = hash_open(n->opt->hash_rows);
 	atomic_store(&l->state, LINK_READY);
@@ -177,10 +225,13 @@ void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
 	ready(arg);
 	while (!s.stop)
 		turn(&s);
-	stop_others(n);
+	pick_phase_wait(n->pick);
+	stop_others(n, &s.step[0]);
 	atomic_store(&l->state, LINK_STOPPED);
 	link_ring_front(l);
 	hash_close(s.hash);
+	for (int i = 0; i < 2; i++)
+		step_finish(&s.step[i]);
 	free(s.picked);
 	sched_destroy(s.sched);
 	blocks_destroy(s.blocks);

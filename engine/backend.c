@@ -74,6 +74,11 @@ void backend_sync(struct backend *b)
 	b->ops->sync(b);
 }
 
+bool backend_busy(struct backend *b)
+{
+	return b->ops->busy && b->ops->busy(b);
+}
+
 const struct step *backend_step(struct backend *b, const struct step *s)
 {
 	return b->ops->step(b, s);
@@ -211,8 +216,14 @@ float *backend_pick_open(struct backend *b, int rows, int vocab)
 	return b->ops->pick_open ? b->ops->pick_open(b, rows, vocab) : NULL;
 }
 
-void backend_pick(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left)
+void backend_pick(struct backend *b, int first, int n, const struct pick *what, bool *left)
 {
+	REQUIRE(first >= 0 && n > 0);
 	op(b);
-	b->ops->pick(b, n, what, out, left);
+	b->ops->pick(b, first, n, what, left);
+}
+
+void backend_picked(struct backend *b, int n, struct picked *out)
+{
+	b->ops->picked(b, n, out);
 }

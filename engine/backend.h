@@ -76,6 +76,7 @@ struct backend_ops {
 	void (*upload)(struct backend *b, void *dst, const void *src, size_t bytes);
 	void (*download)(struct backend *b, void *dst, const void *src, size_t bytes);
 	void (*sync)(struct backend *b);
+	bool (*busy)(struct backend *b); /* NULL: calls return when they are done */
 	/* The step as kernels see it (device copies of its arrays); valid until the next call. */
 	const struct step *(*step)(struct backend *b, const struct step *s);
 	/* Fills step i of those that are to be run once, on all ranks, before the first one counts; false: there are no more. May be NULL */
@@ -115,9 +116,10 @@ struct backend_ops {
 					 const struct weight *w);
 	void (*rows)(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
 
-	/* Picking where the logits are (rank 0). Both NULL: on the host */
+	/* Picking where the logits are (rank 0). All NULL: on the host */
 	float *(*pick_open)(struct backend *b, int rows, int vocab);
-	void (*pick)(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left);
+	void (*pick)(struct backend *b, int first, int n, const struct pick *what, bool *left);
+	void (*picked)(struct backend *b, int n, struct picked *out);
 };
 
 struct backend {
@@ -126,6 +128,8 @@ struct backend {
 	enum dtype mid;      /* of q, k, v and of gate and up between their product and what reads them: f32 on the CPU */
 	size_t held;         /* bytes taken by alloc and weights so far */
 	void *stream;        /* CUDA: cudaStream_t; CPU: NULL */
+	int32_t *drawn;      /* (max_tokens) of the device: what each row of the last step drew, which tokens of the next may name as -1-r,
+				so that it is enqueued before the last is done. NULL: no step runs ahead */
 	void (*on_op)(void *arg); /* called once an operation: the watchdog's counter. May be NULL */
 	void *on_op_arg;
 };
@@ -162,6 +166,8 @@ void backend_ready(struct backend *b);
 void backend_upload(struct backend *b, void *dst, const void *src, size_t bytes);
 void backend_download(struct backend *b, void *dst, const void *src, size_t bytes);
 void backend_sync(struct backend *b);
+/* What was enqueued with the last step still runs; dies where it takes too long or has failed. */
+bool backend_busy(struct backend *b);
 const struct step *backend_step(struct backend *b, const struct step *s);
 bool backend_warm(struct backend *b, int i, struct step *s);
 void backend_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
@@ -198,7 +204,10 @@ struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, str
 void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row /* (r) */);
 /* Memory of the device where `rows` rows of logits are to be for backend_pick(); once. NULL: the host picks. */
 float *backend_pick_open(struct backend *b, int rows, int vocab);
-/* Picks the first n rows there as pick_token() does, and waits. left[i]: row i is the host's to pick. */
-void backend_pick(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left);
+/* Enqueues the picking of the first n rows there, rows [first, first + n) of the step, as pick_token() does; their ids also go to
+ * b->drawn. left[i]: row i is the host's to pick. */
+void backend_pick(struct backend *b, int first, int n, const struct pick *what, bool *left);
+/* Waits for those that were not left. */
+void backend_picked(struct backend *b, int n, struct picked *out);
 
 #endif

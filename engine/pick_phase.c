@@ -9,6 +9,9 @@ struct pick_phase {
 	float *host;   /* (rows, vocab), or one row that the device left */
 	bool *left;    /* (rows) */
 	struct picker *picker;
+	struct picked *out; /* (n_started) of what the device is asked for */
+	int n_started;
+	bool host_drew; /* a row of the last step */
 };
 
 struct pick_phase *pick_phase_create(struct backend *b, int rows, int vocab, bool device, bool dry)
@@ -53,20 +56,42 @@ static void on_host(struct pick_phase *p, int n, const struct pick *what, struct
 		pick_token(p->picker, p->host + (size_t)i * (size_t)p->vocab, &what[i], &out[i]);
 }
 
-void pick_phase_run(struct pick_phase *p, int n, const struct pick *what, struct picked *out)
+void pick_phase_wait(struct pick_phase *p)
+{
+	if (p->n_started)
+		backend_picked(p->b, p->n_started, p->out);
+	p->n_started = 0;
+}
+
+static void pick_left(struct pick_phase *p, int row, const struct pick *what, struct picked *out)
 {
 	size_t bytes = (size_t)p->vocab * sizeof *p->host;
 
+	pick_phase_wait(p);
+	backend_download(p->b, p->host, (const char *)p->device + (size_t)row * bytes, bytes);
+	pick_token(p->picker, p->host, what, out);
+}
+
+void pick_phase_start(struct pick_phase *p, int first, int n, const struct pick *what, struct picked *out)
+{
 	REQUIRE(n <= p->rows);
+	pick_phase_wait(p);
 	if (!p->device) {
 		on_host(p, n, what, out);
 		return;
 	}
-	backend_pick(p->b, n, what, out, p->left);
+	p->host_drew = first && p->host_drew;
+	backend_pick(p->b, first, n, what, p->left);
+	p->out = out, p->n_started = n;
 	for (int i = 0; i < n; i++) {
 		if (!p->left[i])
 			continue;
-		backend_download(p->b, p->host, (const char *)p->device + (size_t)i * bytes, bytes);
-		pick_token(p->picker, p->host, &what[i], &out[i]);
+		p->host_drew |= what[i].given < 0;
+		pick_left(p, i, &what[i], &out[i]);
 	}
+}
+
+bool pick_phase_ahead(const struct pick_phase *p)
+{
+	return p->device && p->b->drawn && !p->host_drew;
 }

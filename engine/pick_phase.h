@@ -13,7 +13,11 @@ void pick_phase_destroy(struct pick_phase *p); /* NULL is fine; before the backe
 /* (rows, vocab) f32: where model_logits() is to leave rows. Of the host unless pick_phase_device(). */
 float *pick_phase_logits(struct pick_phase *p);
 bool pick_phase_device(const struct pick_phase *p);
-/* The first n rows there; waits for them. Overwrites them. */
-void pick_phase_run(struct pick_phase *p, int n, const struct pick *what, struct picked *out);
+/* Starts to pick the first n rows there, rows [first, first + n) of the step, when those before are done. Overwrites them. `out` is
+ * there after pick_phase_wait(); `what` is not looked at any more. */
+void pick_phase_start(struct pick_phase *p, int first, int n, const struct pick *what, struct picked *out);
+void pick_phase_wait(struct pick_phase *p); /* nothing is started: at once */
+/* The next step may name the rows of the last one by -1-r before they are known here: all of them were drawn on the device. */
+bool pick_phase_ahead(const struct pick_phase *p);
 
 #endif

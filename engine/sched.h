@@ -58,7 +58,7 @@ struct event {
 struct sched_stats {
 	int running, waiting;
 	int64_t waiting_tokens;
-	uint64_t preemptions, steps, prompt_tokens, output_tokens, cached_tokens, prefix_queries;
+	uint64_t preemptions, steps, ahead /* of them planned before the last was done */, prompt_tokens, output_tokens, cached_tokens, prefix_queries;
 };
 
 struct sched;

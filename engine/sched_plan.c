@@ -262,6 +262,7 @@ bool sched_next(struct sched *s, struct step *step)
 	plan_waiting(s, p);
 	if (!p->n_parts)
 		return false;
+	s->stats.ahead += in_flight(s);
 	s->planned++;
 	fill_step(s, p, step);
 	return true;

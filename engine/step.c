@@ -44,6 +44,15 @@ void step_layout(struct step *s)
 	h->bytes = (int32_t)(sizeof(int32_t) * words(h->pad_tokens, h->pad_seqs, h->n_blocks, h->pad_rows));
 }
 
+int step_named(const struct step *s)
+{
+	int least = 0;
+
+	for (int i = 0; i < s->head->n_tokens; i++)
+		least = min_int(least, s->token[i]);
+	return -least;
+}
+
 static void check_head(const struct step_head *h, const struct step_limits *lim)
 {
 	REQUIRE(h->kind == STEP_STOP || h->kind == STEP_RUN);
@@ -53,11 +62,11 @@ static void check_head(const struct step_head *h, const struct step_limits *lim)
 	REQUIRE(h->n_blocks >= 0 && h->n_blocks <= lim->max_blocks);
 }
 
-static void check_arrays(const struct step *s)
+static void check_arrays(const struct step *s, const struct step_limits *lim)
 {
 	const struct step_head *h = s->head;
 
-	REQUIRE(s->q_start[0] == 0 && s->block_start[0] == 0);
+	REQUIRE(s->q_start[0] == 0 && s->block_start[0] == 0 && step_named(s) <= lim->max_tokens);
 	for (int i = 0; i < h->n_seqs; i++) {
 		REQUIRE(s->q_start[i + 1] > s->q_start[i]);
 		REQUIRE(s->block_start[i + 1] > s->block_start[i]);
@@ -75,5 +84,5 @@ void step_receive(struct step *s, const struct step_limits *lim, size_t bytes)
 	step_layout(s);
 	REQUIRE((size_t)s->head->bytes == bytes);
 	if (s->head->kind == STEP_RUN)
-		check_arrays(s);
+		check_arrays(s, lim);
 }

@@ -42,6 +42,8 @@ void step_init(struct step *s, const struct step_limits *lim);
 void step_finish(struct step *s);
 /* Places the arrays by head->pad_* and head->n_blocks and sets head->bytes. */
 void step_layout(struct step *s);
+/* Rows of the step before, from the first on, that hold all that tokens of this one name; 0: none is named. */
+int step_named(const struct step *s);
 /* Follower: the block was copied to s->head; checks it against the limits (REQUIRE) and places the arrays. */
 void step_receive(struct step *s, const struct step_limits *lim, size_t bytes);
 

@@ -59,6 +59,12 @@ void comm_gather(struct comm *c, float *out, int rows, const int *cols_of_rank)
 	c->ops->gather(c, out, rows, cols_of_rank);
 }
 
+void comm_bcast(struct comm *c, int32_t *ids, int n)
+{
+	REQUIRE(c->ops->bcast && n >= 0 && n <= c->limits.max_rows);
+	c->ops->bcast(c, ids, n);
+}
+
 int comm_share(const struct comm_limits *limits, int size)
 {
 	return min_int(limits->gather_cols, 64 * div_up(div_up(limits->gather_cols, 64), size));

@@ -30,6 +30,7 @@ struct comm_ops {
 	float *(*result)(struct comm *c, int i); /* may be NULL: none */
 	float *(*columns)(struct comm *c, int rows, int cols);
 	void (*gather)(struct comm *c, float *out, int rows, const int *cols_of_rank);
+	void (*bcast)(struct comm *c, int32_t *ids, int n); /* NULL: no steps are run ahead */
 	void (*destroy)(struct comm *c);
 };
 
@@ -65,5 +66,7 @@ float *comm_columns(struct comm *c, int rows, int cols);
 /* out (rows, sum of cols) on rank 0 (NULL elsewhere) = all ranks' columns side by side. Where the columns are a device's, `out` is of
  * the host, and this waits, or of the device. */
 void comm_gather(struct comm *c, float *out, int rows, const int *cols_of_rank /* (size) */);
+/* ids (n) of rank 0 to all ranks: what the step before drew, where the next one is enqueued before it is known on the host. */
+void comm_bcast(struct comm *c, int32_t *ids, int n);
 
 #endif

@@ -202,6 +202,14 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 		memcpy(out, n->host, (size_t)rows * width * sizeof(float));
 }
 
+static void bcast(struct comm *c, int32_t *ids, int count)
+{
+	struct comm_nccl *n = (struct comm_nccl *)c;
+
+	if (n->nccl && count)
+		must(n, ncclBroadcast(ids, ids, (size_t)count, ncclInt32, 0, n->nccl, n->how.stream), "NCCL broadcast");
+}
+
 static void close_window(struct comm_nccl *n)
 {
 	if (n->window)
@@ -233,6 +241,7 @@ static const struct comm_ops ops = {.name = "nccl",
 				    .result = result,
 				    .columns = columns,
 				    .gather = gather,
+				    .bcast = bcast,
 				    .destroy = destroy};
 
 static struct layout layout_of(int size, const struct comm_limits *l, bool fixed)

@@ -221,6 +221,11 @@ void world_post(struct world *w, const void *step, size_t bytes)
 	wait_wake(&s->bell->posted, 1);
 }
 
+bool world_posted(const struct world *w)
+{
+	return atomic_load_explicit(&w->shared->bell->posted, memory_order_relaxed) != w->seen;
+}
+
 size_t world_take(struct world *w, void *step, size_t max)
 {
 	struct world_shared *s = w->shared;

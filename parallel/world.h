@@ -38,6 +38,8 @@ void world_barrier(const struct world *w);
 void world_steps(struct world *w, size_t bytes);
 /* Rank 0: hand a step to all and ring. Waits only while a follower still reads the step before the last. */
 void world_post(struct world *w, const void *step, size_t bytes);
+/* Others: the next step is there to be taken. */
+bool world_posted(const struct world *w);
 /* Others: sleep until the next step, copy it to `step` (room for `max`), return its bytes. */
 size_t world_take(struct world *w, void *step, size_t max);
 

@@ -118,6 +118,7 @@ static const struct backend_ops cuda_ops = {
 	.upload = upload,
 	.download = download,
 	.sync = sync,
+	.busy = cuda_busy,
 	.step = cuda_step,
 	.warm = cuda_warm,
 	.run = cuda_run,
@@ -136,6 +137,7 @@ static const struct backend_ops cuda_ops = {
 	.rows = cuda_rows,
 	.pick_open = cuda_pick_open,
 	.pick = cuda_pick,
+	.picked = cuda_picked,
 };
 
 static int check_shape(const struct cuda_options *how, struct why *why)
@@ -206,6 +208,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	if (!how->fixed)
 		c->gemm = gemm_create(c);
 	c->base.stream = c->stream;
+	c->base.drawn = c->drawn;
 	c->graphs = how->graphs && !how->dry;
 	*out = &c->base;
 	return 0;

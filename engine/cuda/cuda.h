@@ -51,6 +51,8 @@ struct cuda {
 	int processors;
 	struct cuda_step steps[STEPS];
 	int turn;              /* of `steps` */
+	int32_t *drawn;        /* device (max_tokens) base.drawn, or what it would be */
+	uint64_t marked_ns;    /* when `done` was recorded after the last step; 0: not yet */
 	struct cuda_step *now; /* the last one given */
 	struct attn_plan plan;
 	bool graphs; /* small steps are padded, captured and replayed */
@@ -93,6 +95,7 @@ void cuda_check(cudaError_t e, const char *what);
 /* Waits for an event: spins briefly, then naps; dies past the deadline or on a fault of the device. */
 void cuda_wait(struct cuda *c, cudaEvent_t event, const char *what);
 void cuda_drain(struct cuda *c); /* all that was enqueued */
+bool cuda_busy(struct backend *b);
 void *cuda_take(struct cuda *c, size_t bytes); /* device memory, counted in `held`; uncleared */
 void cuda_give(struct cuda *c, void *p, size_t bytes);
 
@@ -144,9 +147,10 @@ void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *
  * with it, or nothing is told of a given word, the row is left to the host. */
 int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what);
 struct pick_needs pick_needs_of(const struct pick_row *row, int n);
-void pick_unpack(struct picked *out, const struct pick_result *r, const struct pick *what);
+void pick_unpack(struct picked *out, const struct pick_result *r, int n_top);
 float *cuda_pick_open(struct backend *b, int rows, int vocab);
-void cuda_pick(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left);
+void cuda_pick(struct backend *b, int first, int n, const struct pick *what, bool *left);
+void cuda_picked(struct backend *b, int n, struct picked *out);
 void cuda_pick_close(struct cuda *c);
 
 int cuda_create(struct backend **out, const struct cuda_options *how, struct why *why);

@@ -67,8 +67,9 @@ enum { ATTN_TILE = 128 /* rows of a prefill tile at most */ };
 cudaError_t k_attention_init(void);
 
 /* ---- the simple operations ---- */
-cudaError_t k_embed(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const void *table, int n, int cols, int ld,
-		    int rows, int first);
+/* Of ids -1-r, r < n_drawn, the word is drawn[r]; beyond it there is none. */
+cudaError_t k_embed(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
+		    const void *table, int n, int cols, int ld, int rows, int first);
 /* out: of `type`, which may be K_F32. */
 cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias,
 		       bool centred, float eps, int rows, int cols);
@@ -148,6 +149,7 @@ struct pick_args {
 	struct pick_select *select; /* (rows, PICK_SELECTS, PICK_PASSES) */
 	struct pick_best *best;    /* (rows, 3, parts): raw, likeliest, drawn */
 	struct pick_result *result; /* (rows) */
+	int32_t *drawn;            /* (rows) their ids once more, for the next step's tokens; rows that are skipped stay */
 	int vocab, rows;
 };
 /* What any of the rows asks for. */

@@ -10,28 +10,51 @@ void cuda_check(cudaError_t e, const char *what)
 		die("CUDA, %s: %s (%s)", what, cudaGetErrorString(e), cudaGetErrorName(e));
 }
 
+/* It is not there yet; dies past the deadline or on a fault of the device. */
+static bool pending(struct cuda *c, cudaEvent_t event, uint64_t since, const char *what)
+{
+	cudaError_t e = cudaEventQuery(event);
+	uint64_t gone = now_ns() - since;
+
+	if (e != cudaErrorNotReady) {
+		cuda_check(e, what);
+		return false;
+	}
+	if (c->how.wait_ns && gone > (uint64_t)c->how.wait_ns)
+		die("the GPU is stuck: %s is not done after %.0f s", what, (double)gone / 1e9);
+	return true;
+}
+
 void cuda_wait(struct cuda *c, cudaEvent_t event, const char *what)
 {
-	uint64_t start = now_ns(), gone;
+	uint64_t start = now_ns();
 	struct timespec nap = {0, 20000};
-	cudaError_t e;
 
-	while ((e = cudaEventQuery(event)) == cudaErrorNotReady) {
-		gone = now_ns() - start;
-		if (c->how.wait_ns && gone > (uint64_t)c->how.wait_ns)
-			die("the GPU is stuck: %s is not done after %.0f s", what, (double)gone / 1e9);
+	while (pending(c, event, start, what)) {
 		if (c->how.idle)
 			c->how.idle(c->how.idle_arg);
-		if (gone > 200000)
+		if (now_ns() - start > 200000)
 			nanosleep(&nap, NULL);
 	}
-	cuda_check(e, what);
+}
+
+static const char of_stream[] = "the work of the stream";
+
+bool cuda_busy(struct backend *b)
+{
+	struct cuda *c = cuda_of(b);
+
+	if (!c->marked_ns) {
+		cuda_check(cudaEventRecord(c->done, c->stream), "an event");
+		c->marked_ns = now_ns();
+	}
+	return pending(c, c->done, c->marked_ns, of_stream);
 }
 
 void cuda_drain(struct cuda *c)
 {
 	cuda_check(cudaEventRecord(c->done, c->stream), "an event");
-	cuda_wait(c, c->done, "the work of the stream");
+	cuda_wait(c, c->done, of_stream);
 }
 
 /* As the driver hands memory out: whole pages of 2 MiB, small pieces together. */

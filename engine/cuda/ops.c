@@ -14,7 +14,9 @@ void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const
 	struct cuda *c = cuda_of(b);
 
 	if (out->rows)
-		cuda_check(k_embed(c->stream, c->type, out->data, ids, w->data, out->rows, out->cols, w->ld, table->rows, first_id), "embed");
+		cuda_check(k_embed(c->stream, c->type, out->data, ids, c->drawn, c->how.limits.max_tokens, w->data, out->rows, out->cols,
+				   w->ld, table->rows, first_id),
+			   "embed");
 }
 
 void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w, const float *bias,

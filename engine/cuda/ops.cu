@@ -5,10 +5,13 @@
 enum { THREADS = 256 };
 
 template <class E, bool VECTOR>
-__global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const uint16_t *table, int cols, int ld, int rows, int first)
+__global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const uint16_t *table, int cols, int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
-	int at = ids[blockIdx.x] - first;
+	int id = ids[blockIdx.x];
+	if (id < 0) /* what a row of the step before drew */
+		id = -1 - id < n_drawn ? drawn[-1 - id] : -1;
+	int at = id - first;
 	bool mine = at >= 0 && at < rows;
 	const uint16_t *row = table + (mine ? (size_t)at * ld : 0);
 	float *to = out + (size_t)blockIdx.x * cols;
@@ -298,11 +301,11 @@ __global__ void __launch_bounds__(THREADS) tree_sum(float *out, struct k_tree in
 	}
 }
 
-template <class E> static cudaError_t pick_embed(cudaStream_t s, float *out, const int32_t *ids, const void *table, int n, int cols, int ld, int rows_, int first)
+template <class E> static cudaError_t pick_embed(cudaStream_t s, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
 {
 	auto kernel = cols % 8 ? embed<E, false> : embed<E, true>;
 
-	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, (const uint16_t *)table, cols, ld, rows_, first);
+	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, drawn, n_drawn, (const uint16_t *)table, cols, ld, rows_, first);
 }
 template <class E> static cudaError_t pick_silu(cudaStream_t s, void *out, const void *gate_up, int n, int ffn)
 {
@@ -318,9 +321,9 @@ template <class E> static auto pick_store(enum k_kv kv)
 }
 
 extern "C" {
-cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const void *table, int n, int cols, int ld, int rows_, int first)
+cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return (type == K_F16 ? pick_embed<F16> : pick_embed<Bf16>)(s, out, ids, table, n, cols, ld, rows_, first);
+	return (type == K_F16 ? pick_embed<F16> : pick_embed<Bf16>)(s, out, ids, drawn, n_drawn, table, n, cols, ld, rows_, first);
 }
 
 cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias, bool centred, float eps, int n, int cols)

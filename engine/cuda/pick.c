@@ -1,4 +1,4 @@
-/* pick.c - picking on the device: its memory, one copy in, the kernels, one copy out. */
+/* pick.c - picking on the device: its memory, one copy in, the kernels, one copy out that is waited for later. */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@ struct cuda_picker {
 	struct pick_args args;
 	char *host, *device;         /* pinned and device: rows, then ids of all of them */
 	struct pick_result *results; /* pinned (rows) */
+	cudaEvent_t done;            /* they are there */
 	int rows, room;              /* ids */
 };
 
@@ -69,6 +70,7 @@ float *cuda_pick_open(struct backend *b, int rows, int vocab)
 	cuda_check(cudaMemsetAsync(p->args.count, 0, piece[2].bytes, c->stream), "clearing memory");
 	cuda_check(cudaMallocHost(&pinned[0], packed_bytes(rows, p->room)), "pinned memory for picking");
 	cuda_check(cudaMallocHost(&pinned[1], (size_t)rows * sizeof *p->results), "pinned memory for picking");
+	cuda_check(cudaEventCreateWithFlags(&p->done, cudaEventDisableTiming), "an event");
 	p->host = pinned[0], p->results = pinned[1];
 	return (float *)(uintptr_t)p->args.raw;
 }
@@ -85,24 +87,27 @@ void cuda_pick_close(struct cuda *c)
 		cuda_give(c, *piece[i].at, piece[i].bytes);
 	cuda_give(c, p->device, packed_bytes(p->rows, p->room));
 	if (!c->how.dry)
-		cudaFreeHost(p->host), cudaFreeHost(p->results);
+		cudaFreeHost(p->host), cudaFreeHost(p->results), cudaEventDestroy(p->done);
 	free(p);
 }
 
-static void enqueue(struct cuda *c, struct cuda_picker *p, int n, int ids)
+static void enqueue(struct cuda *c, struct cuda_picker *p, int first, int n, int ids)
 {
 	struct pick_args a = p->args;
 
 	a.rows = n;
 	a.row = (const struct pick_row *)p->device;
 	a.ids = (const int32_t *)(p->device + (size_t)n * sizeof(struct pick_row));
+	a.drawn = c->drawn + first;
 	cuda_check(cudaMemcpyAsync(p->device, p->host, packed_bytes(n, ids), cudaMemcpyHostToDevice, c->stream), "copying rows to pick");
 	cuda_check(k_pick(c->stream, a, pick_needs_of((const struct pick_row *)p->host, n)), "picking");
 	cuda_check(cudaMemcpyAsync(p->results, a.result, (size_t)n * sizeof *p->results, cudaMemcpyDeviceToHost, c->stream),
 		   "reading what was picked");
+	cuda_check(cudaEventRecord(p->done, c->stream), "an event");
 }
 
-void cuda_pick(struct backend *b, int n, const struct pick *what, struct picked *out, bool *left)
+/* One picking at a time: `host` and `results` are read until cuda_picked(). */
+void cuda_pick(struct backend *b, int first, int n, const struct pick *what, bool *left)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_picker *p = c->picker;
@@ -110,15 +115,24 @@ void cuda_pick(struct backend *b, int n, const struct pick *what, struct picked 
 	int32_t *ids = (int32_t *)(p->host + (size_t)n * sizeof *row);
 	int used = 0, ours = 0;
 
+	REQUIRE(n <= p->rows && first + n <= c->how.limits.max_tokens);
 	for (int i = 0; i < n; i++) {
 		used += pick_pack(&row[i], ids, used, p->room, &what[i]);
 		left[i] = row[i].skip;
 		ours += !left[i];
 	}
 	if (ours)
-		enqueue(c, p, n, used);
-	cuda_drain(c);
+		enqueue(c, p, first, n, used);
+}
+
+void cuda_picked(struct backend *b, int n, struct picked *out)
+{
+	struct cuda *c = cuda_of(b);
+	struct cuda_picker *p = c->picker;
+	const struct pick_row *row = (const struct pick_row *)p->host;
+
+	cuda_wait(c, p->done, "picking");
 	for (int i = 0; i < n; i++)
-		if (!left[i])
-			pick_unpack(&out[i], &p->results[i], &what[i]);
+		if (!row[i].skip)
+			pick_unpack(&out[i], &p->results[i], row[i].n_top);
 }

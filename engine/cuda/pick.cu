@@ -369,7 +369,7 @@ GPU void tell_id(const struct pick_args &a, const struct place &p, struct pick_b
 
 	if (p.part || threadIdx.x)
 		return;
-	out->id = id;
+	out->id = a.drawn[p.row] = id;
 	out->best = raw.id;
 	out->x = clean(a.raw[p.at + id]);
 	out->x_best = clean(a.raw[p.at + (raw.id == PICK_NOBODY ? 0 : raw.id)]);

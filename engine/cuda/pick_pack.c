@@ -103,14 +103,14 @@ static void put_top(struct picked *out, const struct pick_result *r, double log_
 	}
 }
 
-void pick_unpack(struct picked *out, const struct pick_result *r, const struct pick *what)
+void pick_unpack(struct picked *out, const struct pick_result *r, int n_top)
 {
 	double log_total = pick_log_total(r->total);
 
 	memset(out, 0, sizeof *out);
 	out->id = r->id;
 	out->greedy = r->id == (r->best == PICK_NOBODY ? 0 : r->best);
-	if (what->n_top < 0)
+	if (n_top < 0)
 		return;
 	out->logprob = (float)((double)r->x - (double)r->x_best - log_total);
 	out->rank = 1 + (int32_t)r->likelier;

@@ -44,6 +44,7 @@ void cuda_step_create(struct cuda *c)
 	struct layout most = {lim->max_tokens, lim->max_tokens, max_items(c), max_items(c), max_tiles(c), lim->max_blocks};
 
 	c->room = bytes_of(&most);
+	c->drawn = cuda_take(c, (size_t)lim->max_tokens * sizeof *c->drawn);
 	c->plan.items = xalloc((size_t)most.items, sizeof *c->plan.items);
 	c->plan.joins = xalloc((size_t)most.joins, sizeof *c->plan.joins);
 	c->plan.tiles = xalloc((size_t)most.tiles, sizeof *c->plan.tiles);
@@ -61,6 +62,7 @@ void cuda_step_create(struct cuda *c)
 
 void cuda_step_destroy(struct cuda *c)
 {
+	cuda_give(c, c->drawn, (size_t)c->how.limits.max_tokens * sizeof *c->drawn);
 	free(c->plan.items);
 	free(c->plan.joins);
 	free(c->plan.tiles);
@@ -161,6 +163,7 @@ const struct step *cuda_step(struct backend *b, const struct step *s)
 	make_plan(c, s, &l, bucket);
 	fill(c, to, s, &l);
 	c->now = to;
+	c->marked_ns = 0;
 	c->turn = (c->turn + 1) % STEPS;
 	return &to->step;
 }

@@ -101,8 +101,12 @@ static void run_pass(void *arg)
 
 void model_forward(struct model *m, struct kv *kv, const struct step *step)
 {
+	int named = step_named(step);
 	struct pass p = {m, kv, backend_step(m->b, step)};
 
+	REQUIRE(!named || m->b->drawn);
+	if (named)
+		comm_bcast(m->comm, m->b->drawn, named);
 	backend_run(m->b, (uint64_t)(uintptr_t)m, run_pass, &p);
 }
 

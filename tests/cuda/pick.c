@@ -87,6 +87,7 @@ static void on_device(struct scene *s, struct picked *out)
 	size_t words = (size_t)ROWS * (size_t)s->vocab, parts = (size_t)(ROWS * 3 * k_pick_parts(s->vocab));
 	struct pick_args a = {.vocab = s->vocab, .rows = ROWS};
 	struct pick_result got[ROWS];
+	int32_t drawn[ROWS] = {-7, -7, -7, -7, -7, -7};
 	uint32_t *zero = xalloc(words, sizeof *zero), *count = xalloc(words, sizeof *count);
 	int n = 0;
 
@@ -96,16 +97,19 @@ static void on_device(struct scene *s, struct picked *out)
 	a.x = dev_new(words * 4), a.count = dev_put(zero, words * 4);
 	a.bins = dev_new((size_t)ROWS * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *a.bins);
 	a.select = dev_new((size_t)ROWS * PICK_SELECTS * PICK_PASSES * sizeof *a.select);
-	a.best = dev_new(parts * sizeof *a.best), a.result = dev_new(sizeof got);
+	a.best = dev_new(parts * sizeof *a.best), a.result = dev_new(sizeof got), a.drawn = dev_put(drawn, sizeof drawn);
 	CUDA(k_pick(NULL, a, pick_needs_of(s->row, ROWS)));
 	dev_get(got, a.result, sizeof got);
 	dev_get(count, a.count, words * 4);
 	CHECK(!memcmp(zero, count, words * 4));
+	dev_get(drawn, a.drawn, sizeof drawn);
+	for (int i = 0; i < ROWS; i++)
+		CHECK_EQ(drawn[i], s->row[i].skip ? -7 : got[i].id);
 	for (int i = 0; i < ROWS; i++)
 		if (!s->row[i].skip)
-			pick_unpack(&out[i], &got[i], &s->what[i]);
+			pick_unpack(&out[i], &got[i], s->what[i].n_top);
 	dev_free((void *)a.raw), dev_free((void *)a.row), dev_free((void *)a.ids), dev_free(a.x), dev_free(a.count);
-	dev_free(a.bins), dev_free(a.select), dev_free(a.best), dev_free(a.result);
+	dev_free(a.bins), dev_free(a.select), dev_free(a.best), dev_free(a.result), dev_free(a.drawn);
 	free(zero), free(count);
 }
 
