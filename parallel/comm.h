@@ -37,6 +37,7 @@ struct comm_ops {
 struct comm {
 	const struct comm_ops *ops;
 	int rank, size;
+	bool alone; /* the only rank, whose partial is the sum as it is: it may be written to the sum's place, and no sum called */
 	struct comm_limits limits; /* what the checks below hold every call to */
 };
 

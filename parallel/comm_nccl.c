@@ -336,7 +336,8 @@ int comm_nccl_create(struct comm **out, struct world *w, const struct comm_limit
 	void *host = NULL;
 	int err;
 
-	n->base = (struct comm){.ops = &ops, .rank = w->rank, .size = w->size, .limits = *limits};
+	n->base = (struct comm){
+		.ops = &ops, .rank = w->rank, .size = w->size, .alone = w->size == 1 && !how->fixed, .limits = *limits};
 	n->how = *how;
 	n->lay = layout_of(w->size, limits, how->fixed);
 	err = w->size > 1 ? join(n, w, why) : 0;

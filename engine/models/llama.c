@@ -12,15 +12,27 @@ static struct tensor f32(float *data, int rows, int cols)
 	return tensor_of(data, DT_F32, rows, cols);
 }
 
+/* Where this rank writes what is summed to `out`. */
+static float *parts_of(struct model *m, float *out, const struct split *k, int rows)
+{
+	return m->comm->alone ? out : comm_parts(m->comm, k, rows, m->cfg.hidden);
+}
+
+static void add_up(struct model *m, float *out, const struct split *k, int rows)
+{
+	if (!m->comm->alone)
+		comm_sum(m->comm, out, k, rows, m->cfg.hidden);
+}
+
 /* delta (n, hidden) = sum over ranks of x * w^T, w split by columns. */
 static void linear_sum(struct model *m, float *delta, const struct tensor *x, const struct weight *w,
 		       const struct split *k)
 {
-	float *parts = comm_parts(m->comm, k, x->rows, m->cfg.hidden);
+	float *parts = parts_of(m, delta, k, x->rows);
 
 	if (w)
 		backend_linear(m->b, parts, x, w, NULL);
-	comm_sum(m->comm, delta, k, x->rows, m->cfg.hidden);
+	add_up(m, delta, k, x->rows);
 }
 
 /* delta = attention of norm(x + delta), projected. */
@@ -56,10 +68,10 @@ static void ffn_block(struct model *m, const struct layer *l, float *x_data, flo
 static void embed(struct model *m, const struct step *s)
 {
 	int n = s->head->pad_tokens;
-	struct tensor out = f32(comm_parts(m->comm, &m->shard.vocab_sum, n, m->cfg.hidden), n, m->cfg.hidden);
+	struct tensor out = f32(parts_of(m, m->work.x, &m->shard.vocab_sum, n), n, m->cfg.hidden);
 
 	backend_embed(m->b, &out, s->token, m->embed, m->shard.vocab.first);
-	comm_sum(m->comm, m->work.x, &m->shard.vocab_sum, n, m->cfg.hidden);
+	add_up(m, m->work.x, &m->shard.vocab_sum, n);
 }
 
 /* From here on only wanted rows matter: all K and V are stored, so this changes no bits. */
