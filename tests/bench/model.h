@@ -108,7 +108,8 @@ static struct work model_work(struct model_case *c, const struct class *cl, int 
 	for (int i = 0; i < n_seqs * tokens; i++) /* the embedding's rows come from memory, as a text's do */
 		c->step.token[i] = (int)((unsigned)i * 2654435761u % (unsigned)m->vocab);
 	w.ops = 2 * (n * (att * m->layers + ffn * (m->layers - 1)) + n_seqs * (ffn + head));
-	w.bytes = cl->weight_bytes * (m->layers * (att + ffn) + head) +
+	w.bytes = cl->weight_bytes * m->layers * (att + ffn) +
+		  (cl->quant == QUANT_INT4 ? 34.0 / 32 /* int8 */ : cl->weight_bytes) * head +
 		  kv * m->layers * (double)dtype_size(cl->kv) / 2;
 	return w;
 }

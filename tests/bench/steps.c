@@ -33,14 +33,6 @@ static void tell(json_t *line)
 	json_decref(line);
 }
 
-/* The head in int4 is int8. */
-static double step_bytes(const struct model_case *c, const struct class *k, const struct work *w)
-{
-	const struct model_config *m = model_config(c->m);
-
-	return w->bytes + (k->quant == QUANT_INT4 ? (34 - 18) / 32.0 * m->hidden * m->vocab : 0);
-}
-
 static void run_steps(struct model_case *c, const struct class *k, int seqs, int tokens, int keys, int reps)
 {
 	struct work w = model_work(c, k, seqs, tokens, keys);
@@ -56,7 +48,7 @@ static void run_steps(struct model_case *c, const struct class *k, int seqs, int
 		json_array_append_new(ms, json_real((double)(now_ns() - start) / 1e6));
 	}
 	tell(json_pack("{s:o,s:o,s:o,s:f,s:f}", "ms", ms, "peak", peak, "read", read, "giga_ops", w.ops / 1e9,
-		       "giga_bytes", step_bytes(c, k, &w) / 1e9));
+		       "giga_bytes", w.bytes / 1e9));
 }
 
 static void serve_lines(struct model_case *c, const struct class *k)
