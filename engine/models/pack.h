@@ -1,6 +1,7 @@
 /* pack.h - packed weights of one rank in a file (--pack-cache), whose pages the next start maps to where they are
- * used: nothing is copied, and no fresh memory is taken. A file names what it was made from by a key in its header and its name; every piece carries a
- * checksum. What is truncated, damaged or made from something else is refused, and made again. */
+ * used: nothing is copied, and no fresh memory is taken. A file names what it was made from by a key in its header
+ * and its name; every piece carries a checksum. What is truncated, damaged or made from something else is refused,
+ * and made again. One that is cut short while it is mapped ends the process (SIGBUS). */
 #ifndef ENGINE_MODELS_PACK_H
 #define ENGINE_MODELS_PACK_H
 
