@@ -33,7 +33,20 @@ void copy_async16(void *shared, const void *global, bool there); /* lands as lat
 void copy_commit(void);
 void copy_wait(unsigned keep);
 void ldmatrix_x4(uint32_t r[4], const void *row, bool trans);
-void mma_m16n8k16(float d[4], const uint32_t a[4], const uint32_t b[2], float (*up)(uint32_t));
+struct Fragment {
+	float *d, a[8], b[4];
+};
+void mma(const Fragment &mine);
+inline __attribute__((always_inline)) void mma_m16n8k16(float d[4], const uint32_t a[4], const uint32_t b[2], float (*up)(uint32_t))
+{
+	Fragment f;
+	f.d = d;
+	for (int i = 0; i < 8; i++)
+		f.a[i] = up(a[i / 2] >> i % 2 * 16 & 0xffff);
+	for (int i = 0; i < 4; i++)
+		f.b[i] = up(b[i / 2] >> i % 2 * 16 & 0xffff);
+	mma(f);
+}
 void bounds(unsigned threads); /* dies on a launch with more threads than __launch_bounds__ allows */
 void *shared_array(const void *tag, size_t size, size_t align, const char *name);
 void *dynamic_shared(void);

@@ -2,6 +2,7 @@
  * and canaries. Order of threads, warps and blocks: FAKEGPU_ORDER=fwd|rev|rand, FAKEGPU_SEED. x86-64 only. */
 #include "inside.h"
 #include <algorithm>
+#include <array>
 #include <vector>
 #include <sys/mman.h>
 #ifdef FAKE_TSAN
@@ -62,7 +63,6 @@ struct Warp {
 	unsigned want, arrived, gen;
 	int line, op;
 	uint64_t slot[2][32];
-	float frag[2][32][12];
 	char sync[2];
 };
 struct Array {
@@ -177,7 +177,8 @@ void block_barrier(int line)
 	}
 	TSAN(__tsan_acquire(&bar.sync[g & 1]));
 }
-static unsigned meet(unsigned mask, int line, int op)
+/* Of a warp's lanes; who comes last does the work for all, given what each left in its slot. */
+static unsigned meet(unsigned mask, int line, int op, void (*work)(const uint64_t *) = nullptr)
 {
 	Fiber *f = cur();
 	Warp &w = warps[f->warp];
@@ -195,6 +196,8 @@ static unsigned meet(unsigned mask, int line, int op)
 	w.arrived |= 1u << f->lane;
 	progress++;
 	if (w.arrived == w.want) {
+		if (work)
+			work(w.slot[g & 1]);
 		w.arrived = 0;
 		w.gen++;
 	} else {
@@ -257,44 +260,64 @@ void copy_wait(unsigned keep)
 		f->groups.erase(f->groups.begin());
 	}
 }
+/* A lane's part of what its warp does at once. */
+static void together(const void *part, int op, void (*work)(const uint64_t *))
+{
+	Warp &w = warps[me->warp];
+	w.slot[w.gen & 1][me->lane] = (uint64_t)part;
+	meet(0xffffffffu, 0, op, work);
+}
+struct Rows {
+	uint32_t *r;
+	const uint16_t *row;
+};
 /* lane l gives the address of row l%8 of matrix l/8; lane 4g+t receives elements 2t, 2t+1 of row g (trans: of
  * column g) */
+template <bool TRANS> static void load_matrices(const uint64_t *lanes)
+{
+	for (unsigned l = 0; l < 32; l++)
+		for (unsigned m = 0; m < 4; m++) {
+			unsigned g = l >> 2, t = (l & 3) * 2;
+			auto at = [&](unsigned i, unsigned j) {
+				return (uint32_t)((const Rows *)lanes[m * 8 + i])->row[j];
+			};
+			((const Rows *)lanes[l])->r[m] = TRANS ? at(t, g) | at(t + 1, g) << 16 : at(g, t) | at(g, t + 1) << 16;
+		}
+}
 void ldmatrix_x4(uint32_t r[4], const void *row, bool trans)
 {
 	if ((uintptr_t)row % 16)
 		die("ldmatrix: misaligned row");
 	TSAN(__tsan_read_range((void *)row, 16));
-	Warp &w = warps[me->warp];
-	w.slot[w.gen & 1][me->lane] = (uint64_t)row;
-	uint64_t *rows = w.slot[meet(0xffffffffu, 0, 4)];
-	unsigned g = me->lane >> 2, t = (me->lane & 3) * 2;
-	for (int m = 0; m < 4; m++) {
-		auto at = [&](unsigned i, unsigned j) {
-			return (uint32_t)((const uint16_t *)rows[m * 8 + i])[j];
-		};
-		r[m] = trans ? at(t, g) | at(t + 1, g) << 16 : at(g, t) | at(g, t + 1) << 16;
-	}
-	meet(0xffffffffu, 0, 5); /* nobody overwrites the rows before all have read */
+	Rows mine = {r, (const uint16_t *)row};
+	together(&mine, trans ? 5 : 4, trans ? load_matrices<true> : load_matrices<false>);
 }
 /* D[16][8] += A[16][16] B[16][8]; lane = 4 * group + t holds the PTX-documented fragments */
-void mma_m16n8k16(float d[4], const uint32_t a[4], const uint32_t b[2], float (*up)(uint32_t))
+static void multiply(const uint64_t *lanes)
 {
-	Warp &w = warps[me->warp];
-	float *mine = w.frag[w.gen & 1][me->lane];
-	for (int i = 0; i < 6; i++) {
-		uint32_t v = i < 4 ? a[i] : b[i - 4];
-		mine[2 * i] = up(v & 0xffff);
-		mine[2 * i + 1] = up(v >> 16);
-	}
-	auto *fr = w.frag[meet(0xffffffffu, 0, 3)];
-	int g = me->lane >> 2, t = me->lane & 3;
-	for (int r = 0; r < 4; r++) {
-		int row = g + (r >> 1) * 8, col = t * 2 + (r & 1);
-		for (int k = 0; k < 16; k++) {
-			int hi = k >> 3, q = (k & 7) >> 1;
-			d[r] += fr[(row & 7) * 4 + q][2 * ((row >> 3) + hi * 2) + (k & 1)] * fr[col * 4 + q][8 + 2 * hi + (k & 1)];
+	typedef float Row __attribute__((vector_size(32)));
+	float a[16][16];
+	Row b[16], d[16];
+	for (int l = 0; l < 32; l++) {
+		const Fragment &f = *(const Fragment *)lanes[l];
+		int g = l >> 2, t = l & 3;
+		for (int i = 0; i < 8; i++)
+			a[g + (i >> 1 & 1) * 8][(i >> 2) * 8 + t * 2 + (i & 1)] = f.a[i];
+		for (int i = 0; i < 4; i++) {
+			b[(i >> 1) * 8 + t * 2 + (i & 1)][g] = f.b[i];
+			d[g + (i >> 1) * 8][t * 2 + (i & 1)] = f.d[i];
 		}
 	}
+	for (int row = 0; row < 16; row++)
+		for (int k = 0; k < 16; k++)
+			d[row] += a[row][k] * b[k];
+	for (int l = 0; l < 32; l++)
+		for (int i = 0; i < 4; i++)
+			((const Fragment *)lanes[l])->d[i] = d[(l >> 2) + (i >> 1) * 8][(l & 3) * 2 + (i & 1)];
+}
+void mma(const Fragment &mine)
+{
+	together(&mine, 3, multiply);
 }
 void bounds(unsigned threads)
 {
@@ -333,6 +356,19 @@ void *dynamic_shared(void)
 	return smem;
 }
 
+/* The order of up to 32 warps or lanes: one of a few that are made once. */
+static const std::array<unsigned char, 32> &turns(int order, Rng &rng)
+{
+	static std::array<unsigned char, 32> made[64];
+	if (made[0][0] == made[0][1])
+		for (auto &p : made) {
+			for (int i = 0; i < 32; i++)
+				p[i] = (unsigned char)(order == 1 ? 31 - i : i);
+			for (int i = 32; order == 2 && i > 1; i--)
+				std::swap(p[i - 1], p[rng.next() % i]);
+		}
+	return made[order == 2 ? rng.next() % 64 : 0];
+}
 static std::vector<unsigned> permutation(unsigned n, int order, Rng &r)
 {
 	std::vector<unsigned> p(n);
@@ -368,13 +404,13 @@ static void run_block(unsigned n, int order, Rng &rng, size_t dyn)
 	}
 	while (left) {
 		unsigned long p0 = progress;
-		for (unsigned w : permutation(nw, order, rng))
-			for (bool ran = true;
+		for (unsigned w : turns(order, rng))
+			for (bool ran = w < nw;
 			     ran;) { /* drive one warp as far as it goes before the next one starts */
 				ran = false;
-				for (unsigned l : permutation(std::min(32u, n - w * 32), order, rng)) {
-					Fiber *f = pool[w * 32 + l];
-					if (f->done || (f->wait && *f->wait == f->wait_gen))
+				for (unsigned l : turns(order, rng)) {
+					Fiber *f = w * 32 + l < n ? pool[w * 32 + l] : nullptr;
+					if (!f || f->done || (f->wait && *f->wait == f->wait_gen))
 						continue;
 					f->wait = nullptr;
 					resume(f);
