@@ -61,7 +61,7 @@ GPU uint32_t gpu_float_bits(float f)
 }
 
 struct Bf16 {
-	enum { PER16 = 8 /* numbers in 16 bytes */ };
+	enum { PER16 = 8 /* numbers in 16 bytes */, IS_F16 = 0 };
 	static GPU float up(uint32_t h)
 	{
 		return gpu_bits(h << 16);
@@ -90,7 +90,7 @@ struct Bf16 {
 };
 
 struct F16 {
-	enum { PER16 = 8 };
+	enum { PER16 = 8, IS_F16 = 1 };
 	static GPU float up(uint32_t h)
 	{
 		__half_raw r;

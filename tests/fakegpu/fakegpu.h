@@ -47,6 +47,14 @@ inline __attribute__((always_inline)) void mma_m16n8k16(float d[4], const uint32
 		f.b[i] = up(b[i / 2] >> i % 2 * 16 & 0xffff);
 	mma(f);
 }
+/* products of a warpgroup (gpu_wgmma.h) */
+uint32_t shared_address(const void *p);
+void proxy_fence(void);
+void wgmma_fence(void);
+void wgmma_commit(void);
+void wgmma_wait(unsigned keep);
+void wgmma(float *d, unsigned n, const uint32_t *a, uint64_t b, bool b_mn, bool add, float (*up)(uint32_t));
+void wgmma(float *d, unsigned n, uint64_t a, uint64_t b, bool b_mn, bool add, float (*up)(uint32_t));
 void bounds(unsigned threads); /* dies on a launch with more threads than __launch_bounds__ allows */
 void *shared_array(const void *tag, size_t size, size_t align, const char *name);
 void *dynamic_shared(void);

@@ -9,6 +9,17 @@
 #include <memory>
 #include "fakegpu.h"
 #define FAKE_MAX_SHARED (227 * 1024)
+#ifdef FAKE_TSAN
+extern "C" {
+void __tsan_read_range(void *, size_t);
+void __tsan_write_range(void *, size_t);
+void __tsan_ignore_thread_begin();
+void __tsan_ignore_thread_end();
+}
+#define TSAN(...) __VA_ARGS__
+#else
+#define TSAN(...)
+#endif
 namespace fake
 {
 struct Rng {
@@ -23,6 +34,15 @@ int env_order(); /* 0 fwd, 1 rev, 2 rand */
 unsigned env_seed();
 long env_long(const char *name, long def);
 const char *running_kernel();
+/* processor.cpp: all lanes of a warp meet; a thread waits until *counter changes; something happened that threads may wait for */
+void warp_meet(int op);
+void wait_for(const unsigned *counter);
+void made_progress();
+/* wgmma.cpp: a block begins; the running thread ends; its cp.async to 16 bytes begins and ends */
+void wgmma_block();
+void wgmma_left();
+void copy_begins(const void *to);
+void copy_ended(const void *to);
 void run_grid(const char *name, dim3 g, dim3 b, size_t dyn, const std::function<void()> &fn);
 /* enqueue fn on s; it runs later on the device thread. In capture it becomes a graph node. */
 cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn);

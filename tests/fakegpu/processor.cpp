@@ -12,12 +12,7 @@ void __tsan_switch_to_fiber(void *, unsigned);
 void *__tsan_get_current_fiber(void);
 void __tsan_acquire(void *);
 void __tsan_release(void *);
-void __tsan_read_range(void *, size_t);
-void __tsan_write_range(void *, size_t);
 }
-#define TSAN(...) __VA_ARGS__
-#else
-#define TSAN(...)
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 extern "C" {
@@ -118,6 +113,7 @@ static void entry()
 		(*body)();
 		if (!cur()->groups.empty() || !cur()->open.empty())
 			die("left with cp.async copies in flight");
+		wgmma_left();
 		cur()->done = true;
 		bar.live--;
 		progress++;
@@ -209,6 +205,21 @@ static unsigned meet(unsigned mask, int line, int op, void (*work)(const uint64_
 	TSAN(__tsan_acquire(&w.sync[g & 1]));
 	return g & 1;
 }
+void warp_meet(int op)
+{
+	meet(0xffffffffu, 0, op);
+}
+void wait_for(const unsigned *counter)
+{
+	cur()->wait = counter;
+	cur()->wait_gen = *counter;
+	cur()->line = 0;
+	to_sched();
+}
+void made_progress()
+{
+	progress++;
+}
 void warp_barrier(unsigned mask, int line)
 {
 	meet(mask, line, 0);
@@ -240,6 +251,7 @@ void copy_async16(void *to, const void *from, bool there)
 	TSAN(__tsan_write_range(to, 16));
 	TSAN(if (there) __tsan_read_range((void *)from, 16));
 	fill(to, 0xFF, 16);
+	copy_begins(to);
 	cur()->open.push_back({to, from, !there});
 }
 void copy_commit(void)
@@ -256,6 +268,7 @@ void copy_wait(unsigned keep)
 			TSAN(__tsan_write_range(c.to, 16));
 			for (int i = 0; i < 2; i++)
 				((uint64_t *)c.to)[i] = c.zero ? 0 : ((const uint64_t *)c.from)[i];
+			copy_ended(c.to);
 		}
 		f->groups.erase(f->groups.begin());
 	}
@@ -392,6 +405,7 @@ static void run_block(unsigned n, int order, Rng &rng, size_t dyn)
 	fill(smem + dyn, 0xC3, GUARD);
 	smem_used = (dyn + GUARD + 15) / 16 * 16;
 	ASAN(__asan_poison_memory_region(smem + dyn, sizeof smem - dyn));
+	wgmma_block();
 	bar.arrived = 0;
 	bar.live = n;
 	for (unsigned i = 0; i < nw; i++)
