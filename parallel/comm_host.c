@@ -15,7 +15,7 @@
 #include "parallel/window.h"
 #include "parallel/world.h"
 
-enum { TWO_PHASES_FROM = 256 << 10 }; /* bytes of all partials; measured, tests/bench/comm.c */
+enum { TWO_PHASES_FROM = 256 << 10 }; /* bytes of all partials; measured, tests/bench/sums.c */
 enum { MAX_INPUTS = TREE_MAX_INPUTS };
 
 struct arrival {
