@@ -26,6 +26,7 @@ struct options {
 	bool graphs;            /* CUDA: small steps are captured and replayed */
 	bool device_pick;       /* CUDA: words are picked where the logits are */
 	bool step_ahead;        /* CUDA: a step is enqueued while the one before runs */
+	bool wgmma;             /* CUDA: attention of prompts by Hopper's products, where there are any */
 	bool tuning;            /* CUDA: time the algorithms of large products at start */
 	bool deterministic;     /* CUDA: the same bits whatever the batch and the number of ranks */
 	int64_t device_memory;  /* for plans: bytes of one GPU; 0: ask it */

@@ -22,6 +22,7 @@ struct cuda_options {
 	int device;                    /* among those visible */
 	bool fixed;   /* the same bits whatever the batch, the chunks and the number of ranks: own kernels only */
 	bool graphs;  /* small steps are captured as graphs and replayed */
+	bool wgmma;   /* Hopper's products where the device has them and they are right */
 	bool tune;    /* time cuBLASLt's algorithms at start */
 	bool dry;     /* takes addresses, no memory, calls no driver: only `held` is true. For plans */
 	int64_t wait_ns; /* longest wait for the device; 0: for ever */

@@ -173,6 +173,7 @@ static int open_device(struct cuda *c, struct why *why)
 	}
 	cuda_check(k_linear_init(), "kernels");
 	cuda_check(k_attention_init(), "kernels");
+	c->wgmma = cuda_prefill_wgmma(c);
 	return 0;
 }
 

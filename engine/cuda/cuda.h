@@ -55,6 +55,7 @@ struct cuda {
 	uint64_t marked_ns;    /* when `done` was recorded after the last step; 0: not yet */
 	struct cuda_step *now; /* the last one given */
 	struct attn_plan plan;
+	bool wgmma;  /* prompts' attention over a 16-bit cache by Hopper's products */
 	bool graphs; /* small steps are padded, captured and replayed */
 	struct cuda_graph graph[MAX_GRAPHS];
 	bool ran[N_BUCKETS]; /* a step of this size: what it needs is set up */
@@ -140,6 +141,8 @@ int cuda_kv_check(struct backend *b, const struct kv_shape *shape, struct why *w
 size_t cuda_kv_bytes(struct backend *b, const struct kv_shape *shape);
 void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope, void *pool,
 		     const struct kv_shape *kv, const struct step *s);
+/* Whether Hopper's products do the attention of prompts; logs why not. */
+bool cuda_prefill_wgmma(struct cuda *c);
 void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape, const void *pool,
 		    const struct kv_shape *kv, const struct step *s);
 

@@ -65,6 +65,9 @@ cudaError_t k_attention_prefill(cudaStream_t stream, enum k_type type, struct at
 enum { ATTN_TILE = 128 /* rows of a prefill tile at most */ };
 /* The above three may use over 48 KiB of shared memory; once before the first launch. */
 cudaError_t k_attention_init(void);
+/* k_attention_prefill() by Hopper's products: compute capability 9.0, a 16-bit cache. Its own init goes first, too. */
+cudaError_t k_attention_prefill_wgmma(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n);
+cudaError_t k_attention_wgmma_init(void);
 
 /* ---- the simple operations ---- */
 /* Of ids -1-r, r < n_drawn, the word is drawn[r]; beyond it there is none. */

@@ -125,5 +125,6 @@ void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *
 	if (w->n_joins)
 		cuda_check(k_attention_join(c->stream, c->type, a, w->joins, w->n_joins), "decode attention");
 	if (w->n_tiles)
-		cuda_check(k_attention_prefill(c->stream, c->type, a, w->tiles, w->n_tiles), "prefill attention");
+		cuda_check((c->wgmma && a.cache.kv == K_KV_16 ? k_attention_prefill_wgmma : k_attention_prefill)(c->stream, c->type, a, w->tiles, w->n_tiles),
+			   "prefill attention");
 }

@@ -270,7 +270,7 @@ TEST(decode_ranges_give_the_same_bits)
 	}
 }
 
-static void run_prefill(struct scene *s)
+static void run_prefill(struct scene *s, bool wgmma)
 {
 	struct attn_tile *tiles = xalloc(256, sizeof *tiles);
 	int n = 0, token = 0;
@@ -283,11 +283,21 @@ static void run_prefill(struct scene *s)
 	}
 	tiles[n++] = (struct attn_tile){0, 0, 0, 0}; /* padding does nothing */
 	dt = dev_put(tiles, (size_t)n * sizeof *tiles);
-	CUDA(k_attention_init());
-	CUDA(k_attention_prefill(NULL, s->type, s->a, dt, n));
+	CUDA(cudaMemset(s->device[5], 0xff, (size_t)(s->tokens * s->heads * s->dim) * 2));
+	CUDA((wgmma ? k_attention_wgmma_init : k_attention_init)());
+	CUDA((wgmma ? k_attention_prefill_wgmma : k_attention_prefill)(NULL, s->type, s->a, dt, n));
 	CUDA(cudaDeviceSynchronize());
 	dev_free(dt);
 	free(tiles);
+}
+
+static bool hopper(void)
+{
+	int major = 0, minor = 0;
+
+	CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+	CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0));
+	return major == 9 && minor == 0;
 }
 
 static void prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, const int *length, const int *fresh, int n)
@@ -297,8 +307,10 @@ static void prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int
 	memcpy(s.length, length, (size_t)n * sizeof *length);
 	memcpy(s.fresh, fresh, (size_t)n * sizeof *fresh);
 	open_scene(&s);
-	run_prefill(&s);
-	check_scene(&s, rounding(type)); /* |v| <= 1: rounded weights move a sum by no more */
+	for (int wgmma = 0; wgmma <= (kv == K_KV_16 && hopper()); wgmma++) {
+		run_prefill(&s, wgmma);
+		check_scene(&s, rounding(type)); /* |v| <= 1: rounded weights move a sum by no more */
+	}
 	close_scene(&s);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """sass.py - counts machine instructions of each kernel in cubins, without cuobjdump: a Volta-to-Hopper instruction is 16 bytes, its
-opcode the low 12 bits; a load's or store's width sits in bits 73-75.
+opcode the low 12 bits; a load's or store's width sits in bits 73-75. EX2.UNDER: exponentials between a wait that leaves products of a
+warpgroup running and the next wait.
   sass.py FILE.cubin... [FILE.log...]         prints a table; logs of ptxas -v add REGS
   sass.py -e EXPECT FILE.cubin... [FILE.log...]
 EXPECT has lines "kernel KEY op N" (op one of == >= <=; KEY@ARCH: only for files with that in their name); `kernel` is a name or a name with template arguments, or *. Each kernel needs
@@ -11,9 +12,11 @@ import struct
 import subprocess
 import sys
 
-OPS = {0x981: "LDG", 0x986: "STG", 0x983: "LDL", 0x387: "STL", 0x984: "LDS", 0x388: "STS", 0x23C: "HMMA", 0x83B: "LDSM", 0xFAE: "LDGSTS",
+OPS = {0x981: "LDG", 0x986: "STG", 0x983: "LDL", 0x387: "STL", 0x984: "LDS", 0x388: "STS", 0x23C: "HMMA", 0x9F0: "HGMMA", 0xDF0: "HGMMA",
+       0x83B: "LDSM", 0xFAE: "LDGSTS",
        0xB1D: "BAR", 0xF89: "SHFL", 0x389: "SHFL", 0x943: "CALL", 0x944: "CALL"}
 WIDE = {"LDG", "STG", "LDS", "STS", "LDL", "STL"}
+WARPGROUP, MUFU = 0x9C5, 0x308  # the former: fences and waits; bits 72-74 say how many groups a wait leaves running
 BITS = {0: 8, 1: 8, 2: 16, 3: 16, 4: 32, 5: 64, 6: 128}
 
 
@@ -36,11 +39,14 @@ def sections(path):
 
 
 def count(code):
-    c = collections.Counter()
+    c, running = collections.Counter(), False
     for o in range(0, len(code), 16):
         lo, hi = struct.unpack_from("<QQ", code, o)
         op = OPS.get(lo & 0xFFF) if lo >> 12 & 15 != 15 else None  # predicate !PT: never runs
         c["all"] += 1
+        if lo & 0xFFF == WARPGROUP:
+            running = hi >> 8 & 7
+        c["EX2.UNDER"] += bool(running) and lo & 0xFFF == MUFU
         if op:
             c[op] += 1
             if op in WIDE:

@@ -324,7 +324,7 @@ static void open_bench(struct bench *t, bool tiny, int layers, bool fixed)
 	t->world = (struct world){.size = 1, .local_size = 1};
 	t->repeat = tiny ? 2 : REPEAT;
 	how = (struct cuda_options){.compute = DT_BF16, .limits = t->lim, .max_context = t->context, .heads = t->cfg.heads,
-				    .kv_heads = t->cfg.kv_heads, .head_dim = t->cfg.head_dim, .fixed = fixed, .graphs = true, .tune = !tiny, .wait_ns = 60000000000};
+				    .kv_heads = t->cfg.kv_heads, .head_dim = t->cfg.head_dim, .fixed = fixed, .graphs = true, .wgmma = true, .tune = !tiny, .wait_ns = 60000000000};
 	if (p->describe(0, &d, &why) || p->backend_create(&t->b, &how, &why))
 		die("%s", why.text);
 	printf("device\t%s, compute capability %d.%d, %d processors, %.1f GiB\n", d.name, d.major, d.minor, d.processors,
