@@ -70,10 +70,14 @@ static inline double rounding(enum k_type type)
 /* Numbers of an 8-bit cache: e4m3 by its definition. */
 static inline double number8(uint8_t code, enum k_kv kv)
 {
-	int e = code >> 3 & 15, m = code & 7;
-	double v = e ? ldexp(8 + m, e - 10) : ldexp(m, -9);
+	static double fp8[256];
 
-	return kv == K_KV_INT8 ? (int8_t)code : code & 0x80 ? -v : v;
+	for (int i = 0; !fp8[255] && i < 256; i++) {
+		int e = i >> 3 & 15, m = i & 7;
+		double v = e ? ldexp(8 + m, e - 10) : ldexp(m, -9);
+		fp8[i] = i & 0x80 ? -v : v;
+	}
+	return kv == K_KV_INT8 ? (int8_t)code : fp8[code];
 }
 static inline double largest8(enum k_kv kv)
 {
