@@ -23,7 +23,7 @@ if not os.path.exists(FAKE):
 from wire import Client, pb  # noqa: E402
 
 MODELS = {"bf16, heads of 64": dict(hidden=256, ffn=300, layers=2, heads=4, kv_heads=4, vocab=517),
-          "f16, grouped heads of 128": dict(hidden=768, ffn=256, layers=2, heads=6, kv_heads=3, vocab=331, dtype="f16")}
+          "f16, grouped heads of 128": dict(hidden=512, ffn=256, layers=2, heads=4, kv_heads=2, vocab=331, dtype="f16")}
 SMALL = ["--kv-cache-memory-bytes", "3000000", "--max-model-len", "256", "--max-num-seqs", "4", "--no-tuning"]
 TUNED = [x for x in SMALL if x != "--no-tuning"] + ["--max-num-batched-tokens", "128"]
 
@@ -140,28 +140,6 @@ def eight_bits_planned(path):
     check("fp8 on the CPU is refused", r.returncode == 66 and "fp8 is for CUDA" in r.stderr, f"{r.returncode}: {r.stderr}")
 
 
-EVERY_WAY = ((1, 1, 512, True), (1, 1, 512, False), (2, 2, 48, True), (3, 3, 512, True), (2, 1, 100, True))
-
-
-def fixed_bits(folder, kv="auto", ways=EVERY_WAY):
-    """Tokens and logprobs to the last bit: alone or in company, by small or large chunks, on 1 to 3 ranks."""
-    path = model(folder, MODELS["bf16, heads of 64"])
-    rng = random.Random(8)
-    prompts = [[rng.randrange(517) for _ in range(n)] for n in (3, 33, 90, 140)]
-    want = None
-    for ranks, devices, chunk, graphs in ways:
-        name = f"deterministic, {kv} cache, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
-        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), "--kv-cache-dtype", kv,
-                 *([] if graphs else ["--no-graphs"]), devices=devices)
-        if not start(j, name):
-            continue
-        together = answers(j, prompts, 6)
-        want = want or [answers(j, [p], 6)[0] for p in prompts]
-        check(f"{name}: the same bits", together == want, f"{together} and {want}")
-        check(f"{name}: ends", j.stop() == 0, j.text()[-400:])
-        j.close()
-
-
 # Rows of one step that ask for everything there is.
 SAMPLED = [dict(temperature=0.8, top_p=0.85, repetition_penalty=1.1, logprobs=5), dict(temperature=1.2, top_k=20, logprobs=0),
            dict(temperature=0, presence_penalty=0.7, frequency_penalty=0.4, logprobs=20), dict(temperature=1, min_p=0.3, bad_token_ids=[3, 7]),
@@ -184,22 +162,38 @@ def sampled(j):
     return out
 
 
-def picking(path):
-    """The same words whether they are picked on the device or on the host. 3 rows of logits at a time."""
-    want = None
-    for ranks, devices, options in ((1, 1, ["--no-device-pick"]), (1, 1, []), (2, 2, []), (2, 1, [])):
-        name = f"picking, {ranks} on {devices} {' '.join(options)}"
-        kernels = f"{path}/kernels-{ranks}-{devices}-{len(options)}"
-        j = cuda(ranks, path, "--enable-deterministic-inference", "--no-graphs", "--max-logits-rows", "3", *options, devices=devices, FAKEGPU_KERNELS=kernels)
+def picked(j, name, folder, want, device):
+    """The same words whether they are picked on the device or on the host."""
+    got = sampled(j)
+    check(f"{name}: all answered", all(ids for ids, _ in got) and all(len(t) for (_, t), how in zip(got, SAMPLED) if "logprobs" in how), got)
+    check(f"{name}: the same words and logprobs", got == (want or got), f"{got} and {want}")
+    check(f"{name}: picked where", ("pick_draw" in open(f"{folder}/kernels-{name}").read()) == device)
+    return got
+
+
+# Ranks, devices, tokens of a step, graphs, and whether rows are picked on the device (None: no such calls).
+EVERY_WAY = ((1, 1, 512, False, False), (1, 1, 512, True, True), (2, 2, 48, True, True), (3, 3, 512, True, None), (2, 1, 100, True, True))
+
+
+def fixed_bits(path, kv="auto", ways=EVERY_WAY):
+    """Tokens and logprobs to the last bit: alone or in company, by small or large chunks, on 1 to 3 ranks; 3 rows of logits at a time."""
+    rng = random.Random(8)
+    prompts = [[rng.randrange(517) for _ in range(n)] for n in (3, 33, 90, 140)]
+    want = words = None
+    for ranks, devices, chunk, graphs, pick in ways:
+        name = f"deterministic, {kv} cache, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
+        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), "--kv-cache-dtype", kv, "--max-logits-rows", "3",
+                 *([] if graphs else ["--no-graphs"]), *(["--no-device-pick"] if pick is False else []), devices=devices,
+                 FAKEGPU_KERNELS=f"{path}/kernels-{name}")
         if not start(j, name):
             continue
-        got = sampled(j)
-        check(f"{name}: all answered", all(ids for ids, _ in got) and all(len(t) for (_, t), how in zip(got, SAMPLED) if "logprobs" in how), got)
-        want = want or got
-        check(f"{name}: the same words and logprobs", got == want, f"{got} and {want}")
+        together = answers(j, prompts, 6)
+        want = want or [answers(j, [p], 6)[0] for p in prompts]
+        check(f"{name}: the same bits", together == want, f"{together} and {want}")
+        if pick is not None:
+            words = picked(j, name, path, words, pick)
         check(f"{name}: ends", j.stop() == 0, j.text()[-400:])
         j.close()
-        check(f"{name}: where", ("pick_draw" in open(kernels).read()) == (not options))
 
 
 def refusals(path):
@@ -229,14 +223,13 @@ def main():
     with tempfile.TemporaryDirectory() as top:
         path = model(top + "/r", MODELS["bf16, heads of 64"])
         refusals(path)
-        picking(path)
         eight_bits_planned(top + "/r")
         for i, (label, how) in enumerate(MODELS.items()):
             against_cpu(f"{top}/{i}", label, how, ALL_RANKS if FULL or not i else ALL_RANKS[0:3:2])
-        fixed_bits(top + "/f")
+        fixed_bits(path)
         eight_bits(top + "/8")
         for kv in ("int8", "fp8") if FULL else ("int8",):
-            fixed_bits(top + "/" + kv, kv, EVERY_WAY[0:3:2])
+            fixed_bits(path, kv, ((1, 1, 512, True, None), (2, 2, 48, True, None)))
     finish()
 
 
