@@ -248,7 +248,8 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 	a.qkv = tensor_of(backend_alloc(t->b, (size_t)(tokens * 3 * heads * d) * 2), DT_BF16, tokens, 3 * heads * d);
 	a.out = tensor_of(backend_alloc(t->b, (size_t)(tokens * heads * d) * 2), DT_BF16, tokens, heads * d);
 	s = timed(t, attend, &a);
-	snprintf(name, sizeof name, "attention, %d x %d new tokens of %d, %s cache", seqs, fresh, context, dtype_name(t->kv.shape.type));
+	snprintf(name, sizeof name, "attention, %d x %d new tokens of %d, %s cache%s", seqs, fresh, context, dtype_name(t->kv.shape.type),
+		 fresh > DECODE_TOKENS && device(t)->wgmma && dtype_size(t->kv.shape.type) == 2 ? ", wgmma" : "");
 	if (fresh <= DECODE_TOKENS)
 		line(name, s, bytes, t->copy, "GB/s");
 	else
@@ -257,6 +258,14 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 	backend_free(t->b, a.out.data, (size_t)(tokens * heads * d) * 2);
 	device(t)->known_heads = NULL;
 	free(kv_of);
+}
+
+static void prompts(struct bench *t, bool tiny)
+{
+	static const int shape[][2] = {{512, 512}, {2048, 2048}, {4096, 4096}, {4096, 8192}}, small[][2] = {{40, 64}, {64, 64}};
+
+	for (int i = 0; i < (tiny ? 2 : 4); i++)
+		attention(t, 1, (tiny ? small : shape)[i][0], (tiny ? small : shape)[i][1]);
 }
 
 /* Over two layers' caches in turn. */
@@ -268,10 +277,12 @@ static void attentions(struct bench *t, bool tiny, enum dtype type)
 	kv_init(&t->kv, t->b, &shape, 2, tiny ? 64 : 32 * 8192 / KV_BLOCK);
 	for (int i = 0; i < (tiny ? 2 : 4); i++)
 		attention(t, (tiny ? small : decode)[i][0], 1, (tiny ? small : decode)[i][1]);
-	attention(t, 1, tiny ? 40 : 512, tiny ? 64 : 512);
-	attention(t, 1, t->lim.max_tokens, t->lim.max_tokens);
-	if (!tiny)
-		attention(t, 1, 4096, 8192);
+	prompts(t, tiny);
+	if (device(t)->wgmma && dtype_size(type) == 2) { /* and by the other kernel */
+		device(t)->wgmma = false;
+		prompts(t, tiny);
+		device(t)->wgmma = true;
+	}
 	kv_finish(&t->kv);
 }
 
