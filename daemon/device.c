@@ -111,6 +111,7 @@ int device_backend(struct node *n, bool dry, struct why *why)
 				   .fixed = n->opt->deterministic,
 				   .graphs = n->opt->graphs,
 				   .wgmma = n->opt->wgmma,
+				   .overlap = n->opt->overlap,
 				   .tune = n->opt->tuning,
 				   .dry = dry,
 				   .wait_ns = n->opt->watchdog_timeout_s * 1000000000,

@@ -24,6 +24,7 @@ struct options {
 	int64_t threads; /* 0: fair share of the allowed cores */
 	bool pin;
 	bool graphs;            /* CUDA: small steps are captured and replayed */
+	bool overlap;           /* CUDA: a kernel may start before the one before it has ended */
 	bool device_pick;       /* CUDA: words are picked where the logits are */
 	bool step_ahead;        /* CUDA: a step is enqueued while the one before runs */
 	bool wgmma;             /* CUDA: attention of prompts by Hopper's products, where there are any */

@@ -23,6 +23,7 @@ struct cuda_options {
 	bool fixed;   /* the same bits whatever the batch, the chunks and the number of ranks: own kernels only */
 	bool graphs;  /* small steps are captured as graphs and replayed */
 	bool wgmma;   /* Hopper's products where the device has them and they are right */
+	bool overlap; /* a kernel may start before the one before it has ended */
 	bool tune;    /* time cuBLASLt's algorithms at start */
 	bool dry;     /* takes addresses, no memory, calls no driver: only `held` is true. For plans */
 	int64_t wait_ns; /* longest wait for the device; 0: for ever */

@@ -92,6 +92,7 @@ static void destroy(struct backend *b)
 	cuda_pick_close(c);
 	cuda_step_destroy(c);
 	cuda_give(c, c->partial, (size_t)c->max_parts * (size_t)c->how.heads * (size_t)(c->how.head_dim + 2) * sizeof(float));
+	cuda_give(c, c->tickets, (size_t)c->max_parts * (size_t)c->how.heads * sizeof *c->tickets);
 	cuda_give(c, c->runs, (size_t)c->how.heads * sizeof *c->runs);
 	cuda_give(c, c->kv_of_head, (size_t)c->how.heads * sizeof *c->kv_of_head);
 	for (int i = 0; i < STAGES && !c->how.dry; i++) {
@@ -171,6 +172,7 @@ static int open_device(struct cuda *c, struct why *why)
 		c->stage[i] = p;
 		cuda_check(cudaEventCreateWithFlags(&c->stage_free[i], cudaEventDisableTiming), "an event");
 	}
+	k_overlap(c->how.overlap && major >= 9);
 	cuda_check(k_linear_init(), "kernels");
 	cuda_check(k_attention_init(), "kernels");
 	c->wgmma = cuda_prefill_wgmma(c);
@@ -203,6 +205,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	if (how->fixed)
 		c->max_parts = max_int(c->max_parts, div_up(how->max_context, FIXED_RANGE) + how->limits.max_seqs);
 	c->partial = cuda_take(c, (size_t)c->max_parts * heads * (size_t)(how->head_dim + 2) * sizeof(float));
+	c->tickets = alloc(&c->base, (size_t)c->max_parts * heads * sizeof *c->tickets);
 	c->runs = cuda_take(c, heads * sizeof *c->runs);
 	c->kv_of_head = cuda_take(c, heads * sizeof *c->kv_of_head);
 	cuda_step_create(c);

@@ -35,7 +35,7 @@ struct cuda_step {
 	const struct attn_item *items; /* device */
 	const struct attn_join *joins;
 	const struct attn_tile *tiles;
-	int n_items, n_joins, n_tiles;
+	int n_items, n_tiles;
 };
 
 struct cuda_weight;
@@ -63,6 +63,7 @@ struct cuda {
 	size_t room;
 	/* attention */
 	float *partial; /* (max_parts, heads, head_dim + 2) */
+	uint32_t *tickets; /* (max_parts, heads): a token has two parts or more where it has a ticket */
 	int max_parts, n_runs, group;
 	const int32_t *known_heads; /* host table that `runs` was made from */
 	struct attn_run *runs;      /* device (heads) */

@@ -11,7 +11,7 @@ struct state {
 	float o, m, l;
 };
 
-/* s followed by t. Written with explicit roundings: both kernels below must fold alike. */
+/* s followed by t. Written with explicit roundings: ranges and partials must fold alike. */
 GPU void fold(struct state *s, struct state t)
 {
 	float m = fmaxf(s->m, t.m), a = s->m == -INFINITY ? 0 : gpu_exp2(s->m - m), b = t.m == -INFINITY ? 0 : gpu_exp2(t.m - m);
@@ -129,6 +129,48 @@ constexpr int resident(int per16, int group)
 	return per16 == 8 ? (group == 1 ? 8 : group == 2 ? 4 : 3) : group == 1 ? 5 : group == 2 ? 3 : 2;
 }
 
+/* True, in all threads, in the last of `n` blocks that come here: it sees what the others wrote before. The ticket is 0 again. */
+GPU bool last_of(uint32_t *ticket, unsigned n, int *last)
+{
+	__syncthreads();
+	if (!threadIdx.x) {
+		__threadfence();
+		*last = atomicInc(ticket, n - 1) == n - 1;
+		__threadfence();
+	}
+	__syncthreads();
+	return *last;
+}
+
+/* Leaves what this block has of its token; true where that was the last of its parts: `all` is then of all of them, in order. */
+template <int DIM, int ELEMS> GPU bool folded(struct state *all, const struct attn_args &a, const struct attn_item &it, const struct attn_run &run, int *last)
+{
+	const struct attn_join j = a.joins[it.join];
+	const size_t row = (size_t)a.heads * (DIM + 2);
+
+#pragma unroll
+	for (int e = 0; e < ELEMS; e++) {
+		int i = threadIdx.x + e * THREADS, d = i % DIM;
+		float *part = a.partial + it.part * row + (run.head + i / DIM) * (DIM + 2);
+		if (i >= run.heads * DIM)
+			continue;
+		part[d] = all[e].o;
+		if (d == 0)
+			part[DIM] = all[e].m, part[DIM + 1] = all[e].l;
+	}
+	if (!last_of(a.tickets + it.join * a.n_runs + blockIdx.y, j.count, last))
+		return false;
+#pragma unroll
+	for (int e = 0; e < ELEMS; e++) {
+		int i = threadIdx.x + e * THREADS, d = i % DIM;
+		const float *part = a.partial + j.first * row + (run.head + i / DIM) * (DIM + 2);
+		all[e] = {0, -INFINITY, 0};
+		for (int p = 0; p < j.count && i < run.heads * DIM; p++, part += row)
+			fold(&all[e], {part[d], part[DIM], part[DIM + 1]});
+	}
+	return true;
+}
+
 /* Grid (items, runs). */
 template <class E, class C, int DIM, int G>
 __global__ void __launch_bounds__(THREADS, resident(C::PER16, G)) decode(struct attn_args a, const struct attn_item *items)
@@ -138,13 +180,15 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G)) decode(struct 
 	SHARED(float, sums, [SETS][G][DIM]);
 	SHARED(float, tops, [SETS][G]);
 	SHARED(float, weights, [SETS][G]);
-	const struct attn_item it = items[blockIdx.x];
+	SHARED(int, last, [1]);
+	const struct attn_item it = items[blockIdx.x]; /* copied before the step's first kernel, as `runs` */
 	const struct attn_run run = a.runs[blockIdx.y];
 	const int lane = threadIdx.x % LANES, set = threadIdx.x / LANES, end = it.first + it.keys, range = a.range ? a.range : it.keys;
 	const uint16_t *q_row = (const uint16_t *)a.qkv + (size_t)it.token * (a.heads + 2 * a.cache.kv_heads) * DIM;
 	struct state all[ELEMS];
 	lane_state<C, DIM, G> mine;
 
+	gpu_take_turn();
 	if (!it.keys) /* padding of a captured graph */
 		return;
 #pragma unroll
@@ -194,37 +238,14 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G)) decode(struct 
 			fold(&all[e], here);
 		}
 	}
+	if (it.join >= 0 && !folded<DIM, ELEMS>(all, a, it, run, last))
+		return;
 #pragma unroll
 	for (int e = 0; e < ELEMS; e++) {
-		int i = threadIdx.x + e * THREADS, head = run.head + i / DIM, d = i % DIM;
-		if (i >= run.heads * DIM)
-			continue;
-		if (it.part < 0) {
-			((uint16_t *)a.out)[((size_t)it.token * a.heads + head) * DIM + d] = finish<E>(all[e]);
-			continue;
-		}
-		float *part = a.partial + ((size_t)it.part * a.heads + head) * (DIM + 2);
-		part[d] = all[e].o;
-		if (d == 0)
-			part[DIM] = all[e].m, part[DIM + 1] = all[e].l;
+		int i = threadIdx.x + e * THREADS;
+		if (i < run.heads * DIM)
+			((uint16_t *)a.out)[((size_t)it.token * a.heads + run.head) * DIM + i] = finish<E>(all[e]);
 	}
-}
-
-/* Grid (joins, heads), DIM threads. */
-template <class E, int DIM> __global__ void __launch_bounds__(DIM) join(struct attn_args a, const struct attn_join *joins)
-{
-	BOUNDS(DIM);
-	const struct attn_join j = joins[blockIdx.x];
-	const int head = blockIdx.y, d = threadIdx.x;
-	struct state all = {0, -INFINITY, 0};
-
-	if (!j.count) /* padding of a captured graph */
-		return;
-	for (int i = 0; i < j.count; i++) {
-		const float *part = a.partial + ((size_t)(j.first + i) * a.heads + head) * (DIM + 2);
-		fold(&all, {part[d], part[DIM], part[DIM + 1]});
-	}
-	((uint16_t *)a.out)[((size_t)j.token * a.heads + head) * DIM + d] = finish<E>(all);
 }
 
 template <class E, class C, int DIM> static cudaError_t pick_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
@@ -243,18 +264,10 @@ template <class E> static cudaError_t pick_decode(cudaStream_t s, struct attn_ar
 		return pick_dim<E, Int8>(s, a, items, n, group);
 	return (a.cache.kv == K_KV_FP8 ? pick_dim<E, Fp8> : pick_dim<E, E>)(s, a, items, n, group);
 }
-template <class E> static cudaError_t pick_join(cudaStream_t s, struct attn_args a, const struct attn_join *joins, int n)
-{
-	return gpu_launch(a.cache.dim == 64 ? join<E, 64> : join<E, 128>, dim3(n, a.heads), a.cache.dim, 0, s, a, joins);
-}
 
 extern "C" {
 cudaError_t k_attention_decode(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_item *items, int n, int group)
 {
 	return (type == K_F16 ? pick_decode<F16> : pick_decode<Bf16>)(s, a, items, n, group);
-}
-cudaError_t k_attention_join(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_join *joins, int n)
-{
-	return (type == K_F16 ? pick_join<F16> : pick_join<Bf16>)(s, a, joins, n);
 }
 }

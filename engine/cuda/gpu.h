@@ -1,6 +1,7 @@
 /* gpu.h - the only header that kernel sources include besides kernels.h. nvcc sees CUDA; g++ sees the emulated GPU of
  * tests/fakegpu. Kernels use SHARED, SMEM, BOUNDS and gpu_launch instead of CUDA's own spelling, and every PTX instruction
- * hides behind one small function here whose host body is as late as the instruction set allows (a copy lands at its wait). */
+ * hides behind one small function here whose host body is as late as the instruction set allows (a copy lands at its wait).
+ * Every thread of every kernel calls gpu_take_turn(), or gpu_wait_previous(), before it touches what another kernel writes. */
 #ifndef ENGINE_CUDA_GPU_H
 #define ENGINE_CUDA_GPU_H
 
@@ -19,23 +20,59 @@
 #define BOUNDS(threads)
 #define GPU __device__ __forceinline__
 
-template <class... P, class... A>
-static inline cudaError_t gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream, A... args)
-{
-	cudaLaunchConfig_t c = {};
-
-	c.gridDim = grid;
-	c.blockDim = block;
-	c.dynamicSmemBytes = shared;
-	c.stream = stream;
-	return cudaLaunchKernelEx(&c, kernel, (P)args...);
-}
 #else
 #include <fakegpu.h>
 #define GPU inline
 #endif
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+
+/* ---- launches: a kernel's blocks may start once all blocks of the one before it in the stream have let them, or have ended ---- */
+inline bool gpu_overlap; /* k_overlap() */
+
+template <class... P, class... A>
+static inline cudaError_t gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream, A... args)
+{
+#ifdef __CUDACC__
+	cudaLaunchConfig_t c = {};
+	cudaLaunchAttribute early = {};
+
+	early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+	early.val.programmaticStreamSerializationAllowed = 1;
+	c.gridDim = grid;
+	c.blockDim = block;
+	c.dynamicSmemBytes = shared;
+	c.stream = stream;
+	c.attrs = &early;
+	c.numAttrs = gpu_overlap;
+	return cudaLaunchKernelEx(&c, kernel, (P)args...);
+#else
+	return fake::launch({(const void *)kernel, grid, block, shared, stream, gpu_overlap}, kernel, args...);
+#endif
+}
+/* Until the kernel before this one has ended, and what it wrote is seen. Before it, a kernel may touch only what no kernel writes. */
+GPU void gpu_wait_previous()
+{
+#ifndef __CUDACC__
+	fake::wait_previous();
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+	asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+/* The next kernel's blocks may start where there is room. Behind the wait, so that at most two kernels run. */
+GPU void gpu_start_next()
+{
+#ifndef __CUDACC__
+	fake::start_next();
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+	asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+GPU void gpu_take_turn()
+{
+	gpu_wait_previous();
+	gpu_start_next();
+}
 
 /* ---- the two 16-bit types of weights, activations and the cache ---- */
 GPU float gpu_bits(uint32_t u)
@@ -218,6 +255,21 @@ GPU uint4 gpu_load_once(const void *p)
 	asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
 		     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
 		     : "l"(p));
+	return v;
+#else
+	return *(const uint4 *)p;
+#endif
+}
+
+/* The same before gpu_wait_previous(), behind which the assembler would move the above. */
+GPU uint4 gpu_load_early(const void *p)
+{
+#ifdef __CUDACC__
+	uint4 v;
+	asm volatile("ld.global.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
+		     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+		     : "l"(p)
+		     : "memory");
 	return v;
 #else
 	return *(const uint4 *)p;

@@ -13,6 +13,9 @@ extern "C" {
 
 enum k_type { K_BF16, K_F16, K_F32 };
 
+/* Whether a kernel may start before the one before it has ended: from compute capability 9.0 on. At first: no. */
+void k_overlap(bool on);
+
 enum { KV_BLOCK = 32 /* tokens of a block of the cache */ };
 
 /* What the cache holds: numbers as activations are, or 8 bits times a scale for each token and head: int8, or e4m3. */
@@ -31,10 +34,11 @@ struct k_cache {
 /* ---- attention's work, cut by the host (plan.h) ---- */
 struct attn_item { /* decode: keys [first, first + keys) of one token */
 	int32_t token, block_at /* of its sequence, in `blocks` */, first, keys;
-	int32_t part; /* where its partial goes; -1: it is the only one, the result goes to `out` */
+	int32_t part; /* where its partial goes */
+	int32_t join; /* its token's entry in `joins`; -1: it is the only one, the result goes to `out` */
 };
-struct attn_join { /* decode: partials of one token, in order of keys */
-	int32_t token, first, count;
+struct attn_join { /* decode: partials of one token, in order of keys; who comes last folds them */
+	int32_t first, count;
 };
 struct attn_tile { /* prefill: `rows` tokens of one sequence from `token` on */
 	int32_t token, rows, pos /* of the first */, block_at;
@@ -49,6 +53,8 @@ struct attn_args {
 	const void *qkv;  /* (tokens, (heads + 2*kv_heads)*dim) 16-bit */
 	void *out;        /* (tokens, heads*dim) 16-bit */
 	float *partial;   /* (parts, heads, dim + 2): unscaled sum, maximum (base 2), sum of weights */
+	const struct attn_join *joins;
+	uint32_t *tickets; /* (joins, n_runs) all 0 between calls */
 	const int32_t *blocks;
 	const struct attn_run *runs; /* (n_runs) */
 	const int32_t *kv_of_head;   /* (heads) */
@@ -60,10 +66,9 @@ struct attn_args {
 
 cudaError_t k_attention_decode(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_item *items, int n,
 			       int group /* largest run: 1 to ATTN_GROUP */);
-cudaError_t k_attention_join(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_join *joins, int n);
 cudaError_t k_attention_prefill(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n);
 enum { ATTN_TILE = 128 /* rows of a prefill tile at most */ };
-/* The above three may use over 48 KiB of shared memory; once before the first launch. */
+/* The above may use over 48 KiB of shared memory; once before the first launch. */
 cudaError_t k_attention_init(void);
 /* k_attention_prefill() by Hopper's products: compute capability 9.0, a 16-bit cache. Its own init goes first, too. */
 cudaError_t k_attention_prefill_wgmma(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n);

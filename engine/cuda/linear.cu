@@ -31,6 +31,20 @@ template <class E> GPU void put(void *out, enum k_form form, size_t at, float v)
 		((float *)out)[at] = v;
 }
 
+/* A lane's part of UNROLL turns from column `col` on of its weight rows, zeros past the end. */
+template <bool EARLY, int R, int UNROLL> GPU void load_w(uint4 w[UNROLL][R][2], const uint16_t *const row[R][2], int col, int ld)
+{
+#pragma unroll
+	for (int u = 0; u < UNROLL; u++) {
+		int at = col + u * WARPS * STEP;
+#pragma unroll
+		for (int r = 0; r < R; r++)
+#pragma unroll
+			for (int h = 0; h < 2; h++)
+				w[u][r][h] = at >= ld ? make_uint4(0, 0, 0, 0) : EARLY ? gpu_load_early(row[r][h] + at) : gpu_load_once(row[r][h] + at);
+	}
+}
+
 /* One warp's 32 columns of 16 weight rows and 8 tokens. */
 template <class E> GPU void multiply(float d[4], uint4 low, uint4 high, uint4 x)
 {
@@ -52,7 +66,8 @@ template <int WIDTH> GPU float over_warps(const float *red, int at)
 	return s;
 }
 
-/* A block makes 16*R outputs of 8*MT tokens; its warps split K in turns of 32 columns, UNROLL turns in flight. */
+/* A block makes 16*R outputs of 8*MT tokens; its warps split K in turns of 32 columns, UNROLL turns in flight. The first turns'
+ * weights are under way before the kernel before this one has ended: nobody writes weights. */
 template <class E, int MT, int R, int UNROLL, bool VECTOR>
 __global__ void __launch_bounds__(THREADS) skinny(void *out, enum k_form form, const uint16_t *x, const uint16_t *w, const float *bias, int m, int n, int k,
 						  int ld)
@@ -63,27 +78,22 @@ __global__ void __launch_bounds__(THREADS) skinny(void *out, enum k_form form, c
 	int n0 = blockIdx.x * 16 * R, m0 = blockIdx.y * 8 * MT;
 	float d[R][MT][4] = {};
 	const uint16_t *row[R][2];
+	uint4 wv[UNROLL][R][2];
 
 #pragma unroll
 	for (int r = 0; r < R; r++)
 #pragma unroll
 		for (int h = 0; h < 2; h++) /* a row past the end is a copy of the last: its result is not written */
 			row[r][h] = w + (size_t)min(n0 + 16 * r + 8 * h + g, n - 1) * ld + 8 * t;
+	load_w<true, R, UNROLL>(wv, row, warp * STEP, ld);
+	gpu_take_turn();
 	for (int k0 = warp * STEP; k0 < ld; k0 += WARPS * STEP * UNROLL) {
-		uint4 wv[UNROLL][R][2], xv[UNROLL][MT];
+		uint4 xv[UNROLL][MT];
 #pragma unroll
-		for (int u = 0; u < UNROLL; u++) {
-			int col = k0 + u * WARPS * STEP;
-			bool in = col < ld;
+		for (int u = 0; u < UNROLL; u++)
 #pragma unroll
-			for (int r = 0; r < R; r++)
-#pragma unroll
-				for (int h = 0; h < 2; h++)
-					wv[u][r][h] = in ? gpu_load_once(row[r][h] + col) : make_uint4(0, 0, 0, 0);
-#pragma unroll
-			for (int i = 0; i < MT; i++)
-				xv[u][i] = in ? load_x<VECTOR>(x, m0 + 8 * i + g, m, col + 8 * t, k) : make_uint4(0, 0, 0, 0);
-		}
+			for (int i = 0; i < MT; i++) /* zeros from k on */
+				xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + g, m, k0 + u * WARPS * STEP + 8 * t, k);
 #pragma unroll
 		for (int u = 0; u < UNROLL; u++)
 #pragma unroll
@@ -91,6 +101,7 @@ __global__ void __launch_bounds__(THREADS) skinny(void *out, enum k_form form, c
 #pragma unroll
 				for (int i = 0; i < MT; i++)
 					multiply<E>(d[r][i], wv[u][r][0], wv[u][r][1], xv[u][i]);
+		load_w<false, R, UNROLL>(wv, row, k0 + WARPS * STEP * UNROLL, ld);
 	}
 #pragma unroll
 	for (int r = 0; r < R; r++)
@@ -143,6 +154,7 @@ __global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form,
 						 const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	enum { SIZE = 128 * MT };
 	SMEM(float, red); /* (n_segments, 8*MT, 16) */
 	int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;

@@ -112,6 +112,8 @@ void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *
 	a = (struct attn_args){.qkv = qkv->data,
 			       .out = out->data,
 			       .partial = c->partial,
+			       .joins = w->joins,
+			       .tickets = c->tickets,
 			       .blocks = s->blocks,
 			       .runs = c->runs,
 			       .kv_of_head = c->kv_of_head,
@@ -122,8 +124,6 @@ void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *
 			       .range = c->how.fixed ? FIXED_RANGE : 0};
 	if (w->n_items)
 		cuda_check(k_attention_decode(c->stream, c->type, a, w->items, w->n_items, c->group), "decode attention");
-	if (w->n_joins)
-		cuda_check(k_attention_join(c->stream, c->type, a, w->joins, w->n_joins), "decode attention");
 	if (w->n_tiles)
 		cuda_check((c->wgmma && a.cache.kv == K_KV_16 ? k_attention_prefill_wgmma : k_attention_prefill)(c->stream, c->type, a, w->tiles, w->n_tiles),
 			   "prefill attention");

@@ -8,6 +8,7 @@ template <class E, bool VECTOR>
 __global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const uint16_t *table, int cols, int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	int id = ids[blockIdx.x];
 	if (id < 0) /* what a row of the step before drew */
 		id = -1 - id < n_drawn ? drawn[-1 - id] : -1;
@@ -75,6 +76,7 @@ GPU float square4(float4 v, float mean)
 template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm_args a)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	SHARED(float, part, [2][THREADS / 32]);
 	size_t row = (size_t)blockIdx.x * a.cols;
 	float4 v[N];
@@ -120,6 +122,7 @@ template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm
 __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	SHARED(float, part, [2][THREADS / 32]);
 	float *x = a.x + (size_t)blockIdx.x * a.cols, sum = 0, mean = 0, r;
 	const float *delta = a.delta ? a.delta + (size_t)blockIdx.x * a.cols : nullptr;
@@ -202,6 +205,7 @@ GPU char *stored_head(const struct store_args &a, int slot, int head, int head_b
 template <class E> __global__ void __launch_bounds__(THREADS) rope_store(struct store_args a)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	const int token = blockIdx.x, per = a.dim / 8, pos = a.pos[token], slot = a.slot[token], kv = a.heads * per;
 	uint16_t *row = a.qkv + (size_t)token * (a.heads + 2 * a.kv_heads) * a.dim;
 
@@ -230,6 +234,7 @@ template <class C> GPU uint32_t down4(float4 v, float factor)
 template <class E, class C> __global__ void __launch_bounds__(THREADS) rope_store8(struct store_args a)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	const int token = blockIdx.x, per = a.dim / 8, pos = a.pos[token], slot = a.slot[token], units = (a.heads + 2 * a.kv_heads) * per;
 	uint16_t *row = a.qkv + (size_t)token * (a.heads + 2 * a.kv_heads) * a.dim;
 
@@ -257,6 +262,7 @@ template <class E, class C> __global__ void __launch_bounds__(THREADS) rope_stor
 template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const uint16_t *gate_up, int ffn)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	int i = (blockIdx.x * THREADS + threadIdx.x) * (VECTOR ? 8 : 1);
 	const uint16_t *row = gate_up + (size_t)blockIdx.y * 2 * ffn;
 	uint16_t *to = out + (size_t)blockIdx.y * ffn;
@@ -279,6 +285,7 @@ template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_
 template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const T *x, const int32_t *row, int n)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	const T *from = x + (size_t)row[blockIdx.x] * n;
 
 	for (int i = threadIdx.x; i < n; i += THREADS)
@@ -288,6 +295,7 @@ template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const
 __global__ void __launch_bounds__(THREADS) tree_sum(float *out, struct k_tree in, size_t n)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	SHARED(float, stack, [8][THREADS]); /* each thread has its own column */
 
 	for (size_t i = (size_t)blockIdx.x * THREADS + threadIdx.x; i < n; i += (size_t)gridDim.x * THREADS) {
@@ -321,6 +329,11 @@ template <class E> static auto pick_store(enum k_kv kv)
 }
 
 extern "C" {
+void k_overlap(bool on)
+{
+	gpu_overlap = on;
+}
+
 cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
 {
 	return (type == K_F16 ? pick_embed<F16> : pick_embed<Bf16>)(s, out, ids, drawn, n_drawn, table, n, cols, ld, rows_, first);

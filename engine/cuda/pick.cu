@@ -110,6 +110,7 @@ GPU float scaled(const struct pick_row &r, float x)
 __global__ void __launch_bounds__(THREADS) pick_start(struct pick_args a, int lists)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	struct place p = here(a);
 	const struct pick_row &r = a.row[p.row];
 	struct pick_best raw = nobody(), likeliest = nobody();
@@ -137,6 +138,7 @@ __global__ void __launch_bounds__(THREADS) pick_start(struct pick_args a, int li
 __global__ void __launch_bounds__(THREADS) pick_scale(struct pick_args a)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	struct place p = here(a);
 	const struct pick_row &r = a.row[p.row];
 	struct pick_best b = nobody();
@@ -293,6 +295,7 @@ struct halves {
 template <int W> __global__ void __launch_bounds__(THREADS) pick_count(struct pick_args a, int pass)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	SHARED(struct halves, sums, [1]);
 	struct place p = here(a);
 	struct pick_select s = {0, 0, 0, 0};
@@ -336,6 +339,7 @@ template <int W> __global__ void __launch_bounds__(THREADS) pick_count(struct pi
 __global__ void __launch_bounds__(THREADS) pick_draw(struct pick_args a)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	struct place p = here(a);
 	const struct pick_row &r = a.row[p.row];
 	struct cut c = {-INFINITY, PICK_NOBODY};
@@ -378,6 +382,7 @@ GPU void tell_id(const struct pick_args &a, const struct place &p, struct pick_b
 __global__ void __launch_bounds__(THREADS) pick_tell(struct pick_args a)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	struct place p = here(a);
 	const struct pick_row &r = a.row[p.row];
 	struct pick_result *out = &a.result[p.row];

@@ -44,6 +44,7 @@ GPU float penalized(const struct pick_row &r, float x, uint32_t c)
 __global__ void __launch_bounds__(THREADS) pick_lists(struct pick_args a)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	const struct pick_row &r = a.row[blockIdx.x];
 	const int32_t *ids = a.ids + r.at;
 	size_t at = (size_t)blockIdx.x * a.vocab;

@@ -36,10 +36,10 @@ static void plan_token(struct attn_plan *p, const struct step *s, int seq, int t
 	for (int at = 0, per = cut ? chunk : keys; at < keys; at += per) {
 		REQUIRE(p->n_items < lim->max_items);
 		p->items[p->n_items++] =
-			(struct attn_item){token, s->block_start[seq], at, min_int(per, keys - at), cut ? (*parts)++ : -1};
+			(struct attn_item){token, s->block_start[seq], at, min_int(per, keys - at), cut ? (*parts)++ : 0, cut ? p->n_joins : -1};
 	}
 	if (cut)
-		p->joins[p->n_joins++] = (struct attn_join){token, first, n};
+		p->joins[p->n_joins++] = (struct attn_join){first, n};
 }
 
 static int by_length(const void *a, const void *b)

@@ -196,6 +196,7 @@ template <int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, cons
 template <class E, class C, int DIM> __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const struct attn_tile *tiles)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 	enum { RAW = 2 * K_HEAD_BYTES(DIM, true), BITS8 = C::PER16 == 16 };
 	SMEM(uint16_t, q);
 	const struct attn_tile t = tiles[blockIdx.x];

@@ -130,6 +130,7 @@ GPU void hide(float (&s)[KEYS / 2], int first, int pos_of_row, int lane)
 template <class E, int DIM> __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, const struct attn_tile *tiles)
 {
 	BOUNDS(THREADS);
+	gpu_take_turn();
 #ifdef GPU_HAS_WGMMA
 	enum { BYTES = PANEL * (DIM / COLS) };
 	SMEM_PATTERN(char, q);

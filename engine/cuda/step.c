@@ -139,7 +139,7 @@ static void fill(struct cuda *c, struct cuda_step *to, const struct step *s, con
 	to->joins = put(to, &at, c->plan.joins, c->plan.n_joins, l->joins, sizeof *to->joins, 0);
 	to->tiles = put(to, &at, c->plan.tiles, c->plan.n_tiles, l->tiles, sizeof *to->tiles, 0);
 	to->step.blocks = put(to, &at, s->blocks, h->n_blocks, h->n_blocks, 4, 0);
-	to->n_items = l->items, to->n_joins = l->joins, to->n_tiles = l->tiles;
+	to->n_items = l->items, to->n_tiles = l->tiles;
 	cuda_check(cudaMemcpyAsync(to->device, to->host, at, cudaMemcpyHostToDevice, c->stream), "copying a step");
 	cuda_check(cudaEventRecord(to->copied, c->stream), "an event");
 }

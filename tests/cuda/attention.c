@@ -173,28 +173,35 @@ static void run_decode(struct scene *s, int chunk, int range)
 	struct attn_item *items = xalloc(4096, sizeof *items);
 	struct attn_join *joins = xalloc((size_t)s->tokens + 1, sizeof *joins);
 	int n = 0, parts = 0, n_joins = 0, token = 0;
+	size_t tickets;
+	uint32_t *ticket;
 	void *di, *dj;
 
 	for (int q = 0; q < s->n_seqs; q++)
 		for (int i = 0; i < s->fresh[q]; i++, token++) {
 			int keys = s->length[q] - s->fresh[q] + i + 1, per = chunk ? chunk : keys, first = parts;
 			for (int at = 0; at < keys; at += per)
-				items[n++] = (struct attn_item){token, s->block_at[q], at, min_int(per, keys - at), per < keys ? parts++ : -1};
+				items[n++] = (struct attn_item){token, s->block_at[q], at, min_int(per, keys - at),
+								per < keys ? parts++ : 0, per < keys ? n_joins : -1};
 			if (per < keys)
-				joins[n_joins++] = (struct attn_join){token, first, parts - first};
+				joins[n_joins++] = (struct attn_join){first, parts - first};
 		}
-	joins[n_joins++] = (struct attn_join){0, 0, 0}; /* padding does nothing */
-	items[n++] = (struct attn_item){0, 0, 0, 0, 0}; /* padding does nothing */
+	items[n++] = (struct attn_item){0, 0, 0, 0, 0, 0}; /* padding does nothing */
+	tickets = (size_t)max_int(1, n_joins * s->n_runs);
+	ticket = xalloc(tickets, sizeof *ticket);
 	s->a.range = range;
 	s->device[6] = dev_new((size_t)max_int(1, parts) * (size_t)(s->heads * (s->dim + 2)) * 4);
 	s->a.partial = s->device[6];
 	di = dev_put(items, (size_t)n * sizeof *items), dj = dev_put(joins, (size_t)n_joins * sizeof *joins);
+	s->device[7] = dev_put(ticket, tickets * sizeof *ticket);
+	s->a.joins = dj, s->a.tickets = s->device[7];
 	CUDA(k_attention_decode(NULL, s->type, s->a, di, n, s->group));
-	CUDA(k_attention_join(NULL, s->type, s->a, dj, n_joins));
-	CUDA(cudaDeviceSynchronize());
-	dev_free(di), dev_free(dj), dev_free(s->device[6]);
-	s->device[6] = NULL;
-	free(items), free(joins);
+	dev_get(ticket, s->device[7], tickets * sizeof *ticket);
+	for (size_t i = 0; i < tickets; i++)
+		CHECK_EQ(ticket[i], 0);
+	dev_free(di), dev_free(dj), dev_free(s->device[6]), dev_free(s->device[7]);
+	s->device[6] = s->device[7] = NULL;
+	free(items), free(joins), free(ticket);
 }
 
 static void decode(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, int chunk, int range)

@@ -28,10 +28,16 @@ static inline float rng_unit(struct rng *r) /* [-1, 1) */
 	return (float)(int32_t)(rng_next(r) << 1) * 0x1p-31f;
 }
 
+/* The first: kernels then overlap where the device can. */
 static inline void *dev_new(size_t bytes)
 {
+	static int major;
 	void *p = NULL;
 
+	if (!major) {
+		CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+		k_overlap(major >= 9);
+	}
 	CUDA(cudaMalloc(&p, bytes ? bytes : 1));
 	return p;
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """sass.py - counts machine instructions of each kernel in cubins, without cuobjdump: a Volta-to-Hopper instruction is 16 bytes, its
 opcode the low 12 bits; a load's or store's width sits in bits 73-75. EX2.UNDER: exponentials between a wait that leaves products of a
-warpgroup running and the next wait.
+warpgroup running and the next wait. EARLY: loads and stores of global memory before the first ACQBULK, which is
+griddepcontrol.wait (PREEXIT: griddepcontrol.launch_dependents).
   sass.py FILE.cubin... [FILE.log...]         prints a table; logs of ptxas -v add REGS
   sass.py -e EXPECT FILE.cubin... [FILE.log...]
 EXPECT has lines "kernel KEY op N" (op one of == >= <=; KEY@ARCH: only for files with that in their name); `kernel` is a name or a name with template arguments, or *. Each kernel needs
@@ -14,7 +15,7 @@ import sys
 
 OPS = {0x981: "LDG", 0x986: "STG", 0x983: "LDL", 0x387: "STL", 0x984: "LDS", 0x388: "STS", 0x23C: "HMMA", 0x9F0: "HGMMA", 0xDF0: "HGMMA",
        0x83B: "LDSM", 0xFAE: "LDGSTS",
-       0xB1D: "BAR", 0xF89: "SHFL", 0x389: "SHFL", 0x943: "CALL", 0x944: "CALL"}
+       0xB1D: "BAR", 0xF89: "SHFL", 0x389: "SHFL", 0x943: "CALL", 0x944: "CALL", 0x82E: "ACQBULK", 0x82D: "PREEXIT"}
 WIDE = {"LDG", "STG", "LDS", "STS", "LDL", "STL"}
 WARPGROUP, MUFU = 0x9C5, 0x308  # the former: fences and waits; bits 72-74 say how many groups a wait leaves running
 BITS = {0: 8, 1: 8, 2: 16, 3: 16, 4: 32, 5: 64, 6: 128}
@@ -49,6 +50,7 @@ def count(code):
         c["EX2.UNDER"] += bool(running) and lo & 0xFFF == MUFU
         if op:
             c[op] += 1
+            c["EARLY"] += op in ("LDG", "STG") and not c["ACQBULK"]
             if op in WIDE:
                 c[f"{op}.{BITS.get(hi >> 9 & 7, 0)}"] += 1
     return c

@@ -2,6 +2,34 @@
 #include "runtime.h"
 using namespace fake;
 
+/* Kernels that follow node i and nothing else start early. */
+static void start_followers(std::vector<Node> &nodes, size_t i)
+{
+	for (Node &n : nodes)
+		if (nodes[i].grid && n.grid && n.grid->overlap && n.deps.size() == 1 && n.deps.count(i))
+			run_early(*n.grid);
+}
+/* In any order that the edges allow. */
+static void replay(std::vector<Node> &nodes)
+{
+	std::vector<char> ran(nodes.size());
+	for (size_t left = nodes.size(); left && !sticky; left--) {
+		std::vector<size_t> can;
+		for (size_t i = 0; i < nodes.size(); i++) {
+			bool ok = !ran[i];
+			for (size_t d : nodes[i].deps)
+				ok = ok && ran[d];
+			if (ok)
+				can.push_back(i);
+		}
+		size_t i = can[rng.next() % can.size()];
+		start_followers(nodes, i);
+		running_op = nodes[i].name;
+		nodes[i].run();
+		ran[i] = 1;
+	}
+}
+
 extern "C" {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned f)
 {
@@ -211,26 +239,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t)
 cudaError_t cudaGraphLaunch(cudaGraphExec_t x, cudaStream_t st)
 {
 	ENTER(cudaGraphLaunch);
-	return set(push(resolve(st), "graph", [x] { /* any order that the edges allow */
-						    size_t n = x->nodes.size();
-						    std::vector<char> ran(n);
-						    for (size_t left = n; left; left--) {
-							    std::vector<size_t> can;
-							    for (size_t i = 0; i < n; i++) {
-								    bool ok = !ran[i];
-								    for (size_t d : x->nodes[i].deps)
-									    ok = ok && ran[d];
-								    if (ok)
-									    can.push_back(i);
-							    }
-							    size_t i = can[rng.next() % can.size()];
-							    running_op = x->nodes[i].name;
-							    x->nodes[i].run();
-							    ran[i] = 1;
-							    if (sticky)
-								    return;
-						    }
-	}));
+	return set(push(resolve(st), "graph", [x] { replay(x->nodes); }));
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t g)
 {

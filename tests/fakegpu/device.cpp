@@ -95,7 +95,10 @@ static void device_loop()
 		s->q.pop_front();
 		busy = true;
 		running_op = o.name;
+		std::shared_ptr<Grid> next = o.grid && !s->q.empty() && s->q.front().deps.empty() ? s->q.front().grid : nullptr;
 		l.unlock();
+		if (!sticky && next && next->overlap)
+			run_early(*next);
 		if (!sticky)
 			o.run();
 		l.lock();
@@ -122,12 +125,12 @@ CUstream_st *resolve(cudaStream_t s)
 {
 	return s && s != cudaStreamLegacy ? s : &legacy_stream;
 }
-cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn)
+cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std::shared_ptr<Grid> grid)
 { /* mu held */
 	start();
 	if (s->cap) {
 		size_t id = s->cap->graph->nodes.size();
-		s->cap->graph->nodes.push_back({std::move(fn), name, s->tail});
+		s->cap->graph->nodes.push_back({std::move(fn), name, s->tail, std::move(grid)});
 		s->tail = {id};
 		return cudaSuccess;
 	}
@@ -135,7 +138,7 @@ cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn)
 		capturing->broken = true;
 		return cudaErrorStreamCaptureImplicit;
 	}
-	Op o{std::move(fn), name, std::move(s->waits)};
+	Op o{std::move(fn), name, std::move(s->waits), std::move(grid)};
 	s->waits.clear();
 	if (s->legacy) {
 		for (auto t : streams)
@@ -201,32 +204,31 @@ static void tell_launched(const char *name)
 		fclose(f);
 	}
 }
-cudaError_t launch(const void *k, dim3 g, dim3 b, size_t smem, cudaStream_t s, std::function<void()> bind,
-		   std::function<void()> body)
+cudaError_t launch(const Launch &how, std::function<void()> bind, std::function<void()> body)
 {
 	std::lock_guard<std::mutex> l(mu);
+	dim3 g = how.grid, b = how.block;
 	int code;
 	if (sticky)
 		return sticky;
 	if (inject("launch", &code))
 		return set((cudaError_t)code);
 	size_t threads = (size_t)b.x * b.y * b.z;
-	int cap = max_shared.count(k) ? max_shared[k] : 48 * 1024;
+	int cap = max_shared.count(how.kernel) ? max_shared[how.kernel] : 48 * 1024;
 	if (!threads || threads > 1024 || b.z > 64 || !g.x || !g.y || !g.z || g.y > 65535 || g.z > 65535)
 		return set(cudaErrorInvalidConfiguration);
-	if (smem > (size_t)cap)
+	if (how.smem > (size_t)cap)
 		return set(cudaErrorInvalidValue);
-	const char *name = kernel_of(k);
+	const char *name = kernel_of(how.kernel);
 	tell_launched(name);
-	return set(push(resolve(s), name, [=] {
+	auto grid = std::make_shared<Grid>(Grid{name, g, b, how.smem, how.overlap, std::move(bind), std::move(body), {}});
+	return set(push(resolve(how.stream), name, [grid] {
 		int c;
-		if (inject_locked((std::string("@") + name).c_str(), &c)) {
+		if (inject_locked((std::string("@") + grid->name).c_str(), &c))
 			sticky = (cudaError_t)c;
-			return;
-		}
-		bind();
-		run_grid(name, g, b, smem, body);
-	}));
+		else
+			run_grid(*grid);
+	}, grid));
 }
 void drain(std::unique_lock<std::mutex> &l, bool all)
 {

@@ -55,15 +55,24 @@ void wgmma_commit(void);
 void wgmma_wait(unsigned keep);
 void wgmma(float *d, unsigned n, const uint32_t *a, uint64_t b, bool b_mn, bool add, float (*up)(uint32_t));
 void wgmma(float *d, unsigned n, uint64_t a, uint64_t b, bool b_mn, bool add, float (*up)(uint32_t));
-void bounds(unsigned threads); /* dies on a launch with more threads than __launch_bounds__ allows */
+void fence(void); /* for TSan: what was written before one is seen after a later one */
+void wait_previous(void); /* for the end of the kernel before */
+void start_next(void);
+void bounds(unsigned threads, const char *file, int line); /* dies on a launch with more threads than __launch_bounds__ allows */
 void *shared_array(const void *tag, size_t size, size_t align, const char *name);
 void *dynamic_shared(void);
 [[noreturn]] void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* launch: translate() turns device addresses in an argument into backing addresses */
 void *translate_pointer(const void *p, size_t align);
 void translate_words(void *p, size_t n);
-cudaError_t launch(const void *k, dim3 g, dim3 b, size_t smem, cudaStream_t s, std::function<void()> bind,
-		   std::function<void()> body);
+struct Launch {
+	const void *kernel;
+	dim3 grid, block;
+	size_t smem;
+	cudaStream_t stream;
+	bool overlap; /* programmatic stream serialization */
+};
+cudaError_t launch(const Launch &l, std::function<void()> bind, std::function<void()> body);
 template <class T> inline void translate(T &v)
 {
 	if constexpr (std::is_pointer_v<T>) {
@@ -85,21 +94,18 @@ template <class T> inline T swap(unsigned mask, T v, int src, int line)
 	memcpy(&v, &u, sizeof v);
 	return v;
 }
-} // namespace fake
-
-template <class... P, class... A>
-static inline cudaError_t gpu_launch(void (*k)(P...), dim3 grid, dim3 block, size_t smem, cudaStream_t s,
-				     A... a)
+template <class... P, class... A> inline cudaError_t launch(const Launch &l, void (*k)(P...), A... a)
 {
 	std::tuple<std::decay_t<P>...> frozen{(P)a...}; /* the values of this moment, as on hardware */
 	auto now = std::make_shared<std::tuple<std::decay_t<P>...>>();
-	return fake::launch((const void *)k, grid, block, smem, s,
-			    [frozen, now] {
-				    *now = frozen;
-				    std::apply([](auto &...v) { (fake::translate(v), ...); }, *now);
-			    },
-			    [k, now] { std::apply(k, *now); });
+	return launch(l,
+		      [frozen, now] {
+			      *now = frozen;
+			      std::apply([](auto &...v) { (translate(v), ...); }, *now);
+		      },
+		      [k, now] { std::apply(k, *now); });
 }
+} // namespace fake
 
 extern uint3 threadIdx, blockIdx; /* true globals, set at each switch: macros would break NVIDIA's headers */
 extern dim3 blockDim, gridDim;
@@ -148,6 +154,13 @@ template <class T> inline T atomicOr(T *p, T v)
 {
 	return __atomic_fetch_or(p, v, __ATOMIC_RELAXED);
 }
+static inline unsigned atomicInc(unsigned *p, unsigned most) /* one fiber runs at a time */
+{
+	unsigned old = __atomic_load_n(p, __ATOMIC_RELAXED);
+	__atomic_store_n(p, old >= most ? 0 : old + 1, __ATOMIC_RELAXED);
+	return old;
+}
+#define __threadfence() fake::fence()
 template <class T> inline T atomicExch(T *p, T v)
 {
 	return __atomic_exchange_n(p, v, __ATOMIC_RELAXED);
@@ -160,4 +173,4 @@ static inline int max(int a, int b)
 {
 	return a > b ? a : b;
 }
-#define BOUNDS(threads) fake::bounds(threads)
+#define BOUNDS(threads) fake::bounds(threads, __FILE__, __LINE__)

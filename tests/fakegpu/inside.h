@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <map>
 #include <memory>
 #include "fakegpu.h"
 #define FAKE_MAX_SHARED (227 * 1024)
@@ -34,7 +35,7 @@ int env_order(); /* 0 fwd, 1 rev, 2 rand */
 unsigned env_seed();
 long env_long(const char *name, long def);
 const char *running_kernel();
-/* processor.cpp: all lanes of a warp meet; a thread waits until *counter changes; something happened that threads may wait for */
+/* warp.cpp: all lanes of a warp meet; a thread waits until *counter changes; something happened that threads may wait for */
 void warp_meet(int op);
 void wait_for(const unsigned *counter);
 void made_progress();
@@ -43,7 +44,17 @@ void wgmma_block();
 void wgmma_left();
 void copy_begins(const void *to);
 void copy_ended(const void *to);
-void run_grid(const char *name, dim3 g, dim3 b, size_t dyn, const std::function<void()> &fn);
+/* A launch. */
+struct Grid {
+	const char *name;
+	dim3 grid, block;
+	size_t dyn;
+	bool overlap; /* it may start before the kernel before it has ended */
+	std::function<void()> bind, body;
+	std::map<unsigned, struct Block *> parked; /* blocks that wait for that */
+};
+void run_early(Grid &g); /* some of its blocks, as far as they go before the kernel before it has ended */
+void run_grid(Grid &g);	 /* the whole, or the rest */
 /* enqueue fn on s; it runs later on the device thread. In capture it becomes a graph node. */
 cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn);
 /* backing address of n bytes at device (or pinned) address p; dies unless they lie inside one live allocation

@@ -19,11 +19,13 @@ struct Op {
 	std::function<void()> run;
 	const char *name;
 	std::vector<Dep> deps;
+	std::shared_ptr<fake::Grid> grid; /* of a kernel */
 };
 struct Node {
 	std::function<void()> run;
 	const char *name;
 	std::set<size_t> deps;
+	std::shared_ptr<fake::Grid> grid;
 };
 struct CUgraph_st {
 	std::vector<Node> nodes;
@@ -104,7 +106,7 @@ void start();
 bool inject(const char *api, int *code);
 cudaError_t set(cudaError_t e);
 CUstream_st *resolve(cudaStream_t s);
-cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn);
+cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std::shared_ptr<Grid> grid = nullptr);
 void wait_for(std::unique_lock<std::mutex> &l, CUstream_st *s, uint64_t count);
 void drain(std::unique_lock<std::mutex> &l, bool all);
 bool illegal_in_capture();

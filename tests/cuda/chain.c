@@ -1,0 +1,238 @@
+/* Every kind of kernel behind one whose result it reads: the same bits whether kernels may overlap or not, one by one and as a graph. */
+#include "engine/cuda/cuda.h"
+#include "tests/cuda/device.h"
+
+enum { T = 5, HEADS = 2, DIM = 64, H = HEADS * DIM, QKV = 3 * H, FFN = 96, VOCAB = 300, FIRST = 60 /* position */, BLOCKS = 3, CUT = 32 };
+enum { POOL = BLOCKS * 2 * HEADS * K_HEAD_BYTES(DIM, false), PARTS = T * (FIRST / CUT + 2) };
+
+struct buffer {
+	void *p;
+	size_t bytes;
+};
+struct chain {
+	struct rng r;
+	cudaStream_t stream;
+	int major; /* of the compute capability */
+	struct buffer written[16]; /* by kernels: NaN at first */
+	int n_written;
+	void *x, *act, *qkv, *mid, *delta, *parts, *gate_up, *logits, *chosen;
+	unsigned char *pool; /* as it is at first */
+	struct k_cache cache;
+	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *rope, *ids, *pos, *slot, *row, *segments[2];
+	struct attn_args attn;
+	void *items, *tiles;
+	int n_items;
+	struct pick_args pick;
+	const struct pick_row *plain; /* other rows: they are drawn from as they are */
+};
+/* What comes out in the end. */
+struct result {
+	float logits[T * VOCAB], x[T * H];
+	unsigned char pool[POOL];
+	struct pick_result picked[T];
+};
+
+static void *written(struct chain *c, size_t bytes)
+{
+	struct buffer *b = &c->written[c->n_written++];
+
+	*b = (struct buffer){dev_new(bytes), bytes};
+	return b->p;
+}
+
+static void *weight(struct chain *c, int rows, int cols)
+{
+	uint16_t *h = random_halves(&c->r, (size_t)(rows * cols), K_BF16);
+	void *p = dev_put(h, (size_t)(rows * cols) * 2);
+
+	free(h);
+	return p;
+}
+
+static void make_weights(struct chain *c)
+{
+	float *f = random_floats(&c->r, 100 * DIM);
+
+	c->table = weight(c, VOCAB, H), c->w_qkv = weight(c, QKV, H), c->w_o = weight(c, H, H), c->w_gate_up = weight(c, 2 * FFN, H);
+	c->w_down = weight(c, H, FFN), c->head = weight(c, VOCAB, H);
+	c->norm = dev_put(f, H * 4), c->rope = dev_put(f, 100 * DIM * 4);
+	free(f);
+}
+
+static void make_attention(struct chain *c)
+{
+	static const struct attn_run runs[HEADS] = {{0, 1, 0}, {1, 1, 1}};
+	static const int32_t blocks[BLOCKS] = {2, 0, 1}, kv_of_head[HEADS] = {0, 1};
+	struct attn_item item[PARTS];
+	struct attn_join join[T];
+	struct attn_tile tile = {0, T, FIRST, 0};
+	int n = 0;
+
+	for (int t = 0; t < T; t++) {
+		join[t] = (struct attn_join){n, 0};
+		for (int at = 0; at <= FIRST + t; at += CUT, n++, join[t].count++)
+			item[n] = (struct attn_item){t, 0, at, min_int(CUT, FIRST + t + 1 - at), n, t};
+	}
+	c->n_items = n, c->items = dev_put(item, (size_t)n * sizeof *item), c->tiles = dev_put(&tile, sizeof tile);
+	c->attn = (struct attn_args){.qkv = c->qkv, .out = c->act, .partial = written(c, (size_t)(PARTS * HEADS * (DIM + 2)) * 4),
+				     .joins = dev_put(join, sizeof join), .tickets = dev_new(sizeof(uint32_t) * T * HEADS),
+				     .blocks = dev_put(blocks, sizeof blocks), .runs = dev_put(runs, sizeof runs),
+				     .kv_of_head = dev_put(kv_of_head, sizeof kv_of_head), .cache = c->cache, .heads = HEADS, .n_runs = HEADS,
+				     .scale = 0.1f};
+	CUDA(cudaMemset(c->attn.tickets, 0, sizeof(uint32_t) * T * HEADS));
+}
+
+static void make_pick(struct chain *c)
+{
+	struct pick_row row[T], plain[T];
+	int32_t ids[T] = {3, 1, 4, 1, 5};
+
+	for (int t = 0; t < T; t++)
+		row[t] = (struct pick_row){.per_temperature = 1, .per_repetition = 1, .repetition = 1, .stream = 77u + (unsigned)t,
+					   .share = 3u << 30, .mode = PICK_DRAW, .n_top = 3, .top_k = 20, .at = t, .n_output = 1, .presence = 1};
+	for (int t = 0; t < T; t++)
+		plain[t] = row[t], plain[t].share = 1ull << 32, plain[t].top_k = plain[t].n_output = 0, plain[t].n_top = -1;
+	c->plain = dev_put(plain, sizeof plain);
+	c->pick = (struct pick_args){.raw = c->logits, .row = dev_put(row, sizeof row), .ids = dev_put(ids, sizeof ids), .vocab = VOCAB,
+				     .rows = T, .x = written(c, T * VOCAB * 4), .count = dev_new(T * VOCAB * 4),
+				     .bins = dev_new((size_t)T * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *c->pick.bins),
+				     .select = written(c, (size_t)T * PICK_SELECTS * PICK_PASSES * sizeof *c->pick.select),
+				     .best = written(c, T * 3 * sizeof *c->pick.best), .result = written(c, T * sizeof *c->pick.result),
+				     .drawn = written(c, T * 4)};
+	CUDA(cudaMemset(c->pick.count, 0, T * VOCAB * 4));
+}
+
+static void open_chain(struct chain *c)
+{
+	static const struct k_segment whole[1] = {{0, H, 0, 0}}, halves[2] = {{0, 64, 0, 0}, {64, FFN - 64, 0, 1}};
+	int32_t ids[T] = {5, 17, 3, 250, 99}, pos[T], slot[T], row[T] = {4, 3, 2, 1, 0};
+	uint16_t *old;
+
+	*c = (struct chain){.r = {5}};
+	CUDA(cudaDeviceGetAttribute(&c->major, cudaDevAttrComputeCapabilityMajor, 0));
+	CUDA(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking));
+	for (int t = 0; t < T; t++) /* blocks 2, 0, 1 */
+		pos[t] = FIRST + t, slot[t] = (pos[t] < 64 ? 0 : 1) * KV_BLOCK + pos[t] % KV_BLOCK;
+	c->ids = dev_put(ids, sizeof ids), c->pos = dev_put(pos, sizeof pos), c->slot = dev_put(slot, sizeof slot);
+	c->row = dev_put(row, sizeof row), c->segments[0] = dev_put(whole, sizeof whole), c->segments[1] = dev_put(halves, sizeof halves);
+	make_weights(c);
+	c->x = written(c, T * H * 4), c->act = written(c, T * H * 2), c->qkv = written(c, T * QKV * 2), c->mid = written(c, T * FFN * 2);
+	c->delta = written(c, T * H * 4), c->parts = written(c, 2 * T * H * 4), c->gate_up = written(c, T * 2 * FFN * 2);
+	c->logits = written(c, T * VOCAB * 4), c->chosen = written(c, T * H * 2);
+	old = random_halves(&c->r, POOL / 2, K_BF16);
+	c->pool = (unsigned char *)old;
+	c->cache = (struct k_cache){dev_new(POOL), HEADS, DIM, K_KV_16, 0};
+	make_attention(c);
+	make_pick(c);
+}
+
+static cudaError_t norm(struct chain *c, const void *delta)
+{
+	return k_add_norm(c->stream, K_BF16, c->act, c->x, delta, c->norm, NULL, false, 1e-6f, T, H);
+}
+
+/* A layer: attention of single tokens and skinny products, or of a prompt, by either kernel, and products of fixed order. */
+enum kind { SINGLE, PROMPT, PROMPT_WGMMA };
+static void layer(struct chain *c, enum kind kind)
+{
+	cudaStream_t s = c->stream;
+	struct k_tree tree = {.count = 2, .merges = {0, 1}, .data = {c->parts, (float *)c->parts + T * H}};
+
+	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, c->w_qkv, NULL, T, QKV, H, H));
+	CUDA(k_rope_store(s, K_BF16, c->qkv, c->cache, HEADS, c->rope, c->rope, DIM, c->pos, c->slot, T));
+	if (kind == SINGLE)
+		CUDA(k_attention_decode(s, K_BF16, c->attn, c->items, c->n_items, 1));
+	else
+		CUDA((kind == PROMPT ? k_attention_prefill : k_attention_prefill_wgmma)(s, K_BF16, c->attn, c->tiles, 1));
+	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, c->w_o, NULL, T, H, H, H));
+	CUDA(norm(c, c->delta));
+	if (kind == SINGLE) {
+		CUDA(k_linear_skinny(s, K_BF16, c->mid, K_OUT_SILU, c->act, c->w_gate_up, NULL, T, 2 * FFN, H, H));
+		CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->mid, c->w_down, NULL, T, H, FFN, FFN));
+		return;
+	}
+	CUDA(k_linear_fixed(s, K_BF16, c->gate_up, K_OUT_16, c->act, c->w_gate_up, NULL, c->segments[0], 1, T, 2 * FFN, H, H));
+	CUDA(k_silu_mul(s, K_BF16, c->mid, c->gate_up, T, FFN));
+	CUDA(k_linear_fixed(s, K_BF16, c->parts, K_OUT_F32, c->mid, c->w_down, NULL, c->segments[1], 2, T, H, FFN, FFN));
+	CUDA(k_tree_sum(s, c->delta, tree, T * H));
+}
+
+static void links(struct chain *c)
+{
+	cudaStream_t s = c->stream;
+	const struct pick_needs all = {true, true, true, true, true}, draw = {.draw = true};
+	struct pick_args plain = c->pick;
+
+	CUDA(k_embed(s, K_BF16, c->x, c->ids, NULL, 0, c->table, T, H, H, VOCAB, 0));
+	CUDA(norm(c, NULL));
+	for (enum kind k = SINGLE; k <= (c->major == 9 ? PROMPT_WGMMA : PROMPT); k++) {
+		layer(c, k);
+		CUDA(norm(c, c->delta));
+	}
+	CUDA(k_rows(s, c->chosen, c->act, c->row, T, H * 2));
+	CUDA(k_linear_skinny(s, K_BF16, c->logits, K_OUT_F32, c->chosen, c->head, NULL, T, VOCAB, H, H));
+	plain.row = c->plain;
+	CUDA(k_pick(s, plain, draw));
+	CUDA(k_pick(s, c->pick, all));
+	CUDA(k_embed(s, K_BF16, c->x, c->pick.drawn, NULL, 0, c->table, T, H, H, VOCAB, 0));
+}
+
+static void run(struct chain *c, cudaGraphExec_t graph, struct result *out)
+{
+	for (int i = 0; i < c->n_written; i++)
+		CUDA(cudaMemsetAsync(c->written[i].p, 0xff, c->written[i].bytes, c->stream));
+	dev_get(out, c->x, 0); /* nothing runs */
+	CUDA(cudaMemcpy(c->cache.pool, c->pool, POOL, cudaMemcpyHostToDevice));
+	if (graph)
+		CUDA(cudaGraphLaunch(graph, c->stream));
+	else
+		links(c);
+	dev_get(out->logits, c->logits, sizeof out->logits);
+	dev_get(out->x, c->x, sizeof out->x);
+	dev_get(out->pool, c->cache.pool, POOL);
+	dev_get(out->picked, c->pick.result, sizeof out->picked);
+	for (int t = 0; t < T; t++) { /* words come in no order, and are all looked at elsewhere */
+		memset(out->picked[t].top, 0, sizeof out->picked[t].top);
+		memset(out->picked[t].top_id, 0, sizeof out->picked[t].top_id);
+	}
+}
+
+static cudaGraphExec_t captured(struct chain *c)
+{
+	cudaGraphExec_t exec;
+	cudaGraph_t graph;
+
+	CUDA(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal));
+	links(c);
+	CUDA(cudaStreamEndCapture(c->stream, &graph));
+	CUDA(cudaGraphInstantiate(&exec, graph, 0));
+	CUDA(cudaGraphDestroy(graph));
+	return exec;
+}
+
+TEST(kernels_that_overlap)
+{
+	struct result *want = xalloc(1, sizeof *want), *got = xalloc(1, sizeof *got);
+	struct chain c;
+	cudaGraphExec_t graph;
+
+	open_chain(&c);
+	CUDA(k_attention_init());
+	if (c.major == 9)
+		CUDA(k_attention_wgmma_init());
+	CUDA(k_linear_init());
+	k_overlap(false);
+	run(&c, NULL, want);
+	for (int i = 0; i < T * VOCAB; i++)
+		CHECK(fabsf(want->logits[i]) < 1e4f);
+	k_overlap(c.major >= 9);
+	graph = captured(&c);
+	for (int i = 0; i < 6; i++) {
+		run(&c, i & 1 ? graph : NULL, got);
+		CHECK(!memcmp(want, got, sizeof *got));
+	}
+	CUDA(cudaGraphExecDestroy(graph));
+	free(want), free(got);
+}
+
+CHECK_MAIN()
