@@ -28,6 +28,7 @@ struct bench {
 	float *logits;
 	double copy, flops; /* ceilings: bytes/s, FLOP/s */
 	int repeat;
+	bool can_overlap, overlap; /* kernels may start before the one before has ended: here; now */
 };
 
 static struct cuda *device(struct bench *t)
@@ -121,6 +122,47 @@ static void ceilings(struct bench *t, bool tiny)
 	backend_free(t->b, p.x.data, (size_t)n * (size_t)n * 2), backend_free(t->b, p.out, (size_t)n * (size_t)n * 4);
 	weight_destroy(w);
 	free(rows);
+}
+
+static void set_overlap(struct bench *t, bool on)
+{
+	t->overlap = on && t->can_overlap;
+	k_overlap(t->overlap);
+}
+
+struct replay {
+	cudaGraphExec_t exec;
+	int32_t *row;
+};
+static void replay(struct bench *t, int i, void *arg)
+{
+	struct replay *g = arg;
+
+	(void)i;
+	cuda_check(cudaGraphLaunch(g->exec, device(t)->stream), "a graph");
+}
+
+/* From the start of a kernel that moves 16 bytes to that of the next one, in a graph. */
+static void gaps(struct bench *t)
+{
+	enum { KERNELS = 200 };
+	char *data = backend_alloc(t->b, 64);
+	struct replay g = {.row = backend_alloc(t->b, sizeof *g.row)};
+	cudaGraph_t graph;
+
+	for (int on = 0; on <= (int)t->can_overlap; on++) {
+		set_overlap(t, on);
+		cuda_check(cudaStreamBeginCapture(device(t)->stream, cudaStreamCaptureModeThreadLocal), "a capture");
+		for (int i = 0; i < KERNELS; i++)
+			cuda_check(k_rows(device(t)->stream, data + 16 * (i % 2), data + 16 * !(i % 2), g.row, 1, 16), "a kernel");
+		cuda_check(cudaStreamEndCapture(device(t)->stream, &graph), "a capture");
+		cuda_check(cudaGraphInstantiate(&g.exec, graph, 0), "a graph");
+		printf("kernel after kernel in a graph, %s\t%.2f us\n", on ? "overlapping" : "one by one", timed(t, replay, &g) * 1e6 / KERNELS);
+		cuda_check(cudaGraphExecDestroy(g.exec), "a graph");
+		cuda_check(cudaGraphDestroy(graph), "a graph");
+	}
+	backend_free(t->b, data, 64);
+	backend_free(t->b, g.row, sizeof *g.row);
 }
 
 enum { COLD = 8 /* weights in turn, so that none lies in a cache */ };
@@ -310,8 +352,8 @@ static void steps(struct bench *t, int seqs, int fresh, int context)
 		2 * number * t->cfg.layers * t->cfg.hidden * (double)context * seqs;
 	flop = 2 * per_layer * t->cfg.layers * seqs * fresh + 2.0 * t->cfg.vocab * t->cfg.hidden * rows +
 	       4.0 * t->cfg.layers * t->cfg.hidden * (double)fresh * (context - fresh / 2.0) * seqs;
-	snprintf(name, sizeof name, "step of %d layers, %d x %d new tokens of %d, %s cache", t->cfg.layers, seqs, fresh, context,
-		 dtype_name(t->kv.shape.type));
+	snprintf(name, sizeof name, "step of %d layers, %d x %d new tokens of %d, %s cache%s", t->cfg.layers, seqs, fresh, context,
+		 dtype_name(t->kv.shape.type), t->overlap ? "" : ", kernels one by one");
 	if (fresh == 1)
 		line(name, took[t->repeat / 2], bytes, t->copy, "GB/s");
 	else
@@ -335,9 +377,11 @@ static void open_bench(struct bench *t, bool tiny, int layers, bool fixed)
 	t->world = (struct world){.size = 1, .local_size = 1};
 	t->repeat = tiny ? 2 : REPEAT;
 	how = (struct cuda_options){.compute = DT_BF16, .limits = t->lim, .max_context = t->context, .heads = t->cfg.heads,
-				    .kv_heads = t->cfg.kv_heads, .head_dim = t->cfg.head_dim, .fixed = fixed, .graphs = true, .wgmma = true, .tune = !tiny, .wait_ns = 60000000000};
+				    .kv_heads = t->cfg.kv_heads, .head_dim = t->cfg.head_dim, .fixed = fixed, .graphs = true, .overlap = true,
+				    .wgmma = true, .tune = !tiny, .wait_ns = 60000000000};
 	if (p->describe(0, &d, &why) || p->backend_create(&t->b, &how, &why))
 		die("%s", why.text);
+	t->can_overlap = t->overlap = d.major >= 9;
 	printf("device\t%s, compute capability %d.%d, %d processors, %.1f GiB\n", d.name, d.major, d.minor, d.processors,
 	       (double)d.total / (1 << 30));
 	sums = model_comm_limits(&t->cfg, &t->lim, 1);
@@ -361,19 +405,20 @@ static void open_model(struct bench *t)
 }
 
 /* Graphs hold the addresses of a cache: they are made anew. */
-static void all_steps(struct bench *t, bool tiny, bool graphs, enum dtype type)
+static void all_steps(struct bench *t, bool tiny, bool graphs, enum dtype type, bool overlap)
 {
 	struct kv_shape shape = model_kv_shape(t->m, KV_BLOCK, type);
 	int context = tiny ? 100 : 1024, most = t->lim.max_tokens;
 
 	device(t)->graphs = graphs;
+	set_overlap(t, overlap);
 	kv_init(&t->kv, t->b, &shape, t->cfg.layers, tiny ? 64 : 32 * 1024 / KV_BLOCK + 256);
 	steps(t, 1, 1, context);
 	if (!tiny)
 		steps(t, 1, 1, 8192);
 	steps(t, tiny ? 2 : 8, 1, context);
 	steps(t, 32, 1, tiny ? 60 : context);
-	for (int n = most / 8; type == DT_BF16 && n <= most; n *= n < most / 2 ? 4 : 2)
+	for (int n = most / 8; type == DT_BF16 && overlap && n <= most; n *= n < most / 2 ? 4 : 2)
 		steps(t, 1, n, n);
 	backend_sync(t->b);
 	cuda_drop_graphs(device(t));
@@ -395,6 +440,7 @@ int main(int argc, char **argv)
 	}
 	open_bench(&t, tiny, layers, fixed);
 	ceilings(&t, tiny);
+	gaps(&t);
 	products(&t);
 	gated_products(&t);
 	for (int i = 0; i < 3; i++)
@@ -402,7 +448,8 @@ int main(int argc, char **argv)
 	graphs = device(&t)->graphs;
 	open_model(&t);
 	for (int i = 0; i < 3; i++)
-		all_steps(&t, tiny, graphs, caches[i]);
+		all_steps(&t, tiny, graphs, caches[i], true);
+	all_steps(&t, tiny, graphs, DT_BF16, false);
 	model_destroy(t.m);
 	comm_destroy(t.comm);
 	backend_destroy(t.b);
