@@ -154,10 +154,16 @@ static void publish_all(struct server *s)
 	link_ring_front(s->l);
 }
 
+static void see_through(struct server *s)
+{
+	pick_phase_wait(s->n->pick);
+	board_done(s->n->world->board, s->running->head->no);
+}
+
 /* All events are out. */
 static void finish(struct server *s, bool another)
 {
-	pick_phase_wait(s->n->pick);
+	see_through(s);
 	if (!another)
 		board_step(s->n->world->board, -1);
 	sched_done(s->sched, s->running, s->picked);
@@ -190,7 +196,7 @@ static void turn(struct server *s)
 	if (send_events(s) && advance(s))
 		return;
 	if (s->running) { /* the front takes no events: that is not the device's fault */
-		pick_phase_wait(s->n->pick);
+		see_through(s);
 		board_step(s->n->world->board, -1);
 	}
 	publish_all(s);

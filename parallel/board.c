@@ -42,6 +42,11 @@ void board_step(struct board *b, int no)
 	atomic_store(where, no < 0 ? where_idle_after(atomic_load(where)) : where_running(no));
 }
 
+void board_done(struct board *b, int no)
+{
+	atomic_store(&b->page->done, no + 1);
+}
+
 void board_op(struct board *b)
 {
 	_Atomic uint64_t *where = &b->page->line[b->rank].where;
@@ -55,11 +60,12 @@ uint32_t board_ops(const struct board *b)
 	return (uint32_t)atomic_load(&b->page->line[b->rank].where) >> 1;
 }
 
-void blame_place(struct blame *what, uint64_t where)
+void blame_place(const struct board *b, struct blame *what, uint64_t where)
 {
 	what->idle = !(where & 1);
 	what->step = max_int(-1, (int)(where >> 32) - (what->idle ? 2 : 1));
 	what->op = (uint32_t)where >> 1;
+	what->ahead = what->idle ? 0 : max_int(0, what->step - atomic_load(&b->page->done));
 }
 
 /* Who was first is settled by one word; what else there is to say follows, and may be missing if the blamer
@@ -81,7 +87,7 @@ bool blame_rank(struct board *b, enum blame_kind kind, int rank, const char *tex
 	struct board_line *line = &b->page->line[rank];
 	struct blame what = {.kind = kind, .rank = rank, .pid = atomic_load(&line->pid)};
 
-	blame_place(&what, atomic_load(&line->where));
+	blame_place(b, &what, atomic_load(&line->where));
 	snprintf(what.text, sizeof what.text, "%s", text);
 	return board_blame(b, &what);
 }
@@ -110,7 +116,7 @@ bool board_blamed(const struct board *b, struct blame *out)
 	line = &b->page->line[(claim & 0xffff) - 1];
 	*out = (struct blame){
 		.kind = claim >> 16, .rank = (int)(claim & 0xffff) - 1, .pid = atomic_load(&line->pid)};
-	blame_place(out, atomic_load(&line->where));
+	blame_place(b, out, atomic_load(&line->where));
 	return true;
 }
 
@@ -118,12 +124,16 @@ void blame_text(const struct blame *what, char *out, size_t size)
 {
 	static const char *const verbs[] = {"is well", "died", "was stopped", "was stuck", "failed"};
 	const char *verb = what->kind <= BLAME_FAULT ? verbs[what->kind] : "was blamed";
-	char place[64] = "before the first step";
+	char place[96] = "before the first step";
+	int n;
 
 	if (what->step >= 0 && what->idle)
 		snprintf(place, sizeof place, "while idle after step %d", what->step);
-	else if (what->step >= 0)
-		snprintf(place, sizeof place, "in step %d, operation %u", what->step, what->op);
+	else if (what->step >= 0) {
+		n = snprintf(place, sizeof place, "in step %d, operation %u", what->step, what->op);
+		if (what->ahead > 0)
+			snprintf(place + n, sizeof place - (size_t)n, ", step %d is not done", what->step - what->ahead);
+	}
 	snprintf(out, size, "rank %d (pid %d) %s %s%s%s", what->rank, (int)what->pid, verb, place,
 		 what->text[0] ? ": " : "", what->text);
 }

@@ -22,6 +22,7 @@ struct blame {
 	bool idle;      /* no step ran */
 	int step;       /* number of the step that runs, or ran last; -1: none yet */
 	uint32_t op;    /* operation counter in that step */
+	int ahead;      /* steps before that one whose end rank 0 has not seen */
 	char text[160]; /* die()'s reason, or "" */
 };
 
@@ -37,6 +38,7 @@ void board_meet(struct board *b);
 
 /* Engine thread: step `no` begins (ops count up in it), or nothing runs (no = -1). */
 void board_step(struct board *b, int no);
+void board_done(struct board *b, int no); /* rank 0's: step `no` is done, and so are those before */
 void board_op(struct board *b); /* one more operation done; cheap */
 uint32_t board_ops(const struct board *b);
 

@@ -22,6 +22,7 @@ struct board_page {
 	_Atomic uint32_t ready;              /* `detail` is written */
 	_Atomic uint32_t told;               /* somebody logs the reason */
 	_Atomic uint32_t said;               /* rank 0 has said its last words */
+	_Atomic int32_t done;                /* steps that rank 0 has seen the end of */
 	_Atomic uint32_t log_level;          /* changes << 2 | level; 0: never changed */
 	struct blame detail;
 	struct board_line line[]; /* (size) */
@@ -59,7 +60,7 @@ static inline uint64_t where_idle_after(uint64_t where)
 }
 
 /* Fills step and op of a blame of this rank. */
-void blame_place(struct blame *what, uint64_t where);
+void blame_place(const struct board *b, struct blame *what, uint64_t where);
 /* Blames a rank of the board for what it is doing now. */
 bool blame_rank(struct board *b, enum blame_kind kind, int rank, const char *text);
 

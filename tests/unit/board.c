@@ -87,11 +87,11 @@ TEST(steps_and_operations_are_counted)
 
 TEST(a_blame_is_one_sentence)
 {
-	struct blame what = {.kind = BLAME_STOPPED, .rank = 2, .pid = 123, .step = 7, .op = 31};
+	struct blame what = {.kind = BLAME_STOPPED, .rank = 2, .pid = 123, .step = 7, .op = 31, .ahead = 1};
 	char text[256], small[12];
 
 	blame_text(&what, text, sizeof text);
-	CHECK_STR(text, "rank 2 (pid 123) was stopped in step 7, operation 31");
+	CHECK_STR(text, "rank 2 (pid 123) was stopped in step 7, operation 31, step 6 is not done");
 	what.idle = true;
 	blame_text(&what, text, sizeof text);
 	CHECK_STR(text, "rank 2 (pid 123) was stopped while idle after step 7");
@@ -293,6 +293,7 @@ TEST(rank_0_may_be_stopped_too)
 /* Rank 1 hangs before its 32nd operation; the others wait for it in theirs. */
 static void sticks(struct board *b, int rank)
 {
+	board_done(b, 5); /* 6 runs, 7 is enqueued behind it */
 	board_step(b, 7);
 	for (int i = 0; i < 31 + (rank != 1); i++)
 		board_op(b);
@@ -307,7 +308,7 @@ TEST(a_stuck_rank_is_named)
 		CHECK(job.status[r] == EXIT_SOFTWARE || (r == 1 && job.status[r] == -SIGKILL));
 	CHECK_EQ(common->words, 1);
 	CHECK_HAS(common->heard, "rank 1 (pid ");
-	CHECK_HAS(common->heard, "was stuck in step 7, operation 31");
+	CHECK_HAS(common->heard, "was stuck in step 7, operation 31, step 6 is not done");
 	CHECK(job.ms >= 1000 && job.ms < 4500);
 }
 
@@ -409,7 +410,7 @@ TEST(threads_may_stand_for_ranks)
 
 static void faults(struct board *b, int rank)
 {
-	board_step(b, 2);
+	board_step(b, 0);
 	if (rank == 1)
 		die("no memory on device %d", 3);
 	for_ever(b);
@@ -420,7 +421,7 @@ TEST(the_reason_of_die_reaches_rank_0)
 	struct outcome job = run_job(&(struct play){.part = faults});
 
 	check_end(&job, 1, EXIT_SOFTWARE, 1, 0, SOON);
-	CHECK_HAS(common->heard, "failed in step 2, operation 0: no memory on device 3");
+	CHECK_HAS(common->heard, "failed in step 0, operation 0: no memory on device 3");
 }
 
 static void zero_faults(struct board *b, int rank)
