@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -10,7 +9,7 @@
 
 #include "parallel/base.h"
 
-enum { IDLE_NS = 100000000, YIELDS = 4 };
+enum { IDLE_NS = 100000000 };
 
 static _Atomic int64_t spin_ns; /* the same for all waits of the process */
 
@@ -38,18 +37,6 @@ static long futex(_Atomic uint32_t *word, int op, uint32_t value, int shared, co
 	return syscall(SYS_futex, word, shared ? op : op | FUTEX_PRIVATE_FLAG, value, t, NULL, 0);
 }
 
-/* Where whom we wait for needs this very core, it is handed over: far cheaper than a sleep and a wake. */
-static uint32_t yield(_Atomic uint32_t *word, uint32_t old)
-{
-	uint32_t now = old;
-
-	for (int i = 0; i < YIELDS && now == old; i++) {
-		sched_yield();
-		now = atomic_load_explicit(word, memory_order_acquire);
-	}
-	return now;
-}
-
 /* The word's value, which is `old` still if the time for spinning ran out. */
 static uint32_t spin(_Atomic uint32_t *word, uint32_t old)
 {
@@ -57,10 +44,8 @@ static uint32_t spin(_Atomic uint32_t *word, uint32_t old)
 	uint32_t now = atomic_load_explicit(word, memory_order_acquire);
 	uint64_t end;
 
-	if (now != old)
+	if (now != old || !limit)
 		return now;
-	if (!limit)
-		return yield(word, old);
 	end = now_ns() + (uint64_t)limit;
 	do {
 		for (int i = 0; i < 16 && now == old; i++) {

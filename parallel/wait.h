@@ -1,7 +1,8 @@
 /* wait.h - how a thread waits for another, in the process or in another rank: spin a little, then futex.
  *
  * Spinning helps only where every compute thread of the node has a core of its own; wait_policy() decides
- * once, at start. Elsewhere a thread that waits gives its core away a few times before it sleeps. Every futex wait has a time-out, so that waiting ranks look at the board (board.h). */
+ * once, at start. Elsewhere it sleeps at once: a core given away by sched_yield comes back after the time slice
+ * of whatever else runs. Every futex wait has a time-out, so that waiting ranks look at the board (board.h). */
 #ifndef PARALLEL_WAIT_H
 #define PARALLEL_WAIT_H
 
