@@ -247,29 +247,15 @@ template <class E> GPU uint16_t gpu_down(float f)
 }
 
 /* ---- memory ---- */
-/* 16 bytes that are read once: they leave the first cache to what is shared. */
+/* 16 bytes that are read once: they leave the first cache to what is shared. Not by ld.global.nc: nobody may write what that reads while
+ * the kernel runs, but the kernel before may until gpu_wait_previous(), and the assembler would move it across that. */
 GPU uint4 gpu_load_once(const void *p)
-{
-#ifdef __CUDACC__
-	uint4 v;
-	asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
-		     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-		     : "l"(p));
-	return v;
-#else
-	return *(const uint4 *)p;
-#endif
-}
-
-/* The same before gpu_wait_previous(), behind which the assembler would move the above. */
-GPU uint4 gpu_load_early(const void *p)
 {
 #ifdef __CUDACC__
 	uint4 v;
 	asm volatile("ld.global.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];"
 		     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-		     : "l"(p)
-		     : "memory");
+		     : "l"(p));
 	return v;
 #else
 	return *(const uint4 *)p;

@@ -32,7 +32,7 @@ template <class E> GPU void put(void *out, enum k_form form, size_t at, float v)
 }
 
 /* A lane's part of UNROLL turns from column `col` on of its weight rows, zeros past the end. */
-template <bool EARLY, int R, int UNROLL> GPU void load_w(uint4 w[UNROLL][R][2], const uint16_t *const row[R][2], int col, int ld)
+template <int R, int UNROLL> GPU void load_w(uint4 w[UNROLL][R][2], const uint16_t *const row[R][2], int col, int ld)
 {
 #pragma unroll
 	for (int u = 0; u < UNROLL; u++) {
@@ -41,7 +41,7 @@ template <bool EARLY, int R, int UNROLL> GPU void load_w(uint4 w[UNROLL][R][2], 
 		for (int r = 0; r < R; r++)
 #pragma unroll
 			for (int h = 0; h < 2; h++)
-				w[u][r][h] = at >= ld ? make_uint4(0, 0, 0, 0) : EARLY ? gpu_load_early(row[r][h] + at) : gpu_load_once(row[r][h] + at);
+				w[u][r][h] = at >= ld ? make_uint4(0, 0, 0, 0) : gpu_load_once(row[r][h] + at);
 	}
 }
 
@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(THREADS) skinny(void *out, enum k_form form, c
 #pragma unroll
 		for (int h = 0; h < 2; h++) /* a row past the end is a copy of the last: its result is not written */
 			row[r][h] = w + (size_t)min(n0 + 16 * r + 8 * h + g, n - 1) * ld + 8 * t;
-	load_w<true, R, UNROLL>(wv, row, warp * STEP, ld);
+	load_w<R, UNROLL>(wv, row, warp * STEP, ld);
 	gpu_take_turn();
 	for (int k0 = warp * STEP; k0 < ld; k0 += WARPS * STEP * UNROLL) {
 		uint4 xv[UNROLL][MT];
@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(THREADS) skinny(void *out, enum k_form form, c
 #pragma unroll
 				for (int i = 0; i < MT; i++)
 					multiply<E>(d[r][i], wv[u][r][0], wv[u][r][1], xv[u][i]);
-		load_w<false, R, UNROLL>(wv, row, k0 + WARPS * STEP * UNROLL, ld);
+		load_w<R, UNROLL>(wv, row, k0 + WARPS * STEP * UNROLL, ld);
 	}
 #pragma unroll
 	for (int r = 0; r < R; r++)
