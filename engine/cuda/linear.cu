@@ -201,31 +201,42 @@ __global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form,
 	}
 }
 
+/* Shared memory of a block: 99 KiB on some devices, 227 on others. */
+static int fixed_room;
+
+static constexpr int fixed_bytes(int n_segments, int mt)
+{
+	return n_segments * 128 * mt * (int)sizeof(float);
+}
+
 template <class E, int MT, bool VECTOR>
 static cudaError_t launch_fixed(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias,
 				const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	dim3 grid((n + 15) / 16, (m + 8 * MT - 1) / (8 * MT));
 
-	return gpu_launch(fixed<E, MT, VECTOR>, grid, THREADS, (size_t)n_segments * 128 * MT * sizeof(float), s, out, form, (const uint16_t *)x,
-			  (const uint16_t *)w, bias, segments, n_segments, m, n, k, ld);
+	return gpu_launch(fixed<E, MT, VECTOR>, grid, THREADS, fixed_bytes(n_segments, MT), s, out, form, (const uint16_t *)x, (const uint16_t *)w,
+			  bias, segments, n_segments, m, n, k, ld);
 }
 
-template <class E, class... A> static cudaError_t pick_fixed(cudaStream_t s, int m, int k, A... args)
+template <class E, class... A> static cudaError_t pick_fixed(cudaStream_t s, int n_segments, int m, int k, A... args)
 {
 	if (k % 8)
 		return launch_fixed<E, 2, false>(s, args...);
-	return m <= 8 ? launch_fixed<E, 1, true>(s, args...) : launch_fixed<E, 4, true>(s, args...);
+	return m <= 8 || fixed_bytes(n_segments, 4) > fixed_room ? launch_fixed<E, 1, true>(s, args...) : launch_fixed<E, 4, true>(s, args...);
 }
 
+template <class E, int MT, bool VECTOR> static cudaError_t allow_fixed()
+{
+	return cudaFuncSetAttribute((const void *)fixed<E, MT, VECTOR>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+				    min(fixed_bytes(K_MAX_SEGMENTS, MT), fixed_room));
+}
 template <class E> static cudaError_t init_fixed()
 {
-	const int attr = cudaFuncAttributeMaxDynamicSharedMemorySize, unit = K_MAX_SEGMENTS * 128 * (int)sizeof(float);
-	cudaError_t e = cudaFuncSetAttribute((const void *)fixed<E, 2, false>, (cudaFuncAttribute)attr, 2 * unit);
+	cudaError_t e = allow_fixed<E, 2, false>();
 
-	if (!e)
-		e = cudaFuncSetAttribute((const void *)fixed<E, 1, true>, (cudaFuncAttribute)attr, unit);
-	return e ? e : cudaFuncSetAttribute((const void *)fixed<E, 4, true>, (cudaFuncAttribute)attr, 4 * unit);
+	e = e ? e : allow_fixed<E, 1, true>();
+	return e ? e : allow_fixed<E, 4, true>();
 }
 
 extern "C" {
@@ -239,14 +250,17 @@ cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_f
 			   const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	if (type == K_F16)
-		return pick_fixed<F16>(s, m, k, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
-	return pick_fixed<Bf16>(s, m, k, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
+		return pick_fixed<F16>(s, n_segments, m, k, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
+	return pick_fixed<Bf16>(s, n_segments, m, k, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
 }
 
 cudaError_t k_linear_init(void)
 {
-	cudaError_t e = init_fixed<Bf16>();
+	int device = 0;
+	cudaError_t e = cudaGetDevice(&device);
 
+	e = e ? e : cudaDeviceGetAttribute(&fixed_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+	e = e ? e : init_fixed<Bf16>();
 	return e ? e : init_fixed<F16>();
 }
 }

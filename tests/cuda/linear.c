@@ -161,6 +161,15 @@ TEST(fixed_against_float64)
 	}
 }
 
+/* More than a block of such a device can hold for 32 rows at a time. */
+TEST(fixed_where_shared_memory_is_small)
+{
+	setenv("FAKEGPU_CC", "86", 1);
+	CUDA(k_linear_init());
+	fixed(K_BF16, 9, 16, 2048, 64);
+	unsetenv("FAKEGPU_CC");
+}
+
 /* A row's bits do not depend on the rows beside it. */
 TEST(fixed_bits_do_not_depend_on_m)
 {

@@ -33,7 +33,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int d)
 	p->minor = (int)env_long("FAKEGPU_CC", 90) % 10;
 	p->multiProcessorCount = (int)env_long("FAKEGPU_SMS", 4);
 	p->sharedMemPerBlock = 48 * 1024;
-	p->sharedMemPerBlockOptin = FAKE_MAX_SHARED;
+	p->sharedMemPerBlockOptin = most_shared();
 	p->warpSize = 32;
 	p->maxThreadsPerBlock = 1024;
 	return cudaSuccess;
@@ -46,7 +46,7 @@ cudaError_t cudaDeviceGetAttribute(int *v, cudaDeviceAttr a, int)
 		*v = (int)env_long("FAKEGPU_SMS", 4);
 		break;
 	case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-		*v = FAKE_MAX_SHARED;
+		*v = most_shared();
 		break;
 	case cudaDevAttrComputeCapabilityMajor:
 		*v = (int)env_long("FAKEGPU_CC", 90) / 10;

@@ -258,7 +258,7 @@ cudaError_t cudaFuncSetAttribute(const void *f, cudaFuncAttribute a, int v)
 {
 	ENTER(cudaFuncSetAttribute);
 	if (a == cudaFuncAttributeMaxDynamicSharedMemorySize) {
-		if (v > FAKE_MAX_SHARED)
+		if (v > most_shared())
 			return set(cudaErrorInvalidValue);
 		max_shared[f] = v;
 	}

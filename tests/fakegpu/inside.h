@@ -9,7 +9,7 @@
 #include <map>
 #include <memory>
 #include "fakegpu.h"
-#define FAKE_MAX_SHARED (227 * 1024)
+#define FAKE_MAX_SHARED (227 * 1024) /* of any device */
 #ifdef FAKE_TSAN
 extern "C" {
 void __tsan_read_range(void *, size_t);
@@ -34,6 +34,7 @@ struct Rng {
 int env_order(); /* 0 fwd, 1 rev, 2 rand */
 unsigned env_seed();
 long env_long(const char *name, long def);
+int most_shared(); /* bytes of a block of a device of this compute capability */
 const char *running_kernel();
 /* warp.cpp: all lanes of a warp meet; a thread waits until *counter changes; something happened that threads may wait for */
 void warp_meet(int op);

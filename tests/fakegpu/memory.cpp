@@ -19,6 +19,11 @@ long env_long(const char *n, long def)
 	const char *e = getenv(n);
 	return e ? atol(e) : def;
 }
+int most_shared()
+{
+	long cc = env_long("FAKEGPU_CC", 90);
+	return (cc == 80 || cc == 87 ? 163 : cc < 90 || cc >= 120 ? 99 : 227) * 1024;
+}
 int env_order()
 {
 	const char *e = getenv("FAKEGPU_ORDER");
