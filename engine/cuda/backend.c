@@ -153,8 +153,9 @@ static int check_shape(const struct cuda_options *how, struct why *why)
 
 static int open_device(struct cuda *c, struct why *why)
 {
+	enum { OVERLAP_SINCE = 12030 /* of kernels in captured graphs */ };
 	cudaError_t e = cudaSetDevice(c->how.device);
-	int major = 0;
+	int major = 0, driver = 0;
 
 	if (!e)
 		e = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->how.device);
@@ -172,7 +173,8 @@ static int open_device(struct cuda *c, struct why *why)
 		c->stage[i] = p;
 		cuda_check(cudaEventCreateWithFlags(&c->stage_free[i], cudaEventDisableTiming), "an event");
 	}
-	k_overlap(c->how.overlap && major >= 9);
+	cuda_check(cudaDriverGetVersion(&driver), "the driver");
+	k_overlap(c->how.overlap && major >= 9 && driver >= OVERLAP_SINCE);
 	cuda_check(k_linear_init(), "kernels");
 	cuda_check(k_attention_init(), "kernels");
 	c->wgmma = cuda_prefill_wgmma(c);
