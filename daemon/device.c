@@ -107,9 +107,11 @@ int device_backend(struct node *n, bool dry, struct why *why)
 				   .heads = s.heads.count,
 				   .kv_heads = s.kv_heads.count,
 				   .head_dim = n->cfg.head_dim,
+				   .layers = n->cfg.layers,
+				   .ranks = n->world->size,
 				   .device = n->device,
 				   .fixed = n->opt->deterministic,
-				   .graphs = n->opt->graphs,
+				   .graphs = n->opt->graphs && n->sharing == 1, /* else sums wait on the host */
 				   .wgmma = n->opt->wgmma,
 				   .overlap = n->opt->overlap,
 				   .tune = n->opt->tuning,
@@ -144,7 +146,7 @@ int device_fits(const struct node *n, struct why *why)
 	if (!err)
 		err = node_make_model(&plan, NULL, true, why);
 	if (!err) {
-		need = (plan.backend->held + n->cuda->comm_bytes(n->world->size, &lim, n->opt->deterministic)) * (uint64_t)n->sharing;
+		need = (plan.backend->held + plan.backend->graphs + n->cuda->comm_bytes(n->world->size, &lim, n->opt->deterministic)) * (uint64_t)n->sharing;
 		if (need > now.free)
 			err = fail(why, ERR_LIMIT,
 				   "rank %d needs %.2f GiB of %s before any KV cache, %.2f GiB are free: take more ranks, or see "
@@ -157,16 +159,17 @@ int device_fits(const struct node *n, struct why *why)
 	return err;
 }
 
-uint64_t device_room(const struct node *n, uint64_t held)
+uint64_t device_room(const struct node *n, uint64_t held, int percent)
 {
 	struct cuda_device now = n->gpu;
 	struct why why;
-	uint64_t may = n->gpu.total / 100 * (uint64_t)n->opt->gpu_percent, used = held;
+	uint64_t may = n->gpu.total / 100 * (uint64_t)percent, used = held;
 
 	if (!(n->opt->dry_run && n->opt->device_memory)) {
 		if (n->cuda->describe(n->device, &now, &why))
 			die("%s", why.text);
-		used = n->opt->dry_run ? held : now.total - now.free; /* by whomever */
+		if (!n->opt->dry_run)
+			used = now.total - now.free /* by whomever */ + n->backend->graphs;
 	}
 	return may > used ? (may - used) / (uint64_t)n->sharing : 0;
 }

@@ -16,8 +16,8 @@ int device_backend(struct node *n, bool dry, struct why *why);
 int device_comm(struct node *n, const struct comm_limits *lim, struct why *why);
 /* Collective in effect: whether weights and workspace of this rank fit its device. ERR_LIMIT with the bytes. */
 int device_fits(const struct node *n, struct why *why);
-/* Bytes that a rank may still take for its cache when it holds `held`. */
-uint64_t device_room(const struct node *n, uint64_t held);
+/* Bytes that a rank may still take for its cache of `percent` of the device. For plans: when it holds `held`, with its graphs. */
+uint64_t device_room(const struct node *n, uint64_t held, int percent);
 /* Bytes that the driver's context takes on a device, about. */
 enum { DEVICE_CONTEXT = 512 << 20 };
 

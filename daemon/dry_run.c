@@ -12,7 +12,7 @@
 #include "parallel/comm.h"
 
 struct rank_plan {
-	uint64_t weights, work, block; /* bytes; of one KV block over all layers */
+	uint64_t weights, work, graphs, block; /* bytes; of one KV block over all layers */
 };
 
 struct plan {
@@ -51,6 +51,7 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 		struct comm_limits lim = model_comm_limits(&n.cfg, &n.limits, p->world.size);
 		p->rank[r].weights = model_weight_bytes(n.model);
 		p->rank[r].work = n.backend->held - p->rank[r].weights;
+		p->rank[r].graphs = n.backend->graphs;
 		if (n.cuda)
 			p->rank[r].work += DEVICE_CONTEXT + n.cuda->comm_bytes(p->world.size, &lim, n.opt->deterministic);
 		else
@@ -63,9 +64,14 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 	return err;
 }
 
+static uint64_t work(const struct plan *p, int r)
+{
+	return p->rank[r].work + (r || p->node.cuda ? 0 : p->picker);
+}
+
 static uint64_t held(const struct plan *p, int r)
 {
-	return p->rank[r].weights + p->rank[r].work + (r || p->node.cuda ? 0 : p->picker);
+	return p->rank[r].weights + p->rank[r].graphs + work(p, r);
 }
 
 /* As the real start does it, node.c: the rank with least room decides. */
@@ -133,11 +139,13 @@ static void print_table(const struct plan *p)
 	printf("%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture,
 	       (double)model_parameters(&n->cfg) / 1e9, n->numerics_class, p->world.size,
 	       p->world.size > 1 ? "s" : "");
-	printf("rank      weights     KV cache    workspace        total   (GiB)\n");
-	for (int r = 0; r < p->world.size; r++)
-		printf("%4d %12.3f %12.3f %12.3f %12.3f\n", r, gib(p->rank[r].weights),
-		       gib(p->rank[r].block * (uint64_t)p->blocks), gib(held(p, r) - p->rank[r].weights),
-		       gib(total(p, r)));
+	printf("rank      weights     KV cache    workspace%s        total   (GiB)\n", n->cuda ? "       graphs" : "");
+	for (int r = 0; r < p->world.size; r++) {
+		printf("%4d %12.3f %12.3f %12.3f", r, gib(p->rank[r].weights), gib(p->rank[r].block * (uint64_t)p->blocks), gib(work(p, r)));
+		if (n->cuda)
+			printf(" %12.3f", gib(p->rank[r].graphs));
+		printf(" %12.3f\n", gib(total(p, r)));
+	}
 	printf("\nKV cache: %lld tokens; %lld sequence%s of %d tokens at a time%s\n", (long long)(p->blocks * block),
 	       (long long)(p->blocks / p->wanted), p->blocks / p->wanted == 1 ? "" : "s", n->max_model_len,
 	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
@@ -162,10 +170,11 @@ static void print_json(const struct plan *p)
 
 	for (int r = 0; r < p->world.size; r++)
 		json_array_append_new(ranks,
-				      json_pack("{s:i,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
+				      json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
 						(json_int_t)p->rank[r].weights, "kv_bytes",
 						(json_int_t)(p->rank[r].block * (uint64_t)p->blocks),
-						"work_bytes", (json_int_t)(held(p, r) - p->rank[r].weights),
+						"work_bytes", (json_int_t)work(p, r),
+						"graph_bytes", (json_int_t)p->rank[r].graphs,
 						"total_bytes", (json_int_t)total(p, r)));
 	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture", p->node.cfg.architecture,
 			"numerics_class", p->node.numerics_class, "parameters",

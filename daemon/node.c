@@ -239,7 +239,7 @@ int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, i
 	int64_t fit;
 
 	if (n->cuda)
-		budget = device_room(n, held);
+		budget = device_room(n, held, (int)n->opt->gpu_percent);
 	if (n->opt->kv_bytes)
 		budget = (uint64_t)n->opt->kv_bytes;
 	fit = (int64_t)(budget / (block ? block : 1));
@@ -251,14 +251,15 @@ int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, i
 /* A cache beyond the machine's memory would end in the kernel's killing somebody while it is touched. The same on all ranks. */
 static int check_asked(const struct node *n, struct why *why)
 {
-	int64_t share = (int64_t)(memory_limit() / (uint64_t)n->world->local_size);
-	int64_t room = world_min(n->world, share - (int64_t)n->backend->held);
+	int64_t share = (int64_t)(n->cuda ? n->gpu.total / (uint64_t)n->sharing : memory_limit() / (uint64_t)n->world->local_size);
+	int64_t room = n->cuda ? (int64_t)device_room(n, 0, 100) : share - (int64_t)n->backend->held;
 
-	if (n->cuda || n->opt->kv_bytes <= room)
+	room = world_min(n->world, room);
+	if (n->opt->kv_bytes <= room)
 		return 0;
 	return fail(why, ERR_LIMIT,
-		    "--kv-cache-memory-bytes: %.3f GiB are asked for; a rank has %.3f GiB of memory, and %.3f GiB beside its weights",
-		    (double)n->opt->kv_bytes / (1 << 30), (double)share / (1 << 30), (double)room / (1 << 30));
+		    "--kv-cache-memory-bytes: %.3f GiB are asked for; a rank has %.3f GiB of memory, and %.3f GiB beside its weights%s",
+		    (double)n->opt->kv_bytes / (1 << 30), (double)share / (1 << 30), (double)room / (1 << 30), n->cuda ? ", workspace and graphs" : "");
 }
 
 /* The same on all ranks. */
@@ -302,6 +303,7 @@ static void count_op(void *board)
 /* What the backend wants to have run before the first call comes; with the head and its gather, but nobody's. */
 static void warm_up(struct node *n)
 {
+	const struct backend *b = n->backend;
 	uint64_t start = now_ns();
 	struct step s;
 	int passes = 0;
@@ -313,7 +315,9 @@ static void warm_up(struct node *n)
 		node_rows(n, &s, NULL, NULL);
 		backend_sync(n->backend);
 		if (n->world->rank == 0)
-			log_event(LOG_INFO, "steps of all small sizes are captured", " passes=%d seconds=%.2f", passes, (double)(now_ns() - start) / 1e9);
+			log_event(b->graphs_held > b->graphs ? LOG_WARN : LOG_INFO, "steps of all small sizes are captured",
+				  " passes=%d seconds=%.2f graphs_mib=%.3f planned_mib=%.3f", passes, (double)(now_ns() - start) / 1e9,
+				  (double)b->graphs_held / (1 << 20), (double)b->graphs / (1 << 20));
 	}
 	step_finish(&s);
 }
@@ -322,7 +326,7 @@ static void fill_report(struct node *n)
 {
 	n->report.pid = getpid();
 	n->report.weight_bytes = model_weight_bytes(n->model);
-	n->report.work_bytes = n->backend->held - n->report.weight_bytes - n->report.kv_bytes;
+	n->report.work_bytes = n->backend->held + n->backend->graphs_held - n->report.weight_bytes - n->report.kv_bytes;
 	n->report.file_bytes = n->files ? checkpoint_bytes_read(n->files) : 0;
 }
 

@@ -127,6 +127,7 @@ struct backend {
 	enum dtype act;      /* what linear reads: DT_BF16 in compute class bf16, DT_F32 in f32 */
 	enum dtype mid;      /* of q, k, v and of gate and up between their product and what reads them: f32 on the CPU */
 	size_t held;         /* bytes taken by alloc and weights so far */
+	size_t graphs, graphs_held; /* CUDA, beside `held`: bytes that captured steps are planned to take, and have taken by the driver's count */
 	void *stream;        /* CUDA: cudaStream_t; CPU: NULL */
 	int32_t *drawn;      /* (max_tokens) of the device: what each row of the last step drew, which tokens of the next may name as -1-r,
 				so that it is enqueued before the last is done. NULL: no step runs ahead */

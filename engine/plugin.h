@@ -19,6 +19,7 @@ struct cuda_options {
 	struct step_limits limits;
 	int max_context;
 	int heads, kv_heads, head_dim; /* of this rank */
+	int layers, ranks;             /* how much a step enqueues: for the plan of graphs */
 	int device;                    /* among those visible */
 	bool fixed;   /* the same bits whatever the batch, the chunks and the number of ranks: own kernels only */
 	bool graphs;  /* small steps are captured as graphs and replayed */

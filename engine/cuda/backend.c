@@ -216,6 +216,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->base.stream = c->stream;
 	c->base.drawn = c->drawn;
 	c->graphs = how->graphs && !how->dry;
+	c->base.graphs = how->graphs ? cuda_graph_bytes(c) : 0;
 	*out = &c->base;
 	return 0;
 }

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-enum { STEPS = 2 /* in flight */, STAGES = 2, STAGE_BYTES = 8 << 20 };
+enum { STEPS = 2 /* in flight */, STAGES = 2, STAGE_BYTES = 8 << 20, SKINNY_ROWS = 32 /* up to which products are our own kernel's */ };
 
 /* plan.c: cuts a step's attention into work. */
 struct attn_plan {
@@ -115,6 +115,7 @@ const struct step *cuda_step(struct backend *b, const struct step *s);
 bool cuda_warm(struct backend *b, int i, struct step *s);
 void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
 void cuda_drop_graphs(struct cuda *c);
+size_t cuda_graph_bytes(const struct cuda *c); /* that all captures will take, about */
 void cuda_step_create(struct cuda *c);
 void cuda_step_destroy(struct cuda *c);
 

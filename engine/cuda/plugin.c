@@ -74,7 +74,7 @@ static int comm_create(struct comm **out, struct backend *b, struct world *w, co
 					  .device = c};
 
 	if (shared) /* their sums wait on the host */
-		c->graphs = false, b->drawn = NULL;
+		c->graphs = false, b->graphs = 0, b->drawn = NULL;
 	return (shared ? comm_staged_create : comm_nccl_create)(out, w, limits, &how, why);
 }
 

@@ -169,15 +169,63 @@ const struct step *cuda_step(struct backend *b, const struct step *s)
 }
 
 /* ---- graphs ---- */
+/* Whether steps come in size i: not in those beyond what all sequences bring. */
+static bool comes(const struct cuda *c, int i)
+{
+	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs);
+
+	return i < N_BUCKETS && buckets[i] <= c->how.limits.max_tokens && (!i || buckets[i - 1] < most);
+}
+
+/* What one kernel in an instantiated graph takes of the device. NVIDIA publishes no figure. Measured: graphs of 500, 1000 and 2000
+ * kernels make 362, 395 and 458 MB, so 63 to 66 KB each
+ * (forums.developer.nvidia.com/t/increasing-memory-footprint-with-large-task-graphs/244901); about 10 KB are told of later
+ * (github.com/NVIDIA/cccl/pull/3768). The plan takes the larger: too little would fail a start. */
+enum { NODE_BYTES = 64 << 10 };
+
+/* Kernels as run_pass() in engine/models/llama.c enqueues them: attention's norm, q k v, rotation, attention and o; the norm, gate and up
+ * with silu beside it where cuBLASLt makes the product, and down, which the last layer has not where nobody wants a row; sums. */
+size_t cuda_graph_bytes(const struct cuda *c)
+{
+	size_t layers = (size_t)c->how.layers, sum = c->how.ranks == 1 ? 0 : c->how.fixed ? 2 : 1, att = 5 + sum, nodes = 0;
+
+	for (int i = 0; comes(c, i); i++) {
+		size_t ffn = 3 + sum + (!c->how.fixed && buckets[i] > SKINNY_ROWS), embed = 1 + sum, rows = 2;
+		nodes += STEPS * (2 * (embed + layers * (att + ffn)) - ffn + rows);
+	}
+	return nodes * NODE_BYTES;
+}
+
+static size_t memory_left(void)
+{
+	size_t left = 0, total;
+
+	cuda_check(cudaMemGetInfo(&left, &total), "its free memory");
+	return left;
+}
+
+static void check_made(const struct cuda *c, cudaError_t e)
+{
+	if (e == cudaErrorMemoryAllocation)
+		die("CUDA: no memory for graphs of small steps: %.3f GiB were planned, %.3f GiB are taken, %.3f GiB are free: give the KV cache "
+		    "less (--gpu-memory-utilization, --kv-cache-memory-bytes), or start with --no-graphs",
+		    (double)c->base.graphs / (1 << 30), (double)c->base.graphs_held / (1 << 30), (double)memory_left() / (1 << 30));
+	cuda_check(e, "making a graph");
+}
+
 static void capture(struct cuda *c, struct cuda_graph *g, void (*fn)(void *arg), void *arg)
 {
 	cudaGraph_t graph;
+	size_t before = memory_left(), after;
 
 	cuda_check(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), "capturing a step");
 	fn(arg);
 	cuda_check(cudaStreamEndCapture(c->stream, &graph), "capturing a step");
-	cuda_check(cudaGraphInstantiate(&g->exec, graph, 0), "making a graph");
+	check_made(c, cudaGraphInstantiate(&g->exec, graph, 0));
+	check_made(c, cudaGraphUpload(g->exec, c->stream));
 	cuda_check(cudaGraphDestroy(graph), "making a graph");
+	after = memory_left();
+	c->base.graphs_held += before > after ? before - after : 0;
 }
 
 /* Tokens of sequences that bring as many as go one by one. They see themselves only, and nothing is stored. */
@@ -207,7 +255,7 @@ bool cuda_warm(struct backend *b, int i, struct step *s)
 	struct cuda *c = cuda_of(b);
 	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs), size = i / PASSES, pass = i % PASSES;
 
-	c->warming = c->graphs && size < N_BUCKETS && buckets[size] <= c->how.limits.max_tokens && (!size || buckets[size - 1] < most);
+	c->warming = c->graphs && comes(c, size);
 	if (!c->warming)
 		return false;
 	small_step(s, min_int(most, buckets[size]), pass >= 1 && pass <= STEPS ? 0 : min_int(most, buckets[size]));
@@ -230,9 +278,7 @@ void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
 	g->key = key;
 	if (!g->exec)
 		capture(c, g, fn, arg);
-	if (c->warming)
-		cuda_check(cudaGraphUpload(g->exec, c->stream), "a graph");
-	else
+	if (!c->warming)
 		cuda_check(cudaGraphLaunch(g->exec, c->stream), "a graph");
 	if (b->on_op)
 		b->on_op(b->on_op_arg);

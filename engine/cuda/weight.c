@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP = 32, SEGMENT = 512, SKINNY_ROWS = 32 };
+enum { STEP = 32, SEGMENT = 512 };
 
 /* One leaf: a segment every 512 columns, combined as a binary counter, what is left over from the small end. */
 static int leaf_segments(struct k_segment *s, int col, int cols)

@@ -222,7 +222,11 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus *v)
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *x, cudaGraph_t g, unsigned long long)
 {
 	ENTER(cudaGraphInstantiate);
-	*x = new CUgraphExec_st{g->nodes};
+	size_t n = g->nodes.size() * (size_t)env_long("FAKEGPU_NODE", 64 << 10);
+	if (n > limit - used)
+		return set(cudaErrorMemoryAllocation);
+	used += n;
+	*x = new CUgraphExec_st{g->nodes, n};
 	return cudaSuccess;
 }
 cudaError_t cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t *, size_t *n)
@@ -251,6 +255,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t x)
 {
 	ENTER(cudaGraphExecDestroy);
 	drain(l, true);
+	used -= x->bytes;
 	delete x;
 	return cudaSuccess;
 }

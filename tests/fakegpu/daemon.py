@@ -6,6 +6,7 @@ import ctypes.util
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,8 @@ def against_cpu(folder, label, how, ways=ALL_RANKS):
         j = cuda(ranks, path, devices=devices, order=order, small=TUNED if tuned else SMALL, FAKEGPU_FAIL="cudaStreamBeginCapture:21=999")
         if not start(j, name):
             continue
+        graphs = [float(x) for x in re.findall(r"graphs_mib=(\S+) planned_mib=(\S+)", j.text())[0]] if ranks <= devices else None
+        check(f"{name}: graphs take what is planned", not graphs or graphs[0] == graphs[1] > 0, graphs)
         check(f"{name}: products are timed only where asked for", ("chosen by timing" in j.text()) == tuned)
         worst = compare(name, BOUND[how.get("dtype", "bf16")], want, answers(j, prompts, 10), scores(j, texts), given_want)
         print(f"  {name}: logprobs within {worst:.4f} of the CPU's")
@@ -135,6 +138,8 @@ def eight_bits_planned(path):
         r = subprocess.run([job.BIN + "xversed", path, "--dry-run", "--json", "--device", "cuda", "--device-memory", "2G", "--kv-cache-dtype", kv],
                            capture_output=True, text=True, env=env)
         plan = json.loads(r.stdout)
+        nodes = 9 * 2 * (2 * (1 + 2 * 8) - 3 + 2) + 2 * 2 * (2 * 2 - 1)  # 9 sizes in 2 places; silu by itself in those of 48 and 64
+        check(f"{kv}: graphs planned", plan["ranks"][0]["graph_bytes"] == nodes << 16, r.stdout)
         check(f"{kv}: planned", plan["ranks"][0]["kv_bytes"] == plan["kv_tokens"] // 32 * 2 * 2 * 4 * head, r.stdout)
     r = subprocess.run([job.BIN + "xversed", path, "--device", "cpu", "--kv-cache-dtype", "fp8"], capture_output=True, text=True, timeout=60)
     check("fp8 on the CPU is refused", r.returncode == 66 and "fp8 is for CUDA" in r.stderr, f"{r.returncode}: {r.stderr}")

@@ -32,6 +32,7 @@ struct CUgraph_st {
 };
 struct CUgraphExec_st {
 	std::vector<Node> nodes;
+	size_t bytes; /* of the device's memory */
 };
 struct Capture {
 	CUgraph_st *graph = new CUgraph_st;
