@@ -99,7 +99,7 @@ def run(name, model, want, ranks, devices, ahead, *options):
             "--max-model-len", "192", "--max-num-seqs", "6", "--max-num-batched-tokens", "64", "--admission-look-ahead", "0", "--max-logits-rows", "5",
             *options, env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_DEVICES=str(devices), FAKEGPU_ORDER="rand", FAKEGPU_SEED=str(ranks)))
     got = None
-    if check(f"{name}: starts", j.start(60), j.text()[-600:]):
+    if check(f"{name}: starts", j.start(200), j.text()[-600:]):
         c = Client(j.socket)
         got = serve(c)
         if not check(f"{name}: all answered", all(got), j.text()[-400:]):
