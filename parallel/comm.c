@@ -65,6 +65,12 @@ void comm_bcast(struct comm *c, int32_t *ids, int n)
 	c->ops->bcast(c, ids, n);
 }
 
+void comm_check(struct comm *c)
+{
+	if (c->ops->check)
+		c->ops->check(c);
+}
+
 int comm_share(const struct comm_limits *limits, int size)
 {
 	return min_int(limits->gather_cols, 64 * div_up(div_up(limits->gather_cols, 64), size));

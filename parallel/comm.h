@@ -31,6 +31,7 @@ struct comm_ops {
 	float *(*columns)(struct comm *c, int rows, int cols);
 	void (*gather)(struct comm *c, float *out, int rows, const int *cols_of_rank);
 	void (*bcast)(struct comm *c, int32_t *ids, int n); /* NULL: no steps are run ahead */
+	void (*check)(struct comm *c); /* NULL: nothing breaks between calls */
 	void (*destroy)(struct comm *c);
 };
 
@@ -69,5 +70,7 @@ float *comm_columns(struct comm *c, int rows, int cols);
 void comm_gather(struct comm *c, float *out, int rows, const int *cols_of_rank /* (size) */);
 /* ids (n) of rank 0 to all ranks: what the step before drew, where the next one is enqueued before it is known on the host. */
 void comm_bcast(struct comm *c, int32_t *ids, int n);
+/* For loops that wait for what was enqueued: dies where it has broken since, of which no call has told. Cheap. */
+void comm_check(struct comm *c);
 
 #endif

@@ -210,6 +210,20 @@ static void bcast(struct comm *c, int32_t *ids, int count)
 		must(n, ncclBroadcast(ids, ids, (size_t)count, ncclInt32, 0, n->nccl, n->how.stream), "NCCL broadcast");
 }
 
+/* What broke in NCCL's own threads or between the devices, while what was enqueued is waited for. */
+static void check_async(struct comm *c)
+{
+	struct comm_nccl *n = (struct comm_nccl *)c;
+	ncclResult_t e, r = ncclSuccess;
+
+	if (!n->nccl)
+		return;
+	e = ncclCommGetAsyncError(n->nccl, &r);
+	r = e ? e : r;
+	if (r && r != ncclInProgress)
+		die("NCCL, after the call: %s: %s", ncclGetErrorString(r), ncclGetLastError(n->nccl));
+}
+
 static void close_window(struct comm_nccl *n)
 {
 	if (n->window)
@@ -242,6 +256,7 @@ static const struct comm_ops ops = {.name = "nccl",
 				    .columns = columns,
 				    .gather = gather,
 				    .bcast = bcast,
+				    .check = check_async,
 				    .destroy = destroy};
 
 static struct layout layout_of(int size, const struct comm_limits *l, bool fixed)
@@ -285,11 +300,7 @@ static int join(struct comm_nccl *n, struct world *w, struct why *why)
 		return fail(why, ERR_UNKNOWN, "NCCL makes no id on rank 0: %s", ncclGetErrorString(r));
 	world_bcast(w, &id, sizeof id);
 	config.blocking = 0;
-	r = ncclCommInitRankConfig(&n->nccl, w->size, id, w->rank, &config);
-	if (r == ncclInProgress)
-		r = settle(n, r, "NCCL start");
-	if (r)
-		return fail(why, ERR_UNKNOWN, "NCCL start: %s", ncclGetErrorString(r));
+	must(n, ncclCommInitRankConfig(&n->nccl, w->size, id, w->rank, &config), "NCCL start"); /* the others wait for it in theirs */
 	return 0;
 }
 

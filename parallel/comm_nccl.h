@@ -14,7 +14,7 @@ struct comm_device_options {
 	int64_t wait_ns; /* longest wait for other ranks; 0: for ever */
 	/* Waits until the stream is done; dies past its deadline or on a fault of the device. */
 	void (*wait)(void *device);
-	/* Forgets what was captured with this communicator's calls in it; before it ends. */
+	/* Forgets this communicator, and what was captured with its calls in it; before it ends. */
 	void (*quiet)(void *device);
 	/* Enqueues the tree sum of device arrays (tree.h). */
 	void (*tree)(void *device, float *out, const struct tree_input *in, int n, size_t length);

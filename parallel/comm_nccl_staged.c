@@ -86,6 +86,7 @@ static void destroy(struct comm *c)
 	struct comm_staged *s = (struct comm_staged *)c;
 
 	s->how.wait(s->how.device);
+	s->how.quiet(s->how.device);
 	comm_destroy(s->host);
 	cudaFree(s->parts), cudaFree(s->columns);
 	cudaFreeHost(s->out), cudaFreeHost(s->back), cudaFreeHost(s->logits);

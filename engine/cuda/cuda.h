@@ -69,6 +69,7 @@ struct cuda {
 	struct attn_run *runs;      /* device (heads) */
 	int32_t *kv_of_head;        /* device (heads) */
 	struct cuda_picker *picker; /* rank 0; else NULL */
+	struct comm *peers; /* whose sums the stream holds; NULL: none */
 	struct gemm *gemm;
 	struct cuda_weight **weights; /* [n_weights] all there are */
 	int n_weights;

@@ -20,6 +20,8 @@ static bool pending(struct cuda *c, cudaEvent_t event, uint64_t since, const cha
 		cuda_check(e, what);
 		return false;
 	}
+	if (c->peers)
+		comm_check(c->peers);
 	if (c->how.wait_ns && gone > (uint64_t)c->how.wait_ns)
 		die("the GPU is stuck: %s is not done after %.0f s", what, (double)gone / 1e9);
 	return true;

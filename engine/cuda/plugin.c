@@ -54,9 +54,10 @@ static void tree(void *backend, float *out, const struct tree_input *in, int n, 
 	cuda_check(k_tree_sum(((struct cuda *)backend)->stream, out, t, length), "sum of partials");
 }
 
-static void drop_graphs(void *backend)
+static void quiet(void *backend)
 {
 	cuda_drop_graphs(backend);
+	((struct cuda *)backend)->peers = NULL;
 }
 
 static int comm_create(struct comm **out, struct backend *b, struct world *w, const struct comm_limits *limits, bool shared,
@@ -68,14 +69,18 @@ static int comm_create(struct comm **out, struct backend *b, struct world *w, co
 					  .wait_ns = c->how.wait_ns,
 					  .wait = wait_stream,
 					  .tree = tree,
-					  .quiet = drop_graphs,
+					  .quiet = quiet,
 					  .idle = c->how.idle,
 					  .idle_arg = c->how.idle_arg,
 					  .device = c};
+	int err;
 
 	if (shared) /* their sums wait on the host */
 		c->graphs = false, b->graphs = 0, b->drawn = NULL;
-	return (shared ? comm_staged_create : comm_nccl_create)(out, w, limits, &how, why);
+	err = (shared ? comm_staged_create : comm_nccl_create)(out, w, limits, &how, why);
+	if (!err)
+		c->peers = *out;
+	return err;
 }
 
 __attribute__((visibility("default"))) const struct plugin *xversed_plugin(void);

@@ -288,4 +288,12 @@ TEST(calls_that_fail)
 	}
 }
 
+/* What breaks after the call is told while it is waited for, not when the wait is over. */
+TEST(a_sum_that_breaks_later)
+{
+	if (!getenv("FAKEGPU_DEVICES"))
+		SKIP("not on the emulated GPU");
+	CHECK_EQ(ended(&(struct job){.ranks = 2, .fake = {"FAKENCCL_ASYNC", "2"}}, 70), 2);
+}
+
 CHECK_MAIN()

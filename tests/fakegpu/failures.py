@@ -100,6 +100,8 @@ with tempfile.TemporaryDirectory() as top:
     path = dummy_model(top + "/m", hidden_size=256, intermediate_size=320, num_attention_heads=4)
     broken("rank 1 never joins a sum", path, 2, ["is not done: the GPU is stuck"], FAKENCCL_RANK="1", FAKENCCL_HANG="60")
     broken("rank 1 is killed in a sum", path, 2, ["rank 1", "died", "killed"], FAKENCCL_RANK="1", FAKENCCL_DIE="60")
+    if FULL:
+        broken("NCCL tells an error after the call", path, 2, ["NCCL, after the call"], FAKENCCL_ASYNC="60")
     broken("a kernel faults", path, 1, ["CUDA"], FAKEGPU_FAIL="@void add_norm<2>:50=700")
     broken("a launch fails on one of two", path, 2, ["CUDA"], FAKEGPU_FAIL="launch:400=719")
     broken("a graph fails", path, 1, ["CUDA, a graph"], FAKEGPU_FAIL="cudaGraphLaunch:5=719")

@@ -1,6 +1,6 @@
 /* nccl.cpp - NCCL of the fake GPU: ranks are processes of one machine that meet in POSIX shared memory, in
  * stream order. FAKENCCL_RANK + FAKENCCL_HANG=n: this rank never joins its nth collective; FAKENCCL_DIE=n: it
- * is killed there. FAKENCCL_VERSION: what it says it is; FAKENCCL_WINDOWS=0: it registers none */
+ * is killed there. FAKENCCL_ASYNC=n: a rank's nth collective breaks after the call. FAKENCCL_VERSION: what it says it is; FAKENCCL_WINDOWS=0: it registers none */
 #include "runtime.h"
 #include <nccl.h>
 #include <cuda_fp16.h>
@@ -124,6 +124,7 @@ static void reduce_bf16(uint16_t *a, const uint16_t *b, size_t n, ncclRedOp_t op
 static void run(ncclComm *c, Call k, const void *send, void *recv)
 {
 	uint64_t nth = ++c->calls;
+	bool broken = nth == (uint64_t)fake::env_long("FAKENCCL_ASYNC", 0);
 	size_t w = width((ncclDataType_t)k.dtype), bytes = k.count * w;
 	if (fake::env_long("FAKENCCL_RANK", -1) == c->rank) {
 		if (nth == (uint64_t)fake::env_long("FAKENCCL_DIE", 0)) {
@@ -137,6 +138,10 @@ static void run(ncclComm *c, Call k, const void *send, void *recv)
 			return;
 		}
 	}
+	if (broken)
+		c->state = ncclRemoteError;
+	while (broken && !c->abort.load())
+		nap();
 	const char *in = (const char *)fake::reach(send, bytes, "collective input");
 	char *out =
 		(char *)fake::reach(recv, k.kind == ALLGATHER ? bytes * c->n : bytes, "collective output");
