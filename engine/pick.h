@@ -47,7 +47,7 @@ struct pick {
 	int32_t given;          /* >= 0: do not draw, score this one (prompt logprobs, echo, Score) */
 	const uint32_t *allow;  /* bit mask over the vocabulary, or NULL: a mask that comes after the forward */
 	const struct sampling *how;
-	const int32_t *tokens;  /* (n_tokens) prompt then output */
+	const int32_t *tokens;  /* (n_tokens) prompt then output; those of the first row of a call in a step stay in its later steps */
 	int n_prompt, n_tokens;
 	int n_top;              /* -1: no logprob wanted; n: logprob, rank and the n best of this row */
 };

@@ -149,9 +149,19 @@ bool cuda_prefill_wgmma(struct cuda *c);
 void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape, const void *pool,
 		    const struct kv_shape *kv, const struct step *s);
 
-/* pick_pack.c. A row and, from ids + at on, its lists; how many ids they take. Where they do not fit below `room`, or a mask comes
- * with it, or nothing is told of a given word, the row is left to the host. */
-int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what);
+/* What the device has of the histories of calls with penalties, one for each sequence that may run. */
+struct pick_book {
+	struct pick_kept {
+		uint64_t call; /* whose it is: a slot's next call has another */
+		int64_t step;  /* since when */
+		int n;         /* its first words */
+	} *kept;               /* (seqs) */
+	int seqs, max_history;
+	int64_t step; /* the running one, from 1 on */
+};
+/* pick_pack.c. A row and, from ids + at on, its lists and what is new of its history; how many ids they take. Where they do not fit
+ * below `room`, or a mask comes with it, or nothing is told of a given word, the row is left to the host. */
+int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what, struct pick_book *book);
 struct pick_needs pick_needs_of(const struct pick_row *row, int n);
 void pick_unpack(struct picked *out, const struct pick_result *r, int n_top);
 float *cuda_pick_open(struct backend *b, int rows, int vocab);

@@ -119,13 +119,15 @@ cudaError_t k_tree_sum(cudaStream_t stream, float *out, struct k_tree in, size_t
 enum pick_mode { PICK_SCORE, PICK_LIKELIEST, PICK_DRAW };
 enum { PICK_TOP = 20, PICK_PART = 2048 /* words of a block */, PICK_BINS = 2048, PICK_PASSES = 3, PICK_SELECTS = 3 };
 
-/* One row; `ids` of it: allowed, bad, biased ones and their values (bits of floats), stop (where masked), prompt, output. */
+/* One row; `ids` of it: allowed, bad, biased ones and their values (bits of floats), stop (where masked), then what of its history
+ * (prompt, output) the device does not have yet. */
 struct pick_row {
 	double per_temperature;      /* 1 / temperature; 0: logits stay as they are */
 	double per_repetition;       /* 1 / penalty */
 	uint64_t stream, least, share; /* pick_stream(); min_p as a mass; top_p in 2^-32: 2^32 is off */
 	int32_t mode, given, n_top, top_k; /* top_k 0: off */
 	int32_t at, n_allowed, n_bad, n_bias, n_stop, n_prompt, n_output;
+	int32_t seq, kept; /* whose history it is, and how much of it is there; seq -1: it is used here and not kept */
 	float repetition, presence, frequency;
 	int32_t skip, none; /* skip: the host picks it */
 };
@@ -151,6 +153,7 @@ struct pick_args {
 	const float *raw;          /* (rows, vocab) */
 	const struct pick_row *row;
 	const int32_t *ids;
+	int32_t *history;          /* (seqs, max_history) of those with penalties */
 	float *x;                  /* (rows, vocab) masked, penalised, divided by temperature */
 	uint32_t *count;           /* (rows, vocab) all 0 between calls */
 	uint64_t *bins;            /* (rows, PICK_SELECTS, PICK_PASSES, PICK_BINS) */
@@ -158,7 +161,7 @@ struct pick_args {
 	struct pick_best *best;    /* (rows, 3, parts): raw, likeliest, drawn */
 	struct pick_result *result; /* (rows) */
 	int32_t *drawn;            /* (rows) their ids once more, for the next step's tokens; rows that are skipped stay */
-	int vocab, rows;
+	int vocab, rows, max_history, none;
 };
 /* What any of the rows asks for. */
 struct pick_needs {

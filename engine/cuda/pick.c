@@ -11,9 +11,10 @@ struct cuda_picker {
 	struct pick_result *results; /* pinned (rows) */
 	cudaEvent_t done;            /* they are there */
 	int rows, room;              /* ids */
+	struct pick_book book;
 };
 
-/* Lists and histories of a step's rows go over the bus anew each step: what is beyond this the host picks. */
+/* Lists go over the bus each step, histories when a call begins: what is beyond this the host picks. */
 static int room_of(const struct cuda *c, int rows)
 {
 	enum { LISTS = 1024, MOST = 1 << 20 };
@@ -31,7 +32,7 @@ struct piece {
 	void **at;
 	size_t bytes;
 };
-enum { PIECES = 7 };
+enum { PIECES = 8 };
 
 static void pieces_of(struct cuda_picker *p, struct piece out[PIECES])
 {
@@ -43,7 +44,8 @@ static void pieces_of(struct cuda_picker *p, struct piece out[PIECES])
 				    {(void **)&a->bins, cuts * PICK_BINS * sizeof *a->bins},
 				    {(void **)&a->select, cuts * sizeof *a->select},
 				    {(void **)&a->best, rows * 3 * (size_t)k_pick_parts(a->vocab) * sizeof *a->best},
-				    {(void **)&a->result, rows * sizeof *a->result}};
+				    {(void **)&a->result, rows * sizeof *a->result},
+				    {(void **)&a->history, (size_t)p->book.seqs * (size_t)p->book.max_history * sizeof *a->history}};
 
 	for (int i = 0; i < PIECES; i++)
 		out[i] = all[i];
@@ -59,7 +61,8 @@ float *cuda_pick_open(struct backend *b, int rows, int vocab)
 	if (vocab > PICK_MAX_VOCAB)
 		return NULL;
 	p = xalloc(1, sizeof *p);
-	*p = (struct cuda_picker){.args = {.vocab = vocab}, .rows = rows, .room = room_of(c, rows)};
+	*p = (struct cuda_picker){.args = {.vocab = vocab, .max_history = c->how.max_context}, .rows = rows, .room = room_of(c, rows)};
+	p->book = (struct pick_book){NULL, c->how.limits.max_seqs, c->how.max_context, 0};
 	pieces_of(p, piece);
 	for (int i = 0; i < PIECES; i++)
 		*piece[i].at = cuda_take(c, piece[i].bytes);
@@ -67,6 +70,7 @@ float *cuda_pick_open(struct backend *b, int rows, int vocab)
 	c->picker = p;
 	if (c->how.dry)
 		return (float *)(uintptr_t)p->args.raw;
+	p->book.kept = xalloc_touched((size_t)p->book.seqs, sizeof *p->book.kept);
 	cuda_check(cudaMemsetAsync(p->args.count, 0, piece[2].bytes, c->stream), "clearing memory");
 	cuda_check(cudaMallocHost(&pinned[0], packed_bytes(rows, p->room)), "pinned memory for picking");
 	cuda_check(cudaMallocHost(&pinned[1], (size_t)rows * sizeof *p->results), "pinned memory for picking");
@@ -88,6 +92,7 @@ void cuda_pick_close(struct cuda *c)
 	cuda_give(c, p->device, packed_bytes(p->rows, p->room));
 	if (!c->how.dry)
 		cudaFreeHost(p->host), cudaFreeHost(p->results), cudaEventDestroy(p->done);
+	free(p->book.kept);
 	free(p);
 }
 
@@ -115,9 +120,10 @@ void cuda_pick(struct backend *b, int first, int n, const struct pick *what, boo
 	int32_t *ids = (int32_t *)(p->host + (size_t)n * sizeof *row);
 	int used = 0, ours = 0;
 
+	p->book.step += !first;
 	REQUIRE(n <= p->rows && first + n <= c->how.limits.max_tokens);
 	for (int i = 0; i < n; i++) {
-		used += pick_pack(&row[i], ids, used, p->room, &what[i]);
+		used += pick_pack(&row[i], ids, used, p->room, &what[i], &p->book);
 		left[i] = row[i].skip;
 		ours += !left[i];
 	}

@@ -32,6 +32,18 @@ GPU void add_bias(float *x, const int32_t *ids, const int32_t *values, int n)
 		x[ids[j]] = clean(v);
 	}
 }
+/* Its words, once all threads have met: what came with this row goes behind what is there. */
+GPU const int32_t *history_of(const struct pick_args &a, const struct pick_row &r, const int32_t *ids, int n)
+{
+	int32_t *all;
+
+	if (r.seq < 0)
+		return ids;
+	all = a.history + (size_t)r.seq * a.max_history;
+	for (int j = r.kept + threadIdx.x; j < n; j += THREADS)
+		all[j] = ids[j - r.kept];
+	return all;
+}
 enum { IN_PROMPT = 1 << 30 };
 GPU float penalized(const struct pick_row &r, float x, uint32_t c)
 {
@@ -67,7 +79,8 @@ __global__ void __launch_bounds__(THREADS) pick_lists(struct pick_args a)
 	__syncthreads();
 	for (int j = threadIdx.x; j < r.n_stop; j += THREADS)
 		put(&x[ids[j]], -INFINITY);
-	ids += r.n_stop;
+	ids = history_of(a, r, ids + r.n_stop, n);
+	__syncthreads();
 	for (int j = threadIdx.x; j < n; j += THREADS)
 		if (j < r.n_prompt)
 			atomicOr(&count[ids[j]], (uint32_t)IN_PROMPT);

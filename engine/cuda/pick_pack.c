@@ -29,7 +29,7 @@ static int put_lists(struct pick_row *r, int32_t *ids, const struct pick *what)
 	}
 	n += 2 * r->n_bias;
 	n += put_ids(ids + n, h->stop, r->n_stop);
-	return n + put_ids(ids + n, what->tokens, r->n_prompt + r->n_output);
+	return n + put_ids(ids + n, what->tokens + r->kept, r->n_prompt + r->n_output - r->kept);
 }
 
 static void choose_mode(struct pick_row *r, const struct pick *what)
@@ -47,28 +47,44 @@ static void choose_mode(struct pick_row *r, const struct pick *what)
 	r->share = h->top_p >= 1 ? (uint64_t)1 << 32 : (uint64_t)((double)h->top_p * 0x1p32 + 0.5);
 }
 
-int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what)
+/* A call only adds to its history. A step's first row of a call alone is kept: rows behind it may hold what is taken back. */
+static void find_history(struct pick_row *r, const struct pick_book *b, const struct pick *what)
+{
+	const struct pick_kept *k = b->kept + what->seq;
+
+	REQUIRE(what->seq >= 0 && what->seq < b->seqs);
+	if (what->n_tokens > b->max_history || k->step == b->step)
+		return;
+	r->seq = what->seq;
+	r->kept = k->call == what->call ? min_int(k->n, what->n_tokens) : 0;
+}
+
+int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what, struct pick_book *book)
 {
 	const struct sampling *h = what->how;
 	bool draws = what->given < 0;
 	int need;
 
-	*r = (struct pick_row){.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .skip = 1};
+	*r = (struct pick_row){.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .seq = -1, .skip = 1};
 	if (what->allow || (!draws && what->n_top < 0))
 		return 0;
 	if (draws) {
 		r->n_allowed = h->n_allowed, r->n_bad = h->n_bad, r->n_bias = h->n_bias;
 		r->n_stop = what->n_tokens - what->n_prompt < h->min_tokens ? h->n_stop : 0;
 	}
-	if (draws && penalizes(h))
+	if (draws && penalizes(h)) {
 		r->n_prompt = what->n_prompt, r->n_output = what->n_tokens - what->n_prompt;
+		find_history(r, book, what);
+	}
 	r->per_repetition = 1 / (double)h->repetition_penalty;
 	r->repetition = h->repetition_penalty, r->presence = h->presence_penalty, r->frequency = h->frequency_penalty;
 	choose_mode(r, what);
-	need = r->n_allowed + r->n_bad + 2 * r->n_bias + r->n_stop + r->n_prompt + r->n_output;
+	need = r->n_allowed + r->n_bad + 2 * r->n_bias + r->n_stop + r->n_prompt + r->n_output - r->kept;
 	if (need > room - at)
 		return 0;
 	r->skip = 0;
+	if (r->seq >= 0)
+		book->kept[r->seq] = (struct pick_kept){what->call, book->step, what->n_tokens};
 	return put_lists(r, ids + at, what);
 }
 

@@ -89,7 +89,7 @@ static void make_pick(struct chain *c)
 
 	for (int t = 0; t < T; t++)
 		row[t] = (struct pick_row){.per_temperature = 1, .per_repetition = 1, .repetition = 1, .stream = 77u + (unsigned)t,
-					   .share = 3u << 30, .mode = PICK_DRAW, .n_top = 3, .top_k = 20, .at = t, .n_output = 1, .presence = 1};
+					   .share = 3u << 30, .mode = PICK_DRAW, .n_top = 3, .top_k = 20, .at = t, .n_output = 1, .seq = t, .presence = 1};
 	for (int t = 0; t < T; t++)
 		plain[t] = row[t], plain[t].share = 1ull << 32, plain[t].top_k = plain[t].n_output = 0, plain[t].n_top = -1;
 	c->plain = dev_put(plain, sizeof plain);
@@ -98,7 +98,7 @@ static void make_pick(struct chain *c)
 				     .bins = dev_new((size_t)T * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *c->pick.bins),
 				     .select = written(c, (size_t)T * PICK_SELECTS * PICK_PASSES * sizeof *c->pick.select),
 				     .best = written(c, T * 3 * sizeof *c->pick.best), .result = written(c, T * sizeof *c->pick.result),
-				     .drawn = written(c, T * 4)};
+				     .drawn = written(c, T * 4), .history = written(c, T * 4), .max_history = 1};
 	CUDA(cudaMemset(c->pick.count, 0, T * VOCAB * 4));
 }
 

@@ -16,8 +16,30 @@ struct scene {
 	struct bias bias[ROWS][LIST];
 	struct pick_row row[ROWS];
 	int32_t ids[ROOM];
-	int room;
+	int room, n_ids; /* there may be; there were */
+	struct pick_kept kept[ROWS];
+	struct pick_book book;
+	int32_t *past; /* device (ROWS, book.max_history) */
 };
+
+static struct scene *scene_create(int vocab, uint64_t seed)
+{
+	struct scene *s = xalloc(1, sizeof *s);
+
+	s->r.s = seed * 1000003 + (uint64_t)vocab, s->vocab = vocab, s->room = ROOM;
+	s->raw = xalloc((size_t)ROWS * (size_t)vocab, sizeof *s->raw);
+	s->book = (struct pick_book){s->kept, ROWS, HISTORY - 10, 0};
+	s->past = dev_new(ROWS * (HISTORY - 10) * sizeof *s->past);
+	rng_next(&s->r);
+	return s;
+}
+
+static void scene_destroy(struct scene *s)
+{
+	dev_free(s->past);
+	free(s->raw);
+	free(s);
+}
 
 static int below(struct rng *r, int n)
 {
@@ -71,7 +93,7 @@ static void make_row(struct scene *s, int row, bool lists)
 	h->top_k = top_k[below(&s->r, 6)], h->seed = rng_next(&s->r);
 	for (int i = 0; i < HISTORY; i++)
 		s->history[row][i] = below(&s->r, min_int(s->vocab, 60));
-	*w = (struct pick){.pos = below(&s->r, 1000), .given = -1, .how = h, .tokens = s->history[row], .n_tokens = below(&s->r, HISTORY + 1)};
+	*w = (struct pick){.pos = below(&s->r, 1000), .given = -1, .how = h, .seq = row, .tokens = s->history[row], .n_tokens = below(&s->r, HISTORY + 1)};
 	w->n_prompt = below(&s->r, w->n_tokens + 1), w->n_top = n_top[below(&s->r, 5)];
 	if (lists) {
 		make_lists(s, row);
@@ -85,14 +107,16 @@ static void make_row(struct scene *s, int row, bool lists)
 static void on_device(struct scene *s, struct picked *out)
 {
 	size_t words = (size_t)ROWS * (size_t)s->vocab, parts = (size_t)(ROWS * 3 * k_pick_parts(s->vocab));
-	struct pick_args a = {.vocab = s->vocab, .rows = ROWS};
+	struct pick_args a = {.vocab = s->vocab, .rows = ROWS, .history = s->past, .max_history = s->book.max_history};
 	struct pick_result got[ROWS];
 	int32_t drawn[ROWS] = {-7, -7, -7, -7, -7, -7};
 	uint32_t *zero = xalloc(words, sizeof *zero), *count = xalloc(words, sizeof *count);
 	int n = 0;
 
+	s->book.step++;
 	for (int i = 0; i < ROWS; i++)
-		n += pick_pack(&s->row[i], s->ids, n, s->room, &s->what[i]);
+		n += pick_pack(&s->row[i], s->ids, n, s->room, &s->what[i], &s->book);
+	s->n_ids = n;
 	a.raw = dev_put(s->raw, words * 4), a.row = dev_put(s->row, sizeof s->row), a.ids = dev_put(s->ids, (size_t)n * 4);
 	a.x = dev_new(words * 4), a.count = dev_put(zero, words * 4);
 	a.bins = dev_new((size_t)ROWS * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *a.bins);
@@ -160,16 +184,12 @@ static int compare(struct scene *s)
 
 static void run(int vocab, uint64_t seed, bool lists)
 {
-	struct scene *s = xalloc(1, sizeof *s);
+	struct scene *s = scene_create(vocab, seed);
 
-	s->r.s = seed * 1000003 + (uint64_t)vocab, s->vocab = vocab, s->room = ROOM;
-	s->raw = xalloc((size_t)ROWS * (size_t)vocab, sizeof *s->raw);
-	rng_next(&s->r);
 	for (int i = 0; i < ROWS; i++)
 		make_row(s, i, lists);
 	CHECK_EQ(compare(s), ROWS);
-	free(s->raw);
-	free(s);
+	scene_destroy(s);
 }
 
 TEST(same_words_without_lists)
@@ -190,13 +210,68 @@ TEST(same_words_with_lists_and_penalties)
 			run(vocab[i], seed, true);
 }
 
+struct life { /* of a slot */
+	uint64_t call;
+	int n, n_prompt, told; /* words; of them the device has `told` */
+	int32_t words[HISTORY];
+};
+
+/* The call goes on by some words, or another one comes. */
+static void live(struct scene *s, struct life *l)
+{
+	int more = below(&s->r, 4);
+
+	if (!below(&s->r, 4) || l->n + more > HISTORY) {
+		*l = (struct life){.call = l->call + ROWS, .n_prompt = below(&s->r, HISTORY / 2)};
+		more += l->n_prompt;
+	}
+	while (more--)
+		l->words[l->n++] = below(&s->r, 9);
+}
+
+/* A row of it, which may sit out, or one that goes further by `drafts`; how many ids it should take. */
+static int row_of(struct scene *s, int row, struct life *l, int seq, int drafts)
+{
+	struct pick *w = &s->what[row];
+	bool kept = !drafts && l->n <= s->book.max_history, out = row < ROWS - 2 && !below(&s->r, 5);
+	int told = kept ? l->told : 0;
+
+	make_row(s, row, false);
+	s->how[row].repetition_penalty = 1.3f, s->how[row].frequency_penalty = 0.2f;
+	memcpy(s->history[row], l->words, (size_t)l->n * sizeof *l->words);
+	w->call = l->call + (uint64_t)seq, w->seq = seq, w->n_prompt = l->n_prompt, w->n_tokens = min_int(l->n + drafts, HISTORY);
+	w->given = out ? 0 : -1, w->n_top = out ? -1 : w->n_top;
+	if (out)
+		return 0;
+	l->told = kept ? l->n : l->told;
+	return w->n_tokens - told;
+}
+
+/* Steps of calls that begin, go on, sit out, end and leave their slot to others. */
+TEST(histories_that_stay_on_the_device)
+{
+	struct scene *s = scene_create(40, 5);
+	struct life of[ROWS] = {0};
+
+	for (int step = 0, ids; step < (check_full ? 500 : 40); step++) {
+		ids = 0;
+		for (int i = 0; i < ROWS - 1; i++) {
+			int seq = (i + step) % ROWS;
+			live(s, &of[seq]);
+			ids += row_of(s, i, &of[seq], seq, 0);
+		}
+		ids += row_of(s, ROWS - 1, &of[(step + ROWS - 2) % ROWS], (step + ROWS - 2) % ROWS, 2);
+		CHECK(compare(s) > 0);
+		CHECK_EQ(s->n_ids, ids);
+	}
+	scene_destroy(s);
+}
+
 /* Logits all 0, default sampling, the 7 best told. */
 static struct scene *even_scene(int vocab)
 {
-	struct scene *s = xalloc(1, sizeof *s);
+	struct scene *s = scene_create(vocab, 0);
 
-	s->vocab = vocab, s->room = ROOM;
-	s->raw = xalloc((size_t)ROWS * (size_t)vocab, sizeof *s->raw);
 	for (int i = 0; i < ROWS; i++) {
 		s->how[i] = sampling_default();
 		s->how[i].seed = (uint64_t)i;
@@ -208,8 +283,7 @@ static struct scene *even_scene(int vocab)
 static void compare_scene(struct scene *s)
 {
 	CHECK_EQ(compare(s), ROWS);
-	free(s->raw);
-	free(s);
+	scene_destroy(s);
 }
 
 /* All words alike: each cut goes through equal ones, in the middle of a part and of the row. */
@@ -262,18 +336,20 @@ TEST(what_the_host_picks)
 	uint32_t mask[2] = {~0u, ~0u};
 	int32_t ids[100], tokens[90] = {0};
 	struct pick w = {.given = -1, .n_top = -1, .how = &h, .tokens = tokens, .n_tokens = 90, .n_prompt = 10};
+	struct pick_kept kept[1] = {{0, 0, 0}};
+	struct pick_book book = {kept, 1, 100, 1};
 	struct pick_row r;
 
-	CHECK(pick_pack(&r, ids, 0, 100, &w) == 0 && !r.skip);
+	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && !r.skip);
 	h.repetition_penalty = 2;
-	CHECK(pick_pack(&r, ids, 0, 100, &w) == 90 && !r.skip);
-	CHECK(pick_pack(&r, ids, 11, 100, &w) == 0 && r.skip);
+	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 90 && !r.skip);
+	CHECK(pick_pack(&r, ids, 11, 100, &w, &book) == 0 && r.skip);
 	w.allow = mask;
-	CHECK(pick_pack(&r, ids, 0, 100, &w) == 0 && r.skip);
+	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && r.skip);
 	w.allow = NULL, w.given = 3;
-	CHECK(pick_pack(&r, ids, 0, 100, &w) == 0 && r.skip);
+	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && r.skip);
 	w.n_top = 0;
-	CHECK(pick_pack(&r, ids, 0, 100, &w) == 0 && !r.skip);
+	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && !r.skip);
 }
 
 CHECK_MAIN()
