@@ -174,6 +174,8 @@ static int open_device(struct cuda *c, struct why *why)
 		cuda_check(cudaEventCreateWithFlags(&c->stage_free[i], cudaEventDisableTiming), "an event");
 	}
 	cuda_check(cudaDriverGetVersion(&driver), "the driver");
+	/* A processor changes the share of its first cache only when it is idle: alike for all kernels, so that the next may come early. */
+	cuda_check(cudaDeviceSetCacheConfig(cudaFuncCachePreferShared), "the cache");
 	k_overlap(c->how.overlap && major >= 9 && driver >= OVERLAP_SINCE);
 	cuda_check(k_linear_init(), "kernels");
 	cuda_check(k_attention_init(), "kernels");

@@ -4,7 +4,9 @@
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
-enum { WARPS = 8, THREADS = 32 * WARPS, STEP = 32 /* columns a warp takes at a time */ };
+enum { WARPS = 8, THREADS = 32 * WARPS, STEP = 32 /* columns a warp multiplies at a time */ };
+
+static int processors, block_room; /* of the device; the most shared memory of a block: 99 KiB on some, 227 on others */
 
 /* Columns [col, col + 8) of row `row`, zeros outside (m, k). */
 template <bool VECTOR> GPU uint4 load_x(const uint16_t *x, int row, int m, int col, int k)
@@ -31,20 +33,6 @@ template <class E> GPU void put(void *out, enum k_form form, size_t at, float v)
 		((float *)out)[at] = v;
 }
 
-/* A lane's part of UNROLL turns from column `col` on of its weight rows, zeros past the end. */
-template <int R, int UNROLL> GPU void load_w(uint4 w[UNROLL][R][2], const uint16_t *const row[R][2], int col, int ld)
-{
-#pragma unroll
-	for (int u = 0; u < UNROLL; u++) {
-		int at = col + u * WARPS * STEP;
-#pragma unroll
-		for (int r = 0; r < R; r++)
-#pragma unroll
-			for (int h = 0; h < 2; h++)
-				w[u][r][h] = at >= ld ? make_uint4(0, 0, 0, 0) : gpu_load_once(row[r][h] + at);
-	}
-}
-
 /* One warp's 32 columns of 16 weight rows and 8 tokens. */
 template <class E> GPU void multiply(float d[4], uint4 low, uint4 high, uint4 x)
 {
@@ -55,96 +43,169 @@ template <class E> GPU void multiply(float d[4], uint4 low, uint4 high, uint4 x)
 	E::mma(d, a1, b1);
 }
 
+/* What to do with sums. */
+struct sink {
+	void *out;
+	const float *bias;
+	enum k_form form;
+	int m, n;
+};
+enum { PITCH = 17 /* of 16 outputs of a token in shared memory */ };
+
 /* What the warps have of one output, added up. */
-template <int WIDTH> GPU float over_warps(const float *red, int at)
+template <int MT> GPU float over_warps(const float *red, int at)
 {
 	float s = 0;
 
 #pragma unroll
 	for (int j = 0; j < WARPS; j++)
-		s += red[j * WIDTH + at];
+		s += red[j * (8 * MT * PITCH) + at];
 	return s;
 }
 
-/* A block makes 16*R outputs of 8*MT tokens; its warps split K in turns of 32 columns, UNROLL turns in flight. The first turns'
- * weights are under way before the kernel before this one has ended: nobody writes weights. */
-template <class E, int MT, int R, int UNROLL, bool VECTOR>
-__global__ void __launch_bounds__(THREADS) skinny(void *out, enum k_form form, const uint16_t *x, const uint16_t *w, const float *bias, int m, int n, int k,
-						  int ld)
+/* 16 outputs from n0 on of 8*MT tokens, whose parts the warps left in `red`. */
+template <class E, int MT> GPU void write_sums(const float *red, const struct sink &to, int m0, int n0)
 {
-	BOUNDS(THREADS);
-	SHARED(float, red, [WARPS][8 * MT][16 * R + 1]);
-	int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-	int n0 = blockIdx.x * 16 * R, m0 = blockIdx.y * 8 * MT;
-	float d[R][MT][4] = {};
-	const uint16_t *row[R][2];
-	uint4 wv[UNROLL][R][2];
+	for (int i = threadIdx.x; to.form == K_OUT_SILU && i < 64 * MT; i += THREADS) {
+		int row = m0 + i / 8, col = n0 + 2 * (i % 8), at = i / 8 * PITCH + 2 * (i % 8);
+		float v = gpu_silu_mul(over_warps<MT>(red, at), over_warps<MT>(red, at + 1));
+		if (row < to.m && col < to.n)
+			((uint16_t *)to.out)[(size_t)row * (to.n / 2) + col / 2] = gpu_down<E>(v);
+	}
+	for (int i = threadIdx.x; to.form != K_OUT_SILU && i < 128 * MT; i += THREADS) {
+		int row = m0 + i / 16, col = n0 + i % 16;
+		float v = over_warps<MT>(red, i / 16 * PITCH + i % 16);
+		if (row < to.m && col < to.n)
+			put<E>(to.out, to.form, (size_t)row * to.n + col, v + (to.bias ? to.bias[col] : 0));
+	}
+}
+
+/* A tile of a block: its 16*R outputs, summed over the warps, 16 at a time. */
+template <class E, int MT, int R> GPU void finish(float d[R][MT][4], float *red, const struct sink &to, int m0, int n0)
+{
+	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
 
 #pragma unroll
-	for (int r = 0; r < R; r++)
-#pragma unroll
-		for (int h = 0; h < 2; h++) /* a row past the end is a copy of the last: its result is not written */
-			row[r][h] = w + (size_t)min(n0 + 16 * r + 8 * h + g, n - 1) * ld + 8 * t;
-	load_w<R, UNROLL>(wv, row, warp * STEP, ld);
-	gpu_take_turn();
-	for (int k0 = warp * STEP; k0 < ld; k0 += WARPS * STEP * UNROLL) {
-		uint4 xv[UNROLL][MT];
-#pragma unroll
-		for (int u = 0; u < UNROLL; u++)
-#pragma unroll
-			for (int i = 0; i < MT; i++) /* zeros from k on */
-				xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + g, m, k0 + u * WARPS * STEP + 8 * t, k);
-#pragma unroll
-		for (int u = 0; u < UNROLL; u++)
-#pragma unroll
-			for (int r = 0; r < R; r++)
-#pragma unroll
-				for (int i = 0; i < MT; i++)
-					multiply<E>(d[r][i], wv[u][r][0], wv[u][r][1], xv[u][i]);
-		load_w<R, UNROLL>(wv, row, k0 + WARPS * STEP * UNROLL, ld);
-	}
-#pragma unroll
-	for (int r = 0; r < R; r++)
+	for (int r = 0; r < R; r++) {
+		__syncthreads(); /* the sums before have been read */
 #pragma unroll
 		for (int i = 0; i < MT; i++)
 #pragma unroll
-			for (int j = 0; j < 4; j++)
-				red[warp][8 * i + 2 * t + (j & 1)][16 * r + g + 8 * (j >> 1)] = d[r][i][j];
-	__syncthreads();
-	enum { WIDTH = 8 * MT * (16 * R + 1), PAIRS = 8 * R };
-	for (int i = threadIdx.x; form == K_OUT_SILU && i < PAIRS * 8 * MT; i += THREADS) {
-		int token = i / PAIRS, pair = i % PAIRS, at = token * (16 * R + 1) + 2 * pair;
-		float v = gpu_silu_mul(over_warps<WIDTH>(red[0][0], at), over_warps<WIDTH>(red[0][0], at + 1));
-		if (m0 + token < m && n0 + 2 * pair < n)
-			((uint16_t *)out)[(size_t)(m0 + token) * (n / 2) + n0 / 2 + pair] = gpu_down<E>(v);
-	}
-	for (int i = threadIdx.x; form != K_OUT_SILU && i < 128 * R * MT; i += THREADS) {
-		int token = i / (16 * R), col = i % (16 * R);
-		float s = over_warps<WIDTH>(red[0][0], token * (16 * R + 1) + col);
-		if (m0 + token < m && n0 + col < n)
-			put<E>(out, form, (size_t)(m0 + token) * n + n0 + col, s + (bias ? bias[n0 + col] : 0));
+			for (int j = 0; j < 4; j++) {
+				red[(warp * 8 * MT + 8 * i + 2 * t + (j & 1)) * PITCH + g + 8 * (j >> 1)] = d[r][i][j];
+				d[r][i][j] = 0;
+			}
+		__syncthreads();
+		write_sums<E, MT>(red, to, m0, n0 + 16 * r);
 	}
 }
 
-template <class E, int MT, int R, int UNROLL, bool VECTOR>
+/* A tile of 16*R weight rows, and the column at which the block's turn begins: warps side by side, U times STEP columns each. */
+struct place {
+	int tile, col;
+};
+template <int U> GPU void next_turn(struct place *p, int ld)
+{
+	p->col += U * WARPS * STEP;
+	if (p->col >= ld)
+		p->col = 0, p->tile += gridDim.x;
+}
+
+/* The weights of a turn, on their way to the thread's own room: nobody else reads it. */
+template <int R, int U> GPU void fetch(uint4 *room, const uint16_t *w, struct place p, int tiles, int n, int ld)
+{
+	const int lane = threadIdx.x & 31, col = p.col + (threadIdx.x >> 5) * U * STEP + 8 * (lane & 3);
+
+#pragma unroll
+	for (int r = 0; r < R; r++)
+#pragma unroll
+		for (int h = 0; h < 2; h++) { /* a row past the end is a copy of the last: its result is not written */
+			const uint16_t *row = w + (size_t)min(p.tile * 16 * R + 16 * r + 8 * h + (lane >> 2), n - 1) * ld + col;
+#pragma unroll
+			for (int u = 0; u < U; u++)
+				gpu_copy16(room + ((2 * r + h) * U + u) * THREADS, row + u * STEP, p.tile < tiles && col + u * STEP < ld);
+		}
+	gpu_copy_commit();
+}
+
+/* Blocks, one a processor, go through tiles of 16*R outputs of 8*MT tokens. STAGES turns of weights are on their way to shared
+ * memory at any time, beyond the end of a tile too: what memory needs to be busy, and more than registers hold. The first are
+ * asked for before the kernel before this one has ended: nobody writes weights. */
+template <class E, int MT, int R, int U, int STAGES, bool VECTOR>
+__global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form, const uint16_t *x, const uint16_t *w, const float *bias, int m, int n,
+						     int k, int ld)
+{
+	BOUNDS(THREADS);
+	enum { TURN = 2 * R * U * THREADS };
+	SMEM(uint4, ring); /* (STAGES, 2, R, U, THREADS), then sums (WARPS, 8*MT, PITCH) */
+	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, tiles = (n + 16 * R - 1) / (16 * R), m0 = blockIdx.y * 8 * MT;
+	const struct sink to = {out, bias, form, m, n};
+	float *red = (float *)(ring + STAGES * TURN), d[R][MT][4] = {};
+	struct place use = {(int)blockIdx.x, 0}, get = use;
+
+#pragma unroll
+	for (int s = 0; s < STAGES; s++, next_turn<U>(&get, ld))
+		fetch<R, U>(ring + s * TURN + threadIdx.x, w, get, tiles, n, ld);
+	gpu_take_turn();
+	for (int s = 0; use.tile < tiles; s = s + 1 == STAGES ? 0 : s + 1) {
+		uint4 *mine = ring + s * TURN + threadIdx.x, xv[U][MT];
+#pragma unroll
+		for (int u = 0; u < U; u++)
+#pragma unroll
+			for (int i = 0; i < MT; i++) /* zeros from k on */
+				xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, use.col + (warp * U + u) * STEP + 8 * (lane & 3), k);
+		gpu_copy_wait<STAGES - 1>();
+#pragma unroll
+		for (int u = 0; u < U; u++)
+#pragma unroll
+			for (int r = 0; r < R; r++) {
+				uint4 low = mine[(2 * r * U + u) * THREADS], high = mine[((2 * r + 1) * U + u) * THREADS];
+#pragma unroll
+				for (int i = 0; i < MT; i++)
+					multiply<E>(d[r][i], low, high, xv[u][i]);
+			}
+		fetch<R, U>(mine, w, get, tiles, n, ld);
+		next_turn<U>(&get, ld);
+		int tile = use.tile;
+		next_turn<U>(&use, ld);
+		if (use.tile != tile)
+			finish<E, MT, R>(d, red, to, m0, tile * 16 * R);
+	}
+	gpu_copy_wait<0>(); /* zeros from beyond the last tile */
+}
+
+template <int MT, int R, int U, int STAGES> static constexpr int skinny_bytes()
+{
+	return STAGES * 2 * R * U * THREADS * 16 + WARPS * 8 * MT * PITCH * (int)sizeof(float);
+}
+
+template <class E, int MT, int R, int U, int STAGES, bool VECTOR>
 static cudaError_t launch_skinny(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n, int k, int ld)
 {
-	dim3 grid((n + 16 * R - 1) / (16 * R), (m + 8 * MT - 1) / (8 * MT));
+	dim3 grid(min((n + 16 * R - 1) / (16 * R), processors), (m + 8 * MT - 1) / (8 * MT));
 
-	return gpu_launch(skinny<E, MT, R, UNROLL, VECTOR>, grid, THREADS, 0, s, out, form, (const uint16_t *)x, (const uint16_t *)w, bias, m, n,
-			  k, ld);
+	return gpu_launch(skinny<E, MT, R, U, STAGES, VECTOR>, grid, THREADS, skinny_bytes<MT, R, U, STAGES>(), s, out, form, (const uint16_t *)x,
+			  (const uint16_t *)w, bias, m, n, k, ld);
 }
 
-template <class E>
-static cudaError_t pick_skinny(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n, int k, int ld)
+/* Whether tiles of 64 rows are better than those of 32, for which rows of x are read twice as often: not where the last round of
+ * few has them on under a quarter of the processors, too few to keep memory busy. */
+static bool wide_tiles(int n)
+{
+	int tiles = (n + 63) / 64, rest = tiles % processors;
+
+	return skinny_bytes<4, 4, 1, 3>() <= block_room && (!rest || 4 * rest >= processors || tiles >= 4 * processors);
+}
+
+template <class E, class... A> static cudaError_t pick_skinny(int m, int n, int k, A... args)
 {
 	if (k % 8)
-		return launch_skinny<E, 4, 1, 1, false>(s, out, form, x, w, bias, m, n, k, ld);
+		return launch_skinny<E, 4, 1, 1, 4, false>(args...);
 	if (m <= 8)
-		return launch_skinny<E, 1, 1, 4, true>(s, out, form, x, w, bias, m, n, k, ld);
+		return launch_skinny<E, 1, 1, 2, 5, true>(args...);
 	if (m <= 16)
-		return launch_skinny<E, 2, 1, 4, true>(s, out, form, x, w, bias, m, n, k, ld);
-	return launch_skinny<E, 4, 2, 1, true>(s, out, form, x, w, bias, m, n, k, ld);
+		return launch_skinny<E, 2, 2, 1, 5, true>(args...);
+	return wide_tiles(n) ? launch_skinny<E, 4, 4, 1, 3, true>(args...) : launch_skinny<E, 4, 2, 1, 4, true>(args...);
 }
 
 /* Warps take whole segments; what each thread then adds for its outputs follows from the segments alone. The stack of the
@@ -201,9 +262,6 @@ __global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form,
 	}
 }
 
-/* Shared memory of a block: 99 KiB on some devices, 227 on others. */
-static int fixed_room;
-
 static constexpr int fixed_bytes(int n_segments, int mt)
 {
 	return n_segments * 128 * mt * (int)sizeof(float);
@@ -223,27 +281,36 @@ template <class E, class... A> static cudaError_t pick_fixed(cudaStream_t s, int
 {
 	if (k % 8)
 		return launch_fixed<E, 2, false>(s, args...);
-	return m <= 8 || fixed_bytes(n_segments, 4) > fixed_room ? launch_fixed<E, 1, true>(s, args...) : launch_fixed<E, 4, true>(s, args...);
+	return m <= 8 || fixed_bytes(n_segments, 4) > block_room ? launch_fixed<E, 1, true>(s, args...) : launch_fixed<E, 4, true>(s, args...);
 }
 
-template <class E, int MT, bool VECTOR> static cudaError_t allow_fixed()
+/* Lets a kernel have up to `bytes`, where the device has them. */
+template <class... P> static void allow(cudaError_t *e, void (*kernel)(P...), int bytes)
 {
-	return cudaFuncSetAttribute((const void *)fixed<E, MT, VECTOR>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-				    min(fixed_bytes(K_MAX_SEGMENTS, MT), fixed_room));
+	*e = *e ? *e : cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, min(bytes, block_room));
 }
-template <class E> static cudaError_t init_fixed()
+template <class E> static cudaError_t init()
 {
-	cudaError_t e = allow_fixed<E, 2, false>();
+	cudaError_t e = cudaSuccess;
 
-	e = e ? e : allow_fixed<E, 1, true>();
-	return e ? e : allow_fixed<E, 4, true>();
+	allow(&e, skinny<E, 4, 1, 1, 4, false>, skinny_bytes<4, 1, 1, 4>());
+	allow(&e, skinny<E, 1, 1, 2, 5, true>, skinny_bytes<1, 1, 2, 5>());
+	allow(&e, skinny<E, 2, 2, 1, 5, true>, skinny_bytes<2, 2, 1, 5>());
+	allow(&e, skinny<E, 4, 2, 1, 4, true>, skinny_bytes<4, 2, 1, 4>());
+	allow(&e, skinny<E, 4, 4, 1, 3, true>, skinny_bytes<4, 4, 1, 3>());
+	allow(&e, fixed<E, 2, false>, fixed_bytes(K_MAX_SEGMENTS, 2));
+	allow(&e, fixed<E, 1, true>, fixed_bytes(K_MAX_SEGMENTS, 1));
+	allow(&e, fixed<E, 4, true>, fixed_bytes(K_MAX_SEGMENTS, 4));
+	return e;
 }
 
 extern "C" {
 cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n,
 			    int k, int ld)
 {
-	return type == K_F16 ? pick_skinny<F16>(s, out, form, x, w, bias, m, n, k, ld) : pick_skinny<Bf16>(s, out, form, x, w, bias, m, n, k, ld);
+	if (type == K_F16)
+		return pick_skinny<F16>(m, n, k, s, out, form, x, w, bias, m, n, k, ld);
+	return pick_skinny<Bf16>(m, n, k, s, out, form, x, w, bias, m, n, k, ld);
 }
 
 cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
@@ -259,8 +326,9 @@ cudaError_t k_linear_init(void)
 	int device = 0;
 	cudaError_t e = cudaGetDevice(&device);
 
-	e = e ? e : cudaDeviceGetAttribute(&fixed_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-	e = e ? e : init_fixed<Bf16>();
-	return e ? e : init_fixed<F16>();
+	e = e ? e : cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+	e = e ? e : cudaDeviceGetAttribute(&block_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+	e = e ? e : init<Bf16>();
+	return e ? e : init<F16>();
 }
 }

@@ -86,6 +86,7 @@ TEST(skinny_rows)
 {
 	static const int rows[] = {1, 2, 7, 8, 9, 16, 17, 31, 32};
 
+	CUDA(k_linear_init());
 	for (int i = 0; i < 9; i++)
 		for (int t = 0; t < 2; t++)
 			skinny(both[t], rows[i], 48, 288, i & 1);
@@ -95,6 +96,7 @@ TEST(skinny_outputs_and_columns)
 {
 	static const int n[] = {1, 15, 16, 17, 33, 100}, k[] = {8, 32, 64, 256, 264, 1024, 1056, 2200};
 
+	CUDA(k_linear_init());
 	for (int i = 0; i < 6; i++)
 		for (int j = 0; j < 8; j++) {
 			skinny(both[(i + j) & 1], 3, n[i], k[j], false);
@@ -107,10 +109,39 @@ TEST(skinny_with_odd_rows_of_x)
 {
 	static const int k[] = {1, 7, 43, 86, 257};
 
+	CUDA(k_linear_init());
 	for (int j = 0; j < 5; j++) {
 		skinny(both[j & 1], 1, 24, k[j], false);
 		skinny(both[j & 1], 40, 24, k[j], true); /* more rows than a tile: the only kernel for such a K */
 	}
+}
+
+/* Several tiles of a block, the weights of the next on their way while the sums of one are written; on a device of many processors
+ * tiles of few rows, where those of many would leave most without work. */
+TEST(skinny_tiles_of_a_block)
+{
+	static const int rows[] = {1, 8, 16, 32};
+
+	for (int many = 0; many < 2; many++) {
+		setenv("FAKEGPU_SMS", many ? "9" : "2", 1);
+		CUDA(k_linear_init());
+		for (int i = 0; i < 4; i++) {
+			skinny(both[many], rows[i], 16 * 21 + 5, 40, false);
+			skinny(both[many], rows[i], 16 * 9, 1064, true);
+		}
+	}
+	unsetenv("FAKEGPU_SMS");
+	CUDA(k_linear_init());
+}
+
+TEST(skinny_where_shared_memory_is_small)
+{
+	setenv("FAKEGPU_CC", "86", 1);
+	CUDA(k_linear_init());
+	for (int m = 8; m <= 32; m += 8)
+		skinny(K_BF16, m, 70, 520, false);
+	unsetenv("FAKEGPU_CC");
+	CUDA(k_linear_init());
 }
 
 /* Segments of `parts` equal leaves of a K axis, each cut every 512. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """sass.py - counts machine instructions of each kernel in cubins, without cuobjdump: a Volta-to-Hopper instruction is 16 bytes, its
 opcode the low 12 bits; a load's or store's width sits in bits 73-75. EX2.UNDER: exponentials between a wait that leaves products of a
-warpgroup running and the next wait. EARLY: loads and stores of global memory before the first ACQBULK, which is
+warpgroup running and the next wait. EARLY: loads, stores and copies of global memory before the first ACQBULK, which is
 griddepcontrol.wait (PREEXIT: griddepcontrol.launch_dependents). LDG.NC: by ld.global.nc.
   sass.py FILE.cubin... [FILE.log...]         prints a table; logs of ptxas -v add REGS
   sass.py -e EXPECT FILE.cubin... [FILE.log...]
@@ -51,7 +51,7 @@ def count(code):
         if op:
             c[op] += 1
             c["LDG.NC"] += op == "LDG" and hi >> 13 & 7 == 4
-            c["EARLY"] += op in ("LDG", "STG") and not c["ACQBULK"]
+            c["EARLY"] += op in ("LDG", "STG", "LDGSTS") and not c["ACQBULK"]
             if op in WIDE:
                 c[f"{op}.{BITS.get(hi >> 9 & 7, 0)}"] += 1
     return c

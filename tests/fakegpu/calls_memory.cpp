@@ -59,6 +59,11 @@ cudaError_t cudaDeviceGetAttribute(int *v, cudaDeviceAttr a, int)
 	}
 	return cudaSuccess;
 }
+cudaError_t cudaDeviceSetCacheConfig(cudaFuncCache)
+{
+	ENTER(cudaDeviceSetCacheConfig);
+	return cudaSuccess;
+}
 cudaError_t cudaRuntimeGetVersion(int *v)
 {
 	*v = CUDART_VERSION;
