@@ -1,9 +1,11 @@
 #include "daemon/front.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKEN_NAME = 128 };
+enum { TOKEN_NAME = 128, RANKS = 64, OF_RANKS = RANKS * 96 /* a text of each */ };
 
 static enum rpc_state state_of(const struct front *f)
 {
@@ -41,8 +43,22 @@ static void fill_load(const struct front *f, struct rpc_status *s)
 		s->load_bytes_per_s = (uint64_t)((double)s->load_bytes * 1e9 / (double)ns);
 }
 
+/* The text that lies `at` bytes into a rank's report: once where all say the same, else rank by rank. */
+static const char *of_ranks(const struct front *f, size_t at, char out[OF_RANKS])
+{
+	const char *first = (const char *)f->ranks + at;
+	bool same = true;
+	int len = 0;
+
+	for (int r = 1; r < f->node->world->size; r++)
+		same &= !strcmp(first, (const char *)&f->ranks[r] + at);
+	for (int r = 0; !same && r < f->node->world->size; r++)
+		len += snprintf(out + len, (size_t)(OF_RANKS - len), "%srank %d: %s", r ? "; " : "", r, (const char *)&f->ranks[r] + at);
+	return same ? first : out;
+}
+
 /* What is constant once the model is there. */
-static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_rank_status *ranks)
+static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_rank_status *ranks, char text[2][OF_RANKS])
 {
 	const struct node *n = f->node;
 
@@ -59,6 +75,8 @@ static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_r
 	s->threads = (uint32_t)n->threads;
 	s->device = n->cuda ? "cuda" : "cpu";
 	s->isa = n->cuda ? n->gpu.name : cpu_isa_name(n->isa);
+	s->prompt_attention = of_ranks(f, offsetof(struct node_report, prompt_attention), text[0]);
+	s->kernel_overlap = of_ranks(f, offsetof(struct node_report, kernel_overlap), text[1]);
 	for (int r = 0; r < n->world->size; r++)
 		ranks[r] = (struct rpc_rank_status){.rank = (uint32_t)r,
 						    .pid = f->ranks[r].pid,
@@ -95,8 +113,8 @@ static void name_token(const struct front *f, int id, char out[TOKEN_NAME])
 
 void front_send_status(struct front *f, uint64_t call)
 {
-	struct rpc_rank_status ranks[64];
-	char bos[TOKEN_NAME], eos[TOKEN_NAME];
+	struct rpc_rank_status ranks[RANKS];
+	char bos[TOKEN_NAME], eos[TOKEN_NAME], text[2][OF_RANKS];
 	struct rpc_reply r = {.kind = RPC_R_STATUS};
 	struct rpc_status *s = &r.status;
 
@@ -113,12 +131,14 @@ void front_send_status(struct front *f, uint64_t call)
 				 .tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "",
 				 .bos_token = bos,
 				 .eos_token = eos,
+				 .prompt_attention = "",
+				 .kernel_overlap = "",
 				 .ranks = (uint32_t)f->node->world->size,
 				 .uptime_ns = now_ns() - f->started_ns};
 	fill_load(f, s);
 	fill_engine(f, s);
 	if (atomic_load(&f->link->state) == LINK_READY)
-		fill_model(f, s, ranks);
+		fill_model(f, s, ranks, text);
 	rpc_send(f->server, call, &r);
 }
 

@@ -328,6 +328,10 @@ static void fill_report(struct node *n)
 	n->report.weight_bytes = model_weight_bytes(n->model);
 	n->report.work_bytes = n->backend->held + n->backend->graphs_held - n->report.weight_bytes - n->report.kv_bytes;
 	n->report.file_bytes = n->files ? checkpoint_bytes_read(n->files) : 0;
+	if (n->backend->prompt_attention)
+		snprintf(n->report.prompt_attention, sizeof n->report.prompt_attention, "%s", n->backend->prompt_attention);
+	if (n->backend->kernel_overlap)
+		snprintf(n->report.kernel_overlap, sizeof n->report.kernel_overlap, "%s", n->backend->kernel_overlap);
 }
 
 int node_load(struct node *n, struct load_progress *progress, struct why *why)

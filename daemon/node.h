@@ -18,6 +18,7 @@ enum { ORDER_VERSION = 1 };
 struct node_report { /* one a rank, gathered on rank 0 for Status */
 	int64_t pid;
 	uint64_t weight_bytes, kv_bytes, work_bytes, file_bytes;
+	char prompt_attention[64], kernel_overlap[64]; /* of the backend; "": it tells none */
 };
 
 struct node {

@@ -128,6 +128,7 @@ struct backend {
 	enum dtype mid;      /* of q, k, v and of gate and up between their product and what reads them: f32 on the CPU */
 	size_t held;         /* bytes taken by alloc and weights so far */
 	size_t graphs, graphs_held; /* CUDA, beside `held`: bytes that captured steps are planned to take, and have taken by the driver's count */
+	const char *prompt_attention, *kernel_overlap; /* CUDA, constant: which way, and why not the faster one; else NULL */
 	void *stream;        /* CUDA: cudaStream_t; CPU: NULL */
 	int32_t *drawn;      /* (max_tokens) of the device: what each row of the last step drew, which tokens of the next may name as -1-r,
 				so that it is enqueued before the last is done. NULL: no step runs ahead */

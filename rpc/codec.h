@@ -212,6 +212,7 @@ struct rpc_status {
 	const struct rpc_rank_status *rank;
 	int n_rank;
 	const char *bos_token, *eos_token; /* "": none */
+	const char *prompt_attention, *kernel_overlap; /* CUDA; else "" */
 };
 
 struct rpc_tokens {

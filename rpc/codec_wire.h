@@ -33,7 +33,7 @@
 
 #define STATUS_STRINGS(X) \
 	X(model) X(fingerprint) X(numerics_class) X(version) X(device) X(isa) X(architecture) X(tokenizer) \
-		X(bos_token) X(eos_token)
+		X(bos_token) X(eos_token) X(prompt_attention) X(kernel_overlap)
 #define STATUS_NUMBERS(X)                                                                                  \
 	X(ranks)                                                                                           \
 	X(load_bytes) X(load_total) X(load_bytes_per_s) X(step) X(running) X(waiting) X(waiting_tokens)    \

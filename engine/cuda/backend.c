@@ -151,11 +151,25 @@ static int check_shape(const struct cuda_options *how, struct why *why)
 	return 0;
 }
 
+/* Why no kernel starts before the one before it has ended; NULL: they do. */
+static const char *no_overlap(const struct cuda *c, int major)
+{
+	enum { SINCE = 12030 /* of kernels in captured graphs */ };
+	int driver = 0;
+
+	cuda_check(cudaDriverGetVersion(&driver), "the driver");
+	if (!c->how.overlap)
+		return "off: --no-overlap";
+	if (major < 9)
+		return "off: it takes compute capability 9.0";
+	return driver < SINCE ? "off: it takes a driver of CUDA 12.3" : NULL;
+}
+
 static int open_device(struct cuda *c, struct why *why)
 {
-	enum { OVERLAP_SINCE = 12030 /* of kernels in captured graphs */ };
 	cudaError_t e = cudaSetDevice(c->how.device);
-	int major = 0, driver = 0;
+	const char *why_not;
+	int major = 0;
 
 	if (!e)
 		e = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->how.device);
@@ -173,13 +187,15 @@ static int open_device(struct cuda *c, struct why *why)
 		c->stage[i] = p;
 		cuda_check(cudaEventCreateWithFlags(&c->stage_free[i], cudaEventDisableTiming), "an event");
 	}
-	cuda_check(cudaDriverGetVersion(&driver), "the driver");
 	/* A processor changes the share of its first cache only when it is idle: alike for all kernels, so that the next may come early. */
 	cuda_check(cudaDeviceSetCacheConfig(cudaFuncCachePreferShared), "the cache");
-	k_overlap(c->how.overlap && major >= 9 && driver >= OVERLAP_SINCE);
+	why_not = no_overlap(c, major);
+	k_overlap(!why_not);
+	c->base.kernel_overlap = why_not ? why_not : "on";
 	cuda_check(k_linear_init(), "kernels");
 	cuda_check(k_attention_init(), "kernels");
-	c->wgmma = cuda_prefill_wgmma(c);
+	c->base.prompt_attention = cuda_prompt_attention(c);
+	c->wgmma = !strcmp(c->base.prompt_attention, CUDA_BY_WGMMA);
 	return 0;
 }
 

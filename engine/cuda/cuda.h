@@ -144,8 +144,9 @@ int cuda_kv_check(struct backend *b, const struct kv_shape *shape, struct why *w
 size_t cuda_kv_bytes(struct backend *b, const struct kv_shape *shape);
 void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope, void *pool,
 		     const struct kv_shape *kv, const struct step *s);
-/* Whether Hopper's products do the attention of prompts; logs why not. */
-bool cuda_prefill_wgmma(struct cuda *c);
+/* How the attention of prompts is done, CUDA_BY_WGMMA where Hopper's products do it: they are tried here. */
+#define CUDA_BY_WGMMA "wgmma"
+const char *cuda_prompt_attention(struct cuda *c);
 void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape, const void *pool,
 		    const struct kv_shape *kv, const struct step *s);
 

@@ -42,6 +42,8 @@ int cuda_kv_check(struct backend *b, const struct kv_shape *s, struct why *why)
 			    dtype_name(s->type), dtype_name(b->act), dtype_name(b->act));
 	if (s->block_size != KV_BLOCK)
 		return fail(why, ERR_UNSUPPORTED, "K/V blocks of %d tokens: the CUDA backend has %d", s->block_size, KV_BLOCK);
+	if (s->type != b->act && cuda_of(b)->wgmma)
+		b->prompt_attention = "mma.sync: wgmma takes a 16-bit cache";
 	return 0;
 }
 

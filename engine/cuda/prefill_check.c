@@ -100,18 +100,14 @@ static float apart(const struct cuda *c, const struct problem *p)
 	return worst;
 }
 
-bool cuda_prefill_wgmma(struct cuda *c)
+/* Tries both kernels on one problem. */
+static bool wgmma_is_right(struct cuda *c)
 {
 	/* Of numbers up to 1 each kernel may err by half a unit of a bf16 or f16 in its weights and once more in what it writes. */
 	const float bound = (c->type == K_F16 ? 0x1p-11f : 0x1p-8f) * 4.2f;
 	struct problem p = {.tiles = NULL};
-	int major = 0, minor = 0;
 	float worst;
 
-	cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->how.device), "the device");
-	cuda_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, c->how.device), "the device");
-	if (major != 9 || minor || !c->how.wgmma || c->how.fixed) /* fixed: no tiles */
-		return false;
 	cuda_check(k_attention_wgmma_init(), "kernels");
 	open_problem(c, &p);
 	for (int i = 0; i < 2; i++)
@@ -124,4 +120,19 @@ bool cuda_prefill_wgmma(struct cuda *c)
 		log_event(LOG_WARN, "attention of prompts by wgmma is wrong on this device: mma.sync does it", " apart=%.5f bound=%.5f", (double)worst,
 			  (double)bound);
 	return worst <= bound;
+}
+
+const char *cuda_prompt_attention(struct cuda *c)
+{
+	int major = 0, minor = 0;
+
+	cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->how.device), "the device");
+	cuda_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, c->how.device), "the device");
+	if (c->how.fixed)
+		return "token by token: --enable-deterministic-inference";
+	if (!c->how.wgmma)
+		return "mma.sync: --no-wgmma";
+	if (major != 9 || minor)
+		return "mma.sync: wgmma is of compute capability 9.0";
+	return wgmma_is_right(c) ? CUDA_BY_WGMMA : "mma.sync: wgmma is wrong on this device";
 }

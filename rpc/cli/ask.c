@@ -81,6 +81,10 @@ static void print_status(const struct rpc_status *s)
 	print_line("numerics", "%s, fingerprint %s", s->numerics_class, s->fingerprint);
 	print_line("runs on", "%u rank%s x %u thread%s, %s %s", s->ranks, s->ranks == 1 ? "" : "s",
 		   s->threads, s->threads == 1 ? "" : "s", s->device, s->isa);
+	if (*s->prompt_attention)
+		print_line("prompts", "attention by %s", s->prompt_attention);
+	if (*s->kernel_overlap)
+		print_line("overlap", "of kernels %s", s->kernel_overlap);
 	if (s->state == RPC_STATE_LOADING)
 		print_line("loaded", "%.2f of %.2f GiB, %.2f GiB/s", gib(s->load_bytes), gib(s->load_total),
 			   gib(s->load_bytes_per_s));

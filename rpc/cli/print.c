@@ -189,6 +189,8 @@ json_t *json_of_status(const struct rpc_status *s)
 		     {"version", s->version},
 		     {"device", s->device},
 		     {"isa", s->isa},
+		     {"prompt_attention", s->prompt_attention},
+		     {"kernel_overlap", s->kernel_overlap},
 		     {"tokenizer", s->tokenizer}};
 	const struct {
 		const char *name;

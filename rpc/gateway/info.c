@@ -142,6 +142,8 @@ static json_t *server_json(const struct model *m)
 	json_object_set_new(j, "tokenizer", json_string(s->tokenizer));
 	json_object_set_new(j, "device", json_string(s->device));
 	json_object_set_new(j, "isa", json_string(s->isa));
+	json_object_set_new(j, "prompt_attention", json_string(s->prompt_attention));
+	json_object_set_new(j, "kernel_overlap", json_string(s->kernel_overlap));
 	json_object_set_new(j, "version", json_string(s->version));
 	set_sizes(j, s);
 	json_object_set_new(j, "rank", ranks_json(s));

@@ -1,5 +1,5 @@
 /* Which kernel does the attention of prompts: the one by wgmma only on compute capability 9.0, where asked for, and where a check at
- * start finds it right. Here it is a stand-in that can be wrong. */
+ * start finds it right: here it is a stand-in that can be wrong. Whether kernels overlap. What the backend says of both. */
 #include "engine/cuda/cuda.h"
 #include "engine/plugin.h"
 #include "tests/check.h"
@@ -36,38 +36,71 @@ static void keep(void *arg, enum log_level level, const char *line)
 		snprintf(told, sizeof told, "%s", line);
 }
 
-static bool chosen(const char *capability, bool wgmma, bool fixed, enum dtype type)
+/* What it says of itself. */
+static const char *chosen(const char *capability, bool wgmma, bool fixed, enum dtype type)
 {
 	struct cuda_options how = {.compute = type, .limits = {.max_seqs = 2, .max_tokens = 64, .max_blocks = 8, .rows = 2}, .max_context = 128,
 				   .heads = 2, .kv_heads = 2, .head_dim = 64, .wgmma = wgmma, .fixed = fixed};
 	struct why why;
 	struct backend *b;
-	bool is;
+	const char *said;
 
 	setenv("FAKEGPU_CC", capability, 1);
 	launched = 0, told[0] = 0;
 	log_sink(keep, NULL);
 	CHECK(!xversed_plugin()->backend_create(&b, &how, &why));
-	is = cuda_of(b)->wgmma;
+	said = b->prompt_attention;
+	CHECK_EQ(cuda_of(b)->wgmma, !strcmp(said, "wgmma"));
 	backend_destroy(b);
-	return is;
+	return said;
 }
 
 TEST(where_it_is_right)
 {
 	wrong = 0;
-	CHECK(chosen("90", true, false, DT_BF16) && launched && strstr(told, "is by wgmma"));
-	CHECK(chosen("90", true, false, DT_F16));
-	CHECK(!chosen("90", false, false, DT_BF16) && !launched && !told[0]);
-	CHECK(!chosen("90", true, true, DT_BF16) && !launched);
-	CHECK(!chosen("80", true, false, DT_BF16) && !launched);
-	CHECK(!chosen("100", true, false, DT_BF16) && !launched);
+	CHECK_STR(chosen("90", true, false, DT_BF16), "wgmma");
+	CHECK(launched && strstr(told, "is by wgmma"));
+	CHECK_STR(chosen("90", true, false, DT_F16), "wgmma");
+	CHECK_STR(chosen("90", false, false, DT_BF16), "mma.sync: --no-wgmma");
+	CHECK(!launched && !told[0]);
+	CHECK_STR(chosen("90", true, true, DT_BF16), "token by token: --enable-deterministic-inference");
+	CHECK(!launched);
+	CHECK_STR(chosen("80", true, false, DT_BF16), "mma.sync: wgmma is of compute capability 9.0");
+	CHECK_STR(chosen("100", true, false, DT_BF16), "mma.sync: wgmma is of compute capability 9.0");
+	CHECK(!launched);
+}
+
+static const char *overlaps(const char *capability, const char *driver, bool overlap)
+{
+	struct cuda_options how = {.compute = DT_BF16, .limits = {.max_seqs = 2, .max_tokens = 64, .max_blocks = 8, .rows = 2}, .max_context = 128,
+				   .heads = 2, .kv_heads = 2, .head_dim = 64, .overlap = overlap};
+	struct why why;
+	struct backend *b;
+	const char *said;
+
+	setenv("FAKEGPU_CC", capability, 1);
+	setenv("FAKEGPU_DRIVER", driver, 1);
+	CHECK(!xversed_plugin()->backend_create(&b, &how, &why));
+	said = b->kernel_overlap;
+	backend_destroy(b);
+	return said;
+}
+
+TEST(where_kernels_overlap)
+{
+	CHECK_STR(overlaps("90", "12030", true), "on");
+	CHECK_STR(overlaps("100", "13000", true), "on");
+	CHECK_STR(overlaps("90", "12030", false), "off: --no-overlap");
+	CHECK_STR(overlaps("90", "12020", true), "off: it takes a driver of CUDA 12.3");
+	CHECK_STR(overlaps("89", "13000", true), "off: it takes compute capability 9.0");
 }
 
 TEST(not_where_it_is_wrong)
 {
-	for (wrong = 1; wrong <= 2; wrong++)
-		CHECK(!chosen("90", true, false, DT_F16) && launched && strstr(told, "mma.sync does it"));
+	for (wrong = 1; wrong <= 2; wrong++) {
+		CHECK_STR(chosen("90", true, false, DT_F16), "mma.sync: wgmma is wrong on this device");
+		CHECK(launched && strstr(told, "mma.sync does it"));
+	}
 }
 
 CHECK_MAIN()

@@ -71,7 +71,7 @@ cudaError_t cudaRuntimeGetVersion(int *v)
 }
 cudaError_t cudaDriverGetVersion(int *v)
 {
-	*v = CUDART_VERSION;
+	*v = (int)env_long("FAKEGPU_DRIVER", CUDART_VERSION);
 	return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t *f, size_t *t)

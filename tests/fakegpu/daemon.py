@@ -65,6 +65,22 @@ def start(j, name):
     return ok
 
 
+def paths(j):
+    """What Status says of the attention of prompts, and of kernels that overlap."""
+    c = Client(j.socket)
+    s = c.status()
+    c.close()
+    return s.prompt_attention, s.kernel_overlap
+
+
+def last_differs(j):
+    """Its last rank has options of its own."""
+    whole = j.command()
+    at = whole.index("-n")
+    parts = [*whole[:at], "-n", str(j.n - 1), *whole[at + 2:], ":", "-n", "1", *whole[at + 2:], "--no-wgmma", "--no-overlap"]
+    j.command = lambda: parts
+
+
 def compare(name, bound, want, got, given, given_want):
     worst = max((abs(a - b) for w, g in zip(given_want, given) for a, b in zip(w[1:], g[1:])), default=9)
     check(f"{name}: logprobs of given texts", all(len(a) == len(b) for a, b in zip(given_want, given)) and worst < bound, f"off by {worst}")
@@ -88,6 +104,7 @@ def against_cpu(folder, label, how, ways=ALL_RANKS):
     cpu = Job(1, path, "--device", "cpu", "--compute", "f32" if how.get("dtype") == "f16" else "auto", *SMALL)
     if not start(cpu, f"{label}, CPU"):
         return
+    check(f"{label}, CPU: no kernels to tell of", paths(cpu) == ("", ""), paths(cpu))
     want = answers(cpu, prompts, 10)
     texts = [p + [t[0] for t in w] for p, w in zip(prompts, want)]
     given_want = scores(cpu, texts)
@@ -98,8 +115,12 @@ def against_cpu(folder, label, how, ways=ALL_RANKS):
         tuned = order == "fwd"
         # of the 5 sizes that up to 16 tokens come in, 4 graphs each: a 21st would be captured while serving
         j = cuda(ranks, path, devices=devices, order=order, small=TUNED if tuned else SMALL, FAKEGPU_FAIL="cudaStreamBeginCapture:21=999")
+        if mixed := (ranks, devices) == (2, 2):
+            last_differs(j)
         if not start(j, name):
             continue
+        said, want_said = paths(j), ("rank 0: wgmma; rank 1: mma.sync: --no-wgmma", "rank 0: on; rank 1: off: --no-overlap") if mixed else ("wgmma", "on")
+        check(f"{name}: what Status says of its kernels", said == want_said, said)
         graphs = [float(x) for x in re.findall(r"graphs_mib=(\S+) planned_mib=(\S+)", j.text())[0]] if ranks <= devices else None
         check(f"{name}: graphs take what is planned", not graphs or graphs[0] == graphs[1] > 0, graphs)
         check(f"{name}: products are timed only where asked for", ("chosen by timing" in j.text()) == tuned)
@@ -122,6 +143,7 @@ def eight_bits(folder):
             numbers = c.status().numerics_class.split("/")
             check(f"{name}: is told", numbers[2] == ("i8" if kv == "int8" else "fp8"), numbers)
             c.close()
+            check(f"{name}: prompts by mma.sync", paths(j)[0] == "mma.sync: wgmma takes a 16-bit cache", paths(j))
             want = answers(cpu, prompts, 8)
             texts = [p + [t[0] for t in w] for p, w in zip(prompts, want)]
             worst = compare(name, bound, want, answers(j, prompts, 8), scores(j, texts), scores(cpu, texts))
@@ -192,6 +214,7 @@ def fixed_bits(path, kv="auto", ways=EVERY_WAY):
                  FAKEGPU_KERNELS=f"{path}/kernels-{name}")
         if not start(j, name):
             continue
+        check(f"{name}: prompts token by token", paths(j)[0] == "token by token: --enable-deterministic-inference", paths(j))
         together = answers(j, prompts, 6)
         want = want or [answers(j, [p], 6)[0] for p in prompts]
         check(f"{name}: the same bits", together == want, f"{together} and {want}")

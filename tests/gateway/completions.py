@@ -23,6 +23,7 @@ def shapes():
     same("choice", (a["choices"][0]["index"], a["choices"][0]["finish_reason"], a["choices"][0]["logprobs"]), (0, "length", None))
     same("usage", a["usage"], {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7, "prompt_tokens_details": {"cached_tokens": 0}})
     info = json.loads(gw.get("/server_info")[1])["models"][0]
+    check("of kernels the CPU has nothing to tell", info["prompt_attention"] == info["kernel_overlap"] == "", info)
     same("receipt", a["system_fingerprint"], info["fingerprint"] + "/" + info["numerics_class"])
     same("default max_tokens", gw.complete(prompt=[5])[1]["usage"]["completion_tokens"], 16)
     same("unknown model", gw.complete(prompt=[5], model="other")[0], 404)

@@ -154,7 +154,9 @@ static inline struct rpc_reply reply(enum rpc_reply_kind kind)
 					       rank_status,
 					       1,
 					       "<s>",
-					       "</s>"};
+					       "</s>",
+					       "wgmma",
+					       "on"};
 		break;
 	case RPC_R_TOKENS:
 		r.tokens = (struct rpc_tokens){ids, 4, pieces, piece_len, first, end};

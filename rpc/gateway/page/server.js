@@ -59,6 +59,7 @@ function countSteps(m) {
 function facts(m) {
 	const rows = [["state", t(m.state === "silent" ? "unreachable" : m.state)], ["model", m.id], ["architecture", m.architecture],
 		["parameters", m.parameters && countText(m.parameters)], ["tokenizer", m.tokenizer], ["device", m.device && m.device + (m.isa ? " · " + m.isa : "")],
+		["promptAttention", m.prompt_attention], ["kernelOverlap", m.kernel_overlap],
 		["threads", m.threads_per_rank], ["contextLength", m.max_model_len && countText(m.max_model_len)],
 		["requests", m.running !== undefined && t("requestsOf", { a: m.running, b: m.waiting })], ["stepTime", stepMs && msText(Math.max(1, stepMs))], ["uptime", m.uptime_s !== undefined && durationText(m.uptime_s)],
 		["fingerprint", m.fingerprint]];

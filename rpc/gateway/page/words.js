@@ -142,6 +142,8 @@ const words = {
 	architecture: ["Architecture", "架构"],
 	parameters: ["Parameters", "参数量"],
 	device: ["Device", "设备"],
+	promptAttention: ["Attention of prompts", "提示注意力"],
+	kernelOverlap: ["Overlap of kernels", "内核重叠"],
 	threads: ["Threads a rank", "每进程线程"],
 	contextLength: ["Context", "上下文长度"],
 	requests: ["Requests", "请求"],
