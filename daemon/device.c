@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "parallel/board.h"
 #include "parallel/wait.h"
@@ -20,7 +21,7 @@ static const char *unfit(const struct node *n)
 	return NULL;
 }
 
-/* Ranks of a node take its devices in turn. */
+/* Ranks of a node take the devices that they see in turn. */
 static int place(struct node *n, struct why *why)
 {
 	struct world *w = n->world;
@@ -59,25 +60,42 @@ static int fits_cpu(const struct node *n, struct why *why)
 	return 0;
 }
 
+/* Ranks that have this one's device: each may see devices of its own, all under the same numbers. */
+static void count_sharers(struct node *n)
+{
+	struct world *w = n->world;
+	struct cuda_device *all = xalloc((size_t)w->size, sizeof *all);
+
+	world_gather(w, &n->gpu, sizeof n->gpu, all);
+	world_bcast(w, all, (size_t)w->size * sizeof *all);
+	n->sharing = 0;
+	for (int r = 0; r < w->size; r++)
+		n->sharing += !memcmp(all[r].id, n->gpu.id, sizeof n->gpu.id);
+	free(all);
+}
+
+/* The same on all ranks, but for a plan, which has no others. */
 int device_choose(struct node *n, struct why *why)
 {
+	bool plan = n->opt->dry_run, asked = n->opt->device == DEVICE_CUDA || n->opt->device_memory;
 	struct why reason = {"no NVIDIA driver is installed"};
-	bool tell = n->world->rank == 0 && !n->opt->dry_run;
-	int err;
+	int err = ERR_UNKNOWN;
 
 	n->cuda = NULL;
 	if (n->opt->device == DEVICE_CPU)
 		return fits_cpu(n, why);
-	if (n->opt->device == DEVICE_CUDA) {
-		err = try_cuda(n, why);
-		if (err)
-			n->cuda = NULL;
-		return err;
-	}
-	if (plugin_worth_trying() && !try_cuda(n, &reason))
+	if (asked || plugin_worth_trying())
+		err = try_cuda(n, &reason);
+	if (!plan)
+		err = node_agree(n->world, err, &reason);
+	if (!err && !plan)
+		count_sharers(n);
+	if (!err)
 		return 0;
 	n->cuda = NULL;
-	if (tell)
+	if (asked)
+		return fail(why, err, "%s", reason.text);
+	if (n->world->rank == 0 && !plan)
 		log_at(LOG_INFO, "computing on the CPU: %s", reason.text);
 	return fits_cpu(n, why);
 }
@@ -128,11 +146,11 @@ int device_backend(struct node *n, bool dry, struct why *why)
 
 int device_comm(struct node *n, const struct comm_limits *lim, struct why *why)
 {
-	bool shared = world_min(n->world, n->sharing > 1 ? 0 : 1) == 0;
+	int most = -(int)world_min(n->world, -n->sharing);
 
-	if (shared && n->world->rank == 0)
-		log_event(LOG_WARN, "ranks share a GPU: sums go through the host, slowly", " ranks=%d", n->sharing);
-	return n->cuda->comm_create(&n->comm, n->backend, n->world, lim, shared, why);
+	if (most > 1 && n->world->rank == 0)
+		log_event(LOG_WARN, "ranks share a GPU: sums go through the host, slowly", " ranks=%d", most);
+	return n->cuda->comm_create(&n->comm, n->backend, n->world, lim, most > 1, why);
 }
 
 int device_fits(const struct node *n, struct why *why)

@@ -4,8 +4,8 @@
 
 #include "daemon/node.h"
 
-/* Sets n->cuda (NULL: CPU), n->device, n->sharing and n->gpu by the options, the model and what this machine has. `auto` falls
- * back to the CPU with one line; `cuda` is refused with the reason (ERR_UNKNOWN: no device or plug-in). */
+/* Sets n->cuda (NULL: CPU), n->device, n->sharing and n->gpu by the options, the model and what this machine has. Collective, but
+ * for a plan: all ranks compute on GPUs, or none. `auto` falls back to the CPU with one line; `cuda` is refused with the reason (ERR_UNKNOWN: no device or plug-in). */
 int device_choose(struct node *n, struct why *why);
 /* For people: "NVIDIA H100 80GB HBM3" or the CPU's instruction set. */
 const char *device_name(const struct node *n);

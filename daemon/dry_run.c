@@ -97,33 +97,22 @@ static uint64_t total(const struct plan *p, int r)
 	return held(p, r) + p->rank[r].block * (uint64_t)p->blocks;
 }
 
-static uint64_t total_all(const struct plan *p)
+/* With room for `blocks`: of the machine, or of the GPU that holds most. */
+static uint64_t with_cache(const struct plan *p, int64_t blocks)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, most = 0;
 
-	for (int r = 0; r < p->world.size; r++)
-		sum += total(p, r);
-	return sum;
+	for (int r = 0; r < p->world.size; r++) {
+		uint64_t one = held(p, r) + p->rank[r].block * (uint64_t)blocks;
+		sum += one;
+		most = one > most ? one : most;
+	}
+	return p->node.cuda ? most * (uint64_t)p->node.sharing : sum;
 }
 
-/* Ranks hold their shares of the machine's memory together, or of a GPU each. */
 static bool fits(const struct plan *p)
 {
-	bool all = true;
-
-	for (int r = 0; p->node.cuda && r < p->world.size; r++)
-		all &= total(p, r) * (uint64_t)p->node.sharing <= p->memory;
-	return p->blocks >= p->wanted && (p->node.cuda ? all : total_all(p) <= p->memory);
-}
-
-/* With room for one sequence. */
-static uint64_t least(const struct plan *p)
-{
-	uint64_t sum = 0;
-
-	for (int r = 0; r < p->world.size; r++)
-		sum += held(p, r) + p->rank[r].block * (uint64_t)p->wanted;
-	return sum;
+	return p->blocks >= p->wanted && with_cache(p, p->blocks) <= p->memory;
 }
 
 static double gib(uint64_t bytes)
@@ -131,37 +120,52 @@ static double gib(uint64_t bytes)
 	return (double)bytes / (1 << 30);
 }
 
+static void print_ranks(FILE *to, const struct plan *p)
+{
+	const struct node *n = &p->node;
+
+	fprintf(to, "%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture, (double)model_parameters(&n->cfg) / 1e9,
+		n->numerics_class, p->world.size, p->world.size > 1 ? "s" : "");
+	fprintf(to, "rank      weights     KV cache    workspace%s        total   (GiB)\n", n->cuda ? "       graphs" : "");
+	for (int r = 0; r < p->world.size; r++) {
+		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->rank[r].weights), gib(p->rank[r].block * (uint64_t)p->blocks),
+			gib(work(p, r)));
+		if (n->cuda)
+			fprintf(to, " %12.3f", gib(p->rank[r].graphs));
+		fprintf(to, " %12.3f\n", gib(total(p, r)));
+	}
+}
+
+static void print_verdict(const struct plan *p)
+{
+	const struct node *n = &p->node;
+
+	if (fits(p))
+		printf("fits\n");
+	else if (p->blocks > 0 && p->blocks < p->wanted)
+		printf("does not fit: the largest is --max-model-len %lld\n", (long long)(p->blocks * n->opt->block_size));
+	else if (with_cache(p, p->wanted) <= p->memory)
+		printf("does not fit: --kv-cache-memory-bytes is %s\n", p->blocks < p->wanted ? "less than one sequence takes" : "more than there is");
+	else
+		printf("does not fit: with one such sequence %.2f GiB would be held%s\n", gib(with_cache(p, p->wanted)),
+		       n->cuda ? " on a GPU" : "");
+}
+
 static void print_table(const struct plan *p)
 {
 	const struct node *n = &p->node;
 	int block = (int)n->opt->block_size;
 
-	printf("%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture,
-	       (double)model_parameters(&n->cfg) / 1e9, n->numerics_class, p->world.size,
-	       p->world.size > 1 ? "s" : "");
-	printf("rank      weights     KV cache    workspace%s        total   (GiB)\n", n->cuda ? "       graphs" : "");
-	for (int r = 0; r < p->world.size; r++) {
-		printf("%4d %12.3f %12.3f %12.3f", r, gib(p->rank[r].weights), gib(p->rank[r].block * (uint64_t)p->blocks), gib(work(p, r)));
-		if (n->cuda)
-			printf(" %12.3f", gib(p->rank[r].graphs));
-		printf(" %12.3f\n", gib(total(p, r)));
-	}
+	print_ranks(stdout, p);
 	printf("\nKV cache: %lld tokens; %lld sequence%s of %d tokens at a time%s\n", (long long)(p->blocks * block),
 	       (long long)(p->blocks / p->wanted), p->blocks / p->wanted == 1 ? "" : "s", n->max_model_len,
 	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
+	printf("memory:   %.2f GiB of %.2f GiB", gib(with_cache(p, p->blocks)), gib(p->memory));
 	if (n->cuda)
-		printf("memory:   %.2f GiB of %.2f GiB of each GPU (%lld %% of %.2f GiB are used at most)\n",
-		       gib(total(p, 0) * (uint64_t)n->sharing), gib(p->memory), (long long)n->opt->gpu_percent,
-		       gib(n->gpu.total));
+		printf(" of each GPU (%lld %% of %.2f GiB are used at most)\n", (long long)n->opt->gpu_percent, gib(n->gpu.total));
 	else
-		printf("memory:   %.2f GiB of %.2f GiB (RAM or the control group's limit)\n", gib(total_all(p)),
-		       gib(p->memory));
-	if (fits(p))
-		printf("fits\n");
-	else if (p->blocks > 0 && p->blocks < p->wanted)
-		printf("does not fit: the largest is --max-model-len %lld\n", (long long)(p->blocks * block));
-	else
-		printf("does not fit: with one such sequence %.2f GiB would be held\n", gib(least(p)));
+		printf(" (RAM or the control group's limit)\n");
+	print_verdict(p);
 }
 
 static void print_json(const struct plan *p)
@@ -202,20 +206,35 @@ static int make_plan(struct plan *p, const struct options *o, struct why *why)
 	return err;
 }
 
+void dry_run_ranks(FILE *to, const struct options *o, int size)
+{
+	static struct plan p;
+	struct options plan = *o;
+	struct why why;
+
+	plan.dry_run = true;
+	p.world = (struct world){.size = size, .local_size = size};
+	if (!make_plan(&p, &plan, &why))
+		print_ranks(to, &p);
+	free(p.rank);
+	checkpoint_close(p.node.files);
+}
+
 int dry_run(const struct options *o)
 {
 	static struct plan p;
 	struct why why = {""};
 	bool good;
-	int size = o->tensor_parallel ? (int)o->tensor_parallel
+	int err, size = o->tensor_parallel ? (int)o->tensor_parallel
 				      : from_environment("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS", 1);
 
 	if (from_environment("OMPI_COMM_WORLD_RANK", "SLURM_PROCID", 0))
 		return 0; /* the first one tells it */
 	p.world = (struct world){.size = max_int(1, size), .local_size = max_int(1, size)};
-	if (make_plan(&p, o, &why)) {
+	err = make_plan(&p, o, &why);
+	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);
-		return EXIT_CONFIG;
+		return node_exit_code(err);
 	}
 	(o->json ? print_json : print_table)(&p);
 	good = fits(&p);

@@ -121,6 +121,8 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 		err = check_ranks(n, why);
 	if (!err)
 		err = open_files(n, why);
+	if (!o->dry_run)
+		err = node_agree(w, err, why); /* what follows is agreed on by all */
 	if (!err)
 		err = device_choose(n, why);
 	if (err)
@@ -361,6 +363,21 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	n->backend->on_op_arg = n->world->board;
 	fill_report(n);
 	return 0;
+}
+
+int node_exit_code(int err)
+{
+	switch (err) {
+	case ERR_INVALID:
+		return EXIT_USAGE;
+	case ERR_BUSY:
+		return EXIT_AGAIN;
+	case ERR_LIMIT:
+	case ERR_UNKNOWN: /* no such device */
+		return EXIT_CONFIG;
+	default:
+		return EXIT_INPUT;
+	}
 }
 
 void node_finish(struct node *n)

@@ -47,7 +47,7 @@ struct node {
 	struct fault fault; /* tests only */
 };
 
-/* What needs no weights: config, checkpoint's list of tensors, types, limits. Every rank does it and fails
+/* What needs no weights: config, checkpoint's list of tensors, device, types, limits. Collective, but for a plan; every rank fails
  * alike. */
 int node_prepare(struct node *n, const struct options *o, struct world *w, struct why *why);
 /* Backend, communicator, weights, cache. Collective: a refusal on one rank is one on all (the text is on that
@@ -60,6 +60,8 @@ int node_make_model(struct node *n, struct load_progress *progress, bool dry, st
 int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, int local_size);
 /* Collective: the first rank's refusal becomes everybody's. 0: all can go on. */
 int node_agree(struct world *w, int err, struct why *why);
+/* The program's status after a refusal. */
+int node_exit_code(int err);
 void node_finish(struct node *n);
 
 /* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to n->pick. Waits for

@@ -92,11 +92,28 @@ static int set_bool(struct options *o, const struct option_row *row, const char 
 	return 0;
 }
 
+/* A percentage may also come as a fraction: 90, 0.9. */
+static int set_number(struct options *o, const struct option_row *row, const char *value, const char *source, struct why *why)
+{
+	bool percent = row->value && !strcmp(row->value, "PERCENT"), fraction = percent && strchr(value, '.');
+	char *end = NULL;
+	double part = fraction ? strtod(value, &end) : 0;
+	bool right = part >= 0 && part <= 1 && !(end && *end);
+	int64_t n = right ? (int64_t)(100 * part + 0.5) : 0;
+
+	if (fraction ? !right : number_parse(value, &n))
+		return fail(why, ERR_INVALID, "%s: \"%s\" is not a whole number (%s)", source, value,
+			    percent ? "or a fraction up to 1.0" : "suffixes k, K, m, M, g, G are known");
+	if (n < row->low || n > row->high)
+		return fail(why, ERR_INVALID, "%s: %lld is outside %lld to %lld", source, (long long)n, (long long)row->low,
+			    (long long)row->high);
+	*(int64_t *)field(o, row) = n;
+	return 0;
+}
+
 static int set_value(struct options *o, const struct option_row *row, const char *value, const char *source,
 		     struct why *why)
 {
-	int64_t n;
-
 	switch (row->kind) {
 	case OPT_CHOICE:
 		return set_choice(o, row, value, source, why);
@@ -105,15 +122,7 @@ static int set_value(struct options *o, const struct option_row *row, const char
 		*(char **)field(o, row) = xstrdup(value);
 		return 0;
 	case OPT_NUMBER:
-		if (number_parse(value, &n))
-			return fail(why, ERR_INVALID,
-				    "%s: \"%s\" is not a whole number (suffixes k, K, m, M, g, G are known)",
-				    source, value);
-		if (n < row->low || n > row->high)
-			return fail(why, ERR_INVALID, "%s: %lld is outside %lld to %lld", source,
-				    (long long)n, (long long)row->low, (long long)row->high);
-		*(int64_t *)field(o, row) = n;
-		return 0;
+		return set_number(o, row, value, source, why);
 	default:
 		return set_bool(o, row, value, source, why);
 	}
@@ -272,6 +281,10 @@ static int check_words(const struct options *o, struct why *why)
 		return fail(why, ERR_INVALID, "the model's name is empty");
 	if (g && strcmp(g, "auto") && strcmp(g, "none"))
 		return fail(why, ERR_INVALID, "--generation-config: \"%s\" is neither auto nor none", g);
+	if (o->device_memory && !o->dry_run)
+		return fail(why, ERR_INVALID, "--device-memory is for --dry-run: a start asks the driver");
+	if (o->device_memory && o->device == DEVICE_CPU)
+		return fail(why, ERR_INVALID, "--device-memory is a GPU's, --device cpu has none");
 	return 0;
 }
 
@@ -344,7 +357,8 @@ void options_help(void)
 	       "Serves a Llama-shaped model, sharded over the ranks, on a Unix socket.\n"
 	       "Every option may come as XVERSED_NAME=value or from --config FILE (\"name: value\" lines); "
 	       "flags win.\n"
-	       "Numbers take suffixes: 16k = 16000, 16K = 16384.\n");
+	       "Numbers take suffixes: 16k = 16000, 16K = 16384.\n"
+	       "XVERSED_CUDA_LIB=FILE names another CUDA plug-in than libxverse-cuda.so beside the program.\n");
 	for (int i = 0; i < option_count; i++) {
 		if (strcmp(group, option_table[i].group))
 			printf("\n%s:\n", group = option_table[i].group);

@@ -72,7 +72,7 @@ const struct option_row option_table[] = {
 	NUMBER(RANKS, "device-memory", NULL, "BYTES", device_memory, 0, 0, INT64_MAX,
 	       "memory of one GPU, for --dry-run on a machine without it; 0: ask the driver"),
 	NUMBER(RANKS, "gpu-memory-utilization", NULL, "PERCENT", gpu_percent, 90, 1, 100,
-	       "part of a GPU's memory that weights, KV cache and workspace may take"),
+	       "part of a GPU's memory that weights, KV cache, workspace and graphs may take, also as a fraction: 0.9"),
 	NUMBER(RANKS, "threads", "t", "N", threads, 0, 0, 1024,
 	       "compute threads a rank; 0: allowed cores / ranks of the node"),
 	TEXT(RANKS, "cpu-isa", NULL, "NAME", cpu_isa,

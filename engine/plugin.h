@@ -9,6 +9,7 @@
 
 struct cuda_device {
 	char name[64];
+	unsigned char id[16]; /* whatever number it has in this process */
 	int major, minor; /* compute capability */
 	int processors;
 	uint64_t total, free; /* bytes */
@@ -35,7 +36,7 @@ struct cuda_options {
 /* Changes with the tables that both sides share. */
 enum {
 	PLUGIN_ABI = 1 << 20 | (int)(sizeof(struct backend_ops) + sizeof(struct backend) + sizeof(struct comm_ops) +
-				      sizeof(struct cuda_options) + sizeof(struct step))
+				      sizeof(struct cuda_options) + sizeof(struct cuda_device) + sizeof(struct step))
 };
 
 struct plugin {

@@ -42,21 +42,6 @@ static void block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int exit_code(int err)
-{
-	switch (err) {
-	case ERR_INVALID:
-		return EXIT_USAGE;
-	case ERR_BUSY:
-		return EXIT_AGAIN;
-	case ERR_LIMIT:
-	case ERR_UNKNOWN: /* no such device */
-		return EXIT_CONFIG;
-	default:
-		return EXIT_INPUT;
-	}
-}
-
 static void print_version(void)
 {
 	char mpi[256];
@@ -195,7 +180,7 @@ static void tell_ready(void *arg)
 	const struct node *n = &d->node;
 
 	log_event(LOG_INFO, "ready",
-		  " seconds=%.2f model=\"%s\" ranks=%d threads=%d device=%s class=%s weights_gib=%.2f kv_gib=%.2f "
+		  " seconds=%.2f model=\"%s\" ranks=%d threads=%d device=\"%s\" class=%s weights_gib=%.2f kv_gib=%.2f "
 		  "kv_tokens=%d socket=\"%s\"",
 		  (double)(now_ns() - d->begin) / 1e9, d->front.model_name, d->world.size, n->threads, device_name(n),
 		  n->numerics_class, (double)n->report.weight_bytes / (1 << 30),
@@ -283,11 +268,13 @@ int main(int argc, char **argv)
 	err = start(&d, &why);
 	if (err) {
 		if (d.world.rank == 0) {
+			if (err == ERR_LIMIT && d.node.cuda)
+				dry_run_ranks(stderr, &d.opt, d.world.size);
 			start_failed(why.text);
 			pid_file_remove();
 		}
 		world_finish(&d.world);
-		_exit(exit_code(err));
+		_exit(node_exit_code(err));
 	}
 	run(&d);
 	pid_file_remove();

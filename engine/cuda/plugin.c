@@ -3,6 +3,7 @@
 #include "parallel/comm_nccl.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static int count(int *devices, struct why *why)
 {
@@ -28,6 +29,7 @@ static int describe(int device, struct cuda_device *out, struct why *why)
 	*out = (struct cuda_device){
 		.major = p.major, .minor = p.minor, .processors = p.multiProcessorCount, .total = total, .free = unused};
 	snprintf(out->name, sizeof out->name, "%.63s", p.name);
+	memcpy(out->id, p.uuid.bytes, sizeof out->id);
 	return 0;
 }
 

@@ -2,11 +2,17 @@
 #include "runtime.h"
 using namespace fake;
 
+/* FAKEGPU_EACH=1: a rank sees one device, its own. FAKEGPU_NONE_ON=r: rank r sees none. */
+static long local_rank()
+{
+	return env_long("OMPI_COMM_WORLD_LOCAL_RANK", 0);
+}
+
 extern "C" {
 cudaError_t cudaGetDeviceCount(int *n)
 {
 	ENTER(cudaGetDeviceCount);
-	*n = (int)env_long("FAKEGPU_DEVICES", 1);
+	*n = env_long("FAKEGPU_NONE_ON", -1) == local_rank() ? 0 : (int)env_long("FAKEGPU_DEVICES", 1);
 	return *n > 0 ? cudaSuccess : set(cudaErrorNoDevice);
 }
 cudaError_t cudaSetDevice(int d)
@@ -28,6 +34,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int d)
 	ENTER(cudaGetDeviceProperties);
 	memset(p, 0, sizeof *p);
 	snprintf(p->name, sizeof p->name, "Fake GPU %d", d);
+	p->uuid.bytes[0] = (char)(1 + d + (env_long("FAKEGPU_EACH", 0) ? local_rank() : 0));
 	p->totalGlobalMem = limit;
 	p->major = (int)env_long("FAKEGPU_CC", 90) / 10;
 	p->minor = (int)env_long("FAKEGPU_CC", 90) % 10;

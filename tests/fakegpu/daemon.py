@@ -153,6 +153,27 @@ def eight_bits(folder):
         j.close()
 
 
+def plans(path):
+    """Of a machine with GPUs that is not at hand: sums, limits, and why something does not fit."""
+    giant = job.dummy_model(path + "-13b", hidden_size=5120, intermediate_size=13824, num_hidden_layers=40, num_attention_heads=40, vocab_size=100534,
+                            max_position_embeddings=8192, torch_dtype="bfloat16")
+    for ranks, options, code, part in (
+            (3, ["--device-memory", "20G"], 0, "fits"), (1, ["--device-memory", "80G", "--gpu-memory-utilization", "0.5"], 0, "of 40.00 GiB of each GPU"),
+            (3, ["--device-memory", "8G"], 78, "with one such sequence 13.09 GiB would be held on a GPU"), (2, ["--device-memory", "80"], 78, "does not fit"),
+            (1, ["--device-memory", "80G", "--kv-cache-memory-bytes", "60G"], 78, "is more than there is"),
+            (1, ["--device-memory", "80G", "--kv-cache-memory-bytes", "1M"], 78, "is less than one sequence takes"),
+            (33, ["--device-memory", "80G"], 64, "33 ranks are too many"), (1, ["--device-memory", "80G", "--compute", "f32"], 66, "not supported yet on CUDA"),
+            (1, ["--device-memory", "80G", "--gpu-memory-utilization", "1.5"], 64, "a fraction up to 1.0"),
+            (1, ["--device-memory", "80G", "--device", "cpu"], 64, "--device cpu has none")):
+        r = subprocess.run([job.BIN + "xversed", giant, "--dry-run", "-tp", str(ranks), "--load-format", "dummy", *options], capture_output=True, text=True,
+                           env={**os.environ, "XVERSED_CUDA_LIB": FAKE})
+        rows = [[float(x) for x in line.split()[1:]] for line in r.stdout.split("\n") if re.match(r" +\d+ +\d+\.", line)]
+        check(f"plan of {ranks}, {options}", r.returncode == code and part in r.stdout + r.stderr, f"{r.returncode}: {r.stdout}{r.stderr}")
+        check(f"plan of {ranks}, {options}: sums", all(abs(sum(x[:4]) - x[4]) < 0.003 for x in rows) and len(rows) in (0, ranks), r.stdout)
+        told = re.search(r"memory: +([\d.]+) GiB", r.stdout)
+        check(f"plan of {ranks}, {options}: the largest rank is told", not told or abs(max(x[4] for x in rows) - float(told[1])) < 0.006, r.stdout)
+
+
 def eight_bits_planned(path):
     """Bytes of a dry run, and fp8 where there is no GPU."""
     env = {**os.environ, "XVERSED_CUDA_LIB": FAKE}
@@ -209,12 +230,14 @@ def fixed_bits(path, kv="auto", ways=EVERY_WAY):
     want = words = None
     for ranks, devices, chunk, graphs, pick in ways:
         name = f"deterministic, {kv} cache, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
+        alone = dict(FAKEGPU_EACH="1") if ranks == devices == 2 else {}
         j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), "--kv-cache-dtype", kv, "--max-logits-rows", "3",
-                 *([] if graphs else ["--no-graphs"]), *(["--no-device-pick"] if pick is False else []), devices=devices,
-                 FAKEGPU_KERNELS=f"{path}/kernels-{name}")
+                 *([] if graphs else ["--no-graphs"]), *(["--no-device-pick"] if pick is False else []), devices=1 if alone else devices,
+                 FAKEGPU_KERNELS=f"{path}/kernels-{name}", **alone)
         if not start(j, name):
             continue
         check(f"{name}: prompts token by token", paths(j)[0] == "token by token: --enable-deterministic-inference", paths(j))
+        check(f"{name}: sums on the host only where a GPU is shared", ("ranks share a GPU" in j.text()) == (ranks > devices), j.text())
         together = answers(j, prompts, 6)
         want = want or [answers(j, [p], 6)[0] for p in prompts]
         check(f"{name}: the same bits", together == want, f"{together} and {want}")
@@ -229,6 +252,8 @@ def refusals(path):
             (["--device", "cuda", "--compute", "f32"], {}, "not supported yet", 66),
             (["--device", "cuda", "--kv-cache-dtype", "f32"], {}, "not supported yet", 66),
             (["--device", "cuda"], dict(FAKEGPU_DEVICES="0"), "no CUDA device", 78),
+            (["--device", "cuda", "--device-memory", "1G"], {}, "is for --dry-run", 64),
+            (["--device", "cuda"], dict(FAKEGPU_MEM="1000000"), "workspace       graphs        total", 78),
             (["--device", "cuda"], dict(FAKEGPU_CC="75"), "compute capability 7", 66),
             (["--device", "cuda"], dict(XVERSED_CUDA_LIB="/none.so"), "cannot be opened", 78),
             (["--device", "cuda"], dict(XVERSED_CUDA_LIB=ctypes.util.find_library("m")), "no plug-in of xversed", 78)):
@@ -239,7 +264,12 @@ def refusals(path):
     if start(j, "auto"):
         check("auto falls back", "computing on the CPU: --compute f32 is not supported yet on CUDA" in j.text(), j.text())
         j.stop()
-        j.close()
+    j.close()
+    j = Job(2, path, *SMALL, env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_NONE_ON="1"))
+    if start(j, "auto, of two ranks one has no GPU"):
+        check("both fall back", "computing on the CPU: no CUDA device" in j.text(), j.text())
+        j.stop()
+    j.close()
 
 
 def main():
@@ -251,6 +281,7 @@ def main():
     with tempfile.TemporaryDirectory() as top:
         path = model(top + "/r", MODELS["bf16, heads of 64"])
         refusals(path)
+        plans(top + "/plan")
         eight_bits_planned(top + "/r")
         for i, (label, how) in enumerate(MODELS.items()):
             against_cpu(f"{top}/{i}", label, how, ALL_RANKS if FULL or not i else ALL_RANKS[0:3:2])
