@@ -31,7 +31,7 @@ cudaError_t cudaGetDevice(int *d)
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int d)
 {
-	ENTER(cudaGetDeviceProperties);
+	ENTER_START(cudaGetDeviceProperties);
 	memset(p, 0, sizeof *p);
 	snprintf(p->name, sizeof p->name, "Fake GPU %d", d);
 	p->uuid.bytes[0] = (char)(1 + d + (env_long("FAKEGPU_EACH", 0) ? local_rank() : 0));
@@ -83,21 +83,21 @@ cudaError_t cudaDriverGetVersion(int *v)
 }
 cudaError_t cudaMemGetInfo(size_t *f, size_t *t)
 {
-	ENTER(cudaMemGetInfo);
+	ENTER_START(cudaMemGetInfo);
 	*f = limit - used;
 	*t = limit;
 	return cudaSuccess;
 }
 cudaError_t cudaMalloc(void **p, size_t n)
 {
-	ENTER(cudaMalloc);
+	ENTER_START(cudaMalloc);
 	NO_CAPTURE();
 	*p = dev_alloc(n);
 	return *p || !n ? cudaSuccess : set(cudaErrorMemoryAllocation);
 }
 cudaError_t cudaFree(void *p)
 {
-	ENTER(cudaFree);
+	ENTER_START(cudaFree);
 	NO_CAPTURE();
 	if (!p)
 		return cudaSuccess;
@@ -106,7 +106,7 @@ cudaError_t cudaFree(void *p)
 }
 cudaError_t cudaHostAlloc(void **p, size_t n, unsigned)
 {
-	ENTER(cudaHostAlloc);
+	ENTER_START(cudaHostAlloc);
 	NO_CAPTURE();
 	if (posix_memalign(p, 4096, n ? n : 1))
 		return set(cudaErrorMemoryAllocation);
@@ -127,7 +127,7 @@ cudaError_t cudaMallocHost(void **p, size_t n)
 }
 cudaError_t cudaFreeHost(void *p)
 {
-	ENTER(cudaFreeHost);
+	ENTER_START(cudaFreeHost);
 	NO_CAPTURE();
 	if (!p)
 		return cudaSuccess;
@@ -139,7 +139,7 @@ cudaError_t cudaFreeHost(void *p)
 }
 cudaError_t cudaDeviceSynchronize(void)
 {
-	ENTER(cudaDeviceSynchronize);
+	ENTER_START(cudaDeviceSynchronize);
 	NO_CAPTURE();
 	drain(l, true);
 	return sticky;
@@ -180,7 +180,7 @@ cudaError_t cudaMemcpy2DAsync(void *d, size_t dp, const void *s, size_t sp, size
 }
 cudaError_t cudaMemcpy(void *d, const void *s, size_t n, cudaMemcpyKind k)
 {
-	ENTER(cudaMemcpy);
+	ENTER_START(cudaMemcpy);
 	NO_CAPTURE();
 	cudaError_t e = copy2d(d, n, s, n, n, n ? 1 : 0, k, &legacy_stream, true);
 	if (e == cudaSuccess)

@@ -33,7 +33,7 @@ static void replay(std::vector<Node> &nodes)
 extern "C" {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned f)
 {
-	ENTER(cudaStreamCreateWithFlags);
+	ENTER_START(cudaStreamCreateWithFlags);
 	*s = new CUstream_st;
 	(*s)->nonblocking = f & cudaStreamNonBlocking;
 	streams.insert(*s);
@@ -45,7 +45,7 @@ cudaError_t cudaStreamCreate(cudaStream_t *s)
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t st)
 {
-	ENTER(cudaStreamSynchronize);
+	ENTER_START(cudaStreamSynchronize);
 	CUstream_st *s = resolve(st);
 	if (s->cap) {
 		s->cap->broken = true;
@@ -73,7 +73,7 @@ cudaError_t cudaStreamQuery(cudaStream_t st)
 }
 cudaError_t cudaStreamDestroy(cudaStream_t s)
 {
-	ENTER(cudaStreamDestroy);
+	ENTER_START(cudaStreamDestroy);
 	NO_CAPTURE();
 	if (!s)
 		return set(cudaErrorInvalidResourceHandle);
@@ -83,7 +83,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned f)
 {
-	ENTER(cudaEventCreateWithFlags);
+	ENTER_START(cudaEventCreateWithFlags);
 	*e = new CUevent_st;
 	(*e)->timing = !(f & cudaEventDisableTiming);
 	return cudaSuccess;
@@ -129,7 +129,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t st, cudaEvent_t e, unsigned)
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t e)
 {
-	ENTER(cudaEventSynchronize);
+	ENTER_START(cudaEventSynchronize);
 	if (e->cap) {
 		e->cap->broken = true;
 		return set(cudaErrorCapturedEvent);
@@ -171,7 +171,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t st, cudaHostFn_t f, void *u)
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode m)
 {
-	ENTER(cudaStreamBeginCapture);
+	ENTER_START(cudaStreamBeginCapture);
 	if (!s || s->cap || capturing)
 		return set(cudaErrorStreamCaptureUnsupported);
 	s->cap = capturing = new Capture;
@@ -221,7 +221,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus *v)
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *x, cudaGraph_t g, unsigned long long)
 {
-	ENTER(cudaGraphInstantiate);
+	ENTER_START(cudaGraphInstantiate);
 	size_t n = g->nodes.size() * (size_t)env_long("FAKEGPU_NODE", 64 << 10);
 	if (n > limit - used)
 		return set(cudaErrorMemoryAllocation);
@@ -237,7 +237,7 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t *, size_t *n)
 }
 cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t)
 {
-	ENTER(cudaGraphUpload);
+	ENTER_START(cudaGraphUpload);
 	return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t x, cudaStream_t st)
@@ -253,7 +253,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t g)
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t x)
 {
-	ENTER(cudaGraphExecDestroy);
+	ENTER_START(cudaGraphExecDestroy);
 	drain(l, true);
 	used -= x->bytes;
 	delete x;
@@ -261,7 +261,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t x)
 }
 cudaError_t cudaFuncSetAttribute(const void *f, cudaFuncAttribute a, int v)
 {
-	ENTER(cudaFuncSetAttribute);
+	ENTER_START(cudaFuncSetAttribute);
 	if (a == cudaFuncAttributeMaxDynamicSharedMemorySize) {
 		if (v > most_shared())
 			return set(cudaErrorInvalidValue);

@@ -34,8 +34,26 @@ def model(folder, how):
     return folder
 
 
+class Quiet(Job):
+    """Between start and stop no call of CUDA's may take memory, wait, or set something up."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.env["FAKEGPU_QUIET"] = self.dir + "/serving"
+
+    def start(self, *args):
+        ok = super().start(*args)
+        if ok:
+            open(self.dir + "/serving", "w").close()
+        return ok
+
+    def stop(self, *args):
+        os.unlink(self.dir + "/serving")
+        return super().stop(*args)
+
+
 def cuda(ranks, path, *options, devices=None, order="rand", seed=1, small=SMALL, **env):
-    return Job(ranks, path, "--device", "cuda", *small, *options,
+    return Quiet(ranks, path, "--device", "cuda", *small, *options,
                env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_DEVICES=str(devices or ranks), FAKEGPU_ORDER=order, FAKEGPU_SEED=str(seed), **env))
 
 

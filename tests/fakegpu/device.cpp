@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <atomic>
 #include <signal.h>
+#include <unistd.h>
 
 namespace fake
 {
@@ -48,6 +49,13 @@ bool inject_locked(const char *api, int *code)
 {
 	std::lock_guard<std::mutex> l(mu);
 	return inject(api, code);
+}
+void at_start_only(const char *api)
+{
+	const char *serving = getenv("FAKEGPU_QUIET");
+
+	if (serving && !access(serving, F_OK))
+		die("%s while steps are served", api);
 }
 cudaError_t set(cudaError_t e)
 {
