@@ -48,32 +48,27 @@ static void upload(struct backend *b, void *dst, const void *src, size_t bytes)
 {
 	struct cuda *c = cuda_of(b);
 
-	pthread_mutex_lock(&c->stage_lock);
 	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
 		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
-		int i = c->stage_turn;
-		c->stage_turn = (i + 1) % STAGES;
-		cuda_wait(c, c->stage_free[i], "a copy to the device");
-		memcpy(c->stage[i], (const char *)src + at, n);
-		cuda_check(cudaMemcpyAsync((char *)dst + at, c->stage[i], n, cudaMemcpyHostToDevice, c->stream), "copying to the device");
-		cuda_check(cudaEventRecord(c->stage_free[i], c->stream), "an event");
+		struct cuda_stage *s = cuda_stage(c);
+		memcpy(s->memory, (const char *)src + at, n);
+		cuda_check(cudaMemcpyAsync((char *)dst + at, s->memory, n, cudaMemcpyHostToDevice, c->stream), "copying to the device");
+		cuda_stage_sent(c, s);
 	}
-	pthread_mutex_unlock(&c->stage_lock);
 }
 
 static void download(struct backend *b, void *dst, const void *src, size_t bytes)
 {
 	struct cuda *c = cuda_of(b);
 
-	pthread_mutex_lock(&c->stage_lock);
 	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
 		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
-		cuda_wait(c, c->stage_free[0], "a copy to the device");
-		cuda_check(cudaMemcpyAsync(c->stage[0], (const char *)src + at, n, cudaMemcpyDeviceToHost, c->stream), "copying to the host");
+		struct cuda_stage *s = cuda_stage(c);
+		cuda_check(cudaMemcpyAsync(s->memory, (const char *)src + at, n, cudaMemcpyDeviceToHost, c->stream), "copying to the host");
 		cuda_drain(c);
-		memcpy((char *)dst + at, c->stage[0], n);
+		memcpy((char *)dst + at, s->memory, n);
+		cuda_stage_sent(c, s);
 	}
-	pthread_mutex_unlock(&c->stage_lock);
 }
 
 static void sync(struct backend *b)
@@ -95,15 +90,11 @@ static void destroy(struct backend *b)
 	cuda_give(c, c->tickets, (size_t)c->max_parts * (size_t)c->how.heads * sizeof *c->tickets);
 	cuda_give(c, c->runs, (size_t)c->how.heads * sizeof *c->runs);
 	cuda_give(c, c->kv_of_head, (size_t)c->how.heads * sizeof *c->kv_of_head);
-	for (int i = 0; i < STAGES && !c->how.dry; i++) {
-		cudaFreeHost(c->stage[i]);
-		cudaEventDestroy(c->stage_free[i]);
-	}
 	if (!c->how.dry) {
+		cuda_stages_destroy(c);
 		cudaEventDestroy(c->done);
 		cudaStreamDestroy(c->stream);
 	}
-	pthread_mutex_destroy(&c->stage_lock);
 	free(c->weights);
 	free(c);
 }
@@ -181,12 +172,7 @@ static int open_device(struct cuda *c, struct why *why)
 		return fail(why, ERR_UNSUPPORTED, "CUDA device %d has compute capability %d.x: 8.0 is the least", c->how.device, major);
 	cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "a stream");
 	cuda_check(cudaEventCreateWithFlags(&c->done, cudaEventDisableTiming), "an event");
-	for (int i = 0; i < STAGES; i++) {
-		void *p = NULL;
-		cuda_check(cudaMallocHost(&p, STAGE_BYTES), "pinned memory for loading");
-		c->stage[i] = p;
-		cuda_check(cudaEventCreateWithFlags(&c->stage_free[i], cudaEventDisableTiming), "an event");
-	}
+	cuda_stages_create(c);
 	/* A processor changes the share of its first cache only when it is idle: alike for all kernels, so that the next may come early. */
 	cuda_check(cudaDeviceSetCacheConfig(cudaFuncCachePreferShared), "the cache");
 	why_not = no_overlap(c, major);
@@ -215,7 +201,6 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->how = *how;
 	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
 	c->processors = DRY_PROCESSORS;
-	pthread_mutex_init(&c->stage_lock, NULL);
 	err = how->dry ? 0 : open_device(c, why);
 	if (err) {
 		free(c);

@@ -8,8 +8,9 @@
 #include "engine/weight.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
-enum { STEPS = 2 /* in flight */, STAGES = 2, STAGE_BYTES = 8 << 20, SKINNY_ROWS = 32 /* up to which products are our own kernel's */ };
+enum { STEPS = 2 /* in flight */, STAGES = 16, STAGE_BYTES = 2 << 20 /* what loaders bring at a time, and more */, SKINNY_ROWS = 32 /* up to which products are our own kernel's */ };
 
 /* plan.c: cuts a step's attention into work. */
 struct attn_plan {
@@ -36,6 +37,13 @@ struct cuda_step {
 	const struct attn_join *joins;
 	const struct attn_tile *tiles;
 	int n_items, n_tiles;
+};
+
+/* Pinned memory on the way to the device: filled by one thread, while copies out of others are under way. */
+struct cuda_stage {
+	pthread_mutex_t lock;
+	char *memory; /* (STAGE_BYTES) */
+	cudaEvent_t sent;
 };
 
 struct cuda_weight;
@@ -74,10 +82,8 @@ struct cuda {
 	struct cuda_weight **weights; /* [n_weights] all there are */
 	int n_weights;
 	/* loading */
-	pthread_mutex_t stage_lock;
-	char *stage[STAGES];
-	cudaEvent_t stage_free[STAGES];
-	int stage_turn;
+	struct cuda_stage stage[STAGES];
+	_Atomic unsigned stage_turn;
 };
 
 static inline struct cuda *cuda_of(struct backend *b)
@@ -99,6 +105,11 @@ void cuda_check(cudaError_t e, const char *what);
 void cuda_wait(struct cuda *c, cudaEvent_t event, const char *what);
 void cuda_drain(struct cuda *c); /* all that was enqueued */
 bool cuda_busy(struct backend *b);
+/* The next stage, when what was in it has left, until cuda_stage_sent(). Any thread. */
+struct cuda_stage *cuda_stage(struct cuda *c);
+void cuda_stage_sent(struct cuda *c, struct cuda_stage *s);
+void cuda_stages_create(struct cuda *c);
+void cuda_stages_destroy(struct cuda *c);
 void *cuda_take(struct cuda *c, size_t bytes); /* device memory, counted in `held`; uncleared */
 void cuda_give(struct cuda *c, void *p, size_t bytes);
 

@@ -152,31 +152,33 @@ void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const void 
 }
 
 /* ---- timing at start ---- */
-enum { PROPOSALS = 8, COLD = 4 /* weights in turn, so that none lies in a cache */, RUNS = 4 };
+enum { PROPOSALS = 8, MOST = 64, COLD = 4 /* weights in turn, or more, until they are many times what a cache holds */, RUNS = 4 };
+static const size_t cold_bytes = 256 << 20;
 
 struct trial {
-	const struct cuda_weight *w[COLD];
+	const struct cuda_weight *w[MOST];
 	int n_w, n, k, ld;
+	unsigned turn; /* goes on from one trial to the next */
 	bool narrow;
 	void *x, *out;
 	cudaEvent_t from, to;
 };
 
-static float time_of(struct cuda *c, const struct trial *t, const cublasLtMatmulAlgo_t *algo)
+static float time_of(struct cuda *c, struct trial *t, const cublasLtMatmulAlgo_t *algo)
 {
 	float ms = 0;
 
-	multiply(c, t->narrow, t->out, t->x, t->w[0]->data, algo); /* what is loaded on first use is loaded now */
+	multiply(c, t->narrow, t->out, t->x, t->w[t->turn++ % (unsigned)t->n_w]->data, algo); /* what is loaded on first use is loaded now */
 	cuda_check(cudaEventRecord(t->from, c->stream), "an event");
-	for (int i = 1; i <= RUNS; i++)
-		multiply(c, t->narrow, t->out, t->x, t->w[i % t->n_w]->data, algo);
+	for (int i = 0; i < RUNS; i++)
+		multiply(c, t->narrow, t->out, t->x, t->w[t->turn++ % (unsigned)t->n_w]->data, algo);
 	cuda_check(cudaEventRecord(t->to, c->stream), "an event");
 	cuda_wait(c, t->to, "timing a product");
 	cuda_check(cudaEventElapsedTime(&ms, t->from, t->to), "an event");
 	return ms;
 }
 
-static void tune_rows(struct cuda *c, const struct trial *t, int m)
+static void tune_rows(struct cuda *c, struct trial *t, int m)
 {
 	struct gemm *g = c->gemm;
 	cublasLtMatmulHeuristicResult_t r[PROPOSALS];
@@ -203,8 +205,8 @@ static bool gather(struct cuda *c, int first, struct trial *t)
 {
 	const struct cuda_weight *w = c->weights[first];
 
-	t->n_w = 0, t->n = w->base.rows, t->k = w->base.cols, t->ld = w->ld, t->narrow = w->base.k.n_leaves == 1;
-	for (int i = 0; i < c->n_weights && t->n_w < COLD; i++) {
+	t->turn = 0, t->n_w = 0, t->n = w->base.rows, t->k = w->base.cols, t->ld = w->ld, t->narrow = w->base.k.n_leaves == 1;
+	for (int i = 0; i < c->n_weights && t->n_w < MOST && (t->n_w < COLD || (size_t)t->n_w * w->base.bytes < cold_bytes); i++) {
 		const struct cuda_weight *o = c->weights[i];
 		if (o->base.rows != t->n || o->base.cols != t->k || (o->base.k.n_leaves == 1) != t->narrow)
 			continue;

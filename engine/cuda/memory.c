@@ -59,6 +59,41 @@ void cuda_drain(struct cuda *c)
 	cuda_wait(c, c->done, of_stream);
 }
 
+void cuda_stages_create(struct cuda *c)
+{
+	for (int i = 0; i < STAGES; i++) {
+		void *p = NULL;
+		cuda_check(cudaMallocHost(&p, STAGE_BYTES), "pinned memory for loading");
+		cuda_check(cudaEventCreateWithFlags(&c->stage[i].sent, cudaEventDisableTiming), "an event");
+		c->stage[i].memory = p;
+		pthread_mutex_init(&c->stage[i].lock, NULL);
+	}
+}
+
+void cuda_stages_destroy(struct cuda *c)
+{
+	for (int i = 0; i < STAGES; i++) {
+		cudaFreeHost(c->stage[i].memory);
+		cudaEventDestroy(c->stage[i].sent);
+		pthread_mutex_destroy(&c->stage[i].lock);
+	}
+}
+
+struct cuda_stage *cuda_stage(struct cuda *c)
+{
+	struct cuda_stage *s = &c->stage[atomic_fetch_add(&c->stage_turn, 1) % STAGES];
+
+	pthread_mutex_lock(&s->lock);
+	cuda_wait(c, s->sent, "a copy to the device");
+	return s;
+}
+
+void cuda_stage_sent(struct cuda *c, struct cuda_stage *s)
+{
+	cuda_check(cudaEventRecord(s->sent, c->stream), "an event");
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* As the driver hands memory out: whole pages of 2 MiB, small pieces together. */
 static size_t charged(size_t bytes)
 {

@@ -101,24 +101,24 @@ static void convert_row(uint16_t *out, const void *src, int n, enum dtype from, 
 	}
 }
 
-/* One stage full of rows: converted in pinned memory, then on its way while the other stage is filled. */
+/* One stage full of rows: converted in pinned memory, then on its way while other stages are filled, by other threads too. */
 static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int count, const char *src, size_t ld_bytes)
 {
 	size_t row = (size_t)w->base.cols * sizeof *w->data, ld = (size_t)w->ld * sizeof *w->data, pitch = ld;
-	int i = c->stage_turn, half = w->base.rows / 2;
+	int half = w->base.rows / 2;
 	char *to = (char *)w->data + (size_t)first * ld;
+	struct cuda_stage *s;
 
-	c->stage_turn = (i + 1) % STAGES;
 	if (w->base.paired) { /* rows of one half only */
 		to = (char *)w->data + (size_t)(first < half ? 2 * first : 2 * (first - half) + 1) * ld;
 		pitch = 2 * ld;
 	}
-	cuda_wait(c, c->stage_free[i], "a copy of weights");
+	s = cuda_stage(c);
 	for (int r = 0; r < count; r++)
-		convert_row((uint16_t *)(c->stage[i] + (size_t)r * row), src + (size_t)r * ld_bytes, w->base.cols, w->base.stored,
+		convert_row((uint16_t *)(s->memory + (size_t)r * row), src + (size_t)r * ld_bytes, w->base.cols, w->base.stored,
 			    c->base.act);
-	cuda_check(cudaMemcpy2DAsync(to, pitch, c->stage[i], row, row, (size_t)count, cudaMemcpyHostToDevice, c->stream), "copying weights");
-	cuda_check(cudaEventRecord(c->stage_free[i], c->stream), "an event");
+	cuda_check(cudaMemcpy2DAsync(to, pitch, s->memory, row, row, (size_t)count, cudaMemcpyHostToDevice, c->stream), "copying weights");
+	cuda_stage_sent(c, s);
 }
 
 void cuda_weight_rows(struct weight *base, int first, int count, const void *src, size_t ld)
@@ -132,14 +132,12 @@ void cuda_weight_rows(struct weight *base, int first, int count, const void *src
 	per = (int)(STAGE_BYTES / row);
 	REQUIRE(per > 0);
 	cuda_check(cudaSetDevice(c->how.device), "the device of a loader's thread");
-	pthread_mutex_lock(&c->stage_lock);
 	for (int done = 0, n; done < count; done += n) {
 		n = min_int(per, count - done);
 		if (base->paired && first + done < half)
 			n = min_int(n, half - first - done);
 		send_rows(c, (struct cuda_weight *)base, first + done, n, (const char *)src + (size_t)done * ld_bytes, ld_bytes);
 	}
-	pthread_mutex_unlock(&c->stage_lock);
 }
 
 /* By the kernels that make every form; false: cuBLASLt is better. */
