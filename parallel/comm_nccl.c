@@ -329,8 +329,8 @@ static void take_memory(struct comm_nccl *n, struct world *w)
 	else
 		check(cudaMalloc(&p, bytes), "memory for sums between ranks");
 	n->memory = p;
-	check(cudaMemset(p, 0, bytes), "clearing memory for sums");
-	check(cudaDeviceSynchronize(), "start of the communicator");
+	check(cudaMemsetAsync(p, 0, bytes, n->how.stream), "clearing memory for sums");
+	n->how.wait(n->how.device);
 	if (!n->nccl)
 		return;
 	must(n, ncclGetVersion(&version), "NCCL's version");

@@ -120,8 +120,8 @@ int comm_staged_create(struct comm **out, struct world *w, const struct comm_lim
 	check(cudaMallocHost(&p[3], row), "pinned memory for sums");
 	if (w->rank == 0)
 		check(cudaMallocHost(&p[4], (size_t)limits->gather_rows * (size_t)limits->gather_cols * sizeof(float)), "pinned memory for logits");
-	check(cudaMemset(p[0], 0, all), "clearing memory for sums");
-	check(cudaDeviceSynchronize(), "start of the communicator");
+	check(cudaMemsetAsync(p[0], 0, all, how->stream), "clearing memory for sums");
+	how->wait(how->device);
 	s->parts = p[0], s->columns = p[1], s->out = p[2], s->back = p[3], s->logits = p[4];
 	*out = &s->base;
 	return 0;

@@ -353,6 +353,15 @@ TEST(prefill_of_a_chunk_far_in)
 	prefill(K_BF16, K_KV_16, 1, 1, 128, length, fresh, 1);
 }
 
+/* --full, for a GPU: thousands. */
+TEST(prefill_of_a_long_prompt)
+{
+	const int length = check_full ? 4001 : 141;
+
+	prefill(K_BF16, K_KV_16, 1, 1, 128, &length, &length, 1);
+	prefill(K_F16, K_KV_INT8, 2, 1, 64, &length, &length, 1);
+}
+
 TEST(prefill_of_8_bit_caches)
 {
 	static const int length[] = {33, 64, 97, 200}, fresh[] = {33, 30, 5, 140};

@@ -105,6 +105,16 @@ TEST(skinny_outputs_and_columns)
 		}
 }
 
+/* The longest sums of XVERSE-13B; --full, for a GPU: all its outputs, too. */
+TEST(skinny_of_a_large_model)
+{
+	static const int m[] = {1, 9, 32}, k[] = {5120, 13824};
+
+	CUDA(k_linear_init());
+	for (int i = 0; i < 6; i++)
+		skinny(both[i & 1], m[i % 3], check_full ? 5120 : 33, k[i / 3], false);
+}
+
 TEST(skinny_with_odd_rows_of_x)
 {
 	static const int k[] = {1, 7, 43, 86, 257};
