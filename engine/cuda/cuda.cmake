@@ -11,7 +11,7 @@ find_library(CUBLASLT_LIB cublasLt HINTS ${CUDA_ROOTS} PATH_SUFFIXES lib64 lib)
 find_library(NCCL_LIB nccl HINTS ${CUDA_ROOTS} PATH_SUFFIXES lib64 lib)
 xv_glob(CUDA_C engine/cuda/*.c parallel/comm_nccl*.c)
 xv_glob(CUDA_KERNELS engine/cuda/*.cu)
-file(GLOB CUDA_HEADERS CONFIGURE_DEPENDS engine/cuda/*.h)
+file(GLOB CUDA_HEADERS CONFIGURE_DEPENDS engine/cuda/gpu*.h engine/cuda/kernels.h engine/pick_math.h) # what kernels include
 set(CUDA_HEADERS_FOUND OFF)
 if(CUDA_INCLUDE AND NCCL_INCLUDE AND CUBLASLT_INCLUDE AND NOT XV_CUDA STREQUAL OFF)
   set(CUDA_HEADERS_FOUND ON)

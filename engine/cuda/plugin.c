@@ -8,7 +8,10 @@
 static int count(int *devices, struct why *why)
 {
 	cudaError_t e = cudaGetDeviceCount(devices);
+	int driver = 0;
 
+	if (e == cudaErrorInsufficientDriver && !cudaDriverGetVersion(&driver) && !driver)
+		return fail(why, ERR_UNKNOWN, "no CUDA device: no NVIDIA driver is installed");
 	if (e || !*devices)
 		return fail(why, ERR_UNKNOWN, "no CUDA device: %s", e ? cudaGetErrorString(e) : "none is visible");
 	return 0;
