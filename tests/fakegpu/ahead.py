@@ -11,7 +11,7 @@ import tempfile
 
 sys.path.insert(0, "tests/e2e")
 import job
-from job import Job, check, finish, skip
+from job import check, finish, skip
 
 FAKE = os.path.abspath("build/tests/fakegpu/libxverse-cuda-fake.so")
 WITH = sys.argv[sys.argv.index("--with") + 1] if "--with" in sys.argv else None  # a folder with another xversed and plug-in
@@ -21,6 +21,7 @@ HEADS, BLOCKS, VOCAB = 4, 7, 260
 if not os.path.exists(FAKE):
     skip("no CUDA headers, so there is no plug-in for the emulated GPU")
     finish()
+from quiet import Quiet  # noqa: E402
 from wire import Client, pb  # noqa: E402
 
 LETTERS = list(range(4 + ord("a"), 4 + ord("j")))
@@ -95,7 +96,7 @@ def serve(c):
 
 def run(name, model, want, ranks, devices, ahead, *options):
     kv = BLOCKS * BLOCK * -(-HEADS // ranks)
-    j = Job(ranks, model, "--device", "cuda", "--enable-deterministic-inference", "--no-tuning", "--kv-cache-memory-bytes", str(kv),
+    j = Quiet(ranks, model, "--device", "cuda", "--enable-deterministic-inference", "--no-tuning", "--kv-cache-memory-bytes", str(kv),
             "--max-model-len", "192", "--max-num-seqs", "6", "--max-num-batched-tokens", "64", "--admission-look-ahead", "0", "--max-logits-rows", "5",
             *options, env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_DEVICES=str(devices), FAKEGPU_ORDER="rand", FAKEGPU_SEED=str(ranks)))
     got = None

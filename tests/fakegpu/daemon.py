@@ -21,6 +21,7 @@ BOUND = dict(bf16=0.1, f16=0.02)  # of a logprob: 16-bit activations rounded els
 if not os.path.exists(FAKE):
     skip("no CUDA headers, so there is no plug-in for the emulated GPU")
     finish()
+from quiet import Quiet  # noqa: E402
 from wire import Client, pb  # noqa: E402
 
 MODELS = {"bf16, heads of 64": dict(hidden=256, ffn=300, layers=2, heads=4, kv_heads=4, vocab=517),
@@ -32,24 +33,6 @@ TUNED = [x for x in SMALL if x != "--no-tuning"] + ["--max-num-batched-tokens", 
 def model(folder, how):
     subprocess.run(["/usr/bin/python3", "tests/e2e/make_model.py", folder, *(f"{k}={v}" for k, v in how.items())], check=True)
     return folder
-
-
-class Quiet(Job):
-    """Between start and stop no call of CUDA's may take memory, wait, or set something up."""
-
-    def __init__(self, *args, **more):
-        super().__init__(*args, **more)
-        self.env["FAKEGPU_QUIET"] = self.dir + "/serving"
-
-    def start(self, *args):
-        ok = super().start(*args)
-        if ok:
-            open(self.dir + "/serving", "w").close()
-        return ok
-
-    def stop(self, *args):
-        os.unlink(self.dir + "/serving")
-        return super().stop(*args)
 
 
 def cuda(ranks, path, *options, devices=None, order="rand", seed=1, small=SMALL, **env):
