@@ -10,7 +10,7 @@
 namespace fake
 {
 
-/* ---- injected failures ---- */
+/* ---- injected failures: FAKEGPU_FAIL=CALL:n=CODE,..., on rank FAKEGPU_FAIL_RANK, or on all ---- */
 bool inject(const char *api, int *code)
 {
 	struct Rule {
@@ -27,6 +27,8 @@ bool inject(const char *api, int *code)
 		char a[64];
 		long n;
 		int c, k;
+		if (env_long("FAKEGPU_FAIL_RANK", -1) >= 0 && env_long("FAKEGPU_FAIL_RANK", -1) != env_long("OMPI_COMM_WORLD_LOCAL_RANK", 0))
+			e = nullptr;
 		for (; e && *e; e += k + (e[k] == ','))
 			if (sscanf(e, "%63[^:]:%ld=%d%n", a, &n, &c, &k) == 3)
 				rules.push_back({a, n, c});

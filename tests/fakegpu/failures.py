@@ -67,12 +67,11 @@ def no_start(name, path, ranks, reason, *options, **env):
     j.close()
 
 
-def sweep(path):
-    """How many calls a start and a short answer make, then one of them failing at a time."""
-    stride = 7 if FULL else 53
-    at, runs, quiet = 1, 0, 0
+def sweep(path, ranks, stride, *options):
+    """How many calls a start and a short answer make, then one of them failing at a time, on the last rank alone."""
+    at, runs, quiet, name = 1, 0, 0, f"of {ranks} {' '.join(options)}"
     while runs < 400:
-        j = cuda(1, path, "--no-graphs", FAKEGPU_FAIL=f"any:{at}=999", FAKEGPU_ORDER="fwd")
+        j = cuda(ranks, path, *options, FAKEGPU_FAIL=f"any:{at}=999", FAKEGPU_FAIL_RANK=str(ranks - 1), FAKEGPU_ORDER="fwd")
         served = False
         if j.start(20):
             c = Client(j.socket)
@@ -86,14 +85,15 @@ def sweep(path):
         j.close()
         runs += 1
         if not hit:  # more calls than the run made
-            check(f"call {at}: none fails, all is well", served and rc == 0, f"{rc} {text[-400:]}")
+            check(f"call {at} {name}: none fails, all is well", served and rc == 0, f"{rc} {text[-400:]}")
             break
         quiet += served and rc == 0  # a failing call whose answer does not matter, at the end
-        check(f"call {at} fails: ends with status and reason", rc in (66, 70, 78) and re.search(r"CUDA|cuBLASLt|NCCL", text) or (served and rc in (0, 70)), f"status {rc}: {text[-400:]}")
+        check(f"call {at} {name} fails: ends with status and reason", rc in (66, 70, 78) and re.search(r"CUDA|cuBLASLt|NCCL", text) or (served and rc in (0, 70)), f"status {rc}: {text[-400:]}")
+        check(f"call {at} {name} fails: nobody else is blamed", f"blamed={ranks - 1} " in text or "blamed=" not in text, text[-400:])
         at += stride
-    check("the sweep reached the end", runs < 400)
-    check("calls failed on the way", runs > 5, runs)
-    print(f"  {runs} runs with one failing call each, {quiet} of them unharmed; {at} calls in a run")
+    check(f"the sweep {name} reached the end", runs < 400)
+    check(f"calls failed on the way {name}", runs > 5, runs)
+    print(f"  {runs} runs with one failing call each {name}, {quiet} of them unharmed; {at} calls in a run")
 
 
 with tempfile.TemporaryDirectory() as top:
@@ -111,5 +111,7 @@ with tempfile.TemporaryDirectory() as top:
     no_start("NCCL fails on start", path, 2, "NCCL start", FAKEGPU_FAIL="ncclCommInitRankConfig:1=3")
     no_start("the last of 16 captures fails", path, 2, "for graphs of small steps", FAKEGPU_FAIL="cudaGraphInstantiate:16=2")
     no_start("cuBLASLt fails on start", path, 1, "cuBLASLt", FAKEGPU_FAIL="cublasLtCreate:1=1")
-    sweep(path)
+    sweep(path, 1, 7 if FULL else 53, "--no-graphs")
+    if FULL:
+        sweep(path, 2, 29)
 finish()
