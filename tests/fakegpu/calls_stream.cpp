@@ -178,6 +178,8 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode m)
 	s->cap->origin = s;
 	s->cap->mode = m;
 	s->cap->thread = pthread_self();
+	static unsigned captures;
+	s->cap->number = ++captures;
 	s->tail.clear();
 	return cudaSuccess;
 }

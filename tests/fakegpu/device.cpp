@@ -162,6 +162,11 @@ cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std
 	cv_dev.notify_all();
 	return cudaSuccess;
 }
+unsigned captured(cudaStream_t s)
+{
+	std::lock_guard<std::mutex> l(mu);
+	return resolve(s)->cap ? resolve(s)->cap->number : 0;
+}
 cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn)
 {
 	std::lock_guard<std::mutex> l(mu);

@@ -58,6 +58,7 @@ void run_early(Grid &g); /* some of its blocks, as far as they go before the ker
 void run_grid(Grid &g);	 /* the whole, or the rest */
 /* enqueue fn on s; it runs later on the device thread. In capture it becomes a graph node. */
 cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn);
+unsigned captured(cudaStream_t s); /* the number of the capture that s is in; 0: none */
 /* backing address of n bytes at device (or pinned) address p; dies unless they lie inside one live allocation
  */
 void *reach(const void *p, size_t n, const char *what);

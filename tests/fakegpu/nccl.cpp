@@ -49,6 +49,7 @@ struct ncclComm {
 	bool lazy;    /* non-blocking: any call may answer "in progress" */
 	int pending;  /* times that it is still to be asked about */
 	fake::Rng dice;
+	unsigned graph; /* capture of its last call */
 	/* windows */
 	std::vector<ncclWindow_vidmem *> windows;
 	uint64_t registered; /* ever */
@@ -257,8 +258,12 @@ static ncclResult_t submit(ncclComm_t c, Call k, const void *s, void *r, cudaStr
 		k.to = place(c, r);
 		check_windows(c, k, name);
 	}
-	if (fake::enqueue(st, name, [=] { run(c, k, s, r); }))
+	/* In a graph an event is waited for before the first kernel and recorded after each, for calls outside of it. */
+	unsigned graph = fake::captured(st);
+	if ((graph && graph != c->graph && fake::enqueue(st, "an event's wait", [] {})) || fake::enqueue(st, name, [=] { run(c, k, s, r); }) ||
+	    (graph && fake::enqueue(st, "an event", [] {})))
 		return ncclUnhandledCudaError;
+	c->graph = graph;
 	c->pending = c->lazy && c->dice.next() % 3 == 0 ? 1 + (int)(c->dice.next() % 3) : 0;
 	return c->pending ? ncclInProgress : ncclSuccess;
 }

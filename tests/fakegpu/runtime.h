@@ -40,6 +40,7 @@ struct Capture {
 	cudaStreamCaptureMode mode;
 	pthread_t thread;
 	bool broken = false;
+	unsigned number; /* 1 for the first */
 };
 struct CUstream_st {
 	bool nonblocking = false, legacy = false;
