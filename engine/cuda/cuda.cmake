@@ -84,7 +84,7 @@ if(CUDA_HEADERS_FOUND AND XV_TESTS AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AM
   foreach(file ${CUDA_TESTS})
     get_filename_component(name ${file} NAME_WE)
     set(whole OFF)
-    if(name MATCHES "^(sums|weights|choice)$") # of the whole plug-in
+    if(name MATCHES "^(sums|weights|choice|flight)$") # of the whole plug-in
       set(whole ON)
       add_executable(fake_${name} ${file} $<TARGET_OBJECTS:xv_fakecuda>)
     else()
