@@ -45,7 +45,7 @@ static int take_shard(struct table *out, struct table *shard, const struct shard
 	int err = 0;
 
 	for (int i = 0; i < shard->n && !err; i++) {
-		const char *where = json_string_value(json_object_get(x->map, shard->t[i].name));
+		const char *where = shard_index_where(x, shard->t[i].name);
 		if (where && !strcmp(where, name))
 			err = table_add(out, &shard->t[i], why);
 		else
@@ -74,20 +74,12 @@ static int open_shard(struct checkpoint *c, const char *dir, const struct shard_
 
 static int open_shards(struct checkpoint *c, const char *dir, const struct shard_index *x, struct why *why)
 {
-	const char *key;
-	json_t *value;
 	int err = 0;
 
 	c->file = xalloc((size_t)x->n_files, sizeof *c->file);
 	for (int i = 0; i < x->n_files && !err; i++)
 		err = open_shard(c, dir, x, i, why);
-	if (err)
-		return err;
-	json_object_foreach(x->map, key, value)
-		if (!table_find(&c->table, key))
-			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index says that it is there",
-				    json_string_value(value), key);
-	return 0;
+	return err ? err : shard_index_check(x, &c->table, why);
 }
 
 static int read_text(const char *dir, const char *name, char **text, size_t *size, struct why *why)

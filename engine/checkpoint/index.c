@@ -1,6 +1,7 @@
 /* {"metadata": ..., "weight_map": {tensor: file}}. metadata.total_size is often stale, so it is not looked at. */
 #include "engine/checkpoint/parts.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,4 +89,31 @@ void shard_index_finish(struct shard_index *x)
 	free(x->file);
 	json_decref(x->map);
 	*x = (struct shard_index){0};
+}
+
+const char *shard_index_where(const struct shard_index *x, const char *tensor)
+{
+	return json_string_value(json_object_get(x->map, tensor));
+}
+
+int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(x->map, key, value)
+		if (!table_find(table, key))
+			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index says that it is there", json_string_value(value),
+				    key);
+	return 0;
+}
+
+json_t *json_parse(const char *text, size_t size, struct why *why)
+{
+	json_error_t e;
+	json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
+
+	if (!j)
+		fail(why, ERR_FORMAT, "not valid JSON: %s (line %d, column %d)", e.text, e.line, e.column);
+	return j;
 }

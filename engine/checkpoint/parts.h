@@ -2,7 +2,6 @@
 #ifndef ENGINE_CHECKPOINT_PARTS_H
 #define ENGINE_CHECKPOINT_PARTS_H
 
-#include <jansson.h>
 #include <stdatomic.h>
 
 #include "engine/checkpoint/checkpoint.h"
@@ -45,17 +44,21 @@ int torch_parse(const struct source *s, int file, struct table *out, struct why 
 
 /* An index file: which shard holds which tensor. */
 struct shard_index {
-	json_t *map; /* tensor name -> file name, both checked */
+	struct json_t *map; /* tensor name -> file name, both checked */
 	char **file; /* (n_files) sorted */
 	int n_files;
 };
 int shard_index_parse(struct shard_index *x, const char *text, size_t size, struct why *why);
 void shard_index_finish(struct shard_index *x);
+/* The file of a tensor; NULL: it is not named. */
+const char *shard_index_where(const struct shard_index *x, const char *tensor);
+/* ERR_FORMAT where the table lacks one that is named. */
+int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why);
 
 /* Puts "name: " before the text of a refusal; returns err. */
 int fail_in(struct why *why, int err, const char *name);
 /* Duplicate keys refused. NULL: why is filled. */
-json_t *json_parse(const char *text, size_t size, struct why *why);
+struct json_t *json_parse(const char *text, size_t size, struct why *why);
 
 struct prefetch;
 

@@ -1,6 +1,7 @@
 /* u64 header length N | N bytes of JSON | data. The tensors fill the data exactly: no holes, no overlaps. */
 #include "engine/checkpoint/parts.h"
 
+#include <jansson.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -153,13 +153,3 @@ int fail_in(struct why *why, int err, const char *name)
 		return err;
 	return fail(why, err, "%s: %s", name, text);
 }
-
-json_t *json_parse(const char *text, size_t size, struct why *why)
-{
-	json_error_t e;
-	json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
-
-	if (!j)
-		fail(why, ERR_FORMAT, "not valid JSON: %s (line %d, column %d)", e.text, e.line, e.column);
-	return j;
-}

@@ -1,6 +1,8 @@
 /* The index of a sharded checkpoint: which file holds which tensor. */
 #include "tests/fuzz/fuzz.h"
 
+#include <jansson.h>
+
 static void check_index(const struct shard_index *x)
 {
 	const char *key;
