@@ -1,4 +1,5 @@
-/* Gate and up as they are loaded into a pair and multiplied, through the plug-in: any cut of the rows, any number of tokens. */
+/* Gate and up as they are loaded into a pair and multiplied, through the plug-in: any cut of the rows, any number of tokens; several
+ * threads that load at once. */
 #include "engine/cuda/cuda.h"
 #include "tests/cuda/device.h"
 
@@ -111,6 +112,50 @@ TEST(gate_and_up_across_their_border)
 TEST(gate_and_up_in_order)
 {
 	gate_and_up(true);
+}
+
+struct loader {
+	pthread_t thread;
+	struct backend *b;
+	const uint16_t *rows;
+	struct weight *w;
+	int per;
+};
+
+static void *load_rows(void *arg)
+{
+	struct loader *l = arg;
+
+	for (int at = 0; at < 2 * FFN; at += l->per)
+		weight_rows(l->w, at, min_int(l->per, 2 * FFN - at), l->rows + (size_t)at * COLS, COLS);
+	return NULL;
+}
+
+/* Each its own weight, more calls than there are stages. */
+TEST(loaders_at_once)
+{
+	enum { LOADERS = 4 };
+	struct split k = split_whole(COLS);
+	struct loader l[LOADERS];
+	struct backend *b = open_backend(false);
+
+	for (int i = 0; i < LOADERS; i++) {
+		struct rng r = {(uint64_t)i};
+		l[i] = (struct loader){.b = b, .rows = random_halves(&r, (size_t)(2 * FFN) * COLS, K_BF16), .per = 1 + 2 * i};
+		l[i].w = weight_create(b, 2 * FFN, COLS, DT_BF16, &k);
+		weight_pair(l[i].w);
+	}
+	for (int i = 0; i < LOADERS; i++)
+		CHECK_EQ(pthread_create(&l[i].thread, NULL, load_rows, &l[i]), 0);
+	for (int i = 0; i < LOADERS; i++)
+		pthread_join(l[i].thread, NULL);
+	backend_sync(b);
+	for (int i = 0; i < LOADERS; i++) {
+		check_places(b, l[i].w, l[i].rows);
+		weight_destroy(l[i].w);
+		free((void *)(uintptr_t)l[i].rows);
+	}
+	backend_destroy(b);
 }
 
 CHECK_MAIN()
