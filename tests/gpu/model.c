@@ -187,7 +187,7 @@ static void draw(void)
 		return;
 	if (xversed_plugin()->describe(0, &d, &why))
 		die("%s", why.text);
-	length = strncmp(d.name, "Fake", 4) ? 200 : 20, alone = length / 10;
+	length = strncmp(d.name, "Fake", 4) ? 200 : 12, alone = max_int(2, length / 10);
 	read_config();
 	open_cpu(&cpu);
 	text[0] = cfg.bos;
@@ -261,8 +261,8 @@ TEST(a_fixed_order_of_sums)
 	draw();
 	open_gpu(&gpu, DT_BF16, true);
 	pass(&gpu, 0, length, whole);
-	pass(&gpu, 0, 7, cut);
-	pass(&gpu, 7, length - alone, cut);
+	pass(&gpu, 0, 5, cut);
+	pass(&gpu, 5, length - alone, cut);
 	for (int i = length - alone; i < length; i++)
 		pass(&gpu, i, i + 1, cut);
 	close_side(&gpu);
