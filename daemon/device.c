@@ -13,9 +13,8 @@ static const char *unfit(const struct node *n)
 {
 	if (n->opt->compute == COMPUTE_F32)
 		return "--compute f32 is not supported yet on CUDA";
-	if (n->opt->quantization != QUANTISE_NONE ||
-	    (n->opt->quantization_head != QUANTISE_SAME && n->opt->quantization_head != QUANTISE_NONE))
-		return "quantised weights are not supported yet on CUDA";
+	if (n->opt->quantization == QUANTISE_INT4 || n->opt->quantization_head == QUANTISE_INT4)
+		return "int4 weights are not supported yet on CUDA: int8 are";
 	if (n->cfg.head_dim != 64 && n->cfg.head_dim != 128)
 		return "the model's head size is not supported yet on CUDA (64 and 128 are)";
 	return NULL;

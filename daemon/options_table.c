@@ -53,7 +53,7 @@ const struct option_row option_table[] = {
 	CHOICE(MODEL, "kv-cache-dtype", NULL, kv_types, kv_dtype, KV_AUTO,
 	       "auto: as --compute is; int8 and fp8 (e4m3, CUDA only): with a scale for each token and head"),
 	CHOICE(MODEL, "quantization", "q", quants, quantization, QUANTISE_NONE,
-	       "weights as integers with a scale for 32 columns, made while loading"),
+	       "weights as integers with a scale for 32 columns, made while loading; int4: CPU only"),
 	CHOICE(MODEL, "quantization-head", NULL, head_quants, quantization_head, QUANTISE_SAME,
 	       "the same for embedding and head; auto: int8 under --quantization int8 or int4"),
 	TEXT(MODEL, "pack-cache", NULL, "DIR", pack_cache,

@@ -115,6 +115,7 @@ static const struct backend_ops cuda_ops = {
 	.warm = cuda_warm,
 	.run = cuda_run,
 	.weight_create = cuda_weight_create,
+	.weight_create_quant = cuda_weight_create_quant,
 	.weight_rows = cuda_weight_rows,
 	.weight_destroy = cuda_weight_destroy,
 	.embed = cuda_embed,
@@ -201,6 +202,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->how = *how;
 	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
 	c->processors = DRY_PROCESSORS;
+	c->int8_room = 128 << 20;
 	err = how->dry ? 0 : open_device(c, why);
 	if (err) {
 		free(c);

@@ -10,7 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { STEPS = 2 /* in flight */, STAGES = 16, STAGE_BYTES = 2 << 20 /* what loaders bring at a time, and more */, SKINNY_ROWS = 32 /* up to which products are our own kernel's */ };
+enum { STEPS = 2 /* in flight */, STAGES = 16, STAGE_BYTES = 2 << 20 /* what loaders bring at a time, and more */, SKINNY_ROWS = 32 /* up to which products are our own kernel's */,
+       SKINNY_ROWS_INT8 = 128 /* reading integers four times costs less than writing them as 16-bit numbers and reading those */ };
 
 /* plan.c: cuts a step's attention into work. */
 struct attn_plan {
@@ -79,6 +80,7 @@ struct cuda {
 	struct cuda_picker *picker; /* rank 0; else NULL */
 	struct comm *peers; /* whose sums the stream holds; NULL: none */
 	struct gemm *gemm;
+	size_t int8_room; /* bytes at most of integers that are 16-bit numbers for cuBLASLt at a time */
 	struct cuda_weight **weights; /* [n_weights] all there are */
 	int n_weights;
 	/* loading */
@@ -93,8 +95,9 @@ static inline struct cuda *cuda_of(struct backend *b)
 
 struct cuda_weight {
 	struct weight base;
-	uint16_t *data; /* device (rows, ld), zeros from cols on; a paired row lies behind its partner */
-	int ld;
+	char *data;     /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW; a paired row lies behind its partner */
+	int ld;         /* zeros from cols on */
+	size_t pitch;
 	struct k_segment *segments; /* device; fixed only */
 	int n_segments, n_parts;
 };
@@ -132,6 +135,7 @@ void cuda_step_create(struct cuda *c);
 void cuda_step_destroy(struct cuda *c);
 
 struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
+struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant, const struct split *k);
 void cuda_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
 void cuda_weight_destroy(struct weight *w);
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
@@ -144,8 +148,9 @@ struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, 
 void gemm_tune(struct cuda *c);
 struct gemm *gemm_create(struct cuda *c);
 void gemm_destroy(struct gemm *g, struct cuda *c);
-/* out (m, n), f32 or of the compute type, = x (m, k) w^T; k a multiple of 8. */
-void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const void *w, int m, int n, int k, int ld);
+void gemm_room(struct cuda *c, const struct cuda_weight *w); /* takes what w, of integers, needs; counted in `held` */
+/* out (m, rows of w), f32 or of the compute type, = x (m, cols of w) w^T; the latter a multiple of 8. */
+void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m);
 
 void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
 void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w, const float *bias,

@@ -18,7 +18,8 @@ struct gemm {
 	cublasLtMatmulDesc_t desc;
 	cublasLtMatrixLayout_t w, x, out[2]; /* out: f32, narrow */
 	cublasLtMatmulPreference_t want;
-	void *workspace;
+	void *workspace, *room; /* integers as 16-bit numbers; NULL: there are none */
+	size_t room_bytes;
 	struct known known[KNOWN];
 	int n_known;
 };
@@ -52,11 +53,20 @@ struct gemm *gemm_create(struct cuda *c)
 	return g;
 }
 
+/* As many rows of integers as are made 16-bit numbers at a time. */
+static int rows_at_once(const struct cuda_weight *w)
+{
+	size_t rows = cuda_of(w->base.b)->int8_room / sizeof(uint16_t) / (size_t)max_int(1, w->ld);
+
+	return rows >= (size_t)w->base.rows ? w->base.rows : max_int(1, (int)rows / 128 * 128);
+}
+
 void gemm_destroy(struct gemm *g, struct cuda *c)
 {
 	if (!g)
 		return;
 	cuda_give(c, g->workspace, WORKSPACE);
+	cuda_give(c, g->room, g->room_bytes);
 	if (!c->how.dry) {
 		cublasLtMatmulPreferenceDestroy(g->want);
 		cublasLtMatrixLayoutDestroy(g->w), cublasLtMatrixLayoutDestroy(g->x), cublasLtMatrixLayoutDestroy(g->out[0]);
@@ -65,6 +75,18 @@ void gemm_destroy(struct gemm *g, struct cuda *c)
 		cublasLtDestroy(g->lt);
 	}
 	free(g);
+}
+
+void gemm_room(struct cuda *c, const struct cuda_weight *w)
+{
+	struct gemm *g = c->gemm;
+	size_t need = (size_t)w->ld * sizeof(uint16_t) * (size_t)rows_at_once(w);
+
+	if (need <= g->room_bytes)
+		return;
+	cuda_give(c, g->room, g->room_bytes);
+	g->room_bytes = need;
+	g->room = cuda_take(c, need);
 }
 
 static void shape(cublasLtMatrixLayout_t l, int rows, int cols, int ld)
@@ -92,11 +114,12 @@ static struct known *find(struct gemm *g, bool narrow, int m, int n, int k)
 	return &g->known[h % KNOWN];
 }
 
-static void shapes(struct gemm *g, bool narrow, int m, int n, int k, int ld)
+/* ldo: numbers between two rows of out. */
+static void shapes(struct gemm *g, bool narrow, int m, int n, int k, int ld, int ldo)
 {
 	shape(g->w, k, n, ld);
 	shape(g->x, k, m, k);
-	shape(g->out[narrow], n, m, n);
+	shape(g->out[narrow], n, m, ldo);
 }
 
 static void multiply(struct cuda *c, bool narrow, void *out, const void *x, const void *w, const cublasLtMatmulAlgo_t *algo)
@@ -140,15 +163,34 @@ static void choose(struct gemm *g, struct known *e, bool narrow, int m, int n, i
 }
 
 /* cuBLASLt counts by columns: out^T (n, m) = w (k, n)^T x (k, m). */
-void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const void *w, int m, int n, int k, int ld)
+static void run_rows(struct cuda *c, void *out, bool narrow, const void *x, const void *w, const struct cuda_weight *of, int m, int n)
 {
 	struct gemm *g = c->gemm;
+	int k = of->base.cols;
 	struct known *e = find(g, narrow, m, n, k);
 
-	shapes(g, narrow, m, n, k, ld);
+	shapes(g, narrow, m, n, k, of->ld, of->base.rows);
 	if (!e->m)
 		choose(g, e, narrow, m, n, k);
 	multiply(c, narrow, out, x, w, &e->algo);
+}
+
+static void to_room(struct cuda *c, const struct cuda_weight *w, int first, int rows)
+{
+	cuda_check(k_from_int8(c->stream, c->type, c->gemm->room, w->data + (size_t)first * w->pitch, rows, w->ld), "integers");
+}
+
+void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m)
+{
+	int rows = w->base.rows, per = w->base.quant ? rows_at_once(w) : rows;
+	size_t size = narrow ? sizeof(uint16_t) : sizeof(float);
+
+	for (int at = 0, n; at < rows; at += n) {
+		n = min_int(per, rows - at);
+		if (w->base.quant)
+			to_room(c, w, at, n);
+		run_rows(c, (char *)out + (size_t)at * size, narrow, x, w->base.quant ? c->gemm->room : w->data, w, m, n);
+	}
 }
 
 /* ---- timing at start ---- */
@@ -157,21 +199,27 @@ static const size_t cold_bytes = 256 << 20;
 
 struct trial {
 	const struct cuda_weight *w[MOST];
-	int n_w, n, k, ld;
+	int n_w, rows, n /* of them multiplied at a time */, k, ld;
 	unsigned turn; /* goes on from one trial to the next */
 	bool narrow;
 	void *x, *out;
 	cudaEvent_t from, to;
 };
 
+/* Integers are in the room where they were just written, as in a step. */
+static const void *next_numbers(struct cuda *c, struct trial *t)
+{
+	return t->w[0]->base.quant ? c->gemm->room : t->w[t->turn++ % (unsigned)t->n_w]->data;
+}
+
 static float time_of(struct cuda *c, struct trial *t, const cublasLtMatmulAlgo_t *algo)
 {
 	float ms = 0;
 
-	multiply(c, t->narrow, t->out, t->x, t->w[t->turn++ % (unsigned)t->n_w]->data, algo); /* what is loaded on first use is loaded now */
+	multiply(c, t->narrow, t->out, t->x, next_numbers(c, t), algo); /* what is loaded on first use is loaded now */
 	cuda_check(cudaEventRecord(t->from, c->stream), "an event");
 	for (int i = 0; i < RUNS; i++)
-		multiply(c, t->narrow, t->out, t->x, t->w[t->turn++ % (unsigned)t->n_w]->data, algo);
+		multiply(c, t->narrow, t->out, t->x, next_numbers(c, t), algo);
 	cuda_check(cudaEventRecord(t->to, c->stream), "an event");
 	cuda_wait(c, t->to, "timing a product");
 	cuda_check(cudaEventElapsedTime(&ms, t->from, t->to), "an event");
@@ -186,7 +234,7 @@ static void tune_rows(struct cuda *c, struct trial *t, int m)
 	float best = INFINITY, ms;
 	int found = 0;
 
-	shapes(g, t->narrow, m, t->n, t->k, t->ld);
+	shapes(g, t->narrow, m, t->n, t->k, t->ld, t->rows);
 	check(cublasLtMatmulAlgoGetHeuristic(g->lt, g->desc, g->w, g->x, g->out[t->narrow], g->out[t->narrow], g->want, PROPOSALS, r, &found),
 	      "algorithms");
 	for (int i = 0; i < found; i++) {
@@ -205,16 +253,17 @@ static bool gather(struct cuda *c, int first, struct trial *t)
 {
 	const struct cuda_weight *w = c->weights[first];
 
-	t->turn = 0, t->n_w = 0, t->n = w->base.rows, t->k = w->base.cols, t->ld = w->ld, t->narrow = w->base.k.n_leaves == 1;
+	t->turn = 0, t->n_w = 0, t->rows = w->base.rows, t->k = w->base.cols, t->ld = w->ld, t->narrow = w->base.k.n_leaves == 1;
+	t->n = w->base.quant ? rows_at_once(w) : t->rows;
 	for (int i = 0; i < c->n_weights && t->n_w < MOST && (t->n_w < COLD || (size_t)t->n_w * w->base.bytes < cold_bytes); i++) {
 		const struct cuda_weight *o = c->weights[i];
-		if (o->base.rows != t->n || o->base.cols != t->k || (o->base.k.n_leaves == 1) != t->narrow)
+		if (o->base.rows != t->rows || o->base.quant != w->base.quant || o->base.cols != t->k || (o->base.k.n_leaves == 1) != t->narrow)
 			continue;
 		if (i < first)
 			return false;
 		t->w[t->n_w++] = o;
 	}
-	return t->n && t->k && t->k % 8 == 0 && c->how.limits.max_tokens > 32;
+	return t->rows && t->k && t->k % 8 == 0 && c->how.limits.max_tokens > 32;
 }
 
 void gemm_tune(struct cuda *c)
@@ -229,14 +278,14 @@ void gemm_tune(struct cuda *c)
 		if (!gather(c, i, &t) || t.n_w < 2) /* a single one is the vocabulary: few rows only */
 			continue;
 		t.x = t.out = NULL;
-		if (!cudaMalloc(&t.x, (size_t)most * (size_t)t.k * 2) && !cudaMalloc(&t.out, (size_t)most * (size_t)t.n * 4)) {
+		if (!cudaMalloc(&t.x, (size_t)most * (size_t)t.k * 2) && !cudaMalloc(&t.out, (size_t)most * (size_t)t.rows * 4)) {
 			cuda_check(cudaMemsetAsync(t.x, 0, (size_t)most * (size_t)t.k * 2, c->stream), "clearing memory");
 			for (int m = 64; m <= most; m *= 2)
 				tune_rows(c, &t, m);
 			shapes_timed++;
 		} else {
 			cudaGetLastError(); /* no room to try: cuBLASLt's first proposal will do */
-			log_event(LOG_WARN, "no room on the device to time products", " outputs=%d inputs=%d", t.n, t.k);
+			log_event(LOG_WARN, "no room on the device to time products", " outputs=%d inputs=%d", t.rows, t.k);
 		}
 		cuda_drain(c);
 		cudaFree(t.x), cudaFree(t.out);

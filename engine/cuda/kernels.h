@@ -78,6 +78,8 @@ cudaError_t k_attention_wgmma_init(void);
 /* Of ids -1-r, r < n_drawn, the word is drawn[r]; beyond it there is none. */
 cudaError_t k_embed(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
 		    const void *table, int n, int cols, int ld, int rows, int first);
+cudaError_t k_embed_int8(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
+			 const void *table, int n, int cols, int ld, int rows, int first);
 /* out: of `type`, which may be K_F32. */
 cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias,
 		       bool centred, float eps, int rows, int cols);
@@ -89,11 +91,19 @@ cudaError_t k_silu_mul(cudaStream_t stream, enum k_type type, void *out, const v
 /* Rows of `bytes` bytes, a multiple of 2. */
 cudaError_t k_rows(cudaStream_t stream, void *out, const void *x, const int32_t *row, int rows, int bytes);
 
+/* ---- int8 weights: a row, of ld columns, in parts of 512 (the last has what is left): 16 scales in f16, each of 32 columns, then numbers ---- */
+enum { K_PART = 512, K_PART_SCALES = 2 * K_PART / 32 /* bytes */ };
+#define K_INT8_ROW(ld) ((ld) + ((ld) + K_PART - 1) / K_PART * K_PART_SCALES) /* bytes */
+/* out (rows, ld) of `type`, what products take: number times scale, rounded. */
+cudaError_t k_from_int8(cudaStream_t stream, enum k_type type, void *out, const void *w, int rows, int ld);
+
 /* ---- linear: out (m, n) = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL ---- */
 /* Of out: f32, 16-bit, or 16-bit (m, n/2) = silu of column 2i times column 2i + 1, without bias. */
 enum k_form { K_OUT_F32, K_OUT_16, K_OUT_SILU };
 cudaError_t k_linear_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m,
 			    int n, int k, int ld);
+cudaError_t k_linear_skinny_int8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
+				 int m, int n, int k, int ld);
 /* The same bits for each row whatever m is: K in segments, combined as a binary counter does; out (parts, m, n), one part for K_OUT_SILU. */
 struct k_segment {
 	int32_t col, cols; /* multiples of 32, but the last cols */
@@ -103,6 +113,8 @@ struct k_segment {
 enum { K_MAX_SEGMENTS = 96 };
 cudaError_t k_linear_fixed(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
 			   const struct k_segment *segments /* device */, int n_segments, int m, int n, int k, int ld);
+cudaError_t k_linear_fixed_int8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
+				const struct k_segment *segments, int n_segments, int m, int n, int k, int ld);
 cudaError_t k_linear_init(void);
 
 /* out (n) = inputs, combined on a stack: input j is pushed, then merges[j] times the top two become one; plus +0. At least one

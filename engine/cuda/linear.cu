@@ -1,8 +1,7 @@
 /* linear.cu - products with few rows, read at the speed of memory: a weight row is the row operand of mma.m16n8k16, a token
  * the column operand. The order of k inside a dot product is free, so a lane takes 8 contiguous columns (16 bytes) and feeds
  * two products with them, the activations alike: no repacking of weights, which cuBLASLt reads as they are. */
-#include "engine/cuda/gpu.h"
-#include "engine/cuda/kernels.h"
+#include "engine/cuda/gpu_int8.h"
 
 enum { WARPS = 8, THREADS = 32 * WARPS, STEP = 32 /* columns a warp multiplies at a time */ };
 
@@ -100,118 +99,176 @@ template <class E, int MT, int R> GPU void finish(float d[R][MT][4], float *red,
 	}
 }
 
-/* A tile of 16*R weight rows, and the column at which the block's turn begins: warps side by side, U times STEP columns each. */
+/* What a turn is made of. A lane takes 16 bytes of a row: 8 columns, or 16 integers, whose scales come 8 together with the first lane
+ * of four. */
+template <bool INT8, int R, int U> struct turn {
+	enum { LANE = INT8 ? 16 : 8, WARP = 4 * LANE /* columns, U times */, COLS = U * WARPS * WARP };
+	enum { NUMBERS = 2 * R * U * THREADS, SCALES = INT8 ? 2 * R * WARPS * 8 : 0, ROOM = NUMBERS + SCALES /* of 16 bytes */ };
+	static_assert(!INT8 || (int)COLS == (int)K_PART, "integers are multiplied part by part");
+};
+
+/* A tile of 16*R weight rows, and the column at which the block's turn begins: warps side by side. */
 struct place {
 	int tile, col;
 };
-template <int U> GPU void next_turn(struct place *p, int ld)
+template <class T> GPU void next_turn(struct place *p, int ld)
 {
-	p->col += U * WARPS * STEP;
+	p->col += T::COLS;
 	if (p->col >= ld)
 		p->col = 0, p->tile += gridDim.x;
 }
 
 /* The weights of a turn, on their way to the thread's own room: nobody else reads it. */
-template <int R, int U> GPU void fetch(uint4 *room, const uint16_t *w, struct place p, int tiles, int n, int ld)
+template <bool INT8, int R, int U> GPU void fetch(uint4 *room, const char *w, struct place p, int tiles, int n, int ld)
 {
-	const int lane = threadIdx.x & 31, col = p.col + (threadIdx.x >> 5) * U * STEP + 8 * (lane & 3);
+	using T = turn<INT8, R, U>;
+	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, at = warp * U * T::WARP + T::LANE * (lane & 3), col = p.col + at;
 
 #pragma unroll
-	for (int r = 0; r < R; r++)
+	for (int r = 0; r < 2 * R; r++) { /* a row past the end is a copy of the last: its result is not written */
+		const int i = min(p.tile * 16 * R + 8 * r + (lane >> 2), n - 1);
+		const char *part = INT8 ? gpu_part(w, i, p.col, ld) : w + ((size_t)i * ld + p.col) * 2, *from = part + (INT8 ? K_PART_SCALES + at : 2 * at);
 #pragma unroll
-		for (int h = 0; h < 2; h++) { /* a row past the end is a copy of the last: its result is not written */
-			const uint16_t *row = w + (size_t)min(p.tile * 16 * R + 16 * r + 8 * h + (lane >> 2), n - 1) * ld + col;
-#pragma unroll
-			for (int u = 0; u < U; u++)
-				gpu_copy16(room + ((2 * r + h) * U + u) * THREADS, row + u * STEP, p.tile < tiles && col + u * STEP < ld);
-		}
+		for (int u = 0; u < U; u++)
+			gpu_copy16(room + (r * U + u) * THREADS + threadIdx.x, from + 64 * u, p.tile < tiles && col + u * T::WARP < ld);
+		if (INT8 && (lane & 3) == 0)
+			gpu_copy16(room + T::NUMBERS + r * (WARPS * 8) + threadIdx.x / 4, part + 16 * (warp / 4), p.tile < tiles && col < ld);
+	}
 	gpu_copy_commit();
+}
+
+/* The scale of a lane's integers: of 64 columns of its row there are two, which the first lane of four has. */
+GPU float scale_of(const uint4 *scales)
+{
+	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+	uint32_t two = lane & 3 ? 0 : ((const uint32_t *)(scales + threadIdx.x / 4))[warp & 3];
+
+	two = __shfl_sync(0xffffffffu, two, lane & ~3);
+	return F16::up(lane & 2 ? two >> 16 : two & 0xffff);
+}
+
+/* A lane's share of a turn. */
+template <class E, bool INT8, int MT, int R, int U>
+GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[INT8 ? 2 : U][MT])
+{
+	using T = turn<INT8, R, U>;
+
+#pragma unroll
+	for (int r = 0; r < R; r++) {
+		float low_scale = INT8 ? scale_of(room + T::NUMBERS + 2 * r * (WARPS * 8)) : 0;
+		float high_scale = INT8 ? scale_of(room + T::NUMBERS + (2 * r + 1) * (WARPS * 8)) : 0;
+#pragma unroll
+		for (int u = 0; u < U; u++) {
+			uint4 low = room[(2 * r * U + u) * THREADS + threadIdx.x], high = room[((2 * r + 1) * U + u) * THREADS + threadIdx.x];
+			uint4 low2 = low, high2 = high; /* a lane's other 8 integers */
+			if (INT8) {
+				low = gpu_from_int8x8<E>(low2.x, low2.y, low_scale), high = gpu_from_int8x8<E>(high2.x, high2.y, high_scale);
+				low2 = gpu_from_int8x8<E>(low2.z, low2.w, low_scale), high2 = gpu_from_int8x8<E>(high2.z, high2.w, high_scale);
+			}
+#pragma unroll
+			for (int i = 0; i < MT; i++) {
+				multiply<E>(d[r][i], low, high, xv[u][i]);
+				if (INT8)
+					multiply<E>(d[r][i], low2, high2, xv[INT8][i]);
+			}
+		}
+	}
 }
 
 /* Blocks, one a processor, go through tiles of 16*R outputs of 8*MT tokens. STAGES turns of weights are on their way to shared
  * memory at any time, beyond the end of a tile too: what memory needs to be busy, and more than registers hold. The first are
  * asked for before the kernel before this one has ended: nobody writes weights. */
-template <class E, int MT, int R, int U, int STAGES, bool VECTOR>
-__global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form, const uint16_t *x, const uint16_t *w, const float *bias, int m, int n,
-						     int k, int ld)
+template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR>
+__global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form, const uint16_t *x, const char *w, const float *bias, int m, int n, int k,
+						     int ld)
 {
 	BOUNDS(THREADS);
-	enum { TURN = 2 * R * U * THREADS };
-	SMEM(uint4, ring); /* (STAGES, 2, R, U, THREADS), then sums (WARPS, 8*MT, PITCH) */
+	using T = turn<INT8, R, U>;
+	SMEM(uint4, ring); /* (STAGES, ROOM), then sums (WARPS, 8*MT, PITCH) */
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, tiles = (n + 16 * R - 1) / (16 * R), m0 = blockIdx.y * 8 * MT;
 	const struct sink to = {out, bias, form, m, n};
-	float *red = (float *)(ring + STAGES * TURN), d[R][MT][4] = {};
+	float *red = (float *)(ring + STAGES * T::ROOM), d[R][MT][4] = {};
 	struct place use = {(int)blockIdx.x, 0}, get = use;
 
 #pragma unroll
-	for (int s = 0; s < STAGES; s++, next_turn<U>(&get, ld))
-		fetch<R, U>(ring + s * TURN + threadIdx.x, w, get, tiles, n, ld);
+	for (int s = 0; s < STAGES; s++, next_turn<T>(&get, ld))
+		fetch<INT8, R, U>(ring + s * T::ROOM, w, get, tiles, n, ld);
 	gpu_take_turn();
 	for (int s = 0; use.tile < tiles; s = s + 1 == STAGES ? 0 : s + 1) {
-		uint4 *mine = ring + s * TURN + threadIdx.x, xv[U][MT];
+		uint4 *room = ring + s * T::ROOM, xv[INT8 ? 2 : U][MT];
 #pragma unroll
-		for (int u = 0; u < U; u++)
+		for (int u = 0; u < (INT8 ? 2 : U); u++)
 #pragma unroll
-			for (int i = 0; i < MT; i++) /* zeros from k on */
-				xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, use.col + (warp * U + u) * STEP + 8 * (lane & 3), k);
-		gpu_copy_wait<STAGES - 1>();
-#pragma unroll
-		for (int u = 0; u < U; u++)
-#pragma unroll
-			for (int r = 0; r < R; r++) {
-				uint4 low = mine[(2 * r * U + u) * THREADS], high = mine[((2 * r + 1) * U + u) * THREADS];
-#pragma unroll
-				for (int i = 0; i < MT; i++)
-					multiply<E>(d[r][i], low, high, xv[u][i]);
+			for (int i = 0; i < MT; i++) { /* zeros from k on */
+				int col = use.col + warp * U * T::WARP + T::LANE * (lane & 3) + u * (INT8 ? 8 : T::WARP);
+				xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, col, k);
 			}
-		fetch<R, U>(mine, w, get, tiles, n, ld);
-		next_turn<U>(&get, ld);
+		gpu_copy_wait<STAGES - 1>();
+		multiply_turn<E, INT8, MT, R, U>(d, room, xv);
+		fetch<INT8, R, U>(room, w, get, tiles, n, ld);
+		next_turn<T>(&get, ld);
 		int tile = use.tile;
-		next_turn<U>(&use, ld);
+		next_turn<T>(&use, ld);
 		if (use.tile != tile)
 			finish<E, MT, R>(d, red, to, m0, tile * 16 * R);
 	}
 	gpu_copy_wait<0>(); /* zeros from beyond the last tile */
 }
 
-template <int MT, int R, int U, int STAGES> static constexpr int skinny_bytes()
-{
-	return STAGES * 2 * R * U * THREADS * 16 + WARPS * 8 * MT * PITCH * (int)sizeof(float);
-}
+/* The kernel for a shape of tiles. */
+template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR> struct shape {
+	static constexpr auto kernel = skinny<E, INT8, MT, R, U, STAGES, VECTOR>;
+	static constexpr int bytes = STAGES * turn<INT8, R, U>::ROOM * 16 + WARPS * 8 * MT * PITCH * (int)sizeof(float);
 
-template <class E, int MT, int R, int U, int STAGES, bool VECTOR>
-static cudaError_t launch_skinny(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n, int k, int ld)
-{
-	dim3 grid(min((n + 16 * R - 1) / (16 * R), processors), (m + 8 * MT - 1) / (8 * MT));
+	static cudaError_t launch(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n, int k,
+				  int ld)
+	{
+		dim3 grid(min((n + 16 * R - 1) / (16 * R), processors), (m + 8 * MT - 1) / (8 * MT));
 
-	return gpu_launch(skinny<E, MT, R, U, STAGES, VECTOR>, grid, THREADS, skinny_bytes<MT, R, U, STAGES>(), s, out, form, (const uint16_t *)x,
-			  (const uint16_t *)w, bias, m, n, k, ld);
-}
+		return gpu_launch(kernel, grid, THREADS, bytes, s, out, form, (const uint16_t *)x, (const char *)w, bias, m, n, k, ld);
+	}
+};
+template <class E, bool INT8> struct shapes {
+	using odd = shape<E, INT8, 4, 1, 1, 4, false>; /* rows of x begin anywhere */
+	using rows8 = shape<E, INT8, 1, 1, INT8 ? 1 : 2, INT8 ? 8 : 5, true>;
+	using rows16 = shape<E, INT8, 2, 2, 1, INT8 ? 4 : 5, true>;
+	using narrow = shape<E, INT8, 4, 2, 1, 4, true>;
+	enum { WIDE = INT8 ? 3 : 4 /* integers take more registers */ };
+	using wide = shape<E, INT8, 4, WIDE, 1, 3, true>;
+};
 
-/* Whether tiles of 64 rows are better than those of 32, for which rows of x are read twice as often: not where the last round of
+/* Whether tiles of more rows are better than those of 32, for which rows of x are read more often: not where the last round of
  * few has them on under a quarter of the processors, too few to keep memory busy. */
-static bool wide_tiles(int n)
+static bool wide_tiles(int n, int rows)
 {
-	int tiles = (n + 63) / 64, rest = tiles % processors;
+	int tiles = (n + rows - 1) / rows, rest = tiles % processors;
 
-	return skinny_bytes<4, 4, 1, 3>() <= block_room && (!rest || 4 * rest >= processors || tiles >= 4 * processors);
+	return !rest || 4 * rest >= processors || tiles >= 4 * processors;
 }
 
-template <class E, class... A> static cudaError_t pick_skinny(int m, int n, int k, A... args)
+template <class E, bool INT8, class... A> static cudaError_t pick_skinny(int m, int n, int k, A... args)
 {
+	using S = shapes<E, INT8>;
+
 	if (k % 8)
-		return launch_skinny<E, 4, 1, 1, 4, false>(args...);
+		return S::odd::launch(args...);
 	if (m <= 8)
-		return launch_skinny<E, 1, 1, 2, 5, true>(args...);
+		return S::rows8::launch(args...);
 	if (m <= 16)
-		return launch_skinny<E, 2, 2, 1, 5, true>(args...);
-	return wide_tiles(n) ? launch_skinny<E, 4, 4, 1, 3, true>(args...) : launch_skinny<E, 4, 2, 1, 4, true>(args...);
+		return S::rows16::launch(args...);
+	return S::wide::bytes <= block_room && wide_tiles(n, 16 * S::WIDE) ? S::wide::launch(args...) : S::narrow::launch(args...);
+}
+
+/* Columns [col, col + 8) of a row of weights. */
+template <class E, bool INT8> GPU uint4 row_columns(const char *w, int row, int col, int ld)
+{
+	return INT8 ? gpu_int8_columns<E>(w, row, col, ld) : gpu_load_once(w + ((size_t)row * ld + col) * 2);
 }
 
 /* Warps take whole segments; what each thread then adds for its outputs follows from the segments alone. The stack of the
  * binary counter lies in the segments' own room: its depth never passes the segment being added. */
-template <class E, int MT, bool VECTOR>
-__global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form, const uint16_t *x, const uint16_t *w, const float *bias,
+template <class E, bool INT8, int MT, bool VECTOR>
+__global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form, const uint16_t *x, const char *w, const float *bias,
 						 const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	BOUNDS(THREADS);
@@ -220,14 +277,14 @@ __global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form,
 	SMEM(float, red); /* (n_segments, 8*MT, 16) */
 	int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
 	int n0 = blockIdx.x * 16, m0 = blockIdx.y * 8 * MT;
-	const uint16_t *low = w + (size_t)min(n0 + g, n - 1) * ld + 8 * t, *high = w + (size_t)min(n0 + 8 + g, n - 1) * ld + 8 * t;
+	const int low = min(n0 + g, n - 1), high = min(n0 + 8 + g, n - 1);
 
 	for (int i = warp; i < n_segments; i += WARPS) {
 		int first = segments[i].col, end = first + segments[i].cols;
 		float d[MT][4] = {};
 #pragma unroll 2
 		for (int col = first; col < end; col += STEP) {
-			uint4 a = gpu_load_once(low + col), b = gpu_load_once(high + col);
+			uint4 a = row_columns<E, INT8>(w, low, col + 8 * t, ld), b = row_columns<E, INT8>(w, high, col + 8 * t, ld);
 #pragma unroll
 			for (int j = 0; j < MT; j++)
 				multiply<E>(d[j], a, b, load_x<VECTOR>(x, m0 + 8 * j + g, m, col + 8 * t, k));
@@ -267,21 +324,23 @@ static constexpr int fixed_bytes(int n_segments, int mt)
 	return n_segments * 128 * mt * (int)sizeof(float);
 }
 
-template <class E, int MT, bool VECTOR>
+template <class E, bool INT8, int MT, bool VECTOR>
 static cudaError_t launch_fixed(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias,
 				const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	dim3 grid((n + 15) / 16, (m + 8 * MT - 1) / (8 * MT));
 
-	return gpu_launch(fixed<E, MT, VECTOR>, grid, THREADS, fixed_bytes(n_segments, MT), s, out, form, (const uint16_t *)x, (const uint16_t *)w,
+	return gpu_launch(fixed<E, INT8, MT, VECTOR>, grid, THREADS, fixed_bytes(n_segments, MT), s, out, form, (const uint16_t *)x, (const char *)w,
 			  bias, segments, n_segments, m, n, k, ld);
 }
 
-template <class E, class... A> static cudaError_t pick_fixed(cudaStream_t s, int n_segments, int m, int k, A... args)
+template <class E, bool INT8, class... A> static cudaError_t pick_fixed(int n_segments, int m, int k, A... args)
 {
 	if (k % 8)
-		return launch_fixed<E, 2, false>(s, args...);
-	return m <= 8 || fixed_bytes(n_segments, 4) > block_room ? launch_fixed<E, 1, true>(s, args...) : launch_fixed<E, 4, true>(s, args...);
+		return launch_fixed<E, INT8, 2, false>(args...);
+	if (m <= 8 || fixed_bytes(n_segments, 4) > block_room)
+		return launch_fixed<E, INT8, 1, true>(args...);
+	return launch_fixed<E, INT8, 4, true>(args...);
 }
 
 /* Lets a kernel have up to `bytes`, where the device has them. */
@@ -289,36 +348,50 @@ template <class... P> static void allow(cudaError_t *e, void (*kernel)(P...), in
 {
 	*e = *e ? *e : cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, min(bytes, block_room));
 }
-template <class E> static cudaError_t init()
+template <class... S> static void allow_shapes(cudaError_t *e)
 {
-	cudaError_t e = cudaSuccess;
+	(allow(e, S::kernel, S::bytes), ...);
+}
+template <class E, bool INT8> static void init(cudaError_t *e)
+{
+	using S = shapes<E, INT8>;
 
-	allow(&e, skinny<E, 4, 1, 1, 4, false>, skinny_bytes<4, 1, 1, 4>());
-	allow(&e, skinny<E, 1, 1, 2, 5, true>, skinny_bytes<1, 1, 2, 5>());
-	allow(&e, skinny<E, 2, 2, 1, 5, true>, skinny_bytes<2, 2, 1, 5>());
-	allow(&e, skinny<E, 4, 2, 1, 4, true>, skinny_bytes<4, 2, 1, 4>());
-	allow(&e, skinny<E, 4, 4, 1, 3, true>, skinny_bytes<4, 4, 1, 3>());
-	allow(&e, fixed<E, 2, false>, fixed_bytes(K_MAX_SEGMENTS, 2));
-	allow(&e, fixed<E, 1, true>, fixed_bytes(K_MAX_SEGMENTS, 1));
-	allow(&e, fixed<E, 4, true>, fixed_bytes(K_MAX_SEGMENTS, 4));
-	return e;
+	allow_shapes<typename S::odd, typename S::rows8, typename S::rows16, typename S::narrow, typename S::wide>(e);
+	allow(e, fixed<E, INT8, 2, false>, fixed_bytes(K_MAX_SEGMENTS, 2));
+	allow(e, fixed<E, INT8, 1, true>, fixed_bytes(K_MAX_SEGMENTS, 1));
+	allow(e, fixed<E, INT8, 4, true>, fixed_bytes(K_MAX_SEGMENTS, 4));
+}
+
+template <bool INT8, class... A> static cudaError_t any_skinny(enum k_type type, int m, int n, int k, A... args)
+{
+	return (type == K_F16 ? pick_skinny<F16, INT8, A...> : pick_skinny<Bf16, INT8, A...>)(m, n, k, args...);
+}
+template <bool INT8, class... A> static cudaError_t any_fixed(enum k_type type, int n_segments, int m, int k, A... args)
+{
+	return (type == K_F16 ? pick_fixed<F16, INT8, A...> : pick_fixed<Bf16, INT8, A...>)(n_segments, m, k, args...);
 }
 
 extern "C" {
 cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n,
 			    int k, int ld)
 {
-	if (type == K_F16)
-		return pick_skinny<F16>(m, n, k, s, out, form, x, w, bias, m, n, k, ld);
-	return pick_skinny<Bf16>(m, n, k, s, out, form, x, w, bias, m, n, k, ld);
+	return any_skinny<false>(type, m, n, k, s, out, form, x, w, bias, m, n, k, ld);
+}
+cudaError_t k_linear_skinny_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m,
+				 int n, int k, int ld)
+{
+	return any_skinny<true>(type, m, n, k, s, out, form, x, w, bias, m, n, k, ld);
 }
 
 cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
 			   const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
-	if (type == K_F16)
-		return pick_fixed<F16>(s, n_segments, m, k, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
-	return pick_fixed<Bf16>(s, n_segments, m, k, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
+	return any_fixed<false>(type, n_segments, m, k, s, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
+}
+cudaError_t k_linear_fixed_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
+				const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
+{
+	return any_fixed<true>(type, n_segments, m, k, s, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
 }
 
 cudaError_t k_linear_init(void)
@@ -328,7 +401,7 @@ cudaError_t k_linear_init(void)
 
 	e = e ? e : cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
 	e = e ? e : cudaDeviceGetAttribute(&block_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-	e = e ? e : init<Bf16>();
-	return e ? e : init<F16>();
+	init<Bf16, false>(&e), init<F16, false>(&e), init<Bf16, true>(&e), init<F16, true>(&e);
+	return e;
 }
 }

@@ -14,8 +14,8 @@ void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const
 	struct cuda *c = cuda_of(b);
 
 	if (out->rows)
-		cuda_check(k_embed(c->stream, c->type, out->data, ids, c->drawn, c->how.limits.max_tokens, w->data, out->rows, out->cols,
-				   w->ld, table->rows, first_id),
+		cuda_check((table->quant ? k_embed_int8 : k_embed)(c->stream, c->type, out->data, ids, c->drawn, c->how.limits.max_tokens,
+								   w->data, out->rows, out->cols, w->ld, table->rows, first_id),
 			   "embed");
 }
 

@@ -1,31 +1,67 @@
 /* ops.cu - the operations that only move memory once: embedding, norm, rotation and store, silu, rows, tree of partials. */
-#include "engine/cuda/gpu.h"
-#include "engine/cuda/kernels.h"
+#include "engine/cuda/gpu_int8.h"
 
 enum { THREADS = 256 };
+
+/* The row of a table for a token: ids[blockIdx.x], or what a row of the step before drew; -1: another rank has it. */
+GPU int row_of(const int32_t *ids, const int32_t *drawn, int n_drawn, int rows, int first)
+{
+	int id = ids[blockIdx.x];
+
+	if (id < 0)
+		id = -1 - id < n_drawn ? drawn[-1 - id] : -1;
+	return id >= first && id - first < rows ? id - first : -1;
+}
+GPU void put8(float *to, const float *f)
+{
+	*(float4 *)to = make_float4(f[0] + 0.0f, f[1] + 0.0f, f[2] + 0.0f, f[3] + 0.0f);
+	*(float4 *)(to + 4) = make_float4(f[4] + 0.0f, f[5] + 0.0f, f[6] + 0.0f, f[7] + 0.0f);
+}
 
 template <class E, bool VECTOR>
 __global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const uint16_t *table, int cols, int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	int id = ids[blockIdx.x];
-	if (id < 0) /* what a row of the step before drew */
-		id = -1 - id < n_drawn ? drawn[-1 - id] : -1;
-	int at = id - first;
-	bool mine = at >= 0 && at < rows;
-	const uint16_t *row = table + (mine ? (size_t)at * ld : 0);
+	int at = row_of(ids, drawn, n_drawn, rows, first);
+	const uint16_t *row = table + (at < 0 ? 0 : (size_t)at * ld);
 	float *to = out + (size_t)blockIdx.x * cols;
 
 	for (int i = threadIdx.x; !VECTOR && i < cols; i += THREADS)
-		to[i] = mine ? E::up(row[i]) + 0.0f : 0;
+		to[i] = at >= 0 ? E::up(row[i]) + 0.0f : 0;
 	for (int i = threadIdx.x * 8; VECTOR && i < cols; i += THREADS * 8) {
 		float f[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-		if (mine)
+		if (at >= 0)
 			gpu_up8<E>(f, *(const uint4 *)(row + i));
-		*(float4 *)(to + i) = make_float4(f[0] + 0.0f, f[1] + 0.0f, f[2] + 0.0f, f[3] + 0.0f);
-		*(float4 *)(to + i + 4) = make_float4(f[4] + 0.0f, f[5] + 0.0f, f[6] + 0.0f, f[7] + 0.0f);
+		put8(to + i, f);
 	}
+}
+template <class E>
+__global__ void __launch_bounds__(THREADS) embed_int8(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int cols, int ld, int rows, int first)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	int at = row_of(ids, drawn, n_drawn, rows, first);
+	float *to = out + (size_t)blockIdx.x * cols;
+
+	for (int i = threadIdx.x * 8; i < cols; i += THREADS * 8) {
+		float f[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+		if (at >= 0)
+			gpu_up8<E>(f, gpu_int8_columns<E>(table, at, i, ld));
+		if (cols % 8 == 0)
+			put8(to + i, f);
+		for (int j = 0; cols % 8 && j < 8 && i + j < cols; j++)
+			to[i + j] = f[j] + 0.0f;
+	}
+}
+
+/* Rows of integers as products take them. Grid: rows. */
+template <class E> __global__ void __launch_bounds__(THREADS) from_int8(uint4 *out, const void *w, int ld)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	for (int i = threadIdx.x * 8; i < ld; i += THREADS * 8)
+		out[((size_t)blockIdx.x * ld + i) / 8] = gpu_int8_columns<E>(w, blockIdx.x, i, ld);
 }
 
 /* The block's sum, the same bits in every thread. `part` is used once between two barriers of the caller. */
@@ -337,6 +373,15 @@ void k_overlap(bool on)
 cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
 {
 	return (type == K_F16 ? pick_embed<F16> : pick_embed<Bf16>)(s, out, ids, drawn, n_drawn, table, n, cols, ld, rows_, first);
+}
+cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
+{
+	return gpu_launch(type == K_F16 ? embed_int8<F16> : embed_int8<Bf16>, n, THREADS, 0, s, out, ids, drawn, n_drawn, table, cols, ld, rows_, first);
+}
+
+cudaError_t k_from_int8(cudaStream_t s, enum k_type type, void *out, const void *w, int n, int ld)
+{
+	return gpu_launch(type == K_F16 ? from_int8<F16> : from_int8<Bf16>, n, THREADS, 0, s, (uint4 *)out, w, ld);
 }
 
 cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias, bool centred, float eps, int n, int cols)

@@ -1,6 +1,8 @@
-/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers, padded with zeros to whole steps of 32. */
+/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers or of integers with scales, padded with zeros to
+ * whole steps of 32. */
 #include "engine/cuda/cuda.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,24 +48,32 @@ static void make_segments(struct cuda_weight *w, struct cuda *c)
 	free(s);
 }
 
-struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
+struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant, const struct split *k)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_weight *w = xalloc(1, sizeof *w);
 	size_t before = b->held;
 
-	w->base = (struct weight){.b = b, .rows = rows, .cols = cols, .stored = stored, .k = *k};
+	REQUIRE(quant == QUANT_NONE || quant == QUANT_INT8);
+	w->base = (struct weight){.b = b, .rows = rows, .cols = cols, .stored = stored, .quant = quant, .k = *k};
 	w->ld = (int)round_up((size_t)cols, STEP);
-	w->base.bytes = (size_t)rows * (size_t)w->ld * sizeof *w->data;
-	w->data = cuda_take(c, w->base.bytes);
+	w->pitch = quant ? (size_t)K_INT8_ROW(w->ld) : (size_t)w->ld * sizeof(uint16_t);
+	w->data = cuda_take(c, (size_t)rows * w->pitch);
 	if (w->data && !c->how.dry)
-		cuda_check(cudaMemsetAsync(w->data, 0, w->base.bytes, c->stream), "clearing a weight");
+		cuda_check(cudaMemsetAsync(w->data, 0, (size_t)rows * w->pitch, c->stream), "clearing a weight");
 	if (c->how.fixed)
 		make_segments(w, c);
 	w->base.bytes = b->held - before;
+	if (quant && c->gemm)
+		gemm_room(c, w);
 	c->weights = xgrow(c->weights, (size_t)c->n_weights + 1, sizeof *c->weights);
 	c->weights[c->n_weights++] = w;
 	return &w->base;
+}
+
+struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
+{
+	return cuda_weight_create_quant(b, rows, cols, stored, QUANT_NONE, k);
 }
 
 void cuda_weight_destroy(struct weight *base)
@@ -74,7 +84,7 @@ void cuda_weight_destroy(struct weight *base)
 	for (int i = 0; i < c->n_weights; i++)
 		if (c->weights[i] == w)
 			c->weights[i--] = c->weights[--c->n_weights];
-	cuda_give(c, w->data, (size_t)base->rows * (size_t)w->ld * sizeof *w->data);
+	cuda_give(c, w->data, (size_t)base->rows * w->pitch);
 	cuda_give(c, w->segments, (size_t)w->n_segments * sizeof *w->segments);
 	free(w);
 }
@@ -101,22 +111,62 @@ static void convert_row(uint16_t *out, const void *src, int n, enum dtype from, 
 	}
 }
 
+/* 32 numbers or fewer as integers, and their scale: as the contract in engine/backend.h has it. */
+static uint16_t quantise(int8_t *q, const float *f, int n)
+{
+	float most = 0, scale;
+	uint16_t half;
+
+	for (int i = 0; i < n; i++)
+		most = fmaxf(most, fabsf(f[i]));
+	half = f16_from_f32(most / 127);
+	scale = f32_from_f16(half);
+	for (int i = 0; scale != 0 && i < n; i++)
+		q[i] = (int8_t)fminf(fmaxf(rintf(f[i] * (1 / scale)), -127), 127);
+	return half;
+}
+
+static void quantise_row(char *out, const struct cuda_weight *w, const void *src)
+{
+	memset(out, 0, w->pitch);
+	for (int at = 0; at < w->base.cols; at += STEP) {
+		char *part = out + at / K_PART * (K_PART + K_PART_SCALES);
+		int n = min_int(STEP, w->base.cols - at);
+		float f[STEP];
+		uint16_t scale;
+		for (int i = 0; i < n; i++)
+			f[i] = number(src, (size_t)(at + i), w->base.stored);
+		scale = quantise((int8_t *)part + K_PART_SCALES + at % K_PART, f, n);
+		memcpy(part + at % K_PART / STEP * (int)sizeof scale, &scale, sizeof scale);
+	}
+}
+
+/* What of a row goes over the bus. */
+static size_t row_bytes(const struct cuda_weight *w)
+{
+	return w->base.quant ? w->pitch : (size_t)w->base.cols * sizeof(uint16_t);
+}
+
 /* One stage full of rows: converted in pinned memory, then on its way while other stages are filled, by other threads too. */
 static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int count, const char *src, size_t ld_bytes)
 {
-	size_t row = (size_t)w->base.cols * sizeof *w->data, ld = (size_t)w->ld * sizeof *w->data, pitch = ld;
+	size_t row = row_bytes(w), pitch = w->pitch;
 	int half = w->base.rows / 2;
-	char *to = (char *)w->data + (size_t)first * ld;
+	char *to = w->data + (size_t)first * pitch;
 	struct cuda_stage *s;
 
 	if (w->base.paired) { /* rows of one half only */
-		to = (char *)w->data + (size_t)(first < half ? 2 * first : 2 * (first - half) + 1) * ld;
-		pitch = 2 * ld;
+		to = w->data + (size_t)(first < half ? 2 * first : 2 * (first - half) + 1) * w->pitch;
+		pitch = 2 * w->pitch;
 	}
 	s = cuda_stage(c);
-	for (int r = 0; r < count; r++)
-		convert_row((uint16_t *)(s->memory + (size_t)r * row), src + (size_t)r * ld_bytes, w->base.cols, w->base.stored,
-			    c->base.act);
+	for (int r = 0; r < count; r++) {
+		char *out = s->memory + (size_t)r * row;
+		if (w->base.quant)
+			quantise_row(out, w, src + (size_t)r * ld_bytes);
+		else
+			convert_row((uint16_t *)out, src + (size_t)r * ld_bytes, w->base.cols, w->base.stored, c->base.act);
+	}
 	cuda_check(cudaMemcpy2DAsync(to, pitch, s->memory, row, row, (size_t)count, cudaMemcpyHostToDevice, c->stream), "copying weights");
 	cuda_stage_sent(c, s);
 }
@@ -124,7 +174,8 @@ static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int coun
 void cuda_weight_rows(struct weight *base, int first, int count, const void *src, size_t ld)
 {
 	struct cuda *c = cuda_of(base->b);
-	size_t row = (size_t)base->cols * sizeof(uint16_t), ld_bytes = ld * dtype_size(base->stored);
+	struct cuda_weight *w = (struct cuda_weight *)base;
+	size_t row = row_bytes(w), ld_bytes = ld * dtype_size(base->stored);
 	int per, half = base->rows / 2;
 
 	if (!row || !count)
@@ -136,7 +187,7 @@ void cuda_weight_rows(struct weight *base, int first, int count, const void *src
 		n = min_int(per, count - done);
 		if (base->paired && first + done < half)
 			n = min_int(n, half - first - done);
-		send_rows(c, (struct cuda_weight *)base, first + done, n, (const char *)src + (size_t)done * ld_bytes, ld_bytes);
+		send_rows(c, w, first + done, n, (const char *)src + (size_t)done * ld_bytes, ld_bytes);
 	}
 }
 
@@ -146,10 +197,13 @@ static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct 
 	int m = x->rows, n = w->base.rows, k = w->base.cols;
 
 	if (c->how.fixed)
-		cuda_check(k_linear_fixed(c->stream, c->type, out, form, x->data, w->data, bias, w->segments, w->n_segments, m, n, k, w->ld),
+		cuda_check((w->base.quant ? k_linear_fixed_int8 : k_linear_fixed)(c->stream, c->type, out, form, x->data, w->data, bias, w->segments,
+										  w->n_segments, m, n, k, w->ld),
 			   "linear");
-	else if (m <= SKINNY_ROWS || k % 8 || bias)
-		cuda_check(k_linear_skinny(c->stream, c->type, out, form, x->data, w->data, bias, m, n, k, w->ld), "linear");
+	else if (m <= (w->base.quant ? SKINNY_ROWS_INT8 : SKINNY_ROWS) || k % 8 || bias)
+		cuda_check((w->base.quant ? k_linear_skinny_int8 : k_linear_skinny)(c->stream, c->type, out, form, x->data, w->data, bias, m, n, k,
+										    w->ld),
+			   "linear");
 	else
 		return false;
 	return true;
@@ -160,7 +214,7 @@ static void linear(struct backend *b, void *out, enum k_form form, const struct 
 	const struct cuda_weight *w = (const struct cuda_weight *)weight;
 
 	if (x->rows && weight->rows && !by_kernel(cuda_of(b), out, form, x, w, bias))
-		gemm_run(cuda_of(b), out, form == K_OUT_16, x->data, w->data, x->rows, weight->rows, weight->cols, w->ld);
+		gemm_run(cuda_of(b), out, form == K_OUT_16, x->data, w, x->rows);
 }
 
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)

@@ -99,6 +99,24 @@ static inline double cached(const unsigned char *head, enum k_kv kv, enum k_type
 	return number8(head[i], kv) * ((const float *)(const void *)(head + KV_BLOCK * dim))[at];
 }
 
+/* Rows of integers and scales (K_INT8_ROW); halves (rows, cols): what they stand for. */
+static inline char *random_int8(struct rng *r, uint16_t *halves, int rows, int cols, enum k_type type)
+{
+	size_t pitch = (size_t)K_INT8_ROW((int)round_up((size_t)cols, 32));
+	char *out = xalloc((size_t)rows, pitch);
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < cols; j++) {
+			char *part = out + (size_t)i * pitch + (size_t)(j / K_PART * (K_PART + K_PART_SCALES));
+			uint16_t *scale = (uint16_t *)part + j % K_PART / 32;
+			int8_t *q = (int8_t *)part + K_PART_SCALES + j % K_PART;
+			if (j % 32 == 0)
+				*scale = f16_from_f32(0x1p-7f * (1 + fabsf(rng_unit(r))));
+			*q = (int8_t)(127 * rng_unit(r));
+			halves[(size_t)i * (size_t)cols + (size_t)j] = down((float)*q * f32_from_f16(*scale), type);
+		}
+	return out;
+}
 static inline float *random_floats(struct rng *r, size_t n)
 {
 	float *p = xalloc(n + 1, sizeof *p);

@@ -7,6 +7,7 @@ struct product {
 	uint16_t *x, *w;
 	float *bias, *out;
 	void *dx, *dw, *dbias, *dout;
+	void *dw8; /* the same weights as integers: only after integers() */
 };
 
 static void open_product(struct product *p, enum k_type type, int m, int n, int k, int parts, bool bias)
@@ -29,11 +30,21 @@ static void open_product(struct product *p, enum k_type type, int m, int n, int 
 	free(padded);
 }
 
+/* The weights are integers times scales from now on. */
+static void integers(struct product *p)
+{
+	struct rng r = {(uint64_t)(p->n * 77 + p->k)};
+	char *rows = random_int8(&r, p->w, p->n, p->k, p->type);
+
+	p->dw8 = dev_put(rows, (size_t)p->n * (size_t)K_INT8_ROW(p->ld));
+	free(rows);
+}
+
 static void close_product(struct product *p)
 {
-	void *device[] = {p->dx, p->dw, p->dbias, p->dout};
+	void *device[] = {p->dx, p->dw, p->dbias, p->dout, p->dw8};
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		dev_free(device[i]);
 	free(p->x), free(p->w), free(p->bias), free(p->out);
 }
@@ -154,6 +165,57 @@ TEST(skinny_where_shared_memory_is_small)
 	CUDA(k_linear_init());
 }
 
+static void skinny_int8(enum k_type type, int m, int n, int k, bool bias)
+{
+	struct product p;
+
+	open_product(&p, type, m, n, k, 1, bias);
+	integers(&p);
+	CUDA(k_linear_skinny_int8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dbias, m, n, k, p.ld));
+	fetch(&p);
+	check_product(&p, 0, 0, k);
+	close_product(&p);
+}
+
+TEST(skinny_integers)
+{
+	static const int rows[] = {1, 8, 16, 32, 40}, n[] = {1, 33, 100}, k[] = {8, 43, 64, 512, 520, 1096, 2200};
+
+	for (int many = 0; many < 2; many++) {
+		setenv("FAKEGPU_SMS", many ? "9" : "2", 1); /* tiles of 32 rows and of more */
+		CUDA(k_linear_init());
+		for (int i = 0; i < 5; i++)
+			for (int j = 0; j < 7; j++)
+				skinny_int8(both[(i + many) & 1], rows[i], n[(i + j) % 3], k[j], j & 1);
+	}
+	unsetenv("FAKEGPU_SMS");
+	CUDA(k_linear_init());
+}
+
+/* What products of many rows take. */
+TEST(integers_as_halves)
+{
+	static const int k[] = {8, 43, 512, 1100};
+
+	for (int i = 0; i < 4; i++) {
+		struct product p;
+		uint16_t *got;
+		size_t bytes;
+		void *d;
+		open_product(&p, both[i & 1], 1, 5, k[i], 1, false);
+		integers(&p);
+		bytes = (size_t)p.n * (size_t)p.ld * 2, got = xalloc(bytes, 1), d = dev_new(bytes);
+		CUDA(k_from_int8(NULL, p.type, d, p.dw8, p.n, p.ld));
+		dev_get(got, d, bytes);
+		for (int row = 0; row < p.n; row++)
+			for (int col = 0; col < p.ld; col++)
+				CHECK_EQ(got[row * p.ld + col], col < p.k ? p.w[row * p.k + col] : 0);
+		dev_free(d);
+		free(got);
+		close_product(&p);
+	}
+}
+
 /* Segments of `parts` equal leaves of a K axis, each cut every 512. */
 static int cut(struct k_segment *s, int k, int parts)
 {
@@ -182,6 +244,11 @@ static void fixed(enum k_type type, int m, int n, int k, int parts)
 
 	open_product(&p, type, m, n, k, parts, parts == 1);
 	CUDA(k_linear_fixed(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
+	fetch(&p);
+	for (int i = 0; i < parts; i++)
+		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
+	integers(&p);
+	CUDA(k_linear_fixed_int8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dbias, ds, count, m, n, k, p.ld));
 	fetch(&p);
 	for (int i = 0; i < parts; i++)
 		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));

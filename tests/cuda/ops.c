@@ -1,37 +1,45 @@
 /* The simple kernels against float64. */
 #include "tests/cuda/device.h"
 
-static void embed(enum k_type type, int cols, int rows, int first)
+static void embed(enum k_type type, bool int8, int cols, int rows, int first)
 {
 	struct rng r = {(uint64_t)cols};
 	int32_t ids[] = {first, first + rows - 1, first - 1 < 0 ? 0 : first - 1, first + rows, 0, first + 1, first, -1, -2, -3, -4, INT32_MIN};
 	int32_t drawn[] = {first + 2, first + rows, first + 1}; /* tokens -1, -2, -3; there is no fourth */
-	int ld = (int)round_up((size_t)cols, 32), n = sizeof ids / sizeof *ids;
+	int ld = (int)round_up((size_t)cols, 32), n = sizeof ids / sizeof *ids, pitch;
 	uint16_t *table = random_halves(&r, (size_t)rows * (size_t)ld, type);
 	float *out = xalloc((size_t)n * (size_t)cols, sizeof *out);
+	char *rows8 = NULL;
 	void *dt, *di, *dd = dev_put(drawn, sizeof drawn), *d = dev_new((size_t)n * (size_t)cols * 4);
 
 	table[0] = 0x8000; /* -0 */
-	dt = dev_put(table, (size_t)rows * (size_t)ld * 2), di = dev_put(ids, sizeof ids);
-	CUDA(k_embed(NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
+	if (int8) {
+		rows8 = random_int8(&r, table, rows, cols, type);
+		dt = dev_put(rows8, (size_t)rows * (size_t)K_INT8_ROW(ld)), pitch = cols;
+	} else {
+		dt = dev_put(table, (size_t)rows * (size_t)ld * 2), pitch = ld;
+	}
+	di = dev_put(ids, sizeof ids);
+	CUDA((int8 ? k_embed_int8 : k_embed)(NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
 	dev_get(out, d, (size_t)n * (size_t)cols * 4);
 	for (int i = 0; i < n; i++)
 		for (int c = 0; c < cols; c++) {
 			int at = (ids[i] >= 0 ? ids[i] : ids[i] >= -3 ? drawn[-1 - ids[i]] : -1) - first;
-			float want = at >= 0 && at < rows ? up(table[at * ld + c], type) : 0, got = out[i * cols + c];
+			float want = at >= 0 && at < rows ? up(table[at * pitch + c], type) : 0, got = out[i * cols + c];
 			CHECK(got == want && !(want == 0 && signbit(got)));
 		}
 	dev_free(dt), dev_free(di), dev_free(dd), dev_free(d);
-	free(table), free(out);
+	free(table), free(out), free(rows8);
 }
 
 TEST(embed_rows)
 {
-	for (int t = 0; t < 2; t++) {
-		embed(both[t], 64, 5, 3);
-		embed(both[t], 2056, 3, 0);
-		embed(both[t], 35, 4, 100);
-	}
+	for (int t = 0; t < 2; t++)
+		for (int int8 = 0; int8 < 2; int8++) {
+			embed(both[t], int8, 64, 5, 3);
+			embed(both[t], int8, 2056, 3, 0);
+			embed(both[t], int8, 35, 4, 100);
+		}
 }
 
 static void norm(enum k_type type, int rows, int cols, bool delta, bool bias, bool centred)

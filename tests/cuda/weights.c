@@ -5,7 +5,7 @@
 
 const struct plugin *xversed_plugin(void);
 
-enum { FFN = 70, COLS = 88, TOKENS = 40 };
+enum { FFN = 70, COLS = 88, TOKENS = 140 };
 
 static struct backend *open_backend(bool fixed)
 {
@@ -26,10 +26,10 @@ static struct backend *open_backend(bool fixed)
 }
 
 /* In calls of `per` rows, so that some hold rows of gate and of up. */
-static struct weight *load(struct backend *b, const uint16_t *rows, int per)
+static struct weight *load(struct backend *b, enum quant quant, const uint16_t *rows, int per)
 {
 	struct split k = split_whole(COLS);
-	struct weight *w = weight_create(b, 2 * FFN, COLS, DT_BF16, &k);
+	struct weight *w = weight_create_quant(b, 2 * FFN, COLS, DT_BF16, quant, &k);
 
 	weight_pair(w);
 	for (int at = 0; at < 2 * FFN; at += per)
@@ -94,7 +94,7 @@ static void gate_and_up(bool fixed)
 	struct backend *b = open_backend(fixed);
 
 	for (int i = 0; i < 3; i++) {
-		struct weight *w = load(b, rows, per[i]);
+		struct weight *w = load(b, QUANT_NONE, rows, per[i]);
 		check_places(b, w, rows);
 		check_products(b, w, rows, 1, false);
 		check_products(b, w, rows, TOKENS, !fixed); /* by cuBLASLt */
@@ -102,6 +102,50 @@ static void gate_and_up(bool fixed)
 	}
 	backend_destroy(b);
 	free(rows);
+}
+
+/* Rows as integers and back, by the contract's words (engine/backend.h). */
+static uint16_t *through_int8(const uint16_t *rows, int n)
+{
+	uint16_t *out = xalloc((size_t)n * COLS, sizeof *out);
+
+	for (int i = 0; i < n * COLS; i++) {
+		int from = i - i % COLS % 32, to = min_int(from + 32, i - i % COLS + COLS);
+		float most = 0, scale;
+		for (int j = from; j < to; j++)
+			most = fmaxf(most, fabsf(f32_from_bf16(rows[j])));
+		scale = f32_from_f16(f16_from_f32(most / 127));
+		out[i] = scale != 0 ? bf16_from_f32(rintf(f32_from_bf16(rows[i]) * (1 / scale)) * scale) : 0;
+	}
+	return out;
+}
+
+/* As integers: few tokens, 16-bit numbers for many, of all rows at a time or of a part. */
+static void integers(bool fixed, size_t room)
+{
+	struct rng r = {4};
+	uint16_t *rows = random_halves(&r, (size_t)(2 * FFN) * COLS, K_BF16), *meant;
+	struct backend *b = open_backend(fixed);
+	struct weight *w;
+
+	for (int i = 0; i < 32; i++)
+		rows[COLS + i] = 0; /* a group without a scale */
+	meant = through_int8(rows, 2 * FFN);
+	cuda_of(b)->int8_room = room;
+	w = load(b, QUANT_INT8, rows, 33);
+	check_products(b, w, meant, 1, false);
+	check_products(b, w, meant, 40, false);
+	check_products(b, w, meant, TOKENS, !fixed);
+	weight_destroy(w);
+	backend_destroy(b);
+	free(rows), free(meant);
+}
+
+TEST(integers_of_gate_and_up)
+{
+	integers(false, 1 << 20);
+	integers(false, 2 * 96 * 128);
+	integers(true, 1 << 20);
 }
 
 TEST(gate_and_up_across_their_border)

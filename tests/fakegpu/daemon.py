@@ -138,23 +138,27 @@ def against_cpu(folder, label, how, ways=ALL_RANKS):
 
 
 def eight_bits(folder):
-    """int8 against the CPU's int8; fp8, which the CPU has not, within a wider bound of its 16 bits."""
+    """int8 against the CPU's int8; fp8, which the CPU has not, within a wider bound of its 16 bits. As weights int8 are the same on both, but
+    on the CPU activations are int8 as well."""
     path = model(folder, MODELS["bf16, heads of 64"])
     rng = random.Random(6)
     prompts = [[rng.randrange(517) for _ in range(n)] for n in (5, 70, 130)]
-    for kv, on_cpu, bound, ranks in (("int8", "int8", 0.2, 1), ("fp8", "auto", 0.5, 2)):
-        name = f"{kv} cache, {ranks} ranks"
-        cpu, j = Job(1, path, "--device", "cpu", "--kv-cache-dtype", on_cpu, *SMALL), cuda(ranks, path, "--kv-cache-dtype", kv)
+    ways = (("--kv-cache-dtype", "int8", "int8", "bf16/bf16/i8", 0.2, 1), ("--kv-cache-dtype", "fp8", "auto", "bf16/bf16/fp8", 0.5, 2),
+            ("--quantization", "int8", "int8", "bf16/int8/bf16", 0.3, 1), *([("--quantization", "int8", "int8", "bf16/int8/bf16", 0.3, 3)] if FULL else []))
+    for option, bits, on_cpu, numerics, bound, ranks in ways:
+        name = f"{option} {bits}, {ranks} ranks"
+        cpu, j = Job(1, path, "--device", "cpu", option, on_cpu, *SMALL), cuda(ranks, path, option, bits, small=TUNED if option == "--quantization" else SMALL)
         if start(cpu, name + ", CPU") and start(j, name):
             c = Client(j.socket)
-            numbers = c.status().numerics_class.split("/")
-            check(f"{name}: is told", numbers[2] == ("i8" if kv == "int8" else "fp8"), numbers)
+            told = c.status().numerics_class
+            check(f"{name}: is told", told.startswith(numerics + "/cuda"), told)
             c.close()
-            check(f"{name}: prompts by mma.sync", paths(j)[0] == "mma.sync: wgmma takes a 16-bit cache", paths(j))
+            by = "wgmma" if option == "--quantization" else "mma.sync: wgmma takes a 16-bit cache"
+            check(f"{name}: prompts by {by[:8]}", paths(j)[0] == by, paths(j))
             want = answers(cpu, prompts, 8)
             texts = [p + [t[0] for t in w] for p, w in zip(prompts, want)]
             worst = compare(name, bound, want, answers(j, prompts, 8), scores(j, texts), scores(cpu, texts))
-            print(f"  {name}: logprobs within {worst:.4f} of the CPU's with {on_cpu}")
+            print(f"  {name}: logprobs within {worst:.4f} of the CPU's with {option} {on_cpu}")
             check(f"{name}: ends", j.stop() == 0 and cpu.stop() == 0)
         cpu.close()
         j.close()
@@ -232,15 +236,15 @@ def picked(j, name, folder, want, device):
 EVERY_WAY = ((1, 1, 512, False, False), (1, 1, 512, True, True), (2, 2, 48, True, True), (3, 3, 512, True, None), (2, 1, 100, True, True))
 
 
-def fixed_bits(path, kv="auto", ways=EVERY_WAY):
+def fixed_bits(path, kv="auto", ways=EVERY_WAY, weights="none"):
     """Tokens and logprobs to the last bit: alone or in company, by small or large chunks, on 1 to 3 ranks; 3 rows of logits at a time."""
     rng = random.Random(8)
     prompts = [[rng.randrange(517) for _ in range(n)] for n in (3, 33, 90, 140)]
     want = words = None
     for ranks, devices, chunk, graphs, pick in ways:
-        name = f"deterministic, {kv} cache, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
+        name = f"deterministic, {kv} cache, {weights} quantised, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
         alone = dict(FAKEGPU_EACH="1") if ranks == devices == 2 else {}
-        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), "--kv-cache-dtype", kv, "--max-logits-rows", "3",
+        j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), "--kv-cache-dtype", kv, "-q", weights, "--max-logits-rows", "3",
                  *([] if graphs else ["--no-graphs"]), *(["--no-device-pick"] if pick is False else []), devices=1 if alone else devices,
                  FAKEGPU_KERNELS=f"{path}/kernels-{name}", **alone)
         if not start(j, name):
@@ -262,6 +266,7 @@ def refusals(path):
     for options, env, part, code in (
             (["--device", "cuda", "--compute", "f32"], {}, "not supported yet", 66),
             (["--device", "cuda", "--kv-cache-dtype", "f32"], {}, "not supported yet", 66),
+            (["--device", "cuda", "--quantization", "int4"], {}, "int4 weights are not supported yet on CUDA", 66),
             (["--device", "cuda"], dict(FAKEGPU_DEVICES="0"), "no CUDA device", 78),
             (["--device", "cuda", "--device-memory", "1G"], {}, "is for --dry-run", 64),
             (["--device", "cuda"], dict(FAKEGPU_MEM="1000000"), "workspace       graphs        total", 78),
@@ -300,6 +305,7 @@ def main():
         eight_bits(top + "/8")
         for kv in ("int8", "fp8") if FULL else ("int8",):
             fixed_bits(path, kv, ((1, 1, 512, True, None), (2, 2, 48, True, None)))
+        fixed_bits(path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), "int8")
     finish()
 
 
