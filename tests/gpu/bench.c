@@ -171,35 +171,44 @@ struct gated {
 	struct tensor x, between, out;
 };
 
-/* The products of a layer at several row counts, weights of several layers in turn. */
-static void products(struct bench *t)
+/* One matrix at several row counts, weights of several layers in turn. */
+static void products_of(struct bench *t, const char *matrix, int n, int k, enum quant quant)
 {
-	static const int rows[] = {1, 2, 4, 8, 16, 32, 33, 64, 128, 512, 2048, 4096};
-	int h = t->cfg.hidden, f = t->cfg.ffn, shape[4][2] = {{3 * h, h}, {h, h}, {2 * f, h}, {h, f}};
-	static const char *const names[] = {"qkv", "o", "gate and up", "down"};
-	struct weight *w[8];
+	static const int rows[2][13] = {{1, 2, 4, 8, 16, 32, 33, 64, 128, 512, 2048, 4096}, {1, 32, 128, 512, 4096}};
+	const int *m = rows[quant == QUANT_INT8], most = t->lim.max_tokens;
+	struct split whole = split_whole(k);
+	struct weight *w[COLD];
+	struct product p = {(const struct weight **)w, COLD, tensor_of(backend_alloc(t->b, (size_t)most * (size_t)k * 2), DT_BF16, 0, k),
+			    backend_alloc(t->b, (size_t)most * (size_t)n * 4)};
 	char name[80];
 
-	for (int j = 0; j < 4; j++) {
-		int n = shape[j][0], k = shape[j][1], most = t->lim.max_tokens;
-		struct split whole = split_whole(k);
-		struct product p = {(const struct weight **)w, 8, tensor_of(backend_alloc(t->b, (size_t)most * (size_t)k * 2), DT_BF16, 0, k),
-				    backend_alloc(t->b, (size_t)most * (size_t)n * 4)};
-		for (int i = 0; i < 8; i++)
-			w[i] = weight_create(t->b, n, k, DT_BF16, &whole);
-		for (size_t i = 0; i < sizeof rows / sizeof *rows && rows[i] <= most; i++) {
-			double s, bytes = 2.0 * n * (double)k + 2.0 * rows[i] * (double)k + 4.0 * rows[i] * (double)n;
-			p.x.rows = rows[i];
-			s = timed(t, product, &p);
-			snprintf(name, sizeof name, "linear %s %d x %d, %d rows", names[j], n, k, rows[i]);
-			if (rows[i] <= 32)
-				line(name, s, bytes, t->copy, "GB/s");
-			else
-				line(name, s, 2.0 * n * (double)k * rows[i], t->flops, "GFLOP/s");
-		}
-		for (int i = 0; i < 8; i++)
-			weight_destroy(w[i]);
-		backend_free(t->b, p.x.data, (size_t)most * (size_t)k * 2), backend_free(t->b, p.out, (size_t)most * (size_t)n * 4);
+	for (int i = 0; i < COLD; i++)
+		w[i] = weight_create_quant(t->b, n, k, DT_BF16, quant, &whole);
+	for (; *m && *m <= most; m++) {
+		double s, bytes = (quant ? 1.0625 : 2) * n * (double)k + 2.0 * *m * (double)k + 4.0 * *m * (double)n;
+		p.x.rows = *m;
+		s = timed(t, product, &p);
+		snprintf(name, sizeof name, "linear %s%s %d x %d, %d rows", matrix, quant ? " int8" : "", n, k, *m);
+		if (*m <= 32)
+			line(name, s, bytes, t->copy, "GB/s");
+		else
+			line(name, s, 2.0 * n * (double)k * *m, t->flops, "GFLOP/s");
+	}
+	for (int i = 0; i < COLD; i++)
+		weight_destroy(w[i]);
+	backend_free(t->b, p.x.data, (size_t)most * (size_t)k * 2), backend_free(t->b, p.out, (size_t)most * (size_t)n * 4);
+}
+
+/* The products of a layer. */
+static void products(struct bench *t)
+{
+	int h = t->cfg.hidden, f = t->cfg.ffn;
+
+	for (enum quant q = QUANT_NONE; q <= QUANT_INT8; q++) {
+		products_of(t, "qkv", 3 * h, h, q);
+		products_of(t, "o", h, h, q);
+		products_of(t, "gate and up", 2 * f, h, q);
+		products_of(t, "down", h, f, q);
 	}
 }
 
