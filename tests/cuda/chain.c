@@ -13,12 +13,12 @@ struct chain {
 	struct rng r;
 	cudaStream_t stream;
 	int major; /* of the compute capability */
-	struct buffer written[16]; /* by kernels: NaN at first */
+	struct buffer written[20]; /* by kernels: NaN at first */
 	int n_written;
-	void *x, *act, *qkv, *mid, *delta, *parts, *gate_up, *logits, *chosen;
+	void *x, *act, *qkv, *mid, *delta, *parts, *gate_up, *logits, *chosen, *halves;
 	unsigned char *pool; /* as it is at first */
 	struct k_cache cache;
-	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *rope, *ids, *pos, *slot, *row, *segments[2];
+	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *int8 /* (H, H) */, *rope, *ids, *pos, *slot, *row, *segments[2];
 	struct attn_args attn;
 	void *items, *tiles;
 	int n_items;
@@ -29,6 +29,7 @@ struct chain {
 struct result {
 	float logits[T * VOCAB], x[T * H];
 	unsigned char pool[POOL];
+	uint16_t halves[H * H];
 	struct pick_result picked[T];
 };
 
@@ -52,11 +53,13 @@ static void *weight(struct chain *c, int rows, int cols)
 static void make_weights(struct chain *c)
 {
 	float *f = random_floats(&c->r, 100 * DIM);
+	uint16_t *same = xalloc(H * H, sizeof *same);
+	char *int8 = random_int8(&c->r, same, H, H, K_BF16);
 
 	c->table = weight(c, VOCAB, H), c->w_qkv = weight(c, QKV, H), c->w_o = weight(c, H, H), c->w_gate_up = weight(c, 2 * FFN, H);
 	c->w_down = weight(c, H, FFN), c->head = weight(c, VOCAB, H);
-	c->norm = dev_put(f, H * 4), c->rope = dev_put(f, 100 * DIM * 4);
-	free(f);
+	c->int8 = dev_put(int8, H * K_INT8_ROW(H)), c->norm = dev_put(f, H * 4), c->rope = dev_put(f, 100 * DIM * 4);
+	free(f), free(same), free(int8);
 }
 
 static void make_attention(struct chain *c)
@@ -119,6 +122,7 @@ static void open_chain(struct chain *c)
 	c->x = written(c, T * H * 4), c->act = written(c, T * H * 2), c->qkv = written(c, T * QKV * 2), c->mid = written(c, T * FFN * 2);
 	c->delta = written(c, T * H * 4), c->parts = written(c, 2 * T * H * 4), c->gate_up = written(c, T * 2 * FFN * 2);
 	c->logits = written(c, T * VOCAB * 4), c->chosen = written(c, T * H * 2);
+	c->halves = written(c, H * H * 2);
 	old = random_halves(&c->r, POOL / 2, K_BF16);
 	c->pool = (unsigned char *)old;
 	c->cache = (struct k_cache){dev_new(POOL), HEADS, DIM, K_KV_16, 0};
@@ -175,6 +179,14 @@ static void links(struct chain *c)
 	CUDA(k_pick(s, plain, draw));
 	CUDA(k_pick(s, c->pick, all));
 	CUDA(k_embed(s, K_BF16, c->x, c->pick.drawn, NULL, 0, c->table, T, H, H, VOCAB, 0));
+	CUDA(norm(c, NULL));
+	CUDA(k_linear_skinny_int8(s, K_BF16, c->delta, K_OUT_F32, c->act, c->int8, NULL, T, H, H, H));
+	CUDA(norm(c, c->delta));
+	CUDA(k_from_int8(s, K_BF16, c->halves, c->int8, H, H));
+	CUDA(k_embed(s, K_BF16, c->delta, c->ids, NULL, 0, c->halves, T, H, H, H, 0));
+	CUDA(norm(c, c->delta));
+	CUDA(k_embed_int8(s, K_BF16, c->delta, c->pick.drawn, NULL, 0, c->int8, T, H, H, H, 0));
+	CUDA(norm(c, c->delta));
 }
 
 static void run(struct chain *c, cudaGraphExec_t graph, struct result *out)
@@ -190,6 +202,7 @@ static void run(struct chain *c, cudaGraphExec_t graph, struct result *out)
 	dev_get(out->logits, c->logits, sizeof out->logits);
 	dev_get(out->x, c->x, sizeof out->x);
 	dev_get(out->pool, c->cache.pool, POOL);
+	dev_get(out->halves, c->halves, sizeof out->halves);
 	dev_get(out->picked, c->pick.result, sizeof out->picked);
 	for (int t = 0; t < T; t++) { /* words come in no order, and are all looked at elsewhere */
 		memset(out->picked[t].top, 0, sizeof out->picked[t].top);
