@@ -74,7 +74,8 @@ if(CUDA_HEADERS_FOUND AND XV_TESTS AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AM
     foreach(target xv_fakegpu xv_fakekernels fake_layouts)
       target_compile_options(${target} PRIVATE -fsanitize=${XV_SANITIZE} -fno-sanitize-recover=all)
     endforeach()
-    target_compile_options(xv_fakekernels PRIVATE -O0) # compiling them takes longer than running them
+    target_compile_options(xv_fakegpu PRIVATE -Og) # compiling takes longer than running
+    target_compile_options(xv_fakekernels PRIVATE -O0)
   endif()
   add_library(xv_fakecuda OBJECT ${CUDA_C})
   target_include_directories(xv_fakecuda SYSTEM PRIVATE ${CUDA_INCLUDE} ${NCCL_INCLUDE})

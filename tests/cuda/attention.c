@@ -15,17 +15,23 @@ struct scene {
 	size_t head_bytes;
 	uint16_t *qkv, *out;
 	unsigned char *pool;
+	double *cached; /* the numbers of `pool`, head by head */
 	int32_t *blocks, *kv_of_head;
 	struct attn_run runs[64];
 	struct attn_args a; /* device pointers */
 	void *device[8];
 };
 
-static unsigned char *head_at(const struct scene *s, int seq, int key, int h)
+/* Which head of the pool holds it. */
+static size_t head_at(const struct scene *s, int seq, int key, int h)
 {
-	size_t block = (size_t)s->blocks[s->block_at[seq] + key / KV_BLOCK];
+	return (size_t)s->blocks[s->block_at[seq] + key / KV_BLOCK] * 2 * (size_t)s->kv_heads + (size_t)h;
+}
 
-	return s->pool + (block * 2 * (size_t)s->kv_heads + (size_t)h) * s->head_bytes;
+/* The numbers of one token of one K or V head. */
+static double *cached_at(const struct scene *s, int seq, int key, int h)
+{
+	return s->cached + (head_at(s, seq, key, h) * KV_BLOCK + (size_t)(key % KV_BLOCK)) * (size_t)s->dim;
 }
 
 /* One token of one K or V head: numbers in [-1, 1]. */
@@ -45,6 +51,14 @@ static void make_head(struct scene *s, struct rng *r, unsigned char *head, int a
 		((float *)(void *)(head + KV_BLOCK * s->dim))[at] = (0.6f + 0.4f * rng_unit(r)) / (float)largest8(s->kv);
 }
 
+static void read_head(const struct scene *s, const unsigned char *head, int at, double *to)
+{
+	for (int d = 0; d < s->dim; d++) {
+		double v = cached(head, s->kv, s->type, s->dim, at, d);
+		to[d] = s->rounds ? (double)up(down((float)v, s->type), s->type) : v;
+	}
+}
+
 static void make_pool(struct scene *s, struct rng *r)
 {
 	for (int i = 0; i < s->n_seqs; i++) {
@@ -59,10 +73,14 @@ static void make_pool(struct scene *s, struct rng *r)
 		s->blocks[i] = (int32_t)((i * 7 + 3) % s->n_blocks);
 	for (int i = 0; s->n_blocks % 7 == 0 && i < s->n_blocks; i++)
 		s->blocks[i] = s->n_blocks - 1 - i;
+	s->cached = xalloc((size_t)(s->n_blocks * 2 * s->kv_heads * KV_BLOCK * s->dim), sizeof *s->cached);
 	for (int q = 0; q < s->n_seqs; q++)
 		for (int key = 0; key < s->length[q]; key++)
-			for (int h = 0; h < 2 * s->kv_heads; h++)
-				make_head(s, r, head_at(s, q, key, h), key % KV_BLOCK);
+			for (int h = 0; h < 2 * s->kv_heads; h++) {
+				unsigned char *head = s->pool + head_at(s, q, key, h) * s->head_bytes;
+				make_head(s, r, head, key % KV_BLOCK);
+				read_head(s, head, key % KV_BLOCK, cached_at(s, q, key, h));
+			}
 }
 
 static void make_runs(struct scene *s)
@@ -109,7 +127,7 @@ static void close_scene(struct scene *s)
 {
 	for (int i = 0; i < 8; i++)
 		dev_free(s->device[i]);
-	free(s->qkv), free(s->pool), free(s->out), free(s->blocks), free(s->kv_of_head);
+	free(s->qkv), free(s->pool), free(s->cached), free(s->out), free(s->blocks), free(s->kv_of_head);
 }
 
 static void fetch(struct scene *s)
@@ -117,33 +135,28 @@ static void fetch(struct scene *s)
 	dev_get(s->out, s->device[5], (size_t)(s->tokens * s->heads * s->dim) * 2);
 }
 
-static double cached_at(const struct scene *s, int seq, int key, int h, int d)
-{
-	double v = cached(head_at(s, seq, key, h), s->kv, s->type, s->dim, key % KV_BLOCK, d);
-
-	return s->rounds ? (double)up(down((float)v, s->type), s->type) : v;
-}
-
 /* One token and head in float64. */
 static void reference(const struct scene *s, int seq, int token, int head, int keys, double *out)
 {
 	const uint16_t *q = s->qkv + (size_t)(token * (s->heads + 2 * s->kv_heads) * s->dim) + (size_t)(head * s->dim);
-	double top = -INFINITY, sum = 0, *p = xalloc((size_t)keys, sizeof *p);
+	double top = -INFINITY, sum = 0, *p = xalloc((size_t)keys, sizeof *p), wide[128];
 	int kv = s->kv_of_head[head];
 
-	for (int pass = 0; pass < 2; pass++)
-		for (int key = 0; key < keys; key++) {
-			if (!pass) {
-				for (int d = 0; d < s->dim; d++)
-					p[key] += (double)up(q[d], s->type) * cached_at(s, seq, key, kv, d);
-				p[key] *= (double)s->a.scale;
-				top = fmax(top, p[key]);
-				continue;
-			}
-			sum += p[key] = exp(p[key] - top);
-			for (int d = 0; d < s->dim; d++)
-				out[d] = (key ? out[d] : 0) + p[key] * cached_at(s, seq, key, s->kv_heads + kv, d);
-		}
+	for (int d = 0; d < s->dim; d++)
+		wide[d] = (double)up(q[d], s->type), out[d] = 0;
+	for (int key = 0; key < keys; key++) {
+		const double *k = cached_at(s, seq, key, kv);
+		for (int d = 0; d < s->dim; d++)
+			p[key] += wide[d] * k[d];
+		p[key] *= (double)s->a.scale;
+		top = fmax(top, p[key]);
+	}
+	for (int key = 0; key < keys; key++) {
+		const double *v = cached_at(s, seq, key, s->kv_heads + kv);
+		sum += p[key] = exp(p[key] - top);
+		for (int d = 0; d < s->dim; d++)
+			out[d] += p[key] * v[d];
+	}
 	for (int d = 0; d < s->dim; d++)
 		out[d] /= sum;
 	free(p);

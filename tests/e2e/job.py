@@ -5,22 +5,32 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 BIN = "build/bin/"
 TESTDATA = os.environ.get("XV_TESTDATA", "../shared/testdata")
 STORIES = TESTDATA + "/stories260K/hf-llama"
 passed = failed = skipped = 0
+counting = threading.Lock()
 
 
 def check(name, ok, text=""):
     global passed, failed
-    if ok:
-        passed += 1
-    else:
-        failed += 1
-        print(f"FAILED {name}: {text}", flush=True)
+    with counting:
+        if ok:
+            passed += 1
+        else:
+            failed += 1
+            print(f"FAILED {name}: {text}", flush=True)
     return ok
+
+
+def together(at_once, *jobs):
+    """What each does and returns, as many at a time; one that breaks breaks all."""
+    with ThreadPoolExecutor(at_once) as pool:
+        return [f.result() for f in [pool.submit(j) for j in jobs]]
 
 
 def skip(name):

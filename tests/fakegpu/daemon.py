@@ -10,10 +10,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 sys.path.insert(0, "tests/e2e")
 import job
-from job import Job, check, finish, skip
+from job import Job, check, finish, skip, together
 
 FAKE = os.path.abspath("build/tests/fakegpu/libxverse-cuda-fake.so")
 FULL = "--full" in sys.argv
@@ -60,7 +61,7 @@ def scores(j, texts):
 
 
 def start(j, name):
-    ok = check(f"{name}: starts", j.start(60), j.text()[-600:])
+    ok = check(f"{name}: starts", j.start(120), j.text()[-600:])
     if not ok:
         j.close()
     return ok
@@ -296,16 +297,11 @@ def main():
         finish()
     with tempfile.TemporaryDirectory() as top:
         path = model(top + "/r", MODELS["bf16, heads of 64"])
-        refusals(path)
-        plans(top + "/plan")
-        eight_bits_planned(top + "/r")
-        for i, (label, how) in enumerate(MODELS.items()):
-            against_cpu(f"{top}/{i}", label, how, ALL_RANKS if FULL or not i else ALL_RANKS[0:3:2])
-        fixed_bits(path)
-        eight_bits(top + "/8")
-        for kv in ("int8", "fp8") if FULL else ("int8",):
-            fixed_bits(path, kv, ((1, 1, 512, True, None), (2, 2, 48, True, None)))
-        fixed_bits(path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), "int8")
+        parts = [partial(against_cpu, f"{top}/{i}", label, how, ALL_RANKS if FULL or not i else ALL_RANKS[0:3:2]) for i, (label, how) in enumerate(MODELS.items())]
+        parts += [partial(fixed_bits, path), partial(eight_bits, top + "/8")]
+        parts += [partial(fixed_bits, path, kv, ((1, 1, 512, True, None), (2, 2, 48, True, None))) for kv in (("int8", "fp8") if FULL else ("int8",))]
+        parts += [partial(fixed_bits, path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), "int8")]
+        together(3, *parts, partial(refusals, path), partial(plans, top + "/plan"), partial(eight_bits_planned, path))
     finish()
 
 

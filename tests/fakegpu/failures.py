@@ -6,10 +6,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 
 sys.path.insert(0, "tests/e2e")
 import job
-from job import Job, check, dummy_model, finish, skip
+from job import Job, check, dummy_model, finish, skip, together
 
 FAKE = os.path.abspath("build/tests/fakegpu/libxverse-cuda-fake.so")
 if not os.path.exists(FAKE):
@@ -21,6 +22,7 @@ FULL = "--full" in sys.argv
 SMALL = ["--device", "cuda", "--load-format", "dummy", "--kv-cache-memory-bytes", "3000000", "--max-model-len", "256", "--max-num-seqs", "2",
          "--max-num-batched-tokens", "64", "--watchdog-timeout", "2", "--no-tuning"]
 BOUND = 8
+AT_ONCE = 4  # most of the time is waited
 
 
 def cuda(ranks, path, *options, **env):
@@ -67,50 +69,59 @@ def no_start(name, path, ranks, reason, *options, **env):
     j.close()
 
 
+def one_fails(path, ranks, at, *options):
+    """A start and a short answer whose call `at` fails on the last rank alone: whether there are so many, and whether it did no harm."""
+    name = f"call {at} of {ranks} {' '.join(options)}"
+    j = cuda(ranks, path, *options, FAKEGPU_FAIL=f"any:{at}=999", FAKEGPU_FAIL_RANK=str(ranks - 1), FAKEGPU_ORDER="fwd")
+    served = False
+    if j.start(20):
+        c = Client(j.socket)
+        call = c.generate([7] * 50, max_tokens=4, temperature=0, ignore_eos=True)
+        c.wait(call, seconds=20)
+        served = call.error is None and not c.closed and call.ended is not None
+        c.close()
+    rc = j.stop() if served else ended(j, BOUND)
+    text = j.text()
+    hit = "fakegpu: injected" in text
+    j.close()
+    if not hit:  # more calls than the run made
+        check(f"{name}: none fails, all is well", served and rc == 0, f"{rc} {text[-400:]}")
+        return False, False
+    check(f"{name} fails: ends with status and reason", rc in (66, 70, 78) and re.search(r"CUDA|cuBLASLt|NCCL", text) or (served and rc in (0, 70)), f"status {rc}: {text[-400:]}")
+    check(f"{name} fails: nobody else is blamed", f"blamed={ranks - 1} " in text or "blamed=" not in text, text[-400:])
+    return True, served and rc == 0  # the latter at the end: a failing call whose answer does not matter
+
+
 def sweep(path, ranks, stride, *options):
-    """How many calls a start and a short answer make, then one of them failing at a time, on the last rank alone."""
-    at, runs, quiet, name = 1, 0, 0, f"of {ranks} {' '.join(options)}"
-    while runs < 400:
-        j = cuda(ranks, path, *options, FAKEGPU_FAIL=f"any:{at}=999", FAKEGPU_FAIL_RANK=str(ranks - 1), FAKEGPU_ORDER="fwd")
-        served = False
-        if j.start(20):
-            c = Client(j.socket)
-            call = c.generate([7] * 50, max_tokens=4, temperature=0, ignore_eos=True)
-            c.wait(call, seconds=20)
-            served = call.error is None and not c.closed and call.ended is not None
-            c.close()
-        rc = j.stop() if served else ended(j, BOUND)
-        text = j.text()
-        hit = "fakegpu: injected" in text
-        j.close()
-        runs += 1
-        if not hit:  # more calls than the run made
-            check(f"call {at} {name}: none fails, all is well", served and rc == 0, f"{rc} {text[-400:]}")
-            break
-        quiet += served and rc == 0  # a failing call whose answer does not matter, at the end
-        check(f"call {at} {name} fails: ends with status and reason", rc in (66, 70, 78) and re.search(r"CUDA|cuBLASLt|NCCL", text) or (served and rc in (0, 70)), f"status {rc}: {text[-400:]}")
-        check(f"call {at} {name} fails: nobody else is blamed", f"blamed={ranks - 1} " in text or "blamed=" not in text, text[-400:])
-        at += stride
-    check(f"the sweep {name} reached the end", runs < 400)
-    check(f"calls failed on the way {name}", runs > 5, runs)
-    print(f"  {runs} runs with one failing call each {name}, {quiet} of them unharmed; {at} calls in a run")
+    """Every so many'th call failing, to the last."""
+    runs = []
+    while all(hit for hit, _ in runs) and len(runs) < 400:
+        runs += together(AT_ONCE, *[partial(one_fails, path, ranks, 1 + stride * (len(runs) + i), *options) for i in range(AT_ONCE)])
+    hits, quiet = sum(hit for hit, _ in runs), sum(q for _, q in runs)
+    name = f"of {ranks} {' '.join(options)}"
+    check(f"the sweep {name} reached the end", hits < len(runs))
+    check(f"calls failed on the way {name}", hits > 5, hits)
+    print(f"  {hits} runs with one failing call each {name}, {quiet} of them unharmed; fewer than {1 + stride * hits} calls in a run")
 
 
 with tempfile.TemporaryDirectory() as top:
     path = dummy_model(top + "/m", hidden_size=256, intermediate_size=320, num_attention_heads=4)
-    broken("rank 1 never joins a sum", path, 2, ["is not done: the GPU is stuck"], FAKENCCL_RANK="1", FAKENCCL_HANG="60")
-    broken("rank 1 is killed in a sum", path, 2, ["rank 1", "died", "killed"], FAKENCCL_RANK="1", FAKENCCL_DIE="60")
+    cases = [
+        partial(broken, "rank 1 never joins a sum", path, 2, ["is not done: the GPU is stuck"], FAKENCCL_RANK="1", FAKENCCL_HANG="60"),
+        partial(broken, "rank 1 is killed in a sum", path, 2, ["rank 1", "died", "killed"], FAKENCCL_RANK="1", FAKENCCL_DIE="60"),
+        partial(broken, "a kernel faults", path, 1, ["CUDA"], FAKEGPU_FAIL="@void add_norm<2>:50=700"),
+        partial(broken, "a launch fails on one of two", path, 2, ["CUDA"], FAKEGPU_FAIL="launch:400=719"),
+        partial(broken, "a graph fails", path, 1, ["CUDA, a graph"], FAKEGPU_FAIL="cudaGraphLaunch:5=719"),
+        partial(no_start, "too little memory", path, 1, "GiB are free", FAKEGPU_MEM="55000000"),  # 46 million are needed, and 17 for graphs
+        partial(no_start, "too much cache", path, 1, "beside its weights, workspace and graphs", "--kv-cache-memory-bytes", "2G"),
+        partial(no_start, "no memory for the cache", path, 1, "less than one sequence", "--kv-cache-memory-bytes", "20000"),
+        partial(no_start, "NCCL fails on start", path, 2, "NCCL start", FAKEGPU_FAIL="ncclCommInitRankConfig:1=3"),
+        partial(no_start, "the last of 16 captures fails", path, 2, "for graphs of small steps", FAKEGPU_FAIL="cudaGraphInstantiate:16=2"),
+        partial(no_start, "cuBLASLt fails on start", path, 1, "cuBLASLt", FAKEGPU_FAIL="cublasLtCreate:1=1"),
+    ]
     if FULL:
-        broken("NCCL tells an error after the call", path, 2, ["NCCL, after the call"], FAKENCCL_ASYNC="60")
-    broken("a kernel faults", path, 1, ["CUDA"], FAKEGPU_FAIL="@void add_norm<2>:50=700")
-    broken("a launch fails on one of two", path, 2, ["CUDA"], FAKEGPU_FAIL="launch:400=719")
-    broken("a graph fails", path, 1, ["CUDA, a graph"], FAKEGPU_FAIL="cudaGraphLaunch:5=719")
-    no_start("too little memory", path, 1, "GiB are free", FAKEGPU_MEM="55000000")  # 46 million are needed, and 17 for graphs
-    no_start("too much cache", path, 1, "beside its weights, workspace and graphs", "--kv-cache-memory-bytes", "2G")
-    no_start("no memory for the cache", path, 1, "less than one sequence", "--kv-cache-memory-bytes", "20000")
-    no_start("NCCL fails on start", path, 2, "NCCL start", FAKEGPU_FAIL="ncclCommInitRankConfig:1=3")
-    no_start("the last of 16 captures fails", path, 2, "for graphs of small steps", FAKEGPU_FAIL="cudaGraphInstantiate:16=2")
-    no_start("cuBLASLt fails on start", path, 1, "cuBLASLt", FAKEGPU_FAIL="cublasLtCreate:1=1")
+        cases.append(partial(broken, "NCCL tells an error after the call", path, 2, ["NCCL, after the call"], FAKENCCL_ASYNC="60"))
+    together(AT_ONCE, *cases)
     sweep(path, 1, 7 if FULL else 53, "--no-graphs")
     if FULL:
         sweep(path, 2, 29)
