@@ -163,10 +163,7 @@ enum cudaMemoryType comm_memory_of(const void *p)
 {
 	struct cudaPointerAttributes a;
 
-	if (cudaPointerGetAttributes(&a, p)) {
-		cudaGetLastError();
-		return cudaMemoryTypeUnregistered;
-	}
+	check(cudaPointerGetAttributes(&a, p), "whose memory it is");
 	return a.type;
 }
 
