@@ -82,12 +82,25 @@ void front_defaults(struct front *f, const struct generation_config *g)
 	f->n_default_eos = g->n_eos;
 }
 
+/* Checked while they are still unsigned: as an int, the largest values would mean "unset". */
+static int check_tops(const struct rpc_sampling *s, struct why *why)
+{
+	if (front_has(s, RPC_LOGPROBS) && s->logprobs > PICK_MAX_TOP)
+		return fail(why, ERR_INVALID, "logprobs: %u is more than %d", s->logprobs, PICK_MAX_TOP);
+	if (front_has(s, RPC_PROMPT_LOGPROBS) && s->prompt_logprobs > PICK_MAX_TOP)
+		return fail(why, ERR_INVALID, "prompt_logprobs: %u is more than %d", s->prompt_logprobs,
+			    PICK_MAX_TOP);
+	return 0;
+}
+
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)
 {
 	const struct rpc_sampling *d = &f->defaults;
 	struct sampling *how = &c->call.how;
-	int err;
+	int err = check_tops(s, why);
 
+	if (err)
+		return err;
 	*how = sampling_default();
 	how->temperature = number(s, d, RPC_TEMPERATURE, s->temperature, d->temperature, 1);
 	how->top_p = number(s, d, RPC_TOP_P, s->top_p, d->top_p, 1);

@@ -22,6 +22,7 @@ static const char *piece(const struct front *f, int32_t id, char out[PIECE_BYTES
 static void tell_token(const struct front *f, const struct picked *p, struct rpc_token *t,
 		       struct rpc_top *top, char pieces[][PIECE_BYTES])
 {
+	REQUIRE(p->n_top <= PICK_MAX_TOP);
 	*t = (struct rpc_token){.id = p->id,
 				.logprob = p->logprob,
 				.rank = (uint32_t)p->rank,
@@ -41,6 +42,7 @@ static void send_chunk(struct front *f, const struct open_call *c, struct rpc_ch
 {
 	struct rpc_reply reply = {.kind = RPC_R_CHUNK};
 
+	REQUIRE(r->n_details <= LINK_TOKENS);
 	for (int i = 0; i < r->n_details; i++)
 		tell_token(f, &r->detail[i], &told->token[i], told->top[i], told->piece[i]);
 	chunk->tokens = told->token;

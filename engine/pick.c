@@ -108,6 +108,7 @@ static int top_n(const float *x, int vocab, int n, int32_t *ids)
 {
 	int have = 0;
 
+	REQUIRE(n <= PICK_MAX_TOP);
 	for (int i = 0; n > 0 && i < vocab; i++) {
 		int at = have;
 		if (!(x[i] > -INFINITY) || (have == n && x[i] <= x[ids[n - 1]]))

@@ -252,6 +252,7 @@ int sched_add(struct sched *s, const struct call *c, struct why *why)
 	int err = check_call(s, c, why);
 	struct seq *q;
 
+	REQUIRE(c->prompt_logprobs <= PICK_MAX_TOP && c->how.n_logprobs <= PICK_MAX_TOP);
 	if (!err)
 		err = check_queue(s, c, why);
 	if (err)

@@ -65,6 +65,7 @@ int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct p
 	bool draws = what->given < 0;
 	int need;
 
+	REQUIRE(what->n_top <= PICK_MAX_TOP);
 	*r = (struct pick_row){.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .seq = -1, .skip = 1};
 	if (what->allow || (!draws && what->n_top < 0))
 		return 0;

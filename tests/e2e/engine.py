@@ -163,6 +163,11 @@ def score_and_echo(model):
     check("echo goes on", len(e.ids) == 4 and len(e.tokens) == 4, f"{e.error} {e.ids}")
     check("max_tokens 0 only echoes", [token_bits(t) for t in z.prompt_tokens] == same and not z.ids, f"{z.error}")
     one = c.wait(c.score([5]))
+    for name in ("logprobs", "prompt_logprobs"):
+        for n in (21, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1):
+            x = c.wait(c.generate([1, 2, 3], max_tokens=1, **{name: n}))
+            check(f"{name} {n} is refused by name", x.error is not None and x.error.code == pb.CODE_INVALID
+                  and x.error.text.startswith(name + ":"), str(x.error))
     check("a single token scores", one.finished is not None and [t.id for t in one.prompt_tokens] == [5], f"{one.error} {one.prompt_tokens}")
     job.stop()
     job.close()
