@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,21 @@ static void *front_thread(void *arg)
 	return NULL;
 }
 
+/* The default needs no entry in the password file. */
+static int find_gateway(const struct options *o, uid_t *uid, struct why *why)
+{
+	struct passwd *p = o->gateway_uid ? getpwnam(o->gateway_uid) : NULL;
+	int64_t number;
+
+	*uid = p ? p->pw_uid : geteuid();
+	if (!o->gateway_uid || p)
+		return 0;
+	if (number_parse(o->gateway_uid, &number) || number < 0 || number >= UINT32_MAX)
+		return fail(why, ERR_INVALID, "--gateway-uid: \"%s\" is neither a user's name nor a number", o->gateway_uid);
+	*uid = (uid_t)number;
+	return 0;
+}
+
 static int open_socket(struct front *f, struct why *why)
 {
 	struct rpc_handler h = {.ctx = f, .request = front_request, .cancel = front_cancel, .queue_place = front_place};
@@ -213,6 +229,9 @@ static int open_socket(struct front *f, struct why *why)
 		return fail(why, ERR_INVALID, "--uds-group: no group \"%s\"", f->opt->uds_group);
 	if (g)
 		how.group = g->gr_gid;
+	err = find_gateway(f->opt, &how.gateway_uid, why);
+	if (err)
+		return err;
 	err = rpc_server_open(&f->server, &how, &h, why);
 	if (err)
 		return err;

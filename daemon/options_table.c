@@ -99,6 +99,8 @@ const struct option_row option_table[] = {
 	TEXT(SERVE, "uds", NULL, "PATH", uds,
 	     "socket; default: $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock"),
 	TEXT(SERVE, "uds-group", NULL, "GROUP", uds_group, "group that may connect (mode 0660)"),
+	TEXT(SERVE, "gateway-uid", NULL, "USER", gateway_uid,
+	     "user, by name or number, whose requests may say whom they are for (a gateway's); default: the daemon's own"),
 	NUMBER(SERVE, "max-num-queued-reqs", NULL, "N", max_queued_reqs, 256, 1, 1 << 20,
 	       "waiting calls; more get BUSY"),
 	NUMBER(SERVE, "max-num-queued-tokens", NULL, "N", max_queued_tokens, 1 << 20, 1, INT64_MAX,

@@ -16,6 +16,7 @@ enum {
 	RPC_MAX_STOP_IDS = 4096,
 	RPC_MAX_BIAS = 1 << 20,
 	RPC_MAX_MESSAGES = 1 << 14,
+	RPC_MAX_ASKER_BYTES = 128, /* a field of Asker; over it: ERR_INVALID */
 	RPC_MAX_NAME_BYTES = 1024, /* role, name, user, fingerprint, numerics class, version, served model */
 };
 
@@ -97,9 +98,14 @@ enum rpc_kind { /* field numbers of Request.body */
 	RPC_DRAIN, RPC_METRICS, RPC_LOG_LEVEL, RPC_CHAT, RPC_TEMPLATE,
 };
 
+struct rpc_asker {
+	const char *key, *client; /* NULL is "" where a request is encoded */
+};
+
 struct rpc_request {
 	uint64_t id;
 	enum rpc_kind kind;
+	struct rpc_asker asker;
 	union {
 		struct rpc_hello hello;
 		struct rpc_generate generate;

@@ -193,6 +193,23 @@ static void read_cancel(struct rpc_request *out, const PB(Cancel) * from)
 	out->cancel.id = from->id;
 }
 
+static const char *read_asker_field(struct reader *r, int has, ProtobufCBinaryData from, const char *field)
+{
+	if (has && from.len > RPC_MAX_ASKER_BYTES)
+		wire_fail(r, ERR_INVALID, "%s: %zu bytes, the limit is %d", field, from.len, RPC_MAX_ASKER_BYTES);
+	return read_name(r, has, from, RPC_MAX_ASKER_BYTES, field);
+}
+
+static void read_asker(struct reader *r, struct rpc_asker *out, const PB(Asker) * from)
+{
+	static const PB(Asker) unset = XVERSE__V1__ASKER__INIT;
+
+	if (!from)
+		from = &unset;
+	out->key = read_asker_field(r, from->has_key, from->key, "asker.key");
+	out->client = read_asker_field(r, from->has_client, from->client, "asker.client");
+}
+
 static void read_body(struct reader *r, struct rpc_request *out, const PB(Request) * from)
 {
 	switch (out->kind) {
@@ -240,6 +257,7 @@ int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t s
 	*out = (struct rpc_request){.id = from ? from->id : rpc_payload_id(payload, size)};
 	if (from) {
 		out->kind = (enum rpc_kind)from->body_case;
+		read_asker(&r, &out->asker, from->asker);
 		read_body(&r, out, from);
 	}
 	out->memory = wire_done(&r, &err);

@@ -258,6 +258,18 @@ static void write_body(struct arena *a, PB(Request) * to, const struct rpc_reque
 	}
 }
 
+/* NULL where both fields are empty. */
+static PB(Asker) * write_asker(struct arena *a, const struct rpc_asker *from)
+{
+	PB(Asker) *to = WIRE_NEW(a, Asker, asker);
+
+	to->key = wire_string(from->key);
+	to->has_key = to->key.len > 0;
+	to->client = wire_string(from->client);
+	to->has_client = to->client.len > 0;
+	return to->has_key || to->has_client ? to : NULL;
+}
+
 void rpc_request_encode(struct rpc_out *out, const struct rpc_request *request)
 {
 	struct arena a = {.budget = SIZE_MAX};
@@ -266,6 +278,7 @@ void rpc_request_encode(struct rpc_out *out, const struct rpc_request *request)
 	message.has_id = request->id > 0;
 	message.id = request->id;
 	message.body_case = (PB(Request__BodyCase))request->kind;
+	message.asker = write_asker(&a, &request->asker);
 	write_body(&a, &message, request);
 	wire_append(out, &message.base);
 	arena_finish(&a);

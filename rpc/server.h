@@ -17,6 +17,7 @@ struct rpc_peer {
 	gid_t gid;
 	pid_t pid;
 	uint64_t connection; /* never used twice */
+	bool owner;          /* root or the server's own user, who speaks for itself: no Asker is set */
 };
 
 /* Called from rpc_server_poll() only, never from rpc_send(). Both may call rpc_send(). */
@@ -35,6 +36,7 @@ struct rpc_server_options {
 	const char *path;       /* of the socket; ignored where listen_fd >= 0 */
 	int listen_fd;          /* handed over by the launcher; -1: bind path */
 	gid_t group;            /* (gid_t)-1: leave */
+	uid_t gateway_uid;      /* may set Request.asker, beside root and the server's own user; 0: nobody else */
 	const char *version, *served_model;
 	int max_connections;    /* 0: 1024 */
 	size_t max_frame;       /* bytes of the largest frame taken, as Hello says; 0: FRAME_LIMIT */

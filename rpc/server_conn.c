@@ -214,7 +214,7 @@ static void conn_create(struct rpc_server *s, int fd, int slot)
 	c->fd = fd;
 	c->slot = slot;
 	c->life = ++s->lives;
-	c->peer = (struct rpc_peer){who.uid, who.gid, who.pid, ++s->next_connection};
+	c->peer = (struct rpc_peer){.uid = who.uid, .gid = who.gid, .pid = who.pid, .connection = ++s->next_connection};
 	c->since_ns = c->moved_ns = now_ns();
 	c->frame_limit = FRAME_LIMIT;
 	c->interest = EPOLLIN;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hello *h)
 {
@@ -33,9 +34,26 @@ static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hel
 	conn_reply(s, c, &reply);
 }
 
+static bool is_owner(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+/* Only a gateway that is trusted may say for whom it asks: anybody else could take the places, and the rights, of others. */
+static bool may_name_asker(const struct rpc_server *s, const struct conn *c)
+{
+	return is_owner(c->peer.uid) || c->peer.uid == s->how.gateway_uid;
+}
+
+static bool names_asker(const struct rpc_request *r)
+{
+	return *r->asker.key || *r->asker.client;
+}
+
 /* The handler owns what the request holds. */
 static void hand_over(struct rpc_server *s, struct conn *c, struct rpc_request *r)
 {
+	struct rpc_peer who;
 	struct call *call;
 
 	if (c->n_calls >= s->how.max_calls) {
@@ -50,7 +68,9 @@ static void hand_over(struct rpc_server *s, struct conn *c, struct rpc_request *
 		rpc_request_free(r);
 		return;
 	}
-	s->handler.request(s->handler.ctx, call->number, &c->peer, r);
+	who = c->peer;
+	who.owner = is_owner(who.uid) && !names_asker(r);
+	s->handler.request(s->handler.ctx, call->number, &who, r);
 }
 
 static void request_handle(struct rpc_server *s, struct conn *c, struct rpc_request *r)
@@ -110,6 +130,8 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 	} else if (call_of(c, r.id)) {
 		conn_error(s, c, 0, ERR_INVALID, "id: %ju belongs to an open call of this connection",
 			   (uintmax_t)r.id);
+	} else if (names_asker(&r) && !may_name_asker(s, c)) {
+		conn_error(s, c, r.id, ERR_DENIED, "asker: user %u may not ask for others (--gateway-uid)", c->peer.uid);
 	} else {
 		request_handle(s, c, &r);
 		return;

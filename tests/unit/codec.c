@@ -243,6 +243,27 @@ TEST(values_that_are_refused_by_name)
 	CHECK_EQ(refused(&r), 0);
 }
 
+TEST(an_asker_is_bounded_and_need_not_be_there)
+{
+	static char longest[RPC_MAX_ASKER_BYTES + 2];
+	struct rpc_request r = request(RPC_STATUS);
+
+	memset(longest, 'x', RPC_MAX_ASKER_BYTES);
+	r.asker = (struct rpc_asker){longest, longest};
+	CHECK_EQ(refused(&r), 0);
+	longest[RPC_MAX_ASKER_BYTES] = 'x';
+	r.asker = (struct rpc_asker){"k", longest};
+	CHECK_EQ(refused(&r), ERR_INVALID);
+	CHECK_HAS(why.text, "asker.client: 129 bytes, the limit is 128");
+	r.asker = (struct rpc_asker){longest, NULL};
+	CHECK_EQ(refused(&r), ERR_INVALID);
+	CHECK_HAS(why.text, "asker.key");
+	r.asker = (struct rpc_asker){"\xff", "c"};
+	CHECK_EQ(refused(&r), ERR_INVALID);
+	r.asker = (struct rpc_asker){NULL, NULL};
+	CHECK_EQ(refused(&r), 0);
+}
+
 TEST(no_message_that_is_cut_short_is_read)
 {
 	for (enum rpc_kind kind = RPC_HELLO; kind <= RPC_TEMPLATE; kind++) {

@@ -44,7 +44,7 @@ static const struct rpc_message messages[] = {{"user", "hi \xff", "me", "{}"},
 
 static inline struct rpc_request request(enum rpc_kind kind)
 {
-	struct rpc_request r = {.id = 1234567890123, .kind = kind};
+	struct rpc_request r = {.id = 1234567890123, .kind = kind, .asker = {"k", "c"}};
 
 	switch (kind) {
 	case RPC_HELLO:

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ enum { KEPT = 64 };
 /* What the handler was told. */
 struct heard {
 	struct rpc_request request[KEPT];
+	struct rpc_peer peer[KEPT];
 	uint64_t call[KEPT], cancelled[KEPT];
 	int n, n_cancelled;
 };
@@ -29,11 +31,11 @@ static inline void rig_request(void *ctx, uint64_t call, const struct rpc_peer *
 {
 	struct heard *h = ctx;
 
-	(void)peer;
 	if (h->n == KEPT) {
 		rpc_request_free(r);
 		return;
 	}
+	h->peer[h->n] = *peer;
 	h->call[h->n] = call;
 	h->request[h->n++] = *r;
 }
@@ -102,6 +104,14 @@ static inline void raw_connect(struct raw *c, const char *path)
 	CHECK(!connect(c->fd, (struct sockaddr *)&to, sizeof to));
 }
 
+/* As another user: only root can. The socket is opened to all for it. */
+static inline void raw_connect_as(struct raw *c, const char *path, uid_t uid)
+{
+	CHECK(!chmod(path, 0666) && !seteuid(uid));
+	raw_connect(c, path);
+	CHECK(!seteuid(0));
+}
+
 static inline void raw_send(const struct raw *c, const void *bytes, size_t n)
 {
 	CHECK_EQ(send(c->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT), n);
@@ -144,18 +154,24 @@ static inline bool raw_next(struct raw *c, struct rpc_reply *r)
 	return true;
 }
 
-static inline void raw_hello(struct rig *g, struct raw *c, uint32_t frame_limit)
+/* On a connection: Hello, and its answer. */
+static inline void raw_greet(struct rig *g, struct raw *c, uint32_t frame_limit)
 {
 	struct rpc_request hello = {.kind = RPC_HELLO};
 	struct rpc_reply r;
 
 	hello.hello = (struct rpc_hello){1, 1, frame_limit, "raw", ""};
-	raw_connect(c, g->path);
 	raw_say(c, &hello);
 	turn(g);
 	CHECK(raw_next(c, &r));
 	CHECK_EQ(r.kind, RPC_R_HELLO);
 	rpc_reply_free(&r);
+}
+
+static inline void raw_hello(struct rig *g, struct raw *c, uint32_t frame_limit)
+{
+	raw_connect(c, g->path);
+	raw_greet(g, c, frame_limit);
 }
 
 /* An Error with this code and id comes next; its text in `text`. */
