@@ -73,14 +73,15 @@ struct value {
 	};
 };
 
-/* Bytes with the mark of their origin. Immutable; `grow` lets the last holder append in place. */
+/* Bytes with their origin: ORIGIN_TEMPLATE, ORIGIN_SAID, ... Immutable; `grow` lets the last holder append in place. */
 struct str {
 	const char *s;
-	const uint8_t *mark; /* one per byte, or NULL: all of them are `user` */
+	const uint8_t *mark; /* origin of each byte, or NULL: all of them have `origin` */
 	uint32_t len;
 	uint32_t hash;  /* 0: not known yet */
 	uint32_t chars; /* code points, valid where `counted` */
-	bool user, markup, counted;
+	uint8_t origin;
+	bool markup, counted;
 	struct grow *grow;
 };
 struct grow {
@@ -116,8 +117,8 @@ struct dict {
 #define LIST(x) ((struct value){.kind = K_LIST, .l = (x)})
 #define DICT(x) ((struct value){.kind = K_DICT, .d = (x)})
 
-struct str *str_make(struct job *job, const char *s, size_t len, bool user); /* keeps the pointer */
-struct str *str_copy(struct job *job, const char *s, size_t len, bool user);
+struct str *str_make(struct job *job, const char *s, size_t len, uint8_t origin); /* keeps the pointer */
+struct str *str_copy(struct job *job, const char *s, size_t len, uint8_t origin);
 struct str *str_part(struct job *job, const struct str *from, size_t first, size_t end);
 struct str *str_join(struct job *job, struct str *a, struct str *b);
 bool str_is(const struct str *s, const char *text);
@@ -126,11 +127,11 @@ int str_compare(const struct str *a, const struct str *b);
 uint32_t str_chars(struct str *s);
 size_t str_byte(struct str *s, uint32_t chr); /* offset of that code point */
 struct str *str_at(struct job *job, struct str *s, uint32_t chr);
-struct str *str_printf(struct job *job, bool user, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+struct str *str_printf(struct job *job, uint8_t origin, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 struct str *str_escape(struct job *job, struct str *s); /* of HTML; markup stays */
 static inline uint8_t str_mark(const struct str *s, size_t i)
 {
-	return s->mark ? s->mark[i] : s->user;
+	return s->mark ? s->mark[i] : s->origin;
 }
 /* Text under construction. */
 struct text {
@@ -138,10 +139,10 @@ struct text {
 	struct grow g;
 	size_t limit; /* 0: memory's */
 };
-void text_put(struct text *t, const char *s, size_t len, bool user);
+void text_put(struct text *t, const char *s, size_t len, uint8_t origin);
 void text_add_part(struct text *t, const struct str *s, size_t first, size_t end);
 void text_add_str(struct text *t, const struct str *s);
-void text_word(struct text *t, const char *s, bool user);
+void text_word(struct text *t, const char *s, uint8_t origin);
 struct str *text_str(struct text *t);
 
 struct list *list_make(struct job *job, uint32_t max, enum form form);
@@ -151,7 +152,8 @@ void dict_set(struct job *job, struct dict *d, struct value key, struct value va
 struct value *dict_find(struct job *job, const struct dict *d, struct value key); /* NULL: absent */
 struct value *dict_find_text(struct job *job, const struct dict *d, const char *key);
 
-struct value value_from_json(struct job *job, const json_t *j, bool user, int depth);
+struct value value_from_json(struct job *job, const json_t *j, uint8_t origin, int depth);
+struct dict *said_from_json(struct job *job, const json_t *said); /* contents of messages have origins of their own */
 bool value_truth(struct job *job, struct value v);
 bool value_equal(struct job *job, struct value a, struct value b, int depth);
 int value_compare(struct job *job, struct value a, struct value b, int depth); /* -1 0 1, 2: a NaN; an error where there is no order */

@@ -5,7 +5,7 @@
 
 enum { STR_MAX = TEMPLATE_MEMORY / 2 };
 
-struct str *str_make(struct job *job, const char *s, size_t len, bool user)
+struct str *str_make(struct job *job, const char *s, size_t len, uint8_t origin)
 {
 	struct str *one = job_take(job, sizeof *one);
 
@@ -13,27 +13,27 @@ struct str *str_make(struct job *job, const char *s, size_t len, bool user)
 		raise_error(job, ERR_LIMIT, "a text of %zu bytes", len);
 	one->s = s;
 	one->len = (uint32_t)len;
-	one->user = user;
+	one->origin = origin;
 	return one;
 }
 
-struct str *str_copy(struct job *job, const char *s, size_t len, bool user)
+struct str *str_copy(struct job *job, const char *s, size_t len, uint8_t origin)
 {
 	char *copy = job_take(job, len + 1);
 
 	memcpy(copy, s, len);
-	return str_make(job, copy, len, user);
+	return str_make(job, copy, len, origin);
 }
 
 /* Where all bytes have the same origin the part says so with one flag. */
 struct str *str_part(struct job *job, const struct str *from, size_t first, size_t end)
 {
-	struct str *one = str_make(job, from->s + first, end - first, from->user);
+	struct str *one = str_make(job, from->s + first, end - first, from->origin);
 
 	one->markup = from->markup;
 	if (from->mark) {
-		one->user = first < end && from->mark[first];
-		if (first < end && memchr(from->mark + first, !one->user, end - first))
+		one->origin = first < end ? from->mark[first] : ORIGIN_TEMPLATE;
+		if (first < end && memcmp(from->mark + first, from->mark + first + 1, end - first - 1))
 			one->mark = from->mark + first;
 	}
 	return one;
@@ -88,7 +88,7 @@ struct str *str_at(struct job *job, struct str *s, uint32_t chr)
 	return str_part(job, s, first, first + (size_t)utf8_next(s->s + first, s->len - first, &c));
 }
 
-struct str *str_printf(struct job *job, bool user, const char *fmt, ...)
+struct str *str_printf(struct job *job, uint8_t origin, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;
@@ -96,7 +96,7 @@ struct str *str_printf(struct job *job, bool user, const char *fmt, ...)
 	va_start(ap, fmt);
 	int n = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	return str_copy(job, text, (size_t)min_int(n, sizeof text - 1), user);
+	return str_copy(job, text, (size_t)min_int(n, sizeof text - 1), origin);
 }
 
 static void grow_to(struct job *job, struct grow *g, size_t max)
@@ -125,7 +125,7 @@ static void put_marks(uint8_t *to, const struct str *s, size_t first, size_t end
 	if (s->mark)
 		memcpy(to, s->mark + first, end - first);
 	else
-		memset(to, s->user, end - first);
+		memset(to, s->origin, end - first);
 }
 
 /* The result of an addition keeps its buffer, so that adding to it again copies only what is new. */
@@ -187,13 +187,13 @@ static void text_room(struct text *t, size_t len)
 	grow_to(t->job, &t->g, t->g.len + len);
 }
 
-void text_put(struct text *t, const char *s, size_t len, bool user)
+void text_put(struct text *t, const char *s, size_t len, uint8_t origin)
 {
 	if (!len)
 		return;
 	text_room(t, len);
 	memcpy(t->g.s + t->g.len, s, len);
-	memset(t->g.mark + t->g.len, user, len);
+	memset(t->g.mark + t->g.len, origin, len);
 	t->g.len += len;
 }
 
@@ -211,9 +211,9 @@ void text_add_str(struct text *t, const struct str *s)
 {
 	text_add_part(t, s, 0, s->len);
 }
-void text_word(struct text *t, const char *s, bool user)
+void text_word(struct text *t, const char *s, uint8_t origin)
 {
-	text_put(t, s, strlen(s), user);
+	text_put(t, s, strlen(s), origin);
 }
 
 struct str *text_str(struct text *t)

@@ -52,23 +52,25 @@ static void to_output(const struct text *t, struct template_output *out)
 	if (t->g.len)
 		memcpy(out->text, t->g.s, t->g.len);
 	for (size_t i = 0, end; i < t->g.len; i = end) {
-		for (end = i + 1; end < t->g.len && t->g.mark[end] == t->g.mark[i];)
-			end++;
+		bool user = t->g.mark[i] != ORIGIN_TEMPLATE;
+
+		for (end = i; end < t->g.len && (t->g.mark[end] != ORIGIN_TEMPLATE) == user; end++)
+			out->seen[t->g.mark[end]] = true;
 		if (out->n == max) {
 			max = max ? max * 2 : 16;
 			out->piece = xgrow(out->piece, (size_t)max, sizeof *out->piece);
 		}
-		out->piece[out->n++] = (struct template_piece){out->text + i, end - i, t->g.mark[i]};
+		out->piece[out->n++] = (struct template_piece){out->text + i, end - i, user};
 	}
 }
 
-static struct dict *variables(struct run *r, const json_t *j, bool user)
+static struct dict *variables(struct run *r, const json_t *j, bool said)
 {
 	if (!j)
 		return dict_make(&r->job, 0);
 	if (!json_is_object(j))
 		bad(&r->job, "the variables of a template must be an object");
-	return value_from_json(&r->job, j, user, 0).d;
+	return said ? said_from_json(&r->job, j) : value_from_json(&r->job, j, ORIGIN_TEMPLATE, 0).d;
 }
 
 int template_render(const struct template *t, const struct template_input *in, struct template_output *out, struct why *why)

@@ -2,7 +2,8 @@
  * environment that the reference library sets up (trim_blocks, lstrip_blocks, loop controls, immutable sandbox).
  *
  * Every byte of the output knows where it came from: the template's own literals, or what the caller passed in. Only the first
- * may become special tokens, so that a message that holds "<|im_end|>" ends nothing.
+ * may become special tokens, so that a message that holds "<|im_end|>" ends nothing. The content of each message has an origin of
+ * its own, so that a message of which nothing was rendered is found.
  *
  * A template comes out of a model's files and is not trusted: the work of one rendering is bounded. */
 #ifndef ENGINE_TEMPLATE_H
@@ -28,10 +29,20 @@ struct template;
 int template_compile(struct template **out, const char *source, size_t len, struct why *why);
 void template_free(struct template *t); /* NULL is fine */
 
+/* Where a byte comes from. */
+enum {
+	ORIGIN_TEMPLATE,
+	ORIGIN_SAID,    /* what the caller passed as `said`, but for the next two */
+	ORIGIN_KEY,     /* a key of a content's part: the template prints the part as data */
+	ORIGIN_CONTENT, /* the text of the content of a message: template_content_origin() */
+};
+/* Of message i of n; ORIGIN_SAID: of those before the last 252, which have none of their own. */
+uint8_t template_content_origin(size_t i, size_t n);
+
 struct template_piece {
 	const char *text; /* UTF-8, not terminated */
 	size_t len;
-	bool user; /* from what the caller passed as `said` */
+	bool user; /* not ORIGIN_TEMPLATE */
 };
 /* Neighbours differ in `user`; no piece is empty. */
 struct template_output {
@@ -39,6 +50,7 @@ struct template_output {
 	int n;
 	char *text; /* all of it, NUL after the end */
 	size_t len;
+	bool seen[UINT8_MAX + 1]; /* origins that some byte of the text has */
 };
 void template_output_free(struct template_output *out);
 

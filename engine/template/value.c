@@ -160,50 +160,6 @@ void dict_set(struct job *job, struct dict *d, struct value key, struct value va
 		index_build(job, d);
 }
 
-static struct value dict_from_json(struct job *job, const json_t *j, bool user, int depth)
-{
-	struct dict *d = dict_make(job, (uint32_t)json_object_size(j));
-	const char *key;
-	json_t *v;
-	void *it;
-
-	for (it = json_object_iter((json_t *)(uintptr_t)j); it; it = json_object_iter_next((json_t *)(uintptr_t)j, it)) {
-		key = json_object_iter_key(it);
-		v = json_object_iter_value(it);
-		dict_set(job, d, STR(str_make(job, key, json_object_iter_key_len(it), user)), value_from_json(job, v, user, depth + 1));
-	}
-	return DICT(d);
-}
-
-/* Texts stay where they are: the JSON value outlives the rendering. */
-struct value value_from_json(struct job *job, const json_t *j, bool user, int depth)
-{
-	struct list *l;
-
-	if (depth > DATA_DEPTH)
-		raise_error(job, ERR_LIMIT, "a value nested deeper than %d", DATA_DEPTH);
-	switch (json_typeof(j)) {
-	case JSON_NULL:
-		return NONE;
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return BOOL(json_is_true(j));
-	case JSON_INTEGER:
-		return INT(json_integer_value(j));
-	case JSON_REAL:
-		return FLOAT(json_real_value(j));
-	case JSON_STRING:
-		return STR(str_make(job, json_string_value(j), json_string_length(j), user));
-	case JSON_ARRAY:
-		l = list_make(job, (uint32_t)json_array_size(j), FORM_LIST);
-		for (size_t i = 0; i < json_array_size(j); i++)
-			list_add(job, l, value_from_json(job, json_array_get(j, i), user, depth + 1));
-		return LIST(l);
-	default:
-		return dict_from_json(job, j, user, depth);
-	}
-}
-
 bool value_is_number(struct value v)
 {
 	return v.kind == K_INT || v.kind == K_FLOAT || v.kind == K_BOOL;
@@ -232,8 +188,11 @@ const char *value_kind_name(struct value v)
 
 bool value_has_user(struct value v)
 {
-	if (v.kind == K_STR)
-		return v.s->mark ? memchr(v.s->mark, 1, v.s->len) != NULL : v.s->user;
+	if (v.kind != K_STR || !v.s->mark)
+		return v.kind == K_STR && v.s->origin;
+	for (uint32_t i = 0; i < v.s->len; i++)
+		if (v.s->mark[i])
+			return true;
 	return false;
 }
 
