@@ -73,14 +73,14 @@ void front_send_rendered(struct front *f, struct words_job *job)
 	if (job->err) {
 		front_error(f, job->call, job->err, job->why.text);
 	} else {
-		reply.rendered.text = job->out;
-		reply.rendered.text_len = strlen(job->out);
+		reply.rendered.text = job->out.s;
+		reply.rendered.text_len = job->out.len;
 		reply.rendered.ids = job->ids.id;
 		reply.rendered.n_ids = job->ids.n;
 		rpc_send(f->server, job->call, &reply);
 	}
 	ids_finish(&job->ids);
-	free(job->out);
+	free(job->out.s);
 }
 
 /* The answer ends where the format says, besides what the request asks for. */

@@ -72,7 +72,7 @@ static int add_message(json_t *list, const struct rpc_message *from, int i, stru
 	return 0;
 }
 
-int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, char **text, struct why *why)
+int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text, struct why *why)
 {
 	json_t *messages = json_array(), *tools = NULL, *documents = NULL, *args = NULL;
 	int err = 0;

@@ -7,7 +7,7 @@
 
 /* Bytes that the work is about in proportion to. */
 size_t talk_size(const struct rpc_chat *said);
-/* Appends to *ids; *text (malloced) is taken where it is not NULL. Any thread. */
-int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, char **text, struct why *why);
+/* Appends to *ids; text: NULL, or as chat_encode() fills it. Any thread. */
+int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text, struct why *why);
 
 #endif

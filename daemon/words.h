@@ -18,7 +18,7 @@ struct words_job {
 	bool talk, want_text;    /* the job is a conversation, its text is wanted too */
 	const struct chat *chat; /* its format */
 	struct rpc_chat said;    /* borrowed as `text` is */
-	char *out;               /* the text, where wanted; malloced */
+	struct chat_text out;    /* the text, where wanted */
 	struct rpc_request *keep; /* Tokenize, Template: the request, owned; NULL: the prompt of a call */
 	struct ids ids; /* the answer */
 	int err;

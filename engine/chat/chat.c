@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "engine/chat/inside.h"
+#include "engine/tokenizer/utf8.h"
 
 const char *chat_name(const struct chat *c)
 {
@@ -21,8 +22,8 @@ void chat_close(struct chat *c)
 {
 	if (!c)
 		return;
-	template_free(c->template);
-	template_free(c->tool_template);
+	template_free(c->all.template);
+	template_free(c->tools.template);
 	json_decref(c->own);
 	free(c->name);
 	free(c);
@@ -43,16 +44,12 @@ static int read_turn(const struct chat *c, const json_t *messages, size_t i, str
 	const json_t *m = json_array_get(messages, i), *content = json_object_get(m, "content");
 
 	*t = (struct turn){.role = json_string_value(json_object_get(m, "role")), .first = i == 0};
-	if (!t->role)
-		return fail(why, ERR_INVALID, "messages[%zu]: it has no role", i);
-	if (!json_is_string(content))
-		return fail(why, ERR_INVALID, "messages[%zu]: its content is no text", i);
 	if (!has_role(c->format->roles, t->role))
 		return fail(why, ERR_INVALID, "messages[%zu]: the role '%.40s' is none of the format '%s':%s", i, t->role, c->name,
 			    c->format->roles);
 	if (!strcmp(t->role, "system") && i)
 		return fail(why, ERR_INVALID, "messages[%zu]: a system message can only be the first", i);
-	t->content = json_string_value(content);
+	t->content = json_is_string(content) ? json_string_value(content) : "";
 	t->len = json_string_length(content);
 	return 0;
 }
@@ -69,9 +66,9 @@ static int check_order(const struct chat *c, const struct turn *t, const struct 
 	return 0;
 }
 
-static int encode_format(const struct chat *c, const struct chat_input *in, struct build *b)
+static int encode_format(const struct chat *c, const struct chat_input *in, const json_t *messages, struct build *b)
 {
-	size_t n = json_array_size(in->messages);
+	size_t n = json_array_size(messages);
 	struct turn t, before;
 	int err = 0;
 
@@ -80,7 +77,7 @@ static int encode_format(const struct chat *c, const struct chat_input *in, stru
 	if (json_array_size(in->tools) || json_array_size(in->documents))
 		return fail(b->why, ERR_UNSUPPORTED, "the chat format '%s' knows neither tools nor documents", c->name);
 	for (size_t i = 0; i < n && !err; i++) {
-		err = read_turn(c, in->messages, i, &t, b->why);
+		err = read_turn(c, messages, i, &t, b->why);
 		if (!err)
 			err = check_order(c, &t, i ? &before : NULL, i, b->why);
 		if (err)
@@ -101,47 +98,112 @@ static int encode_format(const struct chat *c, const struct chat_input *in, stru
 	return err ? err : b->err;
 }
 
-static int encode_template(const struct chat *c, const struct chat_input *in, struct ids *ids, char **text, struct why *why)
+static bool is_blank(const json_t *text)
+{
+	const char *s = json_string_value(text);
+	size_t len = json_string_length(text);
+	int n;
+
+	for (size_t i = 0; i < len; i += (size_t)n)
+		if (!char_is_space(utf8_get(s + i, &n)))
+			return false;
+	return true;
+}
+
+static bool says_nothing(const json_t *content)
+{
+	for (size_t i = 0; i < json_array_size(content); i++)
+		if (!is_blank(json_object_get(json_array_get(content, i), "text")))
+			return false;
+	return is_blank(content);
+}
+
+/* An answer without the question, or without the rules that it should follow, is a wrong one. What assistants and tools said is the
+ * template's to leave out. */
+static int check_rendered(const json_t *messages, const struct template_output *out, struct why *why)
+{
+	size_t n = json_array_size(messages);
+
+	for (size_t i = 0; i < n; i++) {
+		const json_t *m = json_array_get(messages, i);
+		const char *role = json_string_value(json_object_get(m, "role"));
+		uint8_t origin = template_content_origin(i, n);
+
+		if (out->seen[origin] || origin == ORIGIN_SAID || !strcmp(role, "assistant") || !strcmp(role, "tool"))
+			continue;
+		if (!says_nothing(json_object_get(m, "content")))
+			return fail(why, ERR_INVALID, "messages[%zu]: the chat template renders nothing of what the role '%.40s' says",
+				    i, role);
+	}
+	return 0;
+}
+
+static json_t *variables(const struct chat_input *in, json_t *messages)
 {
 	json_t *said = json_object();
-	struct template_input input = {.own = c->own, .said = said};
-	struct template_output out;
-	bool tools = json_array_size(in->tools) > 0;
-	int err;
 
-	if (tools && c->no_tool_template.text[0]) {
-		json_decref(said);
-		return fail(why, ERR_UNSUPPORTED, "%s", c->no_tool_template.text);
-	}
 	if (json_is_object(in->args))
 		json_object_update(said, (json_t *)(uintptr_t)in->args);
-	json_object_set(said, "messages", (json_t *)(uintptr_t)in->messages);
+	json_object_set(said, "messages", messages);
 	json_object_set_new(said, "tools", in->tools ? json_incref((json_t *)(uintptr_t)in->tools) : json_null());
 	json_object_set_new(said, "documents", in->documents ? json_incref((json_t *)(uintptr_t)in->documents) : json_null());
 	json_object_set_new(said, "add_generation_prompt", json_boolean(in->add_generation_prompt));
-	err = template_render(tools && c->tool_template ? c->tool_template : c->template, &input, &out, why);
-	if (!err)
-		err = encode_pieces(c->tokenizer, out.piece, out.n, ids, why);
-	if (!err && text) {
-		*text = out.text;
-		out.text = NULL;
+	return said;
+}
+
+static int render(const struct chat *c, const struct shaped *with, const struct chat_input *in, struct template_output *out,
+		  struct why *why)
+{
+	json_t *messages, *said;
+	struct template_input input = {.own = c->own};
+	int err = shape_messages(with, in->messages, &messages, why);
+
+	if (!err) {
+		input.said = said = variables(in, messages);
+		err = template_render(with->template, &input, out, why);
+		json_decref(said);
 	}
-	template_output_free(&out);
-	json_decref(said);
+	if (!err && (err = check_rendered(messages, out, why)))
+		template_output_free(out);
+	json_decref(messages);
 	return err;
 }
 
-int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, char **text, struct why *why)
+static int encode_template(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text, struct why *why)
+{
+	bool tools = json_array_size(in->tools) > 0;
+	struct template_output out;
+	int err;
+
+	if (tools && c->no_tool_template.text[0])
+		return fail(why, ERR_UNSUPPORTED, "%s", c->no_tool_template.text);
+	err = render(c, tools && c->tools.template ? &c->tools : &c->all, in, &out, why);
+	if (err)
+		return err;
+	err = encode_pieces(c->tokenizer, out.piece, out.n, ids, why);
+	if (!err && text) {
+		*text = (struct chat_text){out.text, out.len};
+		out.text = NULL;
+	}
+	template_output_free(&out);
+	return err;
+}
+
+int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text, struct why *why)
 {
 	struct build b = {.chat = c, .t = c->tokenizer, .ids = ids, .why = why};
+	json_t *messages;
 	int err;
 
 	if (!c->format)
 		return encode_template(c, in, ids, text, why);
-	err = encode_format(c, in, &b);
+	err = shape_messages(&c->all, in->messages, &messages, why);
+	if (!err)
+		err = encode_format(c, in, messages, &b);
+	json_decref(messages);
 	if (!err && text) {
-		*text = xalloc(b.len + 1, 1);
-		memcpy(*text, b.text, b.len);
+		*text = (struct chat_text){xalloc(b.len + 1, 1), b.len};
+		memcpy(text->s, b.text, b.len);
 	}
 	build_finish(&b);
 	return err;

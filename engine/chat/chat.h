@@ -24,14 +24,20 @@ int chat_stop_ids(const struct chat *c, const int32_t **ids);
 int chat_stop_strings(const struct chat *c, const char *const **strings);
 
 struct chat_input {
-	const json_t *messages;  /* array of objects with "role" and "content" */
+	const json_t *messages;  /* array of objects with "role" and "content": a text, a list of text parts, null, or absent */
 	const json_t *tools;     /* array, or NULL */
 	const json_t *documents; /* array, or NULL */
 	const json_t *args;      /* object: further variables of a template, or NULL */
 	bool add_generation_prompt;
 };
-/* Appends to *ids. text: NULL, or takes the text of it (malloced; tokens that no text stands for by their name). Any thread.
- * ERR_INVALID: the format refuses the conversation (a role, an order), in its own words where it has any. */
-int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, char **text, struct why *why);
+struct chat_text {
+	char *s; /* (len), NUL after the end; malloced */
+	size_t len;
+};
+/* Appends to *ids. text: NULL, or takes the text of it (tokens that no text stands for by their name). Any thread.
+ * Messages become what the format takes (docs/chat.md, "What a template gets").
+ * ERR_INVALID: the format refuses the conversation (a role, an order), in its own words where it has any, or renders nothing of a
+ * message. */
+int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text, struct why *why);
 
 #endif

@@ -39,11 +39,28 @@ struct format {
 };
 const struct format *format_find(const char *name);
 
+/* What a template takes as the content of a role's message. */
+enum { N_ROLES = 4 };
+struct takes {
+	bool text;
+	bool part, parts; /* a list of one, of more */
+};
+struct shaped {
+	struct template *template; /* NULL: a built-in form, which takes texts */
+	struct takes takes[N_ROLES];
+	bool with_tools; /* the template is for conversations with tools */
+	bool developer;	 /* it knows the role; otherwise a developer is the system */
+};
+/* Fills takes. own: the model's variables. */
+void shape_learn(struct shaped *s, json_t *own);
+/* *out: the messages as the format takes them. ERR_INVALID names the message that is none. */
+int shape_messages(const struct shaped *s, const json_t *messages, json_t **out, struct why *why);
+
 struct chat {
 	const struct format *format; /* NULL: a template */
-	struct template *template;
-	struct template *tool_template; /* for conversations with tools, where the model has one apart */
-	struct why no_tool_template;    /* why the one it has cannot be used */
+	struct shaped all;
+	struct shaped tools;	     /* for conversations with tools, where the model has a template apart */
+	struct why no_tool_template; /* why the one it has cannot be used */
 	const struct tokenizer *tokenizer;
 	char *name;
 	json_t *own; /* variables of the model for its template */

@@ -35,10 +35,11 @@ static char *read_text(const char *path, size_t *len, struct why *why)
 static int compile(struct chat *c, const char *source, size_t len, const char *file, struct why *why)
 {
 	struct why inner = {""};
-	int err = template_compile(&c->template, source, len, &inner);
+	int err = template_compile(&c->all.template, source, len, &inner);
 
 	if (err)
 		return fail(why, err, "chat template %.200s: %.250s", file, inner.text);
+	c->all.developer = memmem(source, len, "developer", strlen("developer"));
 	c->name = xstrdup(file);
 	return 0;
 }
@@ -83,9 +84,10 @@ static void open_tool_template(struct chat *c, const json_t *config, const char 
 		const char *name = json_string_value(json_object_get(one, "name"));
 		const json_t *source = json_object_get(one, "template");
 
-		if (!name || strcmp(name, "tool_use") || !json_is_string(source) || c->tool_template)
+		if (!name || strcmp(name, "tool_use") || !json_is_string(source) || c->tools.template)
 			continue;
-		if (template_compile(&c->tool_template, json_string_value(source), json_string_length(source), &why))
+		c->tools.developer = strstr(json_string_value(source), "developer");
+		if (template_compile(&c->tools.template, json_string_value(source), json_string_length(source), &why))
 			fail(&c->no_tool_template, ERR_UNSUPPORTED, "chat template %.150s (tool_use): %.250s", file, why.text);
 	}
 }
@@ -97,7 +99,7 @@ static int own_template(struct chat *c, const char *dir, struct why *why)
 	int err = access(path, F_OK) ? 0 : compile_file(c, path, why);
 
 	free(path);
-	if (err || c->template)
+	if (err || c->all.template)
 		return err ? err : 1;
 	for (int i = 0; i < 2; i++) {
 		const char *file = i ? "tokenizer_config.json" : "chat_template.json";
@@ -258,10 +260,14 @@ int chat_open(struct chat **out, const char *dir, const char *named, const struc
 	json_decref(generation);
 	c->eos = tokenizer_eos(t);
 	c->bos = c->format && !strcmp(c->format->name, "llama-2") ? tokenizer_bos(t) : leading_bos(t);
-	if (c->format)
+	c->tools.with_tools = true;
+	if (c->format) {
 		c->name = xstrdup(c->format->name);
-	else
+	} else {
 		c->own = own_variables(dir, t);
+		shape_learn(&c->all, c->own);
+		shape_learn(&c->tools, c->own);
+	}
 	set_stops(c);
 	*out = c;
 	return 0;

@@ -77,12 +77,15 @@ static json_t *talk(const char *const *lines)
 	return l;
 }
 
-static int encode(const struct chat *c, const char *const *lines, struct ids *ids, char **text, struct why *why)
+static int encode(const struct chat *c, const char *const *lines, struct ids *ids, char **out, struct why *why)
 {
 	json_t *messages = talk(lines);
 	struct chat_input in = {.messages = messages, .add_generation_prompt = true};
-	int err = chat_encode(c, &in, ids, text, why);
+	struct chat_text text = {0};
+	int err = chat_encode(c, &in, ids, out ? &text : NULL, why);
 
+	if (out)
+		*out = text.s;
 	json_decref(messages);
 	return err;
 }
@@ -355,15 +358,15 @@ static void check_tools(const struct tokenizer *t, const char *want)
 	struct chat_input in = {.messages = messages, .tools = tools};
 	struct ids ids = {0};
 	struct why why = {""};
-	char *text = NULL;
+	struct chat_text text = {0};
 	int err = chat_encode(c, &in, &ids, &text, &why);
 
-	CHECK_HAS(err ? why.text : text, want);
-	free(text);
+	CHECK_HAS(err ? why.text : text.s, want);
+	free(text.s);
 	in.tools = NULL;
 	CHECK_EQ(chat_encode(c, &in, &ids, &text, &why), 0);
-	CHECK_STR(text, "x");
-	free(text);
+	CHECK_STR(text.s, "x");
+	free(text.s);
 	ids_finish(&ids);
 	json_decref(tools);
 	json_decref(messages);
@@ -385,13 +388,13 @@ TEST(choice)
 	put("tokenizer_config.json", "{\"chat_template\": \"{{ messages[0].content }}\"}");
 	check_choice(t, NULL, "tokenizer_config.json");
 	put("tokenizer_config.json", "{\"chat_template\": [{\"name\": \"tool_use\", \"template\": \"{% bad %}\"}, "
-				     "{\"name\": \"default\", \"template\": \"x\"}]}");
+				     "{\"name\": \"default\", \"template\": \"{{ messages[0].content }}\"}]}");
 	check_choice(t, NULL, "tokenizer_config.json");
 	check_choice(t, "xverse-v1", "xverse-v1");
 	check_tools(t, "line 1: the tag 'bad'");
-	put("tokenizer_config.json", "{\"chat_template\": [{\"name\": \"default\", \"template\": \"x\"}, "
-				     "{\"name\": \"tool_use\", \"template\": \"with {{ tools|length }} tools\"}]}");
-	check_tools(t, "with 1 tools");
+	put("tokenizer_config.json", "{\"chat_template\": [{\"name\": \"default\", \"template\": \"{{ messages[0].content }}\"}, "
+				     "{\"name\": \"tool_use\", \"template\": \"{{ messages[0].content }} with {{ tools|length }} tools\"}]}");
+	check_tools(t, "x with 1 tools");
 	put("chat_template.jinja", "a\n{% include 'b' %}");
 	check_choice(t, NULL, "chat_template.jinja: line 2: the tag 'include'");
 	clean(t);

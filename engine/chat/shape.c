@@ -1,0 +1,271 @@
+/* shape.c - messages in the shape that a format takes: contents as text or as a list of parts, arguments as objects, known roles.
+ *
+ * What a template takes is found by rendering small conversations with it when it is opened: reading its syntax tree would miss
+ * contents that pass through macros, filters and variables. */
+#include <string.h>
+#include "engine/chat/inside.h"
+
+static const char *const roles[] = {"user", "system", "assistant", "tool"};
+enum { USER, SYSTEM, ASSISTANT, TOOL };
+
+static int role_of(const char *role)
+{
+	for (int i = 0; i < N_ROLES; i++)
+		if (role && !strcmp(role, roles[i]))
+			return i;
+	return USER;
+}
+
+static json_t *text_part(json_t *text)
+{
+	return json_pack("{s:s, s:o}", "type", "text", "text", text);
+}
+
+/* ---- what a template takes ---- */
+
+static const char first_text[] = "4071", second_text[] = "9352";
+
+/* form: 0 a text, 1 a list of one part, 2 a list of two. */
+static json_t *trial_content(int form)
+{
+	if (!form)
+		return json_string(first_text);
+	if (form == 1)
+		return json_pack("[o]", text_part(json_string(first_text)));
+	return json_pack("[o, o]", text_part(json_string(first_text)), text_part(json_string(second_text)));
+}
+
+static void add_turn(json_t *list, int role, json_t *content)
+{
+	json_array_append_new(list, json_pack("{s:s, s:o}", "role", roles[role], "content", content));
+}
+
+static void add_tool_turns(json_t *list, json_t *content)
+{
+	json_array_append_new(list, json_pack("{s:s, s:s, s:[{s:s, s:s, s:{s:s, s:{s:s}}}]}", "role", "assistant", "content", "",
+					      "tool_calls", "id", "call00001", "type", "function", "function", "name", "f", "arguments",
+					      "a", "b"));
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "role", "tool", "tool_call_id", "call00001", "name", "f",
+					      "content", content));
+}
+
+/* A conversation in which a message of that role has the content; *at is its place. Others have texts as users' have them. */
+static json_t *trial(const struct shaped *s, int role, int form, bool system_first, size_t *at)
+{
+	bool wrap = !s->takes[USER].text && (s->takes[USER].parts || s->takes[USER].part);
+	json_t *list = json_array(), *content = trial_content(form);
+
+	if (system_first)
+		add_turn(list, SYSTEM, trial_content(wrap));
+	if (role != USER && role != SYSTEM)
+		add_turn(list, USER, trial_content(wrap));
+	if (role == TOOL)
+		add_tool_turns(list, content);
+	else
+		add_turn(list, role, content);
+	*at = json_array_size(list) - 1;
+	if (role == SYSTEM || role == ASSISTANT)
+		add_turn(list, USER, trial_content(wrap));
+	return list;
+}
+
+static json_t *trial_tools(void)
+{
+	return json_pack("[{s:s, s:{s:s, s:s, s:{s:s, s:{s:{s:s, s:s}}}}}]", "type", "function", "function", "name", "f", "description",
+			 "f", "parameters", "type", "object", "properties", "a", "type", "string", "description", "a");
+}
+
+/* Does all of the content appear, and as text? *raised: the template refuses the conversation. */
+static bool renders(const struct shaped *s, json_t *own, int role, int form, bool system_first, bool *raised)
+{
+	size_t at;
+	json_t *messages = trial(s, role, form, system_first, &at);
+	json_t *said = json_pack("{s:o, s:o, s:n, s:b}", "messages", messages, "tools", s->with_tools ? trial_tools() : json_null(),
+				 "documents", "add_generation_prompt", 1);
+	struct template_input in = {.own = own, .said = said};
+	struct template_output out;
+	struct why why;
+	bool ok;
+
+	*raised = template_render(s->template, &in, &out, &why) != 0;
+	ok = !*raised && out.seen[template_content_origin(at, json_array_size(messages))] && !out.seen[ORIGIN_KEY];
+	if (ok)
+		ok = strstr(out.text, first_text) && (form < 2 || strstr(out.text, second_text));
+	if (!*raised)
+		template_output_free(&out);
+	json_decref(said);
+	return ok;
+}
+
+static void learn_role(struct shaped *s, json_t *own, int role)
+{
+	struct takes *t = &s->takes[role];
+	bool answered = false, raised;
+
+	for (int system_first = 0; system_first < (role == SYSTEM ? 1 : 2) && !answered; system_first++) {
+		bool *form[] = {&t->text, &t->part, &t->parts};
+
+		for (int i = 0; i < 3; i++) {
+			*form[i] = renders(s, own, role, i, system_first, &raised);
+			answered |= *form[i];
+		}
+	}
+	if (!answered)
+		*t = role == USER ? (struct takes){.text = true} : s->takes[USER];
+}
+
+void shape_learn(struct shaped *s, json_t *own)
+{
+	for (int role = 0; s->template && role < N_ROLES; role++)
+		learn_role(s, own, role);
+}
+
+/* ---- messages ---- */
+
+/* The text of a part; NULL: it has none. */
+static json_t *part_text(const json_t *part)
+{
+	const json_t *type = json_object_get(part, "type"), *text = json_is_string(part) ? part : json_object_get(part, "text");
+
+	if (type && !(json_is_string(type) && !strcmp(json_string_value(type), "text")))
+		return NULL;
+	return json_is_string(text) ? (json_t *)(uintptr_t)text : NULL;
+}
+
+static int check_parts(const json_t *list, size_t i, struct why *why)
+{
+	for (size_t k = 0; k < json_array_size(list); k++) {
+		const json_t *part = json_array_get(list, k);
+		const char *type = json_string_value(json_object_get(part, "type"));
+
+		if (!part_text(part) && type && strcmp(type, "text"))
+			return fail(why, ERR_INVALID, "messages[%zu]: a part of type %.40s; only text is supported", i, type);
+		if (!part_text(part))
+			return fail(why, ERR_INVALID, "messages[%zu]: part %zu of its content holds no text", i, k);
+	}
+	return 0;
+}
+
+/* The texts with a newline between them, as other servers join them. */
+static json_t *joined(const json_t *list)
+{
+	size_t len = 0, n = json_array_size(list);
+	json_t *all;
+	char *text;
+
+	for (size_t k = 0; k < n; k++)
+		len += json_string_length(part_text(json_array_get(list, k))) + 1;
+	text = xalloc(len + 1, 1);
+	len = 0;
+	for (size_t k = 0; k < n; k++) {
+		const json_t *one = part_text(json_array_get(list, k));
+
+		if (k)
+			text[len++] = '\n';
+		memcpy(text + len, json_string_value(one), json_string_length(one));
+		len += json_string_length(one);
+	}
+	all = json_stringn(text, len);
+	free(text);
+	return all;
+}
+
+/* A list whose parts are all objects. */
+static json_t *as_parts(const json_t *list)
+{
+	json_t *all = json_array();
+
+	for (size_t k = 0; k < json_array_size(list); k++) {
+		json_t *part = json_array_get(list, k);
+
+		if (json_is_string(part))
+			json_array_append_new(all, text_part(json_incref(part)));
+		else
+			json_array_append(all, part);
+	}
+	return all;
+}
+
+static json_t *shape_text(const struct takes *t, json_t *text)
+{
+	return t->text || !(t->parts || t->part) ? json_incref(text) : json_pack("[o]", text_part(json_incref(text)));
+}
+
+static json_t *shape_list(const struct takes *t, const json_t *list)
+{
+	if (t->parts || (t->part && json_array_size(list) == 1))
+		return as_parts(list);
+	return t->part ? json_pack("[o]", text_part(joined(list))) : joined(list);
+}
+
+/* Models that OpenAI's clients are written for get arguments as a text; templates walk over an object. A text that holds none stays. */
+static void parse_arguments(json_t *of)
+{
+	const json_t *text = json_object_get(of, "arguments");
+	json_t *parsed = NULL;
+
+	if (json_is_string(text))
+		parsed = json_loadb(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL, NULL);
+	if (json_is_object(parsed))
+		json_object_set(of, "arguments", parsed);
+	json_decref(parsed);
+}
+
+static void shape_calls(json_t *message)
+{
+	const json_t *calls = json_object_get(message, "tool_calls");
+	json_t *copy, *call;
+	size_t i;
+
+	if (!json_array_size(calls))
+		return;
+	copy = json_deep_copy(calls);
+	json_array_foreach(copy, i, call) {
+		parse_arguments(call);
+		parse_arguments(json_object_get(call, "function"));
+	}
+	json_object_set_new(message, "tool_calls", copy);
+}
+
+static int shape_message(const struct shaped *s, json_t *m, size_t i, struct why *why)
+{
+	const char *role = json_string_value(json_object_get(m, "role"));
+	json_t *content = json_object_get(m, "content");
+	const struct takes *t;
+	int err;
+
+	if (!role)
+		return fail(why, ERR_INVALID, "messages[%zu]: it has no role", i);
+	if (!strcmp(role, "developer") && !s->developer) {
+		json_object_set_new(m, "role", json_string("system"));
+		role = "system";
+	}
+	t = &s->takes[role_of(role)];
+	if (s->template)
+		shape_calls(m);
+	if (json_is_string(content)) {
+		json_object_set_new(m, "content", shape_text(t, content));
+	} else if (json_is_array(content)) {
+		err = check_parts(content, i, why);
+		if (err)
+			return err;
+		json_object_set_new(m, "content", shape_list(t, content));
+	} else if (content && !json_is_null(content)) {
+		return fail(why, ERR_INVALID, "messages[%zu]: its content is neither a text nor a list of parts", i);
+	}
+	return 0;
+}
+
+int shape_messages(const struct shaped *s, const json_t *messages, json_t **out, struct why *why)
+{
+	int err = 0;
+
+	*out = json_array();
+	for (size_t i = 0; i < json_array_size(messages) && !err; i++) {
+		json_t *m = json_copy(json_array_get(messages, i));
+
+		err = json_is_object(m) ? shape_message(s, m, i, why) : fail(why, ERR_INVALID, "messages[%zu]: not an object", i);
+		json_array_append_new(*out, m);
+	}
+	return err;
+}
