@@ -8,15 +8,15 @@ size_t talk_size(const struct rpc_chat *said)
 	size_t n = strlen(said->tools_json) + strlen(said->documents_json) + strlen(said->args_json);
 
 	for (int i = 0; i < said->n_messages; i++)
-		n += strlen(said->messages[i].content) + strlen(said->messages[i].json) + 64;
+		n += said->messages[i].content_len + strlen(said->messages[i].json) + 64;
 	return n;
 }
 
 /* JSON holds UTF-8 only: other bytes become U+FFFD each, as the tokenizer takes them. */
-static json_t *clean_text(const char *s)
+static json_t *clean_text(const char *s, size_t len)
 {
-	json_t *j = json_string(s);
-	size_t len = strlen(s), n = 0;
+	json_t *j = json_stringn(s, len);
+	size_t n = 0;
 	char *out;
 
 	if (j)
@@ -50,7 +50,7 @@ static int read_json(const char *text, const char *name, bool object, json_t **o
 	return fail(why, ERR_INVALID, "%s: not %s", name, object ? "an object" : "a list");
 }
 
-/* Keys of the message's own JSON come first; role and content are the fields', content only where it is set or nothing else is. */
+/* Keys of the message's own JSON come first; role and content are the fields', an empty content only where the JSON has none. */
 static int add_message(json_t *list, const struct rpc_message *from, int i, struct why *why)
 {
 	char name[40];
@@ -64,8 +64,8 @@ static int add_message(json_t *list, const struct rpc_message *from, int i, stru
 	if (!m)
 		m = json_object();
 	json_object_set_new(m, "role", json_string(from->role));
-	if (*from->content || !json_object_get(m, "content"))
-		json_object_set_new(m, "content", clean_text(from->content));
+	if (from->content_len || (from->content && !json_object_get(m, "content")))
+		json_object_set_new(m, "content", clean_text(from->content, from->content_len));
 	if (*from->name)
 		json_object_set_new(m, "name", json_string(from->name));
 	json_array_append_new(list, m);

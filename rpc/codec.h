@@ -75,7 +75,10 @@ struct rpc_generate {
 };
 
 struct rpc_message {
-	const char *role, *content, *name, *json;
+	const char *role;
+	const char *content; /* (content_len), NUL-terminated as well; NULL: unset, `json` may hold it as a list or null */
+	const char *name, *json;
+	size_t content_len; /* the text may hold NUL bytes */
 };
 struct rpc_chat { /* Chat and Template */
 	int n_messages;

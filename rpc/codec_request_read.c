@@ -117,17 +117,6 @@ static void read_score(struct reader *r, struct rpc_score *out, const PB(Score) 
 	out->add_special = !from->has_add_special_tokens || from->add_special_tokens;
 }
 
-/* What a person wrote may be any bytes, as a prompt's text, but for NUL. */
-static const char *read_content(struct reader *r, int has, ProtobufCBinaryData from)
-{
-	size_t len;
-	const char *text = read_text(r, has, from, &len);
-
-	if (strlen(text) != len)
-		wire_fail(r, ERR_INVALID, "messages.content: holds a NUL byte");
-	return text;
-}
-
 static void read_messages(struct reader *r, struct rpc_chat *out, PB(Message) *const *from, size_t n)
 {
 	struct rpc_message *m = read_list(r, n, RPC_MAX_MESSAGES, sizeof *m, "messages", &out->n_messages);
@@ -135,7 +124,9 @@ static void read_messages(struct reader *r, struct rpc_chat *out, PB(Message) *c
 	for (int i = 0; i < out->n_messages; i++) {
 		const PB(Message) *f = from[i];
 		m[i].role = read_name(r, f->has_role, f->role, RPC_MAX_NAME_BYTES, "messages.role");
-		m[i].content = read_content(r, f->has_content, f->content);
+		m[i].content = read_text(r, f->has_content, f->content, &m[i].content_len);
+		if (!f->has_content)
+			m[i].content = NULL;
 		m[i].name = read_name(r, f->has_name, f->name, RPC_MAX_NAME_BYTES, "messages.name");
 		m[i].json = read_name(r, f->has_json, f->json, SIZE_MAX, "messages.json");
 	}

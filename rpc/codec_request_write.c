@@ -121,10 +121,11 @@ static PB(Message) * *write_messages(struct arena *a, const struct rpc_chat *fro
 		const struct rpc_message *m = &from->messages[i];
 		to[i] = WIRE_NEW(a, Message, message);
 		to[i]->role = wire_string(m->role);
-		to[i]->content = wire_string(m->content);
+		to[i]->content = wire_bytes(m->content, m->content_len);
 		to[i]->name = wire_string(m->name);
 		to[i]->json = wire_string(m->json);
-		to[i]->has_role = to[i]->has_content = 1;
+		to[i]->has_role = 1;
+		to[i]->has_content = m->content != NULL;
 		to[i]->has_name = to[i]->name.len > 0;
 		to[i]->has_json = to[i]->json.len > 0;
 	}

@@ -50,7 +50,7 @@ struct rpc_chat talk_request(const struct talk *t)
 		const char *content = json_string_value(json_object_get(one, "content"));
 		const char *role = json_string_value(json_object_get(one, "role"));
 
-		m[i] = (struct rpc_message){role ? role : "", content ? content : "", "", ""};
+		m[i] = (struct rpc_message){role ? role : "", content ? content : "", "", "", content ? strlen(content) : 0};
 	}
 	sampling.seed += (uint64_t)t->again;
 	return (struct rpc_chat){.n_messages = (int)n,

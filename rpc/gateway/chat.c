@@ -41,11 +41,13 @@ static int read_content(struct chat_input *in, struct rpc_message *m, const json
 
 	if (s || !json_is_array(v)) {
 		m->content = s;
+		m->content_len = s ? strlen(s) : 0;
 		return s ? 0 : fail(why, ERR_INVALID, "messages: entry %d: content is no text", i);
 	}
 	text_put(&all, "", 0);
 	for (size_t k = 0; !err && k < json_array_size(v); k++)
 		err = add_part(&all, json_array_get(v, k), i, why);
+	m->content_len = all.len;
 	m->content = own(in, all.data);
 	return err;
 }

@@ -39,8 +39,9 @@ static const struct rpc_sampling sampling = {.has = (1u << (RPC_RETURN_IDS + 1))
 					     .bad = ids,
 					     .bias = bias};
 static const struct rpc_resume resume = {true, ids, 4, 1ull << 40, 12345, "f1ng3r", "bf16/bf16"};
-static const struct rpc_message messages[] = {{"user", "hi \xff", "me", "{}"},
-					      {"assistant", "x", "you", "[]"}};
+static const struct rpc_message messages[] = {{"user", "hi \xff\0!", "me", "{}", 5},
+					      {"assistant", "", "you", "[]", 0},
+					      {"tool", NULL, "", "{\"content\": null}", 0}};
 
 static inline struct rpc_request request(enum rpc_kind kind)
 {
@@ -58,7 +59,7 @@ static inline struct rpc_request request(enum rpc_kind kind)
 		break;
 	case RPC_CHAT:
 	case RPC_TEMPLATE:
-		r.chat = (struct rpc_chat){2, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false};
+		r.chat = (struct rpc_chat){3, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false};
 		break;
 	case RPC_SCORE:
 		r.score = (struct rpc_score){
