@@ -119,6 +119,13 @@ static void truncate_prompt(struct ids *ids, uint32_t keep)
 	ids->n -= drop;
 }
 
+static bool skip_special(const struct open_call *c)
+{
+	const struct rpc_sampling *s = &c->request->generate.sampling;
+
+	return !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special;
+}
+
 /* Asked for; else the model's own default as far as the context holds it; else what the context leaves. */
 static int max_tokens(const struct front *f, const struct open_call *c, const struct rpc_sampling *s)
 {
@@ -131,14 +138,12 @@ static int max_tokens(const struct front *f, const struct open_call *c, const st
 	return left;
 }
 
-/* The answer's text goes on from the prompt's last words. */
-static struct detok *start_text(const struct front *f, const struct open_call *c, bool skip_special)
+/* The answer's text goes on where the prompt's ends. */
+static struct detok *start_text(const struct front *f, const struct open_call *c)
 {
-	enum { CONTEXT = 16 };
-	struct detok *d = detok_create(f->tokenizer, skip_special);
-	int n = min_int(c->call.n_prompt, CONTEXT);
+	struct detok *d = detok_create(f->tokenizer, skip_special(c));
 
-	detok_follow(d, c->ids.id + c->call.n_prompt - n, n);
+	detok_follow(d, c->ids.id, c->call.n_prompt);
 	return d;
 }
 
@@ -164,7 +169,7 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 	c->return_ids = !front_has(s, RPC_RETURN_IDS) || s->return_ids;
 	c->include_stop = s->include_stop;
 	if (f->tokenizer)
-		c->detok = start_text(f, c, !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special);
+		c->detok = start_text(f, c);
 	front_chat_stops(f, c, s);
 	return 0;
 }
@@ -218,7 +223,7 @@ static void send_echo(struct front *f, const struct open_call *c)
 	if (c->request->kind != RPC_GENERATE || !c->request->generate.echo || c->call.n_resume ||
 	    !f->tokenizer)
 		return;
-	text = tokenizer_decode(f->tokenizer, c->ids.id, c->call.n_prompt, true, &len);
+	text = tokenizer_decode(f->tokenizer, c->ids.id, c->call.n_prompt, skip_special(c), &len);
 	r.chunk = (struct rpc_chunk){.text = text, .text_len = len, .prompt = true};
 	rpc_send(f->server, c->id, &r);
 	free(text);

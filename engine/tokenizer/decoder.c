@@ -362,6 +362,19 @@ void decoding_end(struct decoding *d)
 	free(d);
 }
 
+void decoding_peek(const struct decoding *d, struct text *out)
+{
+	struct decoding *copy = decoding_start(d->decoder);
+
+	for (int i = 0; i < d->decoder->n; i++) {
+		copy->state[i] = d->state[i];
+		copy->state[i].held = (struct text){0};
+		text_add(&copy->state[i].held, d->state[i].held.s, d->state[i].held.n, NULL);
+	}
+	decoding_flush(copy, out);
+	decoding_end(copy);
+}
+
 void decoding_push(struct decoding *d, const char *s, size_t len, struct text *out)
 {
 	push(d, 0, s, len, out);

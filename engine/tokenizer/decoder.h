@@ -36,6 +36,7 @@ void decoding_end(struct decoding *d);
 /* A token's string goes in; what is certain is appended to out. */
 void decoding_push(struct decoding *d, const char *s, size_t len, struct text *out);
 void decoding_flush(struct decoding *d, struct text *out);
+void decoding_peek(const struct decoding *d, struct text *out); /* what a flush would append; the stream goes on */
 
 /* <0xHH>: the byte, otherwise -1. */
 int byte_token(const char *s, size_t len);

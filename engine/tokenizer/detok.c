@@ -16,6 +16,8 @@ struct detok {
 	char held[4]; /* SentencePiece: bytes that are not yet a character */
 	int n_held;
 	struct text out;
+	struct text shown; /* of the text before: what its decode ends with, though it was not certain yet */
+	size_t shown_at;   /* so much of it came again */
 };
 
 struct detok *detok_create(const struct tokenizer *t, bool skip_special)
@@ -37,6 +39,7 @@ void detok_destroy(struct detok *d)
 	if (d->chain)
 		decoding_end(d->chain);
 	text_finish(&d->out);
+	text_finish(&d->shown);
 	free(d);
 }
 
@@ -107,7 +110,7 @@ static void next_spm(struct detok *d, int id, const char *s, size_t len)
 	}
 }
 
-const char *detok_next(struct detok *d, int id, size_t *len)
+static void next(struct detok *d, int id)
 {
 	size_t n = 0;
 	const char *s = tokenizer_piece(d->t, id, &n);
@@ -117,16 +120,41 @@ const char *detok_next(struct detok *d, int id, size_t *len)
 		next_spm(d, id, s, n);
 	else if (s && !(d->skip_special && d->t->special[id]))
 		decoding_push(d->chain, s, n, &d->out);
-	*len = d->out.n;
-	return d->out.n ? d->out.s : "";
+}
+
+/* Leaves out what the decode of the text before shows already, as long as the same characters come. */
+static const char *fresh(struct detok *d, size_t *len)
+{
+	size_t left = d->shown.n - d->shown_at, n = 0;
+
+	while (n < d->out.n && n < left) {
+		size_t one = (size_t)utf8_len((unsigned char)d->out.s[n]);
+
+		if (one > left - n || memcmp(d->out.s + n, d->shown.s + d->shown_at + n, one) != 0)
+			break;
+		n += one;
+	}
+	d->shown_at = n < d->out.n ? d->shown.n : d->shown_at + n;
+	*len = d->out.n - n;
+	return *len ? d->out.s + n : "";
+}
+
+const char *detok_next(struct detok *d, int id, size_t *len)
+{
+	next(d, id);
+	return fresh(d, len);
 }
 
 void detok_follow(struct detok *d, const int32_t *ids, int n)
 {
-	size_t len;
-
 	for (int i = 0; i < n; i++)
-		detok_next(d, ids[i], &len);
+		next(d, ids[i]);
+	text_clear(&d->shown);
+	d->shown_at = 0;
+	if (d->chain)
+		decoding_peek(d->chain, &d->shown);
+	for (int i = 0; i < d->n_held; i++)
+		text_add(&d->shown, replacement, 3, NULL);
 }
 
 const char *detok_end(struct detok *d, size_t *len)
@@ -136,8 +164,7 @@ const char *detok_end(struct detok *d, size_t *len)
 		decoding_flush(d->chain, &d->out);
 	else
 		settle_bytes(d, true);
-	*len = d->out.n;
-	return d->out.n ? d->out.s : "";
+	return fresh(d, len);
 }
 
 char *tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t *len)

@@ -45,11 +45,13 @@ void ids_finish(struct ids *ids);
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, const struct encode_options *how, struct ids *out,
 		     struct why *why);
 
-/* Text of one stream: whole characters only, no byte lost or repeated. */
+/* Text of one stream: whole characters only, no byte lost or repeated. Behind a text (detok_follow), all that the stream gives is
+ * the decode of both without the decode of the first. Where the second's first bytes change how the first ends (half a character
+ * that becomes one), the stream begins at the first character that differs. */
 struct detok;
 struct detok *detok_create(const struct tokenizer *t, bool skip_special);
 void detok_destroy(struct detok *d);
-/* The text so far ends with these tokens: what comes next goes on from there (a word in the middle keeps its space). */
+/* The text before the stream: all of its tokens, before the first detok_next(). */
 void detok_follow(struct detok *d, const int32_t *ids, int n);
 /* Appends the text that is certain after `id`; returns it (valid until the next call), *len may be 0. */
 const char *detok_next(struct detok *d, int id, size_t *len);

@@ -47,18 +47,60 @@ def random_ids(count, size, rng):
     return [[rng.randrange(size) for _ in range(rng.choice([1, 2, 5, 20]))] for _ in range(count)]
 
 
+def decodable_one(reference, ids, skip):
+    """None: the library itself stops with a panic (Strip of a token that is too short)."""
+    try:
+        return reference.decode(ids, skip_special_tokens=skip)
+    except BaseException as e:
+        if "PanicException" not in type(e).__name__:
+            raise
+        return None
+
+
 def decodable(reference, lists, skip):
-    """Without the few lists on which the library itself stops with a panic (Strip of a token that is too short)."""
-    taken, texts = [], []
-    for x in lists:
-        try:
-            texts.append(reference.decode(x, skip_special_tokens=skip))
-            taken.append(x)
-        except BaseException as e:
-            if "PanicException" not in type(e).__name__:
-                raise
+    """Without the few lists on which the library panics."""
+    texts = [decodable_one(reference, x, skip) for x in lists]
+    taken = [(x, text) for x, text in zip(lists, texts) if text is not None]
     assert len(taken) > len(lists) / 2
-    return taken, texts
+    return [x for x, _ in taken], [text for _, text in taken]
+
+
+def byte_lists(count, pieces, rng):
+    """Ids of tokens for bytes, whole characters and pieces of them, with others between."""
+    byte = {int(p[3:5], 16): i for i, p in enumerate(pieces) if len(p) == 6 and p.startswith("<0x") and p.endswith(">")}
+    if len(byte) < 256:
+        return []
+    lists = []
+    for _ in range(count):
+        x = []
+        for _ in range(rng.choice([1, 2, 4, 8])):
+            kind = rng.randrange(4)
+            if kind == 0:
+                x.append(rng.randrange(len(pieces)))
+            elif kind == 1:
+                x.append(byte[rng.randrange(256)])
+            else:
+                x += [byte[b] for b in rng.choice("\U0001f600€犇½éx☕क").encode()[:rng.choice([1, 2, 4, 4])]]
+        lists.append(x)
+    return lists
+
+
+def after(whole, head):
+    """What a stream adds to the text `head`: the rest, from the first character that is another one."""
+    n = next((i for i, (a, b) in enumerate(zip(whole, head)) if a != b), min(len(whole), len(head)))
+    return whole[n:]
+
+
+def compare_behind(name, tok, lists, decode, rng):
+    """decode(list, skip); None: the library stops with a panic."""
+    cuts = [rng.randrange(len(x) + 1) for x in lists]
+    for skip in (False, True):
+        both = [(x, cut, decode(x, skip), decode(x[:cut], skip)) for x, cut in zip(lists, cuts)]
+        both = [b for b in both if b[2] is not None and b[3] is not None]
+        assert len(both) > len(lists) / 2
+        ours = tok.decode_behind([b[0] for b in both], [b[1] for b in both], skip)
+        report(f"{name} behind a text{' without special' if skip else ''}",
+               first_difference([b[:2] for b in both], ours, [after(b[2], b[3]) for b in both]))
 
 
 def compare_hf(name, reference, directory, count, offsets=True):
@@ -80,6 +122,10 @@ def compare_hf(name, reference, directory, count, offsets=True):
     for skip in (False, True):
         taken, decoded = decodable(reference, lists, skip)
         report(f"{name} decode{' without special' if skip else ''}", first_difference(taken, tok.decode_many(taken, skip), decoded))
+    pieces = [reference.id_to_token(i) or "" for i in range(reference.get_vocab_size())]
+    rng = random.Random(9)
+    lists = [x for x in theirs[:count // 10] + lists[-count // 10:] + byte_lists(count // 5, pieces, rng) if x]
+    compare_behind(name, tok, lists, lambda x, skip: decodable_one(reference, x, skip), rng)
     compared(name, texts, taken)
 
 
@@ -132,6 +178,9 @@ def compare_spm(name, model, count, work):
     lists = [[i for i in x if i not in control] for x in theirs[:2000] + random_ids(max(500, count // 10), sp.get_piece_size(), rng)]
     lists = [x for x in lists if x]
     report(name + " decode", first_difference(lists, tok.decode_many(lists, True), [sp.decode(x) for x in lists]))
+    pieces = [sp.id_to_piece(i) if not sp.is_control(i) else "" for i in range(sp.get_piece_size())]
+    bytes_too = [[i for i in x if i not in control] for x in byte_lists(count // 5, pieces, rng)]
+    compare_behind(name, tok, [x for x in lists[:count // 10] + lists[-count // 10:] + bytes_too if x], lambda x, skip: sp.decode(x), rng)
     compared(name, texts, lists)
 
 

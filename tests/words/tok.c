@@ -1,14 +1,15 @@
 /* Drives a tokenizer for the scripts beside it: tok DIR, then records on standard input.
  *
  * A record: u8 flags, u32 length, bytes. Answer to an encode: u32 n, n x i32 ids, and with offsets n x 2 x u32.
- * To a decode (the bytes are i32 ids): u32 length, bytes of the stream of single tokens. */
+ * To a decode (the bytes are i32 ids): u32 length, bytes of the stream of single tokens; to a decode behind a text, the bytes are
+ * i32 number of ids of the text, i32 ids of both, and the answer is what the stream of the rest gives. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/tokenizer/tokenizer.h"
 
-enum { ADD_SPECIAL = 1, PARSE_SPECIAL = 2, OFFSETS = 4, DECODE = 8, SKIP_SPECIAL = 16 };
+enum { ADD_SPECIAL = 1, PARSE_SPECIAL = 2, OFFSETS = 4, DECODE = 8, SKIP_SPECIAL = 16, BEHIND = 32 };
 
 static void put_u32(uint32_t v)
 {
@@ -46,6 +47,30 @@ static void decode(const struct tokenizer *t, int flags, const char *s, size_t l
 	free(ids);
 }
 
+static void behind(const struct tokenizer *t, int flags, const char *s, size_t len)
+{
+	struct detok *d = detok_create(t, flags & SKIP_SPECIAL);
+	int32_t *ids = xalloc(len + 1, 1);
+	int n = (int)(len / sizeof *ids);
+	char *all = NULL;
+	size_t size = 0, part;
+	FILE *f = open_memstream(&all, &size);
+
+	memcpy(ids, s, len);
+	detok_follow(d, ids + 1, ids[0]);
+	for (int i = 1 + ids[0]; i <= n; i++) {
+		const char *text = i < n ? detok_next(d, ids[i], &part) : detok_end(d, &part);
+
+		fwrite(text, 1, part, f);
+	}
+	fclose(f);
+	put_u32((uint32_t)size);
+	fwrite(all, 1, size, stdout);
+	free(all);
+	free(ids);
+	detok_destroy(d);
+}
+
 int main(int argc, char **argv)
 {
 	struct tokenizer *t;
@@ -62,7 +87,7 @@ int main(int argc, char **argv)
 
 		if (fread(s, 1, len, stdin) != len)
 			return 1;
-		(flags & DECODE ? decode : encode)(t, flags, s, len);
+		(flags & BEHIND ? behind : flags & DECODE ? decode : encode)(t, flags, s, len);
 		fflush(stdout);
 		free(s);
 	}

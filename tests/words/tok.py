@@ -4,7 +4,7 @@ import subprocess
 import threading
 
 BIN = "build/tests/words/tok"
-ADD, PARSE, OFFSETS, DECODE, SKIP = 1, 2, 4, 8, 16
+ADD, PARSE, OFFSETS, DECODE, SKIP, BEHIND = 1, 2, 4, 8, 16, 32
 
 
 class Tok:
@@ -51,3 +51,12 @@ class Tok:
 
         flags = DECODE | (SKIP if skip else 0)
         return self.ask([(flags, struct.pack(f"<{len(x)}i", *x)) for x in lists], answer)
+
+    def decode_behind(self, lists, cuts, skip=False):
+        """What the stream of x[cut:] gives behind x[:cut]."""
+        def answer(f):
+            n, = struct.unpack("<I", f.read(4))
+            return f.read(n).decode()
+
+        flags = BEHIND | (SKIP if skip else 0)
+        return self.ask([(flags, struct.pack(f"<{len(x) + 1}i", cut, *x)) for x, cut in zip(lists, cuts)], answer)
