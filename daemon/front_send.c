@@ -100,20 +100,29 @@ static void gather(struct open_call *c, struct gathered *g, const char *text, si
 	g->len += len;
 }
 
+/* As vLLM: a stop string counts where it is completed by a token behind the first min_tokens. */
+static void gather_text(struct open_call *c, struct gathered *g, const char *text, size_t len)
+{
+	const char *out;
+	size_t out_len;
+
+	g->hit = stop_next(&c->stop, text, len, c->output > c->call.how.min_tokens, &out, &out_len);
+	gather(c, g, out, out_len);
+}
+
 static void gather_tokens(struct open_call *c, const struct event *e, struct gathered *g)
 {
 	for (int i = 0; i < e->n && g->hit < 0; i++) {
 		bool last = e->finish != FINISH_NONE && i == e->n - 1;
-		const char *out;
-		size_t len, out_len;
+		const char *text;
+		size_t len;
 
 		g->tokens++;
 		c->output++;
 		if (!c->detok || (last && e->finish == FINISH_STOP && !c->include_stop))
 			continue;
-		const char *text = detok_next(c->detok, e->id[i], &len);
-		g->hit = stop_next(&c->stop, text, len, &out, &out_len);
-		gather(c, g, out, out_len);
+		text = detok_next(c->detok, e->id[i], &len);
+		gather_text(c, g, text, len);
 	}
 }
 
@@ -121,13 +130,12 @@ static void gather_tokens(struct open_call *c, const struct event *e, struct gat
 static void gather_rest(struct open_call *c, struct gathered *g)
 {
 	const char *text, *out;
-	size_t len, out_len;
+	size_t len;
 
 	if (!c->detok || g->hit >= 0)
 		return;
 	text = detok_end(c->detok, &len);
-	g->hit = stop_next(&c->stop, text, len, &out, &out_len);
-	gather(c, g, out, out_len);
+	gather_text(c, g, text, len);
 	if (g->hit < 0) {
 		len = stop_rest(&c->stop, &out);
 		gather(c, g, out, len);

@@ -45,7 +45,8 @@ static int find(const struct stop_text *s, size_t *begin)
 	int hit = -1;
 
 	for (int i = 0; i < s->n; i++) {
-		const char *p = s->n_held ? memmem(s->held, s->n_held, s->stop[i], s->len[i]) : NULL;
+		size_t from = s->past >= s->len[i] ? s->past - s->len[i] + 1 : 0; /* it ends behind what is past */
+		const char *p = s->n_held ? memmem(s->held + from, s->n_held - from, s->stop[i], s->len[i]) : NULL;
 		if (p && (size_t)(p - s->held) + s->len[i] < first_end) {
 			first_end = (size_t)(p - s->held) + s->len[i];
 			*begin = (size_t)(p - s->held);
@@ -72,9 +73,10 @@ static void forget(struct stop_text *s, size_t n)
 {
 	memmove(s->held, s->held + n, s->n_held - n);
 	s->n_held -= n;
+	s->past -= n < s->past ? n : s->past;
 }
 
-int stop_next(struct stop_text *s, const char *text, size_t len, const char **out, size_t *out_len)
+int stop_next(struct stop_text *s, const char *text, size_t len, bool counts, const char **out, size_t *out_len)
 {
 	size_t begin = 0;
 	int hit;
@@ -89,6 +91,8 @@ int stop_next(struct stop_text *s, const char *text, size_t len, const char **ou
 		s->let_go = 0;
 	}
 	hold(s, text, len);
+	if (!counts)
+		s->past = s->n_held;
 	hit = find(s, &begin);
 	*out = s->held;
 	*out_len = hit < 0 ? s->n_held - uncertain(s) : begin + (s->include ? s->len[hit] : 0);

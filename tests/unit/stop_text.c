@@ -18,9 +18,9 @@ static void put(struct outcome *o, const char *text, size_t len)
 	o->text[o->len] = 0;
 }
 
-/* Feeds `text` in pieces of 1..most bytes. */
+/* Feeds `text` in pieces of 1..most bytes; those that end within the first `past` do not count. */
 static struct outcome feed(const char *const *stop, int n, bool include, const char *text, unsigned seed,
-			   int most)
+			   int most, size_t past)
 {
 	struct outcome o = {.hit = -1};
 	struct stop_text s;
@@ -31,7 +31,7 @@ static struct outcome feed(const char *const *stop, int n, bool include, const c
 	while (at < len && o.hit < 0) {
 		size_t take = 1 + (seed = seed * 1103515245 + 12345) / 65536 % (unsigned)most;
 		take = take > len - at ? len - at : take;
-		o.hit = stop_next(&s, text + at, take, &out, &out_len);
+		o.hit = stop_next(&s, text + at, take, at + take > past, &out, &out_len);
 		put(&o, out, out_len);
 		at += take;
 	}
@@ -45,7 +45,7 @@ static struct outcome feed(const char *const *stop, int n, bool include, const c
 
 TEST(no_stop_strings_pass_everything)
 {
-	CHECK_STR(feed(NULL, 0, false, "hello", 1, 3).text, "hello");
+	CHECK_STR(feed(NULL, 0, false, "hello", 1, 3, 0).text, "hello");
 }
 
 TEST(cut_at_the_first_hit)
@@ -54,15 +54,15 @@ TEST(cut_at_the_first_hit)
 	struct outcome o;
 
 	for (unsigned seed = 0; seed < 200; seed++) {
-		o = feed(stop, 2, false, "a EN EEND tail", seed, 1 + (int)seed % 6);
+		o = feed(stop, 2, false, "a EN EEND tail", seed, 1 + (int)seed % 6, 0);
 		CHECK_STR(o.text, "a EN E");
 		CHECK_EQ(o.hit, 0);
-		o = feed(stop, 2, true, "a EN EEND tail", seed, 1 + (int)seed % 6);
+		o = feed(stop, 2, true, "a EN EEND tail", seed, 1 + (int)seed % 6, 0);
 		CHECK_STR(o.text, "a EN EEND");
-		o = feed(stop, 2, false, "one\ntwo\n\nEND", seed, 1 + (int)seed % 6);
+		o = feed(stop, 2, false, "one\ntwo\n\nEND", seed, 1 + (int)seed % 6, 0);
 		CHECK_STR(o.text, "one\ntwo");
 		CHECK_EQ(o.hit, 1);
-		o = feed(stop, 2, false, "nothing EN", seed, 1 + (int)seed % 6);
+		o = feed(stop, 2, false, "nothing EN", seed, 1 + (int)seed % 6, 0);
 		CHECK_STR(o.text, "nothing EN");
 		CHECK_EQ(o.hit, -1);
 	}
@@ -82,8 +82,8 @@ TEST(any_cutting_is_like_byte_by_byte)
 				  : (seed >> 21 & 3)                           ? 'c'
 									       : 'b';
 		text[(unsigned)round % 60] = 0;
-		one = feed(stop, 3, round & 1, text, seed, 1);
-		many = feed(stop, 3, round & 1, text, seed, 9);
+		one = feed(stop, 3, round & 1, text, seed, 1, 0);
+		many = feed(stop, 3, round & 1, text, seed, 9, 0);
 		CHECK_STR(one.text, many.text);
 		CHECK_EQ(one.hit, many.hit);
 	}
@@ -99,12 +99,45 @@ TEST(no_prefix_leaks)
 
 	stop_init(&s, stop, 1, false);
 	for (int i = 0; i < 5; i++) {
-		CHECK_EQ(stop_next(&s, pieces[i], strlen(pieces[i]), &out, &len), -1);
+		CHECK_EQ(stop_next(&s, pieces[i], strlen(pieces[i]), true, &out, &len), -1);
 		CHECK(!len || out[len - 1] != '<');
 	}
-	CHECK_EQ(stop_next(&s, pieces[5], 1, &out, &len), 0);
+	CHECK_EQ(stop_next(&s, pieces[5], 1, true, &out, &len), 0);
 	CHECK_EQ(len, 0);
 	stop_finish(&s);
+}
+
+/* What a byte-by-byte reading says: the first byte behind `past` that completes a string. */
+static size_t first_end(const char *const *stop, int n, const char *text, size_t past, int *hit)
+{
+	for (size_t end = past + 1; end <= strlen(text); end++)
+		for (int i = 0; i < n; i++)
+			if (end >= strlen(stop[i]) && !memcmp(text + end - strlen(stop[i]), stop[i], strlen(stop[i])))
+				return *hit = i, end;
+	return *hit = -1, strlen(text);
+}
+
+/* A string that is completed before it counts is text; one that begins there and ends behind it counts. */
+TEST(not_before_it_counts)
+{
+	const char *const stop[] = {"abab", "bb", "aab", "abc"};
+	char text[60];
+	unsigned seed = 11;
+
+	for (int round = 0; round < 20000; round++) {
+		struct outcome o;
+		size_t past = (unsigned)round % 23, end;
+		int hit;
+
+		for (int i = 0; i < 59; i++)
+			text[i] = "abc"[(seed = seed * 1103515245 + 12345) >> 20 & 1 ? 0 : (seed >> 21 & 3) ? 1 : 2];
+		text[(unsigned)round % 60] = 0;
+		o = feed(stop, 4, true, text, seed, 1, past);
+		end = first_end(stop, 4, text, past < strlen(text) ? past : strlen(text), &hit);
+		CHECK_EQ(o.hit, hit);
+		CHECK_EQ(o.len, end);
+		CHECK(!memcmp(o.text, text, end));
+	}
 }
 
 CHECK_MAIN()
