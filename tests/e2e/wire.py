@@ -34,7 +34,7 @@ class Call:
     """What came of one request."""
 
     def __init__(self, id):
-        self.id, self.replies, self.text, self.ids, self.tokens, self.prompt_tokens = id, [], "", [], [], []
+        self.id, self.replies, self.text, self.prompt, self.ids, self.tokens, self.prompt_tokens = id, [], "", "", [], [], []
         self.started = self.finished = self.error = self.last = None
         self.began, self.first, self.ended, self.heard = time.time(), None, None, time.time()
 
@@ -47,6 +47,7 @@ class Call:
         elif kind == "chunk":
             self.first = self.first or time.time()
             if r.chunk.prompt:
+                self.prompt += r.chunk.text
                 self.prompt_tokens += r.chunk.tokens
             else:
                 self.text += r.chunk.text
