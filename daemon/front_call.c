@@ -113,8 +113,10 @@ static int fill_resume(struct front *f, struct open_call *c, const struct rpc_re
 
 static void truncate_prompt(struct ids *ids, uint32_t keep)
 {
-	int drop = keep && (int64_t)keep < ids->n ? ids->n - (int)keep : 0;
+	int drop = ids->n - (int)keep;
 
+	if (drop <= 0)
+		return;
 	memmove(ids->id, ids->id + drop, (size_t)(ids->n - drop) * sizeof *ids->id);
 	ids->n -= drop;
 }
@@ -132,7 +134,7 @@ static int max_tokens(const struct front *f, const struct open_call *c, const st
 	int left = max_int(0, f->node->max_model_len - c->call.n_prompt);
 
 	if (front_has(s, RPC_MAX_TOKENS))
-		return (int)(s->max_tokens < INT32_MAX ? s->max_tokens : INT32_MAX);
+		return (int)s->max_tokens;
 	if (front_has(&f->defaults, RPC_MAX_TOKENS) && f->defaults.max_tokens < (uint32_t)left)
 		return (int)f->defaults.max_tokens;
 	return left;
@@ -183,8 +185,6 @@ static int make_score(struct front *f, struct open_call *c, struct why *why)
 	c->call.score = true;
 	c->call.how = sampling_default();
 	c->call.prompt_logprobs = (int)s->top_n;
-	if (!err && s->top_n > PICK_MAX_TOP)
-		err = fail(why, ERR_INVALID, "top_n: %u is more than %d", s->top_n, PICK_MAX_TOP);
 	return err;
 }
 
@@ -438,10 +438,6 @@ static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
 		front_drain(f, "asked by a client");
 		return;
 	case RPC_LOG_LEVEL:
-		if (r->log_level.level > LOG_DEBUG) {
-			front_error(f, call, ERR_INVALID, "level: 0 to 3 are known");
-			return;
-		}
 		board_log_level(f->board, (enum log_level)r->log_level.level);
 		rpc_send(f->server, call, &done);
 		return;

@@ -20,12 +20,6 @@ int front_check_ids(const struct front *f, const int32_t *ids, int n, const char
 	return 0;
 }
 
-static float number(const struct rpc_sampling *s, const struct rpc_sampling *d, enum rpc_sampling_field f,
-		    float own, float def, float fallback)
-{
-	return front_has(s, f) ? own : front_has(d, f) ? def : fallback;
-}
-
 static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc_sampling *s)
 {
 	const struct model_config *cfg = &f->node->cfg;
@@ -82,39 +76,26 @@ void front_defaults(struct front *f, const struct generation_config *g)
 	f->n_default_eos = g->n_eos;
 }
 
-/* Checked while they are still unsigned: as an int, the largest values would mean "unset". */
-static int check_tops(const struct rpc_sampling *s, struct why *why)
+/* What the request says, else the model's makers, else the list. */
+static void fill_numbers(struct sampling *how, const struct rpc_sampling *s, const struct rpc_sampling *d)
 {
-	if (front_has(s, RPC_LOGPROBS) && s->logprobs > PICK_MAX_TOP)
-		return fail(why, ERR_INVALID, "logprobs: %u is more than %d", s->logprobs, PICK_MAX_TOP);
-	if (front_has(s, RPC_PROMPT_LOGPROBS) && s->prompt_logprobs > PICK_MAX_TOP)
-		return fail(why, ERR_INVALID, "prompt_logprobs: %u is more than %d", s->prompt_logprobs,
-			    PICK_MAX_TOP);
-	return 0;
+	*how = sampling_default();
+#define REAL(NAME, field, ...)                                \
+	if (front_has(s, RPC_##NAME) || front_has(d, RPC_##NAME)) \
+		how->field = front_has(s, RPC_##NAME) ? s->field : d->field;
+#include "proto/sampling.def"
+	how->top_k = front_has(s, RPC_TOP_K) ? s->top_k : front_has(d, RPC_TOP_K) ? d->top_k : 0;
+	how->seed = front_has(s, RPC_SEED) ? s->seed : fresh_seed();
+	how->min_tokens = front_has(s, RPC_MIN_TOKENS) ? (int)s->min_tokens : 0;
+	how->n_logprobs = front_has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
 }
 
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)
 {
-	const struct rpc_sampling *d = &f->defaults;
 	struct sampling *how = &c->call.how;
-	int err = check_tops(s, why);
+	int err;
 
-	if (err)
-		return err;
-	*how = sampling_default();
-	how->temperature = number(s, d, RPC_TEMPERATURE, s->temperature, d->temperature, 1);
-	how->top_p = number(s, d, RPC_TOP_P, s->top_p, d->top_p, 1);
-	how->min_p = number(s, d, RPC_MIN_P, s->min_p, d->min_p, 0);
-	how->top_k = front_has(s, RPC_TOP_K) ? s->top_k : front_has(d, RPC_TOP_K) ? d->top_k : 0;
-	how->repetition_penalty =
-		number(s, d, RPC_REPETITION_PENALTY, s->repetition_penalty, d->repetition_penalty, 1);
-	how->presence_penalty =
-		number(s, d, RPC_PRESENCE_PENALTY, s->presence_penalty, d->presence_penalty, 0);
-	how->frequency_penalty =
-		number(s, d, RPC_FREQUENCY_PENALTY, s->frequency_penalty, d->frequency_penalty, 0);
-	how->seed = front_has(s, RPC_SEED) ? s->seed : fresh_seed();
-	how->min_tokens = front_has(s, RPC_MIN_TOKENS) ? (int)s->min_tokens : 0;
-	how->n_logprobs = front_has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
+	fill_numbers(how, s, &f->defaults);
 	how->allowed = s->allowed;
 	how->n_allowed = s->n_allowed;
 	how->bad = s->bad;

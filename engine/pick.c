@@ -8,17 +8,28 @@
 #include "engine/pick_inside.h"
 #include "engine/pick_math.h"
 
+const struct range sampling_ranges[] = {
+#define REAL(NAME, field, unset, bound, low, high, meaning) [SAMPLING_##NAME] = {low, high, RANGE_##bound},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [SAMPLING_##NAME] = {low, high, RANGE_FROM},
+#include "proto/sampling.def"
+};
+static const struct range bias_range = {
+#define DECIMAL(Message, field, low, high, meaning) low, high, RANGE_FROM
+#include "proto/limits.def"
+};
+enum {
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) MOST_##NAME = (int)(high),
+#include "proto/sampling.def"
+};
+_Static_assert((int)MOST_LOGPROBS == PICK_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == PICK_MAX_TOP,
+	       "room of struct picked for the likeliest");
+
 struct sampling sampling_default(void)
 {
-	return (struct sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1, .n_logprobs = -1};
-}
-
-static int check_range(const char *name, float x, float lo, float hi, struct why *why)
-{
-	if (!(x >= lo && x <= hi))
-		return fail(why, ERR_INVALID, "%s: %g is not within %g to %g", name, (double)x, (double)lo,
-			    (double)hi);
-	return 0;
+	return (struct sampling){
+#define REAL(NAME, field, unset, ...) .field = unset,
+#include "proto/sampling.def"
+		.n_logprobs = -1};
 }
 
 static int check_ids(const char *name, const int32_t *ids, int n, int vocab, struct why *why)
@@ -32,25 +43,18 @@ static int check_ids(const char *name, const int32_t *ids, int n, int vocab, str
 
 static int check_numbers(const struct sampling *h, struct why *why)
 {
-	int err = check_range("temperature", h->temperature, 0, 1000, why);
+	int err = 0;
 
-	if (!err && !(h->top_p > 0 && h->top_p <= 1))
-		err = fail(why, ERR_INVALID, "top_p: %g is not above 0 and at most 1", (double)h->top_p);
+#define REAL(NAME, field, ...)                                                     \
+	if (!err)                                                                  \
+		err = range_check(#field, h->field, &sampling_ranges[SAMPLING_##NAME], why);
+#include "proto/sampling.def"
 	if (!err)
-		err = check_range("min_p", h->min_p, 0, 1, why);
-	if (!err && !(h->repetition_penalty > 0 && h->repetition_penalty <= 100))
-		err = fail(why, ERR_INVALID, "repetition_penalty: %g is not above 0 and at most 100",
-			   (double)h->repetition_penalty);
+		err = range_check("top_k", h->top_k, &sampling_ranges[SAMPLING_TOP_K], why);
 	if (!err)
-		err = check_range("presence_penalty", h->presence_penalty, -2, 2, why);
-	if (!err)
-		err = check_range("frequency_penalty", h->frequency_penalty, -2, 2, why);
-	if (!err && h->top_k < -1)
-		err = fail(why, ERR_INVALID, "top_k: %d; -1 and 0 mean no limit", h->top_k);
-	if (!err && h->min_tokens < 0)
-		err = fail(why, ERR_INVALID, "min_tokens: %d is negative", h->min_tokens);
-	if (!err && (h->n_logprobs < -1 || h->n_logprobs > PICK_MAX_TOP))
-		err = fail(why, ERR_INVALID, "logprobs: %d is more than %d", h->n_logprobs, PICK_MAX_TOP);
+		err = range_check("min_tokens", h->min_tokens, &sampling_ranges[SAMPLING_MIN_TOKENS], why);
+	if (!err && h->n_logprobs != -1)
+		err = range_check("logprobs", h->n_logprobs, &sampling_ranges[SAMPLING_LOGPROBS], why);
 	return err;
 }
 
@@ -67,7 +71,7 @@ int sampling_check(const struct sampling *h, int vocab, struct why *why)
 	for (int i = 0; !err && i < h->n_bias; i++) {
 		err = check_ids("logit_bias", &h->bias[i].id, 1, vocab, why);
 		if (!err)
-			err = check_range("logit_bias", h->bias[i].value, -100, 100, why);
+			err = range_check("logit_bias", h->bias[i].value, &bias_range, why);
 	}
 	return err;
 }

@@ -19,6 +19,14 @@ struct bias {
 	float value;
 };
 
+/* Numbers that a request or generation_config.json sets, and what they may be (proto/sampling.def). */
+enum sampling_number {
+#define REAL(NAME, ...) SAMPLING_##NAME,
+#define WHOLE(NAME, ...) SAMPLING_##NAME,
+#include "proto/sampling.def"
+};
+extern const struct range sampling_ranges[]; /* by enum sampling_number */
+
 /* How one call samples; owned by the call, constant over its life. Zero-initialised plus sampling_default() is greedy-free
  * standard sampling: temperature 1, top_p 1, no limits. */
 struct sampling {

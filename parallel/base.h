@@ -80,6 +80,18 @@ float f32_from_bf16(uint16_t h);
 uint16_t f16_from_f32(float f);
 float f32_from_f16(uint16_t h); /* exact, subnormals kept */
 
+/* What a number from outside may be: of a request, a file, a command line. */
+enum range_bound { RANGE_FROM, RANGE_ABOVE };
+struct range {
+	double low, high;
+	enum range_bound bound; /* RANGE_ABOVE: low itself is outside */
+};
+bool range_holds(const struct range *r, double x); /* no range holds NaN */
+enum { RANGE_TEXT = 80 };
+const char *range_text(const struct range *r, char out[RANGE_TEXT]); /* "within 0 to 1", "above 0 and at most 1" */
+/* 0, or ERR_INVALID: "top_p: 7 is not above 0 and at most 1". */
+int range_check(const char *name, double x, const struct range *r, struct why *why);
+
 static inline int min_int(int a, int b)
 {
 	return a < b ? a : b;

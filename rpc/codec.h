@@ -11,13 +11,14 @@ enum { RPC_PROTOCOL = 1 }; /* the version that both sides of this source speak *
 
 /* Over one of these: ERR_LIMIT with the field named. Token ids are bounded by the frame; their values are the engine's to check. */
 enum {
-	RPC_MAX_STOP = 64,        /* stop strings of a request */
-	RPC_MAX_STOP_BYTES = 1024, /* of one */
-	RPC_MAX_STOP_IDS = 4096,
-	RPC_MAX_BIAS = 1 << 20,
-	RPC_MAX_MESSAGES = 1 << 14,
-	RPC_MAX_ASKER_BYTES = 128, /* a field of Asker; over it: ERR_INVALID */
-	RPC_MAX_NAME_BYTES = 1024, /* role, name, user, fingerprint, numerics class, version, served model */
+#define COUNT(Message, field, most, meaning) RPC_MOST_##Message##_##field = most,
+#define BYTES(Message, field, most, meaning) RPC_BYTES_##Message##_##field = most,
+#include "proto/limits.def"
+	RPC_MAX_STOP = RPC_MOST_Sampling_stop,
+	RPC_MAX_STOP_BYTES = RPC_BYTES_Sampling_stop, /* of one */
+	RPC_MAX_MESSAGES = RPC_MOST_Chat_messages,
+	RPC_MAX_ASKER_BYTES = RPC_BYTES_Asker_key, /* a field of Asker; over it: ERR_INVALID */
+	RPC_MAX_NAME_BYTES = RPC_BYTES_Message_role, /* also of user, fingerprint, version, ... */
 };
 
 struct rpc_hello {
@@ -30,19 +31,20 @@ struct rpc_bias {
 	float value;
 };
 
-/* Fields in the order of the proto; `has` holds a bit a set optional field. */
+/* Fields in the order of the proto, RPC_TEMPERATURE to RPC_RETURN_IDS; `has` holds a bit a set optional field. */
 enum rpc_sampling_field {
-	RPC_TEMPERATURE, RPC_TOP_K, RPC_TOP_P, RPC_MIN_P, RPC_REPETITION_PENALTY, RPC_PRESENCE_PENALTY,
-	RPC_FREQUENCY_PENALTY, RPC_SEED, RPC_MAX_TOKENS, RPC_MIN_TOKENS, RPC_IGNORE_EOS, RPC_INCLUDE_STOP,
-	RPC_SKIP_SPECIAL, RPC_LOGPROBS, RPC_PROMPT_LOGPROBS, RPC_TRUNCATE_PROMPT, RPC_ADD_SPECIAL, RPC_RETURN_IDS,
+#define REAL(NAME, ...) RPC_##NAME,
+#define WHOLE(NAME, ...) RPC_##NAME,
+#define SWITCH(NAME, ...) RPC_##NAME,
+#include "proto/sampling.def"
 };
+extern const struct range rpc_sampling_ranges[]; /* of its numbers */
 struct rpc_sampling {
 	uint32_t has; /* 1 << enum rpc_sampling_field */
-	float temperature, top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty;
-	int32_t top_k;
-	uint64_t seed;
-	uint32_t max_tokens, min_tokens, logprobs, prompt_logprobs, truncate_prompt;
-	bool ignore_eos, include_stop, skip_special, add_special, return_ids;
+#define REAL(NAME, field, ...) float field;
+#define WHOLE(NAME, type, field, ...) type field;
+#define SWITCH(NAME, field, ...) bool field;
+#include "proto/sampling.def"
 	int n_stop, n_stop_ids, n_bias, n_allowed, n_bad;
 	const char *const *stop; /* (n_stop) NUL-terminated, not empty */
 	const int32_t *stop_ids, *allowed, *bad;
@@ -135,9 +137,10 @@ struct rpc_request {
 	void *memory; /* what the pointers point into */
 };
 
-/* 0, or ERR_FORMAT, ERR_INVALID or ERR_LIMIT with the field named; then only out->id is set and nothing is to be freed. A request
+/* 0, or ERR_FORMAT, ERR_INVALID or ERR_LIMIT with the field named; then only id and kind are set (kind: as far as it can be told) and nothing is to be freed. A request
  * of no known kind decodes to RPC_NONE. Pointers are never NULL: an unset string is "". Prompt text and the content of messages
- * may be any bytes (content without NUL); other strings are UTF-8 without NUL. Numbers are finite. Memory: at most 16 times the
+ * may be any bytes (content without NUL); other strings are UTF-8 without NUL. Every number lies in its range of
+ * proto/sampling.def and proto/limits.def, and no list or text is longer than they say. Memory: at most 16 times the
  * payload while decoding, a few times afterwards. */
 int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why);
 void rpc_request_free(struct rpc_request *r);

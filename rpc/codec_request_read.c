@@ -23,14 +23,32 @@ static void read_stop(struct reader *r, struct rpc_sampling *s, const PB(Samplin
 
 static void read_bias(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
 {
-	struct rpc_bias *bias = read_list(r, from->n_logit_bias, RPC_MAX_BIAS, sizeof *bias,
+	struct rpc_bias *bias = read_list(r, from->n_logit_bias, RPC_MOST_Sampling_logit_bias, sizeof *bias,
 					  "sampling.logit_bias", &s->n_bias);
 
 	for (int i = 0; i < s->n_bias; i++) {
 		bias[i].id = from->logit_bias[i]->id;
-		bias[i].value = read_float(r, from->logit_bias[i]->value, "sampling.logit_bias.value");
+		bias[i].value = from->logit_bias[i]->value;
+		read_number(r, bias[i].id, WIRE_Bias_id, "logit_bias.id");
+		read_number(r, bias[i].value, WIRE_Bias_value, "logit_bias.value");
 	}
 	s->bias = bias;
+}
+
+static void read_sampling_numbers(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+{
+#define READ(NAME, ours, wire)      \
+	if (from->has_##wire)       \
+		s->has |= 1u << RPC_##NAME, s->ours = from->wire;
+#define CHECK(NAME, wire)           \
+	if (from->has_##wire)       \
+		read_in_range(r, (double)from->wire, &rpc_sampling_ranges[RPC_##NAME], #wire);
+#define REAL(NAME, field, ...) READ(NAME, field, field) CHECK(NAME, field)
+#define WHOLE(NAME, type, field, wire, ...) READ(NAME, field, wire) CHECK(NAME, wire)
+#define SWITCH(NAME, field, wire, ...) READ(NAME, field, wire)
+#include "proto/sampling.def"
+#undef READ
+#undef CHECK
 }
 
 static void read_sampling(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
@@ -39,28 +57,15 @@ static void read_sampling(struct reader *r, struct rpc_sampling *s, const PB(Sam
 
 	if (!from)
 		from = &unset;
-#define X(bit, ours, wire)                                              \
-	if (from->has_##wire) {                                         \
-		s->has |= 1u << (bit);                                  \
-		s->ours = read_float(r, from->wire, "sampling." #wire); \
-	}
-	SAMPLING_FLOATS(X)
-#undef X
-#define X(bit, ours, wire)             \
-	if (from->has_##wire) {        \
-		s->has |= 1u << (bit); \
-		s->ours = from->wire;  \
-	}
-	SAMPLING_NUMBERS(X)
-#undef X
+	read_sampling_numbers(r, s, from);
 	read_stop(r, s, from);
 	read_bias(r, s, from);
-	s->stop_ids = read_ids(r, from->stop_token_ids, from->n_stop_token_ids, RPC_MAX_STOP_IDS,
+	s->stop_ids = read_ids(r, from->stop_token_ids, from->n_stop_token_ids, RPC_MOST_Sampling_stop_token_ids,
 			       "sampling.stop_token_ids", &s->n_stop_ids);
-	s->allowed = read_ids(r, from->allowed_token_ids, from->n_allowed_token_ids, INT32_MAX,
+	s->allowed = read_ids(r, from->allowed_token_ids, from->n_allowed_token_ids, RPC_MOST_Sampling_allowed_token_ids,
 			      "sampling.allowed_token_ids", &s->n_allowed);
-	s->bad = read_ids(r, from->bad_token_ids, from->n_bad_token_ids, INT32_MAX, "sampling.bad_token_ids",
-			  &s->n_bad);
+	s->bad = read_ids(r, from->bad_token_ids, from->n_bad_token_ids, RPC_MOST_Sampling_bad_token_ids,
+			  "sampling.bad_token_ids", &s->n_bad);
 }
 
 static void read_resume(struct reader *r, struct rpc_resume *out, const PB(Resume) * from)
@@ -73,9 +78,10 @@ static void read_resume(struct reader *r, struct rpc_resume *out, const PB(Resum
 	out->ids = read_ids(r, from->ids, from->n_ids, INT32_MAX, "resume.ids", &out->n_ids);
 	out->text_bytes = from->text_bytes;
 	out->seed = from->seed;
-	out->fingerprint = read_name(r, from->has_fingerprint, from->fingerprint, RPC_MAX_NAME_BYTES,
+	read_number(r, (double)from->text_bytes, WIRE_Resume_text_bytes, "resume.text_bytes");
+	out->fingerprint = read_name(r, from->has_fingerprint, from->fingerprint, RPC_BYTES_Resume_fingerprint,
 				     "resume.fingerprint");
-	out->numerics_class = read_name(r, from->has_numerics_class, from->numerics_class, RPC_MAX_NAME_BYTES,
+	out->numerics_class = read_name(r, from->has_numerics_class, from->numerics_class, RPC_BYTES_Resume_numerics_class,
 					"resume.numerics_class");
 }
 
@@ -103,7 +109,7 @@ static void read_generate(struct reader *r, struct rpc_generate *out, const PB(G
 	read_resume(r, &out->resume, from->resume);
 	out->timeout_ms = from->timeout_ms;
 	out->echo = from->echo;
-	out->user = read_name(r, from->has_user, from->user, RPC_MAX_NAME_BYTES, "user");
+	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Generate_user, "user");
 }
 
 static void read_score(struct reader *r, struct rpc_score *out, const PB(Score) * from)
@@ -113,6 +119,7 @@ static void read_score(struct reader *r, struct rpc_score *out, const PB(Score) 
 	read_prompt(r, &out->prompt, from->prompt_case == XVERSE__V1__SCORE__PROMPT_TEXT ? &from->text : NULL,
 		    from->prompt_case == XVERSE__V1__SCORE__PROMPT_TOKENS ? from->tokens : NULL);
 	out->top_n = from->top_n;
+	read_number(r, from->top_n, WIRE_Score_top_n, "top_n");
 	out->timeout_ms = from->timeout_ms;
 	out->add_special = !from->has_add_special_tokens || from->add_special_tokens;
 }
@@ -123,11 +130,11 @@ static void read_messages(struct reader *r, struct rpc_chat *out, PB(Message) *c
 
 	for (int i = 0; i < out->n_messages; i++) {
 		const PB(Message) *f = from[i];
-		m[i].role = read_name(r, f->has_role, f->role, RPC_MAX_NAME_BYTES, "messages.role");
+		m[i].role = read_name(r, f->has_role, f->role, RPC_BYTES_Message_role, "messages.role");
 		m[i].content = read_text(r, f->has_content, f->content, &m[i].content_len);
 		if (!f->has_content)
 			m[i].content = NULL;
-		m[i].name = read_name(r, f->has_name, f->name, RPC_MAX_NAME_BYTES, "messages.name");
+		m[i].name = read_name(r, f->has_name, f->name, RPC_BYTES_Message_name, "messages.name");
 		m[i].json = read_name(r, f->has_json, f->json, SIZE_MAX, "messages.json");
 	}
 	out->messages = m;
@@ -139,7 +146,7 @@ static void read_chat(struct reader *r, struct rpc_chat *out, const PB(Chat) * f
 	read_sampling(r, &out->sampling, from->sampling);
 	read_resume(r, &out->resume, from->resume);
 	out->timeout_ms = from->timeout_ms;
-	out->user = read_name(r, from->has_user, from->user, RPC_MAX_NAME_BYTES, "user");
+	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Chat_user, "user");
 	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
 	out->documents_json =
 		read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
@@ -224,6 +231,7 @@ static void read_body(struct reader *r, struct rpc_request *out, const PB(Reques
 		break;
 	case RPC_LOG_LEVEL:
 		out->log_level.level = from->log_level->level;
+		read_number(r, from->log_level->level, WIRE_LogLevel_level, "level");
 		break;
 	case RPC_CHAT:
 		read_chat(r, &out->chat, from->chat);
@@ -253,7 +261,7 @@ int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t s
 	}
 	out->memory = wire_done(&r, &err);
 	if (err)
-		*out = (struct rpc_request){.id = out->id};
+		*out = (struct rpc_request){.id = out->id, .kind = out->kind};
 	return err;
 }
 

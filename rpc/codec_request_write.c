@@ -28,14 +28,16 @@ static PB(Sampling) * write_sampling(struct arena *a, const struct rpc_sampling 
 {
 	PB(Sampling) *to = WIRE_NEW(a, Sampling, sampling);
 
-#define X(bit, ours, wire)            \
-	if (s->has & (1u << (bit))) { \
-		to->has_##wire = 1;   \
-		to->wire = s->ours;   \
+#define WRITE(NAME, ours, wire)                 \
+	if (s->has & (1u << RPC_##NAME)) {      \
+		to->has_##wire = 1;             \
+		to->wire = s->ours;             \
 	}
-	SAMPLING_FLOATS(X)
-	SAMPLING_NUMBERS(X)
-#undef X
+#define REAL(NAME, field, ...) WRITE(NAME, field, field)
+#define WHOLE(NAME, type, field, wire, ...) WRITE(NAME, field, wire)
+#define SWITCH(NAME, field, wire, ...) WRITE(NAME, field, wire)
+#include "proto/sampling.def"
+#undef WRITE
 	write_stop(a, to, s);
 	write_bias(a, to, s);
 	to->n_stop_token_ids = (size_t)s->n_stop_ids;

@@ -1,6 +1,5 @@
 #include "rpc/codec_wire.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,13 +144,29 @@ const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t 
 	return to;
 }
 
-float read_float(struct reader *r, float value, const char *field)
+const struct range rpc_sampling_ranges[] = {
+#define REAL(NAME, field, unset, bound, low, high, meaning) [RPC_##NAME] = {low, high, RANGE_##bound},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [RPC_##NAME] = {low, high, RANGE_FROM},
+#include "proto/sampling.def"
+};
+
+void read_in_range(struct reader *r, double value, const struct range *range, const char *field)
 {
-	if (!isfinite(value)) {
-		wire_fail(r, ERR_INVALID, "%s: is not a finite number", field);
-		return 0;
-	}
-	return value;
+	struct why why;
+
+	if (range_check(field, value, range, &why))
+		wire_fail(r, ERR_INVALID, "%s", why.text);
+}
+
+void read_number(struct reader *r, double value, enum wire_number which, const char *field)
+{
+	static const struct range ranges[] = {
+#define NUMBER(Message, field, low, high, meaning) {low, high, RANGE_FROM},
+#define DECIMAL(Message, field, low, high, meaning) {low, high, RANGE_FROM},
+#include "proto/limits.def"
+	};
+
+	read_in_range(r, value, &ranges[which], field);
 }
 
 void read_hello(struct reader *r, struct rpc_hello *out, const PB(Hello) * from)
@@ -159,9 +174,11 @@ void read_hello(struct reader *r, struct rpc_hello *out, const PB(Hello) * from)
 	out->protocol_min = from->protocol_min;
 	out->protocol_max = from->protocol_max;
 	out->frame_limit = from->frame_limit;
-	out->version = read_name(r, from->has_version, from->version, RPC_MAX_NAME_BYTES, "hello.version");
-	out->served_model = read_name(r, from->has_served_model, from->served_model, RPC_MAX_NAME_BYTES,
-				      "hello.served_model");
+	if (from->frame_limit)
+		read_number(r, from->frame_limit, WIRE_Hello_frame_limit, "hello.frame_limit");
+	out->version = read_name(r, from->has_version, from->version, RPC_BYTES_Hello_version, "hello.version");
+	out->served_model = read_name(r, from->has_served_model, from->served_model,
+				      RPC_BYTES_Hello_served_model, "hello.served_model");
 }
 
 ProtobufCBinaryData wire_bytes(const char *text, size_t len)

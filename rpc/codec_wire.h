@@ -9,28 +9,6 @@
 
 #define PB(name) Xverse__V1__##name
 
-/* Sampling numbers: bit, field here, field there. Floats are listed apart because they must be finite. */
-#define SAMPLING_FLOATS(X)                                                \
-	X(RPC_TEMPERATURE, temperature, temperature)                      \
-	X(RPC_TOP_P, top_p, top_p)                                        \
-	X(RPC_MIN_P, min_p, min_p)                                        \
-	X(RPC_REPETITION_PENALTY, repetition_penalty, repetition_penalty) \
-	X(RPC_PRESENCE_PENALTY, presence_penalty, presence_penalty)       \
-	X(RPC_FREQUENCY_PENALTY, frequency_penalty, frequency_penalty)
-#define SAMPLING_NUMBERS(X)                                             \
-	X(RPC_TOP_K, top_k, top_k)                                      \
-	X(RPC_SEED, seed, seed)                                         \
-	X(RPC_MAX_TOKENS, max_tokens, max_tokens)                       \
-	X(RPC_MIN_TOKENS, min_tokens, min_tokens)                       \
-	X(RPC_IGNORE_EOS, ignore_eos, ignore_eos)                       \
-	X(RPC_INCLUDE_STOP, include_stop, include_stop_str_in_output)   \
-	X(RPC_SKIP_SPECIAL, skip_special, skip_special_tokens)          \
-	X(RPC_LOGPROBS, logprobs, logprobs)                             \
-	X(RPC_PROMPT_LOGPROBS, prompt_logprobs, prompt_logprobs)        \
-	X(RPC_TRUNCATE_PROMPT, truncate_prompt, truncate_prompt_tokens) \
-	X(RPC_ADD_SPECIAL, add_special, add_special_tokens)             \
-	X(RPC_RETURN_IDS, return_ids, return_token_ids)
-
 #define STATUS_STRINGS(X) \
 	X(model) X(fingerprint) X(numerics_class) X(version) X(device) X(isa) X(architecture) X(tokenizer) \
 		X(bos_token) X(eos_token) X(prompt_attention) X(kernel_overlap)
@@ -65,7 +43,14 @@ const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t 
 			int *count);
 /* A list of at most `max` in the plain struct's memory. */
 void *read_list(struct reader *r, size_t n, size_t max, size_t size, const char *field, int *count);
-float read_float(struct reader *r, float value, const char *field);
+/* The one place where numbers meet their ranges: proto/limits.def and proto/sampling.def. */
+enum wire_number {
+#define NUMBER(Message, field, ...) WIRE_##Message##_##field,
+#define DECIMAL(Message, field, ...) WIRE_##Message##_##field,
+#include "proto/limits.def"
+};
+void read_number(struct reader *r, double value, enum wire_number which, const char *field);
+void read_in_range(struct reader *r, double value, const struct range *range, const char *field);
 void read_hello(struct reader *r, struct rpc_hello *out, const PB(Hello) * from);
 
 ProtobufCBinaryData wire_bytes(const char *text, size_t len);

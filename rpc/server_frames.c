@@ -18,11 +18,6 @@ static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hel
 		conn_end(c);
 		return;
 	}
-	if (h->frame_limit && h->frame_limit < 4096) {
-		conn_error(s, c, 0, ERR_INVALID, "hello.frame_limit: %u, the least is 4096", h->frame_limit);
-		conn_end(c);
-		return;
-	}
 	if (h->frame_limit && h->frame_limit < c->frame_limit)
 		c->frame_limit = h->frame_limit;
 	c->hello = true;
@@ -117,12 +112,14 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 		return;
 	err = rpc_request_decode(&r, payload, size, &why);
 
-	if (!c->hello && (err || r.kind != RPC_HELLO)) {
+	if (!c->hello && r.kind != RPC_HELLO) {
 		conn_error(s, c, 0, ERR_FORMAT, "the first message must be Hello%s%s", err ? ": " : "",
 			   why.text);
 		conn_end(c);
 	} else if (err) {
 		conn_error(s, c, id_for_error(c, r.id), err, "%s", why.text);
+		if (!c->hello)
+			conn_end(c);
 	} else if (!c->hello) {
 		say_hello(s, c, &r.hello);
 	} else if (!r.id) {

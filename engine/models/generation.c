@@ -1,9 +1,13 @@
 #include "engine/models/generation.h"
 
+#include <float.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "engine/pick.h"
 
 struct reader {
 	json_t *root;
@@ -12,26 +16,29 @@ struct reader {
 	struct why *why;
 };
 
+static const struct range max_new_tokens = {1, INT32_MAX, RANGE_FROM}; /* as transformers: no default of nothing */
+
 /* 1: there, *out is set; 0: absent or null. */
-static int get_number(struct reader *r, const char *key, double low, double high, double *out)
+static int get_number(struct reader *r, const char *key, const struct range *range, double *out)
 {
 	json_t *v = json_object_get(r->root, key);
+	char text[RANGE_TEXT];
 
 	if (!v || json_is_null(v))
 		return 0;
 	if (!json_is_number(v))
 		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is not a number", r->path, key);
 	*out = json_number_value(v);
-	if (!(*out >= low && *out <= high))
-		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is %g; wanted: %g to %g", r->path, key, *out, low,
-			    high);
+	if (!range_holds(range, *out))
+		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is %g, not %s", r->path, key, *out,
+			    range_text(range, text));
 	return 1;
 }
 
-static int read_real(struct reader *r, const char *key, enum generation_field f, double high, float *out)
+static int read_real(struct reader *r, const char *key, enum generation_field f, const struct range *range, float *out)
 {
 	double x;
-	int got = get_number(r, key, 0, high, &x);
+	int got = get_number(r, key, range, &x);
 
 	if (got != 1)
 		return got;
@@ -40,16 +47,27 @@ static int read_real(struct reader *r, const char *key, enum generation_field f,
 	return 0;
 }
 
-static int read_whole(struct reader *r, const char *key, enum generation_field f, int *out)
+static int read_whole(struct reader *r, const char *key, enum generation_field f, const struct range *range, int *out)
 {
 	double x;
-	int got = get_number(r, key, -1, 1e9, &x);
+	int got = get_number(r, key, range, &x);
 
 	if (got != 1)
 		return got;
 	*out = (int)x;
 	r->g->has |= 1u << f;
 	return 0;
+}
+
+/* Here 0 is taken: transformers then keeps the likeliest token alone, as the least share above 0 does. */
+static int read_top_p(struct reader *r)
+{
+	const struct range range = {sampling_ranges[SAMPLING_TOP_P].low, sampling_ranges[SAMPLING_TOP_P].high, RANGE_FROM};
+	int err = read_real(r, "top_p", GENERATION_TOP_P, &range, &r->g->top_p);
+
+	if (!err && r->g->has >> GENERATION_TOP_P & 1)
+		r->g->top_p = fmaxf(r->g->top_p, FLT_MIN);
+	return err;
 }
 
 static int read_eos(struct reader *r)
@@ -78,19 +96,19 @@ static int read_eos(struct reader *r)
 static int read_all(struct reader *r)
 {
 	struct generation_config *g = r->g;
-	int err = read_real(r, "temperature", GENERATION_TEMPERATURE, 1000, &g->temperature);
+	int err = read_real(r, "temperature", GENERATION_TEMPERATURE, &sampling_ranges[SAMPLING_TEMPERATURE], &g->temperature);
 
 	if (!err)
-		err = read_real(r, "top_p", GENERATION_TOP_P, 1, &g->top_p);
+		err = read_top_p(r);
 	if (!err)
-		err = read_real(r, "min_p", GENERATION_MIN_P, 1, &g->min_p);
+		err = read_real(r, "min_p", GENERATION_MIN_P, &sampling_ranges[SAMPLING_MIN_P], &g->min_p);
 	if (!err)
-		err = read_real(r, "repetition_penalty", GENERATION_REPETITION_PENALTY, 100,
-				&g->repetition_penalty);
+		err = read_real(r, "repetition_penalty", GENERATION_REPETITION_PENALTY,
+				&sampling_ranges[SAMPLING_REPETITION_PENALTY], &g->repetition_penalty);
 	if (!err)
-		err = read_whole(r, "top_k", GENERATION_TOP_K, &g->top_k);
+		err = read_whole(r, "top_k", GENERATION_TOP_K, &sampling_ranges[SAMPLING_TOP_K], &g->top_k);
 	if (!err)
-		err = read_whole(r, "max_new_tokens", GENERATION_MAX_NEW_TOKENS, &g->max_new_tokens);
+		err = read_whole(r, "max_new_tokens", GENERATION_MAX_NEW_TOKENS, &max_new_tokens, &g->max_new_tokens);
 	if (!err)
 		err = read_eos(r);
 	if (!err && json_is_false(json_object_get(r->root, "do_sample"))) {

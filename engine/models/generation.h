@@ -20,7 +20,8 @@ struct generation_config {
 	int n_eos, eos[8];
 };
 
-/* An absent file sets nothing. "do_sample": false means temperature 0, as in transformers. ERR_FORMAT or ERR_IO name the file
+/* An absent file sets nothing. "do_sample": false means temperature 0, as in transformers, and "top_p": 0 the likeliest token
+ * alone. Ranges are those of requests (proto/sampling.def). ERR_FORMAT or ERR_IO name the file
  * and the key. */
 int generation_config_read(struct generation_config *g, const char *dir, struct why *why);
 

@@ -18,8 +18,13 @@ struct option {
 	enum kind kind;
 	unsigned of;
 	size_t at;
-	int field; /* enum rpc_sampling_field, -1: none */
+	int field; /* enum rpc_sampling_field, whose range counts; -1: none */
 	double low, high;
+};
+
+enum {
+#define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (high),
+#include "proto/limits.def"
 };
 
 #define AT(f) offsetof(struct args, f)
@@ -35,22 +40,20 @@ static const struct option options[] = {
 	{"system", "TEXT", "what the conversation begins with", WORD, CHA, AT(system), -1, 0, 0},
 	{"once", NULL, "one question, its answer, and end", FLAG, CHA, AT(once), -1, 0, 0},
 	{"max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN | CHA, SAM(max_tokens),
-	 RPC_MAX_TOKENS, 0, 1e9},
-	{"min-tokens", "N", "no end before so many [0]", NUMBER, GEN | CHA, SAM(min_tokens), RPC_MIN_TOKENS, 0,
-	 1e9},
+	 RPC_MAX_TOKENS, 0, 0},
+	{"min-tokens", "N", "no end before so many [0]", NUMBER, GEN | CHA, SAM(min_tokens), RPC_MIN_TOKENS, 0, 0},
 	{"temperature", "T", "0 takes the likeliest token [the model's, else 1]", REAL, GEN | CHA, SAM(temperature),
-	 RPC_TEMPERATURE, -1e9, 1e9},
-	{"top-k", "K", "only the K likeliest; 0: all", NUMBER, GEN | CHA, SAM(top_k), RPC_TOP_K, -1, 1e9},
-	{"top-p", "P", "only the likeliest that hold P of the mass", REAL, GEN | CHA, SAM(top_p), RPC_TOP_P, -1e9,
-	 1e9},
+	 RPC_TEMPERATURE, 0, 0},
+	{"top-k", "K", "only the K likeliest; 0: all", NUMBER, GEN | CHA, SAM(top_k), RPC_TOP_K, 0, 0},
+	{"top-p", "P", "only the likeliest that hold P of the mass", REAL, GEN | CHA, SAM(top_p), RPC_TOP_P, 0, 0},
 	{"min-p", "P", "only those at least P times as likely as the likeliest", REAL, GEN | CHA, SAM(min_p),
-	 RPC_MIN_P, -1e9, 1e9},
+	 RPC_MIN_P, 0, 0},
 	{"repetition-penalty", "R", "above 1: less of what prompt and answer hold already", REAL, GEN | CHA,
-	 SAM(repetition_penalty), RPC_REPETITION_PENALTY, -1e9, 1e9},
+	 SAM(repetition_penalty), RPC_REPETITION_PENALTY, 0, 0},
 	{"presence-penalty", "P", "less of what the answer holds already", REAL, GEN | CHA, SAM(presence_penalty),
-	 RPC_PRESENCE_PENALTY, -1e9, 1e9},
+	 RPC_PRESENCE_PENALTY, 0, 0},
 	{"frequency-penalty", "P", "the same, by how often", REAL, GEN | CHA, SAM(frequency_penalty),
-	 RPC_FREQUENCY_PENALTY, -1e9, 1e9},
+	 RPC_FREQUENCY_PENALTY, 0, 0},
 	{"seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN | CHA, SAM(seed),
 	 RPC_SEED, 0, 0},
 	{"stop", "TEXT", "end before this text; may be given several times", STOPS, GEN | CHA, 0, -1, 0, 0},
@@ -66,22 +69,21 @@ static const struct option options[] = {
 	{"allowed-token-ids", "\"1 2\"", "only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0, 0},
 	{"bad-token-ids", "\"1 2\"", "never these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
 	{"logprobs", "N", "logprob of each token and of the N likeliest (with --json)", NUMBER, GEN,
-	 SAM(logprobs), RPC_LOGPROBS, 0, 1e6},
+	 SAM(logprobs), RPC_LOGPROBS, 0, 0},
 	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs),
-	 RPC_PROMPT_LOGPROBS, 0, 1e6},
+	 RPC_PROMPT_LOGPROBS, 0, 0},
 	{"truncate-prompt-tokens", "N", "keep the prompt's last N tokens", NUMBER, GEN, SAM(truncate_prompt),
-	 RPC_TRUNCATE_PROMPT, 1, 1e9},
+	 RPC_TRUNCATE_PROMPT, 0, 0},
 	{"echo", NULL, "show the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
 	{"timeout-ms", "MS", "end after so long, waiting included", NUMBER, GEN | SCO | CHA, AT(timeout_ms), -1, 0,
-	 4e9},
+	 MOST_Generate_timeout_ms},
 	{"user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
 	{"no-resume", NULL, "end with an error when the server is lost, instead of going on when it is back",
 	 FLAG, GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
 	{"no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK,
 	 AT(no_special), -1, 0, 0},
-	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, 1e6},
-	{"parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special),
-	 -1, 0, 0},
+	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, MOST_Score_top_n},
+	{"parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special), -1, 0, 0},
 	{"wait", NULL, "until the server is ready", FLAG, STA, AT(wait), -1, 0, 0},
 	{"concurrency", "N", "requests open at a time [8]", NUMBER, BEN, AT(concurrency), -1, 1, 1024},
 	{"requests", "N", "how many in all [4 x concurrency]", NUMBER, BEN, AT(requests), -1, 1, 1e9},
@@ -168,14 +170,15 @@ void args_help(const char *command, FILE *out)
 
 static int parse_real(const struct option *o, const char *text, double *out, struct why *why)
 {
-	char *end;
+	struct range own = {o->low, o->high, RANGE_FROM};
+	const struct range *range = o->field < 0 ? &own : &rpc_sampling_ranges[o->field];
+	char allowed[RANGE_TEXT], *end;
 
 	*out = strtod(text, &end);
 	if (!*text || *end || !isfinite(*out))
 		return fail(why, ERR_INVALID, "--%s: \"%s\" is not a number", o->name, text);
-	if (o->low < o->high && (*out < o->low || *out > o->high))
-		return fail(why, ERR_INVALID, "--%s: %s is not within %.0f to %.0f", o->name, text, o->low,
-			    o->high);
+	if (!range_holds(range, *out))
+		return fail(why, ERR_INVALID, "--%s: %s is not %s", o->name, text, range_text(range, allowed));
 	return 0;
 }
 
@@ -183,16 +186,12 @@ static int parse_whole(const struct option *o, const char *text, int64_t *out, s
 {
 	double x;
 	char *end;
-	int err;
 
 	errno = 0;
 	*out = text[0] == '-' ? strtoll(text, &end, 10) : (int64_t)strtoull(text, &end, 10);
 	if (!*text || *end || errno)
 		return fail(why, ERR_INVALID, "--%s: \"%s\" is not a whole number", o->name, text);
-	err = parse_real(o, text, &x, why);
-	if (!err && o->low == 0 && o->high == 0 && text[0] == '-')
-		return fail(why, ERR_INVALID, "--%s: %s is negative", o->name, text);
-	return err;
+	return parse_real(o, text, &x, why);
 }
 
 static int parse_ids(const char *name, const char *text, struct list *out, struct why *why)

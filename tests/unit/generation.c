@@ -3,6 +3,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "engine/pick.h"
 #include "tests/check.h"
 
 static struct generation_config g;
@@ -59,6 +60,28 @@ TEST(no_sampling_is_greedy)
 	CHECK(g.temperature == 0);
 	CHECK_EQ(g.n_eos, 2);
 	CHECK_EQ(g.eos[1], 7);
+}
+
+/* transformers takes top_p 0 as "the likeliest alone", and refuses the others. */
+TEST(ranges_are_those_of_requests)
+{
+	struct sampling how = sampling_default();
+
+	CHECK_EQ(read_text("{\"top_p\": 0}"), 0);
+	CHECK(g.has >> GENERATION_TOP_P & 1);
+	how.top_p = g.top_p;
+	CHECK(how.top_p > 0 && how.top_p < 1e-30f);
+	CHECK_EQ(sampling_check(&how, 10, &why), 0);
+	CHECK_EQ(read_text("{\"repetition_penalty\": 0}"), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"repetition_penalty\" is 0, not above 0 and at most 100");
+	CHECK_EQ(read_text("{\"max_new_tokens\": 0}"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"max_new_tokens\": -1}"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"top_k\": -2}"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"top_k\": 2147483648}"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"temperature\": 1001}"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"temperature\": 0, \"top_k\": -1, \"min_p\": 1, \"repetition_penalty\": 1e-3, "
+			   "\"max_new_tokens\": 1}"),
+		 0);
 }
 
 TEST(what_is_wrong_is_named)

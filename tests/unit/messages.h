@@ -18,7 +18,7 @@ static const struct rpc_sampling sampling = {.has = (1u << (RPC_RETURN_IDS + 1))
 					     .frequency_penalty = 2,
 					     .top_k = 40,
 					     .seed = UINT64_MAX,
-					     .max_tokens = UINT32_MAX,
+					     .max_tokens = INT32_MAX,
 					     .min_tokens = 3,
 					     .logprobs = 4,
 					     .prompt_logprobs = 5,
@@ -49,7 +49,7 @@ static inline struct rpc_request request(enum rpc_kind kind)
 
 	switch (kind) {
 	case RPC_HELLO:
-		r.hello = (struct rpc_hello){1, 2, 3, "v", "m"};
+		r.hello = (struct rpc_hello){1, 2, 4096, "v", "m"};
 		break;
 	case RPC_GENERATE:
 		r.generate = (struct rpc_generate){
@@ -103,7 +103,7 @@ static inline struct rpc_reply reply(enum rpc_reply_kind kind)
 
 	switch (kind) {
 	case RPC_R_HELLO:
-		r.hello = (struct rpc_hello){1, 2, 3, "v", "m"};
+		r.hello = (struct rpc_hello){1, 2, 4096, "v", "m"};
 		break;
 	case RPC_R_STARTED:
 		r.started = (struct rpc_started){1, UINT64_MAX, "f", "c", 3, ids, 4};
