@@ -6,7 +6,7 @@
 
 #include "parallel/board_page.h"
 
-enum { READY_MS = 20, LAST_WORDS_MS = 700, WATCHER_MS = 2000 };
+enum { READY_MS = 20, WATCHER_MS = 2000 };
 
 size_t board_bytes(int size)
 {
@@ -23,7 +23,7 @@ struct board *board_join(void *shared, int rank, int size, pid_t pid)
 	b->rank = rank;
 	b->size = size;
 	b->fds = xalloc((size_t)size + 1, sizeof *b->fds);
-	b->progress = xalloc((size_t)size, sizeof *b->progress);
+	b->peer = xalloc((size_t)size, sizeof *b->peer);
 	for (int r = 0; r <= size; r++)
 		b->fds[r] = (struct pollfd){.fd = -1, .events = POLLIN};
 	line = &b->page->line[rank];
@@ -92,8 +92,7 @@ bool blame_rank(struct board *b, enum blame_kind kind, int rank, const char *tex
 	return board_blame(b, &what);
 }
 
-/* Sleeps until *word is set; false after `ms`. */
-static bool wait_set(_Atomic uint32_t *word, int ms)
+bool wait_set(_Atomic uint32_t *word, int ms)
 {
 	for (int i = 0; i < ms && !atomic_load_explicit(word, memory_order_acquire); i++)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -120,11 +119,18 @@ bool board_blamed(const struct board *b, struct blame *out)
 	return true;
 }
 
+static const char *signal_name(int signal)
+{
+	const char *name = sigabbrev_np(signal);
+
+	return name ? name : "?";
+}
+
 void blame_text(const struct blame *what, char *out, size_t size)
 {
 	static const char *const verbs[] = {"is well", "died", "was stopped", "was stuck", "failed"};
 	const char *verb = what->kind <= BLAME_FAULT ? verbs[what->kind] : "was blamed";
-	char place[96] = "before the first step";
+	char place[96] = "before the first step", by[40] = "";
 	int n;
 
 	if (what->step >= 0 && what->idle)
@@ -134,7 +140,9 @@ void blame_text(const struct blame *what, char *out, size_t size)
 		if (what->ahead > 0)
 			snprintf(place + n, sizeof place - (size_t)n, ", step %d is not done", what->step - what->ahead);
 	}
-	snprintf(out, size, "rank %d (pid %d) %s %s%s%s", what->rank, (int)what->pid, verb, place,
+	if (what->signal)
+		snprintf(by, sizeof by, " by signal %d (SIG%s)", what->signal, signal_name(what->signal));
+	snprintf(out, size, "rank %d (pid %d) %s%s %s%s%s", what->rank, (int)what->pid, verb, by, place,
 		 what->text[0] ? ": " : "", what->text);
 }
 

@@ -7,6 +7,8 @@
 #include <pthread.h>
 
 #include "parallel/board.h"
+#include "parallel/process.h"
+#include "parallel/still.h"
 
 enum line_state { LINE_EMPTY, LINE_JOINED, LINE_LEFT };
 
@@ -28,8 +30,9 @@ struct board_page {
 	struct board_line line[]; /* (size) */
 };
 
-struct progress {
-	uint64_t where, since; /* the last change that this rank saw */
+struct peer {
+	struct process process;
+	struct still beat, where; /* as this rank has seen them */
 };
 
 struct board {
@@ -37,15 +40,16 @@ struct board {
 	int rank, size;
 	bool met;
 	struct pollfd *fds; /* (size + 1) pidfds of the others (-1: none), then what ends the watch thread */
-	struct progress *progress; /* (size) */
+	struct peer *peer;  /* (size) */
 	struct watch_options how;
 	pthread_t thread;
-	_Atomic int32_t watcher;     /* thread id while the watch thread runs, or 0 */
-	_Atomic uint64_t noticed;    /* when board_idle() first saw a blame */
-	uint64_t last_tick, forgive; /* watch thread: no blame for silence before `forgive` */
-	bool forgave;
+	_Atomic int32_t watcher;  /* thread id while the watch thread runs, or 0 */
+	_Atomic uint64_t noticed; /* when board_idle() first saw a blame */
+	uint64_t last_tick;       /* of the watch thread */
 	uint32_t log_level; /* as last seen on the page */
 };
+
+enum { LAST_WORDS_MS = 700 };
 
 /* One word says where a rank is, and orders ranks by how far they got: (step + 1) << 32 | operations << 1 |
  * running. Idle after step n is the place before step n + 1. */
@@ -61,6 +65,8 @@ static inline uint64_t where_idle_after(uint64_t where)
 
 /* Fills step and op of a blame of this rank. */
 void blame_place(const struct board *b, struct blame *what, uint64_t where);
+/* Sleeps until *word is set; false after `ms`. */
+bool wait_set(_Atomic uint32_t *word, int ms);
 /* Blames a rank of the board for what it is doing now. */
 bool blame_rank(struct board *b, enum blame_kind kind, int rank, const char *text);
 

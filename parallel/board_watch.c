@@ -4,20 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "parallel/board_page.h"
 
-enum { LOOK_MS = 50, LAST_WORDS_MS = 700 };
+enum { LOOK_MS = 50, CRASH_S = 10 };
 #define BEAT_NS 250000000ull
-#define LATE_NS 750000000ull     /* a tick this late: we were paused ourselves */
-#define FORGIVE_NS 1000000000ull /* then the others get this long to stamp */
 #define STOPPED_NS 2000000000ull
 
 void board_meet(struct board *b)
 {
+	bool blind = false;
+
 	if (b->met)
 		return;
 	b->met = true;
@@ -26,12 +25,13 @@ void board_meet(struct board *b)
 
 		if (r == b->rank || !pid)
 			continue;
-		b->fds[r].fd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (b->fds[r].fd < 0 && errno == ESRCH)
+		if (!process_hold(&b->peer[r].process, pid))
 			blame_rank(b, BLAME_DIED, r, "");
-		else if (b->fds[r].fd < 0)
-			die("cannot watch rank %d (pid %d): %s", r, (int)pid, strerror(errno));
+		b->fds[r].fd = b->peer[r].process.fd;
+		blind |= b->fds[r].fd < 0;
 	}
+	if (blind && b->rank == 0)
+		log_at(LOG_WARN, "this kernel or container has no pidfd_open: a rank's death is seen at the next heartbeat");
 }
 
 static bool joined(const struct board *b, int rank)
@@ -46,36 +46,36 @@ static void look_for_deaths(struct board *b)
 			continue;
 		if (joined(b, r))
 			blame_rank(b, BLAME_DIED, r, "");
-		close(b->fds[r].fd);
 		b->fds[r].fd = -1;
 	}
 }
 
-/* A late tick of our own says that the machine was paused: silence up to now counts for nothing, once. */
-static void note_pause(struct board *b, uint64_t now)
+/* Silence has three causes: a process that is gone where no pidfd says so, one that crashed and whose memory is being written, and one
+ * that is stopped. */
+static void blame_silent(struct board *b, int r)
 {
-	if (now - b->last_tick > LATE_NS) {
-		if (!b->forgave)
-			b->forgive = now + FORGIVE_NS;
-		b->forgave = true;
-		for (int r = 0; r < b->size; r++)
-			b->progress[r].since = now;
-	} else if (now > b->forgive) {
-		b->forgave = false;
-	}
-	b->last_tick = now;
+	const struct process *p = &b->peer[r].process;
+
+	if (process_dumps_core(p))
+		blame_rank(b, BLAME_DIED, r, "it crashed and writes a core dump");
+	else
+		blame_rank(b, p->pid && process_gone(p) ? BLAME_DIED : BLAME_STOPPED, r, "");
 }
 
-static void look_for_stopped(struct board *b, uint64_t now)
+static void look_for_stopped(struct board *b, uint64_t since)
 {
 	for (int r = 0; r < b->size; r++) {
 		struct board_line *line = &b->page->line[r];
-		uint64_t beat = atomic_load(&line->beat);
+		struct peer *p = &b->peer[r];
+		bool watched = atomic_load(&line->watched);
+		uint64_t still = still_look(&p->beat, watched ? atomic_load(&line->beat) : 0, since);
 
-		if (r == b->rank || !joined(b, r) || !atomic_load(&line->watched))
+		if (r == b->rank || !joined(b, r))
 			continue;
-		if (now > beat && now - beat > STOPPED_NS && now > b->forgive)
-			blame_rank(b, BLAME_STOPPED, r, "");
+		if (p->process.pid && p->process.fd < 0 && process_gone(&p->process))
+			blame_rank(b, BLAME_DIED, r, "");
+		if (watched && still > STOPPED_NS)
+			blame_silent(b, r);
 	}
 }
 
@@ -86,24 +86,25 @@ static bool behind(uint64_t a, uint64_t b)
 }
 
 /* When a rank stands still in a step, the one furthest behind is stuck: the others wait for it in a sum. */
-static void look_for_stuck(struct board *b, uint64_t now)
+static void look_for_stuck(struct board *b, uint64_t since)
 {
+	uint64_t most = (uint64_t)b->how.watchdog_ns, still_of_last = 0;
 	int last = -1;
 	bool late = false;
 
 	for (int r = 0; r < b->size; r++) {
-		uint64_t where = atomic_load(&b->page->line[r].where);
-		struct progress *p = &b->progress[r];
+		uint64_t where = atomic_load(&b->page->line[r].where), still;
 
 		if (!joined(b, r))
 			continue;
-		if (p->where != where)
-			*p = (struct progress){where, now};
-		late |= (where & 1) && now - p->since >= (uint64_t)b->how.watchdog_ns;
-		if (last < 0 || behind(where, b->progress[last].where))
+		still = still_look(&b->peer[r].where, where, since);
+		late |= (where & 1) && still >= most;
+		if (last < 0 || behind(where, b->peer[last].where.value)) {
 			last = r;
+			still_of_last = still;
+		}
 	}
-	if (late && now - b->progress[last].since >= (uint64_t)b->how.watchdog_ns)
+	if (late && still_of_last >= most)
 		blame_rank(b, BLAME_STUCK, last, "");
 }
 
@@ -129,18 +130,22 @@ static void take_log_level(struct board *b)
 
 static void tick(struct board *b, uint64_t now)
 {
+	uint64_t since = now - b->last_tick;
+
+	b->last_tick = now;
 	take_log_level(b);
 	atomic_store(&b->page->line[b->rank].beat, now);
-	note_pause(b, now);
-	look_for_stopped(b, now);
+	if (b->how.beat)
+		b->how.beat(b->how.arg);
+	look_for_stopped(b, since);
 	if (b->how.watchdog_ns > 0)
-		look_for_stuck(b, now);
+		look_for_stuck(b, since);
 }
 
 static void kill_rank(struct board *b, int rank)
 {
-	if (rank != b->rank && b->fds[rank].fd >= 0)
-		syscall(SYS_pidfd_send_signal, b->fds[rank].fd, SIGKILL, NULL, 0);
+	if (rank != b->rank)
+		process_signal(&b->peer[rank].process, SIGKILL);
 }
 
 static bool claim_telling(struct board *b)
@@ -172,6 +177,13 @@ static bool hear_last_words(struct board *b, const struct blame *what)
 	return atomic_load(&b->page->said);
 }
 
+/* A thread of ours is in its crash handler: it ends the process, with the core dump that the user may want. */
+static void leave_to_crash(const struct board *b, const struct blame *what)
+{
+	if (what->signal && what->rank == b->rank)
+		sleep(CRASH_S);
+}
+
 /* On rank 0 `said` comes last: a thread in die() waits for it and then ends the process. */
 __attribute__((noreturn)) static void end_job(struct board *b, const struct blame *what)
 {
@@ -194,6 +206,7 @@ __attribute__((noreturn)) static void end_job(struct board *b, const struct blam
 		tell(text, what);
 	if (b->rank == 0)
 		atomic_store(&b->page->said, 1);
+	leave_to_crash(b, what);
 	_exit(EXIT_SOFTWARE);
 }
 
@@ -232,8 +245,6 @@ void board_watch(struct board *b, const struct watch_options *how)
 	board_meet(b);
 	b->how = *how;
 	b->last_tick = now;
-	for (int r = 0; r < b->size; r++)
-		b->progress[r].since = now;
 	b->fds[b->size].fd = eventfd(0, EFD_CLOEXEC);
 	if (b->fds[b->size].fd < 0)
 		die("no eventfd for the watch thread: %s", strerror(errno));
@@ -259,10 +270,11 @@ void board_leave(struct board *b)
 		pthread_join(b->thread, NULL);
 		atomic_store(&b->watcher, 0);
 	}
-	for (int r = 0; r <= b->size; r++)
-		if (b->fds[r].fd >= 0)
-			close(b->fds[r].fd);
+	if (b->fds[b->size].fd >= 0)
+		close(b->fds[b->size].fd);
+	for (int r = 0; r < b->size; r++)
+		process_drop(&b->peer[r].process);
 	free(b->fds);
-	free(b->progress);
+	free(b->peer);
 	free(b);
 }
