@@ -51,6 +51,7 @@ void window_open(struct window *w, const struct world *world, const char *name, 
 	w->base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (w->base == MAP_FAILED)
 		die("cannot map the shared window \"%s\" of %zu bytes: %s", name, whole, strerror(errno));
+	madvise(w->base, whole, MADV_DONTDUMP); /* sums and steps say nothing in a core dump that the heap does not */
 	world_barrier(world); /* all have it open before rank 0's number goes */
 	close(fd);
 }

@@ -1,4 +1,5 @@
-/* memory.c - pages: huge where the kernel gives them, zeroed, touched before anybody says ready. */
+/* memory.c - pages: huge where the kernel gives them, zeroed, touched before anybody says ready. A core dump leaves them out: weights
+ * and KV cache would make it tens of gigabytes, and hold what clients said. */
 #include "engine/cpu/cpu.h"
 
 #include <errno.h>
@@ -30,6 +31,13 @@ size_t cpu_pages_bytes(size_t bytes)
 	return round_up(bytes, PAGE);
 }
 
+/* Both are only wishes. */
+static void advise(char *p, size_t bytes)
+{
+	madvise(p, bytes, MADV_HUGEPAGE);
+	madvise(p, bytes, MADV_DONTDUMP);
+}
+
 /* Maps a little more and gives the edges back, so that large blocks start on a huge page. */
 static char *map(size_t bytes)
 {
@@ -38,13 +46,15 @@ static char *map(size_t bytes)
 
 	if (p == MAP_FAILED)
 		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));
-	if (!edge)
+	if (!edge) {
+		madvise(p, bytes, MADV_DONTDUMP);
 		return p;
+	}
 	before = round_up((uintptr_t)p, HUGE) - (uintptr_t)p;
 	if (before)
 		munmap(p, before);
 	munmap(p + before + bytes, edge - before);
-	madvise(p + before, bytes, MADV_HUGEPAGE); /* only a wish */
+	advise(p + before, bytes);
 	return p + before;
 }
 
@@ -61,13 +71,16 @@ void cpu_pages_touch(struct pool *pool, void *p, size_t bytes, int units)
 		return;
 	if (mmap(p, t.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));
-	madvise(p, t.bytes, MADV_HUGEPAGE);
+	advise(p, t.bytes);
 	pool_each(pool, t.units, touch_unit, &t);
 }
 
 bool cpu_pages_map(void *p, size_t bytes, int fd, int64_t at)
 {
-	return !bytes || mmap(p, cpu_pages_bytes(bytes), PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, at) != MAP_FAILED;
+	if (bytes && mmap(p, cpu_pages_bytes(bytes), PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, at) == MAP_FAILED)
+		return false;
+	madvise(p, cpu_pages_bytes(bytes), MADV_DONTDUMP);
+	return true;
 }
 
 void *cpu_pages(struct pool *pool, size_t bytes, int units)
