@@ -74,6 +74,10 @@ const char *dtype_name(enum dtype t); /* "f32", "bf16", ... */
 
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 
+/* First in main(): standard input, output and error that are closed become /dev/null, else the first socket or file that is opened
+ * would get their number, and log lines. */
+void stdio_open(void);
+
 /* Conversions that every class agrees on: round to nearest even, NaN stays NaN. */
 uint16_t bf16_from_f32(float f);
 float f32_from_bf16(uint16_t h);

@@ -68,7 +68,7 @@ static int open_all(struct gateway *g, struct why *why)
 		err = parser_start(g, why);
 	if (!err)
 		err = http_open(g, why);
-	if (!err)
+	if (!err && !g->how.check)
 		models_open(g);
 	return err;
 }
@@ -96,7 +96,10 @@ int main(int argc, char **argv)
 {
 	static struct gateway g;
 	struct why why = {""};
-	int err = options_parse(&g.how, argc, argv, &why);
+	int err;
+
+	stdio_open();
+	err = options_parse(&g.how, argc, argv, &why);
 
 	log_init(-1, LOG_INFO);
 	if (err) {
@@ -109,11 +112,13 @@ int main(int argc, char **argv)
 	}
 	if (g.how.print_openapi)
 		return print_openapi();
+	if (g.how.check)
+		log_level_set(LOG_ERROR); /* it listens only to see that it could */
 	gnutls_global_init();
 	err = open_all(&g, &why);
 	if (err)
 		fprintf(stderr, "xverse-gateway: %s\n", why.text);
-	else
+	else if (!g.how.check)
 		loop_run(&g);
 	close_all(&g);
 	return !err ? EXIT_OK : err == ERR_INVALID ? EXIT_CONFIG : EXIT_INPUT;
