@@ -7,10 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "daemon/files.h"
 #include "parallel/wait.h"
 #include "rpc/handover.h"
 
@@ -67,51 +65,6 @@ void front_drain(struct front *f, const char *reason)
 		  (long long)f->opt->shutdown_timeout_s);
 }
 
-/* mpirun that is told to end sends CONT to its ranks at once, TERM after one second and KILL after another:
- * no time to drain. Under srun both come together, with the grace of KillWait: drain. */
-static bool mpirun_ends_us(const struct front *f, const struct signalfd_siginfo *info)
-{
-	uint64_t since = now_ns() - f->cont_ns;
-
-	return info->ssi_pid == (uint32_t)getppid() && f->cont_ns && since > 500000000u &&
-	       since < 3000000000u;
-}
-
-static void cut_open_calls(struct front *f);
-
-/* The ranks share the log file; only this one is told to open it anew. */
-static void hang_up(const struct front *f)
-{
-	bool ready = atomic_load(&f->link->state) == LINK_READY;
-
-	log_file_reopen();
-	for (int r = 1; f->opt->log_file && ready && r < f->node->world->size; r++)
-		kill((pid_t)f->ranks[r].pid, SIGHUP);
-}
-
-static void take_signals(struct front *f)
-{
-	struct signalfd_siginfo info;
-
-	while (read(f->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-		if (info.ssi_signo == SIGCONT) {
-			f->cont_ns = now_ns();
-			continue;
-		}
-		if (info.ssi_signo == SIGHUP) {
-			hang_up(f);
-			continue;
-		}
-		front_drain(f, strsignal((int)info.ssi_signo));
-		if (info.ssi_signo == SIGTERM && mpirun_ends_us(f, &info)) {
-			cut_open_calls(f);
-			rpc_server_close(f->server, 500);
-			pid_file_remove();
-			_exit(EXIT_OK); /* MPI_Finalize would hang now */
-		}
-	}
-}
-
 static void take_reports(struct front *f)
 {
 	struct report r;
@@ -128,26 +81,13 @@ static void take_reports(struct front *f)
 	}
 }
 
-/* Open calls that a drain no longer waits for. */
-static void cut_open_calls(struct front *f)
-{
-	for (int i = 0; i < FRONT_BUCKETS; i++)
-		for (struct open_call *c = f->bucket[i]; c; c = c->next)
-			if (!c->ended) {
-				front_error(f, c->id, ERR_DRAINING,
-					    "the server is shutting down; resume elsewhere or later");
-				c->ended = true;
-				f->metrics.failed++;
-			}
-}
-
 /* While loading, the engine thread does not hear commands: a drain ends the process at once then. */
 static bool drained(struct front *f)
 {
 	if (!f->draining)
 		return false;
 	if (now_ns() > f->drain_deadline_ns)
-		cut_open_calls(f);
+		front_cut_calls(f, ERR_DRAINING, FRONT_SHUTTING_DOWN);
 	else if (rpc_open_calls(f->server) > 0)
 		return false;
 	return true;
@@ -158,7 +98,7 @@ static void beat(struct front *f)
 	if (now_ns() - f->beat_ns < 900000000u)
 		return;
 	f->beat_ns = now_ns();
-	handover_beat(f->beat_fd);
+	handover_say(f->beat_fd, HANDOVER_FRONT);
 }
 
 static void *front_thread(void *arg)
@@ -171,7 +111,7 @@ static void *front_thread(void *arg)
 		rpc_server_poll(f->server, f->draining || f->waiting ? 100 : 1000);
 		if (atomic_load(&f->last_words))
 			return NULL;
-		take_signals(f);
+		front_take_signals(f);
 		take_reports(f);
 		front_retry_cancels(f);
 		front_take_words(f);
@@ -180,16 +120,15 @@ static void *front_thread(void *arg)
 		if (!was_ready && atomic_load(&f->link->state) == LINK_READY) {
 			was_ready = true;
 			front_ready(f);
+			handover_say(f->beat_fd, HANDOVER_READY);
 		}
-		if (drained(f) && !was_ready) {
-			rpc_server_close(f->server, 200);
-			pid_file_remove();
-			_exit(EXIT_OK);
-		}
+		if (drained(f) && !was_ready)
+			front_exit(f, EXIT_OK);
 		if (drained(f))
 			link_command(f->link, &stop);
 	}
 	rpc_server_close(f->server, 500);
+	handover_say(f->beat_fd, HANDOVER_SERVED);
 	return NULL;
 }
 
@@ -242,20 +181,11 @@ static int open_socket(struct front *f, struct why *why)
 
 int front_start(struct front *f, struct why *why)
 {
-	sigset_t set;
 	int err;
 
 	f->started_ns = f->load_started_ns = now_ns();
 	metrics_init(&f->metrics);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGCONT);
-	sigaddset(&set, SIGHUP);
-	f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (f->signal_fd < 0)
-		die("signalfd: %s", strerror(errno));
+	front_open_signals(f);
 	err = open_socket(f, why);
 	if (err)
 		return err;

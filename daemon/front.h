@@ -69,13 +69,16 @@ struct front {
 	bool draining;
 	uint64_t drain_deadline_ns;
 	int signal_fd, beat_fd;    /* beat_fd: the launcher's connection, -1 without one */
+	pid_t starter;             /* mpirun, whose end is this process's; 0: it has none */
 	uint64_t beat_ns, cont_ns; /* last beat; last SIGCONT */
 	pthread_t thread;
 	struct metrics metrics;
 	_Atomic int last_words; /* the watch thread speaks now: touch the server no more */
 };
 
-/* Opens the socket and starts the thread. Signals of `signals` must be blocked in every thread. */
+/* Blocks what front threads hear of; call it before there is any other thread. */
+void front_block_signals(void);
+/* Opens the socket and starts the thread. f->starter says whose end it must not survive. */
 int front_start(struct front *f, struct why *why);
 /* After serve() returned: waits for the thread. */
 void front_join(struct front *f);
@@ -113,6 +116,12 @@ uint32_t front_place(void *front, uint64_t call); /* in the queue, from 1; 0: no
 void front_send_status(struct front *f, uint64_t call);
 void front_send_metrics(struct front *f, uint64_t call);
 void front_drain(struct front *f, const char *reason);
+void front_open_signals(struct front *f);
+void front_take_signals(struct front *f);
+#define FRONT_SHUTTING_DOWN "the server is shutting down; resume elsewhere or later"
+void front_cut_calls(struct front *f, int code, const char *text); /* one error on every open call */
+/* Ends the process at once, where MPI_Finalize would wait for what is not there any more. */
+void front_exit(struct front *f, int code) __attribute__((noreturn));
 void front_error(struct front *f, uint64_t call, int code, const char *text);
 struct open_call *front_find(struct front *f, uint64_t call);
 void front_forget(struct front *f, struct open_call *c);

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MS = 1000000, FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 30000, HEALTHY_MS = 60000, END_MS = 3000 };
+enum { MS = 1000000, FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 30000, HEALTHY_MS = 60000, UP_MS = 3000, END_MS = 3000, CHECK_MS = 10000 };
 
 static void add(struct beside *b, char *arg)
 {
@@ -21,19 +21,31 @@ static void add(struct beside *b, char *arg)
 	b->argv[b->n++] = arg;
 }
 
+__attribute__((noreturn)) static void refuse_address(const char *value, const char *reason)
+{
+	fprintf(stderr, "xverse-launch: --http %s: %s\n", value, reason);
+	exit(EXIT_USAGE);
+}
+
+/* PORT, HOST:PORT or [ADDRESS]:PORT. */
 static void set_address(struct beside *b, const char *value)
 {
-	const char *colon = strrchr(value, ':');
+	const char *colon = strrchr(value, ':'), *host = value;
 	const char *port = colon ? colon + 1 : value;
-	size_t digits = strspn(port, "0123456789");
+	size_t digits = strspn(port, "0123456789"), n = colon ? (size_t)(colon - value) : 0;
 
-	if (!digits || port[digits] || digits > 5 || atoi(port) > 65535) {
-		fprintf(stderr, "xverse-launch: --http %s: PORT or HOST:PORT is wanted\n", value);
-		exit(EXIT_USAGE);
-	}
+	if (n > 1 && host[0] == '[' && host[n - 1] == ']') {
+		host++;
+		n -= 2;
+	} else if (memchr(host, ':', n) || (n && strpbrk(host, "[]")))
+		refuse_address(value, "an IPv6 address stands in brackets: [ADDRESS]:PORT");
+	if (!digits || port[digits] || digits > 5 || atoi(port) > 65535)
+		refuse_address(value, "PORT, HOST:PORT or [ADDRESS]:PORT is wanted");
+	if (colon && !n)
+		refuse_address(value, "HOST is empty; 0.0.0.0 stands for all addresses");
 	add(b, xprintf("--port=%s", port));
 	if (colon)
-		add(b, xprintf("--host=%.*s", (int)(colon - value), value));
+		add(b, xprintf("--host=%.*s", (int)n, host));
 }
 
 bool beside_option(struct beside *b, char **argv, int *i)
@@ -62,12 +74,13 @@ bool beside_option(struct beside *b, char **argv, int *i)
 	return false;
 }
 
-void beside_prepare(struct beside *b, const char *socket, const char *xversed)
+void beside_prepare(struct beside *b, const struct output *output, const char *socket, const char *xversed)
 {
 	const char *slash = strrchr(xversed, '/');
 
 	if (!b->n)
 		return;
+	b->output = output;
 	snprintf(b->path, sizeof b->path, "%.*sxverse-gateway", slash ? (int)(slash + 1 - xversed) : 0, xversed);
 	b->argv[0] = b->path;
 	add(b, xprintf("--model=%s", socket));
@@ -76,38 +89,93 @@ void beside_prepare(struct beside *b, const char *socket, const char *xversed)
 }
 
 /* It ends if the launcher dies. */
-static void child(const struct beside *b)
+static void child(const struct beside *b, char *const *argv, const struct output *output)
 {
 	sigset_t none;
 
+	if (output)
+		output_child(output);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	execvp(b->path, b->argv);
+	execvp(b->path, argv);
 	fprintf(stderr, "xverse-launch: %s cannot be started: %s\n", b->path, strerror(errno));
-	_exit(EXIT_INPUT);
+	_exit(EXIT_CONFIG);
+}
+
+static pid_t begin(const struct beside *b, char *const *argv, const struct output *output)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		child(b, argv, output);
+	if (pid < 0)
+		die("fork: %s", strerror(errno));
+	return pid;
+}
+
+static int code_of(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* False: it was not over by `end`, and is killed. */
+static bool wait_until(pid_t pid, uint64_t end, int *status)
+{
+	while (waitpid(pid, status, WNOHANG) == 0) {
+		if (now_ns() > end) {
+			kill(pid, SIGKILL);
+			waitpid(pid, status, 0);
+			return false;
+		}
+		poll(NULL, 0, 10);
+	}
+	return true;
+}
+
+int beside_check(const struct beside *b)
+{
+	char *argv[BESIDE_ARGS + 1];
+	int status;
+
+	if (!b->n)
+		return 0;
+	memcpy(argv, b->argv, (size_t)b->n * sizeof *argv);
+	argv[b->n] = (char *)"--check";
+	argv[b->n + 1] = NULL;
+	if (wait_until(begin(b, argv, NULL), now_ns() + (uint64_t)CHECK_MS * MS, &status))
+		return code_of(status);
+	fprintf(stderr, "xverse-launch: %s --check takes over %d s\n", b->path, CHECK_MS / 1000);
+	return EXIT_CONFIG;
 }
 
 static void start(struct beside *b)
 {
 	b->started_ns = now_ns();
-	b->pid = fork();
-	if (b->pid == 0)
-		child(b);
-	if (b->pid < 0)
-		die("fork: %s", strerror(errno));
+	b->pid = begin(b, b->argv, b->output);
 }
 
-static void take_end(struct beside *b, int status)
+static bool is_refusal(int code)
+{
+	return code == EXIT_USAGE || code == EXIT_INPUT || code == EXIT_CONFIG;
+}
+
+/* Wrong options, or a port that another took since they were looked at: of the first one they are an error of the start. Later they may
+ * pass. */
+static void take_end(struct beside *b, int code)
 {
 	b->pid = 0;
 	if (b->told)
 		return;
+	if (is_refusal(code) && !b->came) {
+		b->failed = code;
+		log_event(LOG_ERROR, "the gateway cannot be started; its reason is above. The job ends", " code=%d", code);
+		return;
+	}
 	if (now_ns() - b->started_ns > (uint64_t)HEALTHY_MS * MS)
 		b->wait_ms = FIRST_WAIT_MS;
-	log_event(LOG_ERROR, "the gateway ended; it starts again", " code=%d wait_ms=%d",
-		  WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), b->wait_ms);
+	log_event(LOG_ERROR, "the gateway ended; it starts again", " code=%d wait_ms=%d", code, b->wait_ms);
 	b->next_ns = now_ns() + (uint64_t)b->wait_ms * MS;
 	b->wait_ms = min_int(2 * b->wait_ms, LONGEST_WAIT_MS);
 }
@@ -117,8 +185,10 @@ void beside_look(struct beside *b)
 	int status;
 
 	if (b->n && b->pid && waitpid(b->pid, &status, WNOHANG) == b->pid)
-		take_end(b, status);
-	if (b->n && !b->pid && !b->told && now_ns() >= b->next_ns)
+		take_end(b, code_of(status));
+	if (b->pid && now_ns() - b->started_ns > (uint64_t)UP_MS * MS)
+		b->came = true;
+	if (b->n && !b->pid && !b->told && !b->failed && now_ns() >= b->next_ns)
 		start(b);
 }
 
@@ -131,15 +201,10 @@ void beside_drain(struct beside *b)
 
 void beside_end(struct beside *b)
 {
-	uint64_t end = now_ns() + (uint64_t)END_MS * MS;
 	int status;
 
 	beside_drain(b);
-	while (b->pid && waitpid(b->pid, &status, WNOHANG) == 0 && now_ns() < end)
-		poll(NULL, 0, 10);
-	if (b->pid && waitpid(b->pid, &status, WNOHANG) == 0) {
-		kill(b->pid, SIGKILL);
-		waitpid(b->pid, &status, 0);
-	}
+	if (b->pid)
+		wait_until(b->pid, now_ns() + (uint64_t)END_MS * MS, &status);
 	b->pid = 0;
 }

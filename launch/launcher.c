@@ -4,42 +4,17 @@
  */
 #include <errno.h>
 #include <grp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/options.h"
-#include "launch/beside.h"
-#include "launch/ranks.h"
-#include "rpc/handover.h"
-#include "rpc/listen.h"
+#include "launch/launcher.h"
 
-enum { MAX_ARGS = 512, SILENCE_MS = 5000, HEALTHY_NS = 60 };
-
-struct launcher {
-	int ranks, restarts; /* restarts left; -1: without end */
-	bool print, restart;
-	bool draining, hurried, told; /* asked to drain, asked again; rank 0 was told to drain */
-	char *daemon[MAX_ARGS];       /* what xversed gets */
-	int n_daemon;
-	char socket_path[512], xversed[4096];
-	struct rpc_listener listener;
-	struct handover handover;
-	int signal_fd, beat_fd; /* beat_fd: rank 0's open connection, -1 before it came */
-	pid_t mpirun, rank0;
-	uint64_t started_ns, last_beat_ns, pressed_ns; /* pressed_ns: when mpirun was last told to end */
-	struct options options;                        /* of xversed */
-	struct ranks job;
-	struct beside gateway;
-};
+enum { HEALTHY_S = 60, START_TIMEOUT_S = 60, FAILED_STARTS = 5 };
 
 static void usage(FILE *f)
 {
@@ -50,11 +25,15 @@ static void usage(FILE *f)
 		"  -n RANKS           ranks to start [1]\n"
 		"  --restart[=TIMES]  start again when a rank is lost, after 0.5 s, 1 s, ... 30 s; clients "
 		"are not refused\n"
-		"                     meanwhile and streams go on by themselves\n"
-		"  --http [HOST:]PORT also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]\n"
+		"                     meanwhile and streams go on by themselves; given up after 5 failures before it "
+		"was ever ready\n"
+		"  --start-timeout SECONDS  for rank 0 to come, which is before it reads weights [60]\n"
+		"  --http [HOST:]PORT also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]; an IPv6 HOST in "
+		"brackets\n"
 		"  --http-option OPT  an option for it, such as --http-option --api-key-file=FILE\n"
 		"  --print            print the mpirun line and do nothing\n\n"
-		"TERM, INT and USR1 drain: open calls end, then the job. A second one ends it at once.\n"
+		"TERM, INT and USR1 drain: open calls end, then the job. A second one, or QUIT, ends it at once.\n"
+		"HUP is passed to rank 0 where there is a --log-file, which is then opened anew; else it is nothing.\n"
 		"Exit code: that of the job (0 drained, 64 usage, 66 input, 70 lost rank, 75 try again, 78 "
 		"configuration).\n");
 }
@@ -114,10 +93,13 @@ static void keep(struct launcher *l, char *arg)
 /* Own options are taken out; all others go to xversed. */
 static void parse(struct launcher *l, int argc, char **argv)
 {
-	l->ranks = 1;
+	l->n_ranks = 1;
+	l->start_timeout_s = START_TIMEOUT_S;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "-n"))
-			l->ranks = number(argv[++i], "-n");
+			l->n_ranks = number(argv[++i], "-n");
+		else if (!strncmp(argv[i], "--start-timeout", 15) && (!argv[i][15] || argv[i][15] == '='))
+			l->start_timeout_s = number(argv[i][15] ? argv[i] + 16 : argv[++i], "--start-timeout");
 		else if (!strncmp(argv[i], "--restart", 9) && (!argv[i][9] || argv[i][9] == '=')) {
 			l->restart = true;
 			l->restarts = argv[i][9] ? number(argv[i] + 10, "--restart") : -1;
@@ -136,219 +118,6 @@ static void parse(struct launcher *l, int argc, char **argv)
 	parse_options(l);
 }
 
-/* Unbound, because xversed pins itself; keep-alives, so that a dead link is known in seconds. */
-static const char *const fixed_args[] = {
-	"mpirun",
-	"--bind-to",
-	"none",
-	"--oversubscribe",
-	"--mca",
-	"oob_tcp_keepalive_time",
-	"5",
-	"--mca",
-	"oob_tcp_keepalive_intvl",
-	"2",
-	"--mca",
-	"oob_tcp_keepalive_probes",
-	"3",
-};
-
-/* What mpirun would leave behind where it is killed lies in the launcher's own folder, which goes with the
- * launcher. */
-static int put_folders(const struct launcher *l, char **out)
-{
-	const char *const args[] = {
-		"--mca",        "orte_tmpdir_base", l->handover.dir, "--mca", "btl_vader_backing_directory",
-		l->handover.dir};
-
-	if (!l->handover.dir[0])
-		return 0;
-	memcpy(out, args, sizeof args);
-	return sizeof args / sizeof *args;
-}
-
-static void make_command(const struct launcher *l, char **out, char ranks[16])
-{
-	int n = 0;
-
-	for (size_t i = 0; i < sizeof fixed_args / sizeof *fixed_args; i++)
-		out[n++] = (char *)fixed_args[i]; /* execvp() changes none */
-	n += put_folders(l, out + n);
-	snprintf(ranks, 16, "%d", l->ranks);
-	out[n++] = (char *)"-n";
-	out[n++] = ranks;
-	out[n++] = (char *)l->xversed;
-	for (int i = 0; i < l->n_daemon; i++)
-		out[n++] = l->daemon[i];
-	out[n] = NULL;
-}
-
-/* As a shell reads it. */
-static void print_word(const char *word)
-{
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
-
-	if (*word && strspn(word, plain) == strlen(word)) {
-		printf("%s", word);
-		return;
-	}
-	putchar('\'');
-	for (; *word; word++)
-		*word == '\'' ? printf("'\\''") : putchar(*word);
-	putchar('\'');
-}
-
-static void print_command(char *const *command)
-{
-	for (int i = 0; command[i]; i++) {
-		if (i)
-			putchar(' ');
-		print_word(command[i]);
-	}
-	putchar('\n');
-}
-
-/* A group of its own, so that Ctrl-C at the terminal reaches the launcher alone; mpirun ends the job if the
- * launcher dies. */
-static void child(char *const *command)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (geteuid() == 0) {
-		setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-		setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-	}
-	if (!freopen("/dev/null", "r", stdin))
-		_exit(EXIT_SOFTWARE);
-	execvp(command[0], command);
-	fprintf(stderr, "xverse-launch: mpirun cannot be started: %s\n", strerror(errno));
-	_exit(EXIT_INPUT);
-}
-
-static void start_job(struct launcher *l)
-{
-	char *command[MAX_ARGS + 32], ranks[16];
-
-	make_command(l, command, ranks);
-	l->rank0 = 0;
-	l->job = (struct ranks){0};
-	l->beat_fd = -1;
-	l->started_ns = now_ns();
-	l->mpirun = fork();
-	if (l->mpirun == 0)
-		child(command);
-	if (l->mpirun < 0)
-		die("fork: %s", strerror(errno));
-}
-
-static void take_signal(struct launcher *l)
-{
-	struct signalfd_siginfo info;
-
-	while (read(l->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-		if (info.ssi_signo == SIGCHLD)
-			continue;
-		log_event(LOG_INFO, l->draining ? "ending the job now" : "draining", " signal=\"%s\"",
-			  strsignal((int)info.ssi_signo));
-		l->hurried = l->draining;
-		l->draining = true;
-		beside_drain(&l->gateway);
-	}
-}
-
-/* mpirun forwards USR1 to the ranks at once, and loses it where there are none yet. A job without its rank 0
- * has no open call to wait for: it is ended, as often as that takes while mpirun starts. */
-static void press(struct launcher *l)
-{
-	if (!l->draining || l->mpirun <= 0)
-		return;
-	if (!l->told && !l->hurried && l->beat_fd >= 0) {
-		l->told = true;
-		kill(l->mpirun, SIGUSR1);
-	} else if ((!l->told || l->hurried) && now_ns() - l->pressed_ns > 3000000000u) {
-		l->pressed_ns = now_ns();
-		kill(l->mpirun, SIGTERM);
-	}
-}
-
-static void take_beat(struct launcher *l)
-{
-	char bytes[64];
-	ssize_t n = recv(l->beat_fd, bytes, sizeof bytes, MSG_DONTWAIT);
-
-	if (n > 0)
-		l->last_beat_ns = now_ns();
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-		close(l->beat_fd);
-		l->beat_fd = -1;
-	}
-}
-
-static void take_rank0(struct launcher *l)
-{
-	int fd = handover_give(&l->handover, l->listener.fd, &l->rank0);
-
-	if (fd < 0) {
-		log_at(LOG_WARN, "a stranger asked for the socket and got nothing");
-		return;
-	}
-	if (l->beat_fd >= 0)
-		close(l->beat_fd);
-	l->beat_fd = fd;
-	l->last_beat_ns = now_ns();
-}
-
-/* Where rank 0 is alone nobody else notices that it was stopped. */
-static void watch_rank0(struct launcher *l)
-{
-	if (l->beat_fd < 0 || now_ns() - l->last_beat_ns < SILENCE_MS * 1000000ull)
-		return;
-	log_event(LOG_ERROR, "rank 0 has been silent: it is killed", " pid=%d seconds=%d", (int)l->rank0,
-		  SILENCE_MS / 1000);
-	kill(l->rank0, SIGKILL);
-	close(l->beat_fd);
-	l->beat_fd = -1;
-}
-
-/* A rank that was killed is a lost rank, whatever killed it. */
-static int job_code(int status)
-{
-	return WIFEXITED(status) && WEXITSTATUS(status) < 128 ? WEXITSTATUS(status) : EXIT_SOFTWARE;
-}
-
-/* Until mpirun ends; its exit status. */
-static int attend(struct launcher *l)
-{
-	int status;
-
-	for (;;) {
-		struct pollfd p[3] = {
-			{l->signal_fd, POLLIN, 0}, {l->handover.fd, POLLIN, 0}, {l->beat_fd, POLLIN, 0}};
-
-		poll(p, 3, 500);
-		if (waitpid(l->mpirun, &status, WNOHANG) == l->mpirun)
-			break;
-		take_signal(l);
-		if (p[1].revents)
-			take_rank0(l);
-		if (l->beat_fd >= 0 && p[2].fd == l->beat_fd && p[2].revents)
-			take_beat(l);
-		watch_rank0(l);
-		ranks_look(&l->job, l->mpirun);
-		beside_look(&l->gateway);
-		press(l);
-	}
-	l->mpirun = 0;
-	if (l->beat_fd >= 0)
-		close(l->beat_fd);
-	return job_code(status);
-}
-
 /* A wrong flag or file does not mend itself. */
 static bool worth_restarting(const struct launcher *l, int code)
 {
@@ -356,24 +125,13 @@ static bool worth_restarting(const struct launcher *l, int code)
 	       code != EXIT_INPUT && code != EXIT_CONFIG;
 }
 
-/* Ended by us, or drained; mpirun complains of ranks that drain while they load. A rank lost in a drain is a
- * lost rank. */
-static bool ended_as_asked(const struct launcher *l, int code)
+/* True: the job never was ready, and failed so often that the next time will be no better. */
+static bool given_up(struct launcher *l, int code)
 {
-	return l->draining && (l->pressed_ns || code != EXIT_SOFTWARE);
-}
-
-/* Sleeps, but not over a signal. */
-static void back_off(struct launcher *l, int ms)
-{
-	struct pollfd p = {l->signal_fd, POLLIN, 0};
-	uint64_t end = now_ns() + (uint64_t)ms * 1000000u;
-
-	while (!l->draining && now_ns() < end) {
-		poll(&p, 1, (int)((end - now_ns()) / 1000000u) + 1);
-		take_signal(l);
-		beside_look(&l->gateway);
-	}
+	if (l->was_ready || ++l->failed_starts < FAILED_STARTS)
+		return false;
+	log_event(LOG_ERROR, "the job failed before it was ever ready, so often that it is given up", " times=%d code=%d", l->failed_starts, code);
+	return true;
 }
 
 static int run(struct launcher *l)
@@ -381,16 +139,19 @@ static int run(struct launcher *l)
 	int wait_ms = 500, code;
 
 	for (;;) {
-		start_job(l);
-		code = attend(l);
+		code = job_run(l);
+		if (l->gateway.failed)
+			return l->gateway.failed;
 		if (!worth_restarting(l, code))
-			return ended_as_asked(l, code) ? EXIT_OK : code;
-		if (now_ns() - l->started_ns > HEALTHY_NS * 1000000000ull)
+			return code;
+		if (given_up(l, code))
+			return EXIT_CONFIG;
+		if (l->job.ready && l->awake_ns - l->job.ready_ns > HEALTHY_S * 1000000000ull)
 			wait_ms = 500;
 		log_event(LOG_WARN, "the job ended; it starts again", " code=%d wait_ms=%d", code, wait_ms);
-		back_off(l, wait_ms);
+		job_pause(l, wait_ms);
 		if (l->draining)
-			return EXIT_OK;
+			return l->gateway.failed;
 		wait_ms = min_int(2 * wait_ms, 30000);
 		l->restarts -= l->restarts > 0;
 	}
@@ -398,7 +159,7 @@ static int run(struct launcher *l)
 
 static void catch_signals(struct launcher *l)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGCHLD};
+	static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGHUP, SIGCHLD};
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -417,7 +178,7 @@ static void run_alone(struct launcher *l)
 
 	memcpy(argv + 1, l->daemon, (size_t)n * sizeof *argv);
 	if (l->options.dry_run && !l->options.tensor_parallel) {
-		snprintf(ranks, sizeof ranks, "%d", l->ranks);
+		snprintf(ranks, sizeof ranks, "%d", l->n_ranks);
 		argv[++n] = (char *)"--tensor-parallel-size";
 		argv[++n] = ranks;
 	}
@@ -438,34 +199,70 @@ static gid_t find_group(const struct launcher *l)
 	return g ? g->gr_gid : (gid_t)-1;
 }
 
-int main(int argc, char **argv)
+/* The socket, our folder and the private socket in it. */
+static int open_all(struct launcher *l, struct why *why)
 {
-	static struct launcher l;
-	char *command[MAX_ARGS + 32], ranks[16];
-	struct why why = {""};
+	int err = rpc_listen(&l->listener, l->socket_path, find_group(l), why);
+
+	if (!err)
+		err = folder_make(&l->folder, l->socket_path, why);
+	if (!err)
+		err = handover_open(&l->handover, l->folder.path, why);
+	return err;
+}
+
+static void close_all(struct launcher *l)
+{
+	handover_close(&l->handover);
+	folder_remove(&l->folder);
+	rpc_unlisten(&l->listener);
+}
+
+/* Orphans of mpirun become ours, so that none outlives its job. */
+static int serve(struct launcher *l)
+{
 	int code;
 
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	output_open(&l->output);
+	l->looked_ns = now_ns();
+	l->awake_ns = 1000000000u; /* 0 stands for never */
+	beside_look(&l->gateway);
+	code = run(l);
+	beside_end(&l->gateway);
+	close_all(l);
+	output_close(&l->output);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	static struct launcher l = {.folder = {.lock_fd = -1}, .handover = {.fd = -1}};
+	char *command[COMMAND_ARGS], ranks[16];
+	struct why why = {""};
+	int err;
+
+	stdio_open();
 	parse(&l, argc, argv);
 	find_xversed(&l);
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
 		run_alone(&l);
-	make_command(&l, command, ranks);
 	if (l.print) {
-		print_command(command);
+		command_make(&l, command, ranks);
+		command_print(command);
 		return EXIT_OK;
 	}
+	before_start(&l);
+	beside_prepare(&l.gateway, &l.output, l.socket_path, l.xversed);
+	err = beside_check(&l.gateway);
+	if (err)
+		return err;
 	catch_signals(&l);
-	if (rpc_listen(&l.listener, l.socket_path, find_group(&l), &why) ||
-	    handover_open(&l.handover, &why)) {
+	err = open_all(&l, &why);
+	if (err) {
 		fprintf(stderr, "xverse-launch: %s\n", why.text);
-		rpc_unlisten(&l.listener);
-		return EXIT_AGAIN;
+		close_all(&l);
+		return err == ERR_BUSY ? EXIT_AGAIN : err == ERR_INVALID ? EXIT_USAGE : EXIT_INPUT;
 	}
-	beside_prepare(&l.gateway, l.socket_path, l.xversed);
-	beside_look(&l.gateway);
-	code = run(&l);
-	beside_end(&l.gateway);
-	handover_close(&l.handover);
-	rpc_unlisten(&l.listener);
-	return code;
+	return serve(&l);
 }

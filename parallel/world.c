@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "parallel/board.h"
+#include "parallel/tasks.h"
 #include "parallel/wait.h"
 #include "parallel/window.h"
 
@@ -34,6 +35,31 @@ struct world_shared {
 static bool launched(void)
 {
 	return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("PMIX_NAMESPACE");
+}
+
+/* What another start will not mend: no restart of the job is worth while. */
+__attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *fmt, ...)
+{
+	char text[500];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	log_at(LOG_ERROR, "%s", text);
+	_exit(EXIT_CONFIG);
+}
+
+/* Without PMIx every task of srun, or of another MPI's mpiexec, would be a server of its own. */
+static void refuse_lonely(const struct world *w)
+{
+	const char *variable;
+	int tasks = tasks_started(&variable);
+
+	if (w->size == 1 && tasks > 1)
+		refuse("%s says that %d tasks were started, and Open MPI knows of one only: give srun --mpi=pmix, or use mpirun or xverse-launch "
+		       "(where one server is meant in such a task: env -u %s)",
+		       variable, tasks, variable);
 }
 
 static void start_mpi(int *argc, char ***argv)
@@ -88,10 +114,10 @@ static void refuse_nodes(const struct world *w)
 	world_gather(w, mine, sizeof mine, host);
 	if (w->rank) {
 		usleep(500000); /* the launcher ends all when rank 0 has said why */
-		_exit(EXIT_SOFTWARE);
+		_exit(EXIT_CONFIG);
 	}
 	name_nodes(w->size, host, text, sizeof text);
-	die("ranks on several nodes are not supported yet: %s", text);
+	refuse("ranks on several nodes are not supported yet: %s", text);
 }
 
 static void open_board(struct world *w)
@@ -102,6 +128,7 @@ static void open_board(struct world *w)
 	board_meet(w->board);
 	world_barrier(w); /* whoever passes this was alive while we took hold of it */
 	on_die(board_die, w->board);
+	board_crashes(w->board);
 }
 
 void world_init(struct world *w, int *argc, char ***argv)
@@ -114,8 +141,14 @@ void world_init(struct world *w, int *argc, char ***argv)
 		find_local(w);
 		refuse_nodes(w);
 	}
+	refuse_lonely(w);
 	w->shared = xalloc(1, sizeof *w->shared);
 	open_board(w);
+}
+
+pid_t world_starter(void)
+{
+	return launched() ? getppid() : 0;
 }
 
 void world_library(char *out, size_t size)
@@ -133,6 +166,7 @@ void world_finish(struct world *w)
 
 	world_barrier(w); /* watched until all are here */
 	on_die(NULL, NULL);
+	board_crashes(NULL);
 	board_leave(w->board);
 	if (w->shared->bell)
 		window_close(&w->shared->steps);

@@ -6,6 +6,8 @@
 #ifndef PARALLEL_WORLD_H
 #define PARALLEL_WORLD_H
 
+#include <sys/types.h>
+
 #include "parallel/base.h"
 
 struct world_shared;
@@ -22,6 +24,8 @@ struct world {
 /* MPI_Init where a launcher started this process, else one rank without MPI; then the board. Call before any thread is made and with the
  * signals the daemon handles already blocked. Dies on ranks that span nodes. */
 void world_init(struct world *w, int *argc, char ***argv);
+/* mpirun, or whatever started this process as a rank; 0: nothing did, it may outlive its parent. */
+pid_t world_starter(void);
 /* Orderly end: all ranks call it. */
 void world_finish(struct world *w);
 /* Name and version of the MPI library; needs no world. */

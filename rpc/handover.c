@@ -1,7 +1,6 @@
 #include "rpc/handover.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { NONCE = 32, PATIENCE_S = 10 };
+enum { NONCE = HANDOVER_NONCE_BYTES, PATIENCE_S = 10, LAUNCHER_S = 60 /* it may be frozen for a while */, ACCEPT_MOST = 64 };
 
 static bool same_user(int fd, pid_t *pid)
 {
@@ -27,7 +26,7 @@ static bool same_user(int fd, pid_t *pid)
 
 static void set_patience(int fd)
 {
-	struct timeval t = {.tv_sec = PATIENCE_S};
+	struct timeval t = {.tv_sec = LAUNCHER_S};
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
@@ -59,7 +58,7 @@ static bool send_fd(int to, int fd)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof fd);
 	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	return sendmsg(to, &m, MSG_NOSIGNAL) == 1;
+	return sendmsg(to, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 static int receive_fd(int from)
@@ -123,66 +122,86 @@ int handover_take(int *listen_fd, int *beat_fd, struct why *why)
 	return err;
 }
 
-void handover_beat(int beat_fd)
+void handover_say(int beat_fd, enum handover_word word)
 {
-	if (beat_fd >= 0 && send(beat_fd, "b", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	char byte = (char)word;
+
+	if (beat_fd >= 0 && send(beat_fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return; /* a launcher that is gone or full is no concern of a beat */
 }
 
-static void fresh_nonce(char out[NONCE + 1])
+static void fresh_nonce(struct handover *h)
 {
 	unsigned char raw[NONCE / 2];
 
 	if (getrandom(raw, sizeof raw, 0) != (ssize_t)sizeof raw)
 		die("getrandom: %s", strerror(errno));
 	for (size_t i = 0; i < sizeof raw; i++)
-		snprintf(out + 2 * i, 3, "%02x", raw[i]);
+		snprintf(h->nonce + 2 * i, 3, "%02x", raw[i]);
+	setenv(HANDOVER_NONCE, h->nonce, 1);
 }
 
-int handover_open(struct handover *h, struct why *why)
+int handover_open(struct handover *h, const char *dir, struct why *why)
 {
-	const char *run = getenv("XDG_RUNTIME_DIR");
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 
 	*h = (struct handover){.fd = -1};
-	if (!run || !*run || strlen(run) > 30)
-		run = "/tmp";
-	snprintf(h->dir, sizeof h->dir, "%s/xverse-launch-XXXXXX", run);
-	if (!mkdtemp(h->dir)) { /* 0700 */
-		int err = fail(why, ERR_IO, "%s: %s", h->dir, strerror(errno));
-		h->dir[0] = 0;
+	for (int i = 0; i < HANDOVER_WAITING; i++)
+		h->waiting[i].fd = -1;
+	if (snprintf(h->path, sizeof h->path, "%s/handover", dir) >= (int)sizeof h->path)
+		return fail(why, ERR_INVALID, "%s: too long a path for a socket", dir);
+	memcpy(at.sun_path, h->path, sizeof at.sun_path);
+	h->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (h->fd < 0 || bind(h->fd, (struct sockaddr *)&at, sizeof at) || listen(h->fd, SOMAXCONN)) {
+		int err = fail(why, ERR_IO, "%s: %s", h->path, strerror(errno));
+		handover_close(h);
 		return err;
 	}
-	snprintf(h->path, sizeof h->path, "%s/handover", h->dir);
-	strcpy(at.sun_path, h->path);
-	h->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (h->fd < 0 || bind(h->fd, (struct sockaddr *)&at, sizeof at) || listen(h->fd, 4)) {
-		handover_close(h);
-		return fail(why, ERR_IO, "%s: %s", h->path, strerror(errno));
-	}
-	fresh_nonce(h->nonce);
+	fresh_nonce(h);
 	setenv(HANDOVER_PATH, h->path, 1);
-	setenv(HANDOVER_NONCE, h->nonce, 1);
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+static void forget(struct handover_peer *p)
 {
-	(void)st;
-	(void)kind;
-	(void)at;
-	if (remove(path))
-		log_at(LOG_WARN, "%s cannot be removed: %s", path, strerror(errno));
-	return 0;
+	if (p->fd >= 0)
+		close(p->fd);
+	*p = (struct handover_peer){.fd = -1};
 }
 
 void handover_close(struct handover *h)
 {
+	for (int i = 0; i < HANDOVER_WAITING; i++)
+		forget(&h->waiting[i]);
 	if (h->fd >= 0)
 		close(h->fd);
 	h->fd = -1;
-	if (h->dir[0]) /* with what a job that was killed left in it */
-		nftw(h->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int handover_polls(const struct handover *h, struct pollfd *p)
+{
+	int n = 0;
+
+	p[n++] = (struct pollfd){.fd = h->fd, .events = POLLIN};
+	for (int i = 0; i < HANDOVER_WAITING; i++)
+		if (h->waiting[i].fd >= 0)
+			p[n++] = (struct pollfd){.fd = h->waiting[i].fd, .events = POLLIN};
+	return n;
+}
+
+/* Rank 0 shows its nonce as soon as it is connected: where there is no room left, who came first has had its time. */
+static struct handover_peer *make_room(struct handover *h)
+{
+	struct handover_peer *oldest = h->waiting;
+
+	for (int i = 0; i < HANDOVER_WAITING; i++) {
+		if (h->waiting[i].fd < 0)
+			return &h->waiting[i];
+		if (h->waiting[i].end_ns < oldest->end_ns)
+			oldest = &h->waiting[i];
+	}
+	forget(oldest);
+	return oldest;
 }
 
 /* Not memcmp: the time must not tell how much of it was right. */
@@ -195,21 +214,53 @@ static bool equal(const char *a, const char *b, size_t n)
 	return !differ;
 }
 
-/* A nonce is good for one child: the next start gets a fresh one. */
-int handover_give(struct handover *h, int listen_fd, pid_t *pid)
+/* What is there of a nonce; true: it is whole and right. Who is wrong, gone or too late is forgotten. */
+static bool shows_nonce(const struct handover *h, struct handover_peer *p)
 {
-	char shown[NONCE];
-	int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC);
+	ssize_t n = recv(p->fd, p->shown + p->got, NONCE - p->got, MSG_DONTWAIT);
 
-	if (fd < 0)
-		return ERR_IO;
-	set_patience(fd);
-	if (!same_user(fd, pid) || recv(fd, shown, sizeof shown, MSG_WAITALL) != NONCE ||
-	    !equal(shown, h->nonce, NONCE) || !send_fd(fd, listen_fd)) {
-		close(fd);
-		return ERR_DENIED;
+	p->got += n > 0 ? (size_t)n : 0;
+	if (p->got == NONCE && equal(p->shown, h->nonce, NONCE))
+		return true;
+	if (p->got == NONCE || n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || now_ns() > p->end_ns)
+		forget(p);
+	return false;
+}
+
+/* The connection of the first in line that shows the nonce. */
+static int find_shown(struct handover *h)
+{
+	for (int i = 0; i < HANDOVER_WAITING; i++) {
+		struct handover_peer *p = &h->waiting[i];
+		int fd = p->fd;
+		if (fd >= 0 && shows_nonce(h, p)) {
+			*p = (struct handover_peer){.fd = -1};
+			return fd;
+		}
 	}
-	fresh_nonce(h->nonce);
-	setenv(HANDOVER_NONCE, h->nonce, 1);
-	return fd;
+	return -1;
+}
+
+int handover_look(struct handover *h, pid_t *pid)
+{
+	int shown = find_shown(h);
+
+	for (int i = 0; shown < 0 && i < ACCEPT_MOST; i++) {
+		int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			break;
+		*make_room(h) = (struct handover_peer){.fd = fd, .end_ns = now_ns() + PATIENCE_S * 1000000000ull};
+		shown = find_shown(h);
+	}
+	if (shown >= 0 && same_user(shown, pid))
+		return shown;
+	if (shown >= 0)
+		close(shown);
+	return -1;
+}
+
+bool handover_give(struct handover *h, int fd, int listen_fd)
+{
+	fresh_nonce(h);
+	return send_fd(fd, listen_fd);
 }

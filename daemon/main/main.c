@@ -1,6 +1,5 @@
 /* xversed: one rank. Rank 0 also holds the socket. */
 #include <gnu/libc-version.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "engine/checkpoint/inspect.h"
 #include "engine/models/generation.h"
 #include "parallel/board.h"
+#include "rpc/handover.h"
 
 struct daemon {
 	struct options opt;
@@ -25,22 +25,6 @@ struct daemon {
 	struct node_report *ranks;
 	uint64_t begin; /* ns */
 };
-
-/* Before MPI starts threads of its own: signals come through signalfd on rank 0, and are nothing to the
- * others. */
-static void block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCONT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
 
 static void print_version(void)
 {
@@ -148,6 +132,7 @@ static int open_front(struct daemon *d, struct why *why)
 	d->front.opt = &d->opt;
 	d->front.board = d->world.board;
 	d->front.node = &d->node;
+	d->front.starter = world_starter();
 	link_init(&d->link, d->node.limits.max_seqs);
 	atomic_store(&d->link.state, LINK_LOADING);
 	return front_start(&d->front, why);
@@ -166,10 +151,20 @@ static void last_words(void *arg, const struct blame *what)
 		front_last_words(&d->front, &e);
 }
 
+/* The launcher watches rank 0 as the other ranks do. */
+static void tell_alive(void *arg)
+{
+	const struct daemon *d = arg;
+
+	handover_say(d->front.beat_fd, HANDOVER_ALIVE);
+}
+
 static void start_watch(struct daemon *d)
 {
-	struct watch_options how = {
-		.watchdog_ns = d->opt.watchdog_timeout_s * 1000000000, .last_words = last_words, .arg = d};
+	struct watch_options how = {.watchdog_ns = d->opt.watchdog_timeout_s * 1000000000,
+				    .last_words = last_words,
+				    .beat = d->world.rank == 0 ? tell_alive : NULL,
+				    .arg = d};
 
 	board_watch(d->world.board, &how);
 }
@@ -247,8 +242,10 @@ int main(int argc, char **argv)
 {
 	static struct daemon d;
 	struct why why = {""};
-	int err = options_parse(&d.opt, argc, argv, &why);
+	int err;
 
+	stdio_open();
+	err = options_parse(&d.opt, argc, argv, &why);
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);
 		return EXIT_USAGE;
@@ -262,7 +259,7 @@ int main(int argc, char **argv)
 		return inspect(d.opt.model);
 	if (d.opt.dry_run)
 		return dry_run(&d.opt);
-	block_signals();
+	front_block_signals(); /* MPI starts threads of its own */
 	world_init(&d.world, &argc, &argv);
 	log_init(d.world.rank, (enum log_level)d.opt.log_level);
 	err = start(&d, &why);

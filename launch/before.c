@@ -1,0 +1,64 @@
+/* What would fail later, with a worse text. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launch/launcher.h"
+#include "parallel/tasks.h"
+
+enum { HOST_MOST = 54 /* Open MPI 4.1's mpirun overflows a buffer of its own with longer names */ };
+
+__attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *fmt, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "xverse-launch: ");
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+	exit(EXIT_CONFIG);
+}
+
+static bool on_path(const char *name)
+{
+	const char *path = getenv("PATH");
+	char file[4096];
+
+	for (path = path ? path : "/usr/local/bin:/usr/bin:/bin"; *path;) {
+		size_t n = strcspn(path, ":");
+		snprintf(file, sizeof file, "%.*s/%s", n ? (int)n : 1, n ? path : ".", name);
+		if (!access(file, X_OK))
+			return true;
+		path += n + (path[n] == ':');
+	}
+	return false;
+}
+
+static void check_host_name(void)
+{
+	char host[256] = "";
+	size_t n;
+
+	gethostname(host, sizeof host - 1);
+	n = strcspn(host, ".");
+	if (n > HOST_MOST)
+		fprintf(stderr, "xverse-launch: warning: the host's name has %zu characters; Open MPI's mpirun crashes with more than %d: give the "
+				"machine or container a shorter one\n", n, HOST_MOST);
+}
+
+void before_start(const struct launcher *l)
+{
+	const char *variable;
+	int tasks = tasks_started(&variable);
+
+	if (tasks > 1)
+		refuse("%s is %d: every one of these tasks would be a launcher of its own; start one (srun -n 1), whose -n says how many ranks "
+		       "there are, or srun --mpi=pmix xversed", variable, tasks);
+	if (!on_path("mpirun"))
+		refuse("mpirun is not on the PATH: Open MPI is not installed (on Debian: openmpi-bin), or its module is not loaded");
+	if (!strchr(l->xversed, '/') && !on_path(l->xversed))
+		refuse("xversed lies neither beside xverse-launch nor on the PATH");
+	check_host_name();
+}

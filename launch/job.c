@@ -1,0 +1,278 @@
+/* A job: started, attended to, and its end judged. */
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "launch/launcher.h"
+
+enum { LOOK_MS = 250, FIRST_LOOK_MS = 20, SWEEP_MS = 3000, STRANGER_S = 10, POLLS = 3 + HANDOVER_WAITING + OUTPUT_POLLS };
+
+/* Open MPI looks for it, and for the user's entry where it is not set; where neither is there it crashes. */
+static void give_home(const struct launcher *l)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *user = getpwuid(geteuid());
+
+	if (!home || !*home)
+		setenv("HOME", user && user->pw_dir && *user->pw_dir ? user->pw_dir : l->folder.path, 1);
+}
+
+/* A group of its own, so that Ctrl-C at the terminal reaches the launcher alone; mpirun ends the job if the
+ * launcher dies. */
+static void child(const struct launcher *l, char *const *command, pid_t launcher)
+{
+	sigset_t none;
+
+	output_child(&l->output);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != launcher)
+		_exit(EXIT_SOFTWARE);
+	if (geteuid() == 0) {
+		setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+		setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+	}
+	give_home(l);
+	if (!freopen("/dev/null", "r", stdin))
+		_exit(EXIT_SOFTWARE);
+	execvp(command[0], command);
+	fprintf(stderr, "xverse-launch: mpirun cannot be started: %s\n", strerror(errno));
+	_exit(EXIT_CONFIG);
+}
+
+static void start(struct launcher *l)
+{
+	char *command[COMMAND_ARGS], ranks[16];
+	pid_t me = getpid();
+
+	command_make(l, command, ranks);
+	l->job = (struct job){.rank0 = {.fd = -1}, .beat_fd = -1, .started_ns = l->awake_ns};
+	l->job.mpirun = fork();
+	if (l->job.mpirun == 0)
+		child(l, command, me);
+	if (l->job.mpirun < 0)
+		die("fork: %s", strerror(errno));
+}
+
+/* mpirun and terminals hang up when a session ends; a server stays. */
+static void hang_up(struct launcher *l)
+{
+	bool to_rank0 = l->options.log_file && l->job.hello;
+
+	log_at(LOG_INFO, to_rank0 ? "hang-up: rank 0 opens the log file anew" : "hang-up: nothing is done");
+	if (to_rank0)
+		process_signal(&l->job.rank0, SIGHUP);
+}
+
+static void take_signals(struct launcher *l)
+{
+	struct signalfd_siginfo info;
+
+	while (read(l->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGHUP)
+			hang_up(l);
+		if (info.ssi_signo == SIGCHLD || info.ssi_signo == SIGHUP)
+			continue;
+		l->hurried = l->draining || info.ssi_signo == SIGQUIT;
+		log_event(LOG_INFO, l->hurried ? "ending the job now" : "draining", " signal=\"%s\"", strsignal((int)info.ssi_signo));
+		l->draining = true;
+		beside_drain(&l->gateway);
+	}
+}
+
+static void take_word(struct job *j, char word, uint64_t awake_ns)
+{
+	j->n_alive += word == HANDOVER_ALIVE;
+	j->n_front += word == HANDOVER_FRONT;
+	if (word == HANDOVER_READY && !j->ready) {
+		j->ready = true;
+		j->ready_ns = awake_ns;
+	}
+	if (word == HANDOVER_SERVED && !j->served) {
+		j->served = true;
+		j->served_ns = awake_ns;
+	}
+}
+
+static void take_words(struct launcher *l)
+{
+	char bytes[64];
+	ssize_t n = recv(l->job.beat_fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+	for (ssize_t i = 0; i < n; i++)
+		take_word(&l->job, bytes[i], l->awake_ns);
+	l->was_ready |= l->job.ready;
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		close(l->job.beat_fd);
+		l->job.beat_fd = -1;
+	}
+}
+
+static void warn_of_stranger(struct launcher *l, pid_t pid)
+{
+	l->strangers++;
+	if (l->warned_ns && l->awake_ns - l->warned_ns < STRANGER_S * 1000000000ull)
+		return;
+	l->warned_ns = l->awake_ns;
+	log_event(LOG_WARN, "a process that is none of the job asked for the socket and got nothing", " pid=%d times=%ju", (int)pid,
+		  (uintmax_t)l->strangers);
+}
+
+/* Rank 0 is who shows the nonce and lives below mpirun; it is held, so that no other process is ever taken for it. */
+static void take_rank0(struct launcher *l)
+{
+	struct process p;
+	pid_t pid = 0;
+	int fd = handover_look(&l->handover, &pid);
+
+	if (fd < 0)
+		return;
+	if (!process_hold(&p, pid) || !process_is_below(pid, l->job.mpirun)) {
+		warn_of_stranger(l, pid);
+		process_drop(&p);
+		close(fd);
+		return;
+	}
+	if (!handover_give(&l->handover, fd, l->listener.fd)) {
+		process_drop(&p);
+		close(fd);
+		return;
+	}
+	if (l->job.beat_fd >= 0)
+		close(l->job.beat_fd);
+	process_drop(&l->job.rank0);
+	l->job.rank0 = p;
+	l->job.beat_fd = fd;
+	l->job.hello = true;
+}
+
+/* Sleeps until something is there, `ms` at most; how long this process has run meanwhile, see still.h. */
+static uint64_t look(struct launcher *l, int ms)
+{
+	struct pollfd p[POLLS];
+	uint64_t now, since;
+	int n = 0;
+
+	p[n++] = (struct pollfd){l->signal_fd, POLLIN, 0};
+	p[n++] = (struct pollfd){l->job.beat_fd, POLLIN, 0};
+	n += handover_polls(&l->handover, p + n);
+	n += output_polls(&l->output, p + n);
+	poll(p, (nfds_t)n, ms);
+	now = now_ns();
+	since = now - l->looked_ns;
+	l->looked_ns = now;
+	l->awake_ns += still_awake(since);
+	return since;
+}
+
+static void attend_to_all(struct launcher *l)
+{
+	take_signals(l);
+	output_move(&l->output);
+	take_rank0(l);
+	if (l->job.beat_fd >= 0)
+		take_words(l);
+	beside_look(&l->gateway);
+	if (l->gateway.failed && !l->draining) {
+		l->draining = true;
+		beside_drain(&l->gateway);
+	}
+}
+
+void job_pause(struct launcher *l, int ms)
+{
+	uint64_t end = l->awake_ns + (uint64_t)ms * 1000000u;
+
+	while (!l->draining && l->awake_ns < end) {
+		look(l, min_int(LOOK_MS, (int)((end - l->awake_ns) / 1000000u) + 1));
+		attend_to_all(l);
+	}
+}
+
+/* Ranks that outlive mpirun would stand beside the next job's. */
+static void sweep(struct launcher *l)
+{
+	uint64_t end = now_ns() + SWEEP_MS * 1000000ull;
+
+	while (ranks_sweep(now_ns() > end) > 0) {
+		poll(NULL, 0, 20);
+		output_move(&l->output);
+	}
+}
+
+/* Until mpirun ends; its status. What limits need is looked at four times a second. */
+static int attend(struct launcher *l)
+{
+	uint64_t since = 0;
+	int status;
+
+	for (;;) {
+		since += look(l, l->job.ranks.most ? LOOK_MS : FIRST_LOOK_MS);
+		if (waitpid(l->job.mpirun, &status, WNOHANG) == l->job.mpirun)
+			break;
+		attend_to_all(l);
+		if (since < FIRST_LOOK_MS * 1000000ull || (l->job.ranks.most && since < LOOK_MS * 1000000ull))
+			continue;
+		limits_look(l, since);
+		since = 0;
+	}
+	sweep(l);
+	attend_to_all(l);
+	return status;
+}
+
+static bool is_ours(int code)
+{
+	return code == EXIT_OK || code == EXIT_USAGE || code == EXIT_INPUT || code == EXIT_SOFTWARE || code == EXIT_AGAIN || code == EXIT_CONFIG;
+}
+
+/* What ended before any rank was there will not be better the next time. A rank that was killed is a lost rank, whatever killed it. */
+static int job_code(const struct launcher *l, int status)
+{
+	const struct job *j = &l->job;
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	bool killed = code == 128 + SIGKILL || code == 128 + SIGTERM, no_program = code == 126 || code == 127;
+
+	if (WIFEXITED(status) && is_ours(code))
+		return code;
+	if (j->hello || j->ending_ns || killed || (j->ranks.most && !no_program))
+		return EXIT_SOFTWARE;
+	log_event(LOG_ERROR, "mpirun could not start the ranks; its reason is above", " code=%d", code);
+	return EXIT_CONFIG;
+}
+
+/* Ended by us, or drained; mpirun complains of ranks that drain while they load. A rank lost in a drain is a
+ * lost rank. */
+static bool ended_as_asked(const struct launcher *l, int status)
+{
+	const struct job *j = &l->job;
+
+	return l->draining && (j->ending_ns || j->served || j->hurried || !WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SOFTWARE);
+}
+
+int job_run(struct launcher *l)
+{
+	int status, code;
+
+	start(l);
+	status = attend(l);
+	code = ended_as_asked(l, status) ? EXIT_OK : job_code(l, status);
+	if (l->job.beat_fd >= 0)
+		close(l->job.beat_fd);
+	process_drop(&l->job.rank0);
+	l->job.beat_fd = -1;
+	l->job.mpirun = 0;
+	l->job.hello = false;
+	return code;
+}

@@ -1,0 +1,119 @@
+/* Every wait for mpirun and for rank 0 has an end, in time that this process ran itself. */
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "launch/launcher.h"
+
+#define S 1000000000ull
+enum {
+	SILENT_S = 2,   /* of rank 0's watch thread: it is stopped */
+	FRONT_S = 30,   /* of its front thread: it hangs */
+	DUMP_S = 30,    /* for a core dump */
+	MARGIN_S = 10,  /* of a drain, beside --shutdown-timeout; and from its end to mpirun's */
+	HURRY_S = 3,    /* for rank 0 to cut its calls, before mpirun is told to end; and between two such calls */
+	KILL_S = 8,     /* from the first of those */
+	MS = 1000000,
+};
+
+/* Where rank 0 is alone nobody else notices that it was stopped, or crashes where its handler does not run. */
+static void kill_silent(struct launcher *l, const char *what, uint64_t still_ns)
+{
+	struct job *j = &l->job;
+
+	if (process_dumps_core(&j->rank0) && still_ns < DUMP_S * S) {
+		if (!j->dumping)
+			log_event(LOG_ERROR, "rank 0 crashed and writes a core dump", " pid=%d", (int)j->rank0.pid);
+		j->dumping = true;
+		return;
+	}
+	log_event(LOG_ERROR, what, " pid=%d seconds=%d", (int)j->rank0.pid, (int)(still_ns / S));
+	process_signal(&j->rank0, SIGKILL);
+	close(j->beat_fd);
+	j->beat_fd = -1;
+}
+
+/* Silence counts from its first word of each kind on. */
+static void watch_rank0(struct launcher *l, uint64_t since)
+{
+	struct job *j = &l->job;
+	uint64_t alive = still_look(&j->alive, j->n_alive, since), front = still_look(&j->front, j->n_front, since);
+
+	if (j->beat_fd < 0)
+		return;
+	if (j->n_alive && alive > SILENT_S * S)
+		kill_silent(l, "rank 0 has been silent: it is killed", alive);
+	else if (j->n_front && !j->served && front > FRONT_S * S)
+		kill_silent(l, "the front of rank 0 has been silent: it is killed", front);
+}
+
+static void end_job(struct launcher *l, const char *why)
+{
+	struct job *j = &l->job;
+
+	if (j->ending_ns)
+		return;
+	if (why)
+		log_event(LOG_ERROR, why, " mpirun=%d", (int)j->mpirun);
+	j->ending_ns = l->awake_ns;
+}
+
+static bool over(const struct launcher *l, uint64_t since_ns, int64_t seconds)
+{
+	return since_ns && l->awake_ns - since_ns > (uint64_t)seconds * S;
+}
+
+/* Rank 0 is told itself, since mpirun may be stopped or hang. A job without its rank 0 has no open call to wait for. */
+static void drain(struct launcher *l)
+{
+	struct job *j = &l->job;
+
+	if (!j->hello || (j->beat_fd < 0 && !j->told)) {
+		end_job(l, NULL);
+		return;
+	}
+	if (!j->told || (l->hurried && !j->hurried)) {
+		process_signal(&j->rank0, l->hurried ? SIGQUIT : SIGUSR1);
+		j->told_ns = l->awake_ns;
+	}
+	j->told = true;
+	j->hurried = l->hurried;
+	if (j->hurried && over(l, j->told_ns, HURRY_S))
+		end_job(l, NULL);
+	if (over(l, j->told_ns, l->options.shutdown_timeout_s + MARGIN_S))
+		end_job(l, "the drain does not end: the job is ended");
+}
+
+/* mpirun loses a signal while it starts, so it gets several. */
+static void press(struct launcher *l)
+{
+	struct job *j = &l->job;
+
+	if (over(l, j->ending_ns, KILL_S)) {
+		log_event(LOG_ERROR, "mpirun does not end the job: it is killed", " mpirun=%d", (int)j->mpirun);
+		ranks_kill(j->mpirun);
+		j->ending_ns = l->awake_ns;
+	} else if (!j->pressed_ns || over(l, j->pressed_ns, HURRY_S)) {
+		j->pressed_ns = l->awake_ns;
+		kill(j->mpirun, SIGTERM);
+	}
+}
+
+void limits_look(struct launcher *l, uint64_t since)
+{
+	struct job *j = &l->job;
+
+	watch_rank0(l, since);
+	if (!ranks_look(&j->ranks, j->mpirun, l->awake_ns)) {
+		ranks_kill(j->mpirun);
+		j->ranks.lost_ns = 0;
+	}
+	if (!j->hello && over(l, j->started_ns, l->start_timeout_s))
+		end_job(l, "rank 0 has not come within --start-timeout: the job is ended");
+	if (over(l, j->served_ns, MARGIN_S))
+		end_job(l, "mpirun does not end a job that has drained: the job is ended");
+	if (l->draining)
+		drain(l);
+	if (j->ending_ns)
+		press(l);
+}
