@@ -54,7 +54,7 @@ static int read_merges(struct tokenizer *t, const char *dir, struct why *why)
 {
 	char *bytes, *line, *end;
 	size_t len;
-	int err = file_read(dir, "merges.txt", &bytes, &len, why), rank = 0;
+	int err = tokenizer_file(dir, "merges.txt", &bytes, &len, why), rank = 0;
 
 	if (err)
 		return err == ERR_UNKNOWN ? fail(why, ERR_IO, "%s: vocab.json without merges.txt", dir) : err;

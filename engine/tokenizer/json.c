@@ -1,51 +1,19 @@
 #include "engine/tokenizer/json.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/file/file.h"
 #include "engine/tokenizer/vocab.h"
-
-enum { FILE_MAX = 256 << 20 }; /* bytes */
 
 /* Stands for NUL while jansson has the text: a code point that is no character (U+10FFFE). */
 static const char stand_in_escape[] = "\\uDBFF\\uDFFE", stand_in[] = "\xF4\x8F\xBF\xBE";
 
-static int read_stream(FILE *f, const char *path, char **bytes, size_t *len, struct why *why)
-{
-	struct stat st;
-
-	if (fstat(fileno(f), &st))
-		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return fail(why, ERR_IO, "%s: not a regular file", path);
-	if (st.st_size > FILE_MAX)
-		return fail(why, ERR_LIMIT, "%s: %lld bytes are more than the %d MiB that are read", path,
-			    (long long)st.st_size, FILE_MAX >> 20);
-	*bytes = xalloc((size_t)st.st_size + 1, 1);
-	*len = fread(*bytes, 1, (size_t)st.st_size, f);
-	if (*len == (size_t)st.st_size)
-		return 0;
-	free(*bytes);
-	*bytes = NULL;
-	return fail(why, ERR_IO, "%s: cannot read all of it", path);
-}
-
-int file_read(const char *dir, const char *name, char **bytes, size_t *len, struct why *why)
+int tokenizer_file(const char *dir, const char *name, char **bytes, size_t *len, struct why *why)
 {
 	char *path = xprintf("%s/%s", dir, name);
-	FILE *f = fopen(path, "rb");
-	int err;
+	int err = file_read(path, FILE_TOKENIZER, bytes, len, why);
 
-	*bytes = NULL;
-	if (!f)
-		err = fail(why, errno == ENOENT || errno == ENOTDIR ? ERR_UNKNOWN : ERR_IO, "%s: %s", path, strerror(errno));
-	else
-		err = read_stream(f, path, bytes, len, why);
-	if (f)
-		fclose(f);
 	free(path);
 	return err;
 }
@@ -80,7 +48,7 @@ int json_open(json_t **out, const char *dir, const char *name, uint64_t *fingerp
 	size_t len, n;
 	char *bytes, *text;
 	json_error_t e;
-	int err = file_read(dir, name, &bytes, &len, why);
+	int err = tokenizer_file(dir, name, &bytes, &len, why);
 
 	*out = NULL;
 	if (err)

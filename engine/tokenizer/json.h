@@ -6,8 +6,8 @@
 
 #include "parallel/base.h"
 
-/* Reads all of dir/name: malloced, NUL after the end. ERR_UNKNOWN: there is no such file; ERR_IO, ERR_LIMIT. */
-int file_read(const char *dir, const char *name, char **bytes, size_t *len, struct why *why);
+/* Reads all of dir/name: malloced, NUL after the end. ERR_UNKNOWN: there is no such file; the errors of file_read(). */
+int tokenizer_file(const char *dir, const char *name, char **bytes, size_t *len, struct why *why);
 /* ERR_UNKNOWN: there is no such file. The caller ends *out with json_decref(). The bytes are mixed into *fingerprint. */
 int json_open(json_t **out, const char *dir, const char *name, uint64_t *fingerprint, struct why *why);
 

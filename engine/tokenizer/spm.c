@@ -154,7 +154,7 @@ int spm_open(struct tokenizer *t, const char *dir, const struct token_config *c,
 {
 	char *bytes, path[300];
 	size_t len;
-	int err = file_read(dir, "tokenizer.model", &bytes, &len, why);
+	int err = tokenizer_file(dir, "tokenizer.model", &bytes, &len, why);
 
 	if (err)
 		return err;
