@@ -68,6 +68,33 @@ void *xgrow(void *p, size_t count, size_t size); /* new memory is not zeroed */
 char *xstrdup(const char *s);
 char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What a thread does for a client, bounded in memory and CPU time, and stopped when the client has gone. During an effort
+ * heap_grow() and heap_take() return NULL where there is no memory, or where the effort's bytes are spent, and it is starved from
+ * then on; outside of any effort they die as xalloc() does. */
+struct effort {
+	size_t bytes;    /* that it may take; 0: no bound */
+	uint64_t cpu_ns; /* of CPU time; 0: no bound */
+	bool stop;       /* effort_stop() sets it, from any thread */
+	bool starved;
+	size_t left;
+	uint64_t end_ns; /* of the thread's CPU clock */
+};
+void effort_begin(struct effort *w); /* it is the calling thread's until effort_end() */
+void effort_end(void);
+void effort_stop(struct effort *w);
+bool effort_goes_on(void);          /* cheap enough for every few hundred steps of a loop */
+int effort_check(struct why *why);  /* 0, ERR_CANCELLED, ERR_LIMIT (CPU time), ERR_BUSY (memory) */
+/* Memory whose size a client or its text decides. heap_grow() leaves p alone where it fails; new memory is not zeroed.
+ * heap_take() zeroes. heap_free() gives back to the effort what free() would leave counted. */
+void *heap_grow(void *p, size_t count, size_t size);
+void *heap_take(size_t count, size_t size);
+void *heap_malloc(size_t size); /* for libraries that take an allocator; not zeroed */
+void heap_free(void *p);
+/* Large blocks go back to the system when they are freed, whatever was freed before; at the start of a program. */
+void heap_init(void);
+/* Gives free memory back; some milliseconds. */
+void heap_trim(void);
+
 enum dtype { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I8, DT_U8, DT_I16, DT_I32, DT_I64, DT_BOOL, DT_F8 /* e4m3 */, DT_COUNT };
 size_t dtype_size(enum dtype t);
 const char *dtype_name(enum dtype t); /* "f32", "bf16", ... */

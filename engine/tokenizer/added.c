@@ -99,8 +99,16 @@ int matcher_longest(const struct matcher *m, const char *s, size_t len, size_t *
 
 void segments_add(struct segments *list, size_t first, size_t end, int token)
 {
-	if (list->n == list->max)
-		list->s = xgrow(list->s, list->max = list->max * 2 + 16, sizeof *list->s);
+	size_t max = list->max + list->max / 2 + 16;
+	void *s;
+
+	if (list->n == list->max) {
+		s = heap_grow(list->s, max, sizeof *list->s);
+		if (!s)
+			return;
+		list->s = s;
+		list->max = max;
+	}
 	list->s[list->n++] = (struct segment){first, end, token};
 }
 

@@ -7,25 +7,67 @@
 #include "engine/tokenizer/utf8.h"
 #include "parallel/base.h"
 
-enum { WHOLE_YES = 1, WHOLE_NO = 2 };
+enum { WHOLE_YES = 1, WHOLE_NO = 2, JOINT_BITS = 22, PART = 4096 /* bytes of a word that are worth a cut */ };
+
+static size_t joint_of(uint32_t left, uint32_t right)
+{
+	return (size_t)((left * 0x9e3779b97f4a7c15u ^ right) * 0xbf58476d1ce4e5b9u >> (64 - JOINT_BITS));
+}
+
+static bool joins(const struct bpe *b, uint32_t left, uint32_t right)
+{
+	size_t bit = joint_of(left, right);
+
+	return b->joints[bit / 64] >> bit % 64 & 1;
+}
+
+static bool is_byte(const struct bpe *b, int id)
+{
+	for (int i = 0; i < 256; i++)
+		if (b->byte_id[i] == id)
+			return true;
+	return false;
+}
+
+void bpe_pair_set(struct bpe *b, int first, int second, int rank, int id, const char *s, size_t left, size_t len)
+{
+	size_t last = left;
+	size_t bit;
+	int n;
+
+	pairs_set(&b->pairs, (uint32_t)first, (uint32_t)second, rank, id);
+	if (!left || left >= len || first == b->unk || second == b->unk || (s[0] == '<' && (is_byte(b, first) || is_byte(b, second)))) {
+		b->odd_joints = true;
+		return;
+	}
+	for (last--; last > 0 && (s[last] & 0xC0) == 0x80; last--)
+		;
+	bit = joint_of(utf8_get(s + last, &n), utf8_get(s + left, &n));
+	b->joints[bit / 64] |= (uint64_t)1 << bit % 64;
+}
 
 void bpe_init(struct bpe *b, const struct vocab *vocab)
 {
 	*b = (struct bpe){.vocab = vocab, .unk = -1};
 	memset(b->byte_id, -1, sizeof b->byte_id);
 	b->char_id = xalloc(0x110000, sizeof *b->char_id);
+	b->joints = xalloc((1 << JOINT_BITS) / 64, sizeof *b->joints);
 }
 
 void bpe_finish(struct bpe *b)
 {
 	pairs_finish(&b->pairs);
 	free(b->char_id);
+	free(b->joints);
 	free(b->whole);
 	*b = (struct bpe){0};
 }
 
 void bpe_ready(struct bpe *b)
 {
+	b->all_bytes = true;
+	for (int i = 0; i < 256; i++)
+		b->all_bytes &= b->byte_id[i] >= 0;
 	b->whole = xalloc((size_t)b->vocab->n + 1, 1);
 }
 
@@ -35,14 +77,30 @@ void bpe_never_whole(struct bpe *b, int id)
 		b->whole[id] = WHOLE_NO;
 }
 
+static bool ids_room(struct ids *ids)
+{
+	int max = ids->max > INT32_MAX / 2 - 64 ? INT32_MAX - 1 : ids->max + ids->max / 2 + 64;
+	void *id, *offset;
+
+	if (ids->n < ids->max)
+		return true;
+	id = ids->n < INT32_MAX - 1 ? heap_grow(ids->id, (size_t)max, sizeof *ids->id) : NULL;
+	if (!id)
+		return false;
+	ids->id = id;
+	offset = ids->want_offsets ? heap_grow(ids->offset, (size_t)max, sizeof *ids->offset) : NULL;
+	if (ids->want_offsets && !offset)
+		return false;
+	ids->offset = offset;
+	ids->max = max;
+	return true;
+}
+
 void ids_add(struct ids *ids, int id, const struct text *t, size_t first, size_t end)
 {
-	if (ids->n == ids->max) {
-		ids->max = ids->max * 2 + 64;
-		ids->id = xgrow(ids->id, (size_t)ids->max, sizeof *ids->id);
-		if (ids->want_offsets)
-			ids->offset = xgrow(ids->offset, (size_t)ids->max, sizeof *ids->offset);
-	}
+	ids->over |= ids->most && ids->n >= ids->most;
+	if (ids->over || !ids_room(ids))
+		return;
 	if (ids->want_offsets) {
 		struct span_bytes *o = &ids->offset[ids->n];
 
@@ -57,8 +115,18 @@ void ids_add(struct ids *ids, int id, const struct text *t, size_t first, size_t
 
 static void add_symbol(struct bpe_work *w, int id, uint32_t len)
 {
-	if (w->n == w->max)
-		w->symbol = xgrow(w->symbol, (size_t)(w->max = w->max * 2 + 64), sizeof *w->symbol);
+	int max = w->max + w->max / 2 + 64;
+	void *to;
+
+	if (w->n == w->max) {
+		to = heap_grow(w->symbol, (size_t)max, sizeof *w->symbol);
+		if (!to) {
+			w->failed = true;
+			return;
+		}
+		w->symbol = to;
+		w->max = max;
+	}
 	w->symbol[w->n++] = (struct bpe_symbol){id, len, -1, -1};
 }
 
@@ -117,7 +185,7 @@ static void emit_late(const struct bpe *b, const struct bpe_work *w, const struc
 		else if (b->byte_fallback)
 			for (uint32_t k = 0; k < s->len; k++)
 				ids_add(out, b->byte_id[(unsigned char)t->s[first + k]], t, first, first + s->len);
-		else if (after_unknown && out->want_offsets)
+		else if (after_unknown && out->want_offsets && out->n)
 			out->offset[out->n - 1].end = text_from(t, first + s->len - 1).end;
 		else if (!after_unknown)
 			ids_add(out, b->unk, t, first, first + s->len);
@@ -126,21 +194,13 @@ static void emit_late(const struct bpe *b, const struct bpe_work *w, const struc
 	}
 }
 
-void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end, struct ids *out)
+static void merge_part(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end, struct ids *out)
 {
-	const char *s = t->s + first;
-	int id = vocab_find(b->vocab, s, end - first);
-	uint8_t *whole = id >= 0 ? &b->whole[id] : NULL;
-	uint8_t state = whole ? __atomic_load_n(whole, __ATOMIC_RELAXED) : WHOLE_NO;
-
-	if (state == WHOLE_YES || (b->ignore_merges && state != WHOLE_NO)) {
-		ids_add(out, id, t, first, end);
+	split(b, w, t->s + first, end - first);
+	if (!w->failed)
+		bpe_merge_all(b, w);
+	if (w->failed)
 		return;
-	}
-	split(b, w, s, end - first);
-	bpe_merge_all(b, w);
-	if (whole && state != WHOLE_NO)
-		__atomic_store_n(whole, w->n == 1 && w->symbol[0].id == id ? WHOLE_YES : WHOLE_NO, __ATOMIC_RELAXED);
 	if (b->late_unknown) {
 		emit_late(b, w, t, first, out);
 		return;
@@ -148,5 +208,55 @@ void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, s
 	for (int i = 0; i < w->n; i++) {
 		ids_add(out, w->symbol[i].id, t, first, first + w->symbol[i].len);
 		first += w->symbol[i].len;
+	}
+}
+
+/* A character that is a symbol or becomes bytes, whatever stands beside it. */
+static bool stands_alone(const struct bpe *b, uint32_t c)
+{
+	if (b->late_unknown)
+		return b->byte_fallback;
+	return b->char_id[c] || (b->byte_fallback && b->all_bytes);
+}
+
+/* Where a part of the word that begins at `at` may end. */
+static size_t part_end(const struct bpe *b, const char *s, size_t at, size_t end)
+{
+	size_t i = at;
+	uint32_t before = 0, c;
+	int n;
+
+	if (b->odd_joints)
+		return end;
+	for (; i < end; i += (size_t)n) {
+		c = utf8_get(s + i, &n);
+		if (i - at >= PART && !joins(b, before, c) && stands_alone(b, before) && stands_alone(b, c))
+			return i;
+		before = c;
+	}
+	return end;
+}
+
+void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end, struct ids *out)
+{
+	int id = vocab_find(b->vocab, t->s + first, end - first);
+	uint8_t *whole = id >= 0 ? &b->whole[id] : NULL;
+	uint8_t state = whole ? __atomic_load_n(whole, __ATOMIC_RELAXED) : WHOLE_NO;
+
+	if (w->failed)
+		return;
+	if (state == WHOLE_YES || (b->ignore_merges && state != WHOLE_NO)) {
+		ids_add(out, id, t, first, end);
+		return;
+	}
+	if (end - first <= 2 * PART || whole) {
+		merge_part(b, w, t, first, end, out);
+		if (whole && state != WHOLE_NO && !w->failed)
+			__atomic_store_n(whole, w->n == 1 && w->symbol[0].id == id ? WHOLE_YES : WHOLE_NO, __ATOMIC_RELAXED);
+		return;
+	}
+	for (size_t i = first, next; i < end && !out->over && !w->failed && effort_goes_on(); i = next) {
+		next = part_end(b, t->s, i, end);
+		merge_part(b, w, t, i, next, out);
 	}
 }

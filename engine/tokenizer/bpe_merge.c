@@ -51,12 +51,31 @@ static bool before(const struct bpe_merge *a, const struct bpe_merge *b)
 	return a->rank != b->rank ? a->rank < b->rank : a->pos < b->pos;
 }
 
+/* Makes room for one more of the list; false: there is none. */
+static bool room(struct bpe_work *w, void *list, int n, int *max, size_t size)
+{
+	int more = *max + *max / 2 + 256;
+	void *to;
+
+	if (n < *max)
+		return true;
+	memcpy(&to, list, sizeof to);
+	to = heap_grow(to, (size_t)more, size);
+	w->failed |= !to;
+	if (!to)
+		return false;
+	memcpy(list, &to, sizeof to);
+	*max = more;
+	return true;
+}
+
 static void push_rank(struct bpe_work *w, int rank)
 {
-	int i = w->n_heap++;
+	int i = w->n_heap;
 
-	if (i == w->max_heap)
-		w->rank_heap = xgrow(w->rank_heap, (size_t)(w->max_heap = w->max_heap * 2 + 64), sizeof *w->rank_heap);
+	if (!room(w, &w->rank_heap, i, &w->max_heap, sizeof *w->rank_heap))
+		return;
+	w->n_heap++;
 	for (; i > 0 && w->rank_heap[(i - 1) / 2] > rank; i = (i - 1) / 2)
 		w->rank_heap[i] = w->rank_heap[(i - 1) / 2];
 	w->rank_heap[i] = rank;
@@ -80,10 +99,11 @@ static int pop_rank(struct bpe_work *w)
 
 static void push_urgent(struct bpe_work *w, struct bpe_merge m)
 {
-	int i = w->n_urgent++;
+	int i = w->n_urgent;
 
-	if (i == w->max_urgent)
-		w->urgent = xgrow(w->urgent, (size_t)(w->max_urgent = w->max_urgent * 2 + 64), sizeof *w->urgent);
+	if (!room(w, &w->urgent, i, &w->max_urgent, sizeof *w->urgent))
+		return;
+	w->n_urgent++;
 	for (; i > 0 && before(&m, &w->urgent[(i - 1) / 2]); i = (i - 1) / 2)
 		w->urgent[i] = w->urgent[(i - 1) / 2];
 	w->urgent[i] = m;
@@ -119,10 +139,10 @@ static void offer(const struct bpe *b, struct bpe_work *w, int pos, int now)
 		push_urgent(w, m);
 		return;
 	}
+	if (!room(w, &w->merge, w->n_merges, &w->max_merges, sizeof *w->merge))
+		return;
 	if (m.next < 0)
 		push_rank(w, p->rank);
-	if (w->n_merges == w->max_merges)
-		w->merge = xgrow(w->merge, (size_t)(w->max_merges = w->max_merges * 2 + 256), sizeof *w->merge);
 	w->merge[w->n_merges++] = m;
 	w->of_rank[p->rank] = w->n_merges;
 }
@@ -162,8 +182,9 @@ static int take_rank(struct bpe_work *w, int rank)
 
 	for (at = w->of_rank[rank] - 1; at >= 0; at = w->merge[at].next)
 		n++;
-	if (n > w->max_batch)
-		w->batch = xgrow(w->batch, (size_t)(w->max_batch = n * 2), sizeof *w->batch);
+	while (n > w->max_batch)
+		if (!room(w, &w->batch, w->max_batch, &w->max_batch, sizeof *w->batch))
+			return 0;
 	at = w->of_rank[rank] - 1;
 	for (int i = n - 1; i >= 0; i--, at = w->merge[at].next) {
 		w->batch[i] = w->merge[at];
@@ -178,6 +199,7 @@ static int take_rank(struct bpe_work *w, int rank)
 /* Long words: merges wait in a list for each rank, and only ranks stand in a heap. */
 static void merge_long(const struct bpe *b, struct bpe_work *w)
 {
+	unsigned turns = 0;
 	int n = 0;
 
 	if (w->n_ranks < b->n_ranks) {
@@ -192,10 +214,10 @@ static void merge_long(const struct bpe *b, struct bpe_work *w)
 	}
 	for (int i = 0; i + 1 < w->n; i++)
 		offer(b, w, i, -1);
-	while (w->n_heap) {
+	while (w->n_heap && !w->failed) {
 		int rank = pop_rank(w), count = take_rank(w, rank), i = 0;
 
-		while (i < count || w->n_urgent) {
+		while ((i < count || w->n_urgent) && !w->failed) {
 			struct bpe_merge m;
 
 			if (w->n_urgent && (i == count || before(&w->urgent[0], &w->batch[i])))
@@ -203,6 +225,8 @@ static void merge_long(const struct bpe *b, struct bpe_work *w)
 			else
 				m = w->batch[i++];
 			apply(b, w, &m, rank);
+			if (++turns % 4096 == 0)
+				w->failed |= !effort_goes_on();
 		}
 	}
 	for (int i = 0; i < w->n; i++)

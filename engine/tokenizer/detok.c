@@ -167,19 +167,40 @@ const char *detok_end(struct detok *d, size_t *len)
 	return fresh(d, len);
 }
 
-char *tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t *len)
+int tokenizer_decode_most(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t most, char **text, size_t *len,
+			  struct why *why)
 {
 	struct detok *d = detok_create(t, skip_special);
 	struct text all = {0};
+	int err = 0;
 
-	for (int i = 0; i <= n; i++) {
+	for (int i = 0; i <= n && !err; i++) {
 		size_t part;
 		const char *s = i < n ? detok_next(d, ids[i], &part) : detok_end(d, &part);
 
 		text_add(&all, s, part, NULL);
+		if (all.n > most)
+			err = fail(why, ERR_LIMIT, "the text of these tokens is longer than %zu bytes: send them in parts", most);
+		else if (i % 1024 == 0)
+			err = effort_check(why);
 	}
 	text_add(&all, "", 1, NULL);
-	*len = all.n - 1;
+	if (!err)
+		err = effort_check(why);
 	detok_destroy(d);
-	return all.s;
+	if (err) {
+		text_finish(&all);
+		return err;
+	}
+	*len = all.n - 1;
+	*text = all.s;
+	return 0;
+}
+
+char *tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t *len)
+{
+	char *text = NULL;
+
+	*len = 0;
+	return tokenizer_decode_most(t, ids, n, skip_special, SIZE_MAX, &text, len, NULL) ? NULL : text;
 }

@@ -46,7 +46,7 @@ static void add_merge(struct tokenizer *t, const char *line, size_t len, int ran
 	b = vocab_find(&t->vocab, space + 1, nb);
 	both = vocab_find(&t->vocab, word, na + nb);
 	if (a >= 0 && b >= 0 && both >= 0)
-		pairs_set(&t->bpe.pairs, (uint32_t)a, (uint32_t)b, rank, both);
+		bpe_pair_set(&t->bpe, a, b, rank, both, word, na, na + nb);
 }
 
 /* The first line is dropped whatever it says, as the reference does. */

@@ -90,10 +90,11 @@ static int parse_merge(struct bpe *b, const struct vocab *v, const json_t *item,
 	first = vocab_find(v, s, na);
 	second = vocab_find(v, s + na, nb);
 	both = vocab_find(v, s, na + nb);
+	if (first >= 0 && second >= 0 && both >= 0)
+		bpe_pair_set(b, first, second, rank, both, s, na, na + nb);
 	free(s);
 	if (first < 0 || second < 0 || both < 0)
 		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d names a word that is not in the vocabulary", file, rank);
-	pairs_set(&b->pairs, (uint32_t)first, (uint32_t)second, rank, both);
 	return 0;
 }
 

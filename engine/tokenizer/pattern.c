@@ -10,12 +10,15 @@
 #include "engine/tokenizer/unicode.h"
 #include "engine/tokenizer/utf8.h"
 
+enum { STACK_MOST = 4 << 20 }; /* places to go back to that one match may keep, of about 40 bytes each */
+
 static void start_onig(void)
 {
 	OnigEncoding utf8 = ONIG_ENCODING_UTF8;
 
 	onig_initialize(&utf8, 1);
 	onig_set_retry_limit_in_match(10 * 1000 * 1000);
+	onig_set_match_stack_limit_size(STACK_MOST);
 }
 
 /* The property that an escape at s[0] == '\\' stands for: \p{Name}, \P{Name}, \w, \W, \d, \D. Returns the escape's length. */
@@ -96,6 +99,7 @@ int pattern_regex(struct pattern *p, const char *s, size_t len, const char *wher
 	if (err == ONIG_NORMAL) {
 		p->kind = PATTERN_REGEX;
 		p->regex = re;
+		p->string = xstrdup(s);
 		free(whole);
 		return 0;
 	}
@@ -146,8 +150,16 @@ int pattern_parse_behavior(enum pattern_behavior *out, const char *name, const c
 
 void pieces_add(struct pieces *list, size_t first, size_t end, bool match)
 {
-	if (list->n == list->max)
-		list->p = xgrow(list->p, list->max = list->max * 2 + 64, sizeof *list->p);
+	size_t max = list->max + list->max / 2 + 64;
+	void *p;
+
+	if (list->n == list->max) {
+		p = heap_grow(list->p, max, sizeof *list->p);
+		if (!p)
+			return;
+		list->p = p;
+		list->max = max;
+	}
 	list->p[list->n++] = (struct piece){(uint32_t)first, (uint32_t)end, match};
 }
 
@@ -160,25 +172,24 @@ static size_t add_match(struct pieces *out, size_t done, size_t first, size_t en
 	return end;
 }
 
-static size_t cut_string(const struct pattern *p, const char *s, size_t len, struct pieces *out)
+static void cut_string(struct cutter *c, size_t most, struct pieces *out)
 {
-	size_t done = 0;
+	const struct pattern *p = c->p;
 	const char *m;
 
-	while (p->len && (m = memmem(s + done, len - done, p->string, p->len)))
-		done = add_match(out, done, (size_t)(m - s), (size_t)(m - s) + p->len);
-	return done;
+	while (out->n < most && p->len && (m = memmem(c->s + c->done, c->len - c->done, p->string, p->len)))
+		c->done = add_match(out, c->done, (size_t)(m - c->s), (size_t)(m - c->s) + p->len);
+	c->end = out->n < most;
 }
 
-static size_t cut_class(const struct pattern *p, const char *s, size_t len, struct pieces *out)
+static void cut_class(struct cutter *c, size_t most, struct pieces *out)
 {
-	size_t done = 0;
 	int n;
 
-	for (size_t i = 0; i < len; i += (size_t)n)
-		if (uc_is(utf8_get(s + i, &n), p->class))
-			done = add_match(out, done, i, i + (size_t)n);
-	return done;
+	for (; c->at < c->len && out->n < most; c->at += (size_t)n)
+		if (uc_is(utf8_get(c->s + c->at, &n), c->p->class))
+			c->done = add_match(out, c->done, c->at, c->at + (size_t)n);
+	c->end = c->at >= c->len;
 }
 
 /* Characters of a class, from i on. */
@@ -191,24 +202,24 @@ static size_t run_of(const char *s, size_t len, size_t i, int class, bool wanted
 	return i;
 }
 
-static size_t cut_words(const char *s, size_t len, struct pieces *out)
+static void cut_words(struct cutter *c, size_t most, struct pieces *out)
 {
-	size_t done = 0, end;
+	size_t end;
 	int n;
 
-	for (size_t i = 0; i < len; i = end) {
-		uint32_t c = utf8_get(s + i, &n);
+	for (; c->at < c->len && out->n < most; c->at = end) {
+		uint32_t cp = utf8_get(c->s + c->at, &n);
 
-		if (uc_is(c, UC_WORD))
-			end = run_of(s, len, i, UC_WORD, true);
-		else if (uc_is(c, UC_SPACE))
-			end = i + (size_t)n;
+		if (uc_is(cp, UC_WORD))
+			end = run_of(c->s, c->len, c->at, UC_WORD, true);
+		else if (uc_is(cp, UC_SPACE))
+			end = c->at + (size_t)n;
 		else
-			end = run_of(s, len, i, UC_WORD | UC_SPACE, false);
-		if (!uc_is(c, UC_SPACE))
-			done = add_match(out, done, i, end);
+			end = run_of(c->s, c->len, c->at, UC_WORD | UC_SPACE, false);
+		if (!uc_is(cp, UC_SPACE))
+			c->done = add_match(out, c->done, c->at, end);
 	}
-	return done;
+	c->end = c->at >= c->len;
 }
 
 static size_t contraction(const char *s, size_t len)
@@ -250,60 +261,103 @@ static size_t gpt2_end(const char *s, size_t len, size_t i)
 	return last > i ? last : end; /* the last space goes with the next word, unless it is all there is */
 }
 
-static size_t cut_gpt2(const char *s, size_t len, struct pieces *out)
+static void cut_gpt2(struct cutter *c, size_t most, struct pieces *out)
 {
-	size_t done = 0;
+	while (c->done < c->len && out->n < most)
+		c->done = add_match(out, c->done, c->done, gpt2_end(c->s, c->len, c->done));
+	c->end = c->done >= c->len;
+}
 
-	while (done < len)
-		done = add_match(out, done, done, gpt2_end(s, len, done));
-	return done;
+/* Steps back that one search may take. An expression that looks at each character a few times stays far below. */
+static unsigned long search_limit(size_t len)
+{
+	unsigned long linear = 100000 + 1000 * (unsigned long)len, most = 10 * 1000 * 1000 + 8 * (unsigned long)len;
+
+	return linear < most ? linear : most;
+}
+
+static int regex_failed(const struct pattern *p, long r, struct why *why)
+{
+	if (r == ONIG_MISMATCH)
+		return 0;
+	if (r == ONIGERR_MEMORY)
+		return fail(why, ERR_BUSY, "there is no memory to match the tokenizer's expression %.100s", p->string);
+	return fail(why, ERR_LIMIT, "the tokenizer's expression %.100s takes too long on this text", p->string);
 }
 
 /* As the reference's iterator: an empty match moves on by a character, and none stands right behind another match. */
-static int cut_regex(const struct pattern *p, const char *s, size_t len, size_t *done, struct pieces *out, struct why *why)
+static long find_matches(struct cutter *c, size_t most, OnigRegion *region, OnigMatchParam *param, struct pieces *out)
 {
-	const OnigUChar *text = (const OnigUChar *)s, *text_end = text + len;
-	OnigRegion *region = onig_region_new();
-	size_t at = 0, last = SIZE_MAX;
-	int r = 0;
+	const OnigUChar *text = (const OnigUChar *)c->s, *text_end = text + c->len;
+	unsigned turns = 0;
 
-	while (at <= len) {
+	while (c->at <= c->len && out->n < most && (++turns % 256 || effort_goes_on())) {
 		size_t first, end;
+		long r = onig_search_with_param(c->p->regex, text, text_end, text + c->at, text_end, region, ONIG_OPTION_NONE, param);
 
-		r = onig_search(p->regex, text, text_end, text + at, text_end, region, ONIG_OPTION_NONE);
 		if (r < 0)
-			break;
+			return r;
 		first = (size_t)region->beg[0];
 		end = (size_t)region->end[0];
-		if (first == end && last == end) {
-			at = end < len ? end + (size_t)utf8_len(text[end]) : len + 1;
+		if (first == end && c->last == end) {
+			c->at = end < c->len ? end + (size_t)utf8_len(text[end]) : c->len + 1;
 			continue;
 		}
-		*done = add_match(out, *done, first, end);
-		at = last = end;
+		c->done = add_match(out, c->done, first, end);
+		c->at = c->last = end;
 	}
-	onig_region_free(region, 1);
-	if (r < 0 && r != ONIG_MISMATCH)
-		return fail(why, ERR_LIMIT, "the tokenizer's regular expression takes too long on this text");
-	return 0;
+	return c->at > c->len ? ONIG_MISMATCH : 0;
+}
+
+static int cut_regex(struct cutter *c, size_t most, struct pieces *out, struct why *why)
+{
+	OnigRegion *region = onig_region_new();
+	OnigMatchParam *param = onig_new_match_param();
+	long r = ONIGERR_MEMORY;
+
+	if (region && param) {
+		onig_initialize_match_param(param);
+		onig_set_retry_limit_in_search_of_match_param(param, search_limit(c->len - c->at));
+		r = find_matches(c, most, region, param, out);
+	}
+	if (region)
+		onig_region_free(region, 1);
+	if (param)
+		onig_free_match_param(param);
+	c->end = r != 0;
+	return r < 0 ? regex_failed(c->p, r, why) : 0;
+}
+
+void cutter_begin(struct cutter *c, const struct pattern *p, const char *s, size_t len)
+{
+	*c = (struct cutter){.p = p, .s = s, .len = len, .last = SIZE_MAX};
+}
+
+int cutter_next(struct cutter *c, size_t most, struct pieces *out, struct why *why)
+{
+	int err = 0;
+
+	out->n = 0;
+	switch (c->p->kind) {
+	case PATTERN_STRING: cut_string(c, most, out); break;
+	case PATTERN_CLASS: cut_class(c, most, out); break;
+	case PATTERN_WORDS: cut_words(c, most, out); break;
+	case PATTERN_GPT2: cut_gpt2(c, most, out); break;
+	case PATTERN_REGEX: err = cut_regex(c, most, out, why); break;
+	}
+	if (!err)
+		err = effort_check(why);
+	if (!err && c->end && c->done < c->len)
+		pieces_add(out, c->done, c->len, false);
+	return err;
 }
 
 int pattern_cut(const struct pattern *p, const char *s, size_t len, struct pieces *out, struct why *why)
 {
-	size_t done = 0;
-	int err = 0;
+	struct cutter c;
 
-	out->n = 0;
-	switch (p->kind) {
-	case PATTERN_STRING: done = cut_string(p, s, len, out); break;
-	case PATTERN_CLASS: done = cut_class(p, s, len, out); break;
-	case PATTERN_WORDS: done = cut_words(s, len, out); break;
-	case PATTERN_GPT2: done = cut_gpt2(s, len, out); break;
-	case PATTERN_REGEX: err = cut_regex(p, s, len, &done, out, why); break;
-	}
-	if (done < len)
-		pieces_add(out, done, len, false);
-	return err;
+	cutter_begin(&c, p, s, len);
+	return cutter_next(&c, SIZE_MAX, out, why);
 }
 
 /* A match joins its left neighbour, unless that is a match too. */

@@ -11,7 +11,7 @@
 enum pattern_kind { PATTERN_STRING, PATTERN_REGEX, PATTERN_CLASS, PATTERN_WORDS, PATTERN_GPT2 };
 struct pattern {
 	enum pattern_kind kind;
-	char *string; /* STRING */
+	char *string; /* STRING; REGEX: its source, for messages */
 	size_t len;
 	struct re_pattern_buffer *regex; /* REGEX: Oniguruma, the reference's engine */
 	/* WORDS: runs of \w, and runs of neither \w nor \s */
@@ -37,6 +37,15 @@ void pieces_add(struct pieces *list, size_t first, size_t end, bool match);
 
 /* Cuts s into matches and what is between, in order. ERR_LIMIT: the expression takes too long on this text. */
 int pattern_cut(const struct pattern *p, const char *s, size_t len, struct pieces *out, struct why *why);
+/* The same piece by piece: cutter_next() gives about `most` pieces more; `end`: these were the last. */
+struct cutter {
+	const struct pattern *p;
+	const char *s;
+	size_t len, at, done, last; /* where to look next; what has been given out; end of the last match */
+	bool end;
+};
+void cutter_begin(struct cutter *c, const struct pattern *p, const char *s, size_t len);
+int cutter_next(struct cutter *c, size_t most, struct pieces *out, struct why *why);
 /* Appends to out what a split of s leaves; spans are moved by base. cut: scratch. */
 int pattern_split(const struct pattern *p, enum pattern_behavior behavior, bool invert, const char *s, size_t len,
 		  size_t base, struct pieces *cut, struct pieces *out, struct why *why);

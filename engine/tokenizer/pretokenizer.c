@@ -56,8 +56,10 @@ int letter_byte(uint32_t cp)
 void pretokenizer_work_finish(struct pretokenizer_work *w)
 {
 	text_finish(&w->other);
+	text_finish(&w->part);
 	free(w->next.p);
 	free(w->cut.p);
+	free(w->words.p);
 	*w = (struct pretokenizer_work){0};
 }
 
@@ -280,31 +282,132 @@ static void bytes_to_letters(struct text *t, struct pieces *words, struct text *
 	text_swap(t, to);
 }
 
-int pretokenizers_apply(const struct pretokenizers *list, struct text *t, struct pieces *words, bool at_start,
-			struct pretokenizer_work *w, struct why *why)
+/* What is left of a list whose operations before `from` are done; split: without the cutting of the first one. */
+static int apply_from(const struct pretokenizers *list, int from, bool cut, struct text *t, struct pieces *words, bool at_start,
+		      struct pretokenizer_work *w, struct why *why)
 {
 	int err = 0;
 
 	w->other.wants_from = t->wants_from;
-	for (int i = 0; i < list->n && !err; i++) {
+	for (int i = from; i < list->n && !err; i++, cut = false) {
 		const struct pretokenizer *op = &list->op[i];
 
 		switch (op->kind) {
-		case PRE_SPLIT: err = split_all(op, op->behavior, t, words, w, why); break;
+		case PRE_SPLIT:
+			if (!cut)
+				err = split_all(op, op->behavior, t, words, w, why);
+			break;
 		case PRE_METASPACE:
 			apply_metaspace(op, t, words, at_start, &w->other);
 			if (op->splits)
 				err = split_all(op, SPLIT_NEXT, t, words, w, why);
 			break;
 		case PRE_BYTES:
-			if (op->prepend == PREPEND_ALWAYS)
+			if (op->prepend == PREPEND_ALWAYS && !cut)
 				prepend_spaces(t, words, &w->other);
-			if (op->splits)
+			if (op->splits && !cut)
 				err = split_all(op, SPLIT_ISOLATED, t, words, w, why);
 			if (!err)
 				bytes_to_letters(t, words, &w->other);
 			break;
 		}
 	}
+	return err ? err : effort_check(why);
+}
+
+enum { BATCH = 4096, LONG = 64 << 10 };
+
+/* Bytes [first, end) of t as a text of their own, from its first operation on. */
+static int apply_alone(const struct pretokenizers *list, const struct text *t, size_t first, size_t end, bool at_start,
+		       struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
+{
+	int err;
+
+	text_set(&w->part, t, first, end);
+	w->words.n = 0;
+	pieces_add(&w->words, 0, w->part.n, false);
+	err = apply_from(list, 0, false, &w->part, &w->words, at_start, w, why);
+	return err ? err : take(arg, &w->part, &w->words, why);
+}
+
+/* Where a word begins whatever stands before it: at a space, for which the mark comes, behind something that is no mark. */
+static size_t before_space(const struct pattern *mark, const struct text *t, size_t at)
+{
+	for (; at < t->n; at++)
+		if (t->s[at] == ' ' && t->s[at - 1] != ' ' &&
+		    !(at >= mark->len && memcmp(t->s + at - mark->len, mark->string, mark->len) == 0))
+			break;
+	return at;
+}
+
+static int apply_by_spaces(const struct pretokenizers *list, const struct text *t, bool at_start, struct pretokenizer_work *w,
+			   pretokenizer_take *take, void *arg, struct why *why)
+{
+	size_t end;
+	int err = 0;
+
+	for (size_t i = 0; i < t->n && !err; i = end) {
+		end = t->n - i > LONG ? before_space(&list->op[0].pattern, t, i + LONG / 2) : t->n;
+		err = apply_alone(list, t, i, end, at_start && i == 0, w, take, arg, why);
+	}
 	return err;
+}
+
+/* Some thousand pieces that the first operation cut off. */
+static int apply_to_batch(const struct pretokenizers *list, const struct text *t, bool at_start, struct pretokenizer_work *w,
+			  pretokenizer_take *take, void *arg, struct why *why)
+{
+	const struct pretokenizer *op = &list->op[0];
+	size_t first = w->cut.n ? w->cut.p[0].first : 0, end = w->cut.n ? w->cut.p[w->cut.n - 1].end : 0;
+	int err;
+
+	w->words.n = 0;
+	for (size_t i = 0; i < w->cut.n; i++) {
+		const struct piece *p = &w->cut.p[i];
+
+		if (p->first < p->end && !(op->kind == PRE_SPLIT && op->behavior == SPLIT_REMOVED && p->match != op->invert))
+			pieces_add(&w->words, p->first - first, p->end - first, false);
+	}
+	if (!w->words.n)
+		return 0;
+	at_start = at_start && first + w->words.p[0].first == 0;
+	text_set(&w->part, t, first, end);
+	err = apply_from(list, 0, true, &w->part, &w->words, at_start, w, why);
+	return err ? err : take(arg, &w->part, &w->words, why);
+}
+
+static int apply_by_batches(const struct pretokenizers *list, struct text *t, bool at_start, struct pretokenizer_work *w,
+			    pretokenizer_take *take, void *arg, struct why *why)
+{
+	struct cutter c;
+	int err = 0;
+
+	w->other.wants_from = t->wants_from;
+	if (list->op[0].kind == PRE_BYTES && list->op[0].prepend == PREPEND_ALWAYS) {
+		w->words.n = 0;
+		pieces_add(&w->words, 0, t->n, false);
+		prepend_spaces(t, &w->words, &w->other);
+	}
+	cutter_begin(&c, &list->op[0].pattern, t->s, t->n);
+	while (!c.end && !err) {
+		err = cutter_next(&c, BATCH, &w->cut, why);
+		if (!err)
+			err = apply_to_batch(list, t, at_start, w, take, arg, why);
+	}
+	return err;
+}
+
+int pretokenizers_apply(const struct pretokenizers *list, struct text *t, bool at_start, struct pretokenizer_work *w,
+			pretokenizer_take *take, void *arg, struct why *why)
+{
+	const struct pretokenizer *op = list->n ? &list->op[0] : NULL;
+
+	if (!op || t->n <= LONG)
+		return apply_alone(list, t, 0, t->n, at_start, w, take, arg, why);
+	if (op->kind == PRE_METASPACE && op->splits && (size_t)utf8_len((unsigned char)*op->pattern.string) == op->pattern.len)
+		return apply_by_spaces(list, t, at_start, w, take, arg, why);
+	if ((op->kind == PRE_SPLIT && (op->behavior == SPLIT_ISOLATED || op->behavior == SPLIT_REMOVED)) ||
+	    (op->kind == PRE_BYTES && op->splits))
+		return apply_by_batches(list, t, at_start, w, take, arg, why);
+	return apply_alone(list, t, 0, t->n, at_start, w, take, arg, why);
 }

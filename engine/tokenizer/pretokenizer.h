@@ -27,13 +27,15 @@ void pretokenizers_finish(struct pretokenizers *list);
 
 /* Scratch of one thread; zero-initialise. */
 struct pretokenizer_work {
-	struct text other;
-	struct pieces next, cut;
+	struct text other, part;
+	struct pieces next, cut, words;
 };
 void pretokenizer_work_finish(struct pretokenizer_work *w);
-/* words: in, one piece for all of t; out, the words. t may change. at_start: t begins where the whole input does. */
-int pretokenizers_apply(const struct pretokenizers *list, struct text *t, struct pieces *words, bool at_start,
-			struct pretokenizer_work *w, struct why *why);
+/* Gives the words of t to take(), of a long text some thousand at a time, so that few of them need memory at once; `part` holds
+ * the text of these. t may change. at_start: t begins where the whole input does. An error of take() ends it. */
+typedef int pretokenizer_take(void *arg, const struct text *part, const struct pieces *words, struct why *why);
+int pretokenizers_apply(const struct pretokenizers *list, struct text *t, bool at_start, struct pretokenizer_work *w,
+			pretokenizer_take *take, void *arg, struct why *why);
 
 /* The letter that stands for a byte in GPT-2's alphabet, and back (-1: not one of its letters). */
 uint32_t byte_letter(unsigned char byte);

@@ -62,7 +62,7 @@ static void add_pairs(struct tokenizer *t, int id, int rank, int *next)
 		int left = part_symbol(t, p, i, next), right = part_symbol(t, p + i, len - i, next);
 
 		if (left >= 0 && right >= 0)
-			pairs_set(&t->bpe.pairs, (uint32_t)left, (uint32_t)right, rank, id);
+			bpe_pair_set(&t->bpe, left, right, rank, id, p, i, len);
 		if (i >= SPACE_LEN && memcmp(p + i - SPACE_LEN, space, SPACE_LEN) != 0 && len - i >= SPACE_LEN &&
 		    memcmp(p + i, space, SPACE_LEN) == 0)
 			t->spm->cuts_at_space = false;
@@ -247,7 +247,7 @@ void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix,
 	size_t end, n;
 
 	normalize(s, text, prefix, normal);
-	for (size_t i = 0; i < normal->n; i = end) {
+	for (size_t i = 0, turns = 0; i < normal->n && !out->over; i = end) {
 		int user = matcher_longest(&s->user, normal->s + i, normal->n - i, &n);
 
 		end = user >= 0 ? i + n : word_end(s, normal, i);
@@ -255,5 +255,7 @@ void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix,
 			ids_add(out, user, normal, i, end);
 		else
 			bpe_encode(&t->bpe, work, normal, i, end, out);
+		if (++turns % 1024 == 0 && !effort_goes_on())
+			return;
 	}
 }

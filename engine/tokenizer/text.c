@@ -17,21 +17,36 @@ void text_clear(struct text *t)
 	t->n = 0;
 }
 
-static void reserve(struct text *t, size_t more)
+/* False: there is no memory, and the effort is starved. */
+static bool reserve(struct text *t, size_t more)
 {
+	size_t max = t->n + more + t->n / 2 + 64;
+	void *s, *from;
+
 	if (t->n + more <= t->max && (t->from || !t->wants_from))
-		return;
-	t->max = (t->n + more) * 2 + 64;
-	t->s = xgrow(t->s, t->max, 1);
-	if (t->wants_from)
-		t->from = xgrow(t->from, t->max, sizeof *t->from);
+		return true;
+	s = heap_grow(t->s, max, 1);
+	if (s)
+		t->s = s;
+	from = s && t->wants_from ? heap_grow(t->from, max, sizeof *t->from) : NULL;
+	if (from)
+		t->from = from;
+	if (!s || (t->wants_from && !from))
+		return false;
+	t->max = max;
+	return true;
+}
+
+void text_room(struct text *t, size_t n)
+{
+	if (n > t->max)
+		reserve(t, n - t->n);
 }
 
 void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *from)
 {
-	if (!n)
+	if (!n || !reserve(t, n))
 		return;
-	reserve(t, n);
 	memcpy(t->s + t->n, s, n);
 	if (t->wants_from)
 		memcpy(t->from + t->n, from, n * sizeof *from);
@@ -40,14 +55,21 @@ void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *
 
 void text_add_at(struct text *t, const char *s, size_t n, struct span_bytes one)
 {
-	if (!n)
+	if (!n || !reserve(t, n))
 		return;
-	reserve(t, n);
 	memcpy(t->s + t->n, s, n);
 	if (t->wants_from)
 		for (size_t i = 0; i < n; i++)
 			t->from[t->n + i] = one;
 	t->n += n;
+}
+
+void text_set(struct text *to, const struct text *from, size_t first, size_t end)
+{
+	to->wants_from = from->wants_from;
+	text_clear(to);
+	text_room(to, end - first);
+	text_add(to, from->s + first, end - first, from->from ? from->from + first : NULL);
 }
 
 void text_swap(struct text *a, struct text *b)

@@ -5,6 +5,9 @@
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/tokenizer/unicode.h"
 
+/* Where there is no memory, what is added is left out, and the thread's effort is starved (parallel/base.h): who adds much looks at
+ * that before the text is used. */
+
 /* Valid UTF-8. from[i]: the bytes of the original that byte i stands for; NULL where nobody asks for offsets. */
 struct text {
 	char *s;
@@ -15,10 +18,14 @@ struct text {
 
 void text_finish(struct text *t);
 void text_clear(struct text *t);
+/* Takes room for n bytes in all, once. */
+void text_room(struct text *t, size_t n);
 /* `from` may be NULL where t wants none. */
 void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *from);
 /* n bytes that all came from `one`. */
 void text_add_at(struct text *t, const char *s, size_t n, struct span_bytes one);
+/* `to` becomes bytes [first, end) of `from`. */
+void text_set(struct text *to, const struct text *from, size_t first, size_t end);
 void text_swap(struct text *a, struct text *b);
 
 /* `to` becomes `t` with its characters replaced by the list; `skipped` characters at the beginning were removed. */

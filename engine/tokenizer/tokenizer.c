@@ -203,24 +203,35 @@ static void take_text(struct text *to, const char *s, size_t len)
 	}
 }
 
-static void set_part(struct text *to, const struct text *from, size_t first, size_t end)
+/* The whole of `from` moves, and costs no copy. */
+static void set_part(struct text *to, struct text *from, size_t first, size_t end)
 {
-	to->wants_from = from->wants_from;
-	text_clear(to);
-	text_add(to, from->s + first, end - first, from->from ? from->from + first : NULL);
+	if (first == 0 && end == from->n)
+		text_swap(to, from);
+	else
+		text_set(to, from, first, end);
 }
 
-static int encode_words(struct encoding *e, struct text *t, bool at_start, struct why *why)
+static int check(const struct encoding *e, struct why *why)
 {
-	int err;
+	if (e->out->over)
+		return fail(why, ERR_LIMIT, "the text has more than %d tokens", e->out->most);
+	return effort_check(why);
+}
 
-	e->words.n = 0;
-	pieces_add(&e->words, 0, t->n, false);
-	err = pretokenizers_apply(&e->t->pretokenizers, t, &e->words, at_start, &e->pretokenizer, why);
-	for (size_t i = 0; i < e->words.n && !err; i++)
-		if (e->words.p[i].end > e->words.p[i].first)
-			bpe_encode(&e->t->bpe, &e->bpe, t, e->words.p[i].first, e->words.p[i].end, e->out);
-	return err;
+static int take_words(void *arg, const struct text *part, const struct pieces *words, struct why *why)
+{
+	struct encoding *e = arg;
+
+	for (size_t i = 0; i < words->n; i++) {
+		const struct piece *p = &words->p[i];
+
+		if (p->end > p->first)
+			bpe_encode(&e->t->bpe, &e->bpe, part, p->first, p->end, e->out);
+		if (e->out->over || (i % 1024 == 1023 && !effort_goes_on()))
+			break;
+	}
+	return check(e, why);
 }
 
 /* A stretch between raw added tokens: normalize, look for the other added tokens, and encode what is left. */
@@ -233,9 +244,11 @@ static int encode_part(struct encoding *e, size_t first, size_t end, struct why 
 	if (t->spm) {
 		e->normal.wants_from = e->part.wants_from;
 		spm_encode(t, &e->part, t->spm->legacy || first == 0, &e->normal, &e->bpe, e->out);
-		return 0;
+		return check(e, why);
 	}
 	err = normalizers_apply(&t->normalizers, &e->part, &e->normalizer, why);
+	if (!err)
+		err = check(e, why);
 	e->inner.n = 0;
 	if (err || !e->part.n)
 		return err;
@@ -245,9 +258,11 @@ static int encode_part(struct encoding *e, size_t first, size_t end, struct why 
 
 		if (s->token >= 0) {
 			ids_add(e->out, t->added.t[s->token].id, &e->part, s->first, s->end);
+			err = i % 1024 ? 0 : check(e, why);
 		} else {
 			set_part(&e->normal, &e->part, s->first, s->end);
-			err = encode_words(e, &e->normal, first == 0 && s->first == 0, why);
+			err = pretokenizers_apply(&t->pretokenizers, &e->normal, first == 0 && s->first == 0, &e->pretokenizer,
+						  take_words, e, why);
 		}
 	}
 	return err;
@@ -256,8 +271,10 @@ static int encode_part(struct encoding *e, size_t first, size_t end, struct why 
 static int encode_all(struct encoding *e, struct why *why)
 {
 	const struct added_tokens *added = &e->t->added;
-	int err = 0;
+	int err = check(e, why);
 
+	if (err)
+		return err;
 	added_cut(added, &added->raw, e->whole.s, e->whole.n, e->parse_special, &e->raw);
 	for (size_t i = 0; i < e->raw.n && !err; i++) {
 		const struct segment *s = &e->raw.s[i];
@@ -266,6 +283,8 @@ static int encode_all(struct encoding *e, struct why *why)
 			ids_add(e->out, added->t[s->token].id, &e->whole, s->first, s->end);
 		else
 			err = encode_part(e, s->first, s->end, why);
+		if (!err && i % 1024 == 0)
+			err = check(e, why);
 	}
 	return err;
 }
@@ -274,16 +293,21 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, co
 		     struct why *why)
 {
 	struct encoding e = {.t = t, .out = out, .parse_special = how->parse_special, .whole.wants_from = out->want_offsets};
-	int err;
+	int err = 0;
 
 	if (len > TEXT_MAX)
 		return fail(why, ERR_LIMIT, "a text of %zu bytes is longer than the %d that are taken", len, TEXT_MAX);
+	out->over = false;
 	for (int i = 0; how->add_special && i < t->before.n; i++)
 		ids_add(out, t->before.id[i], NULL, 0, 0);
+	text_room(&e.whole, len + 1);
 	take_text(&e.whole, text, len);
-	err = len ? encode_all(&e, why) : 0;
-	for (int i = 0; how->add_special && i < t->after.n; i++)
+	if (len)
+		err = encode_all(&e, why);
+	for (int i = 0; how->add_special && i < t->after.n && !err; i++)
 		ids_add(out, t->after.id[i], NULL, 0, 0);
+	if (!err)
+		err = check(&e, why);
 	encoding_finish(&e);
 	return err;
 }

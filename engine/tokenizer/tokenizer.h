@@ -38,12 +38,19 @@ struct ids {
 	int32_t *id;
 	struct span_bytes *offset;
 	int n, max;
-	bool want_offsets;
+	int most; /* set by the caller; more are left out, and `over` is set. 0: no bound */
+	bool want_offsets, over;
 };
 void ids_finish(struct ids *ids);
-/* Appends. Any bytes: invalid UTF-8 is taken as U+FFFD each (the reference takes no such input). Any thread. */
+/* Appends. Any bytes: invalid UTF-8 is taken as U+FFFD each (the reference takes no such input). Any thread. More than
+ * out->most tokens end it with ERR_LIMIT, the thread's effort (parallel/base.h) with ERR_BUSY, ERR_LIMIT or ERR_CANCELLED; out then
+ * holds some of the ids. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, const struct encode_options *how, struct ids *out,
 		     struct why *why);
+
+/* At most so many bytes of a text become one token, so a longer text has more than n tokens than n times this. SIZE_MAX: there is no
+ * bound, since normalization, cutting or unknown characters may leave any amount of the text out. */
+size_t tokenizer_reach(const struct tokenizer *t);
 
 /* Text of one stream: whole characters only, no byte lost or repeated. Behind a text (detok_follow), all that the stream gives is
  * the decode of both without the decode of the first. Where the second's first bytes change how the first ends (half a character
@@ -57,7 +64,10 @@ void detok_follow(struct detok *d, const int32_t *ids, int n);
 const char *detok_next(struct detok *d, int id, size_t *len);
 /* What is left: incomplete characters end as U+FFFD, as in the reference's decode of the whole. */
 const char *detok_end(struct detok *d, size_t *len);
-/* Whole decode at once; malloced, NUL after the end. */
+/* Whole decode at once; malloced, NUL after the end. Starved of memory (parallel/base.h): NULL. */
 char *tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t *len);
+/* The same with ERR_LIMIT for a text of more than `most` bytes, and the errors of the thread's effort. */
+int tokenizer_decode_most(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t most, char **text, size_t *len,
+			  struct why *why);
 
 #endif

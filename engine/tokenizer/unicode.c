@@ -102,8 +102,16 @@ void uc_init(void)
 
 void uc_push(struct uc_chars *list, uint32_t cp, int change)
 {
-	if (list->n == list->max)
-		list->c = xgrow(list->c, list->max = list->max * 2 + 64, sizeof *list->c);
+	size_t max = list->max + list->max / 2 + 64;
+	void *c;
+
+	if (list->n == list->max) {
+		c = heap_grow(list->c, max, sizeof *list->c);
+		if (!c)
+			return;
+		list->c = c;
+		list->max = max;
+	}
 	list->c[list->n++] = (struct uc_char){cp, change};
 }
 
@@ -179,9 +187,31 @@ static uint32_t compose(uint32_t a, uint32_t b)
 	return 0;
 }
 
+/* The same for many marks: one pass counts the classes, one moves. */
+static void sort_many_marks(struct uc_chars *list, size_t first)
+{
+	size_t n = list->n - first, at[257] = {0};
+	struct uc_char *old = heap_grow(NULL, n, sizeof *old);
+
+	if (!old)
+		return;
+	memcpy(old, list->c + first, n * sizeof *old);
+	for (size_t i = 0; i < n; i++)
+		at[combining_class(old[i].cp) + 1]++;
+	for (int c = 0; c < 256; c++)
+		at[c + 1] += at[c];
+	for (size_t i = 0; i < n; i++)
+		list->c[first + at[combining_class(old[i].cp)]++] = old[i];
+	heap_free(old);
+}
+
 /* Marks from `first` on in order of their classes; equal classes keep their order. */
 static void sort_marks(struct uc_chars *list, size_t first)
 {
+	if (list->n - first > 24) {
+		sort_many_marks(list, first);
+		return;
+	}
 	for (size_t i = first + 1; i < list->n; i++) {
 		struct uc_char c = list->c[i];
 		int class = combining_class(c.cp);
