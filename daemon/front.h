@@ -2,7 +2,7 @@
  * a device.
  *
  * It listens before weights load, so that Status tells how far loading is and calls get LOADING (or wait
- * within their deadline). Private parts of the folder: front_call.c (a request becomes a call), front_send.c
+ * within their deadline). Private parts of the folder: front_request.c (requests as they come), front_call.c (a request becomes a call), front_send.c
  * (tokens become replies), front_status.c. */
 #ifndef DAEMON_FRONT_H
 #define DAEMON_FRONT_H
@@ -24,6 +24,7 @@ struct open_call {
 	struct open_call *next; /* in its bucket, or in the list of those waiting for the model */
 	struct rpc_request *request;
 	uid_t uid;
+	uint64_t client; /* whose turn it takes on the threads of words.c */
 	struct call call; /* what the engine gets; arrays below */
 	struct ids ids;
 	int32_t *stop_ids;
@@ -103,14 +104,13 @@ int front_check_ids(const struct front *f, const int32_t *ids, int n, const char
 struct generation_config;
 void front_defaults(struct front *f, const struct generation_config *g);
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why);
-void front_tokenize(struct front *f, uint64_t call, struct rpc_request *r); /* takes *r; a long text on the helper thread */
-void front_send_tokens(struct front *f, struct words_job *job);             /* the answer to Tokenize */
+/* Tokenize, Detokenize, Template: takes *r. Long ones go to the threads of words.c. */
+void front_words(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
+void front_send_words(struct front *f, struct words_job *job); /* its answer; ends the job */
 /* A Chat becomes a Generate with its prompt encoded (*job holds ids or error), or false: *job is to go to the helper thread. */
 bool front_chat(struct front *f, struct open_call *c, struct words_job *job);
 void front_chat_stops(struct front *f, struct open_call *c, const struct rpc_sampling *s); /* fills c->stop */
-void front_template(struct front *f, uint64_t call, struct rpc_request *r);                /* takes *r */
-void front_send_rendered(struct front *f, struct words_job *job);
-void front_send_text(struct front *f, uint64_t call, const struct rpc_request *r);
+int front_check_chat(const struct front *f, struct why *why); /* is there a chat format */
 void front_take_words(struct front *f); /* long prompts that are tokenized now */
 uint32_t front_place(void *front, uint64_t call); /* in the queue, from 1; 0: not in it */
 void front_send_status(struct front *f, uint64_t call);
@@ -125,6 +125,8 @@ void front_exit(struct front *f, int code) __attribute__((noreturn));
 void front_error(struct front *f, uint64_t call, int code, const char *text);
 struct open_call *front_find(struct front *f, uint64_t call);
 void front_forget(struct front *f, struct open_call *c);
+void front_post(struct front *f, struct open_call *c); /* the model is there: takes the call to the engine, or refuses it */
+int front_most_tokens(const struct front *f, const struct open_call *c); /* that its prompt is encoded to */
 int front_open_calls(const struct front *f);
 void open_call_destroy(struct open_call *c);
 

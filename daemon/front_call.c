@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parallel/board.h"
-
 void open_call_destroy(struct open_call *c)
 {
 	if (!c)
@@ -25,15 +23,21 @@ void open_call_destroy(struct open_call *c)
 	free(c);
 }
 
-static void append(struct ids *ids, const int32_t *more, int n)
+static int append(struct ids *ids, const int32_t *more, int n, struct why *why)
 {
+	int32_t *to = ids->id;
+
 	if (ids->n + n > ids->max) {
+		to = heap_grow(ids->id, (size_t)(ids->n + n), sizeof *ids->id);
+		if (!to)
+			return effort_check(why);
+		ids->id = to;
 		ids->max = ids->n + n;
-		ids->id = xgrow(ids->id, (size_t)ids->max, sizeof *ids->id);
 	}
 	if (n)
-		memcpy(ids->id + ids->n, more, (size_t)n * sizeof *more);
+		memcpy(to + ids->n, more, (size_t)n * sizeof *more);
 	ids->n += n;
+	return 0;
 }
 
 static const struct rpc_prompt *prompt_of(const struct open_call *c)
@@ -51,11 +55,40 @@ static struct encode_options encode_how(const struct open_call *c)
 	return (struct encode_options){.add_special = add_special, .parse_special = true};
 }
 
+static bool is_cut(const struct open_call *c)
+{
+	return c->request->kind != RPC_SCORE && front_has(&c->request->generate.sampling, RPC_TRUNCATE_PROMPT) &&
+	       c->request->generate.sampling.truncate_prompt;
+}
+
+/* Prompts that are a little too long are still counted, for the message; of those that are cut all tokens are needed. */
+int front_most_tokens(const struct front *f, const struct open_call *c)
+{
+	enum { CUT_MOST = 1 << 24 };
+
+	return is_cut(c) ? CUT_MOST : 2 * min_int(f->node->max_model_len, INT32_MAX / 2);
+}
+
+/* A prompt that cannot fit is refused before anybody tokenizes or copies it. */
+static int check_prompt(const struct front *f, const struct open_call *c, struct why *why)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	size_t most = (size_t)f->node->max_model_len, reach = p->is_text && f->tokenizer ? tokenizer_reach(f->tokenizer) : SIZE_MAX;
+
+	if (is_cut(c))
+		return 0;
+	if (!p->is_text && (size_t)p->n_ids > most)
+		return fail(why, ERR_LIMIT, "the prompt has %d tokens; --max-model-len is %zu", p->n_ids, most);
+	if (p->is_text && reach <= SIZE_MAX / most && p->text_len > most * reach)
+		return fail(why, ERR_LIMIT, "the prompt has %zu bytes, so more than %zu tokens; --max-model-len is %zu", p->text_len,
+			    p->text_len / reach, most);
+	return 0;
+}
+
 /* Unless the helper thread did it already. */
 static int encode_prompt(struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
-	struct encode_options how = encode_how(c);
 	int err;
 
 	if (c->encoded)
@@ -64,11 +97,9 @@ static int encode_prompt(struct front *f, struct open_call *c, struct why *why)
 		return fail(why, ERR_UNSUPPORTED,
 			    "this model has no tokenizer: send the prompt as token ids");
 	if (p->is_text)
-		return tokenizer_encode(f->tokenizer, p->text, p->text_len, &how, &c->ids, why);
+		return fail(why, ERR_INTERNAL, "the prompt was not tokenized");
 	err = front_check_ids(f, p->ids, p->n_ids, "prompt", why);
-	if (!err)
-		append(&c->ids, p->ids, p->n_ids);
-	return err;
+	return err ? err : append(&c->ids, p->ids, p->n_ids, why);
 }
 
 static int check_length(const struct front *f, struct open_call *c, struct why *why)
@@ -104,7 +135,11 @@ static int fill_resume(struct front *f, struct open_call *c, const struct rpc_re
 	err = front_check_ids(f, r->ids, r->n_ids, "resume.ids", why);
 	if (err)
 		return err;
-	append(&c->ids, r->ids, r->n_ids);
+	if (r->n_ids > f->node->max_model_len)
+		return fail(why, ERR_LIMIT, "resume: %d tokens were received; --max-model-len is %d", r->n_ids, f->node->max_model_len);
+	err = append(&c->ids, r->ids, r->n_ids, why);
+	if (err)
+		return err;
 	c->call.n_resume = r->n_ids;
 	c->call.how.seed = r->seed;
 	c->skip_text = r->text_bytes;
@@ -300,10 +335,12 @@ static void hand_over(struct front *f, struct open_call *c, const struct words_j
 	words_put(&f->words, job);
 }
 
-static void post(struct front *f, struct open_call *c)
+void front_post(struct front *f, struct open_call *c)
 {
 	const struct rpc_prompt *p = prompt_of(c);
-	struct words_job job;
+	struct words_job job = {.call = c->id, .client = c->client};
+	struct why why = {""};
+	int err;
 
 	if (c->request->kind == RPC_CHAT) {
 		if (front_chat(f, c, &job))
@@ -312,12 +349,23 @@ static void post(struct front *f, struct open_call *c)
 			hand_over(f, c, &job);
 		return;
 	}
-	if (!p->is_text || p->text_len < WORDS_LONG || !f->tokenizer) {
+	err = check_prompt(f, c, &why);
+	if (err) {
+		refuse(f, c, err, why.text);
+	} else if (!p->is_text || !f->tokenizer) {
 		post_encoded(f, c);
-		return;
+	} else {
+		job.text = p->text;
+		job.len = p->text_len;
+		job.how = encode_how(c);
+		job.ids.most = front_most_tokens(f, c);
+		if (!words_is_short(&job)) {
+			hand_over(f, c, &job);
+			return;
+		}
+		words_run(&job, f->tokenizer);
+		encoded(f, c, &job);
 	}
-	job = (struct words_job){.call = c->id, .text = p->text, .len = p->text_len, .how = encode_how(c)};
-	hand_over(f, c, &job);
 }
 
 static void take_job(struct front *f, struct words_job *job)
@@ -325,12 +373,7 @@ static void take_job(struct front *f, struct words_job *job)
 	struct open_call **at = &f->tokenizing, *c;
 
 	if (job->keep) {
-		if (job->talk)
-			front_send_rendered(f, job);
-		else
-			front_send_tokens(f, job);
-		rpc_request_free(job->keep);
-		free(job->keep);
+		front_send_words(f, job);
 		free(job);
 		return;
 	}
@@ -346,148 +389,11 @@ void front_take_words(struct front *f)
 {
 	struct words_job *job;
 
-	while (f->words.started && (job = words_take(&f->words)))
+	while (f->words.started && (job = words_take(&f->words))) {
+		struct effort e = {0};
+
+		effort_begin(&e);
 		take_job(f, job);
-}
-
-static void open_call(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
-{
-	uint32_t timeout = r->kind == RPC_SCORE  ? r->score.timeout_ms
-			   : r->kind == RPC_CHAT ? r->chat.timeout_ms
-						 : r->generate.timeout_ms;
-	struct open_call *c;
-
-	f->metrics.requests++;
-	if (f->draining || (atomic_load(&f->link->state) != LINK_READY && !timeout)) {
-		front_error(f, call, f->draining ? ERR_DRAINING : ERR_LOADING,
-			    f->draining ? "the server is draining" : "the model is still loading");
-		rpc_request_free(r);
-		return;
+		effort_end();
 	}
-	c = xalloc(1, sizeof *c);
-	c->id = call;
-	c->uid = peer->uid;
-	c->arrived_ns = now_ns();
-	c->request = xalloc(1, sizeof *c->request);
-	*c->request = *r;
-	c->deadline_ns = timeout ? now_ns() + (uint64_t)timeout * 1000000u : 0;
-	if (atomic_load(&f->link->state) == LINK_READY) {
-		post(f, c);
-		return;
-	}
-	c->next = f->waiting;
-	f->waiting = c;
-}
-
-void front_ready(struct front *f)
-{
-	struct open_call *c = f->waiting, *next, *in_order = NULL;
-
-	for (; c; c = next) { /* the list is newest first */
-		next = c->next;
-		c->next = in_order;
-		in_order = c;
-	}
-	f->waiting = NULL;
-	for (c = in_order; c; c = next) {
-		next = c->next;
-		if (c->cancelled)
-			open_call_destroy(c);
-		else
-			post(f, c);
-	}
-}
-
-void front_expire(struct front *f)
-{
-	uint64_t now = now_ns();
-
-	for (struct open_call **at = &f->waiting, *c; (c = *at);) {
-		if (now < c->deadline_ns) {
-			at = &c->next;
-			continue;
-		}
-		*at = c->next;
-		if (!c->cancelled)
-			front_error(f, c->id, ERR_DEADLINE, "the model did not load within the deadline");
-		open_call_destroy(c);
-	}
-}
-
-static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
-{
-	struct rpc_reply done = {.kind = RPC_R_DONE};
-
-	switch (r->kind) {
-	case RPC_STATUS:
-		front_send_status(f, call);
-		return;
-	case RPC_METRICS:
-		front_send_metrics(f, call);
-		return;
-	case RPC_TOKENIZE:
-	case RPC_DETOKENIZE:
-		if (!f->tokenizer)
-			front_error(f, call, ERR_UNSUPPORTED, "this model has no tokenizer");
-		else
-			front_send_text(f, call, r);
-		return;
-	case RPC_DRAIN:
-		rpc_send(f->server, call, &done);
-		front_drain(f, "asked by a client");
-		return;
-	case RPC_LOG_LEVEL:
-		board_log_level(f->board, (enum log_level)r->log_level.level);
-		rpc_send(f->server, call, &done);
-		return;
-	default:
-		front_error(f, call, ERR_UNSUPPORTED, "this call is not supported yet");
-	}
-}
-
-void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
-{
-	struct front *f = front;
-
-	if (r->kind == RPC_GENERATE || r->kind == RPC_SCORE || r->kind == RPC_CHAT) {
-		open_call(f, call, peer, r);
-		return;
-	}
-	if (r->kind == RPC_TOKENIZE && f->tokenizer) {
-		front_tokenize(f, call, r);
-		return;
-	}
-	if (r->kind == RPC_TEMPLATE) {
-		front_template(f, call, r);
-		return;
-	}
-	answer(f, call, r);
-	rpc_request_free(r);
-}
-
-/* A call that waits for the model or for its prompt's ids. */
-static struct open_call *find_early(struct open_call *list, uint64_t call)
-{
-	while (list && list->id != call)
-		list = list->next;
-	return list;
-}
-
-void front_cancel(void *front, uint64_t call)
-{
-	struct front *f = front;
-	struct open_call *c = front_find(f, call);
-
-	if (c) {
-		front_stop_engine(f, c);
-		return;
-	}
-	c = find_early(f->tokenizing, call);
-	if (!c)
-		c = find_early(f->waiting, call);
-	if (!c || c->cancelled)
-		return;
-	c->cancelled = true;
-	c->deadline_ns = 0; /* of those that wait for the model: they go at the next look */
-	front_error(f, call, ERR_CANCELLED, "cancelled");
 }

@@ -4,25 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check_chat(const struct front *f, struct why *why)
+int front_check_chat(const struct front *f, struct why *why)
 {
 	if (f->chat)
 		return 0;
 	if (!f->tokenizer)
 		return fail(why, ERR_UNSUPPORTED, "this model has no tokenizer: there is no chat without one");
 	return fail(why, ERR_UNSUPPORTED, "%s", f->no_chat);
-}
-
-static void run_now(struct front *f, struct words_job *job)
-{
-	job->err = check_chat(f, &job->why);
-	if (!job->err)
-		words_run(job, f->tokenizer);
-}
-
-static bool is_short(const struct front *f, const struct words_job *job)
-{
-	return !f->chat || talk_size(&job->said) < WORDS_LONG;
 }
 
 /* What a Chat asks of the engine; its messages are kept apart from now on. */
@@ -41,46 +29,19 @@ static struct rpc_chat become_generate(struct rpc_request *r)
 
 bool front_chat(struct front *f, struct open_call *c, struct words_job *job)
 {
-	*job = (struct words_job){.call = c->id, .talk = true, .chat = f->chat, .said = become_generate(c->request)};
+	*job = (struct words_job){.call = c->id,
+				  .client = c->client,
+				  .kind = WORDS_TALK,
+				  .chat = f->chat,
+				  .said = become_generate(c->request),
+				  .ids.most = front_most_tokens(f, c)};
 	c->chat = true;
-	if (!is_short(f, job))
+	job->err = front_check_chat(f, &job->why);
+	if (!job->err && !words_is_short(job))
 		return false;
-	run_now(f, job);
+	if (!job->err)
+		words_run(job, f->tokenizer);
 	return true;
-}
-
-void front_template(struct front *f, uint64_t call, struct rpc_request *r)
-{
-	struct words_job job = {.call = call, .talk = true, .chat = f->chat, .said = r->chat, .want_text = true}, *later;
-
-	if (is_short(f, &job)) {
-		run_now(f, &job);
-		front_send_rendered(f, &job);
-		rpc_request_free(r);
-		return;
-	}
-	later = xalloc(1, sizeof *later);
-	*later = job;
-	later->keep = xalloc(1, sizeof *r);
-	*later->keep = *r;
-	words_put(&f->words, later);
-}
-
-void front_send_rendered(struct front *f, struct words_job *job)
-{
-	struct rpc_reply reply = {.kind = RPC_R_RENDERED};
-
-	if (job->err) {
-		front_error(f, job->call, job->err, job->why.text);
-	} else {
-		reply.rendered.text = job->out.s;
-		reply.rendered.text_len = job->out.len;
-		reply.rendered.ids = job->ids.id;
-		reply.rendered.n_ids = job->ids.n;
-		rpc_send(f->server, job->call, &reply);
-	}
-	ids_finish(&job->ids);
-	free(job->out.s);
 }
 
 /* The answer ends where the format says, besides what the request asks for. */

@@ -1,4 +1,4 @@
-/* Tokenize and Detokenize. */
+/* Tokenize, Detokenize and Template. */
 #include "daemon/front.h"
 #include "rpc/frame.h"
 
@@ -14,65 +14,95 @@ static void send_ids(struct front *f, uint64_t call, const struct ids *ids)
 static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
 {
 	struct rpc_reply reply = {.kind = RPC_R_TOKENS};
-	size_t n = (size_t)ids->n, *lens = xalloc(n, sizeof *lens);
-	const char **pieces = xalloc(n, sizeof *pieces);
-	uint32_t *first = xalloc(n, sizeof *first), *end = xalloc(n, sizeof *end);
+	size_t n = (size_t)ids->n, *lens = heap_take(n, sizeof *lens);
+	const char **pieces = heap_take(n, sizeof *pieces);
+	uint32_t *first = heap_take(n, sizeof *first), *end = heap_take(n, sizeof *end);
 
-	for (size_t i = 0; i < n; i++) {
-		pieces[i] = tokenizer_piece(f->tokenizer, ids->id[i], &lens[i]);
-		first[i] = ids->offset[i].first;
-		end[i] = ids->offset[i].end;
+	if (pieces && lens && first && end) {
+		for (size_t i = 0; i < n; i++) {
+			pieces[i] = tokenizer_piece(f->tokenizer, ids->id[i], &lens[i]);
+			first[i] = ids->offset[i].first;
+			end[i] = ids->offset[i].end;
+		}
+		reply.tokens = (struct rpc_tokens){ids->id, ids->n, pieces, lens, first, end};
+		rpc_send(f->server, call, &reply);
+	} else {
+		front_error(f, call, ERR_BUSY, "there is no memory for the answer now");
 	}
-	reply.tokens = (struct rpc_tokens){ids->id, ids->n, pieces, lens, first, end};
-	rpc_send(f->server, call, &reply);
 	free(pieces);
 	free(lens);
 	free(first);
 	free(end);
 }
 
-static struct words_job tokenize_job(uint64_t call, const struct rpc_request *r)
+static void send_text(struct front *f, const struct words_job *job)
 {
-	return (struct words_job){
-		.call = call,
-		.text = r->tokenize.text,
-		.len = r->tokenize.text_len,
-		.how = {.add_special = r->tokenize.add_special, .parse_special = r->tokenize.parse_special},
-		.ids = {.want_offsets = r->tokenize.pieces}};
+	struct rpc_reply reply = {.kind = RPC_R_TEXT, .text = {job->out.s, job->out.len}};
+
+	rpc_send(f->server, job->call, &reply);
 }
 
-/* Before an answer that no frame holds is built: its bytes, at least. */
-static int check_answer(struct words_job *job)
+static void send_rendered(struct front *f, const struct words_job *job)
 {
-	size_t each = job->ids.want_offsets ? 6 : 1, least = each * (size_t)job->ids.n;
+	struct rpc_reply reply = {.kind = RPC_R_RENDERED, .rendered = {job->out.s, job->out.len, job->ids.id, job->ids.n}};
 
-	if (least <= FRAME_LIMIT)
-		return 0;
-	return fail(&job->why, ERR_LIMIT,
-		    "an answer of %d tokens is larger than a frame may be: send the text in parts",
-		    job->ids.n);
+	rpc_send(f->server, job->call, &reply);
 }
 
-void front_send_tokens(struct front *f, struct words_job *job)
+void front_send_words(struct front *f, struct words_job *job)
 {
-	if (!job->err)
-		job->err = check_answer(job);
 	if (job->err)
 		front_error(f, job->call, job->err, job->why.text);
+	else if (job->kind == WORDS_DECODE)
+		send_text(f, job);
+	else if (job->kind == WORDS_TALK)
+		send_rendered(f, job);
 	else if (job->ids.want_offsets)
 		send_pieces(f, job->call, &job->ids);
 	else
 		send_ids(f, job->call, &job->ids);
-	ids_finish(&job->ids);
+	words_job_finish(job);
 }
 
-void front_tokenize(struct front *f, uint64_t call, struct rpc_request *r)
-{
-	struct words_job job = tokenize_job(call, r), *later;
+/* The bytes of the answer that one token takes at least: its id; its piece, with a head, and two offsets. */
+enum { OF_ID = 1, OF_PIECE = 6 };
 
-	if (job.len < WORDS_LONG) {
-		job.err = tokenizer_encode(f->tokenizer, job.text, job.len, &job.how, &job.ids, &job.why);
-		front_send_tokens(f, &job);
+static int fill_job(struct front *f, struct words_job *job, const struct rpc_request *r)
+{
+	if (r->kind == RPC_TEMPLATE) {
+		job->kind = WORDS_TALK;
+		job->chat = f->chat;
+		job->said = r->chat;
+		job->want_text = true;
+		job->ids.most = FRAME_LIMIT / OF_ID;
+		return front_check_chat(f, &job->why);
+	}
+	if (!f->tokenizer)
+		return fail(&job->why, ERR_UNSUPPORTED, "this model has no tokenizer");
+	if (r->kind == RPC_DETOKENIZE) {
+		job->kind = WORDS_DECODE;
+		job->pieces = r->detokenize.ids;
+		job->n_pieces = r->detokenize.n_ids;
+		job->skip_special = r->detokenize.skip_special;
+		return front_check_ids(f, job->pieces, job->n_pieces, "ids", &job->why);
+	}
+	job->text = r->tokenize.text;
+	job->len = r->tokenize.text_len;
+	job->how = (struct encode_options){.add_special = r->tokenize.add_special, .parse_special = r->tokenize.parse_special};
+	job->ids.want_offsets = r->tokenize.pieces;
+	job->ids.most = FRAME_LIMIT / (r->tokenize.pieces ? OF_PIECE : OF_ID);
+	return 0;
+}
+
+void front_words(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+{
+	struct words_job job = {.call = call, .client = peer->connection}, *later;
+
+	job.err = fill_job(f, &job, r);
+	if (job.err || words_is_short(&job)) {
+		if (!job.err)
+			words_run(&job, f->tokenizer);
+		front_send_words(f, &job);
 		rpc_request_free(r);
 		return;
 	}
@@ -81,22 +111,4 @@ void front_tokenize(struct front *f, uint64_t call, struct rpc_request *r)
 	later->keep = xalloc(1, sizeof *r);
 	*later->keep = *r;
 	words_put(&f->words, later);
-}
-
-void front_send_text(struct front *f, uint64_t call, const struct rpc_request *r)
-{
-	struct rpc_reply reply = {.kind = RPC_R_TEXT};
-	struct why why = {""};
-	char *text;
-	int err = front_check_ids(f, r->detokenize.ids, r->detokenize.n_ids, "ids", &why);
-
-	if (err) {
-		front_error(f, call, err, why.text);
-		return;
-	}
-	text = tokenizer_decode(f->tokenizer, r->detokenize.ids, r->detokenize.n_ids,
-				r->detokenize.skip_special, &reply.text.text_len);
-	reply.text.text = text;
-	rpc_send(f->server, call, &reply);
-	free(text);
 }

@@ -21,7 +21,9 @@ static json_t *clean_text(const char *s, size_t len)
 
 	if (j)
 		return j;
-	out = xalloc(len * 3 + 1, 1);
+	out = heap_grow(NULL, len * 3 + 1, 1);
+	if (!out)
+		return NULL;
 	for (size_t i = 0, k; i < len; i += k ? k : 1) {
 		k = (size_t)rpc_utf8_char(s + i, len - i);
 		memcpy(out + n, k ? s + i : "\xef\xbf\xbd", k ? k : 3);
@@ -85,6 +87,8 @@ int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids
 		err = read_json(said->documents_json, "documents_json", false, &documents, why);
 	if (!err)
 		err = read_json(said->args_json, "template_args_json", true, &args, why);
+	if (!err)
+		err = effort_check(why);
 	if (!err) {
 		struct chat_input in = {messages, tools, documents, args, said->add_generation_prompt};
 		err = chat_encode(chat, &in, ids, text, why);

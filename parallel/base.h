@@ -78,8 +78,9 @@ struct effort {
 	bool starved;
 	size_t left;
 	uint64_t end_ns; /* of the thread's CPU clock */
+	struct effort *outer;
 };
-void effort_begin(struct effort *w); /* it is the calling thread's until effort_end() */
+void effort_begin(struct effort *w); /* it is the calling thread's until effort_end(); they nest, and the inner one alone counts */
 void effort_end(void);
 void effort_stop(struct effort *w);
 bool effort_goes_on(void);          /* cheap enough for every few hundred steps of a loop */

@@ -21,12 +21,13 @@ void effort_begin(struct effort *w)
 	w->starved = false;
 	w->left = w->bytes ? w->bytes : SIZE_MAX;
 	w->end_ns = w->cpu_ns ? cpu_now() + w->cpu_ns : 0;
+	w->outer = current;
 	current = w;
 }
 
 void effort_end(void)
 {
-	current = NULL;
+	current = current->outer;
 }
 
 void effort_stop(struct effort *w)

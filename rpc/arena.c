@@ -17,7 +17,8 @@ struct arena_block {
 	_Alignas(16) char data[];
 };
 
-static void arena_grow(struct arena *a, size_t need)
+/* False: there is no memory. */
+static bool arena_grow(struct arena *a, size_t need)
 {
 	size_t size = a->blocks ? a->blocks->size * 2 : 512;
 	struct arena_block *b;
@@ -26,12 +27,15 @@ static void arena_grow(struct arena *a, size_t need)
 		size = 1 << 20;
 	if (size < need)
 		size = need;
-	b = xgrow(NULL, 1, sizeof *b + size);
+	b = malloc(sizeof *b + size);
+	if (!b)
+		return false;
 	atomic_fetch_add(&held, size);
 	*b = (struct arena_block){.next = a->blocks, .size = size};
 	a->blocks = b;
 	a->at = b->data;
 	a->left = size;
+	return true;
 }
 
 void *arena_take(struct arena *a, size_t size)
@@ -44,8 +48,12 @@ void *arena_take(struct arena *a, size_t size)
 	}
 	size = round_up(size ? size : 1, 16);
 	a->budget -= size < a->budget ? size : a->budget;
-	if (size > a->left)
-		arena_grow(a, size);
+	if (size > a->left && !arena_grow(a, size)) {
+		a->starved = true;
+		if (a->starve)
+			longjmp(*a->starve, 1);
+		return NULL;
+	}
 	p = a->at;
 	a->at += size;
 	a->left -= size;
@@ -58,7 +66,8 @@ void *arena_zeroed(struct arena *a, size_t count, size_t size)
 
 	REQUIRE(!count || size <= SIZE_MAX / 4 / count);
 	p = arena_take(a, count * size);
-	REQUIRE(p);
+	if (!p)
+		die("out of memory: %zu x %zu bytes", count, size);
 	return memset(p, 0, count * size);
 }
 
@@ -66,7 +75,8 @@ void *arena_copy(struct arena *a, const void *from, size_t size)
 {
 	void *p = arena_take(a, size);
 
-	REQUIRE(p);
+	if (!p)
+		die("out of memory: %zu bytes", size);
 	return size ? memcpy(p, from, size) : p;
 }
 

@@ -3,6 +3,8 @@
 #ifndef RPC_ARENA_H
 #define RPC_ARENA_H
 
+#include <setjmp.h>
+
 #include "parallel/base.h"
 
 struct arena {
@@ -11,11 +13,13 @@ struct arena {
 	size_t left;
 	size_t budget; /* bytes that may still be taken */
 	bool refused;  /* something was over the budget */
+	bool starved;  /* the machine has no memory */
+	jmp_buf *starve; /* where to go then; NULL: arena_take() returns NULL, and the others die */
 };
 
-/* NULL when over the budget; 16-byte aligned, not zeroed. */
+/* NULL when over the budget or without memory; 16-byte aligned, not zeroed. */
 void *arena_take(struct arena *a, size_t size);
-/* The same, zeroed; the caller's budget is SIZE_MAX, so it never returns NULL. */
+/* The same, zeroed; the caller's budget is SIZE_MAX. */
 void *arena_zeroed(struct arena *a, size_t count, size_t size);
 void *arena_copy(struct arena *a, const void *from, size_t size);
 void arena_finish(struct arena *a);

@@ -270,8 +270,8 @@ struct rpc_reply {
 	void *memory; /* decoded replies only */
 };
 
-/* Append one framed message. */
-void rpc_reply_encode(struct rpc_out *out, const struct rpc_reply *reply);
+/* Append one framed message. Of a reply, false: there is no memory, and nothing is appended. */
+bool rpc_reply_encode(struct rpc_out *out, const struct rpc_reply *reply);
 void rpc_request_encode(struct rpc_out *out, const struct rpc_request *request);
 int rpc_reply_decode(struct rpc_reply *out, const uint8_t *payload, size_t size, struct why *why);
 void rpc_reply_free(struct rpc_reply *r);

@@ -277,17 +277,28 @@ static void write_body(struct arena *a, PB(Reply) * to, const struct rpc_reply *
 	}
 }
 
-void rpc_reply_encode(struct rpc_out *out, const struct rpc_reply *reply)
+static bool encode(struct rpc_out *out, const struct rpc_reply *reply, struct arena *a)
 {
-	struct arena a = {.budget = SIZE_MAX};
 	PB(Reply) message = XVERSE__V1__REPLY__INIT;
+	jmp_buf starve;
 
+	if (setjmp(starve))
+		return false;
+	a->starve = &starve;
 	message.has_id = 1;
 	message.id = reply->id;
 	message.body_case = (PB(Reply__BodyCase))reply->kind;
-	write_body(&a, &message, reply);
-	wire_append(out, &message.base);
+	write_body(a, &message, reply);
+	return wire_append(out, &message.base);
+}
+
+bool rpc_reply_encode(struct rpc_out *out, const struct rpc_reply *reply)
+{
+	struct arena a = {.budget = SIZE_MAX};
+	bool good = encode(out, reply, &a);
+
 	arena_finish(&a);
+	return good;
 }
 
 /* Protobuf by hand from here on: no allocation and no library. */

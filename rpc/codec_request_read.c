@@ -247,6 +247,21 @@ static void read_body(struct reader *r, struct rpc_request *out, const PB(Reques
 	}
 }
 
+/* Where memory ends in the midst of it, the reader has an error. */
+static void read_request(struct reader *r, struct rpc_request *out, const PB(Request) * from)
+{
+	jmp_buf starve;
+
+	if (setjmp(starve)) {
+		wire_fail(r, ERR_BUSY, "there is no memory for this request now");
+		return;
+	}
+	r->out.starve = &starve;
+	out->kind = (enum rpc_kind)from->body_case;
+	read_asker(r, &out->asker, from->asker);
+	read_body(r, out, from);
+}
+
 int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why)
 {
 	struct reader r;
@@ -254,11 +269,8 @@ int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t s
 	int err;
 
 	*out = (struct rpc_request){.id = from ? from->id : rpc_payload_id(payload, size)};
-	if (from) {
-		out->kind = (enum rpc_kind)from->body_case;
-		read_asker(&r, &out->asker, from->asker);
-		read_body(&r, out, from);
-	}
+	if (from)
+		read_request(&r, out, from);
 	out->memory = wire_done(&r, &err);
 	if (err)
 		*out = (struct rpc_request){.id = out->id, .kind = out->kind};

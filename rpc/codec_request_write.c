@@ -283,6 +283,7 @@ void rpc_request_encode(struct rpc_out *out, const struct rpc_request *request)
 	message.body_case = (PB(Request__BodyCase))request->kind;
 	message.asker = write_asker(&a, &request->asker);
 	write_body(&a, &message, request);
-	wire_append(out, &message.base);
+	if (!wire_append(out, &message.base))
+		die("out of memory for a request");
 	arena_finish(&a);
 }

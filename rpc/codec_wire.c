@@ -60,7 +60,9 @@ const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type
 	*r = (struct reader){
 		.scratch = {.budget = 16 * size + 8192}, .out = {.budget = SIZE_MAX}, .why = why};
 	message = protobuf_c_message_unpack(type, &allocator, size, payload);
-	if (!message && r->scratch.refused)
+	if (!message && r->scratch.starved)
+		wire_fail(r, ERR_BUSY, "there is no memory for a message of %zu bytes now", size);
+	else if (!message && r->scratch.refused)
 		wire_fail(r, ERR_LIMIT, "a message of %zu bytes with too many fields", size);
 	else if (!message)
 		wire_fail(r, ERR_FORMAT, "not a message of the protocol");
@@ -205,25 +207,33 @@ PB(Hello) * write_hello(struct arena *a, const struct rpc_hello *from)
 	return to;
 }
 
-static void out_reserve(struct rpc_out *out, size_t more)
+/* Large answers take what they need: doubling would take up to twice as much. */
+static bool out_reserve(struct rpc_out *out, size_t more)
 {
-	size_t max = out->max;
+	size_t max = out->max ? out->max : 256;
+	uint8_t *data;
 
 	if (out->max - out->len >= more)
-		return;
+		return true;
 	while (max - out->len < more)
-		max = max ? max * 2 : 256;
-	out->data = xgrow(out->data, max, 1);
+		max = max < 1 << 20 ? max * 2 : out->len + more;
+	data = realloc(out->data, max);
+	if (!data)
+		return false;
+	out->data = data;
 	out->max = max;
+	return true;
 }
 
-void wire_append(struct rpc_out *out, const ProtobufCMessage *message)
+bool wire_append(struct rpc_out *out, const ProtobufCMessage *message)
 {
 	size_t size = protobuf_c_message_get_packed_size(message);
 
-	out_reserve(out, FRAME_HEAD_MAX + size);
+	if (!out_reserve(out, FRAME_HEAD_MAX + size))
+		return false;
 	out->len += (size_t)frame_head(out->data + out->len, size);
 	out->len += protobuf_c_message_pack(message, out->data + out->len);
+	return true;
 }
 
 void rpc_out_finish(struct rpc_out *o)

@@ -56,8 +56,8 @@ void read_hello(struct reader *r, struct rpc_hello *out, const PB(Hello) * from)
 ProtobufCBinaryData wire_bytes(const char *text, size_t len);
 ProtobufCBinaryData wire_string(const char *text); /* NULL is "" */
 PB(Hello) * write_hello(struct arena *a, const struct rpc_hello *from);
-/* Appends the head and the message. */
-void wire_append(struct rpc_out *out, const ProtobufCMessage *message);
+/* Appends the head and the message; false: there is no memory, and nothing is appended. */
+bool wire_append(struct rpc_out *out, const ProtobufCMessage *message);
 
 /* A fresh message of generated type T in the arena. */
 #define WIRE_NEW(a, Type, type)                                              \

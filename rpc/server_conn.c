@@ -91,6 +91,14 @@ static void check_frame_limit(struct conn *c, size_t before, const struct rpc_re
 	rpc_reply_encode(&c->out, &error);
 }
 
+static void no_memory(struct conn *c, const struct rpc_reply *reply)
+{
+	struct rpc_reply error = {.id = reply->id, .kind = RPC_R_ERROR};
+
+	error.error = (struct rpc_error){.code = ERR_BUSY, .text = "there is no memory for the answer now", .rank = -1, .step = -1, .pid = -1};
+	c->doomed |= !rpc_reply_encode(&c->out, &error);
+}
+
 void conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply)
 {
 	size_t before;
@@ -101,8 +109,10 @@ void conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *re
 		conn_flush(s, c);
 	if (unsent(c) <= s->how.max_buffered) { /* one reply may be larger than the cap */
 		before = c->out.len;
-		rpc_reply_encode(&c->out, reply);
-		check_frame_limit(c, before, reply);
+		if (rpc_reply_encode(&c->out, reply))
+			check_frame_limit(c, before, reply);
+		else
+			no_memory(c, reply);
 	} else if (!c->doomed) {
 		log_event(LOG_WARN, "a client that does not read its answers is cut", " connection=%ju pid=%d unsent_bytes=%zu",
 			  (uintmax_t)c->peer.connection, (int)c->peer.pid, unsent(c));
@@ -283,6 +293,7 @@ size_t conn_input_left(const struct rpc_server *s)
 static bool make_room(struct rpc_server *s, struct conn *c)
 {
 	size_t most = s->how.max_frame + FRAME_HEAD_MAX + IN_STEP, size;
+	uint8_t *in;
 
 	if (c->in_max - c->in_len >= IN_STEP / 2)
 		return true;
@@ -290,9 +301,12 @@ static bool make_room(struct rpc_server *s, struct conn *c)
 	size = size < most ? size : most;
 	if (counted(size) - counted(c->in_max) > conn_input_left(s))
 		return false;
+	in = realloc(c->in, size);
+	if (!in)
+		return false;
 	s->in_held += counted(size) - counted(c->in_max);
 	c->in_max = size;
-	c->in = xgrow(c->in, c->in_max, 1);
+	c->in = in;
 	return true;
 }
 

@@ -1,5 +1,6 @@
 /* xversed: one rank. Rank 0 also holds the socket. */
 #include <gnu/libc-version.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +246,8 @@ int main(int argc, char **argv)
 	int err;
 
 	stdio_open();
+	heap_init();
+	json_set_alloc_funcs(heap_malloc, heap_free); /* trees of what clients send are part of an effort */
 	err = options_parse(&d.opt, argc, argv, &why);
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);

@@ -202,8 +202,11 @@ int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *i
 		err = encode_format(c, in, messages, &b);
 	json_decref(messages);
 	if (!err && text) {
-		*text = (struct chat_text){xalloc(b.len + 1, 1), b.len};
-		memcpy(text->s, b.text, b.len);
+		*text = (struct chat_text){heap_take(b.len + 1, 1), b.len};
+		if (text->s)
+			memcpy(text->s, b.text, b.len);
+		else
+			err = effort_check(why);
 	}
 	build_finish(&b);
 	return err;

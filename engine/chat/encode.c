@@ -6,11 +6,18 @@
 #include <string.h>
 #include "engine/chat/inside.h"
 
+/* Without memory the thread's effort is starved, of which encode_pieces() and chat_encode() tell. */
 static void append(struct ids *to, const struct ids *from)
 {
+	int max = (to->n + from->n) + (to->n + from->n) / 2;
+	void *id;
+
 	if (to->n + from->n > to->max) {
-		to->max = (to->n + from->n) * 2;
-		to->id = xgrow(to->id, (size_t)to->max, sizeof *to->id);
+		id = heap_grow(to->id, (size_t)max, sizeof *to->id);
+		if (!id)
+			return;
+		to->id = id;
+		to->max = max;
 	}
 	if (from->n)
 		memcpy(to->id + to->n, from->id, sizeof *to->id * (size_t)from->n);
@@ -68,13 +75,15 @@ static int encode_between(const struct tokenizer *t, const struct template_piece
 int encode_pieces(const struct tokenizer *t, const struct template_piece *piece, int n, struct ids *ids, struct why *why)
 {
 	struct encode_options special = {.parse_special = true};
-	struct ids all = {.want_offsets = true};
+	struct ids all = {.want_offsets = true, .most = ids->most};
 	bool *touched;
 	int err;
 
 	if (!n)
 		return 0;
-	touched = xalloc((size_t)n, sizeof *touched);
+	touched = heap_take((size_t)n, sizeof *touched);
+	if (!touched)
+		return effort_check(why);
 	err = tokenizer_encode(t, piece[0].text, (size_t)(piece[n - 1].text - piece[0].text) + piece[n - 1].len, &special, &all, why);
 	if (!err && forged(t, piece, n, &all, touched))
 		err = encode_between(t, piece, n, touched, ids, why);
@@ -82,16 +91,26 @@ int encode_pieces(const struct tokenizer *t, const struct template_piece *piece,
 		append(ids, &all);
 	ids_finish(&all);
 	free(touched);
-	return err;
+	if (!err && ids->most && ids->n > ids->most)
+		err = fail(why, ERR_LIMIT, "the conversation has more than %d tokens", ids->most);
+	return err ? err : effort_check(why);
 }
 
 static void add(struct build *b, const char *text, size_t len, bool user)
 {
+	size_t max = (b->len + len + 1) + b->len / 2;
+	void *to;
+
 	if (b->err || !len)
 		return;
 	if (b->len + len + 1 > b->max) {
-		b->max = (b->len + len + 1) * 2;
-		b->text = xgrow(b->text, b->max, 1);
+		to = heap_grow(b->text, max, 1);
+		if (!to) {
+			b->err = effort_check(b->why);
+			return;
+		}
+		b->text = to;
+		b->max = max;
 	}
 	memcpy(b->text + b->len, text, len);
 	b->len += len;
@@ -100,8 +119,13 @@ static void add(struct build *b, const char *text, size_t len, bool user)
 		return;
 	}
 	if (b->n == b->max_pieces) {
-		b->max_pieces = b->max_pieces ? b->max_pieces * 2 : 8;
-		b->piece = xgrow(b->piece, (size_t)b->max_pieces, sizeof *b->piece);
+		to = heap_grow(b->piece, (size_t)b->max_pieces * 2 + 8, sizeof *b->piece);
+		if (!to) {
+			b->err = effort_check(b->why);
+			return;
+		}
+		b->piece = to;
+		b->max_pieces = b->max_pieces * 2 + 8;
 	}
 	b->piece[b->n++] = (struct template_piece){NULL, len, user};
 }

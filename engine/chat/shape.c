@@ -155,7 +155,9 @@ static json_t *joined(const json_t *list)
 
 	for (size_t k = 0; k < n; k++)
 		len += json_string_length(part_text(json_array_get(list, k))) + 1;
-	text = xalloc(len + 1, 1);
+	text = heap_grow(NULL, len + 1, 1);
+	if (!text)
+		return NULL;
 	len = 0;
 	for (size_t k = 0; k < n; k++) {
 		const json_t *one = part_text(json_array_get(list, k));

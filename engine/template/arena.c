@@ -32,7 +32,9 @@ void *job_take(struct job *job, size_t n)
 
 		if (size > TEMPLATE_MEMORY || job->used + size > TEMPLATE_MEMORY)
 			raise_error(job, ERR_LIMIT, "the template takes more than %d MiB of memory", TEMPLATE_MEMORY >> 20);
-		struct arena_block *fresh = xalloc(1, sizeof *fresh + size);
+		struct arena_block *fresh = heap_take(1, sizeof *fresh + size);
+		if (!fresh)
+			raise_error(job, ERR_BUSY, "there is no memory for the template now");
 		fresh->size = size;
 		job->used += size;
 		/* A block of one large value goes behind the one that still has room. */

@@ -44,24 +44,30 @@ void template_output_free(struct template_output *out)
 	*out = (struct template_output){0};
 }
 
-static void to_output(const struct text *t, struct template_output *out)
+/* Starved of memory: ERR_BUSY, and out is what can be freed. */
+static int to_output(const struct text *t, struct template_output *out, struct why *why)
 {
 	int max = 0;
+	void *to;
 
-	*out = (struct template_output){.len = t->g.len, .text = xalloc(1, t->g.len + 1)};
-	if (t->g.len)
+	*out = (struct template_output){.len = t->g.len, .text = heap_take(1, t->g.len + 1)};
+	if (t->g.len && out->text)
 		memcpy(out->text, t->g.s, t->g.len);
-	for (size_t i = 0, end; i < t->g.len; i = end) {
+	for (size_t i = 0, end; i < t->g.len && out->text; i = end) {
 		bool user = t->g.mark[i] != ORIGIN_TEMPLATE;
 
 		for (end = i; end < t->g.len && (t->g.mark[end] != ORIGIN_TEMPLATE) == user; end++)
 			out->seen[t->g.mark[end]] = true;
 		if (out->n == max) {
-			max = max ? max * 2 : 16;
-			out->piece = xgrow(out->piece, (size_t)max, sizeof *out->piece);
+			to = heap_grow(out->piece, (size_t)max * 2 + 16, sizeof *out->piece);
+			if (!to)
+				break;
+			out->piece = to;
+			max = max * 2 + 16;
 		}
 		out->piece[out->n++] = (struct template_piece){out->text + i, end - i, user};
 	}
+	return effort_check(why);
 }
 
 static struct dict *variables(struct run *r, const json_t *j, bool said)
@@ -78,6 +84,7 @@ int template_render(const struct template *t, const struct template_input *in, s
 	struct run r = {.job = {.why = why, .steps = TEMPLATE_STEPS, .line = 1}, .now = in->now};
 	struct text text = {.job = &r.job, .limit = TEMPLATE_OUTPUT};
 	struct scope root = {0};
+	int err;
 
 	*out = (struct template_output){0};
 	if (setjmp(r.job.out)) {
@@ -88,7 +95,9 @@ int template_render(const struct template *t, const struct template_input *in, s
 	r.said = variables(&r, in->said, true);
 	r.out = &text;
 	exec_body(&r, &root, t->root);
-	to_output(&text, out);
+	err = to_output(&text, out, why);
+	if (err)
+		template_output_free(out);
 	job_free(&r.job);
-	return 0;
+	return err;
 }

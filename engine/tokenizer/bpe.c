@@ -194,7 +194,9 @@ static void emit_late(const struct bpe *b, const struct bpe_work *w, const struc
 	}
 }
 
-static void merge_part(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end, struct ids *out)
+/* Bytes [first, end) of a word. *at: where its next token lies: the reference goes by the tokens' lengths, so behind a character
+ * that vanished all tokens of the word lie before their place. */
+static void merge_part(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end, size_t *at, struct ids *out)
 {
 	split(b, w, t->s + first, end - first);
 	if (!w->failed)
@@ -206,8 +208,8 @@ static void merge_part(const struct bpe *b, struct bpe_work *w, const struct tex
 		return;
 	}
 	for (int i = 0; i < w->n; i++) {
-		ids_add(out, w->symbol[i].id, t, first, first + w->symbol[i].len);
-		first += w->symbol[i].len;
+		ids_add(out, w->symbol[i].id, t, *at, *at + w->symbol[i].len);
+		*at += w->symbol[i].len;
 	}
 }
 
@@ -242,6 +244,7 @@ void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, s
 	int id = vocab_find(b->vocab, t->s + first, end - first);
 	uint8_t *whole = id >= 0 ? &b->whole[id] : NULL;
 	uint8_t state = whole ? __atomic_load_n(whole, __ATOMIC_RELAXED) : WHOLE_NO;
+	size_t at = first;
 
 	if (w->failed)
 		return;
@@ -250,13 +253,13 @@ void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, s
 		return;
 	}
 	if (end - first <= 2 * PART || whole) {
-		merge_part(b, w, t, first, end, out);
+		merge_part(b, w, t, first, end, &at, out);
 		if (whole && state != WHOLE_NO && !w->failed)
 			__atomic_store_n(whole, w->n == 1 && w->symbol[0].id == id ? WHOLE_YES : WHOLE_NO, __ATOMIC_RELAXED);
 		return;
 	}
 	for (size_t i = first, next; i < end && !out->over && !w->failed && effort_goes_on(); i = next) {
 		next = part_end(b, t->s, i, end);
-		merge_part(b, w, t, i, next, out);
+		merge_part(b, w, t, i, next, &at, out);
 	}
 }
