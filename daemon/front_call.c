@@ -202,6 +202,7 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 	if (g->echo && c->call.prompt_logprobs < 0)
 		c->call.prompt_logprobs = c->call.how.n_logprobs;
 	c->call.max_tokens = max_tokens(f, c, s);
+	c->call.open_ended = !front_has(s, RPC_MAX_TOKENS);
 	c->return_ids = !front_has(s, RPC_RETURN_IDS) || s->return_ids;
 	c->include_stop = s->include_stop;
 	if (f->tokenizer)
@@ -278,7 +279,7 @@ static int make_call(struct front *f, struct open_call *c, struct why *why)
 	if (!err && queue_full(f))
 		err = fail(why, ERR_BUSY, "%d calls are waiting", atomic_load(&f->link->waiting));
 	c->call.call = c->id;
-	c->call.scope = c->uid;
+	c->call.scope = c->call.turn = c->uid;
 	c->call.ids = c->ids.id;
 	c->call.deadline_ns = c->deadline_ns;
 	return err;

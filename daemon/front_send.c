@@ -302,7 +302,7 @@ void front_report(struct front *f, const struct report *r)
 {
 	struct open_call *c = front_find(f, r->event.call);
 
-	if (!c)
+	if (!c || r->event.admitted)
 		return;
 	if (r->refused) {
 		if (!c->ended)

@@ -35,7 +35,7 @@ struct link {
 	struct load_progress progress;
 	/* published by the engine after each step */
 	_Atomic int64_t step;
-	_Atomic int running, waiting, kv_held;
+	_Atomic int running, waiting, preempted /* of those waiting */, kv_held;
 	_Atomic int64_t waiting_tokens;
 	_Atomic uint64_t steps_ahead, preemptions, prompt_tokens, output_tokens, cached_tokens, prefix_queries, adds_taken;
 };

@@ -90,9 +90,8 @@ const struct option_row option_table[] = {
 	NUMBER(BATCH, "max-logits-rows", NULL, "N", logits_rows, 32, 1, 4096,
 	       "rows of logits held at a time"),
 	NUMBER(BATCH, "admission-look-ahead", NULL, "N", look_ahead, -1, -1, 1 << 24,
-	       "tokens of answer that a call must have room for when it is admitted; -1: all of max_tokens, "
-	       "so that "
-	       "nothing is computed twice"),
+	       "tokens of answer that a call must have room for when it is admitted; -1: all of max_tokens, so that nothing is "
+	       "computed twice (64 where the client names no max_tokens)"),
 	NO_FLAG(BATCH, "enable-prefix-caching", prefix_caching,
 		"do not reuse the cache of common prompt beginnings"),
 

@@ -23,6 +23,10 @@ struct server {
 	struct hash_file *hash; /* tests only; NULL */
 };
 
+/* Answers of chats whose client names no length are mostly far shorter than what the context leaves; those that are not get more
+ * blocks as they grow. */
+enum { OPEN_LOOK_AHEAD = 64 };
+
 struct sched_limits serve_limits(const struct node *n)
 {
 	return (struct sched_limits){.step = n->limits,
@@ -30,6 +34,7 @@ struct sched_limits serve_limits(const struct node *n)
 				     .max_waiting = (int)n->opt->max_queued_reqs,
 				     .max_waiting_tokens = n->opt->max_queued_tokens,
 				     .look_ahead = n->opt->look_ahead < 0 ? INT_MAX : (int)n->opt->look_ahead,
+				     .open_look_ahead = OPEN_LOOK_AHEAD,
 				     .vocab = n->cfg.vocab};
 }
 
@@ -44,6 +49,7 @@ static void publish(struct server *s)
 	atomic_store_explicit(&l->waiting_tokens, st.waiting_tokens, memory_order_relaxed);
 	atomic_store_explicit(&l->kv_held, blocks_held(s->blocks), memory_order_relaxed);
 	atomic_store_explicit(&l->steps_ahead, st.ahead, memory_order_relaxed);
+	atomic_store_explicit(&l->preempted, st.preempted, memory_order_relaxed);
 	atomic_store_explicit(&l->preemptions, st.preemptions, memory_order_relaxed);
 	atomic_store_explicit(&l->prompt_tokens, st.prompt_tokens, memory_order_relaxed);
 	atomic_store_explicit(&l->output_tokens, st.output_tokens, memory_order_relaxed);

@@ -18,6 +18,7 @@ struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks
 		s->pool_memory[i].next = s->pool;
 		s->pool = &s->pool_memory[i];
 	}
+	queue_init(s);
 	s->running = xalloc(seqs, sizeof *s->running);
 	s->free_slot = xalloc(seqs, sizeof *s->free_slot);
 	while (s->n_free_slots < lim->step.max_seqs) {
@@ -31,7 +32,7 @@ struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks
 		s->plan[i].part = xalloc(seqs, sizeof *s->plan[i].part);
 	s->picks = xalloc_touched(tokens, sizeof *s->picks);
 	s->details = xalloc_touched(tokens, sizeof *s->details);
-	s->max_events = 2 * s->n_objects + 2 * (int)(tokens + seqs);
+	s->max_events = 2 * s->n_objects + 2 * (int)(tokens + 2 * seqs);
 	s->event = xalloc_touched((size_t)s->max_events, sizeof *s->event);
 	s->idle = sampling_default();
 	s->idle.temperature = 0;
@@ -43,6 +44,7 @@ void sched_destroy(struct sched *s)
 	if (!s)
 		return;
 	free(s->pool_memory);
+	queue_finish(s);
 	free(s->running);
 	free(s->free_slot);
 	free(s->tokens);
@@ -93,45 +95,6 @@ int sched_events(struct sched *s, struct event *out, int max)
 	return n;
 }
 
-void waiting_push_front(struct sched *s, struct seq *q)
-{
-	q->next = s->waiting;
-	s->waiting = q;
-	if (!q->next)
-		s->waiting_last = q;
-	s->n_waiting++;
-	s->waiting_tokens += q->n_tokens;
-}
-
-static void waiting_append(struct sched *s, struct seq *q)
-{
-	if (!s->waiting) {
-		waiting_push_front(s, q);
-		return;
-	}
-	q->next = NULL;
-	s->waiting_last->next = q;
-	s->waiting_last = q;
-	s->n_waiting++;
-	s->waiting_tokens += q->n_tokens;
-}
-
-void waiting_remove(struct sched *s, struct seq *q)
-{
-	struct seq **at = &s->waiting, *before = NULL;
-
-	while (*at != q) {
-		before = *at;
-		at = &before->next;
-	}
-	*at = q->next;
-	if (s->waiting_last == q)
-		s->waiting_last = before;
-	q->next = NULL;
-	s->n_waiting--;
-	s->waiting_tokens -= q->n_tokens;
-}
-
 void running_remove(struct sched *s, struct seq *q)
 {
 	int i = 0;
@@ -175,6 +138,7 @@ void event_account(struct event *e, const struct seq *q, uint64_t now)
 void seq_end(struct sched *s, struct seq *q, enum finish reason, struct event *last)
 {
 	q->finish = reason;
+	queue_ended(s, q);
 	last = last ? last : event_put(s, q);
 	last->finish = reason;
 	event_account(last, q, now_ns());
@@ -267,22 +231,23 @@ int sched_add(struct sched *s, const struct call *c, struct why *why)
 	if (ended_already(c))
 		seq_end(s, q, ended_already(c), NULL);
 	else
-		waiting_append(s, q);
+		queue_append(s, q);
 	return 0;
 }
 
 void sched_cancel(struct sched *s, uint64_t call, enum finish reason)
 {
+	struct seq *waiting = queue_find(s, call);
+
+	if (waiting) {
+		queue_remove(s, waiting);
+		seq_end(s, waiting, reason, NULL);
+		return;
+	}
 	for (int i = 0; i < s->n_running; i++)
 		if (s->running[i]->id == call) {
 			struct seq *q = s->running[i];
 			running_remove(s, q);
-			seq_end(s, q, reason, NULL);
-			return;
-		}
-	for (struct seq *q = s->waiting; q; q = q->next)
-		if (q->id == call) {
-			waiting_remove(s, q);
 			seq_end(s, q, reason, NULL);
 			return;
 		}
@@ -303,15 +268,19 @@ void sched_stats(const struct sched *s, struct sched_stats *out)
 	*out = s->stats;
 	out->running = s->n_running;
 	out->waiting = s->n_waiting;
+	out->preempted = s->n_preempted;
 	out->waiting_tokens = s->waiting_tokens;
 	out->steps = (uint64_t)s->done;
 }
 
 void sched_check_idle(const struct sched *s)
 {
-	int objects = 0;
+	int objects = 0, clients = 0;
 
 	REQUIRE(!sched_has_work(s) && s->waiting_tokens == 0);
+	for (const struct client *c = s->clients; c; c = c->chain)
+		clients++;
+	REQUIRE(clients == s->n_objects && !s->turns.first && !s->n_preempted);
 	REQUIRE(s->n_free_slots == s->lim.step.max_seqs && blocks_held(s->blocks) == 0);
 	for (const struct seq *q = s->pool; q; q = q->next)
 		objects++;

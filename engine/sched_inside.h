@@ -3,11 +3,23 @@
 #define ENGINE_SCHED_INSIDE_H
 
 #include "engine/sched.h"
+#include "engine/turns.h"
+
+/* A client with calls here. */
+struct client {
+	struct client *chain; /* of its bucket, or of those not in use */
+	struct turn turn;     /* pre-empted calls count as running */
+	uint64_t id;          /* call->turn */
+	int calls;            /* waiting, running or pre-empted */
+	struct seq *first, *last; /* of its waiting calls */
+};
 
 /* A call in the scheduler. It has a slot (its stable index, its row of tokens and of block numbers) from its
  * first admission to its end; a pre-empted one keeps it. */
 struct seq {
 	struct seq *next; /* in waiting, ending or the pool */
+	struct client *client; /* NULL once it has ended */
+	int passed;       /* calls that were admitted while it was the first to wait */
 	const struct call *call;
 	uint64_t id;  /* call->call */
 	int slot;     /* -1: never admitted */
@@ -41,8 +53,12 @@ struct sched {
 	struct blocks *blocks;
 	struct seq *pool_memory, *pool; /* not in use */
 	int n_objects;
-	struct seq *waiting, *waiting_last; /* pre-empted ones first, then first come */
-	int n_waiting;
+	struct seq *preempted; /* they are the first to run again */
+	int n_preempted;
+	struct turns turns;
+	struct client *client_memory, *clients /* not in use */, **bucket; /* (n_objects), (n_buckets) */
+	uint64_t n_buckets;
+	int n_waiting; /* pre-empted ones counted */
 	int64_t waiting_tokens;
 	struct seq **running; /* (max_seqs) oldest first */
 	int n_running;
@@ -96,6 +112,8 @@ static inline int seq_output(const struct seq *q)
 bool call_stops_at(const struct call *c, int32_t id);
 /* Tokens that it may come to hold. */
 int seq_most(const struct sched *s, const struct seq *q);
+/* Blocks that admission wants for it: as far as it looks ahead. */
+int seq_need(const struct sched *s, const struct seq *q);
 /* Tokens to compute that are known, or will be when the step in flight is done. */
 int seq_todo(const struct sched *s, const struct seq *q);
 
@@ -106,7 +124,19 @@ void event_account(struct event *e, const struct seq *q, uint64_t now); /* count
 void seq_drop_blocks(struct sched *s, struct seq *q);
 void seq_release(struct sched *s, struct seq *q);
 void running_remove(struct sched *s, struct seq *q);
-void waiting_remove(struct sched *s, struct seq *q);
-void waiting_push_front(struct sched *s, struct seq *q);
+
+/* sched_queue.c: who waits, in which order */
+void queue_init(struct sched *s);
+void queue_finish(struct sched *s);
+void queue_append(struct sched *s, struct seq *q); /* a new call */
+void queue_return(struct sched *s, struct seq *q); /* pre-empted: before all others */
+void queue_take(struct sched *s, struct seq *q);   /* pre-empted, or the first of its client: it runs from now on */
+void queue_remove(struct sched *s, struct seq *q); /* it ends without running (again) */
+void queue_ended(struct sched *s, struct seq *q);  /* running or removed: its client has one call less */
+struct seq *queue_first(const struct sched *s);    /* whose turn it is, or NULL */
+/* Whose turn it is among first calls of clients that need at most `blocks` blocks, `but` left out; or NULL. */
+struct seq *queue_small(const struct sched *s, const struct seq *but, int blocks);
+struct seq *queue_find(const struct sched *s, uint64_t call);
+void queue_expire(struct sched *s, uint64_t now);
 
 #endif

@@ -1,6 +1,7 @@
 /* sched_plan.c - the next step: who runs, with which tokens, in which blocks. */
 #include "engine/sched_inside.h"
 
+#include <limits.h>
 #include <string.h>
 
 static struct plan *plan_of(const struct sched *s, int no)
@@ -20,19 +21,41 @@ static void expire(struct sched *s)
 	for (int i = s->n_running - 1; i >= 0; i--)
 		if (s->running[i]->call->deadline_ns && now >= s->running[i]->call->deadline_ns)
 			sched_cancel(s, s->running[i]->id, FINISH_DEADLINE);
-	for (struct seq *q = s->waiting, *next; q; q = next) {
-		next = q->next;
-		if (q->call->deadline_ns && now >= q->call->deadline_ns)
-			sched_cancel(s, q->id, FINISH_DEADLINE);
-	}
+	queue_expire(s, now);
 }
 
-/* Blocks it may come to need beyond those it has, as far as admission looks ahead. */
+static int look_ahead(const struct sched *s, const struct seq *q)
+{
+	return q->call->open_ended ? min_int(s->lim.look_ahead, s->lim.open_look_ahead) : s->lim.look_ahead;
+}
+
+/* All that it may come to need was there when it was admitted, and stays there for it. */
+static bool is_reserved(const struct sched *s, const struct seq *q)
+{
+	return look_ahead(s, q) == INT_MAX;
+}
+
+int seq_need(const struct sched *s, const struct seq *q)
+{
+	int64_t ahead = (int64_t)q->n_tokens + look_ahead(s, q), most = seq_most(s, q);
+
+	return blocks_for(s, (int)(ahead < most ? ahead : most));
+}
+
 static int growth(const struct sched *s, const struct seq *q)
 {
-	int64_t ahead = (int64_t)q->n_tokens + s->lim.look_ahead, most = seq_most(s, q);
+	return max_int(0, seq_need(s, q) - q->n_blocks);
+}
 
-	return max_int(0, blocks_for(s, (int)(ahead < most ? ahead : most)) - q->n_blocks);
+/* Blocks that are free and not reserved. */
+static int unreserved(const struct sched *s)
+{
+	int n = blocks_available(s->blocks);
+
+	for (int i = 0; i < s->n_running; i++)
+		if (is_reserved(s, s->running[i]))
+			n -= growth(s, s->running[i]);
+	return n;
 }
 
 static void preempt(struct sched *s, struct seq *q)
@@ -40,21 +63,31 @@ static void preempt(struct sched *s, struct seq *q)
 	running_remove(s, q);
 	seq_drop_blocks(s, q);
 	q->computed = 0;
-	waiting_push_front(s, q);
+	queue_return(s, q);
 	s->stats.preemptions++;
 }
 
-/* Blocks for `tokens` tokens. The youngest give up theirs; `q` itself where it is the youngest, then false.
- * The oldest always gets them, since a call that does not fit alone was refused. */
+/* Who gives up its blocks for `q`, which has none reserved: the youngest such one, `q` itself where it is that. The oldest never does:
+ * for it even one with reserved blocks goes where no other is left. */
+static struct seq *victim_for(const struct sched *s, const struct seq *q)
+{
+	for (int i = s->n_running - 1; i > 0; i--)
+		if (!is_reserved(s, s->running[i]))
+			return s->running[i];
+	REQUIRE(q == s->running[0] && s->n_running > 1);
+	return s->running[s->n_running - 1];
+}
+
+/* Blocks for `tokens` tokens; false: it was pre-empted. The oldest always gets them, since a call that does not fit alone was refused. */
 static bool get_blocks(struct sched *s, struct seq *q, int tokens)
 {
 	int need = blocks_for(s, tokens) - q->n_blocks;
 
-	while (blocks_available(s->blocks) < need) {
-		struct seq *youngest = s->running[s->n_running - 1];
-		REQUIRE(youngest != s->running[0] && !in_flight(s));
-		preempt(s, youngest);
-		if (youngest == q)
+	while (!is_reserved(s, q) && need > 0 && unreserved(s) < need) {
+		struct seq *victim = victim_for(s, q);
+		REQUIRE(!in_flight(s));
+		preempt(s, victim);
+		if (victim == q)
 			return false;
 	}
 	while (need-- > 0)
@@ -94,8 +127,10 @@ static void plan_running(struct sched *s, struct plan *p)
 
 		if (n <= 0)
 			continue;
-		if (!get_blocks(s, q, q->computed + n))
-			break; /* it was the last of those that run */
+		if (!get_blocks(s, q, q->computed + n)) {
+			i--; /* those behind it have moved up */
+			continue;
+		}
 		left -= todo == 1 ? 0 : n;
 		plan_part(p, q, n);
 	}
@@ -109,9 +144,10 @@ static bool must_wait(const struct sched *s)
 	for (int i = 0; i < s->n_running; i++) {
 		const struct seq *q = s->running[i];
 		int n = min_int(seq_todo(s, q), s->lim.step.max_tokens);
-		need += max_int(0, blocks_for(s, q->computed + n) - q->n_blocks);
+		if (!is_reserved(s, q))
+			need += max_int(0, blocks_for(s, q->computed + n) - q->n_blocks);
 	}
-	return in_flight(s) && need > blocks_available(s->blocks);
+	return in_flight(s) && need > unreserved(s);
 }
 
 /* Before its prompt is scored nothing is shared: a cached block gives no logits. */
@@ -153,16 +189,19 @@ static void count_admitted(struct sched *s, struct seq *q)
 	s->stats.prompt_tokens += (uint64_t)q->call->n_prompt;
 	s->stats.cached_tokens += (uint64_t)q->computed;
 	s->stats.prefix_queries += (uint64_t)q->n_tokens;
+	event_put(s, q)->admitted = true;
 }
 
-/* The first of the queue runs if its blocks, and those that the running ones may come to need, are there. */
-static bool admit_first(struct sched *s)
+static bool has_place(const struct sched *s, const struct seq *q)
 {
-	struct seq *q = s->waiting;
+	return s->n_running < s->lim.step.max_seqs && (q->slot >= 0 || s->n_free_slots);
+}
+
+/* It runs if its blocks, and those that the running ones may come to need, are there. */
+static bool admit(struct sched *s, struct seq *q)
+{
 	int need = 0;
 
-	if (!q || s->n_running == s->lim.step.max_seqs || (q->slot < 0 && !s->n_free_slots))
-		return false;
 	for (int i = 0; i < s->n_running; i++)
 		need += growth(s, s->running[i]);
 	take_slot(s, q);
@@ -171,15 +210,36 @@ static bool admit_first(struct sched *s)
 		return_slot(s, q);
 		return false;
 	}
-	waiting_remove(s, q);
+	queue_take(s, q);
 	s->running[s->n_running++] = q;
 	count_admitted(s, q);
 	return true;
 }
 
+/* Where the first lacks blocks, one that needs at most an eighth of what it needs passes it; after eight of them, which need no more
+ * than the first itself, all wait for it. */
+static bool admit_small(struct sched *s, struct seq *first)
+{
+	enum { PASSES = 8 };
+	struct seq *q = first->passed < PASSES ? queue_small(s, first, seq_need(s, first) / PASSES) : NULL;
+
+	if (!q || !has_place(s, q) || !admit(s, q))
+		return false;
+	first->passed++;
+	s->stats.passes++;
+	return true;
+}
+
+static bool admit_next(struct sched *s)
+{
+	struct seq *first = queue_first(s);
+
+	return first && has_place(s, first) && (admit(s, first) || admit_small(s, first));
+}
+
 static void plan_waiting(struct sched *s, struct plan *p)
 {
-	while (p->n_tokens < s->lim.step.max_tokens && admit_first(s)) {
+	while (p->n_tokens < s->lim.step.max_tokens && admit_next(s)) {
 		struct seq *q = s->running[s->n_running - 1];
 		int n = min_int(seq_todo(s, q), s->lim.step.max_tokens - p->n_tokens);
 

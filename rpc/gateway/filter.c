@@ -1,22 +1,13 @@
-/* filter.c - what is refused by its head alone. libmicrohttpd's parser is lenient; a proxy in front may read the
- * same bytes otherwise, so on any doubt about where a request ends the answer is an error and the connection
- * closes. */
-#include <arpa/inet.h>
+/* filter.c - what is refused by its head alone, once framing.c has made sure where the request ends. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "rpc/gateway/gateway.h"
+#include "rpc/gateway/origin.h"
 
-struct seen {
-	int headers, hosts, lengths, codings;
-	const char *host, *length, *coding;
-	struct refusal *out;
-};
-
-static enum MHD_Result refuse(struct refusal *out, int status, bool close, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-static enum MHD_Result refuse(struct refusal *out, int status, bool close, const char *fmt, ...)
+static void refuse(struct refusal *out, int status, bool close, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void refuse(struct refusal *out, int status, bool close, const char *fmt, ...)
 {
 	va_list args;
 
@@ -25,170 +16,129 @@ static enum MHD_Result refuse(struct refusal *out, int status, bool close, const
 	va_start(args, fmt);
 	vsnprintf(out->text, sizeof out->text, fmt, args);
 	va_end(args);
-	return MHD_NO;
 }
 
 /* RFC 9110, 5.6.2 */
-static bool is_token(const char *s, size_t len)
+static bool is_token(const char *s)
 {
 	static const char allowed[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-	for (size_t i = 0; i < len; i++)
-		if (!s[i] || !strchr(allowed, s[i]))
-			return false;
-	return len > 0;
+	return *s && s[strspn(s, allowed)] == 0;
 }
 
-static bool is_value(const char *s, size_t len)
+static enum MHD_Result count_host(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
 {
-	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)s[i] < 0x20 && s[i] != '\t') || s[i] == 0x7f)
-			return false;
-	return true;
-}
-
-static enum MHD_Result look(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_len, const char *value,
-			    size_t value_len)
-{
-	struct seen *s = arg;
-
 	(void)kind;
-	if (++s->headers > GW_HEADERS)
-		return refuse(s->out, 431, true, "more than %d header lines", GW_HEADERS);
-	if (!is_token(key, key_len) || !is_value(value ? value : "", value ? value_len : 0))
-		return refuse(s->out, 400, true, "a header line has characters that are not allowed");
-	if (!strcasecmp(key, "Host")) {
-		s->hosts++;
-		s->host = value;
-	} else if (!strcasecmp(key, "Content-Length")) {
-		s->lengths++;
-		s->length = value;
-	} else if (!strcasecmp(key, "Transfer-Encoding")) {
-		s->codings++;
-		s->coding = value;
-	}
+	(void)value;
+	*(int *)arg += !strcasecmp(key, "Host");
 	return MHD_YES;
 }
 
-static bool all_digits(const char *s)
+static void check_hosts(struct exchange *x, struct refusal *out)
 {
-	size_t n = s ? strlen(s) : 0;
+	int hosts = 0;
 
-	return n && n < 19 && strspn(s, "0123456789") == n;
+	MHD_get_connection_values(x->conn->http, MHD_HEADER_KIND, count_host, &hosts);
+	if (hosts > 1 || (!hosts && x->http11))
+		refuse(out, 400, true, "%s", hosts ? "more than one Host" : "no Host");
 }
 
-static void check_framing(struct exchange *x, const struct seen *s, struct refusal *out)
+static void check_body(struct exchange *x, struct refusal *out)
 {
+	const char *length = exchange_header(x, "Content-Length"), *coding = exchange_header(x, "Transfer-Encoding");
 	int64_t most = x->g->how.max_body;
-	bool post = !strcmp(x->method, "POST");
 
-	if (s->lengths && s->codings)
-		refuse(out, 400, true, "both Content-Length and Transfer-Encoding");
-	else if (s->lengths > 1 || s->codings > 1)
-		refuse(out, 400, true, "more than one Content-Length or Transfer-Encoding");
-	else if (s->codings && (!s->coding || strcasecmp(s->coding, "chunked")))
-		refuse(out, 501, true, "a Transfer-Encoding other than chunked");
-	else if (s->lengths && !all_digits(s->length))
-		refuse(out, 400, true, "Content-Length is not a number");
-	else if (s->lengths && atoll(s->length) > most)
-		refuse(out, 413, true, "the body has %.20s bytes; at most %lld are taken", s->length, (long long)most);
-	else if (post && !s->lengths && !s->codings)
+	x->has_body = coding || (length && atoll(length) > 0);
+	if (length && atoll(length) > most)
+		refuse(out, 413, true, "the body has %.20s bytes; at most %lld are taken", length, (long long)most);
+	else if (!strcmp(x->method, "POST") && !length && !coding)
 		refuse(out, 411, true, "a POST needs Content-Length or chunked coding");
-	x->has_body = s->codings || (s->lengths && strcmp(s->length, "0") != 0);
 }
 
-void filter_request(struct exchange *x, const char *version, struct refusal *out)
+void filter_request(struct exchange *x, struct refusal *out)
 {
-	struct seen s = {.out = out};
-
-	if (strcmp(version, "HTTP/1.1") && strcmp(version, "HTTP/1.0")) {
-		refuse(out, 505, true, "only HTTP/1.0 and HTTP/1.1 are spoken");
-		return;
-	}
-	if (strlen(x->path) > GW_URI_BYTES) {
+	if (strlen(x->path) > GW_URI_BYTES)
 		refuse(out, 414, true, "the path has more than %d bytes", GW_URI_BYTES);
-		return;
-	}
-	if (!is_token(x->method, strlen(x->method))) {
+	else if (!is_token(x->method))
 		refuse(out, 400, true, "the method has characters that are not allowed");
-		return;
-	}
-	MHD_get_connection_values_n(x->conn->http, MHD_HEADER_KIND, look, &s);
-	if (out->status)
-		return;
-	if (s.hosts > 1 || (!s.hosts && x->http11))
-		refuse(out, 400, true, "%s", s.hosts ? "more than one Host" : "no Host");
 	else
-		check_framing(x, &s, out);
+		check_hosts(x, out);
+	if (!out->status)
+		check_body(x, out);
 }
 
 /* ---- policy ---- */
 
-/* "name", "name:80", "[::1]:80": the name without port and brackets. */
-static void host_name(const char *host, char out[256])
-{
-	size_t n;
-
-	if (*host == '[') {
-		n = strcspn(++host, "]");
-	} else {
-		n = strcspn(host, ":");
-		if (strchr(host + n + (host[n] == ':'), ':'))
-			n = strlen(host); /* a bare IPv6 address */
-	}
-	n = n < 255 ? n : 255;
-	memcpy(out, host, n);
-	out[n] = 0;
-}
-
 /* A page of another site can make a browser send requests here under its own name (DNS rebinding), but not
  * under an address or localhost. */
-static bool host_allowed(const struct gateway *g, const char *host)
+static bool host_allowed(const struct gateway *g, const struct authority *host)
 {
-	unsigned char address[16];
-	char name[256];
-	size_t n;
+	size_t n = strlen(host->host);
 
-	host_name(host, name);
-	n = strlen(name);
-	if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+	if (host->address || !strcmp(host->host, "localhost") || (n > 10 && !strcmp(host->host + n - 10, ".localhost")))
 		return true;
-	if (!strcasecmp(name, "localhost") || (n > 10 && !strcasecmp(name + n - 10, ".localhost")))
-		return true;
-	for (int i = 0; i < g->how.n_allowed_hosts; i++)
-		if (!strcasecmp(name, g->how.allowed_host[i]) || !strcasecmp(host, g->how.allowed_host[i]))
+	for (int i = 0; i < g->how.n_allowed_hosts; i++) {
+		struct authority a;
+		if (authority_read(&a, g->how.allowed_host[i]) && !strcmp(a.host, host->host) && (a.port < 0 || a.port == host->port))
 			return true;
+	}
 	return false;
 }
 
-static bool origin_listed(const struct gateway *g, const char *origin)
+static bool origin_listed(const struct gateway *g, const char *text, const struct origin *origin)
 {
-	for (int i = 0; i < g->how.n_cors_origins; i++)
-		if (!strcasecmp(origin, g->how.cors_origin[i]))
+	for (int i = 0; i < g->how.n_cors_origins; i++) {
+		const char *listed = g->how.cors_origin[i];
+		struct origin o;
+		if (!strcmp(listed, "*") || (!strcmp(listed, "null") && !strcmp(text, "null")))
 			return true;
+		if (*origin->scheme && origin_read(&o, listed) && origin_equal(&o, origin))
+			return true;
+	}
 	return false;
 }
 
-/* A page that this server itself gave: scheme://authority with the authority of Host. */
-static bool origin_own(const char *origin, const char *host)
+/* A page that this server itself gave. Where it speaks no TLS, a proxy before it may. */
+static bool origin_own(const struct gateway *g, const struct origin *origin, const char *host)
 {
-	const char *at = strstr(origin, "://");
+	bool https = !strcmp(origin->scheme, "https");
+	struct authority at;
 
-	return at && host && !strcasecmp(at + 3, host);
+	if ((!https && strcmp(origin->scheme, "http")) || (!https && g->how.tls_cert) || !host || !authority_read(&at, host))
+		return false;
+	return !strcmp(at.host, origin->at.host) && (at.port < 0 ? https ? 443 : 80 : at.port) == origin->at.port;
 }
 
 static void check_origin(struct exchange *x, const char *host, struct refusal *out)
 {
-	const char *origin = exchange_header(x, "Origin"), *site = exchange_header(x, "Sec-Fetch-Site");
+	const char *text = exchange_header(x, "Origin"), *site = exchange_header(x, "Sec-Fetch-Site");
+	struct origin origin = {0};
 
-	if (origin && origin_listed(x->g, origin)) {
-		x->origin = xstrdup(origin);
+	if (text && !origin_read(&origin, text))
+		origin = (struct origin){0};
+	if (origin_listed(x->g, text ? text : "", &origin)) {
+		x->origin = text ? xstrdup(text) : NULL;
 		return;
 	}
-	if (origin && !origin_own(origin, host))
-		refuse(out, 403, false, "Origin %.80s is not allowed (--cors-origin)", origin);
+	if (text && !origin_own(x->g, &origin, host))
+		refuse(out, 403, false, "Origin %.80s is not allowed (--cors-origin)", text);
 	else if (site && !strcasecmp(site, "cross-site"))
 		refuse(out, 403, false, "requests of other sites' pages are not allowed (--cors-origin)");
+}
+
+static void check_host(struct exchange *x, const char *host, struct refusal *out)
+{
+	struct gateway *g = x->g;
+	struct authority at;
+	bool well = host && authority_read(&at, host);
+
+	if (!host)
+		return;
+	if ((g->loopback || !g->keys) && !g->how.uds && !(well && host_allowed(g, &at)))
+		refuse(out, 403, false, "Host %.80s is not allowed (--allowed-host)", host);
+	else if (!well && *host)
+		refuse(out, 400, true, "Host %.80s is no name with or without a port", host);
+	g->count.refused_filter += out->status != 0;
 }
 
 /* A form of another site can send text/plain without asking, but not this type. */
@@ -210,11 +160,9 @@ void filter_policy(struct exchange *x, struct refusal *out)
 	const char *host = exchange_header(x, "Host");
 	struct gateway *g = x->g;
 
-	if ((g->loopback || !g->keys) && !g->how.uds && host && !host_allowed(g, host)) {
-		refuse(out, 403, false, "Host %.80s is not allowed (--allowed-host)", host);
-		g->count.refused_filter++;
+	check_host(x, host, out);
+	if (out->status)
 		return;
-	}
 	check_origin(x, host, out);
 	if (out->status || !strcmp(x->method, "OPTIONS"))
 		return;

@@ -14,11 +14,10 @@
 #include <stdio.h>
 
 #include "rpc/client/xverse.h"
+#include "rpc/gateway/framing.h"
 #include "rpc/gateway/text.h"
 
 enum {
-	GW_HEAD_BYTES = 16 << 10,
-	GW_HEADERS = 64,
 	GW_URI_BYTES = 8 << 10,
 	GW_LARGE_BODY = 64 << 10,  /* parsed on the other thread */
 	GW_QUEUE_BYTES = 64 << 10, /* of a stream: over it, its daemon connection is not read */
@@ -86,7 +85,11 @@ struct connection {
 	struct watch watch;
 	struct connection *next, **link;
 	struct MHD_Connection *http;
+	int fd;
 	struct exchange *x;
+	struct framing framing;
+	uint64_t completed; /* requests */
+	bool refused;       /* by its framing, and over */
 	uint64_t deadline_ns; /* 0: none; then the connection is cut */
 	bool hung_up, linger;
 	uint64_t given, stall_given, stall_ns; /* bytes handed to libmicrohttpd; as last seen, when that changed */
@@ -170,8 +173,14 @@ int http_open(struct gateway *g, struct why *why);
 void http_close(struct gateway *g);
 void http_quiesce(struct gateway *g);
 void connection_hung_up(struct connection *c);
+void connection_cut(struct connection *c);
 void connections_look(struct gateway *g, bool second); /* deadlines; stalled readers once a second */
 void lingerers_look(struct gateway *g);
+
+/* tap.c: the bytes that libmicrohttpd reads */
+void tap_add(struct connection *c, int fd);
+void tap_remove(int fd);
+void tap_completed(struct connection *c); /* a request was answered to its end */
 
 /* exchange.c */
 struct exchange *exchange_create(struct connection *c, const char *method, const char *path, const char *version);
@@ -220,7 +229,7 @@ struct refusal {
 	char text[200];
 	bool close;
 };
-void filter_request(struct exchange *x, const char *version, struct refusal *out);
+void filter_request(struct exchange *x, struct refusal *out);
 void filter_policy(struct exchange *x, struct refusal *out); /* Host, Origin, key, content type */
 
 /* keys.c */

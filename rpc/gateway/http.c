@@ -96,11 +96,13 @@ static struct connection *connection_create(struct gateway *g, struct MHD_Connec
 
 	c->g = g;
 	c->http = http;
+	c->fd = fd;
 	c->watch = (struct watch){.kind = WATCH_CONNECTION, .owner = c, .fd = -1};
 	c->deadline_ns = in_ms(g->how.head_ms);
 	set_address(c);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	watch_set(g, &c->watch, fd, EPOLLRDHUP);
+	tap_add(c, fd);
 	c->next = g->connections;
 	c->link = &g->connections;
 	if (c->next)
@@ -116,8 +118,9 @@ static void connection_destroy(struct connection *c)
 
 	if (c->x)
 		exchange_destroy(c->x);
+	tap_remove(c->fd);
 	if (c->linger)
-		linger(g, fd_of(c->http));
+		linger(g, c->fd);
 	watch_gone(g, &c->watch);
 	*c->link = c->next;
 	if (c->next)
@@ -164,12 +167,12 @@ void connection_hung_up(struct connection *c)
 }
 
 /* libmicrohttpd has no call that closes a connection; it sees the end of its input. */
-static void cut(struct connection *c)
+void connection_cut(struct connection *c)
 {
 	c->deadline_ns = 0;
 	if (c->x)
 		exchange_hung_up(c->x);
-	shutdown(fd_of(c->http), SHUT_RDWR);
+	shutdown(c->fd, SHUT_RDWR);
 	c->g->run_http = true;
 }
 
@@ -179,7 +182,7 @@ static bool stalled(struct connection *c)
 	int unsent = 0;
 	bool still;
 
-	if (ioctl(fd_of(c->http), SIOCOUTQ, &unsent) < 0 || !unsent) {
+	if (ioctl(c->fd, SIOCOUTQ, &unsent) < 0 || !unsent) {
 		c->stall_ns = 0;
 		return false;
 	}
@@ -191,19 +194,28 @@ static bool stalled(struct connection *c)
 	return still && now_ns() - c->stall_ns > (uint64_t)c->g->how.stall_ms * MS;
 }
 
+/* The client went with its request half sent. libmicrohttpd takes one event for the last bytes and the end behind them, and
+ * after a short read waits for another. */
+static bool left_early(const struct connection *c)
+{
+	return c->hung_up && !(c->x && (c->x->begun || c->x->cut || c->x->queued));
+}
+
 void connections_look(struct gateway *g, bool second)
 {
 	uint64_t now = now_ns();
 
 	for (struct connection *c = g->connections; c; c = c->next) {
-		if (c->deadline_ns && now > c->deadline_ns) {
+		if (left_early(c)) {
+			connection_cut(c);
+		} else if (c->deadline_ns && now > c->deadline_ns) {
 			g->count.deadlines++;
-			cut(c);
+			connection_cut(c);
 		} else if (second && !c->hung_up && stalled(c)) {
 			g->count.stalls++;
 			log_event(LOG_INFO, "a client that reads nothing is cut", " address=%s seconds=%d", c->address,
 				  (int)(g->how.stall_ms / 1000));
-			cut(c);
+			connection_cut(c);
 		}
 	}
 }
@@ -234,8 +246,10 @@ static void on_completed(void *arg, struct MHD_Connection *http, void **x, enum 
 	access_log(*x);
 	exchange_destroy(*x);
 	*x = NULL;
-	if (c)
-		c->deadline_ns = in_ms(c->g->how.idle_ms);
+	if (!c)
+		return;
+	c->deadline_ns = in_ms(c->g->how.idle_ms);
+	tap_completed(c);
 }
 
 static enum MHD_Result queue(struct exchange *x)
@@ -271,12 +285,12 @@ static void refuse_route(struct exchange *x, const char *allow)
 }
 
 /* Answers by the head alone where it is refused. A body that nobody wants is not read: the connection closes. */
-static enum MHD_Result take_head(struct exchange *x, const char *version)
+static enum MHD_Result take_head(struct exchange *x)
 {
 	struct refusal no = {0};
 	const char *allow, *tail;
 
-	filter_request(x, version, &no);
+	filter_request(x, &no);
 	x->route = no.status ? NULL : route_find(x->method, x->path, &allow, &tail);
 	if (x->route) {
 		x->tail_copy = xstrdup(tail);
@@ -334,7 +348,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *http, const 
 	if (!x) {
 		x = *state = exchange_create(connection_of(http), method, path, version);
 		x->conn->deadline_ns = in_ms(g->how.body_ms);
-		return take_head(x, version);
+		return take_head(x);
 	}
 	if (*size)
 		return take_body(x, data, size);
@@ -393,11 +407,20 @@ static int read_whole(const char *path, char **out, struct why *why)
 	return 0;
 }
 
+/* TLS 1.3 and 1.2; ciphers that also authenticate, keys that later theft of the server's key does not give away. */
+static const char tls_priorities[] =
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"
+	"+AES-128-GCM:+CHACHA20-POLY1305:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
+
+/* Room for the longest head, libmicrohttpd's tables of its lines, a piece of the body and the answer's head. */
+enum { POOL_BYTES = 28 << 10 };
+
 static int start(struct gateway *g, int fd, char *cert, char *key, struct why *why)
 {
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (cert ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, cert},
 				       {MHD_OPTION_HTTPS_MEM_KEY, 0, key},
+				       {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
 				       {MHD_OPTION_END, 0, NULL}};
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 
@@ -406,7 +429,7 @@ static int start(struct gateway *g, int fd, char *cert, char *key, struct why *w
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, g,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, g, MHD_OPTION_URI_LOG_CALLBACK, on_line, g,
 		MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, g, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)GW_HEAD_BYTES + 4096, MHD_OPTION_CONNECTION_LIMIT, (unsigned)g->how.max_connections,
+		(size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, (unsigned)g->how.max_connections,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)g->how.max_per_address,
 		MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY,
 		cert ? tls : none, MHD_OPTION_END);
@@ -452,7 +475,7 @@ void http_close(struct gateway *g)
 	if (!g->http)
 		return;
 	for (struct connection *c = g->connections; c; c = c->next)
-		cut(c);
+		connection_cut(c);
 	for (int i = 0; i < 10; i++)
 		MHD_run(g->http);
 	MHD_stop_daemon(g->http);

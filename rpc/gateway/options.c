@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rpc/gateway/gateway.h"
+#include "rpc/gateway/origin.h"
 
 enum kind { TEXT, PORT, MODEL, LIST, COUNT, SECONDS, FLAG };
 
@@ -26,7 +27,7 @@ static const struct option_row {
 	 0, 0, 0},
 	{"allowed-host", "NAME", "a name of this server besides addresses and localhost; several times", LIST,
 	 AT(allowed_host), AT(n_allowed_hosts), 0, 0, 0},
-	{"cors-origin", "ORIGIN", "an origin whose pages may use this server; several times", LIST, AT(cors_origin),
+	{"cors-origin", "ORIGIN", "an origin whose pages may use this server, or * for any; several times", LIST, AT(cors_origin),
 	 AT(n_cors_origins), 0, 0, 0},
 	{"tls-cert", "FILE", "certificate chain, PEM: https", TEXT, AT(tls_cert), 0, 0, 0, 0},
 	{"tls-key", "FILE", "its private key, PEM", TEXT, AT(tls_key), 0, 0, 0, 0},
@@ -143,6 +144,21 @@ static const struct option_row *find(const char *arg, const char **value)
 	return NULL;
 }
 
+static int check_names(const struct options *o, struct why *why)
+{
+	struct authority a;
+	struct origin origin;
+
+	for (int i = 0; i < o->n_allowed_hosts; i++)
+		if (!authority_read(&a, o->allowed_host[i]))
+			return fail(why, ERR_INVALID, "--allowed-host %s: give a name, with a port or without", o->allowed_host[i]);
+	for (int i = 0; i < o->n_cors_origins; i++)
+		if (strcmp(o->cors_origin[i], "*") && strcmp(o->cors_origin[i], "null") && !origin_read(&origin, o->cors_origin[i]))
+			return fail(why, ERR_INVALID, "--cors-origin %s: give scheme://name or scheme://name:port and nothing behind it, or *",
+				    o->cors_origin[i]);
+	return 0;
+}
+
 static int check(const struct options *o, struct why *why)
 {
 	if (!o->tls_cert != !o->tls_key)
@@ -151,7 +167,7 @@ static int check(const struct options *o, struct why *why)
 		for (int k = 0; k < i; k++)
 			if (o->model_name[i] && o->model_name[k] && !strcmp(o->model_name[i], o->model_name[k]))
 				return fail(why, ERR_INVALID, "--model %s: given twice", o->model_name[i]);
-	return 0;
+	return check_names(o, why);
 }
 
 int options_parse(struct options *o, int argc, char **argv, struct why *why)

@@ -93,6 +93,7 @@ struct world {
 	uint64_t next_call, finished;
 	int in_flight, head;
 	bool ahead; /* two steps in flight */
+	bool open;  /* every other call is open-ended */
 	struct picked picked[MOST * 8];
 };
 
@@ -106,6 +107,7 @@ static struct sched_limits limits(int max_seqs, int max_tokens, int look_ahead)
 				     .max_waiting = 6,
 				     .max_waiting_tokens = 200,
 				     .look_ahead = look_ahead,
+				     .open_look_ahead = 3,
 				     .vocab = VOCAB};
 }
 
@@ -147,6 +149,8 @@ static void add(struct world *w)
 	x->call.score = below(6) == 0;
 	x->call.prompt_logprobs = x->call.score ? 0 : below(4) ? -1 : 0;
 	x->call.max_tokens = below(24);
+	x->call.turn = (uint64_t)below(3);
+	x->call.open_ended = w->open && below(2);
 	x->call.how = sampling_default();
 	x->call.how.stop = stop;
 	x->call.how.n_stop = below(2);
@@ -235,12 +239,13 @@ static bool turn(struct world *w)
 	return planned;
 }
 
-static void random_life(int max_seqs, int max_tokens, int look_ahead, int n_blocks, bool ahead, int steps)
+static void random_life(int max_seqs, int max_tokens, int look_ahead, int n_blocks, bool ahead, bool open, int steps)
 {
 	static struct world w;
 	struct sched_stats stats;
 
 	world_init(&w, limits(max_seqs, max_tokens, look_ahead), n_blocks, ahead);
+	w.open = open;
 	for (int i = 0; i < steps; i++) {
 		if (below(3) == 0)
 			add(&w);
@@ -253,28 +258,30 @@ static void random_life(int max_seqs, int max_tokens, int look_ahead, int n_bloc
 	while (sched_has_work(w.sched))
 		turn(&w);
 	sched_stats(w.sched, &stats);
-	printf("  %d seqs, %d tokens, %d blocks%s: %" PRIu64 " calls ended, %" PRIu64
-	       " pre-emptions, %" PRIu64 " tokens cached\n",
-	       max_seqs, max_tokens, n_blocks, ahead ? ", one step ahead" : "", w.finished, stats.preemptions,
-	       stats.cached_tokens);
+	printf("  %d seqs, %d tokens, %d blocks%s%s: %" PRIu64 " calls ended, %" PRIu64 " pre-emptions, %" PRIu64
+	       " passed another, %" PRIu64 " tokens cached\n",
+	       max_seqs, max_tokens, n_blocks, ahead ? ", one step ahead" : "", open ? ", half open-ended" : "", w.finished,
+	       stats.preemptions, stats.passes, stats.cached_tokens);
 	CHECK(w.finished > 100);
-	CHECK((look_ahead == INT_MAX) == (stats.preemptions == 0));
+	CHECK((look_ahead == INT_MAX && !open) == (stats.preemptions == 0));
 	world_finish(&w);
 }
 
 TEST(disturbed_equals_alone)
 {
-	random_life(4, 16, 0, 16, false, 300000);
-	random_life(4, 16, INT_MAX, 32, false, 100000);
-	random_life(8, 64, 2, 24, false, 100000);
-	random_life(1, 1, INT_MAX, 16, false, 100000);
+	random_life(4, 16, 0, 16, false, false, 300000);
+	random_life(4, 16, INT_MAX, 32, false, false, 100000);
+	random_life(8, 64, 2, 24, false, false, 100000);
+	random_life(1, 1, INT_MAX, 16, false, false, 100000);
+	random_life(4, 16, INT_MAX, 16, false, true, 200000);
 }
 
 /* The seam: a step is planned and run while the one before is not done. */
 TEST(two_steps_in_flight)
 {
-	random_life(4, 16, 0, 16, true, 300000);
-	random_life(8, 64, INT_MAX, 64, true, 100000);
+	random_life(4, 16, 0, 16, true, false, 300000);
+	random_life(8, 64, INT_MAX, 64, true, false, 100000);
+	random_life(8, 64, INT_MAX, 24, true, true, 200000);
 }
 
 static void add_simple(struct world *w, int n_prompt, int max_tokens)

@@ -1,66 +1,8 @@
 // markdown.js - the Markdown that models write, built as nodes. HTML in it stays text, images are links, and links go only to
-// http, https and mailto.
+// http, https and mailto. Every pattern takes time linear in the length of its line, since the text is a model's.
 import { el, button, copyText } from "./dom.js";
+import { inline } from "./inline.js";
 import { t } from "./words.js";
-
-function safeAddress(text) {
-	try {
-		const url = new URL(text);
-		return ["http:", "https:", "mailto:"].includes(url.protocol) ? url.href : null;
-	} catch {
-		return null;
-	}
-}
-
-function linkNode(label, address) {
-	const href = safeAddress(address);
-	if (!href) return document.createTextNode(label);
-	return el("a", { href, rel: "noopener noreferrer nofollow", target: "_blank" }, label);
-}
-
-const inlineForms = [
-	[/^(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)/, (m) => el("code", {}, m[2].replace(/^ (.*) $/, "$1"))],
-	[/^\*\*(?=\S)([\s\S]*?\S)\*\*/, (m) => el("strong", {}, inline(m[1]))],
-	[/^~~(?=\S)([\s\S]*?\S)~~/, (m) => el("del", {}, inline(m[1]))],
-	[/^\*(?=[^\s*])([\s\S]*?[^\s*])\*(?!\*)/, (m) => el("em", {}, inline(m[1]))],
-	[/^_(?=[^\s_])([\s\S]*?[^\s_])_(?![\p{L}\p{N}_])/u, (m) => el("em", {}, inline(m[1]))],
-	[/^!?\[([^\]\n]{0,400})\]\(\s*<?([^\s)>]{1,2000})>?(?:\s+"[^"\n]*")?\s*\)/, (m) => linkNode(m[1] || m[2], m[2])],
-	[/^<(https?:\/\/[^\s<>]{1,2000})>/, (m) => linkNode(m[1], m[1])],
-	[/^https?:\/\/[^\s<>"'`，。；、）】]*[^\s<>"'`，。；、）】.,;:!?)\]]/, (m) => linkNode(m[0], m[0])],
-	[/^\\([\\`*_{}[\]()#+\-.!~|>])/, (m) => m[1]],
-	[/^ {2,}\n/, () => el("br")],
-];
-
-function inline(text, depth = 0) {
-	const out = [];
-	let plain = "", i = 0;
-	const flush = () => {
-		if (plain) out.push(plain);
-		plain = "";
-	};
-	while (i < text.length) {
-		const rest = text.slice(i, i + 5000);
-		const before = i ? text[i - 1] : " ";
-		const start = /[`*~_![<h\\ ]/.test(rest[0]) && !(rest[0] === "_" && /[\p{L}\p{N}]/u.test(before)) && depth < 8;
-		let found = null;
-		for (const [form, make] of start ? inlineForms : []) {
-			const m = form.exec(rest);
-			if (m) {
-				found = [m[0].length, make(m)];
-				break;
-			}
-		}
-		if (found) {
-			flush();
-			out.push(found[1]);
-			i += found[0];
-		} else {
-			plain += text[i++];
-		}
-	}
-	flush();
-	return out;
-}
 
 function codeBlock(language, lines) {
 	const text = lines.join("\n");
@@ -100,6 +42,17 @@ function listBlock(lines, depth) {
 	}));
 }
 
+// The line under a table's head.
+const dividesTable = (line) => line.includes("|") && cellsOf(line).every((c) => /^:?-+:?$/.test(c));
+
+// The text of a heading without its closing run of #.
+function headingText(text) {
+	const bare = text.trimEnd();
+	let end = bare.length;
+	while (bare[end - 1] === "#") end--;
+	return end === 0 ? "" : bare[end - 1] === " " ? bare.slice(0, end).trimEnd() : bare;
+}
+
 const opens = (line) => /^ {0,3}(```|~~~|#{1,6} |> ?|([-*_] *){3,}$)/.test(line) || item.test(line);
 
 // The lines from `from` that `test` holds for.
@@ -110,13 +63,13 @@ function stretch(lines, from, test) {
 }
 
 function blockAt(lines, i, depth) {
-	const line = lines[i], fence = /^ {0,3}(`{3,}|~{3,}) *([^`]*)$/.exec(line);
-	const head = /^ {0,3}(#{1,6}) +(.*?)(?: +#+)? *$/.exec(line);
-	if (fence) {
+	const line = lines[i], fence = /^ {0,3}(`{3,}|~{3,})/.exec(line);
+	const head = /^ {0,3}(#{1,6}) /.exec(line);
+	if (fence && !line.includes("`", fence[0].length)) {
 		const to = stretch(lines, i + 1, (l) => !l.trim().startsWith(fence[1]));
-		return [to + 1, codeBlock(fence[2].trim(), lines.slice(i + 1, to))];
+		return [to + 1, codeBlock(line.slice(fence[0].length).trim(), lines.slice(i + 1, to))];
 	}
-	if (head) return [i + 1, el("h" + Math.min(6, head[1].length + 2), {}, inline(head[2]))];
+	if (head) return [i + 1, el("h" + Math.min(6, head[1].length + 2), {}, inline(headingText(line.slice(head[0].length)).trimStart()))];
 	if (/^ {0,3}([-*_])( *\1){2,} *$/.test(line)) return [i + 1, el("hr")];
 	if (/^ {0,3}>/.test(line) && depth < 8) {
 		const to = stretch(lines, i, (l) => /^ {0,3}>/.test(l));
@@ -127,7 +80,7 @@ function blockAt(lines, i, depth) {
 			(l !== "" && !opens(l)));
 		return [to, listBlock(lines.slice(i, to), depth)];
 	}
-	if (line.includes("|") && /^ *\|?( *:?-+:? *\|)+ *:?-* *:? *\|? *$/.test(lines[i + 1] || "")) {
+	if (line.includes("|") && dividesTable(lines[i + 1] || "")) {
 		const to = stretch(lines, i + 2, (l) => l.includes("|"));
 		return [to, tableBlock(lines.slice(i, to))];
 	}

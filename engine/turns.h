@@ -1,0 +1,29 @@
+/* turns.h - whose turn it is: clients that wait share the places that become free. Integers only; the caller owns the memory.
+ *
+ * The client with the fewest running calls goes first; among equals the one whose last turn, or whose coming while it had no
+ * waiting call, is longest ago. So a newcomer waits for at most one call of each other client that waits, however many calls they
+ * have in the queue, and nobody waits for ever. Used by the scheduler, and by the front, which tells each call its place. */
+#ifndef ENGINE_TURNS_H
+#define ENGINE_TURNS_H
+
+#include "parallel/base.h"
+
+struct turn { /* of one client */
+	struct turn *prev, *next; /* among those that wait */
+	uint64_t since;           /* the clock at its last turn, or when it began to wait */
+	int waiting, running;     /* calls */
+};
+
+struct turns {
+	struct turn *first, *last; /* clients with waiting calls */
+	uint64_t clock;
+};
+
+void turns_wait(struct turns *t, struct turn *c);  /* one more call of it waits */
+void turns_leave(struct turns *t, struct turn *c); /* a waiting call goes without having run */
+void turns_take(struct turns *t, struct turn *c);  /* its first waiting call runs from now on; --c->running when that ends */
+bool turns_before(const struct turn *a, const struct turn *b);
+/* Calls that run before the k-th waiting one of c (from 1), and that one: its place if no call ends and nobody comes. */
+int turns_place(const struct turns *t, const struct turn *c, int k);
+
+#endif

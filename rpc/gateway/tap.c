@@ -1,0 +1,141 @@
+/* tap.c - every byte of a connection passes framing.c before libmicrohttpd sees it. The library has no call for that; it
+ * reads by recv() and gnutls_record_recv(), and as a shared library it takes a program's own functions of these names
+ * before those of glibc and GnuTLS. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "rpc/gateway/gateway.h"
+
+ssize_t tapped_recv(int fd, void *out, size_t size, int flags) __asm__("recv") __attribute__((visibility("default")));
+ssize_t tapped_record_recv(gnutls_session_t session, void *out, size_t size) __asm__("gnutls_record_recv")
+	__attribute__((visibility("default")));
+
+/* By descriptor; one thread reads connections. Other threads' descriptors are never in it. */
+static struct connection **by_fd;
+static int n_fds;
+
+void tap_add(struct connection *c, int fd)
+{
+	if (fd >= n_fds) {
+		by_fd = xgrow(by_fd, (size_t)fd + 64, sizeof(struct connection *));
+		memset(by_fd + n_fds, 0, (size_t)(fd + 64 - n_fds) * sizeof *by_fd);
+		n_fds = fd + 64;
+	}
+	by_fd[fd] = c;
+}
+
+void tap_remove(int fd)
+{
+	if (fd >= 0 && fd < n_fds)
+		by_fd[fd] = NULL;
+}
+
+static gnutls_session_t session_of(const struct connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+		c->g->how.tls_cert ? MHD_get_connection_info(c->http, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
+
+	return info ? info->tls_session : NULL;
+}
+
+static const char *reason(int status)
+{
+	switch (status) {
+	case 413:
+		return "Content Too Large";
+	case 414:
+		return "URI Too Long";
+	case 431:
+		return "Request Header Fields Too Large";
+	case 501:
+		return "Not Implemented";
+	case 505:
+		return "HTTP Version Not Supported";
+	default:
+		return "Bad Request";
+	}
+}
+
+/* An answer past libmicrohttpd, which has nothing in flight on this connection; the connection is over with it. */
+static void refuse(struct connection *c)
+{
+	const struct framing *f = &c->framing;
+	struct text body = {0}, t = {0};
+	gnutls_session_t session = session_of(c);
+
+	error_object(&body, f->status, NULL, NULL, f->why);
+	text_fmt(&t,
+		 "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nX-Content-Type-Options: nosniff\r\n"
+		 "x-should-retry: false\r\nConnection: close\r\n\r\n",
+		 f->status, reason(f->status), body.len);
+	text_put(&t, body.data, body.len);
+	if (session)
+		gnutls_record_send(session, t.data, t.len);
+	else
+		send(c->fd, t.data, t.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	text_finish(&t);
+	text_finish(&body);
+	c->refused = true;
+	c->linger = !session;
+	c->g->count.by_class[f->status / 100]++;
+	c->g->count.refused_filter++;
+	if (c->x)
+		c->x->answer.status = f->status;
+}
+
+/* The requests before the doubtful one are answered first. */
+void tap_completed(struct connection *c)
+{
+	c->completed++;
+	if (!c->framing.status || c->refused || c->completed < c->framing.complete)
+		return;
+	refuse(c);
+	connection_cut(c);
+}
+
+/* What of the bytes that came may be handed on, or -1 as from a connection that was reset. */
+static ssize_t screen(struct connection *c, const char *bytes, ssize_t len)
+{
+	size_t whole;
+
+	if (c->x && c->x->queued) /* answered by its head, and closing */
+		return len;
+	whole = c->framing.status ? 0 : framing_feed(&c->framing, bytes, (size_t)len);
+	if (!c->framing.status)
+		return len;
+	if (whole)
+		return (ssize_t)whole;
+	if (!c->refused)
+		refuse(c);
+	errno = ECONNRESET;
+	return -1;
+}
+
+ssize_t tapped_recv(int fd, void *out, size_t size, int flags)
+{
+	ssize_t n = recvfrom(fd, out, size, flags, NULL, NULL);
+	struct connection *c = fd >= 0 && fd < n_fds ? by_fd[fd] : NULL;
+
+	return n > 0 && c && !c->g->how.tls_cert ? screen(c, out, n) : n;
+}
+
+ssize_t tapped_record_recv(gnutls_session_t session, void *out, size_t size)
+{
+	static ssize_t (*real)(gnutls_session_t, void *, size_t);
+	int fd = gnutls_transport_get_int(session);
+	struct connection *c = fd >= 0 && fd < n_fds ? by_fd[fd] : NULL;
+	ssize_t n;
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "gnutls_record_recv");
+	REQUIRE(real);
+	n = real(session, out, size);
+	if (n <= 0 || !c)
+		return n;
+	n = screen(c, out, n);
+	return n < 0 ? GNUTLS_E_PREMATURE_TERMINATION : n;
+}
