@@ -59,6 +59,8 @@ void job_free(struct job *job)
 		free(job->block);
 		job->block = next;
 	}
+	json_decref(job->read);
+	job->read = NULL;
 	job->used = 0;
 }
 

@@ -144,50 +144,6 @@ static struct value floats(struct run *r, enum op op, double a, double b)
 	}
 }
 
-/* "%s and %d" % values: conversions s, r, d, i, with flags and width for numbers. */
-struct str *text_format(struct run *r, struct str *f, struct value v)
-{
-	struct value one[1] = {v};
-	struct list single = {.at = one, .n = 1}, *args = v.kind == K_LIST && v.l->form == FORM_TUPLE ? v.l : &single;
-	struct text t = {.job = &r->job};
-	uint32_t used = 0;
-
-	for (size_t i = 0, n; i < f->len; i += n) {
-		n = 1;
-		if (f->s[i] != '%') {
-			text_add_part(&t, f, i, i + 1);
-			continue;
-		}
-		while (i + n < f->len && n < 6 && strchr("0123456789-+ ", f->s[i + n]))
-			n++;
-		char c = i + n < f->len ? f->s[i + n] : 0, form[16], out[64];
-		n++;
-		if (c == '%' && n == 2) {
-			text_add_part(&t, f, i, i + 1);
-			continue;
-		}
-		if (!c || !strchr("srdi", c) || (n > 2 && (c == 's' || c == 'r')))
-			raise_error(&r->job, ERR_UNSUPPORTED, "the conversion '%%%c' is not supported", c);
-		if (used == args->n)
-			bad(&r->job, "not enough arguments for format string");
-		struct value arg = args->at[used++];
-		if (c == 's') {
-			text_add_str(&t, value_to_str(&r->job, arg));
-		} else if (c == 'r') {
-			add_repr(&t, arg, 0);
-		} else {
-			if (!value_is_number(arg))
-				bad(&r->job, "%%d format: a number is required, not %s", value_kind_name(arg));
-			snprintf(form, sizeof form, "%.*slld", (int)(n - 1), f->s + i);
-			snprintf(out, sizeof out, form, arg.kind == K_FLOAT ? (long long)arg.f : (long long)value_integer(&r->job, arg));
-			text_word(&t, out, false);
-		}
-	}
-	if (used < args->n && (args != &single || v.kind < K_LIST) && v.kind != K_UNDEF)
-		bad(&r->job, "not all arguments converted during string formatting");
-	return text_str(&t);
-}
-
 struct value value_binary(struct run *r, enum op op, struct value a, struct value b)
 {
 	static const char *const names[] = {"+", "-", "*", "/", "//", "%", "**"};

@@ -83,6 +83,8 @@ struct value get_attr(struct run *r, struct value on, struct str *name)
 	if (on.kind == K_DICT || on.kind == K_SPACE)
 		if ((v = dict_find(&r->job, on.d, STR(name))))
 			return *v;
+	if (on.kind == K_LIST && on.l->group && (str_is(name, "grouper") || str_is(name, "list")))
+		return on.l->at[str_is(name, "list")];
 	if (on.kind == K_MACRO && str_is(name, "name"))
 		return STR(on.macro->node->name);
 	return no_attr(r, on, name);

@@ -238,12 +238,15 @@ FILTER(round)
 FILTER(format)
 {
 	struct list *l = list_make(&r->job, (uint32_t)args->n, FORM_TUPLE);
+	struct dict *d = dict_make(&r->job, (uint32_t)args->nkw);
 
 	for (int i = 0; i < args->n; i++)
 		list_add(&r->job, l, args->at[i]);
-	if (args->nkw)
-		raise_error(&r->job, ERR_UNSUPPORTED, "the filter 'format' with names is not supported");
-	return STR(text_format(r, value_to_str(&r->job, on), LIST(l)));
+	for (int i = 0; i < args->nkw; i++)
+		dict_set(&r->job, d, STR(args->kwname[i]), args->kw[i]);
+	if (args->n && args->nkw)
+		bad(&r->job, "can't handle positional and keyword arguments at the same time");
+	return STR(text_format(r, value_to_str(&r->job, on), args->nkw ? DICT(d) : LIST(l)));
 }
 
 FILTER(tojson)

@@ -180,6 +180,43 @@ FILTER(unique)
 	return LIST(l);
 }
 
+static struct value or_default(struct value v, struct value none)
+{
+	return v.kind == K_UNDEF && none.kind != K_NONE ? none : v;
+}
+
+/* Pairs of a key, as the first of its items has it, and the items; sorted by key. */
+FILTER(groupby)
+{
+	struct value attr = arg_need(r, args, 0, "attribute", "groupby"), none = arg_or(args, 1, "default", NONE), key = NONE;
+	bool sensitive = value_truth(&r->job, arg_or(args, 2, "case_sensitive", BOOL(false)));
+	struct list *from = value_items(&r->job, on), *keyed = list_make(&r->job, from->n, FORM_LIST), *sorted_keys;
+	struct list *l = list_make(&r->job, 0, FORM_LIST), *group = NULL;
+
+	for (uint32_t i = 0; i < from->n; i++) {
+		struct value k = or_default(attr_path(r, from->at[i], attr), none);
+		struct value both = pair(r, fold(r, k, sensitive), from->at[i]);
+
+		list_add(&r->job, both.l, k);
+		list_add(&r->job, keyed, both);
+	}
+	sorted_keys = sorted(r, keyed, INT(0), true, false);
+	for (uint32_t i = 0; i < sorted_keys->n; i++) {
+		const struct value *at = sorted_keys->at[i].l->at;
+
+		spend(&r->job, 1);
+		if (!group || !value_equal(&r->job, key, at[0], 0)) {
+			struct value one = pair(r, at[2], LIST(group = list_make(&r->job, 0, FORM_LIST)));
+
+			one.l->group = true;
+			list_add(&r->job, l, one);
+		}
+		key = at[0];
+		list_add(&r->job, group, at[1]);
+	}
+	return LIST(l);
+}
+
 static struct value extreme(struct run *r, struct value on, struct args *args, int sign)
 {
 	bool sensitive = value_truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
@@ -318,7 +355,7 @@ const struct filter *filter_sequence_find(const struct str *name)
 		{"list", f_list, 0, ""}, {"first", f_first, 0, ""}, {"last", f_last, 0, ""}, {"join", f_join, 2, "d attribute"},
 		{"items", f_items, 0, ""}, {"sort", f_sort, 3, "reverse case_sensitive attribute"},
 		{"dictsort", f_dictsort, 3, "case_sensitive by reverse"}, {"unique", f_unique, 2, "case_sensitive attribute"},
-		{"max", f_max, 2, "case_sensitive attribute"}, {"min", f_min, 2, "case_sensitive attribute"},
+		{"groupby", f_groupby, 3, "attribute default case_sensitive"}, {"max", f_max, 2, "case_sensitive attribute"}, {"min", f_min, 2, "case_sensitive attribute"},
 		{"sum", f_sum, 2, "attribute start"}, {"reverse", f_reverse, 0, ""}, {"map", f_map, -1, ""},
 		{"select", f_select, -1, ""}, {"reject", f_reject, -1, ""}, {"selectattr", f_selectattr, -1, ""},
 		{"rejectattr", f_rejectattr, -1, ""},
@@ -327,5 +364,5 @@ const struct filter *filter_sequence_find(const struct str *name)
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		if (str_is(name, list[i].name))
 			return &list[i];
-	return NULL;
+	return filter_more_find(name);
 }

@@ -18,6 +18,7 @@ struct job {
 	int err;
 	int line; /* of the construct at work */
 	struct arena_block *block;
+	json_t *read; /* NULL, or a list of what filters parsed: values point into it */
 	size_t used;
 	long steps; /* left */
 };
@@ -95,6 +96,7 @@ struct list {
 	struct value *at;
 	uint32_t n, max;
 	enum form form;
+	bool group; /* a pair of groupby: its items are also .grouper and .list */
 };
 struct entry {
 	struct value key, val;
@@ -372,6 +374,7 @@ struct func {
 };
 const struct filter *filter_find(const struct str *name);
 const struct filter *filter_sequence_find(const struct str *name);
+const struct filter *filter_more_find(const struct str *name);
 const struct test *test_find(const struct str *name);
 const struct method *method_find(enum kind kind, const struct str *name);
 bool method_known(const struct str *name, bool *supported); /* does python have one of that name on a str, list or dict */
@@ -391,6 +394,7 @@ struct str *text_strip(struct run *r, struct str *s, struct value chars, bool le
 struct str *text_case(struct run *r, struct str *s, char how); /* 'l' lower, 'u' upper, 'c' capitalize, 't' str.title, 'w' the filter */
 struct str *text_replace(struct run *r, struct str *s, struct str *from, struct str *to, int64_t count);
 struct list *text_lines(struct run *r, struct str *s, bool keep);
-struct str *text_format(struct run *r, struct str *form, struct value values);
+struct str *text_format(struct run *r, struct str *form, struct value values); /* form % values */
+struct str *text_fill_in(struct run *r, struct str *form, struct args *args, struct dict *names); /* form.format(args), or of names */
 
 #endif

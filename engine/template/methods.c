@@ -67,9 +67,10 @@ METHOD(list_count)
 METHOD(list_index)
 {
 	struct value v = arg_need(r, args, 0, NULL, "index");
+	int64_t n = self.l->n, first = bound_arg(r, args, 1, 0, n), end = bound_arg(r, args, 2, n, n);
 
 	spend(&r->job, self.l->n);
-	for (uint32_t i = 0; i < self.l->n; i++)
+	for (int64_t i = first; i < end && i < n; i++)
 		if (value_equal(&r->job, self.l->at[i], v, 0))
 			return INT(i);
 	bad(&r->job, "the value is not in the list");
@@ -105,7 +106,7 @@ static const struct method methods[] = {
 	{"copy", K_DICT, m_dict_copy, 0, "", false}, {"clear", K_DICT, NULL, 0, "", true}, {"pop", K_DICT, NULL, 0, "", true},
 	{"popitem", K_DICT, NULL, 0, "", true}, {"setdefault", K_DICT, NULL, 0, "", true},
 	{"update", K_DICT, NULL, 0, "", true}, {"count", K_LIST, m_list_count, 1, "", false},
-	{"index", K_LIST, m_list_index, 1, "", false}, {"copy", K_LIST, m_list_copy, 0, "", false},
+	{"index", K_LIST, m_list_index, 3, "", false}, {"copy", K_LIST, m_list_copy, 0, "", false},
 	{"append", K_LIST, NULL, 0, "", true}, {"extend", K_LIST, NULL, 0, "", true}, {"insert", K_LIST, NULL, 0, "", true},
 	{"pop", K_LIST, NULL, 0, "", true}, {"remove", K_LIST, NULL, 0, "", true}, {"reverse", K_LIST, NULL, 0, "", true},
 	{"sort", K_LIST, NULL, 0, "", true}, {"clear", K_LIST, NULL, 0, "", true},
@@ -124,8 +125,8 @@ const struct method *method_find(enum kind kind, const struct str *name)
 
 bool method_known(const struct str *name, bool *supported)
 {
-	static const char *const absent[] = {"casefold", "encode", "expandtabs", "format", "format_map", "isascii",
-		"isdecimal", "isidentifier", "isnumeric", "isprintable", "istitle", "maketrans", "swapcase", "translate", "fromkeys"};
+	static const char *const absent[] = {"casefold", "encode", "isdecimal", "isidentifier", "isnumeric", "maketrans",
+		"translate", "fromkeys"};
 
 	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
 		if (str_is(name, absent[i]))

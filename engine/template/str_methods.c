@@ -101,10 +101,32 @@ static int64_t find(struct run *r, const struct str *s, const struct str *part, 
 			return (int64_t)i;
 	return -1;
 }
+int64_t bound_arg(struct run *r, struct args *args, int i, int64_t none, int64_t n)
+{
+	int64_t at;
+
+	if (args->n <= i || args->at[i].kind == K_NONE)
+		return none;
+	at = value_integer(&r->job, args->at[i]);
+	return at >= 0 ? at : at < -n ? 0 : at + n;
+}
+/* The bytes between arguments 1 and 2, as far as the text has them; false: python finds nothing there, not even "". */
+static bool byte_window(struct run *r, struct str *s, struct args *args, size_t *from, size_t *to)
+{
+	int64_t n = str_chars(s), first = bound_arg(r, args, 1, 0, n), end = bound_arg(r, args, 2, n, n);
+
+	end = end > n ? n : end;
+	if (first > n || first > end)
+		return false;
+	*from = args->n > 1 ? str_byte(s, (uint32_t)first) : 0;
+	*to = args->n > 2 ? str_byte(s, (uint32_t)end) : s->len;
+	return true;
+}
 static struct value find_chars(struct run *r, struct value self, struct args *args, bool last, const char *of)
 {
 	struct str *part = need_str(r, arg_need(r, args, 0, NULL, of), of);
-	int64_t at = find(r, self.s, part, 0, self.s->len, last);
+	size_t from, to;
+	int64_t at = byte_window(r, self.s, args, &from, &to) ? find(r, self.s, part, from, to, last) : -1;
 
 	if (at < 0)
 		return INT(-1);
@@ -137,11 +159,14 @@ METHOD(rindex)
 METHOD(count)
 {
 	struct str *part = need_str(r, arg_need(r, args, 0, NULL, "count"), "count");
-	int64_t n = 0, at = 0;
+	size_t from, to;
+	int64_t n = 0, at;
 
+	if (!byte_window(r, self.s, args, &from, &to))
+		return INT(0);
 	if (!part->len)
-		return INT((int64_t)str_chars(self.s) + 1);
-	while ((at = find(r, self.s, part, (size_t)at, self.s->len, false)) >= 0) {
+		return INT((int64_t)str_chars(str_part(&r->job, self.s, from, to)) + 1);
+	for (at = (int64_t)from; (at = find(r, self.s, part, (size_t)at, to, false)) >= 0;) {
 		at += part->len;
 		n++;
 	}
@@ -392,7 +417,7 @@ const struct method *str_method_find(const struct str *name)
 	static const struct method list[] = {
 		M(strip, 1, ""), M(lstrip, 1, ""), M(rstrip, 1, ""), M(lower, 0, ""), M(upper, 0, ""), M(capitalize, 0, ""),
 		M(title, 0, ""), M(startswith, 3, ""), M(endswith, 3, ""), M(removeprefix, 1, ""), M(removesuffix, 1, ""),
-		M(find, 1, ""), M(rfind, 1, ""), M(index, 1, ""), M(rindex, 1, ""), M(count, 1, ""), M(replace, 3, ""),
+		M(find, 3, ""), M(rfind, 3, ""), M(index, 3, ""), M(rindex, 3, ""), M(count, 3, ""), M(replace, 3, ""),
 		M(split, 2, "sep maxsplit"), M(rsplit, 2, "sep maxsplit"), M(splitlines, 1, "keepends"), M(partition, 1, ""),
 		M(rpartition, 1, ""), M(join, 1, ""), M(ljust, 2, ""), M(rjust, 2, ""), M(center, 2, ""), M(zfill, 1, ""),
 		M(isalpha, 0, ""), M(isdigit, 0, ""), M(isalnum, 0, ""), M(isspace, 0, ""), M(islower, 0, ""), M(isupper, 0, ""),
@@ -401,5 +426,5 @@ const struct method *str_method_find(const struct str *name)
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		if (str_is(name, list[i].name))
 			return &list[i];
-	return NULL;
+	return str_method_more_find(name);
 }
