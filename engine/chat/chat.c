@@ -118,24 +118,44 @@ static bool says_nothing(const json_t *content)
 	return is_blank(content);
 }
 
-/* An answer without the question, or without the rules that it should follow, is a wrong one. What assistants and tools said is the
- * template's to leave out. */
+static bool is_role(const json_t *messages, size_t i, const char *role)
+{
+	return !strcmp(json_string_value(json_object_get(json_array_get(messages, i), "role")), role);
+}
+
+/* May a template leave out message i? What assistants and tools said, and earlier questions, are its to forget. Where a question is
+ * last, what the system says belongs to it; some templates show that only then. */
+static bool may_leave_out(const json_t *messages, size_t i)
+{
+	size_t n = json_array_size(messages), last = n;
+
+	while (last && !is_role(messages, last - 1, "user"))
+		last--;
+	if (is_role(messages, i, "system") || is_role(messages, i, "developer"))
+		return last < n;
+	return is_role(messages, i, "assistant") || is_role(messages, i, "tool") || (is_role(messages, i, "user") && i + 1 < last);
+}
+
+/* An answer without the question, or without the rules that it should follow, is a wrong one. */
 static int check_rendered(const json_t *messages, const struct template_output *out, struct why *why)
 {
-	size_t n = json_array_size(messages);
+	size_t n = json_array_size(messages), lost = n;
+	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		const json_t *m = json_array_get(messages, i);
-		const char *role = json_string_value(json_object_get(m, "role"));
 		uint8_t origin = template_content_origin(i, n);
 
-		if (out->seen[origin] || origin == ORIGIN_SAID || !strcmp(role, "assistant") || !strcmp(role, "tool"))
+		any |= out->seen[origin] || origin == ORIGIN_SAID;
+		if (out->seen[origin] || origin == ORIGIN_SAID || says_nothing(json_object_get(json_array_get(messages, i), "content")))
 			continue;
-		if (!says_nothing(json_object_get(m, "content")))
-			return fail(why, ERR_INVALID, "messages[%zu]: the chat template renders nothing of what the role '%.40s' says",
-				    i, role);
+		lost = i;
+		if (!may_leave_out(messages, i))
+			break;
 	}
-	return 0;
+	if (lost == n || (any && may_leave_out(messages, lost)))
+		return 0;
+	return fail(why, ERR_INVALID, "messages[%zu]: the chat template renders nothing of what the role '%.40s' says", lost,
+		    json_string_value(json_object_get(json_array_get(messages, lost), "role")));
 }
 
 static json_t *variables(const struct chat_input *in, json_t *messages)
