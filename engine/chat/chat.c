@@ -47,21 +47,21 @@ static int read_turn(const struct chat *c, const json_t *messages, size_t i, str
 	if (!has_role(c->format->roles, t->role))
 		return fail(why, ERR_INVALID, "messages[%zu]: the role '%.40s' is none of the format '%s':%s", i, t->role, c->name,
 			    c->format->roles);
-	if (!strcmp(t->role, "system") && i)
-		return fail(why, ERR_INVALID, "messages[%zu]: a system message can only be the first", i);
+	if (!strcmp(t->role, "system") && i && !c->format->system_later)
+		return fail(why, ERR_INVALID, "messages[%zu]: in the format '%s' a system message can only be the first", i, c->name);
 	t->content = json_is_string(content) ? json_string_value(content) : "";
 	t->len = json_string_length(content);
 	return 0;
 }
 
-/* Formats that were trained on rounds take nothing else. */
+/* Formats that were trained on rounds take nothing else. before: the last turn that was not the system's, or NULL. */
 static int check_order(const struct chat *c, const struct turn *t, const struct turn *before, size_t i, struct why *why)
 {
-	bool assistant = !strcmp(t->role, "assistant"), follows = before && strcmp(before->role, "system");
+	bool assistant = !strcmp(t->role, "assistant");
 
-	if (assistant && !follows)
+	if (assistant && !before)
 		return fail(why, ERR_INVALID, "messages[%zu]: an assistant speaks first", i);
-	if (follows && !strcmp(c->name, "llama-2") && assistant == !strcmp(before->role, "assistant"))
+	if (before && !strcmp(c->name, "llama-2") && assistant == !strcmp(before->role, "assistant"))
 		return fail(why, ERR_INVALID, "messages[%zu]: user and assistant must alternate", i);
 	return 0;
 }
@@ -69,7 +69,7 @@ static int check_order(const struct chat *c, const struct turn *t, const struct 
 static int encode_format(const struct chat *c, const struct chat_input *in, const json_t *messages, struct build *b)
 {
 	size_t n = json_array_size(messages);
-	struct turn t, before;
+	struct turn t, before = {0};
 	int err = 0;
 
 	if (!n)
@@ -79,14 +79,15 @@ static int encode_format(const struct chat *c, const struct chat_input *in, cons
 	for (size_t i = 0; i < n && !err; i++) {
 		err = read_turn(c, messages, i, &t, b->why);
 		if (!err)
-			err = check_order(c, &t, i ? &before : NULL, i, b->why);
+			err = check_order(c, &t, before.role ? &before : NULL, i, b->why);
 		if (err)
 			break;
 		if (!i && c->format->begin)
 			c->format->begin(b, &t);
 		t.last = i + 1 == n && in->add_generation_prompt;
 		c->format->turn(b, &t);
-		before = t;
+		if (strcmp(t.role, "system"))
+			before = t;
 	}
 	if (!err && in->add_generation_prompt && strcmp(t.role, "assistant")) {
 		if (c->format->open)

@@ -180,13 +180,13 @@ static const char *const no_stop[] = {NULL}, *const plain_stop[] = {"\nHuman:", 
 const struct format *format_find(const char *name)
 {
 	static const struct format list[] = {
-		{"xverse-v1", " system user assistant ", NULL, xverse1_turn, xverse1_open, NULL, no_stop},
-		{"xverse-v2", " system user assistant exec ", NULL, xverse2_turn, xverse1_open, NULL, no_stop},
-		{"baichuan", " system user assistant ", NULL, baichuan_turn, baichuan_open, NULL, no_stop},
-		{"ziya", " user assistant ", begin_bos, ziya_turn, ziya_open, NULL, no_stop},
-		{"llama-2", " system user assistant ", NULL, llama2_turn, NULL, NULL, no_stop},
-		{"moss", " system user assistant ", moss_begin, moss_turn, moss_open, "<eom>", no_stop},
-		{"plain", " system user assistant ", begin_bos, plain_turn, xverse1_open, NULL, plain_stop},
+		{"xverse-v1", " system user assistant ", NULL, xverse1_turn, xverse1_open, NULL, no_stop, true},
+		{"xverse-v2", " system user assistant exec ", NULL, xverse2_turn, xverse1_open, NULL, no_stop, true},
+		{"baichuan", " system user assistant ", NULL, baichuan_turn, baichuan_open, NULL, no_stop, false},
+		{"ziya", " user assistant ", begin_bos, ziya_turn, ziya_open, NULL, no_stop, false},
+		{"llama-2", " system user assistant ", NULL, llama2_turn, NULL, NULL, no_stop, false},
+		{"moss", " system user assistant ", moss_begin, moss_turn, moss_open, "<eom>", no_stop, false},
+		{"plain", " system user assistant ", begin_bos, plain_turn, xverse1_open, NULL, plain_stop, true},
 	};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)

@@ -36,6 +36,7 @@ struct format {
 	void (*open)(struct build *b, const struct turn *last); /* asks for the answer */
 	const char *stop_token;                                 /* besides eos; NULL: none */
 	const char *const *stop;                                /* strings, NULL at the end */
+	bool system_later;					/* a system message may stand anywhere */
 };
 const struct format *format_find(const char *name);
 

@@ -176,6 +176,15 @@ TEST(the_role_developer)
 	CHECK_STR(prompt_of("xverse-v2", DEVELOPER, NULL), "Human: Be brief.\nHuman: hi\n\nAssistant: ");
 }
 
+TEST(a_system_message_later)
+{
+	static const char said[] = "[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}, "
+				   "{\"role\": \"developer\", \"content\": \"Be brief.\"}, {\"role\": \"user\", \"content\": \"r\"}]";
+
+	CHECK_STR(prompt_of("plain", said, NULL), "Human: q\n\nAssistant: a\n\nBe brief.\n\nHuman: r\n\nAssistant: ");
+	CHECK_STR(prompt_of("llama-2", said, NULL), "! messages[2]: in the format 'llama-2' a system message can only be the first");
+}
+
 #define SAID(role, text) "{\"role\": \"" role "\", \"content\": \"" text "\"}"
 
 TEST(messages_of_which_nothing_is_rendered)
