@@ -139,7 +139,7 @@ int device_backend(struct node *n, bool dry, struct why *why)
 
 	how.limits.max_blocks = how.limits.max_seqs * div_up(n->max_model_len, (int)n->opt->block_size);
 	if (!dry)
-		wait_policy(n->world->local_size > memory_allowed_cores() ? 0 : 30000);
+		wait_policy(n->cores->alone ? 30000 : 0);
 	return n->cuda->backend_create(&n->backend, &how, why);
 }
 

@@ -193,7 +193,7 @@ static void print_json(const struct plan *p)
 
 static int make_plan(struct plan *p, const struct options *o, struct why *why)
 {
-	int err = node_prepare(&p->node, o, &p->world, why);
+	int err = node_prepare(&p->node, o, &p->world, NULL, why);
 
 	p->rank = xalloc((size_t)p->world.size, sizeof *p->rank);
 	p->memory = p->node.cuda ? p->node.gpu.total / 100 * (uint64_t)o->gpu_percent : memory_limit();

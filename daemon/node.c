@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/memory.h"
+#include "daemon/place.h"
 #include "parallel/board.h"
 #include "parallel/wait.h"
 
@@ -100,16 +101,17 @@ static void choose_limits(struct node *n)
 	n->limits.max_tokens = (int)o->max_num_batched_tokens;
 	n->limits.max_seqs = min_int((int)o->max_num_seqs, n->limits.max_tokens);
 	n->limits.rows = min_int((int)o->logits_rows, n->limits.max_tokens);
-	n->threads = o->threads ? (int)o->threads : max_int(1, memory_allowed_cores() / n->world->local_size);
+	n->threads = n->cores ? n->cores->threads : place_plan_threads(o, n->world->local_size);
 }
 
-int node_prepare(struct node *n, const struct options *o, struct world *w, struct why *why)
+int node_prepare(struct node *n, const struct options *o, struct world *w, struct core_share *cores, struct why *why)
 {
 	int err;
 
 	memset(n, 0, sizeof *n);
 	n->opt = o;
 	n->world = w;
+	n->cores = cores;
 	if (cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa))
 		return fail(why, ERR_INVALID,
 			    "--cpu-isa: \"%s\" is none of auto, portable, avx2, avx512, avx512_bf16",
@@ -172,19 +174,17 @@ static int load_backend(struct node *n, bool dry, struct why *why)
 		.max_cols = max_int(n->cfg.hidden, max_int(n->cfg.ffn, n->cfg.heads * n->cfg.head_dim)),
 		.max_heads = s.heads.count,
 		.max_head_dim = n->cfg.head_dim,
-		.pin = n->opt->pin,
-		.first_cpu = n->world->local_rank * n->threads,
 		.dry = dry};
 
 	if (n->cuda)
 		return device_backend(n, dry, why);
 	if (dry)
 		how.threads = 1;
-	else if (n->threads * n->world->local_size > memory_allowed_cores()) {
-		how.pin = false;
-		wait_policy(0);
-	} else
-		wait_policy(30000);
+	else {
+		place_take(n->cores);
+		wait_policy(n->cores->roomy && n->cores->pin == n->opt->pin ? 30000 : 0);
+		how.cpu = n->cores->pin ? n->cores->cpu : NULL;
+	}
 	return backend_cpu_create(&n->backend, &how, why);
 }
 

@@ -10,6 +10,7 @@
 #include "engine/pick_phase.h"
 #include "engine/plugin.h"
 #include "engine/step.h"
+#include "parallel/cores.h"
 #include "parallel/world.h"
 
 /* The order of sums: rises with any change of bits. */
@@ -37,6 +38,7 @@ struct node {
 	struct step step; /* ranks above 0 */
 	struct step_limits limits;
 	int threads, max_model_len, n_blocks;
+	struct core_share *cores; /* borrowed; NULL in a plan */
 	enum dtype compute, kv_type;
 	enum quant quant, quant_head;
 	enum cpu_isa isa;
@@ -47,9 +49,9 @@ struct node {
 	struct fault fault; /* tests only */
 };
 
-/* What needs no weights: config, checkpoint's list of tensors, device, types, limits. Collective, but for a plan; every rank fails
- * alike. */
-int node_prepare(struct node *n, const struct options *o, struct world *w, struct why *why);
+/* What needs no weights: config, checkpoint's list of tensors, device, types, limits. Collective, but for a plan (cores NULL); every
+ * rank fails alike. */
+int node_prepare(struct node *n, const struct options *o, struct world *w, struct core_share *cores, struct why *why);
 /* Backend, communicator, weights, cache. Collective: a refusal on one rank is one on all (the text is on that
  * rank). */
 int node_load(struct node *n, struct load_progress *progress, struct why *why);

@@ -74,7 +74,7 @@ const struct option_row option_table[] = {
 	NUMBER(RANKS, "gpu-memory-utilization", NULL, "PERCENT", gpu_percent, 90, 1, 100,
 	       "part of a GPU's memory that weights, KV cache, workspace and graphs may take, also as a fraction: 0.9"),
 	NUMBER(RANKS, "threads", "t", "N", threads, 0, 0, 1024,
-	       "compute threads a rank; 0: allowed cores / ranks of the node"),
+	       "compute threads a rank; 0: the CPUs of its mask that no other rank has, at most its CPU quota"),
 	TEXT(RANKS, "cpu-isa", NULL, "NAME", cpu_isa,
 	     "auto, portable, avx2, avx512 or avx512_bf16; the bits are the same"),
 	NO_FLAG(RANKS, "pin", pin, "do not pin compute threads to cores"),

@@ -147,9 +147,8 @@ struct cpu_options {
 	int max_cols;         /* longest K of any linear */
 	int max_heads;        /* q heads of this rank */
 	int max_head_dim;
-	bool pin;             /* pin workers to the allowed cores */
 	bool dry;             /* takes addresses, no memory: only `held` is true. For plans */
-	int first_cpu;        /* index among the allowed cores of worker 0 */
+	const int *cpu;       /* (threads) the CPU that each worker is pinned to; NULL: none is. Copied */
 };
 /* ERR_UNSUPPORTED where the machine lacks the forced instruction set. */
 int backend_cpu_create(struct backend **out, const struct cpu_options *how, struct why *why);

@@ -11,6 +11,7 @@
 #include "daemon/dry_run.h"
 #include "daemon/files.h"
 #include "daemon/front.h"
+#include "daemon/place.h"
 #include "daemon/serve.h"
 #include "engine/checkpoint/inspect.h"
 #include "engine/models/generation.h"
@@ -20,6 +21,7 @@
 struct daemon {
 	struct options opt;
 	struct world world;
+	struct core_share cores;
 	struct node node;
 	struct link link;
 	struct front front;
@@ -206,7 +208,8 @@ static int start(struct daemon *d, struct why *why)
 
 	if (err)
 		return err;
-	err = node_prepare(&d->node, &d->opt, &d->world, why);
+	place_rank(&d->cores, &d->world, &d->opt);
+	err = node_prepare(&d->node, &d->opt, &d->world, &d->cores, why);
 	if (!err)
 		err = open_words(d, why);
 	if (!err && d->world.rank == 0 &&

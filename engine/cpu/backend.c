@@ -124,8 +124,17 @@ static void run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *ar
 	fn(arg);
 }
 
+/* There is no step to run; the thread that asks is the one that will run them all, as worker 0. */
+static bool warm(struct backend *b, int i, struct step *s)
+{
+	(void)i, (void)s;
+	pool_pin_caller(cpu_of(b)->pool);
+	return false;
+}
+
 static const struct backend_ops cpu_ops = {
 	.name = "cpu",
+	.warm = warm,
 	.destroy = destroy,
 	.alloc = alloc,
 	.free = release,
@@ -247,9 +256,8 @@ int backend_cpu_create(struct backend **out, const struct cpu_options *how, stru
 	if (how->compute != DT_F32 && how->compute != DT_BF16)
 		return fail(why, ERR_UNSUPPORTED, "compute class %s: the CPU backend has f32 and bf16",
 			    dtype_name(how->compute));
-	if (how->threads < 1 || how->first_cpu < 0)
-		return fail(why, ERR_INVALID, "%d threads from core %d: at least 1 from 0", how->threads,
-			    how->first_cpu);
+	if (how->threads < 1)
+		return fail(why, ERR_INVALID, "%d threads: at least 1 is needed", how->threads);
 	REQUIRE(how->max_tokens >= 0 && how->max_context >= 0 && how->max_heads >= 0 &&
 		how->max_head_dim >= 0);
 	c = xalloc(1, sizeof *c);
@@ -257,7 +265,7 @@ int backend_cpu_create(struct backend **out, const struct cpu_options *how, stru
 	c->base.act = how->compute;
 	c->how = *how;
 	c->k = k;
-	c->pool = how->dry ? NULL : pool_create(how->threads, how->pin, how->first_cpu);
+	c->pool = how->dry ? NULL : pool_create(how->threads, how->cpu);
 	c->attn = cpu_attn_create(how, c->pool);
 	c->scratch = cpu_pages(c->pool, linear_scratch() * (size_t)how->threads, how->threads);
 	choose_kernels(c);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #ifdef __SSE__
 #include <xmmintrin.h>
 #endif
@@ -22,8 +23,9 @@ struct worker {
 };
 
 struct pool {
-	int threads, first_cpu;
-	bool pin, caller_pinned, stop;
+	int threads;
+	int *cpu; /* (threads) NULL: not pinned */
+	bool stop;
 	void (*fn)(void *arg, int worker, int n_workers);
 	void *arg;
 	struct worker *workers;                             /* (threads) */
@@ -57,21 +59,14 @@ static void flush_back(unsigned old)
 
 static void pin_to(const struct pool *p, int worker)
 {
-	cpu_set_t allowed, one;
-	int count, want;
+	cpu_set_t one;
 
-	if (sched_getaffinity(0, sizeof allowed, &allowed) || !(count = CPU_COUNT(&allowed)))
+	if (!p->cpu)
 		return;
-	want = (p->first_cpu + worker) % count;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &allowed) || want-- > 0)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		if (pthread_setaffinity_np(pthread_self(), sizeof one, &one))
-			log_event(LOG_WARN, "a worker cannot be pinned to its core", " worker=%d core=%d", worker, cpu);
-		return;
-	}
+	CPU_ZERO(&one);
+	CPU_SET((size_t)p->cpu[worker], &one);
+	if (pthread_setaffinity_np(pthread_self(), sizeof one, &one))
+		log_event(LOG_WARN, "a worker cannot be pinned to its core", " worker=%d core=%d", worker, p->cpu[worker]);
 }
 
 static void *work(void *arg)
@@ -81,8 +76,7 @@ static void *work(void *arg)
 	uint32_t seen = 0;
 
 	flush_on();
-	if (p->pin)
-		pin_to(p, w->no);
+	pin_to(p, w->no);
 	for (;;) {
 		uint32_t others = (uint32_t)p->threads - 1, now = wait_change(&p->go, seen, 0, NULL, NULL);
 		seen = now;
@@ -94,14 +88,18 @@ static void *work(void *arg)
 	}
 }
 
-struct pool *pool_create(int threads, bool pin, int first_cpu)
+struct pool *pool_create(int threads, const int *cpu)
 {
 	struct pool *p;
 
-	REQUIRE(threads >= 1 && first_cpu >= 0);
+	REQUIRE(threads >= 1);
 	p = aligned_alloc(64, round_up(sizeof *p, 64));
 	REQUIRE(p);
-	*p = (struct pool){.threads = threads, .first_cpu = first_cpu, .pin = pin};
+	*p = (struct pool){.threads = threads};
+	if (cpu) {
+		p->cpu = xalloc((size_t)threads, sizeof *cpu);
+		memcpy(p->cpu, cpu, (size_t)threads * sizeof *cpu);
+	}
 	p->workers = xalloc((size_t)threads, sizeof *p->workers);
 	p->shares = aligned_alloc(64, (size_t)threads * sizeof *p->shares);
 	REQUIRE(p->shares);
@@ -124,6 +122,7 @@ void pool_destroy(struct pool *p)
 		pthread_join(p->workers[i].thread, NULL);
 	free(p->workers);
 	free(p->shares);
+	free(p->cpu);
 	free(p);
 }
 
@@ -134,9 +133,7 @@ int pool_threads(const struct pool *p)
 
 void pool_pin_caller(struct pool *p)
 {
-	if (p->pin && !p->caller_pinned)
-		pin_to(p, 0);
-	p->caller_pinned = true;
+	pin_to(p, 0);
 }
 
 static void run_all(struct pool *p, void (*fn)(void *arg, int worker, int n_workers), void *arg)

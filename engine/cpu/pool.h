@@ -7,11 +7,11 @@
 
 struct pool;
 
-/* Worker i runs on the (first_cpu + i)-th of the allowed cores, where `pin`. */
-struct pool *pool_create(int threads, bool pin, int first_cpu);
+/* Worker i runs on CPU cpu[i] (copied); where `cpu` is NULL, wherever the operating system puts it. */
+struct pool *pool_create(int threads, const int *cpu);
 void pool_destroy(struct pool *p); /* NULL is fine */
 int pool_threads(const struct pool *p);
-/* Pins the calling thread as worker 0, once. */
+/* Pins the calling thread as worker 0. Threads that it starts later inherit that CPU, so it is called last. */
 void pool_pin_caller(struct pool *p);
 
 /* fn(arg, worker, workers) on every worker; returns when all are done. */

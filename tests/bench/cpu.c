@@ -300,7 +300,7 @@ int main(int argc, char **argv)
 	parse(argc, argv);
 	clock_threads = opt.cpu_clock ? opt.threads : 0;
 	wait_policy(opt.cpu_clock ? 0 : 30000);
-	pool = pool_create(opt.threads, true, 0);
+	pool = pool_create(opt.threads, bench_cpus(opt.threads));
 	limits_open(&limits, pool, opt.isa == CPU_AUTO ? cpu_isa_best() : opt.isa, (size_t)1 << 30);
 	records = json_array();
 	if (wanted("limits"))

@@ -5,6 +5,7 @@
 #include "tests/bench/limits.h"
 
 #include <jansson.h>
+#include <sched.h>
 #include <stdio.h>
 
 enum { MAX_REPS = 64 };
@@ -19,6 +20,21 @@ static struct {
 
 static struct limits limits;
 static json_t *records;
+
+/* The CPUs of this process's mask, as many as threads; NULL where there are fewer. */
+static const int *bench_cpus(int threads)
+{
+	static int list[CPU_SETSIZE];
+	cpu_set_t set;
+	int n = 0;
+
+	if (sched_getaffinity(0, sizeof set, &set))
+		return NULL;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			list[n++] = cpu;
+	return n >= threads ? list : NULL;
+}
 
 static int by_value(const void *a, const void *b)
 {

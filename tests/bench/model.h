@@ -35,7 +35,7 @@ static struct backend *open_backend(const struct class *c)
 				  .max_cols = 13824,
 				  .max_heads = 40,
 				  .max_head_dim = 128,
-				  .pin = true};
+				  .cpu = bench_cpus(opt.threads)};
 	struct backend *b;
 	struct why why;
 

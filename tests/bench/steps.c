@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	    checkpoint_open_as(&files, argv[1], CK_ANY, &why))
 		die("%s", argc < 2 ? "wanted: MODEL_DIR" : why.text);
 	wait_policy(30000);
-	pool = pool_create(opt.threads, true, 0);
+	pool = pool_create(opt.threads, bench_cpus(opt.threads));
 	limits_open(&limits, pool, cpu_isa_best(), (size_t)1 << 29);
 	model_open(&c, kind_named(opt.class), &cfg, files, pack_cache);
 	tell(json_pack("{s:s,s:i}", "isa", cpu_isa_name(cpu_isa_best()), "threads", opt.threads));

@@ -182,7 +182,7 @@ static void exp_worker(void *arg, int worker, int n_workers)
 }
 static void run_exp(const struct cpu_kernels *k, float *out, const float *x, int n)
 {
-	struct pool *p = pool_create(1, false, 0);
+	struct pool *p = pool_create(3, NULL);
 	struct exp_job j = {k, out, x, n};
 
 	pool_run(p, exp_worker, &j);

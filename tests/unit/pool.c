@@ -35,7 +35,7 @@ static void one_worker(void *arg, int worker, int n_workers)
 
 static void rounds(int threads)
 {
-	struct pool *p = pool_create(threads, false, 0);
+	struct pool *p = pool_create(threads, NULL);
 	static struct work w;
 	int n_rounds = check_full ? 20000 : 300;
 
@@ -86,7 +86,7 @@ static void multiply(void *arg, int worker, int n_workers)
 
 TEST(subnormals_are_flushed_inside_and_only_there)
 {
-	struct pool *p = pool_create(3, false, 0);
+	struct pool *p = pool_create(3, NULL);
 	float got[3] = {1, 1, 1};
 
 	CHECK(half_of_least() > 0);
