@@ -141,7 +141,7 @@ struct rpc_request {
  * of no known kind decodes to RPC_NONE. Pointers are never NULL: an unset string is "". Prompt text and the content of messages
  * may be any bytes (content without NUL); other strings are UTF-8 without NUL. Every number lies in its range of
  * proto/sampling.def and proto/limits.def, and no list or text is longer than they say. Memory: at most 16 times the
- * payload while decoding, a few times afterwards. */
+ * payload and 8 MiB while decoding, a few times the payload afterwards. */
 int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why);
 void rpc_request_free(struct rpc_request *r);
 

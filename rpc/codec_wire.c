@@ -51,6 +51,10 @@ static void scratch_free(void *arena, void *p)
 	(void)arena, (void)p; /* the arena ends as a whole */
 }
 
+/* Bytes that a message may take while it is decoded: so many a byte, which long texts and lists need, and so many for every
+ * message. protobuf-c takes about 250 bytes for a Message of a dozen bytes, and up to 16,384 of them are legal. */
+enum { DECODE_PER_BYTE = 16, DECODE_ANY = 8 << 20 };
+
 const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type, const uint8_t *payload,
 			size_t size, struct why *why)
 {
@@ -58,7 +62,7 @@ const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type
 	const void *message;
 
 	*r = (struct reader){
-		.scratch = {.budget = 16 * size + 8192}, .out = {.budget = SIZE_MAX}, .why = why};
+		.scratch = {.budget = DECODE_PER_BYTE * size + DECODE_ANY}, .out = {.budget = SIZE_MAX}, .why = why};
 	message = protobuf_c_message_unpack(type, &allocator, size, payload);
 	if (!message && r->scratch.starved)
 		wire_fail(r, ERR_BUSY, "there is no memory for a message of %zu bytes now", size);

@@ -419,6 +419,33 @@ TEST(changed_bytes_do_no_harm)
 }
 
 /* A few bytes that ask for much memory: 100,000 empty messages. */
+/* Legal messages whose structs are many times their bytes: short ones in number, and ids that are not packed. */
+TEST(many_small_fields_are_no_attack)
+{
+	enum { N = RPC_MAX_MESSAGES, IDS = 100000 };
+	static struct rpc_message m[N];
+	static uint8_t bytes[2 * IDS + 32];
+	struct rpc_request r = request(RPC_TEMPLATE);
+	size_t at = 0;
+
+	for (int i = 0; i < N; i++)
+		m[i] = (struct rpc_message){.role = "user", .content = "x", .content_len = 1};
+	r.chat.messages = m;
+	r.chat.n_messages = 400;
+	CHECK_EQ(refused(&r), 0);
+	r.chat.n_messages = N;
+	CHECK_EQ(refused(&r), 0);
+	bytes[at++] = 0x3a; /* Request.detokenize */
+	at += (size_t)frame_head(bytes + at, 2 * IDS);
+	for (int i = 0; i < IDS; i++) {
+		bytes[at++] = 0x08; /* Detokenize.ids */
+		bytes[at++] = 5;
+	}
+	CHECK_EQ(rpc_request_decode(&r, bytes, at, &why), 0);
+	CHECK_EQ(r.detokenize.n_ids, IDS);
+	rpc_request_free(&r);
+}
+
 TEST(a_small_frame_cannot_ask_for_much_memory)
 {
 	enum { N = 100000 };
