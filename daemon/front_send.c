@@ -148,7 +148,8 @@ static enum rpc_finish reason(const struct open_call *c, enum finish finish)
 					     [FINISH_STOP] = RPC_FINISH_STOP,
 					     [FINISH_LENGTH] = RPC_FINISH_LENGTH,
 					     [FINISH_CANCEL] = RPC_FINISH_CANCELLED,
-					     [FINISH_DEADLINE] = RPC_FINISH_DEADLINE};
+					     [FINISH_DEADLINE] = RPC_FINISH_DEADLINE,
+					     [FINISH_BROKEN] = RPC_FINISH_NONE /* it ends with an error */};
 	return c->call.score && finish == FINISH_LENGTH ? RPC_FINISH_SCORED : of[finish];
 }
 

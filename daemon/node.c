@@ -199,6 +199,7 @@ static int load_model(struct node *n, struct load_progress *progress, bool dry, 
 				    .pack_cache = n->opt->pack_cache,
 				    .quant = n->quant,
 				    .quant_head = n->quant_head,
+				    .debug_nan = n->opt->debug_nan,
 				    .dry = dry};
 
 	if (!dry && n->cuda) {

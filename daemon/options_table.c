@@ -129,6 +129,8 @@ const struct option_row option_table[] = {
 	NO_FLAG(INNER, "step-ahead", step_ahead, "CUDA: enqueue no step before the words of the one before are known"),
 	NO_FLAG(INNER, "wgmma", wgmma, "CUDA: attention of prompts by mma.sync on every GPU"),
 	NO_FLAG(INNER, "tuning", tuning, "CUDA: take cuBLASLt's first algorithm, do not time several at start"),
+	FLAG(OTHER, "debug-nan", NULL, debug_nan,
+	     "where logits hold NaN or infinity, name the layer that first did: looks at every layer, slow"),
 	TEXT(INNER, "fault", NULL, "FAULTS", fault, "plant faults (daemon/fault.h)"),
 };
 const int option_count = sizeof option_table / sizeof *option_table;

@@ -1,5 +1,6 @@
 #include "daemon/serve.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,22 @@ static void publish(struct server *s)
 	atomic_store_explicit(&l->step, (int64_t)st.steps, memory_order_relaxed);
 }
 
+/* A broken row is the error of its call alone: where it was, and where it came from as far as that is known. */
+static void tell_broken(const struct server *s, struct report *r)
+{
+	const struct event *e = &r->event;
+	char origin[MODEL_NAN_TEXT];
+
+	model_nan_text(e->broken_origin, origin);
+	r->refused = ERR_INTERNAL;
+	if (s->n->opt->debug_nan)
+		snprintf(r->text, sizeof r->text, "the logits of token %d hold NaN or infinity, which %s left first", e->broken_pos, origin);
+	else
+		snprintf(r->text, sizeof r->text, "the logits of token %d hold NaN or infinity: weights that do, or sums beyond the type "
+			 "(xversed --debug-nan names the layer)", e->broken_pos);
+	log_event(LOG_WARN, "logits hold NaN or infinity", " call=%ju token=%d step=%d", (uintmax_t)e->call, e->broken_pos, e->step);
+}
+
 static void refuse(struct server *s, uint64_t call, int err, const char *text)
 {
 	struct report r = {.event = {.call = call}, .refused = err};
@@ -97,6 +114,8 @@ static bool send_events(struct server *s)
 		n = sched_events(s->sched, s->event, min_int(room, 64));
 		for (int i = 0; i < n; i++) {
 			struct report r = {.event = s->event[i]};
+			if (r.event.finish == FINISH_BROKEN)
+				tell_broken(s, &r);
 			if (r.event.detail != UINT32_MAX) {
 				r.n_details = r.event.n;
 				memcpy(r.detail, sched_details(s->sched) + r.event.detail,
@@ -163,6 +182,9 @@ static void publish_all(struct server *s)
 static void see_through(struct server *s)
 {
 	pick_phase_wait(s->n->pick);
+	for (int i = 0; i < s->running->head->n_rows; i++)
+		if (s->picked[i].broken)
+			s->picked[i].origin = (int16_t)model_nan(s->n->model, s->picks[i].seq);
 	board_done(s->n->world->board, s->running->head->no);
 }
 

@@ -235,6 +235,13 @@ void blocks_publish(struct blocks *b, uint64_t scope, int parent, int i, const i
 	memcpy(ids_of(b, i), ids, (size_t)b->size * sizeof *ids);
 }
 
+void blocks_forget(struct blocks *b, int i)
+{
+	REQUIRE(b->block[i].refs > 0);
+	if (b->block[i].published)
+		forget(b, i);
+}
+
 static int count_list(const struct blocks *b, int first, bool published)
 {
 	int n = 0;

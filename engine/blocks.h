@@ -30,6 +30,9 @@ int blocks_match(struct blocks *b, uint64_t scope, const int32_t *ids, int n, in
 /* Block `block` now holds the full run ids[0..block_size) after `parent` (-1: the first): it may be found from now on. */
 void blocks_publish(struct blocks *b, uint64_t scope, int parent, int block, const int32_t *ids);
 
+/* A held block's content is not to be found any more, nor anything behind it. */
+void blocks_forget(struct blocks *b, int block);
+
 /* free + held + cached = total and all lists agree, or REQUIRE fails. Run whenever the engine is idle. */
 void blocks_check(const struct blocks *b);
 

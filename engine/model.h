@@ -41,6 +41,7 @@ struct model_options {
 	const char *pack_cache;       /* folder of packed weights, or NULL */
 	enum quant quant, quant_head; /* of matrices; of embedding and head */
 	uint64_t dummy_seed; /* for --load-format dummy */
+	bool debug_nan;      /* rank 0 looks at every layer's output: model_nan() */
 	bool dry;            /* names and shapes are checked, nothing is read or filled: with a dry backend */
 };
 
@@ -65,5 +66,10 @@ void model_forward(struct model *m, struct kv *kv, const struct step *s);
 void model_logits(struct model *m, int first, int count, float *rows);
 /* The same, and waits. */
 void model_rows(struct model *m, int first, int count, float *rows);
+
+/* debug_nan, rank 0: where numbers of sequence `seq` (its stable index) were first not finite; 0: in no layer's output. */
+int model_nan(const struct model *m, int seq);
+enum { MODEL_NAN_TEXT = 64 };
+const char *model_nan_text(int origin, char out[MODEL_NAN_TEXT]); /* "the attention of layer 3" */
 
 #endif

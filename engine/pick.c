@@ -128,14 +128,37 @@ static int top_n(const float *x, int vocab, int n, int32_t *ids)
 
 struct raw {
 	int32_t best;     /* arg max */
+	bool finite;      /* all are; else the rest says nothing */
 	double log_total; /* ln of the sum of exp(x - max) */
 };
 
+/* One pass: the sign aside, bits of floats are in the order of their sizes, infinity and NaN above all. */
+static struct raw finite_max(const float *x, int n)
+{
+	struct raw r = {.best = 0};
+	uint32_t largest = 0;
+	float best = -INFINITY;
+
+	for (int i = 0; i < n; i++) {
+		uint32_t bits;
+		memcpy(&bits, &x[i], sizeof bits);
+		bits &= 0x7fffffff;
+		largest = bits > largest ? bits : largest;
+		if (x[i] > best) {
+			best = x[i];
+			r.best = i;
+		}
+	}
+	r.finite = largest < 0x7f800000;
+	return r;
+}
+
 static struct raw raw_of(const struct picker *p, const float *x, bool wanted)
 {
-	struct raw r = {.best = max_int(0, pick_argmax(x, p->vocab))};
+	struct raw r = finite_max(x, p->vocab);
 	uint64_t total = 0;
 
+	wanted = wanted && r.finite;
 	for (int i = 0; wanted && i < p->vocab; i++)
 		total += pick_mass(x[i], x[r.best]);
 	r.log_total = pick_log_total(total);
@@ -238,6 +261,11 @@ void pick_token(struct picker *p, float *x, const struct pick *what, struct pick
 	struct raw r = raw_of(p, x, what->n_top >= 0);
 
 	memset(out, 0, sizeof *out);
+	if (!r.finite) {
+		out->id = max_int(what->given, 0);
+		out->broken = true;
+		return;
+	}
 	if (what->n_top >= 0)
 		describe(p, x, &r, what->n_top, out);
 	if (what->given >= 0) {

@@ -6,7 +6,8 @@
  * Draw: Gumbel-max over the kept set with a counter hash of (seed, position, token id):
  *   u = (h + 0.5) * 2^-32, e = -log(u), key = logit/T - log(e) in doubles; ties go to the lowest id. Own exp and log
  * (pick_math.h), no libm. A word with a share below 2^-32 of the likeliest is drawn about as often as 32 bits tell; a
- * logprob is within 1e-6 of exact. Where masks leave no word, the likeliest of all is taken. */
+ * logprob is within 1e-6 of exact. Where masks leave no word, the likeliest of all is taken. Logits must be finite as they come:
+ * a row that is not is told as broken, before masks make numbers infinite. */
 #ifndef ENGINE_PICK_H
 #define ENGINE_PICK_H
 
@@ -68,6 +69,8 @@ struct picked {
 	int n_top;
 	int32_t top_id[PICK_MAX_TOP];
 	float top_logprob[PICK_MAX_TOP];
+	bool broken;   /* a logit was NaN or infinite as it came: id is a word of the vocabulary, the rest says nothing */
+	int16_t origin; /* of a broken row: as model_nan() tells it, 0: unknown */
 };
 
 struct picker; /* scratch for one vocabulary; all memory taken at creation */

@@ -19,7 +19,8 @@
 #include "engine/pick.h"
 #include "engine/step.h"
 
-enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_CANCEL, FINISH_DEADLINE };
+/* FINISH_BROKEN: a row of its logits held NaN or infinity. */
+enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_CANCEL, FINISH_DEADLINE, FINISH_BROKEN };
 
 struct sched_limits {
 	struct step_limits step; /* max_seqs = --max-num-seqs, max_tokens = --max-num-batched-tokens */
@@ -60,6 +61,8 @@ struct event {
 	/* so far, with drawn tokens and with a finish (the front may end a call at a stop string): */
 	int n_prompt, n_output, n_cached;
 	int32_t stop_id; /* the id that ended it, -1 */
+	int32_t broken_pos; /* FINISH_BROKEN: the position whose token the row was to tell */
+	int16_t broken_origin; /* of its struct picked */
 	uint64_t queue_ns, prefill_ns, decode_ns;
 };
 

@@ -102,13 +102,41 @@ static void take_drawn(struct sched *s, struct seq *q, const struct picked *pick
 	seq_end(s, q, finish, e);
 }
 
+/* The first of the part's rows that is broken, or -1. */
+static int broken_row(const struct part *part, const struct picked *picked)
+{
+	for (int row = part->row; row < part->row + part->n_score + part->draws; row++)
+		if (picked[row].broken)
+			return row;
+	return -1;
+}
+
+/* What it wrote to the cache may hold NaN: nobody else is to find it. */
+static void end_broken(struct sched *s, const struct part *part, int row, const struct picked *picked)
+{
+	struct seq *q = part->q;
+	struct event *e = event_put(s, q);
+	int k = row - part->row;
+
+	e->broken_pos = (k < part->n_score ? part->score_from + k : part->first + part->n - 1) + 1;
+	e->broken_origin = picked[row].origin;
+	for (int i = 0; i < q->n_blocks; i++)
+		blocks_forget(s->blocks, seq_blocks(s, q)[i]);
+	running_remove(s, q);
+	seq_end(s, q, FINISH_BROKEN, e);
+}
+
 static void take_part(struct sched *s, const struct part *part, const struct picked *picked)
 {
 	struct seq *q = part->q;
-	int row = part->row + part->n_score;
+	int row = part->row + part->n_score, broken = broken_row(part, picked);
 
 	if (q->finish)
 		return;
+	if (broken >= 0) {
+		end_broken(s, part, broken, picked);
+		return;
+	}
 	publish(s, q, part->first + part->n);
 	report_scores(s, part);
 	if (part->draws) {

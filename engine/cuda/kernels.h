@@ -154,8 +154,8 @@ struct pick_select { /* of the k-th by order: what is known before a pass */
 	int32_t all;        /* nothing is cut off */
 };
 struct pick_result {
-	int32_t id, best;  /* drawn or given; likeliest of the raw ones, PICK_NOBODY: none */
-	float x, x_best;   /* their raw logits */
+	int32_t id, best;  /* drawn or given; likeliest of the raw ones, or the first that is not finite */
+	float x, x_best;   /* their raw logits; where x_best is not finite, only id counts */
 	uint64_t total;    /* mass of all, of the likeliest 2^40 */
 	uint32_t likelier; /* words above `id` */
 	int32_t n_top, top_id[PICK_TOP];

@@ -119,8 +119,7 @@ __global__ void __launch_bounds__(THREADS) pick_start(struct pick_args a, int li
 		return;
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
 		float x = clean(a.raw[p.at + i]), y = lists ? x : scaled(r, x);
-		if (x > -INFINITY)
-			offer(raw, x, i);
+		offer(raw, fabsf(x) < INFINITY ? x : INFINITY, i); /* one that is not finite wins, and tell_id() shows it */
 		if (y > -INFINITY)
 			offer(likeliest, y, i);
 		a.x[p.at + i] = lists && r.n_allowed ? -INFINITY : y;
@@ -376,7 +375,7 @@ GPU void tell_id(const struct pick_args &a, const struct place &p, struct pick_b
 	out->id = a.drawn[p.row] = id;
 	out->best = raw.id;
 	out->x = clean(a.raw[p.at + id]);
-	out->x_best = clean(a.raw[p.at + (raw.id == PICK_NOBODY ? 0 : raw.id)]);
+	out->x_best = clean(a.raw[p.at + raw.id]);
 }
 
 __global__ void __launch_bounds__(THREADS) pick_tell(struct pick_args a)
@@ -394,9 +393,9 @@ __global__ void __launch_bounds__(THREADS) pick_tell(struct pick_args a)
 	struct pick_best raw = row_best(a, p.row, RAW), b = nobody();
 	if (r.mode != PICK_SCORE)
 		b = row_best(a, p.row, r.mode == PICK_DRAW ? DRAWN : LIKELIEST);
-	int best = raw.id == PICK_NOBODY ? 0 : raw.id, id = r.mode == PICK_SCORE ? r.given : b.id == PICK_NOBODY ? best : b.id;
+	int best = raw.id, id = r.mode == PICK_SCORE ? r.given : b.id == PICK_NOBODY ? best : b.id;
 	tell_id(a, p, raw, id);
-	if (r.n_top < 0)
+	if (r.n_top < 0 || raw.key == INFINITY)
 		return;
 	if (wanted<TOP_N>(r))
 		c = cut_of<TOP_N>(a, p.row, words_of<TOP_N>(a, p.row));

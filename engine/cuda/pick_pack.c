@@ -3,6 +3,7 @@
 #include "engine/pick_inside.h"
 #include "engine/pick_math.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool penalizes(const struct sampling *h)
@@ -126,8 +127,9 @@ void pick_unpack(struct picked *out, const struct pick_result *r, int n_top)
 
 	memset(out, 0, sizeof *out);
 	out->id = r->id;
-	out->greedy = r->id == (r->best == PICK_NOBODY ? 0 : r->best);
-	if (n_top < 0)
+	out->broken = !isfinite(r->x_best);
+	out->greedy = !out->broken && r->id == r->best;
+	if (n_top < 0 || out->broken)
 		return;
 	out->logprob = (float)((double)r->x - (double)r->x_best - log_total);
 	out->rank = 1 + (int32_t)r->likelier;

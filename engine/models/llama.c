@@ -100,15 +100,20 @@ static void run_pass(void *arg)
 	int last = m->cfg.layers - 1;
 
 	embed(m, s);
+	nan_look(m, m->work.x, false, NAN_EMBED);
 	for (int i = 0; i < last; i++) {
 		attention_block(m, &m->layer[i], kv, i, s);
+		nan_look(m, m->work.delta, false, NAN_ATTENTION + 2 * i);
 		ffn_block(m, &m->layer[i], m->work.x, m->work.delta, s->head->pad_tokens);
+		nan_look(m, m->work.delta, false, NAN_FFN + 2 * i);
 	}
 	attention_block(m, &m->layer[last], kv, last, s);
+	nan_look(m, m->work.delta, false, NAN_ATTENTION + 2 * last);
 	if (!s->head->n_rows)
 		return;
 	keep_rows(m, s);
 	ffn_block(m, &m->layer[last], m->work.x_rows, m->work.delta_rows, s->head->pad_rows);
+	nan_look(m, m->work.delta_rows, true, NAN_FFN + 2 * last);
 }
 
 void model_forward(struct model *m, struct kv *kv, const struct step *step)
@@ -119,7 +124,13 @@ void model_forward(struct model *m, struct kv *kv, const struct step *step)
 	REQUIRE(!named || m->b->drawn);
 	if (named)
 		comm_bcast(m->comm, m->b->drawn, named);
-	backend_run(m->b, (uint64_t)(uintptr_t)m, run_pass, &p);
+	if (!m->how.debug_nan) {
+		backend_run(m->b, (uint64_t)(uintptr_t)m, run_pass, &p);
+		return;
+	}
+	nan_begin(m, step); /* what is looked at between layers is no part of a graph */
+	run_pass(&p);
+	nan_end(m);
 }
 
 void model_logits(struct model *m, int first, int count, float *rows)

@@ -41,7 +41,17 @@ struct model {
 	int32_t *cols_of_rank; /* (size) words of each rank */
 	struct work work;
 	int act_cols;
+	struct nan_watch *nan; /* NULL: nothing is looked at */
 };
+
+/* nan.c: what a layer left, looked at on the host. Origins are 1 for the embedding, then two a layer. */
+enum { NAN_EMBED = 1, NAN_ATTENTION = 2, NAN_FFN = 3 };
+struct nan_watch *nan_create(const struct model *m);
+void nan_destroy(struct nan_watch *w);
+void nan_begin(struct model *m, const struct step *s); /* s: of the host, until nan_end() */
+/* (n_tokens, hidden) of the backend, or (n_rows, hidden) of the step's rows. */
+void nan_look(struct model *m, const float *data, bool rows, int origin);
+void nan_end(struct model *m);
 
 /* weights.c */
 struct checkpoint;

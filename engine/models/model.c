@@ -127,6 +127,7 @@ int model_create(struct model **out, const struct model_config *c, struct checkp
 	}
 	work_create(m);
 	rope_create(m);
+	m->nan = nan_create(m);
 	*out = m;
 	return 0;
 }
@@ -141,6 +142,7 @@ void model_destroy(struct model *m)
 	if (m->sin)
 		backend_free(m->b, m->sin, rope_bytes(m));
 	weights_free(m);
+	nan_destroy(m->nan);
 	free(m->kv_of_head);
 	free(m->cols_of_rank);
 	free(m);

@@ -378,24 +378,34 @@ TEST(equal_logits_go_to_the_lowest_id)
 	picker_destroy(p);
 }
 
-TEST(nan_and_infinity_are_never_drawn)
+TEST(a_row_that_is_not_finite_is_broken)
 {
+	static const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
+	static const int32_t all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
 	float logits[SMALL];
 	struct picker *p = picker_create(SMALL);
 	struct sampling how = sampling_default();
 	struct pick w = row(&how, 0);
 	struct picked out;
 
+	for (int at = 0; at < SMALL; at++)
+		for (int k = 0; k < 16; k++) {
+			for (int i = 0; i < SMALL; i++)
+				logits[i] = i == at ? bad[k % 4] : (float)(i % 7) * 3e37f;
+			w.n_top = k / 4 % 2 ? 5 : -1;
+			w.given = k / 8 ? 3 : -1;
+			pick_of(p, logits, SMALL, &w, &out);
+			CHECK(out.broken && out.id >= 0 && out.id < SMALL);
+			CHECK_EQ(out.n_top, 0);
+		}
+	w.given = w.n_top = -1;
 	for (int i = 0; i < SMALL; i++)
-		logits[i] = i % 2 ? NAN : -INFINITY;
-	w.n_top = 5;
-	CHECK_EQ(pick_of(p, logits, SMALL, &w, &out), 0);
-	logits[20] = -50;
-	for (w.pos = 0; w.pos < 100; w.pos++)
-		CHECK_EQ(pick_of(p, logits, SMALL, &w, &out), 20);
-	how.top_p = 0.5f;
-	CHECK_EQ(pick_of(p, logits, SMALL, &w, &out), 20);
-	CHECK_EQ(out.n_top, 1);
+		logits[i] = i ? -3e38f : 3e38f; /* as large as can be, and masks that leave one or none */
+	how.bad = all;
+	for (how.n_bad = 0; how.n_bad <= 21; how.n_bad++) {
+		pick_of(p, logits, SMALL, &w, &out);
+		CHECK(!out.broken);
+	}
 	picker_destroy(p);
 }
 

@@ -366,6 +366,54 @@ TEST(a_full_queue_is_busy)
 	world_finish(&w);
 }
 
+/* Of two calls in a step one has a broken row: it alone ends, and what it left in the cache is not found by the next. */
+TEST(a_broken_row_ends_its_call)
+{
+	static struct world w;
+	static int32_t ids[16];
+	struct call c[2];
+	struct event e, last = {0};
+	const struct pick *picks;
+	int ends = 0;
+
+	world_init(&w, limits(2, 64, INT_MAX), 32, false);
+	for (int i = 0; i < 2; i++) {
+		c[i] = (struct call){.call = (uint64_t)i + 1, .ids = ids, .n_prompt = 16, .max_tokens = 5, .how = sampling_default()};
+		c[i].prompt_logprobs = i ? -1 : 0;
+		c[i].scope = (uint64_t)i;
+		CHECK_EQ(sched_add(w.sched, &c[i], NULL), 0);
+	}
+	CHECK(sched_next(w.sched, &w.step[0]));
+	picks = sched_picks(w.sched, &w.step[0]);
+	memset(w.picked, 0, sizeof w.picked);
+	for (int row = 0; row < w.step[0].head->n_rows; row++)
+		if (picks[row].call == 1 && picks[row].pos == 9)
+			w.picked[row].broken = true, w.picked[row].origin = 7;
+	sched_done(w.sched, &w.step[0], w.picked);
+	while (sched_events(w.sched, &e, 1))
+		if (e.finish) {
+			last = e;
+			ends++;
+		}
+	CHECK_EQ(ends, 1);
+	CHECK(last.finish == FINISH_BROKEN && last.call == 1 && last.broken_pos == 9 && last.broken_origin == 7);
+	c[0].call = 3;
+	c[0].prompt_logprobs = -1;
+	CHECK_EQ(sched_add(w.sched, &c[0], NULL), 0);
+	memset(w.picked, 0, sizeof w.picked);
+	for (int step = 0; sched_next(w.sched, &w.step[0]); step++) {
+		picks = sched_picks(w.sched, &w.step[0]);
+		sched_done(w.sched, &w.step[0], w.picked);
+		while (sched_events(w.sched, &e, 1))
+			if (e.finish) {
+				CHECK(e.finish == FINISH_LENGTH && e.n_cached == 0);
+				ends++;
+			}
+	}
+	CHECK_EQ(ends, 3);
+	world_finish(&w);
+}
+
 TEST(a_deadline_ends_waiting_and_running)
 {
 	static struct world w;
