@@ -9,19 +9,32 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "parallel/log_limit.h"
 #include "parallel/wait.h"
 #include "rpc/handover.h"
 
-void front_error(struct front *f, uint64_t call, int code, const char *text)
+static void send_error(struct front *f, uint64_t call, struct account *a, int code, const char *text)
 {
 	struct rpc_reply r = {.kind = RPC_R_ERROR};
 
 	r.error = (struct rpc_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
 	if (code < 0 && -code < METRICS_CODES)
 		f->metrics.errors[-code]++;
-	if (code == ERR_LOADING || code == ERR_BUSY)
+	if (code == ERR_LOADING)
 		r.error.retry_after_ms = 500;
+	if (code == ERR_BUSY)
+		r.error.retry_after_ms = front_retry_ms(f, a);
 	rpc_send(f->server, call, &r);
+}
+
+void front_error(struct front *f, uint64_t call, int code, const char *text)
+{
+	send_error(f, call, NULL, code, text);
+}
+
+void front_refuse(struct front *f, const struct open_call *c, int code, const char *text)
+{
+	send_error(f, c->id, c->stake.account, code, text);
 }
 
 struct open_call *front_find(struct front *f, uint64_t call)
@@ -101,6 +114,14 @@ static void beat(struct front *f)
 	handover_say(f->beat_fd, HANDOVER_FRONT);
 }
 
+static void log_limit_tick(struct front *f)
+{
+	if (now_ns() - f->log_ns < 1000000000u)
+		return;
+	f->log_ns = now_ns();
+	log_limit_flush();
+}
+
 static void *front_thread(void *arg)
 {
 	struct front *f = arg;
@@ -117,6 +138,7 @@ static void *front_thread(void *arg)
 		front_take_words(f);
 		front_expire(f);
 		beat(f);
+		log_limit_tick(f);
 		if (!was_ready && atomic_load(&f->link->state) == LINK_READY) {
 			was_ready = true;
 			front_ready(f);
@@ -157,6 +179,7 @@ static int open_socket(struct front *f, struct why *why)
 					 .served_model = f->model_name,
 					 .max_connections = (int)f->opt->max_connections,
 					 .max_buffered = 1 << 20,
+					 .max_input = FRONT_INPUT,
 					 .max_calls = 1024};
 	struct group *g = f->opt->uds_group ? getgrnam(f->opt->uds_group) : NULL;
 	int err;
@@ -185,6 +208,8 @@ int front_start(struct front *f, struct why *why)
 
 	f->started_ns = f->load_started_ns = now_ns();
 	metrics_init(&f->metrics);
+	accounts_init(&f->accounts);
+	accounts_limit(&f->accounts, SHARE_BYTES, FRONT_INPUT);
 	front_open_signals(f);
 	err = open_socket(f, why);
 	if (err)

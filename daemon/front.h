@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "daemon/account.h"
 #include "daemon/link.h"
 #include "daemon/metrics.h"
 #include "daemon/node.h"
@@ -23,8 +24,7 @@ struct open_call {
 	uint64_t id;
 	struct open_call *next; /* in its bucket, or in the list of those waiting for the model */
 	struct rpc_request *request;
-	uid_t uid;
-	uint64_t client; /* whose turn it takes on the threads of words.c */
+	struct stake stake; /* of whoever asks */
 	struct call call; /* what the engine gets; arrays below */
 	struct ids ids;
 	int32_t *stop_ids;
@@ -46,7 +46,13 @@ struct open_call {
 	int output; /* tokens reported by the engine */
 };
 
-enum { FRONT_BUCKETS = 1024 };
+enum { FRONT_BUCKETS = 1024, PACE_ENDS = 64, FRONT_INPUT = 256 << 20 /* bytes of open requests */ };
+
+/* When calls ended while others waited. */
+struct pace {
+	uint64_t at[PACE_ENDS]; /* a ring */
+	uint64_t n;             /* of them, ever */
+};
 
 struct front {
 	struct link *link;
@@ -60,6 +66,8 @@ struct front {
 	struct rpc_server *server;
 	struct rpc_sampling defaults;      /* generation_config.json; `has` says which */
 	int n_default_eos, default_eos[8]; /* of generation_config.json */
+	struct accounts accounts;
+	struct pace pace;
 	struct open_call *bucket[FRONT_BUCKETS];
 	struct open_call *waiting;       /* for the model to load */
 	struct open_call *tokenizing;    /* long prompts, on the helper thread */
@@ -72,6 +80,7 @@ struct front {
 	int signal_fd, beat_fd;    /* beat_fd: the launcher's connection, -1 without one */
 	pid_t starter;             /* mpirun, whose end is this process's; 0: it has none */
 	uint64_t beat_ns, cont_ns; /* last beat; last SIGCONT */
+	uint64_t log_ns;           /* last look at lines that were not written */
 	pthread_t thread;
 	struct metrics metrics;
 	_Atomic int last_words; /* the watch thread speaks now: touch the server no more */
@@ -89,6 +98,7 @@ void front_last_words(struct front *f, const struct rpc_error *error);
 /* ---- private to the folder ---- */
 void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
 void front_cancel(void *front, uint64_t call);
+void front_post(struct front *f, struct open_call *c); /* to the engine, or first to the helper thread */
 void front_ready(struct front *f);  /* the model is there: calls that waited go on */
 void front_expire(struct front *f); /* waiting calls past their deadline */
 void front_report(struct front *f, const struct report *r);
@@ -112,7 +122,13 @@ bool front_chat(struct front *f, struct open_call *c, struct words_job *job);
 void front_chat_stops(struct front *f, struct open_call *c, const struct rpc_sampling *s); /* fills c->stop */
 int front_check_chat(const struct front *f, struct why *why); /* is there a chat format */
 void front_take_words(struct front *f); /* long prompts that are tokenized now */
+/* front_account.c */
+int front_take_place(struct front *f, struct open_call *c, struct why *why); /* in the queue: 0 or ERR_BUSY */
 uint32_t front_place(void *front, uint64_t call); /* in the queue, from 1; 0: not in it */
+void front_count_pace(struct front *f);           /* a call has ended */
+uint32_t front_retry_ms(struct front *f, struct account *a); /* when a refused call may come again; a: whose, NULL: anybody's */
+/* False: it was refused, since only root and the server's own user may. */
+bool front_is_owner(struct front *f, uint64_t call, const struct rpc_peer *peer, const char *what);
 void front_send_status(struct front *f, uint64_t call);
 void front_send_metrics(struct front *f, uint64_t call);
 void front_drain(struct front *f, const char *reason);
@@ -123,6 +139,7 @@ void front_cut_calls(struct front *f, int code, const char *text); /* one error 
 /* Ends the process at once, where MPI_Finalize would wait for what is not there any more. */
 void front_exit(struct front *f, int code) __attribute__((noreturn));
 void front_error(struct front *f, uint64_t call, int code, const char *text);
+void front_refuse(struct front *f, const struct open_call *c, int code, const char *text); /* "busy" by its account's place */
 struct open_call *front_find(struct front *f, uint64_t call);
 void front_forget(struct front *f, struct open_call *c);
 void front_post(struct front *f, struct open_call *c); /* the model is there: takes the call to the engine, or refuses it */

@@ -20,6 +20,7 @@ void open_call_destroy(struct open_call *c)
 	free(c->missing);
 	detok_destroy(c->detok);
 	stop_finish(&c->stop);
+	stake_close(&c->stake);
 	free(c);
 }
 
@@ -223,16 +224,6 @@ static int make_score(struct front *f, struct open_call *c, struct why *why)
 	return err;
 }
 
-/* Waiting calls as the engine told last, and those it has not seen yet. */
-static bool queue_full(const struct front *f)
-{
-	int64_t unseen = (int64_t)(f->adds_posted - atomic_load(&f->link->adds_taken));
-
-	return atomic_load(&f->link->waiting) + unseen >=
-		       f->opt->max_queued_reqs + f->node->limits.max_seqs ||
-	       atomic_load(&f->link->waiting_tokens) >= f->opt->max_queued_tokens;
-}
-
 static void send_started(struct front *f, const struct open_call *c)
 {
 	struct rpc_reply r = {.kind = RPC_R_STARTED};
@@ -266,7 +257,7 @@ static void send_echo(struct front *f, const struct open_call *c)
 
 static void refuse(struct front *f, struct open_call *c, int err, const char *text)
 {
-	front_error(f, c->id, err, text);
+	front_refuse(f, c, err, text);
 	open_call_destroy(c);
 }
 
@@ -276,10 +267,11 @@ static int make_call(struct front *f, struct open_call *c, struct why *why)
 
 	if (!err)
 		err = check_length(f, c, why);
-	if (!err && queue_full(f))
-		err = fail(why, ERR_BUSY, "%d calls are waiting", atomic_load(&f->link->waiting));
+	if (!err)
+		err = front_take_place(f, c, why);
 	c->call.call = c->id;
-	c->call.scope = c->call.turn = c->uid;
+	c->call.scope = c->stake.account->scope;
+	c->call.turn = c->stake.account->number;
 	c->call.ids = c->ids.id;
 	c->call.deadline_ns = c->deadline_ns;
 	return err;
@@ -305,6 +297,7 @@ static void post_encoded(struct front *f, struct open_call *c)
 		return;
 	}
 	f->adds_posted++;
+	stake_wait(&c->stake);
 	c->next = f->bucket[c->id % FRONT_BUCKETS];
 	f->bucket[c->id % FRONT_BUCKETS] = c;
 	send_started(f, c);
@@ -339,7 +332,7 @@ static void hand_over(struct front *f, struct open_call *c, const struct words_j
 void front_post(struct front *f, struct open_call *c)
 {
 	const struct rpc_prompt *p = prompt_of(c);
-	struct words_job job = {.call = c->id, .client = c->client};
+	struct words_job job = {.call = c->id, .client = c->stake.account->number};
 	struct why why = {""};
 	int err;
 

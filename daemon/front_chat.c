@@ -30,7 +30,7 @@ static struct rpc_chat become_generate(struct rpc_request *r)
 bool front_chat(struct front *f, struct open_call *c, struct words_job *job)
 {
 	*job = (struct words_job){.call = c->id,
-				  .client = c->client,
+				  .client = c->stake.account->number,
 				  .kind = WORDS_TALK,
 				  .chat = f->chat,
 				  .said = become_generate(c->request),

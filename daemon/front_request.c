@@ -11,6 +11,7 @@ static void open_call(struct front *f, uint64_t call, const struct rpc_peer *pee
 			   : r->kind == RPC_CHAT ? r->chat.timeout_ms
 						 : r->generate.timeout_ms;
 	struct open_call *c;
+	struct why why = {""};
 
 	f->metrics.requests++;
 	if (f->draining || (atomic_load(&f->link->state) != LINK_READY && !timeout)) {
@@ -21,12 +22,16 @@ static void open_call(struct front *f, uint64_t call, const struct rpc_peer *pee
 	}
 	c = xalloc(1, sizeof *c);
 	c->id = call;
-	c->uid = peer->uid;
-	c->client = peer->connection;
+	stake_open(&c->stake, &f->accounts, peer->uid, peer->owner, &r->asker);
 	c->arrived_ns = now_ns();
 	c->request = xalloc(1, sizeof *c->request);
 	*c->request = *r;
 	c->deadline_ns = timeout ? now_ns() + (uint64_t)timeout * 1000000u : 0;
+	if (stake_hold(&c->stake, SHARE_BYTES, (int64_t)rpc_request_bytes(r), &why)) {
+		front_refuse(f, c, ERR_BUSY, why.text);
+		open_call_destroy(c);
+		return;
+	}
 	if (atomic_load(&f->link->state) == LINK_READY) {
 		front_post(f, c);
 		return;
@@ -45,6 +50,8 @@ void front_ready(struct front *f)
 		in_order = c;
 	}
 	f->waiting = NULL;
+	accounts_limit(&f->accounts, SHARE_CALLS, f->opt->max_queued_reqs + f->node->limits.max_seqs);
+	accounts_limit(&f->accounts, SHARE_TOKENS, f->opt->max_queued_tokens);
 	for (c = in_order; c; c = next) {
 		next = c->next;
 		if (c->cancelled)
@@ -70,7 +77,7 @@ void front_expire(struct front *f)
 	}
 }
 
-static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
+static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, const struct rpc_request *r)
 {
 	struct rpc_reply done = {.kind = RPC_R_DONE};
 
@@ -82,10 +89,14 @@ static void answer(struct front *f, uint64_t call, const struct rpc_request *r)
 		front_send_metrics(f, call);
 		return;
 	case RPC_DRAIN:
+		if (!front_is_owner(f, call, peer, "drain"))
+			return;
 		rpc_send(f->server, call, &done);
 		front_drain(f, "asked by a client");
 		return;
 	case RPC_LOG_LEVEL:
+		if (!front_is_owner(f, call, peer, "log_level"))
+			return;
 		board_log_level(f->board, (enum log_level)r->log_level.level);
 		rpc_send(f->server, call, &done);
 		return;
@@ -108,7 +119,7 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 	case RPC_DETOKENIZE:
 	case RPC_TEMPLATE: front_words(f, call, peer, r); break;
 	default:
-		answer(f, call, r);
+		answer(f, call, peer, r);
 		rpc_request_free(r);
 	}
 	effort_end();

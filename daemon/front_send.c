@@ -305,9 +305,13 @@ void front_report(struct front *f, const struct report *r)
 
 	if (!c || r->event.admitted)
 		return;
+	if (r->event.admitted) {
+		stake_run(&c->stake);
+		return;
+	}
 	if (r->refused) {
 		if (!c->ended)
-			front_error(f, c->id, r->refused, r->text);
+			front_refuse(f, c, r->refused, r->text);
 		f->metrics.failed += !c->ended;
 		front_forget(f, c);
 		return;
@@ -320,6 +324,8 @@ void front_report(struct front *f, const struct report *r)
 		send_output(f, c, r);
 	if (!c->ended && r->event.finish != FINISH_NONE)
 		send_finished(f, c, &r->event, -1);
-	if (r->event.finish != FINISH_NONE)
-		front_forget(f, c);
+	if (r->event.finish == FINISH_NONE)
+		return;
+	front_forget(f, c);
+	front_count_pace(f);
 }

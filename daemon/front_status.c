@@ -18,21 +18,6 @@ static enum rpc_state state_of(const struct front *f)
 				    : RPC_STATE_LOADING;
 }
 
-/* The engine serves in the order of arrival: those that wait are the newest. */
-uint32_t front_place(void *front, uint64_t call)
-{
-	struct front *f = front;
-	const struct open_call *mine = front_find(f, call);
-	int place = atomic_load_explicit(&f->link->waiting, memory_order_relaxed);
-
-	if (!mine || mine->output || !place)
-		return 0;
-	for (int i = 0; i < FRONT_BUCKETS; i++)
-		for (const struct open_call *c = f->bucket[i]; c; c = c->next)
-			place -= c->id > call;
-	return (uint32_t)max_int(place, 0);
-}
-
 static void fill_load(const struct front *f, struct rpc_status *s)
 {
 	uint64_t ns = now_ns() - f->load_started_ns;

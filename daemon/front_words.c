@@ -96,7 +96,7 @@ static int fill_job(struct front *f, struct words_job *job, const struct rpc_req
 
 void front_words(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
 {
-	struct words_job job = {.call = call, .client = peer->connection}, *later;
+	struct words_job job = {.call = call, .client = accounts_turn(&f->accounts, peer->uid, &r->asker)}, *later;
 
 	job.err = fill_job(f, &job, r);
 	if (job.err || words_is_short(&job)) {

@@ -80,6 +80,15 @@ void *arena_copy(struct arena *a, const void *from, size_t size)
 	return size ? memcpy(p, from, size) : p;
 }
 
+size_t arena_size(const void *blocks)
+{
+	size_t size = 0;
+
+	for (const struct arena_block *b = blocks; b; b = b->next)
+		size += b->size;
+	return size;
+}
+
 void arena_free(void *blocks)
 {
 	for (struct arena_block *b = blocks, *next; b; b = next) {

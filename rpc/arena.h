@@ -25,6 +25,7 @@ void *arena_copy(struct arena *a, const void *from, size_t size);
 void arena_finish(struct arena *a);
 /* The blocks alone, for memory that outlives its arena. NULL is fine. */
 void arena_free(void *blocks);
+size_t arena_size(const void *blocks);
 /* Bytes of all arenas of the process. */
 size_t arena_held(void);
 

@@ -144,6 +144,7 @@ struct rpc_request {
  * payload and 8 MiB while decoding, a few times the payload afterwards. */
 int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why);
 void rpc_request_free(struct rpc_request *r);
+size_t rpc_request_bytes(const struct rpc_request *r); /* that it holds in memory, itself left out */
 
 /* Bytes of one message, head included, appended to a growing buffer: the one way that messages leave. */
 struct rpc_out {

@@ -277,6 +277,11 @@ int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t s
 	return err;
 }
 
+size_t rpc_request_bytes(const struct rpc_request *r)
+{
+	return arena_size(r->memory);
+}
+
 void rpc_request_free(struct rpc_request *r)
 {
 	arena_free(r->memory);
