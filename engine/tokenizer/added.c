@@ -6,7 +6,7 @@
 #include "engine/tokenizer/unicode.h"
 #include "engine/tokenizer/utf8.h"
 
-static void matcher_finish(struct matcher *m)
+void matcher_finish(struct matcher *m)
 {
 	pairs_finish(&m->edges);
 	free(m->token);

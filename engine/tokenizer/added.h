@@ -35,6 +35,7 @@ void added_finish(struct added_tokens *a);
 void added_put(struct added_tokens *a, const struct added_token *token);
 const struct added_token *added_find(const struct added_tokens *a, const char *s, size_t len);
 
+void matcher_finish(struct matcher *m);
 void matcher_put(struct matcher *m, const char *s, size_t len, int token);
 /* The longest token at s; -1: none. */
 int matcher_longest(const struct matcher *m, const char *s, size_t len, size_t *token_len);

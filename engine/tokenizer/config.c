@@ -44,6 +44,13 @@ void config_close(struct token_config *c)
 	json_decref(c->added);
 }
 
+bool config_is_llama(const struct token_config *c)
+{
+	const char *class = json_word(c->config, "tokenizer_class");
+
+	return class && (!strcmp(class, "LlamaTokenizer") || !strcmp(class, "LlamaTokenizerFast"));
+}
+
 bool config_adds(const struct token_config *c, const char *key, bool otherwise)
 {
 	return json_flag(c->config, key, otherwise);

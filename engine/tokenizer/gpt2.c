@@ -17,14 +17,16 @@ static int read_vocab(struct tokenizer *t, const char *dir, struct why *why)
 		size_t len;
 		char *s;
 
-		if (!json_is_integer(value) || id < 0 || id >= VOCAB_MAX || vocab_get(&t->vocab, (int)id, &len)) {
-			err = fail(why, ERR_FORMAT, "%s/vocab.json: %.60s has no id of its own", dir, key);
+		if (!json_is_integer(value) || id < 0 || id >= VOCAB_MAX) {
+			err = fail(why, ERR_FORMAT, "%s/vocab.json: the id of %.60s is not a number from 0 to %d", dir, key,
+				   VOCAB_MAX - 1);
 			break;
 		}
 		s = json_text(key, strlen(key), &len);
-		vocab_set(&t->vocab, (int)id, s, len);
+		vocab_put(&t->vocab, (int)id, s, len, "vocab.json");
 		free(s);
 	}
+	t->n_words = (int)json_object_size(json);
 	json_decref(json);
 	return err;
 }

@@ -6,6 +6,18 @@
 
 static const char file[] = "tokenizer.json";
 
+static void set_character(struct bpe *b, const char *s, size_t len, int id)
+{
+	uint32_t cp;
+	int n;
+
+	if (!s || !len || (size_t)utf8_len((unsigned char)*s) != len)
+		return;
+	cp = utf8_get(s, &n);
+	if (cp < 0x110000)
+		b->char_id[cp] = id + 1;
+}
+
 void bpe_find_characters(struct bpe *b, const struct vocab *v)
 {
 	char name[8];
@@ -13,15 +25,11 @@ void bpe_find_characters(struct bpe *b, const struct vocab *v)
 	for (int id = 0; id < v->n; id++) {
 		size_t len = 0;
 		const char *s = vocab_get(v, id, &len);
-		int n;
 
-		if (s && len && (size_t)utf8_len((unsigned char)*s) == len) {
-			uint32_t cp = utf8_get(s, &n);
-
-			if (cp < 0x110000)
-				b->char_id[cp] = id + 1;
-		}
+		set_character(b, s, len, id);
 	}
+	for (int i = 0; i < v->n_aliases; i++)
+		set_character(b, v->alias[i].s, v->alias[i].len, v->alias[i].id);
 	for (int i = 0; i < 256; i++) {
 		snprintf(name, sizeof name, "<0x%02X>", i);
 		b->byte_id[i] = vocab_find(v, name, 6);
@@ -43,10 +51,8 @@ static int parse_vocab(struct vocab *v, json_t *json, struct why *why)
 		if (!json_is_integer(value) || id < 0 || id >= VOCAB_MAX)
 			return fail(why, ERR_FORMAT, "%s: model.vocab: the id of %.60s is not a number from 0 to %d", file, key,
 				    VOCAB_MAX - 1);
-		if (vocab_get(v, (int)id, &len))
-			return fail(why, ERR_FORMAT, "%s: model.vocab: id %d stands twice", file, (int)id);
 		s = json_text(key, strlen(key), &len);
-		vocab_set(v, (int)id, s, len);
+		vocab_put(v, (int)id, s, len, file);
 		free(s);
 	}
 	return 0;
@@ -98,6 +104,24 @@ static int parse_merge(struct bpe *b, const struct vocab *v, const json_t *item,
 	return 0;
 }
 
+/* A text that begins with "#version" is no merge: the first line of a merges.txt. */
+static int parse_merges(struct tokenizer *t, const json_t *merges, struct why *why)
+{
+	const json_t *item;
+	int rank = 0, err;
+	size_t i;
+
+	json_array_foreach(merges, i, item) {
+		if (json_is_string(item) && !strncmp(json_string_value(item), "#version", strlen("#version")))
+			continue;
+		err = parse_merge(&t->bpe, &t->vocab, item, rank++, why);
+		if (err)
+			return err;
+	}
+	t->bpe.n_ranks = rank;
+	return 0;
+}
+
 static int check_model(const json_t *model, struct why *why)
 {
 	const char *type = json_word(model, "type"), *prefix = json_word(model, "continuing_subword_prefix");
@@ -120,9 +144,8 @@ static int check_model(const json_t *model, struct why *why)
 
 static int parse_model(struct tokenizer *t, json_t *model, struct why *why)
 {
-	const json_t *merges = json_object_get(model, "merges"), *item;
 	const char *unk = json_word(model, "unk_token");
-	size_t i, len;
+	size_t len;
 	int err = check_model(model, why);
 	char *s;
 
@@ -130,6 +153,7 @@ static int parse_model(struct tokenizer *t, json_t *model, struct why *why)
 		err = parse_vocab(&t->vocab, json_object_get(model, "vocab"), why);
 	if (err)
 		return err;
+	t->n_words = (int)json_object_size(json_object_get(model, "vocab"));
 	bpe_find_characters(&t->bpe, &t->vocab);
 	t->bpe.byte_fallback = json_flag(model, "byte_fallback", false);
 	t->bpe.fuse_unk = json_flag(model, "fuse_unk", false);
@@ -139,13 +163,7 @@ static int parse_model(struct tokenizer *t, json_t *model, struct why *why)
 		t->bpe.unk = vocab_find(&t->vocab, s, len);
 		free(s);
 	}
-	json_array_foreach(merges, i, item) {
-		err = parse_merge(&t->bpe, &t->vocab, item, (int)i, why);
-		if (err)
-			return err;
-	}
-	t->bpe.n_ranks = (int)json_array_size(merges);
-	return 0;
+	return parse_merges(t, json_object_get(model, "merges"), why);
 }
 
 static int parse_added(struct tokenizer *t, const json_t *list, struct why *why)
@@ -251,12 +269,35 @@ static int parse_post(struct tokenizer *t, const json_t *json, int depth, struct
 	return err;
 }
 
+/* "add_prefix_space": false of a Llama class: no space before a text, and none taken away from the front of a decoded one. */
+static void drop_prefix(struct tokenizer *t)
+{
+	struct normalizer *op = t->normalizers.op;
+	struct pretokenizer *pre = t->pretokenizers.op;
+	struct stage *stage = t->decoder.stage;
+
+	for (int i = 0; i < t->normalizers.n; i++)
+		if (op[i].kind == NORM_PREPEND)
+			op[i].len = 0;
+	for (int i = 0; i < t->pretokenizers.n; i++)
+		if (pre[i].kind == PRE_METASPACE)
+			pre[i].prepend = PREPEND_NEVER;
+	for (int i = 0; i < t->decoder.n; i++) {
+		if (stage[i].kind == STAGE_METASPACE)
+			stage[i].keep_first = true;
+		if (stage[i].kind == STAGE_STRIP && stage[i].len == 1 && *stage[i].content == ' ')
+			stage[i].start = 0;
+	}
+}
+
 /* The library's Llama class rebuilds the template from its own switches. */
 static void apply_llama(struct tokenizer *t, const struct token_config *c)
 {
-	const char *class = json_word(c->config, "tokenizer_class");
-
-	if (!class || strncmp(class, "LlamaTokenizer", 14) != 0 || !json_is_boolean(json_object_get(c->config, "add_bos_token")))
+	if (!config_is_llama(c))
+		return;
+	if (!config_adds(c, "add_prefix_space", true))
+		drop_prefix(t);
+	if (!json_is_boolean(json_object_get(c->config, "add_bos_token")))
 		return;
 	t->before.n = t->after.n = 0;
 	if (config_adds(c, "add_bos_token", true) && t->bos >= 0)

@@ -38,6 +38,7 @@ struct tokenizer {
 	uint8_t *special; /* [vocab.n] */
 	struct ids before, after; /* around a text, with add_special */
 	int bos, eos;
+	int n_words; /* of the model, without added tokens */
 };
 
 /* tokenizer_config.json, special_tokens_map.json, added_tokens.json: all may be absent. */
@@ -49,7 +50,8 @@ int config_open(struct token_config *c, const char *dir, uint64_t *fingerprint, 
 void config_close(struct token_config *c);
 /* Adds the tokens that these files name, and sets bos, eos. Before tokenizer_ready(). */
 int config_apply(const struct token_config *c, struct tokenizer *t, const char *dir, struct why *why);
-/* add_bos_token or add_eos_token, where set. */
+bool config_is_llama(const struct token_config *c); /* tokenizer_class is LlamaTokenizer or LlamaTokenizerFast */
+/* A switch such as add_bos_token, where set. */
 bool config_adds(const struct token_config *c, const char *key, bool otherwise);
 
 /* The readers: each fills a zeroed tokenizer from a directory's files; ERR_UNKNOWN: the file is not there. */
@@ -66,6 +68,8 @@ void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix,
 
 /* Makes a token of the vocabulary an added one. id < 0: it must be known. */
 int token_add(struct tokenizer *t, struct added_token *token, const char *file, struct why *why);
+/* Added tokens with ids below n are looked for in texts. */
+int added_match(struct tokenizer *t, int n, struct why *why);
 /* Once all words, pairs and added tokens are there. */
 int tokenizer_ready(struct tokenizer *t, struct why *why);
 

@@ -135,6 +135,7 @@ static int finish(struct tokenizer *t, const char *dir, const struct token_confi
 	int err;
 
 	build(t);
+	t->n_words = t->spm->n;
 	err = check_bytes(t, path, why);
 	if (!err)
 		err = config_apply(c, t, dir, why);
@@ -143,6 +144,8 @@ static int finish(struct tokenizer *t, const char *dir, const struct token_confi
 	if (err)
 		return err;
 	t->spm->legacy = json_flag(c->config, "legacy", true);
+	if (config_is_llama(c) && !config_adds(c, "add_prefix_space", true))
+		t->spm->dummy_prefix = false;
 	if (config_adds(c, "add_bos_token", true) && t->bos >= 0)
 		ids_add(&t->before, t->bos, NULL, 0, 0);
 	if (config_adds(c, "add_eos_token", false) && t->eos >= 0)

@@ -227,7 +227,6 @@ void spm_close(struct spm *s)
 	free(s->type);
 	free(s->score);
 	free(s->unk_surface);
-	pairs_finish(&s->user.edges);
-	free(s->user.token);
+	matcher_finish(&s->user);
 	free(s);
 }

@@ -8,6 +8,17 @@
 
 enum { TEXT_MAX = 1 << 30 }; /* bytes of one text */
 
+/* As the reference numbers added tokens: behind the model's words. */
+static int free_id(const struct tokenizer *t)
+{
+	int id = t->n_words;
+	size_t len;
+
+	while (vocab_get(&t->vocab, id, &len))
+		id++;
+	return id;
+}
+
 int token_add(struct tokenizer *t, struct added_token *token, const char *file, struct why *why)
 {
 	int known = vocab_find(&t->vocab, token->content, token->len);
@@ -19,10 +30,12 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 		token->id = known;
 	} else if (token->id < 0 || token->id >= VOCAB_MAX) {
 		return fail(why, ERR_FORMAT, "%s: added token %.60s has no id from 0 to %d", file, token->content, VOCAB_MAX - 1);
-	} else if (vocab_get(&t->vocab, token->id, &len)) {
-		return fail(why, ERR_FORMAT, "%s: added token %.60s has the id %d of another word", file, token->content,
-			    token->id);
 	} else {
+		if (vocab_get(&t->vocab, token->id, &len)) {
+			log_at(LOG_WARN, "%s: added token %.60s has the id %d of another word: it gets %d, the next free one", file,
+			       token->content, token->id, free_id(t));
+			token->id = free_id(t);
+		}
 		vocab_set(&t->vocab, token->id, token->content, token->len);
 	}
 	added_put(&t->added, token);
@@ -47,23 +60,30 @@ static int match_token(struct tokenizer *t, int index, struct normalizer_work *w
 	return err;
 }
 
-int tokenizer_ready(struct tokenizer *t, struct why *why)
+int added_match(struct tokenizer *t, int n, struct why *why)
 {
 	struct normalizer_work work = {0};
 	int err = 0;
 
+	for (int i = 0; i < t->added.n && !err; i++)
+		if (t->added.t[i].id < n)
+			err = match_token(t, i, &work, why);
+	normalizer_work_finish(&work);
+	return err;
+}
+
+int tokenizer_ready(struct tokenizer *t, struct why *why)
+{
 	bpe_ready(&t->bpe);
 	t->special = xalloc((size_t)t->vocab.n + 1, 1);
-	for (int i = 0; i < t->added.n && !err; i++) {
+	for (int i = 0; i < t->added.n; i++) {
 		t->special[t->added.t[i].id] = t->added.t[i].special;
 		bpe_never_whole(&t->bpe, t->added.t[i].id);
-		err = match_token(t, i, &work, why);
 	}
 	for (int i = 0; t->spm && i < t->spm->n; i++)
 		if (t->spm->type[i] != SPM_NORMAL)
 			bpe_never_whole(&t->bpe, i);
-	normalizer_work_finish(&work);
-	return err;
+	return added_match(t, t->vocab.n, why);
 }
 
 static int open_any(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)

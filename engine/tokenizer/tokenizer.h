@@ -13,6 +13,10 @@ struct tokenizer;
 int tokenizer_open(struct tokenizer **out, const char *dir, struct why *why);
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 
+/* Ids from n on are no longer made of a text: those words are text like any other. For a vocabulary larger than its model's. Before
+ * the first encode. */
+int tokenizer_limit(struct tokenizer *t, int n, struct why *why);
+
 const char *tokenizer_kind(const struct tokenizer *t); /* "sentencepiece-bpe", "tokenizer.json", ... */
 int tokenizer_vocab(const struct tokenizer *t);        /* largest id + 1 */
 uint64_t tokenizer_fingerprint(const struct tokenizer *t); /* of the files read */

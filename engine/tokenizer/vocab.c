@@ -27,6 +27,9 @@ void vocab_finish(struct vocab *v)
 	free(v->bytes);
 	free(v->word);
 	free(v->slot);
+	for (int i = 0; i < v->n_aliases; i++)
+		free(v->alias[i].s);
+	free(v->alias);
 	*v = (struct vocab){0};
 }
 
@@ -94,9 +97,36 @@ void vocab_set(struct vocab *v, int id, const char *s, size_t len)
 	v->slot[i] = id;
 }
 
+void vocab_add_alias(struct vocab *v, int id, const char *s, size_t len)
+{
+	struct vocab_alias *a;
+
+	v->alias = xgrow(v->alias, (size_t)v->n_aliases + 1, sizeof *v->alias);
+	a = &v->alias[v->n_aliases++];
+	*a = (struct vocab_alias){xalloc(len + 1, 1), len, id};
+	memcpy(a->s, s, len);
+}
+
+void vocab_put(struct vocab *v, int id, const char *s, size_t len, const char *file)
+{
+	size_t first;
+
+	if (!vocab_get(v, id, &first)) {
+		vocab_set(v, id, s, len);
+		return;
+	}
+	log_at(LOG_WARN, "%s: id %d has two words: both become it in a text, the first is its text", file, id);
+	vocab_add_alias(v, id, s, len);
+}
+
 int vocab_find(const struct vocab *v, const char *s, size_t len)
 {
-	return v->n_slots ? v->slot[probe(v, s, len)] : -1;
+	int id = v->n_slots ? v->slot[probe(v, s, len)] : -1;
+
+	for (int i = 0; id < 0 && i < v->n_aliases; i++)
+		if (v->alias[i].len == len && !memcmp(v->alias[i].s, s, len))
+			id = v->alias[i].id;
+	return id;
 }
 
 const char *vocab_get(const struct vocab *v, int id, size_t *len)

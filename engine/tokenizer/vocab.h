@@ -21,11 +21,20 @@ struct vocab {
 	int n, max;              /* n: largest id + 1 */
 	int32_t *slot;           /* open addressing, by hash of the bytes: id or -1 */
 	uint32_t n_slots, used;
+	struct vocab_alias {
+		char *s; /* (len) */
+		size_t len;
+		int id;
+	} *alias; /* (n_aliases) further words of an id: they are found, and the id stays the first word */
+	int n_aliases;
 };
 
 void vocab_finish(struct vocab *v);
 /* The word of an id is set once; a second word with the same bytes keeps its own id, and the last is found by name. */
 void vocab_set(struct vocab *v, int id, const char *s, size_t len);
+void vocab_add_alias(struct vocab *v, int id, const char *s, size_t len);
+/* Sets the word of an id, or adds one to it, with a warning that names the file. */
+void vocab_put(struct vocab *v, int id, const char *s, size_t len, const char *file);
 int vocab_find(const struct vocab *v, const char *s, size_t len); /* -1: none */
 const char *vocab_get(const struct vocab *v, int id, size_t *len); /* NULL: no such id */
 

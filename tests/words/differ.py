@@ -208,6 +208,58 @@ def compare_llama_class(model, legacy, count, work):
     compared(name, texts, [])
 
 
+def compare_llama_prefix(model, count, work):
+    """The fast Llama class with "add_prefix_space": false: from the model's file, and from a tokenizer.json with the prefix."""
+    from transformers import LlamaTokenizerFast
+    for legacy in (True, False):
+        texts = [t for t in make(min(count, 3000), ["<s>", "</s>", "<unk>"], seed=count) if "\u2581" not in t]
+        reference = LlamaTokenizerFast(vocab_file=model, legacy=legacy, add_prefix_space=False)
+        with_prefix = LlamaTokenizerFast(vocab_file=model, legacy=legacy, add_prefix_space=True)
+        ids = [reference(t).input_ids for t in texts]
+        for kind in ("model", "json"):
+            name = f"llama-no-prefix-{kind}-{'legacy' if legacy else 'current'}"
+            directory = os.path.join(work, name)
+            os.makedirs(directory)
+            if kind == "model":
+                shutil.copy(model, f"{directory}/tokenizer.model")
+            else:
+                with_prefix.backend_tokenizer.save(f"{directory}/tokenizer.json")
+            with open(f"{directory}/tokenizer_config.json", "w") as f:
+                json.dump({"legacy": legacy, "tokenizer_class": "LlamaTokenizer", "add_prefix_space": False, "bos_token": "<s>",
+                           "eos_token": "</s>", "unk_token": "<unk>"}, f)
+            tok = Tok(directory)
+            report(name + " ids", first_difference(texts, tok.encode_many(texts, ADD | PARSE), ids))
+            known = [x for x in ids if 0 not in x]  # what <unk> is in text, SentencePiece's library says
+            decoded = [reference.decode(x, skip_special_tokens=True, clean_up_tokenization_spaces=False) for x in known]
+            report(name + " decode", first_difference(known, tok.decode_many(known, True), decoded))
+            compared(name, texts, known)
+
+
+ODD = {  # model.vocab as it stands in the file, merges, added tokens
+    "odd-taken": ('{"a":0,"b":1,"ab":2}', ["a b"], [(1, "x")]),
+    "odd-taken-three": ('{"a":0,"b":1,"ab":2}', ["a b"], [(1, "x"), (2, "y"), (3, "z")]),
+    "odd-taken-beside-gaps": ('{"a":0,"b":5,"ab":7}', ["a b"], [(5, "x")]),
+    "odd-two-words": ('{"a":0,"b":0,"ab":2}', ["a b"], []),
+    "odd-version": ('{"a":0,"b":1,"ab":2}', ["#version: 0.2", "a b"], []),
+    "odd-version-later": ('{"a":0,"b":1,"ab":2}', ["a b", "#version: 0.2 x"], []),
+}
+
+
+def compare_odd(name, work):
+    vocab, merges, added = ODD[name]
+    directory = os.path.join(work, name)
+    os.makedirs(directory)
+    plain = dict(added_tokens=[dict(id=i, content=c, single_word=False, lstrip=False, rstrip=False, normalized=False, special=False)
+                               for i, c in added],
+                 decoder=dict(type="Fuse"), model=dict(type="BPE", vocab="@", merges=merges))
+    with open(f"{directory}/tokenizer.json", "w") as f:
+        f.write(json.dumps(plain).replace('"@"', vocab))
+    reference, rng = Tokenizer.from_file(f"{directory}/tokenizer.json"), random.Random(1)
+    texts = ["".join(rng.choice("abxyz") for _ in range(rng.randrange(12))) for _ in range(300)]
+    report(name + " ids", first_difference(texts, Tok(directory).encode_many(texts), [reference.encode(t).ids for t in texts]))
+    compared(name, texts, [])
+
+
 SPM = {
     "spm-plain": dict(vocab_size=2000, byte_fallback=True, remove_extra_whitespaces=False),
     "spm-extra": dict(vocab_size=2000, byte_fallback=True, remove_extra_whitespaces=True),
@@ -239,6 +291,11 @@ def main():
             else:
                 skipped += 1
                 print(f"skipped: {model} is not here")
+        for name in ODD:
+            if a.only in name:
+                compare_odd(name, work)
+        if a.only in "llama-no-prefix" and os.path.exists(f"{a.data}/llama2c"):
+            compare_llama_prefix(f"{a.data}/llama2c/llama-tokenizer.model", a.count, work)
         if a.only in "llama-class" and os.path.exists(f"{a.data}/llama2c"):
             for legacy in (True, False):
                 compare_llama_class(f"{a.data}/llama2c/llama-tokenizer.model", legacy, min(a.count, 20000), work)
