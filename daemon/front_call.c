@@ -86,14 +86,15 @@ static int check_prompt(const struct front *f, const struct open_call *c, struct
 	return 0;
 }
 
-/* Unless the helper thread did it already. */
+/* Unless the helper thread did it already. What it made of a text may hold tokens that the model's files add by themselves, of a
+ * vocabulary larger than the model's. */
 static int encode_prompt(struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
 	int err;
 
 	if (c->encoded)
-		return 0;
+		return tokenizer_vocab(f->tokenizer) > f->node->cfg.vocab ? front_check_ids(f, c->ids.id, c->ids.n, "prompt", why) : 0;
 	if (p->is_text && !f->tokenizer)
 		return fail(why, ERR_UNSUPPORTED,
 			    "this model has no tokenizer: send the prompt as token ids");

@@ -35,10 +35,11 @@ static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc
 	for (int i = 0; i < f->n_default_eos && !s->ignore_eos; i++)
 		if (f->default_eos[i] >= 0 && f->default_eos[i] < cfg->vocab)
 			c->stop_ids[n++] = f->default_eos[i];
-	if (!s->ignore_eos && !cfg->n_eos && !f->n_default_eos && eos >= 0)
+	if (!s->ignore_eos && !cfg->n_eos && !f->n_default_eos && eos >= 0 && eos < cfg->vocab)
 		c->stop_ids[n++] = eos;
 	for (int i = 0; i < n_format && !s->ignore_eos; i++)
-		c->stop_ids[n++] = format[i];
+		if (format[i] < cfg->vocab)
+			c->stop_ids[n++] = format[i];
 	c->call.how.stop = c->stop_ids;
 	c->call.how.n_stop = n;
 }

@@ -120,9 +120,11 @@ static int open_words(struct daemon *d, struct why *why)
 		log_at(LOG_WARN, "%s: prompts must come as token ids", why->text);
 		err = 0;
 	}
-	if (!err && d->front.tokenizer && tokenizer_vocab(d->front.tokenizer) > d->node.cfg.vocab)
-		err = fail(why, ERR_FORMAT, "%s: the tokenizer has %d words, the model %d", d->opt.model,
-			   tokenizer_vocab(d->front.tokenizer), d->node.cfg.vocab);
+	if (!err && d->front.tokenizer && tokenizer_vocab(d->front.tokenizer) > d->node.cfg.vocab) {
+		log_at(LOG_WARN, "%s: the tokenizer has %d words, the model %d: ids from there on are refused, and no text becomes one",
+		       d->opt.model, tokenizer_vocab(d->front.tokenizer), d->node.cfg.vocab);
+		err = tokenizer_limit(d->front.tokenizer, d->node.cfg.vocab, why);
+	}
 	return !err && d->front.tokenizer ? open_chat(d, why) : err;
 }
 

@@ -78,10 +78,8 @@ static void inspect_directory(FILE *out, const char *path, int *first, struct wh
 	if (!err)
 		print_tokenizer(out, tokenizer);
 	if (!err && tokenizer_vocab(tokenizer) > cfg.vocab && !*first)
-		note(out, first, why,
-		     fail(&found, ERR_FORMAT, "the tokenizer has %d words, the model %d",
-			  tokenizer_vocab(tokenizer), cfg.vocab),
-		     &found);
+		fprintf(out, "note         the tokenizer has %d words, the model %d: ids from there on are refused\n",
+			tokenizer_vocab(tokenizer), cfg.vocab);
 	else if (err)
 		note(out, first, why, err, &found);
 	if (!err)
