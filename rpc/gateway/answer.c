@@ -4,6 +4,8 @@
 
 #include "rpc/gateway/gateway.h"
 
+enum { MAX_RETRY = 60 }; /* seconds: older official clients wait for no longer */
+
 /* What an ERR_* is over HTTP. Clients choose their error class, and whether to try again, by the status alone. */
 static const struct error_row {
 	int err, status;
@@ -11,7 +13,7 @@ static const struct error_row {
 	bool no_retry; /* a 4xx or 5xx that clients would send again for nothing */
 } rows[] = {
 	{ERR_INVALID, 400, NULL, false},
-	{ERR_LIMIT, 400, "context_length_exceeded", false},
+	{ERR_LIMIT, 400, "limit_exceeded", false},
 	{ERR_UNSUPPORTED, 400, "unsupported", false},
 	{ERR_UNKNOWN, 404, "not_found", false},
 	{ERR_BUSY, 429, "queue_full", false},
@@ -112,8 +114,9 @@ static void put_error(struct exchange *x, int status, const char *code, const ch
 	struct text t = {0};
 
 	error_object(&t, status, code, param, message);
-	if (status == 503 && !x->answer.retry_after)
-		x->answer.retry_after = 2;
+	if ((status == 503 || status == 429) && !x->answer.retry_after)
+		x->answer.retry_after = status == 429 ? 1 : 2;
+	x->answer.no_retry |= status == 501;
 	x->answer.ask_key = status == 401;
 	answer_text(x, status, "application/json", &t);
 }
@@ -150,13 +153,27 @@ const char *error_told(int err, const char *text)
 	return "the daemon cannot be reached";
 }
 
+/* Clients know a context that is too long by these words (LiteLLM) or by the code (LangChain). */
+static void refuse_length(struct exchange *x, const char *text)
+{
+	const struct rpc_status *s = x->model ? model_status(x->model) : NULL;
+
+	answer_error(x, 400, "context_length_exceeded", NULL,
+		     "This model's maximum context length is %u tokens. However, %.300s. Please reduce the length of the prompt or of the answer.",
+		     s ? s->max_model_len : 0, text);
+}
+
 void answer_err(struct exchange *x, int err, const char *text, uint32_t retry_ms)
 {
 	const struct error_row *row = row_of(err);
 	char param[40];
 
+	if (err == ERR_LIMIT && strstr(text, "max-model-len")) {
+		refuse_length(x, text);
+		return;
+	}
 	if (row->status == 429 || row->status == 503)
-		x->answer.retry_after = max_int(1, min_int(30, (int)((retry_ms + 999) / 1000)));
+		x->answer.retry_after = max_int(1, min_int(MAX_RETRY, (int)((retry_ms + 999) / 1000)));
 	x->answer.no_retry = row->no_retry;
 	x->answer.do_retry = err == ERR_LOST_RANK;
 	put_error(x, row->status, row->code, err == ERR_INVALID ? param_of(text, param) : NULL, error_told(err, text));
@@ -222,9 +239,10 @@ struct MHD_Response *answer_response(struct exchange *x)
 	struct MHD_Response *r;
 
 	text_put(&a->body, "", 0);
-	r = MHD_create_response_from_buffer(a->body.len, a->body.data, MHD_RESPMEM_MUST_COPY);
+	r = MHD_create_response_from_buffer(a->body.len, a->body.data, MHD_RESPMEM_MUST_FREE);
 	if (!r)
 		return NULL;
+	a->body.data = NULL; /* libmicrohttpd's */
 	if (a->type)
 		MHD_add_response_header(r, "Content-Type", a->type);
 	answer_headers(x, r);

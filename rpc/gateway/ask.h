@@ -3,8 +3,7 @@
 #ifndef RPC_GATEWAY_ASK_H
 #define RPC_GATEWAY_ASK_H
 
-#include <jansson.h>
-
+#include "base/json/json.h"
 #include "rpc/codec.h"
 
 enum {
@@ -16,10 +15,11 @@ enum {
 	ASK_MAX_IDS = 4096, /* of stop_token_ids, allowed_token_ids, ... */
 	ASK_MAX_BIAS = 1024,
 	ASK_DEPTH = 64, /* of lists and objects in each other */
+	ASK_MAX_VALUES = 1 << 18, /* values in a body, ids included */
 };
 
-/* NULL with the reason: not one JSON value, duplicate keys, too deep. Any thread. */
-json_t *parse_body(const char *data, size_t len, char error[160]);
+/* NULL with the reason and its place: not one JSON value, duplicate keys, NaN, too deep, too many values. Any thread. */
+struct json_doc *parse_body(const char *data, size_t len, struct json_error *e);
 
 enum ask_where { ASK_COMPLETIONS = 1, ASK_CHAT = 2, ASK_BOTH = 3 };
 
@@ -27,7 +27,7 @@ enum ask_kind {
 	ASK_FLOAT,  /* into sampling, with its bit */
 	ASK_UINT,   /* into sampling, with its bit */
 	ASK_TOP_K,  /* -1 means 0 */
-	ASK_SEED,   /* 64 bits; negative ones are taken as their two's complement */
+	ASK_SEED,   /* up to 2^64-1; negative ones, down to -2^63, are taken as their two's complement */
 	ASK_SWITCH, /* a bool of sampling, with its bit */
 	ASK_BOOL,   /* a bool of the struct */
 	ASK_INT,    /* an int of the struct */
@@ -36,7 +36,6 @@ enum ask_kind {
 	ASK_BIAS,
 	ASK_USER,
 	ASK_STREAM_OPTIONS,
-	ASK_NEUTRAL, /* known, not supported: only its neutral value is taken */
 	ASK_OTHER,   /* read elsewhere (model, prompt, messages, ...) */
 };
 
@@ -48,35 +47,46 @@ struct ask_field {
 	bool above_low; /* low itself is not allowed */
 	int bit;        /* enum rpc_sampling_field */
 	size_t at, count_at;
-	const char *text; /* for the description; of ASK_NEUTRAL: the JSON values taken, separated by '|' */
+	const char *text; /* for the description */
 };
 const struct ask_field *ask_fields(int *n);
 
+/* A field of some API that changes the answer and is not supported. Values that change nothing are taken. */
+struct ask_unsupported {
+	const char *name;
+	int where;
+	const char *neutral; /* JSON values besides null, separated by '|'; NULL: none */
+	const char *instead; /* what to do about it; may be NULL */
+};
+const struct ask_unsupported *ask_unsupported(int *n);
+
 struct ask {
 	struct rpc_sampling sampling;
-	bool stream, include_usage, echo, ids_as_tokens, return_ids, logprobs;
+	bool stream, include_usage, usage_each, echo, ids_as_tokens, return_ids, logprobs;
 	int n, top;           /* top: alternatives of each token, -1: no logprobs wanted */
 	int prompt_top;       /* vLLM's prompt_logprobs, -1 */
-	int64_t max_completion; /* -1: unset */
 	char *user;
 	char **stop;
 	int32_t *stop_ids, *allowed, *bad;
 	struct rpc_bias *bias;
-	char ignored[256]; /* names of unknown keys, for a header */
+	char ignored[512]; /* names of unknown keys, for a header */
 };
+/* Adds "prefix.key" to a list of names; what a header cannot say, or has no room for, is left out. */
+void ask_note_ignored(char ignored[512], const char *prefix, const char *key);
 
 /* ERR_INVALID with *param naming the field (a static string). Pointers in `sampling` are owned by the ask. */
-int ask_read(struct ask *a, json_t *body, enum ask_where where, const char **param, struct why *why);
+int ask_read(struct ask *a, const struct json *body, enum ask_where where, const char **param, struct why *why);
 void ask_finish(struct ask *a);
 
 /* "prompt": a text, token ids, or a list of either. */
 struct prompts {
-	struct rpc_prompt *prompt; /* texts point into the JSON, ids are owned */
+	struct rpc_prompt *prompt; /* texts and ids are owned */
 	int n;
+	size_t bytes, longest; /* of all of them, and of one */
 };
-int prompts_read(struct prompts *p, const json_t *value, struct why *why);
+int prompts_read(struct prompts *p, const struct json *value, struct why *why);
 void prompts_finish(struct prompts *p);
 /* A list of token ids. */
-int ask_ids(const json_t *value, const char *name, int most, int32_t **out, int *n, struct why *why);
+int ask_ids(const struct json *value, const char *name, int most, int32_t **out, int *n, struct why *why);
 
 #endif

@@ -3,147 +3,235 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/gateway/text.h"
+#include "rpc/gateway/ask.h"
 
-static const char *own(struct chat_input *in, char *s)
+static const char *own(struct chat_input *in, char *s, size_t len)
 {
 	in->owned = xgrow(in->owned, (size_t)in->n_owned + 1, sizeof *in->owned);
+	in->bytes += len + sizeof *in->owned;
 	return in->owned[in->n_owned++] = s;
 }
 
-/* A string without NUL, of at most `most` bytes; NULL: it is not. */
-static const char *plain(const json_t *v, size_t most)
+static const char *own_copy(struct chat_input *in, const char *s, size_t len)
 {
-	const char *s = json_string_value(v);
+	char *copy = xalloc(len + 1, 1);
 
-	return s && strlen(s) == json_string_length(v) && strlen(s) <= most ? s : NULL;
+	memcpy(copy, s, len);
+	return own(in, copy, len);
 }
 
-static int add_part(struct text *all, const json_t *part, int i, struct why *why)
+static const char *own_json(struct chat_input *in, const struct json *v, const char *const *without)
 {
-	const char *type = json_string_value(json_object_get(part, "type"));
-	const char *s = json_is_string(part) ? plain(part, SIZE_MAX) : plain(json_object_get(part, "text"), SIZE_MAX);
+	size_t len;
+	char *s = json_write(v, without, &len);
 
-	if (type && strcmp(type, "text"))
-		return fail(why, ERR_INVALID, "messages: entry %d has a part of type %.40s; only text is supported", i, type);
-	if (!s)
+	return own(in, s, len);
+}
+
+/* A short string without NUL; NULL: it is none. */
+static const char *read_name(struct chat_input *in, const struct json *v)
+{
+	const char *s = json_str(v);
+	size_t len = json_len(v);
+
+	return s && strlen(s) == len && len <= RPC_MAX_NAME_BYTES ? own_copy(in, s, len) : NULL;
+}
+
+/* ---- parts ---- */
+
+static bool is_one_of(const char *s, const char *const *list)
+{
+	for (; *list; list++)
+		if (!strcmp(s, *list))
+			return true;
+	return false;
+}
+
+/* "text" of a part, and what else names one: OpenAI's clients send an assistant's refusal back, and the newer API's input_text. */
+static const struct json *text_of(const struct json *part, const char *type)
+{
+	return json_get(part, !strcmp(type, "refusal") ? "refusal" : "text");
+}
+
+/* A part as templates know it: {"type": "text", "text": ...} and its other keys. */
+static int add_part(struct json_doc *doc, struct json *list, const struct json *part, int i, char ignored[512], struct why *why)
+{
+	static const char *const types[] = {"text", "input_text", "output_text", "refusal", NULL};
+	static const char *const taken[] = {"type", "text", "refusal", NULL};
+	const char *type = json_none(json_get(part, "type")) ? "text" : json_str(json_get(part, "type"));
+	const struct json *text = json_str(part) ? part : text_of(part, type ? type : "");
+	const struct json_member *m;
+	struct json made = json_make_object(doc);
+
+	if (!type || !is_one_of(type, types))
+		return fail(why, ERR_INVALID, "messages: entry %d has a part of type %.40s; only text is supported", i, type ? type : "?");
+	if (!json_str(text))
 		return fail(why, ERR_INVALID, "messages: entry %d has a part without text", i);
-	text_str(all, s);
+	json_set(doc, &made, "type", json_make_text(doc, "text", 4));
+	json_set(doc, &made, "text", *text);
+	for (size_t k = 0; (m = json_member(part, k)); k++) {
+		if (is_one_of(m->key, taken))
+			continue;
+		json_set(doc, &made, m->key, m->value);
+		ask_note_ignored(ignored, "messages.content.", m->key);
+	}
+	json_add(doc, list, made);
 	return 0;
 }
 
-/* A text, or a list of parts whose texts are put together; absent and null are "". */
-static int read_content(struct chat_input *in, struct rpc_message *m, const json_t *v, int i, struct why *why)
+/* A list of parts stays one, and null stays null: the model's template decides. They travel in the message's JSON. */
+static int read_parts(struct json_doc *doc, struct json *rest, const struct json *parts, int i, char ignored[512], struct why *why)
 {
-	struct text all = {0};
-	const char *s = v && !json_is_null(v) ? plain(v, SIZE_MAX) : "";
+	struct json list = json_make_list();
 	int err = 0;
 
-	if (s || !json_is_array(v)) {
-		m->content = s;
-		m->content_len = s ? strlen(s) : 0;
-		return s ? 0 : fail(why, ERR_INVALID, "messages: entry %d: content is no text", i);
-	}
-	text_put(&all, "", 0);
-	for (size_t k = 0; !err && k < json_array_size(v); k++)
-		err = add_part(&all, json_array_get(v, k), i, why);
-	m->content_len = all.len;
-	m->content = own(in, all.data);
+	for (size_t k = 0; !err && k < json_size(parts); k++)
+		err = add_part(doc, &list, json_at(parts, k), i, ignored, why);
+	json_set(doc, rest, "content", list);
 	return err;
 }
 
+/* ---- messages ---- */
+
+/* What would change the answer, were it known here. */
+static int check_message(const struct json *v, int i, char ignored[512], struct why *why)
+{
+	static const char *const refused[] = {"prefix", "partial", "audio", NULL};
+	static const char *const known[] = {"role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal",
+					    "reasoning_content", "reasoning", "thinking", "prefix", "partial", "audio", NULL};
+	const struct json_member *m;
+
+	for (size_t k = 0; (m = json_member(v, k)); k++) {
+		if (is_one_of(m->key, refused) && !json_none(&m->value) && !(json_is(&m->value, JSON_IS_BOOL) && !json_yes(&m->value)))
+			return fail(why, ERR_INVALID, "messages: entry %d: %s is not supported", i, m->key);
+		if (!is_one_of(m->key, known))
+			ask_note_ignored(ignored, "messages.", m->key);
+	}
+	return 0;
+}
+
+static int read_content(struct chat_input *in, struct rpc_message *m, struct json_doc *doc, struct json *rest, const struct json *v, int i,
+			char ignored[512], struct why *why)
+{
+	if (!v)
+		return 0;
+	if (json_str(v)) {
+		m->content = own_copy(in, json_str(v), json_len(v));
+		m->content_len = json_len(v);
+		return 0;
+	}
+	if (json_none(v)) {
+		json_set(doc, rest, "content", json_make_null());
+		return 0;
+	}
+	if (!json_is(v, JSON_IS_LIST))
+		return fail(why, ERR_INVALID, "messages: entry %d: content must be a text, a list of parts or null, not %s", i,
+			    json_kind_name(v));
+	return read_parts(doc, rest, v, i, ignored, why);
+}
+
 /* What else a message has (tool calls, their ids, ...) goes to the template as it is. */
-static void read_rest(struct chat_input *in, struct rpc_message *m, json_t *v)
+static void copy_rest(struct json_doc *doc, struct json *rest, const struct json *v)
 {
-	json_t *rest = json_copy(v);
+	static const char *const own_fields[] = {"role", "content", "name", NULL};
+	const struct json_member *m;
 
-	json_object_del(rest, "role");
-	json_object_del(rest, "content");
-	json_object_del(rest, "name");
-	if (json_object_size(rest))
-		m->json = own(in, json_dumps(rest, JSON_COMPACT));
-	json_decref(rest);
+	for (size_t k = 0; (m = json_member(v, k)); k++)
+		if (strlen(m->key) == m->key_len && !is_one_of(m->key, own_fields))
+			json_set(doc, rest, m->key, m->value);
 }
 
-static int read_message(struct chat_input *in, struct rpc_message *m, json_t *v, int i, struct why *why)
+static int read_message(struct chat_input *in, struct rpc_message *m, const struct json *v, int i, char ignored[512], struct why *why)
 {
-	const json_t *name = json_object_get(v, "name");
+	const struct json *name = json_get(v, "name");
+	struct json_doc *doc;
+	struct json rest;
+	int err;
 
-	*m = (struct rpc_message){.role = plain(json_object_get(v, "role"), RPC_MAX_NAME_BYTES), .name = "", .json = ""};
-	if (!json_is_object(v) || !m->role || !*m->role)
+	*m = (struct rpc_message){.role = read_name(in, json_get(v, "role")), .name = "", .json = ""};
+	if (!json_is(v, JSON_IS_OBJECT) || !m->role || !*m->role)
 		return fail(why, ERR_INVALID, "messages: entry %d is no object with a role", i);
-	if (name && !json_is_null(name) && !(m->name = plain(name, RPC_MAX_NAME_BYTES)))
-		return fail(why, ERR_INVALID, "messages: entry %d: name is no text of at most %d bytes", i,
-			    RPC_MAX_NAME_BYTES);
-	read_rest(in, m, v);
-	return read_content(in, m, json_object_get(v, "content"), i, why);
+	if (!json_none(name) && !(m->name = read_name(in, name)))
+		return fail(why, ERR_INVALID, "messages: entry %d: name must be a text of at most %d bytes", i, RPC_MAX_NAME_BYTES);
+	err = check_message(v, i, ignored, why);
+	if (err)
+		return err;
+	doc = json_new();
+	rest = json_make_object(doc);
+	copy_rest(doc, &rest, v);
+	err = read_content(in, m, doc, &rest, json_get(v, "content"), i, ignored, why);
+	if (!err && json_size(&rest))
+		m->json = own_json(in, &rest, NULL);
+	json_close(doc);
+	return err;
 }
 
-static int read_messages(struct chat_input *in, const json_t *list, struct why *why)
+static int read_messages(struct chat_input *in, const struct json *list, char ignored[512], struct why *why)
 {
-	size_t n = json_array_size(list);
+	size_t n = json_size(list);
 	int err = 0;
 
-	if (!n)
-		return fail(why, ERR_INVALID, "messages: a list, not empty, is wanted");
+	if (!n || !json_is(list, JSON_IS_LIST))
+		return fail(why, ERR_INVALID, "messages must be a list that is not empty");
 	if (n > RPC_MAX_MESSAGES)
 		return fail(why, ERR_INVALID, "messages: %zu; at most %d are taken", n, RPC_MAX_MESSAGES);
 	in->message = xalloc(n, sizeof *in->message);
+	in->bytes += n * sizeof *in->message;
 	for (size_t i = 0; !err && i < n; i++)
-		err = read_message(in, &in->message[i], json_array_get(list, i), (int)i, why);
+		err = read_message(in, &in->message[i], json_at(list, i), (int)i, ignored, why);
 	in->chat.messages = in->message;
 	in->chat.n_messages = (int)n;
 	return err;
 }
 
 /* A list or an object, as JSON text; "" where absent, null or empty. */
-static int read_json(struct chat_input *in, json_t *body, const char *name, json_type type, const char **out,
+static int read_json(struct chat_input *in, const struct json *body, const char *name, enum json_kind kind, const char **out,
 		     struct why *why)
 {
-	const json_t *v = json_object_get(body, name);
+	const struct json *v = json_get(body, name);
 
 	*out = "";
-	if (!v || json_is_null(v))
+	if (json_none(v))
 		return 0;
-	if (json_typeof(v) != type)
-		return fail(why, ERR_INVALID, "%s: %s is wanted", name, type == JSON_ARRAY ? "a list" : "an object");
-	if (json_array_size(v) || json_object_size(v))
-		*out = own(in, json_dumps(v, JSON_COMPACT));
+	if (!json_is(v, kind))
+		return fail(why, ERR_INVALID, "%s must be %s, not %s", name, kind == JSON_IS_LIST ? "a list" : "an object", json_kind_name(v));
+	if (json_size(v))
+		*out = own_json(in, v, NULL);
 	return 0;
 }
 
 /* A template from outside would run with the server's rights: not even in disguise. */
-static int check_kwargs(const json_t *body, struct why *why)
+static int check_kwargs(const struct json *body, struct why *why)
 {
-	if (json_object_get(json_object_get(body, "chat_template_kwargs"), "chat_template"))
+	if (json_get(json_get(body, "chat_template_kwargs"), "chat_template"))
 		return fail(why, ERR_INVALID, "chat_template_kwargs: chat_template is not supported");
 	return 0;
 }
 
-static int read_generation_prompt(struct chat_input *in, const json_t *body, struct why *why)
+static int read_generation_prompt(struct chat_input *in, const struct json *body, struct why *why)
 {
-	const json_t *v = json_object_get(body, "add_generation_prompt");
+	const struct json *v = json_get(body, "add_generation_prompt");
 
-	in->chat.add_generation_prompt = !json_is_false(v);
-	if (v && !json_is_null(v) && !json_is_boolean(v))
-		return fail(why, ERR_INVALID, "add_generation_prompt: true or false is wanted");
+	in->chat.add_generation_prompt = json_none(v) || json_yes(v);
+	if (!json_none(v) && !json_is(v, JSON_IS_BOOL))
+		return fail(why, ERR_INVALID, "add_generation_prompt must be true or false, not %s", json_kind_name(v));
 	return 0;
 }
 
-int chat_read(struct chat_input *in, json_t *body, const char **param, struct why *why)
+int chat_read(struct chat_input *in, const struct json *body, char ignored[512], const char **param, struct why *why)
 {
 	struct rpc_chat *c = &in->chat;
 	int err;
 
 	c->user = "";
 	*param = "messages";
-	err = read_messages(in, json_object_get(body, "messages"), why);
+	err = read_messages(in, json_get(body, "messages"), ignored, why);
 	if (!err)
-		err = read_json(in, body, *param = "tools", JSON_ARRAY, &c->tools_json, why);
+		err = read_json(in, body, *param = "tools", JSON_IS_LIST, &c->tools_json, why);
 	if (!err)
-		err = read_json(in, body, *param = "documents", JSON_ARRAY, &c->documents_json, why);
+		err = read_json(in, body, *param = "documents", JSON_IS_LIST, &c->documents_json, why);
 	if (!err)
-		err = read_json(in, body, *param = "chat_template_kwargs", JSON_OBJECT, &c->args_json, why);
+		err = read_json(in, body, *param = "chat_template_kwargs", JSON_IS_OBJECT, &c->args_json, why);
 	if (!err)
 		err = check_kwargs(body, why);
 	if (!err) {

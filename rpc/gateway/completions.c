@@ -22,11 +22,11 @@ void post_completions(struct exchange *x)
 	if (!model_of(x))
 		return;
 	w = create(x);
-	err = ask_read(&w->ask, x->json, ASK_COMPLETIONS, &param, &why);
+	err = ask_read(&w->ask, exchange_json(x), ASK_COMPLETIONS, &param, &why);
 	memcpy(x->answer.ignored, w->ask.ignored, sizeof w->ask.ignored);
 	if (!err) {
 		param = "prompt";
-		err = prompts_read(&w->prompts, json_object_get(x->json, "prompt"), &why);
+		err = prompts_read(&w->prompts, json_get(exchange_json(x), "prompt"), &why);
 	}
 	if (err)
 		answer_error(x, 400, NULL, param, "%s", why.text);
@@ -45,10 +45,10 @@ void post_chat(struct exchange *x)
 		return;
 	w = create(x);
 	w->chat = true;
-	err = ask_read(&w->ask, x->json, ASK_CHAT, &param, &why);
-	memcpy(x->answer.ignored, w->ask.ignored, sizeof w->ask.ignored);
+	err = ask_read(&w->ask, exchange_json(x), ASK_CHAT, &param, &why);
 	if (!err)
-		err = chat_read(&w->said, x->json, &param, &why);
+		err = chat_read(&w->said, exchange_json(x), w->ask.ignored, &param, &why);
+	memcpy(x->answer.ignored, w->ask.ignored, sizeof w->ask.ignored);
 	if (err)
 		answer_error(x, 400, NULL, param, "%s", why.text);
 	else
@@ -70,9 +70,11 @@ static bool same_id(const char *asked, size_t len, const char *id)
 	return false;
 }
 
+/* Ids are the clients' choice, so only who asked for a request may see or end it. */
 static bool is_open(const struct exchange *x, const struct exchange *other, size_t len)
 {
-	return other != x && other->ops == &generation_ops && other->client && same_id(x->tail, len, other->id);
+	return other != x && other->ops == &generation_ops && other->client && other->account == x->account &&
+	       same_id(x->tail, len, other->id);
 }
 
 /* For who waits: its place in the daemon's queue, as of its last second. */

@@ -39,6 +39,7 @@ struct exchange *exchange_create(struct connection *c, const char *method, const
 	x->http11 = !strcmp(version, "HTTP/1.1");
 	snprintf(x->method, sizeof x->method, "%s", method);
 	set_id(x);
+	exchange_name_asker(x, NULL);
 	x->next = g->exchanges;
 	x->link = &g->exchanges;
 	if (x->next)
@@ -65,12 +66,14 @@ void exchange_destroy(struct exchange *x)
 	if (x->next)
 		x->next->link = x->link;
 	x->g->n_exchanges--;
-	x->g->body_bytes -= x->body_bytes;
+	budget_leave(x);
+	if (x->account)
+		x->account->open--;
 	x->conn->x = NULL;
 	text_finish(&x->body);
 	text_finish(&x->answer.body);
 	text_finish(&x->stream.queue);
-	json_decref(x->json);
+	json_close(x->doc);
 	free(x->tail_copy);
 	free(x->origin);
 	free(x);
@@ -88,7 +91,8 @@ void exchange_wake(struct exchange *x)
 /* A route without a body starts at once, another after its JSON. */
 void exchange_begin(struct exchange *x)
 {
-	char error[160];
+	struct json_error e;
+	struct json_doc *doc;
 
 	x->begun = true;
 	if (x->answer.status)
@@ -102,23 +106,55 @@ void exchange_begin(struct exchange *x)
 		parser_put(x);
 		return;
 	}
-	json_t *json = parse_body(x->body.data ? x->body.data : "", x->body.len, error);
-	exchange_parsed(x, json, error);
+	doc = parse_body(x->body.data ? x->body.data : "", x->body.len, &e);
+	exchange_parsed(x, doc, &e);
 }
 
-void exchange_parsed(struct exchange *x, json_t *json, const char *error)
+/* Names the field that the refused value belongs to. */
+static void refuse_json(struct exchange *x, const struct json_error *e)
 {
+	size_t n = strcspn(e->path, ".[");
+	bool values = e->err == ERR_LIMIT && !strstr(e->text, "deep");
+	char field[64];
+	struct why why;
+
+	snprintf(field, sizeof field, "%.*s", (int)n, e->path);
+	json_why(&why, e, values ? "the body is too large" : "the body is not valid JSON");
+	answer_error(x, values ? 413 : 400, NULL, *field ? field : NULL, "%s", why.text);
+}
+
+void exchange_parsed(struct exchange *x, struct json_doc *doc, const struct json_error *e)
+{
+	int status;
+
 	x->parsing = false;
-	x->json = json;
+	x->doc = doc;
 	text_finish(&x->body);
+	budget_set(x, BUDGET_BODY, 0);
+	status = budget_set(x, BUDGET_JSON, doc ? (int64_t)json_bytes(doc) : 0);
 	if (x->conn->hung_up || x->cut)
 		exchange_hung_up(x);
-	else if (!json)
-		answer_error(x, 400, NULL, NULL, "the body is not valid JSON: %s", error);
-	else if (!json_is_object(json))
+	else if (!doc)
+		refuse_json(x, e);
+	else if (status)
+		answer_error(x, status, "overloaded", NULL, "%s", budget_text(status));
+	else if (!json_is(json_root(doc), JSON_IS_OBJECT))
 		answer_error(x, 400, NULL, NULL, "the body must be a JSON object");
 	else
 		x->route->begin(x);
+	exchange_drop_json(x);
+}
+
+const struct json *exchange_json(const struct exchange *x)
+{
+	return json_root(x->doc);
+}
+
+void exchange_drop_json(struct exchange *x)
+{
+	json_close(x->doc);
+	x->doc = NULL;
+	budget_set(x, BUDGET_JSON, 0);
 }
 
 /* The client is gone, or what it does is cut short: nothing is worth doing any more. */
@@ -146,6 +182,13 @@ bool exchange_connect(struct exchange *x)
 	if (err)
 		answer_err(x, err == ERR_BUSY ? err : ERR_GONE, why.text, 1000);
 	return !err;
+}
+
+uint64_t exchange_send(struct exchange *x, struct rpc_request *r)
+{
+	if (x->model && !x->model->no_asker)
+		r->asker = (struct rpc_asker){x->account ? x->account->name : "", x->asks};
+	return xv_send(x->client, r);
 }
 
 void exchange_arm(struct exchange *x)

@@ -155,10 +155,29 @@ static void check_type(struct exchange *x, struct refusal *out)
 		refuse(out, 415, false, "Content-Encoding is not supported");
 }
 
+static bool check_key(struct exchange *x, struct refusal *out)
+{
+	struct gateway *g = x->g;
+
+	if (!g->keys || (x->route && x->route->open))
+		return true;
+	x->account = keys_match(g->keys, exchange_header(x, "Authorization"));
+	if (!x->account) {
+		refuse(out, 401, false, "an API key must be given: Authorization: Bearer KEY");
+		out->code = "invalid_api_key";
+		g->count.refused_key++;
+		return false;
+	}
+	if (++x->account->open <= budget_share(g, g->how.max_connections))
+		return true;
+	refuse(out, 429, false, "this API key has %d requests open, which is its share: wait for one of them", x->account->open - 1);
+	out->code = "too_many_requests";
+	return false;
+}
+
 void filter_policy(struct exchange *x, struct refusal *out)
 {
 	const char *host = exchange_header(x, "Host");
-	struct gateway *g = x->g;
 
 	check_host(x, host, out);
 	if (out->status)
@@ -166,12 +185,8 @@ void filter_policy(struct exchange *x, struct refusal *out)
 	check_origin(x, host, out);
 	if (out->status || !strcmp(x->method, "OPTIONS"))
 		return;
-	if (g->keys && !(x->route && x->route->open) && !keys_match(g->keys, exchange_header(x, "Authorization"))) {
-		refuse(out, 401, false, "a key is needed: Authorization: Bearer KEY");
-		out->code = "invalid_api_key";
-		g->count.refused_key++;
+	if (!check_key(x, out))
 		return;
-	}
 	if (x->route)
 		check_type(x, out);
 }

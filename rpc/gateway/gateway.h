@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/json/json.h"
 #include "rpc/client/xverse.h"
 #include "rpc/gateway/framing.h"
 #include "rpc/gateway/text.h"
@@ -22,7 +23,7 @@ enum {
 	GW_LARGE_BODY = 64 << 10,  /* parsed on the other thread */
 	GW_QUEUE_BYTES = 64 << 10, /* of a stream: over it, its daemon connection is not read */
 	GW_MODELS = 32,
-	GW_LIST = 32, /* --allowed-host, --cors-origin */
+	GW_LIST = 32, /* --allowed-host, --cors-origin, --trusted-proxy */
 	GW_TICK_MS = 100,
 };
 
@@ -43,8 +44,9 @@ struct options {
 	const char *model_name[GW_MODELS], *model_socket[GW_MODELS];
 	int n_models;
 	const char *allowed_host[GW_LIST], *cors_origin[GW_LIST];
-	int n_allowed_hosts, n_cors_origins;
-	int64_t max_body, max_bodies, max_connections, max_per_address, head_ms, body_ms, idle_ms, stall_ms, ping_ms, drain_ms, resume_ms;
+	const char *trusted_proxy[GW_LIST];
+	int n_allowed_hosts, n_cors_origins, n_trusted_proxies;
+	int64_t max_body, max_bodies, max_connections, max_per_address, share, head_ms, body_ms, idle_ms, stall_ms, ping_ms, drain_ms, resume_ms;
 	bool help, print_openapi, check;
 };
 
@@ -59,8 +61,19 @@ struct model {
 	enum model_state state;
 	int64_t created; /* Unix time of the first answer */
 	struct rpc_reply status; /* the last one, kept; kind is RPC_R_NONE where none came */
+	bool no_asker; /* the daemon lets this process ask for nobody but itself */
 	char why[512];
 };
+
+/* What one API key holds here; without keys there is none. */
+struct account {
+	char name[65];
+	int open; /* requests */
+	int64_t held;
+};
+
+/* What the memory of a request is for. */
+enum budget_part { BUDGET_BODY, BUDGET_JSON, BUDGET_CALLS, BUDGET_ANSWER, BUDGET_PARTS };
 
 struct answer {
 	int status; /* 0: none yet */
@@ -68,7 +81,7 @@ struct answer {
 	struct text body;
 	int retry_after; /* seconds; 0: none */
 	const char *allow, *policy; /* policy: the Content-Security-Policy of a page */
-	char ignored[256]; /* names of keys that were not used */
+	char ignored[512]; /* names of keys that were not used */
 	bool close, ask_key, no_retry, do_retry;
 };
 
@@ -104,14 +117,15 @@ struct exchange {
 	struct exchange *next, **link;
 	const struct route *route;
 	const char *path; /* valid during the exchange */
-	char method[12], id[132];
+	char method[12], id[132], asks[129]; /* asks: who does, for turns in the daemon */
 	const char *tail; /* what follows the path of a route that takes it, an allocated copy is in tail_copy */
 	char *tail_copy, *origin;
 	bool http11, has_body, begun, suspended, parsing, cut, queued; /* queued: the answer is libmicrohttpd's */
 	struct text body;
-	int64_t dropped;    /* bytes of a refused body */
-	int64_t body_bytes; /* that came, counted until the exchange ends: its JSON takes memory, too */
-	json_t *json;
+	int64_t dropped; /* bytes of a refused body */
+	int64_t held[BUDGET_PARTS];
+	struct account *account; /* NULL: no key */
+	struct json_doc *doc;    /* of the body, until the request is made from it */
 	struct model *model;
 	struct answer answer;
 	uint64_t start_ns;
@@ -151,7 +165,7 @@ struct gateway {
 	struct connection *connections;
 	struct exchange *exchanges;
 	int n_connections, n_exchanges;
-	int64_t body_bytes; /* of all exchanges */
+	int64_t held, freed; /* memory of all exchanges; given back since the last trim */
 	struct model models[GW_MODELS];
 	int n_models;
 	struct lingerer *lingering;
@@ -186,7 +200,7 @@ void tap_completed(struct connection *c); /* a request was answered to its end *
 struct exchange *exchange_create(struct connection *c, const char *method, const char *path, const char *version);
 void exchange_destroy(struct exchange *x);
 void exchange_begin(struct exchange *x); /* the whole request is there */
-void exchange_parsed(struct exchange *x, json_t *json, const char *error);
+void exchange_parsed(struct exchange *x, struct json_doc *doc, const struct json_error *e);
 void exchange_hung_up(struct exchange *x);
 void exchange_wake(struct exchange *x); /* libmicrohttpd looks at it again */
 void exchange_tick(struct exchange *x);
@@ -194,10 +208,24 @@ void exchange_read(struct exchange *x); /* replies of the daemon */
 void exchange_arm(struct exchange *x);  /* waits for more of them */
 /* Opens the exchange's client; false: answered with an error. */
 bool exchange_connect(struct exchange *x);
+/* xv_send() in the name of who asked. */
+uint64_t exchange_send(struct exchange *x, struct rpc_request *r);
+const struct json *exchange_json(const struct exchange *x); /* the body; NULL once it was given up */
+void exchange_drop_json(struct exchange *x);
+void exchange_name_asker(struct exchange *x, const char *user); /* NULL or "": by address */
 void exchange_forget_daemon(struct exchange *x);
 const char *exchange_header(const struct exchange *x, const char *name); /* NULL: not there */
 /* What system_fingerprint says: who computed this, and by which arithmetic. */
 void exchange_receipt(struct text *out, const char *fingerprint, const char *numerics_class);
+
+/* budget.c */
+void budget_open(void);
+/* What this part of the exchange takes from now on. 0, or the status to refuse with: nothing changed then. Less is always taken. */
+int budget_set(struct exchange *x, enum budget_part part, int64_t bytes);
+const char *budget_text(int status);
+void budget_leave(struct exchange *x);
+void budget_trim(struct gateway *g);
+int64_t budget_share(const struct gateway *g, int64_t of); /* the most that one key may have of what all have */
 
 /* answer.c */
 void answer_text(struct exchange *x, int status, const char *type, struct text *body); /* takes body's memory */
@@ -219,6 +247,7 @@ void stream_begin(struct exchange *x);
 void stream_event(struct exchange *x, const struct text *json);
 void stream_end(struct exchange *x, bool clean);
 void stream_error(struct exchange *x, int err, const char *text);
+void stream_refuse(struct exchange *x, int status, const char *code, const char *text);
 void stream_tick(struct exchange *x);
 struct MHD_Response *stream_response(struct exchange *x);
 
@@ -234,7 +263,9 @@ void filter_policy(struct exchange *x, struct refusal *out); /* Host, Origin, ke
 
 /* keys.c */
 int keys_read(struct keys **out, const char *path, struct why *why);
-bool keys_match(const struct keys *k, const char *authorization); /* in the same time whatever the key */
+/* NULL: none of them. In the same time whatever the key. */
+struct account *keys_match(struct keys *k, const char *authorization);
+int keys_names(const struct keys *k); /* different ones; 0 for NULL */
 void keys_destroy(struct keys *k);
 
 /* routes.c */

@@ -51,19 +51,49 @@ static struct choice *next_waiting(struct generation *w)
 	return NULL;
 }
 
+static void give_up(struct exchange *x, int err, const char *text, uint32_t retry_ms);
+static void give_up_memory(struct exchange *x, int status);
+
+/* libxverse keeps each call's request, encoded and read again, until the call ends. 0, or the status to refuse with. */
+static int count_calls(struct exchange *x, int n_open)
+{
+	const struct generation *w = x->work;
+
+	return budget_set(x, BUDGET_CALLS, (int64_t)(w->all_bytes + 2 * (size_t)n_open * w->call_bytes));
+}
+
+static bool may_open(const struct generation *w)
+{
+	return w->n_open < GENERATE_OPEN && (!w->n_open || (size_t)(w->n_open + 1) * w->call_bytes <= GENERATE_OPEN_BYTES);
+}
+
 static void send_more(struct exchange *x)
 {
 	struct generation *w = x->work;
 	struct choice *c;
+	int status = 0;
 
-	while (x->client && w->n_open < GENERATE_OPEN && (c = next_waiting(w))) {
+	while (x->client && may_open(w) && (c = next_waiting(w)) && !(status = count_calls(x, w->n_open + 1))) {
 		struct rpc_request r;
 		fill_request(w, c, &r);
-		c->id = xv_send(x->client, &r);
+		c->id = exchange_send(x, &r);
 		c->state = CHOICE_OPEN;
 		w->n_open++;
 	}
+	if (status && !w->n_open)
+		give_up_memory(x, status);
 	exchange_arm(x);
+}
+
+/* Once all calls have begun nothing is sent from here again. */
+static void drop_requests(struct exchange *x)
+{
+	struct generation *w = x->work;
+
+	prompts_finish(&w->prompts);
+	chat_finish(&w->said);
+	w->all_bytes = 0;
+	count_calls(x, w->n_open);
 }
 
 static struct choice *choice_of(struct generation *w, uint64_t id)
@@ -103,6 +133,7 @@ static void take_started(struct exchange *x, struct choice *c, const struct rpc_
 {
 	struct generation *w = x->work;
 
+	w->n_started += !c->started;
 	c->started = true;
 	c->prompt_tokens = s->prompt_tokens;
 	for (int i = 0; i < s->n_prompt_ids && w->ask.return_ids; i++)
@@ -113,8 +144,41 @@ static void take_started(struct exchange *x, struct choice *c, const struct rpc_
 		if (w->ask.stream)
 			stream_begin(x);
 	}
-	if (w->ask.stream && w->chat)
-		shape_role(x, w, c);
+	if (w->n_started == w->n_choices)
+		drop_requests(x);
+}
+
+/* The first piece of a chat's choice tells the role; it comes with the first text, so that its time says when that came. */
+static void tell_role(struct exchange *x, struct choice *c)
+{
+	struct generation *w = x->work;
+
+	if (!w->chat || !w->ask.stream || c->told_role)
+		return;
+	c->told_role = true;
+	shape_role(x, w, c);
+}
+
+static int64_t bytes_of(const struct choice *c)
+{
+	const struct logprob_text *l = &c->logprobs;
+
+	return (int64_t)(c->text.max + l->tokens.max + l->values.max + l->top.max + l->offsets.max + c->ids.max + c->prompt_ids.max +
+			 c->prompt_logprobs.max);
+}
+
+/* A whole answer is there twice for a moment: in parts and put together. */
+static void count_answer(struct exchange *x, struct choice *c)
+{
+	struct generation *w = x->work;
+	int64_t now = bytes_of(c);
+	int status;
+
+	w->answer_bytes += now - c->counted;
+	c->counted = now;
+	status = budget_set(x, BUDGET_ANSWER, x->stream.on ? w->answer_bytes + (int64_t)(x->stream.queue.max + w->piece.max) : 2 * w->answer_bytes);
+	if (status)
+		give_up_memory(x, status);
 }
 
 static void tell(struct exchange *x, struct choice *c, const struct rpc_chunk *k)
@@ -123,8 +187,10 @@ static void tell(struct exchange *x, struct choice *c, const struct rpc_chunk *k
 
 	if (!w->ask.stream)
 		text_put(&c->text, k->text, k->text_len);
-	else if (k->text_len || c->logprobs.n || (w->ask.return_ids && c->ids.len))
+	else if (k->text_len || c->logprobs.n || (w->ask.return_ids && c->ids.len)) {
+		tell_role(x, c);
 		shape_piece(x, w, c, k->text, k->text_len);
+	}
 }
 
 static void take_chunk(struct exchange *x, struct choice *c, const struct rpc_chunk *k)
@@ -141,8 +207,11 @@ static void take_chunk(struct exchange *x, struct choice *c, const struct rpc_ch
 	}
 	for (int i = 0; i < k->n_ids && w->ask.return_ids && !k->prompt; i++)
 		put_id(&c->ids, k->ids[i]);
+	if (!k->prompt)
+		c->output_tokens += (uint32_t)k->n_ids;
 	if (!k->prompt || w->ask.echo)
 		tell(x, c, k);
+	count_answer(x, c);
 }
 
 static void end_all(struct exchange *x)
@@ -154,8 +223,10 @@ static void end_all(struct exchange *x)
 		stream_end(x, true);
 	} else {
 		shape_whole(x, w);
+		budget_set(x, BUDGET_ANSWER, (int64_t)x->answer.body.max);
 	}
 	exchange_forget_daemon(x);
+	budget_set(x, BUDGET_CALLS, 0);
 }
 
 static void over(struct exchange *x, struct choice *c)
@@ -165,12 +236,24 @@ static void over(struct exchange *x, struct choice *c)
 	c->state = CHOICE_OVER;
 	w->n_open--;
 	w->n_over++;
-	if (w->ask.stream)
+	count_calls(x, w->n_open);
+	if (w->ask.stream) {
+		tell_role(x, c);
 		shape_finish(x, w, c);
+	}
 	if (w->n_over == w->n_choices)
 		end_all(x);
 	else
 		send_more(x);
+}
+
+/* An id that the request asked to stop at; the model's own end tokens are no reason to name. */
+static bool asked_to_stop(const struct ask *a, int32_t id)
+{
+	for (int i = 0; i < a->sampling.n_stop_ids; i++)
+		if (a->stop_ids[i] == id)
+			return true;
+	return false;
 }
 
 static void take_finished(struct exchange *x, struct choice *c, const struct rpc_finished *f)
@@ -178,12 +261,37 @@ static void take_finished(struct exchange *x, struct choice *c, const struct rpc
 	struct generation *w = x->work;
 
 	c->reason = w->prompt_only ? RPC_FINISH_LENGTH : f->reason;
-	c->stop_id = f->stop_id;
+	c->stop_id = asked_to_stop(&w->ask, f->stop_id) ? f->stop_id : -1;
 	c->stop_text = xstrdup(f->stop_text);
 	c->prompt_tokens = f->prompt_tokens;
 	c->output_tokens = w->prompt_only ? 0 : f->output_tokens;
 	c->cached_tokens = f->cached_tokens;
 	over(x, c);
+}
+
+/* What was gathered for nothing. */
+static void forget_answer(struct exchange *x)
+{
+	struct generation *w = x->work;
+
+	for (int i = 0; i < w->n_choices; i++)
+		choice_finish(&w->choice[i]);
+	drop_requests(x);
+	budget_set(x, BUDGET_CALLS, 0);
+	budget_set(x, BUDGET_ANSWER, (int64_t)(x->stream.queue.max + x->answer.body.max));
+}
+
+/* A model without any chat, or a chat format that takes no tools: only the second is the request's fault. */
+static void refuse_chat(struct exchange *x, const char *text)
+{
+	const struct rpc_chat *c = &((struct generation *)x->work)->said.chat;
+	const char *tools = c->tools_json && *c->tools_json ? "tools" : NULL;
+	const char *param = tools ? tools : c->documents_json && *c->documents_json ? "documents" : NULL;
+
+	if (param && strstr(text, "tools"))
+		answer_error(x, 400, "unsupported", param, "%s: %s", param, text);
+	else
+		answer_error(x, 501, "unsupported", NULL, "there is no chat with this model (%.300s): use /v1/completions", text);
 }
 
 /* Nothing of this exchange will come any more. */
@@ -195,9 +303,21 @@ static void give_up(struct exchange *x, int err, const char *text, uint32_t retr
 	if (x->stream.on)
 		stream_error(x, err, text);
 	else if (err == ERR_UNSUPPORTED && w->chat)
-		answer_error(x, 501, "unsupported", NULL, "%s", text);
+		refuse_chat(x, text);
 	else
 		answer_err(x, err, text, retry_ms);
+	forget_answer(x);
+}
+
+/* There is no room for this exchange. */
+static void give_up_memory(struct exchange *x, int status)
+{
+	exchange_forget_daemon(x);
+	if (x->stream.on)
+		stream_refuse(x, status, "overloaded", budget_text(status));
+	else
+		answer_error(x, status, "overloaded", NULL, "%s", budget_text(status));
+	forget_answer(x);
 }
 
 static void take_error(struct exchange *x, struct choice *c, const struct rpc_error *e)
@@ -205,7 +325,7 @@ static void take_error(struct exchange *x, struct choice *c, const struct rpc_er
 	struct generation *w = x->work;
 	char text[512];
 
-	if (e->code == ERR_BUSY && w->accepted) { /* the queue has room for a part of us */
+	if (e->code == ERR_BUSY && w->accepted && !c->started) { /* the queue has room for a part of us */
 		c->state = CHOICE_WAITS;
 		c->retry_ns = now_ns() + (uint64_t)max_int((int)e->retry_after_ms, 100) * 1000000u;
 		w->first_waiting = 0;
@@ -270,7 +390,7 @@ void generation_cancel(struct exchange *x)
 		exchange_arm(x);
 }
 
-static void choice_finish(struct choice *c)
+void choice_finish(struct choice *c)
 {
 	text_finish(&c->text);
 	text_finish(&c->ids);
@@ -278,6 +398,7 @@ static void choice_finish(struct choice *c)
 	text_finish(&c->prompt_logprobs);
 	logprobs_finish(&c->logprobs);
 	free(c->stop_text);
+	c->stop_text = NULL;
 }
 
 void generation_free(struct exchange *x)
@@ -312,6 +433,9 @@ void generation_start(struct exchange *x, struct generation *w)
 	}
 	w->prompt_only = w->ask.echo && !w->ask.sampling.max_tokens;
 	w->n_choices = w->ask.n * prompts;
+	w->all_bytes = w->chat ? w->said.bytes : w->prompts.bytes;
+	w->call_bytes = w->chat ? w->said.bytes : w->prompts.longest;
+	exchange_name_asker(x, w->ask.user);
 	w->choice = xalloc((size_t)w->n_choices, sizeof *w->choice);
 	for (int i = 0; i < w->n_choices; i++)
 		w->choice[i].index = i;

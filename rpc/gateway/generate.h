@@ -7,7 +7,10 @@
 #include "rpc/gateway/chat.h"
 #include "rpc/gateway/gateway.h"
 
-enum { GENERATE_OPEN = 32 }; /* calls of one exchange that run at once; the others wait here */
+enum {
+	GENERATE_OPEN = 32, /* calls of one exchange that run at once; the others wait here */
+	GENERATE_OPEN_BYTES = 16 << 20, /* of their prompts, beyond the first call */
+};
 
 /* Logprobs as JSON being written: of completions four lists, of chat one (in `tokens`). */
 struct logprob_text {
@@ -20,7 +23,8 @@ struct choice {
 	int index; /* prompt * n + i */
 	enum choice_state state;
 	uint64_t id, retry_ns;
-	bool started;
+	bool started, told_role;
+	int64_t counted; /* bytes of what follows, in the exchange's budget */
 	struct text text;
 	struct logprob_text logprobs;
 	struct text ids, prompt_ids, prompt_logprobs;
@@ -37,7 +41,9 @@ struct generation {
 	struct prompts prompts;
 	struct chat_input said; /* of a chat */
 	struct choice *choice;
-	int n_choices, first_waiting, n_open, n_over;
+	int n_choices, first_waiting, n_open, n_started, n_over;
+	size_t all_bytes, call_bytes; /* of prompts or the conversation, while they are here; of what one call takes of them */
+	int64_t answer_bytes;
 	bool prompt_only; /* max_tokens 0: what the one token asked for gives is not told */
 	char *preamble;   /* the keys that all pieces have */
 	struct text piece;
@@ -48,6 +54,7 @@ void generation_start(struct exchange *x, struct generation *w);
 void generation_cancel(struct exchange *x); /* asked for by another request */
 void generation_free(struct exchange *x);
 extern const struct work_ops generation_ops;
+void choice_finish(struct choice *c); /* frees what was gathered */
 void make_preamble(struct exchange *x, struct generation *w, const struct rpc_started *s);
 
 /* logprobs.c */

@@ -313,12 +313,18 @@ static enum MHD_Result take_head(struct exchange *x)
 static void refuse_body(struct exchange *x, int64_t size)
 {
 	struct gateway *g = x->g;
+	int64_t bytes = (int64_t)x->body.len + size;
+	int status;
 
-	if (x->body_bytes + size > g->how.max_body)
+	if (bytes > g->how.max_body)
 		answer_error(x, 413, NULL, NULL, "the body has more than %lld bytes", (long long)g->how.max_body);
-	else if (g->body_bytes + size > g->how.max_bodies)
-		answer_error(x, 503, "overloaded", NULL, "too much is being sent here at once");
-	x->answer.close = x->answer.status != 0;
+	else if ((status = budget_set(x, BUDGET_BODY, bytes)))
+		answer_error(x, status, "overloaded", NULL, "%s", budget_text(status));
+	if (!x->answer.status)
+		return;
+	x->answer.close = true;
+	text_finish(&x->body);
+	budget_set(x, BUDGET_BODY, 0);
 }
 
 /* What comes after a refusal is dropped, and not for ever. */
@@ -330,8 +336,6 @@ static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *s
 		refuse_body(x, n);
 	if (!x->answer.status) {
 		text_put(&x->body, data, *size);
-		x->body_bytes += n;
-		x->g->body_bytes += n;
 	} else if ((x->dropped += n) > x->g->how.max_body) {
 		return MHD_NO;
 	}

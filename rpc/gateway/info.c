@@ -67,6 +67,10 @@ void get_models(struct exchange *x)
 
 void get_model(struct exchange *x)
 {
+	if (!*x->tail) {
+		get_models(x);
+		return;
+	}
 	for (int i = 0; i < x->g->n_models; i++)
 		if (!strcmp(model_name(&x->g->models[i]), x->tail)) {
 			answer_json(x, 200, model_json(&x->g->models[i]));

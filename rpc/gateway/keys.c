@@ -1,4 +1,5 @@
-/* keys.c - API keys: only their SHA-256 digests are kept; all of them are compared each time, in constant time. */
+/* keys.c - API keys: only their SHA-256 digests are kept; all of them are compared each time, in constant time. A key has a name,
+ * by which the daemon and this program tell apart who asks. */
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -12,8 +13,12 @@
 enum { DIGEST = 32, MAX_KEYS = 4096 };
 
 struct keys {
-	int n;
-	unsigned char digest[][DIGEST];
+	int n, n_accounts;
+	struct account account[MAX_KEYS]; /* one for each name */
+	struct {
+		unsigned char digest[DIGEST];
+		int account;
+	} key[2 * MAX_KEYS];
 };
 
 static void digest(const char *key, size_t len, unsigned char out[DIGEST])
@@ -21,48 +26,99 @@ static void digest(const char *key, size_t len, unsigned char out[DIGEST])
 	REQUIRE(gnutls_hash_fast(GNUTLS_DIG_SHA256, key, len, out) == 0);
 }
 
-/* One key a line; empty lines and lines that begin with # are left out. */
-int keys_read(struct keys **out, const char *path, struct why *why)
+static int account_of(struct keys *k, const char *name, size_t len)
 {
-	FILE *f = fopen(path, "re");
-	struct keys *k = xalloc(1, sizeof *k + (size_t)MAX_KEYS * DIGEST);
+	for (int i = 0; i < k->n_accounts; i++)
+		if (strlen(k->account[i].name) == len && !memcmp(k->account[i].name, name, len))
+			return i;
+	memcpy(k->account[k->n_accounts].name, name, len);
+	return k->n_accounts++;
+}
+
+static void add(struct keys *k, const char *key, size_t len, int account)
+{
+	digest(key, len, k->key[k->n].digest);
+	k->key[k->n++].account = account;
+}
+
+/* "name:key", or a key alone, which is named by a part of its digest's digest. A key may hold a colon itself, so the whole line is
+ * one in any case. */
+static void add_line(struct keys *k, const char *line, size_t len)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+	size_t n = strspn(line, allowed);
+	unsigned char d[DIGEST];
+	char name[16];
+
+	if (n && n < sizeof k->account->name && line[n] == ':' && n + 1 < len) {
+		int account = account_of(k, line, n);
+		add(k, line + n + 1, len - n - 1, account);
+		add(k, line, len, account);
+		return;
+	}
+	digest(line, len, d);
+	digest((const char *)d, DIGEST, d);
+	snprintf(name, sizeof name, "key-%02x%02x%02x%02x", d[0], d[1], d[2], d[3]);
+	add(k, line, len, account_of(k, name, strlen(name)));
+}
+
+/* Empty lines and lines that begin with # are left out. */
+static int read_lines(struct keys *k, FILE *f, const char *path, struct why *why)
+{
 	char line[1024];
 	bool whole = true;
 
-	*out = NULL;
-	if (!f) {
-		free(k);
-		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
-	}
 	while (fgets(line, sizeof line, f)) {
 		size_t len = strcspn(line, "\r\n");
-		whole = whole && k->n < MAX_KEYS && len < sizeof line - 1;
+		whole = whole && k->n_accounts < MAX_KEYS && k->n + 2 <= 2 * MAX_KEYS && len < sizeof line - 1;
+		line[len] = 0;
 		if (whole && len && line[0] != '#')
-			digest(line, len, k->digest[k->n++]);
+			add_line(k, line, len);
 	}
-	fclose(f);
 	gnutls_memset(line, 0, sizeof line);
-	if (!k->n || !whole) {
-		free(k);
-		return fail(why, ERR_INVALID, whole ? "%s: holds no key" : "%s: more than 4096 keys, or one of more than 1022 bytes",
-			    path);
-	}
-	*out = k;
-	return 0;
+	if (!whole)
+		return fail(why, ERR_INVALID, "%s: more than %d keys, or one of more than 1022 bytes", path, MAX_KEYS);
+	return k->n ? 0 : fail(why, ERR_INVALID, "%s holds no key: write one a line", path);
 }
 
-bool keys_match(const struct keys *k, const char *authorization)
+int keys_read(struct keys **out, const char *path, struct why *why)
+{
+	FILE *f = fopen(path, "re");
+	struct keys *k;
+	int err;
+
+	*out = NULL;
+	if (!f)
+		return fail(why, ERR_IO, "--api-key-file %s: %s", path, strerror(errno));
+	k = xalloc(1, sizeof *k);
+	err = read_lines(k, f, path, why);
+	fclose(f);
+	if (err)
+		free(k);
+	else
+		*out = k;
+	return err;
+}
+
+struct account *keys_match(struct keys *k, const char *authorization)
 {
 	const char *key = "";
 	unsigned char asked[DIGEST];
-	int hits = 0;
+	int found = 0;
 
 	if (authorization && !strncasecmp(authorization, "Bearer ", 7))
 		key = authorization + 7 + strspn(authorization + 7, " ");
 	digest(key, strlen(key), asked);
-	for (int i = 0; i < k->n; i++)
-		hits += gnutls_memcmp(asked, k->digest[i], DIGEST) == 0;
-	return hits > 0;
+	for (int i = 0; i < k->n; i++) {
+		int hit = gnutls_memcmp(asked, k->key[i].digest, DIGEST) == 0;
+		found |= -hit & (k->key[i].account + 1);
+	}
+	return found ? &k->account[min_int(found, k->n_accounts) - 1] : NULL;
+}
+
+int keys_names(const struct keys *k)
+{
+	return k ? k->n_accounts : 0;
 }
 
 void keys_destroy(struct keys *k)

@@ -106,6 +106,8 @@ static void tick(struct gateway *g)
 		exchange_tick(x);
 	}
 	connections_look(g, second);
+	if (second)
+		budget_trim(g);
 	lingerers_look(g);
 	g->run_http = true; /* out of connections or descriptors it stops listening, and looks again only when run */
 }

@@ -208,6 +208,6 @@ void get_metrics(struct exchange *x)
 		return;
 	}
 	x->ops = &ops;
-	xv_send(x->client, &r);
+	exchange_send(x, &r);
 	exchange_arm(x);
 }

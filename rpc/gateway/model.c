@@ -45,6 +45,8 @@ static void ask(struct model *m)
 {
 	struct rpc_request r = {.kind = RPC_STATUS};
 
+	if (!m->no_asker)
+		r.asker.client = "xverse-gateway";
 	m->asked_id = xv_send(m->client, &r);
 	m->asked_ns = now_ns();
 	m->next_ns = m->asked_ns + (uint64_t)(m->state == MODEL_READY ? ASK_MS : FIRST_ASK_MS) * MS;
@@ -67,6 +69,11 @@ static void take(struct model *m, const struct rpc_reply *r)
 		return;
 	if (r->kind == RPC_R_STATUS)
 		keep(m, r);
+	else if (r->kind == RPC_R_ERROR && r->error.code == ERR_DENIED && !m->no_asker) {
+		m->no_asker = true;
+		log_event(LOG_WARN, "the daemon does not take from this user for whom it asks: all clients are one (--gateway-uid)",
+			  " model=\"%s\"", model_name(m));
+	}
 	m->asked_id = 0;
 }
 
@@ -144,19 +151,19 @@ static bool name_unknown(const struct gateway *g)
 
 struct model *model_of(struct exchange *x)
 {
-	json_t *name = x->json ? json_object_get(x->json, "model") : NULL;
+	const struct json *name = json_get(exchange_json(x), "model");
 	struct gateway *g = x->g;
 	struct model *m;
 
-	if (!name || json_is_null(name) || (json_is_string(name) && !json_string_length(name)))
+	if (json_none(name) || (json_str(name) && !json_len(name)))
 		return x->model = &g->models[0];
-	if (!json_is_string(name)) {
-		answer_error(x, 400, NULL, "model", "model: a string is wanted");
+	if (!json_str(name)) {
+		answer_error(x, 400, NULL, "model", "model must be a string, not %s", json_kind_name(name));
 		return NULL;
 	}
-	m = name_unknown(g) ? &g->models[0] : by_name(g, json_string_value(name));
+	m = name_unknown(g) ? &g->models[0] : by_name(g, json_str(name));
 	if (!m)
 		answer_error(x, 404, "model_not_found", "model", "there is no model %.100s here",
-			     json_string_value(name));
+			     json_str(name));
 	return x->model = m;
 }

@@ -35,7 +35,7 @@ static json_t *schema_of(const struct ask_field *f)
 	case ASK_TOP_K:
 		return numeric(f, "integer");
 	case ASK_SEED:
-		return json_pack("{s:s, s:s, s:b}", "type", "integer", "format", "int64", "nullable", 1);
+		return json_pack("{s:s, s:b}", "type", "integer", "nullable", 1);
 	case ASK_SWITCH:
 	case ASK_BOOL:
 		return typed("boolean");
@@ -54,20 +54,38 @@ static json_t *schema_of(const struct ask_field *f)
 	}
 }
 
+static void add_unsupported(json_t *properties, enum ask_where where)
+{
+	int n;
+	const struct ask_unsupported *u = ask_unsupported(&n);
+
+	for (int i = 0; i < n; i++) {
+		json_t *s = any();
+		if (!(u[i].where & (int)where)) {
+			json_decref(s);
+			continue;
+		}
+		json_object_set_new(s, "description",
+				    json_sprintf("not supported; only null%s%s%s%s", u[i].neutral ? "|" : "", u[i].neutral ? u[i].neutral : "",
+						 u[i].instead ? "; " : "", u[i].instead ? u[i].instead : ""));
+		json_object_set_new(properties, u[i].name, s);
+	}
+}
+
 static json_t *body_of(enum ask_where where, const char *needed)
 {
 	json_t *properties = json_object();
 	int n;
 	const struct ask_field *f = ask_fields(&n);
 
+	add_unsupported(properties, where);
+
 	for (int i = 0; i < n; i++) {
 		json_t *s;
 		if (!(f[i].where & (int)where))
 			continue;
 		s = schema_of(&f[i]);
-		if (f[i].text && f[i].kind == ASK_NEUTRAL)
-			json_object_set_new(s, "description", json_sprintf("not supported; only %s", f[i].text));
-		else if (f[i].text)
+		if (f[i].text)
 			json_object_set_new(s, "description", json_string(f[i].text));
 		json_object_set_new(properties, f[i].name, s);
 	}

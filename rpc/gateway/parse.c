@@ -12,8 +12,8 @@ struct job {
 	struct job *next;
 	struct exchange *x; /* not looked into by the other thread */
 	struct text body;
-	json_t *json;
-	char error[160];
+	struct json_doc *doc;
+	struct json_error error;
 };
 
 struct parser {
@@ -38,7 +38,8 @@ static void *run(void *arg)
 		struct job *j = p->todo;
 		p->todo = j->next;
 		pthread_mutex_unlock(&p->lock);
-		j->json = parse_body(j->body.data, j->body.len, j->error);
+		j->doc = parse_body(j->body.data, j->body.len, &j->error);
+		text_finish(&j->body);
 		pthread_mutex_lock(&p->lock);
 		j->next = p->done;
 		p->done = j;
@@ -101,7 +102,7 @@ void parser_take(struct gateway *g)
 	p->done = NULL;
 	pthread_mutex_unlock(&p->lock);
 	for (struct job *j = done; j; j = j->next)
-		exchange_parsed(j->x, j->json, j->error);
+		exchange_parsed(j->x, j->doc, &j->error);
 	free_jobs(done);
 }
 
@@ -117,9 +118,9 @@ void parser_stop(struct gateway *g)
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->thread, NULL);
 	for (struct job *j = p->todo; j; j = j->next)
-		exchange_parsed(j->x, NULL, "the server ends");
+		exchange_parsed(j->x, NULL, &(struct json_error){.err = ERR_IO, .text = "the server ends"});
 	for (struct job *j = p->done; j; j = j->next)
-		exchange_parsed(j->x, j->json, j->error);
+		exchange_parsed(j->x, j->doc, &j->error);
 	free_jobs(p->todo);
 	free_jobs(p->done);
 	watch_gone(g, &g->parsed_watch);

@@ -37,7 +37,7 @@ static bool matches(const struct route *r, const char *path, const char **tail)
 
 	*tail = path + n;
 	if (n > 1 && r->path[n - 1] == '/')
-		return !strncmp(path, r->path, n) && path[n];
+		return !strncmp(path, r->path, n) && (path[n] || r->begin == get_model);
 	return !strcmp(path, r->path);
 }
 

@@ -12,16 +12,19 @@ static const char *finish_name(enum rpc_finish f)
 		return "stop";
 	case RPC_FINISH_LENGTH:
 	case RPC_FINISH_SCORED:
+	case RPC_FINISH_DEADLINE:
 		return "length";
-	default:
-		return "abort";
+	default: /* cancelled: clients check the word against OpenAI's list, so stop_reason says it */
+		return "stop";
 	}
 }
 
 static void put_reason(struct text *t, const struct choice *c)
 {
 	text_fmt(t, "\"finish_reason\":\"%s\",\"stop_reason\":", finish_name(c->reason));
-	if (c->stop_text && *c->stop_text)
+	if (c->reason == RPC_FINISH_CANCELLED || c->reason == RPC_FINISH_DEADLINE)
+		text_str(t, c->reason == RPC_FINISH_CANCELLED ? "\"cancelled\"" : "\"deadline\"");
+	else if (c->stop_text && *c->stop_text)
 		text_json_str(t, c->stop_text);
 	else if (c->reason == RPC_FINISH_STOP && c->stop_id >= 0)
 		text_fmt(t, "%d", c->stop_id);
@@ -47,9 +50,13 @@ static struct text *begin(struct generation *w, const struct choice *c)
 	return t;
 }
 
-static void end(struct exchange *x, struct generation *w)
+static void end(struct exchange *x, struct generation *w, const struct choice *c)
 {
-	text_str(&w->piece, w->ask.include_usage ? "}],\"usage\":null}" : "}]}");
+	if (w->ask.usage_each)
+		text_fmt(&w->piece, "}],\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%ju}}", c->prompt_tokens,
+			 c->output_tokens, (uintmax_t)c->prompt_tokens + c->output_tokens);
+	else
+		text_str(&w->piece, w->ask.include_usage ? "}],\"usage\":null}" : "}]}");
 	stream_event(x, &w->piece);
 }
 
@@ -64,14 +71,14 @@ void shape_piece(struct exchange *x, struct generation *w, struct choice *c, con
 	if (w->ask.return_ids)
 		put_ids(t, "token_ids", &c->ids);
 	text_str(t, ",\"finish_reason\":null");
-	end(x, w);
+	end(x, w, c);
 }
 
 void shape_role(struct exchange *x, struct generation *w, struct choice *c)
 {
 	text_str(begin(w, c),
 		 "\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null");
-	end(x, w);
+	end(x, w, c);
 }
 
 void shape_finish(struct exchange *x, struct generation *w, struct choice *c)
@@ -81,7 +88,7 @@ void shape_finish(struct exchange *x, struct generation *w, struct choice *c)
 	text_str(t, w->chat ? "\"delta\":{}" : "\"text\":\"\"");
 	text_str(t, ",\"logprobs\":null,");
 	put_reason(t, c);
-	end(x, w);
+	end(x, w, c);
 }
 
 static void put_usage(struct exchange *x, struct generation *w, struct text *t)
@@ -133,6 +140,7 @@ static void put_choice(struct generation *w, struct choice *c, struct text *t)
 	text_str(t, ",");
 	put_reason(t, c);
 	text_str(t, "}");
+	choice_finish(c);
 }
 
 void shape_whole(struct exchange *x, struct generation *w)

@@ -86,16 +86,22 @@ void stream_end(struct exchange *x, bool clean)
 	exchange_wake(x);
 }
 
-void stream_error(struct exchange *x, int err, const char *text)
+void stream_refuse(struct exchange *x, int status, const char *code, const char *text)
 {
 	struct text t = {0};
-	const char *code;
-	int status = error_status(err, &code);
 
-	error_object(&t, status, code, NULL, error_told(err, text));
+	error_object(&t, status, code, NULL, text);
 	stream_event(x, &t);
 	text_finish(&t);
 	stream_end(x, false);
+}
+
+void stream_error(struct exchange *x, int err, const char *text)
+{
+	const char *code;
+	int status = error_status(err, &code);
+
+	stream_refuse(x, status, code, error_told(err, text));
 }
 
 void stream_tick(struct exchange *x)

@@ -8,7 +8,7 @@
 #include "rpc/gateway/chat.h"
 #include "rpc/gateway/gateway.h"
 
-enum { MAX_DETOKENIZE = 1 << 20 };
+enum { MAX_DETOKENIZE = ASK_MAX_VALUES };
 
 struct words {
 	bool strings;
@@ -16,45 +16,45 @@ struct words {
 	struct chat_input said;
 };
 
-static void put_ids(json_t *j, const int32_t *ids, int n)
+static void answer_counted(struct exchange *x, struct text *t)
 {
-	json_t *list = json_array();
+	int status = budget_set(x, BUDGET_ANSWER, (int64_t)t->max);
 
-	for (int i = 0; i < n; i++)
-		json_array_append_new(list, json_integer(ids[i]));
-	json_object_set_new(j, "count", json_integer(n));
-	json_object_set_new(j, "tokens", list);
-}
-
-/* Bytes that are not UTF-8 become U+FFFD. */
-static json_t *lenient(const char *s, size_t len)
-{
-	json_t *j = json_stringn(s, len);
-	struct text t = {0};
-
-	if (j)
-		return j;
-	text_json(&t, s, len);
-	j = json_loadb(t.data, t.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	text_finish(&t);
-	return j ? j : json_string("");
+	if (!status) {
+		answer_text(x, 200, "application/json", t);
+		return;
+	}
+	text_finish(t);
+	answer_error(x, status, "overloaded", NULL, "%s", budget_text(status));
 }
 
 static void answer_tokens(struct exchange *x, const struct rpc_tokens *t)
 {
 	const struct rpc_status *s = model_status(x->model);
-	json_t *j = json_object(), *strings = json_null();
 	const struct words *w = x->work;
+	struct text out = {0};
 
-	put_ids(j, t->ids, t->n_ids);
-	if (w->strings && t->pieces) {
-		strings = json_array();
-		for (int i = 0; i < t->n_ids; i++)
-			json_array_append_new(strings, lenient(t->pieces[i], t->piece_len[i]));
+	text_fmt(&out, "{\"count\":%d,\"tokens\":[", t->n_ids);
+	for (int i = 0; i < t->n_ids; i++)
+		text_fmt(&out, i ? ",%d" : "%d", t->ids[i]);
+	text_fmt(&out, "],\"max_model_len\":%u,\"token_strs\":%s", s ? s->max_model_len : 0, w->strings && t->pieces ? "[" : "null");
+	for (int i = 0; w->strings && t->pieces && i < t->n_ids; i++) {
+		if (i)
+			text_str(&out, ",");
+		text_json(&out, t->pieces[i], t->piece_len[i]);
 	}
-	json_object_set_new(j, "max_model_len", json_integer(s ? s->max_model_len : 0));
-	json_object_set_new(j, "token_strs", strings);
-	answer_json(x, 200, j);
+	text_str(&out, w->strings && t->pieces ? "]}" : "}");
+	answer_counted(x, &out);
+}
+
+static void answer_prompt(struct exchange *x, const char *s, size_t len)
+{
+	struct text out = {0};
+
+	text_str(&out, "{\"prompt\":");
+	text_json(&out, s, len);
+	text_str(&out, "}");
+	answer_counted(x, &out);
 }
 
 static void take(struct exchange *x, const struct rpc_reply *r)
@@ -69,7 +69,7 @@ static void take(struct exchange *x, const struct rpc_reply *r)
 		answer_tokens(x, &(struct rpc_tokens){.ids = r->rendered.ids, .n_ids = r->rendered.n_ids});
 		break;
 	case RPC_R_TEXT:
-		answer_json(x, 200, json_pack("{s:o}", "prompt", lenient(r->text.text, r->text.text_len)));
+		answer_prompt(x, r->text.text, r->text.text_len);
 		break;
 	case RPC_R_ERROR:
 		snprintf(text, sizeof text, "%s", r->error.text);
@@ -79,6 +79,7 @@ static void take(struct exchange *x, const struct rpc_reply *r)
 		return;
 	}
 	exchange_forget_daemon(x);
+	budget_set(x, BUDGET_CALLS, 0);
 }
 
 static void lost(struct exchange *x, int err, const char *text)
@@ -109,23 +110,27 @@ static struct words *begin(struct exchange *x)
 	return w;
 }
 
-static void ask(struct exchange *x, struct rpc_request *r)
+static void ask(struct exchange *x, struct rpc_request *r, size_t bytes)
 {
-	if (!exchange_connect(x))
+	int status = budget_set(x, BUDGET_CALLS, 2 * (int64_t)bytes);
+
+	if (status)
+		answer_error(x, status, "overloaded", NULL, "%s", budget_text(status));
+	if (status || !exchange_connect(x))
 		return;
-	xv_send(x->client, r);
+	exchange_send(x, r);
 	exchange_arm(x);
 }
 
 /* null and absent are the same; false: answered with an error. */
 static bool get_bool(struct exchange *x, const char *name, bool fallback, bool *out)
 {
-	const json_t *v = json_object_get(x->json, name);
+	const struct json *v = json_get(exchange_json(x), name);
 
-	*out = v && !json_is_null(v) ? json_is_true(v) : fallback;
-	if (!v || json_is_null(v) || json_is_boolean(v))
+	*out = json_none(v) ? fallback : json_yes(v);
+	if (json_none(v) || json_is(v, JSON_IS_BOOL))
 		return true;
-	answer_error(x, 400, NULL, name, "%s: true or false is wanted", name);
+	answer_error(x, 400, NULL, name, "%s must be true or false, not %s", name, json_kind_name(v));
 	return false;
 }
 
@@ -135,38 +140,39 @@ static void tokenize_chat(struct exchange *x, struct words *w)
 	const char *param = NULL;
 	struct why why;
 
-	if (chat_read(&w->said, x->json, &param, &why)) {
+	if (chat_read(&w->said, exchange_json(x), x->answer.ignored, &param, &why)) {
 		answer_error(x, 400, NULL, param, "%s", why.text);
 		return;
 	}
 	r.chat = w->said.chat;
-	ask(x, &r);
+	ask(x, &r, w->said.bytes);
+	chat_finish(&w->said);
 }
 
 void post_tokenize(struct exchange *x)
 {
-	json_t *prompt = json_object_get(x->json, "prompt");
+	const struct json *prompt = json_get(exchange_json(x), "prompt");
 	struct rpc_request r = {.kind = RPC_TOKENIZE};
 	struct words *w = begin(x);
 
 	if (!w)
 		return;
-	if (json_object_get(x->json, "messages")) {
+	if (json_get(exchange_json(x), "messages")) {
 		tokenize_chat(x, w);
 		return;
 	}
-	if (!json_is_string(prompt)) {
-		answer_error(x, 400, NULL, "prompt", "prompt: a string is wanted");
+	if (!json_str(prompt)) {
+		answer_error(x, 400, NULL, "prompt", "prompt must be a string, not %s", json_kind_name(prompt));
 		return;
 	}
 	if (!get_bool(x, "return_token_strs", false, &w->strings) ||
 	    !get_bool(x, "add_special_tokens", true, &r.tokenize.add_special))
 		return;
-	r.tokenize.text = json_string_value(prompt);
-	r.tokenize.text_len = json_string_length(prompt);
+	r.tokenize.text = json_str(prompt);
+	r.tokenize.text_len = json_len(prompt);
 	r.tokenize.parse_special = true;
 	r.tokenize.pieces = w->strings;
-	ask(x, &r);
+	ask(x, &r, json_len(prompt));
 }
 
 void post_detokenize(struct exchange *x)
@@ -177,12 +183,14 @@ void post_detokenize(struct exchange *x)
 
 	if (!w)
 		return;
-	if (ask_ids(json_object_get(x->json, "tokens"), "tokens", MAX_DETOKENIZE, &w->ids, &r.detokenize.n_ids, &why)) {
+	if (ask_ids(json_get(exchange_json(x), "tokens"), "tokens", MAX_DETOKENIZE, &w->ids, &r.detokenize.n_ids, &why)) {
 		answer_error(x, 400, NULL, "tokens", "%s", why.text);
 		return;
 	}
 	r.detokenize.ids = w->ids;
-	ask(x, &r);
+	ask(x, &r, (size_t)r.detokenize.n_ids * sizeof(int32_t));
+	free(w->ids);
+	w->ids = NULL;
 }
 
 static json_t *name_or_null(const char *name)

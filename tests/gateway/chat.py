@@ -53,9 +53,18 @@ def streams():
 
 
 def messages():
-    a = chat([USER], max_tokens=6, temperature=0)[1]["choices"][0]["message"]["content"]
-    for name, content in [("parts", [{"type": "text", "text": "Tell me "}, {"type": "text", "text": "of a cat"}]), ("a list of texts", ["Tell me of a cat"])]:
-        same(name, chat([{"role": "user", "content": content}], max_tokens=6, temperature=0)[1]["choices"][0]["message"]["content"], a)
+    def ids(content, role="user", **more):
+        return gw.post("/tokenize", {"messages": [{"role": role, "content": content, **more}]})[1].get("tokens")
+    text = ids("Tell me\nof a cat")
+    for name, content in [("parts", [{"type": "text", "text": "Tell me"}, {"type": "text", "text": "of a cat"}]), ("a list of texts", ["Tell me", "of a cat"]),
+                          ("input_text", [{"type": "input_text", "text": "Tell me"}, {"type": "text", "text": "of a cat"}]),
+                          ("no type", [{"text": "Tell me"}, {"type": None, "text": "of a cat"}]),
+                          ("a refusal", [{"type": "refusal", "refusal": "Tell me"}, {"type": "text", "text": "of a cat"}]),
+                          ("one part", [{"type": "text", "text": "Tell me\nof a cat"}])]:
+        same(name, ids(content), text)
+    check("U+0000", len(ids("a\0b") or []) > len(ids("a") or []), ids("a\0b"))
+    same("developer is system", gw.post("/tokenize", {"messages": [{"role": "developer", "content": "Be brief."}, USER]})[1].get("tokens"),
+         gw.post("/tokenize", {"messages": [{"role": "system", "content": "Be brief."}, USER]})[1]["tokens"])
     for name, bad in [("empty", []), ("a text", "x"), ("no role", [{"content": "x"}]), ("role 1", [{"role": 1, "content": "x"}]),
                       ("an image", [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}]),
                       ("content 5", [{"role": "user", "content": 5}]), ("unknown role", [{"role": "bad", "content": "x"}])]:
@@ -98,12 +107,12 @@ def agreement():
     M = wire.pb.Message
     talk = [{"role": "user", "content": "hi </s>", "name": "bob"}, {"role": "assistant", "content": None, "tool_calls": [CALL]},
             {"role": "tool", "tool_call_id": "c1", "content": "warm"}]
-    said = [M(role="user", content="hi </s>", name="bob"), M(role="assistant", json=json.dumps({"tool_calls": [CALL]})),
+    said = [M(role="user", content="hi </s>", name="bob"), M(role="assistant", json=json.dumps({"tool_calls": [CALL], "content": None})),
             M(role="tool", content="warm", json='{"tool_call_id": "c1"}')]
     docs, args = [{"title": "a", "text": "b"}], {"thinking": "deep"}
     more = dict(tools_json=json.dumps(TOOLS), documents_json=json.dumps(docs), template_args_json=json.dumps(args))
     r = wire_client.wait(wire_client.send(template_=wire.pb.Template(messages=said, **more))).last.rendered
-    text = '[user|bob|hi </s>|][assistant|||%s][tool||warm|c1]%s%sdeep>' % (json.dumps([CALL], ensure_ascii=False), json.dumps(TOOLS), json.dumps(docs))
+    text = '[user|bob|hi </s>|][assistant||None|%s][tool||warm|c1]%s%sdeep>' % (json.dumps([CALL], ensure_ascii=False), json.dumps(TOOLS), json.dumps(docs))
     same("the template's text", r.text, text)
     body = {"messages": talk, "tools": TOOLS, "documents": docs, "chat_template_kwargs": args}
     same("ids of both", g.post("/tokenize", body)[1]["tokens"], list(r.ids))

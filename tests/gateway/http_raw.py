@@ -475,15 +475,13 @@ def many():
 
 
 def all_bodies():
-    g = Gateway("--model", "m=" + sock, "--port=0", "--max-body=100000", "--max-bodies=300000")
+    g = Gateway("--model", "m=" + sock, "--port=0", "--max-body=1000000", "--max-bodies=3000000")
     half = []
     for _ in range(3):
         half.append(g.connect(5))
-        half[-1].sendall(POST + HOST + TYPE + b"Content-Length: 100000\r\n\r\n" + b" " * 90000)
-    wait_for(lambda: g.metric("xverse_gateway_requests") >= 4)  # with this one
-    time.sleep(0.5)  # until what was sent is read
-    status, a, head = g.complete(prompt=[5] * 20000, max_tokens=1)
-    same("more than all bodies together may have", (status, head["Retry-After"]), (503, "2"))
+        half[-1].sendall(POST + HOST + TYPE + b"Content-Length: 1000000\r\n\r\n" + b" " * 900000)
+    status, a, head = wait_for(lambda: (r := g.complete(prompt="x" * 500000, max_tokens=1))[0] == 429 and r, 10) or (0, {}, {})
+    check("more than all bodies together may have", status == 429 and a["error"]["code"] == "overloaded" and int(head["Retry-After"]) >= 1, status, a)
     same("a small one still fits", g.complete(prompt=[5], max_tokens=1)[0], 200)
     for c in half:
         c.close()

@@ -115,6 +115,7 @@ int main(int argc, char **argv)
 	if (g.how.check)
 		log_level_set(LOG_ERROR); /* it listens only to see that it could */
 	gnutls_global_init();
+	budget_open();
 	err = open_all(&g, &why);
 	if (err)
 		fprintf(stderr, "xverse-gateway: %s\n", why.text);

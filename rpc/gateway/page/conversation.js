@@ -111,7 +111,7 @@ function takeEvent(run, event) {
 	}
 	if (c.finish_reason) {
 		node.finish = c.finish_reason;
-		if (c.finish_reason === "stop" && node.ids && node.ids[node.ids.length - 1] === c.stop_reason) node.ids.pop();
+		if (c.finish_reason === "stop" && node.ids && typeof c.stop_reason !== "string") node.ids.pop(); // an end token
 	}
 }
 
