@@ -6,7 +6,7 @@
 
 #include "rpc/gateway/gateway.h"
 
-enum { TRIM_BYTES = 1 << 20, MAP_BYTES = 256 << 10, ANSWER_PART = 4 };
+enum { TRIM_BYTES = 1 << 20, MAP_BYTES = 256 << 10, ANSWER_PART = 4, TRIMS = 3 };
 
 /* glibc raises its own threshold with each large block that is freed, and keeps what lies below it. */
 void budget_open(void)
@@ -68,11 +68,12 @@ void budget_leave(struct exchange *x)
 		budget_set(x, (enum budget_part)i, 0);
 }
 
-/* Once a second: what was freed goes back to the system. */
+/* Once a second: what was freed goes back to the system, for some seconds, since connections end after their requests. */
 void budget_trim(struct gateway *g)
 {
-	if (g->freed < TRIM_BYTES)
-		return;
+	if (g->freed >= TRIM_BYTES)
+		g->trims = TRIMS;
 	g->freed = 0;
-	malloc_trim(0);
+	if (g->trims && g->trims--)
+		malloc_trim(0);
 }

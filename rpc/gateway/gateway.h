@@ -165,7 +165,8 @@ struct gateway {
 	struct connection *connections;
 	struct exchange *exchanges;
 	int n_connections, n_exchanges;
-	int64_t held, freed; /* memory of all exchanges; given back since the last trim */
+	int64_t held, freed; /* memory of all exchanges; given back in this second */
+	int trims;           /* still to come */
 	struct model models[GW_MODELS];
 	int n_models;
 	struct lingerer *lingering;
