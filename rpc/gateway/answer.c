@@ -153,6 +153,14 @@ const char *error_told(int err, const char *text)
 	return "the daemon cannot be reached";
 }
 
+/* The daemon's words for a prompt, a conversation, or either with its answer that the context does not hold. */
+static bool is_length(const char *text)
+{
+	size_t n = strlen(text);
+
+	return strstr(text, "max-model-len") || (strstr(text, "has more than ") && n > 7 && !strcmp(text + n - 7, " tokens"));
+}
+
 /* Clients know a context that is too long by these words (LiteLLM) or by the code (LangChain). */
 static void refuse_length(struct exchange *x, const char *text)
 {
@@ -168,7 +176,7 @@ void answer_err(struct exchange *x, int err, const char *text, uint32_t retry_ms
 	const struct error_row *row = row_of(err);
 	char param[40];
 
-	if (err == ERR_LIMIT && strstr(text, "max-model-len")) {
+	if (err == ERR_LIMIT && is_length(text)) {
 		refuse_length(x, text);
 		return;
 	}

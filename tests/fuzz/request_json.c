@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "rpc/gateway/ask.h"
+#include "rpc/gateway/chat.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -29,7 +30,7 @@ static void check_ask(const struct ask *a, enum ask_where where)
 	MUST(strnlen(a->ignored, sizeof a->ignored) < sizeof a->ignored);
 }
 
-static void read_as(json_t *body, enum ask_where where)
+static void read_as(const struct json *body, enum ask_where where)
 {
 	const char *param = NULL;
 	struct why why = {""};
@@ -43,31 +44,62 @@ static void read_as(json_t *body, enum ask_where where)
 	ask_finish(&a);
 }
 
-static void read_prompts(json_t *body)
+static void read_prompts(const struct json *body)
 {
 	struct why why = {""};
 	struct prompts p;
-	int err = prompts_read(&p, json_object_get(body, "prompt"), &why);
+	int err = prompts_read(&p, json_get(body, "prompt"), &why);
 
 	if (err)
 		fuzz_refused(err, &why);
 	for (int i = 0; !err && i < p.n; i++)
-		MUST(p.prompt[i].is_text ? p.prompt[i].text_len > 0 : p.prompt[i].n_ids > 0 && p.prompt[i].ids[0] >= 0);
+		MUST(p.prompt[i].is_text || (p.prompt[i].n_ids > 0 && p.prompt[i].ids[0] >= 0));
 	prompts_finish(&p);
+}
+
+/* Content that is a list or null is in the message's JSON, which holds nothing but one object. */
+static void check_message(const struct rpc_message *m)
+{
+	struct json_error e;
+	struct json_doc *doc = *m->json ? json_read(m->json, strlen(m->json), &json_of_files, &e) : NULL;
+	const struct json *content = json_get(json_root(doc), "content");
+
+	MUST(*m->role && (!*m->json || json_is(json_root(doc), JSON_IS_OBJECT)));
+	MUST(!m->content || !content);
+	for (size_t i = 0; i < json_size(content); i++)
+		MUST(json_str(json_get(json_at(content, i), "text")));
+	json_close(doc);
+}
+
+static void read_chat(const struct json *body)
+{
+	char ignored[512] = "";
+	const char *param = NULL;
+	struct why why = {""};
+	struct chat_input in = {0};
+	int err = chat_read(&in, body, ignored, &param, &why);
+
+	if (err)
+		fuzz_refused(err, &why);
+	for (int i = 0; !err && i < in.chat.n_messages; i++)
+		check_message(&in.chat.messages[i]);
+	MUST(strnlen(ignored, sizeof ignored) < sizeof ignored);
+	chat_finish(&in);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char error[160] = "";
-	json_t *body = parse_body((const char *)data, size, error);
+	struct json_error e = {0};
+	struct json_doc *doc = parse_body((const char *)data, size, &e);
 
-	if (!body)
-		MUST(*error && strnlen(error, sizeof error) < sizeof error);
-	if (body && json_is_object(body)) {
-		read_as(body, ASK_COMPLETIONS);
-		read_as(body, ASK_CHAT);
-		read_prompts(body);
+	if (!doc)
+		MUST(e.err && *e.text && strnlen(e.text, sizeof e.text) < sizeof e.text);
+	if (json_is(json_root(doc), JSON_IS_OBJECT)) {
+		read_as(json_root(doc), ASK_COMPLETIONS);
+		read_as(json_root(doc), ASK_CHAT);
+		read_prompts(json_root(doc));
+		read_chat(json_root(doc));
 	}
-	json_decref(body);
+	json_close(doc);
 	return 0;
 }
