@@ -186,12 +186,23 @@ static struct detok *start_text(const struct front *f, const struct open_call *c
 	return d;
 }
 
+/* An empty text is where every text of the model begins: at its begin token, which some tokenizers do not add by themselves. */
+static int begin_empty(const struct front *f, struct open_call *c, struct why *why)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	int32_t bos = f->tokenizer ? tokenizer_bos(f->tokenizer) : -1;
+
+	return !p->is_text || p->text_len || c->ids.n || bos < 0 || !encode_how(c).add_special ? 0 : append(&c->ids, &bos, 1, why);
+}
+
 static int make_generate(struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_generate *g = &c->request->generate;
 	const struct rpc_sampling *s = &g->sampling;
 	int err = encode_prompt(f, c, why);
 
+	if (!err)
+		err = begin_empty(f, c, why);
 	if (!err && front_has(s, RPC_TRUNCATE_PROMPT))
 		truncate_prompt(&c->ids, s->truncate_prompt);
 	c->call.n_prompt = c->ids.n;

@@ -172,6 +172,25 @@ def texts():
     same("a body of 200 KB", status, 200)
 
 
+def empty_prompts():
+    """An empty text is the model's begin token, also where its tokenizer adds none by itself; without one, or none wanted, it is an error."""
+    if tiny:
+        a, b = (tiny.complete(prompt=p, max_tokens=4, temperature=0, return_token_ids=True)[1] for p in ("", [1]))
+        same("a tokenizer that adds the begin token", (ids_of(a), a["usage"]["prompt_tokens"]), (ids_of(b), 1))
+    _, other = start_daemon("launch/demo/model", "demo")
+    g = Gateway("--model", "demo=" + other, "--port=0")
+    bos = json.loads(g.get("/tokenizer_info")[1])["bos_token"]
+    bos = g.post("/tokenize", {"prompt": bos, "add_special_tokens": False})[1]["tokens"]
+    same("which adds none", g.post("/tokenize", {"prompt": ""})[1]["tokens"], [])
+    a, b = (g.complete(prompt=p, max_tokens=4, temperature=0, return_token_ids=True)[1] for p in ("", bos))
+    same("and the answer begins at it", (ids_of(a), a["usage"]["prompt_tokens"]), (ids_of(b), 1))
+    same("not where none is wanted", g.complete(prompt="", add_special_tokens=False)[0], 400)
+    same("of several", [len(ids_of({"choices": [c]})) for c in g.complete(prompt=["", "a"], max_tokens=2, ignore_eos=True, return_token_ids=True)[1]["choices"]], [2, 2])
+    g.stop()
+    status, a, _ = gw.complete(prompt="")
+    check("no tokenizer", status == 400 and well_formed_error(a), status, a)
+
+
 def open_stream(g, buffer=None, **body):
     s = g.connect(20, buffer)
     text = json.dumps(dict(body, stream=True)).encode()
@@ -474,7 +493,7 @@ def metrics():
 
 
 only = sys.argv[1:] and not sys.argv[1].startswith("--") and sys.argv[1:]
-for test in (shapes, choices, streams, evaluation, texts, cancelling, pings, slow_readers, long_pauses, several_models, silent_daemon, overload, places, metrics, shutdown, restarts):
+for test in (shapes, choices, streams, evaluation, texts, empty_prompts, cancelling, pings, slow_readers, long_pauses, several_models, silent_daemon, overload, places, metrics, shutdown, restarts):
     if only and test.__name__ not in only:
         continue
     start = time.time()
