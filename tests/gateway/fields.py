@@ -135,6 +135,56 @@ def counts_of_lists():
         look(f"prompt {bad}", c, json.dumps({"prompt": bad, "max_tokens": 1}), "bad")
 
 
+# Fields of other servers' APIs that change the answer, with a value that does; gathered from their references, not from our tables.
+REFUSED = {
+    "OpenAI": dict(best_of=2, suffix="x", response_format={"type": "json_object"}),
+    "OpenAI, schema": dict(response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}),
+    "vLLM": dict(guided_json={}, guided_regex="a", guided_choice=["a"], guided_grammar="a", structured_outputs={"json": {}}, use_beam_search=True,
+                 length_penalty=0.5, early_stopping=True, bad_words=["a"], logits_processors=["a"], logit_processor="a", prompt_embeds="a", priority=1,
+                 continue_final_message=True, vllm_xargs={"a": 1}, spaces_between_special_tokens=False, detokenize=False, truncation_side="right",
+                 thinking_token_budget=5, chat_template="a", structural_tag={}, lora_request={"a": 1}),
+    "SGLang": dict(regex="a", ebnf="a", json_schema="{}", lora_path="a", no_stop_trim=True, stop_regex="a", custom_logit_processor="a", min_new_tokens=3,
+                   max_new_tokens=3, sampling_params={"temperature": 0}, return_hidden_states=True),
+    "TGI": dict(grammar={"type": "regex", "value": "a"}, typical_p=0.9, watermark=True, adapter_id="a", do_sample=False, top_n_tokens=3, truncate=5,
+                parameters={"temperature": 0}, stop_sequences=["a"], return_full_text=True),
+    "llama-server": dict(grammar="root ::= \"a\"", n_predict=5, mirostat=1, mirostat_mode=2, typ_p=0.5, tfs_z=0.5, dry_multiplier=0.8, xtc_probability=0.5,
+                         top_n_sigma=1.5, dynatemp_range=0.5, repeat_penalty=1.1, samplers=["top_k"], n_probs=3, lora=[{"id": 0, "scale": 1}], adapter="a",
+                         input_prefix="a", input_suffix="a", system_prompt="a", image_data=[{}], t_max_predict_ms=5, min_keep=5, n_keep=5, n_indent=2),
+    "Ollama": dict(format="json", options={"temperature": 0}, template="a", system="a", context=[1], raw=True, think=True, num_predict=3, images=["a"]),
+    "others": dict(top_a=0.5, random_seed=5, safe_prompt=True, guidance_scale=2, no_repeat_ngram_size=3, penalty_alpha=0.6, num_beams=4, rep_pen=1.1,
+                   epsilon_cutoff=3, smoothing_factor=0.2, negative_prompt="a", enable_thinking=False, nvext={"guided_json": {}}, min_length=4, max_length=9,
+                   prompt_truncate_len=5, extra_body={"top_k": 1}, banned_strings=["a"], logprob_start_len=0),
+}
+CHAT_REFUSED = dict(functions=[{"name": "f"}], function_call={"name": "f"}, tool_choice="required", modalities=["text", "audio"], audio={"voice": "a"},
+                    prediction={"type": "content", "content": "a"}, web_search_options={}, echo=True)
+NEUTRAL = dict(best_of=1, suffix="", response_format={"type": "text"}, length_penalty=1.0, bad_words=[], priority=0, typical_p=1, typ_p=1.0, tfs_z=1, mirostat=0,
+               dry_multiplier=0.0, xtc_probability=0, repeat_penalty=1, use_beam_search=False, no_stop_trim=False, do_sample=True, watermark=False, grammar="",
+               format="", options={}, raw=False, think=False, lora=[], samplers=[], min_new_tokens=0, continue_final_message=False, n_probs=0, extra_body={},
+               spaces_between_special_tokens=True, logprob_start_len=-1)
+HARMLESS = dict(store=True, metadata={"a": 1}, service_tier="auto", reasoning_effort="low", parallel_tool_calls=True, prompt_cache_key="a", safety_identifier="a",
+                verbosity="low", cache_salt="a", request_id="a", keep_alive=5, id_slot=-1, cache_prompt=True, mirostat_tau=5, dry_base=1.75, foo=None)
+
+
+def other_apis():
+    """What another server would have obeyed is refused by name; what changes nothing passes, and what nobody reads is told."""
+    for path, base, more in [("/v1/completions", {"prompt": [5, 6], "max_tokens": 1}, {}),
+                             ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "max_tokens": 1}, {"chat": CHAT_REFUSED})]:
+        for server, fields in {**REFUSED, **more}.items():
+            for name, value in fields.items():
+                if "chat" in path and name in ("best_of", "suffix", "prompt_embeds"):
+                    continue
+                status, answer, _ = post(path, json.dumps({**base, name: value}))
+                e = json.loads(answer).get("error") or {}
+                check(f"{path}: {name} of {server}", status == 400 and e["param"] == name and e["message"].startswith(name), status, answer[:200])
+                look(f"{path}: {name} null", path, json.dumps({**base, name: None}), "good")
+        for name, value in NEUTRAL.items():
+            look(f"{path}: {name}: {value!r} changes nothing", path, json.dumps({**base, name: value}), "good")
+    status, _, head = post("/v1/completions", json.dumps({"prompt": [5, 6], "max_tokens": 1, **HARMLESS}))
+    same("harmless ones are told", (status, head["X-Ignored-Fields"]), (200, ", ".join(HARMLESS)))
+    status, _, head = post("/v1/completions", json.dumps({"prompt": [5, 6], "max_tokens": 1, "a b": 1, "x\r\ny": 1, "": 1, "\u00e4": 1, **{f"k{i}": 1 for i in range(500)}}))
+    check("but not all that a header cannot say", status == 200 and len(head["X-Ignored-Fields"]) < 512 and head["X-Ignored-Fields"].startswith("k0, k1"), head)
+
+
 def pairs():
     """Two fields at once, by chance but the same each time."""
     rng = random.Random(1)
@@ -156,6 +206,7 @@ if len(models) > 2:
 else:
     skip("tokenize, detokenize: no model with a tokenizer")
 counts_of_lists()
+other_apis()
 pairs()
 same("and it still works", gw.complete(prompt=[5, 6], max_tokens=1)[0], 200)
 
