@@ -5,9 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "parallel/pass.h"
 #include "parallel/world.h"
+
+enum { PASS_MS = 60000 };
 
 /* The size is sealed: a page of the window that is not there would be a bus error later. */
 static int window_make(const char *name, size_t bytes)
@@ -20,39 +24,64 @@ static int window_make(const char *name, size_t bytes)
 	return fd;
 }
 
-static int window_find(const char *name, int pid, int remote_fd)
+/* Other ranks: is this the window that rank 0 made? */
+static bool window_right(int fd, const char *name, size_t bytes)
 {
-	char path[64];
+	char link[64], target[256], wanted[256];
+	struct stat st;
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof target - 1);
+	target[n > 0 ? n : 0] = 0;
+	snprintf(wanted, sizeof wanted, "/memfd:%s", name);
+	return !strncmp(target, wanted, strlen(wanted)) && !fstat(fd, &st) && st.st_size == (off_t)bytes &&
+	       (fcntl(fd, F_GET_SEALS) & (F_SEAL_SHRINK | F_SEAL_GROW)) == (F_SEAL_SHRINK | F_SEAL_GROW);
+}
+
+static int window_give(const struct world *world, const char *name, size_t bytes)
+{
+	struct pass_ticket ticket;
+	int socket, fd = window_make(name, bytes);
+
+	if (world->size == 1)
+		return fd;
+	socket = pass_listen(&ticket);
+	world_bcast(world, &ticket, sizeof ticket);
+	if (!pass_give(socket, &ticket, fd, world->size, PASS_MS))
+		die("the other ranks did not fetch the shared window \"%s\" within %d s: all ranks need one network namespace", name,
+		    PASS_MS / 1000);
+	close(socket);
+	return fd;
+}
+
+static int window_take(const struct world *world, const char *name, size_t bytes)
+{
+	struct pass_ticket ticket;
 	int fd;
 
-	snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, remote_fd);
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	world_bcast(world, &ticket, sizeof ticket);
+	fd = pass_take(&ticket, world->rank, PASS_MS);
 	if (fd < 0)
-		die("cannot open the shared window \"%s\" of rank 0 (%s): %s; ranks need one user and one "
-		    "process "
-		    "namespace",
-		    name, path, strerror(errno));
+		die("cannot get the shared window \"%s\" from rank 0: %s; all ranks need one network namespace", name, strerror(errno));
+	if (!window_right(fd, name, bytes))
+		die("what rank 0 gave is not the shared window \"%s\" of %zu bytes", name, bytes);
 	return fd;
 }
 
 void window_open(struct window *w, const struct world *world, const char *name, size_t bytes)
 {
 	size_t whole = round_up(bytes, (size_t)sysconf(_SC_PAGESIZE));
-	int32_t from[2] = {getpid(), -1};
 	int fd;
 
 	REQUIRE(bytes > 0);
 	REQUIRE(world_min(world, (int64_t)bytes) == (int64_t)bytes);
-	if (world->rank == 0)
-		from[1] = window_make(name, whole);
-	world_bcast(world, from, sizeof from);
-	fd = world->rank == 0 ? from[1] : window_find(name, from[0], from[1]);
+	fd = world->rank == 0 ? window_give(world, name, whole) : window_take(world, name, whole);
 	w->bytes = whole;
 	w->base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (w->base == MAP_FAILED)
 		die("cannot map the shared window \"%s\" of %zu bytes: %s", name, whole, strerror(errno));
 	madvise(w->base, whole, MADV_DONTDUMP); /* sums and steps say nothing in a core dump that the heap does not */
-	world_barrier(world); /* all have it open before rank 0's number goes */
 	close(fd);
 }
 

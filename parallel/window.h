@@ -1,4 +1,4 @@
-/* window.h - memory that all ranks of one node share: a memfd of rank 0, mapped by all through /proc.
+/* window.h - memory that all ranks of one node share: a memfd of rank 0, which the others get over a socket (pass.h).
  * A memfd has no size limit of its own (Docker's /dev/shm is 64 MB) and leaves nothing behind. */
 #ifndef PARALLEL_WINDOW_H
 #define PARALLEL_WINDOW_H

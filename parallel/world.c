@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "parallel/board.h"
@@ -120,6 +121,22 @@ static void refuse_nodes(const struct world *w)
 	refuse("ranks on several nodes are not supported yet: %s", text);
 }
 
+/* Ranks watch and end each other by process id, so they must mean the same processes by one. */
+static void refuse_namespaces(const struct world *w)
+{
+	struct stat st;
+	int64_t mine = stat("/proc/self/ns/pid", &st) ? 0 : (int64_t)st.st_ino;
+	int64_t least = world_min(w, mine), most = -world_min(w, -mine);
+
+	if (least == most)
+		return;
+	if (w->rank) {
+		usleep(500000); /* the launcher ends all when rank 0 has said why */
+		_exit(EXIT_CONFIG);
+	}
+	refuse("ranks are in several process namespaces: start mpirun and all ranks inside one container, or the ranks with --pid=host");
+}
+
 static void open_board(struct world *w)
 {
 	window_open(&w->shared->board, w, "xversed board", board_bytes(w->size));
@@ -140,6 +157,7 @@ void world_init(struct world *w, int *argc, char ***argv)
 		MPI_Comm_size(MPI_COMM_WORLD, &w->size);
 		find_local(w);
 		refuse_nodes(w);
+		refuse_namespaces(w);
 	}
 	refuse_lonely(w);
 	w->shared = xalloc(1, sizeof *w->shared);
