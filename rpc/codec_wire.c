@@ -152,7 +152,7 @@ const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t 
 
 const struct range rpc_sampling_ranges[] = {
 #define REAL(NAME, field, unset, bound, low, high, meaning) [RPC_##NAME] = {low, high, RANGE_##bound},
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [RPC_##NAME] = {low, high, RANGE_FROM},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [RPC_##NAME] = {(double)(low), (double)(high), RANGE_FROM},
 #include "proto/sampling.def"
 };
 
@@ -167,8 +167,8 @@ void read_in_range(struct reader *r, double value, const struct range *range, co
 void read_number(struct reader *r, double value, enum wire_number which, const char *field)
 {
 	static const struct range ranges[] = {
-#define NUMBER(Message, field, low, high, meaning) {low, high, RANGE_FROM},
-#define DECIMAL(Message, field, low, high, meaning) {low, high, RANGE_FROM},
+#define NUMBER(Message, field, low, high, meaning) {(double)(low), (double)(high), RANGE_FROM},
+#define DECIMAL(Message, field, low, high, meaning) {(double)(low), (double)(high), RANGE_FROM},
 #include "proto/limits.def"
 	};
 
