@@ -145,4 +145,32 @@ TEST(a_tail_that_the_answer_changes)
 	tokenizer_close(t);
 }
 
+/* A vocabulary cut to a model of fewer rows: no id from there on, and what is left says the same text where it has the bytes. */
+TEST(a_vocabulary_cut_to_its_model)
+{
+	static const int limits[] = {5000, 2000, 700, 300, 10};
+
+	for (size_t l = 0; l < sizeof limits / sizeof *limits; l++) {
+		struct tokenizer *t = open_demo();
+		bool bytes = tokenizer_find(t, "<0xFF>", 6) < limits[l];
+
+		CHECK_EQ(tokenizer_limit(t, limits[l], NULL), 0);
+		for (size_t p = 0; p < sizeof prompts / sizeof *prompts; p++) {
+			struct ids ids = {0};
+			size_t len;
+			char *text;
+
+			encode(t, prompts[p], &ids);
+			for (int i = 0; i < ids.n; i++)
+				CHECK(ids.id[i] < limits[l]);
+			text = tokenizer_decode(t, ids.id, ids.n, false, &len);
+			if (bytes)
+				CHECK_STR(text, prompts[p]);
+			free(text);
+			ids_finish(&ids);
+		}
+		tokenizer_close(t);
+	}
+}
+
 CHECK_MAIN()
