@@ -122,14 +122,20 @@ void shape_learn(struct shaped *s, json_t *own)
 
 /* ---- messages ---- */
 
+/* Not a number that stands as a text. */
+static bool is_text(const json_t *v)
+{
+	return json_is_string(v) && *json_string_value(v) != TEMPLATE_NUMBER;
+}
+
 /* The text of a part; NULL: it has none. */
 static json_t *part_text(const json_t *part)
 {
-	const json_t *type = json_object_get(part, "type"), *text = json_is_string(part) ? part : json_object_get(part, "text");
+	const json_t *type = json_object_get(part, "type"), *text = is_text(part) ? part : json_object_get(part, "text");
 
 	if (type && !(json_is_string(type) && !strcmp(json_string_value(type), "text")))
 		return NULL;
-	return json_is_string(text) ? (json_t *)(uintptr_t)text : NULL;
+	return is_text(text) ? (json_t *)(uintptr_t)text : NULL;
 }
 
 static int check_parts(const json_t *list, size_t i, struct why *why)
@@ -245,7 +251,7 @@ static int shape_message(const struct shaped *s, json_t *m, size_t i, struct why
 	t = &s->takes[role_of(role)];
 	if (s->template)
 		shape_calls(m);
-	if (json_is_string(content)) {
+	if (is_text(content)) {
 		json_object_set_new(m, "content", shape_text(t, content));
 	} else if (json_is_array(content)) {
 		err = check_parts(content, i, why);

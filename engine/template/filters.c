@@ -159,7 +159,7 @@ static bool to_float(struct run *r, struct value v, double *out)
 {
 	if (v.kind == K_UNDEF)
 		bad(&r->job, "%s", v.what);
-	if (v.kind == K_STR)
+	if (v.kind == K_STR || v.kind == K_BIG)
 		return read_float(r, v.s, out);
 	*out = value_is_number(v) ? value_number(v) : 0;
 	return value_is_number(v);
@@ -175,6 +175,8 @@ FILTER(int)
 		bad(&r->job, "a base between 2 and 36 is needed");
 	if (on.kind == K_INT || on.kind == K_BOOL)
 		return INT(value_integer(&r->job, on));
+	if (on.kind == K_BIG)
+		return on;
 	if (on.kind == K_STR && read_int(r, on.s, (int)base, &i))
 		return INT(i);
 	if (!to_float(r, on, &f) || isnan(f))

@@ -1,4 +1,5 @@
 /* from_json.c - JSON values become a template's. Texts stay where they are: the JSON value outlives the rendering. */
+#include <stdlib.h>
 #include "engine/template/inside.h"
 
 #define EACH(it, object) \
@@ -18,6 +19,16 @@ static struct value dict_from_json(struct job *job, const json_t *j, uint8_t ori
 	return DICT(d);
 }
 
+/* The digits of an integer, or what Python writes for NaN and infinities. */
+static struct value number_from_text(struct job *job, const char *s, size_t len)
+{
+	size_t sign = *s == '-';
+
+	if (strspn(s + sign, "0123456789") == len - sign)
+		return (struct value){.kind = K_BIG, .s = str_make(job, s, len, ORIGIN_TEMPLATE)};
+	return FLOAT(strtod(s, NULL));
+}
+
 struct value value_from_json(struct job *job, const json_t *j, uint8_t origin, int depth)
 {
 	struct list *l;
@@ -35,6 +46,8 @@ struct value value_from_json(struct job *job, const json_t *j, uint8_t origin, i
 	case JSON_REAL:
 		return FLOAT(json_real_value(j));
 	case JSON_STRING:
+		if (*json_string_value(j) == TEMPLATE_NUMBER)
+			return number_from_text(job, json_string_value(j) + 1, json_string_length(j) - 1);
 		return STR(str_make(job, json_string_value(j), json_string_length(j), origin));
 	case JSON_ARRAY:
 		l = list_make(job, (uint32_t)json_array_size(j), FORM_LIST);

@@ -40,6 +40,7 @@ enum kind {
 	K_BOOL,
 	K_INT,
 	K_FLOAT,
+	K_BIG, /* an integer beyond 64 bits: it is printed, and that is all */
 	K_STR,
 	K_LIST,
 	K_DICT,
@@ -64,7 +65,7 @@ struct value {
 		bool b;
 		int64_t i;
 		double f;
-		struct str *s;
+		struct str *s; /* K_STR; the digits of K_BIG */
 		struct list *l;
 		struct dict *d; /* K_DICT, K_SPACE */
 		struct macro *macro;

@@ -142,6 +142,9 @@ void add_repr(struct text *t, struct value v, int depth)
 		float_text(s, v.f);
 		text_word(t, s, false);
 		break;
+	case K_BIG:
+		text_word(t, v.s->s, false);
+		break;
 	case K_STR:
 		if (v.s->markup)
 			text_word(t, "Markup(", false);
@@ -249,7 +252,7 @@ static void json_key(struct text *t, const struct json_form *form, struct value 
 		json_str(t, form, key.s);
 		return;
 	}
-	if (key.kind != K_NONE && !value_is_number(key))
+	if (key.kind != K_NONE && key.kind != K_BIG && !value_is_number(key))
 		bad(t->job, "keys must be str, int, float, bool or None, not %s", value_kind_name(key));
 	text_word(t, "\"", false);
 	add_json(t, form, key, 0);
@@ -298,6 +301,7 @@ void add_json(struct text *t, const struct json_form *form, struct value v, int 
 			text_word(t, isnan(v.f) ? "NaN" : v.f < 0 ? "-Infinity" : "Infinity", false);
 		break;
 	case K_INT:
+	case K_BIG:
 		add_repr(t, v, depth);
 		break;
 	case K_STR:

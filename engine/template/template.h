@@ -54,6 +54,10 @@ struct template_output {
 };
 void template_output_free(struct template_output *out);
 
+/* A JSON text in `said` that begins with this byte, which begins no UTF-8, is a number that jansson cannot hold: the digits of an integer
+ * beyond 64 bits, or NaN, Infinity, -Infinity. It is printed as Python prints it. */
+#define TEMPLATE_NUMBER '\xff'
+
 struct template_input {
 	const json_t *own;  /* object: variables of the model (bos_token, ...); their text counts as the template's. May be NULL */
 	const json_t *said; /* object: messages, tools, ...; their text is the user's. May be NULL */

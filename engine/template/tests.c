@@ -37,7 +37,7 @@ TEST(false)
 TEST(integer)
 {
 	UNUSED;
-	return on.kind == K_INT;
+	return on.kind == K_INT || on.kind == K_BIG;
 }
 TEST(float)
 {
@@ -47,7 +47,7 @@ TEST(float)
 TEST(number)
 {
 	UNUSED;
-	return value_is_number(on);
+	return value_is_number(on) || on.kind == K_BIG;
 }
 TEST(string)
 {

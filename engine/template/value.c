@@ -180,7 +180,7 @@ int64_t value_integer(struct job *job, struct value v)
 const char *value_kind_name(struct value v)
 {
 	static const char *const forms[] = {"list", "tuple", "generator", "dict_items", "dict_keys", "dict_values", "range"};
-	static const char *const kinds[] = {"Undefined", "NoneType", "bool", "int", "float", "str", "", "dict", "Namespace",
+	static const char *const kinds[] = {"Undefined", "NoneType", "bool", "int", "float", "int", "str", "", "dict", "Namespace",
 		"Macro", "function", "builtin_function_or_method", "LoopContext"};
 
 	return v.kind == K_LIST ? forms[v.l->form] : kinds[v.kind];
@@ -265,6 +265,7 @@ bool value_equal(struct job *job, struct value a, struct value b, int depth)
 	case K_UNDEF:
 	case K_NONE:
 		return true;
+	case K_BIG:
 	case K_STR:
 		return str_equal(a.s, b.s);
 	case K_LIST:

@@ -82,6 +82,32 @@ TEST(from_json)
 	CHECK_HAS(render("{{ 5 | from_json }}", NULL, NULL), "must be str");
 }
 
+/* Numbers that the JSON library cannot hold come as texts with a mark, and are printed as Python prints them. */
+TEST(numbers_beyond_the_json_library)
+{
+	json_t *said = json_object();
+	struct template_input in = {.said = said, .now = 1};
+	struct template_output out;
+	struct template *t;
+	struct why why;
+	static const char source[] = "{{ b }} {{ b | tojson }} {{ [b] }} {{ {'k': b} | tojson }} {{ b is number }}{{ b is integer }}{{ b is string }} "
+				     "{{ b == b }}{{ b == 5 }} {{ b | int }} {{ b | float }} {{ n | tojson }} {{ n }} {{ i | tojson }}";
+
+	json_object_set_new(said, "b", json_stringn_nocheck("\xff-18446744073709551617", 22));
+	json_object_set_new(said, "n", json_stringn_nocheck("\xffNaN", 4));
+	json_object_set_new(said, "i", json_stringn_nocheck("\xff-Infinity", 10));
+	CHECK_EQ(template_compile(&t, source, strlen(source), &why), 0);
+	CHECK_EQ(template_render(t, &in, &out, &why), 0);
+	CHECK_STR(out.text, "-18446744073709551617 -18446744073709551617 [-18446744073709551617] {\"k\": -18446744073709551617} "
+			    "TrueTrueFalse TrueFalse -18446744073709551617 -1.8446744073709552e+19 NaN nan -Infinity");
+	template_output_free(&out);
+	template_free(t);
+	CHECK_EQ(template_compile(&t, "{{ b + 1 }}", 11, &why), 0);
+	CHECK_EQ(template_render(t, &in, &out, &why), ERR_INVALID);
+	template_free(t);
+	json_decref(said);
+}
+
 /* What is not in the subset is refused before anything is rendered, with line and construct. */
 TEST(refused_at_compile_time)
 {
