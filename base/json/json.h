@@ -82,6 +82,7 @@ bool json_is_num(const struct json *v);                                  /* inte
 bool json_is_int(const struct json *v);                                  /* integers of any length */
 double json_num(const struct json *v);                                   /* the nearest double; NaN: not a number */
 bool json_int(const struct json *v, int64_t *out);                       /* false: not an integer, or beyond the type */
+int64_t json_int_or(const struct json *v, int64_t otherwise);
 bool json_uint(const struct json *v, uint64_t *out);
 bool json_yes(const struct json *v);                                     /* it is true */
 const char *json_kind_name(const struct json *v);                        /* "a list", "missing", "an integer", ... */

@@ -35,7 +35,9 @@ static bool read_word(struct json_parse *p, struct json *v)
 		*v = values[i];
 		return true;
 	}
-	return json_refuse(p, ERR_FORMAT, "no JSON value begins like this");
+	return json_refuse(p, ERR_FORMAT,
+			   json_utf8_size((const unsigned char *)p->at, (size_t)(p->end - p->at)) ? "no JSON value begins like this"
+												  : "bytes that are not UTF-8");
 }
 
 static bool open_container(struct json_parse *p)

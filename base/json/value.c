@@ -236,6 +236,11 @@ bool json_int(const struct json *v, int64_t *out)
 	return true;
 }
 
+int64_t json_int_or(const struct json *v, int64_t otherwise)
+{
+	return json_is(v, JSON_IS_INTEGER) ? v->integer : otherwise;
+}
+
 bool json_uint(const struct json *v, uint64_t *out)
 {
 	static const char most[] = "18446744073709551615";

@@ -44,20 +44,20 @@ void decoder_letters(struct decoder *d)
 	add_stage(d, STAGE_LETTERS);
 }
 
-static int parse_content(struct stage *s, const json_t *json, const char *key, const char *file, struct why *why)
+static int parse_content(struct stage *s, const struct json *json, const char *key, const char *file, struct why *why)
 {
-	const json_t *v = json_object_get(json, key);
+	const struct json *v = json_get(json, key);
 
-	if (!json_is_string(v))
+	if (!json_is(v, JSON_IS_TEXT))
 		return fail(why, ERR_FORMAT, "%s: a decoder without \"%s\"", file, key);
-	s->content = json_text(json_string_value(v), json_string_length(v), &s->len);
+	s->content = json_copy_text(v, &s->len);
 	return 0;
 }
 
-static int parse_strip(struct stage *s, const json_t *json, const char *file, struct why *why)
+static int parse_strip(struct stage *s, const struct json *json, const char *file, struct why *why)
 {
-	json_int_t start = json_integer_value(json_object_get(json, "start"));
-	json_int_t stop = json_integer_value(json_object_get(json, "stop"));
+	int64_t start = json_int_or(json_get(json, "start"), 0);
+	int64_t stop = json_int_or(json_get(json, "stop"), 0);
 
 	if (start < 0 || stop < 0 || start > 1000 || stop > 1000)
 		return fail(why, ERR_FORMAT, "%s: decoder Strip: start and stop must be between 0 and 1000", file);
@@ -66,7 +66,7 @@ static int parse_strip(struct stage *s, const json_t *json, const char *file, st
 	return parse_content(s, json, "content", file, why);
 }
 
-static int parse_metaspace(struct stage *s, const json_t *json, const char *file, struct why *why)
+static int parse_metaspace(struct stage *s, const struct json *json, const char *file, struct why *why)
 {
 	const char *mark = json_word(json, "replacement"), *scheme = json_word(json, "prepend_scheme");
 
@@ -79,21 +79,21 @@ static int parse_metaspace(struct stage *s, const json_t *json, const char *file
 	return 0;
 }
 
-static int parse(struct decoder *d, const json_t *json, const char *file, int depth, struct why *why);
+static int parse(struct decoder *d, const struct json *json, const char *file, int depth, struct why *why);
 
-static int parse_sequence(struct decoder *d, const json_t *json, const char *file, int depth, struct why *why)
+static int parse_sequence(struct decoder *d, const struct json *json, const char *file, int depth, struct why *why)
 {
-	const json_t *item;
+	const struct json *item;
 	size_t i;
 	int err = 0;
 
-	json_array_foreach(json_object_get(json, "decoders"), i, item)
+	for (i = 0; (item = json_at(json_get(json, "decoders"), i)); i++)
 		if (!err)
 			err = parse(d, item, file, depth + 1, why);
 	return err;
 }
 
-static int parse_stage(struct decoder *d, const json_t *json, const char *type, bool fused, const char *file, struct why *why)
+static int parse_stage(struct decoder *d, const struct json *json, const char *type, bool fused, const char *file, struct why *why)
 {
 	struct stage *s;
 	int err;
@@ -107,7 +107,7 @@ static int parse_stage(struct decoder *d, const json_t *json, const char *type, 
 		return fail(why, ERR_UNSUPPORTED, "%s: decoder %.60s after Fuse is not supported", file, type);
 	if (strcmp(type, "Replace") == 0) {
 		s = add_stage(d, STAGE_REPLACE);
-		err = pattern_parse(&s->pattern, json_object_get(json, "pattern"), file, why);
+		err = pattern_parse(&s->pattern, json_get(json, "pattern"), file, why);
 		return err ? err : parse_content(s, json, "content", file, why);
 	}
 	if (strcmp(type, "Metaspace") == 0)
@@ -121,7 +121,7 @@ static int parse_stage(struct decoder *d, const json_t *json, const char *type, 
 	return fail(why, ERR_UNSUPPORTED, "%s: decoder %.60s is not supported", file, type);
 }
 
-static int parse(struct decoder *d, const json_t *json, const char *file, int depth, struct why *why)
+static int parse(struct decoder *d, const struct json *json, const char *file, int depth, struct why *why)
 {
 	const char *type = json_word(json, "type");
 	bool fused = false;
@@ -137,10 +137,10 @@ static int parse(struct decoder *d, const json_t *json, const char *file, int de
 	return parse_stage(d, json, type, fused, file, why);
 }
 
-int decoder_parse(struct decoder *d, const json_t *json, const char *file, struct why *why)
+int decoder_parse(struct decoder *d, const struct json *json, const char *file, struct why *why)
 {
 	*d = (struct decoder){0};
-	if (json && !json_is_null(json))
+	if (json && !json_is(json, JSON_IS_NULL))
 		return parse(d, json, file, 0, why);
 	add_stage(d, STAGE_SPACES);
 	return 0;

@@ -5,7 +5,7 @@
 #ifndef ENGINE_TOKENIZER_DECODER_H
 #define ENGINE_TOKENIZER_DECODER_H
 
-#include <jansson.h>
+#include "base/json/json.h"
 
 #include "engine/tokenizer/pattern.h"
 #include "engine/tokenizer/text.h"
@@ -25,7 +25,7 @@ struct decoder {
 	int n;
 };
 /* null: tokens with spaces between. ERR_UNSUPPORTED names what is not there. */
-int decoder_parse(struct decoder *d, const json_t *json, const char *file, struct why *why);
+int decoder_parse(struct decoder *d, const struct json *json, const char *file, struct why *why);
 void decoder_letters(struct decoder *d); /* GPT-2's: letters to bytes */
 void decoder_finish(struct decoder *d);
 

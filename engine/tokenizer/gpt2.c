@@ -6,28 +6,24 @@
 
 static int read_vocab(struct tokenizer *t, const char *dir, struct why *why)
 {
-	json_t *json, *value;
-	const char *key;
-	int err = json_open(&json, dir, "vocab.json", &t->fingerprint, why);
+	struct json_doc *doc;
+	const struct json_member *m;
+	int err = tokenizer_json(&doc, dir, "vocab.json", &t->fingerprint, why);
 
 	if (err)
 		return err;
-	json_object_foreach(json, key, value) {
-		json_int_t id = json_integer_value(value);
-		size_t len;
-		char *s;
+	for (size_t i = 0; (m = json_member(json_root(doc), i)); i++) {
+		int64_t id = json_int_or(&m->value, -1);
 
-		if (!json_is_integer(value) || id < 0 || id >= VOCAB_MAX) {
-			err = fail(why, ERR_FORMAT, "%s/vocab.json: the id of %.60s is not a number from 0 to %d", dir, key,
+		if (id < 0 || id >= VOCAB_MAX) {
+			err = fail(why, ERR_FORMAT, "%s/vocab.json: the id of %.60s is not a number from 0 to %d", dir, m->key,
 				   VOCAB_MAX - 1);
 			break;
 		}
-		s = json_text(key, strlen(key), &len);
-		vocab_put(&t->vocab, (int)id, s, len, "vocab.json");
-		free(s);
+		vocab_put(&t->vocab, (int)id, m->key, m->key_len, "vocab.json");
 	}
-	t->n_words = (int)json_object_size(json);
-	json_decref(json);
+	t->n_words = (int)json_size(json_root(doc));
+	json_close(doc);
 	return err;
 }
 
@@ -85,7 +81,7 @@ int gpt2_open(struct tokenizer *t, const char *dir, const struct token_config *c
 	err = read_merges(t, dir, why);
 	if (err)
 		return err;
-	pretokenizers_gpt2(&t->pretokenizers, json_flag(c->config, "add_prefix_space", false));
+	pretokenizers_gpt2(&t->pretokenizers, json_flag(json_root(c->config), "add_prefix_space", false));
 	decoder_letters(&t->decoder);
 	err = config_apply(c, t, dir, why);
 	if (!err && config_adds(c, "add_bos_token", strcmp(c->model_type, "opt") == 0) && t->bos >= 0)

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,37 +37,32 @@ void bpe_find_characters(struct bpe *b, const struct vocab *v)
 	}
 }
 
-static int parse_vocab(struct vocab *v, json_t *json, struct why *why)
+static int parse_vocab(struct vocab *v, const struct json *json, struct why *why)
 {
-	const char *key;
-	json_t *value;
+	const struct json_member *m;
 
-	if (!json_is_object(json))
+	if (!json_is(json, JSON_IS_OBJECT))
 		return fail(why, ERR_FORMAT, "%s: model.vocab is not an object", file);
-	json_object_foreach(json, key, value) {
-		json_int_t id = json_integer_value(value);
-		size_t len;
-		char *s;
+	for (size_t i = 0; (m = json_member(json, i)); i++) {
+		int64_t id = json_int_or(&m->value, -1);
 
-		if (!json_is_integer(value) || id < 0 || id >= VOCAB_MAX)
-			return fail(why, ERR_FORMAT, "%s: model.vocab: the id of %.60s is not a number from 0 to %d", file, key,
+		if (id < 0 || id >= VOCAB_MAX)
+			return fail(why, ERR_FORMAT, "%s: model.vocab: the id of %.60s is not a number from 0 to %d", file, m->key,
 				    VOCAB_MAX - 1);
-		s = json_text(key, strlen(key), &len);
-		vocab_put(v, (int)id, s, len, file);
-		free(s);
+		vocab_put(v, (int)id, m->key, m->key_len, file);
 	}
 	return 0;
 }
 
 /* "a b" or ["a", "b"]: the two parts, in one malloced text. */
-static char *merge_parts(const json_t *item, size_t *len_a, size_t *len_b)
+static char *merge_parts(const struct json *item, size_t *len_a, size_t *len_b)
 {
-	const json_t *a = json_array_get(item, 0), *b = json_array_get(item, 1);
+	const struct json *a = json_at(item, 0), *b = json_at(item, 1);
 	char *s, *space;
 	size_t len;
 
-	if (json_is_string(item)) {
-		s = json_text(json_string_value(item), json_string_length(item), &len);
+	if (json_is(item, JSON_IS_TEXT)) {
+		s = json_copy_text(item, &len);
 		space = memchr(s, ' ', len);
 		if (!space || memchr(space + 1, ' ', len - (size_t)(space + 1 - s)))
 			return free(s), NULL;
@@ -75,17 +71,17 @@ static char *merge_parts(const json_t *item, size_t *len_a, size_t *len_b)
 		memmove(space, space + 1, *len_b);
 		return s;
 	}
-	if (!json_is_string(a) || !json_is_string(b) || json_array_size(item) != 2)
+	if (!json_is(a, JSON_IS_TEXT) || !json_is(b, JSON_IS_TEXT) || json_size(item) != 2)
 		return NULL;
-	s = json_text(json_string_value(a), json_string_length(a), len_a);
-	space = json_text(json_string_value(b), json_string_length(b), len_b);
+	s = json_copy_text(a, len_a);
+	space = json_copy_text(b, len_b);
 	s = xgrow(s, *len_a + *len_b + 1, 1);
 	memcpy(s + *len_a, space, *len_b);
 	free(space);
 	return s;
 }
 
-static int parse_merge(struct bpe *b, const struct vocab *v, const json_t *item, int rank, struct why *why)
+static int parse_merge(struct bpe *b, const struct vocab *v, const struct json *item, int rank, struct why *why)
 {
 	size_t na, nb;
 	char *s = merge_parts(item, &na, &nb);
@@ -105,14 +101,14 @@ static int parse_merge(struct bpe *b, const struct vocab *v, const json_t *item,
 }
 
 /* A text that begins with "#version" is no merge: the first line of a merges.txt. */
-static int parse_merges(struct tokenizer *t, const json_t *merges, struct why *why)
+static int parse_merges(struct tokenizer *t, const struct json *merges, struct why *why)
 {
-	const json_t *item;
+	const struct json *item;
 	int rank = 0, err;
 	size_t i;
 
-	json_array_foreach(merges, i, item) {
-		if (json_is_string(item) && !strncmp(json_string_value(item), "#version", strlen("#version")))
+	for (i = 0; (item = json_at(merges, i)); i++) {
+		if (json_is(item, JSON_IS_TEXT) && !strncmp(json_str(item), "#version", strlen("#version")))
 			continue;
 		err = parse_merge(&t->bpe, &t->vocab, item, rank++, why);
 		if (err)
@@ -122,18 +118,18 @@ static int parse_merges(struct tokenizer *t, const json_t *merges, struct why *w
 	return 0;
 }
 
-static int check_model(const json_t *model, struct why *why)
+static int check_model(const struct json *model, struct why *why)
 {
 	const char *type = json_word(model, "type"), *prefix = json_word(model, "continuing_subword_prefix");
 	const char *suffix = json_word(model, "end_of_word_suffix");
 
-	if (!json_is_object(model))
+	if (!json_is(model, JSON_IS_OBJECT))
 		return fail(why, ERR_FORMAT, "%s: no model", file);
 	if (!type)
-		type = json_object_get(model, "merges") ? "BPE" : "without a type";
+		type = json_get(model, "merges") ? "BPE" : "without a type";
 	if (strcmp(type, "BPE") != 0)
 		return fail(why, ERR_UNSUPPORTED, "%s: model %.60s is not supported (BPE is)", file, type);
-	if (json_number_value(json_object_get(model, "dropout")) > 0)
+	if (json_num(json_get(model, "dropout")) > 0)
 		return fail(why, ERR_UNSUPPORTED, "%s: model.dropout makes ids a matter of chance: set it to null", file);
 	if (prefix && *prefix)
 		return fail(why, ERR_UNSUPPORTED, "%s: model.continuing_subword_prefix is not supported", file);
@@ -142,48 +138,43 @@ static int check_model(const json_t *model, struct why *why)
 	return 0;
 }
 
-static int parse_model(struct tokenizer *t, json_t *model, struct why *why)
+static int parse_model(struct tokenizer *t, const struct json *model, struct why *why)
 {
-	const char *unk = json_word(model, "unk_token");
-	size_t len;
+	const struct json *unk = json_get(model, "unk_token");
 	int err = check_model(model, why);
-	char *s;
 
 	if (!err)
-		err = parse_vocab(&t->vocab, json_object_get(model, "vocab"), why);
+		err = parse_vocab(&t->vocab, json_get(model, "vocab"), why);
 	if (err)
 		return err;
-	t->n_words = (int)json_object_size(json_object_get(model, "vocab"));
+	t->n_words = (int)json_size(json_get(model, "vocab"));
 	bpe_find_characters(&t->bpe, &t->vocab);
 	t->bpe.byte_fallback = json_flag(model, "byte_fallback", false);
 	t->bpe.fuse_unk = json_flag(model, "fuse_unk", false);
 	t->bpe.ignore_merges = json_flag(model, "ignore_merges", false);
-	if (unk) {
-		s = json_text(unk, strlen(unk), &len);
-		t->bpe.unk = vocab_find(&t->vocab, s, len);
-		free(s);
-	}
-	return parse_merges(t, json_object_get(model, "merges"), why);
+	if (json_str(unk))
+		t->bpe.unk = vocab_find(&t->vocab, json_str(unk), json_len(unk));
+	return parse_merges(t, json_get(model, "merges"), why);
 }
 
-static int parse_added(struct tokenizer *t, const json_t *list, struct why *why)
+static int parse_added(struct tokenizer *t, const struct json *list, struct why *why)
 {
-	const json_t *item;
+	const struct json *item;
 	size_t i;
 	int err = 0;
 
-	json_array_foreach(list, i, item) {
-		const json_t *content = json_object_get(item, "content");
-		struct added_token a = {.id = (int)json_integer_value(json_object_get(item, "id")),
+	for (i = 0; (item = json_at(list, i)); i++) {
+		const struct json *content = json_get(item, "content");
+		struct added_token a = {.id = (int)json_int_or(json_get(item, "id"), 0),
 					.single_word = json_flag(item, "single_word", false),
 					.lstrip = json_flag(item, "lstrip", false),
 					.rstrip = json_flag(item, "rstrip", false),
 					.normalized = json_flag(item, "normalized", true),
 					.special = json_flag(item, "special", false)};
 
-		if (!json_is_string(content))
+		if (!json_is(content, JSON_IS_TEXT))
 			return fail(why, ERR_FORMAT, "%s: added_tokens[%zu] has no content", file, i);
-		a.content = json_text(json_string_value(content), json_string_length(content), &a.len);
+		a.content = json_copy_text(content, &a.len);
 		err = token_add(t, &a, file, why);
 		free(a.content);
 		if (err)
@@ -199,7 +190,7 @@ static int find_special(const struct tokenizer *t, const char *s, struct why *wh
 	return id >= 0 ? id : fail(why, ERR_FORMAT, "%s: post_processor: no token %.60s", file, s ? s : "given");
 }
 
-static bool has_id(const struct tokenizer *t, json_int_t id)
+static bool has_id(const struct tokenizer *t, int64_t id)
 {
 	size_t len;
 
@@ -207,35 +198,35 @@ static bool has_id(const struct tokenizer *t, json_int_t id)
 }
 
 /* TemplateProcessing of a single text: tokens before and after the place of $A. */
-static int parse_template(struct tokenizer *t, const json_t *json, struct why *why)
+static int parse_template(struct tokenizer *t, const struct json *json, struct why *why)
 {
-	const json_t *item, *table = json_object_get(json, "special_tokens"), *id;
+	const struct json *item, *table = json_get(json, "special_tokens"), *id;
 	struct ids *to = &t->before;
 	size_t i, k;
 
-	json_array_foreach(json_object_get(json, "single"), i, item) {
-		const char *name = json_word(json_object_get(item, "SpecialToken"), "id");
+	for (i = 0; (item = json_at(json_get(json, "single"), i)); i++) {
+		const char *name = json_word(json_get(item, "SpecialToken"), "id");
 
-		if (json_object_get(item, "Sequence"))
+		if (json_get(item, "Sequence"))
 			to = &t->after;
 		if (!name)
 			continue;
-		if (!json_is_array(json_object_get(json_object_get(table, name), "ids")))
+		if (!json_is(json_get(json_get(table, name), "ids"), JSON_IS_LIST))
 			return fail(why, ERR_FORMAT, "%s: post_processor: no ids for %.60s", file, name);
-		json_array_foreach(json_object_get(json_object_get(table, name), "ids"), k, id) {
-			if (!has_id(t, json_integer_value(id)))
+		for (k = 0; (id = json_at(json_get(json_get(table, name), "ids"), k)); k++) {
+			if (!has_id(t, json_int_or(id, 0)))
 				return fail(why, ERR_FORMAT, "%s: post_processor: %.60s has an id of no word", file, name);
-			ids_add(to, (int)json_integer_value(id), NULL, 0, 0);
+			ids_add(to, (int)json_int_or(id, 0), NULL, 0, 0);
 		}
 	}
 	return 0;
 }
 
 /* Roberta and Bert: [name, id] of what stands before and after. */
-static int parse_pair(struct tokenizer *t, const json_t *json, struct why *why)
+static int parse_pair(struct tokenizer *t, const struct json *json, struct why *why)
 {
-	int cls = find_special(t, json_string_value(json_array_get(json_object_get(json, "cls"), 0)), why);
-	int sep = find_special(t, json_string_value(json_array_get(json_object_get(json, "sep"), 0)), why);
+	int cls = find_special(t, json_str(json_at(json_get(json, "cls"), 0)), why);
+	int sep = find_special(t, json_str(json_at(json_get(json, "sep"), 0)), why);
 
 	if (cls < 0 || sep < 0)
 		return ERR_FORMAT;
@@ -244,14 +235,14 @@ static int parse_pair(struct tokenizer *t, const json_t *json, struct why *why)
 	return 0;
 }
 
-static int parse_post(struct tokenizer *t, const json_t *json, int depth, struct why *why)
+static int parse_post(struct tokenizer *t, const struct json *json, int depth, struct why *why)
 {
 	const char *type = json_word(json, "type");
-	const json_t *item;
+	const struct json *item;
 	size_t i;
 	int err = 0;
 
-	if (!json || json_is_null(json))
+	if (!json || json_is(json, JSON_IS_NULL))
 		return 0;
 	if (!type || depth > 16)
 		return fail(why, ERR_FORMAT, "%s: a post_processor without a type, or nested more than 16 deep", file);
@@ -263,7 +254,7 @@ static int parse_post(struct tokenizer *t, const json_t *json, int depth, struct
 		return 0; /* trims offsets only */
 	if (strcmp(type, "Sequence") != 0)
 		return fail(why, ERR_UNSUPPORTED, "%s: post_processor %.60s is not supported", file, type);
-	json_array_foreach(json_object_get(json, "processors"), i, item)
+	for (i = 0; (item = json_at(json_get(json, "processors"), i)); i++)
 		if (!err)
 			err = parse_post(t, item, depth + 1, why);
 	return err;
@@ -297,7 +288,7 @@ static void apply_llama(struct tokenizer *t, const struct token_config *c)
 		return;
 	if (!config_adds(c, "add_prefix_space", true))
 		drop_prefix(t);
-	if (!json_is_boolean(json_object_get(c->config, "add_bos_token")))
+	if (!json_is(json_get(json_root(c->config), "add_bos_token"), JSON_IS_BOOL))
 		return;
 	t->before.n = t->after.n = 0;
 	if (config_adds(c, "add_bos_token", true) && t->bos >= 0)
@@ -306,20 +297,20 @@ static void apply_llama(struct tokenizer *t, const struct token_config *c)
 		ids_add(&t->after, t->eos, NULL, 0, 0);
 }
 
-static int parse_all(struct tokenizer *t, json_t *json, const char *dir, const struct token_config *c, struct why *why)
+static int parse_all(struct tokenizer *t, const struct json *json, const char *dir, const struct token_config *c, struct why *why)
 {
-	int err = parse_model(t, json_object_get(json, "model"), why);
+	int err = parse_model(t, json_get(json, "model"), why);
 
 	if (!err)
-		err = normalizers_parse(&t->normalizers, json_object_get(json, "normalizer"), file, why);
+		err = normalizers_parse(&t->normalizers, json_get(json, "normalizer"), file, why);
 	if (!err)
-		err = pretokenizers_parse(&t->pretokenizers, json_object_get(json, "pre_tokenizer"), file, why);
+		err = pretokenizers_parse(&t->pretokenizers, json_get(json, "pre_tokenizer"), file, why);
 	if (!err)
-		err = decoder_parse(&t->decoder, json_object_get(json, "decoder"), file, why);
+		err = decoder_parse(&t->decoder, json_get(json, "decoder"), file, why);
 	if (!err)
-		err = parse_added(t, json_object_get(json, "added_tokens"), why);
+		err = parse_added(t, json_get(json, "added_tokens"), why);
 	if (!err)
-		err = parse_post(t, json_object_get(json, "post_processor"), 0, why);
+		err = parse_post(t, json_get(json, "post_processor"), 0, why);
 	if (!err)
 		err = config_apply(c, t, dir, why);
 	if (!err)
@@ -329,14 +320,14 @@ static int parse_all(struct tokenizer *t, json_t *json, const char *dir, const s
 
 int hf_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
 {
-	json_t *json;
-	int err = json_open(&json, dir, file, &t->fingerprint, why);
+	struct json_doc *doc;
+	int err = tokenizer_json(&doc, dir, file, &t->fingerprint, why);
 
 	if (err)
 		return err;
 	t->kind = file;
 	bpe_init(&t->bpe, &t->vocab);
-	err = parse_all(t, json, dir, c, why);
-	json_decref(json);
+	err = parse_all(t, json_root(doc), dir, c, why);
+	json_close(doc);
 	return err;
 }

@@ -43,7 +43,7 @@ struct tokenizer {
 
 /* tokenizer_config.json, special_tokens_map.json, added_tokens.json: all may be absent. */
 struct token_config {
-	json_t *config, *map, *added;
+	struct json_doc *config, *map, *added; /* NULL: absent */
 	char model_type[32]; /* of config.json; "" where absent */
 };
 int config_open(struct token_config *c, const char *dir, uint64_t *fingerprint, struct why *why);

@@ -1,5 +1,6 @@
 #include "engine/tokenizer/normalizer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,17 +25,17 @@ void normalizers_finish(struct normalizers *list)
 	*list = (struct normalizers){0};
 }
 
-static int parse_content(struct normalizer *op, const json_t *json, const char *key, const char *where, struct why *why)
+static int parse_content(struct normalizer *op, const struct json *json, const char *key, const char *where, struct why *why)
 {
-	const json_t *v = json_object_get(json, key);
+	const struct json *v = json_get(json, key);
 
-	if (!json_is_string(v))
+	if (!json_is(v, JSON_IS_TEXT))
 		return fail(why, ERR_FORMAT, "%s: no \"%s\"", where, key);
-	op->content = json_text(json_string_value(v), json_string_length(v), &op->len);
+	op->content = json_copy_text(v, &op->len);
 	return 0;
 }
 
-static int parse_one(struct normalizer *op, const json_t *json, const char *type, const char *file, struct why *why)
+static int parse_one(struct normalizer *op, const struct json *json, const char *type, const char *file, struct why *why)
 {
 	static const struct {
 		const char *type;
@@ -59,7 +60,7 @@ static int parse_one(struct normalizer *op, const json_t *json, const char *type
 	op->left = json_flag(json, "strip_left", true);
 	op->right = json_flag(json, "strip_right", true);
 	if (op->kind == NORM_REPLACE)
-		err = pattern_parse(&op->pattern, json_object_get(json, "pattern"), where, why);
+		err = pattern_parse(&op->pattern, json_get(json, "pattern"), where, why);
 	if (!err && op->kind == NORM_REPLACE)
 		err = parse_content(op, json, "content", where, why);
 	if (op->kind == NORM_PREPEND)
@@ -67,10 +68,10 @@ static int parse_one(struct normalizer *op, const json_t *json, const char *type
 	return err;
 }
 
-static int parse(struct normalizers *list, const json_t *json, const char *file, int depth, struct why *why)
+static int parse(struct normalizers *list, const struct json *json, const char *file, int depth, struct why *why)
 {
 	const char *type = json_word(json, "type");
-	const json_t *item;
+	const struct json *item;
 	size_t i;
 	int err = 0;
 
@@ -83,16 +84,16 @@ static int parse(struct normalizers *list, const json_t *json, const char *file,
 		list->op[list->n++] = (struct normalizer){0};
 		return parse_one(&list->op[list->n - 1], json, type, file, why);
 	}
-	json_array_foreach(json_object_get(json, "normalizers"), i, item)
+	for (i = 0; (item = json_at(json_get(json, "normalizers"), i)); i++)
 		if (!err)
 			err = parse(list, item, file, depth + 1, why);
 	return err;
 }
 
-int normalizers_parse(struct normalizers *list, const json_t *json, const char *file, struct why *why)
+int normalizers_parse(struct normalizers *list, const struct json *json, const char *file, struct why *why)
 {
 	*list = (struct normalizers){0};
-	return !json || json_is_null(json) ? 0 : parse(list, json, file, 0, why);
+	return !json || json_is(json, JSON_IS_NULL) ? 0 : parse(list, json, file, 0, why);
 }
 
 static void apply_form(enum uc_form form, struct text *t, struct normalizer_work *w)

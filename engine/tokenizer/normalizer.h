@@ -20,7 +20,7 @@ struct normalizers {
 };
 
 /* json: null, one normalizer, or a Sequence. ERR_UNSUPPORTED names what is not there. */
-int normalizers_parse(struct normalizers *list, const json_t *json, const char *file, struct why *why);
+int normalizers_parse(struct normalizers *list, const struct json *json, const char *file, struct why *why);
 void normalizers_finish(struct normalizers *list);
 
 /* Scratch of one thread; zero-initialise. */

@@ -2,6 +2,7 @@
 
 #include <oniguruma.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,23 +109,23 @@ int pattern_regex(struct pattern *p, const char *s, size_t len, const char *wher
 	return fail(why, ERR_FORMAT, "%s: regular expression %.100s: %s", where, s, (const char *)text);
 }
 
-int pattern_parse(struct pattern *p, const json_t *json, const char *where, struct why *why)
+int pattern_parse(struct pattern *p, const struct json *json, const char *where, struct why *why)
 {
-	const json_t *v = json_object_get(json, "String"), *regex = json_object_get(json, "Regex");
+	const struct json *v = json_get(json, "String"), *regex = json_get(json, "Regex");
 	size_t len;
 	char *s;
 	int err;
 
-	if (json_is_string(json))
+	if (json_is(json, JSON_IS_TEXT))
 		v = json;
-	if (!json_is_string(v) && !json_is_string(regex))
+	if (!json_is(v, JSON_IS_TEXT) && !json_is(regex, JSON_IS_TEXT))
 		return fail(why, ERR_FORMAT, "%s: its pattern is neither String nor Regex", where);
-	if (json_is_string(v)) {
+	if (json_is(v, JSON_IS_TEXT)) {
 		p->kind = PATTERN_STRING;
-		p->string = json_text(json_string_value(v), json_string_length(v), &p->len);
+		p->string = json_copy_text(v, &p->len);
 		return 0;
 	}
-	s = json_text(json_string_value(regex), json_string_length(regex), &len);
+	s = json_copy_text(regex, &len);
 	err = pattern_regex(p, s, len, where, why);
 	free(s);
 	return err;

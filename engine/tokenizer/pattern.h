@@ -4,7 +4,7 @@
 #ifndef ENGINE_TOKENIZER_PATTERN_H
 #define ENGINE_TOKENIZER_PATTERN_H
 
-#include <jansson.h>
+#include "base/json/json.h"
 
 #include "parallel/base.h"
 
@@ -20,7 +20,7 @@ struct pattern {
 enum pattern_behavior { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS };
 
 /* {"String": ...} or {"Regex": ...}. where: the construct, for messages. */
-int pattern_parse(struct pattern *p, const json_t *json, const char *where, struct why *why);
+int pattern_parse(struct pattern *p, const struct json *json, const char *where, struct why *why);
 int pattern_regex(struct pattern *p, const char *s, size_t len, const char *where, struct why *why);
 void pattern_finish(struct pattern *p);
 int pattern_parse_behavior(enum pattern_behavior *out, const char *name, const char *where, struct why *why);

@@ -1,6 +1,7 @@
 #include "engine/tokenizer/pretokenizer.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,7 +98,7 @@ void pretokenizers_gpt2(struct pretokenizers *list, bool prefix_space)
 
 /* add_prefix_space is the older name of the scheme. XVERSE's files say false and no scheme, which the reference's newer
  * releases refuse. */
-static int parse_metaspace(struct pretokenizers *list, const json_t *json, const char *file, struct why *why)
+static int parse_metaspace(struct pretokenizers *list, const struct json *json, const char *file, struct why *why)
 {
 	struct pretokenizer *op = add(list, PRE_METASPACE);
 	const char *mark = json_word(json, "replacement"), *scheme = json_word(json, "prepend_scheme");
@@ -119,7 +120,7 @@ static int parse_metaspace(struct pretokenizers *list, const json_t *json, const
 	return 0;
 }
 
-static int parse_split(struct pretokenizers *list, const json_t *json, const char *file, struct why *why)
+static int parse_split(struct pretokenizers *list, const struct json *json, const char *file, struct why *why)
 {
 	struct pretokenizer *op = add(list, PRE_SPLIT);
 	char where[256];
@@ -127,11 +128,11 @@ static int parse_split(struct pretokenizers *list, const json_t *json, const cha
 
 	snprintf(where, sizeof where, "%.150s: pre_tokenizer Split", file);
 	op->invert = json_flag(json, "invert", false);
-	err = pattern_parse(&op->pattern, json_object_get(json, "pattern"), where, why);
+	err = pattern_parse(&op->pattern, json_get(json, "pattern"), where, why);
 	return err ? err : pattern_parse_behavior(&op->behavior, json_word(json, "behavior"), where, why);
 }
 
-static int parse_simple(struct pretokenizers *list, const json_t *json, const char *type, const char *file, struct why *why)
+static int parse_simple(struct pretokenizers *list, const struct json *json, const char *type, const char *file, struct why *why)
 {
 	const char *text;
 	struct pretokenizer *op;
@@ -162,10 +163,10 @@ static int parse_simple(struct pretokenizers *list, const json_t *json, const ch
 	return 0;
 }
 
-static int parse(struct pretokenizers *list, const json_t *json, const char *file, int depth, struct why *why)
+static int parse(struct pretokenizers *list, const struct json *json, const char *file, int depth, struct why *why)
 {
 	const char *type = json_word(json, "type");
-	const json_t *item;
+	const struct json *item;
 	size_t i;
 	int err = 0;
 
@@ -184,16 +185,16 @@ static int parse(struct pretokenizers *list, const json_t *json, const char *fil
 	}
 	if (strcmp(type, "Sequence") != 0)
 		return parse_simple(list, json, type, file, why);
-	json_array_foreach(json_object_get(json, "pretokenizers"), i, item)
+	for (i = 0; (item = json_at(json_get(json, "pretokenizers"), i)); i++)
 		if (!err)
 			err = parse(list, item, file, depth + 1, why);
 	return err;
 }
 
-int pretokenizers_parse(struct pretokenizers *list, const json_t *json, const char *file, struct why *why)
+int pretokenizers_parse(struct pretokenizers *list, const struct json *json, const char *file, struct why *why)
 {
 	*list = (struct pretokenizers){0};
-	return !json || json_is_null(json) ? 0 : parse(list, json, file, 0, why);
+	return !json || json_is(json, JSON_IS_NULL) ? 0 : parse(list, json, file, 0, why);
 }
 
 static int split_all(const struct pretokenizer *op, enum pattern_behavior behavior, const struct text *t, struct pieces *words,

@@ -20,7 +20,7 @@ struct pretokenizers {
 	int n;
 };
 
-int pretokenizers_parse(struct pretokenizers *list, const json_t *json, const char *file, struct why *why);
+int pretokenizers_parse(struct pretokenizers *list, const struct json *json, const char *file, struct why *why);
 /* GPT-2's: bytes as letters, cut by its expression. */
 void pretokenizers_gpt2(struct pretokenizers *list, bool prefix_space);
 void pretokenizers_finish(struct pretokenizers *list);

@@ -1,4 +1,5 @@
 /* SentencePiece BPE (Kudo and Richardson, 2018, arXiv:1808.06226), as its library 0.2 has it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,7 +144,7 @@ static int finish(struct tokenizer *t, const char *dir, const struct token_confi
 		err = add_controls(t, path, why);
 	if (err)
 		return err;
-	t->spm->legacy = json_flag(c->config, "legacy", true);
+	t->spm->legacy = json_flag(json_root(c->config), "legacy", true);
 	if (config_is_llama(c) && !config_adds(c, "add_prefix_space", true))
 		t->spm->dummy_prefix = false;
 	if (config_adds(c, "add_bos_token", true) && t->bos >= 0)

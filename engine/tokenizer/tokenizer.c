@@ -95,7 +95,7 @@ static int open_any(struct tokenizer *t, const char *dir, const struct token_con
 	if (err == ERR_UNKNOWN)
 		err = gpt2_open(t, dir, c, why);
 	if (err == ERR_UNKNOWN)
-		return fail(why, ERR_IO, "no tokenizer.json, tokenizer.model or vocab.json in %s", dir);
+		return fail(why, ERR_UNKNOWN, "no tokenizer.json, tokenizer.model or vocab.json in %.300s", dir);
 	return err ? err : tokenizer_ready(t, why);
 }
 

@@ -9,7 +9,8 @@
 struct tokenizer;
 
 /* dir: a model directory. Takes tokenizer.json, tokenizer.model or vocab.json + merges.txt, as the reference library would for
- * the class named in tokenizer_config.json. ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED: the text names file and construct. */
+ * the class named in tokenizer_config.json. ERR_UNKNOWN: none of them is there; ERR_IO,
+ * ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED: the text names file and construct. */
 int tokenizer_open(struct tokenizer **out, const char *dir, struct why *why);
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 

@@ -13,7 +13,7 @@ static const char *part_of(const char *kind)
 		{"HeaderTooSmall", "too short: 0 bytes found, 8 wanted"},
 		{"HeaderTooLarge", "the most is 100000000"},
 		{"InvalidHeaderLength", "truncated in its header"},
-		{"InvalidHeader", "not valid JSON: unable to decode byte"},
+		{"InvalidHeader", "bytes that are not UTF-8"},
 		{"InvalidHeaderDeserialization", "not valid JSON"},
 		{"MetadataIncompleteBuffer", "bytes found, 84 wanted"},
 		{"TensorInvalidInfo", "tensor test: data_offsets hold 4 bytes, but shape and dtype need 16"},

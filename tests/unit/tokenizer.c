@@ -81,7 +81,7 @@ TEST(names_what_it_does_not_take)
 		const char *part;
 	} cases[] = {
 		{"{", ERR_FORMAT, "tokenizer.json: line 1"},
-		{"[]", ERR_FORMAT, "not a JSON object"},
+		{"[]", ERR_FORMAT, "a JSON object is needed"},
 		{"{}", ERR_FORMAT, "no model"},
 		{"{\"model\":{\"type\":\"WordPiece\"}}", ERR_UNSUPPORTED, "model WordPiece is not supported"},
 		{"{\"model\":{\"type\":\"Unigram\"}}", ERR_UNSUPPORTED, "model Unigram is not supported"},
