@@ -16,6 +16,7 @@
 #include "daemon/node.h"
 #include "daemon/stop_text.h"
 #include "daemon/words.h"
+#include "engine/models/generation.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "rpc/server.h"
 
@@ -65,7 +66,7 @@ struct front {
 	struct words words;
 	struct rpc_server *server;
 	struct rpc_sampling defaults;      /* generation_config.json; `has` says which */
-	int n_default_eos, default_eos[8]; /* of generation_config.json */
+	int n_default_eos, default_eos[GENERATION_MAX_EOS]; /* of generation_config.json */
 	struct accounts accounts;
 	struct pace pace;
 	struct open_call *bucket[FRONT_BUCKETS];

@@ -7,7 +7,7 @@
 #include "engine/step.h"
 #include "parallel/comm.h"
 
-enum { MODEL_MAX_EOS = 8 };
+enum { MODEL_MAX_EOS = 1024, MODEL_MAX_NOTES = 4 };
 
 enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_LLAMA3 };
 
@@ -22,6 +22,8 @@ struct model_config {
 	bool tied;
 	enum dtype torch_dtype; /* DT_COUNT where the file does not say */
 	int bos, pad, n_eos, eos[MODEL_MAX_EOS]; /* -1: none */
+	char note[MODEL_MAX_NOTES][240]; /* what was taken where the file says two things, or readers of it differ */
+	int n_notes;
 };
 
 /* ERR_IO, ERR_FORMAT or ERR_UNSUPPORTED with file, key, what was found and what is wanted. */

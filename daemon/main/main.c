@@ -83,7 +83,7 @@ static void take_fingerprint(struct daemon *d)
 	const unsigned char *c = (const unsigned char *)&n->cfg;
 	uint64_t h = n->files ? checkpoint_fingerprint(n->files) : mix(1, (uint64_t)d->opt.dummy_seed);
 
-	for (size_t i = 0; i < sizeof n->cfg; i++)
+	for (size_t i = 0; i < offsetof(struct model_config, note); i++) /* what was noted is no property */
 		h = mix(h, c[i]);
 	h = mix(h, d->front.tokenizer ? tokenizer_fingerprint(d->front.tokenizer) : 0);
 	d->node.fingerprint = h;
@@ -116,7 +116,7 @@ static int open_words(struct daemon *d, struct why *why)
 		return 0;
 	snprintf(d->front.no_chat, sizeof d->front.no_chat, "this model has no tokenizer");
 	err = tokenizer_open(&d->front.tokenizer, d->opt.model, why);
-	if (err == ERR_IO) {
+	if (err == ERR_UNKNOWN) {
 		log_at(LOG_WARN, "%s: prompts must come as token ids", why->text);
 		err = 0;
 	}

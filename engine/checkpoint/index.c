@@ -1,7 +1,6 @@
 /* {"metadata": ..., "weight_map": {tensor: file}}. metadata.total_size is often stale, so it is not looked at. */
 #include "engine/checkpoint/parts.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,12 +27,12 @@ static int by_name(const void *a, const void *b)
 /* The file names, sorted, each once. */
 static int collect_files(struct shard_index *x, struct why *why)
 {
-	size_t n = 0, kept = 0, max = json_object_size(x->map);
-	const char **name = xalloc(max, sizeof *name), *key;
-	json_t *value;
+	size_t n = 0, kept = 0, max = json_size(x->map);
+	const char **name = xalloc(max, sizeof *name);
+	const struct json_member *m;
 
-	json_object_foreach(x->map, key, value)
-		name[n++] = json_string_value(value);
+	for (; (m = json_member(x->map, n)); n++)
+		name[n] = json_str(&m->value);
 	qsort(name, n, sizeof *name, by_name);
 	for (size_t i = 0; i < n; i++)
 		if (!kept || strcmp(name[kept - 1], name[i]))
@@ -47,36 +46,33 @@ static int collect_files(struct shard_index *x, struct why *why)
 	return kept <= MAX_SHARDS ? 0 : fail(why, ERR_UNSUPPORTED, "weight_map: %zu files; the most is %d", kept, MAX_SHARDS);
 }
 
-static int take_map(struct shard_index *x, json_t *root, struct why *why)
+static int take_map(struct shard_index *x, struct why *why)
 {
-	json_t *map = json_object_get(root, "weight_map"), *value;
-	const char *key;
+	const struct json *map = json_get(json_root(x->doc), "weight_map");
+	const struct json_member *m;
 	int err;
 
-	if (!json_is_object(map))
+	if (!json_is(map, JSON_IS_OBJECT))
 		return fail(why, ERR_FORMAT, "no object \"weight_map\"");
-	if (!json_object_size(map))
+	if (!json_size(map))
 		return fail(why, ERR_FORMAT, "\"weight_map\" is empty");
-	json_object_foreach(map, key, value) {
-		if (!json_is_string(value))
-			return fail(why, ERR_FORMAT, "weight_map: tensor %.200s: its file is no string", key);
-		if ((err = check_file_name(key, json_string_value(value), why)))
+	for (size_t i = 0; (m = json_member(map, i)); i++) {
+		if (!json_is(&m->value, JSON_IS_TEXT) || strlen(json_str(&m->value)) != json_len(&m->value))
+			return fail(why, ERR_FORMAT, "weight_map: tensor %.200s: its file is no string", m->key);
+		if ((err = check_file_name(m->key, json_str(&m->value), why)))
 			return err;
 	}
-	x->map = json_incref(map);
+	x->map = map;
 	return collect_files(x, why);
 }
 
 int shard_index_parse(struct shard_index *x, const char *text, size_t size, struct why *why)
 {
-	json_t *root = json_parse(text, size, why);
+	struct json_error e;
 	int err;
 
-	*x = (struct shard_index){0};
-	if (!root)
-		return ERR_FORMAT;
-	err = take_map(x, root, why);
-	json_decref(root);
+	*x = (struct shard_index){.doc = json_read(text, size, &json_of_files, &e)};
+	err = x->doc ? take_map(x, why) : json_why(why, &e, "not valid JSON");
 	if (err)
 		shard_index_finish(x);
 	return err;
@@ -87,33 +83,22 @@ void shard_index_finish(struct shard_index *x)
 	for (int i = 0; i < x->n_files; i++)
 		free(x->file[i]);
 	free(x->file);
-	json_decref(x->map);
+	json_close(x->doc);
 	*x = (struct shard_index){0};
 }
 
 const char *shard_index_where(const struct shard_index *x, const char *tensor)
 {
-	return json_string_value(json_object_get(x->map, tensor));
+	return json_str(json_get(x->map, tensor));
 }
 
+/* The head of a model that ties it may be named although no file has it: the reference asks only for what it needs. */
 int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why)
 {
-	const char *key;
-	json_t *value;
+	const struct json_member *m;
 
-	json_object_foreach(x->map, key, value)
-		if (!table_find(table, key))
-			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index says that it is there", json_string_value(value),
-				    key);
+	for (size_t i = 0; (m = json_member(x->map, i)); i++)
+		if (!table_find(table, m->key) && strcmp(m->key, "lm_head.weight"))
+			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index says that it is there", json_str(&m->value), m->key);
 	return 0;
-}
-
-json_t *json_parse(const char *text, size_t size, struct why *why)
-{
-	json_error_t e;
-	json_t *j = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
-
-	if (!j)
-		fail(why, ERR_FORMAT, "not valid JSON: %s (line %d, column %d)", e.text, e.line, e.column);
-	return j;
 }

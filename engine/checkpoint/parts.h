@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/json/json.h"
 #include "engine/checkpoint/checkpoint.h"
 
 /* A file, or bytes in memory that stand for one. */
@@ -44,7 +45,8 @@ int torch_parse(const struct source *s, int file, struct table *out, struct why 
 
 /* An index file: which shard holds which tensor. */
 struct shard_index {
-	struct json_t *map; /* tensor name -> file name, both checked */
+	struct json_doc *doc;
+	const struct json *map; /* tensor name -> file name, both checked */
 	char **file; /* (n_files) sorted */
 	int n_files;
 };
@@ -52,14 +54,11 @@ int shard_index_parse(struct shard_index *x, const char *text, size_t size, stru
 void shard_index_finish(struct shard_index *x);
 /* The file of a tensor; NULL: it is not named. */
 const char *shard_index_where(const struct shard_index *x, const char *tensor);
-/* ERR_FORMAT where the table lacks one that is named. */
+/* ERR_FORMAT where the table lacks one that is named, but for lm_head.weight. */
 int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why);
 
 /* Puts "name: " before the text of a refusal; returns err. */
 int fail_in(struct why *why, int err, const char *name);
-/* Duplicate keys refused. NULL: why is filled. */
-struct json_t *json_parse(const char *text, size_t size, struct why *why);
-
 struct prefetch;
 
 struct checkpoint {

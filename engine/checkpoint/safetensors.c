@@ -1,12 +1,14 @@
 /* u64 header length N | N bytes of JSON | data. The tensors fill the data exactly: no holes, no overlaps. */
 #include "engine/checkpoint/parts.h"
 
-#include <jansson.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_HEADER = 100000000 }; /* the format's own limit */
+
+/* The format's own reader takes no key twice and no special numbers. */
+static const struct json_rules rules = {.depth = 128, .values = SIZE_MAX, .bytes = (size_t)4 << 30};
 
 static const struct {
 	const char *name;
@@ -25,9 +27,9 @@ struct entry {
 	uint64_t end;
 };
 
-static int take_type(struct ck_tensor *t, const json_t *j, unsigned *bits, struct why *why)
+static int take_type(struct ck_tensor *t, const struct json *j, unsigned *bits, struct why *why)
 {
-	const char *name = json_string_value(j);
+	const char *name = json_str(j);
 
 	if (!name)
 		return fail(why, ERR_FORMAT, "tensor %s: dtype is no string", t->name);
@@ -42,64 +44,63 @@ static int take_type(struct ck_tensor *t, const json_t *j, unsigned *bits, struc
 	return fail(why, ERR_FORMAT, "tensor %s: unknown dtype %.40s", t->name, name);
 }
 
-static int take_shape(struct ck_tensor *t, const json_t *j, struct why *why)
+static int take_shape(struct ck_tensor *t, const struct json *j, struct why *why)
 {
-	if (!json_is_array(j))
+	if (!json_is(j, JSON_IS_LIST))
 		return fail(why, ERR_FORMAT, "tensor %s: shape is no list", t->name);
-	if (json_array_size(j) > CK_MAX_DIMS)
-		return fail(why, ERR_UNSUPPORTED, "tensor %s: %zu dimensions; the most is %d", t->name, json_array_size(j),
+	if (json_size(j) > CK_MAX_DIMS)
+		return fail(why, ERR_UNSUPPORTED, "tensor %s: %zu dimensions; the most is %d", t->name, json_size(j),
 			    CK_MAX_DIMS);
-	t->n_dims = (int)json_array_size(j);
+	t->n_dims = (int)json_size(j);
 	for (int i = 0; i < t->n_dims; i++) {
-		const json_t *n = json_array_get(j, (size_t)i);
-		if (!json_is_integer(n) || json_integer_value(n) < 0)
+		const struct json *n = json_at(j, (size_t)i);
+		if (!json_is(n, JSON_IS_INTEGER) || json_int_or(n, 0) < 0)
 			return fail(why, ERR_FORMAT, "tensor %s: shape holds something that is no size", t->name);
-		t->shape[i] = json_integer_value(n);
+		t->shape[i] = json_int_or(n, 0);
 	}
 	return 0;
 }
 
-static int take_offsets(struct entry *e, const json_t *j, struct why *why)
+static int take_offsets(struct entry *e, const struct json *j, struct why *why)
 {
-	const json_t *begin = json_array_get(j, 0), *end = json_array_get(j, 1);
+	const struct json *begin = json_at(j, 0), *end = json_at(j, 1);
 
-	if (json_array_size(j) != 2 || !json_is_integer(begin) || !json_is_integer(end) || json_integer_value(begin) < 0 ||
-	    json_integer_value(end) < 0)
+	if (json_size(j) != 2 || !json_is(begin, JSON_IS_INTEGER) || !json_is(end, JSON_IS_INTEGER) || json_int_or(begin, 0) < 0 ||
+	    json_int_or(end, 0) < 0)
 		return fail(why, ERR_FORMAT, "tensor %s: data_offsets is not [begin, end]", e->t.name);
-	e->t.offset = (uint64_t)json_integer_value(begin);
-	e->end = (uint64_t)json_integer_value(end);
+	e->t.offset = (uint64_t)json_int_or(begin, 0);
+	e->end = (uint64_t)json_int_or(end, 0);
 	return 0;
 }
 
-static int take_entry(struct entry *e, const char *name, const json_t *j, struct why *why)
+static int take_entry(struct entry *e, const char *name, const struct json *j, struct why *why)
 {
 	unsigned bits = 0;
 	int err;
 
 	*e = (struct entry){.t.name = name};
-	if (!json_is_object(j))
+	if (!json_is(j, JSON_IS_OBJECT))
 		return fail(why, ERR_FORMAT, "tensor %s: its description is no object", name);
-	if ((err = take_type(&e->t, json_object_get(j, "dtype"), &bits, why)) ||
-	    (err = take_shape(&e->t, json_object_get(j, "shape"), why)) ||
-	    (err = take_offsets(e, json_object_get(j, "data_offsets"), why)))
+	if ((err = take_type(&e->t, json_get(j, "dtype"), &bits, why)) ||
+	    (err = take_shape(&e->t, json_get(j, "shape"), why)) ||
+	    (err = take_offsets(e, json_get(j, "data_offsets"), why)))
 		return err;
 	if ((err = tensor_layout(&e->t, bits, why)))
 		return err;
 	return 0;
 }
 
-static int check_metadata(json_t *j, struct why *why)
+static int check_metadata(const struct json *j, struct why *why)
 {
-	const char *key;
-	json_t *value;
+	const struct json_member *m;
 
-	if (json_is_null(j))
+	if (json_is(j, JSON_IS_NULL))
 		return 0;
-	if (!json_is_object(j))
+	if (!json_is(j, JSON_IS_OBJECT))
 		return fail(why, ERR_FORMAT, "__metadata__ is no object");
-	json_object_foreach(j, key, value)
-		if (!json_is_string(value))
-			return fail(why, ERR_FORMAT, "__metadata__: %.60s is no string", key);
+	for (size_t i = 0; (m = json_member(j, i)); i++)
+		if (!json_is(&m->value, JSON_IS_TEXT))
+			return fail(why, ERR_FORMAT, "__metadata__: %.60s is no string", m->key);
 	return 0;
 }
 
@@ -135,20 +136,19 @@ static int check_cover(const struct entry *e, int n, uint64_t data, uint64_t siz
 	return 0;
 }
 
-static int take_header(json_t *root, uint64_t data, uint64_t size, int file, struct table *out, struct why *why)
+static int take_header(const struct json *root, uint64_t data, uint64_t size, int file, struct table *out, struct why *why)
 {
-	struct entry *e = xalloc(json_object_size(root), sizeof *e);
-	const char *name;
-	json_t *value;
+	struct entry *e = xalloc(json_size(root), sizeof *e);
+	const struct json_member *m;
 	int n = 0, err = 0;
 
-	json_object_foreach(root, name, value) {
-		if (!strcmp(name, "__metadata__"))
-			err = check_metadata(value, why);
+	for (size_t i = 0; !err && (m = json_member(root, i)); i++) {
+		if (strlen(m->key) != m->key_len)
+			err = fail(why, ERR_FORMAT, "tensor %.200s: its name holds a NUL", m->key);
+		else if (!strcmp(m->key, "__metadata__"))
+			err = check_metadata(&m->value, why);
 		else
-			err = take_entry(&e[n++], name, value, why);
-		if (err)
-			break;
+			err = take_entry(&e[n++], m->key, &m->value, why);
 	}
 	if (!err) {
 		qsort(e, (size_t)n, sizeof *e, by_offset);
@@ -165,16 +165,17 @@ static int take_header(json_t *root, uint64_t data, uint64_t size, int file, str
 
 static int parse_text(const char *text, size_t n, uint64_t size, int file, struct table *out, struct why *why)
 {
-	json_t *root = json_parse(text, n, why);
+	struct json_error e;
+	struct json_doc *doc = json_read(text, n, &rules, &e);
 	int err;
 
-	if (!root)
-		return ERR_FORMAT;
-	if (json_is_object(root))
-		err = take_header(root, 8 + n, size, file, out, why);
+	if (!doc)
+		return json_why(why, &e, "not valid JSON");
+	if (json_is(json_root(doc), JSON_IS_OBJECT))
+		err = take_header(json_root(doc), 8 + n, size, file, out, why);
 	else
 		err = fail(why, ERR_FORMAT, "the header is no JSON object");
-	json_decref(root);
+	json_close(doc);
 	return err;
 }
 

@@ -1,16 +1,16 @@
 #include "engine/models/generation.h"
 
 #include <float.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file/file.h"
+#include "base/json/json.h"
 #include "engine/pick.h"
 
 struct reader {
-	json_t *root;
+	const struct json *root;
 	const char *path;
 	struct generation_config *g;
 	struct why *why;
@@ -21,14 +21,14 @@ static const struct range max_new_tokens = {1, INT32_MAX, RANGE_FROM}; /* as tra
 /* 1: there, *out is set; 0: absent or null. */
 static int get_number(struct reader *r, const char *key, const struct range *range, double *out)
 {
-	json_t *v = json_object_get(r->root, key);
+	const struct json *v = json_get(r->root, key);
 	char text[RANGE_TEXT];
 
-	if (!v || json_is_null(v))
+	if (json_none(v))
 		return 0;
-	if (!json_is_number(v))
+	if (!json_is_num(v))
 		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is not a number", r->path, key);
-	*out = json_number_value(v);
+	*out = json_num(v);
 	if (!range_holds(range, *out))
 		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is %g, not %s", r->path, key, *out,
 			    range_text(range, text));
@@ -70,27 +70,27 @@ static int read_top_p(struct reader *r)
 	return err;
 }
 
+/* Ids of no token of the model are left to the caller, who knows its vocabulary. */
+static int add_eos(struct reader *r, const struct json *v)
+{
+	int64_t id;
+
+	if (!json_is_int(v))
+		return fail(r->why, ERR_FORMAT, "%s: \"eos_token_id\" holds %s, which is no id", r->path, json_kind_name(v));
+	if (r->g->n_eos == GENERATION_MAX_EOS)
+		return fail(r->why, ERR_UNSUPPORTED, "%s: \"eos_token_id\" has more than %d ids", r->path, GENERATION_MAX_EOS);
+	r->g->eos[r->g->n_eos++] = json_int(v, &id) && id >= 0 && id <= INT32_MAX ? (int)id : -1;
+	return 0;
+}
+
 static int read_eos(struct reader *r)
 {
-	json_t *v = json_object_get(r->root, "eos_token_id"), *one;
-	size_t i;
+	const struct json *v = json_get(r->root, "eos_token_id"), *one;
+	int err = json_none(v) || json_is(v, JSON_IS_LIST) ? 0 : add_eos(r, v);
 
-	if (json_is_integer(v)) {
-		r->g->eos[r->g->n_eos++] = (int)json_integer_value(v);
-		return 0;
-	}
-	if (!v || json_is_null(v))
-		return 0;
-	if (!json_is_array(v) || json_array_size(v) > 8)
-		return fail(r->why, ERR_FORMAT,
-			    "%s: \"eos_token_id\" is neither an id nor a list of at most 8", r->path);
-	json_array_foreach(v, i, one)
-	{
-		if (!json_is_integer(one))
-			return fail(r->why, ERR_FORMAT, "%s: \"eos_token_id\" holds what is no id", r->path);
-		r->g->eos[r->g->n_eos++] = (int)json_integer_value(one);
-	}
-	return 0;
+	for (size_t i = 0; !err && (one = json_at(v, i)); i++)
+		err = add_eos(r, one);
+	return err;
 }
 
 static int read_all(struct reader *r)
@@ -111,7 +111,7 @@ static int read_all(struct reader *r)
 		err = read_whole(r, "max_new_tokens", GENERATION_MAX_NEW_TOKENS, &max_new_tokens, &g->max_new_tokens);
 	if (!err)
 		err = read_eos(r);
-	if (!err && json_is_false(json_object_get(r->root, "do_sample"))) {
+	if (!err && json_is(json_get(r->root, "do_sample"), JSON_IS_BOOL) && !json_yes(json_get(r->root, "do_sample"))) {
 		g->temperature = 0;
 		g->has |= 1u << GENERATION_TEMPERATURE;
 	}
@@ -122,19 +122,16 @@ int generation_config_read(struct generation_config *g, const char *dir, struct 
 {
 	char *path = xprintf("%s/generation_config.json", dir);
 	struct reader r = {.path = path, .g = g, .why = why};
-	json_error_t error;
-	int err = 0;
+	struct json_doc *doc;
+	int err = json_read_file(&doc, path, FILE_CONFIG, why);
 
 	memset(g, 0, sizeof *g);
-	if (!access(path, F_OK)) {
-		r.root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-		if (!r.root || !json_is_object(r.root))
-			err = fail(why, ERR_FORMAT, "%s: line %d: %s", path, error.line,
-				   r.root ? "not an object" : error.text);
-		else
-			err = read_all(&r);
-		json_decref(r.root);
-	}
+	r.root = json_root(doc);
+	if (!err)
+		err = read_all(&r);
+	else if (err == ERR_UNKNOWN)
+		err = 0;
+	json_close(doc);
 	free(path);
 	return err;
 }

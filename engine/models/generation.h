@@ -13,11 +13,13 @@ enum generation_field {
 	GENERATION_MAX_NEW_TOKENS,
 };
 
+enum { GENERATION_MAX_EOS = 1024 };
+
 struct generation_config {
 	unsigned has; /* 1 << enum generation_field */
 	float temperature, top_p, min_p, repetition_penalty;
 	int top_k, max_new_tokens;
-	int n_eos, eos[8];
+	int n_eos, eos[GENERATION_MAX_EOS]; /* -1: an id that no token has */
 };
 
 /* An absent file sets nothing. "do_sample": false means temperature 0, as in transformers, and "top_p": 0 the likeliest token
