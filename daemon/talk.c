@@ -37,14 +37,12 @@ static json_t *clean_text(const char *s, size_t len)
 /* *out stays NULL where the text is empty. */
 static int read_json(const char *text, const char *name, bool object, json_t **out, struct why *why)
 {
-	json_error_t error;
+	int err;
 
 	*out = NULL;
-	if (!*text)
-		return 0;
-	*out = json_loads(text, JSON_ALLOW_NUL, &error);
-	if (!*out)
-		return fail(why, ERR_INVALID, "%s: line %d: %.200s", name, error.line, error.text);
+	err = *text ? chat_json(out, text, strlen(text), name, why) : 0;
+	if (err || !*out)
+		return err;
 	if (object ? json_is_object(*out) : json_is_array(*out))
 		return 0;
 	json_decref(*out);

@@ -2,34 +2,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/file/file.h"
+#include "base/json/json.h"
 #include "engine/chat/inside.h"
 
-/* NULL where the file is absent or no object. */
-static json_t *read_json(const char *dir, const char *file)
+/* *out is NULL where the file is absent. */
+static int read_json(const char *dir, const char *file, struct json_doc **out, struct why *why)
 {
 	char *path = xprintf("%s/%s", dir, file);
-	json_t *j = json_load_file(path, 0, NULL);
+	int err = json_read_file(out, path, FILE_CONFIG, why);
 
 	free(path);
-	return j;
-}
-
-static char *read_text(const char *path, size_t *len, struct why *why)
-{
-	FILE *f = fopen(path, "rb");
-	char *text = xalloc(TEMPLATE_SOURCE + 2, 1);
-
-	*len = f ? fread(text, 1, TEMPLATE_SOURCE + 2, f) : 0;
-	if (!f || ferror(f)) {
-		fail(why, ERR_IO, "%.300s: %m", path);
-		free(text);
-		text = NULL;
-	}
-	if (f)
-		fclose(f);
-	return text;
+	return err == ERR_UNKNOWN ? 0 : err;
 }
 
 static int compile(struct chat *c, const char *source, size_t len, const char *file, struct why *why)
@@ -47,86 +32,112 @@ static int compile(struct chat *c, const char *source, size_t len, const char *f
 static int compile_file(struct chat *c, const char *path, struct why *why)
 {
 	size_t len;
-	char *source = read_text(path, &len, why);
-	int err = source ? compile(c, source, len, path, why) : ERR_IO;
+	char *source;
+	int err = file_read(path, FILE_CONFIG, &source, &len, why);
 
+	if (!err)
+		err = compile(c, source, len, path, why);
 	free(source);
 	return err;
 }
 
 /* tokenizer_config.json "chat_template": a text, or a list of {name, template} of which "default" counts. */
-static const json_t *template_of(const json_t *config)
+static const struct json *template_of(const struct json *config)
 {
-	const json_t *v = json_object_get(config, "chat_template"), *one, *best = NULL;
-	size_t i;
+	const struct json *v = json_get(config, "chat_template"), *one, *best = NULL;
 
-	if (json_is_string(v))
+	if (json_str(v))
 		return v;
-	json_array_foreach((json_t *)(uintptr_t)v, i, one)
-	{
-		const char *name = json_string_value(json_object_get(one, "name"));
-		const json_t *source = json_object_get(one, "template");
-		if (json_is_string(source) && (!best || (name && !strcmp(name, "default"))))
+	for (size_t i = 0; (one = json_at(v, i)); i++) {
+		const char *name = json_str(json_get(one, "name"));
+		const struct json *source = json_get(one, "template");
+
+		if (json_str(source) && (!best || (name && !strcmp(name, "default"))))
 			best = source;
 	}
 	return best;
 }
 
-/* The one named "tool_use" of a list, as the reference takes it where tools are given. */
-static void open_tool_template(struct chat *c, const json_t *config, const char *file)
+static void compile_tools(struct chat *c, const char *source, size_t len, const char *file)
 {
-	const json_t *list = json_object_get(config, "chat_template"), *one;
 	struct why why = {""};
-	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, one)
-	{
-		const char *name = json_string_value(json_object_get(one, "name"));
-		const json_t *source = json_object_get(one, "template");
+	c->tools.developer = memmem(source, len, "developer", strlen("developer"));
+	if (template_compile(&c->tools.template, source, len, &why))
+		fail(&c->no_tool_template, ERR_UNSUPPORTED, "chat template %.150s (tool_use): %.250s", file, why.text);
+}
 
-		if (!name || strcmp(name, "tool_use") || !json_is_string(source) || c->tools.template)
-			continue;
-		c->tools.developer = strstr(json_string_value(source), "developer");
-		if (template_compile(&c->tools.template, json_string_value(source), json_string_length(source), &why))
-			fail(&c->no_tool_template, ERR_UNSUPPORTED, "chat template %.150s (tool_use): %.250s", file, why.text);
+/* The one named "tool_use" of a list, as the reference takes it where tools are given. */
+static void open_tool_template(struct chat *c, const struct json *config, const char *file)
+{
+	const struct json *list = json_get(config, "chat_template"), *one;
+
+	for (size_t i = 0; (one = json_at(list, i)); i++) {
+		const char *name = json_str(json_get(one, "name"));
+		const struct json *source = json_get(one, "template");
+
+		if (name && !strcmp(name, "tool_use") && json_str(source) && !c->tools.template)
+			compile_tools(c, json_str(source), json_len(source), file);
 	}
+}
+
+/* The same as transformers 5 keeps it: a file of its own. */
+static int open_tool_file(struct chat *c, const char *dir, struct why *why)
+{
+	char *path = xprintf("%s/additional_chat_templates/tool_use.jinja", dir), *source;
+	size_t len;
+	int err = file_read(path, FILE_CONFIG, &source, &len, why);
+
+	if (!err)
+		compile_tools(c, source, len, path);
+	free(source);
+	free(path);
+	return err == ERR_UNKNOWN ? 0 : err;
+}
+
+/* 1: found and compiled; 0: the file has none. */
+static int template_in(struct chat *c, const char *dir, const char *file, struct why *why)
+{
+	struct json_doc *config;
+	int err = read_json(dir, file, &config, why);
+	const struct json *source = template_of(json_root(config));
+	char *path = xprintf("%s/%s", dir, file);
+
+	if (!err && source)
+		err = compile(c, json_str(source), json_len(source), path, why);
+	if (!err)
+		open_tool_template(c, json_root(config), path);
+	free(path);
+	json_close(config);
+	return err ? err : source != NULL;
 }
 
 /* 1: found and compiled; 0: the model has none. */
 static int own_template(struct chat *c, const char *dir, struct why *why)
 {
 	char *path = xprintf("%s/chat_template.jinja", dir);
-	int err = access(path, F_OK) ? 0 : compile_file(c, path, why);
+	int err = compile_file(c, path, why);
 
 	free(path);
-	if (err || c->all.template)
-		return err ? err : 1;
-	for (int i = 0; i < 2; i++) {
-		const char *file = i ? "tokenizer_config.json" : "chat_template.json";
-		json_t *config = read_json(dir, file);
-		const json_t *source = template_of(config);
-
-		path = xprintf("%s/%s", dir, file);
-		if (source)
-			err = compile(c, json_string_value(source), json_string_length(source), path, why);
-		open_tool_template(c, config, path);
-		free(path);
-		json_decref(config);
-		if (source)
-			return err ? err : 1;
-	}
-	return 0;
+	if (!err)
+		err = open_tool_file(c, dir, why);
+	if (!err)
+		return 1;
+	if (err != ERR_UNKNOWN)
+		return err;
+	err = template_in(c, dir, "chat_template.json", why);
+	return err ? err : template_in(c, dir, "tokenizer_config.json", why);
 }
 
 /* A special token is told as text or as an object with "content". */
-static void set_token(json_t *own, const json_t *config, const char *key)
+static void set_token(json_t *own, const struct json *config, const char *key)
 {
-	const json_t *v = json_object_get(config, key);
+	const struct json *v = json_get(config, key);
 
-	if (json_is_object(v))
-		v = json_object_get(v, "content");
-	if (json_is_string(v))
-		json_object_set(own, key, (json_t *)(uintptr_t)v);
+	if (json_is(v, JSON_IS_OBJECT))
+		v = json_get(v, "content");
+	if (json_str(v))
+		json_object_set_new(own, key, json_stringn(json_str(v), json_len(v)));
 }
 
 static void set_piece(json_t *own, const char *key, const struct tokenizer *t, int id)
@@ -138,21 +149,25 @@ static void set_piece(json_t *own, const char *key, const struct tokenizer *t, i
 		json_object_set_new(own, key, json_stringn(piece, len));
 }
 
-static json_t *own_variables(const char *dir, const struct tokenizer *t)
+static int own_variables(json_t **own, const char *dir, const struct tokenizer *t, struct why *why)
 {
 	static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"};
 	static const char *const files[] = {"special_tokens_map.json", "tokenizer_config.json"};
-	json_t *own = json_object();
 
+	*own = json_object();
 	for (int f = 0; f < 2; f++) {
-		json_t *config = read_json(dir, files[f]);
+		struct json_doc *config;
+		int err = read_json(dir, files[f], &config, why);
+
 		for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-			set_token(own, config, keys[i]);
-		json_decref(config);
+			set_token(*own, json_root(config), keys[i]);
+		json_close(config);
+		if (err)
+			return err;
 	}
-	set_piece(own, "bos_token", t, tokenizer_bos(t));
-	set_piece(own, "eos_token", t, tokenizer_eos(t));
-	return own;
+	set_piece(*own, "bos_token", t, tokenizer_bos(t));
+	set_piece(*own, "eos_token", t, tokenizer_eos(t));
+	return 0;
 }
 
 static bool has_token(const struct tokenizer *t, const char *name)
@@ -162,50 +177,57 @@ static bool has_token(const struct tokenizer *t, const char *name)
 
 /* The format that the model's own code builds. XVERSE's two releases differ in their vocabulary: 100278 entries, then more with
  * tokens for bytes. Baichuan's chat models tell the speakers' tokens in generation_config.json. */
-static const char *by_config(const char *dir, const struct tokenizer *t)
+static const char *by_config(const struct json *config, const struct json *generation, const struct tokenizer *t)
 {
-	json_t *config = read_json(dir, "config.json"), *generation = read_json(dir, "generation_config.json");
-	const char *type = json_string_value(json_object_get(config, "model_type")), *name = NULL;
+	const char *type = json_str(json_get(config, "model_type"));
 
 	if (!type)
-		type = "";
+		return NULL;
 	if (!strcmp(type, "xverse"))
-		name = json_integer_value(json_object_get(config, "vocab_size")) <= 100278 ? "xverse-v1" : "xverse-v2";
-	else if (!strcmp(type, "baichuan") && json_object_get(generation, "user_token_id"))
-		name = "baichuan";
-	else if (!strcmp(type, "moss") && has_token(t, "<eom>"))
-		name = "moss";
-	else if (!strcmp(type, "llama") && has_token(t, "<human>") && has_token(t, "<bot>"))
-		name = "ziya";
-	json_decref(config);
-	json_decref(generation);
-	return name;
+		return json_int_or(json_get(config, "vocab_size"), 0) <= 100278 ? "xverse-v1" : "xverse-v2";
+	if (!strcmp(type, "baichuan") && json_get(generation, "user_token_id"))
+		return "baichuan";
+	if (!strcmp(type, "moss") && has_token(t, "<eom>"))
+		return "moss";
+	return !strcmp(type, "llama") && has_token(t, "<human>") && has_token(t, "<bot>") ? "ziya" : NULL;
 }
 
-static int choose(struct chat *c, const char *dir, const char *named, struct why *why)
+static int choose_by_config(struct chat *c, const char *dir, struct why *why)
 {
+	struct json_doc *config, *generation = NULL;
 	const char *built_in;
-	int err;
+	int err = read_json(dir, "config.json", &config, why);
 
-	if (named) {
-		c->format = format_find(named);
-		if (!c->format && access(named, R_OK))
-			return fail(why, ERR_UNKNOWN,
-				    "--chat-template: '%.200s' is neither a file that can be read nor one of xverse-v1, xverse-v2, "
-				    "baichuan, ziya, llama-2, moss, plain",
-				    named);
-		return c->format ? 0 : compile_file(c, named, why);
-	}
-	err = own_template(c, dir, why);
+	if (!err)
+		err = read_json(dir, "generation_config.json", &generation, why);
+	built_in = by_config(json_root(config), json_root(generation), c->tokenizer);
+	json_close(config);
+	json_close(generation);
 	if (err)
-		return err < 0 ? err : 0;
-	built_in = by_config(dir, c->tokenizer);
+		return err;
 	if (!built_in)
 		return fail(why, ERR_UNKNOWN,
 			    "this model tells no chat format: start the server with --chat-template NAME (xverse-v1, xverse-v2, baichuan, "
 			    "ziya, llama-2, moss, plain) or FILE (a Jinja template), or use Generate");
 	c->format = format_find(built_in);
 	return 0;
+}
+
+static int choose(struct chat *c, const char *dir, const char *named, struct why *why)
+{
+	int err;
+
+	if (!named) {
+		err = own_template(c, dir, why);
+		return err ? min_int(err, 0) : choose_by_config(c, dir, why);
+	}
+	c->format = format_find(named);
+	err = c->format ? 0 : compile_file(c, named, why);
+	if (err == ERR_UNKNOWN)
+		return fail(why, err,
+			    "--chat-template: '%.200s' is neither a file nor one of xverse-v1, xverse-v2, baichuan, ziya, llama-2, moss, plain",
+			    named);
+	return err;
 }
 
 /* Only where the model's files have it put before every text. */
@@ -221,11 +243,11 @@ static int leading_bos(const struct tokenizer *t)
 	return bos;
 }
 
-static int id_of(const json_t *config, const char *key, int otherwise)
+static int id_of(const struct json *config, const char *key, int otherwise)
 {
-	const json_t *v = json_object_get(config, key);
+	int64_t id = json_int_or(json_get(config, key), -1);
 
-	return json_is_integer(v) ? (int)json_integer_value(v) : otherwise;
+	return id >= 0 && id <= INT32_MAX ? (int)id : otherwise;
 }
 
 static void set_stops(struct chat *c)
@@ -241,34 +263,41 @@ static void set_stops(struct chat *c)
 		c->n_stop++;
 }
 
-int chat_open(struct chat **out, const char *dir, const char *named, const struct tokenizer *t, struct why *why)
+static int fill(struct chat *c, const char *dir, struct why *why)
 {
-	struct chat *c = xalloc(1, sizeof *c);
-	json_t *generation;
-	int err;
+	const struct tokenizer *t = c->tokenizer;
+	struct json_doc *generation;
+	int err = read_json(dir, "generation_config.json", &generation, why);
 
-	*out = NULL;
-	c->tokenizer = t;
-	err = choose(c, dir, named, why);
-	if (err) {
-		chat_close(c);
-		return err;
-	}
-	generation = read_json(dir, "generation_config.json");
-	c->user_id = id_of(generation, "user_token_id", 195);
-	c->assistant_id = id_of(generation, "assistant_token_id", 196);
-	json_decref(generation);
+	c->user_id = id_of(json_root(generation), "user_token_id", 195);
+	c->assistant_id = id_of(json_root(generation), "assistant_token_id", 196);
+	json_close(generation);
 	c->eos = tokenizer_eos(t);
 	c->bos = c->format && !strcmp(c->format->name, "llama-2") ? tokenizer_bos(t) : leading_bos(t);
 	c->tools.with_tools = true;
 	if (c->format) {
 		c->name = xstrdup(c->format->name);
-	} else {
-		c->own = own_variables(dir, t);
+	} else if (!err && !(err = own_variables(&c->own, dir, t, why))) {
 		shape_learn(&c->all, c->own);
 		shape_learn(&c->tools, c->own);
 	}
 	set_stops(c);
-	*out = c;
-	return 0;
+	return err;
+}
+
+int chat_open(struct chat **out, const char *dir, const char *named, const struct tokenizer *t, struct why *why)
+{
+	struct chat *c = xalloc(1, sizeof *c);
+	int err;
+
+	*out = NULL;
+	c->tokenizer = t;
+	err = choose(c, dir, named, why);
+	if (!err)
+		err = fill(c, dir, why);
+	if (err)
+		chat_close(c);
+	else
+		*out = c;
+	return err;
 }

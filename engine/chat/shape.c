@@ -211,9 +211,10 @@ static void parse_arguments(json_t *of)
 {
 	const json_t *text = json_object_get(of, "arguments");
 	json_t *parsed = NULL;
+	struct why why;
 
-	if (json_is_string(text))
-		parsed = json_loadb(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL, NULL);
+	if (json_is_string(text) && chat_json(&parsed, json_string_value(text), json_string_length(text), "arguments", &why))
+		return;
 	if (json_is_object(parsed))
 		json_object_set(of, "arguments", parsed);
 	json_decref(parsed);

@@ -1,0 +1,78 @@
+/* json.c - JSON text of a conversation as the values that templates take. */
+#include <math.h>
+#include <string.h>
+
+#include "base/json/json.h"
+#include "engine/chat/inside.h"
+
+enum { DEPTH = 256 }; /* above what a template takes */
+
+static const struct json_rules rules = {
+	.depth = DEPTH, .values = 1 << 22, .bytes = (size_t)256 << 20, .last = true, .special = true, .lone = true};
+
+static json_t *value_of(const struct json *v);
+
+static json_t *object_of(const struct json *v)
+{
+	json_t *j = json_object();
+	const struct json_member *m;
+
+	for (size_t i = 0; j && (m = json_member(v, i)); i++)
+		if (json_object_setn_new_nocheck(j, m->key, m->key_len, value_of(&m->value))) {
+			json_decref(j);
+			j = NULL;
+		}
+	return j;
+}
+
+static json_t *list_of(const struct json *v)
+{
+	json_t *j = json_array();
+	const struct json *one;
+
+	for (size_t i = 0; j && (one = json_at(v, i)); i++)
+		if (json_array_append_new(j, value_of(one))) {
+			json_decref(j);
+			j = NULL;
+		}
+	return j;
+}
+
+/* NULL: a number that a template's numbers cannot hold, somewhere in it. */
+static json_t *value_of(const struct json *v)
+{
+	switch ((enum json_kind)v->kind) {
+	case JSON_IS_NULL:
+		return json_null();
+	case JSON_IS_BOOL:
+		return json_boolean(v->yes);
+	case JSON_IS_INTEGER:
+		return json_integer(v->integer);
+	case JSON_IS_BIG:
+		return NULL;
+	case JSON_IS_REAL:
+		return json_real(v->real); /* NULL for NaN and infinities */
+	case JSON_IS_TEXT:
+		return json_stringn_nocheck(v->text, v->n);
+	case JSON_IS_LIST:
+		return list_of(v);
+	case JSON_IS_OBJECT:
+		return object_of(v);
+	}
+	return NULL;
+}
+
+int chat_json(json_t **out, const char *text, size_t len, const char *name, struct why *why)
+{
+	struct json_error e;
+	struct json_doc *doc = json_read(text, len, &rules, &e);
+
+	*out = NULL;
+	if (!doc) {
+		json_why(why, &e, name);
+		return ERR_INVALID;
+	}
+	*out = value_of(json_root(doc));
+	json_close(doc);
+	return *out ? 0 : fail(why, ERR_UNSUPPORTED, "%s: a number beyond 64 bits, NaN or infinite: templates cannot print it exactly", name);
+}
