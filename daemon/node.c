@@ -12,6 +12,7 @@
 
 #include "daemon/memory.h"
 #include "daemon/place.h"
+#include "engine/models/settle.h"
 #include "parallel/board.h"
 #include "parallel/wait.h"
 
@@ -71,10 +72,18 @@ static void choose_types(struct node *n)
 static int open_files(struct node *n, struct why *why)
 {
 	static const enum checkpoint_format formats[] = {CK_ANY, CK_SAFETENSORS, CK_TORCH};
+	int err;
 
 	if (n->opt->load_format == LOAD_DUMMY)
 		return 0;
-	return checkpoint_open_as(&n->files, n->opt->model, formats[n->opt->load_format], why);
+	err = checkpoint_open_as(&n->files, n->opt->model, formats[n->opt->load_format], why);
+	return err ? err : model_config_settle(&n->cfg, n->files, why);
+}
+
+static void log_notes(const struct node *n)
+{
+	for (int i = 0; n->world->rank == 0 && i < n->cfg.n_notes; i++)
+		log_at(LOG_WARN, "config.json: %s", n->cfg.note[i]);
 }
 
 static int check_ranks(struct node *n, struct why *why)
@@ -129,6 +138,7 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 		err = device_choose(n, why);
 	if (err)
 		return err;
+	log_notes(n);
 	choose_types(n);
 	choose_limits(n);
 	if (n->max_model_len > n->cfg.max_pos && n->cfg.scaling == ROPE_NONE)

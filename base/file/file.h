@@ -9,7 +9,7 @@
 enum file_most {
 	FILE_CONFIG = 16 << 20,    /* config.json, generation_config.json, templates, conversations, options */
 	FILE_KEYS = 1 << 20,       /* keys and certificates of the gateway */
-	FILE_TOKENIZER = 256 << 20, /* tokenizer.json and the files around it, index files, prompts */
+	FILE_TOKENIZER = 256 << 20, /* tokenizer.json and the files around it, index files */
 };
 
 /* Opens a regular file for reading, without waiting whatever it is; close-on-exec. Returns the descriptor, its size in *size, or

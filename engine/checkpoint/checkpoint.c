@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_INDEX = 256 << 20 };
+#include "base/file/file.h"
 
 /* What a directory may hold, best first: the order of the reference library. */
 static const char *const candidates[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
@@ -23,15 +23,16 @@ static bool ends_with(const char *s, const char *end)
 /* The first bytes decide; a name only where they could be anything. */
 static int parse_file(const struct source *s, int file, struct table *out, struct why *why)
 {
-	static const char lfs[] = "version https://git-lfs";
-	uint8_t head[sizeof lfs] = {0};
+	uint8_t head[64] = {0};
+	const char *disguise;
 	size_t n = s->size < sizeof head ? (size_t)s->size : sizeof head;
 	int err = source_read(s, 0, head, n, why);
 
 	if (err)
 		return err;
-	if (!memcmp(head, lfs, sizeof lfs - 1))
-		return fail(why, ERR_FORMAT, "%s: this is a Git LFS pointer, not the file itself; fetch it with: git lfs pull", s->name);
+	disguise = file_disguise((const char *)head, n);
+	if (disguise)
+		return fail(why, ERR_FORMAT, "%s: %s", s->name, disguise);
 	if (!memcmp(head, "GGUF", 4))
 		return fail(why, ERR_UNSUPPORTED, "%s: GGUF files are not supported", s->name);
 	if (ends_with(s->name, ".safetensors") || (s->size > 8 && head[8] == '{'))
@@ -82,30 +83,15 @@ static int open_shards(struct checkpoint *c, const char *dir, const struct shard
 	return err ? err : shard_index_check(x, &c->table, why);
 }
 
-static int read_text(const char *dir, const char *name, char **text, size_t *size, struct why *why)
-{
-	struct source s;
-	int err = source_open(&s, dir, name, why);
-
-	if (err)
-		return err;
-	if (s.size > MAX_INDEX)
-		err = fail(why, ERR_FORMAT, "%s: an index of %" PRIu64 " bytes; the most is %d", s.name, s.size, MAX_INDEX);
-	*size = (size_t)s.size;
-	*text = err ? NULL : xalloc(*size, 1);
-	if (!err)
-		err = source_read(&s, 0, *text, *size, why);
-	source_close(&s);
-	return err;
-}
-
 static int open_index(struct checkpoint *c, const char *dir, const char *name, struct why *why)
 {
 	struct shard_index x = {0};
 	char *text = NULL;
 	size_t size = 0;
-	int err = read_text(dir, name, &text, &size, why);
+	char *path = xprintf("%s/%s", dir, name);
+	int err = file_read(path, FILE_TOKENIZER, &text, &size, why);
 
+	free(path);
 	if (!err && (err = shard_index_parse(&x, text, size, why)))
 		fail_in(why, err, name);
 	free(text);
@@ -144,7 +130,7 @@ static bool has(const char *dir, const char *name)
 {
 	char *path = xprintf("%s/%s", dir, name);
 	struct stat st;
-	bool there = !stat(path, &st);
+	bool there = !lstat(path, &st); /* a link to nothing is refused when it is opened */
 
 	free(path);
 	return there;
@@ -161,14 +147,10 @@ static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_forma
 			return open_index(c, dir, candidates[i], why);
 		return open_single(c, dir, candidates[i], why);
 	}
-	if (has(dir, "consolidated.00.pth"))
-		return fail(why, ERR_UNSUPPORTED, "%s: Meta's own consolidated.*.pth files are not supported; convert them with "
-			    "transformers' convert_llama_weights_to_hf.py", dir);
 	if (format != CK_ANY)
 		return fail(why, ERR_IO, "%s: no checkpoint of this format: neither %s nor %s is there", dir, candidates[first],
 			    candidates[first + 1]);
-	return fail(why, ERR_IO, "%s: no checkpoint: none of %s, %s, %s, %s is there", dir, candidates[0], candidates[1],
-		    candidates[2], candidates[3]);
+	return refuse_directory(dir, candidates, why);
 }
 
 int checkpoint_open(struct checkpoint **out, const char *path, struct why *why)

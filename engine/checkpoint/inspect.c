@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/model.h"
+#include "engine/models/settle.h"
 #include "engine/tokenizer/tokenizer.h"
 
 static void print_config(FILE *out, const struct model_config *c)
@@ -16,6 +16,8 @@ static void print_config(FILE *out, const struct model_config *c)
 		c->layers, c->hidden, c->heads, c->kv_heads, c->head_dim, c->ffn, c->vocab,
 		c->tied ? ", tied" : "");
 	fprintf(out, "positions    %d\n", c->max_pos);
+	for (int i = 0; i < c->n_notes; i++)
+		fprintf(out, "note         %s\n", c->note[i]);
 }
 
 static void print_tokenizer(FILE *out, const struct tokenizer *t)
@@ -64,13 +66,15 @@ static void note(FILE *out, int *first, struct why *why, int err, const struct w
 	*why = *found;
 }
 
-static void inspect_directory(FILE *out, const char *path, int *first, struct why *why)
+static void inspect_directory(FILE *out, const char *path, const struct checkpoint *c, int *first, struct why *why)
 {
 	struct model_config cfg;
 	struct tokenizer *tokenizer;
 	struct why found = {""};
 	int err = model_config_read(&cfg, path, &found);
 
+	if (!err && c)
+		err = model_config_settle(&cfg, c, &found);
 	if (!err)
 		print_config(out, &cfg);
 	note(out, first, why, err, &found);
@@ -99,10 +103,10 @@ int inspect_checkpoint(FILE *out, const char *path, struct why *why)
 	if (!err)
 		print_totals(out, c);
 	note(out, &first, why, err, &found);
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		inspect_directory(out, path, err ? NULL : c, &first, why);
 	if (!err)
 		checkpoint_close(c);
-	if (!stat(path, &st) && S_ISDIR(st.st_mode))
-		inspect_directory(out, path, &first, why);
 	fprintf(out, first ? "something is wrong with this checkpoint\n" : "nothing is wrong with it\n");
 	return first;
 }

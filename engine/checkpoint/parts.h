@@ -57,6 +57,8 @@ const char *shard_index_where(const struct shard_index *x, const char *tensor);
 /* ERR_FORMAT where the table lacks one that is named, but for lm_head.weight. */
 int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why);
 
+/* A directory without any of the four file names: says what of other kinds is there. */
+int refuse_directory(const char *dir, const char *const names[4], struct why *why);
 /* Puts "name: " before the text of a refusal; returns err. */
 int fail_in(struct why *why, int err, const char *name);
 struct prefetch;

@@ -1,32 +1,26 @@
 #include "engine/checkpoint/parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file/file.h"
 
 int source_open(struct source *s, const char *dir, const char *name, struct why *why)
 {
 	char *path = dir ? xprintf("%s/%s", dir, name) : xstrdup(name);
 	const char *slash = strrchr(path, '/');
-	struct stat st;
-	int err = 0;
+	int fd;
 
 	*s = (struct source){.name = xstrdup(slash ? slash + 1 : path)};
-	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (s->fd < 0 || fstat(s->fd, &st))
-		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		err = fail(why, ERR_IO, "%s: not a regular file", path);
-	else
-		s->size = (uint64_t)st.st_size;
+	fd = s->fd = file_open(path, &s->size, why);
 	free(path);
-	if (err)
-		source_close(s);
-	return err;
+	if (fd >= 0)
+		return 0;
+	source_close(s);
+	return fd == ERR_UNKNOWN ? ERR_IO : fd;
 }
 
 struct source source_memory(const char *name, const void *data, size_t size)

@@ -4,11 +4,13 @@
 #include "base/file/file.h"
 #include "base/json/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct reader {
 	const char *path;
@@ -250,11 +252,13 @@ static void read_rope(struct reader *r, struct model_config *c)
 	const struct json *part = get(s, "partial_rotary_factor");
 
 	c->rope_theta = read_number(r, own ? s : r->root, "rope_theta", 1, 1e12, 10000);
-	if (own && outer && json_num(own) != json_num(outer))
-		note(r, "\"rope_theta\" is %g in the rotary parameters and %g beside them: the former is taken, as transformers 5 does", json_num(own),
-		     json_num(outer));
+	if (own && (outer || get(r->root, "rope_scaling") == s) && json_num(own) != (outer ? json_num(outer) : 10000))
+		note(r, "\"rope_theta\" is %g in the rotary parameters and %s beside them: the former is taken, as transformers 5 does", json_num(own),
+		     outer ? "another" : "missing");
 	if (json_size(s))
 		read_scaling(r, c, s);
+	if (outer && s == get(r->root, "rope_parameters") && c->scaling != ROPE_NONE)
+		note(r, "the scaling of \"rope_parameters\" is applied; transformers 4 reads \"rope_theta\" and \"rope_scaling\" only");
 	if (!part)
 		part = get(r->root, "partial_rotary_factor");
 	if (part && json_num(part) != 1 && c->scaling != ROPE_NONE)
@@ -353,6 +357,35 @@ static void read_all(struct reader *r, struct model_config *c)
 	read_tokens(r, c);
 }
 
+static bool has(const char *dir, const char *name)
+{
+	char *path = xprintf("%s/%s", dir, name);
+	struct stat st;
+	bool there = !stat(path, &st);
+
+	free(path);
+	return there;
+}
+
+/* Without config.json: says what the place is instead. */
+static int refuse_folder(const char *dir, struct why *why)
+{
+	static const char *const others[][2] = {
+		{"snapshots", "this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
+		{"adapter_config.json", "this is an adapter (LoRA), no model; merge it into its base model with peft's merge_and_unload()"},
+		{"params.json", "these are the maker's own files; take the download in the form of transformers, which has config.json"}};
+	struct stat st;
+
+	if (stat(dir, &st))
+		return fail(why, ERR_IO, "%.300s/config.json: %s: there is no directory %.100s", dir, strerror(errno), dir);
+	if (!S_ISDIR(st.st_mode))
+		return fail(why, ERR_IO, "%.300s: this is a file; give the directory that holds config.json and the weights", dir);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (has(dir, others[i][0]))
+			return fail(why, ERR_IO, "%.200s: no config.json, but %s is there: %s", dir, others[i][0], others[i][1]);
+	return fail(why, ERR_IO, "%.300s/config.json: No such file or directory", dir);
+}
+
 int model_config_read(struct model_config *c, const char *dir, struct why *why)
 {
 	char *path = xprintf("%s/config.json", dir);
@@ -367,5 +400,5 @@ int model_config_read(struct model_config *c, const char *dir, struct why *why)
 	}
 	json_close(doc);
 	free(path);
-	return err == ERR_UNKNOWN ? ERR_IO : err ? err : r.err;
+	return err == ERR_UNKNOWN ? refuse_folder(dir, why) : err ? err : r.err;
 }

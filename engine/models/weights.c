@@ -3,6 +3,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/models/dummy.h"
 #include "engine/models/llama.h"
+#include "engine/models/settle.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -381,7 +382,7 @@ static void report_unused(const struct loader *l)
 		const struct ck_tensor *t = checkpoint_tensor(l->ck, i);
 		if (l->used[i] || (l->m->cfg.tied && !strcmp(t->name, "lm_head.weight")))
 			continue;
-		if (strstr(t->name, "rotary_emb.inv_freq"))
+		if (tensor_is_harmless(t))
 			log_event(LOG_DEBUG, "a tensor is not needed", " file=\"%s\" tensor=\"%s\"", checkpoint_file(l->ck, t->file),
 				  t->name);
 		else if (l->m->shard.rank == 0 && told++ < 5)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/model.h"
+#include "engine/models/settle.h"
 #include "parallel/wait.h"
 
 enum { MAX_LEN = 1024, BLOCK = 32 };
@@ -68,7 +68,7 @@ int main(int argc, char **argv)
 	float *rows;
 
 	wait_policy(0);
-	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why))
+	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why) || model_config_settle(&c, ck, &why))
 		return fprintf(stderr, "%s\n", why.text), 66;
 	how = (struct cpu_options){.threads = 1,
 				   .compute = compute,

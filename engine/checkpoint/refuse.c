@@ -1,0 +1,67 @@
+/* refuse.c - a directory without a checkpoint that can be read: what is there instead, and what to do. */
+#include "engine/checkpoint/parts.h"
+
+#include <dirent.h>
+#include <fnmatch.h>
+#include <string.h>
+
+static const struct {
+	const char *pattern; /* of a name in the directory */
+	int err;
+	const char *text;
+} kinds[] = {
+	{"consolidated.*.pth", ERR_UNSUPPORTED,
+	 "is there: Meta's own files are not supported; convert them with transformers' convert_llama_weights_to_hf.py"},
+	{"consolidated*.safetensors", ERR_UNSUPPORTED,
+	 "is there: these are the maker's own files, with other names of tensors; take the files model*.safetensors of the same download"},
+	{"adapter_model.*", ERR_UNSUPPORTED,
+	 "is there: this is an adapter (LoRA), no model; merge it into its base model with peft's merge_and_unload() and serve the result"},
+	{"model-*-of-*.safetensors", ERR_FORMAT,
+	 "is there, but not its index, model.safetensors.index.json: download that file, too"},
+	{"pytorch_model-*-of-*.bin", ERR_FORMAT,
+	 "is there, but not its index, pytorch_model.bin.index.json: download that file, too"},
+	{"*.gguf", ERR_UNSUPPORTED, "is there: GGUF files are not supported; take the model's safetensors or PyTorch files"},
+	{"snapshots", ERR_INVALID, "is there: this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
+	{"*.index.json", ERR_FORMAT, "is there, but under another name than the ones above"},
+	{"*.safetensors", ERR_UNSUPPORTED, "is there: rename it to model.safetensors if it is the whole model"},
+	{"*.bin.part", ERR_FORMAT, "is there: the download has not ended"},
+	{"*.safetensors.part", ERR_FORMAT, "is there: the download has not ended"},
+	{"*.incomplete", ERR_FORMAT, "is there: the download has not ended"},
+	{"*.pth", ERR_UNSUPPORTED, "is there: only PyTorch files of the names above are read"},
+	{"*.pt", ERR_UNSUPPORTED, "is there: only PyTorch files of the names above are read"},
+	{"*.bin", ERR_UNSUPPORTED, "is there: rename it to pytorch_model.bin if it is the whole model"},
+	{"*.msgpack", ERR_UNSUPPORTED, "is there: Flax files are not supported"},
+	{"*.h5", ERR_UNSUPPORTED, "is there: TensorFlow files are not supported"},
+	{"*.onnx", ERR_UNSUPPORTED, "is there: ONNX files are not supported"},
+};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+/* The kind of what lies there that says most; N_KINDS: none. `name` gets the first such name in order, 256 bytes. */
+static int look(const char *dir, char *name)
+{
+	DIR *d = opendir(dir);
+	int best = N_KINDS;
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		for (int i = 0; i <= best && i < N_KINDS; i++) {
+			if (fnmatch(kinds[i].pattern, e->d_name, 0) || (i == best && strcmp(e->d_name, name) > 0))
+				continue;
+			best = i;
+			memcpy(name, e->d_name, strlen(e->d_name) + 1);
+			break;
+		}
+	if (d)
+		closedir(d);
+	return best;
+}
+
+int refuse_directory(const char *dir, const char *const names[4], struct why *why)
+{
+	char name[256];
+	int kind = look(dir, name);
+
+	if (kind < N_KINDS)
+		return fail(why, kinds[kind].err, "%.150s: no checkpoint: none of %s, %s, %s, %s; %.80s %s", dir, names[0], names[1], names[2], names[3],
+			    name, kinds[kind].text);
+	return fail(why, ERR_IO, "%s: no checkpoint: none of %s, %s, %s, %s is there", dir, names[0], names[1], names[2], names[3]);
+}

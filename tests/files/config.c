@@ -1,0 +1,41 @@
+/* For check_configs: for each directory on standard input what its config.json means, as one line of JSON. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/model.h"
+
+static void print(const struct model_config *c)
+{
+	static const char *const scalings[] = {"default", "linear", "llama3"};
+
+	printf("{\"theta\": %.17g, \"type\": \"%s\"", c->rope_theta, scalings[c->scaling]);
+	if (c->scaling != ROPE_NONE)
+		printf(", \"factor\": %.17g", c->rope_factor);
+	if (c->scaling == ROPE_LLAMA3)
+		printf(", \"low\": %.17g, \"high\": %.17g, \"original\": %.17g", c->rope_low, c->rope_high, c->rope_original);
+	printf(", \"hidden\": %d, \"ffn\": %d, \"layers\": %d, \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, \"vocab\": %d", c->hidden, c->ffn,
+	       c->layers, c->heads, c->kv_heads, c->head_dim, c->vocab);
+	printf(", \"max_pos\": %d, \"eps\": %.9g, \"tied\": %s, \"bos\": %d, \"eos\": [", c->max_pos, c->norm_eps, c->tied ? "true" : "false", c->bos);
+	for (int i = 0; i < c->n_eos; i++)
+		printf("%s%d", i ? ", " : "", c->eos[i]);
+	printf("], \"dtype\": \"%s\", \"notes\": %d}\n", c->torch_dtype == DT_COUNT ? "" : dtype_name(c->torch_dtype), c->n_notes);
+}
+
+int main(void)
+{
+	static struct model_config c;
+	char dir[300];
+	struct why why;
+
+	while (fgets(dir, sizeof dir, stdin)) {
+		int err;
+
+		dir[strcspn(dir, "\n")] = '\0';
+		err = model_config_read(&c, dir, &why);
+		if (err)
+			printf("%s %s\n", err_name(err), why.text);
+		else
+			print(&c);
+	}
+	return 0;
+}
