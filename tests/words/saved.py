@@ -51,9 +51,10 @@ def check(name, make_folder):
     with tempfile.TemporaryDirectory() as source, tempfile.TemporaryDirectory() as saved:
         try:
             make_folder(source)
-            transformers.AutoTokenizer.from_pretrained(source).save_pretrained(saved)
+            # Version 5 does not read back the "legacy" that it was given: what it saved counts.
+            theirs = transformers.AutoTokenizer.from_pretrained(source)
+            theirs.save_pretrained(saved)
             shutil.copy(f"{source}/config.json", saved)
-            theirs = transformers.AutoTokenizer.from_pretrained(saved)
             assert json.load(open(f"{saved}/tokenizer_config.json"))["model_max_length"] > 2 ** 64
             ours = Tok(saved).encode_many(TEXTS, ADD | PARSE)
             wrong = [(t, theirs(t)["input_ids"], o) for t, o in zip(TEXTS, ours) if theirs(t)["input_ids"] != o]
