@@ -26,21 +26,41 @@ static bool is_token(const char *s)
 	return *s && s[strspn(s, allowed)] == 0;
 }
 
-static enum MHD_Result count_host(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
+/* What a request may say once. A second Host is refused even if it is equal: RFC 9112, 3.2. */
+static const char *const singles[] = {"Host",   "Authorization",  "Content-Type", "Content-Encoding",
+				      "Origin", "Sec-Fetch-Site", "Expect",	  "X-Request-Id"};
+enum { SINGLES = sizeof singles / sizeof *singles };
+
+struct seen {
+	int hosts;
+	const char *value[SINGLES], *differs;
+};
+
+static enum MHD_Result look(void *arg, enum MHD_ValueKind kind, const char *key, const char *value)
 {
+	struct seen *s = arg;
+
 	(void)kind;
-	(void)value;
-	*(int *)arg += !strcasecmp(key, "Host");
+	s->hosts += !strcasecmp(key, "Host");
+	for (int i = 0; i < SINGLES; i++) {
+		if (strcasecmp(key, singles[i]))
+			continue;
+		if (s->value[i] && strcmp(s->value[i], value ? value : ""))
+			s->differs = singles[i];
+		s->value[i] = value ? value : "";
+	}
 	return MHD_YES;
 }
 
-static void check_hosts(struct exchange *x, struct refusal *out)
+static void check_singles(struct exchange *x, struct refusal *out)
 {
-	int hosts = 0;
+	struct seen s = {0};
 
-	MHD_get_connection_values(x->conn->http, MHD_HEADER_KIND, count_host, &hosts);
-	if (hosts > 1 || (!hosts && x->http11))
-		refuse(out, 400, true, "%s", hosts ? "more than one Host" : "no Host");
+	MHD_get_connection_values(x->conn->http, MHD_HEADER_KIND, look, &s);
+	if (s.hosts > 1 || (!s.hosts && x->http11))
+		refuse(out, 400, true, "%s", s.hosts ? "more than one Host" : "no Host");
+	else if (s.differs)
+		refuse(out, 400, true, "two different %s headers", s.differs);
 }
 
 static void check_body(struct exchange *x, struct refusal *out)
@@ -62,7 +82,7 @@ void filter_request(struct exchange *x, struct refusal *out)
 	else if (!is_token(x->method))
 		refuse(out, 400, true, "the method has characters that are not allowed");
 	else
-		check_hosts(x, out);
+		check_singles(x, out);
 	if (!out->status)
 		check_body(x, out);
 }

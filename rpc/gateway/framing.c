@@ -161,7 +161,7 @@ static bool take_line(struct framing *f, char c)
 		return refuse(f, 400, "a CR that no LF follows");
 	if (c == '\r')
 		return f->cr = true;
-	if (!is_text(c))
+	if (!is_text(c) || (c == '\t' && f->state == FRAMING_REQUEST))
 		return refuse(f, 400, "a header line has characters that are not allowed");
 	if (!f->line_len && f->state != FRAMING_REQUEST && (c == ' ' || c == '\t'))
 		return refuse(f, 400, "a header line is folded");

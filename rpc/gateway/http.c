@@ -14,7 +14,8 @@
 #include "rpc/gateway/gateway.h"
 #include "rpc/gateway/listen.h"
 
-enum { MS = 1000000 };
+/* Of a connection: room for the longest head, libmicrohttpd's tables of its lines, a piece of the body and the answer's head. */
+enum { MS = 1000000, POOL_BYTES = 28 << 10 };
 
 static uint64_t in_ms(int64_t ms)
 {
@@ -125,6 +126,7 @@ static void connection_destroy(struct connection *c)
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
+	g->freed += POOL_BYTES;
 	g->n_connections--;
 	free(c);
 }
@@ -415,9 +417,6 @@ static int read_whole(const char *path, char **out, struct why *why)
 static const char tls_priorities[] =
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"
 	"+AES-128-GCM:+CHACHA20-POLY1305:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
-
-/* Room for the longest head, libmicrohttpd's tables of its lines, a piece of the body and the answer's head. */
-enum { POOL_BYTES = 28 << 10 };
 
 static int start(struct gateway *g, int fd, char *cert, char *key, struct why *why)
 {

@@ -101,6 +101,13 @@ TABLE = [
     ("a trailer ended by LF", POST + HOST + TYPE + CHUNKED + b"\r\n" + CHUNKS[:-2] + b"X-A: b\n\r\n", [400], True),
     ("a folded trailer", POST + HOST + TYPE + CHUNKED + b"\r\n" + CHUNKS[:-2] + b"X-A: b\r\n c\r\n\r\n", [400], True),
     ("a length as trailer", POST + HOST + TYPE + CHUNKED + b"\r\n" + CHUNKS[:-2] + b"Content-Length: 5\r\n\r\n", [400], True),
+    ("a tab in the request line", b"GET\t/health HTTP/1.1\r\nHost: localhost\r\n\r\n", [400], True),
+    ("two types", POST + HOST + TYPE + b"Content-Type: text/plain\r\n" + CL + b"\r\n" + BODY, [400], True),
+    ("two types, the other first", POST + HOST + b"Content-Type: text/plain\r\n" + TYPE + CL + b"\r\n" + BODY, [400], True),
+    ("two equal types", POST + HOST + TYPE + TYPE + CL + b"\r\n" + BODY, [200], False),
+    ("two equal hosts", b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", [400], True),
+    ("two keys", b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", [400], True),
+    ("two origins", b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nOrigin: http://evil\r\n\r\n", [400], True),
     ("no version", b"GET /health\r\nHost: localhost\r\n\r\n", [400], True),
     ("lower case http", b"GET /health http/1.1\r\nHost: localhost\r\n\r\n", [400], True),
     ("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [505], True),
@@ -413,6 +420,30 @@ def tls_versions(port):
     same("ciphers of TLS 1.2", taken, good)
 
 
+def tls_framing(g, context):
+    """What is doubtful is refused in the same way, and a chunk without end costs nothing."""
+    def ask(data, seconds=3):
+        s = context.wrap_socket(g.connect(seconds), server_hostname="localhost")
+        got = b""
+        try:
+            s.sendall(data)
+            while piece := s.recv(65536):
+                got += piece
+        except OSError:
+            pass
+        s.close()
+        return got
+    head = POST + HOST + TYPE + CHUNKED + b"\r\n"
+    before = cpu_seconds(g)
+    for name, data in [("a chunk size without end", head + b"0" * 60000), ("an extension without end", head + b"1f;" + b"a" * 60000),
+                       ("folded coding", POST + HOST + TYPE + b"Transfer-Encoding:\r\n chunked\r\n\r\n"), ("an extension ended by LF", head + b"1;a\n{")]:
+        got = ask(data)
+        check(f"TLS: {name}", statuses(got) == [400] and is_error(got), got[:200])
+    got = ask(HEALTH + head + CHUNKS + b"\x01\r\n")
+    same("TLS: refused after two good ones", statuses(got), [200, 200, 400])
+    check("and all that costs little", cpu_seconds(g) - before < 1, cpu_seconds(g) - before)
+
+
 def tls():
     if subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout",
                        WORK + "/key.pem", "-out", WORK + "/cert.pem"], capture_output=True).returncode:
@@ -433,6 +464,7 @@ def tls():
     check("over TLS", wait_for(lambda: ask({"prompt": [5, 6], "max_tokens": 4})[0] == 200, 10))
     status, text = ask({"prompt": [5, 6], "max_tokens": 40, "stream": True, "return_token_ids": True})
     check("a stream over TLS", status == 200 and events(text)[-1] == "[DONE]", text[-200:])
+    tls_framing(g, context)
     tls_versions(g.port)
     same("TLS gateway ends", g.stop(), 0)
     g = subprocess.run([BIN + "xverse-gateway", "--port=0", "--tls-cert", WORK + "/cert.pem"], capture_output=True)
