@@ -45,8 +45,10 @@ int budget_set(struct exchange *x, enum budget_part part, int64_t bytes)
 	int64_t more = bytes - x->held[part];
 	int status = check(x, part, more, bytes);
 
-	if (status)
+	if (status) {
+		x->g->count.refused_memory++;
 		return status;
+	}
 	x->held[part] = bytes;
 	x->g->held += more;
 	if (held_by(x))

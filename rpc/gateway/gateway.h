@@ -151,7 +151,7 @@ struct route {
 };
 
 struct counters {
-	uint64_t by_class[6], streams, hang_ups, refused_filter, refused_key, stalls, deadlines, pings;
+	uint64_t by_class[6], streams, hang_ups, refused_filter, refused_key, stalls, deadlines, pings, log_lost, refused_framing, refused_memory;
 };
 
 struct gateway {
@@ -172,7 +172,7 @@ struct gateway {
 	struct lingerer *lingering;
 	struct keys *keys; /* NULL: no key wanted */
 	struct parser *parser;
-	FILE *log;
+	int log_fd; /* -1: none */
 	struct counters count;
 	struct epoll_event *batch; /* events not yet handled: watch_forget() empties those of one that goes */
 	int n_batch;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "rpc/gateway/gateway.h"
 #include "rpc/gateway/listen.h"
 
@@ -396,23 +397,6 @@ static void on_log(void *arg, const char *fmt, va_list args)
 
 /* ---- opening and closing ---- */
 
-static int read_whole(const char *path, char **out, struct why *why)
-{
-	FILE *f = fopen(path, "re");
-	struct text t = {0};
-	char piece[4096];
-	size_t n;
-
-	if (!f)
-		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
-	while ((n = fread(piece, 1, sizeof piece, f)) > 0)
-		text_put(&t, piece, n);
-	fclose(f);
-	text_put(&t, "", 0);
-	*out = t.data;
-	return 0;
-}
-
 /* TLS 1.3 and 1.2; ciphers that also authenticate, keys that later theft of the server's key does not give away. */
 static const char tls_priorities[] =
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"
@@ -442,19 +426,20 @@ static int start(struct gateway *g, int fd, char *cert, char *key, struct why *w
 int http_open(struct gateway *g, struct why *why)
 {
 	char *cert = NULL, *key = NULL;
+	size_t len = 0; /* of the key, where there is one */
 	int fd = -1, err = 0;
 
 	if (g->how.tls_cert)
-		err = read_whole(g->how.tls_cert, &cert, why);
+		err = file_read(g->how.tls_cert, FILE_KEYS, &cert, &len, why);
 	if (!err && g->how.tls_key)
-		err = read_whole(g->how.tls_key, &key, why);
+		err = file_read(g->how.tls_key, FILE_KEYS, &key, &len, why);
 	if (!err)
 		err = listen_open(g, &fd, why);
 	if (!err)
 		err = start(g, fd, cert, key, why);
 	free(cert);
 	if (key)
-		explicit_bzero(key, strlen(key));
+		explicit_bzero(key, len);
 	free(key);
 	if (err)
 		return err;

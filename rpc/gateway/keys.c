@@ -1,6 +1,5 @@
 /* keys.c - API keys: only their SHA-256 digests are kept; all of them are compared each time, in constant time. A key has a name,
  * by which the daemon and this program tell apart who asks. */
-#include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <stdio.h>
@@ -8,9 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/file/file.h"
 #include "rpc/gateway/gateway.h"
 
-enum { DIGEST = 32, MAX_KEYS = 4096 };
+enum { DIGEST = 32, MAX_KEYS = 4096, MAX_BYTES = 1022 };
 
 struct keys {
 	int n, n_accounts;
@@ -46,11 +46,13 @@ static void add(struct keys *k, const char *key, size_t len, int account)
 static void add_line(struct keys *k, const char *line, size_t len)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
-	size_t n = strspn(line, allowed);
+	size_t n = 0;
 	unsigned char d[DIGEST];
 	char name[16];
 
-	if (n && n < sizeof k->account->name && line[n] == ':' && n + 1 < len) {
+	while (n < len && line[n] && strchr(allowed, line[n]))
+		n++;
+	if (n && n < sizeof k->account->name && n + 1 < len && line[n] == ':') {
 		int account = account_of(k, line, n);
 		add(k, line + n + 1, len - n - 1, account);
 		add(k, line, len, account);
@@ -63,36 +65,35 @@ static void add_line(struct keys *k, const char *line, size_t len)
 }
 
 /* Empty lines and lines that begin with # are left out. */
-static int read_lines(struct keys *k, FILE *f, const char *path, struct why *why)
+static int read_lines(struct keys *k, const char *text, size_t len, const char *path, struct why *why)
 {
-	char line[1024];
-	bool whole = true;
-
-	while (fgets(line, sizeof line, f)) {
-		size_t len = strcspn(line, "\r\n");
-		whole = whole && k->n_accounts < MAX_KEYS && k->n + 2 <= 2 * MAX_KEYS && len < sizeof line - 1;
-		line[len] = 0;
-		if (whole && len && line[0] != '#')
-			add_line(k, line, len);
+	for (size_t at = 0, n; at < len; at += n + 1) {
+		const char *end = memchr(text + at, '\n', len - at);
+		size_t size;
+		n = end ? (size_t)(end - text) - at : len - at;
+		size = n && text[at + n - 1] == '\r' ? n - 1 : n;
+		if (k->n_accounts == MAX_KEYS || k->n + 2 > 2 * MAX_KEYS || size > MAX_BYTES)
+			return fail(why, ERR_INVALID, "%s: more than %d keys, or one of more than %d bytes", path, MAX_KEYS, MAX_BYTES);
+		if (size && text[at] != '#')
+			add_line(k, text + at, size);
 	}
-	gnutls_memset(line, 0, sizeof line);
-	if (!whole)
-		return fail(why, ERR_INVALID, "%s: more than %d keys, or one of more than 1022 bytes", path, MAX_KEYS);
 	return k->n ? 0 : fail(why, ERR_INVALID, "%s holds no key: write one a line", path);
 }
 
 int keys_read(struct keys **out, const char *path, struct why *why)
 {
-	FILE *f = fopen(path, "re");
 	struct keys *k;
-	int err;
+	char *text;
+	size_t len;
+	int err = file_read(path, FILE_KEYS, &text, &len, why);
 
 	*out = NULL;
-	if (!f)
-		return fail(why, ERR_IO, "--api-key-file %s: %s", path, strerror(errno));
+	if (err)
+		return err;
 	k = xalloc(1, sizeof *k);
-	err = read_lines(k, f, path, why);
-	fclose(f);
+	err = read_lines(k, text, len, path, why);
+	gnutls_memset(text, 0, len);
+	free(text);
 	if (err)
 		free(k);
 	else

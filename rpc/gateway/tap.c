@@ -82,7 +82,7 @@ static void refuse(struct connection *c)
 	c->refused = true;
 	c->linger = !session;
 	c->g->count.by_class[f->status / 100]++;
-	c->g->count.refused_filter++;
+	c->g->count.refused_framing++;
 	if (c->x)
 		c->x->answer.status = f->status;
 }

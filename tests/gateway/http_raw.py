@@ -1,4 +1,5 @@
 import concurrent.futures
+import http.client
 import os
 import random
 import re
@@ -540,9 +541,34 @@ def try_health(g):
         return False
 
 
+def stuck_log():
+    """An access log that nobody reads: lines are lost, requests are not."""
+    g = Gateway.__new__(Gateway)
+    g.log, reader = WORK + "/stuck.log", None
+    for name in ("standard output", "a named pipe"):
+        path = WORK + "/fifo"
+        if name == "a named pipe":
+            os.mkfifo(path)
+            r = subprocess.run([BIN + "xverse-gateway", "--port=0", "--access-log", path], capture_output=True, timeout=20)
+            same("a pipe without a reader", r.returncode, 66)
+            reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        g.p = subprocess.Popen([os.environ.get("XV_GATEWAY", BIN + "xverse-gateway"), "--model", "m=" + sock, "--port=0", "--access-log",
+                                "-" if reader is None else path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(g.log, "w"))
+        running.append(g.p)
+        g.port = int(wait_for(lambda: re.search(r"127.0.0.1:(\d+)", open(g.log).read()), 20).group(1))
+        c = http.client.HTTPConnection("127.0.0.1", g.port, timeout=20)
+        for _ in range(600):
+            c.request("GET", "/health", headers={"X-Request-Id": "x" * 100})
+            c.getresponse().read()
+        check(f"{name}: lines are lost and counted", g.metric("xverse_gateway_access_log_lost_total") > 0)
+        g.p.terminate()
+        same(f"{name}: it ends", g.p.wait(20), 0)
+    os.close(reader)
+
+
 def usage():
     for args, code in [(["--nope"], 64), (["--port=99999"], 64), (["--model"], 64), (["--model=a=x", "--model=a=y"], 64), (["--help"], 0), (["--cors-origin=https://a/"], 64), (["--cors-origin=a"], 64), (["--allowed-host=a/b"], 64), (["--allowed-host=http://a"], 64),
-                       (["--openapi"], 0), (["--api-key-file=/nonexistent", "--port=0"], 66), (["--host=300.1.1.1", "--port=0"], 78)]:
+                       (["--openapi"], 0), (["--api-key-file=/nonexistent", "--port=0"], 66), (["--api-key-file=" + WORK, "--port=0"], 66), (["--api-key-file=/dev/zero", "--port=0"], 66), (["--host=300.1.1.1", "--port=0"], 78)]:
         r = subprocess.run([BIN + "xverse-gateway", *args], capture_output=True, timeout=20)
         same(f"exit code of {args}", r.returncode, code)
     document = json.loads(subprocess.run([BIN + "xverse-gateway", "--openapi"], capture_output=True).stdout)
@@ -550,7 +576,7 @@ def usage():
     check("every path of it is there", all(gw.request("OPTIONS", p.replace("{id}", "x"))[0] == 204 for p in document["paths"]))
 
 
-for test in (table, in_pieces, no_progress, mutated, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, all_bodies, few_files, usage):
+for test in (table, in_pieces, no_progress, mutated, continued, header_injection, hosts, keys, slow, tls, unix_socket, many, all_bodies, few_files, stuck_log, usage):
     start = time.time()
     test()
     print(f"  {test.__name__}: {time.time() - start:.1f} s", flush=True)

@@ -1,5 +1,6 @@
 /* xverse-gateway: HTTP for xversed. */
 #include <errno.h>
+#include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -44,10 +45,13 @@ static void raise_files(const struct gateway *g)
 
 static int open_log(struct gateway *g, struct why *why)
 {
-	if (!g->how.access_log)
+	const char *path = g->how.access_log;
+
+	g->log_fd = path && !strcmp(path, "-") ? STDOUT_FILENO : -1;
+	if (!path || g->log_fd >= 0)
 		return 0;
-	g->log = strcmp(g->how.access_log, "-") ? fopen(g->how.access_log, "ae") : stdout;
-	return g->log ? 0 : fail(why, ERR_IO, "--access-log %s: %s", g->how.access_log, strerror(errno));
+	g->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+	return g->log_fd >= 0 ? 0 : fail(why, ERR_IO, "--access-log %s: %s", path, errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
 }
 
 static int open_all(struct gateway *g, struct why *why)
@@ -79,8 +83,8 @@ static void close_all(struct gateway *g)
 	http_close(g);
 	models_close(g);
 	keys_destroy(g->keys);
-	if (g->log && g->log != stdout)
-		fclose(g->log);
+	if (g->log_fd > STDERR_FILENO)
+		close(g->log_fd);
 }
 
 static int print_openapi(void)
