@@ -244,6 +244,25 @@ int node_make_model(struct node *n, struct load_progress *progress, bool dry, st
 	return err;
 }
 
+/* Weights and workspace that are larger than memory would end in the kernel's killing somebody while they are read, which looks like a
+ * lost rank. A pack cache's weights are pages of a file, which may go. The same on all ranks. */
+static int host_fits(const struct node *n, struct why *why)
+{
+	struct node plan = *n;
+	int64_t all, memory = (int64_t)memory_limit();
+	int err = node_make_model(&plan, NULL, true, why);
+
+	all = world_sum(n->world, err ? 0 : (int64_t)plan.backend->held);
+	pick_phase_destroy(plan.pick);
+	model_destroy(plan.model);
+	backend_destroy(plan.backend);
+	if (err || n->opt->pack_cache || all <= world_min(n->world, memory))
+		return err;
+	return fail(why, ERR_LIMIT, "weights and workspace take %.2f GiB before any KV cache, of %.2f GiB (RAM or the control group's limit): "
+		    "give more memory, or --quantization; --dry-run prints what is held",
+		    (double)all / (1 << 30), (double)memory / (1 << 30));
+}
+
 /* As many blocks as the budget holds, at most 8 full sequences unless asked for by bytes. */
 int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, int local_size)
 {
@@ -294,7 +313,10 @@ static int load_cache(struct node *n, struct why *why)
 		n->max_model_len = (int)fit * (int)n->opt->block_size;
 		log_event(LOG_WARN, "--max-model-len is set to what the KV cache holds", " max_model_len=%d",
 			  n->max_model_len);
-	} else if (fit < one)
+	} else if (fit <= 0)
+		return fail(why, ERR_LIMIT, "%s no room for a block of the KV cache, %.3f GiB a rank; --dry-run prints what is held",
+			    n->opt->kv_bytes ? "--kv-cache-memory-bytes leaves" : "weights and workspace leave", (double)block / (1 << 30));
+	else if (fit < one)
 		return fail(why, ERR_LIMIT,
 			    "the KV cache (%.3f GiB a rank) holds %lld tokens, less than one sequence of "
 			    "--max-model-len %d; "
@@ -352,7 +374,7 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	int err;
 
 	fault_start(&n->fault, n->world->rank);
-	err = node_agree(n->world, n->cuda ? device_fits(n, why) : 0, why);
+	err = node_agree(n->world, n->cuda ? device_fits(n, why) : host_fits(n, why), why);
 	if (!err)
 		err = node_agree(n->world, load_backend(n, false, why), why);
 

@@ -53,8 +53,12 @@ static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
 	for (;;) {
 		l->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->lock_fd < 0)
-			return fail(why, ERR_IO, "%s: %s", name, strerror(errno));
+			return fail(why, ERR_IO, "%s: %s; --uds names another socket, and XDG_RUNTIME_DIR the folder of the default one", name,
+				    strerror(errno));
 		if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
+			if (errno != EWOULDBLOCK)
+				return fail(why, ERR_UNSUPPORTED, "%s: this file system knows no flock (%s); put the socket into another folder", name,
+					    strerror(errno));
 			if (read(l->lock_fd, pid, sizeof pid - 1) < 1)
 				pid[0] = 0; /* it was only just taken */
 			close(l->lock_fd);
