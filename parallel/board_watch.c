@@ -164,10 +164,11 @@ static void tell(const char *text, const struct blame *what)
 		log_event(LOG_ERROR, text, " blamed=%d pid=%d step=%d operation=%u", what->rank, (int)what->pid, what->step, what->op);
 }
 
-/* Ranks above 0: gives rank 0 its time, unless it is beyond speaking. False: it did not finish. */
+/* Ranks above 0: gives rank 0 its time, unless it is beyond speaking; in a crash that its handler told it is not. False: it did not
+ * finish. */
 static bool hear_last_words(struct board *b, const struct blame *what)
 {
-	if (what->rank == 0 && (what->kind == BLAME_DIED || what->kind == BLAME_STOPPED))
+	if (what->rank == 0 && !what->signal && (what->kind == BLAME_DIED || what->kind == BLAME_STOPPED))
 		return false;
 	for (int i = 0; i < LAST_WORDS_MS && joined(b, 0); i += 5) {
 		if (!atomic_load(&b->page->line[0].watched) || atomic_load(&b->page->said))
