@@ -223,9 +223,12 @@ static void parse_arguments(json_t *of)
 static void shape_calls(json_t *message)
 {
 	const json_t *calls = json_object_get(message, "tool_calls");
-	json_t *copy, *call;
+	json_t *copy = json_deep_copy(json_object_get(message, "function_call")), *call;
 	size_t i;
 
+	parse_arguments(copy);
+	if (copy)
+		json_object_set_new(message, "function_call", copy);
 	if (!json_array_size(calls))
 		return;
 	copy = json_deep_copy(calls);
