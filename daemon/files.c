@@ -6,16 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/file/file.h"
+#include "base/file/own.h"
 
 static const char *log_path;
 static int starter = -1; /* standard error as it was */
 static char *pid_path;
 
-/* Signal handlers call it: nothing but open, dup3 and close. */
+/* Signal handlers call it: nothing but what they may. */
 static int point_stderr(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640), error = errno;
+	int fd = file_append(path), error = errno;
 
 	if (fd < 0)
 		return error;
@@ -34,7 +38,8 @@ int log_file_open(const char *path, struct why *why)
 	starter = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	error = point_stderr(path);
 	if (error)
-		return fail(why, ERR_IO, "--log-file: %s: %s", path, strerror(error));
+		return fail(why, ERR_IO, "--log-file: %s: %s", path,
+			    error == ELOOP || error == EPERM ? "another user made this name; choose a folder of your own" : strerror(error));
 	log_path = path;
 	return 0;
 }
@@ -85,17 +90,16 @@ void start_failed(const char *text)
 int pid_file_write(const char *path, struct why *why)
 {
 	char *aside;
-	FILE *f;
 	bool good;
+	int fd;
 
 	if (!path)
 		return 0;
-	aside = xprintf("%s.%d", path, (int)getpid());
-	f = fopen(aside, "we");
-	good = f && fprintf(f, "%d\n", (int)getpid()) > 0;
-	if (f && fclose(f))
-		good = false;
-	if (!good || rename(aside, path)) {
+	fd = file_create_aside(path, 0644, &aside);
+	if (fd < 0)
+		return fail(why, ERR_IO, "--pid-file: %s: %s", path, strerror(errno));
+	good = dprintf(fd, "%d\n", (int)getpid()) > 0 && !fchmod(fd, 0644);
+	if (close(fd) || !good || rename(aside, path)) {
 		int err = fail(why, ERR_IO, "--pid-file: %s: %s", path, strerror(errno));
 		unlink(aside);
 		free(aside);
@@ -108,13 +112,17 @@ int pid_file_write(const char *path, struct why *why)
 
 void pid_file_remove(void)
 {
-	FILE *f = pid_path ? fopen(pid_path, "re") : NULL;
-	int pid = 0;
+	struct why why;
+	char *text;
+	size_t n;
 
-	if (f && fscanf(f, "%d", &pid) == 1 && pid == (int)getpid())
-		unlink(pid_path);
-	if (f)
-		fclose(f);
+	if (!pid_path)
+		return;
+	if (!file_read(pid_path, 64, &text, &n, &why)) {
+		if (atoi(text) == (int)getpid())
+			unlink(pid_path);
+		free(text);
+	}
 	free(pid_path);
 	pid_path = NULL;
 }

@@ -100,6 +100,11 @@ enum dtype { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I8, DT_U8, DT_I16, DT_I32, DT_I
 size_t dtype_size(enum dtype t);
 const char *dtype_name(enum dtype t); /* "f32", "bf16", ... */
 
+/* Memory whose pages a file fills. Where that file is cut short while it is used, touching them is a bus error, and `what` (a sentence
+ * about the file, for good) becomes the reason of the crash. One thread adds; a signal handler may look. */
+void mapped_add(const void *p, size_t bytes, const char *what);
+const char *mapped_what(const void *address); /* NULL: no such memory */
+
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 
 /* First in main(): standard input, output and error that are closed become /dev/null, else the first socket or file that is opened

@@ -13,10 +13,13 @@ static struct board *_Atomic board; /* NULL: no handler is set */
 static struct sigaction before[CRASHES];
 static _Atomic int32_t crashing; /* the thread that came first */
 
-static void blame_crash(struct board *b, int signal)
+static void blame_crash(struct board *b, int signal, const void *address)
 {
 	struct blame what = {.kind = BLAME_DIED, .rank = b->rank, .pid = getpid(), .signal = signal};
+	const char *file = signal == SIGBUS ? mapped_what(address) : NULL;
 
+	if (file)
+		strncpy(what.text, file, sizeof what.text - 1);
 	blame_place(b, &what, atomic_load(&b->page->line[b->rank].where));
 	board_blame(b, &what);
 	if (atomic_load(&b->page->line[0].watched) && atomic_load(&b->watcher) != gettid())
@@ -34,7 +37,7 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		for (;;)
 			pause(); /* another thread ends the process */
 	if (b && !none)
-		blame_crash(b, signal);
+		blame_crash(b, signal, info->si_addr);
 	for (int i = 0; i < CRASHES; i++)
 		if (crashes[i] == signal)
 			sigaction(signal, &before[i], NULL);

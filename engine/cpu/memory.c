@@ -80,6 +80,7 @@ bool cpu_pages_map(void *p, size_t bytes, int fd, int64_t at)
 	if (bytes && mmap(p, cpu_pages_bytes(bytes), PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, at) == MAP_FAILED)
 		return false;
 	madvise(p, cpu_pages_bytes(bytes), MADV_DONTDUMP);
+	mapped_add(p, cpu_pages_bytes(bytes), "a file of packed weights (--pack-cache) was cut short while it was in use: replace such files by renaming");
 	return true;
 }
 

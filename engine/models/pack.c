@@ -1,4 +1,6 @@
 #include "engine/models/pack.h"
+#include "base/file/file.h"
+#include "base/file/own.h"
 #include "engine/weight.h"
 
 #include <errno.h>
@@ -216,12 +218,12 @@ static int read_file(const struct pack_file *f, int fd, const char *path, struct
 int pack_read(const struct pack_file *f, struct load_progress *progress, struct why *why)
 {
 	char *path = path_of(f);
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+	uint64_t size;
+	int fd = file_open(path, &size, why), err = fd;
 
-	if (fd < 0)
-		err = fail(why, errno == ENOENT ? ERR_UNKNOWN : ERR_IO, "%s: %s", path, strerror(errno));
-	else {
-		err = read_file(f, fd, path, progress, why);
+	if (fd >= 0) {
+		err = file_trusted(fd) ? read_file(f, fd, path, progress, why)
+				       : fail(why, ERR_DENIED, "%s: another user may write to it", path);
 		close(fd);
 	}
 	free(path);
@@ -250,13 +252,13 @@ static bool write_file(const struct pack_file *f, int fd)
 
 int pack_write(const struct pack_file *f, struct why *why)
 {
-	char *path = path_of(f), *aside = xprintf("%s.%d", path, (int)getpid());
+	char *path = path_of(f), *aside = NULL;
 	int fd, err = 0;
 
 	if (mkdir(f->dir, 0700) && errno != EEXIST)
 		err = fail(why, ERR_IO, "%s: %s", f->dir, strerror(errno));
-	else if ((fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) < 0)
-		err = fail(why, ERR_IO, "%s: %s", aside, strerror(errno));
+	else if ((fd = file_create_aside(path, 0600, &aside)) < 0)
+		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	else {
 		bool ok = write_file(f, fd);
 		if (close(fd) || !ok || rename(aside, path)) {

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/file/own.h"
 #include "rpc/gateway/gateway.h"
 #include "rpc/gateway/listen.h"
 
@@ -50,7 +51,7 @@ static int open_log(struct gateway *g, struct why *why)
 	g->log_fd = path && !strcmp(path, "-") ? STDOUT_FILENO : -1;
 	if (!path || g->log_fd >= 0)
 		return 0;
-	g->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+	g->log_fd = file_append(path);
 	return g->log_fd >= 0 ? 0 : fail(why, ERR_IO, "--access-log %s: %s", path, errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
 }
 

@@ -1,0 +1,77 @@
+#include "base/file/own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int file_create_aside(const char *path, mode_t mode, char **aside)
+{
+	uint64_t number;
+	int fd;
+
+	if (getrandom(&number, sizeof number, 0) != sizeof number)
+		return -1;
+	*aside = xprintf("%s.%016llx", path, (unsigned long long)number);
+	fd = open(*aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0) {
+		free(*aside);
+		*aside = NULL;
+	}
+	return fd;
+}
+
+/* The folder that holds `path`, in out[]. */
+static bool folder_of(const char *path, char *out, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0;
+
+	if (n >= size)
+		return false;
+	memcpy(out, path, n);
+	out[n] = 0;
+	if (!n)
+		memcpy(out, slash ? "/" : ".", 2);
+	return true;
+}
+
+/* Where everybody may make names, what a stranger made is not ours to write to. The folder's owner and root are none. The rule is that of
+ * the kernel's fs.protected_symlinks and fs.protected_regular, which may be off. */
+static bool of_stranger(const char *path, const struct stat *it)
+{
+	char folder[PATH_MAX];
+	struct stat dir;
+
+	if (!folder_of(path, folder, sizeof folder) || stat(folder, &dir))
+		return true;
+	return (dir.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH) && it->st_uid != geteuid() && it->st_uid != 0 &&
+	       it->st_uid != dir.st_uid;
+}
+
+int file_append(const char *path)
+{
+	int how = O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, fd;
+	struct stat st;
+
+	if (!lstat(path, &st)) {
+		if (of_stranger(path, &st)) {
+			errno = S_ISLNK(st.st_mode) ? ELOOP : EPERM;
+			return -1;
+		}
+		return open(path, how | (S_ISLNK(st.st_mode) ? O_CREAT : O_NOFOLLOW), 0640);
+	}
+	fd = open(path, how | O_CREAT | O_EXCL, 0640);
+	return fd < 0 && errno == EEXIST ? open(path, how | O_NOFOLLOW) : fd;
+}
+
+bool file_trusted(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (st.st_uid == geteuid() || st.st_uid == 0) && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}

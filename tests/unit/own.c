@@ -1,0 +1,112 @@
+/* Files that we write where others may make names, too. */
+#include "base/file/own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+
+enum { STRANGER = 64242 };
+
+static char dir[64], path[128], other[128];
+
+/* A folder such as /tmp with a file of ours in it. */
+static void setup(void)
+{
+	int fd;
+
+	strcpy(dir, "/tmp/xv-own-XXXXXX");
+	CHECK(mkdtemp(dir));
+	CHECK_EQ(chmod(dir, 01777), 0);
+	snprintf(path, sizeof path, "%s/name", dir);
+	snprintf(other, sizeof other, "%s/ours", dir);
+	fd = open(other, O_WRONLY | O_CREAT, 0600);
+	CHECK_EQ(write(fd, "ours", 4), 4);
+	close(fd);
+}
+
+static void cleanup(void)
+{
+	unlink(path), unlink(other);
+	CHECK_EQ(rmdir(dir), 0);
+}
+
+static off_t size_of(const char *name)
+{
+	struct stat st;
+
+	return lstat(name, &st) ? -1 : st.st_size;
+}
+
+TEST(a_new_file_is_new)
+{
+	char *first, *second;
+	int a, b;
+
+	setup();
+	a = file_create_aside(path, 0644, &first);
+	b = file_create_aside(path, 0600, &second);
+	CHECK(a >= 0 && b >= 0 && strcmp(first, second));
+	CHECK(file_trusted(b));
+	fchmod(b, 0622);
+	CHECK(!file_trusted(b));
+	close(a), close(b), unlink(first), unlink(second), free(first), free(second);
+	CHECK_EQ(file_create_aside("/nonexistent/x", 0644, &first), -1);
+	CHECK_EQ(errno, ENOENT);
+	cleanup();
+}
+
+TEST(lines_go_to_a_file_of_ours)
+{
+	int fd;
+
+	setup();
+	fd = file_append(path);
+	CHECK_EQ(write(fd, "one\n", 4), 4);
+	close(fd);
+	fd = file_append(path);
+	CHECK_EQ(write(fd, "two\n", 4), 4);
+	close(fd);
+	CHECK_EQ(size_of(path), 8);
+	unlink(path);
+	CHECK_EQ(symlink(other, path), 0);
+	fd = file_append(path); /* a link of our own */
+	CHECK(fd >= 0);
+	close(fd);
+	cleanup();
+}
+
+TEST(a_strangers_link_or_file_is_refused)
+{
+	int fd;
+
+	if (geteuid())
+		SKIP("only root can make another user's files");
+	setup();
+	CHECK_EQ(symlink(other, path), 0);
+	CHECK_EQ(lchown(path, STRANGER, STRANGER), 0);
+	CHECK_EQ(file_append(path), -1);
+	CHECK_EQ(errno, ELOOP);
+	CHECK_EQ(size_of(other), 4);
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT, 0666);
+	CHECK(fd >= 0 && !fchown(fd, STRANGER, STRANGER));
+	CHECK(!file_trusted(fd));
+	close(fd);
+	CHECK_EQ(file_append(path), -1);
+	CHECK_EQ(errno, EPERM);
+	cleanup();
+}
+
+TEST(a_pipe_without_a_reader_does_not_hang)
+{
+	setup();
+	CHECK_EQ(mkfifo(path, 0600), 0);
+	CHECK_EQ(file_append(path), -1);
+	CHECK_EQ(errno, ENXIO);
+	cleanup();
+}
+
+CHECK_MAIN()
