@@ -67,7 +67,8 @@ const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type
 	if (!message && r->scratch.starved)
 		wire_fail(r, ERR_BUSY, "there is no memory for a message of %zu bytes now", size);
 	else if (!message && r->scratch.refused)
-		wire_fail(r, ERR_LIMIT, "a message of %zu bytes with too many fields", size);
+		wire_fail(r, ERR_LIMIT, "%s: too many entries for a message of %zu bytes", wire_most_repeated(type, payload, size),
+			  size);
 	else if (!message)
 		wire_fail(r, ERR_FORMAT, "not a message of the protocol");
 	return message;
@@ -244,39 +245,4 @@ void rpc_out_finish(struct rpc_out *o)
 {
 	free(o->data);
 	*o = (struct rpc_out){0};
-}
-
-/* A varint at *at: false at the end of the bytes or where it is longer than 64 bits need. */
-static bool skim_varint(const uint8_t *p, size_t size, size_t *at, uint64_t *value)
-{
-	*value = 0;
-	for (int shift = 0; shift < 64 && *at < size; shift += 7) {
-		uint8_t byte = p[(*at)++];
-		*value |= (uint64_t)(byte & 0x7f) << shift;
-		if (!(byte & 0x80))
-			return true;
-	}
-	return false;
-}
-
-uint64_t rpc_payload_id(const uint8_t *payload, size_t size)
-{
-	uint64_t tag, value;
-
-	for (size_t at = 0; skim_varint(payload, size, &at, &tag);) {
-		uint64_t skip = (tag & 7) == 1 ? 8 : (tag & 7) == 5 ? 4 : 0;
-		if ((tag & 7) == 0 || (tag & 7) == 2) {
-			if (!skim_varint(payload, size, &at, &value))
-				return 0;
-			if (tag == (1 << 3))
-				return value;
-			skip = (tag & 7) == 2 ? value : 0;
-		} else if (!skip) {
-			return 0;
-		}
-		if (skip > size - at)
-			return 0;
-		at += skip;
-	}
-	return 0;
 }

@@ -31,6 +31,8 @@ struct reader {
 /* The generated message in scratch memory, or NULL with the error set. */
 const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type, const uint8_t *payload,
 			size_t size, struct why *why);
+/* The name of the field that a message repeats most, of whatever depth, without decoding it; "message" where none is. */
+const char *wire_most_repeated(const ProtobufCMessageDescriptor *type, const uint8_t *payload, size_t size);
 /* Ends the reading: the memory for the plain struct, or NULL where an error was met (*err says which). */
 void *wire_done(struct reader *r, int *err);
 int wire_fail(struct reader *r, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -376,6 +376,7 @@ TEST(a_small_frame_cannot_ask_for_much_memory)
 		bytes[at++] = 0;
 	}
 	CHECK_EQ(rpc_request_decode(&r, bytes, at, &why), ERR_LIMIT);
+	CHECK_HAS(why.text, "messages: ");
 	free(bytes);
 }
 
