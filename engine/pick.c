@@ -10,7 +10,7 @@
 
 const struct range sampling_ranges[] = {
 #define REAL(NAME, field, unset, bound, low, high, meaning) [SAMPLING_##NAME] = {low, high, RANGE_##bound},
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [SAMPLING_##NAME] = {low, high, RANGE_FROM},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [SAMPLING_##NAME] = {low, (double)(high), RANGE_FROM},
 #include "proto/sampling.def"
 };
 static const struct range bias_range = {
