@@ -303,7 +303,7 @@ void front_report(struct front *f, const struct report *r)
 {
 	struct open_call *c = front_find(f, r->event.call);
 
-	if (!c || r->event.admitted)
+	if (!c)
 		return;
 	if (r->event.admitted) {
 		stake_run(&c->stake);
