@@ -139,7 +139,8 @@ void stake_close(struct stake *s)
 		return;
 	if (s->waits)
 		turns_leave(&s->all->turns, &s->account->turn);
-	s->account->turn.running -= s->runs;
+	if (s->runs)
+		turns_end(&s->all->turns, &s->account->turn);
 	for (int k = 0; k < SHARES; k++)
 		add(s, (enum account_share)k, -s->held[k]);
 	leave(s->all, s->account);

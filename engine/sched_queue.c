@@ -122,26 +122,28 @@ void queue_take(struct sched *s, struct seq *q)
 		turns_take(&s->turns, &q->client->turn);
 }
 
-/* seq_end() follows, and with it queue_ended(), for which it counts as one that ran. */
+static void leave_client(struct sched *s, struct seq *q)
+{
+	if (!--q->client->calls)
+		client_release(s, q->client);
+	q->client = NULL;
+}
+
 void queue_remove(struct sched *s, struct seq *q)
 {
 	unlink_waiting(s, q);
-	if (!is_preempted(q)) {
-		turns_leave(&s->turns, &q->client->turn);
-		q->client->turn.running++;
-	}
+	if (is_preempted(q)) /* it counts as running until queue_ended() */
+		return;
+	turns_leave(&s->turns, &q->client->turn);
+	leave_client(s, q);
 }
 
 void queue_ended(struct sched *s, struct seq *q)
 {
-	struct client *c = q->client;
-
-	q->client = NULL;
-	if (!c)
+	if (!q->client)
 		return;
-	c->turn.running--;
-	if (!--c->calls)
-		client_release(s, c);
+	turns_end(&s->turns, &q->client->turn);
+	leave_client(s, q);
 }
 
 static struct client *client_from(const struct turn *t)

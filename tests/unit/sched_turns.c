@@ -38,7 +38,7 @@ static void random_turns(struct turns *t, struct turn *c)
 		else if (t->first && below(2))
 			turns_take(t, (struct turn *)next_of(t));
 		else if (one->running)
-			one->running--;
+			turns_end(t, one);
 	}
 }
 
