@@ -27,7 +27,7 @@ FILTER(wordcount)
 	spend(&r->job, s->len / 16);
 	for (size_t i = 0; i < s->len; i += (size_t)utf8_next(s->s + i, s->len - i, &c)) {
 		utf8_next(s->s + i, s->len - i, &c);
-		bool word = c == '_' || char_is_alpha(c) || char_is_digit(c);
+		bool word = c == '_' || char_is_alpha(c) || char_is_any_digit(c);
 
 		n += word && !inside;
 		inside = word;

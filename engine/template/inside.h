@@ -192,7 +192,9 @@ bool char_is_printable(uint32_t c);
 bool char_is_alpha(uint32_t c);
 bool char_is_upper(uint32_t c);
 bool char_is_lower(uint32_t c);
-bool char_is_digit(uint32_t c);
+bool char_is_digit(uint32_t c); /* of ASCII */
+bool char_is_decimal(uint32_t c);
+bool char_is_any_digit(uint32_t c);
 int to_lower(uint32_t c, uint32_t out[3]); /* characters written */
 int to_upper(uint32_t c, uint32_t out[3]);
 

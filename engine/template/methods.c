@@ -125,7 +125,7 @@ const struct method *method_find(enum kind kind, const struct str *name)
 
 bool method_known(const struct str *name, bool *supported)
 {
-	static const char *const absent[] = {"casefold", "encode", "isdecimal", "isidentifier", "isnumeric", "maketrans",
+	static const char *const absent[] = {"casefold", "encode", "isidentifier", "isnumeric", "maketrans",
 		"translate", "fromkeys"};
 
 	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)

@@ -364,7 +364,7 @@ METHOD(zfill)
 
 static bool alnum(uint32_t c)
 {
-	return char_is_alpha(c) || char_is_digit(c);
+	return char_is_alpha(c) || char_is_any_digit(c);
 }
 static struct value all(struct str *s, bool (*is)(uint32_t))
 {
@@ -384,7 +384,12 @@ METHOD(isalpha)
 METHOD(isdigit)
 {
 	UNUSED;
-	return all(self.s, char_is_digit);
+	return all(self.s, char_is_any_digit);
+}
+METHOD(isdecimal)
+{
+	UNUSED;
+	return all(self.s, char_is_decimal);
 }
 METHOD(isalnum)
 {
@@ -420,7 +425,7 @@ const struct method *str_method_find(const struct str *name)
 		M(find, 3, ""), M(rfind, 3, ""), M(index, 3, ""), M(rindex, 3, ""), M(count, 3, ""), M(replace, 3, ""),
 		M(split, 2, "sep maxsplit"), M(rsplit, 2, "sep maxsplit"), M(splitlines, 1, "keepends"), M(partition, 1, ""),
 		M(rpartition, 1, ""), M(join, 1, ""), M(ljust, 2, ""), M(rjust, 2, ""), M(center, 2, ""), M(zfill, 1, ""),
-		M(isalpha, 0, ""), M(isdigit, 0, ""), M(isalnum, 0, ""), M(isspace, 0, ""), M(islower, 0, ""), M(isupper, 0, ""),
+		M(isalpha, 0, ""), M(isdigit, 0, ""), M(isdecimal, 0, ""), M(isalnum, 0, ""), M(isspace, 0, ""), M(islower, 0, ""), M(isupper, 0, ""),
 	};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
