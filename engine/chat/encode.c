@@ -89,9 +89,10 @@ int encode_pieces(const struct tokenizer *t, const struct template_piece *piece,
 		err = encode_between(t, piece, n, touched, ids, why);
 	else if (!err)
 		append(ids, &all);
+	ids->over |= all.over || (ids->most && ids->n > ids->most);
 	ids_finish(&all);
 	free(touched);
-	if (!err && ids->most && ids->n > ids->most)
+	if (!err && ids->over)
 		err = fail(why, ERR_LIMIT, "the conversation has more than %d tokens", ids->most);
 	return err ? err : effort_check(why);
 }
