@@ -1,5 +1,7 @@
 #include "daemon/talk.h"
 
+#include "engine/template/template.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +42,7 @@ static int read_json(const char *text, const char *name, bool object, json_t **o
 	int err;
 
 	*out = NULL;
-	err = *text ? chat_json(out, text, strlen(text), name, why) : 0;
+	err = *text ? template_read_json(out, text, strlen(text), name, why) : 0;
 	if (err || !*out)
 		return err;
 	if (object ? json_is_object(*out) : json_is_array(*out))

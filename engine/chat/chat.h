@@ -40,7 +40,4 @@ struct chat_text {
  * message. */
 int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text, struct why *why);
 
-/* JSON text as a value for chat_input. ERR_INVALID names the place; ERR_UNSUPPORTED: a number that templates cannot print exactly. */
-int chat_json(json_t **out, const char *text, size_t len, const char *name, struct why *why);
-
 #endif

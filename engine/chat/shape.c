@@ -213,7 +213,7 @@ static void parse_arguments(json_t *of)
 	json_t *parsed = NULL;
 	struct why why;
 
-	if (json_is_string(text) && chat_json(&parsed, json_string_value(text), json_string_length(text), "arguments", &why))
+	if (json_is_string(text) && template_read_json(&parsed, json_string_value(text), json_string_length(text), "arguments", &why))
 		return;
 	if (json_is_object(parsed))
 		json_object_set(of, "arguments", parsed);

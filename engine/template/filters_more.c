@@ -195,8 +195,7 @@ FILTER(from_json)
 	if (on.kind != K_STR)
 		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the JSON object must be str");
 	spend(&r->job, on.s->len / 16);
-	read = json_loadb(on.s->s, on.s->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-	if (!read)
+	if (template_read_json(&read, on.s->s, on.s->len, "", NULL))
 		bad(&r->job, "the filter 'from_json' was given a text that is not JSON");
 	if (!r->job.read)
 		r->job.read = json_array();

@@ -1,9 +1,9 @@
-/* json.c - JSON text of a conversation as the values that templates take. */
+/* read_json.c - JSON text as the values that templates take. */
 #include <math.h>
 #include <string.h>
 
 #include "base/json/json.h"
-#include "engine/chat/inside.h"
+#include "engine/template/template.h"
 
 enum { DEPTH = 256 }; /* above what a template takes */
 
@@ -62,7 +62,7 @@ static json_t *value_of(const struct json *v)
 	return NULL;
 }
 
-int chat_json(json_t **out, const char *text, size_t len, const char *name, struct why *why)
+int template_read_json(json_t **out, const char *text, size_t len, const char *name, struct why *why)
 {
 	struct json_error e;
 	struct json_doc *doc = json_read(text, len, &rules, &e);
