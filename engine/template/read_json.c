@@ -1,5 +1,6 @@
 /* read_json.c - JSON text as the values that templates take. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json/json.h"
@@ -17,11 +18,8 @@ static json_t *object_of(const struct json *v)
 	json_t *j = json_object();
 	const struct json_member *m;
 
-	for (size_t i = 0; j && (m = json_member(v, i)); i++)
-		if (json_object_setn_new_nocheck(j, m->key, m->key_len, value_of(&m->value))) {
-			json_decref(j);
-			j = NULL;
-		}
+	for (size_t i = 0; (m = json_member(v, i)); i++)
+		json_object_setn_new_nocheck(j, m->key, m->key_len, value_of(&m->value));
 	return j;
 }
 
@@ -30,15 +28,31 @@ static json_t *list_of(const struct json *v)
 	json_t *j = json_array();
 	const struct json *one;
 
-	for (size_t i = 0; j && (one = json_at(v, i)); i++)
-		if (json_array_append_new(j, value_of(one))) {
-			json_decref(j);
-			j = NULL;
-		}
+	for (size_t i = 0; (one = json_at(v, i)); i++)
+		json_array_append_new(j, value_of(one));
 	return j;
 }
 
-/* NULL: a number that a template's numbers cannot hold, somewhere in it. */
+/* A number that jansson has no value for. */
+static json_t *number(const char *digits, size_t len)
+{
+	char *text = xalloc(len + 1, 1);
+	json_t *j;
+
+	*text = TEMPLATE_NUMBER;
+	memcpy(text + 1, digits, len);
+	j = json_stringn_nocheck(text, len + 1);
+	free(text);
+	return j;
+}
+
+static json_t *real(double x)
+{
+	const char *name = isnan(x) ? "NaN" : x < 0 ? "-Infinity" : "Infinity";
+
+	return isfinite(x) ? json_real(x) : number(name, strlen(name));
+}
+
 static json_t *value_of(const struct json *v)
 {
 	switch ((enum json_kind)v->kind) {
@@ -49,9 +63,9 @@ static json_t *value_of(const struct json *v)
 	case JSON_IS_INTEGER:
 		return json_integer(v->integer);
 	case JSON_IS_BIG:
-		return NULL;
+		return number(v->text, v->n);
 	case JSON_IS_REAL:
-		return json_real(v->real); /* NULL for NaN and infinities */
+		return real(v->real);
 	case JSON_IS_TEXT:
 		return json_stringn_nocheck(v->text, v->n);
 	case JSON_IS_LIST:
@@ -74,5 +88,5 @@ int template_read_json(json_t **out, const char *text, size_t len, const char *n
 	}
 	*out = value_of(json_root(doc));
 	json_close(doc);
-	return *out ? 0 : fail(why, ERR_UNSUPPORTED, "%s: a number beyond 64 bits, NaN or infinite: templates cannot print it exactly", name);
+	return 0;
 }

@@ -68,8 +68,7 @@ int template_render(const struct template *t, const struct template_input *in, s
 
 bool char_is_space(uint32_t c); /* what python's strip() takes away */
 
-/* JSON text as a value of an input, which the caller ends with json_decref(). ERR_INVALID names the place, after `name`; ERR_UNSUPPORTED: a
- * number that templates cannot print exactly. */
+/* JSON text as a value of an input, which the caller ends with json_decref(). ERR_INVALID names the place, after `name`. */
 int template_read_json(json_t **out, const char *text, size_t len, const char *name, struct why *why);
 
 #endif

@@ -161,6 +161,8 @@ TEST(arguments_of_tool_calls)
 	CHECK_STR(rendered(plain, CALL("\"\""), NULL), "q");
 	CHECK_STR(rendered(plain, CALL("\"not { JSON\""), NULL), "qnot { JSON");
 	CHECK_STR(rendered(print, CALL("\"{}\""), NULL), "q{}");
+	CHECK_STR(rendered(print, CALL("\"{\\\"a\\\": [18446744073709551616, -9223372036854775809]}\""), NULL),
+		  "q{\"a\": [18446744073709551616, -9223372036854775809]}");
 	CHECK_STR(rendered("{{ messages[0].content }}{{ messages[0].function_call.arguments.b }}",
 			   "[{\"role\": \"user\", \"content\": \"a\", \"function_call\": {\"arguments\": \"{\\\"b\\\": 1}\"}}]", NULL),
 		  "a1");

@@ -79,6 +79,8 @@ TEST(from_json)
 	CHECK_STR(render("{% for k, v in (j | from_json).items() %}{{ k }}={{ v }};{% endfor %}", NULL, "{\"j\": \"{\\\"q\\\": true}\"}"),
 		  "{q}=True;");
 	CHECK_HAS(render("{{ '{' | from_json }}", NULL, NULL), "ERR_INVALID line 1: the filter 'from_json' was given a text that is not JSON");
+	CHECK_STR(render("{{ '[18446744073709551616, NaN, -Infinity, 1e999]' | from_json | tojson }}", NULL, NULL),
+		  "[18446744073709551616, NaN, -Infinity, Infinity]");
 	CHECK_HAS(render("{{ 5 | from_json }}", NULL, NULL), "must be str");
 }
 
