@@ -327,6 +327,8 @@ static void push(struct decoding *d, int at, const char *s, size_t len, struct t
 {
 	const struct stage *stage;
 
+	if (!len)
+		s = ""; /* a text that nothing was added to has no bytes to point at */
 	if (at == d->decoder->n) {
 		text_add(out, s, len, NULL);
 		return;

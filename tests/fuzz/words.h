@@ -23,6 +23,28 @@ static void words_start(const char *file)
 	atexit(words_leave);
 }
 
+/* The stream of the ids from `cut` on, behind the others: whole characters, which end as the decode of all ends. */
+static void words_behind(const struct tokenizer *t, const struct ids *ids, int cut, const char *all, size_t len, bool skip)
+{
+	struct detok *d = detok_create(t, skip);
+	char *text = xalloc(len + 1, 1);
+	size_t n = 0, part;
+
+	detok_follow(d, ids->id, cut);
+	for (int i = cut; i <= ids->n; i++) {
+		const char *s = i < ids->n ? detok_next(d, ids->id[i], &part) : detok_end(d, &part);
+
+		MUST(n + part <= len);
+		memcpy(text + n, s, part);
+		n += part;
+	}
+	for (size_t i = 0; i < n; i += (size_t)utf8_len((unsigned char)text[i]))
+		MUST(utf8_check(text + i, n - i, NULL) > 0);
+	MUST(!memcmp(all + len - n, text, n));
+	detok_destroy(d);
+	free(text);
+}
+
 /* Every id is a word's, every offset lies in the text, and what comes back is valid UTF-8. */
 static void words_encode(const struct tokenizer *t, const char *text, size_t len, bool special)
 {
@@ -42,6 +64,7 @@ static void words_encode(const struct tokenizer *t, const char *text, size_t len
 	back = tokenizer_decode(t, ids.id, ids.n, !special, &n);
 	for (size_t i = 0; i < n; i += (size_t)utf8_len((unsigned char)back[i]))
 		MUST(utf8_check(back + i, n - i, NULL) > 0);
+	words_behind(t, &ids, ids.n / 2, back, n, !special);
 	free(back);
 	ids_finish(&ids);
 }
