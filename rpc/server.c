@@ -24,8 +24,12 @@ static void set_defaults(struct rpc_server_options *how)
 		how->max_buffered = 1 << 20;
 	if (!how->max_input)
 		how->max_input = 256 << 20;
+	if (!how->max_output)
+		how->max_output = 256 << 20;
 	if (how->stuck_timeout_ms <= 0)
 		how->stuck_timeout_ms = 30000;
+	if (how->frame_timeout_ms <= 0)
+		how->frame_timeout_ms = 30000;
 	if (how->hello_timeout_ms <= 0)
 		how->hello_timeout_ms = 10000;
 }
@@ -96,6 +100,7 @@ void rpc_server_close(struct rpc_server *s, int flush_ms)
 	free(s->conns);
 	free(s->calls);
 	free(s->buckets);
+	free(s->late);
 	free((char *)s->how.version);
 	free((char *)s->how.served_model);
 	free(s);
@@ -122,26 +127,52 @@ static void keep_alive(struct rpc_server *s, struct call *call, uint64_t now)
 	conn_reply(s, call->conn, &reply);
 }
 
-/* A large reply that nobody reads would hold its memory for ever. */
 static bool over_cap(const struct rpc_server *s, const struct conn *c)
 {
-	return c->out.len - c->sent > s->how.max_buffered;
+	return conn_unsent(c) > s->how.max_buffered;
 }
 
-/* Where bytes are still unsent the client is behind, and a keep-alive would only lengthen the queue. */
+static bool past(uint64_t since_ns, uint64_t now, int ms)
+{
+	return now > since_ns && now - since_ns > (uint64_t)ms * 1000000;
+}
+
+/* A large reply that nobody reads, or reads byte by byte, would hold its memory for ever. */
+static bool reads_too_slowly(const struct rpc_server *s, struct conn *c, uint64_t now)
+{
+	bool slow = c->moved < (size_t)s->how.stuck_timeout_ms * LEAST_RATE / 1000;
+
+	if (over_cap(s, c) && !past(c->window_ns, now, s->how.stuck_timeout_ms))
+		return false;
+	slow &= over_cap(s, c);
+	c->window_ns = now;
+	c->moved = 0;
+	return slow;
+}
+
+/* Every open call hears something, unless bytes of an earlier tick are still unsent: then the client is behind, and hears
+ * those first. */
+static void keep_calls_alive(struct rpc_server *s, struct conn *c, uint64_t now)
+{
+	if (conn_unsent(c))
+		return;
+	for (struct call *call = c->calls; call; call = call->next)
+		if (past(call->heard_ns, now, KEEP_ALIVE_MS))
+			keep_alive(s, call, now);
+}
+
 static void tick_conn(struct rpc_server *s, struct conn *c, uint64_t now)
 {
-	const uint64_t ms = 1000000, age = now - c->since_ns;
-
-	if ((!c->hello && age > (uint64_t)s->how.hello_timeout_ms * ms) || (c->ending && age > 2000 * ms) ||
-	    (over_cap(s, c) && now - c->moved_ns > (uint64_t)s->how.stuck_timeout_ms * ms)) {
+	if ((!c->hello && past(c->since_ns, now, s->how.hello_timeout_ms)) || (c->ending && past(c->since_ns, now, 2000)))
 		c->doomed = true;
-		conn_event(s, c, 0);
-		return;
-	}
-	for (struct call *call = c->calls; call; call = call->next)
-		if (c->out.len == c->sent && now - call->heard_ns >= 400 * ms)
-			keep_alive(s, call, now);
+	else if (reads_too_slowly(s, c, now))
+		conn_cut(s, c, "a client that does not read its answers is cut");
+	else if (c->hello && !c->ending && c->frame_ns && past(c->frame_ns, now, s->how.frame_timeout_ms))
+		conn_error(s, c, 0, ERR_DEADLINE, "a frame was begun and is not whole after %d ms", s->how.frame_timeout_ms);
+	else
+		keep_calls_alive(s, c, now);
+	if (c->doomed)
+		conn_attend(s, c);
 }
 
 static void tick(struct rpc_server *s)
@@ -165,9 +196,11 @@ static bool needs_ticks(const struct rpc_server *s)
 {
 	if (s->n_calls || s->deaf_until_ns)
 		return true;
-	for (int i = 0; i < s->how.max_connections; i++)
-		if (s->conns[i] && (!s->conns[i]->hello || s->conns[i]->ending || over_cap(s, s->conns[i])))
+	for (int i = 0; i < s->how.max_connections; i++) {
+		const struct conn *c = s->conns[i];
+		if (c && (!c->hello || c->ending || c->frame_ns || over_cap(s, c)))
 			return true;
+	}
 	return false;
 }
 
@@ -185,11 +218,34 @@ static void event_handle(struct rpc_server *s, const struct epoll_event *e)
 	}
 }
 
+/* Ends a call whose reply the client would not take; the handler, which is sending just now, hears of it later. */
+static void end_late(struct rpc_server *s, struct call *call)
+{
+	bool told = call->cancelled;
+	uint64_t number = call->number;
+
+	call_close(s, call);
+	if (told)
+		return;
+	if (s->n_late == s->max_late) {
+		s->max_late = 2 * s->max_late + 16;
+		s->late = xgrow(s->late, (size_t)s->max_late, sizeof *s->late);
+	}
+	s->late[s->n_late++] = number;
+}
+
+static void cancel_late(struct rpc_server *s)
+{
+	while (s->n_late)
+		s->handler.cancel(s->handler.ctx, s->late[--s->n_late]);
+}
+
 void rpc_server_poll(struct rpc_server *s, int timeout_ms)
 {
 	struct epoll_event events[64];
 	int n;
 
+	cancel_late(s);
 	tick(s);
 	conn_attend_all(s);
 	if (needs_ticks(s) && (timeout_ms < 0 || timeout_ms > TICK_MS))
@@ -220,9 +276,12 @@ void rpc_send(struct rpc_server *s, uint64_t number, struct rpc_reply *reply)
 	if (reply->kind == RPC_R_STARTED)
 		reply->started.call = number;
 	call->heard_ns = now_ns();
-	if (ends_call(reply->kind))
+	if (ends_call(reply->kind)) {
 		call_close(s, call);
-	conn_reply(s, c, reply);
+		conn_reply(s, c, reply);
+	} else if (!conn_reply(s, c, reply)) {
+		end_late(s, call);
+	}
 }
 
 void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retry_after_ms, const char *fmt,
@@ -259,4 +318,9 @@ int rpc_open_calls(const struct rpc_server *s)
 int rpc_connections(const struct rpc_server *s)
 {
 	return s->n_conns;
+}
+
+uint64_t rpc_connections_cut(const struct rpc_server *s)
+{
+	return s->n_cut;
 }

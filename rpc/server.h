@@ -2,7 +2,9 @@
  *
  * A call is known by a number never used twice, so nobody outside rpc/ holds a pointer to a connection: sending to a
  * call that is gone does nothing. Each connection has a cap of unsent bytes; one over it is closed and its calls are
- * cancelled; it is not read from while half of that is unsent. What all of them send in is bounded too. Every open call hears something at least once a second (keep-alive). */
+ * cancelled; it is not read from while half of that is unsent. What all of them send in, and what is unsent to all of
+ * them, is bounded too. Every open call of a connection that keeps up hears something at least once a second
+ * (keep-alive), however many there are. */
 #ifndef RPC_SERVER_H
 #define RPC_SERVER_H
 
@@ -27,7 +29,8 @@ struct rpc_handler {
 	 * (Status, Tokenize, ...: `call` is fresh too). The handler takes ownership of what *r holds: it copies the struct and
 	 * calls rpc_request_free() some time. Every call must get its last reply some time, a cancelled one as well. */
 	void (*request)(void *ctx, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
-	/* The client asked for it (once a call), or went away (then nothing can be sent any more: rpc_call_open is false). */
+	/* The client asked for it (once a call), went away, or would not take a frame so large (in both nothing can be sent any
+	 * more: rpc_call_open is false). */
 	void (*cancel)(void *ctx, uint64_t call);
 	uint32_t (*queue_place)(void *ctx, uint64_t call); /* for keep-alives; may be NULL */
 };
@@ -44,8 +47,11 @@ struct rpc_server_options {
 	size_t max_input;       /* bytes of all connections' unfinished frames and of all requests held; 0: 256 MiB. A large
 				   request over it gets BUSY. (IN_STEP of each connection is not counted.) */
 	int max_calls;          /* open calls a connection; 0: 256. All together never more than 65,536 */
-	int stuck_timeout_ms;   /* without a byte sent while more than max_buffered is unsent; 0: 30,000 */
+	size_t max_output;      /* bytes that hold what is unsent to all connections; over it the one is closed whose replies
+				   have waited longest for most; 0: 256 MiB. (OUT_STEP of each connection is not counted.) */
+	int stuck_timeout_ms;   /* read slower than 64 KiB/s over so long while more than max_buffered is unsent; 0: 30,000 */
 	int hello_timeout_ms;   /* for a connection's first message; 0: 10,000 */
+	int frame_timeout_ms;   /* from a later frame's first byte to its last; 0: 30,000 */
 };
 
 /* Path: flock on path.lock, bind a temporary name, rename over a stale socket; a live one is refused with its pid
@@ -70,6 +76,7 @@ void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retr
 bool rpc_call_open(const struct rpc_server *s, uint64_t call);
 int rpc_open_calls(const struct rpc_server *s);
 int rpc_connections(const struct rpc_server *s);
+uint64_t rpc_connections_cut(const struct rpc_server *s); /* closed because their clients did not read */
 /* Any thread, when the process is about to end: one Error on every open call, then end-of-file, within deadline_ms. Takes no lock
  * and allocates nothing; the poll thread may be anywhere, and writes nothing any more. A connection whose last frame is half out
  * gets only the end-of-file. Nothing but _exit() follows. */

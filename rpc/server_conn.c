@@ -1,4 +1,4 @@
-/* Connections: accept, read, write, close. Frames are handled in server_frames.c. */
+/* Connections: accept, read, close. Replies are written by server_reply.c, frames are handled in server_frames.c. */
 #include "rpc/arena.h"
 #include "rpc/server_inside.h"
 
@@ -11,135 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void attend(struct rpc_server *s, struct conn *c)
-{
-	if (c->waiting)
-		return;
-	c->waiting = true;
-	c->next_waiting = s->waiting;
-	s->waiting = c;
-}
-
-static size_t unsent(const struct conn *c)
-{
-	return c->out.len - c->sent;
-}
-
-/* A client that does not read is not read from either, until it does. */
-static bool is_full(const struct rpc_server *s, const struct conn *c)
-{
-	return unsent(c) > s->how.max_buffered / 2;
-}
-
-static void update_interest(struct rpc_server *s, struct conn *c)
-{
-	struct epoll_event e = {.data.u64 = (uint64_t)c->life << 32 | (uint32_t)c->slot};
-
-	e.events = (is_full(s, c) ? 0 : EPOLLIN) | (unsent(c) ? EPOLLOUT : 0);
-	if (e.events == c->interest)
-		return;
-	c->interest = e.events;
-	epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, c->fd, &e);
-}
-
-static void out_sent(struct rpc_out *out, size_t *sent)
-{
-	if (*sent == out->len) {
-		*sent = out->len = 0;
-		if (out->max > 1 << 20) /* a big answer does not keep its memory */
-			rpc_out_finish(out);
-	} else if (*sent > out->len / 2) {
-		memmove(out->data, out->data + *sent, out->len - *sent);
-		out->len -= *sent;
-		*sent = 0;
-	}
-}
-
-bool conn_flush(struct rpc_server *s, struct conn *c)
-{
-	if (!unsent(c) || c->doomed || !last_write_begin(&s->last, c->slot))
-		return true;
-	while (unsent(c)) {
-		ssize_t n = send(c->fd, c->out.data + c->sent, unsent(c), MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			c->doomed = errno != EAGAIN && errno != EWOULDBLOCK;
-			break;
-		}
-		c->sent += (size_t)n;
-		c->moved_ns = now_ns();
-	}
-	last_write_end(&s->last, c->slot, !unsent(c));
-	out_sent(&c->out, &c->sent);
-	return !unsent(c);
-}
-
-/* What the client would not take becomes an Error of the same call. */
-static void check_frame_limit(struct conn *c, size_t before, const struct rpc_reply *reply)
-{
-	size_t size = c->out.len - before;
-	char text[128];
-	struct rpc_reply error = {.id = reply->id, .kind = RPC_R_ERROR};
-
-	if (size <= (size_t)c->frame_limit + FRAME_HEAD_MAX)
-		return;
-	c->out.len = before;
-	snprintf(text, sizeof text, "an answer of %zu bytes, and frames of at most %u are taken", size,
-		 c->frame_limit);
-	error.error = (struct rpc_error){.code = ERR_LIMIT, .text = text};
-	rpc_reply_encode(&c->out, &error);
-}
-
-static void no_memory(struct conn *c, const struct rpc_reply *reply)
-{
-	struct rpc_reply error = {.id = reply->id, .kind = RPC_R_ERROR};
-
-	error.error = (struct rpc_error){.code = ERR_BUSY, .text = "there is no memory for the answer now", .rank = -1, .step = -1, .pid = -1};
-	c->doomed |= !rpc_reply_encode(&c->out, &error);
-}
-
-void conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply)
-{
-	size_t before;
-
-	if (c->doomed)
-		return;
-	if (unsent(c) > s->how.max_buffered)
-		conn_flush(s, c);
-	if (unsent(c) <= s->how.max_buffered) { /* one reply may be larger than the cap */
-		before = c->out.len;
-		if (rpc_reply_encode(&c->out, reply))
-			check_frame_limit(c, before, reply);
-		else
-			no_memory(c, reply);
-	} else if (!c->doomed) {
-		log_event(LOG_WARN, "a client that does not read its answers is cut", " connection=%ju pid=%d unsent_bytes=%zu",
-			  (uintmax_t)c->peer.connection, (int)c->peer.pid, unsent(c));
-		c->doomed = true;
-	}
-	attend(s, c);
-}
-
-void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, const char *fmt, ...)
-{
-	struct rpc_reply reply = {.id = id, .kind = RPC_R_ERROR};
-	char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
-	va_end(args);
-	reply.error = (struct rpc_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
-	conn_reply(s, c, &reply);
-}
-
-void conn_end(struct conn *c)
-{
-	c->ending = true;
-	c->since_ns = now_ns();
-}
-
 void conn_close(struct rpc_server *s, struct conn *c)
 {
 	s->conns[c->slot] = NULL;
@@ -148,7 +19,7 @@ void conn_close(struct rpc_server *s, struct conn *c)
 	if (last_close(&s->last, c->slot))
 		close(c->fd);
 	conn_forget_input(s, c);
-	rpc_out_finish(&c->out);
+	conn_forget_output(s, c);
 	free(c);
 }
 
@@ -168,12 +39,12 @@ static void attend_one(struct rpc_server *s, struct conn *c)
 {
 	bool empty = conn_flush(s, c);
 
-	if (c->stalled && !c->doomed && !is_full(s, c))
+	if (c->stalled && !c->doomed && !conn_is_full(s, c))
 		frames_handle(s, c);
-	if (c->doomed || (c->ending && empty && !unsent(c)))
+	if (c->doomed || (c->ending && empty && !conn_unsent(c)))
 		drop(s, c);
 	else
-		update_interest(s, c);
+		conn_update_interest(s, c);
 }
 
 void conn_attend_all(struct rpc_server *s)
@@ -225,7 +96,7 @@ static void conn_create(struct rpc_server *s, int fd, int slot)
 	c->slot = slot;
 	c->life = ++s->lives;
 	c->peer = (struct rpc_peer){.uid = who.uid, .gid = who.gid, .pid = who.pid, .connection = ++s->next_connection};
-	c->since_ns = c->moved_ns = now_ns();
+	c->since_ns = c->window_ns = c->behind_ns = now_ns();
 	c->frame_limit = FRAME_LIMIT;
 	c->interest = EPOLLIN;
 	s->conns[slot] = c;
@@ -234,7 +105,7 @@ static void conn_create(struct rpc_server *s, int fd, int slot)
 	e.data.u64 = (uint64_t)c->life << 32 | (uint32_t)slot;
 	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
 		c->doomed = true;
-		attend(s, c);
+		conn_attend(s, c);
 	}
 }
 
@@ -316,8 +187,7 @@ static void refuse_input(struct rpc_server *s, struct conn *c)
 	conn_error(s, c, 0, ERR_BUSY, "large requests hold %zu bytes already; send this one later",
 		   s->how.max_input);
 	conn_forget_input(s, c);
-	conn_end(c);
-	attend(s, c);
+	conn_attend(s, c);
 }
 
 /* What comes after the end is of no interest, but its reader must learn why: closing over unread bytes would
@@ -360,5 +230,5 @@ void conn_event(struct rpc_server *s, struct conn *c, uint32_t events)
 		conn_read(s, c);
 	else if (events & (EPOLLHUP | EPOLLERR))
 		c->doomed = true;
-	attend(s, c);
+	conn_attend(s, c);
 }

@@ -15,7 +15,6 @@ static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hel
 	if (min > RPC_PROTOCOL || max < RPC_PROTOCOL) {
 		conn_error(s, c, 0, ERR_UNSUPPORTED, "this server speaks protocol %d, the client %u to %u",
 			   RPC_PROTOCOL, min, max);
-		conn_end(c);
 		return;
 	}
 	if (h->frame_limit && h->frame_limit < c->frame_limit)
@@ -85,7 +84,8 @@ static void request_handle(struct rpc_server *s, struct conn *c, struct rpc_requ
 	rpc_request_free(r);
 }
 
-/* An Error with the id of an open call would end that call for the client, so it goes without an id. */
+/* An Error with the id of an open call would end that call for the client, so it goes without an id, which ends the
+ * connection: the two sides no longer mean the same by it. */
 static uint64_t id_for_error(const struct conn *c, uint64_t id)
 {
 	return call_of(c, id) ? 0 : id;
@@ -115,7 +115,6 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 	if (!c->hello && r.kind != RPC_HELLO) {
 		conn_error(s, c, 0, ERR_FORMAT, "the first message must be Hello%s%s", err ? ": " : "",
 			   why.text);
-		conn_end(c);
 	} else if (err) {
 		conn_error(s, c, id_for_error(c, r.id), err, "%s", why.text);
 		if (!c->hello)
@@ -159,7 +158,6 @@ static void framing_error(struct rpc_server *s, struct conn *c, long err, size_t
 			   s->how.max_frame);
 	else
 		conn_error(s, c, 0, ERR_FORMAT, "the length of a frame is not a varint of 32 bits");
-	conn_end(c);
 }
 
 static void forget_input(struct rpc_server *s, struct conn *c, size_t used)
@@ -173,6 +171,15 @@ static void forget_input(struct rpc_server *s, struct conn *c, size_t used)
 		conn_forget_input(s, c);
 }
 
+/* What waits because the client does not read is no frame that it leaves unfinished. */
+static void note_frame(struct conn *c, bool took)
+{
+	if (!c->in_len || c->stalled)
+		c->frame_ns = 0;
+	else if (took || !c->frame_ns)
+		c->frame_ns = now_ns();
+}
+
 void frames_handle(struct rpc_server *s, struct conn *c)
 {
 	const uint8_t *payload;
@@ -184,7 +191,7 @@ void frames_handle(struct rpc_server *s, struct conn *c)
 		return;
 	}
 	while (used < c->in_len && !c->doomed && !c->ending) {
-		if (c->out.len - c->sent > s->how.max_buffered / 2) {
+		if (conn_is_full(s, c)) {
 			c->stalled = true;
 			break;
 		}
@@ -197,4 +204,5 @@ void frames_handle(struct rpc_server *s, struct conn *c)
 		used += (size_t)n;
 	}
 	forget_input(s, c, used);
+	note_frame(c, used > 0);
 }

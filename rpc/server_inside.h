@@ -58,13 +58,17 @@ struct conn {
 	bool stalled; /* whole frames may wait in `in` until output has drained */
 	struct conn *next_waiting;
 	uint64_t since_ns;    /* accepted, or ending */
-	uint64_t moved_ns;    /* when something was last sent */
+	uint64_t frame_ns;    /* when the frame began that is not whole yet; 0: none is */
+	uint64_t behind_ns;   /* since then there has been something unsent, if there is */
+	uint64_t window_ns;   /* over its cap a client must read at LEAST_RATE: `moved` bytes went out since */
+	size_t moved;
 	uint32_t frame_limit; /* what the client takes */
 	uint32_t interest;    /* epoll events asked for */
 	uint8_t *in;          /* (in_max) bytes read and not yet handled */
 	size_t in_len, in_max;
 	struct rpc_out out;
-	size_t sent; /* of out */
+	size_t sent;        /* of out */
+	size_t out_counted; /* of out.max, in the server's out_held */
 	struct call *calls;
 	int n_calls;
 };
@@ -83,10 +87,15 @@ struct rpc_server {
 	struct call *calls, *free_calls, **buckets; /* (last.n_calls), (n_buckets) */
 	size_t n_buckets;
 	int n_calls, n_watched;
-	size_t in_held; /* of in_max of all connections, beyond IN_STEP of each */
+	size_t in_held;  /* of in_max of all connections, beyond IN_STEP of each */
+	size_t out_held; /* of out.max of all connections, where it is more than OUT_STEP */
+	uint64_t n_cut;  /* connections closed because they were not read */
+	uint64_t *late;  /* (n_late of max_late) calls that ended in rpc_send(): their handler hears of it in the next poll */
+	int n_late, max_late;
 	struct last last;
 };
-enum { SLOT_LISTENER = INT32_MAX, SLOT_WATCHED = INT32_MAX - 1, IN_STEP = 64 << 10, TICK_MS = 250 };
+enum { SLOT_LISTENER = INT32_MAX, SLOT_WATCHED = INT32_MAX - 1, IN_STEP = 64 << 10, OUT_STEP = 64 << 10, TICK_MS = 250, KEEP_ALIVE_MS = 200 };
+enum { LEAST_RATE = 64 << 10 }; /* bytes a second */
 
 /* server_calls.c */
 void calls_init(struct rpc_server *s, int max);
@@ -100,15 +109,26 @@ void calls_cancel(struct rpc_server *s, struct conn *c, const struct rpc_request
 /* server_conn.c */
 void conn_accept(struct rpc_server *s);
 void conn_event(struct rpc_server *s, struct conn *c, uint32_t events);
-void conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply);
-void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
-void conn_end(struct conn *c);                         /* close once all is written */
 void conn_attend_all(struct rpc_server *s);            /* flush, drop */
 void conn_close(struct rpc_server *s, struct conn *c); /* at once, without callbacks */
 void conn_forget_input(struct rpc_server *s, struct conn *c);
 size_t conn_input_left(const struct rpc_server *s);    /* bytes that large requests may still take */
+
+/* server_reply.c */
+/* False: the client's frame limit, or want of memory, made it an Error, which is its call's last reply. */
+bool conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply);
+/* An Error without an id is about the connection, and ends it. */
+void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+void conn_end(struct conn *c); /* close once all is written */
+void conn_cut(struct rpc_server *s, struct conn *c, const char *reason); /* close by the next conn_attend_all() */
+void conn_attend(struct rpc_server *s, struct conn *c);
 bool conn_flush(struct rpc_server *s, struct conn *c); /* false: bytes are left */
+size_t conn_unsent(const struct conn *c);
+/* A client that does not read is not read from either, until it does. */
+bool conn_is_full(const struct rpc_server *s, const struct conn *c);
+void conn_update_interest(struct rpc_server *s, struct conn *c);
+void conn_forget_output(struct rpc_server *s, struct conn *c);
 
 /* server_frames.c: whole frames to requests */
 void frames_handle(struct rpc_server *s, struct conn *c);

@@ -146,8 +146,7 @@ TEST(http_gets_an_answer_that_a_person_can_read)
 
 TEST(what_is_wrong_in_one_request_ends_only_that)
 {
-	struct rpc_request hello = {.kind = RPC_HELLO, .hello = {1, 1, 0, "raw", ""}},
-			   none = {.kind = RPC_STATUS};
+	struct rpc_request hello = {.kind = RPC_HELLO, .hello = {1, 1, 0, "raw", ""}};
 	static const uint8_t broken[] = {5, 0x08, 7, 0x1a, 9, 0};  /* id 7, then a Generate that ends early */
 	static const uint8_t unknown[] = {5, 0x08, 8, 0xa2, 6, 0}; /* id 8, field 100 */
 
@@ -157,16 +156,11 @@ TEST(what_is_wrong_in_one_request_ends_only_that)
 	raw_send(&one, unknown, sizeof unknown);
 	hello.id = 3;
 	raw_say(&one, &hello);
-	raw_say(&one, &none);
-	raw_generate(&one, 5);
 	raw_generate(&one, 5);
 	turn(&rig);
 	expect_error(&one, 7, ERR_FORMAT, text);
 	expect_error(&one, 8, ERR_UNKNOWN, text);
 	expect_error(&one, 3, ERR_INVALID, text);
-	expect_error(&one, 0, ERR_INVALID, text);
-	expect_error(&one, 0, ERR_INVALID, text);
-	CHECK_HAS(text, "5 belongs to an open call");
 	CHECK_EQ(rig.heard.n, 1);
 	CHECK_EQ(rpc_open_calls(rig.server), 1);
 	close(one.fd);
