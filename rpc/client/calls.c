@@ -32,14 +32,26 @@ static void copy_request(struct rpc_request *out, const struct rpc_request *r)
 	rpc_out_finish(&bytes);
 }
 
+/* Where the request has its time limit, NULL without one. */
+static uint32_t *timeout_of(struct rpc_request *r)
+{
+	uint32_t *ms = r->kind == RPC_GENERATE ? &r->generate.timeout_ms
+		       : r->kind == RPC_CHAT   ? &r->chat.timeout_ms
+		       : r->kind == RPC_SCORE  ? &r->score.timeout_ms
+					       : NULL;
+
+	return ms && *ms ? ms : NULL;
+}
+
 struct xv_call *xv_call_add(struct xv_client *c, const struct rpc_request *r)
 {
 	struct xv_call *call = xalloc(1, sizeof *call), **end = &c->calls;
 
 	call->id = r->id;
 	call->streams = r->kind == RPC_GENERATE || r->kind == RPC_CHAT || r->kind == RPC_SCORE;
-	call->heard_ns = now_ns();
 	copy_request(&call->asked, r);
+	if (timeout_of(&call->asked))
+		call->deadline_ns = now_ns() + (uint64_t)*timeout_of(&call->asked) * XV_MS;
 	if (r->kind == RPC_GENERATE || r->kind == RPC_CHAT) {
 		const struct rpc_resume *from =
 			r->kind == RPC_GENERATE ? &r->generate.resume : &r->chat.resume;
@@ -71,14 +83,17 @@ static void set_resume(const struct xv_call *call, struct rpc_resume *r)
 void xv_call_send(struct xv_client *c, struct xv_call *call)
 {
 	struct rpc_request r = call->asked;
+	uint64_t now = now_ns();
 
+	if (call->deadline_ns) /* the server counts from when it hears */
+		*timeout_of(&r) = call->deadline_ns > now ? (uint32_t)((call->deadline_ns - now) / XV_MS + 1) : 1;
 	if (call->started && r.kind == RPC_GENERATE)
 		set_resume(call, &r.generate.resume);
 	if (call->started && r.kind == RPC_CHAT)
 		set_resume(call, &r.chat.resume);
 	call->prompt_text_now = call->prompt_tokens_now = 0;
 	call->retry_ns = 0;
-	call->heard_ns = now_ns();
+	call->sent = true;
 	rpc_request_encode(&c->out, &r);
 }
 
@@ -102,6 +117,7 @@ static bool take_started(struct xv_call *call, const struct rpc_started *s)
 		return false;
 	call->started = true;
 	call->seed = s->seed;
+	call->n_prompt = s->prompt_tokens;
 	call->fingerprint = xstrdup(s->fingerprint);
 	call->numerics_class = xstrdup(s->numerics_class);
 	return true;
@@ -140,18 +156,19 @@ static void take_output(struct xv_call *call, const struct rpc_chunk *k)
 
 bool xv_call_take(struct xv_call *call, struct rpc_reply *r)
 {
-	call->heard_ns = now_ns();
-	if (r->kind == RPC_R_STARTED)
-		return take_started(call, &r->started);
-	if (r->kind == RPC_R_CHUNK && r->chunk.prompt)
-		return take_prompt(call, &r->chunk);
-	if (r->kind == RPC_R_CHUNK)
-		take_output(call, &r->chunk);
-	return true;
-}
+	bool is_new = true;
 
-/* Before a call has begun, "busy" or "loading" is its answer; afterwards it is only a delay. */
-bool xv_call_may_resume(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e)
-{
-	return !c->how.no_resume && call->streams && e->retryable && (call->started || call->resumed);
+	if (r->kind == RPC_R_STARTED) {
+		call->late_ns = 0;
+		return take_started(call, &r->started);
+	}
+	if (r->kind != RPC_R_CHUNK)
+		return true;
+	if (r->chunk.prompt)
+		is_new = take_prompt(call, &r->chunk);
+	else
+		take_output(call, &r->chunk);
+	if (is_new)
+		call->losses = 0;
+	return is_new;
 }

@@ -10,8 +10,6 @@
 #include "rpc/frame.h"
 #include "rpc/listen.h"
 
-enum { MS = 1000000, FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 1000 };
-
 void xv_default_path(char *out, size_t size)
 {
 	const char *path = getenv("XVERSE_SOCKET");
@@ -30,6 +28,8 @@ static int set_path(struct xv_client *c, const char *path, struct why *why)
 		xv_default_path(found, sizeof found);
 	else
 		snprintf(found, sizeof found, "%s", path);
+	if (*found == '@')
+		return fail(why, ERR_INVALID, "%s: abstract sockets are not supported (./%s names a file)", found, found);
 	if (strlen(found) >= sizeof c->path)
 		return fail(why, ERR_INVALID, "%s: %zu bytes; the path of a Unix socket has at most %zu",
 			    found, strlen(found), sizeof c->path - 1);
@@ -45,9 +45,9 @@ static void set_defaults(struct xv_options *how)
 		how->silence_timeout_ms = 5000;
 	if (how->resume_timeout_ms <= 0)
 		how->resume_timeout_ms = 120000;
+	if (!how->loading_timeout_ms)
+		how->loading_timeout_ms = how->resume_timeout_ms;
 }
-
-static int lose(struct xv_client *c, const struct why *why);
 
 /* ---- one reply ---- */
 
@@ -65,16 +65,6 @@ static int take_hello(struct xv_client *c, struct rpc_reply *r, struct why *why)
 	return 0;
 }
 
-static void retry_later(struct xv_client *c, struct xv_call *call, uint32_t after_ms)
-{
-	uint64_t now = now_ns();
-
-	if (!c->lost_ns)
-		c->lost_ns = now;
-	call->resumed++;
-	call->retry_ns = now + (uint64_t)(after_ms ? after_ms : 200) * MS;
-}
-
 /* An error about the connection: full for now is a delay for calls that came from another one. */
 static int take_refusal(struct xv_client *c, struct rpc_reply *r, struct why *why)
 {
@@ -85,8 +75,8 @@ static int take_refusal(struct xv_client *c, struct rpc_reply *r, struct why *wh
 	rpc_reply_free(r);
 	if (!later)
 		return err;
-	err = lose(c, why);
-	c->try_ns = now_ns() + (uint64_t)(after_ms ? after_ms : 200) * MS;
+	err = xv_lose(c, why);
+	c->try_ns = now_ns() + (uint64_t)(after_ms ? after_ms : 200) * XV_MS;
 	return err;
 }
 
@@ -99,8 +89,8 @@ static int take_reply(struct xv_client *c, struct rpc_reply *r, struct why *why)
 		return take_hello(c, r, why);
 	if (r->kind == RPC_R_ERROR && !r->id)
 		return take_refusal(c, r, why);
-	if (call && r->kind == RPC_R_ERROR && xv_call_may_resume(c, call, &r->error)) {
-		retry_later(c, call, r->error.retry_after_ms);
+	if (call && r->kind == RPC_R_ERROR && xv_may_wait(c, call, &r->error)) {
+		xv_delay(c, call, &r->error);
 		rpc_reply_free(r);
 		return 0;
 	}
@@ -138,75 +128,7 @@ static int next_reply(struct xv_client *c, struct rpc_reply *out, struct why *wh
 	return err;
 }
 
-/* ---- loss and return ---- */
-
-static bool worth_a_return(const struct xv_client *c)
-{
-	return c->calls && !c->how.no_resume;
-}
-
-/* The connection is gone: come back while calls are open, else it is the caller's to know. */
-static int lose(struct xv_client *c, const struct why *why)
-{
-	uint64_t now = now_ns();
-
-	xv_io_lose(c);
-	if (!worth_a_return(c))
-		return ERR_GONE;
-	log_at(LOG_DEBUG, "%s; trying again", why->text);
-	if (!c->lost_ns)
-		c->lost_ns = now;
-	c->pause_ms = FIRST_PAUSE_MS;
-	c->try_ns = now + (uint64_t)c->pause_ms * MS;
-	return 0;
-}
-
-static void resend_all(struct xv_client *c)
-{
-	for (struct xv_call *call = c->calls; call; call = call->next) {
-		call->resumed++;
-		xv_call_send(c, call);
-	}
-}
-
-static int come_back(struct xv_client *c, struct why *why)
-{
-	uint64_t now = now_ns();
-
-	if (now < c->try_ns)
-		return 0;
-	if (!xv_io_connect(c, why)) {
-		resend_all(c);
-		return 0;
-	}
-	c->pause_ms = min_int(2 * c->pause_ms, LONGEST_PAUSE_MS);
-	c->try_ns = now + (uint64_t)c->pause_ms * MS;
-	return 0;
-}
-
-static int check_patience(const struct xv_client *c, struct why *why)
-{
-	if (!c->lost_ns || now_ns() - c->lost_ns < (uint64_t)c->how.resume_timeout_ms * MS)
-		return 0;
-	return fail(why, ERR_GONE, "%s: the server was lost and did not come back within %d s", c->path,
-		    c->how.resume_timeout_ms / 1000);
-}
-
-/* Calls whose time to be sent again has come; an open call that hears nothing means that the server hangs. */
-static int look_at_calls(struct xv_client *c, struct why *why)
-{
-	uint64_t now = now_ns(), most = (uint64_t)c->how.silence_timeout_ms * MS;
-
-	for (struct xv_call *call = c->calls; call && c->fd >= 0; call = call->next) {
-		if (call->retry_ns && now >= call->retry_ns)
-			xv_call_send(c, call);
-		else if (!call->retry_ns && call->streams && now > call->heard_ns &&
-			 now - call->heard_ns > most)
-			return fail(why, ERR_GONE, "%s: the server has said nothing for %d ms", c->path,
-				    c->how.silence_timeout_ms);
-	}
-	return 0;
-}
+/* ---- one turn ---- */
 
 static int exchange(struct xv_client *c, int timeout_ms, struct why *why)
 {
@@ -227,31 +149,33 @@ static int exchange(struct xv_client *c, int timeout_ms, struct why *why)
 static int step(struct xv_client *c, int timeout_ms, struct why *why)
 {
 	enum { LOOK_MS = 100 }; /* silence and retries are looked at so often */
-	int err = check_patience(c, why);
+	int err = xv_check_patience(c, why);
 
 	if (err)
 		return err;
 	timeout_ms = min_int(timeout_ms, LOOK_MS);
 	if (c->fd < 0) {
 		poll(NULL, 0, min_int(timeout_ms, 20));
-		return come_back(c, why);
+		return xv_come_back(c, why);
 	}
-	err = look_at_calls(c, why);
+	err = exchange(c, timeout_ms, why); /* what came meanwhile is heard before silence is judged */
+	if (err == ERR_GONE)
+		xv_count_losses(c);
 	if (!err)
-		err = exchange(c, timeout_ms, why);
-	return err ? lose(c, why) : 0;
+		err = xv_look_at_calls(c, why);
+	return err ? xv_lose(c, why) : 0;
 }
 
 static int left_ms(uint64_t end)
 {
 	uint64_t now = now_ns();
 
-	return now >= end ? 0 : (int)((end - now + MS - 1) / MS);
+	return now >= end ? 0 : (int)((end - now + XV_MS - 1) / XV_MS);
 }
 
 int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why *why)
 {
-	uint64_t end = now_ns() + (uint64_t)max_int(timeout_ms, 0) * MS;
+	uint64_t end = now_ns() + (uint64_t)max_int(timeout_ms, 0) * XV_MS;
 	bool last = false;
 
 	rpc_reply_free(&c->reply);
@@ -264,6 +188,10 @@ int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why
 		}
 		if (got < 0)
 			return got;
+		if (xv_end_here(c, &c->reply)) {
+			*r = c->reply;
+			return 1;
+		}
 		left = left_ms(end);
 		if (last)
 			return 0;
@@ -296,21 +224,40 @@ static int wait_hello(struct xv_client *c, uint64_t end, struct why *why)
 	return 0;
 }
 
-/* A server that took the connection and went away is being started again, unless nobody listens any more. */
+static int connect_at_once(struct xv_client *c, struct why *why)
+{
+	int err = xv_io_connect(c, why);
+
+	if (err != ERR_BUSY || c->how.no_resume)
+		return err;
+	c->lost_ns = now_ns(); /* its queue is full for now: calls wait until it has room */
+	xv_wait_text(c, why->text);
+	return 0;
+}
+
+/* A server that took the connection and went away is being started again; where nobody listens, the socket may be passing
+ * from one server to the next. */
 static int greet(struct xv_client *c, struct why *why)
 {
-	uint64_t end = now_ns() + (uint64_t)c->how.connect_timeout_ms * MS;
-	int err;
+	enum { PAUSE_MS = 50, REFUSED_MS = 1000 };
+	uint64_t now = now_ns(), end = now + (uint64_t)c->how.connect_timeout_ms * XV_MS;
+	uint64_t refused_end = now + REFUSED_MS * (uint64_t)XV_MS;
+	bool seen = false;
 
 	for (;;) {
-		err = xv_io_connect(c, why);
-		if (err || c->how.no_wait)
+		int err = xv_io_connect(c, why);
+		bool refused = err == ERR_GONE && (seen || xv_io_is_there(c));
+		if (err && !(err == ERR_BUSY && now_ns() < end) && !(refused && now_ns() < refused_end))
 			return err;
-		err = wait_hello(c, end, why);
-		if (err != ERR_GONE || now_ns() > end)
-			return err;
-		xv_io_lose(c);
-		poll(NULL, 0, FIRST_PAUSE_MS);
+		if (!err) {
+			err = wait_hello(c, end, why);
+			if (err != ERR_GONE || now_ns() > end)
+				return err;
+			seen = true;
+			refused_end = now_ns() + REFUSED_MS * (uint64_t)XV_MS;
+			xv_io_lose(c);
+		}
+		poll(NULL, 0, PAUSE_MS);
 	}
 }
 
@@ -326,7 +273,7 @@ int xv_connect(struct xv_client **out, const struct xv_options *how, struct why 
 	set_defaults(&c->how);
 	err = set_path(c, how->path, why);
 	if (!err)
-		err = greet(c, why);
+		err = how->no_wait ? connect_at_once(c, why) : greet(c, why);
 	if (err) {
 		xv_close(c);
 		return err;
@@ -363,6 +310,7 @@ static void want_ids(struct rpc_sampling *s)
 
 uint64_t xv_send(struct xv_client *c, struct rpc_request *r)
 {
+	struct xv_call *call;
 	struct why why;
 
 	r->id = c->next_id++;
@@ -370,11 +318,16 @@ uint64_t xv_send(struct xv_client *c, struct rpc_request *r)
 		want_ids(&r->generate.sampling);
 	if (!c->how.no_resume && r->kind == RPC_CHAT)
 		want_ids(&r->chat.sampling);
-	xv_call_add(c, r);
+	if (!c->calls)
+		c->heard_ns = now_ns(); /* nothing is said while no call is open */
+	call = xv_call_add(c, r);
 	if (c->fd >= 0) {
 		rpc_request_encode(&c->out, r);
-		if (xv_io_send(c, &why))
-			lose(c, &why); /* xv_wait() tells, or comes back */
+		call->sent = true;
+		if (xv_io_send(c, &why)) {
+			xv_count_losses(c);
+			xv_lose(c, &why); /* xv_wait() tells, or comes back */
+		}
 	}
 	return r->id;
 }
@@ -408,8 +361,21 @@ bool xv_unsent(const struct xv_client *c)
 
 void xv_forgive(struct xv_client *c)
 {
-	for (struct xv_call *call = c->calls; call; call = call->next)
-		call->heard_ns = now_ns();
+	c->heard_ns = now_ns();
+}
+
+int xv_resends(const struct xv_client *c)
+{
+	return c->resends;
+}
+
+const char *xv_waits_for(const struct xv_client *c)
+{
+	bool waits = c->calls && c->fd < 0;
+
+	for (const struct xv_call *call = c->calls; call; call = call->next)
+		waits |= call->retry_ns != 0;
+	return waits ? c->waits_for : NULL;
 }
 
 int xv_resumed(const struct xv_client *c, uint64_t id)

@@ -12,14 +12,21 @@ struct xv_call {
 	bool streams;             /* Generate, Chat or Score: Started, Chunks, Finished */
 	bool started;
 	char *fingerprint, *numerics_class;
+	uint32_t n_prompt;
 	uint64_t seed, text_bytes;
 	int32_t *ids; /* (n_ids) received */
 	int n_ids, max_ids;
 	uint64_t prompt_text, prompt_tokens;         /* of the prompt, delivered */
 	uint64_t prompt_text_now, prompt_tokens_now; /* come since the call was sent last */
 	int resumed;
-	uint64_t heard_ns, retry_ns; /* retry_ns: send again then; 0: it is sent */
+	bool sent;
+	int losses;           /* how often the server went away while it had this call, since its last new token */
+	uint64_t retry_ns;    /* send again then; 0: it is sent, or goes with the next connection */
+	uint64_t late_ns;     /* since when the server puts it off; 0: it does not */
+	uint64_t deadline_ns; /* 0: none */
 };
+
+enum { XV_MS = 1000000 };
 
 struct xv_client {
 	struct xv_options how;
@@ -34,7 +41,9 @@ struct xv_client {
 	struct rpc_reply reply; /* what xv_wait() gave last */
 	struct xv_call *calls; /* in the order asked: so they are sent again, a Cancel behind what it cancels */
 	uint64_t next_id, lost_ns, try_ns;
-	int pause_ms;
+	uint64_t heard_ns, looked_ns; /* when bytes came last, and when they were last looked for */
+	int pause_ms, resends;
+	char waits_for[512], end_text[512]; /* why calls wait; the text of an Error that is made here */
 };
 
 /* io.c */
@@ -42,6 +51,7 @@ int xv_io_connect(struct xv_client *c, struct why *why);
 int xv_io_send(struct xv_client *c, struct why *why);    /* as much as goes; ERR_GONE */
 int xv_io_receive(struct xv_client *c, struct why *why); /* what is there; ERR_GONE */
 void xv_io_lose(struct xv_client *c);                    /* closes; calls are kept */
+bool xv_io_is_there(const struct xv_client *c);          /* the path is a socket's */
 
 /* calls.c */
 struct xv_call *xv_call_find(struct xv_client *c, uint64_t id);
@@ -50,7 +60,20 @@ void xv_call_send(struct xv_client *c, struct xv_call *call); /* again, with wha
 void xv_call_remove(struct xv_client *c, struct xv_call *call);
 /* Notes what came; cuts what was delivered before. True: the caller sees it. */
 bool xv_call_take(struct xv_call *call, struct rpc_reply *r);
-/* An error that another try may mend, of a call that had begun. */
-bool xv_call_may_resume(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e);
+
+/* loss.c */
+/* The connection is gone: 0 where calls are open and may go on by another one, else ERR_GONE, the caller's to know. */
+int xv_lose(struct xv_client *c, const struct why *why);
+void xv_count_losses(struct xv_client *c); /* the server went away: each call that it had may be why */
+int xv_come_back(struct xv_client *c, struct why *why);
+int xv_check_patience(const struct xv_client *c, struct why *why);
+/* Sends calls again whose time has come; an open call beside a silent connection means that the server hangs: ERR_GONE. */
+int xv_look_at_calls(struct xv_client *c, struct why *why);
+/* An error that another try may mend: a delay of any call while the model loads, of one that has begun whatever it is. */
+bool xv_may_wait(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e);
+void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error *e);
+void xv_wait_text(struct xv_client *c, const char *text);
+/* The end of a call that no server will end: it was lost too often, or its time is over. The call is removed. */
+bool xv_end_here(struct xv_client *c, struct rpc_reply *r);
 
 #endif

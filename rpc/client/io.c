@@ -11,6 +11,13 @@
 
 #include "rpc/frame.h"
 
+bool xv_io_is_there(const struct xv_client *c)
+{
+	struct stat st;
+
+	return !stat(c->path, &st) && S_ISSOCK(st.st_mode);
+}
+
 static int explain(const struct xv_client *c, int error, struct why *why)
 {
 	struct stat st;
@@ -57,6 +64,7 @@ int xv_io_connect(struct xv_client *c, struct why *why)
 					 .version = XV_VERSION,
 					 .served_model = ""};
 	rpc_request_encode(&c->out, &hello);
+	c->heard_ns = now_ns();
 	return 0;
 }
 
@@ -96,6 +104,7 @@ int xv_io_receive(struct xv_client *c, struct why *why)
 	}
 	n = recv(c->fd, c->in + c->in_len, c->in_max - c->in_len, 0);
 	if (n > 0) {
+		c->heard_ns = now_ns();
 		c->in_len += (size_t)n;
 		return 0;
 	}

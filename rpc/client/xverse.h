@@ -16,7 +16,9 @@
  *	}
  *
  * Reconnect and resume: when the server is lost while calls are open, xv_wait() connects again and sends each call with what came
- * of it so far; a stream goes on with the next chunk, the same bits as without the loss, unless `no_resume` is set.
+ * of it so far; a stream goes on with the next chunk, the same bits as without the loss, unless `no_resume` is set. A call that the
+ * server had three times when it went away, without a new token in between, is given up: it gets an Error (ERR_INTERNAL) made here.
+ * A call that begins while the model loads waits. xv_waits_for() tells of both. A time limit of a request counts from xv_send().
  *
  * Errors are ERR_* (negative, parallel/base.h) with a text in struct why. Memory: a reply is the library's until the next xv_ call
  * of that client; requests stay the caller's. Not thread-safe: one client a thread. SIGPIPE is never raised. */
@@ -36,9 +38,12 @@ struct xv_options {
 				   /run/xversed/xversed.sock */
 	int connect_timeout_ms; /* 0: 40,000, longer than the launcher ever waits before it starts a job again
 				 */
-	int silence_timeout_ms; /* an open call that hears nothing for so long is lost; 0: 5000 */
+	int silence_timeout_ms; /* a server that says nothing for so long while calls are open is lost; time in which xv_wait() was
+				   not called does not count; 0: 5000 */
 	bool no_resume;
-	int resume_timeout_ms; /* how long to try to come back; 0: 120000 */
+	int resume_timeout_ms;  /* how long to try to come back; 0: 120000 */
+	int loading_timeout_ms; /* how long a call that has not begun waits for the model to load; 0: resume_timeout_ms; below 0: not at
+				   all, ERR_LOADING is its answer */
 	bool no_wait;          /* xv_connect() does not wait for the server's Hello: it never blocks */
 };
 
@@ -65,6 +70,10 @@ bool xv_unsent(const struct xv_client *c);
 /* After a time in which the caller did not want to read: that silence was not the server's. */
 void xv_forgive(struct xv_client *c);
 int xv_resumed(const struct xv_client *c, uint64_t id); /* how often this call was resumed */
+int xv_resends(const struct xv_client *c); /* calls sent again because the server was lost, over the client's life */
+/* What calls wait for before they are sent again (a text such as "the model is still loading"), NULL: none waits. Valid until the
+ * next xv_ call. */
+const char *xv_waits_for(const struct xv_client *c);
 
 /* The default path of the socket, in `out`. */
 void xv_default_path(char *out, size_t size);

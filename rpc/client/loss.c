@@ -1,0 +1,183 @@
+/* The server is away, silent or not ready: what waits, what is sent again, and when enough is enough. */
+#include "rpc/client/inside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	FIRST_PAUSE_MS = 50,
+	LONGEST_PAUSE_MS = 1000,
+	UNSEEN_MS = 1000, /* a caller that does not look for longer was stopped or busy: the silence was its own */
+	MOST_LOSSES = 3,
+};
+
+static bool worth_a_return(const struct xv_client *c)
+{
+	return c->calls && !c->how.no_resume;
+}
+
+static uint64_t after(int ms)
+{
+	return now_ns() + (uint64_t)ms * XV_MS;
+}
+
+static bool older(uint64_t since_ns, int ms)
+{
+	uint64_t now = now_ns();
+
+	return now > since_ns && now - since_ns > (uint64_t)ms * XV_MS;
+}
+
+void xv_count_losses(struct xv_client *c)
+{
+	for (struct xv_call *call = c->calls; call; call = call->next)
+		call->losses += call->sent && !call->retry_ns;
+}
+
+void xv_wait_text(struct xv_client *c, const char *text)
+{
+	snprintf(c->waits_for, sizeof c->waits_for, "%s", text);
+}
+
+int xv_lose(struct xv_client *c, const struct why *why)
+{
+	xv_io_lose(c);
+	if (!worth_a_return(c))
+		return ERR_GONE;
+	log_at(LOG_DEBUG, "%s; trying again", why->text);
+	xv_wait_text(c, why->text);
+	if (!c->lost_ns)
+		c->lost_ns = now_ns();
+	c->pause_ms = FIRST_PAUSE_MS;
+	c->try_ns = after(c->pause_ms);
+	return 0;
+}
+
+void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error *e)
+{
+	if (!call->late_ns)
+		call->late_ns = now_ns();
+	call->losses += e->code == ERR_LOST_RANK;
+	call->resumed++;
+	call->retry_ns = after(e->retry_after_ms ? (int)e->retry_after_ms : 200);
+	xv_wait_text(c, e->text);
+}
+
+bool xv_may_wait(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e)
+{
+	bool begun = call->started || call->resumed;
+	int patience = e->code == ERR_LOADING && !begun ? c->how.loading_timeout_ms : c->how.resume_timeout_ms;
+
+	if (c->how.no_resume || !call->streams || !e->retryable || patience < 0)
+		return false;
+	if (!begun && e->code != ERR_LOADING && e->code != ERR_LOST_RANK)
+		return false;
+	return !call->late_ns || !older(call->late_ns, patience);
+}
+
+static void resend_all(struct xv_client *c)
+{
+	for (struct xv_call *call = c->calls; call; call = call->next) {
+		call->resumed += call->sent;
+		c->resends += call->sent;
+		xv_call_send(c, call);
+	}
+}
+
+int xv_come_back(struct xv_client *c, struct why *why)
+{
+	if (now_ns() < c->try_ns)
+		return 0;
+	if (!xv_io_connect(c, why)) {
+		resend_all(c);
+		return 0;
+	}
+	xv_wait_text(c, why->text);
+	c->pause_ms = min_int(2 * c->pause_ms, LONGEST_PAUSE_MS);
+	c->try_ns = after(c->pause_ms);
+	return 0;
+}
+
+int xv_check_patience(const struct xv_client *c, struct why *why)
+{
+	if (!c->lost_ns || !older(c->lost_ns, c->how.resume_timeout_ms))
+		return 0;
+	return fail(why, ERR_GONE, "%s: the server was lost and did not come back within %d s", c->path,
+		    c->how.resume_timeout_ms / 1000);
+}
+
+/* Silence counts while the caller looks. */
+static void forgive_unseen(struct xv_client *c)
+{
+	uint64_t now = now_ns();
+
+	if (c->looked_ns && older(c->looked_ns, UNSEEN_MS))
+		c->heard_ns += now - c->looked_ns;
+	if (c->heard_ns > now)
+		c->heard_ns = now;
+	c->looked_ns = now;
+}
+
+int xv_look_at_calls(struct xv_client *c, struct why *why)
+{
+	bool with_server = false;
+
+	forgive_unseen(c);
+	for (struct xv_call *call = c->calls; call; call = call->next) {
+		if (call->retry_ns && now_ns() >= call->retry_ns)
+			xv_call_send(c, call);
+		with_server |= !call->retry_ns;
+	}
+	if (!with_server)
+		c->heard_ns = now_ns();
+	if (!older(c->heard_ns, c->how.silence_timeout_ms))
+		return 0;
+	return fail(why, ERR_GONE, "%s: the server has said nothing for %d ms", c->path, c->how.silence_timeout_ms);
+}
+
+static int give_up(const struct xv_client *c, const struct xv_call *call, struct why *why)
+{
+	bool away = c->fd < 0 || call->retry_ns;
+
+	if (call->losses >= MOST_LOSSES)
+		return fail(why, ERR_INTERNAL,
+			    "the server was lost %d times while it had this request, which brought no new token: it is given up, "
+			    "since the request may be what ends the server (its log has the reason)",
+			    call->losses);
+	if (call->deadline_ns && away && now_ns() > call->deadline_ns)
+		return fail(why, ERR_DEADLINE, "the time of this call is over, and the server is not ready: %.300s", c->waits_for);
+	return 0;
+}
+
+/* An answer that its deadline cuts is no error. */
+static void make_end(const struct xv_call *call, int err, const char *text, struct rpc_reply *r)
+{
+	*r = (struct rpc_reply){.id = call->id};
+	if (err == ERR_DEADLINE && call->started) {
+		r->kind = RPC_R_FINISHED;
+		r->finished = (struct rpc_finished){.reason = RPC_FINISH_DEADLINE,
+						    .stop_id = -1,
+						    .stop_text = "",
+						    .prompt_tokens = call->n_prompt,
+						    .output_tokens = (uint32_t)call->n_ids};
+	} else {
+		r->kind = RPC_R_ERROR;
+		r->error = (struct rpc_error){.code = err, .text = text, .rank = -1, .step = -1, .pid = -1};
+	}
+}
+
+bool xv_end_here(struct xv_client *c, struct rpc_reply *r)
+{
+	struct why why;
+
+	for (struct xv_call *call = c->calls; call && !c->how.no_resume; call = call->next) {
+		int err = give_up(c, call, &why);
+		if (!err)
+			continue;
+		snprintf(c->end_text, sizeof c->end_text, "%s", why.text);
+		make_end(call, err, c->end_text, r);
+		xv_call_remove(c, call);
+		return true;
+	}
+	return false;
+}
