@@ -170,11 +170,12 @@ bool exchange_connect(struct exchange *x)
 {
 	struct xv_options how = {.path = x->model->socket,
 				 .no_wait = true,
-				 .resume_timeout_ms = (int)x->g->how.resume_ms};
+				 .resume_timeout_ms = (int)x->g->how.resume_ms,
+				 .loading_timeout_ms = x->model->was_ready ? 0 : -1};
 	struct why why;
 	int err;
 
-	if (x->model->state == MODEL_SILENT) {
+	if (x->model->state == MODEL_SILENT && !x->model->was_ready) {
 		answer_err(x, ERR_LOADING, "the daemon does not answer yet", 1000);
 		return false;
 	}
@@ -198,13 +199,29 @@ void exchange_arm(struct exchange *x)
 			  EPOLLIN | (xv_unsent(x->client) ? (uint32_t)EPOLLOUT : 0));
 }
 
+static void count_resends(struct exchange *x)
+{
+	int n = xv_resends(x->client) - x->resends;
+
+	if (n <= 0)
+		return;
+	x->resends += n;
+	x->g->count.resends += (uint64_t)n;
+	log_event(LOG_WARN, "the daemon was lost: calls are sent again", " calls=%d id=%s model=\"%s\"", n, x->id,
+		  model_name(x->model));
+}
+
 void exchange_read(struct exchange *x)
 {
 	struct rpc_reply r;
 	struct why why = {""};
 	int got;
 
-	while (x->client && !x->stream.held && (got = xv_wait(x->client, &r, 0, &why))) {
+	while (x->client && !x->stream.held) {
+		got = xv_wait(x->client, &r, 0, &why);
+		count_resends(x);
+		if (!got)
+			break;
 		if (got < 0) {
 			exchange_forget_daemon(x);
 			x->ops->lost(x, got, why.text);

@@ -59,6 +59,7 @@ struct model {
 	struct xv_client *client; /* asks for Status once a second; NULL: to be connected */
 	uint64_t asked_id, asked_ns, next_ns;
 	enum model_state state;
+	bool was_ready; /* it has been: when it loads again, requests wait for it */
 	int64_t created; /* Unix time of the first answer */
 	struct rpc_reply status; /* the last one, kept; kind is RPC_R_NONE where none came */
 	bool no_asker; /* the daemon lets this process ask for nobody but itself */
@@ -134,6 +135,7 @@ struct exchange {
 	const struct work_ops *ops;
 	void *work;
 	uint64_t prompt_tokens, output_tokens; /* for the log */
+	int resends;                           /* of the client, as last seen */
 	uint32_t queue_place;                  /* of its last call that is still in the daemon's queue; 0: none is */
 
 	struct stream {
@@ -151,7 +153,8 @@ struct route {
 };
 
 struct counters {
-	uint64_t by_class[6], streams, hang_ups, refused_filter, refused_key, stalls, deadlines, pings, log_lost, refused_framing, refused_memory;
+	uint64_t by_class[6], streams, hang_ups, refused_filter, refused_key, stalls, deadlines, pings, log_lost, refused_framing, refused_memory,
+		resends;
 };
 
 struct gateway {

@@ -135,6 +135,8 @@ static void put_gateway(const struct gateway *g, struct text *t)
 		(double)c->stalls);
 	put_one(t, "xverse_gateway_late_total", "counter", "Connections cut because a request did not come in time.",
 		(double)c->deadlines);
+	put_one(t, "xverse_gateway_resends_total", "counter", "Calls sent again because their daemon was lost.",
+		(double)c->resends);
 	put_one(t, "xverse_gateway_refused_hosts_total", "counter", "Requests refused for their Host.",
 		(double)c->refused_filter);
 	put_one(t, "xverse_gateway_refused_framing_total", "counter", "Connections closed because their bytes are no clear request.",

@@ -37,6 +37,7 @@ static void keep(struct model *m, const struct rpc_reply *r)
 		m->status.kind = RPC_R_NONE;
 	rpc_out_finish(&bytes);
 	m->state = states[min_int((int)r->status.state, 3)];
+	m->was_ready |= m->state == MODEL_READY;
 	if (!m->created)
 		m->created = (int64_t)time(NULL);
 }
