@@ -13,7 +13,7 @@ static void open_call(struct front *f, uint64_t call, const struct rpc_peer *pee
 	struct open_call *c;
 	struct why why = {""};
 
-	f->metrics.requests++;
+	metrics_count(&f->metrics, r);
 	if (f->draining || (atomic_load(&f->link->state) != LINK_READY && !timeout)) {
 		front_error(f, call, f->draining ? ERR_DRAINING : ERR_LOADING,
 			    f->draining ? "the server is draining" : "the model is still loading");

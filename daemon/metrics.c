@@ -27,6 +27,16 @@ void metrics_init(struct metrics *m)
 	m->e2e = m->queue = m->prefill = m->decode = call;
 }
 
+void metrics_count(struct metrics *m, const struct rpc_request *r)
+{
+	const struct rpc_resume *from = r->kind == RPC_GENERATE ? &r->generate.resume
+					: r->kind == RPC_CHAT   ? &r->chat.resume
+								: NULL;
+
+	m->requests++;
+	m->resumed += from && from->present;
+}
+
 void histogram_add(struct histogram *h, double seconds, uint64_t times)
 {
 	int i = 0;
@@ -133,6 +143,10 @@ static void put_counters(const struct page *p, const struct front *f)
 	one(p, "steps_ahead_total", "counter", "Passes enqueued on the GPU before the one before was done.",
 	    (double)atomic_load(&l->steps_ahead));
 	one(p, "requests_total", "counter", "Generate and Score asked for.", (double)f->metrics.requests);
+	one(p, "requests_resumed_total", "counter", "Of them, those that go on from what an earlier connection brought.",
+	    (double)f->metrics.resumed);
+	one(p, "connections_cut_total", "counter", "Connections closed because their client did not read.",
+	    (double)rpc_connections_cut(f->server));
 }
 
 static void put_ends(const struct page *p, const struct metrics *m)

@@ -24,8 +24,11 @@ struct metrics {
 	uint64_t errors[METRICS_CODES]; /* by -ERR_* */
 	uint64_t failed,
 		requests; /* calls that began and ended with an error; Generate and Score asked for */
+	uint64_t resumed; /* of the requests: they began elsewhere */
 };
 void metrics_init(struct metrics *m);
+struct rpc_request;
+void metrics_count(struct metrics *m, const struct rpc_request *r); /* one that asks for Generate, Chat or Score */
 
 struct front;
 /* The whole text; free() it. */

@@ -90,6 +90,7 @@ static void take_command(struct server *s, const struct command *c)
 
 	switch (c->kind) {
 	case COMMAND_ADD:
+		fault_call(&s->n->fault, c->add->ids[0]);
 		err = sched_add(s->sched, c->add, &why);
 		atomic_fetch_add_explicit(&s->l->adds_taken, 1, memory_order_relaxed);
 		if (err)
