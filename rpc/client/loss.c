@@ -58,7 +58,7 @@ void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error 
 	if (!call->late_ns)
 		call->late_ns = now_ns();
 	call->losses += e->code == ERR_LOST_RANK;
-	call->resumed++;
+	call->resumed += call->started || call->resumed || e->code == ERR_LOST_RANK;
 	call->retry_ns = after(e->retry_after_ms ? (int)e->retry_after_ms : 200);
 	xv_wait_text(c, e->text);
 }
