@@ -80,6 +80,8 @@ static const struct option options[] = {
 	{"user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
 	{"no-resume", NULL, "end with an error when the server is lost, instead of going on when it is back",
 	 FLAG, GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
+	{"no-wait", NULL, "end with exit code 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA, AT(no_wait), -1,
+	 0, 0},
 	{"no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK,
 	 AT(no_special), -1, 0, 0},
 	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, MOST_Score_top_n},

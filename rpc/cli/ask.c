@@ -52,7 +52,7 @@ int cli_ask(struct xv_client *c, struct rpc_request *r, struct rpc_reply *out, s
 
 static int give_up(int err, const struct why *why)
 {
-	fprintf(stderr, "xverse: %s\n", why->text);
+	cli_say("xverse: %s\n", why->text);
 	return cli_exit_code(err);
 }
 
@@ -61,11 +61,14 @@ static void print_line(const char *name, const char *fmt, ...)
 {
 	va_list args;
 
-	printf("%-16s ", name);
+	char *text;
+
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	if (vasprintf(&text, fmt, args) < 0)
+		die("out of memory for a line of output");
 	va_end(args);
-	printf("\n");
+	cli_print("%-16s %s\n", name, text);
+	free(text);
 }
 
 static double gib(uint64_t bytes)
@@ -99,7 +102,7 @@ static void print_status(const struct rpc_status *s)
 	print_line("tokenizer", "%s, vocabulary %u", *s->tokenizer ? s->tokenizer : "none", s->vocab);
 	print_line("version", "%s, up %.0f s", s->version, (double)s->uptime_ns / 1e9);
 	for (int i = 0; i < s->n_rank; i++)
-		printf("rank %-11u pid %" PRId64
+		cli_print("rank %-11u pid %" PRId64
 		       ", %.3f GiB of weights, %.3f KV cache, %.3f workspace, %.3f read\n",
 		       s->rank[i].rank, s->rank[i].pid, gib(s->rank[i].weight_bytes),
 		       gib(s->rank[i].kv_bytes), gib(s->rank[i].work_bytes), gib(s->rank[i].file_bytes));
@@ -143,21 +146,30 @@ static json_t *json_of_tokens(const struct rpc_tokens *t)
 
 static void print_tokens(const struct rpc_tokens *t)
 {
+	size_t len;
+	char *all = NULL;
+	FILE *out = open_memstream(&all, &len);
+
+	if (!out)
+		die("out of memory for a list of tokens");
 	for (int i = 0; i < t->n_ids; i++) {
 		json_t *piece;
 		char *text;
 		if (!t->pieces) {
-			printf("%s%d", i ? " " : "", t->ids[i]);
+			fprintf(out, "%s%d", i ? " " : "", t->ids[i]);
 			continue;
 		}
 		piece = json_text(t->pieces[i], t->piece_len[i]);
 		text = json_dumps(piece, JSON_ENCODE_ANY);
-		printf("%d\t%u\t%u\t%s\n", t->ids[i], t->first[i], t->end[i], text);
+		fprintf(out, "%d\t%u\t%u\t%s\n", t->ids[i], t->first[i], t->end[i], text);
 		free(text);
 		json_decref(piece);
 	}
 	if (!t->pieces)
-		printf("\n");
+		fprintf(out, "\n");
+	fclose(out);
+	cli_write(all, len);
+	free(all);
 }
 
 int run_tokenize(struct args *a, struct xv_client *c)
@@ -218,7 +230,7 @@ int run_cancel(struct args *a, struct xv_client *c)
 	if (a->json)
 		json_print(json_pack("{s:i}", "count", (int)reply.done.count));
 	else
-		printf("%u cancelled\n", reply.done.count);
+		cli_print("%u cancelled\n", reply.done.count);
 	return 0;
 }
 
@@ -232,7 +244,7 @@ int run_drain(struct args *a, struct xv_client *c)
 	(void)a;
 	if (err)
 		return give_up(err, &why);
-	fprintf(stderr, "the server drains: open calls end, then it stops\n");
+	cli_say("the server drains: open calls end, then it stops\n");
 	return 0;
 }
 

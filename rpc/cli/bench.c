@@ -177,7 +177,7 @@ static void show_progress(struct bench *b, bool last)
 
 static void cancel_all(struct bench *b)
 {
-	fprintf(stderr, "xverse: cancelling %d requests (once more: end at once)\n", b->open);
+	cli_say("xverse: cancelling %d requests (once more: end at once)\n", b->open);
 	for (int64_t i = 0; i < b->a->concurrency; i++)
 		if (b->stream[i].id && !xv_cancel(b->client, b->stream[i].id))
 			end(b, &b->stream[i]);
@@ -223,6 +223,8 @@ static int ask_model(struct bench *b)
 	if (reply.status.state != RPC_STATE_READY)
 		return fail(&b->why, reply.status.state == RPC_STATE_DRAINING ? ERR_DRAINING : ERR_LOADING, "the server is %s",
 			    state_name(reply.status.state));
+	if (!b->vocab)
+		return fail(&b->why, ERR_FORMAT, "the server tells no vocabulary, so there are no prompts to draw");
 	if ((uint64_t)b->a->input_len + (uint64_t)b->a->output_len > reply.status.max_model_len)
 		return fail(&b->why, ERR_INVALID, "--input-len %lld and --output-len %lld are more than the server's %u tokens",
 			    (long long)b->a->input_len, (long long)b->a->output_len, reply.status.max_model_len);
@@ -268,7 +270,7 @@ int run_bench(struct args *a, struct xv_client *c)
 	err = measure(&b);
 	fflush(stdout);
 	if (err)
-		fprintf(stderr, "xverse: %s\n", b.why.text);
+		cli_say("xverse: %s\n", b.why.text);
 	free(b.stream);
 	free(b.prompt);
 	bench_finish(&b.result);

@@ -61,27 +61,27 @@ static double per_second(const struct bench_result *b, double n)
 static void print_times(const char *name, const struct samples *s)
 {
 	if (s->n)
-		printf("%-20s %10.2f %10.2f %10.2f %10.2f %10.2f\n", name, samples_mean(s), samples_quantile(s, 0.5),
+		cli_print("%-20s %10.2f %10.2f %10.2f %10.2f %10.2f\n", name, samples_mean(s), samples_quantile(s, 0.5),
 		       samples_quantile(s, 0.9), samples_quantile(s, 0.99), samples_quantile(s, 1));
 	else
-		printf("%-20s %10s\n", name, "none");
+		cli_print("%-20s %10s\n", name, "none");
 }
 
 void bench_table(const struct args *a, const struct bench_result *b)
 {
-	printf("model                %s, %s, %u rank%s\n", b->model, b->numerics_class, b->ranks, b->ranks == 1 ? "" : "s");
-	printf("load                 %d requests of %" PRId64 " + %" PRId64 " tokens, at most %" PRId64 " at a time", b->sent,
+	cli_print("model                %s, %s, %u rank%s\n", b->model, b->numerics_class, b->ranks, b->ranks == 1 ? "" : "s");
+	cli_print("load                 %d requests of %" PRId64 " + %" PRId64 " tokens, at most %" PRId64 " at a time", b->sent,
 	       a->input_len, a->output_len, a->concurrency);
 	if (a->rate > 0)
-		printf(", %g a second", (double)a->rate);
-	printf("\nresult               %d done, %d failed in %.2f s%s\n", b->done, b->failed, b->seconds,
+		cli_print(", %g a second", (double)a->rate);
+	cli_print("\nresult               %d done, %d failed in %.2f s%s\n", b->done, b->failed, b->seconds,
 	       b->interrupted ? " (interrupted)" : "");
 	for (int i = 0; i < BENCH_CODES; i++)
 		if (b->errors[i])
-			printf("                     %d x %s\n", b->errors[i], err_text(-i));
-	printf("throughput           %.2f requests/s, %.1f prompt tokens/s, %.1f output tokens/s\n",
+			cli_print("                     %d x %s\n", b->errors[i], err_text(-i));
+	cli_print("throughput           %.2f requests/s, %.1f prompt tokens/s, %.1f output tokens/s\n",
 	       per_second(b, b->done), per_second(b, (double)b->prompt_tokens), per_second(b, (double)b->output_tokens));
-	printf("\n%-20s %10s %10s %10s %10s %10s\n", "milliseconds", "mean", "p50", "p90", "p99", "max");
+	cli_print("\n%-20s %10s %10s %10s %10s %10s\n", "milliseconds", "mean", "p50", "p90", "p99", "max");
 	print_times("time to first token", &b->first);
 	print_times("between tokens", &b->between);
 	print_times("whole answer", &b->whole);

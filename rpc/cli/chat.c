@@ -108,7 +108,7 @@ static bool past(uint64_t since_ns, int ms)
 static bool tell_silence(const struct talk *t)
 {
 	if (t->terminal && terminal_is_tty(t->terminal))
-		fputs("\n[no word from the server: the answer goes on when it is back; Ctrl-C gives it up]\n", stderr);
+		cli_say("\n[no word from the server: the answer goes on when it is back; Ctrl-C gives it up]\n");
 	return true;
 }
 
@@ -168,7 +168,7 @@ static int once(struct talk *t)
 	if (err == ERR_GONE && !why.text[0])
 		return 0; /* nobody reads our output any more */
 	if (err)
-		fprintf(stderr, "xverse: %s\n", why.text);
+		cli_say("xverse: %s\n", why.text);
 	return err == ERR_CANCELLED ? EXIT_INTERRUPTED : cli_exit_code(err);
 }
 
@@ -227,7 +227,7 @@ static int turn(struct talk *t, const char *text)
 	err = talk_answer(t, &why);
 	if (!err)
 		return 0;
-	fprintf(stderr, err == ERR_CANCELLED ? "[%s]\n" : "xverse: %s\n", why.text);
+	cli_say(err == ERR_CANCELLED ? "[%s]\n" : "xverse: %s\n", why.text);
 	if (!strcmp(talk_last_role(t), "user"))
 		talk_drop(t); /* it got no answer */
 	return err == ERR_CANCELLED ? 0 : err;
@@ -240,7 +240,7 @@ static int converse(struct talk *t)
 	int err = 0;
 
 	if (person)
-		printf("%s. /help tells the commands; \"\"\" begins a text of several lines; Ctrl-D ends.\n",
+		cli_print("%s. /help tells the commands; \"\"\" begins a text of several lines; Ctrl-D ends.\n",
 		       xv_server(t->client)->served_model);
 	fflush(stdout);
 	while (!t->over && (person || !err)) {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rpc/cli/chat.h"
 
@@ -17,7 +18,7 @@ static const char help[] = "/reset             forget the conversation (the syst
 
 static void say(const char *text)
 {
-	fprintf(stderr, "%s\n", text);
+	cli_say("%s\n", text);
 }
 
 static void reset(struct talk *t, const char *rest)
@@ -86,9 +87,9 @@ static void save(struct talk *t, const char *rest)
 	if (!*rest)
 		say("[not saved: /save needs a file]");
 	else if (json_dump_file(j, rest, JSON_INDENT(1)))
-		fprintf(stderr, "[not saved: %s: %m]\n", rest);
+		cli_say("[not saved: %s: %m]\n", rest);
 	else
-		fprintf(stderr, "[saved to %s]\n", rest);
+		cli_say("[saved to %s]\n", rest);
 	json_decref(j);
 }
 
@@ -111,11 +112,11 @@ static void load(struct talk *t, const char *rest)
 	json_t *j = *rest ? json_load_file(rest, 0, &error) : NULL, *messages = json_object_get(j, "messages");
 
 	if (!is_conversation(messages)) {
-		fprintf(stderr, "[not loaded: %s]\n", *rest ? error.text : "/load needs a file");
+		cli_say("[not loaded: %s]\n", *rest ? error.text : "/load needs a file");
 	} else {
 		json_decref(t->messages);
 		t->messages = json_incref(messages);
-		fprintf(stderr, "[%zu messages]\n", json_array_size(messages));
+		cli_say("[%zu messages]\n", json_array_size(messages));
 	}
 	json_decref(j);
 }
@@ -136,6 +137,23 @@ static void set(struct talk *t, const char *rest)
 		say(why.text);
 }
 
+static void say_ids(const int32_t *ids, int n)
+{
+	size_t len;
+	char *all = NULL;
+	FILE *out = open_memstream(&all, &len);
+
+	if (!out)
+		die("out of memory for a list of tokens");
+	fprintf(out, "\n[%d tokens:", n);
+	for (int i = 0; i < n; i++)
+		fprintf(out, " %d", ids[i]);
+	fprintf(out, "]\n");
+	fclose(out);
+	cli_put(STDERR_FILENO, all, len);
+	free(all);
+}
+
 static void show_prompt(struct talk *t)
 {
 	struct rpc_request r = {.kind = RPC_TEMPLATE, .chat = talk_request(t)};
@@ -148,10 +166,7 @@ static void show_prompt(struct talk *t)
 		say(why.text);
 	} else {
 		cli_write(reply.rendered.text, reply.rendered.text_len);
-		fprintf(stderr, "\n[%d tokens:", reply.rendered.n_ids);
-		for (int i = 0; i < reply.rendered.n_ids; i++)
-			fprintf(stderr, " %d", reply.rendered.ids[i]);
-		fprintf(stderr, "]\n");
+		say_ids(reply.rendered.ids, reply.rendered.n_ids);
 	}
 	free((void *)(uintptr_t)r.chat.messages);
 }
@@ -166,7 +181,7 @@ static void show(struct talk *t, const char *rest)
 		return;
 	}
 	json_array_foreach(t->messages, i, m)
-		printf("%s: %s\n", json_string_value(json_object_get(m, "role")), json_string_value(json_object_get(m, "content")));
+		cli_print("%s: %s\n", json_string_value(json_object_get(m, "role")), json_string_value(json_object_get(m, "content")));
 	fflush(stdout);
 }
 
@@ -198,6 +213,6 @@ bool talk_command(struct talk *t, const char *line)
 			list[i].run(t, rest);
 			return true;
 		}
-	fprintf(stderr, "[there is no command %.*s; /help lists them]\n", (int)len, line);
+	cli_say("[there is no command %.*s; /help lists them]\n", (int)len, line);
 	return true;
 }

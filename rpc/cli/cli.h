@@ -33,7 +33,7 @@ struct args {
 	bool has_text;
 	const char *prompt_file, *user;
 	int64_t timeout_ms, top_n, call, level;
-	bool has_call, wait;
+	bool has_call, wait, no_wait;
 	int64_t concurrency, requests, input_len, output_len; /* bench; 0: the default */
 	float rate;                                           /* requests a second */
 	const char **stop;
@@ -66,8 +66,13 @@ int cli_exit_code(int err);
 /* The text of an Error reply, with rank and step where it names them. */
 int cli_error(const struct rpc_error *e, struct why *why);
 
-/* All of it, or ERR_GONE (nobody reads any more). */
-int cli_write(const char *text, size_t len);
+/* To standard output or standard error, all of it, or ERR_GONE (nobody reads any more). Where that is a terminal, control
+ * characters but line end and tab, characters that turn the direction of text, and bytes that are not UTF-8 become U+FFFD. Whatever a
+ * model or a server said goes this way, error texts too. */
+int cli_put(int fd, const char *text, size_t len);
+int cli_write(const char *text, size_t len);                             /* standard output */
+void cli_print(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* standard output */
+void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* standard error */
 
 json_t *json_of_started(const struct rpc_started *s);
 json_t *json_of_token(const struct rpc_token *t);

@@ -107,7 +107,7 @@ static void follow(const struct args *a, struct xv_client *c, uint64_t id, struc
 		if (interrupted && !asked++) {
 			if (got == 1 && r.id == id && take(a, w, &r))
 				return;
-			fprintf(stderr, "xverse: cancelling (once more: end at once)\n");
+			cli_say("xverse: cancelling (once more: end at once)\n");
 			xv_cancel(c, id);
 			continue;
 		}
@@ -161,9 +161,9 @@ static int run_stream(struct args *a, struct xv_client *c, struct rpc_request *r
 	else
 		code = interrupted || w.cancelled ? EXIT_INTERRUPTED : cli_exit_code(w.err);
 	if (w.err && w.why.text[0])
-		fprintf(stderr, "xverse: %s\n", w.why.text);
+		cli_say("xverse: %s\n", w.why.text);
 	else if (w.cancelled)
-		fprintf(stderr, "xverse: cancelled\n");
+		cli_say("xverse: cancelled\n");
 	answer_finish(&w);
 	return code;
 }

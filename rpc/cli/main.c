@@ -28,7 +28,7 @@ static int inspect(int argc, char **argv)
 	char *slash;
 
 	if (argc != 3) {
-		fprintf(stderr, "xverse: usage: xverse inspect PATH\n");
+		cli_say("xverse: usage: xverse inspect PATH\n");
 		return EXIT_USAGE;
 	}
 	path[n > 0 ? n : 0] = 0;
@@ -36,7 +36,7 @@ static int inspect(int argc, char **argv)
 	strcpy(slash ? slash + 1 : path, "xversed");
 	execl(path, "xversed", "--inspect", argv[2], (char *)NULL);
 	execlp("xversed", "xversed", "--inspect", argv[2], (char *)NULL);
-	fprintf(stderr, "xverse: xversed, which reads checkpoints, is not there: %s\n", strerror(errno));
+	cli_say("xverse: xversed, which reads checkpoints, is not there: %s\n", strerror(errno));
 	return EXIT_SOFTWARE;
 }
 
@@ -46,17 +46,28 @@ static bool chat_needs_text(const struct args *a)
 	return !strcmp(a->command, "chat") && (a->once || a->text || a->prompt_file);
 }
 
-/* At a terminal the wait for the weights is shown; scripts get "loading" and exit code 75 at once. */
+/* At a terminal the wait for the weights is shown; elsewhere a line tells of it. */
 static int wait_loading(const struct args *a, struct xv_client *c, bool text, struct why *why)
 {
+	if (a->no_wait)
+		return 0;
 	if (a->wait || (isatty(STDERR_FILENO) && (text || !strcmp(a->command, "bench") || !strcmp(a->command, "chat"))))
 		return loading_wait(c, why);
 	return 0;
 }
 
+static void tell_wait(void *arg, const char *what)
+{
+	(void)arg;
+	cli_say("xverse: waiting: %s\n", what);
+}
+
 static int run(struct args *a, int i, struct why *why)
 {
-	struct xv_options how = {.path = a->uds, .no_resume = a->no_resume || commands[i].run == run_bench};
+	struct xv_options how = {.path = a->uds,
+				 .no_resume = a->no_resume || commands[i].run == run_bench,
+				 .loading_timeout_ms = a->no_wait ? -1 : 0,
+				 .notice = tell_wait};
 	struct xv_client *c;
 	int code;
 
@@ -87,7 +98,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "completion")) {
 		if (argc == 3 && !strcmp(argv[2], "bash"))
 			return completion_bash();
-		fprintf(stderr, "xverse: usage: xverse completion bash\n");
+		cli_say("xverse: usage: xverse completion bash\n");
 		return EXIT_USAGE;
 	}
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
@@ -108,7 +119,7 @@ int main(int argc, char **argv)
 					code = run(&a, (int)i, &why);
 	}
 	if (why.text[0])
-		fprintf(stderr, "xverse: %s\n", why.text);
+		cli_say("xverse: %s\n", why.text);
 	fflush(stdout);
 	args_finish(&a);
 	return code;

@@ -1,29 +1,10 @@
 /* print.c - replies as text and as JSON; keys are the proto's field names. */
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "rpc/cli/cli.h"
-
-int cli_write(const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(STDOUT_FILENO, text, len);
-		if (n < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
-		else if (n < 0 && errno != EINTR)
-			return ERR_GONE;
-		if (n > 0) {
-			text += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
 
 json_t *json_text(const char *text, size_t len)
 {
@@ -46,6 +27,7 @@ void json_print(json_t *j)
 {
 	char *text = json_dumps(j, JSON_COMPACT | JSON_PRESERVE_ORDER);
 
+	REQUIRE(text);
 	cli_write(text, strlen(text));
 	cli_write("\n", 1);
 	free(text);

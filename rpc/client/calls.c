@@ -154,6 +154,22 @@ static void take_output(struct xv_call *call, const struct rpc_chunk *k)
 	call->text_bytes += k->text_len;
 }
 
+bool xv_call_fits(const struct xv_call *call, const struct rpc_reply *r)
+{
+	static const enum rpc_reply_kind answers[] = {
+		[RPC_STATUS] = RPC_R_STATUS,   [RPC_TOKENIZE] = RPC_R_TOKENS,   [RPC_DETOKENIZE] = RPC_R_TEXT,
+		[RPC_CANCEL] = RPC_R_DONE,     [RPC_DRAIN] = RPC_R_DONE,        [RPC_LOG_LEVEL] = RPC_R_DONE,
+		[RPC_METRICS] = RPC_R_METRICS, [RPC_TEMPLATE] = RPC_R_RENDERED,
+	};
+	enum rpc_kind asked = call->asked.kind;
+
+	if (r->kind == RPC_R_ERROR || r->kind == RPC_R_KEEP_ALIVE || asked == RPC_NONE)
+		return true;
+	if (call->streams)
+		return r->kind == RPC_R_STARTED || r->kind == RPC_R_CHUNK || r->kind == RPC_R_FINISHED;
+	return (size_t)asked < sizeof answers / sizeof *answers && r->kind == answers[asked];
+}
+
 bool xv_call_take(struct xv_call *call, struct rpc_reply *r)
 {
 	bool is_new = true;

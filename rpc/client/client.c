@@ -80,12 +80,28 @@ static int take_refusal(struct xv_client *c, struct rpc_reply *r, struct why *wh
 	return err;
 }
 
+/* What no server of this protocol says: an Error in its place ends the call. */
+static int take_misfit(struct xv_client *c, struct xv_call *call, struct rpc_reply *r, struct why *why)
+{
+	static const char *const names[] = {"nothing", "", "hello", "started", "chunk", "finished", "error", "keep_alive", "status",
+					    "tokens", "text", "done", "metrics", "rendered"};
+	size_t kind = (size_t)r->kind;
+	int err = fail(why, ERR_FORMAT, "%s: the server answered with \"%s\", which is no answer to what was asked", c->path,
+		       kind < sizeof names / sizeof *names ? names[kind] : "something unknown");
+
+	rpc_reply_free(r);
+	if (!call)
+		return err;
+	xv_end_call(c, call, err, why->text, r);
+	return 1;
+}
+
 /* 1: the caller's; 0: taken here. */
 static int take_reply(struct xv_client *c, struct rpc_reply *r, struct why *why)
 {
 	struct xv_call *call = xv_call_find(c, r->id);
 
-	if (r->kind == RPC_R_HELLO)
+	if (r->kind == RPC_R_HELLO && !c->greeted)
 		return take_hello(c, r, why);
 	if (r->kind == RPC_R_ERROR && !r->id)
 		return take_refusal(c, r, why);
@@ -94,8 +110,12 @@ static int take_reply(struct xv_client *c, struct rpc_reply *r, struct why *why)
 		rpc_reply_free(r);
 		return 0;
 	}
-	if (call && r->kind != RPC_R_KEEP_ALIVE)
+	if (r->kind == RPC_R_HELLO || (call && !xv_call_fits(call, r)))
+		return take_misfit(c, call, r, why);
+	if (call && r->kind != RPC_R_KEEP_ALIVE) {
 		c->lost_ns = 0;
+		c->noticed = false;
+	}
 	if (!call || !xv_call_take(call, r)) {
 		rpc_reply_free(r);
 		return 0;
@@ -103,6 +123,13 @@ static int take_reply(struct xv_client *c, struct rpc_reply *r, struct why *why)
 	if (r->kind != RPC_R_STARTED && r->kind != RPC_R_CHUNK && r->kind != RPC_R_KEEP_ALIVE)
 		xv_call_remove(c, call);
 	return 1;
+}
+
+static int unreadable(const struct xv_client *c, struct why *why)
+{
+	struct why inner = *why;
+
+	return fail(why, ERR_FORMAT, "%s: what the server sent cannot be read: %.300s", c->path, inner.text);
 }
 
 /* The next whole frame of the buffer: 1 with a reply for the caller, 0: none yet. */
@@ -118,8 +145,9 @@ static int next_reply(struct xv_client *c, struct rpc_reply *out, struct why *wh
 		err = rpc_reply_decode(&r, payload, size, why);
 		c->in_len -= (size_t)taken;
 		memmove(c->in, c->in + taken, c->in_len);
-		if (!err)
-			err = take_reply(c, &r, why);
+		if (err)
+			return unreadable(c, why);
+		err = take_reply(c, &r, why);
 		if (err == 1)
 			*out = r;
 	}
@@ -206,6 +234,8 @@ int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why
 
 static int wait_hello(struct xv_client *c, uint64_t end, struct why *why)
 {
+	uint64_t notice_ns = now_ns() + 1000 * (uint64_t)XV_MS;
+
 	while (!c->greeted) {
 		struct rpc_reply r;
 		int err = next_reply(c, &r, why);
@@ -213,6 +243,8 @@ static int wait_hello(struct xv_client *c, uint64_t end, struct why *why)
 			return err;
 		if (c->greeted)
 			break;
+		if (now_ns() > notice_ns)
+			xv_note_wait(c, "the server takes the connection and does not answer yet");
 		if (now_ns() > end)
 			return fail(why, ERR_DEADLINE,
 				    "%s: the server took the connection but said nothing for %d ms", c->path,
@@ -231,7 +263,7 @@ static int connect_at_once(struct xv_client *c, struct why *why)
 	if (err != ERR_BUSY || c->how.no_resume)
 		return err;
 	c->lost_ns = now_ns(); /* its queue is full for now: calls wait until it has room */
-	xv_wait_text(c, why->text);
+	xv_note_wait(c, why->text);
 	return 0;
 }
 
@@ -251,6 +283,7 @@ static int greet(struct xv_client *c, struct why *why)
 			return err;
 		if (!err) {
 			err = wait_hello(c, end, why);
+			c->noticed = false;
 			if (err != ERR_GONE || now_ns() > end)
 				return err;
 			seen = true;
@@ -367,15 +400,6 @@ void xv_forgive(struct xv_client *c)
 int xv_resends(const struct xv_client *c)
 {
 	return c->resends;
-}
-
-const char *xv_waits_for(const struct xv_client *c)
-{
-	bool waits = c->calls && c->fd < 0;
-
-	for (const struct xv_call *call = c->calls; call; call = call->next)
-		waits |= call->retry_ns != 0;
-	return waits ? c->waits_for : NULL;
 }
 
 int xv_resumed(const struct xv_client *c, uint64_t id)

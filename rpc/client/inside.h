@@ -44,6 +44,7 @@ struct xv_client {
 	uint64_t heard_ns, looked_ns; /* when bytes came last, and when they were last looked for */
 	int pause_ms, resends;
 	char waits_for[512], end_text[512]; /* why calls wait; the text of an Error that is made here */
+	bool noticed;                       /* the caller was told of it */
 };
 
 /* io.c */
@@ -58,6 +59,7 @@ struct xv_call *xv_call_find(struct xv_client *c, uint64_t id);
 struct xv_call *xv_call_add(struct xv_client *c, const struct rpc_request *r);
 void xv_call_send(struct xv_client *c, struct xv_call *call); /* again, with what it has */
 void xv_call_remove(struct xv_client *c, struct xv_call *call);
+bool xv_call_fits(const struct xv_call *call, const struct rpc_reply *r); /* its request has such an answer */
 /* Notes what came; cuts what was delivered before. True: the caller sees it. */
 bool xv_call_take(struct xv_call *call, struct rpc_reply *r);
 
@@ -72,7 +74,9 @@ int xv_look_at_calls(struct xv_client *c, struct why *why);
 /* An error that another try may mend: a delay of any call while the model loads, of one that has begun whatever it is. */
 bool xv_may_wait(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e);
 void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error *e);
-void xv_wait_text(struct xv_client *c, const char *text);
+void xv_note_wait(struct xv_client *c, const char *text);
+/* Makes *r an Error of the call, which is removed. */
+void xv_end_call(struct xv_client *c, struct xv_call *call, int err, const char *text, struct rpc_reply *r);
 /* The end of a call that no server will end: it was lost too often, or its time is over. The call is removed. */
 bool xv_end_here(struct xv_client *c, struct rpc_reply *r);
 

@@ -34,9 +34,12 @@ void xv_count_losses(struct xv_client *c)
 		call->losses += call->sent && !call->retry_ns;
 }
 
-void xv_wait_text(struct xv_client *c, const char *text)
+void xv_note_wait(struct xv_client *c, const char *text)
 {
 	snprintf(c->waits_for, sizeof c->waits_for, "%s", text);
+	if (!c->noticed && c->how.notice)
+		c->how.notice(c->how.notice_arg, c->waits_for);
+	c->noticed = true;
 }
 
 int xv_lose(struct xv_client *c, const struct why *why)
@@ -45,7 +48,7 @@ int xv_lose(struct xv_client *c, const struct why *why)
 	if (!worth_a_return(c))
 		return ERR_GONE;
 	log_at(LOG_DEBUG, "%s; trying again", why->text);
-	xv_wait_text(c, why->text);
+	xv_note_wait(c, why->text);
 	if (!c->lost_ns)
 		c->lost_ns = now_ns();
 	c->pause_ms = FIRST_PAUSE_MS;
@@ -60,7 +63,7 @@ void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error 
 	call->losses += e->code == ERR_LOST_RANK;
 	call->resumed += call->started || call->resumed || e->code == ERR_LOST_RANK;
 	call->retry_ns = after(e->retry_after_ms ? (int)e->retry_after_ms : 200);
-	xv_wait_text(c, e->text);
+	xv_note_wait(c, e->text);
 }
 
 bool xv_may_wait(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e)
@@ -92,7 +95,7 @@ int xv_come_back(struct xv_client *c, struct why *why)
 		resend_all(c);
 		return 0;
 	}
-	xv_wait_text(c, why->text);
+	xv_note_wait(c, why->text);
 	c->pause_ms = min_int(2 * c->pause_ms, LONGEST_PAUSE_MS);
 	c->try_ns = after(c->pause_ms);
 	return 0;
@@ -150,20 +153,24 @@ static int give_up(const struct xv_client *c, const struct xv_call *call, struct
 }
 
 /* An answer that its deadline cuts is no error. */
-static void make_end(const struct xv_call *call, int err, const char *text, struct rpc_reply *r)
+static void finish(const struct xv_call *call, struct rpc_reply *r)
 {
-	*r = (struct rpc_reply){.id = call->id};
-	if (err == ERR_DEADLINE && call->started) {
-		r->kind = RPC_R_FINISHED;
-		r->finished = (struct rpc_finished){.reason = RPC_FINISH_DEADLINE,
-						    .stop_id = -1,
-						    .stop_text = "",
-						    .prompt_tokens = call->n_prompt,
-						    .output_tokens = (uint32_t)call->n_ids};
-	} else {
-		r->kind = RPC_R_ERROR;
-		r->error = (struct rpc_error){.code = err, .text = text, .rank = -1, .step = -1, .pid = -1};
-	}
+	r->kind = RPC_R_FINISHED;
+	r->finished = (struct rpc_finished){.reason = RPC_FINISH_DEADLINE,
+					    .stop_id = -1,
+					    .stop_text = "",
+					    .prompt_tokens = call->n_prompt,
+					    .output_tokens = (uint32_t)call->n_ids};
+}
+
+void xv_end_call(struct xv_client *c, struct xv_call *call, int err, const char *text, struct rpc_reply *r)
+{
+	snprintf(c->end_text, sizeof c->end_text, "%s", text);
+	*r = (struct rpc_reply){.id = call->id, .kind = RPC_R_ERROR};
+	r->error = (struct rpc_error){.code = err, .text = c->end_text, .rank = -1, .step = -1, .pid = -1};
+	if (err == ERR_DEADLINE && call->started)
+		finish(call, r);
+	xv_call_remove(c, call);
 }
 
 bool xv_end_here(struct xv_client *c, struct rpc_reply *r)
@@ -174,9 +181,7 @@ bool xv_end_here(struct xv_client *c, struct rpc_reply *r)
 		int err = give_up(c, call, &why);
 		if (!err)
 			continue;
-		snprintf(c->end_text, sizeof c->end_text, "%s", why.text);
-		make_end(call, err, c->end_text, r);
-		xv_call_remove(c, call);
+		xv_end_call(c, call, err, why.text, r);
 		return true;
 	}
 	return false;

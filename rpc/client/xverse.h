@@ -18,7 +18,8 @@
  * Reconnect and resume: when the server is lost while calls are open, xv_wait() connects again and sends each call with what came
  * of it so far; a stream goes on with the next chunk, the same bits as without the loss, unless `no_resume` is set. A call that the
  * server had three times when it went away, without a new token in between, is given up: it gets an Error (ERR_INTERNAL) made here.
- * A call that begins while the model loads waits. xv_waits_for() tells of both. A time limit of a request counts from xv_send().
+ * A call that begins while the model loads waits; `notice` hears of it. A time limit of a request counts from xv_send(). A reply of
+ * another kind than the request has becomes an Error (ERR_FORMAT), the call's last.
  *
  * Errors are ERR_* (negative, parallel/base.h) with a text in struct why. Memory: a reply is the library's until the next xv_ call
  * of that client; requests stay the caller's. Not thread-safe: one client a thread. SIGPIPE is never raised. */
@@ -45,6 +46,10 @@ struct xv_options {
 	int loading_timeout_ms; /* how long a call that has not begun waits for the model to load; 0: resume_timeout_ms; below 0: not at
 				   all, ERR_LOADING is its answer */
 	bool no_wait;          /* xv_connect() does not wait for the server's Hello: it never blocks */
+	/* Called when calls, or xv_connect(), begin to wait, with what for ("the model is still loading"), once until something is
+	 * heard. May be NULL; it makes no xv_ call. */
+	void (*notice)(void *arg, const char *what);
+	void *notice_arg;
 };
 
 /* 0 or ERR_*; the text says what to do. */
@@ -71,9 +76,6 @@ bool xv_unsent(const struct xv_client *c);
 void xv_forgive(struct xv_client *c);
 int xv_resumed(const struct xv_client *c, uint64_t id); /* how often this call was resumed */
 int xv_resends(const struct xv_client *c); /* calls sent again because the server was lost, over the client's life */
-/* What calls wait for before they are sent again (a text such as "the model is still loading"), NULL: none waits. Valid until the
- * next xv_ call. */
-const char *xv_waits_for(const struct xv_client *c);
 
 /* The default path of the socket, in `out`. */
 void xv_default_path(char *out, size_t size);

@@ -243,10 +243,10 @@ static void *die_once(void *arg)
 TEST(a_server_that_goes_away_before_hello_is_waited_for)
 {
 	struct rpc_server_options how = {.group = (gid_t)-1};
-	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/tmp/xv-unit-hello"};
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	struct xv_client *c;
 
-	unlink(at.sun_path);
+	snprintf(at.sun_path, sizeof at.sun_path, "/tmp/xv-unit-hello-%d", (int)getpid());
 	rig = (struct rig){0};
 	how.listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	CHECK(!bind(how.listen_fd, (struct sockaddr *)&at, sizeof at) && !listen(how.listen_fd, 8));

@@ -90,21 +90,26 @@ TEST(a_new_token_between_losses_is_progress)
 	leave(c);
 }
 
+static int notices;
+static void notice(void *arg, const char *what)
+{
+	CHECK_STR(what, (const char *)arg);
+	notices++;
+}
+
 TEST(a_call_that_begins_while_the_model_loads_waits)
 {
-	struct xv_client *c = connect_now(NULL);
+	char text[] = "no";
+	struct xv_client *c = connect_now(&(struct xv_options){.notice = notice, .notice_arg = text});
 
 	ask(c, false);
-	CHECK(!xv_waits_for(c));
+	notices = 0;
 	for (int i = 0; i < 3; i++) {
 		wait_requests(c, i + 1);
 		refuse(i, ERR_LOADING, 100);
-		look_for(c, 20);
-		if (!i)
-			CHECK_STR(xv_waits_for(c), "no");
 	}
 	wait_requests(c, 4);
-	CHECK(!xv_waits_for(c));
+	CHECK_EQ(notices, 1); /* once, however often it is put off */
 	CHECK_EQ(xv_resends(c), 0); /* it was put off, not lost */
 	finished(3);
 	expect(c, RPC_R_FINISHED);
@@ -221,11 +226,11 @@ TEST(a_client_that_was_stopped_sends_nothing_again)
 /* The queue of a listener that nobody accepts from. */
 TEST(a_full_queue_is_waited_for)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/tmp/xv-unit-full"};
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	struct xv_client *c;
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd[2];
 
-	unlink(at.sun_path);
+	snprintf(at.sun_path, sizeof at.sun_path, "/tmp/xv-unit-full-%d", (int)getpid());
 	CHECK(!bind(listener, (struct sockaddr *)&at, sizeof at) && !listen(listener, 0));
 	for (int i = 0; i < 2; i++) {
 		fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -253,6 +258,23 @@ TEST(an_abstract_socket_is_refused_by_name)
 
 	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = "@xversed"}, &why), ERR_INVALID);
 	CHECK_HAS(why.text, "@xversed: abstract sockets are not supported");
+}
+
+TEST(an_answer_to_another_question_is_an_error)
+{
+	struct xv_client *c = connect_now(NULL);
+	struct rpc_reply r, done = {.kind = RPC_R_DONE};
+	uint64_t id = ask(c, false);
+
+	wait_requests(c, 1);
+	pthread_mutex_lock(&lock);
+	rpc_send(rig.server, rig.heard.call[0], &done);
+	pthread_mutex_unlock(&lock);
+	r = expect(c, RPC_R_ERROR);
+	CHECK_EQ(r.id, id);
+	CHECK_EQ(r.error.code, ERR_FORMAT);
+	CHECK_HAS(r.error.text, "\"done\"");
+	leave(c);
 }
 
 CHECK_MAIN()
