@@ -407,6 +407,7 @@ int node_exit_code(int err)
 		return EXIT_AGAIN;
 	case ERR_LIMIT:
 	case ERR_UNKNOWN: /* no such device */
+	case ERR_DENIED:  /* the socket's place */
 		return EXIT_CONFIG;
 	default:
 		return EXIT_INPUT;

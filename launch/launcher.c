@@ -262,7 +262,7 @@ int main(int argc, char **argv)
 	if (err) {
 		fprintf(stderr, "xverse-launch: %s\n", why.text);
 		close_all(&l);
-		return err == ERR_BUSY ? EXIT_AGAIN : err == ERR_INVALID ? EXIT_USAGE : EXIT_INPUT;
+		return err == ERR_BUSY ? EXIT_AGAIN : err == ERR_INVALID ? EXIT_USAGE : err == ERR_DENIED ? EXIT_CONFIG : EXIT_INPUT;
 	}
 	return serve(&l);
 }

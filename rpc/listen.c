@@ -43,35 +43,58 @@ static int served_by(const char *path, int pid, struct why *why)
 	return fail(why, ERR_BUSY, "%s is served by process %d (%s)", path, pid, *name ? name : "gone or not to be seen");
 }
 
+/* What is wrong with the place, for whoever chose it to mend. */
+static int bad_place(const char *what, int error, struct why *why)
+{
+	switch (error) {
+	case ENOENT:
+		return fail(why, ERR_DENIED, "%s: its folder does not exist (--uds names another socket, XDG_RUNTIME_DIR the folder of the default one)", what);
+	case EROFS:
+	case EACCES:
+	case EPERM:
+		return fail(why, ERR_DENIED, "%s: its folder may not be written: %s (--uds names another place)", what, strerror(error));
+	default:
+		return fail(why, ERR_DENIED, "%s: %s", what, strerror(error));
+	}
+}
+
+static int not_locked(struct rpc_listener *l, const char *name, int error, struct why *why)
+{
+	char pid[32] = "";
+
+	if (error != EWOULDBLOCK) /* nobody else can have locked it: it is ours to remove */
+		return fail(why, ERR_DENIED, "%s: the file system knows no locks: %s (--uds names another place)", name, strerror(error));
+	if (read(l->lock_fd, pid, sizeof pid - 1) < 1)
+		pid[0] = 0; /* it was only just taken */
+	close(l->lock_fd);
+	l->lock_fd = -1;
+	return served_by(l->path, atoi(pid), why);
+}
+
 /* The lock file belongs to whoever holds the lock, and it is unlinked under the lock: look whether it is
  * still there. */
 static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
 {
 	struct stat mine, there;
-	char pid[32] = "";
+	char pid[32];
 
 	for (;;) {
+		int failed;
 		l->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->lock_fd < 0)
-			return fail(why, ERR_IO, "%s: %s; --uds names another socket, and XDG_RUNTIME_DIR the folder of the default one", name,
-				    strerror(errno));
-		if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
-			if (errno != EWOULDBLOCK)
-				return fail(why, ERR_UNSUPPORTED, "%s: this file system knows no flock (%s); put the socket into another folder", name,
-					    strerror(errno));
-			if (read(l->lock_fd, pid, sizeof pid - 1) < 1)
-				pid[0] = 0; /* it was only just taken */
-			close(l->lock_fd);
-			l->lock_fd = -1;
-			return served_by(l->path, atoi(pid), why);
-		}
+			return bad_place(name, errno, why);
+		do
+			failed = flock(l->lock_fd, LOCK_EX | LOCK_NB);
+		while (failed && errno == EINTR);
+		if (failed)
+			return not_locked(l, name, errno, why);
 		if (!fstat(l->lock_fd, &mine) && !stat(name, &there) && mine.st_ino == there.st_ino)
 			break;
 		close(l->lock_fd);
 	}
 	snprintf(pid, sizeof pid, "%d", (int)getpid());
 	if (ftruncate(l->lock_fd, 0) || pwrite(l->lock_fd, pid, strlen(pid), 0) < 0)
-		return fail(why, ERR_IO, "%s: %s", name, strerror(errno));
+		return bad_place(name, errno, why);
 	return 0;
 }
 
@@ -110,7 +133,7 @@ static int bind_aside(struct rpc_listener *l, int dir, const char *aside, struct
 	unlinkat(dir, aside, 0);
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0 || bind(l->fd, (struct sockaddr *)&at, sizeof at))
-		return fail(why, ERR_IO, "bind %s: %s", l->path, strerror(errno));
+		return bad_place(l->path, errno, why);
 	return 0;
 }
 
@@ -123,7 +146,7 @@ static int publish(struct rpc_listener *l, int dir, const char *aside, const cha
 		return fail(why, ERR_DENIED, "%s: group %d: %s", l->path, (int)group, strerror(errno));
 	if (fchmodat(dir, aside, 0660, 0) || listen(l->fd, SOMAXCONN) ||
 	    fstatat(dir, aside, &st, AT_SYMLINK_NOFOLLOW) || renameat(dir, aside, dir, name))
-		return fail(why, ERR_IO, "%s: %s", l->path, strerror(errno));
+		return bad_place(l->path, errno, why);
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
 	return 0;
@@ -138,7 +161,7 @@ static int bind_path(struct rpc_listener *l, gid_t group, struct why *why)
 	folder = slash ? xprintf("%.*s", (int)max_int(1, (int)(slash - l->path)), l->path) : xstrdup(".");
 	dir = open(folder, O_DIRECTORY | O_PATH | O_CLOEXEC);
 	if (dir < 0)
-		err = fail(why, ERR_IO, "%s: %s", folder, strerror(errno));
+		err = bad_place(l->path, errno, why);
 	else
 		err = bind_aside(l, dir, aside, why);
 	if (!err) {
@@ -173,6 +196,9 @@ int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why
 	*l = (struct rpc_listener){.fd = -1, .lock_fd = -1};
 	if (!path || !*path)
 		return fail(why, ERR_INVALID, "the socket has no path");
+	if (*path == '@')
+		return fail(why, ERR_INVALID, "%s: abstract sockets are not supported, since any user may take their names (./%s names a file)",
+			    path, path);
 	if (strlen(path) > PATH_MOST)
 		return fail(why, ERR_INVALID, "%s: %zu bytes; the path of a Unix socket has at most %d", path,
 			    strlen(path), PATH_MOST);
