@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,4 +126,27 @@ void pid_file_remove(void)
 	}
 	free(pid_path);
 	pid_path = NULL;
+}
+
+/* A client beyond the limit of connections is told so; one beyond the limit of files would wait without a word. */
+int files_raise(int connections)
+{
+	enum { OURS = 256 };
+	rlim_t want = (rlim_t)connections + OURS;
+	struct rlimit r;
+	int fit;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return connections;
+	if (r.rlim_cur < want) {
+		r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+		getrlimit(RLIMIT_NOFILE, &r);
+	}
+	if (r.rlim_cur >= want)
+		return connections;
+	fit = max_int(1, (int)r.rlim_cur - min_int(OURS, (int)r.rlim_cur / 2));
+	log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants", " allowed=%ju wanted=%ju connections=%d",
+		  (uintmax_t)r.rlim_cur, (uintmax_t)want, min_int(fit, connections));
+	return min_int(fit, connections);
 }

@@ -18,4 +18,7 @@ void start_failed(const char *text);
 int pid_file_write(const char *path, struct why *why);
 void pid_file_remove(void); /* only what pid_file_write() of this process made */
 
+/* Raises the limit of open files so far that `connections` clients fit beside our own; how many do. */
+int files_raise(int connections);
+
 #endif

@@ -122,6 +122,20 @@ static void log_limit_tick(struct front *f)
 	log_limit_flush();
 }
 
+/* Memory that clients took goes back to the system when no call is open any more. */
+static void trim_when_idle(struct front *f)
+{
+	int connections = rpc_connections(f->server);
+
+	f->trim_due |= rpc_open_calls(f->server) > 0 || connections != f->connections_seen;
+	f->connections_seen = connections;
+	if (!f->trim_due || rpc_open_calls(f->server) || now_ns() - f->trim_ns < 1000000000u)
+		return;
+	f->trim_due = false;
+	f->trim_ns = now_ns();
+	heap_trim();
+}
+
 static void *front_thread(void *arg)
 {
 	struct front *f = arg;
@@ -138,6 +152,7 @@ static void *front_thread(void *arg)
 		front_take_words(f);
 		front_expire(f);
 		beat(f);
+		trim_when_idle(f);
 		log_limit_tick(f);
 		if (!was_ready && atomic_load(&f->link->state) == LINK_READY) {
 			was_ready = true;
@@ -177,7 +192,7 @@ static int open_socket(struct front *f, struct why *why)
 					 .group = (gid_t)-1,
 					 .version = XV_VERSION,
 					 .served_model = f->model_name,
-					 .max_connections = (int)f->opt->max_connections,
+					 .max_connections = files_raise((int)f->opt->max_connections),
 					 .max_buffered = 1 << 20,
 					 .max_input = FRONT_INPUT,
 					 .max_calls = 1024};
@@ -227,6 +242,15 @@ void front_join(struct front *f)
 	close(f->signal_fd);
 	words_finish(&f->words);
 	tokenizer_close(f->tokenizer);
+}
+
+void front_start_failed(struct front *f, const char *text)
+{
+	char *all = xprintf("the server could not start: %s", text);
+	struct rpc_error e = {.code = ERR_INTERNAL, .text = all, .rank = -1, .step = -1, .pid = -1};
+
+	front_last_words(f, &e);
+	free(all);
 }
 
 void front_last_words(struct front *f, const struct rpc_error *error)

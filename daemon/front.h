@@ -76,7 +76,9 @@ struct front {
 	char model_name[256], fingerprint[40];
 	uint64_t started_ns, load_started_ns, adds_posted;
 	int cancels_due; /* open calls with cancel_due */
-	bool draining;
+	bool draining, trim_due;
+	int connections_seen;
+	uint64_t trim_ns;
 	uint64_t drain_deadline_ns;
 	int signal_fd, beat_fd;    /* beat_fd: the launcher's connection, -1 without one */
 	pid_t starter;             /* mpirun, whose end is this process's; 0: it has none */
@@ -93,6 +95,8 @@ void front_block_signals(void);
 int front_start(struct front *f, struct why *why);
 /* After serve() returned: waits for the thread. */
 void front_join(struct front *f);
+/* The process ends without having loaded: open calls are told, the socket is removed. Nothing but _exit() follows. */
+void front_start_failed(struct front *f, const char *text);
 /* From the watch thread: one error on every open call. */
 void front_last_words(struct front *f, const struct rpc_error *error);
 

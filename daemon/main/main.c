@@ -276,6 +276,7 @@ int main(int argc, char **argv)
 			if (err == ERR_LIMIT && d.node.cuda)
 				dry_run_ranks(stderr, &d.opt, d.world.size);
 			start_failed(why.text);
+			front_start_failed(&d.front, why.text);
 			pid_file_remove();
 		}
 		world_finish(&d.world);
