@@ -30,18 +30,23 @@ static void catch_signals(struct gateway *g)
 	watch_set(g, &g->signal_watch, g->signal_fd, EPOLLIN);
 }
 
-/* A connection of each side for each stream. */
-static void raise_files(const struct gateway *g)
+/* A connection of each side for each stream. Where so many files are not allowed fewer connections are taken, so that the limit is
+ * one that is answered. */
+static void raise_files(struct gateway *g)
 {
-	rlim_t want = (rlim_t)g->how.max_connections * 2 + 64;
+	enum { OURS = 64 };
+	rlim_t want = (rlim_t)g->how.max_connections * 2 + OURS;
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want)
 		return;
 	r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur < want)
-		log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants", " allowed=%ju wanted=%ju",
-			  (uintmax_t)r.rlim_cur, (uintmax_t)want);
+	setrlimit(RLIMIT_NOFILE, &r);
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want)
+		return;
+	g->how.max_connections = r.rlim_cur > OURS + 2 ? (int64_t)(r.rlim_cur - OURS) / 2 : 1;
+	log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants", " allowed=%ju wanted=%ju connections=%jd",
+		  (uintmax_t)r.rlim_cur, (uintmax_t)want, (intmax_t)g->how.max_connections);
 }
 
 static int open_log(struct gateway *g, struct why *why)
