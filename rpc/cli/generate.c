@@ -108,8 +108,10 @@ static void follow(const struct args *a, struct xv_client *c, uint64_t id, struc
 			if (got == 1 && r.id == id && take(a, w, &r))
 				return;
 			cli_say("xverse: cancelling (once more: end at once)\n");
-			xv_cancel(c, id);
-			continue;
+			if (xv_cancel(c, id))
+				continue;
+			w->cancelled = true; /* no server has it just now */
+			return;
 		}
 		if (got == 1 && r.id == id && take(a, w, &r))
 			return;

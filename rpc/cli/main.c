@@ -62,6 +62,22 @@ static void tell_wait(void *arg, const char *what)
 	cli_say("xverse: waiting: %s\n", what);
 }
 
+/* The time limit of a call holds for connecting, too. */
+static int connect_within(struct xv_client **c, struct args *a, struct xv_options *how, struct why *why)
+{
+	uint64_t begin = now_ns();
+	int64_t took;
+	int err;
+
+	if (a->timeout_ms)
+		how->connect_timeout_ms = (int)(a->timeout_ms < 40000 ? a->timeout_ms : 40000);
+	err = xv_connect(c, how, why);
+	took = (int64_t)((now_ns() - begin) / 1000000);
+	if (a->timeout_ms)
+		a->timeout_ms = a->timeout_ms > took ? a->timeout_ms - took : 1;
+	return err;
+}
+
 static int run(struct args *a, int i, struct why *why)
 {
 	struct xv_options how = {.path = a->uds,
@@ -75,7 +91,7 @@ static int run(struct args *a, int i, struct why *why)
 		return EXIT_USAGE;
 	if (commands[i].text && args_text(a, why))
 		return EXIT_USAGE;
-	code = cli_exit_code(xv_connect(&c, &how, why));
+	code = cli_exit_code(connect_within(&c, a, &how, why));
 	if (code)
 		return code;
 	code = cli_exit_code(wait_loading(a, c, commands[i].text, why));
