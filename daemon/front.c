@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/files.h"
 #include "parallel/log_limit.h"
 #include "parallel/wait.h"
 #include "rpc/handover.h"
