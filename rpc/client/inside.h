@@ -19,7 +19,7 @@ struct xv_call {
 	uint64_t prompt_text, prompt_tokens;         /* of the prompt, delivered */
 	uint64_t prompt_text_now, prompt_tokens_now; /* come since the call was sent last */
 	int resumed;
-	bool sent;
+	bool sent, lost_here; /* lost_here: by the present connection's own word */
 	int losses;           /* how often the server went away while it had this call, since its last new token */
 	uint64_t retry_ns;    /* send again then; 0: it is sent, or goes with the next connection */
 	uint64_t late_ns;     /* since when the server puts it off; 0: it does not */

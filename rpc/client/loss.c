@@ -9,6 +9,7 @@ enum {
 	LONGEST_PAUSE_MS = 1000,
 	UNSEEN_MS = 1000, /* a caller that does not look for longer was stopped or busy: the silence was its own */
 	MOST_LOSSES = 3,
+	SUSPECT_MS = 2000,
 };
 
 static bool worth_a_return(const struct xv_client *c)
@@ -31,7 +32,7 @@ static bool older(uint64_t since_ns, int ms)
 void xv_count_losses(struct xv_client *c)
 {
 	for (struct xv_call *call = c->calls; call; call = call->next)
-		call->losses += call->sent && !call->retry_ns;
+		call->losses += call->sent && !call->retry_ns && !call->lost_here;
 }
 
 void xv_note_wait(struct xv_client *c, const char *text)
@@ -56,13 +57,20 @@ int xv_lose(struct xv_client *c, const struct why *why)
 	return 0;
 }
 
+/* What was lost before it brought anything may be the cause: it comes later than others, so that they get on. */
+static int suspect_ms(const struct xv_call *call)
+{
+	return call->n_ids ? 0 : SUSPECT_MS * call->losses;
+}
+
 void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error *e)
 {
 	if (!call->late_ns)
 		call->late_ns = now_ns();
 	call->losses += e->code == ERR_LOST_RANK;
+	call->lost_here |= e->code == ERR_LOST_RANK; /* the connection ends, too: that is the same loss */
 	call->resumed += call->started || call->resumed || e->code == ERR_LOST_RANK;
-	call->retry_ns = after(e->retry_after_ms ? (int)e->retry_after_ms : 200);
+	call->retry_ns = after((e->retry_after_ms ? (int)e->retry_after_ms : 200) + suspect_ms(call));
 	xv_note_wait(c, e->text);
 }
 
@@ -83,7 +91,11 @@ static void resend_all(struct xv_client *c)
 	for (struct xv_call *call = c->calls; call; call = call->next) {
 		call->resumed += call->sent;
 		c->resends += call->sent;
-		xv_call_send(c, call);
+		call->lost_here = false;
+		if (suspect_ms(call))
+			call->retry_ns = after(suspect_ms(call));
+		else
+			xv_call_send(c, call);
 	}
 }
 
