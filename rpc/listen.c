@@ -43,9 +43,21 @@ static int served_by(const char *path, int pid, struct why *why)
 	return fail(why, ERR_BUSY, "%s is served by process %d (%s)", path, pid, *name ? name : "gone or not to be seen");
 }
 
+static bool has_folder(const char *path)
+{
+	char folder[256];
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+
+	snprintf(folder, sizeof folder, "%.*s/", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	return !stat(folder, &st);
+}
+
 /* What is wrong with the place, for whoever chose it to mend. */
 static int bad_place(const char *what, int error, struct why *why)
 {
+	if (error == ENOENT && has_folder(what))
+		error = EPERM; /* as in /proc */
 	switch (error) {
 	case ENOENT:
 		return fail(why, ERR_DENIED, "%s: its folder does not exist (--uds names another socket, XDG_RUNTIME_DIR the folder of the default one)", what);
