@@ -407,18 +407,19 @@ def places():
 def restarts():
     """The daemon ends and comes back: a stream goes on as if nothing had been; without it there are 503s."""
     global daemon
+    g = Gateway("--model", "m=" + sock, "--port=0")  # without a short --stall-timeout: nobody reads while the daemon starts
     body = dict(prompt=[5, 6, 7], max_tokens=1500, ignore_eos=True, seed=11, return_token_ids=True)
-    _, whole, _ = gw.complete(**body)
-    s = open_stream(gw, **body)
+    _, whole, _ = g.complete(**body)
+    s = open_stream(g, **body)
     got = s.recv(1000)
     ranks = subprocess.run(["pgrep", "-P", str(daemon.pid), "-x", "xversed"], capture_output=True, text=True).stdout.split()
     [os.kill(int(r), signal.SIGKILL) for r in ranks]
     daemon.wait()
-    status, text, head = gw.get("/health")
-    wait_for(lambda: gw.get("/health")[0] == 503)
-    status, text, head = gw.get("/health")
+    status, text, head = g.get("/health")
+    wait_for(lambda: g.get("/health")[0] == 503)
+    status, text, head = g.get("/health")
     same("without a daemon", (status, json.loads(text)["error"]["type"]), (503, "unavailable_error"))
-    status, a, head = gw.complete(prompt=[5], max_tokens=1)
+    status, a, head = g.complete(prompt=[5], max_tokens=1)
     check("a request then", status == 503 and head["Retry-After"] and well_formed_error(a), status, a)
     check("and no path is told", sock not in str(a), a)
     daemon, _ = start_daemon(uds=sock, **LIMITS)
@@ -431,7 +432,8 @@ def restarts():
     got = dechunk(got)
     ids = sum((json.loads(e)["choices"][0].get("token_ids", []) for e in re.findall(rb"data: (\{.*)", got)), [])
     same("the stream went on, bit for bit", ids, ids_of(whole))
-    check("ready again", wait_for(lambda: gw.get("/health/ready")[0] == 200))
+    check("ready again", wait_for(lambda: g.get("/health/ready")[0] == 200))
+    g.stop()
 
 
 def broken(daemon):
