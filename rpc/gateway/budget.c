@@ -21,11 +21,6 @@ int64_t budget_share(const struct gateway *g, int64_t of)
 	return keys_names(g->keys) > 1 ? of * g->how.share / 100 : of;
 }
 
-static int64_t *held_by(struct exchange *x)
-{
-	return x->account ? &x->account->held : NULL;
-}
-
 /* 0, or the status of the refusal. */
 static int check(struct exchange *x, enum budget_part part, int64_t more, int64_t bytes)
 {
@@ -51,8 +46,8 @@ int budget_set(struct exchange *x, enum budget_part part, int64_t bytes)
 	}
 	x->held[part] = bytes;
 	x->g->held += more;
-	if (held_by(x))
-		*held_by(x) += more;
+	if (x->account)
+		x->account->held += more;
 	if (more < 0)
 		x->g->freed -= more;
 	return 0;
