@@ -19,44 +19,51 @@ struct reader {
 static const struct range max_new_tokens = {1, INT32_MAX, RANGE_FROM}; /* as transformers: no default of nothing */
 
 /* 1: there, *out is set; 0: absent or null. */
-static int get_number(struct reader *r, const char *key, const struct range *range, double *out)
+static int get_number(struct reader *r, const char *key, double *out)
 {
 	const struct json *v = json_get(r->root, key);
-	char text[RANGE_TEXT];
 
 	if (json_none(v))
 		return 0;
 	if (!json_is_num(v))
 		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is not a number", r->path, key);
 	*out = json_num(v);
-	if (!range_holds(range, *out))
-		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is %g, not %s", r->path, key, *out,
-			    range_text(range, text));
 	return 1;
 }
 
+static int check_number(struct reader *r, const char *key, enum generation_field f, const struct range *range, double x)
+{
+	char text[RANGE_TEXT];
+
+	if (!range_holds(range, x))
+		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is %g, not %s", r->path, key, x, range_text(range, text));
+	r->g->has |= 1u << f;
+	return 0;
+}
+
+/* What counts is the float: a number above 0 may be too small for one. */
 static int read_real(struct reader *r, const char *key, enum generation_field f, const struct range *range, float *out)
 {
 	double x;
-	int got = get_number(r, key, range, &x);
+	int got = get_number(r, key, &x);
 
 	if (got != 1)
 		return got;
 	*out = (float)x;
-	r->g->has |= 1u << f;
-	return 0;
+	return check_number(r, key, f, range, *out);
 }
 
 static int read_whole(struct reader *r, const char *key, enum generation_field f, const struct range *range, int *out)
 {
 	double x;
-	int got = get_number(r, key, range, &x);
+	int got = get_number(r, key, &x);
 
 	if (got != 1)
 		return got;
-	*out = (int)x;
-	r->g->has |= 1u << f;
-	return 0;
+	got = check_number(r, key, f, range, x);
+	if (!got)
+		*out = (int)x;
+	return got;
 }
 
 /* Here 0 is taken: transformers then keeps the likeliest token alone, as the least share above 0 does. */

@@ -108,6 +108,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	snprintf(f.fingerprint, sizeof f.fingerprint, "print");
 	f.board = board_join(xalloc(1, board_bytes(1)), 0, 1, getpid());
 	metrics_init(&f.metrics);
+	accounts_init(&f.accounts);
+	accounts_limit(&f.accounts, SHARE_CALLS, 8);
+	accounts_limit(&f.accounts, SHARE_TOKENS, opt.max_queued_tokens);
+	accounts_limit(&f.accounts, SHARE_BYTES, 1 << 20);
 	link_init(&l, SEQS);
 	atomic_store(&l.state, LINK_READY);
 	open_engine();

@@ -74,6 +74,7 @@ TEST(ranges_are_those_of_requests)
 	CHECK_EQ(sampling_check(&how, 10, &why), 0);
 	CHECK_EQ(read_text("{\"repetition_penalty\": 0}"), ERR_FORMAT);
 	CHECK_HAS(why.text, "\"repetition_penalty\" is 0, not above 0 and at most 100");
+	CHECK_EQ(read_text("{\"repetition_penalty\": 1e-60}"), ERR_FORMAT); /* 0 as a float */
 	CHECK_EQ(read_text("{\"max_new_tokens\": 0}"), ERR_FORMAT);
 	CHECK_EQ(read_text("{\"max_new_tokens\": -1}"), ERR_FORMAT);
 	CHECK_EQ(read_text("{\"top_k\": -2}"), ERR_FORMAT);
