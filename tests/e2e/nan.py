@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, "tests/e2e")
-from job import Job, check, finish, skip
+from job import Job, check, finish, skip, wait_for
 from wire import Client, pb
 
 FAKE = os.path.abspath("build/tests/fakegpu/libxverse-cuda-fake.so")
@@ -85,14 +85,14 @@ def one_token(name, ranks, path, cuda):
     j.close()
 
 
-def names_the_layer(name, path, cuda, where, prompt=(1, 2, 3)):
-    j = job(1, path, cuda, "--debug-nan")
+def names_the_layer(name, path, cuda, where, prompt=(1, 2, 3), options=()):
+    j = job(1, path, cuda, "--debug-nan", *options)
     if not check(f"{name}: starts", j.start(240), j.text()[-800:]):
         return
     c = Client(j.socket)
     x = c.wait(c.generate(list(prompt), max_tokens=3), seconds=240)
     check(f"{name}: is named", is_refused(x) and where in x.error.text, f"{x.error} wanted: {where}")
-    check(f"{name}: the log says it, too", f"{where}" in j.text() or where.startswith("the last norm"), j.text()[-500:])
+    check(f"{name}: the log says it, too", where.startswith("the last norm") or wait_for(lambda: where in j.text()), j.text()[-500:])
     j.stop()
     j.close()
 
@@ -109,6 +109,8 @@ def main():
         one_token(f"{ranks} ranks", ranks, embedding, False)
     for name, path, where, prompt in layer:
         names_the_layer(name, path, False, where, prompt)
+    for quant in ("int8", "int4"):  # a group with such a number has a scale that is none
+        names_the_layer(quant, layer[2][1], False, layer[2][2], options=["--quantization", quant])
     if not os.path.exists(FAKE):
         skip("no CUDA headers, so there is no plug-in for the emulated GPU")
         finish()
