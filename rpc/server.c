@@ -98,7 +98,7 @@ void rpc_server_close(struct rpc_server *s, int flush_ms)
 		close(s->epoll_fd);
 	last_finish(&s->last);
 	free(s->conns);
-	free(s->calls);
+	calls_finish(s);
 	free(s->buckets);
 	free(s->late);
 	free((char *)s->how.version);
@@ -318,6 +318,11 @@ int rpc_open_calls(const struct rpc_server *s)
 int rpc_connections(const struct rpc_server *s)
 {
 	return s->n_conns;
+}
+
+const struct rpc_refused *rpc_refused(const struct rpc_server *s)
+{
+	return &s->refused;
 }
 
 uint64_t rpc_connections_cut(const struct rpc_server *s)

@@ -41,7 +41,8 @@ struct rpc_server_options {
 	gid_t group;            /* (gid_t)-1: leave */
 	uid_t gateway_uid;      /* may set Request.asker, beside root and the server's own user; 0: nobody else */
 	const char *version, *served_model;
-	int max_connections;    /* 0: 1024 */
+	int max_connections;    /* 0: 1024. No user gets all of them, of open calls or of max_input (rpc/share.h), and a few are kept
+				   for owners */
 	size_t max_frame;       /* bytes of the largest frame taken, as Hello says; 0: FRAME_LIMIT */
 	size_t max_buffered;    /* unsent bytes of a connection, beside its last reply; 0: 1 MiB */
 	size_t max_input;       /* bytes of all connections' unfinished frames and of all requests held; 0: 256 MiB. A large
@@ -50,6 +51,7 @@ struct rpc_server_options {
 	size_t max_output;      /* bytes that hold what is unsent to all connections; over it the one is closed whose replies
 				   have waited longest for most; 0: 256 MiB. (OUT_STEP of each connection is not counted.) */
 	int stuck_timeout_ms;   /* read slower than 64 KiB/s over so long while more than max_buffered is unsent; 0: 30,000 */
+	int idle_timeout_ms;    /* a connection without calls, silent for so long, goes where its user wants another; 0: 60,000 */
 	int hello_timeout_ms;   /* for a connection's first message; 0: 10,000 */
 	int frame_timeout_ms;   /* from a later frame's first byte to its last; 0: 30,000 */
 };
@@ -76,6 +78,11 @@ void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retr
 bool rpc_call_open(const struct rpc_server *s, uint64_t call);
 int rpc_open_calls(const struct rpc_server *s);
 int rpc_connections(const struct rpc_server *s);
+/* How often a user's share, or the limit of all, was used up. */
+struct rpc_refused {
+	uint64_t connections, calls, input;
+};
+const struct rpc_refused *rpc_refused(const struct rpc_server *s);
 uint64_t rpc_connections_cut(const struct rpc_server *s); /* closed because their clients did not read */
 /* Any thread, when the process is about to end: one Error on every open call, then end-of-file, within deadline_ms. Takes no lock
  * and allocates nothing; the poll thread may be anywhere, and writes nothing any more. A connection whose last frame is half out

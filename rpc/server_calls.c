@@ -1,6 +1,9 @@
 /* Open calls: by number, by the connection and its id. */
 #include "rpc/server_inside.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 void calls_init(struct rpc_server *s, int max)
 {
 	s->calls = xalloc((size_t)max, sizeof *s->calls);
@@ -11,6 +14,13 @@ void calls_init(struct rpc_server *s, int max)
 	for (s->n_buckets = 64; s->n_buckets < (size_t)max;)
 		s->n_buckets *= 2;
 	s->buckets = xalloc(s->n_buckets, sizeof *s->buckets);
+}
+
+void calls_finish(struct rpc_server *s)
+{
+	for (int i = 0; s->calls && i < s->last.n_calls; i++)
+		free(s->calls[i].key);
+	free(s->calls);
 }
 
 static struct call **bucket(const struct rpc_server *s, uint64_t number)
@@ -36,14 +46,14 @@ struct call *call_of(const struct conn *c, uint64_t id)
 	return call;
 }
 
-struct call *call_open(struct rpc_server *s, struct conn *c, uint64_t id)
+struct call *call_open(struct rpc_server *s, struct conn *c, const struct rpc_request *r)
 {
 	struct call *call = s->free_calls, **head;
 
 	if (!call)
 		return NULL;
 	s->free_calls = call->chain;
-	*call = (struct call){.number = ++s->next_call, .id = id, .heard_ns = now_ns(), .conn = c};
+	*call = (struct call){.number = ++s->next_call, .id = r->id, .heard_ns = now_ns(), .conn = c};
 	head = bucket(s, call->number);
 	call->chain = *head;
 	*head = call;
@@ -53,8 +63,11 @@ struct call *call_open(struct rpc_server *s, struct conn *c, uint64_t id)
 		call->next->link = &call->next;
 	c->calls = call;
 	c->n_calls++;
+	call->key = *r->asker.key ? xstrdup(r->asker.key) : NULL;
+	call->bytes = rpc_request_bytes(r);
+	c->calls_bytes += call->bytes;
 	s->n_calls++;
-	last_call_set(&s->last, (int)(call - s->calls), c->slot, id);
+	last_call_set(&s->last, (int)(call - s->calls), c->slot, r->id);
 	return call;
 }
 
@@ -70,6 +83,8 @@ void call_close(struct rpc_server *s, struct call *call)
 	if (call->next)
 		call->next->link = call->link;
 	call->conn->n_calls--;
+	call->conn->calls_bytes -= call->bytes;
+	free(call->key);
 	s->n_calls--;
 	*call = (struct call){.chain = s->free_calls};
 	s->free_calls = call;
@@ -100,6 +115,14 @@ static uint32_t cancel_all(struct rpc_server *s, struct conn *c)
 	return count;
 }
 
+/* By its number: whoever has the same user and key, and an owner who asks for nobody else. */
+static bool may_cancel(const struct call *call, const struct conn *c, const struct rpc_request *r)
+{
+	if (user_is_owner(c->peer.uid) && !*r->asker.key && !*r->asker.client)
+		return true;
+	return call->conn->peer.uid == c->peer.uid && !strcmp(call->key ? call->key : "", r->asker.key);
+}
+
 void calls_cancel(struct rpc_server *s, struct conn *c, const struct rpc_request *r)
 {
 	struct rpc_reply done = {.id = r->id, .kind = RPC_R_DONE};
@@ -109,8 +132,8 @@ void calls_cancel(struct rpc_server *s, struct conn *c, const struct rpc_request
 		call = call_find(s, r->cancel.call);
 	else if (r->cancel.has_id)
 		call = call_of(c, r->cancel.id);
-	if (call && call->conn->peer.uid != c->peer.uid && c->peer.uid != 0) {
-		conn_error(s, c, r->id, ERR_DENIED, "call %ju belongs to another user",
+	if (call && r->cancel.has_call && !may_cancel(call, c, r)) {
+		conn_error(s, c, r->id, ERR_DENIED, "call %ju belongs to another user or key",
 			   (uintmax_t)r->cancel.call);
 		return;
 	}

@@ -1,4 +1,5 @@
 /* Connections: accept, read, close. Replies are written by server_reply.c, frames are handled in server_frames.c. */
+#include "parallel/log_limit.h"
 #include "rpc/arena.h"
 #include "rpc/server_inside.h"
 
@@ -65,14 +66,19 @@ static int free_slot(const struct rpc_server *s)
 	return -1;
 }
 
-static void refuse(int fd, int most)
+static void refuse(struct rpc_server *s, int fd, const struct ucred *who)
 {
+	static struct log_limit limit = {.event = "a client is refused: too many are connected"};
 	struct rpc_error error = {.code = ERR_BUSY, .retry_after_ms = 1000};
 	uint8_t frame[RPC_ERROR_MAX];
-	char text[80];
+	char text[120];
 	size_t n;
 
-	snprintf(text, sizeof text, "%d clients are connected, which is the limit", most);
+	s->refused.connections++;
+	if (log_limit(&limit))
+		log_event(LOG_WARN, limit.event, " uid=%u pid=%d connections=%d", who->uid, (int)who->pid, s->n_conns);
+	snprintf(text, sizeof text, "%d of %d clients are connected, and the rest is kept for other users", s->n_conns,
+		 s->how.max_connections);
 	error.text = text;
 	n = rpc_error_write(frame, 0, &error);
 	if (send(fd, frame, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -80,23 +86,16 @@ static void refuse(int fd, int most)
 	close(fd);
 }
 
-static void conn_create(struct rpc_server *s, int fd, int slot)
+static void conn_create(struct rpc_server *s, int fd, int slot, const struct ucred *who)
 {
-	struct ucred who;
-	socklen_t size = sizeof who;
-	struct conn *c;
+	struct conn *c = xalloc(1, sizeof *c);
 	struct epoll_event e = {.events = EPOLLIN};
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size)) {
-		close(fd);
-		return;
-	}
-	c = xalloc(1, sizeof *c);
 	c->fd = fd;
 	c->slot = slot;
 	c->life = ++s->lives;
-	c->peer = (struct rpc_peer){.uid = who.uid, .gid = who.gid, .pid = who.pid, .connection = ++s->next_connection};
-	c->since_ns = c->window_ns = c->behind_ns = now_ns();
+	c->peer = (struct rpc_peer){.uid = who->uid, .gid = who->gid, .pid = who->pid, .connection = ++s->next_connection};
+	c->since_ns = c->window_ns = c->behind_ns = c->heard_ns = now_ns();
 	c->frame_limit = FRAME_LIMIT;
 	c->interest = EPOLLIN;
 	s->conns[slot] = c;
@@ -113,17 +112,38 @@ static void conn_create(struct rpc_server *s, int fd, int slot)
  * deaf a while. */
 static void accept_failed(struct rpc_server *s)
 {
+	static struct log_limit limit = {.event = "cannot accept a connection"};
 	struct epoll_event e = {.data.u64 = SLOT_LISTENER};
 
-	log_at(LOG_WARN, "cannot accept a connection: %s", strerror(errno));
+	if (log_limit(&limit))
+		log_event(LOG_WARN, limit.event, " reason=\"%s\"", strerror(errno));
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listener.fd, &e);
 	s->deaf_until_ns = now_ns() + 200 * 1000000ull;
+}
+
+static void take(struct rpc_server *s, int fd)
+{
+	struct ucred who;
+	socklen_t size = sizeof who;
+	int slot;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size)) {
+		close(fd);
+		return;
+	}
+	if (!users_may_connect(s, who.uid, who.pid))
+		users_make_place(s, who.uid);
+	slot = users_may_connect(s, who.uid, who.pid) ? free_slot(s) : -1;
+	if (slot < 0)
+		refuse(s, fd, &who);
+	else
+		conn_create(s, fd, slot, &who);
 }
 
 void conn_accept(struct rpc_server *s)
 {
 	for (int i = 0; i < 64; i++) {
-		int fd = accept4(s->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), slot;
+		int fd = accept4(s->listener.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
 		if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -132,11 +152,7 @@ void conn_accept(struct rpc_server *s)
 			accept_failed(s);
 			return;
 		}
-		slot = free_slot(s);
-		if (slot < 0)
-			refuse(fd, s->how.max_connections);
-		else
-			conn_create(s, fd, slot);
+		take(s, fd);
 	}
 }
 
@@ -153,29 +169,28 @@ void conn_forget_input(struct rpc_server *s, struct conn *c)
 	c->in_len = c->in_max = 0;
 }
 
-size_t conn_input_left(const struct rpc_server *s)
+size_t conn_input_held(const struct conn *c)
 {
-	size_t held = s->in_held + arena_held();
-
-	return held < s->how.max_input ? s->how.max_input - held : 0;
+	return counted(c->in_max) + c->calls_bytes;
 }
 
 /* Grows with what arrives, never with what a frame's head announces. False: all of them hold too much. */
 static bool make_room(struct rpc_server *s, struct conn *c)
 {
-	size_t most = s->how.max_frame + FRAME_HEAD_MAX + IN_STEP, size;
+	size_t most = s->how.max_frame + FRAME_HEAD_MAX + IN_STEP, size, more;
 	uint8_t *in;
 
 	if (c->in_max - c->in_len >= IN_STEP / 2)
 		return true;
 	size = c->in_max ? c->in_max * 2 : IN_STEP;
 	size = size < most ? size : most;
-	if (counted(size) - counted(c->in_max) > conn_input_left(s))
+	more = counted(size) - counted(c->in_max);
+	if (more && more > users_input_left(s, c))
 		return false;
 	in = realloc(c->in, size);
 	if (!in)
 		return false;
-	s->in_held += counted(size) - counted(c->in_max);
+	s->in_held += more;
 	c->in_max = size;
 	c->in = in;
 	return true;
@@ -184,7 +199,8 @@ static bool make_room(struct rpc_server *s, struct conn *c)
 /* It cannot be answered by its id, since its frame is not whole. */
 static void refuse_input(struct rpc_server *s, struct conn *c)
 {
-	conn_error(s, c, 0, ERR_BUSY, "large requests hold %zu bytes already; send this one later",
+	s->refused.input++;
+	conn_error(s, c, 0, ERR_BUSY, "large requests hold %zu of %zu bytes already; send this one later", s->in_held + arena_held(),
 		   s->how.max_input);
 	conn_forget_input(s, c);
 	conn_attend(s, c);
@@ -220,6 +236,7 @@ static void conn_read(struct rpc_server *s, struct conn *c)
 		c->doomed = true;
 	} else {
 		c->in_len += (size_t)n;
+		c->heard_ns = now_ns();
 		frames_handle(s, c);
 	}
 }

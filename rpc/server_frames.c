@@ -1,10 +1,10 @@
 /* Whole frames to requests: what the server answers itself, and what it hands to the handler. */
+#include "parallel/log_limit.h"
 #include "rpc/arena.h"
 #include "rpc/server_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hello *h)
 {
@@ -28,15 +28,10 @@ static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hel
 	conn_reply(s, c, &reply);
 }
 
-static bool is_owner(uid_t uid)
-{
-	return uid == 0 || uid == geteuid();
-}
-
 /* Only a gateway that is trusted may say for whom it asks: anybody else could take the places, and the rights, of others. */
 static bool may_name_asker(const struct rpc_server *s, const struct conn *c)
 {
-	return is_owner(c->peer.uid) || c->peer.uid == s->how.gateway_uid;
+	return user_is_owner(c->peer.uid) || c->peer.uid == s->how.gateway_uid;
 }
 
 static bool names_asker(const struct rpc_request *r)
@@ -56,14 +51,15 @@ static void hand_over(struct rpc_server *s, struct conn *c, struct rpc_request *
 		rpc_request_free(r);
 		return;
 	}
-	call = call_open(s, c, r->id);
+	call = users_may_call(s, c) ? call_open(s, c, r) : NULL;
 	if (!call) {
-		conn_error(s, c, r->id, ERR_BUSY, "%d calls are open, which is the limit", s->n_calls);
+		s->refused.calls++;
+		conn_error(s, c, r->id, ERR_BUSY, "%d calls are open, and the rest is kept for other users", s->n_calls);
 		rpc_request_free(r);
 		return;
 	}
 	who = c->peer;
-	who.owner = is_owner(who.uid) && !names_asker(r);
+	who.owner = user_is_owner(who.uid) && !names_asker(r);
 	s->handler.request(s->handler.ctx, call->number, &who, r);
 }
 
@@ -94,8 +90,9 @@ static uint64_t id_for_error(const struct conn *c, uint64_t id)
 /* Large requests wait elsewhere while those that are open hold as much memory as all may. */
 static bool over_budget(struct rpc_server *s, struct conn *c, const uint8_t *payload, size_t size)
 {
-	if (!c->hello || size <= IN_STEP || conn_input_left(s) >= size)
+	if (!c->hello || size <= IN_STEP || users_input_left(s, c) >= size)
 		return false;
+	s->refused.input++;
 	conn_error(s, c, id_for_error(c, rpc_payload_id(payload, size)), ERR_BUSY,
 		   "a request of %zu bytes, and the open ones hold %zu of %zu", size, arena_held(),
 		   s->how.max_input);
@@ -137,6 +134,7 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 
 static void answer_http(struct rpc_server *s, struct conn *c)
 {
+	static struct log_limit limit = {.event = "HTTP came to the RPC socket"};
 	static const char body[] =
 		"This socket speaks the protocol of xversed, not HTTP.\n"
 		"Use the xverse command, a client library, or the HTTP gateway (xverse-gateway).\n";
@@ -146,13 +144,18 @@ static void answer_http(struct rpc_server *s, struct conn *c)
 
 	REQUIRE(!c->out.data);
 	c->out = (struct rpc_out){.data = (uint8_t *)text, .len = strlen(text), .max = strlen(text)};
-	log_event(LOG_INFO, "HTTP came to the RPC socket", " pid=%d", (int)c->peer.pid);
+	if (log_limit(&limit))
+		log_event(LOG_INFO, limit.event, " uid=%u pid=%d", c->peer.uid, (int)c->peer.pid);
 	conn_end(c);
 	(void)s;
 }
 
 static void framing_error(struct rpc_server *s, struct conn *c, long err, size_t size)
 {
+	static struct log_limit limit = {.event = "a client sends no frames of the protocol"};
+
+	if (log_limit(&limit))
+		log_event(LOG_INFO, limit.event, " uid=%u pid=%d", c->peer.uid, (int)c->peer.pid);
 	if (err == ERR_LIMIT)
 		conn_error(s, c, 0, ERR_LIMIT, "a frame of %zu bytes, the limit is %zu", size,
 			   s->how.max_frame);

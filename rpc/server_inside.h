@@ -40,6 +40,8 @@ void last_write_end(struct last *l, int conn, bool whole);
 void last_call_set(struct last *l, int call, int conn, uint64_t id);
 
 struct call {
+	char *key;                     /* of its asker; NULL: none */
+	size_t bytes;                  /* of its request */
 	uint64_t number, id, heard_ns; /* heard_ns: when something was last sent */
 	struct conn *conn;             /* NULL: a free entry */
 	struct call *chain;            /* of the hash, or of the free entries */
@@ -71,6 +73,8 @@ struct conn {
 	size_t out_counted; /* of out.max, in the server's out_held */
 	struct call *calls;
 	int n_calls;
+	size_t calls_bytes; /* of their requests */
+	uint64_t heard_ns;  /* when something last came */
 };
 
 struct rpc_server {
@@ -89,6 +93,7 @@ struct rpc_server {
 	int n_calls, n_watched;
 	size_t in_held;  /* of in_max of all connections, beyond IN_STEP of each */
 	size_t out_held; /* of out.max of all connections, where it is more than OUT_STEP */
+	struct rpc_refused refused;
 	uint64_t n_cut;  /* connections closed because they were not read */
 	uint64_t *late;  /* (n_late of max_late) calls that ended in rpc_send(): their handler hears of it in the next poll */
 	int n_late, max_late;
@@ -99,9 +104,10 @@ enum { LEAST_RATE = 64 << 10 }; /* bytes a second */
 
 /* server_calls.c */
 void calls_init(struct rpc_server *s, int max);
+void calls_finish(struct rpc_server *s);
 struct call *call_find(const struct rpc_server *s, uint64_t number);
 struct call *call_of(const struct conn *c, uint64_t id);
-struct call *call_open(struct rpc_server *s, struct conn *c, uint64_t id); /* NULL: no room */
+struct call *call_open(struct rpc_server *s, struct conn *c, const struct rpc_request *r); /* NULL: no room */
 void call_close(struct rpc_server *s, struct call *call);
 /* Answers a Cancel request. */
 void calls_cancel(struct rpc_server *s, struct conn *c, const struct rpc_request *r);
@@ -112,7 +118,14 @@ void conn_event(struct rpc_server *s, struct conn *c, uint32_t events);
 void conn_attend_all(struct rpc_server *s);            /* flush, drop */
 void conn_close(struct rpc_server *s, struct conn *c); /* at once, without callbacks */
 void conn_forget_input(struct rpc_server *s, struct conn *c);
-size_t conn_input_left(const struct rpc_server *s);    /* bytes that large requests may still take */
+size_t conn_input_held(const struct conn *c);          /* bytes of its requests, unfinished or open */
+
+/* server_users.c */
+bool user_is_owner(uid_t uid); /* root, or who runs this process */
+bool users_may_connect(const struct rpc_server *s, uid_t uid, pid_t pid);
+bool users_make_place(struct rpc_server *s, uid_t uid); /* closes a connection that is idle; false: there is none */
+bool users_may_call(const struct rpc_server *s, const struct conn *c);
+size_t users_input_left(const struct rpc_server *s, const struct conn *c); /* bytes that its large requests may still take */
 
 /* server_reply.c */
 /* False: the client's frame limit, or want of memory, made it an Error, which is its call's last reply. */

@@ -1,4 +1,5 @@
 /* Replies: encoded, buffered within bounds, written. */
+#include "parallel/log_limit.h"
 #include "rpc/server_inside.h"
 
 #include <errno.h>
@@ -56,7 +57,10 @@ void conn_forget_output(struct rpc_server *s, struct conn *c)
 
 void conn_cut(struct rpc_server *s, struct conn *c, const char *reason)
 {
-	log_event(LOG_WARN, reason, " connection=%ju pid=%d unsent_bytes=%zu", (uintmax_t)c->peer.connection,
+	static struct log_limit limit = {.event = "clients that do not read their answers are cut"};
+
+	if (log_limit(&limit))
+		log_event(LOG_WARN, reason, " connection=%ju pid=%d unsent_bytes=%zu", (uintmax_t)c->peer.connection,
 		  (int)c->peer.pid, conn_unsent(c));
 	c->doomed = true;
 	s->n_cut++;
@@ -196,6 +200,7 @@ void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, con
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	reply.error = (struct rpc_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
+	reply.error.retry_after_ms = code == ERR_BUSY ? 1000 : 0;
 	conn_reply(s, c, &reply);
 	if (!id)
 		conn_end(c);
