@@ -2,7 +2,10 @@
 #include "daemon/front.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "parallel/log_limit.h"
 
 /* ---- the queue's pace ---- */
 
@@ -63,12 +66,19 @@ static bool queue_full(const struct front *f)
 
 int front_take_place(struct front *f, struct open_call *c, struct why *why)
 {
+	static struct log_limit limit = {.event = "an account's share of the queue is used up"};
+	const struct account *a = c->stake.account;
 	int err;
 
 	if (queue_full(f))
 		return fail(why, ERR_BUSY, "%d calls are waiting", atomic_load(&f->link->waiting));
 	err = stake_hold(&c->stake, SHARE_CALLS, 1, why);
-	return err ? err : stake_hold(&c->stake, SHARE_TOKENS, c->call.n_prompt + c->call.n_resume, why);
+	if (!err)
+		err = stake_hold(&c->stake, SHARE_TOKENS, c->call.n_prompt + c->call.n_resume, why);
+	if (err && log_limit(&limit))
+		log_event(LOG_INFO, limit.event, " uid=%u with_key=%d open_calls=%" PRId64 " waiting_tokens=%" PRId64, a->uid, *a->key != 0,
+			  a->held[SHARE_CALLS], a->held[SHARE_TOKENS]);
+	return err;
 }
 
 uint32_t front_place(void *front, uint64_t call)

@@ -149,6 +149,26 @@ static void put_counters(const struct page *p, const struct front *f)
 	    (double)rpc_connections_cut(f->server));
 }
 
+/* By what was used up: of an account, or of a user of the socket. */
+static void put_refused(const struct page *p, const struct front *f)
+{
+	const struct rpc_refused *r = rpc_refused(f->server);
+	const struct {
+		const char *share;
+		uint64_t n;
+	} row[] = {{"calls", f->accounts.refused[SHARE_CALLS] + r->calls},
+		   {"tokens", f->accounts.refused[SHARE_TOKENS]},
+		   {"bytes", f->accounts.refused[SHARE_BYTES] + r->input},
+		   {"connections", r->connections}};
+	char label[40];
+
+	head(p, "requests_refused_by_share_total", "counter", "Requests and connections refused because a share was used up, or the whole.");
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		snprintf(label, sizeof label, "share=\"%s\"", row[i].share);
+		sample(p, "requests_refused_by_share_total", label, (double)row[i].n);
+	}
+}
+
 static void put_ends(const struct page *p, const struct metrics *m)
 {
 	static const char *const reasons[] = {[RPC_FINISH_STOP] = "stop",
@@ -231,6 +251,7 @@ char *metrics_text(const struct front *f, size_t *len)
 	sample(&p, "build_info", "version=\"" XV_VERSION "\",commit=\"" XV_COMMIT "\"", 1);
 	put_now(&p, f);
 	put_counters(&p, f);
+	put_refused(&p, f);
 	put_ends(&p, &f->metrics);
 	put_times(&p, &f->metrics);
 	if (atomic_load(&f->link->state) == LINK_READY)

@@ -36,6 +36,7 @@ class Call:
     def __init__(self, id):
         self.id, self.replies, self.text, self.prompt, self.ids, self.tokens, self.prompt_tokens = id, [], "", "", [], [], []
         self.started = self.finished = self.error = self.last = None
+        self.places = []  # told while it waits
         self.began, self.first, self.ended, self.heard = time.time(), None, None, time.time()
 
     def take(self, r):
@@ -53,19 +54,29 @@ class Call:
                 self.text += r.chunk.text
                 self.ids += r.chunk.ids
                 self.tokens += r.chunk.tokens
-        elif kind != "keep_alive":
+        elif kind == "keep_alive":
+            self.places.append(r.keep_alive.queue_place)
+        else:
             self.last, self.ended = r, time.time()
             self.finished = r.finished if kind == "finished" else None
             self.error = r.error if kind == "error" else None
 
 
 class Client:
-    def __init__(self, path, seconds=10):
+    def __init__(self, path, seconds=10, key="", client="", uid=None):
+        """key, client: whom it asks for, as a gateway says it; uid: connects as another user (root can)."""
+        self.asker = pb.Asker(key=key or None, client=client or None) if key or client else None
         end = time.time() + seconds
         while True:
             self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                self.s.connect(path)
+                if uid is not None:
+                    os.seteuid(uid)
+                try:
+                    self.s.connect(path)
+                finally:
+                    if uid is not None:
+                        os.seteuid(0)
                 break
             except OSError:
                 self.s.close()
@@ -74,7 +85,8 @@ class Client:
                 time.sleep(0.05)
         self.buffer, self.calls, self.next, self.closed = b"", {}, 1, False
         self.s.sendall(frame(pb.Request(hello=pb.Hello(protocol_min=1, protocol_max=1, version="test"))))
-        self.hello = self.read(seconds)[0].hello
+        first = self.read(seconds)[0]
+        self.hello, self.welcome = first.hello, first.WhichOneof("body") == "hello"
 
     def close(self):
         self.s.close()
@@ -119,7 +131,7 @@ class Client:
         call = Call(self.next)
         self.next += 1
         self.calls[call.id] = call
-        self.s.sendall(frame(pb.Request(id=call.id, **body)))
+        self.s.sendall(frame(pb.Request(id=call.id, asker=self.asker, **body)))
         return call
 
     def generate(self, prompt, timeout_ms=0, echo=False, resume=None, **sampling):
