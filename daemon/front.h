@@ -52,7 +52,8 @@ enum { FRONT_BUCKETS = 1024, PACE_ENDS = 64, FRONT_INPUT = 256 << 20 /* bytes of
 /* When calls ended while others waited. */
 struct pace {
 	uint64_t at[PACE_ENDS]; /* a ring */
-	uint64_t n;             /* of them, ever */
+	uint64_t n;             /* of them, since calls wait */
+	uint64_t last_ns;       /* between two, when calls waited before; 0: never yet */
 };
 
 struct front {

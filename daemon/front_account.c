@@ -9,9 +9,15 @@
 
 /* ---- the queue's pace ---- */
 
-static void pace_clear(struct pace *p)
+/* Nanoseconds from one place that becomes free to the next: of late, else when calls last waited, else a guess. */
+static uint64_t pace_interval(const struct pace *p)
 {
-	p->n = 0;
+	const uint64_t guess = 100 * 1000000;
+	uint64_t n = p->n < PACE_ENDS ? p->n : PACE_ENDS;
+
+	if (n >= 4)
+		return (now_ns() - p->at[(p->n - n) % PACE_ENDS]) / n;
+	return p->last_ns ? p->last_ns : guess;
 }
 
 /* A call has ended. Only while others wait do such times say how fast places become free. */
@@ -19,19 +25,12 @@ void front_count_pace(struct front *f)
 {
 	struct pace *p = &f->pace;
 
-	if (!atomic_load(&f->link->waiting)) {
-		pace_clear(p);
+	if (atomic_load(&f->link->waiting)) {
+		p->at[p->n++ % PACE_ENDS] = now_ns();
 		return;
 	}
-	p->at[p->n++ % PACE_ENDS] = now_ns();
-}
-
-/* Nanoseconds from one place that becomes free to the next; 0: not known. */
-static uint64_t pace_interval(const struct pace *p)
-{
-	uint64_t n = p->n < PACE_ENDS ? p->n : PACE_ENDS;
-
-	return n < 4 ? 0 : (now_ns() - p->at[(p->n - n) % PACE_ENDS]) / n;
+	p->last_ns = pace_interval(p);
+	p->n = 0;
 }
 
 /* Those who are refused are told one after the other to come again, not all at once; a client that keeps asking puts off itself alone. */
@@ -47,7 +46,7 @@ uint32_t front_retry_ms(struct front *f, struct account *a)
 	if (a && a->promised_ns + interval > now + wait)
 		wait = a->promised_ns + interval - now;
 	wait = wait < least ? least : wait < most ? wait : most;
-	if (a && interval)
+	if (a)
 		a->promised_ns = now + wait;
 	return (uint32_t)(wait / ms);
 }
@@ -89,7 +88,7 @@ uint32_t front_place(void *front, uint64_t call)
 
 	if (!mine || !mine->stake.waits)
 		return 0;
-	for (int i = 0; i < FRONT_BUCKETS; i++)
+	for (int i = 0; i < FRONT_BUCKETS && mine->stake.account->turn.waiting > 1; i++)
 		for (const struct open_call *c = f->bucket[i]; c; c = c->next)
 			earlier += c->stake.waits && c->stake.account == mine->stake.account && c->id < call;
 	return (uint32_t)(stake_place(&mine->stake, earlier) + atomic_load(&f->link->preempted));
