@@ -216,12 +216,13 @@ static bool admit(struct sched *s, struct seq *q)
 	return true;
 }
 
-/* Where the first lacks blocks, one that needs at most an eighth of what it needs passes it; after eight of them, which need no more
- * than the first itself, all wait for it. */
+/* Where the first lacks blocks, one that needs a single block, or at most an eighth of what the first needs, passes it; after eight of
+ * them all wait for it. */
 static bool admit_small(struct sched *s, struct seq *first)
 {
 	enum { PASSES = 8 };
-	struct seq *q = first->passed < PASSES ? queue_small(s, first, seq_need(s, first) / PASSES) : NULL;
+	int need = seq_need(s, first);
+	struct seq *q = need > 1 && first->passed < PASSES ? queue_small(s, first, max_int(1, need / PASSES)) : NULL;
 
 	if (!q || !has_place(s, q) || !admit(s, q))
 		return false;
