@@ -261,6 +261,37 @@ TEST(small_calls_pass_one_that_waits_for_memory_and_do_not_starve_it)
 	world_finish(&w);
 }
 
+/* Five clients keep the queue full of small, large and open-ended calls in little memory; a sixth asks for as much as fits, again and
+ * again. Before each of its calls at most one of each other client goes, and eight small ones past each of these and it. */
+TEST(a_large_call_is_not_starved_in_little_memory)
+{
+	static struct world w;
+	int lone[CALLS], before[CALLS], n_lone = 0, worst = 0;
+
+	world_init(&w, 8, 40);
+	while (w.n_calls < CALLS - 20) {
+		struct sched_stats st;
+		int n = 0;
+		sched_stats(w.sched, &st);
+		for (; st.waiting + n < 15; n++)
+			add(&w, 1 + below(5), 1 + below(20), below(3) ? 1 + below(4) : 1 + below(120), below(3) == 0);
+		if (!n_lone || w.ended[lone[n_lone - 1]]) {
+			before[n_lone] = w.n_admitted;
+			lone[n_lone++] = add(&w, 0, 60, 100, false);
+		}
+		turn(&w);
+	}
+	run_all(&w);
+	for (int i = 0; i < n_lone; i++) {
+		int passed = w.admitted_as[lone[i]] - before[i] - 1;
+		worst = passed > worst ? passed : worst;
+	}
+	printf("  %d large calls; at most %d others went before one\n", n_lone, worst);
+	CHECK(n_lone > 3);
+	CHECK(worst <= 5 + 8 * 6);
+	world_finish(&w);
+}
+
 /* How many of 32 calls run at once. */
 static int most_running(int max_tokens, bool open_ended, uint64_t *preemptions)
 {
