@@ -144,7 +144,7 @@ void words_put(struct words *w, struct words_job *job)
 
 	job->size = size_of(job);
 	lane = &w->lane[job->size > WORDS_LANE];
-	job->effort.bytes = job->size > WORDS_LANE ? WORDS_MEMORY : WORDS_MEMORY_SHORT;
+	job->effort.bytes = job->size <= WORDS_LANE ? WORDS_MEMORY_SHORT : job->kind == WORDS_TALK ? WORDS_MEMORY_TALK : WORDS_MEMORY;
 	job->effort.cpu_ns = WORDS_SECONDS * 1000000000ull;
 	pthread_mutex_lock(&w->lock);
 	before = lane->clock;

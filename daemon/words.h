@@ -17,6 +17,7 @@ enum {
 	WORDS_LONG_IDS = 8 << 10,   /* the same for ids that become text */
 	WORDS_LANE = 256 << 10,     /* bytes; longer jobs have a thread of their own */
 	WORDS_MEMORY = 512 << 20,   /* working memory of one long job, its answer included */
+	WORDS_MEMORY_TALK = 256 << 20, /* of a conversation, trees of JSON included */
 	WORDS_MEMORY_SHORT = 128 << 20, /* of one that the front thread or the thread of short ones does */
 	WORDS_SECONDS = 10,         /* of CPU time of one job */
 	WORDS_FRONT_MS = 250,       /* of CPU time of one job of the front thread */

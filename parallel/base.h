@@ -75,16 +75,17 @@ struct effort {
 	size_t bytes;    /* that it may take; 0: no bound */
 	uint64_t cpu_ns; /* of CPU time; 0: no bound */
 	bool stop;       /* effort_stop() sets it, from any thread */
-	bool starved;
+	bool starved, spent; /* there was no memory; `bytes` were not enough */
 	size_t left;
+	uint64_t looked_ns; /* when the CPU clock was read last */
 	uint64_t end_ns; /* of the thread's CPU clock */
 	struct effort *outer;
 };
 void effort_begin(struct effort *w); /* it is the calling thread's until effort_end(); they nest, and the inner one alone counts */
 void effort_end(void);
 void effort_stop(struct effort *w);
-bool effort_goes_on(void);          /* cheap enough for every few hundred steps of a loop */
-int effort_check(struct why *why);  /* 0, ERR_CANCELLED, ERR_LIMIT (CPU time), ERR_BUSY (memory) */
+bool effort_goes_on(void);         /* cheap enough for any loop */
+int effort_check(struct why *why); /* 0, ERR_CANCELLED, ERR_LIMIT (CPU time or its bytes), ERR_BUSY (no memory) */
 /* Memory whose size a client or its text decides. heap_grow() leaves p alone where it fails; new memory is not zeroed.
  * heap_take() zeroes. heap_free() gives back to the effort what free() would leave counted. */
 void *heap_grow(void *p, size_t count, size_t size);

@@ -56,7 +56,7 @@ void job_free(struct job *job)
 {
 	while (job->block) {
 		struct arena_block *next = job->block->next;
-		free(job->block);
+		heap_free(job->block);
 		job->block = next;
 	}
 	json_decref(job->read);

@@ -6,12 +6,12 @@
 
 void bpe_work_finish(struct bpe_work *w)
 {
-	free(w->symbol);
-	free(w->merge);
-	free(w->urgent);
-	free(w->batch);
+	heap_free(w->symbol);
+	heap_free(w->merge);
+	heap_free(w->urgent);
+	heap_free(w->batch);
 	free(w->of_rank);
-	free(w->rank_heap);
+	heap_free(w->rank_heap);
 	*w = (struct bpe_work){0};
 }
 

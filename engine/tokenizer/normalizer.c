@@ -10,8 +10,8 @@
 void normalizer_work_finish(struct normalizer_work *w)
 {
 	text_finish(&w->other);
-	free(w->chars.c);
-	free(w->cut.p);
+	heap_free(w->chars.c);
+	heap_free(w->cut.p);
 	*w = (struct normalizer_work){0};
 }
 

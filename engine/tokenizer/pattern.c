@@ -290,9 +290,8 @@ static int regex_failed(const struct pattern *p, long r, struct why *why)
 static long find_matches(struct cutter *c, size_t most, OnigRegion *region, OnigMatchParam *param, struct pieces *out)
 {
 	const OnigUChar *text = (const OnigUChar *)c->s, *text_end = text + c->len;
-	unsigned turns = 0;
 
-	while (c->at <= c->len && out->n < most && (++turns % 256 || effort_goes_on())) {
+	while (c->at <= c->len && out->n < most && effort_goes_on()) {
 		size_t first, end;
 		long r = onig_search_with_param(c->p->regex, text, text_end, text + c->at, text_end, region, ONIG_OPTION_NONE, param);
 

@@ -58,9 +58,9 @@ void pretokenizer_work_finish(struct pretokenizer_work *w)
 {
 	text_finish(&w->other);
 	text_finish(&w->part);
-	free(w->next.p);
-	free(w->cut.p);
-	free(w->words.p);
+	heap_free(w->next.p);
+	heap_free(w->cut.p);
+	heap_free(w->words.p);
 	*w = (struct pretokenizer_work){0};
 }
 

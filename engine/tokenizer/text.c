@@ -7,8 +7,8 @@
 
 void text_finish(struct text *t)
 {
-	free(t->s);
-	free(t->from);
+	heap_free(t->s);
+	heap_free(t->from);
 	*t = (struct text){0};
 }
 

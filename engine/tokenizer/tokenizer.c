@@ -178,8 +178,8 @@ const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *len)
 
 void ids_finish(struct ids *ids)
 {
-	free(ids->id);
-	free(ids->offset);
+	heap_free(ids->id);
+	heap_free(ids->offset);
 	*ids = (struct ids){.want_offsets = ids->want_offsets};
 }
 
@@ -188,7 +188,6 @@ struct encoding {
 	const struct tokenizer *t;
 	struct text whole, part, normal;
 	struct segments raw, inner;
-	struct pieces words;
 	struct normalizer_work normalizer;
 	struct pretokenizer_work pretokenizer;
 	struct bpe_work bpe;
@@ -201,9 +200,8 @@ static void encoding_finish(struct encoding *e)
 	text_finish(&e->whole);
 	text_finish(&e->part);
 	text_finish(&e->normal);
-	free(e->raw.s);
-	free(e->inner.s);
-	free(e->words.p);
+	heap_free(e->raw.s);
+	heap_free(e->inner.s);
 	normalizer_work_finish(&e->normalizer);
 	pretokenizer_work_finish(&e->pretokenizer);
 	bpe_work_finish(&e->bpe);
