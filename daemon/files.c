@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,10 +83,12 @@ void log_file_on_hangup(void)
 void start_failed(const char *text)
 {
 	int to = starter >= 0 ? starter : STDERR_FILENO;
+	struct pollfd p = {.fd = to, .events = POLLOUT};
 
 	if (starter >= 0)
 		log_at(LOG_ERROR, "%s", text);
-	dprintf(to, "xversed: %s\n", text);
+	if (poll(&p, 1, 1000) > 0) /* nobody may read it */
+		dprintf(to, "xversed: %s\n", text);
 }
 
 int pid_file_write(const char *path, struct why *why)

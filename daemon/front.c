@@ -12,6 +12,7 @@
 #include "daemon/files.h"
 #include "parallel/log_limit.h"
 #include "parallel/wait.h"
+#include "rpc/arena.h"
 #include "rpc/handover.h"
 
 static void send_error(struct front *f, uint64_t call, struct account *a, int code, const char *text)
@@ -123,16 +124,19 @@ static void log_limit_tick(struct front *f)
 	log_limit_flush();
 }
 
-/* Memory that clients took goes back to the system when no call is open any more. */
-static void trim_when_idle(struct front *f)
+/* Memory that clients took goes back to the system when no call is open any more, and now and then after something large. */
+static void trim(struct front *f)
 {
-	int connections = rpc_connections(f->server);
+	enum { LARGE = 4 << 20 };
+	int connections = rpc_connections(f->server), calls = rpc_open_calls(f->server);
+	uint64_t since = now_ns() - f->trim_ns;
 
-	f->trim_due |= rpc_open_calls(f->server) > 0 || connections != f->connections_seen;
+	f->trim_due |= calls > 0 || connections != f->connections_seen;
+	f->trim_large |= arena_held() > LARGE;
 	f->connections_seen = connections;
-	if (!f->trim_due || rpc_open_calls(f->server) || now_ns() - f->trim_ns < 1000000000u)
+	if (!(f->trim_due && !calls && since > 1000000000u) && !(f->trim_large && since > 2000000000u))
 		return;
-	f->trim_due = false;
+	f->trim_due = f->trim_large = false;
 	f->trim_ns = now_ns();
 	heap_trim();
 }
@@ -153,8 +157,8 @@ static void *front_thread(void *arg)
 		front_take_words(f);
 		front_expire(f);
 		beat(f);
-		trim_when_idle(f);
 		log_limit_tick(f);
+		trim(f);
 		if (!was_ready && atomic_load(&f->link->state) == LINK_READY) {
 			was_ready = true;
 			front_ready(f);

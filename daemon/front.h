@@ -30,6 +30,7 @@ struct open_call {
 	struct ids ids;
 	int32_t *stop_ids;
 	struct bias *bias;
+	uint32_t *mask; /* (mask_words(vocab)), or NULL */
 	struct detok *detok;
 	struct stop_text stop;
 	uint64_t skip_text; /* resumed: bytes the client has already */
@@ -85,6 +86,7 @@ struct front {
 	pid_t starter;             /* mpirun, whose end is this process's; 0: it has none */
 	uint64_t beat_ns, cont_ns; /* last beat; last SIGCONT */
 	uint64_t log_ns;           /* last look at lines that were not written */
+	bool trim_large; /* something large was held since the last trim */
 	pthread_t thread;
 	struct metrics metrics;
 	_Atomic int last_words; /* the watch thread speaks now: touch the server no more */

@@ -17,6 +17,7 @@ void open_call_destroy(struct open_call *c)
 	ids_finish(&c->ids);
 	free(c->stop_ids);
 	free(c->bias);
+	free(c->mask);
 	free(c->missing);
 	detok_destroy(c->detok);
 	stop_finish(&c->stop);
@@ -402,6 +403,7 @@ void front_take_words(struct front *f)
 		struct effort e = {0};
 
 		effort_begin(&e);
+		f->trim_large |= job->size > WORDS_LANE;
 		take_job(f, job);
 		effort_end();
 	}

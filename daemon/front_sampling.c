@@ -91,23 +91,64 @@ static void fill_numbers(struct sampling *how, const struct rpc_sampling *s, con
 	how->n_logprobs = front_has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
 }
 
+/* Once a call, so that a token costs the mask's words and not the lists. */
+static int fill_mask(struct open_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
+{
+	if (!s->n_allowed && !s->n_bad)
+		return 0;
+	c->mask = heap_take((size_t)mask_words(vocab), sizeof *c->mask);
+	if (!c->mask)
+		return effort_check(why);
+	c->call.how.mask = c->mask;
+	return sampling_mask(c->mask, s->allowed, s->n_allowed, s->bad, s->n_bad, vocab, why);
+}
+
+/* Equal ids keep their order: an entry of the request lies before a later one. */
+static int by_id(const void *a, const void *b)
+{
+	const struct rpc_bias *x = *(const struct rpc_bias *const *)a, *y = *(const struct rpc_bias *const *)b;
+
+	return x->id != y->id ? (x->id > y->id) - (x->id < y->id) : (x > y) - (x < y);
+}
+
+static int fill_bias(struct open_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
+{
+	const struct rpc_bias **order;
+
+	if (s->n_bias > vocab)
+		return fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", s->n_bias, vocab);
+	if (!s->n_bias)
+		return 0;
+	order = heap_take((size_t)s->n_bias, sizeof *order);
+	c->bias = heap_take((size_t)s->n_bias, sizeof *c->bias);
+	for (int i = 0; i < s->n_bias && order; i++)
+		order[i] = &s->bias[i];
+	if (order)
+		qsort(order, (size_t)s->n_bias, sizeof *order, by_id);
+	for (int i = 0; i < s->n_bias && order && c->bias; i++)
+		c->bias[i] = (struct bias){order[i]->id, order[i]->value};
+	free(order);
+	c->call.how.bias = c->bias;
+	c->call.how.n_bias = s->n_bias;
+	return effort_check(why);
+}
+
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)
 {
 	struct sampling *how = &c->call.how;
 	int err;
 
 	fill_numbers(how, s, &f->defaults);
-	how->allowed = s->allowed;
-	how->n_allowed = s->n_allowed;
-	how->bad = s->bad;
-	how->n_bad = s->n_bad;
-	c->bias = xalloc((size_t)s->n_bias, sizeof *c->bias);
-	for (int i = 0; i < s->n_bias; i++)
-		c->bias[i] = (struct bias){s->bias[i].id, s->bias[i].value};
-	how->bias = c->bias;
-	how->n_bias = s->n_bias;
+	err = fill_mask(c, s, f->node->cfg.vocab, why);
+	if (!err)
+		err = fill_bias(c, s, f->node->cfg.vocab, why);
+	if (err)
+		return err;
 	fill_stop_ids(f, c, s);
-	err = front_check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
+	if (s->n_stop_ids > f->node->cfg.vocab)
+		err = fail(why, ERR_LIMIT, "stop_token_ids: %d entries are more than the vocabulary of %d has", s->n_stop_ids, f->node->cfg.vocab);
+	if (!err)
+		err = front_check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
 	if (!err)
 		err = sampling_check(how, f->node->cfg.vocab, why);
 	c->call.prompt_logprobs = front_has(s, RPC_PROMPT_LOGPROBS) ? (int)s->prompt_logprobs : -1;

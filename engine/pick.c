@@ -34,6 +34,8 @@ struct sampling sampling_default(void)
 
 static int check_ids(const char *name, const int32_t *ids, int n, int vocab, struct why *why)
 {
+	if (n > vocab)
+		return fail(why, ERR_LIMIT, "%s: %d entries are more than the vocabulary of %d has", name, n, vocab);
 	for (int i = 0; i < n; i++)
 		if (ids[i] < 0 || ids[i] >= vocab)
 			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", name,
@@ -62,18 +64,32 @@ int sampling_check(const struct sampling *h, int vocab, struct why *why)
 {
 	int err = check_numbers(h, why);
 
-	if (!err)
-		err = check_ids("allowed_token_ids", h->allowed, h->n_allowed, vocab, why);
-	if (!err)
-		err = check_ids("bad_token_ids", h->bad, h->n_bad, vocab, why);
-	if (!err)
-		err = check_ids("stop_token_ids", h->stop, h->n_stop, vocab, why);
+	for (int i = 0; !err && i < h->n_stop; i++)
+		err = check_ids("stop_token_ids", &h->stop[i], 1, vocab, why);
+	if (!err && h->n_bias > vocab)
+		err = fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", h->n_bias, vocab);
 	for (int i = 0; !err && i < h->n_bias; i++) {
 		err = check_ids("logit_bias", &h->bias[i].id, 1, vocab, why);
 		if (!err)
 			err = range_check("logit_bias", h->bias[i].value, &bias_range, why);
 	}
 	return err;
+}
+
+int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const int32_t *bad, int n_bad, int vocab, struct why *why)
+{
+	int err = check_ids("allowed_token_ids", allowed, n_allowed, vocab, why);
+
+	if (!err)
+		err = check_ids("bad_token_ids", bad, n_bad, vocab, why);
+	if (err)
+		return err;
+	memset(mask, n_allowed ? 0 : 0xff, (size_t)mask_words(vocab) * sizeof *mask);
+	for (int i = 0; i < n_allowed; i++)
+		mask[allowed[i] / 32] |= 1u << allowed[i] % 32;
+	for (int i = 0; i < n_bad; i++)
+		mask[bad[i] / 32] &= ~(1u << bad[i] % 32);
+	return 0;
 }
 
 struct picker *picker_create(int vocab)
@@ -85,7 +101,6 @@ struct picker *picker_create(int vocab)
 	p->vocab = vocab;
 	p->count = xalloc_touched(n, sizeof *p->count);
 	p->seen = xalloc_touched(n, sizeof *p->seen);
-	p->mask = xalloc_touched(n / 32 + 1, sizeof *p->mask);
 	p->values = xalloc_touched(n, sizeof *p->values);
 	p->cand = xalloc_touched(n, sizeof *p->cand);
 	p->raw = xalloc_touched(n, sizeof *p->raw);
@@ -98,7 +113,6 @@ void picker_destroy(struct picker *p)
 		return;
 	free(p->count);
 	free(p->seen);
-	free(p->mask);
 	free(p->values);
 	free(p->cand);
 	free(p->raw);
@@ -188,28 +202,25 @@ static void describe_chosen(const struct picker *p, const float *x, const struct
 
 /* ---- masks and penalties ---- */
 
-static void keep_allowed(struct picker *p, float *x, const struct sampling *h)
+static void keep(float *x, const uint32_t *mask, int vocab)
 {
-	for (int i = 0; i < h->n_allowed; i++)
-		p->mask[h->allowed[i] / 32] |= 1u << h->allowed[i] % 32;
-	for (int i = 0; i < p->vocab; i++)
-		if (!(p->mask[i / 32] >> i % 32 & 1))
-			x[i] = -INFINITY;
-	for (int i = 0; i < h->n_allowed; i++)
-		p->mask[h->allowed[i] / 32] = 0;
+	for (int w = 0; w < mask_words(vocab); w++) {
+		if (mask[w] == UINT32_MAX)
+			continue;
+		for (int i = 32 * w; i < vocab && i < 32 * w + 32; i++)
+			if (!(mask[w] >> i % 32 & 1))
+				x[i] = -INFINITY;
+	}
 }
 
-static void apply_masks(struct picker *p, float *x, const struct pick *what)
+static void apply_masks(const struct picker *p, float *x, const struct pick *what)
 {
 	const struct sampling *h = what->how;
 
-	for (int i = 0; what->allow && i < p->vocab; i++)
-		if (!(what->allow[i / 32] >> i % 32 & 1))
-			x[i] = -INFINITY;
-	if (h->n_allowed)
-		keep_allowed(p, x, h);
-	for (int i = 0; i < h->n_bad; i++)
-		x[h->bad[i]] = -INFINITY;
+	if (what->allow)
+		keep(x, what->allow, p->vocab);
+	if (h->mask)
+		keep(x, h->mask, p->vocab);
 	for (int i = 0; i < h->n_bias; i++)
 		x[h->bias[i].id] += h->bias[i].value;
 	for (int i = 0; what->n_tokens - what->n_prompt < h->min_tokens && i < h->n_stop; i++)

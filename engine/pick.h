@@ -38,16 +38,22 @@ struct sampling {
 	float repetition_penalty, presence_penalty, frequency_penalty; /* 1, 0, 0: off */
 	uint64_t seed;
 	int min_tokens; /* output tokens before a stop id may be drawn */
-	int n_bias, n_allowed, n_bad, n_stop;
-	const struct bias *bias;    /* (n_bias) */
-	const int32_t *allowed;     /* (n_allowed) only these; 0: all */
-	const int32_t *bad;         /* (n_bad) never these */
+	int n_bias, n_stop;
+	const struct bias *bias;    /* (n_bias) by rising id; of one id all are added, in order */
+	const uint32_t *mask;       /* (mask_words(vocab)) a bit for each word that may be drawn, or NULL: all may */
 	const int32_t *stop;        /* (n_stop) ids that end the answer (eos included, unless ignored) */
 	int n_logprobs;             /* -1: none; 0: the chosen one only; n: and the n best */
 };
 struct sampling sampling_default(void);
 /* ERR_INVALID naming the field and its range. */
 int sampling_check(const struct sampling *how, int vocab, struct why *why);
+static inline int mask_words(int vocab)
+{
+	return (vocab + 31) / 32;
+}
+/* Folds what is allowed (n_allowed 0: all) and what is not into a mask. ERR_INVALID: an id outside the vocabulary; ERR_LIMIT: a list
+ * of more entries than it has. */
+int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const int32_t *bad, int n_bad, int vocab, struct why *why);
 
 /* One row to pick: what the scheduler knows of it. */
 struct pick {

@@ -17,7 +17,6 @@ struct picker {
 	int vocab;
 	uint16_t *count;        /* (vocab) times in the output; all 0 between calls */
 	uint8_t *seen;          /* (vocab) in prompt or output; all 0 between calls */
-	uint32_t *mask;         /* (vocab bits) allowed_token_ids; all 0 between calls */
 	float *values;          /* (vocab) to select the k-th of */
 	float *raw;             /* (vocab) logits as they came */
 	struct candidate *cand; /* (vocab) */

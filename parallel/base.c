@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "parallel/log_out.h"
+
 static struct {
 	int rank;
 	_Atomic int level;
@@ -68,6 +70,14 @@ static size_t log_quoted(char *out, size_t size, const char *text)
 	return n;
 }
 
+static size_t log_lost(char *out, size_t size, uint64_t lost)
+{
+	size_t n = log_head(out, size, LOG_WARN);
+
+	return n + (size_t)snprintf(out + n, size - n, "event=\"log lines were lost, since nobody read standard error\" lines=%llu\n",
+				    (unsigned long long)lost);
+}
+
 static void log_write(enum log_level level, const char *event, const char *fields, va_list args)
 {
 	char line[1400];
@@ -88,8 +98,7 @@ static void log_write(enum log_level level, const char *event, const char *field
 		return;
 	}
 	line[n++] = '\n'; /* one write a line, so that lines of ranks do not mix */
-	if (write(STDERR_FILENO, line, n) < 0)
-		return; /* nobody is left to tell */
+	log_out(line, n, log_lost);
 }
 
 static bool log_wanted(enum log_level level)

@@ -9,7 +9,7 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* Lines go to standard error, or to the sink where one is set: time, rank, level, event="what happened" and, where there are
+/* Lines go to standard error, or to the sink where one is set, and never wait for a reader (what has no room is counted and lost): time, rank, level, event="what happened" and, where there are
  * any, its data as fields, for which `fields` begins with a space: " seconds=%.2f model=\"%s\"". */
 void log_init(int rank, enum log_level level);
 void log_level_set(enum log_level level);

@@ -242,7 +242,9 @@ static void cancel_late(struct rpc_server *s)
 
 void rpc_server_poll(struct rpc_server *s, int timeout_ms)
 {
+	enum { POLL_MS = 20 }; /* of events before others have their turn; one event may take longer */
 	struct epoll_event events[64];
+	uint64_t start;
 	int n;
 
 	cancel_late(s);
@@ -253,7 +255,9 @@ void rpc_server_poll(struct rpc_server *s, int timeout_ms)
 	n = epoll_wait(s->epoll_fd, events, 64, timeout_ms);
 	if (n < 0 && errno != EINTR)
 		die("epoll_wait: %s", strerror(errno));
-	for (int i = 0; i < n; i++)
+	/* What is left comes again with the next call, behind what the caller has to do meanwhile. */
+	start = now_ns();
+	for (int i = 0; i < n && now_ns() - start < POLL_MS * 1000000ull; i++)
 		event_handle(s, &events[i]);
 	tick(s);
 	conn_attend_all(s);

@@ -175,6 +175,7 @@ struct pick_book {
 	} *kept;               /* (seqs) */
 	int seqs, max_history;
 	int64_t step; /* the running one, from 1 on */
+	int vocab;
 };
 /* pick_pack.c. A row and, from ids + at on, its lists and what is new of its history; how many ids they take. Where they do not fit
  * below `room`, or a mask comes with it, or nothing is told of a given word, the row is left to the host. */

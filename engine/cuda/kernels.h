@@ -131,14 +131,14 @@ cudaError_t k_tree_sum(cudaStream_t stream, float *out, struct k_tree in, size_t
 enum pick_mode { PICK_SCORE, PICK_LIKELIEST, PICK_DRAW };
 enum { PICK_TOP = 20, PICK_PART = 2048 /* words of a block */, PICK_BINS = 2048, PICK_PASSES = 3, PICK_SELECTS = 3 };
 
-/* One row; `ids` of it: allowed, bad, biased ones and their values (bits of floats), stop (where masked), then what of its history
- * (prompt, output) the device does not have yet. */
+/* One row; `ids` of it: the bits of its mask, biased ones by rising id and their values (bits of floats), stop (where masked), then
+ * what of its history (prompt, output) the device does not have yet. */
 struct pick_row {
 	double per_temperature;      /* 1 / temperature; 0: logits stay as they are */
 	double per_repetition;       /* 1 / penalty */
 	uint64_t stream, least, share; /* pick_stream(); min_p as a mass; top_p in 2^-32: 2^32 is off */
 	int32_t mode, given, n_top, top_k; /* top_k 0: off */
-	int32_t at, n_allowed, n_bad, n_bias, n_stop, n_prompt, n_output;
+	int32_t at, n_mask /* words of bits; 0: all may be drawn */, n_bias, n_stop, n_prompt, n_output;
 	int32_t seq, kept; /* whose history it is, and how much of it is there; seq -1: it is used here and not kept */
 	float repetition, presence, frequency;
 	int32_t skip, none; /* skip: the host picks it */

@@ -15,10 +15,10 @@ struct cuda_picker {
 };
 
 /* Lists go over the bus each step, histories when a call begins: what is beyond this the host picks. */
-static int room_of(const struct cuda *c, int rows)
+static int room_of(const struct cuda *c, int rows, int vocab)
 {
 	enum { LISTS = 1024, MOST = 1 << 20 };
-	int64_t all = (int64_t)rows * (c->how.max_context + LISTS);
+	int64_t all = (int64_t)rows * (c->how.max_context + LISTS + mask_words(vocab));
 
 	return all < MOST ? (int)all : MOST;
 }
@@ -61,8 +61,8 @@ float *cuda_pick_open(struct backend *b, int rows, int vocab)
 	if (vocab > PICK_MAX_VOCAB)
 		return NULL;
 	p = xalloc(1, sizeof *p);
-	*p = (struct cuda_picker){.args = {.vocab = vocab, .max_history = c->how.max_context}, .rows = rows, .room = room_of(c, rows)};
-	p->book = (struct pick_book){NULL, c->how.limits.max_seqs, c->how.max_context, 0};
+	*p = (struct cuda_picker){.args = {.vocab = vocab, .max_history = c->how.max_context}, .rows = rows, .room = room_of(c, rows, vocab)};
+	p->book = (struct pick_book){NULL, c->how.limits.max_seqs, c->how.max_context, 0, vocab};
 	pieces_of(p, piece);
 	for (int i = 0; i < PIECES; i++)
 		*piece[i].at = cuda_take(c, piece[i].bytes);

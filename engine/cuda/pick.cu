@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(THREADS) pick_start(struct pick_args a, int li
 		offer(raw, fabsf(x) < INFINITY ? x : INFINITY, i); /* one that is not finite wins, and tell_id() shows it */
 		if (y > -INFINITY)
 			offer(likeliest, y, i);
-		a.x[p.at + i] = lists && r.n_allowed ? -INFINITY : y;
+		a.x[p.at + i] = lists && r.n_mask && !(a.ids[r.at + i / 32] >> i % 32 & 1) ? -INFINITY : y;
 	}
 	raw = block_best(raw);
 	likeliest = block_best(likeliest);

@@ -15,20 +15,16 @@ GPU void put(float *x, float v)
 {
 	atomicExch((uint32_t *)x, gpu_float_bits(v));
 }
-/* A word's first entry adds all of them, in order. */
+/* A word's first entry adds all of them, in order: they stand side by side. */
 GPU void add_bias(float *x, const int32_t *ids, const int32_t *values, int n)
 {
 	for (int j = threadIdx.x; j < n; j += THREADS) {
-		int first = 0;
 		float v;
-		while (ids[first] != ids[j])
-			first++;
-		if (first != j)
+		if (j && ids[j - 1] == ids[j])
 			continue;
 		v = x[ids[j]];
-		for (int k = j; k < n; k++)
-			if (ids[k] == ids[j])
-				v = __fadd_rn(v, gpu_bits((uint32_t)values[k]));
+		for (int k = j; k < n && ids[k] == ids[j]; k++)
+			v = __fadd_rn(v, gpu_bits((uint32_t)values[k]));
 		x[ids[j]] = clean(v);
 	}
 }
@@ -66,14 +62,7 @@ __global__ void __launch_bounds__(THREADS) pick_lists(struct pick_args a)
 
 	if (r.skip)
 		return;
-	for (int j = threadIdx.x; j < r.n_allowed; j += THREADS)
-		put(&x[ids[j]], clean(a.raw[at + ids[j]]));
-	ids += r.n_allowed;
-	__syncthreads();
-	for (int j = threadIdx.x; j < r.n_bad; j += THREADS)
-		put(&x[ids[j]], -INFINITY);
-	ids += r.n_bad;
-	__syncthreads();
+	ids += r.n_mask; /* the first pass saw to it */
 	add_bias(x, ids, ids + r.n_bias, r.n_bias);
 	ids += 2 * r.n_bias;
 	__syncthreads();

@@ -21,9 +21,8 @@ static int put_ids(int32_t *to, const int32_t *from, int n)
 static int put_lists(struct pick_row *r, int32_t *ids, const struct pick *what)
 {
 	const struct sampling *h = what->how;
-	int n = put_ids(ids, h->allowed, r->n_allowed);
+	int n = put_ids(ids, (const int32_t *)h->mask, r->n_mask);
 
-	n += put_ids(ids + n, h->bad, r->n_bad);
 	for (int i = 0; i < r->n_bias; i++) {
 		ids[n + i] = h->bias[i].id;
 		memcpy(&ids[n + r->n_bias + i], &h->bias[i].value, sizeof(int32_t));
@@ -71,7 +70,7 @@ int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct p
 	if (what->allow || (!draws && what->n_top < 0))
 		return 0;
 	if (draws) {
-		r->n_allowed = h->n_allowed, r->n_bad = h->n_bad, r->n_bias = h->n_bias;
+		r->n_mask = h->mask ? mask_words(book->vocab) : 0, r->n_bias = h->n_bias;
 		r->n_stop = what->n_tokens - what->n_prompt < h->min_tokens ? h->n_stop : 0;
 	}
 	if (draws && penalizes(h)) {
@@ -81,7 +80,7 @@ int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct p
 	r->per_repetition = 1 / (double)h->repetition_penalty;
 	r->repetition = h->repetition_penalty, r->presence = h->presence_penalty, r->frequency = h->frequency_penalty;
 	choose_mode(r, what);
-	need = r->n_allowed + r->n_bad + 2 * r->n_bias + r->n_stop + r->n_prompt + r->n_output - r->kept;
+	need = r->n_mask + 2 * r->n_bias + r->n_stop + r->n_prompt + r->n_output - r->kept;
 	if (need > room - at)
 		return 0;
 	r->skip = 0;
@@ -98,7 +97,7 @@ struct pick_needs pick_needs_of(const struct pick_row *row, int n)
 		const struct pick_row *r = &row[i];
 		if (r->skip)
 			continue;
-		all.lists |= r->n_allowed + r->n_bad + r->n_bias + r->n_stop + r->n_prompt + r->n_output > 0;
+		all.lists |= r->n_mask + r->n_bias + r->n_stop + r->n_prompt + r->n_output > 0;
 		all.top_n |= r->n_top > 0;
 		all.draw |= r->mode == PICK_DRAW;
 		all.top_k |= r->mode == PICK_DRAW && r->top_k > 0;

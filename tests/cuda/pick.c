@@ -4,7 +4,7 @@
 #include "engine/pick.h"
 #include "tests/cuda/device.h"
 
-enum { ROWS = 6, HISTORY = 50, LIST = 12, ROOM = ROWS * (HISTORY + 6 * LIST) };
+enum { ROWS = 6, HISTORY = 50, LIST = 12, ROOM = ROWS * (HISTORY + 6 * LIST + 80 /* masks */) };
 
 struct scene {
 	struct rng r;
@@ -14,6 +14,7 @@ struct scene {
 	struct pick what[ROWS];
 	int32_t history[ROWS][HISTORY], list[ROWS][4][LIST];
 	struct bias bias[ROWS][LIST];
+	uint32_t mask[ROWS][80];
 	struct pick_row row[ROWS];
 	int32_t ids[ROOM];
 	int room, n_ids; /* there may be; there were */
@@ -28,7 +29,7 @@ static struct scene *scene_create(int vocab, uint64_t seed)
 
 	s->r.s = seed * 1000003 + (uint64_t)vocab, s->vocab = vocab, s->room = ROOM;
 	s->raw = xalloc((size_t)ROWS * (size_t)vocab, sizeof *s->raw);
-	s->book = (struct pick_book){s->kept, ROWS, HISTORY - 10, 0};
+	s->book = (struct pick_book){s->kept, ROWS, HISTORY - 10, 0, vocab};
 	s->past = dev_new(ROWS * (HISTORY - 10) * sizeof *s->past);
 	rng_next(&s->r);
 	return s;
@@ -62,20 +63,32 @@ static void make_logits(struct scene *s, int row)
 	}
 }
 
+/* By rising id; equal ones keep their order. */
+static void sort_bias(struct bias *b, int n)
+{
+	for (int i = 1; i < n; i++)
+		for (int j = i; j > 0 && b[j - 1].id > b[j].id; j--) {
+			struct bias t = b[j];
+			b[j] = b[j - 1], b[j - 1] = t;
+		}
+}
+
 static void make_lists(struct scene *s, int row)
 {
 	struct sampling *h = &s->how[row];
 	int n[4];
 
 	for (int l = 0; l < 4; l++) {
-		n[l] = below(&s->r, 3) ? 0 : below(&s->r, LIST + 1);
+		n[l] = below(&s->r, 3) ? 0 : below(&s->r, min_int(LIST, s->vocab) + 1);
 		for (int i = 0; i < LIST; i++)
 			s->list[row][l][i] = below(&s->r, min_int(s->vocab, 30)); /* some twice */
 	}
 	for (int i = 0; i < LIST; i++)
 		s->bias[row][i] = (struct bias){s->list[row][3][i], 10 * rng_unit(&s->r)};
-	h->allowed = s->list[row][0], h->bad = s->list[row][1], h->stop = s->list[row][2], h->bias = s->bias[row];
-	h->n_allowed = n[0], h->n_bad = n[1], h->n_stop = n[2], h->n_bias = n[3];
+	sort_bias(s->bias[row], n[3]);
+	CHECK(mask_words(s->vocab) <= 80 && !sampling_mask(s->mask[row], s->list[row][0], n[0], s->list[row][1], n[1], s->vocab, NULL));
+	h->mask = n[0] + n[1] ? s->mask[row] : NULL, h->stop = s->list[row][2], h->bias = s->bias[row];
+	h->n_stop = n[2], h->n_bias = n[3];
 	h->min_tokens = below(&s->r, 40);
 }
 
@@ -366,7 +379,7 @@ TEST(what_the_host_picks)
 	int32_t ids[100], tokens[90] = {0};
 	struct pick w = {.given = -1, .n_top = -1, .how = &h, .tokens = tokens, .n_tokens = 90, .n_prompt = 10};
 	struct pick_kept kept[1] = {{0, 0, 0}};
-	struct pick_book book = {kept, 1, 100, 1};
+	struct pick_book book = {kept, 1, 100, 1, 64};
 	struct pick_row r;
 
 	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && !r.skip);

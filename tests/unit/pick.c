@@ -59,6 +59,9 @@ struct ref {
 	double p[SMALL]; /* probability of being drawn */
 };
 
+static const int32_t list[] = {0, 3, 4, 5, 6, 9};
+static uint32_t only_list[2], without_list[2]; /* masks of it */
+
 static bool among(const int32_t *ids, int n, int32_t id)
 {
 	for (int i = 0; i < n; i++)
@@ -84,9 +87,9 @@ static void ref_logits(double *x, const float *logits, const struct pick *w)
 	for (int i = 0; i < SMALL; i++) {
 		int out = count(w->tokens, w->n_prompt, w->n_tokens, i);
 		x[i] = (double)logits[i];
-		if (h->n_allowed && !among(h->allowed, h->n_allowed, i))
+		if (h->mask == only_list && !among(list, 6, i))
 			x[i] = -INFINITY;
-		if (among(h->bad, h->n_bad, i))
+		if (h->mask == without_list && among(list, 6, i))
 			x[i] = -INFINITY;
 		if (w->allow && !(w->allow[i / 32] >> i % 32 & 1))
 			x[i] = -INFINITY;
@@ -186,7 +189,6 @@ static void check_draws(const char *name, const float *logits, struct pick *w, s
 }
 
 static const int32_t history[] = {1, 2, 3, 3, 5, 3, 5, 8}; /* 4 of the prompt */
-static const int32_t list[] = {0, 3, 4, 5, 6, 9};
 static const struct bias biases[] = {{3, 2}, {7, -100}, {3, 1}};
 static const uint32_t half[] = {0x55555555, 0x55};
 
@@ -227,8 +229,8 @@ static const struct rule rules[] = {
 	 false},
 	{"bias", HOW(.bias = biases, .n_bias = 3), false},
 	{"bias before repetition", HOW(.bias = biases, .n_bias = 3, .repetition_penalty = 1.8f), false},
-	{"allowed", HOW(.allowed = list, .n_allowed = 6), false},
-	{"bad", HOW(.bad = list, .n_bad = 6), false},
+	{"allowed", HOW(.mask = only_list), false},
+	{"bad", HOW(.mask = without_list), false},
 	{"min_tokens reached", HOW(.stop = list, .n_stop = 6, .min_tokens = 4), false},
 	{"min_tokens not reached", HOW(.stop = list, .n_stop = 6, .min_tokens = 5), false},
 	{"a late mask", HOW(.top_k = 0), true},
@@ -241,6 +243,9 @@ static const struct rule rules[] = {
 TEST(every_rule_draws_by_its_probabilities)
 {
 	float logits[SMALL];
+
+	CHECK_EQ(sampling_mask(only_list, list, 6, NULL, 0, SMALL, NULL), 0);
+	CHECK_EQ(sampling_mask(without_list, NULL, 0, list, 6, SMALL, NULL), 0);
 
 	for (size_t k = 0; k < sizeof rules / sizeof *rules; k++) {
 		struct sampling how = rules[k].how;
@@ -327,6 +332,7 @@ TEST(logprobs_are_raw_and_ranks_count)
 	struct sampling how = sampling_default();
 	struct pick w = row(&how, 3);
 	struct picked out;
+	uint32_t mask[2];
 	double x[SMALL], total = 0;
 	int rank = 1;
 
@@ -337,8 +343,8 @@ TEST(logprobs_are_raw_and_ranks_count)
 	}
 	sort_by(x);
 	how.temperature = 0;
-	how.bad = order;
-	how.n_bad = 1; /* the best is forbidden: raw numbers do not care */
+	sampling_mask(mask, NULL, 0, order, 1, SMALL, NULL);
+	how.mask = mask; /* the best is forbidden: raw numbers do not care */
 	w.n_top = 7;
 	pick_of(p, logits, SMALL, &w, &out);
 	CHECK_EQ(out.id, order[1]);
@@ -409,6 +415,26 @@ TEST(a_row_that_is_not_finite_is_broken)
 	picker_destroy(p);
 }
 
+TEST(lists_of_ids_become_a_mask)
+{
+	static const int32_t some[] = {0, 5, 5, 39}, high[] = {40}, below[] = {-1};
+	int32_t many[SMALL + 1] = {0};
+	uint32_t mask[2];
+	struct why why;
+
+	CHECK_EQ(sampling_mask(mask, some, 4, some + 1, 1, SMALL, &why), 0);
+	CHECK(mask[0] == 1 && (mask[1] & 0xff) == 0x80);
+	CHECK_EQ(sampling_mask(mask, NULL, 0, some, 4, SMALL, &why), 0);
+	CHECK(mask[0] == ~0x21u && (mask[1] & 0xff) == 0x7f);
+	CHECK_EQ(sampling_mask(mask, high, 1, NULL, 0, SMALL, &why), ERR_INVALID);
+	CHECK_HAS(why.text, "allowed_token_ids: id 40 is outside the vocabulary of 40");
+	CHECK_EQ(sampling_mask(mask, NULL, 0, below, 1, SMALL, &why), ERR_INVALID);
+	CHECK_HAS(why.text, "bad_token_ids");
+	CHECK_EQ(sampling_mask(mask, many, SMALL, NULL, 0, SMALL, &why), 0);
+	CHECK_EQ(sampling_mask(mask, many, SMALL + 1, NULL, 0, SMALL, &why), ERR_LIMIT);
+	CHECK_EQ(sampling_mask(mask, NULL, 0, many, SMALL + 1, SMALL, &why), ERR_LIMIT);
+}
+
 TEST(checks_name_the_field)
 {
 	static const int32_t high[] = {40};
@@ -422,9 +448,6 @@ TEST(checks_name_the_field)
 		{HOW(.presence_penalty = 3), "presence_penalty"},
 		{HOW(.frequency_penalty = -3), "frequency_penalty"},
 		{HOW(.min_tokens = -1), "min_tokens"},
-		{HOW(.allowed = high, .n_allowed = 1),
-		 "allowed_token_ids: id 40 is outside the vocabulary of 40"},
-		{HOW(.bad = high, .n_bad = 1), "bad_token_ids"},
 		{HOW(.stop = high, .n_stop = 1), "stop_token_ids"},
 		{HOW(.bias = far, .n_bias = 1), "logit_bias"},
 	};
