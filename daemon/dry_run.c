@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "daemon/device.h"
+#include "daemon/fits.h"
 #include "daemon/memory.h"
+#include "engine/blocks.h"
 #include "daemon/node.h"
 #include "parallel/comm.h"
 
@@ -19,8 +21,8 @@ struct plan {
 	struct node node;
 	struct world world;
 	struct rank_plan *rank;
-	uint64_t memory, picker; /* rank 0's logits and scratch of pick */
-	int64_t blocks, wanted;  /* of KV; what one sequence of max_model_len needs */
+	uint64_t memory;
+	int64_t blocks, wanted, longest; /* of KV; what one sequence of max_model_len needs; of the longest that fits */
 	bool shortened;          /* max_model_len is what the cache holds, less than the model's */
 };
 
@@ -66,7 +68,7 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 
 static uint64_t work(const struct plan *p, int r)
 {
-	return p->rank[r].work + (r || p->node.cuda ? 0 : p->picker);
+	return p->rank[r].work + (r || p->node.cuda ? 0 : fits_picker(&p->node));
 }
 
 static uint64_t held(const struct plan *p, int r)
@@ -74,27 +76,40 @@ static uint64_t held(const struct plan *p, int r)
 	return p->rank[r].weights + p->rank[r].graphs + work(p, r);
 }
 
-/* As the real start does it, node.c: the rank with least room decides. */
+/* With the tables for sequences of this length; on a GPU's host they are no matter. */
+static uint64_t with_tables(const struct plan *p, int r)
+{
+	uint64_t books = r ? 0 : (uint64_t)p->blocks * blocks_bytes((int)p->node.opt->block_size);
+
+	return held(p, r) + (p->node.cuda ? 0 : fits_tables(&p->node, r, p->node.max_model_len) + books);
+}
+
+/* As the real start does it, fits.c: the rank with least room decides. */
 static void plan_cache(struct plan *p)
 {
-	int64_t fit = INT64_MAX;
+	struct node *n = &p->node;
 
+	p->wanted = div_up(n->max_model_len, (int)n->opt->block_size);
+	p->longest = p->wanted;
 	for (int r = 0; r < p->world.size; r++) {
-		int64_t blocks = node_cache_blocks(&p->node, held(p, r), p->rank[r].block, p->world.size);
-		fit = blocks < fit ? blocks : fit;
+		int64_t longest = fits_longest(n, r, held(p, r), p->rank[r].block, p->world.size);
+		p->longest = longest < p->longest ? longest : p->longest;
 	}
-	p->blocks = fit;
-	p->wanted = div_up(p->node.max_model_len, (int)p->node.opt->block_size);
-	if (fit > 0 && fit < p->wanted && !p->node.opt->max_model_len) {
-		p->node.max_model_len = (int)(fit * p->node.opt->block_size);
-		p->wanted = fit;
+	if (p->longest > 0 && p->longest < p->wanted && !n->opt->max_model_len) {
+		n->max_model_len = (int)(p->longest * n->opt->block_size);
+		p->wanted = p->longest;
 		p->shortened = true;
+	}
+	p->blocks = INT64_MAX;
+	for (int r = 0; r < p->world.size; r++) {
+		int64_t blocks = fits_blocks(n, r, held(p, r), p->rank[r].block, p->world.size, n->max_model_len);
+		p->blocks = blocks < p->blocks ? blocks : p->blocks;
 	}
 }
 
 static uint64_t total(const struct plan *p, int r)
 {
-	return held(p, r) + p->rank[r].block * (uint64_t)p->blocks;
+	return with_tables(p, r) + p->rank[r].block * (uint64_t)p->blocks;
 }
 
 /* With room for `blocks`: of the machine, or of the GPU that holds most. */
@@ -103,7 +118,7 @@ static uint64_t with_cache(const struct plan *p, int64_t blocks)
 	uint64_t sum = 0, most = 0;
 
 	for (int r = 0; r < p->world.size; r++) {
-		uint64_t one = held(p, r) + p->rank[r].block * (uint64_t)blocks;
+		uint64_t one = with_tables(p, r) + p->rank[r].block * (uint64_t)blocks;
 		sum += one;
 		most = one > most ? one : most;
 	}
@@ -129,7 +144,7 @@ static void print_ranks(FILE *to, const struct plan *p)
 	fprintf(to, "rank      weights     KV cache    workspace%s        total   (GiB)\n", n->cuda ? "       graphs" : "");
 	for (int r = 0; r < p->world.size; r++) {
 		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->rank[r].weights), gib(p->rank[r].block * (uint64_t)p->blocks),
-			gib(work(p, r)));
+			gib(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs));
 		if (n->cuda)
 			fprintf(to, " %12.3f", gib(p->rank[r].graphs));
 		fprintf(to, " %12.3f\n", gib(total(p, r)));
@@ -142,8 +157,8 @@ static void print_verdict(const struct plan *p)
 
 	if (fits(p))
 		printf("fits\n");
-	else if (p->blocks > 0 && p->blocks < p->wanted)
-		printf("does not fit: the largest is --max-model-len %lld\n", (long long)(p->blocks * n->opt->block_size));
+	else if (p->longest > 0 && p->longest < p->wanted)
+		printf("does not fit: the largest is --max-model-len %lld\n", (long long)(p->longest * n->opt->block_size));
 	else if (with_cache(p, p->wanted) <= p->memory)
 		printf("does not fit: --kv-cache-memory-bytes is %s\n", p->blocks < p->wanted ? "less than one sequence takes" : "more than there is");
 	else
@@ -177,7 +192,7 @@ static void print_json(const struct plan *p)
 				      json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
 						(json_int_t)p->rank[r].weights, "kv_bytes",
 						(json_int_t)(p->rank[r].block * (uint64_t)p->blocks),
-						"work_bytes", (json_int_t)work(p, r),
+						"work_bytes", (json_int_t)(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs),
 						"graph_bytes", (json_int_t)p->rank[r].graphs,
 						"total_bytes", (json_int_t)total(p, r)));
 	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture", p->node.cfg.architecture,
@@ -197,8 +212,6 @@ static int make_plan(struct plan *p, const struct options *o, struct why *why)
 
 	p->rank = xalloc((size_t)p->world.size, sizeof *p->rank);
 	p->memory = p->node.cuda ? p->node.gpu.total / 100 * (uint64_t)o->gpu_percent : memory_limit();
-	p->picker = (uint64_t)p->node.limits.rows * (uint64_t)p->node.cfg.vocab * sizeof(float) +
-		    32 * (uint64_t)p->node.cfg.vocab;
 	for (int r = 0; !err && r < p->world.size; r++)
 		err = plan_rank(p, r, why);
 	if (!err)

@@ -15,11 +15,23 @@ static uint32_t power_of_two(uint32_t n)
 	return p;
 }
 
+enum { COMMANDS = 4096 };
+
+static uint32_t reports_of(int max_seqs)
+{
+	return power_of_two((uint32_t)(4 * max_seqs + 64));
+}
+
+uint64_t link_bytes(int max_seqs)
+{
+	return COMMANDS * sizeof(struct command) + (uint64_t)reports_of(max_seqs) * sizeof(struct report);
+}
+
 void link_init(struct link *l, int max_seqs)
 {
 	memset(l, 0, sizeof *l);
-	mailbox_init(&l->commands, sizeof(struct command), 4096);
-	mailbox_init(&l->reports, sizeof(struct report), power_of_two((uint32_t)(4 * max_seqs + 64)));
+	mailbox_init(&l->commands, sizeof(struct command), COMMANDS);
+	mailbox_init(&l->reports, sizeof(struct report), reports_of(max_seqs));
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->wake_fd < 0)
 		die("eventfd failed");

@@ -42,6 +42,7 @@ struct link {
 
 void link_init(struct link *l, int max_seqs);
 void link_finish(struct link *l);
+uint64_t link_bytes(int max_seqs); /* that link_init() takes */
 /* Front: put a command and ring; false: the ring is full. */
 bool link_command(struct link *l, const struct command *c);
 /* Engine: wake the front. */

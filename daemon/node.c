@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/fits.h"
 #include "daemon/memory.h"
 #include "daemon/place.h"
 #include "engine/models/settle.h"
@@ -221,11 +222,6 @@ static int load_model(struct node *n, struct load_progress *progress, bool dry, 
 	return model_create(&n->model, &n->cfg, n->files, n->backend, n->comm, &how, progress, why);
 }
 
-static int blocks_of(const struct node *n, int tokens)
-{
-	return div_up(tokens, (int)n->opt->block_size);
-}
-
 /* Logits that a test wants to see come to the host. */
 static void make_pick(struct node *n, bool dry)
 {
@@ -244,87 +240,19 @@ int node_make_model(struct node *n, struct load_progress *progress, bool dry, st
 	return err;
 }
 
-/* Weights and workspace that are larger than memory would end in the kernel's killing somebody while they are read, which looks like a
- * lost rank. A pack cache's weights are pages of a file, which may go. The same on all ranks. */
-static int host_fits(const struct node *n, struct why *why)
-{
-	struct node plan = *n;
-	int64_t all, memory = (int64_t)memory_limit();
-	int err = node_make_model(&plan, NULL, true, why);
-
-	all = world_sum(n->world, err ? 0 : (int64_t)plan.backend->held);
-	pick_phase_destroy(plan.pick);
-	model_destroy(plan.model);
-	backend_destroy(plan.backend);
-	if (err || n->opt->pack_cache || all <= world_min(n->world, memory))
-		return err;
-	return fail(why, ERR_LIMIT, "weights and workspace take %.2f GiB before any KV cache, of %.2f GiB (RAM or the control group's limit): "
-		    "give more memory, or --quantization; --dry-run prints what is held",
-		    (double)all / (1 << 30), (double)memory / (1 << 30));
-}
-
-/* As many blocks as the budget holds, at most 8 full sequences unless asked for by bytes. */
-int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, int local_size)
-{
-	uint64_t share = memory_limit() / 10 * 8 / (uint64_t)local_size;
-	uint64_t budget = share > held ? share - held : 0;
-	int64_t fit;
-
-	if (n->cuda)
-		budget = device_room(n, held, (int)n->opt->gpu_percent);
-	if (n->opt->kv_bytes)
-		budget = (uint64_t)n->opt->kv_bytes;
-	fit = (int64_t)(budget / (block ? block : 1));
-	if (!n->opt->kv_bytes && !n->cuda && fit > 8 * (int64_t)blocks_of(n, n->max_model_len))
-		fit = 8 * (int64_t)blocks_of(n, n->max_model_len);
-	return fit < INT_MAX / 2 ? fit : INT_MAX / 2;
-}
-
-/* A cache beyond the machine's memory would end in the kernel's killing somebody while it is touched. The same on all ranks. */
-static int check_asked(const struct node *n, struct why *why)
-{
-	int64_t share = (int64_t)(n->cuda ? n->gpu.total / (uint64_t)n->sharing : memory_limit() / (uint64_t)n->world->local_size);
-	int64_t room = n->cuda ? (int64_t)device_room(n, 0, 100) : share - (int64_t)n->backend->held;
-
-	room = world_min(n->world, room);
-	if (n->opt->kv_bytes <= room)
-		return 0;
-	return fail(why, ERR_LIMIT,
-		    "--kv-cache-memory-bytes: %.3f GiB are asked for; a rank has %.3f GiB of memory, and %.3f GiB beside its weights%s",
-		    (double)n->opt->kv_bytes / (1 << 30), (double)share / (1 << 30), (double)room / (1 << 30), n->cuda ? ", workspace and graphs" : "");
-}
-
 /* The same on all ranks. */
 static int load_cache(struct node *n, struct why *why)
 {
 	struct kv_shape shape = model_kv_shape(n->model, (int)n->opt->block_size, n->kv_type);
 	int err = backend_kv_check(n->backend, &shape, why); /* the same on all ranks */
 	uint64_t block;
-	int64_t fit, one;
 
-	if (!err)
-		err = check_asked(n, why);
 	if (err)
 		return err;
 	block = (uint64_t)backend_kv_bytes(n->backend, &shape) * (uint64_t)n->cfg.layers;
-	fit = world_min(n->world, node_cache_blocks(n, n->backend->held, block, n->world->local_size));
-	one = blocks_of(n, n->max_model_len);
-	if (fit < one && !n->opt->max_model_len && fit > 0) {
-		n->max_model_len = (int)fit * (int)n->opt->block_size;
-		log_event(LOG_WARN, "--max-model-len is set to what the KV cache holds", " max_model_len=%d",
-			  n->max_model_len);
-	} else if (fit <= 0)
-		return fail(why, ERR_LIMIT, "%s no room for a block of the KV cache, %.3f GiB a rank; --dry-run prints what is held",
-			    n->opt->kv_bytes ? "--kv-cache-memory-bytes leaves" : "weights and workspace leave", (double)block / (1 << 30));
-	else if (fit < one)
-		return fail(why, ERR_LIMIT,
-			    "the KV cache (%.3f GiB a rank) holds %lld tokens, less than one sequence of "
-			    "--max-model-len %d; "
-			    "largest that fits: --max-model-len %lld",
-			    (double)(block * (uint64_t)fit) / (1 << 30),
-			    (long long)(fit * n->opt->block_size), n->max_model_len,
-			    (long long)(fit * n->opt->block_size));
-	n->n_blocks = (int)fit;
+	err = fits_cache(n, n->backend->held, block, why);
+	if (err)
+		return err;
 	kv_init(&n->kv, n->backend, &shape, n->cfg.layers, n->n_blocks);
 	n->report.kv_bytes = block * (uint64_t)n->n_blocks;
 	return 0;
@@ -374,7 +302,7 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	int err;
 
 	fault_start(&n->fault, n->world->rank);
-	err = node_agree(n->world, n->cuda ? device_fits(n, why) : host_fits(n, why), why);
+	err = node_agree(n->world, n->cuda ? device_fits(n, why) : fits_cpu(n, why), why);
 	if (!err)
 		err = node_agree(n->world, load_backend(n, false, why), why);
 
@@ -387,7 +315,7 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	if (err)
 		return err;
 	backend_ready(n->backend);
-	n->limits.max_blocks = n->limits.max_seqs * blocks_of(n, n->max_model_len);
+	n->limits.max_blocks = n->limits.max_seqs * div_up(n->max_model_len, (int)n->opt->block_size);
 	if (n->world->rank)
 		step_init(&n->step, &n->limits);
 	world_steps(n->world, step_bytes_max(&n->limits));

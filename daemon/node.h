@@ -58,8 +58,6 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why);
 /* Backend and model of n->world's rank alone. dry: they take no memory and read no weights, for plans (no
  * communicator is made). */
 int node_make_model(struct node *n, struct load_progress *progress, bool dry, struct why *why);
-/* KV blocks that fit on a rank that holds `held` bytes already, by options and memory; `block` bytes each. */
-int64_t node_cache_blocks(const struct node *n, uint64_t held, uint64_t block, int local_size);
 /* Collective: the first rank's refusal becomes everybody's. 0: all can go on. */
 int node_agree(struct world *w, int err, struct why *why);
 /* The program's status after a refusal. */

@@ -49,6 +49,11 @@ struct blocks *blocks_create(int n_blocks, int block_size, bool prefix_caching)
 	return b;
 }
 
+uint64_t blocks_bytes(int block_size)
+{
+	return sizeof(struct block) + (size_t)block_size * sizeof(int32_t) + 4 * sizeof(int);
+}
+
 void blocks_destroy(struct blocks *b)
 {
 	if (!b)

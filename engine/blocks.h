@@ -13,6 +13,7 @@ struct blocks;
 
 struct blocks *blocks_create(int n_blocks, int block_size, bool prefix_caching);
 void blocks_destroy(struct blocks *b);
+uint64_t blocks_bytes(int block_size); /* that blocks_create() takes for each block, at most */
 
 int blocks_size(const struct blocks *b);      /* tokens a block */
 int blocks_total(const struct blocks *b);

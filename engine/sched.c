@@ -5,6 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int objects_of(const struct sched_limits *lim)
+{
+	return lim->max_waiting + 3 * lim->step.max_seqs;
+}
+
+static int events_of(const struct sched_limits *lim)
+{
+	return 2 * objects_of(lim) + 2 * (lim->step.max_tokens + 2 * lim->step.max_seqs);
+}
+
+uint64_t sched_bytes(const struct sched_limits *lim, int block_size)
+{
+	uint64_t seqs = (uint64_t)lim->step.max_seqs, tokens = (uint64_t)lim->step.max_tokens, length = (uint64_t)lim->max_model_len;
+	uint64_t of_seq = sizeof(struct seq *) + sizeof(int) + 2 * sizeof(struct part) + length * sizeof(int32_t) +
+			  (length / (uint64_t)block_size + 1) * sizeof(int);
+
+	return sizeof(struct sched) + (uint64_t)objects_of(lim) * sizeof(struct seq) + seqs * of_seq +
+	       tokens * (sizeof(struct pick) + sizeof(struct picked)) + (uint64_t)events_of(lim) * sizeof(struct event);
+}
+
 struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks)
 {
 	struct sched *s = xalloc(1, sizeof *s);
@@ -12,7 +32,7 @@ struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks
 
 	s->lim = *lim;
 	s->blocks = blocks;
-	s->n_objects = lim->max_waiting + 3 * lim->step.max_seqs;
+	s->n_objects = objects_of(lim);
 	s->pool_memory = xalloc_touched((size_t)s->n_objects, sizeof *s->pool_memory);
 	for (int i = 0; i < s->n_objects; i++) {
 		s->pool_memory[i].next = s->pool;
@@ -32,7 +52,7 @@ struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks
 		s->plan[i].part = xalloc(seqs, sizeof *s->plan[i].part);
 	s->picks = xalloc_touched(tokens, sizeof *s->picks);
 	s->details = xalloc_touched(tokens, sizeof *s->details);
-	s->max_events = 2 * s->n_objects + 2 * (int)(tokens + 2 * seqs);
+	s->max_events = events_of(lim);
 	s->event = xalloc_touched((size_t)s->max_events, sizeof *s->event);
 	s->idle = sampling_default();
 	s->idle.temperature = 0;

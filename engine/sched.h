@@ -75,6 +75,7 @@ struct sched_stats {
 struct sched;
 struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks /* borrowed */);
 void sched_destroy(struct sched *s);
+uint64_t sched_bytes(const struct sched_limits *lim, int block_size); /* that sched_create() takes */
 
 /* ERR_BUSY when the queue is full, ERR_LIMIT (with the numbers) when it can never fit, ERR_INVALID. */
 int sched_add(struct sched *s, const struct call *call, struct why *why);

@@ -4,7 +4,7 @@
 #include "engine/pick.h"
 #include "tests/cuda/device.h"
 
-enum { ROWS = 6, HISTORY = 50, LIST = 12, ROOM = ROWS * (HISTORY + 6 * LIST + 80 /* masks */) };
+enum { ROWS = 6, HISTORY = 50, LIST = 12, MASK = 160, ROOM = ROWS * (HISTORY + 6 * LIST + MASK /* masks */) };
 
 struct scene {
 	struct rng r;
@@ -14,7 +14,7 @@ struct scene {
 	struct pick what[ROWS];
 	int32_t history[ROWS][HISTORY], list[ROWS][4][LIST];
 	struct bias bias[ROWS][LIST];
-	uint32_t mask[ROWS][80];
+	uint32_t mask[ROWS][MASK];
 	struct pick_row row[ROWS];
 	int32_t ids[ROOM];
 	int room, n_ids; /* there may be; there were */
@@ -86,7 +86,7 @@ static void make_lists(struct scene *s, int row)
 	for (int i = 0; i < LIST; i++)
 		s->bias[row][i] = (struct bias){s->list[row][3][i], 10 * rng_unit(&s->r)};
 	sort_bias(s->bias[row], n[3]);
-	CHECK(mask_words(s->vocab) <= 80 && !sampling_mask(s->mask[row], s->list[row][0], n[0], s->list[row][1], n[1], s->vocab, NULL));
+	CHECK(mask_words(s->vocab) <= MASK && !sampling_mask(s->mask[row], s->list[row][0], n[0], s->list[row][1], n[1], s->vocab, NULL));
 	h->mask = n[0] + n[1] ? s->mask[row] : NULL, h->stop = s->list[row][2], h->bias = s->bias[row];
 	h->n_stop = n[2], h->n_bias = n[3];
 	h->min_tokens = below(&s->r, 40);
