@@ -387,6 +387,7 @@ TEST(equal_logits_go_to_the_lowest_id)
 TEST(a_row_that_is_not_finite_is_broken)
 {
 	static const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
+	uint32_t mask[2];
 	static const int32_t all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
 	float logits[SMALL];
 	struct picker *p = picker_create(SMALL);
@@ -407,8 +408,9 @@ TEST(a_row_that_is_not_finite_is_broken)
 	w.given = w.n_top = -1;
 	for (int i = 0; i < SMALL; i++)
 		logits[i] = i ? -3e38f : 3e38f; /* as large as can be, and masks that leave one or none */
-	how.bad = all;
-	for (how.n_bad = 0; how.n_bad <= 21; how.n_bad++) {
+	how.mask = mask;
+	for (int n = 0; n <= 21; n++) {
+		sampling_mask(mask, NULL, 0, all, n, SMALL, NULL);
 		pick_of(p, logits, SMALL, &w, &out);
 		CHECK(!out.broken);
 	}
