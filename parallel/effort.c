@@ -105,6 +105,8 @@ void *heap_grow(void *p, size_t n, size_t size)
 	size_t old = malloc_usable_size(p), bytes;
 	void *to;
 
+	if (current && (current->starved || current->spent))
+		return NULL; /* who adds much asks again and again */
 	if (__builtin_mul_overflow(n ? n : 1, size ? size : 1, &bytes))
 		return starve(n, size);
 	if (current && bytes > old && bytes - old > current->left) {
