@@ -62,11 +62,15 @@ static bool add_child(struct json_parse *p, struct json_member m)
 	if (p->n == p->child_room) {
 		uint32_t room = p->child_room ? p->child_room * 2 : 64;
 		size_t more = (size_t)(room - p->child_room) * sizeof m;
+		void *child;
 
 		if (room <= p->child_room || more > p->doc->most - p->doc->taken)
 			return json_refuse_memory(p);
+		child = heap_grow(p->child, room, sizeof m);
+		if (!child)
+			return json_refuse_memory(p);
 		p->doc->taken += more;
-		p->child = xgrow(p->child, room, sizeof m);
+		p->child = child;
 		p->child_room = room;
 	}
 	p->child[p->n++] = m;

@@ -28,7 +28,9 @@ void *json_take(struct json_doc *doc, size_t n)
 			want = size;
 		if (want > doc->most - doc->taken)
 			return NULL;
-		b = xalloc(1, sizeof *b + want);
+		b = heap_take(1, sizeof *b + want);
+		if (!b)
+			return NULL;
 		b->next = doc->block;
 		doc->block = b;
 		doc->used = 0;
@@ -53,7 +55,7 @@ void json_close(struct json_doc *doc)
 		return;
 	for (struct json_block *b = doc->block, *next; b; b = next) {
 		next = b->next;
-		free(b);
+		heap_free(b);
 	}
 	free(doc);
 }
