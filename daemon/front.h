@@ -124,7 +124,8 @@ void front_defaults(struct front *f, const struct generation_config *g);
 int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why);
 /* Tokenize, Detokenize, Template: takes *r. Long ones go to the threads of words.c. */
 void front_words(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
-void front_send_words(struct front *f, struct words_job *job); /* its answer; ends the job */
+void front_send_words(struct front *f, struct words_job *job); /* its answer */
+void front_end_words(struct words_job *job);                   /* of one that another thread did */
 /* A Chat becomes a Generate with its prompt encoded (*job holds ids or error), or false: *job is to go to the helper thread. */
 bool front_chat(struct front *f, struct open_call *c, struct words_job *job);
 void front_chat_stops(struct front *f, struct open_call *c, const struct rpc_sampling *s); /* fills c->stop */

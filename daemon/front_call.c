@@ -384,7 +384,7 @@ static void take_job(struct front *f, struct words_job *job)
 
 	if (job->keep) {
 		front_send_words(f, job);
-		free(job);
+		front_end_words(job);
 		return;
 	}
 	while ((*at)->id != job->call)

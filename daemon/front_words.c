@@ -61,7 +61,6 @@ void front_send_words(struct front *f, struct words_job *job)
 		send_pieces(f, job->call, &job->ids);
 	else
 		send_ids(f, job->call, &job->ids);
-	words_job_finish(job);
 }
 
 /* The bytes of the answer that one token takes at least: its id; its piece, with a head, and two offsets. */
@@ -94,21 +93,50 @@ static int fill_job(struct front *f, struct words_job *job, const struct rpc_req
 	return 0;
 }
 
+/* A job for another thread: its request stays, and counts in the share of who asks. */
+struct kept {
+	struct words_job job;
+	struct stake stake;
+};
+
+void front_end_words(struct words_job *job)
+{
+	struct kept *k = (struct kept *)job;
+
+	words_job_finish(job);
+	stake_close(&k->stake);
+	free(k);
+}
+
+static void hand_over(struct front *f, const struct words_job *job, const struct rpc_peer *peer, struct rpc_request *r)
+{
+	struct kept *k = xalloc(1, sizeof *k);
+
+	k->job = *job;
+	k->job.keep = xalloc(1, sizeof *r);
+	*k->job.keep = *r;
+	stake_open(&k->stake, &f->accounts, peer->uid, peer->owner, &r->asker);
+	k->job.err = stake_hold(&k->stake, SHARE_BYTES, (int64_t)rpc_request_bytes(r), &k->job.why);
+	if (!k->job.err) {
+		words_put(&f->words, &k->job);
+		return;
+	}
+	front_send_words(f, &k->job);
+	front_end_words(&k->job);
+}
+
 void front_words(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
 {
-	struct words_job job = {.call = call, .client = accounts_turn(&f->accounts, peer->uid, &r->asker)}, *later;
+	struct words_job job = {.call = call, .client = accounts_turn(&f->accounts, peer->uid, &r->asker)};
 
 	job.err = fill_job(f, &job, r);
 	if (job.err || words_is_short(&job)) {
 		if (!job.err)
 			words_run(&job, f->tokenizer);
 		front_send_words(f, &job);
+		words_job_finish(&job);
 		rpc_request_free(r);
 		return;
 	}
-	later = xalloc(1, sizeof *later);
-	*later = job;
-	later->keep = xalloc(1, sizeof *r);
-	*later->keep = *r;
-	words_put(&f->words, later);
+	hand_over(f, &job, peer, r);
 }
