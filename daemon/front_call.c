@@ -325,6 +325,8 @@ static void encoded(struct front *f, struct open_call *c, struct words_job *job)
 		     f->node->max_model_len);
 	c->ids = job->ids;
 	c->encoded = true;
+	if (job->ids.over && job->err && !is_cut(c))
+		fail(&job->why, job->err, "the prompt has more than %d tokens; --max-model-len is %d", job->ids.most, f->node->max_model_len);
 	if (c->cancelled)
 		open_call_destroy(c);
 	else if (job->err)
