@@ -9,8 +9,9 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* Lines go to standard error, or to the sink where one is set, and never wait for a reader (what has no room is counted and lost): time, rank, level, event="what happened" and, where there are
- * any, its data as fields, for which `fields` begins with a space: " seconds=%.2f model=\"%s\"". */
+/* Lines go to standard error, or to the sink where one is set: time, rank, level, event="what happened" and, where there are
+ * any, its data as fields, for which `fields` begins with a space: " seconds=%.2f model=\"%s\"". No line waits for a reader: what
+ * standard error has no room for is counted and left out. */
 void log_init(int rank, enum log_level level);
 void log_level_set(enum log_level level);
 void log_sink(void (*sink)(void *arg, enum log_level level, const char *line), void *arg); /* NULL: stderr */
