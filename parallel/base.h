@@ -56,7 +56,7 @@ enum {
 const char *err_text(int err); /* never NULL */
 const char *err_name(int err); /* "ERR_BUSY" */
 
-/* The reason of a refusal, for a person. fail() fills it and returns `err`: `return fail(why, ERR_FORMAT, ...)`. */
+/* The reason of a refusal, for a person, in whole characters of UTF-8. fail() fills it and returns `err`: `return fail(why, ERR_FORMAT, ...)`. */
 struct why {
 	char text[512];
 };

@@ -78,4 +78,21 @@ TEST(log_lines_are_bounded)
 	log_sink(NULL, NULL);
 }
 
+TEST(reasons_are_whole_characters)
+{
+	struct why why;
+	char longest[600];
+
+	CHECK_EQ(fail(&why, ERR_FORMAT, "%.4s: x", "a\xe4\xb8\xad\xe6\x96\x87"), ERR_FORMAT);
+	CHECK_STR(why.text, "a\xe4\xb8\xad: x");
+	fail(&why, ERR_FORMAT, "%.5s: x", "a\xe4\xb8\xad\xe6\x96\x87");
+	CHECK_STR(why.text, "a\xe4\xb8\xad: x");
+	fail(&why, ERR_FORMAT, "%.3s\xff", "\xf0\x9f\x98\x80");
+	CHECK_STR(why.text, "?");
+	memset(longest, 'b', sizeof longest);
+	memcpy(longest + 510, "\xc3\xa4", 3);
+	fail(&why, ERR_FORMAT, "%s", longest);
+	CHECK_EQ(strlen(why.text), 510);
+}
+
 CHECK_MAIN()
