@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file/file.h"
+
 static void *field(struct options *o, const struct option_row *row)
 {
 	return (char *)o + row->offset;
@@ -243,19 +245,20 @@ static int parse_line(struct options *o, char *line, const char *source, struct 
 
 static int parse_config(struct options *o, const char *path, struct why *why)
 {
-	FILE *f = fopen(path, "r");
-	char *line = NULL, source[300];
-	size_t size = 0;
-	int err = 0;
+	struct why inner;
+	char *bytes, source[300];
+	size_t len;
+	int no = 0, err = 0;
 
-	if (!f)
-		return fail(why, ERR_INVALID, "--config: %s: %s", path, strerror(errno));
-	for (int no = 1; !err && getline(&line, &size, f) >= 0; no++) {
-		snprintf(source, sizeof source, "%.200s: line %d", path, no);
+	if (file_read(path, FILE_CONFIG, &bytes, &len, &inner))
+		return fail(why, ERR_INVALID, "--config: %.480s", inner.text);
+	for (char *line = bytes, *end; !err && line < bytes + len; line = end + 1) {
+		end = strchrnul(line, '\n');
+		*end = '\0';
+		snprintf(source, sizeof source, "%.200s: line %d", path, ++no);
 		err = parse_line(o, line, source, why);
 	}
-	free(line);
-	fclose(f);
+	free(bytes);
 	return err;
 }
 

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
+#include "base/json/json.h"
 #include "rpc/cli/chat.h"
 
 static const char help[] = "/reset             forget the conversation (the system text stays)\n"
@@ -93,32 +95,42 @@ static void save(struct talk *t, const char *rest)
 	json_decref(j);
 }
 
-static bool is_conversation(const json_t *messages)
+/* NULL: not the messages of a conversation. Text with a NUL cannot be sent. */
+static json_t *conversation_of(const struct json *messages)
 {
-	const json_t *m;
-	size_t i;
+	json_t *all = json_is(messages, JSON_IS_LIST) ? json_array() : NULL;
+	const struct json *m;
 
-	json_array_foreach((json_t *)(uintptr_t)messages, i, m)
-	{
-		if (!json_is_string(json_object_get(m, "role")) || !json_is_string(json_object_get(m, "content")))
-			return false;
+	for (size_t i = 0; all && (m = json_at(messages, i)); i++) {
+		const struct json *role = json_get(m, "role"), *content = json_get(m, "content");
+
+		if (json_str(role) && json_str(content) && strlen(json_str(role)) == json_len(role) && strlen(json_str(content)) == json_len(content)) {
+			json_array_append_new(all, json_pack("{s:s, s:s}", "role", json_str(role), "content", json_str(content)));
+			continue;
+		}
+		json_decref(all);
+		all = NULL;
 	}
-	return json_is_array(messages);
+	return all;
 }
 
 static void load(struct talk *t, const char *rest)
 {
-	json_error_t error = {.text = "the messages are not those of a conversation"};
-	json_t *j = *rest ? json_load_file(rest, 0, &error) : NULL, *messages = json_object_get(j, "messages");
+	struct why why = {"/load needs a file"};
+	struct json_doc *doc = NULL;
+	int err = *rest ? json_read_file(&doc, rest, FILE_CONFIG, &why) : ERR_INVALID;
+	json_t *messages = conversation_of(json_get(json_root(doc), "messages"));
 
-	if (!is_conversation(messages)) {
-		cli_say("[not loaded: %s]\n", *rest ? error.text : "/load needs a file");
-	} else {
-		json_decref(t->messages);
-		t->messages = json_incref(messages);
-		cli_say("[%zu messages]\n", json_array_size(messages));
+	if (!err && !messages)
+		fail(&why, ERR_FORMAT, "the messages are not those of a conversation");
+	json_close(doc);
+	if (!messages) {
+		cli_say("[not loaded: %s]\n", why.text);
+		return;
 	}
-	json_decref(j);
+	json_decref(t->messages);
+	t->messages = messages;
+	cli_say("[%zu messages]\n", json_array_size(messages));
 }
 
 static void set(struct talk *t, const char *rest)
