@@ -32,7 +32,7 @@ static int read_text(const char *text)
 
 static int read_with(const char *more)
 {
-	char text[2000];
+	char text[9000];
 
 	snprintf(text, sizeof text, "{%s%s%s}", base, *more ? ", " : "", more);
 	return read_text(text);
@@ -128,6 +128,66 @@ TEST(parameters_of_xverse_13b)
 		 0);
 	CHECK_EQ(model_parameters(&c),
 		 40ll * (2 * 5120 + 4ll * 5120 * 5120 + 3ll * 5120 * 13824) + 5120 + 2ll * 100278 * 5120);
+}
+
+static void check_noted(const char *more, const char *part)
+{
+	CHECK_EQ(read_with(more), 0);
+	CHECK_EQ(c.n_notes, *part ? 1 : 0);
+	if (*part)
+		CHECK_HAS(c.note[0], part);
+}
+
+TEST(old_and_new_rotary_keys)
+{
+	check_noted("\"rope_theta\": 10000.0, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}", "transformers 5");
+	CHECK(c.rope_theta == 500000);
+	check_noted("\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}", "");
+	CHECK(c.rope_theta == 500000);
+	check_noted("\"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 2}, \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}",
+		    "\"rope_scaling\" and \"rope_parameters\" differ");
+	CHECK(c.rope_factor == 4);
+	check_noted("\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4}, "
+		    "\"max_position_embeddings\": 256",
+		    "max_position_embeddings");
+	CHECK(c.rope_original == 256);
+	CHECK_EQ(read_with("\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}"), ERR_UNSUPPORTED);
+	CHECK_EQ(read_with("\"rope_theta\": NaN"), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"rope_theta\" is nan");
+}
+
+TEST(what_python_reads)
+{
+	CHECK_EQ(read_with("\"x\": [NaN, Infinity, -Infinity, 1e400, 1000000000000000000000000000000, \"a\\u0000\"], \"vocab_size\": 600"), 0);
+	CHECK_EQ(c.vocab, 600);
+	CHECK_EQ(read_with("\"hidden_act\": \"swish\""), 0);
+	CHECK_EQ(read_with("\"hidden_size\": 1e2"), ERR_FORMAT);
+}
+
+TEST(many_end_tokens)
+{
+	char text[8000] = "\"eos_token_id\": [0";
+
+	for (int i = 1; i < 500; i++)
+		sprintf(text + strlen(text), ", %d", i);
+	strcat(text, "]");
+	CHECK_EQ(read_text(""), ERR_FORMAT);
+	CHECK_EQ(read_with(text), 0);
+	CHECK_EQ(c.n_eos, 500);
+	CHECK_EQ(c.eos[499], 499);
+	check_noted("\"eos_token_id\": [3, 99999]", "no token of this model");
+	CHECK_EQ(c.n_eos, 1);
+}
+
+TEST(the_class_by_its_type)
+{
+	CHECK_EQ(read_text("{\"model_type\": \"llama\", \"hidden_size\": 64, \"intermediate_size\": 172, \"num_hidden_layers\": 2, "
+			   "\"num_attention_heads\": 8, \"vocab_size\": 512}"),
+		 0);
+	CHECK_STR(c.architecture, "LlamaForCausalLM");
+	check_noted("\"model_type\": \"qwen2\"", "\"model_type\" is qwen2");
+	CHECK_EQ(read_with("\"num_local_experts\": 8"), ERR_UNSUPPORTED);
+	CHECK_HAS(why.text, "num_local_experts");
 }
 
 CHECK_MAIN()

@@ -51,6 +51,19 @@ TEST(the_values_of_xverse)
 	CHECK_EQ(g.eos[0], 3);
 }
 
+TEST(as_many_end_tokens_as_there_are)
+{
+	char text[8000] = "{\"max_length\": 1000000000000000019884624838656, \"x\": NaN, \"eos_token_id\": [0";
+
+	for (int i = 1; i < 300; i++)
+		sprintf(text + strlen(text), ", %d", i);
+	strcat(text, ", 1000000000000000000000]}");
+	CHECK_EQ(read_text(text), 0);
+	CHECK_EQ(g.n_eos, 301);
+	CHECK_EQ(g.eos[299], 299);
+	CHECK_EQ(g.eos[300], -1);
+}
+
 TEST(no_sampling_is_greedy)
 {
 	CHECK_EQ(read_text("{\"do_sample\": false, \"temperature\": 0.7, \"top_p\": null, \"eos_token_id\": "
