@@ -20,8 +20,10 @@ static const struct range bias_range = {
 enum {
 #define WHOLE(NAME, type, field, wire, unset, low, high, meaning) MOST_##NAME = (int)(high),
 #include "proto/sampling.def"
+#define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (int)(high),
+#include "proto/limits.def"
 };
-_Static_assert((int)MOST_LOGPROBS == PICK_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == PICK_MAX_TOP,
+_Static_assert((int)MOST_LOGPROBS == PICK_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == PICK_MAX_TOP && (int)MOST_Score_top_n == PICK_MAX_TOP,
 	       "room of struct picked for the likeliest");
 
 struct sampling sampling_default(void)
