@@ -113,8 +113,8 @@ def endpoint(path, base):
 def counts_of_lists():
     c = "/v1/completions"
     base = {"prompt": [5, 6], "max_tokens": 1}
-    for name, most, make in [("stop", 16, lambda i: f"s{i}"), ("stop_token_ids", 4096, lambda i: i % 500), ("bad_token_ids", 4096, lambda i: i % 500),
-                             ("allowed_token_ids", 4096, lambda i: i % 500)]:
+    for name, most, make in [("stop", 16, lambda i: f"s{i}"), ("stop_token_ids", 517, lambda i: i % 500), ("bad_token_ids", 517, lambda i: i % 500),
+                             ("allowed_token_ids", 517, lambda i: i % 500)]:
         for n in (0, 1, most - 1, most, most + 1):
             look(f"{name}: {n} entries", c, with_field(base, name, [make(i) for i in range(n)]), "good" if (name != "allowed_token_ids" or n) and n <= most else "bad")
     for n in (1023, 1024, 1025):
