@@ -96,9 +96,9 @@ void rpc_server_close(struct rpc_server *s, int flush_ms)
 			conn_close(s, s->conns[i]);
 	if (s->epoll_fd >= 0)
 		close(s->epoll_fd);
+	calls_finish(s);
 	last_finish(&s->last);
 	free(s->conns);
-	calls_finish(s);
 	free(s->buckets);
 	free(s->late);
 	free((char *)s->how.version);
