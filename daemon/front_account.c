@@ -9,10 +9,11 @@
 
 /* ---- the queue's pace ---- */
 
-/* Nanoseconds from one place that becomes free to the next: of late, else when calls last waited, else a guess. */
+/* Nanoseconds from one place that becomes free to the next: of late, else when calls last waited, else a guess, which is short: who
+ * comes again too soon is told better then. */
 static uint64_t pace_interval(const struct pace *p)
 {
-	const uint64_t guess = 100 * 1000000;
+	const uint64_t guess = 25 * 1000000;
 	uint64_t n = p->n < PACE_ENDS ? p->n : PACE_ENDS;
 
 	if (n >= 4)
