@@ -113,7 +113,7 @@ static void beat(struct front *f)
 	if (now_ns() - f->beat_ns < 900000000u)
 		return;
 	f->beat_ns = now_ns();
-	handover_say(f->beat_fd, HANDOVER_FRONT);
+	handover_say(f->beat_fd, atomic_load(&f->link->state) == LINK_READY ? HANDOVER_READY : HANDOVER_FRONT);
 }
 
 static void log_limit_tick(struct front *f)

@@ -94,7 +94,7 @@ static void take_signals(struct launcher *l)
 static void take_word(struct job *j, char word, uint64_t awake_ns)
 {
 	j->n_alive += word == HANDOVER_ALIVE;
-	j->n_front += word == HANDOVER_FRONT;
+	j->n_front += word == HANDOVER_FRONT || word == HANDOVER_READY;
 	if (word == HANDOVER_READY && !j->ready) {
 		j->ready = true;
 		j->ready_ns = awake_ns;
@@ -258,7 +258,7 @@ static bool ended_as_asked(const struct launcher *l, int status)
 {
 	const struct job *j = &l->job;
 
-	return l->draining && (j->ending_ns || j->served || j->hurried || !WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SOFTWARE);
+	return l->draining && (j->ending_ns || j->served || j->hurried || (WIFEXITED(status) && WEXITSTATUS(status) != EXIT_SOFTWARE));
 }
 
 int job_run(struct launcher *l)

@@ -20,7 +20,7 @@
 enum handover_word {
 	HANDOVER_ALIVE = 'w',  /* the watch thread, four times a second once it runs */
 	HANDOVER_FRONT = 'b',  /* the front thread, about once a second */
-	HANDOVER_READY = 'r',  /* calls are served */
+	HANDOVER_READY = 'r',  /* the same, once calls are served: a launcher that was away hears of it all the same */
 	HANDOVER_SERVED = 'd', /* a drain is over: nothing is left but to end */
 };
 
