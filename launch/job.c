@@ -134,7 +134,7 @@ static void take_rank0(struct launcher *l)
 {
 	struct process p;
 	pid_t pid = 0;
-	int fd = handover_look(&l->handover, &pid);
+	int fd = handover_look(&l->handover, l->awake_ns, &pid);
 
 	if (fd < 0)
 		return;

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { NONCE = HANDOVER_NONCE_BYTES, PATIENCE_S = 10, LAUNCHER_S = 60 /* it may be frozen for a while */, ACCEPT_MOST = 64 };
+enum { NONCE = HANDOVER_NONCE_BYTES, PATIENCE_S = 10, LAUNCHER_S = 60 /* it may be frozen for a while */, ACCEPT_MOST = 64, TRIES = 5, RETRY_MS = 50 };
 
 static bool same_user(int fd, pid_t *pid)
 {
@@ -95,6 +95,22 @@ static int exchange(int fd, const char *nonce, int *listen_fd, struct why *why)
 	return fail(why, ERR_FORMAT, "what the launcher handed over is no listening Unix socket");
 }
 
+/* Once: *beat_fd stays -1 where it fails. */
+static int reach(const struct sockaddr_un *at, const char *nonce, int *listen_fd, int *beat_fd, struct why *why)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)at, sizeof *at))
+		err = fail(why, ERR_IO, "the launcher cannot be reached at %s: %s", at->sun_path, strerror(errno));
+	if (!err)
+		err = exchange(fd, nonce, listen_fd, why);
+	if (err && fd >= 0)
+		close(fd);
+	if (!err)
+		*beat_fd = fd;
+	return err;
+}
+
 int handover_take(int *listen_fd, int *beat_fd, struct why *why)
 {
 	const char *path = getenv(HANDOVER_PATH), *nonce = getenv(HANDOVER_NONCE);
@@ -108,14 +124,11 @@ int handover_take(int *listen_fd, int *beat_fd, struct why *why)
 		return fail(why, ERR_INVALID, HANDOVER_PATH ": longer than %zu bytes",
 			    sizeof at.sun_path - 1);
 	strcpy(at.sun_path, path);
-	*beat_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*beat_fd < 0 || connect(*beat_fd, (struct sockaddr *)&at, sizeof at))
-		err = fail(why, ERR_IO, "the launcher cannot be reached at %s: %s", path, strerror(errno));
-	if (!err)
-		err = exchange(*beat_fd, nonce, listen_fd, why);
-	if (err && *beat_fd >= 0) {
-		close(*beat_fd);
-		*beat_fd = -1;
+	for (int i = 0; i < TRIES; i++) { /* a crowd of strangers may have pushed us out of the launcher's waiting room */
+		err = reach(&at, nonce, listen_fd, beat_fd, why);
+		if (err != ERR_IO)
+			break;
+		usleep(RETRY_MS * 1000);
 	}
 	unsetenv(HANDOVER_NONCE);
 	unsetenv(HANDOVER_PATH);
@@ -215,25 +228,25 @@ static bool equal(const char *a, const char *b, size_t n)
 }
 
 /* What is there of a nonce; true: it is whole and right. Who is wrong, gone or too late is forgotten. */
-static bool shows_nonce(const struct handover *h, struct handover_peer *p)
+static bool shows_nonce(const struct handover *h, struct handover_peer *p, uint64_t clock_ns)
 {
 	ssize_t n = recv(p->fd, p->shown + p->got, NONCE - p->got, MSG_DONTWAIT);
 
 	p->got += n > 0 ? (size_t)n : 0;
 	if (p->got == NONCE && equal(p->shown, h->nonce, NONCE))
 		return true;
-	if (p->got == NONCE || n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || now_ns() > p->end_ns)
+	if (p->got == NONCE || n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || clock_ns > p->end_ns)
 		forget(p);
 	return false;
 }
 
 /* The connection of the first in line that shows the nonce. */
-static int find_shown(struct handover *h)
+static int find_shown(struct handover *h, uint64_t clock_ns)
 {
 	for (int i = 0; i < HANDOVER_WAITING; i++) {
 		struct handover_peer *p = &h->waiting[i];
 		int fd = p->fd;
-		if (fd >= 0 && shows_nonce(h, p)) {
+		if (fd >= 0 && shows_nonce(h, p, clock_ns)) {
 			*p = (struct handover_peer){.fd = -1};
 			return fd;
 		}
@@ -241,16 +254,16 @@ static int find_shown(struct handover *h)
 	return -1;
 }
 
-int handover_look(struct handover *h, pid_t *pid)
+int handover_look(struct handover *h, uint64_t clock_ns, pid_t *pid)
 {
-	int shown = find_shown(h);
+	int shown = find_shown(h, clock_ns);
 
 	for (int i = 0; shown < 0 && i < ACCEPT_MOST; i++) {
 		int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
 			break;
-		*make_room(h) = (struct handover_peer){.fd = fd, .end_ns = now_ns() + PATIENCE_S * 1000000000ull};
-		shown = find_shown(h);
+		*make_room(h) = (struct handover_peer){.fd = fd, .end_ns = clock_ns + PATIENCE_S * 1000000000ull};
+		shown = find_shown(h, clock_ns);
 	}
 	if (shown >= 0 && same_user(shown, pid))
 		return shown;

@@ -39,7 +39,7 @@ struct handover {
 	struct handover_peer { /* connected, has not shown a whole nonce yet */
 		int fd; /* -1: none */
 		size_t got;
-		uint64_t end_ns; /* then it is closed */
+		uint64_t end_ns; /* then it is closed; by the clock of handover_look() */
 		char shown[HANDOVER_NONCE_BYTES];
 	} waiting[HANDOVER_WAITING];
 };
@@ -48,9 +48,9 @@ int handover_open(struct handover *h, const char *dir, struct why *why);
 void handover_close(struct handover *h); /* the socket's file goes with its directory */
 /* Fills what to poll; returns how many, 1 + HANDOVER_WAITING at most. */
 int handover_polls(const struct handover *h, struct pollfd *p);
-/* Accepts and reads what is there, waiting for nobody; who shows a wrong nonce, or none in time, is closed. Returns a connection that
+/* Accepts and reads what is there, waiting for nobody; who shows a wrong nonce, or none in 10 s of the caller's clock, is closed. Returns a connection that
  * showed the right one, the caller's from now on, and *pid at its other end; -1: none. */
-int handover_look(struct handover *h, pid_t *pid);
+int handover_look(struct handover *h, uint64_t clock_ns, pid_t *pid);
 /* Hands listen_fd over. The nonce is spent: the next start gets a fresh one. False: the other side has gone. */
 bool handover_give(struct handover *h, int fd, int listen_fd);
 
