@@ -4,11 +4,13 @@
 
 #include "launch/launcher.h"
 
-/* Unbound, because xversed pins itself. All ranks are on this machine: mpirun starts them itself, without ssh and whatever else a
- * cluster's allocation names, and MPI opens no port of the ranks. Keep-alives, so that a dead link is known in seconds. */
+/* Unbound, because xversed pins itself. All ranks are on this machine: mpirun starts them itself, without ssh, whatever an allocation or a
+ * hostfile of the cluster names and however it calls this node, and MPI opens no port of the ranks. Keep-alives, so that a dead link is
+ * known in seconds. */
 static const char *const fixed_args[] = {
 	"mpirun", "--bind-to", "none", "--oversubscribe",
 	"--mca", "plm", "isolated",
+	"--mca", "ras", "^slurm,gridengine,tm,lsf,loadleveler,alps",
 	"--mca", "pml", "ob1",
 	"--mca", "btl", "self,vader",
 	"--mca", "oob_tcp_keepalive_time", "5",
@@ -28,16 +30,18 @@ static int put_folders(const struct launcher *l, char **out)
 	return sizeof args / sizeof *args;
 }
 
-void command_make(const struct launcher *l, char **out, char ranks[16])
+void command_make(const struct launcher *l, char **out, char host[COMMAND_HOST])
 {
 	int n = 0;
 
 	for (size_t i = 0; i < sizeof fixed_args / sizeof *fixed_args; i++)
 		out[n++] = (char *)fixed_args[i]; /* execvp() changes none */
 	n += put_folders(l, out + n);
-	snprintf(ranks, 16, "%d", l->n_ranks);
+	snprintf(host, COMMAND_HOST, "localhost:%d", l->n_ranks);
+	out[n++] = (char *)"--host";
+	out[n++] = host;
 	out[n++] = (char *)"-n";
-	out[n++] = ranks;
+	out[n++] = strchr(host, ':') + 1;
 	out[n++] = (char *)l->xversed;
 	for (int i = 0; i < l->n_daemon; i++)
 		out[n++] = l->daemon[i];

@@ -53,10 +53,10 @@ static void child(const struct launcher *l, char *const *command, pid_t launcher
 
 static void start(struct launcher *l)
 {
-	char *command[COMMAND_ARGS], ranks[16];
+	char *command[COMMAND_ARGS], host[COMMAND_HOST];
 	pid_t me = getpid();
 
-	command_make(l, command, ranks);
+	command_make(l, command, host);
 	l->job = (struct job){.rank0 = {.fd = -1}, .beat_fd = -1, .started_ns = l->awake_ns};
 	l->job.mpirun = fork();
 	if (l->job.mpirun == 0)

@@ -238,7 +238,7 @@ static int serve(struct launcher *l)
 int main(int argc, char **argv)
 {
 	static struct launcher l = {.folder = {.lock_fd = -1}, .handover = {.fd = -1}};
-	char *command[COMMAND_ARGS], ranks[16];
+	char *command[COMMAND_ARGS], host[COMMAND_HOST];
 	struct why why = {""};
 	int err;
 
@@ -248,7 +248,7 @@ int main(int argc, char **argv)
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
 		run_alone(&l);
 	if (l.print) {
-		command_make(&l, command, ranks);
+		command_make(&l, command, host);
 		command_print(command);
 		return EXIT_OK;
 	}

@@ -12,7 +12,7 @@
 #include "rpc/handover.h"
 #include "rpc/listen.h"
 
-enum { MAX_ARGS = 512, COMMAND_ARGS = MAX_ARGS + 40 };
+enum { MAX_ARGS = 512, COMMAND_ARGS = MAX_ARGS + 48, COMMAND_HOST = 32 };
 
 /* A job, from its start to mpirun's end. Times are of launcher.awake_ns. */
 struct job {
@@ -52,7 +52,8 @@ struct launcher {
 };
 
 /* ---- command.c ---- */
-void command_make(const struct launcher *l, char **out /* (COMMAND_ARGS) */, char ranks[16]);
+/* out: (COMMAND_ARGS), which points to static texts, the launcher's and `host`. */
+void command_make(const struct launcher *l, char **out, char host[COMMAND_HOST]);
 void command_print(char *const *command);
 
 /* ---- before.c: what would fail later, told before anything starts; ends the process ---- */
