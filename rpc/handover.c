@@ -184,10 +184,11 @@ static void forget(struct handover_peer *p)
 
 void handover_close(struct handover *h)
 {
+	if (h->fd < 0)
+		return;
 	for (int i = 0; i < HANDOVER_WAITING; i++)
 		forget(&h->waiting[i]);
-	if (h->fd >= 0)
-		close(h->fd);
+	close(h->fd);
 	h->fd = -1;
 }
 
