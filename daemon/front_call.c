@@ -320,9 +320,6 @@ static void post_encoded(struct front *f, struct open_call *c)
 
 static void encoded(struct front *f, struct open_call *c, struct words_job *job)
 {
-	if (job->err == ERR_LIMIT && job->ids.over)
-		fail(&job->why, ERR_LIMIT, "the prompt has more than %d tokens; --max-model-len is %d", job->ids.most,
-		     f->node->max_model_len);
 	c->ids = job->ids;
 	c->encoded = true;
 	if (job->ids.over && job->err && !is_cut(c))
