@@ -121,7 +121,6 @@ static int read_stop(struct ask *a, const struct json *v, struct why *why)
 int ask_ids(const struct json *value, const char *name, int most, int32_t **out, int *n, struct why *why)
 {
 	size_t size = json_size(value), i;
-	int64_t id;
 
 	if (!json_is(value, JSON_IS_LIST))
 		return fail(why, ERR_INVALID, "%s must be a list of token ids, not %s", name, json_kind_name(value));
@@ -129,7 +128,9 @@ int ask_ids(const struct json *value, const char *name, int most, int32_t **out,
 		return fail(why, ERR_INVALID, "%s: %zu ids; at most %d are taken", name, size, most);
 	*out = xalloc(size + 1, sizeof **out);
 	for (i = 0; i < size; i++) {
-		if (!json_int(json_at(value, i), &id) || id < 0 || id > INT32_MAX) {
+		bool negative;
+		uint64_t id;
+		if (!json_is_num(json_at(value, i)) || !whole(json_at(value, i), &negative, &id) || id > INT32_MAX || (negative && id)) {
 			free(*out);
 			*out = NULL;
 			return fail(why, ERR_INVALID, "%s: entry %zu is not a token id", name, i);
@@ -415,6 +416,16 @@ int ask_read(struct ask *a, const struct json *body, enum ask_where where, const
 	if (!err)
 		set_defaults(a, where);
 	return err;
+}
+
+size_t ask_bytes(const struct ask *a)
+{
+	const struct rpc_sampling *s = &a->sampling;
+	size_t n = ((size_t)s->n_stop_ids + (size_t)s->n_allowed + (size_t)s->n_bad) * sizeof(int32_t) + (size_t)s->n_bias * sizeof *a->bias;
+
+	for (int i = 0; i < s->n_stop; i++)
+		n += strlen(a->stop[i]) + sizeof *a->stop;
+	return n + (a->user ? strlen(a->user) : 0);
 }
 
 void ask_finish(struct ask *a)

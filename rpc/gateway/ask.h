@@ -77,6 +77,7 @@ void ask_note_ignored(char ignored[512], const char *prefix, const char *key);
 /* ERR_INVALID with *param naming the field (a static string). Pointers in `sampling` are owned by the ask. */
 int ask_read(struct ask *a, const struct json *body, enum ask_where where, const char **param, struct why *why);
 void ask_finish(struct ask *a);
+size_t ask_bytes(const struct ask *a); /* of its lists and texts: what each call carries of it */
 
 /* "prompt": a text, token ids, or a list of either. */
 struct prompts {

@@ -9,7 +9,7 @@
 
 enum {
 	GENERATE_OPEN = 32, /* calls of one exchange that run at once; the others wait here */
-	GENERATE_OPEN_BYTES = 16 << 20, /* of their prompts, beyond the first call */
+	GENERATE_OPEN_BYTES = 16 << 20, /* of their requests, beyond the first call */
 };
 
 /* Logprobs as JSON being written: of completions four lists, of chat one (in `tokens`). */
@@ -42,7 +42,8 @@ struct generation {
 	struct chat_input said; /* of a chat */
 	struct choice *choice;
 	int n_choices, first_waiting, n_open, n_started, n_over;
-	size_t all_bytes, call_bytes; /* of prompts or the conversation, while they are here; of what one call takes of them */
+	size_t own_bytes; /* of the choices and of what else was asked for, until the end */
+	size_t all_bytes, call_bytes; /* of prompts or the conversation, while they are here; of one call's request */
 	int64_t answer_bytes;
 	bool prompt_only; /* max_tokens 0: what the one token asked for gives is not told */
 	char *preamble;   /* the keys that all pieces have */

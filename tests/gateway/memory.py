@@ -101,6 +101,30 @@ def held_streams():
     g.stop()
 
 
+def held_lists():
+    """What calls carry besides their prompts, and choices that wait, are counted while the streams are open."""
+    g = Gateway("--model", "long=" + start_daemon(name="long", max_num_seqs=4, max_num_queued_reqs=1000000)[1], "--port=0", f"--max-bodies={LIMIT}")
+    before = warm(g)
+    held = dict(prompt=[5], max_tokens=1900, ignore_eos=True, stream=True)
+    forms = {"lists of ids": dict(held, n=32, allowed_token_ids=list(range(500)) * 8, bad_token_ids=[0] * 4096, stop_token_ids=[510] * 4096,
+                                  stop=["z" * 1000 + str(i) for i in range(16)], logit_bias={str(i): 1 for i in range(500)}),
+             "choices": dict(held, prompt=[[5]] * 16, n=128)}
+    for name, body in forms.items():
+        data = json.dumps(body).encode()
+        conns = []
+        for _ in range(400 if name == "choices" else 150):
+            s = g.connect(20, 8192)
+            s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+            conns.append(s)
+        codes = [int(s.recv(15)[9:12] or 0) for s in conns]
+        check(f"many {name}: answered, or told to come again", set(codes) <= {200, 429} and 429 in codes, {c: codes.count(c) for c in set(codes)})
+        check(f"many {name}: the peak", rss(g, "VmHWM") < before + 1.5 * LIMIT, rss(g, "VmHWM") / MB)
+        for s in conns:
+            s.close()
+        comes_back(f"many {name}", g, before)
+    g.stop()
+
+
 def detokenize():
     if not tiny:
         skip("detokenize: no model with a tokenizer")
@@ -207,7 +231,7 @@ def shares():
 
 
 Gateway.complete_as = lambda self, key, **more: self.post("/v1/completions", {"prompt": [5], "max_tokens": 1, **more}, key)
-for test in (trees, held_streams, detokenize, many_choices, answers, unread, shares):
+for test in (trees, held_streams, held_lists, detokenize, many_choices, answers, unread, shares):
     start = time.time()
     test()
     print(f"  {test.__name__}: {time.time() - start:.1f} s", flush=True)
