@@ -35,7 +35,7 @@ static void fill_request(struct generation *w, const struct choice *c, struct rp
 	*r = (struct rpc_request){.kind = RPC_GENERATE};
 	r->generate.prompt = w->prompts.prompt[c->index / w->ask.n];
 	r->generate.sampling = s;
-	r->generate.echo = w->ask.echo;
+	r->generate.echo = w->ask.echo || w->ask.return_ids; /* which is when the daemon tells a prompt's ids */
 	r->generate.user = user;
 }
 
@@ -59,7 +59,7 @@ static int count_calls(struct exchange *x, int n_open)
 {
 	const struct generation *w = x->work;
 
-	return budget_set(x, BUDGET_CALLS, (int64_t)(w->all_bytes + 2 * (size_t)n_open * w->call_bytes));
+	return budget_set(x, BUDGET_CALLS, (int64_t)(w->own_bytes + w->all_bytes + 2 * (size_t)n_open * w->call_bytes));
 }
 
 static bool may_open(const struct generation *w)
@@ -434,7 +434,8 @@ void generation_start(struct exchange *x, struct generation *w)
 	w->prompt_only = w->ask.echo && !w->ask.sampling.max_tokens;
 	w->n_choices = w->ask.n * prompts;
 	w->all_bytes = w->chat ? w->said.bytes : w->prompts.bytes;
-	w->call_bytes = w->chat ? w->said.bytes : w->prompts.longest;
+	w->own_bytes = ask_bytes(&w->ask) + (size_t)w->n_choices * sizeof *w->choice;
+	w->call_bytes = (w->chat ? w->said.bytes : w->prompts.longest) + ask_bytes(&w->ask);
 	exchange_name_asker(x, w->ask.user);
 	w->choice = xalloc((size_t)w->n_choices, sizeof *w->choice);
 	for (int i = 0; i < w->n_choices; i++)

@@ -134,7 +134,8 @@ static void put_choice(struct generation *w, struct choice *c, struct text *t)
 	if (w->ask.prompt_top >= 0)
 		put_ids(t, "prompt_logprobs", &c->prompt_logprobs);
 	if (w->ask.return_ids) {
-		put_ids(t, "prompt_token_ids", &c->prompt_ids);
+		if (!w->chat)
+			put_ids(t, "prompt_token_ids", &c->prompt_ids);
 		put_ids(t, "token_ids", &c->ids);
 	}
 	text_str(t, ",");

@@ -157,7 +157,7 @@ void post_tokenize(struct exchange *x)
 
 	if (!w)
 		return;
-	if (json_get(exchange_json(x), "messages")) {
+	if (!json_none(json_get(exchange_json(x), "messages"))) {
 		tokenize_chat(x, w);
 		return;
 	}

@@ -65,6 +65,9 @@ def messages():
     check("U+0000", len(ids("a\0b") or []) > len(ids("a") or []), ids("a\0b"))
     same("developer is system", gw.post("/tokenize", {"messages": [{"role": "developer", "content": "Be brief."}, USER]})[1].get("tokens"),
          gw.post("/tokenize", {"messages": [{"role": "system", "content": "Be brief."}, USER]})[1]["tokens"])
+    same("messages: null is absent", gw.post("/tokenize", {"prompt": "a cat", "messages": None})[1].get("tokens"), gw.post("/tokenize", {"prompt": "a cat"})[1]["tokens"])
+    status, a, _ = chat(max_tokens=2, ignore_eos=True, return_token_ids=True)
+    same("ids of an answer, and none of a prompt that nobody told", (status, len(a["choices"][0]["token_ids"]), "prompt_token_ids" in a["choices"][0]), (200, 2, False))
     for name, bad in [("empty", []), ("a text", "x"), ("no role", [{"content": "x"}]), ("role 1", [{"role": 1, "content": "x"}]),
                       ("an image", [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}]),
                       ("content 5", [{"role": "user", "content": 5}]), ("unknown role", [{"role": "bad", "content": "x"}])]:

@@ -25,6 +25,10 @@ def shapes():
     info = json.loads(gw.get("/server_info")[1])["models"][0]
     check("of kernels the CPU has nothing to tell", info["prompt_attention"] == info["kernel_overlap"] == "", info)
     same("receipt", a["system_fingerprint"], info["fingerprint"] + "/" + info["numerics_class"])
+    same("ids of a prompt", a["choices"][0]["prompt_token_ids"], [5, 6, 7])
+    same("ids as 5.0 and 5e0", gw.request("POST", "/v1/completions", '{"prompt":[5.0,6e0,70e-1],"max_tokens":1,"stop_token_ids":[1.0],"bad_token_ids":[-0.0]}')[0], 200)
+    for bad in ("5.5", "1e400", "-1.0", "true", "2147483648.0"):
+        same(f"ids as {bad}", gw.request("POST", "/v1/completions", '{"prompt":[5,%s],"max_tokens":1}' % bad)[0], 400)
     same("default max_tokens", gw.complete(prompt=[5])[1]["usage"]["completion_tokens"], 16)
     same("unknown model", gw.complete(prompt=[5], model="other")[0], 404)
     status, _, head = gw.complete(prompt=[5], max_tokens=1, foo=1, bar=None)
