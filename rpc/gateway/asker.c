@@ -4,6 +4,7 @@
 #include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "rpc/gateway/gateway.h"
 
@@ -17,15 +18,26 @@ static bool from_proxy(const struct exchange *x)
 	return false;
 }
 
-/* The last entry is what our own proxy saw; those before it are whatever a client wrote. */
+static enum MHD_Result keep_last(void *out, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	(void)kind;
+	if (!strcasecmp(key, "X-Forwarded-For"))
+		*(const char **)out = value ? value : "";
+	return MHD_YES;
+}
+
+/* The last entry of the last line is what our own proxy saw; those before it are whatever a client wrote. Some proxies add a line
+ * of their own behind the client's. */
 static bool forwarded(const struct exchange *x, char out[64])
 {
-	const char *list = exchange_header(x, "X-Forwarded-For"), *last = list ? strrchr(list, ',') : NULL;
+	const char *list = NULL, *last;
 	unsigned char bytes[16];
 	size_t n;
 
+	MHD_get_connection_values(x->conn->http, MHD_HEADER_KIND, keep_last, &list);
 	if (!list)
 		return false;
+	last = strrchr(list, ',');
 	last = last ? last + 1 : list;
 	last += strspn(last, " \t");
 	n = strcspn(last, " \t");

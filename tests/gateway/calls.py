@@ -224,6 +224,12 @@ def askers():
     for said, client in [("9.9.9.9", "9.9.9.9"), ("1.1.1.1, 8.8.8.8", "8.8.8.8"), ("a, 2001:db8::1", "2001:db8::1"), ("evil", "127.0.0.1"), ("", "127.0.0.1"),
                          ("9.9.9.9, ", "127.0.0.1")]:
         same(f"through a trusted proxy: {said!r}", asker(g, {"X-Forwarded-For": said})[2], client)
+    body = b'{"prompt":[5]}'
+    for lines, client in [([b"9.9.9.9", b"8.8.8.8"], "8.8.8.8"), ([b"9.9.9.9, 7.7.7.7", b"1.1.1.1, 8.8.8.8"], "8.8.8.8"), ([b"9.9.9.9", b"evil"], "127.0.0.1"),
+                          ([b"9.9.9.9", b""], "127.0.0.1")]:
+        head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        g.raw(head + b"".join(b"X-Forwarded-For: " + x + b"\r\n" for x in lines) + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        same(f"a trusted proxy adds a line of its own: {lines}", last().asker.client, client)
     g.stop()
     open(WORK + "/keys", "w").write("alice:key-a\nbob:k:e:y\nplain-key\nalice:key-2\n# no:key\n")
     g = Gateway("--model", WORK + "/fake.sock", "--port=0", "--api-key-file", WORK + "/keys", ready=False)
