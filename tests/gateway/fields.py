@@ -154,6 +154,11 @@ REFUSED = {
     "others": dict(top_a=0.5, random_seed=5, safe_prompt=True, guidance_scale=2, no_repeat_ngram_size=3, penalty_alpha=0.6, num_beams=4, rep_pen=1.1,
                    epsilon_cutoff=3, smoothing_factor=0.2, negative_prompt="a", enable_thinking=False, nvext={"guided_json": {}}, min_length=4, max_length=9,
                    prompt_truncate_len=5, extra_body={"top_k": 1}, banned_strings=["a"], logprob_start_len=0),
+    "others, windows and prompts": dict(repeat_last_n=64, penalty_last_n=32, penalize_nl=True, repetition_ngram_size=3, cfg_scale=1.5, dynatemp_low=0.5,
+                                        max_temp=2, skew=1, regex_pattern="a", response_prefix="a", instruction_template="Alpaca", character="a",
+                                        preset="a", truncation_length=9, instructions="a", max_output_tokens=5, max_tokens_to_sample=5, stop_words=["a"],
+                                        end_id=5, input_ids=[5], input_embeds=[[0.5]], bypass_eos=True, response_fields=["content"],
+                                        post_sampling_probs=True, previous_response_id="a"),
 }
 CHAT_REFUSED = dict(functions=[{"name": "f"}], function_call={"name": "f"}, tool_choice="required", modalities=["text", "audio"], audio={"voice": "a"},
                     prediction={"type": "content", "content": "a"}, web_search_options={}, echo=True)
