@@ -206,14 +206,17 @@ static json_t *shape_list(const struct takes *t, const json_t *list)
 	return t->part ? json_pack("[o]", text_part(joined(list))) : joined(list);
 }
 
-/* Models that OpenAI's clients are written for get arguments as a text; templates walk over an object. A text that holds none stays. */
+/* Models that OpenAI's clients are written for get arguments as a text; templates walk over an object. An empty text, which calls
+ * without arguments have, is an empty object; another text that holds none stays. */
 static void parse_arguments(json_t *of)
 {
 	const json_t *text = json_object_get(of, "arguments");
 	json_t *parsed = NULL;
 	struct why why;
 
-	if (json_is_string(text) && template_read_json(&parsed, json_string_value(text), json_string_length(text), "arguments", &why))
+	if (json_is_string(text) && strspn(json_string_value(text), " \t\r\n") == json_string_length(text))
+		parsed = json_object();
+	else if (json_is_string(text) && template_read_json(&parsed, json_string_value(text), json_string_length(text), "arguments", &why))
 		return;
 	if (json_is_object(parsed))
 		json_object_set(of, "arguments", parsed);

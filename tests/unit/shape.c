@@ -158,7 +158,8 @@ TEST(arguments_of_tool_calls)
 	CHECK_STR(rendered(print, text, NULL), "q{\"z\": \"Paris\", \"a\": 9007199254740993, \"f\": 1.0, \"u\": \"é\"}");
 	CHECK_STR(rendered(print, object, NULL), "q{\"z\": \"Paris\", \"a\": 9007199254740993, \"f\": 1.0, \"u\": \"é\"}");
 	CHECK_STR(rendered(plain, CALL("\"[1, 2]\""), NULL), "q[1, 2]");
-	CHECK_STR(rendered(plain, CALL("\"\""), NULL), "q");
+	CHECK_STR(rendered(plain, CALL("\"\""), NULL), "q{}");
+	CHECK_STR(rendered(walk, CALL("\" \\n\""), NULL), "q");
 	CHECK_STR(rendered(plain, CALL("\"not { JSON\""), NULL), "qnot { JSON");
 	CHECK_STR(rendered(print, CALL("\"{}\""), NULL), "q{}");
 	CHECK_STR(rendered(print, CALL("\"{\\\"a\\\": [18446744073709551616, -9223372036854775809]}\""), NULL),
