@@ -197,6 +197,8 @@ static int read_stream_options(struct ask *a, const struct json *v, struct why *
 	if (!json_is(v, JSON_IS_OBJECT))
 		return fail(why, ERR_INVALID, "stream_options must be an object, not %s", json_kind_name(v));
 	for (size_t i = 0; !err && (m = json_member(v, i)); i++) {
+		if (strlen(m->key) != m->key_len)
+			continue;
 		if (!strcmp(m->key, "include_usage"))
 			err = read_switch(&m->value, "stream_options.include_usage", &a->include_usage, why);
 		else if (!strcmp(m->key, "continuous_usage_stats"))

@@ -70,7 +70,7 @@ static int add_part(struct json_doc *doc, struct json *list, const struct json *
 	json_set(doc, &made, "type", json_make_text(doc, "text", 4));
 	json_set(doc, &made, "text", *text);
 	for (size_t k = 0; (m = json_member(part, k)); k++) {
-		if (is_one_of(m->key, taken))
+		if (strlen(m->key) != m->key_len || is_one_of(m->key, taken))
 			continue;
 		json_set(doc, &made, m->key, m->value);
 		ask_note_ignored(ignored, "messages.content.", m->key);
@@ -102,6 +102,8 @@ static int check_message(const struct json *v, int i, char ignored[512], struct 
 	const struct json_member *m;
 
 	for (size_t k = 0; (m = json_member(v, k)); k++) {
+		if (strlen(m->key) != m->key_len)
+			continue;
 		if (is_one_of(m->key, refused) && !json_none(&m->value) && !(json_is(&m->value, JSON_IS_BOOL) && !json_yes(&m->value)))
 			return fail(why, ERR_INVALID, "messages: entry %d: %s is not supported", i, m->key);
 		if (!is_one_of(m->key, known))

@@ -162,7 +162,7 @@ struct model *model_of(struct exchange *x)
 		answer_error(x, 400, NULL, "model", "model must be a string, not %s", json_kind_name(name));
 		return NULL;
 	}
-	m = name_unknown(g) ? &g->models[0] : by_name(g, json_str(name));
+	m = strlen(json_str(name)) != json_len(name) ? NULL : name_unknown(g) ? &g->models[0] : by_name(g, json_str(name));
 	if (!m)
 		answer_error(x, 404, "model_not_found", "model", "there is no model %.100s here",
 			     json_str(name));

@@ -62,6 +62,7 @@ def messages():
                           ("a refusal", [{"type": "refusal", "refusal": "Tell me"}, {"type": "text", "text": "of a cat"}]),
                           ("one part", [{"type": "text", "text": "Tell me\nof a cat"}])]:
         same(name, ids(content), text)
+    same("a key that only begins like one", ids([{"type": "text", "text": "Tell me", "text\0x": "no"}, {"text": "of a cat"}], **{"prefix\0x": True}), text)
     check("U+0000", len(ids("a\0b") or []) > len(ids("a") or []), ids("a\0b"))
     same("developer is system", gw.post("/tokenize", {"messages": [{"role": "developer", "content": "Be brief."}, USER]})[1].get("tokens"),
          gw.post("/tokenize", {"messages": [{"role": "system", "content": "Be brief."}, USER]})[1]["tokens"])
