@@ -62,6 +62,7 @@ struct conn {
 	uint64_t since_ns;    /* accepted, or ending */
 	uint64_t frame_ns;    /* when the frame began that is not whole yet; 0: none is */
 	uint64_t behind_ns;   /* since then there has been something unsent, if there is */
+	size_t large;         /* bytes of large replies since all was sent, which do not count against the cap */
 	uint64_t window_ns;   /* over its cap a client must read at LEAST_RATE: `moved` bytes went out since */
 	size_t moved;
 	uint32_t frame_limit; /* what the client takes */

@@ -8,6 +8,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+enum { LARGE_REPLIES = 3 }; /* of the largest size, that may be unsent to a client */
+
 void conn_attend(struct rpc_server *s, struct conn *c)
 {
 	if (c->waiting)
@@ -102,7 +104,7 @@ static void out_sent(struct rpc_server *s, struct conn *c)
 	struct rpc_out *out = &c->out;
 
 	if (c->sent == out->len) {
-		c->sent = out->len = 0;
+		c->sent = out->len = c->large = 0;
 		if (out->max > OUT_STEP) /* a big answer does not keep its memory */
 			conn_forget_output(s, c);
 	} else if (c->sent > out->len / 2) {
@@ -159,6 +161,21 @@ static void no_memory(struct conn *c, const struct rpc_reply *reply)
 	c->doomed |= !rpc_reply_encode(&c->out, &error);
 }
 
+/* Large replies do not count, up to a few: a client that sent a few large requests at once, or one beside its streams, is not behind for
+ * that. How fast it reads them is another matter (LEAST_RATE). */
+static bool conn_is_behind(struct rpc_server *s, struct conn *c)
+{
+	if (conn_unsent(c) > s->how.max_buffered + c->large)
+		conn_flush(s, c);
+	return conn_unsent(c) > s->how.max_buffered + c->large;
+}
+
+static void count_large(const struct rpc_server *s, struct conn *c, size_t bytes)
+{
+	if (bytes > s->how.max_buffered / 4 && c->large + bytes <= LARGE_REPLIES * (size_t)FRAME_LIMIT)
+		c->large += bytes;
+}
+
 bool conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply)
 {
 	size_t before;
@@ -166,13 +183,10 @@ bool conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *re
 
 	if (c->doomed)
 		return true;
-	if (conn_unsent(c) > s->how.max_buffered)
-		conn_flush(s, c);
-	if (conn_unsent(c) > s->how.max_buffered) { /* one reply may be larger than the cap */
-		if (!c->doomed)
-			conn_cut(s, c, "a client that does not read its answers is cut");
+	if (conn_is_behind(s, c) && !c->doomed)
+		conn_cut(s, c, "a client that does not read its answers is cut");
+	if (c->doomed)
 		return true;
-	}
 	if (!conn_unsent(c))
 		c->behind_ns = now_ns();
 	before = c->out.len;
@@ -181,6 +195,7 @@ bool conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *re
 		fits = check_frame_limit(c, before, reply);
 	else
 		no_memory(c, reply);
+	count_large(s, c, c->out.len - before);
 	count_output(s, c);
 	if (c->out_counted && s->out_held > s->how.max_output) {
 		conn_flush(s, c);

@@ -218,4 +218,32 @@ TEST(what_is_unsent_to_all_has_one_budget)
 	rig_close(&rig);
 }
 
+/* A client may ask for several large answers at once, beside a stream. */
+TEST(large_answers_that_wait_cut_nobody)
+{
+	enum { LARGE = 900 << 10 };
+	struct rpc_reply r;
+	int heard = 0;
+
+	rig_open(&rig, (struct rpc_server_options){.max_buffered = 256 << 10});
+	raw_hello(&rig, &one, 0);
+	for (uint64_t id = 1; id <= 4; id++)
+		raw_generate(&one, id);
+	turn(&rig);
+	for (int i = 0; i < 3; i++)
+		send_text(rig.heard.call[i], LARGE);
+	send_text(rig.heard.call[3], 100);
+	for (int i = 0; i < 2000 && heard < 4; i++) {
+		turn(&rig);
+		while (raw_next(&one, &r)) {
+			heard += r.kind == RPC_R_CHUNK;
+			rpc_reply_free(&r);
+		}
+	}
+	CHECK_EQ(heard, 4);
+	CHECK_EQ(rpc_connections(rig.server), 1);
+	close(one.fd);
+	rig_close(&rig);
+}
+
 CHECK_MAIN()
