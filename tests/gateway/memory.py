@@ -106,13 +106,13 @@ def held_lists():
     g = Gateway("--model", "long=" + start_daemon(name="long", max_num_seqs=4, max_num_queued_reqs=1000000)[1], "--port=0", f"--max-bodies={LIMIT}")
     before = warm(g)
     held = dict(prompt=[5], max_tokens=1900, ignore_eos=True, stream=True)
-    forms = {"lists of ids": dict(held, n=32, allowed_token_ids=list(range(500)) * 8, bad_token_ids=[0] * 4096, stop_token_ids=[510] * 4096,
+    forms = {"lists of ids": dict(held, n=32, allowed_token_ids=list(range(500)), bad_token_ids=[0] * 500, stop_token_ids=[510] * 500,
                                   stop=["z" * 1000 + str(i) for i in range(16)], logit_bias={str(i): 1 for i in range(500)}),
              "choices": dict(held, prompt=[[5]] * 16, n=128)}
     for name, body in forms.items():
         data = json.dumps(body).encode()
         conns = []
-        for _ in range(400 if name == "choices" else 150):
+        for _ in range(400):
             s = g.connect(20, 8192)
             s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
             conns.append(s)
