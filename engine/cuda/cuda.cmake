@@ -96,7 +96,7 @@ if(CUDA_HEADERS_FOUND AND XV_TESTS AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AM
     target_include_directories(fake_${name} SYSTEM PRIVATE ${CUDA_INCLUDE})
     target_link_libraries(fake_${name} PRIVATE xv_engine xv_base xv_fakekernels xv_fakegpu stdc++ dl)
     if(whole)
-      target_link_options(fake_${name} PRIVATE -Wl,--unresolved-symbols=ignore-all) # a comm_host, which nobody makes
+      target_link_options(fake_${name} PRIVATE -Wl,--unresolved-symbols=ignore-all,-z,lazy) # a comm_host, which nobody makes
     endif()
   endforeach()
   set_target_properties(fake_layouts PROPERTIES OUTPUT_NAME layouts ENABLE_EXPORTS ON RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fakegpu)

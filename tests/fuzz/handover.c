@@ -64,7 +64,7 @@ static void say(struct client *c, const uint8_t *data, size_t n)
 static void look(void)
 {
 	pid_t pid = 0;
-	int fd = handover_look(&h, &pid);
+	int fd = handover_look(&h, now_ns(), &pid);
 
 	if (fd < 0)
 		return;
