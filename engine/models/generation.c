@@ -61,6 +61,8 @@ static int read_whole(struct reader *r, const char *key, enum generation_field f
 	if (got != 1)
 		return got;
 	got = check_number(r, key, f, range, x);
+	if (!got && x != trunc(x))
+		return fail(r->why, ERR_FORMAT, "%s: \"%s\" is %g, not a whole number", r->path, key, x);
 	if (!got)
 		*out = (int)x;
 	return got;

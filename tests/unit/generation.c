@@ -92,6 +92,9 @@ TEST(ranges_are_those_of_requests)
 	CHECK_EQ(read_text("{\"max_new_tokens\": -1}"), ERR_FORMAT);
 	CHECK_EQ(read_text("{\"top_k\": -2}"), ERR_FORMAT);
 	CHECK_EQ(read_text("{\"top_k\": 2147483648}"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"top_k\": 50.5}"), ERR_FORMAT);
+	CHECK_EQ(read_text("{\"max_new_tokens\": 20.0, \"top_k\": 1e2}"), 0);
+	CHECK_EQ(g.top_k, 100);
 	CHECK_EQ(read_text("{\"temperature\": 1001}"), ERR_FORMAT);
 	CHECK_EQ(read_text("{\"temperature\": 0, \"top_k\": -1, \"min_p\": 1, \"repetition_penalty\": 1e-3, "
 			   "\"max_new_tokens\": 1}"),
