@@ -27,46 +27,67 @@ static int read_vocab(struct tokenizer *t, const char *dir, struct why *why)
 	return err;
 }
 
+/* A pair whose words the vocabulary lacks is left out: it can never meet. */
 static void add_merge(struct tokenizer *t, const char *line, size_t len, int rank)
 {
-	const char *space = memchr(line, ' ', len);
-	char word[512];
-	size_t na, nb;
+	size_t na = (size_t)((const char *)memchr(line, ' ', len) - line), nb = len - na - 1;
+	char *word = xalloc(len, 1);
 	int a, b, both;
 
-	if (!space || len > sizeof word)
-		return;
-	na = (size_t)(space - line);
-	nb = len - na - 1;
 	memcpy(word, line, na);
-	memcpy(word + na, space + 1, nb);
+	memcpy(word + na, line + na + 1, nb);
 	a = vocab_find(&t->vocab, line, na);
-	b = vocab_find(&t->vocab, space + 1, nb);
+	b = vocab_find(&t->vocab, line + na + 1, nb);
 	both = vocab_find(&t->vocab, word, na + nb);
 	if (a >= 0 && b >= 0 && both >= 0)
 		bpe_pair_set(&t->bpe, a, b, rank, both, word, na, na + nb);
+	free(word);
 }
 
-/* The first line is dropped whatever it says, as the reference does. */
+static bool is_pair(const char *line, size_t len)
+{
+	const char *space = memchr(line, ' ', len);
+	size_t na = space ? (size_t)(space - line) : 0;
+
+	return na && na + 1 < len && !memchr(space + 1, ' ', len - na - 1) && !memchr(line, '\0', len);
+}
+
+/* Lines end as those of Unix or Windows. The first is dropped where it is a comment or a pair, as the reference drops it. */
+static int read_lines(struct tokenizer *t, const char *dir, const char *bytes, size_t len, struct why *why)
+{
+	const char *end, *last = bytes + len;
+	int number = 1, rank = 0;
+
+	for (const char *line = bytes; line < last; line = end + 1, number++) {
+		size_t n;
+
+		end = memchr(line, '\n', (size_t)(last - line));
+		if (!end)
+			end = last;
+		for (n = (size_t)(end - line); n && (line[n - 1] == '\r' || line[n - 1] == ' '); n--)
+			;
+		if (n && !is_pair(line, n) && (number > 1 || *line != '#'))
+			return fail(why, ERR_FORMAT, "%s/merges.txt: line %d is not a pair of words; the file is damaged: download it again", dir, number);
+		if (n && number > 1)
+			add_merge(t, line, n, rank);
+		rank += number > 1;
+	}
+	t->bpe.n_ranks = rank;
+	return 0;
+}
+
 static int read_merges(struct tokenizer *t, const char *dir, struct why *why)
 {
-	char *bytes, *line, *end;
+	char *bytes;
 	size_t len;
-	int err = tokenizer_file(dir, "merges.txt", &bytes, &len, why), rank = 0;
+	int err = tokenizer_file(dir, "merges.txt", &bytes, &len, why);
 
 	if (err)
 		return err == ERR_UNKNOWN ? fail(why, ERR_IO, "%s: vocab.json without merges.txt", dir) : err;
 	t->fingerprint = bytes_hash(bytes, len, t->fingerprint);
-	line = memchr(bytes, '\n', len);
-	for (line = line ? line + 1 : bytes + len; line < bytes + len; line = end + 1) {
-		end = memchr(line, '\n', (size_t)(bytes + len - line));
-		if (!end)
-			end = bytes + len;
-		add_merge(t, line, (size_t)(end - line) - (end > line && end[-1] == '\r'), rank++);
-	}
-	t->bpe.n_ranks = rank;
+	err = read_lines(t, dir, bytes, len, why);
 	free(bytes);
-	return 0;
+	return err;
 }
 
 int gpt2_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
