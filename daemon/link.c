@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "parallel/wait.h"
+#include "base/wait.h"
 
 static uint32_t power_of_two(uint32_t n)
 {

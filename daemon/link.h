@@ -5,8 +5,8 @@
 #define DAEMON_LINK_H
 
 #include "daemon/mailbox.h"
-#include "engine/model.h"
-#include "engine/sched.h"
+#include "engine/models/model.h"
+#include "engine/sched/sched.h"
 
 enum command_kind { COMMAND_ADD, COMMAND_CANCEL, COMMAND_STOP };
 struct command { /* front -> engine */

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 struct mailbox {
 	size_t item;   /* bytes */

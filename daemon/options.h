@@ -3,7 +3,7 @@
 #ifndef DAEMON_OPTIONS_H
 #define DAEMON_OPTIONS_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum { CHOICE_AUTO = 0 };
 enum device_choice { DEVICE_AUTO, DEVICE_CPU, DEVICE_CUDA };

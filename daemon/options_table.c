@@ -131,6 +131,6 @@ const struct option_row option_table[] = {
 	NO_FLAG(INNER, "tuning", tuning, "CUDA: take cuBLASLt's first algorithm, do not time several at start"),
 	FLAG(OTHER, "debug-nan", NULL, debug_nan,
 	     "where logits hold NaN or infinity, name the layer that first did: looks at every layer, slow"),
-	TEXT(INNER, "fault", NULL, "FAULTS", fault, "plant faults (daemon/fault.h)"),
+	TEXT(INNER, "fault", NULL, "FAULTS", fault, "plant faults (daemon/rank/fault.h)"),
 };
 const int option_count = sizeof option_table / sizeof *option_table;

@@ -5,7 +5,7 @@
 #ifndef ENGINE_STEP_H
 #define ENGINE_STEP_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum step_kind { STEP_STOP, STEP_RUN };
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "launch/launcher.h"
-#include "parallel/tasks.h"
+#include "base/tasks.h"
 
 enum { HOST_MOST = 54 /* Open MPI 4.1's mpirun overflows a buffer of its own with longer names */ };
 

@@ -2,7 +2,7 @@
 #ifndef LAUNCH_FOLDER_H
 #define LAUNCH_FOLDER_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 struct folder {
 	char path[96]; /* "": none */

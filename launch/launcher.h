@@ -7,10 +7,10 @@
 #include "launch/folder.h"
 #include "launch/output.h"
 #include "launch/ranks.h"
-#include "parallel/process.h"
-#include "parallel/still.h"
-#include "rpc/handover.h"
-#include "rpc/listen.h"
+#include "base/process.h"
+#include "base/still.h"
+#include "rpc/server/handover.h"
+#include "rpc/server/listen.h"
 
 enum { MAX_ARGS = 512, COMMAND_ARGS = MAX_ARGS + 48, COMMAND_HOST = 32 };
 

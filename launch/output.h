@@ -7,7 +7,7 @@
 
 #include <poll.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum { OUTPUT_ROOM = 256 << 10, OUTPUT_POLLS = 4 };
 

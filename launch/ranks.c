@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum { MOST = 1024, LEFT_MS = 10000 };
 

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum blame_kind { BLAME_NONE, BLAME_DIED, BLAME_STOPPED, BLAME_STUCK, BLAME_FAULT /* die() on that rank */ };
 

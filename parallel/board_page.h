@@ -7,8 +7,8 @@
 #include <pthread.h>
 
 #include "parallel/board.h"
-#include "parallel/process.h"
-#include "parallel/still.h"
+#include "base/process.h"
+#include "base/still.h"
 
 enum line_state { LINE_EMPTY, LINE_JOINED, LINE_LEFT };
 

@@ -9,7 +9,7 @@
 #ifndef PARALLEL_COMM_H
 #define PARALLEL_COMM_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 #include "parallel/shard.h"
 
 struct world;

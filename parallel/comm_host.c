@@ -11,7 +11,7 @@
 #include "parallel/board.h"
 #include "parallel/comm.h"
 #include "parallel/tree.h"
-#include "parallel/wait.h"
+#include "base/wait.h"
 #include "parallel/window.h"
 #include "parallel/world.h"
 

@@ -7,7 +7,7 @@
 #ifndef PARALLEL_PASS_H
 #define PARALLEL_PASS_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 /* What rank 0 tells the others: where to send, and with which secret. */
 struct pass_ticket {

@@ -1,6 +1,6 @@
 #include "parallel/shard.h"
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum {
 	FFN_GROUP = 32,

@@ -1,7 +1,7 @@
 #include "parallel/tree.h"
 
-#include "parallel/base.h"
-#include "parallel/fpmode.h"
+#include "base/base.h"
+#include "base/fpmode.h"
 
 enum { TILE = 1024, DEPTH = 7 }; /* floats; a counter of up to 32 leaves has 6 digits, and one being added */
 

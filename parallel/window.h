@@ -3,7 +3,7 @@
 #ifndef PARALLEL_WINDOW_H
 #define PARALLEL_WINDOW_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 struct world;
 

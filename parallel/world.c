@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "parallel/board.h"
-#include "parallel/tasks.h"
-#include "parallel/wait.h"
+#include "base/tasks.h"
+#include "base/wait.h"
 #include "parallel/window.h"
 
 enum { HOST_NAME = 64, BCAST_PIECE = 1 << 30 };

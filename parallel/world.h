@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 struct world_shared;
 struct board;

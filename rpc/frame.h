@@ -2,7 +2,7 @@
 #ifndef RPC_FRAME_H
 #define RPC_FRAME_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum { FRAME_LIMIT = 16 << 20, FRAME_HEAD_MAX = 5 };
 

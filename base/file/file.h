@@ -3,7 +3,7 @@
 #ifndef BASE_FILE_FILE_H
 #define BASE_FILE_FILE_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 /* The most that is read of each kind, in bytes. */
 enum file_most {

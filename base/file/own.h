@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 /* Makes a file beside `path` that was not there before, to be renamed over it when it is whole. Returns the descriptor and its name in
  * *aside (malloced), or -1 with errno. `mode` is taken as it is, whatever the umask adds to it is left out. */

@@ -6,7 +6,7 @@
 #ifndef BASE_JSON_JSON_H
 #define BASE_JSON_JSON_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum json_kind { JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_INTEGER, JSON_IS_BIG, JSON_IS_REAL, JSON_IS_TEXT, JSON_IS_LIST, JSON_IS_OBJECT };
 

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 #include "engine/tokenizer/tokenizer.h"
-#include "parallel/base.h"
+#include "base/base.h"
 
 struct chat;
 

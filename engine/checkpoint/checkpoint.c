@@ -1,5 +1,5 @@
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 #include <errno.h>
 #include <inttypes.h>

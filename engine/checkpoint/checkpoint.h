@@ -4,7 +4,7 @@
 #ifndef ENGINE_CHECKPOINT_H
 #define ENGINE_CHECKPOINT_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum { CK_MAX_DIMS = 8 };
 

@@ -1,4 +1,4 @@
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* {"metadata": ..., "weight_map": {tensor: file}}. metadata.total_size is often stale, so it is not looked at. */
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 /* path: a model's directory, one checkpoint file, or an index. Prints tensors (name, type, shape, file, bytes), totals by type, and in a
  * directory the model's family, parameters and tokenizer. Goes on past what is wrong and prints it; returns the first code. */

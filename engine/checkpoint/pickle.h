@@ -4,7 +4,7 @@
 #ifndef ENGINE_CHECKPOINT_PICKLE_H
 #define ENGINE_CHECKPOINT_PICKLE_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum { PICKLE_MAX = 32 << 20 }; /* bytes; a 13 B model needs about 0.1 MiB */
 

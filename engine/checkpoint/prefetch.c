@@ -1,6 +1,6 @@
 /* Read-ahead by a thread of its own: the advice may block, and it must not run so far ahead that pages are dropped
  * again before anyone has read them. */
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 #include <errno.h>
 #include <fcntl.h>

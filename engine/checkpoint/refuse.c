@@ -1,5 +1,5 @@
 /* refuse.c - a directory without a checkpoint that can be read: what is there instead, and what to do. */
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 #include <dirent.h>
 #include <fnmatch.h>

@@ -1,5 +1,5 @@
 /* u64 header length N | N bytes of JSON | data. The tensors fill the data exactly: no holes, no overlaps. */
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

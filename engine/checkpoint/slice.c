@@ -3,7 +3,7 @@
  * The part is cut into boxes: up to CK_MAX_DIMS axes, each with a count, a stride in the file and a step in the result.
  * Axes are walked from the largest stride down, so the file is read forwards. Runs that are contiguous on both sides
  * go straight to the result; what is scattered in small pieces is read a bounded chunk at a time and gathered from there. */
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

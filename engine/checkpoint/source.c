@@ -1,4 +1,4 @@
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 #include <errno.h>
 #include <inttypes.h>

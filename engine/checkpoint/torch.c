@@ -1,6 +1,6 @@
 /* What torch.save writes: a zip archive of one pickle (PREFIX/data.pkl) and one entry (PREFIX/data/KEY) for each storage.
  * Tensors are views of storages: they may share them and lie in them by any strides. */
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 #include "engine/checkpoint/pickle.h"
 #include "engine/checkpoint/zip.h"
 

@@ -3,7 +3,7 @@
 #ifndef ENGINE_CHECKPOINT_ZIP_H
 #define ENGINE_CHECKPOINT_ZIP_H
 
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 
 struct zip_entry {
 	char *name;

@@ -5,7 +5,7 @@
 
 #include "engine/cpu/isa/kernels.h"
 #include "engine/cpu/pool.h"
-#include "engine/weight.h"
+#include "engine/backend/weight.h"
 
 struct attn_scratch;
 

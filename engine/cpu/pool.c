@@ -1,6 +1,6 @@
 #include "engine/cpu/pool.h"
 
-#include "parallel/wait.h"
+#include "base/wait.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -3,7 +3,7 @@
 #ifndef ENGINE_CPU_POOL_H
 #define ENGINE_CPU_POOL_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 struct pool;
 

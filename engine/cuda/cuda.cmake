@@ -11,7 +11,7 @@ find_library(CUBLASLT_LIB cublasLt HINTS ${CUDA_ROOTS} PATH_SUFFIXES lib64 lib)
 find_library(NCCL_LIB nccl HINTS ${CUDA_ROOTS} PATH_SUFFIXES lib64 lib)
 xv_glob(CUDA_C engine/cuda/*.c parallel/comm_nccl*.c)
 xv_glob(CUDA_KERNELS engine/cuda/*.cu)
-file(GLOB CUDA_HEADERS CONFIGURE_DEPENDS engine/cuda/gpu*.h engine/cuda/kernels.h engine/pick_math.h) # what kernels include
+file(GLOB CUDA_HEADERS CONFIGURE_DEPENDS engine/cuda/gpu*.h engine/cuda/kernels.h engine/sample/math.h) # what kernels include
 set(CUDA_HEADERS_FOUND OFF)
 if(CUDA_INCLUDE AND NCCL_INCLUDE AND CUBLASLT_INCLUDE AND NOT XV_CUDA STREQUAL OFF)
   set(CUDA_HEADERS_FOUND ON)
@@ -89,7 +89,7 @@ if(CUDA_HEADERS_FOUND AND XV_TESTS AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AM
       set(whole ON)
       add_executable(fake_${name} ${file} $<TARGET_OBJECTS:xv_fakecuda>)
     else()
-      add_executable(fake_${name} ${file} engine/cuda/pick_pack.c)
+      add_executable(fake_${name} ${file} engine/cuda/sample_pack.c)
     endif()
     set_target_properties(fake_${name} PROPERTIES OUTPUT_NAME ${name} ENABLE_EXPORTS ON
       RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/fakegpu)

@@ -3,9 +3,9 @@
 #define ENGINE_CUDA_CUDA_H
 
 #include "engine/cuda/kernels.h"
-#include "engine/pick.h"
-#include "engine/plugin.h"
-#include "engine/weight.h"
+#include "engine/sample/sample.h"
+#include "engine/backend/cuda_plugin.h"
+#include "engine/backend/weight.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

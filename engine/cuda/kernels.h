@@ -127,7 +127,7 @@ struct k_tree {
 };
 cudaError_t k_tree_sum(cudaStream_t stream, float *out, struct k_tree in, size_t n);
 
-/* ---- pick (engine/pick.h): rows of logits to tokens, the same as on the host ---- */
+/* ---- pick (engine/sample/sample.h): rows of logits to tokens, the same as on the host ---- */
 enum pick_mode { PICK_SCORE, PICK_LIKELIEST, PICK_DRAW };
 enum { PICK_TOP = 20, PICK_PART = 2048 /* words of a block */, PICK_BINS = 2048, PICK_PASSES = 3, PICK_SELECTS = 3 };
 

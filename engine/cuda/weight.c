@@ -111,7 +111,7 @@ static void convert_row(uint16_t *out, const void *src, int n, enum dtype from, 
 	}
 }
 
-/* 32 numbers or fewer as integers, and their scale: as the contract in engine/backend.h has it. */
+/* 32 numbers or fewer as integers, and their scale: as the contract in engine/backend/backend.h has it. */
 static uint16_t quantise(int8_t *q, const float *f, int n)
 {
 	float most = 0, scale;

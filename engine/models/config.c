@@ -1,5 +1,5 @@
 /* config.json of a Hugging Face directory, for the models of Llama's shape. */
-#include "engine/model.h"
+#include "engine/models/model.h"
 
 #include "base/file/file.h"
 #include "base/json/json.h"

@@ -4,7 +4,7 @@
 #ifndef ENGINE_MODELS_DUMMY_H
 #define ENGINE_MODELS_DUMMY_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 /* Rows [row, row + rows), columns [col, col + cols) of a tensor with `width` columns: mean + std * noise,
  * rounded to `type`. */

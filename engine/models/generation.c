@@ -7,7 +7,7 @@
 
 #include "base/file/file.h"
 #include "base/json/json.h"
-#include "engine/pick.h"
+#include "engine/sample/sample.h"
 
 struct reader {
 	const struct json *root;

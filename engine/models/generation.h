@@ -2,7 +2,7 @@
 #ifndef ENGINE_MODELS_GENERATION_H
 #define ENGINE_MODELS_GENERATION_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum generation_field {
 	GENERATION_TEMPERATURE,

@@ -2,8 +2,8 @@
 #ifndef ENGINE_MODELS_LLAMA_H
 #define ENGINE_MODELS_LLAMA_H
 
-#include "engine/model.h"
-#include "engine/weight.h"
+#include "engine/models/model.h"
+#include "engine/backend/weight.h"
 
 /* q, k, v rows of this rank under each other, and gate over up: one product each. */
 struct layer {

@@ -1,7 +1,7 @@
 #include "engine/models/pack.h"
 #include "base/file/file.h"
 #include "base/file/own.h"
-#include "engine/weight.h"
+#include "engine/backend/weight.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #ifndef ENGINE_MODELS_PACK_H
 #define ENGINE_MODELS_PACK_H
 
-#include "engine/model.h"
+#include "engine/models/model.h"
 
 /* Memory to be filled or kept, in a fixed order. */
 struct pack_entry {

@@ -3,7 +3,7 @@
 #define ENGINE_MODELS_SETTLE_H
 
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/model.h"
+#include "engine/models/model.h"
 
 /* Refuses by name a tensor that this model does not use and whose numbers would change its answers: a bias, a norm of queries or
  * keys, experts, adapters, scales. A tied config whose files hold another head is untied, as transformers 5 does, with a note.

@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 #include <time.h>
-#include "parallel/base.h"
+#include "base/base.h"
 
 /* Budgets of one rendering; over them it ends with ERR_LIMIT. */
 enum {

@@ -5,7 +5,7 @@
 
 #include "engine/tokenizer/bpe_inside.h"
 #include "engine/tokenizer/utf8.h"
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum { WHOLE_YES = 1, WHOLE_NO = 2, JOINT_BITS = 22, PART = 4096 /* bytes of a word that are worth a cut */ };
 

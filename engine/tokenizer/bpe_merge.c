@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/bpe_inside.h"
-#include "parallel/base.h"
+#include "base/base.h"
 
 void bpe_work_finish(struct bpe_work *w)
 {

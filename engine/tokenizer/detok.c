@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/tokenizer/internal.h"
+#include "engine/tokenizer/inside.h"
 #include "engine/tokenizer/utf8.h"
 
 static const char replacement[] = "\xEF\xBF\xBD", space[] = "\xE2\x96\x81";

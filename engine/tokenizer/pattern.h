@@ -6,7 +6,7 @@
 
 #include "base/json/json.h"
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 enum pattern_kind { PATTERN_STRING, PATTERN_REGEX, PATTERN_CLASS, PATTERN_WORDS, PATTERN_GPT2 };
 struct pattern {

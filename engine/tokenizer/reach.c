@@ -2,7 +2,7 @@
  *
  * Each stage maps a text to a text (or to words) so that a part of the output comes from a bounded part of the input, or from any
  * amount of it. A bound of the whole is the product of the stages' bounds and of the longest token's bytes. */
-#include "engine/tokenizer/internal.h"
+#include "engine/tokenizer/inside.h"
 
 /* Bytes of a normalizer's input for one byte of its output; SIZE_MAX: any.
  *

@@ -1,7 +1,7 @@
 /* token_text.c - one token as it stands inside a text. */
 #include <string.h>
 
-#include "engine/tokenizer/internal.h"
+#include "engine/tokenizer/inside.h"
 #include "engine/tokenizer/utf8.h"
 
 static const char mark[] = "\xE2\x96\x81";

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/tokenizer/internal.h"
+#include "engine/tokenizer/inside.h"
 #include "engine/tokenizer/utf8.h"
 
 enum { TEXT_MAX = 1 << 30 }; /* bytes of one text */

@@ -4,7 +4,7 @@
 #ifndef ENGINE_TOKENIZER_H
 #define ENGINE_TOKENIZER_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 struct tokenizer;
 
@@ -48,7 +48,7 @@ struct ids {
 };
 void ids_finish(struct ids *ids);
 /* Appends. Any bytes: invalid UTF-8 is taken as U+FFFD each (the reference takes no such input). Any thread. More than
- * out->most tokens end it with ERR_LIMIT, the thread's effort (parallel/base.h) with ERR_BUSY, ERR_LIMIT or ERR_CANCELLED; out then
+ * out->most tokens end it with ERR_LIMIT, the thread's effort (base/base.h) with ERR_BUSY, ERR_LIMIT or ERR_CANCELLED; out then
  * holds some of the ids. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, const struct encode_options *how, struct ids *out,
 		     struct why *why);
@@ -69,7 +69,7 @@ void detok_follow(struct detok *d, const int32_t *ids, int n);
 const char *detok_next(struct detok *d, int id, size_t *len);
 /* What is left: incomplete characters end as U+FFFD, as in the reference's decode of the whole. */
 const char *detok_end(struct detok *d, size_t *len);
-/* Whole decode at once; malloced, NUL after the end. Starved of memory (parallel/base.h): NULL. */
+/* Whole decode at once; malloced, NUL after the end. Starved of memory (base/base.h): NULL. */
 char *tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t *len);
 /* The same with ERR_LIMIT for a text of more than `most` bytes, and the errors of the thread's effort. */
 int tokenizer_decode_most(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t most, char **text, size_t *len,

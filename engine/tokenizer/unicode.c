@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/utf8.h"
-#include "parallel/base.h"
+#include "base/base.h"
 
 #include "engine/tokenizer/unicode_tables.inc"
 

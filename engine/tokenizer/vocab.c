@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 uint64_t bytes_hash(const char *s, size_t len, uint64_t seed)
 {

@@ -7,7 +7,7 @@
 
 #include "rpc/client/xverse.h"
 
-/* Besides those of parallel/base.h. */
+/* Besides those of base/base.h. */
 enum { EXIT_UNREACHABLE = 69, EXIT_INTERRUPTED = 130 };
 
 enum { CLI_MAX_LIST = 4096 };

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 struct terminal {
 	EditLine *edit; /* NULL: no terminal */

@@ -8,7 +8,7 @@
 
 #include "rpc/client/inside.h"
 #include "rpc/frame.h"
-#include "rpc/listen.h"
+#include "rpc/server/listen.h"
 
 void xv_default_path(char *out, size_t size)
 {

@@ -1,6 +1,6 @@
 /* xverse.h - libxverse: talk to xversed from C.
  *
- * One connection, many calls. A request is a struct of rpc/codec.h (its fields and defaults are those of proto/xverse.proto);
+ * One connection, many calls. A request is a struct of rpc/codec/codec.h (its fields and defaults are those of proto/xverse.proto);
  * a Generate is answered by RPC_R_STARTED, any number of RPC_R_CHUNK, then RPC_R_FINISHED or RPC_R_ERROR, other calls by one
  * reply. rpc/client/example.c is the whole of it in 30 lines; cc $(pkg-config --cflags --libs xverse).
  *
@@ -21,7 +21,7 @@
  * A call that begins while the model loads waits; `notice` hears of it. A time limit of a request counts from xv_send(). A reply of
  * another kind than the request has becomes an Error (ERR_FORMAT), the call's last.
  *
- * Errors are ERR_* (negative, parallel/base.h) with a text in struct why. Memory: a reply is the library's until the next xv_ call
+ * Errors are ERR_* (negative, base/base.h) with a text in struct why. Memory: a reply is the library's until the next xv_ call
  * of that client; requests stay the caller's. Not thread-safe: one client a thread. SIGPIPE is never raised. */
 #ifndef XVERSE_H
 #define XVERSE_H
@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rpc/codec.h"
+#include "rpc/codec/codec.h"
 
 struct xv_client;
 

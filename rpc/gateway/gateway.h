@@ -15,8 +15,8 @@
 
 #include "base/json/json.h"
 #include "rpc/client/xverse.h"
-#include "rpc/gateway/framing.h"
-#include "rpc/gateway/text.h"
+#include "rpc/gateway/http/framing.h"
+#include "base/text.h"
 
 enum {
 	GW_URI_BYTES = 8 << 10,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "rpc/gateway/gateway.h"
-#include "rpc/gateway/origin.h"
+#include "rpc/gateway/http/origin.h"
 
 enum kind { TEXT, PORT, MODEL, LIST, COUNT, SECONDS, FLAG };
 

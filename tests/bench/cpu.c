@@ -5,8 +5,8 @@
  *   build/tests/bench/cpu [--threads N] [--isa NAME] [--only limits|ops|model] [--class NAME] [--reps N]
  * [--json FILE]
  */
-#include "engine/weight.h"
-#include "parallel/wait.h"
+#include "engine/backend/weight.h"
+#include "base/wait.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/model.h"
 

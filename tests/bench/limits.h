@@ -4,7 +4,7 @@
 #ifndef TESTS_BENCH_LIMITS_H
 #define TESTS_BENCH_LIMITS_H
 
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
 #include "engine/cpu/pool.h"
 
 #include <stdlib.h>

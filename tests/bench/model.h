@@ -2,8 +2,8 @@
 #ifndef TESTS_BENCH_MODEL_H
 #define TESTS_BENCH_MODEL_H
 
-#include "engine/kv.h"
-#include "engine/model.h"
+#include "engine/backend/kv.h"
+#include "engine/models/model.h"
 #include "engine/step.h"
 #include "tests/bench/measure.h"
 

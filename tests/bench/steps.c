@@ -5,7 +5,7 @@
  * A line "SEQUENCES TOKENS KEYS REPS" on standard input is answered by one line of JSON: milliseconds of each
  * run, each after probes of the limits, and those. */
 #include "engine/checkpoint/checkpoint.h"
-#include "parallel/wait.h"
+#include "base/wait.h"
 #include "tests/bench/model.h"
 
 #include <unistd.h>

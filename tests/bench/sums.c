@@ -1,9 +1,9 @@
 /* Sums between ranks of this node: the shared window's against MPI_Allreduce, in turns, on 2 and 4 ranks. Medians of rank 0's times,
  * and how often what a rank brings goes in and out of its memory once in that time.
  * usage: build/tests/bench/sums */
-#include "daemon/memory.h"
+#include "daemon/rank/memory.h"
 #include "parallel/comm.h"
-#include "parallel/wait.h"
+#include "base/wait.h"
 #include "tests/ranks/job.h"
 
 #include <mpi.h>

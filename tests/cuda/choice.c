@@ -1,7 +1,7 @@
 /* Which kernel does the attention of prompts: the one by wgmma only on compute capability 9.0, where asked for, and where a check at
  * start finds it right: here it is a stand-in that can be wrong. Whether kernels overlap. What the backend says of both. */
 #include "engine/cuda/cuda.h"
-#include "engine/plugin.h"
+#include "engine/backend/cuda_plugin.h"
 #include "tests/check.h"
 
 #include <stdlib.h>

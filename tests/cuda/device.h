@@ -3,7 +3,7 @@
 #define TESTS_CUDA_DEVICE_H
 
 #include "engine/cuda/kernels.h"
-#include "parallel/base.h"
+#include "base/base.h"
 #include "tests/check.h"
 
 #include <math.h>

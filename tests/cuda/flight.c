@@ -1,7 +1,7 @@
 /* What is used while the device still works on it: the places that steps lie in, the words that a step drew. Nothing of it is started
  * here before somebody waits for it. */
 #include "engine/cuda/cuda.h"
-#include "engine/plugin.h"
+#include "engine/backend/cuda_plugin.h"
 #include "tests/check.h"
 
 #include <stdlib.h>

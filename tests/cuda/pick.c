@@ -1,7 +1,7 @@
-/* Picking on the device gives what engine/pick.c gives for the same logits, to the bit, whatever the settings; logprobs against
+/* Picking on the device gives what engine/sample/sample.c gives for the same logits, to the bit, whatever the settings; logprobs against
  * float64. */
 #include "engine/cuda/cuda.h"
-#include "engine/pick.h"
+#include "engine/sample/sample.h"
 #include "tests/cuda/device.h"
 
 enum { ROWS = 6, HISTORY = 50, LIST = 12, MASK = 160, ROOM = ROWS * (HISTORY + 6 * LIST + MASK /* masks */) };

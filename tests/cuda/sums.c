@@ -1,5 +1,5 @@
 /* Sums and gathers between GPUs, a process for each rank: whole numbers, so that every order gives the same, on 1 to 3 ranks. */
-#include "engine/plugin.h"
+#include "engine/backend/cuda_plugin.h"
 #include "parallel/world.h"
 #include "tests/check.h"
 

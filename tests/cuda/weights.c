@@ -104,7 +104,7 @@ static void gate_and_up(bool fixed)
 	free(rows);
 }
 
-/* Rows as integers and back, by the contract's words (engine/backend.h). */
+/* Rows as integers and back, by the contract's words (engine/backend/backend.h). */
 static uint16_t *through_int8(const uint16_t *rows, int n)
 {
 	uint16_t *out = xalloc((size_t)n * COLS, sizeof *out);

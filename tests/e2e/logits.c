@@ -7,7 +7,7 @@
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/models/settle.h"
-#include "parallel/wait.h"
+#include "base/wait.h"
 
 enum { MAX_LEN = 1024, BLOCK = 32 };
 

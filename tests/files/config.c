@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/model.h"
+#include "engine/models/model.h"
 
 static void print(const struct model_config *c)
 {

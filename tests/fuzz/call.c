@@ -6,7 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/front.h"
+#include "daemon/front/front.h"
 #include "parallel/board.h"
 #include "rpc/frame.h"
 #include "tests/fuzz/fuzz.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "engine/model.h"
+#include "engine/models/model.h"
 #include "tests/fuzz/fuzz.h"
 
 static char dir[] = "/dev/shm/xv-fuzz-XXXXXX";

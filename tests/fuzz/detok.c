@@ -1,6 +1,6 @@
 /* Ids, one a byte or two, streamed to text: whole characters at every moment, and together the bytes of the tokens. */
 #include "engine/tokenizer/tokenizer.h"
-#include "rpc/codec.h"
+#include "rpc/codec/codec.h"
 #include "tests/fuzz/fuzz.h"
 
 static struct tokenizer *t;

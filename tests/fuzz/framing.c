@@ -1,6 +1,6 @@
 /* The bytes of an HTTP connection: read at once or in pieces they give the same requests and the same refusal, and nothing
  * doubtful passes. */
-#include "rpc/gateway/framing.h"
+#include "rpc/gateway/http/framing.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

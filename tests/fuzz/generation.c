@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "engine/models/generation.h"
-#include "engine/pick.h"
+#include "engine/sample/sample.h"
 #include "tests/fuzz/fuzz.h"
 
 static char dir[] = "/dev/shm/xv-fuzz-XXXXXX";

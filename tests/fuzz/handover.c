@@ -6,7 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "rpc/handover.h"
+#include "rpc/server/handover.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { CLIENTS = 24 };

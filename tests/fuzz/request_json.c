@@ -1,8 +1,8 @@
 /* The body of a request of the gateway, from its bytes to the fields of a call. */
 #include <math.h>
 
-#include "rpc/gateway/ask.h"
-#include "rpc/gateway/chat.h"
+#include "rpc/gateway/api/request.h"
+#include "rpc/gateway/api/chat.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

@@ -1,6 +1,6 @@
 /* The bytes of a socket: frames, in them requests as the daemon reads them and replies as a client does. */
-#include "rpc/arena.h"
-#include "rpc/codec.h"
+#include "base/arena.h"
+#include "rpc/codec/codec.h"
 #include "rpc/frame.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -2,7 +2,7 @@
  * weights on one GPU, in a unit with its ceiling. Lines are "name <tab> time in us <tab> rate <tab> unit <tab> % of ceiling".
  * --tiny: a small shape, for the emulated GPU. Needs no MPI: one rank alone. */
 #include "engine/cuda/cuda.h"
-#include "engine/model.h"
+#include "engine/models/model.h"
 #include "parallel/comm_nccl.h"
 #include "parallel/world.h"
 

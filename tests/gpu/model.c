@@ -3,7 +3,7 @@
  * where the order of sums is fixed. CI holds the CPU backend against other implementations. */
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/cuda/cuda.h"
-#include "engine/model.h"
+#include "engine/models/model.h"
 #include "parallel/comm_nccl.h"
 #include "parallel/world.h"
 #include "tests/check.h"

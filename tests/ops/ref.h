@@ -4,9 +4,9 @@
 #ifndef TESTS_OPS_REF_H
 #define TESTS_OPS_REF_H
 
-#include "engine/kv.h"
+#include "engine/backend/kv.h"
 #include "engine/step.h"
-#include "engine/weight.h"
+#include "engine/backend/weight.h"
 #include "tests/check.h"
 
 #include <math.h>

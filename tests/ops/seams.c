@@ -1,8 +1,8 @@
 /* Seams that later features stand on: several rows a sequence (draft tokens that are right, wrong, or rolled
  * back by a smaller kv_len) give the tokens that one row at a time gives, and a mask may come after the
  * forward pass. */
-#include "engine/model.h"
-#include "engine/pick.h"
+#include "engine/models/model.h"
+#include "engine/sample/sample.h"
 #include "tests/check.h"
 
 enum { VOCAB = 97, LENGTH = 60, BLOCK = 32, SEQS = 2, PROMPT = 5, DRAFTS = 3 };

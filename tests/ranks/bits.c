@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/hash.h"
-#include "engine/model.h"
-#include "parallel/wait.h"
+#include "daemon/rank/hash.h"
+#include "engine/models/model.h"
+#include "base/wait.h"
 #include "parallel/world.h"
 #include "tests/check.h"
 

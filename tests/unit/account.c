@@ -1,5 +1,5 @@
 /* Accounts: nobody gets all, a newcomer always finds something, owners find what is kept, and the books balance. */
-#include "daemon/account.h"
+#include "daemon/front/account.h"
 
 #include "tests/check.h"
 

@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_ARCHIVE_H
 #define TESTS_UNIT_ARCHIVE_H
 
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 #include "engine/checkpoint/zip.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Conversions against the compiler's own, error list, logging. */
-#include "parallel/base.h"
+#include "base/base.h"
 #include "tests/check.h"
 
 TEST(f16_round_trip_and_rounding)

@@ -1,5 +1,5 @@
 /* Blocks against a reference that keeps whole texts: what is found must be what was written. */
-#include "engine/blocks.h"
+#include "engine/sched/blocks.h"
 
 #include "tests/check.h"
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 #include "parallel/board.h"
 #include "tests/check.h"
 

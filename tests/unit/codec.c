@@ -1,6 +1,6 @@
 /* Every message of the protocol there and back; every field of it is written; hostile bytes are refused by
  * name. */
-#include "rpc/codec.h"
+#include "rpc/codec/codec.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* config.json: what is read, what is refused and by which words. */
-#include "engine/model.h"
+#include "engine/models/model.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>

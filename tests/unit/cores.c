@@ -1,7 +1,7 @@
 /* Which CPUs each rank of a node gets: shares are disjoint, stay within a package, and follow masks, quotas and other daemons. */
-#include "parallel/cores.h"
+#include "base/cores.h"
 
-#include "parallel/base.h"
+#include "base/base.h"
 #include "tests/check.h"
 
 enum { MAX_RANKS = 16 };

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 #include "tests/check.h"
 
 TEST(bytes_of_an_effort)

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <unistd.h>
 
-#include "engine/pick.h"
+#include "engine/sample/sample.h"
 #include "tests/check.h"
 
 static struct generation_config g;

@@ -1,10 +1,10 @@
 /* Lines that a client can cause: a few, then their number. */
-#include "parallel/log_limit.h"
+#include "base/log_limit.h"
 
 #include <string.h>
 #include <time.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 #include "tests/check.h"
 
 static char last[300];

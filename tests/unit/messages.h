@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "rpc/codec.h"
+#include "rpc/codec/codec.h"
 
 static const int32_t ids[] = {5, 0, 2147483647, -1};
 static const struct rpc_bias bias[] = {{7, -1.5f}, {8, 100}};

@@ -3,8 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "parallel/process.h"
-#include "parallel/still.h"
+#include "base/process.h"
+#include "base/still.h"
 #include "tests/check.h"
 
 TEST(stillness_counts_the_time_of_the_observer)

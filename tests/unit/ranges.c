@@ -2,7 +2,7 @@
  * name while it is decoded. */
 #include <math.h>
 
-#include "rpc/codec.h"
+#include "rpc/codec/codec.h"
 #include "rpc/frame.h"
 #include "tests/check.h"
 #include "tests/unit/messages.h"

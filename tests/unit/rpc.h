@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "rpc/frame.h"
-#include "rpc/server.h"
+#include "rpc/server/server.h"
 #include "tests/check.h"
 
 enum { KEPT = 64 };

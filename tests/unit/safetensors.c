@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 #include "tests/check.h"
 
 /* What a message says for each kind of fault; NULL: no such kind. */

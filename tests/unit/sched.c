@@ -1,6 +1,6 @@
 /* The scheduler on a machine whose "keys" remember the whole text before them: a token drawn from a wrong,
  * stale or missing block differs from what the call draws alone. */
-#include "engine/sched.h"
+#include "engine/sched/sched.h"
 
 #include <limits.h>
 

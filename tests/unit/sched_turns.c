@@ -1,6 +1,6 @@
 /* Who runs next: clients in turn, few calls past one that waits for memory, open-ended calls by look-ahead. Floods are random. */
-#include "engine/sched.h"
-#include "engine/turns.h"
+#include "engine/sched/sched.h"
+#include "engine/sched/turns.h"
 
 #include <limits.h>
 

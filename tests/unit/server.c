@@ -1,5 +1,5 @@
 /* The server's side of the protocol: what it refuses, what it bounds, and that a call ends once. */
-#include "rpc/server.h"
+#include "rpc/server/server.h"
 
 #include <pthread.h>
 #include <time.h>

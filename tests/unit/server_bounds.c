@@ -1,5 +1,5 @@
 /* What the server holds and waits for, however many connections and calls there are. */
-#include "rpc/server.h"
+#include "rpc/server/server.h"
 
 #include "tests/unit/rpc.h"
 

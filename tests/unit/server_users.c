@@ -1,5 +1,5 @@
 /* Who may do what, and how much, on one server: users of the socket, and those for whom a gateway asks. Other users need root. */
-#include "rpc/server.h"
+#include "rpc/server/server.h"
 
 #include <time.h>
 

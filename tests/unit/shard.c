@@ -1,5 +1,5 @@
 /* Who owns what, for every shape of heads and every number of ranks. */
-#include "parallel/base.h"
+#include "base/base.h"
 #include "parallel/shard.h"
 #include "tests/check.h"
 

@@ -1,5 +1,5 @@
 /* Parts of tensors that lie in their file by any strides. */
-#include "engine/checkpoint/parts.h"
+#include "engine/checkpoint/inside.h"
 #include "tests/check.h"
 
 /* What slice_read() must give, element by element. */

@@ -1,5 +1,5 @@
 /* Stop strings: any cutting of the text into pieces gives the same answer, and no prefix of one leaks. */
-#include "daemon/stop_text.h"
+#include "daemon/front/stop_text.h"
 
 #include <stdlib.h>
 

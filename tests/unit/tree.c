@@ -2,9 +2,9 @@
  */
 #include <math.h>
 
-#include "parallel/base.h"
+#include "base/base.h"
 #include "parallel/comm.h"
-#include "parallel/fpmode.h"
+#include "base/fpmode.h"
 #include "parallel/tree.h"
 #include "tests/check.h"
 

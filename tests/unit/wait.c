@@ -5,8 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "parallel/base.h"
-#include "parallel/wait.h"
+#include "base/base.h"
+#include "base/wait.h"
 #include "tests/check.h"
 
 enum { THREADS = 6, ROUNDS = 2000 };

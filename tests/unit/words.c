@@ -5,7 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "daemon/words.h"
+#include "daemon/front/helper.h"
 #include "tests/check.h"
 
 static struct tokenizer *open_demo(void)

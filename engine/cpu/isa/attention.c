@@ -1,7 +1,7 @@
 /* attention.c - one tile of (token, head) rows over the keys of one K/V head. The unit of the sums is an
  * absolute range of 256 keys; ranges combine as a binary counter, so that any cut at a multiple of a power of
  * two gives the same bits. */
-#include "engine/cpu/isa/local.h"
+#include "engine/cpu/isa/inside.h"
 
 static float *row_stack(const struct attn_job *job, int row)
 {

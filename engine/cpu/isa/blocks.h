@@ -4,7 +4,7 @@
 #ifndef ENGINE_CPU_ISA_BLOCKS_H
 #define ENGINE_CPU_ISA_BLOCKS_H
 
-#include "engine/cpu/isa/local.h"
+#include "engine/cpu/isa/inside.h"
 
 /* One tile, one chunk of a segment. */
 struct step_of {

@@ -3,7 +3,7 @@
 #ifndef ENGINE_CPU_ISA_KERNELS_H
 #define ENGINE_CPU_ISA_KERNELS_H
 
-#include "engine/backend.h"
+#include "engine/backend/backend.h"
 
 enum { PANEL = 32, SEGMENT = 512, GROUP = 32, STACK_DEPTH = 12, MAX_TILE_ROWS = 12 };
 /* Of a product's order: rows that share a segment's activations in the second cache, panels that do, bytes of

@@ -1,6 +1,6 @@
 /* pack.c - rows of a matrix to a panel: 32 rows and 32 columns at a time are turned over in registers; quantising then goes along
  * 32 outputs at once. Plain arithmetic: it rounds, and keeps subnormals, as the caller's thread does. */
-#include "engine/cpu/isa/local.h"
+#include "engine/cpu/isa/inside.h"
 
 enum { BLOCK = GROUP, HALF = 16 };
 

@@ -1,5 +1,5 @@
 /* rows.c - operations on one row at a time: norm, rope, silu, conversion. */
-#include "engine/cpu/isa/local.h"
+#include "engine/cpu/isa/inside.h"
 
 /* x += delta, in place. */
 static void add_delta(const struct norm_job *job)

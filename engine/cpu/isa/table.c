@@ -1,4 +1,4 @@
-#include "engine/cpu/isa/local.h"
+#include "engine/cpu/isa/inside.h"
 
 #define TEXT2(x) #x
 #define TEXT(x) TEXT2(x)

@@ -16,7 +16,7 @@
 #ifndef ENGINE_CPU_ISA_VEC_H
 #define ENGINE_CPU_ISA_VEC_H
 
-#include "parallel/base.h"
+#include "base/base.h"
 
 #include <string.h>
 

@@ -1,0 +1,63 @@
+/* account.h - who asks: one account for each user of the socket, and for each API key of a gateway, with who holds how much of what
+ * they share. Clients of a gateway that have no key share its user's account, and within it as accounts do among each other.
+ * An account lives while it has open calls, so the table is bounded by them. Front thread only. */
+#ifndef DAEMON_FRONT_ACCOUNT_H
+#define DAEMON_FRONT_ACCOUNT_H
+
+#include <sys/types.h>
+
+#include "engine/sched/turns.h"
+#include "rpc/codec/codec.h"
+
+enum account_share {
+	SHARE_CALLS,  /* open calls: places in the queue and in the batch */
+	SHARE_TOKENS, /* prompt tokens of waiting calls */
+	SHARE_BYTES,  /* of open requests */
+	SHARES
+};
+
+struct account {
+	struct account *next;   /* of its bucket */
+	struct account *parent; /* of a client without a key: its user's account */
+	uint64_t number;        /* whose turn it is, accounts_turn() */
+	uint64_t scope;         /* of (user, key), for the prefix cache: the same whenever it comes */
+	uid_t uid;
+	int users;              /* open calls and clients */
+	struct turn turn;       /* posted calls; the engine has its own, this one tells places */
+	int64_t held[SHARES];
+	uint64_t promised_ns;   /* when the last refused call was asked to come again */
+	char key[RPC_MAX_ASKER_BYTES + 1], client[RPC_MAX_ASKER_BYTES + 1];
+};
+
+enum { ACCOUNT_BUCKETS = 256 };
+struct accounts {
+	struct account *bucket[ACCOUNT_BUCKETS];
+	struct turns turns;
+	uint64_t secret; /* scopes cannot be guessed */
+	int64_t most[SHARES], kept[SHARES] /* for owners */, held[SHARES];
+	uint64_t refused[SHARES]; /* calls */
+};
+
+/* What one call holds of its account. */
+struct stake {
+	struct accounts *all;
+	struct account *account; /* NULL: none yet */
+	bool owner;              /* root or the server's user: gets what is kept, and a larger share */
+	bool waits, runs;        /* in the engine */
+	int64_t held[SHARES];
+};
+
+void accounts_init(struct accounts *t);
+void accounts_limit(struct accounts *t, enum account_share k, int64_t most);
+/* A number of (user, key, else client): the same whenever it comes. */
+uint64_t accounts_turn(const struct accounts *t, uid_t uid, const struct rpc_asker *asker);
+void stake_open(struct stake *s, struct accounts *t, uid_t uid, bool owner, const struct rpc_asker *asker);
+/* 0, or ERR_BUSY with numbers: the account's share is used up and nothing is held. */
+int stake_hold(struct stake *s, enum account_share k, int64_t amount, struct why *why);
+void stake_wait(struct stake *s); /* posted to the engine */
+void stake_run(struct stake *s);  /* admitted: its tokens wait no more */
+void stake_close(struct stake *s); /* all is given back; nothing happens where it is not open */
+/* Its place in the queue if `earlier` calls of the same client wait before it, from 1. */
+int stake_place(const struct stake *s, int earlier);
+
+#endif

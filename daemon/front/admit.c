@@ -1,0 +1,409 @@
+/* A request becomes a call: prompt to ids, fields to sampling, limits checked before the engine hears of it.
+ */
+#include "daemon/front/front.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void open_call_destroy(struct open_call *c)
+{
+	if (!c)
+		return;
+	if (c->request)
+		rpc_request_free(c->request);
+	free(c->request);
+	ids_finish(&c->ids);
+	free(c->stop_ids);
+	free(c->bias);
+	free(c->mask);
+	free(c->missing);
+	detok_destroy(c->detok);
+	stop_finish(&c->stop);
+	stake_close(&c->stake);
+	free(c);
+}
+
+static int append(struct ids *ids, const int32_t *more, int n, struct why *why)
+{
+	int32_t *to = ids->id;
+
+	if (ids->n + n > ids->max) {
+		to = heap_grow(ids->id, (size_t)(ids->n + n), sizeof *ids->id);
+		if (!to)
+			return effort_check(why);
+		ids->id = to;
+		ids->max = ids->n + n;
+	}
+	if (n)
+		memcpy(to + ids->n, more, (size_t)n * sizeof *more);
+	ids->n += n;
+	return 0;
+}
+
+static const struct rpc_prompt *prompt_of(const struct open_call *c)
+{
+	return c->request->kind == RPC_SCORE ? &c->request->score.prompt : &c->request->generate.prompt;
+}
+
+static struct encode_options encode_how(const struct open_call *c)
+{
+	const struct rpc_request *r = c->request;
+	bool add_special = r->kind == RPC_SCORE ? r->score.add_special
+						: !front_has(&r->generate.sampling, RPC_ADD_SPECIAL) ||
+							  r->generate.sampling.add_special;
+
+	return (struct encode_options){.add_special = add_special, .parse_special = true};
+}
+
+static bool is_cut(const struct open_call *c)
+{
+	return c->request->kind != RPC_SCORE && front_has(&c->request->generate.sampling, RPC_TRUNCATE_PROMPT) &&
+	       c->request->generate.sampling.truncate_prompt;
+}
+
+/* Prompts that are a little too long are still counted, for the message; of those that are cut all tokens are needed. */
+int front_most_tokens(const struct front *f, const struct open_call *c)
+{
+	enum { CUT_MOST = 1 << 24 };
+
+	return is_cut(c) ? CUT_MOST : 2 * min_int(f->node->max_model_len, INT32_MAX / 2);
+}
+
+/* A prompt that cannot fit is refused before anybody tokenizes or copies it. */
+static int check_prompt(const struct front *f, const struct open_call *c, struct why *why)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	size_t most = (size_t)f->node->max_model_len, reach = p->is_text && f->tokenizer ? tokenizer_reach(f->tokenizer) : SIZE_MAX;
+
+	if (is_cut(c))
+		return 0;
+	if (!p->is_text && (size_t)p->n_ids > most)
+		return fail(why, ERR_LIMIT, "the prompt has %d tokens; --max-model-len is %zu", p->n_ids, most);
+	if (p->is_text && reach <= SIZE_MAX / most && p->text_len > most * reach)
+		return fail(why, ERR_LIMIT, "the prompt has %zu bytes, so more than %zu tokens; --max-model-len is %zu", p->text_len,
+			    p->text_len / reach, most);
+	return 0;
+}
+
+/* Unless the helper thread did it already. What it made of a text may hold tokens that the model's files add by themselves, of a
+ * vocabulary larger than the model's. */
+static int encode_prompt(struct front *f, struct open_call *c, struct why *why)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	int err;
+
+	if (c->encoded)
+		return tokenizer_vocab(f->tokenizer) > f->node->cfg.vocab ? front_check_ids(f, c->ids.id, c->ids.n, "prompt", why) : 0;
+	if (p->is_text && !f->tokenizer)
+		return fail(why, ERR_UNSUPPORTED,
+			    "this model has no tokenizer: send the prompt as token ids");
+	if (p->is_text)
+		return fail(why, ERR_INTERNAL, "the prompt was not tokenized");
+	err = front_check_ids(f, p->ids, p->n_ids, "prompt", why);
+	return err ? err : append(&c->ids, p->ids, p->n_ids, why);
+}
+
+static int check_length(const struct front *f, struct open_call *c, struct why *why)
+{
+	int most = f->node->max_model_len, n = c->call.n_prompt;
+
+	if (!n)
+		return fail(why, ERR_INVALID, "prompt: empty");
+	if (c->call.score ? n > most : n >= most)
+		return fail(why, ERR_LIMIT, "the prompt has %d tokens; --max-model-len is %d", n, most);
+	if (c->call.max_tokens > most - n)
+		return fail(why, ERR_LIMIT, "%d prompt tokens and max_tokens %d exceed --max-model-len %d", n,
+			    c->call.max_tokens, most);
+	if (c->call.n_resume > c->call.max_tokens)
+		return fail(why, ERR_INVALID, "resume: %d tokens were received already, max_tokens is %d",
+			    c->call.n_resume, c->call.max_tokens);
+	return 0;
+}
+
+static int fill_resume(struct front *f, struct open_call *c, const struct rpc_resume *r, struct why *why)
+{
+	int err;
+
+	if (!r->present)
+		return 0;
+	if (strcmp(r->fingerprint, f->fingerprint))
+		return fail(why, ERR_MISMATCH, "resume: the stream came from model %.40s, this one is %s",
+			    r->fingerprint, f->fingerprint);
+	if (strcmp(r->numerics_class, f->node->numerics_class))
+		return fail(why, ERR_MISMATCH,
+			    "resume: the stream has numerics class %.80s, this server has %s",
+			    r->numerics_class, f->node->numerics_class);
+	err = front_check_ids(f, r->ids, r->n_ids, "resume.ids", why);
+	if (err)
+		return err;
+	if (r->n_ids > f->node->max_model_len)
+		return fail(why, ERR_LIMIT, "resume: %d tokens were received; --max-model-len is %d", r->n_ids, f->node->max_model_len);
+	err = append(&c->ids, r->ids, r->n_ids, why);
+	if (err)
+		return err;
+	c->call.n_resume = r->n_ids;
+	c->call.how.seed = r->seed;
+	c->skip_text = r->text_bytes;
+	return 0;
+}
+
+static void truncate_prompt(struct ids *ids, uint32_t keep)
+{
+	int drop = ids->n - (int)keep;
+
+	if (drop <= 0)
+		return;
+	memmove(ids->id, ids->id + drop, (size_t)(ids->n - drop) * sizeof *ids->id);
+	ids->n -= drop;
+}
+
+static bool skip_special(const struct open_call *c)
+{
+	const struct rpc_sampling *s = &c->request->generate.sampling;
+
+	return !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special;
+}
+
+/* Asked for; else the model's own default as far as the context holds it; else what the context leaves. */
+static int max_tokens(const struct front *f, const struct open_call *c, const struct rpc_sampling *s)
+{
+	int left = max_int(0, f->node->max_model_len - c->call.n_prompt);
+
+	if (front_has(s, RPC_MAX_TOKENS))
+		return (int)s->max_tokens;
+	if (front_has(&f->defaults, RPC_MAX_TOKENS) && f->defaults.max_tokens < (uint32_t)left)
+		return (int)f->defaults.max_tokens;
+	return left;
+}
+
+/* The answer's text goes on where the prompt's ends. */
+static struct detok *start_text(const struct front *f, const struct open_call *c)
+{
+	struct detok *d = detok_create(f->tokenizer, skip_special(c));
+
+	detok_follow(d, c->ids.id, c->call.n_prompt);
+	return d;
+}
+
+/* An empty text is where every text of the model begins: at its begin token, which some tokenizers do not add by themselves. */
+static int begin_empty(const struct front *f, struct open_call *c, struct why *why)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	int32_t bos = f->tokenizer ? tokenizer_bos(f->tokenizer) : -1;
+
+	return !p->is_text || p->text_len || c->ids.n || bos < 0 || !encode_how(c).add_special ? 0 : append(&c->ids, &bos, 1, why);
+}
+
+static int make_generate(struct front *f, struct open_call *c, struct why *why)
+{
+	const struct rpc_generate *g = &c->request->generate;
+	const struct rpc_sampling *s = &g->sampling;
+	int err = encode_prompt(f, c, why);
+
+	if (!err)
+		err = begin_empty(f, c, why);
+	if (!err && front_has(s, RPC_TRUNCATE_PROMPT))
+		truncate_prompt(&c->ids, s->truncate_prompt);
+	c->call.n_prompt = c->ids.n;
+	if (!err)
+		err = front_sampling(f, c, s, why);
+	if (!err)
+		err = fill_resume(f, c, &g->resume, why);
+	if (err)
+		return err;
+	if (g->echo && c->call.prompt_logprobs < 0)
+		c->call.prompt_logprobs = c->call.how.n_logprobs;
+	c->call.max_tokens = max_tokens(f, c, s);
+	c->call.open_ended = !front_has(s, RPC_MAX_TOKENS);
+	c->return_ids = !front_has(s, RPC_RETURN_IDS) || s->return_ids;
+	c->include_stop = s->include_stop;
+	if (f->tokenizer)
+		c->detok = start_text(f, c);
+	front_chat_stops(f, c, s);
+	return 0;
+}
+
+static int make_score(struct front *f, struct open_call *c, struct why *why)
+{
+	const struct rpc_score *s = &c->request->score;
+	int err = encode_prompt(f, c, why);
+
+	c->call.n_prompt = c->ids.n;
+	c->call.score = true;
+	c->call.how = sampling_default();
+	c->call.prompt_logprobs = (int)s->top_n;
+	return err;
+}
+
+static void send_started(struct front *f, const struct open_call *c)
+{
+	struct rpc_reply r = {.kind = RPC_R_STARTED};
+	bool echo = c->request->kind == RPC_GENERATE && c->request->generate.echo;
+
+	r.started = (struct rpc_started){.call = c->id,
+					 .seed = c->call.how.seed,
+					 .fingerprint = f->fingerprint,
+					 .numerics_class = f->node->numerics_class,
+					 .prompt_tokens = (uint32_t)c->call.n_prompt,
+					 .prompt_ids = c->ids.id,
+					 .n_prompt_ids = echo ? c->call.n_prompt : 0};
+	rpc_send(f->server, c->id, &r);
+}
+
+/* The prompt's own text; its logprobs come as they are computed. */
+static void send_echo(struct front *f, const struct open_call *c)
+{
+	struct rpc_reply r = {.kind = RPC_R_CHUNK};
+	char *text;
+	size_t len;
+
+	if (c->request->kind != RPC_GENERATE || !c->request->generate.echo || c->call.n_resume ||
+	    !f->tokenizer)
+		return;
+	text = tokenizer_decode(f->tokenizer, c->ids.id, c->call.n_prompt, skip_special(c), &len);
+	r.chunk = (struct rpc_chunk){.text = text, .text_len = len, .prompt = true};
+	rpc_send(f->server, c->id, &r);
+	free(text);
+}
+
+static void refuse(struct front *f, struct open_call *c, int err, const char *text)
+{
+	front_refuse(f, c, err, text);
+	open_call_destroy(c);
+}
+
+static int make_call(struct front *f, struct open_call *c, struct why *why)
+{
+	int err = c->request->kind == RPC_SCORE ? make_score(f, c, why) : make_generate(f, c, why);
+
+	if (!err)
+		err = check_length(f, c, why);
+	if (!err)
+		err = front_take_place(f, c, why);
+	c->call.call = c->id;
+	c->call.scope = c->stake.account->scope;
+	c->call.turn = c->stake.account->number;
+	c->call.ids = c->ids.id;
+	c->call.deadline_ns = c->deadline_ns;
+	return err;
+}
+
+/* The prompt is there as ids, or short enough to become ids at once. */
+static void post_encoded(struct front *f, struct open_call *c)
+{
+	struct command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
+	struct why why = {""};
+	int err = make_call(f, c, &why);
+
+	if (!err && c->call.n_resume && front_replay(c)) {
+		send_started(f, c);
+		front_send_missing(f, c);
+		open_call_destroy(c);
+		return;
+	}
+	if (!err && !link_command(f->link, &cmd))
+		err = fail(&why, ERR_BUSY, "too many calls at once");
+	if (err) {
+		refuse(f, c, err, why.text);
+		return;
+	}
+	f->adds_posted++;
+	stake_wait(&c->stake);
+	c->next = f->bucket[c->id % FRONT_BUCKETS];
+	f->bucket[c->id % FRONT_BUCKETS] = c;
+	send_started(f, c);
+	send_echo(f, c);
+	front_send_missing(f, c);
+}
+
+static void encoded(struct front *f, struct open_call *c, struct words_job *job)
+{
+	c->ids = job->ids;
+	c->encoded = true;
+	if (job->ids.over && job->err && !is_cut(c))
+		fail(&job->why, job->err, "the prompt has more than %d tokens; --max-model-len is %d", job->ids.most, f->node->max_model_len);
+	if (c->cancelled)
+		open_call_destroy(c);
+	else if (job->err)
+		refuse(f, c, job->err, job->why.text);
+	else if (f->draining)
+		refuse(f, c, ERR_DRAINING, "the server is draining");
+	else
+		post_encoded(f, c);
+}
+
+static void hand_over(struct front *f, struct open_call *c, const struct words_job *from)
+{
+	struct words_job *job = xalloc(1, sizeof *job);
+
+	*job = *from;
+	c->next = f->tokenizing;
+	f->tokenizing = c;
+	words_put(&f->words, job);
+}
+
+void front_post(struct front *f, struct open_call *c)
+{
+	const struct rpc_prompt *p = prompt_of(c);
+	struct words_job job = {.call = c->id, .client = c->stake.account->number};
+	struct why why = {""};
+	int err;
+
+	if (c->request->kind == RPC_CHAT) {
+		if (front_chat(f, c, &job))
+			encoded(f, c, &job);
+		else
+			hand_over(f, c, &job);
+		return;
+	}
+	err = check_prompt(f, c, &why);
+	if (err) {
+		refuse(f, c, err, why.text);
+	} else if (!p->is_text || !f->tokenizer) {
+		post_encoded(f, c);
+	} else {
+		job.text = p->text;
+		job.len = p->text_len;
+		job.how = encode_how(c);
+		job.ids.most = front_most_tokens(f, c);
+		if (!words_is_short(&job)) {
+			hand_over(f, c, &job);
+			return;
+		}
+		words_run(&job, f->tokenizer);
+		encoded(f, c, &job);
+	}
+}
+
+static void take_job(struct front *f, struct words_job *job)
+{
+	struct open_call **at = &f->tokenizing, *c;
+
+	if (job->keep) {
+		front_send_words(f, job);
+		front_end_words(job);
+		return;
+	}
+	while ((*at)->id != job->call)
+		at = &(*at)->next;
+	c = *at;
+	*at = c->next;
+	encoded(f, c, job);
+	free(job);
+}
+
+void front_take_words(struct front *f)
+{
+	struct words_job *job;
+
+	while (f->words.started && (job = words_take(&f->words))) {
+		struct effort e = {0};
+
+		effort_begin(&e);
+		f->trim_large |= job->size > WORDS_LANE;
+		take_job(f, job);
+		effort_end();
+	}
+}

@@ -1,0 +1,262 @@
+#include "daemon/front/metrics.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/front/front.h"
+
+static const double latency_bounds[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
+					1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560};
+static const double token_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2,
+				      0.3,   0.4,    0.5,   0.75, 1,     2.5,  5,     7.5, 10,   20};
+static const double call_bounds[] = {0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2,   2.5,  5,
+				     10,   15,   20,  30,  60,  120, 240, 480, 960, 1920, 7680};
+
+#define BOUNDS(b)                                          \
+	{                                                  \
+		.bound = (b), .n = sizeof(b) / sizeof *(b) \
+	}
+
+void metrics_init(struct metrics *m)
+{
+	const struct histogram call = BOUNDS(call_bounds);
+
+	*m = (struct metrics){.first_token = BOUNDS(latency_bounds), .inter_token = BOUNDS(token_bounds)};
+	m->e2e = m->queue = m->prefill = m->decode = call;
+}
+
+void metrics_count(struct metrics *m, const struct rpc_request *r)
+{
+	const struct rpc_resume *from = r->kind == RPC_GENERATE ? &r->generate.resume
+					: r->kind == RPC_CHAT   ? &r->chat.resume
+								: NULL;
+
+	m->requests++;
+	m->resumed += from && from->present;
+}
+
+void histogram_add(struct histogram *h, double seconds, uint64_t times)
+{
+	int i = 0;
+
+	while (i < h->n && seconds > h->bound[i])
+		i++;
+	h->count[i] += times;
+	h->sum += seconds * (double)times;
+}
+
+/* One text being written; every sample carries the model's name. */
+struct page {
+	FILE *f;
+	const char *model; /* escaped */
+};
+
+/* A label's value: backslash, quote and line end escaped. */
+static char *escape(const char *text)
+{
+	char *out = xalloc(2 * strlen(text) + 1, 1), *to = out;
+
+	for (; *text; text++) {
+		if (*text == '\\' || *text == '"' || *text == '\n')
+			*to++ = '\\';
+		*to++ = *text == '\n' ? 'n' : *text;
+	}
+	return out;
+}
+
+static void head(const struct page *p, const char *name, const char *type, const char *help)
+{
+	fprintf(p->f, "# HELP xverse_%s %s\n# TYPE xverse_%s %s\n", name, help, name, type);
+}
+
+static void sample(const struct page *p, const char *name, const char *labels, double value)
+{
+	fprintf(p->f, "xverse_%s{model_name=\"%s\"%s%s} %.15g\n", name, p->model, *labels ? "," : "", labels,
+		value);
+}
+
+static void one(const struct page *p, const char *name, const char *type, const char *help, double value)
+{
+	head(p, name, type, help);
+	sample(p, name, "", value);
+}
+
+static void put_histogram(const struct page *p, const char *name, const char *help, const struct histogram *h)
+{
+	char full[96], label[40];
+	uint64_t below = 0;
+
+	head(p, name, "histogram", help);
+	snprintf(full, sizeof full, "%s_bucket", name);
+	for (int i = 0; i <= h->n; i++) {
+		below += h->count[i];
+		if (i < h->n)
+			snprintf(label, sizeof label, "le=\"%g\"", h->bound[i]);
+		else
+			snprintf(label, sizeof label, "le=\"+Inf\"");
+		sample(p, full, label, (double)below);
+	}
+	snprintf(full, sizeof full, "%s_sum", name);
+	sample(p, full, "", h->sum);
+	snprintf(full, sizeof full, "%s_count", name);
+	sample(p, full, "", (double)below);
+}
+
+static void put_now(const struct page *p, const struct front *f)
+{
+	struct link *l = f->link;
+	bool ready = atomic_load(&l->state) == LINK_READY;
+	int blocks = ready ? f->node->n_blocks : 0;
+
+	one(p, "num_requests_running", "gauge", "Calls in the batch.", atomic_load(&l->running));
+	one(p, "num_requests_waiting", "gauge", "Calls in the queue.", atomic_load(&l->waiting));
+	one(p, "num_tokens_waiting", "gauge", "Prompt tokens of the calls in the queue.",
+	    (double)atomic_load(&l->waiting_tokens));
+	one(p, "kv_cache_usage_perc", "gauge", "Used part of the KV cache, 0 to 1.",
+	    blocks ? (double)atomic_load(&l->kv_held) / blocks : 0);
+	one(p, "connections", "gauge", "Clients connected.", rpc_connections(f->server));
+	one(p, "ready", "gauge", "1 where calls are taken.", ready && !f->draining);
+	one(p, "load_bytes", "gauge", "Bytes of weights read by rank 0.",
+	    (double)atomic_load(&l->progress.bytes));
+	one(p, "uptime_seconds", "gauge", "Since the process of rank 0 started.",
+	    (double)(now_ns() - f->started_ns) * 1e-9);
+}
+
+static void put_counters(const struct page *p, const struct front *f)
+{
+	struct link *l = f->link;
+
+	one(p, "prompt_tokens_total", "counter", "Prompt tokens computed or cached.",
+	    (double)atomic_load(&l->prompt_tokens));
+	one(p, "generation_tokens_total", "counter", "Tokens generated.",
+	    (double)atomic_load(&l->output_tokens));
+	one(p, "prefix_cache_queries_total", "counter", "Prompt tokens looked up in the cache.",
+	    (double)atomic_load(&l->prefix_queries));
+	one(p, "prefix_cache_hits_total", "counter", "Prompt tokens taken from the cache.",
+	    (double)atomic_load(&l->cached_tokens));
+	one(p, "num_preemptions_total", "counter", "Calls pushed out of the batch.",
+	    (double)atomic_load(&l->preemptions));
+	one(p, "steps_total", "counter", "Passes through the model.",
+	    atomic_load(&l->step) < 0 ? 0 : (double)atomic_load(&l->step));
+	one(p, "steps_ahead_total", "counter", "Passes enqueued on the GPU before the one before was done.",
+	    (double)atomic_load(&l->steps_ahead));
+	one(p, "requests_total", "counter", "Generate and Score asked for.", (double)f->metrics.requests);
+	one(p, "requests_resumed_total", "counter", "Of them, those that go on from what an earlier connection brought.",
+	    (double)f->metrics.resumed);
+	one(p, "connections_cut_total", "counter", "Connections closed because their client did not read.",
+	    (double)rpc_connections_cut(f->server));
+}
+
+/* By what was used up: of an account, or of a user of the socket. */
+static void put_refused(const struct page *p, const struct front *f)
+{
+	const struct rpc_refused *r = rpc_refused(f->server);
+	const struct {
+		const char *share;
+		uint64_t n;
+	} row[] = {{"calls", f->accounts.refused[SHARE_CALLS] + r->calls},
+		   {"tokens", f->accounts.refused[SHARE_TOKENS]},
+		   {"bytes", f->accounts.refused[SHARE_BYTES] + r->input},
+		   {"connections", r->connections}};
+	char label[40];
+
+	head(p, "requests_refused_by_share_total", "counter", "Requests and connections refused because a share was used up, or the whole.");
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		snprintf(label, sizeof label, "share=\"%s\"", row[i].share);
+		sample(p, "requests_refused_by_share_total", label, (double)row[i].n);
+	}
+}
+
+static void put_ends(const struct page *p, const struct metrics *m)
+{
+	static const char *const reasons[] = {[RPC_FINISH_STOP] = "stop",
+					      [RPC_FINISH_LENGTH] = "length",
+					      [RPC_FINISH_CANCELLED] = "abort",
+					      [RPC_FINISH_DEADLINE] = "deadline",
+					      [RPC_FINISH_SCORED] = "scored"};
+	char label[64];
+
+	head(p, "request_success_total", "counter", "Calls that ended, by reason.");
+	for (int i = RPC_FINISH_STOP; i <= RPC_FINISH_SCORED; i++) {
+		snprintf(label, sizeof label, "finished_reason=\"%s\"", reasons[i]);
+		sample(p, "request_success_total", label, (double)m->finished[i]);
+	}
+	sample(p, "request_success_total", "finished_reason=\"error\"", (double)m->failed);
+	head(p, "errors_total", "counter", "Errors told to clients, by code.");
+	for (int i = 1; i < METRICS_CODES; i++) {
+		const char *name = err_name(-i);
+		int n = snprintf(label, sizeof label, "code=\"%s\"",
+				 strncmp(name, "ERR_", 4) ? name : name + 4);
+		for (int k = 6; k < n; k++)
+			label[k] = (char)tolower(label[k]);
+		sample(p, "errors_total", label, (double)m->errors[i]);
+	}
+}
+
+static void put_times(const struct page *p, const struct metrics *m)
+{
+	put_histogram(p, "time_to_first_token_seconds", "From a call's arrival to its first token.",
+		      &m->first_token);
+	put_histogram(p, "inter_token_latency_seconds", "Between tokens of a call.", &m->inter_token);
+	put_histogram(p, "e2e_request_latency_seconds", "From a call's arrival to its end.", &m->e2e);
+	put_histogram(p, "request_queue_time_seconds", "Of a call in the queue.", &m->queue);
+	put_histogram(p, "request_prefill_time_seconds", "From the queue's end to the first token.",
+		      &m->prefill);
+	put_histogram(p, "request_decode_time_seconds", "From the first token to the last.", &m->decode);
+}
+
+static void put_ranks(const struct page *p, const struct front *f)
+{
+	char label[64];
+
+	head(p, "rank_memory_bytes", "gauge", "Memory that a rank planned and took.");
+	for (int r = 0; r < f->node->world->size; r++) {
+		const struct node_report *n = &f->ranks[r];
+		const struct {
+			const char *kind;
+			uint64_t bytes;
+		} part[] = {{"weights", n->weight_bytes},
+			    {"kv_cache", n->kv_bytes},
+			    {"workspace", n->work_bytes}};
+		for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+			snprintf(label, sizeof label, "rank=\"%d\",kind=\"%s\"", r, part[i].kind);
+			sample(p, "rank_memory_bytes", label, (double)part[i].bytes);
+		}
+	}
+}
+
+static void put_model(const struct page *p, const struct front *f)
+{
+	const struct node *n = f->node;
+	char label[256];
+
+	snprintf(label, sizeof label,
+		 "block_size=\"%d\",num_blocks=\"%d\",max_model_len=\"%d\",max_num_seqs=\"%d\"",
+		 (int)n->opt->block_size, n->n_blocks, n->max_model_len, n->limits.max_seqs);
+	head(p, "cache_config_info", "gauge", "Always 1; the labels tell how the cache is laid out.");
+	sample(p, "cache_config_info", label, 1);
+	put_ranks(p, f);
+}
+
+char *metrics_text(const struct front *f, size_t *len)
+{
+	char *text = NULL, *model = escape(f->model_name);
+	struct page p = {.f = open_memstream(&text, len), .model = model};
+
+	if (!p.f)
+		die("out of memory for the metrics");
+	head(&p, "build_info", "gauge", "Always 1; the labels tell version and source.");
+	sample(&p, "build_info", "version=\"" XV_VERSION "\",commit=\"" XV_COMMIT "\"", 1);
+	put_now(&p, f);
+	put_counters(&p, f);
+	put_refused(&p, f);
+	put_ends(&p, &f->metrics);
+	put_times(&p, &f->metrics);
+	if (atomic_load(&f->link->state) == LINK_READY)
+		put_model(&p, f);
+	fclose(p.f);
+	free(model);
+	return text;
+}

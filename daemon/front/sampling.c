@@ -1,0 +1,156 @@
+/* Fields of a request become the sampling of a call: request over generation_config.json over default. */
+#include "daemon/front/front.h"
+#include "engine/models/generation.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f)
+{
+	return s->has >> f & 1;
+}
+
+int front_check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why)
+{
+	for (int i = 0; i < n; i++)
+		if (ids[i] < 0 || ids[i] >= f->node->cfg.vocab)
+			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what,
+				    ids[i], f->node->cfg.vocab);
+	return 0;
+}
+
+static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc_sampling *s)
+{
+	const struct model_config *cfg = &f->node->cfg;
+	int eos = f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, n = 0;
+	const int32_t *format;
+	int n_format = c->chat ? chat_stop_ids(f->chat, &format) : 0;
+
+	c->stop_ids = xalloc((size_t)(s->n_stop_ids + cfg->n_eos + f->n_default_eos + n_format + 1), sizeof *c->stop_ids);
+	for (int i = 0; i < s->n_stop_ids; i++)
+		c->stop_ids[n++] = s->stop_ids[i];
+	for (int i = 0; i < cfg->n_eos && !s->ignore_eos; i++)
+		c->stop_ids[n++] = cfg->eos[i];
+	for (int i = 0; i < f->n_default_eos && !s->ignore_eos; i++)
+		if (f->default_eos[i] >= 0 && f->default_eos[i] < cfg->vocab)
+			c->stop_ids[n++] = f->default_eos[i];
+	if (!s->ignore_eos && !cfg->n_eos && !f->n_default_eos && eos >= 0 && eos < cfg->vocab)
+		c->stop_ids[n++] = eos;
+	for (int i = 0; i < n_format && !s->ignore_eos; i++)
+		if (format[i] < cfg->vocab)
+			c->stop_ids[n++] = format[i];
+	c->call.how.stop = c->stop_ids;
+	c->call.how.n_stop = n;
+}
+
+static uint64_t fresh_seed(void)
+{
+	uint64_t seed = now_ns();
+
+	if (getrandom(&seed, sizeof seed, 0) < 0)
+		log_at(LOG_WARN, "getrandom failed: a seed was taken from the clock");
+	return seed >> 1; /* whole numbers of most languages hold it */
+}
+
+void front_defaults(struct front *f, const struct generation_config *g)
+{
+	static const enum rpc_sampling_field fields[] = {[GENERATION_TEMPERATURE] = RPC_TEMPERATURE,
+							 [GENERATION_TOP_P] = RPC_TOP_P,
+							 [GENERATION_MIN_P] = RPC_MIN_P,
+							 [GENERATION_REPETITION_PENALTY] =
+								 RPC_REPETITION_PENALTY,
+							 [GENERATION_TOP_K] = RPC_TOP_K,
+							 [GENERATION_MAX_NEW_TOKENS] = RPC_MAX_TOKENS};
+	struct rpc_sampling *d = &f->defaults;
+
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+		if (g->has >> i & 1)
+			d->has |= 1u << fields[i];
+	d->temperature = g->temperature;
+	d->top_p = g->top_p;
+	d->min_p = g->min_p;
+	d->repetition_penalty = g->repetition_penalty;
+	d->top_k = g->top_k;
+	d->max_tokens = (uint32_t)max_int(g->max_new_tokens, 0);
+	memcpy(f->default_eos, g->eos, sizeof g->eos);
+	f->n_default_eos = g->n_eos;
+}
+
+/* What the request says, else the model's makers, else the list. */
+static void fill_numbers(struct sampling *how, const struct rpc_sampling *s, const struct rpc_sampling *d)
+{
+	*how = sampling_default();
+#define REAL(NAME, field, ...)                                \
+	if (front_has(s, RPC_##NAME) || front_has(d, RPC_##NAME)) \
+		how->field = front_has(s, RPC_##NAME) ? s->field : d->field;
+#include "proto/sampling.def"
+	how->top_k = front_has(s, RPC_TOP_K) ? s->top_k : front_has(d, RPC_TOP_K) ? d->top_k : 0;
+	how->seed = front_has(s, RPC_SEED) ? s->seed : fresh_seed();
+	how->min_tokens = front_has(s, RPC_MIN_TOKENS) ? (int)s->min_tokens : 0;
+	how->n_logprobs = front_has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
+}
+
+/* Once a call, so that a token costs the mask's words and not the lists. */
+static int fill_mask(struct open_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
+{
+	if (!s->n_allowed && !s->n_bad)
+		return 0;
+	c->mask = heap_take((size_t)mask_words(vocab), sizeof *c->mask);
+	if (!c->mask)
+		return effort_check(why);
+	c->call.how.mask = c->mask;
+	return sampling_mask(c->mask, s->allowed, s->n_allowed, s->bad, s->n_bad, vocab, why);
+}
+
+/* Equal ids keep their order: an entry of the request lies before a later one. */
+static int by_id(const void *a, const void *b)
+{
+	const struct rpc_bias *x = *(const struct rpc_bias *const *)a, *y = *(const struct rpc_bias *const *)b;
+
+	return x->id != y->id ? (x->id > y->id) - (x->id < y->id) : (x > y) - (x < y);
+}
+
+static int fill_bias(struct open_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
+{
+	const struct rpc_bias **order;
+
+	if (s->n_bias > vocab)
+		return fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", s->n_bias, vocab);
+	if (!s->n_bias)
+		return 0;
+	order = heap_take((size_t)s->n_bias, sizeof *order);
+	c->bias = heap_take((size_t)s->n_bias, sizeof *c->bias);
+	for (int i = 0; i < s->n_bias && order; i++)
+		order[i] = &s->bias[i];
+	if (order)
+		qsort(order, (size_t)s->n_bias, sizeof *order, by_id);
+	for (int i = 0; i < s->n_bias && order && c->bias; i++)
+		c->bias[i] = (struct bias){order[i]->id, order[i]->value};
+	free(order);
+	c->call.how.bias = c->bias;
+	c->call.how.n_bias = s->n_bias;
+	return effort_check(why);
+}
+
+int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)
+{
+	struct sampling *how = &c->call.how;
+	int err;
+
+	fill_numbers(how, s, &f->defaults);
+	err = fill_mask(c, s, f->node->cfg.vocab, why);
+	if (!err)
+		err = fill_bias(c, s, f->node->cfg.vocab, why);
+	if (err)
+		return err;
+	fill_stop_ids(f, c, s);
+	if (s->n_stop_ids > f->node->cfg.vocab)
+		err = fail(why, ERR_LIMIT, "stop_token_ids: %d entries are more than the vocabulary of %d has", s->n_stop_ids, f->node->cfg.vocab);
+	if (!err)
+		err = front_check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
+	if (!err)
+		err = sampling_check(how, f->node->cfg.vocab, why);
+	c->call.prompt_logprobs = front_has(s, RPC_PROMPT_LOGPROBS) ? (int)s->prompt_logprobs : -1;
+	return err;
+}

@@ -1,0 +1,138 @@
+#include "daemon/front/front.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOKEN_NAME = 128, RANKS = 64, OF_RANKS = RANKS * 96 /* a text of each */ };
+
+static enum rpc_state state_of(const struct front *f)
+{
+	int s = atomic_load(&f->link->state);
+
+	if (f->draining)
+		return RPC_STATE_DRAINING;
+	return s == LINK_READY      ? RPC_STATE_READY
+	       : s == LINK_STARTING ? RPC_STATE_STARTING
+				    : RPC_STATE_LOADING;
+}
+
+static void fill_load(const struct front *f, struct rpc_status *s)
+{
+	uint64_t ns = now_ns() - f->load_started_ns;
+
+	s->load_bytes = atomic_load(&f->link->progress.bytes);
+	s->load_total = atomic_load(&f->link->progress.total);
+	if (ns && s->state == RPC_STATE_LOADING)
+		s->load_bytes_per_s = (uint64_t)((double)s->load_bytes * 1e9 / (double)ns);
+}
+
+/* The text that lies `at` bytes into a rank's report: once where all say the same, else rank by rank. */
+static const char *of_ranks(const struct front *f, size_t at, char out[OF_RANKS])
+{
+	const char *first = (const char *)f->ranks + at;
+	bool same = true;
+	int len = 0;
+
+	for (int r = 1; r < f->node->world->size; r++)
+		same &= !strcmp(first, (const char *)&f->ranks[r] + at);
+	for (int r = 0; !same && r < f->node->world->size; r++)
+		len += snprintf(out + len, (size_t)(OF_RANKS - len), "%srank %d: %s", r ? "; " : "", r, (const char *)&f->ranks[r] + at);
+	return same ? first : out;
+}
+
+/* What is constant once the model is there. */
+static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_rank_status *ranks, char text[2][OF_RANKS])
+{
+	const struct node *n = f->node;
+
+	s->fingerprint = f->fingerprint;
+	s->numerics_class = n->numerics_class;
+	s->architecture = n->cfg.architecture;
+	s->parameters = model_parameters(&n->cfg);
+	s->vocab = (uint32_t)n->cfg.vocab;
+	s->kv_blocks = (uint32_t)n->n_blocks;
+	s->block_size = (uint32_t)n->opt->block_size;
+	s->max_model_len = (uint32_t)n->max_model_len;
+	s->max_num_seqs = (uint32_t)n->limits.max_seqs;
+	s->max_num_batched_tokens = (uint32_t)n->limits.max_tokens;
+	s->threads = (uint32_t)n->threads;
+	s->device = n->cuda ? "cuda" : "cpu";
+	s->isa = n->cuda ? n->gpu.name : cpu_isa_name(n->isa);
+	s->prompt_attention = of_ranks(f, offsetof(struct node_report, prompt_attention), text[0]);
+	s->kernel_overlap = of_ranks(f, offsetof(struct node_report, kernel_overlap), text[1]);
+	for (int r = 0; r < n->world->size; r++)
+		ranks[r] = (struct rpc_rank_status){.rank = (uint32_t)r,
+						    .pid = f->ranks[r].pid,
+						    .weight_bytes = f->ranks[r].weight_bytes,
+						    .kv_bytes = f->ranks[r].kv_bytes,
+						    .work_bytes = f->ranks[r].work_bytes,
+						    .file_bytes = f->ranks[r].file_bytes};
+	s->rank = ranks;
+	s->n_rank = n->world->size;
+}
+
+static void fill_engine(const struct front *f, struct rpc_status *s)
+{
+	struct link *l = f->link;
+
+	s->step = atomic_load(&l->step);
+	s->running = (uint32_t)atomic_load(&l->running);
+	s->waiting = (uint32_t)atomic_load(&l->waiting);
+	s->waiting_tokens = (uint64_t)atomic_load(&l->waiting_tokens);
+	s->kv_blocks_held = (uint32_t)atomic_load(&l->kv_held);
+	s->prompt_tokens = atomic_load(&l->prompt_tokens);
+	s->output_tokens = atomic_load(&l->output_tokens);
+	s->cached_tokens = atomic_load(&l->cached_tokens);
+	s->preemptions = atomic_load(&l->preemptions);
+}
+
+/* The name of a token, "" for none. */
+static void name_token(const struct front *f, int id, char out[TOKEN_NAME])
+{
+	size_t len = f->tokenizer && id >= 0 ? tokenizer_token_text(f->tokenizer, id, out, TOKEN_NAME - 1) : 0;
+
+	out[len] = 0;
+}
+
+void front_send_status(struct front *f, uint64_t call)
+{
+	struct rpc_rank_status ranks[RANKS];
+	char bos[TOKEN_NAME], eos[TOKEN_NAME], text[2][OF_RANKS];
+	struct rpc_reply r = {.kind = RPC_R_STATUS};
+	struct rpc_status *s = &r.status;
+
+	name_token(f, f->tokenizer ? tokenizer_bos(f->tokenizer) : -1, bos);
+	name_token(f, f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, eos);
+	*s = (struct rpc_status){.state = state_of(f),
+				 .model = f->model_name,
+				 .fingerprint = "",
+				 .numerics_class = "",
+				 .version = XV_VERSION,
+				 .device = "cpu",
+				 .isa = "",
+				 .architecture = "",
+				 .tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "",
+				 .bos_token = bos,
+				 .eos_token = eos,
+				 .prompt_attention = "",
+				 .kernel_overlap = "",
+				 .ranks = (uint32_t)f->node->world->size,
+				 .uptime_ns = now_ns() - f->started_ns};
+	fill_load(f, s);
+	fill_engine(f, s);
+	if (atomic_load(&f->link->state) == LINK_READY)
+		fill_model(f, s, ranks, text);
+	rpc_send(f->server, call, &r);
+}
+
+void front_send_metrics(struct front *f, uint64_t call)
+{
+	struct rpc_reply r = {.kind = RPC_R_METRICS};
+	char *text = metrics_text(f, &r.text.text_len);
+
+	r.text.text = text;
+	rpc_send(f->server, call, &r);
+	free(text);
+}

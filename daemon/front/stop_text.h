@@ -1,0 +1,28 @@
+/* stop_text.h - stop strings across token borders: text that may be the beginning of one is held back. */
+#ifndef DAEMON_FRONT_STOP_TEXT_H
+#define DAEMON_FRONT_STOP_TEXT_H
+
+#include "base/base.h"
+
+struct stop_text {
+	int n;
+	char **stop; /* (n) not empty */
+	size_t *len; /* (n) */
+	size_t longest;
+	bool include;                    /* the stop string itself is part of the answer */
+	char *held;                      /* text not yet let go */
+	size_t n_held, max_held, let_go; /* let_go: bytes of `held` already shown */
+	size_t past; /* bytes at the front of `held`: a stop string that ends in them does not count */
+};
+
+/* Copies the strings. */
+void stop_init(struct stop_text *s, const char *const *stop, int n, bool include);
+void stop_finish(struct stop_text *s);
+/* Takes text; counts: a stop string that it completes ends the stream (not before min_tokens). *out (valid until the next call) is what may be shown now. Returns the index of the stop string
+ * that was found (the first to complete; of several complete at once, the one listed first), or -1. After a
+ * hit nothing more comes. */
+int stop_next(struct stop_text *s, const char *text, size_t len, bool counts, const char **out, size_t *out_len);
+/* The stream ended without a hit: what is still held. */
+size_t stop_rest(struct stop_text *s, const char **out);
+
+#endif

@@ -1,0 +1,142 @@
+/* Tokenize, Detokenize and Template. */
+#include "daemon/front/front.h"
+#include "rpc/frame.h"
+
+#include <stdlib.h>
+
+static void send_ids(struct front *f, uint64_t call, const struct ids *ids)
+{
+	struct rpc_reply reply = {.kind = RPC_R_TOKENS, .tokens = {.ids = ids->id, .n_ids = ids->n}};
+
+	rpc_send(f->server, call, &reply);
+}
+
+static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
+{
+	struct rpc_reply reply = {.kind = RPC_R_TOKENS};
+	size_t n = (size_t)ids->n, *lens = heap_take(n, sizeof *lens);
+	const char **pieces = heap_take(n, sizeof *pieces);
+	uint32_t *first = heap_take(n, sizeof *first), *end = heap_take(n, sizeof *end);
+
+	if (pieces && lens && first && end) {
+		for (size_t i = 0; i < n; i++) {
+			pieces[i] = tokenizer_piece(f->tokenizer, ids->id[i], &lens[i]);
+			first[i] = ids->offset[i].first;
+			end[i] = ids->offset[i].end;
+		}
+		reply.tokens = (struct rpc_tokens){ids->id, ids->n, pieces, lens, first, end};
+		rpc_send(f->server, call, &reply);
+	} else {
+		front_error(f, call, ERR_BUSY, "there is no memory for the answer now");
+	}
+	free(pieces);
+	free(lens);
+	free(first);
+	free(end);
+}
+
+static void send_text(struct front *f, const struct words_job *job)
+{
+	struct rpc_reply reply = {.kind = RPC_R_TEXT, .text = {job->out.s, job->out.len}};
+
+	rpc_send(f->server, job->call, &reply);
+}
+
+static void send_rendered(struct front *f, const struct words_job *job)
+{
+	struct rpc_reply reply = {.kind = RPC_R_RENDERED, .rendered = {job->out.s, job->out.len, job->ids.id, job->ids.n}};
+
+	rpc_send(f->server, job->call, &reply);
+}
+
+void front_send_words(struct front *f, struct words_job *job)
+{
+	if (job->err)
+		front_error(f, job->call, job->err, job->why.text);
+	else if (job->kind == WORDS_DECODE)
+		send_text(f, job);
+	else if (job->kind == WORDS_TALK)
+		send_rendered(f, job);
+	else if (job->ids.want_offsets)
+		send_pieces(f, job->call, &job->ids);
+	else
+		send_ids(f, job->call, &job->ids);
+}
+
+/* The bytes of the answer that one token takes at least: its id; its piece, with a head, and two offsets. */
+enum { OF_ID = 1, OF_PIECE = 6 };
+
+static int fill_job(struct front *f, struct words_job *job, const struct rpc_request *r)
+{
+	if (r->kind == RPC_TEMPLATE) {
+		job->kind = WORDS_TALK;
+		job->chat = f->chat;
+		job->said = r->chat;
+		job->want_text = true;
+		job->ids.most = FRAME_LIMIT / OF_ID;
+		return front_check_chat(f, &job->why);
+	}
+	if (!f->tokenizer)
+		return fail(&job->why, ERR_UNSUPPORTED, "this model has no tokenizer");
+	if (r->kind == RPC_DETOKENIZE) {
+		job->kind = WORDS_DECODE;
+		job->pieces = r->detokenize.ids;
+		job->n_pieces = r->detokenize.n_ids;
+		job->skip_special = r->detokenize.skip_special;
+		return front_check_ids(f, job->pieces, job->n_pieces, "ids", &job->why);
+	}
+	job->text = r->tokenize.text;
+	job->len = r->tokenize.text_len;
+	job->how = (struct encode_options){.add_special = r->tokenize.add_special, .parse_special = r->tokenize.parse_special};
+	job->ids.want_offsets = r->tokenize.pieces;
+	job->ids.most = FRAME_LIMIT / (r->tokenize.pieces ? OF_PIECE : OF_ID);
+	return 0;
+}
+
+/* A job for another thread: its request stays, and counts in the share of who asks. */
+struct kept {
+	struct words_job job;
+	struct stake stake;
+};
+
+void front_end_words(struct words_job *job)
+{
+	struct kept *k = (struct kept *)job;
+
+	words_job_finish(job);
+	stake_close(&k->stake);
+	free(k);
+}
+
+static void hand_over(struct front *f, const struct words_job *job, const struct rpc_peer *peer, struct rpc_request *r)
+{
+	struct kept *k = xalloc(1, sizeof *k);
+
+	k->job = *job;
+	k->job.keep = xalloc(1, sizeof *r);
+	*k->job.keep = *r;
+	stake_open(&k->stake, &f->accounts, peer->uid, peer->owner, &r->asker);
+	k->job.err = stake_hold(&k->stake, SHARE_BYTES, (int64_t)rpc_request_bytes(r), &k->job.why);
+	if (!k->job.err) {
+		words_put(&f->words, &k->job);
+		return;
+	}
+	front_send_words(f, &k->job);
+	front_end_words(&k->job);
+}
+
+void front_words(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+{
+	struct words_job job = {.call = call, .client = accounts_turn(&f->accounts, peer->uid, &r->asker)};
+
+	job.err = fill_job(f, &job, r);
+	if (job.err || words_is_short(&job)) {
+		if (!job.err)
+			words_run(&job, f->tokenizer);
+		front_send_words(f, &job);
+		words_job_finish(&job);
+		rpc_request_free(r);
+		return;
+	}
+	hand_over(f, &job, peer, r);
+}

@@ -1,0 +1,134 @@
+#include "daemon/rank/memory.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int memory_allowed_cores(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set))
+		return max_int(1, (int)sysconf(_SC_NPROCESSORS_ONLN));
+	return max_int(1, CPU_COUNT(&set));
+}
+
+/* The number in a file; UINT64_MAX where there is none ("max", -1, or no such file). */
+static uint64_t read_limit(const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+	FILE *f = snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path ? fopen(path, "r") : NULL;
+	long long v;
+	uint64_t out = f && fscanf(f, "%lld", &v) == 1 && v >= 0 ? (uint64_t)v : UINT64_MAX;
+
+	if (f)
+		fclose(f);
+	return out;
+}
+
+static uint64_t memory_of(const char *folder)
+{
+	uint64_t v2 = read_limit(folder, "memory.max"), v1 = read_limit(folder, "memory.limit_in_bytes");
+
+	return v1 < v2 ? v1 : v2;
+}
+
+/* Thousandths of a CPU. */
+static uint64_t cpu_of(const char *folder)
+{
+	uint64_t quota = 0, period = 0;
+	char path[PATH_MAX];
+	FILE *f;
+
+	if (snprintf(path, sizeof path, "%s/cpu.max", folder) < (int)sizeof path && (f = fopen(path, "r"))) {
+		if (fscanf(f, "%" SCNu64 " %" SCNu64, &quota, &period) != 2)
+			period = 0; /* "max" */
+		fclose(f);
+	} else {
+		quota = read_limit(folder, "cpu.cfs_quota_us"); /* -1: none, which is no unsigned number below */
+		period = read_limit(folder, "cpu.cfs_period_us");
+	}
+	return quota > INT64_MAX / 1000 || !period || period == UINT64_MAX ? UINT64_MAX : quota * 1000 / period;
+}
+
+/* The least that `read` finds in the folders of this process's group and of every group above it; *at: where, as a number. */
+static uint64_t group_limit(const char *group, const char *root, uint64_t (*read)(const char *folder), uint64_t *at)
+{
+	char folder[PATH_MAX], rest[PATH_MAX];
+	uint64_t least = UINT64_MAX, v;
+
+	snprintf(rest, sizeof rest, "%s", group);
+	for (;;) {
+		char *slash = strrchr(rest, '/');
+		struct stat st;
+
+		if (snprintf(folder, sizeof folder, "%s%s", root, rest) < (int)sizeof folder && !stat(folder, &st)) {
+			v = read(folder);
+			*at = v < least ? (uint64_t)st.st_ino : *at;
+			least = v < least ? v : least;
+		}
+		if (!slash)
+			return least;
+		*slash = 0;
+	}
+}
+
+/* `list` is names between commas. */
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = list; (at = strstr(at, word)); at += n)
+		if ((at == list || at[-1] == ',') && (!at[n] || at[n] == ','))
+			return true;
+	return false;
+}
+
+/* Over cgroup v2 and the v1 hierarchy of `controller`, which lies at /sys/fs/cgroup/`controller`. */
+static uint64_t cgroup_limit(const char *controller, uint64_t (*read)(const char *folder), uint64_t *at)
+{
+	FILE *f = fopen("/proc/self/cgroup", "r");
+	char line[PATH_MAX], root[64];
+	uint64_t least = UINT64_MAX;
+
+	snprintf(root, sizeof root, "/sys/fs/cgroup/%s", controller);
+	while (f && fgets(line, sizeof line, f)) {
+		char *names = strchr(line, ':'), *group = names ? strchr(names + 1, ':') : NULL;
+		uint64_t v = UINT64_MAX;
+
+		if (!group)
+			continue;
+		*group++ = 0;
+		group[strcspn(group, "\n")] = 0;
+		if (!names[1])
+			v = group_limit(group, "/sys/fs/cgroup", read, at);
+		else if (has_word(names + 1, controller))
+			v = group_limit(group, root, read, at);
+		least = v < least ? v : least;
+	}
+	if (f)
+		fclose(f);
+	return least;
+}
+
+int64_t memory_cpu_quota(uint64_t *group)
+{
+	uint64_t v;
+
+	*group = 0;
+	v = cgroup_limit("cpu", cpu_of, group);
+	return v == UINT64_MAX ? 0 : v ? (int64_t)v : 1;
+}
+
+uint64_t memory_limit(void)
+{
+	uint64_t at, ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE),
+		 group = cgroup_limit("memory", memory_of, &at);
+
+	return ram < group ? ram : group;
+}

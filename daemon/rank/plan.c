@@ -1,0 +1,257 @@
+/* dry_run.c - every rank is made on a backend that takes addresses but no memory, and asked what it holds. */
+#include "daemon/rank/plan.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/rank/device.h"
+#include "daemon/rank/fits.h"
+#include "daemon/rank/memory.h"
+#include "engine/sched/blocks.h"
+#include "daemon/rank/rank.h"
+#include "parallel/comm.h"
+
+struct rank_plan {
+	uint64_t weights, work, graphs, block; /* bytes; of one KV block over all layers */
+};
+
+struct plan {
+	struct node node;
+	struct world world;
+	struct rank_plan *rank;
+	uint64_t memory;
+	int64_t blocks, wanted, longest; /* of KV; what one sequence of max_model_len needs; of the longest that fits */
+	bool shortened;          /* max_model_len is what the cache holds, less than the model's */
+};
+
+/* Places of this process in a job, as Open MPI and Slurm tell it. */
+static int from_environment(const char *ompi, const char *slurm, int fallback)
+{
+	const char *text = getenv(ompi);
+
+	if (!text)
+		text = getenv(slurm);
+	return text ? atoi(text) : fallback;
+}
+
+static int plan_rank(struct plan *p, int r, struct why *why)
+{
+	struct node n = p->node;
+	struct kv_shape kv;
+	int err;
+
+	n.world = &p->world;
+	p->world.rank = p->world.local_rank = r;
+	err = node_make_model(&n, NULL, true, why);
+	if (!err) {
+		kv = model_kv_shape(n.model, (int)n.opt->block_size, n.kv_type);
+		err = backend_kv_check(n.backend, &kv, why);
+	}
+	if (!err) {
+		struct comm_limits lim = model_comm_limits(&n.cfg, &n.limits, p->world.size);
+		p->rank[r].weights = model_weight_bytes(n.model);
+		p->rank[r].work = n.backend->held - p->rank[r].weights;
+		p->rank[r].graphs = n.backend->graphs;
+		if (n.cuda)
+			p->rank[r].work += DEVICE_CONTEXT + n.cuda->comm_bytes(p->world.size, &lim, n.opt->deterministic);
+		else
+			p->rank[r].work += p->world.size > 1 ? comm_host_bytes(p->world.size, &lim) : 0;
+		p->rank[r].block = backend_kv_bytes(n.backend, &kv) * (uint64_t)n.cfg.layers;
+	}
+	pick_phase_destroy(n.pick);
+	model_destroy(n.model);
+	backend_destroy(n.backend);
+	return err;
+}
+
+static uint64_t work(const struct plan *p, int r)
+{
+	return p->rank[r].work + (r || p->node.cuda ? 0 : fits_picker(&p->node));
+}
+
+static uint64_t held(const struct plan *p, int r)
+{
+	return p->rank[r].weights + p->rank[r].graphs + work(p, r);
+}
+
+/* With the tables for sequences of this length; on a GPU's host they are no matter. */
+static uint64_t with_tables(const struct plan *p, int r)
+{
+	uint64_t books = r ? 0 : (uint64_t)p->blocks * blocks_bytes((int)p->node.opt->block_size);
+
+	return held(p, r) + (p->node.cuda ? 0 : fits_tables(&p->node, r, p->node.max_model_len) + books);
+}
+
+/* As the real start does it, fits.c: the rank with least room decides. */
+static void plan_cache(struct plan *p)
+{
+	struct node *n = &p->node;
+
+	p->wanted = div_up(n->max_model_len, (int)n->opt->block_size);
+	p->longest = p->wanted;
+	for (int r = 0; r < p->world.size; r++) {
+		int64_t longest = fits_longest(n, r, held(p, r), p->rank[r].block, p->world.size);
+		p->longest = longest < p->longest ? longest : p->longest;
+	}
+	if (p->longest > 0 && p->longest < p->wanted && !n->opt->max_model_len) {
+		n->max_model_len = (int)(p->longest * n->opt->block_size);
+		p->wanted = p->longest;
+		p->shortened = true;
+	}
+	p->blocks = INT64_MAX;
+	for (int r = 0; r < p->world.size; r++) {
+		int64_t blocks = fits_blocks(n, r, held(p, r), p->rank[r].block, p->world.size, n->max_model_len);
+		p->blocks = blocks < p->blocks ? blocks : p->blocks;
+	}
+}
+
+static uint64_t total(const struct plan *p, int r)
+{
+	return with_tables(p, r) + p->rank[r].block * (uint64_t)p->blocks;
+}
+
+/* With room for `blocks`: of the machine, or of the GPU that holds most. */
+static uint64_t with_cache(const struct plan *p, int64_t blocks)
+{
+	uint64_t sum = 0, most = 0;
+
+	for (int r = 0; r < p->world.size; r++) {
+		uint64_t one = with_tables(p, r) + p->rank[r].block * (uint64_t)blocks;
+		sum += one;
+		most = one > most ? one : most;
+	}
+	return p->node.cuda ? most * (uint64_t)p->node.sharing : sum;
+}
+
+static bool fits(const struct plan *p)
+{
+	return p->blocks >= p->wanted && with_cache(p, p->blocks) <= p->memory;
+}
+
+static double gib(uint64_t bytes)
+{
+	return (double)bytes / (1 << 30);
+}
+
+static void print_ranks(FILE *to, const struct plan *p)
+{
+	const struct node *n = &p->node;
+
+	fprintf(to, "%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture, (double)model_parameters(&n->cfg) / 1e9,
+		n->numerics_class, p->world.size, p->world.size > 1 ? "s" : "");
+	fprintf(to, "rank      weights     KV cache    workspace%s        total   (GiB)\n", n->cuda ? "       graphs" : "");
+	for (int r = 0; r < p->world.size; r++) {
+		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->rank[r].weights), gib(p->rank[r].block * (uint64_t)p->blocks),
+			gib(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs));
+		if (n->cuda)
+			fprintf(to, " %12.3f", gib(p->rank[r].graphs));
+		fprintf(to, " %12.3f\n", gib(total(p, r)));
+	}
+}
+
+static void print_verdict(const struct plan *p)
+{
+	const struct node *n = &p->node;
+
+	if (fits(p))
+		printf("fits\n");
+	else if (p->longest > 0 && p->longest < p->wanted)
+		printf("does not fit: the largest is --max-model-len %lld\n", (long long)(p->longest * n->opt->block_size));
+	else if (with_cache(p, p->wanted) <= p->memory)
+		printf("does not fit: --kv-cache-memory-bytes is %s\n", p->blocks < p->wanted ? "less than one sequence takes" : "more than there is");
+	else
+		printf("does not fit: with one such sequence %.2f GiB would be held%s\n", gib(with_cache(p, p->wanted)),
+		       n->cuda ? " on a GPU" : "");
+}
+
+static void print_table(const struct plan *p)
+{
+	const struct node *n = &p->node;
+	int block = (int)n->opt->block_size;
+
+	print_ranks(stdout, p);
+	printf("\nKV cache: %lld tokens; %lld sequence%s of %d tokens at a time%s\n", (long long)(p->blocks * block),
+	       (long long)(p->blocks / p->wanted), p->blocks / p->wanted == 1 ? "" : "s", n->max_model_len,
+	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
+	printf("memory:   %.2f GiB of %.2f GiB", gib(with_cache(p, p->blocks)), gib(p->memory));
+	if (n->cuda)
+		printf(" of each GPU (%lld %% of %.2f GiB are used at most)\n", (long long)n->opt->gpu_percent, gib(n->gpu.total));
+	else
+		printf(" (RAM or the control group's limit)\n");
+	print_verdict(p);
+}
+
+static void print_json(const struct plan *p)
+{
+	json_t *ranks = json_array(), *all;
+
+	for (int r = 0; r < p->world.size; r++)
+		json_array_append_new(ranks,
+				      json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
+						(json_int_t)p->rank[r].weights, "kv_bytes",
+						(json_int_t)(p->rank[r].block * (uint64_t)p->blocks),
+						"work_bytes", (json_int_t)(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs),
+						"graph_bytes", (json_int_t)p->rank[r].graphs,
+						"total_bytes", (json_int_t)total(p, r)));
+	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture", p->node.cfg.architecture,
+			"numerics_class", p->node.numerics_class, "parameters",
+			(json_int_t)model_parameters(&p->node.cfg), "kv_tokens",
+			(json_int_t)(p->blocks * p->node.opt->block_size), "sequences",
+			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->node.max_model_len,
+			"memory_bytes", (json_int_t)p->memory, "fits", fits(p), "ranks", ranks);
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	printf("\n");
+	json_decref(all);
+}
+
+static int make_plan(struct plan *p, const struct options *o, struct why *why)
+{
+	int err = node_prepare(&p->node, o, &p->world, NULL, why);
+
+	p->rank = xalloc((size_t)p->world.size, sizeof *p->rank);
+	p->memory = p->node.cuda ? p->node.gpu.total / 100 * (uint64_t)o->gpu_percent : memory_limit();
+	for (int r = 0; !err && r < p->world.size; r++)
+		err = plan_rank(p, r, why);
+	if (!err)
+		plan_cache(p);
+	return err;
+}
+
+void dry_run_ranks(FILE *to, const struct options *o, int size)
+{
+	static struct plan p;
+	struct options plan = *o;
+	struct why why;
+
+	plan.dry_run = true;
+	p.world = (struct world){.size = size, .local_size = size};
+	if (!make_plan(&p, &plan, &why))
+		print_ranks(to, &p);
+	free(p.rank);
+	checkpoint_close(p.node.files);
+}
+
+int dry_run(const struct options *o)
+{
+	static struct plan p;
+	struct why why = {""};
+	bool good;
+	int err, size = o->tensor_parallel ? (int)o->tensor_parallel
+				      : from_environment("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS", 1);
+
+	if (from_environment("OMPI_COMM_WORLD_RANK", "SLURM_PROCID", 0))
+		return 0; /* the first one tells it */
+	p.world = (struct world){.size = max_int(1, size), .local_size = max_int(1, size)};
+	err = make_plan(&p, o, &why);
+	if (err) {
+		fprintf(stderr, "xversed: %s\n", why.text);
+		return node_exit_code(err);
+	}
+	(o->json ? print_json : print_table)(&p);
+	good = fits(&p);
+	free(p.rank);
+	checkpoint_close(p.node.files);
+	return good ? 0 : EXIT_CONFIG;
+}

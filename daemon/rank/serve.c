@@ -1,0 +1,273 @@
+#include "daemon/rank/serve.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/rank/hash.h"
+#include "parallel/board.h"
+#include "base/wait.h"
+
+struct server {
+	struct node *n;
+	struct link *l;
+	struct blocks *blocks;
+	struct sched *sched;
+	struct picked *picked; /* (max_tokens) one a row of a step */
+	const struct pick *picks;
+	struct step step[2];
+	struct step *running; /* of them: its words are being picked; NULL: none */
+	struct event event[64];
+	bool stop;
+	struct hash_file *hash; /* tests only; NULL */
+};
+
+/* Answers of chats whose client names no length are mostly far shorter than what the context leaves; those that are not get more
+ * blocks as they grow. */
+enum { OPEN_LOOK_AHEAD = 64 };
+
+struct sched_limits serve_limits(const struct node *n)
+{
+	return (struct sched_limits){.step = n->limits,
+				     .max_model_len = n->max_model_len,
+				     .max_waiting = (int)n->opt->max_queued_reqs,
+				     .max_waiting_tokens = n->opt->max_queued_tokens,
+				     .look_ahead = n->opt->look_ahead < 0 ? INT_MAX : (int)n->opt->look_ahead,
+				     .open_look_ahead = OPEN_LOOK_AHEAD,
+				     .vocab = n->cfg.vocab};
+}
+
+static void publish(struct server *s)
+{
+	struct link *l = s->l;
+	struct sched_stats st;
+
+	sched_stats(s->sched, &st);
+	atomic_store_explicit(&l->running, st.running, memory_order_relaxed);
+	atomic_store_explicit(&l->waiting, st.waiting, memory_order_relaxed);
+	atomic_store_explicit(&l->waiting_tokens, st.waiting_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->kv_held, blocks_held(s->blocks), memory_order_relaxed);
+	atomic_store_explicit(&l->steps_ahead, st.ahead, memory_order_relaxed);
+	atomic_store_explicit(&l->preempted, st.preempted, memory_order_relaxed);
+	atomic_store_explicit(&l->preemptions, st.preemptions, memory_order_relaxed);
+	atomic_store_explicit(&l->prompt_tokens, st.prompt_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->output_tokens, st.output_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->cached_tokens, st.cached_tokens, memory_order_relaxed);
+	atomic_store_explicit(&l->prefix_queries, st.prefix_queries, memory_order_relaxed);
+	atomic_store_explicit(&l->step, (int64_t)st.steps, memory_order_relaxed);
+}
+
+/* A broken row is the error of its call alone: where it was, and where it came from as far as that is known. */
+static void tell_broken(const struct server *s, struct report *r)
+{
+	const struct event *e = &r->event;
+	char origin[MODEL_NAN_TEXT];
+
+	model_nan_text(e->broken_origin, origin);
+	r->refused = ERR_INTERNAL;
+	if (s->n->opt->debug_nan)
+		snprintf(r->text, sizeof r->text, "the logits of token %d hold NaN or infinity, which %s left first", e->broken_pos, origin);
+	else
+		snprintf(r->text, sizeof r->text, "the logits of token %d hold NaN or infinity: weights that do, or sums beyond the type "
+			 "(xversed --debug-nan names the layer)", e->broken_pos);
+	log_event(LOG_WARN, "logits hold NaN or infinity", " call=%ju token=%d step=%d", (uintmax_t)e->call, e->broken_pos, e->step);
+}
+
+static void refuse(struct server *s, uint64_t call, int err, const char *text)
+{
+	struct report r = {.event = {.call = call}, .refused = err};
+
+	snprintf(r.text, sizeof r.text, "%s", text);
+	REQUIRE(mailbox_put(&s->l->reports, &r)); /* take_commands() leaves room */
+}
+
+static void take_command(struct server *s, const struct command *c)
+{
+	struct why why = {""};
+	int err;
+
+	switch (c->kind) {
+	case COMMAND_ADD:
+		fault_call(&s->n->fault, c->add->ids[0]);
+		err = sched_add(s->sched, c->add, &why);
+		atomic_fetch_add_explicit(&s->l->adds_taken, 1, memory_order_relaxed);
+		if (err)
+			refuse(s, c->call, err, why.text);
+		break;
+	case COMMAND_CANCEL:
+		sched_cancel(s->sched, c->call, c->reason);
+		break;
+	case COMMAND_STOP:
+		s->stop = true;
+	}
+}
+
+/* Events go out as far as the ring has room; the rest waits in the scheduler, and with it the next step,
+ * since their details would be overwritten. True: all are out. */
+static bool send_events(struct server *s)
+{
+	int n, room;
+
+	do {
+		room = (int)mailbox_room(&s->l->reports);
+		n = sched_events(s->sched, s->event, min_int(room, 64));
+		for (int i = 0; i < n; i++) {
+			struct report r = {.event = s->event[i]};
+			if (r.event.finish == FINISH_BROKEN)
+				tell_broken(s, &r);
+			if (r.event.detail != UINT32_MAX) {
+				r.n_details = r.event.n;
+				memcpy(r.detail, sched_details(s->sched) + r.event.detail,
+				       (size_t)r.event.n * sizeof *r.detail);
+			}
+			REQUIRE(mailbox_put(&s->l->reports, &r));
+		}
+	} while (n > 0);
+	return room > 0;
+}
+
+static void take_commands(struct server *s)
+{
+	struct command c;
+
+	while (mailbox_room(&s->l->reports) > 0 && mailbox_take(&s->l->commands, &c))
+		take_command(s, &c);
+}
+
+static void pick_rows(void *arg, int first, int count)
+{
+	struct server *s = arg;
+	struct node *n = s->n;
+
+	if (s->hash)
+		backend_sync(n->backend);
+	for (int i = 0; s->hash && i < count; i++)
+		hash_row(s->hash, &s->picks[first + i], pick_phase_logits(n->pick) + (size_t)i * (size_t)n->cfg.vocab, n->cfg.vocab);
+	pick_phase_start(n->pick, first, count, s->picks + first, s->picked + first);
+}
+
+/* Hands a step to all ranks and enqueues its pass here. */
+static void launch(struct server *s, struct step *step)
+{
+	struct node *n = s->n;
+
+	board_step(n->world->board, step->head->no);
+	world_post(n->world, step->head, (size_t)step->head->bytes);
+	fault_step(&n->fault, n->world->rank, step->head->no);
+	model_forward(n->model, &n->kv, step);
+}
+
+/* When the step before is done: what is known of its calls decides how words are picked. */
+static void start_picking(struct server *s, struct step *step)
+{
+	s->picks = sched_picks(s->sched, step);
+	node_rows(s->n, step, pick_rows, s);
+	s->running = step;
+}
+
+/* The step after the running one may be planned before this one's words are known. */
+static bool may_go_ahead(const struct server *s)
+{
+	return s->n->opt->step_ahead && pick_phase_ahead(s->n->pick);
+}
+
+static void publish_all(struct server *s)
+{
+	send_events(s);
+	publish(s);
+	link_ring_front(s->l);
+}
+
+static void see_through(struct server *s)
+{
+	pick_phase_wait(s->n->pick);
+	for (int i = 0; i < s->running->head->n_rows; i++)
+		if (s->picked[i].broken)
+			s->picked[i].origin = (int16_t)model_nan(s->n->model, s->picks[i].seq);
+	board_done(s->n->world->board, s->running->head->no);
+}
+
+/* All events are out. */
+static void finish(struct server *s, bool another)
+{
+	see_through(s);
+	if (!another)
+		board_step(s->n->world->board, -1);
+	sched_done(s->sched, s->running, s->picked);
+	s->running = NULL;
+	publish_all(s);
+}
+
+/* Plans a step, enqueues it behind the one that may still run, then sees that one through; false: there is nothing to do. */
+static bool advance(struct server *s)
+{
+	struct step *next = &s->step[s->running == &s->step[0]];
+	bool planned = (!s->running || may_go_ahead(s)) && sched_next(s->sched, next);
+
+	if (!planned && !s->running)
+		return false;
+	if (planned)
+		launch(s, next);
+	if (s->running)
+		finish(s, planned);
+	if (planned)
+		start_picking(s, next);
+	return true;
+}
+
+static void turn(struct server *s)
+{
+	uint32_t bell = atomic_load(&s->l->bell);
+
+	take_commands(s);
+	if (send_events(s) && advance(s))
+		return;
+	if (s->running) { /* the front takes no events: that is not the device's fault */
+		see_through(s);
+		board_step(s->n->world->board, -1);
+	}
+	publish_all(s);
+	if (!sched_has_work(s->sched))
+		sched_check_idle(s->sched);
+	if (!s->stop)
+		wait_change(&s->l->bell, bell, 0, board_idle, s->n->world->board);
+}
+
+static void stop_others(struct node *n, struct step *step)
+{
+	memset(step->head, 0, sizeof *step->head);
+	step->head->kind = STEP_STOP;
+	step_layout(step);
+	world_post(n->world, step->head, (size_t)step->head->bytes);
+}
+
+void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
+{
+	struct sched_limits lim = serve_limits(n);
+	struct server s = {.n = n, .l = l};
+
+	s.blocks = blocks_create(n->n_blocks, (int)n->opt->block_size, n->opt->prefix_caching);
+	s.sched = sched_create(&lim, s.blocks);
+	s.picked = xalloc_touched((size_t)n->limits.max_tokens, sizeof *s.picked);
+	for (int i = 0; i < 2; i++)
+		step_init(&s.step[i], &n->limits);
+	if (n->opt->hash_rows)
+		s.hash = hash_open(n->opt->hash_rows);
+	atomic_store(&l->state, LINK_READY);
+	link_ring_front(l);
+	ready(arg);
+	while (!s.stop)
+		turn(&s);
+	pick_phase_wait(n->pick);
+	stop_others(n, &s.step[0]);
+	atomic_store(&l->state, LINK_STOPPED);
+	link_ring_front(l);
+	hash_close(s.hash);
+	for (int i = 0; i < 2; i++)
+		step_finish(&s.step[i]);
+	free(s.picked);
+	sched_destroy(s.sched);
+	blocks_destroy(s.blocks);
+}

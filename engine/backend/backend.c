@@ -1,0 +1,229 @@
+/* backend.c - checks once, for every backend, what an operation is given. A mismatch is a fault of ours. */
+#include "engine/backend/weight.h"
+
+#include "engine/step.h"
+
+#include <stdlib.h>
+
+static void op(struct backend *b)
+{
+	if (b->on_op)
+		b->on_op(b->on_op_arg);
+}
+
+static bool act_or_f32(const struct backend *b, const struct tensor *t)
+{
+	return t->type == b->act || t->type == DT_F32;
+}
+
+void backend_destroy(struct backend *b)
+{
+	if (b)
+		b->ops->destroy(b);
+}
+
+void *backend_alloc(struct backend *b, size_t bytes)
+{
+	return b->ops->alloc(b, bytes);
+}
+
+void backend_free(struct backend *b, void *p, size_t bytes)
+{
+	if (p)
+		b->ops->free(b, p, bytes);
+}
+
+void *backend_host_alloc(struct backend *b, size_t bytes)
+{
+	return b->ops->host_alloc ? b->ops->host_alloc(b, bytes) : xalloc_touched(bytes, 1);
+}
+
+void backend_host_free(struct backend *b, void *p)
+{
+	if (b->ops->host_free)
+		b->ops->host_free(b, p);
+	else
+		free(p);
+}
+
+void backend_ready(struct backend *b)
+{
+	if (b->ops->ready)
+		b->ops->ready(b);
+}
+
+bool backend_warm(struct backend *b, int i, struct step *s)
+{
+	return b->ops->warm && b->ops->warm(b, i, s);
+}
+
+void backend_upload(struct backend *b, void *dst, const void *src, size_t bytes)
+{
+	if (bytes)
+		b->ops->upload(b, dst, src, bytes);
+}
+
+void backend_download(struct backend *b, void *dst, const void *src, size_t bytes)
+{
+	if (bytes)
+		b->ops->download(b, dst, src, bytes);
+}
+
+void backend_sync(struct backend *b)
+{
+	b->ops->sync(b);
+}
+
+bool backend_busy(struct backend *b)
+{
+	return b->ops->busy && b->ops->busy(b);
+}
+
+const struct step *backend_step(struct backend *b, const struct step *s)
+{
+	return b->ops->step(b, s);
+}
+
+void backend_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
+{
+	b->ops->run(b, key, fn, arg);
+}
+
+void backend_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table,
+		   int first_id)
+{
+	REQUIRE(table->b == b && out->type == DT_F32 && out->cols == table->cols && first_id >= 0);
+	op(b);
+	b->ops->embed(b, out, ids, table, first_id);
+}
+
+void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta,
+		      const float *w, const float *bias, enum norm_kind kind, float eps)
+{
+	REQUIRE(x->type == DT_F32 && act_or_f32(b, out) && out->rows == x->rows && out->cols == x->cols);
+	REQUIRE(w && (kind == NORM_RMS || kind == NORM_LAYER));
+	op(b);
+	b->ops->add_norm(b, out, x, delta, w, bias, kind, eps);
+}
+
+void backend_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w,
+		    const float *bias)
+{
+	REQUIRE(w->b == b && x->type == b->act && x->cols == w->cols && x->rows >= 0);
+	if (bias) /* it would be added once a part, or once a rank */
+		REQUIRE(w->k.n_leaves == w->k.count && !(w->k.count & (w->k.count - 1)));
+	op(b);
+	b->ops->linear(b, out, x, w, bias);
+}
+
+void backend_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w)
+{
+	REQUIRE(out->type == b->mid && out->rows == x->rows && out->cols == w->rows && w->k.n_leaves == 1);
+	if (b->mid == DT_F32) {
+		backend_linear(b, out->data, x, w, NULL);
+		return;
+	}
+	REQUIRE(w->b == b && x->type == b->act && x->cols == w->cols && x->rows >= 0);
+	op(b);
+	b->ops->linear_mid(b, out, x, w);
+}
+
+static void check_kv(struct backend *b, const struct kv_shape *kv)
+{
+	struct why why;
+
+	REQUIRE(kv->kv_heads >= 0 && kv->head_dim > 0 && kv->block_size > 0);
+	if (backend_kv_check(b, kv, &why))
+		die("%s", why.text);
+}
+
+int backend_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why)
+{
+	return b->ops->kv_check ? b->ops->kv_check(b, shape, why) : 0;
+}
+
+size_t backend_kv_bytes(struct backend *b, const struct kv_shape *shape)
+{
+	check_kv(b, shape);
+	return b->ops->kv_bytes(b, shape);
+}
+
+static void check_attention(struct backend *b, const struct tensor *qkv, const struct attn_shape *shape,
+			    const struct kv_shape *kv)
+{
+	check_kv(b, kv);
+	REQUIRE(qkv->type == b->mid && qkv->cols == (shape->heads + 2 * shape->kv_heads) * shape->head_dim);
+	REQUIRE(kv->kv_heads == shape->kv_heads && kv->head_dim == shape->head_dim);
+	for (int h = 0; h < shape->heads; h++)
+		REQUIRE(shape->kv_of_head[h] >= 0 && shape->kv_of_head[h] < shape->kv_heads);
+}
+
+void backend_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape,
+			const struct rope *rope, void *pool, const struct kv_shape *kv, const struct step *s)
+{
+	check_attention(b, qkv, shape, kv);
+	REQUIRE(qkv->rows == s->head->pad_tokens);
+	if (rope)
+		REQUIRE(rope->n_rot >= 0 && rope->n_rot <= shape->head_dim && rope->n_rot % 2 == 0);
+	op(b);
+	b->ops->rope_store(b, qkv, shape, rope, pool, kv, s);
+}
+
+void backend_attention(struct backend *b, struct tensor *out, const struct tensor *qkv,
+		       const struct attn_shape *shape, const void *pool, const struct kv_shape *kv,
+		       const struct step *s)
+{
+	check_attention(b, qkv, shape, kv);
+	REQUIRE(qkv->rows == s->head->pad_tokens && out->rows == qkv->rows && out->type == b->act);
+	REQUIRE(out->cols == shape->heads * shape->head_dim);
+	op(b);
+	b->ops->attention(b, out, qkv, shape, pool, kv, s);
+}
+
+void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up)
+{
+	REQUIRE(gate_up->type == b->mid && out->type == b->act && out->rows == gate_up->rows &&
+		gate_up->cols == 2 * out->cols);
+	op(b);
+	b->ops->silu_mul(b, out, gate_up);
+}
+
+struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up, const struct tensor *x,
+				      const struct weight *w)
+{
+	REQUIRE(w->paired);
+	if (!b->ops->linear_silu_mul) {
+		backend_linear_mid(b, gate_up, x, w);
+		backend_silu_mul(b, out, gate_up);
+		return *out;
+	}
+	REQUIRE(w->b == b && w->k.n_leaves == 1 && x->type == b->act && x->cols == w->cols && x->rows == out->rows);
+	REQUIRE(out->type == b->act && gate_up->type == b->mid && gate_up->cols == w->rows && w->rows == 2 * out->cols);
+	op(b);
+	return b->ops->linear_silu_mul(b, out, gate_up, x, w);
+}
+
+void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row)
+{
+	REQUIRE(out->type == x->type && out->cols == x->cols);
+	op(b);
+	b->ops->rows(b, out, x, row);
+}
+
+float *backend_pick_open(struct backend *b, int rows, int vocab)
+{
+	REQUIRE(rows > 0 && vocab > 0);
+	return b->ops->pick_open ? b->ops->pick_open(b, rows, vocab) : NULL;
+}
+
+void backend_pick(struct backend *b, int first, int n, const struct pick *what, bool *left)
+{
+	REQUIRE(first >= 0 && n > 0);
+	op(b);
+	b->ops->pick(b, first, n, what, left);
+}
+
+void backend_picked(struct backend *b, int n, struct picked *out)
+{
+	b->ops->picked(b, n, out);
+}

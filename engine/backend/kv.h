@@ -1,0 +1,18 @@
+/* kv.h - where keys and values live, on every rank. Who owns which block is blocks.h. */
+#ifndef ENGINE_BACKEND_KV_H
+#define ENGINE_BACKEND_KV_H
+
+#include "engine/backend/backend.h"
+
+struct kv {
+	struct backend *b; /* borrowed */
+	struct kv_shape shape;
+	int n_layers, n_blocks;
+	size_t layer_bytes;
+	void **pool; /* [n_layers] (n_blocks, bytes of a block) */
+};
+
+void kv_init(struct kv *kv, struct backend *b, const struct kv_shape *shape, int n_layers, int n_blocks);
+void kv_finish(struct kv *kv);
+
+#endif

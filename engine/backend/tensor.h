@@ -1,0 +1,21 @@
+/* tensor.h - a row-major matrix in the backend's memory. A view: it never owns `data`. */
+#ifndef ENGINE_BACKEND_TENSOR_H
+#define ENGINE_BACKEND_TENSOR_H
+
+#include "base/base.h"
+
+/* How weights are held: as stored, or as integers with a scale for 32 columns of a row. */
+enum quant { QUANT_NONE, QUANT_INT8, QUANT_INT4 };
+
+struct tensor {
+	void *data; /* (rows, cols), rows contiguous */
+	enum dtype type;
+	int rows, cols;
+};
+
+static inline struct tensor tensor_of(void *data, enum dtype type, int rows, int cols)
+{
+	return (struct tensor){.data = data, .type = type, .rows = rows, .cols = cols};
+}
+
+#endif

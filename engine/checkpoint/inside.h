@@ -1,0 +1,81 @@
+/* parts.h - what the files of engine/checkpoint/ share; tests and fuzz targets parse from memory through it. */
+#ifndef ENGINE_CHECKPOINT_INSIDE_H
+#define ENGINE_CHECKPOINT_INSIDE_H
+
+#include <stdatomic.h>
+
+#include "base/json/json.h"
+#include "engine/checkpoint/checkpoint.h"
+
+/* A file, or bytes in memory that stand for one. */
+struct source {
+	char *name; /* plain name, for messages */
+	int fd;     /* -1: mem */
+	const uint8_t *mem; /* (size) borrowed */
+	uint64_t size;
+};
+
+/* dir may be NULL: name is then a path. ERR_IO; only regular files (never waits for a pipe). */
+int source_open(struct source *s, const char *dir, const char *name, struct why *why);
+struct source source_memory(const char *name, const void *data, size_t size);
+void source_close(struct source *s);
+/* All of [offset, offset + n), or ERR_IO / ERR_FORMAT. */
+int source_read(const struct source *s, uint64_t offset, void *dst, size_t n, struct why *why);
+
+/* Tensors by name. Owns their names. */
+struct table {
+	struct ck_tensor *t; /* (n) */
+	int n, max;
+	int *slot; /* (n_slots) index + 1, 0: empty; n_slots a power of two */
+	size_t n_slots;
+	uint64_t bytes;
+};
+void table_finish(struct table *table);
+/* Copies t and its name. ERR_FORMAT for a name that is there already, empty, too long or not printable. */
+int table_add(struct table *table, const struct ck_tensor *t, struct why *why);
+const struct ck_tensor *table_find(const struct table *table, const char *name);
+void table_sort(struct table *table); /* by file, offset, name */
+
+/* Row-major strides and `bytes` of t->shape; ERR_FORMAT where the product overflows. bits: of one element. */
+int tensor_layout(struct ck_tensor *t, unsigned bits, struct why *why);
+
+/* The tensors of one file, appended to `out` with file number `file`. */
+int safetensors_parse(const struct source *s, int file, struct table *out, struct why *why);
+int torch_parse(const struct source *s, int file, struct table *out, struct why *why);
+
+/* An index file: which shard holds which tensor. */
+struct shard_index {
+	struct json_doc *doc;
+	const struct json *map; /* tensor name -> file name, both checked */
+	char **file; /* (n_files) sorted */
+	int n_files;
+};
+int shard_index_parse(struct shard_index *x, const char *text, size_t size, struct why *why);
+void shard_index_finish(struct shard_index *x);
+/* The file of a tensor; NULL: it is not named. */
+const char *shard_index_where(const struct shard_index *x, const char *tensor);
+/* ERR_FORMAT where the table lacks one that is named, but for lm_head.weight. */
+int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why);
+
+/* A directory without any of the four file names: says what of other kinds is there. */
+int refuse_directory(const char *dir, const char *const names[4], struct why *why);
+/* Puts "name: " before the text of a refusal; returns err. */
+int fail_in(struct why *why, int err, const char *name);
+struct prefetch;
+
+struct checkpoint {
+	struct source *file; /* (n_files) */
+	int n_files;
+	struct table table;
+	_Atomic uint64_t *bytes_read;
+	struct prefetch *prefetch; /* NULL: none */
+};
+
+struct prefetch *prefetch_create(const struct checkpoint *c, int rank, int size);
+void prefetch_destroy(struct prefetch *p);
+
+/* Elements [first, first + count) of the flattened tensor; checkpoint_read() without the counting. */
+int slice_read(const struct source *s, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
+	       void *dst, struct why *why);
+
+#endif

@@ -1,0 +1,453 @@
+/* pick.cu - from rows of logits to tokens, as engine/sample/sample.c does it: the same masks, products, masses and draws, to the bit. A row
+ * is cut into parts, one a block; what a kernel finds of a part, the next one puts together. */
+#include "engine/cuda/gpu.h"
+#include "engine/cuda/kernels.h"
+#include "engine/sample/math.h"
+
+enum { THREADS = 256, WARPS = THREADS / 32, EACH = PICK_BINS / THREADS };
+enum { RAW, LIKELIEST, DRAWN };
+enum { TOP_N, TOP_K, TOP_P };
+
+struct place {
+	int row, part, first, end; /* words of this block */
+	size_t at;                 /* of the row in (rows, vocab) */
+};
+
+GPU struct place here(const struct pick_args &a)
+{
+	struct place p = {(int)blockIdx.y, (int)blockIdx.x, (int)blockIdx.x * PICK_PART, 0, (size_t)blockIdx.y * a.vocab};
+
+	p.end = min(p.first + PICK_PART, a.vocab);
+	return p;
+}
+
+/* -0 is +0: they are equal, and so must their keys be. */
+GPU float clean(float x)
+{
+	return x + 0.0f;
+}
+
+/* Larger numbers have larger keys. */
+GPU uint32_t key_of(float x)
+{
+	uint32_t u = gpu_float_bits(x);
+
+	return u >> 31 ? ~u : u | 0x80000000u;
+}
+GPU float of_key(uint32_t k)
+{
+	return gpu_bits(k >> 31 ? k & 0x7fffffffu : ~k);
+}
+
+/* ---- of a block's threads ---- */
+GPU void offer(struct pick_best &b, double key, int id)
+{
+	if (key > b.key || (key == b.key && id < b.id))
+		b = {key, id, 0};
+}
+GPU struct pick_best nobody()
+{
+	return {-INFINITY, PICK_NOBODY, 0};
+}
+GPU struct pick_best block_best(struct pick_best b)
+{
+	SHARED(double, keys, [WARPS]);
+	SHARED(int, ids, [WARPS]);
+
+	for (int x = 16; x; x >>= 1)
+		offer(b, __shfl_xor_sync(0xffffffffu, b.key, x), __shfl_xor_sync(0xffffffffu, b.id, x));
+	__syncthreads();
+	if ((threadIdx.x & 31) == 0)
+		keys[threadIdx.x / 32] = b.key, ids[threadIdx.x / 32] = b.id;
+	__syncthreads();
+	for (int w = 0; w < WARPS; w++)
+		offer(b, keys[w], ids[w]);
+	return b;
+}
+GPU struct pick_best *best_at(const struct pick_args &a, int row, int which)
+{
+	return a.best + ((size_t)row * 3 + which) * gridDim.x;
+}
+/* Of all parts. */
+GPU struct pick_best row_best(const struct pick_args &a, int row, int which)
+{
+	struct pick_best b = nobody();
+
+	if (threadIdx.x < gridDim.x)
+		b = best_at(a, row, which)[threadIdx.x];
+	return block_best(b);
+}
+
+/* Sum over the threads before this one; `all`: over all. */
+GPU uint64_t sum_before(uint64_t v, uint64_t &all)
+{
+	SHARED(uint64_t, sums, [WARPS]);
+	uint64_t s = v, before = 0;
+
+	for (int x = 1; x < 32; x <<= 1) {
+		uint64_t other = __shfl_up_sync(0xffffffffu, s, x);
+		s += (threadIdx.x & 31) >= (unsigned)x ? other : 0;
+	}
+	__syncthreads();
+	if ((threadIdx.x & 31) == 31)
+		sums[threadIdx.x / 32] = s;
+	__syncthreads();
+	all = 0;
+	for (unsigned w = 0; w < WARPS; w++) {
+		before += w < threadIdx.x / 32 ? sums[w] : 0;
+		all += sums[w];
+	}
+	return before + s - v;
+}
+
+/* ---- the first pass: what is there, and what masks leave of it ---- */
+GPU float scaled(const struct pick_row &r, float x)
+{
+	/* the product of doubles rounds to the same float as the quotient: it is never that close to a tie */
+	return r.per_temperature > 0 ? clean((float)((double)x * r.per_temperature)) : x;
+}
+
+__global__ void __launch_bounds__(THREADS) pick_start(struct pick_args a, int lists)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	struct place p = here(a);
+	const struct pick_row &r = a.row[p.row];
+	struct pick_best raw = nobody(), likeliest = nobody();
+
+	if (r.skip)
+		return;
+	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
+		float x = clean(a.raw[p.at + i]), y = lists ? x : scaled(r, x);
+		offer(raw, fabsf(x) < INFINITY ? x : INFINITY, i); /* one that is not finite wins, and tell_id() shows it */
+		if (y > -INFINITY)
+			offer(likeliest, y, i);
+		a.x[p.at + i] = lists && r.n_mask && !(a.ids[r.at + i / 32] >> i % 32 & 1) ? -INFINITY : y;
+	}
+	raw = block_best(raw);
+	likeliest = block_best(likeliest);
+	if (threadIdx.x)
+		return;
+	best_at(a, p.row, RAW)[p.part] = raw;
+	best_at(a, p.row, LIKELIEST)[p.part] = likeliest;
+	if (!p.part)
+		a.result[p.row].total = 0, a.result[p.row].likelier = 0, a.result[p.row].n_top = 0;
+}
+
+__global__ void __launch_bounds__(THREADS) pick_scale(struct pick_args a)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	struct place p = here(a);
+	const struct pick_row &r = a.row[p.row];
+	struct pick_best b = nobody();
+
+	if (r.skip || r.mode == PICK_SCORE)
+		return;
+	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
+		float y = a.x[p.at + i] = scaled(r, a.x[p.at + i]);
+		if (y > -INFINITY)
+			offer(b, y, i);
+	}
+	b = block_best(b);
+	if (!threadIdx.x)
+		best_at(a, p.row, LIKELIEST)[p.part] = b;
+}
+
+/* ---- a cut: so many of the first words, or so much of the mass, by radix over the values' bits ---- */
+struct cut {
+	float x;
+	int id; /* of those equal to x the ones up to here are in */
+};
+struct words { /* which take part, and what they weigh */
+	const float *x;
+	float floor, max;
+	uint64_t least;
+};
+
+template <int W> GPU bool member(const struct words &w, int i, float &x, uint64_t &weight)
+{
+	x = W == TOP_N ? clean(w.x[i]) : w.x[i];
+	weight = 1;
+	if (!(x > -INFINITY) || (W == TOP_P && !(x >= w.floor)))
+		return false;
+	if (W == TOP_P)
+		weight = pick_mass(x, w.max);
+	return W != TOP_P || weight >= w.least;
+}
+template <int W> GPU bool wanted(const struct pick_row &r)
+{
+	if (W == TOP_N)
+		return !r.skip && r.n_top > 0;
+	return !r.skip && r.mode == PICK_DRAW && (W == TOP_K ? r.top_k > 0 : r.share >> 32 == 0);
+}
+GPU int shift_of(int pass)
+{
+	return pass == 0 ? 21 : pass == 1 ? 10 : 0;
+}
+GPU size_t slot_of(int row, int which, int pass)
+{
+	return ((size_t)row * PICK_SELECTS + which) * PICK_PASSES + pass;
+}
+
+template <int W> GPU uint64_t target(const struct pick_row &r, uint64_t total)
+{
+	uint64_t want = (uint64_t)(W == TOP_N ? r.n_top : r.top_k);
+
+	if (W == TOP_P)
+		want = gpu_high(total, r.share) << 32 | total * r.share >> 32;
+	return want ? want : 1;
+}
+
+/* From what was known before a pass to what it tells. */
+template <int W> GPU struct pick_select narrowed(const struct pick_args &a, int row, int pass)
+{
+	SHARED(struct pick_select, found, [1]);
+	const uint64_t *bins = a.bins + slot_of(row, W, pass) * PICK_BINS;
+	struct pick_select s = {0, 0, 0, 0};
+	uint64_t sum = 0, before, all;
+
+	if (pass)
+		s = a.select[slot_of(row, W, pass)];
+	if (s.all)
+		return s;
+	for (int j = 0; j < EACH; j++)
+		sum += bins[PICK_BINS - 1 - (threadIdx.x * EACH + j)];
+	before = sum_before(sum, all);
+	if (!pass)
+		s.want = target<W>(a.row[row], all);
+	if (all < s.want) {
+		s.all = 1;
+		return s;
+	}
+	if (before < s.want && s.want <= before + sum) {
+		int bin = PICK_BINS - 1 - (int)threadIdx.x * EACH;
+		s.want -= before;
+		for (; s.want > bins[bin]; bin--)
+			s.want -= bins[bin];
+		s.bin = bins[bin];
+		s.prefix |= (uint32_t)bin << shift_of(pass);
+		found[0] = s;
+	}
+	__syncthreads();
+	s = found[0];
+	__syncthreads();
+	return s;
+}
+
+/* The id of the last of the equal ones that is in: each weighs `weight`, `want` of which is to be covered. */
+template <int W> GPU int last_equal(const struct pick_args &a, const struct words &w, float cut, uint64_t weight, uint64_t want)
+{
+	SHARED(int, found, [1]);
+	int each = (a.vocab + THREADS - 1) / THREADS, first = threadIdx.x * each, end = min(first + each, a.vocab);
+	uint64_t mine = 0, before, all, ignored;
+	float x;
+
+	for (int i = first; i < end; i++)
+		mine += member<W>(w, i, x, ignored) && x == cut ? weight : 0;
+	before = sum_before(mine, all);
+	if (before < want && want <= before + mine)
+		for (int i = first; i < end && before < want; i++)
+			if (member<W>(w, i, x, ignored) && x == cut)
+				before += weight, found[0] = i;
+	__syncthreads();
+	return found[0];
+}
+
+template <int W> GPU struct cut cut_of(const struct pick_args &a, int row, const struct words &w)
+{
+	struct pick_select s = narrowed<W>(a, row, PICK_PASSES - 1);
+	struct cut c = {-INFINITY, PICK_NOBODY};
+	uint64_t weight;
+
+	if (s.all)
+		return c;
+	c.x = of_key(s.prefix);
+	weight = W == TOP_P ? pick_mass(c.x, w.max) : 1;
+	if (W != TOP_K && s.want <= s.bin - weight)
+		c.id = last_equal<W>(a, w, c.x, weight, s.want);
+	return c;
+}
+GPU bool inside(const struct cut &c, float x, int id)
+{
+	return x > c.x || (x == c.x && id <= c.id);
+}
+
+template <int W> GPU struct words words_of(const struct pick_args &a, int row)
+{
+	const struct pick_row &r = a.row[row];
+	struct words w = {(W == TOP_N ? a.raw : a.x) + (size_t)row * a.vocab, -INFINITY, 0, r.least};
+
+	if (W != TOP_P)
+		return w;
+	w.max = (float)row_best(a, row, LIKELIEST).key;
+	if (r.top_k > 0)
+		w.floor = cut_of<TOP_K>(a, row, w).x;
+	return w;
+}
+
+/* A sum in two halves: 32-bit atomics in shared memory are instructions of their own. PICK_PART words fit: a mass is at most 2^40. */
+struct halves {
+	uint32_t low[PICK_BINS], high[PICK_BINS];
+};
+
+template <int W> __global__ void __launch_bounds__(THREADS) pick_count(struct pick_args a, int pass)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	SHARED(struct halves, sums, [1]);
+	struct place p = here(a);
+	struct pick_select s = {0, 0, 0, 0};
+	uint64_t weight, *bins = a.bins + slot_of(p.row, W, pass) * PICK_BINS;
+	float x;
+
+	if (!wanted<W>(a.row[p.row]))
+		return;
+	struct words w = words_of<W>(a, p.row);
+	if (pass) {
+		s = narrowed<W>(a, p.row, pass - 1);
+		if (!p.part && !threadIdx.x)
+			a.select[slot_of(p.row, W, pass)] = s;
+	}
+	if (s.all)
+		return;
+	for (int i = threadIdx.x; i < PICK_BINS; i += THREADS)
+		sums[0].low[i] = sums[0].high[i] = 0;
+	__syncthreads();
+	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
+		uint32_t key;
+		if (!member<W>(w, i, x, weight))
+			continue;
+		key = key_of(x);
+		if (pass && (key ^ s.prefix) >> shift_of(pass - 1))
+			continue;
+		key = key >> shift_of(pass) & (pass == 2 ? 1023 : 2047);
+		atomicAdd(&sums[0].low[key], (uint32_t)weight & 0xfffff);
+		if (W == TOP_P)
+			atomicAdd(&sums[0].high[key], (uint32_t)(weight >> 20));
+	}
+	__syncthreads();
+	for (int i = threadIdx.x; i < PICK_BINS; i += THREADS) {
+		uint64_t sum = sums[0].low[i] + ((uint64_t)sums[0].high[i] << 20);
+		if (sum)
+			atomicAdd((unsigned long long *)&bins[i], (unsigned long long)sum);
+	}
+}
+
+/* ---- the draw ---- */
+__global__ void __launch_bounds__(THREADS) pick_draw(struct pick_args a)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	struct place p = here(a);
+	const struct pick_row &r = a.row[p.row];
+	struct cut c = {-INFINITY, PICK_NOBODY};
+
+	if (r.skip || r.mode != PICK_DRAW)
+		return;
+	struct words w = words_of<TOP_P>(a, p.row);
+	if (wanted<TOP_P>(r))
+		c = cut_of<TOP_P>(a, p.row, w);
+	struct pick_best likeliest = row_best(a, p.row, LIKELIEST), b = nobody();
+	if (likeliest.id != PICK_NOBODY) /* most of the others are out by its key */
+		offer(b, likeliest.key + pick_gumbel(pick_bits(r.stream, likeliest.id)), likeliest.id);
+	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
+		float x = w.x[i];
+		uint32_t h = pick_bits(r.stream, i);
+		if (!(x > -INFINITY && x >= w.floor) || !inside(c, x, i) || (double)x + pick_gumbel_bound(h) < b.key)
+			continue;
+		if (r.least && pick_mass(x, w.max) < r.least)
+			continue;
+		offer(b, (double)x + pick_gumbel(h), i);
+	}
+	b = block_best(b);
+	if (!threadIdx.x)
+		best_at(a, p.row, DRAWN)[p.part] = b;
+}
+
+/* ---- what is told of the row ---- */
+GPU void tell_id(const struct pick_args &a, const struct place &p, struct pick_best raw, int id)
+{
+	struct pick_result *out = &a.result[p.row];
+
+	if (p.part || threadIdx.x)
+		return;
+	out->id = a.drawn[p.row] = id;
+	out->best = raw.id;
+	out->x = clean(a.raw[p.at + id]);
+	out->x_best = clean(a.raw[p.at + raw.id]);
+}
+
+__global__ void __launch_bounds__(THREADS) pick_tell(struct pick_args a)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	struct place p = here(a);
+	const struct pick_row &r = a.row[p.row];
+	struct pick_result *out = &a.result[p.row];
+	struct cut c = {INFINITY, -1};
+	uint64_t mass = 0, above = 0;
+
+	if (r.skip)
+		return;
+	struct pick_best raw = row_best(a, p.row, RAW), b = nobody();
+	if (r.mode != PICK_SCORE)
+		b = row_best(a, p.row, r.mode == PICK_DRAW ? DRAWN : LIKELIEST);
+	int best = raw.id, id = r.mode == PICK_SCORE ? r.given : b.id == PICK_NOBODY ? best : b.id;
+	tell_id(a, p, raw, id);
+	if (r.n_top < 0 || raw.key == INFINITY)
+		return;
+	if (wanted<TOP_N>(r))
+		c = cut_of<TOP_N>(a, p.row, words_of<TOP_N>(a, p.row));
+	float x_best = clean(a.raw[p.at + best]), x_id = clean(a.raw[p.at + id]);
+	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
+		float x = clean(a.raw[p.at + i]);
+		mass += pick_mass(x, x_best);
+		above += x > x_id;
+		if (x > -INFINITY && inside(c, x, i)) {
+			int at = atomicAdd(&out->n_top, 1);
+			out->top_id[at] = i, out->top[at] = x;
+		}
+	}
+	sum_before(mass, mass);
+	sum_before(above, above);
+	if (threadIdx.x)
+		return;
+	atomicAdd((unsigned long long *)&out->total, (unsigned long long)mass);
+	atomicAdd(&out->likelier, (uint32_t)above);
+}
+
+template <int W> static cudaError_t count(cudaStream_t s, struct pick_args a, dim3 grid)
+{
+	cudaError_t e = cudaSuccess;
+
+	for (int pass = 0; !e && pass < PICK_PASSES; pass++)
+		e = gpu_launch(pick_count<W>, grid, THREADS, 0, s, a, pass);
+	return e;
+}
+
+extern "C" cudaError_t k_pick(cudaStream_t s, struct pick_args a, struct pick_needs needs)
+{
+	dim3 grid(k_pick_parts(a.vocab), a.rows);
+	cudaError_t e = cudaSuccess;
+
+	if (needs.top_n || needs.top_k || needs.top_p)
+		e = cudaMemsetAsync(a.bins, 0, (size_t)a.rows * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *a.bins, s);
+	if (!e)
+		e = gpu_launch(pick_start, grid, THREADS, 0, s, a, (int)needs.lists);
+	if (!e && needs.lists)
+		e = k_pick_lists(s, a);
+	if (!e && needs.lists)
+		e = gpu_launch(pick_scale, grid, THREADS, 0, s, a);
+	if (!e && needs.top_n)
+		e = count<TOP_N>(s, a, grid);
+	if (!e && needs.top_k)
+		e = count<TOP_K>(s, a, grid);
+	if (!e && needs.top_p)
+		e = count<TOP_P>(s, a, grid);
+	if (!e && needs.draw)
+		e = gpu_launch(pick_draw, grid, THREADS, 0, s, a);
+	if (!e)
+		e = gpu_launch(pick_tell, grid, THREADS, 0, s, a);
+	return e;
+}

@@ -1,0 +1,141 @@
+/* pick_math.h - exp and log of our own in doubles: plain products and sums, the same bits on every machine, and in CUDA kernels.
+ * Relative error below 1e-15 over the ranges named. */
+#ifndef ENGINE_SAMPLE_MATH_H
+#define ENGINE_SAMPLE_MATH_H
+
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __CUDACC__
+#define PICK_MATH static __device__ __forceinline__
+#define PICK_UNROLL _Pragma("unroll")
+/* Two roundings: nvcc would make one of them. */
+PICK_MATH double pick_mad(double a, double b, double c)
+{
+	return __dadd_rn(__dmul_rn(a, b), c);
+}
+/* The nearest to a / b for normal numbers of modest size, where a plain division would be a call. */
+PICK_MATH double pick_divide(double a, double b)
+{
+	double r, e, q;
+
+	asm("rcp.approx.ftz.f64 %0, %1;" : "=d"(r) : "d"(b));
+	e = fma(-b, r, 1.0);
+	r = fma(r, fma(e, e, e), r);
+	r = fma(r, fma(-b, r, 1.0), r);
+	q = a * r;
+	return fma(r, fma(-b, q, a), q);
+}
+PICK_MATH int pick_leading_ones(uint32_t h)
+{
+	return __clz((int)~h);
+}
+#else
+#define PICK_MATH static inline
+#define PICK_UNROLL
+PICK_MATH double pick_mad(double a, double b, double c)
+{
+	return a * b + c;
+}
+PICK_MATH double pick_divide(double a, double b)
+{
+	return a / b;
+}
+PICK_MATH int pick_leading_ones(uint32_t h)
+{
+	return h == UINT32_MAX ? 32 : __builtin_clz(~h);
+}
+#endif
+
+/* e^t for -700 < t <= 0: t = k ln 2 + r, Taylor's series of r. */
+PICK_MATH double pick_exp(double t)
+{
+	const double c[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+			    1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5,         1.0};
+	const double round = 6755399441055744.0; /* 1.5 * 2^52: what is added to it loses its fraction */
+	double k = pick_mad(t, 1.44269504088896340736, round) - round;
+	double r = pick_mad(k, -0x1.a39ef35793c76p-33, pick_mad(k, -0x1.62e42feep-1, t)), p = 1.0 / 6227020800;
+	int64_t bits;
+
+	PICK_UNROLL
+	for (int i = 0; i < 12; i++)
+		p = pick_mad(p, r, c[i]);
+	p = pick_mad(p, r, 1.0);
+	memcpy(&bits, &p, sizeof bits);
+	bits += (int64_t)k * ((int64_t)1 << 52);
+	memcpy(&p, &bits, sizeof p);
+	return p;
+}
+
+/* ln x for normal x > 0: x = 2^k m, m near 1, ln m = 2 artanh((m - 1) / (m + 1)). */
+PICK_MATH double pick_log(double x)
+{
+	uint64_t bits;
+	double m, s, s2, p = 0;
+	int k;
+
+	memcpy(&bits, &x, sizeof bits);
+	k = (int)(bits >> 52) - 1023;
+	bits = (bits & 0xfffffffffffffu) | 0x3ff0000000000000u;
+	memcpy(&m, &bits, sizeof m);
+	if (m > 1.41421356237309504880) {
+		m *= 0.5;
+		k++;
+	}
+	s = pick_divide(m - 1, m + 1);
+	s2 = s * s;
+	PICK_UNROLL
+	for (int i = 21; i >= 1; i -= 2)
+		p = pick_mad(p, s2, 1.0 / i);
+	return pick_mad(k, 0x1.a39ef35793c76p-33, pick_mad(k, 0x1.62e42feep-1, 2 * s * p));
+}
+
+/* exp(x - max) in fixed point: what one word weighs where the most likely weighs 2^40. Sums of it do not
+ * depend on their order. */
+enum { PICK_MASS_BITS = 40 };
+PICK_MATH uint64_t pick_mass(float x, float max)
+{
+	double t = (double)x - (double)max;
+
+	return t > -28.5 ? (uint64_t)pick_mad(pick_exp(t), (double)((uint64_t)1 << PICK_MASS_BITS), 0.5) : 0;
+}
+
+/* ln of a sum of masses, in units of the likeliest's. */
+PICK_MATH double pick_log_total(uint64_t total)
+{
+	return total ? pick_log((double)total) - PICK_MASS_BITS * 0.69314718055994530942 : 0;
+}
+
+/* Finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
+PICK_MATH uint64_t pick_mix(uint64_t h)
+{
+	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
+	h = (h ^ h >> 27) * 0x94d049bb133111ebu;
+	return h ^ h >> 31;
+}
+
+/* 32 random bits of (seed, position, token id). */
+PICK_MATH uint64_t pick_stream(uint64_t seed, int32_t pos)
+{
+	return pick_mix(pick_mix(seed + 0x9e3779b97f4a7c15u) +
+			0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)pos + 1));
+}
+
+PICK_MATH uint32_t pick_bits(uint64_t stream, int32_t id)
+{
+	return (uint32_t)(pick_mix(stream + 0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)id + 1)) >> 32);
+}
+
+/* Gumbel noise of 32 random bits: -ln(-ln u), u = (h + 0.5) 2^-32. Between -3.11 and 22.88. */
+PICK_MATH double pick_gumbel(uint32_t h)
+{
+	return -pick_log(-pick_log(((double)h + 0.5) * 0x1p-32));
+}
+
+/* No less than pick_gumbel(h): -ln u >= 1 - u, and 1 - u is at least 2^-(leading ones of h + 1). */
+PICK_MATH double pick_gumbel_bound(uint32_t h)
+{
+	return 0.69314718055994531 * (pick_leading_ones(h) + 1) + 1e-9;
+}
+
+#endif

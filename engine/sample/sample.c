@@ -1,0 +1,295 @@
+/* pick.c - checks, logprobs, masks and penalties; the draw itself is pick_draw.c. */
+#include "engine/sample/sample.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/sample/inside.h"
+#include "engine/sample/math.h"
+
+const struct range sampling_ranges[] = {
+#define REAL(NAME, field, unset, bound, low, high, meaning) [SAMPLING_##NAME] = {low, high, RANGE_##bound},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [SAMPLING_##NAME] = {low, (double)(high), RANGE_FROM},
+#include "proto/sampling.def"
+};
+static const struct range bias_range = {
+#define DECIMAL(Message, field, low, high, meaning) low, high, RANGE_FROM
+#include "proto/limits.def"
+};
+enum {
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) MOST_##NAME = (int)(high),
+#include "proto/sampling.def"
+#define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (int)(high),
+#include "proto/limits.def"
+};
+_Static_assert((int)MOST_LOGPROBS == PICK_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == PICK_MAX_TOP && (int)MOST_Score_top_n == PICK_MAX_TOP,
+	       "room of struct picked for the likeliest");
+
+struct sampling sampling_default(void)
+{
+	return (struct sampling){
+#define REAL(NAME, field, unset, ...) .field = unset,
+#include "proto/sampling.def"
+		.n_logprobs = -1};
+}
+
+static int check_ids(const char *name, const int32_t *ids, int n, int vocab, struct why *why)
+{
+	if (n > vocab)
+		return fail(why, ERR_LIMIT, "%s: %d entries are more than the vocabulary of %d has", name, n, vocab);
+	for (int i = 0; i < n; i++)
+		if (ids[i] < 0 || ids[i] >= vocab)
+			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", name,
+				    ids[i], vocab);
+	return 0;
+}
+
+static int check_numbers(const struct sampling *h, struct why *why)
+{
+	int err = 0;
+
+#define REAL(NAME, field, ...)                                                     \
+	if (!err)                                                                  \
+		err = range_check(#field, h->field, &sampling_ranges[SAMPLING_##NAME], why);
+#include "proto/sampling.def"
+	if (!err)
+		err = range_check("top_k", h->top_k, &sampling_ranges[SAMPLING_TOP_K], why);
+	if (!err)
+		err = range_check("min_tokens", h->min_tokens, &sampling_ranges[SAMPLING_MIN_TOKENS], why);
+	if (!err && h->n_logprobs != -1)
+		err = range_check("logprobs", h->n_logprobs, &sampling_ranges[SAMPLING_LOGPROBS], why);
+	return err;
+}
+
+int sampling_check(const struct sampling *h, int vocab, struct why *why)
+{
+	int err = check_numbers(h, why);
+
+	for (int i = 0; !err && i < h->n_stop; i++)
+		err = check_ids("stop_token_ids", &h->stop[i], 1, vocab, why);
+	if (!err && h->n_bias > vocab)
+		err = fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", h->n_bias, vocab);
+	for (int i = 0; !err && i < h->n_bias; i++) {
+		err = check_ids("logit_bias", &h->bias[i].id, 1, vocab, why);
+		if (!err)
+			err = range_check("logit_bias", h->bias[i].value, &bias_range, why);
+	}
+	return err;
+}
+
+int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const int32_t *bad, int n_bad, int vocab, struct why *why)
+{
+	int err = check_ids("allowed_token_ids", allowed, n_allowed, vocab, why);
+
+	if (!err)
+		err = check_ids("bad_token_ids", bad, n_bad, vocab, why);
+	if (err)
+		return err;
+	memset(mask, n_allowed ? 0 : 0xff, (size_t)mask_words(vocab) * sizeof *mask);
+	for (int i = 0; i < n_allowed; i++)
+		mask[allowed[i] / 32] |= 1u << allowed[i] % 32;
+	for (int i = 0; i < n_bad; i++)
+		mask[bad[i] / 32] &= ~(1u << bad[i] % 32);
+	return 0;
+}
+
+struct picker *picker_create(int vocab)
+{
+	struct picker *p = xalloc(1, sizeof *p);
+	size_t n = (size_t)vocab;
+
+	REQUIRE(vocab > 0);
+	p->vocab = vocab;
+	p->count = xalloc_touched(n, sizeof *p->count);
+	p->seen = xalloc_touched(n, sizeof *p->seen);
+	p->values = xalloc_touched(n, sizeof *p->values);
+	p->cand = xalloc_touched(n, sizeof *p->cand);
+	p->raw = xalloc_touched(n, sizeof *p->raw);
+	return p;
+}
+
+void picker_destroy(struct picker *p)
+{
+	if (!p)
+		return;
+	free(p->count);
+	free(p->seen);
+	free(p->values);
+	free(p->cand);
+	free(p->raw);
+	free(p);
+}
+
+/* ---- raw logprobs ---- */
+
+/* The n largest, likelier first, of equal ones the lower id first. */
+static int top_n(const float *x, int vocab, int n, int32_t *ids)
+{
+	int have = 0;
+
+	REQUIRE(n <= PICK_MAX_TOP);
+	for (int i = 0; n > 0 && i < vocab; i++) {
+		int at = have;
+		if (!(x[i] > -INFINITY) || (have == n && x[i] <= x[ids[n - 1]]))
+			continue;
+		have = min_int(have + 1, n);
+		at = min_int(at, n - 1);
+		for (; at > 0 && x[i] > x[ids[at - 1]]; at--)
+			ids[at] = ids[at - 1];
+		ids[at] = i;
+	}
+	return have;
+}
+
+struct raw {
+	int32_t best;     /* arg max */
+	bool finite;      /* all are; else the rest says nothing */
+	double log_total; /* ln of the sum of exp(x - max) */
+};
+
+/* One pass: the sign aside, bits of floats are in the order of their sizes, infinity and NaN above all. */
+static struct raw finite_max(const float *x, int n)
+{
+	struct raw r = {.best = 0};
+	uint32_t largest = 0;
+	float best = -INFINITY;
+
+	for (int i = 0; i < n; i++) {
+		uint32_t bits;
+		memcpy(&bits, &x[i], sizeof bits);
+		bits &= 0x7fffffff;
+		largest = bits > largest ? bits : largest;
+		if (x[i] > best) {
+			best = x[i];
+			r.best = i;
+		}
+	}
+	r.finite = largest < 0x7f800000;
+	return r;
+}
+
+static struct raw raw_of(const struct picker *p, const float *x, bool wanted)
+{
+	struct raw r = finite_max(x, p->vocab);
+	uint64_t total = 0;
+
+	wanted = wanted && r.finite;
+	for (int i = 0; wanted && i < p->vocab; i++)
+		total += pick_mass(x[i], x[r.best]);
+	r.log_total = pick_log_total(total);
+	return r;
+}
+
+static float logprob(const float *x, const struct raw *r, int32_t id)
+{
+	return (float)((double)x[id] - (double)x[r->best] - r->log_total);
+}
+
+static void describe(const struct picker *p, const float *x, const struct raw *r, int n_top,
+		     struct picked *out)
+{
+	out->n_top = top_n(x, p->vocab, n_top, out->top_id);
+	for (int i = 0; i < out->n_top; i++)
+		out->top_logprob[i] = logprob(x, r, out->top_id[i]);
+}
+
+static void describe_chosen(const struct picker *p, const float *x, const struct raw *r, struct picked *out)
+{
+	out->logprob = logprob(x, r, out->id);
+	out->rank = 1;
+	for (int i = 0; i < p->vocab; i++)
+		out->rank += x[i] > x[out->id];
+}
+
+/* ---- masks and penalties ---- */
+
+static void keep(float *x, const uint32_t *mask, int vocab)
+{
+	for (int w = 0; w < mask_words(vocab); w++) {
+		if (mask[w] == UINT32_MAX)
+			continue;
+		for (int i = 32 * w; i < vocab && i < 32 * w + 32; i++)
+			if (!(mask[w] >> i % 32 & 1))
+				x[i] = -INFINITY;
+	}
+}
+
+static void apply_masks(const struct picker *p, float *x, const struct pick *what)
+{
+	const struct sampling *h = what->how;
+
+	if (what->allow)
+		keep(x, what->allow, p->vocab);
+	if (h->mask)
+		keep(x, h->mask, p->vocab);
+	for (int i = 0; i < h->n_bias; i++)
+		x[h->bias[i].id] += h->bias[i].value;
+	for (int i = 0; what->n_tokens - what->n_prompt < h->min_tokens && i < h->n_stop; i++)
+		x[h->stop[i]] = -INFINITY;
+}
+
+static void penalize(struct picker *p, float *x, const struct sampling *h, int32_t id)
+{
+	if (p->seen[id])
+		x[id] = x[id] > 0 ? x[id] / h->repetition_penalty : x[id] * h->repetition_penalty;
+	if (p->count[id])
+		x[id] = x[id] - h->frequency_penalty * (float)p->count[id] - h->presence_penalty;
+	p->seen[id] = 0;
+	p->count[id] = 0;
+}
+
+static void apply_penalties(struct picker *p, float *x, const struct pick *what)
+{
+	const struct sampling *h = what->how;
+
+	if (h->repetition_penalty == 1 && h->presence_penalty == 0 && h->frequency_penalty == 0)
+		return;
+	for (int i = 0; i < what->n_tokens; i++)
+		p->seen[what->tokens[i]] = 1;
+	for (int i = what->n_prompt; i < what->n_tokens; i++)
+		p->count[what->tokens[i]]++;
+	for (int i = 0; i < what->n_tokens; i++)
+		if (p->seen[what->tokens[i]])
+			penalize(p, x, h, what->tokens[i]);
+}
+
+/* Where the masks leave no word, the likeliest of all is taken. */
+static int32_t choose(struct picker *p, float *x, const struct pick *what, const struct raw *r)
+{
+	int32_t id;
+
+	apply_masks(p, x, what);
+	apply_penalties(p, x, what);
+	if (what->how->temperature < PICK_GREEDY_BELOW)
+		id = pick_argmax(x, p->vocab);
+	else
+		id = pick_draw(p, x, what->how, what->pos);
+	return id >= 0 ? id : r->best;
+}
+
+/* Masks and penalties work in place: raw logits that are still needed are kept aside. */
+void pick_token(struct picker *p, float *x, const struct pick *what, struct picked *out)
+{
+	struct raw r = raw_of(p, x, what->n_top >= 0);
+
+	memset(out, 0, sizeof *out);
+	if (!r.finite) {
+		out->id = max_int(what->given, 0);
+		out->broken = true;
+		return;
+	}
+	if (what->n_top >= 0)
+		describe(p, x, &r, what->n_top, out);
+	if (what->given >= 0) {
+		out->id = what->given;
+		describe_chosen(p, x, &r, out);
+	} else if (what->n_top >= 0) {
+		memcpy(p->raw, x, (size_t)p->vocab * sizeof *x);
+		out->id = choose(p, x, what, &r);
+		describe_chosen(p, p->raw, &r, out);
+	} else {
+		out->id = choose(p, x, what, &r);
+	}
+	out->greedy = out->id == r.best;
+}

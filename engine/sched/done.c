@@ -1,0 +1,173 @@
+/* sched_done.c - rows to pick, and what became of them. */
+#include "engine/sched/inside.h"
+
+#include <string.h>
+
+/* A row of the plan: scores the token after `pos`, or draws it. */
+static struct pick pick_row(const struct sched *s, const struct seq *q, int pos, bool draws)
+{
+	struct pick p = {.call = q->id, .seq = q->slot, .pos = pos + 1, .given = -1, .n_top = -1};
+
+	if (q->finish) {
+		p.how = &s->idle;
+		return p;
+	}
+	p.how = &q->call->how;
+	p.tokens = seq_tokens(s, q);
+	p.n_prompt = q->call->n_prompt;
+	p.n_tokens = pos + 1;
+	p.n_top = draws ? q->call->how.n_logprobs : q->call->prompt_logprobs;
+	if (!draws)
+		p.given = p.tokens[pos + 1];
+	return p;
+}
+
+static const struct plan *plan_for(const struct sched *s, const struct step *step)
+{
+	const struct plan *p = &s->plan[step->head->no & 1];
+
+	REQUIRE(p->no == step->head->no && p->no == s->done + 1);
+	return p;
+}
+
+const struct pick *sched_picks(const struct sched *s, const struct step *step)
+{
+	const struct plan *p = plan_for(s, step);
+	struct pick *out = s->picks;
+
+	for (int i = 0; i < p->n_parts; i++) {
+		const struct part *part = &p->part[i];
+		for (int k = 0; k < part->n_score; k++)
+			*out++ = pick_row(s, part->q, part->score_from + k, false);
+		if (part->draws)
+			*out++ = pick_row(s, part->q, part->first + part->n - 1, true);
+	}
+	return s->picks;
+}
+
+static void publish(struct sched *s, struct seq *q, int computed)
+{
+	int size = blocks_size(s->blocks), *blocks = seq_blocks(s, q);
+
+	for (; (q->n_published + 1) * size <= computed; q->n_published++) {
+		int i = q->n_published;
+		blocks_publish(s->blocks, q->call->scope, i ? blocks[i - 1] : -1, blocks[i],
+			       seq_tokens(s, q) + i * size);
+	}
+}
+
+static void report_scores(struct sched *s, const struct part *part)
+{
+	enum { MOST = sizeof((struct event *)0)->id / sizeof(int32_t) };
+
+	for (int k = 0; k < part->n_score; k += MOST) {
+		struct event *e = event_put(s, part->q);
+		e->n = min_int(MOST, part->n_score - k);
+		e->scored = true;
+		e->detail = (uint32_t)(part->row + k);
+		memcpy(e->id, seq_tokens(s, part->q) + part->score_from + k + 1,
+		       (size_t)e->n * sizeof *e->id);
+	}
+}
+
+/* A stop id before min_tokens cannot be drawn; it can be all that is left to draw, and then it does not end
+ * the call. */
+static enum finish finish_after(const struct sched *s, const struct seq *q, int32_t id)
+{
+	if (call_stops_at(q->call, id) && seq_output(q) > q->call->how.min_tokens)
+		return FINISH_STOP;
+	return q->n_tokens >= seq_most(s, q) ? FINISH_LENGTH : FINISH_NONE;
+}
+
+static void take_drawn(struct sched *s, struct seq *q, const struct picked *picked, int row)
+{
+	struct event *e = event_put(s, q);
+	enum finish finish;
+
+	seq_tokens(s, q)[q->n_tokens++] = picked->id;
+	if (q->last_step == s->done)
+		q->pending = 0;
+	if (!q->first_ns)
+		q->first_ns = now_ns();
+	s->stats.output_tokens++;
+	e->n = 1;
+	e->id[0] = picked->id;
+	e->detail = q->call->how.n_logprobs >= 0 ? (uint32_t)row : UINT32_MAX;
+	finish = finish_after(s, q, picked->id);
+	event_account(e, q, now_ns());
+	if (!finish)
+		return;
+	e->stop_id = finish == FINISH_STOP ? picked->id : -1;
+	running_remove(s, q);
+	seq_end(s, q, finish, e);
+}
+
+/* The first of the part's rows that is broken, or -1. */
+static int broken_row(const struct part *part, const struct picked *picked)
+{
+	for (int row = part->row; row < part->row + part->n_score + part->draws; row++)
+		if (picked[row].broken)
+			return row;
+	return -1;
+}
+
+/* What it wrote to the cache may hold NaN: nobody else is to find it. */
+static void end_broken(struct sched *s, const struct part *part, int row, const struct picked *picked)
+{
+	struct seq *q = part->q;
+	struct event *e = event_put(s, q);
+	int k = row - part->row;
+
+	e->broken_pos = (k < part->n_score ? part->score_from + k : part->first + part->n - 1) + 1;
+	e->broken_origin = picked[row].origin;
+	for (int i = 0; i < q->n_blocks; i++)
+		blocks_forget(s->blocks, seq_blocks(s, q)[i]);
+	running_remove(s, q);
+	seq_end(s, q, FINISH_BROKEN, e);
+}
+
+static void take_part(struct sched *s, const struct part *part, const struct picked *picked)
+{
+	struct seq *q = part->q;
+	int row = part->row + part->n_score, broken = broken_row(part, picked);
+
+	if (q->finish)
+		return;
+	if (broken >= 0) {
+		end_broken(s, part, broken, picked);
+		return;
+	}
+	publish(s, q, part->first + part->n);
+	report_scores(s, part);
+	if (part->draws) {
+		take_drawn(s, q, &picked[row], row);
+	} else if (!seq_draws(q) && part->first + part->n == q->call->n_prompt - 1) {
+		running_remove(s, q);
+		seq_end(s, q, FINISH_LENGTH, NULL);
+	}
+}
+
+static void release_ended(struct sched *s)
+{
+	struct seq **at = &s->ending, *q;
+
+	while ((q = *at)) {
+		if (q->last_step > s->done) {
+			at = &q->next;
+			continue;
+		}
+		*at = q->next;
+		seq_release(s, q);
+	}
+}
+
+void sched_done(struct sched *s, const struct step *step, const struct picked *picked)
+{
+	const struct plan *p = plan_for(s, step);
+
+	s->done = p->no;
+	memcpy(s->details, picked, (size_t)step->head->n_rows * sizeof *picked);
+	for (int i = 0; i < p->n_parts; i++)
+		take_part(s, &p->part[i], picked);
+	release_ended(s);
+}

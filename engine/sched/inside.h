@@ -1,0 +1,142 @@
+/* sched_inside.h - what the files of the scheduler share. */
+#ifndef ENGINE_SCHED_INSIDE_H
+#define ENGINE_SCHED_INSIDE_H
+
+#include "engine/sched/sched.h"
+#include "engine/sched/turns.h"
+
+/* A client with calls here. */
+struct client {
+	struct client *chain; /* of its bucket, or of those not in use */
+	struct turn turn;     /* pre-empted calls count as running */
+	uint64_t id;          /* call->turn */
+	int calls;            /* waiting, running or pre-empted */
+	struct seq *first, *last; /* of its waiting calls */
+};
+
+/* A call in the scheduler. It has a slot (its stable index, its row of tokens and of block numbers) from its
+ * first admission to its end; a pre-empted one keeps it. */
+struct seq {
+	struct seq *next; /* in waiting, ending or the pool */
+	struct client *client; /* NULL once it has ended */
+	int passed;       /* calls that were admitted while it was the first to wait */
+	const struct call *call;
+	uint64_t id;  /* call->call */
+	int slot;     /* -1: never admitted */
+	int n_tokens; /* known ones: prompt and output */
+	int pending;  /* 1: a token is being drawn by the step in flight */
+	int pending_row;
+	int computed; /* tokens whose K and V are there or planned */
+	int n_blocks, n_published;
+	int scored; /* prompt tokens before this one are scored, or planned to be */
+	int n_cached;
+	int last_step; /* that names it; its blocks stay until this one is done */
+	enum finish finish;
+	uint64_t added_ns, admitted_ns, first_ns;
+};
+
+/* What one step brings of one sequence. */
+struct part {
+	struct seq *q;
+	int first, n;            /* tokens [first, first + n) */
+	int score_from, n_score; /* rows that score: positions [score_from, + n_score) */
+	bool draws;              /* the last token's row draws */
+	int row;                 /* first of its rows in the step */
+};
+struct plan {
+	int no, n_parts, n_tokens;
+	struct part *part; /* (max_seqs) */
+};
+
+struct sched {
+	struct sched_limits lim;
+	struct blocks *blocks;
+	struct seq *pool_memory, *pool; /* not in use */
+	int n_objects;
+	struct seq *preempted; /* they are the first to run again */
+	int n_preempted;
+	struct turns turns;
+	struct client *client_memory, *clients /* not in use */, **bucket; /* (n_objects), (n_buckets) */
+	uint64_t n_buckets;
+	int n_waiting; /* pre-empted ones counted */
+	int64_t waiting_tokens;
+	struct seq **running; /* (max_seqs) oldest first */
+	int n_running;
+	struct seq *ending; /* ended, but named by a step in flight */
+	int *free_slot;     /* (max_seqs) stack */
+	int n_free_slots;
+	int32_t *tokens; /* (max_seqs, max_model_len) */
+	int *blocks_of;  /* (max_seqs, blocks_per_seq) */
+	int blocks_per_seq;
+	struct plan plan[2];    /* by step number & 1 */
+	int planned, done;      /* step numbers; at most two apart */
+	struct pick *picks;     /* (max_tokens) */
+	struct picked *details; /* (max_tokens) */
+	struct event *event;    /* ring (max_events) */
+	int max_events, first_event, n_events;
+	struct sampling idle; /* for rows of ended calls */
+	struct sched_stats stats;
+};
+
+static inline int32_t *seq_tokens(const struct sched *s, const struct seq *q)
+{
+	return s->tokens + (size_t)q->slot * (size_t)s->lim.max_model_len;
+}
+
+static inline int *seq_blocks(const struct sched *s, const struct seq *q)
+{
+	return s->blocks_of + (size_t)q->slot * (size_t)s->blocks_per_seq;
+}
+
+static inline int blocks_for(const struct sched *s, int tokens)
+{
+	return div_up(tokens, blocks_size(s->blocks));
+}
+
+/* Rows of its prompt are wanted. */
+static inline bool seq_scores(const struct seq *q)
+{
+	return q->call->score || q->call->prompt_logprobs >= 0;
+}
+
+static inline bool seq_draws(const struct seq *q)
+{
+	return !q->call->score && q->call->max_tokens > 0;
+}
+
+static inline int seq_output(const struct seq *q)
+{
+	return q->n_tokens - q->call->n_prompt;
+}
+
+bool call_stops_at(const struct call *c, int32_t id);
+/* Tokens that it may come to hold. */
+int seq_most(const struct sched *s, const struct seq *q);
+/* Blocks that admission wants for it: as far as it looks ahead. */
+int seq_need(const struct sched *s, const struct seq *q);
+/* Tokens to compute that are known, or will be when the step in flight is done. */
+int seq_todo(const struct sched *s, const struct seq *q);
+
+struct event *event_put(struct sched *s, const struct seq *q);
+/* Its last event goes out; blocks and slot are freed when no step in flight names it. It is in no list. */
+void seq_end(struct sched *s, struct seq *q, enum finish reason, struct event *last);
+void event_account(struct event *e, const struct seq *q, uint64_t now); /* counts and times so far */
+void seq_drop_blocks(struct sched *s, struct seq *q);
+void seq_release(struct sched *s, struct seq *q);
+void running_remove(struct sched *s, struct seq *q);
+
+/* sched_queue.c: who waits, in which order */
+void queue_init(struct sched *s);
+void queue_finish(struct sched *s);
+void queue_append(struct sched *s, struct seq *q); /* a new call */
+void queue_return(struct sched *s, struct seq *q); /* pre-empted: before all others */
+void queue_take(struct sched *s, struct seq *q);   /* pre-empted, or the first of its client: it runs from now on */
+void queue_remove(struct sched *s, struct seq *q); /* it ends without running (again) */
+void queue_ended(struct sched *s, struct seq *q);  /* running or removed: its client has one call less */
+struct seq *queue_first(const struct sched *s);    /* whose turn it is, or NULL */
+/* Whose turn it is among first calls of clients that need at most `blocks` blocks, `but` left out; or NULL. */
+struct seq *queue_small(const struct sched *s, const struct seq *but, int blocks);
+struct seq *queue_find(const struct sched *s, uint64_t call);
+void queue_expire(struct sched *s, uint64_t now);
+
+#endif

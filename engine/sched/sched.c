@@ -1,0 +1,309 @@
+/* sched.c - calls come, wait, end; events. Planning is sched_plan.c, what a step brought is sched_done.c. */
+#include "engine/sched/inside.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int objects_of(const struct sched_limits *lim)
+{
+	return lim->max_waiting + 3 * lim->step.max_seqs;
+}
+
+static int events_of(const struct sched_limits *lim)
+{
+	return 2 * objects_of(lim) + 2 * (lim->step.max_tokens + 2 * lim->step.max_seqs);
+}
+
+uint64_t sched_bytes(const struct sched_limits *lim, int block_size)
+{
+	uint64_t seqs = (uint64_t)lim->step.max_seqs, tokens = (uint64_t)lim->step.max_tokens, length = (uint64_t)lim->max_model_len;
+	uint64_t of_seq = sizeof(struct seq *) + sizeof(int) + 2 * sizeof(struct part) + length * sizeof(int32_t) +
+			  (length / (uint64_t)block_size + 1) * sizeof(int);
+
+	return sizeof(struct sched) + (uint64_t)objects_of(lim) * sizeof(struct seq) + seqs * of_seq +
+	       tokens * (sizeof(struct pick) + sizeof(struct picked)) + (uint64_t)events_of(lim) * sizeof(struct event);
+}
+
+struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks)
+{
+	struct sched *s = xalloc(1, sizeof *s);
+	size_t seqs = (size_t)lim->step.max_seqs, tokens = (size_t)lim->step.max_tokens;
+
+	s->lim = *lim;
+	s->blocks = blocks;
+	s->n_objects = objects_of(lim);
+	s->pool_memory = xalloc_touched((size_t)s->n_objects, sizeof *s->pool_memory);
+	for (int i = 0; i < s->n_objects; i++) {
+		s->pool_memory[i].next = s->pool;
+		s->pool = &s->pool_memory[i];
+	}
+	queue_init(s);
+	s->running = xalloc(seqs, sizeof *s->running);
+	s->free_slot = xalloc(seqs, sizeof *s->free_slot);
+	while (s->n_free_slots < lim->step.max_seqs) {
+		s->free_slot[s->n_free_slots] = lim->step.max_seqs - 1 - s->n_free_slots;
+		s->n_free_slots++;
+	}
+	s->blocks_per_seq = div_up(lim->max_model_len, blocks_size(blocks));
+	s->tokens = xalloc_touched(seqs * (size_t)lim->max_model_len, sizeof *s->tokens);
+	s->blocks_of = xalloc_touched(seqs * (size_t)s->blocks_per_seq, sizeof *s->blocks_of);
+	for (int i = 0; i < 2; i++)
+		s->plan[i].part = xalloc(seqs, sizeof *s->plan[i].part);
+	s->picks = xalloc_touched(tokens, sizeof *s->picks);
+	s->details = xalloc_touched(tokens, sizeof *s->details);
+	s->max_events = events_of(lim);
+	s->event = xalloc_touched((size_t)s->max_events, sizeof *s->event);
+	s->idle = sampling_default();
+	s->idle.temperature = 0;
+	return s;
+}
+
+void sched_destroy(struct sched *s)
+{
+	if (!s)
+		return;
+	free(s->pool_memory);
+	queue_finish(s);
+	free(s->running);
+	free(s->free_slot);
+	free(s->tokens);
+	free(s->blocks_of);
+	free(s->plan[0].part);
+	free(s->plan[1].part);
+	free(s->picks);
+	free(s->details);
+	free(s->event);
+	free(s);
+}
+
+int seq_most(const struct sched *s, const struct seq *q)
+{
+	int64_t most = (int64_t)q->call->n_prompt + (q->call->score ? 0 : q->call->max_tokens);
+
+	return most < s->lim.max_model_len ? (int)most : s->lim.max_model_len;
+}
+
+/* The last prompt token is computed only where something is drawn after it. */
+int seq_todo(const struct sched *s, const struct seq *q)
+{
+	int known = q->n_tokens + q->pending;
+
+	if (!seq_draws(q))
+		return q->call->n_prompt - 1 - q->computed;
+	return known < seq_most(s, q) ? known - q->computed : 0;
+}
+
+struct event *event_put(struct sched *s, const struct seq *q)
+{
+	struct event *e = &s->event[(s->first_event + s->n_events) % s->max_events];
+
+	REQUIRE(s->n_events < s->max_events);
+	s->n_events++;
+	*e = (struct event){.call = q->id, .step = s->done, .detail = UINT32_MAX, .stop_id = -1};
+	return e;
+}
+
+int sched_events(struct sched *s, struct event *out, int max)
+{
+	int n = min_int(max, s->n_events);
+
+	for (int i = 0; i < n; i++)
+		out[i] = s->event[(s->first_event + i) % s->max_events];
+	s->first_event = (s->first_event + n) % s->max_events;
+	s->n_events -= n;
+	return n;
+}
+
+void running_remove(struct sched *s, struct seq *q)
+{
+	int i = 0;
+
+	while (s->running[i] != q)
+		i++;
+	s->n_running--;
+	memmove(s->running + i, s->running + i + 1, (size_t)(s->n_running - i) * sizeof *s->running);
+}
+
+/* Tail first, so that among the cached ones its prefix is the last to be taken. */
+void seq_drop_blocks(struct sched *s, struct seq *q)
+{
+	while (q->n_blocks)
+		blocks_drop(s->blocks, seq_blocks(s, q)[--q->n_blocks]);
+	q->n_published = 0;
+}
+
+void seq_release(struct sched *s, struct seq *q)
+{
+	if (q->slot >= 0) {
+		seq_drop_blocks(s, q);
+		s->free_slot[s->n_free_slots++] = q->slot;
+	}
+	q->next = s->pool;
+	s->pool = q;
+}
+
+void event_account(struct event *e, const struct seq *q, uint64_t now)
+{
+	e->n_prompt = q->call->n_prompt;
+	e->n_output = seq_output(q);
+	e->n_cached = q->n_cached;
+	e->queue_ns = (q->admitted_ns ? q->admitted_ns : now) - q->added_ns;
+	if (q->admitted_ns)
+		e->prefill_ns = (q->first_ns ? q->first_ns : now) - q->admitted_ns;
+	if (q->first_ns)
+		e->decode_ns = now - q->first_ns;
+}
+
+void seq_end(struct sched *s, struct seq *q, enum finish reason, struct event *last)
+{
+	q->finish = reason;
+	queue_ended(s, q);
+	last = last ? last : event_put(s, q);
+	last->finish = reason;
+	event_account(last, q, now_ns());
+	q->call = NULL; /* the caller may free it from now on */
+	if (q->slot >= 0 && q->last_step > s->done) {
+		q->next = s->ending;
+		s->ending = q;
+		return;
+	}
+	seq_release(s, q);
+}
+
+/* ---- calls come ---- */
+
+static int check_call(const struct sched *s, const struct call *c, struct why *why)
+{
+	int most = s->lim.max_model_len, need;
+	struct seq q = {.call = c};
+
+	if (c->n_prompt < 1)
+		return fail(why, ERR_INVALID, "prompt: empty");
+	if (c->n_prompt > most - (c->score || !c->max_tokens ? 0 : 1) || c->n_resume > most - c->n_prompt)
+		return fail(why, ERR_LIMIT, "the prompt has %d tokens; --max-model-len is %d",
+			    c->n_prompt + c->n_resume, most);
+	if (c->max_tokens < 0 || c->n_resume < 0)
+		return fail(why, ERR_INVALID, "max_tokens: %d is negative", c->max_tokens);
+	if (!c->score && c->how.min_tokens > c->max_tokens)
+		return fail(why, ERR_INVALID, "min_tokens: %d is more than max_tokens %d", c->how.min_tokens,
+			    c->max_tokens);
+	need = blocks_for(s, seq_most(s, &q));
+	if (need > blocks_total(s->blocks))
+		return fail(why, ERR_LIMIT, "the call may need %d blocks of %d tokens; the KV cache has %d",
+			    need, blocks_size(s->blocks), blocks_total(s->blocks));
+	for (int i = 0; i < c->n_prompt + c->n_resume; i++)
+		if (c->ids[i] < 0 || c->ids[i] >= s->lim.vocab)
+			return fail(why, ERR_INVALID, "prompt: id %d is outside the vocabulary of %d",
+				    c->ids[i], s->lim.vocab);
+	return 0;
+}
+
+/* Places in the next step do not count as the queue. */
+static int check_queue(const struct sched *s, const struct call *c, struct why *why)
+{
+	int places = s->lim.step.max_seqs - s->n_running, tokens = c->n_prompt + c->n_resume;
+
+	if (s->n_waiting >= s->lim.max_waiting + places)
+		return fail(why, ERR_BUSY, "%d calls are waiting", s->n_waiting);
+	if (s->n_waiting && s->waiting_tokens + tokens > s->lim.max_waiting_tokens)
+		return fail(why, ERR_BUSY, "%" PRId64 " tokens are waiting", s->waiting_tokens);
+	if (!s->pool || s->n_events > s->n_objects)
+		return fail(why, ERR_BUSY, "too many calls at once");
+	return 0;
+}
+
+bool call_stops_at(const struct call *c, int32_t id)
+{
+	for (int i = 0; i < c->how.n_stop; i++)
+		if (c->how.stop[i] == id)
+			return true;
+	return false;
+}
+
+/* A call that asks for nothing, or whose resumed part is all of it. */
+static enum finish ended_already(const struct call *c)
+{
+	if (c->score || !c->max_tokens)
+		return c->n_prompt < 2 || (!c->score && c->prompt_logprobs < 0) ? FINISH_LENGTH : FINISH_NONE;
+	if (c->n_resume && call_stops_at(c, c->ids[c->n_prompt + c->n_resume - 1]))
+		return FINISH_STOP;
+	return c->n_resume >= c->max_tokens ? FINISH_LENGTH : FINISH_NONE;
+}
+
+int sched_add(struct sched *s, const struct call *c, struct why *why)
+{
+	int err = check_call(s, c, why);
+	struct seq *q;
+
+	REQUIRE(c->prompt_logprobs <= PICK_MAX_TOP && c->how.n_logprobs <= PICK_MAX_TOP);
+	if (!err)
+		err = check_queue(s, c, why);
+	if (err)
+		return err;
+	q = s->pool;
+	s->pool = q->next;
+	*q = (struct seq){.call = c,
+			  .id = c->call,
+			  .slot = -1,
+			  .n_tokens = c->n_prompt + c->n_resume,
+			  .added_ns = now_ns()};
+	if (ended_already(c))
+		seq_end(s, q, ended_already(c), NULL);
+	else
+		queue_append(s, q);
+	return 0;
+}
+
+void sched_cancel(struct sched *s, uint64_t call, enum finish reason)
+{
+	struct seq *waiting = queue_find(s, call);
+
+	if (waiting) {
+		queue_remove(s, waiting);
+		seq_end(s, waiting, reason, NULL);
+		return;
+	}
+	for (int i = 0; i < s->n_running; i++)
+		if (s->running[i]->id == call) {
+			struct seq *q = s->running[i];
+			running_remove(s, q);
+			seq_end(s, q, reason, NULL);
+			return;
+		}
+}
+
+bool sched_has_work(const struct sched *s)
+{
+	return s->n_running || s->n_waiting || s->ending || s->planned > s->done;
+}
+
+const struct picked *sched_details(const struct sched *s)
+{
+	return s->details;
+}
+
+void sched_stats(const struct sched *s, struct sched_stats *out)
+{
+	*out = s->stats;
+	out->running = s->n_running;
+	out->waiting = s->n_waiting;
+	out->preempted = s->n_preempted;
+	out->waiting_tokens = s->waiting_tokens;
+	out->steps = (uint64_t)s->done;
+}
+
+void sched_check_idle(const struct sched *s)
+{
+	int objects = 0, clients = 0;
+
+	REQUIRE(!sched_has_work(s) && s->waiting_tokens == 0);
+	for (const struct client *c = s->clients; c; c = c->chain)
+		clients++;
+	REQUIRE(clients == s->n_objects && !s->turns.first && !s->n_preempted);
+	REQUIRE(s->n_free_slots == s->lim.step.max_seqs && blocks_held(s->blocks) == 0);
+	for (const struct seq *q = s->pool; q; q = q->next)
+		objects++;
+	REQUIRE(objects == s->n_objects);
+	blocks_check(s->blocks);
+}

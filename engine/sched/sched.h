@@ -1,0 +1,101 @@
+/* sched.h - continuous batching. Rank 0 only; knows nothing of sockets, MPI or devices.
+ *
+ *    sched_add --> waiting --> running --> sched_next(step) ... sched_done(step, picked)
+ *                     ^___________| pre-empted when blocks run out        |
+ *                                                          finished, cancelled
+ *
+ * Who waits: pre-empted calls first, the oldest before the others, then clients in turn (turns.h), each with its calls in the order
+ * of their coming. Where the first of them lacks blocks, a few small calls may pass it. A call whose client named its longest
+ * answer has all its blocks reserved when it is admitted; an open-ended one only some, and may be pre-empted.
+ *
+ * No phase flag: a sequence in a step brings n >= 1 tokens that have no K/V yet; a prompt longer than what is left of
+ * the budget is cut. sched_next() may be called before the previous sched_done() (one step ahead): it then refers
+ * to tokens not yet drawn as -1-r. Blocks are freed only after the last step that names them. The oldest sequence is never
+ * pre-empted, so progress is guaranteed; one with all its blocks reserved only for the oldest, where no other is left. Memory is taken at creation. */
+#ifndef ENGINE_SCHED_SCHED_H
+#define ENGINE_SCHED_SCHED_H
+
+#include "engine/sched/blocks.h"
+#include "engine/sample/sample.h"
+#include "engine/step.h"
+
+/* FINISH_BROKEN: a row of its logits held NaN or infinity. */
+enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_CANCEL, FINISH_DEADLINE, FINISH_BROKEN };
+
+struct sched_limits {
+	struct step_limits step; /* max_seqs = --max-num-seqs, max_tokens = --max-num-batched-tokens */
+	int max_model_len;       /* tokens a sequence, prompt and output */
+	int max_waiting;         /* calls */
+	int64_t max_waiting_tokens;
+	int look_ahead;          /* tokens of future growth that admission reserves for each running sequence; INT_MAX: all of them */
+	int open_look_ahead;     /* the same of open-ended calls; the smaller counts */
+	int vocab;
+};
+
+/* What a call asks of the engine. It stays the caller's, unchanged, with all that it points to, until the event with its finish
+ * was taken. */
+struct call {
+	uint64_t call;          /* never used twice */
+	uint64_t scope;         /* who may share its prefix */
+	uint64_t turn;          /* its client: clients take turns */
+	const int32_t *ids;     /* (n_prompt + n_resume) prompt, then output already delivered */
+	int n_prompt, n_resume;
+	int max_tokens;         /* output tokens, resumed ones counted */
+	bool open_ended;        /* its client named no max_tokens: most end long before */
+	uint64_t deadline_ns;   /* now_ns() clock; 0: none */
+	struct sampling how;
+	bool score;             /* no drawing: every prompt token after the first is scored, then the call ends (FINISH_LENGTH) */
+	int prompt_logprobs;    /* -1: none; n: every prompt token after the first is scored, with the n best */
+};
+
+/* What happened to a call: it is admitted (n = 0, once), or tokens were drawn or scored in one step (n may be 0 with a finish). */
+struct event {
+	uint64_t call;
+	int step;
+	enum finish finish;
+	int n;
+	bool admitted; /* it runs from now on, its wait is over */
+	bool scored; /* these are prompt tokens that were scored, in order */
+	int32_t id[8];
+	uint32_t detail; /* with logprobs asked for: index of the first of n `struct picked` in sched_details(); else UINT32_MAX */
+	/* so far, with drawn tokens and with a finish (the front may end a call at a stop string): */
+	int n_prompt, n_output, n_cached;
+	int32_t stop_id; /* the id that ended it, -1 */
+	int32_t broken_pos; /* FINISH_BROKEN: the position whose token the row was to tell */
+	int16_t broken_origin; /* of its struct picked */
+	uint64_t queue_ns, prefill_ns, decode_ns;
+};
+
+struct sched_stats {
+	int running, waiting, preempted /* of those waiting */;
+	int64_t waiting_tokens;
+	uint64_t passes /* small calls that passed one without blocks */, preemptions, steps, ahead /* of them planned before the last was done */, prompt_tokens, output_tokens, cached_tokens, prefix_queries;
+};
+
+struct sched;
+struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks /* borrowed */);
+void sched_destroy(struct sched *s);
+uint64_t sched_bytes(const struct sched_limits *lim, int block_size); /* that sched_create() takes */
+
+/* ERR_BUSY when the queue is full, ERR_LIMIT (with the numbers) when it can never fit, ERR_INVALID. */
+int sched_add(struct sched *s, const struct call *call, struct why *why);
+/* An unknown call is fine. Its event (FINISH_CANCEL) comes with the next sched_events() or sched_done(). */
+void sched_cancel(struct sched *s, uint64_t call, enum finish reason);
+bool sched_has_work(const struct sched *s);
+
+/* Plans the next step; false: nothing can run now. Calls past their deadline end here. */
+bool sched_next(struct sched *s, struct step *step);
+/* The rows of a planned step (n = head->n_rows), in row order; call it when the step before is done. Valid until the
+ * next sched_ call. Rows of calls that have ended meanwhile are there, to be picked for nothing. */
+const struct pick *sched_picks(const struct sched *s, const struct step *step);
+/* Takes what was picked, one a row of `step`. */
+void sched_done(struct sched *s, const struct step *step, const struct picked *picked);
+/* Takes events that are ready, at most `max`; call until 0. */
+int sched_events(struct sched *s, struct event *out, int max);
+const struct picked *sched_details(const struct sched *s); /* valid until the next sched_done() */
+
+void sched_stats(const struct sched *s, struct sched_stats *out);
+/* When idle: no sequence, no block held, blocks_check(). */
+void sched_check_idle(const struct sched *s);
+
+#endif

@@ -1,0 +1,111 @@
+/* GPT-2's own files: vocab.json and merges.txt. OPT has the same with ids of its own. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tokenizer/inside.h"
+
+static int read_vocab(struct tokenizer *t, const char *dir, struct why *why)
+{
+	struct json_doc *doc;
+	const struct json_member *m;
+	int err = tokenizer_json(&doc, dir, "vocab.json", &t->fingerprint, why);
+
+	if (err)
+		return err;
+	for (size_t i = 0; (m = json_member(json_root(doc), i)); i++) {
+		int64_t id = json_int_or(&m->value, -1);
+
+		if (id < 0 || id >= VOCAB_MAX) {
+			err = fail(why, ERR_FORMAT, "%s/vocab.json: the id of %.60s is not a number from 0 to %d", dir, m->key,
+				   VOCAB_MAX - 1);
+			break;
+		}
+		vocab_put(&t->vocab, (int)id, m->key, m->key_len, "vocab.json");
+	}
+	t->n_words = (int)json_size(json_root(doc));
+	json_close(doc);
+	return err;
+}
+
+/* A pair whose words the vocabulary lacks is left out: it can never meet. */
+static void add_merge(struct tokenizer *t, const char *line, size_t len, int rank)
+{
+	size_t na = (size_t)((const char *)memchr(line, ' ', len) - line), nb = len - na - 1;
+	char *word = xalloc(len, 1);
+	int a, b, both;
+
+	memcpy(word, line, na);
+	memcpy(word + na, line + na + 1, nb);
+	a = vocab_find(&t->vocab, line, na);
+	b = vocab_find(&t->vocab, line + na + 1, nb);
+	both = vocab_find(&t->vocab, word, na + nb);
+	if (a >= 0 && b >= 0 && both >= 0)
+		bpe_pair_set(&t->bpe, a, b, rank, both, word, na, na + nb);
+	free(word);
+}
+
+static bool is_pair(const char *line, size_t len)
+{
+	const char *space = memchr(line, ' ', len);
+	size_t na = space ? (size_t)(space - line) : 0;
+
+	return na && na + 1 < len && !memchr(space + 1, ' ', len - na - 1) && !memchr(line, '\0', len);
+}
+
+/* Lines end as those of Unix or Windows. The first is dropped where it is a comment or a pair, as the reference drops it. */
+static int read_lines(struct tokenizer *t, const char *dir, const char *bytes, size_t len, struct why *why)
+{
+	const char *end, *last = bytes + len;
+	int number = 1, rank = 0;
+
+	for (const char *line = bytes; line < last; line = end + 1, number++) {
+		size_t n;
+
+		end = memchr(line, '\n', (size_t)(last - line));
+		if (!end)
+			end = last;
+		for (n = (size_t)(end - line); n && (line[n - 1] == '\r' || line[n - 1] == ' '); n--)
+			;
+		if (n && !is_pair(line, n) && (number > 1 || *line != '#'))
+			return fail(why, ERR_FORMAT, "%s/merges.txt: line %d is not a pair of words; the file is damaged: download it again", dir, number);
+		if (n && number > 1)
+			add_merge(t, line, n, rank);
+		rank += number > 1;
+	}
+	t->bpe.n_ranks = rank;
+	return 0;
+}
+
+static int read_merges(struct tokenizer *t, const char *dir, struct why *why)
+{
+	char *bytes;
+	size_t len;
+	int err = tokenizer_file(dir, "merges.txt", &bytes, &len, why);
+
+	if (err)
+		return err == ERR_UNKNOWN ? fail(why, ERR_IO, "%s: vocab.json without merges.txt", dir) : err;
+	t->fingerprint = bytes_hash(bytes, len, t->fingerprint);
+	err = read_lines(t, dir, bytes, len, why);
+	free(bytes);
+	return err;
+}
+
+int gpt2_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
+{
+	int err = read_vocab(t, dir, why);
+
+	if (err)
+		return err;
+	t->kind = "gpt2";
+	bpe_init(&t->bpe, &t->vocab);
+	bpe_find_characters(&t->bpe, &t->vocab);
+	err = read_merges(t, dir, why);
+	if (err)
+		return err;
+	pretokenizers_gpt2(&t->pretokenizers, json_flag(json_root(c->config), "add_prefix_space", false));
+	decoder_letters(&t->decoder);
+	err = config_apply(c, t, dir, why);
+	if (!err && config_adds(c, "add_bos_token", strcmp(c->model_type, "opt") == 0) && t->bos >= 0)
+		ids_add(&t->before, t->bos, NULL, 0, 0);
+	return err;
+}

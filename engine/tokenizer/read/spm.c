@@ -1,0 +1,265 @@
+/* SentencePiece BPE (Kudo and Richardson, 2018, arXiv:1808.06226), as its library 0.2 has it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tokenizer/inside.h"
+#include "engine/tokenizer/utf8.h"
+
+static const char space[] = "\xE2\x96\x81"; /* U+2581 */
+enum { SPACE_LEN = 3 };
+
+static int by_score(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return x > y ? -1 : x < y;
+}
+
+/* rank[id]: the place of its score among all, the highest first; equal scores have equal ranks. */
+static int *rank_scores(const struct spm *s, int *n_ranks)
+{
+	float *sorted = xalloc((size_t)s->n, sizeof *sorted);
+	int *rank = xalloc((size_t)s->n, sizeof *rank), n = 0;
+
+	memcpy(sorted, s->score, (size_t)s->n * sizeof *sorted);
+	qsort(sorted, (size_t)s->n, sizeof *sorted, by_score);
+	for (int i = 0; i < s->n; i++)
+		if (i == 0 || sorted[i] != sorted[n - 1])
+			sorted[n++] = sorted[i];
+	for (int i = 0; i < s->n; i++) {
+		const float *at = bsearch(&s->score[i], sorted, (size_t)n, sizeof *sorted, by_score);
+
+		rank[i] = (int)(at - sorted);
+	}
+	free(sorted);
+	*n_ranks = n;
+	return rank;
+}
+
+/* The symbol of a part of a piece: a normal piece, or a single character, which gets a number of its own. -1: neither. */
+static int part_symbol(struct tokenizer *t, const char *p, size_t len, int *next)
+{
+	int id = vocab_find(&t->vocab, p, len), n;
+	uint32_t cp;
+
+	if (id >= 0 && t->spm->type[id] == SPM_NORMAL)
+		return id;
+	if ((size_t)utf8_len((unsigned char)*p) != len)
+		return -1;
+	cp = utf8_get(p, &n);
+	if (!t->bpe.char_id[cp])
+		t->bpe.char_id[cp] = ++*next;
+	return t->bpe.char_id[cp] - 1;
+}
+
+/* Every way to put a piece together from two symbols. */
+static void add_pairs(struct tokenizer *t, int id, int rank, int *next)
+{
+	size_t len;
+	const char *p = vocab_get(&t->vocab, id, &len);
+
+	for (size_t i = (size_t)utf8_len((unsigned char)*p); i < len; i += (size_t)utf8_len((unsigned char)p[i])) {
+		int left = part_symbol(t, p, i, next), right = part_symbol(t, p + i, len - i, next);
+
+		if (left >= 0 && right >= 0)
+			bpe_pair_set(&t->bpe, left, right, rank, id, p, i, len);
+		if (i >= SPACE_LEN && memcmp(p + i - SPACE_LEN, space, SPACE_LEN) != 0 && len - i >= SPACE_LEN &&
+		    memcmp(p + i, space, SPACE_LEN) == 0)
+			t->spm->cuts_at_space = false;
+		if (i < SPACE_LEN && len - i >= SPACE_LEN && memcmp(p + i, space, SPACE_LEN) == 0)
+			t->spm->cuts_at_space = false;
+	}
+}
+
+static void build(struct tokenizer *t)
+{
+	struct spm *s = t->spm;
+	int n_ranks, *rank = rank_scores(s, &n_ranks), next = VOCAB_MAX;
+	char name[8];
+	size_t len;
+
+	s->cuts_at_space = true;
+	for (int id = 0, n; id < s->n; id++) {
+		const char *p = vocab_get(&t->vocab, id, &len);
+
+		if (s->type[id] == SPM_NORMAL && (size_t)utf8_len((unsigned char)*p) == len)
+			t->bpe.char_id[utf8_get(p, &n)] = id + 1;
+		else if (s->type[id] == SPM_USER)
+			matcher_put(&s->user, p, len, id);
+	}
+	for (int id = 0; id < s->n; id++)
+		if (s->type[id] == SPM_NORMAL)
+			add_pairs(t, id, rank[id], &next);
+	for (int i = 0; i < 256; i++) {
+		int id;
+
+		snprintf(name, sizeof name, "<0x%02X>", i);
+		id = vocab_find(&t->vocab, name, 6);
+		t->bpe.byte_id[i] = id >= 0 && s->type[id] == SPM_BYTE ? id : -1;
+	}
+	t->bpe.n_ranks = n_ranks;
+	t->bpe.late_unknown = true;
+	t->bpe.unk = s->unk;
+	free(rank);
+}
+
+static int check_bytes(const struct tokenizer *t, const char *file, struct why *why)
+{
+	for (int i = 0; i < 256 && t->bpe.byte_fallback; i++)
+		if (t->bpe.byte_id[i] < 0)
+			return fail(why, ERR_FORMAT, "%s: byte_fallback without a piece <0x%02X>", file, i);
+	return 0;
+}
+
+/* Control pieces are special tokens; a text that holds them means them only where the caller allows it. */
+static int add_controls(struct tokenizer *t, const char *file, struct why *why)
+{
+	int err = 0;
+
+	for (int id = 0; id < t->spm->n && !err; id++) {
+		struct added_token a = {.id = id, .special = true};
+		const char *p = vocab_get(&t->vocab, id, &a.len);
+
+		if (t->spm->type[id] != SPM_CONTROL && t->spm->type[id] != SPM_UNKNOWN)
+			continue;
+		a.content = xalloc(a.len + 1, 1);
+		memcpy(a.content, p, a.len);
+		err = token_add(t, &a, file, why);
+		free(a.content);
+	}
+	return err;
+}
+
+static int finish(struct tokenizer *t, const char *dir, const struct token_config *c, const char *path, struct why *why)
+{
+	int err;
+
+	build(t);
+	t->n_words = t->spm->n;
+	err = check_bytes(t, path, why);
+	if (!err)
+		err = config_apply(c, t, dir, why);
+	if (!err)
+		err = add_controls(t, path, why);
+	if (err)
+		return err;
+	t->spm->legacy = json_flag(json_root(c->config), "legacy", true);
+	if (config_is_llama(c) && !config_adds(c, "add_prefix_space", true))
+		t->spm->dummy_prefix = false;
+	if (config_adds(c, "add_bos_token", true) && t->bos >= 0)
+		ids_add(&t->before, t->bos, NULL, 0, 0);
+	if (config_adds(c, "add_eos_token", false) && t->eos >= 0)
+		ids_add(&t->after, t->eos, NULL, 0, 0);
+	return 0;
+}
+
+int spm_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
+{
+	char *bytes, path[300];
+	size_t len;
+	int err = tokenizer_file(dir, "tokenizer.model", &bytes, &len, why);
+
+	if (err)
+		return err;
+	snprintf(path, sizeof path, "%.280s/tokenizer.model", dir);
+	t->kind = "sentencepiece-bpe";
+	t->fingerprint = bytes_hash(bytes, len, t->fingerprint);
+	bpe_init(&t->bpe, &t->vocab);
+	err = spm_parse(t, bytes, len, path, why);
+	free(bytes);
+	return err ? err : finish(t, dir, c, path, why);
+}
+
+/* One user-defined piece or one character at byte i. */
+static size_t next_unit(const struct spm *s, const struct text *t, size_t i)
+{
+	size_t n;
+
+	return matcher_longest(&s->user, t->s + i, t->n - i, &n) >= 0 ? n : (size_t)utf8_len((unsigned char)t->s[i]);
+}
+
+static void add_space(const struct spm *s, struct text *to, struct span_bytes from)
+{
+	if (s->escape)
+		text_add_at(to, space, SPACE_LEN, from);
+	else
+		text_add_at(to, " ", 1, from);
+}
+
+static void drop_trailing_spaces(const struct spm *s, struct text *to)
+{
+	const char *mark = s->escape ? space : " ";
+	size_t n = strlen(mark);
+
+	while (to->n >= n && memcmp(to->s + to->n - n, mark, n) == 0)
+		to->n -= n;
+}
+
+/* Spaces become U+2581; with remove_extra only one between words, and none at the ends. */
+static void normalize(const struct spm *s, const struct text *t, bool prefix, struct text *to)
+{
+	bool after_space = s->remove_extra;
+	size_t i = 0, n;
+
+	text_clear(to);
+	while (s->remove_extra && i < t->n && t->s[i] == ' ' && next_unit(s, t, i) == 1)
+		i++;
+	if (i == t->n)
+		return;
+	if (prefix && s->dummy_prefix)
+		add_space(s, to, (struct span_bytes){text_from(t, i).first, text_from(t, i).first});
+	for (; i < t->n; i += n) {
+		size_t k = i;
+
+		n = next_unit(s, t, i);
+		while (after_space && k < i + n && t->s[k] == ' ')
+			k++;
+		for (size_t from = k; k < i + n; k++, from = k)
+			if (t->s[k] == ' ')
+				add_space(s, to, text_from(t, from));
+			else
+				text_add_at(to, t->s + k, 1, text_from(t, k));
+		if (s->remove_extra && i + n > 0)
+			after_space = t->s[i + n - 1] == ' ';
+	}
+	if (s->remove_extra)
+		drop_trailing_spaces(s, to);
+}
+
+/* Where a word that begins at i ends: at a user-defined piece, or before a space where no piece spans one. */
+static size_t word_end(const struct spm *s, const struct text *t, size_t i)
+{
+	size_t n, at = i;
+
+	for (;;) {
+		bool was_space = t->s[at] == space[0] && t->n - at >= SPACE_LEN && memcmp(t->s + at, space, SPACE_LEN) == 0;
+
+		at += (size_t)utf8_len((unsigned char)t->s[at]);
+		if (at >= t->n || matcher_longest(&s->user, t->s + at, t->n - at, &n) >= 0)
+			return at;
+		if (s->cuts_at_space && !was_space && t->s[at] == space[0] && t->n - at >= SPACE_LEN &&
+		    memcmp(t->s + at, space, SPACE_LEN) == 0)
+			return at;
+	}
+}
+
+void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix, struct text *normal, struct bpe_work *work,
+		struct ids *out)
+{
+	const struct spm *s = t->spm;
+	size_t end, n;
+
+	normalize(s, text, prefix, normal);
+	for (size_t i = 0, turns = 0; i < normal->n && !out->over; i = end) {
+		int user = matcher_longest(&s->user, normal->s + i, normal->n - i, &n);
+
+		end = user >= 0 ? i + n : word_end(s, normal, i);
+		if (user >= 0)
+			ids_add(out, user, normal, i, end);
+		else
+			bpe_encode(&t->bpe, work, normal, i, end, out);
+		if (++turns % 1024 == 0 && !effort_goes_on())
+			return;
+	}
+}

@@ -1,0 +1,194 @@
+/* Payload to struct rpc_reply: the client's side. */
+#include "rpc/codec/wire.h"
+
+#include <string.h>
+
+#define NAME(field) read_name(r, from->has_##field, from->field, SIZE_MAX, #field)
+
+static void read_started(struct reader *r, struct rpc_started *out, const PB(Started) * from)
+{
+	out->call = from->call;
+	out->seed = from->seed;
+	out->fingerprint = NAME(fingerprint);
+	out->numerics_class = NAME(numerics_class);
+	out->prompt_tokens = from->prompt_tokens;
+	out->prompt_ids = read_ids(r, from->prompt_ids, from->n_prompt_ids, INT32_MAX, "prompt_ids",
+				   &out->n_prompt_ids);
+}
+
+static void read_token(struct reader *r, struct rpc_token *out, const PB(TokenInfo) * from)
+{
+	struct rpc_top *top = read_list(r, from->n_top, INT32_MAX, sizeof *top, "top", &out->n_top);
+
+	for (int i = 0; i < out->n_top; i++) {
+		const PB(TopToken) *f = from->top[i];
+		top[i].id = f->id;
+		top[i].logprob = f->logprob;
+		top[i].piece = read_text(r, f->has_piece, f->piece, &top[i].piece_len);
+	}
+	out->top = top;
+	out->id = from->id;
+	out->has_logprob = from->has_logprob;
+	out->logprob = from->logprob;
+	out->rank = from->rank;
+	out->greedy = from->greedy;
+	out->piece = read_text(r, from->has_piece, from->piece, &out->piece_len);
+}
+
+static void read_chunk(struct reader *r, struct rpc_chunk *out, const PB(Chunk) * from)
+{
+	struct rpc_token *tokens =
+		read_list(r, from->n_tokens, INT32_MAX, sizeof *tokens, "tokens", &out->n_tokens);
+
+	for (int i = 0; i < out->n_tokens; i++)
+		read_token(r, &tokens[i], from->tokens[i]);
+	out->tokens = tokens;
+	out->text = read_text(r, from->has_text, from->text, &out->text_len);
+	out->ids = read_ids(r, from->ids, from->n_ids, INT32_MAX, "ids", &out->n_ids);
+	out->prompt = from->prompt;
+}
+
+static void read_finished(struct reader *r, struct rpc_finished *out, const PB(Finished) * from)
+{
+	out->reason = (enum rpc_finish)from->reason;
+	out->stop_id = from->has_stop_id ? from->stop_id : -1;
+	out->stop_text = NAME(stop_text);
+	out->prompt_tokens = from->prompt_tokens;
+	out->output_tokens = from->output_tokens;
+	out->cached_tokens = from->cached_tokens;
+	out->queue_ns = from->queue_ns;
+	out->prefill_ns = from->prefill_ns;
+	out->decode_ns = from->decode_ns;
+}
+
+static void read_error(struct reader *r, struct rpc_error *out, const PB(Error) * from)
+{
+	size_t len;
+
+	out->code = from->has_code && from->code > 0 ? -(int)from->code : ERR_INTERNAL;
+	out->text = read_text(r, from->has_text, from->text, &len);
+	out->retryable = from->retryable;
+	out->retry_after_ms = from->retry_after_ms;
+	out->rank = from->has_rank ? (int)from->rank : -1;
+	out->step = from->has_step ? from->step : -1;
+	out->pid = from->has_pid ? from->pid : -1;
+}
+
+static void read_status(struct reader *r, struct rpc_status *out, const PB(Status) * from)
+{
+	struct rpc_rank_status *rank =
+		read_list(r, from->n_rank, INT32_MAX, sizeof *rank, "rank", &out->n_rank);
+
+	for (int i = 0; i < out->n_rank; i++) {
+#define X(field) rank[i].field = from->rank[i]->field;
+		RANK_NUMBERS(X)
+#undef X
+	}
+	out->rank = rank;
+	out->state = (enum rpc_state)from->state;
+#define X(field) out->field = NAME(field);
+	STATUS_STRINGS(X)
+#undef X
+#define X(field) out->field = from->field;
+	STATUS_NUMBERS(X)
+#undef X
+}
+
+/* Pieces and offsets come for every token or not at all. */
+static void read_tokens(struct reader *r, struct rpc_tokens *out, const PB(Tokens) * from)
+{
+	size_t n = from->n_ids;
+	const char **pieces;
+	size_t *lens;
+	int count;
+
+	out->ids = read_ids(r, from->ids, n, INT32_MAX, "ids", &out->n_ids);
+	if (from->n_pieces != n || from->n_first != n || from->n_end != n) {
+		if (from->n_pieces || from->n_first || from->n_end)
+			wire_fail(r, ERR_INVALID, "tokens: %zu ids with %zu pieces", n, from->n_pieces);
+		return;
+	}
+	pieces = read_list(r, n, INT32_MAX, sizeof *pieces, "pieces", &count);
+	lens = read_list(r, n, INT32_MAX, sizeof *lens, "pieces", &count);
+	for (size_t i = 0; i < n; i++)
+		pieces[i] = read_text(r, 1, from->pieces[i], &lens[i]);
+	out->pieces = pieces;
+	out->piece_len = lens;
+	out->first =
+		(const uint32_t *)read_ids(r, (const int32_t *)from->first, n, INT32_MAX, "first", &count);
+	out->end = (const uint32_t *)read_ids(r, (const int32_t *)from->end, n, INT32_MAX, "end", &count);
+}
+
+static void read_rendered(struct reader *r, struct rpc_reply *out, const PB(Rendered) * from)
+{
+	out->rendered.text = read_text(r, from->has_text, from->text, &out->rendered.text_len);
+	out->rendered.ids = read_ids(r, from->ids, from->n_ids, INT32_MAX, "ids", &out->rendered.n_ids);
+}
+
+static void read_body(struct reader *r, struct rpc_reply *out, const PB(Reply) * from)
+{
+	switch (out->kind) {
+	case RPC_R_HELLO:
+		read_hello(r, &out->hello, from->hello);
+		break;
+	case RPC_R_STARTED:
+		read_started(r, &out->started, from->started);
+		break;
+	case RPC_R_CHUNK:
+		read_chunk(r, &out->chunk, from->chunk);
+		break;
+	case RPC_R_FINISHED:
+		read_finished(r, &out->finished, from->finished);
+		break;
+	case RPC_R_ERROR:
+		read_error(r, &out->error, from->error);
+		break;
+	case RPC_R_KEEP_ALIVE:
+		out->keep_alive.queue_place = from->keep_alive->queue_place;
+		break;
+	case RPC_R_STATUS:
+		read_status(r, &out->status, from->status);
+		break;
+	case RPC_R_TOKENS:
+		read_tokens(r, &out->tokens, from->tokens);
+		break;
+	case RPC_R_TEXT:
+		out->text.text = read_text(r, from->text->has_text, from->text->text, &out->text.text_len);
+		break;
+	case RPC_R_METRICS:
+		out->text.text =
+			read_text(r, from->metrics->has_text, from->metrics->text, &out->text.text_len);
+		break;
+	case RPC_R_DONE:
+		out->done.count = from->done->count;
+		break;
+	case RPC_R_RENDERED:
+		read_rendered(r, out, from->rendered);
+		break;
+	case RPC_R_NONE:
+		break;
+	}
+}
+
+int rpc_reply_decode(struct rpc_reply *out, const uint8_t *payload, size_t size, struct why *why)
+{
+	struct reader r;
+	const PB(Reply) *from = wire_unpack(&r, &xverse__v1__reply__descriptor, payload, size, why);
+	int err;
+
+	*out = (struct rpc_reply){.id = from ? from->id : rpc_payload_id(payload, size)};
+	if (from) {
+		out->kind = (enum rpc_reply_kind)from->body_case;
+		read_body(&r, out, from);
+	}
+	out->memory = wire_done(&r, &err);
+	if (err)
+		*out = (struct rpc_reply){.id = out->id};
+	return err;
+}
+
+void rpc_reply_free(struct rpc_reply *r)
+{
+	arena_free(r->memory);
+	*r = (struct rpc_reply){0};
+}

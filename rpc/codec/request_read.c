@@ -1,0 +1,289 @@
+/* Payload to struct rpc_request. */
+#include "rpc/codec/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Stop strings are matched against whole characters: one that is not UTF-8 could never match, an empty one
+ * always would. */
+static void read_stop(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+{
+	const char **stop =
+		read_list(r, from->n_stop, RPC_MAX_STOP, sizeof *stop, "sampling.stop", &s->n_stop);
+
+	for (int i = 0; i < s->n_stop; i++) {
+		char field[40];
+		snprintf(field, sizeof field, "sampling.stop[%d]", i);
+		stop[i] = read_name(r, 1, from->stop[i], RPC_MAX_STOP_BYTES, field);
+		if (!*stop[i])
+			wire_fail(r, ERR_INVALID, "%s: is empty", field);
+	}
+	s->stop = stop;
+}
+
+static void read_bias(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+{
+	struct rpc_bias *bias = read_list(r, from->n_logit_bias, RPC_MOST_Sampling_logit_bias, sizeof *bias,
+					  "sampling.logit_bias", &s->n_bias);
+
+	for (int i = 0; i < s->n_bias; i++) {
+		bias[i].id = from->logit_bias[i]->id;
+		bias[i].value = from->logit_bias[i]->value;
+		read_number(r, bias[i].id, WIRE_Bias_id, "logit_bias.id");
+		read_number(r, bias[i].value, WIRE_Bias_value, "logit_bias.value");
+	}
+	s->bias = bias;
+}
+
+static void read_sampling_numbers(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+{
+#define READ(NAME, ours, wire)      \
+	if (from->has_##wire)       \
+		s->has |= 1u << RPC_##NAME, s->ours = from->wire;
+#define CHECK(NAME, wire)           \
+	if (from->has_##wire)       \
+		read_in_range(r, (double)from->wire, &rpc_sampling_ranges[RPC_##NAME], #wire);
+#define REAL(NAME, field, ...) READ(NAME, field, field) CHECK(NAME, field)
+#define WHOLE(NAME, type, field, wire, ...) READ(NAME, field, wire) CHECK(NAME, wire)
+#define SWITCH(NAME, field, wire, ...) READ(NAME, field, wire)
+#include "proto/sampling.def"
+#undef READ
+#undef CHECK
+}
+
+static void read_sampling(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+{
+	static const PB(Sampling) unset = XVERSE__V1__SAMPLING__INIT;
+
+	if (!from)
+		from = &unset;
+	read_sampling_numbers(r, s, from);
+	read_stop(r, s, from);
+	read_bias(r, s, from);
+	s->stop_ids = read_ids(r, from->stop_token_ids, from->n_stop_token_ids, RPC_MOST_Sampling_stop_token_ids,
+			       "sampling.stop_token_ids", &s->n_stop_ids);
+	s->allowed = read_ids(r, from->allowed_token_ids, from->n_allowed_token_ids, RPC_MOST_Sampling_allowed_token_ids,
+			      "sampling.allowed_token_ids", &s->n_allowed);
+	s->bad = read_ids(r, from->bad_token_ids, from->n_bad_token_ids, RPC_MOST_Sampling_bad_token_ids,
+			  "sampling.bad_token_ids", &s->n_bad);
+}
+
+static void read_resume(struct reader *r, struct rpc_resume *out, const PB(Resume) * from)
+{
+	static const PB(Resume) unset = XVERSE__V1__RESUME__INIT;
+
+	out->present = from;
+	if (!from)
+		from = &unset;
+	out->ids = read_ids(r, from->ids, from->n_ids, INT32_MAX, "resume.ids", &out->n_ids);
+	out->text_bytes = from->text_bytes;
+	out->seed = from->seed;
+	read_number(r, (double)from->text_bytes, WIRE_Resume_text_bytes, "resume.text_bytes");
+	out->fingerprint = read_name(r, from->has_fingerprint, from->fingerprint, RPC_BYTES_Resume_fingerprint,
+				     "resume.fingerprint");
+	out->numerics_class = read_name(r, from->has_numerics_class, from->numerics_class, RPC_BYTES_Resume_numerics_class,
+					"resume.numerics_class");
+}
+
+/* ids: NULL where the prompt is a text; a request without a prompt is one with an empty text. */
+static void read_prompt(struct reader *r, struct rpc_prompt *out, const ProtobufCBinaryData *text,
+			const PB(Ids) * ids)
+{
+	static const PB(Ids) none = XVERSE__V1__IDS__INIT;
+
+	out->is_text = !ids;
+	out->text = read_text(r, text != NULL, text ? *text : (ProtobufCBinaryData){0}, &out->text_len);
+	if (!ids)
+		ids = &none;
+	out->ids = read_ids(r, ids->ids, ids->n_ids, INT32_MAX, "tokens", &out->n_ids);
+}
+
+static void read_generate(struct reader *r, struct rpc_generate *out, const PB(Generate) * from)
+{
+	if (!from->prompt_case)
+		wire_fail(r, ERR_INVALID, "generate: no prompt (text or tokens)");
+	read_prompt(r, &out->prompt,
+		    from->prompt_case == XVERSE__V1__GENERATE__PROMPT_TEXT ? &from->text : NULL,
+		    from->prompt_case == XVERSE__V1__GENERATE__PROMPT_TOKENS ? from->tokens : NULL);
+	read_sampling(r, &out->sampling, from->sampling);
+	read_resume(r, &out->resume, from->resume);
+	out->timeout_ms = from->timeout_ms;
+	out->echo = from->echo;
+	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Generate_user, "user");
+}
+
+static void read_score(struct reader *r, struct rpc_score *out, const PB(Score) * from)
+{
+	if (!from->prompt_case)
+		wire_fail(r, ERR_INVALID, "score: no prompt (text or tokens)");
+	read_prompt(r, &out->prompt, from->prompt_case == XVERSE__V1__SCORE__PROMPT_TEXT ? &from->text : NULL,
+		    from->prompt_case == XVERSE__V1__SCORE__PROMPT_TOKENS ? from->tokens : NULL);
+	out->top_n = from->top_n;
+	read_number(r, from->top_n, WIRE_Score_top_n, "top_n");
+	out->timeout_ms = from->timeout_ms;
+	out->add_special = !from->has_add_special_tokens || from->add_special_tokens;
+}
+
+static void read_messages(struct reader *r, struct rpc_chat *out, PB(Message) *const *from, size_t n)
+{
+	struct rpc_message *m = read_list(r, n, RPC_MAX_MESSAGES, sizeof *m, "messages", &out->n_messages);
+
+	for (int i = 0; i < out->n_messages; i++) {
+		const PB(Message) *f = from[i];
+		m[i].role = read_name(r, f->has_role, f->role, RPC_BYTES_Message_role, "messages.role");
+		m[i].content = read_text(r, f->has_content, f->content, &m[i].content_len);
+		if (!f->has_content)
+			m[i].content = NULL;
+		m[i].name = read_name(r, f->has_name, f->name, RPC_BYTES_Message_name, "messages.name");
+		m[i].json = read_name(r, f->has_json, f->json, SIZE_MAX, "messages.json");
+	}
+	out->messages = m;
+}
+
+static void read_chat(struct reader *r, struct rpc_chat *out, const PB(Chat) * from)
+{
+	read_messages(r, out, from->messages, from->n_messages);
+	read_sampling(r, &out->sampling, from->sampling);
+	read_resume(r, &out->resume, from->resume);
+	out->timeout_ms = from->timeout_ms;
+	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Chat_user, "user");
+	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
+	out->documents_json =
+		read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
+	out->args_json = read_name(r, from->has_template_args_json, from->template_args_json, SIZE_MAX,
+				   "template_args_json");
+	out->add_generation_prompt = !from->has_add_generation_prompt || from->add_generation_prompt;
+}
+
+static void read_template(struct reader *r, struct rpc_chat *out, const PB(Template) * from)
+{
+	read_messages(r, out, from->messages, from->n_messages);
+	read_sampling(r, &out->sampling, NULL);
+	read_resume(r, &out->resume, NULL);
+	out->user = "";
+	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
+	out->documents_json =
+		read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
+	out->args_json = read_name(r, from->has_template_args_json, from->template_args_json, SIZE_MAX,
+				   "template_args_json");
+	out->add_generation_prompt = !from->has_add_generation_prompt || from->add_generation_prompt;
+}
+
+static void read_tokenize(struct reader *r, struct rpc_request *out, const PB(Tokenize) * from)
+{
+	out->tokenize.text = read_text(r, from->has_text, from->text, &out->tokenize.text_len);
+	out->tokenize.add_special = !from->has_add_special_tokens || from->add_special_tokens;
+	out->tokenize.parse_special = from->parse_special;
+	out->tokenize.pieces = from->pieces;
+}
+
+static void read_detokenize(struct reader *r, struct rpc_request *out, const PB(Detokenize) * from)
+{
+	out->detokenize.ids = read_ids(r, from->ids, from->n_ids, INT32_MAX, "ids", &out->detokenize.n_ids);
+	out->detokenize.skip_special = from->skip_special_tokens;
+}
+
+static void read_cancel(struct rpc_request *out, const PB(Cancel) * from)
+{
+	out->cancel.has_call = from->has_call;
+	out->cancel.call = from->call;
+	out->cancel.has_id = from->has_id;
+	out->cancel.id = from->id;
+}
+
+static const char *read_asker_field(struct reader *r, int has, ProtobufCBinaryData from, const char *field)
+{
+	if (has && from.len > RPC_MAX_ASKER_BYTES)
+		wire_fail(r, ERR_INVALID, "%s: %zu bytes, the limit is %d", field, from.len, RPC_MAX_ASKER_BYTES);
+	return read_name(r, has, from, RPC_MAX_ASKER_BYTES, field);
+}
+
+static void read_asker(struct reader *r, struct rpc_asker *out, const PB(Asker) * from)
+{
+	static const PB(Asker) unset = XVERSE__V1__ASKER__INIT;
+
+	if (!from)
+		from = &unset;
+	out->key = read_asker_field(r, from->has_key, from->key, "asker.key");
+	out->client = read_asker_field(r, from->has_client, from->client, "asker.client");
+}
+
+static void read_body(struct reader *r, struct rpc_request *out, const PB(Request) * from)
+{
+	switch (out->kind) {
+	case RPC_HELLO:
+		read_hello(r, &out->hello, from->hello);
+		break;
+	case RPC_GENERATE:
+		read_generate(r, &out->generate, from->generate);
+		break;
+	case RPC_CANCEL:
+		read_cancel(out, from->cancel);
+		break;
+	case RPC_TOKENIZE:
+		read_tokenize(r, out, from->tokenize);
+		break;
+	case RPC_DETOKENIZE:
+		read_detokenize(r, out, from->detokenize);
+		break;
+	case RPC_SCORE:
+		read_score(r, &out->score, from->score);
+		break;
+	case RPC_LOG_LEVEL:
+		out->log_level.level = from->log_level->level;
+		read_number(r, from->log_level->level, WIRE_LogLevel_level, "level");
+		break;
+	case RPC_CHAT:
+		read_chat(r, &out->chat, from->chat);
+		break;
+	case RPC_TEMPLATE:
+		read_template(r, &out->chat, from->template_);
+		break;
+	case RPC_NONE:
+	case RPC_STATUS:
+	case RPC_DRAIN:
+	case RPC_METRICS:
+		break;
+	}
+}
+
+/* Where memory ends in the midst of it, the reader has an error. */
+static void read_request(struct reader *r, struct rpc_request *out, const PB(Request) * from)
+{
+	jmp_buf starve;
+
+	if (setjmp(starve)) {
+		wire_fail(r, ERR_BUSY, "there is no memory for this request now");
+		return;
+	}
+	r->out.starve = &starve;
+	out->kind = (enum rpc_kind)from->body_case;
+	read_asker(r, &out->asker, from->asker);
+	read_body(r, out, from);
+}
+
+int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why)
+{
+	struct reader r;
+	const PB(Request) *from = wire_unpack(&r, &xverse__v1__request__descriptor, payload, size, why);
+	int err;
+
+	*out = (struct rpc_request){.id = from ? from->id : rpc_payload_id(payload, size)};
+	if (from)
+		read_request(&r, out, from);
+	out->memory = wire_done(&r, &err);
+	if (err)
+		*out = (struct rpc_request){.id = out->id, .kind = out->kind};
+	return err;
+}
+
+size_t rpc_request_bytes(const struct rpc_request *r)
+{
+	return arena_size(r->memory);
+}
+
+void rpc_request_free(struct rpc_request *r)
+{
+	arena_free(r->memory);
+	*r = (struct rpc_request){0};
+}

@@ -1,0 +1,245 @@
+/* logprobs.c - logprobs in the forms of both endpoints. Evaluation programs compare the decimal text of a token's
+ * own value with the largest of its alternatives, so one float is always written the same way. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rpc/gateway/api/generate.h"
+
+static bool is_utf8(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		int n = rpc_utf8_char(s + i, len - i);
+		if (!n)
+			return false;
+		i += (size_t)n;
+	}
+	return true;
+}
+
+static size_t characters(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += ((unsigned char)s[i] & 0xc0) != 0x80;
+	return n;
+}
+
+/* A token's text; parts of characters as "bytes:\xe4", a token without text as "token_id:7", so that different
+ * tokens stay different. */
+static void put_token(struct text *t, int32_t id, const char *piece, size_t len, bool as_id)
+{
+	struct text name = {0};
+
+	if (as_id || !len) {
+		text_fmt(t, "\"token_id:%d\"", id);
+		return;
+	}
+	if (is_utf8(piece, len)) {
+		text_json(t, piece, len);
+		return;
+	}
+	text_str(&name, "bytes:");
+	for (size_t i = 0; i < len; i++)
+		text_fmt(&name, "\\x%02x", (unsigned char)piece[i]);
+	text_json(t, name.data, name.len);
+	text_finish(&name);
+}
+
+static void put_value(struct text *t, float logprob)
+{
+	text_number(t, isinf(logprob) ? -9999.0f : logprob);
+}
+
+static bool same_piece(const struct rpc_top *a, const struct rpc_top *b)
+{
+	return a->piece_len && a->piece_len == b->piece_len && !memcmp(a->piece, b->piece, a->piece_len);
+}
+
+/* Two tokens of the same text are one key: the better one, which comes first, keeps it. */
+static bool is_key_taken(const struct rpc_top *top, int i)
+{
+	for (int k = 0; k < i; k++)
+		if (same_piece(&top[k], &top[i]))
+			return true;
+	return false;
+}
+
+/* The n best and, where it is not among them, the token itself: at most ASK_MAX_TOP + 1. */
+static int gather_top(const struct rpc_token *t, int n, struct rpc_top out[ASK_MAX_TOP + 1])
+{
+	bool own = false;
+
+	n = min_int(n, min_int(t->n_top, ASK_MAX_TOP));
+	for (int i = 0; i < n; i++) {
+		out[i] = t->top[i];
+		if (out[i].id == t->id) {
+			out[i].logprob = t->logprob;
+			own = true;
+		}
+	}
+	if (!own)
+		out[n++] = (struct rpc_top){t->id, t->logprob, t->piece, t->piece_len};
+	return n;
+}
+
+static void put_top_object(struct text *out, const struct generation *w, const struct rpc_token *t, int n)
+{
+	struct rpc_top top[ASK_MAX_TOP + 1];
+	bool first = true;
+
+	n = gather_top(t, n, top);
+	text_str(out, "{");
+	for (int i = 0; i < n; i++) {
+		if (!w->ask.ids_as_tokens && is_key_taken(top, i))
+			continue;
+		if (!first)
+			text_str(out, ",");
+		first = false;
+		put_token(out, top[i].id, top[i].piece, top[i].piece_len, w->ask.ids_as_tokens);
+		text_str(out, ":");
+		put_value(out, top[i].logprob);
+	}
+	text_str(out, "}");
+}
+
+static void separate(struct text *t)
+{
+	if (t->len)
+		text_str(t, ",");
+}
+
+static void add_completion(struct logprob_text *l, struct choice *c, const struct generation *w,
+			   const struct rpc_token *t)
+{
+	separate(&l->tokens);
+	put_token(&l->tokens, t->id, t->piece, t->piece_len, w->ask.ids_as_tokens);
+	separate(&l->offsets);
+	text_fmt(&l->offsets, "%zu", c->characters);
+	separate(&l->values);
+	separate(&l->top);
+	if (!t->has_logprob) {
+		text_str(&l->values, "null");
+		text_str(&l->top, "null");
+		return;
+	}
+	put_value(&l->values, t->logprob);
+	put_top_object(&l->top, w, t, w->ask.top);
+}
+
+static void put_chat_token(struct text *out, const struct generation *w, const struct rpc_top *t)
+{
+	text_str(out, "{\"token\":");
+	put_token(out, t->id, t->piece, t->piece_len, w->ask.ids_as_tokens);
+	text_str(out, ",\"logprob\":");
+	put_value(out, t->logprob);
+	text_str(out, ",\"bytes\":[");
+	for (size_t i = 0; i < t->piece_len; i++)
+		text_fmt(out, i ? ",%u" : "%u", (unsigned char)t->piece[i]);
+	text_str(out, "]");
+}
+
+static void add_chat(struct logprob_text *l, const struct generation *w, const struct rpc_token *t)
+{
+	struct rpc_top own = {t->id, t->logprob, t->piece, t->piece_len};
+	int n = min_int(w->ask.top, t->n_top);
+
+	separate(&l->tokens);
+	put_chat_token(&l->tokens, w, &own);
+	text_str(&l->tokens, ",\"top_logprobs\":[");
+	for (int i = 0; i < n; i++) {
+		struct rpc_top top = t->top[i];
+		if (top.id == t->id)
+			top.logprob = t->logprob;
+		if (i)
+			text_str(&l->tokens, ",");
+		put_chat_token(&l->tokens, w, &top);
+		text_str(&l->tokens, "}");
+	}
+	text_str(&l->tokens, "]}");
+}
+
+void logprobs_add(struct logprob_text *l, struct choice *c, const struct generation *w, const struct rpc_token *t)
+{
+	if (w->chat)
+		add_chat(l, w, t);
+	else
+		add_completion(l, c, w, t);
+	c->characters += characters(t->piece, t->piece_len);
+	l->n++;
+}
+
+static void empty(struct text *t)
+{
+	t->len = 0;
+}
+
+static void put_list(struct text *t, const char *name, struct text *list)
+{
+	text_fmt(t, "\"%s\":[", name);
+	text_put(t, list->data, list->len);
+	text_str(t, "]");
+	empty(list);
+}
+
+void logprobs_write(struct text *t, struct logprob_text *l, bool chat)
+{
+	if (!l->n) {
+		text_str(t, "null");
+		return;
+	}
+	text_str(t, "{");
+	if (chat) {
+		put_list(t, "content", &l->tokens);
+		text_str(t, ",\"refusal\":null}");
+	} else {
+		put_list(t, "text_offset", &l->offsets);
+		text_str(t, ",");
+		put_list(t, "token_logprobs", &l->values);
+		text_str(t, ",");
+		put_list(t, "tokens", &l->tokens);
+		text_str(t, ",");
+		put_list(t, "top_logprobs", &l->top);
+		text_str(t, "}");
+	}
+	l->n = 0;
+}
+
+void logprobs_finish(struct logprob_text *l)
+{
+	text_finish(&l->tokens);
+	text_finish(&l->values);
+	text_finish(&l->top);
+	text_finish(&l->offsets);
+}
+
+static void put_ranked(struct text *out, const struct rpc_top *t, uint32_t rank)
+{
+	text_fmt(out, "\"%d\":{\"logprob\":", t->id);
+	put_value(out, t->logprob);
+	text_fmt(out, ",\"rank\":%u,\"decoded_token\":", rank);
+	text_json(out, t->piece, t->piece_len);
+	text_str(out, "}");
+}
+
+/* vLLM's form: null for the first token, then an object of ids. */
+void prompt_logprobs_add(struct text *out, const struct rpc_token *t, const struct generation *w)
+{
+	struct rpc_top top[ASK_MAX_TOP + 1];
+	int n;
+
+	separate(out);
+	if (!t->has_logprob) {
+		text_str(out, "null");
+		return;
+	}
+	n = gather_top(t, w->ask.prompt_top, top);
+	text_str(out, "{");
+	for (int i = 0; i < n; i++) {
+		if (i)
+			text_str(out, ",");
+		put_ranked(out, &top[i], top[i].id == t->id ? t->rank : (uint32_t)i + 1);
+	}
+	text_str(out, "}");
+}

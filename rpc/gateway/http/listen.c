@@ -1,0 +1,99 @@
+#include "rpc/gateway/http/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "rpc/server/listen.h"
+
+enum { BACKLOG = 1024, SEND_BUFFER = 16 << 10 };
+
+static struct rpc_listener unix_listener;
+
+static bool is_loopback(const struct sockaddr *a)
+{
+	if (a->sa_family == AF_INET)
+		return ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24 == 127;
+	if (a->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
+	return false;
+}
+
+static void tell(const struct gateway *g, int fd)
+{
+	struct sockaddr_storage a;
+	socklen_t size = sizeof a;
+	char host[128], port[16];
+	const char *scheme = g->how.tls_cert ? "https" : "http";
+
+	if (getsockname(fd, (struct sockaddr *)&a, &size) ||
+	    getnameinfo((struct sockaddr *)&a, size, host, sizeof host, port, sizeof port,
+			NI_NUMERICHOST | NI_NUMERICSERV))
+		return;
+	log_event(LOG_INFO, "listening", a.ss_family == AF_INET6 ? " on=%s://[%s]:%s" : " on=%s://%s:%s", scheme, host,
+		  port);
+}
+
+/* A small send buffer: a reader that stopped is seen after kilobytes, not megabytes. */
+static int open_address(struct gateway *g, const struct addrinfo *a, struct why *why)
+{
+	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, bytes = SEND_BUFFER;
+
+	if (fd < 0)
+		return fail(why, ERR_IO, "socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, BACKLOG)) {
+		int err = fail(why, ERR_IO, "%s port %d: %s", g->how.host, g->how.port, strerror(errno));
+		close(fd);
+		return err;
+	}
+	g->loopback = is_loopback(a->ai_addr);
+	return fd;
+}
+
+static int open_inet(struct gateway *g, int *fd, struct why *why)
+{
+	struct addrinfo want = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
+	char port[16];
+	int err;
+
+	snprintf(port, sizeof port, "%d", g->how.port);
+	err = getaddrinfo(g->how.host, port, &want, &found);
+	if (err)
+		return fail(why, ERR_INVALID, "--host %s: %s", g->how.host, gai_strerror(err));
+	*fd = open_address(g, found, why);
+	freeaddrinfo(found);
+	if (*fd < 0)
+		return *fd;
+	tell(g, *fd);
+	if (!g->loopback && !g->keys)
+		log_at(LOG_WARN, "anybody who reaches %s may use this server: there is no --api-key-file", g->how.host);
+	return 0;
+}
+
+int listen_open(struct gateway *g, int *fd, struct why *why)
+{
+	int err;
+
+	if (!g->how.uds)
+		return open_inet(g, fd, why);
+	err = rpc_listen(&unix_listener, g->how.uds, (gid_t)-1, why);
+	if (err)
+		return err;
+	g->loopback = true;
+	*fd = fcntl(unix_listener.fd, F_DUPFD_CLOEXEC, 0);
+	log_event(LOG_INFO, "listening", " on=\"%s\"", g->how.uds);
+	return 0;
+}
+
+void listen_close(struct gateway *g)
+{
+	if (g->how.uds)
+		rpc_unlisten(&unix_listener);
+}

@@ -1,0 +1,29 @@
+/* listen.h - a listening Unix socket at a path that nobody else serves. */
+#ifndef RPC_SERVER_LISTEN_H
+#define RPC_SERVER_LISTEN_H
+
+#include <sys/types.h>
+
+#include "base/base.h"
+
+struct rpc_listener {
+	int fd, lock_fd;
+	char *path; /* bound here; NULL: handed over */
+	dev_t dev;  /* of the socket's file, so that only ours is removed */
+	ino_t ino;
+};
+
+/* flock on path.lock, bind a temporary name, rename over a stale socket; a live one is refused with its pid
+ * (ERR_BUSY), a place that does not do (no such folder, not to be written, no locks) is ERR_DENIED, a path that cannot be a
+ * socket's ERR_INVALID. Mode 0660; group (gid_t)-1: leave. */
+int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why *why);
+/* A descriptor that was handed over: checked, made non-blocking. */
+int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why);
+/* Removes the files that were made. Takes no lock and no memory, so that last words may end with it. */
+void rpc_unlink(const struct rpc_listener *l);
+void rpc_unlisten(struct rpc_listener *l); /* that, and closes */
+
+/* $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock. */
+void rpc_default_path(char *out, size_t size);
+
+#endif

@@ -1,0 +1,94 @@
+/* server_users.c - what the users of the socket share: connections, open calls, memory of requests. Looked up by going through the
+ * connections, where something large is asked for or little is left. */
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "rpc/server/inside.h"
+#include "rpc/server/share.h"
+
+enum { KEPT_CONNECTIONS = 8, KEPT_CALLS = 64, IDLE_MS = 60000 };
+
+bool user_is_owner(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+/* What one user holds. */
+struct usage {
+	int conns, calls, conns_of_pid;
+	size_t bytes;
+};
+
+static struct usage usage_of(const struct rpc_server *s, uid_t uid, pid_t pid)
+{
+	struct usage u = {0};
+
+	for (int i = 0; i < s->how.max_connections; i++) {
+		const struct conn *c = s->conns[i];
+		if (!c || c->peer.uid != uid)
+			continue;
+		u.conns++;
+		u.conns_of_pid += c->peer.pid == pid;
+		u.calls += c->n_calls;
+		u.bytes += conn_input_held(c);
+	}
+	return u;
+}
+
+/* The last places are for owners, one for each process, so that a gateway that runs as one does not take them all. */
+bool users_may_connect(const struct rpc_server *s, uid_t uid, pid_t pid)
+{
+	struct usage u = usage_of(s, uid, pid);
+	int free = s->how.max_connections - s->n_conns;
+	bool owner = user_is_owner(uid);
+
+	if (share_room(free - share_kept(s->how.max_connections, KEPT_CONNECTIONS), u.conns, owner) > 0)
+		return true;
+	return owner && free > 0 && !u.conns_of_pid;
+}
+
+bool users_may_call(const struct rpc_server *s, const struct conn *c)
+{
+	int most = s->last.n_calls;
+	bool owner = user_is_owner(c->peer.uid);
+	int64_t free = most - s->n_calls - (owner ? 0 : share_kept(most, KEPT_CALLS));
+
+	return s->n_calls < most / 2 || share_room(free, usage_of(s, c->peer.uid, 0).calls, owner) > 0;
+}
+
+/* Owners may take all that is left: a gateway has a limit of its own, and those whom it asks for have their accounts' shares. */
+size_t users_input_left(const struct rpc_server *s, const struct conn *c)
+{
+	int64_t most = (int64_t)s->how.max_input, free = most - (int64_t)(s->in_held + arena_held());
+
+	if (user_is_owner(c->peer.uid))
+		return free > 0 ? (size_t)free : 0;
+	return (size_t)share_room(free - share_kept(most, most), (int64_t)usage_of(s, c->peer.uid, 0).bytes, false);
+}
+
+static bool is_idle(const struct rpc_server *s, const struct conn *c, uint64_t now)
+{
+	int idle_ms = s->how.idle_timeout_ms ? s->how.idle_timeout_ms : IDLE_MS;
+
+	return c->hello && !c->n_calls && !c->doomed && !c->ending && now - c->heard_ns > (uint64_t)idle_ms * 1000000u;
+}
+
+/* A connection of the same user that has been silent for long gives up its place. */
+bool users_make_place(struct rpc_server *s, uid_t uid)
+{
+	uint64_t now = now_ns();
+	struct conn *oldest = NULL;
+
+	for (int i = 0; i < s->how.max_connections; i++) {
+		struct conn *c = s->conns[i];
+		if (c && c->peer.uid == uid && is_idle(s, c, now) && (!oldest || c->heard_ns < oldest->heard_ns))
+			oldest = c;
+	}
+	if (!oldest)
+		return false;
+	conn_error(s, oldest, 0, ERR_BUSY, "another connection of yours waits for a place, and this one has been idle for long");
+	conn_flush(s, oldest);
+	oldest->doomed = true;
+	conn_attend_all(s);
+	return true;
+}
