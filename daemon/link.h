@@ -22,7 +22,7 @@ struct report { /* engine -> front */
 	int refused; /* ERR_*, then `text` */
 	char text[256];
 	int n_details;
-	struct picked detail[LINK_TOKENS];
+	struct sampled detail[LINK_TOKENS];
 };
 
 enum link_state { LINK_STARTING, LINK_LOADING, LINK_READY, LINK_STOPPED };

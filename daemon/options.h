@@ -25,7 +25,7 @@ struct options {
 	bool pin;
 	bool graphs;            /* CUDA: small steps are captured and replayed */
 	bool overlap;           /* CUDA: a kernel may start before the one before it has ended */
-	bool device_pick;       /* CUDA: words are picked where the logits are */
+	bool device_sample;       /* CUDA: words are sampled where the logits are */
 	bool debug_nan;         /* every layer's output is looked at */
 	bool step_ahead;        /* CUDA: a step is enqueued while the one before runs */
 	bool wgmma;             /* CUDA: attention of prompts by Hopper's products, where there are any */

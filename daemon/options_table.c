@@ -125,7 +125,7 @@ const struct option_row option_table[] = {
 	TEXT(INNER, "hash-rows", NULL, "FILE", hash_rows, "append a hash of every logits row to FILE"),
 	NO_FLAG(INNER, "graphs", graphs, "CUDA: enqueue every step anew, capture none"),
 	NO_FLAG(INNER, "overlap", overlap, "CUDA: start no kernel before the one before it has ended"),
-	NO_FLAG(INNER, "device-pick", device_pick, "CUDA: bring all logits to the host and pick there"),
+	NO_FLAG(INNER, "device-pick", device_sample, "CUDA: bring all logits to the host and sample there"),
 	NO_FLAG(INNER, "step-ahead", step_ahead, "CUDA: enqueue no step before the words of the one before are known"),
 	NO_FLAG(INNER, "wgmma", wgmma, "CUDA: attention of prompts by mma.sync on every GPU"),
 	NO_FLAG(INNER, "tuning", tuning, "CUDA: take cuBLASLt's first algorithm, do not time several at start"),

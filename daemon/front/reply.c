@@ -9,8 +9,8 @@ enum { PIECE_BYTES = 256 }; /* of one token; longer ones are cut */
 /* Room for the tokens of one report. */
 struct told {
 	struct rpc_token token[LINK_TOKENS];
-	struct rpc_top top[LINK_TOKENS][PICK_MAX_TOP];
-	char piece[LINK_TOKENS][PICK_MAX_TOP + 1][PIECE_BYTES];
+	struct rpc_top top[LINK_TOKENS][SAMPLE_MAX_TOP];
+	char piece[LINK_TOKENS][SAMPLE_MAX_TOP + 1][PIECE_BYTES];
 };
 
 static const char *piece(const struct front *f, int32_t id, char out[PIECE_BYTES], size_t *len)
@@ -19,10 +19,10 @@ static const char *piece(const struct front *f, int32_t id, char out[PIECE_BYTES
 	return out;
 }
 
-static void tell_token(const struct front *f, const struct picked *p, struct rpc_token *t,
+static void tell_token(const struct front *f, const struct sampled *p, struct rpc_token *t,
 		       struct rpc_top *top, char pieces[][PIECE_BYTES])
 {
-	REQUIRE(p->n_top <= PICK_MAX_TOP);
+	REQUIRE(p->n_top <= SAMPLE_MAX_TOP);
 	*t = (struct rpc_token){.id = p->id,
 				.logprob = p->logprob,
 				.rank = (uint32_t)p->rank,
@@ -30,7 +30,7 @@ static void tell_token(const struct front *f, const struct picked *p, struct rpc
 				.has_logprob = true,
 				.top = top,
 				.n_top = p->n_top};
-	t->piece = piece(f, p->id, pieces[PICK_MAX_TOP], &t->piece_len);
+	t->piece = piece(f, p->id, pieces[SAMPLE_MAX_TOP], &t->piece_len);
 	for (int i = 0; i < p->n_top; i++) {
 		top[i] = (struct rpc_top){.id = p->top_id[i], .logprob = p->top_logprob[i]};
 		top[i].piece = piece(f, p->top_id[i], pieces[i], &top[i].piece_len);

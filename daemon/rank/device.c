@@ -170,7 +170,7 @@ int device_fits(const struct node *n, struct why *why)
 				   "--dry-run --device cuda",
 				   n->world->rank, (double)need / (1 << 30), now.name, (double)now.free / (1 << 30));
 	}
-	pick_phase_destroy(plan.pick);
+	sample_phase_destroy(plan.sample);
 	model_destroy(plan.model);
 	backend_destroy(plan.backend);
 	return err;

@@ -23,10 +23,10 @@ uint64_t fits_tables(const struct node *n, int rank, int length)
 	if (rank)
 		return step;
 	return sched_bytes(&lim, (int)n->opt->block_size) + 3 * step + link_bytes(lim.step.max_seqs) +
-	       (uint64_t)lim.step.max_tokens * sizeof(struct picked);
+	       (uint64_t)lim.step.max_tokens * sizeof(struct sampled);
 }
 
-uint64_t fits_picker(const struct node *n)
+uint64_t fits_sampler(const struct node *n)
 {
 	return (uint64_t)n->limits.rows * (uint64_t)n->cfg.vocab * sizeof(float) + 32 * (uint64_t)n->cfg.vocab;
 }
@@ -143,9 +143,9 @@ int fits_cpu(const struct node *n, struct why *why)
 	}
 	if (!err) {
 		block = (uint64_t)backend_kv_bytes(plan.backend, &shape) * (uint64_t)n->cfg.layers;
-		held = plan.backend->held + (n->world->rank ? 0 : fits_picker(n)) + (n->world->size > 1 ? comm_host_bytes(n->world->size, &lim) : 0);
+		held = plan.backend->held + (n->world->rank ? 0 : fits_sampler(n)) + (n->world->size > 1 ? comm_host_bytes(n->world->size, &lim) : 0);
 	}
-	pick_phase_destroy(plan.pick);
+	sample_phase_destroy(plan.sample);
 	model_destroy(plan.model);
 	backend_destroy(plan.backend);
 	longest = world_min(n->world, err ? 0 : fits_longest(n, n->world->rank, held, block, n->world->local_size));

@@ -7,8 +7,8 @@
 /* Bytes of a rank's tables for sequences of up to `length` tokens: on rank 0 the scheduler's, the mailboxes, two steps and the page
  * that hands them over; elsewhere one step. */
 uint64_t fits_tables(const struct node *n, int rank, int length);
-/* Rank 0 on the CPU: logits on the host, and scratch of picking. */
-uint64_t fits_picker(const struct node *n);
+/* Rank 0 on the CPU: logits on the host, and scratch of sampling. */
+uint64_t fits_sampler(const struct node *n);
 /* KV blocks for sequences of `length` that fit on a rank that holds `held` bytes, by options and memory; `block` bytes each. */
 int64_t fits_blocks(const struct node *n, int rank, uint64_t held, uint64_t block, int local_size, int length);
 /* Blocks of the longest sequence up to --max-model-len for which a rank has room, tables included; 0: not even one block. */

@@ -30,7 +30,7 @@ uint64_t hash_floats(const float *f, size_t n)
 	return h;
 }
 
-void hash_row(struct hash_file *h, const struct pick *what, const float *logits, int vocab)
+void hash_row(struct hash_file *h, const struct sample *what, const float *logits, int vocab)
 {
 	fprintf(h->f, "%" PRIu64 " %d %016" PRIx64 "\n", what->call, what->pos,
 		hash_floats(logits, (size_t)vocab));

@@ -7,7 +7,7 @@
 
 struct hash_file;
 struct hash_file *hash_open(const char *path);
-void hash_row(struct hash_file *h, const struct pick *what, const float *logits, int vocab);
+void hash_row(struct hash_file *h, const struct sample *what, const float *logits, int vocab);
 void hash_close(struct hash_file *h); /* NULL is fine */
 /* FNV-1a over the bits of n floats. */
 uint64_t hash_floats(const float *f, size_t n);

@@ -60,7 +60,7 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 			p->rank[r].work += p->world.size > 1 ? comm_host_bytes(p->world.size, &lim) : 0;
 		p->rank[r].block = backend_kv_bytes(n.backend, &kv) * (uint64_t)n.cfg.layers;
 	}
-	pick_phase_destroy(n.pick);
+	sample_phase_destroy(n.sample);
 	model_destroy(n.model);
 	backend_destroy(n.backend);
 	return err;
@@ -68,7 +68,7 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 
 static uint64_t work(const struct plan *p, int r)
 {
-	return p->rank[r].work + (r || p->node.cuda ? 0 : fits_picker(&p->node));
+	return p->rank[r].work + (r || p->node.cuda ? 0 : fits_sampler(&p->node));
 }
 
 static uint64_t held(const struct plan *p, int r)

@@ -223,10 +223,10 @@ static int load_model(struct node *n, struct load_progress *progress, bool dry, 
 }
 
 /* Logits that a test wants to see come to the host. */
-static void make_pick(struct node *n, bool dry)
+static void make_sample(struct node *n, bool dry)
 {
 	if (n->world->rank == 0)
-		n->pick = pick_phase_create(n->backend, n->limits.rows, n->cfg.vocab, n->opt->device_pick && !n->opt->hash_rows, dry);
+		n->sample = sample_phase_create(n->backend, n->limits.rows, n->cfg.vocab, n->opt->device_sample && !n->opt->hash_rows, dry);
 }
 
 int node_make_model(struct node *n, struct load_progress *progress, bool dry, struct why *why)
@@ -236,7 +236,7 @@ int node_make_model(struct node *n, struct load_progress *progress, bool dry, st
 	if (!err)
 		err = load_model(n, progress, dry, why);
 	if (!err)
-		make_pick(n, dry);
+		make_sample(n, dry);
 	return err;
 }
 
@@ -309,7 +309,7 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	if (!err)
 		err = node_agree(n->world, load_model(n, progress, false, why), why);
 	if (!err)
-		make_pick(n, false);
+		make_sample(n, false);
 	if (!err)
 		err = node_agree(n->world, load_cache(n, why), why);
 	if (err)
@@ -347,7 +347,7 @@ void node_finish(struct node *n)
 	step_finish(&n->step);
 	if (n->kv.pool)
 		kv_finish(&n->kv);
-	pick_phase_destroy(n->pick);
+	sample_phase_destroy(n->sample);
 	model_destroy(n->model);
 	comm_destroy(n->comm);
 	backend_destroy(n->backend);
@@ -356,7 +356,7 @@ void node_finish(struct node *n)
 
 void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int first, int count), void *arg)
 {
-	float *logits = n->pick ? pick_phase_logits(n->pick) : NULL;
+	float *logits = n->sample ? sample_phase_logits(n->sample) : NULL;
 
 	for (int first = 0; first < s->head->n_rows; first += n->limits.rows) {
 		int count = min_int(n->limits.rows, s->head->n_rows - first);

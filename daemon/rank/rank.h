@@ -33,7 +33,7 @@ struct node {
 	struct backend *backend;
 	struct comm *comm;
 	struct model *model;
-	struct pick_phase *pick; /* rank 0; else NULL */
+	struct sample_phase *sample; /* rank 0; else NULL */
 	struct kv kv;
 	struct step step; /* ranks above 0 */
 	struct step_limits limits;
@@ -64,7 +64,7 @@ int node_agree(struct world *w, int err, struct why *why);
 int node_exit_code(int err);
 void node_finish(struct node *n);
 
-/* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to n->pick. Waits for
+/* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to n->sample. Waits for
  * none. */
 void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int first, int count), void *arg);
 

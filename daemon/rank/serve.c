@@ -15,10 +15,10 @@ struct server {
 	struct link *l;
 	struct blocks *blocks;
 	struct sched *sched;
-	struct picked *picked; /* (max_tokens) one a row of a step */
-	const struct pick *picks;
+	struct sampled *sampled; /* (max_tokens) one a row of a step */
+	const struct sample *samples;
 	struct step step[2];
-	struct step *running; /* of them: its words are being picked; NULL: none */
+	struct step *running; /* of them: its words are being sampled; NULL: none */
 	struct event event[64];
 	bool stop;
 	struct hash_file *hash; /* tests only; NULL */
@@ -136,7 +136,7 @@ static void take_commands(struct server *s)
 		take_command(s, &c);
 }
 
-static void pick_rows(void *arg, int first, int count)
+static void sample_rows(void *arg, int first, int count)
 {
 	struct server *s = arg;
 	struct node *n = s->n;
@@ -144,8 +144,8 @@ static void pick_rows(void *arg, int first, int count)
 	if (s->hash)
 		backend_sync(n->backend);
 	for (int i = 0; s->hash && i < count; i++)
-		hash_row(s->hash, &s->picks[first + i], pick_phase_logits(n->pick) + (size_t)i * (size_t)n->cfg.vocab, n->cfg.vocab);
-	pick_phase_start(n->pick, first, count, s->picks + first, s->picked + first);
+		hash_row(s->hash, &s->samples[first + i], sample_phase_logits(n->sample) + (size_t)i * (size_t)n->cfg.vocab, n->cfg.vocab);
+	sample_phase_start(n->sample, first, count, s->samples + first, s->sampled + first);
 }
 
 /* Hands a step to all ranks and enqueues its pass here. */
@@ -159,18 +159,18 @@ static void launch(struct server *s, struct step *step)
 	model_forward(n->model, &n->kv, step);
 }
 
-/* When the step before is done: what is known of its calls decides how words are picked. */
-static void start_picking(struct server *s, struct step *step)
+/* When the step before is done: what is known of its calls decides how words are sampled. */
+static void start_sampling(struct server *s, struct step *step)
 {
-	s->picks = sched_picks(s->sched, step);
-	node_rows(s->n, step, pick_rows, s);
+	s->samples = sched_samples(s->sched, step);
+	node_rows(s->n, step, sample_rows, s);
 	s->running = step;
 }
 
 /* The step after the running one may be planned before this one's words are known. */
 static bool may_go_ahead(const struct server *s)
 {
-	return s->n->opt->step_ahead && pick_phase_ahead(s->n->pick);
+	return s->n->opt->step_ahead && sample_phase_ahead(s->n->sample);
 }
 
 static void publish_all(struct server *s)
@@ -182,10 +182,10 @@ static void publish_all(struct server *s)
 
 static void see_through(struct server *s)
 {
-	pick_phase_wait(s->n->pick);
+	sample_phase_wait(s->n->sample);
 	for (int i = 0; i < s->running->head->n_rows; i++)
-		if (s->picked[i].broken)
-			s->picked[i].origin = (int16_t)model_nan(s->n->model, s->picks[i].seq);
+		if (s->sampled[i].broken)
+			s->sampled[i].origin = (int16_t)model_nan(s->n->model, s->samples[i].seq);
 	board_done(s->n->world->board, s->running->head->no);
 }
 
@@ -195,7 +195,7 @@ static void finish(struct server *s, bool another)
 	see_through(s);
 	if (!another)
 		board_step(s->n->world->board, -1);
-	sched_done(s->sched, s->running, s->picked);
+	sched_done(s->sched, s->running, s->sampled);
 	s->running = NULL;
 	publish_all(s);
 }
@@ -213,7 +213,7 @@ static bool advance(struct server *s)
 	if (s->running)
 		finish(s, planned);
 	if (planned)
-		start_picking(s, next);
+		start_sampling(s, next);
 	return true;
 }
 
@@ -250,7 +250,7 @@ void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
 
 	s.blocks = blocks_create(n->n_blocks, (int)n->opt->block_size, n->opt->prefix_caching);
 	s.sched = sched_create(&lim, s.blocks);
-	s.picked = xalloc_touched((size_t)n->limits.max_tokens, sizeof *s.picked);
+	s.sampled = xalloc_touched((size_t)n->limits.max_tokens, sizeof *s.sampled);
 	for (int i = 0; i < 2; i++)
 		step_init(&s.step[i], &n->limits);
 	if (n->opt->hash_rows)
@@ -260,14 +260,14 @@ void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
 	ready(arg);
 	while (!s.stop)
 		turn(&s);
-	pick_phase_wait(n->pick);
+	sample_phase_wait(n->sample);
 	stop_others(n, &s.step[0]);
 	atomic_store(&l->state, LINK_STOPPED);
 	link_ring_front(l);
 	hash_close(s.hash);
 	for (int i = 0; i < 2; i++)
 		step_finish(&s.step[i]);
-	free(s.picked);
+	free(s.sampled);
 	sched_destroy(s.sched);
 	blocks_destroy(s.blocks);
 }

@@ -210,20 +210,20 @@ void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x,
 	b->ops->rows(b, out, x, row);
 }
 
-float *backend_pick_open(struct backend *b, int rows, int vocab)
+float *backend_sample_open(struct backend *b, int rows, int vocab)
 {
 	REQUIRE(rows > 0 && vocab > 0);
-	return b->ops->pick_open ? b->ops->pick_open(b, rows, vocab) : NULL;
+	return b->ops->sample_open ? b->ops->sample_open(b, rows, vocab) : NULL;
 }
 
-void backend_pick(struct backend *b, int first, int n, const struct pick *what, bool *left)
+void backend_sample(struct backend *b, int first, int n, const struct sample *what, bool *left)
 {
 	REQUIRE(first >= 0 && n > 0);
 	op(b);
-	b->ops->pick(b, first, n, what, left);
+	b->ops->sample(b, first, n, what, left);
 }
 
-void backend_picked(struct backend *b, int n, struct picked *out)
+void backend_sampled(struct backend *b, int n, struct sampled *out)
 {
-	b->ops->picked(b, n, out);
+	b->ops->sampled(b, n, out);
 }

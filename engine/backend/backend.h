@@ -35,8 +35,8 @@
 #include "parallel/shard.h"
 
 struct backend;
-struct pick;
-struct picked;
+struct sample;
+struct sampled;
 struct step;
 struct weight; /* a packed matrix; the backend owns layout and scales */
 
@@ -116,10 +116,10 @@ struct backend_ops {
 					 const struct weight *w);
 	void (*rows)(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
 
-	/* Picking where the logits are (rank 0). All NULL: on the host */
-	float *(*pick_open)(struct backend *b, int rows, int vocab);
-	void (*pick)(struct backend *b, int first, int n, const struct pick *what, bool *left);
-	void (*picked)(struct backend *b, int n, struct picked *out);
+	/* Sampling where the logits are (rank 0). All NULL: on the host */
+	float *(*sample_open)(struct backend *b, int rows, int vocab);
+	void (*sample)(struct backend *b, int first, int n, const struct sample *what, bool *left);
+	void (*sampled)(struct backend *b, int n, struct sampled *out);
 };
 
 struct backend {
@@ -203,12 +203,12 @@ struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, str
 				      const struct weight *w);
 /* out (r, cols) = rows of x (n, cols); same type. */
 void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row /* (r) */);
-/* Memory of the device where `rows` rows of logits are to be for backend_pick(); once. NULL: the host picks. */
-float *backend_pick_open(struct backend *b, int rows, int vocab);
-/* Enqueues the picking of the first n rows there, rows [first, first + n) of the step, as pick_token() does; their ids also go to
- * b->drawn. left[i]: row i is the host's to pick. */
-void backend_pick(struct backend *b, int first, int n, const struct pick *what, bool *left);
+/* Memory of the device where `rows` rows of logits are to be for backend_sample(); once. NULL: the host samples. */
+float *backend_sample_open(struct backend *b, int rows, int vocab);
+/* Enqueues the sampling of the first n rows there, rows [first, first + n) of the step, as sample_token() does; their ids also go to
+ * b->drawn. left[i]: row i is the host's to sample. */
+void backend_sample(struct backend *b, int first, int n, const struct sample *what, bool *left);
 /* Waits for those that were not left. */
-void backend_picked(struct backend *b, int n, struct picked *out);
+void backend_sampled(struct backend *b, int n, struct sampled *out);
 
 #endif

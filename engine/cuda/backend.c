@@ -84,7 +84,7 @@ static void destroy(struct backend *b)
 		cuda_drain(c);
 	cuda_drop_graphs(c);
 	gemm_destroy(c->gemm, c);
-	cuda_pick_close(c);
+	cuda_sample_close(c);
 	cuda_step_destroy(c);
 	cuda_give(c, c->partial, (size_t)c->max_parts * (size_t)c->how.heads * (size_t)(c->how.head_dim + 2) * sizeof(float));
 	cuda_give(c, c->tickets, (size_t)c->max_parts * (size_t)c->how.heads * sizeof *c->tickets);
@@ -128,9 +128,9 @@ static const struct backend_ops cuda_ops = {
 	.attention = cuda_attention,
 	.linear_silu_mul = cuda_linear_silu_mul,
 	.rows = cuda_rows,
-	.pick_open = cuda_pick_open,
-	.pick = cuda_pick,
-	.picked = cuda_picked,
+	.sample_open = cuda_sample_open,
+	.sample = cuda_sample,
+	.sampled = cuda_sampled,
 };
 
 static int check_shape(const struct cuda_options *how, struct why *why)

@@ -48,7 +48,7 @@ struct cuda_stage {
 };
 
 struct cuda_weight;
-struct cuda_picker;
+struct cuda_sampler;
 struct gemm; /* cuBLASLt and its chosen algorithms */
 
 struct cuda {
@@ -77,7 +77,7 @@ struct cuda {
 	const int32_t *known_heads; /* host table that `runs` was made from */
 	struct attn_run *runs;      /* device (heads) */
 	int32_t *kv_of_head;        /* device (heads) */
-	struct cuda_picker *picker; /* rank 0; else NULL */
+	struct cuda_sampler *sampler; /* rank 0; else NULL */
 	struct comm *peers; /* whose sums the stream holds; NULL: none */
 	struct gemm *gemm;
 	size_t int8_room; /* bytes at most of integers that are 16-bit numbers for cuBLASLt at a time */
@@ -167,8 +167,8 @@ void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *
 		    const struct kv_shape *kv, const struct step *s);
 
 /* What the device has of the histories of calls with penalties, one for each sequence that may run. */
-struct pick_book {
-	struct pick_kept {
+struct sample_book {
+	struct sample_kept {
 		uint64_t call; /* whose it is: a slot's next call has another */
 		int64_t step;  /* since when */
 		int n;         /* its first words */
@@ -177,15 +177,15 @@ struct pick_book {
 	int64_t step; /* the running one, from 1 on */
 	int vocab;
 };
-/* pick_pack.c. A row and, from ids + at on, its lists and what is new of its history; how many ids they take. Where they do not fit
+/* sample_pack.c. A row and, from ids + at on, its lists and what is new of its history; how many ids they take. Where they do not fit
  * below `room`, or a mask comes with it, or nothing is told of a given word, the row is left to the host. */
-int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what, struct pick_book *book);
-struct pick_needs pick_needs_of(const struct pick_row *row, int n);
-void pick_unpack(struct picked *out, const struct pick_result *r, int n_top);
-float *cuda_pick_open(struct backend *b, int rows, int vocab);
-void cuda_pick(struct backend *b, int first, int n, const struct pick *what, bool *left);
-void cuda_picked(struct backend *b, int n, struct picked *out);
-void cuda_pick_close(struct cuda *c);
+int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const struct sample *what, struct sample_book *book);
+struct sample_needs sample_needs_of(const struct sample_row *row, int n);
+void sample_unpack(struct sampled *out, const struct sample_result *r, int n_top);
+float *cuda_sample_open(struct backend *b, int rows, int vocab);
+void cuda_sample(struct backend *b, int first, int n, const struct sample *what, bool *left);
+void cuda_sampled(struct backend *b, int n, struct sampled *out);
+void cuda_sample_close(struct cuda *c);
 
 int cuda_create(struct backend **out, const struct cuda_options *how, struct why *why);
 

@@ -248,26 +248,26 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G)) decode(struct 
 	}
 }
 
-template <class E, class C, int DIM> static cudaError_t pick_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+template <class E, class C, int DIM> static cudaError_t sample_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
 	auto kernel = group == 1 ? decode<E, C, DIM, 1> : group == 2 ? decode<E, C, DIM, 2> : decode<E, C, DIM, 4>;
 
 	return gpu_launch(kernel, dim3(n, a.n_runs), THREADS, 0, s, a, items);
 }
-template <class E, class C> static cudaError_t pick_dim(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+template <class E, class C> static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
-	return (a.cache.dim == 64 ? pick_group<E, C, 64> : pick_group<E, C, 128>)(s, a, items, n, group);
+	return (a.cache.dim == 64 ? sample_group<E, C, 64> : sample_group<E, C, 128>)(s, a, items, n, group);
 }
-template <class E> static cudaError_t pick_decode(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+template <class E> static cudaError_t choose_decode(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
 	if (a.cache.kv == K_KV_INT8)
-		return pick_dim<E, Int8>(s, a, items, n, group);
-	return (a.cache.kv == K_KV_FP8 ? pick_dim<E, Fp8> : pick_dim<E, E>)(s, a, items, n, group);
+		return choose_dim<E, Int8>(s, a, items, n, group);
+	return (a.cache.kv == K_KV_FP8 ? choose_dim<E, Fp8> : choose_dim<E, E>)(s, a, items, n, group);
 }
 
 extern "C" {
 cudaError_t k_attention_decode(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_item *items, int n, int group)
 {
-	return (type == K_F16 ? pick_decode<F16> : pick_decode<Bf16>)(s, a, items, n, group);
+	return (type == K_F16 ? choose_decode<F16> : choose_decode<Bf16>)(s, a, items, n, group);
 }
 }

@@ -127,65 +127,65 @@ struct k_tree {
 };
 cudaError_t k_tree_sum(cudaStream_t stream, float *out, struct k_tree in, size_t n);
 
-/* ---- pick (engine/sample/sample.h): rows of logits to tokens, the same as on the host ---- */
-enum pick_mode { PICK_SCORE, PICK_LIKELIEST, PICK_DRAW };
-enum { PICK_TOP = 20, PICK_PART = 2048 /* words of a block */, PICK_BINS = 2048, PICK_PASSES = 3, PICK_SELECTS = 3 };
+/* ---- sample (engine/sample/sample.h): rows of logits to tokens, the same as on the host ---- */
+enum sample_mode { SAMPLE_SCORE, SAMPLE_LIKELIEST, SAMPLE_DRAW };
+enum { SAMPLE_TOP = 20, SAMPLE_PART = 2048 /* words of a block */, SAMPLE_BINS = 2048, SAMPLE_PASSES = 3, SAMPLE_SELECTS = 3 };
 
 /* One row; `ids` of it: the bits of its mask, biased ones by rising id and their values (bits of floats), stop (where masked), then
  * what of its history (prompt, output) the device does not have yet. */
-struct pick_row {
+struct sample_row {
 	double per_temperature;      /* 1 / temperature; 0: logits stay as they are */
 	double per_repetition;       /* 1 / penalty */
-	uint64_t stream, least, share; /* pick_stream(); min_p as a mass; top_p in 2^-32: 2^32 is off */
+	uint64_t stream, least, share; /* sample_stream(); min_p as a mass; top_p in 2^-32: 2^32 is off */
 	int32_t mode, given, n_top, top_k; /* top_k 0: off */
 	int32_t at, n_mask /* words of bits; 0: all may be drawn */, n_bias, n_stop, n_prompt, n_output;
 	int32_t seq, kept; /* whose history it is, and how much of it is there; seq -1: it is used here and not kept */
 	float repetition, presence, frequency;
-	int32_t skip, none; /* skip: the host picks it */
+	int32_t skip, none; /* skip: the host samples it */
 };
-struct pick_best {
+struct sample_best {
 	double key;
-	int32_t id /* PICK_NOBODY: none yet */, none;
+	int32_t id /* SAMPLE_NOBODY: none yet */, none;
 };
-enum { PICK_NOBODY = 0x7fffffff };
-struct pick_select { /* of the k-th by order: what is known before a pass */
+enum { SAMPLE_NOBODY = 0x7fffffff };
+struct sample_select { /* of the k-th by order: what is known before a pass */
 	uint64_t want, bin; /* weight still to be covered; weight of the bin it lies in */
 	uint32_t prefix;    /* bits of the value so far */
 	int32_t all;        /* nothing is cut off */
 };
-struct pick_result {
+struct sample_result {
 	int32_t id, best;  /* drawn or given; likeliest of the raw ones, or the first that is not finite */
 	float x, x_best;   /* their raw logits; where x_best is not finite, only id counts */
 	uint64_t total;    /* mass of all, of the likeliest 2^40 */
 	uint32_t likelier; /* words above `id` */
-	int32_t n_top, top_id[PICK_TOP];
-	float top[PICK_TOP]; /* in no order */
+	int32_t n_top, top_id[SAMPLE_TOP];
+	float top[SAMPLE_TOP]; /* in no order */
 };
-struct pick_args {
+struct sample_args {
 	const float *raw;          /* (rows, vocab) */
-	const struct pick_row *row;
+	const struct sample_row *row;
 	const int32_t *ids;
 	int32_t *history;          /* (seqs, max_history) of those with penalties */
 	float *x;                  /* (rows, vocab) masked, penalised, divided by temperature */
 	uint32_t *count;           /* (rows, vocab) all 0 between calls */
-	uint64_t *bins;            /* (rows, PICK_SELECTS, PICK_PASSES, PICK_BINS) */
-	struct pick_select *select; /* (rows, PICK_SELECTS, PICK_PASSES) */
-	struct pick_best *best;    /* (rows, 3, parts): raw, likeliest, drawn */
-	struct pick_result *result; /* (rows) */
+	uint64_t *bins;            /* (rows, SAMPLE_SELECTS, SAMPLE_PASSES, SAMPLE_BINS) */
+	struct sample_select *select; /* (rows, SAMPLE_SELECTS, SAMPLE_PASSES) */
+	struct sample_best *best;    /* (rows, 3, parts): raw, likeliest, drawn */
+	struct sample_result *result; /* (rows) */
 	int32_t *drawn;            /* (rows) their ids once more, for the next step's tokens; rows that are skipped stay */
 	int vocab, rows, max_history, none;
 };
 /* What any of the rows asks for. */
-struct pick_needs {
+struct sample_needs {
 	bool lists, top_n, top_k, top_p, draw;
 };
-static inline int k_pick_parts(int vocab)
+static inline int k_sample_parts(int vocab)
 {
-	return (vocab + PICK_PART - 1) / PICK_PART;
+	return (vocab + SAMPLE_PART - 1) / SAMPLE_PART;
 }
-enum { PICK_MAX_VOCAB = 256 * PICK_PART };
-cudaError_t k_pick_lists(cudaStream_t stream, struct pick_args a); /* a part of it */
-cudaError_t k_pick(cudaStream_t stream, struct pick_args a, struct pick_needs needs);
+enum { SAMPLE_MAX_VOCAB = 256 * SAMPLE_PART };
+cudaError_t k_sample_lists(cudaStream_t stream, struct sample_args a); /* a part of it */
+cudaError_t k_sample(cudaStream_t stream, struct sample_args a, struct sample_needs needs);
 
 #ifdef __cplusplus
 }

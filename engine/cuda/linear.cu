@@ -246,7 +246,7 @@ static bool wide_tiles(int n, int rows)
 	return !rest || 4 * rest >= processors || tiles >= 4 * processors;
 }
 
-template <class E, bool INT8, class... A> static cudaError_t pick_skinny(int m, int n, int k, A... args)
+template <class E, bool INT8, class... A> static cudaError_t choose_skinny(int m, int n, int k, A... args)
 {
 	using S = shapes<E, INT8>;
 
@@ -334,7 +334,7 @@ static cudaError_t launch_fixed(cudaStream_t s, void *out, enum k_form form, con
 			  bias, segments, n_segments, m, n, k, ld);
 }
 
-template <class E, bool INT8, class... A> static cudaError_t pick_fixed(int n_segments, int m, int k, A... args)
+template <class E, bool INT8, class... A> static cudaError_t choose_fixed(int n_segments, int m, int k, A... args)
 {
 	if (k % 8)
 		return launch_fixed<E, INT8, 2, false>(args...);
@@ -364,11 +364,11 @@ template <class E, bool INT8> static void init(cudaError_t *e)
 
 template <bool INT8, class... A> static cudaError_t any_skinny(enum k_type type, int m, int n, int k, A... args)
 {
-	return (type == K_F16 ? pick_skinny<F16, INT8, A...> : pick_skinny<Bf16, INT8, A...>)(m, n, k, args...);
+	return (type == K_F16 ? choose_skinny<F16, INT8, A...> : choose_skinny<Bf16, INT8, A...>)(m, n, k, args...);
 }
 template <bool INT8, class... A> static cudaError_t any_fixed(enum k_type type, int n_segments, int m, int k, A... args)
 {
-	return (type == K_F16 ? pick_fixed<F16, INT8, A...> : pick_fixed<Bf16, INT8, A...>)(n_segments, m, k, args...);
+	return (type == K_F16 ? choose_fixed<F16, INT8, A...> : choose_fixed<Bf16, INT8, A...>)(n_segments, m, k, args...);
 }
 
 extern "C" {

@@ -345,13 +345,13 @@ __global__ void __launch_bounds__(THREADS) tree_sum(float *out, struct k_tree in
 	}
 }
 
-template <class E> static cudaError_t pick_embed(cudaStream_t s, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
+template <class E> static cudaError_t choose_embed(cudaStream_t s, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
 {
 	auto kernel = cols % 8 ? embed<E, false> : embed<E, true>;
 
 	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, drawn, n_drawn, (const uint16_t *)table, cols, ld, rows_, first);
 }
-template <class E> static cudaError_t pick_silu(cudaStream_t s, void *out, const void *gate_up, int n, int ffn)
+template <class E> static cudaError_t choose_silu(cudaStream_t s, void *out, const void *gate_up, int n, int ffn)
 {
 	int per = ffn % 8 ? THREADS : 8 * THREADS;
 	auto kernel = ffn % 8 ? silu_mul<E, false> : silu_mul<E, true>;
@@ -359,7 +359,7 @@ template <class E> static cudaError_t pick_silu(cudaStream_t s, void *out, const
 	return gpu_launch(kernel, dim3((ffn + per - 1) / per, n), THREADS, 0, s, (uint16_t *)out, (const uint16_t *)gate_up, ffn);
 }
 
-template <class E> static auto pick_store(enum k_kv kv)
+template <class E> static auto sample_store(enum k_kv kv)
 {
 	return kv == K_KV_INT8 ? rope_store8<E, Int8> : kv == K_KV_FP8 ? rope_store8<E, Fp8> : rope_store<E>;
 }
@@ -372,7 +372,7 @@ void k_overlap(bool on)
 
 cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return (type == K_F16 ? pick_embed<F16> : pick_embed<Bf16>)(s, out, ids, drawn, n_drawn, table, n, cols, ld, rows_, first);
+	return (type == K_F16 ? choose_embed<F16> : choose_embed<Bf16>)(s, out, ids, drawn, n_drawn, table, n, cols, ld, rows_, first);
 }
 cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
 {
@@ -398,14 +398,14 @@ cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, co
 cudaError_t k_rope_store(cudaStream_t s, enum k_type type, void *qkv, struct k_cache cache, int heads, const float *cos, const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens)
 {
 	struct store_args a = {(uint16_t *)qkv, (char *)cache.pool, cos, sin, pos, slot, heads, cache.kv_heads, cache.dim, cos ? n_rot : 0};
-	auto kernel = type == K_F16 ? pick_store<F16>(cache.kv) : pick_store<Bf16>(cache.kv);
+	auto kernel = type == K_F16 ? sample_store<F16>(cache.kv) : sample_store<Bf16>(cache.kv);
 
 	return gpu_launch(kernel, tokens, THREADS, 0, s, a);
 }
 
 cudaError_t k_silu_mul(cudaStream_t s, enum k_type type, void *out, const void *gate_up, int n, int ffn)
 {
-	return (type == K_F16 ? pick_silu<F16> : pick_silu<Bf16>)(s, out, gate_up, n, ffn);
+	return (type == K_F16 ? choose_silu<F16> : choose_silu<Bf16>)(s, out, gate_up, n, ffn);
 }
 
 cudaError_t k_rows(cudaStream_t s, void *out, const void *x, const int32_t *row, int n, int bytes)

@@ -274,17 +274,17 @@ template <class C, int DIM> static constexpr int shared_bytes()
 {
 	return ATTN_TILE * DIM * 2 + 2 * KEYS * DIM * 2 + (C::PER16 == 16 ? 4 * K_HEAD_BYTES(DIM, true) : 2 * KEYS * DIM * 2);
 }
-template <class E, class C> static cudaError_t pick_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+template <class E, class C> static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
 	if (a.cache.dim == 64)
 		return gpu_launch(prefill<E, C, 64>, dim3(n, a.heads), THREADS, shared_bytes<C, 64>(), s, a, tiles);
 	return gpu_launch(prefill<E, C, 128>, dim3(n, a.heads), THREADS, shared_bytes<C, 128>(), s, a, tiles);
 }
-template <class E> static cudaError_t pick_prefill(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+template <class E> static cudaError_t choose_prefill(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
 	if (a.cache.kv == K_KV_INT8)
-		return pick_dim<E, Int8>(s, a, tiles, n);
-	return (a.cache.kv == K_KV_FP8 ? pick_dim<E, Fp8> : pick_dim<E, E>)(s, a, tiles, n);
+		return choose_dim<E, Int8>(s, a, tiles, n);
+	return (a.cache.kv == K_KV_FP8 ? choose_dim<E, Fp8> : choose_dim<E, E>)(s, a, tiles, n);
 }
 template <class E, class C> static cudaError_t init()
 {
@@ -304,7 +304,7 @@ template <class E> static cudaError_t init_all()
 extern "C" {
 cudaError_t k_attention_prefill(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n)
 {
-	return (type == K_F16 ? pick_prefill<F16> : pick_prefill<Bf16>)(s, a, tiles, n);
+	return (type == K_F16 ? choose_prefill<F16> : choose_prefill<Bf16>)(s, a, tiles, n);
 }
 cudaError_t k_attention_init(void)
 {

@@ -200,7 +200,7 @@ template <int DIM> static constexpr int shared_bytes()
 {
 	return 5 * PANEL * (DIM / COLS);
 }
-template <class E> static cudaError_t pick_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+template <class E> static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
 	if (a.cache.dim == 64)
 		return gpu_launch(prefill_wgmma<E, 64>, dim3(n, a.heads), THREADS, shared_bytes<64>(), s, a, tiles);
@@ -217,7 +217,7 @@ template <class E> static cudaError_t init()
 extern "C" {
 cudaError_t k_attention_prefill_wgmma(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n)
 {
-	return (type == K_F16 ? pick_dim<F16> : pick_dim<Bf16>)(s, a, tiles, n);
+	return (type == K_F16 ? choose_dim<F16> : choose_dim<Bf16>)(s, a, tiles, n);
 }
 cudaError_t k_attention_wgmma_init(void)
 {

@@ -1,20 +1,20 @@
-/* pick.c - picking on the device: its memory, one copy in, the kernels, one copy out that is waited for later. */
+/* sample.c - sampling on the device: its memory, one copy in, the kernels, one copy out that is waited for later. */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
 
-_Static_assert((int)PICK_TOP == (int)PICK_MAX_TOP, "words told of a row");
+_Static_assert((int)SAMPLE_TOP == (int)SAMPLE_MAX_TOP, "words told of a row");
 
-struct cuda_picker {
-	struct pick_args args;
+struct cuda_sampler {
+	struct sample_args args;
 	char *host, *device;         /* pinned and device: rows, then ids of all of them */
-	struct pick_result *results; /* pinned (rows) */
+	struct sample_result *results; /* pinned (rows) */
 	cudaEvent_t done;            /* they are there */
 	int rows, room;              /* ids */
-	struct pick_book book;
+	struct sample_book book;
 };
 
-/* Lists go over the bus each step, histories when a call begins: what is beyond this the host picks. */
+/* Lists go over the bus each step, histories when a call begins: what is beyond this the host samples. */
 static int room_of(const struct cuda *c, int rows, int vocab)
 {
 	enum { LISTS = 1024, MOST = 1 << 20 };
@@ -25,7 +25,7 @@ static int room_of(const struct cuda *c, int rows, int vocab)
 
 static size_t packed_bytes(int n, int ids)
 {
-	return (size_t)n * sizeof(struct pick_row) + (size_t)ids * sizeof(int32_t);
+	return (size_t)n * sizeof(struct sample_row) + (size_t)ids * sizeof(int32_t);
 }
 
 struct piece {
@@ -34,16 +34,16 @@ struct piece {
 };
 enum { PIECES = 8 };
 
-static void pieces_of(struct cuda_picker *p, struct piece out[PIECES])
+static void pieces_of(struct cuda_sampler *p, struct piece out[PIECES])
 {
-	struct pick_args *a = &p->args;
-	size_t rows = (size_t)p->rows, words = rows * (size_t)a->vocab, cuts = rows * PICK_SELECTS * PICK_PASSES;
+	struct sample_args *a = &p->args;
+	size_t rows = (size_t)p->rows, words = rows * (size_t)a->vocab, cuts = rows * SAMPLE_SELECTS * SAMPLE_PASSES;
 	struct piece all[PIECES] = {{(void **)&a->raw, words * sizeof *a->raw},
 				    {(void **)&a->x, words * sizeof *a->x},
 				    {(void **)&a->count, words * sizeof *a->count},
-				    {(void **)&a->bins, cuts * PICK_BINS * sizeof *a->bins},
+				    {(void **)&a->bins, cuts * SAMPLE_BINS * sizeof *a->bins},
 				    {(void **)&a->select, cuts * sizeof *a->select},
-				    {(void **)&a->best, rows * 3 * (size_t)k_pick_parts(a->vocab) * sizeof *a->best},
+				    {(void **)&a->best, rows * 3 * (size_t)k_sample_parts(a->vocab) * sizeof *a->best},
 				    {(void **)&a->result, rows * sizeof *a->result},
 				    {(void **)&a->history, (size_t)p->book.seqs * (size_t)p->book.max_history * sizeof *a->history}};
 
@@ -51,37 +51,37 @@ static void pieces_of(struct cuda_picker *p, struct piece out[PIECES])
 		out[i] = all[i];
 }
 
-float *cuda_pick_open(struct backend *b, int rows, int vocab)
+float *cuda_sample_open(struct backend *b, int rows, int vocab)
 {
 	struct cuda *c = cuda_of(b);
-	struct cuda_picker *p;
+	struct cuda_sampler *p;
 	struct piece piece[PIECES];
 	void *pinned[2] = {NULL};
 
-	if (vocab > PICK_MAX_VOCAB)
+	if (vocab > SAMPLE_MAX_VOCAB)
 		return NULL;
 	p = xalloc(1, sizeof *p);
-	*p = (struct cuda_picker){.args = {.vocab = vocab, .max_history = c->how.max_context}, .rows = rows, .room = room_of(c, rows, vocab)};
-	p->book = (struct pick_book){NULL, c->how.limits.max_seqs, c->how.max_context, 0, vocab};
+	*p = (struct cuda_sampler){.args = {.vocab = vocab, .max_history = c->how.max_context}, .rows = rows, .room = room_of(c, rows, vocab)};
+	p->book = (struct sample_book){NULL, c->how.limits.max_seqs, c->how.max_context, 0, vocab};
 	pieces_of(p, piece);
 	for (int i = 0; i < PIECES; i++)
 		*piece[i].at = cuda_take(c, piece[i].bytes);
 	p->device = cuda_take(c, packed_bytes(rows, p->room));
-	c->picker = p;
+	c->sampler = p;
 	if (c->how.dry)
 		return (float *)(uintptr_t)p->args.raw;
 	p->book.kept = xalloc_touched((size_t)p->book.seqs, sizeof *p->book.kept);
 	cuda_check(cudaMemsetAsync(p->args.count, 0, piece[2].bytes, c->stream), "clearing memory");
-	cuda_check(cudaMallocHost(&pinned[0], packed_bytes(rows, p->room)), "pinned memory for picking");
-	cuda_check(cudaMallocHost(&pinned[1], (size_t)rows * sizeof *p->results), "pinned memory for picking");
+	cuda_check(cudaMallocHost(&pinned[0], packed_bytes(rows, p->room)), "pinned memory for sampling");
+	cuda_check(cudaMallocHost(&pinned[1], (size_t)rows * sizeof *p->results), "pinned memory for sampling");
 	cuda_check(cudaEventCreateWithFlags(&p->done, cudaEventDisableTiming), "an event");
 	p->host = pinned[0], p->results = pinned[1];
 	return (float *)(uintptr_t)p->args.raw;
 }
 
-void cuda_pick_close(struct cuda *c)
+void cuda_sample_close(struct cuda *c)
 {
-	struct cuda_picker *p = c->picker;
+	struct cuda_sampler *p = c->sampler;
 	struct piece piece[PIECES];
 
 	if (!p)
@@ -96,34 +96,34 @@ void cuda_pick_close(struct cuda *c)
 	free(p);
 }
 
-static void enqueue(struct cuda *c, struct cuda_picker *p, int first, int n, int ids)
+static void enqueue(struct cuda *c, struct cuda_sampler *p, int first, int n, int ids)
 {
-	struct pick_args a = p->args;
+	struct sample_args a = p->args;
 
 	a.rows = n;
-	a.row = (const struct pick_row *)p->device;
-	a.ids = (const int32_t *)(p->device + (size_t)n * sizeof(struct pick_row));
+	a.row = (const struct sample_row *)p->device;
+	a.ids = (const int32_t *)(p->device + (size_t)n * sizeof(struct sample_row));
 	a.drawn = c->drawn + first;
-	cuda_check(cudaMemcpyAsync(p->device, p->host, packed_bytes(n, ids), cudaMemcpyHostToDevice, c->stream), "copying rows to pick");
-	cuda_check(k_pick(c->stream, a, pick_needs_of((const struct pick_row *)p->host, n)), "picking");
+	cuda_check(cudaMemcpyAsync(p->device, p->host, packed_bytes(n, ids), cudaMemcpyHostToDevice, c->stream), "copying rows to sample");
+	cuda_check(k_sample(c->stream, a, sample_needs_of((const struct sample_row *)p->host, n)), "sampling");
 	cuda_check(cudaMemcpyAsync(p->results, a.result, (size_t)n * sizeof *p->results, cudaMemcpyDeviceToHost, c->stream),
-		   "reading what was picked");
+		   "reading what was sampled");
 	cuda_check(cudaEventRecord(p->done, c->stream), "an event");
 }
 
-/* One picking at a time: `host` and `results` are read until cuda_picked(). */
-void cuda_pick(struct backend *b, int first, int n, const struct pick *what, bool *left)
+/* One sampling at a time: `host` and `results` are read until cuda_sampled(). */
+void cuda_sample(struct backend *b, int first, int n, const struct sample *what, bool *left)
 {
 	struct cuda *c = cuda_of(b);
-	struct cuda_picker *p = c->picker;
-	struct pick_row *row = (struct pick_row *)p->host;
+	struct cuda_sampler *p = c->sampler;
+	struct sample_row *row = (struct sample_row *)p->host;
 	int32_t *ids = (int32_t *)(p->host + (size_t)n * sizeof *row);
 	int used = 0, ours = 0;
 
 	p->book.step += !first;
 	REQUIRE(n <= p->rows && first + n <= c->how.limits.max_tokens);
 	for (int i = 0; i < n; i++) {
-		used += pick_pack(&row[i], ids, used, p->room, &what[i], &p->book);
+		used += sample_pack(&row[i], ids, used, p->room, &what[i], &p->book);
 		left[i] = row[i].skip;
 		ours += !left[i];
 	}
@@ -131,14 +131,14 @@ void cuda_pick(struct backend *b, int first, int n, const struct pick *what, boo
 		enqueue(c, p, first, n, used);
 }
 
-void cuda_picked(struct backend *b, int n, struct picked *out)
+void cuda_sampled(struct backend *b, int n, struct sampled *out)
 {
 	struct cuda *c = cuda_of(b);
-	struct cuda_picker *p = c->picker;
-	const struct pick_row *row = (const struct pick_row *)p->host;
+	struct cuda_sampler *p = c->sampler;
+	const struct sample_row *row = (const struct sample_row *)p->host;
 
-	cuda_wait(c, p->done, "picking");
+	cuda_wait(c, p->done, "sampling");
 	for (int i = 0; i < n; i++)
 		if (!row[i].skip)
-			pick_unpack(&out[i], &p->results[i], row[i].n_top);
+			sample_unpack(&out[i], &p->results[i], row[i].n_top);
 }

@@ -1,10 +1,10 @@
-/* pick.cu - from rows of logits to tokens, as engine/sample/sample.c does it: the same masks, products, masses and draws, to the bit. A row
+/* sample.cu - from rows of logits to tokens, as engine/sample/sample.c does it: the same masks, products, masses and draws, to the bit. A row
  * is cut into parts, one a block; what a kernel finds of a part, the next one puts together. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 #include "engine/sample/math.h"
 
-enum { THREADS = 256, WARPS = THREADS / 32, EACH = PICK_BINS / THREADS };
+enum { THREADS = 256, WARPS = THREADS / 32, EACH = SAMPLE_BINS / THREADS };
 enum { RAW, LIKELIEST, DRAWN };
 enum { TOP_N, TOP_K, TOP_P };
 
@@ -13,11 +13,11 @@ struct place {
 	size_t at;                 /* of the row in (rows, vocab) */
 };
 
-GPU struct place here(const struct pick_args &a)
+GPU struct place here(const struct sample_args &a)
 {
-	struct place p = {(int)blockIdx.y, (int)blockIdx.x, (int)blockIdx.x * PICK_PART, 0, (size_t)blockIdx.y * a.vocab};
+	struct place p = {(int)blockIdx.y, (int)blockIdx.x, (int)blockIdx.x * SAMPLE_PART, 0, (size_t)blockIdx.y * a.vocab};
 
-	p.end = min(p.first + PICK_PART, a.vocab);
+	p.end = min(p.first + SAMPLE_PART, a.vocab);
 	return p;
 }
 
@@ -40,16 +40,16 @@ GPU float of_key(uint32_t k)
 }
 
 /* ---- of a block's threads ---- */
-GPU void offer(struct pick_best &b, double key, int id)
+GPU void offer(struct sample_best &b, double key, int id)
 {
 	if (key > b.key || (key == b.key && id < b.id))
 		b = {key, id, 0};
 }
-GPU struct pick_best nobody()
+GPU struct sample_best nobody()
 {
-	return {-INFINITY, PICK_NOBODY, 0};
+	return {-INFINITY, SAMPLE_NOBODY, 0};
 }
-GPU struct pick_best block_best(struct pick_best b)
+GPU struct sample_best block_best(struct sample_best b)
 {
 	SHARED(double, keys, [WARPS]);
 	SHARED(int, ids, [WARPS]);
@@ -64,14 +64,14 @@ GPU struct pick_best block_best(struct pick_best b)
 		offer(b, keys[w], ids[w]);
 	return b;
 }
-GPU struct pick_best *best_at(const struct pick_args &a, int row, int which)
+GPU struct sample_best *best_at(const struct sample_args &a, int row, int which)
 {
 	return a.best + ((size_t)row * 3 + which) * gridDim.x;
 }
 /* Of all parts. */
-GPU struct pick_best row_best(const struct pick_args &a, int row, int which)
+GPU struct sample_best row_best(const struct sample_args &a, int row, int which)
 {
-	struct pick_best b = nobody();
+	struct sample_best b = nobody();
 
 	if (threadIdx.x < gridDim.x)
 		b = best_at(a, row, which)[threadIdx.x];
@@ -101,19 +101,19 @@ GPU uint64_t sum_before(uint64_t v, uint64_t &all)
 }
 
 /* ---- the first pass: what is there, and what masks leave of it ---- */
-GPU float scaled(const struct pick_row &r, float x)
+GPU float scaled(const struct sample_row &r, float x)
 {
 	/* the product of doubles rounds to the same float as the quotient: it is never that close to a tie */
 	return r.per_temperature > 0 ? clean((float)((double)x * r.per_temperature)) : x;
 }
 
-__global__ void __launch_bounds__(THREADS) pick_start(struct pick_args a, int lists)
+__global__ void __launch_bounds__(THREADS) sample_start(struct sample_args a, int lists)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	struct place p = here(a);
-	const struct pick_row &r = a.row[p.row];
-	struct pick_best raw = nobody(), likeliest = nobody();
+	const struct sample_row &r = a.row[p.row];
+	struct sample_best raw = nobody(), likeliest = nobody();
 
 	if (r.skip)
 		return;
@@ -134,15 +134,15 @@ __global__ void __launch_bounds__(THREADS) pick_start(struct pick_args a, int li
 		a.result[p.row].total = 0, a.result[p.row].likelier = 0, a.result[p.row].n_top = 0;
 }
 
-__global__ void __launch_bounds__(THREADS) pick_scale(struct pick_args a)
+__global__ void __launch_bounds__(THREADS) sample_scale(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	struct place p = here(a);
-	const struct pick_row &r = a.row[p.row];
-	struct pick_best b = nobody();
+	const struct sample_row &r = a.row[p.row];
+	struct sample_best b = nobody();
 
-	if (r.skip || r.mode == PICK_SCORE)
+	if (r.skip || r.mode == SAMPLE_SCORE)
 		return;
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
 		float y = a.x[p.at + i] = scaled(r, a.x[p.at + i]);
@@ -172,14 +172,14 @@ template <int W> GPU bool member(const struct words &w, int i, float &x, uint64_
 	if (!(x > -INFINITY) || (W == TOP_P && !(x >= w.floor)))
 		return false;
 	if (W == TOP_P)
-		weight = pick_mass(x, w.max);
+		weight = sample_mass(x, w.max);
 	return W != TOP_P || weight >= w.least;
 }
-template <int W> GPU bool wanted(const struct pick_row &r)
+template <int W> GPU bool wanted(const struct sample_row &r)
 {
 	if (W == TOP_N)
 		return !r.skip && r.n_top > 0;
-	return !r.skip && r.mode == PICK_DRAW && (W == TOP_K ? r.top_k > 0 : r.share >> 32 == 0);
+	return !r.skip && r.mode == SAMPLE_DRAW && (W == TOP_K ? r.top_k > 0 : r.share >> 32 == 0);
 }
 GPU int shift_of(int pass)
 {
@@ -187,10 +187,10 @@ GPU int shift_of(int pass)
 }
 GPU size_t slot_of(int row, int which, int pass)
 {
-	return ((size_t)row * PICK_SELECTS + which) * PICK_PASSES + pass;
+	return ((size_t)row * SAMPLE_SELECTS + which) * SAMPLE_PASSES + pass;
 }
 
-template <int W> GPU uint64_t target(const struct pick_row &r, uint64_t total)
+template <int W> GPU uint64_t target(const struct sample_row &r, uint64_t total)
 {
 	uint64_t want = (uint64_t)(W == TOP_N ? r.n_top : r.top_k);
 
@@ -200,11 +200,11 @@ template <int W> GPU uint64_t target(const struct pick_row &r, uint64_t total)
 }
 
 /* From what was known before a pass to what it tells. */
-template <int W> GPU struct pick_select narrowed(const struct pick_args &a, int row, int pass)
+template <int W> GPU struct sample_select narrowed(const struct sample_args &a, int row, int pass)
 {
-	SHARED(struct pick_select, found, [1]);
-	const uint64_t *bins = a.bins + slot_of(row, W, pass) * PICK_BINS;
-	struct pick_select s = {0, 0, 0, 0};
+	SHARED(struct sample_select, found, [1]);
+	const uint64_t *bins = a.bins + slot_of(row, W, pass) * SAMPLE_BINS;
+	struct sample_select s = {0, 0, 0, 0};
 	uint64_t sum = 0, before, all;
 
 	if (pass)
@@ -212,7 +212,7 @@ template <int W> GPU struct pick_select narrowed(const struct pick_args &a, int 
 	if (s.all)
 		return s;
 	for (int j = 0; j < EACH; j++)
-		sum += bins[PICK_BINS - 1 - (threadIdx.x * EACH + j)];
+		sum += bins[SAMPLE_BINS - 1 - (threadIdx.x * EACH + j)];
 	before = sum_before(sum, all);
 	if (!pass)
 		s.want = target<W>(a.row[row], all);
@@ -221,7 +221,7 @@ template <int W> GPU struct pick_select narrowed(const struct pick_args &a, int 
 		return s;
 	}
 	if (before < s.want && s.want <= before + sum) {
-		int bin = PICK_BINS - 1 - (int)threadIdx.x * EACH;
+		int bin = SAMPLE_BINS - 1 - (int)threadIdx.x * EACH;
 		s.want -= before;
 		for (; s.want > bins[bin]; bin--)
 			s.want -= bins[bin];
@@ -236,7 +236,7 @@ template <int W> GPU struct pick_select narrowed(const struct pick_args &a, int 
 }
 
 /* The id of the last of the equal ones that is in: each weighs `weight`, `want` of which is to be covered. */
-template <int W> GPU int last_equal(const struct pick_args &a, const struct words &w, float cut, uint64_t weight, uint64_t want)
+template <int W> GPU int last_equal(const struct sample_args &a, const struct words &w, float cut, uint64_t weight, uint64_t want)
 {
 	SHARED(int, found, [1]);
 	int each = (a.vocab + THREADS - 1) / THREADS, first = threadIdx.x * each, end = min(first + each, a.vocab);
@@ -254,16 +254,16 @@ template <int W> GPU int last_equal(const struct pick_args &a, const struct word
 	return found[0];
 }
 
-template <int W> GPU struct cut cut_of(const struct pick_args &a, int row, const struct words &w)
+template <int W> GPU struct cut cut_of(const struct sample_args &a, int row, const struct words &w)
 {
-	struct pick_select s = narrowed<W>(a, row, PICK_PASSES - 1);
-	struct cut c = {-INFINITY, PICK_NOBODY};
+	struct sample_select s = narrowed<W>(a, row, SAMPLE_PASSES - 1);
+	struct cut c = {-INFINITY, SAMPLE_NOBODY};
 	uint64_t weight;
 
 	if (s.all)
 		return c;
 	c.x = of_key(s.prefix);
-	weight = W == TOP_P ? pick_mass(c.x, w.max) : 1;
+	weight = W == TOP_P ? sample_mass(c.x, w.max) : 1;
 	if (W != TOP_K && s.want <= s.bin - weight)
 		c.id = last_equal<W>(a, w, c.x, weight, s.want);
 	return c;
@@ -273,9 +273,9 @@ GPU bool inside(const struct cut &c, float x, int id)
 	return x > c.x || (x == c.x && id <= c.id);
 }
 
-template <int W> GPU struct words words_of(const struct pick_args &a, int row)
+template <int W> GPU struct words words_of(const struct sample_args &a, int row)
 {
-	const struct pick_row &r = a.row[row];
+	const struct sample_row &r = a.row[row];
 	struct words w = {(W == TOP_N ? a.raw : a.x) + (size_t)row * a.vocab, -INFINITY, 0, r.least};
 
 	if (W != TOP_P)
@@ -286,19 +286,19 @@ template <int W> GPU struct words words_of(const struct pick_args &a, int row)
 	return w;
 }
 
-/* A sum in two halves: 32-bit atomics in shared memory are instructions of their own. PICK_PART words fit: a mass is at most 2^40. */
+/* A sum in two halves: 32-bit atomics in shared memory are instructions of their own. SAMPLE_PART words fit: a mass is at most 2^40. */
 struct halves {
-	uint32_t low[PICK_BINS], high[PICK_BINS];
+	uint32_t low[SAMPLE_BINS], high[SAMPLE_BINS];
 };
 
-template <int W> __global__ void __launch_bounds__(THREADS) pick_count(struct pick_args a, int pass)
+template <int W> __global__ void __launch_bounds__(THREADS) sample_count(struct sample_args a, int pass)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	SHARED(struct halves, sums, [1]);
 	struct place p = here(a);
-	struct pick_select s = {0, 0, 0, 0};
-	uint64_t weight, *bins = a.bins + slot_of(p.row, W, pass) * PICK_BINS;
+	struct sample_select s = {0, 0, 0, 0};
+	uint64_t weight, *bins = a.bins + slot_of(p.row, W, pass) * SAMPLE_BINS;
 	float x;
 
 	if (!wanted<W>(a.row[p.row]))
@@ -311,7 +311,7 @@ template <int W> __global__ void __launch_bounds__(THREADS) pick_count(struct pi
 	}
 	if (s.all)
 		return;
-	for (int i = threadIdx.x; i < PICK_BINS; i += THREADS)
+	for (int i = threadIdx.x; i < SAMPLE_BINS; i += THREADS)
 		sums[0].low[i] = sums[0].high[i] = 0;
 	__syncthreads();
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
@@ -327,7 +327,7 @@ template <int W> __global__ void __launch_bounds__(THREADS) pick_count(struct pi
 			atomicAdd(&sums[0].high[key], (uint32_t)(weight >> 20));
 	}
 	__syncthreads();
-	for (int i = threadIdx.x; i < PICK_BINS; i += THREADS) {
+	for (int i = threadIdx.x; i < SAMPLE_BINS; i += THREADS) {
 		uint64_t sum = sums[0].low[i] + ((uint64_t)sums[0].high[i] << 20);
 		if (sum)
 			atomicAdd((unsigned long long *)&bins[i], (unsigned long long)sum);
@@ -335,30 +335,30 @@ template <int W> __global__ void __launch_bounds__(THREADS) pick_count(struct pi
 }
 
 /* ---- the draw ---- */
-__global__ void __launch_bounds__(THREADS) pick_draw(struct pick_args a)
+__global__ void __launch_bounds__(THREADS) sample_draw(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	struct place p = here(a);
-	const struct pick_row &r = a.row[p.row];
-	struct cut c = {-INFINITY, PICK_NOBODY};
+	const struct sample_row &r = a.row[p.row];
+	struct cut c = {-INFINITY, SAMPLE_NOBODY};
 
-	if (r.skip || r.mode != PICK_DRAW)
+	if (r.skip || r.mode != SAMPLE_DRAW)
 		return;
 	struct words w = words_of<TOP_P>(a, p.row);
 	if (wanted<TOP_P>(r))
 		c = cut_of<TOP_P>(a, p.row, w);
-	struct pick_best likeliest = row_best(a, p.row, LIKELIEST), b = nobody();
-	if (likeliest.id != PICK_NOBODY) /* most of the others are out by its key */
-		offer(b, likeliest.key + pick_gumbel(pick_bits(r.stream, likeliest.id)), likeliest.id);
+	struct sample_best likeliest = row_best(a, p.row, LIKELIEST), b = nobody();
+	if (likeliest.id != SAMPLE_NOBODY) /* most of the others are out by its key */
+		offer(b, likeliest.key + sample_gumbel(sample_bits(r.stream, likeliest.id)), likeliest.id);
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
 		float x = w.x[i];
-		uint32_t h = pick_bits(r.stream, i);
-		if (!(x > -INFINITY && x >= w.floor) || !inside(c, x, i) || (double)x + pick_gumbel_bound(h) < b.key)
+		uint32_t h = sample_bits(r.stream, i);
+		if (!(x > -INFINITY && x >= w.floor) || !inside(c, x, i) || (double)x + sample_gumbel_bound(h) < b.key)
 			continue;
-		if (r.least && pick_mass(x, w.max) < r.least)
+		if (r.least && sample_mass(x, w.max) < r.least)
 			continue;
-		offer(b, (double)x + pick_gumbel(h), i);
+		offer(b, (double)x + sample_gumbel(h), i);
 	}
 	b = block_best(b);
 	if (!threadIdx.x)
@@ -366,9 +366,9 @@ __global__ void __launch_bounds__(THREADS) pick_draw(struct pick_args a)
 }
 
 /* ---- what is told of the row ---- */
-GPU void tell_id(const struct pick_args &a, const struct place &p, struct pick_best raw, int id)
+GPU void tell_id(const struct sample_args &a, const struct place &p, struct sample_best raw, int id)
 {
-	struct pick_result *out = &a.result[p.row];
+	struct sample_result *out = &a.result[p.row];
 
 	if (p.part || threadIdx.x)
 		return;
@@ -378,22 +378,22 @@ GPU void tell_id(const struct pick_args &a, const struct place &p, struct pick_b
 	out->x_best = clean(a.raw[p.at + raw.id]);
 }
 
-__global__ void __launch_bounds__(THREADS) pick_tell(struct pick_args a)
+__global__ void __launch_bounds__(THREADS) sample_tell(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	struct place p = here(a);
-	const struct pick_row &r = a.row[p.row];
-	struct pick_result *out = &a.result[p.row];
+	const struct sample_row &r = a.row[p.row];
+	struct sample_result *out = &a.result[p.row];
 	struct cut c = {INFINITY, -1};
 	uint64_t mass = 0, above = 0;
 
 	if (r.skip)
 		return;
-	struct pick_best raw = row_best(a, p.row, RAW), b = nobody();
-	if (r.mode != PICK_SCORE)
-		b = row_best(a, p.row, r.mode == PICK_DRAW ? DRAWN : LIKELIEST);
-	int best = raw.id, id = r.mode == PICK_SCORE ? r.given : b.id == PICK_NOBODY ? best : b.id;
+	struct sample_best raw = row_best(a, p.row, RAW), b = nobody();
+	if (r.mode != SAMPLE_SCORE)
+		b = row_best(a, p.row, r.mode == SAMPLE_DRAW ? DRAWN : LIKELIEST);
+	int best = raw.id, id = r.mode == SAMPLE_SCORE ? r.given : b.id == SAMPLE_NOBODY ? best : b.id;
 	tell_id(a, p, raw, id);
 	if (r.n_top < 0 || raw.key == INFINITY)
 		return;
@@ -402,7 +402,7 @@ __global__ void __launch_bounds__(THREADS) pick_tell(struct pick_args a)
 	float x_best = clean(a.raw[p.at + best]), x_id = clean(a.raw[p.at + id]);
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
 		float x = clean(a.raw[p.at + i]);
-		mass += pick_mass(x, x_best);
+		mass += sample_mass(x, x_best);
 		above += x > x_id;
 		if (x > -INFINITY && inside(c, x, i)) {
 			int at = atomicAdd(&out->n_top, 1);
@@ -417,28 +417,28 @@ __global__ void __launch_bounds__(THREADS) pick_tell(struct pick_args a)
 	atomicAdd(&out->likelier, (uint32_t)above);
 }
 
-template <int W> static cudaError_t count(cudaStream_t s, struct pick_args a, dim3 grid)
+template <int W> static cudaError_t count(cudaStream_t s, struct sample_args a, dim3 grid)
 {
 	cudaError_t e = cudaSuccess;
 
-	for (int pass = 0; !e && pass < PICK_PASSES; pass++)
-		e = gpu_launch(pick_count<W>, grid, THREADS, 0, s, a, pass);
+	for (int pass = 0; !e && pass < SAMPLE_PASSES; pass++)
+		e = gpu_launch(sample_count<W>, grid, THREADS, 0, s, a, pass);
 	return e;
 }
 
-extern "C" cudaError_t k_pick(cudaStream_t s, struct pick_args a, struct pick_needs needs)
+extern "C" cudaError_t k_sample(cudaStream_t s, struct sample_args a, struct sample_needs needs)
 {
-	dim3 grid(k_pick_parts(a.vocab), a.rows);
+	dim3 grid(k_sample_parts(a.vocab), a.rows);
 	cudaError_t e = cudaSuccess;
 
 	if (needs.top_n || needs.top_k || needs.top_p)
-		e = cudaMemsetAsync(a.bins, 0, (size_t)a.rows * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *a.bins, s);
+		e = cudaMemsetAsync(a.bins, 0, (size_t)a.rows * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *a.bins, s);
 	if (!e)
-		e = gpu_launch(pick_start, grid, THREADS, 0, s, a, (int)needs.lists);
+		e = gpu_launch(sample_start, grid, THREADS, 0, s, a, (int)needs.lists);
 	if (!e && needs.lists)
-		e = k_pick_lists(s, a);
+		e = k_sample_lists(s, a);
 	if (!e && needs.lists)
-		e = gpu_launch(pick_scale, grid, THREADS, 0, s, a);
+		e = gpu_launch(sample_scale, grid, THREADS, 0, s, a);
 	if (!e && needs.top_n)
 		e = count<TOP_N>(s, a, grid);
 	if (!e && needs.top_k)
@@ -446,8 +446,8 @@ extern "C" cudaError_t k_pick(cudaStream_t s, struct pick_args a, struct pick_ne
 	if (!e && needs.top_p)
 		e = count<TOP_P>(s, a, grid);
 	if (!e && needs.draw)
-		e = gpu_launch(pick_draw, grid, THREADS, 0, s, a);
+		e = gpu_launch(sample_draw, grid, THREADS, 0, s, a);
 	if (!e)
-		e = gpu_launch(pick_tell, grid, THREADS, 0, s, a);
+		e = gpu_launch(sample_tell, grid, THREADS, 0, s, a);
 	return e;
 }

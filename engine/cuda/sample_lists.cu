@@ -1,10 +1,10 @@
-/* pick_lists.cu - what the lists of a row and its history do to its logits, in the order of engine/sample/sample.c; one block a row. */
+/* sample_lists.cu - what the lists of a row and its history do to its logits, in the order of engine/sample/sample.c; one block a row. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
 enum { THREADS = 256 };
 
-/* -0 is +0, as in pick.cu. */
+/* -0 is +0, as in sample.cu. */
 GPU float clean(float x)
 {
 	return x + 0.0f;
@@ -29,7 +29,7 @@ GPU void add_bias(float *x, const int32_t *ids, const int32_t *values, int n)
 	}
 }
 /* Its words, once all threads have met: what came with this row goes behind what is there. */
-GPU const int32_t *history_of(const struct pick_args &a, const struct pick_row &r, const int32_t *ids, int n)
+GPU const int32_t *history_of(const struct sample_args &a, const struct sample_row &r, const int32_t *ids, int n)
 {
 	int32_t *all;
 
@@ -41,7 +41,7 @@ GPU const int32_t *history_of(const struct pick_args &a, const struct pick_row &
 	return all;
 }
 enum { IN_PROMPT = 1 << 30 };
-GPU float penalized(const struct pick_row &r, float x, uint32_t c)
+GPU float penalized(const struct sample_row &r, float x, uint32_t c)
 {
 	uint16_t n = (uint16_t)c;
 
@@ -49,11 +49,11 @@ GPU float penalized(const struct pick_row &r, float x, uint32_t c)
 	return clean(n ? __fadd_rn(__fadd_rn(x, -__fmul_rn(r.frequency, (float)n)), -r.presence) : x);
 }
 
-__global__ void __launch_bounds__(THREADS) pick_lists(struct pick_args a)
+__global__ void __launch_bounds__(THREADS) sample_lists(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	const struct pick_row &r = a.row[blockIdx.x];
+	const struct sample_row &r = a.row[blockIdx.x];
 	const int32_t *ids = a.ids + r.at;
 	size_t at = (size_t)blockIdx.x * a.vocab;
 	float *x = a.x + at;
@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(THREADS) pick_lists(struct pick_args a)
 	}
 }
 
-extern "C" cudaError_t k_pick_lists(cudaStream_t s, struct pick_args a)
+extern "C" cudaError_t k_sample_lists(cudaStream_t s, struct sample_args a)
 {
-	return gpu_launch(pick_lists, a.rows, THREADS, 0, s, a);
+	return gpu_launch(sample_lists, a.rows, THREADS, 0, s, a);
 }

@@ -1,4 +1,4 @@
-/* pick_pack.c - a row to pick as numbers for the device, and back. */
+/* sample_pack.c - a row to sample as numbers for the device, and back. */
 #include "engine/cuda/cuda.h"
 #include "engine/sample/inside.h"
 #include "engine/sample/math.h"
@@ -18,7 +18,7 @@ static int put_ids(int32_t *to, const int32_t *from, int n)
 	return n;
 }
 
-static int put_lists(struct pick_row *r, int32_t *ids, const struct pick *what)
+static int put_lists(struct sample_row *r, int32_t *ids, const struct sample *what)
 {
 	const struct sampling *h = what->how;
 	int n = put_ids(ids, (const int32_t *)h->mask, r->n_mask);
@@ -32,25 +32,25 @@ static int put_lists(struct pick_row *r, int32_t *ids, const struct pick *what)
 	return n + put_ids(ids + n, what->tokens + r->kept, r->n_prompt + r->n_output - r->kept);
 }
 
-static void choose_mode(struct pick_row *r, const struct pick *what)
+static void choose_mode(struct sample_row *r, const struct sample *what)
 {
 	const struct sampling *h = what->how;
-	bool greedy = h->temperature < PICK_GREEDY_BELOW;
+	bool greedy = h->temperature < SAMPLE_GREEDY_BELOW;
 
-	r->mode = what->given >= 0 ? PICK_SCORE : greedy || h->top_k == 1 ? PICK_LIKELIEST : PICK_DRAW;
+	r->mode = what->given >= 0 ? SAMPLE_SCORE : greedy || h->top_k == 1 ? SAMPLE_LIKELIEST : SAMPLE_DRAW;
 	r->per_temperature = greedy ? 0 : 1 / (double)h->temperature;
-	if (r->mode != PICK_DRAW)
+	if (r->mode != SAMPLE_DRAW)
 		return;
-	r->stream = pick_stream(h->seed, what->pos);
+	r->stream = sample_stream(h->seed, what->pos);
 	r->top_k = max_int(0, h->top_k);
-	r->least = (uint64_t)((double)h->min_p * (double)((uint64_t)1 << PICK_MASS_BITS));
+	r->least = (uint64_t)((double)h->min_p * (double)((uint64_t)1 << SAMPLE_MASS_BITS));
 	r->share = h->top_p >= 1 ? (uint64_t)1 << 32 : (uint64_t)((double)h->top_p * 0x1p32 + 0.5);
 }
 
 /* A call only adds to its history. A step's first row of a call alone is kept: rows behind it may hold what is taken back. */
-static void find_history(struct pick_row *r, const struct pick_book *b, const struct pick *what)
+static void find_history(struct sample_row *r, const struct sample_book *b, const struct sample *what)
 {
-	const struct pick_kept *k = b->kept + what->seq;
+	const struct sample_kept *k = b->kept + what->seq;
 
 	REQUIRE(what->seq >= 0 && what->seq < b->seqs);
 	if (what->n_tokens > b->max_history || k->step == b->step)
@@ -59,14 +59,14 @@ static void find_history(struct pick_row *r, const struct pick_book *b, const st
 	r->kept = k->call == what->call ? min_int(k->n, what->n_tokens) : 0;
 }
 
-int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct pick *what, struct pick_book *book)
+int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const struct sample *what, struct sample_book *book)
 {
 	const struct sampling *h = what->how;
 	bool draws = what->given < 0;
 	int need;
 
-	REQUIRE(what->n_top <= PICK_MAX_TOP);
-	*r = (struct pick_row){.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .seq = -1, .skip = 1};
+	REQUIRE(what->n_top <= SAMPLE_MAX_TOP);
+	*r = (struct sample_row){.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .seq = -1, .skip = 1};
 	if (what->allow || (!draws && what->n_top < 0))
 		return 0;
 	if (draws) {
@@ -85,31 +85,31 @@ int pick_pack(struct pick_row *r, int32_t *ids, int at, int room, const struct p
 		return 0;
 	r->skip = 0;
 	if (r->seq >= 0)
-		book->kept[r->seq] = (struct pick_kept){what->call, book->step, what->n_tokens};
+		book->kept[r->seq] = (struct sample_kept){what->call, book->step, what->n_tokens};
 	return put_lists(r, ids + at, what);
 }
 
-struct pick_needs pick_needs_of(const struct pick_row *row, int n)
+struct sample_needs sample_needs_of(const struct sample_row *row, int n)
 {
-	struct pick_needs all = {false, false, false, false, false};
+	struct sample_needs all = {false, false, false, false, false};
 
 	for (int i = 0; i < n; i++) {
-		const struct pick_row *r = &row[i];
+		const struct sample_row *r = &row[i];
 		if (r->skip)
 			continue;
 		all.lists |= r->n_mask + r->n_bias + r->n_stop + r->n_prompt + r->n_output > 0;
 		all.top_n |= r->n_top > 0;
-		all.draw |= r->mode == PICK_DRAW;
-		all.top_k |= r->mode == PICK_DRAW && r->top_k > 0;
-		all.top_p |= r->mode == PICK_DRAW && r->share >> 32 == 0;
+		all.draw |= r->mode == SAMPLE_DRAW;
+		all.top_k |= r->mode == SAMPLE_DRAW && r->top_k > 0;
+		all.top_p |= r->mode == SAMPLE_DRAW && r->share >> 32 == 0;
 	}
 	return all;
 }
 
 /* Likelier first, of equal ones the lower id. */
-static void put_top(struct picked *out, const struct pick_result *r, double log_total)
+static void put_top(struct sampled *out, const struct sample_result *r, double log_total)
 {
-	REQUIRE(r->n_top <= PICK_MAX_TOP);
+	REQUIRE(r->n_top <= SAMPLE_MAX_TOP);
 	for (int i = 0; i < r->n_top; i++) {
 		float x = r->top[i];
 		int at = 0;
@@ -120,9 +120,9 @@ static void put_top(struct picked *out, const struct pick_result *r, double log_
 	}
 }
 
-void pick_unpack(struct picked *out, const struct pick_result *r, int n_top)
+void sample_unpack(struct sampled *out, const struct sample_result *r, int n_top)
 {
-	double log_total = pick_log_total(r->total);
+	double log_total = sample_log_total(r->total);
 
 	memset(out, 0, sizeof *out);
 	out->id = r->id;

@@ -1,11 +1,11 @@
-/* pick_draw.c - temperature, min_p, top_k, top_p, and the draw. */
+/* sample_draw.c - temperature, min_p, top_k, top_p, and the draw. */
 #include <math.h>
 #include <string.h>
 
 #include "engine/sample/inside.h"
 #include "engine/sample/math.h"
 
-int32_t pick_argmax(const float *logits, int n)
+int32_t sample_argmax(const float *logits, int n)
 {
 	float best = -INFINITY;
 	int32_t id = -1;
@@ -57,7 +57,7 @@ static float kth_largest(float *v, int n, int k)
 /* ---- the kept set ---- */
 
 /* Words equal to the k-th are all kept. */
-static float top_k_floor(struct picker *p, const float *x, int k)
+static float top_k_floor(struct sampler *p, const float *x, int k)
 {
 	int n = 0;
 
@@ -67,7 +67,7 @@ static float top_k_floor(struct picker *p, const float *x, int k)
 	return k > 0 && k < n ? kth_largest(p->values, n, k - 1) : -INFINITY;
 }
 
-static int collect(struct picker *p, const float *x, float max, float floor, uint64_t least)
+static int collect(struct sampler *p, const float *x, float max, float floor, uint64_t least)
 {
 	int n = 0;
 
@@ -75,7 +75,7 @@ static int collect(struct picker *p, const float *x, float max, float floor, uin
 		uint64_t mass;
 		if (!(x[i] >= floor && x[i] > -INFINITY))
 			continue;
-		mass = pick_mass(x[i], max);
+		mass = sample_mass(x[i], max);
 		if (mass >= least)
 			p->cand[n++] = (struct candidate){x[i], i, mass};
 	}
@@ -134,7 +134,7 @@ static int top_p_count(struct candidate *c, int n, uint64_t want)
 	return kept;
 }
 
-static int apply_top_p(struct picker *p, int n, float top_p)
+static int apply_top_p(struct sampler *p, int n, float top_p)
 {
 	uint64_t total = 0, share = (uint64_t)((double)top_p * 0x1p32 + 0.5), want;
 
@@ -155,12 +155,12 @@ struct best {
 
 static void offer(struct best *b, uint64_t stream, float x, int32_t id)
 {
-	uint32_t h = pick_bits(stream, id);
+	uint32_t h = sample_bits(stream, id);
 	double key;
 
-	if ((double)x + pick_gumbel_bound(h) < b->key)
+	if ((double)x + sample_gumbel_bound(h) < b->key)
 		return;
-	key = (double)x + pick_gumbel(h);
+	key = (double)x + sample_gumbel(h);
 	if (key > b->key || (key == b->key && id < b->id))
 		*b = (struct best){key, id};
 }
@@ -185,20 +185,20 @@ static int32_t draw_candidates(const struct candidate *c, int n, uint64_t stream
 	return b.id;
 }
 
-int32_t pick_draw(struct picker *p, float *x, const struct sampling *how, int32_t pos)
+int32_t sample_draw(struct sampler *p, float *x, const struct sampling *how, int32_t pos)
 {
-	uint64_t stream = pick_stream(how->seed, pos), least;
+	uint64_t stream = sample_stream(how->seed, pos), least;
 	int32_t likeliest;
 	int n;
 
 	for (int i = 0; i < p->vocab; i++)
 		x[i] /= how->temperature;
-	likeliest = pick_argmax(x, p->vocab);
+	likeliest = sample_argmax(x, p->vocab);
 	if (likeliest < 0 || how->top_k == 1)
 		return likeliest;
 	if (how->top_k <= 0 && how->top_p >= 1 && how->min_p <= 0)
 		return draw_all(x, p->vocab, stream, likeliest);
-	least = (uint64_t)((double)how->min_p * (double)((uint64_t)1 << PICK_MASS_BITS));
+	least = (uint64_t)((double)how->min_p * (double)((uint64_t)1 << SAMPLE_MASS_BITS));
 	n = collect(p, x, x[likeliest], how->top_k > 0 ? top_k_floor(p, x, how->top_k) : -INFINITY, least);
 	n = apply_top_p(p, n, how->top_p);
 	return draw_candidates(p->cand, n, stream);

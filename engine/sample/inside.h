@@ -1,10 +1,10 @@
-/* pick_inside.h - what the two halves of pick share. */
+/* sample_inside.h - what the two halves of sample share. */
 #ifndef ENGINE_SAMPLE_INSIDE_H
 #define ENGINE_SAMPLE_INSIDE_H
 
 #include "engine/sample/sample.h"
 
-static const float PICK_GREEDY_BELOW = 1e-5f; /* as vLLM: no division by less */
+static const float SAMPLE_GREEDY_BELOW = 1e-5f; /* as vLLM: no division by less */
 
 /* A word that may be drawn. */
 struct candidate {
@@ -13,7 +13,7 @@ struct candidate {
 	uint64_t mass;
 };
 
-struct picker {
+struct sampler {
 	int vocab;
 	uint16_t *count;        /* (vocab) times in the output; all 0 between calls */
 	uint8_t *seen;          /* (vocab) in prompt or output; all 0 between calls */
@@ -24,7 +24,7 @@ struct picker {
 
 /* One draw from logits whose masks and penalties are applied; temperature > 0. Overwrites them. -1: none is
  * left. */
-int32_t pick_draw(struct picker *p, float *logits, const struct sampling *how, int32_t pos);
-int32_t pick_argmax(const float *logits, int n); /* lowest id of the largest; -1: all are -inf or NaN */
+int32_t sample_draw(struct sampler *p, float *logits, const struct sampling *how, int32_t pos);
+int32_t sample_argmax(const float *logits, int n); /* lowest id of the largest; -1: all are -inf or NaN */
 
 #endif

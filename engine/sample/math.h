@@ -1,4 +1,4 @@
-/* pick_math.h - exp and log of our own in doubles: plain products and sums, the same bits on every machine, and in CUDA kernels.
+/* sample_math.h - exp and log of our own in doubles: plain products and sums, the same bits on every machine, and in CUDA kernels.
  * Relative error below 1e-15 over the ranges named. */
 #ifndef ENGINE_SAMPLE_MATH_H
 #define ENGINE_SAMPLE_MATH_H
@@ -7,15 +7,15 @@
 #include <string.h>
 
 #ifdef __CUDACC__
-#define PICK_MATH static __device__ __forceinline__
-#define PICK_UNROLL _Pragma("unroll")
+#define SAMPLE_MATH static __device__ __forceinline__
+#define SAMPLE_UNROLL _Pragma("unroll")
 /* Two roundings: nvcc would make one of them. */
-PICK_MATH double pick_mad(double a, double b, double c)
+SAMPLE_MATH double sample_mad(double a, double b, double c)
 {
 	return __dadd_rn(__dmul_rn(a, b), c);
 }
 /* The nearest to a / b for normal numbers of modest size, where a plain division would be a call. */
-PICK_MATH double pick_divide(double a, double b)
+SAMPLE_MATH double sample_divide(double a, double b)
 {
 	double r, e, q;
 
@@ -26,41 +26,41 @@ PICK_MATH double pick_divide(double a, double b)
 	q = a * r;
 	return fma(r, fma(-b, q, a), q);
 }
-PICK_MATH int pick_leading_ones(uint32_t h)
+SAMPLE_MATH int sample_leading_ones(uint32_t h)
 {
 	return __clz((int)~h);
 }
 #else
-#define PICK_MATH static inline
-#define PICK_UNROLL
-PICK_MATH double pick_mad(double a, double b, double c)
+#define SAMPLE_MATH static inline
+#define SAMPLE_UNROLL
+SAMPLE_MATH double sample_mad(double a, double b, double c)
 {
 	return a * b + c;
 }
-PICK_MATH double pick_divide(double a, double b)
+SAMPLE_MATH double sample_divide(double a, double b)
 {
 	return a / b;
 }
-PICK_MATH int pick_leading_ones(uint32_t h)
+SAMPLE_MATH int sample_leading_ones(uint32_t h)
 {
 	return h == UINT32_MAX ? 32 : __builtin_clz(~h);
 }
 #endif
 
 /* e^t for -700 < t <= 0: t = k ln 2 + r, Taylor's series of r. */
-PICK_MATH double pick_exp(double t)
+SAMPLE_MATH double sample_exp(double t)
 {
 	const double c[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
 			    1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5,         1.0};
 	const double round = 6755399441055744.0; /* 1.5 * 2^52: what is added to it loses its fraction */
-	double k = pick_mad(t, 1.44269504088896340736, round) - round;
-	double r = pick_mad(k, -0x1.a39ef35793c76p-33, pick_mad(k, -0x1.62e42feep-1, t)), p = 1.0 / 6227020800;
+	double k = sample_mad(t, 1.44269504088896340736, round) - round;
+	double r = sample_mad(k, -0x1.a39ef35793c76p-33, sample_mad(k, -0x1.62e42feep-1, t)), p = 1.0 / 6227020800;
 	int64_t bits;
 
-	PICK_UNROLL
+	SAMPLE_UNROLL
 	for (int i = 0; i < 12; i++)
-		p = pick_mad(p, r, c[i]);
-	p = pick_mad(p, r, 1.0);
+		p = sample_mad(p, r, c[i]);
+	p = sample_mad(p, r, 1.0);
 	memcpy(&bits, &p, sizeof bits);
 	bits += (int64_t)k * ((int64_t)1 << 52);
 	memcpy(&p, &bits, sizeof p);
@@ -68,7 +68,7 @@ PICK_MATH double pick_exp(double t)
 }
 
 /* ln x for normal x > 0: x = 2^k m, m near 1, ln m = 2 artanh((m - 1) / (m + 1)). */
-PICK_MATH double pick_log(double x)
+SAMPLE_MATH double sample_log(double x)
 {
 	uint64_t bits;
 	double m, s, s2, p = 0;
@@ -82,32 +82,32 @@ PICK_MATH double pick_log(double x)
 		m *= 0.5;
 		k++;
 	}
-	s = pick_divide(m - 1, m + 1);
+	s = sample_divide(m - 1, m + 1);
 	s2 = s * s;
-	PICK_UNROLL
+	SAMPLE_UNROLL
 	for (int i = 21; i >= 1; i -= 2)
-		p = pick_mad(p, s2, 1.0 / i);
-	return pick_mad(k, 0x1.a39ef35793c76p-33, pick_mad(k, 0x1.62e42feep-1, 2 * s * p));
+		p = sample_mad(p, s2, 1.0 / i);
+	return sample_mad(k, 0x1.a39ef35793c76p-33, sample_mad(k, 0x1.62e42feep-1, 2 * s * p));
 }
 
 /* exp(x - max) in fixed point: what one word weighs where the most likely weighs 2^40. Sums of it do not
  * depend on their order. */
-enum { PICK_MASS_BITS = 40 };
-PICK_MATH uint64_t pick_mass(float x, float max)
+enum { SAMPLE_MASS_BITS = 40 };
+SAMPLE_MATH uint64_t sample_mass(float x, float max)
 {
 	double t = (double)x - (double)max;
 
-	return t > -28.5 ? (uint64_t)pick_mad(pick_exp(t), (double)((uint64_t)1 << PICK_MASS_BITS), 0.5) : 0;
+	return t > -28.5 ? (uint64_t)sample_mad(sample_exp(t), (double)((uint64_t)1 << SAMPLE_MASS_BITS), 0.5) : 0;
 }
 
 /* ln of a sum of masses, in units of the likeliest's. */
-PICK_MATH double pick_log_total(uint64_t total)
+SAMPLE_MATH double sample_log_total(uint64_t total)
 {
-	return total ? pick_log((double)total) - PICK_MASS_BITS * 0.69314718055994530942 : 0;
+	return total ? sample_log((double)total) - SAMPLE_MASS_BITS * 0.69314718055994530942 : 0;
 }
 
 /* Finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-PICK_MATH uint64_t pick_mix(uint64_t h)
+SAMPLE_MATH uint64_t sample_mix(uint64_t h)
 {
 	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
 	h = (h ^ h >> 27) * 0x94d049bb133111ebu;
@@ -115,27 +115,27 @@ PICK_MATH uint64_t pick_mix(uint64_t h)
 }
 
 /* 32 random bits of (seed, position, token id). */
-PICK_MATH uint64_t pick_stream(uint64_t seed, int32_t pos)
+SAMPLE_MATH uint64_t sample_stream(uint64_t seed, int32_t pos)
 {
-	return pick_mix(pick_mix(seed + 0x9e3779b97f4a7c15u) +
+	return sample_mix(sample_mix(seed + 0x9e3779b97f4a7c15u) +
 			0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)pos + 1));
 }
 
-PICK_MATH uint32_t pick_bits(uint64_t stream, int32_t id)
+SAMPLE_MATH uint32_t sample_bits(uint64_t stream, int32_t id)
 {
-	return (uint32_t)(pick_mix(stream + 0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)id + 1)) >> 32);
+	return (uint32_t)(sample_mix(stream + 0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)id + 1)) >> 32);
 }
 
 /* Gumbel noise of 32 random bits: -ln(-ln u), u = (h + 0.5) 2^-32. Between -3.11 and 22.88. */
-PICK_MATH double pick_gumbel(uint32_t h)
+SAMPLE_MATH double sample_gumbel(uint32_t h)
 {
-	return -pick_log(-pick_log(((double)h + 0.5) * 0x1p-32));
+	return -sample_log(-sample_log(((double)h + 0.5) * 0x1p-32));
 }
 
-/* No less than pick_gumbel(h): -ln u >= 1 - u, and 1 - u is at least 2^-(leading ones of h + 1). */
-PICK_MATH double pick_gumbel_bound(uint32_t h)
+/* No less than sample_gumbel(h): -ln u >= 1 - u, and 1 - u is at least 2^-(leading ones of h + 1). */
+SAMPLE_MATH double sample_gumbel_bound(uint32_t h)
 {
-	return 0.69314718055994531 * (pick_leading_ones(h) + 1) + 1e-9;
+	return 0.69314718055994531 * (sample_leading_ones(h) + 1) + 1e-9;
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* pick.c - checks, logprobs, masks and penalties; the draw itself is pick_draw.c. */
+/* sample.c - checks, logprobs, masks and penalties; the draw itself is sample_draw.c. */
 #include "engine/sample/sample.h"
 
 #include <math.h>
@@ -23,8 +23,8 @@ enum {
 #define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (int)(high),
 #include "proto/limits.def"
 };
-_Static_assert((int)MOST_LOGPROBS == PICK_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == PICK_MAX_TOP && (int)MOST_Score_top_n == PICK_MAX_TOP,
-	       "room of struct picked for the likeliest");
+_Static_assert((int)MOST_LOGPROBS == SAMPLE_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == SAMPLE_MAX_TOP && (int)MOST_Score_top_n == SAMPLE_MAX_TOP,
+	       "room of struct sampled for the likeliest");
 
 struct sampling sampling_default(void)
 {
@@ -94,9 +94,9 @@ int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const i
 	return 0;
 }
 
-struct picker *picker_create(int vocab)
+struct sampler *sampler_create(int vocab)
 {
-	struct picker *p = xalloc(1, sizeof *p);
+	struct sampler *p = xalloc(1, sizeof *p);
 	size_t n = (size_t)vocab;
 
 	REQUIRE(vocab > 0);
@@ -109,7 +109,7 @@ struct picker *picker_create(int vocab)
 	return p;
 }
 
-void picker_destroy(struct picker *p)
+void sampler_destroy(struct sampler *p)
 {
 	if (!p)
 		return;
@@ -128,7 +128,7 @@ static int top_n(const float *x, int vocab, int n, int32_t *ids)
 {
 	int have = 0;
 
-	REQUIRE(n <= PICK_MAX_TOP);
+	REQUIRE(n <= SAMPLE_MAX_TOP);
 	for (int i = 0; n > 0 && i < vocab; i++) {
 		int at = have;
 		if (!(x[i] > -INFINITY) || (have == n && x[i] <= x[ids[n - 1]]))
@@ -169,15 +169,15 @@ static struct raw finite_max(const float *x, int n)
 	return r;
 }
 
-static struct raw raw_of(const struct picker *p, const float *x, bool wanted)
+static struct raw raw_of(const struct sampler *p, const float *x, bool wanted)
 {
 	struct raw r = finite_max(x, p->vocab);
 	uint64_t total = 0;
 
 	wanted = wanted && r.finite;
 	for (int i = 0; wanted && i < p->vocab; i++)
-		total += pick_mass(x[i], x[r.best]);
-	r.log_total = pick_log_total(total);
+		total += sample_mass(x[i], x[r.best]);
+	r.log_total = sample_log_total(total);
 	return r;
 }
 
@@ -186,15 +186,15 @@ static float logprob(const float *x, const struct raw *r, int32_t id)
 	return (float)((double)x[id] - (double)x[r->best] - r->log_total);
 }
 
-static void describe(const struct picker *p, const float *x, const struct raw *r, int n_top,
-		     struct picked *out)
+static void describe(const struct sampler *p, const float *x, const struct raw *r, int n_top,
+		     struct sampled *out)
 {
 	out->n_top = top_n(x, p->vocab, n_top, out->top_id);
 	for (int i = 0; i < out->n_top; i++)
 		out->top_logprob[i] = logprob(x, r, out->top_id[i]);
 }
 
-static void describe_chosen(const struct picker *p, const float *x, const struct raw *r, struct picked *out)
+static void describe_chosen(const struct sampler *p, const float *x, const struct raw *r, struct sampled *out)
 {
 	out->logprob = logprob(x, r, out->id);
 	out->rank = 1;
@@ -215,7 +215,7 @@ static void keep(float *x, const uint32_t *mask, int vocab)
 	}
 }
 
-static void apply_masks(const struct picker *p, float *x, const struct pick *what)
+static void apply_masks(const struct sampler *p, float *x, const struct sample *what)
 {
 	const struct sampling *h = what->how;
 
@@ -229,7 +229,7 @@ static void apply_masks(const struct picker *p, float *x, const struct pick *wha
 		x[h->stop[i]] = -INFINITY;
 }
 
-static void penalize(struct picker *p, float *x, const struct sampling *h, int32_t id)
+static void penalize(struct sampler *p, float *x, const struct sampling *h, int32_t id)
 {
 	if (p->seen[id])
 		x[id] = x[id] > 0 ? x[id] / h->repetition_penalty : x[id] * h->repetition_penalty;
@@ -239,7 +239,7 @@ static void penalize(struct picker *p, float *x, const struct sampling *h, int32
 	p->count[id] = 0;
 }
 
-static void apply_penalties(struct picker *p, float *x, const struct pick *what)
+static void apply_penalties(struct sampler *p, float *x, const struct sample *what)
 {
 	const struct sampling *h = what->how;
 
@@ -255,21 +255,21 @@ static void apply_penalties(struct picker *p, float *x, const struct pick *what)
 }
 
 /* Where the masks leave no word, the likeliest of all is taken. */
-static int32_t choose(struct picker *p, float *x, const struct pick *what, const struct raw *r)
+static int32_t choose(struct sampler *p, float *x, const struct sample *what, const struct raw *r)
 {
 	int32_t id;
 
 	apply_masks(p, x, what);
 	apply_penalties(p, x, what);
-	if (what->how->temperature < PICK_GREEDY_BELOW)
-		id = pick_argmax(x, p->vocab);
+	if (what->how->temperature < SAMPLE_GREEDY_BELOW)
+		id = sample_argmax(x, p->vocab);
 	else
-		id = pick_draw(p, x, what->how, what->pos);
+		id = sample_draw(p, x, what->how, what->pos);
 	return id >= 0 ? id : r->best;
 }
 
 /* Masks and penalties work in place: raw logits that are still needed are kept aside. */
-void pick_token(struct picker *p, float *x, const struct pick *what, struct picked *out)
+void sample_token(struct sampler *p, float *x, const struct sample *what, struct sampled *out)
 {
 	struct raw r = raw_of(p, x, what->n_top >= 0);
 

@@ -1,11 +1,11 @@
-/* pick.h - logits to a token. Rank 0, host, f32; the same (logits, history, seed, position) always give the same token.
+/* sample.h - logits to a token. Rank 0, host, f32; the same (logits, history, seed, position) always give the same token.
  *
  * Order, as vLLM V1: raw logprobs are taken first; then allowed and bad tokens, logit_bias, min_tokens (stop ids are
  * masked), penalties (repetition over prompt + output; presence and frequency over output only); greedy ends here; then
  * temperature; min_p; top_k, then top_p on the renormalised mass in 64-bit fixed point; then the draw.
  * Draw: Gumbel-max over the kept set with a counter hash of (seed, position, token id):
  *   u = (h + 0.5) * 2^-32, e = -log(u), key = logit/T - log(e) in doubles; ties go to the lowest id. Own exp and log
- * (pick_math.h), no libm. A word with a share below 2^-32 of the likeliest is drawn about as often as 32 bits tell; a
+ * (sample_math.h), no libm. A word with a share below 2^-32 of the likeliest is drawn about as often as 32 bits tell; a
  * logprob is within 1e-6 of exact. Where masks leave no word, the likeliest of all is taken. Logits must be finite as they come:
  * a row that is not is told as broken, before masks make numbers infinite. */
 #ifndef ENGINE_SAMPLE_SAMPLE_H
@@ -13,7 +13,7 @@
 
 #include "base/base.h"
 
-enum { PICK_MAX_TOP = 20 };
+enum { SAMPLE_MAX_TOP = 20 };
 
 struct bias {
 	int32_t id;
@@ -55,8 +55,8 @@ static inline int mask_words(int vocab)
  * of more entries than it has. */
 int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const int32_t *bad, int n_bad, int vocab, struct why *why);
 
-/* One row to pick: what the scheduler knows of it. */
-struct pick {
+/* One row to sample: what the scheduler knows of it. */
+struct sample {
 	uint64_t call;
 	int32_t seq, pos;       /* stable index; position of the token to be drawn */
 	int32_t given;          /* >= 0: do not draw, score this one (prompt logprobs, echo, Score) */
@@ -67,22 +67,22 @@ struct pick {
 	int n_top;              /* -1: no logprob wanted; n: logprob, rank and the n best of this row */
 };
 
-struct picked {
+struct sampled {
 	int32_t id;
 	float logprob; /* raw, log softmax of the logits as they came */
 	int32_t rank;  /* 1 + the number of likelier words */
 	bool greedy;   /* id is the arg max (lowest id of ties) */
 	int n_top;
-	int32_t top_id[PICK_MAX_TOP];
-	float top_logprob[PICK_MAX_TOP];
+	int32_t top_id[SAMPLE_MAX_TOP];
+	float top_logprob[SAMPLE_MAX_TOP];
 	bool broken;   /* a logit was NaN or infinite as it came: id is a word of the vocabulary, the rest says nothing */
 	int16_t origin; /* of a broken row: as model_nan() tells it, 0: unknown */
 };
 
-struct picker; /* scratch for one vocabulary; all memory taken at creation */
-struct picker *picker_create(int vocab);
-void picker_destroy(struct picker *p);
+struct sampler; /* scratch for one vocabulary; all memory taken at creation */
+struct sampler *sampler_create(int vocab);
+void sampler_destroy(struct sampler *p);
 /* Overwrites `logits` (vocab). */
-void pick_token(struct picker *p, float *logits, const struct pick *what, struct picked *out);
+void sample_token(struct sampler *p, float *logits, const struct sample *what, struct sampled *out);
 
 #endif

@@ -1,12 +1,12 @@
-/* sched_done.c - rows to pick, and what became of them. */
+/* sched_done.c - rows to sample, and what became of them. */
 #include "engine/sched/inside.h"
 
 #include <string.h>
 
 /* A row of the plan: scores the token after `pos`, or draws it. */
-static struct pick pick_row(const struct sched *s, const struct seq *q, int pos, bool draws)
+static struct sample sample_row(const struct sched *s, const struct seq *q, int pos, bool draws)
 {
-	struct pick p = {.call = q->id, .seq = q->slot, .pos = pos + 1, .given = -1, .n_top = -1};
+	struct sample p = {.call = q->id, .seq = q->slot, .pos = pos + 1, .given = -1, .n_top = -1};
 
 	if (q->finish) {
 		p.how = &s->idle;
@@ -30,19 +30,19 @@ static const struct plan *plan_for(const struct sched *s, const struct step *ste
 	return p;
 }
 
-const struct pick *sched_picks(const struct sched *s, const struct step *step)
+const struct sample *sched_samples(const struct sched *s, const struct step *step)
 {
 	const struct plan *p = plan_for(s, step);
-	struct pick *out = s->picks;
+	struct sample *out = s->samples;
 
 	for (int i = 0; i < p->n_parts; i++) {
 		const struct part *part = &p->part[i];
 		for (int k = 0; k < part->n_score; k++)
-			*out++ = pick_row(s, part->q, part->score_from + k, false);
+			*out++ = sample_row(s, part->q, part->score_from + k, false);
 		if (part->draws)
-			*out++ = pick_row(s, part->q, part->first + part->n - 1, true);
+			*out++ = sample_row(s, part->q, part->first + part->n - 1, true);
 	}
-	return s->picks;
+	return s->samples;
 }
 
 static void publish(struct sched *s, struct seq *q, int computed)
@@ -79,68 +79,68 @@ static enum finish finish_after(const struct sched *s, const struct seq *q, int3
 	return q->n_tokens >= seq_most(s, q) ? FINISH_LENGTH : FINISH_NONE;
 }
 
-static void take_drawn(struct sched *s, struct seq *q, const struct picked *picked, int row)
+static void take_drawn(struct sched *s, struct seq *q, const struct sampled *sampled, int row)
 {
 	struct event *e = event_put(s, q);
 	enum finish finish;
 
-	seq_tokens(s, q)[q->n_tokens++] = picked->id;
+	seq_tokens(s, q)[q->n_tokens++] = sampled->id;
 	if (q->last_step == s->done)
 		q->pending = 0;
 	if (!q->first_ns)
 		q->first_ns = now_ns();
 	s->stats.output_tokens++;
 	e->n = 1;
-	e->id[0] = picked->id;
+	e->id[0] = sampled->id;
 	e->detail = q->call->how.n_logprobs >= 0 ? (uint32_t)row : UINT32_MAX;
-	finish = finish_after(s, q, picked->id);
+	finish = finish_after(s, q, sampled->id);
 	event_account(e, q, now_ns());
 	if (!finish)
 		return;
-	e->stop_id = finish == FINISH_STOP ? picked->id : -1;
+	e->stop_id = finish == FINISH_STOP ? sampled->id : -1;
 	running_remove(s, q);
 	seq_end(s, q, finish, e);
 }
 
 /* The first of the part's rows that is broken, or -1. */
-static int broken_row(const struct part *part, const struct picked *picked)
+static int broken_row(const struct part *part, const struct sampled *sampled)
 {
 	for (int row = part->row; row < part->row + part->n_score + part->draws; row++)
-		if (picked[row].broken)
+		if (sampled[row].broken)
 			return row;
 	return -1;
 }
 
 /* What it wrote to the cache may hold NaN: nobody else is to find it. */
-static void end_broken(struct sched *s, const struct part *part, int row, const struct picked *picked)
+static void end_broken(struct sched *s, const struct part *part, int row, const struct sampled *sampled)
 {
 	struct seq *q = part->q;
 	struct event *e = event_put(s, q);
 	int k = row - part->row;
 
 	e->broken_pos = (k < part->n_score ? part->score_from + k : part->first + part->n - 1) + 1;
-	e->broken_origin = picked[row].origin;
+	e->broken_origin = sampled[row].origin;
 	for (int i = 0; i < q->n_blocks; i++)
 		blocks_forget(s->blocks, seq_blocks(s, q)[i]);
 	running_remove(s, q);
 	seq_end(s, q, FINISH_BROKEN, e);
 }
 
-static void take_part(struct sched *s, const struct part *part, const struct picked *picked)
+static void take_part(struct sched *s, const struct part *part, const struct sampled *sampled)
 {
 	struct seq *q = part->q;
-	int row = part->row + part->n_score, broken = broken_row(part, picked);
+	int row = part->row + part->n_score, broken = broken_row(part, sampled);
 
 	if (q->finish)
 		return;
 	if (broken >= 0) {
-		end_broken(s, part, broken, picked);
+		end_broken(s, part, broken, sampled);
 		return;
 	}
 	publish(s, q, part->first + part->n);
 	report_scores(s, part);
 	if (part->draws) {
-		take_drawn(s, q, &picked[row], row);
+		take_drawn(s, q, &sampled[row], row);
 	} else if (!seq_draws(q) && part->first + part->n == q->call->n_prompt - 1) {
 		running_remove(s, q);
 		seq_end(s, q, FINISH_LENGTH, NULL);
@@ -161,13 +161,13 @@ static void release_ended(struct sched *s)
 	}
 }
 
-void sched_done(struct sched *s, const struct step *step, const struct picked *picked)
+void sched_done(struct sched *s, const struct step *step, const struct sampled *sampled)
 {
 	const struct plan *p = plan_for(s, step);
 
 	s->done = p->no;
-	memcpy(s->details, picked, (size_t)step->head->n_rows * sizeof *picked);
+	memcpy(s->details, sampled, (size_t)step->head->n_rows * sizeof *sampled);
 	for (int i = 0; i < p->n_parts; i++)
-		take_part(s, &p->part[i], picked);
+		take_part(s, &p->part[i], sampled);
 	release_ended(s);
 }

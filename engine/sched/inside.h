@@ -70,8 +70,8 @@ struct sched {
 	int blocks_per_seq;
 	struct plan plan[2];    /* by step number & 1 */
 	int planned, done;      /* step numbers; at most two apart */
-	struct pick *picks;     /* (max_tokens) */
-	struct picked *details; /* (max_tokens) */
+	struct sample *samples;     /* (max_tokens) */
+	struct sampled *details; /* (max_tokens) */
 	struct event *event;    /* ring (max_events) */
 	int max_events, first_event, n_events;
 	struct sampling idle; /* for rows of ended calls */

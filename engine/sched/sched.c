@@ -22,7 +22,7 @@ uint64_t sched_bytes(const struct sched_limits *lim, int block_size)
 			  (length / (uint64_t)block_size + 1) * sizeof(int);
 
 	return sizeof(struct sched) + (uint64_t)objects_of(lim) * sizeof(struct seq) + seqs * of_seq +
-	       tokens * (sizeof(struct pick) + sizeof(struct picked)) + (uint64_t)events_of(lim) * sizeof(struct event);
+	       tokens * (sizeof(struct sample) + sizeof(struct sampled)) + (uint64_t)events_of(lim) * sizeof(struct event);
 }
 
 struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks)
@@ -50,7 +50,7 @@ struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks
 	s->blocks_of = xalloc_touched(seqs * (size_t)s->blocks_per_seq, sizeof *s->blocks_of);
 	for (int i = 0; i < 2; i++)
 		s->plan[i].part = xalloc(seqs, sizeof *s->plan[i].part);
-	s->picks = xalloc_touched(tokens, sizeof *s->picks);
+	s->samples = xalloc_touched(tokens, sizeof *s->samples);
 	s->details = xalloc_touched(tokens, sizeof *s->details);
 	s->max_events = events_of(lim);
 	s->event = xalloc_touched((size_t)s->max_events, sizeof *s->event);
@@ -71,7 +71,7 @@ void sched_destroy(struct sched *s)
 	free(s->blocks_of);
 	free(s->plan[0].part);
 	free(s->plan[1].part);
-	free(s->picks);
+	free(s->samples);
 	free(s->details);
 	free(s->event);
 	free(s);
@@ -236,7 +236,7 @@ int sched_add(struct sched *s, const struct call *c, struct why *why)
 	int err = check_call(s, c, why);
 	struct seq *q;
 
-	REQUIRE(c->prompt_logprobs <= PICK_MAX_TOP && c->how.n_logprobs <= PICK_MAX_TOP);
+	REQUIRE(c->prompt_logprobs <= SAMPLE_MAX_TOP && c->how.n_logprobs <= SAMPLE_MAX_TOP);
 	if (!err)
 		err = check_queue(s, c, why);
 	if (err)
@@ -278,7 +278,7 @@ bool sched_has_work(const struct sched *s)
 	return s->n_running || s->n_waiting || s->ending || s->planned > s->done;
 }
 
-const struct picked *sched_details(const struct sched *s)
+const struct sampled *sched_details(const struct sched *s)
 {
 	return s->details;
 }

@@ -1,6 +1,6 @@
 /* sched.h - continuous batching. Rank 0 only; knows nothing of sockets, MPI or devices.
  *
- *    sched_add --> waiting --> running --> sched_next(step) ... sched_done(step, picked)
+ *    sched_add --> waiting --> running --> sched_next(step) ... sched_done(step, sampled)
  *                     ^___________| pre-empted when blocks run out        |
  *                                                          finished, cancelled
  *
@@ -57,12 +57,12 @@ struct event {
 	bool admitted; /* it runs from now on, its wait is over */
 	bool scored; /* these are prompt tokens that were scored, in order */
 	int32_t id[8];
-	uint32_t detail; /* with logprobs asked for: index of the first of n `struct picked` in sched_details(); else UINT32_MAX */
+	uint32_t detail; /* with logprobs asked for: index of the first of n `struct sampled` in sched_details(); else UINT32_MAX */
 	/* so far, with drawn tokens and with a finish (the front may end a call at a stop string): */
 	int n_prompt, n_output, n_cached;
 	int32_t stop_id; /* the id that ended it, -1 */
 	int32_t broken_pos; /* FINISH_BROKEN: the position whose token the row was to tell */
-	int16_t broken_origin; /* of its struct picked */
+	int16_t broken_origin; /* of its struct sampled */
 	uint64_t queue_ns, prefill_ns, decode_ns;
 };
 
@@ -86,13 +86,13 @@ bool sched_has_work(const struct sched *s);
 /* Plans the next step; false: nothing can run now. Calls past their deadline end here. */
 bool sched_next(struct sched *s, struct step *step);
 /* The rows of a planned step (n = head->n_rows), in row order; call it when the step before is done. Valid until the
- * next sched_ call. Rows of calls that have ended meanwhile are there, to be picked for nothing. */
-const struct pick *sched_picks(const struct sched *s, const struct step *step);
-/* Takes what was picked, one a row of `step`. */
-void sched_done(struct sched *s, const struct step *step, const struct picked *picked);
+ * next sched_ call. Rows of calls that have ended meanwhile are there, to be sampled for nothing. */
+const struct sample *sched_samples(const struct sched *s, const struct step *step);
+/* Takes what was sampled, one a row of `step`. */
+void sched_done(struct sched *s, const struct step *step, const struct sampled *sampled);
 /* Takes events that are ready, at most `max`; call until 0. */
 int sched_events(struct sched *s, struct event *out, int max);
-const struct picked *sched_details(const struct sched *s); /* valid until the next sched_done() */
+const struct sampled *sched_details(const struct sched *s); /* valid until the next sched_done() */
 
 void sched_stats(const struct sched *s, struct sched_stats *out);
 /* When idle: no sequence, no block held, blocks_check(). */

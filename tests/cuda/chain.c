@@ -22,15 +22,15 @@ struct chain {
 	struct attn_args attn;
 	void *items, *tiles;
 	int n_items;
-	struct pick_args pick;
-	const struct pick_row *plain; /* other rows: they are drawn from as they are */
+	struct sample_args sample;
+	const struct sample_row *plain; /* other rows: they are drawn from as they are */
 };
 /* What comes out in the end. */
 struct result {
 	float logits[T * VOCAB], x[T * H];
 	unsigned char pool[POOL];
 	uint16_t halves[H * H];
-	struct pick_result picked[T];
+	struct sample_result sampled[T];
 };
 
 static void *written(struct chain *c, size_t bytes)
@@ -85,24 +85,24 @@ static void make_attention(struct chain *c)
 	CUDA(cudaMemset(c->attn.tickets, 0, sizeof(uint32_t) * T * HEADS));
 }
 
-static void make_pick(struct chain *c)
+static void make_sample(struct chain *c)
 {
-	struct pick_row row[T], plain[T];
+	struct sample_row row[T], plain[T];
 	int32_t ids[T] = {3, 1, 4, 1, 5};
 
 	for (int t = 0; t < T; t++)
-		row[t] = (struct pick_row){.per_temperature = 1, .per_repetition = 1, .repetition = 1, .stream = 77u + (unsigned)t,
-					   .share = 3u << 30, .mode = PICK_DRAW, .n_top = 3, .top_k = 20, .at = t, .n_output = 1, .seq = t, .presence = 1};
+		row[t] = (struct sample_row){.per_temperature = 1, .per_repetition = 1, .repetition = 1, .stream = 77u + (unsigned)t,
+					   .share = 3u << 30, .mode = SAMPLE_DRAW, .n_top = 3, .top_k = 20, .at = t, .n_output = 1, .seq = t, .presence = 1};
 	for (int t = 0; t < T; t++)
 		plain[t] = row[t], plain[t].share = 1ull << 32, plain[t].top_k = plain[t].n_output = 0, plain[t].n_top = -1;
 	c->plain = dev_put(plain, sizeof plain);
-	c->pick = (struct pick_args){.raw = c->logits, .row = dev_put(row, sizeof row), .ids = dev_put(ids, sizeof ids), .vocab = VOCAB,
+	c->sample = (struct sample_args){.raw = c->logits, .row = dev_put(row, sizeof row), .ids = dev_put(ids, sizeof ids), .vocab = VOCAB,
 				     .rows = T, .x = written(c, T * VOCAB * 4), .count = dev_new(T * VOCAB * 4),
-				     .bins = dev_new((size_t)T * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *c->pick.bins),
-				     .select = written(c, (size_t)T * PICK_SELECTS * PICK_PASSES * sizeof *c->pick.select),
-				     .best = written(c, T * 3 * sizeof *c->pick.best), .result = written(c, T * sizeof *c->pick.result),
+				     .bins = dev_new((size_t)T * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *c->sample.bins),
+				     .select = written(c, (size_t)T * SAMPLE_SELECTS * SAMPLE_PASSES * sizeof *c->sample.select),
+				     .best = written(c, T * 3 * sizeof *c->sample.best), .result = written(c, T * sizeof *c->sample.result),
 				     .drawn = written(c, T * 4), .history = written(c, T * 4), .max_history = 1};
-	CUDA(cudaMemset(c->pick.count, 0, T * VOCAB * 4));
+	CUDA(cudaMemset(c->sample.count, 0, T * VOCAB * 4));
 }
 
 static void open_chain(struct chain *c)
@@ -127,7 +127,7 @@ static void open_chain(struct chain *c)
 	c->pool = (unsigned char *)old;
 	c->cache = (struct k_cache){dev_new(POOL), HEADS, DIM, K_KV_16, 0};
 	make_attention(c);
-	make_pick(c);
+	make_sample(c);
 }
 
 static cudaError_t norm(struct chain *c, const void *delta)
@@ -164,8 +164,8 @@ static void layer(struct chain *c, enum kind kind)
 static void links(struct chain *c)
 {
 	cudaStream_t s = c->stream;
-	const struct pick_needs all = {true, true, true, true, true}, draw = {.draw = true};
-	struct pick_args plain = c->pick;
+	const struct sample_needs all = {true, true, true, true, true}, draw = {.draw = true};
+	struct sample_args plain = c->sample;
 
 	CUDA(k_embed(s, K_BF16, c->x, c->ids, NULL, 0, c->table, T, H, H, VOCAB, 0));
 	CUDA(norm(c, NULL));
@@ -176,16 +176,16 @@ static void links(struct chain *c)
 	CUDA(k_rows(s, c->chosen, c->act, c->row, T, H * 2));
 	CUDA(k_linear_skinny(s, K_BF16, c->logits, K_OUT_F32, c->chosen, c->head, NULL, T, VOCAB, H, H));
 	plain.row = c->plain;
-	CUDA(k_pick(s, plain, draw));
-	CUDA(k_pick(s, c->pick, all));
-	CUDA(k_embed(s, K_BF16, c->x, c->pick.drawn, NULL, 0, c->table, T, H, H, VOCAB, 0));
+	CUDA(k_sample(s, plain, draw));
+	CUDA(k_sample(s, c->sample, all));
+	CUDA(k_embed(s, K_BF16, c->x, c->sample.drawn, NULL, 0, c->table, T, H, H, VOCAB, 0));
 	CUDA(norm(c, NULL));
 	CUDA(k_linear_skinny_int8(s, K_BF16, c->delta, K_OUT_F32, c->act, c->int8, NULL, T, H, H, H));
 	CUDA(norm(c, c->delta));
 	CUDA(k_from_int8(s, K_BF16, c->halves, c->int8, H, H));
 	CUDA(k_embed(s, K_BF16, c->delta, c->ids, NULL, 0, c->halves, T, H, H, H, 0));
 	CUDA(norm(c, c->delta));
-	CUDA(k_embed_int8(s, K_BF16, c->delta, c->pick.drawn, NULL, 0, c->int8, T, H, H, H, 0));
+	CUDA(k_embed_int8(s, K_BF16, c->delta, c->sample.drawn, NULL, 0, c->int8, T, H, H, H, 0));
 	CUDA(norm(c, c->delta));
 }
 
@@ -203,10 +203,10 @@ static void run(struct chain *c, cudaGraphExec_t graph, struct result *out)
 	dev_get(out->x, c->x, sizeof out->x);
 	dev_get(out->pool, c->cache.pool, POOL);
 	dev_get(out->halves, c->halves, sizeof out->halves);
-	dev_get(out->picked, c->pick.result, sizeof out->picked);
+	dev_get(out->sampled, c->sample.result, sizeof out->sampled);
 	for (int t = 0; t < T; t++) { /* words come in no order, and are all looked at elsewhere */
-		memset(out->picked[t].top, 0, sizeof out->picked[t].top);
-		memset(out->picked[t].top_id, 0, sizeof out->picked[t].top_id);
+		memset(out->sampled[t].top, 0, sizeof out->sampled[t].top);
+		memset(out->sampled[t].top_id, 0, sizeof out->sampled[t].top_id);
 	}
 }
 

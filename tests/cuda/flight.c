@@ -70,10 +70,10 @@ static int word_of(int round, int i)
 TEST(words_of_steps)
 {
 	struct backend *b = open_backend();
-	float *logits = backend_pick_open(b, ROWS, VOCAB), rows[ROWS][VOCAB];
+	float *logits = backend_sample_open(b, ROWS, VOCAB), rows[ROWS][VOCAB];
 	struct sampling how = sampling_default();
-	struct pick what[ROWS];
-	struct picked out[ROWS];
+	struct sample what[ROWS];
+	struct sampled out[ROWS];
 	bool left[ROWS];
 
 	how.temperature = 0;
@@ -81,11 +81,11 @@ TEST(words_of_steps)
 		memset(rows, 0, sizeof rows);
 		for (int i = 0; i < ROWS; i++) {
 			rows[i][word_of(round, i)] = 1;
-			what[i] = (struct pick){.seq = i, .given = -1, .how = &how, .n_top = -1};
+			what[i] = (struct sample){.seq = i, .given = -1, .how = &how, .n_top = -1};
 		}
 		backend_upload(b, logits, rows, sizeof rows);
-		backend_pick(b, 0, ROWS, what, left);
-		backend_picked(b, ROWS, out);
+		backend_sample(b, 0, ROWS, what, left);
+		backend_sampled(b, ROWS, out);
 		for (int i = 0; i < ROWS; i++)
 			if (left[i] || out[i].id != word_of(round, i))
 				CHECK_FAIL("row %d of step %d should draw word %d, but %d is told: it was read before it was there", i, round,

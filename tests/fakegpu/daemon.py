@@ -224,16 +224,16 @@ def sampled(j):
     return out
 
 
-def picked(j, name, folder, want, device):
-    """The same words whether they are picked on the device or on the host."""
+def sampled(j, name, folder, want, device):
+    """The same words whether they are sampled on the device or on the host."""
     got = sampled(j)
     check(f"{name}: all answered", all(ids for ids, _ in got) and all(len(t) for (_, t), how in zip(got, SAMPLED) if "logprobs" in how), got)
     check(f"{name}: the same words and logprobs", got == (want or got), f"{got} and {want}")
-    check(f"{name}: picked where", ("pick_draw" in open(f"{folder}/kernels-{name}").read()) == device)
+    check(f"{name}: sampled where", ("sample_draw" in open(f"{folder}/kernels-{name}").read()) == device)
     return got
 
 
-# Ranks, devices, tokens of a step, graphs, and whether rows are picked on the device (None: no such calls).
+# Ranks, devices, tokens of a step, graphs, and whether rows are sampled on the device (None: no such calls).
 EVERY_WAY = ((1, 1, 512, False, False), (1, 1, 512, True, True), (2, 2, 48, True, True), (3, 3, 512, True, None), (2, 1, 100, True, True))
 
 
@@ -242,11 +242,11 @@ def fixed_bits(path, kv="auto", ways=EVERY_WAY, weights="none"):
     rng = random.Random(8)
     prompts = [[rng.randrange(517) for _ in range(n)] for n in (3, 33, 90, 140)]
     want = words = None
-    for ranks, devices, chunk, graphs, pick in ways:
+    for ranks, devices, chunk, graphs, sample in ways:
         name = f"deterministic, {kv} cache, {weights} quantised, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
         alone = dict(FAKEGPU_EACH="1") if ranks == devices == 2 else {}
         j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), "--kv-cache-dtype", kv, "-q", weights, "--max-logits-rows", "3",
-                 *([] if graphs else ["--no-graphs"]), *(["--no-device-pick"] if pick is False else []), devices=1 if alone else devices,
+                 *([] if graphs else ["--no-graphs"]), *(["--no-device-pick"] if sample is False else []), devices=1 if alone else devices,
                  FAKEGPU_KERNELS=f"{path}/kernels-{name}", **alone)
         if not start(j, name):
             continue
@@ -257,8 +257,8 @@ def fixed_bits(path, kv="auto", ways=EVERY_WAY, weights="none"):
         together = answers(j, prompts, 6)
         want = want or [answers(j, [p], 6)[0] for p in prompts]
         check(f"{name}: the same bits", together == want, f"{together} and {want}")
-        if pick is not None:
-            words = picked(j, name, path, words, pick)
+        if sample is not None:
+            words = sampled(j, name, path, words, sample)
         check(f"{name}: ends", j.stop() == 0, j.text()[-400:])
         j.close()
 

@@ -23,8 +23,8 @@ static struct options opt;
 static struct blocks *blocks;
 static struct sched *sched;
 static struct step step;
-static struct picker *picker;
-static struct picked picked[TOKENS];
+static struct sampler *sampler;
+static struct sampled sampled[TOKENS];
 static float *noise, *row; /* (vocab + KINDS), (vocab) */
 static char path[64];
 
@@ -64,7 +64,7 @@ static void open_engine(void)
 	blocks = blocks_create(8, BLOCK, true);
 	sched = sched_create(&lim, blocks);
 	step_init(&step, &node.limits);
-	picker = picker_create(node.cfg.vocab);
+	sampler = sampler_create(node.cfg.vocab);
 	row = xalloc((size_t)node.cfg.vocab, sizeof *row);
 	noise = xalloc((size_t)node.cfg.vocab + KINDS, sizeof *noise);
 	for (int i = 0; i < node.cfg.vocab + KINDS; i++) {
@@ -154,15 +154,15 @@ static void take_commands(void)
 	}
 }
 
-static void pick_row(const struct pick *what, struct picked *out)
+static void sample_row(const struct sample *what, struct sampled *out)
 {
 	unsigned kind = what->n_tokens ? (unsigned)(what->tokens[what->n_tokens - 1] * 31 + what->n_tokens) : 0;
 
 	memcpy(row, noise + kind % KINDS, (size_t)node.cfg.vocab * sizeof *row);
 	if (kind % 127 == 0)
 		row[kind % (unsigned)node.cfg.vocab] = kind % 2 ? NAN : INFINITY;
-	pick_token(picker, row, what, out);
-	MUST(out->id >= 0 && out->id < node.cfg.vocab && out->n_top <= PICK_MAX_TOP && out->broken == (kind % 127 == 0));
+	sample_token(sampler, row, what, out);
+	MUST(out->id >= 0 && out->id < node.cfg.vocab && out->n_top <= SAMPLE_MAX_TOP && out->broken == (kind % 127 == 0));
 }
 
 static void send_events(void)
@@ -180,10 +180,10 @@ static void run_engine(void)
 	take_commands();
 	send_events();
 	while (sched_next(sched, &step)) {
-		const struct pick *what = sched_picks(sched, &step);
+		const struct sample *what = sched_samples(sched, &step);
 		for (int i = 0; i < step.head->n_rows; i++)
-			pick_row(&what[i], &picked[i]);
-		sched_done(sched, &step, picked);
+			sample_row(&what[i], &sampled[i]);
+		sched_done(sched, &step, sampled);
 		send_events();
 		take_commands();
 		send_events();

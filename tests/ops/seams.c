@@ -13,7 +13,7 @@ struct rig {
 	struct model *m;
 	struct kv kv;
 	struct step step;
-	struct picker *picker;
+	struct sampler *sampler;
 	struct sampling how;
 	int no;
 	float logits[SEQS * (PROMPT + DRAFTS + 1) * VOCAB];
@@ -56,14 +56,14 @@ static void rig_init(struct rig *r)
 	kv = model_kv_shape(r->m, BLOCK, DT_F32);
 	kv_init(&r->kv, r->b, &kv, c.layers, 2 * SEQS + 2);
 	step_init(&r->step, &lim);
-	r->picker = picker_create(VOCAB);
+	r->sampler = sampler_create(VOCAB);
 	r->how = sampling_default();
 	r->how.seed = 5;
 }
 
 static void rig_finish(struct rig *r)
 {
-	picker_destroy(r->picker);
+	sampler_destroy(r->sampler);
 	step_finish(&r->step);
 	kv_finish(&r->kv);
 	model_destroy(r->m);
@@ -109,11 +109,11 @@ static void forward(struct rig *r, struct line *line)
 static int32_t draw(struct rig *r, int row, int pos, const uint32_t *allow)
 {
 	float x[VOCAB];
-	struct pick what = {.pos = pos, .given = -1, .n_top = -1, .how = &r->how, .allow = allow};
-	struct picked out;
+	struct sample what = {.pos = pos, .given = -1, .n_top = -1, .how = &r->how, .allow = allow};
+	struct sampled out;
 
 	memcpy(x, r->logits + row * VOCAB, sizeof x);
-	pick_token(r->picker, x, &what, &out);
+	sample_token(r->sampler, x, &what, &out);
 	return out.id;
 }
 

@@ -1,4 +1,4 @@
-/* Pick against the written rules of vLLM V1, in doubles with full sorts; draws against exact probabilities.
+/* Sample against the written rules of vLLM V1, in doubles with full sorts; draws against exact probabilities.
  */
 #include "engine/sample/sample.h"
 
@@ -16,18 +16,18 @@ static double uniform(void)
 	return (double)(random_state >> 11) * 0x1p-53;
 }
 
-static struct pick row(const struct sampling *how, int32_t pos)
+static struct sample row(const struct sampling *how, int32_t pos)
 {
-	return (struct pick){.pos = pos, .given = -1, .n_top = -1, .how = how};
+	return (struct sample){.pos = pos, .given = -1, .n_top = -1, .how = how};
 }
 
-static int32_t pick_of(struct picker *p, const float *logits, int n, const struct pick *what,
-		       struct picked *out)
+static int32_t sample_of(struct sampler *p, const float *logits, int n, const struct sample *what,
+		       struct sampled *out)
 {
 	float *x = xalloc((size_t)n, sizeof *x);
 
 	memcpy(x, logits, (size_t)n * sizeof *x);
-	pick_token(p, x, what, out);
+	sample_token(p, x, what, out);
 	free(x);
 	return out->id;
 }
@@ -37,14 +37,14 @@ static int32_t pick_of(struct picker *p, const float *logits, int n, const struc
 TEST(exp_and_log_are_exact_to_1e14)
 {
 	for (double t = -600; t <= 0; t += 0.0137)
-		CHECK(fabs(pick_exp(t) / exp(t) - 1) < 1e-14);
+		CHECK(fabs(sample_exp(t) / exp(t) - 1) < 1e-14);
 	for (double x = 1e-12; x < 1e12; x *= 1.00137)
-		CHECK(fabs(pick_log(x) - log(x)) < 1e-14 * fmax(1, fabs(log(x))));
+		CHECK(fabs(sample_log(x) - log(x)) < 1e-14 * fmax(1, fabs(log(x))));
 	for (uint64_t h = 0; h <= UINT32_MAX; h += 65521)
-		CHECK(pick_gumbel((uint32_t)h) <= pick_gumbel_bound((uint32_t)h));
+		CHECK(sample_gumbel((uint32_t)h) <= sample_gumbel_bound((uint32_t)h));
 	for (uint32_t h = UINT32_MAX; h > UINT32_MAX - 70000; h--)
-		CHECK(pick_gumbel(h) <= pick_gumbel_bound(h));
-	CHECK(pick_gumbel(0) > -3.2 && pick_gumbel(UINT32_MAX) < 22.9);
+		CHECK(sample_gumbel(h) <= sample_gumbel_bound(h));
+	CHECK(sample_gumbel(0) > -3.2 && sample_gumbel(UINT32_MAX) < 22.9);
 }
 
 #ifdef __SANITIZE_ADDRESS__
@@ -80,7 +80,7 @@ static int count(const int32_t *ids, int first, int end, int32_t id)
 }
 
 /* Allowed, bad, bias, min_tokens; then repetition over all, frequency and presence over the output. */
-static void ref_logits(double *x, const float *logits, const struct pick *w)
+static void ref_logits(double *x, const float *logits, const struct sample *w)
 {
 	const struct sampling *h = w->how;
 
@@ -131,7 +131,7 @@ static void sort_by(const double *x)
 	qsort(order, SMALL, sizeof *order, compare);
 }
 
-static void ref_probabilities(struct ref *r, const float *logits, const struct pick *w)
+static void ref_probabilities(struct ref *r, const float *logits, const struct sample *w)
 {
 	const struct sampling *h = w->how;
 	double x[SMALL], kth, sum = 0;
@@ -161,10 +161,10 @@ static void ref_probabilities(struct ref *r, const float *logits, const struct p
 }
 
 /* Chi-square of draws over positions and seeds; bound: mean + 6 deviations. */
-static void check_draws(const char *name, const float *logits, struct pick *w, struct sampling *how, int n)
+static void check_draws(const char *name, const float *logits, struct sample *w, struct sampling *how, int n)
 {
-	struct picker *p = picker_create(SMALL);
-	struct picked out;
+	struct sampler *p = sampler_create(SMALL);
+	struct sampled out;
 	struct ref r;
 	int seen[SMALL] = {0}, freedom = -1;
 	double chi = 0;
@@ -173,9 +173,9 @@ static void check_draws(const char *name, const float *logits, struct pick *w, s
 	for (int i = 0; i < n; i++) {
 		how->seed = (uint64_t)(i / 100);
 		w->pos = i % 100;
-		seen[pick_of(p, logits, SMALL, w, &out)]++;
+		seen[sample_of(p, logits, SMALL, w, &out)]++;
 	}
-	picker_destroy(p);
+	sampler_destroy(p);
 	for (int i = 0; i < SMALL; i++) {
 		if (r.p[i] == 0 && seen[i])
 			CHECK_FAIL("%s: word %d was drawn %d times and cannot be", name, i, seen[i]);
@@ -249,7 +249,7 @@ TEST(every_rule_draws_by_its_probabilities)
 
 	for (size_t k = 0; k < sizeof rules / sizeof *rules; k++) {
 		struct sampling how = rules[k].how;
-		struct pick w = row(&how, 0);
+		struct sample w = row(&how, 0);
 		for (int i = 0; i < SMALL; i++)
 			logits[i] = (float)(uniform() * 8 - 4);
 		w.tokens = history;
@@ -265,10 +265,10 @@ TEST(draws_of_a_large_vocabulary)
 {
 	enum { VOCAB = 100000, CLASSES = 1000 };
 	const int draws = 100000 / (check_full ? 1 : FEWER);
-	struct picker *p = picker_create(VOCAB);
+	struct sampler *p = sampler_create(VOCAB);
 	struct sampling how = sampling_default();
-	struct pick w = row(&how, 0);
-	struct picked out;
+	struct sample w = row(&how, 0);
+	struct sampled out;
 	static int seen[CLASSES];
 	double total = 0, chi = 0, *share = xalloc(CLASSES, sizeof *share);
 	float *logits = xalloc(VOCAB, sizeof *logits);
@@ -281,7 +281,7 @@ TEST(draws_of_a_large_vocabulary)
 	for (int i = 0; i < draws; i++) {
 		how.seed = (uint64_t)(i / 1000) << 32;
 		w.pos = i % 1000;
-		seen[pick_of(p, logits, VOCAB, &w, &out) / (VOCAB / CLASSES)]++;
+		seen[sample_of(p, logits, VOCAB, &w, &out) / (VOCAB / CLASSES)]++;
 	}
 	for (int c = 0; c < CLASSES; c++) {
 		double want = share[c] / total * draws;
@@ -289,7 +289,7 @@ TEST(draws_of_a_large_vocabulary)
 	}
 	printf("  chi-square %.0f of %d\n", chi, CLASSES - 1);
 	CHECK(fabs(chi - (CLASSES - 1)) < 6 * sqrt(2.0 * (CLASSES - 1)));
-	picker_destroy(p);
+	sampler_destroy(p);
 	free(logits);
 	free(share);
 }
@@ -299,20 +299,20 @@ TEST(draws_of_a_large_vocabulary)
 TEST(top_p_and_top_k_of_a_large_vocabulary)
 {
 	enum { VOCAB = 5000 };
-	struct picker *p = picker_create(VOCAB);
+	struct sampler *p = sampler_create(VOCAB);
 	float *logits = xalloc(VOCAB, sizeof *logits);
 
 	for (int round = 0; round < 40; round++) {
 		struct sampling how = sampling_default();
-		struct pick w = row(&how, round);
-		struct picked out;
+		struct sample w = row(&how, round);
+		struct sampled out;
 		double total = 0, above = 0;
 		how.top_p = 0.5f;
 		how.temperature = 1000; /* nearly flat: the border is found, whatever is drawn */
 		how.seed = (uint64_t)round;
 		for (int i = 0; i < VOCAB; i++)
 			logits[i] = (float)(int)(uniform() * 1000); /* many are equal */
-		pick_of(p, logits, VOCAB, &w, &out);
+		sample_of(p, logits, VOCAB, &w, &out);
 		for (int i = 0; i < VOCAB; i++) {
 			double m = exp((double)logits[i] / 1000);
 			total += m;
@@ -321,17 +321,17 @@ TEST(top_p_and_top_k_of_a_large_vocabulary)
 		}
 		CHECK(above / total < 0.5 + 1e-9);
 	}
-	picker_destroy(p);
+	sampler_destroy(p);
 	free(logits);
 }
 
 TEST(logprobs_are_raw_and_ranks_count)
 {
 	float logits[SMALL];
-	struct picker *p = picker_create(SMALL);
+	struct sampler *p = sampler_create(SMALL);
 	struct sampling how = sampling_default();
-	struct pick w = row(&how, 3);
-	struct picked out;
+	struct sample w = row(&how, 3);
+	struct sampled out;
 	uint32_t mask[2];
 	double x[SMALL], total = 0;
 	int rank = 1;
@@ -346,7 +346,7 @@ TEST(logprobs_are_raw_and_ranks_count)
 	sampling_mask(mask, NULL, 0, order, 1, SMALL, NULL);
 	how.mask = mask; /* the best is forbidden: raw numbers do not care */
 	w.n_top = 7;
-	pick_of(p, logits, SMALL, &w, &out);
+	sample_of(p, logits, SMALL, &w, &out);
 	CHECK_EQ(out.id, order[1]);
 	CHECK_EQ(out.rank, 2);
 	CHECK(!out.greedy);
@@ -357,31 +357,31 @@ TEST(logprobs_are_raw_and_ranks_count)
 		CHECK(fabs((double)out.top_logprob[i] - (x[order[i]] - log(total))) < 2e-6);
 	}
 	w.given = 17;
-	pick_of(p, logits, SMALL, &w, &out);
+	sample_of(p, logits, SMALL, &w, &out);
 	for (int i = 0; i < SMALL; i++)
 		rank += logits[i] > logits[17];
 	CHECK_EQ(out.id, 17);
 	CHECK_EQ(out.rank, rank);
-	picker_destroy(p);
+	sampler_destroy(p);
 }
 
 TEST(equal_logits_go_to_the_lowest_id)
 {
 	float logits[SMALL] = {0};
-	struct picker *p = picker_create(SMALL);
+	struct sampler *p = sampler_create(SMALL);
 	struct sampling how = sampling_default();
-	struct pick w = row(&how, 0);
-	struct picked out;
+	struct sample w = row(&how, 0);
+	struct sampled out;
 
 	how.temperature = 0;
 	w.n_top = 3;
 	logits[30] = logits[9] = logits[12] = 1;
-	CHECK_EQ(pick_of(p, logits, SMALL, &w, &out), 9);
+	CHECK_EQ(sample_of(p, logits, SMALL, &w, &out), 9);
 	CHECK_EQ(out.top_id[1], 12);
 	CHECK_EQ(out.top_id[2], 30);
 	CHECK_EQ(out.rank, 1);
 	CHECK(out.greedy);
-	picker_destroy(p);
+	sampler_destroy(p);
 }
 
 TEST(a_row_that_is_not_finite_is_broken)
@@ -390,10 +390,10 @@ TEST(a_row_that_is_not_finite_is_broken)
 	uint32_t mask[2];
 	static const int32_t all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
 	float logits[SMALL];
-	struct picker *p = picker_create(SMALL);
+	struct sampler *p = sampler_create(SMALL);
 	struct sampling how = sampling_default();
-	struct pick w = row(&how, 0);
-	struct picked out;
+	struct sample w = row(&how, 0);
+	struct sampled out;
 
 	for (int at = 0; at < SMALL; at++)
 		for (int k = 0; k < 16; k++) {
@@ -401,7 +401,7 @@ TEST(a_row_that_is_not_finite_is_broken)
 				logits[i] = i == at ? bad[k % 4] : (float)(i % 7) * 3e37f;
 			w.n_top = k / 4 % 2 ? 5 : -1;
 			w.given = k / 8 ? 3 : -1;
-			pick_of(p, logits, SMALL, &w, &out);
+			sample_of(p, logits, SMALL, &w, &out);
 			CHECK(out.broken && out.id >= 0 && out.id < SMALL);
 			CHECK_EQ(out.n_top, 0);
 		}
@@ -411,10 +411,10 @@ TEST(a_row_that_is_not_finite_is_broken)
 	how.mask = mask;
 	for (int n = 0; n <= 21; n++) {
 		sampling_mask(mask, NULL, 0, all, n, SMALL, NULL);
-		pick_of(p, logits, SMALL, &w, &out);
+		sample_of(p, logits, SMALL, &w, &out);
 		CHECK(!out.broken);
 	}
-	picker_destroy(p);
+	sampler_destroy(p);
 }
 
 TEST(lists_of_ids_become_a_mask)
@@ -470,7 +470,7 @@ TEST(checks_name_the_field)
 	how.repetition_penalty = 0;
 	CHECK_EQ(sampling_check(&how, SMALL, &why), ERR_INVALID);
 	how = sampling_default();
-	how.n_logprobs = PICK_MAX_TOP + 1;
+	how.n_logprobs = SAMPLE_MAX_TOP + 1;
 	CHECK_EQ(sampling_check(&how, SMALL, &why), ERR_INVALID);
 }
 

@@ -94,7 +94,7 @@ struct world {
 	int in_flight, head;
 	bool ahead; /* two steps in flight */
 	bool open;  /* every other call is open-ended */
-	struct picked picked[MOST * 8];
+	struct sampled sampled[MOST * 8];
 };
 
 static struct sched_limits limits(int max_seqs, int max_tokens, int look_ahead)
@@ -214,11 +214,11 @@ static void take_events(struct world *w)
 static void finish_one(struct world *w)
 {
 	struct step *s = &w->step[(w->head - w->in_flight) & 1];
-	const struct pick *p = sched_picks(w->sched, s);
+	const struct sample *p = sched_samples(w->sched, s);
 
 	for (int r = 0; r < s->head->n_rows; r++)
-		w->picked[r].id = p[r].given >= 0 ? p[r].given : w->m.drawn[s->head->no & 1][r];
-	sched_done(w->sched, s, w->picked);
+		w->sampled[r].id = p[r].given >= 0 ? p[r].given : w->m.drawn[s->head->no & 1][r];
+	sched_done(w->sched, s, w->sampled);
 	w->in_flight--;
 	take_events(w);
 }
@@ -373,7 +373,7 @@ TEST(a_broken_row_ends_its_call)
 	static int32_t ids[16];
 	struct call c[2];
 	struct event e, last = {0};
-	const struct pick *picks;
+	const struct sample *samples;
 	int ends = 0;
 
 	world_init(&w, limits(2, 64, INT_MAX), 32, false);
@@ -384,12 +384,12 @@ TEST(a_broken_row_ends_its_call)
 		CHECK_EQ(sched_add(w.sched, &c[i], NULL), 0);
 	}
 	CHECK(sched_next(w.sched, &w.step[0]));
-	picks = sched_picks(w.sched, &w.step[0]);
-	memset(w.picked, 0, sizeof w.picked);
+	samples = sched_samples(w.sched, &w.step[0]);
+	memset(w.sampled, 0, sizeof w.sampled);
 	for (int row = 0; row < w.step[0].head->n_rows; row++)
-		if (picks[row].call == 1 && picks[row].pos == 9)
-			w.picked[row].broken = true, w.picked[row].origin = 7;
-	sched_done(w.sched, &w.step[0], w.picked);
+		if (samples[row].call == 1 && samples[row].pos == 9)
+			w.sampled[row].broken = true, w.sampled[row].origin = 7;
+	sched_done(w.sched, &w.step[0], w.sampled);
 	while (sched_events(w.sched, &e, 1))
 		if (e.finish) {
 			last = e;
@@ -400,10 +400,10 @@ TEST(a_broken_row_ends_its_call)
 	c[0].call = 3;
 	c[0].prompt_logprobs = -1;
 	CHECK_EQ(sched_add(w.sched, &c[0], NULL), 0);
-	memset(w.picked, 0, sizeof w.picked);
+	memset(w.sampled, 0, sizeof w.sampled);
 	for (int step = 0; sched_next(w.sched, &w.step[0]); step++) {
-		picks = sched_picks(w.sched, &w.step[0]);
-		sched_done(w.sched, &w.step[0], w.picked);
+		samples = sched_samples(w.sched, &w.step[0]);
+		sched_done(w.sched, &w.step[0], w.sampled);
 		while (sched_events(w.sched, &e, 1))
 			if (e.finish) {
 				CHECK(e.finish == FINISH_LENGTH && e.n_cached == 0);
@@ -426,7 +426,7 @@ TEST(a_deadline_ends_waiting_and_running)
 	c.deadline_ns = now_ns() + 500 * 1000000;
 	CHECK_EQ(sched_add(w.sched, &c, NULL), 0);
 	CHECK(sched_next(w.sched, &w.step[0]));
-	sched_done(w.sched, &w.step[0], w.picked);
+	sched_done(w.sched, &w.step[0], w.sampled);
 	while (now_ns() < c.deadline_ns)
 		;
 	CHECK(!sched_next(w.sched, &w.step[0]));

@@ -69,7 +69,7 @@ struct world {
 	struct sched *sched;
 	struct blocks *blocks;
 	struct step step;
-	struct picked picked[256];
+	struct sampled sampled[256];
 	struct call call[CALLS];
 	int n_calls, n_admitted, admitted_as[CALLS], others[CALLS]; /* others: clients that waited when it came */
 	bool ended[CALLS];
@@ -160,7 +160,7 @@ static bool turn(struct world *w)
 
 	take_events(w);
 	if (planned)
-		sched_done(w->sched, &w->step, w->picked);
+		sched_done(w->sched, &w->step, w->sampled);
 	take_events(w);
 	return planned;
 }

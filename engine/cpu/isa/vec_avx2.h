@@ -56,7 +56,7 @@ INLINE v16 v_fma(v16 x, v16 y, v16 z)
 {
 	return V_PAIR(_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b));
 }
-/* acc += x * y, rounded once. Written out, since a compiler that picks other forms moves sums between
+/* acc += x * y, rounded once. Written out, since a compiler that samples other forms moves sums between
  * registers. */
 INLINE void v_fma_to(v16 *acc, v16 x, v16 y)
 {

@@ -50,7 +50,7 @@ INLINE v16 v_fma(v16 a, v16 b, v16 c)
 {
 	return _mm512_fmadd_ps(a, b, c);
 }
-/* acc += x * y, rounded once. Written out, since a compiler that picks other forms moves sums between
+/* acc += x * y, rounded once. Written out, since a compiler that samples other forms moves sums between
  * registers. */
 INLINE void v_fma_to(v16 *acc, v16 x, v16 y)
 {

@@ -1,4 +1,4 @@
-/* Picking on the device gives what engine/sample/sample.c gives for the same logits, to the bit, whatever the settings; logprobs against
+/* Sampling on the device gives what engine/sample/sample.c gives for the same logits, to the bit, whatever the settings; logprobs against
  * float64. */
 #include "engine/cuda/cuda.h"
 #include "engine/sample/sample.h"
@@ -11,15 +11,15 @@ struct scene {
 	int vocab;
 	float *raw; /* (ROWS, vocab) */
 	struct sampling how[ROWS];
-	struct pick what[ROWS];
+	struct sample what[ROWS];
 	int32_t history[ROWS][HISTORY], list[ROWS][4][LIST];
 	struct bias bias[ROWS][LIST];
 	uint32_t mask[ROWS][MASK];
-	struct pick_row row[ROWS];
+	struct sample_row row[ROWS];
 	int32_t ids[ROOM];
 	int room, n_ids; /* there may be; there were */
-	struct pick_kept kept[ROWS];
-	struct pick_book book;
+	struct sample_kept kept[ROWS];
+	struct sample_book book;
 	int32_t *past; /* device (ROWS, book.max_history) */
 };
 
@@ -29,7 +29,7 @@ static struct scene *scene_create(int vocab, uint64_t seed)
 
 	s->r.s = seed * 1000003 + (uint64_t)vocab, s->vocab = vocab, s->room = ROOM;
 	s->raw = xalloc((size_t)ROWS * (size_t)vocab, sizeof *s->raw);
-	s->book = (struct pick_book){s->kept, ROWS, HISTORY - 10, 0, vocab};
+	s->book = (struct sample_book){s->kept, ROWS, HISTORY - 10, 0, vocab};
 	s->past = dev_new(ROWS * (HISTORY - 10) * sizeof *s->past);
 	rng_next(&s->r);
 	return s;
@@ -96,9 +96,9 @@ static void make_row(struct scene *s, int row, bool lists)
 {
 	static const float temperature[] = {1, 0, 0.7f, 1e-4f, 3, 0.333f}, top_p[] = {1, 0.9f, 0.5f, 0.01f, 0.99999994f},
 			   min_p[] = {0, 0, 0.05f, 1}, repetition[] = {1, 1.1f, 0.7f, 3};
-	int top_k[] = {0, 1, 2, 20, s->vocab, s->vocab + 5}, n_top[] = {-1, -1, 0, 3, PICK_MAX_TOP};
+	int top_k[] = {0, 1, 2, 20, s->vocab, s->vocab + 5}, n_top[] = {-1, -1, 0, 3, SAMPLE_MAX_TOP};
 	struct sampling *h = &s->how[row];
-	struct pick *w = &s->what[row];
+	struct sample *w = &s->what[row];
 
 	make_logits(s, row);
 	*h = sampling_default();
@@ -106,7 +106,7 @@ static void make_row(struct scene *s, int row, bool lists)
 	h->top_k = top_k[below(&s->r, 6)], h->seed = rng_next(&s->r);
 	for (int i = 0; i < HISTORY; i++)
 		s->history[row][i] = below(&s->r, min_int(s->vocab, 60));
-	*w = (struct pick){.pos = below(&s->r, 1000), .given = -1, .how = h, .seq = row, .tokens = s->history[row], .n_tokens = below(&s->r, HISTORY + 1)};
+	*w = (struct sample){.pos = below(&s->r, 1000), .given = -1, .how = h, .seq = row, .tokens = s->history[row], .n_tokens = below(&s->r, HISTORY + 1)};
 	w->n_prompt = below(&s->r, w->n_tokens + 1), w->n_top = n_top[below(&s->r, 5)];
 	if (lists) {
 		make_lists(s, row);
@@ -117,25 +117,25 @@ static void make_row(struct scene *s, int row, bool lists)
 		w->given = below(&s->r, s->vocab);
 }
 
-static void on_device(struct scene *s, struct picked *out)
+static void on_device(struct scene *s, struct sampled *out)
 {
-	size_t words = (size_t)ROWS * (size_t)s->vocab, parts = (size_t)(ROWS * 3 * k_pick_parts(s->vocab));
-	struct pick_args a = {.vocab = s->vocab, .rows = ROWS, .history = s->past, .max_history = s->book.max_history};
-	struct pick_result got[ROWS];
+	size_t words = (size_t)ROWS * (size_t)s->vocab, parts = (size_t)(ROWS * 3 * k_sample_parts(s->vocab));
+	struct sample_args a = {.vocab = s->vocab, .rows = ROWS, .history = s->past, .max_history = s->book.max_history};
+	struct sample_result got[ROWS];
 	int32_t drawn[ROWS] = {-7, -7, -7, -7, -7, -7};
 	uint32_t *zero = xalloc(words, sizeof *zero), *count = xalloc(words, sizeof *count);
 	int n = 0;
 
 	s->book.step++;
 	for (int i = 0; i < ROWS; i++)
-		n += pick_pack(&s->row[i], s->ids, n, s->room, &s->what[i], &s->book);
+		n += sample_pack(&s->row[i], s->ids, n, s->room, &s->what[i], &s->book);
 	s->n_ids = n;
 	a.raw = dev_put(s->raw, words * 4), a.row = dev_put(s->row, sizeof s->row), a.ids = dev_put(s->ids, (size_t)n * 4);
 	a.x = dev_new(words * 4), a.count = dev_put(zero, words * 4);
-	a.bins = dev_new((size_t)ROWS * PICK_SELECTS * PICK_PASSES * PICK_BINS * sizeof *a.bins);
-	a.select = dev_new((size_t)ROWS * PICK_SELECTS * PICK_PASSES * sizeof *a.select);
+	a.bins = dev_new((size_t)ROWS * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *a.bins);
+	a.select = dev_new((size_t)ROWS * SAMPLE_SELECTS * SAMPLE_PASSES * sizeof *a.select);
 	a.best = dev_new(parts * sizeof *a.best), a.result = dev_new(sizeof got), a.drawn = dev_put(drawn, sizeof drawn);
-	CUDA(k_pick(NULL, a, pick_needs_of(s->row, ROWS)));
+	CUDA(k_sample(NULL, a, sample_needs_of(s->row, ROWS)));
 	dev_get(got, a.result, sizeof got);
 	dev_get(count, a.count, words * 4);
 	CHECK(!memcmp(zero, count, words * 4));
@@ -144,13 +144,13 @@ static void on_device(struct scene *s, struct picked *out)
 		CHECK_EQ(drawn[i], s->row[i].skip ? -7 : got[i].id);
 	for (int i = 0; i < ROWS; i++)
 		if (!s->row[i].skip)
-			pick_unpack(&out[i], &got[i], s->what[i].n_top);
+			sample_unpack(&out[i], &got[i], s->what[i].n_top);
 	dev_free((void *)a.raw), dev_free((void *)a.row), dev_free((void *)a.ids), dev_free(a.x), dev_free(a.count);
 	dev_free(a.bins), dev_free(a.select), dev_free(a.best), dev_free(a.result), dev_free(a.drawn);
 	free(zero), free(count);
 }
 
-static void check_same(const struct picked *got, const struct picked *want, int row)
+static void check_same(const struct sampled *got, const struct sampled *want, int row)
 {
 	if (got->broken != want->broken)
 		CHECK_FAIL("row %d: broken %d, should be %d", row, got->broken, want->broken);
@@ -166,7 +166,7 @@ static void check_same(const struct picked *got, const struct picked *want, int 
 	CHECK(!memcmp(got->top_logprob, want->top_logprob, sizeof got->top_logprob));
 }
 
-static void check_logprob(const struct scene *s, const struct picked *got, int row)
+static void check_logprob(const struct scene *s, const struct sampled *got, int row)
 {
 	const float *x = s->raw + (size_t)row * (size_t)s->vocab;
 	double total = 0, max = -INFINITY;
@@ -181,9 +181,9 @@ static void check_logprob(const struct scene *s, const struct picked *got, int r
 
 static int compare(struct scene *s)
 {
-	struct picker *p = picker_create(s->vocab);
+	struct sampler *p = sampler_create(s->vocab);
 	float *x = xalloc((size_t)s->vocab, sizeof *x);
-	struct picked got[ROWS], want;
+	struct sampled got[ROWS], want;
 	int compared = 0;
 
 	on_device(s, got);
@@ -191,13 +191,13 @@ static int compare(struct scene *s)
 		if (s->row[i].skip)
 			continue;
 		memcpy(x, s->raw + (size_t)i * (size_t)s->vocab, (size_t)s->vocab * sizeof *x);
-		pick_token(p, x, &s->what[i], &want);
+		sample_token(p, x, &s->what[i], &want);
 		check_same(&got[i], &want, i);
 		check_logprob(s, &got[i], i);
 		compared++;
 	}
 	free(x);
-	picker_destroy(p);
+	sampler_destroy(p);
 	return compared;
 }
 
@@ -251,7 +251,7 @@ static void live(struct scene *s, struct life *l)
 /* A row of it, which may sit out, or one that goes further by `drafts`; how many ids it should take. */
 static int row_of(struct scene *s, int row, struct life *l, int seq, int drafts)
 {
-	struct pick *w = &s->what[row];
+	struct sample *w = &s->what[row];
 	bool kept = !drafts && l->n <= s->book.max_history, out = row < ROWS - 2 && !below(&s->r, 5);
 	int told = kept ? l->told : 0;
 
@@ -294,7 +294,7 @@ static struct scene *even_scene(int vocab)
 	for (int i = 0; i < ROWS; i++) {
 		s->how[i] = sampling_default();
 		s->how[i].seed = (uint64_t)i;
-		s->what[i] = (struct pick){.pos = i, .given = -1, .how = &s->how[i], .n_top = 7};
+		s->what[i] = (struct sample){.pos = i, .given = -1, .how = &s->how[i], .n_top = 7};
 	}
 	return s;
 }
@@ -346,7 +346,7 @@ TEST(rows_that_are_not_finite)
 
 	for (int i = 0; i < 20; i++) {
 		struct scene *s = scene_create(4500, 900 + (uint64_t)i);
-		struct picked got[ROWS];
+		struct sampled got[ROWS];
 		for (int row = 0; row < ROWS; row++)
 			make_row(s, row, i & 1);
 		for (int row = 0; row < ROWS; row += 2)
@@ -372,26 +372,26 @@ TEST(quotients_by_the_reciprocal)
 	}
 }
 
-TEST(what_the_host_picks)
+TEST(what_the_host_samples)
 {
 	struct sampling h = sampling_default();
 	uint32_t mask[2] = {~0u, ~0u};
 	int32_t ids[100], tokens[90] = {0};
-	struct pick w = {.given = -1, .n_top = -1, .how = &h, .tokens = tokens, .n_tokens = 90, .n_prompt = 10};
-	struct pick_kept kept[1] = {{0, 0, 0}};
-	struct pick_book book = {kept, 1, 100, 1, 64};
-	struct pick_row r;
+	struct sample w = {.given = -1, .n_top = -1, .how = &h, .tokens = tokens, .n_tokens = 90, .n_prompt = 10};
+	struct sample_kept kept[1] = {{0, 0, 0}};
+	struct sample_book book = {kept, 1, 100, 1, 64};
+	struct sample_row r;
 
-	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && !r.skip);
+	CHECK(sample_pack(&r, ids, 0, 100, &w, &book) == 0 && !r.skip);
 	h.repetition_penalty = 2;
-	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 90 && !r.skip);
-	CHECK(pick_pack(&r, ids, 11, 100, &w, &book) == 0 && r.skip);
+	CHECK(sample_pack(&r, ids, 0, 100, &w, &book) == 90 && !r.skip);
+	CHECK(sample_pack(&r, ids, 11, 100, &w, &book) == 0 && r.skip);
 	w.allow = mask;
-	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && r.skip);
+	CHECK(sample_pack(&r, ids, 0, 100, &w, &book) == 0 && r.skip);
 	w.allow = NULL, w.given = 3;
-	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && r.skip);
+	CHECK(sample_pack(&r, ids, 0, 100, &w, &book) == 0 && r.skip);
 	w.n_top = 0;
-	CHECK(pick_pack(&r, ids, 0, 100, &w, &book) == 0 && !r.skip);
+	CHECK(sample_pack(&r, ids, 0, 100, &w, &book) == 0 && !r.skip);
 }
 
 CHECK_MAIN()
