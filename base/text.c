@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/codec/codec.h"
+#include "base/base.h"
+#include "base/utf8.h"
 
 static void make_room(struct text *t, size_t more)
 {
@@ -77,7 +78,7 @@ void text_json(struct text *t, const char *bytes, size_t len)
 	text_put(t, "\"", 1);
 	while (i < len) {
 		unsigned char c = (unsigned char)bytes[i];
-		int n = c < 0x80 ? 1 : rpc_utf8_char(bytes + i, len - i);
+		int n = c < 0x80 ? 1 : utf8_char(bytes + i, len - i);
 
 		if (n && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
 			i += (size_t)n;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 size_t talk_size(const struct rpc_chat *said)
 {
 	size_t n = strlen(said->tools_json) + strlen(said->documents_json) + strlen(said->args_json);
@@ -27,7 +28,7 @@ static json_t *clean_text(const char *s, size_t len)
 	if (!out)
 		return NULL;
 	for (size_t i = 0, k; i < len; i += k ? k : 1) {
-		k = (size_t)rpc_utf8_char(s + i, len - i);
+		k = (size_t)utf8_char(s + i, len - i);
 		memcpy(out + n, k ? s + i : "\xef\xbf\xbd", k ? k : 3);
 		n += k ? k : 3;
 	}

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "engine/chat/inside.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 const char *chat_name(const struct chat *c)
 {

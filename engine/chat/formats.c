@@ -1,7 +1,7 @@
 /* formats.c - the formats built in, as the models' own code builds their prompts. */
 #include <string.h>
 #include "engine/chat/inside.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static bool is(const struct turn *t, const char *role)
 {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "engine/template/inside.h"
+#include "base/utf8.h"
 
 enum { WIDTH_MAX = 100000, PRECISION_MAX = 300, NUMBER_MAX = 1024 };
 

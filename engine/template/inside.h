@@ -186,8 +186,6 @@ void float_text(char out[40], double f);
 
 /* --- unicode.c --- */
 int utf8_next(const char *s, size_t len, uint32_t *c); /* bytes taken, >= 1; the text is valid */
-int utf8_put(char out[4], uint32_t c);
-bool utf8_valid(const char *s, size_t len, size_t *at);
 bool char_is_printable(uint32_t c);
 bool char_is_alpha(uint32_t c);
 bool char_is_upper(uint32_t c);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include "engine/template/inside.h"
+#include "base/utf8.h"
 
 struct lexer {
 	struct job *job;

@@ -1,5 +1,6 @@
 /* str_methods_more.c - methods of strings that few templates use. */
 #include "engine/template/methods.h"
+#include "base/utf8.h"
 
 #define METHOD(id) static struct value m_##id(struct run *r, struct value self, struct args *args)
 #define UNUSED (void)r, (void)args

@@ -1,6 +1,7 @@
 /* template.c - from source to tree, from tree and values to marked pieces. */
 #include <stdlib.h>
 #include "engine/template/inside.h"
+#include "base/utf8.h"
 
 enum { COMPILE_STEPS = 8000000 };
 

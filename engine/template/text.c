@@ -1,5 +1,6 @@
 /* text.c - work on text that filters and methods share. Each keeps the origin of what it keeps. */
 #include "engine/template/inside.h"
+#include "base/utf8.h"
 
 static bool strippable(uint32_t c, const struct str *chars)
 {

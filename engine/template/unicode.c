@@ -30,46 +30,6 @@ int utf8_next(const char *s, size_t len, uint32_t *c)
 	return n;
 }
 
-int utf8_put(char out[4], uint32_t c)
-{
-	if (c < 0x80)
-		return out[0] = (char)c, 1;
-	if (c < 0x800)
-		return out[0] = (char)(0xc0 | c >> 6), out[1] = (char)(0x80 | (c & 0x3f)), 2;
-	if (c < 0x10000)
-		return out[0] = (char)(0xe0 | c >> 12), out[1] = (char)(0x80 | (c >> 6 & 0x3f)),
-		       out[2] = (char)(0x80 | (c & 0x3f)), 3;
-	out[0] = (char)(0xf0 | c >> 18), out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f)), out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
-bool utf8_valid(const char *s, size_t len, size_t *at)
-{
-	const uint8_t *u = (const uint8_t *)s;
-
-	for (size_t i = 0; i < len;) {
-		int n = u[i] < 0x80 ? 1 : u[i] >= 0xc2 && u[i] < 0xe0 ? 2 : u[i] >= 0xe0 && u[i] < 0xf0 ? 3 :
-			u[i] >= 0xf0 && u[i] < 0xf5 ? 4 : 0;
-		bool ok = n && (size_t)n <= len - i;
-		uint32_t c;
-
-		for (int k = 1; ok && k < n; k++)
-			ok = (u[i + k] & 0xc0) == 0x80;
-		if (ok) {
-			utf8_next(s + i, len - i, &c);
-			ok = !(n == 3 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) &&
-			     !(n == 4 && (c < 0x10000 || c > 0x10ffff));
-		}
-		if (!ok) {
-			*at = i;
-			return false;
-		}
-		i += (size_t)n;
-	}
-	return true;
-}
-
 bool char_is_space(uint32_t c)
 {
 	if (c < 0x80)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/unicode.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 void matcher_finish(struct matcher *m)
 {

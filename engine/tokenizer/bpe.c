@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/bpe_inside.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 #include "base/base.h"
 
 enum { WHOLE_YES = 1, WHOLE_NO = 2, JOINT_BITS = 22, PART = 4096 /* bytes of a word that are worth a cut */ };

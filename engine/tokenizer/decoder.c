@@ -5,7 +5,7 @@
 
 #include "engine/tokenizer/json.h"
 #include "engine/tokenizer/pretokenizer.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 /* What a stage keeps of its stream. */
 struct stage_state {

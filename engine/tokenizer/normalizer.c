@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/json.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 void normalizer_work_finish(struct normalizer_work *w)
 {

@@ -9,7 +9,7 @@
 #include "engine/tokenizer/json.h"
 #include "engine/tokenizer/text.h"
 #include "engine/tokenizer/unicode.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 enum { STACK_MOST = 4 << 20 }; /* places to go back to that one match may keep, of about 40 bytes each */
 

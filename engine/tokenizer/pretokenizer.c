@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/json.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static bool is_printed(int b)
 {

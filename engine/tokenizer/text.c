@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 void text_finish(struct text *t)
 {

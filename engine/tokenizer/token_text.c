@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/inside.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static const char mark[] = "\xE2\x96\x81";
 enum { MARK_LEN = 3 };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/inside.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 enum { TEXT_MAX = 1 << 30 }; /* bytes of one text */
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 #include "base/base.h"
 
 #include "engine/tokenizer/unicode_tables.inc"
@@ -22,36 +22,6 @@ struct mapping {
 static struct mapping nfd, nfkd, lower;
 
 enum { HANGUL = 0xAC00, HANGUL_COUNT = 11172, LEAD = 0x1100, VOWEL = 0x1161, TRAIL = 0x11A7, TRAILS = 28, PER_LEAD = 588 };
-
-int utf8_check(const char *s, size_t len, int *more)
-{
-	const unsigned char *p = (const unsigned char *)s;
-	unsigned char low = 0x80, high = 0xBF;
-	int want, i;
-
-	if (more)
-		*more = 0;
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xC2 || p[0] > 0xF4)
-		return -1;
-	want = utf8_len(p[0]);
-	if (p[0] == 0xE0)
-		low = 0xA0;
-	else if (p[0] == 0xED)
-		high = 0x9F;
-	else if (p[0] == 0xF0)
-		low = 0x90;
-	else if (p[0] == 0xF4)
-		high = 0x8F;
-	for (i = 1; i < want; i++, low = 0x80, high = 0xBF) {
-		if ((size_t)i == len && more)
-			*more = 1;
-		if ((size_t)i == len || p[i] < low || p[i] > high)
-			return -i;
-	}
-	return want;
-}
 
 static void mark(const uint32_t *ranges, size_t n, int flag)
 {

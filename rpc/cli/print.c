@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "rpc/cli/cli.h"
+#include "base/utf8.h"
 
 json_t *json_text(const char *text, size_t len)
 {
@@ -13,7 +14,7 @@ json_t *json_text(const char *text, size_t len)
 	json_t *j;
 
 	for (size_t i = 0; i < len;) {
-		int k = rpc_utf8_char(text + i, len - i);
+		int k = utf8_char(text + i, len - i);
 		memcpy(out + n, k ? text + i : "\xef\xbf\xbd", k ? (size_t)k : 3);
 		n += k ? (size_t)k : 3;
 		i += k ? (size_t)k : 1;

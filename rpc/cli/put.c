@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "rpc/cli/cli.h"
+#include "base/utf8.h"
 
 static int write_all(int fd, const char *text, size_t len)
 {
@@ -49,7 +50,7 @@ static bool turns_text(const unsigned char *s, int n)
 static int harmless(const char *s, size_t len)
 {
 	const unsigned char *u = (const unsigned char *)s;
-	int n = rpc_utf8_char(s, len);
+	int n = utf8_char(s, len);
 
 	if (n == 1 && (*u < 0x20 || *u == 0x7f))
 		return *u == '\n' || *u == '\t';
@@ -66,7 +67,7 @@ int cli_put(int fd, const char *text, size_t len)
 		return write_all(fd, text, len);
 	out = to = xalloc(3 * len + 1, 1);
 	for (size_t i = 0; i < len;) {
-		int n = harmless(text + i, len - i), skip = n ? n : max_int(1, rpc_utf8_char(text + i, len - i));
+		int n = harmless(text + i, len - i), skip = n ? n : max_int(1, utf8_char(text + i, len - i));
 		memcpy(to, n ? text + i : instead, n ? (size_t)n : 3);
 		to += n ? n : 3;
 		i += (size_t)skip;

@@ -283,7 +283,5 @@ uint64_t rpc_payload_id(const uint8_t *payload, size_t size);
  * bytes; the text is cut to fit. */
 enum { RPC_ERROR_MAX = 1024 };
 size_t rpc_error_write(uint8_t out[RPC_ERROR_MAX], uint64_t id, const struct rpc_error *error);
-/* Bytes of the UTF-8 character at s (1 to 4), 0: not one. */
-int rpc_utf8_char(const char *s, size_t len);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "rpc/frame.h"
 
 bool rpc_retryable(int code)
@@ -17,7 +18,7 @@ static size_t put_clean(char *to, size_t max, const char *from)
 	size_t len = strlen(from), at = 0;
 
 	for (size_t i = 0; i < len;) {
-		int n = rpc_utf8_char(from + i, len - i);
+		int n = utf8_char(from + i, len - i);
 		size_t take = n ? (size_t)n : 1;
 		if (at + take > max)
 			break;

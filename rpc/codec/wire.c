@@ -4,42 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "rpc/frame.h"
-
-int rpc_utf8_char(const char *text, size_t len)
-{
-	const uint8_t *s = (const uint8_t *)text;
-	uint32_t c;
-	int n;
-
-	if (!len)
-		return 0;
-	if (s[0] < 0x80)
-		return 1;
-	n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	if (s[0] < 0xc2 || s[0] > 0xf4 || len < (size_t)n)
-		return 0;
-	c = s[0] & (0xff >> (n + 1));
-	for (int i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)) || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	return n;
-}
-
-static bool is_utf8(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		int n = rpc_utf8_char(s + i, len - i);
-		if (!n)
-			return false;
-		i += (size_t)n;
-	}
-	return true;
-}
 
 static void *scratch_alloc(void *arena, size_t size)
 {
@@ -123,7 +89,7 @@ const char *read_name(struct reader *r, int has, ProtobufCBinaryData from, size_
 		wire_fail(r, ERR_LIMIT, "%s: %zu bytes, the limit is %zu", field, from.len, max);
 	else if (memchr(from.data, 0, from.len))
 		wire_fail(r, ERR_INVALID, "%s: holds a NUL byte", field);
-	else if (!is_utf8((const char *)from.data, from.len))
+	else if (!utf8_valid((const char *)from.data, from.len, NULL))
 		wire_fail(r, ERR_INVALID, "%s: is not UTF-8", field);
 	else
 		return read_text(r, has, from, &len);

@@ -1,5 +1,6 @@
 /* Ids, one a byte or two, streamed to text: whole characters at every moment, and together the bytes of the tokens. */
 #include "engine/tokenizer/tokenizer.h"
+#include "base/utf8.h"
 #include "rpc/codec/codec.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -18,7 +19,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static bool is_utf8(const char *s, size_t n)
 {
 	for (size_t i = 0, one; i < n; i += one)
-		if (!(one = (size_t)rpc_utf8_char(s + i, n - i)))
+		if (!(one = (size_t)utf8_char(s + i, n - i)))
 			return false;
 	return true;
 }

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "engine/tokenizer/tokenizer.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 static char words_dir[] = "/dev/shm/xv-fuzz-XXXXXX", words_path[64];

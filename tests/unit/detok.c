@@ -1,6 +1,6 @@
 /* detok.c - the text of a stream behind a prompt: the decode of both without the decode of the prompt, wherever the prompt ends. */
 #include "engine/tokenizer/tokenizer.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 #include "tests/check.h"
 
 static const char model[] = "launch/demo/model"; /* BPE whose rare characters are runs of byte tokens, as XVERSE's */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/inside.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static const char file[] = "tokenizer.json";
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/tokenizer/inside.h"
-#include "engine/tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static const char space[] = "\xE2\x96\x81"; /* U+2581 */
 enum { SPACE_LEN = 3 };

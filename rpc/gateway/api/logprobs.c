@@ -5,17 +5,7 @@
 #include <string.h>
 
 #include "rpc/gateway/api/generate.h"
-
-static bool is_utf8(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		int n = rpc_utf8_char(s + i, len - i);
-		if (!n)
-			return false;
-		i += (size_t)n;
-	}
-	return true;
-}
+#include "base/utf8.h"
 
 static size_t characters(const char *s, size_t len)
 {
@@ -36,7 +26,7 @@ static void put_token(struct text *t, int32_t id, const char *piece, size_t len,
 		text_fmt(t, "\"token_id:%d\"", id);
 		return;
 	}
-	if (is_utf8(piece, len)) {
+	if (utf8_valid(piece, len, NULL)) {
 		text_json(t, piece, len);
 		return;
 	}

@@ -1,7 +1,8 @@
-/* utf8.h - code points and bytes. */
-#ifndef ENGINE_TOKENIZER_UTF8_H
-#define ENGINE_TOKENIZER_UTF8_H
+/* utf8.h - UTF-8 (RFC 3629): code points and bytes. */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,5 +46,9 @@ static inline int utf8_put(char *s, uint32_t cp)
  * section 3.9, "substitution of maximal subparts"). *more, where given: the bytes end inside a character that may still
  * become valid. */
 int utf8_check(const char *s, size_t len, int *more);
+/* Any bytes: the length (1 to 4) of the whole character at s, or 0. */
+int utf8_char(const char *s, size_t len);
+/* Whether all of s is UTF-8. Where it is not, *at (may be NULL) is the first byte of what is none. */
+bool utf8_valid(const char *s, size_t len, size_t *at);
 
 #endif
