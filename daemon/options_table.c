@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #define AT(field) offsetof(struct options, field)
+/* clang-format off */
 #define NUMBER(g, n, a, v, field, fallback, low, high, h)                       \
 	{                                                                       \
 		g, n, a, v, h, OPT_NUMBER, AT(field), fallback, low, high, NULL \
@@ -23,6 +24,7 @@
 	{                                                                  \
 		g, n, NULL, NULL, h, OPT_NO_FLAG, AT(field), 1, 0, 0, NULL \
 	}
+/* clang-format on */
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const computes[] = {"auto", "bf16", "f32", "f16", NULL};

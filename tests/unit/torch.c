@@ -27,7 +27,9 @@ TEST(a_tensor_is_found)
 /* Pickles that are refused, and what the message says. */
 TEST(pickles_that_are_refused)
 {
+/* clang-format off */
 #define BAD(text, part) {text, sizeof text - 1, part}
+/* clang-format on */
 	static const struct {
 		const char *pickle;
 		size_t n;
@@ -122,7 +124,9 @@ TEST(pickles_that_are_read)
 	} good[] = {
 		{GOOD, sizeof GOOD - 1, {"w"}},
 #define TENSOR REBUILD "(" STORAGE "K\0))\x89)tR"
+/* clang-format off */
 #define ONE(text, ...) {text, sizeof text - 1, {__VA_ARGS__}}
+/* clang-format on */
 		/* protocol 4: frame, short strings, memoize, global from the stack */
 		ONE("\x80\4\x95\0\0\0\0\0\0\0\0}\x94\x8c\1w\x8c\14torch._utils\x8c\22_rebuild_tensor_v2\x93(" STORAGE "K\0))\x89)tRs.", "w"),
 		/* wrapped, with other things around */
