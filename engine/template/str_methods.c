@@ -419,7 +419,9 @@ METHOD(isupper)
 const struct method *str_method_find(const struct str *name)
 {
 /* clang-format off */
+/* clang-format off */
 #define M(id, max, names) {#id, K_STR, m_##id, max, names, false}
+/* clang-format on */
 /* clang-format on */
 	static const struct method list[] = {
 		M(strip, 1, ""), M(lstrip, 1, ""), M(rstrip, 1, ""), M(lower, 0, ""), M(upper, 0, ""), M(capitalize, 0, ""),

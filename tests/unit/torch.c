@@ -28,6 +28,7 @@ TEST(a_tensor_is_found)
 TEST(pickles_that_are_refused)
 {
 /* clang-format off */
+/* clang-format off */
 #define BAD(text, part) {text, sizeof text - 1, part}
 /* clang-format on */
 	static const struct {
@@ -101,6 +102,7 @@ TEST(pickles_that_are_refused)
 		BAD("\x80\2}(X\1\0\0\0w" REBUILD "(" STORAGE "K\0))\x89)tRq\1X\1\0\0\0wh\1u.", "occurs twice"),
 		BAD("\x80\2}(X\1\0\0\0\x1b" REBUILD "(" STORAGE "K\0))\x89)tRu.", "not plain text"),
 	};
+/* clang-format on */
 	static struct archive a;
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -125,7 +127,9 @@ TEST(pickles_that_are_read)
 		{GOOD, sizeof GOOD - 1, {"w"}},
 #define TENSOR REBUILD "(" STORAGE "K\0))\x89)tR"
 /* clang-format off */
+/* clang-format off */
 #define ONE(text, ...) {text, sizeof text - 1, {__VA_ARGS__}}
+/* clang-format on */
 /* clang-format on */
 		/* protocol 4: frame, short strings, memoize, global from the stack */
 		ONE("\x80\4\x95\0\0\0\0\0\0\0\0}\x94\x8c\1w\x8c\14torch._utils\x8c\22_rebuild_tensor_v2\x93(" STORAGE "K\0))\x89)tRs.", "w"),
