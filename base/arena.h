@@ -11,9 +11,9 @@ struct arena {
 	struct arena_block *blocks; /* newest first; NULL: nothing taken yet */
 	char *at;                   /* (left) free bytes of the newest block */
 	size_t left;
-	size_t budget; /* bytes that may still be taken */
-	bool refused;  /* something was over the budget */
-	bool starved;  /* the machine has no memory */
+	size_t budget;   /* bytes that may still be taken */
+	bool refused;    /* something was over the budget */
+	bool starved;    /* the machine has no memory */
 	jmp_buf *starve; /* where to go then; NULL: arena_take() returns NULL, and the others die */
 };
 

@@ -74,7 +74,8 @@ static size_t log_lost(char *out, size_t size, uint64_t lost)
 {
 	size_t n = log_head(out, size, LOG_WARN);
 
-	return n + (size_t)snprintf(out + n, size - n, "event=\"log lines were lost, since nobody read standard error\" lines=%llu\n",
+	return n + (size_t)snprintf(out + n, size - n,
+				    "event=\"log lines were lost, since nobody read standard error\" lines=%llu\n",
 				    (unsigned long long)lost);
 }
 
@@ -175,15 +176,20 @@ const char *err_name(int err)
 	return err ? "ERR_?" : "OK";
 }
 
-/* Texts of others are cut by bytes on their way into a message: what is left of a character there is taken out, and a byte that is no
- * UTF-8 at all becomes '?'. */
+/* Texts of others are cut by bytes on their way into a message: what is left of a character there is taken out, and a
+ * byte that is no UTF-8 at all becomes '?'. */
 static void whole_characters(char *s)
 {
 	char *out = s;
 
 	while (*s) {
 		unsigned char c = (unsigned char)*s;
-		int size = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0, n = 1;
+		int size = c < 0x80                ? 1
+			   : c >= 0xc2 && c < 0xe0 ? 2
+			   : c >= 0xe0 && c < 0xf0 ? 3
+			   : c >= 0xf0 && c < 0xf5 ? 4
+						   : 0,
+		    n = 1;
 
 		while (n < size && ((unsigned char)s[n] & 0xc0) == 0x80)
 			n++;
@@ -260,8 +266,8 @@ static const struct {
 	size_t size;
 	const char *name;
 } dtypes[DT_COUNT] = {
-	[DT_F32] = {4, "f32"}, [DT_F16] = {2, "f16"}, [DT_BF16] = {2, "bf16"}, [DT_F64] = {8, "f64"},
-	[DT_I8] = {1, "i8"},   [DT_U8] = {1, "u8"},   [DT_I16] = {2, "i16"},   [DT_I32] = {4, "i32"},
+	[DT_F32] = {4, "f32"}, [DT_F16] = {2, "f16"},   [DT_BF16] = {2, "bf16"}, [DT_F64] = {8, "f64"},
+	[DT_I8] = {1, "i8"},   [DT_U8] = {1, "u8"},     [DT_I16] = {2, "i16"},   [DT_I32] = {4, "i32"},
 	[DT_I64] = {8, "i64"}, [DT_BOOL] = {1, "bool"}, [DT_F8] = {1, "fp8"},
 };
 

@@ -9,9 +9,9 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
-/* Lines go to standard error, or to the sink where one is set: time, rank, level, event="what happened" and, where there are
- * any, its data as fields, for which `fields` begins with a space: " seconds=%.2f model=\"%s\"". No line waits for a reader: what
- * standard error has no room for is counted and left out. */
+/* Lines go to standard error, or to the sink where one is set: time, rank, level, event="what happened" and, where
+ * there are any, its data as fields, for which `fields` begins with a space: " seconds=%.2f model=\"%s\"". No line
+ * waits for a reader: what standard error has no room for is counted and left out. */
 void log_init(int rank, enum log_level level);
 void log_level_set(enum log_level level);
 void log_sink(void (*sink)(void *arg, enum log_level level, const char *line), void *arg); /* NULL: stderr */
@@ -31,22 +31,22 @@ enum { EXIT_OK = 0, EXIT_USAGE = 64, EXIT_INPUT = 66, EXIT_SOFTWARE = 70, EXIT_A
 
 /* Codes for what the outside world can get wrong. 0 is success, all are negative, none changes its number:
  * the RPC answers with them (proto/xverse.proto, enum Code, has the same names with the sign turned). */
-#define ERR_LIST(X)                                                    \
-	X(ERR_IO, -1, "input/output error")                            \
-	X(ERR_FORMAT, -2, "malformed input")                           \
-	X(ERR_LIMIT, -3, "over a configured limit")                    \
-	X(ERR_BUSY, -4, "too many requests waiting")                   \
-	X(ERR_UNKNOWN, -5, "no such thing")                            \
-	X(ERR_GONE, -6, "the other side has gone away")                \
-	X(ERR_INVALID, -7, "invalid argument")                         \
-	X(ERR_UNSUPPORTED, -8, "not supported")                        \
-	X(ERR_LOADING, -9, "the model is still loading")               \
-	X(ERR_DRAINING, -10, "the server is draining")                 \
-	X(ERR_DEADLINE, -11, "deadline exceeded")                      \
-	X(ERR_LOST_RANK, -12, "a rank of the job was lost")            \
+#define ERR_LIST(X) \
+	X(ERR_IO, -1, "input/output error") \
+	X(ERR_FORMAT, -2, "malformed input") \
+	X(ERR_LIMIT, -3, "over a configured limit") \
+	X(ERR_BUSY, -4, "too many requests waiting") \
+	X(ERR_UNKNOWN, -5, "no such thing") \
+	X(ERR_GONE, -6, "the other side has gone away") \
+	X(ERR_INVALID, -7, "invalid argument") \
+	X(ERR_UNSUPPORTED, -8, "not supported") \
+	X(ERR_LOADING, -9, "the model is still loading") \
+	X(ERR_DRAINING, -10, "the server is draining") \
+	X(ERR_DEADLINE, -11, "deadline exceeded") \
+	X(ERR_LOST_RANK, -12, "a rank of the job was lost") \
 	X(ERR_MISMATCH, -13, "made by another model or numerics class") \
-	X(ERR_CANCELLED, -14, "cancelled")                             \
-	X(ERR_DENIED, -15, "not allowed")                              \
+	X(ERR_CANCELLED, -14, "cancelled") \
+	X(ERR_DENIED, -15, "not allowed") \
 	X(ERR_INTERNAL, -16, "internal error")
 enum {
 #define X(name, value, text) name = value,
@@ -56,7 +56,8 @@ enum {
 const char *err_text(int err); /* never NULL */
 const char *err_name(int err); /* "ERR_BUSY" */
 
-/* The reason of a refusal, for a person, in whole characters of UTF-8. fail() fills it and returns `err`: `return fail(why, ERR_FORMAT, ...)`. */
+/* The reason of a refusal, for a person, in whole characters of UTF-8. fail() fills it and returns `err`: `return
+ * fail(why, ERR_FORMAT, ...)`. */
 struct why {
 	char text[512];
 };
@@ -69,20 +70,21 @@ void *xgrow(void *p, size_t count, size_t size); /* new memory is not zeroed */
 char *xstrdup(const char *s);
 char *xprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* What a thread does for a client, bounded in memory and CPU time, and stopped when the client has gone. During an effort
- * heap_grow() and heap_take() return NULL where there is no memory, or where the effort's bytes are spent, and it is starved from
- * then on; outside of any effort they die as xalloc() does. */
+/* What a thread does for a client, bounded in memory and CPU time, and stopped when the client has gone. During an
+ * effort heap_grow() and heap_take() return NULL where there is no memory, or where the effort's bytes are spent, and
+ * it is starved from then on; outside of any effort they die as xalloc() does. */
 struct effort {
-	size_t bytes;    /* that it may take; 0: no bound */
-	uint64_t cpu_ns; /* of CPU time; 0: no bound */
-	bool stop;       /* effort_stop() sets it, from any thread */
+	size_t bytes;        /* that it may take; 0: no bound */
+	uint64_t cpu_ns;     /* of CPU time; 0: no bound */
+	bool stop;           /* effort_stop() sets it, from any thread */
 	bool starved, spent; /* there was no memory; `bytes` were not enough */
 	size_t left;
 	uint64_t looked_ns; /* when the CPU clock was read last */
-	uint64_t end_ns; /* of the thread's CPU clock */
+	uint64_t end_ns;    /* of the thread's CPU clock */
 	struct effort *outer;
 };
-void effort_begin(struct effort *w); /* it is the calling thread's until effort_end(); they nest, and the inner one alone counts */
+void effort_begin(struct effort *w); /* it is the calling thread's until effort_end(); they nest, and the inner one
+					alone counts */
 void effort_end(void);
 void effort_stop(struct effort *w);
 bool effort_goes_on(void);         /* cheap enough for any loop */
@@ -98,19 +100,33 @@ void heap_init(void);
 /* Gives free memory back; some milliseconds. */
 void heap_trim(void);
 
-enum dtype { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I8, DT_U8, DT_I16, DT_I32, DT_I64, DT_BOOL, DT_F8 /* e4m3 */, DT_COUNT };
+enum dtype {
+	DT_F32,
+	DT_F16,
+	DT_BF16,
+	DT_F64,
+	DT_I8,
+	DT_U8,
+	DT_I16,
+	DT_I32,
+	DT_I64,
+	DT_BOOL,
+	DT_F8 /* e4m3 */,
+	DT_COUNT
+};
 size_t dtype_size(enum dtype t);
 const char *dtype_name(enum dtype t); /* "f32", "bf16", ... */
 
-/* Memory whose pages a file fills. Where that file is cut short while it is used, touching them is a bus error, and `what` (a sentence
- * about the file, for good) becomes the reason of the crash. One thread adds; a signal handler may look. */
+/* Memory whose pages a file fills. Where that file is cut short while it is used, touching them is a bus error, and
+ * `what` (a sentence about the file, for good) becomes the reason of the crash. One thread adds; a signal handler may
+ * look. */
 void mapped_add(const void *p, size_t bytes, const char *what);
 const char *mapped_what(const void *address); /* NULL: no such memory */
 
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 
-/* First in main(): standard input, output and error that are closed become /dev/null, else the first socket or file that is opened
- * would get their number, and log lines. */
+/* First in main(): standard input, output and error that are closed become /dev/null, else the first socket or file
+ * that is opened would get their number, and log lines. */
 void stdio_open(void);
 
 /* Conversions that every class agrees on: round to nearest even, NaN stays NaN. */

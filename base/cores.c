@@ -43,8 +43,8 @@ static void plan_init(struct plan *p, const struct core_unit *unit, int units, c
 	add_unknown(p);
 }
 
-/* CPUs that a rank's share has: those of its mask, each divided by the ranks that hold it. Ranks with the same mask differ by at most
- * one, the first ones having more. */
+/* CPUs that a rank's share has: those of its mask, each divided by the ranks that hold it. Ranks with the same mask
+ * differ by at most one, the first ones having more. */
 static int fair_count(const struct plan *p, int rank)
 {
 	const cpu_set_t *mask = &p->ask[rank].mask;
@@ -79,7 +79,8 @@ static void order_ranks(const struct plan *p, int *order)
 }
 
 /* Takes up to `want` CPUs of the rank's mask into its share; `taken` ones only where `also_taken`. */
-static void take_units(struct plan *p, int rank, int want, const cpu_set_t *taken, bool also_taken, struct core_share *s)
+static void take_units(struct plan *p, int rank, int want, const cpu_set_t *taken, bool also_taken,
+		       struct core_share *s)
 {
 	for (int i = 0; i < p->units && s->n_cpu < want; i++) {
 		int cpu = p->unit[i].cpu;
@@ -195,8 +196,8 @@ void cores_text(const int *cpu, int n, char *out, int size)
 	for (int i = 0, last; i < n && used < size; i = last + 1) {
 		for (last = i; last + 1 < n && sorted[last + 1] == sorted[last] + 1;)
 			last++;
-		used += snprintf(out + used, (size_t)(size - used), last > i ? "%s%d-%d" : "%s%d", i ? "," : "", sorted[i],
-				 sorted[last]);
+		used += snprintf(out + used, (size_t)(size - used), last > i ? "%s%d-%d" : "%s%d", i ? "," : "",
+				 sorted[i], sorted[last]);
 	}
 	free(sorted);
 }

@@ -76,10 +76,13 @@ int effort_check(struct why *why)
 	if (is_stopped(w))
 		return fail(why, ERR_CANCELLED, "cancelled");
 	if (w->spent)
-		return fail(why, ERR_LIMIT, "the request takes more than the %zu MiB of working memory that one may take", w->bytes >> 20);
+		return fail(why, ERR_LIMIT,
+			    "the request takes more than the %zu MiB of working memory that one may take",
+			    w->bytes >> 20);
 	if (w->starved)
 		return fail(why, ERR_BUSY, "there is no memory for this request now");
-	return fail(why, ERR_LIMIT, "the request takes more than the %.2f s of CPU time that one may take before it runs",
+	return fail(why, ERR_LIMIT,
+		    "the request takes more than the %.2f s of CPU time that one may take before it runs",
 		    (double)w->cpu_ns / 1e9);
 }
 

@@ -1,4 +1,5 @@
-/* log_limit.h - lines of the log that a client can cause: a few of each kind a second, then one line that counts the rest. */
+/* log_limit.h - lines of the log that a client can cause: a few of each kind a second, then one line that counts the
+ * rest. */
 #ifndef BASE_LOG_LIMIT_H
 #define BASE_LOG_LIMIT_H
 

@@ -1,8 +1,8 @@
 /* log_out.c - lines to standard error, without ever waiting for whoever reads it.
  *
- * Standard error may be a pipe that a stalled collector no longer reads. Its file description is shared with other processes, so
- * it cannot be made non-blocking here; a pipe or a terminal is therefore opened once more through /proc, which gives a description
- * of our own. Where that is not possible, poll() says whether a line fits. */
+ * Standard error may be a pipe that a stalled collector no longer reads. Its file description is shared with other
+ * processes, so it cannot be made non-blocking here; a pipe or a terminal is therefore opened once more through /proc,
+ * which gives a description of our own. Where that is not possible, poll() says whether a line fits. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,4 +1,5 @@
-/* Memory whose pages come from files (base.h). Entries are only added, so that a signal handler may read them at any time. */
+/* Memory whose pages come from files (base.h). Entries are only added, so that a signal handler may read them at any
+ * time. */
 #include <stdatomic.h>
 
 #include "base/base.h"

@@ -40,8 +40,8 @@ static bool read_line(pid_t pid, struct line *l)
 	char text[1024];
 	const char *end = read_proc(pid, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
 
-	return end && sscanf(end, ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &l->state, &l->parent,
-			     &l->started) == 3;
+	return end && sscanf(end, ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			     &l->state, &l->parent, &l->started) == 3;
 }
 
 bool process_hold(struct process *p, pid_t pid)

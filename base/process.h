@@ -1,7 +1,7 @@
 /* process.h - another process, held so that its number, used again later, is never taken for it.
  *
- * By a pidfd. Where the kernel or a container's filter has none (before Linux 5.3, Docker before 20.10), by its number and start
- * time. No function allocates, waits or takes a lock. */
+ * By a pidfd. Where the kernel or a container's filter has none (before Linux 5.3, Docker before 20.10), by its number
+ * and start time. No function allocates, waits or takes a lock. */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
@@ -10,8 +10,8 @@
 #include <sys/types.h>
 
 struct process {
-	pid_t pid; /* 0: none */
-	int fd;    /* pidfd, readable once the process has ended; -1: the kernel has none */
+	pid_t pid;        /* 0: none */
+	int fd;           /* pidfd, readable once the process has ended; -1: the kernel has none */
 	uint64_t started; /* by /proc, in ticks since the machine started; 0: not to be seen */
 };
 

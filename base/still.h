@@ -1,8 +1,9 @@
 /* still.h - for how long something has not moved, counted in the time that the observer itself ran.
  *
- * A machine, a container or a job that is frozen for seconds stops the observer too. So a look that comes late counts as LATE_NS at
- * most, and what is watched gets as long as the observer was away, GRACE_NS at most, to move again: after a thaw the others may come
- * back in any order. A machine that is always late still finds what is stopped, only later. */
+ * A machine, a container or a job that is frozen for seconds stops the observer too. So a look that comes late counts
+ * as LATE_NS at most, and what is watched gets as long as the observer was away, GRACE_NS at most, to move again: after
+ * a thaw the others may come back in any order. A machine that is always late still finds what is stopped, only later.
+ */
 #ifndef BASE_STILL_H
 #define BASE_STILL_H
 

@@ -21,11 +21,15 @@ static inline uint32_t utf8_get(const char *s, int *len)
 
 	*len = utf8_len(p[0]);
 	switch (*len) {
-	case 1: return p[0];
-	case 2: return (uint32_t)(p[0] & 31) << 6 | (p[1] & 63);
-	case 3: return (uint32_t)(p[0] & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
+	case 1:
+		return p[0];
+	case 2:
+		return (uint32_t)(p[0] & 31) << 6 | (p[1] & 63);
+	case 3:
+		return (uint32_t)(p[0] & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
 	default:
-		return (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 63) << 12 | (uint32_t)(p[2] & 63) << 6 | (p[3] & 63);
+		return (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 63) << 12 | (uint32_t)(p[2] & 63) << 6 |
+		       (p[3] & 63);
 	}
 }
 
@@ -37,14 +41,15 @@ static inline int utf8_put(char *s, uint32_t cp)
 	if (cp < 0x800)
 		return s[0] = (char)(0xC0 | cp >> 6), s[1] = (char)(0x80 | (cp & 63)), 2;
 	if (cp < 0x10000)
-		return s[0] = (char)(0xE0 | cp >> 12), s[1] = (char)(0x80 | (cp >> 6 & 63)), s[2] = (char)(0x80 | (cp & 63)), 3;
+		return s[0] = (char)(0xE0 | cp >> 12), s[1] = (char)(0x80 | (cp >> 6 & 63)),
+		       s[2] = (char)(0x80 | (cp & 63)), 3;
 	s[0] = (char)(0xF0 | cp >> 18), s[1] = (char)(0x80 | (cp >> 12 & 63));
 	return s[2] = (char)(0x80 | (cp >> 6 & 63)), s[3] = (char)(0x80 | (cp & 63)), 4;
 }
 
-/* Any bytes: the length (>= 1) of the character at s, or, negative, of the maximal part of an ill-formed one (Unicode 15,
- * section 3.9, "substitution of maximal subparts"). *more, where given: the bytes end inside a character that may still
- * become valid. */
+/* Any bytes: the length (>= 1) of the character at s, or, negative, of the maximal part of an ill-formed one (Unicode
+ * 15, section 3.9, "substitution of maximal subparts"). *more, where given: the bytes end inside a character that may
+ * still become valid. */
 int utf8_check(const char *s, size_t len, int *more);
 /* Any bytes: the length (1 to 4) of the whole character at s, or 0. */
 int utf8_char(const char *s, size_t len);

@@ -37,7 +37,8 @@ struct link {
 	_Atomic int64_t step;
 	_Atomic int running, waiting, preempted /* of those waiting */, kv_held;
 	_Atomic int64_t waiting_tokens;
-	_Atomic uint64_t steps_ahead, preemptions, prompt_tokens, output_tokens, cached_tokens, prefix_queries, adds_taken;
+	_Atomic uint64_t steps_ahead, preemptions, prompt_tokens, output_tokens, cached_tokens, prefix_queries,
+		adds_taken;
 };
 
 void link_init(struct link *l, int max_seqs);

@@ -121,7 +121,8 @@ static int open_words(struct daemon *d, struct why *why)
 		err = 0;
 	}
 	if (!err && d->front.tokenizer && tokenizer_vocab(d->front.tokenizer) > d->node.cfg.vocab) {
-		log_at(LOG_WARN, "%s: the tokenizer has %d words, the model %d: ids from there on are refused, and no text becomes one",
+		log_at(LOG_WARN,
+		       "%s: the tokenizer has %d words, the model %d: ids from there on are refused, and no text becomes one",
 		       d->opt.model, tokenizer_vocab(d->front.tokenizer), d->node.cfg.vocab);
 		err = tokenizer_limit(d->front.tokenizer, d->node.cfg.vocab, why);
 	}
@@ -146,8 +147,7 @@ static int open_front(struct daemon *d, struct why *why)
 static void last_words(void *arg, const struct blame *what)
 {
 	struct daemon *d = arg;
-	struct rpc_error e = {
-		.code = ERR_LOST_RANK, .rank = what->rank, .step = what->step, .pid = what->pid};
+	struct rpc_error e = {.code = ERR_LOST_RANK, .rank = what->rank, .step = what->step, .pid = what->pid};
 	char text[300];
 
 	blame_text(what, text, sizeof text);
@@ -183,8 +183,8 @@ static void tell_ready(void *arg)
 		  " seconds=%.2f model=\"%s\" ranks=%d threads=%d device=\"%s\" class=%s weights_gib=%.2f kv_gib=%.2f "
 		  "kv_tokens=%d socket=\"%s\"",
 		  (double)(now_ns() - d->begin) / 1e9, d->front.model_name, d->world.size, n->threads, device_name(n),
-		  n->numerics_class, (double)n->report.weight_bytes / (1 << 30),
-		  (double)n->report.kv_bytes / (1 << 30), n->n_blocks * (int)d->opt.block_size, d->opt.uds);
+		  n->numerics_class, (double)n->report.weight_bytes / (1 << 30), (double)n->report.kv_bytes / (1 << 30),
+		  n->n_blocks * (int)d->opt.block_size, d->opt.uds);
 }
 
 static void run(struct daemon *d)
@@ -214,8 +214,7 @@ static int start(struct daemon *d, struct why *why)
 	err = node_prepare(&d->node, &d->opt, &d->world, &d->cores, why);
 	if (!err)
 		err = open_words(d, why);
-	if (!err && d->world.rank == 0 &&
-	    (!d->opt.generation_config || strcmp(d->opt.generation_config, "none"))) {
+	if (!err && d->world.rank == 0 && (!d->opt.generation_config || strcmp(d->opt.generation_config, "none"))) {
 		err = generation_config_read(&g, d->opt.model, why);
 		if (!err)
 			front_defaults(&d->front, &g);
@@ -226,7 +225,8 @@ static int start(struct daemon *d, struct why *why)
 	name_model(d);
 	err = open_front(d, why);
 	if (!err && d->world.rank == 0)
-		err = pid_file_write(d->opt.pid_file, why); /* after the socket: a second daemon leaves the first one's alone */
+		err = pid_file_write(d->opt.pid_file,
+				     why); /* after the socket: a second daemon leaves the first one's alone */
 	err = node_agree(&d->world, err, why);
 	if (err)
 		return err;

@@ -48,8 +48,7 @@ static int distance(const char *a, const char *b)
 		row[0] = i;
 		for (int j = 1; j <= n; j++) {
 			int above = row[j];
-			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1),
-					 diagonal + (a[i - 1] != b[j - 1]));
+			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1), diagonal + (a[i - 1] != b[j - 1]));
 			diagonal = above;
 		}
 	}
@@ -76,8 +75,7 @@ static int set_choice(struct options *o, const struct option_row *row, const cha
 			*(int *)field(o, row) = i;
 			return 0;
 		}
-		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
-			 row->choices[i]);
+		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", row->choices[i]);
 	}
 	return fail(why, ERR_INVALID, "%s: \"%s\" is none of %s; did you mean %s?", source, value, list,
 		    nearest_of(row->choices, value));
@@ -95,7 +93,8 @@ static int set_bool(struct options *o, const struct option_row *row, const char 
 }
 
 /* A percentage may also come as a fraction: 90, 0.9. */
-static int set_number(struct options *o, const struct option_row *row, const char *value, const char *source, struct why *why)
+static int set_number(struct options *o, const struct option_row *row, const char *value, const char *source,
+		      struct why *why)
 {
 	bool percent = row->value && !strcmp(row->value, "PERCENT"), fraction = percent && strchr(value, '.');
 	char *end = NULL;
@@ -107,8 +106,8 @@ static int set_number(struct options *o, const struct option_row *row, const cha
 		return fail(why, ERR_INVALID, "%s: \"%s\" is not a whole number (%s)", source, value,
 			    percent ? "or a fraction up to 1.0" : "suffixes k, K, m, M, g, G are known");
 	if (n < row->low || n > row->high)
-		return fail(why, ERR_INVALID, "%s: %lld is outside %lld to %lld", source, (long long)n, (long long)row->low,
-			    (long long)row->high);
+		return fail(why, ERR_INVALID, "%s: %lld is outside %lld to %lld", source, (long long)n,
+			    (long long)row->low, (long long)row->high);
 	*(int64_t *)field(o, row) = n;
 	return 0;
 }
@@ -315,14 +314,12 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why)
 		if (argv[a.at][0] == '-' && argv[a.at][1])
 			err = parse_flag(o, &a, why);
 		else if (plain)
-			err = fail(why, ERR_INVALID, "one model at a time: \"%s\" and \"%s\"", plain,
-				   argv[a.at]);
+			err = fail(why, ERR_INVALID, "one model at a time: \"%s\" and \"%s\"", plain, argv[a.at]);
 		else
 			err = set_value(o, &option_table[0], plain = argv[a.at], "MODEL", why);
 	}
 	if (!err && !o->model && !o->help && !o->version)
-		err = fail(why, ERR_INVALID,
-			   "which model? usage: xversed MODEL [options] (--help lists them)");
+		err = fail(why, ERR_INVALID, "which model? usage: xversed MODEL [options] (--help lists them)");
 	return err ? err : check_words(o, why);
 }
 
@@ -336,8 +333,7 @@ void options_finish(struct options *o)
 static void print_row(const struct option_row *row)
 {
 	char left[120] = "";
-	size_t n = (size_t)snprintf(left, sizeof left, "  --%s%s", row->kind == OPT_NO_FLAG ? "no-" : "",
-				    row->name);
+	size_t n = (size_t)snprintf(left, sizeof left, "  --%s%s", row->kind == OPT_NO_FLAG ? "no-" : "", row->name);
 
 	if (row->alias)
 		n += (size_t)snprintf(left + n, sizeof left - n, ", -%s", row->alias);

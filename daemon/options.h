@@ -23,16 +23,16 @@ struct options {
 	char *cpu_isa;
 	int64_t threads; /* 0: fair share of the allowed cores */
 	bool pin;
-	bool graphs;            /* CUDA: small steps are captured and replayed */
-	bool overlap;           /* CUDA: a kernel may start before the one before it has ended */
-	bool device_sample;       /* CUDA: words are sampled where the logits are */
-	bool debug_nan;         /* every layer's output is looked at */
-	bool step_ahead;        /* CUDA: a step is enqueued while the one before runs */
-	bool wgmma;             /* CUDA: attention of prompts by Hopper's products, where there are any */
-	bool tuning;            /* CUDA: time the algorithms of large products at start */
-	bool deterministic;     /* CUDA: the same bits whatever the batch and the number of ranks */
-	int64_t device_memory;  /* for plans: bytes of one GPU; 0: ask it */
-	int64_t gpu_percent;    /* of a GPU's memory that may be taken */
+	bool graphs;           /* CUDA: small steps are captured and replayed */
+	bool overlap;          /* CUDA: a kernel may start before the one before it has ended */
+	bool device_sample;    /* CUDA: words are sampled where the logits are */
+	bool debug_nan;        /* every layer's output is looked at */
+	bool step_ahead;       /* CUDA: a step is enqueued while the one before runs */
+	bool wgmma;            /* CUDA: attention of prompts by Hopper's products, where there are any */
+	bool tuning;           /* CUDA: time the algorithms of large products at start */
+	bool deterministic;    /* CUDA: the same bits whatever the batch and the number of ranks */
+	int64_t device_memory; /* for plans: bytes of one GPU; 0: ask it */
+	int64_t gpu_percent;   /* of a GPU's memory that may be taken */
 	/* memory and batching */
 	int64_t max_model_len; /* 0: the config's, as far as the cache holds it */
 	int64_t max_num_seqs, max_num_batched_tokens, block_size, kv_bytes, logits_rows;

@@ -44,8 +44,7 @@ static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 #define INNER "For tests"
 
 const struct option_row option_table[] = {
-	TEXT(MODEL, "model", "m", "DIR", model,
-	     "Hugging Face directory of the model (also the first plain argument)"),
+	TEXT(MODEL, "model", "m", "DIR", model, "Hugging Face directory of the model (also the first plain argument)"),
 	TEXT(MODEL, "served-model-name", "a", "NAME", served_name,
 	     "name told to clients; default: the directory's name"),
 	CHOICE(MODEL, "load-format", NULL, formats, load_format, LOAD_AUTO,
@@ -91,13 +90,11 @@ const struct option_row option_table[] = {
 	NUMBER(BATCH, "block-size", NULL, "N", block_size, 32, 32, 32, "tokens of a KV block"),
 	NUMBER(BATCH, "kv-cache-memory-bytes", NULL, "BYTES", kv_bytes, 0, 0, INT64_MAX,
 	       "KV cache of one rank; 0: 80 % of memory after the weights, at most 8 full sequences"),
-	NUMBER(BATCH, "max-logits-rows", NULL, "N", logits_rows, 32, 1, 4096,
-	       "rows of logits held at a time"),
+	NUMBER(BATCH, "max-logits-rows", NULL, "N", logits_rows, 32, 1, 4096, "rows of logits held at a time"),
 	NUMBER(BATCH, "admission-look-ahead", NULL, "N", look_ahead, -1, -1, 1 << 24,
 	       "tokens of answer that a call must have room for when it is admitted; -1: all of max_tokens, so that nothing is "
 	       "computed twice (64 where the client names no max_tokens)"),
-	NO_FLAG(BATCH, "enable-prefix-caching", prefix_caching,
-		"do not reuse the cache of common prompt beginnings"),
+	NO_FLAG(BATCH, "enable-prefix-caching", prefix_caching, "do not reuse the cache of common prompt beginnings"),
 
 	TEXT(SERVE, "uds", NULL, "PATH", uds,
 	     "socket; default: $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock"),
@@ -108,21 +105,18 @@ const struct option_row option_table[] = {
 	       "waiting calls; more get BUSY"),
 	NUMBER(SERVE, "max-num-queued-tokens", NULL, "N", max_queued_tokens, 1 << 20, 1, INT64_MAX,
 	       "waiting prompt tokens"),
-	NUMBER(SERVE, "max-connections", NULL, "N", max_connections, 1024, 1, 1 << 16,
-	       "clients connected at once"),
+	NUMBER(SERVE, "max-connections", NULL, "N", max_connections, 1024, 1, 1 << 16, "clients connected at once"),
 	NUMBER(SERVE, "shutdown-timeout", NULL, "SECONDS", shutdown_timeout_s, 30, 0, 86400,
 	       "how long a drain waits for open calls"),
 	NUMBER(SERVE, "watchdog-timeout", NULL, "SECONDS", watchdog_timeout_s, 60, 0, 86400,
 	       "a rank without progress for so long inside a step ends the job; 0: never"),
-	CHOICE(SERVE, "log-level", NULL, levels, log_level, LOG_INFO,
-	       "lines less important than this are not written"),
+	CHOICE(SERVE, "log-level", NULL, levels, log_level, LOG_INFO, "lines less important than this are not written"),
 	TEXT(SERVE, "pid-file", NULL, "PATH", pid_file, "holds the process id of rank 0 while it runs"),
 	TEXT(SERVE, "log-file", NULL, "PATH", log_file, "log lines go there; HUP to rank 0 opens it anew"),
 
 	FLAG(OTHER, "dry-run", NULL, dry_run, "print what each rank would hold, then exit; reads no weights"),
 	FLAG(OTHER, "json", NULL, json, "with --dry-run: as JSON"),
-	FLAG(OTHER, "inspect", NULL, inspect,
-	     "list the checkpoint's tensors and what is wrong with it, then exit"),
+	FLAG(OTHER, "inspect", NULL, inspect, "list the checkpoint's tensors and what is wrong with it, then exit"),
 	FLAG(OTHER, "help", "h", help, "this text"),
 	FLAG(OTHER, "version", NULL, version, "version and build facts"),
 

@@ -5,8 +5,8 @@
 
 static size_t words(int tokens, int seqs, int blocks, int rows)
 {
-	return sizeof(struct step_head) / sizeof(int32_t) + 3 * (size_t)tokens + 4 * (size_t)seqs + 2 +
-	       (size_t)blocks + (size_t)rows;
+	return sizeof(struct step_head) / sizeof(int32_t) + 3 * (size_t)tokens + 4 * (size_t)seqs + 2 + (size_t)blocks +
+	       (size_t)rows;
 }
 
 size_t step_bytes_max(const struct step_limits *lim)

@@ -44,8 +44,10 @@ static void check_host_name(void)
 	gethostname(host, sizeof host - 1);
 	n = strcspn(host, ".");
 	if (n > HOST_MOST)
-		fprintf(stderr, "xverse-launch: warning: the host's name has %zu characters; Open MPI's mpirun crashes with more than %d: give the "
-				"machine or container a shorter one\n", n, HOST_MOST);
+		fprintf(stderr,
+			"xverse-launch: warning: the host's name has %zu characters; Open MPI's mpirun crashes with more than %d: give the "
+			"machine or container a shorter one\n",
+			n, HOST_MOST);
 }
 
 void before_start(const struct launcher *l)
@@ -55,7 +57,8 @@ void before_start(const struct launcher *l)
 
 	if (tasks > 1)
 		refuse("%s is %d: every one of these tasks would be a launcher of its own; start one (srun -n 1), whose -n says how many ranks "
-		       "there are, or srun --mpi=pmix xversed", variable, tasks);
+		       "there are, or srun --mpi=pmix xversed",
+		       variable, tasks);
 	if (!on_path("mpirun"))
 		refuse("mpirun is not on the PATH: Open MPI is not installed (on Debian: openmpi-bin), or its module is not loaded");
 	if (!strchr(l->xversed, '/') && !on_path(l->xversed))

@@ -10,7 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MS = 1000000, FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 30000, HEALTHY_MS = 60000, UP_MS = 3000, END_MS = 3000, CHECK_MS = 10000 };
+enum {
+	MS = 1000000,
+	FIRST_WAIT_MS = 500,
+	LONGEST_WAIT_MS = 30000,
+	HEALTHY_MS = 60000,
+	UP_MS = 3000,
+	END_MS = 3000,
+	CHECK_MS = 10000
+};
 
 static void add(struct beside *b, char *arg)
 {
@@ -54,9 +62,9 @@ bool beside_option(struct beside *b, char **argv, int *i)
 
 	for (int k = 0; k < 2; k++) {
 		size_t n = strlen(names[k]);
-		const char *value = !strcmp(argv[*i], names[k]) ? argv[++*i]
+		const char *value = !strcmp(argv[*i], names[k])                             ? argv[++*i]
 				    : !strncmp(argv[*i], names[k], n) && argv[*i][n] == '=' ? argv[*i] + n + 1
-											     : "";
+											    : "";
 		if (!value) {
 			fprintf(stderr, "xverse-launch: %s wants a value\n", names[k]);
 			exit(EXIT_USAGE);
@@ -161,8 +169,8 @@ static bool is_refusal(int code)
 	return code == EXIT_USAGE || code == EXIT_INPUT || code == EXIT_CONFIG;
 }
 
-/* Wrong options, or a port that another took since they were looked at: of the first one they are an error of the start. Later they may
- * pass. */
+/* Wrong options, or a port that another took since they were looked at: of the first one they are an error of the
+ * start. Later they may pass. */
 static void take_end(struct beside *b, int code)
 {
 	b->pid = 0;
@@ -170,7 +178,8 @@ static void take_end(struct beside *b, int code)
 		return;
 	if (is_refusal(code) && !b->came) {
 		b->failed = code;
-		log_event(LOG_ERROR, "the gateway cannot be started; its reason is above. The job ends", " code=%d", code);
+		log_event(LOG_ERROR, "the gateway cannot be started; its reason is above. The job ends", " code=%d",
+			  code);
 		return;
 	}
 	if (now_ns() - b->started_ns > (uint64_t)HEALTHY_MS * MS)

@@ -4,25 +4,43 @@
 
 #include "launch/launcher.h"
 
-/* Unbound, because xversed pins itself. All ranks are on this machine: mpirun starts them itself, without ssh, whatever an allocation or a
- * hostfile of the cluster names and however it calls this node, and MPI opens no port of the ranks. Keep-alives, so that a dead link is
- * known in seconds. */
+/* Unbound, because xversed pins itself. All ranks are on this machine: mpirun starts them itself, without ssh, whatever
+ * an allocation or a hostfile of the cluster names and however it calls this node, and MPI opens no port of the ranks.
+ * Keep-alives, so that a dead link is known in seconds. */
 static const char *const fixed_args[] = {
-	"mpirun", "--bind-to", "none", "--oversubscribe",
-	"--mca", "plm", "isolated",
-	"--mca", "ras", "^slurm,gridengine,tm,lsf,loadleveler,alps",
-	"--mca", "pml", "ob1",
-	"--mca", "btl", "self,vader",
-	"--mca", "oob_tcp_keepalive_time", "5",
-	"--mca", "oob_tcp_keepalive_intvl", "2",
-	"--mca", "oob_tcp_keepalive_probes", "3",
+	"mpirun",
+	"--bind-to",
+	"none",
+	"--oversubscribe",
+	"--mca",
+	"plm",
+	"isolated",
+	"--mca",
+	"ras",
+	"^slurm,gridengine,tm,lsf,loadleveler,alps",
+	"--mca",
+	"pml",
+	"ob1",
+	"--mca",
+	"btl",
+	"self,vader",
+	"--mca",
+	"oob_tcp_keepalive_time",
+	"5",
+	"--mca",
+	"oob_tcp_keepalive_intvl",
+	"2",
+	"--mca",
+	"oob_tcp_keepalive_probes",
+	"3",
 };
 
 /* What mpirun would leave behind where it is killed lies in the launcher's own folder, which goes with the
  * launcher. */
 static int put_folders(const struct launcher *l, char **out)
 {
-	const char *const args[] = {"--mca", "orte_tmpdir_base", l->folder.path, "--mca", "btl_vader_backing_directory", l->folder.path};
+	const char *const args[] = {
+		"--mca", "orte_tmpdir_base", l->folder.path, "--mca", "btl_vader_backing_directory", l->folder.path};
 
 	if (!l->folder.path[0])
 		return 0;
@@ -51,8 +69,7 @@ void command_make(const struct launcher *l, char **out, char host[COMMAND_HOST])
 /* As a shell reads it. */
 static void print_word(const char *word)
 {
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
 
 	if (*word && strspn(word, plain) == strlen(word)) {
 		printf("%s", word);

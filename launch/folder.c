@@ -105,8 +105,10 @@ int folder_make(struct folder *f, const char *socket, struct why *why)
 			return 0;
 		}
 	}
-	return fail(why, ERR_IO, "no folder for the launcher's own files (%.300s): XDG_RUNTIME_DIR or TMPDIR must name one that can be written",
-		    first.text);
+	return fail(
+		why, ERR_IO,
+		"no folder for the launcher's own files (%.300s): XDG_RUNTIME_DIR or TMPDIR must name one that can be written",
+		first.text);
 }
 
 void folder_remove(struct folder *f)

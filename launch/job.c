@@ -14,7 +14,13 @@
 
 #include "launch/launcher.h"
 
-enum { LOOK_MS = 250, FIRST_LOOK_MS = 20, SWEEP_MS = 3000, STRANGER_S = 10, POLLS = 3 + HANDOVER_WAITING + OUTPUT_POLLS };
+enum {
+	LOOK_MS = 250,
+	FIRST_LOOK_MS = 20,
+	SWEEP_MS = 3000,
+	STRANGER_S = 10,
+	POLLS = 3 + HANDOVER_WAITING + OUTPUT_POLLS
+};
 
 /* Open MPI looks for it, and for the user's entry where it is not set; where neither is there it crashes. */
 static void give_home(const struct launcher *l)
@@ -85,7 +91,8 @@ static void take_signals(struct launcher *l)
 		if (info.ssi_signo == SIGCHLD || info.ssi_signo == SIGHUP)
 			continue;
 		l->hurried = l->draining || info.ssi_signo == SIGQUIT;
-		log_event(LOG_INFO, l->hurried ? "ending the job now" : "draining", " signal=\"%s\"", strsignal((int)info.ssi_signo));
+		log_event(LOG_INFO, l->hurried ? "ending the job now" : "draining", " signal=\"%s\"",
+			  strsignal((int)info.ssi_signo));
 		l->draining = true;
 		beside_drain(&l->gateway);
 	}
@@ -125,8 +132,8 @@ static void warn_of_stranger(struct launcher *l, pid_t pid)
 	if (l->warned_ns && l->awake_ns - l->warned_ns < STRANGER_S * 1000000000ull)
 		return;
 	l->warned_ns = l->awake_ns;
-	log_event(LOG_WARN, "a process that is none of the job asked for the socket and got nothing", " pid=%d times=%ju", (int)pid,
-		  (uintmax_t)l->strangers);
+	log_event(LOG_WARN, "a process that is none of the job asked for the socket and got nothing",
+		  " pid=%d times=%ju", (int)pid, (uintmax_t)l->strangers);
 }
 
 /* Rank 0 is who shows the nonce and lives below mpirun; it is held, so that no other process is ever taken for it. */
@@ -234,10 +241,12 @@ static int attend(struct launcher *l)
 
 static bool is_ours(int code)
 {
-	return code == EXIT_OK || code == EXIT_USAGE || code == EXIT_INPUT || code == EXIT_SOFTWARE || code == EXIT_AGAIN || code == EXIT_CONFIG;
+	return code == EXIT_OK || code == EXIT_USAGE || code == EXIT_INPUT || code == EXIT_SOFTWARE ||
+	       code == EXIT_AGAIN || code == EXIT_CONFIG;
 }
 
-/* What ended before any rank was there will not be better the next time. A rank that was killed is a lost rank, whatever killed it. */
+/* What ended before any rank was there will not be better the next time. A rank that was killed is a lost rank,
+ * whatever killed it. */
 static int job_code(const struct launcher *l, int status)
 {
 	const struct job *j = &l->job;
@@ -258,7 +267,8 @@ static bool ended_as_asked(const struct launcher *l, int status)
 {
 	const struct job *j = &l->job;
 
-	return l->draining && (j->ending_ns || j->served || j->hurried || (WIFEXITED(status) && WEXITSTATUS(status) != EXIT_SOFTWARE));
+	return l->draining &&
+	       (j->ending_ns || j->served || j->hurried || (WIFEXITED(status) && WEXITSTATUS(status) != EXIT_SOFTWARE));
 }
 
 int job_run(struct launcher *l)

@@ -121,8 +121,8 @@ static void parse(struct launcher *l, int argc, char **argv)
 /* A wrong flag or file does not mend itself. */
 static bool worth_restarting(const struct launcher *l, int code)
 {
-	return l->restart && !l->draining && l->restarts && code && code != EXIT_USAGE &&
-	       code != EXIT_INPUT && code != EXIT_CONFIG;
+	return l->restart && !l->draining && l->restarts && code && code != EXIT_USAGE && code != EXIT_INPUT &&
+	       code != EXIT_CONFIG;
 }
 
 /* True: the job never was ready, and failed so often that the next time will be no better. */
@@ -130,7 +130,8 @@ static bool given_up(struct launcher *l, int code)
 {
 	if (l->was_ready || ++l->failed_starts < FAILED_STARTS)
 		return false;
-	log_event(LOG_ERROR, "the job failed before it was ever ready, so often that it is given up", " times=%d code=%d", l->failed_starts, code);
+	log_event(LOG_ERROR, "the job failed before it was ever ready, so often that it is given up",
+		  " times=%d code=%d", l->failed_starts, code);
 	return true;
 }
 
@@ -262,7 +263,10 @@ int main(int argc, char **argv)
 	if (err) {
 		fprintf(stderr, "xverse-launch: %s\n", why.text);
 		close_all(&l);
-		return err == ERR_BUSY ? EXIT_AGAIN : err == ERR_INVALID ? EXIT_USAGE : err == ERR_DENIED ? EXIT_CONFIG : EXIT_INPUT;
+		return err == ERR_BUSY      ? EXIT_AGAIN
+		       : err == ERR_INVALID ? EXIT_USAGE
+		       : err == ERR_DENIED  ? EXIT_CONFIG
+					    : EXIT_INPUT;
 	}
 	return serve(&l);
 }

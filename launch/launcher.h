@@ -16,14 +16,14 @@ enum { MAX_ARGS = 512, COMMAND_ARGS = MAX_ARGS + 48, COMMAND_HOST = 32 };
 
 /* A job, from its start to mpirun's end. Times are of launcher.awake_ns. */
 struct job {
-	pid_t mpirun;           /* 0: none */
-	struct process rank0;   /* as its hand-over connection showed it */
-	int beat_fd;            /* that connection; -1: not yet, or no more */
+	pid_t mpirun;              /* 0: none */
+	struct process rank0;      /* as its hand-over connection showed it */
+	int beat_fd;               /* that connection; -1: not yet, or no more */
 	bool hello, ready, served; /* rank 0 has come; serves; has drained */
-	bool told, hurried;     /* rank 0 was told to drain; to cut its calls */
+	bool told, hurried;        /* rank 0 was told to drain; to cut its calls */
 	struct still alive, front; /* of the bytes that it sent */
 	uint64_t n_alive, n_front;
-	bool dumping;           /* it crashed and writes a core dump */
+	bool dumping; /* it crashed and writes a core dump */
 	uint64_t started_ns, ready_ns, told_ns, served_ns;
 	uint64_t ending_ns, pressed_ns; /* since when mpirun is told to end, and when last; 0: it is not */
 	struct ranks ranks;

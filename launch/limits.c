@@ -7,12 +7,12 @@
 
 #define S 1000000000ull
 enum {
-	SILENT_S = 2,   /* of rank 0's watch thread: it is stopped */
-	FRONT_S = 30,   /* of its front thread: it hangs */
-	DUMP_S = 30,    /* for a core dump */
-	MARGIN_S = 10,  /* of a drain, beside --shutdown-timeout; and from its end to mpirun's */
-	HURRY_S = 3,    /* for rank 0 to cut its calls, before mpirun is told to end; and between two such calls */
-	KILL_S = 8,     /* from the first of those */
+	SILENT_S = 2,  /* of rank 0's watch thread: it is stopped */
+	FRONT_S = 30,  /* of its front thread: it hangs */
+	DUMP_S = 30,   /* for a core dump */
+	MARGIN_S = 10, /* of a drain, beside --shutdown-timeout; and from its end to mpirun's */
+	HURRY_S = 3,   /* for rank 0 to cut its calls, before mpirun is told to end; and between two such calls */
+	KILL_S = 8,    /* from the first of those */
 	MS = 1000000,
 };
 

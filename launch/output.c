@@ -11,8 +11,8 @@
 
 enum { CHUNK = 4096 /* a pipe that polls as ready takes as much */, LAST_MS = 1000 };
 
-/* A description of our own, because O_NONBLOCK on a shared one would hold for others too. Files never make anybody wait, and a new
- * description of one would begin at its start. */
+/* A description of our own, because O_NONBLOCK on a shared one would hold for others too. Files never make anybody
+ * wait, and a new description of one would begin at its start. */
 static int own_description(int fd, bool *socket)
 {
 	struct stat st;
@@ -87,7 +87,10 @@ static void add(struct stream *s, const char *text, size_t n)
 		if (!end)
 			return;
 		s->torn = false;
-		keep(s, note, (size_t)snprintf(note, sizeof note, "\nxverse-launch: %ju bytes of output were dropped, nobody read\n", (uintmax_t)s->dropped));
+		keep(s, note,
+		     (size_t)snprintf(note, sizeof note,
+				      "\nxverse-launch: %ju bytes of output were dropped, nobody read\n",
+				      (uintmax_t)s->dropped));
 		s->dropped = 0;
 	}
 	if (s->torn || OUTPUT_ROOM - s->n < n) {

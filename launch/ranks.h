@@ -14,13 +14,13 @@ struct ranks {
 	uint64_t lost_ns; /* since when there are fewer, 0: there are not */
 };
 
-/* A look now and then at what mpirun started, `now_ns` by whatever clock; zero-initialise for each job. False: mpirun does not end a
- * job that lost ranks. */
+/* A look now and then at what mpirun started, `now_ns` by whatever clock; zero-initialise for each job. False: mpirun
+ * does not end a job that lost ranks. */
 bool ranks_look(struct ranks *r, pid_t mpirun, uint64_t now_ns);
 /* SIGKILL for all processes below mpirun, and for it. */
 void ranks_kill(pid_t mpirun);
-/* Ranks that this process inherited when mpirun died: waits for those that have ended and kills those that live where `kill_them`. How
- * many live. */
+/* Ranks that this process inherited when mpirun died: waits for those that have ended and kills those that live where
+ * `kill_them`. How many live. */
 int ranks_sweep(bool kill_them);
 
 #endif

@@ -51,8 +51,7 @@ void board_op(struct board *b)
 {
 	_Atomic uint64_t *where = &b->page->line[b->rank].where;
 
-	atomic_store_explicit(where, atomic_load_explicit(where, memory_order_relaxed) + 2,
-			      memory_order_release);
+	atomic_store_explicit(where, atomic_load_explicit(where, memory_order_relaxed) + 2, memory_order_release);
 }
 
 uint32_t board_ops(const struct board *b)
@@ -113,8 +112,7 @@ bool board_blamed(const struct board *b, struct blame *out)
 		return true;
 	}
 	line = &b->page->line[(claim & 0xffff) - 1];
-	*out = (struct blame){
-		.kind = claim >> 16, .rank = (int)(claim & 0xffff) - 1, .pid = atomic_load(&line->pid)};
+	*out = (struct blame){.kind = claim >> 16, .rank = (int)(claim & 0xffff) - 1, .pid = atomic_load(&line->pid)};
 	blame_place(b, out, atomic_load(&line->where));
 	return true;
 }
@@ -138,7 +136,8 @@ void blame_text(const struct blame *what, char *out, size_t size)
 	else if (what->step >= 0) {
 		n = snprintf(place, sizeof place, "in step %d, operation %u", what->step, what->op);
 		if (what->ahead > 0)
-			snprintf(place + n, sizeof place - (size_t)n, ", step %d is not done", what->step - what->ahead);
+			snprintf(place + n, sizeof place - (size_t)n, ", step %d is not done",
+				 what->step - what->ahead);
 	}
 	if (what->signal)
 		snprintf(by, sizeof by, " by signal %d (SIG%s)", what->signal, signal_name(what->signal));

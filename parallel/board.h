@@ -3,8 +3,9 @@
  * Each rank has a watch thread that takes no lock and calls neither MPI nor CUDA. Every 250 ms it stamps its
  * own heartbeat, looks at the others' and polls the pidfds of the local ranks. A rank that is gone (pidfd), whose
  * heartbeat stands still for 2 s (stopped), or whose operation counter does past the watchdog's time while a
- * step runs (stuck) is blamed; the first blame wins. Time counts as still.h says: a job that was frozen as a whole is not blamed. Then on rank 0 the `last_words` hook runs (at most 500 ms),
- * the blamed process is killed and every rank ends by _exit(EXIT_SOFTWARE). */
+ * step runs (stuck) is blamed; the first blame wins. Time counts as still.h says: a job that was frozen as a whole is
+ * not blamed. Then on rank 0 the `last_words` hook runs (at most 500 ms), the blamed process is killed and every rank
+ * ends by _exit(EXIT_SOFTWARE). */
 #ifndef PARALLEL_BOARD_H
 #define PARALLEL_BOARD_H
 
@@ -40,7 +41,7 @@ void board_meet(struct board *b);
 /* Engine thread: step `no` begins (ops count up in it), or nothing runs (no = -1). */
 void board_step(struct board *b, int no);
 void board_done(struct board *b, int no); /* rank 0's: step `no` is done, and so are those before */
-void board_op(struct board *b); /* one more operation done; cheap */
+void board_op(struct board *b);           /* one more operation done; cheap */
 uint32_t board_ops(const struct board *b);
 
 /* First blame wins; later ones return false. Safe from any thread of any rank. */
@@ -49,15 +50,15 @@ bool board_blamed(const struct board *b, struct blame *out);
 /* One sentence for people: "rank 2 (pid 123) was stopped in step 7, operation 31". */
 void blame_text(const struct blame *what, char *out, size_t size);
 
-/* This process's crashes (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT) are blamed by a handler, and told to the clients, before the
- * kernel writes a core dump, which may take long. Then what stood there before takes its course. For one board of a process; NULL
- * ends it. */
+/* This process's crashes (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT) are blamed by a handler, and told to the
+ * clients, before the kernel writes a core dump, which may take long. Then what stood there before takes its course.
+ * For one board of a process; NULL ends it. */
 void board_crashes(struct board *b);
 
 struct watch_options {
-	int64_t watchdog_ns; /* 0: never blame a stuck rank */
+	int64_t watchdog_ns;                                     /* 0: never blame a stuck rank */
 	void (*last_words)(void *arg, const struct blame *what); /* rank 0; must return within 500 ms. May be NULL */
-	void (*beat)(void *arg); /* at every heartbeat; must not wait. May be NULL */
+	void (*beat)(void *arg);                                 /* at every heartbeat; must not wait. May be NULL */
 	void *arg;
 };
 /* Starts this rank's watch thread. */

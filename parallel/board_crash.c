@@ -26,7 +26,8 @@ static void blame_crash(struct board *b, int signal, const void *address)
 		wait_set(&b->page->said, LAST_WORDS_MS);
 }
 
-/* Back to what stood there before, and once more: a fault comes again by itself when we return, a signal that was sent is sent again. */
+/* Back to what stood there before, and once more: a fault comes again by itself when we return, a signal that was sent
+ * is sent again. */
 static void on_crash(int signal, siginfo_t *info, void *context)
 {
 	struct board *b = atomic_load(&board);

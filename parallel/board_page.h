@@ -46,7 +46,7 @@ struct board {
 	_Atomic int32_t watcher;  /* thread id while the watch thread runs, or 0 */
 	_Atomic uint64_t noticed; /* when board_idle() first saw a blame */
 	uint64_t last_tick;       /* of the watch thread */
-	uint32_t log_level; /* as last seen on the page */
+	uint32_t log_level;       /* as last seen on the page */
 };
 
 enum { LAST_WORDS_MS = 700 };

@@ -31,7 +31,8 @@ void board_meet(struct board *b)
 		blind |= b->fds[r].fd < 0;
 	}
 	if (blind && b->rank == 0)
-		log_at(LOG_WARN, "this kernel or container has no pidfd_open: a rank's death is seen at the next heartbeat");
+		log_at(LOG_WARN,
+		       "this kernel or container has no pidfd_open: a rank's death is seen at the next heartbeat");
 }
 
 static bool joined(const struct board *b, int rank)
@@ -50,8 +51,8 @@ static void look_for_deaths(struct board *b)
 	}
 }
 
-/* Silence has three causes: a process that is gone where no pidfd says so, one that crashed and whose memory is being written, and one
- * that is stopped. */
+/* Silence has three causes: a process that is gone where no pidfd says so, one that crashed and whose memory is being
+ * written, and one that is stopped. */
 static void blame_silent(struct board *b, int r)
 {
 	const struct process *p = &b->peer[r].process;
@@ -161,11 +162,12 @@ static void tell(const char *text, const struct blame *what)
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
 
 	if (poll(&err, 1, 100) > 0)
-		log_event(LOG_ERROR, text, " blamed=%d pid=%d step=%d operation=%u", what->rank, (int)what->pid, what->step, what->op);
+		log_event(LOG_ERROR, text, " blamed=%d pid=%d step=%d operation=%u", what->rank, (int)what->pid,
+			  what->step, what->op);
 }
 
-/* Ranks above 0: gives rank 0 its time, unless it is beyond speaking; in a crash that its handler told it is not. False: it did not
- * finish. */
+/* Ranks above 0: gives rank 0 its time, unless it is beyond speaking; in a crash that its handler told it is not.
+ * False: it did not finish. */
 static bool hear_last_words(struct board *b, const struct blame *what)
 {
 	if (what->rank == 0 && !what->signal && (what->kind == BLAME_DIED || what->kind == BLAME_STOPPED))

@@ -17,9 +17,9 @@ struct comm;
 
 /* The largest operation that will be asked for: sizes the window. */
 struct comm_limits {
-	int max_rows;   /* of a sum */
-	int max_cols;   /* of a sum: hidden */
-	int max_parts;  /* of any rank's split */
+	int max_rows;                 /* of a sum */
+	int max_cols;                 /* of a sum: hidden */
+	int max_parts;                /* of any rank's split */
 	int gather_rows, gather_cols; /* rows at a time and whole vocabulary */
 };
 
@@ -31,14 +31,15 @@ struct comm_ops {
 	float *(*columns)(struct comm *c, int rows, int cols);
 	void (*gather)(struct comm *c, float *out, int rows, const int *cols_of_rank);
 	void (*bcast)(struct comm *c, int32_t *ids, int n); /* NULL: no steps are run ahead */
-	void (*check)(struct comm *c); /* NULL: nothing breaks between calls */
+	void (*check)(struct comm *c);                      /* NULL: nothing breaks between calls */
 	void (*destroy)(struct comm *c);
 };
 
 struct comm {
 	const struct comm_ops *ops;
 	int rank, size;
-	bool alone; /* the only rank, whose partial is the sum as it is: it may be written to the sum's place, and no sum called */
+	bool alone; /* the only rank, whose partial is the sum as it is: it may be written to the sum's place, and no
+		       sum called */
 	struct comm_limits limits; /* what the checks below hold every call to */
 };
 
@@ -54,21 +55,22 @@ void comm_destroy(struct comm *c); /* NULL is fine */
 /* Where this rank writes its partials for the next sum: (n_parts of its split, rows, cols) f32.
  * Valid until comm_sum() returns. For a rank without leaves it may be NULL. */
 float *comm_parts(struct comm *c, const struct split *k, int rows, int cols);
-/* out (rows, cols) on all ranks = tree sum of all ranks' partials, plus +0 (no -0 comes out). `k` is this rank's split of the axis; every rank's
- * leaves follow from k->n_leaves, rank and size. */
+/* out (rows, cols) on all ranks = tree sum of all ranks' partials, plus +0 (no -0 comes out). `k` is this rank's split
+ * of the axis; every rank's leaves follow from k->n_leaves, rank and size. */
 void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int cols);
 
-/* A place for results of sums, (max_rows, max_cols) f32, which the sum then writes to without a detour; i below COMM_RESULTS. NULL:
- * any memory of the backend is as good. The communicator's own. */
+/* A place for results of sums, (max_rows, max_cols) f32, which the sum then writes to without a detour; i below
+ * COMM_RESULTS. NULL: any memory of the backend is as good. The communicator's own. */
 enum { COMM_RESULTS = 3 };
 float *comm_result(struct comm *c, int i);
 
 /* Where this rank writes its columns for the next gather: (rows, cols) f32, cols = its own count. */
 float *comm_columns(struct comm *c, int rows, int cols);
-/* out (rows, sum of cols) on rank 0 (NULL elsewhere) = all ranks' columns side by side. Where the columns are a device's, `out` is of
- * the host, and this waits, or of the device. */
+/* out (rows, sum of cols) on rank 0 (NULL elsewhere) = all ranks' columns side by side. Where the columns are a
+ * device's, `out` is of the host, and this waits, or of the device. */
 void comm_gather(struct comm *c, float *out, int rows, const int *cols_of_rank /* (size) */);
-/* ids (n) of rank 0 to all ranks: what the step before drew, where the next one is enqueued before it is known on the host. */
+/* ids (n) of rank 0 to all ranks: what the step before drew, where the next one is enqueued before it is known on the
+ * host. */
 void comm_bcast(struct comm *c, int32_t *ids, int n);
 /* For loops that wait for what was enqueued: dies where it has broken since, of which no call has told. Cheap. */
 void comm_check(struct comm *c);

@@ -30,16 +30,15 @@ struct comm_host {
 	char *areas;             /* (size, 2, area) bytes */
 	size_t area;
 	uint32_t ops, ticks; /* operations and arrivals up to now */
-	uint32_t before; /* the arrival at the last operation: all there, then the one before it is done */
-	bool begun;      /* this operation's area is known to be free */
+	uint32_t before;     /* the arrival at the last operation: all there, then the one before it is done */
+	bool begun;          /* this operation's area is known to be free */
 };
 
 static size_t area_bytes(int size, const struct comm_limits *l)
 {
 	size_t sum = (size_t)l->max_parts * (size_t)l->max_rows * (size_t)l->max_cols;
 	size_t gather = (size_t)l->gather_rows * (size_t)comm_share(l, size);
-	size_t slice =
-		(size_t)l->max_rows * (size_t)l->max_cols; /* a rank without partials combines a slice too */
+	size_t slice = (size_t)l->max_rows * (size_t)l->max_cols; /* a rank without partials combines a slice too */
 
 	if (slice > sum)
 		sum = slice;

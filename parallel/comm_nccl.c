@@ -1,6 +1,7 @@
-/* Sums and gathers between devices. NCCL's communicator is non-blocking: every call may answer "in progress", and is then asked
- * about until a deadline. NCCL does not notice a dead peer on the same host, so the wait loops look at the board, which ends the
- * process: an abort of the communicator could hang itself and would free nothing that the end of the process does not. */
+/* Sums and gathers between devices. NCCL's communicator is non-blocking: every call may answer "in progress", and is
+ * then asked about until a deadline. NCCL does not notice a dead peer on the same host, so the wait loops look at the
+ * board, which ends the process: an abort of the communicator could hang itself and would free nothing that the end of
+ * the process does not. */
 #include "parallel/comm_nccl.h"
 
 #include <cuda_runtime_api.h>
@@ -12,7 +13,8 @@
 
 #include "parallel/world.h"
 
-/* Device memory that NCCL reads and writes: one stretch, laid out alike on all ranks, as a symmetric window asks for. */
+/* Device memory that NCCL reads and writes: one stretch, laid out alike on all ranks, as a symmetric window asks for.
+ */
 enum piece {
 	PARTS,    /* (n_parts, max_rows, max_cols) */
 	ALL,      /* fixed: (size, n_parts, max_rows, max_cols) */
@@ -63,7 +65,8 @@ static void nap(void)
 	nanosleep(&t, NULL);
 }
 
-/* Until the call before is through: NCCL makes even a sum on another thread, which takes microseconds; other ranks may take long. */
+/* Until the call before is through: NCCL makes even a sum on another thread, which takes microseconds; other ranks may
+ * take long. */
 static ncclResult_t settle(struct comm_nccl *n, ncclResult_t r, const char *what)
 {
 	uint64_t start = now_ns(), gone;
@@ -113,12 +116,15 @@ static void sum_fixed(struct comm_nccl *n, float *out, const struct split *k, si
 	int count = 0;
 
 	if (n->nccl)
-		must(n, ncclAllGather(piece(n, PARTS), piece(n, ALL), (size_t)n->lay.n_parts * length, ncclFloat32, n->nccl, n->how.stream),
+		must(n,
+		     ncclAllGather(piece(n, PARTS), piece(n, ALL), (size_t)n->lay.n_parts * length, ncclFloat32,
+				   n->nccl, n->how.stream),
 		     "NCCL all-gather");
 	for (int r = 0; r < n->base.size; r++) {
 		struct span own = split_leaves(k->n_leaves, r, n->base.size);
 		int m = leaf_parts(own.first, own.count, p);
-		const float *from = n->nccl ? piece(n, ALL) + (size_t)r * (size_t)n->lay.n_parts * length : piece(n, PARTS);
+		const float *from =
+			n->nccl ? piece(n, ALL) + (size_t)r * (size_t)n->lay.n_parts * length : piece(n, PARTS);
 
 		for (int i = 0; i < m; i++)
 			in[count++] = (struct tree_input){from + (size_t)i * length, p[i].count};
@@ -176,7 +182,8 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 	float *to = memory == cudaMemoryTypeUnregistered ? n->host : out;
 
 	if (n->nccl && rows)
-		must(n, ncclAllGather(piece(n, COLUMNS), piece(n, GATHERED), each, ncclFloat32, n->nccl, n->how.stream), "NCCL gather");
+		must(n, ncclAllGather(piece(n, COLUMNS), piece(n, GATHERED), each, ncclFloat32, n->nccl, n->how.stream),
+		     "NCCL gather");
 	if (c->rank)
 		return;
 	for (int r = 0; r < c->size; r++)
@@ -187,7 +194,8 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 
 		if (cols && rows)
 			check(cudaMemcpy2DAsync(to + at, width * sizeof(float), from, cols, cols, (size_t)rows,
-						memory == cudaMemoryTypeDevice ? cudaMemcpyDeviceToDevice : cudaMemcpyDeviceToHost,
+						memory == cudaMemoryTypeDevice ? cudaMemcpyDeviceToDevice
+									       : cudaMemcpyDeviceToHost,
 						n->how.stream),
 			      "reading logits");
 		at += (size_t)cols_of_rank[r];
@@ -260,7 +268,8 @@ static struct layout layout_of(int size, const struct comm_limits *l, bool fixed
 {
 	enum { ALIGN = 4096 / sizeof(float) };
 	struct layout out = {.n_parts = fixed ? l->max_parts : 1};
-	size_t each = (size_t)l->max_rows * (size_t)l->max_cols, cols = (size_t)l->gather_rows * (size_t)comm_share(l, size);
+	size_t each = (size_t)l->max_rows * (size_t)l->max_cols,
+	       cols = (size_t)l->gather_rows * (size_t)comm_share(l, size);
 	size_t floats[PIECES] = {[PARTS] = (size_t)out.n_parts * each, [COLUMNS] = cols};
 
 	if (size > 1) {
@@ -276,12 +285,16 @@ static struct layout layout_of(int size, const struct comm_limits *l, bool fixed
 
 uint64_t comm_nccl_bytes(int size, const struct comm_limits *limits, bool fixed)
 {
-	enum { NCCL_OWN = 384 << 20, /* NCCL's own buffers and kernels, about; measured by others on 8 GPUs of a node */
-	       PAGE = 2 << 20 };
+	enum {
+		NCCL_OWN =
+			384 << 20, /* NCCL's own buffers and kernels, about; measured by others on 8 GPUs of a node */
+		PAGE = 2 << 20
+	};
 	struct layout l = layout_of(size, limits, fixed);
 
 	/* Without the results: their places are counted where they are when there is no communicator. */
-	return round_up(l.at[PIECES] * sizeof(float), PAGE) - (l.at[PIECES] - l.at[RESULTS]) * sizeof(float) + (size > 1 ? NCCL_OWN : 0);
+	return round_up(l.at[PIECES] * sizeof(float), PAGE) - (l.at[PIECES] - l.at[RESULTS]) * sizeof(float) +
+	       (size > 1 ? NCCL_OWN : 0);
 }
 
 static int join(struct comm_nccl *n, struct world *w, struct why *why)
@@ -297,7 +310,8 @@ static int join(struct comm_nccl *n, struct world *w, struct why *why)
 		return fail(why, ERR_UNKNOWN, "NCCL makes no id on rank 0: %s", ncclGetErrorString(r));
 	world_bcast(w, &id, sizeof id);
 	config.blocking = 0;
-	must(n, ncclCommInitRankConfig(&n->nccl, w->size, id, w->rank, &config), "NCCL start"); /* the others wait for it in theirs */
+	must(n, ncclCommInitRankConfig(&n->nccl, w->size, id, w->rank, &config),
+	     "NCCL start"); /* the others wait for it in theirs */
 	return 0;
 }
 
@@ -333,12 +347,12 @@ static void take_memory(struct comm_nccl *n, struct world *w)
 	must(n, ncclGetVersion(&version), "NCCL's version");
 	open_window(n, w, version);
 	if (w->rank == 0)
-		log_event(LOG_INFO, "sums between GPUs", " by=NCCL version=%d.%d.%d window_bytes=%zu", version / 10000, version / 100 % 100,
-			  version % 100, n->window ? bytes : 0);
+		log_event(LOG_INFO, "sums between GPUs", " by=NCCL version=%d.%d.%d window_bytes=%zu", version / 10000,
+			  version / 100 % 100, version % 100, n->window ? bytes : 0);
 }
 
-int comm_nccl_create(struct comm **out, struct world *w, const struct comm_limits *limits, const struct comm_device_options *how,
-		     struct why *why)
+int comm_nccl_create(struct comm **out, struct world *w, const struct comm_limits *limits,
+		     const struct comm_device_options *how, struct why *why)
 {
 	struct comm_nccl *n = xalloc(1, sizeof *n);
 	void *host = NULL;

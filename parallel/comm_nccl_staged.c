@@ -1,5 +1,5 @@
-/* Several ranks on one device: NCCL refuses them, so partials go to pinned memory, a comm_host adds them, and the sum comes
- * back. Slow, but the same additions. */
+/* Several ranks on one device: NCCL refuses them, so partials go to pinned memory, a comm_host adds them, and the sum
+ * comes back. Slow, but the same additions. */
 #include <cuda_runtime_api.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,8 @@ static void sum(struct comm *c, float *out, const struct split *k, int rows, int
 	window = comm_parts(s->host, ship, rows, cols);
 	fetch(s, window, s->parts, (size_t)split_parts(ship, p) * length);
 	comm_sum(s->host, s->back, ship, rows, cols);
-	check(cudaMemcpyAsync(out, s->back, length * sizeof(float), cudaMemcpyHostToDevice, s->how.stream), "writing a sum");
+	check(cudaMemcpyAsync(out, s->back, length * sizeof(float), cudaMemcpyHostToDevice, s->how.stream),
+	      "writing a sum");
 	s->how.wait(s->how.device); /* `back` is written again by the next one */
 }
 
@@ -77,7 +78,9 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 	for (int r = 0; r < c->size; r++)
 		width += (size_t)cols_of_rank[r];
 	comm_gather(s->host, s->logits, rows, cols_of_rank);
-	check(cudaMemcpyAsync(out, s->logits, (size_t)rows * width * sizeof *out, cudaMemcpyHostToDevice, s->how.stream), "writing logits");
+	check(cudaMemcpyAsync(out, s->logits, (size_t)rows * width * sizeof *out, cudaMemcpyHostToDevice,
+			      s->how.stream),
+	      "writing logits");
 	s->how.wait(s->how.device);
 }
 
@@ -101,8 +104,8 @@ static size_t max_size(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-int comm_staged_create(struct comm **out, struct world *w, const struct comm_limits *limits, const struct comm_device_options *how,
-		       struct why *why)
+int comm_staged_create(struct comm **out, struct world *w, const struct comm_limits *limits,
+		       const struct comm_device_options *how, struct why *why)
 {
 	struct comm_staged *s = xalloc(1, sizeof *s);
 	size_t row = (size_t)limits->max_rows * (size_t)limits->max_cols * sizeof(float);
@@ -119,7 +122,8 @@ int comm_staged_create(struct comm **out, struct world *w, const struct comm_lim
 	check(cudaMallocHost(&p[2], max_size(all, cols)), "pinned memory for sums");
 	check(cudaMallocHost(&p[3], row), "pinned memory for sums");
 	if (w->rank == 0)
-		check(cudaMallocHost(&p[4], (size_t)limits->gather_rows * (size_t)limits->gather_cols * sizeof(float)), "pinned memory for logits");
+		check(cudaMallocHost(&p[4], (size_t)limits->gather_rows * (size_t)limits->gather_cols * sizeof(float)),
+		      "pinned memory for logits");
 	check(cudaMemsetAsync(p[0], 0, all, how->stream), "clearing memory for sums");
 	how->wait(how->device);
 	s->parts = p[0], s->columns = p[1], s->out = p[2], s->back = p[3], s->logits = p[4];

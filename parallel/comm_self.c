@@ -25,8 +25,7 @@ static void self_sum(struct comm *c, float *out, const struct split *k, int rows
 	int n = split_parts(k, parts);
 
 	for (int i = 0; i < n; i++)
-		in[i] = (struct tree_input){((struct comm_self *)c)->parts + (size_t)i * length,
-					    parts[i].count};
+		in[i] = (struct tree_input){((struct comm_self *)c)->parts + (size_t)i * length, parts[i].count};
 	tree_sum(out, in, n, length);
 }
 

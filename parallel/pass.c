@@ -99,7 +99,8 @@ static bool serve_one(int socket, const struct pass_ticket *ticket, int fd, int 
 	if (recvmsg(socket, &p.head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof in)
 		in.rank = -1;
 	back = parcel_get(&p);
-	ok = back >= 0 && !memcmp(in.secret, ticket->secret, sizeof in.secret) && in.rank > 0 && in.rank < size && !served[in.rank];
+	ok = back >= 0 && !memcmp(in.secret, ticket->secret, sizeof in.secret) && in.rank > 0 && in.rank < size &&
+	     !served[in.rank];
 	if (ok) {
 		parcel_init(&p, &one, sizeof one);
 		parcel_put(&p, fd);

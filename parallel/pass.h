@@ -1,9 +1,9 @@
 /* pass.h - hands a file descriptor from rank 0 to the other ranks of its node.
  *
- * Each of them sends one end of a socket pair in a datagram to an abstract Unix socket of rank 0 (unix(7)), and gets the descriptor over it.
- * That needs no right to look into rank 0's process, so it also works between ranks in user namespaces of their own, and for binaries
- * that may not be read. Anybody on the machine may send to the socket: a datagram without the secret, which travels by MPI, is dropped,
- * and none can hold up the others. */
+ * Each of them sends one end of a socket pair in a datagram to an abstract Unix socket of rank 0 (unix(7)), and gets
+ * the descriptor over it. That needs no right to look into rank 0's process, so it also works between ranks in user
+ * namespaces of their own, and for binaries that may not be read. Anybody on the machine may send to the socket: a
+ * datagram without the secret, which travels by MPI, is dropped, and none can hold up the others. */
 #ifndef PARALLEL_PASS_H
 #define PARALLEL_PASS_H
 

@@ -2,10 +2,7 @@
 
 #include "base/base.h"
 
-enum {
-	FFN_GROUP = 32,
-	VOCAB_GROUP = 64
-}; /* int8 and int4 scales cover 32 columns; a panel holds up to 64 words */
+enum { FFN_GROUP = 32, VOCAB_GROUP = 64 }; /* int8 and int4 scales cover 32 columns; a panel holds up to 64 words */
 
 /* floor(n * i / of), without overflow */
 static int cut(int n, int i, int of)

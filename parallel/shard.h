@@ -24,7 +24,8 @@ struct span {
 /* Fixed leaves of a K axis and those that this rank owns. Column-parallel axes have one leaf, owned by all. */
 struct split {
 	int n_leaves, first, count;
-	int32_t start[SHARD_MAX_LEAVES + 1]; /* (n_leaves + 1) in elements of the whole axis; start[n_leaves] = length */
+	int32_t start[SHARD_MAX_LEAVES +
+		      1]; /* (n_leaves + 1) in elements of the whole axis; start[n_leaves] = length */
 };
 
 /* One aligned subtree: leaves [first, first + count), count a power of two that divides first. */

@@ -49,8 +49,8 @@ static int window_give(const struct world *world, const char *name, size_t bytes
 	socket = pass_listen(&ticket);
 	world_bcast(world, &ticket, sizeof ticket);
 	if (!pass_give(socket, &ticket, fd, world->size, PASS_MS))
-		die("the other ranks did not fetch the shared window \"%s\" within %d s: all ranks need one network namespace", name,
-		    PASS_MS / 1000);
+		die("the other ranks did not fetch the shared window \"%s\" within %d s: all ranks need one network namespace",
+		    name, PASS_MS / 1000);
 	close(socket);
 	return fd;
 }
@@ -63,7 +63,8 @@ static int window_take(const struct world *world, const char *name, size_t bytes
 	world_bcast(world, &ticket, sizeof ticket);
 	fd = pass_take(&ticket, world->rank, PASS_MS);
 	if (fd < 0)
-		die("cannot get the shared window \"%s\" from rank 0: %s; all ranks need one network namespace", name, strerror(errno));
+		die("cannot get the shared window \"%s\" from rank 0: %s; all ranks need one network namespace", name,
+		    strerror(errno));
 	if (!window_right(fd, name, bytes))
 		die("what rank 0 gave is not the shared window \"%s\" of %zu bytes", name, bytes);
 	return fd;

@@ -32,7 +32,8 @@ struct world_shared {
 	size_t room;
 };
 
-/* One process without a launcher is a world of its own: MPI, whose start takes a third of a second, has nothing to add. */
+/* One process without a launcher is a world of its own: MPI, whose start takes a third of a second, has nothing to add.
+ */
 static bool launched(void)
 {
 	return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("PMIX_NAMESPACE");

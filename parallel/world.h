@@ -21,8 +21,8 @@ struct world {
 	uint32_t seen;       /* bell number of the last step taken */
 };
 
-/* MPI_Init where a launcher started this process, else one rank without MPI; then the board. Call before any thread is made and with the
- * signals the daemon handles already blocked. Dies on ranks that span nodes. */
+/* MPI_Init where a launcher started this process, else one rank without MPI; then the board. Call before any thread is
+ * made and with the signals the daemon handles already blocked. Dies on ranks that span nodes. */
 void world_init(struct world *w, int *argc, char ***argv);
 /* mpirun, or whatever started this process as a rank; 0: nothing did, it may outlive its parent. */
 pid_t world_starter(void);

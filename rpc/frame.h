@@ -6,8 +6,8 @@
 
 enum { FRAME_LIMIT = 16 << 20, FRAME_HEAD_MAX = 5 };
 
-/* Looks for a whole frame at buf. > 0: bytes it takes in all, *payload and *size set; 0: more bytes are needed (*size is
- * the payload's length once known, else 0); ERR_FORMAT: not a varint; ERR_LIMIT: over `limit`. */
+/* Looks for a whole frame at buf. > 0: bytes it takes in all, *payload and *size set; 0: more bytes are needed (*size
+ * is the payload's length once known, else 0); ERR_FORMAT: not a varint; ERR_LIMIT: over `limit`. */
 long frame_next(const uint8_t *buf, size_t len, size_t limit, const uint8_t **payload, size_t *size);
 /* Writes the length of a payload; returns the bytes written. */
 int frame_head(uint8_t out[FRAME_HEAD_MAX], size_t size);

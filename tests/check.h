@@ -3,7 +3,8 @@
  *	TEST(adds) { CHECK_EQ(1 + 1, 2); }
  *	CHECK_MAIN()
  *
- * A failed check ends its test. SKIP("reason") ends it as skipped. argv[1], where given, runs the tests whose name holds it. */
+ * A failed check ends its test. SKIP("reason") ends it as skipped. argv[1], where given, runs the tests whose name
+ *holds it. */
 #ifndef TESTS_CHECK_H
 #define TESTS_CHECK_H
 
@@ -22,50 +23,50 @@ static struct check_case *check_first, **check_last = &check_first;
 static jmp_buf check_out;
 static int check_full; /* --full was given: the long form */
 
-#define TEST(id)                                                                \
-	static void test_##id(void);                                            \
-	__attribute__((constructor)) static void register_##id(void)            \
-	{                                                                       \
-		static struct check_case check_it = {#id, test_##id, NULL};     \
-		*check_last = &check_it;                                        \
-		check_last = &check_it.next;                                    \
-	}                                                                       \
+#define TEST(id) \
+	static void test_##id(void); \
+	__attribute__((constructor)) static void register_##id(void) \
+	{ \
+		static struct check_case check_it = {#id, test_##id, NULL}; \
+		*check_last = &check_it; \
+		check_last = &check_it.next; \
+	} \
 	static void test_##id(void)
 
-#define CHECK_FAIL(...)                                          \
-	do {                                                     \
-		printf("  %s:%d: ", __FILE__, __LINE__);         \
-		printf(__VA_ARGS__);                             \
-		printf("\n");                                    \
-		longjmp(check_out, 1);                           \
+#define CHECK_FAIL(...) \
+	do { \
+		printf("  %s:%d: ", __FILE__, __LINE__); \
+		printf(__VA_ARGS__); \
+		printf("\n"); \
+		longjmp(check_out, 1); \
 	} while (0)
-#define CHECK(cond)                                              \
-	do {                                                     \
-		if (!(cond))                                     \
-			CHECK_FAIL("%s", #cond);                 \
+#define CHECK(cond) \
+	do { \
+		if (!(cond)) \
+			CHECK_FAIL("%s", #cond); \
 	} while (0)
-#define CHECK_EQ(a, b)                                                                                       \
-	do {                                                                                                 \
-		intmax_t check_a = (intmax_t)(a), check_b = (intmax_t)(b);                                   \
-		if (check_a != check_b)                                                                      \
-			CHECK_FAIL("%s == %s: %" PRIdMAX " and %" PRIdMAX, #a, #b, check_a, check_b);        \
+#define CHECK_EQ(a, b) \
+	do { \
+		intmax_t check_a = (intmax_t)(a), check_b = (intmax_t)(b); \
+		if (check_a != check_b) \
+			CHECK_FAIL("%s == %s: %" PRIdMAX " and %" PRIdMAX, #a, #b, check_a, check_b); \
 	} while (0)
-#define CHECK_STR(a, b)                                                                                      \
-	do {                                                                                                 \
-		const char *check_a = (a), *check_b = (b);                                                   \
-		if (strcmp(check_a, check_b))                                                                \
-			CHECK_FAIL("%s == %s: \"%s\" and \"%s\"", #a, #b, check_a, check_b);                 \
+#define CHECK_STR(a, b) \
+	do { \
+		const char *check_a = (a), *check_b = (b); \
+		if (strcmp(check_a, check_b)) \
+			CHECK_FAIL("%s == %s: \"%s\" and \"%s\"", #a, #b, check_a, check_b); \
 	} while (0)
-#define CHECK_HAS(text, part)                                                                                \
-	do {                                                                                                 \
-		const char *check_a = (text), *check_b = (part);                                             \
-		if (!strstr(check_a, check_b))                                                               \
-			CHECK_FAIL("%s holds \"%s\": \"%s\"", #text, check_b, check_a);                      \
+#define CHECK_HAS(text, part) \
+	do { \
+		const char *check_a = (text), *check_b = (part); \
+		if (!strstr(check_a, check_b)) \
+			CHECK_FAIL("%s holds \"%s\": \"%s\"", #text, check_b, check_a); \
 	} while (0)
-#define SKIP(reason)                                             \
-	do {                                                     \
-		printf("  skipped: %s\n", reason);               \
-		longjmp(check_out, 2);                           \
+#define SKIP(reason) \
+	do { \
+		printf("  skipped: %s\n", reason); \
+		longjmp(check_out, 2); \
 	} while (0)
 
 /* The folder of test data beside the checkout ("../shared/testdata"), or where XV_TESTDATA says. */
@@ -110,9 +111,9 @@ static inline int check_run(int argc, char **argv)
 	printf("%d passed, %d failed, %d skipped\n", count[0], count[1], count[2]);
 	return count[1] ? 1 : 0;
 }
-#define CHECK_MAIN()                         \
-	int main(int argc, char **argv)      \
-	{                                    \
+#define CHECK_MAIN() \
+	int main(int argc, char **argv) \
+	{ \
 		return check_run(argc, argv); \
 	}
 

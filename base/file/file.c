@@ -11,10 +11,11 @@
 
 static const char *kind_of(mode_t mode)
 {
-	return S_ISDIR(mode)   ? "a directory"
-	       : S_ISFIFO(mode) ? "a named pipe"
-	       : S_ISSOCK(mode) ? "a socket"
-	       : S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "no regular file";
+	return S_ISDIR(mode)                    ? "a directory"
+	       : S_ISFIFO(mode)                 ? "a named pipe"
+	       : S_ISSOCK(mode)                 ? "a socket"
+	       : S_ISCHR(mode) || S_ISBLK(mode) ? "a device"
+						: "no regular file";
 }
 
 int file_check(int fd, const char *path, uint64_t *size, struct why *why)
@@ -24,7 +25,8 @@ int file_check(int fd, const char *path, uint64_t *size, struct why *why)
 	if (fstat(fd, &st))
 		return fail(why, ERR_IO, "%.300s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return fail(why, ERR_IO, "%.300s: this is %s; a regular file must have this name", path, kind_of(st.st_mode));
+		return fail(why, ERR_IO, "%.300s: this is %s; a regular file must have this name", path,
+			    kind_of(st.st_mode));
 	*size = (uint64_t)st.st_size;
 	return 0;
 }
@@ -35,13 +37,18 @@ static int refuse_name(const char *path, int error, struct why *why)
 	struct stat st;
 
 	if (error == ENOENT && !lstat(path, &st) && S_ISLNK(st.st_mode))
-		return fail(why, ERR_IO, "%.300s: a symbolic link whose target is not there; a hub cache keeps the files in its folder blobs", path);
+		return fail(
+			why, ERR_IO,
+			"%.300s: a symbolic link whose target is not there; a hub cache keeps the files in its folder blobs",
+			path);
 	if (error == ENOENT || error == ENOTDIR)
 		return fail(why, ERR_UNKNOWN, "%.300s: %s", path, strerror(error));
 	if (!stat(path, &st) && !S_ISREG(st.st_mode))
-		return fail(why, ERR_IO, "%.300s: this is %s; a regular file must have this name", path, kind_of(st.st_mode));
+		return fail(why, ERR_IO, "%.300s: this is %s; a regular file must have this name", path,
+			    kind_of(st.st_mode));
 	if (error == EACCES)
-		return fail(why, ERR_IO, "%.300s: no permission to read it (uid %d); see its owner and mode", path, (int)geteuid());
+		return fail(why, ERR_IO, "%.300s: no permission to read it (uid %d); see its owner and mode", path,
+			    (int)geteuid());
 	return fail(why, ERR_IO, "%.300s: %s", path, strerror(error));
 }
 
@@ -105,7 +112,9 @@ int file_read(const char *path, uint64_t most, char **bytes, size_t *len, struct
 		return fd;
 	if (size > most) {
 		close(fd);
-		return fail(why, ERR_LIMIT, "%.300s: it has %" PRIu64 " bytes; at most %" PRIu64 " are read of a file of its kind", path, size, most);
+		return fail(why, ERR_LIMIT,
+			    "%.300s: it has %" PRIu64 " bytes; at most %" PRIu64 " are read of a file of its kind",
+			    path, size, most);
 	}
 	*bytes = xalloc((size_t)size + 1, 1);
 	err = read_all(fd, path, *bytes, (size_t)size, why);

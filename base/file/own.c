@@ -40,8 +40,8 @@ static bool folder_of(const char *path, char *out, size_t size)
 	return true;
 }
 
-/* Where everybody may make names, what a stranger made is not ours to write to. The folder's owner and root are none. The rule is that of
- * the kernel's fs.protected_symlinks and fs.protected_regular, which may be off. */
+/* Where everybody may make names, what a stranger made is not ours to write to. The folder's owner and root are none.
+ * The rule is that of the kernel's fs.protected_symlinks and fs.protected_regular, which may be off. */
 static bool of_stranger(const char *path, const struct stat *it)
 {
 	char folder[PATH_MAX];
@@ -49,8 +49,8 @@ static bool of_stranger(const char *path, const struct stat *it)
 
 	if (!folder_of(path, folder, sizeof folder) || stat(folder, &dir))
 		return true;
-	return (dir.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH) && it->st_uid != geteuid() && it->st_uid != 0 &&
-	       it->st_uid != dir.st_uid;
+	return (dir.st_mode & (S_ISVTX | S_IWOTH)) == (S_ISVTX | S_IWOTH) && it->st_uid != geteuid() &&
+	       it->st_uid != 0 && it->st_uid != dir.st_uid;
 }
 
 int file_append(const char *path)

@@ -1,4 +1,5 @@
-/* read.c - the text of JSON becomes values. Containers lie on a stack of our own, so depth costs no stack of the thread. */
+/* read.c - the text of JSON becomes values. Containers lie on a stack of our own, so depth costs no stack of the
+ * thread. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,9 @@ static bool read_word(struct json_parse *p, struct json *v)
 	static const struct {
 		const char *word;
 		bool special;
-	} words[] = {{"null", false}, {"true", false}, {"false", false}, {"NaN", true}, {"Infinity", true}, {"-Infinity", true}};
-	const struct json values[] = {json_make_null(), json_make_bool(true), json_make_bool(false),
+	} words[] = {{"null", false}, {"true", false},    {"false", false},
+		     {"NaN", true},   {"Infinity", true}, {"-Infinity", true}};
+	const struct json values[] = {json_make_null(),    json_make_bool(true),     json_make_bool(false),
 				      json_make_real(NAN), json_make_real(INFINITY), json_make_real(-INFINITY)};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -36,8 +38,9 @@ static bool read_word(struct json_parse *p, struct json *v)
 		return true;
 	}
 	return json_refuse(p, ERR_FORMAT,
-			   json_utf8_size((const unsigned char *)p->at, (size_t)(p->end - p->at)) ? "no JSON value begins like this"
-												  : "bytes that are not UTF-8");
+			   json_utf8_size((const unsigned char *)p->at, (size_t)(p->end - p->at))
+				   ? "no JSON value begins like this"
+				   : "bytes that are not UTF-8");
 }
 
 static bool open_container(struct json_parse *p)
@@ -163,7 +166,8 @@ static bool read_value(struct json_parse *p, struct json *v, bool *open)
 	*open = p->between = false;
 	skip_space(p);
 	if (p->at == p->end)
-		return json_refuse(p, ERR_FORMAT, p->depth || p->values ? "the text ends here, within a value" : "the text is empty");
+		return json_refuse(p, ERR_FORMAT,
+				   p->depth || p->values ? "the text ends here, within a value" : "the text is empty");
 	if (p->values++ == p->rules->values) {
 		char text[80];
 
@@ -201,9 +205,12 @@ static bool next(struct json_parse *p, struct json *v, bool *done)
 	if (*done)
 		return close_container(p, v);
 	if (p->at == p->end)
-		return json_refuse(p, ERR_FORMAT, close == ']' ? "the text ends here, within a list" : "the text ends here, within an object");
+		return json_refuse(p, ERR_FORMAT,
+				   close == ']' ? "the text ends here, within a list"
+						: "the text ends here, within an object");
 	if (*p->at != ',')
-		return json_refuse(p, ERR_FORMAT, close == ']' ? "a comma or ] must stand here" : "a comma or } must stand here");
+		return json_refuse(p, ERR_FORMAT,
+				   close == ']' ? "a comma or ] must stand here" : "a comma or } must stand here");
 	p->at++;
 	skip_space(p);
 	return begin_child(p);
@@ -298,5 +305,6 @@ struct json_doc *json_read(const char *text, size_t len, const struct json_rules
 
 int json_why(struct why *why, const struct json_error *e, const char *name)
 {
-	return fail(why, e->err, "%.200s: line %d, column %d%s%s: %s", name, e->line, e->column, *e->path ? ", at " : "", e->path, e->text);
+	return fail(why, e->err, "%.200s: line %d, column %d%s%s: %s", name, e->line, e->column,
+		    *e->path ? ", at " : "", e->path, e->text);
 }

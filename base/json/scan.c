@@ -34,14 +34,19 @@ void *json_take_for(struct json_parse *p, size_t n)
 /* Bytes of the character at s; 0: none. As RFC 3629: no overlong forms, no surrogates. */
 size_t json_utf8_size(const unsigned char *s, size_t n)
 {
-	size_t size = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+	size_t size = s[0] < 0x80                   ? 1
+		      : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+		      : (s[0] & 0xf0) == 0xe0       ? 3
+		      : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+						    : 0;
 
 	if (!size || size > n)
 		return 0;
 	for (size_t i = 1; i < size; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+	    (s[0] == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return size;
 }
@@ -75,7 +80,10 @@ static int32_t hex4(struct json_parse *p)
 		return -1;
 	for (int i = 0; i < 4; i++) {
 		char h = p->at[i];
-		int d = h >= '0' && h <= '9' ? h - '0' : h >= 'a' && h <= 'f' ? h - 'a' + 10 : h >= 'A' && h <= 'F' ? h - 'A' + 10 : -1;
+		int d = h >= '0' && h <= '9'   ? h - '0'
+			: h >= 'a' && h <= 'f' ? h - 'a' + 10
+			: h >= 'A' && h <= 'F' ? h - 'A' + 10
+					       : -1;
 
 		if (d < 0)
 			return -1;
@@ -198,7 +206,8 @@ static bool set_integer(struct json_parse *p, struct json *v, const char *litera
 	char *copy;
 
 	for (size_t i = minus; i < n; i++)
-		fits = fits && !__builtin_mul_overflow(x, 10u, &x) && !__builtin_add_overflow(x, (uint64_t)(literal[i] - '0'), &x);
+		fits = fits && !__builtin_mul_overflow(x, 10u, &x) &&
+		       !__builtin_add_overflow(x, (uint64_t)(literal[i] - '0'), &x);
 	if (fits && x <= (uint64_t)INT64_MAX + minus) {
 		*v = json_make_int(minus ? (int64_t)(0 - x) : (int64_t)x);
 		return true;

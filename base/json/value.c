@@ -251,7 +251,8 @@ bool json_uint(const struct json *v, uint64_t *out)
 		*out = (uint64_t)v->integer;
 		return true;
 	}
-	if (!json_is(v, JSON_IS_BIG) || v->text[0] == '-' || v->n > sizeof most - 1 || (v->n == sizeof most - 1 && strcmp(v->text, most) > 0))
+	if (!json_is(v, JSON_IS_BIG) || v->text[0] == '-' || v->n > sizeof most - 1 ||
+	    (v->n == sizeof most - 1 && strcmp(v->text, most) > 0))
 		return false;
 	*out = strtoull(v->text, NULL, 10);
 	return true;
@@ -264,7 +265,8 @@ bool json_yes(const struct json *v)
 
 const char *json_kind_name(const struct json *v)
 {
-	static const char *const names[] = {"null", "a boolean", "an integer", "an integer", "a number", "a string", "a list", "an object"};
+	static const char *const names[] = {"null",     "a boolean", "an integer", "an integer",
+					    "a number", "a string",  "a list",     "an object"};
 
 	if (!v)
 		return "missing";
@@ -385,7 +387,8 @@ void json_set(struct json_doc *doc, struct json *object, const char *key, struct
 		t->member = more;
 		t->room = room;
 	}
-	t->member[t->n] = (struct json_member){.key = json_make_text(doc, key, len).text, .key_len = (uint32_t)len, .value = v};
+	t->member[t->n] =
+		(struct json_member){.key = json_make_text(doc, key, len).text, .key_len = (uint32_t)len, .value = v};
 	t->n++;
 	if (t->slot && t->n * 2 <= t->n_slots)
 		json_index_add(t, t->n - 1);

@@ -104,16 +104,19 @@ static void add(struct stake *s, enum account_share k, int64_t amount)
 		a->held[k] += amount;
 }
 
-/* A single call with more tokens or bytes than a share is judged by the limits of all alone, where its account holds nothing else. */
+/* A single call with more tokens or bytes than a share is judged by the limits of all alone, where its account holds
+ * nothing else. */
 int stake_hold(struct stake *s, enum account_share k, int64_t amount, struct why *why)
 {
-	static const char *const what[] = {"calls of yours are open", "tokens of yours are waiting", "bytes of requests of yours are open"};
+	static const char *const what[] = {"calls of yours are open", "tokens of yours are waiting",
+					   "bytes of requests of yours are open"};
 	struct account *a = s->account;
 
 	if (room(s, a, k) < amount && (a->held[k] || k == SHARE_CALLS)) {
 		s->all->refused[k]++;
-		return fail(why, ERR_BUSY, "%" PRId64 " %s, and %" PRId64 " of %" PRId64 " in all: the rest is kept for others", a->held[k], what[k],
-			    s->all->held[k], s->all->most[k]);
+		return fail(why, ERR_BUSY,
+			    "%" PRId64 " %s, and %" PRId64 " of %" PRId64 " in all: the rest is kept for others",
+			    a->held[k], what[k], s->all->held[k], s->all->most[k]);
 	}
 	add(s, k, amount);
 	return 0;

@@ -1,6 +1,6 @@
-/* account.h - who asks: one account for each user of the socket, and for each API key of a gateway, with who holds how much of what
- * they share. Clients of a gateway that have no key share its user's account, and within it as accounts do among each other.
- * An account lives while it has open calls, so the table is bounded by them. Front thread only. */
+/* account.h - who asks: one account for each user of the socket, and for each API key of a gateway, with who holds how
+ * much of what they share. Clients of a gateway that have no key share its user's account, and within it as accounts do
+ * among each other. An account lives while it has open calls, so the table is bounded by them. Front thread only. */
 #ifndef DAEMON_FRONT_ACCOUNT_H
 #define DAEMON_FRONT_ACCOUNT_H
 
@@ -22,10 +22,10 @@ struct account {
 	uint64_t number;        /* whose turn it is, accounts_turn() */
 	uint64_t scope;         /* of (user, key), for the prefix cache: the same whenever it comes */
 	uid_t uid;
-	int users;              /* open calls and clients */
-	struct turn turn;       /* posted calls; the engine has its own, this one tells places */
+	int users;        /* open calls and clients */
+	struct turn turn; /* posted calls; the engine has its own, this one tells places */
 	int64_t held[SHARES];
-	uint64_t promised_ns;   /* when the last refused call was asked to come again */
+	uint64_t promised_ns; /* when the last refused call was asked to come again */
 	char key[RPC_MAX_ASKER_BYTES + 1], client[RPC_MAX_ASKER_BYTES + 1];
 };
 
@@ -54,8 +54,8 @@ uint64_t accounts_turn(const struct accounts *t, uid_t uid, const struct rpc_ask
 void stake_open(struct stake *s, struct accounts *t, uid_t uid, bool owner, const struct rpc_asker *asker);
 /* 0, or ERR_BUSY with numbers: the account's share is used up and nothing is held. */
 int stake_hold(struct stake *s, enum account_share k, int64_t amount, struct why *why);
-void stake_wait(struct stake *s); /* posted to the engine */
-void stake_run(struct stake *s);  /* admitted: its tokens wait no more */
+void stake_wait(struct stake *s);  /* posted to the engine */
+void stake_run(struct stake *s);   /* admitted: its tokens wait no more */
 void stake_close(struct stake *s); /* all is given back; nothing happens where it is not open */
 /* Its place in the queue if `earlier` calls of the same client wait before it, from 1. */
 int stake_place(const struct stake *s, int earlier);

@@ -63,7 +63,8 @@ static bool is_cut(const struct open_call *c)
 	       c->request->generate.sampling.truncate_prompt;
 }
 
-/* Prompts that are a little too long are still counted, for the message; of those that are cut all tokens are needed. */
+/* Prompts that are a little too long are still counted, for the message; of those that are cut all tokens are needed.
+ */
 int front_most_tokens(const struct front *f, const struct open_call *c)
 {
 	enum { CUT_MOST = 1 << 24 };
@@ -75,30 +76,32 @@ int front_most_tokens(const struct front *f, const struct open_call *c)
 static int check_prompt(const struct front *f, const struct open_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
-	size_t most = (size_t)f->node->max_model_len, reach = p->is_text && f->tokenizer ? tokenizer_reach(f->tokenizer) : SIZE_MAX;
+	size_t most = (size_t)f->node->max_model_len,
+	       reach = p->is_text && f->tokenizer ? tokenizer_reach(f->tokenizer) : SIZE_MAX;
 
 	if (is_cut(c))
 		return 0;
 	if (!p->is_text && (size_t)p->n_ids > most)
 		return fail(why, ERR_LIMIT, "the prompt has %d tokens; --max-model-len is %zu", p->n_ids, most);
 	if (p->is_text && reach <= SIZE_MAX / most && p->text_len > most * reach)
-		return fail(why, ERR_LIMIT, "the prompt has %zu bytes, so more than %zu tokens; --max-model-len is %zu", p->text_len,
-			    p->text_len / reach, most);
+		return fail(why, ERR_LIMIT, "the prompt has %zu bytes, so more than %zu tokens; --max-model-len is %zu",
+			    p->text_len, p->text_len / reach, most);
 	return 0;
 }
 
-/* Unless the helper thread did it already. What it made of a text may hold tokens that the model's files add by themselves, of a
- * vocabulary larger than the model's. */
+/* Unless the helper thread did it already. What it made of a text may hold tokens that the model's files add by
+ * themselves, of a vocabulary larger than the model's. */
 static int encode_prompt(struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
 	int err;
 
 	if (c->encoded)
-		return tokenizer_vocab(f->tokenizer) > f->node->cfg.vocab ? front_check_ids(f, c->ids.id, c->ids.n, "prompt", why) : 0;
+		return tokenizer_vocab(f->tokenizer) > f->node->cfg.vocab
+			       ? front_check_ids(f, c->ids.id, c->ids.n, "prompt", why)
+			       : 0;
 	if (p->is_text && !f->tokenizer)
-		return fail(why, ERR_UNSUPPORTED,
-			    "this model has no tokenizer: send the prompt as token ids");
+		return fail(why, ERR_UNSUPPORTED, "this model has no tokenizer: send the prompt as token ids");
 	if (p->is_text)
 		return fail(why, ERR_INTERNAL, "the prompt was not tokenized");
 	err = front_check_ids(f, p->ids, p->n_ids, "prompt", why);
@@ -132,14 +135,14 @@ static int fill_resume(struct front *f, struct open_call *c, const struct rpc_re
 		return fail(why, ERR_MISMATCH, "resume: the stream came from model %.40s, this one is %s",
 			    r->fingerprint, f->fingerprint);
 	if (strcmp(r->numerics_class, f->node->numerics_class))
-		return fail(why, ERR_MISMATCH,
-			    "resume: the stream has numerics class %.80s, this server has %s",
+		return fail(why, ERR_MISMATCH, "resume: the stream has numerics class %.80s, this server has %s",
 			    r->numerics_class, f->node->numerics_class);
 	err = front_check_ids(f, r->ids, r->n_ids, "resume.ids", why);
 	if (err)
 		return err;
 	if (r->n_ids > f->node->max_model_len)
-		return fail(why, ERR_LIMIT, "resume: %d tokens were received; --max-model-len is %d", r->n_ids, f->node->max_model_len);
+		return fail(why, ERR_LIMIT, "resume: %d tokens were received; --max-model-len is %d", r->n_ids,
+			    f->node->max_model_len);
 	err = append(&c->ids, r->ids, r->n_ids, why);
 	if (err)
 		return err;
@@ -187,13 +190,16 @@ static struct detok *start_text(const struct front *f, const struct open_call *c
 	return d;
 }
 
-/* An empty text is where every text of the model begins: at its begin token, which some tokenizers do not add by themselves. */
+/* An empty text is where every text of the model begins: at its begin token, which some tokenizers do not add by
+ * themselves. */
 static int begin_empty(const struct front *f, struct open_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
 	int32_t bos = f->tokenizer ? tokenizer_bos(f->tokenizer) : -1;
 
-	return !p->is_text || p->text_len || c->ids.n || bos < 0 || !encode_how(c).add_special ? 0 : append(&c->ids, &bos, 1, why);
+	return !p->is_text || p->text_len || c->ids.n || bos < 0 || !encode_how(c).add_special
+		       ? 0
+		       : append(&c->ids, &bos, 1, why);
 }
 
 static int make_generate(struct front *f, struct open_call *c, struct why *why)
@@ -259,8 +265,7 @@ static void send_echo(struct front *f, const struct open_call *c)
 	char *text;
 	size_t len;
 
-	if (c->request->kind != RPC_GENERATE || !c->request->generate.echo || c->call.n_resume ||
-	    !f->tokenizer)
+	if (c->request->kind != RPC_GENERATE || !c->request->generate.echo || c->call.n_resume || !f->tokenizer)
 		return;
 	text = tokenizer_decode(f->tokenizer, c->ids.id, c->call.n_prompt, skip_special(c), &len);
 	r.chunk = (struct rpc_chunk){.text = text, .text_len = len, .prompt = true};
@@ -323,7 +328,8 @@ static void encoded(struct front *f, struct open_call *c, struct words_job *job)
 	c->ids = job->ids;
 	c->encoded = true;
 	if (job->ids.over && job->err && !is_cut(c))
-		fail(&job->why, job->err, "the prompt has more than %d tokens; --max-model-len is %d", job->ids.most, f->node->max_model_len);
+		fail(&job->why, job->err, "the prompt has more than %d tokens; --max-model-len is %d", job->ids.most,
+		     f->node->max_model_len);
 	if (c->cancelled)
 		open_call_destroy(c);
 	else if (job->err)

@@ -2,8 +2,8 @@
  * a device.
  *
  * It listens before weights load, so that Status tells how far loading is and calls get LOADING (or wait
- * within their deadline). Private parts of the folder: front_request.c (requests as they come), front_call.c (a request becomes a call), front_send.c
- * (tokens become replies), front_status.c. */
+ * within their deadline). Private parts of the folder: front_request.c (requests as they come), front_call.c (a request
+ * becomes a call), front_send.c (tokens become replies), front_status.c. */
 #ifndef DAEMON_FRONT_FRONT_H
 #define DAEMON_FRONT_FRONT_H
 
@@ -26,7 +26,7 @@ struct open_call {
 	struct open_call *next; /* in its bucket, or in the list of those waiting for the model */
 	struct rpc_request *request;
 	struct stake stake; /* of whoever asks */
-	struct call call; /* what the engine gets; arrays below */
+	struct call call;   /* what the engine gets; arrays below */
 	struct ids ids;
 	int32_t *stop_ids;
 	struct bias *bias;
@@ -40,10 +40,10 @@ struct open_call {
 	enum finish over; /* resumed: it had ended, only the last frame was lost */
 	uint64_t deadline_ns;
 	uint64_t arrived_ns, last_ns; /* last_ns: of its latest token, 0: none yet */
-	bool chat;             /* was a Chat */
-	bool encoded;          /* ids holds the prompt */
-	bool cancel_due; /* the engine's mailbox was full */
-	bool cancelled, ended; /* while its prompt is tokenized; the client has its last reply */
+	bool chat;                    /* was a Chat */
+	bool encoded;                 /* ids holds the prompt */
+	bool cancel_due;              /* the engine's mailbox was full */
+	bool cancelled, ended;        /* while its prompt is tokenized; the client has its last reply */
 	bool return_ids, include_stop, scored_first;
 	int output; /* tokens reported by the engine */
 };
@@ -67,7 +67,7 @@ struct front {
 	char no_chat[512];
 	struct words words;
 	struct rpc_server *server;
-	struct rpc_sampling defaults;      /* generation_config.json; `has` says which */
+	struct rpc_sampling defaults;                       /* generation_config.json; `has` says which */
 	int n_default_eos, default_eos[GENERATION_MAX_EOS]; /* of generation_config.json */
 	struct accounts accounts;
 	struct pace pace;
@@ -86,7 +86,7 @@ struct front {
 	pid_t starter;             /* mpirun, whose end is this process's; 0: it has none */
 	uint64_t beat_ns, cont_ns; /* last beat; last SIGCONT */
 	uint64_t log_ns;           /* last look at lines that were not written */
-	bool trim_large; /* something large was held since the last trim */
+	bool trim_large;           /* something large was held since the last trim */
 	pthread_t thread;
 	struct metrics metrics;
 	_Atomic int last_words; /* the watch thread speaks now: touch the server no more */
@@ -107,8 +107,8 @@ void front_last_words(struct front *f, const struct rpc_error *error);
 void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
 void front_cancel(void *front, uint64_t call);
 void front_post(struct front *f, struct open_call *c); /* to the engine, or first to the helper thread */
-void front_ready(struct front *f);  /* the model is there: calls that waited go on */
-void front_expire(struct front *f); /* waiting calls past their deadline */
+void front_ready(struct front *f);                     /* the model is there: calls that waited go on */
+void front_expire(struct front *f);                    /* waiting calls past their deadline */
 void front_report(struct front *f, const struct report *r);
 /* Tells the engine to end a call; where its mailbox is full, front_retry_cancels() does it later. */
 void front_stop_engine(struct front *f, struct open_call *c);
@@ -126,16 +126,18 @@ int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampli
 void front_words(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
 void front_send_words(struct front *f, struct words_job *job); /* its answer */
 void front_end_words(struct words_job *job);                   /* of one that another thread did */
-/* A Chat becomes a Generate with its prompt encoded (*job holds ids or error), or false: *job is to go to the helper thread. */
+/* A Chat becomes a Generate with its prompt encoded (*job holds ids or error), or false: *job is to go to the helper
+ * thread. */
 bool front_chat(struct front *f, struct open_call *c, struct words_job *job);
 void front_chat_stops(struct front *f, struct open_call *c, const struct rpc_sampling *s); /* fills c->stop */
-int front_check_chat(const struct front *f, struct why *why); /* is there a chat format */
+int front_check_chat(const struct front *f, struct why *why);                              /* is there a chat format */
 void front_take_words(struct front *f); /* long prompts that are tokenized now */
 /* front_account.c */
 int front_take_place(struct front *f, struct open_call *c, struct why *why); /* in the queue: 0 or ERR_BUSY */
-uint32_t front_place(void *front, uint64_t call); /* in the queue, from 1; 0: not in it */
-void front_count_pace(struct front *f);           /* a call has ended */
-uint32_t front_retry_ms(struct front *f, struct account *a); /* when a refused call may come again; a: whose, NULL: anybody's */
+uint32_t front_place(void *front, uint64_t call);                            /* in the queue, from 1; 0: not in it */
+void front_count_pace(struct front *f);                                      /* a call has ended */
+uint32_t front_retry_ms(struct front *f,
+			struct account *a); /* when a refused call may come again; a: whose, NULL: anybody's */
 /* False: it was refused, since only root and the server's own user may. */
 bool front_is_owner(struct front *f, uint64_t call, const struct rpc_peer *peer, const char *what);
 void front_send_status(struct front *f, uint64_t call);
@@ -148,10 +150,12 @@ void front_cut_calls(struct front *f, int code, const char *text); /* one error 
 /* Ends the process at once, where MPI_Finalize would wait for what is not there any more. */
 void front_exit(struct front *f, int code) __attribute__((noreturn));
 void front_error(struct front *f, uint64_t call, int code, const char *text);
-void front_refuse(struct front *f, const struct open_call *c, int code, const char *text); /* "busy" by its account's place */
+void front_refuse(struct front *f, const struct open_call *c, int code,
+		  const char *text); /* "busy" by its account's place */
 struct open_call *front_find(struct front *f, uint64_t call);
 void front_forget(struct front *f, struct open_call *c);
-void front_post(struct front *f, struct open_call *c); /* the model is there: takes the call to the engine, or refuses it */
+void front_post(struct front *f,
+		struct open_call *c); /* the model is there: takes the call to the engine, or refuses it */
 int front_most_tokens(const struct front *f, const struct open_call *c); /* that its prompt is encoded to */
 int front_open_calls(const struct front *f);
 void open_call_destroy(struct open_call *c);

@@ -8,9 +8,12 @@
 static size_t size_of(const struct words_job *job)
 {
 	switch (job->kind) {
-	case WORDS_ENCODE: return job->len;
-	case WORDS_DECODE: return (size_t)job->n_pieces * (WORDS_LONG / WORDS_LONG_IDS);
-	default: return talk_size(&job->said);
+	case WORDS_ENCODE:
+		return job->len;
+	case WORDS_DECODE:
+		return (size_t)job->n_pieces * (WORDS_LONG / WORDS_LONG_IDS);
+	default:
+		return talk_size(&job->said);
 	}
 }
 
@@ -22,11 +25,13 @@ bool words_is_short(const struct words_job *job)
 static int work(struct words_job *job, const struct tokenizer *t)
 {
 	switch (job->kind) {
-	case WORDS_ENCODE: return tokenizer_encode(t, job->text, job->len, &job->how, &job->ids, &job->why);
+	case WORDS_ENCODE:
+		return tokenizer_encode(t, job->text, job->len, &job->how, &job->ids, &job->why);
 	case WORDS_DECODE:
-		return tokenizer_decode_most(t, job->pieces, job->n_pieces, job->skip_special, FRAME_LIMIT, &job->out.s, &job->out.len,
-					     &job->why);
-	default: return talk_encode(job->chat, &job->said, &job->ids, job->want_text ? &job->out : NULL, &job->why);
+		return tokenizer_decode_most(t, job->pieces, job->n_pieces, job->skip_special, FRAME_LIMIT, &job->out.s,
+					     &job->out.len, &job->why);
+	default:
+		return talk_encode(job->chat, &job->said, &job->ids, job->want_text ? &job->out : NULL, &job->why);
 	}
 }
 
@@ -144,7 +149,9 @@ void words_put(struct words *w, struct words_job *job)
 
 	job->size = size_of(job);
 	lane = &w->lane[job->size > WORDS_LANE];
-	job->effort.bytes = job->size <= WORDS_LANE ? WORDS_MEMORY_SHORT : job->kind == WORDS_TALK ? WORDS_MEMORY_TALK : WORDS_MEMORY;
+	job->effort.bytes = job->size <= WORDS_LANE   ? WORDS_MEMORY_SHORT
+			    : job->kind == WORDS_TALK ? WORDS_MEMORY_TALK
+						      : WORDS_MEMORY;
 	job->effort.cpu_ns = WORDS_SECONDS * 1000000000ull;
 	pthread_mutex_lock(&w->lock);
 	before = lane->clock;

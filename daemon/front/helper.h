@@ -1,9 +1,10 @@
-/* words.h - text to ids and back, away from the front thread where it is long, so that one call never stalls every stream.
+/* words.h - text to ids and back, away from the front thread where it is long, so that one call never stalls every
+ * stream.
  *
- * Two threads, one for long jobs and one for the rest, so that a short text never waits for a long one to end. Each takes the job
- * whose turn is lowest: a job's turn is its size behind what its client asked for before and behind the clock of the thread,
- * which goes on by half the size of each job done. So short ones pass long ones, one client's many do not hold up another's
- * one, and none waits for more than twice its own size of work that came after it. */
+ * Two threads, one for long jobs and one for the rest, so that a short text never waits for a long one to end. Each
+ * takes the job whose turn is lowest: a job's turn is its size behind what its client asked for before and behind the
+ * clock of the thread, which goes on by half the size of each job done. So short ones pass long ones, one client's many
+ * do not hold up another's one, and none waits for more than twice its own size of work that came after it. */
 #ifndef DAEMON_FRONT_HELPER_H
 #define DAEMON_FRONT_HELPER_H
 
@@ -13,15 +14,15 @@
 #include "engine/tokenizer/tokenizer.h"
 
 enum {
-	WORDS_LONG = 32 << 10,      /* bytes; shorter texts are not worth a hand-over */
-	WORDS_LONG_IDS = 8 << 10,   /* the same for ids that become text */
-	WORDS_LANE = 256 << 10,     /* bytes; longer jobs have a thread of their own */
-	WORDS_MEMORY = 512 << 20,   /* working memory of one long job, its answer included */
-	WORDS_MEMORY_TALK = 256 << 20, /* of a conversation, trees of JSON included */
+	WORDS_LONG = 32 << 10,          /* bytes; shorter texts are not worth a hand-over */
+	WORDS_LONG_IDS = 8 << 10,       /* the same for ids that become text */
+	WORDS_LANE = 256 << 10,         /* bytes; longer jobs have a thread of their own */
+	WORDS_MEMORY = 512 << 20,       /* working memory of one long job, its answer included */
+	WORDS_MEMORY_TALK = 256 << 20,  /* of a conversation, trees of JSON included */
 	WORDS_MEMORY_SHORT = 128 << 20, /* of one that the front thread or the thread of short ones does */
-	WORDS_SECONDS = 10,         /* of CPU time of one job */
-	WORDS_FRONT_MS = 250,       /* of CPU time of one job of the front thread */
-	WORDS_DONE = 64 << 20,      /* bytes of answers that may wait for the front */
+	WORDS_SECONDS = 10,             /* of CPU time of one job */
+	WORDS_FRONT_MS = 250,           /* of CPU time of one job of the front thread */
+	WORDS_DONE = 64 << 20,          /* bytes of answers that may wait for the front */
 };
 
 enum words_kind { WORDS_ENCODE, WORDS_TALK, WORDS_DECODE };
@@ -62,7 +63,7 @@ struct words {
 	const struct tokenizer *tokenizer;
 	int wake_fd; /* eventfd to ring when a job is done */
 	pthread_mutex_t lock;
-	pthread_cond_t more; /* jobs, or room for answers */
+	pthread_cond_t more;       /* jobs, or room for answers */
 	struct words_lane lane[2]; /* short, long */
 	struct words_job *out, **out_end;
 	size_t done; /* bytes of the answers in `out` */

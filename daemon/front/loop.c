@@ -124,7 +124,8 @@ static void log_limit_tick(struct front *f)
 	log_limit_flush();
 }
 
-/* Memory that clients took goes back to the system when no call is open any more, and now and then after something large. */
+/* Memory that clients took goes back to the system when no call is open any more, and now and then after something
+ * large. */
 static void trim(struct front *f)
 {
 	enum { LARGE = 4 << 20 };
@@ -184,7 +185,8 @@ static int find_gateway(const struct options *o, uid_t *uid, struct why *why)
 	if (!o->gateway_uid || p)
 		return 0;
 	if (number_parse(o->gateway_uid, &number) || number < 0 || number >= UINT32_MAX)
-		return fail(why, ERR_INVALID, "--gateway-uid: \"%s\" is neither a user's name nor a number", o->gateway_uid);
+		return fail(why, ERR_INVALID, "--gateway-uid: \"%s\" is neither a user's name nor a number",
+			    o->gateway_uid);
 	*uid = (uid_t)number;
 	return 0;
 }

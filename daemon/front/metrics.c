@@ -77,8 +77,7 @@ static void head(const struct page *p, const char *name, const char *type, const
 
 static void sample(const struct page *p, const char *name, const char *labels, double value)
 {
-	fprintf(p->f, "xverse_%s{model_name=\"%s\"%s%s} %.15g\n", name, p->model, *labels ? "," : "", labels,
-		value);
+	fprintf(p->f, "xverse_%s{model_name=\"%s\"%s%s} %.15g\n", name, p->model, *labels ? "," : "", labels, value);
 }
 
 static void one(const struct page *p, const char *name, const char *type, const char *help, double value)
@@ -122,8 +121,7 @@ static void put_now(const struct page *p, const struct front *f)
 	    blocks ? (double)atomic_load(&l->kv_held) / blocks : 0);
 	one(p, "connections", "gauge", "Clients connected.", rpc_connections(f->server));
 	one(p, "ready", "gauge", "1 where calls are taken.", ready && !f->draining);
-	one(p, "load_bytes", "gauge", "Bytes of weights read by rank 0.",
-	    (double)atomic_load(&l->progress.bytes));
+	one(p, "load_bytes", "gauge", "Bytes of weights read by rank 0.", (double)atomic_load(&l->progress.bytes));
 	one(p, "uptime_seconds", "gauge", "Since the process of rank 0 started.",
 	    (double)(now_ns() - f->started_ns) * 1e-9);
 }
@@ -134,8 +132,7 @@ static void put_counters(const struct page *p, const struct front *f)
 
 	one(p, "prompt_tokens_total", "counter", "Prompt tokens computed or cached.",
 	    (double)atomic_load(&l->prompt_tokens));
-	one(p, "generation_tokens_total", "counter", "Tokens generated.",
-	    (double)atomic_load(&l->output_tokens));
+	one(p, "generation_tokens_total", "counter", "Tokens generated.", (double)atomic_load(&l->output_tokens));
 	one(p, "prefix_cache_queries_total", "counter", "Prompt tokens looked up in the cache.",
 	    (double)atomic_load(&l->prefix_queries));
 	one(p, "prefix_cache_hits_total", "counter", "Prompt tokens taken from the cache.",
@@ -147,8 +144,8 @@ static void put_counters(const struct page *p, const struct front *f)
 	one(p, "steps_ahead_total", "counter", "Passes enqueued on the GPU before the one before was done.",
 	    (double)atomic_load(&l->steps_ahead));
 	one(p, "requests_total", "counter", "Generate and Score asked for.", (double)f->metrics.requests);
-	one(p, "requests_resumed_total", "counter", "Of them, those that go on from what an earlier connection brought.",
-	    (double)f->metrics.resumed);
+	one(p, "requests_resumed_total", "counter",
+	    "Of them, those that go on from what an earlier connection brought.", (double)f->metrics.resumed);
 	one(p, "connections_cut_total", "counter", "Connections closed because their client did not read.",
 	    (double)rpc_connections_cut(f->server));
 }
@@ -166,7 +163,8 @@ static void put_refused(const struct page *p, const struct front *f)
 		   {"connections", r->connections}};
 	char label[40];
 
-	head(p, "requests_refused_by_share_total", "counter", "Requests and connections refused because a share was used up, or the whole.");
+	head(p, "requests_refused_by_share_total", "counter",
+	     "Requests and connections refused because a share was used up, or the whole.");
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
 		snprintf(label, sizeof label, "share=\"%s\"", row[i].share);
 		sample(p, "requests_refused_by_share_total", label, (double)row[i].n);
@@ -191,8 +189,7 @@ static void put_ends(const struct page *p, const struct metrics *m)
 	head(p, "errors_total", "counter", "Errors told to clients, by code.");
 	for (int i = 1; i < METRICS_CODES; i++) {
 		const char *name = err_name(-i);
-		int n = snprintf(label, sizeof label, "code=\"%s\"",
-				 strncmp(name, "ERR_", 4) ? name : name + 4);
+		int n = snprintf(label, sizeof label, "code=\"%s\"", strncmp(name, "ERR_", 4) ? name : name + 4);
 		for (int k = 6; k < n; k++)
 			label[k] = (char)tolower(label[k]);
 		sample(p, "errors_total", label, (double)m->errors[i]);
@@ -201,13 +198,11 @@ static void put_ends(const struct page *p, const struct metrics *m)
 
 static void put_times(const struct page *p, const struct metrics *m)
 {
-	put_histogram(p, "time_to_first_token_seconds", "From a call's arrival to its first token.",
-		      &m->first_token);
+	put_histogram(p, "time_to_first_token_seconds", "From a call's arrival to its first token.", &m->first_token);
 	put_histogram(p, "inter_token_latency_seconds", "Between tokens of a call.", &m->inter_token);
 	put_histogram(p, "e2e_request_latency_seconds", "From a call's arrival to its end.", &m->e2e);
 	put_histogram(p, "request_queue_time_seconds", "Of a call in the queue.", &m->queue);
-	put_histogram(p, "request_prefill_time_seconds", "From the queue's end to the first token.",
-		      &m->prefill);
+	put_histogram(p, "request_prefill_time_seconds", "From the queue's end to the first token.", &m->prefill);
 	put_histogram(p, "request_decode_time_seconds", "From the first token to the last.", &m->decode);
 }
 
@@ -221,9 +216,7 @@ static void put_ranks(const struct page *p, const struct front *f)
 		const struct {
 			const char *kind;
 			uint64_t bytes;
-		} part[] = {{"weights", n->weight_bytes},
-			    {"kv_cache", n->kv_bytes},
-			    {"workspace", n->work_bytes}};
+		} part[] = {{"weights", n->weight_bytes}, {"kv_cache", n->kv_bytes}, {"workspace", n->work_bytes}};
 		for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
 			snprintf(label, sizeof label, "rank=\"%d\",kind=\"%s\"", r, part[i].kind);
 			sample(p, "rank_memory_bytes", label, (double)part[i].bytes);
@@ -236,8 +229,7 @@ static void put_model(const struct page *p, const struct front *f)
 	const struct node *n = f->node;
 	char label[256];
 
-	snprintf(label, sizeof label,
-		 "block_size=\"%d\",num_blocks=\"%d\",max_model_len=\"%d\",max_num_seqs=\"%d\"",
+	snprintf(label, sizeof label, "block_size=\"%d\",num_blocks=\"%d\",max_model_len=\"%d\",max_num_seqs=\"%d\"",
 		 (int)n->opt->block_size, n->n_blocks, n->max_model_len, n->limits.max_seqs);
 	head(p, "cache_config_info", "gauge", "Always 1; the labels tell how the cache is laid out.");
 	sample(p, "cache_config_info", label, 1);

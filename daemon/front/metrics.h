@@ -22,9 +22,8 @@ struct metrics {
 	struct histogram first_token, inter_token, e2e, queue, prefill, decode;
 	uint64_t finished[6];           /* by enum rpc_finish */
 	uint64_t errors[METRICS_CODES]; /* by -ERR_* */
-	uint64_t failed,
-		requests; /* calls that began and ended with an error; Generate and Score asked for */
-	uint64_t resumed; /* of the requests: they began elsewhere */
+	uint64_t failed, requests;      /* calls that began and ended with an error; Generate and Score asked for */
+	uint64_t resumed;               /* of the requests: they began elsewhere */
 };
 void metrics_init(struct metrics *m);
 struct rpc_request;

@@ -9,8 +9,8 @@
 
 /* ---- the queue's pace ---- */
 
-/* Nanoseconds from one place that becomes free to the next: of late, else when calls last waited, else a guess, which is short: who
- * comes again too soon is told better then. */
+/* Nanoseconds from one place that becomes free to the next: of late, else when calls last waited, else a guess, which
+ * is short: who comes again too soon is told better then. */
 static uint64_t pace_interval(const struct pace *p)
 {
 	const uint64_t guess = 25 * 1000000;
@@ -34,7 +34,8 @@ void front_count_pace(struct front *f)
 	p->n = 0;
 }
 
-/* Those who are refused are told one after the other to come again, not all at once; a client that keeps asking puts off itself alone. */
+/* Those who are refused are told one after the other to come again, not all at once; a client that keeps asking puts
+ * off itself alone. */
 uint32_t front_retry_ms(struct front *f, struct account *a)
 {
 	const uint64_t ms = 1000000, least = 1000 * ms, most = 60000 * ms;
@@ -42,7 +43,8 @@ uint32_t front_retry_ms(struct front *f, struct account *a)
 	int place = atomic_load(&f->link->waiting) + 1;
 
 	if (a)
-		place = turns_place(&f->accounts.turns, &a->turn, a->turn.waiting + 1) + atomic_load(&f->link->preempted);
+		place = turns_place(&f->accounts.turns, &a->turn, a->turn.waiting + 1) +
+			atomic_load(&f->link->preempted);
 	wait = interval * (uint64_t)place;
 	if (a && a->promised_ns + interval > now + wait)
 		wait = a->promised_ns + interval - now;
@@ -59,8 +61,7 @@ static bool queue_full(const struct front *f)
 {
 	int64_t unseen = (int64_t)(f->adds_posted - atomic_load(&f->link->adds_taken));
 
-	return atomic_load(&f->link->waiting) + unseen >=
-		       f->opt->max_queued_reqs + f->node->limits.max_seqs ||
+	return atomic_load(&f->link->waiting) + unseen >= f->opt->max_queued_reqs + f->node->limits.max_seqs ||
 	       atomic_load(&f->link->waiting_tokens) >= f->opt->max_queued_tokens;
 }
 
@@ -76,8 +77,8 @@ int front_take_place(struct front *f, struct open_call *c, struct why *why)
 	if (!err)
 		err = stake_hold(&c->stake, SHARE_TOKENS, c->call.n_prompt + c->call.n_resume, why);
 	if (err && log_limit(&limit))
-		log_event(LOG_INFO, limit.event, " uid=%u with_key=%d open_calls=%" PRId64 " waiting_tokens=%" PRId64, a->uid, *a->key != 0,
-			  a->held[SHARE_CALLS], a->held[SHARE_TOKENS]);
+		log_event(LOG_INFO, limit.event, " uid=%u with_key=%d open_calls=%" PRId64 " waiting_tokens=%" PRId64,
+			  a->uid, *a->key != 0, a->held[SHARE_CALLS], a->held[SHARE_TOKENS]);
 	return err;
 }
 
@@ -103,7 +104,8 @@ bool front_is_owner(struct front *f, uint64_t call, const struct rpc_peer *peer,
 
 	if (peer->owner)
 		return true;
-	snprintf(text, sizeof text, "%s: only root and the user that the server runs as may do this, user %u may not", what, peer->uid);
+	snprintf(text, sizeof text, "%s: only root and the user that the server runs as may do this, user %u may not",
+		 what, peer->uid);
 	front_error(f, call, ERR_DENIED, text);
 	return false;
 }

@@ -53,7 +53,8 @@ static int read_json(const char *text, const char *name, bool object, json_t **o
 	return fail(why, ERR_INVALID, "%s: not %s", name, object ? "an object" : "a list");
 }
 
-/* Keys of the message's own JSON come first; role and content are the fields', an empty content only where the JSON has none. */
+/* Keys of the message's own JSON come first; role and content are the fields', an empty content only where the JSON has
+ * none. */
 static int add_message(json_t *list, const struct rpc_message *from, int i, struct why *why)
 {
 	char name[40];
@@ -75,7 +76,8 @@ static int add_message(json_t *list, const struct rpc_message *from, int i, stru
 	return 0;
 }
 
-int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text, struct why *why)
+int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text,
+		struct why *why)
 {
 	json_t *messages = json_array(), *tools = NULL, *documents = NULL, *args = NULL;
 	int err = 0;

@@ -19,8 +19,8 @@ static const char *piece(const struct front *f, int32_t id, char out[PIECE_BYTES
 	return out;
 }
 
-static void tell_token(const struct front *f, const struct sampled *p, struct rpc_token *t,
-		       struct rpc_top *top, char pieces[][PIECE_BYTES])
+static void tell_token(const struct front *f, const struct sampled *p, struct rpc_token *t, struct rpc_top *top,
+		       char pieces[][PIECE_BYTES])
 {
 	REQUIRE(p->n_top <= SAMPLE_MAX_TOP);
 	*t = (struct rpc_token){.id = p->id,
@@ -37,8 +37,8 @@ static void tell_token(const struct front *f, const struct sampled *p, struct rp
 	}
 }
 
-static void send_chunk(struct front *f, const struct open_call *c, struct rpc_chunk *chunk,
-		       const struct report *r, struct told *told)
+static void send_chunk(struct front *f, const struct open_call *c, struct rpc_chunk *chunk, const struct report *r,
+		       struct told *told)
 {
 	struct rpc_reply reply = {.kind = RPC_R_CHUNK};
 
@@ -144,12 +144,10 @@ static void gather_rest(struct open_call *c, struct gathered *g)
 
 static enum rpc_finish reason(const struct open_call *c, enum finish finish)
 {
-	static const enum rpc_finish of[] = {[FINISH_NONE] = RPC_FINISH_NONE,
-					     [FINISH_STOP] = RPC_FINISH_STOP,
-					     [FINISH_LENGTH] = RPC_FINISH_LENGTH,
-					     [FINISH_CANCEL] = RPC_FINISH_CANCELLED,
-					     [FINISH_DEADLINE] = RPC_FINISH_DEADLINE,
-					     [FINISH_BROKEN] = RPC_FINISH_NONE /* it ends with an error */};
+	static const enum rpc_finish of[] = {
+		[FINISH_NONE] = RPC_FINISH_NONE,         [FINISH_STOP] = RPC_FINISH_STOP,
+		[FINISH_LENGTH] = RPC_FINISH_LENGTH,     [FINISH_CANCEL] = RPC_FINISH_CANCELLED,
+		[FINISH_DEADLINE] = RPC_FINISH_DEADLINE, [FINISH_BROKEN] = RPC_FINISH_NONE /* it ends with an error */};
 	return c->call.score && finish == FINISH_LENGTH ? RPC_FINISH_SCORED : of[finish];
 }
 
@@ -188,10 +186,11 @@ static void log_end(const struct open_call *c, const struct rpc_finished *e)
 {
 	static const char *const reasons[] = {"none", "stop", "length", "cancelled", "deadline", "scored"};
 
-	log_event(LOG_DEBUG, "finished",
-		  " call=%ju reason=%s prompt_tokens=%u output_tokens=%u cached_tokens=%u queue_ms=%.3f prefill_ms=%.3f decode_ms=%.3f",
-		  (uintmax_t)c->id, reasons[e->reason], e->prompt_tokens, e->output_tokens, e->cached_tokens,
-		  (double)e->queue_ns / 1e6, (double)e->prefill_ns / 1e6, (double)e->decode_ns / 1e6);
+	log_event(
+		LOG_DEBUG, "finished",
+		" call=%ju reason=%s prompt_tokens=%u output_tokens=%u cached_tokens=%u queue_ms=%.3f prefill_ms=%.3f decode_ms=%.3f",
+		(uintmax_t)c->id, reasons[e->reason], e->prompt_tokens, e->output_tokens, e->cached_tokens,
+		(double)e->queue_ns / 1e6, (double)e->prefill_ns / 1e6, (double)e->decode_ns / 1e6);
 }
 
 static void send_finished(struct front *f, struct open_call *c, const struct event *e, int hit)

@@ -114,10 +114,14 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 	switch (r->kind) {
 	case RPC_GENERATE:
 	case RPC_SCORE:
-	case RPC_CHAT: open_call(f, call, peer, r); break;
+	case RPC_CHAT:
+		open_call(f, call, peer, r);
+		break;
 	case RPC_TOKENIZE:
 	case RPC_DETOKENIZE:
-	case RPC_TEMPLATE: front_words(f, call, peer, r); break;
+	case RPC_TEMPLATE:
+		front_words(f, call, peer, r);
+		break;
 	default:
 		answer(f, call, peer, r);
 		rpc_request_free(r);

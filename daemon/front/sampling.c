@@ -15,8 +15,8 @@ int front_check_ids(const struct front *f, const int32_t *ids, int n, const char
 {
 	for (int i = 0; i < n; i++)
 		if (ids[i] < 0 || ids[i] >= f->node->cfg.vocab)
-			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what,
-				    ids[i], f->node->cfg.vocab);
+			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what, ids[i],
+				    f->node->cfg.vocab);
 	return 0;
 }
 
@@ -27,7 +27,8 @@ static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc
 	const int32_t *format;
 	int n_format = c->chat ? chat_stop_ids(f->chat, &format) : 0;
 
-	c->stop_ids = xalloc((size_t)(s->n_stop_ids + cfg->n_eos + f->n_default_eos + n_format + 1), sizeof *c->stop_ids);
+	c->stop_ids =
+		xalloc((size_t)(s->n_stop_ids + cfg->n_eos + f->n_default_eos + n_format + 1), sizeof *c->stop_ids);
 	for (int i = 0; i < s->n_stop_ids; i++)
 		c->stop_ids[n++] = s->stop_ids[i];
 	for (int i = 0; i < cfg->n_eos && !s->ignore_eos; i++)
@@ -58,8 +59,7 @@ void front_defaults(struct front *f, const struct generation_config *g)
 	static const enum rpc_sampling_field fields[] = {[GENERATION_TEMPERATURE] = RPC_TEMPERATURE,
 							 [GENERATION_TOP_P] = RPC_TOP_P,
 							 [GENERATION_MIN_P] = RPC_MIN_P,
-							 [GENERATION_REPETITION_PENALTY] =
-								 RPC_REPETITION_PENALTY,
+							 [GENERATION_REPETITION_PENALTY] = RPC_REPETITION_PENALTY,
 							 [GENERATION_TOP_K] = RPC_TOP_K,
 							 [GENERATION_MAX_NEW_TOKENS] = RPC_MAX_TOKENS};
 	struct rpc_sampling *d = &f->defaults;
@@ -81,7 +81,7 @@ void front_defaults(struct front *f, const struct generation_config *g)
 static void fill_numbers(struct sampling *how, const struct rpc_sampling *s, const struct rpc_sampling *d)
 {
 	*how = sampling_default();
-#define REAL(NAME, field, ...)                                \
+#define REAL(NAME, field, ...) \
 	if (front_has(s, RPC_##NAME) || front_has(d, RPC_##NAME)) \
 		how->field = front_has(s, RPC_##NAME) ? s->field : d->field;
 #include "proto/sampling.def"
@@ -116,7 +116,8 @@ static int fill_bias(struct open_call *c, const struct rpc_sampling *s, int voca
 	const struct rpc_bias **order;
 
 	if (s->n_bias > vocab)
-		return fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", s->n_bias, vocab);
+		return fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", s->n_bias,
+			    vocab);
 	if (!s->n_bias)
 		return 0;
 	order = heap_take((size_t)s->n_bias, sizeof *order);
@@ -146,7 +147,8 @@ int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampli
 		return err;
 	fill_stop_ids(f, c, s);
 	if (s->n_stop_ids > f->node->cfg.vocab)
-		err = fail(why, ERR_LIMIT, "stop_token_ids: %d entries are more than the vocabulary of %d has", s->n_stop_ids, f->node->cfg.vocab);
+		err = fail(why, ERR_LIMIT, "stop_token_ids: %d entries are more than the vocabulary of %d has",
+			   s->n_stop_ids, f->node->cfg.vocab);
 	if (!err)
 		err = front_check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
 	if (!err)

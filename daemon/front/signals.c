@@ -70,8 +70,7 @@ static bool mpirun_ends_us(const struct front *f, const struct signalfd_siginfo 
 {
 	uint64_t since = now_ns() - f->cont_ns;
 
-	return info->ssi_pid == (uint32_t)getppid() && f->cont_ns && since > 500000000u &&
-	       since < 3000000000u;
+	return info->ssi_pid == (uint32_t)getppid() && f->cont_ns && since > 500000000u && since < 3000000000u;
 }
 
 /* Open MPI's own thread ends this process about a second after mpirun's death, without a word. */

@@ -13,9 +13,7 @@ static enum rpc_state state_of(const struct front *f)
 
 	if (f->draining)
 		return RPC_STATE_DRAINING;
-	return s == LINK_READY      ? RPC_STATE_READY
-	       : s == LINK_STARTING ? RPC_STATE_STARTING
-				    : RPC_STATE_LOADING;
+	return s == LINK_READY ? RPC_STATE_READY : s == LINK_STARTING ? RPC_STATE_STARTING : RPC_STATE_LOADING;
 }
 
 static void fill_load(const struct front *f, struct rpc_status *s)
@@ -38,12 +36,14 @@ static const char *of_ranks(const struct front *f, size_t at, char out[OF_RANKS]
 	for (int r = 1; r < f->node->world->size; r++)
 		same &= !strcmp(first, (const char *)&f->ranks[r] + at);
 	for (int r = 0; !same && r < f->node->world->size; r++)
-		len += snprintf(out + len, (size_t)(OF_RANKS - len), "%srank %d: %s", r ? "; " : "", r, (const char *)&f->ranks[r] + at);
+		len += snprintf(out + len, (size_t)(OF_RANKS - len), "%srank %d: %s", r ? "; " : "", r,
+				(const char *)&f->ranks[r] + at);
 	return same ? first : out;
 }
 
 /* What is constant once the model is there. */
-static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_rank_status *ranks, char text[2][OF_RANKS])
+static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_rank_status *ranks,
+		       char text[2][OF_RANKS])
 {
 	const struct node *n = f->node;
 

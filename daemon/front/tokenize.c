@@ -44,7 +44,8 @@ static void send_text(struct front *f, const struct words_job *job)
 
 static void send_rendered(struct front *f, const struct words_job *job)
 {
-	struct rpc_reply reply = {.kind = RPC_R_RENDERED, .rendered = {job->out.s, job->out.len, job->ids.id, job->ids.n}};
+	struct rpc_reply reply = {.kind = RPC_R_RENDERED,
+				  .rendered = {job->out.s, job->out.len, job->ids.id, job->ids.n}};
 
 	rpc_send(f->server, job->call, &reply);
 }
@@ -87,7 +88,8 @@ static int fill_job(struct front *f, struct words_job *job, const struct rpc_req
 	}
 	job->text = r->tokenize.text;
 	job->len = r->tokenize.text_len;
-	job->how = (struct encode_options){.add_special = r->tokenize.add_special, .parse_special = r->tokenize.parse_special};
+	job->how = (struct encode_options){.add_special = r->tokenize.add_special,
+					   .parse_special = r->tokenize.parse_special};
 	job->ids.want_offsets = r->tokenize.pieces;
 	job->ids.most = FRAME_LIMIT / (r->tokenize.pieces ? OF_PIECE : OF_ID);
 	return 0;

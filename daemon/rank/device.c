@@ -54,8 +54,9 @@ static int try_cuda(struct node *n, struct why *why)
 static int fits_cpu(const struct node *n, struct why *why)
 {
 	if (n->opt->kv_dtype == KV_FP8)
-		return fail(why, ERR_UNSUPPORTED,
-			    "--kv-cache-dtype fp8 is for CUDA; on the CPU --kv-cache-dtype int8 takes as little memory");
+		return fail(
+			why, ERR_UNSUPPORTED,
+			"--kv-cache-dtype fp8 is for CUDA; on the CPU --kv-cache-dtype int8 takes as little memory");
 	return 0;
 }
 
@@ -163,12 +164,15 @@ int device_fits(const struct node *n, struct why *why)
 	if (!err)
 		err = node_make_model(&plan, NULL, true, why);
 	if (!err) {
-		need = (plan.backend->held + plan.backend->graphs + n->cuda->comm_bytes(n->world->size, &lim, n->opt->deterministic)) * (uint64_t)n->sharing;
+		need = (plan.backend->held + plan.backend->graphs +
+			n->cuda->comm_bytes(n->world->size, &lim, n->opt->deterministic)) *
+		       (uint64_t)n->sharing;
 		if (need > now.free)
-			err = fail(why, ERR_LIMIT,
-				   "rank %d needs %.2f GiB of %s before any KV cache, %.2f GiB are free: take more ranks, or see "
-				   "--dry-run --device cuda",
-				   n->world->rank, (double)need / (1 << 30), now.name, (double)now.free / (1 << 30));
+			err = fail(
+				why, ERR_LIMIT,
+				"rank %d needs %.2f GiB of %s before any KV cache, %.2f GiB are free: take more ranks, or see "
+				"--dry-run --device cuda",
+				n->world->rank, (double)need / (1 << 30), now.name, (double)now.free / (1 << 30));
 	}
 	sample_phase_destroy(plan.sample);
 	model_destroy(plan.model);

@@ -1,7 +1,7 @@
 /* fault.h - planted faults, for tests of what happens then (--fault, not in any real use):
  * "slow=MS" makes every step so much longer, "stick=RANK@STEP" stops a rank for ever in the middle of a step,
- * "die=RANK@STEP" is a broken invariant there, "oom=RANK" is memory that cannot be had at start, "poison=ID" crashes rank 0
- * when a call comes whose prompt begins with this token. Several with commas. */
+ * "die=RANK@STEP" is a broken invariant there, "oom=RANK" is memory that cannot be had at start, "poison=ID" crashes
+ * rank 0 when a call comes whose prompt begins with this token. Several with commas. */
 #ifndef DAEMON_RANK_FAULT_H
 #define DAEMON_RANK_FAULT_H
 

@@ -41,7 +41,9 @@ int log_file_open(const char *path, struct why *why)
 	error = point_stderr(path);
 	if (error)
 		return fail(why, ERR_IO, "--log-file: %s: %s", path,
-			    error == ELOOP || error == EPERM ? "another user made this name; choose a folder of your own" : strerror(error));
+			    error == ELOOP || error == EPERM
+				    ? "another user made this name; choose a folder of your own"
+				    : strerror(error));
 	log_path = path;
 	return 0;
 }
@@ -149,7 +151,8 @@ int files_raise(int connections)
 	if (r.rlim_cur >= want)
 		return connections;
 	fit = max_int(1, (int)r.rlim_cur - min_int(OURS, (int)r.rlim_cur / 2));
-	log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants", " allowed=%ju wanted=%ju connections=%d",
-		  (uintmax_t)r.rlim_cur, (uintmax_t)want, min_int(fit, connections));
+	log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants",
+		  " allowed=%ju wanted=%ju connections=%d", (uintmax_t)r.rlim_cur, (uintmax_t)want,
+		  min_int(fit, connections));
 	return min_int(fit, connections);
 }

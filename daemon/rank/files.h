@@ -4,8 +4,8 @@
 
 #include "base/base.h"
 
-/* Standard error goes to the end of `path` from now on, ours and every library's. NULL: nothing happens. `path` is borrowed
- * for the life of the process. */
+/* Standard error goes to the end of `path` from now on, ours and every library's. NULL: nothing happens. `path` is
+ * borrowed for the life of the process. */
 int log_file_open(const char *path, struct why *why);
 /* Opens the path anew after somebody moved the file away; what cannot be opened leaves the old one in use. */
 void log_file_reopen(void);

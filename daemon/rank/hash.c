@@ -32,8 +32,7 @@ uint64_t hash_floats(const float *f, size_t n)
 
 void hash_row(struct hash_file *h, const struct sample *what, const float *logits, int vocab)
 {
-	fprintf(h->f, "%" PRIu64 " %d %016" PRIx64 "\n", what->call, what->pos,
-		hash_floats(logits, (size_t)vocab));
+	fprintf(h->f, "%" PRIu64 " %d %016" PRIx64 "\n", what->call, what->pos, hash_floats(logits, (size_t)vocab));
 	fflush(h->f);
 }
 

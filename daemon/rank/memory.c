@@ -56,7 +56,8 @@ static uint64_t cpu_of(const char *folder)
 	return quota > INT64_MAX / 1000 || !period || period == UINT64_MAX ? UINT64_MAX : quota * 1000 / period;
 }
 
-/* The least that `read` finds in the folders of this process's group and of every group above it; *at: where, as a number. */
+/* The least that `read` finds in the folders of this process's group and of every group above it; *at: where, as a
+ * number. */
 static uint64_t group_limit(const char *group, const char *root, uint64_t (*read)(const char *folder), uint64_t *at)
 {
 	char folder[PATH_MAX], rest[PATH_MAX];
@@ -128,7 +129,7 @@ int64_t memory_cpu_quota(uint64_t *group)
 uint64_t memory_limit(void)
 {
 	uint64_t at, ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE),
-		 group = cgroup_limit("memory", memory_of, &at);
+		     group = cgroup_limit("memory", memory_of, &at);
 
 	return ram < group ? ram : group;
 }

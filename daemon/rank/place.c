@@ -39,7 +39,8 @@ static void read_topology(struct node_cores *n)
 		return;
 	if (!hwloc_topology_load(t)) {
 		while ((pu = hwloc_get_next_obj_by_type(t, HWLOC_OBJ_PU, pu)) && n->units < CPU_SETSIZE)
-			n->unit[n->units++] = (struct core_unit){.cpu = (int)pu->os_index, .sibling = sibling_number(pu)};
+			n->unit[n->units++] =
+				(struct core_unit){.cpu = (int)pu->os_index, .sibling = sibling_number(pu)};
 		n->allowed = hwloc_bitmap_weight(hwloc_topology_get_allowed_cpuset(t));
 	}
 	hwloc_topology_destroy(t);
@@ -120,9 +121,11 @@ static void warn_bound(const struct node_cores *n, const struct core_ask *ask, i
 		CPU_OR(&all, &all, &ask[r].mask);
 	count = CPU_COUNT(&all);
 	if (count < n->allowed && !ask->threads)
-		log_event(LOG_WARN, "ranks are bound to a part of the node's cores: start them unbound (mpirun --bind-to none, srun "
-				    "--cpu-bind=none or more --cpus-per-task)",
-			  " usable=%d cores=%d", count, n->allowed);
+		log_event(
+			LOG_WARN,
+			"ranks are bound to a part of the node's cores: start them unbound (mpirun --bind-to none, srun "
+			"--cpu-bind=none or more --cpus-per-task)",
+			" usable=%d cores=%d", count, n->allowed);
 }
 
 static void plan_node(const struct core_ask *ask, int ranks, bool pin, struct core_share *out)
@@ -135,8 +138,8 @@ static void plan_node(const struct core_ask *ask, int ranks, bool pin, struct co
 	cores_plan(n->unit, n->units, ask, ranks, &n->taken, out);
 	warn_bound(n, ask, ranks);
 	if (CPU_COUNT(&n->taken))
-		log_event(LOG_INFO, "other daemons have pinned threads to cores of this node", " cores=%d pinned_here=%s",
-			  CPU_COUNT(&n->taken), out->pin ? "yes" : "no");
+		log_event(LOG_INFO, "other daemons have pinned threads to cores of this node",
+			  " cores=%d pinned_here=%s", CPU_COUNT(&n->taken), out->pin ? "yes" : "no");
 	free(n);
 }
 
@@ -174,7 +177,8 @@ void place_take(struct core_share *share)
 	if (share->pin)
 		bind_to_share(share);
 	cores_text(share->cpu, share->n_cpu, text, sizeof text);
-	log_event(LOG_INFO, "cores", " threads=%d cores=\"%s\" pinned=%s", share->threads, text, share->pin ? "yes" : "no");
+	log_event(LOG_INFO, "cores", " threads=%d cores=\"%s\" pinned=%s", share->threads, text,
+		  share->pin ? "yes" : "no");
 }
 
 int place_plan_threads(const struct options *o, int local_size)

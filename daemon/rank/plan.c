@@ -23,7 +23,7 @@ struct plan {
 	struct rank_plan *rank;
 	uint64_t memory;
 	int64_t blocks, wanted, longest; /* of KV; what one sequence of max_model_len needs; of the longest that fits */
-	bool shortened;          /* max_model_len is what the cache holds, less than the model's */
+	bool shortened;                  /* max_model_len is what the cache holds, less than the model's */
 };
 
 /* Places of this process in a job, as Open MPI and Slurm tell it. */
@@ -55,7 +55,8 @@ static int plan_rank(struct plan *p, int r, struct why *why)
 		p->rank[r].work = n.backend->held - p->rank[r].weights;
 		p->rank[r].graphs = n.backend->graphs;
 		if (n.cuda)
-			p->rank[r].work += DEVICE_CONTEXT + n.cuda->comm_bytes(p->world.size, &lim, n.opt->deterministic);
+			p->rank[r].work +=
+				DEVICE_CONTEXT + n.cuda->comm_bytes(p->world.size, &lim, n.opt->deterministic);
 		else
 			p->rank[r].work += p->world.size > 1 ? comm_host_bytes(p->world.size, &lim) : 0;
 		p->rank[r].block = backend_kv_bytes(n.backend, &kv) * (uint64_t)n.cfg.layers;
@@ -139,11 +140,14 @@ static void print_ranks(FILE *to, const struct plan *p)
 {
 	const struct node *n = &p->node;
 
-	fprintf(to, "%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture, (double)model_parameters(&n->cfg) / 1e9,
-		n->numerics_class, p->world.size, p->world.size > 1 ? "s" : "");
-	fprintf(to, "rank      weights     KV cache    workspace%s        total   (GiB)\n", n->cuda ? "       graphs" : "");
+	fprintf(to, "%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture,
+		(double)model_parameters(&n->cfg) / 1e9, n->numerics_class, p->world.size,
+		p->world.size > 1 ? "s" : "");
+	fprintf(to, "rank      weights     KV cache    workspace%s        total   (GiB)\n",
+		n->cuda ? "       graphs" : "");
 	for (int r = 0; r < p->world.size; r++) {
-		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->rank[r].weights), gib(p->rank[r].block * (uint64_t)p->blocks),
+		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->rank[r].weights),
+			gib(p->rank[r].block * (uint64_t)p->blocks),
 			gib(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs));
 		if (n->cuda)
 			fprintf(to, " %12.3f", gib(p->rank[r].graphs));
@@ -158,9 +162,11 @@ static void print_verdict(const struct plan *p)
 	if (fits(p))
 		printf("fits\n");
 	else if (p->longest > 0 && p->longest < p->wanted)
-		printf("does not fit: the largest is --max-model-len %lld\n", (long long)(p->longest * n->opt->block_size));
+		printf("does not fit: the largest is --max-model-len %lld\n",
+		       (long long)(p->longest * n->opt->block_size));
 	else if (with_cache(p, p->wanted) <= p->memory)
-		printf("does not fit: --kv-cache-memory-bytes is %s\n", p->blocks < p->wanted ? "less than one sequence takes" : "more than there is");
+		printf("does not fit: --kv-cache-memory-bytes is %s\n",
+		       p->blocks < p->wanted ? "less than one sequence takes" : "more than there is");
 	else
 		printf("does not fit: with one such sequence %.2f GiB would be held%s\n", gib(with_cache(p, p->wanted)),
 		       n->cuda ? " on a GPU" : "");
@@ -177,7 +183,8 @@ static void print_table(const struct plan *p)
 	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
 	printf("memory:   %.2f GiB of %.2f GiB", gib(with_cache(p, p->blocks)), gib(p->memory));
 	if (n->cuda)
-		printf(" of each GPU (%lld %% of %.2f GiB are used at most)\n", (long long)n->opt->gpu_percent, gib(n->gpu.total));
+		printf(" of each GPU (%lld %% of %.2f GiB are used at most)\n", (long long)n->opt->gpu_percent,
+		       gib(n->gpu.total));
 	else
 		printf(" (RAM or the control group's limit)\n");
 	print_verdict(p);
@@ -188,19 +195,19 @@ static void print_json(const struct plan *p)
 	json_t *ranks = json_array(), *all;
 
 	for (int r = 0; r < p->world.size; r++)
-		json_array_append_new(ranks,
-				      json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
-						(json_int_t)p->rank[r].weights, "kv_bytes",
-						(json_int_t)(p->rank[r].block * (uint64_t)p->blocks),
-						"work_bytes", (json_int_t)(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs),
-						"graph_bytes", (json_int_t)p->rank[r].graphs,
-						"total_bytes", (json_int_t)total(p, r)));
+		json_array_append_new(
+			ranks, json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
+					 (json_int_t)p->rank[r].weights, "kv_bytes",
+					 (json_int_t)(p->rank[r].block * (uint64_t)p->blocks), "work_bytes",
+					 (json_int_t)(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs),
+					 "graph_bytes", (json_int_t)p->rank[r].graphs, "total_bytes",
+					 (json_int_t)total(p, r)));
 	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture", p->node.cfg.architecture,
 			"numerics_class", p->node.numerics_class, "parameters",
 			(json_int_t)model_parameters(&p->node.cfg), "kv_tokens",
 			(json_int_t)(p->blocks * p->node.opt->block_size), "sequences",
-			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->node.max_model_len,
-			"memory_bytes", (json_int_t)p->memory, "fits", fits(p), "ranks", ranks);
+			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->node.max_model_len, "memory_bytes",
+			(json_int_t)p->memory, "fits", fits(p), "ranks", ranks);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	printf("\n");
 	json_decref(all);
@@ -239,7 +246,7 @@ int dry_run(const struct options *o)
 	struct why why = {""};
 	bool good;
 	int err, size = o->tensor_parallel ? (int)o->tensor_parallel
-				      : from_environment("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS", 1);
+					   : from_environment("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS", 1);
 
 	if (from_environment("OMPI_COMM_WORLD_RANK", "SLURM_PROCID", 0))
 		return 0; /* the first one tells it */

@@ -95,8 +95,8 @@ static int check_ranks(struct node *n, struct why *why)
 	if (n->opt->tensor_parallel && n->opt->tensor_parallel != n->world->size)
 		return fail(why, ERR_INVALID,
 			    "--tensor-parallel-size is %lld, but %d rank%s started: give mpirun -n %lld",
-			    (long long)n->opt->tensor_parallel, n->world->size,
-			    n->world->size == 1 ? " was" : "s were", (long long)n->opt->tensor_parallel);
+			    (long long)n->opt->tensor_parallel, n->world->size, n->world->size == 1 ? " was" : "s were",
+			    (long long)n->opt->tensor_parallel);
 	if (n->world->size > most)
 		return fail(why, ERR_INVALID, "%d ranks are too many: a model with %d heads works on 1 to %d",
 			    n->world->size, n->cfg.heads, most);
@@ -123,8 +123,7 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	n->world = w;
 	n->cores = cores;
 	if (cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &n->isa))
-		return fail(why, ERR_INVALID,
-			    "--cpu-isa: \"%s\" is none of auto, portable, avx2, avx512, avx512_bf16",
+		return fail(why, ERR_INVALID, "--cpu-isa: \"%s\" is none of auto, portable, avx2, avx512, avx512_bf16",
 			    o->cpu_isa);
 	err = fault_parse(&n->fault, o->fault, why);
 	if (!err)
@@ -176,16 +175,16 @@ static int load_backend(struct node *n, bool dry, struct why *why)
 {
 	struct shard_shape shape = model_shard_shape(&n->cfg);
 	struct shard s = shard_make(&shape, n->world->rank, n->world->size);
-	struct cpu_options how = {
-		.threads = n->threads,
-		.isa = n->isa_forced ? n->isa : CPU_AUTO,
-		.compute = n->compute,
-		.max_tokens = n->limits.max_tokens,
-		.max_context = n->max_model_len,
-		.max_cols = max_int(n->cfg.hidden, max_int(n->cfg.ffn, n->cfg.heads * n->cfg.head_dim)),
-		.max_heads = s.heads.count,
-		.max_head_dim = n->cfg.head_dim,
-		.dry = dry};
+	struct cpu_options how = {.threads = n->threads,
+				  .isa = n->isa_forced ? n->isa : CPU_AUTO,
+				  .compute = n->compute,
+				  .max_tokens = n->limits.max_tokens,
+				  .max_context = n->max_model_len,
+				  .max_cols =
+					  max_int(n->cfg.hidden, max_int(n->cfg.ffn, n->cfg.heads * n->cfg.head_dim)),
+				  .max_heads = s.heads.count,
+				  .max_head_dim = n->cfg.head_dim,
+				  .dry = dry};
 
 	if (n->cuda)
 		return device_backend(n, dry, why);
@@ -226,7 +225,8 @@ static int load_model(struct node *n, struct load_progress *progress, bool dry, 
 static void make_sample(struct node *n, bool dry)
 {
 	if (n->world->rank == 0)
-		n->sample = sample_phase_create(n->backend, n->limits.rows, n->cfg.vocab, n->opt->device_sample && !n->opt->hash_rows, dry);
+		n->sample = sample_phase_create(n->backend, n->limits.rows, n->cfg.vocab,
+						n->opt->device_sample && !n->opt->hash_rows, dry);
 }
 
 int node_make_model(struct node *n, struct load_progress *progress, bool dry, struct why *why)
@@ -278,9 +278,11 @@ static void warm_up(struct node *n)
 		node_rows(n, &s, NULL, NULL);
 		backend_sync(n->backend);
 		if (n->world->rank == 0)
-			log_event(b->graphs_held > b->graphs ? LOG_WARN : LOG_INFO, "steps of all small sizes are captured",
-				  " passes=%d seconds=%.2f graphs_mib=%.3f planned_mib=%.3f", passes, (double)(now_ns() - start) / 1e9,
-				  (double)b->graphs_held / (1 << 20), (double)b->graphs / (1 << 20));
+			log_event(b->graphs_held > b->graphs ? LOG_WARN : LOG_INFO,
+				  "steps of all small sizes are captured",
+				  " passes=%d seconds=%.2f graphs_mib=%.3f planned_mib=%.3f", passes,
+				  (double)(now_ns() - start) / 1e9, (double)b->graphs_held / (1 << 20),
+				  (double)b->graphs / (1 << 20));
 	}
 	step_finish(&s);
 }
@@ -292,7 +294,8 @@ static void fill_report(struct node *n)
 	n->report.work_bytes = n->backend->held + n->backend->graphs_held - n->report.weight_bytes - n->report.kv_bytes;
 	n->report.file_bytes = n->files ? checkpoint_bytes_read(n->files) : 0;
 	if (n->backend->prompt_attention)
-		snprintf(n->report.prompt_attention, sizeof n->report.prompt_attention, "%s", n->backend->prompt_attention);
+		snprintf(n->report.prompt_attention, sizeof n->report.prompt_attention, "%s",
+			 n->backend->prompt_attention);
 	if (n->backend->kernel_overlap)
 		snprintf(n->report.kernel_overlap, sizeof n->report.kernel_overlap, "%s", n->backend->kernel_overlap);
 }
@@ -366,7 +369,8 @@ void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int
 	}
 }
 
-/* A device's fault shows while its step runs, not when the next one comes, which may be there before the end of this one. */
+/* A device's fault shows while its step runs, not when the next one comes, which may be there before the end of this
+ * one. */
 static void watch_step(struct node *n)
 {
 	struct timespec nap = {0, 20000};

@@ -26,7 +26,7 @@ struct node {
 	struct world *world; /* borrowed */
 	const struct options *opt;
 	struct model_config cfg;
-	struct checkpoint *files; /* NULL: dummy */
+	struct checkpoint *files;  /* NULL: dummy */
 	const struct plugin *cuda; /* NULL: the CPU computes */
 	struct cuda_device gpu;    /* cuda */
 	int device, sharing;       /* cuda: its number on this node; ranks that share it */
@@ -49,8 +49,8 @@ struct node {
 	struct fault fault; /* tests only */
 };
 
-/* What needs no weights: config, checkpoint's list of tensors, device, types, limits. Collective, but for a plan (cores NULL); every
- * rank fails alike. */
+/* What needs no weights: config, checkpoint's list of tensors, device, types, limits. Collective, but for a plan (cores
+ * NULL); every rank fails alike. */
 int node_prepare(struct node *n, const struct options *o, struct world *w, struct core_share *cores, struct why *why);
 /* Backend, communicator, weights, cache. Collective: a refusal on one rank is one on all (the text is on that
  * rank). */
@@ -64,8 +64,8 @@ int node_agree(struct world *w, int err, struct why *why);
 int node_exit_code(int err);
 void node_finish(struct node *n);
 
-/* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to n->sample. Waits for
- * none. */
+/* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to
+ * n->sample. Waits for none. */
 void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int first, int count), void *arg);
 
 /* Ranks other than 0: run what rank 0 plans until it says stop. */

@@ -24,8 +24,8 @@ struct server {
 	struct hash_file *hash; /* tests only; NULL */
 };
 
-/* Answers of chats whose client names no length are mostly far shorter than what the context leaves; those that are not get more
- * blocks as they grow. */
+/* Answers of chats whose client names no length are mostly far shorter than what the context leaves; those that are not
+ * get more blocks as they grow. */
 enum { OPEN_LOOK_AHEAD = 64 };
 
 struct sched_limits serve_limits(const struct node *n)
@@ -68,11 +68,15 @@ static void tell_broken(const struct server *s, struct report *r)
 	model_nan_text(e->broken_origin, origin);
 	r->refused = ERR_INTERNAL;
 	if (s->n->opt->debug_nan)
-		snprintf(r->text, sizeof r->text, "the logits of token %d hold NaN or infinity, which %s left first", e->broken_pos, origin);
+		snprintf(r->text, sizeof r->text, "the logits of token %d hold NaN or infinity, which %s left first",
+			 e->broken_pos, origin);
 	else
-		snprintf(r->text, sizeof r->text, "the logits of token %d hold NaN or infinity: weights that do, or sums beyond the type "
-			 "(xversed --debug-nan names the layer)", e->broken_pos);
-	log_event(LOG_WARN, "logits hold NaN or infinity", " call=%ju token=%d step=%d", (uintmax_t)e->call, e->broken_pos, e->step);
+		snprintf(r->text, sizeof r->text,
+			 "the logits of token %d hold NaN or infinity: weights that do, or sums beyond the type "
+			 "(xversed --debug-nan names the layer)",
+			 e->broken_pos);
+	log_event(LOG_WARN, "logits hold NaN or infinity", " call=%ju token=%d step=%d", (uintmax_t)e->call,
+		  e->broken_pos, e->step);
 }
 
 static void refuse(struct server *s, uint64_t call, int err, const char *text)
@@ -144,7 +148,8 @@ static void sample_rows(void *arg, int first, int count)
 	if (s->hash)
 		backend_sync(n->backend);
 	for (int i = 0; s->hash && i < count; i++)
-		hash_row(s->hash, &s->samples[first + i], sample_phase_logits(n->sample) + (size_t)i * (size_t)n->cfg.vocab, n->cfg.vocab);
+		hash_row(s->hash, &s->samples[first + i],
+			 sample_phase_logits(n->sample) + (size_t)i * (size_t)n->cfg.vocab, n->cfg.vocab);
 	sample_phase_start(n->sample, first, count, s->samples + first, s->sampled + first);
 }
 
@@ -200,7 +205,8 @@ static void finish(struct server *s, bool another)
 	publish_all(s);
 }
 
-/* Plans a step, enqueues it behind the one that may still run, then sees that one through; false: there is nothing to do. */
+/* Plans a step, enqueues it behind the one that may still run, then sees that one through; false: there is nothing to
+ * do. */
 static bool advance(struct server *s)
 {
 	struct step *next = &s->step[s->running == &s->step[0]];

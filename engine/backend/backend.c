@@ -89,16 +89,15 @@ void backend_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *a
 	b->ops->run(b, key, fn, arg);
 }
 
-void backend_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table,
-		   int first_id)
+void backend_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id)
 {
 	REQUIRE(table->b == b && out->type == DT_F32 && out->cols == table->cols && first_id >= 0);
 	op(b);
 	b->ops->embed(b, out, ids, table, first_id);
 }
 
-void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta,
-		      const float *w, const float *bias, enum norm_kind kind, float eps)
+void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
+		      const float *bias, enum norm_kind kind, float eps)
 {
 	REQUIRE(x->type == DT_F32 && act_or_f32(b, out) && out->rows == x->rows && out->cols == x->cols);
 	REQUIRE(w && (kind == NORM_RMS || kind == NORM_LAYER));
@@ -106,8 +105,7 @@ void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, c
 	b->ops->add_norm(b, out, x, delta, w, bias, kind, eps);
 }
 
-void backend_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w,
-		    const float *bias)
+void backend_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)
 {
 	REQUIRE(w->b == b && x->type == b->act && x->cols == w->cols && x->rows >= 0);
 	if (bias) /* it would be added once a part, or once a rank */
@@ -158,8 +156,8 @@ static void check_attention(struct backend *b, const struct tensor *qkv, const s
 		REQUIRE(shape->kv_of_head[h] >= 0 && shape->kv_of_head[h] < shape->kv_heads);
 }
 
-void backend_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape,
-			const struct rope *rope, void *pool, const struct kv_shape *kv, const struct step *s)
+void backend_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
+			void *pool, const struct kv_shape *kv, const struct step *s)
 {
 	check_attention(b, qkv, shape, kv);
 	REQUIRE(qkv->rows == s->head->pad_tokens);
@@ -169,9 +167,8 @@ void backend_rope_store(struct backend *b, struct tensor *qkv, const struct attn
 	b->ops->rope_store(b, qkv, shape, rope, pool, kv, s);
 }
 
-void backend_attention(struct backend *b, struct tensor *out, const struct tensor *qkv,
-		       const struct attn_shape *shape, const void *pool, const struct kv_shape *kv,
-		       const struct step *s)
+void backend_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
+		       const void *pool, const struct kv_shape *kv, const struct step *s)
 {
 	check_attention(b, qkv, shape, kv);
 	REQUIRE(qkv->rows == s->head->pad_tokens && out->rows == qkv->rows && out->type == b->act);
@@ -188,8 +185,8 @@ void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor
 	b->ops->silu_mul(b, out, gate_up);
 }
 
-struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up, const struct tensor *x,
-				      const struct weight *w)
+struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
+				      const struct tensor *x, const struct weight *w)
 {
 	REQUIRE(w->paired);
 	if (!b->ops->linear_silu_mul) {

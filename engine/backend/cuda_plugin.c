@@ -65,8 +65,8 @@ int plugin_open(const struct plugin **out, struct why *why)
 	memcpy(&entry, &symbol, sizeof entry);
 	p = entry();
 	if (p->abi != PLUGIN_ABI || strcmp(p->build, XV_VERSION))
-		return fail(why, ERR_UNKNOWN, "%s is of xversed %s (interface %d), this is %s (interface %d)", path, p->build, p->abi,
-			    XV_VERSION, PLUGIN_ABI);
+		return fail(why, ERR_UNKNOWN, "%s is of xversed %s (interface %d), this is %s (interface %d)", path,
+			    p->build, p->abi, XV_VERSION, PLUGIN_ABI);
 	*out = p;
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* weight.h - a matrix (rows, cols) as the backend packs it, filled by streaming rows. Opaque: the backend owns layout and scales.
- * `rows` are outputs, `cols` the owned part of the K axis. Out = x * w^T. */
+/* weight.h - a matrix (rows, cols) as the backend packs it, filled by streaming rows. Opaque: the backend owns layout
+ * and scales. `rows` are outputs, `cols` the owned part of the K axis. Out = x * w^T. */
 #ifndef ENGINE_BACKEND_WEIGHT_H
 #define ENGINE_BACKEND_WEIGHT_H
 
@@ -11,9 +11,9 @@ struct weight {
 	int rows, cols;
 	enum dtype stored; /* of the source rows: DT_F32, DT_F16, DT_BF16 */
 	enum quant quant;
-	bool paired; /* weight_pair(): a backend may put row rows/2 + i behind row i */
-	struct split k;    /* leaves of the K axis and those owned; cols = split_columns(&k).count */
-	size_t bytes;      /* held, padding included */
+	bool paired;    /* weight_pair(): a backend may put row rows/2 + i behind row i */
+	struct split k; /* leaves of the K axis and those owned; cols = split_columns(&k).count */
+	size_t bytes;   /* held, padding included */
 };
 
 struct weight *weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
@@ -29,8 +29,8 @@ void weight_touch(struct weight *w);
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
 /* The packed bytes, where ops->weight_packed is there. */
 void *weight_packed(struct weight *w, size_t *bytes);
-/* The packed bytes are those of a file from `at` on (a multiple of a page, filled up to one): its pages in the page cache take the place
- * of memory. fd may be closed; the file must not change. False: this file cannot be mapped. */
+/* The packed bytes are those of a file from `at` on (a multiple of a page, filled up to one): its pages in the page
+ * cache take the place of memory. fd may be closed; the file must not change. False: this file cannot be mapped. */
 bool weight_map(struct weight *w, int fd, int64_t at);
 void weight_destroy(struct weight *w); /* NULL is fine */
 

@@ -45,10 +45,11 @@ static int read_turn(const struct chat *c, const json_t *messages, size_t i, str
 
 	*t = (struct turn){.role = json_string_value(json_object_get(m, "role")), .first = i == 0};
 	if (!has_role(c->format->roles, t->role))
-		return fail(why, ERR_INVALID, "messages[%zu]: the role '%.40s' is none of the format '%s':%s", i, t->role, c->name,
-			    c->format->roles);
+		return fail(why, ERR_INVALID, "messages[%zu]: the role '%.40s' is none of the format '%s':%s", i,
+			    t->role, c->name, c->format->roles);
 	if (!strcmp(t->role, "system") && i && !c->format->system_later)
-		return fail(why, ERR_INVALID, "messages[%zu]: in the format '%s' a system message can only be the first", i, c->name);
+		return fail(why, ERR_INVALID,
+			    "messages[%zu]: in the format '%s' a system message can only be the first", i, c->name);
 	t->content = json_is_string(content) ? json_string_value(content) : "";
 	t->len = json_string_length(content);
 	return 0;
@@ -124,8 +125,8 @@ static bool is_role(const json_t *messages, size_t i, const char *role)
 	return !strcmp(json_string_value(json_object_get(json_array_get(messages, i), "role")), role);
 }
 
-/* May a template leave out message i? What assistants and tools said, and earlier questions, are its to forget. Where a question is
- * last, what the system says belongs to it; some templates show that only then. */
+/* May a template leave out message i? What assistants and tools said, and earlier questions, are its to forget. Where a
+ * question is last, what the system says belongs to it; some templates show that only then. */
 static bool may_leave_out(const json_t *messages, size_t i)
 {
 	size_t n = json_array_size(messages), last = n;
@@ -134,7 +135,8 @@ static bool may_leave_out(const json_t *messages, size_t i)
 		last--;
 	if (is_role(messages, i, "system") || is_role(messages, i, "developer"))
 		return last < n;
-	return is_role(messages, i, "assistant") || is_role(messages, i, "tool") || (is_role(messages, i, "user") && i + 1 < last);
+	return is_role(messages, i, "assistant") || is_role(messages, i, "tool") ||
+	       (is_role(messages, i, "user") && i + 1 < last);
 }
 
 /* An answer without the question, or without the rules that it should follow, is a wrong one. */
@@ -147,7 +149,8 @@ static int check_rendered(const json_t *messages, const struct template_output *
 		uint8_t origin = template_content_origin(i, n);
 
 		any |= out->seen[origin] || origin == ORIGIN_SAID;
-		if (out->seen[origin] || origin == ORIGIN_SAID || says_nothing(json_object_get(json_array_get(messages, i), "content")))
+		if (out->seen[origin] || origin == ORIGIN_SAID ||
+		    says_nothing(json_object_get(json_array_get(messages, i), "content")))
 			continue;
 		lost = i;
 		if (!may_leave_out(messages, i))
@@ -155,8 +158,8 @@ static int check_rendered(const json_t *messages, const struct template_output *
 	}
 	if (lost == n || (any && may_leave_out(messages, lost)))
 		return 0;
-	return fail(why, ERR_INVALID, "messages[%zu]: the chat template renders nothing of what the role '%.40s' says", lost,
-		    json_string_value(json_object_get(json_array_get(messages, lost), "role")));
+	return fail(why, ERR_INVALID, "messages[%zu]: the chat template renders nothing of what the role '%.40s' says",
+		    lost, json_string_value(json_object_get(json_array_get(messages, lost), "role")));
 }
 
 static json_t *variables(const struct chat_input *in, json_t *messages)
@@ -167,13 +170,14 @@ static json_t *variables(const struct chat_input *in, json_t *messages)
 		json_object_update(said, (json_t *)(uintptr_t)in->args);
 	json_object_set(said, "messages", messages);
 	json_object_set_new(said, "tools", in->tools ? json_incref((json_t *)(uintptr_t)in->tools) : json_null());
-	json_object_set_new(said, "documents", in->documents ? json_incref((json_t *)(uintptr_t)in->documents) : json_null());
+	json_object_set_new(said, "documents",
+			    in->documents ? json_incref((json_t *)(uintptr_t)in->documents) : json_null());
 	json_object_set_new(said, "add_generation_prompt", json_boolean(in->add_generation_prompt));
 	return said;
 }
 
-static int render(const struct chat *c, const struct shaped *with, const struct chat_input *in, struct template_output *out,
-		  struct why *why)
+static int render(const struct chat *c, const struct shaped *with, const struct chat_input *in,
+		  struct template_output *out, struct why *why)
 {
 	json_t *messages, *said;
 	struct template_input input = {.own = c->own};
@@ -190,7 +194,8 @@ static int render(const struct chat *c, const struct shaped *with, const struct 
 	return err;
 }
 
-static int encode_template(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text, struct why *why)
+static int encode_template(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text,
+			   struct why *why)
 {
 	bool tools = json_array_size(in->tools) > 0;
 	struct template_output out;
@@ -210,7 +215,8 @@ static int encode_template(const struct chat *c, const struct chat_input *in, st
 	return err;
 }
 
-int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text, struct why *why)
+int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text,
+		struct why *why)
 {
 	struct build b = {.chat = c, .t = c->tokenizer, .ids = ids, .why = why};
 	json_t *messages;

@@ -1,7 +1,8 @@
 /* encode.c - marked text to ids.
  *
- * The text is encoded as a whole, as the reference does, so that words that span two pieces keep their tokens. Only where that
- * finds a special token with bytes of a user in it, that user's piece is taken out and encoded alone, as ordinary text. */
+ * The text is encoded as a whole, as the reference does, so that words that span two pieces keep their tokens. Only
+ * where that finds a special token with bytes of a user in it, that user's piece is taken out and encoded alone, as
+ * ordinary text. */
 #include <stdlib.h>
 #include <string.h>
 #include "engine/chat/inside.h"
@@ -24,8 +25,10 @@ static void append(struct ids *to, const struct ids *from)
 	to->n += from->n;
 }
 
-/* Marks the pieces of users that a special token touches; how many. Ids and pieces are both in the order of the text. */
-static int forged(const struct tokenizer *t, const struct template_piece *piece, int n, const struct ids *ids, bool *touched)
+/* Marks the pieces of users that a special token touches; how many. Ids and pieces are both in the order of the text.
+ */
+static int forged(const struct tokenizer *t, const struct template_piece *piece, int n, const struct ids *ids,
+		  bool *touched)
 {
 	const char *text = piece[0].text;
 	int from = 0, hits = 0;
@@ -46,10 +49,10 @@ static int forged(const struct tokenizer *t, const struct template_piece *piece,
 	return hits;
 }
 
-/* All pieces of users that forge something are cut out at once, so that many of them cost little more than one. What is left
- * between them is looked at again: it ends elsewhere now. */
-static int encode_between(const struct tokenizer *t, const struct template_piece *piece, int n, const bool *touched, struct ids *ids,
-			  struct why *why)
+/* All pieces of users that forge something are cut out at once, so that many of them cost little more than one. What is
+ * left between them is looked at again: it ends elsewhere now. */
+static int encode_between(const struct tokenizer *t, const struct template_piece *piece, int n, const bool *touched,
+			  struct ids *ids, struct why *why)
 {
 	struct encode_options plain = {0};
 	struct ids alone = {0};
@@ -72,7 +75,8 @@ static int encode_between(const struct tokenizer *t, const struct template_piece
 	return err;
 }
 
-int encode_pieces(const struct tokenizer *t, const struct template_piece *piece, int n, struct ids *ids, struct why *why)
+int encode_pieces(const struct tokenizer *t, const struct template_piece *piece, int n, struct ids *ids,
+		  struct why *why)
 {
 	struct encode_options special = {.parse_special = true};
 	struct ids all = {.want_offsets = true, .most = ids->most};
@@ -84,7 +88,8 @@ int encode_pieces(const struct tokenizer *t, const struct template_piece *piece,
 	touched = heap_take((size_t)n, sizeof *touched);
 	if (!touched)
 		return effort_check(why);
-	err = tokenizer_encode(t, piece[0].text, (size_t)(piece[n - 1].text - piece[0].text) + piece[n - 1].len, &special, &all, why);
+	err = tokenizer_encode(t, piece[0].text, (size_t)(piece[n - 1].text - piece[0].text) + piece[n - 1].len,
+			       &special, &all, why);
 	if (!err && forged(t, piece, n, &all, touched))
 		err = encode_between(t, piece, n, touched, ids, why);
 	else if (!err)
@@ -166,7 +171,8 @@ void build_id(struct build *b, int id)
 	if (b->err)
 		return;
 	if (id < 0 || !(name = tokenizer_piece(b->t, id, &len))) {
-		b->err = fail(b->why, ERR_MISMATCH, "the chat format '%s' needs a token that this model has not", chat_name(b->chat));
+		b->err = fail(b->why, ERR_MISMATCH, "the chat format '%s' needs a token that this model has not",
+			      chat_name(b->chat));
 		return;
 	}
 	append(b->ids, &one);

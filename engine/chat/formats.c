@@ -37,9 +37,9 @@ static struct turn stripped(const struct turn *t, bool left)
 	return s;
 }
 
-/* XVERSE, first release (modeling_xverse.py): a message is one text; the request for the answer belongs to the text of the last
- * one, so that the tokens of "Assistant: " and what follows meet differently once the answer is known. That code refuses a system
- * message; the form of the second release stands in for it. */
+/* XVERSE, first release (modeling_xverse.py): a message is one text; the request for the answer belongs to the text of
+ * the last one, so that the tokens of "Assistant: " and what follows meet differently once the answer is known. That
+ * code refuses a system message; the form of the second release stands in for it. */
 static void xverse1_turn(struct build *b, const struct turn *t)
 {
 	build_say(b, is(t, "assistant") ? "Assistant: " : "Human: ");
@@ -163,7 +163,8 @@ static void moss_open(struct build *b, const struct turn *last)
 	build_say(b, "<|MOSS|>:");
 }
 
-/* For models without a format: each text is encoded by itself, so that a later turn begins with the ids of the one before. */
+/* For models without a format: each text is encoded by itself, so that a later turn begins with the ids of the one
+ * before. */
 static void plain_turn(struct build *b, const struct turn *t)
 {
 	if (!is(t, "system"))

@@ -151,7 +151,8 @@ static void set_piece(json_t *own, const char *key, const struct tokenizer *t, i
 
 static int own_variables(json_t **own, const char *dir, const struct tokenizer *t, struct why *why)
 {
-	static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"};
+	static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token",
+					   "sep_token", "cls_token", "mask_token"};
 	static const char *const files[] = {"special_tokens_map.json", "tokenizer_config.json"};
 
 	*own = json_object();
@@ -175,8 +176,8 @@ static bool has_token(const struct tokenizer *t, const char *name)
 	return tokenizer_find(t, name, strlen(name)) >= 0;
 }
 
-/* The format that the model's own code builds. XVERSE's two releases differ in their vocabulary: 100278 entries, then more with
- * tokens for bytes. Baichuan's chat models tell the speakers' tokens in generation_config.json. */
+/* The format that the model's own code builds. XVERSE's two releases differ in their vocabulary: 100278 entries, then
+ * more with tokens for bytes. Baichuan's chat models tell the speakers' tokens in generation_config.json. */
 static const char *by_config(const struct json *config, const struct json *generation, const struct tokenizer *t)
 {
 	const char *type = json_str(json_get(config, "model_type"));
@@ -206,9 +207,10 @@ static int choose_by_config(struct chat *c, const char *dir, struct why *why)
 	if (err)
 		return err;
 	if (!built_in)
-		return fail(why, ERR_UNKNOWN,
-			    "this model tells no chat format: start the server with --chat-template NAME (xverse-v1, xverse-v2, baichuan, "
-			    "ziya, llama-2, moss, plain) or FILE (a Jinja template), or use Generate");
+		return fail(
+			why, ERR_UNKNOWN,
+			"this model tells no chat format: start the server with --chat-template NAME (xverse-v1, xverse-v2, baichuan, "
+			"ziya, llama-2, moss, plain) or FILE (a Jinja template), or use Generate");
 	c->format = format_find(built_in);
 	return 0;
 }
@@ -224,9 +226,10 @@ static int choose(struct chat *c, const char *dir, const char *named, struct why
 	c->format = format_find(named);
 	err = c->format ? 0 : compile_file(c, named, why);
 	if (err == ERR_UNKNOWN)
-		return fail(why, err,
-			    "--chat-template: '%.200s' is neither a file nor one of xverse-v1, xverse-v2, baichuan, ziya, llama-2, moss, plain",
-			    named);
+		return fail(
+			why, err,
+			"--chat-template: '%.200s' is neither a file nor one of xverse-v1, xverse-v2, baichuan, ziya, llama-2, moss, plain",
+			named);
 	return err;
 }
 

@@ -1,7 +1,8 @@
-/* shape.c - messages in the shape that a format takes: contents as text or as a list of parts, arguments as objects, known roles.
+/* shape.c - messages in the shape that a format takes: contents as text or as a list of parts, arguments as objects,
+ * known roles.
  *
- * What a template takes is found by rendering small conversations with it when it is opened: reading its syntax tree would miss
- * contents that pass through macros, filters and variables. */
+ * What a template takes is found by rendering small conversations with it when it is opened: reading its syntax tree
+ * would miss contents that pass through macros, filters and variables. */
 #include <string.h>
 #include "engine/chat/inside.h"
 
@@ -42,14 +43,15 @@ static void add_turn(json_t *list, int role, json_t *content)
 
 static void add_tool_turns(json_t *list, json_t *content)
 {
-	json_array_append_new(list, json_pack("{s:s, s:s, s:[{s:s, s:s, s:{s:s, s:{s:s}}}]}", "role", "assistant", "content", "",
-					      "tool_calls", "id", "call00001", "type", "function", "function", "name", "f", "arguments",
-					      "a", "b"));
-	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "role", "tool", "tool_call_id", "call00001", "name", "f",
-					      "content", content));
+	json_array_append_new(list, json_pack("{s:s, s:s, s:[{s:s, s:s, s:{s:s, s:{s:s}}}]}", "role", "assistant",
+					      "content", "", "tool_calls", "id", "call00001", "type", "function",
+					      "function", "name", "f", "arguments", "a", "b"));
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "role", "tool", "tool_call_id", "call00001",
+					      "name", "f", "content", content));
 }
 
-/* A conversation in which a message of that role has the content; *at is its place. Others have texts as users' have them. */
+/* A conversation in which a message of that role has the content; *at is its place. Others have texts as users' have
+ * them. */
 static json_t *trial(const struct shaped *s, int role, int form, bool system_first, size_t *at)
 {
 	bool wrap = !s->takes[USER].text && (s->takes[USER].parts || s->takes[USER].part);
@@ -71,8 +73,9 @@ static json_t *trial(const struct shaped *s, int role, int form, bool system_fir
 
 static json_t *trial_tools(void)
 {
-	return json_pack("[{s:s, s:{s:s, s:s, s:{s:s, s:{s:{s:s, s:s}}}}}]", "type", "function", "function", "name", "f", "description",
-			 "f", "parameters", "type", "object", "properties", "a", "type", "string", "description", "a");
+	return json_pack("[{s:s, s:{s:s, s:s, s:{s:s, s:{s:{s:s, s:s}}}}}]", "type", "function", "function", "name",
+			 "f", "description", "f", "parameters", "type", "object", "properties", "a", "type", "string",
+			 "description", "a");
 }
 
 /* Does all of the content appear, and as text? *raised: the template refuses the conversation. */
@@ -80,8 +83,8 @@ static bool renders(const struct shaped *s, json_t *own, int role, int form, boo
 {
 	size_t at;
 	json_t *messages = trial(s, role, form, system_first, &at);
-	json_t *said = json_pack("{s:o, s:o, s:n, s:b}", "messages", messages, "tools", s->with_tools ? trial_tools() : json_null(),
-				 "documents", "add_generation_prompt", 1);
+	json_t *said = json_pack("{s:o, s:o, s:n, s:b}", "messages", messages, "tools",
+				 s->with_tools ? trial_tools() : json_null(), "documents", "add_generation_prompt", 1);
 	struct template_input in = {.own = own, .said = said};
 	struct template_output out;
 	struct why why;
@@ -131,7 +134,8 @@ static bool is_text(const json_t *v)
 /* The text of a part; NULL: it has none. */
 static json_t *part_text(const json_t *part)
 {
-	const json_t *type = json_object_get(part, "type"), *text = is_text(part) ? part : json_object_get(part, "text");
+	const json_t *type = json_object_get(part, "type"),
+		     *text = is_text(part) ? part : json_object_get(part, "text");
 
 	if (type && !(json_is_string(type) && !strcmp(json_string_value(type), "text")))
 		return NULL;
@@ -145,7 +149,8 @@ static int check_parts(const json_t *list, size_t i, struct why *why)
 		const char *type = json_string_value(json_object_get(part, "type"));
 
 		if (!part_text(part) && type && strcmp(type, "text"))
-			return fail(why, ERR_INVALID, "messages[%zu]: a part of type %.40s; only text is supported", i, type);
+			return fail(why, ERR_INVALID, "messages[%zu]: a part of type %.40s; only text is supported", i,
+				    type);
 		if (!part_text(part))
 			return fail(why, ERR_INVALID, "messages[%zu]: part %zu of its content holds no text", i, k);
 	}
@@ -206,8 +211,8 @@ static json_t *shape_list(const struct takes *t, const json_t *list)
 	return t->part ? json_pack("[o]", text_part(joined(list))) : joined(list);
 }
 
-/* Models that OpenAI's clients are written for get arguments as a text; templates walk over an object. An empty text, which calls
- * without arguments have, is an empty object; another text that holds none stays. */
+/* Models that OpenAI's clients are written for get arguments as a text; templates walk over an object. An empty text,
+ * which calls without arguments have, is an empty object; another text that holds none stays. */
 static void parse_arguments(json_t *of)
 {
 	const json_t *text = json_object_get(of, "arguments");
@@ -216,7 +221,8 @@ static void parse_arguments(json_t *of)
 
 	if (json_is_string(text) && strspn(json_string_value(text), " \t\r\n") == json_string_length(text))
 		parsed = json_object();
-	else if (json_is_string(text) && template_read_json(&parsed, json_string_value(text), json_string_length(text), "arguments", &why))
+	else if (json_is_string(text) &&
+		 template_read_json(&parsed, json_string_value(text), json_string_length(text), "arguments", &why))
 		return;
 	if (json_is_object(parsed))
 		json_object_set(of, "arguments", parsed);
@@ -235,7 +241,8 @@ static void shape_calls(json_t *message)
 	if (!json_array_size(calls))
 		return;
 	copy = json_deep_copy(calls);
-	json_array_foreach(copy, i, call) {
+	json_array_foreach(copy, i, call)
+	{
 		parse_arguments(call);
 		parse_arguments(json_object_get(call, "function"));
 	}
@@ -279,7 +286,8 @@ int shape_messages(const struct shaped *s, const json_t *messages, json_t **out,
 	for (size_t i = 0; i < json_array_size(messages) && !err; i++) {
 		json_t *m = json_copy(json_array_get(messages, i));
 
-		err = json_is_object(m) ? shape_message(s, m, i, why) : fail(why, ERR_INVALID, "messages[%zu]: not an object", i);
+		err = json_is_object(m) ? shape_message(s, m, i, why)
+					: fail(why, ERR_INVALID, "messages[%zu]: not an object", i);
 		json_array_append_new(*out, m);
 	}
 	return err;

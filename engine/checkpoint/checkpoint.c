@@ -41,7 +41,8 @@ static int parse_file(const struct source *s, int file, struct table *out, struc
 }
 
 /* Moves what the index says lies in this file; the rest of the file is no part of the model. */
-static int take_shard(struct table *out, struct table *shard, const struct shard_index *x, const char *name, struct why *why)
+static int take_shard(struct table *out, struct table *shard, const struct shard_index *x, const char *name,
+		      struct why *why)
 {
 	int err = 0;
 
@@ -148,8 +149,8 @@ static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_forma
 		return open_single(c, dir, candidates[i], why);
 	}
 	if (format != CK_ANY)
-		return fail(why, ERR_IO, "%s: no checkpoint of this format: neither %s nor %s is there", dir, candidates[first],
-			    candidates[first + 1]);
+		return fail(why, ERR_IO, "%s: no checkpoint of this format: neither %s nor %s is there", dir,
+			    candidates[first], candidates[first + 1]);
 	return refuse_directory(dir, candidates, why);
 }
 
@@ -231,8 +232,8 @@ uint64_t checkpoint_bytes_read(const struct checkpoint *c)
 	return atomic_load(c->bytes_read);
 }
 
-int checkpoint_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
-		    void *dst, struct why *why)
+int checkpoint_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col,
+		    int64_t cols, void *dst, struct why *why)
 {
 	int err = slice_read(&c->file[t->file], t, row, rows, col, cols, dst, why);
 

@@ -12,10 +12,12 @@ static int check_file_name(const char *tensor, const char *name, struct why *why
 	size_t n = strlen(name);
 
 	if (!n || n > 255 || !strcmp(name, ".") || !strcmp(name, "..") || strchr(name, '/') || strchr(name, '\\'))
-		return fail(why, ERR_FORMAT, "weight_map: tensor %.200s: \"%.100s\" is no plain file name", tensor, name);
+		return fail(why, ERR_FORMAT, "weight_map: tensor %.200s: \"%.100s\" is no plain file name", tensor,
+			    name);
 	for (size_t i = 0; i < n; i++)
 		if ((uint8_t)name[i] < 0x20 || name[i] == 0x7f)
-			return fail(why, ERR_FORMAT, "weight_map: tensor %.200s: a file name with a control character", tensor);
+			return fail(why, ERR_FORMAT, "weight_map: tensor %.200s: a file name with a control character",
+				    tensor);
 	return 0;
 }
 
@@ -43,7 +45,9 @@ static int collect_files(struct shard_index *x, struct why *why)
 			x->file[x->n_files] = xstrdup(name[x->n_files]);
 	}
 	free(name);
-	return kept <= MAX_SHARDS ? 0 : fail(why, ERR_UNSUPPORTED, "weight_map: %zu files; the most is %d", kept, MAX_SHARDS);
+	return kept <= MAX_SHARDS
+		       ? 0
+		       : fail(why, ERR_UNSUPPORTED, "weight_map: %zu files; the most is %d", kept, MAX_SHARDS);
 }
 
 static int take_map(struct shard_index *x, struct why *why)
@@ -99,6 +103,7 @@ int shard_index_check(const struct shard_index *x, const struct table *table, st
 
 	for (size_t i = 0; (m = json_member(x->map, i)); i++)
 		if (!table_find(table, m->key) && strcmp(m->key, "lm_head.weight"))
-			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index says that it is there", json_str(&m->value), m->key);
+			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index says that it is there",
+				    json_str(&m->value), m->key);
 	return 0;
 }

@@ -9,8 +9,8 @@
 
 /* A file, or bytes in memory that stand for one. */
 struct source {
-	char *name; /* plain name, for messages */
-	int fd;     /* -1: mem */
+	char *name;         /* plain name, for messages */
+	int fd;             /* -1: mem */
 	const uint8_t *mem; /* (size) borrowed */
 	uint64_t size;
 };
@@ -47,7 +47,7 @@ int torch_parse(const struct source *s, int file, struct table *out, struct why 
 struct shard_index {
 	struct json_doc *doc;
 	const struct json *map; /* tensor name -> file name, both checked */
-	char **file; /* (n_files) sorted */
+	char **file;            /* (n_files) sorted */
 	int n_files;
 };
 int shard_index_parse(struct shard_index *x, const char *text, size_t size, struct why *why);

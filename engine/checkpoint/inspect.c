@@ -8,13 +8,11 @@
 
 static void print_config(FILE *out, const struct model_config *c)
 {
-	fprintf(out, "model        %s: %.3f billion parameters\n", c->architecture,
-		(double)model_parameters(c) / 1e9);
+	fprintf(out, "model        %s: %.3f billion parameters\n", c->architecture, (double)model_parameters(c) / 1e9);
 	fprintf(out,
 		"shape        %d layers, hidden %d, %d heads (%d for keys and values) x %d, FFN %d, "
 		"vocabulary %d%s\n",
-		c->layers, c->hidden, c->heads, c->kv_heads, c->head_dim, c->ffn, c->vocab,
-		c->tied ? ", tied" : "");
+		c->layers, c->hidden, c->heads, c->kv_heads, c->head_dim, c->ffn, c->vocab, c->tied ? ", tied" : "");
 	fprintf(out, "positions    %d\n", c->max_pos);
 	for (int i = 0; i < c->n_notes; i++)
 		fprintf(out, "note         %s\n", c->note[i]);
@@ -49,9 +47,8 @@ static void print_totals(FILE *out, const struct checkpoint *c)
 			fprintf(out, "%-8s     %d tensors, %.3f GiB\n",
 				i < DT_COUNT ? dtype_name((enum dtype)i) : "other", count[i],
 				(double)bytes[i] / (1 << 30));
-	fprintf(out, "in all       %d tensors in %d file%s, %.3f GiB\n", checkpoint_count(c),
-		checkpoint_files(c), checkpoint_files(c) == 1 ? "" : "s",
-		(double)checkpoint_bytes(c) / (1 << 30));
+	fprintf(out, "in all       %d tensors in %d file%s, %.3f GiB\n", checkpoint_count(c), checkpoint_files(c),
+		checkpoint_files(c) == 1 ? "" : "s", (double)checkpoint_bytes(c) / (1 << 30));
 }
 
 /* The first refusal is the result; later ones are printed as well. */

@@ -6,8 +6,9 @@
 
 #include "base/base.h"
 
-/* path: a model's directory, one checkpoint file, or an index. Prints tensors (name, type, shape, file, bytes), totals by type, and in a
- * directory the model's family, parameters and tokenizer. Goes on past what is wrong and prints it; returns the first code. */
+/* path: a model's directory, one checkpoint file, or an index. Prints tensors (name, type, shape, file, bytes), totals
+ * by type, and in a directory the model's family, parameters and tokenizer. Goes on past what is wrong and prints it;
+ * returns the first code. */
 int inspect_checkpoint(FILE *out, const char *path, struct why *why);
 
 #endif

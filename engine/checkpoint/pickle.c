@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum {
-	MARK = -1,         /* on the stack, in place of a node */
+	MARK = -1, /* on the stack, in place of a node */
 	MAX_NODES = 1 << 21,
 	MAX_STACK = 1 << 20,
 	MAX_MEMO = 1 << 21,
@@ -12,12 +12,42 @@ enum {
 };
 
 enum opcode {
-	OP_MARK = '(', OP_STOP = '.', OP_BINFLOAT = 'G', OP_BININT = 'J', OP_BININT1 = 'K', OP_BININT2 = 'M', OP_NONE = 'N',
-	OP_BINPERSID = 'Q', OP_REDUCE = 'R', OP_BINSTRING = 'T', OP_SHORT_BINSTRING = 'U', OP_BINUNICODE = 'X', OP_APPEND = 'a',
-	OP_BUILD = 'b', OP_GLOBAL = 'c', OP_APPENDS = 'e', OP_BINGET = 'h', OP_LONG_BINGET = 'j', OP_BINPUT = 'q',
-	OP_LONG_BINPUT = 'r', OP_SETITEM = 's', OP_TUPLE = 't', OP_SETITEMS = 'u', OP_EMPTY_DICT = '}', OP_EMPTY_LIST = ']',
-	OP_EMPTY_TUPLE = ')', OP_PROTO = 0x80, OP_TUPLE1 = 0x85, OP_TUPLE2 = 0x86, OP_TUPLE3 = 0x87, OP_NEWTRUE = 0x88,
-	OP_NEWFALSE = 0x89, OP_LONG1 = 0x8a, OP_SHORT_BINUNICODE = 0x8c, OP_STACK_GLOBAL = 0x93, OP_MEMOIZE = 0x94,
+	OP_MARK = '(',
+	OP_STOP = '.',
+	OP_BINFLOAT = 'G',
+	OP_BININT = 'J',
+	OP_BININT1 = 'K',
+	OP_BININT2 = 'M',
+	OP_NONE = 'N',
+	OP_BINPERSID = 'Q',
+	OP_REDUCE = 'R',
+	OP_BINSTRING = 'T',
+	OP_SHORT_BINSTRING = 'U',
+	OP_BINUNICODE = 'X',
+	OP_APPEND = 'a',
+	OP_BUILD = 'b',
+	OP_GLOBAL = 'c',
+	OP_APPENDS = 'e',
+	OP_BINGET = 'h',
+	OP_LONG_BINGET = 'j',
+	OP_BINPUT = 'q',
+	OP_LONG_BINPUT = 'r',
+	OP_SETITEM = 's',
+	OP_TUPLE = 't',
+	OP_SETITEMS = 'u',
+	OP_EMPTY_DICT = '}',
+	OP_EMPTY_LIST = ']',
+	OP_EMPTY_TUPLE = ')',
+	OP_PROTO = 0x80,
+	OP_TUPLE1 = 0x85,
+	OP_TUPLE2 = 0x86,
+	OP_TUPLE3 = 0x87,
+	OP_NEWTRUE = 0x88,
+	OP_NEWFALSE = 0x89,
+	OP_LONG1 = 0x8a,
+	OP_SHORT_BINUNICODE = 0x8c,
+	OP_STACK_GLOBAL = 0x93,
+	OP_MEMOIZE = 0x94,
 	OP_FRAME = 0x95,
 };
 
@@ -36,7 +66,8 @@ static int wrong(const struct parser *x, const char *what)
 
 static int over(const struct parser *x, const char *what, int max)
 {
-	return fail(x->why, ERR_LIMIT, "pickle, before byte %zu: %s; the most is %d", (size_t)(x->at - x->begin), what, max);
+	return fail(x->why, ERR_LIMIT, "pickle, before byte %zu: %s; the most is %d", (size_t)(x->at - x->begin), what,
+		    max);
 }
 
 /* The next n bytes; NULL: there are fewer. */
@@ -179,7 +210,8 @@ static int do_add(struct parser *x, enum pickle_kind kind, int n)
 		return err;
 	list = first - (n ? 1 : 2);
 	if (list < 0 || x->stack[list] == MARK || x->p.node[x->stack[list]].kind != kind)
-		return wrong(x, kind == PK_DICT ? "items are set, but not of a dict" : "items are appended, but not to a list");
+		return wrong(x, kind == PK_DICT ? "items are set, but not of a dict"
+						: "items are appended, but not to a list");
 	for (int i = first; i < x->depth; i++)
 		if (x->stack[i] == MARK)
 			return wrong(x, "a mark among items");
@@ -253,9 +285,10 @@ static int push_name(struct parser *x, const char *module, size_t m, const char 
 		if (c < 0x20 || c > 0x7e)
 			return wrong(x, "it uses a name that is not plain text");
 	}
-	return fail(x->why, ERR_UNSUPPORTED,
-		    "pickle, before byte %zu: it uses %.*s.%.*s; only tensors in dicts are read, other Python objects are not",
-		    (size_t)(x->at - x->begin), m < 80 ? (int)m : 80, module, n < 80 ? (int)n : 80, name);
+	return fail(
+		x->why, ERR_UNSUPPORTED,
+		"pickle, before byte %zu: it uses %.*s.%.*s; only tensors in dicts are read, other Python objects are not",
+		(size_t)(x->at - x->begin), m < 80 ? (int)m : 80, module, n < 80 ? (int)n : 80, name);
 }
 
 static int take_line(struct parser *x, const char **text, size_t *n)
@@ -404,51 +437,88 @@ static int do_frame(struct parser *x)
 static int push_value(struct parser *x, uint8_t op)
 {
 	switch (op) {
-	case OP_NONE: return push_new(x, (struct pickle_node){.kind = PK_NONE});
-	case OP_NEWTRUE: return push_new(x, (struct pickle_node){.kind = PK_BOOL, .i = 1});
-	case OP_NEWFALSE: return push_new(x, (struct pickle_node){.kind = PK_BOOL});
-	case OP_BININT: return do_int(x, 4);
-	case OP_BININT1: return do_int(x, 1);
-	case OP_BININT2: return do_int(x, 2);
-	case OP_LONG1: return do_long(x);
-	case OP_BINFLOAT: return do_float(x);
+	case OP_NONE:
+		return push_new(x, (struct pickle_node){.kind = PK_NONE});
+	case OP_NEWTRUE:
+		return push_new(x, (struct pickle_node){.kind = PK_BOOL, .i = 1});
+	case OP_NEWFALSE:
+		return push_new(x, (struct pickle_node){.kind = PK_BOOL});
+	case OP_BININT:
+		return do_int(x, 4);
+	case OP_BININT1:
+		return do_int(x, 1);
+	case OP_BININT2:
+		return do_int(x, 2);
+	case OP_LONG1:
+		return do_long(x);
+	case OP_BINFLOAT:
+		return do_float(x);
 	case OP_BINUNICODE:
-	case OP_BINSTRING: return do_text(x, 4);
+	case OP_BINSTRING:
+		return do_text(x, 4);
 	case OP_SHORT_BINUNICODE:
-	case OP_SHORT_BINSTRING: return do_text(x, 1);
-	case OP_GLOBAL: return do_global(x);
-	case OP_STACK_GLOBAL: return do_stack_global(x);
-	case OP_EMPTY_DICT: return push_new(x, (struct pickle_node){.kind = PK_DICT});
-	case OP_EMPTY_LIST: return push_new(x, (struct pickle_node){.kind = PK_LIST});
-	case OP_EMPTY_TUPLE: return do_tuple(x, 0);
-	default: return fail(x->why, ERR_UNSUPPORTED, "pickle, before byte %zu: opcode 0x%02x is not one that torch.save writes",
-			     (size_t)(x->at - x->begin), op);
+	case OP_SHORT_BINSTRING:
+		return do_text(x, 1);
+	case OP_GLOBAL:
+		return do_global(x);
+	case OP_STACK_GLOBAL:
+		return do_stack_global(x);
+	case OP_EMPTY_DICT:
+		return push_new(x, (struct pickle_node){.kind = PK_DICT});
+	case OP_EMPTY_LIST:
+		return push_new(x, (struct pickle_node){.kind = PK_LIST});
+	case OP_EMPTY_TUPLE:
+		return do_tuple(x, 0);
+	default:
+		return fail(x->why, ERR_UNSUPPORTED,
+			    "pickle, before byte %zu: opcode 0x%02x is not one that torch.save writes",
+			    (size_t)(x->at - x->begin), op);
 	}
 }
 
 static int run(struct parser *x, uint8_t op)
 {
 	switch (op) {
-	case OP_PROTO: return do_proto(x);
-	case OP_FRAME: return do_frame(x);
-	case OP_MARK: return push(x, MARK);
-	case OP_TUPLE: return do_tuple(x, -1);
-	case OP_TUPLE1: return do_tuple(x, 1);
-	case OP_TUPLE2: return do_tuple(x, 2);
-	case OP_TUPLE3: return do_tuple(x, 3);
-	case OP_APPEND: return do_add(x, PK_LIST, 1);
-	case OP_APPENDS: return do_add(x, PK_LIST, 0);
-	case OP_SETITEM: return do_add(x, PK_DICT, 2);
-	case OP_SETITEMS: return do_add(x, PK_DICT, 0);
-	case OP_BINPUT: return do_put(x, 1);
-	case OP_LONG_BINPUT: return do_put(x, 4);
-	case OP_MEMOIZE: return do_put(x, 0);
-	case OP_BINGET: return do_get(x, 1);
-	case OP_LONG_BINGET: return do_get(x, 4);
-	case OP_REDUCE: return do_call(x);
-	case OP_BUILD: return do_build(x);
-	case OP_BINPERSID: return do_storage(x);
-	default: return push_value(x, op);
+	case OP_PROTO:
+		return do_proto(x);
+	case OP_FRAME:
+		return do_frame(x);
+	case OP_MARK:
+		return push(x, MARK);
+	case OP_TUPLE:
+		return do_tuple(x, -1);
+	case OP_TUPLE1:
+		return do_tuple(x, 1);
+	case OP_TUPLE2:
+		return do_tuple(x, 2);
+	case OP_TUPLE3:
+		return do_tuple(x, 3);
+	case OP_APPEND:
+		return do_add(x, PK_LIST, 1);
+	case OP_APPENDS:
+		return do_add(x, PK_LIST, 0);
+	case OP_SETITEM:
+		return do_add(x, PK_DICT, 2);
+	case OP_SETITEMS:
+		return do_add(x, PK_DICT, 0);
+	case OP_BINPUT:
+		return do_put(x, 1);
+	case OP_LONG_BINPUT:
+		return do_put(x, 4);
+	case OP_MEMOIZE:
+		return do_put(x, 0);
+	case OP_BINGET:
+		return do_get(x, 1);
+	case OP_LONG_BINGET:
+		return do_get(x, 4);
+	case OP_REDUCE:
+		return do_call(x);
+	case OP_BUILD:
+		return do_build(x);
+	case OP_BINPERSID:
+		return do_storage(x);
+	default:
+		return push_value(x, op);
 	}
 }
 

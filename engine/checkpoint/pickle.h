@@ -8,7 +8,19 @@
 
 enum { PICKLE_MAX = 32 << 20 }; /* bytes; a 13 B model needs about 0.1 MiB */
 
-enum pickle_kind { PK_NONE, PK_BOOL, PK_INT, PK_FLOAT, PK_TEXT, PK_NAME, PK_TUPLE, PK_LIST, PK_DICT, PK_CALL, PK_STORAGE };
+enum pickle_kind {
+	PK_NONE,
+	PK_BOOL,
+	PK_INT,
+	PK_FLOAT,
+	PK_TEXT,
+	PK_NAME,
+	PK_TUPLE,
+	PK_LIST,
+	PK_DICT,
+	PK_CALL,
+	PK_STORAGE
+};
 
 /* Names that a pickle may use. */
 enum pickle_name {
@@ -26,7 +38,7 @@ struct pickle_node {
 	enum pickle_kind kind;
 	enum pickle_name name; /* PK_NAME, PK_CALL */
 	uint32_t n;            /* bytes of text; cells of a container */
-	int first, last;       /* cells of a container, -1: none. A dict has key, value, key, value; a call its arguments */
+	int first, last; /* cells of a container, -1: none. A dict has key, value, key, value; a call its arguments */
 	union {
 		int64_t i;        /* PK_BOOL, PK_INT */
 		double f;         /* PK_FLOAT */

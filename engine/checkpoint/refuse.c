@@ -20,8 +20,10 @@ static const struct {
 	 "is there, but not its index, model.safetensors.index.json: download that file, too"},
 	{"pytorch_model-*-of-*.bin", ERR_FORMAT,
 	 "is there, but not its index, pytorch_model.bin.index.json: download that file, too"},
-	{"*.gguf", ERR_UNSUPPORTED, "is there: GGUF files are not supported; take the model's safetensors or PyTorch files"},
-	{"snapshots", ERR_INVALID, "is there: this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
+	{"*.gguf", ERR_UNSUPPORTED,
+	 "is there: GGUF files are not supported; take the model's safetensors or PyTorch files"},
+	{"snapshots", ERR_INVALID,
+	 "is there: this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
 	{"*.index.json", ERR_FORMAT, "is there, but under another name than the ones above"},
 	{"*.safetensors", ERR_UNSUPPORTED, "is there: rename it to model.safetensors if it is the whole model"},
 	{"*.bin.part", ERR_FORMAT, "is there: the download has not ended"},
@@ -61,7 +63,8 @@ int refuse_directory(const char *dir, const char *const names[4], struct why *wh
 	int kind = look(dir, name);
 
 	if (kind < N_KINDS)
-		return fail(why, kinds[kind].err, "%.150s: no checkpoint: none of %s, %s, %s, %s; %.80s %s", dir, names[0], names[1], names[2], names[3],
-			    name, kinds[kind].text);
-	return fail(why, ERR_IO, "%s: no checkpoint: none of %s, %s, %s, %s is there", dir, names[0], names[1], names[2], names[3]);
+		return fail(why, kinds[kind].err, "%.150s: no checkpoint: none of %s, %s, %s, %s; %.80s %s", dir,
+			    names[0], names[1], names[2], names[3], name, kinds[kind].text);
+	return fail(why, ERR_IO, "%s: no checkpoint: none of %s, %s, %s, %s is there", dir, names[0], names[1],
+		    names[2], names[3]);
 }

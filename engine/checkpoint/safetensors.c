@@ -15,10 +15,11 @@ static const struct {
 	unsigned bits;
 	enum dtype type;
 } types[] = {
-	{"BOOL", 8, DT_BOOL},    {"U8", 8, DT_U8},        {"I8", 8, DT_I8},         {"I16", 16, DT_I16},    {"U16", 16, DT_COUNT},
-	{"F16", 16, DT_F16},     {"BF16", 16, DT_BF16},   {"I32", 32, DT_I32},      {"U32", 32, DT_COUNT},  {"F32", 32, DT_F32},
-	{"F64", 64, DT_F64},     {"I64", 64, DT_I64},     {"U64", 64, DT_COUNT},    {"C64", 64, DT_COUNT},  {"F8_E4M3", 8, DT_COUNT},
-	{"F8_E5M2", 8, DT_COUNT}, {"F8_E8M0", 8, DT_COUNT}, {"F6_E2M3", 6, DT_COUNT}, {"F6_E3M2", 6, DT_COUNT}, {"F4", 4, DT_COUNT},
+	{"BOOL", 8, DT_BOOL},     {"U8", 8, DT_U8},         {"I8", 8, DT_I8},         {"I16", 16, DT_I16},
+	{"U16", 16, DT_COUNT},    {"F16", 16, DT_F16},      {"BF16", 16, DT_BF16},    {"I32", 32, DT_I32},
+	{"U32", 32, DT_COUNT},    {"F32", 32, DT_F32},      {"F64", 64, DT_F64},      {"I64", 64, DT_I64},
+	{"U64", 64, DT_COUNT},    {"C64", 64, DT_COUNT},    {"F8_E4M3", 8, DT_COUNT}, {"F8_E5M2", 8, DT_COUNT},
+	{"F8_E8M0", 8, DT_COUNT}, {"F6_E2M3", 6, DT_COUNT}, {"F6_E3M2", 6, DT_COUNT}, {"F4", 4, DT_COUNT},
 };
 
 /* What one entry of the header says; offsets are into the data. */
@@ -65,8 +66,8 @@ static int take_offsets(struct entry *e, const struct json *j, struct why *why)
 {
 	const struct json *begin = json_at(j, 0), *end = json_at(j, 1);
 
-	if (json_size(j) != 2 || !json_is(begin, JSON_IS_INTEGER) || !json_is(end, JSON_IS_INTEGER) || json_int_or(begin, 0) < 0 ||
-	    json_int_or(end, 0) < 0)
+	if (json_size(j) != 2 || !json_is(begin, JSON_IS_INTEGER) || !json_is(end, JSON_IS_INTEGER) ||
+	    json_int_or(begin, 0) < 0 || json_int_or(end, 0) < 0)
 		return fail(why, ERR_FORMAT, "tensor %s: data_offsets is not [begin, end]", e->t.name);
 	e->t.offset = (uint64_t)json_int_or(begin, 0);
 	e->end = (uint64_t)json_int_or(end, 0);
@@ -121,8 +122,10 @@ static int check_cover(const struct entry *e, int n, uint64_t data, uint64_t siz
 	for (int i = 0; i < n; i++) {
 		if (e[i].t.offset != at || e[i].end < at)
 			return fail(why, ERR_FORMAT,
-				    "tensor %s: data_offsets [%" PRIu64 ", %" PRIu64 "] leave a hole or overlap: the tensor "
-				    "before ends at %" PRIu64, e[i].t.name, e[i].t.offset, e[i].end, at);
+				    "tensor %s: data_offsets [%" PRIu64 ", %" PRIu64
+				    "] leave a hole or overlap: the tensor "
+				    "before ends at %" PRIu64,
+				    e[i].t.name, e[i].t.offset, e[i].end, at);
 		if (e[i].end - at != e[i].t.bytes)
 			return fail(why, ERR_FORMAT,
 				    "tensor %s: data_offsets hold %" PRIu64 " bytes, but shape and dtype need %" PRIu64,
@@ -136,7 +139,8 @@ static int check_cover(const struct entry *e, int n, uint64_t data, uint64_t siz
 	return 0;
 }
 
-static int take_header(const struct json *root, uint64_t data, uint64_t size, int file, struct table *out, struct why *why)
+static int take_header(const struct json *root, uint64_t data, uint64_t size, int file, struct table *out,
+		       struct why *why)
 {
 	struct entry *e = xalloc(json_size(root), sizeof *e);
 	const struct json_member *m;
@@ -187,7 +191,8 @@ static int parse(const struct source *s, int file, struct table *out, struct why
 	int err;
 
 	if (s->size < 8)
-		return fail(why, ERR_FORMAT, "too short: %" PRIu64 " bytes found, 8 wanted for the header's length", s->size);
+		return fail(why, ERR_FORMAT, "too short: %" PRIu64 " bytes found, 8 wanted for the header's length",
+			    s->size);
 	if ((err = source_read(s, 0, head, 8, why)))
 		return err;
 	for (int i = 7; i >= 0; i--)
@@ -195,8 +200,9 @@ static int parse(const struct source *s, int file, struct table *out, struct why
 	if (n > MAX_HEADER)
 		return fail(why, ERR_FORMAT, "a header of %" PRIu64 " bytes; the most is %d", n, MAX_HEADER);
 	if (n > s->size - 8)
-		return fail(why, ERR_FORMAT, "truncated in its header: %" PRIu64 " bytes found, at least %" PRIu64 " wanted",
-			    s->size, 8 + n);
+		return fail(why, ERR_FORMAT,
+			    "truncated in its header: %" PRIu64 " bytes found, at least %" PRIu64 " wanted", s->size,
+			    8 + n);
 	text = xalloc(n, 1);
 	err = source_read(s, 8, text, n, why);
 	if (!err)

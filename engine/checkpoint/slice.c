@@ -2,7 +2,8 @@
  *
  * The part is cut into boxes: up to CK_MAX_DIMS axes, each with a count, a stride in the file and a step in the result.
  * Axes are walked from the largest stride down, so the file is read forwards. Runs that are contiguous on both sides
- * go straight to the result; what is scattered in small pieces is read a bounded chunk at a time and gathered from there. */
+ * go straight to the result; what is scattered in small pieces is read a bounded chunk at a time and gathered from
+ * there. */
 #include "engine/checkpoint/inside.h"
 
 #include <inttypes.h>
@@ -10,9 +11,9 @@
 #include <string.h>
 
 enum {
-	STAGE = 256 << 10,   /* bytes of a chunk */
-	SMALL_GAP = 4096,    /* bytes: reading over it is cheaper than another call */
-	DIRECT_RUN = 8192,   /* bytes: a run worth a call of its own */
+	STAGE = 256 << 10, /* bytes of a chunk */
+	SMALL_GAP = 4096,  /* bytes: reading over it is cheaper than another call */
+	DIRECT_RUN = 8192, /* bytes: a run worth a call of its own */
 	MAX_AXES = CK_MAX_DIMS,
 };
 
@@ -54,14 +55,16 @@ static bool is_dense(const struct box *b, int k)
 	if (is_direct(b, b->n - 1) && last->count * (int64_t)b->item >= DIRECT_RUN)
 		return false;
 	for (int i = k; i < b->n; i++)
-		if ((b->axis[i].stride - span_of(b, i + 1, i + 1 < b->n ? b->axis[i + 1].count : 1)) * (int64_t)b->item > SMALL_GAP)
+		if ((b->axis[i].stride - span_of(b, i + 1, i + 1 < b->n ? b->axis[i + 1].count : 1)) *
+			    (int64_t)b->item >
+		    SMALL_GAP)
 			return false;
 	return true;
 }
 
-#define COPY_RUN(bytes)                                                          \
-	case bytes:                                                              \
-		for (int64_t i = 0; i < n; i++)                                  \
+#define COPY_RUN(bytes) \
+	case bytes: \
+		for (int64_t i = 0; i < n; i++) \
 			memcpy(dst + i * step * bytes, src + i * stride * bytes, bytes); \
 		break
 
@@ -96,7 +99,8 @@ static void gather(const struct box *b, int k, int64_t count, int o, uint8_t *ds
 		return;
 	}
 	for (int64_t i = 0; i < n; i++)
-		gather(b, k, count, o + 1, dst + i * a->step * (int64_t)b->item, src + i * a->stride * (int64_t)b->item);
+		gather(b, k, count, o + 1, dst + i * a->step * (int64_t)b->item,
+		       src + i * a->stride * (int64_t)b->item);
 }
 
 static int read_staged(struct box *b, int k, int64_t count, uint64_t at, uint8_t *dst)
@@ -129,7 +133,8 @@ static int read_axes(struct box *b, int k, uint64_t at, uint8_t *dst)
 	int err = 0;
 
 	if (is_direct(b, k))
-		return source_read(b->s, b->base + at * b->item, dst, k == b->n ? b->item : (size_t)a->count * b->item, b->why);
+		return source_read(b->s, b->base + at * b->item, dst, k == b->n ? b->item : (size_t)a->count * b->item,
+				   b->why);
 	many = steps_staged(b, k);
 	for (int64_t i = 0; i < a->count && !err; i += n) {
 		uint64_t from = at + (uint64_t)(i * a->stride);
@@ -205,7 +210,8 @@ static int read_range(const struct slice *x, int k, uint64_t at, int64_t first, 
 	int err = 0;
 
 	if (first % inner || end < (here + 1) * inner) { /* a part of one step comes first */
-		err = read_range(x, k + 1, at + (uint64_t)(here * stride), first - here * inner, cut - here * inner, done);
+		err = read_range(x, k + 1, at + (uint64_t)(here * stride), first - here * inner, cut - here * inner,
+				 done);
 		done += cut - first;
 		first = cut;
 	}
@@ -235,13 +241,16 @@ int slice_read(const struct source *s, const struct ck_tensor *t, int64_t row, i
 	if (t->n_dims <= 1)
 		x.inner[1] = 1;
 	if (t->type >= DT_COUNT)
-		return fail(why, ERR_UNSUPPORTED, "%s: tensor %s: elements of type %s are not supported", s->name, t->name, t->type_name);
+		return fail(why, ERR_UNSUPPORTED, "%s: tensor %s: elements of type %s are not supported", s->name,
+			    t->name, t->type_name);
 	if (!t->bytes)
 		return 0;
-	if (row < 0 || rows < 0 || row > height || rows > height - row || col < 0 || cols < 0 || col > width || cols > width - col)
+	if (row < 0 || rows < 0 || row > height || rows > height - row || col < 0 || cols < 0 || col > width ||
+	    cols > width - col)
 		return fail(why, ERR_INVALID,
-			    "%s: tensor %s of %" PRId64 " x %" PRId64 ": no rows [%" PRId64 ", +%" PRId64 ") and columns [%" PRId64
-			    ", +%" PRId64 ")", s->name, t->name, height, width, row, rows, col, cols);
+			    "%s: tensor %s of %" PRId64 " x %" PRId64 ": no rows [%" PRId64 ", +%" PRId64
+			    ") and columns [%" PRId64 ", +%" PRId64 ")",
+			    s->name, t->name, height, width, row, rows, col, cols);
 	if (!rows || !cols)
 		return 0;
 	return read_range(&x, 1, t->n_dims ? (uint64_t)(row * t->stride[0]) : 0, col, col + cols, 0);

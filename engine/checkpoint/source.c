@@ -43,9 +43,11 @@ static int read_file(const struct source *s, uint64_t offset, uint8_t *dst, size
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail(why, ERR_IO, "%s: reading %zu bytes at %" PRIu64 ": %s", s->name, n, offset, strerror(errno));
+			return fail(why, ERR_IO, "%s: reading %zu bytes at %" PRIu64 ": %s", s->name, n, offset,
+				    strerror(errno));
 		if (!got)
-			return fail(why, ERR_IO, "%s: became shorter while it was read: no byte at %" PRIu64, s->name, offset);
+			return fail(why, ERR_IO, "%s: became shorter while it was read: no byte at %" PRIu64, s->name,
+				    offset);
 		dst += got;
 		offset += (uint64_t)got;
 		n -= (size_t)got;
@@ -56,8 +58,8 @@ static int read_file(const struct source *s, uint64_t offset, uint8_t *dst, size
 int source_read(const struct source *s, uint64_t offset, void *dst, size_t n, struct why *why)
 {
 	if (offset > s->size || n > s->size - offset)
-		return fail(why, ERR_FORMAT, "%s: truncated: %" PRIu64 " bytes found, %" PRIu64 " wanted", s->name, s->size,
-			    offset > UINT64_MAX - n ? UINT64_MAX : offset + n);
+		return fail(why, ERR_FORMAT, "%s: truncated: %" PRIu64 " bytes found, %" PRIu64 " wanted", s->name,
+			    s->size, offset > UINT64_MAX - n ? UINT64_MAX : offset + n);
 	if (s->fd >= 0)
 		return read_file(s, offset, dst, n, why);
 	if (n)

@@ -59,10 +59,12 @@ static int check_name(const char *name, struct why *why)
 	if (!n)
 		return fail(why, ERR_FORMAT, "a tensor with an empty name");
 	if (n > MAX_NAME)
-		return fail(why, ERR_FORMAT, "a tensor's name of %zu bytes; the most is %d (%.40s...)", n, MAX_NAME, name);
+		return fail(why, ERR_FORMAT, "a tensor's name of %zu bytes; the most is %d (%.40s...)", n, MAX_NAME,
+			    name);
 	for (size_t i = 0; i < n; i++)
 		if ((uint8_t)name[i] < 0x20 || name[i] == 0x7f)
-			return fail(why, ERR_FORMAT, "a tensor's name holds the control character 0x%02x", (uint8_t)name[i]);
+			return fail(why, ERR_FORMAT, "a tensor's name holds the control character 0x%02x",
+				    (uint8_t)name[i]);
 	return 0;
 }
 

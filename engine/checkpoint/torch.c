@@ -1,5 +1,5 @@
-/* What torch.save writes: a zip archive of one pickle (PREFIX/data.pkl) and one entry (PREFIX/data/KEY) for each storage.
- * Tensors are views of storages: they may share them and lie in them by any strides. */
+/* What torch.save writes: a zip archive of one pickle (PREFIX/data.pkl) and one entry (PREFIX/data/KEY) for each
+ * storage. Tensors are views of storages: they may share them and lie in them by any strides. */
 #include "engine/checkpoint/inside.h"
 #include "engine/checkpoint/pickle.h"
 #include "engine/checkpoint/zip.h"
@@ -89,7 +89,8 @@ static bool is_key(const struct pickle_node *n)
 	if (!n || n->kind != PK_TEXT || !n->n || n->n > MAX_KEY)
 		return false;
 	for (uint32_t i = 0; i < n->n; i++)
-		if (!strchr("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-", n->text[i]) || !n->text[i])
+		if (!strchr("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-", n->text[i]) ||
+		    !n->text[i])
 			return false;
 	return true;
 }
@@ -106,8 +107,8 @@ static int find_bytes(struct reader *r, const struct pickle_node *key, struct st
 	else if ((err = zip_data(&r->z, e, &st->at, &inner)))
 		fail(r->why, err, "tensor %s: %s", r->name, inner.text);
 	else if (st->bytes > e->size)
-		err = fail(r->why, ERR_FORMAT, "tensor %s: its entry %s has %" PRIu64 " bytes, wanted: %" PRIu64, r->name, name, e->size,
-			   st->bytes);
+		err = fail(r->why, ERR_FORMAT, "tensor %s: its entry %s has %" PRIu64 " bytes, wanted: %" PRIu64,
+			   r->name, name, e->size, st->bytes);
 	free(name);
 	return err;
 }
@@ -150,7 +151,8 @@ static bool is_inside(const struct ck_tensor *t, int64_t first, const struct sto
 	int64_t last = first, step;
 
 	for (int i = 0; i < t->n_dims; i++)
-		if (__builtin_mul_overflow(t->shape[i] - 1, t->stride[i], &step) || __builtin_add_overflow(last, step, &last))
+		if (__builtin_mul_overflow(t->shape[i] - 1, t->stride[i], &step) ||
+		    __builtin_add_overflow(last, step, &last))
 			return false;
 	return (uint64_t)last < st->bytes / (st->bits / 8);
 }
@@ -233,7 +235,8 @@ static int add_dict(struct reader *r, const struct pickle_node *dict, size_t at,
 	int err = 0;
 
 	for (int c = dict->first; c >= 0 && !err; c = p->cell[p->cell[c].next].next) {
-		const struct pickle_node *key = &p->node[p->cell[c].value], *value = &p->node[p->cell[p->cell[c].next].value];
+		const struct pickle_node *key = &p->node[p->cell[c].value],
+					 *value = &p->node[p->cell[p->cell[c].next].value];
 		if (++r->visits > MAX_VISITS)
 			return fail(r->why, ERR_LIMIT, "its dicts hold more than %d entries", MAX_VISITS);
 		if (value->kind != PK_CALL && value->kind != PK_DICT)
@@ -257,7 +260,8 @@ static const struct pickle_node *unwrap(const struct pickle *p, const struct pic
 	const struct pickle_node *inner[4] = {NULL};
 
 	for (int c = dict->first; c >= 0; c = p->cell[p->cell[c].next].next) {
-		const struct pickle_node *key = &p->node[p->cell[c].value], *value = &p->node[p->cell[p->cell[c].next].value];
+		const struct pickle_node *key = &p->node[p->cell[c].value],
+					 *value = &p->node[p->cell[p->cell[c].next].value];
 		if (value->kind == PK_CALL)
 			return NULL;
 		for (int i = 0; i < 4; i++)
@@ -292,7 +296,8 @@ static int find_prefix(struct reader *r)
 		if (n <= m || strcmp(name + n - m, end))
 			continue;
 		if (r->prefix)
-			return fail(r->why, ERR_FORMAT, "entries %s%s and %s: which is the model's?", r->prefix, end, name);
+			return fail(r->why, ERR_FORMAT, "entries %s%s and %s: which is the model's?", r->prefix, end,
+				    name);
 		r->prefix = xprintf("%.*s", (int)(n - m), name);
 	}
 	if (!r->prefix)
@@ -319,8 +324,8 @@ static int read_entry(struct reader *r, const char *name, size_t max, char **dat
 	}
 	/* torch can be told to leave the checksums out, so this refuses nothing. */
 	if (!err && *data && zip_crc(*data, *size) != e->crc)
-		log_event(LOG_WARN, "an entry does not match its checksum: the file may be damaged", " file=\"%s\" entry=\"%s\"",
-			  r->s->name, full);
+		log_event(LOG_WARN, "an entry does not match its checksum: the file may be damaged",
+			  " file=\"%s\" entry=\"%s\"", r->s->name, full);
 	free(full);
 	return err;
 }
@@ -382,10 +387,11 @@ static int parse(struct reader *r)
 	int err;
 
 	if (is_legacy(r->s))
-		return fail(r->why, ERR_UNSUPPORTED,
-			    "saved by PyTorch before 1.6 or in its old format, which is not read; convert it with: "
-			    "python3 -c 'import torch; torch.save(torch.load(\"%.100s\", map_location=\"cpu\"), \"%.100s\")'",
-			    r->s->name, r->s->name);
+		return fail(
+			r->why, ERR_UNSUPPORTED,
+			"saved by PyTorch before 1.6 or in its old format, which is not read; convert it with: "
+			"python3 -c 'import torch; torch.save(torch.load(\"%.100s\", map_location=\"cpu\"), \"%.100s\")'",
+			r->s->name, r->s->name);
 	if (r->s->size >= 4 && (err = source_read(r->s, 0, head, 4, r->why)))
 		return err;
 	if (memcmp(head, "PK\3\4", 4))

@@ -5,7 +5,11 @@
 #include <string.h>
 
 enum {
-	END = 22, END64 = 56, LOCATOR = 20, CENTRAL = 46, LOCAL = 30, /* bytes of the records' fixed parts */
+	END = 22,
+	END64 = 56,
+	LOCATOR = 20,
+	CENTRAL = 46,
+	LOCAL = 30, /* bytes of the records' fixed parts */
 	MAX_COMMENT = 65535,
 	MAX_NAME = 1024,
 	MAX_DIRECTORY = 64 << 20, /* bytes; over 500000 entries */
@@ -84,8 +88,9 @@ static int find_end(const struct source *s, struct end *e, struct why *why)
 		if (get16(r + 4) || get16(r + 6) || get16(r + 8) != get16(r + 10))
 			err = fail(why, ERR_UNSUPPORTED, "a zip archive in several parts");
 	} else if (!err) {
-		err = fail(why, ERR_FORMAT, "truncated, or no zip archive: no end record in the last %" PRIu64 " of %" PRIu64 " bytes", n,
-			   s->size);
+		err = fail(why, ERR_FORMAT,
+			   "truncated, or no zip archive: no end record in the last %" PRIu64 " of %" PRIu64 " bytes",
+			   n, s->size);
 	}
 	free(tail);
 	return err;
@@ -94,9 +99,11 @@ static int find_end(const struct source *s, struct end *e, struct why *why)
 static int check_end(const struct end *e, struct why *why)
 {
 	if (e->offset > e->at || e->size > e->at - e->offset)
-		return fail(why, ERR_FORMAT, "the central directory [%" PRIu64 ", +%" PRIu64 ") is outside the file", e->offset, e->size);
+		return fail(why, ERR_FORMAT, "the central directory [%" PRIu64 ", +%" PRIu64 ") is outside the file",
+			    e->offset, e->size);
 	if (e->size > MAX_DIRECTORY)
-		return fail(why, ERR_FORMAT, "a central directory of %" PRIu64 " bytes; the most is %d", e->size, MAX_DIRECTORY);
+		return fail(why, ERR_FORMAT, "a central directory of %" PRIu64 " bytes; the most is %d", e->size,
+			    MAX_DIRECTORY);
 	if (e->entries > e->size / CENTRAL)
 		return fail(why, ERR_FORMAT, "the central directory has no room for %" PRIu64 " entries", e->entries);
 	return 0;
@@ -167,8 +174,8 @@ static int take_entry(struct zip *z, const uint8_t *r, size_t n, size_t *used, s
 	if (stored != e->size)
 		return fail(why, ERR_FORMAT, "entry %s: two sizes, %" PRIu64 " and %" PRIu64, e->name, stored, e->size);
 	if (e->local > z->directory || e->size > z->directory - e->local)
-		return fail(why, ERR_FORMAT, "entry %s: its %" PRIu64 " bytes at %" PRIu64 " are outside the file", e->name, e->size,
-			    e->local);
+		return fail(why, ERR_FORMAT, "entry %s: its %" PRIu64 " bytes at %" PRIu64 " are outside the file",
+			    e->name, e->size, e->local);
 	return 0;
 }
 
@@ -243,8 +250,8 @@ int zip_data(const struct zip *z, const struct zip_entry *e, uint64_t *offset, s
 		return fail(why, ERR_FORMAT, "entry %s: no header of this entry at %" PRIu64, e->name, e->local);
 	*offset = e->local + LOCAL + name + get16(r + 28);
 	if (*offset > z->directory || e->size > z->directory - *offset)
-		return fail(why, ERR_FORMAT, "entry %s: its %" PRIu64 " bytes at %" PRIu64 " are outside the file", e->name, e->size,
-			    *offset);
+		return fail(why, ERR_FORMAT, "entry %s: its %" PRIu64 " bytes at %" PRIu64 " are outside the file",
+			    e->name, e->size, *offset);
 	return 0;
 }
 

@@ -82,16 +82,14 @@ int cpu_kv_check(struct backend *b, const struct kv_shape *s, struct why *why)
 {
 	(void)b;
 	if (s->type != DT_F32 && s->type != DT_BF16 && s->type != DT_F16 && s->type != DT_I8)
-		return fail(why, ERR_UNSUPPORTED,
-			    "a K/V cache of type %s: the CPU backend has f32, bf16, f16 and i8",
+		return fail(why, ERR_UNSUPPORTED, "a K/V cache of type %s: the CPU backend has f32, bf16, f16 and i8",
 			    dtype_name(s->type));
 	if (s->head_dim > MAX_HEAD_DIM)
 		return fail(why, ERR_UNSUPPORTED, "heads of %d: the CPU backend has up to %d", s->head_dim,
 			    MAX_HEAD_DIM);
 	if (s->block_size < 16 || s->block_size > RANGE || (s->block_size & (s->block_size - 1)))
 		return fail(why, ERR_UNSUPPORTED,
-			    "K/V blocks of %d tokens: the CPU backend has 16, 32, 64, 128 and 256",
-			    s->block_size);
+			    "K/V blocks of %d tokens: the CPU backend has 16, 32, 64, 128 and 256", s->block_size);
 	return 0;
 }
 
@@ -114,8 +112,7 @@ struct store_job {
 };
 
 /* Numbers as the cache holds them: t, and for int8 their scale behind the head's. */
-static void to_cache(const struct store_job *j, void *t, const float *x, int n, char *head, size_t numbers,
-		     size_t at)
+static void to_cache(const struct store_job *j, void *t, const float *x, int n, char *head, size_t numbers, size_t at)
 {
 	if (j->kv->type == DT_I8)
 		j->k->quantise(t, (float *)(head + numbers) + at, x, n);
@@ -159,15 +156,13 @@ static void store_unit(void *arg, int token, int worker)
 	}
 	if (j->s->slot[token] >= 0)
 		for (int h = 0; h < kv_heads; h++)
-			store_head(j, k + (size_t)h * (size_t)dim, v + (size_t)h * (size_t)dim, h,
-				   j->s->slot[token]);
+			store_head(j, k + (size_t)h * (size_t)dim, v + (size_t)h * (size_t)dim, h, j->s->slot[token]);
 }
 
-void cpu_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape,
-		    const struct rope *rope, void *pool, const struct kv_shape *kv, const struct step *s)
+void cpu_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
+		    void *pool, const struct kv_shape *kv, const struct step *s)
 {
-	struct store_job j = {cpu_of(b)->k, qkv->data, (size_t)qkv->cols, shape, rope,
-			      pool,         kv,        cpu_kv_layout(kv), s};
+	struct store_job j = {cpu_of(b)->k, qkv->data, (size_t)qkv->cols, shape, rope, pool, kv, cpu_kv_layout(kv), s};
 
 	pool_each(cpu_of(b)->pool, qkv->rows, store_unit, &j);
 }
@@ -228,13 +223,11 @@ static int64_t plan_tiles(struct attn_units *u, struct tile *tiles)
 		int blocks = s->block_start[q + 1] - s->block_start[q];
 		for (int t = s->q_start[q]; t < s->q_start[q + 1]; t += u->tile_tokens) {
 			struct tile *tile = &tiles[u->n_tiles++];
-			*tile = (struct tile){.token = t,
-					      .tokens = min_int(u->tile_tokens, s->q_start[q + 1] - t),
-					      .seq = q};
+			*tile = (struct tile){
+				.token = t, .tokens = min_int(u->tile_tokens, s->q_start[q + 1] - t), .seq = q};
 			for (int i = t; i < t + tile->tokens; i++)
 				REQUIRE(s->pos[i] >= 0 && s->pos[i] < (int64_t)blocks * u->job.block_size &&
-					s->pos[i] < u->cpu->how.max_context &&
-					(i == t || s->pos[i] >= s->pos[i - 1]));
+					s->pos[i] < u->cpu->how.max_context && (i == t || s->pos[i] >= s->pos[i - 1]));
 			total += (int64_t)ranges_of(u, tile) * u->n_runs;
 		}
 	}
@@ -247,8 +240,7 @@ static int plan_pieces(struct attn_units *u, struct attn_scratch *a, int64_t tot
 {
 	int threads = pool_threads(u->cpu->pool), unit = 0, slot = 0, join = 0;
 
-	for (u->group = 1; threads == 1 ? u->group < (1 << 22) : (int64_t)u->group * 4 * threads < total;
-	     u->group *= 2)
+	for (u->group = 1; threads == 1 ? u->group < (1 << 22) : (int64_t)u->group * 4 * threads < total; u->group *= 2)
 		;
 	for (int i = 0; i < u->n_tiles; i++) {
 		struct tile *t = &a->tiles[i];
@@ -282,8 +274,7 @@ static struct attn_job job_of(const struct attn_units *u, const struct tile *t, 
 	j.scores = a->scores + (size_t)worker * a->work;
 	j.stack = a->stack + (size_t)(worker * ATTN_JOBS + no) * ATTN_ROWS * (size_t)a->depth * a->state;
 	for (int i = 0; i < tokens * run->heads; i++) {
-		size_t token = (size_t)(t->token + first + i / run->heads),
-		       head = (size_t)(run->head + i % run->heads);
+		size_t token = (size_t)(t->token + first + i / run->heads), head = (size_t)(run->head + i % run->heads);
 		j.q[i] = u->qkv + token * u->row + head * dim;
 		j.keys[i] = u->s->pos[token] + 1;
 		j.out[i] = u->out + (token * (size_t)u->shape->heads + head) * dim * u->out_elem;
@@ -299,8 +290,7 @@ static int jobs_of(const struct attn_units *u, const struct tile *t)
 
 static float *slot_at(const struct attn_units *u, int slot, int job)
 {
-	return u->cpu->attn->partial +
-	       (size_t)(slot * ATTN_JOBS + job) * ATTN_ROWS * attn_state(u->shape->head_dim);
+	return u->cpu->attn->partial + (size_t)(slot * ATTN_JOBS + job) * ATTN_ROWS * attn_state(u->shape->head_dim);
 }
 
 static void attn_unit(void *arg, int unit, int worker)
@@ -342,18 +332,15 @@ static void join_unit(void *arg, int unit, int worker)
 	for (int i = 0; i < jobs_of(u, t); i++) {
 		j = job_of(u, t, &u->cpu->attn->runs[run], i, worker);
 		j.partial = slot_at(u, t->slot + run * t->pieces, i);
-		u->cpu->k->attention_join(&j, ATTN_JOBS * ATTN_ROWS * attn_state(u->shape->head_dim),
-					  u->group);
+		u->cpu->k->attention_join(&j, ATTN_JOBS * ATTN_ROWS * attn_state(u->shape->head_dim), u->group);
 	}
 }
 
-void cpu_attention(struct backend *b, struct tensor *out, const struct tensor *qkv,
-		   const struct attn_shape *shape, const void *pool, const struct kv_shape *kv,
-		   const struct step *s)
+void cpu_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
+		   const void *pool, const struct kv_shape *kv, const struct step *s)
 {
 	struct cpu *cpu = cpu_of(b);
-	struct attn_units u = {
-		.cpu = cpu, .shape = shape, .s = s, .layout = cpu_kv_layout(kv), .qkv = qkv->data};
+	struct attn_units u = {.cpu = cpu, .shape = shape, .s = s, .layout = cpu_kv_layout(kv), .qkv = qkv->data};
 	int joins;
 
 	REQUIRE(shape->heads <= cpu->how.max_heads && shape->head_dim <= cpu->how.max_head_dim);

@@ -258,8 +258,7 @@ int backend_cpu_create(struct backend **out, const struct cpu_options *how, stru
 			    dtype_name(how->compute));
 	if (how->threads < 1)
 		return fail(why, ERR_INVALID, "%d threads: at least 1 is needed", how->threads);
-	REQUIRE(how->max_tokens >= 0 && how->max_context >= 0 && how->max_heads >= 0 &&
-		how->max_head_dim >= 0);
+	REQUIRE(how->max_tokens >= 0 && how->max_context >= 0 && how->max_heads >= 0 && how->max_head_dim >= 0);
 	c = xalloc(1, sizeof *c);
 	c->base.ops = &cpu_ops;
 	c->base.act = how->compute;

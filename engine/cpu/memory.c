@@ -1,5 +1,5 @@
-/* memory.c - pages: huge where the kernel gives them, zeroed, touched before anybody says ready. A core dump leaves them out: weights
- * and KV cache would make it tens of gigabytes, and hold what clients said. */
+/* memory.c - pages: huge where the kernel gives them, zeroed, touched before anybody says ready. A core dump leaves
+ * them out: weights and KV cache would make it tens of gigabytes, and hold what clients said. */
 #include "engine/cpu/cpu.h"
 
 #include <errno.h>
@@ -18,8 +18,7 @@ static void touch_unit(void *arg, int unit, int worker)
 {
 	const struct touch *t = arg;
 	size_t from = t->bytes / (size_t)t->units * (size_t)unit / PAGE * PAGE;
-	size_t to = unit + 1 == t->units ? t->bytes
-					 : t->bytes / (size_t)t->units * (size_t)(unit + 1) / PAGE * PAGE;
+	size_t to = unit + 1 == t->units ? t->bytes : t->bytes / (size_t)t->units * (size_t)(unit + 1) / PAGE * PAGE;
 
 	(void)worker;
 	for (size_t i = from; i < to; i += PAGE)
@@ -80,7 +79,9 @@ bool cpu_pages_map(void *p, size_t bytes, int fd, int64_t at)
 	if (bytes && mmap(p, cpu_pages_bytes(bytes), PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, at) == MAP_FAILED)
 		return false;
 	madvise(p, cpu_pages_bytes(bytes), MADV_DONTDUMP);
-	mapped_add(p, cpu_pages_bytes(bytes), "a file of packed weights (--pack-cache) was cut short while it was in use: replace such files by renaming");
+	mapped_add(
+		p, cpu_pages_bytes(bytes),
+		"a file of packed weights (--pack-cache) was cut short while it was in use: replace such files by renaming");
 	return true;
 }
 

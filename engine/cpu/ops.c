@@ -25,8 +25,7 @@ static void embed_unit(void *arg, int row, int worker)
 		memset(out, 0, (size_t)j->out->cols * sizeof *out);
 }
 
-void cpu_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table,
-	       int first_id)
+void cpu_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id)
 {
 	struct embed_job j = {out, ids, (const struct cpu_weight *)table, first_id};
 
@@ -58,8 +57,7 @@ static void norm_unit(void *arg, int unit, int worker)
 void cpu_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
 		  const float *bias, enum norm_kind kind, float eps)
 {
-	struct rows_job j = {
-		.k = cpu_of(b)->k, .rows = x->rows, .out_row = (size_t)out->cols * dtype_size(out->type)};
+	struct rows_job j = {.k = cpu_of(b)->k, .rows = x->rows, .out_row = (size_t)out->cols * dtype_size(out->type)};
 
 	j.norm = (struct norm_job){out->data, out->type, x->data, delta, w, bias, kind, eps, x->cols};
 	j.per = max_int(1, CHUNK / max_int(1, x->cols));
@@ -136,8 +134,7 @@ static void linear_unit(void *arg, int unit, int worker)
 enum { GROUP_FROM = 8 /* tiles: few rows stay in the cache while panel after panel streams in */ };
 
 /* Units are one panel or a few; where these are too few for the workers, rows are cut as well. */
-void cpu_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *weight,
-		const float *bias)
+void cpu_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *weight, const float *bias)
 {
 	const struct cpu_weight *w = (const struct cpu_weight *)weight;
 	const size_t n = (size_t)weight->rows;
@@ -197,7 +194,6 @@ void cpu_rows(struct backend *b, struct tensor *out, const struct tensor *x, con
 	(void)b;
 	for (int i = 0; i < out->rows; i++) {
 		REQUIRE(row[i] >= 0 && row[i] < x->rows);
-		memcpy((char *)out->data + (size_t)i * bytes, (const char *)x->data + (size_t)row[i] * bytes,
-		       bytes);
+		memcpy((char *)out->data + (size_t)i * bytes, (const char *)x->data + (size_t)row[i] * bytes, bytes);
 	}
 }

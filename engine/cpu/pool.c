@@ -66,7 +66,8 @@ static void pin_to(const struct pool *p, int worker)
 	CPU_ZERO(&one);
 	CPU_SET((size_t)p->cpu[worker], &one);
 	if (pthread_setaffinity_np(pthread_self(), sizeof one, &one))
-		log_event(LOG_WARN, "a worker cannot be pinned to its core", " worker=%d core=%d", worker, p->cpu[worker]);
+		log_event(LOG_WARN, "a worker cannot be pinned to its core", " worker=%d core=%d", worker,
+			  p->cpu[worker]);
 }
 
 static void *work(void *arg)

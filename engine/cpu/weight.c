@@ -23,15 +23,14 @@ static int leaf_segments(struct segment *seg, int unit, int col, int cols)
 }
 
 /* Leaves of a part are a power of two: their counter leaves nothing over. */
-static int part_segments(struct segment *seg, int unit, const struct split *k, const struct part *part,
-			 int no, int first_col)
+static int part_segments(struct segment *seg, int unit, const struct split *k, const struct part *part, int no,
+			 int first_col)
 {
 	int n = 0;
 
 	for (int i = 0; i < part->count; i++) {
 		int leaf = part->first + i;
-		n += leaf_segments(seg + n, unit, k->start[leaf] - first_col,
-				   k->start[leaf + 1] - k->start[leaf]);
+		n += leaf_segments(seg + n, unit, k->start[leaf] - first_col, k->start[leaf + 1] - k->start[leaf]);
 		seg[n - 1].merges += (uint8_t)__builtin_ctz((unsigned)i + 1);
 	}
 	seg[n - 1].part = (int8_t)no;
@@ -78,20 +77,18 @@ static enum pack pack_of(const struct backend *b, enum dtype stored, enum quant 
 	return stored == DT_F32 ? PACK_F32 : PACK_F16;
 }
 
-struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dtype stored,
-				 const struct split *k)
+struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
 {
 	return cpu_weight_create_quant(b, rows, cols, stored, QUANT_NONE, k);
 }
 
-struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored,
-				       enum quant quant, const struct split *k)
+struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
+				       const struct split *k)
 {
 	struct cpu_weight *w = xalloc(1, sizeof *w);
 	int panels = div_up(rows, PANEL);
 
-	w->base = (struct weight){
-		.b = b, .rows = rows, .cols = cols, .stored = stored, .quant = quant, .k = *k};
+	w->base = (struct weight){.b = b, .rows = rows, .cols = cols, .stored = stored, .quant = quant, .k = *k};
 	w->pack = pack_of(b, stored, quant);
 	w->form = quant != QUANT_NONE ? X_INT : w->pack == PACK_BF16 && cpu_of(b)->dot ? X_DOT : X_F32;
 	plan_segments(w);
@@ -229,8 +226,12 @@ static void int4_row(const char *unit, int lane, int cols, float *out)
 
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out)
 {
-	static void (*const row_of[PACK_COUNT])(const char *unit, int lane, int cols, float *out) = {
-		[PACK_F32] = f32_row, [PACK_BF16] = bf16_row, [PACK_F16] = f16_row, [PACK_INT8] = int8_row, [PACK_INT4] = int4_row};
+	static void (*const row_of[PACK_COUNT])(const char *unit, int lane, int cols,
+						float *out) = {[PACK_F32] = f32_row,
+							       [PACK_BF16] = bf16_row,
+							       [PACK_F16] = f16_row,
+							       [PACK_INT8] = int8_row,
+							       [PACK_INT4] = int4_row};
 	const char *panel = w->panels + (size_t)(row / PANEL) * w->panel_bytes;
 
 	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++)

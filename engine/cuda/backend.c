@@ -52,7 +52,8 @@ static void upload(struct backend *b, void *dst, const void *src, size_t bytes)
 		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
 		struct cuda_stage *s = cuda_stage(c);
 		memcpy(s->memory, (const char *)src + at, n);
-		cuda_check(cudaMemcpyAsync((char *)dst + at, s->memory, n, cudaMemcpyHostToDevice, c->stream), "copying to the device");
+		cuda_check(cudaMemcpyAsync((char *)dst + at, s->memory, n, cudaMemcpyHostToDevice, c->stream),
+			   "copying to the device");
 		cuda_stage_sent(c, s);
 	}
 }
@@ -64,7 +65,8 @@ static void download(struct backend *b, void *dst, const void *src, size_t bytes
 	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
 		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
 		struct cuda_stage *s = cuda_stage(c);
-		cuda_check(cudaMemcpyAsync(s->memory, (const char *)src + at, n, cudaMemcpyDeviceToHost, c->stream), "copying to the host");
+		cuda_check(cudaMemcpyAsync(s->memory, (const char *)src + at, n, cudaMemcpyDeviceToHost, c->stream),
+			   "copying to the host");
 		cuda_drain(c);
 		memcpy((char *)dst + at, s->memory, n);
 		cuda_stage_sent(c, s);
@@ -86,7 +88,8 @@ static void destroy(struct backend *b)
 	gemm_destroy(c->gemm, c);
 	cuda_sample_close(c);
 	cuda_step_destroy(c);
-	cuda_give(c, c->partial, (size_t)c->max_parts * (size_t)c->how.heads * (size_t)(c->how.head_dim + 2) * sizeof(float));
+	cuda_give(c, c->partial,
+		  (size_t)c->max_parts * (size_t)c->how.heads * (size_t)(c->how.head_dim + 2) * sizeof(float));
 	cuda_give(c, c->tickets, (size_t)c->max_parts * (size_t)c->how.heads * sizeof *c->tickets);
 	cuda_give(c, c->runs, (size_t)c->how.heads * sizeof *c->runs);
 	cuda_give(c, c->kv_of_head, (size_t)c->how.heads * sizeof *c->kv_of_head);
@@ -139,7 +142,8 @@ static int check_shape(const struct cuda_options *how, struct why *why)
 		return fail(why, ERR_UNSUPPORTED, "compute class %s is not supported yet on CUDA: it has bf16 and f16",
 			    dtype_name(how->compute));
 	if (how->head_dim != 64 && how->head_dim != 128)
-		return fail(why, ERR_UNSUPPORTED, "heads of %d numbers are not supported yet on CUDA: it has 64 and 128", how->head_dim);
+		return fail(why, ERR_UNSUPPORTED,
+			    "heads of %d numbers are not supported yet on CUDA: it has 64 and 128", how->head_dim);
 	return 0;
 }
 
@@ -170,11 +174,13 @@ static int open_device(struct cuda *c, struct why *why)
 	if (e)
 		return fail(why, ERR_UNKNOWN, "CUDA device %d: %s", c->how.device, cudaGetErrorString(e));
 	if (major < 8)
-		return fail(why, ERR_UNSUPPORTED, "CUDA device %d has compute capability %d.x: 8.0 is the least", c->how.device, major);
+		return fail(why, ERR_UNSUPPORTED, "CUDA device %d has compute capability %d.x: 8.0 is the least",
+			    c->how.device, major);
 	cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "a stream");
 	cuda_check(cudaEventCreateWithFlags(&c->done, cudaEventDisableTiming), "an event");
 	cuda_stages_create(c);
-	/* A processor changes the share of its first cache only when it is idle: alike for all kernels, so that the next may come early. */
+	/* A processor changes the share of its first cache only when it is idle: alike for all kernels, so that the
+	 * next may come early. */
 	cuda_check(cudaDeviceSetCacheConfig(cudaFuncCachePreferShared), "the cache");
 	why_not = no_overlap(c, major);
 	k_overlap(!why_not);

@@ -10,8 +10,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { STEPS = 2 /* in flight */, STAGES = 16, STAGE_BYTES = 2 << 20 /* what loaders bring at a time, and more */, SKINNY_ROWS = 32 /* up to which products are our own kernel's */,
-       SKINNY_ROWS_INT8 = 128 /* reading integers four times costs less than writing them as 16-bit numbers and reading those */ };
+enum {
+	STEPS = 2 /* in flight */,
+	STAGES = 16,
+	STAGE_BYTES = 2 << 20 /* what loaders bring at a time, and more */,
+	SKINNY_ROWS = 32 /* up to which products are our own kernel's */,
+	SKINNY_ROWS_INT8 =
+		128 /* reading integers four times costs less than writing them as 16-bit numbers and reading those */
+};
 
 /* plan.c: cuts a step's attention into work. */
 struct attn_plan {
@@ -71,16 +77,16 @@ struct cuda {
 	bool warming;        /* what is captured is not run yet */
 	size_t room;
 	/* attention */
-	float *partial; /* (max_parts, heads, head_dim + 2) */
+	float *partial;    /* (max_parts, heads, head_dim + 2) */
 	uint32_t *tickets; /* (max_parts, heads): a token has two parts or more where it has a ticket */
 	int max_parts, n_runs, group;
-	const int32_t *known_heads; /* host table that `runs` was made from */
-	struct attn_run *runs;      /* device (heads) */
-	int32_t *kv_of_head;        /* device (heads) */
+	const int32_t *known_heads;   /* host table that `runs` was made from */
+	struct attn_run *runs;        /* device (heads) */
+	int32_t *kv_of_head;          /* device (heads) */
 	struct cuda_sampler *sampler; /* rank 0; else NULL */
-	struct comm *peers; /* whose sums the stream holds; NULL: none */
+	struct comm *peers;           /* whose sums the stream holds; NULL: none */
 	struct gemm *gemm;
-	size_t int8_room; /* bytes at most of integers that are 16-bit numbers for cuBLASLt at a time */
+	size_t int8_room;             /* bytes at most of integers that are 16-bit numbers for cuBLASLt at a time */
 	struct cuda_weight **weights; /* [n_weights] all there are */
 	int n_weights;
 	/* loading */
@@ -95,8 +101,9 @@ static inline struct cuda *cuda_of(struct backend *b)
 
 struct cuda_weight {
 	struct weight base;
-	char *data;     /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW; a paired row lies behind its partner */
-	int ld;         /* zeros from cols on */
+	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW; a paired row lies behind its
+		       partner */
+	int ld;     /* zeros from cols on */
 	size_t pitch;
 	struct k_segment *segments; /* device; fixed only */
 	int n_segments, n_parts;
@@ -135,14 +142,15 @@ void cuda_step_create(struct cuda *c);
 void cuda_step_destroy(struct cuda *c);
 
 struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
-struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant, const struct split *k);
+struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
+					const struct split *k);
 void cuda_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
 void cuda_weight_destroy(struct weight *w);
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
 
 void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w);
-struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, const struct tensor *gate_up, const struct tensor *x,
-				   const struct weight *w);
+struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, const struct tensor *gate_up,
+				   const struct tensor *x, const struct weight *w);
 
 /* Times the algorithms that cuBLASLt proposes for each shape of the weights, on weights that no cache holds. */
 void gemm_tune(struct cuda *c);
@@ -153,18 +161,18 @@ void gemm_room(struct cuda *c, const struct cuda_weight *w); /* takes what w, of
 void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m);
 
 void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
-void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w, const float *bias,
-		   enum norm_kind kind, float eps);
+void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
+		   const float *bias, enum norm_kind kind, float eps);
 void cuda_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
 int cuda_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
 size_t cuda_kv_bytes(struct backend *b, const struct kv_shape *shape);
-void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope, void *pool,
-		     const struct kv_shape *kv, const struct step *s);
+void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
+		     void *pool, const struct kv_shape *kv, const struct step *s);
 /* How the attention of prompts is done, CUDA_BY_WGMMA where Hopper's products do it: they are tried here. */
 #define CUDA_BY_WGMMA "wgmma"
 const char *cuda_prompt_attention(struct cuda *c);
-void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape, const void *pool,
-		    const struct kv_shape *kv, const struct step *s);
+void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
+		    const void *pool, const struct kv_shape *kv, const struct step *s);
 
 /* What the device has of the histories of calls with penalties, one for each sequence that may run. */
 struct sample_book {
@@ -172,14 +180,16 @@ struct sample_book {
 		uint64_t call; /* whose it is: a slot's next call has another */
 		int64_t step;  /* since when */
 		int n;         /* its first words */
-	} *kept;               /* (seqs) */
+	} * kept;              /* (seqs) */
 	int seqs, max_history;
 	int64_t step; /* the running one, from 1 on */
 	int vocab;
 };
-/* sample_pack.c. A row and, from ids + at on, its lists and what is new of its history; how many ids they take. Where they do not fit
- * below `room`, or a mask comes with it, or nothing is told of a given word, the row is left to the host. */
-int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const struct sample *what, struct sample_book *book);
+/* sample_pack.c. A row and, from ids + at on, its lists and what is new of its history; how many ids they take. Where
+ * they do not fit below `room`, or a mask comes with it, or nothing is told of a given word, the row is left to the
+ * host. */
+int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const struct sample *what,
+		struct sample_book *book);
 struct sample_needs sample_needs_of(const struct sample_row *row, int n);
 void sample_unpack(struct sampled *out, const struct sample_result *r, int n_top);
 float *cuda_sample_open(struct backend *b, int rows, int vocab);

@@ -1,7 +1,7 @@
-/* decode.cu - attention of few tokens over long caches: bound by reading K and V once. A lane holds 16 bytes of a key, so a
- * block of 128 threads reads 8 to 32 keys at a time, four times that in flight; online softmax in base 2
- * (arXiv:1805.02867); the key axis is cut over blocks by the host's work list (Flash-Decoding). Scales of an 8-bit cache go to the
- * scores and, once they are summed, to the weights. */
+/* decode.cu - attention of few tokens over long caches: bound by reading K and V once. A lane holds 16 bytes of a key,
+ * so a block of 128 threads reads 8 to 32 keys at a time, four times that in flight; online softmax in base 2
+ * (arXiv:1805.02867); the key axis is cut over blocks by the host's work list (Flash-Decoding). Scales of an 8-bit
+ * cache go to the scores and, once they are summed, to the weights. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
@@ -14,7 +14,8 @@ struct state {
 /* s followed by t. Written with explicit roundings: ranges and partials must fold alike. */
 GPU void fold(struct state *s, struct state t)
 {
-	float m = fmaxf(s->m, t.m), a = s->m == -INFINITY ? 0 : gpu_exp2(s->m - m), b = t.m == -INFINITY ? 0 : gpu_exp2(t.m - m);
+	float m = fmaxf(s->m, t.m), a = s->m == -INFINITY ? 0 : gpu_exp2(s->m - m),
+	      b = t.m == -INFINITY ? 0 : gpu_exp2(t.m - m);
 
 	s->l = __fmaf_rn(t.l, b, __fmul_rn(s->l, a));
 	s->o = __fmaf_rn(t.o, b, __fmul_rn(s->o, a));
@@ -102,7 +103,8 @@ template <class C, int DIM, int G> struct lane_state {
 
 /* Keys base + u * SETS of this lane's set, as far as they are before `to`. */
 template <class C, int DIM, int SETS>
-GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blocks, int kv, int lane, int base, int from, int to)
+GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blocks, int kv, int lane, int base,
+	       int from, int to)
 {
 	const size_t head_bytes = K_HEAD_BYTES(DIM, C::PER16 == 16), v_bytes = a.cache.kv_heads * head_bytes;
 	const char *pool = (const char *)a.cache.pool + kv * head_bytes;
@@ -112,7 +114,8 @@ GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blo
 		int at = base + u * SETS;
 		keys.in[u] = at < to;
 		at = keys.in[u] ? at : from;
-		const char *head = pool + blocks[at / KV_BLOCK] * (2 * v_bytes), *p = head + (at % KV_BLOCK * (DIM / C::PER16) + lane) * 16;
+		const char *head = pool + blocks[at / KV_BLOCK] * (2 * v_bytes),
+			   *p = head + (at % KV_BLOCK * (DIM / C::PER16) + lane) * 16;
 		keys.k[u] = gpu_load_once(p);
 		keys.v[u] = gpu_load_once(p + v_bytes);
 		if (C::PER16 == 16) {
@@ -129,7 +132,8 @@ constexpr int resident(int per16, int group)
 	return per16 == 8 ? (group == 1 ? 8 : group == 2 ? 4 : 3) : group == 1 ? 5 : group == 2 ? 3 : 2;
 }
 
-/* True, in all threads, in the last of `n` blocks that come here: it sees what the others wrote before. The ticket is 0 again. */
+/* True, in all threads, in the last of `n` blocks that come here: it sees what the others wrote before. The ticket is 0
+ * again. */
 GPU bool last_of(uint32_t *ticket, unsigned n, int *last)
 {
 	__syncthreads();
@@ -142,8 +146,11 @@ GPU bool last_of(uint32_t *ticket, unsigned n, int *last)
 	return *last;
 }
 
-/* Leaves what this block has of its token; true where that was the last of its parts: `all` is then of all of them, in order. */
-template <int DIM, int ELEMS> GPU bool folded(struct state *all, const struct attn_args &a, const struct attn_item &it, const struct attn_run &run, int *last)
+/* Leaves what this block has of its token; true where that was the last of its parts: `all` is then of all of them, in
+ * order. */
+template <int DIM, int ELEMS>
+GPU bool folded(struct state *all, const struct attn_args &a, const struct attn_item &it, const struct attn_run &run,
+		int *last)
 {
 	const struct attn_join j = a.joins[it.join];
 	const size_t row = (size_t)a.heads * (DIM + 2);
@@ -173,7 +180,8 @@ template <int DIM, int ELEMS> GPU bool folded(struct state *all, const struct at
 
 /* Grid (items, runs). */
 template <class E, class C, int DIM, int G>
-__global__ void __launch_bounds__(THREADS, resident(C::PER16, G)) decode(struct attn_args a, const struct attn_item *items)
+__global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
+	decode(struct attn_args a, const struct attn_item *items)
 {
 	BOUNDS(THREADS);
 	enum { N = C::PER16, LANES = DIM / N, SETS = THREADS / LANES, ELEMS = (G * DIM + THREADS - 1) / THREADS };
@@ -183,7 +191,8 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G)) decode(struct 
 	SHARED(int, last, [1]);
 	const struct attn_item it = items[blockIdx.x]; /* copied before the step's first kernel, as `runs` */
 	const struct attn_run run = a.runs[blockIdx.y];
-	const int lane = threadIdx.x % LANES, set = threadIdx.x / LANES, end = it.first + it.keys, range = a.range ? a.range : it.keys;
+	const int lane = threadIdx.x % LANES, set = threadIdx.x / LANES, end = it.first + it.keys,
+		  range = a.range ? a.range : it.keys;
 	const uint16_t *q_row = (const uint16_t *)a.qkv + (size_t)it.token * (a.heads + 2 * a.cache.kv_heads) * DIM;
 	struct state all[ELEMS];
 	lane_state<C, DIM, G> mine;
@@ -248,17 +257,20 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G)) decode(struct 
 	}
 }
 
-template <class E, class C, int DIM> static cudaError_t sample_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+template <class E, class C, int DIM>
+static cudaError_t sample_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
 	auto kernel = group == 1 ? decode<E, C, DIM, 1> : group == 2 ? decode<E, C, DIM, 2> : decode<E, C, DIM, 4>;
 
 	return gpu_launch(kernel, dim3(n, a.n_runs), THREADS, 0, s, a, items);
 }
-template <class E, class C> static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+template <class E, class C>
+static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
 	return (a.cache.dim == 64 ? sample_group<E, C, 64> : sample_group<E, C, 128>)(s, a, items, n, group);
 }
-template <class E> static cudaError_t choose_decode(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+template <class E>
+static cudaError_t choose_decode(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
 	if (a.cache.kv == K_KV_INT8)
 		return choose_dim<E, Int8>(s, a, items, n, group);
@@ -266,7 +278,8 @@ template <class E> static cudaError_t choose_decode(cudaStream_t s, struct attn_
 }
 
 extern "C" {
-cudaError_t k_attention_decode(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_item *items, int n, int group)
+cudaError_t k_attention_decode(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_item *items,
+			       int n, int group)
 {
 	return (type == K_F16 ? choose_decode<F16> : choose_decode<Bf16>)(s, a, items, n, group);
 }

@@ -42,13 +42,15 @@ struct gemm *gemm_create(struct cuda *c)
 		return g;
 	check(cublasLtCreate(&g->lt), "start");
 	check(cublasLtMatmulDescCreate(&g->desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "a description");
-	check(cublasLtMatmulDescSetAttribute(g->desc, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn), "a description");
+	check(cublasLtMatmulDescSetAttribute(g->desc, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn),
+	      "a description");
 	check(cublasLtMatrixLayoutCreate(&g->w, type, 1, 1, 1), "a layout");
 	check(cublasLtMatrixLayoutCreate(&g->x, type, 1, 1, 1), "a layout");
 	check(cublasLtMatrixLayoutCreate(&g->out[0], CUDA_R_32F, 1, 1, 1), "a layout");
 	check(cublasLtMatrixLayoutCreate(&g->out[1], type, 1, 1, 1), "a layout");
 	check(cublasLtMatmulPreferenceCreate(&g->want), "a preference");
-	check(cublasLtMatmulPreferenceSetAttribute(g->want, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof room),
+	check(cublasLtMatmulPreferenceSetAttribute(g->want, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room,
+						   sizeof room),
 	      "a preference");
 	return g;
 }
@@ -69,7 +71,8 @@ void gemm_destroy(struct gemm *g, struct cuda *c)
 	cuda_give(c, g->room, g->room_bytes);
 	if (!c->how.dry) {
 		cublasLtMatmulPreferenceDestroy(g->want);
-		cublasLtMatrixLayoutDestroy(g->w), cublasLtMatrixLayoutDestroy(g->x), cublasLtMatrixLayoutDestroy(g->out[0]);
+		cublasLtMatrixLayoutDestroy(g->w), cublasLtMatrixLayoutDestroy(g->x),
+			cublasLtMatrixLayoutDestroy(g->out[0]);
 		cublasLtMatrixLayoutDestroy(g->out[1]);
 		cublasLtMatmulDescDestroy(g->desc);
 		cublasLtDestroy(g->lt);
@@ -122,13 +125,14 @@ static void shapes(struct gemm *g, bool narrow, int m, int n, int k, int ld, int
 	shape(g->out[narrow], n, m, ldo);
 }
 
-static void multiply(struct cuda *c, bool narrow, void *out, const void *x, const void *w, const cublasLtMatmulAlgo_t *algo)
+static void multiply(struct cuda *c, bool narrow, void *out, const void *x, const void *w,
+		     const cublasLtMatmulAlgo_t *algo)
 {
 	struct gemm *g = c->gemm;
 	const float one = 1, zero = 0;
 
-	check(cublasLtMatmul(g->lt, g->desc, &one, w, g->w, x, g->x, &zero, out, g->out[narrow], out, g->out[narrow], algo, g->workspace,
-			     WORKSPACE, c->stream),
+	check(cublasLtMatmul(g->lt, g->desc, &one, w, g->w, x, g->x, &zero, out, g->out[narrow], out, g->out[narrow],
+			     algo, g->workspace, WORKSPACE, c->stream),
 	      "a product");
 }
 
@@ -155,7 +159,8 @@ static void choose(struct gemm *g, struct known *e, bool narrow, int m, int n, i
 		*e = (struct known){m, n, k, narrow, t->algo};
 		return;
 	}
-	check(cublasLtMatmulAlgoGetHeuristic(g->lt, g->desc, g->w, g->x, g->out[narrow], g->out[narrow], g->want, 1, &best, &found),
+	check(cublasLtMatmulAlgoGetHeuristic(g->lt, g->desc, g->w, g->x, g->out[narrow], g->out[narrow], g->want, 1,
+					     &best, &found),
 	      "an algorithm");
 	if (!found)
 		die("cuBLASLt has no algorithm for a product of %d x %d x %d", m, n, k);
@@ -163,7 +168,8 @@ static void choose(struct gemm *g, struct known *e, bool narrow, int m, int n, i
 }
 
 /* cuBLASLt counts by columns: out^T (n, m) = w (k, n)^T x (k, m). */
-static void run_rows(struct cuda *c, void *out, bool narrow, const void *x, const void *w, const struct cuda_weight *of, int m, int n)
+static void run_rows(struct cuda *c, void *out, bool narrow, const void *x, const void *w, const struct cuda_weight *of,
+		     int m, int n)
 {
 	struct gemm *g = c->gemm;
 	int k = of->base.cols;
@@ -177,7 +183,8 @@ static void run_rows(struct cuda *c, void *out, bool narrow, const void *x, cons
 
 static void to_room(struct cuda *c, const struct cuda_weight *w, int first, int rows)
 {
-	cuda_check(k_from_int8(c->stream, c->type, c->gemm->room, w->data + (size_t)first * w->pitch, rows, w->ld), "integers");
+	cuda_check(k_from_int8(c->stream, c->type, c->gemm->room, w->data + (size_t)first * w->pitch, rows, w->ld),
+		   "integers");
 }
 
 void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m)
@@ -189,12 +196,18 @@ void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struc
 		n = min_int(per, rows - at);
 		if (w->base.quant)
 			to_room(c, w, at, n);
-		run_rows(c, (char *)out + (size_t)at * size, narrow, x, w->base.quant ? c->gemm->room : w->data, w, m, n);
+		run_rows(c, (char *)out + (size_t)at * size, narrow, x, w->base.quant ? c->gemm->room : w->data, w, m,
+			 n);
 	}
 }
 
 /* ---- timing at start ---- */
-enum { PROPOSALS = 8, MOST = 64, COLD = 4 /* weights in turn, or more, until they are many times what a cache holds */, RUNS = 4 };
+enum {
+	PROPOSALS = 8,
+	MOST = 64,
+	COLD = 4 /* weights in turn, or more, until they are many times what a cache holds */,
+	RUNS = 4
+};
 static const size_t cold_bytes = 256 << 20;
 
 struct trial {
@@ -235,7 +248,8 @@ static void tune_rows(struct cuda *c, struct trial *t, int m)
 	int found = 0;
 
 	shapes(g, t->narrow, m, t->n, t->k, t->ld, t->rows);
-	check(cublasLtMatmulAlgoGetHeuristic(g->lt, g->desc, g->w, g->x, g->out[t->narrow], g->out[t->narrow], g->want, PROPOSALS, r, &found),
+	check(cublasLtMatmulAlgoGetHeuristic(g->lt, g->desc, g->w, g->x, g->out[t->narrow], g->out[t->narrow], g->want,
+					     PROPOSALS, r, &found),
 	      "algorithms");
 	for (int i = 0; i < found; i++) {
 		if (r[i].state || r[i].workspaceSize > WORKSPACE)
@@ -253,11 +267,14 @@ static bool gather(struct cuda *c, int first, struct trial *t)
 {
 	const struct cuda_weight *w = c->weights[first];
 
-	t->turn = 0, t->n_w = 0, t->rows = w->base.rows, t->k = w->base.cols, t->ld = w->ld, t->narrow = w->base.k.n_leaves == 1;
+	t->turn = 0, t->n_w = 0, t->rows = w->base.rows, t->k = w->base.cols, t->ld = w->ld,
+	t->narrow = w->base.k.n_leaves == 1;
 	t->n = w->base.quant ? rows_at_once(w) : t->rows;
-	for (int i = 0; i < c->n_weights && t->n_w < MOST && (t->n_w < COLD || (size_t)t->n_w * w->base.bytes < cold_bytes); i++) {
+	for (int i = 0;
+	     i < c->n_weights && t->n_w < MOST && (t->n_w < COLD || (size_t)t->n_w * w->base.bytes < cold_bytes); i++) {
 		const struct cuda_weight *o = c->weights[i];
-		if (o->base.rows != t->rows || o->base.quant != w->base.quant || o->base.cols != t->k || (o->base.k.n_leaves == 1) != t->narrow)
+		if (o->base.rows != t->rows || o->base.quant != w->base.quant || o->base.cols != t->k ||
+		    (o->base.k.n_leaves == 1) != t->narrow)
 			continue;
 		if (i < first)
 			return false;
@@ -278,14 +295,17 @@ void gemm_tune(struct cuda *c)
 		if (!gather(c, i, &t) || t.n_w < 2) /* a single one is the vocabulary: few rows only */
 			continue;
 		t.x = t.out = NULL;
-		if (!cudaMalloc(&t.x, (size_t)most * (size_t)t.k * 2) && !cudaMalloc(&t.out, (size_t)most * (size_t)t.rows * 4)) {
-			cuda_check(cudaMemsetAsync(t.x, 0, (size_t)most * (size_t)t.k * 2, c->stream), "clearing memory");
+		if (!cudaMalloc(&t.x, (size_t)most * (size_t)t.k * 2) &&
+		    !cudaMalloc(&t.out, (size_t)most * (size_t)t.rows * 4)) {
+			cuda_check(cudaMemsetAsync(t.x, 0, (size_t)most * (size_t)t.k * 2, c->stream),
+				   "clearing memory");
 			for (int m = 64; m <= most; m *= 2)
 				tune_rows(c, &t, m);
 			shapes_timed++;
 		} else {
 			cudaGetLastError(); /* no room to try: cuBLASLt's first proposal will do */
-			log_event(LOG_WARN, "no room on the device to time products", " outputs=%d inputs=%d", t.rows, t.k);
+			log_event(LOG_WARN, "no room on the device to time products", " outputs=%d inputs=%d", t.rows,
+				  t.k);
 		}
 		cuda_drain(c);
 		cudaFree(t.x), cudaFree(t.out);

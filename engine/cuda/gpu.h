@@ -1,7 +1,8 @@
 /* gpu.h - the only header that kernel sources include besides kernels.h. nvcc sees CUDA; g++ sees the emulated GPU of
- * tests/fakegpu. Kernels use SHARED, SMEM, BOUNDS and gpu_launch instead of CUDA's own spelling, and every PTX instruction
- * hides behind one small function here whose host body is as late as the instruction set allows (a copy lands at its wait).
- * Every thread of every kernel calls gpu_take_turn(), or gpu_wait_previous(), before it touches what another kernel writes. */
+ * tests/fakegpu. Kernels use SHARED, SMEM, BOUNDS and gpu_launch instead of CUDA's own spelling, and every PTX
+ * instruction hides behind one small function here whose host body is as late as the instruction set allows (a copy
+ * lands at its wait). Every thread of every kernel calls gpu_take_turn(), or gpu_wait_previous(), before it touches
+ * what another kernel writes. */
 #ifndef ENGINE_CUDA_GPU_H
 #define ENGINE_CUDA_GPU_H
 
@@ -13,7 +14,7 @@
 #include <cuda_runtime.h>
 /* SHARED(float, part, [32]) declares static shared memory; SMEM(T, p) points p at the dynamic part. */
 #define SHARED(T, name, dims) __shared__ T name dims
-#define SMEM(T, name)                                              \
+#define SMEM(T, name) \
 	extern __shared__ __align__(16) unsigned char gpu_smem[]; \
 	T *name = (T *)gpu_smem
 /* First line of a kernel: the emulated GPU checks the launch against the bound that the compiler was told. */
@@ -27,11 +28,13 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-/* ---- launches: a kernel's blocks may start once all blocks of the one before it in the stream have let them, or have ended ---- */
+/* ---- launches: a kernel's blocks may start once all blocks of the one before it in the stream have let them, or have
+ * ended ---- */
 inline bool gpu_overlap; /* k_overlap() */
 
 template <class... P, class... A>
-static inline cudaError_t gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream, A... args)
+static inline cudaError_t gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
+				     A... args)
 {
 #ifdef __CUDACC__
 	cudaLaunchConfig_t c = {};
@@ -50,7 +53,8 @@ static inline cudaError_t gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block
 	return fake::launch({(const void *)kernel, grid, block, shared, stream, gpu_overlap}, kernel, args...);
 #endif
 }
-/* Until the kernel before this one has ended, and what it wrote is seen. Before it, a kernel may touch only what no kernel writes. */
+/* Until the kernel before this one has ended, and what it wrote is seen. Before it, a kernel may touch only what no
+ * kernel writes. */
 GPU void gpu_wait_previous()
 {
 #ifndef __CUDACC__
@@ -117,9 +121,10 @@ struct Bf16 {
 	static GPU void mma(float d[4], const uint32_t a[4], const uint32_t b[2])
 	{
 #ifdef __CUDACC__
-		asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
-			     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-			     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+		asm volatile(
+			"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+			: "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+			: "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
 		fake::mma_m16n8k16(d, a, b, up);
 #endif
@@ -148,9 +153,10 @@ struct F16 {
 	static GPU void mma(float d[4], const uint32_t a[4], const uint32_t b[2])
 	{
 #ifdef __CUDACC__
-		asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
-			     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-			     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+		asm volatile(
+			"mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+			: "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+			: "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
 		fake::mma_m16n8k16(d, a, b, up);
 #endif
@@ -204,7 +210,8 @@ struct Fp8 {
 		asm("{.reg .b16 a, b; mov.b32 {a, b}, %2; cvt.rn.f16x2.e4m3x2 %0, a; cvt.rn.f16x2.e4m3x2 %1, b;}"
 		    : "=r"(low), "=r"(high)
 		    : "r"(v));
-		out[0] = F16::up(low & 0xffff), out[1] = F16::up_high(low), out[2] = F16::up(high & 0xffff), out[3] = F16::up_high(high);
+		out[0] = F16::up(low & 0xffff), out[1] = F16::up_high(low), out[2] = F16::up(high & 0xffff),
+		out[3] = F16::up_high(high);
 #else
 		for (int i = 0; i < 4; i++) { /* an f32 whose exponent is 120 too small */
 			uint32_t b = v >> 8 * i;
@@ -247,8 +254,9 @@ template <class E> GPU uint16_t gpu_down(float f)
 }
 
 /* ---- memory ---- */
-/* 16 bytes that are read once: they leave the first cache to what is shared. Not by ld.global.nc: nobody may write what that reads while
- * the kernel runs, but the kernel before may until gpu_wait_previous(), and the assembler would move it across that. */
+/* 16 bytes that are read once: they leave the first cache to what is shared. Not by ld.global.nc: nobody may write what
+ * that reads while the kernel runs, but the kernel before may until gpu_wait_previous(), and the assembler would move
+ * it across that. */
 GPU uint4 gpu_load_once(const void *p)
 {
 #ifdef __CUDACC__
@@ -266,7 +274,8 @@ GPU uint4 gpu_load_once(const void *p)
 GPU void gpu_copy16(void *shared, const void *global, bool there)
 {
 #ifdef __CUDACC__
-	asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"((uint32_t)__cvta_generic_to_shared(shared)),
+	asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(
+			     (uint32_t)__cvta_generic_to_shared(shared)),
 		     "l"(global), "r"(there ? 16 : 0)
 		     : "memory");
 #else

@@ -1,5 +1,6 @@
-/* gpu_int8.h - weights as integers (engine/backend/backend.h, "quantised"): for 32 columns of a row an int8 each and one scale in f16. What
- * kernels multiply with is number times scale, rounded to the 16 bits of activations: the same wherever it is made. */
+/* gpu_int8.h - weights as integers (engine/backend/backend.h, "quantised"): for 32 columns of a row an int8 each and
+ * one scale in f16. What kernels multiply with is number times scale, rounded to the 16 bits of activations: the same
+ * wherever it is made. */
 #ifndef ENGINE_CUDA_GPU_INT8_H
 #define ENGINE_CUDA_GPU_INT8_H
 

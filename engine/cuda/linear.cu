@@ -1,6 +1,7 @@
-/* linear.cu - products with few rows, read at the speed of memory: a weight row is the row operand of mma.m16n8k16, a token
- * the column operand. The order of k inside a dot product is free, so a lane takes 8 contiguous columns (16 bytes) and feeds
- * two products with them, the activations alike: no repacking of weights, which cuBLASLt reads as they are. */
+/* linear.cu - products with few rows, read at the speed of memory: a weight row is the row operand of mma.m16n8k16, a
+ * token the column operand. The order of k inside a dot product is free, so a lane takes 8 contiguous columns (16
+ * bytes) and feeds two products with them, the activations alike: no repacking of weights, which cuBLASLt reads as they
+ * are. */
 #include "engine/cuda/gpu_int8.h"
 
 enum { WARPS = 8, THREADS = 32 * WARPS, STEP = 32 /* columns a warp multiplies at a time */ };
@@ -99,11 +100,15 @@ template <class E, int MT, int R> GPU void finish(float d[R][MT][4], float *red,
 	}
 }
 
-/* What a turn is made of. A lane takes 16 bytes of a row: 8 columns, or 16 integers, whose scales come 8 together with the first lane
- * of four. */
+/* What a turn is made of. A lane takes 16 bytes of a row: 8 columns, or 16 integers, whose scales come 8 together with
+ * the first lane of four. */
 template <bool INT8, int R, int U> struct turn {
 	enum { LANE = INT8 ? 16 : 8, WARP = 4 * LANE /* columns, U times */, COLS = U * WARPS * WARP };
-	enum { NUMBERS = 2 * R * U * THREADS, SCALES = INT8 ? 2 * R * WARPS * 8 : 0, ROOM = NUMBERS + SCALES /* of 16 bytes */ };
+	enum {
+		NUMBERS = 2 * R * U * THREADS,
+		SCALES = INT8 ? 2 * R * WARPS * 8 : 0,
+		ROOM = NUMBERS + SCALES /* of 16 bytes */
+	};
 	static_assert(!INT8 || (int)COLS == (int)K_PART, "integers are multiplied part by part");
 };
 
@@ -122,17 +127,21 @@ template <class T> GPU void next_turn(struct place *p, int ld)
 template <bool INT8, int R, int U> GPU void fetch(uint4 *room, const char *w, struct place p, int tiles, int n, int ld)
 {
 	using T = turn<INT8, R, U>;
-	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, at = warp * U * T::WARP + T::LANE * (lane & 3), col = p.col + at;
+	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, at = warp * U * T::WARP + T::LANE * (lane & 3),
+		  col = p.col + at;
 
 #pragma unroll
 	for (int r = 0; r < 2 * R; r++) { /* a row past the end is a copy of the last: its result is not written */
 		const int i = min(p.tile * 16 * R + 8 * r + (lane >> 2), n - 1);
-		const char *part = INT8 ? gpu_part(w, i, p.col, ld) : w + ((size_t)i * ld + p.col) * 2, *from = part + (INT8 ? K_PART_SCALES + at : 2 * at);
+		const char *part = INT8 ? gpu_part(w, i, p.col, ld) : w + ((size_t)i * ld + p.col) * 2,
+			   *from = part + (INT8 ? K_PART_SCALES + at : 2 * at);
 #pragma unroll
 		for (int u = 0; u < U; u++)
-			gpu_copy16(room + (r * U + u) * THREADS + threadIdx.x, from + 64 * u, p.tile < tiles && col + u * T::WARP < ld);
+			gpu_copy16(room + (r * U + u) * THREADS + threadIdx.x, from + 64 * u,
+				   p.tile < tiles && col + u * T::WARP < ld);
 		if (INT8 && (lane & 3) == 0)
-			gpu_copy16(room + T::NUMBERS + r * (WARPS * 8) + threadIdx.x / 4, part + 16 * (warp / 4), p.tile < tiles && col < ld);
+			gpu_copy16(room + T::NUMBERS + r * (WARPS * 8) + threadIdx.x / 4, part + 16 * (warp / 4),
+				   p.tile < tiles && col < ld);
 	}
 	gpu_copy_commit();
 }
@@ -159,11 +168,14 @@ GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[INT8
 		float high_scale = INT8 ? scale_of(room + T::NUMBERS + (2 * r + 1) * (WARPS * 8)) : 0;
 #pragma unroll
 		for (int u = 0; u < U; u++) {
-			uint4 low = room[(2 * r * U + u) * THREADS + threadIdx.x], high = room[((2 * r + 1) * U + u) * THREADS + threadIdx.x];
+			uint4 low = room[(2 * r * U + u) * THREADS + threadIdx.x],
+			      high = room[((2 * r + 1) * U + u) * THREADS + threadIdx.x];
 			uint4 low2 = low, high2 = high; /* a lane's other 8 integers */
 			if (INT8) {
-				low = gpu_from_int8x8<E>(low2.x, low2.y, low_scale), high = gpu_from_int8x8<E>(high2.x, high2.y, high_scale);
-				low2 = gpu_from_int8x8<E>(low2.z, low2.w, low_scale), high2 = gpu_from_int8x8<E>(high2.z, high2.w, high_scale);
+				low = gpu_from_int8x8<E>(low2.x, low2.y, low_scale),
+				high = gpu_from_int8x8<E>(high2.x, high2.y, high_scale);
+				low2 = gpu_from_int8x8<E>(low2.z, low2.w, low_scale),
+				high2 = gpu_from_int8x8<E>(high2.z, high2.w, high_scale);
 			}
 #pragma unroll
 			for (int i = 0; i < MT; i++) {
@@ -175,17 +187,18 @@ GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[INT8
 	}
 }
 
-/* Blocks, one a processor, go through tiles of 16*R outputs of 8*MT tokens. STAGES turns of weights are on their way to shared
- * memory at any time, beyond the end of a tile too: what memory needs to be busy, and more than registers hold. The first are
- * asked for before the kernel before this one has ended: nobody writes weights. */
+/* Blocks, one a processor, go through tiles of 16*R outputs of 8*MT tokens. STAGES turns of weights are on their way to
+ * shared memory at any time, beyond the end of a tile too: what memory needs to be busy, and more than registers hold.
+ * The first are asked for before the kernel before this one has ended: nobody writes weights. */
 template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR>
-__global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form, const uint16_t *x, const char *w, const float *bias, int m, int n, int k,
-						     int ld)
+__global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form, const uint16_t *x, const char *w,
+						     const float *bias, int m, int n, int k, int ld)
 {
 	BOUNDS(THREADS);
 	using T = turn<INT8, R, U>;
 	SMEM(uint4, ring); /* (STAGES, ROOM), then sums (WARPS, 8*MT, PITCH) */
-	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, tiles = (n + 16 * R - 1) / (16 * R), m0 = blockIdx.y * 8 * MT;
+	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, tiles = (n + 16 * R - 1) / (16 * R),
+		  m0 = blockIdx.y * 8 * MT;
 	const struct sink to = {out, bias, form, m, n};
 	float *red = (float *)(ring + STAGES * T::ROOM), d[R][MT][4] = {};
 	struct place use = {(int)blockIdx.x, 0}, get = use;
@@ -200,7 +213,8 @@ __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form
 		for (int u = 0; u < (INT8 ? 2 : U); u++)
 #pragma unroll
 			for (int i = 0; i < MT; i++) { /* zeros from k on */
-				int col = use.col + warp * U * T::WARP + T::LANE * (lane & 3) + u * (INT8 ? 8 : T::WARP);
+				int col =
+					use.col + warp * U * T::WARP + T::LANE * (lane & 3) + u * (INT8 ? 8 : T::WARP);
 				xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, col, k);
 			}
 		gpu_copy_wait<STAGES - 1>();
@@ -220,12 +234,13 @@ template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR> str
 	static constexpr auto kernel = skinny<E, INT8, MT, R, U, STAGES, VECTOR>;
 	static constexpr int bytes = STAGES * turn<INT8, R, U>::ROOM * 16 + WARPS * 8 * MT * PITCH * (int)sizeof(float);
 
-	static cudaError_t launch(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n, int k,
-				  int ld)
+	static cudaError_t launch(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w,
+				  const float *bias, int m, int n, int k, int ld)
 	{
 		dim3 grid(min((n + 16 * R - 1) / (16 * R), processors), (m + 8 * MT - 1) / (8 * MT));
 
-		return gpu_launch(kernel, grid, THREADS, bytes, s, out, form, (const uint16_t *)x, (const char *)w, bias, m, n, k, ld);
+		return gpu_launch(kernel, grid, THREADS, bytes, s, out, form, (const uint16_t *)x, (const char *)w,
+				  bias, m, n, k, ld);
 	}
 };
 template <class E, bool INT8> struct shapes {
@@ -237,8 +252,8 @@ template <class E, bool INT8> struct shapes {
 	using wide = shape<E, INT8, 4, WIDE, 1, 3, true>;
 };
 
-/* Whether tiles of more rows are better than those of 32, for which rows of x are read more often: not where the last round of
- * few has them on under a quarter of the processors, too few to keep memory busy. */
+/* Whether tiles of more rows are better than those of 32, for which rows of x are read more often: not where the last
+ * round of few has them on under a quarter of the processors, too few to keep memory busy. */
 static bool wide_tiles(int n, int rows)
 {
 	int tiles = (n + rows - 1) / rows, rest = tiles % processors;
@@ -256,7 +271,8 @@ template <class E, bool INT8, class... A> static cudaError_t choose_skinny(int m
 		return S::rows8::launch(args...);
 	if (m <= 16)
 		return S::rows16::launch(args...);
-	return S::wide::bytes <= block_room && wide_tiles(n, 16 * S::WIDE) ? S::wide::launch(args...) : S::narrow::launch(args...);
+	return S::wide::bytes <= block_room && wide_tiles(n, 16 * S::WIDE) ? S::wide::launch(args...)
+									   : S::narrow::launch(args...);
 }
 
 /* Columns [col, col + 8) of a row of weights. */
@@ -265,11 +281,12 @@ template <class E, bool INT8> GPU uint4 row_columns(const char *w, int row, int 
 	return INT8 ? gpu_int8_columns<E>(w, row, col, ld) : gpu_load_once(w + ((size_t)row * ld + col) * 2);
 }
 
-/* Warps take whole segments; what each thread then adds for its outputs follows from the segments alone. The stack of the
- * binary counter lies in the segments' own room: its depth never passes the segment being added. */
+/* Warps take whole segments; what each thread then adds for its outputs follows from the segments alone. The stack of
+ * the binary counter lies in the segments' own room: its depth never passes the segment being added. */
 template <class E, bool INT8, int MT, bool VECTOR>
-__global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form, const uint16_t *x, const char *w, const float *bias,
-						 const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
+__global__ void __launch_bounds__(THREADS, 1)
+	fixed(void *out, enum k_form form, const uint16_t *x, const char *w, const float *bias,
+	      const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -284,7 +301,8 @@ __global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form,
 		float d[MT][4] = {};
 #pragma unroll 2
 		for (int col = first; col < end; col += STEP) {
-			uint4 a = row_columns<E, INT8>(w, low, col + 8 * t, ld), b = row_columns<E, INT8>(w, high, col + 8 * t, ld);
+			uint4 a = row_columns<E, INT8>(w, low, col + 8 * t, ld),
+			      b = row_columns<E, INT8>(w, high, col + 8 * t, ld);
 #pragma unroll
 			for (int j = 0; j < MT; j++)
 				multiply<E>(d[j], a, b, load_x<VECTOR>(x, m0 + 8 * j + g, m, col + 8 * t, k));
@@ -306,7 +324,8 @@ __global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form,
 				continue;
 			depth = 0;
 			if (form != K_OUT_SILU && token < m && col < n)
-				put<E>(out, form, ((size_t)segments[i].part * m + token) * n + col, red[e] + (bias ? bias[col] : 0));
+				put<E>(out, form, ((size_t)segments[i].part * m + token) * n + col,
+				       red[e] + (bias ? bias[col] : 0));
 		}
 	}
 	if (form != K_OUT_SILU)
@@ -315,7 +334,8 @@ __global__ void __launch_bounds__(THREADS, 1) fixed(void *out, enum k_form form,
 	for (int e = threadIdx.x; e < SIZE / 2; e += THREADS) {
 		int token = m0 + e / 8, col = n0 + e % 8 * 2;
 		if (token < m && col < n)
-			((uint16_t *)out)[(size_t)token * (n / 2) + col / 2] = gpu_down<E>(gpu_silu_mul(red[2 * e], red[2 * e + 1]));
+			((uint16_t *)out)[(size_t)token * (n / 2) + col / 2] =
+				gpu_down<E>(gpu_silu_mul(red[2 * e], red[2 * e + 1]));
 	}
 }
 
@@ -325,13 +345,14 @@ static constexpr int fixed_bytes(int n_segments, int mt)
 }
 
 template <class E, bool INT8, int MT, bool VECTOR>
-static cudaError_t launch_fixed(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w, const float *bias,
-				const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
+static cudaError_t launch_fixed(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w,
+				const float *bias, const struct k_segment *segments, int n_segments, int m, int n,
+				int k, int ld)
 {
 	dim3 grid((n + 15) / 16, (m + 8 * MT - 1) / (8 * MT));
 
-	return gpu_launch(fixed<E, INT8, MT, VECTOR>, grid, THREADS, fixed_bytes(n_segments, MT), s, out, form, (const uint16_t *)x, (const char *)w,
-			  bias, segments, n_segments, m, n, k, ld);
+	return gpu_launch(fixed<E, INT8, MT, VECTOR>, grid, THREADS, fixed_bytes(n_segments, MT), s, out, form,
+			  (const uint16_t *)x, (const char *)w, bias, segments, n_segments, m, n, k, ld);
 }
 
 template <class E, bool INT8, class... A> static cudaError_t choose_fixed(int n_segments, int m, int k, A... args)
@@ -346,7 +367,9 @@ template <class E, bool INT8, class... A> static cudaError_t choose_fixed(int n_
 /* Lets a kernel have up to `bytes`, where the device has them. */
 template <class... P> static void allow(cudaError_t *e, void (*kernel)(P...), int bytes)
 {
-	*e = *e ? *e : cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, min(bytes, block_room));
+	*e = *e ? *e
+		: cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+				       min(bytes, block_room));
 }
 template <class... S> static void allow_shapes(cudaError_t *e)
 {
@@ -368,28 +391,31 @@ template <bool INT8, class... A> static cudaError_t any_skinny(enum k_type type,
 }
 template <bool INT8, class... A> static cudaError_t any_fixed(enum k_type type, int n_segments, int m, int k, A... args)
 {
-	return (type == K_F16 ? choose_fixed<F16, INT8, A...> : choose_fixed<Bf16, INT8, A...>)(n_segments, m, k, args...);
+	return (type == K_F16 ? choose_fixed<F16, INT8, A...> : choose_fixed<Bf16, INT8, A...>)(n_segments, m, k,
+												args...);
 }
 
 extern "C" {
-cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m, int n,
-			    int k, int ld)
+cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w,
+			    const float *bias, int m, int n, int k, int ld)
 {
 	return any_skinny<false>(type, m, n, k, s, out, form, x, w, bias, m, n, k, ld);
 }
-cudaError_t k_linear_skinny_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias, int m,
-				 int n, int k, int ld)
+cudaError_t k_linear_skinny_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
+				 const void *w, const float *bias, int m, int n, int k, int ld)
 {
 	return any_skinny<true>(type, m, n, k, s, out, form, x, w, bias, m, n, k, ld);
 }
 
-cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
-			   const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
+cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w,
+			   const float *bias, const struct k_segment *segments, int n_segments, int m, int n, int k,
+			   int ld)
 {
 	return any_fixed<false>(type, n_segments, m, k, s, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
 }
-cudaError_t k_linear_fixed_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w, const float *bias,
-				const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
+cudaError_t k_linear_fixed_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
+				const void *w, const float *bias, const struct k_segment *segments, int n_segments,
+				int m, int n, int k, int ld)
 {
 	return any_fixed<true>(type, n_segments, m, k, s, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
 }

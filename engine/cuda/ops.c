@@ -14,34 +14,39 @@ void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const
 	struct cuda *c = cuda_of(b);
 
 	if (out->rows)
-		cuda_check((table->quant ? k_embed_int8 : k_embed)(c->stream, c->type, out->data, ids, c->drawn, c->how.limits.max_tokens,
-								   w->data, out->rows, out->cols, w->ld, table->rows, first_id),
+		cuda_check((table->quant ? k_embed_int8 : k_embed)(c->stream, c->type, out->data, ids, c->drawn,
+								   c->how.limits.max_tokens, w->data, out->rows,
+								   out->cols, w->ld, table->rows, first_id),
 			   "embed");
 }
 
-void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w, const float *bias,
-		   enum norm_kind kind, float eps)
+void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
+		   const float *bias, enum norm_kind kind, float eps)
 {
 	if (x->rows)
-		cuda_check(k_add_norm(cuda_of(b)->stream, k_type_of(out->type), out->data, x->data, delta, w, bias, kind == NORM_LAYER, eps,
-				      x->rows, x->cols),
+		cuda_check(k_add_norm(cuda_of(b)->stream, k_type_of(out->type), out->data, x->data, delta, w, bias,
+				      kind == NORM_LAYER, eps, x->rows, x->cols),
 			   "norm");
 }
 
 void cuda_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row)
 {
 	if (out->rows)
-		cuda_check(k_rows(cuda_of(b)->stream, out->data, x->data, row, out->rows, (int)((size_t)x->cols * dtype_size(x->type))),
+		cuda_check(k_rows(cuda_of(b)->stream, out->data, x->data, row, out->rows,
+				  (int)((size_t)x->cols * dtype_size(x->type))),
 			   "rows");
 }
 
 int cuda_kv_check(struct backend *b, const struct kv_shape *s, struct why *why)
 {
 	if (s->type != b->act && s->type != DT_I8 && s->type != DT_F8)
-		return fail(why, ERR_UNSUPPORTED, "a K/V cache of type %s is not supported yet with compute class %s on CUDA: only %s, int8 and fp8",
-			    dtype_name(s->type), dtype_name(b->act), dtype_name(b->act));
+		return fail(
+			why, ERR_UNSUPPORTED,
+			"a K/V cache of type %s is not supported yet with compute class %s on CUDA: only %s, int8 and fp8",
+			dtype_name(s->type), dtype_name(b->act), dtype_name(b->act));
 	if (s->block_size != KV_BLOCK)
-		return fail(why, ERR_UNSUPPORTED, "K/V blocks of %d tokens: the CUDA backend has %d", s->block_size, KV_BLOCK);
+		return fail(why, ERR_UNSUPPORTED, "K/V blocks of %d tokens: the CUDA backend has %d", s->block_size,
+			    KV_BLOCK);
 	if (s->type != b->act && cuda_of(b)->wgmma)
 		b->prompt_attention = "mma.sync: wgmma takes a 16-bit cache";
 	return 0;
@@ -60,8 +65,8 @@ size_t cuda_kv_bytes(struct backend *b, const struct kv_shape *s)
 	return (size_t)2 * (size_t)s->kv_heads * (size_t)K_HEAD_BYTES(s->head_dim, cache_of(NULL, s).kv != K_KV_16);
 }
 
-void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope, void *pool,
-		     const struct kv_shape *kv, const struct step *s)
+void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
+		     void *pool, const struct kv_shape *kv, const struct step *s)
 {
 	struct cuda *c = cuda_of(b);
 	struct k_cache cache = cache_of(pool, kv);
@@ -81,7 +86,8 @@ static void know_heads(struct cuda *c, const struct attn_shape *shape)
 	REQUIRE(shape->heads <= c->how.heads);
 	c->n_runs = 0, c->group = 1;
 	for (int h = 0, n; h < shape->heads; h += n) {
-		for (n = 1; n < ATTN_GROUP && h + n < shape->heads && shape->kv_of_head[h + n] == shape->kv_of_head[h]; n++)
+		for (n = 1; n < ATTN_GROUP && h + n < shape->heads && shape->kv_of_head[h + n] == shape->kv_of_head[h];
+		     n++)
 			;
 		runs[c->n_runs++] = (struct attn_run){h, n, shape->kv_of_head[h]};
 		c->group = max_int(c->group, n);
@@ -100,8 +106,8 @@ static const struct cuda_step *work_of(const struct cuda *c, const struct step *
 	die("attention of a step that backend_step() did not give");
 }
 
-void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape, const void *pool,
-		    const struct kv_shape *kv, const struct step *s)
+void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
+		    const void *pool, const struct kv_shape *kv, const struct step *s)
 {
 	struct cuda *c = cuda_of(b);
 	const struct cuda_step *w = work_of(c, s);
@@ -125,8 +131,10 @@ void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *
 			       .scale = shape->scale,
 			       .range = c->how.fixed ? FIXED_RANGE : 0};
 	if (w->n_items)
-		cuda_check(k_attention_decode(c->stream, c->type, a, w->items, w->n_items, c->group), "decode attention");
+		cuda_check(k_attention_decode(c->stream, c->type, a, w->items, w->n_items, c->group),
+			   "decode attention");
 	if (w->n_tiles)
-		cuda_check((c->wgmma && a.cache.kv == K_KV_16 ? k_attention_prefill_wgmma : k_attention_prefill)(c->stream, c->type, a, w->tiles, w->n_tiles),
+		cuda_check((c->wgmma && a.cache.kv == K_KV_16 ? k_attention_prefill_wgmma : k_attention_prefill)(
+				   c->stream, c->type, a, w->tiles, w->n_tiles),
 			   "prefill attention");
 }

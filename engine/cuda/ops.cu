@@ -1,4 +1,5 @@
-/* ops.cu - the operations that only move memory once: embedding, norm, rotation and store, silu, rows, tree of partials. */
+/* ops.cu - the operations that only move memory once: embedding, norm, rotation and store, silu, rows, tree of
+ * partials. */
 #include "engine/cuda/gpu_int8.h"
 
 enum { THREADS = 256 };
@@ -19,7 +20,8 @@ GPU void put8(float *to, const float *f)
 }
 
 template <class E, bool VECTOR>
-__global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const uint16_t *table, int cols, int ld, int rows, int first)
+__global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
+						 const uint16_t *table, int cols, int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -37,7 +39,8 @@ __global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids,
 	}
 }
 template <class E>
-__global__ void __launch_bounds__(THREADS) embed_int8(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int cols, int ld, int rows, int first)
+__global__ void __launch_bounds__(THREADS) embed_int8(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
+						      const void *table, int cols, int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -221,13 +224,16 @@ template <class E> GPU struct store_unit take_unit(const struct store_args &a, c
 	o.turn = o.head < a.heads + a.kv_heads && 4 * j < half;
 	int limit = o.head < a.heads + a.kv_heads ? a.n_rot : 0; /* what lies beyond is not rotated */
 	o.first = o.turn ? 4 * j : limit + 8 * (j - limit / 8), o.second = o.turn ? o.first + half : o.first + 4;
-	float4 u = get4<E>(row + (size_t)o.head * a.dim + o.first), v = get4<E>(row + (size_t)o.head * a.dim + o.second);
+	float4 u = get4<E>(row + (size_t)o.head * a.dim + o.first),
+	       v = get4<E>(row + (size_t)o.head * a.dim + o.second);
 	o.x = u, o.y = v;
 	if (o.turn) {
 		float4 c = *(const float4 *)(a.cos + (size_t)pos * half + o.first);
 		float4 s = *(const float4 *)(a.sin + (size_t)pos * half + o.first);
-		o.x = make_float4(u.x * c.x - v.x * s.x, u.y * c.y - v.y * s.y, u.z * c.z - v.z * s.z, u.w * c.w - v.w * s.w);
-		o.y = make_float4(v.x * c.x + u.x * s.x, v.y * c.y + u.y * s.y, v.z * c.z + u.z * s.z, v.w * c.w + u.w * s.w);
+		o.x = make_float4(u.x * c.x - v.x * s.x, u.y * c.y - v.y * s.y, u.z * c.z - v.z * s.z,
+				  u.w * c.w - v.w * s.w);
+		o.y = make_float4(v.x * c.x + u.x * s.x, v.y * c.y + u.y * s.y, v.z * c.z + u.z * s.z,
+				  v.w * c.w + u.w * s.w);
 	}
 	return o;
 }
@@ -251,7 +257,8 @@ template <class E> __global__ void __launch_bounds__(THREADS) rope_store(struct 
 		struct store_unit u = take_unit<E>(a, row, pos, unit);
 		uint16_t *to = row + (size_t)u.head * a.dim;
 		if (u.head >= a.heads)
-			to = (uint16_t *)stored_head(a, slot, u.head - a.heads, K_HEAD_BYTES(a.dim, false)) + slot % KV_BLOCK * a.dim;
+			to = (uint16_t *)stored_head(a, slot, u.head - a.heads, K_HEAD_BYTES(a.dim, false)) +
+			     slot % KV_BLOCK * a.dim;
 		put4<E>(to + u.first, u.x);
 		put4<E>(to + u.second, u.y);
 	}
@@ -263,7 +270,8 @@ GPU float largest(float4 v)
 }
 template <class C> GPU uint32_t down4(float4 v, float factor)
 {
-	return C::down(v.x * factor) | C::down(v.y * factor) << 8 | C::down(v.z * factor) << 16 | C::down(v.w * factor) << 24;
+	return C::down(v.x * factor) | C::down(v.y * factor) << 8 | C::down(v.z * factor) << 16 |
+	       C::down(v.w * factor) << 24;
 }
 
 /* As above into an 8-bit cache: a head's threads, neighbours in a warp, find its largest number together. */
@@ -271,7 +279,8 @@ template <class E, class C> __global__ void __launch_bounds__(THREADS) rope_stor
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	const int token = blockIdx.x, per = a.dim / 8, pos = a.pos[token], slot = a.slot[token], units = (a.heads + 2 * a.kv_heads) * per;
+	const int token = blockIdx.x, per = a.dim / 8, pos = a.pos[token], slot = a.slot[token],
+		  units = (a.heads + 2 * a.kv_heads) * per;
 	uint16_t *row = a.qkv + (size_t)token * (a.heads + 2 * a.kv_heads) * a.dim;
 
 	for (int unit = threadIdx.x; unit - (int)(threadIdx.x & 31) < units; unit += THREADS) {
@@ -286,7 +295,8 @@ template <class E, class C> __global__ void __launch_bounds__(THREADS) rope_stor
 			put4<E>(row + (size_t)u.head * a.dim + u.second, u.y);
 			continue;
 		}
-		char *head = stored_head(a, slot, u.head - a.heads, K_HEAD_BYTES(a.dim, true)), *to = head + slot % KV_BLOCK * a.dim;
+		char *head = stored_head(a, slot, u.head - a.heads, K_HEAD_BYTES(a.dim, true)),
+		     *to = head + slot % KV_BLOCK * a.dim;
 		float factor = top < 1e-30f ? 0 : __fdividef(C::MAX, top);
 		*(uint32_t *)(to + u.first) = down4<C>(u.x, factor);
 		*(uint32_t *)(to + u.second) = down4<C>(u.y, factor);
@@ -295,7 +305,8 @@ template <class E, class C> __global__ void __launch_bounds__(THREADS) rope_stor
 	}
 }
 
-template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const uint16_t *gate_up, int ffn)
+template <class E, bool VECTOR>
+__global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const uint16_t *gate_up, int ffn)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -315,7 +326,8 @@ template <class E, bool VECTOR> __global__ void __launch_bounds__(THREADS) silu_
 #pragma unroll
 	for (int j = 0; j < 8; j++)
 		v[j] = gpu_silu_mul(v[2 * j], v[2 * j + 1]);
-	*(uint4 *)(to + i) = make_uint4(E::pack(v[0], v[1]), E::pack(v[2], v[3]), E::pack(v[4], v[5]), E::pack(v[6], v[7]));
+	*(uint4 *)(to + i) =
+		make_uint4(E::pack(v[0], v[1]), E::pack(v[2], v[3]), E::pack(v[4], v[5]), E::pack(v[6], v[7]));
 }
 
 template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const T *x, const int32_t *row, int n)
@@ -345,18 +357,22 @@ __global__ void __launch_bounds__(THREADS) tree_sum(float *out, struct k_tree in
 	}
 }
 
-template <class E> static cudaError_t choose_embed(cudaStream_t s, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
+template <class E>
+static cudaError_t choose_embed(cudaStream_t s, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
+				const void *table, int n, int cols, int ld, int rows_, int first)
 {
 	auto kernel = cols % 8 ? embed<E, false> : embed<E, true>;
 
-	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, drawn, n_drawn, (const uint16_t *)table, cols, ld, rows_, first);
+	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, drawn, n_drawn, (const uint16_t *)table, cols, ld, rows_,
+			  first);
 }
 template <class E> static cudaError_t choose_silu(cudaStream_t s, void *out, const void *gate_up, int n, int ffn)
 {
 	int per = ffn % 8 ? THREADS : 8 * THREADS;
 	auto kernel = ffn % 8 ? silu_mul<E, false> : silu_mul<E, true>;
 
-	return gpu_launch(kernel, dim3((ffn + per - 1) / per, n), THREADS, 0, s, (uint16_t *)out, (const uint16_t *)gate_up, ffn);
+	return gpu_launch(kernel, dim3((ffn + per - 1) / per, n), THREADS, 0, s, (uint16_t *)out,
+			  (const uint16_t *)gate_up, ffn);
 }
 
 template <class E> static auto sample_store(enum k_kv kv)
@@ -370,13 +386,17 @@ void k_overlap(bool on)
 	gpu_overlap = on;
 }
 
-cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
+cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
+		    const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return (type == K_F16 ? choose_embed<F16> : choose_embed<Bf16>)(s, out, ids, drawn, n_drawn, table, n, cols, ld, rows_, first);
+	return (type == K_F16 ? choose_embed<F16> : choose_embed<Bf16>)(s, out, ids, drawn, n_drawn, table, n, cols, ld,
+									rows_, first);
 }
-cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
+cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn,
+			 int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return gpu_launch(type == K_F16 ? embed_int8<F16> : embed_int8<Bf16>, n, THREADS, 0, s, out, ids, drawn, n_drawn, table, cols, ld, rows_, first);
+	return gpu_launch(type == K_F16 ? embed_int8<F16> : embed_int8<Bf16>, n, THREADS, 0, s, out, ids, drawn,
+			  n_drawn, table, cols, ld, rows_, first);
 }
 
 cudaError_t k_from_int8(cudaStream_t s, enum k_type type, void *out, const void *w, int n, int ld)
@@ -384,7 +404,8 @@ cudaError_t k_from_int8(cudaStream_t s, enum k_type type, void *out, const void 
 	return gpu_launch(type == K_F16 ? from_int8<F16> : from_int8<Bf16>, n, THREADS, 0, s, (uint4 *)out, w, ld);
 }
 
-cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w, const float *bias, bool centred, float eps, int n, int cols)
+cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w,
+		       const float *bias, bool centred, float eps, int n, int cols)
 {
 	struct norm_args a = {out, x, delta, w, bias, eps, 1.0f / cols, cols, centred, type, 0};
 
@@ -395,9 +416,11 @@ cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, co
 	return gpu_launch(add_norm<8>, n, THREADS, 0, s, a);
 }
 
-cudaError_t k_rope_store(cudaStream_t s, enum k_type type, void *qkv, struct k_cache cache, int heads, const float *cos, const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens)
+cudaError_t k_rope_store(cudaStream_t s, enum k_type type, void *qkv, struct k_cache cache, int heads, const float *cos,
+			 const float *sin, int n_rot, const int32_t *pos, const int32_t *slot, int tokens)
 {
-	struct store_args a = {(uint16_t *)qkv, (char *)cache.pool, cos, sin, pos, slot, heads, cache.kv_heads, cache.dim, cos ? n_rot : 0};
+	struct store_args a = {(uint16_t *)qkv, (char *)cache.pool, cos, sin, pos, slot, heads, cache.kv_heads,
+			       cache.dim,       cos ? n_rot : 0};
 	auto kernel = type == K_F16 ? sample_store<F16>(cache.kv) : sample_store<Bf16>(cache.kv);
 
 	return gpu_launch(kernel, tokens, THREADS, 0, s, a);
@@ -411,7 +434,8 @@ cudaError_t k_silu_mul(cudaStream_t s, enum k_type type, void *out, const void *
 cudaError_t k_rows(cudaStream_t s, void *out, const void *x, const int32_t *row, int n, int bytes)
 {
 	if (bytes % 16)
-		return gpu_launch(rows<uint16_t>, n, THREADS, 0, s, (uint16_t *)out, (const uint16_t *)x, row, bytes / 2);
+		return gpu_launch(rows<uint16_t>, n, THREADS, 0, s, (uint16_t *)out, (const uint16_t *)x, row,
+				  bytes / 2);
 	return gpu_launch(rows<uint4>, n, THREADS, 0, s, (uint4 *)out, (const uint4 *)x, row, bytes / 16);
 }
 

@@ -1,5 +1,5 @@
-/* plan.c - how a step's attention is cut into blocks of work. Few new tokens of a sequence: each by itself, its keys cut so that
- * all processors have something to read; many: tiles of 128 tokens, the longest first. */
+/* plan.c - how a step's attention is cut into blocks of work. Few new tokens of a sequence: each by itself, its keys
+ * cut so that all processors have something to read; many: tiles of 128 tokens, the longest first. */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -28,15 +28,20 @@ static int chunk_of(const struct step *s, const struct plan_limits *lim)
 	return max_int(FIXED_RANGE, (int)round_up((size_t)keys, KV_BLOCK));
 }
 
-static void plan_token(struct attn_plan *p, const struct step *s, int seq, int token, int chunk, const struct plan_limits *lim, int *parts)
+static void plan_token(struct attn_plan *p, const struct step *s, int seq, int token, int chunk,
+		       const struct plan_limits *lim, int *parts)
 {
 	int keys = s->pos[token] + 1, n = div_up(keys, chunk), first = *parts;
 	bool cut = n > 1 && first + n <= lim->max_parts;
 
 	for (int at = 0, per = cut ? chunk : keys; at < keys; at += per) {
 		REQUIRE(p->n_items < lim->max_items);
-		p->items[p->n_items++] =
-			(struct attn_item){token, s->block_start[seq], at, min_int(per, keys - at), cut ? (*parts)++ : 0, cut ? p->n_joins : -1};
+		p->items[p->n_items++] = (struct attn_item){token,
+							    s->block_start[seq],
+							    at,
+							    min_int(per, keys - at),
+							    cut ? (*parts)++ : 0,
+							    cut ? p->n_joins : -1};
 	}
 	if (cut)
 		p->joins[p->n_joins++] = (struct attn_join){first, n};

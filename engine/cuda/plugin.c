@@ -29,8 +29,11 @@ static int describe(int device, struct cuda_device *out, struct why *why)
 		e = cudaMemGetInfo(&unused, &total);
 	if (e)
 		return fail(why, ERR_UNKNOWN, "CUDA device %d: %s", device, cudaGetErrorString(e));
-	*out = (struct cuda_device){
-		.major = p.major, .minor = p.minor, .processors = p.multiProcessorCount, .total = total, .free = unused};
+	*out = (struct cuda_device){.major = p.major,
+				    .minor = p.minor,
+				    .processors = p.multiProcessorCount,
+				    .total = total,
+				    .free = unused};
 	snprintf(out->name, sizeof out->name, "%.63s", p.name);
 	memcpy(out->id, p.uuid.bytes, sizeof out->id);
 	return 0;
@@ -65,8 +68,8 @@ static void quiet(void *backend)
 	((struct cuda *)backend)->peers = NULL;
 }
 
-static int comm_create(struct comm **out, struct backend *b, struct world *w, const struct comm_limits *limits, bool shared,
-		       struct why *why)
+static int comm_create(struct comm **out, struct backend *b, struct world *w, const struct comm_limits *limits,
+		       bool shared, struct why *why)
 {
 	struct cuda *c = cuda_of(b);
 	struct comm_device_options how = {.stream = c->stream,

@@ -1,14 +1,19 @@
-/* prefill.cu - attention of many tokens of one sequence over its paged cache, causal (FlashAttention-2, arXiv:2307.08691):
- * a block has 128 queries of one head, 32 a warp, so that one ldmatrix of K or V serves two row tiles; K and V come by
- * cp.async, one tile ahead; scores and sums stay in registers. An 8-bit cache comes as it is and is made 16 bits, scales
- * included, in shared memory. */
+/* prefill.cu - attention of many tokens of one sequence over its paged cache, causal (FlashAttention-2,
+ * arXiv:2307.08691): a block has 128 queries of one head, 32 a warp, so that one ldmatrix of K or V serves two row
+ * tiles; K and V come by cp.async, one tile ahead; scores and sums stay in registers. An 8-bit cache comes as it is and
+ * is made 16 bits, scales included, in shared memory. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
-enum { WARPS = 4, THREADS = 32 * WARPS, KEYS = 32 /* of a tile; with 64 the registers do not suffice */, PAGES = KEYS / KV_BLOCK };
+enum {
+	WARPS = 4,
+	THREADS = 32 * WARPS,
+	KEYS = 32 /* of a tile; with 64 the registers do not suffice */,
+	PAGES = KEYS / KV_BLOCK
+};
 
-/* 16-byte unit `unit` of row `row`, at a place where neither a column nor a row of units meets a bank twice. The place of
- * unit u ^ 2d is that of u with 16d xored in: one instruction a step in the loops below. */
+/* 16-byte unit `unit` of row `row`, at a place where neither a column nor a row of units meets a bank twice. The place
+ * of unit u ^ 2d is that of u with 16d xored in: one instruction a step in the loops below. */
 template <int DIM> GPU int place(int row, int unit)
 {
 	return row * DIM + (unit ^ (row & 7)) * 8;
@@ -92,7 +97,8 @@ template <class E, int DIM> struct tile_state {
 			for (int i = 0; i < 2; i++)
 #pragma unroll
 				for (int j = 0; j < 4; j++)
-					a[i][j] = E::pack(s[i][2 * n + (j >> 1)][2 * (j & 1)], s[i][2 * n + (j >> 1)][2 * (j & 1) + 1]);
+					a[i][j] = E::pack(s[i][2 * n + (j >> 1)][2 * (j & 1)],
+							  s[i][2 * n + (j >> 1)][2 * (j & 1) + 1]);
 #pragma unroll
 			for (int d = 0; d < DIM / 16; d++) {
 				gpu_ldmatrix4<true>(b, v + (v_at ^ 16 * d) + n * 16 * DIM);
@@ -107,16 +113,20 @@ template <class E, int DIM> struct tile_state {
 };
 
 /* Where K of one head lies in the block of key `key`, and how far behind it V. */
-template <class C, int DIM> GPU const char *head_of(const struct attn_args &a, const struct attn_tile &t, int kv, int key, int keys, size_t *v_bytes)
+template <class C, int DIM>
+GPU const char *head_of(const struct attn_args &a, const struct attn_tile &t, int kv, int key, int keys,
+			size_t *v_bytes)
 {
 	const size_t head_bytes = K_HEAD_BYTES(DIM, C::PER16 == 16);
 
 	*v_bytes = a.cache.kv_heads * head_bytes;
-	return (const char *)a.cache.pool + kv * head_bytes + (key < keys ? a.blocks[t.block_at + key / KV_BLOCK] * (2 * *v_bytes) : 0);
+	return (const char *)a.cache.pool + kv * head_bytes +
+	       (key < keys ? a.blocks[t.block_at + key / KV_BLOCK] * (2 * *v_bytes) : 0);
 }
 
 /* Keys [first, first + KEYS) of one head to shared memory, K then V; what the sequence does not have becomes zeros. */
-template <int DIM> GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
+template <int DIM>
+GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
 {
 	uint16_t *v = k + KEYS * DIM;
 
@@ -139,7 +149,8 @@ template <int DIM> GPU void fetch(uint16_t *k, const struct attn_args &a, const 
 
 /* Keys [first, first + KEYS) of one head as an 8-bit cache has them, K and its scales, then V and its scales. */
 enum { SCALES = KEYS * 4 / 16 /* units of 16 bytes */ };
-template <class C, int DIM> GPU void fetch_raw(char *raw, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
+template <class C, int DIM>
+GPU void fetch_raw(char *raw, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
 {
 	static_assert(PAGES == 1, "a tile is a block of the cache");
 	size_t v_bytes;
@@ -147,7 +158,8 @@ template <class C, int DIM> GPU void fetch_raw(char *raw, const struct attn_args
 
 #pragma unroll
 	for (int x = threadIdx.x; x < KEYS * DIM / 16 + SCALES; x += THREADS) {
-		bool there = first + x / (DIM / 16) < keys || x >= KEYS * DIM / 16; /* scales of what is not there are not used */
+		bool there = first + x / (DIM / 16) < keys ||
+			     x >= KEYS * DIM / 16; /* scales of what is not there are not used */
 		gpu_copy16(raw + x * 16, head + x * 16, there);
 		gpu_copy16(raw + K_HEAD_BYTES(DIM, true) + x * 16, head + v_bytes + x * 16, there);
 	}
@@ -164,8 +176,9 @@ template <class E, class C, int DIM> GPU void expand_unit(uint16_t *to, const ch
 	gpu_up_all<C>(f, ((const uint4 *)raw)[x]);
 #pragma unroll
 	for (int i = 0; i < 16; i += 8)
-		*(uint4 *)at<DIM>(to, row, unit + i / 8) = make_uint4(E::pack(f[i] * scale, f[i + 1] * scale), E::pack(f[i + 2] * scale, f[i + 3] * scale),
-								      E::pack(f[i + 4] * scale, f[i + 5] * scale), E::pack(f[i + 6] * scale, f[i + 7] * scale));
+		*(uint4 *)at<DIM>(to, row, unit + i / 8) = make_uint4(
+			E::pack(f[i] * scale, f[i + 1] * scale), E::pack(f[i + 2] * scale, f[i + 3] * scale),
+			E::pack(f[i + 4] * scale, f[i + 5] * scale), E::pack(f[i + 6] * scale, f[i + 7] * scale));
 }
 
 template <class E, class C, int DIM> GPU void expand(uint16_t *k, const char *raw, int there /* keys */)
@@ -192,8 +205,10 @@ template <int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, cons
 	}
 }
 
-/* Grid (tiles, heads). Shared memory: queries (ATTN_TILE, DIM); K and V (KEYS, DIM) twice, or once and their 8-bit form twice. */
-template <class E, class C, int DIM> __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const struct attn_tile *tiles)
+/* Grid (tiles, heads). Shared memory: queries (ATTN_TILE, DIM); K and V (KEYS, DIM) twice, or once and their 8-bit form
+ * twice. */
+template <class E, class C, int DIM>
+__global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const struct attn_tile *tiles)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -242,7 +257,8 @@ template <class E, class C, int DIM> __global__ void __launch_bounds__(THREADS) 
 				for (int n = 0; n < KEYS / 8; n++)
 #pragma unroll
 					for (int j = 0; j < 4; j++) {
-						int row = warp_row + 16 * i + (lane >> 2) + 8 * (j >> 1), key = first + 8 * n + 2 * (lane & 3) + (j & 1);
+						int row = warp_row + 16 * i + (lane >> 2) + 8 * (j >> 1),
+						    key = first + 8 * n + 2 * (lane & 3) + (j & 1);
 						if (key > t.pos + row)
 							s[i][n][j] = -INFINITY;
 					}
@@ -262,25 +278,30 @@ template <class E, class C, int DIM> __global__ void __launch_bounds__(THREADS) 
 			l += __shfl_xor_sync(0xffffffffu, l, 2);
 			float r = __fdividef(1, l);
 			if (row < t.rows) {
-				uint16_t *out = (uint16_t *)a.out + ((size_t)(t.token + row) * a.heads + head) * DIM + 2 * (lane & 3);
+				uint16_t *out = (uint16_t *)a.out + ((size_t)(t.token + row) * a.heads + head) * DIM +
+						2 * (lane & 3);
 #pragma unroll
 				for (int n = 0; n < DIM / 8; n++)
-					*(uint32_t *)(out + 8 * n) = E::pack(mine.o[i][n][2 * h] * r, mine.o[i][n][2 * h + 1] * r);
+					*(uint32_t *)(out + 8 * n) =
+						E::pack(mine.o[i][n][2 * h] * r, mine.o[i][n][2 * h + 1] * r);
 			}
 		}
 }
 
 template <class C, int DIM> static constexpr int shared_bytes()
 {
-	return ATTN_TILE * DIM * 2 + 2 * KEYS * DIM * 2 + (C::PER16 == 16 ? 4 * K_HEAD_BYTES(DIM, true) : 2 * KEYS * DIM * 2);
+	return ATTN_TILE * DIM * 2 + 2 * KEYS * DIM * 2 +
+	       (C::PER16 == 16 ? 4 * K_HEAD_BYTES(DIM, true) : 2 * KEYS * DIM * 2);
 }
-template <class E, class C> static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+template <class E, class C>
+static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
 	if (a.cache.dim == 64)
 		return gpu_launch(prefill<E, C, 64>, dim3(n, a.heads), THREADS, shared_bytes<C, 64>(), s, a, tiles);
 	return gpu_launch(prefill<E, C, 128>, dim3(n, a.heads), THREADS, shared_bytes<C, 128>(), s, a, tiles);
 }
-template <class E> static cudaError_t choose_prefill(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+template <class E>
+static cudaError_t choose_prefill(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
 	if (a.cache.kv == K_KV_INT8)
 		return choose_dim<E, Int8>(s, a, tiles, n);
@@ -302,7 +323,8 @@ template <class E> static cudaError_t init_all()
 }
 
 extern "C" {
-cudaError_t k_attention_prefill(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n)
+cudaError_t k_attention_prefill(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_tile *tiles,
+				int n)
 {
 	return (type == K_F16 ? choose_prefill<F16> : choose_prefill<Bf16>)(s, a, tiles, n);
 }

@@ -1,12 +1,14 @@
-/* prefill_check.c - which kernel does the attention of prompts: Hopper's products where the device has them and, on a small problem
- * made here, they give what mma.sync gives. What those take on trust of the device's layouts can so cost speed, never an answer. */
+/* prefill_check.c - which kernel does the attention of prompts: Hopper's products where the device has them and, on a
+ * small problem made here, they give what mma.sync gives. What those take on trust of the device's layouts can so cost
+ * speed, never an answer. */
 #include "engine/cuda/cuda.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum { HEADS = 2, SEQS = 3, BLOCKS = 17, ALL_TILES = 4 };
-/* Fresh tokens after a cached beginning (so long that buffers of keys are filled again), more than a tile, less than one. */
+/* Fresh tokens after a cached beginning (so long that buffers of keys are filled again), more than a tile, less than
+ * one. */
 static const int length[SEQS] = {300, 130, 33}, fresh[SEQS] = {72, 130, 33};
 enum { TOKENS = 72 + 130 + 33 };
 
@@ -56,24 +58,27 @@ static void open_problem(struct cuda *c, struct problem *p)
 		blocks[i] = (i * 5 + 3) % BLOCKS;
 	for (int q = 0; q < SEQS; q++) {
 		for (int i = 0; i < fresh[q]; i += ATTN_TILE)
-			tiles[n++] = (struct attn_tile){token + i, min_int(ATTN_TILE, fresh[q] - i), length[q] - fresh[q] + i, block};
+			tiles[n++] = (struct attn_tile){token + i, min_int(ATTN_TILE, fresh[q] - i),
+							length[q] - fresh[q] + i, block};
 		token += fresh[q], block += div_up(length[q], KV_BLOCK);
 	}
 	REQUIRE(n == ALL_TILES && token == TOKENS && block == BLOCKS);
 	p->out_bytes = (size_t)(TOKENS * HEADS * dim) * 2;
 	p->tiles = given(c, tiles, sizeof tiles);
-	p->a = (struct attn_args){.qkv = numbers(c, (size_t)(TOKENS * 3 * HEADS * dim), 3),
-				  .blocks = given(c, blocks, sizeof blocks),
-				  .kv_of_head = given(c, kv_of_head, sizeof kv_of_head),
-				  .cache = {numbers(c, (size_t)(BLOCKS * 2 * HEADS * KV_BLOCK * dim), 1), HEADS, dim, K_KV_16, 0},
-				  .heads = HEADS,
-				  .scale = 1 / sqrtf((float)dim)};
+	p->a = (struct attn_args){
+		.qkv = numbers(c, (size_t)(TOKENS * 3 * HEADS * dim), 3),
+		.blocks = given(c, blocks, sizeof blocks),
+		.kv_of_head = given(c, kv_of_head, sizeof kv_of_head),
+		.cache = {numbers(c, (size_t)(BLOCKS * 2 * HEADS * KV_BLOCK * dim), 1), HEADS, dim, K_KV_16, 0},
+		.heads = HEADS,
+		.scale = 1 / sqrtf((float)dim)};
 	cuda_check(cudaMalloc(&p->a.out, p->out_bytes), "memory for a check");
 }
 
 static void close_problem(struct problem *p)
 {
-	cudaFree((void *)(uintptr_t)p->a.qkv), cudaFree((void *)(uintptr_t)p->a.blocks), cudaFree((void *)(uintptr_t)p->a.kv_of_head);
+	cudaFree((void *)(uintptr_t)p->a.qkv), cudaFree((void *)(uintptr_t)p->a.blocks),
+		cudaFree((void *)(uintptr_t)p->a.kv_of_head);
 	cudaFree(p->a.cache.pool), cudaFree(p->a.out), cudaFree(p->tiles);
 	free(p->out[0]), free(p->out[1]);
 }
@@ -83,7 +88,9 @@ static uint16_t *result(struct cuda *c, struct problem *p, bool wgmma)
 	uint16_t *out = xalloc(1, p->out_bytes);
 
 	cuda_check(cudaMemsetAsync(p->a.out, 0xff, p->out_bytes, c->stream), "clearing memory"); /* NaN */
-	cuda_check((wgmma ? k_attention_prefill_wgmma : k_attention_prefill)(c->stream, c->type, p->a, p->tiles, ALL_TILES), "prefill attention");
+	cuda_check((wgmma ? k_attention_prefill_wgmma : k_attention_prefill)(c->stream, c->type, p->a, p->tiles,
+									     ALL_TILES),
+		   "prefill attention");
 	backend_download(&c->base, out, p->a.out, p->out_bytes);
 	return out;
 }
@@ -103,7 +110,8 @@ static float apart(const struct cuda *c, const struct problem *p)
 /* Tries both kernels on one problem. */
 static bool wgmma_is_right(struct cuda *c)
 {
-	/* Of numbers up to 1 each kernel may err by half a unit of a bf16 or f16 in its weights and once more in what it writes. */
+	/* Of numbers up to 1 each kernel may err by half a unit of a bf16 or f16 in its weights and once more in what
+	 * it writes. */
 	const float bound = (c->type == K_F16 ? 0x1p-11f : 0x1p-8f) * 4.2f;
 	struct problem p = {.tiles = NULL};
 	float worst;
@@ -115,10 +123,11 @@ static bool wgmma_is_right(struct cuda *c)
 	worst = apart(c, &p);
 	close_problem(&p);
 	if (worst <= bound)
-		log_event(LOG_INFO, "attention of prompts is by wgmma", " apart=%.5f bound=%.5f", (double)worst, (double)bound);
-	else
-		log_event(LOG_WARN, "attention of prompts by wgmma is wrong on this device: mma.sync does it", " apart=%.5f bound=%.5f", (double)worst,
+		log_event(LOG_INFO, "attention of prompts is by wgmma", " apart=%.5f bound=%.5f", (double)worst,
 			  (double)bound);
+	else
+		log_event(LOG_WARN, "attention of prompts by wgmma is wrong on this device: mma.sync does it",
+			  " apart=%.5f bound=%.5f", (double)worst, (double)bound);
 	return worst <= bound;
 }
 

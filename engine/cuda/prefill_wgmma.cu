@@ -1,6 +1,7 @@
-/* prefill_wgmma.cu - what prefill.cu does, for compute capability 9.0 and a 16-bit cache (FlashAttention-3, arXiv:2407.08608): a
- * block has 128 queries of one head, 64 a warpgroup; the products are asynchronous, and while those of the weights and V run, and
- * of the next keys, the warps turn scores into weights (section 3.2 there). K and V come by cp.async, a tile ahead. */
+/* prefill_wgmma.cu - what prefill.cu does, for compute capability 9.0 and a 16-bit cache (FlashAttention-3,
+ * arXiv:2407.08608): a block has 128 queries of one head, 64 a warpgroup; the products are asynchronous, and while
+ * those of the weights and V run, and of the next keys, the warps turn scores into weights (section 3.2 there). K and V
+ * come by cp.async, a tile ahead. */
 #include "engine/cuda/gpu_wgmma.h"
 #include "engine/cuda/kernels.h"
 
@@ -14,16 +15,20 @@ GPU int place(int row, int unit)
 }
 
 /* Keys [first, first + KEYS) of one head, or their values; what the sequence does not have becomes zeros. */
-template <int DIM> GPU void fetch(char *to, const struct attn_args &a, const struct attn_tile &t, int kv, bool values, int first, int keys)
+template <int DIM>
+GPU void fetch(char *to, const struct attn_args &a, const struct attn_tile &t, int kv, bool values, int first, int keys)
 {
 	enum { UNITS = DIM / 8, STEP = THREADS / UNITS /* rows */ };
 	const size_t head_bytes = K_HEAD_BYTES(DIM, false), half = a.cache.kv_heads * head_bytes;
 	const int row = threadIdx.x / UNITS, unit = threadIdx.x % UNITS;
-	const char *head = (const char *)a.cache.pool + kv * head_bytes + (values ? half : 0) + (row * DIM + unit * 8) * 2;
+	const char *head =
+		(const char *)a.cache.pool + kv * head_bytes + (values ? half : 0) + (row * DIM + unit * 8) * 2;
 
 #pragma unroll
 	for (int page = 0; page < KEYS; page += KV_BLOCK) {
-		const char *from = head + (first + page < keys ? a.blocks[t.block_at + (first + page) / KV_BLOCK] * (2 * half) : 0);
+		const char *from =
+			head +
+			(first + page < keys ? a.blocks[t.block_at + (first + page) / KV_BLOCK] * (2 * half) : 0);
 #pragma unroll
 		for (int i = 0; i < KV_BLOCK; i += STEP)
 			gpu_copy16(to + place(page + i + row, unit), from + i * DIM * 2, first + page + i + row < keys);
@@ -44,7 +49,8 @@ template <int DIM> GPU void fetch_q(char *to, const struct attn_args &a, const s
 }
 
 /* While tile j is worked on: K of the next and V of this one. */
-template <int DIM> GPU void fetch_next(char *k, char *v, const struct attn_args &a, const struct attn_tile &t, int kv, int j, int keys)
+template <int DIM>
+GPU void fetch_next(char *k, char *v, const struct attn_args &a, const struct attn_tile &t, int kv, int j, int keys)
 {
 	enum { BYTES = PANEL * (DIM / COLS) };
 
@@ -63,7 +69,8 @@ GPU void arrived()
 	__syncthreads();
 }
 
-/* Of this thread: rows lane / 4 and 8 more of its warp's 16; of sum i: row i / 2 % 2, column i / 4 * 8 + lane % 4 * 2 + i % 2. */
+/* Of this thread: rows lane / 4 and 8 more of its warp's 16; of sum i: row i / 2 % 2, column i / 4 * 8 + lane % 4 * 2 +
+ * i % 2. */
 template <class E, int DIM> struct group_state {
 	float o[DIM / 2], m[2], l[2];
 	uint32_t p[KEYS / 16][4]; /* weights */
@@ -127,7 +134,8 @@ GPU void hide(float (&s)[KEYS / 2], int first, int pos_of_row, int lane)
 #endif
 
 /* Grid (tiles, heads). Shared memory: queries, K twice, V twice. */
-template <class E, int DIM> __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, const struct attn_tile *tiles)
+template <class E, int DIM>
+__global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, const struct attn_tile *tiles)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -185,7 +193,8 @@ template <class E, int DIM> __global__ void __launch_bounds__(THREADS, 1) prefil
 		l += __shfl_xor_sync(0xffffffffu, l, 2);
 		float r = __fdividef(1, l);
 		if (row < t.rows) {
-			uint16_t *out = (uint16_t *)a.out + ((size_t)(t.token + row) * a.heads + head) * DIM + 2 * (lane & 3);
+			uint16_t *out =
+				(uint16_t *)a.out + ((size_t)(t.token + row) * a.heads + head) * DIM + 2 * (lane & 3);
 #pragma unroll
 			for (int i = 0; i < DIM / 2; i += 4)
 				*(uint32_t *)(out + 2 * i) = E::pack(mine.o[i + 2 * h] * r, mine.o[i + 2 * h + 1] * r);
@@ -200,7 +209,8 @@ template <int DIM> static constexpr int shared_bytes()
 {
 	return 5 * PANEL * (DIM / COLS);
 }
-template <class E> static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+template <class E>
+static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
 	if (a.cache.dim == 64)
 		return gpu_launch(prefill_wgmma<E, 64>, dim3(n, a.heads), THREADS, shared_bytes<64>(), s, a, tiles);
@@ -215,7 +225,8 @@ template <class E> static cudaError_t init()
 }
 
 extern "C" {
-cudaError_t k_attention_prefill_wgmma(cudaStream_t s, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n)
+cudaError_t k_attention_prefill_wgmma(cudaStream_t s, enum k_type type, struct attn_args a,
+				      const struct attn_tile *tiles, int n)
 {
 	return (type == K_F16 ? choose_dim<F16> : choose_dim<Bf16>)(s, a, tiles, n);
 }

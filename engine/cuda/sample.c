@@ -7,10 +7,10 @@ _Static_assert((int)SAMPLE_TOP == (int)SAMPLE_MAX_TOP, "words told of a row");
 
 struct cuda_sampler {
 	struct sample_args args;
-	char *host, *device;         /* pinned and device: rows, then ids of all of them */
+	char *host, *device;           /* pinned and device: rows, then ids of all of them */
 	struct sample_result *results; /* pinned (rows) */
-	cudaEvent_t done;            /* they are there */
-	int rows, room;              /* ids */
+	cudaEvent_t done;              /* they are there */
+	int rows, room;                /* ids */
 	struct sample_book book;
 };
 
@@ -38,14 +38,15 @@ static void pieces_of(struct cuda_sampler *p, struct piece out[PIECES])
 {
 	struct sample_args *a = &p->args;
 	size_t rows = (size_t)p->rows, words = rows * (size_t)a->vocab, cuts = rows * SAMPLE_SELECTS * SAMPLE_PASSES;
-	struct piece all[PIECES] = {{(void **)&a->raw, words * sizeof *a->raw},
-				    {(void **)&a->x, words * sizeof *a->x},
-				    {(void **)&a->count, words * sizeof *a->count},
-				    {(void **)&a->bins, cuts * SAMPLE_BINS * sizeof *a->bins},
-				    {(void **)&a->select, cuts * sizeof *a->select},
-				    {(void **)&a->best, rows * 3 * (size_t)k_sample_parts(a->vocab) * sizeof *a->best},
-				    {(void **)&a->result, rows * sizeof *a->result},
-				    {(void **)&a->history, (size_t)p->book.seqs * (size_t)p->book.max_history * sizeof *a->history}};
+	struct piece all[PIECES] = {
+		{(void **)&a->raw, words * sizeof *a->raw},
+		{(void **)&a->x, words * sizeof *a->x},
+		{(void **)&a->count, words * sizeof *a->count},
+		{(void **)&a->bins, cuts * SAMPLE_BINS * sizeof *a->bins},
+		{(void **)&a->select, cuts * sizeof *a->select},
+		{(void **)&a->best, rows * 3 * (size_t)k_sample_parts(a->vocab) * sizeof *a->best},
+		{(void **)&a->result, rows * sizeof *a->result},
+		{(void **)&a->history, (size_t)p->book.seqs * (size_t)p->book.max_history * sizeof *a->history}};
 
 	for (int i = 0; i < PIECES; i++)
 		out[i] = all[i];
@@ -61,7 +62,9 @@ float *cuda_sample_open(struct backend *b, int rows, int vocab)
 	if (vocab > SAMPLE_MAX_VOCAB)
 		return NULL;
 	p = xalloc(1, sizeof *p);
-	*p = (struct cuda_sampler){.args = {.vocab = vocab, .max_history = c->how.max_context}, .rows = rows, .room = room_of(c, rows, vocab)};
+	*p = (struct cuda_sampler){.args = {.vocab = vocab, .max_history = c->how.max_context},
+				   .rows = rows,
+				   .room = room_of(c, rows, vocab)};
 	p->book = (struct sample_book){NULL, c->how.limits.max_seqs, c->how.max_context, 0, vocab};
 	pieces_of(p, piece);
 	for (int i = 0; i < PIECES; i++)
@@ -104,9 +107,11 @@ static void enqueue(struct cuda *c, struct cuda_sampler *p, int first, int n, in
 	a.row = (const struct sample_row *)p->device;
 	a.ids = (const int32_t *)(p->device + (size_t)n * sizeof(struct sample_row));
 	a.drawn = c->drawn + first;
-	cuda_check(cudaMemcpyAsync(p->device, p->host, packed_bytes(n, ids), cudaMemcpyHostToDevice, c->stream), "copying rows to sample");
+	cuda_check(cudaMemcpyAsync(p->device, p->host, packed_bytes(n, ids), cudaMemcpyHostToDevice, c->stream),
+		   "copying rows to sample");
 	cuda_check(k_sample(c->stream, a, sample_needs_of((const struct sample_row *)p->host, n)), "sampling");
-	cuda_check(cudaMemcpyAsync(p->results, a.result, (size_t)n * sizeof *p->results, cudaMemcpyDeviceToHost, c->stream),
+	cuda_check(cudaMemcpyAsync(p->results, a.result, (size_t)n * sizeof *p->results, cudaMemcpyDeviceToHost,
+				   c->stream),
 		   "reading what was sampled");
 	cuda_check(cudaEventRecord(p->done, c->stream), "an event");
 }

@@ -1,5 +1,6 @@
-/* sample.cu - from rows of logits to tokens, as engine/sample/sample.c does it: the same masks, products, masses and draws, to the bit. A row
- * is cut into parts, one a block; what a kernel finds of a part, the next one puts together. */
+/* sample.cu - from rows of logits to tokens, as engine/sample/sample.c does it: the same masks, products, masses and
+ * draws, to the bit. A row is cut into parts, one a block; what a kernel finds of a part, the next one puts together.
+ */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 #include "engine/sample/math.h"
@@ -15,7 +16,8 @@ struct place {
 
 GPU struct place here(const struct sample_args &a)
 {
-	struct place p = {(int)blockIdx.y, (int)blockIdx.x, (int)blockIdx.x * SAMPLE_PART, 0, (size_t)blockIdx.y * a.vocab};
+	struct place p = {(int)blockIdx.y, (int)blockIdx.x, (int)blockIdx.x * SAMPLE_PART, 0,
+			  (size_t)blockIdx.y * a.vocab};
 
 	p.end = min(p.first + SAMPLE_PART, a.vocab);
 	return p;
@@ -119,7 +121,8 @@ __global__ void __launch_bounds__(THREADS) sample_start(struct sample_args a, in
 		return;
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
 		float x = clean(a.raw[p.at + i]), y = lists ? x : scaled(r, x);
-		offer(raw, fabsf(x) < INFINITY ? x : INFINITY, i); /* one that is not finite wins, and tell_id() shows it */
+		offer(raw, fabsf(x) < INFINITY ? x : INFINITY,
+		      i); /* one that is not finite wins, and tell_id() shows it */
 		if (y > -INFINITY)
 			offer(likeliest, y, i);
 		a.x[p.at + i] = lists && r.n_mask && !(a.ids[r.at + i / 32] >> i % 32 & 1) ? -INFINITY : y;
@@ -236,7 +239,8 @@ template <int W> GPU struct sample_select narrowed(const struct sample_args &a, 
 }
 
 /* The id of the last of the equal ones that is in: each weighs `weight`, `want` of which is to be covered. */
-template <int W> GPU int last_equal(const struct sample_args &a, const struct words &w, float cut, uint64_t weight, uint64_t want)
+template <int W>
+GPU int last_equal(const struct sample_args &a, const struct words &w, float cut, uint64_t weight, uint64_t want)
 {
 	SHARED(int, found, [1]);
 	int each = (a.vocab + THREADS - 1) / THREADS, first = threadIdx.x * each, end = min(first + each, a.vocab);
@@ -286,7 +290,8 @@ template <int W> GPU struct words words_of(const struct sample_args &a, int row)
 	return w;
 }
 
-/* A sum in two halves: 32-bit atomics in shared memory are instructions of their own. SAMPLE_PART words fit: a mass is at most 2^40. */
+/* A sum in two halves: 32-bit atomics in shared memory are instructions of their own. SAMPLE_PART words fit: a mass is
+ * at most 2^40. */
 struct halves {
 	uint32_t low[SAMPLE_BINS], high[SAMPLE_BINS];
 };
@@ -432,7 +437,8 @@ extern "C" cudaError_t k_sample(cudaStream_t s, struct sample_args a, struct sam
 	cudaError_t e = cudaSuccess;
 
 	if (needs.top_n || needs.top_k || needs.top_p)
-		e = cudaMemsetAsync(a.bins, 0, (size_t)a.rows * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *a.bins, s);
+		e = cudaMemsetAsync(a.bins, 0,
+				    (size_t)a.rows * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *a.bins, s);
 	if (!e)
 		e = gpu_launch(sample_start, grid, THREADS, 0, s, a, (int)needs.lists);
 	if (!e && needs.lists)

@@ -1,4 +1,5 @@
-/* sample_lists.cu - what the lists of a row and its history do to its logits, in the order of engine/sample/sample.c; one block a row. */
+/* sample_lists.cu - what the lists of a row and its history do to its logits, in the order of engine/sample/sample.c;
+ * one block a row. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 

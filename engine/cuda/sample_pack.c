@@ -47,7 +47,8 @@ static void choose_mode(struct sample_row *r, const struct sample *what)
 	r->share = h->top_p >= 1 ? (uint64_t)1 << 32 : (uint64_t)((double)h->top_p * 0x1p32 + 0.5);
 }
 
-/* A call only adds to its history. A step's first row of a call alone is kept: rows behind it may hold what is taken back. */
+/* A call only adds to its history. A step's first row of a call alone is kept: rows behind it may hold what is taken
+ * back. */
 static void find_history(struct sample_row *r, const struct sample_book *b, const struct sample *what)
 {
 	const struct sample_kept *k = b->kept + what->seq;
@@ -59,14 +60,16 @@ static void find_history(struct sample_row *r, const struct sample_book *b, cons
 	r->kept = k->call == what->call ? min_int(k->n, what->n_tokens) : 0;
 }
 
-int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const struct sample *what, struct sample_book *book)
+int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const struct sample *what,
+		struct sample_book *book)
 {
 	const struct sampling *h = what->how;
 	bool draws = what->given < 0;
 	int need;
 
 	REQUIRE(what->n_top <= SAMPLE_MAX_TOP);
-	*r = (struct sample_row){.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .seq = -1, .skip = 1};
+	*r = (struct sample_row){
+		.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .seq = -1, .skip = 1};
 	if (what->allow || (!draws && what->n_top < 0))
 		return 0;
 	if (draws) {

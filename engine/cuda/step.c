@@ -1,8 +1,9 @@
-/* step.c - a step on its way to the device: its arrays and its attention's work lists in pinned memory, then one copy for all.
+/* step.c - a step on its way to the device: its arrays and its attention's work lists in pinned memory, then one copy
+ * for all.
  *
- * A step of few new tokens is padded to the next of a few sizes, its work lists to a length that follows from the size: the same
- * launches with the same pointers, which a graph replays. Padding is harmless: token 0 at position 0 that is not stored, rows that
- * nobody reads, items without keys. */
+ * A step of few new tokens is padded to the next of a few sizes, its work lists to a length that follows from the size:
+ * the same launches with the same pointers, which a graph replays. Padding is harmless: token 0 at position 0 that is
+ * not stored, rows that nobody reads, items without keys. */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -35,13 +36,15 @@ static size_t padded(int n, size_t size)
 static size_t bytes_of(const struct layout *l)
 {
 	return 3 * padded(l->tokens, 4) + padded(l->rows, 4) + padded(l->items, sizeof(struct attn_item)) +
-	       padded(l->joins, sizeof(struct attn_join)) + padded(l->tiles, sizeof(struct attn_tile)) + padded(l->blocks, 4);
+	       padded(l->joins, sizeof(struct attn_join)) + padded(l->tiles, sizeof(struct attn_tile)) +
+	       padded(l->blocks, 4);
 }
 
 void cuda_step_create(struct cuda *c)
 {
 	const struct step_limits *lim = &c->how.limits;
-	struct layout most = {lim->max_tokens, lim->max_tokens, max_items(c), max_items(c), max_tiles(c), lim->max_blocks};
+	struct layout most = {lim->max_tokens, lim->max_tokens, max_items(c),
+			      max_items(c),    max_tiles(c),    lim->max_blocks};
 
 	c->room = bytes_of(&most);
 	c->drawn = cuda_take(c, (size_t)lim->max_tokens * sizeof *c->drawn);
@@ -88,7 +91,8 @@ static int bucket_of(const struct cuda *c, const struct step *s)
 	return !c->graphs || !n || i == N_BUCKETS || buckets[i] > c->how.limits.max_tokens ? -1 : i;
 }
 
-/* Parts that a padded step may cut its keys into: eight blocks a processor, and in ranges of a fixed length a whole context. */
+/* Parts that a padded step may cut its keys into: eight blocks a processor, and in ranges of a fixed length a whole
+ * context. */
 static int spare_parts(const struct cuda *c, int runs, int tokens)
 {
 	int n = 8 * c->processors / max_int(1, runs);
@@ -153,7 +157,8 @@ const struct step *cuda_step(struct backend *b, const struct step *s)
 
 	cuda_wait(c, to->copied, "the copy of an earlier step");
 	to->head = *s->head;
-	to->head.pad_tokens = s->head->n_tokens, to->head.pad_rows = s->head->n_rows, to->head.pad_seqs = s->head->n_seqs;
+	to->head.pad_tokens = s->head->n_tokens, to->head.pad_rows = s->head->n_rows,
+	to->head.pad_seqs = s->head->n_seqs;
 	to->graph = -1;
 	if (bucket >= 0) {
 		l.tokens = to->head.pad_tokens = buckets[bucket];
@@ -177,21 +182,23 @@ static bool comes(const struct cuda *c, int i)
 	return i < N_BUCKETS && buckets[i] <= c->how.limits.max_tokens && (!i || buckets[i - 1] < most);
 }
 
-/* What one node of an instantiated graph takes of the device. NVIDIA publishes no figure. Measured: graphs of 500, 1000 and 2000
- * kernels make 362, 395 and 458 MB, so 63 to 66 KB each
- * (forums.developer.nvidia.com/t/increasing-memory-footprint-with-large-task-graphs/244901); about 10 KB are told of later
- * (github.com/NVIDIA/cccl/pull/3768); with drivers of CUDA 12.4 graphs of whole models make 1.14 GiB that made 3.81 before
- * (github.com/vllm-project/vllm/issues/5517). The plan takes the largest: too little would fail a start. */
+/* What one node of an instantiated graph takes of the device. NVIDIA publishes no figure. Measured: graphs of 500, 1000
+ * and 2000 kernels make 362, 395 and 458 MB, so 63 to 66 KB each
+ * (forums.developer.nvidia.com/t/increasing-memory-footprint-with-large-task-graphs/244901); about 10 KB are told of
+ * later (github.com/NVIDIA/cccl/pull/3768); with drivers of CUDA 12.4 graphs of whole models make 1.14 GiB that
+ * made 3.81 before (github.com/vllm-project/vllm/issues/5517). The plan takes the largest: too little would fail a
+ * start. */
 enum { NODE_BYTES = 64 << 10 };
 
-/* Kernels as run_pass() in engine/models/llama.c enqueues them: attention's norm, q k v, rotation, attention and o; the norm, gate and up
- * with silu beside it where cuBLASLt makes the product, and down, which the last layer has not where nobody wants a row; sums.
- * What libraries add: NCCL waits for an event of its own before a graph's first sum and records it after each (its src/enqueue.cc, where
- * ranks share a machine and graphs mix with other calls, as here); a product of cuBLASLt may be split over k, then
- * `cublasLt::splitKreduce_kernel` follows it: of each that is assumed. */
+/* Kernels as run_pass() in engine/models/llama.c enqueues them: attention's norm, q k v, rotation, attention and o; the
+ * norm, gate and up with silu beside it where cuBLASLt makes the product, and down, which the last layer has not where
+ * nobody wants a row; sums. What libraries add: NCCL waits for an event of its own before a graph's first sum and
+ * records it after each (its src/enqueue.cc, where ranks share a machine and graphs mix with other calls, as here); a
+ * product of cuBLASLt may be split over k, then `cublasLt::splitKreduce_kernel` follows it: of each that is assumed. */
 size_t cuda_graph_bytes(const struct cuda *c)
 {
-	const size_t layers = (size_t)c->how.layers, gather = c->how.ranks == 1 ? 0 : 2, sum = gather + c->how.fixed, embed = 1 + sum, rows = 2;
+	const size_t layers = (size_t)c->how.layers, gather = c->how.ranks == 1 ? 0 : 2, sum = gather + c->how.fixed,
+		     embed = 1 + sum, rows = 2;
 	size_t nodes = 0;
 
 	for (int i = 0; comes(c, i); i++) {
@@ -214,7 +221,8 @@ static void check_made(const struct cuda *c, cudaError_t e)
 	if (e == cudaErrorMemoryAllocation)
 		die("CUDA: no memory for graphs of small steps: %.3f GiB were planned, %.3f GiB are taken, %.3f GiB are free: give the KV cache "
 		    "less (--gpu-memory-utilization, --kv-cache-memory-bytes), or start with --no-graphs",
-		    (double)c->base.graphs / (1 << 30), (double)c->base.graphs_held / (1 << 30), (double)memory_left() / (1 << 30));
+		    (double)c->base.graphs / (1 << 30), (double)c->base.graphs_held / (1 << 30),
+		    (double)memory_left() / (1 << 30));
 	cuda_check(e, "making a graph");
 }
 
@@ -238,7 +246,8 @@ static void small_step(struct step *s, int tokens, int rows)
 {
 	struct step_head *h = s->head;
 
-	*h = (struct step_head){.kind = STEP_RUN, .n_tokens = tokens, .pad_tokens = tokens, .n_rows = rows, .pad_rows = rows};
+	*h = (struct step_head){
+		.kind = STEP_RUN, .n_tokens = tokens, .pad_tokens = tokens, .n_rows = rows, .pad_rows = rows};
 	h->n_seqs = h->pad_seqs = h->n_blocks = div_up(tokens, DECODE_TOKENS);
 	step_layout(s);
 	for (int i = 0; i < tokens; i++)
@@ -253,12 +262,14 @@ static void small_step(struct step *s, int tokens, int rows)
 		s->row[i] = i;
 }
 
-/* Each size that steps come in: once as it is, then a capture without and with rows in each place that a step may lie in. */
+/* Each size that steps come in: once as it is, then a capture without and with rows in each place that a step may lie
+ * in. */
 bool cuda_warm(struct backend *b, int i, struct step *s)
 {
 	enum { PASSES = 1 + 2 * STEPS };
 	struct cuda *c = cuda_of(b);
-	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs), size = i / PASSES, pass = i % PASSES;
+	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs), size = i / PASSES,
+	    pass = i % PASSES;
 
 	c->warming = c->graphs && comes(c, size);
 	if (!c->warming)

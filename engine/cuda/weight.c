@@ -1,5 +1,5 @@
-/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers or of integers with scales, padded with zeros to
- * whole steps of 32. */
+/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers or of integers with scales, padded
+ * with zeros to whole steps of 32. */
 #include "engine/cuda/cuda.h"
 
 #include <math.h>
@@ -40,7 +40,8 @@ static void make_segments(struct cuda_weight *w, struct cuda *c)
 		s[n - 1].part = i;
 	}
 	if (n > K_MAX_SEGMENTS)
-		die("a product over %d columns has %d segments, the kernel %d at most", w->base.cols, n, K_MAX_SEGMENTS);
+		die("a product over %d columns has %d segments, the kernel %d at most", w->base.cols, n,
+		    K_MAX_SEGMENTS);
 	w->n_segments = n;
 	w->segments = cuda_take(c, (size_t)n * sizeof *s);
 	if (!c->how.dry && n)
@@ -48,7 +49,8 @@ static void make_segments(struct cuda_weight *w, struct cuda *c)
 	free(s);
 }
 
-struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant, const struct split *k)
+struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
+					const struct split *k)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_weight *w = xalloc(1, sizeof *w);
@@ -147,7 +149,8 @@ static size_t row_bytes(const struct cuda_weight *w)
 	return w->base.quant ? w->pitch : (size_t)w->base.cols * sizeof(uint16_t);
 }
 
-/* One stage full of rows: converted in pinned memory, then on its way while other stages are filled, by other threads too. */
+/* One stage full of rows: converted in pinned memory, then on its way while other stages are filled, by other threads
+ * too. */
 static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int count, const char *src, size_t ld_bytes)
 {
 	size_t row = row_bytes(w), pitch = w->pitch;
@@ -165,9 +168,11 @@ static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int coun
 		if (w->base.quant)
 			quantise_row(out, w, src + (size_t)r * ld_bytes);
 		else
-			convert_row((uint16_t *)out, src + (size_t)r * ld_bytes, w->base.cols, w->base.stored, c->base.act);
+			convert_row((uint16_t *)out, src + (size_t)r * ld_bytes, w->base.cols, w->base.stored,
+				    c->base.act);
 	}
-	cuda_check(cudaMemcpy2DAsync(to, pitch, s->memory, row, row, (size_t)count, cudaMemcpyHostToDevice, c->stream), "copying weights");
+	cuda_check(cudaMemcpy2DAsync(to, pitch, s->memory, row, row, (size_t)count, cudaMemcpyHostToDevice, c->stream),
+		   "copying weights");
 	cuda_stage_sent(c, s);
 }
 
@@ -192,24 +197,27 @@ void cuda_weight_rows(struct weight *base, int first, int count, const void *src
 }
 
 /* By the kernels that make every form; false: cuBLASLt is better. */
-static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct tensor *x, const struct cuda_weight *w, const float *bias)
+static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct tensor *x, const struct cuda_weight *w,
+		      const float *bias)
 {
 	int m = x->rows, n = w->base.rows, k = w->base.cols;
 
 	if (c->how.fixed)
-		cuda_check((w->base.quant ? k_linear_fixed_int8 : k_linear_fixed)(c->stream, c->type, out, form, x->data, w->data, bias, w->segments,
+		cuda_check((w->base.quant ? k_linear_fixed_int8 : k_linear_fixed)(c->stream, c->type, out, form,
+										  x->data, w->data, bias, w->segments,
 										  w->n_segments, m, n, k, w->ld),
 			   "linear");
 	else if (m <= (w->base.quant ? SKINNY_ROWS_INT8 : SKINNY_ROWS) || k % 8 || bias)
-		cuda_check((w->base.quant ? k_linear_skinny_int8 : k_linear_skinny)(c->stream, c->type, out, form, x->data, w->data, bias, m, n, k,
-										    w->ld),
+		cuda_check((w->base.quant ? k_linear_skinny_int8 : k_linear_skinny)(
+				   c->stream, c->type, out, form, x->data, w->data, bias, m, n, k, w->ld),
 			   "linear");
 	else
 		return false;
 	return true;
 }
 
-static void linear(struct backend *b, void *out, enum k_form form, const struct tensor *x, const struct weight *weight, const float *bias)
+static void linear(struct backend *b, void *out, enum k_form form, const struct tensor *x, const struct weight *weight,
+		   const float *bias)
 {
 	const struct cuda_weight *w = (const struct cuda_weight *)weight;
 
@@ -228,8 +236,8 @@ void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor 
 }
 
 /* As an epilogue it is written while x, whose memory `out` may be, is still read: so it goes to the other room. */
-struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, const struct tensor *gate_up, const struct tensor *x,
-				   const struct weight *w)
+struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, const struct tensor *gate_up,
+				   const struct tensor *x, const struct weight *w)
 {
 	struct cuda *c = cuda_of(b);
 

@@ -141,8 +141,9 @@ static void read_architecture(struct reader *r, struct model_config *c)
 /* Several feed-forward networks that share a layer. 1 is the plain model. */
 static void refuse_experts(struct reader *r)
 {
-	static const char *const keys[] = {"num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok",
-					   "moe_intermediate_size", "n_shared_experts"};
+	static const char *const keys[] = {"num_local_experts", "num_experts",         "n_routed_experts",
+					   "moe_num_experts",   "num_experts_per_tok", "moe_intermediate_size",
+					   "n_shared_experts"};
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		const struct json *v = get(r->root, keys[i]);
@@ -164,8 +165,7 @@ static void refuse_unsupported(struct reader *r)
 		refuse(r, ERR_UNSUPPORTED, "hidden_act", act ? act : json_kind_name(v), "supported: silu");
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
 		if (read_bool(r, flags[i], false))
-			refuse(r, ERR_UNSUPPORTED, flags[i], "true",
-			       "linear layers with a bias are not supported");
+			refuse(r, ERR_UNSUPPORTED, flags[i], "true", "linear layers with a bias are not supported");
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		v = get(r->root, keys[i]);
 		if (v && !(json_is_num(v) && json_num(v) == 0))
@@ -180,7 +180,9 @@ static const char *scaling_type(struct reader *r, const struct json *s)
 	const char *type = json_str(get(s, "rope_type")), *old = json_str(get(s, "type"));
 
 	if (type && old && strcmp(type, old))
-		note(r, "the rotary scaling has \"rope_type\" %.40s and \"type\" %.40s: the former is taken, as transformers 5 does", type, old);
+		note(r,
+		     "the rotary scaling has \"rope_type\" %.40s and \"type\" %.40s: the former is taken, as transformers 5 does",
+		     type, old);
 	if (!type)
 		type = old;
 	if (!type && (get(s, "factor") || get(s, "low_freq_factor")))
@@ -199,12 +201,16 @@ static void read_llama3(struct reader *r, struct model_config *c, const struct j
 	c->rope_high = read_number(r, s, "high_freq_factor", 1e-6, 1e6, NAN);
 	c->rope_original = read_number(r, outer ? r->root : s, key, 1, 1e9, c->max_pos);
 	if (outer && own && !json_same(own, outer))
-		note(r, "\"%s\" is %.0f in the model's config and %.0f in its rotary scaling: the former is taken, as transformers 5 does", key,
-		     json_num(outer), json_num(own));
+		note(r,
+		     "\"%s\" is %.0f in the model's config and %.0f in its rotary scaling: the former is taken, as transformers 5 does",
+		     key, json_num(outer), json_num(own));
 	if (!own && !outer)
-		note(r, "the llama3 scaling has no \"%s\": \"max_position_embeddings\", %d, is taken, as transformers 5 does", key, c->max_pos);
+		note(r,
+		     "the llama3 scaling has no \"%s\": \"max_position_embeddings\", %d, is taken, as transformers 5 does",
+		     key, c->max_pos);
 	if (!r->err && c->rope_high <= c->rope_low)
-		refuse(r, ERR_FORMAT, "rope_scaling", "without room between low_freq_factor and high_freq_factor", "wanted: low below high");
+		refuse(r, ERR_FORMAT, "rope_scaling", "without room between low_freq_factor and high_freq_factor",
+		       "wanted: low below high");
 }
 
 static void read_scaling(struct reader *r, struct model_config *c, const struct json *s)
@@ -225,7 +231,8 @@ static void read_scaling(struct reader *r, struct model_config *c, const struct 
 	}
 }
 
-/* The object that says how positions turn: "rope_scaling" where it says anything, else "rope_parameters" of transformers 5. */
+/* The object that says how positions turn: "rope_scaling" where it says anything, else "rope_parameters" of
+ * transformers 5. */
 static const struct json *rope_object(struct reader *r)
 {
 	const struct json *old = get(r->root, "rope_scaling"), *parameters = get(r->root, "rope_parameters");
@@ -241,11 +248,13 @@ static const struct json *rope_object(struct reader *r)
 		parameters = old;
 	for (size_t i = 0; (m = json_member(parameters, i)); i++)
 		if (json_is(&m->value, JSON_IS_OBJECT))
-			refuse(r, ERR_UNSUPPORTED, "rope_parameters", "given by kinds of layers", "wanted: one for all layers");
+			refuse(r, ERR_UNSUPPORTED, "rope_parameters", "given by kinds of layers",
+			       "wanted: one for all layers");
 	return parameters;
 }
 
-/* As transformers 5: the base within the rotary parameters counts before that of the config. Version 4 reads the latter only. */
+/* As transformers 5: the base within the rotary parameters counts before that of the config. Version 4 reads the latter
+ * only. */
 static void read_rope(struct reader *r, struct model_config *c)
 {
 	const struct json *s = rope_object(r), *own = get(s, "rope_theta"), *outer = get(r->root, "rope_theta");
@@ -253,18 +262,22 @@ static void read_rope(struct reader *r, struct model_config *c)
 
 	c->rope_theta = read_number(r, own ? s : r->root, "rope_theta", 1, 1e12, 10000);
 	if (own && (outer || get(r->root, "rope_scaling") == s) && json_num(own) != (outer ? json_num(outer) : 10000))
-		note(r, "\"rope_theta\" is %g in the rotary parameters and %s beside them: the former is taken, as transformers 5 does", json_num(own),
-		     outer ? "another" : "missing");
+		note(r,
+		     "\"rope_theta\" is %g in the rotary parameters and %s beside them: the former is taken, as transformers 5 does",
+		     json_num(own), outer ? "another" : "missing");
 	if (json_size(s))
 		read_scaling(r, c, s);
 	if (outer && s == get(r->root, "rope_parameters") && c->scaling != ROPE_NONE)
-		note(r, "the scaling of \"rope_parameters\" is applied; transformers 4 reads \"rope_theta\" and \"rope_scaling\" only");
+		note(r,
+		     "the scaling of \"rope_parameters\" is applied; transformers 4 reads \"rope_theta\" and \"rope_scaling\" only");
 	if (!part)
 		part = get(r->root, "partial_rotary_factor");
 	if (part && json_num(part) != 1 && c->scaling != ROPE_NONE)
-		refuse(r, ERR_UNSUPPORTED, "partial_rotary_factor", "set", "with scaled positions all of a head must turn");
+		refuse(r, ERR_UNSUPPORTED, "partial_rotary_factor", "set",
+		       "with scaled positions all of a head must turn");
 	else if (part && json_num(part) != 1)
-		note(r, "\"partial_rotary_factor\" is ignored, as this class of transformers does: all of a head turns");
+		note(r,
+		     "\"partial_rotary_factor\" is ignored, as this class of transformers does: all of a head turns");
 }
 
 static void read_dtype(struct reader *r, struct model_config *c)
@@ -277,7 +290,9 @@ static void read_dtype(struct reader *r, struct model_config *c)
 	const char *name = json_str(v ? v : old);
 
 	if (json_str(v) && json_str(old) && strcmp(json_str(v), json_str(old)))
-		note(r, "\"dtype\" is %.40s and \"torch_dtype\" %.40s: the former is taken; weights have the type of the files", json_str(v), json_str(old));
+		note(r,
+		     "\"dtype\" is %.40s and \"torch_dtype\" %.40s: the former is taken; weights have the type of the files",
+		     json_str(v), json_str(old));
 	if (name && !strncmp(name, "torch.", 6))
 		name += 6;
 
@@ -333,16 +348,14 @@ static void read_sizes(struct reader *r, struct model_config *c)
 	if (r->err)
 		return;
 	c->head_dim = read_int(r, "head_dim", 2, 1024, c->hidden / c->heads);
-	snprintf(found, sizeof found, "%d with hidden_size %d and %d heads", c->head_dim, c->hidden,
-		 c->heads);
+	snprintf(found, sizeof found, "%d with hidden_size %d and %d heads", c->head_dim, c->hidden, c->heads);
 	if (c->head_dim < 2 || c->head_dim % 2 || (!get(r->root, "head_dim") && c->hidden % c->heads))
 		refuse(r, ERR_FORMAT, "head_dim", found, "wanted: an even number that the heads divide");
 	if (c->hidden % 2)
 		refuse(r, ERR_UNSUPPORTED, "hidden_size", "odd", "wanted: an even number");
 	snprintf(found, sizeof found, "%d with %d heads", c->kv_heads, c->heads);
 	if (c->heads % c->kv_heads)
-		refuse(r, ERR_FORMAT, "num_key_value_heads", found,
-		       "wanted: a divisor of num_attention_heads");
+		refuse(r, ERR_FORMAT, "num_key_value_heads", found, "wanted: a divisor of num_attention_heads");
 }
 
 static void read_all(struct reader *r, struct model_config *c)
@@ -371,18 +384,24 @@ static bool has(const char *dir, const char *name)
 static int refuse_folder(const char *dir, struct why *why)
 {
 	static const char *const others[][2] = {
-		{"snapshots", "this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
-		{"adapter_config.json", "this is an adapter (LoRA), no model; merge it into its base model with peft's merge_and_unload()"},
-		{"params.json", "these are the maker's own files; take the download in the form of transformers, which has config.json"}};
+		{"snapshots",
+		 "this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
+		{"adapter_config.json",
+		 "this is an adapter (LoRA), no model; merge it into its base model with peft's merge_and_unload()"},
+		{"params.json",
+		 "these are the maker's own files; take the download in the form of transformers, which has config.json"}};
 	struct stat st;
 
 	if (stat(dir, &st))
-		return fail(why, ERR_IO, "%.300s/config.json: %s: there is no directory %.100s", dir, strerror(errno), dir);
+		return fail(why, ERR_IO, "%.300s/config.json: %s: there is no directory %.100s", dir, strerror(errno),
+			    dir);
 	if (!S_ISDIR(st.st_mode))
-		return fail(why, ERR_IO, "%.300s: this is a file; give the directory that holds config.json and the weights", dir);
+		return fail(why, ERR_IO,
+			    "%.300s: this is a file; give the directory that holds config.json and the weights", dir);
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (has(dir, others[i][0]))
-			return fail(why, ERR_IO, "%.200s: no config.json, but %s is there: %s", dir, others[i][0], others[i][1]);
+			return fail(why, ERR_IO, "%.200s: no config.json, but %s is there: %s", dir, others[i][0],
+				    others[i][1]);
 	return fail(why, ERR_IO, "%.300s/config.json: No such file or directory", dir);
 }
 

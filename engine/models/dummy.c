@@ -14,8 +14,7 @@ static uint64_t mix(uint64_t z)
 static float noise(uint64_t key, uint64_t index)
 {
 	uint64_t h = mix(key + index * 0x9e3779b97f4a7c15u);
-	int sum = (int)(h & 0xffff) + (int)(h >> 16 & 0xffff) + (int)(h >> 32 & 0xffff) + (int)(h >> 48) -
-		  2 * 65535;
+	int sum = (int)(h & 0xffff) + (int)(h >> 16 & 0xffff) + (int)(h >> 32 & 0xffff) + (int)(h >> 48) - 2 * 65535;
 	float f = (float)sum * (1.7320508f / 65536.0f);
 
 	return mix(h) % 4096 ? f : 8 * f;
@@ -31,8 +30,8 @@ static void store(void *dst, enum dtype type, size_t i, float f)
 		memcpy((char *)dst + 2 * i, &h, 2);
 }
 
-void dummy_fill(void *dst, enum dtype type, uint64_t seed, const char *name, int64_t width, int64_t row,
-		int64_t rows, int64_t col, int64_t cols, float mean, float std)
+void dummy_fill(void *dst, enum dtype type, uint64_t seed, const char *name, int64_t width, int64_t row, int64_t rows,
+		int64_t col, int64_t cols, float mean, float std)
 {
 	uint64_t key = mix(seed + 0x9e3779b97f4a7c15u);
 	size_t i = 0;

@@ -8,7 +8,7 @@
 
 /* Rows [row, row + rows), columns [col, col + cols) of a tensor with `width` columns: mean + std * noise,
  * rounded to `type`. */
-void dummy_fill(void *dst, enum dtype type, uint64_t seed, const char *name, int64_t width, int64_t row,
-		int64_t rows, int64_t col, int64_t cols, float mean, float std);
+void dummy_fill(void *dst, enum dtype type, uint64_t seed, const char *name, int64_t width, int64_t row, int64_t rows,
+		int64_t col, int64_t cols, float mean, float std);
 
 #endif

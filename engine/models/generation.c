@@ -71,7 +71,8 @@ static int read_whole(struct reader *r, const char *key, enum generation_field f
 /* Here 0 is taken: transformers then keeps the likeliest token alone, as the least share above 0 does. */
 static int read_top_p(struct reader *r)
 {
-	const struct range range = {sampling_ranges[SAMPLING_TOP_P].low, sampling_ranges[SAMPLING_TOP_P].high, RANGE_FROM};
+	const struct range range = {sampling_ranges[SAMPLING_TOP_P].low, sampling_ranges[SAMPLING_TOP_P].high,
+				    RANGE_FROM};
 	int err = read_real(r, "top_p", GENERATION_TOP_P, &range, &r->g->top_p);
 
 	if (!err && r->g->has >> GENERATION_TOP_P & 1)
@@ -85,9 +86,11 @@ static int add_eos(struct reader *r, const struct json *v)
 	int64_t id;
 
 	if (!json_is_int(v))
-		return fail(r->why, ERR_FORMAT, "%s: \"eos_token_id\" holds %s, which is no id", r->path, json_kind_name(v));
+		return fail(r->why, ERR_FORMAT, "%s: \"eos_token_id\" holds %s, which is no id", r->path,
+			    json_kind_name(v));
 	if (r->g->n_eos == GENERATION_MAX_EOS)
-		return fail(r->why, ERR_UNSUPPORTED, "%s: \"eos_token_id\" has more than %d ids", r->path, GENERATION_MAX_EOS);
+		return fail(r->why, ERR_UNSUPPORTED, "%s: \"eos_token_id\" has more than %d ids", r->path,
+			    GENERATION_MAX_EOS);
 	r->g->eos[r->g->n_eos++] = json_int(v, &id) && id >= 0 && id <= INT32_MAX ? (int)id : -1;
 	return 0;
 }
@@ -105,7 +108,8 @@ static int read_eos(struct reader *r)
 static int read_all(struct reader *r)
 {
 	struct generation_config *g = r->g;
-	int err = read_real(r, "temperature", GENERATION_TEMPERATURE, &sampling_ranges[SAMPLING_TEMPERATURE], &g->temperature);
+	int err = read_real(r, "temperature", GENERATION_TEMPERATURE, &sampling_ranges[SAMPLING_TEMPERATURE],
+			    &g->temperature);
 
 	if (!err)
 		err = read_top_p(r);
@@ -120,7 +124,8 @@ static int read_all(struct reader *r)
 		err = read_whole(r, "max_new_tokens", GENERATION_MAX_NEW_TOKENS, &max_new_tokens, &g->max_new_tokens);
 	if (!err)
 		err = read_eos(r);
-	if (!err && json_is(json_get(r->root, "do_sample"), JSON_IS_BOOL) && !json_yes(json_get(r->root, "do_sample"))) {
+	if (!err && json_is(json_get(r->root, "do_sample"), JSON_IS_BOOL) &&
+	    !json_yes(json_get(r->root, "do_sample"))) {
 		g->temperature = 0;
 		g->has |= 1u << GENERATION_TEMPERATURE;
 	}

@@ -22,9 +22,8 @@ struct generation_config {
 	int n_eos, eos[GENERATION_MAX_EOS]; /* -1: an id that no token has */
 };
 
-/* An absent file sets nothing. "do_sample": false means temperature 0, as in transformers, and "top_p": 0 the likeliest token
- * alone. Ranges are those of requests (proto/sampling.def). ERR_FORMAT or ERR_IO name the file
- * and the key. */
+/* An absent file sets nothing. "do_sample": false means temperature 0, as in transformers, and "top_p": 0 the likeliest
+ * token alone. Ranges are those of requests (proto/sampling.def). ERR_FORMAT or ERR_IO name the file and the key. */
 int generation_config_read(struct generation_config *g, const char *dir, struct why *why);
 
 #endif

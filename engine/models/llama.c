@@ -36,16 +36,13 @@ static void linear_sum(struct model *m, float *delta, const struct tensor *x, co
 }
 
 /* delta = attention of norm(x + delta), projected. */
-static void attention_block(struct model *m, const struct layer *l, struct kv *kv, int layer,
-			    const struct step *s)
+static void attention_block(struct model *m, const struct layer *l, struct kv *kv, int layer, const struct step *s)
 {
-	int n = s->head->pad_tokens, heads = m->attn.heads,
-	    width = (heads + 2 * m->attn.kv_heads) * m->cfg.head_dim;
+	int n = s->head->pad_tokens, heads = m->attn.heads, width = (heads + 2 * m->attn.kv_heads) * m->cfg.head_dim;
 	struct tensor x = f32(m->work.x, n, m->cfg.hidden), h = act(m, n, m->cfg.hidden);
 	struct tensor qkv = tensor_of(m->work.qkv, m->b->mid, n, width), out = act(m, n, heads * m->cfg.head_dim);
 
-	backend_add_norm(m->b, &h, &x, layer ? m->work.delta : NULL, l->norm_att, NULL, NORM_RMS,
-			 m->cfg.norm_eps);
+	backend_add_norm(m->b, &h, &x, layer ? m->work.delta : NULL, l->norm_att, NULL, NORM_RMS, m->cfg.norm_eps);
 	backend_linear_mid(m->b, &qkv, &h, l->qkv);
 	backend_rope_store(m->b, &qkv, &m->attn, &m->rope, kv->pool[layer], &kv->shape, s);
 	backend_attention(m->b, &out, &qkv, &m->attn, kv->pool[layer], &kv->shape, s);

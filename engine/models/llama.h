@@ -9,10 +9,9 @@
 struct layer {
 	float *norm_att, *norm_ffn; /* (hidden) */
 	struct weight *qkv;         /* ((heads + 2*kv_heads)*head_dim, hidden)  split by rows */
-	struct weight *o; /* (hidden, heads*head_dim)                 split by columns: needs a sum */
-	struct weight
-		*gate_up; /* (2*ffn, hidden)                          split by rows; NULL: an empty share */
-	struct weight *down; /* (hidden, ffn)                            split by columns: needs a sum */
+	struct weight *o;           /* (hidden, heads*head_dim)                 split by columns: needs a sum */
+	struct weight *gate_up;     /* (2*ffn, hidden)                          split by rows; NULL: an empty share */
+	struct weight *down;        /* (hidden, ffn)                            split by columns: needs a sum */
 };
 
 /* Activations, sized once for the largest step; T = limits.max_tokens. */

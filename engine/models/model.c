@@ -18,11 +18,9 @@ struct shard_shape model_shard_shape(const struct model_config *c)
 uint64_t model_parameters(const struct model_config *c)
 {
 	uint64_t h = (uint64_t)c->hidden, q = (uint64_t)c->heads * (uint64_t)c->head_dim,
-		 kv = (uint64_t)c->kv_heads * (uint64_t)c->head_dim, f = (uint64_t)c->ffn,
-		 v = (uint64_t)c->vocab;
+		 kv = (uint64_t)c->kv_heads * (uint64_t)c->head_dim, f = (uint64_t)c->ffn, v = (uint64_t)c->vocab;
 
-	return (uint64_t)c->layers * (2 * h + h * (2 * q + 2 * kv) + 3 * h * f) + h +
-	       (c->tied ? 1 : 2) * v * h;
+	return (uint64_t)c->layers * (2 * h + h * (2 * q + 2 * kv) + 3 * h * f) + h + (c->tied ? 1 : 2) * v * h;
 }
 
 static float *work_alloc(struct model *m, int i, size_t cols, size_t size)
@@ -104,8 +102,7 @@ static void rope_create(struct model *m)
 }
 
 int model_create(struct model **out, const struct model_config *c, struct checkpoint *ck, struct backend *b,
-		 struct comm *comm, const struct model_options *how, struct load_progress *progress,
-		 struct why *why)
+		 struct comm *comm, const struct model_options *how, struct load_progress *progress, struct why *why)
 {
 	struct shard_shape shape = model_shard_shape(c);
 	struct model *m = xalloc(1, sizeof *m);

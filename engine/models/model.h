@@ -20,7 +20,7 @@ struct model_config {
 	enum rope_scaling scaling;
 	double rope_factor, rope_low, rope_high, rope_original; /* linear: factor; llama3: all */
 	bool tied;
-	enum dtype torch_dtype; /* DT_COUNT where the file does not say */
+	enum dtype torch_dtype;                  /* DT_COUNT where the file does not say */
 	int bos, pad, n_eos, eos[MODEL_MAX_EOS]; /* -1: none */
 	char note[MODEL_MAX_NOTES][240]; /* what was taken where the file says two things, or readers of it differ */
 	int n_notes;
@@ -42,17 +42,17 @@ struct model_options {
 	int rank, size;
 	const char *pack_cache;       /* folder of packed weights, or NULL */
 	enum quant quant, quant_head; /* of matrices; of embedding and head */
-	uint64_t dummy_seed; /* for --load-format dummy */
-	bool debug_nan;      /* rank 0 looks at every layer's output: model_nan() */
-	bool dry;            /* names and shapes are checked, nothing is read or filled: with a dry backend */
+	uint64_t dummy_seed;          /* for --load-format dummy */
+	bool debug_nan;               /* rank 0 looks at every layer's output: model_nan() */
+	bool dry;                     /* names and shapes are checked, nothing is read or filled: with a dry backend */
 };
 
 struct model;
 
-/* Weights of this rank: each from its slices of the checkpoint, or (checkpoint NULL) random by dummy_seed. Tensors missing or
- * misshapen are refused with file, tensor, found and wanted shape. */
-int model_create(struct model **out, const struct model_config *c, struct checkpoint *ck, struct backend *b, struct comm *comm,
-		 const struct model_options *how, struct load_progress *progress, struct why *why);
+/* Weights of this rank: each from its slices of the checkpoint, or (checkpoint NULL) random by dummy_seed. Tensors
+ * missing or misshapen are refused with file, tensor, found and wanted shape. */
+int model_create(struct model **out, const struct model_config *c, struct checkpoint *ck, struct backend *b,
+		 struct comm *comm, const struct model_options *how, struct load_progress *progress, struct why *why);
 void model_destroy(struct model *m);
 const struct model_config *model_config(const struct model *m);
 const struct shard *model_shard(const struct model *m);
@@ -64,12 +64,14 @@ struct comm_limits model_comm_limits(const struct model_config *c, const struct 
 /* All ranks. Enqueues the pass of one step; hidden states of its wanted rows stay inside. */
 void model_forward(struct model *m, struct kv *kv, const struct step *s);
 /* All ranks, after model_forward: logits of wanted rows [first, first + count), count <= limits.rows; rank 0 gets
- * (count, vocab) f32 in `rows`, memory of the host or of the backend; the others pass NULL. Enqueues: there after backend_sync(). */
+ * (count, vocab) f32 in `rows`, memory of the host or of the backend; the others pass NULL. Enqueues: there after
+ * backend_sync(). */
 void model_logits(struct model *m, int first, int count, float *rows);
 /* The same, and waits. */
 void model_rows(struct model *m, int first, int count, float *rows);
 
-/* debug_nan, rank 0: where numbers of sequence `seq` (its stable index) were first not finite; 0: in no layer's output. */
+/* debug_nan, rank 0: where numbers of sequence `seq` (its stable index) were first not finite; 0: in no layer's output.
+ */
 int model_nan(const struct model *m, int seq);
 enum { MODEL_NAN_TEXT = 64 };
 const char *model_nan_text(int origin, char out[MODEL_NAN_TEXT]); /* "the attention of layer 3" */

@@ -111,6 +111,7 @@ const char *model_nan_text(int origin, char out[MODEL_NAN_TEXT])
 	else if (origin == NAN_EMBED)
 		snprintf(out, MODEL_NAN_TEXT, "the embedding");
 	else
-		snprintf(out, MODEL_NAN_TEXT, "the %s of layer %d", origin % 2 ? "FFN" : "attention", (origin - NAN_ATTENTION) / 2);
+		snprintf(out, MODEL_NAN_TEXT, "the %s of layer %d", origin % 2 ? "FFN" : "attention",
+			 (origin - NAN_ATTENTION) / 2);
 	return out;
 }

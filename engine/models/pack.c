@@ -207,8 +207,7 @@ static int read_file(const struct pack_file *f, int fd, const char *path, struct
 		atomic_store(&progress->total, l.data);
 		map_entries(&l, fd);
 		if ((bad = read_entries(&r)))
-			err = fail(why, ERR_FORMAT, "%s is damaged at byte %lld", path,
-				   (long long)l.chunk[bad - 1].at);
+			err = fail(why, ERR_FORMAT, "%s is damaged at byte %lld", path, (long long)l.chunk[bad - 1].at);
 	}
 	free(sums);
 	free(l.chunk);
@@ -243,8 +242,8 @@ static bool write_file(const struct pack_file *f, int fd)
 		ok = write_all(fd, l.chunk[i].data, l.chunk[i].bytes, l.chunk[i].at);
 	}
 	h = head_of(f, &l, sums);
-	ok = ok && write_all(fd, sums, (size_t)l.n * sizeof *sums, sizeof h) &&
-	     write_all(fd, &h, sizeof h, 0) && !fsync(fd);
+	ok = ok && write_all(fd, sums, (size_t)l.n * sizeof *sums, sizeof h) && write_all(fd, &h, sizeof h, 0) &&
+	     !fsync(fd);
 	free(sums);
 	free(l.chunk);
 	return ok;

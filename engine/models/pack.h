@@ -1,8 +1,9 @@
 /* pack.h - packed weights of one rank in a file (--pack-cache), whose pages the next start maps to where they are
  * used: nothing is copied, and no fresh memory is taken. A file names what it was made from by a key in its header
  * and its name; every piece carries a checksum. What is truncated, damaged or made from something else is refused,
- * and made again, and so is one that another user made or may write to. The mapping is shared with the file: one that is
- * cut short while it is mapped ends the job with a reason that says so (a private copy would take the memory that mapping saves). */
+ * and made again, and so is one that another user made or may write to. The mapping is shared with the file: one that
+ * is cut short while it is mapped ends the job with a reason that says so (a private copy would take the memory that
+ * mapping saves). */
 #ifndef ENGINE_MODELS_PACK_H
 #define ENGINE_MODELS_PACK_H
 

@@ -22,8 +22,16 @@ static bool is_one_of(const char *name, const char *const *list)
 
 bool tensor_is_harmless(const struct ck_tensor *t)
 {
-	static const char *const ends[] = {"rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", ".masked_bias",
-					   ".attn_mask", ".causal_mask", ".k_scale", ".v_scale", ".kv_scale", NULL};
+	static const char *const ends[] = {"rotary_emb.inv_freq",
+					   "rotary_emb.cos_cached",
+					   "rotary_emb.sin_cached",
+					   ".masked_bias",
+					   ".attn_mask",
+					   ".causal_mask",
+					   ".k_scale",
+					   ".v_scale",
+					   ".kv_scale",
+					   NULL};
 
 	for (int i = 0; ends[i]; i++)
 		if (ends_with(t->name, ends[i]))
@@ -47,10 +55,19 @@ static const char *in_layer(const char *name, long *layer)
 static bool is_used(const char *name, const char *within)
 {
 	static const char *const outer[] = {embed_name, head_name, "model.norm.weight", NULL};
-	static const char *const inner[] = {"self_attn.q_proj.weight",	"self_attn.k_proj.weight", "self_attn.v_proj.weight",
-					    "self_attn.qkv_proj.weight", "self_attn.W_pack.weight", "self_attn.o_proj.weight",
-					    "mlp.gate_proj.weight",	"mlp.up_proj.weight",	   "mlp.gate_up_proj.weight",
-					    "mlp.down_proj.weight",	"input_layernorm.weight",  "post_attention_layernorm.weight", NULL};
+	static const char *const inner[] = {"self_attn.q_proj.weight",
+					    "self_attn.k_proj.weight",
+					    "self_attn.v_proj.weight",
+					    "self_attn.qkv_proj.weight",
+					    "self_attn.W_pack.weight",
+					    "self_attn.o_proj.weight",
+					    "mlp.gate_proj.weight",
+					    "mlp.up_proj.weight",
+					    "mlp.gate_up_proj.weight",
+					    "mlp.down_proj.weight",
+					    "input_layernorm.weight",
+					    "post_attention_layernorm.weight",
+					    NULL};
 
 	return is_one_of(within ? within : name, within ? inner : outer);
 }
@@ -90,7 +107,8 @@ static int read_zero(const struct checkpoint *ck, const struct ck_tensor *t, boo
 	return err;
 }
 
-static int check_tensor(const struct model_config *c, const struct checkpoint *ck, const struct ck_tensor *t, struct why *why)
+static int check_tensor(const struct model_config *c, const struct checkpoint *ck, const struct ck_tensor *t,
+			struct why *why)
 {
 	long layer = -1;
 	const char *within = in_layer(t->name, &layer);
@@ -102,9 +120,10 @@ static int check_tensor(const struct model_config *c, const struct checkpoint *c
 	err = read_zero(ck, t, &zero, why);
 	if (err || zero)
 		return err;
-	return fail(why, ERR_UNSUPPORTED,
-		    "%s: tensor %.200s is no part of %s: without it the numbers would be those of another model; models with such a tensor are not supported",
-		    checkpoint_file(ck, t->file), t->name, c->architecture);
+	return fail(
+		why, ERR_UNSUPPORTED,
+		"%s: tensor %.200s is no part of %s: without it the numbers would be those of another model; models with such a tensor are not supported",
+		checkpoint_file(ck, t->file), t->name, c->architecture);
 }
 
 static bool same_shape(const struct ck_tensor *a, const struct ck_tensor *b)
@@ -115,7 +134,8 @@ static bool same_shape(const struct ck_tensor *a, const struct ck_tensor *b)
 }
 
 /* Stops at the first rows that differ, so a file with another head costs little. */
-static int compare(const struct checkpoint *ck, const struct ck_tensor *a, const struct ck_tensor *b, bool *same, struct why *why)
+static int compare(const struct checkpoint *ck, const struct ck_tensor *a, const struct ck_tensor *b, bool *same,
+		   struct why *why)
 {
 	int64_t width = a->shape[1] > 0 ? a->shape[1] : 1, step = (4 << 20) / (width * 8) + 1;
 	size_t row = (size_t)width * dtype_size(a->type);
@@ -152,9 +172,10 @@ static int settle_head(struct model_config *c, const struct checkpoint *ck, stru
 		return err;
 	c->tied = false;
 	if (c->n_notes < MODEL_MAX_NOTES)
-		snprintf(c->note[c->n_notes++], sizeof *c->note,
-			 "\"tie_word_embeddings\" is true, but %s holds another lm_head.weight: that one is used, as transformers 5 does (4 does not)",
-			 checkpoint_file(ck, head->file));
+		snprintf(
+			c->note[c->n_notes++], sizeof *c->note,
+			"\"tie_word_embeddings\" is true, but %s holds another lm_head.weight: that one is used, as transformers 5 does (4 does not)",
+			checkpoint_file(ck, head->file));
 	return 0;
 }
 

@@ -5,9 +5,9 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/models/model.h"
 
-/* Refuses by name a tensor that this model does not use and whose numbers would change its answers: a bias, a norm of queries or
- * keys, experts, adapters, scales. A tied config whose files hold another head is untied, as transformers 5 does, with a note.
- * ERR_UNSUPPORTED, ERR_IO. All ranks come to the same result. */
+/* Refuses by name a tensor that this model does not use and whose numbers would change its answers: a bias, a norm of
+ * queries or keys, experts, adapters, scales. A tied config whose files hold another head is untied, as transformers 5
+ * does, with a note. ERR_UNSUPPORTED, ERR_IO. All ranks come to the same result. */
 int model_config_settle(struct model_config *c, const struct checkpoint *ck, struct why *why);
 /* A tensor that is not used and changes nothing: a buffer of rotary angles or a mask. */
 bool tensor_is_harmless(const struct ck_tensor *t);

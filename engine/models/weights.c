@@ -59,13 +59,12 @@ static struct target *add_target(struct loader *l, struct weight **w, float **ve
 	return &l->target[l->n_targets++];
 }
 
-static struct piece *add_piece(struct target *t, const char *name, int64_t rows, int64_t width,
-			       struct span row, struct span col)
+static struct piece *add_piece(struct target *t, const char *name, int64_t rows, int64_t width, struct span row,
+			       struct span col)
 {
 	struct piece *p = &t->piece[t->n_pieces++];
 
-	*p = (struct piece){
-		.rows = rows, .width = width, .row = row, .col = col, .std = 1 / sqrtf((float)width)};
+	*p = (struct piece){.rows = rows, .width = width, .row = row, .col = col, .std = 1 / sqrtf((float)width)};
 	snprintf(p->name, sizeof p->name, "%s", name);
 	return p;
 }
@@ -83,8 +82,7 @@ static int check_shape(struct loader *l, const struct ck_tensor *t, int64_t rows
 	char found[96];
 
 	if (t->type != DT_F32 && t->type != DT_F16 && t->type != DT_BF16 && t->type != DT_F64)
-		return fail(l->why, ERR_UNSUPPORTED,
-			    "%s: tensor %s has type %s; wanted: f32, f16, bf16 or f64",
+		return fail(l->why, ERR_UNSUPPORTED, "%s: tensor %s has type %s; wanted: f32, f16, bf16 or f64",
 			    checkpoint_file(l->ck, t->file), t->name, t->type_name);
 	if (shape_is(t, rows, width))
 		return 0;
@@ -120,8 +118,7 @@ static const struct ck_tensor *find_packed(struct loader *l, const char *name, i
 		const char *at_part = strstr(name, known[i].part);
 		for (int j = 0; at_part && known[i].packed[j]; j++) {
 			const struct ck_tensor *t;
-			snprintf(full, sizeof full, "%.*s%s.weight", (int)(at_part - name), name,
-				 known[i].packed[j]);
+			snprintf(full, sizeof full, "%.*s%s.weight", (int)(at_part - name), name, known[i].packed[j]);
 			t = checkpoint_find(l->ck, full);
 			*at = known[i].of == 2 ? known[i].place * (int64_t)c->ffn
 			      : known[i].place ? q + (known[i].place - 1) * kv
@@ -141,8 +138,8 @@ static int missing(const struct loader *l, const struct piece *p)
 
 	if (n > 1)
 		snprintf(more, sizeof more, " and %d more file%s", n - 1, n > 2 ? "s" : "");
-	return fail(l->why, ERR_FORMAT, "%s%s: tensor %s is missing; wanted: [%lld, %lld]", checkpoint_file(l->ck, 0), more,
-		    p->name, (long long)p->rows, (long long)p->width);
+	return fail(l->why, ERR_FORMAT, "%s%s: tensor %s is missing; wanted: [%lld, %lld]", checkpoint_file(l->ck, 0),
+		    more, p->name, (long long)p->rows, (long long)p->width);
 }
 
 static int bind_piece(struct loader *l, struct piece *p)
@@ -186,28 +183,25 @@ static void convert(void *dst, enum dtype to, const void *src, enum dtype from, 
 
 	REQUIRE(to == DT_F32);
 	for (size_t i = 0; i < n; i++)
-		f[i] = from == DT_F64    ? (float)d[i]
-		       : from == DT_BF16 ? f32_from_bf16(h[i])
-					 : f32_from_f16(h[i]);
+		f[i] = from == DT_F64 ? (float)d[i] : from == DT_BF16 ? f32_from_bf16(h[i]) : f32_from_f16(h[i]);
 }
 
 /* Rows [first, first + count) of this rank's part of a piece, in the target's type. */
-static int read_rows(struct loader *l, const struct target *t, const struct piece *p, int64_t first,
-		     int64_t count, void *raw, void *out, struct why *why)
+static int read_rows(struct loader *l, const struct target *t, const struct piece *p, int64_t first, int64_t count,
+		     void *raw, void *out, struct why *why)
 {
 	size_t n = (size_t)(count * p->col.count);
 	int err;
 
 	if (!p->t) {
-		dummy_fill(out, t->stored, l->m->how.dummy_seed, p->name, p->width, p->row.first + first,
-			   count, p->col.first, p->col.count, p->mean, p->std);
+		dummy_fill(out, t->stored, l->m->how.dummy_seed, p->name, p->width, p->row.first + first, count,
+			   p->col.first, p->col.count, p->mean, p->std);
 		atomic_fetch_add(&l->progress->bytes, n * dtype_size(t->stored));
 		return 0;
 	}
 	if (p->t->type == t->stored)
 		raw = out;
-	err = checkpoint_read(l->ck, p->t, p->at + p->row.first + first, count, p->col.first, p->col.count,
-			      raw, why);
+	err = checkpoint_read(l->ck, p->t, p->at + p->row.first + first, count, p->col.first, p->col.count, raw, why);
 	if (err)
 		return err;
 	if (raw != out)
@@ -216,8 +210,8 @@ static int read_rows(struct loader *l, const struct target *t, const struct piec
 	return 0;
 }
 
-static int load_piece(struct loader *l, const struct target *t, const struct piece *p, int at, void *raw,
-		      void *out, struct why *why)
+static int load_piece(struct loader *l, const struct target *t, const struct piece *p, int at, void *raw, void *out,
+		      struct why *why)
 {
 	int64_t step = STAGING / (p->col.count * 8 > 0 ? p->col.count * 8 : 1);
 	int err = 0;
@@ -237,8 +231,7 @@ static int load_piece(struct loader *l, const struct target *t, const struct pie
 
 static size_t staging_bytes(const struct loader *l)
 {
-	size_t widest = (size_t)max_int(l->m->cfg.hidden,
-					max_int(l->m->cfg.ffn, l->m->cfg.heads * l->m->cfg.head_dim));
+	size_t widest = (size_t)max_int(l->m->cfg.hidden, max_int(l->m->cfg.ffn, l->m->cfg.heads * l->m->cfg.head_dim));
 
 	return STAGING + 8 * widest;
 }
@@ -271,8 +264,7 @@ static void *load_thread(void *arg)
 static void want_norm(struct loader *l, const char *name, float **vector)
 {
 	struct span all = {0, l->m->cfg.hidden}, one = {0, 1};
-	struct piece *p =
-		add_piece(add_target(l, NULL, vector, split_whole(1)), name, l->m->cfg.hidden, 1, all, one);
+	struct piece *p = add_piece(add_target(l, NULL, vector, split_whole(1)), name, l->m->cfg.hidden, 1, all, one);
 
 	p->mean = 1;
 	p->std = 0.1f;
@@ -284,8 +276,7 @@ static void want_layer(struct loader *l, int i)
 	const struct shard *s = &l->m->shard;
 	struct layer *layer = &l->m->layer[i];
 	int d = c->head_dim;
-	struct span q = {s->heads.first * d, s->heads.count * d},
-		    kv = {s->kv_heads.first * d, s->kv_heads.count * d};
+	struct span q = {s->heads.first * d, s->heads.count * d}, kv = {s->kv_heads.first * d, s->kv_heads.count * d};
 	struct span hidden = {0, c->hidden}, ffn = split_columns(&s->down);
 	float deep = 1 / sqrtf(2 * (float)c->layers);
 	struct target *t;
@@ -358,8 +349,8 @@ static int make_targets(struct loader *l)
 			break;
 		t->stored = common_type(l, t);
 		if (t->w)
-			*t->w = weight_create_quant(m->b, target_rows(t), t->piece[0].col.count, t->stored,
-						    t->quant, &t->k);
+			*t->w = weight_create_quant(m->b, target_rows(t), t->piece[0].col.count, t->stored, t->quant,
+						    &t->k);
 		else
 			*t->vector = backend_alloc(m->b, (size_t)m->cfg.hidden * sizeof(float));
 		if (t->paired)
@@ -383,8 +374,8 @@ static void report_unused(const struct loader *l)
 		if (l->used[i] || (l->m->cfg.tied && !strcmp(t->name, "lm_head.weight")))
 			continue;
 		if (tensor_is_harmless(t))
-			log_event(LOG_DEBUG, "a tensor is not needed", " file=\"%s\" tensor=\"%s\"", checkpoint_file(l->ck, t->file),
-				  t->name);
+			log_event(LOG_DEBUG, "a tensor is not needed", " file=\"%s\" tensor=\"%s\"",
+				  checkpoint_file(l->ck, t->file), t->name);
 		else if (l->m->shard.rank == 0 && told++ < 5)
 			log_event(LOG_WARN, "an unknown tensor is ignored", " file=\"%s\" tensor=\"%s\"",
 				  checkpoint_file(l->ck, t->file), t->name);

@@ -17,8 +17,7 @@ static void add_data(struct pack_file *f, struct weight *w, void *data, size_t b
 
 static void add_weight(struct pack_file *f, struct weight *w)
 {
-	int32_t what[] = {w ? w->rows : -1, w ? w->cols : 0, w ? (int32_t)w->stored : 0,
-			  w ? (int32_t)w->quant : 0};
+	int32_t what[] = {w ? w->rows : -1, w ? w->cols : 0, w ? (int32_t)w->stored : 0, w ? (int32_t)w->quant : 0};
 	size_t bytes;
 	void *data;
 
@@ -40,9 +39,8 @@ static struct pack_file entries_of(const struct model *m, struct checkpoint *ck)
 {
 	struct pack_file f = {.dir = m->how.pack_cache, .rank = m->shard.rank, .size = m->shard.size};
 	size_t vector = (size_t)m->cfg.hidden * sizeof(float);
-	uint64_t from[] = {ck ? checkpoint_identity(ck) : 0,
-			   ck ? checkpoint_fingerprint(ck) : m->how.dummy_seed, (uint64_t)m->b->act,
-			   (uint64_t)f.rank, (uint64_t)f.size};
+	uint64_t from[] = {ck ? checkpoint_identity(ck) : 0, ck ? checkpoint_fingerprint(ck) : m->how.dummy_seed,
+			   (uint64_t)m->b->act, (uint64_t)f.rank, (uint64_t)f.size};
 
 	f.key = pack_mix(1, from, sizeof from);
 	add_text(&f, m->b->ops->layout);

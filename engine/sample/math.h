@@ -1,5 +1,5 @@
-/* sample_math.h - exp and log of our own in doubles: plain products and sums, the same bits on every machine, and in CUDA kernels.
- * Relative error below 1e-15 over the ranges named. */
+/* sample_math.h - exp and log of our own in doubles: plain products and sums, the same bits on every machine, and in
+ * CUDA kernels. Relative error below 1e-15 over the ranges named. */
 #ifndef ENGINE_SAMPLE_MATH_H
 #define ENGINE_SAMPLE_MATH_H
 
@@ -117,8 +117,7 @@ SAMPLE_MATH uint64_t sample_mix(uint64_t h)
 /* 32 random bits of (seed, position, token id). */
 SAMPLE_MATH uint64_t sample_stream(uint64_t seed, int32_t pos)
 {
-	return sample_mix(sample_mix(seed + 0x9e3779b97f4a7c15u) +
-			0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)pos + 1));
+	return sample_mix(sample_mix(seed + 0x9e3779b97f4a7c15u) + 0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)pos + 1));
 }
 
 SAMPLE_MATH uint32_t sample_bits(uint64_t stream, int32_t id)

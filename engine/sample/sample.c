@@ -23,7 +23,8 @@ enum {
 #define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (int)(high),
 #include "proto/limits.def"
 };
-_Static_assert((int)MOST_LOGPROBS == SAMPLE_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == SAMPLE_MAX_TOP && (int)MOST_Score_top_n == SAMPLE_MAX_TOP,
+_Static_assert((int)MOST_LOGPROBS == SAMPLE_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == SAMPLE_MAX_TOP &&
+		       (int)MOST_Score_top_n == SAMPLE_MAX_TOP,
 	       "room of struct sampled for the likeliest");
 
 struct sampling sampling_default(void)
@@ -40,8 +41,7 @@ static int check_ids(const char *name, const int32_t *ids, int n, int vocab, str
 		return fail(why, ERR_LIMIT, "%s: %d entries are more than the vocabulary of %d has", name, n, vocab);
 	for (int i = 0; i < n; i++)
 		if (ids[i] < 0 || ids[i] >= vocab)
-			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", name,
-				    ids[i], vocab);
+			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", name, ids[i], vocab);
 	return 0;
 }
 
@@ -49,8 +49,8 @@ static int check_numbers(const struct sampling *h, struct why *why)
 {
 	int err = 0;
 
-#define REAL(NAME, field, ...)                                                     \
-	if (!err)                                                                  \
+#define REAL(NAME, field, ...) \
+	if (!err) \
 		err = range_check(#field, h->field, &sampling_ranges[SAMPLING_##NAME], why);
 #include "proto/sampling.def"
 	if (!err)
@@ -69,7 +69,8 @@ int sampling_check(const struct sampling *h, int vocab, struct why *why)
 	for (int i = 0; !err && i < h->n_stop; i++)
 		err = check_ids("stop_token_ids", &h->stop[i], 1, vocab, why);
 	if (!err && h->n_bias > vocab)
-		err = fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", h->n_bias, vocab);
+		err = fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", h->n_bias,
+			   vocab);
 	for (int i = 0; !err && i < h->n_bias; i++) {
 		err = check_ids("logit_bias", &h->bias[i].id, 1, vocab, why);
 		if (!err)
@@ -78,7 +79,8 @@ int sampling_check(const struct sampling *h, int vocab, struct why *why)
 	return err;
 }
 
-int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const int32_t *bad, int n_bad, int vocab, struct why *why)
+int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const int32_t *bad, int n_bad, int vocab,
+		  struct why *why)
 {
 	int err = check_ids("allowed_token_ids", allowed, n_allowed, vocab, why);
 
@@ -186,8 +188,7 @@ static float logprob(const float *x, const struct raw *r, int32_t id)
 	return (float)((double)x[id] - (double)x[r->best] - r->log_total);
 }
 
-static void describe(const struct sampler *p, const float *x, const struct raw *r, int n_top,
-		     struct sampled *out)
+static void describe(const struct sampler *p, const float *x, const struct raw *r, int n_top, struct sampled *out)
 {
 	out->n_top = top_n(x, p->vocab, n_top, out->top_id);
 	for (int i = 0; i < out->n_top; i++)

@@ -185,8 +185,7 @@ static bool holds(const struct blocks *b, int i, uint64_t scope, int parent, con
 {
 	const struct block *k = &b->block[i];
 
-	return k->scope == scope && k->parent == parent &&
-	       (parent == NONE || k->parent_gen == b->block[parent].gen) &&
+	return k->scope == scope && k->parent == parent && (parent == NONE || k->parent_gen == b->block[parent].gen) &&
 	       !memcmp(ids_of(b, i), ids, (size_t)b->size * sizeof *ids);
 }
 

@@ -15,7 +15,7 @@ struct blocks *blocks_create(int n_blocks, int block_size, bool prefix_caching);
 void blocks_destroy(struct blocks *b);
 uint64_t blocks_bytes(int block_size); /* that blocks_create() takes for each block, at most */
 
-int blocks_size(const struct blocks *b);      /* tokens a block */
+int blocks_size(const struct blocks *b); /* tokens a block */
 int blocks_total(const struct blocks *b);
 int blocks_available(const struct blocks *b); /* free + cached: what blocks_take() can give */
 int blocks_held(const struct blocks *b);
@@ -25,10 +25,11 @@ int blocks_take(struct blocks *b);
 /* Drops one reference; at zero a published block becomes cached, another free. */
 void blocks_drop(struct blocks *b, int block);
 
-/* Longest run of cached full blocks that hold ids[0..n): takes a reference on each, writes their numbers to `out`, returns how
- * many. Never all of the n ids: at least one token is left to compute. */
+/* Longest run of cached full blocks that hold ids[0..n): takes a reference on each, writes their numbers to `out`,
+ * returns how many. Never all of the n ids: at least one token is left to compute. */
 int blocks_match(struct blocks *b, uint64_t scope, const int32_t *ids, int n, int *out);
-/* Block `block` now holds the full run ids[0..block_size) after `parent` (-1: the first): it may be found from now on. */
+/* Block `block` now holds the full run ids[0..block_size) after `parent` (-1: the first): it may be found from now on.
+ */
 void blocks_publish(struct blocks *b, uint64_t scope, int parent, int block, const int32_t *ids);
 
 /* A held block's content is not to be found any more, nor anything behind it. */

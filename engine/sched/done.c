@@ -65,8 +65,7 @@ static void report_scores(struct sched *s, const struct part *part)
 		e->n = min_int(MOST, part->n_score - k);
 		e->scored = true;
 		e->detail = (uint32_t)(part->row + k);
-		memcpy(e->id, seq_tokens(s, part->q) + part->score_from + k + 1,
-		       (size_t)e->n * sizeof *e->id);
+		memcpy(e->id, seq_tokens(s, part->q) + part->score_from + k + 1, (size_t)e->n * sizeof *e->id);
 	}
 }
 

@@ -7,19 +7,19 @@
 
 /* A client with calls here. */
 struct client {
-	struct client *chain; /* of its bucket, or of those not in use */
-	struct turn turn;     /* pre-empted calls count as running */
-	uint64_t id;          /* call->turn */
-	int calls;            /* waiting, running or pre-empted */
+	struct client *chain;     /* of its bucket, or of those not in use */
+	struct turn turn;         /* pre-empted calls count as running */
+	uint64_t id;              /* call->turn */
+	int calls;                /* waiting, running or pre-empted */
 	struct seq *first, *last; /* of its waiting calls */
 };
 
 /* A call in the scheduler. It has a slot (its stable index, its row of tokens and of block numbers) from its
  * first admission to its end; a pre-empted one keeps it. */
 struct seq {
-	struct seq *next; /* in waiting, ending or the pool */
+	struct seq *next;      /* in waiting, ending or the pool */
 	struct client *client; /* NULL once it has ended */
-	int passed;       /* calls that were admitted while it was the first to wait */
+	int passed;            /* calls that were admitted while it was the first to wait */
 	const struct call *call;
 	uint64_t id;  /* call->call */
 	int slot;     /* -1: never admitted */
@@ -68,11 +68,11 @@ struct sched {
 	int32_t *tokens; /* (max_seqs, max_model_len) */
 	int *blocks_of;  /* (max_seqs, blocks_per_seq) */
 	int blocks_per_seq;
-	struct plan plan[2];    /* by step number & 1 */
-	int planned, done;      /* step numbers; at most two apart */
-	struct sample *samples;     /* (max_tokens) */
+	struct plan plan[2];     /* by step number & 1 */
+	int planned, done;       /* step numbers; at most two apart */
+	struct sample *samples;  /* (max_tokens) */
 	struct sampled *details; /* (max_tokens) */
-	struct event *event;    /* ring (max_events) */
+	struct event *event;     /* ring (max_events) */
 	int max_events, first_event, n_events;
 	struct sampling idle; /* for rows of ended calls */
 	struct sched_stats stats;

@@ -67,8 +67,8 @@ static void preempt(struct sched *s, struct seq *q)
 	s->stats.preemptions++;
 }
 
-/* Who gives up its blocks for `q`, which has none reserved: the youngest such one, `q` itself where it is that. The oldest never does:
- * for it even one with reserved blocks goes where no other is left. */
+/* Who gives up its blocks for `q`, which has none reserved: the youngest such one, `q` itself where it is that. The
+ * oldest never does: for it even one with reserved blocks goes where no other is left. */
 static struct seq *victim_for(const struct sched *s, const struct seq *q)
 {
 	for (int i = s->n_running - 1; i > 0; i--)
@@ -78,7 +78,8 @@ static struct seq *victim_for(const struct sched *s, const struct seq *q)
 	return s->running[s->n_running - 1];
 }
 
-/* Blocks for `tokens` tokens; false: it was pre-empted. The oldest always gets them, since a call that does not fit alone was refused. */
+/* Blocks for `tokens` tokens; false: it was pre-empted. The oldest always gets them, since a call that does not fit
+ * alone was refused. */
 static bool get_blocks(struct sched *s, struct seq *q, int tokens)
 {
 	int need = blocks_for(s, tokens) - q->n_blocks;
@@ -216,8 +217,8 @@ static bool admit(struct sched *s, struct seq *q)
 	return true;
 }
 
-/* Where the first lacks blocks, one that needs a single block, or at most an eighth of what the first needs, passes it; after eight of
- * them all wait for it. */
+/* Where the first lacks blocks, one that needs a single block, or at most an eighth of what the first needs, passes it;
+ * after eight of them all wait for it. */
 static bool admit_small(struct sched *s, struct seq *first)
 {
 	enum { PASSES = 8 };

@@ -1,4 +1,5 @@
-/* sched_queue.c - who waits: pre-empted calls, then clients in turn, each with its calls in the order of their coming. */
+/* sched_queue.c - who waits: pre-empted calls, then clients in turn, each with its calls in the order of their coming.
+ */
 #include "engine/sched/inside.h"
 
 #include <stddef.h>

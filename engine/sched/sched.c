@@ -17,12 +17,14 @@ static int events_of(const struct sched_limits *lim)
 
 uint64_t sched_bytes(const struct sched_limits *lim, int block_size)
 {
-	uint64_t seqs = (uint64_t)lim->step.max_seqs, tokens = (uint64_t)lim->step.max_tokens, length = (uint64_t)lim->max_model_len;
+	uint64_t seqs = (uint64_t)lim->step.max_seqs, tokens = (uint64_t)lim->step.max_tokens,
+		 length = (uint64_t)lim->max_model_len;
 	uint64_t of_seq = sizeof(struct seq *) + sizeof(int) + 2 * sizeof(struct part) + length * sizeof(int32_t) +
 			  (length / (uint64_t)block_size + 1) * sizeof(int);
 
 	return sizeof(struct sched) + (uint64_t)objects_of(lim) * sizeof(struct seq) + seqs * of_seq +
-	       tokens * (sizeof(struct sample) + sizeof(struct sampled)) + (uint64_t)events_of(lim) * sizeof(struct event);
+	       tokens * (sizeof(struct sample) + sizeof(struct sampled)) +
+	       (uint64_t)events_of(lim) * sizeof(struct event);
 }
 
 struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks)
@@ -190,12 +192,12 @@ static int check_call(const struct sched *s, const struct call *c, struct why *w
 			    c->max_tokens);
 	need = blocks_for(s, seq_most(s, &q));
 	if (need > blocks_total(s->blocks))
-		return fail(why, ERR_LIMIT, "the call may need %d blocks of %d tokens; the KV cache has %d",
-			    need, blocks_size(s->blocks), blocks_total(s->blocks));
+		return fail(why, ERR_LIMIT, "the call may need %d blocks of %d tokens; the KV cache has %d", need,
+			    blocks_size(s->blocks), blocks_total(s->blocks));
 	for (int i = 0; i < c->n_prompt + c->n_resume; i++)
 		if (c->ids[i] < 0 || c->ids[i] >= s->lim.vocab)
-			return fail(why, ERR_INVALID, "prompt: id %d is outside the vocabulary of %d",
-				    c->ids[i], s->lim.vocab);
+			return fail(why, ERR_INVALID, "prompt: id %d is outside the vocabulary of %d", c->ids[i],
+				    s->lim.vocab);
 	return 0;
 }
 
@@ -243,11 +245,8 @@ int sched_add(struct sched *s, const struct call *c, struct why *why)
 		return err;
 	q = s->pool;
 	s->pool = q->next;
-	*q = (struct seq){.call = c,
-			  .id = c->call,
-			  .slot = -1,
-			  .n_tokens = c->n_prompt + c->n_resume,
-			  .added_ns = now_ns()};
+	*q = (struct seq){
+		.call = c, .id = c->call, .slot = -1, .n_tokens = c->n_prompt + c->n_resume, .added_ns = now_ns()};
 	if (ended_already(c))
 		seq_end(s, q, ended_already(c), NULL);
 	else

@@ -4,14 +4,16 @@
  *                     ^___________| pre-empted when blocks run out        |
  *                                                          finished, cancelled
  *
- * Who waits: pre-empted calls first, the oldest before the others, then clients in turn (turns.h), each with its calls in the order
- * of their coming. Where the first of them lacks blocks, a few small calls may pass it. A call whose client named its longest
- * answer has all its blocks reserved when it is admitted; an open-ended one only some, and may be pre-empted.
+ * Who waits: pre-empted calls first, the oldest before the others, then clients in turn (turns.h), each with its calls
+ * in the order of their coming. Where the first of them lacks blocks, a few small calls may pass it. A call whose
+ * client named its longest answer has all its blocks reserved when it is admitted; an open-ended one only some, and may
+ * be pre-empted.
  *
  * No phase flag: a sequence in a step brings n >= 1 tokens that have no K/V yet; a prompt longer than what is left of
  * the budget is cut. sched_next() may be called before the previous sched_done() (one step ahead): it then refers
- * to tokens not yet drawn as -1-r. Blocks are freed only after the last step that names them. The oldest sequence is never
- * pre-empted, so progress is guaranteed; one with all its blocks reserved only for the oldest, where no other is left. Memory is taken at creation. */
+ * to tokens not yet drawn as -1-r. Blocks are freed only after the last step that names them. The oldest sequence is
+ * never pre-empted, so progress is guaranteed; one with all its blocks reserved only for the oldest, where no other is
+ * left. Memory is taken at creation. */
 #ifndef ENGINE_SCHED_SCHED_H
 #define ENGINE_SCHED_SCHED_H
 
@@ -27,41 +29,44 @@ struct sched_limits {
 	int max_model_len;       /* tokens a sequence, prompt and output */
 	int max_waiting;         /* calls */
 	int64_t max_waiting_tokens;
-	int look_ahead;          /* tokens of future growth that admission reserves for each running sequence; INT_MAX: all of them */
-	int open_look_ahead;     /* the same of open-ended calls; the smaller counts */
+	int look_ahead; /* tokens of future growth that admission reserves for each running sequence; INT_MAX: all of
+			   them */
+	int open_look_ahead; /* the same of open-ended calls; the smaller counts */
 	int vocab;
 };
 
-/* What a call asks of the engine. It stays the caller's, unchanged, with all that it points to, until the event with its finish
- * was taken. */
+/* What a call asks of the engine. It stays the caller's, unchanged, with all that it points to, until the event with
+ * its finish was taken. */
 struct call {
-	uint64_t call;          /* never used twice */
-	uint64_t scope;         /* who may share its prefix */
-	uint64_t turn;          /* its client: clients take turns */
-	const int32_t *ids;     /* (n_prompt + n_resume) prompt, then output already delivered */
+	uint64_t call;      /* never used twice */
+	uint64_t scope;     /* who may share its prefix */
+	uint64_t turn;      /* its client: clients take turns */
+	const int32_t *ids; /* (n_prompt + n_resume) prompt, then output already delivered */
 	int n_prompt, n_resume;
-	int max_tokens;         /* output tokens, resumed ones counted */
-	bool open_ended;        /* its client named no max_tokens: most end long before */
-	uint64_t deadline_ns;   /* now_ns() clock; 0: none */
+	int max_tokens;       /* output tokens, resumed ones counted */
+	bool open_ended;      /* its client named no max_tokens: most end long before */
+	uint64_t deadline_ns; /* now_ns() clock; 0: none */
 	struct sampling how;
-	bool score;             /* no drawing: every prompt token after the first is scored, then the call ends (FINISH_LENGTH) */
-	int prompt_logprobs;    /* -1: none; n: every prompt token after the first is scored, with the n best */
+	bool score; /* no drawing: every prompt token after the first is scored, then the call ends (FINISH_LENGTH) */
+	int prompt_logprobs; /* -1: none; n: every prompt token after the first is scored, with the n best */
 };
 
-/* What happened to a call: it is admitted (n = 0, once), or tokens were drawn or scored in one step (n may be 0 with a finish). */
+/* What happened to a call: it is admitted (n = 0, once), or tokens were drawn or scored in one step (n may be 0 with a
+ * finish). */
 struct event {
 	uint64_t call;
 	int step;
 	enum finish finish;
 	int n;
 	bool admitted; /* it runs from now on, its wait is over */
-	bool scored; /* these are prompt tokens that were scored, in order */
+	bool scored;   /* these are prompt tokens that were scored, in order */
 	int32_t id[8];
-	uint32_t detail; /* with logprobs asked for: index of the first of n `struct sampled` in sched_details(); else UINT32_MAX */
+	uint32_t detail; /* with logprobs asked for: index of the first of n `struct sampled` in sched_details(); else
+			    UINT32_MAX */
 	/* so far, with drawn tokens and with a finish (the front may end a call at a stop string): */
 	int n_prompt, n_output, n_cached;
-	int32_t stop_id; /* the id that ended it, -1 */
-	int32_t broken_pos; /* FINISH_BROKEN: the position whose token the row was to tell */
+	int32_t stop_id;       /* the id that ended it, -1 */
+	int32_t broken_pos;    /* FINISH_BROKEN: the position whose token the row was to tell */
 	int16_t broken_origin; /* of its struct sampled */
 	uint64_t queue_ns, prefill_ns, decode_ns;
 };
@@ -69,7 +74,9 @@ struct event {
 struct sched_stats {
 	int running, waiting, preempted /* of those waiting */;
 	int64_t waiting_tokens;
-	uint64_t passes /* small calls that passed one without blocks */, preemptions, steps, ahead /* of them planned before the last was done */, prompt_tokens, output_tokens, cached_tokens, prefix_queries;
+	uint64_t passes /* small calls that passed one without blocks */, preemptions, steps,
+		ahead /* of them planned before the last was done */, prompt_tokens, output_tokens, cached_tokens,
+		prefix_queries;
 };
 
 struct sched;

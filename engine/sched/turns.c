@@ -49,8 +49,8 @@ bool turns_before(const struct turn *a, const struct turn *b)
 	return a->running != b->running ? a->running < b->running : a->since < b->since;
 }
 
-/* Calls of `d` that run before the one of `c` whose turn comes when c has `level` running calls: those whose turn comes at a lower
- * level, and the one at the same level where d has been there for longer. */
+/* Calls of `d` that run before the one of `c` whose turn comes when c has `level` running calls: those whose turn comes
+ * at a lower level, and the one at the same level where d has been there for longer. */
 static int before_level(const struct turn *d, const struct turn *c, int level)
 {
 	int lower = min_int(d->waiting, max_int(0, level - d->running));

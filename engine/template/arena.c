@@ -31,7 +31,8 @@ void *job_take(struct job *job, size_t n)
 		size_t size = n > BLOCK / 4 ? n : BLOCK;
 
 		if (size > TEMPLATE_MEMORY || job->used + size > TEMPLATE_MEMORY)
-			raise_error(job, ERR_LIMIT, "the template takes more than %d MiB of memory", TEMPLATE_MEMORY >> 20);
+			raise_error(job, ERR_LIMIT, "the template takes more than %d MiB of memory",
+				    TEMPLATE_MEMORY >> 20);
 		struct arena_block *fresh = heap_take(1, sizeof *fresh + size);
 		if (!fresh)
 			raise_error(job, ERR_BUSY, "there is no memory for the template now");

@@ -19,7 +19,7 @@ struct value arg_or(const struct args *args, int i, const char *name, struct val
 {
 	struct value v;
 
-	return arg_get(args, i, name, &v) ? v : or;
+	return arg_get(args, i, name, &v) ? v : or ;
 }
 
 struct value arg_need(struct run *r, const struct args *args, int i, const char *name, const char *of)
@@ -58,7 +58,8 @@ void args_check(struct run *r, const struct args *args, const char *of, int max,
 			bad(&r->job, "%s() got an unexpected keyword argument '%.*s'", of,
 			    (int)min_int((int)args->kwname[i]->len, 60), args->kwname[i]->s);
 		if (at < args->n)
-			bad(&r->job, "%s() got two values for '%.*s'", of, (int)args->kwname[i]->len, args->kwname[i]->s);
+			bad(&r->job, "%s() got two values for '%.*s'", of, (int)args->kwname[i]->len,
+			    args->kwname[i]->s);
 	}
 }
 

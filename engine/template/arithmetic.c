@@ -1,4 +1,5 @@
-/* arithmetic.c - + - * / // % ** with python's meaning. Integers have 64 bits here: beyond them is an error, not another number. */
+/* arithmetic.c - + - * / // % ** with python's meaning. Integers have 64 bits here: beyond them is an error, not
+ * another number. */
 #include <math.h>
 #include <stdio.h>
 #include "engine/template/inside.h"
@@ -14,8 +15,8 @@ static struct value add(struct run *r, struct value a, struct value b)
 {
 	if (a.kind == K_STR && b.kind == K_STR) {
 		bool markup = a.s->markup || b.s->markup;
-		struct str *s = markup ? str_join(&r->job, str_escape(&r->job, a.s), str_escape(&r->job, b.s)) :
-					 str_join(&r->job, a.s, b.s);
+		struct str *s = markup ? str_join(&r->job, str_escape(&r->job, a.s), str_escape(&r->job, b.s))
+				       : str_join(&r->job, a.s, b.s);
 		s->markup = markup;
 		return STR(s);
 	}

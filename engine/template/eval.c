@@ -22,7 +22,8 @@ struct value eval_node(struct run *r, struct scope *s, const struct node *n)
 
 static const char *quote_name(struct run *r, const char *before, const struct str *name, const char *after)
 {
-	return str_printf(&r->job, false, "%s'%.*s'%s", before, (int)(name->len < 80 ? name->len : 80), name->s, after)->s;
+	return str_printf(&r->job, false, "%s'%.*s'%s", before, (int)(name->len < 80 ? name->len : 80), name->s, after)
+		->s;
 }
 
 struct value eval_name(struct run *r, struct scope *s, struct str *name)
@@ -97,7 +98,9 @@ static struct value item_at(struct run *r, struct value on, int64_t i)
 	if (i < 0)
 		i += n;
 	if (i < 0 || i >= n)
-		return UNDEF(str_printf(&r->job, false, "%s object has no element %lld", value_kind_name(on), (long long)i)->s);
+		return UNDEF(
+			str_printf(&r->job, false, "%s object has no element %lld", value_kind_name(on), (long long)i)
+				->s);
 	return on.kind == K_STR ? STR(str_at(&r->job, on.s, (uint32_t)i)) : on.l->at[i];
 }
 
@@ -113,8 +116,8 @@ static bool hashable(struct value v)
 
 struct value get_item(struct run *r, struct value on, struct value key)
 {
-	bool indexed = on.kind == K_STR ||
-		       (on.kind == K_LIST && (on.l->form <= FORM_TUPLE || on.l->form == FORM_RANGE));
+	bool indexed =
+		on.kind == K_STR || (on.kind == K_LIST && (on.l->form <= FORM_TUPLE || on.l->form == FORM_RANGE));
 	struct value *v;
 
 	if (on.kind == K_UNDEF)
@@ -159,7 +162,8 @@ struct value value_slice(struct run *r, struct value on, struct value first, str
 		spend(&r->job, str_chars(on.s) == on.s->len ? 0 : to / 64);
 		return STR(str_part(&r->job, on.s, from, to));
 	}
-	struct list *items = value_items(&r->job, on), *l = list_make(&r->job, 0, on.kind == K_STR ? FORM_LIST : on.l->form);
+	struct list *items = value_items(&r->job, on),
+		    *l = list_make(&r->job, 0, on.kind == K_STR ? FORM_LIST : on.l->form);
 	struct text t = {.job = &r->job};
 	for (int64_t i = a; by > 0 ? i < z : i > z; i += by) {
 		spend(&r->job, i % 8 == 0);
@@ -400,7 +404,8 @@ static struct value eval_cond(struct run *r, struct scope *s, const struct node 
 {
 	if (value_truth(&r->job, eval_node(r, s, n->a)))
 		return eval_node(r, s, n->b);
-	return n->c ? eval_node(r, s, n->c) : UNDEF("the inline if-expression evaluated to false and no else section was defined");
+	return n->c ? eval_node(r, s, n->c)
+		    : UNDEF("the inline if-expression evaluated to false and no else section was defined");
 }
 
 static struct value eval_two(struct run *r, struct scope *s, const struct node *n)
@@ -408,7 +413,9 @@ static struct value eval_two(struct run *r, struct scope *s, const struct node *
 	struct value a = eval_node(r, s, n->a), b = eval_node(r, s, n->b);
 
 	r->job.line = n->line;
-	return n->op == N_CONCAT ? eval_concat(r, a, b) : n->op == N_ITEM ? get_item(r, a, b) : value_binary(r, n->op, a, b);
+	return n->op == N_CONCAT ? eval_concat(r, a, b)
+	       : n->op == N_ITEM ? get_item(r, a, b)
+				 : value_binary(r, n->op, a, b);
 }
 
 static struct value eval_here(struct run *r, struct scope *s, const struct node *n)

@@ -76,7 +76,8 @@ FILTER(replace)
 	struct str *to = value_to_str(&r->job, arg_need(r, args, 1, "new", "replace"));
 	struct value count = arg_or(args, 2, "count", NONE);
 
-	return STR(text_replace(r, value_to_str(&r->job, on), from, to, count.kind == K_NONE ? -1 : value_integer(&r->job, count)));
+	return STR(text_replace(r, value_to_str(&r->job, on), from, to,
+				count.kind == K_NONE ? -1 : value_integer(&r->job, count)));
 }
 
 FILTER(default)
@@ -222,7 +223,8 @@ FILTER(round)
 {
 	int64_t places = value_integer(&r->job, arg_or(args, 0, "precision", INT(0)));
 	struct value how = arg_or(args, 1, "method", STR(str_make(&r->job, "common", 6, false)));
-	bool common = how.kind == K_STR && str_is(how.s, "common"), ceiling = how.kind == K_STR && str_is(how.s, "ceil");
+	bool common = how.kind == K_STR && str_is(how.s, "common"),
+	     ceiling = how.kind == K_STR && str_is(how.s, "ceil");
 
 	if (!common && !ceiling && !(how.kind == K_STR && str_is(how.s, "floor")))
 		bad(&r->job, "method must be common, ceil or floor");
@@ -231,8 +233,8 @@ FILTER(round)
 	if (common && on.kind != K_FLOAT && places >= 0)
 		return INT(value_integer(&r->job, on));
 	if (common)
-		return on.kind == K_FLOAT ? FLOAT(round_decimal(on.f, (int)places)) :
-					    INT((int64_t)round_decimal(value_number(on), (int)places));
+		return on.kind == K_FLOAT ? FLOAT(round_decimal(on.f, (int)places))
+					  : INT((int64_t)round_decimal(value_number(on), (int)places));
 	double unit = pow(10, (double)places), f = value_number(on) * unit;
 	return FLOAT((ceiling ? ceil(f) : floor(f)) / unit);
 }
@@ -276,14 +278,27 @@ FILTER(tojson)
 const struct filter *filter_find(const struct str *name)
 {
 	static const struct filter list[] = {
-		{"trim", f_trim, 1, " chars "}, {"lower", f_lower, 0, ""}, {"upper", f_upper, 0, ""},
-		{"capitalize", f_capitalize, 0, ""}, {"title", f_title, 0, ""}, {"string", f_string, 0, ""},
-		{"length", f_length, 0, ""}, {"count", f_length, 0, ""}, {"safe", f_safe, 0, ""},
-		{"escape", f_escape, 0, ""}, {"e", f_escape, 0, ""}, {"forceescape", f_forceescape, 0, ""},
-		{"replace", f_replace, 3, "old new count"}, {"default", f_default, 2, "default_value boolean"},
-		{"d", f_default, 2, "default_value boolean"}, {"indent", f_indent, 3, "width first blank"},
-		{"int", f_int, 2, "default base"}, {"float", f_float, 1, "default"}, {"abs", f_abs, 0, ""},
-		{"round", f_round, 2, "precision method"}, {"format", f_format, -1, ""},
+		{"trim", f_trim, 1, " chars "},
+		{"lower", f_lower, 0, ""},
+		{"upper", f_upper, 0, ""},
+		{"capitalize", f_capitalize, 0, ""},
+		{"title", f_title, 0, ""},
+		{"string", f_string, 0, ""},
+		{"length", f_length, 0, ""},
+		{"count", f_length, 0, ""},
+		{"safe", f_safe, 0, ""},
+		{"escape", f_escape, 0, ""},
+		{"e", f_escape, 0, ""},
+		{"forceescape", f_forceescape, 0, ""},
+		{"replace", f_replace, 3, "old new count"},
+		{"default", f_default, 2, "default_value boolean"},
+		{"d", f_default, 2, "default_value boolean"},
+		{"indent", f_indent, 3, "width first blank"},
+		{"int", f_int, 2, "default base"},
+		{"float", f_float, 1, "default"},
+		{"abs", f_abs, 0, ""},
+		{"round", f_round, 2, "precision method"},
+		{"format", f_format, -1, ""},
 		{"tojson", f_tojson, 4, "ensure_ascii indent separators sort_keys"},
 	};
 

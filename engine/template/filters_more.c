@@ -41,7 +41,8 @@ FILTER(truncate)
 	bool kill = value_truth(&r->job, arg_or(args, 1, "killwords", BOOL(false)));
 	struct str *end = value_to_str(&r->job, arg_or(args, 2, "end", STR(str_make(&r->job, "...", 3, false))));
 	struct value leeway = arg_or(args, 3, "leeway", NONE);
-	int64_t more = leeway.kind == K_NONE ? 5 : value_integer(&r->job, leeway), left = length - (int64_t)str_chars(end);
+	int64_t more = leeway.kind == K_NONE ? 5 : value_integer(&r->job, leeway),
+		left = length - (int64_t)str_chars(end);
 	struct str *s = on.kind == K_STR ? on.s : NULL;
 	size_t at;
 
@@ -72,7 +73,8 @@ static void quote(struct text *t, const struct str *s, const char *safe)
 			continue;
 		}
 		snprintf(code, sizeof code, "%%%02X", c);
-		text_put(t, c == ' ' && !strchr(safe, '/') ? "+" : code, c == ' ' && !strchr(safe, '/') ? 1 : 3, str_mark(s, i));
+		text_put(t, c == ' ' && !strchr(safe, '/') ? "+" : code, c == ' ' && !strchr(safe, '/') ? 1 : 3,
+			 str_mark(s, i));
 	}
 }
 
@@ -207,11 +209,16 @@ FILTER(from_json)
 const struct filter *filter_more_find(const struct str *name)
 {
 	static const struct filter list[] = {
-		{"center", f_center, 1, "width"}, {"wordcount", f_wordcount, 0, ""},
-		{"truncate", f_truncate, 4, "length killwords end leeway"}, {"urlencode", f_urlencode, 0, ""},
-		{"filesizeformat", f_filesizeformat, 1, "binary"}, {"attr", f_attr, 1, "name"},
-		{"batch", f_batch, 2, "linecount fill_with"}, {"slice", f_slice, 2, "slices fill_with"},
-		{"from_json", f_from_json, 0, ""}, {"fromjson", f_from_json, 0, ""},
+		{"center", f_center, 1, "width"},
+		{"wordcount", f_wordcount, 0, ""},
+		{"truncate", f_truncate, 4, "length killwords end leeway"},
+		{"urlencode", f_urlencode, 0, ""},
+		{"filesizeformat", f_filesizeformat, 1, "binary"},
+		{"attr", f_attr, 1, "name"},
+		{"batch", f_batch, 2, "linecount fill_with"},
+		{"slice", f_slice, 2, "slices fill_with"},
+		{"from_json", f_from_json, 0, ""},
+		{"fromjson", f_from_json, 0, ""},
 	};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)

@@ -119,7 +119,8 @@ static struct value sort_key(struct run *r, struct value item, struct value attr
 	for (size_t first = 0, end; first <= attr.s->len; first = end + 1) {
 		for (end = first; end < attr.s->len && attr.s->s[end] != ',';)
 			end++;
-		list_add(&r->job, l, fold(r, attr_path(r, item, STR(str_part(&r->job, attr.s, first, end))), sensitive));
+		list_add(&r->job, l,
+			 fold(r, attr_path(r, item, STR(str_part(&r->job, attr.s, first, end))), sensitive));
 	}
 	return LIST(l);
 }
@@ -170,7 +171,8 @@ FILTER(unique)
 	struct dict *seen = dict_make(&r->job, 0);
 
 	for (uint32_t i = 0; i < from->n; i++) {
-		struct value key = fold(r, attr.kind == K_NONE ? from->at[i] : attr_path(r, from->at[i], attr), sensitive);
+		struct value key =
+			fold(r, attr.kind == K_NONE ? from->at[i] : attr_path(r, from->at[i], attr), sensitive);
 		spend(&r->job, 1);
 		if (dict_find(&r->job, seen, key))
 			continue;
@@ -188,7 +190,8 @@ static struct value or_default(struct value v, struct value none)
 /* Pairs of a key, as the first of its items has it, and the items; sorted by key. */
 FILTER(groupby)
 {
-	struct value attr = arg_need(r, args, 0, "attribute", "groupby"), none = arg_or(args, 1, "default", NONE), key = NONE;
+	struct value attr = arg_need(r, args, 0, "attribute", "groupby"), none = arg_or(args, 1, "default", NONE),
+		     key = NONE;
 	bool sensitive = value_truth(&r->job, arg_or(args, 2, "case_sensitive", BOOL(false)));
 	struct list *from = value_items(&r->job, on), *keyed = list_make(&r->job, from->n, FORM_LIST), *sorted_keys;
 	struct list *l = list_make(&r->job, 0, FORM_LIST), *group = NULL;
@@ -288,7 +291,8 @@ static struct list *items_or_none(struct run *r, struct value on)
 
 FILTER(map)
 {
-	struct value attr = arg_or(args, 1 << 20, "attribute", NONE), none = arg_or(args, 1 << 20, "default", UNDEF("")), v;
+	struct value attr = arg_or(args, 1 << 20, "attribute", NONE),
+		     none = arg_or(args, 1 << 20, "default", UNDEF("")), v;
 	struct list *from = items_or_none(r, on), *l = list_make(&r->job, from->n, FORM_GENERATOR);
 	const struct filter *f = NULL;
 	struct args rest = {0};
@@ -352,12 +356,23 @@ FILTER(rejectattr)
 const struct filter *filter_sequence_find(const struct str *name)
 {
 	static const struct filter list[] = {
-		{"list", f_list, 0, ""}, {"first", f_first, 0, ""}, {"last", f_last, 0, ""}, {"join", f_join, 2, "d attribute"},
-		{"items", f_items, 0, ""}, {"sort", f_sort, 3, "reverse case_sensitive attribute"},
-		{"dictsort", f_dictsort, 3, "case_sensitive by reverse"}, {"unique", f_unique, 2, "case_sensitive attribute"},
-		{"groupby", f_groupby, 3, "attribute default case_sensitive"}, {"max", f_max, 2, "case_sensitive attribute"}, {"min", f_min, 2, "case_sensitive attribute"},
-		{"sum", f_sum, 2, "attribute start"}, {"reverse", f_reverse, 0, ""}, {"map", f_map, -1, ""},
-		{"select", f_select, -1, ""}, {"reject", f_reject, -1, ""}, {"selectattr", f_selectattr, -1, ""},
+		{"list", f_list, 0, ""},
+		{"first", f_first, 0, ""},
+		{"last", f_last, 0, ""},
+		{"join", f_join, 2, "d attribute"},
+		{"items", f_items, 0, ""},
+		{"sort", f_sort, 3, "reverse case_sensitive attribute"},
+		{"dictsort", f_dictsort, 3, "case_sensitive by reverse"},
+		{"unique", f_unique, 2, "case_sensitive attribute"},
+		{"groupby", f_groupby, 3, "attribute default case_sensitive"},
+		{"max", f_max, 2, "case_sensitive attribute"},
+		{"min", f_min, 2, "case_sensitive attribute"},
+		{"sum", f_sum, 2, "attribute start"},
+		{"reverse", f_reverse, 0, ""},
+		{"map", f_map, -1, ""},
+		{"select", f_select, -1, ""},
+		{"reject", f_reject, -1, ""},
+		{"selectattr", f_selectattr, -1, ""},
 		{"rejectattr", f_rejectattr, -1, ""},
 	};
 

@@ -105,7 +105,8 @@ static void add_text(struct run *r, struct text *t, struct spec *f, struct str *
 /* Commas between groups of the whole part, which is filled with zeros to `least` characters. */
 static struct str *grouped(struct run *r, const char *digits, char mark, int every, int64_t least)
 {
-	size_t whole = strspn(digits, every == 3 ? "0123456789" : "0123456789abcdefABCDEF"), rest = strlen(digits) - whole;
+	size_t whole = strspn(digits, every == 3 ? "0123456789" : "0123456789abcdefABCDEF"),
+	       rest = strlen(digits) - whole;
 	struct text t = {.job = &r->job};
 	int64_t n = (int64_t)whole, size;
 
@@ -123,9 +124,15 @@ static struct str *grouped(struct run *r, const char *digits, char mark, int eve
 	return text_str(&t);
 }
 
-static void add_digits(struct run *r, struct text *t, struct spec *f, bool minus, const char *base, const char *digits, int every)
+static void add_digits(struct run *r, struct text *t, struct spec *f, bool minus, const char *base, const char *digits,
+		       int every)
 {
-	struct str *before = str_printf(&r->job, ORIGIN_TEMPLATE, "%s%s", minus ? "-" : f->sign == '+' ? "+" : f->sign == ' ' ? " " : "", base);
+	struct str *before = str_printf(&r->job, ORIGIN_TEMPLATE, "%s%s",
+					minus            ? "-"
+					: f->sign == '+' ? "+"
+					: f->sign == ' ' ? " "
+							 : "",
+					base);
 	bool zeros = f->zero && (!f->align || f->align == '=');
 
 	if (f->zero && f->align != 0 && f->align != '=' && str_is(f->fill, " "))
@@ -169,8 +176,12 @@ static void add_float(struct run *r, struct text *t, struct spec *f, double v)
 	} else if (!f->type) {
 		untyped_digits(digits, size, f->precision);
 	} else {
-		snprintf(form, sizeof form, "%%%s.*%c", f->alternate ? "#" : "", f->type == '%' ? 'f' : f->type == 'n' ? 'g' : f->type);
-		snprintf(digits, sizeof digits - 1, form, f->precision < 0 ? 6 : f->precision, f->type == '%' ? size * 100 : size);
+		snprintf(form, sizeof form, "%%%s.*%c", f->alternate ? "#" : "",
+			 f->type == '%'   ? 'f'
+			 : f->type == 'n' ? 'g'
+					  : f->type);
+		snprintf(digits, sizeof digits - 1, form, f->precision < 0 ? 6 : f->precision,
+			 f->type == '%' ? size * 100 : size);
 		if (f->type == '%')
 			strcat(digits, "%");
 	}
@@ -234,7 +245,7 @@ struct fields {
 	struct run *r;
 	struct args *args;
 	struct dict *names; /* of format_map() */
-	int next;	    /* number of the next field without one; -1: fields have numbers */
+	int next;           /* number of the next field without one; -1: fields have numbers */
 };
 
 static struct value named_field(struct fields *f, struct str *name)
@@ -280,7 +291,8 @@ static struct value field_value(struct fields *f, struct str *name)
 	for (; at < name->len; at = end) {
 		bool item = name->s[at] == '[';
 
-		for (end = ++at; end < name->len && (item ? name->s[end] != ']' : name->s[end] != '.' && name->s[end] != '[');)
+		for (end = ++at;
+		     end < name->len && (item ? name->s[end] != ']' : name->s[end] != '.' && name->s[end] != '[');)
 			end++;
 		if (end == at || (item && end == name->len))
 			bad(job, "Empty attribute in format string");
@@ -416,7 +428,8 @@ static void convert_integer(struct run *r, struct text *t, struct spec *f, struc
 	i = v.kind == K_FLOAT ? (int64_t)v.f : value_integer(&r->job, v);
 	to_base(plain, i < 0 ? -(uint64_t)i : (uint64_t)i, base, f->type == 'X');
 	snprintf(digits, sizeof digits, "%.*s%s", max_int(f->precision - (int)strlen(plain), 0),
-		 "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000", plain);
+		 "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+		 plain);
 	if (f->precision > 100)
 		raise_error(&r->job, ERR_LIMIT, "a precision of more than 100 digits of an integer");
 	f->zero &= !f->align;
@@ -437,7 +450,11 @@ static void convert_text(struct run *r, struct text *t, struct spec *f, struct v
 
 	if (f->type == 'r')
 		add_repr(&quoted, v, 0);
-	*f = (struct spec){.fill = f->fill, .align = f->align ? f->align : '>', .width = f->width, .precision = f->precision, .type = f->type};
+	*f = (struct spec){.fill = f->fill,
+			   .align = f->align ? f->align : '>',
+			   .width = f->width,
+			   .precision = f->precision,
+			   .type = f->type};
 	v = STR(f->type == 'r' ? text_str(&quoted) : value_to_str(&r->job, v));
 	f->type = 's';
 	add_text(r, t, f, v.s);

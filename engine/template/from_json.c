@@ -3,7 +3,8 @@
 #include "engine/template/inside.h"
 
 #define EACH(it, object) \
-	for (void *it = json_object_iter((json_t *)(uintptr_t)(object)); it; it = json_object_iter_next((json_t *)(uintptr_t)(object), it))
+	for (void *it = json_object_iter((json_t *)(uintptr_t)(object)); it; \
+	     it = json_object_iter_next((json_t *)(uintptr_t)(object), it))
 
 static struct value key_of(struct job *job, void *it, uint8_t origin)
 {
@@ -15,7 +16,7 @@ static struct value dict_from_json(struct job *job, const json_t *j, uint8_t ori
 	struct dict *d = dict_make(job, (uint32_t)json_object_size(j));
 
 	EACH(it, j)
-		dict_set(job, d, key_of(job, it, origin), value_from_json(job, json_object_iter_value(it), origin, depth + 1));
+	dict_set(job, d, key_of(job, it, origin), value_from_json(job, json_object_iter_value(it), origin, depth + 1));
 	return DICT(d);
 }
 
@@ -67,7 +68,8 @@ static struct value part_from_json(struct job *job, const json_t *part, uint8_t 
 	if (!json_is_object(part))
 		return value_from_json(job, part, origin, 4);
 	d = dict_make(job, (uint32_t)json_object_size(part));
-	EACH(it, part) {
+	EACH(it, part)
+	{
 		bool text = !strcmp(json_object_iter_key(it), "text");
 
 		dict_set(job, d, key_of(job, it, ORIGIN_KEY),
@@ -102,7 +104,8 @@ static struct value message_from_json(struct job *job, const json_t *m, uint8_t 
 	if (!json_is_object(m))
 		return value_from_json(job, m, ORIGIN_SAID, 2);
 	d = dict_make(job, (uint32_t)json_object_size(m));
-	EACH(it, m) {
+	EACH(it, m)
+	{
 		const json_t *v = json_object_iter_value(it);
 		bool content = !strcmp(json_object_iter_key(it), "content");
 
@@ -129,7 +132,8 @@ struct dict *said_from_json(struct job *job, const json_t *said)
 {
 	struct dict *d = dict_make(job, (uint32_t)json_object_size(said));
 
-	EACH(it, said) {
+	EACH(it, said)
+	{
 		const json_t *v = json_object_iter_value(it);
 		bool messages = !strcmp(json_object_iter_key(it), "messages");
 

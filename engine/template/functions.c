@@ -78,8 +78,11 @@ FUNC(strftime_now)
 const struct func *func_find(const struct str *name)
 {
 	static const struct func list[] = {
-		{"range", fn_range}, {"namespace", fn_namespace}, {"dict", fn_dict},
-		{"raise_exception", fn_raise_exception}, {"strftime_now", fn_strftime_now},
+		{"range", fn_range},
+		{"namespace", fn_namespace},
+		{"dict", fn_dict},
+		{"raise_exception", fn_raise_exception},
+		{"strftime_now", fn_strftime_now},
 	};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)

@@ -44,7 +44,7 @@ enum kind {
 	K_STR,
 	K_LIST,
 	K_DICT,
-	K_SPACE,  /* namespace(); its variables are a dict */
+	K_SPACE, /* namespace(); its variables are a dict */
 	K_MACRO,
 	K_FUNC,   /* function of the environment */
 	K_METHOD, /* bound method of a value */
@@ -159,7 +159,8 @@ struct value value_from_json(struct job *job, const json_t *j, uint8_t origin, i
 struct dict *said_from_json(struct job *job, const json_t *said); /* contents of messages have origins of their own */
 bool value_truth(struct job *job, struct value v);
 bool value_equal(struct job *job, struct value a, struct value b, int depth);
-int value_compare(struct job *job, struct value a, struct value b, int depth); /* -1 0 1, 2: a NaN; an error where there is no order */
+int value_compare(struct job *job, struct value a, struct value b,
+		  int depth);         /* -1 0 1, 2: a NaN; an error where there is no order */
 bool value_is_number(struct value v); /* int, float, bool */
 double value_number(struct value v);
 int64_t value_integer(struct job *job, struct value v); /* int or bool */
@@ -170,7 +171,8 @@ uint32_t str_hash(struct str *s);
 /* Stable, and an error raised by `order` leaks nothing. */
 void merge_sort(struct job *job, void **item, uint32_t n,
 		int (*order)(struct job *job, const void *a, const void *b, const void *how), const void *how);
-/* The items to walk over: of a list, the keys of a dict, the characters of a string. A generator is empty afterwards. */
+/* The items to walk over: of a list, the keys of a dict, the characters of a string. A generator is empty afterwards.
+ */
 struct list *value_items(struct job *job, struct value v);
 
 /* --- print.c: python's str(), repr() and json.dumps() --- */
@@ -199,10 +201,10 @@ int to_upper(uint32_t c, uint32_t out[3]);
 /* --- lexer.c --- */
 enum token {
 	T_END,
-	T_TEXT,      /* outside of tags */
-	T_PRINT,     /* {{ */
+	T_TEXT,  /* outside of tags */
+	T_PRINT, /* {{ */
 	T_PRINT_END,
-	T_BLOCK,     /* {% */
+	T_BLOCK, /* {% */
 	T_BLOCK_END,
 	T_NAME,
 	T_STRING,
@@ -226,14 +228,58 @@ void lex_template(struct job *job, const char *source, size_t len, struct lexeme
 
 /* --- parser.c, parse_expression.c --- */
 enum op {
-	N_CONST, N_NAME, N_LIST, N_TUPLE, N_DICT, N_ATTR, N_ITEM, N_SLICE, N_CALL, N_FILTER, N_TEST, N_COND, N_AND, N_OR,
-	N_NOT, N_NEG, N_POS, N_ADD, N_SUB, N_MUL, N_DIV, N_FLOORDIV, N_MOD, N_POW, N_CONCAT, N_COMPARE,
-	N_EQ, N_NE, N_LT, N_LE, N_GT, N_GE, N_IN, N_NOT_IN,
-	S_TEXT, S_PRINT, S_IF, S_FOR, S_SET, S_SET_BLOCK, S_MACRO, S_FILTER, S_SCOPE, S_WITH, S_CALL, S_BREAK, S_CONTINUE, S_DO,
+	N_CONST,
+	N_NAME,
+	N_LIST,
+	N_TUPLE,
+	N_DICT,
+	N_ATTR,
+	N_ITEM,
+	N_SLICE,
+	N_CALL,
+	N_FILTER,
+	N_TEST,
+	N_COND,
+	N_AND,
+	N_OR,
+	N_NOT,
+	N_NEG,
+	N_POS,
+	N_ADD,
+	N_SUB,
+	N_MUL,
+	N_DIV,
+	N_FLOORDIV,
+	N_MOD,
+	N_POW,
+	N_CONCAT,
+	N_COMPARE,
+	N_EQ,
+	N_NE,
+	N_LT,
+	N_LE,
+	N_GT,
+	N_GE,
+	N_IN,
+	N_NOT_IN,
+	S_TEXT,
+	S_PRINT,
+	S_IF,
+	S_FOR,
+	S_SET,
+	S_SET_BLOCK,
+	S_MACRO,
+	S_FILTER,
+	S_SCOPE,
+	S_WITH,
+	S_CALL,
+	S_BREAK,
+	S_CONTINUE,
+	S_DO,
 };
 /* a, b, c by op: ATTR a.name; ITEM a[b]; SLICE a:b:c; CALL a(args); FILTER a|name(args) (a NULL: of a filter block);
- * COND b if a else c; COMPARE a then args, each of them EQ..NOT_IN with its right side in a; DICT args are key, value pairs;
- * IF a body other; FOR a in b if c; SET a = b; MACRO name(args: names, `def` their defaults). */
+ * COND b if a else c; COMPARE a then args, each of them EQ..NOT_IN with its right side in a; DICT args are key, value
+ * pairs; IF a body other; FOR a in b if c; SET a = b; MACRO name(args: names, `def` their defaults). */
 struct node {
 	enum op op;
 	int line;
@@ -247,8 +293,8 @@ struct node {
 	struct node *star, *star2;
 	struct str *name; /* interned: equal names are the same pointer */
 	struct value value;
-	const void *impl; /* filter or test, found at compile time */
-	struct str *extra[3]; /* of a macro: "varargs", "kwargs", "caller" where its body names them */
+	const void *impl;        /* filter or test, found at compile time */
+	struct str *extra[3];    /* of a macro: "varargs", "kwargs", "caller" where its body names them */
 	bool recursive, chained; /* chained: an elif */
 };
 struct parser {
@@ -263,7 +309,8 @@ struct node *parse_expression(struct parser *p);
 struct node *parse_no_cond(struct parser *p);
 struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren);
 struct node *parse_target(struct parser *p, bool space);
-struct node *parse_filter_chain(struct parser *p, struct node *on); /* reads "| name(args)" or, at first, "name(args)" */
+struct node *parse_filter_chain(struct parser *p,
+				struct node *on); /* reads "| name(args)" or, at first, "name(args)" */
 void parse_call_args(struct parser *p, struct node *call);
 struct node *node_make(struct parser *p, enum op op);
 struct str *intern_name(struct parser *p, const char *s, size_t len);
@@ -311,10 +358,10 @@ struct loop {
 	struct run *run;
 	struct list *items;
 	const struct node *node;
-	struct scope *scope;     /* where the loop stands: the filter is evaluated there */
-	uint32_t at;             /* position in items of the current one */
-	int64_t next;            /* position of the one after, -1 not looked for */
-	int64_t turn;            /* index0 */
+	struct scope *scope; /* where the loop stands: the filter is evaluated there */
+	uint32_t at;         /* position in items of the current one */
+	int64_t next;        /* position of the one after, -1 not looked for */
+	int64_t turn;        /* index0 */
 	int depth0;
 	bool filtered;
 	struct value before, current;
@@ -326,7 +373,8 @@ struct bound {
 	const struct method *method;
 	const char *name;
 };
-struct template {
+struct template
+{
 	struct job job;
 	struct node *root;
 };
@@ -378,7 +426,8 @@ const struct filter *filter_sequence_find(const struct str *name);
 const struct filter *filter_more_find(const struct str *name);
 const struct test *test_find(const struct str *name);
 const struct method *method_find(enum kind kind, const struct str *name);
-bool method_known(const struct str *name, bool *supported); /* does python have one of that name on a str, list or dict */
+bool method_known(const struct str *name,
+		  bool *supported); /* does python have one of that name on a str, list or dict */
 const struct func *func_find(const struct str *name);
 bool func_unsupported(const struct str *name);
 struct value filter_run(struct run *r, const struct filter *f, struct value on, struct args *args);
@@ -387,15 +436,18 @@ bool test_run(struct run *r, const struct test *t, struct value on, struct args 
 bool arg_get(const struct args *args, int i, const char *name, struct value *out);
 struct value arg_or(const struct args *args, int i, const char *name, struct value or);
 struct value arg_need(struct run *r, const struct args *args, int i, const char *name, const char *of);
-void args_check(struct run *r, const struct args *args, const char *of, int max, const char *names); /* names: " a b c " */
+void args_check(struct run *r, const struct args *args, const char *of, int max,
+		const char *names);                                        /* names: " a b c " */
 struct value attr_path(struct run *r, struct value on, struct value path); /* "a.b.0" */
 
 /* Text work that filters and methods share. */
 struct str *text_strip(struct run *r, struct str *s, struct value chars, bool left, bool right);
-struct str *text_case(struct run *r, struct str *s, char how); /* 'l' lower, 'u' upper, 'c' capitalize, 't' str.title, 'w' the filter */
+struct str *text_case(struct run *r, struct str *s,
+		      char how); /* 'l' lower, 'u' upper, 'c' capitalize, 't' str.title, 'w' the filter */
 struct str *text_replace(struct run *r, struct str *s, struct str *from, struct str *to, int64_t count);
 struct list *text_lines(struct run *r, struct str *s, bool keep);
 struct str *text_format(struct run *r, struct str *form, struct value values); /* form % values */
-struct str *text_fill_in(struct run *r, struct str *form, struct args *args, struct dict *names); /* form.format(args), or of names */
+struct str *text_fill_in(struct run *r, struct str *form, struct args *args,
+			 struct dict *names); /* form.format(args), or of names */
 
 #endif

@@ -200,7 +200,8 @@ static void string(struct lexer *x)
 
 static bool is_name(char c, bool first)
 {
-	return c == '_' || (uint8_t)c >= 0x80 || ((c | 32) >= 'a' && (c | 32) <= 'z') || (!first && c >= '0' && c <= '9');
+	return c == '_' || (uint8_t)c >= 0x80 || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+	       (!first && c >= '0' && c <= '9');
 }
 
 static size_t digits_end(const struct lexer *x, size_t at)
@@ -243,7 +244,11 @@ static void number_lexeme(struct lexer *x)
 	if (is_float)
 		one->f = strtod(text, &stop);
 	else
-		one->i = strtoll(text + (based ? 2 : 0), &stop, !based ? 10 : (text[1] | 32) == 'x' ? 16 : (text[1] | 32) == 'o' ? 8 : 2);
+		one->i = strtoll(text + (based ? 2 : 0), &stop,
+				 !based                  ? 10
+				 : (text[1] | 32) == 'x' ? 16
+				 : (text[1] | 32) == 'o' ? 8
+							 : 2);
 	if (*stop || (errno && !is_float) || end - first >= sizeof text)
 		wrong(x, "a number that cannot be held");
 	x->at = end;

@@ -101,16 +101,29 @@ METHOD(loop_changed)
 }
 
 static const struct method methods[] = {
-	{"get", K_DICT, m_dict_get, 2, "", false}, {"items", K_DICT, m_dict_items, 0, "", false},
-	{"keys", K_DICT, m_dict_keys, 0, "", false}, {"values", K_DICT, m_dict_values, 0, "", false},
-	{"copy", K_DICT, m_dict_copy, 0, "", false}, {"clear", K_DICT, NULL, 0, "", true}, {"pop", K_DICT, NULL, 0, "", true},
-	{"popitem", K_DICT, NULL, 0, "", true}, {"setdefault", K_DICT, NULL, 0, "", true},
-	{"update", K_DICT, NULL, 0, "", true}, {"count", K_LIST, m_list_count, 1, "", false},
-	{"index", K_LIST, m_list_index, 3, "", false}, {"copy", K_LIST, m_list_copy, 0, "", false},
-	{"append", K_LIST, NULL, 0, "", true}, {"extend", K_LIST, NULL, 0, "", true}, {"insert", K_LIST, NULL, 0, "", true},
-	{"pop", K_LIST, NULL, 0, "", true}, {"remove", K_LIST, NULL, 0, "", true}, {"reverse", K_LIST, NULL, 0, "", true},
-	{"sort", K_LIST, NULL, 0, "", true}, {"clear", K_LIST, NULL, 0, "", true},
-	{"cycle", K_LOOP, m_loop_cycle, -1, "", false}, {"changed", K_LOOP, m_loop_changed, -1, "", false},
+	{"get", K_DICT, m_dict_get, 2, "", false},
+	{"items", K_DICT, m_dict_items, 0, "", false},
+	{"keys", K_DICT, m_dict_keys, 0, "", false},
+	{"values", K_DICT, m_dict_values, 0, "", false},
+	{"copy", K_DICT, m_dict_copy, 0, "", false},
+	{"clear", K_DICT, NULL, 0, "", true},
+	{"pop", K_DICT, NULL, 0, "", true},
+	{"popitem", K_DICT, NULL, 0, "", true},
+	{"setdefault", K_DICT, NULL, 0, "", true},
+	{"update", K_DICT, NULL, 0, "", true},
+	{"count", K_LIST, m_list_count, 1, "", false},
+	{"index", K_LIST, m_list_index, 3, "", false},
+	{"copy", K_LIST, m_list_copy, 0, "", false},
+	{"append", K_LIST, NULL, 0, "", true},
+	{"extend", K_LIST, NULL, 0, "", true},
+	{"insert", K_LIST, NULL, 0, "", true},
+	{"pop", K_LIST, NULL, 0, "", true},
+	{"remove", K_LIST, NULL, 0, "", true},
+	{"reverse", K_LIST, NULL, 0, "", true},
+	{"sort", K_LIST, NULL, 0, "", true},
+	{"clear", K_LIST, NULL, 0, "", true},
+	{"cycle", K_LOOP, m_loop_cycle, -1, "", false},
+	{"changed", K_LOOP, m_loop_changed, -1, "", false},
 };
 
 const struct method *method_find(enum kind kind, const struct str *name)
@@ -125,8 +138,8 @@ const struct method *method_find(enum kind kind, const struct str *name)
 
 bool method_known(const struct str *name, bool *supported)
 {
-	static const char *const absent[] = {"casefold", "encode", "isidentifier", "isnumeric", "maketrans",
-		"translate", "fromkeys"};
+	static const char *const absent[] = {"casefold",  "encode",    "isidentifier", "isnumeric",
+					     "maketrans", "translate", "fromkeys"};
 
 	for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
 		if (str_is(name, absent[i]))

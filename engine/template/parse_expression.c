@@ -175,8 +175,10 @@ void parse_call_args(struct parser *p, struct node *call)
 			call->star2 = parse_expression(p);
 		} else if (skip_op(p, "*")) {
 			call->star = parse_expression(p);
-		} else if (p->at->token == T_NAME && p->at[1].token == T_OP && p->at[1].len == 1 && *p->at[1].s == '=') {
-			struct str *name = want_name(p), **names = job_take(p->job, sizeof *names * (size_t)(call->nkw + 1));
+		} else if (p->at->token == T_NAME && p->at[1].token == T_OP && p->at[1].len == 1 &&
+			   *p->at[1].s == '=') {
+			struct str *name = want_name(p),
+				   **names = job_take(p->job, sizeof *names * (size_t)(call->nkw + 1));
 
 			want_op(p, "=");
 			if (call->nkw)
@@ -192,15 +194,18 @@ void parse_call_args(struct parser *p, struct node *call)
 	}
 }
 
-/* A method that python has and this engine has not is found here rather than in the middle of somebody's conversation. */
+/* A method that python has and this engine has not is found here rather than in the middle of somebody's conversation.
+ */
 static void check_method(struct parser *p, const struct node *f)
 {
 	bool supported;
 
 	if (f->op == N_ATTR && method_known(f->name, &supported) && !supported)
-		raise_error(p->job, ERR_UNSUPPORTED, "the method '%.*s' is not supported", (int)f->name->len, f->name->s);
+		raise_error(p->job, ERR_UNSUPPORTED, "the method '%.*s' is not supported", (int)f->name->len,
+			    f->name->s);
 	if (f->op == N_NAME && func_unsupported(f->name))
-		raise_error(p->job, ERR_UNSUPPORTED, "the function '%.*s' is not supported", (int)f->name->len, f->name->s);
+		raise_error(p->job, ERR_UNSUPPORTED, "the function '%.*s' is not supported", (int)f->name->len,
+			    f->name->s);
 }
 
 static struct node *parse_call(struct parser *p, struct node *f)
@@ -239,7 +244,8 @@ static void check_named(struct parser *p, const struct node *n)
 	} list[] = {{"select", 0}, {"reject", 0}, {"selectattr", 1}, {"rejectattr", 1}, {"map", 0}};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
-		const struct node *arg = str_is(n->name, list[i].filter) && list[i].arg < n->nargs ? n->arg[list[i].arg] : NULL;
+		const struct node *arg =
+			str_is(n->name, list[i].filter) && list[i].arg < n->nargs ? n->arg[list[i].arg] : NULL;
 		if (!arg || arg->op != N_CONST || arg->value.kind != K_STR)
 			continue;
 		bool map = i == 4;
@@ -260,7 +266,8 @@ static struct node *one_filter(struct parser *p, struct node *on)
 		syntax_error(p, "a filter's name with a dot");
 	n->impl = filter_find(n->name);
 	if (!n->impl)
-		raise_error(p->job, ERR_UNSUPPORTED, "the filter '%.*s' is not supported", (int)n->name->len, n->name->s);
+		raise_error(p->job, ERR_UNSUPPORTED, "the filter '%.*s' is not supported", (int)n->name->len,
+			    n->name->s);
 	if (at_op(p, "("))
 		parse_call_args(p, n);
 	check_named(p, n);

@@ -3,7 +3,8 @@
 
 static bool tuple_end(struct parser *p, const char *end_word)
 {
-	return p->at->token == T_PRINT_END || p->at->token == T_BLOCK_END || at_op(p, ")") || (end_word && at_name(p, end_word));
+	return p->at->token == T_PRINT_END || p->at->token == T_BLOCK_END || at_op(p, ")") ||
+	       (end_word && at_name(p, end_word));
 }
 
 struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren)

@@ -277,7 +277,8 @@ static void bind_extra(struct run *r, struct macro *m, struct scope *s, struct a
 			dict_set(&r->job, named, STR(args->kwname[i]), args->kw[i]);
 	}
 	if (rest->n && !n->extra[0])
-		bad(&r->job, "macro '%.*s' takes not more than %d argument(s)", (int)n->name->len, n->name->s, n->nargs);
+		bad(&r->job, "macro '%.*s' takes not more than %d argument(s)", (int)n->name->len, n->name->s,
+		    n->nargs);
 	if (named->n && !n->extra[1])
 		bad(&r->job, "macro '%.*s' takes no such keyword argument", (int)n->name->len, n->name->s);
 	struct value v[3] = {LIST(rest), DICT(named), caller};

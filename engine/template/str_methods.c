@@ -317,7 +317,8 @@ METHOD(join)
 /* left, right: on which sides the filling goes. */
 static struct value pad(struct run *r, struct value self, struct args *args, bool left, bool right, const char *fill)
 {
-	int64_t width = value_integer(&r->job, arg_need(r, args, 0, NULL, "width")), n = width - (int64_t)str_chars(self.s), before;
+	int64_t width = value_integer(&r->job, arg_need(r, args, 0, NULL, "width")),
+		n = width - (int64_t)str_chars(self.s), before;
 	struct value f = arg_or(args, 1, NULL, STR(str_make(&r->job, fill, 1, false)));
 	struct text t = {.job = &r->job};
 
@@ -421,15 +422,43 @@ const struct method *str_method_find(const struct str *name)
 /* clang-format off */
 /* clang-format off */
 #define M(id, max, names) {#id, K_STR, m_##id, max, names, false}
-/* clang-format on */
-/* clang-format on */
+	/* clang-format on */
+	/* clang-format on */
 	static const struct method list[] = {
-		M(strip, 1, ""), M(lstrip, 1, ""), M(rstrip, 1, ""), M(lower, 0, ""), M(upper, 0, ""), M(capitalize, 0, ""),
-		M(title, 0, ""), M(startswith, 3, ""), M(endswith, 3, ""), M(removeprefix, 1, ""), M(removesuffix, 1, ""),
-		M(find, 3, ""), M(rfind, 3, ""), M(index, 3, ""), M(rindex, 3, ""), M(count, 3, ""), M(replace, 3, ""),
-		M(split, 2, "sep maxsplit"), M(rsplit, 2, "sep maxsplit"), M(splitlines, 1, "keepends"), M(partition, 1, ""),
-		M(rpartition, 1, ""), M(join, 1, ""), M(ljust, 2, ""), M(rjust, 2, ""), M(center, 2, ""), M(zfill, 1, ""),
-		M(isalpha, 0, ""), M(isdigit, 0, ""), M(isdecimal, 0, ""), M(isalnum, 0, ""), M(isspace, 0, ""), M(islower, 0, ""), M(isupper, 0, ""),
+		M(strip, 1, ""),
+		M(lstrip, 1, ""),
+		M(rstrip, 1, ""),
+		M(lower, 0, ""),
+		M(upper, 0, ""),
+		M(capitalize, 0, ""),
+		M(title, 0, ""),
+		M(startswith, 3, ""),
+		M(endswith, 3, ""),
+		M(removeprefix, 1, ""),
+		M(removesuffix, 1, ""),
+		M(find, 3, ""),
+		M(rfind, 3, ""),
+		M(index, 3, ""),
+		M(rindex, 3, ""),
+		M(count, 3, ""),
+		M(replace, 3, ""),
+		M(split, 2, "sep maxsplit"),
+		M(rsplit, 2, "sep maxsplit"),
+		M(splitlines, 1, "keepends"),
+		M(partition, 1, ""),
+		M(rpartition, 1, ""),
+		M(join, 1, ""),
+		M(ljust, 2, ""),
+		M(rjust, 2, ""),
+		M(center, 2, ""),
+		M(zfill, 1, ""),
+		M(isalpha, 0, ""),
+		M(isdigit, 0, ""),
+		M(isdecimal, 0, ""),
+		M(isalnum, 0, ""),
+		M(isspace, 0, ""),
+		M(islower, 0, ""),
+		M(isupper, 0, ""),
 	};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)

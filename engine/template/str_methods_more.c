@@ -100,9 +100,12 @@ METHOD(istitle)
 const struct method *str_method_more_find(const struct str *name)
 {
 	static const struct method list[] = {
-		{"format", K_STR, m_format, -1, "", false}, {"format_map", K_STR, m_format_map, 1, "", false},
-		{"expandtabs", K_STR, m_expandtabs, 1, "tabsize", false}, {"swapcase", K_STR, m_swapcase, 0, "", false},
-		{"isascii", K_STR, m_isascii, 0, "", false}, {"isprintable", K_STR, m_isprintable, 0, "", false},
+		{"format", K_STR, m_format, -1, "", false},
+		{"format_map", K_STR, m_format_map, 1, "", false},
+		{"expandtabs", K_STR, m_expandtabs, 1, "tabsize", false},
+		{"swapcase", K_STR, m_swapcase, 0, "", false},
+		{"isascii", K_STR, m_isascii, 0, "", false},
+		{"isprintable", K_STR, m_isprintable, 0, "", false},
 		{"istitle", K_STR, m_istitle, 0, "", false},
 	};
 

@@ -80,7 +80,8 @@ static struct dict *variables(struct run *r, const json_t *j, bool said)
 	return said ? said_from_json(&r->job, j) : value_from_json(&r->job, j, ORIGIN_TEMPLATE, 0).d;
 }
 
-int template_render(const struct template *t, const struct template_input *in, struct template_output *out, struct why *why)
+int template_render(const struct template *t, const struct template_input *in, struct template_output *out,
+		    struct why *why)
 {
 	struct run r = {.job = {.why = why, .steps = TEMPLATE_STEPS, .line = 1}, .now = in->now};
 	struct text text = {.job = &r.job, .limit = TEMPLATE_OUTPUT};

@@ -73,7 +73,8 @@ TEST(sequence)
 TEST(callable)
 {
 	UNUSED;
-	return on.kind == K_UNDEF || on.kind == K_MACRO || on.kind == K_FUNC || on.kind == K_METHOD || on.kind == K_LOOP;
+	return on.kind == K_UNDEF || on.kind == K_MACRO || on.kind == K_FUNC || on.kind == K_METHOD ||
+	       on.kind == K_LOOP;
 }
 TEST(escaped)
 {
@@ -167,7 +168,9 @@ TEST(sameas)
 
 	if (v.kind != on.kind)
 		return false;
-	return v.kind >= K_LIST ? v.d == on.d : v.kind == K_STR ? v.s == on.s || str_equal(v.s, on.s) : value_equal(&r->job, v, on, 0);
+	return v.kind >= K_LIST  ? v.d == on.d
+	       : v.kind == K_STR ? v.s == on.s || str_equal(v.s, on.s)
+				 : value_equal(&r->job, v, on, 0);
 }
 TEST(filter)
 {
@@ -183,15 +186,45 @@ TEST(test)
 const struct test *test_find(const struct str *name)
 {
 	static const struct test list[] = {
-		{"defined", t_defined, 0}, {"undefined", t_undefined, 0}, {"none", t_none, 0}, {"boolean", t_boolean, 0},
-		{"true", t_true, 0}, {"false", t_false, 0}, {"integer", t_integer, 0}, {"float", t_float, 0},
-		{"number", t_number, 0}, {"string", t_string, 0}, {"mapping", t_mapping, 0}, {"iterable", t_iterable, 0},
-		{"sequence", t_sequence, 0}, {"callable", t_callable, 0}, {"escaped", t_escaped, 0}, {"odd", t_odd, 0},
-		{"even", t_even, 0}, {"divisibleby", t_divisibleby, 1}, {"lower", t_lower, 0}, {"upper", t_upper, 0},
-		{"eq", t_eq, 1}, {"equalto", t_eq, 1}, {"==", t_eq, 1}, {"ne", t_ne, 1}, {"!=", t_ne, 1}, {"lt", t_lt, 1},
-		{"lessthan", t_lt, 1}, {"<", t_lt, 1}, {"le", t_le, 1}, {"<=", t_le, 1}, {"gt", t_gt, 1},
-		{"greaterthan", t_gt, 1}, {">", t_gt, 1}, {"ge", t_ge, 1}, {">=", t_ge, 1}, {"in", t_in, 1},
-		{"sameas", t_sameas, 1}, {"filter", t_filter, 0}, {"test", t_test, 0},
+		{"defined", t_defined, 0},
+		{"undefined", t_undefined, 0},
+		{"none", t_none, 0},
+		{"boolean", t_boolean, 0},
+		{"true", t_true, 0},
+		{"false", t_false, 0},
+		{"integer", t_integer, 0},
+		{"float", t_float, 0},
+		{"number", t_number, 0},
+		{"string", t_string, 0},
+		{"mapping", t_mapping, 0},
+		{"iterable", t_iterable, 0},
+		{"sequence", t_sequence, 0},
+		{"callable", t_callable, 0},
+		{"escaped", t_escaped, 0},
+		{"odd", t_odd, 0},
+		{"even", t_even, 0},
+		{"divisibleby", t_divisibleby, 1},
+		{"lower", t_lower, 0},
+		{"upper", t_upper, 0},
+		{"eq", t_eq, 1},
+		{"equalto", t_eq, 1},
+		{"==", t_eq, 1},
+		{"ne", t_ne, 1},
+		{"!=", t_ne, 1},
+		{"lt", t_lt, 1},
+		{"lessthan", t_lt, 1},
+		{"<", t_lt, 1},
+		{"le", t_le, 1},
+		{"<=", t_le, 1},
+		{"gt", t_gt, 1},
+		{"greaterthan", t_gt, 1},
+		{">", t_gt, 1},
+		{"ge", t_ge, 1},
+		{">=", t_ge, 1},
+		{"in", t_in, 1},
+		{"sameas", t_sameas, 1},
+		{"filter", t_filter, 0},
+		{"test", t_test, 0},
 	};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)

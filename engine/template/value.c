@@ -179,9 +179,22 @@ int64_t value_integer(struct job *job, struct value v)
 
 const char *value_kind_name(struct value v)
 {
-	static const char *const forms[] = {"list", "tuple", "generator", "dict_items", "dict_keys", "dict_values", "range"};
-	static const char *const kinds[] = {"Undefined", "NoneType", "bool", "int", "float", "int", "str", "", "dict", "Namespace",
-		"Macro", "function", "builtin_function_or_method", "LoopContext"};
+	static const char *const forms[] = {"list",      "tuple",       "generator", "dict_items",
+					    "dict_keys", "dict_values", "range"};
+	static const char *const kinds[] = {"Undefined",
+					    "NoneType",
+					    "bool",
+					    "int",
+					    "float",
+					    "int",
+					    "str",
+					    "",
+					    "dict",
+					    "Namespace",
+					    "Macro",
+					    "function",
+					    "builtin_function_or_method",
+					    "LoopContext"};
 
 	return v.kind == K_LIST ? forms[v.l->form] : kinds[v.kind];
 }
@@ -286,7 +299,10 @@ int value_compare(struct job *job, struct value a, struct value b, int depth)
 	if (value_is_number(a) && value_is_number(b)) {
 		if (a.kind == K_INT && b.kind == K_INT)
 			return a.i < b.i ? -1 : a.i > b.i;
-		return value_number(a) < value_number(b) ? -1 : value_number(a) > value_number(b) ? 1 : value_number(a) == value_number(b) ? 0 : 2;
+		return value_number(a) < value_number(b)    ? -1
+		       : value_number(a) > value_number(b)  ? 1
+		       : value_number(a) == value_number(b) ? 0
+							    : 2;
 	}
 	if (a.kind == K_STR && b.kind == K_STR)
 		return str_compare(a.s, b.s);
@@ -361,7 +377,8 @@ void merge_sort(struct job *job, void **item, uint32_t n,
 			uint32_t end = middle + run < n ? middle + run : n;
 
 			for (uint32_t i = first; i < end; i++)
-				to[i] = b == end || (a < middle && order(job, from[a], from[b], how) <= 0) ? from[a++] : from[b++];
+				to[i] = b == end || (a < middle && order(job, from[a], from[b], how) <= 0) ? from[a++]
+													   : from[b++];
 		}
 		swap = from, from = to, to = swap;
 	}

@@ -128,8 +128,8 @@ static bool inside_word(const char *s, size_t len, size_t first, size_t end)
 }
 
 /* A match with the white space it takes up; what lies before it is text. */
-static size_t take(const struct added_token *t, int index, const char *s, size_t len, size_t done, size_t first, size_t end,
-		   struct segments *out)
+static size_t take(const struct added_token *t, int index, const char *s, size_t len, size_t done, size_t first,
+		   size_t end, struct segments *out)
 {
 	int n;
 

@@ -1,7 +1,7 @@
 /* added.h - tokens that are found in the text as they stand, before any model sees it.
  *
- * Semantics of the reference (huggingface/tokenizers 0.22, tokenizer/added_vocabulary.rs): of the tokens that begin first the
- * longest is taken. */
+ * Semantics of the reference (huggingface/tokenizers 0.22, tokenizer/added_vocabulary.rs): of the tokens that begin
+ * first the longest is taken. */
 #ifndef ENGINE_TOKENIZER_ADDED_H
 #define ENGINE_TOKENIZER_ADDED_H
 
@@ -20,7 +20,7 @@ struct added_token {
 /* The byte strings of some tokens as a trie. */
 struct matcher {
 	struct pairs edges; /* (node, byte) -> node */
-	int *token;	    /* [n_nodes] index of the token that ends here, or -1 */
+	int *token;         /* [n_nodes] index of the token that ends here, or -1 */
 	int n_nodes, max_nodes;
 	bool first[256];
 };

@@ -36,7 +36,8 @@ void bpe_pair_set(struct bpe *b, int first, int second, int rank, int id, const 
 	int n;
 
 	pairs_set(&b->pairs, (uint32_t)first, (uint32_t)second, rank, id);
-	if (!left || left >= len || first == b->unk || second == b->unk || (s[0] == '<' && (is_byte(b, first) || is_byte(b, second)))) {
+	if (!left || left >= len || first == b->unk || second == b->unk ||
+	    (s[0] == '<' && (is_byte(b, first) || is_byte(b, second)))) {
 		b->odd_joints = true;
 		return;
 	}
@@ -141,8 +142,8 @@ static bool add_bytes(const struct bpe *b, struct bpe_work *w, const char *s, in
 	return true;
 }
 
-/* Characters to symbols. An unknown token waits until a known character comes, so that its neighbours can join it; bytes do
- * not end the wait (the reference has it so). */
+/* Characters to symbols. An unknown token waits until a known character comes, so that its neighbours can join it;
+ * bytes do not end the wait (the reference has it so). */
 static void split(const struct bpe *b, struct bpe_work *w, const char *s, size_t len)
 {
 	uint32_t unknown = 0; /* bytes waiting */
@@ -172,7 +173,8 @@ static void split(const struct bpe *b, struct bpe_work *w, const char *s, size_t
 }
 
 /* SentencePiece: what no merge took up becomes bytes, or one unknown token with its unknown neighbours. */
-static void emit_late(const struct bpe *b, const struct bpe_work *w, const struct text *t, size_t first, struct ids *out)
+static void emit_late(const struct bpe *b, const struct bpe_work *w, const struct text *t, size_t first,
+		      struct ids *out)
 {
 	bool after_unknown = false;
 
@@ -194,9 +196,10 @@ static void emit_late(const struct bpe *b, const struct bpe_work *w, const struc
 	}
 }
 
-/* Bytes [first, end) of a word. *at: where its next token lies: the reference goes by the tokens' lengths, so behind a character
- * that vanished all tokens of the word lie before their place. */
-static void merge_part(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end, size_t *at, struct ids *out)
+/* Bytes [first, end) of a word. *at: where its next token lies: the reference goes by the tokens' lengths, so behind a
+ * character that vanished all tokens of the word lie before their place. */
+static void merge_part(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end,
+		       size_t *at, struct ids *out)
 {
 	split(b, w, t->s + first, end - first);
 	if (!w->failed)
@@ -239,7 +242,8 @@ static size_t part_end(const struct bpe *b, const char *s, size_t at, size_t end
 	return end;
 }
 
-void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end, struct ids *out)
+void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end,
+		struct ids *out)
 {
 	int id = vocab_find(b->vocab, t->s + first, end - first);
 	uint8_t *whole = id >= 0 ? &b->whole[id] : NULL;
@@ -255,7 +259,8 @@ void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, s
 	if (end - first <= 2 * PART || whole) {
 		merge_part(b, w, t, first, end, &at, out);
 		if (whole && state != WHOLE_NO && !w->failed)
-			__atomic_store_n(whole, w->n == 1 && w->symbol[0].id == id ? WHOLE_YES : WHOLE_NO, __ATOMIC_RELAXED);
+			__atomic_store_n(whole, w->n == 1 && w->symbol[0].id == id ? WHOLE_YES : WHOLE_NO,
+					 __ATOMIC_RELAXED);
 		return;
 	}
 	for (size_t i = first, next; i < end && !out->over && !w->failed && effort_goes_on(); i = next) {

@@ -125,7 +125,8 @@ static struct bpe_merge pop_urgent(struct bpe_work *w)
 	return top;
 }
 
-/* A merge found while rank `now` is under way: what must not wait goes to the heap, the rest to the list of its rank. */
+/* A merge found while rank `now` is under way: what must not wait goes to the heap, the rest to the list of its rank.
+ */
 static void offer(const struct bpe *b, struct bpe_work *w, int pos, int now)
 {
 	const struct bpe_symbol *s = &w->symbol[pos];

@@ -9,7 +9,7 @@
 
 /* What a stage keeps of its stream. */
 struct stage_state {
-	bool begun;	 /* something has come in */
+	bool begun;       /* something has come in */
 	struct text held; /* BYTES: the run so far; STRIP after Fuse: what may be the end */
 	int stripped;
 	struct utf8_stream utf8;
@@ -93,7 +93,8 @@ static int parse_sequence(struct decoder *d, const struct json *json, const char
 	return err;
 }
 
-static int parse_stage(struct decoder *d, const struct json *json, const char *type, bool fused, const char *file, struct why *why)
+static int parse_stage(struct decoder *d, const struct json *json, const char *type, bool fused, const char *file,
+		       struct why *why)
 {
 	struct stage *s;
 	int err;
@@ -177,7 +178,8 @@ void utf8_stream_push(struct utf8_stream *u, const char *s, size_t len, struct t
 			text_add_at(out, buf, (size_t)n, (struct span_bytes){0, 0});
 		else
 			text_add_at(out, replacement, 3, (struct span_bytes){0, 0});
-		/* A held part that turned out ill-formed may be shorter than what was held only if a byte came that ends it. */
+		/* A held part that turned out ill-formed may be shorter than what was held only if a byte came that
+		 * ends it. */
 		i += (size_t)abs(n) - have;
 		u->n = 0;
 	}
@@ -290,7 +292,8 @@ static void push_metaspace(struct decoding *d, int at, const char *s, size_t len
 	const char *end = s + len, *m;
 
 	d->state[at].begun = true;
-	for (; (m = memmem(s, (size_t)(end - s), stage->pattern.string, stage->pattern.len)); s = m + stage->pattern.len) {
+	for (; (m = memmem(s, (size_t)(end - s), stage->pattern.string, stage->pattern.len));
+	     s = m + stage->pattern.len) {
 		text_add(&t, s, (size_t)(m - s), NULL);
 		if (!first || stage->keep_first)
 			text_add(&t, " ", 1, NULL);
@@ -335,16 +338,27 @@ static void push(struct decoding *d, int at, const char *s, size_t len, struct t
 	}
 	stage = &d->decoder->stage[at];
 	switch (stage->kind) {
-	case STAGE_REPLACE: push_replace(d, at, s, len, out); break;
-	case STAGE_BYTES: push_bytes(d, at, s, len, out); break;
-	case STAGE_METASPACE: push_metaspace(d, at, s, len, out); break;
-	case STAGE_LETTERS: push_letters(d, at, s, len, out); break;
-	case STAGE_STRIP: (stage->fused ? strip_stream : strip_one)(d, at, s, len, out); break;
+	case STAGE_REPLACE:
+		push_replace(d, at, s, len, out);
+		break;
+	case STAGE_BYTES:
+		push_bytes(d, at, s, len, out);
+		break;
+	case STAGE_METASPACE:
+		push_metaspace(d, at, s, len, out);
+		break;
+	case STAGE_LETTERS:
+		push_letters(d, at, s, len, out);
+		break;
+	case STAGE_STRIP:
+		(stage->fused ? strip_stream : strip_one)(d, at, s, len, out);
+		break;
 	case STAGE_SPACES:
 		if (d->state[at].begun)
 			push(d, at + 1, " ", 1, out);
 		d->state[at].begun = true; /* fallthrough */
-	default: push(d, at + 1, s, len, out);
+	default:
+		push(d, at + 1, s, len, out);
 	}
 }
 

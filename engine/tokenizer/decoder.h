@@ -1,7 +1,7 @@
 /* decoder.h - tokens back to text, one after the other: the "decoder" of a tokenizer.json as a chain of stages.
  *
- * A stage takes strings and hands strings on, as the reference's decode_chain() does with whole lists; each keeps only what
- * it must not yet let go. So a stream of single tokens gives exactly the bytes of the decode of all of them. */
+ * A stage takes strings and hands strings on, as the reference's decode_chain() does with whole lists; each keeps only
+ * what it must not yet let go. So a stream of single tokens gives exactly the bytes of the decode of all of them. */
 #ifndef ENGINE_TOKENIZER_DECODER_H
 #define ENGINE_TOKENIZER_DECODER_H
 
@@ -17,7 +17,7 @@ struct stage {
 	char *content;
 	size_t len;
 	int start, stop; /* STRIP: so many of the content's character at each end */
-	bool fused;	 /* STRIP: after Fuse, the text as a whole */
+	bool fused;      /* STRIP: after Fuse, the text as a whole */
 	bool keep_first; /* METASPACE: the first mark is a space, too */
 };
 struct decoder {

@@ -11,7 +11,7 @@ struct detok {
 	const struct tokenizer *t;
 	bool skip_special;
 	struct decoding *chain; /* NULL: SentencePiece */
-	bool at_start;		/* SentencePiece: nothing but a leading space so far */
+	bool at_start;          /* SentencePiece: nothing but a leading space so far */
 	bool space_seen, any;
 	char held[4]; /* SentencePiece: bytes that are not yet a character */
 	int n_held;
@@ -74,7 +74,8 @@ static void put_piece(struct detok *d, const char *s, size_t len)
 	const char *end = s + len, *m;
 
 	d->space_seen = false;
-	if (d->at_start && (spm->dummy_prefix || spm->remove_extra) && len >= SPACE_LEN && memcmp(s, space, SPACE_LEN) == 0) {
+	if (d->at_start && (spm->dummy_prefix || spm->remove_extra) && len >= SPACE_LEN &&
+	    memcmp(s, space, SPACE_LEN) == 0) {
 		s += SPACE_LEN;
 		d->space_seen = !spm->remove_extra;
 	}
@@ -167,8 +168,8 @@ const char *detok_end(struct detok *d, size_t *len)
 	return fresh(d, len);
 }
 
-int tokenizer_decode_most(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t most, char **text, size_t *len,
-			  struct why *why)
+int tokenizer_decode_most(const struct tokenizer *t, const int32_t *ids, int n, bool skip_special, size_t most,
+			  char **text, size_t *len, struct why *why)
 {
 	struct detok *d = detok_create(t, skip_special);
 	struct text all = {0};
@@ -180,7 +181,8 @@ int tokenizer_decode_most(const struct tokenizer *t, const int32_t *ids, int n, 
 
 		text_add(&all, s, part, NULL);
 		if (all.n > most)
-			err = fail(why, ERR_LIMIT, "the text of these tokens is longer than %zu bytes: send them in parts", most);
+			err = fail(why, ERR_LIMIT,
+				   "the text of these tokens is longer than %zu bytes: send them in parts", most);
 		else if (i % 1024 == 0)
 			err = effort_check(why);
 	}

@@ -17,11 +17,11 @@ struct spm {
 	float *score;  /* [n] */
 	int n;
 	bool dummy_prefix, remove_extra, escape;
-	bool legacy;	      /* the dummy prefix comes again after each special token */
-	bool cuts_at_space;   /* no piece has a space inside: words may be encoded one by one */
-	char *unk_surface;    /* what an unknown token is in text */
+	bool legacy;        /* the dummy prefix comes again after each special token */
+	bool cuts_at_space; /* no piece has a space inside: words may be encoded one by one */
+	char *unk_surface;  /* what an unknown token is in text */
 	size_t unk_len;
-	struct matcher user;  /* user-defined pieces; the tokens are ids */
+	struct matcher user; /* user-defined pieces; the tokens are ids */
 	int unk, bos, eos, pad;
 };
 
@@ -34,8 +34,8 @@ struct tokenizer {
 	struct normalizers normalizers;
 	struct pretokenizers pretokenizers;
 	struct decoder decoder;
-	struct spm *spm; /* NULL: not SentencePiece */
-	uint8_t *special; /* [vocab.n] */
+	struct spm *spm;          /* NULL: not SentencePiece */
+	uint8_t *special;         /* [vocab.n] */
 	struct ids before, after; /* around a text, with add_special */
 	int bos, eos;
 	int n_words; /* of the model, without added tokens */
@@ -44,7 +44,7 @@ struct tokenizer {
 /* tokenizer_config.json, special_tokens_map.json, added_tokens.json: all may be absent. */
 struct token_config {
 	struct json_doc *config, *map, *added; /* NULL: absent */
-	char model_type[32]; /* of config.json; "" where absent */
+	char model_type[32];                   /* of config.json; "" where absent */
 };
 int config_open(struct token_config *c, const char *dir, uint64_t *fingerprint, struct why *why);
 void config_close(struct token_config *c);
@@ -63,8 +63,8 @@ int spm_open(struct tokenizer *t, const char *dir, const struct token_config *c,
 int spm_parse(struct tokenizer *t, const char *bytes, size_t len, const char *file, struct why *why);
 void spm_close(struct spm *s);
 /* Encodes one stretch of text between special tokens. */
-void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix, struct text *normal, struct bpe_work *work,
-		struct ids *out);
+void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix, struct text *normal,
+		struct bpe_work *work, struct ids *out);
 
 /* Makes a token of the vocabulary an added one. id < 0: it must be known. */
 int token_add(struct tokenizer *t, struct added_token *token, const char *file, struct why *why);

@@ -25,7 +25,8 @@ void normalizers_finish(struct normalizers *list)
 	*list = (struct normalizers){0};
 }
 
-static int parse_content(struct normalizer *op, const struct json *json, const char *key, const char *where, struct why *why)
+static int parse_content(struct normalizer *op, const struct json *json, const char *key, const char *where,
+			 struct why *why)
 {
 	const struct json *v = json_get(json, key);
 
@@ -35,17 +36,18 @@ static int parse_content(struct normalizer *op, const struct json *json, const c
 	return 0;
 }
 
-static int parse_one(struct normalizer *op, const struct json *json, const char *type, const char *file, struct why *why)
+static int parse_one(struct normalizer *op, const struct json *json, const char *type, const char *file,
+		     struct why *why)
 {
 	static const struct {
 		const char *type;
 		enum normalizer_kind kind;
 		enum uc_form form;
-	} kinds[] = {{"NFC", NORM_FORM, UC_NFC},	  {"NFD", NORM_FORM, UC_NFD},
-		     {"NFKC", NORM_FORM, UC_NFKC},	  {"NFKD", NORM_FORM, UC_NFKD},
-		     {"Lowercase", NORM_LOWERCASE, 0}, {"Strip", NORM_STRIP, 0},
+	} kinds[] = {{"NFC", NORM_FORM, UC_NFC},        {"NFD", NORM_FORM, UC_NFD},
+		     {"NFKC", NORM_FORM, UC_NFKC},      {"NFKD", NORM_FORM, UC_NFKD},
+		     {"Lowercase", NORM_LOWERCASE, 0},  {"Strip", NORM_STRIP, 0},
 		     {"StripAccents", NORM_ACCENTS, 0}, {"Replace", NORM_REPLACE, 0},
-		     {"Prepend", NORM_PREPEND, 0},	  {"Nmt", NORM_NMT, 0}};
+		     {"Prepend", NORM_PREPEND, 0},      {"Nmt", NORM_NMT, 0}};
 	char where[256];
 	size_t i = 0, n = sizeof kinds / sizeof *kinds;
 	int err = 0;
@@ -158,7 +160,8 @@ static void apply_chars(enum normalizer_kind kind, struct text *t, struct text *
 			continue;
 		count = kind == NORM_LOWERCASE ? uc_lower(c, lower) : 1;
 		for (int k = 0; k < count; k++)
-			text_add_at(to, buf, (size_t)utf8_put(buf, kind == NORM_LOWERCASE ? lower[k] : c), text_from(t, i));
+			text_add_at(to, buf, (size_t)utf8_put(buf, kind == NORM_LOWERCASE ? lower[k] : c),
+				    text_from(t, i));
 	}
 	text_swap(t, to);
 }
@@ -172,7 +175,8 @@ static int apply_replace(const struct normalizer *op, struct text *t, struct nor
 		const struct piece *p = &w->cut.p[i];
 
 		if (p->match)
-			text_add_at(&w->other, op->content, op->len, p->end ? text_from(t, p->end - 1) : (struct span_bytes){0, 0});
+			text_add_at(&w->other, op->content, op->len,
+				    p->end ? text_from(t, p->end - 1) : (struct span_bytes){0, 0});
 		else
 			text_add(&w->other, t->s + p->first, p->end - p->first, t->from ? t->from + p->first : NULL);
 	}
@@ -199,11 +203,20 @@ int normalizers_apply(const struct normalizers *list, struct text *t, struct nor
 		const struct normalizer *op = &list->op[i];
 
 		switch (op->kind) {
-		case NORM_FORM: apply_form(op->form, t, w); break;
-		case NORM_STRIP: apply_strip(op, t); break;
-		case NORM_REPLACE: err = apply_replace(op, t, w, why); break;
-		case NORM_PREPEND: apply_prepend(op, t, &w->other); break;
-		default: apply_chars(op->kind, t, &w->other);
+		case NORM_FORM:
+			apply_form(op->form, t, w);
+			break;
+		case NORM_STRIP:
+			apply_strip(op, t);
+			break;
+		case NORM_REPLACE:
+			err = apply_replace(op, t, w, why);
+			break;
+		case NORM_PREPEND:
+			apply_prepend(op, t, &w->other);
+			break;
+		default:
+			apply_chars(op->kind, t, &w->other);
 		}
 	}
 	return err;

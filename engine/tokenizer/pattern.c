@@ -22,7 +22,8 @@ static void start_onig(void)
 	onig_set_match_stack_limit_size(STACK_MOST);
 }
 
-/* The property that an escape at s[0] == '\\' stands for: \p{Name}, \P{Name}, \w, \W, \d, \D. Returns the escape's length. */
+/* The property that an escape at s[0] == '\\' stands for: \p{Name}, \P{Name}, \w, \W, \d, \D. Returns the escape's
+ * length. */
 static size_t property(const char *s, size_t len, const char **name, size_t *name_len, bool *negated)
 {
 	const char *close;
@@ -55,7 +56,8 @@ static char *add_later(const char *s, size_t len, size_t *out_len)
 
 	for (size_t i = 0; i < len;) {
 		const char *name;
-		size_t name_len, n, step = s[i] == '\\' ? property(s + i, len - i, &name, &name_len, &(bool){false}) : 0;
+		size_t name_len, n,
+			step = s[i] == '\\' ? property(s + i, len - i, &name, &name_len, &(bool){false}) : 0;
 		const uint32_t *later = step ? uc_later(name, name_len, &n) : NULL;
 		bool negated = false;
 
@@ -95,8 +97,8 @@ int pattern_regex(struct pattern *p, const char *s, size_t len, const char *wher
 	int err;
 
 	pthread_once(&once, start_onig);
-	err = onig_new(&re, (const OnigUChar *)whole, (const OnigUChar *)whole + n, ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
-		       ONIG_SYNTAX_DEFAULT, &info);
+	err = onig_new(&re, (const OnigUChar *)whole, (const OnigUChar *)whole + n, ONIG_OPTION_NONE,
+		       ONIG_ENCODING_UTF8, ONIG_SYNTAX_DEFAULT, &info);
 	if (err == ONIG_NORMAL) {
 		p->kind = PATTERN_REGEX;
 		p->regex = re;
@@ -141,7 +143,8 @@ void pattern_finish(struct pattern *p)
 
 int pattern_parse_behavior(enum pattern_behavior *out, const char *name, const char *where, struct why *why)
 {
-	static const char *const names[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
+	static const char *const names[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
+					    "Contiguous"};
 
 	for (int i = 0; name && i < 5; i++)
 		if (strcasecmp(name, names[i]) == 0)
@@ -236,7 +239,8 @@ static size_t contraction(const char *s, size_t len)
 	return 0;
 }
 
-/* GPT-2's expression: 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ . It matches everywhere. */
+/* GPT-2's expression: 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ . It matches
+ * everywhere. */
 static size_t gpt2_end(const char *s, size_t len, size_t i)
 {
 	size_t j = s[i] == ' ' ? i + 1 : i, end, last;
@@ -293,7 +297,8 @@ static long find_matches(struct cutter *c, size_t most, OnigRegion *region, Onig
 
 	while (c->at <= c->len && out->n < most && effort_goes_on()) {
 		size_t first, end;
-		long r = onig_search_with_param(c->p->regex, text, text_end, text + c->at, text_end, region, ONIG_OPTION_NONE, param);
+		long r = onig_search_with_param(c->p->regex, text, text_end, text + c->at, text_end, region,
+						ONIG_OPTION_NONE, param);
 
 		if (r < 0)
 			return r;
@@ -339,11 +344,21 @@ int cutter_next(struct cutter *c, size_t most, struct pieces *out, struct why *w
 
 	out->n = 0;
 	switch (c->p->kind) {
-	case PATTERN_STRING: cut_string(c, most, out); break;
-	case PATTERN_CLASS: cut_class(c, most, out); break;
-	case PATTERN_WORDS: cut_words(c, most, out); break;
-	case PATTERN_GPT2: cut_gpt2(c, most, out); break;
-	case PATTERN_REGEX: err = cut_regex(c, most, out, why); break;
+	case PATTERN_STRING:
+		cut_string(c, most, out);
+		break;
+	case PATTERN_CLASS:
+		cut_class(c, most, out);
+		break;
+	case PATTERN_WORDS:
+		cut_words(c, most, out);
+		break;
+	case PATTERN_GPT2:
+		cut_gpt2(c, most, out);
+		break;
+	case PATTERN_REGEX:
+		err = cut_regex(c, most, out, why);
+		break;
 	}
 	if (!err)
 		err = effort_check(why);
@@ -407,8 +422,8 @@ static void merge_alike(const struct pieces *cut, struct pieces *out, size_t bas
 	}
 }
 
-int pattern_split(const struct pattern *p, enum pattern_behavior behavior, bool invert, const char *s, size_t len, size_t base,
-		  struct pieces *cut, struct pieces *out, struct why *why)
+int pattern_split(const struct pattern *p, enum pattern_behavior behavior, bool invert, const char *s, size_t len,
+		  size_t base, struct pieces *cut, struct pieces *out, struct why *why)
 {
 	int err = pattern_cut(p, s, len, cut, why);
 	size_t start = out->n, n = start;
@@ -418,9 +433,15 @@ int pattern_split(const struct pattern *p, enum pattern_behavior behavior, bool 
 	for (size_t i = 0; i < cut->n; i++)
 		cut->p[i].match ^= invert;
 	switch (behavior) {
-	case SPLIT_PREVIOUS: merge_previous(cut, out, base); break;
-	case SPLIT_NEXT: merge_next(cut, out, base); break;
-	case SPLIT_CONTIGUOUS: merge_alike(cut, out, base); break;
+	case SPLIT_PREVIOUS:
+		merge_previous(cut, out, base);
+		break;
+	case SPLIT_NEXT:
+		merge_next(cut, out, base);
+		break;
+	case SPLIT_CONTIGUOUS:
+		merge_alike(cut, out, base);
+		break;
 	default:
 		for (size_t i = 0; i < cut->n; i++)
 			if (!(behavior == SPLIT_REMOVED && cut->p[i].match))

@@ -15,7 +15,7 @@ struct pattern {
 	size_t len;
 	struct re_pattern_buffer *regex; /* REGEX: Oniguruma, the reference's engine */
 	/* WORDS: runs of \w, and runs of neither \w nor \s */
-	int class;                       /* CLASS: each character with one of these flags (unicode.h) */
+	int class; /* CLASS: each character with one of these flags (unicode.h) */
 };
 enum pattern_behavior { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS };
 

@@ -132,14 +132,16 @@ static int parse_split(struct pretokenizers *list, const struct json *json, cons
 	return err ? err : pattern_parse_behavior(&op->behavior, json_word(json, "behavior"), where, why);
 }
 
-static int parse_simple(struct pretokenizers *list, const struct json *json, const char *type, const char *file, struct why *why)
+static int parse_simple(struct pretokenizers *list, const struct json *json, const char *type, const char *file,
+			struct why *why)
 {
 	const char *text;
 	struct pretokenizer *op;
 	enum pattern_behavior behavior = SPLIT_ISOLATED;
 
 	if (strcmp(type, "Digits") == 0) {
-		add_class(list, UC_NUMERIC, json_flag(json, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS);
+		add_class(list, UC_NUMERIC,
+			  json_flag(json, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS);
 	} else if (strcmp(type, "Punctuation") == 0) {
 		text = json_word(json, "behavior");
 		if (text && pattern_parse_behavior(&behavior, text, file, why))
@@ -197,8 +199,8 @@ int pretokenizers_parse(struct pretokenizers *list, const struct json *json, con
 	return !json || json_is(json, JSON_IS_NULL) ? 0 : parse(list, json, file, 0, why);
 }
 
-static int split_all(const struct pretokenizer *op, enum pattern_behavior behavior, const struct text *t, struct pieces *words,
-		     struct pretokenizer_work *w, struct why *why)
+static int split_all(const struct pretokenizer *op, enum pattern_behavior behavior, const struct text *t,
+		     struct pieces *words, struct pretokenizer_work *w, struct why *why)
 {
 	struct pieces old;
 	int err = 0;
@@ -207,8 +209,8 @@ static int split_all(const struct pretokenizer *op, enum pattern_behavior behavi
 	for (size_t i = 0; i < words->n && !err; i++) {
 		const struct piece *p = &words->p[i];
 
-		err = pattern_split(&op->pattern, behavior, op->invert, t->s + p->first, p->end - p->first, p->first, &w->cut,
-				    &w->next, why);
+		err = pattern_split(&op->pattern, behavior, op->invert, t->s + p->first, p->end - p->first, p->first,
+				    &w->cut, &w->next, why);
 	}
 	old = *words;
 	*words = w->next;
@@ -217,7 +219,8 @@ static int split_all(const struct pretokenizer *op, enum pattern_behavior behavi
 }
 
 /* The word with ' ' as the mark, after a mark where the scheme wants one. */
-static void mark_spaces(const struct pretokenizer *op, const struct text *t, const struct piece *p, bool at_start, struct text *to)
+static void mark_spaces(const struct pretokenizer *op, const struct text *t, const struct piece *p, bool at_start,
+			struct text *to)
 {
 	const struct pattern *mark = &op->pattern;
 	size_t n = p->end - p->first;
@@ -237,7 +240,8 @@ static void mark_spaces(const struct pretokenizer *op, const struct text *t, con
 	}
 }
 
-static void apply_metaspace(const struct pretokenizer *op, struct text *t, struct pieces *words, bool at_start, struct text *to)
+static void apply_metaspace(const struct pretokenizer *op, struct text *t, struct pieces *words, bool at_start,
+			    struct text *to)
 {
 	text_clear(to);
 	for (size_t i = 0; i < words->n; i++) {
@@ -284,8 +288,8 @@ static void bytes_to_letters(struct text *t, struct pieces *words, struct text *
 }
 
 /* What is left of a list whose operations before `from` are done; split: without the cutting of the first one. */
-static int apply_from(const struct pretokenizers *list, int from, bool cut, struct text *t, struct pieces *words, bool at_start,
-		      struct pretokenizer_work *w, struct why *why)
+static int apply_from(const struct pretokenizers *list, int from, bool cut, struct text *t, struct pieces *words,
+		      bool at_start, struct pretokenizer_work *w, struct why *why)
 {
 	int err = 0;
 
@@ -331,7 +335,8 @@ static int apply_alone(const struct pretokenizers *list, const struct text *t, s
 	return err ? err : take(arg, &w->part, &w->words, why);
 }
 
-/* Where a word begins whatever stands before it: at a space, for which the mark comes, behind something that is no mark. */
+/* Where a word begins whatever stands before it: at a space, for which the mark comes, behind something that is no
+ * mark. */
 static size_t before_space(const struct pattern *mark, const struct text *t, size_t at)
 {
 	for (; at < t->n; at++)
@@ -341,8 +346,8 @@ static size_t before_space(const struct pattern *mark, const struct text *t, siz
 	return at;
 }
 
-static int apply_by_spaces(const struct pretokenizers *list, const struct text *t, bool at_start, struct pretokenizer_work *w,
-			   pretokenizer_take *take, void *arg, struct why *why)
+static int apply_by_spaces(const struct pretokenizers *list, const struct text *t, bool at_start,
+			   struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
 	size_t end;
 	int err = 0;
@@ -355,8 +360,8 @@ static int apply_by_spaces(const struct pretokenizers *list, const struct text *
 }
 
 /* Some thousand pieces that the first operation cut off. */
-static int apply_to_batch(const struct pretokenizers *list, const struct text *t, bool at_start, struct pretokenizer_work *w,
-			  pretokenizer_take *take, void *arg, struct why *why)
+static int apply_to_batch(const struct pretokenizers *list, const struct text *t, bool at_start,
+			  struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
 	const struct pretokenizer *op = &list->op[0];
 	size_t first = w->cut.n ? w->cut.p[0].first : 0, end = w->cut.n ? w->cut.p[w->cut.n - 1].end : 0;
@@ -366,7 +371,8 @@ static int apply_to_batch(const struct pretokenizers *list, const struct text *t
 	for (size_t i = 0; i < w->cut.n; i++) {
 		const struct piece *p = &w->cut.p[i];
 
-		if (p->first < p->end && !(op->kind == PRE_SPLIT && op->behavior == SPLIT_REMOVED && p->match != op->invert))
+		if (p->first < p->end &&
+		    !(op->kind == PRE_SPLIT && op->behavior == SPLIT_REMOVED && p->match != op->invert))
 			pieces_add(&w->words, p->first - first, p->end - first, false);
 	}
 	if (!w->words.n)
@@ -377,8 +383,8 @@ static int apply_to_batch(const struct pretokenizers *list, const struct text *t
 	return err ? err : take(arg, &w->part, &w->words, why);
 }
 
-static int apply_by_batches(const struct pretokenizers *list, struct text *t, bool at_start, struct pretokenizer_work *w,
-			    pretokenizer_take *take, void *arg, struct why *why)
+static int apply_by_batches(const struct pretokenizers *list, struct text *t, bool at_start,
+			    struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
 	struct cutter c;
 	int err = 0;
@@ -405,7 +411,8 @@ int pretokenizers_apply(const struct pretokenizers *list, struct text *t, bool a
 
 	if (!op || t->n <= LONG)
 		return apply_alone(list, t, 0, t->n, at_start, w, take, arg, why);
-	if (op->kind == PRE_METASPACE && op->splits && (size_t)utf8_len((unsigned char)*op->pattern.string) == op->pattern.len)
+	if (op->kind == PRE_METASPACE && op->splits &&
+	    (size_t)utf8_len((unsigned char)*op->pattern.string) == op->pattern.len)
 		return apply_by_spaces(list, t, at_start, w, take, arg, why);
 	if ((op->kind == PRE_SPLIT && (op->behavior == SPLIT_ISOLATED || op->behavior == SPLIT_REMOVED)) ||
 	    (op->kind == PRE_BYTES && op->splits))

@@ -12,7 +12,7 @@ struct pretokenizer {
 	struct pattern pattern; /* SPLIT; METASPACE: the mark that stands for a space */
 	enum pattern_behavior behavior;
 	bool invert;
-	bool splits;		    /* METASPACE, BYTES: also cut */
+	bool splits;                 /* METASPACE, BYTES: also cut */
 	enum prepend_scheme prepend; /* BYTES: a space; NEVER or ALWAYS */
 };
 struct pretokenizers {
@@ -31,8 +31,9 @@ struct pretokenizer_work {
 	struct pieces next, cut, words;
 };
 void pretokenizer_work_finish(struct pretokenizer_work *w);
-/* Gives the words of t to take(), of a long text some thousand at a time, so that few of them need memory at once; `part` holds
- * the text of these. t may change. at_start: t begins where the whole input does. An error of take() ends it. */
+/* Gives the words of t to take(), of a long text some thousand at a time, so that few of them need memory at once;
+ * `part` holds the text of these. t may change. at_start: t begins where the whole input does. An error of take() ends
+ * it. */
 typedef int pretokenizer_take(void *arg, const struct text *part, const struct pieces *words, struct why *why);
 int pretokenizers_apply(const struct pretokenizers *list, struct text *t, bool at_start, struct pretokenizer_work *w,
 			pretokenizer_take *take, void *arg, struct why *why);

@@ -1,25 +1,31 @@
 /* reach.c - how many bytes of a text one token can stand for at most.
  *
- * Each stage maps a text to a text (or to words) so that a part of the output comes from a bounded part of the input, or from any
- * amount of it. A bound of the whole is the product of the stages' bounds and of the longest token's bytes. */
+ * Each stage maps a text to a text (or to words) so that a part of the output comes from a bounded part of the input,
+ * or from any amount of it. A bound of the whole is the product of the stages' bounds and of the longest token's bytes.
+ */
 #include "engine/tokenizer/inside.h"
 
 /* Bytes of a normalizer's input for one byte of its output; SIZE_MAX: any.
  *
- * Normal forms: a character of the output was composed from at most four characters of the decomposed text, and each of those
- * from one character of at most four bytes. What was composed from several has two bytes or more, so at most 16 bytes became 2;
- * what came from one, at most 4 bytes became 1. Lower case: one character of at most 4 bytes becomes 1 byte or more. */
+ * Normal forms: a character of the output was composed from at most four characters of the decomposed text, and each of
+ * those from one character of at most four bytes. What was composed from several has two bytes or more, so at most 16
+ * bytes became 2; what came from one, at most 4 bytes became 1. Lower case: one character of at most 4 bytes becomes 1
+ * byte or more. */
 static size_t shrink_of(const struct normalizer *op)
 {
 	switch (op->kind) {
-	case NORM_FORM: return 8;
-	case NORM_LOWERCASE: return 4;
-	case NORM_PREPEND: return 1;
+	case NORM_FORM:
+		return 8;
+	case NORM_LOWERCASE:
+		return 4;
+	case NORM_PREPEND:
+		return 1;
 	case NORM_REPLACE:
 		if (op->pattern.kind != PATTERN_STRING || !op->len)
 			return SIZE_MAX;
 		return op->pattern.len / op->len + 1;
-	default: return SIZE_MAX; /* Strip, StripAccents and Nmt take away what they like */
+	default:
+		return SIZE_MAX; /* Strip, StripAccents and Nmt take away what they like */
 	}
 }
 

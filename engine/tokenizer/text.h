@@ -5,8 +5,8 @@
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/tokenizer/unicode.h"
 
-/* Where there is no memory, what is added is left out, and the thread's effort is starved (base/base.h): who adds much looks at
- * that before the text is used. */
+/* Where there is no memory, what is added is left out, and the thread's effort is starved (base/base.h): who adds much
+ * looks at that before the text is used. */
 
 /* Valid UTF-8. from[i]: the bytes of the original that byte i stands for; NULL where nobody asks for offsets. */
 struct text {

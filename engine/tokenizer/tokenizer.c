@@ -29,11 +29,13 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 	if (known >= 0) {
 		token->id = known;
 	} else if (token->id < 0 || token->id >= VOCAB_MAX) {
-		return fail(why, ERR_FORMAT, "%s: added token %.60s has no id from 0 to %d", file, token->content, VOCAB_MAX - 1);
+		return fail(why, ERR_FORMAT, "%s: added token %.60s has no id from 0 to %d", file, token->content,
+			    VOCAB_MAX - 1);
 	} else {
 		if (vocab_get(&t->vocab, token->id, &len)) {
-			log_at(LOG_WARN, "%s: added token %.60s has the id %d of another word: it gets %d, the next free one", file,
-			       token->content, token->id, free_id(t));
+			log_at(LOG_WARN,
+			       "%s: added token %.60s has the id %d of another word: it gets %d, the next free one",
+			       file, token->content, token->id, free_id(t));
 			token->id = free_id(t);
 		}
 		vocab_set(&t->vocab, token->id, token->content, token->len);
@@ -279,8 +281,8 @@ static int encode_part(struct encoding *e, size_t first, size_t end, struct why 
 			err = i % 1024 ? 0 : check(e, why);
 		} else {
 			set_part(&e->normal, &e->part, s->first, s->end);
-			err = pretokenizers_apply(&t->pretokenizers, &e->normal, first == 0 && s->first == 0, &e->pretokenizer,
-						  take_words, e, why);
+			err = pretokenizers_apply(&t->pretokenizers, &e->normal, first == 0 && s->first == 0,
+						  &e->pretokenizer, take_words, e, why);
 		}
 	}
 	return err;
@@ -307,10 +309,11 @@ static int encode_all(struct encoding *e, struct why *why)
 	return err;
 }
 
-int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, const struct encode_options *how, struct ids *out,
-		     struct why *why)
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, const struct encode_options *how,
+		     struct ids *out, struct why *why)
 {
-	struct encoding e = {.t = t, .out = out, .parse_special = how->parse_special, .whole.wants_from = out->want_offsets};
+	struct encoding e = {
+		.t = t, .out = out, .parse_special = how->parse_special, .whole.wants_from = out->want_offsets};
 	int err = 0;
 
 	if (len > TEXT_MAX)

@@ -21,7 +21,15 @@ struct mapping {
 };
 static struct mapping nfd, nfkd, lower;
 
-enum { HANGUL = 0xAC00, HANGUL_COUNT = 11172, LEAD = 0x1100, VOWEL = 0x1161, TRAIL = 0x11A7, TRAILS = 28, PER_LEAD = 588 };
+enum {
+	HANGUL = 0xAC00,
+	HANGUL_COUNT = 11172,
+	LEAD = 0x1100,
+	VOWEL = 0x1161,
+	TRAIL = 0x11A7,
+	TRAILS = 28,
+	PER_LEAD = 588
+};
 
 static void mark(const uint32_t *ranges, size_t n, int flag)
 {
@@ -237,7 +245,8 @@ static void compose_all(struct uc_chars *list)
 	for (size_t i = 0; i < list->n; i++) {
 		struct uc_char c = list->c[i];
 		int class = combining_class(c.cp);
-		uint32_t joined = starter != SIZE_MAX && (last < 0 || last < class) ? compose(list->c[starter].cp, c.cp) : 0;
+		uint32_t joined =
+			starter != SIZE_MAX && (last < 0 || last < class) ? compose(list->c[starter].cp, c.cp) : 0;
 
 		if (joined) {
 			list->c[starter].cp = joined;

@@ -44,8 +44,8 @@ enum uc_form { UC_NFD, UC_NFC, UC_NFKD, UC_NFKC };
 /* Appends the normal form (Unicode annex 15) of the characters of valid UTF-8. out->c is the caller's to free. */
 void uc_normalize(enum uc_form form, const char *s, size_t len, struct uc_chars *out);
 
-/* Characters with this property of regular expressions (a general category, "Han", "w" or "d") that came after Unicode 14:
- * n/2 ranges of first and last. NULL: none, or no such property. */
+/* Characters with this property of regular expressions (a general category, "Han", "w" or "d") that came after Unicode
+ * 14: n/2 ranges of first and last. NULL: none, or no such property. */
 const uint32_t *uc_later(const char *name, size_t len, size_t *n);
 
 #endif

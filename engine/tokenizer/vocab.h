@@ -25,7 +25,7 @@ struct vocab {
 		char *s; /* (len) */
 		size_t len;
 		int id;
-	} *alias; /* (n_aliases) further words of an id: they are found, and the id stays the first word */
+	} * alias; /* (n_aliases) further words of an id: they are found, and the id stays the first word */
 	int n_aliases;
 };
 
@@ -35,7 +35,7 @@ void vocab_set(struct vocab *v, int id, const char *s, size_t len);
 void vocab_add_alias(struct vocab *v, int id, const char *s, size_t len);
 /* Sets the word of an id, or adds one to it, with a warning that names the file. */
 void vocab_put(struct vocab *v, int id, const char *s, size_t len, const char *file);
-int vocab_find(const struct vocab *v, const char *s, size_t len); /* -1: none */
+int vocab_find(const struct vocab *v, const char *s, size_t len);  /* -1: none */
 const char *vocab_get(const struct vocab *v, int id, size_t *len); /* NULL: no such id */
 
 /* Key (a, b) -> (rank, id): which two neighbours become one. */
@@ -43,11 +43,11 @@ struct pairs {
 	struct pair_slot {
 		uint32_t a, b;
 		int32_t rank, id; /* id -1: free */
-	} *slot;
+	} * slot;
 	uint32_t n_slots, used;
 };
 void pairs_finish(struct pairs *p);
-void pairs_set(struct pairs *p, uint32_t a, uint32_t b, int rank, int id); /* a later one replaces an earlier */
+void pairs_set(struct pairs *p, uint32_t a, uint32_t b, int rank, int id);         /* a later one replaces an earlier */
 const struct pair_slot *pairs_find(const struct pairs *p, uint32_t a, uint32_t b); /* NULL: none */
 
 #endif

@@ -11,7 +11,20 @@
 enum kind { FLAG, NUMBER, REAL, WORD, SWITCH, IDS, STOPS, BIASES };
 
 /* Commands, as bits. */
-enum { GEN = 1, SCO = 2, STA = 4, TOK = 8, DET = 16, CAN = 32, DRA = 64, MET = 128, LOG = 256, CHA = 512, BEN = 1024, ALL = 2047 };
+enum {
+	GEN = 1,
+	SCO = 2,
+	STA = 4,
+	TOK = 8,
+	DET = 16,
+	CAN = 32,
+	DRA = 64,
+	MET = 128,
+	LOG = 256,
+	CHA = 512,
+	BEN = 1024,
+	ALL = 2047
+};
 
 struct option {
 	const char *name, *value, *help;
@@ -30,8 +43,8 @@ enum {
 #define AT(f) offsetof(struct args, f)
 #define SAM(f) offsetof(struct args, sampling.f)
 static const struct option options[] = {
-	{"uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL, AT(uds),
-	 -1, 0, 0},
+	{"uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL, AT(uds), -1, 0,
+	 0},
 	{"json", NULL, "the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
 	{"help", NULL, "this text", FLAG, ALL, AT(help), -1, 0, 0},
 	{"file", "FILE", "the text is in a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
@@ -46,8 +59,8 @@ static const struct option options[] = {
 	 RPC_TEMPERATURE, 0, 0},
 	{"top-k", "K", "only the K likeliest; 0: all", NUMBER, GEN | CHA, SAM(top_k), RPC_TOP_K, 0, 0},
 	{"top-p", "P", "only the likeliest that hold P of the mass", REAL, GEN | CHA, SAM(top_p), RPC_TOP_P, 0, 0},
-	{"min-p", "P", "only those at least P times as likely as the likeliest", REAL, GEN | CHA, SAM(min_p),
-	 RPC_MIN_P, 0, 0},
+	{"min-p", "P", "only those at least P times as likely as the likeliest", REAL, GEN | CHA, SAM(min_p), RPC_MIN_P,
+	 0, 0},
 	{"repetition-penalty", "R", "above 1: less of what prompt and answer hold already", REAL, GEN | CHA,
 	 SAM(repetition_penalty), RPC_REPETITION_PENALTY, 0, 0},
 	{"presence-penalty", "P", "less of what the answer holds already", REAL, GEN | CHA, SAM(presence_penalty),
@@ -60,30 +73,30 @@ static const struct option options[] = {
 	{"stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN | CHA, AT(stop_ids), -1, 0, 0},
 	{"include-stop-str-in-output", NULL, "show the stop text too", SWITCH, GEN | CHA, SAM(include_stop),
 	 RPC_INCLUDE_STOP, 1, 0},
-	{"ignore-eos", NULL, "do not end at the model's end token", SWITCH, GEN | CHA, SAM(ignore_eos),
-	 RPC_IGNORE_EOS, 1, 0},
+	{"ignore-eos", NULL, "do not end at the model's end token", SWITCH, GEN | CHA, SAM(ignore_eos), RPC_IGNORE_EOS,
+	 1, 0},
 	{"show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN | CHA, SAM(skip_special),
 	 RPC_SKIP_SPECIAL, 0, 0},
-	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN | CHA, 0,
-	 -1, 0, 0},
+	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN | CHA, 0, -1, 0,
+	 0},
 	{"allowed-token-ids", "\"1 2\"", "only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0, 0},
 	{"bad-token-ids", "\"1 2\"", "never these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
-	{"logprobs", "N", "logprob of each token and of the N likeliest (with --json)", NUMBER, GEN,
-	 SAM(logprobs), RPC_LOGPROBS, 0, 0},
-	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs),
-	 RPC_PROMPT_LOGPROBS, 0, 0},
+	{"logprobs", "N", "logprob of each token and of the N likeliest (with --json)", NUMBER, GEN, SAM(logprobs),
+	 RPC_LOGPROBS, 0, 0},
+	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs), RPC_PROMPT_LOGPROBS, 0,
+	 0},
 	{"truncate-prompt-tokens", "N", "keep the prompt's last N tokens", NUMBER, GEN, SAM(truncate_prompt),
 	 RPC_TRUNCATE_PROMPT, 0, 0},
 	{"echo", NULL, "show the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
 	{"timeout-ms", "MS", "end after so long, waiting included", NUMBER, GEN | SCO | CHA, AT(timeout_ms), -1, 0,
 	 MOST_Generate_timeout_ms},
 	{"user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
-	{"no-resume", NULL, "end with an error when the server is lost, instead of going on when it is back",
-	 FLAG, GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
-	{"no-wait", NULL, "end with exit code 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA, AT(no_wait), -1,
-	 0, 0},
-	{"no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK,
-	 AT(no_special), -1, 0, 0},
+	{"no-resume", NULL, "end with an error when the server is lost, instead of going on when it is back", FLAG,
+	 GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
+	{"no-wait", NULL, "end with exit code 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA,
+	 AT(no_wait), -1, 0, 0},
+	{"no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK, AT(no_special),
+	 -1, 0, 0},
 	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, MOST_Score_top_n},
 	{"parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special), -1, 0, 0},
 	{"wait", NULL, "until the server is ready", FLAG, STA, AT(wait), -1, 0, 0},
@@ -91,8 +104,10 @@ static const struct option options[] = {
 	{"requests", "N", "how many in all [4 x concurrency]", NUMBER, BEN, AT(requests), -1, 1, 1e9},
 	{"input-len", "N", "tokens of a prompt, drawn at random [64]", NUMBER, BEN, AT(input_len), -1, 1, 1e8},
 	{"output-len", "N", "tokens of an answer [64]", NUMBER, BEN, AT(output_len), -1, 1, 1e8},
-	{"rate", "R", "requests a second, at random times; 0: each follows an answer [0]", REAL, BEN, AT(rate), -1, 0, 1e6},
-	{"random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed), RPC_SEED, 0, 0},
+	{"rate", "R", "requests a second, at random times; 0: each follows an answer [0]", REAL, BEN, AT(rate), -1, 0,
+	 1e6},
+	{"random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed), RPC_SEED, 0,
+	 0},
 	{"pieces", NULL, "show each token's text and bytes", FLAG, TOK, AT(pieces), -1, 0, 0},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
@@ -313,26 +328,23 @@ static int unknown_option(const struct command *c, const char *name, size_t len,
 			best = &options[i];
 		}
 	}
-	return fail(why, ERR_INVALID, "xverse %s has no option --%s%s%s (xverse %s --help lists them)",
-		    c->name, text, best ? "; did you mean --" : "", best ? best->name : "", c->name);
+	return fail(why, ERR_INVALID, "xverse %s has no option --%s%s%s (xverse %s --help lists them)", c->name, text,
+		    best ? "; did you mean --" : "", best ? best->name : "", c->name);
 }
 
-static int take_option(struct args *a, const struct command *c, int argc, char **argv, int *i,
-		       struct why *why)
+static int take_option(struct args *a, const struct command *c, int argc, char **argv, int *i, struct why *why)
 {
 	const char *name = argv[*i] + 2, *equals = strchr(name, '='), *value = equals ? equals + 1 : NULL;
 	size_t len = equals ? (size_t)(equals - name) : strlen(name);
 	const struct option *o = NULL;
 
 	for (int k = 0; k < N_OPTIONS && !o; k++)
-		if (strlen(options[k].name) == len && !strncmp(options[k].name, name, len) &&
-		    (options[k].of & c->bit))
+		if (strlen(options[k].name) == len && !strncmp(options[k].name, name, len) && (options[k].of & c->bit))
 			o = &options[k];
 	if (!o)
 		return unknown_option(c, name, len, why);
 	if (!o->value)
-		return equals ? fail(why, ERR_INVALID, "--%s takes no value", o->name)
-			      : set_option(a, o, NULL, why);
+		return equals ? fail(why, ERR_INVALID, "--%s takes no value", o->name) : set_option(a, o, NULL, why);
 	if (!value && *i + 1 < argc)
 		value = argv[++*i];
 	if (!value)
@@ -350,8 +362,7 @@ static int take_plain(struct args *a, const struct command *c, const char *text,
 		char *end;
 		int64_t v = strtoll(text, &end, 10);
 		if (end == text || *end || v < 0 || a->has_call)
-			return fail(why, ERR_INVALID, "xverse %s takes one number, not \"%s\"", c->name,
-				    text);
+			return fail(why, ERR_INVALID, "xverse %s takes one number, not \"%s\"", c->name, text);
 		a->has_call = true;
 		a->call = a->level = v;
 		return 0;
@@ -359,8 +370,8 @@ static int take_plain(struct args *a, const struct command *c, const char *text,
 	if (!(c->bit & (GEN | SCO | TOK | CHA)))
 		return fail(why, ERR_INVALID, "xverse %s takes no argument: \"%s\"", c->name, text);
 	if (a->text)
-		return fail(why, ERR_INVALID, "two texts: \"%.40s\" and \"%.40s\" (quote a text with spaces)",
-			    a->text, text);
+		return fail(why, ERR_INVALID, "two texts: \"%.40s\" and \"%.40s\" (quote a text with spaces)", a->text,
+			    text);
 	a->text = xstrdup(text);
 	return 0;
 }
@@ -441,7 +452,8 @@ void args_show(const struct args *a, FILE *out)
 		if (o->kind == REAL)
 			fprintf(out, "%g\n", (double)*(const float *)at);
 		else if (o->kind == NUMBER)
-			fprintf(out, "%lld\n", o->field == RPC_SEED ? *(const long long *)at : (long long)*(const int32_t *)at);
+			fprintf(out, "%lld\n",
+				o->field == RPC_SEED ? *(const long long *)at : (long long)*(const int32_t *)at);
 		else
 			fprintf(out, "on\n");
 	}
@@ -469,10 +481,9 @@ int args_parse(struct args *a, int argc, char **argv, struct why *why)
 		else if (!plain && !strncmp(argv[i], "--", 2))
 			err = take_option(a, c, argc, argv, &i, why);
 		else if (!plain && argv[i][0] == '-' && argv[i][1])
-			err = fail(
-				why, ERR_INVALID,
-				"%s: options begin with two dashes (-- before a text that begins with one)",
-				argv[i]);
+			err = fail(why, ERR_INVALID,
+				   "%s: options begin with two dashes (-- before a text that begins with one)",
+				   argv[i]);
 		else
 			err = take_plain(a, c, argv[i], why);
 	}

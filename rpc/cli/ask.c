@@ -31,8 +31,7 @@ int cli_exit_code(int err)
 int cli_error(const struct rpc_error *e, struct why *why)
 {
 	if (e->retry_after_ms)
-		return fail(why, e->code, "%s: %s (try again in %u ms)", err_text(e->code), e->text,
-			    e->retry_after_ms);
+		return fail(why, e->code, "%s: %s (try again in %u ms)", err_text(e->code), e->text, e->retry_after_ms);
 	return fail(why, e->code, "%s: %s", err_text(e->code), e->text);
 }
 
@@ -79,11 +78,10 @@ static double gib(uint64_t bytes)
 static void print_status(const struct rpc_status *s)
 {
 	print_line("state", "%s", state_name(s->state));
-	print_line("model", "%s (%s, %.2f billion parameters)", s->model, s->architecture,
-		   (double)s->parameters / 1e9);
+	print_line("model", "%s (%s, %.2f billion parameters)", s->model, s->architecture, (double)s->parameters / 1e9);
 	print_line("numerics", "%s, fingerprint %s", s->numerics_class, s->fingerprint);
-	print_line("runs on", "%u rank%s x %u thread%s, %s %s", s->ranks, s->ranks == 1 ? "" : "s",
-		   s->threads, s->threads == 1 ? "" : "s", s->device, s->isa);
+	print_line("runs on", "%u rank%s x %u thread%s, %s %s", s->ranks, s->ranks == 1 ? "" : "s", s->threads,
+		   s->threads == 1 ? "" : "s", s->device, s->isa);
 	if (*s->prompt_attention)
 		print_line("prompts", "attention by %s", s->prompt_attention);
 	if (*s->kernel_overlap)
@@ -91,21 +89,20 @@ static void print_status(const struct rpc_status *s)
 	if (s->state == RPC_STATE_LOADING)
 		print_line("loaded", "%.2f of %.2f GiB, %.2f GiB/s", gib(s->load_bytes), gib(s->load_total),
 			   gib(s->load_bytes_per_s));
-	print_line("calls", "%u running, %u waiting (%" PRIu64 " tokens), step %" PRId64, s->running,
-		   s->waiting, s->waiting_tokens, s->step);
-	print_line("KV cache", "%u of %u blocks of %u tokens held, %" PRIu64 " pre-emptions",
-		   s->kv_blocks_held, s->kv_blocks, s->block_size, s->preemptions);
-	print_line("limits", "%u tokens a sequence, %u sequences, %u tokens a step", s->max_model_len,
-		   s->max_num_seqs, s->max_num_batched_tokens);
-	print_line("tokens", "%" PRIu64 " of prompts (%" PRIu64 " cached), %" PRIu64 " generated",
-		   s->prompt_tokens, s->cached_tokens, s->output_tokens);
+	print_line("calls", "%u running, %u waiting (%" PRIu64 " tokens), step %" PRId64, s->running, s->waiting,
+		   s->waiting_tokens, s->step);
+	print_line("KV cache", "%u of %u blocks of %u tokens held, %" PRIu64 " pre-emptions", s->kv_blocks_held,
+		   s->kv_blocks, s->block_size, s->preemptions);
+	print_line("limits", "%u tokens a sequence, %u sequences, %u tokens a step", s->max_model_len, s->max_num_seqs,
+		   s->max_num_batched_tokens);
+	print_line("tokens", "%" PRIu64 " of prompts (%" PRIu64 " cached), %" PRIu64 " generated", s->prompt_tokens,
+		   s->cached_tokens, s->output_tokens);
 	print_line("tokenizer", "%s, vocabulary %u", *s->tokenizer ? s->tokenizer : "none", s->vocab);
 	print_line("version", "%s, up %.0f s", s->version, (double)s->uptime_ns / 1e9);
 	for (int i = 0; i < s->n_rank; i++)
-		cli_print("rank %-11u pid %" PRId64
-		       ", %.3f GiB of weights, %.3f KV cache, %.3f workspace, %.3f read\n",
-		       s->rank[i].rank, s->rank[i].pid, gib(s->rank[i].weight_bytes),
-		       gib(s->rank[i].kv_bytes), gib(s->rank[i].work_bytes), gib(s->rank[i].file_bytes));
+		cli_print("rank %-11u pid %" PRId64 ", %.3f GiB of weights, %.3f KV cache, %.3f workspace, %.3f read\n",
+			  s->rank[i].rank, s->rank[i].pid, gib(s->rank[i].weight_bytes), gib(s->rank[i].kv_bytes),
+			  gib(s->rank[i].work_bytes), gib(s->rank[i].file_bytes));
 }
 
 int run_status(struct args *a, struct xv_client *c)
@@ -270,9 +267,8 @@ int run_log_level(struct args *a, struct xv_client *c)
 	int err;
 
 	if (!a->has_call || a->level > LOG_DEBUG)
-		return give_up(
-			fail(&why, ERR_INVALID, "which level? 0 errors, 1 warnings, 2 information, 3 debug"),
-			&why);
+		return give_up(fail(&why, ERR_INVALID, "which level? 0 errors, 1 warnings, 2 information, 3 debug"),
+			       &why);
 	r.log_level.level = (uint32_t)a->level;
 	err = cli_ask(c, &r, &reply, &why);
 	return err ? give_up(err, &why) : 0;

@@ -1,6 +1,6 @@
-/* bench.c - `xverse bench`: prompts of random tokens against a running daemon, over one connection. Without --rate a new
- * request follows each answer (closed loop). With it requests fall due at random (Poisson), and times count from when a
- * request was due, so that waiting for a place under --concurrency is not hidden. */
+/* bench.c - `xverse bench`: prompts of random tokens against a running daemon, over one connection. Without --rate a
+ * new request follows each answer (closed loop). With it requests fall due at random (Poisson), and times count from
+ * when a request was due, so that waiting for a place under --concurrency is not hidden. */
 #include "rpc/cli/bench.h"
 
 #include <math.h>
@@ -20,7 +20,7 @@ static void on_interrupt(int signal)
 
 /* One open request. */
 struct stream {
-	uint64_t id; /* 0: free */
+	uint64_t id;              /* 0: free */
 	uint64_t due_ns, last_ns; /* last_ns: when its last token came; 0: none did */
 };
 
@@ -221,12 +221,13 @@ static int ask_model(struct bench *b)
 	b->result.ranks = reply.status.ranks;
 	b->vocab = reply.status.vocab;
 	if (reply.status.state != RPC_STATE_READY)
-		return fail(&b->why, reply.status.state == RPC_STATE_DRAINING ? ERR_DRAINING : ERR_LOADING, "the server is %s",
-			    state_name(reply.status.state));
+		return fail(&b->why, reply.status.state == RPC_STATE_DRAINING ? ERR_DRAINING : ERR_LOADING,
+			    "the server is %s", state_name(reply.status.state));
 	if (!b->vocab)
 		return fail(&b->why, ERR_FORMAT, "the server tells no vocabulary, so there are no prompts to draw");
 	if ((uint64_t)b->a->input_len + (uint64_t)b->a->output_len > reply.status.max_model_len)
-		return fail(&b->why, ERR_INVALID, "--input-len %lld and --output-len %lld are more than the server's %u tokens",
+		return fail(&b->why, ERR_INVALID,
+			    "--input-len %lld and --output-len %lld are more than the server's %u tokens",
 			    (long long)b->a->input_len, (long long)b->a->output_len, reply.status.max_model_len);
 	return 0;
 }

@@ -10,7 +10,8 @@ struct samples {
 };
 void samples_add(struct samples *s, double value, int times);
 void samples_sort(struct samples *s);
-/* Of sorted samples: the least value that `part` of all (0 to 1) do not exceed (nearest rank); 0 where there are none. */
+/* Of sorted samples: the least value that `part` of all (0 to 1) do not exceed (nearest rank); 0 where there are none.
+ */
 double samples_quantile(const struct samples *s, double part);
 double samples_mean(const struct samples *s);
 
@@ -20,7 +21,7 @@ struct bench_result {
 	int sent, done, failed;
 	int errors[BENCH_CODES]; /* by -ERR_* */
 	uint64_t prompt_tokens, output_tokens, cached_tokens;
-	double seconds; /* from the first request sent to the last answer */
+	double seconds;                       /* from the first request sent to the last answer */
 	struct samples first, between, whole; /* first token; between tokens of an answer; whole answers */
 	char *model, *numerics_class;
 	unsigned ranks;

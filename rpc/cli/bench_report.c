@@ -62,25 +62,27 @@ static void print_times(const char *name, const struct samples *s)
 {
 	if (s->n)
 		cli_print("%-20s %10.2f %10.2f %10.2f %10.2f %10.2f\n", name, samples_mean(s), samples_quantile(s, 0.5),
-		       samples_quantile(s, 0.9), samples_quantile(s, 0.99), samples_quantile(s, 1));
+			  samples_quantile(s, 0.9), samples_quantile(s, 0.99), samples_quantile(s, 1));
 	else
 		cli_print("%-20s %10s\n", name, "none");
 }
 
 void bench_table(const struct args *a, const struct bench_result *b)
 {
-	cli_print("model                %s, %s, %u rank%s\n", b->model, b->numerics_class, b->ranks, b->ranks == 1 ? "" : "s");
-	cli_print("load                 %d requests of %" PRId64 " + %" PRId64 " tokens, at most %" PRId64 " at a time", b->sent,
-	       a->input_len, a->output_len, a->concurrency);
+	cli_print("model                %s, %s, %u rank%s\n", b->model, b->numerics_class, b->ranks,
+		  b->ranks == 1 ? "" : "s");
+	cli_print("load                 %d requests of %" PRId64 " + %" PRId64 " tokens, at most %" PRId64 " at a time",
+		  b->sent, a->input_len, a->output_len, a->concurrency);
 	if (a->rate > 0)
 		cli_print(", %g a second", (double)a->rate);
 	cli_print("\nresult               %d done, %d failed in %.2f s%s\n", b->done, b->failed, b->seconds,
-	       b->interrupted ? " (interrupted)" : "");
+		  b->interrupted ? " (interrupted)" : "");
 	for (int i = 0; i < BENCH_CODES; i++)
 		if (b->errors[i])
 			cli_print("                     %d x %s\n", b->errors[i], err_text(-i));
 	cli_print("throughput           %.2f requests/s, %.1f prompt tokens/s, %.1f output tokens/s\n",
-	       per_second(b, b->done), per_second(b, (double)b->prompt_tokens), per_second(b, (double)b->output_tokens));
+		  per_second(b, b->done), per_second(b, (double)b->prompt_tokens),
+		  per_second(b, (double)b->output_tokens));
 	cli_print("\n%-20s %10s %10s %10s %10s %10s\n", "milliseconds", "mean", "p50", "p90", "p99", "max");
 	print_times("time to first token", &b->first);
 	print_times("between tokens", &b->between);
@@ -90,8 +92,8 @@ void bench_table(const struct args *a, const struct bench_result *b)
 static json_t *json_of_times(const struct samples *s)
 {
 	return json_pack("{s:I,s:f,s:f,s:f,s:f,s:f}", "count", (json_int_t)s->n, "mean", samples_mean(s), "p50",
-			 samples_quantile(s, 0.5), "p90", samples_quantile(s, 0.9), "p99", samples_quantile(s, 0.99), "max",
-			 samples_quantile(s, 1));
+			 samples_quantile(s, 0.5), "p90", samples_quantile(s, 0.9), "p99", samples_quantile(s, 0.99),
+			 "max", samples_quantile(s, 1));
 }
 
 json_t *bench_json(const struct args *a, const struct bench_result *b)
@@ -101,14 +103,14 @@ json_t *bench_json(const struct args *a, const struct bench_result *b)
 	for (int i = 0; i < BENCH_CODES; i++)
 		if (b->errors[i])
 			json_object_set_new(errors, err_name(-i), json_integer(b->errors[i]));
-	return json_pack("{s:s,s:s,s:i,s:I,s:I,s:I,s:f,s:i,s:i,s:i,s:o,s:b,s:f,s:I,s:I,s:I,s:f,s:f,s:f,s:o,s:o,s:o}", "model",
-			 b->model, "numerics_class", b->numerics_class, "ranks", (int)b->ranks, "concurrency",
+	return json_pack("{s:s,s:s,s:i,s:I,s:I,s:I,s:f,s:i,s:i,s:i,s:o,s:b,s:f,s:I,s:I,s:I,s:f,s:f,s:f,s:o,s:o,s:o}",
+			 "model", b->model, "numerics_class", b->numerics_class, "ranks", (int)b->ranks, "concurrency",
 			 (json_int_t)a->concurrency, "input_len", (json_int_t)a->input_len, "output_len",
-			 (json_int_t)a->output_len, "rate", (double)a->rate, "requests", b->sent, "done", b->done, "failed",
-			 b->failed, "errors", errors, "interrupted", b->interrupted, "seconds", b->seconds, "prompt_tokens",
-			 (json_int_t)b->prompt_tokens, "output_tokens", (json_int_t)b->output_tokens, "cached_tokens",
-			 (json_int_t)b->cached_tokens, "requests_per_s", per_second(b, b->done), "prompt_tokens_per_s",
-			 per_second(b, (double)b->prompt_tokens), "output_tokens_per_s",
+			 (json_int_t)a->output_len, "rate", (double)a->rate, "requests", b->sent, "done", b->done,
+			 "failed", b->failed, "errors", errors, "interrupted", b->interrupted, "seconds", b->seconds,
+			 "prompt_tokens", (json_int_t)b->prompt_tokens, "output_tokens", (json_int_t)b->output_tokens,
+			 "cached_tokens", (json_int_t)b->cached_tokens, "requests_per_s", per_second(b, b->done),
+			 "prompt_tokens_per_s", per_second(b, (double)b->prompt_tokens), "output_tokens_per_s",
 			 per_second(b, (double)b->output_tokens), "first_token_ms", json_of_times(&b->first),
 			 "inter_token_ms", json_of_times(&b->between), "e2e_ms", json_of_times(&b->whole));
 }

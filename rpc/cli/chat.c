@@ -50,7 +50,8 @@ struct rpc_chat talk_request(const struct talk *t)
 		const char *content = json_string_value(json_object_get(one, "content"));
 		const char *role = json_string_value(json_object_get(one, "role"));
 
-		m[i] = (struct rpc_message){role ? role : "", content ? content : "", "", "", content ? strlen(content) : 0};
+		m[i] = (struct rpc_message){role ? role : "", content ? content : "", "", "",
+					    content ? strlen(content) : 0};
 	}
 	sampling.seed += (uint64_t)t->again;
 	return (struct rpc_chat){.n_messages = (int)n,
@@ -187,7 +188,8 @@ static bool ends_with(const char *s, const char *end)
 	return n >= k && !strcmp(s + n - k, end);
 }
 
-/* One message: a line; lines that end with a backslash go on; all between """ and """. NULL with *got other than LINE. */
+/* One message: a line; lines that end with a backslash go on; all between """ and """. NULL with *got other than LINE.
+ */
 static char *read_message(struct talk *t, enum terminal_got *got)
 {
 	char *text = NULL, *line;
@@ -241,7 +243,7 @@ static int converse(struct talk *t)
 
 	if (person)
 		cli_print("%s. /help tells the commands; \"\"\" begins a text of several lines; Ctrl-D ends.\n",
-		       xv_server(t->client)->served_model);
+			  xv_server(t->client)->served_model);
 	fflush(stdout);
 	while (!t->over && (person || !err)) {
 		enum terminal_got got;

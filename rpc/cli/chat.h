@@ -16,8 +16,8 @@ struct talk {
 
 /* A line that begins with '/': true, it is done. */
 bool talk_command(struct talk *t, const char *line);
-/* Asks for the answer to the messages, prints it as it comes and adds it to them. 0 or ERR_*. ERR_CANCELLED: Ctrl-C; what came is
- * kept. */
+/* Asks for the answer to the messages, prints it as it comes and adds it to them. 0 or ERR_*. ERR_CANCELLED: Ctrl-C;
+ * what came is kept. */
 int talk_answer(struct talk *t, struct why *why);
 /* The request as it would be sent; free the messages. */
 struct rpc_chat talk_request(const struct talk *t);

@@ -104,8 +104,10 @@ static json_t *conversation_of(const struct json *messages)
 	for (size_t i = 0; all && (m = json_at(messages, i)); i++) {
 		const struct json *role = json_get(m, "role"), *content = json_get(m, "content");
 
-		if (json_str(role) && json_str(content) && strlen(json_str(role)) == json_len(role) && strlen(json_str(content)) == json_len(content)) {
-			json_array_append_new(all, json_pack("{s:s, s:s}", "role", json_str(role), "content", json_str(content)));
+		if (json_str(role) && json_str(content) && strlen(json_str(role)) == json_len(role) &&
+		    strlen(json_str(content)) == json_len(content)) {
+			json_array_append_new(
+				all, json_pack("{s:s, s:s}", "role", json_str(role), "content", json_str(content)));
 			continue;
 		}
 		json_decref(all);
@@ -145,7 +147,8 @@ static void set(struct talk *t, const char *rest)
 	}
 	snprintf(name, sizeof name, "%.*s", (int)(value - rest), rest);
 	value += strspn(value, " ");
-	if (!strcmp(value, "default") ? args_unset(t->args, "chat", name, &why) : args_set(t->args, "chat", name, value, &why))
+	if (!strcmp(value, "default") ? args_unset(t->args, "chat", name, &why)
+				      : args_set(t->args, "chat", name, value, &why))
 		say(why.text);
 }
 
@@ -192,8 +195,8 @@ static void show(struct talk *t, const char *rest)
 		show_prompt(t);
 		return;
 	}
-	json_array_foreach(t->messages, i, m)
-		cli_print("%s: %s\n", json_string_value(json_object_get(m, "role")), json_string_value(json_object_get(m, "content")));
+	json_array_foreach(t->messages, i, m) cli_print("%s: %s\n", json_string_value(json_object_get(m, "role")),
+							json_string_value(json_object_get(m, "content")));
 	fflush(stdout);
 }
 
@@ -213,8 +216,9 @@ bool talk_command(struct talk *t, const char *line)
 	static const struct {
 		const char *name;
 		void (*run)(struct talk *t, const char *rest);
-	} list[] = {{"reset", reset}, {"system", set_system}, {"regen", regenerate}, {"undo", undo}, {"save", save}, {"load", load},
-		    {"set", set},     {"show", show},	      {"exit", leave},	     {"quit", leave}, {"help", tell}};
+	} list[] = {{"reset", reset}, {"system", set_system}, {"regen", regenerate}, {"undo", undo},
+		    {"save", save},   {"load", load},         {"set", set},          {"show", show},
+		    {"exit", leave},  {"quit", leave},        {"help", tell}};
 	size_t len = strcspn(line, " \n");
 	const char *rest = line + len + strspn(line + len, " \n");
 

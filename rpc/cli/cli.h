@@ -52,8 +52,8 @@ int args_unset(struct args *a, const char *command, const char *name, struct why
 void args_show(const struct args *a, FILE *out); /* what is set of sampling */
 void args_finish(struct args *a);
 void args_help(const char *command, FILE *out); /* NULL: the list of commands */
-/* For completion: the i-th command, or NULL; the i-th option of the table: *name is NULL where this command has it not, -1 at
- * the end. */
+/* For completion: the i-th command, or NULL; the i-th option of the table: *name is NULL where this command has it not,
+ * -1 at the end. */
 const char *args_command(int i);
 int args_option(const char *command, int i, const char **name, bool *value);
 /* Reads the prompt: plain argument, --file, or standard input ("-", or what is piped in). */
@@ -66,11 +66,11 @@ int cli_exit_code(int err);
 /* The text of an Error reply, with rank and step where it names them. */
 int cli_error(const struct rpc_error *e, struct why *why);
 
-/* To standard output or standard error, all of it, or ERR_GONE (nobody reads any more). Where that is a terminal, control
- * characters but line end and tab, characters that turn the direction of text, and bytes that are not UTF-8 become U+FFFD. Whatever a
- * model or a server said goes this way, error texts too. */
+/* To standard output or standard error, all of it, or ERR_GONE (nobody reads any more). Where that is a terminal,
+ * control characters but line end and tab, characters that turn the direction of text, and bytes that are not UTF-8
+ * become U+FFFD. Whatever a model or a server said goes this way, error texts too. */
 int cli_put(int fd, const char *text, size_t len);
-int cli_write(const char *text, size_t len);                             /* standard output */
+int cli_write(const char *text, size_t len);                                /* standard output */
 void cli_print(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* standard output */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* standard error */
 
@@ -98,7 +98,8 @@ int run_metrics(struct args *a, struct xv_client *c);
 int run_log_level(struct args *a, struct xv_client *c);
 int run_bench(struct args *a, struct xv_client *c);
 int completion_bash(void);
-/* Until the server is ready: asks its status, shows a bar where standard error is a terminal. 0 or ERR_*, as when it drains. */
+/* Until the server is ready: asks its status, shows a bar where standard error is a terminal. 0 or ERR_*, as when it
+ * drains. */
 int loading_wait(struct xv_client *c, struct why *why);
 
 #endif

@@ -39,9 +39,8 @@ static void keep_text(struct answer *w, const struct rpc_chunk *k)
 static void print_scored(const struct rpc_token *t)
 {
 	char line[128];
-	int n = t->has_logprob
-			? snprintf(line, sizeof line, "%d\t%.6f\t%u\t", t->id, (double)t->logprob, t->rank)
-			: snprintf(line, sizeof line, "%d\t\t\t", t->id);
+	int n = t->has_logprob ? snprintf(line, sizeof line, "%d\t%.6f\t%u\t", t->id, (double)t->logprob, t->rank)
+			       : snprintf(line, sizeof line, "%d\t\t\t", t->id);
 	json_t *piece = json_text(t->piece, t->piece_len);
 	char *text = json_dumps(piece, JSON_ENCODE_ANY);
 

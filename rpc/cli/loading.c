@@ -41,7 +41,8 @@ static void draw(const struct rpc_status *s)
 	fprintf(stderr, "\rloading [");
 	for (int i = 0; i < width; i++)
 		fputc(i < full ? '#' : '-', stderr);
-	fprintf(stderr, "] %3.0f %% of %.2f GB, %.2f GB/s, %s left\033[K", 100 * part, (double)s->load_total / 1e9, speed / 1e9, left);
+	fprintf(stderr, "] %3.0f %% of %.2f GB, %.2f GB/s, %s left\033[K", 100 * part, (double)s->load_total / 1e9,
+		speed / 1e9, left);
 	fflush(stderr);
 }
 

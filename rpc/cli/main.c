@@ -12,13 +12,11 @@ static const struct {
 	const char *name;
 	int (*run)(struct args *a, struct xv_client *c);
 	bool text; /* takes one */
-} commands[] = {{"generate", run_generate, true},      {"chat", run_chat, false},
-		{"score", run_score, true},
-		{"status", run_status, false},         {"tokenize", run_tokenize, true},
-		{"detokenize", run_detokenize, false}, {"cancel", run_cancel, false},
-		{"drain", run_drain, false},           {"metrics", run_metrics, false},
-		{"log-level", run_log_level, false},
-		{"bench", run_bench, false}};
+} commands[] = {
+	{"generate", run_generate, true},    {"chat", run_chat, false},        {"score", run_score, true},
+	{"status", run_status, false},       {"tokenize", run_tokenize, true}, {"detokenize", run_detokenize, false},
+	{"cancel", run_cancel, false},       {"drain", run_drain, false},      {"metrics", run_metrics, false},
+	{"log-level", run_log_level, false}, {"bench", run_bench, false}};
 
 /* The daemon reads checkpoints; it lies beside this program, or on the PATH. */
 static int inspect(int argc, char **argv)

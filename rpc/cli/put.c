@@ -43,7 +43,8 @@ static bool is_c1(const unsigned char *s, int n)
 /* U+202A to U+202E and U+2066 to U+2069 turn the direction of what follows, U+2028 and U+2029 end lines. */
 static bool turns_text(const unsigned char *s, int n)
 {
-	return n == 3 && s[0] == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9));
+	return n == 3 && s[0] == 0xe2 &&
+	       ((s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9));
 }
 
 /* Bytes of the character at s that may pass, 0: it may not, nor may a byte that is no part of one. */

@@ -7,7 +7,8 @@
 
 struct terminal;
 
-/* History is kept in $XDG_STATE_HOME/xverse_history, else ~/.xverse_history. Ctrl-C must be caught without SA_RESTART. */
+/* History is kept in $XDG_STATE_HOME/xverse_history, else ~/.xverse_history. Ctrl-C must be caught without SA_RESTART.
+ */
 struct terminal *terminal_open(void);
 void terminal_close(struct terminal *t);
 enum terminal_got { TERMINAL_LINE, TERMINAL_END, TERMINAL_INTERRUPT };

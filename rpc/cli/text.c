@@ -31,7 +31,8 @@ static int read_piped(struct args *a, struct why *why)
 	int err = isatty(STDIN_FILENO) ? 0 : read_all(a, stdin, "standard input", why);
 
 	if (!err && !a->text_len)
-		return fail(why, ERR_INVALID, "which text? Give it as an argument, - for standard input, --file or --ids");
+		return fail(why, ERR_INVALID,
+			    "which text? Give it as an argument, - for standard input, --file or --ids");
 	return err;
 }
 

@@ -25,8 +25,7 @@ static void copy_request(struct rpc_request *out, const struct rpc_request *r)
 	rpc_request_encode(&bytes, r);
 	REQUIRE(frame_next(bytes.data, bytes.len, SIZE_MAX / 2, &payload, &size) > 0);
 	if (rpc_request_decode(out, payload, size, &why)) {
-		log_at(LOG_DEBUG, "a request cannot be sent again: %s",
-		       why.text); /* the server will say why */
+		log_at(LOG_DEBUG, "a request cannot be sent again: %s", why.text); /* the server will say why */
 		*out = (struct rpc_request){.id = r->id};
 	}
 	rpc_out_finish(&bytes);
@@ -53,8 +52,7 @@ struct xv_call *xv_call_add(struct xv_client *c, const struct rpc_request *r)
 	if (timeout_of(&call->asked))
 		call->deadline_ns = now_ns() + (uint64_t)*timeout_of(&call->asked) * XV_MS;
 	if (r->kind == RPC_GENERATE || r->kind == RPC_CHAT) {
-		const struct rpc_resume *from =
-			r->kind == RPC_GENERATE ? &r->generate.resume : &r->chat.resume;
+		const struct rpc_resume *from = r->kind == RPC_GENERATE ? &r->generate.resume : &r->chat.resume;
 		call->text_bytes = from->present ? from->text_bytes : 0;
 		for (int i = 0; from->present && i < from->n_ids; i++) {
 			struct rpc_reply chunk = {.kind = RPC_R_CHUNK};

@@ -29,10 +29,11 @@ static int set_path(struct xv_client *c, const char *path, struct why *why)
 	else
 		snprintf(found, sizeof found, "%s", path);
 	if (*found == '@')
-		return fail(why, ERR_INVALID, "%s: abstract sockets are not supported (./%s names a file)", found, found);
+		return fail(why, ERR_INVALID, "%s: abstract sockets are not supported (./%s names a file)", found,
+			    found);
 	if (strlen(found) >= sizeof c->path)
-		return fail(why, ERR_INVALID, "%s: %zu bytes; the path of a Unix socket has at most %zu",
-			    found, strlen(found), sizeof c->path - 1);
+		return fail(why, ERR_INVALID, "%s: %zu bytes; the path of a Unix socket has at most %zu", found,
+			    strlen(found), sizeof c->path - 1);
 	strcpy(c->path, found);
 	return 0;
 }
@@ -54,8 +55,8 @@ static void set_defaults(struct xv_options *how)
 static int take_hello(struct xv_client *c, struct rpc_reply *r, struct why *why)
 {
 	if (r->hello.protocol_min > RPC_PROTOCOL || r->hello.protocol_max < RPC_PROTOCOL) {
-		int err = fail(why, ERR_MISMATCH, "%s: the server speaks protocol %u to %u, this program %d",
-			       c->path, r->hello.protocol_min, r->hello.protocol_max, RPC_PROTOCOL);
+		int err = fail(why, ERR_MISMATCH, "%s: the server speaks protocol %u to %u, this program %d", c->path,
+			       r->hello.protocol_min, r->hello.protocol_max, RPC_PROTOCOL);
 		rpc_reply_free(r);
 		return err;
 	}
@@ -83,11 +84,12 @@ static int take_refusal(struct xv_client *c, struct rpc_reply *r, struct why *wh
 /* What no server of this protocol says: an Error in its place ends the call. */
 static int take_misfit(struct xv_client *c, struct xv_call *call, struct rpc_reply *r, struct why *why)
 {
-	static const char *const names[] = {"nothing", "", "hello", "started", "chunk", "finished", "error", "keep_alive", "status",
-					    "tokens", "text", "done", "metrics", "rendered"};
+	static const char *const names[] = {"nothing",  "",      "hello",      "started", "chunk",
+					    "finished", "error", "keep_alive", "status",  "tokens",
+					    "text",     "done",  "metrics",    "rendered"};
 	size_t kind = (size_t)r->kind;
-	int err = fail(why, ERR_FORMAT, "%s: the server answered with \"%s\", which is no answer to what was asked", c->path,
-		       kind < sizeof names / sizeof *names ? names[kind] : "something unknown");
+	int err = fail(why, ERR_FORMAT, "%s: the server answered with \"%s\", which is no answer to what was asked",
+		       c->path, kind < sizeof names / sizeof *names ? names[kind] : "something unknown");
 
 	rpc_reply_free(r);
 	if (!call)
@@ -246,9 +248,8 @@ static int wait_hello(struct xv_client *c, uint64_t end, struct why *why)
 		if (now_ns() > notice_ns)
 			xv_note_wait(c, "the server takes the connection and does not answer yet");
 		if (now_ns() > end)
-			return fail(why, ERR_DEADLINE,
-				    "%s: the server took the connection but said nothing for %d ms", c->path,
-				    c->how.connect_timeout_ms);
+			return fail(why, ERR_DEADLINE, "%s: the server took the connection but said nothing for %d ms",
+				    c->path, c->how.connect_timeout_ms);
 		err = exchange(c, min_int(100, left_ms(end)), why);
 		if (err)
 			return err;
@@ -267,8 +268,8 @@ static int connect_at_once(struct xv_client *c, struct why *why)
 	return 0;
 }
 
-/* A server that took the connection and went away is being started again; where nobody listens, the socket may be passing
- * from one server to the next. */
+/* A server that took the connection and went away is being started again; where nobody listens, the socket may be
+ * passing from one server to the next. */
 static int greet(struct xv_client *c, struct why *why)
 {
 	enum { PAUSE_MS = 50, REFUSED_MS = 1000 };

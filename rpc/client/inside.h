@@ -39,7 +39,7 @@ struct xv_client {
 	struct rpc_out out; /* bytes not yet sent, from out_sent on */
 	size_t out_sent;
 	struct rpc_reply reply; /* what xv_wait() gave last */
-	struct xv_call *calls; /* in the order asked: so they are sent again, a Cancel behind what it cancels */
+	struct xv_call *calls;  /* in the order asked: so they are sent again, a Cancel behind what it cancels */
 	uint64_t next_id, lost_ns, try_ns;
 	uint64_t heard_ns, looked_ns; /* when bytes came last, and when they were last looked for */
 	int pause_ms, resends;
@@ -69,9 +69,11 @@ int xv_lose(struct xv_client *c, const struct why *why);
 void xv_count_losses(struct xv_client *c); /* the server went away: each call that it had may be why */
 int xv_come_back(struct xv_client *c, struct why *why);
 int xv_check_patience(const struct xv_client *c, struct why *why);
-/* Sends calls again whose time has come; an open call beside a silent connection means that the server hangs: ERR_GONE. */
+/* Sends calls again whose time has come; an open call beside a silent connection means that the server hangs: ERR_GONE.
+ */
 int xv_look_at_calls(struct xv_client *c, struct why *why);
-/* An error that another try may mend: a delay of any call while the model loads, of one that has begun whatever it is. */
+/* An error that another try may mend: a delay of any call while the model loads, of one that has begun whatever it is.
+ */
 bool xv_may_wait(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e);
 void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error *e);
 void xv_note_wait(struct xv_client *c, const char *text);

@@ -34,8 +34,8 @@ static int explain(const struct xv_client *c, int error, struct why *why)
 		return fail(why, ERR_GONE, "%s: no server: nobody listens on this socket any more", c->path);
 	case EACCES:
 	case EPERM:
-		return fail(why, ERR_DENIED,
-			    "%s: you may not connect (the server's --uds-group says who may)", c->path);
+		return fail(why, ERR_DENIED, "%s: you may not connect (the server's --uds-group says who may)",
+			    c->path);
 	case EAGAIN:
 		return fail(why, ERR_BUSY, "%s: the server does not take connections", c->path);
 	default:
@@ -85,8 +85,7 @@ int xv_io_send(struct xv_client *c, struct why *why)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return 0;
 		if (n < 0)
-			return fail(why, ERR_GONE, "%s: the server has gone away: %s", c->path,
-				    strerror(errno));
+			return fail(why, ERR_GONE, "%s: the server has gone away: %s", c->path, strerror(errno));
 		c->out_sent += (size_t)n;
 	}
 	c->out.len = c->out_sent = 0;

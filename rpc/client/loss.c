@@ -155,12 +155,14 @@ static int give_up(const struct xv_client *c, const struct xv_call *call, struct
 	bool away = c->fd < 0 || call->retry_ns;
 
 	if (call->losses >= MOST_LOSSES)
-		return fail(why, ERR_INTERNAL,
-			    "the server was lost %d times while it had this request, which brought no new token: it is given up, "
-			    "since the request may be what ends the server (its log has the reason)",
-			    call->losses);
+		return fail(
+			why, ERR_INTERNAL,
+			"the server was lost %d times while it had this request, which brought no new token: it is given up, "
+			"since the request may be what ends the server (its log has the reason)",
+			call->losses);
 	if (call->deadline_ns && away && now_ns() > call->deadline_ns)
-		return fail(why, ERR_DEADLINE, "the time of this call is over, and the server is not ready: %.300s", c->waits_for);
+		return fail(why, ERR_DEADLINE, "the time of this call is over, and the server is not ready: %.300s",
+			    c->waits_for);
 	return 0;
 }
 

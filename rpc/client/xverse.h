@@ -1,8 +1,9 @@
 /* xverse.h - libxverse: talk to xversed from C.
  *
- * One connection, many calls. A request is a struct of rpc/codec/codec.h (its fields and defaults are those of proto/xverse.proto);
- * a Generate is answered by RPC_R_STARTED, any number of RPC_R_CHUNK, then RPC_R_FINISHED or RPC_R_ERROR, other calls by one
- * reply. rpc/client/example.c is the whole of it in 30 lines; cc $(pkg-config --cflags --libs xverse).
+ * One connection, many calls. A request is a struct of rpc/codec/codec.h (its fields and defaults are those of
+ *proto/xverse.proto); a Generate is answered by RPC_R_STARTED, any number of RPC_R_CHUNK, then RPC_R_FINISHED or
+ *RPC_R_ERROR, other calls by one reply. rpc/client/example.c is the whole of it in 30 lines; cc $(pkg-config --cflags
+ *--libs xverse).
  *
  * Blocking: xv_send(), then xv_wait() until the last reply.
  * In your own poll loop, where nothing here ever blocks:
@@ -15,14 +16,15 @@
  *			take(&r);
  *	}
  *
- * Reconnect and resume: when the server is lost while calls are open, xv_wait() connects again and sends each call with what came
- * of it so far; a stream goes on with the next chunk, the same bits as without the loss, unless `no_resume` is set. A call that the
- * server had three times when it went away, without a new token in between, is given up: it gets an Error (ERR_INTERNAL) made here.
- * A call that begins while the model loads waits; `notice` hears of it. A time limit of a request counts from xv_send(). A reply of
- * another kind than the request has becomes an Error (ERR_FORMAT), the call's last.
+ * Reconnect and resume: when the server is lost while calls are open, xv_wait() connects again and sends each call with
+ *what came of it so far; a stream goes on with the next chunk, the same bits as without the loss, unless `no_resume` is
+ *set. A call that the server had three times when it went away, without a new token in between, is given up: it gets an
+ *Error (ERR_INTERNAL) made here. A call that begins while the model loads waits; `notice` hears of it. A time limit of
+ *a request counts from xv_send(). A reply of another kind than the request has becomes an Error (ERR_FORMAT), the
+ *call's last.
  *
- * Errors are ERR_* (negative, base/base.h) with a text in struct why. Memory: a reply is the library's until the next xv_ call
- * of that client; requests stay the caller's. Not thread-safe: one client a thread. SIGPIPE is never raised. */
+ * Errors are ERR_* (negative, base/base.h) with a text in struct why. Memory: a reply is the library's until the next
+ *xv_ call of that client; requests stay the caller's. Not thread-safe: one client a thread. SIGPIPE is never raised. */
 #ifndef XVERSE_H
 #define XVERSE_H
 
@@ -39,15 +41,15 @@ struct xv_options {
 				   /run/xversed/xversed.sock */
 	int connect_timeout_ms; /* 0: 40,000, longer than the launcher ever waits before it starts a job again
 				 */
-	int silence_timeout_ms; /* a server that says nothing for so long while calls are open is lost; time in which xv_wait() was
-				   not called does not count; 0: 5000 */
+	int silence_timeout_ms; /* a server that says nothing for so long while calls are open is lost; time in which
+				   xv_wait() was not called does not count; 0: 5000 */
 	bool no_resume;
 	int resume_timeout_ms;  /* how long to try to come back; 0: 120000 */
-	int loading_timeout_ms; /* how long a call that has not begun waits for the model to load; 0: resume_timeout_ms; below 0: not at
-				   all, ERR_LOADING is its answer */
-	bool no_wait;          /* xv_connect() does not wait for the server's Hello: it never blocks */
-	/* Called when calls, or xv_connect(), begin to wait, with what for ("the model is still loading"), once until something is
-	 * heard. May be NULL; it makes no xv_ call. */
+	int loading_timeout_ms; /* how long a call that has not begun waits for the model to load; 0: resume_timeout_ms;
+				   below 0: not at all, ERR_LOADING is its answer */
+	bool no_wait;           /* xv_connect() does not wait for the server's Hello: it never blocks */
+	/* Called when calls, or xv_connect(), begin to wait, with what for ("the model is still loading"), once until
+	 * something is heard. May be NULL; it makes no xv_ call. */
 	void (*notice)(void *arg, const char *what);
 	void *notice_arg;
 };

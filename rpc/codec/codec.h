@@ -1,7 +1,7 @@
 /* codec.h - payload bytes <-> plain structs. The only file that sees generated protobuf code (codec*.c).
  *
- * Optional numbers carry a `has_` flag. Decoded requests own one block of memory: rpc_request_free(). Field meaning, units
- * and defaults are in proto/xverse.proto; enum values are equal to the proto's. */
+ * Optional numbers carry a `has_` flag. Decoded requests own one block of memory: rpc_request_free(). Field meaning,
+ * units and defaults are in proto/xverse.proto; enum values are equal to the proto's. */
 #ifndef RPC_CODEC_CODEC_H
 #define RPC_CODEC_CODEC_H
 
@@ -9,7 +9,8 @@
 
 enum { RPC_PROTOCOL = 1 }; /* the version that both sides of this source speak */
 
-/* Over one of these: ERR_LIMIT with the field named. Token ids are bounded by the frame; their values are the engine's to check. */
+/* Over one of these: ERR_LIMIT with the field named. Token ids are bounded by the frame; their values are the engine's
+ * to check. */
 enum {
 #define COUNT(Message, field, most, meaning) RPC_MOST_##Message##_##field = most,
 #define BYTES(Message, field, most, meaning) RPC_BYTES_##Message##_##field = most,
@@ -17,7 +18,7 @@ enum {
 	RPC_MAX_STOP = RPC_MOST_Sampling_stop,
 	RPC_MAX_STOP_BYTES = RPC_BYTES_Sampling_stop, /* of one */
 	RPC_MAX_MESSAGES = RPC_MOST_Chat_messages,
-	RPC_MAX_ASKER_BYTES = RPC_BYTES_Asker_key, /* a field of Asker; over it: ERR_INVALID */
+	RPC_MAX_ASKER_BYTES = RPC_BYTES_Asker_key,   /* a field of Asker; over it: ERR_INVALID */
 	RPC_MAX_NAME_BYTES = RPC_BYTES_Message_role, /* also of user, fingerprint, version, ... */
 };
 
@@ -52,7 +53,7 @@ struct rpc_sampling {
 };
 
 struct rpc_resume {
-	bool present; /* false: nothing to resume, the rest is unset */
+	bool present;       /* false: nothing to resume, the rest is unset */
 	const int32_t *ids; /* (n_ids) */
 	int n_ids;
 	uint64_t text_bytes, seed;
@@ -78,7 +79,8 @@ struct rpc_generate {
 
 struct rpc_message {
 	const char *role;
-	const char *content; /* (content_len), NUL-terminated as well; NULL: unset, `json` may hold it as a list or null */
+	const char
+		*content; /* (content_len), NUL-terminated as well; NULL: unset, `json` may hold it as a list or null */
 	const char *name, *json;
 	size_t content_len; /* the text may hold NUL bytes */
 };
@@ -99,8 +101,19 @@ struct rpc_score {
 };
 
 enum rpc_kind { /* field numbers of Request.body */
-	RPC_NONE = 0, RPC_HELLO = 2, RPC_GENERATE, RPC_CANCEL, RPC_STATUS, RPC_TOKENIZE, RPC_DETOKENIZE, RPC_SCORE,
-	RPC_DRAIN, RPC_METRICS, RPC_LOG_LEVEL, RPC_CHAT, RPC_TEMPLATE,
+		RPC_NONE = 0,
+		RPC_HELLO = 2,
+		RPC_GENERATE,
+		RPC_CANCEL,
+		RPC_STATUS,
+		RPC_TOKENIZE,
+		RPC_DETOKENIZE,
+		RPC_SCORE,
+		RPC_DRAIN,
+		RPC_METRICS,
+		RPC_LOG_LEVEL,
+		RPC_CHAT,
+		RPC_TEMPLATE,
 };
 
 struct rpc_asker {
@@ -137,11 +150,12 @@ struct rpc_request {
 	void *memory; /* what the pointers point into */
 };
 
-/* 0, or ERR_FORMAT, ERR_INVALID or ERR_LIMIT with the field named; then only id and kind are set (kind: as far as it can be told) and nothing is to be freed. A request
- * of no known kind decodes to RPC_NONE. Pointers are never NULL: an unset string is "". Prompt text and the content of messages
- * may be any bytes (content without NUL); other strings are UTF-8 without NUL. Every number lies in its range of
- * proto/sampling.def and proto/limits.def, and no list or text is longer than they say. Memory: at most 16 times the
- * payload and 8 MiB while decoding, a few times the payload afterwards. */
+/* 0, or ERR_FORMAT, ERR_INVALID or ERR_LIMIT with the field named; then only id and kind are set (kind: as far as it
+ * can be told) and nothing is to be freed. A request of no known kind decodes to RPC_NONE. Pointers are never NULL: an
+ * unset string is "". Prompt text and the content of messages may be any bytes (content without NUL); other strings are
+ * UTF-8 without NUL. Every number lies in its range of proto/sampling.def and proto/limits.def, and no list or text is
+ * longer than they say. Memory: at most 16 times the payload and 8 MiB while decoding, a few times the payload
+ * afterwards. */
 int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why);
 void rpc_request_free(struct rpc_request *r);
 size_t rpc_request_bytes(const struct rpc_request *r); /* that it holds in memory, itself left out */
@@ -154,8 +168,8 @@ struct rpc_out {
 void rpc_out_finish(struct rpc_out *o);
 
 struct rpc_error {
-	int code; /* ERR_*, negative */
-	const char *text; /* bytes that are not UTF-8 leave as '?' */
+	int code;                /* ERR_*, negative */
+	const char *text;        /* bytes that are not UTF-8 leave as '?' */
 	uint32_t retry_after_ms; /* 0: unset */
 	int rank;                /* these three leave with ERR_LOST_RANK only; -1: unset */
 	int64_t step, pid;
@@ -198,8 +212,14 @@ struct rpc_chunk {
 	bool prompt;
 };
 
-enum rpc_finish { RPC_FINISH_NONE, RPC_FINISH_STOP, RPC_FINISH_LENGTH, RPC_FINISH_CANCELLED, RPC_FINISH_DEADLINE,
-		  RPC_FINISH_SCORED };
+enum rpc_finish {
+	RPC_FINISH_NONE,
+	RPC_FINISH_STOP,
+	RPC_FINISH_LENGTH,
+	RPC_FINISH_CANCELLED,
+	RPC_FINISH_DEADLINE,
+	RPC_FINISH_SCORED
+};
 struct rpc_finished {
 	enum rpc_finish reason;
 	int32_t stop_id; /* -1: unset */
@@ -217,14 +237,14 @@ struct rpc_rank_status {
 struct rpc_status {
 	enum rpc_state state;
 	const char *model, *fingerprint, *numerics_class, *version, *device, *isa, *architecture, *tokenizer;
-	uint32_t ranks, running, waiting, kv_blocks, kv_blocks_held, block_size, max_model_len, max_num_seqs, threads, vocab,
-		max_num_batched_tokens;
+	uint32_t ranks, running, waiting, kv_blocks, kv_blocks_held, block_size, max_model_len, max_num_seqs, threads,
+		vocab, max_num_batched_tokens;
 	uint64_t load_bytes, load_total, load_bytes_per_s, waiting_tokens, uptime_ns, prompt_tokens, output_tokens,
 		cached_tokens, preemptions, parameters;
 	int64_t step;
 	const struct rpc_rank_status *rank;
 	int n_rank;
-	const char *bos_token, *eos_token; /* "": none */
+	const char *bos_token, *eos_token;             /* "": none */
 	const char *prompt_attention, *kernel_overlap; /* CUDA; else "" */
 };
 
@@ -237,8 +257,19 @@ struct rpc_tokens {
 };
 
 enum rpc_reply_kind { /* field numbers of Reply.body */
-	RPC_R_NONE = 0, RPC_R_HELLO = 2, RPC_R_STARTED, RPC_R_CHUNK, RPC_R_FINISHED, RPC_R_ERROR, RPC_R_KEEP_ALIVE, RPC_R_STATUS,
-	RPC_R_TOKENS, RPC_R_TEXT, RPC_R_DONE, RPC_R_METRICS, RPC_R_RENDERED,
+		      RPC_R_NONE = 0,
+		      RPC_R_HELLO = 2,
+		      RPC_R_STARTED,
+		      RPC_R_CHUNK,
+		      RPC_R_FINISHED,
+		      RPC_R_ERROR,
+		      RPC_R_KEEP_ALIVE,
+		      RPC_R_STATUS,
+		      RPC_R_TOKENS,
+		      RPC_R_TEXT,
+		      RPC_R_DONE,
+		      RPC_R_METRICS,
+		      RPC_R_RENDERED,
 };
 struct rpc_reply {
 	uint64_t id;
@@ -279,8 +310,8 @@ void rpc_reply_free(struct rpc_reply *r);
 
 /* The id of a message that may not decode; 0 where it cannot be told. */
 uint64_t rpc_payload_id(const uint8_t *payload, size_t size);
-/* A framed Error of call `id` in the caller's buffer, without allocation (a signal or a dying process may do it). Returns its
- * bytes; the text is cut to fit. */
+/* A framed Error of call `id` in the caller's buffer, without allocation (a signal or a dying process may do it).
+ * Returns its bytes; the text is cut to fit. */
 enum { RPC_ERROR_MAX = 1024 };
 size_t rpc_error_write(uint8_t out[RPC_ERROR_MAX], uint64_t id, const struct rpc_error *error);
 

@@ -12,8 +12,8 @@ static void read_started(struct reader *r, struct rpc_started *out, const PB(Sta
 	out->fingerprint = NAME(fingerprint);
 	out->numerics_class = NAME(numerics_class);
 	out->prompt_tokens = from->prompt_tokens;
-	out->prompt_ids = read_ids(r, from->prompt_ids, from->n_prompt_ids, INT32_MAX, "prompt_ids",
-				   &out->n_prompt_ids);
+	out->prompt_ids =
+		read_ids(r, from->prompt_ids, from->n_prompt_ids, INT32_MAX, "prompt_ids", &out->n_prompt_ids);
 }
 
 static void read_token(struct reader *r, struct rpc_token *out, const PB(TokenInfo) * from)
@@ -37,8 +37,7 @@ static void read_token(struct reader *r, struct rpc_token *out, const PB(TokenIn
 
 static void read_chunk(struct reader *r, struct rpc_chunk *out, const PB(Chunk) * from)
 {
-	struct rpc_token *tokens =
-		read_list(r, from->n_tokens, INT32_MAX, sizeof *tokens, "tokens", &out->n_tokens);
+	struct rpc_token *tokens = read_list(r, from->n_tokens, INT32_MAX, sizeof *tokens, "tokens", &out->n_tokens);
 
 	for (int i = 0; i < out->n_tokens; i++)
 		read_token(r, &tokens[i], from->tokens[i]);
@@ -76,8 +75,7 @@ static void read_error(struct reader *r, struct rpc_error *out, const PB(Error) 
 
 static void read_status(struct reader *r, struct rpc_status *out, const PB(Status) * from)
 {
-	struct rpc_rank_status *rank =
-		read_list(r, from->n_rank, INT32_MAX, sizeof *rank, "rank", &out->n_rank);
+	struct rpc_rank_status *rank = read_list(r, from->n_rank, INT32_MAX, sizeof *rank, "rank", &out->n_rank);
 
 	for (int i = 0; i < out->n_rank; i++) {
 #define X(field) rank[i].field = from->rank[i]->field;
@@ -114,8 +112,7 @@ static void read_tokens(struct reader *r, struct rpc_tokens *out, const PB(Token
 		pieces[i] = read_text(r, 1, from->pieces[i], &lens[i]);
 	out->pieces = pieces;
 	out->piece_len = lens;
-	out->first =
-		(const uint32_t *)read_ids(r, (const int32_t *)from->first, n, INT32_MAX, "first", &count);
+	out->first = (const uint32_t *)read_ids(r, (const int32_t *)from->first, n, INT32_MAX, "first", &count);
 	out->end = (const uint32_t *)read_ids(r, (const int32_t *)from->end, n, INT32_MAX, "end", &count);
 }
 
@@ -156,8 +153,7 @@ static void read_body(struct reader *r, struct rpc_reply *out, const PB(Reply) *
 		out->text.text = read_text(r, from->text->has_text, from->text->text, &out->text.text_len);
 		break;
 	case RPC_R_METRICS:
-		out->text.text =
-			read_text(r, from->metrics->has_text, from->metrics->text, &out->text.text_len);
+		out->text.text = read_text(r, from->metrics->has_text, from->metrics->text, &out->text.text_len);
 		break;
 	case RPC_R_DONE:
 		out->done.count = from->done->count;

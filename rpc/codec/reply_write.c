@@ -56,8 +56,7 @@ static PB(Started) * write_started(struct arena *a, const struct rpc_started *fr
 {
 	PB(Started) *to = WIRE_NEW(a, Started, started);
 
-	to->has_call = to->has_seed = to->has_fingerprint = to->has_numerics_class = to->has_prompt_tokens =
-		1;
+	to->has_call = to->has_seed = to->has_fingerprint = to->has_numerics_class = to->has_prompt_tokens = 1;
 	to->call = from->call;
 	to->seed = from->seed;
 	to->fingerprint = wire_string(from->fingerprint);
@@ -138,7 +137,7 @@ static PB(RankStatus) * write_rank(struct arena *a, const struct rpc_rank_status
 {
 	PB(RankStatus) *to = WIRE_NEW(a, RankStatus, rank_status);
 
-#define X(field)             \
+#define X(field) \
 	to->has_##field = 1; \
 	to->field = from->field;
 	RANK_NUMBERS(X)
@@ -152,12 +151,12 @@ static PB(Status) * write_status(struct arena *a, const struct rpc_status *from)
 
 	to->has_state = 1;
 	to->state = (PB(State))from->state;
-#define X(field)             \
+#define X(field) \
 	to->has_##field = 1; \
 	to->field = wire_string(from->field);
 	STATUS_STRINGS(X)
 #undef X
-#define X(field)             \
+#define X(field) \
 	to->has_##field = 1; \
 	to->field = from->field;
 	STATUS_NUMBERS(X)
@@ -353,8 +352,7 @@ static size_t put_error(uint8_t *to, const struct rpc_error *e)
 
 size_t rpc_error_write(uint8_t out[RPC_ERROR_MAX], uint64_t id, const struct rpc_error *error)
 {
-	uint8_t *payload =
-		out + 2; /* the frame's length takes two bytes: not the shortest form, and allowed */
+	uint8_t *payload = out + 2; /* the frame's length takes two bytes: not the shortest form, and allowed */
 	size_t n = put_number(payload, 1, id), size;
 
 	size = put_error(payload + n + 3, error);

@@ -8,8 +8,7 @@
  * always would. */
 static void read_stop(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
 {
-	const char **stop =
-		read_list(r, from->n_stop, RPC_MAX_STOP, sizeof *stop, "sampling.stop", &s->n_stop);
+	const char **stop = read_list(r, from->n_stop, RPC_MAX_STOP, sizeof *stop, "sampling.stop", &s->n_stop);
 
 	for (int i = 0; i < s->n_stop; i++) {
 		char field[40];
@@ -37,11 +36,11 @@ static void read_bias(struct reader *r, struct rpc_sampling *s, const PB(Samplin
 
 static void read_sampling_numbers(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
 {
-#define READ(NAME, ours, wire)      \
-	if (from->has_##wire)       \
+#define READ(NAME, ours, wire) \
+	if (from->has_##wire) \
 		s->has |= 1u << RPC_##NAME, s->ours = from->wire;
-#define CHECK(NAME, wire)           \
-	if (from->has_##wire)       \
+#define CHECK(NAME, wire) \
+	if (from->has_##wire) \
 		read_in_range(r, (double)from->wire, &rpc_sampling_ranges[RPC_##NAME], #wire);
 #define REAL(NAME, field, ...) READ(NAME, field, field) CHECK(NAME, field)
 #define WHOLE(NAME, type, field, wire, ...) READ(NAME, field, wire) CHECK(NAME, wire)
@@ -62,8 +61,8 @@ static void read_sampling(struct reader *r, struct rpc_sampling *s, const PB(Sam
 	read_bias(r, s, from);
 	s->stop_ids = read_ids(r, from->stop_token_ids, from->n_stop_token_ids, RPC_MOST_Sampling_stop_token_ids,
 			       "sampling.stop_token_ids", &s->n_stop_ids);
-	s->allowed = read_ids(r, from->allowed_token_ids, from->n_allowed_token_ids, RPC_MOST_Sampling_allowed_token_ids,
-			      "sampling.allowed_token_ids", &s->n_allowed);
+	s->allowed = read_ids(r, from->allowed_token_ids, from->n_allowed_token_ids,
+			      RPC_MOST_Sampling_allowed_token_ids, "sampling.allowed_token_ids", &s->n_allowed);
 	s->bad = read_ids(r, from->bad_token_ids, from->n_bad_token_ids, RPC_MOST_Sampling_bad_token_ids,
 			  "sampling.bad_token_ids", &s->n_bad);
 }
@@ -81,13 +80,12 @@ static void read_resume(struct reader *r, struct rpc_resume *out, const PB(Resum
 	read_number(r, (double)from->text_bytes, WIRE_Resume_text_bytes, "resume.text_bytes");
 	out->fingerprint = read_name(r, from->has_fingerprint, from->fingerprint, RPC_BYTES_Resume_fingerprint,
 				     "resume.fingerprint");
-	out->numerics_class = read_name(r, from->has_numerics_class, from->numerics_class, RPC_BYTES_Resume_numerics_class,
-					"resume.numerics_class");
+	out->numerics_class = read_name(r, from->has_numerics_class, from->numerics_class,
+					RPC_BYTES_Resume_numerics_class, "resume.numerics_class");
 }
 
 /* ids: NULL where the prompt is a text; a request without a prompt is one with an empty text. */
-static void read_prompt(struct reader *r, struct rpc_prompt *out, const ProtobufCBinaryData *text,
-			const PB(Ids) * ids)
+static void read_prompt(struct reader *r, struct rpc_prompt *out, const ProtobufCBinaryData *text, const PB(Ids) * ids)
 {
 	static const PB(Ids) none = XVERSE__V1__IDS__INIT;
 
@@ -102,8 +100,7 @@ static void read_generate(struct reader *r, struct rpc_generate *out, const PB(G
 {
 	if (!from->prompt_case)
 		wire_fail(r, ERR_INVALID, "generate: no prompt (text or tokens)");
-	read_prompt(r, &out->prompt,
-		    from->prompt_case == XVERSE__V1__GENERATE__PROMPT_TEXT ? &from->text : NULL,
+	read_prompt(r, &out->prompt, from->prompt_case == XVERSE__V1__GENERATE__PROMPT_TEXT ? &from->text : NULL,
 		    from->prompt_case == XVERSE__V1__GENERATE__PROMPT_TOKENS ? from->tokens : NULL);
 	read_sampling(r, &out->sampling, from->sampling);
 	read_resume(r, &out->resume, from->resume);
@@ -148,10 +145,9 @@ static void read_chat(struct reader *r, struct rpc_chat *out, const PB(Chat) * f
 	out->timeout_ms = from->timeout_ms;
 	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Chat_user, "user");
 	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
-	out->documents_json =
-		read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
-	out->args_json = read_name(r, from->has_template_args_json, from->template_args_json, SIZE_MAX,
-				   "template_args_json");
+	out->documents_json = read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
+	out->args_json =
+		read_name(r, from->has_template_args_json, from->template_args_json, SIZE_MAX, "template_args_json");
 	out->add_generation_prompt = !from->has_add_generation_prompt || from->add_generation_prompt;
 }
 
@@ -162,10 +158,9 @@ static void read_template(struct reader *r, struct rpc_chat *out, const PB(Templ
 	read_resume(r, &out->resume, NULL);
 	out->user = "";
 	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
-	out->documents_json =
-		read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
-	out->args_json = read_name(r, from->has_template_args_json, from->template_args_json, SIZE_MAX,
-				   "template_args_json");
+	out->documents_json = read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
+	out->args_json =
+		read_name(r, from->has_template_args_json, from->template_args_json, SIZE_MAX, "template_args_json");
 	out->add_generation_prompt = !from->has_add_generation_prompt || from->add_generation_prompt;
 }
 

@@ -28,10 +28,10 @@ static PB(Sampling) * write_sampling(struct arena *a, const struct rpc_sampling 
 {
 	PB(Sampling) *to = WIRE_NEW(a, Sampling, sampling);
 
-#define WRITE(NAME, ours, wire)                 \
-	if (s->has & (1u << RPC_##NAME)) {      \
-		to->has_##wire = 1;             \
-		to->wire = s->ours;             \
+#define WRITE(NAME, ours, wire) \
+	if (s->has & (1u << RPC_##NAME)) { \
+		to->has_##wire = 1; \
+		to->wire = s->ours; \
 	}
 #define REAL(NAME, field, ...) WRITE(NAME, field, field)
 #define WHOLE(NAME, type, field, wire, ...) WRITE(NAME, field, wire)

@@ -17,12 +17,13 @@ static void scratch_free(void *arena, void *p)
 	(void)arena, (void)p; /* the arena ends as a whole */
 }
 
-/* Bytes that a message may take while it is decoded: so many a byte, which long texts and lists need, and so many for every
- * message. protobuf-c takes about 250 bytes for a Message of a dozen bytes, and up to 16,384 of them are legal. */
+/* Bytes that a message may take while it is decoded: so many a byte, which long texts and lists need, and so many for
+ * every message. protobuf-c takes about 250 bytes for a Message of a dozen bytes, and up to 16,384 of them are legal.
+ */
 enum { DECODE_PER_BYTE = 16, DECODE_ANY = 8 << 20 };
 
-const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type, const uint8_t *payload,
-			size_t size, struct why *why)
+const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type, const uint8_t *payload, size_t size,
+			struct why *why)
 {
 	ProtobufCAllocator allocator = {scratch_alloc, scratch_free, &r->scratch};
 	const void *message;
@@ -33,8 +34,8 @@ const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type
 	if (!message && r->scratch.starved)
 		wire_fail(r, ERR_BUSY, "there is no memory for a message of %zu bytes now", size);
 	else if (!message && r->scratch.refused)
-		wire_fail(r, ERR_LIMIT, "%s: too many entries for a message of %zu bytes", wire_most_repeated(type, payload, size),
-			  size);
+		wire_fail(r, ERR_LIMIT, "%s: too many entries for a message of %zu bytes",
+			  wire_most_repeated(type, payload, size), size);
 	else if (!message)
 		wire_fail(r, ERR_FORMAT, "not a message of the protocol");
 	return message;
@@ -107,8 +108,7 @@ void *read_list(struct reader *r, size_t n, size_t max, size_t size, const char 
 	return arena_zeroed(&r->out, n, size);
 }
 
-const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t max, const char *field,
-			int *count)
+const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t max, const char *field, int *count)
 {
 	int32_t *to = read_list(r, n, max, sizeof *to, field, count);
 
@@ -119,7 +119,8 @@ const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t 
 
 const struct range rpc_sampling_ranges[] = {
 #define REAL(NAME, field, unset, bound, low, high, meaning) [RPC_##NAME] = {low, high, RANGE_##bound},
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [RPC_##NAME] = {(double)(low), (double)(high), RANGE_FROM},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) \
+	[RPC_##NAME] = {(double)(low), (double)(high), RANGE_FROM},
 #include "proto/sampling.def"
 };
 
@@ -150,8 +151,8 @@ void read_hello(struct reader *r, struct rpc_hello *out, const PB(Hello) * from)
 	if (from->frame_limit)
 		read_number(r, from->frame_limit, WIRE_Hello_frame_limit, "hello.frame_limit");
 	out->version = read_name(r, from->has_version, from->version, RPC_BYTES_Hello_version, "hello.version");
-	out->served_model = read_name(r, from->has_served_model, from->served_model,
-				      RPC_BYTES_Hello_served_model, "hello.served_model");
+	out->served_model = read_name(r, from->has_served_model, from->served_model, RPC_BYTES_Hello_served_model,
+				      "hello.served_model");
 }
 
 ProtobufCBinaryData wire_bytes(const char *text, size_t len)

@@ -33,9 +33,10 @@ struct reader {
 };
 
 /* The generated message in scratch memory, or NULL with the error set. */
-const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type, const uint8_t *payload,
-			size_t size, struct why *why);
-/* The name of the field that a message repeats most, of whatever depth, without decoding it; "message" where none is. */
+const void *wire_unpack(struct reader *r, const ProtobufCMessageDescriptor *type, const uint8_t *payload, size_t size,
+			struct why *why);
+/* The name of the field that a message repeats most, of whatever depth, without decoding it; "message" where none is.
+ */
 const char *wire_most_repeated(const ProtobufCMessageDescriptor *type, const uint8_t *payload, size_t size);
 /* Ends the reading: the memory for the plain struct, or NULL where an error was met (*err says which). */
 void *wire_done(struct reader *r, int *err);
@@ -45,8 +46,7 @@ int wire_fail(struct reader *r, int err, const char *fmt, ...) __attribute__((fo
  * bytes. */
 const char *read_name(struct reader *r, int has, ProtobufCBinaryData from, size_t max, const char *field);
 const char *read_text(struct reader *r, int has, ProtobufCBinaryData from, size_t *len);
-const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t max, const char *field,
-			int *count);
+const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t max, const char *field, int *count);
 /* A list of at most `max` in the plain struct's memory. */
 void *read_list(struct reader *r, size_t n, size_t max, size_t size, const char *field, int *count);
 /* The one place where numbers meet their ranges: proto/limits.def and proto/sampling.def. */
@@ -66,11 +66,11 @@ PB(Hello) * write_hello(struct arena *a, const struct rpc_hello *from);
 bool wire_append(struct rpc_out *out, const ProtobufCMessage *message);
 
 /* A fresh message of generated type T in the arena. */
-#define WIRE_NEW(a, Type, type)                                              \
-	({                                                                   \
+#define WIRE_NEW(a, Type, type) \
+	({ \
 		PB(Type) *wire_new = arena_zeroed((a), 1, sizeof *wire_new); \
-		xverse__v1__##type##__init(wire_new);                        \
-		wire_new;                                                    \
+		xverse__v1__##type##__init(wire_new); \
+		wire_new; \
 	})
 
 #endif

@@ -72,8 +72,10 @@ static void take(struct model *m, const struct rpc_reply *r)
 		keep(m, r);
 	else if (r->kind == RPC_R_ERROR && r->error.code == ERR_DENIED && !m->no_asker) {
 		m->no_asker = true;
-		log_event(LOG_WARN, "the daemon does not take from this user for whom it asks: all clients are one (--gateway-uid)",
-			  " model=\"%s\"", model_name(m));
+		log_event(
+			LOG_WARN,
+			"the daemon does not take from this user for whom it asks: all clients are one (--gateway-uid)",
+			" model=\"%s\"", model_name(m));
 	}
 	m->asked_id = 0;
 }
@@ -162,9 +164,10 @@ struct model *model_of(struct exchange *x)
 		answer_error(x, 400, NULL, "model", "model must be a string, not %s", json_kind_name(name));
 		return NULL;
 	}
-	m = strlen(json_str(name)) != json_len(name) ? NULL : name_unknown(g) ? &g->models[0] : by_name(g, json_str(name));
+	m = strlen(json_str(name)) != json_len(name) ? NULL
+	    : name_unknown(g)                        ? &g->models[0]
+						     : by_name(g, json_str(name));
 	if (!m)
-		answer_error(x, 404, "model_not_found", "model", "there is no model %.100s here",
-			     json_str(name));
+		answer_error(x, 404, "model_not_found", "model", "there is no model %.100s here", json_str(name));
 	return x->model = m;
 }

@@ -46,7 +46,8 @@ struct options {
 	const char *allowed_host[GW_LIST], *cors_origin[GW_LIST];
 	const char *trusted_proxy[GW_LIST];
 	int n_allowed_hosts, n_cors_origins, n_trusted_proxies;
-	int64_t max_body, max_bodies, max_connections, max_per_address, share, head_ms, body_ms, idle_ms, stall_ms, ping_ms, drain_ms, resume_ms;
+	int64_t max_body, max_bodies, max_connections, max_per_address, share, head_ms, body_ms, idle_ms, stall_ms,
+		ping_ms, drain_ms, resume_ms;
 	bool help, print_openapi, check;
 };
 
@@ -56,13 +57,13 @@ struct model {
 	struct gateway *g;
 	struct watch watch;
 	const char *name, *socket; /* NULL name: as the daemon says; NULL socket: the default one */
-	struct xv_client *client; /* asks for Status once a second; NULL: to be connected */
+	struct xv_client *client;  /* asks for Status once a second; NULL: to be connected */
 	uint64_t asked_id, asked_ns, next_ns;
 	enum model_state state;
-	bool was_ready; /* it has been: when it loads again, requests wait for it */
-	int64_t created; /* Unix time of the first answer */
+	bool was_ready;          /* it has been: when it loads again, requests wait for it */
+	int64_t created;         /* Unix time of the first answer */
 	struct rpc_reply status; /* the last one, kept; kind is RPC_R_NONE where none came */
-	bool no_asker; /* the daemon lets this process ask for nobody but itself */
+	bool no_asker;           /* the daemon lets this process ask for nobody but itself */
 	char why[512];
 };
 
@@ -80,16 +81,16 @@ struct answer {
 	int status; /* 0: none yet */
 	const char *type;
 	struct text body;
-	int retry_after; /* seconds; 0: none */
+	int retry_after;            /* seconds; 0: none */
 	const char *allow, *policy; /* policy: the Content-Security-Policy of a page */
-	char ignored[512]; /* names of keys that were not used */
+	char ignored[512];          /* names of keys that were not used */
 	bool close, ask_key, no_retry, do_retry;
 };
 
 /* What an exchange does with the daemon's replies. The owner's state is x->work. */
 struct work_ops {
 	void (*take)(struct exchange *x, const struct rpc_reply *r);
-	void (*tick)(struct exchange *x);                                    /* every GW_TICK_MS; may be NULL */
+	void (*tick)(struct exchange *x);                            /* every GW_TICK_MS; may be NULL */
 	void (*lost)(struct exchange *x, int err, const char *text); /* the daemon, for good */
 	void (*free)(struct exchange *x);
 };
@@ -102,8 +103,8 @@ struct connection {
 	int fd;
 	struct exchange *x;
 	struct framing framing;
-	uint64_t completed; /* requests */
-	bool refused;       /* by its framing, and over */
+	uint64_t completed;   /* requests */
+	bool refused;         /* by its framing, and over */
 	uint64_t deadline_ns; /* 0: none; then the connection is cut */
 	bool hung_up, linger;
 	uint64_t given, stall_given, stall_ns; /* bytes handed to libmicrohttpd; as last seen, when that changed */
@@ -117,7 +118,7 @@ struct exchange {
 	struct watch watch; /* of the client's descriptor */
 	struct exchange *next, **link;
 	const struct route *route;
-	const char *path; /* valid during the exchange */
+	const char *path;                    /* valid during the exchange */
 	char method[12], id[132], asks[129]; /* asks: who does, for turns in the daemon */
 	const char *tail; /* what follows the path of a route that takes it, an allocated copy is in tail_copy */
 	char *tail_copy, *origin;
@@ -147,14 +148,14 @@ struct exchange {
 };
 
 struct route {
-	const char *method, *path; /* a path that ends in '/' takes what follows it too */
-	bool open;                 /* without a key */
+	const char *method, *path;         /* a path that ends in '/' takes what follows it too */
+	bool open;                         /* without a key */
 	void (*begin)(struct exchange *x); /* answers, or starts work */
 };
 
 struct counters {
-	uint64_t by_class[6], streams, hang_ups, refused_filter, refused_key, stalls, deadlines, pings, log_lost, refused_framing, refused_memory,
-		resends;
+	uint64_t by_class[6], streams, hang_ups, refused_filter, refused_key, stalls, deadlines, pings, log_lost,
+		refused_framing, refused_memory, resends;
 };
 
 struct gateway {
@@ -224,7 +225,8 @@ void exchange_receipt(struct text *out, const char *fingerprint, const char *num
 
 /* budget.c */
 void budget_open(void);
-/* What this part of the exchange takes from now on. 0, or the status to refuse with: nothing changed then. Less is always taken. */
+/* What this part of the exchange takes from now on. 0, or the status to refuse with: nothing changed then. Less is
+ * always taken. */
 int budget_set(struct exchange *x, enum budget_part part, int64_t bytes);
 const char *budget_text(int status);
 void budget_leave(struct exchange *x);

@@ -30,8 +30,8 @@ static void catch_signals(struct gateway *g)
 	watch_set(g, &g->signal_watch, g->signal_fd, EPOLLIN);
 }
 
-/* A connection of each side for each stream. Where so many files are not allowed fewer connections are taken, so that the limit is
- * one that is answered. */
+/* A connection of each side for each stream. Where so many files are not allowed fewer connections are taken, so that
+ * the limit is one that is answered. */
 static void raise_files(struct gateway *g)
 {
 	enum { OURS = 64 };
@@ -45,8 +45,9 @@ static void raise_files(struct gateway *g)
 	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want)
 		return;
 	g->how.max_connections = r.rlim_cur > OURS + 2 ? (int64_t)(r.rlim_cur - OURS) / 2 : 1;
-	log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants", " allowed=%ju wanted=%ju connections=%jd",
-		  (uintmax_t)r.rlim_cur, (uintmax_t)want, (intmax_t)g->how.max_connections);
+	log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants",
+		  " allowed=%ju wanted=%ju connections=%jd", (uintmax_t)r.rlim_cur, (uintmax_t)want,
+		  (intmax_t)g->how.max_connections);
 }
 
 static int open_log(struct gateway *g, struct why *why)
@@ -57,7 +58,9 @@ static int open_log(struct gateway *g, struct why *why)
 	if (!path || g->log_fd >= 0)
 		return 0;
 	g->log_fd = file_append(path);
-	return g->log_fd >= 0 ? 0 : fail(why, ERR_IO, "--access-log %s: %s", path, errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
+	return g->log_fd >= 0 ? 0
+			      : fail(why, ERR_IO, "--access-log %s: %s", path,
+				     errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
 }
 
 static int open_all(struct gateway *g, struct why *why)

@@ -23,36 +23,44 @@ static const struct option_row {
 	 "a daemon and the name to offer it by [its own]; may be given several times. Without: the daemon of "
 	 "XVERSE_SOCKET or of the default socket",
 	 MODEL, 0, 0, 0, 0, 0},
-	{"api-key-file", "FILE", "keys that may use this server, one a line, KEY or NAME:KEY [no key is asked for]", TEXT, AT(key_file), 0,
-	 0, 0, 0},
+	{"api-key-file", "FILE", "keys that may use this server, one a line, KEY or NAME:KEY [no key is asked for]",
+	 TEXT, AT(key_file), 0, 0, 0, 0},
 	{"allowed-host", "NAME", "a name of this server besides addresses and localhost; several times", LIST,
 	 AT(allowed_host), AT(n_allowed_hosts), 0, 0, 0},
-	{"cors-origin", "ORIGIN", "an origin whose pages may use this server, or * for any; several times", LIST, AT(cors_origin),
-	 AT(n_cors_origins), 0, 0, 0},
-	{"trusted-proxy", "ADDRESS", "a proxy whose last X-Forwarded-For entry is the client's address (\"unix\": who comes by --uds); "
-	 "several times", LIST, AT(trusted_proxy), AT(n_trusted_proxies), 0, 0, 0},
+	{"cors-origin", "ORIGIN", "an origin whose pages may use this server, or * for any; several times", LIST,
+	 AT(cors_origin), AT(n_cors_origins), 0, 0, 0},
+	{"trusted-proxy", "ADDRESS",
+	 "a proxy whose last X-Forwarded-For entry is the client's address (\"unix\": who comes by --uds); "
+	 "several times",
+	 LIST, AT(trusted_proxy), AT(n_trusted_proxies), 0, 0, 0},
 	{"tls-cert", "FILE", "certificate chain, PEM: https", TEXT, AT(tls_cert), 0, 0, 0, 0},
 	{"tls-key", "FILE", "its private key, PEM", TEXT, AT(tls_key), 0, 0, 0, 0},
 	{"access-log", "FILE", "a JSON line a request, without texts and keys; - is standard output", TEXT,
 	 AT(access_log), 0, 0, 0, 0},
 	{"max-body", "BYTES", "of a request's body", COUNT, AT(max_body), 0, 4 << 20, 1024, 1 << 30},
-	{"max-bodies", "BYTES", "of all bodies at once, what is read from them and answers not sent yet; over it requests get 429", COUNT, AT(max_bodies), 0, 256 << 20, 1024, INT64_MAX >> 10},
-	{"max-key-share", "PERCENT", "of --max-bodies and of --max-connections that one API key may have where there are several", COUNT,
-	 AT(share), 0, 50, 1, 100},
+	{"max-bodies", "BYTES",
+	 "of all bodies at once, what is read from them and answers not sent yet; over it requests get 429", COUNT,
+	 AT(max_bodies), 0, 256 << 20, 1024, INT64_MAX >> 10},
+	{"max-key-share", "PERCENT",
+	 "of --max-bodies and of --max-connections that one API key may have where there are several", COUNT, AT(share),
+	 0, 50, 1, 100},
 	{"max-connections", "N", "open at once", COUNT, AT(max_connections), 0, 4096, 1, 1 << 20},
 	{"max-connections-per-address", "N", "open at once from one address; 0: no limit of its own", COUNT,
 	 AT(max_per_address), 0, 0, 0, 1 << 20},
 	{"head-timeout", "SECONDS", "for a whole head", SECONDS, AT(head_ms), 0, 10, 0.1, 3600},
 	{"body-timeout", "SECONDS", "for a whole body", SECONDS, AT(body_ms), 0, 30, 0.1, 3600},
 	{"idle-timeout", "SECONDS", "between two requests of a connection", SECONDS, AT(idle_ms), 0, 60, 0.1, 3600},
-	{"stall-timeout", "SECONDS", "a client that reads nothing for so long is cut", SECONDS, AT(stall_ms), 0, 30, 0.1,
-	 3600},
-	{"ping-interval", "SECONDS", "a comment in a stream that was silent for so long", SECONDS, AT(ping_ms), 0, 15, 0.1, 3600},
+	{"stall-timeout", "SECONDS", "a client that reads nothing for so long is cut", SECONDS, AT(stall_ms), 0, 30,
+	 0.1, 3600},
+	{"ping-interval", "SECONDS", "a comment in a stream that was silent for so long", SECONDS, AT(ping_ms), 0, 15,
+	 0.1, 3600},
 	{"shutdown-timeout", "SECONDS", "how long open requests may go on after TERM", SECONDS, AT(drain_ms), 0, 30, 0,
 	 86400},
-	{"resume-timeout", "SECONDS", "how long a lost daemon is waited for", SECONDS, AT(resume_ms), 0, 60, 0.1, 86400},
+	{"resume-timeout", "SECONDS", "how long a lost daemon is waited for", SECONDS, AT(resume_ms), 0, 60, 0.1,
+	 86400},
 	{"openapi", NULL, "print the description of the endpoints and end", FLAG, AT(print_openapi), 0, 0, 0, 0},
-	{"check", NULL, "look at options, files and the address to listen on, say what is wrong and end", FLAG, AT(check), 0, 0, 0, 0},
+	{"check", NULL, "look at options, files and the address to listen on, say what is wrong and end", FLAG,
+	 AT(check), 0, 0, 0, 0},
 	{"help", NULL, "this text", FLAG, AT(help), 0, 0, 0, 0},
 };
 
@@ -86,7 +94,8 @@ static int set_number(struct options *o, const struct option_row *r, const char 
 	errno = 0;
 	x = strtod(value, &end);
 	if (end == value || *end || !(x >= r->low && x <= r->high) || (r->kind != SECONDS && x != floor(x)))
-		return fail(why, ERR_INVALID, "--%s: %s is not a number from %g to %g", r->name, value, r->low, r->high);
+		return fail(why, ERR_INVALID, "--%s: %s is not a number from %g to %g", r->name, value, r->low,
+			    r->high);
 	if (r->kind == PORT)
 		*(int *)place(o, r->at) = (int)x;
 	else
@@ -155,11 +164,15 @@ static int check_names(const struct options *o, struct why *why)
 
 	for (int i = 0; i < o->n_allowed_hosts; i++)
 		if (!authority_read(&a, o->allowed_host[i]))
-			return fail(why, ERR_INVALID, "--allowed-host %s: give a name, with a port or without", o->allowed_host[i]);
+			return fail(why, ERR_INVALID, "--allowed-host %s: give a name, with a port or without",
+				    o->allowed_host[i]);
 	for (int i = 0; i < o->n_cors_origins; i++)
-		if (strcmp(o->cors_origin[i], "*") && strcmp(o->cors_origin[i], "null") && !origin_read(&origin, o->cors_origin[i]))
-			return fail(why, ERR_INVALID, "--cors-origin %s: give scheme://name or scheme://name:port and nothing behind it, or *",
-				    o->cors_origin[i]);
+		if (strcmp(o->cors_origin[i], "*") && strcmp(o->cors_origin[i], "null") &&
+		    !origin_read(&origin, o->cors_origin[i]))
+			return fail(
+				why, ERR_INVALID,
+				"--cors-origin %s: give scheme://name or scheme://name:port and nothing behind it, or *",
+				o->cors_origin[i]);
 	return 0;
 }
 

@@ -94,7 +94,8 @@ static void conn_create(struct rpc_server *s, int fd, int slot, const struct ucr
 	c->fd = fd;
 	c->slot = slot;
 	c->life = ++s->lives;
-	c->peer = (struct rpc_peer){.uid = who->uid, .gid = who->gid, .pid = who->pid, .connection = ++s->next_connection};
+	c->peer = (struct rpc_peer){
+		.uid = who->uid, .gid = who->gid, .pid = who->pid, .connection = ++s->next_connection};
 	c->since_ns = c->window_ns = c->behind_ns = c->heard_ns = now_ns();
 	c->frame_limit = FRAME_LIMIT;
 	c->interest = EPOLLIN;
@@ -200,8 +201,8 @@ static bool make_room(struct rpc_server *s, struct conn *c)
 static void refuse_input(struct rpc_server *s, struct conn *c)
 {
 	s->refused.input++;
-	conn_error(s, c, 0, ERR_BUSY, "large requests hold %zu of %zu bytes already; send this one later", s->in_held + arena_held(),
-		   s->how.max_input);
+	conn_error(s, c, 0, ERR_BUSY, "large requests hold %zu of %zu bytes already; send this one later",
+		   s->in_held + arena_held(), s->how.max_input);
 	conn_forget_input(s, c);
 	conn_attend(s, c);
 }

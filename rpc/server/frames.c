@@ -28,7 +28,8 @@ static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hel
 	conn_reply(s, c, &reply);
 }
 
-/* Only a gateway that is trusted may say for whom it asks: anybody else could take the places, and the rights, of others. */
+/* Only a gateway that is trusted may say for whom it asks: anybody else could take the places, and the rights, of
+ * others. */
 static bool may_name_asker(const struct rpc_server *s, const struct conn *c)
 {
 	return user_is_owner(c->peer.uid) || c->peer.uid == s->how.gateway_uid;
@@ -54,7 +55,8 @@ static void hand_over(struct rpc_server *s, struct conn *c, struct rpc_request *
 	call = users_may_call(s, c) ? call_open(s, c, r) : NULL;
 	if (!call) {
 		s->refused.calls++;
-		conn_error(s, c, r->id, ERR_BUSY, "%d calls are open, and the rest is kept for other users", s->n_calls);
+		conn_error(s, c, r->id, ERR_BUSY, "%d calls are open, and the rest is kept for other users",
+			   s->n_calls);
 		rpc_request_free(r);
 		return;
 	}
@@ -94,8 +96,7 @@ static bool over_budget(struct rpc_server *s, struct conn *c, const uint8_t *pay
 		return false;
 	s->refused.input++;
 	conn_error(s, c, id_for_error(c, rpc_payload_id(payload, size)), ERR_BUSY,
-		   "a request of %zu bytes, and the open ones hold %zu of %zu", size, arena_held(),
-		   s->how.max_input);
+		   "a request of %zu bytes, and the open ones hold %zu of %zu", size, arena_held(), s->how.max_input);
 	return true;
 }
 
@@ -110,8 +111,7 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 	err = rpc_request_decode(&r, payload, size, &why);
 
 	if (!c->hello && r.kind != RPC_HELLO) {
-		conn_error(s, c, 0, ERR_FORMAT, "the first message must be Hello%s%s", err ? ": " : "",
-			   why.text);
+		conn_error(s, c, 0, ERR_FORMAT, "the first message must be Hello%s%s", err ? ": " : "", why.text);
 	} else if (err) {
 		conn_error(s, c, id_for_error(c, r.id), err, "%s", why.text);
 		if (!c->hello)
@@ -121,10 +121,10 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 	} else if (!r.id) {
 		conn_error(s, c, 0, ERR_INVALID, "id: every request but the first Hello needs one");
 	} else if (call_of(c, r.id)) {
-		conn_error(s, c, 0, ERR_INVALID, "id: %ju belongs to an open call of this connection",
-			   (uintmax_t)r.id);
+		conn_error(s, c, 0, ERR_INVALID, "id: %ju belongs to an open call of this connection", (uintmax_t)r.id);
 	} else if (names_asker(&r) && !may_name_asker(s, c)) {
-		conn_error(s, c, r.id, ERR_DENIED, "asker: user %u may not ask for others (--gateway-uid)", c->peer.uid);
+		conn_error(s, c, r.id, ERR_DENIED, "asker: user %u may not ask for others (--gateway-uid)",
+			   c->peer.uid);
 	} else {
 		request_handle(s, c, &r);
 		return;
@@ -135,9 +135,8 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 static void answer_http(struct rpc_server *s, struct conn *c)
 {
 	static struct log_limit limit = {.event = "HTTP came to the RPC socket"};
-	static const char body[] =
-		"This socket speaks the protocol of xversed, not HTTP.\n"
-		"Use the xverse command, a client library, or the HTTP gateway (xverse-gateway).\n";
+	static const char body[] = "This socket speaks the protocol of xversed, not HTTP.\n"
+				   "Use the xverse command, a client library, or the HTTP gateway (xverse-gateway).\n";
 	char *text = xprintf("HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
 			     "Connection: close\r\n\r\n%s",
 			     strlen(body), body);
@@ -157,8 +156,7 @@ static void framing_error(struct rpc_server *s, struct conn *c, long err, size_t
 	if (log_limit(&limit))
 		log_event(LOG_INFO, limit.event, " uid=%u pid=%d", c->peer.uid, (int)c->peer.pid);
 	if (err == ERR_LIMIT)
-		conn_error(s, c, 0, ERR_LIMIT, "a frame of %zu bytes, the limit is %zu", size,
-			   s->how.max_frame);
+		conn_error(s, c, 0, ERR_LIMIT, "a frame of %zu bytes, the limit is %zu", size, s->how.max_frame);
 	else
 		conn_error(s, c, 0, ERR_FORMAT, "the length of a frame is not a varint of 32 bits");
 }

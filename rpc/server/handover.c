@@ -10,7 +10,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { NONCE = HANDOVER_NONCE_BYTES, PATIENCE_S = 10, LAUNCHER_S = 60 /* it may be frozen for a while */, ACCEPT_MOST = 64, TRIES = 5, RETRY_MS = 50 };
+enum {
+	NONCE = HANDOVER_NONCE_BYTES,
+	PATIENCE_S = 10,
+	LAUNCHER_S = 60 /* it may be frozen for a while */,
+	ACCEPT_MOST = 64,
+	TRIES = 5,
+	RETRY_MS = 50
+};
 
 static bool same_user(int fd, pid_t *pid)
 {
@@ -42,16 +49,14 @@ static int option(int fd, int name)
 
 static bool is_listening_unix(int fd)
 {
-	return option(fd, SO_ACCEPTCONN) == 1 && option(fd, SO_DOMAIN) == AF_UNIX &&
-	       option(fd, SO_TYPE) == SOCK_STREAM;
+	return option(fd, SO_ACCEPTCONN) == 1 && option(fd, SO_DOMAIN) == AF_UNIX && option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
 static bool send_fd(int to, int fd)
 {
 	char byte = 'L', control[CMSG_SPACE(sizeof fd)] = {0};
 	struct iovec v = {&byte, 1};
-	struct msghdr m = {
-		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -65,8 +70,7 @@ static int receive_fd(int from)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))];
 	struct iovec v = {&byte, 1};
-	struct msghdr m = {
-		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
 	struct cmsghdr *c;
 	int fd = -1;
 
@@ -121,10 +125,10 @@ int handover_take(int *listen_fd, int *beat_fd, struct why *why)
 	if (!path || !nonce)
 		return 0;
 	if (strlen(path) >= sizeof at.sun_path)
-		return fail(why, ERR_INVALID, HANDOVER_PATH ": longer than %zu bytes",
-			    sizeof at.sun_path - 1);
+		return fail(why, ERR_INVALID, HANDOVER_PATH ": longer than %zu bytes", sizeof at.sun_path - 1);
 	strcpy(at.sun_path, path);
-	for (int i = 0; i < TRIES; i++) { /* a crowd of strangers may have pushed us out of the launcher's waiting room */
+	for (int i = 0; i < TRIES;
+	     i++) { /* a crowd of strangers may have pushed us out of the launcher's waiting room */
 		err = reach(&at, nonce, listen_fd, beat_fd, why);
 		if (err != ERR_IO)
 			break;

@@ -3,9 +3,9 @@
  *
  * A private socket in a 0700 directory; both sides check the other's uid (SO_PEERCRED); the daemon shows a
  * nonce that it got through its environment; the launcher answers with one descriptor (SCM_RIGHTS), which
- * must be a listening AF_UNIX socket. The connection stays open: the daemon sends a byte now and then (enum handover_word),
- * so that the launcher knows how far rank 0 is, and a stopped one even where no other rank watches it. (Descriptors above 2 do
- * not pass mpirun.) */
+ * must be a listening AF_UNIX socket. The connection stays open: the daemon sends a byte now and then (enum
+ * handover_word), so that the launcher knows how far rank 0 is, and a stopped one even where no other rank watches it.
+ * (Descriptors above 2 do not pass mpirun.) */
 #ifndef RPC_SERVER_HANDOVER_H
 #define RPC_SERVER_HANDOVER_H
 
@@ -35,9 +35,9 @@ enum { HANDOVER_WAITING = 16, HANDOVER_NONCE_BYTES = 32 };
 
 struct handover {
 	char path[108], nonce[HANDOVER_NONCE_BYTES + 1];
-	int fd; /* listening, private */
+	int fd;                /* listening, private */
 	struct handover_peer { /* connected, has not shown a whole nonce yet */
-		int fd; /* -1: none */
+		int fd;        /* -1: none */
 		size_t got;
 		uint64_t end_ns; /* then it is closed; by the clock of handover_look() */
 		char shown[HANDOVER_NONCE_BYTES];
@@ -48,8 +48,9 @@ int handover_open(struct handover *h, const char *dir, struct why *why);
 void handover_close(struct handover *h); /* the socket's file goes with its directory */
 /* Fills what to poll; returns how many, 1 + HANDOVER_WAITING at most. */
 int handover_polls(const struct handover *h, struct pollfd *p);
-/* Accepts and reads what is there, waiting for nobody; who shows a wrong nonce, or none in 10 s of the caller's clock, is closed. Returns a connection that
- * showed the right one, the caller's from now on, and *pid at its other end; -1: none. */
+/* Accepts and reads what is there, waiting for nobody; who shows a wrong nonce, or none in 10 s of the caller's clock,
+ * is closed. Returns a connection that showed the right one, the caller's from now on, and *pid at its other end; -1:
+ * none. */
 int handover_look(struct handover *h, uint64_t clock_ns, pid_t *pid);
 /* Hands listen_fd over. The nonce is spent: the next start gets a fresh one. False: the other side has gone. */
 bool handover_give(struct handover *h, int fd, int listen_fd);

@@ -8,8 +8,6 @@
 #include "rpc/server/listen.h"
 #include "rpc/server/server.h"
 
-
-
 /* What another thread needs to say good-bye (server_last.c): plain arrays of atomics. */
 enum last_state {
 	LAST_NONE,
@@ -59,11 +57,11 @@ struct conn {
 	bool waiting; /* in the server's list of connections to attend */
 	bool stalled; /* whole frames may wait in `in` until output has drained */
 	struct conn *next_waiting;
-	uint64_t since_ns;    /* accepted, or ending */
-	uint64_t frame_ns;    /* when the frame began that is not whole yet; 0: none is */
-	uint64_t behind_ns;   /* since then there has been something unsent, if there is */
-	size_t large;         /* bytes of large replies since all was sent, which do not count against the cap */
-	uint64_t window_ns;   /* over its cap a client must read at LEAST_RATE: `moved` bytes went out since */
+	uint64_t since_ns;  /* accepted, or ending */
+	uint64_t frame_ns;  /* when the frame began that is not whole yet; 0: none is */
+	uint64_t behind_ns; /* since then there has been something unsent, if there is */
+	size_t large;       /* bytes of large replies since all was sent, which do not count against the cap */
+	uint64_t window_ns; /* over its cap a client must read at LEAST_RATE: `moved` bytes went out since */
 	size_t moved;
 	uint32_t frame_limit; /* what the client takes */
 	uint32_t interest;    /* epoll events asked for */
@@ -95,12 +93,20 @@ struct rpc_server {
 	size_t in_held;  /* of in_max of all connections, beyond IN_STEP of each */
 	size_t out_held; /* of out.max of all connections, where it is more than OUT_STEP */
 	struct rpc_refused refused;
-	uint64_t n_cut;  /* connections closed because they were not read */
-	uint64_t *late;  /* (n_late of max_late) calls that ended in rpc_send(): their handler hears of it in the next poll */
+	uint64_t n_cut; /* connections closed because they were not read */
+	uint64_t *late; /* (n_late of max_late) calls that ended in rpc_send(): their handler hears of it in the next
+			   poll */
 	int n_late, max_late;
 	struct last last;
 };
-enum { SLOT_LISTENER = INT32_MAX, SLOT_WATCHED = INT32_MAX - 1, IN_STEP = 64 << 10, OUT_STEP = 64 << 10, TICK_MS = 250, KEEP_ALIVE_MS = 200 };
+enum {
+	SLOT_LISTENER = INT32_MAX,
+	SLOT_WATCHED = INT32_MAX - 1,
+	IN_STEP = 64 << 10,
+	OUT_STEP = 64 << 10,
+	TICK_MS = 250,
+	KEEP_ALIVE_MS = 200
+};
 enum { LEAST_RATE = 64 << 10 }; /* bytes a second */
 
 /* server_calls.c */
@@ -119,14 +125,15 @@ void conn_event(struct rpc_server *s, struct conn *c, uint32_t events);
 void conn_attend_all(struct rpc_server *s);            /* flush, drop */
 void conn_close(struct rpc_server *s, struct conn *c); /* at once, without callbacks */
 void conn_forget_input(struct rpc_server *s, struct conn *c);
-size_t conn_input_held(const struct conn *c);          /* bytes of its requests, unfinished or open */
+size_t conn_input_held(const struct conn *c); /* bytes of its requests, unfinished or open */
 
 /* server_users.c */
 bool user_is_owner(uid_t uid); /* root, or who runs this process */
 bool users_may_connect(const struct rpc_server *s, uid_t uid, pid_t pid);
 bool users_make_place(struct rpc_server *s, uid_t uid); /* closes a connection that is idle; false: there is none */
 bool users_may_call(const struct rpc_server *s, const struct conn *c);
-size_t users_input_left(const struct rpc_server *s, const struct conn *c); /* bytes that its large requests may still take */
+size_t users_input_left(const struct rpc_server *s,
+			const struct conn *c); /* bytes that its large requests may still take */
 
 /* server_reply.c */
 /* False: the client's frame limit, or want of memory, made it an Error, which is its call's last reply. */
@@ -134,7 +141,7 @@ bool conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *re
 /* An Error without an id is about the connection, and ends it. */
 void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-void conn_end(struct conn *c); /* close once all is written */
+void conn_end(struct conn *c);                                           /* close once all is written */
 void conn_cut(struct rpc_server *s, struct conn *c, const char *reason); /* close by the next conn_attend_all() */
 void conn_attend(struct rpc_server *s, struct conn *c);
 bool conn_flush(struct rpc_server *s, struct conn *c); /* false: bytes are left */

@@ -17,13 +17,11 @@ static int check_handed_over(int fd, struct why *why)
 	int domain = 0, type = 0, listening = 0;
 	socklen_t n = sizeof(int);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) ||
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) ||
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n))
 		return fail(why, ERR_IO, "descriptor %d that was handed over: %s", fd, strerror(errno));
 	if (domain != AF_UNIX || type != SOCK_STREAM || !listening)
-		return fail(why, ERR_INVALID,
-			    "descriptor %d that was handed over is not a listening Unix socket", fd);
+		return fail(why, ERR_INVALID, "descriptor %d that was handed over is not a listening Unix socket", fd);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	return 0;
@@ -40,7 +38,8 @@ static int served_by(const char *path, int pid, struct why *why)
 		name[strcspn(name, "\n")] = 0;
 	if (f)
 		fclose(f);
-	return fail(why, ERR_BUSY, "%s is served by process %d (%s)", path, pid, *name ? name : "gone or not to be seen");
+	return fail(why, ERR_BUSY, "%s is served by process %d (%s)", path, pid,
+		    *name ? name : "gone or not to be seen");
 }
 
 static bool has_folder(const char *path)
@@ -60,11 +59,15 @@ static int bad_place(const char *what, int error, struct why *why)
 		error = EPERM; /* as in /proc */
 	switch (error) {
 	case ENOENT:
-		return fail(why, ERR_DENIED, "%s: its folder does not exist (--uds names another socket, XDG_RUNTIME_DIR the folder of the default one)", what);
+		return fail(
+			why, ERR_DENIED,
+			"%s: its folder does not exist (--uds names another socket, XDG_RUNTIME_DIR the folder of the default one)",
+			what);
 	case EROFS:
 	case EACCES:
 	case EPERM:
-		return fail(why, ERR_DENIED, "%s: its folder may not be written: %s (--uds names another place)", what, strerror(error));
+		return fail(why, ERR_DENIED, "%s: its folder may not be written: %s (--uds names another place)", what,
+			    strerror(error));
 	default:
 		return fail(why, ERR_DENIED, "%s: %s", what, strerror(error));
 	}
@@ -75,7 +78,8 @@ static int not_locked(struct rpc_listener *l, const char *name, int error, struc
 	char pid[32] = "";
 
 	if (error != EWOULDBLOCK) /* nobody else can have locked it: it is ours to remove */
-		return fail(why, ERR_DENIED, "%s: the file system knows no locks: %s (--uds names another place)", name, strerror(error));
+		return fail(why, ERR_DENIED, "%s: the file system knows no locks: %s (--uds names another place)", name,
+			    strerror(error));
 	if (read(l->lock_fd, pid, sizeof pid - 1) < 1)
 		pid[0] = 0; /* it was only just taken */
 	close(l->lock_fd);
@@ -149,8 +153,7 @@ static int bind_aside(struct rpc_listener *l, int dir, const char *aside, struct
 	return 0;
 }
 
-static int publish(struct rpc_listener *l, int dir, const char *aside, const char *name, gid_t group,
-		   struct why *why)
+static int publish(struct rpc_listener *l, int dir, const char *aside, const char *name, gid_t group, struct why *why)
 {
 	struct stat st;
 
@@ -209,8 +212,10 @@ int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why
 	if (!path || !*path)
 		return fail(why, ERR_INVALID, "the socket has no path");
 	if (*path == '@')
-		return fail(why, ERR_INVALID, "%s: abstract sockets are not supported, since any user may take their names (./%s names a file)",
-			    path, path);
+		return fail(
+			why, ERR_INVALID,
+			"%s: abstract sockets are not supported, since any user may take their names (./%s names a file)",
+			path, path);
 	if (strlen(path) > PATH_MOST)
 		return fail(why, ERR_INVALID, "%s: %zu bytes; the path of a Unix socket has at most %d", path,
 			    strlen(path), PATH_MOST);

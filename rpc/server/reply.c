@@ -63,7 +63,7 @@ void conn_cut(struct rpc_server *s, struct conn *c, const char *reason)
 
 	if (log_limit(&limit))
 		log_event(LOG_WARN, reason, " connection=%ju pid=%d unsent_bytes=%zu", (uintmax_t)c->peer.connection,
-		  (int)c->peer.pid, conn_unsent(c));
+			  (int)c->peer.pid, conn_unsent(c));
 	c->doomed = true;
 	s->n_cut++;
 	conn_forget_output(s, c);
@@ -146,8 +146,7 @@ static bool check_frame_limit(struct conn *c, size_t before, const struct rpc_re
 	if (size <= (size_t)c->frame_limit + FRAME_HEAD_MAX)
 		return true;
 	c->out.len = before;
-	snprintf(text, sizeof text, "an answer of %zu bytes, and frames of at most %u are taken", size,
-		 c->frame_limit);
+	snprintf(text, sizeof text, "an answer of %zu bytes, and frames of at most %u are taken", size, c->frame_limit);
 	error.error = (struct rpc_error){.code = ERR_LIMIT, .text = text, .rank = -1, .step = -1, .pid = -1};
 	rpc_reply_encode(&c->out, &error);
 	return false;
@@ -157,12 +156,13 @@ static void no_memory(struct conn *c, const struct rpc_reply *reply)
 {
 	struct rpc_reply error = {.id = reply->id, .kind = RPC_R_ERROR};
 
-	error.error = (struct rpc_error){.code = ERR_BUSY, .text = "there is no memory for the answer now", .rank = -1, .step = -1, .pid = -1};
+	error.error = (struct rpc_error){
+		.code = ERR_BUSY, .text = "there is no memory for the answer now", .rank = -1, .step = -1, .pid = -1};
 	c->doomed |= !rpc_reply_encode(&c->out, &error);
 }
 
-/* Large replies do not count, up to a few: a client that sent a few large requests at once, or one beside its streams, is not behind for
- * that. How fast it reads them is another matter (LEAST_RATE). */
+/* Large replies do not count, up to a few: a client that sent a few large requests at once, or one beside its streams,
+ * is not behind for that. How fast it reads them is another matter (LEAST_RATE). */
 static bool conn_is_behind(struct rpc_server *s, struct conn *c)
 {
 	if (conn_unsent(c) > s->how.max_buffered + c->large)

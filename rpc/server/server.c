@@ -41,8 +41,8 @@ static int listen_for(struct rpc_server *s, int fd, int slot)
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e);
 }
 
-int rpc_server_open(struct rpc_server **out, const struct rpc_server_options *how,
-		    const struct rpc_handler *h, struct why *why)
+int rpc_server_open(struct rpc_server **out, const struct rpc_server_options *how, const struct rpc_handler *h,
+		    struct why *why)
 {
 	enum { CALLS_MOST = 65536 };
 	struct rpc_server *s = xalloc(1, sizeof *s);
@@ -150,8 +150,8 @@ static bool reads_too_slowly(const struct rpc_server *s, struct conn *c, uint64_
 	return slow;
 }
 
-/* Every open call hears something, unless bytes of an earlier tick are still unsent: then the client is behind, and hears
- * those first. */
+/* Every open call hears something, unless bytes of an earlier tick are still unsent: then the client is behind, and
+ * hears those first. */
 static void keep_calls_alive(struct rpc_server *s, struct conn *c, uint64_t now)
 {
 	if (conn_unsent(c))
@@ -163,12 +163,14 @@ static void keep_calls_alive(struct rpc_server *s, struct conn *c, uint64_t now)
 
 static void tick_conn(struct rpc_server *s, struct conn *c, uint64_t now)
 {
-	if ((!c->hello && past(c->since_ns, now, s->how.hello_timeout_ms)) || (c->ending && past(c->since_ns, now, 2000)))
+	if ((!c->hello && past(c->since_ns, now, s->how.hello_timeout_ms)) ||
+	    (c->ending && past(c->since_ns, now, 2000)))
 		c->doomed = true;
 	else if (reads_too_slowly(s, c, now))
 		conn_cut(s, c, "a client that does not read its answers is cut");
 	else if (c->hello && !c->ending && c->frame_ns && past(c->frame_ns, now, s->how.frame_timeout_ms))
-		conn_error(s, c, 0, ERR_DEADLINE, "a frame was begun and is not whole after %d ms", s->how.frame_timeout_ms);
+		conn_error(s, c, 0, ERR_DEADLINE, "a frame was begun and is not whole after %d ms",
+			   s->how.frame_timeout_ms);
 	else
 		keep_calls_alive(s, c, now);
 	if (c->doomed)
@@ -288,8 +290,7 @@ void rpc_send(struct rpc_server *s, uint64_t number, struct rpc_reply *reply)
 	}
 }
 
-void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retry_after_ms, const char *fmt,
-		    ...)
+void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retry_after_ms, const char *fmt, ...)
 {
 	struct rpc_reply reply = {.kind = RPC_R_ERROR};
 	char text[512];
@@ -298,12 +299,8 @@ void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retr
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	reply.error = (struct rpc_error){.code = code,
-					 .text = text,
-					 .retry_after_ms = retry_after_ms,
-					 .rank = -1,
-					 .step = -1,
-					 .pid = -1};
+	reply.error = (struct rpc_error){
+		.code = code, .text = text, .retry_after_ms = retry_after_ms, .rank = -1, .step = -1, .pid = -1};
 	rpc_send(s, call, &reply);
 }
 

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* More that a holder of `held` may take where `free` is left: so that it holds at most seven times what is left then. Alone it gets
- * seven eighths, two get seven fifteenths each, and a newcomer always finds something. An owner's factor is 63. Of less than eight
- * places one holder may have all. Both numbers are below 2^56. */
+/* More that a holder of `held` may take where `free` is left: so that it holds at most seven times what is left then.
+ * Alone it gets seven eighths, two get seven fifteenths each, and a newcomer always finds something. An owner's factor
+ * is 63. Of less than eight places one holder may have all. Both numbers are below 2^56. */
 static inline int64_t share_room(int64_t free, int64_t held, bool owner)
 {
 	int64_t times = owner ? 63 : 7, room = times * free - held;

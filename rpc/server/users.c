@@ -1,5 +1,5 @@
-/* server_users.c - what the users of the socket share: connections, open calls, memory of requests. Looked up by going through the
- * connections, where something large is asked for or little is left. */
+/* server_users.c - what the users of the socket share: connections, open calls, memory of requests. Looked up by going
+ * through the connections, where something large is asked for or little is left. */
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -56,7 +56,8 @@ bool users_may_call(const struct rpc_server *s, const struct conn *c)
 	return s->n_calls < most / 2 || share_room(free, usage_of(s, c->peer.uid, 0).calls, owner) > 0;
 }
 
-/* Owners may take all that is left: a gateway has a limit of its own, and those whom it asks for have their accounts' shares. */
+/* Owners may take all that is left: a gateway has a limit of its own, and those whom it asks for have their accounts'
+ * shares. */
 size_t users_input_left(const struct rpc_server *s, const struct conn *c)
 {
 	int64_t most = (int64_t)s->how.max_input, free = most - (int64_t)(s->in_held + arena_held());
@@ -86,7 +87,8 @@ bool users_make_place(struct rpc_server *s, uid_t uid)
 	}
 	if (!oldest)
 		return false;
-	conn_error(s, oldest, 0, ERR_BUSY, "another connection of yours waits for a place, and this one has been idle for long");
+	conn_error(s, oldest, 0, ERR_BUSY,
+		   "another connection of yours waits for a place, and this one has been idle for long");
 	conn_flush(s, oldest);
 	oldest->doomed = true;
 	conn_attend_all(s);

@@ -23,11 +23,10 @@ static void bench_limits(void)
 		for (int r = 0; r < MAX_REPS / 2; r++)
 			v[r] = limits_probe(&limits, (enum rate)rate) / 1e9;
 		median(v, MAX_REPS / 2);
-		printf("limit  %-10s %10.1f %s, highest %.1f (%d threads, %s)\n", rate_names[rate],
-		       v[MAX_REPS / 4], rate == RATE_READ ? "GB/s" : "G/s", v[MAX_REPS / 2 - 1], opt.threads,
-		       cpu_isa_name(limits.isa));
-		json_array_append_new(records, json_pack("{s:s,s:s,s:f}", "group", "limit", "what",
-							 rate_names[rate], "giga_per_s", v[MAX_REPS / 4]));
+		printf("limit  %-10s %10.1f %s, highest %.1f (%d threads, %s)\n", rate_names[rate], v[MAX_REPS / 4],
+		       rate == RATE_READ ? "GB/s" : "G/s", v[MAX_REPS / 2 - 1], opt.threads, cpu_isa_name(limits.isa));
+		json_array_append_new(records, json_pack("{s:s,s:s,s:f}", "group", "limit", "what", rate_names[rate],
+							 "giga_per_s", v[MAX_REPS / 4]));
 	}
 }
 
@@ -316,8 +315,8 @@ int main(int argc, char **argv)
 		if (wanted("model"))
 			bench_model(&classes[i]);
 	}
-	all = json_pack("{s:i,s:s,s:i,s:o}", "threads", opt.threads, "isa", cpu_isa_name(limits.isa), "reps",
-			opt.reps, "records", records);
+	all = json_pack("{s:i,s:s,s:i,s:o}", "threads", opt.threads, "isa", cpu_isa_name(limits.isa), "reps", opt.reps,
+			"records", records);
 	if (opt.json && json_dump_file(all, opt.json, JSON_INDENT(1)))
 		die("cannot write %s", opt.json);
 	json_decref(all);

@@ -41,24 +41,23 @@ struct limits {
 #ifdef __x86_64__
 #include <immintrin.h>
 #define TIMES12(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-#define PROBE(name, type, features, set1, one)                                                       \
-	__attribute__((target(features), noinline)) static float name(int rounds)                    \
-	{                                                                                            \
-		type x = set1(0.999f), y = set1(1e-3f), t = x;                                       \
-		type a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, a8 = x, a9 = x, \
-		     a10 = x, a11 = x;                                                               \
-		for (int i = 0; i < rounds; i++) {                                                   \
-			TIMES12(one)                                                                 \
-		}                                                                                    \
-		t = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + a10 + a11;                     \
-		return t[0];                                                                         \
+#define PROBE(name, type, features, set1, one) \
+	__attribute__((target(features), noinline)) static float name(int rounds) \
+	{ \
+		type x = set1(0.999f), y = set1(1e-3f), t = x; \
+		type a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, a8 = x, a9 = x, a10 = x, a11 = x; \
+		for (int i = 0; i < rounds; i++) { \
+			TIMES12(one) \
+		} \
+		t = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9 + a10 + a11; \
+		return t[0]; \
 	}
 #define ONE_FMA(i) __asm__ volatile("vfmadd231ps %1, %2, %0" : "+v"(a##i) : "v"(x), "v"(y));
 #define ONE_BF16(i) __asm__ volatile("vdpbf16ps %1, %2, %0" : "+v"(a##i) : "v"(x), "v"(y));
 #define ONE_INT8(i) __asm__ volatile("vpdpbusd %1, %2, %0" : "+v"(a##i) : "v"(x), "v"(y));
-#define ONE_MADD(i)                                                                          \
+#define ONE_MADD(i) \
 	__asm__ volatile("vpmaddubsw %2, %3, %1\n\tvpmaddwd %1, %3, %1\n\tvpaddd %1, %0, %0" \
-			 : "+x"(a##i), "=&x"(t)                                              \
+			 : "+x"(a##i), "=&x"(t) \
 			 : "x"(x), "x"(y));
 PROBE(probe_fma256, __m256, "avx2,fma", _mm256_set1_ps, ONE_FMA)
 PROBE(probe_madd256, __m256, "avx2", _mm256_set1_ps, ONE_MADD)

@@ -68,30 +68,30 @@ static double probe(enum rate rate)
 }
 
 /* Medians, and the least time against the highest limit: what it would be on a machine of its own. */
-static inline void record(const char *group, const char *class, const char *what, const struct work *w,
-		   double *seconds, double *share, double *least, int reps)
+static inline void record(const char *group, const char *class, const char *what, const struct work *w, double *seconds,
+			  double *share, double *least, int reps)
 {
 	double s = median(seconds, reps), part = median(share, reps), best = least[0];
 
 	for (int i = 0; i < reps; i++)
 		best = least[i] < best ? least[i] : best;
 	best /= seconds[0]; /* sorted */
-	printf("%-6s %-6s %-30s %10.3f ms %9.1f GFLOP/s %7.2f GB/s", group, class, what, s * 1e3,
-	       w->ops / s / 1e9, w->bytes / s / 1e9);
-	printf(" %9.2f tokens/s  %5.1f %%  best %9.3f ms %5.1f %%\n", w->units / s, part * 100,
-	       seconds[0] * 1e3, best * 100);
+	printf("%-6s %-6s %-30s %10.3f ms %9.1f GFLOP/s %7.2f GB/s", group, class, what, s * 1e3, w->ops / s / 1e9,
+	       w->bytes / s / 1e9);
+	printf(" %9.2f tokens/s  %5.1f %%  best %9.3f ms %5.1f %%\n", w->units / s, part * 100, seconds[0] * 1e3,
+	       best * 100);
 	fflush(stdout);
-	json_array_append_new(records, json_pack("{s:s,s:s,s:s,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i}", "group",
-						 group, "class", class, "what", what, "ms", s * 1e3, "gflops",
-						 w->ops / s / 1e9, "gbytes", w->bytes / s / 1e9,
-						 "tokens_per_s", w->units / s, "share", part, "best_ms",
-						 seconds[0] * 1e3, "best_share", best, "reps", reps));
+	json_array_append_new(records,
+			      json_pack("{s:s,s:s,s:s,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:i}", "group", group, "class", class,
+					"what", what, "ms", s * 1e3, "gflops", w->ops / s / 1e9, "gbytes",
+					w->bytes / s / 1e9, "tokens_per_s", w->units / s, "share", part, "best_ms",
+					seconds[0] * 1e3, "best_share", best, "reps", reps));
 }
 
 /* Runs fn for about opt.seconds, each time after probes of the limits; the share is the limit's time over the
  * time. */
 static inline void measure(const char *group, const char *class, const char *what, const struct work *w,
-		    void (*fn)(void *arg, int rep), void *arg)
+			   void (*fn)(void *arg, int rep), void *arg)
 {
 	double seconds[MAX_REPS], share[MAX_REPS], least[MAX_REPS];
 	uint64_t begin = now_ns();

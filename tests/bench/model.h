@@ -24,7 +24,6 @@ static const struct class
 	       {"int4", DT_BF16, DT_BF16, DT_BF16, 18 / 32.0, RATE_INT8, QUANT_INT4}};
 enum { N_CLASSES = sizeof classes / sizeof *classes };
 
-
 static struct backend *open_backend(const struct class *c)
 {
 	struct cpu_options how = {.threads = opt.threads,
@@ -97,8 +96,8 @@ static void run_model(void *arg, int rep)
 static struct work model_work(struct model_case *c, const struct class *cl, int n_seqs, int tokens, int keys)
 {
 	const struct model_config *m = model_config(c->m);
-	double h = m->hidden, n = n_seqs * tokens, ffn = 3.0 * h * m->ffn, att = 4 * h * h,
-	       head = h * m->vocab, kv = 4.0 * n_seqs * keys * h;
+	double h = m->hidden, n = n_seqs * tokens, ffn = 3.0 * h * m->ffn, att = 4 * h * h, head = h * m->vocab,
+	       kv = 4.0 * n_seqs * keys * h;
 	struct work w = {.rate = cl->rate, .units = n};
 
 	attn_step(&c->step, n_seqs, tokens, keys);

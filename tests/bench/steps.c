@@ -11,11 +11,10 @@
 #include <unistd.h>
 
 /* Not what is stored but what a peer's file of the same bits is compared with. */
-static const struct class kinds[] = {
-	{"bf16", DT_BF16, DT_BF16, DT_BF16, 2, RATE_BF16, QUANT_NONE},
-	{"f32", DT_BF16, DT_F32, DT_F32, 2, RATE_FMA, QUANT_NONE},
-	{"int8", DT_BF16, DT_BF16, DT_BF16, 34 / 32.0, RATE_INT8, QUANT_INT8},
-	{"int4", DT_BF16, DT_BF16, DT_BF16, 18 / 32.0, RATE_INT8, QUANT_INT4}};
+static const struct class kinds[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16, 2, RATE_BF16, QUANT_NONE},
+				     {"f32", DT_BF16, DT_F32, DT_F32, 2, RATE_FMA, QUANT_NONE},
+				     {"int8", DT_BF16, DT_BF16, DT_BF16, 34 / 32.0, RATE_INT8, QUANT_INT8},
+				     {"int4", DT_BF16, DT_BF16, DT_BF16, 18 / 32.0, RATE_INT8, QUANT_INT4}};
 
 static const struct class *kind_named(const char *name)
 {
@@ -58,8 +57,8 @@ static void serve_lines(struct model_case *c, const struct class *k)
 
 	while (fgets(line, sizeof line, stdin)) {
 		if (sscanf(line, "%d %d %d %d", &seqs, &tokens, &keys, &reps) != 4 || seqs < 1 || seqs > 32 ||
-			 tokens < 1 || tokens > 512 / seqs || keys < tokens || keys > 4096 ||
-			 seqs * div_up(keys, BLOCK) > 1024)
+		    tokens < 1 || tokens > 512 / seqs || keys < tokens || keys > 4096 ||
+		    seqs * div_up(keys, BLOCK) > 1024)
 			die("not a step: %s", line);
 		else
 			run_steps(c, k, seqs, tokens, keys, reps);
@@ -81,8 +80,7 @@ int main(int argc, char **argv)
 		opt.class = strcmp(argv[i], "--class") ? opt.class : argv[i + 1];
 		pack_cache = strcmp(argv[i], "--pack-cache") ? pack_cache : argv[i + 1];
 	}
-	if (argc < 2 || model_config_read(&cfg, argv[1], &why) ||
-	    checkpoint_open_as(&files, argv[1], CK_ANY, &why))
+	if (argc < 2 || model_config_read(&cfg, argv[1], &why) || checkpoint_open_as(&files, argv[1], CK_ANY, &why))
 		die("%s", argc < 2 ? "wanted: MODEL_DIR" : why.text);
 	wait_policy(30000);
 	pool = pool_create(opt.threads, bench_cpus(opt.threads));

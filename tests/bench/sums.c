@@ -1,6 +1,6 @@
-/* Sums between ranks of this node: the shared window's against MPI_Allreduce, in turns, on 2 and 4 ranks. Medians of rank 0's times,
- * and how often what a rank brings goes in and out of its memory once in that time.
- * usage: build/tests/bench/sums */
+/* Sums between ranks of this node: the shared window's against MPI_Allreduce, in turns, on 2 and 4 ranks. Medians of
+ * rank 0's times, and how often what a rank brings goes in and out of its memory once in that time. usage:
+ * build/tests/bench/sums */
 #include "daemon/rank/memory.h"
 #include "parallel/comm.h"
 #include "base/wait.h"
@@ -75,14 +75,17 @@ static void compare(struct place *p, int rows)
 	qsort(window, ROUNDS, sizeof *window, by_value);
 	qsort(mpi, ROUNDS, sizeof *mpi, by_value);
 	if (!p->comm->rank)
-		printf("%d ranks, %4d rows, %7.0f KiB: window %8.1f us (%5.2f GB/s a rank), MPI_Allreduce %8.1f us, %.2fx\n", p->comm->size, rows, kib,
-		       window[ROUNDS / 2], 2 * kib * 1.024 / window[ROUNDS / 2], mpi[ROUNDS / 2], mpi[ROUNDS / 2] / window[ROUNDS / 2]);
+		printf("%d ranks, %4d rows, %7.0f KiB: window %8.1f us (%5.2f GB/s a rank), MPI_Allreduce %8.1f us, %.2fx\n",
+		       p->comm->size, rows, kib, window[ROUNDS / 2], 2 * kib * 1.024 / window[ROUNDS / 2],
+		       mpi[ROUNDS / 2], mpi[ROUNDS / 2] / window[ROUNDS / 2]);
 }
 
 static int sums(struct world *w)
 {
-	struct comm_limits limits = {.max_rows = MAX_ROWS, .max_cols = COLS, .max_parts = 8, .gather_rows = 1, .gather_cols = 100278};
-	struct shard_shape shape = {.hidden = COLS, .heads = 40, .kv_heads = 40, .head_dim = 128, .ffn = 13824, .vocab = 100278};
+	struct comm_limits limits = {
+		.max_rows = MAX_ROWS, .max_cols = COLS, .max_parts = 8, .gather_rows = 1, .gather_cols = 100278};
+	struct shard_shape shape = {
+		.hidden = COLS, .heads = 40, .kv_heads = 40, .head_dim = 128, .ffn = 13824, .vocab = 100278};
 	struct place p = {.comm = comm_host_create(w, &limits), .k = shard_make(&shape, w->rank, w->size).down};
 	static const int rows[] = {1, 8, 32, MAX_ROWS};
 	int wrong;

@@ -1,5 +1,5 @@
-/* Encode speed of a tokenizer: words DIR FILE prints MB/s of one thread's CPU time for the file, and for texts that are all one
- * character. */
+/* Encode speed of a tokenizer: words DIR FILE prints MB/s of one thread's CPU time for the file, and for texts that are
+ * all one character. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,8 @@ static void measure(const struct tokenizer *t, const char *name, const char *tex
 		n = ids.n;
 		ids_finish(&ids);
 	}
-	printf("%-24s %8.2f MB/s  %6.1f ns/byte  %9zu bytes %8d tokens\n", name, (double)len / best / 1e6, best * 1e9 / (double)len, len, n);
+	printf("%-24s %8.2f MB/s  %6.1f ns/byte  %9zu bytes %8d tokens\n", name, (double)len / best / 1e6,
+	       best * 1e9 / (double)len, len, n);
 }
 
 static void repeat(const struct tokenizer *t, const char *name, const char *unit)

@@ -1,5 +1,5 @@
-/* Attention over a paged cache against float64: head sizes, groups, lengths round page borders, cuts of the key axis, chunks, 16 and
- * 8-bit caches. */
+/* Attention over a paged cache against float64: head sizes, groups, lengths round page borders, cuts of the key axis,
+ * chunks, 16 and 8-bit caches. */
 #include "tests/cuda/device.h"
 
 enum { MAX_SEQS = 6 };
@@ -48,7 +48,8 @@ static void make_head(struct scene *s, struct rng *r, unsigned char *head, int a
 		head[at * s->dim + d] = code;
 	}
 	if (s->kv != K_KV_16)
-		((float *)(void *)(head + KV_BLOCK * s->dim))[at] = (0.6f + 0.4f * rng_unit(r)) / (float)largest8(s->kv);
+		((float *)(void *)(head + KV_BLOCK * s->dim))[at] =
+			(0.6f + 0.4f * rng_unit(r)) / (float)largest8(s->kv);
 }
 
 static void read_head(const struct scene *s, const unsigned char *head, int at, double *to)
@@ -68,8 +69,9 @@ static void make_pool(struct scene *s, struct rng *r)
 	s->head_bytes = (size_t)K_HEAD_BYTES(s->dim, s->kv != K_KV_16);
 	s->blocks = xalloc((size_t)s->n_blocks, 4);
 	s->pool = xalloc((size_t)(s->n_blocks * 2 * s->kv_heads), s->head_bytes);
-	memset(s->pool, 0xff, (size_t)(s->n_blocks * 2 * s->kv_heads) * s->head_bytes); /* NaN where nothing was stored */
-	for (int i = 0; i < s->n_blocks; i++) /* blocks of a sequence lie scattered */
+	memset(s->pool, 0xff,
+	       (size_t)(s->n_blocks * 2 * s->kv_heads) * s->head_bytes); /* NaN where nothing was stored */
+	for (int i = 0; i < s->n_blocks; i++)                            /* blocks of a sequence lie scattered */
 		s->blocks[i] = (int32_t)((i * 7 + 3) % s->n_blocks);
 	for (int i = 0; s->n_blocks % 7 == 0 && i < s->n_blocks; i++)
 		s->blocks[i] = s->n_blocks - 1 - i;
@@ -118,9 +120,15 @@ static void open_scene(struct scene *s)
 	s->device[3] = dev_put(s->runs, (size_t)s->n_runs * sizeof *s->runs);
 	s->device[4] = dev_put(s->kv_of_head, (size_t)s->heads * 4);
 	s->device[5] = dev_new(out * 2);
-	s->a = (struct attn_args){.qkv = s->device[0], .out = s->device[5], .blocks = s->device[2], .runs = s->device[3],
-				  .kv_of_head = s->device[4], .cache = {s->device[1], s->kv_heads, s->dim, s->kv, 0}, .heads = s->heads,
-				  .n_runs = s->n_runs, .scale = 1 / sqrtf((float)s->dim)};
+	s->a = (struct attn_args){.qkv = s->device[0],
+				  .out = s->device[5],
+				  .blocks = s->device[2],
+				  .runs = s->device[3],
+				  .kv_of_head = s->device[4],
+				  .cache = {s->device[1], s->kv_heads, s->dim, s->kv, 0},
+				  .heads = s->heads,
+				  .n_runs = s->n_runs,
+				  .scale = 1 / sqrtf((float)s->dim)};
 }
 
 static void close_scene(struct scene *s)
@@ -174,9 +182,10 @@ static void check_scene(struct scene *s, double weights)
 			for (int h = 0; h < s->heads; h++) {
 				reference(s, q, token, h, s->length[q] - s->fresh[q] + i + 1, want);
 				for (int d = 0; d < s->dim; d++)
-					CHECK_NEAR(up(s->out[(size_t)((token * s->heads + h) * s->dim + d)], s->type), want[d],
-						   fabs(want[d]) * rounding(s->type) * 1.05 + weights + 4e-6,
-						   "dim %d heads %d/%d: sequence %d token %d head %d d %d", s->dim, s->heads, s->kv_heads, q, i, h, d);
+					CHECK_NEAR(up(s->out[(size_t)((token * s->heads + h) * s->dim + d)], s->type),
+						   want[d], fabs(want[d]) * rounding(s->type) * 1.05 + weights + 4e-6,
+						   "dim %d heads %d/%d: sequence %d token %d head %d d %d", s->dim,
+						   s->heads, s->kv_heads, q, i, h, d);
 			}
 }
 
@@ -194,8 +203,12 @@ static void run_decode(struct scene *s, int chunk, int range)
 		for (int i = 0; i < s->fresh[q]; i++, token++) {
 			int keys = s->length[q] - s->fresh[q] + i + 1, per = chunk ? chunk : keys, first = parts;
 			for (int at = 0; at < keys; at += per)
-				items[n++] = (struct attn_item){token, s->block_at[q], at, min_int(per, keys - at),
-								per < keys ? parts++ : 0, per < keys ? n_joins : -1};
+				items[n++] = (struct attn_item){token,
+								s->block_at[q],
+								at,
+								min_int(per, keys - at),
+								per < keys ? parts++ : 0,
+								per < keys ? n_joins : -1};
 			if (per < keys)
 				joins[n_joins++] = (struct attn_join){first, parts - first};
 		}
@@ -219,8 +232,14 @@ static void run_decode(struct scene *s, int chunk, int range)
 
 static void decode(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, int chunk, int range)
 {
-	struct scene s = {.type = type, .kv = kv, .heads = heads, .kv_heads = kv_heads, .dim = dim, .n_seqs = 6,
-			  .length = {1, 31, 32, 33, 100, 300}, .fresh = {1, 1, 1, 1, 2, 1}};
+	struct scene s = {.type = type,
+			  .kv = kv,
+			  .heads = heads,
+			  .kv_heads = kv_heads,
+			  .dim = dim,
+			  .n_seqs = 6,
+			  .length = {1, 31, 32, 33, 100, 300},
+			  .fresh = {1, 1, 1, 1, 2, 1}};
 
 	open_scene(&s);
 	run_decode(&s, chunk, range);
@@ -259,7 +278,8 @@ TEST(decode_cuts)
 
 TEST(decode_one_long_sequence)
 {
-	struct scene s = {.type = K_BF16, .heads = 2, .kv_heads = 1, .dim = 128, .n_seqs = 1, .length = {3001}, .fresh = {1}};
+	struct scene s = {
+		.type = K_BF16, .heads = 2, .kv_heads = 1, .dim = 128, .n_seqs = 1, .length = {3001}, .fresh = {1}};
 
 	open_scene(&s);
 	run_decode(&s, 512, 0);
@@ -272,7 +292,14 @@ TEST(decode_ranges_give_the_same_bits)
 {
 	for (int i = 0; i < 6; i++) {
 		int dim = i & 1 ? 128 : 64;
-		struct scene s = {.type = K_BF16, .kv = K_KV_16 + i / 2, .heads = 4, .kv_heads = 2, .dim = dim, .n_seqs = 3, .length = {900, 256, 257}, .fresh = {1, 1, 1}};
+		struct scene s = {.type = K_BF16,
+				  .kv = K_KV_16 + i / 2,
+				  .heads = 4,
+				  .kv_heads = 2,
+				  .dim = dim,
+				  .n_seqs = 3,
+				  .length = {900, 256, 257},
+				  .fresh = {1, 1, 1}};
 		uint16_t *one;
 		size_t bytes;
 
@@ -298,7 +325,8 @@ static void run_prefill(struct scene *s, bool wgmma)
 
 	for (int q = 0; q < s->n_seqs; q++) {
 		for (int i = 0; i < s->fresh[q]; i += ATTN_TILE)
-			tiles[n++] = (struct attn_tile){token + i, min_int(ATTN_TILE, s->fresh[q] - i), s->length[q] - s->fresh[q] + i, s->block_at[q]};
+			tiles[n++] = (struct attn_tile){token + i, min_int(ATTN_TILE, s->fresh[q] - i),
+							s->length[q] - s->fresh[q] + i, s->block_at[q]};
 		token += s->fresh[q];
 	}
 	tiles[n++] = (struct attn_tile){0, 0, 0, 0}; /* padding does nothing */
@@ -320,9 +348,16 @@ static bool hopper(void)
 	return major == 9 && minor == 0;
 }
 
-static void prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, const int *length, const int *fresh, int n)
+static void prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, const int *length,
+		    const int *fresh, int n)
 {
-	struct scene s = {.type = type, .kv = kv, .heads = heads, .kv_heads = kv_heads, .dim = dim, .n_seqs = n, .rounds = kv != K_KV_16};
+	struct scene s = {.type = type,
+			  .kv = kv,
+			  .heads = heads,
+			  .kv_heads = kv_heads,
+			  .dim = dim,
+			  .n_seqs = n,
+			  .rounds = kv != K_KV_16};
 
 	memcpy(s.length, length, (size_t)n * sizeof *length);
 	memcpy(s.fresh, fresh, (size_t)n * sizeof *fresh);

@@ -1,8 +1,20 @@
-/* Every kind of kernel behind one whose result it reads: the same bits whether kernels may overlap or not, one by one and as a graph. */
+/* Every kind of kernel behind one whose result it reads: the same bits whether kernels may overlap or not, one by one
+ * and as a graph. */
 #include "engine/cuda/cuda.h"
 #include "tests/cuda/device.h"
 
-enum { T = 5, HEADS = 2, DIM = 64, H = HEADS * DIM, QKV = 3 * H, FFN = 96, VOCAB = 300, FIRST = 60 /* position */, BLOCKS = 3, CUT = 32 };
+enum {
+	T = 5,
+	HEADS = 2,
+	DIM = 64,
+	H = HEADS * DIM,
+	QKV = 3 * H,
+	FFN = 96,
+	VOCAB = 300,
+	FIRST = 60 /* position */,
+	BLOCKS = 3,
+	CUT = 32
+};
 enum { POOL = BLOCKS * 2 * HEADS * K_HEAD_BYTES(DIM, false), PARTS = T * (FIRST / CUT + 2) };
 
 struct buffer {
@@ -12,13 +24,14 @@ struct buffer {
 struct chain {
 	struct rng r;
 	cudaStream_t stream;
-	int major; /* of the compute capability */
+	int major;                 /* of the compute capability */
 	struct buffer written[20]; /* by kernels: NaN at first */
 	int n_written;
 	void *x, *act, *qkv, *mid, *delta, *parts, *gate_up, *logits, *chosen, *halves;
 	unsigned char *pool; /* as it is at first */
 	struct k_cache cache;
-	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *int8 /* (H, H) */, *rope, *ids, *pos, *slot, *row, *segments[2];
+	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *int8 /* (H, H) */, *rope, *ids, *pos, *slot,
+		*row, *segments[2];
 	struct attn_args attn;
 	void *items, *tiles;
 	int n_items;
@@ -56,7 +69,8 @@ static void make_weights(struct chain *c)
 	uint16_t *same = xalloc(H * H, sizeof *same);
 	char *int8 = random_int8(&c->r, same, H, H, K_BF16);
 
-	c->table = weight(c, VOCAB, H), c->w_qkv = weight(c, QKV, H), c->w_o = weight(c, H, H), c->w_gate_up = weight(c, 2 * FFN, H);
+	c->table = weight(c, VOCAB, H), c->w_qkv = weight(c, QKV, H), c->w_o = weight(c, H, H),
+	c->w_gate_up = weight(c, 2 * FFN, H);
 	c->w_down = weight(c, H, FFN), c->head = weight(c, VOCAB, H);
 	c->int8 = dev_put(int8, H * K_INT8_ROW(H)), c->norm = dev_put(f, H * 4), c->rope = dev_put(f, 100 * DIM * 4);
 	free(f), free(same), free(int8);
@@ -77,10 +91,17 @@ static void make_attention(struct chain *c)
 			item[n] = (struct attn_item){t, 0, at, min_int(CUT, FIRST + t + 1 - at), n, t};
 	}
 	c->n_items = n, c->items = dev_put(item, (size_t)n * sizeof *item), c->tiles = dev_put(&tile, sizeof tile);
-	c->attn = (struct attn_args){.qkv = c->qkv, .out = c->act, .partial = written(c, (size_t)(PARTS * HEADS * (DIM + 2)) * 4),
-				     .joins = dev_put(join, sizeof join), .tickets = dev_new(sizeof(uint32_t) * T * HEADS),
-				     .blocks = dev_put(blocks, sizeof blocks), .runs = dev_put(runs, sizeof runs),
-				     .kv_of_head = dev_put(kv_of_head, sizeof kv_of_head), .cache = c->cache, .heads = HEADS, .n_runs = HEADS,
+	c->attn = (struct attn_args){.qkv = c->qkv,
+				     .out = c->act,
+				     .partial = written(c, (size_t)(PARTS * HEADS * (DIM + 2)) * 4),
+				     .joins = dev_put(join, sizeof join),
+				     .tickets = dev_new(sizeof(uint32_t) * T * HEADS),
+				     .blocks = dev_put(blocks, sizeof blocks),
+				     .runs = dev_put(runs, sizeof runs),
+				     .kv_of_head = dev_put(kv_of_head, sizeof kv_of_head),
+				     .cache = c->cache,
+				     .heads = HEADS,
+				     .n_runs = HEADS,
 				     .scale = 0.1f};
 	CUDA(cudaMemset(c->attn.tickets, 0, sizeof(uint32_t) * T * HEADS));
 }
@@ -91,17 +112,37 @@ static void make_sample(struct chain *c)
 	int32_t ids[T] = {3, 1, 4, 1, 5};
 
 	for (int t = 0; t < T; t++)
-		row[t] = (struct sample_row){.per_temperature = 1, .per_repetition = 1, .repetition = 1, .stream = 77u + (unsigned)t,
-					   .share = 3u << 30, .mode = SAMPLE_DRAW, .n_top = 3, .top_k = 20, .at = t, .n_output = 1, .seq = t, .presence = 1};
+		row[t] = (struct sample_row){.per_temperature = 1,
+					     .per_repetition = 1,
+					     .repetition = 1,
+					     .stream = 77u + (unsigned)t,
+					     .share = 3u << 30,
+					     .mode = SAMPLE_DRAW,
+					     .n_top = 3,
+					     .top_k = 20,
+					     .at = t,
+					     .n_output = 1,
+					     .seq = t,
+					     .presence = 1};
 	for (int t = 0; t < T; t++)
-		plain[t] = row[t], plain[t].share = 1ull << 32, plain[t].top_k = plain[t].n_output = 0, plain[t].n_top = -1;
+		plain[t] = row[t], plain[t].share = 1ull << 32, plain[t].top_k = plain[t].n_output = 0,
+		plain[t].n_top = -1;
 	c->plain = dev_put(plain, sizeof plain);
-	c->sample = (struct sample_args){.raw = c->logits, .row = dev_put(row, sizeof row), .ids = dev_put(ids, sizeof ids), .vocab = VOCAB,
-				     .rows = T, .x = written(c, T * VOCAB * 4), .count = dev_new(T * VOCAB * 4),
-				     .bins = dev_new((size_t)T * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *c->sample.bins),
-				     .select = written(c, (size_t)T * SAMPLE_SELECTS * SAMPLE_PASSES * sizeof *c->sample.select),
-				     .best = written(c, T * 3 * sizeof *c->sample.best), .result = written(c, T * sizeof *c->sample.result),
-				     .drawn = written(c, T * 4), .history = written(c, T * 4), .max_history = 1};
+	c->sample = (struct sample_args){
+		.raw = c->logits,
+		.row = dev_put(row, sizeof row),
+		.ids = dev_put(ids, sizeof ids),
+		.vocab = VOCAB,
+		.rows = T,
+		.x = written(c, T * VOCAB * 4),
+		.count = dev_new(T * VOCAB * 4),
+		.bins = dev_new((size_t)T * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *c->sample.bins),
+		.select = written(c, (size_t)T * SAMPLE_SELECTS * SAMPLE_PASSES * sizeof *c->sample.select),
+		.best = written(c, T * 3 * sizeof *c->sample.best),
+		.result = written(c, T * sizeof *c->sample.result),
+		.drawn = written(c, T * 4),
+		.history = written(c, T * 4),
+		.max_history = 1};
 	CUDA(cudaMemset(c->sample.count, 0, T * VOCAB * 4));
 }
 
@@ -117,10 +158,13 @@ static void open_chain(struct chain *c)
 	for (int t = 0; t < T; t++) /* blocks 2, 0, 1 */
 		pos[t] = FIRST + t, slot[t] = (pos[t] < 64 ? 0 : 1) * KV_BLOCK + pos[t] % KV_BLOCK;
 	c->ids = dev_put(ids, sizeof ids), c->pos = dev_put(pos, sizeof pos), c->slot = dev_put(slot, sizeof slot);
-	c->row = dev_put(row, sizeof row), c->segments[0] = dev_put(whole, sizeof whole), c->segments[1] = dev_put(halves, sizeof halves);
+	c->row = dev_put(row, sizeof row), c->segments[0] = dev_put(whole, sizeof whole),
+	c->segments[1] = dev_put(halves, sizeof halves);
 	make_weights(c);
-	c->x = written(c, T * H * 4), c->act = written(c, T * H * 2), c->qkv = written(c, T * QKV * 2), c->mid = written(c, T * FFN * 2);
-	c->delta = written(c, T * H * 4), c->parts = written(c, 2 * T * H * 4), c->gate_up = written(c, T * 2 * FFN * 2);
+	c->x = written(c, T * H * 4), c->act = written(c, T * H * 2), c->qkv = written(c, T * QKV * 2),
+	c->mid = written(c, T * FFN * 2);
+	c->delta = written(c, T * H * 4), c->parts = written(c, 2 * T * H * 4),
+	c->gate_up = written(c, T * 2 * FFN * 2);
 	c->logits = written(c, T * VOCAB * 4), c->chosen = written(c, T * H * 2);
 	c->halves = written(c, H * H * 2);
 	old = random_halves(&c->r, POOL / 2, K_BF16);
@@ -135,7 +179,8 @@ static cudaError_t norm(struct chain *c, const void *delta)
 	return k_add_norm(c->stream, K_BF16, c->act, c->x, delta, c->norm, NULL, false, 1e-6f, T, H);
 }
 
-/* A layer: attention of single tokens and skinny products, or of a prompt, by either kernel, and products of fixed order. */
+/* A layer: attention of single tokens and skinny products, or of a prompt, by either kernel, and products of fixed
+ * order. */
 enum kind { SINGLE, PROMPT, PROMPT_WGMMA };
 static void layer(struct chain *c, enum kind kind)
 {
@@ -147,7 +192,8 @@ static void layer(struct chain *c, enum kind kind)
 	if (kind == SINGLE)
 		CUDA(k_attention_decode(s, K_BF16, c->attn, c->items, c->n_items, 1));
 	else
-		CUDA((kind == PROMPT ? k_attention_prefill : k_attention_prefill_wgmma)(s, K_BF16, c->attn, c->tiles, 1));
+		CUDA((kind == PROMPT ? k_attention_prefill : k_attention_prefill_wgmma)(s, K_BF16, c->attn, c->tiles,
+											1));
 	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, c->w_o, NULL, T, H, H, H));
 	CUDA(norm(c, c->delta));
 	if (kind == SINGLE) {
@@ -155,9 +201,11 @@ static void layer(struct chain *c, enum kind kind)
 		CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->mid, c->w_down, NULL, T, H, FFN, FFN));
 		return;
 	}
-	CUDA(k_linear_fixed(s, K_BF16, c->gate_up, K_OUT_16, c->act, c->w_gate_up, NULL, c->segments[0], 1, T, 2 * FFN, H, H));
+	CUDA(k_linear_fixed(s, K_BF16, c->gate_up, K_OUT_16, c->act, c->w_gate_up, NULL, c->segments[0], 1, T, 2 * FFN,
+			    H, H));
 	CUDA(k_silu_mul(s, K_BF16, c->mid, c->gate_up, T, FFN));
-	CUDA(k_linear_fixed(s, K_BF16, c->parts, K_OUT_F32, c->mid, c->w_down, NULL, c->segments[1], 2, T, H, FFN, FFN));
+	CUDA(k_linear_fixed(s, K_BF16, c->parts, K_OUT_F32, c->mid, c->w_down, NULL, c->segments[1], 2, T, H, FFN,
+			    FFN));
 	CUDA(k_tree_sum(s, c->delta, tree, T * H));
 }
 

@@ -1,5 +1,6 @@
-/* Which kernel does the attention of prompts: the one by wgmma only on compute capability 9.0, where asked for, and where a check at
- * start finds it right: here it is a stand-in that can be wrong. Whether kernels overlap. What the backend says of both. */
+/* Which kernel does the attention of prompts: the one by wgmma only on compute capability 9.0, where asked for, and
+ * where a check at start finds it right: here it is a stand-in that can be wrong. Whether kernels overlap. What the
+ * backend says of both. */
 #include "engine/cuda/cuda.h"
 #include "engine/backend/cuda_plugin.h"
 #include "tests/check.h"
@@ -16,7 +17,8 @@ cudaError_t k_attention_wgmma_init(void)
 {
 	return cudaSuccess;
 }
-cudaError_t k_attention_prefill_wgmma(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_tile *tiles, int n)
+cudaError_t k_attention_prefill_wgmma(cudaStream_t stream, enum k_type type, struct attn_args a,
+				      const struct attn_tile *tiles, int n)
 {
 	const size_t last = (size_t)(235 * a.heads * a.cache.dim - 1) * 2;
 	cudaError_t e = cudaSuccess;
@@ -39,8 +41,14 @@ static void keep(void *arg, enum log_level level, const char *line)
 /* What it says of itself. */
 static const char *chosen(const char *capability, bool wgmma, bool fixed, enum dtype type)
 {
-	struct cuda_options how = {.compute = type, .limits = {.max_seqs = 2, .max_tokens = 64, .max_blocks = 8, .rows = 2}, .max_context = 128,
-				   .heads = 2, .kv_heads = 2, .head_dim = 64, .wgmma = wgmma, .fixed = fixed};
+	struct cuda_options how = {.compute = type,
+				   .limits = {.max_seqs = 2, .max_tokens = 64, .max_blocks = 8, .rows = 2},
+				   .max_context = 128,
+				   .heads = 2,
+				   .kv_heads = 2,
+				   .head_dim = 64,
+				   .wgmma = wgmma,
+				   .fixed = fixed};
 	struct why why;
 	struct backend *b;
 	const char *said;
@@ -72,8 +80,13 @@ TEST(where_it_is_right)
 
 static const char *overlaps(const char *capability, const char *driver, bool overlap)
 {
-	struct cuda_options how = {.compute = DT_BF16, .limits = {.max_seqs = 2, .max_tokens = 64, .max_blocks = 8, .rows = 2}, .max_context = 128,
-				   .heads = 2, .kv_heads = 2, .head_dim = 64, .overlap = overlap};
+	struct cuda_options how = {.compute = DT_BF16,
+				   .limits = {.max_seqs = 2, .max_tokens = 64, .max_blocks = 8, .rows = 2},
+				   .max_context = 128,
+				   .heads = 2,
+				   .kv_heads = 2,
+				   .head_dim = 64,
+				   .overlap = overlap};
 	struct why why;
 	struct backend *b;
 	const char *said;

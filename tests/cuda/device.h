@@ -1,4 +1,5 @@
-/* device.h - device memory for the kernel tests: every array has exactly its size, so that one element too far is a fault. */
+/* device.h - device memory for the kernel tests: every array has exactly its size, so that one element too far is a
+ * fault. */
 #ifndef TESTS_CUDA_DEVICE_H
 #define TESTS_CUDA_DEVICE_H
 
@@ -8,11 +9,11 @@
 
 #include <math.h>
 
-#define CUDA(call)                                                                        \
-	do {                                                                              \
-		cudaError_t check_e = (call);                                             \
-		if (check_e)                                                              \
-			CHECK_FAIL("%s: %s", #call, cudaGetErrorString(check_e));         \
+#define CUDA(call) \
+	do { \
+		cudaError_t check_e = (call); \
+		if (check_e) \
+			CHECK_FAIL("%s: %s", #call, cudaGetErrorString(check_e)); \
 	} while (0)
 
 struct rng {
@@ -134,13 +135,13 @@ static inline uint16_t *random_halves(struct rng *r, size_t n, enum k_type type)
 	return p;
 }
 
-#define CHECK_NEAR(got, want, bound, ...)                                                                       \
-	do {                                                                                                    \
-		double check_g = (got), check_w = (want), check_b = (bound);                                    \
-		if (!(fabs(check_g - check_w) <= check_b)) {                                                    \
-			printf("  " __VA_ARGS__);                                                               \
-			CHECK_FAIL(": %.9g, should be %.9g (within %.2g)", check_g, check_w, check_b);          \
-		}                                                                                               \
+#define CHECK_NEAR(got, want, bound, ...) \
+	do { \
+		double check_g = (got), check_w = (want), check_b = (bound); \
+		if (!(fabs(check_g - check_w) <= check_b)) { \
+			printf("  " __VA_ARGS__); \
+			CHECK_FAIL(": %.9g, should be %.9g (within %.2g)", check_g, check_w, check_b); \
+		} \
 	} while (0)
 
 #endif

@@ -1,5 +1,5 @@
-/* What is used while the device still works on it: the places that steps lie in, the words that a step drew. Nothing of it is started
- * here before somebody waits for it. */
+/* What is used while the device still works on it: the places that steps lie in, the words that a step drew. Nothing of
+ * it is started here before somebody waits for it. */
 #include "engine/cuda/cuda.h"
 #include "engine/backend/cuda_plugin.h"
 #include "tests/check.h"
@@ -13,8 +13,12 @@ enum { VOCAB = 300, ROWS = 3, TOKENS = 8, ROUNDS = 7 };
 
 static struct backend *open_backend(void)
 {
-	struct cuda_options how = {.compute = DT_BF16, .limits = {.max_seqs = ROWS, .max_tokens = TOKENS, .max_blocks = 8, .rows = ROWS},
-				   .max_context = 128, .heads = 2, .kv_heads = 2, .head_dim = 64};
+	struct cuda_options how = {.compute = DT_BF16,
+				   .limits = {.max_seqs = ROWS, .max_tokens = TOKENS, .max_blocks = 8, .rows = ROWS},
+				   .max_context = 128,
+				   .heads = 2,
+				   .kv_heads = 2,
+				   .head_dim = 64};
 	struct why why;
 	struct backend *b;
 
@@ -27,7 +31,13 @@ static struct backend *open_backend(void)
 /* A sequence of `no` + 1 tokens, all of them the number of the step. */
 static void make_step(struct step *s, int no)
 {
-	*s->head = (struct step_head){.kind = STEP_RUN, .no = no, .n_seqs = 1, .n_tokens = no + 1, .n_blocks = 1, .pad_seqs = 1, .pad_tokens = no + 1};
+	*s->head = (struct step_head){.kind = STEP_RUN,
+				      .no = no,
+				      .n_seqs = 1,
+				      .n_tokens = no + 1,
+				      .n_blocks = 1,
+				      .pad_seqs = 1,
+				      .pad_tokens = no + 1};
 	step_layout(s);
 	for (int t = 0; t <= no; t++)
 		s->token[t] = no, s->pos[t] = s->slot[t] = t;
@@ -35,7 +45,8 @@ static void make_step(struct step *s, int no)
 	s->q_start[1] = s->kv_len[0] = no + 1, s->block_start[1] = 1;
 }
 
-/* More steps than there are places for, one behind the other; what came to the device of each is looked at when its turn is there. */
+/* More steps than there are places for, one behind the other; what came to the device of each is looked at when its
+ * turn is there. */
 TEST(steps_in_few_places)
 {
 	struct step_limits lim = {.max_seqs = ROWS, .max_tokens = TOKENS, .max_blocks = 8, .rows = ROWS};
@@ -46,16 +57,17 @@ TEST(steps_in_few_places)
 	step_init(&s, &lim);
 	for (int no = 0; no < ROUNDS; no++) {
 		make_step(&s, no);
-		cuda_check(cudaMemcpyAsync(came + no * TOKENS, backend_step(b, &s)->token, (size_t)(no + 1) * sizeof *came, cudaMemcpyDeviceToHost,
-					   cuda_of(b)->stream),
+		cuda_check(cudaMemcpyAsync(came + no * TOKENS, backend_step(b, &s)->token,
+					   (size_t)(no + 1) * sizeof *came, cudaMemcpyDeviceToHost, cuda_of(b)->stream),
 			   "looking at a step");
 	}
 	backend_sync(b);
 	for (int no = 0; no < ROUNDS; no++)
 		for (int t = 0; t <= no; t++)
 			if (came[no * TOKENS + t] != no)
-				CHECK_FAIL("token %d of step %d should be of that step, but is of step %d: a place was filled in while it was copied", t,
-					   no, came[no * TOKENS + t]);
+				CHECK_FAIL(
+					"token %d of step %d should be of that step, but is of step %d: a place was filled in while it was copied",
+					t, no, came[no * TOKENS + t]);
 	step_finish(&s);
 	backend_host_free(b, came);
 	backend_destroy(b);
@@ -88,8 +100,9 @@ TEST(words_of_steps)
 		backend_sampled(b, ROWS, out);
 		for (int i = 0; i < ROWS; i++)
 			if (left[i] || out[i].id != word_of(round, i))
-				CHECK_FAIL("row %d of step %d should draw word %d, but %d is told: it was read before it was there", i, round,
-					   word_of(round, i), out[i].id);
+				CHECK_FAIL(
+					"row %d of step %d should draw word %d, but %d is told: it was read before it was there",
+					i, round, word_of(round, i), out[i].id);
 	}
 	backend_destroy(b);
 }

@@ -1,6 +1,6 @@
-/* layouts.cu - what gpu_wgmma.h says of matrices in shared memory, against a table written by hand from the canonical layouts of the
- * PTX ISA (K-major and MN-major, 128-byte swizzle): of the emulated GPU, and of a real one of compute capability 9.0. On the emulated
- * one also what it must refuse. */
+/* layouts.cu - what gpu_wgmma.h says of matrices in shared memory, against a table written by hand from the canonical
+ * layouts of the PTX ISA (K-major and MN-major, 128-byte swizzle): of the emulated GPU, and of a real one of compute
+ * capability 9.0. On the emulated one also what it must refuse. */
 #include "engine/cuda/gpu_wgmma.h"
 
 #include <stdio.h>
@@ -12,17 +12,41 @@
 #endif
 
 enum { IMAGE = 48 * 1024, B_AT = 16 * 1024, PANELS = 16 * 1024, ONE = 0x3c00 /* f16 */ };
-enum wrong { RIGHT, NO_FENCE, NO_PROXY_FENCE, WRITTEN_LATE, READ_EARLY, WARPS_DIFFER, WARP_MISSING, UNALIGNED, STRIDE, SWIZZLE, OUT_OF_ROW, STORED, REFILLED };
+enum wrong {
+	RIGHT,
+	NO_FENCE,
+	NO_PROXY_FENCE,
+	WRITTEN_LATE,
+	READ_EARLY,
+	WARPS_DIFFER,
+	WARP_MISSING,
+	UNALIGNED,
+	STRIDE,
+	SWIZZLE,
+	OUT_OF_ROW,
+	STORED,
+	REFILLED
+};
 
 struct place {
 	int row /* of A or B^T; k for MN-major */, at /* k; column */, byte;
 };
 /* Eight rows of 128 bytes are a pattern; unit u of 16 bytes of its row r lies at place u ^ r. */
-static const struct place k_major[] = {{0, 0, 0}, {0, 1, 2}, {0, 8, 16}, {1, 0, 144}, {1, 8, 128}, {7, 0, 1008}, {7, 8, 992}, {8, 0, 1024},
-	{9, 15, 1166}, {37, 12, 4808}, {63, 7, 8190}};
-static const struct place k_major_from_96[] = {{0, 0, 96}, {1, 0, 128 + 112}, {1, 8, 128 + 96}, {3, 9, 450}, {6, 0, 768}};
-static const struct place mn_major[] = {{0, 0, 0}, {0, 9, 18}, {1, 0, 144}, {1, 8, 128}, {7, 63, 910}, {8, 0, 1024}, {13, 20, 1784},
-	{0, 64, PANELS}, {2, 100, PANELS + 360}, {15, 127, PANELS + 1934}};
+static const struct place k_major[] = {{0, 0, 0},     {0, 1, 2},      {0, 8, 16},   {1, 0, 144},
+				       {1, 8, 128},   {7, 0, 1008},   {7, 8, 992},  {8, 0, 1024},
+				       {9, 15, 1166}, {37, 12, 4808}, {63, 7, 8190}};
+static const struct place k_major_from_96[] = {
+	{0, 0, 96}, {1, 0, 128 + 112}, {1, 8, 128 + 96}, {3, 9, 450}, {6, 0, 768}};
+static const struct place mn_major[] = {{0, 0, 0},
+					{0, 9, 18},
+					{1, 0, 144},
+					{1, 8, 128},
+					{7, 63, 910},
+					{8, 0, 1024},
+					{13, 20, 1784},
+					{0, 64, PANELS},
+					{2, 100, PANELS + 360},
+					{15, 127, PANELS + 1934}};
 
 GPU void load(char *to, const char *image)
 {
@@ -84,7 +108,8 @@ __global__ void __launch_bounds__(128) scores(float *out, const char *image, int
 	if (wrong == READ_EARLY)
 		return;
 	for (int i = 0; i < 64; i++)
-		out[(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i / 2 % 2 * 8) * 128 + i / 4 * 8 + threadIdx.x % 4 * 2 + i % 2] = d[i];
+		out[(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i / 2 % 2 * 8) * 128 + i / 4 * 8 +
+		    threadIdx.x % 4 * 2 + i % 2] = d[i];
 #endif
 }
 
@@ -108,7 +133,8 @@ __global__ void __launch_bounds__(128) values(float *out, const char *image)
 	gpu_products_commit();
 	gpu_products_wait<0>(d);
 	for (int i = 0; i < 64; i++)
-		out[(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i / 2 % 2 * 8) * 128 + i / 4 * 8 + threadIdx.x % 4 * 2 + i % 2] = d[i];
+		out[(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + i / 2 % 2 * 8) * 128 + i / 4 * 8 +
+		    threadIdx.x % 4 * 2 + i % 2] = d[i];
 #endif
 }
 
@@ -170,9 +196,19 @@ static void pairs(const struct place *p, int n, int from)
 #ifndef __CUDACC__
 static void refused(enum wrong wrong)
 {
-	static const char *const why[] = {"0", "without wgmma.fence", "without a proxy fence", "written behind wgmma.fence", "nan",
-		"ask for different products", "threads that never come", "not at a multiple of 16", "patterns that begin elsewhere",
-		"only the 128-byte swizzle", "leave their row", "no copy brought", "a copy is overwriting"};
+	static const char *const why[] = {"0",
+					  "without wgmma.fence",
+					  "without a proxy fence",
+					  "written behind wgmma.fence",
+					  "nan",
+					  "ask for different products",
+					  "threads that never come",
+					  "not at a multiple of 16",
+					  "patterns that begin elsewhere",
+					  "only the 128-byte swizzle",
+					  "leave their row",
+					  "no copy brought",
+					  "a copy is overwriting"};
 	int both[2];
 	char told[512] = "";
 	pid_t child = pipe(both) ? -1 : fork();

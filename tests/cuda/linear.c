@@ -1,4 +1,5 @@
-/* Products against float64 sums, over shapes that meet every branch: rows past a tile, odd K, K past a turn, odd vocabulary. */
+/* Products against float64 sums, over shapes that meet every branch: rows past a tile, odd K, K past a turn, odd
+ * vocabulary. */
 #include "tests/cuda/device.h"
 
 struct product {
@@ -72,8 +73,9 @@ static void check_product(struct product *p, int part, int from, int to)
 			double want = element(p, row, col, from, to, &size);
 			if (p->bias)
 				want += p->bias[col];
-			CHECK_NEAR(p->out[((size_t)part * (size_t)p->m + (size_t)row) * (size_t)p->n + (size_t)col], want,
-				   1e-6 * size + 1e-6, "m %d n %d k %d: part %d row %d col %d", p->m, p->n, p->k, part, row, col);
+			CHECK_NEAR(p->out[((size_t)part * (size_t)p->m + (size_t)row) * (size_t)p->n + (size_t)col],
+				   want, 1e-6 * size + 1e-6, "m %d n %d k %d: part %d row %d col %d", p->m, p->n, p->k,
+				   part, row, col);
 		}
 }
 
@@ -137,8 +139,8 @@ TEST(skinny_with_odd_rows_of_x)
 	}
 }
 
-/* Several tiles of a block, the weights of the next on their way while the sums of one are written; on a device of many processors
- * tiles of few rows, where those of many would leave most without work. */
+/* Several tiles of a block, the weights of the next on their way while the sums of one are written; on a device of many
+ * processors tiles of few rows, where those of many would leave most without work. */
 TEST(skinny_tiles_of_a_block)
 {
 	static const int rows[] = {1, 8, 16, 32};
@@ -322,9 +324,11 @@ static void paired(enum k_type type, bool in_order, int m, int n, int k)
 	dev_get(out, d, size * 2);
 	for (int row = 0; row < m; row++)
 		for (int i = 0; i < n / 2; i++) {
-			double a, b, g = element(&p, row, 2 * i, 0, k, &a), u = element(&p, row, 2 * i + 1, 0, k, &b), want = g / (1 + exp(-g)) * u;
+			double a, b, g = element(&p, row, 2 * i, 0, k, &a), u = element(&p, row, 2 * i + 1, 0, k, &b),
+				     want = g / (1 + exp(-g)) * u;
 			CHECK_NEAR(up(out[(size_t)row * (size_t)(n / 2) + (size_t)i], type), want,
-				   fabs(want) * rounding(type) * 1.02 + 2e-6 * (1 + a) * (1 + b), "paired m %d n %d k %d: row %d col %d", m, n, k, row, i);
+				   fabs(want) * rounding(type) * 1.02 + 2e-6 * (1 + a) * (1 + b),
+				   "paired m %d n %d k %d: row %d col %d", m, n, k, row, i);
 		}
 	if (in_order) {
 		dev_free(d), d = dev_new((size_t)n);
@@ -365,9 +369,11 @@ TEST(narrow_results)
 			open_product(&p, both[t], 12, 40, 288, 1, false);
 			for (int n = 0; n < 2; n++)
 				if (fixed)
-					CUDA(k_linear_fixed(NULL, p.type, n ? dn : p.dout, n ? K_OUT_16 : K_OUT_F32, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
+					CUDA(k_linear_fixed(NULL, p.type, n ? dn : p.dout, n ? K_OUT_16 : K_OUT_F32,
+							    p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
 				else
-					CUDA(k_linear_skinny(NULL, p.type, n ? dn : p.dout, n ? K_OUT_16 : K_OUT_F32, p.dx, p.dw, NULL, p.m, p.n, p.k, p.ld));
+					CUDA(k_linear_skinny(NULL, p.type, n ? dn : p.dout, n ? K_OUT_16 : K_OUT_F32,
+							     p.dx, p.dw, NULL, p.m, p.n, p.k, p.ld));
 			fetch(&p);
 			dev_get(narrow, dn, sizeof narrow);
 			for (int i = 0; i < 12 * 40; i++)

@@ -4,7 +4,9 @@
 static void embed(enum k_type type, bool int8, int cols, int rows, int first)
 {
 	struct rng r = {(uint64_t)cols};
-	int32_t ids[] = {first, first + rows - 1, first - 1 < 0 ? 0 : first - 1, first + rows, 0, first + 1, first, -1, -2, -3, -4, INT32_MIN};
+	int32_t ids[] = {
+		first, first + rows - 1, first - 1 < 0 ? 0 : first - 1, first + rows, 0, first + 1, first, -1, -2, -3,
+		-4,    INT32_MIN};
 	int32_t drawn[] = {first + 2, first + rows, first + 1}; /* tokens -1, -2, -3; there is no fourth */
 	int ld = (int)round_up((size_t)cols, 32), n = sizeof ids / sizeof *ids, pitch;
 	uint16_t *table = random_halves(&r, (size_t)rows * (size_t)ld, type);
@@ -25,7 +27,8 @@ static void embed(enum k_type type, bool int8, int cols, int rows, int first)
 	for (int i = 0; i < n; i++)
 		for (int c = 0; c < cols; c++) {
 			int at = (ids[i] >= 0 ? ids[i] : ids[i] >= -3 ? drawn[-1 - ids[i]] : -1) - first;
-			float want = at >= 0 && at < rows ? up(table[at * pitch + c], type) : 0, got = out[i * cols + c];
+			float want = at >= 0 && at < rows ? up(table[at * pitch + c], type) : 0,
+			      got = out[i * cols + c];
 			CHECK(got == want && !(want == 0 && signbit(got)));
 		}
 	dev_free(dt), dev_free(di), dev_free(dd), dev_free(d);
@@ -69,8 +72,10 @@ static void norm(enum k_type type, int rows, int cols, bool delta, bool bias, bo
 		for (int c = 0; c < cols; c++) {
 			size_t at = (size_t)i * (size_t)cols + (size_t)c;
 			double want = (x[at] - mean) * k * w[c] + (bias ? b[c] : 0);
-			double got = type == K_F32 ? (double)((float *)out)[at] : (double)up(((uint16_t *)out)[at], type);
-			CHECK_NEAR(got, want, fabs(want) * (rounding(type) * 1.01 + 1e-6) + 1e-6, "cols %d row %d col %d", cols, i, c);
+			double got =
+				type == K_F32 ? (double)((float *)out)[at] : (double)up(((uint16_t *)out)[at], type);
+			CHECK_NEAR(got, want, fabs(want) * (rounding(type) * 1.01 + 1e-6) + 1e-6,
+				   "cols %d row %d col %d", cols, i, c);
 		}
 	}
 	dev_free(dx), dev_free(dd), dev_free(dw), dev_free(db), dev_free(dout);
@@ -126,7 +131,8 @@ static double half_step(const struct store *s, double value, double top)
 		return fabs(value) * rounding(s->type) * 1.01 + 1e-6;
 	if (s->kv == K_KV_INT8)
 		return scale * 0.5001 + 1e-7;
-	frexp(fmax(fabs(value / scale), 0x1p-6), &e); /* the next power of two: a step is 2^-4 of it, 2^-9 below the normal ones */
+	frexp(fmax(fabs(value / scale), 0x1p-6),
+	      &e); /* the next power of two: a step is 2^-4 of it, 2^-9 below the normal ones */
 	return scale * ldexp(0.5001, e - 4) + 1e-7;
 }
 
@@ -140,7 +146,8 @@ static void check_cache(const struct store *s, const unsigned char *pool, int t,
 		top = fmax(top, fabs(wanted(s, t, h, d)));
 	for (int d = 0; d < s->dim; d++)
 		CHECK_NEAR(cached(head, s->kv, s->type, s->dim, s->slot[t] % KV_BLOCK, d), wanted(s, t, h, d),
-			   half_step(s, wanted(s, t, h, d), top), "kv %d dim %d: cache %d %d %d", s->kv, s->dim, t, h, d);
+			   half_step(s, wanted(s, t, h, d), top), "kv %d dim %d: cache %d %d %d", s->kv, s->dim, t, h,
+			   d);
 }
 
 static void check_store(const struct store *s, const uint16_t *qkv, const unsigned char *pool)
@@ -150,8 +157,10 @@ static void check_store(const struct store *s, const uint16_t *qkv, const unsign
 	for (int t = 0; t < s->tokens; t++)
 		for (int h = 0; h < s->heads + 2 * s->kv_heads; h++) {
 			for (int d = 0; h < s->heads && d < s->dim; d++)
-				CHECK_NEAR(up(qkv[(size_t)t * width + (size_t)(h * s->dim + d)], s->type), wanted(s, t, h, d),
-					   fabs(wanted(s, t, h, d)) * rounding(s->type) * 1.01 + 1e-6, "q %d %d %d", t, h, d);
+				CHECK_NEAR(up(qkv[(size_t)t * width + (size_t)(h * s->dim + d)], s->type),
+					   wanted(s, t, h, d),
+					   fabs(wanted(s, t, h, d)) * rounding(s->type) * 1.01 + 1e-6, "q %d %d %d", t,
+					   h, d);
 			if (h >= s->heads && s->slot[t] >= 0)
 				check_cache(s, pool, t, h);
 		}
@@ -161,7 +170,8 @@ static void store(enum k_type type, enum k_kv kv, int heads, int kv_heads, int d
 {
 	struct store s = {type, kv, heads, kv_heads, dim, n_rot, 9, 50, 4, NULL, NULL, NULL, NULL, NULL};
 	struct rng r = {(uint64_t)(heads + dim)};
-	size_t width = (size_t)((heads + 2 * kv_heads) * dim), n = (size_t)s.tokens * width, table = (size_t)(s.positions * max_int(n_rot / 2, 1));
+	size_t width = (size_t)((heads + 2 * kv_heads) * dim), n = (size_t)s.tokens * width,
+	       table = (size_t)(s.positions * max_int(n_rot / 2, 1));
 	size_t pool = (size_t)(s.blocks * 2 * kv_heads * K_HEAD_BYTES(dim, kv != K_KV_16));
 	unsigned char *cache = xalloc(pool, 1);
 	uint16_t *qkv = xalloc(n, 2);
@@ -169,13 +179,15 @@ static void store(enum k_type type, enum k_kv kv, int heads, int kv_heads, int d
 	void *dq, *dc, *ds, *dp, *dl, *dk = dev_new(pool);
 
 	s.qkv = random_halves(&r, n, type), s.cos = random_floats(&r, table), s.sin = random_floats(&r, table);
-	memset(s.qkv + width + (size_t)(heads * dim), 0, (size_t)(2 * kv_heads * dim) * 2); /* a token whose K and V are zero */
-	for (size_t i = 2 * width + (size_t)(heads * dim); i < 3 * width; i++)               /* one of many sizes */
+	memset(s.qkv + width + (size_t)(heads * dim), 0,
+	       (size_t)(2 * kv_heads * dim) * 2);                              /* a token whose K and V are zero */
+	for (size_t i = 2 * width + (size_t)(heads * dim); i < 3 * width; i++) /* one of many sizes */
 		s.qkv[i] = down(up(s.qkv[i], type) * exp2f((float)(rng_next(&r) % 20) - 16), type);
 	s.pos = pos, s.slot = slot;
 	dq = dev_put(s.qkv, n * 2), dc = dev_put(s.cos, table * 4), ds = dev_put(s.sin, table * 4);
 	dp = dev_put(pos, sizeof pos), dl = dev_put(slot, sizeof slot);
-	CUDA(k_rope_store(NULL, type, dq, (struct k_cache){dk, kv_heads, dim, kv, 0}, heads, n_rot ? dc : NULL, ds, n_rot, dp, dl, s.tokens));
+	CUDA(k_rope_store(NULL, type, dq, (struct k_cache){dk, kv_heads, dim, kv, 0}, heads, n_rot ? dc : NULL, ds,
+			  n_rot, dp, dl, s.tokens));
 	dev_get(qkv, dq, n * 2);
 	dev_get(cache, dk, pool);
 	check_store(&s, qkv, cache);
@@ -212,8 +224,9 @@ static void silu(enum k_type type, int rows, int ffn)
 			size_t at = 2 * ((size_t)i * (size_t)ffn + (size_t)c);
 			double g = up(gu[at], type), u = up(gu[at + 1], type);
 			double want = g / (1 + exp(-g)) * u;
-			CHECK_NEAR(up(out[(size_t)i * (size_t)ffn + (size_t)c], type), want, fabs(want) * (rounding(type) * 1.01 + 2e-6) + 1e-6,
-				   "ffn %d row %d col %d", ffn, i, c);
+			CHECK_NEAR(up(out[(size_t)i * (size_t)ffn + (size_t)c], type), want,
+				   fabs(want) * (rounding(type) * 1.01 + 2e-6) + 1e-6, "ffn %d row %d col %d", ffn, i,
+				   c);
 		}
 	dev_free(d), dev_free(dout);
 	free(gu), free(out);

@@ -1,5 +1,5 @@
-/* Sampling on the device gives what engine/sample/sample.c gives for the same logits, to the bit, whatever the settings; logprobs against
- * float64. */
+/* Sampling on the device gives what engine/sample/sample.c gives for the same logits, to the bit, whatever the
+ * settings; logprobs against float64. */
 #include "engine/cuda/cuda.h"
 #include "engine/sample/sample.h"
 #include "tests/cuda/device.h"
@@ -86,7 +86,8 @@ static void make_lists(struct scene *s, int row)
 	for (int i = 0; i < LIST; i++)
 		s->bias[row][i] = (struct bias){s->list[row][3][i], 10 * rng_unit(&s->r)};
 	sort_bias(s->bias[row], n[3]);
-	CHECK(mask_words(s->vocab) <= MASK && !sampling_mask(s->mask[row], s->list[row][0], n[0], s->list[row][1], n[1], s->vocab, NULL));
+	CHECK(mask_words(s->vocab) <= MASK &&
+	      !sampling_mask(s->mask[row], s->list[row][0], n[0], s->list[row][1], n[1], s->vocab, NULL));
 	h->mask = n[0] + n[1] ? s->mask[row] : NULL, h->stop = s->list[row][2], h->bias = s->bias[row];
 	h->n_stop = n[2], h->n_bias = n[3];
 	h->min_tokens = below(&s->r, 40);
@@ -94,24 +95,32 @@ static void make_lists(struct scene *s, int row)
 
 static void make_row(struct scene *s, int row, bool lists)
 {
-	static const float temperature[] = {1, 0, 0.7f, 1e-4f, 3, 0.333f}, top_p[] = {1, 0.9f, 0.5f, 0.01f, 0.99999994f},
-			   min_p[] = {0, 0, 0.05f, 1}, repetition[] = {1, 1.1f, 0.7f, 3};
+	static const float temperature[] = {1, 0, 0.7f, 1e-4f, 3, 0.333f},
+			   top_p[] = {1, 0.9f, 0.5f, 0.01f, 0.99999994f}, min_p[] = {0, 0, 0.05f, 1},
+			   repetition[] = {1, 1.1f, 0.7f, 3};
 	int top_k[] = {0, 1, 2, 20, s->vocab, s->vocab + 5}, n_top[] = {-1, -1, 0, 3, SAMPLE_MAX_TOP};
 	struct sampling *h = &s->how[row];
 	struct sample *w = &s->what[row];
 
 	make_logits(s, row);
 	*h = sampling_default();
-	h->temperature = temperature[below(&s->r, 6)], h->top_p = top_p[below(&s->r, 5)], h->min_p = min_p[below(&s->r, 4)];
+	h->temperature = temperature[below(&s->r, 6)], h->top_p = top_p[below(&s->r, 5)],
+	h->min_p = min_p[below(&s->r, 4)];
 	h->top_k = top_k[below(&s->r, 6)], h->seed = rng_next(&s->r);
 	for (int i = 0; i < HISTORY; i++)
 		s->history[row][i] = below(&s->r, min_int(s->vocab, 60));
-	*w = (struct sample){.pos = below(&s->r, 1000), .given = -1, .how = h, .seq = row, .tokens = s->history[row], .n_tokens = below(&s->r, HISTORY + 1)};
+	*w = (struct sample){.pos = below(&s->r, 1000),
+			     .given = -1,
+			     .how = h,
+			     .seq = row,
+			     .tokens = s->history[row],
+			     .n_tokens = below(&s->r, HISTORY + 1)};
 	w->n_prompt = below(&s->r, w->n_tokens + 1), w->n_top = n_top[below(&s->r, 5)];
 	if (lists) {
 		make_lists(s, row);
 		h->repetition_penalty = repetition[below(&s->r, 4)];
-		h->presence_penalty = below(&s->r, 2) ? rng_unit(&s->r) : 0, h->frequency_penalty = below(&s->r, 2) ? rng_unit(&s->r) : 0;
+		h->presence_penalty = below(&s->r, 2) ? rng_unit(&s->r) : 0,
+		h->frequency_penalty = below(&s->r, 2) ? rng_unit(&s->r) : 0;
 	}
 	if (!below(&s->r, 6) && w->n_top >= 0)
 		w->given = below(&s->r, s->vocab);
@@ -120,7 +129,8 @@ static void make_row(struct scene *s, int row, bool lists)
 static void on_device(struct scene *s, struct sampled *out)
 {
 	size_t words = (size_t)ROWS * (size_t)s->vocab, parts = (size_t)(ROWS * 3 * k_sample_parts(s->vocab));
-	struct sample_args a = {.vocab = s->vocab, .rows = ROWS, .history = s->past, .max_history = s->book.max_history};
+	struct sample_args a = {
+		.vocab = s->vocab, .rows = ROWS, .history = s->past, .max_history = s->book.max_history};
 	struct sample_result got[ROWS];
 	int32_t drawn[ROWS] = {-7, -7, -7, -7, -7, -7};
 	uint32_t *zero = xalloc(words, sizeof *zero), *count = xalloc(words, sizeof *count);
@@ -130,11 +140,13 @@ static void on_device(struct scene *s, struct sampled *out)
 	for (int i = 0; i < ROWS; i++)
 		n += sample_pack(&s->row[i], s->ids, n, s->room, &s->what[i], &s->book);
 	s->n_ids = n;
-	a.raw = dev_put(s->raw, words * 4), a.row = dev_put(s->row, sizeof s->row), a.ids = dev_put(s->ids, (size_t)n * 4);
+	a.raw = dev_put(s->raw, words * 4), a.row = dev_put(s->row, sizeof s->row),
+	a.ids = dev_put(s->ids, (size_t)n * 4);
 	a.x = dev_new(words * 4), a.count = dev_put(zero, words * 4);
 	a.bins = dev_new((size_t)ROWS * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *a.bins);
 	a.select = dev_new((size_t)ROWS * SAMPLE_SELECTS * SAMPLE_PASSES * sizeof *a.select);
-	a.best = dev_new(parts * sizeof *a.best), a.result = dev_new(sizeof got), a.drawn = dev_put(drawn, sizeof drawn);
+	a.best = dev_new(parts * sizeof *a.best), a.result = dev_new(sizeof got),
+	a.drawn = dev_put(drawn, sizeof drawn);
 	CUDA(k_sample(NULL, a, sample_needs_of(s->row, ROWS)));
 	dev_get(got, a.result, sizeof got);
 	dev_get(count, a.count, words * 4);
@@ -159,8 +171,8 @@ static void check_same(const struct sampled *got, const struct sampled *want, in
 		return;
 	}
 	if (got->id != want->id || got->rank != want->rank || got->greedy != want->greedy || got->n_top != want->n_top)
-		CHECK_FAIL("row %d: word %d rank %d greedy %d, %d told; should be %d, %d, %d, %d", row, got->id, got->rank, got->greedy,
-			   got->n_top, want->id, want->rank, want->greedy, want->n_top);
+		CHECK_FAIL("row %d: word %d rank %d greedy %d, %d told; should be %d, %d, %d, %d", row, got->id,
+			   got->rank, got->greedy, got->n_top, want->id, want->rank, want->greedy, want->n_top);
 	CHECK(!memcmp(&got->logprob, &want->logprob, sizeof got->logprob));
 	CHECK(!memcmp(got->top_id, want->top_id, sizeof got->top_id));
 	CHECK(!memcmp(got->top_logprob, want->top_logprob, sizeof got->top_logprob));
@@ -176,7 +188,8 @@ static void check_logprob(const struct scene *s, const struct sampled *got, int 
 	for (int i = 0; i < s->vocab; i++)
 		total += exp(x[i] - max);
 	if (s->what[row].n_top >= 0 && !got->broken)
-		CHECK_NEAR(got->logprob, x[got->id] - max - log(total), 1e-6 + fabs((double)got->logprob) * 1e-7, "row %d", row);
+		CHECK_NEAR(got->logprob, x[got->id] - max - log(total), 1e-6 + fabs((double)got->logprob) * 1e-7,
+			   "row %d", row);
 }
 
 static int compare(struct scene *s)
@@ -258,7 +271,8 @@ static int row_of(struct scene *s, int row, struct life *l, int seq, int drafts)
 	make_row(s, row, false);
 	s->how[row].repetition_penalty = 1.3f, s->how[row].frequency_penalty = 0.2f;
 	memcpy(s->history[row], l->words, (size_t)l->n * sizeof *l->words);
-	w->call = l->call + (uint64_t)seq, w->seq = seq, w->n_prompt = l->n_prompt, w->n_tokens = min_int(l->n + drafts, HISTORY);
+	w->call = l->call + (uint64_t)seq, w->seq = seq, w->n_prompt = l->n_prompt,
+	w->n_tokens = min_int(l->n + drafts, HISTORY);
 	w->given = out ? 0 : -1, w->n_top = out ? -1 : w->n_top;
 	if (out)
 		return 0;
@@ -338,7 +352,8 @@ TEST(rows_that_hang_on_one_thing)
 	compare_scene(s);
 }
 
-/* One word of a row is not finite, in any part of it: the row is broken, whatever is asked of it; the others are as ever. */
+/* One word of a row is not finite, in any part of it: the row is broken, whatever is asked of it; the others are as
+ * ever. */
 TEST(rows_that_are_not_finite)
 {
 	static const float bad[] = {NAN, INFINITY, -INFINITY, -NAN};
@@ -361,13 +376,15 @@ TEST(rows_that_are_not_finite)
 	}
 }
 
-/* What the kernels take for a division of floats: no quotient is so near to a tie that the two roundings before it matter. */
+/* What the kernels take for a division of floats: no quotient is so near to a tie that the two roundings before it
+ * matter. */
 TEST(quotients_by_the_reciprocal)
 {
 	struct rng r = {77};
 
 	for (int i = 0; i < 2000000; i++) {
-		float x = ldexpf(rng_unit(&r), below(&r, 40) - 20), t = ldexpf(1.5f + rng_unit(&r) / 2, below(&r, 20) - 10);
+		float x = ldexpf(rng_unit(&r), below(&r, 40) - 20),
+		      t = ldexpf(1.5f + rng_unit(&r) / 2, below(&r, 20) - 10);
 		CHECK((float)((double)x * (1 / (double)t)) == x / t);
 	}
 }

@@ -1,4 +1,5 @@
-/* Sums and gathers between GPUs, a process for each rank: whole numbers, so that every order gives the same, on 1 to 3 ranks. */
+/* Sums and gathers between GPUs, a process for each rank: whole numbers, so that every order gives the same, on 1 to 3
+ * ranks. */
 #include "engine/backend/cuda_plugin.h"
 #include "parallel/world.h"
 #include "tests/check.h"
@@ -21,7 +22,7 @@ static struct meeting {
 	int64_t min;
 	char bytes[256];
 	atomic_int lock;
-} *at;
+} * at;
 
 static void meet(const struct world *w)
 {
@@ -179,7 +180,8 @@ static int gathers(struct comm *c, struct backend *b)
 static int run_rank(const struct job *j, int rank)
 {
 	struct world w = {.rank = rank, .size = j->ranks};
-	struct comm_limits lim = {.max_rows = ROWS, .max_cols = HIDDEN, .max_parts = 8, .gather_rows = 4, .gather_cols = VOCAB};
+	struct comm_limits lim = {
+		.max_rows = ROWS, .max_cols = HIDDEN, .max_parts = 8, .gather_rows = 4, .gather_cols = VOCAB};
 	struct backend *b = backend_of(j, rank);
 	struct comm *c;
 	struct why why;
@@ -269,14 +271,20 @@ TEST(sums_without_windows)
 		SKIP("not on the emulated GPU");
 	for (int i = 0; i < 2; i++)
 		for (int from = 0; from < 2; from++)
-			CHECK_EQ(ended(&(struct job){.ranks = 2, .fixed = from, .fake = {ways[i][0], ways[i][1]}, .from = from}, 0), 2);
+			CHECK_EQ(ended(&(struct job){.ranks = 2,
+						     .fixed = from,
+						     .fake = {ways[i][0], ways[i][1]},
+						     .from = from},
+				       0),
+				 2);
 }
 
 /* Each of NCCL's calls failing once, on both ranks: they end with a status, not in a hang. */
 TEST(calls_that_fail)
 {
-	static const char *const calls[] = {"ncclCommInitRankConfig", "ncclMemAlloc", "ncclGetVersion", "ncclCommWindowRegister", "ncclAllReduce",
-					    "ncclAllGather", "ncclCommWindowDeregister", "ncclMemFree", "ncclCommFinalize"};
+	static const char *const calls[] = {"ncclCommInitRankConfig",   "ncclMemAlloc",  "ncclGetVersion",
+					    "ncclCommWindowRegister",   "ncclAllReduce", "ncclAllGather",
+					    "ncclCommWindowDeregister", "ncclMemFree",   "ncclCommFinalize"};
 	char rule[60];
 
 	if (!getenv("FAKEGPU_DEVICES"))

@@ -1,5 +1,5 @@
-/* Gate and up as they are loaded into a pair and multiplied, through the plug-in: any cut of the rows, any number of tokens; several
- * threads that load at once. */
+/* Gate and up as they are loaded into a pair and multiplied, through the plug-in: any cut of the rows, any number of
+ * tokens; several threads that load at once. */
 #include "engine/cuda/cuda.h"
 #include "tests/cuda/device.h"
 
@@ -77,9 +77,12 @@ static void check_products(struct backend *b, const struct weight *w, const uint
 	dev_get(got, out.data, (size_t)tokens * FFN * 2);
 	for (int t = 0; t < tokens; t++)
 		for (int i = 0; i < FFN; i++) {
-			double a, c, g = dot(x + t * COLS, rows + i * COLS, &a), u = dot(x + t * COLS, rows + (FFN + i) * COLS, &c);
-			double want = g / (1 + exp(-g)) * u, bound = fabs(want) * 0x1p-8 * 1.02 + 2e-6 * (1 + a) * (1 + c);
-			CHECK_NEAR(f32_from_bf16(got[t * FFN + i]), want, bound + (stored ? 0x1p-7 * (1 + fabs(g)) * (1 + fabs(u)) : 0),
+			double a, c, g = dot(x + t * COLS, rows + i * COLS, &a),
+				     u = dot(x + t * COLS, rows + (FFN + i) * COLS, &c);
+			double want = g / (1 + exp(-g)) * u,
+			       bound = fabs(want) * 0x1p-8 * 1.02 + 2e-6 * (1 + a) * (1 + c);
+			CHECK_NEAR(f32_from_bf16(got[t * FFN + i]), want,
+				   bound + (stored ? 0x1p-7 * (1 + fabs(g)) * (1 + fabs(u)) : 0),
 				   "%d tokens: token %d number %d", tokens, t, i);
 		}
 	dev_free(dx), dev_free(dout), dev_free(room);
@@ -185,7 +188,8 @@ TEST(loaders_at_once)
 
 	for (int i = 0; i < LOADERS; i++) {
 		struct rng r = {(uint64_t)i};
-		l[i] = (struct loader){.b = b, .rows = random_halves(&r, (size_t)(2 * FFN) * COLS, K_BF16), .per = 1 + 2 * i};
+		l[i] = (struct loader){
+			.b = b, .rows = random_halves(&r, (size_t)(2 * FFN) * COLS, K_BF16), .per = 1 + 2 * i};
 		l[i].w = weight_create(b, 2 * FFN, COLS, DT_BF16, &k);
 		weight_pair(l[i].w);
 	}

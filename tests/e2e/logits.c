@@ -1,6 +1,6 @@
 /* logits MODEL_DIR COMPUTE CHUNK [QUANT [KV]] < ids > rows: reads int32 ids, writes the f32 logits of every position.
- * COMPUTE: f32 or bf16. QUANT: none, int8 or int4 (embedding and head int8). KV: auto or int8. For tests against oracles; one
- * rank. */
+ * COMPUTE: f32 or bf16. QUANT: none, int8 or int4 (embedding and head int8). KV: auto or int8. For tests against
+ * oracles; one rank. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +44,7 @@ int main(int argc, char **argv)
 	enum dtype compute = argc > 2 && !strcmp(argv[2], "bf16") ? DT_BF16 : DT_F32;
 	int chunk = argc > 3 ? atoi(argv[3]) : 128, n;
 	bool int8 = argc > 4 && !strcmp(argv[4], "int8"), int4 = argc > 4 && !strcmp(argv[4], "int4");
-	struct step_limits lim = {
-		.max_seqs = 1, .max_tokens = chunk, .max_blocks = MAX_LEN / BLOCK, .rows = chunk};
+	struct step_limits lim = {.max_seqs = 1, .max_tokens = chunk, .max_blocks = MAX_LEN / BLOCK, .rows = chunk};
 	struct model_options opt = {.limits = lim,
 				    .max_context = MAX_LEN,
 				    .size = 1,
@@ -68,7 +67,8 @@ int main(int argc, char **argv)
 	float *rows;
 
 	wait_policy(0);
-	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why) || model_config_settle(&c, ck, &why))
+	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why) ||
+	    model_config_settle(&c, ck, &why))
 		return fprintf(stderr, "%s\n", why.text), 66;
 	how = (struct cpu_options){.threads = 1,
 				   .compute = compute,

@@ -29,7 +29,7 @@ namespace fake
 struct Copy {
 	void *to;
 	const void *from;
-	bool taken;	  /* what is copied is already in `data` */
+	bool taken; /* what is copied is already in `data` */
 	uint64_t data[2];
 };
 struct Fiber : Thread {

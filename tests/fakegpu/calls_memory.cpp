@@ -118,7 +118,9 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *a, const void *p)
 {
 	ENTER(cudaPointerGetAttributes);
 	memset(a, 0, sizeof *a);
-	a->type = is_device(p) ? cudaMemoryTypeDevice : find(pinned, (char *)p) ? cudaMemoryTypeHost : cudaMemoryTypeUnregistered;
+	a->type = is_device(p)              ? cudaMemoryTypeDevice
+		  : find(pinned, (char *)p) ? cudaMemoryTypeHost
+					    : cudaMemoryTypeUnregistered;
 	return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void **p, size_t n)
@@ -172,8 +174,8 @@ cudaError_t cudaMemcpyAsync(void *d, const void *s, size_t n, cudaMemcpyKind k, 
 	ENTER(cudaMemcpyAsync);
 	return copy2d(d, n, s, n, n, n ? 1 : 0, k, resolve(st), false);
 }
-cudaError_t cudaMemcpy2DAsync(void *d, size_t dp, const void *s, size_t sp, size_t w, size_t h,
-			      cudaMemcpyKind k, cudaStream_t st)
+cudaError_t cudaMemcpy2DAsync(void *d, size_t dp, const void *s, size_t sp, size_t w, size_t h, cudaMemcpyKind k,
+			      cudaStream_t st)
 {
 	ENTER(cudaMemcpy2DAsync);
 	return copy2d(d, dp, s, sp, w, h, k, resolve(st), false);
@@ -196,5 +198,4 @@ cudaError_t cudaMemset(void *d, int v, size_t n)
 {
 	return cudaMemsetAsync(d, v, n, nullptr);
 }
-
 }

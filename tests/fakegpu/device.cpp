@@ -1,5 +1,5 @@
-/* device.cpp - the thread that is the device: streams, launches, injected failures. Nothing starts until the host waits or
- * asks, or FAKEGPU_HOLD_US have passed; ready streams are served at random. */
+/* device.cpp - the thread that is the device: streams, launches, injected failures. Nothing starts until the host waits
+ * or asks, or FAKEGPU_HOLD_US have passed; ready streams are served at random. */
 #include "runtime.h"
 #include <cxxabi.h>
 #include <dlfcn.h>
@@ -27,7 +27,8 @@ bool inject(const char *api, int *code)
 		char a[64];
 		long n;
 		int c, k;
-		if (env_long("FAKEGPU_FAIL_RANK", -1) >= 0 && env_long("FAKEGPU_FAIL_RANK", -1) != env_long("OMPI_COMM_WORLD_LOCAL_RANK", 0))
+		if (env_long("FAKEGPU_FAIL_RANK", -1) >= 0 &&
+		    env_long("FAKEGPU_FAIL_RANK", -1) != env_long("OMPI_COMM_WORLD_LOCAL_RANK", 0))
 			e = nullptr;
 		for (; e && *e; e += k + (e[k] == ','))
 			if (sscanf(e, "%63[^:]:%ld=%d%n", a, &n, &c, &k) == 3)
@@ -105,7 +106,8 @@ static void device_loop()
 		s->q.pop_front();
 		busy = true;
 		running_op = o.name;
-		std::shared_ptr<Grid> next = o.grid && !s->q.empty() && s->q.front().deps.empty() ? s->q.front().grid : nullptr;
+		std::shared_ptr<Grid> next =
+			o.grid && !s->q.empty() && s->q.front().deps.empty() ? s->q.front().grid : nullptr;
 		l.unlock();
 		if (!sticky && next && next->overlap)
 			run_early(*next);
@@ -185,8 +187,7 @@ bool illegal_in_capture()
 {
 	if (!capturing || capturing->mode == cudaStreamCaptureModeRelaxed)
 		return false;
-	if (capturing->mode == cudaStreamCaptureModeThreadLocal &&
-	    !pthread_equal(capturing->thread, pthread_self()))
+	if (capturing->mode == cudaStreamCaptureModeThreadLocal && !pthread_equal(capturing->thread, pthread_self()))
 		return false;
 	capturing->broken = true;
 	return true;
@@ -200,9 +201,8 @@ static const char *kernel_of(const void *k)
 	if (n.empty()) {
 		Dl_info d;
 		int st = 1;
-		char *s = dladdr(k, &d) && d.dli_sname
-				  ? abi::__cxa_demangle(d.dli_sname, nullptr, nullptr, &st)
-				  : nullptr;
+		char *s = dladdr(k, &d) && d.dli_sname ? abi::__cxa_demangle(d.dli_sname, nullptr, nullptr, &st)
+						       : nullptr;
 		n = st == 0 ? std::string(s, strcspn(s, "(")) : d.dli_sname ? d.dli_sname : "?";
 		free(s);
 	}
@@ -236,14 +236,18 @@ cudaError_t launch(const Launch &how, std::function<void()> bind, std::function<
 		return set(cudaErrorInvalidValue);
 	const char *name = kernel_of(how.kernel);
 	tell_launched(name);
-	auto grid = std::make_shared<Grid>(Grid{name, g, b, how.smem, how.overlap, std::move(bind), std::move(body), {}});
-	return set(push(resolve(how.stream), name, [grid] {
-		int c;
-		if (inject_locked((std::string("@") + grid->name).c_str(), &c))
-			sticky = (cudaError_t)c;
-		else
-			run_grid(*grid);
-	}, grid));
+	auto grid =
+		std::make_shared<Grid>(Grid{name, g, b, how.smem, how.overlap, std::move(bind), std::move(body), {}});
+	return set(push(
+		resolve(how.stream), name,
+		[grid] {
+			int c;
+			if (inject_locked((std::string("@") + grid->name).c_str(), &c))
+				sticky = (cudaError_t)c;
+			else
+				run_grid(*grid);
+		},
+		grid));
 }
 void drain(std::unique_lock<std::mutex> &l, bool all)
 {

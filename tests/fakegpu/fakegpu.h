@@ -1,5 +1,6 @@
-/* fakegpu.h - what engine/cuda/gpu.h includes under g++: CUDA kernels run on the host, one fiber for each thread, one block at a
- * time. A fiber runs until it must wait, warp after warp, so that a missing barrier shows as poison that is read. */
+/* fakegpu.h - what engine/cuda/gpu.h includes under g++: CUDA kernels run on the host, one fiber for each thread, one
+ * block at a time. A fiber runs until it must wait, warp after warp, so that a missing barrier shows as poison that is
+ * read. */
 #pragma once
 #include <cuda_runtime_api.h>
 #include <cuda_bf16.h>
@@ -37,7 +38,8 @@ struct Fragment {
 	float *d, a[8], b[4];
 };
 void mma(const Fragment &mine);
-inline __attribute__((always_inline)) void mma_m16n8k16(float d[4], const uint32_t a[4], const uint32_t b[2], float (*up)(uint32_t))
+inline __attribute__((always_inline)) void mma_m16n8k16(float d[4], const uint32_t a[4], const uint32_t b[2],
+							float (*up)(uint32_t))
 {
 	Fragment f;
 	f.d = d;
@@ -55,10 +57,11 @@ void wgmma_commit(void);
 void wgmma_wait(unsigned keep);
 void wgmma(float *d, unsigned n, const uint32_t *a, uint64_t b, bool b_mn, bool add, float (*up)(uint32_t));
 void wgmma(float *d, unsigned n, uint64_t a, uint64_t b, bool b_mn, bool add, float (*up)(uint32_t));
-void fence(void); /* for TSan: what was written before one is seen after a later one */
+void fence(void);         /* for TSan: what was written before one is seen after a later one */
 void wait_previous(void); /* for the end of the kernel before */
 void start_next(void);
-void bounds(unsigned threads, const char *file, int line); /* dies on a launch with more threads than __launch_bounds__ allows */
+void bounds(unsigned threads, const char *file,
+	    int line); /* dies on a launch with more threads than __launch_bounds__ allows */
 void *shared_array(const void *tag, size_t size, size_t align, const char *name);
 void *dynamic_shared(void);
 [[noreturn]] void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -98,30 +101,32 @@ template <class... P, class... A> inline cudaError_t launch(const Launch &l, voi
 {
 	std::tuple<std::decay_t<P>...> frozen{(P)a...}; /* the values of this moment, as on hardware */
 	auto now = std::make_shared<std::tuple<std::decay_t<P>...>>();
-	return launch(l,
-		      [frozen, now] {
-			      *now = frozen;
-			      std::apply([](auto &...v) { (translate(v), ...); }, *now);
-		      },
-		      [k, now] { std::apply(k, *now); });
+	return launch(
+		l,
+		[frozen, now] {
+			*now = frozen;
+			std::apply([](auto &...v) { (translate(v), ...); }, *now);
+		},
+		[k, now] { std::apply(k, *now); });
 }
 } // namespace fake
 
 extern uint3 threadIdx, blockIdx; /* true globals, set at each switch: macros would break NVIDIA's headers */
 extern dim3 blockDim, gridDim;
 static const int warpSize = 32;
-#define SHARED(T, name, dims)                                                                                \
-	typedef T name##_shared_t dims;                                                                      \
-	static const char name##_tag = 0;                                                                    \
-	name##_shared_t &name = *(name##_shared_t *)fake::shared_array(&name##_tag, sizeof(name##_shared_t), \
-								       alignof(T), #name)
+#define SHARED(T, name, dims) \
+	typedef T name##_shared_t dims; \
+	static const char name##_tag = 0; \
+	name##_shared_t &name = \
+		*(name##_shared_t *)fake::shared_array(&name##_tag, sizeof(name##_shared_t), alignof(T), #name)
 #define SMEM(T, name) T *name = (T *)fake::dynamic_shared()
 #define __syncthreads() fake::block_barrier(__LINE__)
 #define GPU_PICK(_0, _1, ...) _1
 #define __syncwarp(...) fake::warp_barrier(GPU_PICK(0, ##__VA_ARGS__, 0xffffffffu), __LINE__)
 #define __shfl_sync(m, v, s) fake::swap((m), (v), (s)&31, __LINE__)
 #define __shfl_xor_sync(m, v, x) fake::swap((m), (v), (int)fake::me->lane ^ (x), __LINE__)
-#define __shfl_up_sync(m, v, x) fake::swap((m), (v), fake::me->lane < (unsigned)(x) ? (int)fake::me->lane : (int)fake::me->lane - (x), __LINE__)
+#define __shfl_up_sync(m, v, x) \
+	fake::swap((m), (v), fake::me->lane < (unsigned)(x) ? (int)fake::me->lane : (int)fake::me->lane - (x), __LINE__)
 #define __ballot_sync(m, p) fake::warp_ballot((m), (p), __LINE__)
 #define __any_sync(m, p) (fake::warp_ballot((m), (p), __LINE__) != 0)
 #define __all_sync(m, p) (fake::warp_ballot((m), !(p), __LINE__) == 0)

@@ -36,7 +36,8 @@ unsigned env_seed();
 long env_long(const char *name, long def);
 int most_shared(); /* bytes of a block of a device of this compute capability */
 const char *running_kernel();
-/* warp.cpp: all lanes of a warp meet; a thread waits until *counter changes; something happened that threads may wait for */
+/* warp.cpp: all lanes of a warp meet; a thread waits until *counter changes; something happened that threads may wait
+ * for */
 void warp_meet(int op);
 void wait_for(const unsigned *counter);
 void made_progress();
@@ -55,7 +56,7 @@ struct Grid {
 	std::map<unsigned, struct Block *> parked; /* blocks that wait for that */
 };
 void run_early(Grid &g); /* some of its blocks, as far as they go before the kernel before it has ended */
-void run_grid(Grid &g);	 /* the whole, or the rest */
+void run_grid(Grid &g);  /* the whole, or the rest */
 /* enqueue fn on s; it runs later on the device thread. In capture it becomes a graph node. */
 cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn);
 unsigned captured(cudaStream_t s); /* the number of the capture that s is in; 0: none */

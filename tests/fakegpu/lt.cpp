@@ -41,9 +41,9 @@ static uint64_t extent(const Layout &l)
 static uint64_t shape_of(const Desc &d, const Layout &a, const Layout &b, const Layout &c)
 {
 	uint64_t h = 14695981039346656037ull;
-	for (uint64_t v : {(uint64_t)d.ta, (uint64_t)d.tb, (uint64_t)d.epilogue, a.rows, a.cols,
-			   (uint64_t)a.ld, b.rows, b.cols, (uint64_t)b.ld, c.rows, c.cols, (uint64_t)c.ld,
-			   (uint64_t)a.type, (uint64_t)b.type, (uint64_t)c.type})
+	for (uint64_t v :
+	     {(uint64_t)d.ta, (uint64_t)d.tb, (uint64_t)d.epilogue, a.rows, a.cols, (uint64_t)a.ld, b.rows, b.cols,
+	      (uint64_t)b.ld, c.rows, c.cols, (uint64_t)c.ld, (uint64_t)a.type, (uint64_t)b.type, (uint64_t)c.type})
 		h = (h ^ v) * 1099511628211ull;
 	return h;
 }
@@ -125,28 +125,26 @@ static void gemm(const Desc &d, float alpha, const char *a, const Layout &la, co
 		size_t k = d.ta ? la.rows : la.cols;
 		for (uint64_t j = 0; j < lo.cols; j++)
 			for (uint64_t i = 0; i < lo.rows; i++) {
-				float s =
-					alpha * (lo.cols <= 8 ? dot<32> : dot<16>)(&pa[i * k], &pb[j * k], k);
+				float s = alpha * (lo.cols <= 8 ? dot<32> : dot<16>)(&pa[i * k], &pb[j * k], k);
 				if (beta != 0)
-					s += beta *
-					     load(c + z * lc.stride * width(lc.type), lc.type, j * lc.ld + i);
+					s += beta * load(c + z * lc.stride * width(lc.type), lc.type, j * lc.ld + i);
 				if (bias)
 					s += load(bias, lo.type, i);
 				store(o + z * lo.stride * width(lo.type), lo.type, j * lo.ld + i, s);
 			}
 	}
 }
-#define FAIL(api)                                   \
-	do {                                        \
-		int c_;                             \
+#define FAIL(api) \
+	do { \
+		int c_; \
 		if (fake::inject_locked(#api, &c_)) \
-			return (cublasStatus_t)c_;  \
+			return (cublasStatus_t)c_; \
 	} while (0)
-#define ATTR(tag, field)                                    \
-	case tag:                                           \
-		if (n != sizeof(field))                     \
+#define ATTR(tag, field) \
+	case tag: \
+		if (n != sizeof(field)) \
 			return CUBLAS_STATUS_INVALID_VALUE; \
-		memcpy(&(field), v, n);                     \
+		memcpy(&(field), v, n); \
 		return CUBLAS_STATUS_SUCCESS
 
 extern "C" {
@@ -176,8 +174,8 @@ cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t d)
 	delete (Desc *)d;
 	return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t x, cublasLtMatmulDescAttributes_t a,
-					      const void *v, size_t n)
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t x, cublasLtMatmulDescAttributes_t a, const void *v,
+					      size_t n)
 {
 	Desc &d = *(Desc *)x;
 	switch (a) {
@@ -189,8 +187,7 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t x, cublasLtMa
 		return CUBLAS_STATUS_NOT_SUPPORTED;
 	}
 }
-cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType t, uint64_t r, uint64_t c,
-					  int64_t ld)
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *l, cudaDataType t, uint64_t r, uint64_t c, int64_t ld)
 {
 	FAIL(cublasLtMatrixLayoutCreate);
 	*l = (cublasLtMatrixLayout_t) new Layout{t, r, c, ld, 1, 0, CUBLASLT_ORDER_COL};
@@ -227,8 +224,7 @@ cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t p)
 	return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t x,
-						    cublasLtMatmulPreferenceAttributes_t a, const void *v,
-						    size_t n)
+						    cublasLtMatmulPreferenceAttributes_t a, const void *v, size_t n)
 {
 	Pref &p = *(Pref *)x;
 	switch (a) {
@@ -237,10 +233,9 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t x
 		return CUBLAS_STATUS_SUCCESS;
 	}
 }
-cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t d,
-					      cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
-					      cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t o,
-					      cublasLtMatmulPreference_t p, int want,
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
+					      cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
+					      cublasLtMatrixLayout_t o, cublasLtMatmulPreference_t p, int want,
 					      cublasLtMatmulHeuristicResult_t *r, int *got)
 {
 	FAIL(cublasLtMatmulAlgoGetHeuristic);
@@ -249,8 +244,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 	if (e)
 		return e;
 	uint64_t room = p ? ((Pref *)p)->workspace : 0;
-	for (uint64_t w :
-	     {(uint64_t)4 << 20, (uint64_t)1 << 20, (uint64_t)0}) /* the best ones want a workspace */
+	for (uint64_t w : {(uint64_t)4 << 20, (uint64_t)1 << 20, (uint64_t)0}) /* the best ones want a workspace */
 		if (w <= room && *got < want) {
 			memset(&r[*got], 0, sizeof *r);
 			Algo al{MAGIC, shape_of(*(Desc *)d, *(Layout *)a, *(Layout *)b, *(Layout *)o), w};
@@ -261,9 +255,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
 		}
 	return *got ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
-cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
-				       cublasLtMatrixLayout_t, cublasLtMatrixLayout_t o, const cublasLtMatmulAlgo_t *al,
-				       cublasLtMatmulHeuristicResult_t *r)
+cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t d, cublasLtMatrixLayout_t a,
+				       cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t o,
+				       const cublasLtMatmulAlgo_t *al, cublasLtMatmulHeuristicResult_t *r)
 {
 	FAIL(cublasLtMatmulAlgoCheck);
 	Algo algo;
@@ -276,10 +270,9 @@ cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t d,
 	return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t dd, const void *alpha, const void *A,
-			      cublasLtMatrixLayout_t la, const void *B, cublasLtMatrixLayout_t lb,
-			      const void *beta, const void *C, cublasLtMatrixLayout_t lc, void *D,
-			      cublasLtMatrixLayout_t ld, const cublasLtMatmulAlgo_t *al, void *ws, size_t wn,
-			      cudaStream_t s)
+			      cublasLtMatrixLayout_t la, const void *B, cublasLtMatrixLayout_t lb, const void *beta,
+			      const void *C, cublasLtMatrixLayout_t lc, void *D, cublasLtMatrixLayout_t ld,
+			      const cublasLtMatmulAlgo_t *al, void *ws, size_t wn, cudaStream_t s)
 {
 	FAIL(cublasLtMatmul);
 	Desc d = *(Desc *)dd; /* everything is copied: the caller may free descriptors at once */
@@ -312,8 +305,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t dd, const v
 			bias = (const char *)fake::reach(d.bias, o.rows * width(o.type), "matmul bias");
 		gemm(d, al1, ra, a, rb, b, be1, rc, c, ro, o, bias);
 	};
-	/* With a workspace k is split: another kernel sums. What is scribbled there shows where two streams share it. */
-	bool failed = need && fake::enqueue(s, "cublasLtMatmul, split", [=] { memset(fake::reach(ws, need, "matmul workspace"), 0xFF, need); });
-	return failed || fake::enqueue(s, "cublasLtMatmul", product) ? CUBLAS_STATUS_EXECUTION_FAILED : CUBLAS_STATUS_SUCCESS;
+	/* With a workspace k is split: another kernel sums. What is scribbled there shows where two streams share it.
+	 */
+	bool failed = need && fake::enqueue(s, "cublasLtMatmul, split",
+					    [=] { memset(fake::reach(ws, need, "matmul workspace"), 0xFF, need); });
+	return failed || fake::enqueue(s, "cublasLtMatmul", product) ? CUBLAS_STATUS_EXECUTION_FAILED
+								     : CUBLAS_STATUS_SUCCESS;
 }
 }

@@ -1,5 +1,5 @@
-/* memory.cpp - memory of the emulated GPU, with guard pages, poison (0xFF bytes are NaN as numbers and -1 as an index) and
- * addresses that the host cannot touch; how its faults are told. */
+/* memory.cpp - memory of the emulated GPU, with guard pages, poison (0xFF bytes are NaN as numbers and -1 as an index)
+ * and addresses that the host cannot touch; how its faults are told. */
 #include "runtime.h"
 #include <signal.h>
 #include <sys/mman.h>
@@ -39,8 +39,7 @@ void die(const char *fmt, ...)
 	char b[1024];
 	int n = 0;
 	if (me)
-		n = snprintf(b, sizeof b,
-			     "fakegpu: kernel %s block (%u,%u,%u) thread (%u,%u,%u): ", running_kernel(),
+		n = snprintf(b, sizeof b, "fakegpu: kernel %s block (%u,%u,%u) thread (%u,%u,%u): ", running_kernel(),
 			     blockIdx.x, blockIdx.y, blockIdx.z, me->tid.x, me->tid.y, me->tid.z);
 	else if (running_op)
 		n = snprintf(b, sizeof b, "fakegpu: device op %s: ", running_op);
@@ -79,20 +78,18 @@ static void on_segv(int, siginfo_t *si, void *)
 				 running_kernel(), p);
 		else
 			snprintf(b, sizeof b,
-				 "fakegpu: HOST code touched device address %p (allocation #%u, %zu bytes)\n",
-				 p, a ? a->id : 0, a ? a->size : 0);
+				 "fakegpu: HOST code touched device address %p (allocation #%u, %zu bytes)\n", p,
+				 a ? a->id : 0, a ? a->size : 0);
 	} else if (base && p >= base && p < base + span) {
 		Alloc *n = find(allocs, p - PAGE);
 		snprintf(b, sizeof b,
 			 "fakegpu: kernel %s block (%u,%u) thread %u: illegal device address, %s #%u (%zu "
 			 "bytes)\n",
-			 running_kernel() ? running_kernel() : running_op, blockIdx.x, blockIdx.y,
-			 me ? me->linear : 0, n ? "just after allocation" : "not near a live allocation",
-			 n ? n->id : 0, n ? n->size : 0);
+			 running_kernel() ? running_kernel() : running_op, blockIdx.x, blockIdx.y, me ? me->linear : 0,
+			 n ? "just after allocation" : "not near a live allocation", n ? n->id : 0, n ? n->size : 0);
 	} else
 		snprintf(b, sizeof b, "fakegpu: segmentation fault at %p %s%s\n", p,
-			 running_kernel() ? "in kernel " : "in host code",
-			 running_kernel() ? running_kernel() : "");
+			 running_kernel() ? "in kernel " : "in host code", running_kernel() ? running_kernel() : "");
 	if (write(2, b, strlen(b)) < 0) {
 	}
 	_exit(98);
@@ -103,10 +100,8 @@ void init_memory()
 		return;
 	limit = (size_t)env_long("FAKEGPU_MEM", 1l << 30);
 	span = limit * 2 + (64u << 20); /* guard pages and page rounding are not charged */
-	base = top =
-		(char *)mmap(nullptr, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	char *seen =
-		(char *)mmap(nullptr, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	base = top = (char *)mmap(nullptr, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *seen = (char *)mmap(nullptr, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED || seen == MAP_FAILED)
 		die("cannot reserve %zu bytes of address space", span);
 	shift = seen - base;
@@ -129,8 +124,8 @@ static void check_slack(const Alloc &a)
 	size_t tail = (256 - a.size % 256) % 256;
 	for (size_t i = 0; i < tail; i++)
 		if ((unsigned char)a.p[a.size + i] != 0xC3)
-			die("%zu bytes past the end of allocation #%u (%zu bytes) were overwritten", i + 1,
-			    a.id, a.size);
+			die("%zu bytes past the end of allocation #%u (%zu bytes) were overwritten", i + 1, a.id,
+			    a.size);
 }
 void check_all()
 {
@@ -224,8 +219,7 @@ void translate_words(void *v, size_t n)
 			unsigned char in;
 			if ((uintptr_t)p >> 40 && (uintptr_t)p >> 47 == 0 && !find(pinned, (char *)p) &&
 			    mincore((void *)((uintptr_t)p & ~4095ul), 1, &in) == 0)
-				die("struct argument of %s holds host address %p at offset %zu", running_op,
-				    p, i);
+				die("struct argument of %s holds host address %p at offset %zu", running_op, p, i);
 #endif
 			continue;
 		}

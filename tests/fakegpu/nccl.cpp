@@ -1,6 +1,7 @@
 /* nccl.cpp - NCCL of the fake GPU: ranks are processes of one machine that meet in POSIX shared memory, in
  * stream order. FAKENCCL_RANK + FAKENCCL_HANG=n: this rank never joins its nth collective; FAKENCCL_DIE=n: it
- * is killed there. FAKENCCL_ASYNC=n: a rank's nth collective breaks after the call. FAKENCCL_VERSION: what it says it is; FAKENCCL_WINDOWS=0: it registers none */
+ * is killed there. FAKENCCL_ASYNC=n: a rank's nth collective breaks after the call. FAKENCCL_VERSION: what it says it
+ * is; FAKENCCL_WINDOWS=0: it registers none */
 #include "runtime.h"
 #include <nccl.h>
 #include <cuda_fp16.h>
@@ -46,13 +47,13 @@ struct ncclComm {
 	std::string name;
 	std::atomic<int> state, abort;
 	uint64_t phase, calls;
-	bool lazy;    /* non-blocking: any call may answer "in progress" */
-	int pending;  /* times that it is still to be asked about */
+	bool lazy;   /* non-blocking: any call may answer "in progress" */
+	int pending; /* times that it is still to be asked about */
 	fake::Rng dice;
 	unsigned graph; /* capture of its last call */
 	/* windows */
 	std::vector<ncclWindow_vidmem *> windows;
-	uint64_t registered; /* ever */
+	uint64_t registered;       /* ever */
 	ncclWindow_vidmem *coming; /* the other ranks have not all joined its registration */
 	ncclWindow_t *coming_to;
 };
@@ -144,8 +145,7 @@ static void run(ncclComm *c, Call k, const void *send, void *recv)
 	while (broken && !c->abort.load())
 		nap();
 	const char *in = (const char *)fake::reach(send, bytes, "collective input");
-	char *out =
-		(char *)fake::reach(recv, k.kind == ALLGATHER ? bytes * c->n : bytes, "collective output");
+	char *out = (char *)fake::reach(recv, k.kind == ALLGATHER ? bytes * c->n : bytes, "collective output");
 	if (k.kind == ALLGATHER && in > out && in < out + bytes * c->n && in != out + bytes * c->rank)
 		fake::die("all-gather overlaps but is not in place");
 	for (size_t off = 0; off < bytes || off == 0; off += CHUNK) {
@@ -159,9 +159,8 @@ static void run(ncclComm *c, Call k, const void *send, void *recv)
 				fake::die("rank %d: collective %lu is kind %u count %lu type %u, but rank %d "
 					  "calls kind %u count %lu type %u, or elsewhere in a window (real NCCL "
 					  "would hang or corrupt)",
-					  c->rank, (long)nth, k.kind, (long)k.count, k.dtype, r,
-					  c->sh->call[r].kind, (long)c->sh->call[r].count,
-					  c->sh->call[r].dtype);
+					  c->rank, (long)nth, k.kind, (long)k.count, k.dtype, r, c->sh->call[r].kind,
+					  (long)c->sh->call[r].count, c->sh->call[r].dtype);
 		if (k.kind == ALLGATHER)
 			for (int r = 0; r < c->n; r++)
 				memcpy(out + bytes * r + off, c->sh->data[r], n);
@@ -219,16 +218,19 @@ static bool settled(ncclComm *c)
 	if (s->compared[c->rank].load() < nth) {
 		for (int r = 0; r < c->n; r++)
 			if (memcmp(&s->registration[r], &s->registration[c->rank], sizeof(Registration)))
-				fake::die("rank %d registers window %lu of %lu bytes, flags %lu, but rank %d one of %lu "
-					  "bytes, flags %lu: it is not symmetric",
-					  c->rank, (long)nth, (long)s->registration[c->rank].size, (long)s->registration[c->rank].flags, r,
-					  (long)s->registration[r].size, (long)s->registration[r].flags);
+				fake::die(
+					"rank %d registers window %lu of %lu bytes, flags %lu, but rank %d one of %lu "
+					"bytes, flags %lu: it is not symmetric",
+					c->rank, (long)nth, (long)s->registration[c->rank].size,
+					(long)s->registration[c->rank].flags, r, (long)s->registration[r].size,
+					(long)s->registration[r].flags);
 		s->compared[c->rank].store(nth);
 	}
 	for (int r = 0; r < c->n; r++)
 		if (s->compared[r].load() < nth)
 			return false; /* it still looks at what this rank would overwrite */
-	if (fake::env_long("FAKENCCL_WINDOWS", 1)) { /* else as the real one where it is told not to: the window is left as it was */
+	if (fake::env_long("FAKENCCL_WINDOWS",
+			   1)) { /* else as the real one where it is told not to: the window is left as it was */
 		c->windows.push_back(c->coming);
 		*c->coming_to = c->coming;
 	}
@@ -258,10 +260,11 @@ static ncclResult_t submit(ncclComm_t c, Call k, const void *s, void *r, cudaStr
 		k.to = place(c, r);
 		check_windows(c, k, name);
 	}
-	/* In a graph an event is waited for before the first kernel and recorded after each, for calls outside of it. */
+	/* In a graph an event is waited for before the first kernel and recorded after each, for calls outside of it.
+	 */
 	unsigned graph = fake::captured(st);
-	if ((graph && graph != c->graph && fake::enqueue(st, "an event's wait", [] {})) || fake::enqueue(st, name, [=] { run(c, k, s, r); }) ||
-	    (graph && fake::enqueue(st, "an event", [] {})))
+	if ((graph && graph != c->graph && fake::enqueue(st, "an event's wait", [] {})) ||
+	    fake::enqueue(st, name, [=] { run(c, k, s, r); }) || (graph && fake::enqueue(st, "an event", [] {})))
 		return ncclUnhandledCudaError;
 	c->graph = graph;
 	c->pending = c->lazy && c->dice.next() % 3 == 0 ? 1 + (int)(c->dice.next() % 3) : 0;
@@ -403,8 +406,7 @@ ncclResult_t ncclAllGather(const void *s, void *r, size_t n, ncclDataType_t t, n
 {
 	return submit(c, {ALLGATHER, (uint32_t)t, 0, 0, n}, s, r, st, "ncclAllGather");
 }
-ncclResult_t ncclBroadcast(const void *s, void *r, size_t n, ncclDataType_t t, int root, ncclComm_t c,
-			   cudaStream_t st)
+ncclResult_t ncclBroadcast(const void *s, void *r, size_t n, ncclDataType_t t, int root, ncclComm_t c, cudaStream_t st)
 {
 	return submit(c, {BROADCAST, (uint32_t)t, 0, (uint32_t)root, n}, c->rank == root ? s : r, r, st,
 		      "ncclBroadcast");

@@ -1,6 +1,7 @@
-/* processor.cpp - runs blocks of fibers, each with shared memory that has poison and canaries. Order of threads, warps and
- * blocks: FAKEGPU_ORDER=fwd|rev|rand, FAKEGPU_SEED. Of a kernel that may overlap with the one before it some blocks run before
- * that one, up to where they wait for it: what they should have waited for is not there yet. FAKEGPU_EARLY=0: none. x86-64 only. */
+/* processor.cpp - runs blocks of fibers, each with shared memory that has poison and canaries. Order of threads, warps
+ * and blocks: FAKEGPU_ORDER=fwd|rev|rand, FAKEGPU_SEED. Of a kernel that may overlap with the one before it some blocks
+ * run before that one, up to where they wait for it: what they should have waited for is not there yet.
+ * FAKEGPU_EARLY=0: none. x86-64 only. */
 #include "block.h"
 #include <algorithm>
 #include <array>
@@ -183,7 +184,8 @@ static void open_memory(Block &b)
 {
 	b.arrays.clear();
 	if (!b.smem)
-		b.smem = (unsigned char *)mmap(nullptr, SMEM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		b.smem = (unsigned char *)mmap(nullptr, SMEM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+					       -1, 0);
 	TSAN(mmap(b.smem, SMEM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 		  0)); /* forgets who used it */
 	ASAN(__asan_unpoison_memory_region(b.smem, SMEM_BYTES));
@@ -263,12 +265,14 @@ static void run_block(Block &b, int order, Rng &rng)
 		for (unsigned w : turns(order, rng))
 			drive(b, w, n, order, rng);
 	}
-	if (!b.left || (!b.before && std::any_of(b.fibers.begin(), b.fibers.begin() + n, [&](Fiber *f) { return f->wait == &b.before; })))
+	if (!b.left || (!b.before && std::any_of(b.fibers.begin(), b.fibers.begin() + n,
+						 [&](Fiber *f) { return f->wait == &b.before; })))
 		return;
 	for (unsigned i = 0; i < n; i++) {
 		me = b.fibers[i];
 		if (!cur()->done)
-			die("deadlock: %u of %u threads wait, this one at line %d, for threads that never come", b.left, n, cur()->line);
+			die("deadlock: %u of %u threads wait, this one at line %d, for threads that never come", b.left,
+			    n, cur()->line);
 	}
 }
 static void close_block(Block *b)

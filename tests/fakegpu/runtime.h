@@ -63,8 +63,7 @@ namespace fake
 {
 /* never destroyed: the device thread outlives main */
 inline std::mutex &mu = *new std::mutex;
-inline std::condition_variable &cv_dev = *new std::condition_variable,
-			       &cv_host = *new std::condition_variable;
+inline std::condition_variable &cv_dev = *new std::condition_variable, &cv_host = *new std::condition_variable;
 inline std::set<CUstream_st *> &streams = *new std::set<CUstream_st *>;
 inline CUstream_st &legacy_stream = *new CUstream_st;
 inline int waiters, current_device;
@@ -111,27 +110,29 @@ CUstream_st *resolve(cudaStream_t s);
 cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std::shared_ptr<Grid> grid = nullptr);
 void wait_for(std::unique_lock<std::mutex> &l, CUstream_st *s, uint64_t count);
 void drain(std::unique_lock<std::mutex> &l, bool all);
-void at_start_only(const char *api); /* dies where FAKEGPU_QUIET names a file that is there: the program says that it serves */
+void at_start_only(
+	const char *api); /* dies where FAKEGPU_QUIET names a file that is there: the program says that it serves */
 bool illegal_in_capture();
 inline std::map<const void *, int> max_shared; /* by kernel: cudaFuncSetAttribute */
 } // namespace fake
 
-/* First words of every call; the second kind takes memory, waits or sets something up: none of that belongs in a step. */
-#define ENTER(api)                                   \
-	std::unique_lock<std::mutex> l(mu);          \
-	do {                                         \
-		start();                             \
-		int c_;                              \
-		if (sticky)                          \
-			return sticky;               \
-		if (inject(#api, &c_))               \
+/* First words of every call; the second kind takes memory, waits or sets something up: none of that belongs in a step.
+ */
+#define ENTER(api) \
+	std::unique_lock<std::mutex> l(mu); \
+	do { \
+		start(); \
+		int c_; \
+		if (sticky) \
+			return sticky; \
+		if (inject(#api, &c_)) \
 			return set((cudaError_t)c_); \
 	} while (0)
-#define ENTER_START(api)     \
-	ENTER(api);          \
+#define ENTER_START(api) \
+	ENTER(api); \
 	at_start_only(#api)
-#define NO_CAPTURE()                                                   \
-	do {                                                           \
-		if (illegal_in_capture())                              \
+#define NO_CAPTURE() \
+	do { \
+		if (illegal_in_capture()) \
 			return set(cudaErrorStreamCaptureUnsupported); \
 	} while (0)

@@ -37,8 +37,7 @@ static unsigned meet(unsigned mask, int line, int op, void (*work)(const uint64_
 		w.line = line;
 		w.op = op;
 	} else if (w.want != mask || w.line != line || w.op != op)
-		die("lanes of one warp diverge: line %d mask %08x meets line %d mask %08x", line, mask,
-		    w.line, w.want);
+		die("lanes of one warp diverge: line %d mask %08x meets line %d mask %08x", line, mask, w.line, w.want);
 	TSAN(__tsan_release(&w.sync[g & 1]));
 	w.arrived |= 1u << f->lane;
 	progress++;
@@ -148,7 +147,8 @@ template <bool TRANS> static void load_matrices(const uint64_t *lanes)
 			auto at = [&](unsigned i, unsigned j) {
 				return (uint32_t)((const Rows *)lanes[m * 8 + i])->row[j];
 			};
-			((const Rows *)lanes[l])->r[m] = TRANS ? at(t, g) | at(t + 1, g) << 16 : at(g, t) | at(g, t + 1) << 16;
+			((const Rows *)lanes[l])->r[m] =
+				TRANS ? at(t, g) | at(t + 1, g) << 16 : at(g, t) | at(g, t + 1) << 16;
 		}
 }
 void ldmatrix_x4(uint32_t r[4], const void *row, bool trans)

@@ -1,15 +1,22 @@
-/* wgmma.cpp - products of a warpgroup, after the PTX ISA ("Asynchronous Warpgroup Level Matrix Instructions"), whatever kernels use
- * of it. As late as allowed: operands in shared memory and in registers are read at the wait, a warp's 16 rows at that warp's own
- * wait; sums are poison until then. What the ISA leaves undefined ends the run: a warp of the four that asks for something else or never
- * comes, registers written behind wgmma.fence, shared memory that is still being copied, or was copied without a proxy fence of
- * who copied it, matrices that are none of the canonical layouts. Only cp.async may bring a matrix. */
+/* wgmma.cpp - products of a warpgroup, after the PTX ISA ("Asynchronous Warpgroup Level Matrix Instructions"), whatever
+ * kernels use of it. As late as allowed: operands in shared memory and in registers are read at the wait, a warp's 16
+ * rows at that warp's own wait; sums are poison until then. What the ISA leaves undefined ends the run: a warp of the
+ * four that asks for something else or never comes, registers written behind wgmma.fence, shared memory that is still
+ * being copied, or was copied without a proxy fence of who copied it, matrices that are none of the canonical layouts.
+ * Only cp.async may bring a matrix. */
 #include "inside.h"
 #include <map>
 #include <vector>
 
 namespace fake
 {
-enum { UNIT = 16 /* bytes */, UNITS = FAKE_MAX_SHARED / UNIT, K = 16, MAX_N = 256, SYSTEM = 1024 /* of shared memory below a block's own */ };
+enum {
+	UNIT = 16 /* bytes */,
+	UNITS = FAKE_MAX_SHARED / UNIT,
+	K = 16,
+	MAX_N = 256,
+	SYSTEM = 1024 /* of shared memory below a block's own */
+};
 
 struct Quiet { /* this file's own memory is no part of the program, nor ordered as that is */
 	Quiet()
@@ -45,7 +52,8 @@ uint32_t shared_address(const void *p)
 }
 
 /* ---- matrices ---- */
-/* Bits of the descriptor: address 0-13, leading 16-29, stride 32-45 (each in units of 16 bytes), base offset 49-51, swizzle 62-63. */
+/* Bits of the descriptor: address 0-13, leading 16-29, stride 32-45 (each in units of 16 bytes), base offset 49-51,
+ * swizzle 62-63. */
 struct Matrix {
 	unsigned start, leading, stride;
 	bool mn; /* a row lies along M or N */
@@ -53,7 +61,8 @@ struct Matrix {
 enum { ROW = 128, WIDE = ROW / UNIT, PATTERN = 8 * ROW };
 static Matrix matrix_of(uint64_t d, bool mn, unsigned rows)
 {
-	Matrix m = {(unsigned)(d & 0x3fff) * UNIT, (unsigned)(d >> 16 & 0x3fff) * UNIT, (unsigned)(d >> 32 & 0x3fff) * UNIT, mn};
+	Matrix m = {(unsigned)(d & 0x3fff) * UNIT, (unsigned)(d >> 16 & 0x3fff) * UNIT,
+		    (unsigned)(d >> 32 & 0x3fff) * UNIT, mn};
 	auto no = [d](const char *why) { die("matrix %016llx: %s", (unsigned long long)d, why); };
 
 	if (d & ~(0x3fffull | 0x3fffull << 16 | 0x3fffull << 32 | 7ull << 49 | 3ull << 62))
@@ -72,8 +81,8 @@ static Matrix matrix_of(uint64_t d, bool mn, unsigned rows)
 		no("16 numbers that leave their row");
 	return m;
 }
-/* Where 8 numbers lie: those of row r (of M or N) from k on, or, of k, from r on. The canonical layouts of the 128-byte swizzle ("Shared
- * Memory Matrix Layout", "Strides"; CUTLASS, mma_traits_sm90_gmma.hpp), T = 8 numbers of 16 bytes:
+/* Where 8 numbers lie: those of row r (of M or N) from k on, or, of k, from r on. The canonical layouts of the 128-byte
+ * swizzle ("Shared Memory Matrix Layout", "Strides"; CUTLASS, mma_traits_sm90_gmma.hpp), T = 8 numbers of 16 bytes:
  * K-major  ((8,m),(T,2)):((8T,stride),(1,T))    MN-major  ((T,8,m),(8,k)):((1,T,leading),(8T,stride))
  * then bits 4-6 of the address are xored with bits 7-9. */
 static unsigned unit_at(const Matrix &m, unsigned r, unsigned k)
@@ -101,7 +110,8 @@ struct Product {
 	float (*up)(uint32_t);
 	bool like(const Product &o) const
 	{
-		return n == o.n && !a == !o.a && a_matrix == o.a_matrix && b_matrix == o.b_matrix && b_mn == o.b_mn && add == o.add && up == o.up;
+		return n == o.n && !a == !o.a && a_matrix == o.a_matrix && b_matrix == o.b_matrix && b_mn == o.b_mn &&
+		       add == o.add && up == o.up;
 	}
 };
 struct Lane {
@@ -247,7 +257,8 @@ static const uint16_t *read_unit(unsigned address)
 	if (mark[u] == FLYING)
 		die("a product reads byte %u of shared memory, which a copy is overwriting", u * UNIT);
 	if (mark[u] >= WRITTEN)
-		die("a product reads byte %u of shared memory, which thread %u copied without a proxy fence", u * UNIT, mark[u] - WRITTEN);
+		die("a product reads byte %u of shared memory, which thread %u copied without a proxy fence", u * UNIT,
+		    mark[u] - WRITTEN);
 	if (mark[u] != SEEN || memcmp(at, seen[u], UNIT))
 		die("a product reads byte %u of shared memory, which no copy brought", u * UNIT);
 	TSAN(__tsan_read_range(at, UNIT));
@@ -263,16 +274,19 @@ static void read_matrix(float to[K][MAX_N], const Matrix &m, unsigned first, uns
 				to[m.mn ? k : k + i][m.mn ? r + i : r] = up(unit[i]);
 		}
 }
-/* Lane l has rows l / 4 and 8 more; columns l % 4 * 2, one more, and both 8 further; the latter's registers come second. */
+/* Lane l has rows l / 4 and 8 more; columns l % 4 * 2, one more, and both 8 further; the latter's registers come
+ * second. */
 static void read_registers(float to[K][MAX_N], unsigned warp, unsigned i)
 {
 	for (unsigned l = 0; l < 32; l++) {
 		const Product &p = lanes[warp * 32 + l].flying[i];
 		for (unsigned j = 0; j < 8; j++)
-			to[l % 4 * 2 + j % 2 + j / 4 * 8][l / 4 + j / 2 % 2 * 8] = p.up(p.a[j / 2] >> 16 * (j % 2) & 0xffff);
+			to[l % 4 * 2 + j % 2 + j / 4 * 8][l / 4 + j / 2 % 2 * 8] =
+				p.up(p.a[j / 2] >> 16 * (j % 2) & 0xffff);
 	}
 }
-__attribute__((optimize("O3"))) static void add_row(float *sum, unsigned n, float a[K][MAX_N], float b[K][MAX_N], unsigned row)
+__attribute__((optimize("O3"))) static void add_row(float *sum, unsigned n, float a[K][MAX_N], float b[K][MAX_N],
+						    unsigned row)
 {
 	for (unsigned k = 0; k < K; k++)
 		for (unsigned c = 0; c < n; c++)

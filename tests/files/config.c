@@ -12,13 +12,16 @@ static void print(const struct model_config *c)
 	if (c->scaling != ROPE_NONE)
 		printf(", \"factor\": %.17g", c->rope_factor);
 	if (c->scaling == ROPE_LLAMA3)
-		printf(", \"low\": %.17g, \"high\": %.17g, \"original\": %.17g", c->rope_low, c->rope_high, c->rope_original);
-	printf(", \"hidden\": %d, \"ffn\": %d, \"layers\": %d, \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, \"vocab\": %d", c->hidden, c->ffn,
-	       c->layers, c->heads, c->kv_heads, c->head_dim, c->vocab);
-	printf(", \"max_pos\": %d, \"eps\": %.9g, \"tied\": %s, \"bos\": %d, \"eos\": [", c->max_pos, c->norm_eps, c->tied ? "true" : "false", c->bos);
+		printf(", \"low\": %.17g, \"high\": %.17g, \"original\": %.17g", c->rope_low, c->rope_high,
+		       c->rope_original);
+	printf(", \"hidden\": %d, \"ffn\": %d, \"layers\": %d, \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, \"vocab\": %d",
+	       c->hidden, c->ffn, c->layers, c->heads, c->kv_heads, c->head_dim, c->vocab);
+	printf(", \"max_pos\": %d, \"eps\": %.9g, \"tied\": %s, \"bos\": %d, \"eos\": [", c->max_pos, c->norm_eps,
+	       c->tied ? "true" : "false", c->bos);
 	for (int i = 0; i < c->n_eos; i++)
 		printf("%s%d", i ? ", " : "", c->eos[i]);
-	printf("], \"dtype\": \"%s\", \"notes\": %d}\n", c->torch_dtype == DT_COUNT ? "" : dtype_name(c->torch_dtype), c->n_notes);
+	printf("], \"dtype\": \"%s\", \"notes\": %d}\n", c->torch_dtype == DT_COUNT ? "" : dtype_name(c->torch_dtype),
+	       c->n_notes);
 }
 
 int main(void)

@@ -1,5 +1,6 @@
-/* For check_json: documents on standard input (4 bytes of size, little end first, then the text); for each one line, "V" and the value written
- * again, or "R" and why it is refused. --strict: by rules without duplicates, specials and halves of pairs. */
+/* For check_json: documents on standard input (4 bytes of size, little end first, then the text); for each one line,
+ * "V" and the value written again, or "R" and why it is refused. --strict: by rules without duplicates, specials and
+ * halves of pairs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,8 @@
 
 #include "engine/checkpoint/checkpoint.h"
 
-static void keep(uint8_t *all, const uint8_t *piece, int64_t height, int64_t width, int64_t col, int64_t cols, size_t item)
+static void keep(uint8_t *all, const uint8_t *piece, int64_t height, int64_t width, int64_t col, int64_t cols,
+		 size_t item)
 {
 	for (int64_t r = 0; r < height; r++)
 		memcpy(all + (size_t)(r * width + col) * item, piece + (size_t)(r * cols) * item, (size_t)cols * item);

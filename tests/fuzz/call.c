@@ -1,5 +1,5 @@
-/* The bytes of a connection, all the way: server, codec, front, tokenizer, chat, scheduler, sampling, and the replies back. Only the
- * forward pass is left out: logits are noise, and now and then a row is not finite. */
+/* The bytes of a connection, all the way: server, codec, front, tokenizer, chat, scheduler, sampling, and the replies
+ * back. Only the forward pass is left out: logits are noise, and now and then a row is not finite. */
 #include <math.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -57,8 +57,13 @@ static void swallow(void *arg, enum log_level level, const char *line)
 
 static void open_engine(void)
 {
-	const struct sched_limits lim = {.step = node.limits, .max_model_len = CONTEXT, .max_waiting = 8, .max_waiting_tokens = 1000,
-					 .look_ahead = INT32_MAX, .open_look_ahead = 8, .vocab = node.cfg.vocab};
+	const struct sched_limits lim = {.step = node.limits,
+					 .max_model_len = CONTEXT,
+					 .max_waiting = 8,
+					 .max_waiting_tokens = 1000,
+					 .look_ahead = INT32_MAX,
+					 .open_look_ahead = 8,
+					 .vocab = node.cfg.vocab};
 	uint32_t x = 1;
 
 	blocks = blocks_create(8, BLOCK, true);
@@ -75,9 +80,15 @@ static void open_engine(void)
 
 static void open_server(void)
 {
-	struct rpc_handler h = {.ctx = &f, .request = front_request, .cancel = front_cancel, .queue_place = front_place};
-	struct rpc_server_options how = {.path = path, .listen_fd = -1, .group = (gid_t)-1, .version = "fuzz", .served_model = "m",
-					 .max_buffered = 1 << 20, .max_calls = 16};
+	struct rpc_handler h = {
+		.ctx = &f, .request = front_request, .cancel = front_cancel, .queue_place = front_place};
+	struct rpc_server_options how = {.path = path,
+					 .listen_fd = -1,
+					 .group = (gid_t)-1,
+					 .version = "fuzz",
+					 .served_model = "m",
+					 .max_buffered = 1 << 20,
+					 .max_calls = 16};
 	struct why why = {""};
 
 	snprintf(path, sizeof path, "/tmp/xv-fuzz-%d", (int)getpid());
@@ -97,7 +108,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc, (void)argv;
 	on_die(trap, NULL);
 	log_sink(swallow, NULL);
-	opt = (struct options){.block_size = BLOCK, .max_queued_reqs = 4, .max_queued_tokens = 1000, .shutdown_timeout_s = 1};
+	opt = (struct options){
+		.block_size = BLOCK, .max_queued_reqs = 4, .max_queued_tokens = 1000, .shutdown_timeout_s = 1};
 	f = (struct front){.link = &l, .opt = &opt, .node = &node, .ranks = ranks, .beat_fd = -1, .signal_fd = -1};
 	if (tokenizer_open(&f.tokenizer, dir, &why) || chat_open(&f.chat, dir, "plain", f.tokenizer, &why))
 		trap(NULL, why.text);
@@ -162,7 +174,8 @@ static void sample_row(const struct sample *what, struct sampled *out)
 	if (kind % 127 == 0)
 		row[kind % (unsigned)node.cfg.vocab] = kind % 2 ? NAN : INFINITY;
 	sample_token(sampler, row, what, out);
-	MUST(out->id >= 0 && out->id < node.cfg.vocab && out->n_top <= SAMPLE_MAX_TOP && out->broken == (kind % 127 == 0));
+	MUST(out->id >= 0 && out->id < node.cfg.vocab && out->n_top <= SAMPLE_MAX_TOP &&
+	     out->broken == (kind % 127 == 0));
 }
 
 static void send_events(void)
@@ -219,7 +232,8 @@ static bool read_replies(int fd)
 		n = 0;
 		return false;
 	}
-	for (n += (size_t)got; (taken = frame_next(in + at, n - at, UINT32_MAX, &payload, &size)) > 0; at += (size_t)taken) {
+	for (n += (size_t)got; (taken = frame_next(in + at, n - at, UINT32_MAX, &payload, &size)) > 0;
+	     at += (size_t)taken) {
 		struct rpc_reply reply;
 		struct why why = {""};
 		MUST(!rpc_reply_decode(&reply, payload, size, &why) && reply.kind != RPC_R_NONE);

@@ -1,5 +1,5 @@
-/* The bytes of an HTTP connection: read at once or in pieces they give the same requests and the same refusal, and nothing
- * doubtful passes. */
+/* The bytes of an HTTP connection: read at once or in pieces they give the same requests and the same refusal, and
+ * nothing doubtful passes. */
 #include "rpc/gateway/http/framing.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -15,7 +15,8 @@ static void whole_again(const char *data, size_t whole, uint64_t complete)
 {
 	struct framing f = {0};
 
-	MUST(framing_feed(&f, data, whole) == whole && !f.status && f.complete == complete && f.state == FRAMING_REQUEST && !f.line_len);
+	MUST(framing_feed(&f, data, whole) == whole && !f.status && f.complete == complete &&
+	     f.state == FRAMING_REQUEST && !f.line_len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -27,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	MUST(whole <= size && (!once.status || once.why));
 	for (size_t at = 0; at < size && !pieces.status; at += step)
 		framing_feed(&pieces, data + at, step < size - at ? step : size - at);
-	MUST(pieces.status == once.status && pieces.why == once.why && pieces.complete == once.complete && pieces.state == once.state);
+	MUST(pieces.status == once.status && pieces.why == once.why && pieces.complete == once.complete &&
+	     pieces.state == once.state);
 	MUST(once.line_len <= FRAMING_HEAD_BYTES + 1 && once.lines <= FRAMING_LINES + 1);
 	if (whole)
 		whole_again(data, whole, once.complete);

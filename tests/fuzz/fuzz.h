@@ -1,4 +1,5 @@
-/* fuzz.h - what the fuzz targets share. A target is a function of bytes; it traps where the product promised something else. */
+/* fuzz.h - what the fuzz targets share. A target is a function of bytes; it traps where the product promised something
+ * else. */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 

@@ -1,6 +1,6 @@
-/* The launcher's private socket: clients that connect, show a nonce in parts, and leave, in any order. A byte says what happens, 32
- * for connecting, 64 to 95 for leaving; another below 32 sends what follows, its first byte the length, on the client of that number.
- * Whoever is believed showed the whole nonce at once or in parts, and nothing before it. */
+/* The launcher's private socket: clients that connect, show a nonce in parts, and leave, in any order. A byte says what
+ * happens, 32 for connecting, 64 to 95 for leaving; another below 32 sends what follows, its first byte the length, on
+ * the client of that number. Whoever is believed showed the whole nonce at once or in parts, and nothing before it. */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>

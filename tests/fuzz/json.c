@@ -15,7 +15,8 @@ static void check_error(const struct json_error *e, size_t size)
 {
 	MUST(e->err == ERR_FORMAT || e->err == ERR_LIMIT);
 	MUST(e->line >= 1 && e->column >= 1 && (size_t)e->line <= size + 1 && (size_t)e->column <= size + 1);
-	MUST(*e->text && strnlen(e->text, sizeof e->text) < sizeof e->text && strnlen(e->path, sizeof e->path) < sizeof e->path);
+	MUST(*e->text && strnlen(e->text, sizeof e->text) < sizeof e->text &&
+	     strnlen(e->path, sizeof e->path) < sizeof e->path);
 	for (const char *s = e->path; *s; s++)
 		MUST((unsigned char)*s >= 0x20);
 }

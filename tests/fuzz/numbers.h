@@ -1,5 +1,5 @@
-/* numbers.h - a mutation for bytes of the protocol: one number of a message becomes another one of as many bytes, so that the lengths
- * around it stay right. First inputs hold their numbers in ten bytes, so that any number fits. */
+/* numbers.h - a mutation for bytes of the protocol: one number of a message becomes another one of as many bytes, so
+ * that the lengths around it stay right. First inputs hold their numbers in ten bytes, so that any number fits. */
 #ifndef TESTS_FUZZ_NUMBERS_H
 #define TESTS_FUZZ_NUMBERS_H
 
@@ -87,7 +87,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	uint32_t x = seed | 1;
 	uint64_t value, frame;
 
-	for (size_t at = size && data[0] == 4, end; number_at(data, size, &at, &frame) && frame <= size - at; at = end) {
+	for (size_t at = size && data[0] == 4, end; number_at(data, size, &at, &frame) && frame <= size - at;
+	     at = end) {
 		end = at + frame;
 		find_numbers(data, at, end, &s);
 	}

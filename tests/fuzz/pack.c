@@ -1,5 +1,6 @@
-/* A pack file that was damaged: the input is what is changed of a good one. Two bytes of how much is cut off its end, then three for each
- * change: where, and what is flipped there. A file that is taken gives the weights that were kept. */
+/* A pack file that was damaged: the input is what is changed of a good one. Two bytes of how much is cut off its end,
+ * then three for each change: where, and what is flipped there. A file that is taken gives the weights that were kept.
+ */
 #include <stdio.h>
 #include <unistd.h>
 

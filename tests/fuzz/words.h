@@ -24,7 +24,8 @@ static void words_start(const char *file)
 }
 
 /* The stream of the ids from `cut` on, behind the others: whole characters, which end as the decode of all ends. */
-static void words_behind(const struct tokenizer *t, const struct ids *ids, int cut, const char *all, size_t len, bool skip)
+static void words_behind(const struct tokenizer *t, const struct ids *ids, int cut, const char *all, size_t len,
+			 bool skip)
 {
 	struct detok *d = detok_create(t, skip);
 	char *text = xalloc(len + 1, 1);
@@ -71,7 +72,8 @@ static void words_encode(const struct tokenizer *t, const char *text, size_t len
 
 static void words_try(const uint8_t *data, size_t size)
 {
-	static const char text[] = "Hello, world! ab abab  <s>x</s> \xE4\xBD\xA0\xE5\xA5\xBD 2023 e\xCC\x81\xF0\x9F\xA6\x99";
+	static const char text[] =
+		"Hello, world! ab abab  <s>x</s> \xE4\xBD\xA0\xE5\xA5\xBD 2023 e\xCC\x81\xF0\x9F\xA6\x99";
 	struct why why = {""};
 	struct tokenizer *t;
 	int fd = open(words_path, O_WRONLY | O_CREAT | O_TRUNC, 0600), err;

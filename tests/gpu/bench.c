@@ -1,5 +1,6 @@
-/* bench [--tiny] [--layers N]: ceilings of this device, then each operation and whole steps of the XVERSE-13B shape with random
- * weights on one GPU, in a unit with its ceiling. Lines are "name <tab> time in us <tab> rate <tab> unit <tab> % of ceiling".
+/* bench [--tiny] [--layers N]: ceilings of this device, then each operation and whole steps of the XVERSE-13B shape
+ * with random weights on one GPU, in a unit with its ceiling. Lines are "name <tab> time in us <tab> rate <tab> unit
+ * <tab> % of ceiling".
  * --tiny: a small shape, for the emulated GPU. Needs no MPI: one rank alone. */
 #include "engine/cuda/cuda.h"
 #include "engine/models/model.h"
@@ -66,7 +67,8 @@ static double timed(struct bench *t, void (*fn)(struct bench *, int i, void *), 
 
 static void line(const char *name, double s, double amount, double ceiling, const char *unit)
 {
-	printf("%s\t%.1f us\t%.1f\t%s\t%.0f %%\n", name, s * 1e6, amount / s / 1e9, unit, ceiling > 0 ? 100 * amount / s / ceiling : 0);
+	printf("%s\t%.1f us\t%.1f\t%s\t%.0f %%\n", name, s * 1e6, amount / s / 1e9, unit,
+	       ceiling > 0 ? 100 * amount / s / ceiling : 0);
 	fflush(stdout);
 }
 
@@ -154,10 +156,12 @@ static void gaps(struct bench *t)
 		set_overlap(t, on);
 		cuda_check(cudaStreamBeginCapture(device(t)->stream, cudaStreamCaptureModeThreadLocal), "a capture");
 		for (int i = 0; i < KERNELS; i++)
-			cuda_check(k_rows(device(t)->stream, data + 16 * (i % 2), data + 16 * !(i % 2), g.row, 1, 16), "a kernel");
+			cuda_check(k_rows(device(t)->stream, data + 16 * (i % 2), data + 16 * !(i % 2), g.row, 1, 16),
+				   "a kernel");
 		cuda_check(cudaStreamEndCapture(device(t)->stream, &graph), "a capture");
 		cuda_check(cudaGraphInstantiate(&g.exec, graph, 0), "a graph");
-		printf("kernel after kernel in a graph, %s\t%.2f us\n", on ? "overlapping" : "one by one", timed(t, replay, &g) * 1e6 / KERNELS);
+		printf("kernel after kernel in a graph, %s\t%.2f us\n", on ? "overlapping" : "one by one",
+		       timed(t, replay, &g) * 1e6 / KERNELS);
 		cuda_check(cudaGraphExecDestroy(g.exec), "a graph");
 		cuda_check(cudaGraphDestroy(graph), "a graph");
 	}
@@ -178,7 +182,8 @@ static void products_of(struct bench *t, const char *matrix, int n, int k, enum 
 	const int *m = rows[quant == QUANT_INT8], most = t->lim.max_tokens;
 	struct split whole = split_whole(k);
 	struct weight *w[COLD];
-	struct product p = {(const struct weight **)w, COLD, tensor_of(backend_alloc(t->b, (size_t)most * (size_t)k * 2), DT_BF16, 0, k),
+	struct product p = {(const struct weight **)w, COLD,
+			    tensor_of(backend_alloc(t->b, (size_t)most * (size_t)k * 2), DT_BF16, 0, k),
 			    backend_alloc(t->b, (size_t)most * (size_t)n * 4)};
 	char name[80];
 
@@ -196,7 +201,8 @@ static void products_of(struct bench *t, const char *matrix, int n, int k, enum 
 	}
 	for (int i = 0; i < COLD; i++)
 		weight_destroy(w[i]);
-	backend_free(t->b, p.x.data, (size_t)most * (size_t)k * 2), backend_free(t->b, p.out, (size_t)most * (size_t)n * 4);
+	backend_free(t->b, p.x.data, (size_t)most * (size_t)k * 2),
+		backend_free(t->b, p.out, (size_t)most * (size_t)n * 4);
 }
 
 /* The products of a layer. */
@@ -238,11 +244,13 @@ static void gated_products(struct bench *t)
 		p.x.rows = p.between.rows = p.out.rows = rows[i];
 		s = timed(t, gated, &p);
 		snprintf(name, sizeof name, "gate and up with silu %d x %d, %d rows", 2 * f, h, rows[i]);
-		line(name, s, rows[i] <= 32 ? bytes : 2 * n * rows[i], rows[i] <= 32 ? t->copy : t->flops, rows[i] <= 32 ? "GB/s" : "GFLOP/s");
+		line(name, s, rows[i] <= 32 ? bytes : 2 * n * rows[i], rows[i] <= 32 ? t->copy : t->flops,
+		     rows[i] <= 32 ? "GB/s" : "GFLOP/s");
 	}
 	for (int i = 0; i < COLD; i++)
 		weight_destroy(p.w[i]);
-	backend_free(t->b, p.x.data, x), backend_free(t->b, p.between.data, 2 * out), backend_free(t->b, p.out.data, out);
+	backend_free(t->b, p.x.data, x), backend_free(t->b, p.between.data, 2 * out),
+		backend_free(t->b, p.out.data, out);
 }
 
 /* A step of `seqs` sequences with `fresh` new tokens each, the last of `context`. */
@@ -251,8 +259,14 @@ static void plan(struct bench *t, int seqs, int fresh, int context, int rows)
 	struct step *s = &t->step;
 	int per = div_up(context, KV_BLOCK);
 
-	*s->head = (struct step_head){.kind = STEP_RUN, .n_seqs = seqs, .n_tokens = seqs * fresh, .n_rows = rows, .n_blocks = seqs * per,
-				      .pad_seqs = seqs, .pad_tokens = seqs * fresh, .pad_rows = rows};
+	*s->head = (struct step_head){.kind = STEP_RUN,
+				      .n_seqs = seqs,
+				      .n_tokens = seqs * fresh,
+				      .n_rows = rows,
+				      .n_blocks = seqs * per,
+				      .pad_seqs = seqs,
+				      .pad_tokens = seqs * fresh,
+				      .pad_rows = rows};
 	step_layout(s);
 	for (int i = 0; i < seqs; i++) {
 		s->seq[i] = i, s->q_start[i] = i * fresh, s->kv_len[i] = context, s->block_start[i] = i * per;
@@ -288,7 +302,8 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 	int32_t *kv_of = xalloc((size_t)heads, sizeof *kv_of);
 	struct attn a = {.shape = {heads, heads, d, kv_of, 1 / sqrtf((float)d)}, .kv = t->kv.shape};
 	double number = dtype_size(t->kv.shape.type) == 2 ? 2 : 1 + 4.0 / d; /* an 8-bit head of a token has a scale */
-	double s, bytes = 2 * number * heads * d * (double)context * seqs, flop = 4.0 * heads * d * (double)fresh * (context - fresh / 2.0) * seqs;
+	double s, bytes = 2 * number * heads * d * (double)context * seqs,
+		  flop = 4.0 * heads * d * (double)fresh * (context - fresh / 2.0) * seqs;
 	char name[80];
 
 	for (int h = 0; h < heads; h++)
@@ -299,7 +314,8 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 	a.qkv = tensor_of(backend_alloc(t->b, (size_t)(tokens * 3 * heads * d) * 2), DT_BF16, tokens, 3 * heads * d);
 	a.out = tensor_of(backend_alloc(t->b, (size_t)(tokens * heads * d) * 2), DT_BF16, tokens, heads * d);
 	s = timed(t, attend, &a);
-	snprintf(name, sizeof name, "attention, %d x %d new tokens of %d, %s cache%s", seqs, fresh, context, dtype_name(t->kv.shape.type),
+	snprintf(name, sizeof name, "attention, %d x %d new tokens of %d, %s cache%s", seqs, fresh, context,
+		 dtype_name(t->kv.shape.type),
 		 fresh > DECODE_TOKENS && device(t)->wgmma && dtype_size(t->kv.shape.type) == 2 ? ", wgmma" : "");
 	if (fresh <= DECODE_TOKENS)
 		line(name, s, bytes, t->copy, "GB/s");
@@ -313,7 +329,8 @@ static void attention(struct bench *t, int seqs, int fresh, int context)
 
 static void prompts(struct bench *t, bool tiny)
 {
-	static const int shape[][2] = {{512, 512}, {2048, 2048}, {4096, 4096}, {4096, 8192}}, small[][2] = {{40, 64}, {64, 64}};
+	static const int shape[][2] = {{512, 512}, {2048, 2048}, {4096, 4096}, {4096, 8192}},
+			 small[][2] = {{40, 64}, {64, 64}};
 
 	for (int i = 0; i < (tiny ? 2 : 4); i++)
 		attention(t, 1, (tiny ? small : shape)[i][0], (tiny ? small : shape)[i][1]);
@@ -322,7 +339,8 @@ static void prompts(struct bench *t, bool tiny)
 /* Over two layers' caches in turn. */
 static void attentions(struct bench *t, bool tiny, enum dtype type)
 {
-	static const int decode[][2] = {{1, 1024}, {1, 8192}, {32, 1024}, {32, 8192}}, small[][2] = {{1, 100}, {2, 100}};
+	static const int decode[][2] = {{1, 1024}, {1, 8192}, {32, 1024}, {32, 8192}},
+			 small[][2] = {{1, 100}, {2, 100}};
 	struct kv_shape shape = {t->cfg.kv_heads, t->cfg.head_dim, KV_BLOCK, type};
 
 	kv_init(&t->kv, t->b, &shape, 2, tiny ? 64 : 32 * 8192 / KV_BLOCK);
@@ -340,7 +358,8 @@ static void attentions(struct bench *t, bool tiny, enum dtype type)
 /* Wall time of whole steps, logits on the host included. */
 static void steps(struct bench *t, int seqs, int fresh, int context)
 {
-	double took[REPEAT], bytes, flop, per_layer = 4.0 * t->cfg.hidden * t->cfg.hidden + 3.0 * t->cfg.hidden * t->cfg.ffn;
+	double took[REPEAT], bytes, flop,
+		per_layer = 4.0 * t->cfg.hidden * t->cfg.hidden + 3.0 * t->cfg.hidden * t->cfg.ffn;
 	double number = dtype_size(t->kv.shape.type) == 2 ? 2 : 1 + 4.0 / t->cfg.head_dim;
 	int rows = fresh == 1 ? seqs : 1;
 	char name[80];
@@ -361,8 +380,8 @@ static void steps(struct bench *t, int seqs, int fresh, int context)
 		2 * number * t->cfg.layers * t->cfg.hidden * (double)context * seqs;
 	flop = 2 * per_layer * t->cfg.layers * seqs * fresh + 2.0 * t->cfg.vocab * t->cfg.hidden * rows +
 	       4.0 * t->cfg.layers * t->cfg.hidden * (double)fresh * (context - fresh / 2.0) * seqs;
-	snprintf(name, sizeof name, "step of %d layers, %d x %d new tokens of %d, %s cache%s", t->cfg.layers, seqs, fresh, context,
-		 dtype_name(t->kv.shape.type), t->overlap ? "" : ", kernels one by one");
+	snprintf(name, sizeof name, "step of %d layers, %d x %d new tokens of %d, %s cache%s", t->cfg.layers, seqs,
+		 fresh, context, dtype_name(t->kv.shape.type), t->overlap ? "" : ", kernels one by one");
 	if (fresh == 1)
 		line(name, took[t->repeat / 2], bytes, t->copy, "GB/s");
 	else
@@ -377,22 +396,43 @@ static void open_bench(struct bench *t, bool tiny, int layers, bool fixed)
 	struct why why = {""};
 	struct cuda_options how;
 
-	t->cfg = tiny ? (struct model_config){.hidden = 256, .ffn = 320, .layers = 2, .heads = 2, .kv_heads = 2, .head_dim = 128, .vocab = 517}
-		      : (struct model_config){.hidden = 5120, .ffn = 13824, .layers = layers, .heads = 40, .kv_heads = 40, .head_dim = 128,
+	t->cfg = tiny ? (struct model_config){.hidden = 256,
+					      .ffn = 320,
+					      .layers = 2,
+					      .heads = 2,
+					      .kv_heads = 2,
+					      .head_dim = 128,
+					      .vocab = 517}
+		      : (struct model_config){.hidden = 5120,
+					      .ffn = 13824,
+					      .layers = layers,
+					      .heads = 40,
+					      .kv_heads = 40,
+					      .head_dim = 128,
 					      .vocab = 100534};
 	t->cfg.norm_eps = 1e-6f, t->cfg.rope_theta = 10000, t->cfg.max_pos = t->context = tiny ? 256 : 8192;
 	t->cfg.torch_dtype = DT_BF16;
-	t->lim = (struct step_limits){.max_seqs = 64, .max_tokens = tiny ? 64 : 4096, .max_blocks = 1 << 16, .rows = 32};
+	t->lim =
+		(struct step_limits){.max_seqs = 64, .max_tokens = tiny ? 64 : 4096, .max_blocks = 1 << 16, .rows = 32};
 	t->world = (struct world){.size = 1, .local_size = 1};
 	t->repeat = tiny ? 2 : REPEAT;
-	how = (struct cuda_options){.compute = DT_BF16, .limits = t->lim, .max_context = t->context, .heads = t->cfg.heads,
-				    .kv_heads = t->cfg.kv_heads, .head_dim = t->cfg.head_dim, .fixed = fixed, .graphs = true, .overlap = true,
-				    .wgmma = true, .tune = !tiny, .wait_ns = 60000000000};
+	how = (struct cuda_options){.compute = DT_BF16,
+				    .limits = t->lim,
+				    .max_context = t->context,
+				    .heads = t->cfg.heads,
+				    .kv_heads = t->cfg.kv_heads,
+				    .head_dim = t->cfg.head_dim,
+				    .fixed = fixed,
+				    .graphs = true,
+				    .overlap = true,
+				    .wgmma = true,
+				    .tune = !tiny,
+				    .wait_ns = 60000000000};
 	if (p->describe(0, &d, &why) || p->backend_create(&t->b, &how, &why))
 		die("%s", why.text);
 	t->can_overlap = t->overlap = d.major >= 9;
-	printf("device\t%s, compute capability %d.%d, %d processors, %.1f GiB\n", d.name, d.major, d.minor, d.processors,
-	       (double)d.total / (1 << 30));
+	printf("device\t%s, compute capability %d.%d, %d processors, %.1f GiB\n", d.name, d.major, d.minor,
+	       d.processors, (double)d.total / (1 << 30));
 	sums = model_comm_limits(&t->cfg, &t->lim, 1);
 	if (p->comm_create(&t->comm, t->b, &t->world, &sums, false, &why))
 		die("%s", why.text);
@@ -409,7 +449,8 @@ static void open_model(struct bench *t)
 	if (model_create(&t->m, &t->cfg, NULL, t->b, t->comm, &how, NULL, &why))
 		die("%s", why.text);
 	backend_sync(t->b);
-	printf("random weights\t%.2f GiB in %.1f s\n", (double)model_weight_bytes(t->m) / (1 << 30), (double)(now_ns() - start) / 1e9);
+	printf("random weights\t%.2f GiB in %.1f s\n", (double)model_weight_bytes(t->m) / (1 << 30),
+	       (double)(now_ns() - start) / 1e9);
 	backend_ready(t->b);
 }
 

@@ -1,6 +1,7 @@
-/* The demo model on a GPU against the CPU backend in f32, in one process and without MPI: logprobs of a text that the CPU draws, by a
- * prompt and one token at a time (a graph from the second on), with caches of 16 and 8 bits; and the same bits however the text is cut
- * where the order of sums is fixed. CI holds the CPU backend against other implementations. */
+/* The demo model on a GPU against the CPU backend in f32, in one process and without MPI: logprobs of a text that the
+ * CPU draws, by a prompt and one token at a time (a graph from the second on), with caches of 16 and 8 bits; and the
+ * same bits however the text is cut where the order of sums is fixed. CI holds the CPU backend against other
+ * implementations. */
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/cuda/cuda.h"
 #include "engine/models/model.h"
@@ -12,7 +13,8 @@
 
 enum { LONGEST = 256, ROWS = 32 };
 static const char dir[] = "launch/demo/model";
-static const struct step_limits lim = {.max_seqs = 4, .max_tokens = LONGEST, .max_blocks = LONGEST / KV_BLOCK + 1, .rows = ROWS};
+static const struct step_limits lim = {
+	.max_seqs = 4, .max_tokens = LONGEST, .max_blocks = LONGEST / KV_BLOCK + 1, .rows = ROWS};
 
 plugin_entry xversed_plugin;
 
@@ -81,7 +83,8 @@ static void open_model(struct side *s, enum dtype cache)
 	struct kv_shape shape;
 	struct why why = {""};
 
-	if (checkpoint_open(&s->files, dir, &why) || model_create(&s->m, &cfg, s->files, s->b, s->comm, &how, &progress, &why))
+	if (checkpoint_open(&s->files, dir, &why) ||
+	    model_create(&s->m, &cfg, s->files, s->b, s->comm, &how, &progress, &why))
 		die("%s", why.text);
 	shape = model_kv_shape(s->m, KV_BLOCK, cache);
 	kv_init(&s->kv, s->b, &shape, cfg.layers, LONGEST / KV_BLOCK + 1);
@@ -92,8 +95,13 @@ static void open_model(struct side *s, enum dtype cache)
 
 static void open_cpu(struct side *s)
 {
-	struct cpu_options how = {.threads = 1, .compute = DT_F32, .max_tokens = LONGEST, .max_context = LONGEST,
-				  .max_cols = max_int(cfg.hidden, cfg.ffn), .max_heads = cfg.heads, .max_head_dim = cfg.head_dim};
+	struct cpu_options how = {.threads = 1,
+				  .compute = DT_F32,
+				  .max_tokens = LONGEST,
+				  .max_context = LONGEST,
+				  .max_cols = max_int(cfg.hidden, cfg.ffn),
+				  .max_heads = cfg.heads,
+				  .max_head_dim = cfg.head_dim};
 	struct comm_limits sums = model_comm_limits(&cfg, &lim, 1);
 	struct why why = {""};
 
@@ -107,9 +115,19 @@ static void open_cpu(struct side *s)
 static void open_gpu(struct side *s, enum dtype cache, bool fixed)
 {
 	const struct plugin *p = xversed_plugin();
-	struct cuda_options how = {.compute = DT_BF16, .limits = lim, .max_context = LONGEST, .heads = cfg.heads, .kv_heads = cfg.heads,
-				   .head_dim = cfg.head_dim, .layers = cfg.layers, .ranks = 1, .fixed = fixed, .graphs = true, .overlap = true,
-				   .wgmma = true, .wait_ns = 60000000000};
+	struct cuda_options how = {.compute = DT_BF16,
+				   .limits = lim,
+				   .max_context = LONGEST,
+				   .heads = cfg.heads,
+				   .kv_heads = cfg.heads,
+				   .head_dim = cfg.head_dim,
+				   .layers = cfg.layers,
+				   .ranks = 1,
+				   .fixed = fixed,
+				   .graphs = true,
+				   .overlap = true,
+				   .wgmma = true,
+				   .wait_ns = 60000000000};
 	struct comm_limits sums = model_comm_limits(&cfg, &lim, 1);
 	struct why why = {""};
 
@@ -156,10 +174,17 @@ static void pass(struct side *s, int from, int to, struct told *out)
 	int n = to - from, blocks = div_up(to, KV_BLOCK);
 	struct step *p = &s->step;
 
-	*p->head = (struct step_head){.kind = STEP_RUN, .n_seqs = 1, .n_tokens = n, .n_rows = n, .n_blocks = blocks,
-				      .pad_seqs = 1, .pad_tokens = n, .pad_rows = n};
+	*p->head = (struct step_head){.kind = STEP_RUN,
+				      .n_seqs = 1,
+				      .n_tokens = n,
+				      .n_rows = n,
+				      .n_blocks = blocks,
+				      .pad_seqs = 1,
+				      .pad_tokens = n,
+				      .pad_rows = n};
 	step_layout(p);
-	p->seq[0] = 0, p->q_start[0] = 0, p->q_start[1] = n, p->kv_len[0] = to, p->block_start[0] = 0, p->block_start[1] = blocks;
+	p->seq[0] = 0, p->q_start[0] = 0, p->q_start[1] = n, p->kv_len[0] = to, p->block_start[0] = 0,
+	p->block_start[1] = blocks;
 	for (int i = 0; i < blocks; i++)
 		p->blocks[i] = (i * 5 + 2) % (LONGEST / KV_BLOCK + 1); /* in no order */
 	for (int i = 0; i < n; i++) {
@@ -216,12 +241,14 @@ static void compare(const char *name, const struct told *got, double bound)
 		double off = fabs(got[i].logprob - want[i].logprob);
 		worst = off > worst || off != off ? off : worst;
 	}
-	printf("demo model, %s\tperplexity %.4f, of the CPU's f32 %.4f\tlogprobs within %.4f\n", name, perplexity(got), perplexity(want), worst);
+	printf("demo model, %s\tperplexity %.4f, of the CPU's f32 %.4f\tlogprobs within %.4f\n", name, perplexity(got),
+	       perplexity(want), worst);
 	if (!(worst < bound))
 		CHECK_FAIL("%s: a logprob is off by %.4f, more than %.2f", name, worst, bound);
 	for (int i = 0; i < length; i++)
 		if (got[i].likeliest != want[i].likeliest && (double)(want[i].best - want[i].second) > 2 * bound)
-			CHECK_FAIL("%s: token %d: %d is likeliest, on the CPU %d", name, i, got[i].likeliest, want[i].likeliest);
+			CHECK_FAIL("%s: token %d: %d is likeliest, on the CPU %d", name, i, got[i].likeliest,
+				   want[i].likeliest);
 }
 
 static void with_cache(const char *name, enum dtype cache, double bound)

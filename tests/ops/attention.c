@@ -77,8 +77,8 @@ static void build(struct built *b, const struct scene *s, const struct cache *c,
 		b->seq[i] = p[i].seq, b->kv_len[i] = p[i].first + p[i].count;
 		for (int pos = p[i].first; pos < p[i].first + p[i].count; pos++, t++) {
 			b->pos[t] = pos;
-			b->slot[t] = c->blocks[p[i].seq][pos / s->kv.block_size] * s->kv.block_size +
-				     pos % s->kv.block_size;
+			b->slot[t] =
+				c->blocks[p[i].seq][pos / s->kv.block_size] * s->kv.block_size + pos % s->kv.block_size;
 		}
 		for (int j = 0; j < div_up(b->kv_len[i], s->kv.block_size); j++)
 			b->blocks[k++] = c->blocks[p[i].seq][j];
@@ -134,8 +134,7 @@ static float *run_chunks(const struct scene *s, struct cache *c, int seq, int ch
 	return all;
 }
 
-static void check_token(const struct scene *s, const float *rows, int seq, int pos, enum dtype act,
-			const float *got)
+static void check_token(const struct scene *s, const float *rows, int seq, int pos, enum dtype act, const float *got)
 {
 	int cols = s->shape.heads * s->shape.head_dim;
 	float want[64 * 64];
@@ -242,14 +241,12 @@ TEST(within_bound_of_float64)
 				double dot = 0;
 				for (int d = 0; d < dim; d++)
 					dot += (double)q[d] * (double)k[key * stride + d];
-				sum += p[key] =
-					exp(dot * (double)scale[key * n_scales] * (double)s.shape.scale);
+				sum += p[key] = exp(dot * (double)scale[key * n_scales] * (double)s.shape.scale);
 			}
 			for (int d = 0; d < dim; d++) {
 				double want = 0;
 				for (int key = 0; key <= pos; key++)
-					want += p[key] / sum *
-						(double)scale[key * n_scales + s.shape.kv_heads] *
+					want += p[key] / sum * (double)scale[key * n_scales + s.shape.kv_heads] *
 						(double)k[key * stride + s.shape.kv_heads * dim + d];
 				CHECK(fabs((double)out[(pos * s.shape.heads + h) * dim + d] - want) <= 5e-6);
 			}

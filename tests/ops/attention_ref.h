@@ -63,8 +63,7 @@ static void ref_int8(float *x, int n, float *scale)
 /* Scales of the K/V heads of a token, K first; behind the rows of all tokens. Ones, but for int8. */
 static float *ref_scales(const struct scene *s, const float *rows, int seq, int pos)
 {
-	return (float *)rows + (size_t)s->length[seq] * (size_t)row_floats(s) +
-	       (size_t)(pos * 2 * s->shape.kv_heads);
+	return (float *)rows + (size_t)s->length[seq] * (size_t)row_floats(s) + (size_t)(pos * 2 * s->shape.kv_heads);
 }
 
 /* Rows of one sequence after rope, K and V as the cache holds them. */
@@ -153,8 +152,8 @@ static void ref_combine(struct state *a, const struct state *b, int dim)
 }
 
 /* Ranges of `unit` keys [first, first + count) of all. */
-static void ref_ranges(const struct head_view *h, int keys, int unit, int first, int count,
-		       enum mutant mutant, struct state *out)
+static void ref_ranges(const struct head_view *h, int keys, int unit, int first, int count, enum mutant mutant,
+		       struct state *out)
 {
 	struct state right;
 	int left = mutant == RIGHT ? ref_left(count) : count - 1;
@@ -169,8 +168,7 @@ static void ref_ranges(const struct head_view *h, int keys, int unit, int first,
 }
 
 /* RUNNING rescales after every 16 keys, as a streaming softmax does. */
-static void ref_token(const struct scene *s, const float *rows, int seq, int pos, enum mutant mutant,
-		      float *out)
+static void ref_token(const struct scene *s, const float *rows, int seq, int pos, enum mutant mutant, float *out)
 {
 	int dim = s->shape.head_dim, unit = mutant == RUNNING ? 16 : 256;
 	struct state sum;

@@ -56,8 +56,7 @@ static float ref_segments(const float *x, const float *w, int n, int first, int 
 }
 
 /* Leaves [first, first + count) by the perfect tree. x and w start at the axis' column 0. */
-static float ref_leaves(const float *x, const float *w, const struct split *k, int first, int count,
-			enum mutant mutant)
+static float ref_leaves(const float *x, const float *w, const struct split *k, int first, int count, enum mutant mutant)
 {
 	if (count == 1) {
 		int at = k->start[first], n = k->start[first + 1] - at;
@@ -110,8 +109,7 @@ static struct weight *load(struct backend *b, const struct data_set *d, const st
 
 	for (int row = half, n; row < d->n; row += n) {
 		n = min_int(7, d->n - row);
-		weight_rows(w, row, n, src + (size_t)row * (size_t)d->cols * dtype_size(d->stored),
-			    (size_t)d->cols);
+		weight_rows(w, row, n, src + (size_t)row * (size_t)d->cols * dtype_size(d->stored), (size_t)d->cols);
 	}
 	weight_rows(w, 0, half, src, (size_t)d->cols);
 	return w;
@@ -131,8 +129,7 @@ static float *run(struct backend *b, const struct data_set *d, const struct spli
 
 	for (int r = 0; r < count; r++)
 		memcpy(x + (size_t)(r * own.count) * size,
-		       (const char *)d->x +
-			       ((size_t)(first + r) * (size_t)d->cols + (size_t)own.first) * size,
+		       (const char *)d->x + ((size_t)(first + r) * (size_t)d->cols + (size_t)own.first) * size,
 		       (size_t)own.count * size);
 	backend_linear(b, out, &t, w, NULL);
 	weight_destroy(w);
@@ -146,10 +143,10 @@ static const struct {
 	     {DT_F32, DT_F16},   {DT_BF16, DT_F32}, {DT_BF16, DT_F16}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static const struct shape shapes[] = {
-	{1, 1, 2, 1},     {2, 64, 30, 1},    {3, 65, 172, 1},   {5, 130, 512, 1}, {7, 63, 514, 1},
-	{64, 70, 172, 1}, {13, 33, 1408, 1}, {1, 200, 5120, 1}, {9, 17, 5120, 1}, {4, 40, 3, 1},
-	{6, 16, 1025, 1}, {8, 66, 1, 1},     {11, 100, 513, 1}, {0, 64, 64, 1}};
+static const struct shape shapes[] = {{1, 1, 2, 1},      {2, 64, 30, 1},   {3, 65, 172, 1},   {5, 130, 512, 1},
+				      {7, 63, 514, 1},   {64, 70, 172, 1}, {13, 33, 1408, 1}, {1, 200, 5120, 1},
+				      {9, 17, 5120, 1},  {4, 40, 3, 1},    {6, 16, 1025, 1},  {8, 66, 1, 1},
+				      {11, 100, 513, 1}, {0, 64, 64, 1}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static void check_bound(const struct data_set *d, const float *out)
@@ -163,8 +160,7 @@ static void check_bound(const struct data_set *d, const float *out)
 			}
 			bound = size * 0x1p-24 * (min_int(d->cols, 512) + 16);
 			if (!(fabs(got - sum) <= bound))
-				CHECK_FAIL("(%d, %d) of K = %d: %g, want %g, bound %g", r, n, d->cols, got,
-					   sum, bound);
+				CHECK_FAIL("(%d, %d) of K = %d: %g, want %g, bound %g", r, n, d->cols, got, sum, bound);
 		}
 }
 
@@ -186,23 +182,21 @@ TEST(within_bound_of_float64)
 /* The scalar contract over wild data: subnormals, zeros of both signs, tiny and huge exponents. */
 static void contract(enum cpu_isa isa)
 {
-	static const struct shape small[] = {{1, 1, 2, 1},    {2, 5, 30, 1},   {7, 65, 172, 1},
-					     {3, 6, 514, 1},  {2, 3, 3, 1},    {3, 4, 1025, 1},
-					     {2, 5, 3500, 1}, {3, 5, 172, 32}, {2, 4, 1408, 8},
-					     {2, 3, 999, 4},  {1, 2, 9000, 2}};
+	static const struct shape small[] = {{1, 1, 2, 1},    {2, 5, 30, 1},   {7, 65, 172, 1}, {3, 6, 514, 1},
+					     {2, 3, 3, 1},    {3, 4, 1025, 1}, {2, 5, 3500, 1}, {3, 5, 172, 32},
+					     {2, 4, 1408, 8}, {2, 3, 999, 4},  {1, 2, 9000, 2}};
 
 	for (size_t i = 0; i < sizeof small / sizeof *small; i++)
 		for (int k = 0; k < KINDS; k++) {
 			struct backend *b = open_backend(isa, 1, kinds[k].act);
 			struct data_set d = make_data(&small[i], kinds[k].act, kinds[k].stored, WILD);
-			struct split axis = small[i].cols == 999 ? split_odd(999, 4)
-								 : split_groups(d.cols, small[i].leaves);
-			float *out = run(b, &d, &axis, 0, d.rows),
-			      *want = xalloc((size_t)(d.rows * d.n), sizeof *want);
+			struct split axis =
+				small[i].cols == 999 ? split_odd(999, 4) : split_groups(d.cols, small[i].leaves);
+			float *out = run(b, &d, &axis, 0, d.rows), *want = xalloc((size_t)(d.rows * d.n), sizeof *want);
 			for (int r = 0; r < d.rows; r++)
 				for (int n = 0; n < d.n; n++)
-					want[r * d.n + n] = ref_leaves(d.fx + r * d.cols, d.fw + n * d.cols,
-								       &axis, 0, axis.n_leaves, RIGHT);
+					want[r * d.n + n] = ref_leaves(d.fx + r * d.cols, d.fw + n * d.cols, &axis, 0,
+								       axis.n_leaves, RIGHT);
 			check_bits("linear", out, want, (size_t)(d.rows * d.n));
 			free(out), free(want);
 			drop_data(&d);
@@ -362,8 +356,7 @@ TEST(owners_of_a_split_axis_give_the_bits_of_one)
 	for (size_t i = 0; i < sizeof split / sizeof *split; i++)
 		for (int k = 0; k < 2; k++) {
 			struct data_set d = make_data(&split[i], kinds[k].act, kinds[k].stored, WILD);
-			struct split axis =
-				d.cols == 777 ? split_odd(777, 16) : split_groups(d.cols, split[i].leaves);
+			struct split axis = d.cols == 777 ? split_odd(777, 16) : split_groups(d.cols, split[i].leaves);
 			struct backend *b = open_backend(CPU_AUTO, 1, d.act);
 			float *want = run(b, &d, &axis, 0, d.rows);
 			for (int o = 0; o < 5; o++)

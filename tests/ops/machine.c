@@ -56,8 +56,8 @@ TEST(ref_fma_is_one_rounding)
 	for (int i = 0; i < 2000000; i++) {
 		float a = ldexpf(rng_unit(&r), (int)(rng_next(&r) % 40) - 20),
 		      b = ldexpf(rng_unit(&r), (int)(rng_next(&r) % 40) - 20);
-		float c = i % 3 ? ldexpf(rng_unit(&r), (int)(rng_next(&r) % 40) - 20) : -a * b,
-		      want = fmaf(a, b, c), got = ref_fma(a, b, c);
+		float c = i % 3 ? ldexpf(rng_unit(&r), (int)(rng_next(&r) % 40) - 20) : -a * b, want = fmaf(a, b, c),
+		      got = ref_fma(a, b, c);
 		if (fabsf(want) >= 0x1p-120f || want == 0)
 			check_bits("fma", &got, &want, 1);
 	}
@@ -95,10 +95,7 @@ static void edges(enum cpu_isa isa, enum dtype type)
 		for (int k = 0; k < TRY; k++) {
 			/* about +-2^-126, minus or plus something from 2^-140 to 2^-160 */
 			w[2 * k + 1] = ldexpf(k % 3 ? 1 : rng_unit(&r), -63 + i % 2);
-			w[2 * k] = ldexpf(k % 2   ? rng_unit(&r)
-					  : k & 4 ? 1
-						  : -1,
-					  -80 - (int)(rng_next(&r) % 20));
+			w[2 * k] = ldexpf(k % 2 ? rng_unit(&r) : k & 4 ? 1 : -1, -80 - (int)(rng_next(&r) % 20));
 			if (k & 8)
 				w[2 * k + 1] = -w[2 * k + 1];
 		}

@@ -42,8 +42,7 @@ static float *run(struct backend *b, const struct matrix *x, const struct matrix
 
 	for (int row = 0, n; row < w->rows; row += n) { /* in bites, as a loader brings them */
 		n = min_int(7, w->rows - row);
-		weight_rows(packed, row, n,
-			    (char *)w->p + (size_t)row * (size_t)w->cols * dtype_size(w->type),
+		weight_rows(packed, row, n, (char *)w->p + (size_t)row * (size_t)w->cols * dtype_size(w->type),
 			    (size_t)w->cols);
 	}
 	backend_linear(b, out, &t, packed, NULL);
@@ -118,8 +117,7 @@ static float ref_segments(const float *x, const float *w, int n, int first, int 
 		       ref_segments(x, w, n, first + left, count - left, quant));
 }
 
-static float ref_leaves(const float *x, const float *w, const struct split *k, int first, int count,
-			enum quant quant)
+static float ref_leaves(const float *x, const float *w, const struct split *k, int first, int count, enum quant quant)
 {
 	int at = k->start[first], n = k->start[first + 1] - at;
 
@@ -142,9 +140,8 @@ static struct split split_heads(int cols, int leaves)
 static const struct {
 	int rows, n, cols, leaves;
 	enum dtype act, stored;
-} cases[] = {{1, 5, 32, 1, DT_F32, DT_F32},    {2, 65, 30, 1, DT_BF16, DT_BF16},
-	     {7, 64, 172, 1, DT_F32, DT_F16},  {3, 9, 1408, 8, DT_BF16, DT_F32},
-	     {6, 20, 64, 8, DT_F32, DT_BF16},  {13, 3, 5120, 1, DT_BF16, DT_BF16},
+} cases[] = {{1, 5, 32, 1, DT_F32, DT_F32},    {2, 65, 30, 1, DT_BF16, DT_BF16}, {7, 64, 172, 1, DT_F32, DT_F16},
+	     {3, 9, 1408, 8, DT_BF16, DT_F32}, {6, 20, 64, 8, DT_F32, DT_BF16},  {13, 3, 5120, 1, DT_BF16, DT_BF16},
 	     {4, 6, 1100, 32, DT_F32, DT_F16}, {25, 70, 512, 1, DT_F32, DT_F32}};
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -153,17 +150,15 @@ static void contract(enum cpu_isa isa)
 	for (int i = 0; i < CASES; i++)
 		for (int q = 0; q < 2; q++) {
 			struct backend *b = open_backend(isa, 2, cases[i].act);
-			struct matrix x = make(cases[i].rows, cases[i].cols, cases[i].act, WILD,
-					       5 + (uint64_t)i),
-				      w = make(cases[i].n, cases[i].cols, cases[i].stored, WILD,
-					       99 + (uint64_t)i);
-			struct split k = cases[i].leaves == 1 ? split_whole(x.cols)
-							      : split_heads(x.cols, cases[i].leaves);
+			struct matrix x = make(cases[i].rows, cases[i].cols, cases[i].act, WILD, 5 + (uint64_t)i),
+				      w = make(cases[i].n, cases[i].cols, cases[i].stored, WILD, 99 + (uint64_t)i);
+			struct split k =
+				cases[i].leaves == 1 ? split_whole(x.cols) : split_heads(x.cols, cases[i].leaves);
 			float *out = run(b, &x, &w, quants[q], &k);
 			for (int r = 0; r < x.rows; r++)
 				for (int n = 0; n < w.rows; n++) {
-					float want = ref_leaves(x.f + r * x.cols, w.f + n * x.cols, &k, 0,
-								k.n_leaves, quants[q]);
+					float want = ref_leaves(x.f + r * x.cols, w.f + n * x.cols, &k, 0, k.n_leaves,
+								quants[q]);
 					check_bits("quantised linear", out + r * w.rows + n, &want, 1);
 				}
 			free(out);
@@ -216,8 +211,7 @@ TEST(within_quantised_bound_of_float64)
 				for (int c = 0; c < x.cols; c++)
 					sum += (double)xr[c] * (double)wr[c];
 				for (int c = 0; c < x.cols; c += GROUP)
-					bound += group_bound(xr + c, wr + c, min_int(GROUP, x.cols - c),
-							     quants[q]);
+					bound += group_bound(xr + c, wr + c, min_int(GROUP, x.cols - c), quants[q]);
 				if (!(fabs((double)out[j] - sum) <= bound))
 					CHECK_FAIL("%g, want %g, bound %g", (double)out[j], sum, bound);
 			}
@@ -244,9 +238,7 @@ static void extremes(enum cpu_isa isa)
 			for (int i = 0; i < ROWS * K; i++)
 				x[i] = sign & 1 && (!(sign & 4) || i % 2) ? -127 : 127;
 			for (int i = 0; i < N * K; i++)
-				w[i] = sign & 2 && (!(sign & 4) || i % 4 > 1) && quants[q] == QUANT_INT8
-					       ? low
-					       : -low;
+				w[i] = sign & 2 && (!(sign & 4) || i % 4 > 1) && quants[q] == QUANT_INT8 ? low : -low;
 			out = run(b, &mx, &mw, quants[q], &k);
 			for (int i = 0; i < ROWS * N; i++) {
 				double want = 0;
@@ -254,8 +246,8 @@ static void extremes(enum cpu_isa isa)
 					want += (double)x[i / N * K + c] * (double)w[i % N * K + c];
 				if ((double)out[i] != want)
 					CHECK_FAIL("%s, signs %d: %g, want %g",
-						   quants[q] == QUANT_INT8 ? "int8" : "int4", sign,
-						   (double)out[i], want);
+						   quants[q] == QUANT_INT8 ? "int8" : "int4", sign, (double)out[i],
+						   want);
 			}
 			free(out);
 			backend_destroy(b);
@@ -280,8 +272,7 @@ TEST(threads_and_batches_change_nothing)
 	struct split k = split_whole(1408);
 
 	for (int q = 0; q < 2; q++) {
-		struct backend *one = open_backend(CPU_AUTO, 1, DT_BF16),
-			       *three = open_backend(CPU_AUTO, 3, DT_BF16);
+		struct backend *one = open_backend(CPU_AUTO, 1, DT_BF16), *three = open_backend(CPU_AUTO, 3, DT_BF16);
 		float *want = run(one, &x, &w, quants[q], &k), *got = run(three, &x, &w, quants[q], &k);
 		check_bits("threads", got, want, 33 * 150);
 		free(got);
@@ -314,11 +305,9 @@ TEST(owners_of_a_split_axis_give_the_bits_of_one)
 				      ws = {10, 512, NULL, xalloc(10 * 512, 4), DT_F32};
 			mine.first = 4 * r, mine.count = 4;
 			for (int i = 0; i < 3; i++)
-				memcpy((float *)xs.p + i * 512, x.f + i * 1024 + r * 512,
-				       512 * sizeof(float));
+				memcpy((float *)xs.p + i * 512, x.f + i * 1024 + r * 512, 512 * sizeof(float));
 			for (int i = 0; i < 10; i++)
-				memcpy((float *)ws.p + i * 512, w.f + i * 1024 + r * 512,
-				       512 * sizeof(float));
+				memcpy((float *)ws.p + i * 512, w.f + i * 1024 + r * 512, 512 * sizeof(float));
 			half[r] = run(b, &xs, &ws, quants[q], &mine);
 			free(xs.p), free(ws.p);
 		}

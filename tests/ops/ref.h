@@ -47,8 +47,7 @@ static inline float ref_fma(float fa, float fb, float fc)
 }
 static inline float ref_add(float a, float b)
 {
-	return ref_out((double)ref_in(a) +
-		       ref_in(b)); /* two f32 to one double to f32: no double rounding for sums */
+	return ref_out((double)ref_in(a) + ref_in(b)); /* two f32 to one double to f32: no double rounding for sums */
 }
 static inline float ref_mul(float a, float b)
 {
@@ -200,8 +199,7 @@ static inline void check_bits(const char *what, const float *a, const float *b, 
 {
 	for (size_t i = 0; i < n; i++)
 		if (memcmp(a + i, b + i, sizeof *a) && !(a[i] != a[i] && b[i] != b[i]))
-			CHECK_FAIL("%s: element %zu of %zu: %a and %a", what, i, n, (double)a[i],
-				   (double)b[i]);
+			CHECK_FAIL("%s: element %zu of %zu: %a and %a", what, i, n, (double)a[i], (double)b[i]);
 }
 static inline size_t count_differ(const float *a, const float *b, size_t n)
 {

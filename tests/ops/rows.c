@@ -32,8 +32,7 @@ static struct norm_data norm_data(const struct norm_case *c, enum data how)
 	struct rng r = {(uint64_t)c->cols + 77};
 	size_t n = (size_t)c->rows * (size_t)c->cols;
 	struct norm_data d = {random_as(&r, n, DT_F32, how), random_as(&r, n, DT_F32, how),
-			      random_as(&r, (size_t)c->cols, DT_F32, how),
-			      random_as(&r, (size_t)c->cols, DT_F32, how)};
+			      random_as(&r, (size_t)c->cols, DT_F32, how), random_as(&r, (size_t)c->cols, DT_F32, how)};
 
 	return d;
 }
@@ -74,11 +73,9 @@ static float *run_norm(struct backend *b, const struct norm_case *c, struct norm
 	size_t n = (size_t)c->rows * (size_t)c->cols;
 	void *raw = xalloc(n, sizeof(float));
 	float *out = xalloc(n, sizeof *out);
-	struct tensor t = tensor_of(raw, c->type, c->rows, c->cols),
-		      x = tensor_of(d->x, DT_F32, c->rows, c->cols);
+	struct tensor t = tensor_of(raw, c->type, c->rows, c->cols), x = tensor_of(d->x, DT_F32, c->rows, c->cols);
 
-	backend_add_norm(b, &t, &x, c->delta ? d->delta : NULL, d->w, c->bias ? d->bias : NULL, c->kind,
-			 1e-5f);
+	backend_add_norm(b, &t, &x, c->delta ? d->delta : NULL, d->w, c->bias ? d->bias : NULL, c->kind, 1e-5f);
 	for (size_t i = 0; i < n; i++)
 		out[i] = get_as(raw, i, c->type);
 	free(raw);
@@ -221,8 +218,8 @@ TEST(exp_at_the_extremes)
 
 	run_exp(kernels(CPU_AUTO), y, x, 16);
 	CHECK(y[0] == 1 && y[1] == 1 && y[8] == 1 && y[9] == 1 && y[10] == 1);
-	CHECK(y[2] == 0 && !signbit(y[2]) && isinf(y[3]) && y[4] == 0 && isinf(y[5]) && y[6] == 0 &&
-	      y[15] == 0 && isinf(y[7]));
+	CHECK(y[2] == 0 && !signbit(y[2]) && isinf(y[3]) && y[4] == 0 && isinf(y[5]) && y[6] == 0 && y[15] == 0 &&
+	      isinf(y[7]));
 	for (int i = 0; i < 16; i++)
 		z[i] = ref_exp(x[i]);
 	check_bits("exp", y, z, 16);
@@ -230,8 +227,7 @@ TEST(exp_at_the_extremes)
 
 TEST(exp_same_bits_everywhere)
 {
-	float *x = xalloc(POINTS, sizeof *x), *want = xalloc(POINTS, sizeof *want),
-	      *y = xalloc(POINTS, sizeof *y);
+	float *x = xalloc(POINTS, sizeof *x), *want = xalloc(POINTS, sizeof *want), *y = xalloc(POINTS, sizeof *y);
 
 	for (int i = 0; i < POINTS; i++)
 		x[i] = (float)(-105 + 195.0 * i / POINTS);
@@ -257,8 +253,7 @@ static void silu(enum cpu_isa isa, enum dtype type)
 		float *in = random_as(&r, 2 * n, DT_F32, WILD), *want = xalloc(n, sizeof *want),
 		      *got = xalloc(n, sizeof *got);
 		void *raw = xalloc(n, sizeof(float));
-		struct tensor out = tensor_of(raw, type, rows, ffn),
-			      gate_up = tensor_of(in, DT_F32, rows, 2 * ffn);
+		struct tensor out = tensor_of(raw, type, rows, ffn), gate_up = tensor_of(in, DT_F32, rows, 2 * ffn);
 		for (int row = 0; row < rows; row++)
 			for (int c = 0; c < ffn; c++) {
 				float g = in[row * 2 * ffn + c], u = in[row * 2 * ffn + ffn + c];
@@ -331,8 +326,7 @@ static void embed(enum dtype act, enum dtype stored)
 	for (int i = 0; i < 7; i++)
 		for (int c = 0; c < COLS; c++) {
 			int row = ids[i] - 100;
-			float want =
-				row >= 0 && row < WORDS ? get_as(src, (size_t)(row * COLS + c), stored) : 0;
+			float want = row >= 0 && row < WORDS ? get_as(src, (size_t)(row * COLS + c), stored) : 0;
 			if (act == DT_BF16)
 				want = f32_from_bf16(bf16_from_f32(want));
 			want = fabsf(want) < 0x1p-126f ? 0 : want;

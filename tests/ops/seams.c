@@ -27,13 +27,8 @@ struct line {
 
 static void rig_init(struct rig *r)
 {
-	struct model_config c = {.hidden = 64,
-				 .ffn = 96,
-				 .layers = 2,
-				 .heads = 4,
-				 .kv_heads = 2,
-				 .head_dim = 16,
-				 .vocab = VOCAB};
+	struct model_config c = {
+		.hidden = 64, .ffn = 96, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = 16, .vocab = VOCAB};
 	struct step_limits lim = {
 		.max_seqs = SEQS, .max_tokens = SEQS * (PROMPT + DRAFTS + 1), .max_blocks = 16, .rows = 4};
 	struct cpu_options cpu = {
@@ -81,8 +76,7 @@ static void forward(struct rig *r, struct line *line)
 		tokens += line[i].n - line[i].done;
 		blocks += div_up(line[i].n, BLOCK);
 	}
-	*s->head =
-		(struct step_head){STEP_RUN, 0, r->no++, SEQS, tokens, tokens, blocks, SEQS, tokens, tokens};
+	*s->head = (struct step_head){STEP_RUN, 0, r->no++, SEQS, tokens, tokens, blocks, SEQS, tokens, tokens};
 	step_layout(s);
 	for (int i = 0; i < SEQS; i++) {
 		s->seq[i] = i;

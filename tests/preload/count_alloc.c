@@ -1,6 +1,6 @@
-/* count_alloc.c - preloaded into a daemon under test: counts calls of malloc and mmap that the program's own code makes on its main
- * thread (the engine's), while the word at the start of the file named by COUNT_ALLOC is not 0. Counts go to the words after it, one
- * a process, by order of start; the addresses of the first few callers follow. */
+/* count_alloc.c - preloaded into a daemon under test: counts calls of malloc and mmap that the program's own code makes
+ * on its main thread (the engine's), while the word at the start of the file named by COUNT_ALLOC is not 0. Counts go
+ * to the words after it, one a process, by order of start; the addresses of the first few callers follow. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
-/* A process that is loaded with this may run on the CPUs of $FAKE_CORES: "0-7", or by rank of its node "0-7/8-15". Pinning succeeds
- * without doing anything, so that a test can look at plans for a machine that is larger than this one. */
+/* A process that is loaded with this may run on the CPUs of $FAKE_CORES: "0-7", or by rank of its node "0-7/8-15".
+ * Pinning succeeds without doing anything, so that a test can look at plans for a machine that is larger than this one.
+ */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* poll.c - libxverse in a poll loop: several streams at a time; prints "INDEX REASON RESUMED id id ..." of each at its end.
- *	poll STREAMS TOKENS */
+/* poll.c - libxverse in a poll loop: several streams at a time; prints "INDEX REASON RESUMED id id ..." of each at its
+ *end. poll STREAMS TOKENS */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,11 +44,11 @@ static void send_all(struct xv_client *c, int n, int tokens)
 		int32_t prompt[3] = {1, 2, 3 + i};
 		struct rpc_request r = {.kind = RPC_GENERATE};
 		r.generate.prompt = (struct rpc_prompt){.ids = prompt, .n_ids = 3};
-		r.generate.sampling = (struct rpc_sampling){
-			.has = 1u << RPC_MAX_TOKENS | 1u << RPC_SEED | 1u << RPC_IGNORE_EOS,
-			.max_tokens = (uint32_t)tokens,
-			.seed = 7,
-			.ignore_eos = true};
+		r.generate.sampling =
+			(struct rpc_sampling){.has = 1u << RPC_MAX_TOKENS | 1u << RPC_SEED | 1u << RPC_IGNORE_EOS,
+					      .max_tokens = (uint32_t)tokens,
+					      .seed = 7,
+					      .ignore_eos = true};
 		stream[i].id = xv_send(c, &r);
 	}
 }

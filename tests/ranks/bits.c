@@ -45,13 +45,7 @@ static const struct shape {
 	 3,
 	 true},
 	{"wide",
-	 {.hidden = 1024,
-	  .ffn = 2816,
-	  .layers = 1,
-	  .heads = 8,
-	  .kv_heads = 8,
-	  .head_dim = 128,
-	  .vocab = 1111},
+	 {.hidden = 1024, .ffn = 2816, .layers = 1, .heads = 8, .kv_heads = 8, .head_dim = 128, .vocab = 1111},
 	 2,
 	 false},
 };
@@ -164,8 +158,7 @@ static void run_step(struct run *r, const int *n, int no)
 	for (int first = 0; first < r->step.head->n_rows; first += r->limits.rows) {
 		int count = r->step.head->n_rows - first;
 		count = count < r->limits.rows ? count : r->limits.rows;
-		model_rows(r->m, first, count,
-			   r->world.rank ? NULL : r->logits + (size_t)first * (size_t)vocab);
+		model_rows(r->m, first, count, r->world.rank ? NULL : r->logits + (size_t)first * (size_t)vocab);
 	}
 	for (int i = 0; i < r->n_seqs; i++)
 		for (int j = 0; j < n[i]; j++, row++)
@@ -214,8 +207,7 @@ static void open_run(struct run *r, const struct shape *shape, int class, enum c
 	struct kv_shape kv;
 	struct why why;
 
-	r->limits =
-		(struct step_limits){.max_seqs = MAX_SEQS, .max_tokens = 640, .max_blocks = 256, .rows = 16};
+	r->limits = (struct step_limits){.max_seqs = MAX_SEQS, .max_tokens = 640, .max_blocks = 256, .rows = 16};
 	opt.limits = r->limits;
 	opt.quant = classes[class].quant;
 	opt.quant_head = classes[class].head;
@@ -291,8 +283,7 @@ static void read_table(void)
 		for (int s = 0; s < N_SHAPES; s++)
 			for (int c = 0; c < N_CLASSES; c++)
 				if (!strcmp(shape, shapes[s].name) && !strcmp(class, classes[c].name))
-					snprintf(expect[s][c], sizeof expect[s][c], "%.16s", hash),
-						have_table++;
+					snprintf(expect[s][c], sizeof expect[s][c], "%.16s", hash), have_table++;
 	if (f)
 		fclose(f);
 }
@@ -320,8 +311,7 @@ static int compare(int ranks, const char *isa, int threads, const char *plans)
 					pclose(f);
 					CHECK_FAIL("%d ranks, %s, %d threads: %s %s %s has hash %s, the "
 						   "table %s",
-						   ranks, isa, threads, shape, class, plan, hash,
-						   expect[s][c]);
+						   ranks, isa, threads, shape, class, plan, hash, expect[s][c]);
 				}
 			}
 	}

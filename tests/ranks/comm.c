@@ -31,8 +31,7 @@ static float whole(uint32_t no, int first, int n, size_t at)
 
 	while (big * 2 <= n)
 		big *= 2;
-	return big == n ? subtree(no, first, n, at)
-			: subtree(no, first, big, at) + whole(no, first + big, n - big, at);
+	return big == n ? subtree(no, first, n, at) : subtree(no, first, big, at) + whole(no, first + big, n - big, at);
 }
 
 static void fill_parts(float *to, uint32_t no, const struct split *k, size_t length)
@@ -75,16 +74,14 @@ static const struct shard_shape shapes[] = {
 };
 
 /* All splits of a shape that has a rank count of this size. */
-static int check_shape(struct comm *c, const struct shard_shape *p, int rows, int cols, size_t stride,
-		       uint32_t no)
+static int check_shape(struct comm *c, const struct shard_shape *p, int rows, int cols, size_t stride, uint32_t no)
 {
 	struct shard s;
 
 	if (c->size > shard_max_ranks(p))
 		return 0;
 	s = shard_make(p, c->rank, c->size);
-	return check_sum(c, no, &s.o, rows, cols, stride) +
-	       check_sum(c, no + 1, &s.down, rows, cols, stride) +
+	return check_sum(c, no, &s.o, rows, cols, stride) + check_sum(c, no + 1, &s.down, rows, cols, stride) +
 	       check_sum(c, no + 2, &s.vocab_sum, rows, cols, stride);
 }
 
@@ -158,12 +155,8 @@ static int gathers_are_uneven(struct world *w)
 	int wrong = 0, cols[32];
 
 	for (size_t v = 0; v < sizeof vocabs / sizeof *vocabs; v++) {
-		struct shard_shape p = {.hidden = 8,
-					.heads = 32,
-					.kv_heads = 32,
-					.head_dim = 1,
-					.ffn = 8,
-					.vocab = vocabs[v]};
+		struct shard_shape p = {
+			.hidden = 8, .heads = 32, .kv_heads = 32, .head_dim = 1, .ffn = 8, .vocab = vocabs[v]};
 
 		for (int r = 0; r < w->size; r++)
 			cols[r] = shard_make(&p, r, w->size).vocab.count;

@@ -46,8 +46,7 @@ static int job_rank(int argc, char **argv, const struct job_test *tests, int n)
 
 		failed += wrong != 0;
 		if (wrong && w.rank == 0)
-			printf("FAILED %s on %d ranks: %lld wrong\n", tests[i].name, w.size,
-			       (long long)wrong);
+			printf("FAILED %s on %d ranks: %lld wrong\n", tests[i].name, w.size, (long long)wrong);
 	}
 	if (w.rank == 0)
 		printf("%d passed, %d failed, 0 skipped\n", n - failed, failed);
@@ -72,10 +71,9 @@ static void job_one(int size, const char *extra, int *count)
 	FILE *out;
 
 	if (size)
-		snprintf(launch, sizeof launch,
-			 "timeout -k 5 300 mpirun --oversubscribe --bind-to none -n %d", size);
-	snprintf(command, sizeof command, "XV_JOB=1 %s '%s' %s 2>&1 < /dev/null", launch,
-		 job_self(path, sizeof path), extra);
+		snprintf(launch, sizeof launch, "timeout -k 5 300 mpirun --oversubscribe --bind-to none -n %d", size);
+	snprintf(command, sizeof command, "XV_JOB=1 %s '%s' %s 2>&1 < /dev/null", launch, job_self(path, sizeof path),
+		 extra);
 	out = popen(command, "r");
 	while (out && fgets(line, sizeof line, out)) {
 		if (sscanf(line, "%d passed, %d failed, %d skipped", &got[0], &got[1], &got[2]) == 3) {

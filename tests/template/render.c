@@ -1,6 +1,7 @@
-/* render.c - renders templates for check_template: one JSON object a line on standard input, one a line on standard output.
- *   in:  {"template": source, "own": {...}, "said": {...}, "now": seconds}     ("template" may be left out: the one before)
- *   out: {"text": ...} or {"error": code name, "why": ...}, with "user": the parts that are the user's, "ms": CPU time of rendering */
+/* render.c - renders templates for check_template: one JSON object a line on standard input, one a line on standard
+ * output. in:  {"template": source, "own": {...}, "said": {...}, "now": seconds}     ("template" may be left out: the
+ * one before) out: {"text": ...} or {"error": code name, "why": ...}, with "user": the parts that are the user's, "ms":
+ * CPU time of rendering */
 #include <jansson.h>
 #include <stdio.h>
 #include <time.h>
@@ -22,7 +23,8 @@ static uint64_t cpu_ns(void)
 
 static json_t *answer(const struct template *t, json_t *in)
 {
-	struct template_input input = {.own = json_object_get(in, "own"), .said = json_object_get(in, "said"),
+	struct template_input input = {.own = json_object_get(in, "own"),
+				       .said = json_object_get(in, "said"),
 				       .now = json_integer_value(json_object_get(in, "now"))};
 	struct template_output out;
 	struct why why;

@@ -150,7 +150,8 @@ TEST(one_large_call_is_judged_alone)
 	check_empty();
 }
 
-/* Whoever holds nothing finds a place while any is free that is not kept; nobody holds more than seven times what is free then. */
+/* Whoever holds nothing finds a place while any is free that is not kept; nobody holds more than seven times what is
+ * free then. */
 TEST(random_lives)
 {
 	enum { MOST = 400, USERS = 12 };

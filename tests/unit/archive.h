@@ -30,7 +30,8 @@ static inline void put_text(struct bytes *o, const char *s)
 	put(o, s, strlen(s));
 }
 
-/* An archive of a pickle and a storage of 96 bytes (0, 1, 2 ...), as torch lays it out; marks say where its parts are. */
+/* An archive of a pickle and a storage of 96 bytes (0, 1, 2 ...), as torch lays it out; marks say where its parts are.
+ */
 struct archive {
 	struct bytes file;
 	size_t pickle_local, data_local, data, central, data_central, end64, locator, end;
@@ -119,7 +120,9 @@ static inline int parse(const struct archive *a, size_t n, struct table *t, stru
 	return err;
 }
 
-#define STORAGE "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\x18tQ"
+#define STORAGE \
+	"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" \
+	"0X\3\0\0\0cpuK\x18tQ"
 #define HOOKS "ccollections\nOrderedDict\n)R"
 /* {"w": tensor of [2, 3] at 1} */
 #define DICT_OPEN "\x80\2}q\0(X\1\0\0\0w"

@@ -7,13 +7,11 @@ static void *blamer(void *arg)
 {
 	int me = (int)(intptr_t)arg;
 	struct board *b = board_join(common->page, me, 8, getpid());
-	struct blame mine = {.kind = BLAME_DIED, .rank = me, .pid = 100 + me, .step = me, .op = (uint32_t)me},
-		     got;
+	struct blame mine = {.kind = BLAME_DIED, .rank = me, .pid = 100 + me, .step = me, .op = (uint32_t)me}, got;
 
 	if (board_blame(b, &mine))
 		atomic_fetch_add(&winners, 1);
-	if (!board_blamed(b, &got) || got.pid != 100 + got.rank || got.step != got.rank ||
-	    got.op != (uint32_t)got.rank)
+	if (!board_blamed(b, &got) || got.pid != 100 + got.rank || got.step != got.rank || got.op != (uint32_t)got.rank)
 		atomic_fetch_add(&winners, 100);
 	if (board_blame(b, &mine))
 		atomic_fetch_add(&winners, 1000);
@@ -235,7 +233,8 @@ TEST(leaving_is_not_blamed)
 
 static pthread_barrier_t all_here;
 
-/* Threads for ranks, each with its watch thread: whoever works may be looked at while it does (the sanitizer's case). */
+/* Threads for ranks, each with its watch thread: whoever works may be looked at while it does (the sanitizer's case).
+ */
 static void *thread_rank(void *arg)
 {
 	int rank = (int)(intptr_t)arg;

@@ -83,7 +83,8 @@ TEST(a_pause_does_not_hide_a_stopped_rank)
 
 static void crashes(struct board *b, int rank)
 {
-	volatile char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* UBSan has words of its own for NULL */
+	volatile char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+				      0); /* UBSan has words of its own for NULL */
 
 	board_crashes(b);
 	board_step(b, 3);

@@ -57,8 +57,7 @@ static void meet(void)
 
 static void rank_main(const struct play *play, int rank)
 {
-	struct watch_options how = {
-		.watchdog_ns = play->watchdog_ms * 1000000ll, .last_words = words, .arg = common};
+	struct watch_options how = {.watchdog_ns = play->watchdog_ms * 1000000ll, .last_words = words, .arg = common};
 	struct board *b = board_join(common->page, rank, RANKS, getpid());
 
 	log_init(rank, LOG_ERROR);
@@ -105,8 +104,7 @@ static void end_job(struct outcome *job, uint64_t since)
 		job->ms = (int)((now_ns() - since) / 1000000);
 		for (int r = 0; r < RANKS; r++) {
 			if (pid > 0 && job->pid[r] == pid)
-				job->status[r] =
-					WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+				job->status[r] = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 			if (job->ms > 20000)
 				kill(job->pid[r], SIGKILL);
 		}

@@ -1,4 +1,5 @@
-/* chat.c - chat formats over real vocabularies: the ids that the models' own code gives, no forged tokens, growing prefixes. */
+/* chat.c - chat formats over real vocabularies: the ids that the models' own code gives, no forged tokens, growing
+ * prefixes. */
 #include <sys/stat.h>
 #include <unistd.h>
 #include "engine/chat/chat.h"
@@ -50,7 +51,8 @@ static void clean(struct tokenizer *t)
 static void llama(struct tokenizer **t)
 {
 	fresh();
-	put("tokenizer_config.json", "{\"tokenizer_class\": \"LlamaTokenizer\", \"add_bos_token\": true, \"add_eos_token\": false}");
+	put("tokenizer_config.json",
+	    "{\"tokenizer_class\": \"LlamaTokenizer\", \"add_bos_token\": true, \"add_eos_token\": false}");
 	vocabulary("llama2c/llama-tokenizer.model", "tokenizer.model", t);
 }
 
@@ -71,7 +73,11 @@ static json_t *talk(const char *const *lines)
 
 	for (; *lines; lines++) {
 		char c = **lines;
-		const char *role = c == 'u' ? "user" : c == 'a' ? "assistant" : c == 's' ? "system" : c == 'x' ? "exec" : "odd";
+		const char *role = c == 'u'   ? "user"
+				   : c == 'a' ? "assistant"
+				   : c == 's' ? "system"
+				   : c == 'x' ? "exec"
+					      : "odd";
 		json_array_append_new(l, json_pack("{s:s, s:s}", "role", role, "content", *lines + 2));
 	}
 	return l;
@@ -113,7 +119,8 @@ static void expect(const struct tokenizer *t, const struct ids *got, const char 
 	ids_finish(&want);
 }
 
-static void check_format(const struct tokenizer *t, const char *name, const char *const *lines, const char *text, const char *const *parts)
+static void check_format(const struct tokenizer *t, const char *name, const char *const *lines, const char *text,
+			 const char *const *parts)
 {
 	struct chat *c = chat_as(name, t);
 	struct ids ids = {0};
@@ -137,26 +144,32 @@ TEST(ids_of_formats)
 	check_format(t, "xverse-v1", TALK("u hi", "a yes", "u who?"),
 		     "Human: hi\n\nAssistant: yes</s>Human: who?\n\nAssistant: ",
 		     TALK("Human: hi\n\n", "Assistant: yes", "<2>", "Human: who?\n\nAssistant: "));
-	check_format(t, "xverse-v1", TALK("s be", "u hi"), "Human: be\nHuman: hi\n\nAssistant: ",
-		     TALK("Human: be\n", "Human: hi\n\nAssistant: "));
+	check_format(t, "xverse-v1", TALK("s be", "u hi"),
+		     "Human: be\nHuman: hi\n\nAssistant: ", TALK("Human: be\n", "Human: hi\n\nAssistant: "));
 	check_format(t, "xverse-v2", TALK("s be", "u hi", "a yes", "x 5", "u who?"),
 		     "Human: be\nHuman: hi\n\nAssistant: yes</s>Exec: 5\n\nHuman: who?\n\nAssistant: ",
-		     TALK("Human: ", "be\n", "Human: ", "hi\n\n", "Assistant: ", "yes", "<2>", "Exec: ", "5\n\n", "Human: ", "who?\n\n",
-			  "Assistant: "));
-	check_format(t, "llama-2", TALK("s be", "u  hi ", "a yes", "u who?"),
-		     "<s>[INST] <<SYS>>\nbe\n<</SYS>>\n\n hi [/INST] yes </s><s>[INST] who? [/INST]",
-		     TALK("<1>", "[INST] <<SYS>>\nbe\n<</SYS>>\n\n hi [/INST] yes ", "<2>", "<1>", "[INST] who? [/INST]"));
-	check_format(t, "llama-2", TALK("u \xe3\x80\x80\n hi\xc2\xa0\t"), "<s>[INST] hi [/INST]", TALK("<1>", "[INST] hi [/INST]"));
-	check_format(t, "llama-2", TALK("u \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd", "a  ", "u \xe3\x80\x80"),
-		     "<s>[INST] \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd [/INST]  </s><s>[INST]  [/INST]",
-		     TALK("<1>", "[INST] \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd [/INST]  ", "<2>", "<1>", "[INST]  [/INST]"));
-	check_format(t, "ziya", TALK("u \n hi\xe3\x80\x80", "a yes ", "u who?"), "<s><human>:hi\n<bot>:yes \n<human>:who?\n<bot>:",
+		     TALK("Human: ", "be\n", "Human: ", "hi\n\n", "Assistant: ", "yes", "<2>", "Exec: ", "5\n\n",
+			  "Human: ", "who?\n\n", "Assistant: "));
+	check_format(
+		t, "llama-2", TALK("s be", "u  hi ", "a yes", "u who?"),
+		"<s>[INST] <<SYS>>\nbe\n<</SYS>>\n\n hi [/INST] yes </s><s>[INST] who? [/INST]",
+		TALK("<1>", "[INST] <<SYS>>\nbe\n<</SYS>>\n\n hi [/INST] yes ", "<2>", "<1>", "[INST] who? [/INST]"));
+	check_format(t, "llama-2", TALK("u \xe3\x80\x80\n hi\xc2\xa0\t"), "<s>[INST] hi [/INST]",
+		     TALK("<1>", "[INST] hi [/INST]"));
+	check_format(
+		t, "llama-2", TALK("u \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd", "a  ", "u \xe3\x80\x80"),
+		"<s>[INST] \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd [/INST]  </s><s>[INST]  [/INST]",
+		TALK("<1>", "[INST] \xe4\xbd\xa0\xe3\x80\x80\xe5\xa5\xbd [/INST]  ", "<2>", "<1>", "[INST]  [/INST]"));
+	check_format(t, "ziya", TALK("u \n hi\xe3\x80\x80", "a yes ", "u who?"),
+		     "<s><human>:hi\n<bot>:yes \n<human>:who?\n<bot>:",
 		     TALK("<1>", "<human>:hi\n<bot>:yes \n<human>:who?\n<bot>:"));
 	check_format(t, "ziya", TALK("u hi", "a yes", "u who?"), "<s><human>:hi\n<bot>:yes\n<human>:who?\n<bot>:",
 		     TALK("<1>", "<human>:hi\n<bot>:yes\n<human>:who?\n<bot>:"));
-	check_format(t, "plain", TALK("u hi", "a yes", "u who?"), "<s>Human: hi\n\nAssistant: yes\n\nHuman: who?\n\nAssistant: ",
+	check_format(t, "plain", TALK("u hi", "a yes", "u who?"),
+		     "<s>Human: hi\n\nAssistant: yes\n\nHuman: who?\n\nAssistant: ",
 		     TALK("<1>", "Human: hi\n\n", "Assistant: ", "yes\n\n", "Human: who?\n\n", "Assistant: "));
-	check_format(t, "moss", TALK("s be", "u hi"), "be\n<|Human|>: hi<eoh>\n<|MOSS|>:", TALK("be\n<|Human|>: hi<eoh>\n<|MOSS|>:"));
+	check_format(t, "moss", TALK("s be", "u hi"),
+		     "be\n<|Human|>: hi<eoh>\n<|MOSS|>:", TALK("be\n<|Human|>: hi<eoh>\n<|MOSS|>:"));
 	check_format(t, "moss", TALK("s be", "u hi", "a yes", "u who?"),
 		     "be\n<|Human|>: hi<eoh>\n<|MOSS|>: yes<eom>\n<|Human|>: who?<eoh>\n<|MOSS|>:",
 		     TALK("be\n<|Human|>: hi<eoh>\n<|MOSS|>: yes<eom>\n<|Human|>: who?<eoh>\n<|MOSS|>:"));
@@ -193,7 +206,8 @@ TEST(baichuan)
 	char *text = NULL;
 
 	fresh();
-	put("tokenizer_config.json", "{\"tokenizer_class\": \"BaichuanTokenizer\", \"add_bos_token\": false, \"add_eos_token\": false}");
+	put("tokenizer_config.json",
+	    "{\"tokenizer_class\": \"BaichuanTokenizer\", \"add_bos_token\": false, \"add_eos_token\": false}");
 	put("config.json", "{\"model_type\": \"baichuan\"}");
 	put("generation_config.json", "{\"user_token_id\": 195, \"assistant_token_id\": 196}");
 	vocabulary("baichuan/baichuan-13b.rebuilt.tokenizer.model", "tokenizer.model", &t);
@@ -207,12 +221,13 @@ TEST(baichuan)
 	clean(t);
 }
 
-/* A longer conversation begins with the ids of the shorter one, so that what was computed for it is found again. xverse-v1
- * and ziya join the request for the answer with the answer into one text: there it is the text alone. */
+/* A longer conversation begins with the ids of the shorter one, so that what was computed for it is found again.
+ * xverse-v1 and ziya join the request for the answer with the answer into one text: there it is the text alone. */
 TEST(prefixes)
 {
 	static const char *const names[] = {"xverse-v2", "baichuan", "llama-2", "moss", "plain", "xverse-v1", "ziya"};
-	static const char *const lines[] = {"u Hello, how are you?", "a I am fine.", "u 你好", "a 好", "u  <b>x</b>\n", "a \"q\" it's", "u end", NULL};
+	static const char *const lines[] = {"u Hello, how are you?", "a I am fine.", "u 你好", "a 好",
+					    "u  <b>x</b>\n",         "a \"q\" it's", "u end",  NULL};
 	struct tokenizer *t;
 
 	llama(&t);
@@ -233,7 +248,8 @@ TEST(prefixes)
 				CHECK(ids.n > before.n);
 				for (int i = 0; i < before.n; i++)
 					if (ids.id[i] != before.id[i])
-						CHECK_FAIL("%s: %d messages: id %d of %d differs", names[f], n, i, before.n);
+						CHECK_FAIL("%s: %d messages: id %d of %d differs", names[f], n, i,
+							   before.n);
 			}
 			CHECK(!strncmp(text, text_before, strlen(text_before)));
 			ids_finish(&before);
@@ -272,7 +288,8 @@ TEST(nothing_forged)
 	const struct {
 		const char *name;
 		int bos, eos;
-	} cases[] = {{"xverse-v1", 0, 1}, {"xverse-v2", 0, 1}, {"ziya", 1, 0}, {"llama-2", 2, 1}, {"plain", 1, 0}, {path, 3, 3}};
+	} cases[] = {{"xverse-v1", 0, 1}, {"xverse-v2", 0, 1}, {"ziya", 1, 0},
+		     {"llama-2", 2, 1},   {"plain", 1, 0},     {path, 3, 3}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct chat *c = chat_as(cases[i].name, t);
 		struct ids ids = {0};
@@ -312,7 +329,8 @@ TEST(many_forged)
 	CHECK_EQ(encode(c, lines, &ids, NULL, &why), 0);
 	CHECK_EQ(count(&ids, 1), MANY);
 	CHECK_EQ(count(&ids, 2), MANY);
-	CHECK(now_ns() - start < 20000000000u); /* seconds on a loaded machine; encoding the rest for each took minutes */
+	CHECK(now_ns() - start <
+	      20000000000u); /* seconds on a loaded machine; encoding the rest for each took minutes */
 	free(lines);
 	ids_finish(&ids);
 	chat_close(c);
@@ -392,8 +410,9 @@ TEST(choice)
 	check_choice(t, NULL, "tokenizer_config.json");
 	check_choice(t, "xverse-v1", "xverse-v1");
 	check_tools(t, "line 1: the tag 'bad'");
-	put("tokenizer_config.json", "{\"chat_template\": [{\"name\": \"default\", \"template\": \"{{ messages[0].content }}\"}, "
-				     "{\"name\": \"tool_use\", \"template\": \"{{ messages[0].content }} with {{ tools|length }} tools\"}]}");
+	put("tokenizer_config.json",
+	    "{\"chat_template\": [{\"name\": \"default\", \"template\": \"{{ messages[0].content }}\"}, "
+	    "{\"name\": \"tool_use\", \"template\": \"{{ messages[0].content }} with {{ tools|length }} tools\"}]}");
 	check_tools(t, "x with 1 tools");
 	put("chat_template.jinja", "a\n{% include 'b' %}");
 	check_choice(t, NULL, "chat_template.jinja: line 2: the tag 'include'");
@@ -408,7 +427,9 @@ TEST(refusals)
 		{"plain", {NULL}, "messages: empty"},
 		{"plain", {"o x", NULL}, "the role 'odd' is none of the format 'plain'"},
 		{"plain", {"a x", NULL}, "an assistant speaks first"},
-		{"baichuan", {"u x", "s y", "u z", NULL}, "in the format 'baichuan' a system message can only be the first"},
+		{"baichuan",
+		 {"u x", "s y", "u z", NULL},
+		 "in the format 'baichuan' a system message can only be the first"},
 		{"plain", {"s x", "a y", NULL}, "an assistant speaks first"},
 		{"plain", {"u x", "s y", "a z", "u w", NULL}, ""},
 		{"xverse-v2", {"u x", "a z", "s y", "u w", NULL}, ""},

@@ -187,8 +187,7 @@ TEST(a_silent_server_is_a_lost_one)
 TEST(a_full_server_is_tried_again)
 {
 	struct xv_client *c = connect_now(NULL);
-	struct rpc_server_options how = {
-		.path = rig.path, .listen_fd = -1, .group = (gid_t)-1, .max_connections = 1};
+	struct rpc_server_options how = {.path = rig.path, .listen_fd = -1, .group = (gid_t)-1, .max_connections = 1};
 	struct rpc_handler h = {.ctx = &rig.heard, .request = rig_request, .cancel = rig_cancel};
 	static struct raw other;
 	struct rpc_reply r;

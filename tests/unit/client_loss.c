@@ -110,7 +110,7 @@ TEST(a_call_that_begins_while_the_model_loads_waits)
 		refuse(i, ERR_LOADING, 100);
 	}
 	wait_requests(c, 4);
-	CHECK_EQ(notices, 1); /* once, however often it is put off */
+	CHECK_EQ(notices, 1);       /* once, however often it is put off */
 	CHECK_EQ(xv_resends(c), 0); /* it was put off, not lost */
 	finished(3);
 	expect(c, RPC_R_FINISHED);

@@ -49,13 +49,11 @@ static void find_unset(const ProtobufCMessage *m, char *out, size_t size)
 					    : 1,
 				    out, size);
 		else if (!(f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
-			snprintf(out + strlen(out), size - strlen(out), "%s.%s ", m->descriptor->short_name,
-				 f->name);
+			snprintf(out + strlen(out), size - strlen(out), "%s.%s ", m->descriptor->short_name, f->name);
 	}
 }
 
-static void unset_fields(const ProtobufCMessageDescriptor *type, const struct rpc_out *o, char *out,
-			 size_t size)
+static void unset_fields(const ProtobufCMessageDescriptor *type, const struct rpc_out *o, char *out, size_t size)
 {
 	const uint8_t *payload;
 	size_t n;

@@ -55,12 +55,11 @@ TEST(defaults_of_an_old_xverse_config)
 
 TEST(optional_keys)
 {
-	CHECK_EQ(read_with(
-			 "\"num_key_value_heads\": 4, \"head_dim\": 16, \"rope_theta\": 500000.0, "
-			 "\"tie_word_embeddings\": true,"
-			 "\"torch_dtype\": \"bfloat16\", \"eos_token_id\": [2, 3], \"bos_token_id\": 1, "
-			 "\"pad_token_id\": null,"
-			 "\"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 8192, \"rope_scaling\": null"),
+	CHECK_EQ(read_with("\"num_key_value_heads\": 4, \"head_dim\": 16, \"rope_theta\": 500000.0, "
+			   "\"tie_word_embeddings\": true,"
+			   "\"torch_dtype\": \"bfloat16\", \"eos_token_id\": [2, 3], \"bos_token_id\": 1, "
+			   "\"pad_token_id\": null,"
+			   "\"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 8192, \"rope_scaling\": null"),
 		 0);
 	CHECK_EQ(c.kv_heads, 4);
 	CHECK_EQ(c.head_dim, 16);
@@ -112,10 +111,8 @@ TEST(refusals_name_file_key_and_value)
 	CHECK_EQ(read_text("[1]"), ERR_FORMAT);
 	CHECK_EQ(read_text("{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 64}"), ERR_FORMAT);
 	CHECK_HAS(why.text, "\"intermediate_size\" is missing");
-	CHECK_EQ(
-		read_text(
-			"{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 99999999999999999999}"),
-		ERR_FORMAT);
+	CHECK_EQ(read_text("{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 99999999999999999999}"),
+		 ERR_FORMAT);
 	CHECK_EQ(model_config_read(&c, "/nonexistent", &why), ERR_IO);
 	CHECK_HAS(why.text, "/nonexistent/config.json");
 }
@@ -140,16 +137,20 @@ static void check_noted(const char *more, const char *part)
 
 TEST(old_and_new_rotary_keys)
 {
-	check_noted("\"rope_theta\": 10000.0, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}", "transformers 5");
+	check_noted(
+		"\"rope_theta\": 10000.0, \"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}",
+		"transformers 5");
 	CHECK(c.rope_theta == 500000);
 	check_noted("\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500000.0}", "");
 	CHECK(c.rope_theta == 500000);
-	check_noted("\"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 2}, \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}",
-		    "\"rope_scaling\" and \"rope_parameters\" differ");
+	check_noted(
+		"\"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 2}, \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4}",
+		"\"rope_scaling\" and \"rope_parameters\" differ");
 	CHECK(c.rope_factor == 4);
-	check_noted("\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4}, "
-		    "\"max_position_embeddings\": 256",
-		    "max_position_embeddings");
+	check_noted(
+		"\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4}, "
+		"\"max_position_embeddings\": 256",
+		"max_position_embeddings");
 	CHECK(c.rope_original == 256);
 	CHECK_EQ(read_with("\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}"), ERR_UNSUPPORTED);
 	CHECK_EQ(read_with("\"rope_theta\": NaN"), ERR_FORMAT);
@@ -158,7 +159,10 @@ TEST(old_and_new_rotary_keys)
 
 TEST(what_python_reads)
 {
-	CHECK_EQ(read_with("\"x\": [NaN, Infinity, -Infinity, 1e400, 1000000000000000000000000000000, \"a\\u0000\"], \"vocab_size\": 600"), 0);
+	CHECK_EQ(
+		read_with(
+			"\"x\": [NaN, Infinity, -Infinity, 1e400, 1000000000000000000000000000000, \"a\\u0000\"], \"vocab_size\": 600"),
+		0);
 	CHECK_EQ(c.vocab, 600);
 	CHECK_EQ(read_with("\"hidden_act\": \"swish\""), 0);
 	CHECK_EQ(read_with("\"hidden_size\": 1e2"), ERR_FORMAT);
@@ -181,9 +185,11 @@ TEST(many_end_tokens)
 
 TEST(the_class_by_its_type)
 {
-	CHECK_EQ(read_text("{\"model_type\": \"llama\", \"hidden_size\": 64, \"intermediate_size\": 172, \"num_hidden_layers\": 2, "
-			   "\"num_attention_heads\": 8, \"vocab_size\": 512}"),
-		 0);
+	CHECK_EQ(
+		read_text(
+			"{\"model_type\": \"llama\", \"hidden_size\": 64, \"intermediate_size\": 172, \"num_hidden_layers\": 2, "
+			"\"num_attention_heads\": 8, \"vocab_size\": 512}"),
+		0);
 	CHECK_STR(c.architecture, "LlamaForCausalLM");
 	check_noted("\"model_type\": \"qwen2\"", "\"model_type\" is qwen2");
 	CHECK_EQ(read_with("\"num_local_experts\": 8"), ERR_UNSUPPORTED);

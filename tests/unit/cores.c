@@ -1,4 +1,5 @@
-/* Which CPUs each rank of a node gets: shares are disjoint, stay within a package, and follow masks, quotas and other daemons. */
+/* Which CPUs each rank of a node gets: shares are disjoint, stay within a package, and follow masks, quotas and other
+ * daemons. */
 #include "base/cores.h"
 
 #include "base/base.h"

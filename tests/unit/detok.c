@@ -1,4 +1,5 @@
-/* detok.c - the text of a stream behind a prompt: the decode of both without the decode of the prompt, wherever the prompt ends. */
+/* detok.c - the text of a stream behind a prompt: the decode of both without the decode of the prompt, wherever the
+ * prompt ends. */
 #include "engine/tokenizer/tokenizer.h"
 #include "base/utf8.h"
 #include "tests/check.h"
@@ -57,7 +58,8 @@ static const char *after(const char *whole, const char *head)
 static void check_cut(const struct tokenizer *t, const struct ids *ids, int cut)
 {
 	size_t len;
-	char *whole = tokenizer_decode(t, ids->id, ids->n, true, &len), *head = tokenizer_decode(t, ids->id, cut, true, &len);
+	char *whole = tokenizer_decode(t, ids->id, ids->n, true, &len),
+	     *head = tokenizer_decode(t, ids->id, cut, true, &len);
 
 	CHECK_STR(stream(t, ids, cut), after(whole, head));
 	free(whole);
@@ -65,9 +67,29 @@ static void check_cut(const struct tokenizer *t, const struct ids *ids, int cut)
 }
 
 static const char *const prompts[] = {
-	"ok 😀",	 "价格：100€", "犇犇犇犇犇犇", "Time for a ☕", "the sum ∑",  "a ½",	      "done ✓", "Zażółć gęślą jaźń",
-	"नमस्ते", "दुनिया",	       "龘",	     "二〇二三年 🦙",	 "flags 🇩🇪",	    "family 👩‍👩‍👧‍👦", "x²",		"Příliš žluťoučký kůň",
-	"안녕하세요",	 "สวัสดี",	       "𝓗𝓮𝓵𝓵𝓸",	     "plain",		 "中文",		    "",		      "€",
+	"ok 😀",
+	"价格：100€",
+	"犇犇犇犇犇犇",
+	"Time for a ☕",
+	"the sum ∑",
+	"a ½",
+	"done ✓",
+	"Zażółć gęślą jaźń",
+	"नमस्ते",
+	"दुनिया",
+	"龘",
+	"二〇二三年 🦙",
+	"flags 🇩🇪",
+	"family 👩‍👩‍👧‍👦",
+	"x²",
+	"Příliš žluťoučký kůň",
+	"안녕하세요",
+	"สวัสดี",
+	"𝓗𝓮𝓵𝓵𝓸",
+	"plain",
+	"中文",
+	"",
+	"€",
 };
 static const char *const answers[] = {"'t be afraid", "，\n一天", "😀 again", "€", "½", " and", ""};
 
@@ -136,16 +158,17 @@ TEST(a_tail_that_the_answer_changes)
 {
 	struct tokenizer *t = open_demo();
 
-	check_bytes(t, "\xe2\x82\xac", 2, "y", "€y");			/* half a character becomes one */
-	check_bytes(t, "\xe2\x82", 2, "y", "y");			/* or stays bad: the prompt shows it already */
-	check_bytes(t, "\xe2\x82\xff", 2, "y", "\xef\xbf\xbdy");	/* a run with a bad byte is U+FFFD for each byte */
+	check_bytes(t, "\xe2\x82\xac", 2, "y", "€y");            /* half a character becomes one */
+	check_bytes(t, "\xe2\x82", 2, "y", "y");                 /* or stays bad: the prompt shows it already */
+	check_bytes(t, "\xe2\x82\xff", 2, "y", "\xef\xbf\xbdy"); /* a run with a bad byte is U+FFFD for each byte */
 	check_bytes(t, "\xe2\x82\xac\xff", 3, "y", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdy");
-	check_bytes(t, "\xe2\x82\xac\xe2\x82\xac", 3, "y", "€y");	/* the same character again is a new one */
-	check_bytes(t, "\xef\xbf\xbd\xef\xbd\xa6", 3, "y", "ｦy");	/* characters count, not bytes that they share */
+	check_bytes(t, "\xe2\x82\xac\xe2\x82\xac", 3, "y", "€y"); /* the same character again is a new one */
+	check_bytes(t, "\xef\xbf\xbd\xef\xbd\xa6", 3, "y", "ｦy"); /* characters count, not bytes that they share */
 	tokenizer_close(t);
 }
 
-/* A vocabulary cut to a model of fewer rows: no id from there on, and what is left says the same text where it has the bytes. */
+/* A vocabulary cut to a model of fewer rows: no id from there on, and what is left says the same text where it has the
+ * bytes. */
 TEST(a_vocabulary_cut_to_its_model)
 {
 	static const int limits[] = {5000, 2000, 700, 300, 10};

@@ -18,7 +18,6 @@ static const char *at(const char *name)
 	return path;
 }
 
-
 __attribute__((constructor)) static void enter(void)
 {
 	alarm(60); /* a reader that hangs ends the test */
@@ -119,7 +118,8 @@ TEST(no_permission)
 TEST(disguises)
 {
 	static const char lfs[] = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
-	static const char *const pages[] = {"<!DOCTYPE html><html>", "\n  <html lang=\"en\">", "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"};
+	static const char *const pages[] = {"<!DOCTYPE html><html>", "\n  <html lang=\"en\">",
+					    "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"};
 
 	make("pointer", lfs, sizeof lfs - 1);
 	check_refused(at("pointer"), 1000, ERR_FORMAT, "Git LFS pointer");

@@ -21,7 +21,8 @@ static struct json_doc *of_file(const char *text)
 	return read_as(text, strlen(text), &json_of_files);
 }
 
-static void check_refused(const char *text, const struct json_rules *rules, int line, int column, const char *path, const char *part)
+static void check_refused(const char *text, const struct json_rules *rules, int line, int column, const char *path,
+			  const char *part)
 {
 	struct json_error e;
 	struct json_doc *doc = json_read(text, strlen(text), rules, &e);
@@ -46,8 +47,9 @@ static void check_written(const char *text, const char *wanted)
 
 TEST(integers_of_any_length)
 {
-	struct json_doc *doc = of_file("[9223372036854775807, -9223372036854775808, 9223372036854775808, 18446744073709551615,"
-				       "18446744073709551616, -9223372036854775809, 1000000000000000019884624838656, -0, 1.0]");
+	struct json_doc *doc =
+		of_file("[9223372036854775807, -9223372036854775808, 9223372036854775808, 18446744073709551615,"
+			"18446744073709551616, -9223372036854775809, 1000000000000000019884624838656, -0, 1.0]");
 	const struct json *r = json_root(doc);
 	int64_t i;
 	uint64_t u;
@@ -72,7 +74,8 @@ TEST(special_numbers)
 
 	CHECK(json_is_num(json_at(r, 0)) && isnan(json_num(json_at(r, 0))));
 	CHECK(json_num(json_at(r, 1)) == INFINITY && json_num(json_at(r, 2)) == -INFINITY);
-	CHECK(json_num(json_at(r, 3)) == INFINITY && json_num(json_at(r, 4)) == -INFINITY && json_num(json_at(r, 5)) == 0);
+	CHECK(json_num(json_at(r, 3)) == INFINITY && json_num(json_at(r, 4)) == -INFINITY &&
+	      json_num(json_at(r, 5)) == 0);
 	json_close(doc);
 	check_refused("{\"a\": [1, NaN]}", &strict, 1, 11, "a[1]", "NaN");
 	check_refused("[-Infinity]", &strict, 1, 2, "[0]", "NaN");
@@ -124,7 +127,8 @@ TEST(keys_keep_their_order_and_many_are_found)
 TEST(refusals_have_a_place)
 {
 	check_refused("", &strict, 1, 1, "", "empty");
-	check_refused("{\"messages\": [{\"content\": \"a\nb\"}]}", &strict, 1, 29, "messages[0].content", "control character");
+	check_refused("{\"messages\": [{\"content\": \"a\nb\"}]}", &strict, 1, 29, "messages[0].content",
+		      "control character");
 	check_refused("{\"a\": 1,\n  \"b\": [1, 2, {\"c\": 01}]}", &strict, 2, 21, "b[2].c", "needless 0");
 	check_refused("{\"a\": 1,}", &strict, 1, 9, "", "key in double quotes");
 	check_refused("{\"a\" 1}", &strict, 1, 6, "", "colon");
@@ -143,7 +147,8 @@ TEST(refusals_have_a_place)
 TEST(limits)
 {
 	char text[4000];
-	struct json_rules few = {.depth = 8, .values = 100, .bytes = 1 << 20}, small = {.depth = 8, .values = 100000, .bytes = 10000};
+	struct json_rules few = {.depth = 8, .values = 100, .bytes = 1 << 20},
+			  small = {.depth = 8, .values = 100000, .bytes = 10000};
 	struct json_error e;
 
 	check_refused("[[[[[[[[[1]]]]]]]]]", &strict, 1, 9, "[0][0][0][0][0][0][0][0]", "more than 8 deep");
@@ -176,7 +181,8 @@ TEST(deep_values_need_no_stack)
 
 TEST(texts)
 {
-	struct json_doc *doc = of_file("\xef\xbb\xbf [\"\\ud83d\\ude00\", \"\\ud83dx\", \"\\u00e9\\/\\b\", \"\\ude00\\ud83d\\ud83d\\ude00\"]");
+	struct json_doc *doc = of_file(
+		"\xef\xbb\xbf [\"\\ud83d\\ude00\", \"\\ud83dx\", \"\\u00e9\\/\\b\", \"\\ude00\\ud83d\\ud83d\\ude00\"]");
 	const struct json *r = json_root(doc);
 
 	CHECK_STR(json_str(json_at(r, 0)), "\xf0\x9f\x98\x80");
@@ -188,8 +194,9 @@ TEST(texts)
 
 TEST(reals_are_written_with_the_fewest_digits)
 {
-	check_written("[0.1, 1e400, -1e400, NaN, 1.0, 1e22, 5e-324, 0.30000000000000004, -0.0, 100000.0, 1e16, 0.0001, 0.00001, 123.456]",
-		      "[0.1,Infinity,-Infinity,NaN,1.0,1e+22,5e-324,0.30000000000000004,-0.0,100000.0,1e+16,0.0001,1e-05,123.456]");
+	check_written(
+		"[0.1, 1e400, -1e400, NaN, 1.0, 1e22, 5e-324, 0.30000000000000004, -0.0, 100000.0, 1e16, 0.0001, 0.00001, 123.456]",
+		"[0.1,Infinity,-Infinity,NaN,1.0,1e+22,5e-324,0.30000000000000004,-0.0,100000.0,1e+16,0.0001,1e-05,123.456]");
 }
 
 TEST(values_made_by_hand)
@@ -230,7 +237,8 @@ TEST(values_made_by_hand)
 
 TEST(equal_values)
 {
-	struct json_doc *doc = of_file("[1, 1.0, true, 9223372036854775807, 9223372036854775808, {\"a\": 1, \"b\": []}, {\"b\": [], \"a\": 1}, null]");
+	struct json_doc *doc = of_file(
+		"[1, 1.0, true, 9223372036854775807, 9223372036854775808, {\"a\": 1, \"b\": []}, {\"b\": [], \"a\": 1}, null]");
 	const struct json *r = json_root(doc);
 
 	CHECK(json_same(json_at(r, 0), json_at(r, 1)) && !json_same(json_at(r, 0), json_at(r, 2)));

@@ -54,16 +54,15 @@ static inline struct rpc_request request(enum rpc_kind kind)
 	case RPC_GENERATE:
 		r.generate = (struct rpc_generate){
 			.sampling = sampling, .resume = resume, .timeout_ms = 9, .echo = true, .user = "u"};
-		r.generate.prompt =
-			(struct rpc_prompt){.is_text = true, .text = "a\0b\xfe", .text_len = 4, .ids = ids};
+		r.generate.prompt = (struct rpc_prompt){.is_text = true, .text = "a\0b\xfe", .text_len = 4, .ids = ids};
 		break;
 	case RPC_CHAT:
 	case RPC_TEMPLATE:
 		r.chat = (struct rpc_chat){3, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false};
 		break;
 	case RPC_SCORE:
-		r.score = (struct rpc_score){
-			.prompt = {.text = "", .ids = ids, .n_ids = 4}, .top_n = 2, .timeout_ms = 3};
+		r.score =
+			(struct rpc_score){.prompt = {.text = "", .ids = ids, .n_ids = 4}, .top_n = 2, .timeout_ms = 3};
 		break;
 	case RPC_CANCEL:
 		r.cancel.has_call = r.cancel.has_id = true;

@@ -37,8 +37,8 @@ TEST(defaults_and_plain_model)
 
 TEST(forms_of_flags)
 {
-	CHECK_EQ(PARSE("-m", "dir", "--max-model-len=16K", "-np", "7", "--no-enable-prefix-caching",
-		       "--compute", "f32", "-tp=2"),
+	CHECK_EQ(PARSE("-m", "dir", "--max-model-len=16K", "-np", "7", "--no-enable-prefix-caching", "--compute", "f32",
+		       "-tp=2"),
 		 0);
 	CHECK_EQ(o.max_model_len, 16384);
 	CHECK_EQ(o.max_num_seqs, 7);

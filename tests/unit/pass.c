@@ -72,7 +72,8 @@ static pid_t stranger(const struct pass_ticket *ticket)
 		     (unsigned long long)ticket->name[1]);
 	s = socket(AF_UNIX, SOCK_DGRAM, 0);
 	for (;;) {
-		sendto(s, "garbage of some length, and more", 20, 0, (struct sockaddr *)&a, (socklen_t)(sizeof a.sun_family + 1 + (size_t)n));
+		sendto(s, "garbage of some length, and more", 20, 0, (struct sockaddr *)&a,
+		       (socklen_t)(sizeof a.sun_family + 1 + (size_t)n));
 		pass_take(&wrong, 1, 1);
 	}
 }

@@ -63,8 +63,7 @@ static inline void started(int i, uint64_t seed)
 {
 	struct rpc_reply r = {.kind = RPC_R_STARTED};
 
-	r.started = (struct rpc_started){
-		.seed = seed, .fingerprint = "fp", .numerics_class = "nc", .prompt_tokens = 3};
+	r.started = (struct rpc_started){.seed = seed, .fingerprint = "fp", .numerics_class = "nc", .prompt_tokens = 3};
 	pthread_mutex_lock(&lock);
 	rpc_send(rig.server, rig.heard.call[i], &r);
 	pthread_mutex_unlock(&lock);
@@ -77,8 +76,7 @@ static inline void tokens(int i, int32_t first, int n, const char *text, bool pr
 
 	for (int k = 0; k < n; k++)
 		ids[k] = first + k;
-	r.chunk = (struct rpc_chunk){
-		.text = text, .text_len = strlen(text), .ids = ids, .n_ids = n, .prompt = prompt};
+	r.chunk = (struct rpc_chunk){.text = text, .text_len = strlen(text), .ids = ids, .n_ids = n, .prompt = prompt};
 	pthread_mutex_lock(&lock);
 	rpc_send(rig.server, rig.heard.call[i], &r);
 	pthread_mutex_unlock(&lock);

@@ -1,5 +1,5 @@
-/* Every number of a request at the ends of its range and beyond them (proto/sampling.def, proto/limits.def): taken, or refused by
- * name while it is decoded. */
+/* Every number of a request at the ends of its range and beyond them (proto/sampling.def, proto/limits.def): taken, or
+ * refused by name while it is decoded. */
 #include <math.h>
 
 #include "rpc/codec/codec.h"
@@ -35,22 +35,23 @@ static struct rpc_request *sampling_of(struct rpc_request *r, struct rpc_samplin
 }
 
 /* A whole number at its ends, and what lies beyond them within the type. */
-#define WHOLE_EDGES(type, ours, wire, low, high)                                              \
-	do {                                                                                  \
-		struct rpc_sampling *s;                                                       \
-		const type inside[] = {(type)(low), (type)(high)};                            \
-		const type outside[] = {(type)((low) - 1ull), (type)((high) + 1ull), (type)(1u << 31), UINT32_MAX - 1, UINT32_MAX}; \
-		for (int i = 0; i < 2; i++) {                                                 \
-			sampling_of(&r, &s)->generate.sampling.ours = inside[i];              \
-			CHECK_EQ(refused(&r), 0);                                             \
-		}                                                                             \
-		for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {               \
+#define WHOLE_EDGES(type, ours, wire, low, high) \
+	do { \
+		struct rpc_sampling *s; \
+		const type inside[] = {(type)(low), (type)(high)}; \
+		const type outside[] = {(type)((low)-1ull), (type)((high) + 1ull), (type)(1u << 31), UINT32_MAX - 1, \
+					UINT32_MAX}; \
+		for (int i = 0; i < 2; i++) { \
+			sampling_of(&r, &s)->generate.sampling.ours = inside[i]; \
+			CHECK_EQ(refused(&r), 0); \
+		} \
+		for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) { \
 			if ((double)outside[i] >= (double)(low) && (double)outside[i] <= (double)(high)) \
-				continue;                                                     \
-			sampling_of(&r, &s)->generate.sampling.ours = outside[i];             \
-			CHECK_EQ(refused(&r), ERR_INVALID);                                   \
-			CHECK_HAS(why.text, #wire ": ");                                      \
-		}                                                                             \
+				continue; \
+			sampling_of(&r, &s)->generate.sampling.ours = outside[i]; \
+			CHECK_EQ(refused(&r), ERR_INVALID); \
+			CHECK_HAS(why.text, #wire ": "); \
+		} \
 	} while (0)
 
 TEST(every_whole_number_of_sampling_has_its_range)
@@ -63,8 +64,18 @@ TEST(every_whole_number_of_sampling_has_its_range)
 
 static void real_edges(size_t at, const char *name, const struct range *range)
 {
-	const float values[] = {NAN, INFINITY, -INFINITY, -0.0f, 0, 1e-40f, 3.4e38f, -3.4e38f, (float)range->low, (float)range->high,
-				nextafterf((float)range->low, -INFINITY), nextafterf((float)range->high, INFINITY)};
+	const float values[] = {NAN,
+				INFINITY,
+				-INFINITY,
+				-0.0f,
+				0,
+				1e-40f,
+				3.4e38f,
+				-3.4e38f,
+				(float)range->low,
+				(float)range->high,
+				nextafterf((float)range->low, -INFINITY),
+				nextafterf((float)range->high, INFINITY)};
 
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
 		struct rpc_request r = request(RPC_GENERATE);

@@ -55,7 +55,8 @@ TEST(every_vector_is_answered_as_expected)
 		if (err) {
 			CHECK(part_of(want));
 			/* Its size is more than a number of JSON may be here. */
-			CHECK_HAS(why.text, strcmp(name, "bad_overflow_shape") ? part_of(want) : "holds something that is no size");
+			CHECK_HAS(why.text, strcmp(name, "bad_overflow_shape") ? part_of(want)
+									       : "holds something that is no size");
 		}
 		n++;
 	}

@@ -21,8 +21,7 @@ static struct sample row(const struct sampling *how, int32_t pos)
 	return (struct sample){.pos = pos, .given = -1, .n_top = -1, .how = how};
 }
 
-static int32_t sample_of(struct sampler *p, const float *logits, int n, const struct sample *what,
-		       struct sampled *out)
+static int32_t sample_of(struct sampler *p, const float *logits, int n, const struct sample *what, struct sampled *out)
 {
 	float *x = xalloc((size_t)n, sizeof *x);
 
@@ -98,8 +97,7 @@ static void ref_logits(double *x, const float *logits, const struct sample *w)
 		if (w->n_tokens - w->n_prompt < h->min_tokens && among(h->stop, h->n_stop, i))
 			x[i] = -INFINITY;
 		if (count(w->tokens, 0, w->n_tokens, i))
-			x[i] = x[i] > 0 ? x[i] / (double)h->repetition_penalty
-					: x[i] * (double)h->repetition_penalty;
+			x[i] = x[i] > 0 ? x[i] / (double)h->repetition_penalty : x[i] * (double)h->repetition_penalty;
 		x[i] -= (double)h->frequency_penalty * out + (out ? (double)h->presence_penalty : 0);
 	}
 }
@@ -227,10 +225,8 @@ static const struct rule rules[] = {
 	{"frequency", HOW(.frequency_penalty = 0.9f), false},
 	{"presence", HOW(.presence_penalty = 1.5f), false},
 	{"presence below 0", HOW(.presence_penalty = -1.5f), false},
-	{"all penalties",
-	 HOW(.repetition_penalty = 1.1f, .frequency_penalty = 0.4f, .presence_penalty = 0.3f), false},
-	{"greedy after penalties", HOW(.temperature = 0, .repetition_penalty = 9, .frequency_penalty = 2),
-	 false},
+	{"all penalties", HOW(.repetition_penalty = 1.1f, .frequency_penalty = 0.4f, .presence_penalty = 0.3f), false},
+	{"greedy after penalties", HOW(.temperature = 0, .repetition_penalty = 9, .frequency_penalty = 2), false},
 	{"bias", HOW(.bias = biases, .n_bias = 3), false},
 	{"bias before repetition", HOW(.bias = biases, .n_bias = 3, .repetition_penalty = 1.8f), false},
 	{"allowed", HOW(.mask = only_list), false},
@@ -239,8 +235,7 @@ static const struct rule rules[] = {
 	{"min_tokens not reached", HOW(.stop = list, .n_stop = 6, .min_tokens = 5), false},
 	{"a late mask", HOW(.top_k = 0), true},
 	{"a late mask, greedy", HOW(.temperature = 0), true},
-	{"XVERSE's example",
-	 HOW(.temperature = 0.5f, .top_k = 30, .top_p = 0.85f, .repetition_penalty = 1.1f), false},
+	{"XVERSE's example", HOW(.temperature = 0.5f, .top_k = 30, .top_p = 0.85f, .repetition_penalty = 1.1f), false},
 };
 #pragma GCC diagnostic pop
 

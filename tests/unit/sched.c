@@ -40,8 +40,7 @@ static void run_seq(struct machine *m, const struct step *s, int i, int *row)
 
 	for (int t = s->q_start[i]; t < s->q_start[i + 1]; t++) {
 		int pos = s->pos[t];
-		int32_t token =
-			s->token[t] >= 0 ? s->token[t] : m->drawn[(s->head->no - 1) & 1][-1 - s->token[t]];
+		int32_t token = s->token[t] >= 0 ? s->token[t] : m->drawn[(s->head->no - 1) & 1][-1 - s->token[t]];
 		uint64_t before = pos ? m->key[blocks[(pos - 1) / BLOCK] * BLOCK + (pos - 1) % BLOCK] : 0;
 
 		CHECK_EQ(s->slot[t], blocks[pos / BLOCK] * BLOCK + pos % BLOCK);
@@ -181,8 +180,8 @@ static void check_finish(struct world *w, struct want *x, const struct event *e)
 	bool draws = !x->call.score && x->call.max_tokens;
 
 	if (e->finish == FINISH_LENGTH && draws)
-		CHECK_EQ(x->n_out, x->call.max_tokens < MOST - x->call.n_prompt ? x->call.max_tokens
-										: MOST - x->call.n_prompt);
+		CHECK_EQ(x->n_out,
+			 x->call.max_tokens < MOST - x->call.n_prompt ? x->call.max_tokens : MOST - x->call.n_prompt);
 	if (e->finish == FINISH_LENGTH && (x->call.score || x->call.prompt_logprobs >= 0))
 		CHECK_EQ(x->token_checks, x->call.n_prompt - 1);
 	if (e->finish == FINISH_STOP)
@@ -260,8 +259,8 @@ static void random_life(int max_seqs, int max_tokens, int look_ahead, int n_bloc
 	sched_stats(w.sched, &stats);
 	printf("  %d seqs, %d tokens, %d blocks%s%s: %" PRIu64 " calls ended, %" PRIu64 " pre-emptions, %" PRIu64
 	       " passed another, %" PRIu64 " tokens cached\n",
-	       max_seqs, max_tokens, n_blocks, ahead ? ", one step ahead" : "", open ? ", half open-ended" : "", w.finished,
-	       stats.preemptions, stats.passes, stats.cached_tokens);
+	       max_seqs, max_tokens, n_blocks, ahead ? ", one step ahead" : "", open ? ", half open-ended" : "",
+	       w.finished, stats.preemptions, stats.passes, stats.cached_tokens);
 	CHECK(w.finished > 100);
 	CHECK((look_ahead == INT_MAX && !open) == (stats.preemptions == 0));
 	world_finish(&w);
@@ -289,8 +288,7 @@ static void add_simple(struct world *w, int n_prompt, int max_tokens)
 	struct want *x = &w->want[w->next_call];
 	struct why why;
 
-	x->call = (struct call){
-		.call = w->next_call++, .ids = x->ids, .n_prompt = n_prompt, .max_tokens = max_tokens};
+	x->call = (struct call){.call = w->next_call++, .ids = x->ids, .n_prompt = n_prompt, .max_tokens = max_tokens};
 	x->call.prompt_logprobs = -1;
 	x->call.how = sampling_default();
 	CHECK_EQ(sched_add(w->sched, &x->call, &why), 0);
@@ -348,8 +346,7 @@ TEST(a_full_queue_is_busy)
 {
 	static struct world w;
 	static int32_t ids[8];
-	struct call c = {
-		.ids = ids, .n_prompt = 8, .max_tokens = 1, .how = sampling_default(), .prompt_logprobs = -1};
+	struct call c = {.ids = ids, .n_prompt = 8, .max_tokens = 1, .how = sampling_default(), .prompt_logprobs = -1};
 	struct why why = {""};
 	int n = 0;
 
@@ -366,7 +363,8 @@ TEST(a_full_queue_is_busy)
 	world_finish(&w);
 }
 
-/* Of two calls in a step one has a broken row: it alone ends, and what it left in the cache is not found by the next. */
+/* Of two calls in a step one has a broken row: it alone ends, and what it left in the cache is not found by the next.
+ */
 TEST(a_broken_row_ends_its_call)
 {
 	static struct world w;
@@ -378,7 +376,11 @@ TEST(a_broken_row_ends_its_call)
 
 	world_init(&w, limits(2, 64, INT_MAX), 32, false);
 	for (int i = 0; i < 2; i++) {
-		c[i] = (struct call){.call = (uint64_t)i + 1, .ids = ids, .n_prompt = 16, .max_tokens = 5, .how = sampling_default()};
+		c[i] = (struct call){.call = (uint64_t)i + 1,
+				     .ids = ids,
+				     .n_prompt = 16,
+				     .max_tokens = 5,
+				     .how = sampling_default()};
 		c[i].prompt_logprobs = i ? -1 : 0;
 		c[i].scope = (uint64_t)i;
 		CHECK_EQ(sched_add(w.sched, &c[i], NULL), 0);

@@ -1,4 +1,5 @@
-/* Who runs next: clients in turn, few calls past one that waits for memory, open-ended calls by look-ahead. Floods are random. */
+/* Who runs next: clients in turn, few calls past one that waits for memory, open-ended calls by look-ahead. Floods are
+ * random. */
 #include "engine/sched/sched.h"
 #include "engine/sched/turns.h"
 
@@ -80,13 +81,14 @@ static const int32_t ids[MOST];
 
 static void world_init(struct world *w, int max_seqs, int n_blocks)
 {
-	struct sched_limits lim = {.step = {.max_seqs = max_seqs, .max_tokens = 256, .max_blocks = max_seqs * MOST / BLOCK, .rows = 4},
-				   .max_model_len = MOST,
-				   .max_waiting = CALLS,
-				   .max_waiting_tokens = 1 << 20,
-				   .look_ahead = INT_MAX,
-				   .open_look_ahead = 16,
-				   .vocab = VOCAB};
+	struct sched_limits lim = {
+		.step = {.max_seqs = max_seqs, .max_tokens = 256, .max_blocks = max_seqs * MOST / BLOCK, .rows = 4},
+		.max_model_len = MOST,
+		.max_waiting = CALLS,
+		.max_waiting_tokens = 1 << 20,
+		.look_ahead = INT_MAX,
+		.open_look_ahead = 16,
+		.vocab = VOCAB};
 
 	memset(w, 0, sizeof *w);
 	w->blocks = blocks_create(n_blocks, BLOCK, false);
@@ -132,7 +134,11 @@ static int add(struct world *w, int client, int n_prompt, int max_tokens, bool o
 
 	CHECK(i < CALLS);
 	w->others[i] = n_waiting_clients(w, (uint64_t)client);
-	*c = (struct call){.call = (uint64_t)i, .turn = (uint64_t)client, .ids = ids, .n_prompt = n_prompt, .max_tokens = max_tokens};
+	*c = (struct call){.call = (uint64_t)i,
+			   .turn = (uint64_t)client,
+			   .ids = ids,
+			   .n_prompt = n_prompt,
+			   .max_tokens = max_tokens};
 	c->open_ended = open_ended;
 	c->prompt_logprobs = -1;
 	c->how = sampling_default();
@@ -173,8 +179,8 @@ static void run_all(struct world *w)
 		CHECK(w->ended[i] && w->ran[i] == w->call[i].max_tokens);
 }
 
-/* One client keeps 40 calls in the queue; others, who have none, come now and then: none sees more calls admitted before its own than
- * there were other clients that waited when it came. */
+/* One client keeps 40 calls in the queue; others, who have none, come now and then: none sees more calls admitted
+ * before its own than there were other clients that waited when it came. */
 TEST(a_flood_holds_up_nobody_for_longer_than_one_call_a_client)
 {
 	static struct world w;
@@ -261,8 +267,9 @@ TEST(small_calls_pass_one_that_waits_for_memory_and_do_not_starve_it)
 	world_finish(&w);
 }
 
-/* Five clients keep the queue full of small, large and open-ended calls in little memory; a sixth asks for as much as fits, again and
- * again. Before each of its calls at most one of each other client goes, and eight small ones past each of these and it. */
+/* Five clients keep the queue full of small, large and open-ended calls in little memory; a sixth asks for as much as
+ * fits, again and again. Before each of its calls at most one of each other client goes, and eight small ones past each
+ * of these and it. */
 TEST(a_large_call_is_not_starved_in_little_memory)
 {
 	static struct world w;
@@ -323,7 +330,8 @@ TEST(calls_that_name_no_length_run_as_many_at_once)
 	CHECK(preemptions > 0); /* all of them go on to the end, which is rare */
 }
 
-/* Calls with all their blocks reserved run in each step from their first to their last, whatever open-ended ones beside them do. */
+/* Calls with all their blocks reserved run in each step from their first to their last, whatever open-ended ones beside
+ * them do. */
 TEST(a_call_that_names_its_length_is_not_pre_empted)
 {
 	static struct world w;

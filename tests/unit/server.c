@@ -189,8 +189,7 @@ TEST(a_client_that_vanishes_is_a_cancel)
 	rig_close(&rig);
 }
 
-static void say_cancel(const struct raw *c, uint64_t own, bool has_call, uint64_t call, bool has_id,
-		       uint64_t id)
+static void say_cancel(const struct raw *c, uint64_t own, bool has_call, uint64_t call, bool has_id, uint64_t id)
 {
 	struct rpc_request r = {.id = own, .kind = RPC_CANCEL};
 
@@ -393,8 +392,7 @@ TEST(requests_that_are_held_count_as_input)
 			turn(&rig);
 		}
 		if (rig.heard.n > i)
-			rpc_send_error(rig.server, rig.heard.call[i], ERR_UNKNOWN, 0,
-				       "the handler still holds it");
+			rpc_send_error(rig.server, rig.heard.call[i], ERR_UNKNOWN, 0, "the handler still holds it");
 	}
 	CHECK(rig.heard.n >= 2);
 	CHECK(rig.heard.n <= 5);

@@ -60,7 +60,8 @@ static void send_too_large(uint64_t call, enum rpc_reply_kind kind)
 	for (int i = 0; i < 4000; i++)
 		ids[i] = 100000;
 	if (kind == RPC_R_STARTED)
-		r.started = (struct rpc_started){.fingerprint = "", .numerics_class = "", .prompt_ids = ids, .n_prompt_ids = 4000};
+		r.started = (struct rpc_started){
+			.fingerprint = "", .numerics_class = "", .prompt_ids = ids, .n_prompt_ids = 4000};
 	else
 		r.chunk = (struct rpc_chunk){.text = "", .ids = ids, .n_ids = 4000};
 	rpc_send(rig.server, call, &r);

@@ -1,4 +1,5 @@
-/* Who may do what, and how much, on one server: users of the socket, and those for whom a gateway asks. Other users need root. */
+/* Who may do what, and how much, on one server: users of the socket, and those for whom a gateway asks. Other users
+ * need root. */
 #include "rpc/server/server.h"
 
 #include <time.h>
@@ -201,7 +202,8 @@ TEST(large_requests_of_one_user_leave_room_for_another)
 	CHECK(rpc_refused(rig.server)->input > 0 && rpc_connections(rig.server) < n + 1);
 	raw_connect_as(&one, rig.path, OTHER + 1);
 	raw_greet(&rig, &one, 0);
-	CHECK_EQ(send(one.fd, head, (size_t)frame_head(head, 2 << 20), MSG_NOSIGNAL), (ssize_t)frame_head(head, 2 << 20));
+	CHECK_EQ(send(one.fd, head, (size_t)frame_head(head, 2 << 20), MSG_NOSIGNAL),
+		 (ssize_t)frame_head(head, 2 << 20));
 	for (int k = 0; k < 16; k++) {
 		CHECK_EQ(send(one.fd, piece, sizeof piece, MSG_NOSIGNAL | MSG_DONTWAIT), sizeof piece);
 		turn(&rig);

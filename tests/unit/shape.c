@@ -1,4 +1,5 @@
-/* shape.c - what a template gets of contents, arguments and roles, and the refusal where it renders nothing of a message. */
+/* shape.c - what a template gets of contents, arguments and roles, and the refusal where it renders nothing of a
+ * message. */
 #include <unistd.h>
 
 #include "engine/chat/chat.h"
@@ -62,7 +63,8 @@ static const char *const walkers[] = {
 	EACH("{% set content = m['content'] %}{% for part in content %}{{ part.text + ' ' }}{% endfor %}"),
 	EACH("{% for c in m.content | selectattr('type', 'equalto', 'text') %}{{ c.text }} {% endfor %}"),
 	EACH("{{ m.content | map(attribute='text') | join(' ') }} "),
-	"{% macro show(content) %}{% for c in content %}{{ c.text }} {% endfor %}{% endmacro %}" EACH("{{ show(m.content) }}"),
+	"{% macro show(content) %}{% for c in content %}{{ c.text }} {% endfor %}{% endmacro %}" EACH(
+		"{{ show(m.content) }}"),
 	"{% set loop_messages = messages %}{% for m in loop_messages %}<{{ m.role }}>{% for c in m.content %}{{ c.text | trim }} {% endfor %}{% endfor %}",
 	EACH("{% if m.content is string %}string {{ raise_exception('a text') }}{% endif %}{% for c in m.content %}{{ c.text }} {% endfor %}"),
 	EACH("{% for c in m.content %}{{ c.text | upper | lower }} {% endfor %}"),
@@ -93,8 +95,12 @@ TEST(templates_that_take_the_first_part)
 TEST(templates_that_take_texts)
 {
 	static const char *const sources[] = {
-		EACH("{{ m.content }}"), EACH("{{ m['content'] | trim }}"), EACH("{{ m.content.strip() }}"), EACH("{{ '' + m.content }}"),
-		EACH("{{ m.content | string }}"), EACH("{% set c = m.content.split('</think>')[-1] %}{{ c }}"),
+		EACH("{{ m.content }}"),
+		EACH("{{ m['content'] | trim }}"),
+		EACH("{{ m.content.strip() }}"),
+		EACH("{{ '' + m.content }}"),
+		EACH("{{ m.content | string }}"),
+		EACH("{% set c = m.content.split('</think>')[-1] %}{{ c }}"),
 		EACH("{% if m.content is not string %}{{ raise_exception('no text') }}{% endif %}{{ m.content }}"),
 	};
 
@@ -108,55 +114,74 @@ TEST(templates_that_take_texts)
 /* Those that know both get what was sent. */
 TEST(templates_that_take_both)
 {
-	static const char both[] = EACH("{% if m.content is string %}text {{ m.content }}{% else %}{% for c in m.content %}part {{ c.text }};"
-					"{% endfor %}{% endif %}");
-	static const char roles[] = EACH("{% if m.role == 'user' %}{% for c in m.content %}{{ c.text }};{% endfor %}{% else %}"
-					 "{{ m.content | trim }}{% endif %}");
+	static const char both[] = EACH(
+		"{% if m.content is string %}text {{ m.content }}{% else %}{% for c in m.content %}part {{ c.text }};"
+		"{% endfor %}{% endif %}");
+	static const char roles[] =
+		EACH("{% if m.role == 'user' %}{% for c in m.content %}{{ c.text }};{% endfor %}{% else %}"
+		     "{{ m.content | trim }}{% endif %}");
 
 	CHECK_STR(rendered(both, USER(TWO), NULL), "<user>part hi;part you;");
 	CHECK_STR(rendered(both, USER(TEXT), NULL), "<user>text hi you");
-	CHECK_STR(rendered(roles, "[{\"role\": \"system\", \"content\": " TWO "}, {\"role\": \"user\", \"content\": " TEXT "}]", NULL),
+	CHECK_STR(rendered(roles,
+			   "[{\"role\": \"system\", \"content\": " TWO "}, {\"role\": \"user\", \"content\": " TEXT
+			   "}]",
+			   NULL),
 		  "<system>hi\nyou<user>hi you;");
 }
 
 TEST(null_and_absent_contents)
 {
-	static const char source[] = EACH("{{ 'none' if m.content is none else 'absent' if m.content is undefined else m.content }};");
-	static const char said[] = "[{\"role\": \"assistant\", \"content\": null}, {\"role\": \"assistant\"}, {\"role\": \"assistant\", "
-				   "\"content\": \"\"}, {\"role\": \"user\", \"content\": \"a\"}]";
+	static const char source[] =
+		EACH("{{ 'none' if m.content is none else 'absent' if m.content is undefined else m.content }};");
+	static const char said[] =
+		"[{\"role\": \"assistant\", \"content\": null}, {\"role\": \"assistant\"}, {\"role\": \"assistant\", "
+		"\"content\": \"\"}, {\"role\": \"user\", \"content\": \"a\"}]";
 
 	CHECK_STR(rendered(source, said, NULL), "<assistant>none;<assistant>absent;<assistant>;<user>a;");
-	CHECK_STR(prompt_of("plain", "[{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": null}, {\"role\": "
-				     "\"assistant\"}, {\"role\": \"user\", \"content\": " TWO "}]", NULL),
-		  "Human: a\n\nAssistant: \n\nAssistant: \n\nHuman: hi\nyou\n\nAssistant: ");
+	CHECK_STR(
+		prompt_of(
+			"plain",
+			"[{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": null}, {\"role\": "
+			"\"assistant\"}, {\"role\": \"user\", \"content\": " TWO "}]",
+			NULL),
+		"Human: a\n\nAssistant: \n\nAssistant: \n\nHuman: hi\nyou\n\nAssistant: ");
 }
 
 TEST(parts_that_are_no_text)
 {
 	CHECK_STR(rendered(walkers[0], USER("[{\"type\": \"image_url\", \"image_url\": {\"url\": \"x\"}}]"), NULL),
 		  "! messages[0]: a part of type image_url; only text is supported");
-	CHECK_STR(rendered(walkers[0], USER("[{\"type\": \"text\"}]"), NULL), "! messages[0]: part 0 of its content holds no text");
+	CHECK_STR(rendered(walkers[0], USER("[{\"type\": \"text\"}]"), NULL),
+		  "! messages[0]: part 0 of its content holds no text");
 	CHECK_STR(prompt_of("plain", USER("[5]"), NULL), "! messages[0]: part 0 of its content holds no text");
-	CHECK_STR(prompt_of("plain", USER("5"), NULL), "! messages[0]: its content is neither a text nor a list of parts");
+	CHECK_STR(prompt_of("plain", USER("5"), NULL),
+		  "! messages[0]: its content is neither a text nor a list of parts");
 	CHECK_STR(rendered(walkers[0], USER("\"a\\u0000b\""), NULL), "<user>a");
 }
 
 #define CALL(arguments) \
 	"[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"id\": \"c\", \"type\": " \
 	"\"function\", \"function\": {\"name\": \"f\", \"arguments\": " arguments "}}]}]"
-#define CALLS(body) "{% for m in messages %}{{ m.content or '' }}{% for t in m.tool_calls or [] %}" body "{% endfor %}{% endfor %}"
+#define CALLS(body) \
+	"{% for m in messages %}{{ m.content or '' }}{% for t in m.tool_calls or [] %}" body "{% endfor %}{% endfor %}"
 
 TEST(arguments_of_tool_calls)
 {
 	static const char walk[] = CALLS("{% for k, v in t.function.arguments | items %}{{ k }}={{ v }};{% endfor %}");
-	static const char print[] = CALLS("{{ t.function.arguments | tojson }}"), plain[] = CALLS("{{ t.function.arguments }}");
-	static const char text[] = CALL("\"{\\\"z\\\": \\\"Paris\\\", \\\"a\\\": 9007199254740993, \\\"f\\\": 1.0, \\\"u\\\": \\\"\\u00e9\\\"}\"");
-	static const char object[] = CALL("{\"z\": \"Paris\", \"a\": 9007199254740993, \"f\": 1.0, \"u\": \"\\u00e9\"}");
+	static const char print[] = CALLS("{{ t.function.arguments | tojson }}"),
+			  plain[] = CALLS("{{ t.function.arguments }}");
+	static const char text[] = CALL(
+		"\"{\\\"z\\\": \\\"Paris\\\", \\\"a\\\": 9007199254740993, \\\"f\\\": 1.0, \\\"u\\\": \\\"\\u00e9\\\"}\"");
+	static const char object[] =
+		CALL("{\"z\": \"Paris\", \"a\": 9007199254740993, \"f\": 1.0, \"u\": \"\\u00e9\"}");
 
 	CHECK_STR(rendered(walk, text, NULL), "qz=Paris;a=9007199254740993;f=1.0;u=é;");
 	CHECK_STR(rendered(walk, object, NULL), "qz=Paris;a=9007199254740993;f=1.0;u=é;");
-	CHECK_STR(rendered(print, text, NULL), "q{\"z\": \"Paris\", \"a\": 9007199254740993, \"f\": 1.0, \"u\": \"é\"}");
-	CHECK_STR(rendered(print, object, NULL), "q{\"z\": \"Paris\", \"a\": 9007199254740993, \"f\": 1.0, \"u\": \"é\"}");
+	CHECK_STR(rendered(print, text, NULL),
+		  "q{\"z\": \"Paris\", \"a\": 9007199254740993, \"f\": 1.0, \"u\": \"é\"}");
+	CHECK_STR(rendered(print, object, NULL),
+		  "q{\"z\": \"Paris\", \"a\": 9007199254740993, \"f\": 1.0, \"u\": \"é\"}");
 	CHECK_STR(rendered(plain, CALL("\"[1, 2]\""), NULL), "q[1, 2]");
 	CHECK_STR(rendered(plain, CALL("\"\""), NULL), "q{}");
 	CHECK_STR(rendered(walk, CALL("\" \\n\""), NULL), "q");
@@ -164,9 +189,12 @@ TEST(arguments_of_tool_calls)
 	CHECK_STR(rendered(print, CALL("\"{}\""), NULL), "q{}");
 	CHECK_STR(rendered(print, CALL("\"{\\\"a\\\": [18446744073709551616, -9223372036854775809]}\""), NULL),
 		  "q{\"a\": [18446744073709551616, -9223372036854775809]}");
-	CHECK_STR(rendered("{{ messages[0].content }}{{ messages[0].function_call.arguments.b }}",
-			   "[{\"role\": \"user\", \"content\": \"a\", \"function_call\": {\"arguments\": \"{\\\"b\\\": 1}\"}}]", NULL),
-		  "a1");
+	CHECK_STR(
+		rendered(
+			"{{ messages[0].content }}{{ messages[0].function_call.arguments.b }}",
+			"[{\"role\": \"user\", \"content\": \"a\", \"function_call\": {\"arguments\": \"{\\\"b\\\": 1}\"}}]",
+			NULL),
+		"a1");
 }
 
 #define DEVELOPER "[{\"role\": \"developer\", \"content\": \"Be brief.\"}, {\"role\": \"user\", \"content\": \"hi\"}]"
@@ -175,20 +203,25 @@ TEST(the_role_developer)
 {
 	CHECK_STR(rendered(EACH("{{ m.content }}"), DEVELOPER, NULL), "<system>Be brief.<user>hi");
 	CHECK_STR(rendered("{# developer #}" EACH("{{ m.content }}"), DEVELOPER, NULL), "<developer>Be brief.<user>hi");
-	CHECK_STR(rendered("{% for m in messages %}{% if m.role not in ['system', 'user'] %}{{ raise_exception('Unexpected message role.') }}"
-			   "{% endif %}{{ m.content }};{% endfor %}", DEVELOPER, NULL),
-		  "Be brief.;hi;");
+	CHECK_STR(
+		rendered(
+			"{% for m in messages %}{% if m.role not in ['system', 'user'] %}{{ raise_exception('Unexpected message role.') }}"
+			"{% endif %}{{ m.content }};{% endfor %}",
+			DEVELOPER, NULL),
+		"Be brief.;hi;");
 	CHECK_STR(prompt_of("plain", DEVELOPER, NULL), "Be brief.\n\nHuman: hi\n\nAssistant: ");
 	CHECK_STR(prompt_of("xverse-v2", DEVELOPER, NULL), "Human: Be brief.\nHuman: hi\n\nAssistant: ");
 }
 
 TEST(a_system_message_later)
 {
-	static const char said[] = "[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}, "
-				   "{\"role\": \"developer\", \"content\": \"Be brief.\"}, {\"role\": \"user\", \"content\": \"r\"}]";
+	static const char said[] =
+		"[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}, "
+		"{\"role\": \"developer\", \"content\": \"Be brief.\"}, {\"role\": \"user\", \"content\": \"r\"}]";
 
 	CHECK_STR(prompt_of("plain", said, NULL), "Human: q\n\nAssistant: a\n\nBe brief.\n\nHuman: r\n\nAssistant: ");
-	CHECK_STR(prompt_of("llama-2", said, NULL), "! messages[2]: in the format 'llama-2' a system message can only be the first");
+	CHECK_STR(prompt_of("llama-2", said, NULL),
+		  "! messages[2]: in the format 'llama-2' a system message can only be the first");
 }
 
 #define SAID(role, text) "{\"role\": \"" role "\", \"content\": \"" text "\"}"
@@ -196,7 +229,8 @@ TEST(a_system_message_later)
 TEST(messages_of_which_nothing_is_rendered)
 {
 	static const char lost[] = "! messages[0]: the chat template renders nothing of what the role 'user' says";
-	static const char known[] = "{% for m in messages %}{% if m.role in ['user', 'assistant'] %}{{ m.content }};{% endif %}{% endfor %}";
+	static const char known[] =
+		"{% for m in messages %}{% if m.role in ['user', 'assistant'] %}{{ m.content }};{% endif %}{% endfor %}";
 	static const char last[] = "{{ messages[-1].content }}";
 
 	CHECK_STR(rendered("<s>", USER(TEXT), NULL), lost);
@@ -209,11 +243,16 @@ TEST(messages_of_which_nothing_is_rendered)
 		  "! messages[0]: the chat template renders nothing of what the role 'system' says");
 	CHECK_STR(rendered(known, "[" SAID("user", "u") "," SAID("narrator", "n") "," SAID("user", "v") "]", NULL),
 		  "! messages[1]: the chat template renders nothing of what the role 'narrator' says");
-	CHECK_STR(rendered(known, "[" SAID("user", "u") "," SAID("assistant", "a") "," SAID("tool", "t") "," SAID("user", "v") "]", NULL),
+	CHECK_STR(rendered(known,
+			   "[" SAID("user", "u") "," SAID("assistant", "a") "," SAID("tool", "t") "," SAID("user",
+													   "v") "]",
+			   NULL),
 		  "u;a;v;");
 	/* Earlier questions are the template's to forget, the last one is not. */
-	CHECK_STR(rendered(last, "[" SAID("user", "u") "," SAID("assistant", "a") "," SAID("user", "v") "]", NULL), "v");
-	CHECK_STR(rendered("{{ messages[0].content }}", "[" SAID("user", "u") "," SAID("assistant", "a") "," SAID("user", "v") "]", NULL),
+	CHECK_STR(rendered(last, "[" SAID("user", "u") "," SAID("assistant", "a") "," SAID("user", "v") "]", NULL),
+		  "v");
+	CHECK_STR(rendered("{{ messages[0].content }}",
+			   "[" SAID("user", "u") "," SAID("assistant", "a") "," SAID("user", "v") "]", NULL),
 		  "! messages[2]: the chat template renders nothing of what the role 'user' says");
 }
 
@@ -224,7 +263,8 @@ TEST(long_conversations)
 	size_t at = 0;
 
 	for (int i = 0; i < 600; i++)
-		at += (size_t)sprintf(said + at, "%c{\"role\": \"%s\", \"content\": \"text %d\"}", i ? ',' : '[', i % 2 ? "assistant" : "user", i);
+		at += (size_t)sprintf(said + at, "%c{\"role\": \"%s\", \"content\": \"text %d\"}", i ? ',' : '[',
+				      i % 2 ? "assistant" : "user", i);
 	strcpy(said + at, ",{\"role\": \"user\", \"content\": \"end\"}]");
 	CHECK_STR(rendered("{{ messages[-1].content }}", said, NULL), "end");
 	CHECK_STR(rendered("{{ messages[0].content }}", said, NULL),

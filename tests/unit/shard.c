@@ -5,12 +5,8 @@
 
 static struct shard_shape shape_of(int heads, int kv_heads)
 {
-	return (struct shard_shape){.hidden = 256,
-				    .heads = heads,
-				    .kv_heads = kv_heads,
-				    .head_dim = 16,
-				    .ffn = 172,
-				    .vocab = 1000};
+	return (struct shard_shape){
+		.hidden = 256, .heads = heads, .kv_heads = kv_heads, .head_dim = 16, .ffn = 172, .vocab = 1000};
 }
 
 /* Runs `check` on every rank count of every number of heads and K/V heads. */

@@ -3,8 +3,8 @@
 #include "tests/check.h"
 
 /* What slice_read() must give, element by element. */
-static void slow_slice(const uint8_t *base, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
-		       uint8_t *dst)
+static void slow_slice(const uint8_t *base, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col,
+		       int64_t cols, uint8_t *dst)
 {
 	size_t item = dtype_size(t->type);
 
@@ -69,8 +69,10 @@ TEST(slices_of_any_view)
 		if (random_view(&t, &seed) > (int64_t)size || t.bytes > 4 << 20)
 			continue;
 		int64_t height = t.n_dims ? t.shape[0] : 1, width = (int64_t)(t.bytes / dtype_size(t.type)) / height;
-		int64_t row = random_next(&seed, (uint32_t)height), rows = 1 + random_next(&seed, (uint32_t)(height - row));
-		int64_t col = random_next(&seed, (uint32_t)width), cols = 1 + random_next(&seed, (uint32_t)(width - col));
+		int64_t row = random_next(&seed, (uint32_t)height),
+			rows = 1 + random_next(&seed, (uint32_t)(height - row));
+		int64_t col = random_next(&seed, (uint32_t)width),
+			cols = 1 + random_next(&seed, (uint32_t)(width - col));
 		if (slice_read(&s, &t, row, rows, col, cols, found, &why))
 			CHECK_FAIL("view %d: %s", n, why.text);
 		slow_slice(file, &t, row, rows, col, cols, wanted);

@@ -19,8 +19,8 @@ static void put(struct outcome *o, const char *text, size_t len)
 }
 
 /* Feeds `text` in pieces of 1..most bytes; those that end within the first `past` do not count. */
-static struct outcome feed(const char *const *stop, int n, bool include, const char *text, unsigned seed,
-			   int most, size_t past)
+static struct outcome feed(const char *const *stop, int n, bool include, const char *text, unsigned seed, int most,
+			   size_t past)
 {
 	struct outcome o = {.hit = -1};
 	struct stop_text s;
@@ -78,9 +78,7 @@ TEST(any_cutting_is_like_byte_by_byte)
 	for (int round = 0; round < 20000; round++) {
 		struct outcome one, many;
 		for (int i = 0; i < 59; i++)
-			text[i] = (seed = seed * 1103515245 + 12345) >> 20 & 1 ? 'a'
-				  : (seed >> 21 & 3)                           ? 'c'
-									       : 'b';
+			text[i] = (seed = seed * 1103515245 + 12345) >> 20 & 1 ? 'a' : (seed >> 21 & 3) ? 'c' : 'b';
 		text[(unsigned)round % 60] = 0;
 		one = feed(stop, 3, round & 1, text, seed, 1, 0);
 		many = feed(stop, 3, round & 1, text, seed, 9, 0);

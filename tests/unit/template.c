@@ -1,4 +1,5 @@
-/* template.c - the template interpreter: what check_template cannot ask python about (origin of text, budgets, refusals). */
+/* template.c - the template interpreter: what check_template cannot ask python about (origin of text, budgets,
+ * refusals). */
 #include "engine/template/template.h"
 #include "tests/check.h"
 
@@ -21,8 +22,8 @@ static const char *render(const char *source, const char *own, const char *said)
 	} else {
 		got[0] = 0;
 		for (int i = 0; i < out.n; i++)
-			n += snprintf(got + n, sizeof got - (size_t)n, out.piece[i].user ? "{%.*s}" : "%.*s", (int)out.piece[i].len,
-				      out.piece[i].text);
+			n += snprintf(got + n, sizeof got - (size_t)n, out.piece[i].user ? "{%.*s}" : "%.*s",
+				      (int)out.piece[i].len, out.piece[i].text);
 		template_output_free(&out);
 	}
 	template_free(t);
@@ -33,7 +34,8 @@ static const char *render(const char *source, const char *own, const char *said)
 
 TEST(marks)
 {
-	static const char said[] = "{\"m\": \"ab c\", \"r\": \" x \", \"l\": [\"p\", \"q\"], \"d\": {\"k\": \"v\"}, \"h\": \"<\", \"n\": 5}";
+	static const char said[] =
+		"{\"m\": \"ab c\", \"r\": \" x \", \"l\": [\"p\", \"q\"], \"d\": {\"k\": \"v\"}, \"h\": \"<\", \"n\": 5}";
 	static const char *const cases[][2] = {
 		{"<s>{{ m }}</s>", "<s>{ab c}</s>"},
 		{"{{ '<s>' + m + '</s>' }}", "<s>{ab c}</s>"},
@@ -53,14 +55,16 @@ TEST(marks)
 		{"{{ d }}", "{{'k'}: {'v'}}"},
 		{"{% set x %}<{{ m }}>{% endset %}{{ x }}", "<{ab c}>"},
 		{"{% macro f(a) %}[{{ a }}]{% endmacro %}{{ f(m) + f('t') }}", "[{ab c}][t]"},
-		{"{% set ns = namespace(x='') %}{% for c in l %}{% set ns.x = ns.x + '<' + c + '>' %}{% endfor %}{{ ns.x }}", "<{p}><{q}>"},
+		{"{% set ns = namespace(x='') %}{% for c in l %}{% set ns.x = ns.x + '<' + c + '>' %}{% endfor %}{{ ns.x }}",
+		 "<{p}><{q}>"},
 		{"{{ '%s=%s' % ('a', m) }}", "a={ab c}"},
 		{"{{ h | e }}{{ '<' | safe + h }}", "{&lt;}<{&lt;}"},
 		{"{{ 'a\nb' | indent(2) }}{{ (m ~ '\n' ~ m) | indent(1) }}", "a\n  b{ab c}\n {ab c}"},
 		{"{{ bos }}{{ m * 2 }}", "<s>{ab cab c}"},
 		{"{% for k, v in d.items() %}{{ k }}={{ v }}{% endfor %}", "{k}={v}"},
 		{"{% for c in '<' + m %}{{ c }}.{% endfor %}", "<.{a}.{b}.{ }.{c}."},
-		{"{{ '<{}>'.format(m) }}{{ '%5s|' % m[:1] }}{{ m.format(1) }}{{ '{:c}'.format(60) }}", "<{ab c}>    {a}|{ab c<}"},
+		{"{{ '<{}>'.format(m) }}{{ '%5s|' % m[:1] }}{{ m.format(1) }}{{ '{:c}'.format(60) }}",
+		 "<{ab c}>    {a}|{ab c<}"},
 		{"{{ ('<' ~ m ~ '>') | truncate(3, true, '', 0) }}{{ m | center(6) }}", "<{ab} {ab c} "},
 		{"{{ (m ~ m) | length }}{{ m | default('z') }}{{ nope | default('z') }}", "8{ab c}z"},
 	};
@@ -74,11 +78,14 @@ TEST(from_json)
 {
 	CHECK_STR(render("{{ '[1, {\"b\": 2, \"a\": null}, 1.0, \"x\"]' | from_json }}", NULL, NULL),
 		  "[1, {'b': 2, 'a': None}, 1.0, 'x']");
-	CHECK_STR(render("{{ j | fromjson | tojson }}", NULL, "{\"j\": \"{\\\"z\\\": \\\"</s>\\\", \\\"a\\\": 9007199254740993}\"}"),
+	CHECK_STR(render("{{ j | fromjson | tojson }}", NULL,
+			 "{\"j\": \"{\\\"z\\\": \\\"</s>\\\", \\\"a\\\": 9007199254740993}\"}"),
 		  "{{\"z\"}: {\"</s>\"}, {\"a\"}: 9007199254740993}");
-	CHECK_STR(render("{% for k, v in (j | from_json).items() %}{{ k }}={{ v }};{% endfor %}", NULL, "{\"j\": \"{\\\"q\\\": true}\"}"),
+	CHECK_STR(render("{% for k, v in (j | from_json).items() %}{{ k }}={{ v }};{% endfor %}", NULL,
+			 "{\"j\": \"{\\\"q\\\": true}\"}"),
 		  "{q}=True;");
-	CHECK_HAS(render("{{ '{' | from_json }}", NULL, NULL), "ERR_INVALID line 1: the filter 'from_json' was given a text that is not JSON");
+	CHECK_HAS(render("{{ '{' | from_json }}", NULL, NULL),
+		  "ERR_INVALID line 1: the filter 'from_json' was given a text that is not JSON");
 	CHECK_STR(render("{{ '[18446744073709551616, NaN, -Infinity, 1e999]' | from_json | tojson }}", NULL, NULL),
 		  "[18446744073709551616, NaN, -Infinity, Infinity]");
 	CHECK_HAS(render("{{ 5 | from_json }}", NULL, NULL), "must be str");
@@ -92,16 +99,18 @@ TEST(numbers_beyond_the_json_library)
 	struct template_output out;
 	struct template *t;
 	struct why why;
-	static const char source[] = "{{ b }} {{ b | tojson }} {{ [b] }} {{ {'k': b} | tojson }} {{ b is number }}{{ b is integer }}{{ b is string }} "
-				     "{{ b == b }}{{ b == 5 }} {{ b | int }} {{ b | float }} {{ n | tojson }} {{ n }} {{ i | tojson }}";
+	static const char source[] =
+		"{{ b }} {{ b | tojson }} {{ [b] }} {{ {'k': b} | tojson }} {{ b is number }}{{ b is integer }}{{ b is string }} "
+		"{{ b == b }}{{ b == 5 }} {{ b | int }} {{ b | float }} {{ n | tojson }} {{ n }} {{ i | tojson }}";
 
 	json_object_set_new(said, "b", json_stringn_nocheck("\xff-18446744073709551617", 22));
 	json_object_set_new(said, "n", json_stringn_nocheck("\xffNaN", 4));
 	json_object_set_new(said, "i", json_stringn_nocheck("\xff-Infinity", 10));
 	CHECK_EQ(template_compile(&t, source, strlen(source), &why), 0);
 	CHECK_EQ(template_render(t, &in, &out, &why), 0);
-	CHECK_STR(out.text, "-18446744073709551617 -18446744073709551617 [-18446744073709551617] {\"k\": -18446744073709551617} "
-			    "TrueTrueFalse TrueFalse -18446744073709551617 -1.8446744073709552e+19 NaN nan -Infinity");
+	CHECK_STR(out.text,
+		  "-18446744073709551617 -18446744073709551617 [-18446744073709551617] {\"k\": -18446744073709551617} "
+		  "TrueTrueFalse TrueFalse -18446744073709551617 -1.8446744073709552e+19 NaN nan -Infinity");
 	template_output_free(&out);
 	template_free(t);
 	CHECK_EQ(template_compile(&t, "{{ b + 1 }}", 11, &why), 0);
@@ -141,7 +150,8 @@ TEST(refused_at_compile_time)
 
 TEST(refused_while_rendering)
 {
-	CHECK_STR(render("{{ raise_exception('roles must alternate') }}", NULL, NULL), "ERR_INVALID roles must alternate");
+	CHECK_STR(render("{{ raise_exception('roles must alternate') }}", NULL, NULL),
+		  "ERR_INVALID roles must alternate");
 	CHECK_HAS(render("\n{{ x.y }}", NULL, NULL), "ERR_INVALID line 2: 'x' is undefined");
 	CHECK_HAS(render("{{ 9223372036854775807 + 1 }}", NULL, NULL), "out of range");
 	CHECK_HAS(render("{{ -9223372036854775807 - 2 }}", NULL, NULL), "out of range");
@@ -151,18 +161,23 @@ TEST(refused_while_rendering)
 
 TEST(budgets)
 {
-	CHECK_HAS(render("{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}", NULL, NULL), "ERR_LIMIT");
+	CHECK_HAS(render("{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}", NULL, NULL),
+		  "ERR_LIMIT");
 	CHECK_HAS(render("{{ range(10001) }}", NULL, NULL), "a range of more than 10000 items");
 	CHECK_HAS(render("{{ 'x' * 1048577 }}", NULL, NULL), "the output is larger than 1048576 bytes");
 	CHECK_HAS(render("{{ 'x' * 100000000000 }}", NULL, NULL), "ERR_LIMIT");
 	CHECK_HAS(render("{{ ([0] * 100000) * 100000 }}", NULL, NULL), "ERR_LIMIT");
-	CHECK_HAS(render("{% set ns = namespace(s='x') %}{% for i in range(64) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", NULL, NULL),
-		  "ERR_LIMIT");
-	CHECK_HAS(render("{% set ns = namespace(l=[]) %}{% for i in range(9000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}", NULL,
-			 NULL),
-		  "nested deeper");
+	CHECK_HAS(
+		render("{% set ns = namespace(s='x') %}{% for i in range(64) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+		       NULL, NULL),
+		"ERR_LIMIT");
+	CHECK_HAS(
+		render("{% set ns = namespace(l=[]) %}{% for i in range(9000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
+		       NULL, NULL),
+		"nested deeper");
 	CHECK_HAS(render("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", NULL, NULL), "calls nested deeper than 64");
-	CHECK_HAS(render("{% for x in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}", NULL, NULL), "calls nested deeper than 64");
+	CHECK_HAS(render("{% for x in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}", NULL, NULL),
+		  "calls nested deeper than 64");
 	CHECK_HAS(render("{% set n = namespace() %}{% set n.n = n %}{{ n }}", NULL, NULL), "nested deeper");
 	CHECK_HAS(render("{{ 2 ** 2 ** 70 }}", NULL, NULL), "out of range");
 }
@@ -186,7 +201,8 @@ TEST(depth)
 	CHECK_HAS(nested("{% if true %}", 70, "x", "{% endif %}"), "nested deeper than 64");
 	CHECK_HAS(nested("{{ (", 1, "1", ") }}"), "1");
 	CHECK_HAS(nested("{{ 1 + ", 1, "1", " }}"), "2");
-	for (const char *const *open = (const char *const[]){"(", "[", "not ", "-", "{'a':", "1 if 1 else ", NULL}; *open; open++) {
+	for (const char *const *open = (const char *const[]){"(", "[", "not ", "-", "{'a':", "1 if 1 else ", NULL};
+	     *open; open++) {
 		char source[8192] = "{{ ";
 		for (int i = 0; i < 400; i++)
 			strcat(source, *open);

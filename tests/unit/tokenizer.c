@@ -27,8 +27,8 @@ static void write_file(const char *name, const char *text, size_t len)
 
 static void remove_files(void)
 {
-	static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "tokenizer_config.json",
-					    "added_tokens.json"};
+	static const char *const names[] = {"tokenizer.json", "tokenizer.model",       "vocab.json",
+					    "merges.txt",     "tokenizer_config.json", "added_tokens.json"};
 	char path[128];
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -88,18 +88,26 @@ TEST(names_what_it_does_not_take)
 		{"{" MODEL(",\"dropout\":0.1") "}", ERR_UNSUPPORTED, "dropout"},
 		{"{" MODEL(",\"end_of_word_suffix\":\"</w>\"") "}", ERR_UNSUPPORTED, "end_of_word_suffix"},
 		{"{" MODEL(",\"continuing_subword_prefix\":\"##\"") "}", ERR_UNSUPPORTED, "continuing_subword_prefix"},
-		{"{\"normalizer\":{\"type\":\"Precompiled\"}," MODEL("") "}", ERR_UNSUPPORTED, "normalizer Precompiled"},
-		{"{\"normalizer\":{\"type\":\"BertNormalizer\"}," MODEL("") "}", ERR_UNSUPPORTED, "normalizer BertNormalizer"},
-		{"{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}," MODEL("") "}", ERR_UNSUPPORTED, "pre_tokenizer UnicodeScripts"},
-		{"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}," MODEL("") "}", ERR_FORMAT,
-		 "regular expression ("},
-		{"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"x\"},\"behavior\":\"Odd\"}," MODEL("") "}", ERR_FORMAT,
-		 "no behavior Odd"},
+		{"{\"normalizer\":{\"type\":\"Precompiled\"}," MODEL("") "}", ERR_UNSUPPORTED,
+		 "normalizer Precompiled"},
+		{"{\"normalizer\":{\"type\":\"BertNormalizer\"}," MODEL("") "}", ERR_UNSUPPORTED,
+		 "normalizer BertNormalizer"},
+		{"{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}," MODEL("") "}", ERR_UNSUPPORTED,
+		 "pre_tokenizer UnicodeScripts"},
+		{"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}," MODEL(
+			 "") "}",
+		 ERR_FORMAT, "regular expression ("},
+		{"{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\"x\"},\"behavior\":\"Odd\"}," MODEL(
+			 "") "}",
+		 ERR_FORMAT, "no behavior Odd"},
 		{"{\"decoder\":{\"type\":\"WordPiece\"}," MODEL("") "}", ERR_UNSUPPORTED, "decoder WordPiece"},
 		{"{\"post_processor\":{\"type\":\"Odd\"}," MODEL("") "}", ERR_UNSUPPORTED, "post_processor Odd"},
-		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1152921504606846976},\"merges\":[]}}", ERR_FORMAT, "the id of a"},
-		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a z\"]}}", ERR_FORMAT, "entry 0 names a word"},
-		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}", ERR_FORMAT, "entry 0 is not a pair"},
+		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1152921504606846976},\"merges\":[]}}", ERR_FORMAT,
+		 "the id of a"},
+		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a z\"]}}", ERR_FORMAT,
+		 "entry 0 names a word"},
+		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}", ERR_FORMAT,
+		 "entry 0 is not a pair"},
 		{"{\"added_tokens\":[{\"id\":-4,\"content\":\"x\"}]," MODEL("") "}", ERR_FORMAT, "has no id"},
 	};
 
@@ -124,8 +132,9 @@ TEST(names_what_is_wrong_with_a_sentencepiece_model)
 
 TEST(a_special_token_comes_from_the_text_only_where_it_may)
 {
-	struct tokenizer *t = open_json("{\"added_tokens\":[{\"id\":3,\"content\":\"<s>\",\"special\":true,\"normalized\":false}],"
-					"\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"vocab\":{\"a\":0,\"<\":1,\">\":2,\"s\":4},\"merges\":[]}}");
+	struct tokenizer *t = open_json(
+		"{\"added_tokens\":[{\"id\":3,\"content\":\"<s>\",\"special\":true,\"normalized\":false}],"
+		"\"model\":{\"type\":\"BPE\",\"ignore_merges\":true,\"vocab\":{\"a\":0,\"<\":1,\">\":2,\"s\":4},\"merges\":[]}}");
 	struct encode_options plain = {false, false}, parse = {false, true};
 	struct ids ids = {0};
 	struct why why;
@@ -141,8 +150,9 @@ TEST(a_special_token_comes_from_the_text_only_where_it_may)
 	tokenizer_close(t);
 }
 
-static const char bytes_json[] = "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"decoder\":{\"type\":\"ByteLevel\"},"
-				 "\"model\":{\"type\":\"BPE\",\"vocab\":{%s},\"merges\":[]}}";
+static const char bytes_json[] =
+	"{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"decoder\":{\"type\":\"ByteLevel\"},"
+	"\"model\":{\"type\":\"BPE\",\"vocab\":{%s},\"merges\":[]}}";
 
 /* A vocabulary of GPT-2's 256 letters, id = byte. */
 static struct tokenizer *open_bytes(void)
@@ -153,7 +163,8 @@ static struct tokenizer *open_bytes(void)
 	for (int b = 0; b < 256; b++) {
 		bool printed = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
 
-		n += snprintf(vocab + n, sizeof vocab - (size_t)n, "%s\"\\u%04x\":%d", b ? "," : "", printed ? b : extra, b);
+		n += snprintf(vocab + n, sizeof vocab - (size_t)n, "%s\"\\u%04x\":%d", b ? "," : "",
+			      printed ? b : extra, b);
 		extra += !printed;
 	}
 	snprintf(json, sizeof json, bytes_json, vocab);
@@ -162,7 +173,8 @@ static struct tokenizer *open_bytes(void)
 
 TEST(a_stream_gives_whole_characters_and_every_byte)
 {
-	static const char text[] = "a\xC3\xA9\xE4\xBD\xA0\xF0\x9F\xA6\x99!\xE4\xBD", want[] = "a\xC3\xA9\xE4\xBD\xA0\xF0\x9F\xA6\x99!\xEF\xBF\xBD";
+	static const char text[] = "a\xC3\xA9\xE4\xBD\xA0\xF0\x9F\xA6\x99!\xE4\xBD",
+			  want[] = "a\xC3\xA9\xE4\xBD\xA0\xF0\x9F\xA6\x99!\xEF\xBF\xBD";
 	struct tokenizer *t = open_bytes();
 	struct detok *d = detok_create(t, true);
 	char got[64];
@@ -274,18 +286,20 @@ static void check_text(const struct tokenizer *t, int32_t id, const char *want)
 	free(text);
 }
 
-/* As the reference: an added token whose id is taken gets the next free one; two words may have one id; a first line of a
- * merges.txt is no merge. Ids that leave a gap stay the file's. */
+/* As the reference: an added token whose id is taken gets the next free one; two words may have one id; a first line of
+ * a merges.txt is no merge. Ids that leave a gap stay the file's. */
 TEST(ids_that_collide)
 {
-	struct tokenizer *t = open_json("{\"added_tokens\":[{\"id\":1,\"content\":\"x\"},{\"id\":2,\"content\":\"y\"},{\"id\":3,"
-					"\"content\":\"z\"},{\"id\":9,\"content\":\"w\"}],\"decoder\":{\"type\":\"Fuse\"}," MODEL("") "}");
+	struct tokenizer *t = open_json(
+		"{\"added_tokens\":[{\"id\":1,\"content\":\"x\"},{\"id\":2,\"content\":\"y\"},{\"id\":3,"
+		"\"content\":\"z\"},{\"id\":9,\"content\":\"w\"}],\"decoder\":{\"type\":\"Fuse\"}," MODEL("") "}");
 
 	check_ids(t, "abxyzwa", "2 3 4 5 9 0");
 	check_text(t, 4, "y");
 	tokenizer_close(t);
-	t = open_json("{\"decoder\":{\"type\":\"Fuse\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0,\"ab\":2},\"merges\":["
-		      "\"#version: 0.2\",\"a b\"]}}");
+	t = open_json(
+		"{\"decoder\":{\"type\":\"Fuse\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0,\"ab\":2},\"merges\":["
+		"\"#version: 0.2\",\"a b\"]}}");
 	check_ids(t, "a", "0");
 	check_ids(t, "b", "0");
 	check_ids(t, "ab", "2");
@@ -294,8 +308,8 @@ TEST(ids_that_collide)
 	tokenizer_close(t);
 }
 
-#define LLAMA_JSON                                                                                                                \
-	"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\\u2581\"},{\"type\":\"Replace\","     \
+#define LLAMA_JSON \
+	"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\\u2581\"},{\"type\":\"Replace\"," \
 	"\"pattern\":{\"String\":\" \"},\"content\":\"\\u2581\"}]},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\"," \
 	"\"pattern\":{\"String\":\"\\u2581\"},\"content\":\" \"},{\"type\":\"Fuse\"},{\"type\":\"Strip\",\"content\":\" \",\"start\":1," \
 	"\"stop\":0}]},\"model\":{\"type\":\"BPE\",\"vocab\":{\"\\u2581\":0,\"a\":1,\"\\u2581a\":2},\"merges\":[\"\\u2581 a\"]}}"
@@ -325,8 +339,9 @@ TEST(no_space_before_a_text)
 /* Words that the model has no row for. */
 TEST(a_vocabulary_larger_than_the_model)
 {
-	static const char json[] = "{\"added_tokens\":[{\"id\":4,\"content\":\"<x>\",\"special\":true},{\"id\":3,\"content\":\"c\"}],"
-				   "\"decoder\":{\"type\":\"Fuse\"}," MODEL("") "}";
+	static const char json[] =
+		"{\"added_tokens\":[{\"id\":4,\"content\":\"<x>\",\"special\":true},{\"id\":3,\"content\":\"c\"}],"
+		"\"decoder\":{\"type\":\"Fuse\"}," MODEL("") "}";
 	struct tokenizer *t = open_json(json);
 
 	check_ids(t, "abc<x>", "2 3 4");

@@ -30,14 +30,16 @@ TEST(pickles_that_are_refused)
 /* clang-format off */
 /* clang-format off */
 #define BAD(text, part) {text, sizeof text - 1, part}
-/* clang-format on */
+	/* clang-format on */
 	static const struct {
 		const char *pickle;
 		size_t n;
 		const char *part;
 	} bad[] = {
 		BAD("\x80\2cos\nsystem\nX\2\0\0\0ls\x85R.", "os.system"),
-		BAD("\x80\2cbuiltins\neval\nX\1\0\0\0" "1\x85R.", "builtins.eval"),
+		BAD("\x80\2cbuiltins\neval\nX\1\0\0\0"
+		    "1\x85R.",
+		    "builtins.eval"),
 		BAD("\x80\4\x8c\5posix\x8c\6system\x93.", "posix.system"),
 		BAD("\x80\2c\1\n\2\n.", "not plain text"),
 		BAD("\x80\2}0.", "opcode 0x30"),
@@ -51,7 +53,9 @@ TEST(pickles_that_are_refused)
 		BAD("\x80\2h\0.", "never set"),
 		BAD("\x80\2r\xff\xff\xff\xff.", "nothing on the stack"),
 		BAD("\x80\2}r\xff\xff\xff\x7f.", "memo number is too large"),
-		BAD("\x80\2X\xff\xff\xff\xff" "a.", "string is too long"),
+		BAD("\x80\2X\xff\xff\xff\xff"
+		    "a.",
+		    "string is too long"),
 		BAD("\x80\2X\5\0\0\0a.", "ends too early"),
 		BAD("\x80\2(t(.", "nothing on the stack"),
 		BAD("\x80\2t.", "no mark"),
@@ -68,33 +72,46 @@ TEST(pickles_that_are_refused)
 		BAD(DICT_OPEN REBUILD ")Ru.", "no storage"),
 		BAD(DICT_OPEN "ctorch._utils\n_rebuild_parameter\n)Ru.", "without a tensor"),
 		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1K\2\x85K\1K\1\x86\x89" HOOKS "tRu.", "strides do not fit"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1K\2\x85X\1\0\0\0" "1\x89" HOOKS "tRu.", "strides do not fit"),
+		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1K\2\x85X\1\0\0\0"
+				      "1\x89" HOOKS "tRu.",
+		    "strides do not fit"),
 		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1N]\x89" HOOKS "tRu.", "shape is not"),
 		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1(K\1K\1K\1K\1K\1K\1K\1K\1K\1t)\x89" HOOKS "tRu.", "shape is not"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "J\xff\xff\xff\xffK\1\x85K\1\x85\x89" HOOKS "tRu.", "offset is no offset"),
+		BAD(DICT_OPEN REBUILD "(" STORAGE "J\xff\xff\xff\xffK\1\x85K\1\x85\x89" HOOKS "tRu.",
+		    "offset is no offset"),
 		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1J\xff\xff\xff\xff\x85K\1\x85\x89" HOOKS "tRu.", "shape is not"),
 		BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\x19\x85K\1\x85\x89" HOOKS "tRu.", "out of its storage"),
 		BAD(DICT_OPEN REBUILD "(" STORAGE "K\x18K\1\x85K\1\x85\x89" HOOKS "tRu.", "out of its storage"),
 		BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\2\x85K\x18\x85\x89" HOOKS "tRu.", "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\2\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89" HOOKS "tRu.",
+		BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\2\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89" HOOKS
+				      "tRu.",
 		    "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\2K\3\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89" HOOKS "tRu.",
+		BAD(DICT_OPEN REBUILD "(" STORAGE "K\2K\3\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89" HOOKS
+				      "tRu.",
 		    "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\2\x85K\1\x85\x89" HOOKS "tRu.",
+		BAD(DICT_OPEN REBUILD "(" STORAGE "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\2\x85K\1\x85\x89" HOOKS
+				      "tRu.",
 		    "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\0\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x10\x86K\0K\0\x86\x89" HOOKS "tRu.",
+		BAD(DICT_OPEN REBUILD "(" STORAGE
+				      "K\0\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x10\x86K\0K\0\x86\x89" HOOKS "tRu.",
 		    "shape overflows"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\x19tQK\0)){tRu.",
+		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+				      "0X\3\0\0\0cpuK\x19tQK\0)){tRu.",
 		    "opcode 0x7b"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\x19tQK\0))\x89)tRu.",
+		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+				      "0X\3\0\0\0cpuK\x19tQK\0))\x89)tRu.",
 		    "has 96 bytes, wanted: 100"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "1X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
+		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+				      "1X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
 		    "entry a/data/1 is not in the archive"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\4\0\0\0../xX\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
+		BAD(DICT_OPEN REBUILD
+		    "((X\7\0\0\0storagectorch\nFloatStorage\nX\4\0\0\0../xX\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
 		    "not a plain word"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0modulesctorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
+		BAD(DICT_OPEN REBUILD "((X\7\0\0\0modulesctorch\nFloatStorage\nX\1\0\0\0"
+				      "0X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
 		    "no storage"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuJ\xff\xff\xff\xfftQK\0))\x89)tRu.",
+		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+				      "0X\3\0\0\0cpuJ\xff\xff\xff\xfftQK\0))\x89)tRu.",
 		    "no size"),
 		/* a dict that holds itself */
 		BAD("\x80\2}q\0X\1\0\0\0ah\0s.", "dicts in each other"),
@@ -102,7 +119,7 @@ TEST(pickles_that_are_refused)
 		BAD("\x80\2}(X\1\0\0\0w" REBUILD "(" STORAGE "K\0))\x89)tRq\1X\1\0\0\0wh\1u.", "occurs twice"),
 		BAD("\x80\2}(X\1\0\0\0\x1b" REBUILD "(" STORAGE "K\0))\x89)tRu.", "not plain text"),
 	};
-/* clang-format on */
+	/* clang-format on */
 	static struct archive a;
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -129,10 +146,12 @@ TEST(pickles_that_are_read)
 /* clang-format off */
 /* clang-format off */
 #define ONE(text, ...) {text, sizeof text - 1, {__VA_ARGS__}}
-/* clang-format on */
-/* clang-format on */
+		/* clang-format on */
+		/* clang-format on */
 		/* protocol 4: frame, short strings, memoize, global from the stack */
-		ONE("\x80\4\x95\0\0\0\0\0\0\0\0}\x94\x8c\1w\x8c\14torch._utils\x8c\22_rebuild_tensor_v2\x93(" STORAGE "K\0))\x89)tRs.", "w"),
+		ONE("\x80\4\x95\0\0\0\0\0\0\0\0}\x94\x8c\1w\x8c\14torch._utils\x8c\22_rebuild_tensor_v2\x93(" STORAGE
+		    "K\0))\x89)tRs.",
+		    "w"),
 		/* wrapped, with other things around */
 		ONE("\x80\2}(X\5\0\0\0epochK\3X\12\0\0\0state_dict}X\1\0\0\0w" TENSOR "su.", "w"),
 		ONE("\x80\2}X\5\0\0\0model}X\6\0\0\0module}X\1\0\0\0w" TENSOR "sss.", "w"),
@@ -141,15 +160,20 @@ TEST(pickles_that_are_read)
 		/* a wrapper's name beside a tensor is a name like any other */
 		ONE("\x80\2}(X\1\0\0\0w" TENSOR "X\5\0\0\0model}X\1\0\0\0v" TENSOR "su.", "w", "model.v"),
 		/* an OrderedDict with state, a Parameter, a tensor taken from the memo, a number as key */
-		ONE("\x80\2" HOOKS "(X\1\0\0\0wctorch._utils\n_rebuild_parameter\n" TENSOR "\x88)\x87Rq\5X\1\0\0\0vh\5u}"
-		    "X\11\0\0\0_metadata" HOOKS "sb.", "w", "v"),
+		ONE("\x80\2" HOOKS "(X\1\0\0\0wctorch._utils\n_rebuild_parameter\n" TENSOR
+		    "\x88)\x87Rq\5X\1\0\0\0vh\5u}"
+		    "X\11\0\0\0_metadata" HOOKS "sb.",
+		    "w", "v"),
 		ONE("\x80\2}K\7" TENSOR "s.", "7"),
 		/* list, long, float, none, booleans, torch.Size, strings of Python 2 */
-		ONE("\x80\2}(X\1\0\0\0a](K\1\x8a\2\xff\0eT\1\0\0\0bG\0\0\0\0\0\0\0\0U\1cNX\1\0\0\0d\x88X\1\0\0\0w"
-		    REBUILD "(" STORAGE "K\0ctorch\nSize\n(K\2K\3t\x85RK\3K\1\x86\x89)tRu.", "w"),
+		ONE("\x80\2}(X\1\0\0\0a](K\1\x8a\2\xff\0eT\1\0\0\0bG\0\0\0\0\0\0\0\0U\1cNX\1\0\0\0d\x88X\1\0\0\0w" REBUILD
+		    "(" STORAGE "K\0ctorch\nSize\n(K\2K\3t\x85RK\3K\1\x86\x89)tRu.",
+		    "w"),
 		/* a view of another type than its storage (v3) */
 		ONE("\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v3\n((X\7\0\0\0storagectorch.storage\nUntypedStorage\n"
-		    "X\1\0\0\0" "0X\3\0\0\0cpuK\x60tQK\0))\x89)ctorch\nfloat8_e5m2\nNtRs.", "w"),
+		    "X\1\0\0\0"
+		    "0X\3\0\0\0cpuK\x60tQK\0))\x89)ctorch\nfloat8_e5m2\nNtRs.",
+		    "w"),
 	};
 	static struct archive a;
 
@@ -170,8 +194,9 @@ TEST(pickles_that_are_read)
 TEST(types_that_are_listed_but_not_read)
 {
 	static struct archive a;
-	static const char pickle[] = "\x80\2}X\1\0\0\0w" REBUILD
-				     "((X\7\0\0\0storagectorch\nComplexFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\14tQK\0K\3\x85K\1\x85\x89)tRs.";
+	static const char pickle[] =
+		"\x80\2}X\1\0\0\0w" REBUILD "((X\7\0\0\0storagectorch\nComplexFloatStorage\nX\1\0\0\0"
+		"0X\3\0\0\0cpuK\14tQK\0K\3\x85K\1\x85\x89)tRs.";
 	struct table t;
 	struct why why = {""};
 	struct source s;
@@ -219,7 +244,8 @@ TEST(dicts_that_multiply_are_cut_off)
 
 	put(&p, "\x80\2}q\0", 5);
 	for (uint8_t i = 0; i < 13; i++) {
-		uint8_t c = i + 1, four[] = {'h', i, '(', 'K', 1, '}', 'q', c, 'K', 2, 'h', c, 'K', 3, 'h', c, 'K', 4, 'h', c, 'u', 'b'};
+		uint8_t c = i + 1, four[] = {'h', i,   '(', 'K', 1, '}', 'q', c,   'K', 2,   'h',
+					     c,   'K', 3,   'h', c, 'K', 4,   'h', c,   'u', 'b'};
 		put(&p, four, sizeof four);
 	}
 	put(&p, ".", 1);

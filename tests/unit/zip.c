@@ -47,26 +47,28 @@ TEST(archives_that_are_refused)
 		uint64_t value;
 		size_t bytes;
 		const char *part;
-	} *b, bad[] = {
-		(make(&a, GOOD, sizeof GOOD - 1), (__typeof__(*b)){a.central + 10, 8, 2, "entry a/data.pkl is compressed"}),
-		{a.central + 8, 0x0809, 2, "entry a/data.pkl is encrypted"},
-		{a.data_central + 20, 95, 4, "entry a/data/0: two sizes, 95 and 96"},
-		{a.data_central + 42, 1 << 20, 4, "entry a/data/0: its 96 bytes at 1048576 are outside the file"},
-		{a.data_central + 42, 0xffffffff, 4, "outside the file"},
-		{a.data_central + 42, 1, 4, "entry a/data/0: no header of this entry at 1"},
-		{a.data_local + 28, 0xffff, 2, "entry a/data/0"},
-		{a.data_central + 28, 0xffff, 2, "ends inside entry 1"},
-		{a.data_central, 0, 4, "damaged at entry 1"},
-		{a.central + 46, 0x1b, 1, "control character"},
-		{a.end64, 0, 4, "no zip64 end record"},
-		{a.end64 + 32, 3, 8, "in several parts"},
-		{a.end64 + 40, UINT64_MAX, 8, "outside the file"},
-		{a.end64 + 48, UINT64_MAX - 20, 8, "outside the file"},
-		{a.locator + 8, UINT64_MAX, 8, "outside the file"},
-		{a.locator + 16, 2, 4, "in several parts"},
-		{a.end + 20, 1, 2, "no end record"},
-		{0, 0, 4, "neither a PyTorch file"},
-	};
+	} * b, bad[] = {
+		       (make(&a, GOOD, sizeof GOOD - 1),
+			(__typeof__(*b)){a.central + 10, 8, 2, "entry a/data.pkl is compressed"}),
+		       {a.central + 8, 0x0809, 2, "entry a/data.pkl is encrypted"},
+		       {a.data_central + 20, 95, 4, "entry a/data/0: two sizes, 95 and 96"},
+		       {a.data_central + 42, 1 << 20, 4,
+			"entry a/data/0: its 96 bytes at 1048576 are outside the file"},
+		       {a.data_central + 42, 0xffffffff, 4, "outside the file"},
+		       {a.data_central + 42, 1, 4, "entry a/data/0: no header of this entry at 1"},
+		       {a.data_local + 28, 0xffff, 2, "entry a/data/0"},
+		       {a.data_central + 28, 0xffff, 2, "ends inside entry 1"},
+		       {a.data_central, 0, 4, "damaged at entry 1"},
+		       {a.central + 46, 0x1b, 1, "control character"},
+		       {a.end64, 0, 4, "no zip64 end record"},
+		       {a.end64 + 32, 3, 8, "in several parts"},
+		       {a.end64 + 40, UINT64_MAX, 8, "outside the file"},
+		       {a.end64 + 48, UINT64_MAX - 20, 8, "outside the file"},
+		       {a.locator + 8, UINT64_MAX, 8, "outside the file"},
+		       {a.locator + 16, 2, 4, "in several parts"},
+		       {a.end + 20, 1, 2, "no end record"},
+		       {0, 0, 4, "neither a PyTorch file"},
+	       };
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct table t;

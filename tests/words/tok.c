@@ -1,8 +1,8 @@
 /* Drives a tokenizer for the scripts beside it: tok DIR, then records on standard input.
  *
  * A record: u8 flags, u32 length, bytes. Answer to an encode: u32 n, n x i32 ids, and with offsets n x 2 x u32.
- * To a decode (the bytes are i32 ids): u32 length, bytes of the stream of single tokens; to a decode behind a text, the bytes are
- * i32 number of ids of the text, i32 ids of both, and the answer is what the stream of the rest gives. */
+ * To a decode (the bytes are i32 ids): u32 length, bytes of the stream of single tokens; to a decode behind a text, the
+ * bytes are i32 number of ids of the text, i32 ids of both, and the answer is what the stream of the rest gives. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

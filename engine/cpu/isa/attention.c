@@ -67,18 +67,15 @@ INLINE bool looks_ahead(enum dtype type, int rows)
 }
 
 /* Scores of 16 * cols keys for some rows. */
-INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row, int key,
-		       int at)
+INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row, int key, int at)
 {
 	const bool packed = type == (enum dtype)PACKED, look = looks_ahead(type, rows);
-	const size_t size = packed ? 4 : elem_size(type),
-		     step = (size_t)(packed ? STRIP : job->block_size) * size;
+	const size_t size = packed ? 4 : elem_size(type), step = (size_t)(packed ? STRIP : job->block_size) * size;
 	const char *k[MAX_COLS], *next[MAX_COLS];
 	v16 s[TILE_ROWS][MAX_COLS];
 
 	UNROLL for (int c = 0; c < cols; c++) k[c] =
-		packed ? (const char *)(job->k + strip_at(job, at + 16 * c))
-		       : k_lanes(job, key + 16 * c, size);
+		packed ? (const char *)(job->k + strip_at(job, at + 16 * c)) : k_lanes(job, key + 16 * c, size);
 	UNROLL for (int c = 0; look && c < cols; c++)
 	{
 		int then = key + 16 * (cols + c);
@@ -106,13 +103,12 @@ INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_jo
 /* Where values of a key's block lie, of dimension d. */
 INLINE const char *v_block(const struct attn_job *job, int key, int d, size_t size)
 {
-	return job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes + job->v_at +
-	       (size_t)d * size;
+	return job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes + job->v_at + (size_t)d * size;
 }
 
 /* Values of keys [from, to) of the range, weighted, onto o; 16 * cols dimensions from d. */
-INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row,
-		       float *const *o, int d, int range, int from, int to)
+INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row, float *const *o, int d,
+		       int range, int from, int to)
 {
 	const bool packed = type == (enum dtype)PACKED, look = looks_ahead(type, rows);
 	const size_t size = packed ? 4 : elem_size(type), pitch = round_up((size_t)job->head_dim, 16) * size;
@@ -123,8 +119,7 @@ INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_jo
 	UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s[r][c] =
 		v_load(o[row + r] + STATE_HEAD + d + 16 * c);
 	while (from < to) {
-		int key = range * RANGE + from, in_block = key % block,
-		    n = min_int(block - in_block, to - from);
+		int key = range * RANGE + from, in_block = key % block, n = min_int(block - in_block, to - from);
 		const char *v = packed ? (const char *)(job->v + d) : v_block(job, key, d, size), *next = v;
 		if (look && key - in_block + block < job->keys[job->rows - 1])
 			next = v_block(job, key - in_block + block, d, size);
@@ -146,24 +141,24 @@ INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_jo
 		v_store(o[row + r] + STATE_HEAD + d + 16 * c, s[r][c]);
 }
 
-#define TILES(type, name, rows)                                                                           \
-	static __attribute__((noinline)) void scores_##name##_##rows(const struct attn_job *job, int row, \
-								     int range, int n)                    \
-	{                                                                                                 \
-		int at = 0;                                                                               \
-		for (; at + 16 * (COLS_OF(rows) - 1) < n; at += 16 * COLS_OF(rows))                       \
-			score_tile(type, rows, COLS_OF(rows), job, row, range *RANGE + at, at);           \
-		for (; at < n; at += 16)                                                                  \
-			score_tile(type, rows, 1, job, row, range *RANGE + at, at);                       \
-	}                                                                                                 \
-	static __attribute__((noinline)) void values_##name##_##rows(                                     \
-		const struct attn_job *job, int row, float *const *o, int range, int from, int to)        \
-	{                                                                                                 \
-		int d = 0, end = (int)round_up((size_t)job->head_dim, 16);                                \
-		for (; d + 16 * COLS_OF(rows) <= end; d += 16 * COLS_OF(rows))                            \
-			value_tile(type, rows, COLS_OF(rows), job, row, o, d, range, from, to);           \
-		for (; d < end; d += 16)                                                                  \
-			value_tile(type, rows, 1, job, row, o, d, range, from, to);                       \
+#define TILES(type, name, rows) \
+	static __attribute__((noinline)) void scores_##name##_##rows(const struct attn_job *job, int row, int range, \
+								     int n) \
+	{ \
+		int at = 0; \
+		for (; at + 16 * (COLS_OF(rows) - 1) < n; at += 16 * COLS_OF(rows)) \
+			score_tile(type, rows, COLS_OF(rows), job, row, range *RANGE + at, at); \
+		for (; at < n; at += 16) \
+			score_tile(type, rows, 1, job, row, range *RANGE + at, at); \
+	} \
+	static __attribute__((noinline)) void values_##name##_##rows(const struct attn_job *job, int row, \
+								     float *const *o, int range, int from, int to) \
+	{ \
+		int d = 0, end = (int)round_up((size_t)job->head_dim, 16); \
+		for (; d + 16 * COLS_OF(rows) <= end; d += 16 * COLS_OF(rows)) \
+			value_tile(type, rows, COLS_OF(rows), job, row, o, d, range, from, to); \
+		for (; d < end; d += 16) \
+			value_tile(type, rows, 1, job, row, o, d, range, from, to); \
 	}
 
 typedef void scores_fn(const struct attn_job *, int row, int range, int n);
@@ -171,8 +166,8 @@ typedef void values_fn(const struct attn_job *, int row, float *const *o, int ra
 
 #if defined(ISA_avx512) || defined(ISA_avx512_bf16)
 #define ALL_TILES(type, name) \
-	TILES(type, name, 1)  \
-	TILES(type, name, 2)  \
+	TILES(type, name, 1) \
+	TILES(type, name, 2) \
 	TILES(type, name, 3) TILES(type, name, 4) TILES(type, name, 5) TILES(type, name, 6)
 #define TILE_LIST(op, name) \
 	op##_##name##_1, op##_##name##_2, op##_##name##_3, op##_##name##_4, op##_##name##_5, op##_##name##_6
@@ -285,15 +280,15 @@ static void add_range(struct attn_job *job, int range)
 	run_range(job, row, range, top);
 	for (int r = row; r < job->rows; r++) {
 		bool last = range + 1 == job->end || job->keys[r] <= (range + 1) * RANGE;
-		job->waiting[r] = merge(row_stack(job, r), state, job->waiting[r], range - job->first + 1,
-					last, job->head_dim);
+		job->waiting[r] =
+			merge(row_stack(job, r), state, job->waiting[r], range - job->first + 1, last, job->head_dim);
 	}
 }
 
 INLINE void pack_as(enum dtype type, const struct attn_job *job, float *k, float *v, int range, int n)
 {
-	const size_t size = elem_size(type), cols = round_up((size_t)job->head_dim, 16),
-		     dim = (size_t)job->head_dim, row = (size_t)job->block_size * size;
+	const size_t size = elem_size(type), cols = round_up((size_t)job->head_dim, 16), dim = (size_t)job->head_dim,
+		     row = (size_t)job->block_size * size;
 
 	for (int key = 0; key < n; key += 16) {
 		const char *from = k_lanes(job, range * RANGE + key, size);
@@ -313,18 +308,16 @@ INLINE void pack_as(enum dtype type, const struct attn_job *job, float *k, float
  */
 static void ask_ahead(const struct attn_job *job, int range, size_t i, size_t n)
 {
-	const size_t all = (size_t)job->block_size * elem_size(job->type),
-		     k_lines = (size_t)job->head_dim * all / 64,
+	const size_t all = (size_t)job->block_size * elem_size(job->type), k_lines = (size_t)job->head_dim * all / 64,
 		     lines = k_lines + round_up((size_t)job->head_dim, 16) * all / 64;
 	const int keys = keys_in(job, job->rows - 1, range), first = range * RANGE / job->block_size;
 	const size_t total = keys > 0 ? lines * (size_t)div_up(keys, job->block_size) : 0;
 
 	for (size_t line = total * i / n; line < total * (i + 1) / n; line++) {
-		const char *block =
-			job->pool + (size_t)job->blocks[first + (int)(line / lines)] * job->block_bytes;
+		const char *block = job->pool + (size_t)job->blocks[first + (int)(line / lines)] * job->block_bytes;
 		size_t at = line % lines;
-		__builtin_prefetch(
-			block + (at < k_lines ? job->k_at + 64 * at : job->v_at + 64 * (at - k_lines)), 0, 2);
+		__builtin_prefetch(block + (at < k_lines ? job->k_at + 64 * at : job->v_at + 64 * (at - k_lines)), 0,
+				   2);
 	}
 }
 
@@ -346,8 +339,8 @@ static void take_scales(const struct attn_job *job, float *k, float *v, int rang
 	const size_t block = (size_t)job->block_size, dim = (size_t)job->head_dim;
 
 	for (int i = 0; i < n; i += job->block_size) {
-		const char *at = job->pool + (size_t)job->blocks[(range * RANGE + i) / job->block_size] *
-						     job->block_bytes;
+		const char *at =
+			job->pool + (size_t)job->blocks[(range * RANGE + i) / job->block_size] * job->block_bytes;
 		memcpy(k + i, at + job->k_at + dim * block, block * sizeof *k);
 		memcpy(v + i, at + job->v_at + round_up(dim, 16) * block, block * sizeof *v);
 	}
@@ -360,8 +353,7 @@ void ISA_NAME(attention)(struct attn_job *jobs, int n, float *packed)
 	const struct attn_job *last = &jobs[n - 1];
 	const size_t state = attn_state(last->head_dim);
 	float *k = n >= PACK_FROM ? packed : NULL,
-	      *v = k ? packed + RANGE * round_up((size_t)last->head_dim, 16) : NULL, k_scale[RANGE],
-	      v_scale[RANGE];
+	      *v = k ? packed + RANGE * round_up((size_t)last->head_dim, 16) : NULL, k_scale[RANGE], v_scale[RANGE];
 
 	for (int range = last->first, keys; range < last->end; range++) {
 		if ((keys = keys_in(last, last->rows - 1, range)) <= 0)
@@ -382,8 +374,7 @@ void ISA_NAME(attention)(struct attn_job *jobs, int n, float *packed)
 	for (struct attn_job *j = jobs; j < jobs + n; j++)
 		for (int r = 0; r < j->rows; r++) {
 			if (j->partial && j->waiting[r])
-				memcpy(j->partial + (size_t)r * state, row_stack(j, r),
-				       state * sizeof(float));
+				memcpy(j->partial + (size_t)r * state, row_stack(j, r), state * sizeof(float));
 			else if (!j->partial)
 				finish(j->out[r], j->out_type, row_stack(j, r), j->head_dim);
 		}

@@ -31,8 +31,7 @@ INLINE void ahead(const struct step_of *t, int unit, int col, const void *x, int
 {
 	if (!col)
 		for (int i = 0; i < t->lines; i++)
-			__builtin_prefetch(t->ahead + 64 * ((size_t)unit * (size_t)t->lines + (size_t)i), 0,
-					   2);
+			__builtin_prefetch(t->ahead + 64 * ((size_t)unit * (size_t)t->lines + (size_t)i), 0, 2);
 	for (int i = 0; i < x_bytes; i += 64)
 		__builtin_prefetch((const char *)x + t->x_ahead + i, 0, 3);
 }
@@ -43,8 +42,7 @@ INLINE void begin_chunk(int rows, int cols, struct sums *s, const struct step_of
 	const float *waiting = t->stack + (size_t)t->depth * LEVEL + col;
 
 	if (t->begin)
-		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] =
-			v_zero();
+		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] = v_zero();
 	else
 		UNROLL for (int r = 0; r < rows; r++) UNROLL for (int c = 0; c < cols; c++) s->v[r][c] =
 			v_load(waiting + r * PANEL + 16 * c);

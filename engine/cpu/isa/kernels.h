@@ -64,8 +64,7 @@ static inline struct tiles tiles_of(int rows, int tile_rows)
 {
 	return (struct tiles){rows, div_up(rows, tile_rows)};
 }
-static inline int tile_row(struct tiles t,
-			   int tile) /* the first row of a tile; t.rows for the last one's end */
+static inline int tile_row(struct tiles t, int tile) /* the first row of a tile; t.rows for the last one's end */
 {
 	int extra = t.rows % t.count;
 
@@ -96,8 +95,7 @@ struct linear_job {
 /* A chunk of weights, then the stacks of a block of rows; whole huge pages. */
 static inline size_t linear_scratch(void)
 {
-	return round_up(CHUNK_BYTES + (size_t)STACK_DEPTH * JOB_PANELS * BLOCK_ROWS * PANEL * sizeof(float),
-			2 << 20);
+	return round_up(CHUNK_BYTES + (size_t)STACK_DEPTH * JOB_PANELS * BLOCK_ROWS * PANEL * sizeof(float), 2 << 20);
 }
 
 /* One tile of activations to its packed form. */
@@ -143,8 +141,8 @@ struct attn_job {
 	int keys[ATTN_ROWS];       /* how many each sees */
 	int rows;
 	int waiting[ATTN_ROWS]; /* states on each row's stack: 0 at the start */
-	int first, end; /* ranges of this piece; `first` is a multiple of a power of two >= end - first */
-	const int32_t *blocks; /* of the sequence */
+	int first, end;         /* ranges of this piece; `first` is a multiple of a power of two >= end - first */
+	const int32_t *blocks;  /* of the sequence */
 	const char *pool;
 	size_t block_bytes, k_at, v_at; /* of this K/V head inside a block */
 	int block_size, head_dim;
@@ -157,8 +155,7 @@ struct attn_job {
 	enum dtype out_type;
 	float *partial; /* (6, state), or NULL: finish into out */
 	/* of the range at hand, set inside: */
-	const float *k,
-		*v; /* (4, head_dim, 64) and (256, head_dim rounded up to 16), or NULL: in the blocks */
+	const float *k, *v; /* (4, head_dim, 64) and (256, head_dim rounded up to 16), or NULL: in the blocks */
 	const float *k_scale, *v_scale; /* (256) of an int8 cache */
 };
 
@@ -178,10 +175,9 @@ struct cpu_kernels {
 	const char *name;
 	int tile_rows[PACK_COUNT], dot_rows;
 	void (*linear[PACK_COUNT])(const struct linear_job *job);
-	void (*linear_dot)(
-		const struct linear_job *job);         /* PACK_BF16 times X_DOT; NULL: no such instruction */
-	void (*pack_x[3])(const struct pack_job *job); /* by enum x_form */
-	void (*pack_w)(const struct weight_job *job);  /* on any thread whose MXCSR is as it came */
+	void (*linear_dot)(const struct linear_job *job); /* PACK_BF16 times X_DOT; NULL: no such instruction */
+	void (*pack_x[3])(const struct pack_job *job);    /* by enum x_form */
+	void (*pack_w)(const struct weight_job *job);     /* on any thread whose MXCSR is as it came */
 	/* n numbers as integers in [-127, 127] times *scale: the rule of pack_x for groups. */
 	void (*quantise)(int8_t *q, float *scale, const float *x, int n);
 	void (*norm)(const struct norm_job *job);

@@ -15,8 +15,7 @@ INLINE v16 load_w(enum pack pack, const char *w, int col, int odd)
 }
 
 /* Every row's sums += the pair at x times the pair at w: the odd column, then the even one. */
-INLINE void add_pair(enum pack pack, int rows, int cols, struct sums *s, const float *x, const char *w,
-		     int col)
+INLINE void add_pair(enum pack pack, int rows, int cols, struct sums *s, const float *x, const char *w, int col)
 {
 	UNROLL for (int odd = 1; odd >= 0; odd--)
 	{
@@ -48,18 +47,18 @@ INLINE void run_tile(enum pack pack, int rows, int cols, const struct step_of *t
 	}
 }
 
-#define TILE(pack, name, n)                                                       \
+#define TILE(pack, name, n) \
 	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
-	{                                                                         \
-		run_tile(pack, n, LINEAR_COLS, t);                                \
+	{ \
+		run_tile(pack, n, LINEAR_COLS, t); \
 	}
 
 #if LINEAR_ROWS == 12
-#define TILES(op, pack, name)                                                                              \
-	op(pack, name, 1) op(pack, name, 2) op(pack, name, 3) op(pack, name, 4) op(pack, name, 5)          \
-		op(pack, name, 6) op(pack, name, 7) op(pack, name, 8) op(pack, name, 9) op(pack, name, 10) \
-			op(pack, name, 11) op(pack, name, 12)
-#define TILE_LIST(name)                                                                                      \
+#define TILES(op, pack, name) \
+	op(pack, name, 1) op(pack, name, 2) op(pack, name, 3) op(pack, name, 4) op(pack, name, 5) op(pack, name, 6) \
+		op(pack, name, 7) op(pack, name, 8) op(pack, name, 9) op(pack, name, 10) op(pack, name, 11) \
+			op(pack, name, 12)
+#define TILE_LIST(name) \
 	name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8, name##_9, name##_10, \
 		name##_11, name##_12
 #elif LINEAR_ROWS == 3
@@ -134,17 +133,16 @@ INLINE void dot_tile(int rows, int cols, const struct step_of *t)
 			UNROLL for (int r = 0; r < rows; r++)
 			{
 				pair_x a = pair_set1(x[r]);
-				UNROLL for (int c = 0; c < cols; c++) s.v[r][c] =
-					pair_dot(s.v[r][c], b[c], a);
+				UNROLL for (int c = 0; c < cols; c++) s.v[r][c] = pair_dot(s.v[r][c], b[c], a);
 			}
 		}
 		end_chunk(rows, cols, &s, t, col);
 	}
 }
-#define DOT(cols, name, n)                                                        \
+#define DOT(cols, name, n) \
 	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
-	{                                                                         \
-		dot_tile(n, cols, t);                                             \
+	{ \
+		dot_tile(n, cols, t); \
 	}
 TILES(DOT, LINEAR_COLS, dot)
 static tile_fn *const dot_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(dot)};

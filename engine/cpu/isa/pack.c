@@ -1,5 +1,5 @@
-/* pack.c - rows of a matrix to a panel: 32 rows and 32 columns at a time are turned over in registers; quantising then goes along
- * 32 outputs at once. Plain arithmetic: it rounds, and keeps subnormals, as the caller's thread does. */
+/* pack.c - rows of a matrix to a panel: 32 rows and 32 columns at a time are turned over in registers; quantising then
+ * goes along 32 outputs at once. Plain arithmetic: it rounds, and keeps subnormals, as the caller's thread does. */
 #include "engine/cpu/isa/inside.h"
 
 enum { BLOCK = GROUP, HALF = 16 };
@@ -10,14 +10,14 @@ typedef uint32_t lanes __attribute__((vector_size(4 * HALF), aligned(1), may_ali
 #define LOW(d, l) ((l) & (d) ? HALF + (l) - (d) : (l))
 #define HIGH(d, l) ((l) & (d) ? HALF + (l) : (l) + (d))
 #define ALL(f, d) \
-	f(d, 0), f(d, 1), f(d, 2), f(d, 3), f(d, 4), f(d, 5), f(d, 6), f(d, 7), f(d, 8), f(d, 9), f(d, 10), f(d, 11), f(d, 12), \
-		f(d, 13), f(d, 14), f(d, 15)
-#define SWAP(r, d)                                                                         \
-	UNROLL for (int i = 0; i < HALF; i++) if (!(i & (d)))                              \
-	{                                                                                  \
-		lanes a = r[i], b = r[i + (d)];                                            \
-		r[i] = __builtin_shufflevector(a, b, ALL(LOW, d));                         \
-		r[i + (d)] = __builtin_shufflevector(a, b, ALL(HIGH, d));                  \
+	f(d, 0), f(d, 1), f(d, 2), f(d, 3), f(d, 4), f(d, 5), f(d, 6), f(d, 7), f(d, 8), f(d, 9), f(d, 10), f(d, 11), \
+		f(d, 12), f(d, 13), f(d, 14), f(d, 15)
+#define SWAP(r, d) \
+	UNROLL for (int i = 0; i < HALF; i++) if (!(i & (d))) \
+	{ \
+		lanes a = r[i], b = r[i + (d)]; \
+		r[i] = __builtin_shufflevector(a, b, ALL(LOW, d)); \
+		r[i + (d)] = __builtin_shufflevector(a, b, ALL(HIGH, d)); \
 	}
 
 /* out[i][j] = row j's dword i, for 16 rows `ld` bytes apart. */
@@ -30,7 +30,7 @@ static void turn(uint32_t (*out)[PANEL], const char *src, size_t ld)
 	SWAP(r, 2)
 	SWAP(r, 4)
 	SWAP(r, 8)
-	UNROLL for (int i = 0; i < HALF; i++) *(lanes *)out[i] = r[i];
+	UNROLL for (int i = 0; i < HALF; i++) * (lanes *)out[i] = r[i];
 }
 
 /* The same for 32 rows and n dwords, 16 or 32. */
@@ -107,7 +107,8 @@ static void largest(float *most, const float (*f)[PANEL])
 		most[r] = bad[r] != 0 ? bad[r] : most[r];
 }
 
-/* Integers in [low, high]: f * (1 / scale) to nearest even; zeros where the scale is zero or a number of the group is not finite. */
+/* Integers in [low, high]: f * (1 / scale) to nearest even; zeros where the scale is zero or a number of the group is
+ * not finite. */
 static void to_integers(int32_t (*q)[PANEL], uint16_t *scale, const float (*f)[PANEL], int low, int high)
 {
 	const float magic = 0x1.8p23f, least = (float)low, top = (float)high;
@@ -175,7 +176,8 @@ static void pack_block(const struct weight_job *j, char *out, const char *src, s
 	}
 }
 
-/* Lanes [lane, lane + rows) of n units; each unit is lines of 32 lanes of `bytes`, a quantised one ends with a line of scales. */
+/* Lanes [lane, lane + rows) of n units; each unit is lines of 32 lanes of `bytes`, a quantised one ends with a line of
+ * scales. */
 static void copy_lanes(const struct weight_job *j, char *out, const char *from, int n)
 {
 	const size_t lane = j->pack == PACK_F16 ? 2 : 4, first = (size_t)j->lane * lane, count = (size_t)j->rows * lane;

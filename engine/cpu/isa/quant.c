@@ -37,8 +37,7 @@ INLINE __m512i start_of(const char *p)
 }
 
 /* sums of one group into t, from the start values */
-INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][2], const char *x, const char *w,
-		       int col)
+INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][2], const char *x, const char *w, int col)
 {
 	const int quads = pack == PACK_INT4 ? 4 : 8;
 	const __m512i low = _mm512_set1_epi8(15);
@@ -48,8 +47,7 @@ INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][2], const
 	UNROLL for (int q = 0; q < quads; q++)
 	{
 		__m512i b[2];
-		UNROLL for (int c = 0; c < cols; c++) b[c] =
-			_mm512_loadu_si512(w + q * 4 * PANEL + 4 * col + 64 * c);
+		UNROLL for (int c = 0; c < cols; c++) b[c] = _mm512_loadu_si512(w + q * 4 * PANEL + 4 * col + 64 * c);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
 			__m512i a = _mm512_set1_epi32(word_at(x + (size_t)(q * rows + r) * 4));
@@ -58,8 +56,7 @@ INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][2], const
 		}
 		if (pack != PACK_INT4)
 			continue;
-		UNROLL for (int c = 0; c < cols; c++) b[c] =
-			_mm512_and_si512(_mm512_srli_epi16(b[c], 4), low);
+		UNROLL for (int c = 0; c < cols; c++) b[c] = _mm512_and_si512(_mm512_srli_epi16(b[c], 4), low);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
 			__m512i a = _mm512_set1_epi32(word_at(x + (size_t)((q + 4) * rows + r) * 4));
@@ -68,8 +65,7 @@ INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][2], const
 	}
 }
 
-INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w,
-		      int col)
+INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w, int col)
 {
 	const char *scale = w + (pack == PACK_INT4 ? 16 : 32) * PANEL + (pack == PACK_WIDE ? 4 : 2) * col;
 	__m512i t[INT_ROWS][2];
@@ -81,8 +77,7 @@ INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const 
 					     : v_load_f16((const uint16_t *)scale + 16 * c);
 		UNROLL for (int r = 0; r < rows; r++)
 		{
-			__m512 a = _mm512_castsi512_ps(
-				_mm512_set1_epi32(word_at(x + (size_t)(9 * rows + r) * 4)));
+			__m512 a = _mm512_castsi512_ps(_mm512_set1_epi32(word_at(x + (size_t)(9 * rows + r) * 4)));
 			s->v[r][c] = v_fma(_mm512_cvtepi32_ps(t[r][c]), v_mul(b, a), s->v[r][c]);
 		}
 	}
@@ -102,8 +97,8 @@ INLINE void expand(enum pack pack, char *out, const char *w, int units)
 				_mm512_storeu_si512(out + bytes + at, _mm512_and_si512(high, low));
 			_mm512_storeu_si512(out + at, pack == PACK_INT4 ? _mm512_and_si512(b, low) : b);
 		}
-		UNROLL for (int n = 0; n < PANEL; n += 16) v_store(
-			(float *)(out + 32 * PANEL) + n, v_load_f16((const uint16_t *)(w + bytes) + n));
+		UNROLL for (int n = 0; n < PANEL; n += 16)
+			v_store((float *)(out + 32 * PANEL) + n, v_load_f16((const uint16_t *)(w + bytes) + n));
 	}
 }
 static void expand_int8(char *out, const char *w, int units)
@@ -124,8 +119,7 @@ INLINE __m256i group_int8(const char *x, int rows, int r, const char *w, int col
 	{
 		__m256i a = _mm256_set1_epi32(word_at(x + (size_t)(q * rows + r) * 4));
 		__m256i b = _mm256_loadu_si256((const void *)(w + q * 4 * PANEL + 4 * col));
-		__m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(a),
-						 _mm256_sign_epi8(_mm256_xor_si256(b, flip), a));
+		__m256i p = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(_mm256_xor_si256(b, flip), a));
 		start = _mm256_add_epi32(start, _mm256_madd_epi16(p, ones));
 	}
 	return start;
@@ -148,8 +142,7 @@ INLINE __m256i group_int4(const char *x, int rows, int r, const char *w, int col
 	return _mm256_add_epi32(start, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
 }
 
-INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w,
-		      int col)
+INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w, int col)
 {
 	const char *scale = w + (pack == PACK_INT8 ? 32 : 16) * PANEL + 2 * col;
 
@@ -181,8 +174,7 @@ static int32_t group_sum(enum pack pack, const char *x, int rows, int r, const c
 	for (int q = 0; q < 8; q++)
 		for (int j = 0; j < 4; j++) {
 			int a = ((const int8_t *)x)[(q * rows + r) * 4 + j],
-			    b = ((const uint8_t *)
-					 w)[(pack == PACK_INT8 ? q : q % 4) * 4 * PANEL + 4 * col + j];
+			    b = ((const uint8_t *)w)[(pack == PACK_INT8 ? q : q % 4) * 4 * PANEL + 4 * col + j];
 			if (pack == PACK_INT4)
 				b = q < 4 ? b & 15 : b >> 4;
 			sum += a * b;
@@ -190,8 +182,7 @@ static int32_t group_sum(enum pack pack, const char *x, int rows, int r, const c
 	return sum;
 }
 
-INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w,
-		      int col)
+INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const char *x, const char *w, int col)
 {
 	const char *scale = w + (pack == PACK_INT8 ? 32 : 16) * PANEL + 2 * col;
 
@@ -223,13 +214,13 @@ INLINE void int_tile(enum pack pack, int rows, int cols, const struct step_of *t
 	}
 }
 
-#define TILE(pack, name, n)                                                       \
+#define TILE(pack, name, n) \
 	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
-	{                                                                         \
-		int_tile(pack, n, INT_COLS, t);                                   \
+	{ \
+		int_tile(pack, n, INT_COLS, t); \
 	}
 #if INT_ROWS == 6
-#define TILES(pack, name)   \
+#define TILES(pack, name) \
 	TILE(pack, name, 1) \
 	TILE(pack, name, 2) TILE(pack, name, 3) TILE(pack, name, 4) TILE(pack, name, 5) TILE(pack, name, 6)
 #define TILE_LIST(name) name##_1, name##_2, name##_3, name##_4, name##_5, name##_6

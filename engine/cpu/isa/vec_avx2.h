@@ -122,8 +122,7 @@ INLINE void v_store_bf16(uint16_t *p, v16 v)
 INLINE void v_store_f16(uint16_t *p, v16 v)
 {
 	_mm_storeu_si128((void *)p, _mm256_cvtps_ph(v.a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-	_mm_storeu_si128((void *)(p + 8),
-			 _mm256_cvtps_ph(v.b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+	_mm_storeu_si128((void *)(p + 8), _mm256_cvtps_ph(v.b, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
 /* lane l + (l+8), then +4, +2, +1 */
@@ -164,8 +163,7 @@ INLINE void v_store_bytes(int8_t *p, v16 v)
 		b = _mm256_and_si256(_mm256_castps_si256(v.b), mask);
 	__m256i h = _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
 
-	_mm_storeu_si128((void *)p,
-			 _mm_packus_epi16(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1)));
+	_mm_storeu_si128((void *)p, _mm_packus_epi16(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1)));
 }
 
 /* even and odd columns of packed pairs, as f32 */

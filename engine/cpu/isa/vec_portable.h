@@ -55,8 +55,7 @@ INLINE float narrow(double d)
  * rounding harmless. */
 INLINE float fma1(float x, float y, float z)
 {
-	double p = (double)daz(x) * (double)daz(y), c = daz(z), s = p + c, b = s - p,
-	       e = (p - (s - b)) + (c - b);
+	double p = (double)daz(x) * (double)daz(y), c = daz(z), s = p + c, b = s - p, e = (p - (s - b)) + (c - b);
 	uint64_t u;
 
 	if (e > 0 || e < 0) { /* inexact (false where something is infinite or NaN) */
@@ -76,12 +75,12 @@ INLINE float mul1(float x, float y)
 	return narrow((double)daz(x) * (double)daz(y));
 }
 
-#define V_EACH(expr)                         \
-	do {                                 \
-		v16 out;                     \
+#define V_EACH(expr) \
+	do { \
+		v16 out; \
 		for (int i = 0; i < 16; i++) \
-			out.f[i] = (expr);   \
-		return out;                  \
+			out.f[i] = (expr); \
+		return out; \
 	} while (0)
 
 INLINE v16 v_set1(float x)

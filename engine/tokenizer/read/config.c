@@ -63,7 +63,8 @@ static const struct json *content_of(const struct json *token)
 	return json_is(token, JSON_IS_OBJECT) ? json_get(token, "content") : token;
 }
 
-static int add_token(struct tokenizer *t, const struct json *token, int id, bool special, const char *where, struct why *why)
+static int add_token(struct tokenizer *t, const struct json *token, int id, bool special, const char *where,
+		     struct why *why)
 {
 	const struct json *content = content_of(token);
 	struct added_token a = {.id = id, .special = json_flag(token, "special", special)};
@@ -110,7 +111,9 @@ static int add_table(struct tokenizer *t, const struct json *table, struct why *
 		int64_t id = json_int_or(&m->value, -1);
 		int err = id >= 0 && id < VOCAB_MAX
 				  ? add_token(t, &content, (int)id, false, "added_tokens.json", why)
-				  : fail(why, ERR_FORMAT, "added_tokens.json: the id of %.40s is not a number from 0 to %d", m->key, VOCAB_MAX - 1);
+				  : fail(why, ERR_FORMAT,
+					 "added_tokens.json: the id of %.40s is not a number from 0 to %d", m->key,
+					 VOCAB_MAX - 1);
 
 		if (err)
 			return err;

@@ -16,8 +16,8 @@ static int read_vocab(struct tokenizer *t, const char *dir, struct why *why)
 		int64_t id = json_int_or(&m->value, -1);
 
 		if (id < 0 || id >= VOCAB_MAX) {
-			err = fail(why, ERR_FORMAT, "%s/vocab.json: the id of %.60s is not a number from 0 to %d", dir, m->key,
-				   VOCAB_MAX - 1);
+			err = fail(why, ERR_FORMAT, "%s/vocab.json: the id of %.60s is not a number from 0 to %d", dir,
+				   m->key, VOCAB_MAX - 1);
 			break;
 		}
 		vocab_put(&t->vocab, (int)id, m->key, m->key_len, "vocab.json");
@@ -52,7 +52,8 @@ static bool is_pair(const char *line, size_t len)
 	return na && na + 1 < len && !memchr(space + 1, ' ', len - na - 1) && !memchr(line, '\0', len);
 }
 
-/* Lines end as those of Unix or Windows. The first is dropped where it is a comment or a pair, as the reference drops it. */
+/* Lines end as those of Unix or Windows. The first is dropped where it is a comment or a pair, as the reference drops
+ * it. */
 static int read_lines(struct tokenizer *t, const char *dir, const char *bytes, size_t len, struct why *why)
 {
 	const char *end, *last = bytes + len;
@@ -67,7 +68,10 @@ static int read_lines(struct tokenizer *t, const char *dir, const char *bytes, s
 		for (n = (size_t)(end - line); n && (line[n - 1] == '\r' || line[n - 1] == ' '); n--)
 			;
 		if (n && !is_pair(line, n) && (number > 1 || *line != '#'))
-			return fail(why, ERR_FORMAT, "%s/merges.txt: line %d is not a pair of words; the file is damaged: download it again", dir, number);
+			return fail(
+				why, ERR_FORMAT,
+				"%s/merges.txt: line %d is not a pair of words; the file is damaged: download it again",
+				dir, number);
 		if (n && number > 1)
 			add_merge(t, line, n, rank);
 		rank += number > 1;

@@ -47,8 +47,8 @@ static int parse_vocab(struct vocab *v, const struct json *json, struct why *why
 		int64_t id = json_int_or(&m->value, -1);
 
 		if (id < 0 || id >= VOCAB_MAX)
-			return fail(why, ERR_FORMAT, "%s: model.vocab: the id of %.60s is not a number from 0 to %d", file, m->key,
-				    VOCAB_MAX - 1);
+			return fail(why, ERR_FORMAT, "%s: model.vocab: the id of %.60s is not a number from 0 to %d",
+				    file, m->key, VOCAB_MAX - 1);
 		vocab_put(v, (int)id, m->key, m->key_len, file);
 	}
 	return 0;
@@ -96,7 +96,8 @@ static int parse_merge(struct bpe *b, const struct vocab *v, const struct json *
 		bpe_pair_set(b, first, second, rank, both, s, na, na + nb);
 	free(s);
 	if (first < 0 || second < 0 || both < 0)
-		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d names a word that is not in the vocabulary", file, rank);
+		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d names a word that is not in the vocabulary",
+			    file, rank);
 	return 0;
 }
 
@@ -130,7 +131,8 @@ static int check_model(const struct json *model, struct why *why)
 	if (strcmp(type, "BPE") != 0)
 		return fail(why, ERR_UNSUPPORTED, "%s: model %.60s is not supported (BPE is)", file, type);
 	if (json_num(json_get(model, "dropout")) > 0)
-		return fail(why, ERR_UNSUPPORTED, "%s: model.dropout makes ids a matter of chance: set it to null", file);
+		return fail(why, ERR_UNSUPPORTED, "%s: model.dropout makes ids a matter of chance: set it to null",
+			    file);
 	if (prefix && *prefix)
 		return fail(why, ERR_UNSUPPORTED, "%s: model.continuing_subword_prefix is not supported", file);
 	if (suffix && *suffix)
@@ -215,7 +217,8 @@ static int parse_template(struct tokenizer *t, const struct json *json, struct w
 			return fail(why, ERR_FORMAT, "%s: post_processor: no ids for %.60s", file, name);
 		for (k = 0; (id = json_at(json_get(json_get(table, name), "ids"), k)); k++) {
 			if (!has_id(t, json_int_or(id, 0)))
-				return fail(why, ERR_FORMAT, "%s: post_processor: %.60s has an id of no word", file, name);
+				return fail(why, ERR_FORMAT, "%s: post_processor: %.60s has an id of no word", file,
+					    name);
 			ids_add(to, (int)json_int_or(id, 0), NULL, 0, 0);
 		}
 	}
@@ -260,7 +263,8 @@ static int parse_post(struct tokenizer *t, const struct json *json, int depth, s
 	return err;
 }
 
-/* "add_prefix_space": false of a Llama class: no space before a text, and none taken away from the front of a decoded one. */
+/* "add_prefix_space": false of a Llama class: no space before a text, and none taken away from the front of a decoded
+ * one. */
 static void drop_prefix(struct tokenizer *t)
 {
 	struct normalizer *op = t->normalizers.op;
@@ -297,7 +301,8 @@ static void apply_llama(struct tokenizer *t, const struct token_config *c)
 		ids_add(&t->after, t->eos, NULL, 0, 0);
 }
 
-static int parse_all(struct tokenizer *t, const struct json *json, const char *dir, const struct token_config *c, struct why *why)
+static int parse_all(struct tokenizer *t, const struct json *json, const char *dir, const struct token_config *c,
+		     struct why *why)
 {
 	int err = parse_model(t, json_get(json, "model"), why);
 

@@ -37,7 +37,8 @@ static int *rank_scores(const struct spm *s, int *n_ranks)
 	return rank;
 }
 
-/* The symbol of a part of a piece: a normal piece, or a single character, which gets a number of its own. -1: neither. */
+/* The symbol of a part of a piece: a normal piece, or a single character, which gets a number of its own. -1: neither.
+ */
 static int part_symbol(struct tokenizer *t, const char *p, size_t len, int *next)
 {
 	int id = vocab_find(&t->vocab, p, len), n;
@@ -233,7 +234,8 @@ static size_t word_end(const struct spm *s, const struct text *t, size_t i)
 	size_t n, at = i;
 
 	for (;;) {
-		bool was_space = t->s[at] == space[0] && t->n - at >= SPACE_LEN && memcmp(t->s + at, space, SPACE_LEN) == 0;
+		bool was_space =
+			t->s[at] == space[0] && t->n - at >= SPACE_LEN && memcmp(t->s + at, space, SPACE_LEN) == 0;
 
 		at += (size_t)utf8_len((unsigned char)t->s[at]);
 		if (at >= t->n || matcher_longest(&s->user, t->s + at, t->n - at, &n) >= 0)
@@ -244,8 +246,8 @@ static size_t word_end(const struct spm *s, const struct text *t, size_t i)
 	}
 }
 
-void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix, struct text *normal, struct bpe_work *work,
-		struct ids *out)
+void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix, struct text *normal,
+		struct bpe_work *work, struct ids *out)
 {
 	const struct spm *s = t->spm;
 	size_t end, n;

@@ -55,11 +55,20 @@ static bool next_field(struct reader *r, struct field *f)
 	key = read_varint(r);
 	*f = (struct field){.number = (uint32_t)(key >> 3), .wire = (int)(key & 7)};
 	switch (f->wire) {
-	case 0: f->value = read_varint(r); break;
-	case 1: f->bytes = read_bytes(r, f->len = 8); break;
-	case 2: f->len = (size_t)read_varint(r), f->bytes = r->bad ? NULL : read_bytes(r, f->len); break;
-	case 5: f->bytes = read_bytes(r, f->len = 4); break;
-	default: r->bad = true;
+	case 0:
+		f->value = read_varint(r);
+		break;
+	case 1:
+		f->bytes = read_bytes(r, f->len = 8);
+		break;
+	case 2:
+		f->len = (size_t)read_varint(r), f->bytes = r->bad ? NULL : read_bytes(r, f->len);
+		break;
+	case 5:
+		f->bytes = read_bytes(r, f->len = 4);
+		break;
+	default:
+		r->bad = true;
 	}
 	return !r->bad;
 }
@@ -142,16 +151,29 @@ static int parse_trainer(struct tokenizer *t, const struct field *from, const ch
 
 	while (next_field(&r, &f)) {
 		switch (f.number) {
-		case 3: kind = f.value; break;
+		case 3:
+			kind = f.value;
+			break;
 		case 24:
 			if (f.value)
-				return fail(why, ERR_UNSUPPORTED, "%s: treat_whitespace_as_suffix is not supported", file);
+				return fail(why, ERR_UNSUPPORTED, "%s: treat_whitespace_as_suffix is not supported",
+					    file);
 			break;
-		case 35: t->bpe.byte_fallback = f.value != 0; break;
-		case 40: s->unk = (int)f.value; break;
-		case 41: s->bos = (int)f.value; break;
-		case 42: s->eos = (int)f.value; break;
-		case 43: s->pad = (int)f.value; break;
+		case 35:
+			t->bpe.byte_fallback = f.value != 0;
+			break;
+		case 40:
+			s->unk = (int)f.value;
+			break;
+		case 41:
+			s->bos = (int)f.value;
+			break;
+		case 42:
+			s->eos = (int)f.value;
+			break;
+		case 43:
+			s->pad = (int)f.value;
+			break;
 		case 44:
 			if (f.wire != 2)
 				return fail(why, ERR_FORMAT, "%s: the trainer's settings are malformed", file);
@@ -196,7 +218,8 @@ int spm_parse(struct tokenizer *t, const char *bytes, size_t len, const char *fi
 	struct spm *s = t->spm = xalloc(1, sizeof *s);
 	int err = 0;
 
-	*s = (struct spm){.dummy_prefix = true, .remove_extra = true, .escape = true, .unk = 0, .bos = 1, .eos = 2, .pad = -1};
+	*s = (struct spm){
+		.dummy_prefix = true, .remove_extra = true, .escape = true, .unk = 0, .bos = 1, .eos = 2, .pad = -1};
 	s->unk_surface = xstrdup(" \xE2\x81\x87 ");
 	s->unk_len = strlen(s->unk_surface);
 	while (!err && next_field(&r, &f)) {

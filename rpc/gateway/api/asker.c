@@ -26,8 +26,8 @@ static enum MHD_Result keep_last(void *out, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
-/* The last entry of the last line is what our own proxy saw; those before it are whatever a client wrote. Some proxies add a line
- * of their own behind the client's. */
+/* The last entry of the last line is what our own proxy saw; those before it are whatever a client wrote. Some proxies
+ * add a line of their own behind the client's. */
 static bool forwarded(const struct exchange *x, char out[64])
 {
 	const char *list = NULL, *last;
@@ -55,7 +55,8 @@ void exchange_name_asker(struct exchange *x, const char *user)
 	char address[64];
 
 	if (!user || !*user) {
-		snprintf(x->asks, sizeof x->asks, "%s", from_proxy(x) && forwarded(x, address) ? address : x->conn->address);
+		snprintf(x->asks, sizeof x->asks, "%s",
+			 from_proxy(x) && forwarded(x, address) ? address : x->conn->address);
 		return;
 	}
 	if (strlen(user) < sizeof x->asks) {

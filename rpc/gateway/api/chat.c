@@ -47,14 +47,16 @@ static bool is_one_of(const char *s, const char *const *list)
 	return false;
 }
 
-/* "text" of a part, and what else names one: OpenAI's clients send an assistant's refusal back, and the newer API's input_text. */
+/* "text" of a part, and what else names one: OpenAI's clients send an assistant's refusal back, and the newer API's
+ * input_text. */
 static const struct json *text_of(const struct json *part, const char *type)
 {
 	return json_get(part, !strcmp(type, "refusal") ? "refusal" : "text");
 }
 
 /* A part as templates know it: {"type": "text", "text": ...} and its other keys. */
-static int add_part(struct json_doc *doc, struct json *list, const struct json *part, int i, char ignored[512], struct why *why)
+static int add_part(struct json_doc *doc, struct json *list, const struct json *part, int i, char ignored[512],
+		    struct why *why)
 {
 	static const char *const types[] = {"text", "input_text", "output_text", "refusal", NULL};
 	static const char *const taken[] = {"type", "text", "refusal", NULL};
@@ -64,7 +66,8 @@ static int add_part(struct json_doc *doc, struct json *list, const struct json *
 	struct json made = json_make_object(doc);
 
 	if (!type || !is_one_of(type, types))
-		return fail(why, ERR_INVALID, "messages: entry %d has a part of type %.40s; only text is supported", i, type ? type : "?");
+		return fail(why, ERR_INVALID, "messages: entry %d has a part of type %.40s; only text is supported", i,
+			    type ? type : "?");
 	if (!json_str(text))
 		return fail(why, ERR_INVALID, "messages: entry %d has a part without text", i);
 	json_set(doc, &made, "type", json_make_text(doc, "text", 4));
@@ -80,7 +83,8 @@ static int add_part(struct json_doc *doc, struct json *list, const struct json *
 }
 
 /* A list of parts stays one, and null stays null: the model's template decides. They travel in the message's JSON. */
-static int read_parts(struct json_doc *doc, struct json *rest, const struct json *parts, int i, char ignored[512], struct why *why)
+static int read_parts(struct json_doc *doc, struct json *rest, const struct json *parts, int i, char ignored[512],
+		      struct why *why)
 {
 	struct json list = json_make_list();
 	int err = 0;
@@ -97,14 +101,20 @@ static int read_parts(struct json_doc *doc, struct json *rest, const struct json
 static int check_message(const struct json *v, int i, char ignored[512], struct why *why)
 {
 	static const char *const refused[] = {"prefix", "partial", "audio", NULL};
-	static const char *const known[] = {"role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal",
-					    "reasoning_content", "reasoning", "thinking", "prefix", "partial", "audio", NULL};
+	static const char *const known[] = {"role",         "content",
+					    "name",         "tool_calls",
+					    "tool_call_id", "function_call",
+					    "refusal",      "reasoning_content",
+					    "reasoning",    "thinking",
+					    "prefix",       "partial",
+					    "audio",        NULL};
 	const struct json_member *m;
 
 	for (size_t k = 0; (m = json_member(v, k)); k++) {
 		if (strlen(m->key) != m->key_len)
 			continue;
-		if (is_one_of(m->key, refused) && !json_none(&m->value) && !(json_is(&m->value, JSON_IS_BOOL) && !json_yes(&m->value)))
+		if (is_one_of(m->key, refused) && !json_none(&m->value) &&
+		    !(json_is(&m->value, JSON_IS_BOOL) && !json_yes(&m->value)))
 			return fail(why, ERR_INVALID, "messages: entry %d: %s is not supported", i, m->key);
 		if (!is_one_of(m->key, known))
 			ask_note_ignored(ignored, "messages.", m->key);
@@ -112,8 +122,8 @@ static int check_message(const struct json *v, int i, char ignored[512], struct 
 	return 0;
 }
 
-static int read_content(struct chat_input *in, struct rpc_message *m, struct json_doc *doc, struct json *rest, const struct json *v, int i,
-			char ignored[512], struct why *why)
+static int read_content(struct chat_input *in, struct rpc_message *m, struct json_doc *doc, struct json *rest,
+			const struct json *v, int i, char ignored[512], struct why *why)
 {
 	if (!v)
 		return 0;
@@ -127,7 +137,8 @@ static int read_content(struct chat_input *in, struct rpc_message *m, struct jso
 		return 0;
 	}
 	if (!json_is(v, JSON_IS_LIST))
-		return fail(why, ERR_INVALID, "messages: entry %d: content must be a text, a list of parts or null, not %s", i,
+		return fail(why, ERR_INVALID,
+			    "messages: entry %d: content must be a text, a list of parts or null, not %s", i,
 			    json_kind_name(v));
 	return read_parts(doc, rest, v, i, ignored, why);
 }
@@ -143,7 +154,8 @@ static void copy_rest(struct json_doc *doc, struct json *rest, const struct json
 			json_set(doc, rest, m->key, m->value);
 }
 
-static int read_message(struct chat_input *in, struct rpc_message *m, const struct json *v, int i, char ignored[512], struct why *why)
+static int read_message(struct chat_input *in, struct rpc_message *m, const struct json *v, int i, char ignored[512],
+			struct why *why)
 {
 	const struct json *name = json_get(v, "name");
 	struct json_doc *doc;
@@ -154,7 +166,8 @@ static int read_message(struct chat_input *in, struct rpc_message *m, const stru
 	if (!json_is(v, JSON_IS_OBJECT) || !m->role || !*m->role)
 		return fail(why, ERR_INVALID, "messages: entry %d is no object with a role", i);
 	if (!json_none(name) && !(m->name = read_name(in, name)))
-		return fail(why, ERR_INVALID, "messages: entry %d: name must be a text of at most %d bytes", i, RPC_MAX_NAME_BYTES);
+		return fail(why, ERR_INVALID, "messages: entry %d: name must be a text of at most %d bytes", i,
+			    RPC_MAX_NAME_BYTES);
 	err = check_message(v, i, ignored, why);
 	if (err)
 		return err;
@@ -187,8 +200,8 @@ static int read_messages(struct chat_input *in, const struct json *list, char ig
 }
 
 /* A list or an object, as JSON text; "" where absent, null or empty. */
-static int read_json(struct chat_input *in, const struct json *body, const char *name, enum json_kind kind, const char **out,
-		     struct why *why)
+static int read_json(struct chat_input *in, const struct json *body, const char *name, enum json_kind kind,
+		     const char **out, struct why *why)
 {
 	const struct json *v = json_get(body, name);
 
@@ -196,7 +209,8 @@ static int read_json(struct chat_input *in, const struct json *body, const char 
 	if (json_none(v))
 		return 0;
 	if (!json_is(v, kind))
-		return fail(why, ERR_INVALID, "%s must be %s, not %s", name, kind == JSON_IS_LIST ? "a list" : "an object", json_kind_name(v));
+		return fail(why, ERR_INVALID, "%s must be %s, not %s", name,
+			    kind == JSON_IS_LIST ? "a list" : "an object", json_kind_name(v));
 	if (json_size(v))
 		*out = own_json(in, v, NULL);
 	return 0;

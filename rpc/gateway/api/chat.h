@@ -13,8 +13,8 @@ struct chat_input {
 	size_t bytes; /* of all of it */
 };
 
-/* messages, tools, documents, chat_template_kwargs and add_generation_prompt of a body, copied. Keys that nobody uses are added to
- * `ignored`. ERR_INVALID with *param naming the field; chat_finish() in any case. */
+/* messages, tools, documents, chat_template_kwargs and add_generation_prompt of a body, copied. Keys that nobody uses
+ * are added to `ignored`. ERR_INVALID with *param naming the field; chat_finish() in any case. */
 int chat_read(struct chat_input *in, const struct json *body, char ignored[512], const char **param, struct why *why);
 void chat_finish(struct chat_input *in);
 

@@ -84,7 +84,8 @@ void get_request(struct exchange *x)
 
 	for (struct exchange *other = x->g->exchanges; other; other = other->next)
 		if (is_open(x, other, len)) {
-			answer_json(x, 200, json_pack("{s:s, s:i}", "id", other->id, "queue_place", (int)other->queue_place));
+			answer_json(x, 200,
+				    json_pack("{s:s, s:i}", "id", other->id, "queue_place", (int)other->queue_place));
 			return;
 		}
 	answer_error(x, 404, "not_found", NULL, "no such request is open");

@@ -11,7 +11,8 @@
 #define REAL(NAME, field, unset, bound, low, high, meaning) \
 	{#field, ASK_BOTH, ASK_FLOAT, low, high, RANGE_##bound == RANGE_ABOVE, RPC_##NAME, S(field), 0, meaning},
 #define WHOLE(NAME, type, field, wire, unset, low, high, meaning) WHOLE_##NAME(field, #wire, low, high, meaning)
-#define WHOLE_TOP_K(field, name, low, high, meaning) {name, ASK_BOTH, ASK_TOP_K, low, high, 0, RPC_TOP_K, S(field), 0, meaning},
+#define WHOLE_TOP_K(field, name, low, high, meaning) \
+	{name, ASK_BOTH, ASK_TOP_K, low, high, 0, RPC_TOP_K, S(field), 0, meaning},
 /* clang-format off */
 /* clang-format off */
 #define WHOLE_SEED(field, name, low, high, meaning) \
@@ -19,30 +20,35 @@
 /* clang-format on */
 /* clang-format on */
 #define WHOLE_MAX_TOKENS(field, name, low, high, meaning) \
-	{name, ASK_BOTH, ASK_UINT, low, high, 0, RPC_MAX_TOKENS, S(field), 0, "completions: 16 where unset; 0 only with echo"},
-#define WHOLE_MIN_TOKENS(field, name, low, high, meaning) {name, ASK_BOTH, ASK_UINT, low, high, 0, RPC_MIN_TOKENS, S(field), 0, meaning},
+	{name, ASK_BOTH,       ASK_UINT, low, high, \
+	 0,    RPC_MAX_TOKENS, S(field), 0,   "completions: 16 where unset; 0 only with echo"},
+#define WHOLE_MIN_TOKENS(field, name, low, high, meaning) \
+	{name, ASK_BOTH, ASK_UINT, low, high, 0, RPC_MIN_TOKENS, S(field), 0, meaning},
 #define WHOLE_TRUNCATE_PROMPT(field, name, low, high, meaning) \
 	{name, ASK_BOTH, ASK_UINT, low, high, 0, RPC_TRUNCATE_PROMPT, S(field), 0, meaning},
-#define WHOLE_LOGPROBS(...)        /* each endpoint has its own form of these */
+#define WHOLE_LOGPROBS(...) /* each endpoint has its own form of these */
 #define WHOLE_PROMPT_LOGPROBS(...)
-#define SWITCH(NAME, field, wire, unset, meaning) SWITCH_##NAME({#wire, ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_##NAME, S(field), 0, meaning})
+#define SWITCH(NAME, field, wire, unset, meaning) \
+	SWITCH_##NAME({#wire, ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_##NAME, S(field), 0, meaning})
 #define SWITCH_IGNORE_EOS(...) __VA_ARGS__,
 #define SWITCH_INCLUDE_STOP(...) __VA_ARGS__,
 #define SWITCH_SKIP_SPECIAL(...) __VA_ARGS__,
 #define SWITCH_ADD_SPECIAL(...) __VA_ARGS__,
-#define SWITCH_RETURN_IDS(...)     /* read here, for the answer's form */
+#define SWITCH_RETURN_IDS(...) /* read here, for the answer's form */
 
 static const struct ask_field fields[] = {
 #include "proto/sampling.def"
 	{"model", ASK_BOTH, ASK_OTHER, 0, 0, 0, 0, 0, 0, "string: a name of /v1/models"},
 	{"prompt", ASK_COMPLETIONS, ASK_OTHER, 0, 0, 0, 0, 0, 0, "string, token ids, or a list of either"},
-	{"messages", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "list of {role, content, name, ...}; content is a string, a list of text parts, or null; other keys are handed to the model's template"},
+	{"messages", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0,
+	 "list of {role, content, name, ...}; content is a string, a list of text parts, or null; other keys are handed to the model's template"},
 	{"tools", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0,
 	 "list, handed to the model's template; answers are not parsed: a call stays in content, tool_calls is never set"},
 	{"documents", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "list, handed to the model's template"},
 	{"chat_template_kwargs", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "object, handed to the model's template"},
 	{"add_generation_prompt", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0, "boolean"},
-	{"max_completion_tokens", ASK_CHAT, ASK_OTHER, 1, INT_MAX, 0, 0, 0, 0, "the newer name of max_tokens; where both are given they must be equal"},
+	{"max_completion_tokens", ASK_CHAT, ASK_OTHER, 1, INT_MAX, 0, 0, 0, 0,
+	 "the newer name of max_tokens; where both are given they must be equal"},
 	{"stop", ASK_BOTH, ASK_STOP, 0, ASK_MAX_STOP, 0, 0, 0, 0, "string, or up to 16 of them"},
 	{"stop_token_ids", ASK_BOTH, ASK_IDS, 0, ASK_MAX_IDS, 0, 0, A(stop_ids), S(n_stop_ids), NULL},
 	{"allowed_token_ids", ASK_BOTH, ASK_IDS, 1, ASK_MAX_IDS, 0, 0, A(allowed), S(n_allowed), NULL},
@@ -55,7 +61,8 @@ static const struct ask_field fields[] = {
 	{"top_logprobs", ASK_CHAT, ASK_INT, 0, ASK_MAX_TOP, 0, 0, A(top), 0, "with logprobs: true"},
 	{"prompt_logprobs", ASK_BOTH, ASK_INT, 0, ASK_MAX_TOP, 0, 0, A(prompt_top), 0, "not with stream"},
 	{"stream", ASK_BOTH, ASK_BOOL, 0, 0, 0, 0, A(stream), 0, NULL},
-	{"stream_options", ASK_BOTH, ASK_STREAM_OPTIONS, 0, 0, 0, 0, 0, 0, "{include_usage: boolean, continuous_usage_stats: boolean}"},
+	{"stream_options", ASK_BOTH, ASK_STREAM_OPTIONS, 0, 0, 0, 0, 0, 0,
+	 "{include_usage: boolean, continuous_usage_stats: boolean}"},
 	{"return_tokens_as_token_ids", ASK_BOTH, ASK_BOOL, 0, 0, 0, 0, A(ids_as_tokens), 0, NULL},
 	{"return_token_ids", ASK_BOTH, ASK_BOOL, 0, 0, 0, 0, A(return_ids), 0, NULL},
 	{"user", ASK_BOTH, ASK_USER, 0, 0, 0, 0, 0, 0, "string, at most 512 bytes"},

@@ -64,7 +64,8 @@ static int count_calls(struct exchange *x, int n_open)
 
 static bool may_open(const struct generation *w)
 {
-	return w->n_open < GENERATE_OPEN && (!w->n_open || (size_t)(w->n_open + 1) * w->call_bytes <= GENERATE_OPEN_BYTES);
+	return w->n_open < GENERATE_OPEN &&
+	       (!w->n_open || (size_t)(w->n_open + 1) * w->call_bytes <= GENERATE_OPEN_BYTES);
 }
 
 static void send_more(struct exchange *x)
@@ -148,7 +149,8 @@ static void take_started(struct exchange *x, struct choice *c, const struct rpc_
 		drop_requests(x);
 }
 
-/* The first piece of a chat's choice tells the role; it comes with the first text, so that its time says when that came. */
+/* The first piece of a chat's choice tells the role; it comes with the first text, so that its time says when that
+ * came. */
 static void tell_role(struct exchange *x, struct choice *c)
 {
 	struct generation *w = x->work;
@@ -163,8 +165,8 @@ static int64_t bytes_of(const struct choice *c)
 {
 	const struct logprob_text *l = &c->logprobs;
 
-	return (int64_t)(c->text.max + l->tokens.max + l->values.max + l->top.max + l->offsets.max + c->ids.max + c->prompt_ids.max +
-			 c->prompt_logprobs.max);
+	return (int64_t)(c->text.max + l->tokens.max + l->values.max + l->top.max + l->offsets.max + c->ids.max +
+			 c->prompt_ids.max + c->prompt_logprobs.max);
 }
 
 /* A whole answer is there twice for a moment: in parts and put together. */
@@ -176,7 +178,9 @@ static void count_answer(struct exchange *x, struct choice *c)
 
 	w->answer_bytes += now - c->counted;
 	c->counted = now;
-	status = budget_set(x, BUDGET_ANSWER, x->stream.on ? w->answer_bytes + (int64_t)(x->stream.queue.max + w->piece.max) : 2 * w->answer_bytes);
+	status = budget_set(x, BUDGET_ANSWER,
+			    x->stream.on ? w->answer_bytes + (int64_t)(x->stream.queue.max + w->piece.max)
+					 : 2 * w->answer_bytes);
 	if (status)
 		give_up_memory(x, status);
 }
@@ -291,7 +295,8 @@ static void refuse_chat(struct exchange *x, const char *text)
 	if (param && strstr(text, "tools"))
 		answer_error(x, 400, "unsupported", param, "%s: %s", param, text);
 	else
-		answer_error(x, 501, "unsupported", NULL, "there is no chat with this model (%.300s): use /v1/completions", text);
+		answer_error(x, 501, "unsupported", NULL,
+			     "there is no chat with this model (%.300s): use /v1/completions", text);
 }
 
 /* Nothing of this exchange will come any more. */

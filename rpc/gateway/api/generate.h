@@ -8,7 +8,7 @@
 #include "rpc/gateway/gateway.h"
 
 enum {
-	GENERATE_OPEN = 32, /* calls of one exchange that run at once; the others wait here */
+	GENERATE_OPEN = 32,             /* calls of one exchange that run at once; the others wait here */
 	GENERATE_OPEN_BYTES = 16 << 20, /* of their requests, beyond the first call */
 };
 
@@ -42,7 +42,7 @@ struct generation {
 	struct chat_input said; /* of a chat */
 	struct choice *choice;
 	int n_choices, first_waiting, n_open, n_started, n_over;
-	size_t own_bytes; /* of the choices and of what else was asked for, until the end */
+	size_t own_bytes;             /* of the choices and of what else was asked for, until the end */
 	size_t all_bytes, call_bytes; /* of prompts or the conversation, while they are here; of one call's request */
 	int64_t answer_bytes;
 	bool prompt_only; /* max_tokens 0: what the one token asked for gives is not told */

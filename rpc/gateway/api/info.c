@@ -5,15 +5,18 @@
 #include "rpc/gateway/gateway.h"
 
 static const char *const state_names[] = {
-	[MODEL_UNREACHABLE] = "unreachable", [MODEL_SILENT] = "silent",     [MODEL_LOADING] = "loading",
-	[MODEL_READY] = "ready",             [MODEL_DRAINING] = "draining",
+	[MODEL_UNREACHABLE] = "unreachable", [MODEL_SILENT] = "silent",
+	[MODEL_LOADING] = "loading",         [MODEL_READY] = "ready",
+	[MODEL_DRAINING] = "draining",
 };
 
 static void unavailable(struct exchange *x, const struct model *m)
 {
-	static const char *const texts[] = {
-		[MODEL_UNREACHABLE] = "The daemon cannot be reached", [MODEL_SILENT] = "The daemon does not answer",
-		[MODEL_LOADING] = "Loading model", [MODEL_READY] = "Ready", [MODEL_DRAINING] = "Draining"};
+	static const char *const texts[] = {[MODEL_UNREACHABLE] = "The daemon cannot be reached",
+					    [MODEL_SILENT] = "The daemon does not answer",
+					    [MODEL_LOADING] = "Loading model",
+					    [MODEL_READY] = "Ready",
+					    [MODEL_DRAINING] = "Draining"};
 
 	answer_error(x, 503, state_names[m->state], NULL, "%s", texts[m->state]);
 }

@@ -139,12 +139,14 @@ static void put_gateway(const struct gateway *g, struct text *t)
 		(double)c->resends);
 	put_one(t, "xverse_gateway_refused_hosts_total", "counter", "Requests refused for their Host.",
 		(double)c->refused_filter);
-	put_one(t, "xverse_gateway_refused_framing_total", "counter", "Connections closed because their bytes are no clear request.",
-		(double)c->refused_framing);
+	put_one(t, "xverse_gateway_refused_framing_total", "counter",
+		"Connections closed because their bytes are no clear request.", (double)c->refused_framing);
 	put_one(t, "xverse_gateway_refused_memory_total", "counter", "Requests refused because of --max-bodies.",
 		(double)c->refused_memory);
-	put_one(t, "xverse_gateway_request_bytes", "gauge", "Memory that requests take, of --max-bodies.", (double)g->held);
-	put_one(t, "xverse_gateway_access_log_lost_total", "counter", "Lines that --access-log did not take.", (double)c->log_lost);
+	put_one(t, "xverse_gateway_request_bytes", "gauge", "Memory that requests take, of --max-bodies.",
+		(double)g->held);
+	put_one(t, "xverse_gateway_access_log_lost_total", "counter", "Lines that --access-log did not take.",
+		(double)c->log_lost);
 	put_one(t, "xverse_gateway_refused_keys_total", "counter", "Requests refused for want of a key.",
 		(double)c->refused_key);
 	put_one(t, "xverse_gateway_resident_memory_bytes", "gauge", "Memory of the gateway.", resident_bytes());

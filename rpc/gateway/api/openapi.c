@@ -40,11 +40,12 @@ static json_t *schema_of(const struct ask_field *f)
 	case ASK_BOOL:
 		return typed("boolean");
 	case ASK_IDS:
-		return json_pack("{s:s, s:{s:s, s:i}, s:I, s:I, s:b}", "type", "array", "items", "type", "integer", "minimum", 0,
-				 "minItems", (json_int_t)f->low, "maxItems", (json_int_t)f->high, "nullable", 1);
+		return json_pack("{s:s, s:{s:s, s:i}, s:I, s:I, s:b}", "type", "array", "items", "type", "integer",
+				 "minimum", 0, "minItems", (json_int_t)f->low, "maxItems", (json_int_t)f->high,
+				 "nullable", 1);
 	case ASK_BIAS:
-		return json_pack("{s:s, s:{s:s, s:f, s:f}, s:b}", "type", "object", "additionalProperties", "type", "number",
-				 "minimum", f->low, "maximum", f->high, "nullable", 1);
+		return json_pack("{s:s, s:{s:s, s:f, s:f}, s:b}", "type", "object", "additionalProperties", "type",
+				 "number", "minimum", f->low, "maximum", f->high, "nullable", 1);
 	case ASK_USER:
 		return typed("string");
 	case ASK_STREAM_OPTIONS:
@@ -66,8 +67,9 @@ static void add_unsupported(json_t *properties, enum ask_where where)
 			continue;
 		}
 		json_object_set_new(s, "description",
-				    json_sprintf("not supported; only null%s%s%s%s", u[i].neutral ? "|" : "", u[i].neutral ? u[i].neutral : "",
-						 u[i].instead ? "; " : "", u[i].instead ? u[i].instead : ""));
+				    json_sprintf("not supported; only null%s%s%s%s", u[i].neutral ? "|" : "",
+						 u[i].neutral ? u[i].neutral : "", u[i].instead ? "; " : "",
+						 u[i].instead ? u[i].instead : ""));
 		json_object_set_new(properties, u[i].name, s);
 	}
 }
@@ -101,12 +103,12 @@ static json_t *request_body(const char *path)
 	else if (strstr(path, "completions"))
 		schema = body_of(ASK_COMPLETIONS, "prompt");
 	else if (!strcmp(path, "/tokenize"))
-		schema = json_pack("{s:s, s:{s:{s:s}, s:{s:s}, s:{s:s}}, s:[s]}", "type", "object", "properties", "prompt",
-				   "type", "string", "add_special_tokens", "type", "boolean", "return_token_strs", "type",
-				   "boolean", "required", "prompt");
+		schema = json_pack("{s:s, s:{s:{s:s}, s:{s:s}, s:{s:s}}, s:[s]}", "type", "object", "properties",
+				   "prompt", "type", "string", "add_special_tokens", "type", "boolean",
+				   "return_token_strs", "type", "boolean", "required", "prompt");
 	else
-		schema = json_pack("{s:s, s:{s:{s:s, s:{s:s}}}, s:[s]}", "type", "object", "properties", "tokens", "type",
-				   "array", "items", "type", "integer", "required", "tokens");
+		schema = json_pack("{s:s, s:{s:{s:s, s:{s:s}}}, s:[s]}", "type", "object", "properties", "tokens",
+				   "type", "array", "items", "type", "integer", "required", "tokens");
 	return json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content", "application/json", "schema", schema);
 }
 
@@ -148,8 +150,8 @@ json_t *openapi_document(void)
 		json_decref(path);
 	}
 	return json_pack("{s:s, s:{s:s, s:s}, s:o, s:{s:{s:{s:s, s:s}}}}", "openapi", "3.0.3", "info", "title",
-			 "xverse-gateway", "version", XV_VERSION, "paths", paths, "components", "securitySchemes", "key",
-			 "type", "http", "scheme", "bearer");
+			 "xverse-gateway", "version", XV_VERSION, "paths", paths, "components", "securitySchemes",
+			 "key", "type", "http", "scheme", "bearer");
 }
 
 void get_openapi(struct exchange *x)

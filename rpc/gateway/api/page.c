@@ -39,8 +39,9 @@ static const char *policy(void)
 	put_hash(&t, "script");
 	text_str(&t, "; style-src ");
 	put_hash(&t, "style");
-	text_str(&t, "; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-		     "require-trusted-types-for 'script'; trusted-types 'none'");
+	text_str(&t,
+		 "; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+		 "require-trusted-types-for 'script'; trusted-types 'none'");
 	return t.data;
 }
 

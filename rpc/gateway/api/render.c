@@ -53,8 +53,9 @@ static struct text *begin(struct generation *w, const struct choice *c)
 static void end(struct exchange *x, struct generation *w, const struct choice *c)
 {
 	if (w->ask.usage_each)
-		text_fmt(&w->piece, "}],\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%ju}}", c->prompt_tokens,
-			 c->output_tokens, (uintmax_t)c->prompt_tokens + c->output_tokens);
+		text_fmt(&w->piece,
+			 "}],\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%ju}}",
+			 c->prompt_tokens, c->output_tokens, (uintmax_t)c->prompt_tokens + c->output_tokens);
 	else
 		text_str(&w->piece, w->ask.include_usage ? "}],\"usage\":null}" : "}]}");
 	stream_event(x, &w->piece);

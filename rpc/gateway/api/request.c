@@ -76,7 +76,8 @@ static int read_seed(struct ask *a, const struct json *v, struct why *why)
 	if (!json_is_num(v) || (json_is(v, JSON_IS_REAL) && x != floor(x)))
 		return fail(why, ERR_INVALID, "seed must be a whole number, not %s", json_kind_name(v));
 	if (!whole(v, &negative, &size) || (negative && size > (uint64_t)1 << 63))
-		return fail(why, ERR_INVALID, x < 0 ? "seed must be at least %lld" : "seed must be at most 18446744073709551615",
+		return fail(why, ERR_INVALID,
+			    x < 0 ? "seed must be at least %lld" : "seed must be at most 18446744073709551615",
 			    (long long)INT64_MIN);
 	a->sampling.seed = negative ? 0 - size : size;
 	set_bit(a, RPC_SEED);
@@ -96,9 +97,11 @@ static int add_stop(struct ask *a, const struct json *v, struct why *why)
 	const char *s = plain(v);
 
 	if (!s || !*s)
-		return fail(why, ERR_INVALID, "stop must be a string, or a list of strings, not empty and without U+0000");
+		return fail(why, ERR_INVALID,
+			    "stop must be a string, or a list of strings, not empty and without U+0000");
 	if (json_len(v) > RPC_MAX_STOP_BYTES)
-		return fail(why, ERR_INVALID, "stop: a string of %zu bytes; at most %d are taken", json_len(v), RPC_MAX_STOP_BYTES);
+		return fail(why, ERR_INVALID, "stop: a string of %zu bytes; at most %d are taken", json_len(v),
+			    RPC_MAX_STOP_BYTES);
 	a->stop[a->sampling.n_stop++] = xstrdup(s);
 	return 0;
 }
@@ -130,7 +133,8 @@ int ask_ids(const struct json *value, const char *name, int most, int32_t **out,
 	for (i = 0; i < size; i++) {
 		bool negative;
 		uint64_t id;
-		if (!json_is_num(json_at(value, i)) || !whole(json_at(value, i), &negative, &id) || id > INT32_MAX || (negative && id)) {
+		if (!json_is_num(json_at(value, i)) || !whole(json_at(value, i), &negative, &id) || id > INT32_MAX ||
+		    (negative && id)) {
 			free(*out);
 			*out = NULL;
 			return fail(why, ERR_INVALID, "%s: entry %zu is not a token id", name, i);
@@ -161,9 +165,11 @@ static int read_bias(struct ask *a, const struct json *v, struct why *why)
 	int err = 0;
 
 	if (!json_is(v, JSON_IS_OBJECT))
-		return fail(why, ERR_INVALID, "logit_bias must be an object of token ids and numbers, not %s", json_kind_name(v));
+		return fail(why, ERR_INVALID, "logit_bias must be an object of token ids and numbers, not %s",
+			    json_kind_name(v));
 	if (json_size(v) > ASK_MAX_BIAS)
-		return fail(why, ERR_INVALID, "logit_bias: %zu entries; at most %d are taken", json_size(v), ASK_MAX_BIAS);
+		return fail(why, ERR_INVALID, "logit_bias: %zu entries; at most %d are taken", json_size(v),
+			    ASK_MAX_BIAS);
 	a->bias = xalloc(json_size(v) + 1, sizeof *a->bias);
 	a->sampling.bias = a->bias;
 	for (size_t i = 0; !err && (m = json_member(v, i)); i++)
@@ -176,7 +182,8 @@ static int read_user(struct ask *a, const struct json *v, struct why *why)
 	const char *s = plain(v);
 
 	if (!s || strlen(s) > MAX_USER_BYTES)
-		return fail(why, ERR_INVALID, "user must be a string of at most %d bytes without U+0000", MAX_USER_BYTES);
+		return fail(why, ERR_INVALID, "user must be a string of at most %d bytes without U+0000",
+			    MAX_USER_BYTES);
 	a->user = xstrdup(s);
 	return 0;
 }
@@ -229,7 +236,8 @@ static bool is_neutral(const struct ask_unsupported *u, const struct json *v)
 		size_t n = strcspn(at, "|");
 		struct json_error e;
 		struct json_doc *taken = json_read(at, n, &json_of_files, &e);
-		equal = taken && json_is(v, JSON_IS_BOOL) == json_is(json_root(taken), JSON_IS_BOOL) && json_same(json_root(taken), v);
+		equal = taken && json_is(v, JSON_IS_BOOL) == json_is(json_root(taken), JSON_IS_BOOL) &&
+			json_same(json_root(taken), v);
 		json_close(taken);
 		at += n + (at[n] == '|');
 	}
@@ -240,7 +248,8 @@ static int check_unsupported(const struct ask_unsupported *u, const struct json 
 {
 	if (is_neutral(u, v))
 		return 0;
-	return fail(why, ERR_INVALID, "%s is not supported%s%s", u->name, u->instead ? ": " : "", u->instead ? u->instead : "");
+	return fail(why, ERR_INVALID, "%s is not supported%s%s", u->name, u->instead ? ": " : "",
+		    u->instead ? u->instead : "");
 }
 
 static int read_number(struct ask *a, const struct ask_field *f, const struct json *v, struct why *why)
@@ -279,7 +288,8 @@ static int read_field(struct ask *a, const struct ask_field *f, const struct jso
 		return read_stop(a, v, why);
 	case ASK_IDS:
 		if (json_is(v, JSON_IS_LIST) && json_size(v) < (size_t)f->low)
-			return fail(why, ERR_INVALID, "%s: the list is empty; leave it out to allow every token", f->name);
+			return fail(why, ERR_INVALID, "%s: the list is empty; leave it out to allow every token",
+				    f->name);
 		return ask_ids(v, f->name, (int)f->high, place(a, f->at), place(a, f->count_at), why);
 	case ASK_BIAS:
 		return read_bias(a, v, why);
@@ -339,7 +349,8 @@ static int read_max_completion(struct ask *a, const struct json *v, struct why *
 }
 
 /* What one field says about another. */
-static int check_together(struct ask *a, const struct json *body, enum ask_where where, const char **param, struct why *why)
+static int check_together(struct ask *a, const struct json *body, enum ask_where where, const char **param,
+			  struct why *why)
 {
 	bool has_max = a->sampling.has >> RPC_MAX_TOKENS & 1;
 	bool options = !json_none(json_get(body, "stream_options"));
@@ -385,7 +396,8 @@ static void set_defaults(struct ask *a, enum ask_where where)
 	s->bad = a->bad;
 }
 
-static int read_member(struct ask *a, const struct json_member *m, enum ask_where where, const char **param, struct why *why)
+static int read_member(struct ask *a, const struct json_member *m, enum ask_where where, const char **param,
+		       struct why *why)
 {
 	bool plain_key = strlen(m->key) == m->key_len;
 	const struct ask_field *f = plain_key ? find(m->key, where) : NULL;
@@ -423,7 +435,8 @@ int ask_read(struct ask *a, const struct json *body, enum ask_where where, const
 size_t ask_bytes(const struct ask *a)
 {
 	const struct rpc_sampling *s = &a->sampling;
-	size_t n = ((size_t)s->n_stop_ids + (size_t)s->n_allowed + (size_t)s->n_bad) * sizeof(int32_t) + (size_t)s->n_bias * sizeof *a->bias;
+	size_t n = ((size_t)s->n_stop_ids + (size_t)s->n_allowed + (size_t)s->n_bad) * sizeof(int32_t) +
+		   (size_t)s->n_bias * sizeof *a->bias;
 
 	for (int i = 0; i < s->n_stop; i++)
 		n += strlen(a->stop[i]) + sizeof *a->stop;
@@ -459,7 +472,8 @@ static int read_prompt(struct rpc_prompt *p, const struct json *v, struct why *w
 		return 0;
 	}
 	if (!json_size(v) || !json_is(v, JSON_IS_LIST))
-		return fail(why, ERR_INVALID, "prompt must be a string, a list of token ids that is not empty, or a list of such");
+		return fail(why, ERR_INVALID,
+			    "prompt must be a string, a list of token ids that is not empty, or a list of such");
 	err = ask_ids(v, "prompt", INT_MAX, &ids, &p->n_ids, why);
 	if (!err)
 		p->ids = ids;

@@ -14,11 +14,12 @@ enum {
 	ASK_MAX_TOP = 20,
 	ASK_MAX_IDS = 4096, /* of stop_token_ids, allowed_token_ids, ... */
 	ASK_MAX_BIAS = 1024,
-	ASK_DEPTH = 64, /* of lists and objects in each other */
+	ASK_DEPTH = 64,           /* of lists and objects in each other */
 	ASK_MAX_VALUES = 1 << 18, /* values in a body, ids included */
 };
 
-/* NULL with the reason and its place: not one JSON value, duplicate keys, NaN, too deep, too many values. Any thread. */
+/* NULL with the reason and its place: not one JSON value, duplicate keys, NaN, too deep, too many values. Any thread.
+ */
 struct json_doc *parse_body(const char *data, size_t len, struct json_error *e);
 
 enum ask_where { ASK_COMPLETIONS = 1, ASK_CHAT = 2, ASK_BOTH = 3 };
@@ -36,7 +37,7 @@ enum ask_kind {
 	ASK_BIAS,
 	ASK_USER,
 	ASK_STREAM_OPTIONS,
-	ASK_OTHER,   /* read elsewhere (model, prompt, messages, ...) */
+	ASK_OTHER, /* read elsewhere (model, prompt, messages, ...) */
 };
 
 struct ask_field {
@@ -63,8 +64,8 @@ const struct ask_unsupported *ask_unsupported(int *n);
 struct ask {
 	struct rpc_sampling sampling;
 	bool stream, include_usage, usage_each, echo, ids_as_tokens, return_ids, logprobs;
-	int n, top;           /* top: alternatives of each token, -1: no logprobs wanted */
-	int prompt_top;       /* vLLM's prompt_logprobs, -1 */
+	int n, top;     /* top: alternatives of each token, -1: no logprobs wanted */
+	int prompt_top; /* vLLM's prompt_logprobs, -1 */
 	char *user;
 	char **stop;
 	int32_t *stop_ids, *allowed, *bad;

@@ -52,7 +52,7 @@ const struct route *route_find(const char *method, const char *path, const char 
 			continue;
 		if (!strcmp(method, routes[i].method))
 			return &routes[i];
-		*allow = *routes[i].method == 'G' ? "GET, HEAD, OPTIONS"
+		*allow = *routes[i].method == 'G'             ? "GET, HEAD, OPTIONS"
 			 : strncmp(path, "/v1/requests/", 13) ? "POST, OPTIONS"
 							      : "POST, DELETE, OPTIONS";
 	}

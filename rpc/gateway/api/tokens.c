@@ -37,7 +37,8 @@ static void answer_tokens(struct exchange *x, const struct rpc_tokens *t)
 	text_fmt(&out, "{\"count\":%d,\"tokens\":[", t->n_ids);
 	for (int i = 0; i < t->n_ids; i++)
 		text_fmt(&out, i ? ",%d" : "%d", t->ids[i]);
-	text_fmt(&out, "],\"max_model_len\":%u,\"token_strs\":%s", s ? s->max_model_len : 0, w->strings && t->pieces ? "[" : "null");
+	text_fmt(&out, "],\"max_model_len\":%u,\"token_strs\":%s", s ? s->max_model_len : 0,
+		 w->strings && t->pieces ? "[" : "null");
 	for (int i = 0; w->strings && t->pieces && i < t->n_ids; i++) {
 		if (i)
 			text_str(&out, ",");
@@ -183,7 +184,8 @@ void post_detokenize(struct exchange *x)
 
 	if (!w)
 		return;
-	if (ask_ids(json_get(exchange_json(x), "tokens"), "tokens", MAX_DETOKENIZE, &w->ids, &r.detokenize.n_ids, &why)) {
+	if (ask_ids(json_get(exchange_json(x), "tokens"), "tokens", MAX_DETOKENIZE, &w->ids, &r.detokenize.n_ids,
+		    &why)) {
 		answer_error(x, 400, NULL, "tokens", "%s", why.text);
 		return;
 	}
@@ -207,9 +209,11 @@ void get_tokenizer_info(struct exchange *x)
 	s = model_status(x->model);
 	if (!s || !*s->tokenizer) {
 		answer_error(x, s ? 404 : 503, s ? "not_found" : "loading", NULL, "%s",
-			     s ? "this model has no tokenizer: prompts are token ids" : "the daemon has not answered yet");
+			     s ? "this model has no tokenizer: prompts are token ids"
+			       : "the daemon has not answered yet");
 		return;
 	}
-	answer_json(x, 200, json_pack("{s:s, s:i, s:o, s:o}", "tokenizer_class", s->tokenizer, "vocab_size", (int)s->vocab,
-				     "bos_token", name_or_null(s->bos_token), "eos_token", name_or_null(s->eos_token)));
+	answer_json(x, 200,
+		    json_pack("{s:s, s:i, s:o, s:o}", "tokenizer_class", s->tokenizer, "vocab_size", (int)s->vocab,
+			      "bos_token", name_or_null(s->bos_token), "eos_token", name_or_null(s->eos_token)));
 }

@@ -1,5 +1,6 @@
-/* unsupported.c - fields of other servers' APIs that would change the answer and are not supported: an answer that looks as if they
- * had worked is worse than a refusal. What only steers logs, caches or transport is not here; X-Ignored-Fields tells of it. */
+/* unsupported.c - fields of other servers' APIs that would change the answer and are not supported: an answer that
+ * looks as if they had worked is worse than a refusal. What only steers logs, caches or transport is not here;
+ * X-Ignored-Fields tells of it. */
 #include <stddef.h>
 
 #include "rpc/gateway/api/request.h"

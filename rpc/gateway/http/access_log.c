@@ -1,4 +1,5 @@
-/* log.c - one JSON line a request: neither texts nor keys. A log that nobody reads holds nothing up: its lines are lost and counted. */
+/* log.c - one JSON line a request: neither texts nor keys. A log that nobody reads holds nothing up: its lines are lost
+ * and counted. */
 #include <poll.h>
 #include <string.h>
 #include <time.h>

@@ -108,8 +108,7 @@ void answer_json(struct exchange *x, int status, json_t *j)
 	answer_text(x, status, "application/json", &t);
 }
 
-static void put_error(struct exchange *x, int status, const char *code, const char *param,
-		      const char *message)
+static void put_error(struct exchange *x, int status, const char *code, const char *param, const char *message)
 {
 	struct text t = {0};
 
@@ -158,7 +157,8 @@ static bool is_length(const char *text)
 {
 	size_t n = strlen(text);
 
-	return strstr(text, "max-model-len") || (strstr(text, "has more than ") && n > 7 && !strcmp(text + n - 7, " tokens"));
+	return strstr(text, "max-model-len") ||
+	       (strstr(text, "has more than ") && n > 7 && !strcmp(text + n - 7, " tokens"));
 }
 
 /* Clients know a context that is too long by these words (LiteLLM) or by the code (LangChain). */
@@ -166,9 +166,10 @@ static void refuse_length(struct exchange *x, const char *text)
 {
 	const struct rpc_status *s = x->model ? model_status(x->model) : NULL;
 
-	answer_error(x, 400, "context_length_exceeded", NULL,
-		     "This model's maximum context length is %u tokens. However, %.300s. Please reduce the length of the prompt or of the answer.",
-		     s ? s->max_model_len : 0, text);
+	answer_error(
+		x, 400, "context_length_exceeded", NULL,
+		"This model's maximum context length is %u tokens. However, %.300s. Please reduce the length of the prompt or of the answer.",
+		s ? s->max_model_len : 0, text);
 }
 
 void answer_err(struct exchange *x, int err, const char *text, uint32_t retry_ms)

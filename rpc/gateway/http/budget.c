@@ -1,5 +1,5 @@
-/* budget.c - memory that requests take: bodies, what is read from them, what waits for the daemon, answers that are not sent yet.
- * One limit for all together, a share of it for each API key, a quarter of it for one answer. */
+/* budget.c - memory that requests take: bodies, what is read from them, what waits for the daemon, answers that are not
+ * sent yet. One limit for all together, a share of it for each API key, a quarter of it for one answer. */
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +55,9 @@ int budget_set(struct exchange *x, enum budget_part part, int64_t bytes)
 
 const char *budget_text(int status)
 {
-	return status == 413 ? "the answer takes too much memory (a quarter of --max-bodies): ask for less of it (logprobs, echo, n, max_tokens)"
-			     : "too much is being sent and answered here at once (--max-bodies): try again";
+	return status == 413
+		       ? "the answer takes too much memory (a quarter of --max-bodies): ask for less of it (logprobs, echo, n, max_tokens)"
+		       : "too much is being sent and answered here at once (--max-bodies): try again";
 }
 
 void budget_leave(struct exchange *x)
@@ -65,7 +66,8 @@ void budget_leave(struct exchange *x)
 		budget_set(x, (enum budget_part)i, 0);
 }
 
-/* Once a second: what was freed goes back to the system, for some seconds, since connections end after their requests. */
+/* Once a second: what was freed goes back to the system, for some seconds, since connections end after their requests.
+ */
 void budget_trim(struct gateway *g)
 {
 	if (g->freed >= TRIM_BYTES)

@@ -25,8 +25,7 @@ static void set_id(struct exchange *x)
 	snprintf(x->id, sizeof x->id, "%016jx%08x", (uintmax_t)random[0], (unsigned)random[1]);
 }
 
-struct exchange *exchange_create(struct connection *c, const char *method, const char *path,
-				 const char *version)
+struct exchange *exchange_create(struct connection *c, const char *method, const char *path, const char *version)
 {
 	struct exchange *x = xalloc(1, sizeof *x);
 	struct gateway *g = c->g;
@@ -195,8 +194,7 @@ uint64_t exchange_send(struct exchange *x, struct rpc_request *r)
 void exchange_arm(struct exchange *x)
 {
 	if (x->client && !x->stream.held)
-		watch_set(x->g, &x->watch, xv_fd(x->client),
-			  EPOLLIN | (xv_unsent(x->client) ? (uint32_t)EPOLLOUT : 0));
+		watch_set(x->g, &x->watch, xv_fd(x->client), EPOLLIN | (xv_unsent(x->client) ? (uint32_t)EPOLLOUT : 0));
 }
 
 static void count_resends(struct exchange *x)

@@ -6,7 +6,8 @@
 #include "rpc/gateway/gateway.h"
 #include "rpc/gateway/http/origin.h"
 
-static void refuse(struct refusal *out, int status, bool close, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void refuse(struct refusal *out, int status, bool close, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 static void refuse(struct refusal *out, int status, bool close, const char *fmt, ...)
 {
 	va_list args;
@@ -28,7 +29,7 @@ static bool is_token(const char *s)
 
 /* What a request may say once. A second Host is refused even if it is equal: RFC 9112, 3.2. */
 static const char *const singles[] = {"Host",   "Authorization",  "Content-Type", "Content-Encoding",
-				      "Origin", "Sec-Fetch-Site", "Expect",	  "X-Request-Id"};
+				      "Origin", "Sec-Fetch-Site", "Expect",       "X-Request-Id"};
 enum { SINGLES = sizeof singles / sizeof *singles };
 
 struct seen {
@@ -99,7 +100,8 @@ static bool host_allowed(const struct gateway *g, const struct authority *host)
 		return true;
 	for (int i = 0; i < g->how.n_allowed_hosts; i++) {
 		struct authority a;
-		if (authority_read(&a, g->how.allowed_host[i]) && !strcmp(a.host, host->host) && (a.port < 0 || a.port == host->port))
+		if (authority_read(&a, g->how.allowed_host[i]) && !strcmp(a.host, host->host) &&
+		    (a.port < 0 || a.port == host->port))
 			return true;
 	}
 	return false;
@@ -124,7 +126,8 @@ static bool origin_own(const struct gateway *g, const struct origin *origin, con
 	bool https = !strcmp(origin->scheme, "https");
 	struct authority at;
 
-	if ((!https && strcmp(origin->scheme, "http")) || (!https && g->how.tls_cert) || !host || !authority_read(&at, host))
+	if ((!https && strcmp(origin->scheme, "http")) || (!https && g->how.tls_cert) || !host ||
+	    !authority_read(&at, host))
 		return false;
 	return !strcmp(at.host, origin->at.host) && (at.port < 0 ? https ? 443 : 80 : at.port) == origin->at.port;
 }
@@ -190,7 +193,8 @@ static bool check_key(struct exchange *x, struct refusal *out)
 	}
 	if (++x->account->open <= budget_share(g, g->how.max_connections))
 		return true;
-	refuse(out, 429, false, "this API key has %d requests open, which is its share: wait for one of them", x->account->open - 1);
+	refuse(out, 429, false, "this API key has %d requests open, which is its share: wait for one of them",
+	       x->account->open - 1);
 	out->code = "too_many_requests";
 	return false;
 }

@@ -48,8 +48,8 @@ static bool request_line_over(struct framing *f)
 	return true;
 }
 
-/* The value of the line. libmicrohttpd keeps blanks behind it, so one with such is not taken for what it would be without.
- * NULL where the line is longer than what is kept of it. */
+/* The value of the line. libmicrohttpd keeps blanks behind it, so one with such is not taken for what it would be
+ * without. NULL where the line is longer than what is kept of it. */
 static const char *value_of(struct framing *f, size_t name_len)
 {
 	if (f->line_len > FRAMING_NAME)
@@ -63,7 +63,8 @@ static bool take_length(struct framing *f, const char *value)
 	size_t n = value ? strlen(value) : 0;
 
 	if (f->sized || f->coded)
-		return refuse(f, 400, f->sized ? "more than one Content-Length" : "both Content-Length and Transfer-Encoding");
+		return refuse(f, 400,
+			      f->sized ? "more than one Content-Length" : "both Content-Length and Transfer-Encoding");
 	if (!n || strspn(value, "0123456789") != n)
 		return refuse(f, 400, "Content-Length is not a number");
 	if (n > 18)
@@ -78,7 +79,9 @@ static bool take_length(struct framing *f, const char *value)
 static bool take_coding(struct framing *f, const char *value)
 {
 	if (f->sized || f->coded)
-		return refuse(f, 400, f->coded ? "more than one Transfer-Encoding" : "both Content-Length and Transfer-Encoding");
+		return refuse(f, 400,
+			      f->coded ? "more than one Transfer-Encoding"
+				       : "both Content-Length and Transfer-Encoding");
 	if (f->http10)
 		return refuse(f, 400, "HTTP/1.0 has no Transfer-Encoding");
 	if (value && (!*value || strchr(" \t", value[strlen(value) - 1])))
@@ -89,7 +92,8 @@ static bool take_coding(struct framing *f, const char *value)
 	return true;
 }
 
-/* Names that only begin like one of those that say where a request ends, or for whom it is, are taken for it by some parser. */
+/* Names that only begin like one of those that say where a request ends, or for whom it is, are taken for it by some
+ * parser. */
 static bool field_over(struct framing *f)
 {
 	static const char *const framing_names[] = {"Content-Length", "Transfer-Encoding", "Host"};
@@ -104,7 +108,9 @@ static bool field_over(struct framing *f)
 		if (n < own || strncasecmp(f->line, framing_names[i], own))
 			continue;
 		if (n > own)
-			return refuse(f, 400, "a header's name begins with Host, Content-Length or Transfer-Encoding and is not one of them");
+			return refuse(
+				f, 400,
+				"a header's name begins with Host, Content-Length or Transfer-Encoding and is not one of them");
 		if (f->state == FRAMING_TRAILER)
 			return refuse(f, 400, "a trailer is named Host, Content-Length or Transfer-Encoding");
 		return i == 0 ? take_length(f, value_of(f, n)) : i == 1 ? take_coding(f, value_of(f, n)) : true;
@@ -147,7 +153,9 @@ static bool check_size(struct framing *f)
 
 	if (f->state == FRAMING_REQUEST && f->line_len > FRAMING_REQUEST_LINE)
 		return refuse(f, 414, "the request line has more than 8 KiB");
-	return ++f->total <= most || refuse(f, 431, f->state == FRAMING_TRAILER ? "a trailer of more than 4 KiB" : "a head of more than 16 KiB");
+	return ++f->total <= most ||
+	       refuse(f, 431,
+		      f->state == FRAMING_TRAILER ? "a trailer of more than 4 KiB" : "a head of more than 16 KiB");
 }
 
 /* A line of the head or the trailer. That a bare LF ends one is old custom in heads, and nothing hangs on it there. */
@@ -156,7 +164,8 @@ static bool take_line(struct framing *f, char c)
 	if (!check_size(f))
 		return false;
 	if (c == '\n')
-		return f->cr || f->state != FRAMING_TRAILER ? line_over(f) : refuse(f, 400, "a trailer line ends in a bare LF");
+		return f->cr || f->state != FRAMING_TRAILER ? line_over(f)
+							    : refuse(f, 400, "a trailer line ends in a bare LF");
 	if (f->cr)
 		return refuse(f, 400, "a CR that no LF follows");
 	if (c == '\r')

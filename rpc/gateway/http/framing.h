@@ -1,6 +1,6 @@
-/* framing.h - where requests begin and end in the bytes of a connection, read strictly. libmicrohttpd's parser takes more
- * than RFC 9112 lets two parsers agree on, shows its callers no raw bytes, and answers what it refuses by itself with HTML;
- * so every byte passes here first (tap.c) and a doubtful one never reaches it. */
+/* framing.h - where requests begin and end in the bytes of a connection, read strictly. libmicrohttpd's parser takes
+ * more than RFC 9112 lets two parsers agree on, shows its callers no raw bytes, and answers what it refuses by itself
+ * with HTML; so every byte passes here first (tap.c) and a doubtful one never reaches it. */
 #ifndef RPC_GATEWAY_HTTP_FRAMING_H
 #define RPC_GATEWAY_HTTP_FRAMING_H
 
@@ -19,7 +19,13 @@ enum {
 
 struct framing {
 	enum framing_state {
-		FRAMING_REQUEST, FRAMING_HEADER, FRAMING_BODY, FRAMING_SIZE, FRAMING_DATA, FRAMING_DATA_END, FRAMING_TRAILER,
+		FRAMING_REQUEST,
+		FRAMING_HEADER,
+		FRAMING_BODY,
+		FRAMING_SIZE,
+		FRAMING_DATA,
+		FRAMING_DATA_END,
+		FRAMING_TRAILER,
 	} state;
 	char line[FRAMING_NAME + 1]; /* how the current line begins */
 	char tail[10];               /* and the last bytes of a request line */
@@ -32,8 +38,8 @@ struct framing {
 	const char *why;
 };
 
-/* Reads what comes next. Returns how many of the bytes belong to whole requests: all that may be handed on where f->status
- * became set, which the rest then caused. */
+/* Reads what comes next. Returns how many of the bytes belong to whole requests: all that may be handed on where
+ * f->status became set, which the rest then caused. */
 size_t framing_feed(struct framing *f, const char *data, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
-/* keys.c - API keys: only their SHA-256 digests are kept; all of them are compared each time, in constant time. A key has a name,
- * by which the daemon and this program tell apart who asks. */
+/* keys.c - API keys: only their SHA-256 digests are kept; all of them are compared each time, in constant time. A key
+ * has a name, by which the daemon and this program tell apart who asks. */
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <stdio.h>
@@ -41,8 +41,8 @@ static void add(struct keys *k, const char *key, size_t len, int account)
 	k->key[k->n++].account = account;
 }
 
-/* "name:key", or a key alone, which is named by a part of its digest's digest. A key may hold a colon itself, so the whole line is
- * one in any case. */
+/* "name:key", or a key alone, which is named by a part of its digest's digest. A key may hold a colon itself, so the
+ * whole line is one in any case. */
 static void add_line(struct keys *k, const char *line, size_t len)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
@@ -73,7 +73,8 @@ static int read_lines(struct keys *k, const char *text, size_t len, const char *
 		n = end ? (size_t)(end - text) - at : len - at;
 		size = n && text[at + n - 1] == '\r' ? n - 1 : n;
 		if (k->n_accounts == MAX_KEYS || k->n + 2 > 2 * MAX_KEYS || size > MAX_BYTES)
-			return fail(why, ERR_INVALID, "%s: more than %d keys, or one of more than %d bytes", path, MAX_KEYS, MAX_BYTES);
+			return fail(why, ERR_INVALID, "%s: more than %d keys, or one of more than %d bytes", path,
+				    MAX_KEYS, MAX_BYTES);
 		if (size && text[at] != '#')
 			add_line(k, text + at, size);
 	}

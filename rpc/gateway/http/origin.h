@@ -9,7 +9,8 @@ struct authority {
 	int port;       /* -1: none */
 	bool address;   /* the host is an IP address */
 };
-/* "name", "name:80", "1.2.3.4:80", "[::1]:80"; false: anything else, also a name with other characters than letters, digits,
+/* "name", "name:80", "1.2.3.4:80", "[::1]:80"; false: anything else, also a name with other characters than letters,
+ * digits,
  * '.', '-' and '_', or of more than 255 bytes. */
 bool authority_read(struct authority *a, const char *text);
 

@@ -15,7 +15,8 @@
 #include "rpc/gateway/gateway.h"
 #include "rpc/gateway/http/listen.h"
 
-/* Of a connection: room for the longest head, libmicrohttpd's tables of its lines, a piece of the body and the answer's head. */
+/* Of a connection: room for the longest head, libmicrohttpd's tables of its lines, a piece of the body and the answer's
+ * head. */
 enum { MS = 1000000, POOL_BYTES = 28 << 10 };
 
 static uint64_t in_ms(int64_t ms)
@@ -78,8 +79,7 @@ static int fd_of(struct MHD_Connection *http)
 
 static void set_address(struct connection *c)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(c->http, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c->http, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const struct sockaddr *a = info ? info->client_addr : NULL;
 
 	strcpy(c->address, "unix");
@@ -145,8 +145,7 @@ static void on_connection(void *arg, struct MHD_Connection *http, void **socket_
 
 static struct connection *connection_of(struct MHD_Connection *http)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(http, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	return info ? info->socket_context : NULL;
 }
@@ -197,8 +196,8 @@ static bool stalled(struct connection *c)
 	return still && now_ns() - c->stall_ns > (uint64_t)c->g->how.stall_ms * MS;
 }
 
-/* The client went with its request half sent. libmicrohttpd takes one event for the last bytes and the end behind them, and
- * after a short read waits for another. */
+/* The client went with its request half sent. libmicrohttpd takes one event for the last bytes and the end behind them,
+ * and after a short read waits for another. */
 static bool left_early(const struct connection *c)
 {
 	return c->hung_up && !(c->x && (c->x->begun || c->x->cut || c->x->queued));
@@ -411,15 +410,14 @@ static int start(struct gateway *g, int fd, char *cert, char *key, struct why *w
 				       {MHD_OPTION_END, 0, NULL}};
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 
-	g->http = MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, g, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, g,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, g, MHD_OPTION_URI_LOG_CALLBACK, on_line, g,
-		MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, g, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, (unsigned)g->how.max_connections,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)g->how.max_per_address,
-		MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY,
-		cert ? tls : none, MHD_OPTION_END);
+	g->http = MHD_start_daemon(flags, 0, NULL, NULL, on_request, g, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+				   MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, g,
+				   MHD_OPTION_NOTIFY_CONNECTION, on_connection, g, MHD_OPTION_URI_LOG_CALLBACK, on_line,
+				   g, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, g, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				   (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, (unsigned)g->how.max_connections,
+				   MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)g->how.max_per_address,
+				   MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+				   MHD_OPTION_ARRAY, cert ? tls : none, MHD_OPTION_END);
 	return g->http ? 0 : fail(why, ERR_IO, "libmicrohttpd does not start%s", cert ? " (certificate and key?)" : "");
 }
 

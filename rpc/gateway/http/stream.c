@@ -116,8 +116,7 @@ void stream_tick(struct exchange *x)
 
 struct MHD_Response *stream_response(struct exchange *x)
 {
-	struct MHD_Response *r =
-		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_queue, x, NULL);
+	struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_queue, x, NULL);
 
 	if (!r)
 		return NULL;

@@ -1,6 +1,6 @@
-/* tap.c - every byte of a connection passes framing.c before libmicrohttpd sees it. The library has no call for that; it
- * reads by recv() and gnutls_record_recv(), and as a shared library it takes a program's own functions of these names
- * before those of glibc and GnuTLS. */
+/* tap.c - every byte of a connection passes framing.c before libmicrohttpd sees it. The library has no call for that;
+ * it reads by recv() and gnutls_record_recv(), and as a shared library it takes a program's own functions of these
+ * names before those of glibc and GnuTLS. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
@@ -68,10 +68,11 @@ static void refuse(struct connection *c)
 	gnutls_session_t session = session_of(c);
 
 	error_object(&body, f->status, NULL, NULL, f->why);
-	text_fmt(&t,
-		 "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nX-Content-Type-Options: nosniff\r\n"
-		 "x-should-retry: false\r\nConnection: close\r\n\r\n",
-		 f->status, reason(f->status), body.len);
+	text_fmt(
+		&t,
+		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nX-Content-Type-Options: nosniff\r\n"
+		"x-should-retry: false\r\nConnection: close\r\n\r\n",
+		f->status, reason(f->status), body.len);
 	text_put(&t, body.data, body.len);
 	if (session)
 		gnutls_record_send(session, t.data, t.len);
