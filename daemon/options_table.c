@@ -4,7 +4,6 @@
 
 #define AT(field) offsetof(struct options, field)
 /* clang-format off */
-/* clang-format off */
 #define NUMBER(g, n, a, v, field, fallback, low, high, h)                       \
 	{                                                                       \
 		g, n, a, v, h, OPT_NUMBER, AT(field), fallback, low, high, NULL \
@@ -25,7 +24,6 @@
 	{                                                                  \
 		g, n, NULL, NULL, h, OPT_NO_FLAG, AT(field), 1, 0, 0, NULL \
 	}
-/* clang-format on */
 /* clang-format on */
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};

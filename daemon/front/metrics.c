@@ -15,12 +15,10 @@ static const double call_bounds[] = {0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2
 				     10,   15,   20,  30,  60,  120, 240, 480, 960, 1920, 7680};
 
 /* clang-format off */
-/* clang-format off */
 #define BOUNDS(b)                                          \
 	{                                                  \
 		.bound = (b), .n = sizeof(b) / sizeof *(b) \
 	}
-/* clang-format on */
 /* clang-format on */
 
 void metrics_init(struct metrics *m)

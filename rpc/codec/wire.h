@@ -10,7 +10,6 @@
 #define PB(name) Xverse__V1__##name
 
 /* clang-format off */
-/* clang-format off */
 #define STATUS_STRINGS(X) \
 	X(model) X(fingerprint) X(numerics_class) X(version) X(device) X(isa) X(architecture) X(tokenizer) \
 		X(bos_token) X(eos_token) X(prompt_attention) X(kernel_overlap)
@@ -21,7 +20,6 @@
 			X(prompt_tokens) X(output_tokens) X(cached_tokens) X(preemptions) X(threads)       \
 				X(vocab) X(parameters) X(max_num_batched_tokens)
 #define RANK_NUMBERS(X) X(rank) X(pid) X(weight_bytes) X(kv_bytes) X(work_bytes) X(file_bytes)
-/* clang-format on */
 /* clang-format on */
 
 /* One message being read. The first error stays; what is read after it is harmless and dropped. */

@@ -196,12 +196,10 @@ struct rule {
 	bool mask;
 };
 /* clang-format off */
-/* clang-format off */
 #define HOW(...)                                                                                     \
 	{                                                                                            \
 		.temperature = 1, .top_p = 1, .repetition_penalty = 1, .n_logprobs = -1, __VA_ARGS__ \
 	}
-/* clang-format on */
 /* clang-format on */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"

@@ -25,101 +25,100 @@ TEST(a_tensor_is_found)
 }
 
 /* Pickles that are refused, and what the message says. */
-TEST(pickles_that_are_refused)
-{
-/* clang-format off */
 /* clang-format off */
 #define BAD(text, part) {text, sizeof text - 1, part}
-	/* clang-format on */
-	static const struct {
-		const char *pickle;
-		size_t n;
-		const char *part;
-	} bad[] = {
-		BAD("\x80\2cos\nsystem\nX\2\0\0\0ls\x85R.", "os.system"),
-		BAD("\x80\2cbuiltins\neval\nX\1\0\0\0"
-		    "1\x85R.",
-		    "builtins.eval"),
-		BAD("\x80\4\x8c\5posix\x8c\6system\x93.", "posix.system"),
-		BAD("\x80\2c\1\n\2\n.", "not plain text"),
-		BAD("\x80\2}0.", "opcode 0x30"),
-		BAD("\x80\2}\x81.", "opcode 0x81"),
-		BAD("\x80\2i", "opcode 0x69"),
-		BAD("\x80\6}.", "protocol after 5"),
-		BAD("\x80\2}", "ends too early"),
-		BAD("", "ends too early"),
-		BAD("\x80\2.", "nothing on the stack"),
-		BAD("\x80\2}}.", "left on the stack"),
-		BAD("\x80\2h\0.", "never set"),
-		BAD("\x80\2r\xff\xff\xff\xff.", "nothing on the stack"),
-		BAD("\x80\2}r\xff\xff\xff\x7f.", "memo number is too large"),
-		BAD("\x80\2X\xff\xff\xff\xff"
-		    "a.",
-		    "string is too long"),
-		BAD("\x80\2X\5\0\0\0a.", "ends too early"),
-		BAD("\x80\2(t(.", "nothing on the stack"),
-		BAD("\x80\2t.", "no mark"),
-		BAD("\x80\2}(Nu.", "key without its value"),
-		BAD("\x80\2](NNu.", "not of a dict"),
-		BAD("\x80\2}(Ne.", "not to a list"),
-		BAD("\x80\2(Na.", "not to a list"),
-		BAD("\x80\2N}R.", "cannot be called"),
-		BAD("\x80\2ctorch\nFloatStorage\n)R.", "cannot be called"),
-		BAD("\x80\2NQ.", "not described by a tuple"),
-		BAD("\x80\2\x8a\11aaaaaaaaa.", "more than 64 bits"),
-		BAD("\x80\2ctorch", "inside a name"),
-		BAD("\x80\2].", "no dict of tensors"),
-		BAD(DICT_OPEN REBUILD ")Ru.", "no storage"),
-		BAD(DICT_OPEN "ctorch._utils\n_rebuild_parameter\n)Ru.", "without a tensor"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1K\2\x85K\1K\1\x86\x89" HOOKS "tRu.", "strides do not fit"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1K\2\x85X\1\0\0\0"
-				      "1\x89" HOOKS "tRu.",
-		    "strides do not fit"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1N]\x89" HOOKS "tRu.", "shape is not"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1(K\1K\1K\1K\1K\1K\1K\1K\1K\1t)\x89" HOOKS "tRu.", "shape is not"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "J\xff\xff\xff\xffK\1\x85K\1\x85\x89" HOOKS "tRu.",
-		    "offset is no offset"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\1J\xff\xff\xff\xff\x85K\1\x85\x89" HOOKS "tRu.", "shape is not"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\x19\x85K\1\x85\x89" HOOKS "tRu.", "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\x18K\1\x85K\1\x85\x89" HOOKS "tRu.", "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\2\x85K\x18\x85\x89" HOOKS "tRu.", "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\2\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89" HOOKS
-				      "tRu.",
-		    "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "K\2K\3\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89" HOOKS
-				      "tRu.",
-		    "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\2\x85K\1\x85\x89" HOOKS
-				      "tRu.",
-		    "out of its storage"),
-		BAD(DICT_OPEN REBUILD "(" STORAGE
-				      "K\0\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x10\x86K\0K\0\x86\x89" HOOKS "tRu.",
-		    "shape overflows"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
-				      "0X\3\0\0\0cpuK\x19tQK\0)){tRu.",
-		    "opcode 0x7b"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
-				      "0X\3\0\0\0cpuK\x19tQK\0))\x89)tRu.",
-		    "has 96 bytes, wanted: 100"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
-				      "1X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
-		    "entry a/data/1 is not in the archive"),
-		BAD(DICT_OPEN REBUILD
-		    "((X\7\0\0\0storagectorch\nFloatStorage\nX\4\0\0\0../xX\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
-		    "not a plain word"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0modulesctorch\nFloatStorage\nX\1\0\0\0"
-				      "0X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
-		    "no storage"),
-		BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
-				      "0X\3\0\0\0cpuJ\xff\xff\xff\xfftQK\0))\x89)tRu.",
-		    "no size"),
-		/* a dict that holds itself */
-		BAD("\x80\2}q\0X\1\0\0\0ah\0s.", "dicts in each other"),
-		/* the same name twice, a name that would spoil a terminal */
-		BAD("\x80\2}(X\1\0\0\0w" REBUILD "(" STORAGE "K\0))\x89)tRq\1X\1\0\0\0wh\1u.", "occurs twice"),
-		BAD("\x80\2}(X\1\0\0\0\x1b" REBUILD "(" STORAGE "K\0))\x89)tRu.", "not plain text"),
-	};
-	/* clang-format on */
+static const struct {
+	const char *pickle;
+	size_t n;
+	const char *part;
+} bad[] = {
+	BAD("\x80\2cos\nsystem\nX\2\0\0\0ls\x85R.", "os.system"),
+	BAD("\x80\2cbuiltins\neval\nX\1\0\0\0"
+	    "1\x85R.",
+	    "builtins.eval"),
+	BAD("\x80\4\x8c\5posix\x8c\6system\x93.", "posix.system"),
+	BAD("\x80\2c\1\n\2\n.", "not plain text"),
+	BAD("\x80\2}0.", "opcode 0x30"),
+	BAD("\x80\2}\x81.", "opcode 0x81"),
+	BAD("\x80\2i", "opcode 0x69"),
+	BAD("\x80\6}.", "protocol after 5"),
+	BAD("\x80\2}", "ends too early"),
+	BAD("", "ends too early"),
+	BAD("\x80\2.", "nothing on the stack"),
+	BAD("\x80\2}}.", "left on the stack"),
+	BAD("\x80\2h\0.", "never set"),
+	BAD("\x80\2r\xff\xff\xff\xff.", "nothing on the stack"),
+	BAD("\x80\2}r\xff\xff\xff\x7f.", "memo number is too large"),
+	BAD("\x80\2X\xff\xff\xff\xff"
+	    "a.",
+	    "string is too long"),
+	BAD("\x80\2X\5\0\0\0a.", "ends too early"),
+	BAD("\x80\2(t(.", "nothing on the stack"),
+	BAD("\x80\2t.", "no mark"),
+	BAD("\x80\2}(Nu.", "key without its value"),
+	BAD("\x80\2](NNu.", "not of a dict"),
+	BAD("\x80\2}(Ne.", "not to a list"),
+	BAD("\x80\2(Na.", "not to a list"),
+	BAD("\x80\2N}R.", "cannot be called"),
+	BAD("\x80\2ctorch\nFloatStorage\n)R.", "cannot be called"),
+	BAD("\x80\2NQ.", "not described by a tuple"),
+	BAD("\x80\2\x8a\11aaaaaaaaa.", "more than 64 bits"),
+	BAD("\x80\2ctorch", "inside a name"),
+	BAD("\x80\2].", "no dict of tensors"),
+	BAD(DICT_OPEN REBUILD ")Ru.", "no storage"),
+	BAD(DICT_OPEN "ctorch._utils\n_rebuild_parameter\n)Ru.", "without a tensor"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\1K\2\x85K\1K\1\x86\x89" HOOKS "tRu.", "strides do not fit"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\1K\2\x85X\1\0\0\0"
+			      "1\x89" HOOKS "tRu.",
+	    "strides do not fit"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\1N]\x89" HOOKS "tRu.", "shape is not"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\1(K\1K\1K\1K\1K\1K\1K\1K\1K\1t)\x89" HOOKS "tRu.", "shape is not"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "J\xff\xff\xff\xffK\1\x85K\1\x85\x89" HOOKS "tRu.",
+	    "offset is no offset"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\1J\xff\xff\xff\xff\x85K\1\x85\x89" HOOKS "tRu.", "shape is not"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\x19\x85K\1\x85\x89" HOOKS "tRu.", "out of its storage"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\x18K\1\x85K\1\x85\x89" HOOKS "tRu.", "out of its storage"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\2\x85K\x18\x85\x89" HOOKS "tRu.", "out of its storage"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\2\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89" HOOKS
+			      "tRu.",
+	    "out of its storage"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "K\2K\3\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85\x89" HOOKS
+			      "tRu.",
+	    "out of its storage"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\2\x85K\1\x85\x89" HOOKS
+			      "tRu.",
+	    "out of its storage"),
+	BAD(DICT_OPEN REBUILD "(" STORAGE
+			      "K\0\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\x10\x86K\0K\0\x86\x89" HOOKS "tRu.",
+	    "shape overflows"),
+	BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+			      "0X\3\0\0\0cpuK\x19tQK\0)){tRu.",
+	    "opcode 0x7b"),
+	BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+			      "0X\3\0\0\0cpuK\x19tQK\0))\x89)tRu.",
+	    "has 96 bytes, wanted: 100"),
+	BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+			      "1X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
+	    "entry a/data/1 is not in the archive"),
+	BAD(DICT_OPEN REBUILD
+	    "((X\7\0\0\0storagectorch\nFloatStorage\nX\4\0\0\0../xX\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
+	    "not a plain word"),
+	BAD(DICT_OPEN REBUILD "((X\7\0\0\0modulesctorch\nFloatStorage\nX\1\0\0\0"
+			      "0X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
+	    "no storage"),
+	BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+			      "0X\3\0\0\0cpuJ\xff\xff\xff\xfftQK\0))\x89)tRu.",
+	    "no size"),
+	/* a dict that holds itself */
+	BAD("\x80\2}q\0X\1\0\0\0ah\0s.", "dicts in each other"),
+	/* the same name twice, a name that would spoil a terminal */
+	BAD("\x80\2}(X\1\0\0\0w" REBUILD "(" STORAGE "K\0))\x89)tRq\1X\1\0\0\0wh\1u.", "occurs twice"),
+	BAD("\x80\2}(X\1\0\0\0\x1b" REBUILD "(" STORAGE "K\0))\x89)tRu.", "not plain text"),
+};
+/* clang-format on */
+
+TEST(pickles_that_are_refused)
+{
 	static struct archive a;
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -144,9 +143,7 @@ TEST(pickles_that_are_read)
 		{GOOD, sizeof GOOD - 1, {"w"}},
 #define TENSOR REBUILD "(" STORAGE "K\0))\x89)tR"
 /* clang-format off */
-/* clang-format off */
 #define ONE(text, ...) {text, sizeof text - 1, {__VA_ARGS__}}
-		/* clang-format on */
 		/* clang-format on */
 		/* protocol 4: frame, short strings, memoize, global from the stack */
 		ONE("\x80\4\x95\0\0\0\0\0\0\0\0}\x94\x8c\1w\x8c\14torch._utils\x8c\22_rebuild_tensor_v2\x93(" STORAGE

@@ -14,10 +14,8 @@
 #define WHOLE_TOP_K(field, name, low, high, meaning) \
 	{name, ASK_BOTH, ASK_TOP_K, low, high, 0, RPC_TOP_K, S(field), 0, meaning},
 /* clang-format off */
-/* clang-format off */
 #define WHOLE_SEED(field, name, low, high, meaning) \
 	{name, ASK_BOTH, ASK_SEED, 0, 0, 0, RPC_SEED, S(field), 0, "0 to 18446744073709551615; choice i > 0 of n draws from a seed derived from it"},
-/* clang-format on */
 /* clang-format on */
 #define WHOLE_MAX_TOKENS(field, name, low, high, meaning) \
 	{name, ASK_BOTH,       ASK_UINT, low, high, \
