@@ -1,4 +1,4 @@
-/* args.c - arguments of filters, tests, methods and functions. */
+/* args.c - arguments of filters, tests, methods and functions, and the calls of filters and tests. */
 #include "engine/template/inside.h"
 
 bool arg_get(const struct args *args, int i, const char *name, struct value *out)
@@ -63,20 +63,15 @@ void args_check(struct run *r, const struct args *args, const char *of, int max,
 	}
 }
 
-/* "a.b.0", or an index: as the filters' attribute= looks it up. */
-struct value attr_path(struct run *r, struct value on, struct value path)
+struct value filter_run(struct run *r, const struct filter *f, struct value on, struct args *args)
 {
-	if (path.kind != K_STR)
-		return get_item(r, on, path);
-	for (size_t first = 0, end; first <= path.s->len; first = end + 1) {
-		bool digits = true;
-		int64_t i = 0;
+	spend(&r->job, 1);
+	args_check(r, args, f->name, f->max, f->names);
+	return f->run(r, on, args);
+}
 
-		for (end = first; end < path.s->len && path.s->s[end] != '.'; end++) {
-			digits &= path.s->s[end] >= '0' && path.s->s[end] <= '9' && end - first < 9;
-			i = digits ? i * 10 + (path.s->s[end] - '0') : 0;
-		}
-		on = get_item(r, on, digits && end > first ? INT(i) : STR(str_part(&r->job, path.s, first, end)));
-	}
-	return on;
+bool test_run(struct run *r, const struct test *t, struct value on, struct args *args)
+{
+	args_check(r, args, t->name, t->max, "num");
+	return t->run(r, on, args);
 }

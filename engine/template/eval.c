@@ -20,12 +20,6 @@ struct value eval_node(struct run *r, struct scope *s, const struct node *n)
 	return v;
 }
 
-static const char *quote_name(struct run *r, const char *before, const struct str *name, const char *after)
-{
-	return str_printf(&r->job, false, "%s'%.*s'%s", before, (int)(name->len < 80 ? name->len : 80), name->s, after)
-		->s;
-}
-
 struct value eval_name(struct run *r, struct scope *s, struct str *name)
 {
 	struct value *v;
@@ -40,166 +34,6 @@ struct value eval_name(struct run *r, struct scope *s, struct str *name)
 	if ((f = func_find(name)))
 		return (struct value){.kind = K_FUNC, .func = f};
 	return UNDEF(quote_name(r, "", name, " is undefined"));
-}
-
-static void __attribute__((noreturn)) undefined(struct run *r, struct value v)
-{
-	bad(&r->job, "%s", v.what);
-}
-
-static struct value no_attr(struct run *r, struct value on, struct str *name)
-{
-	struct str *before = str_printf(&r->job, false, "'%s object' has no attribute ", value_kind_name(on));
-
-	return UNDEF(quote_name(r, before->s, name, ""));
-}
-
-/* Only lists have all the methods of K_LIST. */
-static bool list_has(const struct list *l, const struct str *name)
-{
-	bool both = str_is(name, "count") || str_is(name, "index");
-
-	return l->form == FORM_LIST || (both && (l->form == FORM_TUPLE || l->form == FORM_RANGE));
-}
-
-struct value get_attr(struct run *r, struct value on, struct str *name)
-{
-	const struct method *m;
-	struct value *v;
-	bool supported;
-
-	if (on.kind == K_UNDEF)
-		undefined(r, on);
-	if (on.kind == K_LOOP)
-		return loop_attr(r, on.loop, name);
-	m = on.kind == K_LIST && !list_has(on.l, name) ? NULL : method_find(on.kind, name);
-	if (m && m->unsafe)
-		return UNDEF(quote_name(r, "access to attribute ", name, " is unsafe"));
-	if (m || (on.kind == K_STR && method_known(name, &supported))) {
-		struct bound *b = job_take(&r->job, sizeof *b);
-
-		*b = (struct bound){.self = on, .method = m, .name = name->s};
-		return (struct value){.kind = K_METHOD, .bound = b};
-	}
-	if (on.kind == K_DICT || on.kind == K_SPACE)
-		if ((v = dict_find(&r->job, on.d, STR(name))))
-			return *v;
-	if (on.kind == K_LIST && on.l->group && (str_is(name, "grouper") || str_is(name, "list")))
-		return on.l->at[str_is(name, "list")];
-	if (on.kind == K_MACRO && str_is(name, "name"))
-		return STR(on.macro->node->name);
-	return no_attr(r, on, name);
-}
-
-static struct value item_at(struct run *r, struct value on, int64_t i)
-{
-	int64_t n = on.kind == K_STR ? str_chars(on.s) : on.l->n;
-
-	if (i < 0)
-		i += n;
-	if (i < 0 || i >= n)
-		return UNDEF(
-			str_printf(&r->job, false, "%s object has no element %lld", value_kind_name(on), (long long)i)
-				->s);
-	return on.kind == K_STR ? STR(str_at(&r->job, on.s, (uint32_t)i)) : on.l->at[i];
-}
-
-static bool hashable(struct value v)
-{
-	if (v.kind != K_LIST)
-		return v.kind != K_DICT;
-	for (uint32_t i = 0; v.l->form == FORM_TUPLE && i < v.l->n; i++)
-		if (!hashable(v.l->at[i]))
-			return false;
-	return v.l->form == FORM_TUPLE;
-}
-
-struct value get_item(struct run *r, struct value on, struct value key)
-{
-	bool indexed =
-		on.kind == K_STR || (on.kind == K_LIST && (on.l->form <= FORM_TUPLE || on.l->form == FORM_RANGE));
-	struct value *v;
-
-	if (on.kind == K_UNDEF)
-		undefined(r, on);
-	if (indexed && (key.kind == K_INT || key.kind == K_BOOL))
-		return item_at(r, on, value_integer(&r->job, key));
-	if (on.kind == K_DICT && hashable(key) && (v = dict_find(&r->job, on.d, key)))
-		return *v;
-	if (key.kind == K_STR)
-		return get_attr(r, on, key.s);
-	return UNDEF(str_printf(&r->job, false, "'%s object' has no such element", value_kind_name(on))->s);
-}
-
-/* python's slice.indices() */
-static int64_t slice_bound(struct run *r, struct value v, int64_t n, int64_t step, int64_t none)
-{
-	int64_t low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n, i;
-
-	if (v.kind == K_NONE)
-		return none;
-	i = value_integer(&r->job, v);
-	if (i < 0)
-		return i < -n ? low : i + n < low ? low : i + n;
-	return i > high ? high : i;
-}
-
-struct value value_slice(struct run *r, struct value on, struct value first, struct value end, struct value step)
-{
-	int64_t by = step.kind == K_NONE ? 1 : value_integer(&r->job, step), n, a, z;
-
-	if (on.kind == K_UNDEF)
-		undefined(r, on);
-	if (on.kind != K_STR && !(on.kind == K_LIST && (on.l->form <= FORM_TUPLE || on.l->form == FORM_RANGE)))
-		bad(&r->job, "'%s' object is not subscriptable with a slice", value_kind_name(on));
-	if (!by)
-		bad(&r->job, "slice step cannot be zero");
-	n = on.kind == K_STR ? str_chars(on.s) : on.l->n;
-	a = slice_bound(r, first, n, by, by < 0 ? n - 1 : 0);
-	z = slice_bound(r, end, n, by, by < 0 ? -1 : n);
-	if (on.kind == K_STR && by == 1) {
-		size_t from = a < z ? str_byte(on.s, (uint32_t)a) : 0, to = a < z ? str_byte(on.s, (uint32_t)z) : 0;
-		spend(&r->job, str_chars(on.s) == on.s->len ? 0 : to / 64);
-		return STR(str_part(&r->job, on.s, from, to));
-	}
-	struct list *items = value_items(&r->job, on),
-		    *l = list_make(&r->job, 0, on.kind == K_STR ? FORM_LIST : on.l->form);
-	struct text t = {.job = &r->job};
-	for (int64_t i = a; by > 0 ? i < z : i > z; i += by) {
-		spend(&r->job, i % 8 == 0);
-		if (on.kind == K_STR)
-			text_add_str(&t, items->at[i].s);
-		else
-			list_add(&r->job, l, items->at[i]);
-		if (by > n || by < -n)
-			break;
-	}
-	return on.kind == K_STR ? STR(text_str(&t)) : LIST(l);
-}
-
-bool value_contains(struct run *r, struct value in, struct value what)
-{
-	struct list *l;
-
-	switch (in.kind) {
-	case K_UNDEF:
-		return false;
-	case K_STR:
-		if (what.kind != K_STR)
-			bad(&r->job, "'in <string>' requires string as left operand, not %s", value_kind_name(what));
-		spend(&r->job, in.s->len / 64);
-		return memmem(in.s->s, in.s->len, what.s->s, what.s->len) != NULL;
-	case K_DICT:
-		return dict_find(&r->job, in.d, what) != NULL;
-	case K_LIST:
-		l = value_items(&r->job, in);
-		for (uint32_t i = 0; i < l->n; i++)
-			if (value_equal(&r->job, l->at[i], what, 0))
-				return true;
-		return false;
-	default:
-		bad(&r->job, "argument of type '%s' is not iterable", value_kind_name(in));
-	}
 }
 
 static bool compare_one(struct run *r, enum op op, struct value a, struct value b)
@@ -341,7 +175,7 @@ struct value value_call(struct run *r, struct scope *s, struct value f, struct a
 	case K_LOOP:
 		return loop_recurse(r, f.loop, args);
 	case K_UNDEF:
-		undefined(r, f);
+		value_undefined(&r->job, f);
 	default:
 		bad(&r->job, "'%s' object is not callable", value_kind_name(f));
 	}
@@ -381,7 +215,7 @@ static struct value eval_test(struct run *r, struct scope *s, const struct node 
 static struct value eval_sign(struct run *r, struct value v, bool minus)
 {
 	if (v.kind == K_UNDEF)
-		undefined(r, v);
+		value_undefined(&r->job, v);
 	if (!value_is_number(v))
 		bad(&r->job, "bad operand type for unary %c: '%s'", minus ? '-' : '+', value_kind_name(v));
 	if (v.kind == K_FLOAT)

@@ -275,7 +275,7 @@ FILTER(tojson)
 	return STR(text_str(&t));
 }
 
-const struct filter *filter_find(const struct str *name)
+const struct filter *filter_plain_find(const struct str *name)
 {
 	static const struct filter list[] = {
 		{"trim", f_trim, 1, " chars "},
@@ -305,12 +305,5 @@ const struct filter *filter_find(const struct str *name)
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		if (str_is(name, list[i].name))
 			return &list[i];
-	return filter_sequence_find(name);
-}
-
-struct value filter_run(struct run *r, const struct filter *f, struct value on, struct args *args)
-{
-	spend(&r->job, 1);
-	args_check(r, args, f->name, f->max, f->names);
-	return f->run(r, on, args);
+	return NULL;
 }

@@ -9,11 +9,8 @@
 FILTER(center)
 {
 	int64_t width = value_integer(&r->job, arg_or(args, 0, "width", INT(80)));
-	struct value one = INT(width);
-	struct str name = {.s = "center", .len = 6};
-	struct args only = {.at = &one, .n = 1};
 
-	return method_find(K_STR, &name)->run(r, STR(value_to_str(&r->job, on)), &only);
+	return STR(text_pad(r, value_to_str(&r->job, on), width, str_make(&r->job, " ", 1, false), true, true));
 }
 
 FILTER(wordcount)

@@ -276,83 +276,6 @@ FILTER(reverse)
 	return LIST(out);
 }
 
-static const struct str *name_arg(struct run *r, struct args *args, int i)
-{
-	if (args->at[i].kind != K_STR)
-		bad(&r->job, "the name of a filter or a test was expected");
-	return args->at[i].s;
-}
-
-/* map, select and their kin look whether there is anything before they walk over it: none has no items then. */
-static struct list *items_or_none(struct run *r, struct value on)
-{
-	return value_truth(&r->job, on) ? value_items(&r->job, on) : list_make(&r->job, 0, FORM_LIST);
-}
-
-FILTER(map)
-{
-	struct value attr = arg_or(args, 1 << 20, "attribute", NONE),
-		     none = arg_or(args, 1 << 20, "default", UNDEF("")), v;
-	struct list *from = items_or_none(r, on), *l = list_make(&r->job, from->n, FORM_GENERATOR);
-	const struct filter *f = NULL;
-	struct args rest = {0};
-
-	if (args->n) {
-		rest = (struct args){args->at + 1, args->n - 1, args->kwname, args->kw, args->nkw};
-		f = filter_find(name_arg(r, args, 0));
-		if (!f)
-			raise_error(&r->job, ERR_UNSUPPORTED, "no such filter");
-	} else if (attr.kind == K_NONE) {
-		bad(&r->job, "map requires a filter argument");
-	}
-	for (uint32_t i = 0; i < from->n; i++) {
-		v = f ? filter_run(r, f, from->at[i], &rest) : attr_path(r, from->at[i], attr);
-		spend(&r->job, 1);
-		list_add(&r->job, l, !f && v.kind == K_UNDEF && none.kind != K_UNDEF ? none : v);
-	}
-	return LIST(l);
-}
-
-/* select, reject: args are a test and its arguments; selectattr, rejectattr: an attribute before them. */
-static struct value choose(struct run *r, struct value on, struct args *args, bool attr, bool wanted)
-{
-	struct list *from = items_or_none(r, on), *l = list_make(&r->job, 0, FORM_GENERATOR);
-	const struct test *t = NULL;
-	struct args rest = {0};
-
-	if (attr && !args->n)
-		bad(&r->job, "Missing parameter for attribute name");
-	if (args->n > attr) {
-		t = test_find(name_arg(r, args, attr));
-		if (!t)
-			raise_error(&r->job, ERR_UNSUPPORTED, "no such test");
-		rest = (struct args){args->at + attr + 1, args->n - attr - 1, args->kwname, args->kw, args->nkw};
-	}
-	for (uint32_t i = 0; i < from->n; i++) {
-		struct value v = attr ? attr_path(r, from->at[i], args->at[0]) : from->at[i];
-		spend(&r->job, 1);
-		if ((t ? test_run(r, t, v, &rest) : value_truth(&r->job, v)) == wanted)
-			list_add(&r->job, l, from->at[i]);
-	}
-	return LIST(l);
-}
-FILTER(select)
-{
-	return choose(r, on, args, false, true);
-}
-FILTER(reject)
-{
-	return choose(r, on, args, false, false);
-}
-FILTER(selectattr)
-{
-	return choose(r, on, args, true, true);
-}
-FILTER(rejectattr)
-{
-	return choose(r, on, args, true, false);
-}
-
 const struct filter *filter_sequence_find(const struct str *name)
 {
 	static const struct filter list[] = {
@@ -369,15 +292,10 @@ const struct filter *filter_sequence_find(const struct str *name)
 		{"min", f_min, 2, "case_sensitive attribute"},
 		{"sum", f_sum, 2, "attribute start"},
 		{"reverse", f_reverse, 0, ""},
-		{"map", f_map, -1, ""},
-		{"select", f_select, -1, ""},
-		{"reject", f_reject, -1, ""},
-		{"selectattr", f_selectattr, -1, ""},
-		{"rejectattr", f_rejectattr, -1, ""},
 	};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		if (str_is(name, list[i].name))
 			return &list[i];
-	return filter_more_find(name);
+	return NULL;
 }

@@ -1,4 +1,4 @@
-/* format.c - python's "..." % values, str.format() and the format specifications of both. */
+/* format.c - python's format specifications, and its "..." % values. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,7 +223,7 @@ static void add_integer(struct run *r, struct text *t, struct spec *f, int64_t v
 	add_digits(r, t, f, v < 0, f->alternate && base != 10 ? name : "", digits, base == 10 ? 3 : 4);
 }
 
-static void add_formatted(struct run *r, struct text *t, struct value v, struct str *how)
+void text_add_formatted(struct run *r, struct text *t, struct value v, struct str *how)
 {
 	struct spec f = read_spec(r, how);
 
@@ -237,149 +237,6 @@ static void add_formatted(struct run *r, struct text *t, struct value v, struct 
 		add_integer(r, t, &f, value_integer(&r->job, v));
 	else
 		bad(&r->job, "unsupported format string passed to %s.__format__", value_kind_name(v));
-}
-
-/* ---- str.format() ---- */
-
-struct fields {
-	struct run *r;
-	struct args *args;
-	struct dict *names; /* of format_map() */
-	int next;           /* number of the next field without one; -1: fields have numbers */
-};
-
-static struct value named_field(struct fields *f, struct str *name)
-{
-	struct value *v = f->names ? dict_find(&f->r->job, f->names, STR(name)) : NULL;
-
-	for (int i = 0; f->args && i < f->args->nkw; i++)
-		if (str_equal(f->args->kwname[i], name))
-			return f->args->kw[i];
-	if (!v)
-		bad(&f->r->job, "no value for the field '%.*s'", min_int((int)name->len, 80), name->s);
-	return *v;
-}
-
-static struct value first_field(struct fields *f, struct str *name)
-{
-	size_t digits = 0;
-	int64_t i = 0;
-
-	while (digits < name->len && digits < 9 && char_is_digit((uint8_t)name->s[digits]))
-		i = i * 10 + (name->s[digits++] - '0');
-	if (digits < name->len || f->names)
-		return named_field(f, name);
-	if (name->len ? f->next > 0 : f->next < 0)
-		bad(&f->r->job, "cannot switch between manual field specification and automatic field numbering");
-	i = name->len ? i : f->next;
-	f->next = name->len ? -1 : f->next + 1;
-	if (i >= f->args->n)
-		bad(&f->r->job, "Replacement index %lld out of range for positional args tuple", (long long)i);
-	return f->args->at[i];
-}
-
-/* "name.attribute[key]" */
-static struct value field_value(struct fields *f, struct str *name)
-{
-	struct job *job = &f->r->job;
-	size_t at = 0, end;
-	struct value v;
-
-	while (at < name->len && name->s[at] != '.' && name->s[at] != '[')
-		at++;
-	v = first_field(f, str_part(job, name, 0, at));
-	for (; at < name->len; at = end) {
-		bool item = name->s[at] == '[';
-
-		for (end = ++at;
-		     end < name->len && (item ? name->s[end] != ']' : name->s[end] != '.' && name->s[end] != '[');)
-			end++;
-		if (end == at || (item && end == name->len))
-			bad(job, "Empty attribute in format string");
-		struct str *key = str_part(job, name, at, end);
-		if (!item) {
-			v = get_attr(f->r, v, key);
-			continue;
-		}
-		bool number = strspn(key->s, "0123456789") >= key->len && key->len < 10;
-		int64_t i = 0;
-		for (size_t k = 0; number && k < key->len; k++)
-			i = i * 10 + (key->s[k] - '0');
-		v = get_item(f->r, v, number ? INT(i) : STR(key));
-		end++;
-	}
-	return v;
-}
-
-static struct str *fill_in(struct fields *f, struct str *s, int depth);
-
-/* What stands between braces: name[!conversion][:specification]. */
-static void add_field(struct fields *f, struct text *t, struct str *s, size_t first, size_t end, int depth)
-{
-	struct job *job = &f->r->job;
-	struct str *how = str_make(job, "", 0, ORIGIN_TEMPLATE);
-	size_t name = first;
-	struct value v;
-	char to = 0;
-
-	for (bool key = false; name < end && (key || (s->s[name] != ':' && s->s[name] != '!')); name++)
-		key = s->s[name] == '[' || (key && s->s[name] != ']');
-	v = field_value(f, str_part(job, s, first, name));
-	if (name < end && s->s[name] == '!') {
-		to = name + 1 < end ? s->s[name + 1] : 0;
-		name += 2;
-		if (!to || !strchr("rsa", to) || (name < end && s->s[name] != ':'))
-			bad(job, "expected ':' after conversion specifier");
-	}
-	if (name < end)
-		how = fill_in(f, str_part(job, s, name + 1, end), depth + 1);
-	if (to == 's') {
-		v = STR(value_to_str(job, v));
-	} else if (to) {
-		struct text quoted = {.job = job};
-
-		add_repr(&quoted, v, 0);
-		v = STR(text_str(&quoted));
-	}
-	add_formatted(f->r, t, v, how);
-}
-
-static struct str *fill_in(struct fields *f, struct str *s, int depth)
-{
-	struct text t = {.job = &f->r->job};
-
-	if (depth > 2)
-		bad(&f->r->job, "Max string recursion exceeded");
-	for (size_t i = 0, end; i < s->len; i = end) {
-		char c = s->s[i];
-		int open = 1;
-
-		end = i + 1;
-		if ((c == '{' || c == '}') && end < s->len && s->s[end] == c && !depth) {
-			text_add_part(&t, s, i, end++);
-			continue;
-		}
-		if (c == '}')
-			bad(&f->r->job, "Single '}' encountered in format string");
-		if (c != '{') {
-			text_add_part(&t, s, i, end);
-			continue;
-		}
-		for (; end < s->len && open; end++)
-			open += (s->s[end] == '{') - (s->s[end] == '}');
-		if (open)
-			bad(&f->r->job, "expected '}' before end of string");
-		spend(&f->r->job, 1);
-		add_field(f, &t, s, i + 1, end - 1, depth);
-	}
-	return text_str(&t);
-}
-
-struct str *text_fill_in(struct run *r, struct str *s, struct args *args, struct dict *names)
-{
-	struct fields f = {.r = r, .args = args, .names = names};
-
-	return fill_in(&f, s, 0);
 }
 
 /* ---- "..." % values ---- */

@@ -1,38 +1,13 @@
 /* inside.h - what the files of the template engine share: values, the syntax tree, the state of a rendering.
- *
- * Errors leave by longjmp: everything lives in one arena, so nothing has to be released on the way out. */
+ */
 #ifndef ENGINE_TEMPLATE_INSIDE_H
 #define ENGINE_TEMPLATE_INSIDE_H
 
-#include <setjmp.h>
 #include <string.h>
+#include "engine/template/job.h"
 #include "engine/template/template.h"
 
 enum { DATA_DEPTH = 200, EVAL_DEPTH = 4000 }; /* nesting of lists and dicts; of evaluation */
-
-struct arena_block;
-/* Where an error of compilation or evaluation goes, and the memory it gives up. */
-struct job {
-	jmp_buf out;
-	struct why *why;
-	int err;
-	int line; /* of the construct at work */
-	struct arena_block *block;
-	json_t *read; /* NULL, or a list of what filters parsed: values point into it */
-	size_t used;
-	long steps; /* left */
-};
-void *job_take(struct job *job, size_t n); /* zeroed, 16-byte aligned */
-void job_free(struct job *job);
-void raise_error(struct job *job, int err, const char *fmt, ...) __attribute__((noreturn, format(printf, 3, 4)));
-#define bad(job, ...) raise_error(job, ERR_INVALID, __VA_ARGS__)
-/* Counts work. */
-static inline void spend(struct job *job, size_t n)
-{
-	job->steps -= (long)n;
-	if (job->steps < 0)
-		raise_error(job, ERR_LIMIT, "the template takes more than %d steps", TEMPLATE_STEPS);
-}
 
 enum kind {
 	K_UNDEF,
@@ -158,6 +133,7 @@ struct value *dict_find_text(struct job *job, const struct dict *d, const char *
 struct value value_from_json(struct job *job, const json_t *j, uint8_t origin, int depth);
 struct dict *said_from_json(struct job *job, const json_t *said); /* contents of messages have origins of their own */
 bool value_truth(struct job *job, struct value v);
+void value_undefined(struct job *job, struct value v) __attribute__((noreturn)); /* the error of using it */
 bool value_equal(struct job *job, struct value a, struct value b, int depth);
 int value_compare(struct job *job, struct value a, struct value b,
 		  int depth);         /* -1 0 1, 2: a NaN; an error where there is no order */
@@ -226,7 +202,7 @@ struct lexemes {
 };
 void lex_template(struct job *job, const char *source, size_t len, struct lexemes *out);
 
-/* --- parser.c, parse_expression.c --- */
+/* --- cursor.c, parse_expression.c, parser.c --- */
 enum op {
 	N_CONST,
 	N_NAME,
@@ -308,7 +284,6 @@ struct node *parse_template(struct job *job, struct lexemes *lexemes);
 struct node *parse_expression(struct parser *p);
 struct node *parse_no_cond(struct parser *p);
 struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren);
-struct node *parse_target(struct parser *p, bool space);
 struct node *parse_filter_chain(struct parser *p,
 				struct node *on); /* reads "| name(args)" or, at first, "name(args)" */
 void parse_call_args(struct parser *p, struct node *call);
@@ -324,7 +299,7 @@ void node_add(struct parser *p, struct node ***list, int *n, struct node *one);
 void parse_enter(struct parser *p);
 void syntax_error(struct parser *p, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
-/* --- eval.c, statements.c --- */
+/* --- eval.c, statements.c, item.c, slice.c --- */
 struct variable {
 	struct str *name;
 	struct value value;
@@ -386,6 +361,7 @@ struct value call_macro(struct run *r, struct macro *m, struct args *args);
 struct value apply_filter(struct run *r, struct scope *s, const struct node *n, struct value on);
 struct value value_binary(struct run *r, enum op op, struct value a, struct value b);
 struct value value_slice(struct run *r, struct value on, struct value first, struct value end, struct value step);
+const char *quote_name(struct run *r, const char *before, const struct str *name, const char *after);
 struct value get_attr(struct run *r, struct value on, struct str *name);
 struct value get_item(struct run *r, struct value on, struct value key);
 bool value_contains(struct run *r, struct value in, struct value what);
@@ -421,10 +397,12 @@ struct func {
 	const char *name;
 	struct value (*run)(struct run *r, struct args *args);
 };
-const struct filter *filter_find(const struct str *name);
+const struct filter *filter_find(const struct str *name); /* any */
+const struct filter *filter_plain_find(const struct str *name);
 const struct filter *filter_sequence_find(const struct str *name);
 const struct filter *filter_more_find(const struct str *name);
-const struct test *test_find(const struct str *name);
+const struct test *test_find(const struct str *name); /* any */
+const struct test *test_plain_find(const struct str *name);
 const struct method *method_find(enum kind kind, const struct str *name);
 bool method_known(const struct str *name,
 		  bool *supported); /* does python have one of that name on a str, list or dict */
@@ -446,8 +424,10 @@ struct str *text_case(struct run *r, struct str *s,
 		      char how); /* 'l' lower, 'u' upper, 'c' capitalize, 't' str.title, 'w' the filter */
 struct str *text_replace(struct run *r, struct str *s, struct str *from, struct str *to, int64_t count);
 struct list *text_lines(struct run *r, struct str *s, bool keep);
+bool text_has_case(const struct str *s, bool upper); /* some letters of that case, and none of the other */
+struct str *text_pad(struct run *r, struct str *s, int64_t width, const struct str *fill, bool left,
+		     bool right);                                              /* left, right: sides that are filled */
 struct str *text_format(struct run *r, struct str *form, struct value values); /* form % values */
-struct str *text_fill_in(struct run *r, struct str *form, struct args *args,
-			 struct dict *names); /* form.format(args), or of names */
+void text_add_formatted(struct run *r, struct text *t, struct value v, struct str *how); /* format(v, how) */
 
 #endif

@@ -126,10 +126,17 @@ static const struct method methods[] = {
 	{"changed", K_LOOP, m_loop_changed, -1, "", false},
 };
 
+static const struct method *any_str_method_find(const struct str *name)
+{
+	const struct method *m = str_method_find(name);
+
+	return m ? m : format_method_find(name);
+}
+
 const struct method *method_find(enum kind kind, const struct str *name)
 {
 	if (kind == K_STR)
-		return str_method_find(name);
+		return any_str_method_find(name);
 	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
 		if (methods[i].kind == kind && str_is(name, methods[i].name))
 			return &methods[i];
@@ -145,5 +152,5 @@ bool method_known(const struct str *name, bool *supported)
 		if (str_is(name, absent[i]))
 			return *supported = false, true;
 	*supported = true;
-	return str_method_find(name) != NULL;
+	return any_str_method_find(name) != NULL;
 }

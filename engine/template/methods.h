@@ -6,6 +6,7 @@
 
 const struct method *str_method_find(const struct str *name);
 const struct method *str_method_more_find(const struct str *name);
+const struct method *format_method_find(const struct str *name);
 
 /* Argument i as a position among n: from the end where it is negative; `none` where it is not given. */
 int64_t bound_arg(struct run *r, struct args *args, int i, int64_t none, int64_t n);

@@ -469,3 +469,31 @@ struct node *parse_expression(struct parser *p)
 	p->depth--;
 	return n;
 }
+
+static bool tuple_end(struct parser *p, const char *end_word)
+{
+	return p->at->token == T_PRINT_END || p->at->token == T_BLOCK_END || at_op(p, ")") ||
+	       (end_word && at_name(p, end_word));
+}
+
+struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren)
+{
+	struct node *tuple = node_make(p, N_TUPLE);
+	bool comma = false;
+
+	for (;;) {
+		if (tuple->nargs)
+			want_op(p, ",");
+		if (tuple_end(p, end_word))
+			break;
+		node_add(p, &tuple->arg, &tuple->nargs, cond ? parse_expression(p) : parse_no_cond(p));
+		if (!at_op(p, ","))
+			break;
+		comma = true;
+	}
+	if (!comma && tuple->nargs)
+		return tuple->arg[0];
+	if (!comma && !explicit_paren)
+		syntax_error(p, "an expression was expected");
+	return tuple;
+}

@@ -314,27 +314,14 @@ METHOD(join)
 	return STR(text_str(&t));
 }
 
-/* left, right: on which sides the filling goes. */
 static struct value pad(struct run *r, struct value self, struct args *args, bool left, bool right, const char *fill)
 {
-	int64_t width = value_integer(&r->job, arg_need(r, args, 0, NULL, "width")),
-		n = width - (int64_t)str_chars(self.s), before;
+	int64_t width = value_integer(&r->job, arg_need(r, args, 0, NULL, "width"));
 	struct value f = arg_or(args, 1, NULL, STR(str_make(&r->job, fill, 1, false)));
-	struct text t = {.job = &r->job};
 
 	if (f.kind != K_STR || str_chars(f.s) != 1)
 		bad(&r->job, "The fill character must be exactly one character long");
-	if (n <= 0)
-		return self;
-	before = !left ? 0 : !right ? n : n / 2 + (n & width & 1);
-	for (int64_t i = 0; i <= n; i++) {
-		if (i == before)
-			text_add_str(&t, self.s);
-		if (i < n)
-			text_add_str(&t, f.s);
-		spend(&r->job, i % 16 == 0);
-	}
-	return STR(text_str(&t));
+	return STR(text_pad(r, self.s, width, f.s, left, right));
 }
 METHOD(ljust)
 {
@@ -402,25 +389,23 @@ METHOD(isspace)
 	UNUSED;
 	return all(self.s, char_is_space);
 }
-static struct value has_case(struct run *r, struct value self, const char *test, struct args *args)
-{
-	struct str name = {.s = test, .len = 5};
-
-	return BOOL(test_find(&name)->run(r, self, args));
-}
 METHOD(islower)
 {
-	return has_case(r, self, "lower", args);
+	UNUSED;
+	return BOOL(text_has_case(self.s, false));
 }
 METHOD(isupper)
 {
-	return has_case(r, self, "upper", args);
+	UNUSED;
+	return BOOL(text_has_case(self.s, true));
 }
 
 const struct method *str_method_find(const struct str *name)
 {
 /* clang-format off */
+/* clang-format off */
 #define M(id, max, names) {#id, K_STR, m_##id, max, names, false}
+	/* clang-format on */
 	/* clang-format on */
 	static const struct method list[] = {
 		M(strip, 1, ""),

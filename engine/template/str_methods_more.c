@@ -5,19 +5,6 @@
 #define METHOD(id) static struct value m_##id(struct run *r, struct value self, struct args *args)
 #define UNUSED (void)r, (void)args
 
-METHOD(format)
-{
-	return STR(text_fill_in(r, self.s, args, NULL));
-}
-METHOD(format_map)
-{
-	struct value names = arg_need(r, args, 0, NULL, "format_map");
-
-	if (names.kind != K_DICT)
-		bad(&r->job, "format_map() needs a mapping, not %s", value_kind_name(names));
-	return STR(text_fill_in(r, self.s, NULL, names.d));
-}
-
 METHOD(expandtabs)
 {
 	int64_t size = value_integer(&r->job, arg_or(args, 0, "tabsize", INT(8))), column = 0;
@@ -100,8 +87,6 @@ METHOD(istitle)
 const struct method *str_method_more_find(const struct str *name)
 {
 	static const struct method list[] = {
-		{"format", K_STR, m_format, -1, "", false},
-		{"format_map", K_STR, m_format_map, 1, "", false},
 		{"expandtabs", K_STR, m_expandtabs, 1, "tabsize", false},
 		{"swapcase", K_STR, m_swapcase, 0, "", false},
 		{"isascii", K_STR, m_isascii, 0, "", false},

@@ -103,29 +103,15 @@ TEST(divisibleby)
 	return remainder_of(r, on, arg_need(r, args, 0, "num", "divisibleby")) == 0;
 }
 
-static bool cased(struct run *r, struct value on, bool upper)
-{
-	struct str *s = value_to_str(&r->job, on);
-	bool some = false;
-
-	for (size_t i = 0, n; i < s->len; i += n) {
-		uint32_t c;
-		n = (size_t)utf8_next(s->s + i, s->len - i, &c);
-		if (upper ? char_is_lower(c) : char_is_upper(c))
-			return false;
-		some |= char_is_lower(c) || char_is_upper(c);
-	}
-	return some;
-}
 TEST(lower)
 {
 	UNUSED;
-	return cased(r, on, false);
+	return text_has_case(value_to_str(&r->job, on), false);
 }
 TEST(upper)
 {
 	UNUSED;
-	return cased(r, on, true);
+	return text_has_case(value_to_str(&r->job, on), true);
 }
 
 static struct value other(struct run *r, struct args *args, const char *of)
@@ -172,18 +158,7 @@ TEST(sameas)
 	       : v.kind == K_STR ? v.s == on.s || str_equal(v.s, on.s)
 				 : value_equal(&r->job, v, on, 0);
 }
-TEST(filter)
-{
-	UNUSED;
-	return on.kind == K_STR && filter_find(on.s);
-}
-TEST(test)
-{
-	UNUSED;
-	return on.kind == K_STR && test_find(on.s);
-}
-
-const struct test *test_find(const struct str *name)
+const struct test *test_plain_find(const struct str *name)
 {
 	static const struct test list[] = {
 		{"defined", t_defined, 0},
@@ -223,18 +198,10 @@ const struct test *test_find(const struct str *name)
 		{">=", t_ge, 1},
 		{"in", t_in, 1},
 		{"sameas", t_sameas, 1},
-		{"filter", t_filter, 0},
-		{"test", t_test, 0},
 	};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		if (str_is(name, list[i].name))
 			return &list[i];
 	return NULL;
-}
-
-bool test_run(struct run *r, const struct test *t, struct value on, struct args *args)
-{
-	args_check(r, args, t->name, t->max, "num");
-	return t->run(r, on, args);
 }

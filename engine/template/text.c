@@ -140,3 +140,34 @@ struct list *text_lines(struct run *r, struct str *s, bool keep)
 		list_add(&r->job, l, STR(str_part(&r->job, s, first, s->len)));
 	return l;
 }
+
+bool text_has_case(const struct str *s, bool upper)
+{
+	bool some = false;
+
+	for (size_t i = 0, n; i < s->len; i += n) {
+		uint32_t c;
+		n = (size_t)utf8_next(s->s + i, s->len - i, &c);
+		if (upper ? char_is_lower(c) : char_is_upper(c))
+			return false;
+		some |= char_is_lower(c) || char_is_upper(c);
+	}
+	return some;
+}
+
+struct str *text_pad(struct run *r, struct str *s, int64_t width, const struct str *fill, bool left, bool right)
+{
+	int64_t n = width - (int64_t)str_chars(s), before = !left ? 0 : !right ? n : n / 2 + (n & width & 1);
+	struct text t = {.job = &r->job};
+
+	if (n <= 0)
+		return s;
+	for (int64_t i = 0; i <= n; i++) {
+		if (i == before)
+			text_add_str(&t, s);
+		if (i < n)
+			text_add_str(&t, fill);
+		spend(&r->job, i % 16 == 0);
+	}
+	return text_str(&t);
+}

@@ -385,3 +385,8 @@ void merge_sort(struct job *job, void **item, uint32_t n,
 	if (from != item)
 		memcpy(item, from, sizeof *item * n);
 }
+
+void value_undefined(struct job *job, struct value v)
+{
+	bad(job, "%s", v.what);
+}

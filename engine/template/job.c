@@ -1,7 +1,7 @@
-/* arena.c - memory of one compilation or rendering, and the way out of it. */
+/* job.c - memory of one compilation or rendering, and the way out of it. */
 #include <stdlib.h>
 #include <stdio.h>
-#include "engine/template/inside.h"
+#include "engine/template/job.h"
 
 struct arena_block {
 	struct arena_block *next;

@@ -1,4 +1,4 @@
-/* template.c - from source to tree, from tree and values to marked pieces. */
+/* render.c - from source to tree, from tree and values to marked pieces. */
 #include <stdlib.h>
 #include "engine/template/inside.h"
 #include "base/utf8.h"
