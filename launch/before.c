@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "launch/launcher.h"
+#include "launch/inside.h"
 #include "base/tasks.h"
 
 enum { HOST_MOST = 54 /* Open MPI 4.1's mpirun overflows a buffer of its own with longer names */ };

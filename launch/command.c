@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "launch/launcher.h"
+#include "launch/inside.h"
 
 /* Unbound, because xversed pins itself. All ranks are on this machine: mpirun starts them itself, without ssh, whatever
  * an allocation or a hostfile of the cluster names and however it calls this node, and MPI opens no port of the ranks.

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "launch/launcher.h"
+#include "launch/inside.h"
 
 enum {
 	LOOK_MS = 250,

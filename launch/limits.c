@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "launch/launcher.h"
+#include "launch/inside.h"
 
 #define S 1000000000ull
 enum {

@@ -172,7 +172,7 @@ void build_id(struct build *b, int id)
 		return;
 	if (id < 0 || !(name = tokenizer_piece(b->t, id, &len))) {
 		b->err = fail(b->why, ERR_MISMATCH, "the chat format '%s' needs a token that this model has not",
-			      chat_name(b->chat));
+			      b->chat->name);
 		return;
 	}
 	append(b->ids, &one);

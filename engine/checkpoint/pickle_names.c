@@ -1,5 +1,5 @@
 /* The names that a pickle may use; what is not here is never looked up anywhere. */
-#include "engine/checkpoint/pickle.h"
+#include "engine/checkpoint/pickle_names.h"
 
 #include <string.h>
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/tokenizer/bpe_inside.h"
 #include "base/utf8.h"
 #include "base/base.h"
 
@@ -203,7 +202,7 @@ static void merge_part(const struct bpe *b, struct bpe_work *w, const struct tex
 {
 	split(b, w, t->s + first, end - first);
 	if (!w->failed)
-		bpe_merge_all(b, w);
+		bpe_merge_all(&b->pairs, b->n_ranks, w);
 	if (w->failed)
 		return;
 	if (b->late_unknown) {

@@ -6,6 +6,7 @@
 #ifndef ENGINE_TOKENIZER_BPE_H
 #define ENGINE_TOKENIZER_BPE_H
 
+#include "engine/tokenizer/bpe_merge.h"
 #include "engine/tokenizer/text.h"
 #include "engine/tokenizer/vocab.h"
 
@@ -25,31 +26,11 @@ struct bpe {
 			      afterwards */
 };
 
-/* Scratch of one thread; zero-initialise. */
-struct bpe_work {
-	struct bpe_symbol {
-		int32_t id;
-		uint32_t len; /* bytes; 0: merged into its left neighbour */
-		int32_t prev, next;
-	} * symbol;
-	int n, max;
-	struct bpe_merge {
-		int32_t rank, pos, id;
-		int32_t next; /* of the same rank */
-	} * merge, *urgent;
-	struct bpe_merge *batch;
-	int n_merges, max_merges, n_urgent, max_urgent, max_batch;
-	int32_t *of_rank, *rank_heap; /* newest merge of each rank + 1; ranks that have one */
-	int n_heap, max_heap, n_ranks;
-	bool failed; /* there was no memory, or nobody waits any more: what it holds means nothing */
-};
-
 /* The pair becomes `id`, whose text is s: `left` bytes of the one, then the other's. */
 void bpe_pair_set(struct bpe *b, int first, int second, int rank, int id, const char *s, size_t left, size_t len);
 
 void bpe_init(struct bpe *b, const struct vocab *vocab);
 void bpe_finish(struct bpe *b);
-void bpe_work_finish(struct bpe_work *w);
 /* Once all words and pairs are known. */
 void bpe_ready(struct bpe *b);
 /* After that: a word that only the files' own rules may produce, such as a special token; the text never does. */

@@ -1,8 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/tokenizer/bpe_inside.h"
+#include "engine/tokenizer/bpe_merge.h"
 #include "base/base.h"
+
+enum { SHORT = 24 }; /* symbols; up to here looking at all pairs is faster than keeping lists */
+
+static const struct pair_slot *pair_of(const struct pairs *pairs, int left, int right)
+{
+	return left < 0 || right < 0 ? NULL : pairs_find(pairs, (uint32_t)left, (uint32_t)right);
+}
 
 void bpe_work_finish(struct bpe_work *w)
 {
@@ -16,14 +23,14 @@ void bpe_work_finish(struct bpe_work *w)
 }
 
 /* Short words: look for the lowest rank again and again. Symbols lie side by side. */
-static void merge_short(const struct bpe *b, struct bpe_work *w)
+static void merge_short(const struct pairs *pairs, struct bpe_work *w)
 {
-	const struct pair_slot *pair[BPE_SHORT];
+	const struct pair_slot *pair[SHORT];
 	struct bpe_symbol *s = w->symbol;
 	int n = w->n;
 
 	for (int i = 0; i + 1 < n; i++)
-		pair[i] = bpe_pair(b, s[i].id, s[i + 1].id);
+		pair[i] = pair_of(pairs, s[i].id, s[i + 1].id);
 	for (;;) {
 		int best = -1;
 
@@ -39,9 +46,9 @@ static void merge_short(const struct bpe *b, struct bpe_work *w)
 		if (n - best - 1 > 0)
 			memmove(pair + best, pair + best + 1, (size_t)(n - best - 1) * sizeof *pair);
 		if (best + 1 < n)
-			pair[best] = bpe_pair(b, s[best].id, s[best + 1].id);
+			pair[best] = pair_of(pairs, s[best].id, s[best + 1].id);
 		if (best > 0)
-			pair[best - 1] = bpe_pair(b, s[best - 1].id, s[best].id);
+			pair[best - 1] = pair_of(pairs, s[best - 1].id, s[best].id);
 	}
 	w->n = n;
 }
@@ -127,10 +134,10 @@ static struct bpe_merge pop_urgent(struct bpe_work *w)
 
 /* A merge found while rank `now` is under way: what must not wait goes to the heap, the rest to the list of its rank.
  */
-static void offer(const struct bpe *b, struct bpe_work *w, int pos, int now)
+static void offer(const struct pairs *pairs, struct bpe_work *w, int pos, int now)
 {
 	const struct bpe_symbol *s = &w->symbol[pos];
-	const struct pair_slot *p = s->next < 0 ? NULL : bpe_pair(b, s->id, w->symbol[s->next].id);
+	const struct pair_slot *p = s->next < 0 ? NULL : pair_of(pairs, s->id, w->symbol[s->next].id);
 	struct bpe_merge m;
 
 	if (!p)
@@ -148,7 +155,7 @@ static void offer(const struct bpe *b, struct bpe_work *w, int pos, int now)
 	w->of_rank[p->rank] = w->n_merges;
 }
 
-static void apply(const struct bpe *b, struct bpe_work *w, const struct bpe_merge *m, int now)
+static void apply(const struct pairs *pairs, struct bpe_work *w, const struct bpe_merge *m, int now)
 {
 	struct bpe_symbol *left = &w->symbol[m->pos], *right;
 	const struct pair_slot *p;
@@ -156,7 +163,7 @@ static void apply(const struct bpe *b, struct bpe_work *w, const struct bpe_merg
 	if (!left->len || left->next < 0)
 		return;
 	right = &w->symbol[left->next];
-	p = bpe_pair(b, left->id, right->id);
+	p = pair_of(pairs, left->id, right->id);
 	if (!p || p->id != m->id)
 		return; /* what stood here has been merged otherwise */
 	left->id = m->id;
@@ -166,8 +173,8 @@ static void apply(const struct bpe *b, struct bpe_work *w, const struct bpe_merg
 	if (right->next >= 0)
 		w->symbol[right->next].prev = m->pos;
 	if (left->prev >= 0)
-		offer(b, w, left->prev, now);
-	offer(b, w, m->pos, now);
+		offer(pairs, w, left->prev, now);
+	offer(pairs, w, m->pos, now);
 }
 
 static int by_position(const void *a, const void *b)
@@ -198,15 +205,15 @@ static int take_rank(struct bpe_work *w, int rank)
 }
 
 /* Long words: merges wait in a list for each rank, and only ranks stand in a heap. */
-static void merge_long(const struct bpe *b, struct bpe_work *w)
+static void merge_long(const struct pairs *pairs, int n_ranks, struct bpe_work *w)
 {
 	unsigned turns = 0;
 	int n = 0;
 
-	if (w->n_ranks < b->n_ranks) {
+	if (w->n_ranks < n_ranks) {
 		free(w->of_rank);
-		w->of_rank = xalloc((size_t)b->n_ranks, sizeof *w->of_rank);
-		w->n_ranks = b->n_ranks;
+		w->of_rank = xalloc((size_t)n_ranks, sizeof *w->of_rank);
+		w->n_ranks = n_ranks;
 	}
 	w->n_merges = w->n_heap = w->n_urgent = 0;
 	for (int i = 0; i < w->n; i++) {
@@ -214,7 +221,7 @@ static void merge_long(const struct bpe *b, struct bpe_work *w)
 		w->symbol[i].next = i + 1 < w->n ? i + 1 : -1;
 	}
 	for (int i = 0; i + 1 < w->n; i++)
-		offer(b, w, i, -1);
+		offer(pairs, w, i, -1);
 	while (w->n_heap && !w->failed) {
 		int rank = pop_rank(w), count = take_rank(w, rank), i = 0;
 
@@ -225,7 +232,7 @@ static void merge_long(const struct bpe *b, struct bpe_work *w)
 				m = pop_urgent(w);
 			else
 				m = w->batch[i++];
-			apply(b, w, &m, rank);
+			apply(pairs, w, &m, rank);
 			if (++turns % 4096 == 0)
 				w->failed |= !effort_goes_on();
 		}
@@ -236,10 +243,10 @@ static void merge_long(const struct bpe *b, struct bpe_work *w)
 	w->n = n;
 }
 
-void bpe_merge_all(const struct bpe *b, struct bpe_work *w)
+void bpe_merge_all(const struct pairs *pairs, int n_ranks, struct bpe_work *w)
 {
-	if (w->n <= BPE_SHORT)
-		merge_short(b, w);
+	if (w->n <= SHORT)
+		merge_short(pairs, w);
 	else
-		merge_long(b, w);
+		merge_long(pairs, n_ranks, w);
 }

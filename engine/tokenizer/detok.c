@@ -2,9 +2,10 @@
 #include <string.h>
 
 #include "engine/tokenizer/inside.h"
+#include "engine/tokenizer/tokenizer.h"
 #include "base/utf8.h"
 
-static const char replacement[] = "\xEF\xBF\xBD", space[] = "\xE2\x96\x81";
+static const char replacement[] = "\xEF\xBF\xBD", space[] = SPM_SPACE;
 enum { SPACE_LEN = 3 };
 
 struct detok {

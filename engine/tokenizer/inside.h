@@ -9,6 +9,8 @@
 #include "engine/tokenizer/normalizer.h"
 #include "engine/tokenizer/pretokenizer.h"
 
+#define SPM_SPACE "\xE2\x96\x81" /* U+2581, which stands for a space */
+
 enum spm_type { SPM_NORMAL = 1, SPM_UNKNOWN, SPM_CONTROL, SPM_USER, SPM_UNUSED, SPM_BYTE };
 
 /* What SentencePiece adds to the common parts. */
@@ -70,8 +72,6 @@ void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix,
 int token_add(struct tokenizer *t, struct added_token *token, const char *file, struct why *why);
 /* Added tokens with ids below n are looked for in texts. */
 int added_match(struct tokenizer *t, int n, struct why *why);
-/* Once all words, pairs and added tokens are there. */
-int tokenizer_ready(struct tokenizer *t, struct why *why);
 
 /* GPT-2's bytes: the symbols of single characters and <0xHH> tokens; after the words are set. */
 void bpe_find_characters(struct bpe *b, const struct vocab *v);

@@ -1,5 +1,6 @@
 /* limit.c - a vocabulary larger than its model's: words that the model has no row for are never made of a text. */
 #include "engine/tokenizer/inside.h"
+#include "engine/tokenizer/tokenizer.h"
 
 /* Symbols of SentencePiece's single characters have numbers from VOCAB_MAX on: they are no words. */
 static bool beyond(int id, int n)

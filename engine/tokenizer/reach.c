@@ -4,6 +4,7 @@
  * or from any amount of it. A bound of the whole is the product of the stages' bounds and of the longest token's bytes.
  */
 #include "engine/tokenizer/inside.h"
+#include "engine/tokenizer/tokenizer.h"
 
 /* Bytes of a normalizer's input for one byte of its output; SIZE_MAX: any.
  *

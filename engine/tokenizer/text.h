@@ -2,7 +2,7 @@
 #ifndef ENGINE_TOKENIZER_TEXT_H
 #define ENGINE_TOKENIZER_TEXT_H
 
-#include "engine/tokenizer/tokenizer.h"
+#include "engine/tokenizer/ids.h"
 #include "engine/tokenizer/unicode.h"
 
 /* Where there is no memory, what is added is left out, and the thread's effort is starved (base/base.h): who adds much

@@ -2,10 +2,11 @@
 #include <string.h>
 
 #include "engine/tokenizer/inside.h"
+#include "engine/tokenizer/tokenizer.h"
 #include "base/utf8.h"
 
-static const char mark[] = "\xE2\x96\x81";
-enum { MARK_LEN = 3 };
+static const char mark[] = SPM_SPACE;
+enum { MARK_LEN = sizeof mark - 1 };
 
 static void add_marked(struct text *out, const char *s, size_t len)
 {

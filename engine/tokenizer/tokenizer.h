@@ -6,6 +6,7 @@
 #define ENGINE_TOKENIZER_H
 
 #include "base/base.h"
+#include "engine/tokenizer/ids.h"
 
 struct tokenizer;
 
@@ -36,19 +37,6 @@ struct encode_options {
 	bool add_special;   /* bos and eos as the model's files say */
 	bool parse_special; /* special tokens in the text become their ids; false: they are ordinary text */
 };
-/* Where an id came from in the text. */
-struct span_bytes {
-	uint32_t first, end;
-};
-/* Growing list of ids; zero-initialise, ids_finish() frees. offsets stays NULL unless want_offsets was set. */
-struct ids {
-	int32_t *id;
-	struct span_bytes *offset;
-	int n, max;
-	int most; /* set by the caller; more are left out, and `over` is set. 0: no bound */
-	bool want_offsets, over;
-};
-void ids_finish(struct ids *ids);
 /* Appends. Any bytes: invalid UTF-8 is taken as U+FFFD each (the reference takes no such input). Any thread. More than
  * out->most tokens end it with ERR_LIMIT, the thread's effort (base/base.h) with ERR_BUSY, ERR_LIMIT or ERR_CANCELLED;
  * out then holds some of the ids. */

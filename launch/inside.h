@@ -1,6 +1,6 @@
-/* launcher.h - private to the folder: the launcher's state, and its parts. */
-#ifndef LAUNCH_LAUNCHER_H
-#define LAUNCH_LAUNCHER_H
+/* inside.h - private to the folder: the state of the launcher, and its parts. */
+#ifndef LAUNCH_INSIDE_H
+#define LAUNCH_INSIDE_H
 
 #include "daemon/options.h"
 #include "launch/beside.h"

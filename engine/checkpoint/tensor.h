@@ -1,0 +1,21 @@
+/* tensor.h - one tensor of a model's files: what it is and where its bytes are. */
+#ifndef ENGINE_CHECKPOINT_TENSOR_H
+#define ENGINE_CHECKPOINT_TENSOR_H
+
+#include "base/base.h"
+
+enum { CK_MAX_DIMS = 8 };
+
+struct ck_tensor {
+	const char *name;
+	enum dtype type;       /* DT_COUNT: one that nothing here computes with (listed, not readable) */
+	const char *type_name; /* as the file's format calls it: "BF16", "HalfStorage" */
+	int n_dims;
+	int64_t shape[CK_MAX_DIMS];  /* row-major logical shape; n_dims 0: a scalar */
+	int64_t stride[CK_MAX_DIMS]; /* in elements; contiguous for safetensors */
+	int file;                    /* index of checkpoint_file() */
+	uint64_t offset;             /* of element 0 in that file, bytes */
+	uint64_t bytes;              /* of the whole tensor when contiguous */
+};
+
+#endif
