@@ -8,19 +8,6 @@
 
 enum { PICKLE_MAX = 32 << 20 }; /* bytes; a 13 B model needs about 0.1 MiB */
 
-struct pickle_cell {
-	int value; /* a node */
-	int next;  /* a cell, -1: the last */
-};
-
-/* Nodes may be reached on many ways, and even from themselves: who walks them must count. */
-struct pickle {
-	struct pickle_node *node; /* (n_nodes) */
-	struct pickle_cell *cell; /* (n_cells) */
-	int n_nodes, max_nodes, n_cells, max_cells;
-	int root;
-};
-
 /* data is borrowed and must outlive the result. ERR_FORMAT (with the byte), ERR_UNSUPPORTED (with the name that is not
  * known), ERR_LIMIT. On failure there is nothing to finish. */
 int pickle_parse(struct pickle *p, const void *data, size_t size, struct why *why);

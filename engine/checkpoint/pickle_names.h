@@ -1,4 +1,4 @@
-/* pickle_names.h - a node of a pickle, and the names that it may use. */
+/* pickle_names.h - what a pickle holds: its nodes, and the names that they may have. */
 #ifndef ENGINE_CHECKPOINT_PICKLE_NAMES_H
 #define ENGINE_CHECKPOINT_PICKLE_NAMES_H
 
@@ -40,6 +40,19 @@ struct pickle_node {
 		double f;         /* PK_FLOAT */
 		const char *text; /* (n) PK_TEXT: in the pickle, not terminated; PK_NAME: static, terminated */
 	};
+};
+
+struct pickle_cell {
+	int value; /* a node */
+	int next;  /* a cell, -1: the last */
+};
+
+/* Nodes may be reached on many ways, and even from themselves: who walks them must count. */
+struct pickle {
+	struct pickle_node *node; /* (n_nodes) */
+	struct pickle_cell *cell; /* (n_cells) */
+	int n_nodes, max_nodes, n_cells, max_cells;
+	int root;
 };
 
 /* Fills name and text of a node; false: not a name that a pickle may use. */

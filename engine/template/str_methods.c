@@ -403,9 +403,7 @@ METHOD(isupper)
 const struct method *str_method_find(const struct str *name)
 {
 /* clang-format off */
-/* clang-format off */
 #define M(id, max, names) {#id, K_STR, m_##id, max, names, false}
-	/* clang-format on */
 	/* clang-format on */
 	static const struct method list[] = {
 		M(strip, 1, ""),
