@@ -1,4 +1,4 @@
-/* What would fail later, with a worse text. */
+/* before.c - finds early what would fail later with a worse message. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "launch/inside.h"
 #include "base/tasks.h"
 
-enum { HOST_MOST = 54 /* Open MPI 4.1's mpirun overflows a buffer of its own with longer names */ };
+enum { HOST_MOST = 54 /* Open MPI 4.1's mpirun overflows a buffer with longer names */ };
 
 __attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *fmt, ...)
 {

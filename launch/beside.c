@@ -96,7 +96,7 @@ void beside_prepare(struct beside *b, const struct output *output, const char *s
 	b->wait_ms = FIRST_WAIT_MS;
 }
 
-/* It ends if the launcher dies. */
+/* The gateway ends if the launcher dies. */
 static void child(const struct beside *b, char *const *argv, const struct output *output)
 {
 	sigset_t none;
@@ -128,7 +128,7 @@ static int code_of(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* False: it was not over by `end`, and is killed. */
+/* Waits until `end`, then kills it. Returns false if it had to. */
 static bool wait_until(pid_t pid, uint64_t end, int *status)
 {
 	while (waitpid(pid, status, WNOHANG) == 0) {
@@ -169,8 +169,8 @@ static bool is_refusal(int code)
 	return code == EXIT_USAGE || code == EXIT_INPUT || code == EXIT_CONFIG;
 }
 
-/* Wrong options, or a port that another took since they were looked at: of the first one they are an error of the
- * start. Later they may pass. */
+/* Wrong options, or a port taken since the check, are an error of the start if the first gateway meets them. A later
+ * gateway keeps trying. */
 static void take_end(struct beside *b, int code)
 {
 	b->pid = 0;

@@ -1,4 +1,4 @@
-/* beside.h - the gateway that the launcher keeps running beside the job. */
+/* beside.h - keeps a gateway running beside the job. */
 #ifndef LAUNCH_BESIDE_H
 #define LAUNCH_BESIDE_H
 
@@ -9,29 +9,29 @@
 enum { BESIDE_ARGS = 64 };
 
 struct beside {
-	char *argv[BESIDE_ARGS]; /* of the gateway, from 1 on; argv[0] is its path */
-	int n;                   /* 0: none is wanted */
+	char *argv[BESIDE_ARGS]; /* the gateway's, from 1 on; argv[0] is its path */
+	int n;                   /* 0: no gateway */
 	char path[4096];
 	const struct output *output;
-	pid_t pid;  /* 0: not running */
-	bool told;  /* to end */
-	bool came;  /* one was up once */
-	int failed; /* the code with which the first could not start; 0: it could, or was not tried yet */
+	pid_t pid;  /* 0: it is not running */
+	bool told;  /* it was asked to end */
+	bool came;  /* a gateway was up once */
+	int failed; /* exit code of a first gateway that could not start; 0: none, or not tried yet */
 	uint64_t started_ns, next_ns;
 	int wait_ms;
 };
 
-/* Takes --http PORT, --http HOST:PORT, --http [ADDRESS]:PORT or --http-option OPTION at argv[*i], moving *i over its
- * value. False: another option. Ends the process where the value is missing or cannot be. */
+/* Parses --http PORT, --http HOST:PORT, --http [ADDRESS]:PORT or --http-option OPTION at argv[*i] and moves *i past its
+ * value. Returns false for another option. Exits if the value is missing or invalid. */
 bool beside_option(struct beside *b, char **argv, int *i);
-/* socket: of the daemon; xversed: its path, the gateway lies beside it. All must stay. */
+/* socket: the daemon's; xversed: its path, whose folder has the gateway. The caller keeps all of them alive. */
 void beside_prepare(struct beside *b, const struct output *output, const char *socket, const char *xversed);
-/* Lets the gateway look at its options, files and port, and say what is wrong with them: its exit code. 10 s at most.
- */
+/* Lets the gateway check its options, files and port and print what is wrong. Returns its exit code. Takes 10 s at
+ * most. */
 int beside_check(const struct beside *b);
-/* Starts it, again after it ended. Sets b->failed where the first one could not start. */
+/* Starts the gateway, and restarts it after it ended. Sets b->failed if the first one could not start. */
 void beside_look(struct beside *b);
 void beside_drain(struct beside *b);
-void beside_end(struct beside *b); /* waits for it, 3 s at most */
+void beside_end(struct beside *b); /* waits 3 s at most */
 
 #endif

@@ -1,12 +1,12 @@
-/* The line that starts the job. */
+/* command.c - the mpirun command line. */
 #include <stdio.h>
 #include <string.h>
 
 #include "launch/inside.h"
 
-/* Unbound, because xversed pins itself. All ranks are on this machine: mpirun starts them itself, without ssh, whatever
- * an allocation or a hostfile of the cluster names and however it calls this node, and MPI opens no port of the ranks.
- * Keep-alives, so that a dead link is known in seconds. */
+/* xversed pins itself, so ranks start unbound. All of them are on this machine: mpirun starts them without ssh,
+ * whatever an allocation, a hostfile or the node's name says, and MPI opens no port. Keep-alives reveal a dead link
+ * within seconds. */
 static const char *const fixed_args[] = {
 	"mpirun",
 	"--bind-to",
@@ -35,8 +35,7 @@ static const char *const fixed_args[] = {
 	"3",
 };
 
-/* What mpirun would leave behind where it is killed lies in the launcher's own folder, which goes with the
- * launcher. */
+/* mpirun puts its files into the launcher's folder, so that a killed mpirun leaves nothing behind. */
 static int put_folders(const struct launcher *l, char **out)
 {
 	const char *const args[] = {
@@ -53,7 +52,7 @@ void command_make(const struct launcher *l, char **out, char host[COMMAND_HOST])
 	int n = 0;
 
 	for (size_t i = 0; i < sizeof fixed_args / sizeof *fixed_args; i++)
-		out[n++] = (char *)fixed_args[i]; /* execvp() changes none */
+		out[n++] = (char *)fixed_args[i]; /* execvp() does not change them */
 	n += put_folders(l, out + n);
 	snprintf(host, COMMAND_HOST, "localhost:%d", l->n_ranks);
 	out[n++] = (char *)"--host";
@@ -66,7 +65,7 @@ void command_make(const struct launcher *l, char **out, char host[COMMAND_HOST])
 	out[n] = NULL;
 }
 
-/* As a shell reads it. */
+/* Quotes the command for a shell. */
 static void print_word(const char *word)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";

@@ -13,7 +13,7 @@
 
 #define PREFIX "xverse-launch-"
 #define LOCK "lock"
-enum { BASE_MOST = 70 }; /* so that the socket's path stays below 108 bytes */
+enum { BASE_MOST = 70 }; /* keeps the socket's path below 108 bytes */
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
@@ -30,7 +30,7 @@ static void remove_tree(const char *path)
 	nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Ours, private, and its lock is free: then its launcher has died. */
+/* The folder is ours and private, and its lock is free: its launcher died. */
 static bool is_left(int base, const char *name)
 {
 	struct stat st;
@@ -83,7 +83,7 @@ static int make_in(struct folder *f, const char *base, struct why *why)
 		folder_remove(f);
 		return err;
 	}
-	flock(f->lock_fd, LOCK_EX | LOCK_NB); /* where there is no flock nobody collects */
+	flock(f->lock_fd, LOCK_EX | LOCK_NB); /* without flock no folder is ever collected */
 	return 0;
 }
 

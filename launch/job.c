@@ -1,4 +1,4 @@
-/* A job: started, attended to, and its end judged. */
+/* job.c - starts a job, watches it, and judges how it ended. */
 #include <errno.h>
 #include <poll.h>
 #include <pwd.h>
@@ -22,7 +22,7 @@ enum {
 	POLLS = 3 + HANDOVER_WAITING + OUTPUT_POLLS
 };
 
-/* Open MPI looks for it, and for the user's entry where it is not set; where neither is there it crashes. */
+/* Open MPI reads HOME, else the user's entry; without either it crashes. */
 static void give_home(const struct launcher *l)
 {
 	const char *home = getenv("HOME");
@@ -32,8 +32,8 @@ static void give_home(const struct launcher *l)
 		setenv("HOME", user && user->pw_dir && *user->pw_dir ? user->pw_dir : l->folder.path, 1);
 }
 
-/* A group of its own, so that Ctrl-C at the terminal reaches the launcher alone; mpirun ends the job if the
- * launcher dies. */
+/* mpirun has its own process group, so that Ctrl-C reaches the launcher alone. mpirun ends the job if the launcher
+ * dies. */
 static void child(const struct launcher *l, char *const *command, pid_t launcher)
 {
 	sigset_t none;
@@ -71,7 +71,7 @@ static void start(struct launcher *l)
 		die("fork: %s", strerror(errno));
 }
 
-/* mpirun and terminals hang up when a session ends; a server stays. */
+/* mpirun and terminals send SIGHUP when a session ends; a server survives it. */
 static void hang_up(struct launcher *l)
 {
 	bool to_rank0 = l->options.log_file && l->job.hello;
@@ -136,7 +136,8 @@ static void warn_of_stranger(struct launcher *l, pid_t pid)
 		  " pid=%d times=%ju", (int)pid, (uintmax_t)l->strangers);
 }
 
-/* Rank 0 is who shows the nonce and lives below mpirun; it is held, so that no other process is ever taken for it. */
+/* The peer that shows the nonce and descends from mpirun is rank 0. Its pidfd is kept, so that no other process is
+ * mistaken for it. */
 static void take_rank0(struct launcher *l)
 {
 	struct process p;
@@ -164,7 +165,7 @@ static void take_rank0(struct launcher *l)
 	l->job.hello = true;
 }
 
-/* Sleeps until something is there, `ms` at most; how long this process has run meanwhile, see still.h. */
+/* Sleeps until something happens, `ms` at most. Returns how long this process has run meanwhile; see still.h. */
 static uint64_t look(struct launcher *l, int ms)
 {
 	struct pollfd p[POLLS];
@@ -207,7 +208,7 @@ void job_pause(struct launcher *l, int ms)
 	}
 }
 
-/* Ranks that outlive mpirun would stand beside the next job's. */
+/* Ranks that outlive mpirun would run beside the next job's. */
 static void sweep(struct launcher *l)
 {
 	uint64_t end = now_ns() + SWEEP_MS * 1000000ull;
@@ -218,7 +219,7 @@ static void sweep(struct launcher *l)
 	}
 }
 
-/* Until mpirun ends; its status. What limits need is looked at four times a second. */
+/* Runs until mpirun ends and returns its status. Limits are checked four times a second. */
 static int attend(struct launcher *l)
 {
 	uint64_t since = 0;
@@ -245,8 +246,8 @@ static bool is_ours(int code)
 	       code == EXIT_AGAIN || code == EXIT_CONFIG;
 }
 
-/* What ended before any rank was there will not be better the next time. A rank that was killed is a lost rank,
- * whatever killed it. */
+/* A job that ended before any rank existed will not do better the next time. A killed rank is a lost rank, whatever
+ * killed it. */
 static int job_code(const struct launcher *l, int status)
 {
 	const struct job *j = &l->job;
@@ -261,7 +262,7 @@ static int job_code(const struct launcher *l, int status)
 	return EXIT_CONFIG;
 }
 
-/* Ended by us, or drained; mpirun complains of ranks that drain while they load. A rank lost in a drain is a
+/* We ended the job, or it drained; mpirun complains about ranks that drain while they load. A rank lost in a drain is a
  * lost rank. */
 static bool ended_as_asked(const struct launcher *l, int status)
 {

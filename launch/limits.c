@@ -1,4 +1,4 @@
-/* Every wait for mpirun and for rank 0 has an end, in time that this process ran itself. */
+/* limits.c - bounds every wait for mpirun and rank 0, in time that this process itself has run. */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -7,16 +7,16 @@
 
 #define S 1000000000ull
 enum {
-	SILENT_S = 2,  /* of rank 0's watch thread: it is stopped */
-	FRONT_S = 30,  /* of its front thread: it hangs */
-	DUMP_S = 30,   /* for a core dump */
-	MARGIN_S = 10, /* of a drain, beside --shutdown-timeout; and from its end to mpirun's */
-	HURRY_S = 3,   /* for rank 0 to cut its calls, before mpirun is told to end; and between two such calls */
-	KILL_S = 8,    /* from the first of those */
+	SILENT_S = 2,  /* rank 0's watch thread is silent: it is stopped */
+	FRONT_S = 30,  /* its front thread is silent: it hangs */
+	DUMP_S = 30,   /* a core dump may take this long */
+	MARGIN_S = 10, /* added to --shutdown-timeout for a drain; also from its end to mpirun's */
+	HURRY_S = 3,   /* for rank 0 to abort its calls before mpirun is asked to end, and between two such requests */
+	KILL_S = 8,    /* from the first such request to SIGKILL */
 	MS = 1000000,
 };
 
-/* Where rank 0 is alone nobody else notices that it was stopped, or crashes where its handler does not run. */
+/* Nobody else notices when a lone rank 0 is stopped, or crashes where its handler cannot run. */
 static void kill_silent(struct launcher *l, const char *what, uint64_t still_ns)
 {
 	struct job *j = &l->job;
@@ -33,7 +33,7 @@ static void kill_silent(struct launcher *l, const char *what, uint64_t still_ns)
 	j->beat_fd = -1;
 }
 
-/* Silence counts from its first word of each kind on. */
+/* Silence counts from the first byte of each kind. */
 static void watch_rank0(struct launcher *l, uint64_t since)
 {
 	struct job *j = &l->job;
@@ -63,7 +63,8 @@ static bool over(const struct launcher *l, uint64_t since_ns, int64_t seconds)
 	return since_ns && l->awake_ns - since_ns > (uint64_t)seconds * S;
 }
 
-/* Rank 0 is told itself, since mpirun may be stopped or hang. A job without its rank 0 has no open call to wait for. */
+/* Rank 0 is asked directly, because mpirun may be stopped or hang. A job without its rank 0 has no open call to wait
+ * for. */
 static void drain(struct launcher *l)
 {
 	struct job *j = &l->job;

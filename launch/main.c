@@ -1,7 +1,6 @@
-/* xverse-launch: starts the job under mpirun, holds the listening socket over restarts, watches rank 0.
+/* main.c - xverse-launch starts the job under mpirun, keeps the listening socket over restarts and watches rank 0.
  *
- *	xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of xversed]
- */
+ * xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of xversed] */
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
@@ -38,7 +37,7 @@ static void usage(FILE *f)
 		"configuration).\n");
 }
 
-/* The binary beside this one, else the one on the PATH. */
+/* Finds the binary beside this one, else the one on the PATH. */
 static void find_xversed(struct launcher *l)
 {
 	ssize_t n = readlink("/proc/self/exe", l->xversed, sizeof l->xversed - 16);
@@ -63,8 +62,7 @@ static int number(const char *text, const char *flag)
 	return (int)v;
 }
 
-/* xversed's options from wherever it takes them, read here too: what is wrong is told before anything starts.
- */
+/* Reads xversed's options from all their sources too, to report errors before anything starts. */
 static void parse_options(struct launcher *l)
 {
 	struct why why = {""};
@@ -90,7 +88,7 @@ static void keep(struct launcher *l, char *arg)
 	l->daemon[l->n_daemon++] = arg;
 }
 
-/* Own options are taken out; all others go to xversed. */
+/* Takes out the launcher's own options; all others go to xversed. */
 static void parse(struct launcher *l, int argc, char **argv)
 {
 	l->n_ranks = 1;
@@ -118,14 +116,14 @@ static void parse(struct launcher *l, int argc, char **argv)
 	parse_options(l);
 }
 
-/* A wrong flag or file does not mend itself. */
+/* A wrong flag or file is as wrong the next time. */
 static bool worth_restarting(const struct launcher *l, int code)
 {
 	return l->restart && !l->draining && l->restarts && code && code != EXIT_USAGE && code != EXIT_INPUT &&
 	       code != EXIT_CONFIG;
 }
 
-/* True: the job never was ready, and failed so often that the next time will be no better. */
+/* Returns true if the job was never ready and failed so often that another try is pointless. */
 static bool given_up(struct launcher *l, int code)
 {
 	if (l->was_ready || ++l->failed_starts < FAILED_STARTS)
@@ -171,7 +169,7 @@ static void catch_signals(struct launcher *l)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* What starts no job needs no mpirun. */
+/* Options that start no job run without mpirun. */
 static void run_alone(struct launcher *l)
 {
 	char ranks[16], *argv[MAX_ARGS + 4] = {l->xversed};
@@ -200,7 +198,7 @@ static gid_t find_group(const struct launcher *l)
 	return g ? g->gr_gid : (gid_t)-1;
 }
 
-/* The socket, our folder and the private socket in it. */
+/* Opens the socket, our folder and the private socket in it. */
 static int open_all(struct launcher *l, struct why *why)
 {
 	int err = rpc_listen(&l->listener, l->socket_path, find_group(l), why);
@@ -219,7 +217,7 @@ static void close_all(struct launcher *l)
 	rpc_unlisten(&l->listener);
 }
 
-/* Orphans of mpirun become ours, so that none outlives its job. */
+/* Orphans of mpirun become our children, so that none outlives its job. */
 static int serve(struct launcher *l)
 {
 	int code;

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CHUNK = 4096 /* a pipe that polls as ready takes as much */, LAST_MS = 1000 };
+enum { CHUNK = 4096 /* a pipe that polls as ready accepts as much */, LAST_MS = 1000 };
 
-/* A description of our own, because O_NONBLOCK on a shared one would hold for others too. Files never make anybody
- * wait, and a new description of one would begin at its start. */
+/* Opens a description of its own, because O_NONBLOCK on a shared one would hold for other processes too. Files never
+ * block, and a new description of one would begin at its start. */
 static int own_description(int fd, bool *socket)
 {
 	struct stat st;
@@ -69,7 +69,7 @@ static void keep(struct stream *s, const char *text, size_t n)
 	s->n += n;
 }
 
-/* What does not fit is dropped up to the end of a line; then a line tells how much. */
+/* Drops what does not fit, up to the end of a line; then one line says how much was dropped. */
 static void add(struct stream *s, const char *text, size_t n)
 {
 	char note[80];
@@ -124,7 +124,7 @@ static ssize_t put(const struct stream *s, const char *text, size_t n)
 	return write(s->to_fd, text, n < CHUNK ? n : CHUNK);
 }
 
-/* Nothing that is written there will ever be read; a full disk may have room again. */
+/* Nobody will ever read what is written there; a full disk may have room again. */
 static bool reader_gone(int error)
 {
 	return error == EPIPE || error == EIO || error == EBADF || error == ENXIO || error == ECONNRESET;

@@ -10,7 +10,7 @@
 
 enum { MOST = 1024, LEFT_MS = 10000 };
 
-/* Its state letter; 0: no process of that name, 'Z': a dead one. */
+/* Returns the state letter of a process; 0: no process of that name, 'Z': a dead one. */
 static char state_of_rank(pid_t pid)
 {
 	char path[64], line[128] = "", state = 'Z';
@@ -30,7 +30,7 @@ static char state_of_rank(pid_t pid)
 	return strstr(line, "(xversed)") ? state : 0;
 }
 
-/* A zombie that mpirun has not looked after is dead all the same. */
+/* A zombie that mpirun has not reaped is dead all the same. */
 static bool is_rank(pid_t pid)
 {
 	char state = state_of_rank(pid);
@@ -54,7 +54,7 @@ static int children(pid_t parent, pid_t *pid, int most)
 	return n;
 }
 
-/* Processes named xversed that mpirun started and that are not dead yet. */
+/* Counts the processes named xversed that mpirun started and that are not dead. */
 static int alive(pid_t mpirun)
 {
 	pid_t pid[MOST];
@@ -94,7 +94,7 @@ static void kill_below(pid_t pid, int depth)
 
 void ranks_kill(pid_t mpirun)
 {
-	kill(mpirun, SIGSTOP); /* so that it starts none meanwhile, and reaps none whose number is then another's */
+	kill(mpirun, SIGSTOP); /* it must start no process meanwhile, nor reap one whose number is reused */
 	kill_below(mpirun, 4);
 }
 
@@ -105,7 +105,7 @@ int ranks_sweep(bool kill_them)
 
 	for (int i = 0; i < n; i++) {
 		if (!state_of_rank(pid[i]) || waitpid(pid[i], NULL, WNOHANG) == pid[i])
-			continue; /* whoever ran exec() for us may have left children of its own */
+			continue; /* a wrapper that ran exec() may have left children of its own */
 		left++;
 		if (kill_them)
 			kill(pid[i], SIGKILL);

@@ -1,4 +1,4 @@
-/* chat.c - a conversation through its format. */
+/* chat.c - encodes a conversation through its format. */
 #include <stdlib.h>
 #include <string.h>
 #include "engine/chat/inside.h"
@@ -55,7 +55,7 @@ static int read_turn(const struct chat *c, const json_t *messages, size_t i, str
 	return 0;
 }
 
-/* Formats that were trained on rounds take nothing else. before: the last turn that was not the system's, or NULL. */
+/* Formats that were trained on rounds accept nothing else. before: the last turn that is not the system's, or NULL. */
 static int check_order(const struct chat *c, const struct turn *t, const struct turn *before, size_t i, struct why *why)
 {
 	bool assistant = !strcmp(t->role, "assistant");
@@ -125,8 +125,8 @@ static bool is_role(const json_t *messages, size_t i, const char *role)
 	return !strcmp(json_string_value(json_object_get(json_array_get(messages, i), "role")), role);
 }
 
-/* May a template leave out message i? What assistants and tools said, and earlier questions, are its to forget. Where a
- * question is last, what the system says belongs to it; some templates show that only then. */
+/* Says whether a template may leave out message i. It may forget what assistants and tools said, and earlier questions.
+ * A system message belongs to a question in last place, and some templates show it only then. */
 static bool may_leave_out(const json_t *messages, size_t i)
 {
 	size_t n = json_array_size(messages), last = n;
@@ -139,7 +139,7 @@ static bool may_leave_out(const json_t *messages, size_t i)
 	       (is_role(messages, i, "user") && i + 1 < last);
 }
 
-/* An answer without the question, or without the rules that it should follow, is a wrong one. */
+/* Refuses a rendering that lacks the question or the rules to follow: the answer would be a wrong one. */
 static int check_rendered(const json_t *messages, const struct template_output *out, struct why *why)
 {
 	size_t n = json_array_size(messages), lost = n;

@@ -1,13 +1,12 @@
-/* encode.c - marked text to ids.
+/* encode.c - encodes marked text.
  *
- * The text is encoded as a whole, as the reference does, so that words that span two pieces keep their tokens. Only
- * where that finds a special token with bytes of a user in it, that user's piece is taken out and encoded alone, as
- * ordinary text. */
+ * The text is encoded as a whole, as the reference does, so that words that span two pieces keep their tokens. Where a
+ * special token covers bytes of a user, that user's piece is cut out and encoded alone, as ordinary text. */
 #include <stdlib.h>
 #include <string.h>
 #include "engine/chat/inside.h"
 
-/* Without memory the thread's effort is starved, of which encode_pieces() and chat_encode() tell. */
+/* Without memory this starves the thread's effort; encode_pieces() and chat_encode() report it. */
 static void append(struct ids *to, const struct ids *from)
 {
 	int max = (to->n + from->n) + (to->n + from->n) / 2;
@@ -25,8 +24,8 @@ static void append(struct ids *to, const struct ids *from)
 	to->n += from->n;
 }
 
-/* Marks the pieces of users that a special token touches; how many. Ids and pieces are both in the order of the text.
- */
+/* Marks the user pieces that a special token touches and returns their number. Ids and pieces are both in the order of
+ * the text. */
 static int forged(const struct tokenizer *t, const struct template_piece *piece, int n, const struct ids *ids,
 		  bool *touched)
 {
@@ -49,8 +48,8 @@ static int forged(const struct tokenizer *t, const struct template_piece *piece,
 	return hits;
 }
 
-/* All pieces of users that forge something are cut out at once, so that many of them cost little more than one. What is
- * left between them is looked at again: it ends elsewhere now. */
+/* Cuts out all forging pieces at once, so that many of them cost little more than one. The text between them is checked
+ * again, because it ends elsewhere now. */
 static int encode_between(const struct tokenizer *t, const struct template_piece *piece, int n, const bool *touched,
 			  struct ids *ids, struct why *why)
 {
@@ -152,7 +151,7 @@ void build_cut(struct build *b)
 
 	if (b->err || !b->n)
 		return;
-	for (int i = 0; i < b->n; i++) { /* the text has its place now */
+	for (int i = 0; i < b->n; i++) { /* the text moves no more */
 		b->piece[i].text = b->text + at;
 		at += b->piece[i].len;
 	}
@@ -176,7 +175,7 @@ void build_id(struct build *b, int id)
 		return;
 	}
 	append(b->ids, &one);
-	add(b, name, len, false); /* for the text only */
+	add(b, name, len, false); /* only for the text that the caller may ask for */
 	b->from = b->len;
 	b->n = 0;
 }

@@ -1,4 +1,4 @@
-/* formats.c - the formats built in, as the models' own code builds their prompts. */
+/* formats.c - the built-in formats, as the models' own code builds their prompts. */
 #include <string.h>
 #include "engine/chat/inside.h"
 #include "base/utf8.h"
@@ -18,7 +18,7 @@ static void begin_bos(struct build *b, const struct turn *first)
 		build_id(b, b->chat->bos);
 }
 
-/* As python's strip(). */
+/* Strips white space as Python's strip() does. */
 static struct turn stripped(const struct turn *t, bool left)
 {
 	struct turn s = *t;
@@ -37,9 +37,9 @@ static struct turn stripped(const struct turn *t, bool left)
 	return s;
 }
 
-/* XVERSE, first release (modeling_xverse.py): a message is one text; the request for the answer belongs to the text of
- * the last one, so that the tokens of "Assistant: " and what follows meet differently once the answer is known. That
- * code refuses a system message; the form of the second release stands in for it. */
+/* XVERSE, first release (modeling_xverse.py): a message is one text. "Assistant: " belongs to the text of the last
+ * message, so its tokens meet the answer differently once the answer is known. That code refuses a system message; the
+ * second release's form stands in for it. */
 static void xverse1_turn(struct build *b, const struct turn *t)
 {
 	build_say(b, is(t, "assistant") ? "Assistant: " : "Human: ");
@@ -58,7 +58,7 @@ static void xverse1_open(struct build *b, const struct turn *last)
 	build_say(b, "Assistant: ");
 }
 
-/* Second release: the label and the content are encoded each by itself. */
+/* XVERSE, second release: label and content are encoded separately. */
 static void xverse2_turn(struct build *b, const struct turn *t)
 {
 	build_say(b, is(t, "assistant") ? "Assistant: " : is(t, "exec") ? "Exec: " : "Human: ");
@@ -72,7 +72,7 @@ static void xverse2_turn(struct build *b, const struct turn *t)
 }
 
 /* Baichuan-13B-Chat (generation_utils.py): tokens stand for the speakers. Its first release (_build_chat_input of
- * modeling_baichuan.py) knew no system message and put the end token behind an answer. */
+ * modeling_baichuan.py) has no system message and puts the end token after an answer. */
 static void baichuan_turn(struct build *b, const struct turn *t)
 {
 	if (!is(t, "system"))
@@ -101,10 +101,10 @@ static void ziya_open(struct build *b, const struct turn *last)
 	build_say(b, "<bot>:");
 }
 
-/* Llama-2-chat (llama/generation.py): a round is one text between bos and eos; texts are stripped. */
+/* Llama-2-chat (llama/generation.py): a round is one text between bos and eos. Texts are stripped. */
 static void llama2_turn(struct build *b, const struct turn *t)
 {
-	struct turn s = stripped(t, !is(t, "user") || !b->n); /* behind a system text only the end is */
+	struct turn s = stripped(t, !is(t, "user") || !b->n); /* after a system text, only the end is stripped */
 
 	if (is(t, "system")) {
 		build_id(b, b->chat->bos);
@@ -126,7 +126,7 @@ static void llama2_turn(struct build *b, const struct turn *t)
 	}
 }
 
-/* moss-moon-003-sft (README of OpenLMLab/MOSS). A system message takes the place of its instruction. */
+/* moss-moon-003-sft (README of OpenLMLab/MOSS): a system message replaces its instruction. */
 static const char moss_meta[] =
 	"You are an AI assistant whose name is MOSS.\n- MOSS is a conversational language model that is developed by Fudan "
 	"University. It is designed to be helpful, honest, and harmless.\n- MOSS can understand and communicate fluently in the "
@@ -163,8 +163,8 @@ static void moss_open(struct build *b, const struct turn *last)
 	build_say(b, "<|MOSS|>:");
 }
 
-/* For models without a format: each text is encoded by itself, so that a later turn begins with the ids of the one
- * before. */
+/* For models without a format: each text is encoded separately, so that a later turn begins with the ids of an earlier
+ * one. */
 static void plain_turn(struct build *b, const struct turn *t)
 {
 	if (!is(t, "system"))

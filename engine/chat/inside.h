@@ -1,76 +1,76 @@
-/* inside.h - between the files of the folder. */
+/* inside.h - private to engine/chat. */
 #ifndef ENGINE_CHAT_INSIDE_H
 #define ENGINE_CHAT_INSIDE_H
 
 #include "engine/chat/chat.h"
 #include "engine/template/template.h"
 
-/* Ids under construction: parts that are encoded together, then cut. */
+/* Collects ids: parts that are encoded together, then cut. */
 struct build {
 	const struct chat *chat;
 	const struct tokenizer *t;
 	struct ids *ids;
 	struct why *why;
 	int err;
-	char *text;                   /* of all parts so far */
-	size_t len, max, from;        /* from: where the parts not yet cut begin */
-	struct template_piece *piece; /* of those; `text` is set when they are cut */
+	char *text;                   /* all parts so far */
+	size_t len, max, from;        /* from: where the uncut parts begin */
+	struct template_piece *piece; /* the uncut parts; their `text` is set by the cut */
 	int n, max_pieces;
 };
-void build_say(struct build *b, const char *literal);           /* of the format */
-void build_user(struct build *b, const char *text, size_t len); /* of a message */
-void build_id(struct build *b, int id);                         /* a token; parts before it are cut */
+void build_say(struct build *b, const char *literal);           /* a text of the format */
+void build_user(struct build *b, const char *text, size_t len); /* a text of a message */
+void build_id(struct build *b, int id);                         /* a token; cuts the parts before it */
 void build_cut(struct build *b);                                /* encodes the parts since the last cut */
 void build_finish(struct build *b);
 
 struct turn {
 	const char *role, *content;
 	size_t len;
-	bool first, last; /* last: and an answer is wanted */
+	bool first, last; /* last: the last message, and the model shall answer it */
 };
 struct format {
 	const char *name;
 	const char *roles;                                        /* " user assistant " */
-	void (*begin)(struct build *b, const struct turn *first); /* before the first turn; NULL: nothing */
+	void (*begin)(struct build *b, const struct turn *first); /* runs before the first turn; may be NULL */
 	void (*turn)(struct build *b, const struct turn *t);
-	void (*open)(struct build *b, const struct turn *last); /* asks for the answer */
-	const char *stop_token;                                 /* besides eos; NULL: none */
-	const char *const *stop;                                /* strings, NULL at the end */
-	bool system_later;                                      /* a system message may stand anywhere */
+	void (*open)(struct build *b, const struct turn *last); /* starts the answer; may be NULL */
+	const char *stop_token;                                 /* besides eos; may be NULL */
+	const char *const *stop;                                /* NULL-terminated list of strings */
+	bool system_later;                                      /* a system message may be at any place */
 };
 const struct format *format_find(const char *name);
 
-/* What a template takes as the content of a role's message. */
+/* What a template accepts as the content of a role's message. */
 enum { N_ROLES = 4 };
 struct takes {
 	bool text;
-	bool part, parts; /* a list of one, of more */
+	bool part, parts; /* a list of one part, of more */
 };
 struct shaped {
-	struct template *template; /* NULL: a built-in form, which takes texts */
+	struct template *template; /* NULL: a built-in format, which accepts strings */
 	struct takes takes[N_ROLES];
-	bool with_tools; /* the template is for conversations with tools */
-	bool developer;  /* it knows the role; otherwise a developer is the system */
+	bool with_tools; /* the template serves conversations with tools */
+	bool developer;  /* it knows the role; otherwise a developer counts as the system */
 };
-/* Fills takes. own: the model's variables. */
+/* Fills s->takes by trial. own: the model's variables. */
 void shape_learn(struct shaped *s, json_t *own);
-/* *out: the messages as the format takes them. ERR_INVALID names the message that is none. */
+/* *out receives the messages as the format accepts them. ERR_INVALID names the message that is malformed. */
 int shape_messages(const struct shaped *s, const json_t *messages, json_t **out, struct why *why);
 
 struct chat {
 	const struct format *format; /* NULL: a template */
 	struct shaped all;
-	struct shaped tools;         /* for conversations with tools, where the model has a template apart */
-	struct why no_tool_template; /* why the one it has cannot be used */
+	struct shaped tools;         /* for conversations with tools, if the model has a template of its own for them */
+	struct why no_tool_template; /* why that template cannot be used; empty: it can */
 	const struct tokenizer *tokenizer;
 	char *name;
-	json_t *own;               /* variables of the model for its template */
-	int bos, eos;              /* -1: none; bos: only where the model's files have it put before a text */
-	int user_id, assistant_id; /* of baichuan */
+	json_t *own;               /* the model's variables for its template */
+	int bos, eos;              /* -1: none; bos: set only if the model's files put it before every text */
+	int user_id, assistant_id; /* used by baichuan */
 	int32_t stop_ids[4];
 	int n_stop_ids, n_stop;
 };
-/* Encodes neighbouring pieces as one text; special tokens in pieces of users stay text. */
+/* Encodes adjacent pieces as one text. Special tokens inside user pieces stay text. */
 int encode_pieces(const struct tokenizer *t, const struct template_piece *piece, int n, struct ids *ids,
 		  struct why *why);
 

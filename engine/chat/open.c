@@ -1,4 +1,4 @@
-/* open.c - which format a model has. */
+/* open.c - finds the format of a model. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/json/json.h"
 #include "engine/chat/inside.h"
 
-/* *out is NULL where the file is absent. */
+/* Sets *out to NULL if the file is absent. */
 static int read_json(const char *dir, const char *file, struct json_doc **out, struct why *why)
 {
 	char *path = xprintf("%s/%s", dir, file);
@@ -41,7 +41,7 @@ static int compile_file(struct chat *c, const char *path, struct why *why)
 	return err;
 }
 
-/* tokenizer_config.json "chat_template": a text, or a list of {name, template} of which "default" counts. */
+/* "chat_template" of tokenizer_config.json is a string, or a list of {name, template}; its "default" counts. */
 static const struct json *template_of(const struct json *config)
 {
 	const struct json *v = json_get(config, "chat_template"), *one, *best = NULL;
@@ -67,7 +67,7 @@ static void compile_tools(struct chat *c, const char *source, size_t len, const 
 		fail(&c->no_tool_template, ERR_UNSUPPORTED, "chat template %.150s (tool_use): %.250s", file, why.text);
 }
 
-/* The one named "tool_use" of a list, as the reference takes it where tools are given. */
+/* The reference uses the list's "tool_use" template when tools are given. */
 static void open_tool_template(struct chat *c, const struct json *config, const char *file)
 {
 	const struct json *list = json_get(config, "chat_template"), *one;
@@ -81,7 +81,7 @@ static void open_tool_template(struct chat *c, const struct json *config, const 
 	}
 }
 
-/* The same as transformers 5 keeps it: a file of its own. */
+/* transformers 5 keeps that template in a file of its own. */
 static int open_tool_file(struct chat *c, const char *dir, struct why *why)
 {
 	char *path = xprintf("%s/additional_chat_templates/tool_use.jinja", dir), *source;
@@ -95,7 +95,7 @@ static int open_tool_file(struct chat *c, const char *dir, struct why *why)
 	return err == ERR_UNKNOWN ? 0 : err;
 }
 
-/* 1: found and compiled; 0: the file has none. */
+/* Returns 1: found and compiled; 0: the file has none. */
 static int template_in(struct chat *c, const char *dir, const char *file, struct why *why)
 {
 	struct json_doc *config;
@@ -112,7 +112,7 @@ static int template_in(struct chat *c, const char *dir, const char *file, struct
 	return err ? err : source != NULL;
 }
 
-/* 1: found and compiled; 0: the model has none. */
+/* Returns 1: found and compiled; 0: the model has none. */
 static int own_template(struct chat *c, const char *dir, struct why *why)
 {
 	char *path = xprintf("%s/chat_template.jinja", dir);
@@ -129,7 +129,7 @@ static int own_template(struct chat *c, const char *dir, struct why *why)
 	return err ? err : template_in(c, dir, "tokenizer_config.json", why);
 }
 
-/* A special token is told as text or as an object with "content". */
+/* A special token is a string, or an object with "content". */
 static void set_token(json_t *own, const struct json *config, const char *key)
 {
 	const struct json *v = json_get(config, key);
@@ -176,8 +176,9 @@ static bool has_token(const struct tokenizer *t, const char *name)
 	return tokenizer_find(t, name, strlen(name)) >= 0;
 }
 
-/* The format that the model's own code builds. XVERSE's two releases differ in their vocabulary: 100278 entries, then
- * more with tokens for bytes. Baichuan's chat models tell the speakers' tokens in generation_config.json. */
+/* Chooses the format that the model's own code builds. XVERSE's two releases differ in their vocabulary: the first has
+ * 100278 entries, the second adds tokens for bytes. Baichuan's chat models name the speakers' tokens in
+ * generation_config.json. */
 static const char *by_config(const struct json *config, const struct json *generation, const struct tokenizer *t)
 {
 	const char *type = json_str(json_get(config, "model_type"));
@@ -233,7 +234,7 @@ static int choose(struct chat *c, const char *dir, const char *named, struct why
 	return err;
 }
 
-/* Only where the model's files have it put before every text. */
+/* Returns the bos token only if the model's files put it before every text. */
 static int leading_bos(const struct tokenizer *t)
 {
 	struct encode_options how = {.add_special = true};

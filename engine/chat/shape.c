@@ -1,8 +1,8 @@
-/* shape.c - messages in the shape that a format takes: contents as text or as a list of parts, arguments as objects,
- * known roles.
+/* shape.c - brings messages into the shape that a format accepts: contents as strings or lists of parts, arguments as
+ * objects, known roles.
  *
- * What a template takes is found by rendering small conversations with it when it is opened: reading its syntax tree
- * would miss contents that pass through macros, filters and variables. */
+ * What a template accepts is found by rendering small conversations when it is opened: reading its syntax tree would
+ * miss contents that pass through macros, filters and variables. */
 #include <string.h>
 #include "engine/chat/inside.h"
 
@@ -22,11 +22,11 @@ static json_t *text_part(json_t *text)
 	return json_pack("{s:s, s:o}", "type", "text", "text", text);
 }
 
-/* ---- what a template takes ---- */
+/* ---- what a template accepts ---- */
 
 static const char first_text[] = "4071", second_text[] = "9352";
 
-/* form: 0 a text, 1 a list of one part, 2 a list of two. */
+/* form: 0 a string, 1 a list of one part, 2 a list of two. */
 static json_t *trial_content(int form)
 {
 	if (!form)
@@ -50,8 +50,8 @@ static void add_tool_turns(json_t *list, json_t *content)
 					      "name", "f", "content", content));
 }
 
-/* A conversation in which a message of that role has the content; *at is its place. Others have texts as users' have
- * them. */
+/* Builds a conversation in which a message of that role has the content, at place *at. Other messages have texts in the
+ * form that the user's have. */
 static json_t *trial(const struct shaped *s, int role, int form, bool system_first, size_t *at)
 {
 	bool wrap = !s->takes[USER].text && (s->takes[USER].parts || s->takes[USER].part);
@@ -78,7 +78,7 @@ static json_t *trial_tools(void)
 			 "description", "a");
 }
 
-/* Does all of the content appear, and as text? *raised: the template refuses the conversation. */
+/* Says whether all of the content appears as text. *raised: the template refuses the conversation. */
 static bool renders(const struct shaped *s, json_t *own, int role, int form, bool system_first, bool *raised)
 {
 	size_t at;
@@ -125,13 +125,13 @@ void shape_learn(struct shaped *s, json_t *own)
 
 /* ---- messages ---- */
 
-/* Not a number that stands as a text. */
+/* A string that does not stand for a number. */
 static bool is_text(const json_t *v)
 {
 	return json_is_string(v) && *json_string_value(v) != TEMPLATE_NUMBER;
 }
 
-/* The text of a part; NULL: it has none. */
+/* Returns the text of a part; NULL if it has none. */
 static json_t *part_text(const json_t *part)
 {
 	const json_t *type = json_object_get(part, "type"),
@@ -157,7 +157,7 @@ static int check_parts(const json_t *list, size_t i, struct why *why)
 	return 0;
 }
 
-/* The texts with a newline between them, as other servers join them. */
+/* Joins the texts with newlines, as other servers do. */
 static json_t *joined(const json_t *list)
 {
 	size_t len = 0, n = json_array_size(list);
@@ -183,7 +183,7 @@ static json_t *joined(const json_t *list)
 	return all;
 }
 
-/* A list whose parts are all objects. */
+/* Makes a list whose parts are all objects. */
 static json_t *as_parts(const json_t *list)
 {
 	json_t *all = json_array();
@@ -211,8 +211,8 @@ static json_t *shape_list(const struct takes *t, const json_t *list)
 	return t->part ? json_pack("[o]", text_part(joined(list))) : joined(list);
 }
 
-/* Models that OpenAI's clients are written for get arguments as a text; templates walk over an object. An empty text,
- * which calls without arguments have, is an empty object; another text that holds none stays. */
+/* OpenAI's clients send arguments as a string; templates iterate over an object. Calls without arguments have an empty
+ * string, which becomes an empty object. Any other string that is not an object stays as it is. */
 static void parse_arguments(json_t *of)
 {
 	const json_t *text = json_object_get(of, "arguments");

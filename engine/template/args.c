@@ -1,4 +1,4 @@
-/* args.c - arguments of filters, tests, methods and functions, and the calls of filters and tests. */
+/* args.c - reads and checks arguments of filters, tests, methods and functions, and calls filters and tests. */
 #include "engine/template/inside.h"
 
 bool arg_get(const struct args *args, int i, const char *name, struct value *out)
@@ -31,7 +31,7 @@ struct value arg_need(struct run *r, const struct args *args, int i, const char 
 	return v;
 }
 
-/* Is `word` one of `names` (" a b "), and at which place. */
+/* Returns the position of `word` among `names` (" a b "), or -1. */
 static int place(const char *names, const struct str *word)
 {
 	int n = 0;

@@ -1,4 +1,4 @@
-/* arithmetic.c - + - * / // % ** with python's meaning. Integers have 64 bits here: beyond them is an error, not
+/* arithmetic.c - + - * / // % ** with Python's meaning. Integers have 64 bits here; beyond them is an error rather than
  * another number. */
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* cursor.c - the next lexeme: what it is, taking it, and the nodes that are made of it. */
+/* cursor.c - checks and takes the next lexeme, and makes nodes. */
 #include <stdio.h>
 #include "engine/template/inside.h"
 

@@ -1,4 +1,4 @@
-/* eval.c - expressions. */
+/* eval.c - evaluates expressions. */
 #include "engine/template/inside.h"
 
 static struct value eval_here(struct run *r, struct scope *s, const struct node *n);

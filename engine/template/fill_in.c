@@ -1,4 +1,4 @@
-/* fill_in.c - python's str.format() and str.format_map(): a field may name attributes and items of its value. */
+/* fill_in.c - Python's str.format() and str.format_map(), whose fields may name attributes and items of a value. */
 #include "engine/template/methods.h"
 
 #define METHOD(id) static struct value m_##id(struct run *r, struct value self, struct args *args)
@@ -6,8 +6,8 @@
 struct fields {
 	struct run *r;
 	struct args *args;
-	struct dict *names; /* of format_map() */
-	int next;           /* number of the next field without one; -1: fields have numbers */
+	struct dict *names; /* format_map() looks fields up here */
+	int next;           /* number of the next unnumbered field; -1: fields are numbered */
 };
 
 static struct value named_field(struct fields *f, struct str *name)
@@ -40,7 +40,7 @@ static struct value first_field(struct fields *f, struct str *name)
 	return f->args->at[i];
 }
 
-/* "name.attribute[key]" */
+/* Evaluates "name.attribute[key]". */
 static struct value field_value(struct fields *f, struct str *name)
 {
 	struct job *job = &f->r->job;
@@ -75,7 +75,7 @@ static struct value field_value(struct fields *f, struct str *name)
 
 static struct str *fill_in(struct fields *f, struct str *s, int depth);
 
-/* What stands between braces: name[!conversion][:specification]. */
+/* Formats the text between braces: name[!conversion][:specification]. */
 static void add_field(struct fields *f, struct text *t, struct str *s, size_t first, size_t end, int depth)
 {
 	struct job *job = &f->r->job;

@@ -119,7 +119,8 @@ FILTER(indent)
 	return STR(s);
 }
 
-/* int("..."): python takes spaces around it, a sign, single underscores between digits. */
+/* Reads an integer as Python's int("...") does: with spaces around it, a sign, and single underscores between
+ * digits. */
 static bool read_int(struct run *r, const struct str *s, int base, int64_t *out)
 {
 	struct str *t = text_strip(r, str_part(&r->job, s, 0, s->len), NONE, true, true);
@@ -204,7 +205,7 @@ FILTER(abs)
 	return value_integer(&r->job, on) < 0 ? value_binary(r, N_SUB, INT(0), on) : INT(value_integer(&r->job, on));
 }
 
-/* round(): to even at halves, on the decimal digits of the number. */
+/* Rounds the decimal digits of a number to even at halves, as Python's round() does. */
 static double round_decimal(double f, int places)
 {
 	char text[400];

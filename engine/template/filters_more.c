@@ -75,7 +75,7 @@ static void quote(struct text *t, const struct str *s, const char *safe)
 	}
 }
 
-/* A text, or pairs of names and values. */
+/* Accepts a string, or pairs of names and values. */
 FILTER(urlencode)
 {
 	struct text t = {.job = &r->job};
@@ -121,7 +121,7 @@ FILTER(filesizeformat)
 	return STR(str_printf(&r->job, ORIGIN_TEMPLATE, "%.1f %s", bytes / unit, names[binary][i]));
 }
 
-/* An attribute, never an item of that name. */
+/* Looks up an attribute, never an item of that name. */
 FILTER(attr)
 {
 	struct value name = arg_need(r, args, 0, "name", "attr");
@@ -184,7 +184,7 @@ FILTER(slice)
 	return LIST(l);
 }
 
-/* json.loads(): not of jinja2, but of environments that some models' templates were written for. */
+/* This is json.loads(). jinja2 lacks it, but some models' templates were written for environments that have it. */
 FILTER(from_json)
 {
 	json_t *read;

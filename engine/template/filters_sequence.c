@@ -1,4 +1,4 @@
-/* filters_sequence.c - filters on lists, dicts and what else can be walked over. */
+/* filters_sequence.c - filters on lists, dicts and other iterable values. */
 #include "engine/template/inside.h"
 
 #define FILTER(id) static struct value f_##id(struct run *r, struct value on, struct args *args)
@@ -84,7 +84,7 @@ FILTER(items)
 	return LIST(pairs(r, on.d, FORM_GENERATOR));
 }
 
-/* An item beside what it is sorted by. */
+/* An item with the key that sorts it. */
 struct keyed {
 	struct value item, key;
 };
@@ -187,7 +187,7 @@ static struct value or_default(struct value v, struct value none)
 	return v.kind == K_UNDEF && none.kind != K_NONE ? none : v;
 }
 
-/* Pairs of a key, as the first of its items has it, and the items; sorted by key. */
+/* Makes pairs of a key and its items, sorted by key. The key is spelled as in its first item. */
 FILTER(groupby)
 {
 	struct value attr = arg_need(r, args, 0, "attribute", "groupby"), none = arg_or(args, 1, "default", NONE),

@@ -1,4 +1,4 @@
-/* format.c - python's format specifications, and its "..." % values. */
+/* format.c - Python's format specifications, and its "..." % values. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ static void put_fill(struct text *t, const struct spec *f, int64_t n)
 		text_add_str(t, f->fill);
 }
 
-/* before: the sign and base of a number, which '=' keeps in front of the filling. */
+/* before: sign and base of a number; '=' puts the padding after them. */
 static void put_padded(struct text *t, const struct spec *f, char align, struct str *before, struct str *body)
 {
 	int64_t missing = (int64_t)f->width - str_chars(before) - str_chars(body);
@@ -102,7 +102,7 @@ static void add_text(struct run *r, struct text *t, struct spec *f, struct str *
 	put_padded(t, f, f->align ? f->align : '<', str_make(&r->job, "", 0, ORIGIN_TEMPLATE), s);
 }
 
-/* Commas between groups of the whole part, which is filled with zeros to `least` characters. */
+/* Puts separators between groups of the whole part, which is padded with zeros to `least` characters. */
 static struct str *grouped(struct run *r, const char *digits, char mark, int every, int64_t least)
 {
 	size_t whole = strspn(digits, every == 3 ? "0123456789" : "0123456789abcdefABCDEF"),
@@ -110,7 +110,7 @@ static struct str *grouped(struct run *r, const char *digits, char mark, int eve
 	struct text t = {.job = &r->job};
 	int64_t n = (int64_t)whole, size;
 
-	for (;; n++) { /* with that many digits */
+	for (;; n++) { /* the width with n digits */
 		size = n + (mark ? (n - 1) / every : 0) + (int64_t)rest;
 		if (size >= least)
 			break;
@@ -141,7 +141,8 @@ static void add_digits(struct run *r, struct text *t, struct spec *f, bool minus
 		   grouped(r, digits, f->group, every, zeros ? f->width - (int64_t)str_chars(before) : 0));
 }
 
-/* Without a type: as 'g', but with a digit behind the point, and so with an exponent from one digit less on. */
+/* Without a type, a number is formatted as with 'g', but has a digit after the point and so gets its exponent one digit
+ * earlier. */
 static void untyped_digits(char *out, double size, int precision)
 {
 	char *e;
@@ -212,7 +213,7 @@ static void add_integer(struct run *r, struct text *t, struct spec *f, int64_t v
 	}
 	if (f->precision >= 0 || (f->type && !strchr("bcdoxXn", f->type)))
 		bad(&r->job, "Invalid format specifier for an int");
-	if (f->type == 'c') { /* may be any character, so it is nothing of the template's */
+	if (f->type == 'c') { /* it may be any character, so it does not count as the template's */
 		if (v < 0 || v > 0x10ffff || (v >= 0xd800 && v < 0xe000))
 			bad(&r->job, "%%c arg not in range(0x110000)");
 		put_padded(t, f, f->align ? f->align : '<', str_make(&r->job, "", 0, ORIGIN_TEMPLATE),

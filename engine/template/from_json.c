@@ -1,4 +1,4 @@
-/* from_json.c - JSON values become a template's. Texts stay where they are: the JSON value outlives the rendering. */
+/* from_json.c - makes values of a template from JSON. Strings stay in the JSON value, which outlives the rendering. */
 #include <stdlib.h>
 #include "engine/template/inside.h"
 
@@ -20,7 +20,7 @@ static struct value dict_from_json(struct job *job, const json_t *j, uint8_t ori
 	return DICT(d);
 }
 
-/* The digits of an integer, or what Python writes for NaN and infinities. */
+/* Reads the digits of a large integer, or what Python writes for NaN and infinities. */
 static struct value number_from_text(struct job *job, const char *s, size_t len)
 {
 	size_t sign = *s == '-';
@@ -60,7 +60,7 @@ struct value value_from_json(struct job *job, const json_t *j, uint8_t origin, i
 	}
 }
 
-/* A part of a content: its text has the message's origin, its keys have their own. */
+/* Makes a part of a content: its text has the message's origin, its keys have their own. */
 static struct value part_from_json(struct job *job, const json_t *part, uint8_t origin)
 {
 	struct dict *d;

@@ -1,4 +1,4 @@
-/* functions.c - the functions that a template finds in its environment. */
+/* functions.c - the functions of a template's environment. */
 #include <stdio.h>
 #include "engine/template/inside.h"
 
@@ -51,7 +51,7 @@ FUNC(dict)
 	return DICT(named(r, args));
 }
 
-/* The template refuses the conversation: its words are the answer, without ours around them. */
+/* The template refuses the conversation: its message is reported as it is. */
 FUNC(raise_exception)
 {
 	struct str *s = value_to_str(&r->job, arg_need(r, args, 0, "message", "raise_exception"));
@@ -91,7 +91,7 @@ const struct func *func_find(const struct str *name)
 	return NULL;
 }
 
-/* Those that jinja2 has besides. */
+/* jinja2 has these too; this engine does not. */
 bool func_unsupported(const struct str *name)
 {
 	return str_is(name, "cycler") || str_is(name, "joiner") || str_is(name, "lipsum");

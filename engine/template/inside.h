@@ -1,5 +1,4 @@
-/* inside.h - what the files of the template engine share: values, the syntax tree, the state of a rendering.
- */
+/* inside.h - private to engine/template: values, the syntax tree, and the state of a rendering. */
 #ifndef ENGINE_TEMPLATE_INSIDE_H
 #define ENGINE_TEMPLATE_INSIDE_H
 
@@ -7,7 +6,7 @@
 #include "engine/template/job.h"
 #include "engine/template/template.h"
 
-enum { DATA_DEPTH = 200, EVAL_DEPTH = 4000 }; /* nesting of lists and dicts; of evaluation */
+enum { DATA_DEPTH = 200, EVAL_DEPTH = 4000 }; /* deepest nesting of lists and dicts; of evaluation */
 
 enum kind {
 	K_UNDEF,
@@ -15,14 +14,14 @@ enum kind {
 	K_BOOL,
 	K_INT,
 	K_FLOAT,
-	K_BIG, /* an integer beyond 64 bits: it is printed, and that is all */
+	K_BIG, /* an integer beyond 64 bits, which can only be printed */
 	K_STR,
 	K_LIST,
 	K_DICT,
-	K_SPACE, /* namespace(); its variables are a dict */
+	K_SPACE, /* namespace(), whose variables are a dict */
 	K_MACRO,
-	K_FUNC,   /* function of the environment */
-	K_METHOD, /* bound method of a value */
+	K_FUNC,   /* a function of the environment */
+	K_METHOD, /* a method bound to a value */
 	K_LOOP,
 };
 
@@ -36,7 +35,7 @@ struct func;
 struct value {
 	enum kind kind;
 	union {
-		const char *what; /* K_UNDEF: what is undefined, for the message */
+		const char *what; /* K_UNDEF: the message that says what is undefined */
 		bool b;
 		int64_t i;
 		double f;
@@ -50,10 +49,11 @@ struct value {
 	};
 };
 
-/* Bytes with their origin: ORIGIN_TEMPLATE, ORIGIN_SAID, ... Immutable; `grow` lets the last holder append in place. */
+/* Bytes with their origins (ORIGIN_TEMPLATE, ORIGIN_SAID, ...). Immutable; `grow` lets the last holder append in
+ * place. */
 struct str {
 	const char *s;
-	const uint8_t *mark; /* origin of each byte, or NULL: all of them have `origin` */
+	const uint8_t *mark; /* the origin of each byte; NULL: all have `origin` */
 	uint32_t len;
 	uint32_t hash;  /* 0: not known yet */
 	uint32_t chars; /* code points, valid where `counted` */
@@ -72,7 +72,7 @@ struct list {
 	struct value *at;
 	uint32_t n, max;
 	enum form form;
-	bool group; /* a pair of groupby: its items are also .grouper and .list */
+	bool group; /* a pair of groupby, whose items are also .grouper and .list */
 };
 struct entry {
 	struct value key, val;
@@ -85,7 +85,7 @@ struct dict {
 	uint32_t slots;  /* a power of two */
 };
 
-/* --- value.c, str.c, dict.c --- */
+/* --- value.c, str.c, from_json.c --- */
 #define UNDEF(text) ((struct value){.kind = K_UNDEF, .what = (text)})
 #define NONE ((struct value){.kind = K_NONE})
 #define BOOL(x) ((struct value){.kind = K_BOOL, .b = (x)})
@@ -95,7 +95,7 @@ struct dict {
 #define LIST(x) ((struct value){.kind = K_LIST, .l = (x)})
 #define DICT(x) ((struct value){.kind = K_DICT, .d = (x)})
 
-struct str *str_make(struct job *job, const char *s, size_t len, uint8_t origin); /* keeps the pointer */
+struct str *str_make(struct job *job, const char *s, size_t len, uint8_t origin); /* keeps the pointer; no copy */
 struct str *str_copy(struct job *job, const char *s, size_t len, uint8_t origin);
 struct str *str_part(struct job *job, const struct str *from, size_t first, size_t end);
 struct str *str_join(struct job *job, struct str *a, struct str *b);
@@ -103,19 +103,19 @@ bool str_is(const struct str *s, const char *text);
 bool str_equal(const struct str *a, const struct str *b);
 int str_compare(const struct str *a, const struct str *b);
 uint32_t str_chars(struct str *s);
-size_t str_byte(struct str *s, uint32_t chr); /* offset of that code point */
+size_t str_byte(struct str *s, uint32_t chr); /* byte offset of a code point */
 struct str *str_at(struct job *job, struct str *s, uint32_t chr);
 struct str *str_printf(struct job *job, uint8_t origin, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-struct str *str_escape(struct job *job, struct str *s); /* of HTML; markup stays */
+struct str *str_escape(struct job *job, struct str *s); /* escapes HTML, except in markup */
 static inline uint8_t str_mark(const struct str *s, size_t i)
 {
 	return s->mark ? s->mark[i] : s->origin;
 }
-/* Text under construction. */
+/* A string that is being built. */
 struct text {
 	struct job *job;
 	struct grow g;
-	size_t limit; /* 0: memory's */
+	size_t limit; /* most bytes; 0: only memory limits it */
 };
 void text_put(struct text *t, const char *s, size_t len, uint8_t origin);
 void text_add_part(struct text *t, const struct str *s, size_t first, size_t end);
@@ -131,27 +131,27 @@ struct value *dict_find(struct job *job, const struct dict *d, struct value key)
 struct value *dict_find_text(struct job *job, const struct dict *d, const char *key);
 
 struct value value_from_json(struct job *job, const json_t *j, uint8_t origin, int depth);
-struct dict *said_from_json(struct job *job, const json_t *said); /* contents of messages have origins of their own */
+struct dict *said_from_json(struct job *job, const json_t *said); /* gives contents of messages origins of their own */
 bool value_truth(struct job *job, struct value v);
-void value_undefined(struct job *job, struct value v) __attribute__((noreturn)); /* the error of using it */
+void value_undefined(struct job *job, struct value v)
+	__attribute__((noreturn)); /* raises the error of using an undefined value */
 bool value_equal(struct job *job, struct value a, struct value b, int depth);
 int value_compare(struct job *job, struct value a, struct value b,
-		  int depth);         /* -1 0 1, 2: a NaN; an error where there is no order */
+		  int depth);         /* -1, 0, 1; 2: one is NaN. Raises an error if there is no order */
 bool value_is_number(struct value v); /* int, float, bool */
 double value_number(struct value v);
 int64_t value_integer(struct job *job, struct value v); /* int or bool */
-const char *value_kind_name(struct value v);            /* as python names the type */
-bool value_has_user(struct value v);                    /* does its text count as the user's */
+const char *value_kind_name(struct value v);            /* the name of Python's type */
+bool value_has_user(struct value v);                    /* whether its text counts as the user's */
 int64_t value_length(struct job *job, struct value v);
 uint32_t str_hash(struct str *s);
-/* Stable, and an error raised by `order` leaks nothing. */
+/* A stable sort; an error raised by `order` leaks nothing. */
 void merge_sort(struct job *job, void **item, uint32_t n,
 		int (*order)(struct job *job, const void *a, const void *b, const void *how), const void *how);
-/* The items to walk over: of a list, the keys of a dict, the characters of a string. A generator is empty afterwards.
- */
+/* Returns the items of a list, the keys of a dict, or the characters of a string. Empties a generator. */
 struct list *value_items(struct job *job, struct value v);
 
-/* --- print.c: python's str(), repr() and json.dumps() --- */
+/* --- print.c: Python's str(), repr() and json.dumps() --- */
 struct str *value_to_str(struct job *job, struct value v);
 void add_repr(struct text *t, struct value v, int depth);
 struct json_form {
@@ -163,15 +163,16 @@ void add_json(struct text *t, const struct json_form *form, struct value v, int 
 void float_text(char out[40], double f);
 
 /* --- unicode.c --- */
-int utf8_next(const char *s, size_t len, uint32_t *c); /* bytes taken, >= 1; the text is valid */
+int utf8_next(const char *s, size_t len,
+	      uint32_t *c); /* returns the bytes read, at least 1; the string must be valid */
 bool char_is_printable(uint32_t c);
 bool char_is_alpha(uint32_t c);
 bool char_is_upper(uint32_t c);
 bool char_is_lower(uint32_t c);
-bool char_is_digit(uint32_t c); /* of ASCII */
+bool char_is_digit(uint32_t c); /* ASCII only */
 bool char_is_decimal(uint32_t c);
 bool char_is_any_digit(uint32_t c);
-int to_lower(uint32_t c, uint32_t out[3]); /* characters written */
+int to_lower(uint32_t c, uint32_t out[3]); /* returns the number of characters written */
 int to_upper(uint32_t c, uint32_t out[3]);
 
 /* --- lexer.c --- */
@@ -186,7 +187,7 @@ enum token {
 	T_STRING,
 	T_INT,
 	T_FLOAT,
-	T_OP, /* text holds it */
+	T_OP, /* the text is the operator */
 };
 struct lexeme {
 	enum token token;
@@ -253,9 +254,9 @@ enum op {
 	S_CONTINUE,
 	S_DO,
 };
-/* a, b, c by op: ATTR a.name; ITEM a[b]; SLICE a:b:c; CALL a(args); FILTER a|name(args) (a NULL: of a filter block);
- * COND b if a else c; COMPARE a then args, each of them EQ..NOT_IN with its right side in a; DICT args are key, value
- * pairs; IF a body other; FOR a in b if c; SET a = b; MACRO name(args: names, `def` their defaults). */
+/* a, b, c by op: ATTR a.name; ITEM a[b]; SLICE a:b:c; CALL a(args); FILTER a|name(args) (a is NULL in a filter block);
+ * COND b if a else c; COMPARE a with args, each of them EQ..NOT_IN with its right side in a; DICT has key, value pairs
+ * in args; IF a body other; FOR a in b if c; SET a = b; MACRO name(args are names, kwarg their defaults). */
 struct node {
 	enum op op;
 	int line;
@@ -267,11 +268,11 @@ struct node {
 	struct str **kwname;
 	int nkw;
 	struct node *star, *star2;
-	struct str *name; /* interned: equal names are the same pointer */
+	struct str *name; /* interned: equal names have equal pointers */
 	struct value value;
-	const void *impl;        /* filter or test, found at compile time */
-	struct str *extra[3];    /* of a macro: "varargs", "kwargs", "caller" where its body names them */
-	bool recursive, chained; /* chained: an elif */
+	const void *impl;        /* the filter or test, found at compile time */
+	struct str *extra[3];    /* a macro's "varargs", "kwargs" and "caller", if its body names them */
+	bool recursive, chained; /* chained: it is an elif */
 };
 struct parser {
 	struct job *job;
@@ -285,7 +286,7 @@ struct node *parse_expression(struct parser *p);
 struct node *parse_no_cond(struct parser *p);
 struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren);
 struct node *parse_filter_chain(struct parser *p,
-				struct node *on); /* reads "| name(args)" or, at first, "name(args)" */
+				struct node *on); /* reads "| name(args)"; the first may lack the bar */
 void parse_call_args(struct parser *p, struct node *call);
 struct node *node_make(struct parser *p, enum op op);
 struct str *intern_name(struct parser *p, const char *s, size_t len);
@@ -308,7 +309,7 @@ struct scope {
 	struct scope *up;
 	struct variable *at;
 	int n, max;
-	bool held; /* a macro keeps it */
+	bool held; /* a macro refers to it */
 };
 struct macro {
 	const struct node *node;
@@ -326,16 +327,16 @@ struct run {
 	struct dict *own, *said;
 	time_t now;
 	struct text *out;
-	struct value captured; /* what a chain of filters without a left side begins at */
+	struct value captured; /* the input of a filter chain that has no left side */
 	int depth, calls;
 };
 struct loop {
 	struct run *run;
 	struct list *items;
 	const struct node *node;
-	struct scope *scope; /* where the loop stands: the filter is evaluated there */
-	uint32_t at;         /* position in items of the current one */
-	int64_t next;        /* position of the one after, -1 not looked for */
+	struct scope *scope; /* the loop's scope, in which its filter is evaluated */
+	uint32_t at;         /* position of the current item */
+	int64_t next;        /* position of the next item; -1: none, -2: not looked for */
 	int64_t turn;        /* index0 */
 	int depth0;
 	bool filtered;
@@ -373,7 +374,7 @@ struct value loop_recurse(struct run *r, struct loop *loop, struct args *args);
 int64_t loop_next(struct loop *loop); /* position of the next item, -1: none */
 
 /* --- filters, tests, methods, functions --- */
-/* max: of arguments, -1 any; names: of keywords, " a b ". */
+/* max: most arguments, -1 any; names: of keywords, " a b ". */
 struct filter {
 	const char *name;
 	struct value (*run)(struct run *r, struct value on, struct args *args);
@@ -391,42 +392,42 @@ struct method {
 	struct value (*run)(struct run *r, struct value self, struct args *args);
 	int max;
 	const char *names;
-	bool unsafe; /* it changes the value: the sandbox gives no access */
+	bool unsafe; /* it changes the value; the sandbox denies access */
 };
 struct func {
 	const char *name;
 	struct value (*run)(struct run *r, struct args *args);
 };
-const struct filter *filter_find(const struct str *name); /* any */
+const struct filter *filter_find(const struct str *name); /* finds any filter */
 const struct filter *filter_plain_find(const struct str *name);
 const struct filter *filter_sequence_find(const struct str *name);
 const struct filter *filter_more_find(const struct str *name);
-const struct test *test_find(const struct str *name); /* any */
+const struct test *test_find(const struct str *name); /* finds any test */
 const struct test *test_plain_find(const struct str *name);
 const struct method *method_find(enum kind kind, const struct str *name);
 bool method_known(const struct str *name,
-		  bool *supported); /* does python have one of that name on a str, list or dict */
+		  bool *supported); /* whether a str, list or dict of Python has such a method */
 const struct func *func_find(const struct str *name);
 bool func_unsupported(const struct str *name);
 struct value filter_run(struct run *r, const struct filter *f, struct value on, struct args *args);
 bool test_run(struct run *r, const struct test *t, struct value on, struct args *args);
-/* Argument i or keyword `name`; undefined kind with what == NULL where it is not given. */
+/* Gets argument i or keyword `name`; returns false if neither is given. */
 bool arg_get(const struct args *args, int i, const char *name, struct value *out);
 struct value arg_or(const struct args *args, int i, const char *name, struct value or);
 struct value arg_need(struct run *r, const struct args *args, int i, const char *name, const char *of);
 void args_check(struct run *r, const struct args *args, const char *of, int max,
 		const char *names);                                        /* names: " a b c " */
-struct value attr_path(struct run *r, struct value on, struct value path); /* "a.b.0" */
+struct value attr_path(struct run *r, struct value on, struct value path); /* evaluates "a.b.0" */
 
-/* Text work that filters and methods share. */
+/* Text functions that filters and methods share. */
 struct str *text_strip(struct run *r, struct str *s, struct value chars, bool left, bool right);
 struct str *text_case(struct run *r, struct str *s,
-		      char how); /* 'l' lower, 'u' upper, 'c' capitalize, 't' str.title, 'w' the filter */
+		      char how); /* 'l' lower, 'u' upper, 'c' capitalize, 't' str.title(), 'w' the filter title */
 struct str *text_replace(struct run *r, struct str *s, struct str *from, struct str *to, int64_t count);
 struct list *text_lines(struct run *r, struct str *s, bool keep);
-bool text_has_case(const struct str *s, bool upper); /* some letters of that case, and none of the other */
+bool text_has_case(const struct str *s, bool upper); /* has letters of that case and none of the other */
 struct str *text_pad(struct run *r, struct str *s, int64_t width, const struct str *fill, bool left,
-		     bool right);                                              /* left, right: sides that are filled */
+		     bool right);                                              /* left, right: the sides to fill */
 struct str *text_format(struct run *r, struct str *form, struct value values); /* form % values */
 void text_add_formatted(struct run *r, struct text *t, struct value v, struct str *how); /* format(v, how) */
 

@@ -1,4 +1,4 @@
-/* item.c - attributes and items of values. */
+/* item.c - looks up attributes and items of values. */
 #include "engine/template/inside.h"
 
 const char *quote_name(struct run *r, const char *before, const struct str *name, const char *after)
@@ -91,7 +91,7 @@ struct value get_item(struct run *r, struct value on, struct value key)
 	return UNDEF(str_printf(&r->job, false, "'%s object' has no such element", value_kind_name(on))->s);
 }
 
-/* "a.b.0", or an index: as the filters' attribute= looks it up. */
+/* Evaluates "a.b.0" or an index, as attribute= of filters does. */
 struct value attr_path(struct run *r, struct value on, struct value path)
 {
 	if (path.kind != K_STR)

@@ -1,4 +1,4 @@
-/* job.c - memory of one compilation or rendering, and the way out of it. */
+/* job.c - allocates the memory of a compilation or rendering, and raises its errors. */
 #include <stdlib.h>
 #include <stdio.h>
 #include "engine/template/job.h"
@@ -9,7 +9,7 @@ struct arena_block {
 	_Alignas(16) char at[];
 };
 
-/* Under AddressSanitizer each value is a block of its own, so that a step outside of it is seen. */
+/* Under AddressSanitizer each value is a block of its own, so that an access beyond it is found. */
 #ifdef __has_feature
 #if __has_feature(address_sanitizer)
 #define ALONE 1
@@ -38,7 +38,7 @@ void *job_take(struct job *job, size_t n)
 			raise_error(job, ERR_BUSY, "there is no memory for the template now");
 		fresh->size = size;
 		job->used += size;
-		/* A block of one large value goes behind the one that still has room. */
+		/* A block of one large value goes behind the block that still has room. */
 		if (b && size == n && b->size - b->used > 1024) {
 			fresh->next = b->next;
 			b->next = fresh;

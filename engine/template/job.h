@@ -1,6 +1,6 @@
-/* job.h - one compilation or rendering: its memory, its budget of work, and the way out of it.
+/* job.h - one compilation or rendering: its memory, its budget of steps, and its errors.
  *
- * Errors leave by longjmp: everything lives in one arena, so nothing has to be released on the way out. */
+ * Errors leave by longjmp(): everything is in one arena, so nothing has to be freed on the way out. */
 #ifndef ENGINE_TEMPLATE_JOB_H
 #define ENGINE_TEMPLATE_JOB_H
 
@@ -11,22 +11,22 @@
 #include "engine/template/template.h"
 
 struct arena_block;
-/* Where an error of compilation or evaluation goes, and the memory it gives up. */
+/* The state of a compilation or rendering. */
 struct job {
 	jmp_buf out;
 	struct why *why;
 	int err;
-	int line; /* of the construct at work */
+	int line; /* the line of the current construct */
 	struct arena_block *block;
-	json_t *read; /* NULL, or a list of what filters parsed: values point into it */
+	json_t *read; /* NULL, or a list of what filters parsed; values point into it */
 	size_t used;
-	long steps; /* left */
+	long steps; /* steps left */
 };
 void *job_take(struct job *job, size_t n); /* zeroed, 16-byte aligned */
 void job_free(struct job *job);
 void raise_error(struct job *job, int err, const char *fmt, ...) __attribute__((noreturn, format(printf, 3, 4)));
 #define bad(job, ...) raise_error(job, ERR_INVALID, __VA_ARGS__)
-/* Counts work. */
+/* Counts work; raises ERR_LIMIT when the budget is spent. */
 static inline void spend(struct job *job, size_t n)
 {
 	job->steps -= (long)n;

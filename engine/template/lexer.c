@@ -1,4 +1,4 @@
-/* lexer.c - template source to lexemes, with the whitespace rules of trim_blocks and lstrip_blocks. */
+/* lexer.c - cuts template source into lexemes, with the white space rules of trim_blocks and lstrip_blocks. */
 #include <errno.h>
 #include <stdlib.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@ struct lexer {
 	const char *s;
 	size_t len, at;
 	int line;
-	bool line_start; /* the last tag ended with a line break, or nothing was read yet */
+	bool line_start; /* the last tag ended with a line break, or nothing is read yet */
 	struct lexemes *out;
 };
 
@@ -77,7 +77,7 @@ static void count_lines(struct lexer *x, size_t first, size_t end)
 		x->line += x->s[i] == '\n';
 }
 
-/* After a tag's end at `at`: what of the text behind it is dropped. sign: '-', '+' or 0. */
+/* Skips the text that a tag ending at `at` drops after it. sign: '-', '+' or 0. */
 static void after_tag(struct lexer *x, size_t at, char sign, bool block)
 {
 	size_t end = at;
@@ -91,7 +91,7 @@ static void after_tag(struct lexer *x, size_t at, char sign, bool block)
 	x->at = end;
 }
 
-/* The text up to a tag at `end` whose sign is given; lstrip: the tag is not a print. */
+/* Adds the text before a tag at `end` with that sign. lstrip: the tag prints nothing. */
 static void text_before(struct lexer *x, size_t end, char sign, bool lstrip)
 {
 	const char *s = x->s + x->at;
@@ -143,7 +143,7 @@ static int hex(const char *s, size_t len, int digits, uint32_t *c)
 	return 0;
 }
 
-/* One escape sequence behind the backslash at s; returns the bytes read, writes to out. */
+/* Reads one escape sequence after the backslash at s, writes it to out, and returns the bytes read. */
 static size_t escape(struct lexer *x, const char *s, size_t len, char *out, size_t *n)
 {
 	static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
@@ -280,7 +280,7 @@ static void operator(struct lexer *x, char *nest, int *depth)
 	x->at += n;
 }
 
-/* The inside of a tag, until its end. */
+/* Reads the inside of a tag up to its end. */
 static void inside(struct lexer *x, bool block)
 {
 	const char *end = block ? "%}" : "}}";
@@ -318,7 +318,7 @@ static void inside(struct lexer *x, bool block)
 	}
 }
 
-/* Is there "word %}" behind the tag's start at `at`? Returns the end of the tag, or 0. */
+/* Returns the end of the tag if "word %}" follows its start at `at`, or 0. */
 static size_t plain_tag(const struct lexer *x, size_t at, const char *word, char *sign)
 {
 	at = skip_space(x, at + 2 + (sign_at(x, at + 2) != 0));

@@ -1,4 +1,4 @@
-/* methods.c - methods of lists, dicts and loops; the table of all; the functions of the environment. */
+/* methods.c - methods of lists, dicts and loops, and the lookup of all methods. */
 #include <stdio.h>
 #include "engine/template/inside.h"
 #include "engine/template/methods.h"

@@ -1,4 +1,4 @@
-/* names.c - filters and tests by their name, and those that take the name of another. */
+/* names.c - finds filters and tests by name, and has those that take the name of another. */
 #include "engine/template/inside.h"
 
 #define FILTER(id) static struct value f_##id(struct run *r, struct value on, struct args *args)
@@ -12,7 +12,7 @@ static const struct str *name_arg(struct run *r, struct args *args, int i)
 	return args->at[i].s;
 }
 
-/* map, select and their kin look whether there is anything before they walk over it: none has no items then. */
+/* map, select and the like test their input for truth before they walk over it: `none` has no items then. */
 static struct list *items_or_none(struct run *r, struct value on)
 {
 	return value_truth(&r->job, on) ? value_items(&r->job, on) : list_make(&r->job, 0, FORM_LIST);
@@ -42,7 +42,7 @@ FILTER(map)
 	return LIST(l);
 }
 
-/* select, reject: args are a test and its arguments; selectattr, rejectattr: an attribute before them. */
+/* select, reject: args are a test and its arguments. selectattr, rejectattr: an attribute comes before them. */
 static struct value choose(struct run *r, struct value on, struct args *args, bool attr, bool wanted)
 {
 	struct list *from = items_or_none(r, on), *l = list_make(&r->job, 0, FORM_GENERATOR);

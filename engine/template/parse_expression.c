@@ -1,4 +1,4 @@
-/* parse_expression.c - expressions: precedence as in jinja2's parser, loosest first. */
+/* parse_expression.c - parses expressions, with the precedence of jinja2's parser, loosest first. */
 #include "engine/template/inside.h"
 
 static struct node *parse_unary(struct parser *p, bool with_filter);
@@ -17,7 +17,7 @@ static struct node *constant(struct parser *p, struct value v)
 	struct node *n = node_make(p, N_CONST);
 
 	n->value = v;
-	if (v.kind == K_STR) { /* now: a template is not written to while it renders */
+	if (v.kind == K_STR) { /* computed now, because rendering writes nothing to a template */
 		str_hash(v.s);
 		str_chars(v.s);
 	}
@@ -194,8 +194,7 @@ void parse_call_args(struct parser *p, struct node *call)
 	}
 }
 
-/* A method that python has and this engine has not is found here rather than in the middle of somebody's conversation.
- */
+/* Refuses methods that Python has and this engine lacks now, rather than in the middle of a conversation. */
 static void check_method(struct parser *p, const struct node *f)
 {
 	bool supported;
@@ -235,7 +234,7 @@ static struct node *parse_postfix(struct parser *p, struct node *n)
 	}
 }
 
-/* Filters that take the name of another filter or of a test. */
+/* Checks the arguments of filters that take the name of another filter or of a test. */
 static void check_named(struct parser *p, const struct node *n)
 {
 	static const struct {
@@ -356,7 +355,7 @@ static struct node *parse_unary(struct parser *p, bool with_filter)
 	return n;
 }
 
-/* A chain of equal precedence, from the left. The tree grows to the left, so its depth is bounded too. */
+/* Parses a chain of equal precedence from the left. The tree grows to the left, so its depth is bounded too. */
 struct level {
 	const char *op[4];
 	enum op node[4];
@@ -432,7 +431,7 @@ static struct node *parse_not(struct parser *p)
 	return n;
 }
 
-/* "and" and "or": long chains become lists, evaluated from the left. */
+/* Parses "and" and "or". Long chains become lists, evaluated from the left. */
 static struct node *parse_logic(struct parser *p, bool is_or)
 {
 	struct node *n = is_or ? parse_logic(p, false) : parse_not(p), *chain = NULL;

@@ -1,4 +1,4 @@
-/* parser.c - statements. */
+/* parser.c - parses statements. */
 #include "engine/template/inside.h"
 
 static void block_end(struct parser *p)
@@ -10,7 +10,7 @@ static void block_end(struct parser *p)
 
 static struct node *parse_body(struct parser *p, const char *const *ends);
 
-/* The body of a tag up to one of `ends`, which is left to be read (behind its "{%"). */
+/* Parses the body of a tag up to one of `ends`, which remains to be read (after its "{%"). */
 static struct node *tag_body(struct parser *p, const char *const *ends)
 {
 	struct node *body;
@@ -45,7 +45,7 @@ static struct node *target_part(struct parser *p, bool space)
 	return n;
 }
 
-/* What an assignment fills: a name, names joined by commas; `space`: or an attribute of a namespace. */
+/* Parses what an assignment fills: a name, or names joined by commas. space: an attribute of a namespace, too. */
 static struct node *parse_target(struct parser *p, bool space)
 {
 	struct node *tuple = node_make(p, N_TUPLE);
@@ -123,7 +123,7 @@ static struct node *parse_set(struct parser *p)
 	return n;
 }
 
-/* Whether the lexemes of a macro's body name a variable that only some macros have. */
+/* Says whether the lexemes of a macro's body name a variable that only some macros have. */
 static bool mentions(const struct lexeme *from, const struct lexeme *end, const char *word)
 {
 	for (; from < end; from++)
@@ -132,7 +132,7 @@ static bool mentions(const struct lexeme *from, const struct lexeme *end, const 
 	return false;
 }
 
-/* "(a, b=1)" of a macro or a call block: names in arg, defaults in kwarg (the last nkw of them). */
+/* Parses "(a, b=1)" of a macro or a call block: names go to arg, defaults to kwarg (of the last nkw names). */
 static void parse_signature(struct parser *p, struct node *n)
 {
 	want_op(p, "(");
@@ -221,7 +221,7 @@ static struct node *parse_with(struct parser *p)
 	return n;
 }
 
-/* Marks for training which text is the model's; what is inside is rendered as it is. */
+/* {% generation %} marks the model's text for training; its body is rendered as it is. */
 static struct node *parse_generation(struct parser *p)
 {
 	static const char *const ends[] = {"endgeneration", NULL};
@@ -288,7 +288,7 @@ static bool at_one_of(struct parser *p, const char *const *names)
 	return false;
 }
 
-/* Statements up to a tag of `ends` (NULL: the end of the template). */
+/* Parses statements up to a tag of `ends` (NULL: up to the end of the template). */
 static struct node *parse_body(struct parser *p, const char *const *ends)
 {
 	struct node *first = NULL, **link = &first, *n;

@@ -1,10 +1,10 @@
-/* print.c - values as text: python's str() and repr(), and its json.dumps(). */
+/* print.c - prints values as Python's str(), repr() and json.dumps() do. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "engine/template/inside.h"
 
-/* repr(float): the shortest digits that read back as the same number. */
+/* Writes repr(f): the shortest digits that read back as the same number. */
 void float_text(char out[40], double f)
 {
 	char e[40], digits[20];
@@ -41,7 +41,7 @@ void float_text(char out[40], double f)
 			out[at++] = '.';
 	}
 	out[at] = 0;
-	if (exp < 0) { /* digits of the fraction start behind its zeros */
+	if (exp < 0) { /* the digits of the fraction follow its zeros */
 		at = signbit(f);
 		at += sprintf(out + at, "0.");
 		for (int i = -1; i > exp; i--)
@@ -111,7 +111,7 @@ static void repr_range(struct text *t, struct list *l)
 	char s[96];
 	int64_t first = l->n ? l->at[0].i : 0, step = l->n > 1 ? l->at[1].i - first : 1;
 
-	/* The bounds given are not kept: those of the items are printed. */
+	/* A range does not keep its bounds; those of its items are printed. */
 	snprintf(s, sizeof s, step == 1 ? "range(%lld, %lld)" : "range(%lld, %lld, %lld)", (long long)first,
 		 (long long)(first + step * (int64_t)l->n), (long long)step);
 	text_word(t, s, false);

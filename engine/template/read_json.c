@@ -1,4 +1,4 @@
-/* read_json.c - JSON text as the values that templates take. */
+/* read_json.c - reads JSON text as the values that templates take. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/json/json.h"
 #include "engine/template/template.h"
 
-enum { DEPTH = 256 }; /* above what a template takes */
+enum { DEPTH = 256 }; /* above the depth that a template accepts */
 
 static const struct json_rules rules = {
 	.depth = DEPTH, .values = 1 << 22, .bytes = (size_t)256 << 20, .last = true, .special = true, .lone = true};
@@ -33,7 +33,7 @@ static json_t *list_of(const struct json *v)
 	return j;
 }
 
-/* A number that jansson has no value for. */
+/* Makes a number that jansson cannot hold. */
 static json_t *number(const char *digits, size_t len)
 {
 	char *text = xalloc(len + 1, 1);

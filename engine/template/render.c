@@ -1,4 +1,4 @@
-/* render.c - from source to tree, from tree and values to marked pieces. */
+/* render.c - compiles source to a tree, and renders a tree with values to marked pieces. */
 #include <stdlib.h>
 #include "engine/template/inside.h"
 #include "base/utf8.h"
@@ -45,7 +45,7 @@ void template_output_free(struct template_output *out)
 	*out = (struct template_output){0};
 }
 
-/* Starved of memory: ERR_BUSY, and out is what can be freed. */
+/* Returns ERR_BUSY if starved of memory; `out` can then be freed. */
 static int to_output(const struct text *t, struct template_output *out, struct why *why)
 {
 	int max = 0;

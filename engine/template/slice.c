@@ -1,7 +1,7 @@
-/* slice.c - parts of sequences: slices, and what is in them. */
+/* slice.c - slices of sequences, and membership. */
 #include "engine/template/inside.h"
 
-/* python's slice.indices() */
+/* Computes a bound as Python's slice.indices() does. */
 static int64_t slice_bound(struct run *r, struct value v, int64_t n, int64_t step, int64_t none)
 {
 	int64_t low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n, i;

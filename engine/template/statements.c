@@ -1,4 +1,4 @@
-/* statements.c - the tags: output, branches, loops, variables, macros. */
+/* statements.c - executes the tags: output, branches, loops, variables, macros. */
 #include "engine/template/inside.h"
 
 static struct scope *scope_make(struct run *r, struct scope *up)
@@ -49,7 +49,7 @@ static void assign(struct run *r, struct scope *s, const struct node *target, st
 	}
 }
 
-/* Output into a text of its own, until capture_end. */
+/* Redirects output into a text of its own, until capture_end(). */
 static struct text *capture(struct run *r, struct text *t)
 {
 	struct text *before = r->out;
@@ -115,7 +115,7 @@ int64_t loop_next(struct loop *l)
 	return l->next;
 }
 
-/* How many turns the loop takes in all; the rest of the items is filtered now. */
+/* Returns how many turns the loop takes; filters the remaining items now. */
 static int64_t loop_length(struct loop *l)
 {
 	struct list *rest;
@@ -124,7 +124,7 @@ static int64_t loop_length(struct loop *l)
 		rest = list_make(&l->run->job, 0, FORM_LIST);
 		for (int64_t i = loop_next(l); i >= 0; i = find_next(l, i + 1))
 			list_add(&l->run->job, rest, l->items->at[i]);
-		/* The current item, then what follows. */
+		/* The current item comes first, then the rest. */
 		struct list *all = list_make(&l->run->job, rest->n + 1, FORM_LIST);
 		list_add(&l->run->job, all, l->current);
 		for (uint32_t i = 0; i < rest->n; i++)
@@ -260,7 +260,7 @@ static bool is_param(const struct node *n, const struct str *name)
 	return false;
 }
 
-/* The variables "varargs", "kwargs" and "caller"; other arguments that nobody named are an error. */
+/* Binds the variables "varargs", "kwargs" and "caller". Other extra arguments are an error. */
 static void bind_extra(struct run *r, struct macro *m, struct scope *s, struct args *args)
 {
 	const struct node *n = m->node;

@@ -1,4 +1,4 @@
-/* str.c - text with the origin of each byte. */
+/* str.c - strings with the origin of each byte. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "engine/template/inside.h"
@@ -25,7 +25,7 @@ struct str *str_copy(struct job *job, const char *s, size_t len, uint8_t origin)
 	return str_make(job, copy, len, origin);
 }
 
-/* Where all bytes have the same origin the part says so with one flag. */
+/* A part whose bytes have one origin records it once. */
 struct str *str_part(struct job *job, const struct str *from, size_t first, size_t end)
 {
 	struct str *one = str_make(job, from->s + first, end - first, from->origin);
@@ -47,7 +47,7 @@ bool str_equal(const struct str *a, const struct str *b)
 {
 	return a->len == b->len && (a->s == b->s || !memcmp(a->s, b->s, a->len));
 }
-/* UTF-8 sorts as its code points do. */
+/* UTF-8 sorts in the order of its code points. */
 int str_compare(const struct str *a, const struct str *b)
 {
 	int c = memcmp(a->s, b->s, a->len < b->len ? a->len : b->len);
@@ -128,7 +128,7 @@ static void put_marks(uint8_t *to, const struct str *s, size_t first, size_t end
 		memset(to, s->origin, end - first);
 }
 
-/* The result of an addition keeps its buffer, so that adding to it again copies only what is new. */
+/* The result keeps its buffer, so that appending to it again copies only what is new. */
 struct str *str_join(struct job *job, struct str *a, struct str *b)
 {
 	struct grow *g = a->grow;
@@ -158,7 +158,7 @@ struct str *str_join(struct job *job, struct str *a, struct str *b)
 	return one;
 }
 
-/* As markupsafe.escape: of text that is not markup yet. */
+/* Escapes like markupsafe.escape(): text that is markup already stays. */
 struct str *str_escape(struct job *job, struct str *s)
 {
 	static const char from[] = "&<>'\"";

@@ -48,7 +48,7 @@ static bool edge(const struct str *s, const struct str *part, bool end)
 {
 	return part->len <= s->len && !memcmp(s->s + (end ? s->len - part->len : 0), part->s, part->len);
 }
-/* The part that (start, end) arguments from `first` on leave. */
+/* Returns the part that (start, end) arguments from `first` on select. */
 static struct str *window(struct run *r, struct value self, struct args *args, int first)
 {
 	if (args->n <= first)
@@ -88,7 +88,7 @@ METHOD(removesuffix)
 	return edge(self.s, part, true) ? STR(str_part(&r->job, self.s, 0, self.s->len - part->len)) : self;
 }
 
-/* Byte offset of the first or the last `part`, -1: none. */
+/* Returns the byte offset of the first or the last `part`, or -1. */
 static int64_t find(struct run *r, const struct str *s, const struct str *part, size_t from, size_t end, bool last)
 {
 	spend(&r->job, (end - from) / 32);
@@ -110,7 +110,8 @@ int64_t bound_arg(struct run *r, struct args *args, int i, int64_t none, int64_t
 	at = value_integer(&r->job, args->at[i]);
 	return at >= 0 ? at : at < -n ? 0 : at + n;
 }
-/* The bytes between arguments 1 and 2, as far as the text has them; false: python finds nothing there, not even "". */
+/* Finds the bytes between arguments 1 and 2, clipped to the string. Returns false where Python finds nothing, not even
+ * "". */
 static bool byte_window(struct run *r, struct str *s, struct args *args, size_t *from, size_t *to)
 {
 	int64_t n = str_chars(s), first = bound_arg(r, args, 1, 0, n), end = bound_arg(r, args, 2, n, n);
@@ -187,7 +188,7 @@ static void add_part(struct run *r, struct list *l, struct str *s, size_t first,
 	list_add(&r->job, l, STR(str_part(&r->job, s, first, end)));
 }
 
-/* Without a separator: at runs of white space, none of it kept. */
+/* Splits at runs of white space, as split() without a separator does. */
 static void split_space(struct run *r, struct list *l, struct str *s, int64_t max, bool from_end)
 {
 	if (from_end) {

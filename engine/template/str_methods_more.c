@@ -67,7 +67,7 @@ METHOD(isprintable)
 	return BOOL(true);
 }
 
-/* Upper case begins each word and nothing else, and there is some. */
+/* Upper case begins each word and appears nowhere else; some word exists. */
 METHOD(istitle)
 {
 	bool inside = false, any = false;

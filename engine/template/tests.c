@@ -1,4 +1,4 @@
-/* tests.c - what may stand behind "is". */
+/* tests.c - the tests that may follow "is". */
 #include "engine/template/inside.h"
 
 #define TEST(id) static bool t_##id(struct run *r, struct value on, struct args *args)

@@ -1,4 +1,4 @@
-/* text.c - work on text that filters and methods share. Each keeps the origin of what it keeps. */
+/* text.c - text functions that filters and methods share. Each keeps the origin of every byte. */
 #include "engine/template/inside.h"
 #include "base/utf8.h"
 
@@ -49,7 +49,7 @@ static bool breaks_word(uint32_t c)
 	return char_is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
 }
 
-/* A sigma at the end of a word has a small form of its own. */
+/* A sigma at the end of a word has a lower case form of its own. */
 static bool final_sigma(const struct str *s, size_t at, size_t n)
 {
 	size_t before = at;
@@ -79,7 +79,7 @@ struct str *text_case(struct run *r, struct str *s, char how)
 		int k = up ? to_upper(c, out) : to_lower(c, out);
 		if (!up && c == 0x3a3 && final_sigma(s, i, n))
 			out[0] = 0x3c2;
-		if (up && how != 'u' && k > 1) /* titlecase of ß is Ss */
+		if (up && how != 'u' && k > 1) /* the title case of ß is Ss */
 			for (int j = 1; j < k; j++)
 				out[j] = out[j] >= 'A' && out[j] <= 'Z' ? out[j] + 32 : out[j];
 		for (int j = 0; j < k; j++)
@@ -107,7 +107,7 @@ struct str *text_replace(struct run *r, struct str *s, struct str *from, struct 
 		text_add_str(&t, to);
 		spend(&r->job, 1);
 		at = i + from->len;
-		if (!from->len) { /* between all characters */
+		if (!from->len) { /* an empty pattern matches between all characters */
 			size_t n = i < s->len ? (size_t)utf8_next(s->s + i, s->len - i, &c) : 1;
 			if (i < s->len)
 				text_add_part(&t, s, i, i + n);
@@ -119,7 +119,7 @@ struct str *text_replace(struct run *r, struct str *s, struct str *from, struct 
 	return text_str(&t);
 }
 
-/* str.splitlines() */
+/* Splits as str.splitlines() does. */
 struct list *text_lines(struct run *r, struct str *s, bool keep)
 {
 	struct list *l = list_make(&r->job, 0, FORM_LIST);

@@ -1,4 +1,4 @@
-/* unicode.c - the few properties of characters that python's str methods look at. */
+/* unicode.c - the character properties that Python's str methods use. */
 #include <locale.h>
 #include <pthread.h>
 #include <wctype.h>
@@ -38,7 +38,7 @@ bool char_is_space(uint32_t c)
 	       c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-/* Characters of categories Cc, Cf, Cs, Co, Cn, Zl, Zp, Zs (but the space) are escaped by repr(). */
+/* repr() escapes characters of the categories Cc, Cf, Cs, Co, Cn, Zl, Zp and Zs, but not the space. */
 bool char_is_printable(uint32_t c)
 {
 	static const uint32_t hidden[][2] = {
@@ -66,7 +66,7 @@ bool char_is_digit(uint32_t c)
 	return c >= '0' && c <= '9';
 }
 
-/* Unicode 14, Numeric_Type=Decimal: the zeros of each script, behind which the other nine stand. */
+/* Unicode 14, Numeric_Type=Decimal: the zeros of each script; the other nine digits follow each. */
 bool char_is_decimal(uint32_t c)
 {
 	static const uint32_t zeros[] = {
@@ -81,10 +81,10 @@ bool char_is_decimal(uint32_t c)
 	for (size_t i = 0; i < sizeof zeros / sizeof *zeros; i++)
 		if (c - zeros[i] < 10)
 			return true;
-	return c >= 0x1d7ce && c <= 0x1d7ff; /* five alphabets of mathematics */
+	return c >= 0x1d7ce && c <= 0x1d7ff; /* five mathematical alphabets */
 }
 
-/* And Numeric_Type=Digit: superscripts, digits in circles, ... */
+/* Numeric_Type=Digit: superscripts, digits in circles, ... */
 bool char_is_any_digit(uint32_t c)
 {
 	static const uint32_t ranges[][2] = {
@@ -119,7 +119,7 @@ int to_lower(uint32_t c, uint32_t out[3])
 	return 1;
 }
 
-/* With the commonest of the characters that become several. */
+/* Includes the commonest characters that become several. */
 int to_upper(uint32_t c, uint32_t out[3])
 {
 	static const uint32_t several[][4] = {{0xdf, 'S', 'S', 0},     {0x149, 0x2bc, 'N', 0},  {0x1f0, 'J', 0x30c, 0},

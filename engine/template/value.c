@@ -1,4 +1,4 @@
-/* value.c - lists, dicts, order and equality, with python's meaning. */
+/* value.c - lists, dicts, order and equality with Python's meaning. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
