@@ -9,6 +9,8 @@
 
 struct attn_scratch;
 
+enum { CHUNK = 4096 /* elements worth a worker's waking */ };
+
 struct cpu {
 	struct backend base;
 	struct pool *pool;

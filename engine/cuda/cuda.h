@@ -165,6 +165,7 @@ void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, cons
 		   const float *bias, enum norm_kind kind, float eps);
 void cuda_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
 int cuda_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
+struct k_cache cuda_cache_of(const void *pool, const struct kv_shape *s);
 size_t cuda_kv_bytes(struct backend *b, const struct kv_shape *shape);
 void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
 		     void *pool, const struct kv_shape *kv, const struct step *s);

@@ -1,0 +1,20 @@
+/* gemm.cu - rows of integers as cuBLASLt takes them. */
+#include "engine/cuda/gpu_int8.h"
+
+enum { THREADS = 256 };
+
+/* Rows of integers as products take them. Grid: rows. */
+template <class E> __global__ void __launch_bounds__(THREADS) from_int8(uint4 *out, const void *w, int ld)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	for (int i = threadIdx.x * 8; i < ld; i += THREADS * 8)
+		out[((size_t)blockIdx.x * ld + i) / 8] = gpu_int8_columns<E>(w, blockIdx.x, i, ld);
+}
+
+extern "C" {
+cudaError_t k_from_int8(cudaStream_t s, enum k_type type, void *out, const void *w, int n, int ld)
+{
+	return gpu_launch(type == K_F16 ? from_int8<F16> : from_int8<Bf16>, n, THREADS, 0, s, (uint4 *)out, w, ld);
+}
+}

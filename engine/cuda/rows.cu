@@ -1,0 +1,205 @@
+/* rows.cu - operations on one row at a time, which only move memory once: norm, silu, chosen rows. */
+#include "engine/cuda/gpu.h"
+#include "engine/cuda/kernels.h"
+
+enum { THREADS = 256 };
+
+/* The block's sum, the same bits in every thread. `part` is used once between two barriers of the caller. */
+GPU float block_sum(float *part, float v)
+{
+	float s = 0;
+
+	v = gpu_warp_sum(v);
+	if ((threadIdx.x & 31) == 0)
+		part[threadIdx.x >> 5] = v;
+	__syncthreads();
+	for (int i = 0; i < THREADS / 32; i++)
+		s += part[i];
+	return s;
+}
+
+struct norm_args {
+	void *out;
+	float *x;
+	const float *delta, *w, *bias;
+	float eps, per_col; /* 1 / cols: a division here would be a call */
+	int cols, centred;
+	enum k_type type;
+	int none; /* no padding: the emulated GPU looks at every word for addresses */
+};
+
+GPU void put4(const struct norm_args &a, size_t at, float4 v)
+{
+	if (a.type == K_F32) {
+		*(float4 *)((float *)a.out + at) = v;
+		return;
+	}
+	uint2 p = a.type == K_BF16 ? make_uint2(Bf16::pack(v.x, v.y), Bf16::pack(v.z, v.w))
+				   : make_uint2(F16::pack(v.x, v.y), F16::pack(v.z, v.w));
+	*(uint2 *)((uint16_t *)a.out + at) = p;
+}
+GPU float4 add4(float4 a, float4 b)
+{
+	return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
+}
+GPU float square4(float4 v, float mean)
+{
+	float a = v.x - mean, b = v.y - mean, c = v.z - mean, d = v.w - mean;
+	return a * a + b * b + (c * c + d * d);
+}
+
+/* One row a block, held in registers between the two passes: N * 4 * THREADS columns at most. */
+template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm_args a)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	SHARED(float, part, [2][THREADS / 32]);
+	size_t row = (size_t)blockIdx.x * a.cols;
+	float4 v[N];
+	float sum = 0, mean = 0, r;
+
+#pragma unroll
+	for (int j = 0; j < N; j++) {
+		int i = 4 * (threadIdx.x + j * THREADS);
+		v[j] = make_float4(0, 0, 0, 0);
+		if (i >= a.cols)
+			continue;
+		v[j] = *(const float4 *)(a.x + row + i);
+		if (a.delta) {
+			v[j] = add4(v[j], *(const float4 *)(a.delta + row + i));
+			*(float4 *)(a.x + row + i) = v[j];
+		}
+		sum += a.centred ? v[j].x + v[j].y + (v[j].z + v[j].w) : square4(v[j], 0);
+	}
+	sum = block_sum(part[0], sum);
+	if (a.centred) {
+		mean = sum * a.per_col;
+		sum = 0;
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			if (4 * (int)(threadIdx.x + j * THREADS) < a.cols)
+				sum += square4(v[j], mean);
+		sum = block_sum(part[1], sum);
+	}
+	r = rsqrtf(sum * a.per_col + a.eps);
+#pragma unroll
+	for (int j = 0; j < N; j++) {
+		int i = 4 * (threadIdx.x + j * THREADS);
+		if (i >= a.cols)
+			continue;
+		float4 w = *(const float4 *)(a.w + i);
+		float4 o = make_float4((v[j].x - mean) * r * w.x, (v[j].y - mean) * r * w.y, (v[j].z - mean) * r * w.z,
+				       (v[j].w - mean) * r * w.w);
+		put4(a, row + i, a.bias ? add4(o, *(const float4 *)(a.bias + i)) : o);
+	}
+}
+
+/* Any number of columns; each thread meets only what it wrote itself. */
+__global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	SHARED(float, part, [2][THREADS / 32]);
+	float *x = a.x + (size_t)blockIdx.x * a.cols, sum = 0, mean = 0, r;
+	const float *delta = a.delta ? a.delta + (size_t)blockIdx.x * a.cols : nullptr;
+
+	for (int i = threadIdx.x; i < a.cols; i += THREADS) {
+		float v = x[i];
+		if (delta)
+			x[i] = v += delta[i];
+		sum += a.centred ? v : v * v;
+	}
+	sum = block_sum(part[0], sum);
+	if (a.centred) {
+		mean = sum * a.per_col;
+		sum = 0;
+		for (int i = threadIdx.x; i < a.cols; i += THREADS)
+			sum += (x[i] - mean) * (x[i] - mean);
+		sum = block_sum(part[1], sum);
+	}
+	r = rsqrtf(sum * a.per_col + a.eps);
+	for (int i = threadIdx.x; i < a.cols; i += THREADS) {
+		float v = (x[i] - mean) * r * a.w[i] + (a.bias ? a.bias[i] : 0);
+		size_t at = (size_t)blockIdx.x * a.cols + i;
+		if (a.type == K_F32)
+			((float *)a.out)[at] = v;
+		else
+			((uint16_t *)a.out)[at] = a.type == K_BF16 ? gpu_down<Bf16>(v) : gpu_down<F16>(v);
+	}
+}
+
+template <class E, bool VECTOR>
+__global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const uint16_t *gate_up, int ffn)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	int i = (blockIdx.x * THREADS + threadIdx.x) * (VECTOR ? 8 : 1);
+	const uint16_t *row = gate_up + (size_t)blockIdx.y * 2 * ffn;
+	uint16_t *to = out + (size_t)blockIdx.y * ffn;
+
+	if (i >= ffn)
+		return;
+	if (!VECTOR) {
+		to[i] = gpu_down<E>(gpu_silu_mul(E::up(row[2 * i]), E::up(row[2 * i + 1])));
+		return;
+	}
+	float v[16];
+	gpu_up8<E>(v, *(const uint4 *)(row + 2 * i));
+	gpu_up8<E>(v + 8, *(const uint4 *)(row + 2 * i + 8));
+#pragma unroll
+	for (int j = 0; j < 8; j++)
+		v[j] = gpu_silu_mul(v[2 * j], v[2 * j + 1]);
+	*(uint4 *)(to + i) =
+		make_uint4(E::pack(v[0], v[1]), E::pack(v[2], v[3]), E::pack(v[4], v[5]), E::pack(v[6], v[7]));
+}
+
+template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const T *x, const int32_t *row, int n)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	const T *from = x + (size_t)row[blockIdx.x] * n;
+
+	for (int i = threadIdx.x; i < n; i += THREADS)
+		out[(size_t)blockIdx.x * n + i] = from[i];
+}
+
+template <class E> static cudaError_t choose_silu(cudaStream_t s, void *out, const void *gate_up, int n, int ffn)
+{
+	int per = ffn % 8 ? THREADS : 8 * THREADS;
+	auto kernel = ffn % 8 ? silu_mul<E, false> : silu_mul<E, true>;
+
+	return gpu_launch(kernel, dim3((ffn + per - 1) / per, n), THREADS, 0, s, (uint16_t *)out,
+			  (const uint16_t *)gate_up, ffn);
+}
+
+extern "C" {
+void k_overlap(bool on)
+{
+	gpu_overlap = on;
+}
+
+cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w,
+		       const float *bias, bool centred, float eps, int n, int cols)
+{
+	struct norm_args a = {out, x, delta, w, bias, eps, 1.0f / cols, cols, centred, type, 0};
+
+	if (cols % 4 || cols > 32 * THREADS)
+		return gpu_launch(add_norm_any, n, THREADS, 0, s, a);
+	if (cols <= 8 * THREADS)
+		return gpu_launch(add_norm<2>, n, THREADS, 0, s, a);
+	return gpu_launch(add_norm<8>, n, THREADS, 0, s, a);
+}
+
+cudaError_t k_silu_mul(cudaStream_t s, enum k_type type, void *out, const void *gate_up, int n, int ffn)
+{
+	return (type == K_F16 ? choose_silu<F16> : choose_silu<Bf16>)(s, out, gate_up, n, ffn);
+}
+
+cudaError_t k_rows(cudaStream_t s, void *out, const void *x, const int32_t *row, int n, int bytes)
+{
+	if (bytes % 16)
+		return gpu_launch(rows<uint16_t>, n, THREADS, 0, s, (uint16_t *)out, (const uint16_t *)x, row,
+				  bytes / 2);
+	return gpu_launch(rows<uint4>, n, THREADS, 0, s, (uint4 *)out, (const uint4 *)x, row, bytes / 16);
+}
+}
