@@ -4,19 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/rank/device.h"
-#include "daemon/rank/plan.h"
-#include "daemon/rank/files.h"
 #include "daemon/front/front.h"
+#include "daemon/front/model.h"
+#include "daemon/link.h"
+#include "daemon/options.h"
+#include "daemon/rank/device.h"
+#include "daemon/rank/files.h"
+#include "daemon/rank/plan.h"
 #include "daemon/rank/place.h"
 #include "daemon/rank/serve.h"
 #include "engine/checkpoint/inspect.h"
-#include "engine/models/generation.h"
 #include "parallel/board.h"
-#include "rpc/server/handover.h"
+#include "rpc/codec/codec.h"
 
 struct daemon {
 	struct options opt;
@@ -24,7 +25,8 @@ struct daemon {
 	struct core_share cores;
 	struct node node;
 	struct link link;
-	struct front front;
+	struct front *front; /* rank 0 */
+	struct front_model model;
 	struct node_report *ranks;
 	uint64_t begin; /* ns */
 };
@@ -42,106 +44,63 @@ static void print_version(void)
 	printf("CUDA:       %s\n", plugin_worth_trying() ? "a driver is installed" : "no NVIDIA driver is installed");
 }
 
-static void default_socket(struct options *o)
-{
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-
-	if (o->uds)
-		return;
-	if (dir && *dir) {
-		o->uds = xprintf("%s/xversed.sock", dir);
-		return;
-	}
-	mkdir("/run/xversed", 0755); /* for root; whoever may not is told by the bind */
-	o->uds = xstrdup("/run/xversed/xversed.sock");
-}
-
-/* The last part of the model's path. */
-static void name_model(struct daemon *d)
-{
-	char *path = xstrdup(d->opt.served_name ? d->opt.served_name : d->opt.model);
-	size_t n = strlen(path);
-	char *slash;
-
-	while (n > 1 && path[n - 1] == '/')
-		path[--n] = 0;
-	slash = d->opt.served_name ? NULL : strrchr(path, '/');
-	snprintf(d->front.model_name, sizeof d->front.model_name, "%s", slash && slash[1] ? slash + 1 : path);
-	free(path);
-}
-
 static uint64_t mix(uint64_t h, uint64_t v)
 {
 	h = (h ^ v) * 0x9e3779b97f4a7c15u;
 	return h ^ h >> 29;
 }
 
-/* Files, config and what overrides them: the same number means the same model. */
-static void take_fingerprint(struct daemon *d)
+/* Of files and config: the same number means the same model. */
+static uint64_t model_fingerprint(const struct daemon *d)
 {
 	const struct node *n = &d->node;
 	const unsigned char *c = (const unsigned char *)&n->cfg;
 	uint64_t h = n->files ? checkpoint_fingerprint(n->files) : mix(1, (uint64_t)d->opt.dummy_seed);
 
-	for (size_t i = 0; i < offsetof(struct model_config, note); i++) /* what was noted is no property */
+	for (size_t i = 0; i < offsetof(struct model_config, note); i++) /* notes are no property of the model */
 		h = mix(h, c[i]);
-	h = mix(h, d->front.tokenizer ? tokenizer_fingerprint(d->front.tokenizer) : 0);
-	d->node.fingerprint = h;
-	snprintf(d->front.fingerprint, sizeof d->front.fingerprint, "%016llx", (unsigned long long)h);
+	return h;
 }
 
-/* A format asked for must be there; without the model's own one the server does all but Chat, and tells why not. */
-static int open_chat(struct daemon *d, struct why *why)
+/* Completes what clients see of the loaded model. */
+static void fill_model(struct daemon *d)
 {
-	struct front *f = &d->front;
-	struct why inner = {""};
-	int err = chat_open(&f->chat, d->opt.model, d->opt.chat_template, f->tokenizer, &inner);
+	const struct node *n = &d->node;
+	struct front_model *m = &d->model;
 
-	if (err && d->opt.chat_template)
-		return fail(why, err, "%.500s", inner.text);
-	snprintf(f->no_chat, sizeof f->no_chat, "%s", inner.text);
-	if (err && err != ERR_UNKNOWN)
-		log_at(LOG_WARN, "%s", inner.text);
-	if (!err)
-		log_event(LOG_INFO, "chat", " format=\"%s\"", chat_name(f->chat));
-	return 0;
-}
-
-/* Rank 0: a model without tokenizer files is served by ids. */
-static int open_words(struct daemon *d, struct why *why)
-{
-	int err;
-
-	if (d->world.rank)
-		return 0;
-	snprintf(d->front.no_chat, sizeof d->front.no_chat, "this model has no tokenizer");
-	err = tokenizer_open(&d->front.tokenizer, d->opt.model, why);
-	if (err == ERR_UNKNOWN) {
-		log_at(LOG_WARN, "%s: prompts must come as token ids", why->text);
-		err = 0;
-	}
-	if (!err && d->front.tokenizer && tokenizer_vocab(d->front.tokenizer) > d->node.cfg.vocab) {
-		log_at(LOG_WARN,
-		       "%s: the tokenizer has %d words, the model %d: ids from there on are refused, and no text becomes one",
-		       d->opt.model, tokenizer_vocab(d->front.tokenizer), d->node.cfg.vocab);
-		err = tokenizer_limit(d->front.tokenizer, d->node.cfg.vocab, why);
-	}
-	return !err && d->front.tokenizer ? open_chat(d, why) : err;
+	m->fingerprint = model_fingerprint(d);
+	m->architecture = n->cfg.architecture;
+	m->numerics_class = n->numerics_class;
+	m->device = n->cuda ? "cuda" : "cpu";
+	m->isa = device_name(n);
+	m->parameters = model_parameters(&n->cfg);
+	m->n_blocks = n->n_blocks;
+	m->max_model_len = n->max_model_len;
+	m->max_tokens = n->limits.max_tokens;
+	m->threads = n->threads;
+	m->report = d->ranks;
 }
 
 static int open_front(struct daemon *d, struct why *why)
 {
+	const struct node *n = &d->node;
+	struct front_options how = {.opt = &d->opt,
+				    .link = &d->link,
+				    .board = d->world.board,
+				    .model = &d->model,
+				    .starter = world_starter()};
+
 	if (d->world.rank)
 		return 0;
-	default_socket(&d->opt);
-	d->front.link = &d->link;
-	d->front.opt = &d->opt;
-	d->front.board = d->world.board;
-	d->front.node = &d->node;
-	d->front.starter = world_starter();
-	link_init(&d->link, d->node.limits.max_seqs);
+	options_settle(&d->opt);
+	d->model = (struct front_model){.vocab = n->cfg.vocab,
+					.n_eos = n->cfg.n_eos,
+					.eos = n->cfg.eos,
+					.max_seqs = n->limits.max_seqs,
+					.ranks = d->world.size};
+	link_init(&d->link, n->limits.max_seqs);
 	atomic_store(&d->link.state, LINK_LOADING);
-	return front_start(&d->front, why);
+	return front_open(&d->front, &how, why);
 }
 
 static void last_words(void *arg, const struct blame *what)
@@ -152,8 +111,7 @@ static void last_words(void *arg, const struct blame *what)
 
 	blame_text(what, text, sizeof text);
 	e.text = text;
-	if (d->world.rank == 0)
-		front_last_words(&d->front, &e);
+	front_last_words(d->front, &e);
 }
 
 /* The launcher watches rank 0 as the other ranks do. */
@@ -161,7 +119,7 @@ static void tell_alive(void *arg)
 {
 	const struct daemon *d = arg;
 
-	handover_say(d->front.beat_fd, HANDOVER_ALIVE);
+	front_alive(d->front);
 }
 
 static void start_watch(struct daemon *d)
@@ -182,7 +140,7 @@ static void tell_ready(void *arg)
 	log_event(LOG_INFO, "ready",
 		  " seconds=%.2f model=\"%s\" ranks=%d threads=%d device=\"%s\" class=%s weights_gib=%.2f kv_gib=%.2f "
 		  "kv_tokens=%d socket=\"%s\"",
-		  (double)(now_ns() - d->begin) / 1e9, d->front.model_name, d->world.size, n->threads, device_name(n),
+		  (double)(now_ns() - d->begin) / 1e9, d->opt.served_name, d->world.size, n->threads, device_name(n),
 		  n->numerics_class, (double)n->report.weight_bytes / (1 << 30), (double)n->report.kv_bytes / (1 << 30),
 		  n->n_blocks * (int)d->opt.block_size, d->opt.uds);
 }
@@ -191,38 +149,28 @@ static void run(struct daemon *d)
 {
 	d->ranks = xalloc((size_t)d->world.size, sizeof *d->ranks);
 	world_gather(&d->world, &d->node.report, sizeof d->node.report, d->ranks);
-	d->front.ranks = d->ranks;
 	if (d->world.rank) {
 		log_file_on_hangup();
 		follow(&d->node);
 		return;
 	}
-	take_fingerprint(d);
+	fill_model(d);
 	serve(&d->node, &d->link, tell_ready, d);
-	front_join(&d->front);
+	front_close(d->front);
 	link_finish(&d->link);
 }
 
 static int start(struct daemon *d, struct why *why)
 {
-	struct generation_config g;
 	int err = node_agree(&d->world, log_file_open(d->opt.log_file, why), why);
 
 	if (err)
 		return err;
 	place_rank(&d->cores, &d->world, &d->opt);
 	err = node_prepare(&d->node, &d->opt, &d->world, &d->cores, why);
-	if (!err)
-		err = open_words(d, why);
-	if (!err && d->world.rank == 0 && (!d->opt.generation_config || strcmp(d->opt.generation_config, "none"))) {
-		err = generation_config_read(&g, d->opt.model, why);
-		if (!err)
-			front_defaults(&d->front, &g);
-	}
 	err = node_agree(&d->world, err, why);
 	if (err)
 		return err;
-	name_model(d);
 	err = open_front(d, why);
 	if (!err && d->world.rank == 0)
 		err = pid_file_write(d->opt.pid_file,
@@ -232,6 +180,16 @@ static int start(struct daemon *d, struct why *why)
 		return err;
 	start_watch(d);
 	return node_load(&d->node, &d->link.progress, why);
+}
+
+/* Every open call gets the reason. */
+static void tell_clients(struct daemon *d, const char *reason)
+{
+	char *text = xprintf("the server could not start: %s", reason);
+	struct rpc_error e = {.code = ERR_INTERNAL, .text = text, .rank = -1, .step = -1, .pid = -1};
+
+	front_last_words(d->front, &e);
+	free(text);
 }
 
 static int inspect(const char *path)
@@ -276,7 +234,7 @@ int main(int argc, char **argv)
 			if (err == ERR_LIMIT && d.node.cuda)
 				dry_run_ranks(stderr, &d.opt, d.world.size);
 			start_failed(why.text);
-			front_start_failed(&d.front, why.text);
+			tell_clients(&d, why.text);
 			pid_file_remove();
 		}
 		world_finish(&d.world);

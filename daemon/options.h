@@ -53,10 +53,11 @@ struct options {
 
 /* 0; ERR_INVALID with a text that names the flag, the value and the nearest right one. */
 int options_parse(struct options *o, int argc, char **argv, struct why *why);
+void options_settle(struct options *o); /* sets uds and served_name where they were not given */
 void options_finish(struct options *o);
 void options_help(void); /* to standard output, in groups */
 /* "16k" = 16000, "16K" = 16384; likewise m, M, g, G. */
-int number_parse(const char *text, int64_t *out);
+int options_number(const char *text, int64_t *out);
 
 /* ---- the table ---- */
 enum option_kind { OPT_FLAG, OPT_NO_FLAG /* --no-X clears */, OPT_NUMBER, OPT_TEXT, OPT_CHOICE };

@@ -7,14 +7,14 @@
 
 #include "rpc/server/share.h"
 
-void accounts_init(struct accounts *t)
+void front_accounts_init(struct front_accounts *t)
 {
 	memset(t, 0, sizeof *t);
 	if (getrandom(&t->secret, sizeof t->secret, 0) != (ssize_t)sizeof t->secret)
 		t->secret = now_ns();
 }
 
-void accounts_limit(struct accounts *t, enum account_share k, int64_t most)
+void front_accounts_limit(struct front_accounts *t, enum front_share k, int64_t most)
 {
 	const int64_t limit = 1ll << 50; /* far above what fits, so that shares can be multiplied */
 
@@ -36,22 +36,23 @@ static uint64_t hash(uint64_t h, uid_t uid, const char *text)
 	return h;
 }
 
-uint64_t accounts_turn(const struct accounts *t, uid_t uid, const struct rpc_asker *asker)
+uint64_t front_accounts_turn(const struct front_accounts *t, uid_t uid, const struct rpc_asker *asker)
 {
 	return hash(hash(t->secret, uid, asker->key), 1, *asker->key ? "" : asker->client);
 }
 
-static struct account *find(struct accounts *t, uid_t uid, const struct rpc_asker *asker, struct account *parent)
+static struct front_account *find(struct front_accounts *t, uid_t uid, const struct rpc_asker *asker,
+				  struct front_account *parent)
 {
-	uint64_t number = accounts_turn(t, uid, asker);
-	struct account **head = &t->bucket[number % ACCOUNT_BUCKETS], *a = *head;
+	uint64_t number = front_accounts_turn(t, uid, asker);
+	struct front_account **head = &t->bucket[number % ACCOUNT_BUCKETS], *a = *head;
 
 	while (a && (a->uid != uid || strcmp(a->key, asker->key) || strcmp(a->client, asker->client)))
 		a = a->next;
 	if (a)
 		return a;
 	a = xalloc(1, sizeof *a);
-	*a = (struct account){.next = *head, .parent = parent, .number = number, .uid = uid};
+	*a = (struct front_account){.next = *head, .parent = parent, .number = number, .uid = uid};
 	a->scope = hash(t->secret, uid, asker->key);
 	strcpy(a->key, asker->key); /* both are bounded by the codec */
 	strcpy(a->client, asker->client);
@@ -59,9 +60,9 @@ static struct account *find(struct accounts *t, uid_t uid, const struct rpc_aske
 	return a;
 }
 
-static void leave(struct accounts *t, struct account *a)
+static void leave(struct front_accounts *t, struct front_account *a)
 {
-	struct account **at = &t->bucket[a->number % ACCOUNT_BUCKETS];
+	struct front_account **at = &t->bucket[a->number % ACCOUNT_BUCKETS];
 
 	if (--a->users)
 		return;
@@ -73,44 +74,45 @@ static void leave(struct accounts *t, struct account *a)
 	free(a);
 }
 
-void stake_open(struct stake *s, struct accounts *t, uid_t uid, bool owner, const struct rpc_asker *asker)
+void front_stake_open(struct front_stake *s, struct front_accounts *t, uid_t uid, bool owner,
+		      const struct rpc_asker *asker)
 {
 	const struct rpc_asker account = {asker->key, ""}, client = {"", asker->client};
-	struct account *a = find(t, uid, &account, NULL);
+	struct front_account *a = find(t, uid, &account, NULL);
 
 	if (!*asker->key && *asker->client) {
-		struct account *child = find(t, uid, &client, a);
+		struct front_account *child = find(t, uid, &client, a);
 		a->users += !child->users;
 		a = child;
 	}
 	a->users++;
-	*s = (struct stake){.all = t, .account = a, .owner = owner};
+	*s = (struct front_stake){.all = t, .account = a, .owner = owner};
 }
 
 /* More that it may take. */
-static int64_t room(const struct stake *s, const struct account *a, enum account_share k)
+static int64_t room(const struct front_stake *s, const struct front_account *a, enum front_share k)
 {
-	const struct accounts *t = s->all;
+	const struct front_accounts *t = s->all;
 	int64_t free = a->parent ? room(s, a->parent, k) : t->most[k] - t->held[k] - (s->owner ? 0 : t->kept[k]);
 
 	return share_room(free, a->held[k], s->owner);
 }
 
-static void add(struct stake *s, enum account_share k, int64_t amount)
+static void add(struct front_stake *s, enum front_share k, int64_t amount)
 {
 	s->held[k] += amount;
 	s->all->held[k] += amount;
-	for (struct account *a = s->account; a; a = a->parent)
+	for (struct front_account *a = s->account; a; a = a->parent)
 		a->held[k] += amount;
 }
 
 /* A single call with more tokens or bytes than a share is judged by the limits of all alone, where its account holds
  * nothing else. */
-int stake_hold(struct stake *s, enum account_share k, int64_t amount, struct why *why)
+int front_stake_hold(struct front_stake *s, enum front_share k, int64_t amount, struct why *why)
 {
 	static const char *const what[] = {"calls of yours are open", "tokens of yours are waiting",
 					   "bytes of requests of yours are open"};
-	struct account *a = s->account;
+	struct front_account *a = s->account;
 
 	if (room(s, a, k) < amount && (a->held[k] || k == SHARE_CALLS)) {
 		s->all->refused[k]++;
@@ -122,13 +124,13 @@ int stake_hold(struct stake *s, enum account_share k, int64_t amount, struct why
 	return 0;
 }
 
-void stake_wait(struct stake *s)
+void front_stake_wait(struct front_stake *s)
 {
 	turns_wait(&s->all->turns, &s->account->turn);
 	s->waits = true;
 }
 
-void stake_run(struct stake *s)
+void front_stake_run(struct front_stake *s)
 {
 	turns_take(&s->all->turns, &s->account->turn);
 	s->waits = false;
@@ -136,7 +138,7 @@ void stake_run(struct stake *s)
 	add(s, SHARE_TOKENS, -s->held[SHARE_TOKENS]);
 }
 
-void stake_close(struct stake *s)
+void front_stake_close(struct front_stake *s)
 {
 	if (!s->account)
 		return;
@@ -145,12 +147,12 @@ void stake_close(struct stake *s)
 	if (s->runs)
 		turns_end(&s->all->turns, &s->account->turn);
 	for (int k = 0; k < SHARES; k++)
-		add(s, (enum account_share)k, -s->held[k]);
+		add(s, (enum front_share)k, -s->held[k]);
 	leave(s->all, s->account);
-	*s = (struct stake){0};
+	*s = (struct front_stake){0};
 }
 
-int stake_place(const struct stake *s, int earlier)
+int front_stake_place(const struct front_stake *s, int earlier)
 {
 	return turns_place(&s->all->turns, &s->account->turn, earlier + 1);
 }

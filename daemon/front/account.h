@@ -9,18 +9,18 @@
 #include "engine/sched/turns.h"
 #include "rpc/codec/codec.h"
 
-enum account_share {
+enum front_share {
 	SHARE_CALLS,  /* open calls: places in the queue and in the batch */
 	SHARE_TOKENS, /* prompt tokens of waiting calls */
 	SHARE_BYTES,  /* of open requests */
 	SHARES
 };
 
-struct account {
-	struct account *next;   /* of its bucket */
-	struct account *parent; /* of a client without a key: its user's account */
-	uint64_t number;        /* whose turn it is, accounts_turn() */
-	uint64_t scope;         /* of (user, key), for the prefix cache: the same whenever it comes */
+struct front_account {
+	struct front_account *next;   /* of its bucket */
+	struct front_account *parent; /* of a client without a key: its user's account */
+	uint64_t number;              /* whose turn it is, front_accounts_turn() */
+	uint64_t scope;               /* of (user, key), for the prefix cache: the same whenever it comes */
 	uid_t uid;
 	int users;        /* open calls and clients */
 	struct turn turn; /* posted calls; the engine has its own, this one tells places */
@@ -30,8 +30,8 @@ struct account {
 };
 
 enum { ACCOUNT_BUCKETS = 256 };
-struct accounts {
-	struct account *bucket[ACCOUNT_BUCKETS];
+struct front_accounts {
+	struct front_account *bucket[ACCOUNT_BUCKETS];
 	struct turns turns;
 	uint64_t secret; /* scopes cannot be guessed */
 	int64_t most[SHARES], kept[SHARES] /* for owners */, held[SHARES];
@@ -39,25 +39,26 @@ struct accounts {
 };
 
 /* What one call holds of its account. */
-struct stake {
-	struct accounts *all;
-	struct account *account; /* NULL: none yet */
-	bool owner;              /* root or the server's user: gets what is kept, and a larger share */
-	bool waits, runs;        /* in the engine */
+struct front_stake {
+	struct front_accounts *all;
+	struct front_account *account; /* NULL: none yet */
+	bool owner;                    /* root or the server's user: gets what is kept, and a larger share */
+	bool waits, runs;              /* in the engine */
 	int64_t held[SHARES];
 };
 
-void accounts_init(struct accounts *t);
-void accounts_limit(struct accounts *t, enum account_share k, int64_t most);
+void front_accounts_init(struct front_accounts *t);
+void front_accounts_limit(struct front_accounts *t, enum front_share k, int64_t most);
 /* A number of (user, key, else client): the same whenever it comes. */
-uint64_t accounts_turn(const struct accounts *t, uid_t uid, const struct rpc_asker *asker);
-void stake_open(struct stake *s, struct accounts *t, uid_t uid, bool owner, const struct rpc_asker *asker);
+uint64_t front_accounts_turn(const struct front_accounts *t, uid_t uid, const struct rpc_asker *asker);
+void front_stake_open(struct front_stake *s, struct front_accounts *t, uid_t uid, bool owner,
+		      const struct rpc_asker *asker);
 /* 0, or ERR_BUSY with numbers: the account's share is used up and nothing is held. */
-int stake_hold(struct stake *s, enum account_share k, int64_t amount, struct why *why);
-void stake_wait(struct stake *s);  /* posted to the engine */
-void stake_run(struct stake *s);   /* admitted: its tokens wait no more */
-void stake_close(struct stake *s); /* all is given back; nothing happens where it is not open */
+int front_stake_hold(struct front_stake *s, enum front_share k, int64_t amount, struct why *why);
+void front_stake_wait(struct front_stake *s);  /* posted to the engine */
+void front_stake_run(struct front_stake *s);   /* admitted: its tokens wait no more */
+void front_stake_close(struct front_stake *s); /* all is given back; nothing happens where it is not open */
 /* Its place in the queue if `earlier` calls of the same client wait before it, from 1. */
-int stake_place(const struct stake *s, int earlier);
+int front_stake_place(const struct front_stake *s, int earlier);
 
 #endif

@@ -1,29 +1,11 @@
 /* A request becomes a call: prompt to ids, fields to sampling, limits checked before the engine hears of it.
  */
-#include "daemon/front/front.h"
+#include "daemon/front/inside.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void open_call_destroy(struct open_call *c)
-{
-	if (!c)
-		return;
-	if (c->request)
-		rpc_request_free(c->request);
-	free(c->request);
-	ids_finish(&c->ids);
-	free(c->stop_ids);
-	free(c->bias);
-	free(c->mask);
-	free(c->missing);
-	detok_destroy(c->detok);
-	stop_finish(&c->stop);
-	stake_close(&c->stake);
-	free(c);
-}
 
 static int append(struct ids *ids, const int32_t *more, int n, struct why *why)
 {
@@ -42,12 +24,12 @@ static int append(struct ids *ids, const int32_t *more, int n, struct why *why)
 	return 0;
 }
 
-static const struct rpc_prompt *prompt_of(const struct open_call *c)
+static const struct rpc_prompt *prompt_of(const struct front_call *c)
 {
 	return c->request->kind == RPC_SCORE ? &c->request->score.prompt : &c->request->generate.prompt;
 }
 
-static struct encode_options encode_how(const struct open_call *c)
+static struct encode_options encode_how(const struct front_call *c)
 {
 	const struct rpc_request *r = c->request;
 	bool add_special = r->kind == RPC_SCORE ? r->score.add_special
@@ -57,7 +39,7 @@ static struct encode_options encode_how(const struct open_call *c)
 	return (struct encode_options){.add_special = add_special, .parse_special = true};
 }
 
-static bool is_cut(const struct open_call *c)
+static bool is_cut(const struct front_call *c)
 {
 	return c->request->kind != RPC_SCORE && front_has(&c->request->generate.sampling, RPC_TRUNCATE_PROMPT) &&
 	       c->request->generate.sampling.truncate_prompt;
@@ -65,18 +47,18 @@ static bool is_cut(const struct open_call *c)
 
 /* Prompts that are a little too long are still counted, for the message; of those that are cut all tokens are needed.
  */
-int front_most_tokens(const struct front *f, const struct open_call *c)
+static int most_tokens(const struct front *f, const struct front_call *c)
 {
 	enum { CUT_MOST = 1 << 24 };
 
-	return is_cut(c) ? CUT_MOST : 2 * min_int(f->node->max_model_len, INT32_MAX / 2);
+	return is_cut(c) ? CUT_MOST : 2 * min_int(f->model->max_model_len, INT32_MAX / 2);
 }
 
 /* A prompt that cannot fit is refused before anybody tokenizes or copies it. */
-static int check_prompt(const struct front *f, const struct open_call *c, struct why *why)
+static int check_prompt(const struct front *f, const struct front_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
-	size_t most = (size_t)f->node->max_model_len,
+	size_t most = (size_t)f->model->max_model_len,
 	       reach = p->is_text && f->tokenizer ? tokenizer_reach(f->tokenizer) : SIZE_MAX;
 
 	if (is_cut(c))
@@ -91,13 +73,13 @@ static int check_prompt(const struct front *f, const struct open_call *c, struct
 
 /* Unless the helper thread did it already. What it made of a text may hold tokens that the model's files add by
  * themselves, of a vocabulary larger than the model's. */
-static int encode_prompt(struct front *f, struct open_call *c, struct why *why)
+static int encode_prompt(struct front *f, struct front_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
 	int err;
 
 	if (c->encoded)
-		return tokenizer_vocab(f->tokenizer) > f->node->cfg.vocab
+		return tokenizer_vocab(f->tokenizer) > f->model->vocab
 			       ? front_check_ids(f, c->ids.id, c->ids.n, "prompt", why)
 			       : 0;
 	if (p->is_text && !f->tokenizer)
@@ -108,9 +90,9 @@ static int encode_prompt(struct front *f, struct open_call *c, struct why *why)
 	return err ? err : append(&c->ids, p->ids, p->n_ids, why);
 }
 
-static int check_length(const struct front *f, struct open_call *c, struct why *why)
+static int check_length(const struct front *f, struct front_call *c, struct why *why)
 {
-	int most = f->node->max_model_len, n = c->call.n_prompt;
+	int most = f->model->max_model_len, n = c->call.n_prompt;
 
 	if (!n)
 		return fail(why, ERR_INVALID, "prompt: empty");
@@ -125,7 +107,7 @@ static int check_length(const struct front *f, struct open_call *c, struct why *
 	return 0;
 }
 
-static int fill_resume(struct front *f, struct open_call *c, const struct rpc_resume *r, struct why *why)
+static int fill_resume(struct front *f, struct front_call *c, const struct rpc_resume *r, struct why *why)
 {
 	int err;
 
@@ -134,15 +116,15 @@ static int fill_resume(struct front *f, struct open_call *c, const struct rpc_re
 	if (strcmp(r->fingerprint, f->fingerprint))
 		return fail(why, ERR_MISMATCH, "resume: the stream came from model %.40s, this one is %s",
 			    r->fingerprint, f->fingerprint);
-	if (strcmp(r->numerics_class, f->node->numerics_class))
+	if (strcmp(r->numerics_class, f->model->numerics_class))
 		return fail(why, ERR_MISMATCH, "resume: the stream has numerics class %.80s, this server has %s",
-			    r->numerics_class, f->node->numerics_class);
+			    r->numerics_class, f->model->numerics_class);
 	err = front_check_ids(f, r->ids, r->n_ids, "resume.ids", why);
 	if (err)
 		return err;
-	if (r->n_ids > f->node->max_model_len)
+	if (r->n_ids > f->model->max_model_len)
 		return fail(why, ERR_LIMIT, "resume: %d tokens were received; --max-model-len is %d", r->n_ids,
-			    f->node->max_model_len);
+			    f->model->max_model_len);
 	err = append(&c->ids, r->ids, r->n_ids, why);
 	if (err)
 		return err;
@@ -162,7 +144,7 @@ static void truncate_prompt(struct ids *ids, uint32_t keep)
 	ids->n -= drop;
 }
 
-static bool skip_special(const struct open_call *c)
+static bool skip_special(const struct front_call *c)
 {
 	const struct rpc_sampling *s = &c->request->generate.sampling;
 
@@ -170,9 +152,9 @@ static bool skip_special(const struct open_call *c)
 }
 
 /* Asked for; else the model's own default as far as the context holds it; else what the context leaves. */
-static int max_tokens(const struct front *f, const struct open_call *c, const struct rpc_sampling *s)
+static int max_tokens(const struct front *f, const struct front_call *c, const struct rpc_sampling *s)
 {
-	int left = max_int(0, f->node->max_model_len - c->call.n_prompt);
+	int left = max_int(0, f->model->max_model_len - c->call.n_prompt);
 
 	if (front_has(s, RPC_MAX_TOKENS))
 		return (int)s->max_tokens;
@@ -182,7 +164,7 @@ static int max_tokens(const struct front *f, const struct open_call *c, const st
 }
 
 /* The answer's text goes on where the prompt's ends. */
-static struct detok *start_text(const struct front *f, const struct open_call *c)
+static struct detok *start_text(const struct front *f, const struct front_call *c)
 {
 	struct detok *d = detok_create(f->tokenizer, skip_special(c));
 
@@ -192,7 +174,7 @@ static struct detok *start_text(const struct front *f, const struct open_call *c
 
 /* An empty text is where every text of the model begins: at its begin token, which some tokenizers do not add by
  * themselves. */
-static int begin_empty(const struct front *f, struct open_call *c, struct why *why)
+static int begin_empty(const struct front *f, struct front_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
 	int32_t bos = f->tokenizer ? tokenizer_bos(f->tokenizer) : -1;
@@ -202,7 +184,7 @@ static int begin_empty(const struct front *f, struct open_call *c, struct why *w
 		       : append(&c->ids, &bos, 1, why);
 }
 
-static int make_generate(struct front *f, struct open_call *c, struct why *why)
+static int make_generate(struct front *f, struct front_call *c, struct why *why)
 {
 	const struct rpc_generate *g = &c->request->generate;
 	const struct rpc_sampling *s = &g->sampling;
@@ -231,7 +213,7 @@ static int make_generate(struct front *f, struct open_call *c, struct why *why)
 	return 0;
 }
 
-static int make_score(struct front *f, struct open_call *c, struct why *why)
+static int make_score(struct front *f, struct front_call *c, struct why *why)
 {
 	const struct rpc_score *s = &c->request->score;
 	int err = encode_prompt(f, c, why);
@@ -243,7 +225,7 @@ static int make_score(struct front *f, struct open_call *c, struct why *why)
 	return err;
 }
 
-static void send_started(struct front *f, const struct open_call *c)
+static void send_started(struct front *f, const struct front_call *c)
 {
 	struct rpc_reply r = {.kind = RPC_R_STARTED};
 	bool echo = c->request->kind == RPC_GENERATE && c->request->generate.echo;
@@ -251,7 +233,7 @@ static void send_started(struct front *f, const struct open_call *c)
 	r.started = (struct rpc_started){.call = c->id,
 					 .seed = c->call.how.seed,
 					 .fingerprint = f->fingerprint,
-					 .numerics_class = f->node->numerics_class,
+					 .numerics_class = f->model->numerics_class,
 					 .prompt_tokens = (uint32_t)c->call.n_prompt,
 					 .prompt_ids = c->ids.id,
 					 .n_prompt_ids = echo ? c->call.n_prompt : 0};
@@ -259,7 +241,7 @@ static void send_started(struct front *f, const struct open_call *c)
 }
 
 /* The prompt's own text; its logprobs come as they are computed. */
-static void send_echo(struct front *f, const struct open_call *c)
+static void send_echo(struct front *f, const struct front_call *c)
 {
 	struct rpc_reply r = {.kind = RPC_R_CHUNK};
 	char *text;
@@ -273,13 +255,13 @@ static void send_echo(struct front *f, const struct open_call *c)
 	free(text);
 }
 
-static void refuse(struct front *f, struct open_call *c, int err, const char *text)
+static void refuse(struct front *f, struct front_call *c, int err, const char *text)
 {
 	front_refuse(f, c, err, text);
-	open_call_destroy(c);
+	front_call_destroy(c);
 }
 
-static int make_call(struct front *f, struct open_call *c, struct why *why)
+static int make_call(struct front *f, struct front_call *c, struct why *why)
 {
 	int err = c->request->kind == RPC_SCORE ? make_score(f, c, why) : make_generate(f, c, why);
 
@@ -296,7 +278,7 @@ static int make_call(struct front *f, struct open_call *c, struct why *why)
 }
 
 /* The prompt is there as ids, or short enough to become ids at once. */
-static void post_encoded(struct front *f, struct open_call *c)
+static void post(struct front *f, struct front_call *c)
 {
 	struct command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
 	struct why why = {""};
@@ -305,7 +287,7 @@ static void post_encoded(struct front *f, struct open_call *c)
 	if (!err && c->call.n_resume && front_replay(c)) {
 		send_started(f, c);
 		front_send_missing(f, c);
-		open_call_destroy(c);
+		front_call_destroy(c);
 		return;
 	}
 	if (!err && !link_command(f->link, &cmd))
@@ -315,101 +297,83 @@ static void post_encoded(struct front *f, struct open_call *c)
 		return;
 	}
 	f->adds_posted++;
-	stake_wait(&c->stake);
-	c->next = f->bucket[c->id % FRONT_BUCKETS];
-	f->bucket[c->id % FRONT_BUCKETS] = c;
+	front_stake_wait(&c->stake);
+	front_add(f, c);
 	send_started(f, c);
 	send_echo(f, c);
 	front_send_missing(f, c);
 }
 
-static void encoded(struct front *f, struct open_call *c, struct words_job *job)
+/* Takes what *job holds. */
+static void encoded(struct front *f, struct front_call *c, struct front_job *job)
 {
 	c->ids = job->ids;
 	c->encoded = true;
 	if (job->ids.over && job->err && !is_cut(c))
 		fail(&job->why, job->err, "the prompt has more than %d tokens; --max-model-len is %d", job->ids.most,
-		     f->node->max_model_len);
+		     f->model->max_model_len);
 	if (c->cancelled)
-		open_call_destroy(c);
+		front_call_destroy(c);
 	else if (job->err)
 		refuse(f, c, job->err, job->why.text);
 	else if (f->draining)
 		refuse(f, c, ERR_DRAINING, "the server is draining");
 	else
-		post_encoded(f, c);
+		post(f, c);
 }
 
-static void hand_over(struct front *f, struct open_call *c, const struct words_job *from)
+static void hand_over(struct front *f, struct front_call *c, const struct front_job *from)
 {
-	struct words_job *job = xalloc(1, sizeof *job);
+	struct front_job *job = xalloc(1, sizeof *job);
 
 	*job = *from;
 	c->next = f->tokenizing;
 	f->tokenizing = c;
-	words_put(&f->words, job);
+	front_helpers_put(&f->helpers, job);
 }
 
-void front_post(struct front *f, struct open_call *c)
+static void fill_job(const struct front_call *c, struct front_job *job)
 {
 	const struct rpc_prompt *p = prompt_of(c);
-	struct words_job job = {.call = c->id, .client = c->stake.account->number};
-	struct why why = {""};
-	int err;
 
-	if (c->request->kind == RPC_CHAT) {
-		if (front_chat(f, c, &job))
-			encoded(f, c, &job);
-		else
-			hand_over(f, c, &job);
-		return;
-	}
-	err = check_prompt(f, c, &why);
-	if (err) {
-		refuse(f, c, err, why.text);
-	} else if (!p->is_text || !f->tokenizer) {
-		post_encoded(f, c);
+	job->text = p->text;
+	job->len = p->text_len;
+	job->how = encode_how(c);
+}
+
+void front_admit(struct front *f, struct front_call *c)
+{
+	struct front_job job = {.call = c->id, .client = c->stake.account->number};
+	bool chat = c->request->kind == RPC_CHAT;
+
+	job.err = chat ? front_check_chat(f, &job.why) : check_prompt(f, c, &job.why);
+	if (chat)
+		front_chat(f, c, &job);
+	else
+		fill_job(c, &job);
+	if (job.err) {
+		refuse(f, c, job.err, job.why.text);
+	} else if (!chat && !(prompt_of(c)->is_text && f->tokenizer)) {
+		post(f, c);
 	} else {
-		job.text = p->text;
-		job.len = p->text_len;
-		job.how = encode_how(c);
-		job.ids.most = front_most_tokens(f, c);
-		if (!words_is_short(&job)) {
+		job.ids.most = most_tokens(f, c);
+		if (!front_job_is_short(&job)) {
 			hand_over(f, c, &job);
 			return;
 		}
-		words_run(&job, f->tokenizer);
+		front_job_run(&job, f->tokenizer);
 		encoded(f, c, &job);
 	}
 }
 
-static void take_job(struct front *f, struct words_job *job)
+void front_encoded(struct front *f, struct front_job *job)
 {
-	struct open_call **at = &f->tokenizing, *c;
+	struct front_call **at = &f->tokenizing, *c;
 
-	if (job->keep) {
-		front_send_words(f, job);
-		front_end_words(job);
-		return;
-	}
 	while ((*at)->id != job->call)
 		at = &(*at)->next;
 	c = *at;
 	*at = c->next;
 	encoded(f, c, job);
 	free(job);
-}
-
-void front_take_words(struct front *f)
-{
-	struct words_job *job;
-
-	while (f->words.started && (job = words_take(&f->words))) {
-		struct effort e = {0};
-
-		effort_begin(&e);
-		f->trim_large |= job->size > WORDS_LANE;
-		take_job(f, job);
-		effort_end();
-	}
 }

@@ -1,5 +1,5 @@
-/* Chat and Template. A Chat becomes a Generate whose prompt is there as ids. */
-#include "daemon/front/front.h"
+/* Chat: its messages become the prompt of a Generate. */
+#include "daemon/front/inside.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ int front_check_chat(const struct front *f, struct why *why)
 	return fail(why, ERR_UNSUPPORTED, "%s", f->no_chat);
 }
 
-/* What a Chat asks of the engine; its messages are kept apart from now on. */
+/* The engine sees a Generate. Returns the messages, which the request no longer names. */
 static struct rpc_chat become_generate(struct rpc_request *r)
 {
 	struct rpc_chat said = r->chat;
@@ -27,25 +27,16 @@ static struct rpc_chat become_generate(struct rpc_request *r)
 	return said;
 }
 
-bool front_chat(struct front *f, struct open_call *c, struct words_job *job)
+void front_chat(struct front *f, struct front_call *c, struct front_job *job)
 {
-	*job = (struct words_job){.call = c->id,
-				  .client = c->stake.account->number,
-				  .kind = WORDS_TALK,
-				  .chat = f->chat,
-				  .said = become_generate(c->request),
-				  .ids.most = front_most_tokens(f, c)};
+	job->kind = JOB_CHAT;
+	job->chat = f->chat;
+	job->said = become_generate(c->request);
 	c->chat = true;
-	job->err = front_check_chat(f, &job->why);
-	if (!job->err && !words_is_short(job))
-		return false;
-	if (!job->err)
-		words_run(job, f->tokenizer);
-	return true;
 }
 
-/* The answer ends where the format says, besides what the request asks for. */
-void front_chat_stops(struct front *f, struct open_call *c, const struct rpc_sampling *s)
+/* The format's stop strings count beside those of the request. */
+void front_chat_stops(struct front *f, struct front_call *c, const struct rpc_sampling *s)
 {
 	const char *const *format;
 	const char **all;
@@ -56,6 +47,6 @@ void front_chat_stops(struct front *f, struct open_call *c, const struct rpc_sam
 		all[i] = s->stop[i];
 	for (int i = 0; i < n; i++)
 		all[s->n_stop + i] = format[i];
-	stop_init(&c->stop, all, s->n_stop + n, s->include_stop);
+	front_stop_init(&c->stop, all, s->n_stop + n, s->include_stop);
 	free(all);
 }

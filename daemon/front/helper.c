@@ -5,37 +5,38 @@
 
 #include "rpc/frame.h"
 
-static size_t size_of(const struct words_job *job)
+static size_t size_of(const struct front_job *job)
 {
 	switch (job->kind) {
-	case WORDS_ENCODE:
+	case JOB_ENCODE:
 		return job->len;
-	case WORDS_DECODE:
-		return (size_t)job->n_pieces * (WORDS_LONG / WORDS_LONG_IDS);
+	case JOB_DECODE:
+		return (size_t)job->n_pieces * (JOB_LONG / JOB_LONG_IDS);
 	default:
-		return talk_size(&job->said);
+		return front_prompt_size(&job->said);
 	}
 }
 
-bool words_is_short(const struct words_job *job)
+bool front_job_is_short(const struct front_job *job)
 {
-	return size_of(job) < WORDS_LONG;
+	return size_of(job) < JOB_LONG;
 }
 
-static int work(struct words_job *job, const struct tokenizer *t)
+static int work(struct front_job *job, const struct tokenizer *t)
 {
 	switch (job->kind) {
-	case WORDS_ENCODE:
+	case JOB_ENCODE:
 		return tokenizer_encode(t, job->text, job->len, &job->how, &job->ids, &job->why);
-	case WORDS_DECODE:
+	case JOB_DECODE:
 		return tokenizer_decode_most(t, job->pieces, job->n_pieces, job->skip_special, FRAME_LIMIT, &job->out.s,
 					     &job->out.len, &job->why);
 	default:
-		return talk_encode(job->chat, &job->said, &job->ids, job->want_text ? &job->out : NULL, &job->why);
+		return front_prompt_encode(job->chat, &job->said, &job->ids, job->want_text ? &job->out : NULL,
+					   &job->why);
 	}
 }
 
-static void run(struct words_job *job, const struct tokenizer *t)
+static void run(struct front_job *job, const struct tokenizer *t)
 {
 	int err;
 
@@ -47,14 +48,14 @@ static void run(struct words_job *job, const struct tokenizer *t)
 	effort_end();
 }
 
-void words_run(struct words_job *job, const struct tokenizer *t)
+void front_job_run(struct front_job *job, const struct tokenizer *t)
 {
-	job->effort.bytes = WORDS_MEMORY_SHORT;
-	job->effort.cpu_ns = WORDS_FRONT_MS * 1000000ull;
+	job->effort.bytes = JOB_MEMORY_SHORT;
+	job->effort.cpu_ns = JOB_FRONT_MS * 1000000ull;
 	run(job, t);
 }
 
-static size_t answer_bytes(const struct words_job *job)
+static size_t answer_bytes(const struct front_job *job)
 {
 	size_t each = sizeof *job->ids.id + (job->ids.offset ? sizeof *job->ids.offset : 0);
 
@@ -62,7 +63,7 @@ static size_t answer_bytes(const struct words_job *job)
 }
 
 /* With the lock. */
-static void put_out(struct words *w, struct words_job *job)
+static void put_out(struct front_helpers *w, struct front_job *job)
 {
 	uint64_t one = 1;
 
@@ -74,11 +75,11 @@ static void put_out(struct words *w, struct words_job *job)
 		return; /* the counter is full: the front is awake already */
 }
 
-static struct words_job *take_next(struct words_lane *lane)
+static struct front_job *take_next(struct front_lane *lane)
 {
-	struct words_job **best = &lane->in, *job;
+	struct front_job **best = &lane->in, *job;
 
-	for (struct words_job **at = &lane->in; *at; at = &(*at)->next)
+	for (struct front_job **at = &lane->in; *at; at = &(*at)->next)
 		if ((*at)->turn < (*best)->turn)
 			best = at;
 	job = *best;
@@ -89,12 +90,12 @@ static struct words_job *take_next(struct words_lane *lane)
 
 static void *lane_thread(void *arg)
 {
-	struct words_lane *lane = arg;
-	struct words *w = lane->words;
+	struct front_lane *lane = arg;
+	struct front_helpers *w = lane->words;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
-		struct words_job *job = w->done > WORDS_DONE ? NULL : take_next(lane);
+		struct front_job *job = w->done > JOB_DONE ? NULL : take_next(lane);
 
 		if (!job) {
 			pthread_cond_wait(&w->more, &w->lock);
@@ -112,9 +113,9 @@ static void *lane_thread(void *arg)
 	return NULL;
 }
 
-void words_start(struct words *w, const struct tokenizer *t, int wake_fd)
+void front_helpers_start(struct front_helpers *w, const struct tokenizer *t, int wake_fd)
 {
-	*w = (struct words){.tokenizer = t, .wake_fd = wake_fd, .started = true};
+	*w = (struct front_helpers){.tokenizer = t, .wake_fd = wake_fd, .started = true};
 	w->out_end = &w->out;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->more, NULL);
@@ -125,7 +126,7 @@ void words_start(struct words *w, const struct tokenizer *t, int wake_fd)
 	}
 }
 
-void words_finish(struct words *w)
+void front_helpers_finish(struct front_helpers *w)
 {
 	if (!w->started)
 		return;
@@ -142,25 +143,25 @@ void words_finish(struct words *w)
 	pthread_cond_destroy(&w->more);
 }
 
-void words_put(struct words *w, struct words_job *job)
+void front_helpers_put(struct front_helpers *w, struct front_job *job)
 {
-	struct words_lane *lane;
+	struct front_lane *lane;
 	uint64_t before;
 
 	job->size = size_of(job);
-	lane = &w->lane[job->size > WORDS_LANE];
-	job->effort.bytes = job->size <= WORDS_LANE   ? WORDS_MEMORY_SHORT
-			    : job->kind == WORDS_TALK ? WORDS_MEMORY_TALK
-						      : WORDS_MEMORY;
-	job->effort.cpu_ns = WORDS_SECONDS * 1000000000ull;
+	lane = &w->lane[job->size > JOB_LANE];
+	job->effort.bytes = job->size <= JOB_LANE   ? JOB_MEMORY_SHORT
+			    : job->kind == JOB_CHAT ? JOB_MEMORY_CHAT
+						    : JOB_MEMORY;
+	job->effort.cpu_ns = JOB_SECONDS * 1000000000ull;
 	pthread_mutex_lock(&w->lock);
 	before = lane->clock;
-	for (const struct words_job *j = lane->in; j; j = j->next)
+	for (const struct front_job *j = lane->in; j; j = j->next)
 		if (j->client == job->client && j->turn > before)
 			before = j->turn;
 	job->turn = before + job->size;
 	job->next = NULL;
-	struct words_job **end = &lane->in;
+	struct front_job **end = &lane->in;
 	while (*end)
 		end = &(*end)->next;
 	*end = job;
@@ -168,14 +169,14 @@ void words_put(struct words *w, struct words_job *job)
 	pthread_mutex_unlock(&w->lock);
 }
 
-void words_cancel(struct words *w, uint64_t call)
+void front_helpers_cancel(struct front_helpers *w, uint64_t call)
 {
 	if (!w->started)
 		return;
 	pthread_mutex_lock(&w->lock);
 	for (int i = 0; i < 2; i++) {
-		struct words_lane *lane = &w->lane[i];
-		struct words_job **at = &lane->in, *job;
+		struct front_lane *lane = &w->lane[i];
+		struct front_job **at = &lane->in, *job;
 
 		if (lane->running && lane->running->call == call)
 			effort_stop(&lane->running->effort);
@@ -191,9 +192,9 @@ void words_cancel(struct words *w, uint64_t call)
 	pthread_mutex_unlock(&w->lock);
 }
 
-struct words_job *words_take(struct words *w)
+struct front_job *front_helpers_take(struct front_helpers *w)
 {
-	struct words_job *job;
+	struct front_job *job;
 
 	pthread_mutex_lock(&w->lock);
 	job = w->out;
@@ -208,7 +209,7 @@ struct words_job *words_take(struct words *w)
 	return job;
 }
 
-void words_job_finish(struct words_job *job)
+void front_job_finish(struct front_job *job)
 {
 	ids_finish(&job->ids);
 	free(job->out.s);

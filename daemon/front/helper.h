@@ -14,23 +14,23 @@
 #include "engine/tokenizer/tokenizer.h"
 
 enum {
-	WORDS_LONG = 32 << 10,          /* bytes; shorter texts are not worth a hand-over */
-	WORDS_LONG_IDS = 8 << 10,       /* the same for ids that become text */
-	WORDS_LANE = 256 << 10,         /* bytes; longer jobs have a thread of their own */
-	WORDS_MEMORY = 512 << 20,       /* working memory of one long job, its answer included */
-	WORDS_MEMORY_TALK = 256 << 20,  /* of a conversation, trees of JSON included */
-	WORDS_MEMORY_SHORT = 128 << 20, /* of one that the front thread or the thread of short ones does */
-	WORDS_SECONDS = 10,             /* of CPU time of one job */
-	WORDS_FRONT_MS = 250,           /* of CPU time of one job of the front thread */
-	WORDS_DONE = 64 << 20,          /* bytes of answers that may wait for the front */
+	JOB_LONG = 32 << 10,          /* bytes; shorter texts are not worth a hand-over */
+	JOB_LONG_IDS = 8 << 10,       /* the same for ids that become text */
+	JOB_LANE = 256 << 10,         /* bytes; longer jobs have a thread of their own */
+	JOB_MEMORY = 512 << 20,       /* working memory of one long job, its answer included */
+	JOB_MEMORY_CHAT = 256 << 20,  /* of a conversation, trees of JSON included */
+	JOB_MEMORY_SHORT = 128 << 20, /* of one that the front thread or the thread of short ones does */
+	JOB_SECONDS = 10,             /* of CPU time of one job */
+	JOB_FRONT_MS = 250,           /* of CPU time of one job of the front thread */
+	JOB_DONE = 64 << 20,          /* bytes of answers that may wait for the front */
 };
 
-enum words_kind { WORDS_ENCODE, WORDS_TALK, WORDS_DECODE };
-struct words_job {
-	struct words_job *next;
+enum front_job_kind { JOB_ENCODE, JOB_CHAT, JOB_DECODE };
+struct front_job {
+	struct front_job *next;
 	uint64_t call;   /* whose it is: the call may be gone when the job is done */
 	uint64_t client; /* jobs of one client wait for each other, not for others */
-	enum words_kind kind;
+	enum front_job_kind kind;
 	/* in; borrowed from the call's request, or from `keep` */
 	const char *text; /* (len) ENCODE */
 	size_t len;
@@ -53,33 +53,33 @@ struct words_job {
 	uint64_t turn;
 };
 
-struct words_lane {
-	struct words *words;
+struct front_lane {
+	struct front_helpers *words;
 	pthread_t thread;
-	struct words_job *in, *running;
+	struct front_job *in, *running;
 	uint64_t clock;
 };
-struct words {
+struct front_helpers {
 	const struct tokenizer *tokenizer;
 	int wake_fd; /* eventfd to ring when a job is done */
 	pthread_mutex_t lock;
 	pthread_cond_t more;       /* jobs, or room for answers */
-	struct words_lane lane[2]; /* short, long */
-	struct words_job *out, **out_end;
+	struct front_lane lane[2]; /* short, long */
+	struct front_job *out, **out_end;
 	size_t done; /* bytes of the answers in `out` */
 	bool stop, started;
 };
 
-bool words_is_short(const struct words_job *job);
-/* Does the job now, on the front thread: within WORDS_FRONT_MS and WORDS_MEMORY_SHORT. */
-void words_run(struct words_job *job, const struct tokenizer *t);
-void words_start(struct words *w, const struct tokenizer *t, int wake_fd);
-void words_finish(struct words *w); /* jobs not taken are the caller's to have taken before */
-void words_put(struct words *w, struct words_job *job);
+bool front_job_is_short(const struct front_job *job);
+/* Does the job now, on the front thread: within JOB_FRONT_MS and JOB_MEMORY_SHORT. */
+void front_job_run(struct front_job *job, const struct tokenizer *t);
+void front_helpers_start(struct front_helpers *w, const struct tokenizer *t, int wake_fd);
+void front_helpers_finish(struct front_helpers *w); /* jobs not taken are the caller's to have taken before */
+void front_helpers_put(struct front_helpers *w, struct front_job *job);
 /* The call has gone: its job ends soon with ERR_CANCELLED. No such job is fine. */
-void words_cancel(struct words *w, uint64_t call);
-struct words_job *words_take(struct words *w); /* done; NULL: none */
+void front_helpers_cancel(struct front_helpers *w, uint64_t call);
+struct front_job *front_helpers_take(struct front_helpers *w); /* done; NULL: none */
 /* What the job holds beside itself; the request's memory, too, where it has one. */
-void words_job_finish(struct words_job *job);
+void front_job_finish(struct front_job *job);
 
 #endif

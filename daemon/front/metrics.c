@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/front/front.h"
+#include "daemon/front/inside.h"
 
 static const double latency_bounds[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
 					1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560};
@@ -21,15 +21,15 @@ static const double call_bounds[] = {0.01, 0.05, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2
 	}
 /* clang-format on */
 
-void metrics_init(struct metrics *m)
+void front_metrics_init(struct front_metrics *m)
 {
-	const struct histogram call = BOUNDS(call_bounds);
+	const struct front_histogram call = BOUNDS(call_bounds);
 
-	*m = (struct metrics){.first_token = BOUNDS(latency_bounds), .inter_token = BOUNDS(token_bounds)};
+	*m = (struct front_metrics){.first_token = BOUNDS(latency_bounds), .inter_token = BOUNDS(token_bounds)};
 	m->e2e = m->queue = m->prefill = m->decode = call;
 }
 
-void metrics_count(struct metrics *m, const struct rpc_request *r)
+void front_metrics_count(struct front_metrics *m, const struct rpc_request *r)
 {
 	const struct rpc_resume *from = r->kind == RPC_GENERATE ? &r->generate.resume
 					: r->kind == RPC_CHAT   ? &r->chat.resume
@@ -39,7 +39,7 @@ void metrics_count(struct metrics *m, const struct rpc_request *r)
 	m->resumed += from && from->present;
 }
 
-void histogram_add(struct histogram *h, double seconds, uint64_t times)
+void front_histogram_add(struct front_histogram *h, double seconds, uint64_t times)
 {
 	int i = 0;
 
@@ -84,7 +84,7 @@ static void one(const struct page *p, const char *name, const char *type, const 
 	sample(p, name, "", value);
 }
 
-static void put_histogram(const struct page *p, const char *name, const char *help, const struct histogram *h)
+static void put_histogram(const struct page *p, const char *name, const char *help, const struct front_histogram *h)
 {
 	char full[96], label[40];
 	uint64_t below = 0;
@@ -108,8 +108,7 @@ static void put_histogram(const struct page *p, const char *name, const char *he
 static void put_now(const struct page *p, const struct front *f)
 {
 	struct link *l = f->link;
-	bool ready = atomic_load(&l->state) == LINK_READY;
-	int blocks = ready ? f->node->n_blocks : 0;
+	int blocks = f->ready ? f->model->n_blocks : 0;
 
 	one(p, "num_requests_running", "gauge", "Calls in the batch.", atomic_load(&l->running));
 	one(p, "num_requests_waiting", "gauge", "Calls in the queue.", atomic_load(&l->waiting));
@@ -118,7 +117,7 @@ static void put_now(const struct page *p, const struct front *f)
 	one(p, "kv_cache_usage_perc", "gauge", "Used part of the KV cache, 0 to 1.",
 	    blocks ? (double)atomic_load(&l->kv_held) / blocks : 0);
 	one(p, "connections", "gauge", "Clients connected.", rpc_connections(f->server));
-	one(p, "ready", "gauge", "1 where calls are taken.", ready && !f->draining);
+	one(p, "ready", "gauge", "1 where calls are taken.", f->ready && !f->draining);
 	one(p, "load_bytes", "gauge", "Bytes of weights read by rank 0.", (double)atomic_load(&l->progress.bytes));
 	one(p, "uptime_seconds", "gauge", "Since the process of rank 0 started.",
 	    (double)(now_ns() - f->started_ns) * 1e-9);
@@ -169,7 +168,7 @@ static void put_refused(const struct page *p, const struct front *f)
 	}
 }
 
-static void put_ends(const struct page *p, const struct metrics *m)
+static void put_ends(const struct page *p, const struct front_metrics *m)
 {
 	static const char *const reasons[] = {[RPC_FINISH_STOP] = "stop",
 					      [RPC_FINISH_LENGTH] = "length",
@@ -194,7 +193,7 @@ static void put_ends(const struct page *p, const struct metrics *m)
 	}
 }
 
-static void put_times(const struct page *p, const struct metrics *m)
+static void put_times(const struct page *p, const struct front_metrics *m)
 {
 	put_histogram(p, "time_to_first_token_seconds", "From a call's arrival to its first token.", &m->first_token);
 	put_histogram(p, "inter_token_latency_seconds", "Between tokens of a call.", &m->inter_token);
@@ -209,8 +208,8 @@ static void put_ranks(const struct page *p, const struct front *f)
 	char label[64];
 
 	head(p, "rank_memory_bytes", "gauge", "Memory that a rank planned and took.");
-	for (int r = 0; r < f->node->world->size; r++) {
-		const struct node_report *n = &f->ranks[r];
+	for (int r = 0; r < f->model->ranks; r++) {
+		const struct node_report *n = &f->model->report[r];
 		const struct {
 			const char *kind;
 			uint64_t bytes;
@@ -224,19 +223,19 @@ static void put_ranks(const struct page *p, const struct front *f)
 
 static void put_model(const struct page *p, const struct front *f)
 {
-	const struct node *n = f->node;
+	const struct front_model *m = f->model;
 	char label[256];
 
 	snprintf(label, sizeof label, "block_size=\"%d\",num_blocks=\"%d\",max_model_len=\"%d\",max_num_seqs=\"%d\"",
-		 (int)n->opt->block_size, n->n_blocks, n->max_model_len, n->limits.max_seqs);
+		 (int)f->opt->block_size, m->n_blocks, m->max_model_len, m->max_seqs);
 	head(p, "cache_config_info", "gauge", "Always 1; the labels tell how the cache is laid out.");
 	sample(p, "cache_config_info", label, 1);
 	put_ranks(p, f);
 }
 
-char *metrics_text(const struct front *f, size_t *len)
+char *front_metrics_text(const struct front *f, size_t *len)
 {
-	char *text = NULL, *model = escape(f->model_name);
+	char *text = NULL, *model = escape(f->opt->served_name);
 	struct page p = {.f = open_memstream(&text, len), .model = model};
 
 	if (!p.f)
@@ -248,7 +247,7 @@ char *metrics_text(const struct front *f, size_t *len)
 	put_refused(&p, f);
 	put_ends(&p, &f->metrics);
 	put_times(&p, &f->metrics);
-	if (atomic_load(&f->link->state) == LINK_READY)
+	if (f->ready)
 		put_model(&p, f);
 	fclose(p.f);
 	free(model);

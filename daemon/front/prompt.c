@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-size_t talk_size(const struct rpc_chat *said)
+size_t front_prompt_size(const struct rpc_chat *said)
 {
 	size_t n = strlen(said->tools_json) + strlen(said->documents_json) + strlen(said->args_json);
 
@@ -76,8 +76,8 @@ static int add_message(json_t *list, const struct rpc_message *from, int i, stru
 	return 0;
 }
 
-int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text,
-		struct why *why)
+int front_prompt_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text,
+			struct why *why)
 {
 	json_t *messages = json_array(), *tools = NULL, *documents = NULL, *args = NULL;
 	int err = 0;

@@ -6,9 +6,9 @@
 #include "rpc/codec/codec.h"
 
 /* Bytes that the work is about in proportion to. */
-size_t talk_size(const struct rpc_chat *said);
+size_t front_prompt_size(const struct rpc_chat *said);
 /* Appends to *ids; text: NULL, or as chat_encode() fills it. Any thread. */
-int talk_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text,
-		struct why *why);
+int front_prompt_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text,
+			struct why *why);
 
 #endif

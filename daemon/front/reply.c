@@ -1,5 +1,5 @@
 /* What the engine reports becomes replies: whole characters, stop strings, logprobs, the last frame. */
-#include "daemon/front/front.h"
+#include "daemon/front/inside.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static void tell_token(const struct front *f, const struct sampled *p, struct rp
 	}
 }
 
-static void send_chunk(struct front *f, const struct open_call *c, struct rpc_chunk *chunk, const struct report *r,
+static void send_chunk(struct front *f, const struct front_call *c, struct rpc_chunk *chunk, const struct report *r,
 		       struct told *told)
 {
 	struct rpc_reply reply = {.kind = RPC_R_CHUNK};
@@ -53,7 +53,7 @@ static void send_chunk(struct front *f, const struct open_call *c, struct rpc_ch
 }
 
 /* The prompt's first token goes before all that are scored: nothing precedes it, so it has no logprob. */
-static void send_unscored(struct front *f, struct open_call *c)
+static void send_unscored(struct front *f, struct front_call *c)
 {
 	struct rpc_reply first = {.kind = RPC_R_CHUNK};
 	struct rpc_token t = {.id = c->ids.id[0]};
@@ -68,7 +68,7 @@ static void send_unscored(struct front *f, struct open_call *c)
 }
 
 /* Tokens of the prompt that were scored. */
-static void send_scored(struct front *f, struct open_call *c, const struct report *r)
+static void send_scored(struct front *f, struct front_call *c, const struct report *r)
 {
 	struct told told;
 	struct rpc_chunk chunk = {.prompt = true};
@@ -84,7 +84,7 @@ struct gathered {
 	int tokens;
 };
 
-static void gather(struct open_call *c, struct gathered *g, const char *text, size_t len)
+static void gather(struct front_call *c, struct gathered *g, const char *text, size_t len)
 {
 	size_t skip = c->skip_text < len ? (size_t)c->skip_text : len;
 
@@ -101,16 +101,16 @@ static void gather(struct open_call *c, struct gathered *g, const char *text, si
 }
 
 /* As vLLM: a stop string counts where it is completed by a token behind the first min_tokens. */
-static void gather_text(struct open_call *c, struct gathered *g, const char *text, size_t len)
+static void gather_text(struct front_call *c, struct gathered *g, const char *text, size_t len)
 {
 	const char *out;
 	size_t out_len;
 
-	g->hit = stop_next(&c->stop, text, len, c->output > c->call.how.min_tokens, &out, &out_len);
+	g->hit = front_stop_next(&c->stop, text, len, c->output > c->call.how.min_tokens, &out, &out_len);
 	gather(c, g, out, out_len);
 }
 
-static void gather_tokens(struct open_call *c, const struct event *e, struct gathered *g)
+static void gather_tokens(struct front_call *c, const struct event *e, struct gathered *g)
 {
 	for (int i = 0; i < e->n && g->hit < 0; i++) {
 		bool last = e->finish != FINISH_NONE && i == e->n - 1;
@@ -127,7 +127,7 @@ static void gather_tokens(struct open_call *c, const struct event *e, struct gat
 }
 
 /* Nothing more will come: half characters and text held back for a stop string. */
-static void gather_rest(struct open_call *c, struct gathered *g)
+static void gather_rest(struct front_call *c, struct gathered *g)
 {
 	const char *text, *out;
 	size_t len;
@@ -137,12 +137,12 @@ static void gather_rest(struct open_call *c, struct gathered *g)
 	text = detok_end(c->detok, &len);
 	gather_text(c, g, text, len);
 	if (g->hit < 0) {
-		len = stop_rest(&c->stop, &out);
+		len = front_stop_rest(&c->stop, &out);
 		gather(c, g, out, len);
 	}
 }
 
-static enum rpc_finish reason(const struct open_call *c, enum finish finish)
+static enum rpc_finish reason(const struct front_call *c, enum finish finish)
 {
 	static const enum rpc_finish of[] = {
 		[FINISH_NONE] = RPC_FINISH_NONE,         [FINISH_STOP] = RPC_FINISH_STOP,
@@ -156,33 +156,33 @@ static double seconds(uint64_t ns)
 	return (double)ns * 1e-9;
 }
 
-static void count_tokens(struct front *f, struct open_call *c, int n)
+static void count_tokens(struct front *f, struct front_call *c, int n)
 {
 	uint64_t now = now_ns();
 
 	if (!n)
 		return;
 	if (!c->last_ns)
-		histogram_add(&f->metrics.first_token, seconds(now - c->arrived_ns), 1);
+		front_histogram_add(&f->metrics.first_token, seconds(now - c->arrived_ns), 1);
 	else
-		histogram_add(&f->metrics.inter_token, seconds(now - c->last_ns) / n, (uint64_t)n);
+		front_histogram_add(&f->metrics.inter_token, seconds(now - c->last_ns) / n, (uint64_t)n);
 	c->last_ns = now;
 }
 
-static void count_end(struct front *f, const struct open_call *c, const struct rpc_finished *end)
+static void count_end(struct front *f, const struct front_call *c, const struct rpc_finished *end)
 {
-	struct metrics *m = &f->metrics;
+	struct front_metrics *m = &f->metrics;
 
 	m->finished[end->reason]++;
-	histogram_add(&m->e2e, seconds(now_ns() - c->arrived_ns), 1);
+	front_histogram_add(&m->e2e, seconds(now_ns() - c->arrived_ns), 1);
 	if (!end->queue_ns && !end->prefill_ns)
 		return; /* it never came to the engine */
-	histogram_add(&m->queue, seconds(end->queue_ns), 1);
-	histogram_add(&m->prefill, seconds(end->prefill_ns), 1);
-	histogram_add(&m->decode, seconds(end->decode_ns), 1);
+	front_histogram_add(&m->queue, seconds(end->queue_ns), 1);
+	front_histogram_add(&m->prefill, seconds(end->prefill_ns), 1);
+	front_histogram_add(&m->decode, seconds(end->decode_ns), 1);
 }
 
-static void log_end(const struct open_call *c, const struct rpc_finished *e)
+static void log_end(const struct front_call *c, const struct rpc_finished *e)
 {
 	static const char *const reasons[] = {"none", "stop", "length", "cancelled", "deadline", "scored"};
 
@@ -193,7 +193,7 @@ static void log_end(const struct open_call *c, const struct rpc_finished *e)
 		(double)e->queue_ns / 1e6, (double)e->prefill_ns / 1e6, (double)e->decode_ns / 1e6);
 }
 
-static void send_finished(struct front *f, struct open_call *c, const struct event *e, int hit)
+static void send_finished(struct front *f, struct front_call *c, const struct event *e, int hit)
 {
 	struct rpc_reply r = {.kind = RPC_R_FINISHED};
 
@@ -212,25 +212,8 @@ static void send_finished(struct front *f, struct open_call *c, const struct eve
 	c->ended = true;
 }
 
-void front_stop_engine(struct front *f, struct open_call *c)
-{
-	struct command cmd = {.kind = COMMAND_CANCEL, .call = c->id, .reason = FINISH_CANCEL};
-	bool due = !link_command(f->link, &cmd);
-
-	f->cancels_due += due - c->cancel_due;
-	c->cancel_due = due;
-}
-
-void front_retry_cancels(struct front *f)
-{
-	for (int i = 0; i < FRONT_BUCKETS && f->cancels_due; i++)
-		for (struct open_call *c = f->bucket[i]; c; c = c->next)
-			if (c->cancel_due)
-				front_stop_engine(f, c);
-}
-
 /* How a stream ends with the last of its resumed tokens. */
-static enum finish resumed_end(const struct open_call *c)
+static enum finish resumed_end(const struct front_call *c)
 {
 	const struct sampling *how = &c->call.how;
 	int32_t last = c->ids.id[c->ids.n - 1];
@@ -241,7 +224,7 @@ static enum finish resumed_end(const struct open_call *c)
 	return c->call.n_resume >= c->call.max_tokens ? FINISH_LENGTH : FINISH_NONE;
 }
 
-bool front_replay(struct open_call *c)
+bool front_replay(struct front_call *c)
 {
 	struct gathered g = {.hit = -1};
 
@@ -261,7 +244,7 @@ bool front_replay(struct open_call *c)
 	return c->over != FINISH_NONE;
 }
 
-void front_send_missing(struct front *f, struct open_call *c)
+void front_send_missing(struct front *f, struct front_call *c)
 {
 	struct rpc_reply r = {.kind = RPC_R_CHUNK, .chunk = {.text = c->missing, .text_len = c->n_missing}};
 	struct event end = {.finish = c->over, .stop_id = -1};
@@ -275,7 +258,7 @@ void front_send_missing(struct front *f, struct open_call *c)
 	send_finished(f, c, &end, c->hit);
 }
 
-static void send_output(struct front *f, struct open_call *c, const struct report *r)
+static void send_output(struct front *f, struct front_call *c, const struct report *r)
 {
 	const struct event *e = &r->event;
 	struct gathered g = {.hit = -1};
@@ -292,7 +275,7 @@ static void send_output(struct front *f, struct open_call *c, const struct repor
 		.text = g.text, .text_len = g.len, .ids = e->id, .n_ids = c->return_ids ? g.tokens : 0};
 	send_chunk(f, c, &chunk, &shown, &told);
 	if (g.hit >= 0 && e->finish == FINISH_NONE)
-		front_stop_engine(f, c);
+		front_cancel_engine(f, c);
 	if (g.hit >= 0 || e->finish != FINISH_NONE)
 		send_finished(f, c, e, g.hit);
 	free(g.text);
@@ -300,12 +283,12 @@ static void send_output(struct front *f, struct open_call *c, const struct repor
 
 void front_report(struct front *f, const struct report *r)
 {
-	struct open_call *c = front_find(f, r->event.call);
+	struct front_call *c = front_find(f, r->event.call);
 
 	if (!c)
 		return;
 	if (r->event.admitted) {
-		stake_run(&c->stake);
+		front_stake_run(&c->stake);
 		return;
 	}
 	if (r->refused) {
@@ -326,5 +309,5 @@ void front_report(struct front *f, const struct report *r)
 	if (r->event.finish == FINISH_NONE)
 		return;
 	front_forget(f, c);
-	front_count_pace(f);
+	front_count_end(f);
 }

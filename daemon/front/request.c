@@ -1,71 +1,105 @@
-/* Requests as they come: which are answered at once, and which are calls; calls that wait for the model; cancelling. */
-#include "daemon/front/front.h"
+/* Requests as they arrive: some are answered at once, others become calls. Calls that wait for the model; cancelling.
+ */
+#include "daemon/front/inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "parallel/board.h"
+#include "rpc/server/handover.h"
+
+static struct front_call *make_call(struct front *f, uint64_t call, const struct rpc_peer *peer, uint32_t timeout_ms,
+				    struct rpc_request *r)
+{
+	struct front_call *c = xalloc(1, sizeof *c);
+
+	c->id = call;
+	front_stake_open(&c->stake, &f->accounts, peer->uid, peer->owner, &r->asker);
+	c->arrived_ns = now_ns();
+	c->request = xalloc(1, sizeof *c->request);
+	*c->request = *r;
+	c->deadline_ns = timeout_ms ? now_ns() + (uint64_t)timeout_ms * 1000000u : 0;
+	return c;
+}
 
 static void open_call(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
 {
 	uint32_t timeout = r->kind == RPC_SCORE  ? r->score.timeout_ms
 			   : r->kind == RPC_CHAT ? r->chat.timeout_ms
 						 : r->generate.timeout_ms;
-	struct open_call *c;
+	struct front_call *c;
 	struct why why = {""};
 
-	metrics_count(&f->metrics, r);
-	if (f->draining || (atomic_load(&f->link->state) != LINK_READY && !timeout)) {
+	front_metrics_count(&f->metrics, r);
+	if (f->draining || (!f->ready && !timeout)) {
 		front_error(f, call, f->draining ? ERR_DRAINING : ERR_LOADING,
 			    f->draining ? "the server is draining" : "the model is still loading");
 		rpc_request_free(r);
 		return;
 	}
-	c = xalloc(1, sizeof *c);
-	c->id = call;
-	stake_open(&c->stake, &f->accounts, peer->uid, peer->owner, &r->asker);
-	c->arrived_ns = now_ns();
-	c->request = xalloc(1, sizeof *c->request);
-	*c->request = *r;
-	c->deadline_ns = timeout ? now_ns() + (uint64_t)timeout * 1000000u : 0;
-	if (stake_hold(&c->stake, SHARE_BYTES, (int64_t)rpc_request_bytes(r), &why)) {
+	c = make_call(f, call, peer, timeout, r);
+	if (front_stake_hold(&c->stake, SHARE_BYTES, (int64_t)rpc_request_bytes(r), &why)) {
 		front_refuse(f, c, ERR_BUSY, why.text);
-		open_call_destroy(c);
+		front_call_destroy(c);
 		return;
 	}
-	if (atomic_load(&f->link->state) == LINK_READY) {
-		front_post(f, c);
+	if (f->ready) {
+		front_admit(f, c);
 		return;
 	}
 	c->next = f->waiting;
 	f->waiting = c;
 }
 
-void front_ready(struct front *f)
+static uint64_t mix(uint64_t h, uint64_t v)
 {
-	struct open_call *c = f->waiting, *next, *in_order = NULL;
+	h = (h ^ v) * 0x9e3779b97f4a7c15u;
+	return h ^ h >> 29;
+}
 
-	for (; c; c = next) { /* the list is newest first */
+/* Takes the list of waiting calls, oldest first. */
+static struct front_call *take_waiting(struct front *f)
+{
+	struct front_call *c = f->waiting, *next, *in_order = NULL;
+
+	for (; c; c = next) {
 		next = c->next;
 		c->next = in_order;
 		in_order = c;
 	}
 	f->waiting = NULL;
-	accounts_limit(&f->accounts, SHARE_CALLS, f->opt->max_queued_reqs + f->node->limits.max_seqs);
-	accounts_limit(&f->accounts, SHARE_TOKENS, f->opt->max_queued_tokens);
-	for (c = in_order; c; c = next) {
+	return in_order;
+}
+
+static void become_ready(struct front *f)
+{
+	uint64_t print = mix(f->model->fingerprint, f->tokenizer ? tokenizer_fingerprint(f->tokenizer) : 0);
+
+	snprintf(f->fingerprint, sizeof f->fingerprint, "%016llx", (unsigned long long)print);
+	front_accounts_limit(&f->accounts, SHARE_CALLS, f->opt->max_queued_reqs + f->model->max_seqs);
+	front_accounts_limit(&f->accounts, SHARE_TOKENS, f->opt->max_queued_tokens);
+	f->ready = true;
+	handover_say(f->beat_fd, HANDOVER_READY);
+	for (struct front_call *c = take_waiting(f), *next; c; c = next) {
 		next = c->next;
 		if (c->cancelled)
-			open_call_destroy(c);
+			front_call_destroy(c);
 		else
-			front_post(f, c);
+			front_admit(f, c);
 	}
+}
+
+void front_check_ready(struct front *f)
+{
+	if (!f->ready && atomic_load(&f->link->state) == LINK_READY)
+		become_ready(f);
 }
 
 void front_expire(struct front *f)
 {
 	uint64_t now = now_ns();
 
-	for (struct open_call **at = &f->waiting, *c; (c = *at);) {
+	for (struct front_call **at = &f->waiting, *c; (c = *at);) {
 		if (now < c->deadline_ns) {
 			at = &c->next;
 			continue;
@@ -73,7 +107,7 @@ void front_expire(struct front *f)
 		*at = c->next;
 		if (!c->cancelled)
 			front_error(f, c->id, ERR_DEADLINE, "the model did not load within the deadline");
-		open_call_destroy(c);
+		front_call_destroy(c);
 	}
 }
 
@@ -110,6 +144,7 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 	struct front *f = front;
 	struct effort e = {0};
 
+	front_check_ready(f);
 	effort_begin(&e);
 	switch (r->kind) {
 	case RPC_GENERATE:
@@ -120,7 +155,7 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 	case RPC_TOKENIZE:
 	case RPC_DETOKENIZE:
 	case RPC_TEMPLATE:
-		front_words(f, call, peer, r);
+		front_tokenize(f, call, peer, r);
 		break;
 	default:
 		answer(f, call, peer, r);
@@ -129,8 +164,7 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 	effort_end();
 }
 
-/* A call that waits for the model or for its prompt's ids. */
-static struct open_call *find_early(struct open_call *list, uint64_t call)
+static struct front_call *find_in(struct front_call *list, uint64_t call)
 {
 	while (list && list->id != call)
 		list = list->next;
@@ -140,19 +174,19 @@ static struct open_call *find_early(struct open_call *list, uint64_t call)
 void front_cancel(void *front, uint64_t call)
 {
 	struct front *f = front;
-	struct open_call *c = front_find(f, call);
+	struct front_call *c = front_find(f, call);
 
 	if (c) {
-		front_stop_engine(f, c);
+		front_cancel_engine(f, c);
 		return;
 	}
-	words_cancel(&f->words, call);
-	c = find_early(f->tokenizing, call);
+	front_helpers_cancel(&f->helpers, call);
+	c = find_in(f->tokenizing, call);
 	if (!c)
-		c = find_early(f->waiting, call);
+		c = find_in(f->waiting, call);
 	if (!c || c->cancelled)
 		return;
 	c->cancelled = true;
-	c->deadline_ns = 0; /* of those that wait for the model: they go at the next look */
+	c->deadline_ns = 0; /* front_expire() ends it if it waits for the model */
 	front_error(f, call, ERR_CANCELLED, "cancelled");
 }

@@ -1,5 +1,5 @@
 /* Fields of a request become the sampling of a call: request over generation_config.json over default. */
-#include "daemon/front/front.h"
+#include "daemon/front/inside.h"
 #include "engine/models/generation.h"
 
 #include <stdlib.h>
@@ -14,32 +14,31 @@ bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f)
 int front_check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why)
 {
 	for (int i = 0; i < n; i++)
-		if (ids[i] < 0 || ids[i] >= f->node->cfg.vocab)
+		if (ids[i] < 0 || ids[i] >= f->model->vocab)
 			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", what, ids[i],
-				    f->node->cfg.vocab);
+				    f->model->vocab);
 	return 0;
 }
 
-static void fill_stop_ids(struct front *f, struct open_call *c, const struct rpc_sampling *s)
+static void fill_stop_ids(struct front *f, struct front_call *c, const struct rpc_sampling *s)
 {
-	const struct model_config *cfg = &f->node->cfg;
+	const struct front_model *m = f->model;
 	int eos = f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, n = 0;
 	const int32_t *format;
 	int n_format = c->chat ? chat_stop_ids(f->chat, &format) : 0;
 
-	c->stop_ids =
-		xalloc((size_t)(s->n_stop_ids + cfg->n_eos + f->n_default_eos + n_format + 1), sizeof *c->stop_ids);
+	c->stop_ids = xalloc((size_t)(s->n_stop_ids + m->n_eos + f->n_default_eos + n_format + 1), sizeof *c->stop_ids);
 	for (int i = 0; i < s->n_stop_ids; i++)
 		c->stop_ids[n++] = s->stop_ids[i];
-	for (int i = 0; i < cfg->n_eos && !s->ignore_eos; i++)
-		c->stop_ids[n++] = cfg->eos[i];
+	for (int i = 0; i < m->n_eos && !s->ignore_eos; i++)
+		c->stop_ids[n++] = m->eos[i];
 	for (int i = 0; i < f->n_default_eos && !s->ignore_eos; i++)
-		if (f->default_eos[i] >= 0 && f->default_eos[i] < cfg->vocab)
+		if (f->default_eos[i] >= 0 && f->default_eos[i] < m->vocab)
 			c->stop_ids[n++] = f->default_eos[i];
-	if (!s->ignore_eos && !cfg->n_eos && !f->n_default_eos && eos >= 0 && eos < cfg->vocab)
+	if (!s->ignore_eos && !m->n_eos && !f->n_default_eos && eos >= 0 && eos < m->vocab)
 		c->stop_ids[n++] = eos;
 	for (int i = 0; i < n_format && !s->ignore_eos; i++)
-		if (format[i] < cfg->vocab)
+		if (format[i] < m->vocab)
 			c->stop_ids[n++] = format[i];
 	c->call.how.stop = c->stop_ids;
 	c->call.how.n_stop = n;
@@ -92,7 +91,7 @@ static void fill_numbers(struct sampling *how, const struct rpc_sampling *s, con
 }
 
 /* Once a call, so that a token costs the mask's words and not the lists. */
-static int fill_mask(struct open_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
+static int fill_mask(struct front_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
 {
 	if (!s->n_allowed && !s->n_bad)
 		return 0;
@@ -111,7 +110,7 @@ static int by_id(const void *a, const void *b)
 	return x->id != y->id ? (x->id > y->id) - (x->id < y->id) : (x > y) - (x < y);
 }
 
-static int fill_bias(struct open_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
+static int fill_bias(struct front_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
 {
 	const struct rpc_bias **order;
 
@@ -134,25 +133,25 @@ static int fill_bias(struct open_call *c, const struct rpc_sampling *s, int voca
 	return effort_check(why);
 }
 
-int front_sampling(struct front *f, struct open_call *c, const struct rpc_sampling *s, struct why *why)
+int front_sampling(struct front *f, struct front_call *c, const struct rpc_sampling *s, struct why *why)
 {
 	struct sampling *how = &c->call.how;
 	int err;
 
 	fill_numbers(how, s, &f->defaults);
-	err = fill_mask(c, s, f->node->cfg.vocab, why);
+	err = fill_mask(c, s, f->model->vocab, why);
 	if (!err)
-		err = fill_bias(c, s, f->node->cfg.vocab, why);
+		err = fill_bias(c, s, f->model->vocab, why);
 	if (err)
 		return err;
 	fill_stop_ids(f, c, s);
-	if (s->n_stop_ids > f->node->cfg.vocab)
+	if (s->n_stop_ids > f->model->vocab)
 		err = fail(why, ERR_LIMIT, "stop_token_ids: %d entries are more than the vocabulary of %d has",
-			   s->n_stop_ids, f->node->cfg.vocab);
+			   s->n_stop_ids, f->model->vocab);
 	if (!err)
 		err = front_check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
 	if (!err)
-		err = sampling_check(how, f->node->cfg.vocab, why);
+		err = sampling_check(how, f->model->vocab, why);
 	c->call.prompt_logprobs = front_has(s, RPC_PROMPT_LOGPROBS) ? (int)s->prompt_logprobs : -1;
 	return err;
 }

@@ -1,4 +1,6 @@
-/* Signals of rank 0, and those that the kernel sends when mpirun dies. */
+/* Signals of rank 0, and the one that the kernel sends when mpirun dies. */
+#include "daemon/front/inside.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,11 +10,10 @@
 #include <unistd.h>
 
 #include "daemon/rank/files.h"
-#include "daemon/front/front.h"
 #include "rpc/server/handover.h"
 
-/* USR2: whoever started this process has died. */
-static void heard(sigset_t *set)
+/* USR2: the process that started this one has died. */
+static void handled(sigset_t *set)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGQUIT, SIGCONT};
 
@@ -25,7 +26,7 @@ void front_block_signals(void)
 {
 	sigset_t set;
 
-	heard(&set);
+	handled(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
@@ -34,7 +35,7 @@ void front_open_signals(struct front *f)
 {
 	sigset_t set;
 
-	heard(&set);
+	handled(&set);
 	f->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (f->signal_fd < 0)
 		die("signalfd: %s", strerror(errno));
@@ -45,17 +46,6 @@ void front_open_signals(struct front *f)
 		raise(SIGUSR2);
 }
 
-void front_cut_calls(struct front *f, int code, const char *text)
-{
-	for (int i = 0; i < FRONT_BUCKETS; i++)
-		for (struct open_call *c = f->bucket[i]; c; c = c->next)
-			if (!c->ended) {
-				front_error(f, c->id, code, text);
-				c->ended = true;
-				f->metrics.failed++;
-			}
-}
-
 void front_exit(struct front *f, int code)
 {
 	rpc_server_close(f->server, 500);
@@ -64,8 +54,8 @@ void front_exit(struct front *f, int code)
 	_exit(code);
 }
 
-/* mpirun that is told to end sends CONT to its ranks at once, TERM after one second and KILL after another:
- * no time to drain. Under srun both come together, with the grace of KillWait: drain. */
+/* An mpirun that is being terminated sends CONT to its ranks at once, TERM after one second and KILL after another,
+ * which leaves no time to drain. srun sends both together and waits for KillWait, which does. */
 static bool mpirun_ends_us(const struct front *f, const struct signalfd_siginfo *info)
 {
 	uint64_t since = now_ns() - f->cont_ns;
@@ -73,27 +63,25 @@ static bool mpirun_ends_us(const struct front *f, const struct signalfd_siginfo 
 	return info->ssi_pid == (uint32_t)getppid() && f->cont_ns && since > 500000000u && since < 3000000000u;
 }
 
-/* Open MPI's own thread ends this process about a second after mpirun's death, without a word. */
+/* Open MPI's own thread ends this process silently about a second after mpirun's death. */
 static void lose_starter(struct front *f)
 {
 	char text[80];
 
 	if (!f->starter || getppid() == f->starter)
-		return; /* somebody sent it, or only a thread of mpirun ended */
+		return; /* a user sent it, or only a thread of mpirun ended */
 	snprintf(text, sizeof text, "mpirun (pid %d) has died: the job ends", (int)f->starter);
 	log_at(f->draining ? LOG_INFO : LOG_ERROR, "%s", text);
-	front_cut_calls(f, f->draining ? ERR_DRAINING : ERR_LOST_RANK, f->draining ? FRONT_SHUTTING_DOWN : text);
+	front_end_calls(f, f->draining ? ERR_DRAINING : ERR_LOST_RANK, f->draining ? FRONT_SHUTTING_DOWN : text);
 	front_exit(f, f->draining ? EXIT_OK : EXIT_SOFTWARE);
 }
 
-/* The ranks share the log file; only this one is told to open it anew. */
+/* The ranks share the log file, and HUP reaches this one alone. */
 static void hang_up(const struct front *f)
 {
-	bool ready = atomic_load(&f->link->state) == LINK_READY;
-
 	log_file_reopen();
-	for (int r = 1; f->opt->log_file && ready && r < f->node->world->size; r++)
-		kill((pid_t)f->ranks[r].pid, SIGHUP);
+	for (int r = 1; f->opt->log_file && f->ready && r < f->model->ranks; r++)
+		kill((pid_t)f->model->report[r].pid, SIGHUP);
 }
 
 static void drain(struct front *f, const struct signalfd_siginfo *info)
@@ -102,7 +90,7 @@ static void drain(struct front *f, const struct signalfd_siginfo *info)
 	if (info->ssi_signo == SIGQUIT)
 		f->drain_deadline_ns = 0;
 	if (info->ssi_signo == SIGTERM && mpirun_ends_us(f, info)) {
-		front_cut_calls(f, ERR_DRAINING, FRONT_SHUTTING_DOWN);
+		front_end_calls(f, ERR_DRAINING, FRONT_SHUTTING_DOWN);
 		front_exit(f, EXIT_OK);
 	}
 }

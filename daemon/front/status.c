@@ -1,4 +1,4 @@
-#include "daemon/front/front.h"
+#include "daemon/front/inside.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -9,16 +9,16 @@ enum { TOKEN_NAME = 128, RANKS = 64, OF_RANKS = RANKS * 96 /* a text of each */ 
 
 static enum rpc_state state_of(const struct front *f)
 {
-	int s = atomic_load(&f->link->state);
-
 	if (f->draining)
 		return RPC_STATE_DRAINING;
-	return s == LINK_READY ? RPC_STATE_READY : s == LINK_STARTING ? RPC_STATE_STARTING : RPC_STATE_LOADING;
+	if (f->ready)
+		return RPC_STATE_READY;
+	return atomic_load(&f->link->state) == LINK_STARTING ? RPC_STATE_STARTING : RPC_STATE_LOADING;
 }
 
 static void fill_load(const struct front *f, struct rpc_status *s)
 {
-	uint64_t ns = now_ns() - f->load_started_ns;
+	uint64_t ns = now_ns() - f->started_ns;
 
 	s->load_bytes = atomic_load(&f->link->progress.bytes);
 	s->load_total = atomic_load(&f->link->progress.total);
@@ -26,51 +26,51 @@ static void fill_load(const struct front *f, struct rpc_status *s)
 		s->load_bytes_per_s = (uint64_t)((double)s->load_bytes * 1e9 / (double)ns);
 }
 
-/* The text that lies `at` bytes into a rank's report: once where all say the same, else rank by rank. */
+/* The text that lies `at` bytes into each rank's report: once where all are equal, else rank by rank. */
 static const char *of_ranks(const struct front *f, size_t at, char out[OF_RANKS])
 {
-	const char *first = (const char *)f->ranks + at;
+	const char *first = (const char *)f->model->report + at;
 	bool same = true;
 	int len = 0;
 
-	for (int r = 1; r < f->node->world->size; r++)
-		same &= !strcmp(first, (const char *)&f->ranks[r] + at);
-	for (int r = 0; !same && r < f->node->world->size; r++)
+	for (int r = 1; r < f->model->ranks; r++)
+		same &= !strcmp(first, (const char *)&f->model->report[r] + at);
+	for (int r = 0; !same && r < f->model->ranks; r++)
 		len += snprintf(out + len, (size_t)(OF_RANKS - len), "%srank %d: %s", r ? "; " : "", r,
-				(const char *)&f->ranks[r] + at);
+				(const char *)&f->model->report[r] + at);
 	return same ? first : out;
 }
 
-/* What is constant once the model is there. */
+/* What is constant once the model is loaded. */
 static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_rank_status *ranks,
 		       char text[2][OF_RANKS])
 {
-	const struct node *n = f->node;
+	const struct front_model *m = f->model;
 
 	s->fingerprint = f->fingerprint;
-	s->numerics_class = n->numerics_class;
-	s->architecture = n->cfg.architecture;
-	s->parameters = model_parameters(&n->cfg);
-	s->vocab = (uint32_t)n->cfg.vocab;
-	s->kv_blocks = (uint32_t)n->n_blocks;
-	s->block_size = (uint32_t)n->opt->block_size;
-	s->max_model_len = (uint32_t)n->max_model_len;
-	s->max_num_seqs = (uint32_t)n->limits.max_seqs;
-	s->max_num_batched_tokens = (uint32_t)n->limits.max_tokens;
-	s->threads = (uint32_t)n->threads;
-	s->device = n->cuda ? "cuda" : "cpu";
-	s->isa = n->cuda ? n->gpu.name : cpu_isa_name(n->isa);
+	s->numerics_class = m->numerics_class;
+	s->architecture = m->architecture;
+	s->parameters = m->parameters;
+	s->vocab = (uint32_t)m->vocab;
+	s->kv_blocks = (uint32_t)m->n_blocks;
+	s->block_size = (uint32_t)f->opt->block_size;
+	s->max_model_len = (uint32_t)m->max_model_len;
+	s->max_num_seqs = (uint32_t)m->max_seqs;
+	s->max_num_batched_tokens = (uint32_t)m->max_tokens;
+	s->threads = (uint32_t)m->threads;
+	s->device = m->device;
+	s->isa = m->isa;
 	s->prompt_attention = of_ranks(f, offsetof(struct node_report, prompt_attention), text[0]);
 	s->kernel_overlap = of_ranks(f, offsetof(struct node_report, kernel_overlap), text[1]);
-	for (int r = 0; r < n->world->size; r++)
+	for (int r = 0; r < m->ranks; r++)
 		ranks[r] = (struct rpc_rank_status){.rank = (uint32_t)r,
-						    .pid = f->ranks[r].pid,
-						    .weight_bytes = f->ranks[r].weight_bytes,
-						    .kv_bytes = f->ranks[r].kv_bytes,
-						    .work_bytes = f->ranks[r].work_bytes,
-						    .file_bytes = f->ranks[r].file_bytes};
+						    .pid = f->model->report[r].pid,
+						    .weight_bytes = f->model->report[r].weight_bytes,
+						    .kv_bytes = f->model->report[r].kv_bytes,
+						    .work_bytes = f->model->report[r].work_bytes,
+						    .file_bytes = f->model->report[r].file_bytes};
 	s->rank = ranks;
-	s->n_rank = n->world->size;
+	s->n_rank = m->ranks;
 }
 
 static void fill_engine(const struct front *f, struct rpc_status *s)
@@ -88,7 +88,7 @@ static void fill_engine(const struct front *f, struct rpc_status *s)
 	s->preemptions = atomic_load(&l->preemptions);
 }
 
-/* The name of a token, "" for none. */
+/* The text of a token, "" for none. */
 static void name_token(const struct front *f, int id, char out[TOKEN_NAME])
 {
 	size_t len = f->tokenizer && id >= 0 ? tokenizer_token_text(f->tokenizer, id, out, TOKEN_NAME - 1) : 0;
@@ -106,7 +106,7 @@ void front_send_status(struct front *f, uint64_t call)
 	name_token(f, f->tokenizer ? tokenizer_bos(f->tokenizer) : -1, bos);
 	name_token(f, f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, eos);
 	*s = (struct rpc_status){.state = state_of(f),
-				 .model = f->model_name,
+				 .model = f->opt->served_name,
 				 .fingerprint = "",
 				 .numerics_class = "",
 				 .version = XV_VERSION,
@@ -118,11 +118,11 @@ void front_send_status(struct front *f, uint64_t call)
 				 .eos_token = eos,
 				 .prompt_attention = "",
 				 .kernel_overlap = "",
-				 .ranks = (uint32_t)f->node->world->size,
+				 .ranks = (uint32_t)f->model->ranks,
 				 .uptime_ns = now_ns() - f->started_ns};
 	fill_load(f, s);
 	fill_engine(f, s);
-	if (atomic_load(&f->link->state) == LINK_READY)
+	if (f->ready)
 		fill_model(f, s, ranks, text);
 	rpc_send(f->server, call, &r);
 }
@@ -130,7 +130,7 @@ void front_send_status(struct front *f, uint64_t call)
 void front_send_metrics(struct front *f, uint64_t call)
 {
 	struct rpc_reply r = {.kind = RPC_R_METRICS};
-	char *text = metrics_text(f, &r.text.text_len);
+	char *text = front_metrics_text(f, &r.text.text_len);
 
 	r.text.text = text;
 	rpc_send(f->server, call, &r);

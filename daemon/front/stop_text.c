@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void stop_init(struct stop_text *s, const char *const *stop, int n, bool include)
+void front_stop_init(struct front_stop *s, const char *const *stop, int n, bool include)
 {
 	memset(s, 0, sizeof *s);
 	s->n = n;
@@ -17,7 +17,7 @@ void stop_init(struct stop_text *s, const char *const *stop, int n, bool include
 	}
 }
 
-void stop_finish(struct stop_text *s)
+void front_stop_finish(struct front_stop *s)
 {
 	for (int i = 0; i < s->n; i++)
 		free(s->stop[i]);
@@ -27,7 +27,7 @@ void stop_finish(struct stop_text *s)
 	memset(s, 0, sizeof *s);
 }
 
-static void hold(struct stop_text *s, const char *text, size_t len)
+static void hold(struct front_stop *s, const char *text, size_t len)
 {
 	if (s->n_held + len > s->max_held) {
 		s->max_held = 2 * (s->n_held + len);
@@ -39,7 +39,7 @@ static void hold(struct stop_text *s, const char *text, size_t len)
 }
 
 /* The hit that is complete first as the text grows byte by byte. */
-static int find(const struct stop_text *s, size_t *begin)
+static int find(const struct front_stop *s, size_t *begin)
 {
 	size_t first_end = SIZE_MAX;
 	int hit = -1;
@@ -57,7 +57,7 @@ static int find(const struct stop_text *s, size_t *begin)
 }
 
 /* Bytes at the end that could begin a stop string. */
-static size_t uncertain(const struct stop_text *s)
+static size_t uncertain(const struct front_stop *s)
 {
 	size_t most = s->longest ? s->longest - 1 : 0;
 
@@ -69,14 +69,14 @@ static size_t uncertain(const struct stop_text *s)
 }
 
 /* Text let go stays in the buffer's front until the next call. */
-static void forget(struct stop_text *s, size_t n)
+static void forget(struct front_stop *s, size_t n)
 {
 	memmove(s->held, s->held + n, s->n_held - n);
 	s->n_held -= n;
 	s->past -= n < s->past ? n : s->past;
 }
 
-int stop_next(struct stop_text *s, const char *text, size_t len, bool counts, const char **out, size_t *out_len)
+int front_stop_next(struct front_stop *s, const char *text, size_t len, bool counts, const char **out, size_t *out_len)
 {
 	size_t begin = 0;
 	int hit;
@@ -102,7 +102,7 @@ int stop_next(struct stop_text *s, const char *text, size_t len, bool counts, co
 	return hit;
 }
 
-size_t stop_rest(struct stop_text *s, const char **out)
+size_t front_stop_rest(struct front_stop *s, const char **out)
 {
 	size_t n = s->n_held - s->let_go;
 

@@ -4,7 +4,7 @@
 
 #include "base/base.h"
 
-struct stop_text {
+struct front_stop {
 	int n;
 	char **stop; /* (n) not empty */
 	size_t *len; /* (n) */
@@ -16,13 +16,13 @@ struct stop_text {
 };
 
 /* Copies the strings. */
-void stop_init(struct stop_text *s, const char *const *stop, int n, bool include);
-void stop_finish(struct stop_text *s);
+void front_stop_init(struct front_stop *s, const char *const *stop, int n, bool include);
+void front_stop_finish(struct front_stop *s);
 /* Takes text; counts: a stop string that it completes ends the stream (not before min_tokens). *out (valid until the
  * next call) is what may be shown now. Returns the index of the stop string that was found (the first to complete; of
  * several complete at once, the one listed first), or -1. After a hit nothing more comes. */
-int stop_next(struct stop_text *s, const char *text, size_t len, bool counts, const char **out, size_t *out_len);
+int front_stop_next(struct front_stop *s, const char *text, size_t len, bool counts, const char **out, size_t *out_len);
 /* The stream ended without a hit: what is still held. */
-size_t stop_rest(struct stop_text *s, const char **out);
+size_t front_stop_rest(struct front_stop *s, const char **out);
 
 #endif

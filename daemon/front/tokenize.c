@@ -1,8 +1,9 @@
 /* Tokenize, Detokenize and Template. */
-#include "daemon/front/front.h"
-#include "rpc/frame.h"
+#include "daemon/front/inside.h"
 
 #include <stdlib.h>
+
+#include "rpc/frame.h"
 
 static void send_ids(struct front *f, uint64_t call, const struct ids *ids)
 {
@@ -35,14 +36,14 @@ static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
 	free(end);
 }
 
-static void send_text(struct front *f, const struct words_job *job)
+static void send_text(struct front *f, const struct front_job *job)
 {
 	struct rpc_reply reply = {.kind = RPC_R_TEXT, .text = {job->out.s, job->out.len}};
 
 	rpc_send(f->server, job->call, &reply);
 }
 
-static void send_rendered(struct front *f, const struct words_job *job)
+static void send_rendered(struct front *f, const struct front_job *job)
 {
 	struct rpc_reply reply = {.kind = RPC_R_RENDERED,
 				  .rendered = {job->out.s, job->out.len, job->ids.id, job->ids.n}};
@@ -50,13 +51,13 @@ static void send_rendered(struct front *f, const struct words_job *job)
 	rpc_send(f->server, job->call, &reply);
 }
 
-void front_send_words(struct front *f, struct words_job *job)
+static void send_job(struct front *f, struct front_job *job)
 {
 	if (job->err)
 		front_error(f, job->call, job->err, job->why.text);
-	else if (job->kind == WORDS_DECODE)
+	else if (job->kind == JOB_DECODE)
 		send_text(f, job);
-	else if (job->kind == WORDS_TALK)
+	else if (job->kind == JOB_CHAT)
 		send_rendered(f, job);
 	else if (job->ids.want_offsets)
 		send_pieces(f, job->call, &job->ids);
@@ -64,13 +65,13 @@ void front_send_words(struct front *f, struct words_job *job)
 		send_ids(f, job->call, &job->ids);
 }
 
-/* The bytes of the answer that one token takes at least: its id; its piece, with a head, and two offsets. */
+/* Bytes of the reply that one token takes at least: its id, or its piece, with a head, and two offsets. */
 enum { OF_ID = 1, OF_PIECE = 6 };
 
-static int fill_job(struct front *f, struct words_job *job, const struct rpc_request *r)
+static int fill_job(struct front *f, struct front_job *job, const struct rpc_request *r)
 {
 	if (r->kind == RPC_TEMPLATE) {
-		job->kind = WORDS_TALK;
+		job->kind = JOB_CHAT;
 		job->chat = f->chat;
 		job->said = r->chat;
 		job->want_text = true;
@@ -80,7 +81,7 @@ static int fill_job(struct front *f, struct words_job *job, const struct rpc_req
 	if (!f->tokenizer)
 		return fail(&job->why, ERR_UNSUPPORTED, "this model has no tokenizer");
 	if (r->kind == RPC_DETOKENIZE) {
-		job->kind = WORDS_DECODE;
+		job->kind = JOB_DECODE;
 		job->pieces = r->detokenize.ids;
 		job->n_pieces = r->detokenize.n_ids;
 		job->skip_special = r->detokenize.skip_special;
@@ -95,48 +96,54 @@ static int fill_job(struct front *f, struct words_job *job, const struct rpc_req
 	return 0;
 }
 
-/* A job for another thread: its request stays, and counts in the share of who asks. */
+/* A job for a helper thread, with its request, which counts in its client's share. */
 struct kept {
-	struct words_job job;
-	struct stake stake;
+	struct front_job job;
+	struct front_stake stake;
 };
 
-void front_end_words(struct words_job *job)
+static void end_job(struct front_job *job)
 {
 	struct kept *k = (struct kept *)job;
 
-	words_job_finish(job);
-	stake_close(&k->stake);
+	front_job_finish(job);
+	front_stake_close(&k->stake);
 	free(k);
 }
 
-static void hand_over(struct front *f, const struct words_job *job, const struct rpc_peer *peer, struct rpc_request *r)
+static void hand_over(struct front *f, const struct front_job *job, const struct rpc_peer *peer, struct rpc_request *r)
 {
 	struct kept *k = xalloc(1, sizeof *k);
 
 	k->job = *job;
 	k->job.keep = xalloc(1, sizeof *r);
 	*k->job.keep = *r;
-	stake_open(&k->stake, &f->accounts, peer->uid, peer->owner, &r->asker);
-	k->job.err = stake_hold(&k->stake, SHARE_BYTES, (int64_t)rpc_request_bytes(r), &k->job.why);
+	front_stake_open(&k->stake, &f->accounts, peer->uid, peer->owner, &r->asker);
+	k->job.err = front_stake_hold(&k->stake, SHARE_BYTES, (int64_t)rpc_request_bytes(r), &k->job.why);
 	if (!k->job.err) {
-		words_put(&f->words, &k->job);
+		front_helpers_put(&f->helpers, &k->job);
 		return;
 	}
-	front_send_words(f, &k->job);
-	front_end_words(&k->job);
+	send_job(f, &k->job);
+	end_job(&k->job);
 }
 
-void front_words(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+void front_tokenized(struct front *f, struct front_job *job)
 {
-	struct words_job job = {.call = call, .client = accounts_turn(&f->accounts, peer->uid, &r->asker)};
+	send_job(f, job);
+	end_job(job);
+}
+
+void front_tokenize(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+{
+	struct front_job job = {.call = call, .client = front_accounts_turn(&f->accounts, peer->uid, &r->asker)};
 
 	job.err = fill_job(f, &job, r);
-	if (job.err || words_is_short(&job)) {
+	if (job.err || front_job_is_short(&job)) {
 		if (!job.err)
-			words_run(&job, f->tokenizer);
-		front_send_words(f, &job);
-		words_job_finish(&job);
+			front_job_run(&job, f->tokenizer);
+		send_job(f, &job);
+		front_job_finish(&job);
 		rpc_request_free(r);
 		return;
 	}

@@ -3,6 +3,7 @@
 #define DAEMON_RANK_RANK_H
 
 #include "daemon/rank/fault.h"
+#include "daemon/rank/report.h"
 #include "daemon/options.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/backend/kv.h"
@@ -15,12 +16,6 @@
 
 /* The order of sums: rises with any change of bits. */
 enum { ORDER_VERSION = 1 };
-
-struct node_report { /* one a rank, gathered on rank 0 for Status */
-	int64_t pid;
-	uint64_t weight_bytes, kv_bytes, work_bytes, file_bytes;
-	char prompt_attention[64], kernel_overlap[64]; /* of the backend; "": it tells none */
-};
 
 struct node {
 	struct world *world; /* borrowed */

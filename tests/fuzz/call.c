@@ -6,7 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/front/front.h"
+#include "daemon/front/inside.h"
+#include "engine/chat/chat.h"
 #include "parallel/board.h"
 #include "rpc/frame.h"
 #include "tests/fuzz/fuzz.h"
@@ -16,9 +17,19 @@ enum { CONTEXT = 96, SEQS = 4, TOKENS = 32, BLOCK = 32, ROWS = 4, KINDS = 61 };
 
 static struct front f;
 static struct link l;
-static struct node node;
-static struct world world = {.size = 1, .local_size = 1};
 static struct node_report ranks[1];
+static const struct step_limits limits = {.max_seqs = SEQS, .max_tokens = TOKENS, .max_blocks = 64, .rows = ROWS};
+static struct front_model model = {.max_seqs = SEQS,
+				   .ranks = 1,
+				   .architecture = "architecture",
+				   .numerics_class = "class",
+				   .device = "device",
+				   .isa = "isa",
+				   .n_blocks = 8,
+				   .max_model_len = CONTEXT,
+				   .max_tokens = TOKENS,
+				   .threads = 1,
+				   .report = ranks};
 static struct options opt;
 static struct blocks *blocks;
 static struct sched *sched;
@@ -29,15 +40,7 @@ static float *noise, *row; /* (vocab + KINDS), (vocab) */
 static char path[64];
 
 /* Of the parts that are left out. */
-uint64_t model_parameters(const struct model_config *c)
-{
-	return (uint64_t)c->vocab;
-}
-const char *cpu_isa_name(enum cpu_isa isa)
-{
-	return isa ? "isa" : "";
-}
-int number_parse(const char *text, int64_t *out)
+int options_number(const char *text, int64_t *out)
 {
 	*out = atoll(text);
 	return 0;
@@ -57,22 +60,22 @@ static void swallow(void *arg, enum log_level level, const char *line)
 
 static void open_engine(void)
 {
-	const struct sched_limits lim = {.step = node.limits,
+	const struct sched_limits lim = {.step = limits,
 					 .max_model_len = CONTEXT,
 					 .max_waiting = 8,
 					 .max_waiting_tokens = 1000,
 					 .look_ahead = INT32_MAX,
 					 .open_look_ahead = 8,
-					 .vocab = node.cfg.vocab};
+					 .vocab = model.vocab};
 	uint32_t x = 1;
 
 	blocks = blocks_create(8, BLOCK, true);
 	sched = sched_create(&lim, blocks);
-	step_init(&step, &node.limits);
-	sampler = sampler_create(node.cfg.vocab);
-	row = xalloc((size_t)node.cfg.vocab, sizeof *row);
-	noise = xalloc((size_t)node.cfg.vocab + KINDS, sizeof *noise);
-	for (int i = 0; i < node.cfg.vocab + KINDS; i++) {
+	step_init(&step, &limits);
+	sampler = sampler_create(model.vocab);
+	row = xalloc((size_t)model.vocab, sizeof *row);
+	noise = xalloc((size_t)model.vocab + KINDS, sizeof *noise);
+	for (int i = 0; i < model.vocab + KINDS; i++) {
 		x = x * 1664525 + 1013904223;
 		noise[i] = (float)(x >> 8) * 0x1p-21f;
 	}
@@ -108,22 +111,22 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc, (void)argv;
 	on_die(trap, NULL);
 	log_sink(swallow, NULL);
-	opt = (struct options){
-		.block_size = BLOCK, .max_queued_reqs = 4, .max_queued_tokens = 1000, .shutdown_timeout_s = 1};
-	f = (struct front){.link = &l, .opt = &opt, .node = &node, .ranks = ranks, .beat_fd = -1, .signal_fd = -1};
+	opt = (struct options){.served_name = "m",
+			       .block_size = BLOCK,
+			       .max_queued_reqs = 4,
+			       .max_queued_tokens = 1000,
+			       .shutdown_timeout_s = 1};
+	f = (struct front){.link = &l, .opt = &opt, .model = &model, .ready = true, .beat_fd = -1, .signal_fd = -1};
 	if (tokenizer_open(&f.tokenizer, dir, &why) || chat_open(&f.chat, dir, "plain", f.tokenizer, &why))
 		trap(NULL, why.text);
-	node = (struct node){.world = &world, .opt = &opt, .max_model_len = CONTEXT, .n_blocks = 8, .threads = 1};
-	node.limits = (struct step_limits){.max_seqs = SEQS, .max_tokens = TOKENS, .max_blocks = 64, .rows = ROWS};
-	node.cfg.vocab = tokenizer_vocab(f.tokenizer);
-	snprintf(node.numerics_class, sizeof node.numerics_class, "class");
+	model.vocab = tokenizer_vocab(f.tokenizer);
 	snprintf(f.fingerprint, sizeof f.fingerprint, "print");
 	f.board = board_join(xalloc(1, board_bytes(1)), 0, 1, getpid());
-	metrics_init(&f.metrics);
-	accounts_init(&f.accounts);
-	accounts_limit(&f.accounts, SHARE_CALLS, 8);
-	accounts_limit(&f.accounts, SHARE_TOKENS, opt.max_queued_tokens);
-	accounts_limit(&f.accounts, SHARE_BYTES, 1 << 20);
+	front_metrics_init(&f.metrics);
+	front_accounts_init(&f.accounts);
+	front_accounts_limit(&f.accounts, SHARE_CALLS, 8);
+	front_accounts_limit(&f.accounts, SHARE_TOKENS, opt.max_queued_tokens);
+	front_accounts_limit(&f.accounts, SHARE_BYTES, 1 << 20);
 	link_init(&l, SEQS);
 	atomic_store(&l.state, LINK_READY);
 	open_engine();
@@ -170,12 +173,11 @@ static void sample_row(const struct sample *what, struct sampled *out)
 {
 	unsigned kind = what->n_tokens ? (unsigned)(what->tokens[what->n_tokens - 1] * 31 + what->n_tokens) : 0;
 
-	memcpy(row, noise + kind % KINDS, (size_t)node.cfg.vocab * sizeof *row);
+	memcpy(row, noise + kind % KINDS, (size_t)model.vocab * sizeof *row);
 	if (kind % 127 == 0)
-		row[kind % (unsigned)node.cfg.vocab] = kind % 2 ? NAN : INFINITY;
+		row[kind % (unsigned)model.vocab] = kind % 2 ? NAN : INFINITY;
 	sample_token(sampler, row, what, out);
-	MUST(out->id >= 0 && out->id < node.cfg.vocab && out->n_top <= SAMPLE_MAX_TOP &&
-	     out->broken == (kind % 127 == 0));
+	MUST(out->id >= 0 && out->id < model.vocab && out->n_top <= SAMPLE_MAX_TOP && out->broken == (kind % 127 == 0));
 }
 
 static void send_events(void)

@@ -10,33 +10,33 @@ static int below(int n)
 	return (int)((random_state >> 33) % (uint64_t)n);
 }
 
-static struct accounts all;
+static struct front_accounts all;
 static struct why why;
 
-static void open_one(struct stake *s, uid_t uid, bool owner, const char *key, const char *client)
+static void open_one(struct front_stake *s, uid_t uid, bool owner, const char *key, const char *client)
 {
 	struct rpc_asker asker = {key, client};
 
-	stake_open(s, &all, uid, owner, &asker);
+	front_stake_open(s, &all, uid, owner, &asker);
 }
 
 /* Opens calls until one is refused: how many. */
-static int flood(struct stake *s, int most, uid_t uid, bool owner, const char *key, const char *client)
+static int flood(struct front_stake *s, int most, uid_t uid, bool owner, const char *key, const char *client)
 {
 	for (int i = 0; i < most; i++) {
 		open_one(&s[i], uid, owner, key, client);
-		if (!stake_hold(&s[i], SHARE_CALLS, 1, &why))
+		if (!front_stake_hold(&s[i], SHARE_CALLS, 1, &why))
 			continue;
-		stake_close(&s[i]);
+		front_stake_close(&s[i]);
 		return i;
 	}
 	return most;
 }
 
-static void close_all(struct stake *s, int n)
+static void close_all(struct front_stake *s, int n)
 {
 	while (n--)
-		stake_close(&s[n]);
+		front_stake_close(&s[n]);
 }
 
 static void check_empty(void)
@@ -50,15 +50,15 @@ static void check_empty(void)
 
 static void begin(int calls)
 {
-	accounts_init(&all);
-	accounts_limit(&all, SHARE_CALLS, calls);
-	accounts_limit(&all, SHARE_TOKENS, 1 << 20);
-	accounts_limit(&all, SHARE_BYTES, 256 << 20);
+	front_accounts_init(&all);
+	front_accounts_limit(&all, SHARE_CALLS, calls);
+	front_accounts_limit(&all, SHARE_TOKENS, 1 << 20);
+	front_accounts_limit(&all, SHARE_BYTES, 256 << 20);
 }
 
 TEST(one_who_floods_leaves_places_for_others)
 {
-	static struct stake a[300], b[300], root[300];
+	static struct front_stake a[300], b[300], root[300];
 	int n, m, k;
 
 	begin(288);
@@ -78,7 +78,7 @@ TEST(one_who_floods_leaves_places_for_others)
 
 TEST(clients_without_a_key_share_their_users_account)
 {
-	static struct stake a[300], b[300], keyed[300];
+	static struct front_stake a[300], b[300], keyed[300];
 	int n, m, k;
 
 	begin(288);
@@ -99,25 +99,25 @@ TEST(clients_without_a_key_share_their_users_account)
 
 TEST(a_scope_is_the_same_when_its_account_comes_again)
 {
-	struct stake s;
+	struct front_stake s;
 	uint64_t scope;
 
 	begin(8);
 	open_one(&s, 5, false, "alice", "");
 	scope = s.account->scope;
-	stake_close(&s);
+	front_stake_close(&s);
 	check_empty();
 	open_one(&s, 5, false, "alice", "x");
 	CHECK(s.account->scope == scope);
-	stake_close(&s);
+	front_stake_close(&s);
 	open_one(&s, 6, false, "alice", "");
 	CHECK(s.account->scope != scope);
-	stake_close(&s);
+	front_stake_close(&s);
 }
 
 TEST(a_few_places_may_all_be_one_accounts)
 {
-	static struct stake a[10];
+	static struct front_stake a[10];
 	int n;
 
 	for (int calls = 1; calls < 8; calls++) {
@@ -133,20 +133,20 @@ TEST(a_few_places_may_all_be_one_accounts)
 
 TEST(one_large_call_is_judged_alone)
 {
-	struct stake a, b;
+	struct front_stake a, b;
 
 	begin(8);
 	open_one(&a, 1, false, "", "");
 	open_one(&b, 1, false, "", "");
-	CHECK_EQ(stake_hold(&a, SHARE_TOKENS, 2 << 20, &why), 0);
-	CHECK_EQ(stake_hold(&b, SHARE_TOKENS, 1, &why), ERR_BUSY);
+	CHECK_EQ(front_stake_hold(&a, SHARE_TOKENS, 2 << 20, &why), 0);
+	CHECK_EQ(front_stake_hold(&b, SHARE_TOKENS, 1, &why), ERR_BUSY);
 	CHECK_HAS(why.text, "2097152 tokens of yours are waiting");
-	CHECK_EQ(stake_hold(&a, SHARE_CALLS, 1, &why), 0);
-	stake_wait(&a);
-	stake_run(&a); /* its tokens do not wait any more */
-	CHECK_EQ(stake_hold(&b, SHARE_TOKENS, 1, &why), 0);
-	stake_close(&a);
-	stake_close(&b);
+	CHECK_EQ(front_stake_hold(&a, SHARE_CALLS, 1, &why), 0);
+	front_stake_wait(&a);
+	front_stake_run(&a); /* its tokens do not wait any more */
+	CHECK_EQ(front_stake_hold(&b, SHARE_TOKENS, 1, &why), 0);
+	front_stake_close(&a);
+	front_stake_close(&b);
 	check_empty();
 }
 
@@ -155,33 +155,33 @@ TEST(one_large_call_is_judged_alone)
 TEST(random_lives)
 {
 	enum { MOST = 400, USERS = 12 };
-	static struct stake s[MOST];
+	static struct front_stake s[MOST];
 	static const char *const clients[] = {"", "", "a", "b"};
 
 	begin(100);
 	for (int i = 0; i < 200000; i++) {
-		struct stake *one = &s[below(MOST)];
+		struct front_stake *one = &s[below(MOST)];
 		int uid = below(USERS);
 		int64_t free = 100 - all.kept[SHARE_CALLS] - all.held[SHARE_CALLS];
 		bool none;
 		if (one->account) {
-			stake_close(one);
+			front_stake_close(one);
 			continue;
 		}
 		if (below(4) && i % 50000 < 25000)
 			uid = 0; /* floods half of the time */
 		open_one(one, (uid_t)uid, false, below(3) ? "" : "k", clients[below(4)]);
 		none = !one->account->held[SHARE_CALLS] && !one->account->parent;
-		if (stake_hold(one, SHARE_CALLS, 1, &why)) {
+		if (front_stake_hold(one, SHARE_CALLS, 1, &why)) {
 			CHECK(!none || free < 1);
-			stake_close(one);
+			front_stake_close(one);
 			continue;
 		}
 		CHECK(free >= 1 && one->account->held[SHARE_CALLS] <= 7 * free);
 		if (below(2))
-			stake_wait(one);
+			front_stake_wait(one);
 		if (one->waits && below(2))
-			stake_run(one);
+			front_stake_run(one);
 	}
 	close_all(s, MOST);
 	check_empty();

@@ -23,23 +23,23 @@ static struct outcome feed(const char *const *stop, int n, bool include, const c
 			   size_t past)
 {
 	struct outcome o = {.hit = -1};
-	struct stop_text s;
+	struct front_stop s;
 	const char *out;
 	size_t len = strlen(text), at = 0, out_len;
 
-	stop_init(&s, stop, n, include);
+	front_stop_init(&s, stop, n, include);
 	while (at < len && o.hit < 0) {
 		size_t take = 1 + (seed = seed * 1103515245 + 12345) / 65536 % (unsigned)most;
 		take = take > len - at ? len - at : take;
-		o.hit = stop_next(&s, text + at, take, at + take > past, &out, &out_len);
+		o.hit = front_stop_next(&s, text + at, take, at + take > past, &out, &out_len);
 		put(&o, out, out_len);
 		at += take;
 	}
 	if (o.hit < 0) {
-		out_len = stop_rest(&s, &out);
+		out_len = front_stop_rest(&s, &out);
 		put(&o, out, out_len);
 	}
-	stop_finish(&s);
+	front_stop_finish(&s);
 	return o;
 }
 
@@ -91,18 +91,18 @@ TEST(any_cutting_is_like_byte_by_byte)
 TEST(no_prefix_leaks)
 {
 	const char *const stop[] = {"</s>"};
-	struct stop_text s;
+	struct front_stop s;
 	const char *out, *pieces[] = {"x<", "/", "s", "y </", "s", ">"};
 	size_t len;
 
-	stop_init(&s, stop, 1, false);
+	front_stop_init(&s, stop, 1, false);
 	for (int i = 0; i < 5; i++) {
-		CHECK_EQ(stop_next(&s, pieces[i], strlen(pieces[i]), true, &out, &len), -1);
+		CHECK_EQ(front_stop_next(&s, pieces[i], strlen(pieces[i]), true, &out, &len), -1);
 		CHECK(!len || out[len - 1] != '<');
 	}
-	CHECK_EQ(stop_next(&s, pieces[5], 1, true, &out, &len), 0);
+	CHECK_EQ(front_stop_next(&s, pieces[5], 1, true, &out, &len), 0);
 	CHECK_EQ(len, 0);
-	stop_finish(&s);
+	front_stop_finish(&s);
 }
 
 /* What a byte-by-byte reading says: the first byte behind `past` that completes a string. */

@@ -18,25 +18,25 @@ static struct tokenizer *open_demo(void)
 	return t;
 }
 
-static struct words_job *job_of(uint64_t call, uint64_t client, size_t len)
+static struct front_job *job_of(uint64_t call, uint64_t client, size_t len)
 {
-	struct words_job *job = xalloc(1, sizeof *job);
+	struct front_job *job = xalloc(1, sizeof *job);
 	char *text = xalloc(len + 1, 1);
 
 	for (size_t i = 0; i < len; i++)
 		text[i] = "ab c"[i % 4];
-	*job = (struct words_job){.call = call, .client = client, .text = text, .len = len};
+	*job = (struct front_job){.call = call, .client = client, .text = text, .len = len};
 	return job;
 }
 
 /* The next job that is done; its number and error. */
-static uint64_t next(struct words *w, int *err)
+static uint64_t next(struct front_helpers *w, int *err)
 {
 	struct pollfd p = {.fd = w->wake_fd, .events = POLLIN};
-	struct words_job *job;
+	struct front_job *job;
 	uint64_t call, count;
 
-	while (!(job = words_take(w))) {
+	while (!(job = front_helpers_take(w))) {
 		poll(&p, 1, 100);
 		if (read(w->wake_fd, &count, sizeof count) < 0)
 			continue;
@@ -44,7 +44,7 @@ static uint64_t next(struct words *w, int *err)
 	call = job->call;
 	*err = job->err;
 	free((char *)(uintptr_t)job->text);
-	words_job_finish(job);
+	front_job_finish(job);
 	free(job);
 	return call;
 }
@@ -53,17 +53,17 @@ static uint64_t next(struct words *w, int *err)
 TEST(short_ones_pass_and_clients_take_turns)
 {
 	struct tokenizer *t = open_demo();
-	struct words w;
+	struct front_helpers w;
 	uint64_t order[8];
 	int err;
 
-	words_start(&w, t, eventfd(0, EFD_NONBLOCK));
-	words_put(&w, job_of(1, 1, 4 << 20));
-	words_put(&w, job_of(2, 1, 4 << 20));
-	words_put(&w, job_of(3, 1, 3 << 20));
-	words_put(&w, job_of(4, 2, 3 << 20));
-	words_put(&w, job_of(5, 3, 300 << 10));
-	words_put(&w, job_of(6, 4, 40 << 10)); /* its own thread */
+	front_helpers_start(&w, t, eventfd(0, EFD_NONBLOCK));
+	front_helpers_put(&w, job_of(1, 1, 4 << 20));
+	front_helpers_put(&w, job_of(2, 1, 4 << 20));
+	front_helpers_put(&w, job_of(3, 1, 3 << 20));
+	front_helpers_put(&w, job_of(4, 2, 3 << 20));
+	front_helpers_put(&w, job_of(5, 3, 300 << 10));
+	front_helpers_put(&w, job_of(6, 4, 40 << 10)); /* its own thread */
 	for (int i = 0; i < 6; i++) {
 		order[i] = next(&w, &err);
 		CHECK_EQ(err, 0);
@@ -74,7 +74,7 @@ TEST(short_ones_pass_and_clients_take_turns)
 	CHECK(place[6] < place[1] || place[6] < place[2]);
 	CHECK(place[5] < place[2] && place[5] < place[3] && place[5] < place[4]);
 	CHECK(place[4] < place[3]); /* another client's does not wait for the first one's third */
-	words_finish(&w);
+	front_helpers_finish(&w);
 	close(w.wake_fd);
 	tokenizer_close(t);
 }
@@ -82,22 +82,22 @@ TEST(short_ones_pass_and_clients_take_turns)
 TEST(those_that_nobody_wants_are_skipped)
 {
 	struct tokenizer *t = open_demo();
-	struct words w;
+	struct front_helpers w;
 	int err, cancelled = 0;
 
-	words_start(&w, t, eventfd(0, EFD_NONBLOCK));
+	front_helpers_start(&w, t, eventfd(0, EFD_NONBLOCK));
 	for (uint64_t call = 1; call <= 20; call++)
-		words_put(&w, job_of(call, call, 16 << 20));
+		front_helpers_put(&w, job_of(call, call, 16 << 20));
 	for (uint64_t call = 1; call <= 19; call++)
-		words_cancel(&w, call);
-	words_cancel(&w, 99);
+		front_helpers_cancel(&w, call);
+	front_helpers_cancel(&w, 99);
 	for (int i = 0; i < 20; i++) {
 		uint64_t call = next(&w, &err);
 		cancelled += err == ERR_CANCELLED;
 		CHECK(call != 20 || !err);
 	}
 	CHECK_EQ(cancelled, 19);
-	words_finish(&w);
+	front_helpers_finish(&w);
 	close(w.wake_fd);
 	tokenizer_close(t);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file/file.h"
 
@@ -14,7 +15,7 @@ static void *field(struct options *o, const struct option_row *row)
 	return (char *)o + row->offset;
 }
 
-int number_parse(const char *text, int64_t *out)
+int options_number(const char *text, int64_t *out)
 {
 	static const char suffixes[] = "kKmMgG";
 	static const int64_t factors[] = {1000, 1 << 10, 1000000, 1 << 20, 1000000000, 1 << 30};
@@ -102,7 +103,7 @@ static int set_number(struct options *o, const struct option_row *row, const cha
 	bool right = part >= 0 && part <= 1 && !(end && *end);
 	int64_t n = right ? (int64_t)(100 * part + 0.5) : 0;
 
-	if (fraction ? !right : number_parse(value, &n))
+	if (fraction ? !right : options_number(value, &n))
 		return fail(why, ERR_INVALID, "%s: \"%s\" is not a whole number (%s)", source, value,
 			    percent ? "or a fraction up to 1.0" : "suffixes k, K, m, M, g, G are known");
 	if (n < row->low || n > row->high)
@@ -321,6 +322,40 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why)
 	if (!err && !o->model && !o->help && !o->version)
 		err = fail(why, ERR_INVALID, "which model? usage: xversed MODEL [options] (--help lists them)");
 	return err ? err : check_words(o, why);
+}
+
+static char *default_socket(void)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+
+	if (dir && *dir)
+		return xprintf("%s/xversed.sock", dir);
+	mkdir("/run/xversed", 0755); /* root may; for other users bind() reports what is missing */
+	return xstrdup("/run/xversed/xversed.sock");
+}
+
+/* The last part of the model's path. */
+static char *directory_name(const char *model)
+{
+	char *path = xstrdup(model), *slash, *name;
+	size_t n = strlen(path);
+
+	while (n > 1 && path[n - 1] == '/')
+		path[--n] = 0;
+	slash = strrchr(path, '/');
+	name = xprintf("%.255s", slash && slash[1] ? slash + 1 : path);
+	free(path);
+	return name;
+}
+
+void options_settle(struct options *o)
+{
+	char *given = o->served_name;
+
+	o->served_name = given ? xprintf("%.255s", given) : directory_name(o->model);
+	free(given);
+	if (!o->uds)
+		o->uds = default_socket();
 }
 
 void options_finish(struct options *o)

@@ -1,0 +1,118 @@
+#include "daemon/front/inside.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/rank/files.h"
+#include "rpc/server/handover.h"
+
+/* The default, the daemon's own user, needs no entry in the password file. */
+static int find_gateway(const struct options *o, uid_t *uid, struct why *why)
+{
+	struct passwd *p = o->gateway_uid ? getpwnam(o->gateway_uid) : NULL;
+	int64_t number;
+
+	*uid = p ? p->pw_uid : geteuid();
+	if (!o->gateway_uid || p)
+		return 0;
+	if (options_number(o->gateway_uid, &number) || number < 0 || number >= UINT32_MAX)
+		return fail(why, ERR_INVALID, "--gateway-uid: \"%s\" is neither a user's name nor a number",
+			    o->gateway_uid);
+	*uid = (uid_t)number;
+	return 0;
+}
+
+static int open_socket(struct front *f, struct why *why)
+{
+	struct rpc_handler h = {.ctx = f, .request = front_request, .cancel = front_cancel, .queue_place = front_place};
+	struct rpc_server_options how = {.path = f->opt->uds,
+					 .listen_fd = -1,
+					 .group = (gid_t)-1,
+					 .version = XV_VERSION,
+					 .served_model = f->opt->served_name,
+					 .max_connections = files_raise((int)f->opt->max_connections),
+					 .max_buffered = 1 << 20,
+					 .max_input = FRONT_INPUT,
+					 .max_calls = 1024};
+	struct group *g = f->opt->uds_group ? getgrnam(f->opt->uds_group) : NULL;
+	int err;
+
+	err = handover_take(&how.listen_fd, &f->beat_fd, why);
+	if (err)
+		return err;
+	if (f->opt->uds_group && !g)
+		return fail(why, ERR_INVALID, "--uds-group: no group \"%s\"", f->opt->uds_group);
+	if (g)
+		how.group = g->gr_gid;
+	err = find_gateway(f->opt, &how.gateway_uid, why);
+	if (err)
+		return err;
+	err = rpc_server_open(&f->server, &how, &h, why);
+	if (err)
+		return err;
+	rpc_server_watch(f->server, f->link->wake_fd);
+	rpc_server_watch(f->server, f->signal_fd);
+	return 0;
+}
+
+static int start(struct front *f, struct why *why)
+{
+	int err;
+
+	f->started_ns = now_ns();
+	front_metrics_init(&f->metrics);
+	front_accounts_init(&f->accounts);
+	front_accounts_limit(&f->accounts, SHARE_BYTES, FRONT_INPUT);
+	front_open_signals(f);
+	err = open_socket(f, why);
+	if (err)
+		return err;
+	if (f->tokenizer)
+		front_helpers_start(&f->helpers, f->tokenizer, f->link->wake_fd);
+	if (pthread_create(&f->thread, NULL, front_loop, f))
+		die("cannot start the front thread");
+	return 0;
+}
+
+int front_open(struct front **out, const struct front_options *how, struct why *why)
+{
+	struct front *f = xalloc(1, sizeof *f);
+	int err;
+
+	*f = (struct front){.link = how->link,
+			    .opt = how->opt,
+			    .board = how->board,
+			    .model = how->model,
+			    .starter = how->starter,
+			    .signal_fd = -1,
+			    .beat_fd = -1};
+	*out = f;
+	err = front_open_model(f, why);
+	return err ? err : start(f, why);
+}
+
+void front_close(struct front *f)
+{
+	pthread_join(f->thread, NULL);
+	close(f->signal_fd);
+	front_helpers_finish(&f->helpers);
+	chat_close(f->chat);
+	tokenizer_close(f->tokenizer);
+}
+
+void front_alive(struct front *f)
+{
+	if (f)
+		handover_say(f->beat_fd, HANDOVER_ALIVE);
+}
+
+void front_last_words(struct front *f, const struct rpc_error *error)
+{
+	if (!f)
+		return;
+	atomic_store(&f->last_words, 1);
+	if (f->server && atomic_load(&f->link->state) != LINK_STOPPED)
+		rpc_last_words(f->server, error, 500);
+}

@@ -1,0 +1,178 @@
+/* inside.h - private to daemon/front. All of it belongs to the front thread, unless a line says otherwise.
+ *
+ * Callers come first: front.c (public functions) and loop.c (the thread) over signals.c, request.c (requests and
+ * waiting calls), admit.c (a request becomes a call), tokenize.c, status.c and reply.c (tokens become replies), over
+ * places.c (the queue), sampling.c, chat.c, open.c, over calls.c (open calls and errors), pace.c and the structs below.
+ */
+#ifndef DAEMON_FRONT_INSIDE_H
+#define DAEMON_FRONT_INSIDE_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "daemon/front/account.h"
+#include "daemon/front/front.h"
+#include "daemon/front/helper.h"
+#include "daemon/front/metrics.h"
+#include "daemon/front/model.h"
+#include "daemon/front/stop_text.h"
+#include "daemon/link.h"
+#include "daemon/options.h"
+#include "daemon/rank/report.h"
+#include "engine/models/generation.h"
+#include "engine/tokenizer/tokenizer.h"
+#include "rpc/server/server.h"
+
+/* An open Generate, Chat or Score. */
+struct front_call {
+	uint64_t id;
+	struct front_call
+		*next; /* in its bucket, or in the list of calls that wait for the model or their prompt's ids */
+	struct rpc_request *request;
+	struct front_stake stake; /* what it holds of its client's account */
+	struct call call;         /* what the engine gets; it points to the arrays below */
+	struct ids ids;
+	int32_t *stop_ids;
+	struct bias *bias;
+	uint32_t *mask; /* (mask_words(vocab)), or NULL */
+	struct detok *detok;
+	struct front_stop stop;
+	uint64_t skip_text; /* resumed: bytes of text that the client has already */
+	char *missing;      /* (n_missing) resumed: text of resumed tokens that the client lacks */
+	size_t n_missing;
+	int hit;          /* resumed: the stop string found in the resumed tokens, or -1 */
+	enum finish over; /* resumed: how the stream had ended, when only its last frame was lost */
+	uint64_t deadline_ns;
+	uint64_t arrived_ns, last_ns; /* last_ns: of its latest token, 0: none yet */
+	bool chat;                    /* it arrived as a Chat */
+	bool encoded;                 /* ids holds the prompt */
+	bool cancel_due;              /* its cancel found the engine's mailbox full */
+	bool cancelled;               /* before it reached the engine */
+	bool ended;                   /* the client has its last reply */
+	bool return_ids, include_stop, scored_first;
+	int output; /* tokens that the engine reported */
+};
+
+enum { FRONT_BUCKETS = 1024, PACE_ENDS = 64, FRONT_INPUT = 256 << 20 /* bytes of open requests */ };
+
+/* When calls ended while others waited. */
+struct front_pace {
+	uint64_t at[PACE_ENDS]; /* a ring */
+	uint64_t n;             /* ends since calls wait */
+	uint64_t last_ns;       /* time between two ends, when calls last waited; 0: they never did */
+};
+
+struct front {
+	/* constant */
+	struct link *link;
+	const struct options *opt;
+	struct board *board;
+	const struct front_model *model;
+	struct tokenizer *tokenizer; /* NULL: prompts are token ids only */
+	struct chat *chat;           /* NULL: no_chat holds the reason */
+	char no_chat[512];
+	struct rpc_sampling defaults;                       /* generation_config.json; `has` marks the fields it sets */
+	int n_default_eos, default_eos[GENERATION_MAX_EOS]; /* of generation_config.json */
+	uint64_t started_ns;
+	pid_t starter;          /* mpirun, whose end is this process's; 0: none */
+	int signal_fd, beat_fd; /* beat_fd: the launcher's connection, -1 without one */
+
+	struct rpc_server *server;
+	struct front_helpers helpers;
+	struct front_accounts accounts;
+	struct front_pace pace;
+	struct front_metrics metrics;
+	struct front_call *bucket[FRONT_BUCKETS]; /* calls that the engine has, by id */
+	struct front_call *waiting;               /* for the model to load */
+	struct front_call *tokenizing;            /* their prompt is with a helper thread */
+	bool ready;                               /* the model is loaded, and what follows from that is done */
+	char fingerprint[40];                     /* once ready */
+	uint64_t adds_posted;
+	int cancels_due; /* calls with cancel_due */
+	bool draining, trim_due;
+	bool trim_large; /* much memory was held since the last trim */
+	int connections_seen;
+	uint64_t trim_ns, drain_deadline_ns;
+	uint64_t beat_ns, cont_ns; /* last beat; last SIGCONT */
+	uint64_t log_ns;           /* last report of log lines that were suppressed */
+	pthread_t thread;
+	_Atomic int last_words; /* set by the watch thread, which uses the server from then on */
+};
+
+/* ---- open.c: before the thread starts ---- */
+int front_open_model(struct front *f, struct why *why); /* tokenizer, chat format, sampling defaults */
+
+/* ---- loop.c ---- */
+void *front_loop(void *front); /* the thread */
+
+/* ---- signals.c ---- */
+void front_open_signals(struct front *f);
+void front_take_signals(struct front *f);
+/* Ends the process at once: MPI_Finalize would wait for ranks that may be gone. */
+void front_exit(struct front *f, int code) __attribute__((noreturn));
+
+/* ---- request.c: handlers of the server, and calls that wait for the model ---- */
+void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
+void front_cancel(void *front, uint64_t call);
+void front_check_ready(struct front *f); /* once the link says READY, waiting calls go on */
+void front_expire(struct front *f);      /* ends waiting calls whose deadline has passed */
+
+/* ---- admit.c: the model is loaded ---- */
+void front_admit(struct front *f, struct front_call *c);    /* to a helper thread first, to the engine, or refused */
+void front_encoded(struct front *f, struct front_job *job); /* its prompt is tokenized */
+
+/* ---- tokenize.c: Tokenize, Detokenize, Template ---- */
+void front_tokenize(struct front *f, uint64_t call, const struct rpc_peer *peer,
+		    struct rpc_request *r);                   /* takes *r; long ones go to a helper thread */
+void front_tokenized(struct front *f, struct front_job *job); /* a helper thread has done it; frees job */
+
+/* ---- status.c ---- */
+void front_send_status(struct front *f, uint64_t call);
+void front_send_metrics(struct front *f, uint64_t call);
+
+/* ---- reply.c ---- */
+void front_report(struct front *f, const struct report *r);
+/* Runs resumed tokens through detokenizer and stop scan as the first time. True: the stream had ended already. */
+bool front_replay(struct front_call *c);
+/* After Started: text that the client of a resumed stream lacks, and the last frame where the stream had ended. */
+void front_send_missing(struct front *f, struct front_call *c);
+
+/* ---- places.c: the queue ---- */
+int front_take_place(struct front *f, struct front_call *c, struct why *why); /* 0 or ERR_BUSY */
+uint32_t front_place(void *front, uint64_t call);                             /* from 1; 0: it does not wait */
+
+/* ---- sampling.c ---- */
+struct generation_config;
+void front_defaults(struct front *f, const struct generation_config *g);
+int front_sampling(struct front *f, struct front_call *c, const struct rpc_sampling *s, struct why *why);
+int front_check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why);
+bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f);
+
+/* ---- chat.c ---- */
+int front_check_chat(const struct front *f, struct why *why); /* ERR_UNSUPPORTED: the model has no chat format */
+/* A Chat becomes a Generate whose prompt *job makes of its messages. */
+void front_chat(struct front *f, struct front_call *c, struct front_job *job);
+void front_chat_stops(struct front *f, struct front_call *c, const struct rpc_sampling *s); /* fills c->stop */
+
+/* ---- calls.c ---- */
+void front_error(struct front *f, uint64_t call, int code, const char *text);
+/* The same; a busy one is asked to retry by its account's place in the queue. */
+void front_refuse(struct front *f, const struct front_call *c, int code, const char *text);
+/* False: refused, since only root and the server's own user may do `what`. */
+bool front_is_owner(struct front *f, uint64_t call, const struct rpc_peer *peer, const char *what);
+struct front_call *front_find(struct front *f, uint64_t call); /* with the engine, or NULL */
+void front_add(struct front *f, struct front_call *c);
+void front_forget(struct front *f, struct front_call *c);
+void front_call_destroy(struct front_call *c);
+int front_open_calls(const struct front *f);
+void front_cancel_engine(struct front *f, struct front_call *c); /* where its mailbox is full: marks it due */
+void front_retry_cancels(struct front *f);                       /* those that are due */
+void front_drain(struct front *f, const char *reason);
+#define FRONT_SHUTTING_DOWN "the server is shutting down; resume elsewhere or later"
+void front_end_calls(struct front *f, int code, const char *text); /* sends one error on every open call */
+
+/* ---- pace.c ---- */
+void front_count_end(struct front *f);                             /* a call has ended */
+uint32_t front_retry_ms(struct front *f, struct front_account *a); /* until a refused call may retry; a may be NULL */
+
+#endif

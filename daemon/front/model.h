@@ -1,0 +1,21 @@
+/* model.h - the loaded model as clients see it. */
+#ifndef DAEMON_FRONT_MODEL_H
+#define DAEMON_FRONT_MODEL_H
+
+#include <stdint.h>
+
+struct node_report;
+
+/* Constant once the link says READY. The first group must be set before front_open(). */
+struct front_model {
+	int vocab, n_eos, max_seqs, ranks;
+	const int *eos; /* (n_eos) of config.json; may lie outside the vocabulary */
+	/* set before the link says READY */
+	uint64_t fingerprint; /* of files and config; the front adds the tokenizer's */
+	const char *architecture, *numerics_class, *device, *isa;
+	uint64_t parameters;
+	int n_blocks, max_model_len, max_tokens /* a step */, threads;
+	const struct node_report *report; /* (ranks) */
+};
+
+#endif

@@ -1,0 +1,65 @@
+/* What the front reads of the model's directory: tokenizer, chat format and sampling defaults. */
+#include "daemon/front/inside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/chat/chat.h"
+
+/* A format named by --chat-template must exist. Without a format of its own the model serves all but Chat; no_chat
+ * holds the reason. */
+static int open_chat(struct front *f, struct why *why)
+{
+	struct why inner = {""};
+	int err = chat_open(&f->chat, f->opt->model, f->opt->chat_template, f->tokenizer, &inner);
+
+	if (err && f->opt->chat_template)
+		return fail(why, err, "%.500s", inner.text);
+	snprintf(f->no_chat, sizeof f->no_chat, "%s", inner.text);
+	if (err && err != ERR_UNKNOWN)
+		log_at(LOG_WARN, "%s", inner.text);
+	if (!err)
+		log_event(LOG_INFO, "chat", " format=\"%s\"", chat_name(f->chat));
+	return 0;
+}
+
+/* A model without tokenizer files is served by token ids. */
+static int open_tokenizer(struct front *f, struct why *why)
+{
+	int err = tokenizer_open(&f->tokenizer, f->opt->model, why);
+
+	snprintf(f->no_chat, sizeof f->no_chat, "this model has no tokenizer");
+	if (err == ERR_UNKNOWN) {
+		log_at(LOG_WARN, "%s: prompts must come as token ids", why->text);
+		return 0;
+	}
+	if (!err && f->tokenizer && tokenizer_vocab(f->tokenizer) > f->model->vocab) {
+		log_at(LOG_WARN,
+		       "%s: the tokenizer has %d words, the model %d: ids from there on are refused, and no text becomes one",
+		       f->opt->model, tokenizer_vocab(f->tokenizer), f->model->vocab);
+		err = tokenizer_limit(f->tokenizer, f->model->vocab, why);
+	}
+	return err;
+}
+
+static int read_defaults(struct front *f, struct why *why)
+{
+	struct generation_config g;
+	int err;
+
+	if (f->opt->generation_config && !strcmp(f->opt->generation_config, "none"))
+		return 0;
+	err = generation_config_read(&g, f->opt->model, why);
+	if (!err)
+		front_defaults(f, &g);
+	return err;
+}
+
+int front_open_model(struct front *f, struct why *why)
+{
+	int err = open_tokenizer(f, why);
+
+	if (!err && f->tokenizer)
+		err = open_chat(f, why);
+	return err ? err : read_defaults(f, why);
+}

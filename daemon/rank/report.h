@@ -1,0 +1,14 @@
+/* report.h - what each rank reports to rank 0 once it is loaded, for Status and Metrics. */
+#ifndef DAEMON_RANK_REPORT_H
+#define DAEMON_RANK_REPORT_H
+
+#include <stdint.h>
+
+/* Bytes; of the two texts, "" where the backend has nothing to say. */
+struct node_report {
+	int64_t pid;
+	uint64_t weight_bytes, kv_bytes, work_bytes, file_bytes;
+	char prompt_attention[64], kernel_overlap[64];
+};
+
+#endif
