@@ -55,23 +55,21 @@ static uint64_t fresh_seed(void)
 
 void front_defaults(struct front *f, const struct generation_config *g)
 {
-	static const enum rpc_sampling_field fields[] = {[GENERATION_TEMPERATURE] = RPC_TEMPERATURE,
-							 [GENERATION_TOP_P] = RPC_TOP_P,
-							 [GENERATION_MIN_P] = RPC_MIN_P,
-							 [GENERATION_REPETITION_PENALTY] = RPC_REPETITION_PENALTY,
-							 [GENERATION_TOP_K] = RPC_TOP_K,
-							 [GENERATION_MAX_NEW_TOKENS] = RPC_MAX_TOKENS};
 	struct rpc_sampling *d = &f->defaults;
 
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-		if (g->has >> i & 1)
-			d->has |= 1u << fields[i];
-	d->temperature = g->temperature;
-	d->top_p = g->top_p;
-	d->min_p = g->min_p;
-	d->repetition_penalty = g->repetition_penalty;
-	d->top_k = g->top_k;
-	d->max_tokens = (uint32_t)max_int(g->max_new_tokens, 0);
+#define TAKE(NAME, field) \
+	if (g->has >> SAMPLING_##NAME & 1) { \
+		d->has |= 1u << RPC_##NAME; \
+		d->field = g->field; \
+	}
+#define REAL(NAME, field, ...) TAKE(NAME, field)
+#include "proto/sampling.def"
+	TAKE(TOP_K, top_k)
+	if (g->has >> SAMPLING_MAX_TOKENS & 1) {
+		d->has |= 1u << RPC_MAX_TOKENS;
+		d->max_tokens = (uint32_t)g->max_tokens;
+	}
+#undef TAKE
 	memcpy(f->default_eos, g->eos, sizeof g->eos);
 	f->n_default_eos = g->n_eos;
 }

@@ -1,6 +1,5 @@
 #include "engine/models/generation.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +30,7 @@ static int get_number(struct reader *r, const char *key, double *out)
 	return 1;
 }
 
-static int check_number(struct reader *r, const char *key, enum generation_field f, const struct range *range, double x)
+static int check_number(struct reader *r, const char *key, enum sampling_number f, const struct range *range, double x)
 {
 	char text[RANGE_TEXT];
 
@@ -42,7 +41,7 @@ static int check_number(struct reader *r, const char *key, enum generation_field
 }
 
 /* What counts is the float: a number above 0 may be too small for one. */
-static int read_real(struct reader *r, const char *key, enum generation_field f, const struct range *range, float *out)
+static int read_real(struct reader *r, const char *key, enum sampling_number f, const struct range *range, float *out)
 {
 	double x;
 	int got = get_number(r, key, &x);
@@ -53,7 +52,7 @@ static int read_real(struct reader *r, const char *key, enum generation_field f,
 	return check_number(r, key, f, range, *out);
 }
 
-static int read_whole(struct reader *r, const char *key, enum generation_field f, const struct range *range, int *out)
+static int read_whole(struct reader *r, const char *key, enum sampling_number f, const struct range *range, int *out)
 {
 	double x;
 	int got = get_number(r, key, &x);
@@ -66,18 +65,6 @@ static int read_whole(struct reader *r, const char *key, enum generation_field f
 	if (!got)
 		*out = (int)x;
 	return got;
-}
-
-/* Here 0 is taken: transformers then keeps the likeliest token alone, as the least share above 0 does. */
-static int read_top_p(struct reader *r)
-{
-	const struct range range = {sampling_ranges[SAMPLING_TOP_P].low, sampling_ranges[SAMPLING_TOP_P].high,
-				    RANGE_FROM};
-	int err = read_real(r, "top_p", GENERATION_TOP_P, &range, &r->g->top_p);
-
-	if (!err && r->g->has >> GENERATION_TOP_P & 1)
-		r->g->top_p = fmaxf(r->g->top_p, FLT_MIN);
-	return err;
 }
 
 /* Ids of no token of the model are left to the caller, who knows its vocabulary. */
@@ -105,29 +92,34 @@ static int read_eos(struct reader *r)
 	return err;
 }
 
-static int read_all(struct reader *r)
+static int read_numbers(struct reader *r)
 {
 	struct generation_config *g = r->g;
-	int err = read_real(r, "temperature", GENERATION_TEMPERATURE, &sampling_ranges[SAMPLING_TEMPERATURE],
-			    &g->temperature);
+	int err = 0;
+
+#define SOURCE_REQUEST(...)
+#define SOURCE_MODEL(NAME, field) \
+	if (!err) \
+		err = read_real(r, #field, SAMPLING_##NAME, &sampling_ranges[SAMPLING_##NAME], &g->field);
+#define REAL(NAME, field, unset, bound, low, high, meaning, source) SOURCE_##source(NAME, field)
+#include "proto/sampling.def"
+	if (!err)
+		err = read_whole(r, "top_k", SAMPLING_TOP_K, &sampling_ranges[SAMPLING_TOP_K], &g->top_k);
+	if (!err)
+		err = read_whole(r, "max_new_tokens", SAMPLING_MAX_TOKENS, &max_new_tokens, &g->max_tokens);
+	return err;
+}
+
+static int read_all(struct reader *r)
+{
+	const struct json *sample = json_get(r->root, "do_sample");
+	int err = read_numbers(r);
 
 	if (!err)
-		err = read_top_p(r);
-	if (!err)
-		err = read_real(r, "min_p", GENERATION_MIN_P, &sampling_ranges[SAMPLING_MIN_P], &g->min_p);
-	if (!err)
-		err = read_real(r, "repetition_penalty", GENERATION_REPETITION_PENALTY,
-				&sampling_ranges[SAMPLING_REPETITION_PENALTY], &g->repetition_penalty);
-	if (!err)
-		err = read_whole(r, "top_k", GENERATION_TOP_K, &sampling_ranges[SAMPLING_TOP_K], &g->top_k);
-	if (!err)
-		err = read_whole(r, "max_new_tokens", GENERATION_MAX_NEW_TOKENS, &max_new_tokens, &g->max_new_tokens);
-	if (!err)
 		err = read_eos(r);
-	if (!err && json_is(json_get(r->root, "do_sample"), JSON_IS_BOOL) &&
-	    !json_yes(json_get(r->root, "do_sample"))) {
-		g->temperature = 0;
-		g->has |= 1u << GENERATION_TEMPERATURE;
+	if (!err && json_is(sample, JSON_IS_BOOL) && !json_yes(sample)) {
+		r->g->temperature = 0;
+		r->g->has |= 1u << SAMPLING_TEMPERATURE;
 	}
 	return err;
 }

@@ -9,8 +9,8 @@
 #include "engine/sample/math.h"
 
 const struct range sampling_ranges[] = {
-#define REAL(NAME, field, unset, bound, low, high, meaning) [SAMPLING_##NAME] = {low, high, RANGE_##bound},
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) [SAMPLING_##NAME] = {low, (double)(high), RANGE_FROM},
+#define REAL(NAME, field, unset, bound, low, high, ...) [SAMPLING_##NAME] = {low, high, RANGE_##bound},
+#define WHOLE(NAME, type, field, wire, unset, low, high, ...) [SAMPLING_##NAME] = {low, (double)(high), RANGE_FROM},
 #include "proto/sampling.def"
 };
 static const struct range bias_range = {
@@ -18,7 +18,7 @@ static const struct range bias_range = {
 #include "proto/limits.def"
 };
 enum {
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) MOST_##NAME = (int)(high),
+#define WHOLE(NAME, type, field, wire, unset, low, high, ...) MOST_##NAME = (int)(high),
 #include "proto/sampling.def"
 #define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (int)(high),
 #include "proto/limits.def"

@@ -32,11 +32,9 @@ extern const struct range sampling_ranges[]; /* by enum sampling_number */
 /* How one call samples; owned by the call, constant over its life. Zero-initialised plus sampling_default() is
  * greedy-free standard sampling: temperature 1, top_p 1, no limits. */
 struct sampling {
-	float temperature;                                             /* 0: greedy */
-	int top_k;                                                     /* <= 0: off */
-	float top_p;                                                   /* 1: off */
-	float min_p;                                                   /* 0: off */
-	float repetition_penalty, presence_penalty, frequency_penalty; /* 1, 0, 0: off */
+#define REAL(NAME, field, ...) float field;
+#include "proto/sampling.def"
+	int top_k; /* <= 0: off */
 	uint64_t seed;
 	int min_tokens; /* output tokens before a stop id may be drawn */
 	int n_bias, n_stop;

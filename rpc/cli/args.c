@@ -42,7 +42,7 @@ enum {
 
 #define AT(f) offsetof(struct args, f)
 #define SAM(f) offsetof(struct args, sampling.f)
-static const struct option options[] = {
+static const struct option rows[] = {
 	{"uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL, AT(uds), -1, 0,
 	 0},
 	{"json", NULL, "the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
@@ -54,27 +54,21 @@ static const struct option options[] = {
 	{"once", NULL, "one question, its answer, and end", FLAG, CHA, AT(once), -1, 0, 0},
 	{"max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN | CHA, SAM(max_tokens),
 	 RPC_MAX_TOKENS, 0, 0},
-	{"min-tokens", "N", "no end before so many [0]", NUMBER, GEN | CHA, SAM(min_tokens), RPC_MIN_TOKENS, 0, 0},
-	{"temperature", "T", "0 takes the likeliest token [the model's, else 1]", REAL, GEN | CHA, SAM(temperature),
-	 RPC_TEMPERATURE, 0, 0},
-	{"top-k", "K", "only the K likeliest; 0: all", NUMBER, GEN | CHA, SAM(top_k), RPC_TOP_K, 0, 0},
-	{"top-p", "P", "only the likeliest that hold P of the mass", REAL, GEN | CHA, SAM(top_p), RPC_TOP_P, 0, 0},
-	{"min-p", "P", "only those at least P times as likely as the likeliest", REAL, GEN | CHA, SAM(min_p), RPC_MIN_P,
-	 0, 0},
-	{"repetition-penalty", "R", "above 1: less of what prompt and answer hold already", REAL, GEN | CHA,
-	 SAM(repetition_penalty), RPC_REPETITION_PENALTY, 0, 0},
-	{"presence-penalty", "P", "less of what the answer holds already", REAL, GEN | CHA, SAM(presence_penalty),
-	 RPC_PRESENCE_PENALTY, 0, 0},
-	{"frequency-penalty", "P", "the same, by how often", REAL, GEN | CHA, SAM(frequency_penalty),
-	 RPC_FREQUENCY_PENALTY, 0, 0},
+/* The sampling fields that are taken as they are; the others have rows of their own. */
+#define REAL(NAME, field, unset, bound, low, high, meaning, source) \
+	{#field, "X", meaning, REAL, GEN | CHA, SAM(field), RPC_##NAME, 0, 0},
+#define WHOLE_OWN(...)
+#define WHOLE_PLAIN(NAME, field, wire, meaning) {#wire, "N", meaning, NUMBER, GEN | CHA, SAM(field), RPC_##NAME, 0, 0},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning, form) WHOLE_##form(NAME, field, wire, meaning)
+#define SWITCH_OWN(...)
+#define SWITCH_PLAIN(NAME, field, wire, meaning) \
+	{#wire, NULL, meaning, SWITCH, GEN | CHA, SAM(field), RPC_##NAME, 1, 0},
+#define SWITCH(NAME, field, wire, unset, meaning, form) SWITCH_##form(NAME, field, wire, meaning)
+#include "proto/sampling.def"
 	{"seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN | CHA, SAM(seed),
 	 RPC_SEED, 0, 0},
 	{"stop", "TEXT", "end before this text; may be given several times", STOPS, GEN | CHA, 0, -1, 0, 0},
 	{"stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN | CHA, AT(stop_ids), -1, 0, 0},
-	{"include-stop-str-in-output", NULL, "show the stop text too", SWITCH, GEN | CHA, SAM(include_stop),
-	 RPC_INCLUDE_STOP, 1, 0},
-	{"ignore-eos", NULL, "do not end at the model's end token", SWITCH, GEN | CHA, SAM(ignore_eos), RPC_IGNORE_EOS,
-	 1, 0},
 	{"show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN | CHA, SAM(skip_special),
 	 RPC_SKIP_SPECIAL, 0, 0},
 	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN | CHA, 0, -1, 0,
@@ -110,7 +104,23 @@ static const struct option options[] = {
 	 0},
 	{"pieces", NULL, "show each token's text and bytes", FLAG, TOK, AT(pieces), -1, 0, 0},
 };
-enum { N_OPTIONS = sizeof options / sizeof *options };
+enum { N_OPTIONS = sizeof rows / sizeof *rows, LONGEST_NAME = 40 };
+
+/* The rows with the names that users type: fields are written with _ in the list and in JSON, options with -. */
+static const struct option *option_at(int i)
+{
+	static struct option options[N_OPTIONS];
+	static char names[N_OPTIONS][LONGEST_NAME];
+
+	for (int k = options[0].name ? N_OPTIONS : 0; k < N_OPTIONS; k++) {
+		options[k] = rows[k];
+		snprintf(names[k], LONGEST_NAME, "%s", rows[k].name);
+		for (char *c = strchr(names[k], '_'); c; c = strchr(c, '_'))
+			*c = '-';
+		options[k].name = names[k];
+	}
+	return &options[i];
+}
 
 static const struct command {
 	const char *name, *usage, *help;
@@ -152,8 +162,8 @@ int args_option(const char *command, int i, const char **name, bool *value)
 
 	if (!c || i >= N_OPTIONS)
 		return -1;
-	*name = options[i].of & c->bit ? options[i].name : NULL;
-	*value = options[i].value != NULL;
+	*name = option_at(i)->of & c->bit ? option_at(i)->name : NULL;
+	*value = option_at(i)->value != NULL;
 	return 0;
 }
 
@@ -174,11 +184,11 @@ void args_help(const char *command, FILE *out)
 	}
 	fprintf(out, "usage: xverse %s %s [options]\n%s\n\n", c->name, c->usage, c->help);
 	for (int i = 0; i < N_OPTIONS; i++)
-		if (options[i].of & c->bit) {
+		if (option_at(i)->of & c->bit) {
 			char flag[64];
-			snprintf(flag, sizeof flag, "--%s %s", options[i].name,
-				 options[i].value ? options[i].value : "");
-			fprintf(out, "  %-32s %s\n", flag, options[i].help);
+			snprintf(flag, sizeof flag, "--%s %s", option_at(i)->name,
+				 option_at(i)->value ? option_at(i)->value : "");
+			fprintf(out, "  %-32s %s\n", flag, option_at(i)->help);
 		}
 	fprintf(out, "\n%s", exit_codes);
 }
@@ -321,11 +331,11 @@ static int unknown_option(const struct command *c, const char *name, size_t len,
 
 	snprintf(text, sizeof text, "%.*s", (int)len, name);
 	for (int i = 0; i < N_OPTIONS; i++) {
-		if (!(options[i].of & c->bit))
+		if (!(option_at(i)->of & c->bit))
 			continue;
-		if (likeness(options[i].name, text) > most) {
-			most = likeness(options[i].name, text);
-			best = &options[i];
+		if (likeness(option_at(i)->name, text) > most) {
+			most = likeness(option_at(i)->name, text);
+			best = option_at(i);
 		}
 	}
 	return fail(why, ERR_INVALID, "xverse %s has no option --%s%s%s (xverse %s --help lists them)", c->name, text,
@@ -339,8 +349,9 @@ static int take_option(struct args *a, const struct command *c, int argc, char *
 	const struct option *o = NULL;
 
 	for (int k = 0; k < N_OPTIONS && !o; k++)
-		if (strlen(options[k].name) == len && !strncmp(options[k].name, name, len) && (options[k].of & c->bit))
-			o = &options[k];
+		if (strlen(option_at(k)->name) == len && !strncmp(option_at(k)->name, name, len) &&
+		    (option_at(k)->of & c->bit))
+			o = option_at(k);
 	if (!o)
 		return unknown_option(c, name, len, why);
 	if (!o->value)
@@ -400,8 +411,8 @@ static void point_lists(struct args *a)
 static const struct option *option_of(const struct command *c, const char *name, struct why *why)
 {
 	for (int i = 0; i < N_OPTIONS; i++)
-		if ((options[i].of & c->bit) && options[i].of != ALL && !strcmp(options[i].name, name))
-			return &options[i];
+		if ((option_at(i)->of & c->bit) && option_at(i)->of != ALL && !strcmp(option_at(i)->name, name))
+			return option_at(i);
 	unknown_option(c, name, strlen(name), why);
 	return NULL;
 }
@@ -443,7 +454,7 @@ int args_unset(struct args *a, const char *command, const char *name, struct why
 void args_show(const struct args *a, FILE *out)
 {
 	for (int i = 0; i < N_OPTIONS; i++) {
-		const struct option *o = &options[i];
+		const struct option *o = option_at(i);
 		const char *at = (const char *)a + o->at;
 
 		if (o->field < 0 || !(o->of & CHA) || !(a->sampling.has >> o->field & 1))

@@ -118,8 +118,8 @@ const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t 
 }
 
 const struct range rpc_sampling_ranges[] = {
-#define REAL(NAME, field, unset, bound, low, high, meaning) [RPC_##NAME] = {low, high, RANGE_##bound},
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) \
+#define REAL(NAME, field, unset, bound, low, high, ...) [RPC_##NAME] = {low, high, RANGE_##bound},
+#define WHOLE(NAME, type, field, wire, unset, low, high, ...) \
 	[RPC_##NAME] = {(double)(low), (double)(high), RANGE_FROM},
 #include "proto/sampling.def"
 };

@@ -30,15 +30,11 @@ static struct sampling sampling_of(const struct generation_config *g)
 {
 	struct sampling s = sampling_default();
 
-	if (g->has >> GENERATION_TEMPERATURE & 1)
-		s.temperature = g->temperature;
-	if (g->has >> GENERATION_TOP_P & 1)
-		s.top_p = g->top_p;
-	if (g->has >> GENERATION_MIN_P & 1)
-		s.min_p = g->min_p;
-	if (g->has >> GENERATION_REPETITION_PENALTY & 1)
-		s.repetition_penalty = g->repetition_penalty;
-	if (g->has >> GENERATION_TOP_K & 1)
+#define REAL(NAME, field, ...) \
+	if (g->has >> SAMPLING_##NAME & 1) \
+		s.field = g->field;
+#include "proto/sampling.def"
+	if (g->has >> SAMPLING_TOP_K & 1)
 		s.top_k = g->top_k;
 	return s;
 }
@@ -58,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	struct sampling s = sampling_of(&g);
 	MUST(!sampling_check(&s, 100, &why));
-	MUST(!(g.has >> GENERATION_MAX_NEW_TOKENS & 1) || g.max_new_tokens >= 1);
+	MUST(!(g.has >> SAMPLING_MAX_TOKENS & 1) || g.max_tokens >= 1);
 	MUST(g.n_eos >= 0 && g.n_eos <= (int)(sizeof g.eos / sizeof *g.eos));
 	return 0;
 }

@@ -58,7 +58,7 @@ TEST(every_whole_number_of_sampling_has_its_range)
 {
 	struct rpc_request r;
 
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) WHOLE_EDGES(type, field, wire, low, high);
+#define WHOLE(NAME, type, field, wire, unset, low, high, ...) WHOLE_EDGES(type, field, wire, low, high);
 #include "proto/sampling.def"
 }
 
@@ -88,7 +88,7 @@ static void real_edges(size_t at, const char *name, const struct range *range)
 
 TEST(every_real_number_of_sampling_has_its_range)
 {
-#define REAL(NAME, field, unset, bound, low, high, meaning) \
+#define REAL(NAME, field, unset, bound, low, high, ...) \
 	real_edges(offsetof(struct rpc_sampling, field), #field ": ", &(struct range){low, high, RANGE_##bound});
 #include "proto/sampling.def"
 }

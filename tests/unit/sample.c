@@ -213,6 +213,7 @@ static const struct rule rules[] = {
 	{"top_k above the vocabulary", HOW(.top_k = 1000), false},
 	{"top_p", HOW(.top_p = 0.7f), false},
 	{"top_p tiny", HOW(.top_p = 1e-6f), false},
+	{"top_p 0: the likeliest alone", HOW(.top_p = 0), false},
 	{"top_p after temperature", HOW(.temperature = 2, .top_p = 0.5f), false},
 	{"top_p of what top_k leaves", HOW(.top_k = 6, .top_p = 0.8f), false},
 	{"min_p", HOW(.min_p = 0.1f), false},
@@ -461,7 +462,7 @@ TEST(checks_name_the_field)
 	how.temperature = -1;
 	CHECK_EQ(sampling_check(&how, SMALL, &why), ERR_INVALID);
 	how = sampling_default();
-	how.top_p = 0;
+	how.top_p = -0.1f;
 	CHECK_EQ(sampling_check(&how, SMALL, &why), ERR_INVALID);
 	how = sampling_default();
 	how.repetition_penalty = 0;

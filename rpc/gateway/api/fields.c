@@ -7,35 +7,34 @@
 #define S(field) offsetof(struct ask, sampling.field)
 #define A(field) offsetof(struct ask, field)
 
-/* Rows of what goes into Sampling as it is, by the list that the daemon checks it by. */
-#define REAL(NAME, field, unset, bound, low, high, meaning) \
+/* Rows of the sampling fields that both endpoints take as they are (proto/sampling.def); the others have rows of their
+ * own. */
+#define REAL(NAME, field, unset, bound, low, high, meaning, source) \
 	{#field, ASK_BOTH, ASK_FLOAT, low, high, RANGE_##bound == RANGE_ABOVE, RPC_##NAME, S(field), 0, meaning},
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning) WHOLE_##NAME(field, #wire, low, high, meaning)
-#define WHOLE_TOP_K(field, name, low, high, meaning) \
-	{name, ASK_BOTH, ASK_TOP_K, low, high, 0, RPC_TOP_K, S(field), 0, meaning},
-/* clang-format off */
-#define WHOLE_SEED(field, name, low, high, meaning) \
-	{name, ASK_BOTH, ASK_SEED, 0, 0, 0, RPC_SEED, S(field), 0, "0 to 18446744073709551615; choice i > 0 of n draws from a seed derived from it"},
-/* clang-format on */
-#define WHOLE_MAX_TOKENS(field, name, low, high, meaning) \
-	{name, ASK_BOTH,       ASK_UINT, low, high, \
-	 0,    RPC_MAX_TOKENS, S(field), 0,   "completions: 16 where unset; 0 only with echo"},
-#define WHOLE_MIN_TOKENS(field, name, low, high, meaning) \
-	{name, ASK_BOTH, ASK_UINT, low, high, 0, RPC_MIN_TOKENS, S(field), 0, meaning},
-#define WHOLE_TRUNCATE_PROMPT(field, name, low, high, meaning) \
-	{name, ASK_BOTH, ASK_UINT, low, high, 0, RPC_TRUNCATE_PROMPT, S(field), 0, meaning},
-#define WHOLE_LOGPROBS(...) /* each endpoint has its own form of these */
-#define WHOLE_PROMPT_LOGPROBS(...)
-#define SWITCH(NAME, field, wire, unset, meaning) \
-	SWITCH_##NAME({#wire, ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_##NAME, S(field), 0, meaning})
-#define SWITCH_IGNORE_EOS(...) __VA_ARGS__,
-#define SWITCH_INCLUDE_STOP(...) __VA_ARGS__,
-#define SWITCH_SKIP_SPECIAL(...) __VA_ARGS__,
-#define SWITCH_ADD_SPECIAL(...) __VA_ARGS__,
-#define SWITCH_RETURN_IDS(...) /* read here, for the answer's form */
+#define KIND_int32_t ASK_TOP_K
+#define KIND_uint32_t ASK_UINT
+#define WHOLE_OWN(...)
+#define WHOLE_PLAIN(NAME, type, field, wire, low, high, meaning) \
+	{#wire, ASK_BOTH, KIND_##type, low, high, 0, RPC_##NAME, S(field), 0, meaning},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning, form) \
+	WHOLE_##form(NAME, type, field, wire, low, high, meaning)
+#define SWITCH_OWN(...)
+#define SWITCH_PLAIN(NAME, field, wire, meaning) \
+	{#wire, ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_##NAME, S(field), 0, meaning},
+#define SWITCH(NAME, field, wire, unset, meaning, form) SWITCH_##form(NAME, field, wire, meaning)
 
 static const struct ask_field fields[] = {
 #include "proto/sampling.def"
+	{"seed", ASK_BOTH, ASK_SEED, 0, 0, 0, RPC_SEED, S(seed), 0,
+	 "0 to 18446744073709551615; choice i > 0 of n draws from a seed derived from it"},
+	{"max_tokens", ASK_BOTH, ASK_UINT, 0, INT32_MAX, 0, RPC_MAX_TOKENS, S(max_tokens), 0,
+	 "completions: 16 where unset; 0 only with echo"},
+	{"truncate_prompt_tokens", ASK_BOTH, ASK_UINT, 1, INT32_MAX, 0, RPC_TRUNCATE_PROMPT, S(truncate_prompt), 0,
+	 "keep the last n; unset: all"},
+	{"skip_special_tokens", ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_SKIP_SPECIAL, S(skip_special), 0,
+	 "special tokens have no text"},
+	{"add_special_tokens", ASK_BOTH, ASK_SWITCH, 0, 0, 0, RPC_ADD_SPECIAL, S(add_special), 0,
+	 "add begin and end tokens to a text"},
 	{"model", ASK_BOTH, ASK_OTHER, 0, 0, 0, 0, 0, 0, "string: a name of /v1/models"},
 	{"prompt", ASK_COMPLETIONS, ASK_OTHER, 0, 0, 0, 0, 0, 0, "string, token ids, or a list of either"},
 	{"messages", ASK_CHAT, ASK_OTHER, 0, 0, 0, 0, 0, 0,
