@@ -9,7 +9,7 @@
 
 #include "base/file/file.h"
 
-/* What a directory may hold, best first: the order of the reference library. */
+/* The files that a directory may have, best first, in the order of the reference library. */
 static const char *const candidates[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
 					 "pytorch_model.bin.index.json"};
 
@@ -20,7 +20,7 @@ static bool ends_with(const char *s, const char *end)
 	return n >= m && !strcmp(s + n - m, end);
 }
 
-/* The first bytes decide; a name only where they could be anything. */
+/* The first bytes decide the format; the name decides if they could be anything. */
 static int parse_file(const struct source *s, int file, struct table *out, struct why *why)
 {
 	uint8_t head[64] = {0};
@@ -40,7 +40,7 @@ static int parse_file(const struct source *s, int file, struct table *out, struc
 	return torch_parse(s, file, out, why);
 }
 
-/* Moves what the index says lies in this file; the rest of the file is no part of the model. */
+/* Moves the tensors that the index assigns to this file. The rest of the file does not belong to the model. */
 static int take_shard(struct table *out, struct table *shard, const struct shard_index *x, const char *name,
 		      struct why *why)
 {
@@ -131,7 +131,7 @@ static bool has(const char *dir, const char *name)
 {
 	char *path = xprintf("%s/%s", dir, name);
 	struct stat st;
-	bool there = !lstat(path, &st); /* a link to nothing is refused when it is opened */
+	bool there = !lstat(path, &st); /* opening it refuses a dangling link */
 
 	free(path);
 	return there;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SAMPLES = 4, SAMPLE = 32 }; /* places of a tensor, elements at each */
+enum { SAMPLES = 4, SAMPLE = 32 }; /* sampled places of a tensor, elements of each */
 
 static uint64_t mix(uint64_t h, const void *data, size_t n)
 {
@@ -20,7 +20,7 @@ static uint64_t mix_number(uint64_t h, uint64_t n)
 	return mix(h, &n, sizeof n);
 }
 
-/* A few elements from first row to last, from left to right. */
+/* Samples a few elements from the first row to the last, from left to right. */
 static int mix_content(uint64_t *h, const struct checkpoint *c, const struct ck_tensor *t, struct why *why)
 {
 	int64_t height = t->n_dims ? t->shape[0] : 1, item = (int64_t)dtype_size(t->type);

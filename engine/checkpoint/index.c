@@ -1,12 +1,13 @@
-/* {"metadata": ..., "weight_map": {tensor: file}}. metadata.total_size is often stale, so it is not looked at. */
+/* index.c - parses an index file, {"metadata": ..., "weight_map": {tensor: file}}. metadata.total_size is often stale
+ * and therefore ignored. */
 #include "engine/checkpoint/inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SHARDS = 900 }; /* all are held open; 1024 descriptors is a common limit */
+enum { MAX_SHARDS = 900 }; /* all stay open, and 1024 descriptors is a common limit */
 
-/* A name in the same directory: nothing that leads out of it. */
+/* Accepts only names in the same directory. */
 static int check_file_name(const char *tensor, const char *name, struct why *why)
 {
 	size_t n = strlen(name);
@@ -26,7 +27,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The file names, sorted, each once. */
+/* Lists the file names, sorted, without duplicates. */
 static int collect_files(struct shard_index *x, struct why *why)
 {
 	size_t n = 0, kept = 0, max = json_size(x->map);
@@ -96,7 +97,7 @@ const char *shard_index_where(const struct shard_index *x, const char *tensor)
 	return json_str(json_get(x->map, tensor));
 }
 
-/* The head of a model that ties it may be named although no file has it: the reference asks only for what it needs. */
+/* An index may name the tied head of a model although no file has it: the reference asks only for what it needs. */
 int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why)
 {
 	const struct json_member *m;

@@ -1,4 +1,4 @@
-/* parts.h - what the files of engine/checkpoint/ share; tests and fuzz targets parse from memory through it. */
+/* inside.h - private to engine/checkpoint. Tests and fuzz targets parse from memory through it. */
 #ifndef ENGINE_CHECKPOINT_INSIDE_H
 #define ENGINE_CHECKPOINT_INSIDE_H
 
@@ -7,22 +7,22 @@
 #include "base/json/json.h"
 #include "engine/checkpoint/checkpoint.h"
 
-/* A file, or bytes in memory that stand for one. */
+/* A file, or bytes in memory in place of one. */
 struct source {
-	char *name;         /* plain name, for messages */
-	int fd;             /* -1: mem */
+	char *name;         /* its name without a path, for messages */
+	int fd;             /* -1: the bytes are in mem */
 	const uint8_t *mem; /* (size) borrowed */
 	uint64_t size;
 };
 
-/* dir may be NULL: name is then a path. ERR_IO; only regular files (never waits for a pipe). */
+/* dir may be NULL if `name` is a path. ERR_IO; opens only regular files and never waits for a pipe. */
 int source_open(struct source *s, const char *dir, const char *name, struct why *why);
 struct source source_memory(const char *name, const void *data, size_t size);
 void source_close(struct source *s);
-/* All of [offset, offset + n), or ERR_IO / ERR_FORMAT. */
+/* Reads all of [offset, offset + n), or returns ERR_IO or ERR_FORMAT. */
 int source_read(const struct source *s, uint64_t offset, void *dst, size_t n, struct why *why);
 
-/* Tensors by name. Owns their names. */
+/* Finds tensors by name. Owns their names. */
 struct table {
 	struct ck_tensor *t; /* (n) */
 	int n, max;
@@ -31,19 +31,20 @@ struct table {
 	uint64_t bytes;
 };
 void table_finish(struct table *table);
-/* Copies t and its name. ERR_FORMAT for a name that is there already, empty, too long or not printable. */
+/* Copies t and its name. ERR_FORMAT: the name is a duplicate, empty, too long or not printable. */
 int table_add(struct table *table, const struct ck_tensor *t, struct why *why);
 const struct ck_tensor *table_find(const struct table *table, const char *name);
-void table_sort(struct table *table); /* by file, offset, name */
+void table_sort(struct table *table); /* sorts by file, offset, name */
 
-/* Row-major strides and `bytes` of t->shape; ERR_FORMAT where the product overflows. bits: of one element. */
+/* Sets the row-major strides and `bytes` of t->shape. ERR_FORMAT: their product overflows. bits: size of one
+ * element. */
 int tensor_layout(struct ck_tensor *t, unsigned bits, struct why *why);
 
-/* The tensors of one file, appended to `out` with file number `file`. */
+/* Append the tensors of a file to `out`, with file number `file`. */
 int safetensors_parse(const struct source *s, int file, struct table *out, struct why *why);
 int torch_parse(const struct source *s, int file, struct table *out, struct why *why);
 
-/* An index file: which shard holds which tensor. */
+/* An index file, which says which shard has which tensor. */
 struct shard_index {
 	struct json_doc *doc;
 	const struct json *map; /* tensor name -> file name, both checked */
@@ -52,14 +53,14 @@ struct shard_index {
 };
 int shard_index_parse(struct shard_index *x, const char *text, size_t size, struct why *why);
 void shard_index_finish(struct shard_index *x);
-/* The file of a tensor; NULL: it is not named. */
+/* Returns the file of a tensor; NULL: the index does not name it. */
 const char *shard_index_where(const struct shard_index *x, const char *tensor);
-/* ERR_FORMAT where the table lacks one that is named, but for lm_head.weight. */
+/* ERR_FORMAT: the table lacks a tensor that the index names, other than lm_head.weight. */
 int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why);
 
-/* A directory without any of the four file names: says what of other kinds is there. */
+/* Refuses a directory without any of the four file names, and says what else it has. */
 int refuse_directory(const char *dir, const char *const names[4], struct why *why);
-/* Puts "name: " before the text of a refusal; returns err. */
+/* Puts "name: " before the text of an error; returns err. */
 int fail_in(struct why *why, int err, const char *name);
 struct prefetch;
 
@@ -74,7 +75,7 @@ struct checkpoint {
 struct prefetch *prefetch_create(const struct checkpoint *c, int rank, int size);
 void prefetch_destroy(struct prefetch *p);
 
-/* Elements [first, first + count) of the flattened tensor; checkpoint_read() without the counting. */
+/* Does the work of checkpoint_read() without the counting. */
 int slice_read(const struct source *s, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
 	       void *dst, struct why *why);
 

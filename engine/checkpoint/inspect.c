@@ -51,7 +51,7 @@ static void print_totals(FILE *out, const struct checkpoint *c)
 		checkpoint_files(c) == 1 ? "" : "s", (double)checkpoint_bytes(c) / (1 << 30));
 }
 
-/* The first refusal is the result; later ones are printed as well. */
+/* The first error is the result; later ones are printed, too. */
 static void note(FILE *out, int *first, struct why *why, int err, const struct why *found)
 {
 	if (!err)

@@ -1,4 +1,4 @@
-/* inspect.h - what a checkpoint holds and what is wrong with it, for a person. */
+/* inspect.h - prints what a checkpoint has and what is wrong with it. */
 #ifndef ENGINE_CHECKPOINT_INSPECT_H
 #define ENGINE_CHECKPOINT_INSPECT_H
 
@@ -6,9 +6,9 @@
 
 #include "base/base.h"
 
-/* path: a model's directory, one checkpoint file, or an index. Prints tensors (name, type, shape, file, bytes), totals
- * by type, and in a directory the model's family, parameters and tokenizer. Goes on past what is wrong and prints it;
- * returns the first code. */
+/* path: a model's directory, one checkpoint file, or an index. Prints tensors (name, type, shape, file, bytes) and
+ * totals by type; for a directory also the model's family, parameters and tokenizer. Prints every error, continues, and
+ * returns the code of the first. */
 int inspect_checkpoint(FILE *out, const char *path, struct why *why);
 
 #endif

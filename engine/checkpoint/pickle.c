@@ -67,7 +67,7 @@ static int do_tuple(struct pickle_machine *x, int n)
 	return pickle_push(x, tuple);
 }
 
-/* One value (or key and value), or all above the mark, to the list or dict below. */
+/* Moves one value (or key and value), or all above the mark, to the list or dict below. */
 static int do_add(struct pickle_machine *x, enum pickle_kind kind, int n)
 {
 	int first = x->depth - n, list, err = n ? 0 : pickle_find_mark(x, &first);
@@ -111,7 +111,7 @@ static int do_int(struct pickle_machine *x, int bytes)
 	return pickle_push_new(x, (struct pickle_node){.kind = PK_INT, .i = bytes == 4 ? (int32_t)n : (int64_t)n});
 }
 
-/* Two's complement, little-endian, as many bytes as needed. */
+/* Reads a little-endian two's complement number of any length. */
 static int do_long(struct pickle_machine *x)
 {
 	uint64_t n = 0, bytes;
@@ -145,7 +145,7 @@ static int push_name(struct pickle_machine *x, const char *module, size_t m, con
 
 	if (pickle_find_name(module, m, name, n, &node))
 		return pickle_push_new(x, node);
-	/* Only what can be printed reaches the message. */
+	/* Puts only printable characters into the message. */
 	for (size_t i = 0; i < m + n; i++) {
 		uint8_t c = (uint8_t)(i < m ? module[i] : name[i - m]);
 		if (c < 0x20 || c > 0x7e)
@@ -210,7 +210,7 @@ static int do_call(struct pickle_machine *x)
 		if (arg.n)
 			return pickle_wrong(x, "an OrderedDict made from arguments");
 		return pickle_push_new(x, (struct pickle_node){.kind = PK_DICT});
-	case PN_SIZE: /* a tuple of a tuple */
+	case PN_SIZE: /* its argument is a tuple of a tuple */
 		if (arg.n != 1)
 			return pickle_wrong(x, "a torch.Size of several arguments");
 		return pickle_push(x, x->p.cell[arg.first].value);
@@ -221,7 +221,7 @@ static int do_call(struct pickle_machine *x)
 		if ((err = pickle_new(x, made, &name)))
 			return err;
 	}
-	/* The arguments' cells are shared: a tuple never changes. */
+	/* The node shares the arguments' cells: a tuple never changes. */
 	x->p.node[name].first = arg.first;
 	x->p.node[name].last = arg.last;
 	x->p.node[name].n = arg.n;
@@ -244,7 +244,7 @@ static int do_storage(struct pickle_machine *x)
 	return pickle_push(x, node);
 }
 
-/* The state of an object (a state dict's _metadata, a parameter's hooks): nothing of the model. */
+/* Drops the state of an object (a state dict's _metadata, a parameter's hooks): it does not belong to the model. */
 static int do_build(struct pickle_machine *x)
 {
 	int state, object, err = pickle_pop(x, &state);

@@ -1,4 +1,4 @@
-/* pickle_machine.c - the machine that a pickle's opcodes work on. */
+/* pickle_machine.c - the machine that runs a pickle's opcodes. */
 #include <stdlib.h>
 
 #include "engine/checkpoint/pickle_machine.h"

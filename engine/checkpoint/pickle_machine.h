@@ -1,4 +1,4 @@
-/* pickle_machine.h - the machine that a pickle's opcodes work on: its input, its stack, and what it has made so far. */
+/* pickle_machine.h - the machine that runs a pickle's opcodes: its input, its stack, and the nodes it has made. */
 #ifndef ENGINE_CHECKPOINT_PICKLE_MACHINE_H
 #define ENGINE_CHECKPOINT_PICKLE_MACHINE_H
 
@@ -14,19 +14,19 @@ struct pickle_machine {
 	struct why *why;
 };
 
-/* The errors of a pickle, with the byte that was reached; return the code. */
+/* Report an error of a pickle at the current byte; return its code. */
 int pickle_wrong(const struct pickle_machine *x, const char *what);
 int pickle_over(const struct pickle_machine *x, const char *what, int max);
-/* The next n bytes; NULL: there are fewer. */
+/* Takes the next n bytes; NULL: there are fewer. */
 const uint8_t *pickle_take(struct pickle_machine *x, size_t n);
 int pickle_take_number(struct pickle_machine *x, int bytes, uint64_t *n);
 int pickle_push(struct pickle_machine *x, int node);
 int pickle_pop(struct pickle_machine *x, int *node);
-/* The node that an instruction works on, left where it is. */
+/* Gets the node on top of the stack without taking it. */
 int pickle_top(const struct pickle_machine *x, int *node);
 int pickle_new(struct pickle_machine *x, struct pickle_node n, int *node);
 int pickle_push_new(struct pickle_machine *x, struct pickle_node n);
-/* Where what lies above the last mark begins. */
+/* Finds the first entry above the last mark. */
 int pickle_find_mark(const struct pickle_machine *x, int *first);
 /* Moves the stack from `first` on to the end of a container. */
 void pickle_move(struct pickle_machine *x, int list, int first);

@@ -1,4 +1,4 @@
-/* The names that a pickle may use; what is not here is never looked up anywhere. */
+/* pickle_names.c - the names that a pickle may use. Other names are never looked up anywhere. */
 #include "engine/checkpoint/pickle_names.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* pickle_names.h - what a pickle holds: its nodes, and the names that they may have. */
+/* pickle_names.h - the nodes of a pickle, and the names that they may have. */
 #ifndef ENGINE_CHECKPOINT_PICKLE_NAMES_H
 #define ENGINE_CHECKPOINT_PICKLE_NAMES_H
 
@@ -18,7 +18,7 @@ enum pickle_kind {
 	PK_STORAGE
 };
 
-/* Names that a pickle may use. */
+/* The names that a pickle may use. */
 enum pickle_name {
 	PN_ORDERED_DICT,
 	PN_REBUILD_TENSOR,    /* storage, offset, size, stride */
@@ -26,15 +26,16 @@ enum pickle_name {
 	PN_REBUILD_TENSOR_V3, /* as V2, then a dtype that is not the storage's */
 	PN_PARAMETER,         /* tensor, ... */
 	PN_SIZE,
-	PN_STORAGE, /* torch.HalfStorage and the like: text holds "HalfStorage" */
+	PN_STORAGE, /* torch.HalfStorage and the like; text is "HalfStorage" */
 	PN_DTYPE,   /* torch.uint16 and the like */
 };
 
 struct pickle_node {
 	enum pickle_kind kind;
 	enum pickle_name name; /* PK_NAME, PK_CALL */
-	uint32_t n;            /* bytes of text; cells of a container */
-	int first, last; /* cells of a container, -1: none. A dict has key, value, key, value; a call its arguments */
+	uint32_t n;            /* bytes of a text, or cells of a container */
+	int first,
+		last; /* cells of a container; -1: none. A dict has key, value, key, value; a call has its arguments */
 	union {
 		int64_t i;        /* PK_BOOL, PK_INT */
 		double f;         /* PK_FLOAT */
@@ -47,7 +48,7 @@ struct pickle_cell {
 	int next;  /* a cell, -1: the last */
 };
 
-/* Nodes may be reached on many ways, and even from themselves: who walks them must count. */
+/* Many paths may lead to a node, even from itself: code that walks them must count its steps. */
 struct pickle {
 	struct pickle_node *node; /* (n_nodes) */
 	struct pickle_cell *cell; /* (n_cells) */
@@ -55,7 +56,7 @@ struct pickle {
 	int root;
 };
 
-/* Fills name and text of a node; false: not a name that a pickle may use. */
+/* Sets name and text of a node; returns false for a name that a pickle may not use. */
 bool pickle_find_name(const char *module, size_t m, const char *name, size_t n, struct pickle_node *node);
 bool pickle_is_text(const struct pickle_node *n, const char *text); /* NULL is no text */
 

@@ -1,5 +1,5 @@
-/* Read-ahead by a thread of its own: the advice may block, and it must not run so far ahead that pages are dropped
- * again before anyone has read them. */
+/* prefetch.c - reads ahead in a thread of its own: the advice may block, and too long a lead would drop pages before
+ * they are read. */
 #include "engine/checkpoint/inside.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ struct prefetch {
 	bool stop;
 };
 
-/* Waits until `ahead` bytes of this rank's part are within the window. False: the checkpoint is being closed. */
+/* Waits until `ahead` bytes of this rank's part are within the window. Returns false if the checkpoint is closing. */
 static bool may_go(struct prefetch *p, uint64_t ahead)
 {
 	bool stop;
@@ -48,7 +48,7 @@ static void *run(void *arg)
 
 	for (int i = 0; i < p->c->n_files; i++) {
 		const struct source *s = &p->c->file[i];
-		/* Pieces are dealt out in turn, so that all ranks together walk the file from front to back. */
+		/* Ranks take pieces in turn, so that together they read the files from front to back. */
 		for (uint64_t at = p->rank * PIECE; at < s->size; at += p->size * PIECE) {
 			if (!may_go(p, ahead))
 				return NULL;

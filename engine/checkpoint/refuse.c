@@ -1,4 +1,4 @@
-/* refuse.c - a directory without a checkpoint that can be read: what is there instead, and what to do. */
+/* refuse.c - says what a directory without a readable checkpoint has instead, and what to do. */
 #include "engine/checkpoint/inside.h"
 
 #include <dirent.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct {
-	const char *pattern; /* of a name in the directory */
+	const char *pattern; /* matches a name in the directory */
 	int err;
 	const char *text;
 } kinds[] = {
@@ -38,7 +38,8 @@ static const struct {
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
-/* The kind of what lies there that says most; N_KINDS: none. `name` gets the first such name in order, 256 bytes. */
+/* Returns the most telling kind of what the directory has; N_KINDS: none. `name` (256 bytes) receives the first such
+ * name in order. */
 static int look(const char *dir, char *name)
 {
 	DIR *d = opendir(dir);

@@ -1,4 +1,5 @@
-/* u64 header length N | N bytes of JSON | data. The tensors fill the data exactly: no holes, no overlaps. */
+/* safetensors.c - u64 header length N | N bytes of JSON | data. The tensors fill the data exactly: no holes, no
+ * overlaps. */
 #include "engine/checkpoint/inside.h"
 
 #include <inttypes.h>
@@ -7,7 +8,7 @@
 
 enum { MAX_HEADER = 100000000 }; /* the format's own limit */
 
-/* The format's own reader takes no key twice and no special numbers. */
+/* The format's own reader accepts no duplicate key and no special numbers. */
 static const struct json_rules rules = {.depth = 128, .values = SIZE_MAX, .bytes = (size_t)4 << 30};
 
 static const struct {
@@ -22,7 +23,7 @@ static const struct {
 	{"F8_E8M0", 8, DT_COUNT}, {"F6_E2M3", 6, DT_COUNT}, {"F6_E3M2", 6, DT_COUNT}, {"F4", 4, DT_COUNT},
 };
 
-/* What one entry of the header says; offsets are into the data. */
+/* One entry of the header; offsets are into the data. */
 struct entry {
 	struct ck_tensor t;
 	uint64_t end;
@@ -114,7 +115,8 @@ static int by_offset(const void *pa, const void *pb)
 	return a->end < b->end ? -1 : a->end > b->end;
 }
 
-/* Each tensor begins where the one before ends and is as long as its shape says; the last ends the file. */
+/* Checks that each tensor begins where the previous one ends and is as long as its shape says, and that the last ends
+ * the file. */
 static int check_cover(const struct entry *e, int n, uint64_t data, uint64_t size, struct why *why)
 {
 	uint64_t at = 0;

@@ -1,9 +1,8 @@
-/* Reading part of a tensor whose elements lie anyhow in its file.
+/* slice.c - reads part of a tensor whose elements have any layout in its file.
  *
  * The part is cut into boxes: up to CK_MAX_DIMS axes, each with a count, a stride in the file and a step in the result.
- * Axes are walked from the largest stride down, so the file is read forwards. Runs that are contiguous on both sides
- * go straight to the result; what is scattered in small pieces is read a bounded chunk at a time and gathered from
- * there. */
+ * Axes are walked from the largest stride down, so the file is read forwards. Runs that are contiguous on both sides go
+ * straight to the result; scattered small pieces are read in bounded chunks and gathered from there. */
 #include "engine/checkpoint/inside.h"
 
 #include <inttypes.h>
@@ -12,8 +11,8 @@
 
 enum {
 	STAGE = 256 << 10, /* bytes of a chunk */
-	SMALL_GAP = 4096,  /* bytes: reading over it is cheaper than another call */
-	DIRECT_RUN = 8192, /* bytes: a run worth a call of its own */
+	SMALL_GAP = 4096,  /* bytes: reading over such a gap is cheaper than another call */
+	DIRECT_RUN = 8192, /* bytes: such a run is worth a call of its own */
 	MAX_AXES = CK_MAX_DIMS,
 };
 
@@ -23,16 +22,16 @@ struct axis {
 
 struct box {
 	const struct source *s;
-	uint64_t base; /* of the tensor's element 0 in the file */
+	uint64_t base; /* offset of the tensor's element 0 in the file */
 	size_t item;
 	int n;
 	struct axis axis[MAX_AXES]; /* (n) largest stride first */
 	int order[MAX_AXES];        /* (n) indexes of axis, largest step first */
-	uint8_t *stage;             /* (STAGE) taken when first needed */
+	uint8_t *stage;             /* (STAGE) allocated when first needed */
 	struct why *why;
 };
 
-/* Elements from the first to the last of axes [k, n), `count` steps of axis k. */
+/* Returns the elements from the first to the last of axes [k, n), for `count` steps of axis k. */
 static int64_t span_of(const struct box *b, int k, int64_t count)
 {
 	int64_t span = 1;
@@ -47,7 +46,7 @@ static bool is_direct(const struct box *b, int k)
 	return k == b->n || (k == b->n - 1 && b->axis[k].stride == 1 && b->axis[k].step == 1);
 }
 
-/* Whether axes [k, n) are better read as a whole, gaps included. */
+/* Says whether axes [k, n) are better read as a whole, gaps included. */
 static bool is_dense(const struct box *b, int k)
 {
 	const struct axis *last = &b->axis[b->n - 1];
@@ -84,7 +83,7 @@ static void copy_run(uint8_t *dst, int64_t step, const uint8_t *src, int64_t str
 	}
 }
 
-/* Copies axes [k, n) out of the stage, `count` of axis k; o: place in the order. */
+/* Copies axes [k, n) from the stage, `count` steps of axis k. o: position in the order. */
 static void gather(const struct box *b, int k, int64_t count, int o, uint8_t *dst, const uint8_t *src)
 {
 	const struct axis *a;
@@ -115,7 +114,7 @@ static int read_staged(struct box *b, int k, int64_t count, uint64_t at, uint8_t
 	return err;
 }
 
-/* How many steps of axis k fit a chunk; 0: it is read step by step. */
+/* Returns how many steps of axis k fit a chunk; 0: they are read one by one. */
 static int64_t steps_staged(const struct box *b, int k)
 {
 	const struct axis *a = &b->axis[k];
@@ -145,7 +144,7 @@ static int read_axes(struct box *b, int k, uint64_t at, uint8_t *dst)
 	return err;
 }
 
-/* Leaves out axes of one step and joins neighbours that are one longer axis on both sides. */
+/* Drops axes of one step and joins adjacent axes that are one longer axis on both sides. */
 static void box_add(struct box *b, int64_t count, int64_t stride, int64_t step)
 {
 	struct axis *before = b->n ? &b->axis[b->n - 1] : NULL;
@@ -160,7 +159,7 @@ static void box_add(struct box *b, int64_t count, int64_t stride, int64_t step)
 
 static void box_sort(struct box *b)
 {
-	for (int i = 1; i < b->n; i++) /* insertion: stable, and n is small */
+	for (int i = 1; i < b->n; i++) /* insertion sort: stable, and n is small */
 		for (int j = i; j > 0 && b->axis[j].stride > b->axis[j - 1].stride; j--) {
 			struct axis swap = b->axis[j];
 			b->axis[j] = b->axis[j - 1];
@@ -174,11 +173,11 @@ static void box_sort(struct box *b)
 	}
 }
 
-/* One tensor, one slice: axis 0 is rows; the columns are the flattened axes [1, n_dims). */
+/* One slice of a tensor: axis 0 is rows; the columns are the flattened axes [1, n_dims). */
 struct slice {
 	const struct source *s;
 	const struct ck_tensor *t;
-	int64_t inner[CK_MAX_DIMS + 1]; /* elements of one step of an axis */
+	int64_t inner[CK_MAX_DIMS + 1]; /* elements in one step of an axis */
 	int64_t rows, cols;
 	uint8_t *dst;
 	struct why *why;
@@ -202,14 +201,14 @@ static int read_box(const struct slice *x, int k, int64_t count, uint64_t at, in
 	return err;
 }
 
-/* Columns [first, end), counted within axes [k, n_dims); `at` is where these begin, `done` columns lie before them. */
+/* Reads columns [first, end), counted within axes [k, n_dims). `at`: where these begin; `done`: columns before them. */
 static int read_range(const struct slice *x, int k, uint64_t at, int64_t first, int64_t end, int64_t done)
 {
 	int64_t inner = x->inner[k], here = first / inner, cut = end < (here + 1) * inner ? end : (here + 1) * inner;
 	int64_t stride = k < x->t->n_dims ? x->t->stride[k] : 0;
 	int err = 0;
 
-	if (first % inner || end < (here + 1) * inner) { /* a part of one step comes first */
+	if (first % inner || end < (here + 1) * inner) { /* the first step is incomplete */
 		err = read_range(x, k + 1, at + (uint64_t)(here * stride), first - here * inner, cut - here * inner,
 				 done);
 		done += cut - first;
@@ -237,7 +236,7 @@ int slice_read(const struct source *s, const struct ck_tensor *t, int64_t row, i
 		if (t->bytes)
 			width *= t->shape[i];
 	}
-	x.inner[t->n_dims] = 1; /* a vector's or scalar's only column */
+	x.inner[t->n_dims] = 1; /* the only column of a vector or scalar */
 	if (t->n_dims <= 1)
 		x.inner[1] = 1;
 	if (t->type >= DT_COUNT)

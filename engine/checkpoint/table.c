@@ -25,7 +25,7 @@ void table_finish(struct table *table)
 	*table = (struct table){0};
 }
 
-/* The slot that holds `name`, or the empty one where it belongs. */
+/* Returns the slot of `name`, or the empty slot where it belongs. */
 static size_t slot_of(const struct table *table, const char *name)
 {
 	size_t i = name_hash(name) & (table->n_slots - 1);
@@ -51,7 +51,7 @@ const struct ck_tensor *table_find(const struct table *table, const char *name)
 	return i ? &table->t[i - 1] : NULL;
 }
 
-/* Names go to terminals and logs, so control characters have no place in them. */
+/* Names go to terminals and logs, so control characters are refused. */
 static int check_name(const char *name, struct why *why)
 {
 	size_t n = strlen(name);
@@ -124,7 +124,7 @@ int tensor_layout(struct ck_tensor *t, unsigned bits, struct why *why)
 	if (n % 8)
 		return fail(why, ERR_FORMAT, "tensor %s: its size is no whole number of bytes", t->name);
 	t->bytes = n / 8;
-	/* No element, no stride: dimensions beside a zero may be large enough to overflow. */
+	/* A tensor without elements has no strides: dimensions beside a zero may be large enough to overflow. */
 	for (int64_t stride = t->bytes ? 1 : 0, i = t->n_dims - 1; i >= 0; i--) {
 		t->stride[i] = stride;
 		stride *= t->shape[i];
@@ -150,7 +150,7 @@ int fail_in(struct why *why, int err, const char *name)
 	if (!why)
 		return err;
 	memcpy(text, why->text, sizeof text);
-	/* A message may name its file already. */
+	/* The message may name its file already. */
 	if (!strncmp(text, name, strlen(name)) && text[strlen(name)] == ':')
 		return err;
 	return fail(why, err, "%s: %s", name, text);

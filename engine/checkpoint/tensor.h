@@ -1,4 +1,4 @@
-/* tensor.h - one tensor of a model's files: what it is and where its bytes are. */
+/* tensor.h - describes one tensor of a model's files: its type and shape, and where its bytes are. */
 #ifndef ENGINE_CHECKPOINT_TENSOR_H
 #define ENGINE_CHECKPOINT_TENSOR_H
 
@@ -8,8 +8,8 @@ enum { CK_MAX_DIMS = 8 };
 
 struct ck_tensor {
 	const char *name;
-	enum dtype type;       /* DT_COUNT: one that nothing here computes with (listed, not readable) */
-	const char *type_name; /* as the file's format calls it: "BF16", "HalfStorage" */
+	enum dtype type;       /* DT_COUNT: a type that nothing here computes with (listed, not readable) */
+	const char *type_name; /* the name that the file's format uses: "BF16", "HalfStorage" */
 	int n_dims;
 	int64_t shape[CK_MAX_DIMS];  /* row-major logical shape; n_dims 0: a scalar */
 	int64_t stride[CK_MAX_DIMS]; /* in elements; contiguous for safetensors */

@@ -1,5 +1,5 @@
-/* What torch.save writes: a zip archive of one pickle (PREFIX/data.pkl) and one entry (PREFIX/data/KEY) for each
- * storage. Tensors are views of storages: they may share them and lie in them by any strides. */
+/* torch.c - reads what torch.save writes: a zip archive of one pickle (PREFIX/data.pkl) and one entry (PREFIX/data/KEY)
+ * for each storage. Tensors are views of storages: they may share them, with any strides. */
 #include "engine/checkpoint/inside.h"
 #include "engine/checkpoint/pickle.h"
 #include "engine/checkpoint/zip.h"
@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum {
-	MAX_DEPTH = 16,       /* of dicts in dicts */
+	MAX_DEPTH = 16,       /* nesting of dicts */
 	MAX_WRAPPERS = 3,     /* dicts around the state dict, Parameters around a tensor */
-	MAX_VISITS = 1 << 18, /* entries of all dicts; a dict may be reached on many ways */
+	MAX_VISITS = 1 << 18, /* entries of all dicts; many paths may lead to a dict */
 	MAX_PATH_NAME = 1000,
 	MAX_KEY = 64,
 };
@@ -50,12 +50,12 @@ struct reader {
 	char *prefix;
 	struct pickle p;
 	int file, visits;
-	char name[MAX_PATH_NAME + 1]; /* of the tensor or dict being looked at */
+	char name[MAX_PATH_NAME + 1]; /* of the current tensor or dict */
 	struct table *out;
 	struct why *why;
 };
 
-/* The bytes of a storage in the file. */
+/* Finds the bytes of a storage in the file. */
 struct storage {
 	const char *type_name;
 	unsigned bits;
@@ -83,7 +83,7 @@ static bool find_type(const struct pickle_node *n, struct storage *st)
 	return false;
 }
 
-/* torch numbers the storages; anything that could lead elsewhere or spoil a message is refused. */
+/* torch numbers the storages; a key that could lead elsewhere or spoil a message is refused. */
 static bool is_key(const struct pickle_node *n)
 {
 	if (!n || n->kind != PK_TEXT || !n->n || n->n > MAX_KEY)
@@ -113,7 +113,7 @@ static int find_bytes(struct reader *r, const struct pickle_node *key, struct st
 	return err;
 }
 
-/* ("storage", type, key, place, elements) */
+/* Reads ("storage", type, key, place, elements). */
 static int take_storage(struct reader *r, const struct pickle_node *n, struct storage *st)
 {
 	const struct pickle_node *count;
@@ -145,7 +145,7 @@ static bool take_sizes(const struct reader *r, const struct pickle_node *n, int6
 	return true;
 }
 
-/* Whether the last element of the view lies in the storage. */
+/* Says whether the last element of the view is inside the storage. */
 static bool is_inside(const struct ck_tensor *t, int64_t first, const struct storage *st)
 {
 	int64_t last = first, step;
@@ -204,7 +204,7 @@ static int add_tensor(struct reader *r, const struct pickle_node *n)
 	return table_add(r->out, &t, r->why);
 }
 
-/* Puts a key behind the first `at` bytes of the name; false: no key that can be a name. */
+/* Puts a key after the first `at` bytes of the name; returns false if no name can have it. */
 static bool append_key(struct reader *r, size_t at, const struct pickle_node *key)
 {
 	char number[24];
@@ -240,7 +240,7 @@ static int add_dict(struct reader *r, const struct pickle_node *dict, size_t at,
 		if (++r->visits > MAX_VISITS)
 			return fail(r->why, ERR_LIMIT, "its dicts hold more than %d entries", MAX_VISITS);
 		if (value->kind != PK_CALL && value->kind != PK_DICT)
-			continue; /* numbers, lists, names: nothing of the model */
+			continue; /* numbers, lists and names do not belong to the model */
 		if (!append_key(r, at, key))
 			err = fail(r->why, ERR_FORMAT, "a key of its dicts is too long or not plain text");
 		else if (value->kind == PK_CALL)
@@ -253,7 +253,7 @@ static int add_dict(struct reader *r, const struct pickle_node *dict, size_t at,
 	return err;
 }
 
-/* The state dict inside {"state_dict": ...} and the like; NULL: this is none of these. */
+/* Returns the state dict inside {"state_dict": ...} and the like; NULL: this is none of these. */
 static const struct pickle_node *unwrap(const struct pickle *p, const struct pickle_node *dict)
 {
 	static const char *const wrappers[] = {"state_dict", "model_state_dict", "model", "module"};
@@ -305,7 +305,7 @@ static int find_prefix(struct reader *r)
 	return 0;
 }
 
-/* An entry's content, to be freed; NULL with *size 0 where there is no such entry. */
+/* Returns an entry's content, which the caller frees; NULL with *size 0 if there is no such entry. */
 static int read_entry(struct reader *r, const char *name, size_t max, char **data, size_t *size)
 {
 	char *full = xprintf("%s/%s", r->prefix, name);
@@ -322,7 +322,7 @@ static int read_entry(struct reader *r, const char *name, size_t max, char **dat
 		*data = xalloc(*size + 1, 1);
 		err = source_read(r->s, at, *data, *size, r->why);
 	}
-	/* torch can be told to leave the checksums out, so this refuses nothing. */
+	/* torch can be asked to omit the checksums, so this refuses nothing. */
 	if (!err && *data && zip_crc(*data, *size) != e->crc)
 		log_event(LOG_WARN, "an entry does not match its checksum: the file may be damaged",
 			  " file=\"%s\" entry=\"%s\"", r->s->name, full);
@@ -369,7 +369,7 @@ static int read_archive(struct reader *r)
 	return err;
 }
 
-/* Before version 1.6: a chain of pickles that begins with this number, or (much older) a tar archive. */
+/* Before version 1.6 a file was a chain of pickles that begins with this number, or (much earlier) a tar archive. */
 static bool is_legacy(const struct source *s)
 {
 	static const uint8_t magic[] = {0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};

@@ -15,10 +15,10 @@ enum {
 	MAX_DIRECTORY = 64 << 20, /* bytes; over 500000 entries */
 };
 
-/* What the end records say of the central directory. */
+/* What the end records say about the central directory. */
 struct end {
 	uint64_t entries, size, offset;
-	uint64_t at; /* where the end records begin */
+	uint64_t at; /* offset of the end records */
 };
 
 static uint64_t get(const uint8_t *p, int bytes)
@@ -45,7 +45,7 @@ static bool is_record(const uint8_t *p, int a, int b)
 	return p[0] == 'P' && p[1] == 'K' && p[2] == a && p[3] == b;
 }
 
-/* Always written by torch, and right where the older record's fields are too small. */
+/* torch always writes this record, and it is right where the older record's fields are too small. */
 static int read_end64(const struct source *s, struct end *e, struct why *why)
 {
 	uint8_t locator[LOCATOR], r[END64];
@@ -71,7 +71,7 @@ static int read_end64(const struct source *s, struct end *e, struct why *why)
 	return 0;
 }
 
-/* The last record whose comment ends the file. */
+/* Finds the last record whose comment ends the file. */
 static int find_end(const struct source *s, struct end *e, struct why *why)
 {
 	uint64_t n = s->size < END + MAX_COMMENT ? s->size : END + MAX_COMMENT;
@@ -109,7 +109,7 @@ static int check_end(const struct end *e, struct why *why)
 	return 0;
 }
 
-/* The extra field's zip64 part holds those of size, stored size and offset that read all ones, in this order. */
+/* The zip64 part of the extra field has the sizes and the offset, in this order, whose 32-bit fields are all ones. */
 static int take_zip64(struct zip_entry *e, uint64_t *stored, const uint8_t *extra, size_t n, struct why *why)
 {
 	uint64_t *field[] = {&e->size, stored, &e->local};
@@ -132,7 +132,7 @@ static int take_zip64(struct zip_entry *e, uint64_t *stored, const uint8_t *extr
 	return 0;
 }
 
-/* Names reach messages, so they hold no control characters. */
+/* Names reach messages, so control characters are refused. */
 static int take_name(struct zip_entry *e, const uint8_t *name, size_t n, struct why *why)
 {
 	if (!n || n > MAX_NAME)
@@ -144,7 +144,7 @@ static int take_name(struct zip_entry *e, const uint8_t *name, size_t n, struct 
 	return 0;
 }
 
-/* One record of the directory; *used: its length. */
+/* Reads one record of the directory. *used: its length. */
 static int take_entry(struct zip *z, const uint8_t *r, size_t n, size_t *used, struct why *why)
 {
 	struct zip_entry *e = &z->e[z->n];
@@ -245,7 +245,7 @@ int zip_data(const struct zip *z, const struct zip_entry *e, uint64_t *offset, s
 		return fail(why, ERR_FORMAT, "entry %s: its header is outside the file", e->name);
 	if ((err = source_read(z->s, e->local, r, LOCAL + name, why)))
 		return err;
-	/* Sizes and checksum may be 0 here, and the extra field (padding) differs from the directory's. */
+	/* Sizes and checksum may be 0 here, and the extra field (padding) may differ from the directory's. */
 	if (!is_record(r, 3, 4) || get16(r + 26) != name || memcmp(r + LOCAL, e->name, name))
 		return fail(why, ERR_FORMAT, "entry %s: no header of this entry at %" PRIu64, e->name, e->local);
 	*offset = e->local + LOCAL + name + get16(r + 28);
@@ -255,7 +255,7 @@ int zip_data(const struct zip *z, const struct zip_entry *e, uint64_t *offset, s
 	return 0;
 }
 
-/* CRC-32 of ISO 3309, half a byte at a time. */
+/* Computes the CRC-32 of ISO 3309, half a byte at a time. */
 uint32_t zip_crc(const void *data, size_t n)
 {
 	static const uint32_t step[16] = {

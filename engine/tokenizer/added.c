@@ -127,7 +127,7 @@ static bool inside_word(const char *s, size_t len, size_t first, size_t end)
 	       (end < len && uc_is(utf8_get(s + end, &n), UC_WORD));
 }
 
-/* A match with the white space it takes up; what lies before it is text. */
+/* Adds a match with the white space it takes; what lies before it is text. */
 static size_t take(const struct added_token *t, int index, const char *s, size_t len, size_t done, size_t first,
 		   size_t end, struct segments *out)
 {

@@ -1,7 +1,7 @@
-/* added.h - tokens that are found in the text as they stand, before any model sees it.
+/* added.h - tokens that are matched in the text before the model sees it.
  *
- * Semantics of the reference (huggingface/tokenizers 0.22, tokenizer/added_vocabulary.rs): of the tokens that begin
- * first the longest is taken. */
+ * Semantics of the reference (huggingface/tokenizers 0.22, tokenizer/added_vocabulary.rs): the leftmost match counts,
+ * and of several the longest. */
 #ifndef ENGINE_TOKENIZER_ADDED_H
 #define ENGINE_TOKENIZER_ADDED_H
 
@@ -12,12 +12,12 @@ struct added_token {
 	int id;
 	char *content; /* (len) */
 	size_t len;
-	bool single_word;    /* not inside a word */
-	bool lstrip, rstrip; /* takes the white space beside it */
-	bool normalized;     /* looked for in the normalized text */
+	bool single_word;    /* matches no part of a word */
+	bool lstrip, rstrip; /* the match takes the white space beside it */
+	bool normalized;     /* matched in the normalized text */
 	bool special;
 };
-/* The byte strings of some tokens as a trie. */
+/* A trie of the byte strings of some tokens. */
 struct matcher {
 	struct pairs edges; /* (node, byte) -> node */
 	int *token;         /* [n_nodes] index of the token that ends here, or -1 */
@@ -31,13 +31,13 @@ struct added_tokens {
 };
 
 void added_finish(struct added_tokens *a);
-/* A copy of the content is taken. A second token of the same content replaces the first. */
+/* Copies the content. A second token of the same content replaces the first. */
 void added_put(struct added_tokens *a, const struct added_token *token);
 const struct added_token *added_find(const struct added_tokens *a, const char *s, size_t len);
 
 void matcher_finish(struct matcher *m);
 void matcher_put(struct matcher *m, const char *s, size_t len, int token);
-/* The longest token at s; -1: none. */
+/* Returns the longest token at s; -1: none. */
 int matcher_longest(const struct matcher *m, const char *s, size_t len, size_t *token_len);
 
 struct segment {
@@ -49,7 +49,7 @@ struct segments {
 	size_t n, max;
 };
 void segments_add(struct segments *list, size_t first, size_t end, int token);
-/* Cuts s at the tokens of m (one of a's). parse_special: also at special ones. */
+/* Cuts s at the tokens of m, one of a's. parse_special: also at special tokens. */
 void added_cut(const struct added_tokens *a, const struct matcher *m, const char *s, size_t len, bool parse_special,
 	       struct segments *out);
 

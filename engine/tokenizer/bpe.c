@@ -130,7 +130,7 @@ static void add_symbol(struct bpe_work *w, int id, uint32_t len)
 	w->symbol[w->n++] = (struct bpe_symbol){id, len, -1, -1};
 }
 
-/* The character as bytes; false: not all of them are in the vocabulary. */
+/* Adds the character as bytes; returns false if the vocabulary lacks one of them. */
 static bool add_bytes(const struct bpe *b, struct bpe_work *w, const char *s, int len)
 {
 	for (int i = 0; i < len; i++)
@@ -141,8 +141,8 @@ static bool add_bytes(const struct bpe *b, struct bpe_work *w, const char *s, in
 	return true;
 }
 
-/* Characters to symbols. An unknown token waits until a known character comes, so that its neighbours can join it;
- * bytes do not end the wait (the reference has it so). */
+/* Splits characters into symbols. An unknown token waits for a known character, so that its neighbours can join it;
+ * bytes do not end the wait, as in the reference. */
 static void split(const struct bpe *b, struct bpe_work *w, const char *s, size_t len)
 {
 	uint32_t unknown = 0; /* bytes waiting */
@@ -171,7 +171,7 @@ static void split(const struct bpe *b, struct bpe_work *w, const char *s, size_t
 		add_symbol(w, b->unk, unknown);
 }
 
-/* SentencePiece: what no merge took up becomes bytes, or one unknown token with its unknown neighbours. */
+/* As SentencePiece does: what no merge took becomes bytes, or one unknown token with its unknown neighbours. */
 static void emit_late(const struct bpe *b, const struct bpe_work *w, const struct text *t, size_t first,
 		      struct ids *out)
 {
@@ -195,8 +195,8 @@ static void emit_late(const struct bpe *b, const struct bpe_work *w, const struc
 	}
 }
 
-/* Bytes [first, end) of a word. *at: where its next token lies: the reference goes by the tokens' lengths, so behind a
- * character that vanished all tokens of the word lie before their place. */
+/* Encodes bytes [first, end) of a word. *at: the offset of its next token. The reference adds up the tokens' lengths,
+ * so after a character that vanished all tokens of the word have too small an offset. */
 static void merge_part(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end,
 		       size_t *at, struct ids *out)
 {
@@ -215,7 +215,7 @@ static void merge_part(const struct bpe *b, struct bpe_work *w, const struct tex
 	}
 }
 
-/* A character that is a symbol or becomes bytes, whatever stands beside it. */
+/* Says whether a character is a symbol or becomes bytes, whatever its neighbours are. */
 static bool stands_alone(const struct bpe *b, uint32_t c)
 {
 	if (b->late_unknown)
@@ -223,7 +223,7 @@ static bool stands_alone(const struct bpe *b, uint32_t c)
 	return b->char_id[c] || (b->byte_fallback && b->all_bytes);
 }
 
-/* Where a part of the word that begins at `at` may end. */
+/* Returns where a part of the word that begins at `at` may end. */
 static size_t part_end(const struct bpe *b, const char *s, size_t at, size_t end)
 {
 	size_t i = at;

@@ -1,4 +1,4 @@
-/* bpe_find.c - the symbols that a vocabulary has for single characters and for bytes. */
+/* bpe_find.c - finds a vocabulary's symbols of single characters and bytes. */
 #include <stdio.h>
 
 #include "base/utf8.h"

@@ -4,7 +4,7 @@
 #include "engine/tokenizer/bpe_merge.h"
 #include "base/base.h"
 
-enum { SHORT = 24 }; /* symbols; up to here looking at all pairs is faster than keeping lists */
+enum { SHORT = 24 }; /* symbols; up to here, searching all pairs is faster than keeping lists */
 
 static const struct pair_slot *pair_of(const struct pairs *pairs, int left, int right)
 {
@@ -22,7 +22,7 @@ void bpe_work_finish(struct bpe_work *w)
 	*w = (struct bpe_work){0};
 }
 
-/* Short words: look for the lowest rank again and again. Symbols lie side by side. */
+/* Merges a short word: searches for the lowest rank again and again. Symbols are adjacent in memory. */
 static void merge_short(const struct pairs *pairs, struct bpe_work *w)
 {
 	const struct pair_slot *pair[SHORT];
@@ -58,7 +58,7 @@ static bool before(const struct bpe_merge *a, const struct bpe_merge *b)
 	return a->rank != b->rank ? a->rank < b->rank : a->pos < b->pos;
 }
 
-/* Makes room for one more of the list; false: there is none. */
+/* Makes room for one more entry of the list; returns false without memory. */
 static bool room(struct bpe_work *w, void *list, int n, int *max, size_t size)
 {
 	int more = *max + *max / 2 + 256;
@@ -132,8 +132,7 @@ static struct bpe_merge pop_urgent(struct bpe_work *w)
 	return top;
 }
 
-/* A merge found while rank `now` is under way: what must not wait goes to the heap, the rest to the list of its rank.
- */
+/* Queues a merge found while rank `now` is in progress: an urgent one in the heap, others in the list of their rank. */
 static void offer(const struct pairs *pairs, struct bpe_work *w, int pos, int now)
 {
 	const struct bpe_symbol *s = &w->symbol[pos];
@@ -165,7 +164,7 @@ static void apply(const struct pairs *pairs, struct bpe_work *w, const struct bp
 	right = &w->symbol[left->next];
 	p = pair_of(pairs, left->id, right->id);
 	if (!p || p->id != m->id)
-		return; /* what stood here has been merged otherwise */
+		return; /* this pair has merged otherwise */
 	left->id = m->id;
 	left->len += right->len;
 	right->len = 0;
@@ -182,7 +181,7 @@ static int by_position(const void *a, const void *b)
 	return ((const struct bpe_merge *)a)->pos - ((const struct bpe_merge *)b)->pos;
 }
 
-/* All merges known of a rank, by position. The list has the newest first. */
+/* Takes all known merges of a rank, sorted by position. The list has the newest first. */
 static int take_rank(struct bpe_work *w, int rank)
 {
 	bool sorted = true;
@@ -204,7 +203,7 @@ static int take_rank(struct bpe_work *w, int rank)
 	return n;
 }
 
-/* Long words: merges wait in a list for each rank, and only ranks stand in a heap. */
+/* Merges a long word: merges wait in a list per rank, and only ranks are in a heap. */
 static void merge_long(const struct pairs *pairs, int n_ranks, struct bpe_work *w)
 {
 	unsigned turns = 0;

@@ -1,4 +1,4 @@
-/* bpe_merge.h - the merges of one word: of its symbols the neighbours of lowest rank become one, until none can. */
+/* bpe_merge.h - merges the symbols of one word: adjacent symbols of the lowest rank merge, until none can. */
 #ifndef ENGINE_TOKENIZER_BPE_MERGE_H
 #define ENGINE_TOKENIZER_BPE_MERGE_H
 
@@ -14,13 +14,13 @@ struct bpe_work {
 	int n, max;
 	struct bpe_merge {
 		int32_t rank, pos, id;
-		int32_t next; /* of the same rank */
+		int32_t next; /* the next merge of this rank */
 	} * merge, *urgent;
 	struct bpe_merge *batch;
 	int n_merges, max_merges, n_urgent, max_urgent, max_batch;
-	int32_t *of_rank, *rank_heap; /* newest merge of each rank + 1; ranks that have one */
+	int32_t *of_rank, *rank_heap; /* newest merge of each rank + 1; the ranks that have one */
 	int n_heap, max_heap, n_ranks;
-	bool failed; /* there was no memory, or nobody waits any more: what it holds means nothing */
+	bool failed; /* memory ran out, or the effort ended: the contents are meaningless */
 };
 void bpe_work_finish(struct bpe_work *w);
 

@@ -7,10 +7,10 @@
 #include "engine/tokenizer/pretokenizer.h"
 #include "base/utf8.h"
 
-/* What a stage keeps of its stream. */
+/* The state that a stage keeps of its stream. */
 struct stage_state {
-	bool begun;       /* something has come in */
-	struct text held; /* BYTES: the run so far; STRIP after Fuse: what may be the end */
+	bool begun;       /* it has received something */
+	struct text held; /* BYTES: the run so far; STRIP after Fuse: a possible end */
 	int stripped;
 	struct utf8_stream utf8;
 };
@@ -178,8 +178,7 @@ void utf8_stream_push(struct utf8_stream *u, const char *s, size_t len, struct t
 			text_add_at(out, buf, (size_t)n, (struct span_bytes){0, 0});
 		else
 			text_add_at(out, replacement, 3, (struct span_bytes){0, 0});
-		/* A held part that turned out ill-formed may be shorter than what was held only if a byte came that
-		 * ends it. */
+		/* An ill-formed part is shorter than the held one only if the byte that ended it came. */
 		i += (size_t)abs(n) - have;
 		u->n = 0;
 	}
@@ -214,7 +213,7 @@ static void push_replace(struct decoding *d, int at, const char *s, size_t len, 
 	text_finish(&t);
 }
 
-/* A run of byte tokens is one text if it is valid UTF-8, and otherwise one U+FFFD for each of its bytes. */
+/* A run of byte tokens is one text if it is valid UTF-8, else one U+FFFD for each byte. */
 static void flush_bytes(struct decoding *d, int at, struct text *out)
 {
 	struct text *run = &d->state[at].held;
@@ -246,7 +245,7 @@ static void push_bytes(struct decoding *d, int at, const char *s, size_t len, st
 	push(d, at + 1, s, len, out);
 }
 
-/* Strip of one string: the content's character, at most start times on the left and stop times on the right. */
+/* Strips one string: the content's character, at most `start` times on the left and `stop` times on the right. */
 static void strip_one(struct decoding *d, int at, const char *s, size_t len, struct text *out)
 {
 	const struct stage *stage = &d->decoder->stage[at];
@@ -259,7 +258,7 @@ static void strip_one(struct decoding *d, int at, const char *s, size_t len, str
 	push(d, at + 1, s, len, out);
 }
 
-/* Strip of the whole text as it comes: marks at its end wait until something else follows. */
+/* Strips the whole text as it arrives: marks at its end wait until something follows. */
 static void strip_stream(struct decoding *d, int at, const char *s, size_t len, struct text *out)
 {
 	const struct stage *stage = &d->decoder->stage[at];
@@ -303,7 +302,7 @@ static void push_metaspace(struct decoding *d, int at, const char *s, size_t len
 	text_finish(&t);
 }
 
-/* Letters to bytes; a token with a character that is no letter stands for itself. */
+/* Maps letters to bytes; a token with a character that is no letter stands for itself. */
 static void push_letters(struct decoding *d, int at, const char *s, size_t len, struct text *out)
 {
 	struct text bytes = {0}, t = {0};
@@ -331,7 +330,7 @@ static void push(struct decoding *d, int at, const char *s, size_t len, struct t
 	const struct stage *stage;
 
 	if (!len)
-		s = ""; /* a text that nothing was added to has no bytes to point at */
+		s = ""; /* an empty text may have no buffer */
 	if (at == d->decoder->n) {
 		text_add(out, s, len, NULL);
 		return;

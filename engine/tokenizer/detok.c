@@ -12,13 +12,13 @@ struct detok {
 	const struct tokenizer *t;
 	bool skip_special;
 	struct decoding *chain; /* NULL: SentencePiece */
-	bool at_start;          /* SentencePiece: nothing but a leading space so far */
+	bool at_start;          /* SentencePiece: only a leading space so far */
 	bool space_seen, any;
-	char held[4]; /* SentencePiece: bytes that are not yet a character */
+	char held[4]; /* SentencePiece: the bytes of an incomplete character */
 	int n_held;
 	struct text out;
-	struct text shown; /* of the text before: what its decode ends with, though it was not certain yet */
-	size_t shown_at;   /* so much of it came again */
+	struct text shown; /* the uncertain end of the earlier text's decode */
+	size_t shown_at;   /* how much of it the stream repeated */
 };
 
 struct detok *detok_create(const struct tokenizer *t, bool skip_special)
@@ -50,7 +50,7 @@ static void put(struct detok *d, const char *s, size_t len)
 	d->any |= len > 0;
 }
 
-/* Held bytes that cannot become a character are U+FFFD each; end: none will follow. */
+/* Held bytes that cannot become a character become U+FFFD each. end: no more bytes will follow. */
 static void settle_bytes(struct detok *d, bool end)
 {
 	while (d->n_held) {
@@ -68,7 +68,7 @@ static void settle_bytes(struct detok *d, bool end)
 	}
 }
 
-/* U+2581 to spaces; the one that the dummy prefix put before the first word goes. */
+/* Maps U+2581 to spaces and drops the one that the dummy prefix put before the first word. */
 static void put_piece(struct detok *d, const char *s, size_t len)
 {
 	const struct spm *spm = d->t->spm;
@@ -87,7 +87,7 @@ static void put_piece(struct detok *d, const char *s, size_t len)
 	put(d, s, (size_t)(end - s));
 }
 
-/* As the library's Decode(): pieces one after the other, bytes gathered into characters. */
+/* Decodes as the library's Decode() does: pieces one after the other, bytes gathered into characters. */
 static void next_spm(struct detok *d, int id, const char *s, size_t len)
 {
 	const struct spm *spm = d->t->spm;
@@ -124,7 +124,7 @@ static void next(struct detok *d, int id)
 		decoding_push(d->chain, s, n, &d->out);
 }
 
-/* Leaves out what the decode of the text before shows already, as long as the same characters come. */
+/* Skips what the decode of the earlier text shows already, while the same characters come. */
 static const char *fresh(struct detok *d, size_t *len)
 {
 	size_t left = d->shown.n - d->shown_at, n = 0;

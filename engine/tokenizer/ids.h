@@ -1,19 +1,19 @@
-/* ids.h - a list of token ids, and the bytes of the text that each stands for. */
+/* ids.h - a list of token ids, with the bytes of the text that each stands for. */
 #ifndef ENGINE_TOKENIZER_IDS_H
 #define ENGINE_TOKENIZER_IDS_H
 
 #include "base/base.h"
 
-/* Where an id came from in the text. */
+/* The bytes of the text that an id stands for. */
 struct span_bytes {
 	uint32_t first, end;
 };
-/* Growing list of ids; zero-initialise, ids_finish() frees. offsets stays NULL unless want_offsets was set. */
+/* A growing list of ids; zero-initialise it, ids_finish() frees it. `offset` stays NULL unless want_offsets is set. */
 struct ids {
 	int32_t *id;
 	struct span_bytes *offset;
 	int n, max;
-	int most; /* set by the caller; more are left out, and `over` is set. 0: no bound */
+	int most; /* set by the caller: more ids are dropped and set `over`; 0: no bound */
 	bool want_offsets, over;
 };
 void ids_finish(struct ids *ids);

@@ -1,4 +1,4 @@
-/* internal.h - what the files of the tokenizer share. */
+/* inside.h - private to engine/tokenizer. */
 #ifndef ENGINE_TOKENIZER_INSIDE_H
 #define ENGINE_TOKENIZER_INSIDE_H
 
@@ -13,24 +13,24 @@
 
 enum spm_type { SPM_NORMAL = 1, SPM_UNKNOWN, SPM_CONTROL, SPM_USER, SPM_UNUSED, SPM_BYTE };
 
-/* What SentencePiece adds to the common parts. */
+/* The parts that only SentencePiece has. */
 struct spm {
 	uint8_t *type; /* [n] enum spm_type */
 	float *score;  /* [n] */
 	int n;
 	bool dummy_prefix, remove_extra, escape;
-	bool legacy;        /* the dummy prefix comes again after each special token */
-	bool cuts_at_space; /* no piece has a space inside: words may be encoded one by one */
-	char *unk_surface;  /* what an unknown token is in text */
+	bool legacy;        /* the dummy prefix is repeated after each special token */
+	bool cuts_at_space; /* no piece has a space inside, so words may be encoded one by one */
+	char *unk_surface;  /* the text of an unknown token */
 	size_t unk_len;
-	struct matcher user; /* user-defined pieces; the tokens are ids */
+	struct matcher user; /* user-defined pieces; their tokens are ids */
 	int unk, bos, eos, pad;
 };
 
 struct tokenizer {
 	const char *kind;
 	uint64_t fingerprint;
-	struct vocab vocab; /* with the added tokens */
+	struct vocab vocab; /* includes the added tokens */
 	struct bpe bpe;
 	struct added_tokens added;
 	struct normalizers normalizers;
@@ -38,25 +38,25 @@ struct tokenizer {
 	struct decoder decoder;
 	struct spm *spm;          /* NULL: not SentencePiece */
 	uint8_t *special;         /* [vocab.n] */
-	struct ids before, after; /* around a text, with add_special */
+	struct ids before, after; /* put around a text by add_special */
 	int bos, eos;
-	int n_words; /* of the model, without added tokens */
+	int n_words; /* words of the model, without added tokens */
 };
 
-/* tokenizer_config.json, special_tokens_map.json, added_tokens.json: all may be absent. */
+/* The files tokenizer_config.json, special_tokens_map.json and added_tokens.json; all may be absent. */
 struct token_config {
 	struct json_doc *config, *map, *added; /* NULL: absent */
-	char model_type[32];                   /* of config.json; "" where absent */
+	char model_type[32];                   /* of config.json; "" if absent */
 };
 int config_open(struct token_config *c, const char *dir, uint64_t *fingerprint, struct why *why);
 void config_close(struct token_config *c);
-/* Adds the tokens that these files name, and sets bos, eos. Before tokenizer_ready(). */
+/* Adds the tokens that these files name, and sets bos and eos. */
 int config_apply(const struct token_config *c, struct tokenizer *t, const char *dir, struct why *why);
 bool config_is_llama(const struct token_config *c); /* tokenizer_class is LlamaTokenizer or LlamaTokenizerFast */
-/* A switch such as add_bos_token, where set. */
+/* Returns a switch such as add_bos_token, `otherwise` if it is absent. */
 bool config_adds(const struct token_config *c, const char *key, bool otherwise);
 
-/* The readers: each fills a zeroed tokenizer from a directory's files; ERR_UNKNOWN: the file is not there. */
+/* The readers: each fills a zeroed tokenizer from a directory's files. ERR_UNKNOWN: the file is absent. */
 int hf_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why);
 int gpt2_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why);
 int spm_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why);
@@ -68,12 +68,12 @@ void spm_close(struct spm *s);
 void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix, struct text *normal,
 		struct bpe_work *work, struct ids *out);
 
-/* Makes a token of the vocabulary an added one. id < 0: it must be known. */
+/* Makes a token of the vocabulary an added token. id < 0: the token must be known. */
 int token_add(struct tokenizer *t, struct added_token *token, const char *file, struct why *why);
-/* Added tokens with ids below n are looked for in texts. */
+/* Lets texts match the added tokens with ids below n. */
 int added_match(struct tokenizer *t, int n, struct why *why);
 
-/* GPT-2's bytes: the symbols of single characters and <0xHH> tokens; after the words are set. */
+/* Sets the symbols of single characters and of <0xHH> tokens; call it after the words are set. */
 void bpe_find_characters(struct bpe *b, const struct vocab *v);
 
 #endif

@@ -1,16 +1,17 @@
-/* json.h - the JSON files of a tokenizer. */
+/* json.h - reads the JSON files of a tokenizer. */
 #ifndef ENGINE_TOKENIZER_JSON_H
 #define ENGINE_TOKENIZER_JSON_H
 
 #include "base/json/json.h"
 
-/* Reads all of dir/name: malloced, NUL after the end. ERR_UNKNOWN: there is no such file; the errors of file_read(). */
+/* Reads all of dir/name into *bytes: NUL-terminated, freed by the caller. ERR_UNKNOWN: no such file; else the errors of
+ * file_read(). */
 int tokenizer_file(const char *dir, const char *name, char **bytes, size_t *len, struct why *why);
-/* An object. ERR_UNKNOWN: there is no such file. The caller ends *out with json_close(). The bytes are mixed into
- * *fingerprint. */
+/* Reads a JSON object. ERR_UNKNOWN: no such file. The caller closes *out with json_close(). *fingerprint includes the
+ * bytes. */
 int tokenizer_json(struct json_doc **out, const char *dir, const char *name, uint64_t *fingerprint, struct why *why);
 
-/* Text of a string value, malloced. */
+/* Copies the text of a string value; the caller frees it. */
 char *json_copy_text(const struct json *v, size_t *len);
 
 bool json_flag(const struct json *object, const char *key, bool otherwise);

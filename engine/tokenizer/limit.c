@@ -1,8 +1,8 @@
-/* limit.c - a vocabulary larger than its model's: words that the model has no row for are never made of a text. */
+/* limit.c - limits a vocabulary to its model's rows: text never becomes a word beyond them. */
 #include "engine/tokenizer/inside.h"
 #include "engine/tokenizer/tokenizer.h"
 
-/* Symbols of SentencePiece's single characters have numbers from VOCAB_MAX on: they are no words. */
+/* SentencePiece's single characters have symbols from VOCAB_MAX on, which are no words. */
 static bool beyond(int id, int n)
 {
 	return id >= n && id < VOCAB_MAX;

@@ -133,7 +133,7 @@ static void apply_strip(const struct normalizer *op, struct text *t)
 		memmove(t->from, t->from + first, t->n * sizeof *t->from);
 }
 
-/* The character that Nmt makes of c: itself, a space, or 0 for none. */
+/* Returns what Nmt makes of c: itself, a space, or 0 to drop it. */
 static uint32_t nmt(uint32_t c)
 {
 	if ((c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F)
@@ -144,7 +144,7 @@ static uint32_t nmt(uint32_t c)
 	return c;
 }
 
-/* Changes that look at one character at a time. */
+/* Applies changes that look at single characters. */
 static void apply_chars(enum normalizer_kind kind, struct text *t, struct text *to)
 {
 	uint32_t c, lower[3];

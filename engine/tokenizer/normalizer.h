@@ -1,4 +1,4 @@
-/* normalizer.h - the "normalizer" of a tokenizer.json: changes a text before it is cut into words. */
+/* normalizer.h - the "normalizer" of a tokenizer.json: it changes a text before the text is cut into words. */
 #ifndef ENGINE_TOKENIZER_NORMALIZER_H
 #define ENGINE_TOKENIZER_NORMALIZER_H
 
@@ -19,11 +19,11 @@ struct normalizers {
 	int n;
 };
 
-/* json: null, one normalizer, or a Sequence. ERR_UNSUPPORTED names what is not there. */
+/* json: null, one normalizer, or a Sequence. ERR_UNSUPPORTED names what is missing here. */
 int normalizers_parse(struct normalizers *list, const struct json *json, const char *file, struct why *why);
 void normalizers_finish(struct normalizers *list);
 
-/* Scratch of one thread; zero-initialise. */
+/* Scratch memory of one thread; zero-initialise it. */
 struct normalizer_work {
 	struct text other;
 	struct uc_chars chars;

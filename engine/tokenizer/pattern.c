@@ -11,7 +11,7 @@
 #include "engine/tokenizer/unicode.h"
 #include "base/utf8.h"
 
-enum { STACK_MOST = 4 << 20 }; /* places to go back to that one match may keep, of about 40 bytes each */
+enum { STACK_MOST = 4 << 20 }; /* backtracking places, of about 40 bytes each, that one match may keep */
 
 static void start_onig(void)
 {
@@ -22,7 +22,7 @@ static void start_onig(void)
 	onig_set_match_stack_limit_size(STACK_MOST);
 }
 
-/* The property that an escape at s[0] == '\\' stands for: \p{Name}, \P{Name}, \w, \W, \d, \D. Returns the escape's
+/* Reads the property that an escape at s[0] == '\\' names: \p{Name}, \P{Name}, \w, \W, \d, \D. Returns the escape's
  * length. */
 static size_t property(const char *s, size_t len, const char **name, size_t *name_len, bool *negated)
 {
@@ -48,7 +48,8 @@ static size_t property(const char *s, size_t len, const char **name, size_t *nam
 	return (size_t)(close + 1 - s);
 }
 
-/* \p{L} becomes a class of it and of the letters that Debian's Oniguruma does not know yet; malloced. */
+/* Makes \p{L} a class that includes the letters that Debian's Oniguruma does not know yet. The caller frees the
+ * result. */
 static char *add_later(const char *s, size_t len, size_t *out_len)
 {
 	struct text out = {0};
@@ -167,7 +168,7 @@ void pieces_add(struct pieces *list, size_t first, size_t end, bool match)
 	list->p[list->n++] = (struct piece){(uint32_t)first, (uint32_t)end, match};
 }
 
-/* A match and what lies between it and the one before. */
+/* Adds a match and the text between it and the previous one. */
 static size_t add_match(struct pieces *out, size_t done, size_t first, size_t end)
 {
 	if (first > done)
@@ -196,7 +197,7 @@ static void cut_class(struct cutter *c, size_t most, struct pieces *out)
 	c->end = c->at >= c->len;
 }
 
-/* Characters of a class, from i on. */
+/* Finds characters of a class from i on. */
 static size_t run_of(const char *s, size_t len, size_t i, int class, bool wanted)
 {
 	int n;
@@ -239,8 +240,8 @@ static size_t contraction(const char *s, size_t len)
 	return 0;
 }
 
-/* GPT-2's expression: 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ . It matches
- * everywhere. */
+/* GPT-2's expression: 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ . It matches at every
+ * place. */
 static size_t gpt2_end(const char *s, size_t len, size_t i)
 {
 	size_t j = s[i] == ' ' ? i + 1 : i, end, last;
@@ -263,7 +264,7 @@ static size_t gpt2_end(const char *s, size_t len, size_t i)
 		return end;
 	for (last = end - 1; (s[last] & 0xC0) == 0x80; last--)
 		;
-	return last > i ? last : end; /* the last space goes with the next word, unless it is all there is */
+	return last > i ? last : end; /* the last space belongs to the next word, unless it is the only one */
 }
 
 static void cut_gpt2(struct cutter *c, size_t most, struct pieces *out)
@@ -273,7 +274,7 @@ static void cut_gpt2(struct cutter *c, size_t most, struct pieces *out)
 	c->end = c->done >= c->len;
 }
 
-/* Steps back that one search may take. An expression that looks at each character a few times stays far below. */
+/* Steps that one search may backtrack. An expression that looks at each character a few times stays far below. */
 static unsigned long search_limit(size_t len)
 {
 	unsigned long linear = 100000 + 1000 * (unsigned long)len, most = 10 * 1000 * 1000 + 8 * (unsigned long)len;
@@ -290,7 +291,8 @@ static int regex_failed(const struct pattern *p, long r, struct why *why)
 	return fail(why, ERR_LIMIT, "the tokenizer's expression %.100s takes too long on this text", p->string);
 }
 
-/* As the reference's iterator: an empty match moves on by a character, and none stands right behind another match. */
+/* Advances like the reference's iterator: an empty match moves on by a character, and none follows another match
+ * immediately. */
 static long find_matches(struct cutter *c, size_t most, OnigRegion *region, OnigMatchParam *param, struct pieces *out)
 {
 	const OnigUChar *text = (const OnigUChar *)c->s, *text_end = text + c->len;
@@ -375,7 +377,7 @@ int pattern_cut(const struct pattern *p, const char *s, size_t len, struct piece
 	return cutter_next(&c, SIZE_MAX, out, why);
 }
 
-/* A match joins its left neighbour, unless that is a match too. */
+/* Joins a match with its left neighbour, unless that is a match too. */
 static void merge_previous(const struct pieces *cut, struct pieces *out, size_t base)
 {
 	bool before = false;
@@ -389,7 +391,7 @@ static void merge_previous(const struct pieces *cut, struct pieces *out, size_t 
 	}
 }
 
-/* The same from the right. */
+/* Does the same from the right. */
 static void merge_next(const struct pieces *cut, struct pieces *out, size_t base)
 {
 	size_t start = out->n, i, j;

@@ -1,4 +1,4 @@
-/* pattern.h - what a Split, Punctuation, Digits or Replace looks for, and how its matches cut a text.
+/* pattern.h - the pattern of a Split, Punctuation, Digits or Replace, and how its matches cut a text.
  *
  * Semantics of the reference (huggingface/tokenizers 0.22, tokenizer/pattern.rs and normalizer.rs, split()). */
 #ifndef ENGINE_TOKENIZER_PATTERN_H
@@ -35,18 +35,18 @@ struct pieces {
 };
 void pieces_add(struct pieces *list, size_t first, size_t end, bool match);
 
-/* Cuts s into matches and what is between, in order. ERR_LIMIT: the expression takes too long on this text. */
+/* Cuts s into matches and the text between them, in order. ERR_LIMIT: the expression takes too long on this text. */
 int pattern_cut(const struct pattern *p, const char *s, size_t len, struct pieces *out, struct why *why);
-/* The same piece by piece: cutter_next() gives about `most` pieces more; `end`: these were the last. */
+/* Does the same step by step: cutter_next() adds about `most` pieces. `end`: these were the last. */
 struct cutter {
 	const struct pattern *p;
 	const char *s;
-	size_t len, at, done, last; /* where to look next; what has been given out; end of the last match */
+	size_t len, at, done, last; /* where to search next; what is already returned; end of the last match */
 	bool end;
 };
 void cutter_begin(struct cutter *c, const struct pattern *p, const char *s, size_t len);
 int cutter_next(struct cutter *c, size_t most, struct pieces *out, struct why *why);
-/* Appends to out what a split of s leaves; spans are moved by base. cut: scratch. */
+/* Appends to out the pieces of s, shifted by `base`. cut: scratch memory. */
 int pattern_split(const struct pattern *p, enum pattern_behavior behavior, bool invert, const char *s, size_t len,
 		  size_t base, struct pieces *cut, struct pieces *out, struct why *why);
 

@@ -13,7 +13,7 @@ static bool is_printed(int b)
 	return (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
 }
 
-/* Bytes that print stand for themselves; the others, in order, are the letters from U+0100 on. */
+/* Printable bytes stand for themselves; the others map in order to the letters from U+0100 on. */
 uint32_t byte_letter(unsigned char byte)
 {
 	uint32_t letter = 0x100;
@@ -96,8 +96,8 @@ void pretokenizers_gpt2(struct pretokenizers *list, bool prefix_space)
 	op->prepend = prefix_space ? PREPEND_ALWAYS : PREPEND_NEVER;
 }
 
-/* add_prefix_space is the older name of the scheme. XVERSE's files say false and no scheme, which the reference's newer
- * releases refuse. */
+/* add_prefix_space is the older name of the scheme. XVERSE's files set it to false and give no scheme, which newer
+ * releases of the reference refuse. */
 static int parse_metaspace(struct pretokenizers *list, const struct json *json, const char *file, struct why *why)
 {
 	struct pretokenizer *op = add(list, PRE_METASPACE);
@@ -218,7 +218,7 @@ static int split_all(const struct pretokenizer *op, enum pattern_behavior behavi
 	return err;
 }
 
-/* The word with ' ' as the mark, after a mark where the scheme wants one. */
+/* Writes the word with ' ' as the mark, after a mark if the scheme asks for one. */
 static void mark_spaces(const struct pretokenizer *op, const struct text *t, const struct piece *p, bool at_start,
 			struct text *to)
 {
@@ -287,7 +287,7 @@ static void bytes_to_letters(struct text *t, struct pieces *words, struct text *
 	text_swap(t, to);
 }
 
-/* What is left of a list whose operations before `from` are done; split: without the cutting of the first one. */
+/* The rest of a list after its operations before `from`. split: without the first operation's cut. */
 static int apply_from(const struct pretokenizers *list, int from, bool cut, struct text *t, struct pieces *words,
 		      bool at_start, struct pretokenizer_work *w, struct why *why)
 {
@@ -322,7 +322,7 @@ static int apply_from(const struct pretokenizers *list, int from, bool cut, stru
 
 enum { BATCH = 4096, LONG = 64 << 10 };
 
-/* Bytes [first, end) of t as a text of their own, from its first operation on. */
+/* Processes bytes [first, end) of t as a text of their own, from its first operation on. */
 static int apply_alone(const struct pretokenizers *list, const struct text *t, size_t first, size_t end, bool at_start,
 		       struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
@@ -335,7 +335,7 @@ static int apply_alone(const struct pretokenizers *list, const struct text *t, s
 	return err ? err : take(arg, &w->part, &w->words, why);
 }
 
-/* Where a word begins whatever stands before it: at a space, for which the mark comes, behind something that is no
+/* Finds where a word begins whatever precedes it: at a space, which the mark replaces, after something that is no
  * mark. */
 static size_t before_space(const struct pattern *mark, const struct text *t, size_t at)
 {
@@ -359,7 +359,7 @@ static int apply_by_spaces(const struct pretokenizers *list, const struct text *
 	return err;
 }
 
-/* Some thousand pieces that the first operation cut off. */
+/* Processes some thousand pieces that the first operation cut off. */
 static int apply_to_batch(const struct pretokenizers *list, const struct text *t, bool at_start,
 			  struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {

@@ -1,4 +1,4 @@
-/* pretokenizer.h - the "pre_tokenizer" of a tokenizer.json: cuts a text into the words that BPE works on. */
+/* pretokenizer.h - the "pre_tokenizer" of a tokenizer.json: it cuts a text into the words that BPE encodes. */
 #ifndef ENGINE_TOKENIZER_PRETOKENIZER_H
 #define ENGINE_TOKENIZER_PRETOKENIZER_H
 
@@ -12,8 +12,8 @@ struct pretokenizer {
 	struct pattern pattern; /* SPLIT; METASPACE: the mark that stands for a space */
 	enum pattern_behavior behavior;
 	bool invert;
-	bool splits;                 /* METASPACE, BYTES: also cut */
-	enum prepend_scheme prepend; /* BYTES: a space; NEVER or ALWAYS */
+	bool splits;                 /* METASPACE, BYTES: cuts the text, too */
+	enum prepend_scheme prepend; /* BYTES: whether to prepend a space, NEVER or ALWAYS */
 };
 struct pretokenizers {
 	struct pretokenizer *op;
@@ -21,24 +21,24 @@ struct pretokenizers {
 };
 
 int pretokenizers_parse(struct pretokenizers *list, const struct json *json, const char *file, struct why *why);
-/* GPT-2's: bytes as letters, cut by its expression. */
+/* GPT-2's: maps bytes to letters, cut by its expression. */
 void pretokenizers_gpt2(struct pretokenizers *list, bool prefix_space);
 void pretokenizers_finish(struct pretokenizers *list);
 
-/* Scratch of one thread; zero-initialise. */
+/* Scratch memory of one thread; zero-initialise it. */
 struct pretokenizer_work {
 	struct text other, part;
 	struct pieces next, cut, words;
 };
 void pretokenizer_work_finish(struct pretokenizer_work *w);
-/* Gives the words of t to take(), of a long text some thousand at a time, so that few of them need memory at once;
- * `part` holds the text of these. t may change. at_start: t begins where the whole input does. An error of take() ends
- * it. */
+/* Passes the words of t to take(). Words of a long text come in batches of some thousand, so that memory is needed for
+ * few at once; `part` has the text of a batch. May change t. at_start: t begins where the whole input does. An error of
+ * take() ends the call. */
 typedef int pretokenizer_take(void *arg, const struct text *part, const struct pieces *words, struct why *why);
 int pretokenizers_apply(const struct pretokenizers *list, struct text *t, bool at_start, struct pretokenizer_work *w,
 			pretokenizer_take *take, void *arg, struct why *why);
 
-/* The letter that stands for a byte in GPT-2's alphabet, and back (-1: not one of its letters). */
+/* Return the letter of a byte in GPT-2's alphabet, and the byte of a letter (-1: not one of its letters). */
 uint32_t byte_letter(unsigned char byte);
 int letter_byte(uint32_t cp);
 

@@ -1,17 +1,16 @@
-/* reach.c - how many bytes of a text one token can stand for at most.
+/* reach.c - bounds how many bytes of a text one token can stand for.
  *
- * Each stage maps a text to a text (or to words) so that a part of the output comes from a bounded part of the input,
- * or from any amount of it. A bound of the whole is the product of the stages' bounds and of the longest token's bytes.
- */
+ * Each stage maps a text to a text, or to words. A part of the output comes from a bounded part of the input, or from
+ * any amount of it. The bound of the whole is the product of the stages' bounds and of the longest token's bytes. */
 #include "engine/tokenizer/inside.h"
 #include "engine/tokenizer/tokenizer.h"
 
-/* Bytes of a normalizer's input for one byte of its output; SIZE_MAX: any.
+/* Returns the bytes of a normalizer's input for one byte of its output; SIZE_MAX: any number.
  *
- * Normal forms: a character of the output was composed from at most four characters of the decomposed text, and each of
- * those from one character of at most four bytes. What was composed from several has two bytes or more, so at most 16
- * bytes became 2; what came from one, at most 4 bytes became 1. Lower case: one character of at most 4 bytes becomes 1
- * byte or more. */
+ * Normal forms: a character of the output comes from at most four characters of the decomposed text, each of which
+ * comes from one character of at most four bytes. A character composed from several has two bytes or more, so at most
+ * 16 bytes become 2; one that comes from a single character has at most 4 bytes become 1. Lower case: one character of
+ * at most 4 bytes becomes 1 byte or more. */
 static size_t shrink_of(const struct normalizer *op)
 {
 	switch (op->kind) {
@@ -26,7 +25,7 @@ static size_t shrink_of(const struct normalizer *op)
 			return SIZE_MAX;
 		return op->pattern.len / op->len + 1;
 	default:
-		return SIZE_MAX; /* Strip, StripAccents and Nmt take away what they like */
+		return SIZE_MAX; /* Strip, StripAccents and Nmt may remove any amount */
 	}
 }
 
@@ -41,7 +40,7 @@ static bool drops_text(const struct tokenizer *t)
 	return t->spm && t->spm->remove_extra;
 }
 
-/* No character vanishes, and none joins unknown neighbours in one token. */
+/* Says whether no character vanishes, and no unknown neighbours join in one token. */
 static bool knows_all(const struct tokenizer *t)
 {
 	const struct bpe *b = &t->bpe;
@@ -56,7 +55,7 @@ static bool knows_all(const struct tokenizer *t)
 	return b->unk >= 0 && !b->fuse_unk && !b->late_unknown;
 }
 
-enum { EXPANSION = 16 }; /* an added token that is itself normalized may grow: U+FDFA of 3 bytes becomes 33 in NFKD */
+enum { EXPANSION = 16 }; /* a normalized added token may grow: U+FDFA of 3 bytes becomes 33 in NFKD */
 
 static size_t times(size_t a, size_t b)
 {
@@ -67,7 +66,7 @@ static size_t times(size_t a, size_t b)
 
 size_t tokenizer_reach(const struct tokenizer *t)
 {
-	size_t reach = 4, len; /* an unknown character's token has up to 4 bytes, whatever its name */
+	size_t reach = 4, len; /* the token of an unknown character stands for up to 4 bytes */
 
 	if (drops_text(t) || !knows_all(t))
 		return SIZE_MAX;

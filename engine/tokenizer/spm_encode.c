@@ -1,4 +1,4 @@
-/* spm_encode.c - text to ids as SentencePiece does it. */
+/* spm_encode.c - encodes text as SentencePiece does. */
 #include <string.h>
 
 #include "base/utf8.h"
@@ -7,7 +7,7 @@
 static const char space[] = SPM_SPACE;
 enum { SPACE_LEN = sizeof space - 1 };
 
-/* One user-defined piece or one character at byte i. */
+/* Returns the length of the user-defined piece or character at byte i. */
 static size_t next_unit(const struct spm *s, const struct text *t, size_t i)
 {
 	size_t n;
@@ -32,7 +32,7 @@ static void drop_trailing_spaces(const struct spm *s, struct text *to)
 		to->n -= n;
 }
 
-/* Spaces become U+2581; with remove_extra only one between words, and none at the ends. */
+/* Maps spaces to U+2581. remove_extra: keeps one space between words, and none at the ends. */
 static void normalize(const struct spm *s, const struct text *t, bool prefix, struct text *to)
 {
 	bool after_space = s->remove_extra;
@@ -63,7 +63,7 @@ static void normalize(const struct spm *s, const struct text *t, bool prefix, st
 		drop_trailing_spaces(s, to);
 }
 
-/* Where a word that begins at i ends: at a user-defined piece, or before a space where no piece spans one. */
+/* Returns where a word that begins at i ends: at a user-defined piece, or before a space if no piece spans one. */
 static size_t word_end(const struct spm *s, const struct text *t, size_t i)
 {
 	size_t n, at = i;

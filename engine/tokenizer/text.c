@@ -17,7 +17,7 @@ void text_clear(struct text *t)
 	t->n = 0;
 }
 
-/* False: there is no memory, and the effort is starved. */
+/* Returns false without memory; the effort is starved then. */
 static bool reserve(struct text *t, size_t more)
 {
 	size_t max = t->n + more + t->n / 2 + 64;

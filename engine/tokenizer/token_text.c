@@ -1,4 +1,4 @@
-/* token_text.c - one token as it stands inside a text. */
+/* token_text.c - the text of one token inside a text. */
 #include <string.h>
 
 #include "engine/tokenizer/inside.h"
@@ -42,7 +42,7 @@ static bool has_stage(const struct tokenizer *t, enum stage_kind kind)
 	return false;
 }
 
-/* False: not all of it are letters that stand for bytes. */
+/* Returns false if a character is no letter that stands for a byte. */
 static bool letters_text(const char *s, size_t len, struct text *out)
 {
 	int n;
@@ -57,7 +57,7 @@ static bool letters_text(const char *s, size_t len, struct text *out)
 	return true;
 }
 
-/* What the decoder makes of it after another word. */
+/* Appends what the decoder makes of it after another word. */
 static void chain_text(const struct tokenizer *t, const char *s, size_t len, struct text *out)
 {
 	struct decoding *d = decoding_start(&t->decoder);

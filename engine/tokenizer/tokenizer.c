@@ -72,7 +72,7 @@ void ids_finish(struct ids *ids)
 	*ids = (struct ids){.want_offsets = ids->want_offsets};
 }
 
-/* Everything one encode needs besides its input. */
+/* Everything that one encoding needs besides its input. */
 struct encoding {
 	const struct tokenizer *t;
 	struct text whole, part, normal;
@@ -96,7 +96,7 @@ static void encoding_finish(struct encoding *e)
 	bpe_work_finish(&e->bpe);
 }
 
-/* Bytes to valid UTF-8, each with the character it came from. */
+/* Converts bytes to valid UTF-8, each with the character it came from. */
 static void take_text(struct text *to, const char *s, size_t len)
 {
 	static const char bad[] = "\xEF\xBF\xBD";
@@ -110,7 +110,7 @@ static void take_text(struct text *to, const char *s, size_t len)
 	}
 }
 
-/* The whole of `from` moves, and costs no copy. */
+/* Moves all of `from`, or copies a part. */
 static void set_part(struct text *to, struct text *from, size_t first, size_t end)
 {
 	if (first == 0 && end == from->n)
@@ -141,7 +141,7 @@ static int take_words(void *arg, const struct text *part, const struct pieces *w
 	return check(e, why);
 }
 
-/* A stretch between raw added tokens: normalize, look for the other added tokens, and encode what is left. */
+/* Encodes a stretch between raw added tokens: normalizes it, matches the other added tokens, and encodes the rest. */
 static int encode_part(struct encoding *e, size_t first, size_t end, struct why *why)
 {
 	const struct tokenizer *t = e->t;

@@ -1,7 +1,7 @@
-/* tokens.c - added tokens: their ids, and where they are looked for. */
+/* tokens.c - gives added tokens their ids, and matches them in texts. */
 #include "engine/tokenizer/inside.h"
 
-/* As the reference numbers added tokens: behind the model's words. */
+/* The reference numbers added tokens from the model's last word on. */
 static int free_id(const struct tokenizer *t)
 {
 	int id = t->n_words;
@@ -18,7 +18,7 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 	size_t len;
 
 	if (!token->len)
-		return 0; /* the reference passes over empty ones */
+		return 0; /* the reference skips empty tokens */
 	if (known >= 0) {
 		token->id = known;
 	} else if (token->id < 0 || token->id >= VOCAB_MAX) {
@@ -37,7 +37,7 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 	return 0;
 }
 
-/* A token that is looked for in normalized text is normalized itself. */
+/* A token that is matched in normalized text is normalized itself. */
 static int match_token(struct tokenizer *t, int index, struct normalizer_work *work, struct why *why)
 {
 	const struct added_token *a = &t->added.t[index];

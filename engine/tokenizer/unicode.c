@@ -13,10 +13,10 @@
 
 uint8_t uc_flags[0x110000];
 
-/* cp -> up to 18 code points. Entries lie behind each other as cp, n, code points...; `at` finds them. */
+/* Maps cp to up to 18 code points. Entries follow each other as cp, n, code points...; `at` finds them. */
 struct mapping {
 	const uint32_t *table;
-	uint32_t *at; /* (n), offsets in rising order of cp */
+	uint32_t *at; /* (n) offsets in ascending order of cp */
 	size_t n;
 };
 static struct mapping nfd, nfkd, lower;
@@ -142,7 +142,7 @@ static int combining_class(uint32_t cp)
 	return 0;
 }
 
-/* The composition of a and b, or 0. */
+/* Returns the composition of a and b, or 0. */
 static uint32_t compose(uint32_t a, uint32_t b)
 {
 	size_t low = 0, high = COUNT(table_compose) / 3;
@@ -165,7 +165,7 @@ static uint32_t compose(uint32_t a, uint32_t b)
 	return 0;
 }
 
-/* The same for many marks: one pass counts the classes, one moves. */
+/* Does the same for many marks: one pass counts the classes, one moves. */
 static void sort_many_marks(struct uc_chars *list, size_t first)
 {
 	size_t n = list->n - first, at[257] = {0};
@@ -183,7 +183,7 @@ static void sort_many_marks(struct uc_chars *list, size_t first)
 	heap_free(old);
 }
 
-/* Marks from `first` on in order of their classes; equal classes keep their order. */
+/* Sorts marks from `first` on by class; equal classes keep their order. */
 static void sort_marks(struct uc_chars *list, size_t first)
 {
 	if (list->n - first > 24) {
@@ -236,11 +236,11 @@ static void decompose_one(struct uc_chars *out, size_t *marks, uint32_t cp, bool
 		decompose(out, marks, to[i], i > 0);
 }
 
-/* Annex 15, composition: a character joins the last starter unless one of no lower class stands between. */
+/* Annex 15, composition: a character joins the last starter unless a character of no lower class is between them. */
 static void compose_all(struct uc_chars *list)
 {
 	size_t starter = SIZE_MAX, n = 0;
-	int last = -1; /* class of what was kept since the starter; -1: nothing */
+	int last = -1; /* class of the last character kept since the starter; -1: none */
 
 	for (size_t i = 0; i < list->n; i++) {
 		struct uc_char c = list->c[i];

@@ -40,7 +40,7 @@ static bool is_word(const struct vocab *v, int id, const char *s, size_t len)
 	return w->len == len && memcmp(v->bytes + w->at, s, len) == 0;
 }
 
-/* The slot of these bytes, or the free one where they belong. */
+/* Returns the slot of these bytes, or the free slot where they belong. */
 static uint32_t probe(const struct vocab *v, const char *s, size_t len)
 {
 	uint32_t i = (uint32_t)bytes_hash(s, len, 0) & (v->n_slots - 1);

@@ -1,4 +1,4 @@
-/* vocab.h - the words of a vocabulary: id to bytes and back. */
+/* vocab.h - maps the ids of a vocabulary to their words, and words to ids. */
 #ifndef ENGINE_TOKENIZER_VOCAB_H
 #define ENGINE_TOKENIZER_VOCAB_H
 
@@ -25,20 +25,20 @@ struct vocab {
 		char *s; /* (len) */
 		size_t len;
 		int id;
-	} * alias; /* (n_aliases) further words of an id: they are found, and the id stays the first word */
+	} * alias; /* (n_aliases) further words of an id: text becomes the id, whose text stays the first word */
 	int n_aliases;
 };
 
 void vocab_finish(struct vocab *v);
-/* The word of an id is set once; a second word with the same bytes keeps its own id, and the last is found by name. */
+/* Sets the word of an id, once. A second id with the same bytes keeps its word, and lookups find the last. */
 void vocab_set(struct vocab *v, int id, const char *s, size_t len);
 void vocab_add_alias(struct vocab *v, int id, const char *s, size_t len);
-/* Sets the word of an id, or adds one to it, with a warning that names the file. */
+/* Sets the word of an id, or adds one to it with a warning that names the file. */
 void vocab_put(struct vocab *v, int id, const char *s, size_t len, const char *file);
 int vocab_find(const struct vocab *v, const char *s, size_t len);  /* -1: none */
 const char *vocab_get(const struct vocab *v, int id, size_t *len); /* NULL: no such id */
 
-/* Key (a, b) -> (rank, id): which two neighbours become one. */
+/* Maps (a, b) to (rank, id): which two neighbours become one. */
 struct pairs {
 	struct pair_slot {
 		uint32_t a, b;
@@ -47,7 +47,7 @@ struct pairs {
 	uint32_t n_slots, used;
 };
 void pairs_finish(struct pairs *p);
-void pairs_set(struct pairs *p, uint32_t a, uint32_t b, int rank, int id);         /* a later one replaces an earlier */
+void pairs_set(struct pairs *p, uint32_t a, uint32_t b, int rank, int id); /* a later pair replaces an earlier one */
 const struct pair_slot *pairs_find(const struct pairs *p, uint32_t a, uint32_t b); /* NULL: none */
 
 #endif

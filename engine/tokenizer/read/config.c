@@ -57,7 +57,7 @@ bool config_adds(const struct token_config *c, const char *key, bool otherwise)
 	return json_flag(json_root(c->config), key, otherwise);
 }
 
-/* A token is its content, or an object with it. */
+/* A token is a string, or an object with "content". */
 static const struct json *content_of(const struct json *token)
 {
 	return json_is(token, JSON_IS_OBJECT) ? json_get(token, "content") : token;
@@ -82,7 +82,7 @@ static int add_token(struct tokenizer *t, const struct json *token, int id, bool
 	return err;
 }
 
-/* added_tokens_decoder: {"id": token}. */
+/* Reads added_tokens_decoder: {"id": token}. */
 static int add_decoder(struct tokenizer *t, const struct json *table, const char *where, struct why *why)
 {
 	const struct json_member *m;
@@ -101,7 +101,7 @@ static int add_decoder(struct tokenizer *t, const struct json *table, const char
 	return 0;
 }
 
-/* added_tokens.json: {"content": id}. */
+/* Reads added_tokens.json: {"content": id}. */
 static int add_table(struct tokenizer *t, const struct json *table, struct why *why)
 {
 	const struct json_member *m;
@@ -121,7 +121,7 @@ static int add_table(struct tokenizer *t, const struct json *table, struct why *
 	return 0;
 }
 
-/* A named special token, if the vocabulary has it: the id, or -1. */
+/* Returns the id of a named special token, or -1 if the vocabulary lacks it. */
 static int special_id(const struct tokenizer *t, const struct json *token)
 {
 	const struct json *content = content_of(token);

@@ -1,4 +1,4 @@
-/* GPT-2's own files: vocab.json and merges.txt. OPT has the same with ids of its own. */
+/* gpt2.c - reads GPT-2's own files, vocab.json and merges.txt. OPT has the same with ids of its own. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +27,7 @@ static int read_vocab(struct tokenizer *t, const char *dir, struct why *why)
 	return err;
 }
 
-/* A pair whose words the vocabulary lacks is left out: it can never meet. */
+/* Skips a pair whose words the vocabulary lacks: it can never meet. */
 static void add_merge(struct tokenizer *t, const char *line, size_t len, int rank)
 {
 	size_t na = (size_t)((const char *)memchr(line, ' ', len) - line), nb = len - na - 1;
@@ -52,8 +52,7 @@ static bool is_pair(const char *line, size_t len)
 	return na && na + 1 < len && !memchr(space + 1, ' ', len - na - 1) && !memchr(line, '\0', len);
 }
 
-/* Lines end as those of Unix or Windows. The first is dropped where it is a comment or a pair, as the reference drops
- * it. */
+/* Lines end as on Unix or Windows. The first line is dropped if it is a comment or a pair, as in the reference. */
 static int read_lines(struct tokenizer *t, const char *dir, const char *bytes, size_t len, struct why *why)
 {
 	const char *end, *last = bytes + len;

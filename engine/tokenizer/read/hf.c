@@ -24,7 +24,7 @@ static int parse_vocab(struct vocab *v, const struct json *json, struct why *why
 	return 0;
 }
 
-/* "a b" or ["a", "b"]: the two parts, in one malloced text. */
+/* Returns the two parts of "a b" or ["a", "b"] in one string, which the caller frees. */
 static char *merge_parts(const struct json *item, size_t *len_a, size_t *len_b)
 {
 	const struct json *a = json_at(item, 0), *b = json_at(item, 1);
@@ -71,7 +71,7 @@ static int parse_merge(struct bpe *b, const struct vocab *v, const struct json *
 	return 0;
 }
 
-/* A text that begins with "#version" is no merge: the first line of a merges.txt. */
+/* A string that begins with "#version" is no merge but the first line of a merges.txt. */
 static int parse_merges(struct tokenizer *t, const struct json *merges, struct why *why)
 {
 	const struct json *item;
@@ -169,7 +169,7 @@ static bool has_id(const struct tokenizer *t, int64_t id)
 	return id >= 0 && id < t->vocab.n && vocab_get(&t->vocab, (int)id, &len);
 }
 
-/* TemplateProcessing of a single text: tokens before and after the place of $A. */
+/* Reads TemplateProcessing of a single text: the tokens before and after the place of $A. */
 static int parse_template(struct tokenizer *t, const struct json *json, struct why *why)
 {
 	const struct json *item, *table = json_get(json, "special_tokens"), *id;
@@ -195,7 +195,7 @@ static int parse_template(struct tokenizer *t, const struct json *json, struct w
 	return 0;
 }
 
-/* Roberta and Bert: [name, id] of what stands before and after. */
+/* Reads RobertaProcessing and BertProcessing: [name, id] of the tokens before and after. */
 static int parse_pair(struct tokenizer *t, const struct json *json, struct why *why)
 {
 	int cls = find_special(t, json_str(json_at(json_get(json, "cls"), 0)), why);
@@ -224,7 +224,7 @@ static int parse_post(struct tokenizer *t, const struct json *json, int depth, s
 	if (strcmp(type, "RobertaProcessing") == 0 || strcmp(type, "BertProcessing") == 0)
 		return parse_pair(t, json, why);
 	if (strcmp(type, "ByteLevel") == 0)
-		return 0; /* trims offsets only */
+		return 0; /* it only trims offsets */
 	if (strcmp(type, "Sequence") != 0)
 		return fail(why, ERR_UNSUPPORTED, "%s: post_processor %.60s is not supported", file, type);
 	for (i = 0; (item = json_at(json_get(json, "processors"), i)); i++)
@@ -233,8 +233,7 @@ static int parse_post(struct tokenizer *t, const struct json *json, int depth, s
 	return err;
 }
 
-/* "add_prefix_space": false of a Llama class: no space before a text, and none taken away from the front of a decoded
- * one. */
+/* "add_prefix_space": false of a Llama class: a text gets no leading space, and decoding removes none. */
 static void drop_prefix(struct tokenizer *t)
 {
 	struct normalizer *op = t->normalizers.op;

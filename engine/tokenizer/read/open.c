@@ -1,4 +1,4 @@
-/* open.c - the tokenizer of a directory, from the first kind of files that it has. */
+/* open.c - opens a directory's tokenizer, from the first kind of files found. */
 #include <stdlib.h>
 
 #include "engine/tokenizer/inside.h"

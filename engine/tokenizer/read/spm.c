@@ -1,4 +1,4 @@
-/* SentencePiece BPE (Kudo and Richardson, 2018, arXiv:1808.06226), as its library 0.2 has it. */
+/* spm.c - builds SentencePiece BPE (Kudo and Richardson, 2018, arXiv:1808.06226) as its library 0.2 has it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static int by_score(const void *a, const void *b)
 	return x > y ? -1 : x < y;
 }
 
-/* rank[id]: the place of its score among all, the highest first; equal scores have equal ranks. */
+/* rank[id]: the position of its score among all, the highest first. Equal scores have equal ranks. */
 static int *rank_scores(const struct spm *s, int *n_ranks)
 {
 	float *sorted = xalloc((size_t)s->n, sizeof *sorted);
@@ -37,8 +37,8 @@ static int *rank_scores(const struct spm *s, int *n_ranks)
 	return rank;
 }
 
-/* The symbol of a part of a piece: a normal piece, or a single character, which gets a number of its own. -1: neither.
- */
+/* Returns the symbol of a part of a piece: a normal piece, or a single character, which gets a number of its own. -1:
+ * neither. */
 static int part_symbol(struct tokenizer *t, const char *p, size_t len, int *next)
 {
 	int id = vocab_find(&t->vocab, p, len), n;
@@ -54,7 +54,7 @@ static int part_symbol(struct tokenizer *t, const char *p, size_t len, int *next
 	return t->bpe.char_id[cp] - 1;
 }
 
-/* Every way to put a piece together from two symbols. */
+/* Adds every way to compose a piece from two symbols. */
 static void add_pairs(struct tokenizer *t, int id, int rank, int *next)
 {
 	size_t len;
@@ -113,7 +113,7 @@ static int check_bytes(const struct tokenizer *t, const char *file, struct why *
 	return 0;
 }
 
-/* Control pieces are special tokens; a text that holds them means them only where the caller allows it. */
+/* Control pieces are special tokens; a text that contains them means them only if the caller allows it. */
 static int add_controls(struct tokenizer *t, const char *file, struct why *why)
 {
 	int err = 0;

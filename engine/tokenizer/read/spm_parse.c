@@ -1,4 +1,5 @@
-/* A SentencePiece model file: a protobuf message (sentencepiece_model.proto, proto2: absent fields have defaults). */
+/* spm_parse.c - parses a SentencePiece model file: a protobuf message (sentencepiece_model.proto, proto2: absent fields
+ * have defaults). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,7 @@ static const char *read_bytes(struct reader *r, uint64_t len)
 	return s;
 }
 
-/* The next field; false: the end, or bad. */
+/* Reads the next field; returns false at the end or at a malformed field. */
 static bool next_field(struct reader *r, struct field *f)
 {
 	uint64_t key;
