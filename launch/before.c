@@ -62,6 +62,6 @@ void before_start(const struct launcher *l)
 	if (!on_path("mpirun"))
 		refuse("mpirun is not on the PATH: Open MPI is not installed (on Debian: openmpi-bin), or its module is not loaded");
 	if (!strchr(l->xversed, '/') && !on_path(l->xversed))
-		refuse("xversed lies neither beside xverse-launch nor on the PATH");
+		refuse("xversed is neither beside xverse-launch nor on the PATH");
 	check_host_name();
 }

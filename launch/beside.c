@@ -46,9 +46,9 @@ static void set_address(struct beside *b, const char *value)
 		host++;
 		n -= 2;
 	} else if (memchr(host, ':', n) || (n && strpbrk(host, "[]")))
-		refuse_address(value, "an IPv6 address stands in brackets: [ADDRESS]:PORT");
+		refuse_address(value, "an IPv6 address needs brackets: [ADDRESS]:PORT");
 	if (!digits || port[digits] || digits > 5 || atoi(port) > 65535)
-		refuse_address(value, "PORT, HOST:PORT or [ADDRESS]:PORT is wanted");
+		refuse_address(value, "must be PORT, HOST:PORT or [ADDRESS]:PORT");
 	if (colon && !n)
 		refuse_address(value, "HOST is empty; 0.0.0.0 stands for all addresses");
 	add(b, xprintf("--port=%s", port));
@@ -66,7 +66,7 @@ bool beside_option(struct beside *b, char **argv, int *i)
 				    : !strncmp(argv[*i], names[k], n) && argv[*i][n] == '=' ? argv[*i] + n + 1
 											    : "";
 		if (!value) {
-			fprintf(stderr, "xverse-launch: %s wants a value\n", names[k]);
+			fprintf(stderr, "xverse-launch: %s needs a value\n", names[k]);
 			exit(EXIT_USAGE);
 		}
 		if (!*value)
@@ -178,13 +178,12 @@ static void take_end(struct beside *b, int code)
 		return;
 	if (is_refusal(code) && !b->came) {
 		b->failed = code;
-		log_event(LOG_ERROR, "the gateway cannot be started; its reason is above. The job ends", " code=%d",
-			  code);
+		log_event(LOG_ERROR, "the gateway cannot start, its error is above; ending the job", " code=%d", code);
 		return;
 	}
 	if (now_ns() - b->started_ns > (uint64_t)HEALTHY_MS * MS)
 		b->wait_ms = FIRST_WAIT_MS;
-	log_event(LOG_ERROR, "the gateway ended; it starts again", " code=%d wait_ms=%d", code, b->wait_ms);
+	log_event(LOG_ERROR, "the gateway ended; restarting it", " code=%d wait_ms=%d", code, b->wait_ms);
 	b->next_ns = now_ns() + (uint64_t)b->wait_ms * MS;
 	b->wait_ms = min_int(2 * b->wait_ms, LONGEST_WAIT_MS);
 }

@@ -76,7 +76,7 @@ static void hang_up(struct launcher *l)
 {
 	bool to_rank0 = l->options.log_file && l->job.hello;
 
-	log_at(LOG_INFO, to_rank0 ? "hang-up: rank 0 opens the log file anew" : "hang-up: nothing is done");
+	log_at(LOG_INFO, to_rank0 ? "received SIGHUP; rank 0 reopens its log file" : "hang-up: nothing is done");
 	if (to_rank0)
 		process_signal(&l->job.rank0, SIGHUP);
 }
@@ -132,8 +132,8 @@ static void warn_of_stranger(struct launcher *l, pid_t pid)
 	if (l->warned_ns && l->awake_ns - l->warned_ns < STRANGER_S * 1000000000ull)
 		return;
 	l->warned_ns = l->awake_ns;
-	log_event(LOG_WARN, "a process that is none of the job asked for the socket and got nothing",
-		  " pid=%d times=%ju", (int)pid, (uintmax_t)l->strangers);
+	log_event(LOG_WARN, "refused the socket to a process outside the job", " pid=%d times=%ju", (int)pid,
+		  (uintmax_t)l->strangers);
 }
 
 /* The peer that shows the nonce and descends from mpirun is rank 0. Its pidfd is kept, so that no other process is
@@ -258,7 +258,7 @@ static int job_code(const struct launcher *l, int status)
 		return code;
 	if (j->hello || j->ending_ns || killed || (j->ranks.most && !no_program))
 		return EXIT_SOFTWARE;
-	log_event(LOG_ERROR, "mpirun could not start the ranks; its reason is above", " code=%d", code);
+	log_event(LOG_ERROR, "mpirun could not start the ranks; its error is above", " code=%d", code);
 	return EXIT_CONFIG;
 }
 

@@ -23,7 +23,7 @@ static void kill_silent(struct launcher *l, const char *what, uint64_t still_ns)
 
 	if (process_dumps_core(&j->rank0) && still_ns < DUMP_S * S) {
 		if (!j->dumping)
-			log_event(LOG_ERROR, "rank 0 crashed and writes a core dump", " pid=%d", (int)j->rank0.pid);
+			log_event(LOG_ERROR, "rank 0 crashed and is writing a core dump", " pid=%d", (int)j->rank0.pid);
 		j->dumping = true;
 		return;
 	}
@@ -42,9 +42,9 @@ static void watch_rank0(struct launcher *l, uint64_t since)
 	if (j->beat_fd < 0)
 		return;
 	if (j->n_alive && alive > SILENT_S * S)
-		kill_silent(l, "rank 0 has been silent: it is killed", alive);
+		kill_silent(l, "rank 0 stopped responding; killing it", alive);
 	else if (j->n_front && !j->served && front > FRONT_S * S)
-		kill_silent(l, "the front of rank 0 has been silent: it is killed", front);
+		kill_silent(l, "the front of rank 0 stopped responding; killing rank 0", front);
 }
 
 static void end_job(struct launcher *l, const char *why)
@@ -82,7 +82,7 @@ static void drain(struct launcher *l)
 	if (j->hurried && over(l, j->told_ns, HURRY_S))
 		end_job(l, NULL);
 	if (over(l, j->told_ns, l->options.shutdown_timeout_s + MARGIN_S))
-		end_job(l, "the drain does not end: the job is ended");
+		end_job(l, "the drain does not end; ending the job");
 }
 
 /* mpirun loses a signal while it starts, so it gets several. */
@@ -91,7 +91,7 @@ static void press(struct launcher *l)
 	struct job *j = &l->job;
 
 	if (over(l, j->ending_ns, KILL_S)) {
-		log_event(LOG_ERROR, "mpirun does not end the job: it is killed", " mpirun=%d", (int)j->mpirun);
+		log_event(LOG_ERROR, "mpirun does not end the job; killing it", " mpirun=%d", (int)j->mpirun);
 		ranks_kill(j->mpirun);
 		j->ending_ns = l->awake_ns;
 	} else if (!j->pressed_ns || over(l, j->pressed_ns, HURRY_S)) {

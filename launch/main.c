@@ -56,7 +56,7 @@ static int number(const char *text, const char *flag)
 	long v = strtol(text ? text : "", &end, 10);
 
 	if (!text || end == text || *end || v < 1 || v > 4096) {
-		fprintf(stderr, "xverse-launch: %s wants a number from 1 to 4096\n", flag);
+		fprintf(stderr, "xverse-launch: %s needs a number from 1 to 4096\n", flag);
 		exit(EXIT_USAGE);
 	}
 	return (int)v;
@@ -128,8 +128,8 @@ static bool given_up(struct launcher *l, int code)
 {
 	if (l->was_ready || ++l->failed_starts < FAILED_STARTS)
 		return false;
-	log_event(LOG_ERROR, "the job failed before it was ever ready, so often that it is given up",
-		  " times=%d code=%d", l->failed_starts, code);
+	log_event(LOG_ERROR, "the job failed too often before it was ready; giving up", " times=%d code=%d",
+		  l->failed_starts, code);
 	return true;
 }
 
@@ -147,7 +147,7 @@ static int run(struct launcher *l)
 			return EXIT_CONFIG;
 		if (l->job.ready && l->awake_ns - l->job.ready_ns > HEALTHY_S * 1000000000ull)
 			wait_ms = 500;
-		log_event(LOG_WARN, "the job ended; it starts again", " code=%d wait_ms=%d", code, wait_ms);
+		log_event(LOG_WARN, "the job ended; restarting it", " code=%d wait_ms=%d", code, wait_ms);
 		job_pause(l, wait_ms);
 		if (l->draining)
 			return l->gateway.failed;

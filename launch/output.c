@@ -89,7 +89,7 @@ static void add(struct stream *s, const char *text, size_t n)
 		s->torn = false;
 		keep(s, note,
 		     (size_t)snprintf(note, sizeof note,
-				      "\nxverse-launch: %ju bytes of output were dropped, nobody read\n",
+				      "\nxverse-launch: %ju bytes of output were dropped: the reader was too slow\n",
 				      (uintmax_t)s->dropped));
 		s->dropped = 0;
 	}

@@ -77,8 +77,8 @@ bool ranks_look(struct ranks *r, pid_t mpirun, uint64_t now)
 		r->lost_ns = now;
 	if (now - r->lost_ns < LEFT_MS * 1000000ull)
 		return true;
-	log_event(LOG_ERROR, "ranks are gone and mpirun does not end the job: it is killed", " gone=%d ranks=%d",
-		  r->most - n, r->most);
+	log_event(LOG_ERROR, "mpirun does not end a job that lost ranks; killing it", " gone=%d ranks=%d", r->most - n,
+		  r->most);
 	return false;
 }
 

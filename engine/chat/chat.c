@@ -45,7 +45,7 @@ static int read_turn(const struct chat *c, const json_t *messages, size_t i, str
 
 	*t = (struct turn){.role = json_string_value(json_object_get(m, "role")), .first = i == 0};
 	if (!has_role(c->format->roles, t->role))
-		return fail(why, ERR_INVALID, "messages[%zu]: the role '%.40s' is none of the format '%s':%s", i,
+		return fail(why, ERR_INVALID, "messages[%zu]: the role '%.40s' is not one of the format '%s':%s", i,
 			    t->role, c->name, c->format->roles);
 	if (!strcmp(t->role, "system") && i && !c->format->system_later)
 		return fail(why, ERR_INVALID,
@@ -61,7 +61,7 @@ static int check_order(const struct chat *c, const struct turn *t, const struct 
 	bool assistant = !strcmp(t->role, "assistant");
 
 	if (assistant && !before)
-		return fail(why, ERR_INVALID, "messages[%zu]: an assistant speaks first", i);
+		return fail(why, ERR_INVALID, "messages[%zu]: an assistant message cannot come first", i);
 	if (before && !strcmp(c->name, "llama-2") && assistant == !strcmp(before->role, "assistant"))
 		return fail(why, ERR_INVALID, "messages[%zu]: user and assistant must alternate", i);
 	return 0;
@@ -74,9 +74,10 @@ static int encode_format(const struct chat *c, const struct chat_input *in, cons
 	int err = 0;
 
 	if (!n)
-		return fail(b->why, ERR_INVALID, "messages: empty");
+		return fail(b->why, ERR_INVALID, "messages must not be empty");
 	if (json_array_size(in->tools) || json_array_size(in->documents))
-		return fail(b->why, ERR_UNSUPPORTED, "the chat format '%s' knows neither tools nor documents", c->name);
+		return fail(b->why, ERR_UNSUPPORTED, "the chat format '%s' supports neither tools nor documents",
+			    c->name);
 	for (size_t i = 0; i < n && !err; i++) {
 		err = read_turn(c, messages, i, &t, b->why);
 		if (!err)
@@ -158,7 +159,7 @@ static int check_rendered(const json_t *messages, const struct template_output *
 	}
 	if (lost == n || (any && may_leave_out(messages, lost)))
 		return 0;
-	return fail(why, ERR_INVALID, "messages[%zu]: the chat template renders nothing of what the role '%.40s' says",
+	return fail(why, ERR_INVALID, "messages[%zu]: the chat template does not render what the role '%.40s' says",
 		    lost, json_string_value(json_object_get(json_array_get(messages, lost), "role")));
 }
 

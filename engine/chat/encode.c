@@ -170,7 +170,7 @@ void build_id(struct build *b, int id)
 	if (b->err)
 		return;
 	if (id < 0 || !(name = tokenizer_piece(b->t, id, &len))) {
-		b->err = fail(b->why, ERR_MISMATCH, "the chat format '%s' needs a token that this model has not",
+		b->err = fail(b->why, ERR_MISMATCH, "the chat format '%s' needs a token that this model lacks",
 			      b->chat->name);
 		return;
 	}

@@ -210,7 +210,7 @@ static int choose_by_config(struct chat *c, const char *dir, struct why *why)
 	if (!built_in)
 		return fail(
 			why, ERR_UNKNOWN,
-			"this model tells no chat format: start the server with --chat-template NAME (xverse-v1, xverse-v2, baichuan, "
+			"this model specifies no chat format: start the server with --chat-template NAME (xverse-v1, xverse-v2, baichuan, "
 			"ziya, llama-2, moss, plain) or FILE (a Jinja template), or use Generate");
 	c->format = format_find(built_in);
 	return 0;

@@ -152,7 +152,7 @@ static int check_parts(const json_t *list, size_t i, struct why *why)
 			return fail(why, ERR_INVALID, "messages[%zu]: a part of type %.40s; only text is supported", i,
 				    type);
 		if (!part_text(part))
-			return fail(why, ERR_INVALID, "messages[%zu]: part %zu of its content holds no text", i, k);
+			return fail(why, ERR_INVALID, "messages[%zu]: part %zu of its content has no text", i, k);
 	}
 	return 0;
 }
@@ -257,7 +257,7 @@ static int shape_message(const struct shaped *s, json_t *m, size_t i, struct why
 	int err;
 
 	if (!role)
-		return fail(why, ERR_INVALID, "messages[%zu]: it has no role", i);
+		return fail(why, ERR_INVALID, "messages[%zu] has no role", i);
 	if (!strcmp(role, "developer") && !s->developer) {
 		json_object_set_new(m, "role", json_string("system"));
 		role = "system";
@@ -273,7 +273,7 @@ static int shape_message(const struct shaped *s, json_t *m, size_t i, struct why
 			return err;
 		json_object_set_new(m, "content", shape_list(t, content));
 	} else if (content && !json_is_null(content)) {
-		return fail(why, ERR_INVALID, "messages[%zu]: its content is neither a text nor a list of parts", i);
+		return fail(why, ERR_INVALID, "messages[%zu]: content must be a string or a list of parts", i);
 	}
 	return 0;
 }
@@ -287,7 +287,7 @@ int shape_messages(const struct shaped *s, const json_t *messages, json_t **out,
 		json_t *m = json_copy(json_array_get(messages, i));
 
 		err = json_is_object(m) ? shape_message(s, m, i, why)
-					: fail(why, ERR_INVALID, "messages[%zu]: not an object", i);
+					: fail(why, ERR_INVALID, "messages[%zu] must be an object", i);
 		json_array_append_new(*out, m);
 	}
 	return err;

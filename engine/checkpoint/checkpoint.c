@@ -149,7 +149,7 @@ static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_forma
 		return open_single(c, dir, candidates[i], why);
 	}
 	if (format != CK_ANY)
-		return fail(why, ERR_IO, "%s: no checkpoint of this format: neither %s nor %s is there", dir,
+		return fail(why, ERR_IO, "%s: no checkpoint of this format: found neither %s nor %s", dir,
 			    candidates[first], candidates[first + 1]);
 	return refuse_directory(dir, candidates, why);
 }

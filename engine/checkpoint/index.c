@@ -63,7 +63,7 @@ static int take_map(struct shard_index *x, struct why *why)
 		return fail(why, ERR_FORMAT, "\"weight_map\" is empty");
 	for (size_t i = 0; (m = json_member(map, i)); i++) {
 		if (!json_is(&m->value, JSON_IS_TEXT) || strlen(json_str(&m->value)) != json_len(&m->value))
-			return fail(why, ERR_FORMAT, "weight_map: tensor %.200s: its file is no string", m->key);
+			return fail(why, ERR_FORMAT, "weight_map: tensor %.200s: its file is not a string", m->key);
 		if ((err = check_file_name(m->key, json_str(&m->value), why)))
 			return err;
 	}
@@ -104,7 +104,7 @@ int shard_index_check(const struct shard_index *x, const struct table *table, st
 
 	for (size_t i = 0; (m = json_member(x->map, i)); i++)
 		if (!table_find(table, m->key) && strcmp(m->key, "lm_head.weight"))
-			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index says that it is there",
+			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index names it",
 				    json_str(&m->value), m->key);
 	return 0;
 }

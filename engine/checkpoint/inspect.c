@@ -20,7 +20,7 @@ static void print_config(FILE *out, const struct model_config *c)
 
 static void print_tokenizer(FILE *out, const struct tokenizer *t)
 {
-	fprintf(out, "tokenizer    %s, %d words, bos %d, eos %d\n", tokenizer_kind(t), tokenizer_vocab(t),
+	fprintf(out, "tokenizer    %s, %d tokens, bos %d, eos %d\n", tokenizer_kind(t), tokenizer_vocab(t),
 		tokenizer_bos(t), tokenizer_eos(t));
 }
 
@@ -79,7 +79,7 @@ static void inspect_directory(FILE *out, const char *path, const struct checkpoi
 	if (!err)
 		print_tokenizer(out, tokenizer);
 	if (!err && tokenizer_vocab(tokenizer) > cfg.vocab && !*first)
-		fprintf(out, "note         the tokenizer has %d words, the model %d: ids from there on are refused\n",
+		fprintf(out, "note         the tokenizer has %d tokens, the model %d: higher ids are refused\n",
 			tokenizer_vocab(tokenizer), cfg.vocab);
 	else if (err)
 		note(out, first, why, err, &found);

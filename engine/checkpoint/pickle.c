@@ -190,7 +190,7 @@ static int do_stack_global(struct pickle_machine *x)
 	a = &x->p.node[module];
 	b = &x->p.node[name];
 	if (a->kind != PK_TEXT || b->kind != PK_TEXT)
-		return pickle_wrong(x, "a name that is no string");
+		return pickle_wrong(x, "a name that is not a string");
 	return push_name(x, a->text, a->n, b->text, b->n);
 }
 

@@ -11,30 +11,30 @@ static const struct {
 	const char *text;
 } kinds[] = {
 	{"consolidated.*.pth", ERR_UNSUPPORTED,
-	 "is there: Meta's own files are not supported; convert them with transformers' convert_llama_weights_to_hf.py"},
+	 "exists: Meta's own files are not supported; convert them with transformers' convert_llama_weights_to_hf.py"},
 	{"consolidated*.safetensors", ERR_UNSUPPORTED,
-	 "is there: these are the maker's own files, with other names of tensors; take the files model*.safetensors of the same download"},
+	 "exists: these are the maker's own files, with other names of tensors; use the files model*.safetensors of the same download"},
 	{"adapter_model.*", ERR_UNSUPPORTED,
-	 "is there: this is an adapter (LoRA), no model; merge it into its base model with peft's merge_and_unload() and serve the result"},
+	 "exists: this is an adapter (LoRA), not a model; merge it into its base model with peft's merge_and_unload() and serve the result"},
 	{"model-*-of-*.safetensors", ERR_FORMAT,
-	 "is there, but not its index, model.safetensors.index.json: download that file, too"},
+	 "exists without its index, model.safetensors.index.json: download that file, too"},
 	{"pytorch_model-*-of-*.bin", ERR_FORMAT,
-	 "is there, but not its index, pytorch_model.bin.index.json: download that file, too"},
+	 "exists without its index, pytorch_model.bin.index.json: download that file, too"},
 	{"*.gguf", ERR_UNSUPPORTED,
-	 "is there: GGUF files are not supported; take the model's safetensors or PyTorch files"},
+	 "exists: GGUF files are not supported; use the model's safetensors or PyTorch files"},
 	{"snapshots", ERR_INVALID,
-	 "is there: this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
-	{"*.index.json", ERR_FORMAT, "is there, but under another name than the ones above"},
-	{"*.safetensors", ERR_UNSUPPORTED, "is there: rename it to model.safetensors if it is the whole model"},
-	{"*.bin.part", ERR_FORMAT, "is there: the download has not ended"},
-	{"*.safetensors.part", ERR_FORMAT, "is there: the download has not ended"},
-	{"*.incomplete", ERR_FORMAT, "is there: the download has not ended"},
-	{"*.pth", ERR_UNSUPPORTED, "is there: only PyTorch files of the names above are read"},
-	{"*.pt", ERR_UNSUPPORTED, "is there: only PyTorch files of the names above are read"},
-	{"*.bin", ERR_UNSUPPORTED, "is there: rename it to pytorch_model.bin if it is the whole model"},
-	{"*.msgpack", ERR_UNSUPPORTED, "is there: Flax files are not supported"},
-	{"*.h5", ERR_UNSUPPORTED, "is there: TensorFlow files are not supported"},
-	{"*.onnx", ERR_UNSUPPORTED, "is there: ONNX files are not supported"},
+	 "exists: this is a folder of the hub's cache; use the folder below snapshots that has config.json"},
+	{"*.index.json", ERR_FORMAT, "exists, but under another name than the ones above"},
+	{"*.safetensors", ERR_UNSUPPORTED, "exists: rename it to model.safetensors if it is the whole model"},
+	{"*.bin.part", ERR_FORMAT, "exists: the download is incomplete"},
+	{"*.safetensors.part", ERR_FORMAT, "exists: the download is incomplete"},
+	{"*.incomplete", ERR_FORMAT, "exists: the download is incomplete"},
+	{"*.pth", ERR_UNSUPPORTED, "exists: only PyTorch files of the names above are read"},
+	{"*.pt", ERR_UNSUPPORTED, "exists: only PyTorch files of the names above are read"},
+	{"*.bin", ERR_UNSUPPORTED, "exists: rename it to pytorch_model.bin if it is the whole model"},
+	{"*.msgpack", ERR_UNSUPPORTED, "exists: Flax files are not supported"},
+	{"*.h5", ERR_UNSUPPORTED, "exists: TensorFlow files are not supported"},
+	{"*.onnx", ERR_UNSUPPORTED, "exists: ONNX files are not supported"},
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
@@ -64,8 +64,8 @@ int refuse_directory(const char *dir, const char *const names[4], struct why *wh
 	int kind = look(dir, name);
 
 	if (kind < N_KINDS)
-		return fail(why, kinds[kind].err, "%.150s: no checkpoint: none of %s, %s, %s, %s; %.80s %s", dir,
+		return fail(why, kinds[kind].err, "%.150s: no checkpoint: found none of %s, %s, %s, %s; %.80s %s", dir,
 			    names[0], names[1], names[2], names[3], name, kinds[kind].text);
-	return fail(why, ERR_IO, "%s: no checkpoint: none of %s, %s, %s, %s is there", dir, names[0], names[1],
-		    names[2], names[3]);
+	return fail(why, ERR_IO, "%s: no checkpoint: found none of %s, %s, %s, %s", dir, names[0], names[1], names[2],
+		    names[3]);
 }

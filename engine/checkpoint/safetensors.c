@@ -34,7 +34,7 @@ static int take_type(struct ck_tensor *t, const struct json *j, unsigned *bits, 
 	const char *name = json_str(j);
 
 	if (!name)
-		return fail(why, ERR_FORMAT, "tensor %s: dtype is no string", t->name);
+		return fail(why, ERR_FORMAT, "tensor %s: dtype is not a string", t->name);
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
 		if (strcmp(types[i].name, name))
 			continue;
@@ -49,7 +49,7 @@ static int take_type(struct ck_tensor *t, const struct json *j, unsigned *bits, 
 static int take_shape(struct ck_tensor *t, const struct json *j, struct why *why)
 {
 	if (!json_is(j, JSON_IS_LIST))
-		return fail(why, ERR_FORMAT, "tensor %s: shape is no list", t->name);
+		return fail(why, ERR_FORMAT, "tensor %s: shape is not a list", t->name);
 	if (json_size(j) > CK_MAX_DIMS)
 		return fail(why, ERR_UNSUPPORTED, "tensor %s: %zu dimensions; the most is %d", t->name, json_size(j),
 			    CK_MAX_DIMS);
@@ -57,7 +57,7 @@ static int take_shape(struct ck_tensor *t, const struct json *j, struct why *why
 	for (int i = 0; i < t->n_dims; i++) {
 		const struct json *n = json_at(j, (size_t)i);
 		if (!json_is(n, JSON_IS_INTEGER) || json_int_or(n, 0) < 0)
-			return fail(why, ERR_FORMAT, "tensor %s: shape holds something that is no size", t->name);
+			return fail(why, ERR_FORMAT, "tensor %s: shape has an invalid size", t->name);
 		t->shape[i] = json_int_or(n, 0);
 	}
 	return 0;
@@ -82,7 +82,7 @@ static int take_entry(struct entry *e, const char *name, const struct json *j, s
 
 	*e = (struct entry){.t.name = name};
 	if (!json_is(j, JSON_IS_OBJECT))
-		return fail(why, ERR_FORMAT, "tensor %s: its description is no object", name);
+		return fail(why, ERR_FORMAT, "tensor %s: its description is not an object", name);
 	if ((err = take_type(&e->t, json_get(j, "dtype"), &bits, why)) ||
 	    (err = take_shape(&e->t, json_get(j, "shape"), why)) ||
 	    (err = take_offsets(e, json_get(j, "data_offsets"), why)))
@@ -99,10 +99,10 @@ static int check_metadata(const struct json *j, struct why *why)
 	if (json_is(j, JSON_IS_NULL))
 		return 0;
 	if (!json_is(j, JSON_IS_OBJECT))
-		return fail(why, ERR_FORMAT, "__metadata__ is no object");
+		return fail(why, ERR_FORMAT, "__metadata__ is not an object");
 	for (size_t i = 0; (m = json_member(j, i)); i++)
 		if (!json_is(&m->value, JSON_IS_TEXT))
-			return fail(why, ERR_FORMAT, "__metadata__: %.60s is no string", m->key);
+			return fail(why, ERR_FORMAT, "__metadata__: %.60s is not a string", m->key);
 	return 0;
 }
 
@@ -135,9 +135,11 @@ static int check_cover(const struct entry *e, int n, uint64_t data, uint64_t siz
 		at = e[i].end;
 	}
 	if (at > size - data)
-		return fail(why, ERR_FORMAT, "truncated: %" PRIu64 " bytes found, %" PRIu64 " wanted", size, data + at);
+		return fail(why, ERR_FORMAT, "truncated: %" PRIu64 " bytes found, %" PRIu64 " expected", size,
+			    data + at);
 	if (at < size - data)
-		return fail(why, ERR_FORMAT, "too long: %" PRIu64 " bytes found, %" PRIu64 " wanted", size, data + at);
+		return fail(why, ERR_FORMAT, "too long: %" PRIu64 " bytes found, %" PRIu64 " expected", size,
+			    data + at);
 	return 0;
 }
 
@@ -180,7 +182,7 @@ static int parse_text(const char *text, size_t n, uint64_t size, int file, struc
 	if (json_is(json_root(doc), JSON_IS_OBJECT))
 		err = take_header(json_root(doc), 8 + n, size, file, out, why);
 	else
-		err = fail(why, ERR_FORMAT, "the header is no JSON object");
+		err = fail(why, ERR_FORMAT, "the header is not a JSON object");
 	json_close(doc);
 	return err;
 }
@@ -193,7 +195,7 @@ static int parse(const struct source *s, int file, struct table *out, struct why
 	int err;
 
 	if (s->size < 8)
-		return fail(why, ERR_FORMAT, "too short: %" PRIu64 " bytes found, 8 wanted for the header's length",
+		return fail(why, ERR_FORMAT, "too short: %" PRIu64 " bytes found, 8 expected for the header's length",
 			    s->size);
 	if ((err = source_read(s, 0, head, 8, why)))
 		return err;
@@ -203,7 +205,7 @@ static int parse(const struct source *s, int file, struct table *out, struct why
 		return fail(why, ERR_FORMAT, "a header of %" PRIu64 " bytes; the most is %d", n, MAX_HEADER);
 	if (n > s->size - 8)
 		return fail(why, ERR_FORMAT,
-			    "truncated in its header: %" PRIu64 " bytes found, at least %" PRIu64 " wanted", s->size,
+			    "truncated in its header: %" PRIu64 " bytes found, at least %" PRIu64 " expected", s->size,
 			    8 + n);
 	text = xalloc(n, 1);
 	err = source_read(s, 8, text, n, why);

@@ -58,7 +58,7 @@ static int read_file(const struct source *s, uint64_t offset, uint8_t *dst, size
 int source_read(const struct source *s, uint64_t offset, void *dst, size_t n, struct why *why)
 {
 	if (offset > s->size || n > s->size - offset)
-		return fail(why, ERR_FORMAT, "%s: truncated: %" PRIu64 " bytes found, %" PRIu64 " wanted", s->name,
+		return fail(why, ERR_FORMAT, "%s: truncated: %" PRIu64 " bytes found, %" PRIu64 " expected", s->name,
 			    s->size, offset > UINT64_MAX - n ? UINT64_MAX : offset + n);
 	if (s->fd >= 0)
 		return read_file(s, offset, dst, n, why);

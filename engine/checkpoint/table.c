@@ -122,7 +122,7 @@ int tensor_layout(struct ck_tensor *t, unsigned bits, struct why *why)
 	if (__builtin_mul_overflow(n, bits, &n) || n / 8 > INT64_MAX)
 		return fail(why, ERR_FORMAT, "tensor %s: its size overflows", t->name);
 	if (n % 8)
-		return fail(why, ERR_FORMAT, "tensor %s: its size is no whole number of bytes", t->name);
+		return fail(why, ERR_FORMAT, "tensor %s: its size is not a whole number of bytes", t->name);
 	t->bytes = n / 8;
 	/* A tensor without elements has no strides: dimensions beside a zero may be large enough to overflow. */
 	for (int64_t stride = t->bytes ? 1 : 0, i = t->n_dims - 1; i >= 0; i--) {

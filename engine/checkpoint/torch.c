@@ -107,7 +107,7 @@ static int find_bytes(struct reader *r, const struct pickle_node *key, struct st
 	else if ((err = zip_data(&r->z, e, &st->at, &inner)))
 		fail(r->why, err, "tensor %s: %s", r->name, inner.text);
 	else if (st->bytes > e->size)
-		err = fail(r->why, ERR_FORMAT, "tensor %s: its entry %s has %" PRIu64 " bytes, wanted: %" PRIu64,
+		err = fail(r->why, ERR_FORMAT, "tensor %s: its entry %s has %" PRIu64 " bytes, expected: %" PRIu64,
 			   r->name, name, e->size, st->bytes);
 	free(name);
 	return err;
@@ -127,7 +127,7 @@ static int take_storage(struct reader *r, const struct pickle_node *n, struct st
 	count = pickle_at(&r->p, n, 4);
 	if (!count || count->kind != PK_INT || count->i < 0 ||
 	    __builtin_mul_overflow((uint64_t)count->i, st->bits / 8, &st->bytes))
-		return wrong(r, "its storage's size is no size");
+		return wrong(r, "its storage's size is invalid");
 	return find_bytes(r, pickle_at(&r->p, n, 2), st);
 }
 
@@ -164,7 +164,7 @@ static int take_view(struct reader *r, const struct pickle_node *call, const str
 	int n, err;
 
 	if (!first || first->kind != PK_INT || first->i < 0)
-		return wrong(r, "its offset is no offset");
+		return wrong(r, "its offset is invalid");
 	if (!take_sizes(r, pickle_at(&r->p, call, 2), t->shape, &t->n_dims))
 		return wrong(r, "its shape is not a list of at most 8 sizes");
 	if (!take_sizes(r, pickle_at(&r->p, call, 3), stride, &n) || n != t->n_dims)
@@ -196,7 +196,7 @@ static int add_tensor(struct reader *r, const struct pickle_node *n)
 	if ((err = take_storage(r, pickle_at(&r->p, n, 0), &st)))
 		return err;
 	if (n->name == PN_REBUILD_TENSOR_V3 && !find_type(pickle_at(&r->p, n, 6), &st))
-		return wrong(r, "its type is not known");
+		return wrong(r, "its type is unknown");
 	t.type = st.type;
 	t.type_name = st.type_name;
 	if ((err = take_view(r, n, &st, &t)))
@@ -296,8 +296,8 @@ static int find_prefix(struct reader *r)
 		if (n <= m || strcmp(name + n - m, end))
 			continue;
 		if (r->prefix)
-			return fail(r->why, ERR_FORMAT, "entries %s%s and %s: which is the model's?", r->prefix, end,
-				    name);
+			return fail(r->why, ERR_FORMAT, "entries %s%s and %s: cannot tell which is the model's",
+				    r->prefix, end, name);
 		r->prefix = xprintf("%.*s", (int)(n - m), name);
 	}
 	if (!r->prefix)
@@ -389,7 +389,7 @@ static int parse(struct reader *r)
 	if (is_legacy(r->s))
 		return fail(
 			r->why, ERR_UNSUPPORTED,
-			"saved by PyTorch before 1.6 or in its old format, which is not read; convert it with: "
+			"saved by PyTorch before 1.6 or in its old format, which is not supported; convert it with: "
 			"python3 -c 'import torch; torch.save(torch.load(\"%.100s\", map_location=\"cpu\"), \"%.100s\")'",
 			r->s->name, r->s->name);
 	if (r->s->size >= 4 && (err = source_read(r->s, 0, head, 4, r->why)))

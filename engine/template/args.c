@@ -27,7 +27,7 @@ struct value arg_need(struct run *r, const struct args *args, int i, const char 
 	struct value v;
 
 	if (!arg_get(args, i, name, &v))
-		bad(&r->job, "%s() misses an argument", of);
+		bad(&r->job, "%s() lacks an argument", of);
 	return v;
 }
 

@@ -140,7 +140,7 @@ static struct value floats(struct run *r, enum op op, double a, double b)
 		return FLOAT(modulo(a, b));
 	default:
 		if ((!a && b < 0) || (a < 0 && b != floor(b)))
-			bad(&r->job, "a power that is no real number");
+			bad(&r->job, "the power is not a real number");
 		return FLOAT(pow(a, b));
 	}
 }

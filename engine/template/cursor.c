@@ -92,7 +92,7 @@ bool skip_name(struct parser *p, const char *name)
 void want_op(struct parser *p, const char *op)
 {
 	if (!skip_op(p, op))
-		syntax_error(p, "'%s' was expected", op);
+		syntax_error(p, "expected '%s'", op);
 }
 
 struct str *want_name(struct parser *p)
@@ -100,7 +100,7 @@ struct str *want_name(struct parser *p)
 	struct lexeme *t = p->at;
 
 	if (t->token != T_NAME)
-		syntax_error(p, "a name was expected");
+		syntax_error(p, "expected a name");
 	p->at++;
 	return intern_name(p, t->s, t->len);
 }

@@ -195,7 +195,7 @@ FILTER(from_json)
 		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the JSON object must be str");
 	spend(&r->job, on.s->len / 16);
 	if (template_read_json(&read, on.s->s, on.s->len, "", NULL))
-		bad(&r->job, "the filter 'from_json' was given a text that is not JSON");
+		bad(&r->job, "the filter 'from_json' needs JSON text");
 	if (!r->job.read)
 		r->job.read = json_array();
 	json_array_append_new(r->job.read, read);

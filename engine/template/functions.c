@@ -34,7 +34,7 @@ static struct dict *named(struct run *r, struct args *args)
 	struct dict *d = dict_make(&r->job, 0);
 
 	if (args->n > 1 || (args->n == 1 && args->at[0].kind != K_DICT))
-		bad(&r->job, "one mapping and keywords were expected");
+		bad(&r->job, "expected one mapping and keywords");
 	for (uint32_t i = 0; args->n && i < args->at[0].d->n; i++)
 		dict_set(&r->job, d, args->at[0].d->at[i].key, args->at[0].d->at[i].val);
 	for (int i = 0; i < args->nkw; i++)

@@ -31,11 +31,11 @@ void *job_take(struct job *job, size_t n)
 		size_t size = n > BLOCK / 4 ? n : BLOCK;
 
 		if (size > TEMPLATE_MEMORY || job->used + size > TEMPLATE_MEMORY)
-			raise_error(job, ERR_LIMIT, "the template takes more than %d MiB of memory",
+			raise_error(job, ERR_LIMIT, "the template uses more than %d MiB of memory",
 				    TEMPLATE_MEMORY >> 20);
 		struct arena_block *fresh = heap_take(1, sizeof *fresh + size);
 		if (!fresh)
-			raise_error(job, ERR_BUSY, "there is no memory for the template now");
+			raise_error(job, ERR_BUSY, "out of memory for the template");
 		fresh->size = size;
 		job->used += size;
 		/* A block of one large value goes behind the block that still has room. */

@@ -31,7 +31,7 @@ static inline void spend(struct job *job, size_t n)
 {
 	job->steps -= (long)n;
 	if (job->steps < 0)
-		raise_error(job, ERR_LIMIT, "the template takes more than %d steps", TEMPLATE_STEPS);
+		raise_error(job, ERR_LIMIT, "the template needs more than %d steps", TEMPLATE_STEPS);
 }
 
 #endif

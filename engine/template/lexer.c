@@ -127,7 +127,7 @@ static void comment(struct lexer *x)
 		after_tag(x, i + 2, last, true);
 		return;
 	}
-	wrong(x, "a comment without its end '#}'");
+	wrong(x, "comment not closed by '#}'");
 }
 
 static int hex(const char *s, size_t len, int digits, uint32_t *c)
@@ -157,7 +157,7 @@ static size_t escape(struct lexer *x, const char *s, size_t len, char *out, size
 		return 1;
 	if (digits) {
 		if (hex(s + 1, len - 1, digits, &c) || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-			wrong(x, "a malformed escape in a string");
+			wrong(x, "malformed escape in a string");
 		*n += (size_t)utf8_put(out + *n, c);
 		return 1 + (size_t)digits;
 	}
@@ -183,7 +183,7 @@ static void string(struct lexer *x)
 	while (i < x->len && x->s[i] != quote)
 		i += x->s[i] == '\\' ? 2 : 1;
 	if (i >= x->len)
-		wrong(x, "a string without its end");
+		wrong(x, "string not closed");
 	out = job_take(x->job, i - first + 8);
 	for (size_t k = first; k < i;) {
 		if (x->s[k] != '\\') {
@@ -250,7 +250,7 @@ static void number_lexeme(struct lexer *x)
 				 : (text[1] | 32) == 'o' ? 8
 							 : 2);
 	if (*stop || (errno && !is_float) || end - first >= sizeof text)
-		wrong(x, "a number that cannot be held");
+		wrong(x, "number too large");
 	x->at = end;
 }
 
@@ -274,7 +274,7 @@ static void operator(struct lexer *x, char *nest, int *depth)
 		nest[(*depth)++] = c == '(' ? ')' : c == '[' ? ']' : '}';
 	} else if (strchr(")]}", c)) {
 		if (!*depth || nest[--*depth] != c)
-			wrong(x, "a closing bracket that matches none");
+			wrong(x, "unmatched closing bracket");
 	}
 	put(x, T_OP, x->s + x->at, n);
 	x->at += n;
@@ -292,7 +292,7 @@ static void inside(struct lexer *x, bool block)
 		count_lines(x, x->at, at);
 		x->at = at;
 		if (at >= x->len)
-			wrong(x, block ? "a tag without its end '%}'" : "an expression without its end '}}'");
+			wrong(x, block ? "tag not closed by '%}'" : "expression not closed by '}}'");
 		char sign = sign_at(x, at);
 		if (!block && sign == '+')
 			sign = 0;
@@ -344,7 +344,7 @@ static void raw(struct lexer *x, size_t end, char sign)
 		after_tag(x, end, sign, true);
 		return;
 	}
-	wrong(x, "a raw block without its end");
+	wrong(x, "raw block not closed");
 }
 
 static void tag(struct lexer *x)

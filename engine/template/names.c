@@ -8,7 +8,7 @@
 static const struct str *name_arg(struct run *r, struct args *args, int i)
 {
 	if (args->at[i].kind != K_STR)
-		bad(&r->job, "the name of a filter or a test was expected");
+		bad(&r->job, "expected the name of a filter or test");
 	return args->at[i].s;
 }
 

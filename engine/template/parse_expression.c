@@ -110,7 +110,7 @@ static struct node *parse_primary(struct parser *p)
 		parse_enter(p);
 		n = parse_dict(p);
 	} else {
-		syntax_error(p, "an expression was expected");
+		syntax_error(p, "expected an expression");
 	}
 	p->depth--;
 	return n;
@@ -188,7 +188,7 @@ void parse_call_args(struct parser *p, struct node *call)
 			node_add(p, &call->kwarg, &call->nkw, parse_expression(p));
 		} else {
 			if (call->nkw || call->star || call->star2)
-				syntax_error(p, "a positional argument behind a keyword");
+				syntax_error(p, "positional argument after a keyword argument");
 			node_add(p, &call->arg, &call->nargs, parse_expression(p));
 		}
 	}
@@ -262,7 +262,7 @@ static struct node *one_filter(struct parser *p, struct node *on)
 	n->name = want_name(p);
 	p->job->line = n->line;
 	if (at_op(p, "."))
-		syntax_error(p, "a filter's name with a dot");
+		syntax_error(p, "the filter's name has a dot");
 	n->impl = filter_find(n->name);
 	if (!n->impl)
 		raise_error(p->job, ERR_UNSUPPORTED, "the filter '%.*s' is not supported", (int)n->name->len,
@@ -493,6 +493,6 @@ struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool
 	if (!comma && tuple->nargs)
 		return tuple->arg[0];
 	if (!comma && !explicit_paren)
-		syntax_error(p, "an expression was expected");
+		syntax_error(p, "expected an expression");
 	return tuple;
 }

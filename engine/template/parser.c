@@ -4,7 +4,7 @@
 static void block_end(struct parser *p)
 {
 	if (p->at->token != T_BLOCK_END)
-		syntax_error(p, "'%%}' was expected");
+		syntax_error(p, "expected '%%}'");
 	p->at++;
 }
 
@@ -91,7 +91,7 @@ static struct node *parse_for(struct parser *p)
 	n->name = intern_name(p, "loop", 4);
 	n->a = parse_target(p, false);
 	if (!skip_name(p, "in"))
-		syntax_error(p, "'in' was expected");
+		syntax_error(p, "expected 'in'");
 	n->b = parse_tuple(p, false, "recursive", false);
 	if (skip_name(p, "if"))
 		n->c = parse_expression(p);
@@ -148,7 +148,7 @@ static void parse_signature(struct parser *p, struct node *n)
 		if (skip_op(p, "="))
 			node_add(p, &n->kwarg, &n->nkw, parse_expression(p));
 		else if (n->nkw)
-			syntax_error(p, "an argument without a default behind one with");
+			syntax_error(p, "argument without default after one with a default");
 	}
 }
 
@@ -244,7 +244,7 @@ static struct node *parse_tag(struct parser *p)
 	struct lexeme *t = p->at;
 
 	if (t->token != T_NAME)
-		syntax_error(p, "a tag's name was expected");
+		syntax_error(p, "expected the name of a tag");
 	p->job->line = t->line;
 	if (skip_name(p, "if"))
 		return parse_if(p);
@@ -275,7 +275,7 @@ static struct node *parse_print(struct parser *p)
 
 	n->a = parse_tuple(p, true, NULL, false);
 	if (p->at->token != T_PRINT_END)
-		syntax_error(p, "'}}' was expected");
+		syntax_error(p, "expected '}}'");
 	p->at++;
 	return n;
 }

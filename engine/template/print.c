@@ -156,7 +156,7 @@ void add_repr(struct text *t, struct value v, int depth)
 		if (v.l->form == FORM_RANGE)
 			repr_range(t, v.l);
 		else if (v.l->form == FORM_GENERATOR)
-			bad(t->job, "a generator has no text: the filter 'list' makes it a list");
+			bad(t->job, "a generator cannot be printed; the filter 'list' makes it a list");
 		else
 			repr_list(t, v.l, depth);
 		break;
@@ -174,7 +174,7 @@ void add_repr(struct text *t, struct value v, int depth)
 		text_word(t, "'>", false);
 		break;
 	default:
-		bad(t->job, "a '%s' has no text", value_kind_name(v));
+		bad(t->job, "a '%s' cannot be printed", value_kind_name(v));
 	}
 }
 

@@ -350,7 +350,7 @@ static enum flow exec_set_block(struct run *r, struct scope *s, const struct nod
 	if (n->op == S_FILTER) {
 		v = eval_node(r, s, n->a);
 		if (v.kind != K_STR)
-			bad(&r->job, "a filter block ends in a '%s' instead of a str", value_kind_name(v));
+			bad(&r->job, "a filter block yields a '%s' instead of a str", value_kind_name(v));
 		text_add_str(r->out, v.s);
 	} else {
 		assign(r, s, n->a, n->b ? eval_node(r, s, n->b) : v);

@@ -204,7 +204,7 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, co
 	int err = 0;
 
 	if (len > TEXT_MAX)
-		return fail(why, ERR_LIMIT, "a text of %zu bytes is longer than the %d that are taken", len, TEXT_MAX);
+		return fail(why, ERR_LIMIT, "a text of %zu bytes exceeds the limit of %d", len, TEXT_MAX);
 	out->over = false;
 	for (int i = 0; how->add_special && i < t->before.n; i++)
 		ids_add(out, t->before.id[i], NULL, 0, 0);

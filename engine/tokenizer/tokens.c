@@ -27,7 +27,7 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 	} else {
 		if (vocab_get(&t->vocab, token->id, &len)) {
 			log_at(LOG_WARN,
-			       "%s: added token %.60s has the id %d of another word: it gets %d, the next free one",
+			       "%s: added token %.60s has the id %d of another token; it gets %d, the next free id",
 			       file, token->content, token->id, free_id(t));
 			token->id = free_id(t);
 		}

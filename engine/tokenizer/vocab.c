@@ -115,7 +115,7 @@ void vocab_put(struct vocab *v, int id, const char *s, size_t len, const char *f
 		vocab_set(v, id, s, len);
 		return;
 	}
-	log_at(LOG_WARN, "%s: id %d has two words: both become it in a text, the first is its text", file, id);
+	log_at(LOG_WARN, "%s: id %d has two tokens: a text may have either, and the first is its text", file, id);
 	vocab_add_alias(v, id, s, len);
 }
 

@@ -38,10 +38,10 @@ def statuses():
         same(f"{name}: status and code", (found, a["error"]["code"]), (status, code))
         same(f"{name}: tried again", retried(found, head), bool(again))
         check(f"{name}: Retry-After where it helps", bool(head["Retry-After"]) == (found in (429, 503)), head["Retry-After"])
-    daemon.answer = fake.error(pb.CODE_UNSUPPORTED, "this model tells no chat format: start the server with --chat-template NAME, or use Generate")
+    daemon.answer = fake.error(pb.CODE_UNSUPPORTED, "this model specifies no chat format: start the server with --chat-template NAME, or use Generate")
     status, a, head = chat()
     check("no chat: 501, once", (status, retried(status, head)) == (501, False) and "/v1/completions" in a["error"]["message"], status, a)
-    daemon.answer = fake.error(pb.CODE_UNSUPPORTED, "the chat format 'plain' knows neither tools nor documents")
+    daemon.answer = fake.error(pb.CODE_UNSUPPORTED, "the chat format 'plain' supports neither tools nor documents")
     for more, param in [({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"), ({"documents": [{"text": "a"}]}, "documents"),
                         ({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"}, "tools")]:
         status, a, head = chat(**more)

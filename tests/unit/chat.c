@@ -424,18 +424,18 @@ TEST(refusals)
 	static const struct {
 		const char *name, *lines[6], *want;
 	} cases[] = {
-		{"plain", {NULL}, "messages: empty"},
-		{"plain", {"o x", NULL}, "the role 'odd' is none of the format 'plain'"},
-		{"plain", {"a x", NULL}, "an assistant speaks first"},
+		{"plain", {NULL}, "messages must not be empty"},
+		{"plain", {"o x", NULL}, "the role 'odd' is not one of the format 'plain'"},
+		{"plain", {"a x", NULL}, "an assistant message cannot come first"},
 		{"baichuan",
 		 {"u x", "s y", "u z", NULL},
 		 "in the format 'baichuan' a system message can only be the first"},
-		{"plain", {"s x", "a y", NULL}, "an assistant speaks first"},
+		{"plain", {"s x", "a y", NULL}, "an assistant message cannot come first"},
 		{"plain", {"u x", "s y", "a z", "u w", NULL}, ""},
 		{"xverse-v2", {"u x", "a z", "s y", "u w", NULL}, ""},
 		{"plain", {"u x", "a y", NULL}, "there is nothing to answer"},
-		{"ziya", {"s x", "u y", NULL}, "the role 'system' is none"},
-		{"xverse-v1", {"u x", "x y", NULL}, "the role 'exec' is none"},
+		{"ziya", {"s x", "u y", NULL}, "the role 'system' is not one"},
+		{"xverse-v1", {"u x", "x y", NULL}, "the role 'exec' is not one"},
 		{"llama-2", {"u x", "u y", NULL}, "must alternate"},
 		{"baichuan", {"u x", NULL}, ""},
 	};

@@ -10,12 +10,12 @@
 static const char *part_of(const char *kind)
 {
 	static const char *const parts[][2] = {
-		{"HeaderTooSmall", "too short: 0 bytes found, 8 wanted"},
+		{"HeaderTooSmall", "too short: 0 bytes found, 8 expected"},
 		{"HeaderTooLarge", "the most is 100000000"},
 		{"InvalidHeaderLength", "truncated in its header"},
 		{"InvalidHeader", "bytes that are not UTF-8"},
 		{"InvalidHeaderDeserialization", "not valid JSON"},
-		{"MetadataIncompleteBuffer", "bytes found, 84 wanted"},
+		{"MetadataIncompleteBuffer", "bytes found, 84 expected"},
 		{"TensorInvalidInfo", "tensor test: data_offsets hold 4 bytes, but shape and dtype need 16"},
 		{"ValidationOverflow", "overflow"},
 		{"InvalidOffset", "leave a hole or overlap"},
@@ -55,8 +55,7 @@ TEST(every_vector_is_answered_as_expected)
 		if (err) {
 			CHECK(part_of(want));
 			/* Its size is more than a number of JSON may be here. */
-			CHECK_HAS(why.text, strcmp(name, "bad_overflow_shape") ? part_of(want)
-									       : "holds something that is no size");
+			CHECK_HAS(why.text, strcmp(name, "bad_overflow_shape") ? part_of(want) : "has an invalid size");
 		}
 		n++;
 	}

@@ -153,10 +153,9 @@ TEST(parts_that_are_no_text)
 	CHECK_STR(rendered(walkers[0], USER("[{\"type\": \"image_url\", \"image_url\": {\"url\": \"x\"}}]"), NULL),
 		  "! messages[0]: a part of type image_url; only text is supported");
 	CHECK_STR(rendered(walkers[0], USER("[{\"type\": \"text\"}]"), NULL),
-		  "! messages[0]: part 0 of its content holds no text");
-	CHECK_STR(prompt_of("plain", USER("[5]"), NULL), "! messages[0]: part 0 of its content holds no text");
-	CHECK_STR(prompt_of("plain", USER("5"), NULL),
-		  "! messages[0]: its content is neither a text nor a list of parts");
+		  "! messages[0]: part 0 of its content has no text");
+	CHECK_STR(prompt_of("plain", USER("[5]"), NULL), "! messages[0]: part 0 of its content has no text");
+	CHECK_STR(prompt_of("plain", USER("5"), NULL), "! messages[0]: content must be a string or a list of parts");
 	CHECK_STR(rendered(walkers[0], USER("\"a\\u0000b\""), NULL), "<user>a");
 }
 
@@ -228,7 +227,7 @@ TEST(a_system_message_later)
 
 TEST(messages_of_which_nothing_is_rendered)
 {
-	static const char lost[] = "! messages[0]: the chat template renders nothing of what the role 'user' says";
+	static const char lost[] = "! messages[0]: the chat template does not render what the role 'user' says";
 	static const char known[] =
 		"{% for m in messages %}{% if m.role in ['user', 'assistant'] %}{{ m.content }};{% endif %}{% endfor %}";
 	static const char last[] = "{{ messages[-1].content }}";
@@ -240,9 +239,9 @@ TEST(messages_of_which_nothing_is_rendered)
 	CHECK_STR(rendered(EACH(""), USER("\" \\n\""), NULL), "<user>");
 	CHECK_STR(rendered(EACH(""), USER("\"\""), NULL), "<user>");
 	CHECK_STR(rendered(known, "[" SAID("system", "s") "," SAID("user", "u") "]", NULL),
-		  "! messages[0]: the chat template renders nothing of what the role 'system' says");
+		  "! messages[0]: the chat template does not render what the role 'system' says");
 	CHECK_STR(rendered(known, "[" SAID("user", "u") "," SAID("narrator", "n") "," SAID("user", "v") "]", NULL),
-		  "! messages[1]: the chat template renders nothing of what the role 'narrator' says");
+		  "! messages[1]: the chat template does not render what the role 'narrator' says");
 	CHECK_STR(rendered(known,
 			   "[" SAID("user", "u") "," SAID("assistant", "a") "," SAID("tool", "t") "," SAID("user",
 													   "v") "]",
@@ -253,7 +252,7 @@ TEST(messages_of_which_nothing_is_rendered)
 		  "v");
 	CHECK_STR(rendered("{{ messages[0].content }}",
 			   "[" SAID("user", "u") "," SAID("assistant", "a") "," SAID("user", "v") "]", NULL),
-		  "! messages[2]: the chat template renders nothing of what the role 'user' says");
+		  "! messages[2]: the chat template does not render what the role 'user' says");
 }
 
 /* More messages than origins: the last ones have their own. */
@@ -268,7 +267,7 @@ TEST(long_conversations)
 	strcpy(said + at, ",{\"role\": \"user\", \"content\": \"end\"}]");
 	CHECK_STR(rendered("{{ messages[-1].content }}", said, NULL), "end");
 	CHECK_STR(rendered("{{ messages[0].content }}", said, NULL),
-		  "! messages[600]: the chat template renders nothing of what the role 'user' says");
+		  "! messages[600]: the chat template does not render what the role 'user' says");
 }
 
 CHECK_MAIN()

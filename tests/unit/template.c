@@ -85,7 +85,7 @@ TEST(from_json)
 			 "{\"j\": \"{\\\"q\\\": true}\"}"),
 		  "{q}=True;");
 	CHECK_HAS(render("{{ '{' | from_json }}", NULL, NULL),
-		  "ERR_INVALID line 1: the filter 'from_json' was given a text that is not JSON");
+		  "ERR_INVALID line 1: the filter 'from_json' needs JSON text");
 	CHECK_STR(render("{{ '[18446744073709551616, NaN, -Infinity, 1e999]' | from_json | tojson }}", NULL, NULL),
 		  "[18446744073709551616, NaN, -Infinity, Infinity]");
 	CHECK_HAS(render("{{ 5 | from_json }}", NULL, NULL), "must be str");
@@ -137,11 +137,11 @@ TEST(refused_at_compile_time)
 		{"{{ x.translate(1) }}", "the method 'translate'"},
 		{"{{ cycler(1) }}", "the function 'cycler'"},
 		{"{% if x %}", "ERR_FORMAT line 1: the tag 'elif' is missing, at the end"},
-		{"{{ 'abc }}", "ERR_FORMAT line 1: a string without its end"},
-		{"x\n{# y", "ERR_FORMAT line 2: a comment"},
-		{"{{ 1 +* 2 }}", "an expression was expected, at '*'"},
+		{"{{ 'abc }}", "ERR_FORMAT line 1: string not closed"},
+		{"x\n{# y", "ERR_FORMAT line 2: comment"},
+		{"{{ 1 +* 2 }}", "expected an expression, at '*'"},
 		{"{{ a ? b }}", "unexpected character '?'"},
-		{"{{ 99999999999999999999 }}", "a number that cannot be held"},
+		{"{{ 99999999999999999999 }}", "number too large"},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

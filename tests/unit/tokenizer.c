@@ -105,7 +105,7 @@ TEST(names_what_it_does_not_take)
 		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1152921504606846976},\"merges\":[]}}", ERR_FORMAT,
 		 "the id of a"},
 		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a z\"]}}", ERR_FORMAT,
-		 "entry 0 names a word"},
+		 "entry 0 names a token"},
 		{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}", ERR_FORMAT,
 		 "entry 0 is not a pair"},
 		{"{\"added_tokens\":[{\"id\":-4,\"content\":\"x\"}]," MODEL("") "}", ERR_FORMAT, "has no id"},

@@ -74,7 +74,7 @@ static const struct {
 	BAD(DICT_OPEN REBUILD "(" STORAGE "K\1N]\x89" HOOKS "tRu.", "shape is not"),
 	BAD(DICT_OPEN REBUILD "(" STORAGE "K\1(K\1K\1K\1K\1K\1K\1K\1K\1K\1t)\x89" HOOKS "tRu.", "shape is not"),
 	BAD(DICT_OPEN REBUILD "(" STORAGE "J\xff\xff\xff\xffK\1\x85K\1\x85\x89" HOOKS "tRu.",
-	    "offset is no offset"),
+	    "offset is invalid"),
 	BAD(DICT_OPEN REBUILD "(" STORAGE "K\1J\xff\xff\xff\xff\x85K\1\x85\x89" HOOKS "tRu.", "shape is not"),
 	BAD(DICT_OPEN REBUILD "(" STORAGE "K\0K\x19\x85K\1\x85\x89" HOOKS "tRu.", "out of its storage"),
 	BAD(DICT_OPEN REBUILD "(" STORAGE "K\x18K\1\x85K\1\x85\x89" HOOKS "tRu.", "out of its storage"),
@@ -96,7 +96,7 @@ static const struct {
 	    "opcode 0x7b"),
 	BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
 			      "0X\3\0\0\0cpuK\x19tQK\0))\x89)tRu.",
-	    "has 96 bytes, wanted: 100"),
+	    "has 96 bytes, expected: 100"),
 	BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
 			      "1X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
 	    "entry a/data/1 is not in the archive"),
@@ -108,7 +108,7 @@ static const struct {
 	    "no storage"),
 	BAD(DICT_OPEN REBUILD "((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
 			      "0X\3\0\0\0cpuJ\xff\xff\xff\xfftQK\0))\x89)tRu.",
-	    "no size"),
+	    "size is invalid"),
 	/* a dict that holds itself */
 	BAD("\x80\2}q\0X\1\0\0\0ah\0s.", "dicts in each other"),
 	/* the same name twice, a name that would spoil a terminal */

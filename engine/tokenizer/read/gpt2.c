@@ -69,7 +69,7 @@ static int read_lines(struct tokenizer *t, const char *dir, const char *bytes, s
 		if (n && !is_pair(line, n) && (number > 1 || *line != '#'))
 			return fail(
 				why, ERR_FORMAT,
-				"%s/merges.txt: line %d is not a pair of words; the file is damaged: download it again",
+				"%s/merges.txt: line %d is not a pair of tokens; the file is damaged: download it again",
 				dir, number);
 		if (n && number > 1)
 			add_merge(t, line, n, rank);

@@ -58,7 +58,7 @@ static int parse_merge(struct bpe *b, const struct vocab *v, const struct json *
 	int first, second, both;
 
 	if (!s)
-		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d is not a pair of words", file, rank);
+		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d is not a pair of tokens", file, rank);
 	first = vocab_find(v, s, na);
 	second = vocab_find(v, s + na, nb);
 	both = vocab_find(v, s, na + nb);
@@ -66,7 +66,7 @@ static int parse_merge(struct bpe *b, const struct vocab *v, const struct json *
 		bpe_pair_set(b, first, second, rank, both, s, na, na + nb);
 	free(s);
 	if (first < 0 || second < 0 || both < 0)
-		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d names a word that is not in the vocabulary",
+		return fail(why, ERR_FORMAT, "%s: model.merges: entry %d names a token that is not in the vocabulary",
 			    file, rank);
 	return 0;
 }
@@ -101,8 +101,7 @@ static int check_model(const struct json *model, struct why *why)
 	if (strcmp(type, "BPE") != 0)
 		return fail(why, ERR_UNSUPPORTED, "%s: model %.60s is not supported (BPE is)", file, type);
 	if (json_num(json_get(model, "dropout")) > 0)
-		return fail(why, ERR_UNSUPPORTED, "%s: model.dropout makes ids a matter of chance: set it to null",
-			    file);
+		return fail(why, ERR_UNSUPPORTED, "%s: model.dropout makes ids random: set it to null", file);
 	if (prefix && *prefix)
 		return fail(why, ERR_UNSUPPORTED, "%s: model.continuing_subword_prefix is not supported", file);
 	if (suffix && *suffix)
@@ -187,8 +186,7 @@ static int parse_template(struct tokenizer *t, const struct json *json, struct w
 			return fail(why, ERR_FORMAT, "%s: post_processor: no ids for %.60s", file, name);
 		for (k = 0; (id = json_at(json_get(json_get(table, name), "ids"), k)); k++) {
 			if (!has_id(t, json_int_or(id, 0)))
-				return fail(why, ERR_FORMAT, "%s: post_processor: %.60s has an id of no word", file,
-					    name);
+				return fail(why, ERR_FORMAT, "%s: post_processor: %.60s has an unknown id", file, name);
 			ids_add(to, (int)json_int_or(id, 0), NULL, 0, 0);
 		}
 	}

@@ -131,7 +131,7 @@ static int add_piece(struct tokenizer *t, const struct field *f, const char *fil
 	if (s->n == VOCAB_MAX)
 		return fail(why, ERR_LIMIT, "%s: more than %d pieces", file, VOCAB_MAX);
 	if (vocab_find(&t->vocab, p.s, p.len) >= 0)
-		return fail(why, ERR_FORMAT, "%s: piece %d stands twice", file, s->n);
+		return fail(why, ERR_FORMAT, "%s: piece %d is a duplicate", file, s->n);
 	if ((s->n & (s->n - 1)) == 0) {
 		s->type = xgrow(s->type, (size_t)s->n * 2 + 1, sizeof *s->type);
 		s->score = xgrow(s->score, (size_t)s->n * 2 + 1, sizeof *s->score);
