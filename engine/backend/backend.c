@@ -1,5 +1,5 @@
 /* backend.c - checks once, for every backend, what an operation is given. A mismatch is a fault of ours. */
-#include "engine/backend/weight.h"
+#include "engine/backend/backend.h"
 
 #include "engine/step.h"
 

@@ -14,11 +14,7 @@ struct weight *weight_create_quant(struct backend *b, int rows, int cols, enum d
 	REQUIRE(k->first + k->count <= k->n_leaves && cols == split_columns(k).count);
 	for (int i = 0; i < k->n_leaves; i++)
 		REQUIRE(k->start[i] >= 0 && k->start[i] <= k->start[i + 1]);
-	if (quant == QUANT_NONE)
-		return b->ops->weight_create(b, rows, cols, stored, k);
-	if (!b->ops->weight_create_quant)
-		die("the %s backend has no quantised weights", b->ops->name);
-	return b->ops->weight_create_quant(b, rows, cols, stored, quant, k);
+	return b->ops->weight_create(b, rows, cols, stored, quant, k);
 }
 
 void weight_pair(struct weight *w)

@@ -87,26 +87,6 @@ static void destroy(struct backend *b)
 	free(c);
 }
 
-static void *alloc(struct backend *b, size_t bytes)
-{
-	int units = (int)(bytes >> 22) + 1;
-
-	b->held += cpu_pages_bytes(bytes);
-	return cpu_pages(cpu_of(b)->pool, bytes, units);
-}
-
-static void release(struct backend *b, void *p, size_t bytes)
-{
-	b->held -= cpu_pages_bytes(bytes);
-	cpu_pages_free(p, bytes);
-}
-
-static void copy(struct backend *b, void *dst, const void *src, size_t bytes)
-{
-	(void)b;
-	memcpy(dst, src, bytes);
-}
-
 static void sync(struct backend *b)
 {
 	(void)b; /* every operation is done when it returns */
@@ -136,15 +116,14 @@ static const struct backend_ops cpu_ops = {
 	.name = "cpu",
 	.warm = warm,
 	.destroy = destroy,
-	.alloc = alloc,
-	.free = release,
-	.upload = copy,
-	.download = copy,
+	.alloc = cpu_alloc,
+	.free = cpu_free,
+	.upload = cpu_copy,
+	.download = cpu_copy,
 	.sync = sync,
 	.step = step,
 	.run = run,
 	.weight_create = cpu_weight_create,
-	.weight_create_quant = cpu_weight_create_quant,
 	.weight_rows = cpu_weight_rows,
 	.weight_destroy = cpu_weight_destroy,
 	.weight_touch = cpu_weight_touch,

@@ -49,27 +49,27 @@ void cpu_pages_touch(struct pool *pool, void *p, size_t bytes, int units);
 bool cpu_pages_map(void *p, size_t bytes, int fd, int64_t at);
 void cpu_pages_free(void *p, size_t bytes);
 size_t cpu_pages_bytes(size_t bytes); /* what is really held */
+op_alloc cpu_alloc;
+op_free cpu_free;
+op_upload cpu_copy; /* op_download, too */
 
-struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
-struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
-				       const struct split *k);
-void cpu_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
-void cpu_weight_touch(struct weight *w);
-bool cpu_weight_map(struct weight *w, int fd, int64_t at);
-void *cpu_weight_packed(struct weight *w, size_t *bytes);
-void cpu_weight_destroy(struct weight *w);
+op_weight_create cpu_weight_create;
+op_weight_rows cpu_weight_rows;
+op_weight_touch cpu_weight_touch;
+op_weight_map cpu_weight_map;
+op_weight_packed cpu_weight_packed;
+op_weight_destroy cpu_weight_destroy;
 /* Row `row` as f32: subnormals of f32 and bf16 and any zero become +0. */
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out);
 
 /* Rows that a product takes at a time. */
 int cpu_tile_rows(const struct cpu_weight *w);
 
-void cpu_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
-void cpu_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
-		  const float *bias, enum norm_kind kind, float eps);
-void cpu_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
-void cpu_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
-void cpu_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
+op_embed cpu_embed;
+op_add_norm cpu_add_norm;
+op_linear cpu_linear;
+op_silu_mul cpu_silu_mul;
+op_rows cpu_rows;
 
 /* Where one K/V head lies inside a block: all K first, (head_dim, block_size) a head, then all V,
  * (block_size, head_dim rounded up to 16) a head, so that vectors never leave the block. */
@@ -78,13 +78,12 @@ struct kv_layout {
 	size_t scales; /* bytes behind each head's numbers: (block_size) f32 where they are int8 */
 };
 struct kv_layout cpu_kv_layout(const struct kv_shape *shape);
-int cpu_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
-size_t cpu_kv_bytes(struct backend *b, const struct kv_shape *shape);
-void cpu_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
-		    void *pool, const struct kv_shape *kv, const struct step *s);
+op_kv_check cpu_kv_check;
+op_kv_bytes cpu_kv_bytes;
+op_rope_store cpu_rope_store;
+
 struct attn_scratch *cpu_attn_create(const struct cpu_options *how, struct pool *pool);
 void cpu_attn_destroy(struct attn_scratch *a);
-void cpu_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
-		   const void *pool, const struct kv_shape *kv, const struct step *s);
+op_attention cpu_attention;
 
 #endif

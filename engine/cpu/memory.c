@@ -99,3 +99,23 @@ void cpu_pages_free(void *p, size_t bytes)
 	if (p)
 		munmap(p, cpu_pages_bytes(bytes));
 }
+
+void *cpu_alloc(struct backend *b, size_t bytes)
+{
+	int units = (int)(bytes >> 22) + 1;
+
+	b->held += cpu_pages_bytes(bytes);
+	return cpu_pages(cpu_of(b)->pool, bytes, units);
+}
+
+void cpu_free(struct backend *b, void *p, size_t bytes)
+{
+	b->held -= cpu_pages_bytes(bytes);
+	cpu_pages_free(p, bytes);
+}
+
+void cpu_copy(struct backend *b, void *dst, const void *src, size_t bytes)
+{
+	(void)b;
+	memcpy(dst, src, bytes);
+}

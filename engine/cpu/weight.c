@@ -77,13 +77,8 @@ static enum pack pack_of(const struct backend *b, enum dtype stored, enum quant 
 	return stored == DT_F32 ? PACK_F32 : PACK_F16;
 }
 
-struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
-{
-	return cpu_weight_create_quant(b, rows, cols, stored, QUANT_NONE, k);
-}
-
-struct weight *cpu_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
-				       const struct split *k)
+struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
+				 const struct split *k)
 {
 	struct cpu_weight *w = xalloc(1, sizeof *w);
 	int panels = div_up(rows, PANEL);

@@ -4,31 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *alloc(struct backend *b, size_t bytes)
-{
-	struct cuda *c = cuda_of(b);
-	void *p = cuda_take(c, bytes);
-
-	if (p && !c->how.dry)
-		cuda_check(cudaMemsetAsync(p, 0, bytes, c->stream), "clearing memory");
-	return p;
-}
-
-static void *host_alloc(struct backend *b, size_t bytes)
-{
-	void *p = NULL;
-
-	(void)b;
-	cuda_check(cudaMallocHost(&p, bytes), "pinned memory");
-	return memset(p, 0, bytes);
-}
-
-static void host_free(struct backend *b, void *p)
-{
-	(void)b;
-	cudaFreeHost(p);
-}
-
 static void ready(struct backend *b)
 {
 	struct cuda *c = cuda_of(b);
@@ -36,46 +11,6 @@ static void ready(struct backend *b)
 	if (c->gemm && c->how.tune)
 		gemm_tune(c);
 	cuda_drain(c);
-}
-
-static void release(struct backend *b, void *p, size_t bytes)
-{
-	cuda_give(cuda_of(b), p, bytes);
-}
-
-/* Through a stage: at start only, so it may wait. */
-static void upload(struct backend *b, void *dst, const void *src, size_t bytes)
-{
-	struct cuda *c = cuda_of(b);
-
-	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
-		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
-		struct cuda_stage *s = cuda_stage(c);
-		memcpy(s->memory, (const char *)src + at, n);
-		cuda_check(cudaMemcpyAsync((char *)dst + at, s->memory, n, cudaMemcpyHostToDevice, c->stream),
-			   "copying to the device");
-		cuda_stage_sent(c, s);
-	}
-}
-
-static void download(struct backend *b, void *dst, const void *src, size_t bytes)
-{
-	struct cuda *c = cuda_of(b);
-
-	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
-		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
-		struct cuda_stage *s = cuda_stage(c);
-		cuda_check(cudaMemcpyAsync(s->memory, (const char *)src + at, n, cudaMemcpyDeviceToHost, c->stream),
-			   "copying to the host");
-		cuda_drain(c);
-		memcpy((char *)dst + at, s->memory, n);
-		cuda_stage_sent(c, s);
-	}
-}
-
-static void sync(struct backend *b)
-{
-	cuda_drain(cuda_of(b));
 }
 
 static void destroy(struct backend *b)
@@ -105,20 +40,19 @@ static void destroy(struct backend *b)
 static const struct backend_ops cuda_ops = {
 	.name = "cuda",
 	.destroy = destroy,
-	.alloc = alloc,
-	.free = release,
-	.host_alloc = host_alloc,
-	.host_free = host_free,
+	.alloc = cuda_alloc,
+	.free = cuda_free,
+	.host_alloc = cuda_host_alloc,
+	.host_free = cuda_host_free,
 	.ready = ready,
-	.upload = upload,
-	.download = download,
-	.sync = sync,
+	.upload = cuda_upload,
+	.download = cuda_download,
+	.sync = cuda_sync,
 	.busy = cuda_busy,
 	.step = cuda_step,
 	.warm = cuda_warm,
 	.run = cuda_run,
 	.weight_create = cuda_weight_create,
-	.weight_create_quant = cuda_weight_create_quant,
 	.weight_rows = cuda_weight_rows,
 	.weight_destroy = cuda_weight_destroy,
 	.embed = cuda_embed,
@@ -218,7 +152,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	if (how->fixed)
 		c->max_parts = max_int(c->max_parts, div_up(how->max_context, FIXED_RANGE) + how->limits.max_seqs);
 	c->partial = cuda_take(c, (size_t)c->max_parts * heads * (size_t)(how->head_dim + 2) * sizeof(float));
-	c->tickets = alloc(&c->base, (size_t)c->max_parts * heads * sizeof *c->tickets);
+	c->tickets = cuda_alloc(&c->base, (size_t)c->max_parts * heads * sizeof *c->tickets);
 	c->runs = cuda_take(c, heads * sizeof *c->runs);
 	c->kv_of_head = cuda_take(c, heads * sizeof *c->kv_of_head);
 	cuda_step_create(c);

@@ -114,7 +114,7 @@ void cuda_check(cudaError_t e, const char *what);
 /* Waits for an event: spins briefly, then naps; dies past the deadline or on a fault of the device. */
 void cuda_wait(struct cuda *c, cudaEvent_t event, const char *what);
 void cuda_drain(struct cuda *c); /* all that was enqueued */
-bool cuda_busy(struct backend *b);
+op_busy cuda_busy;
 /* The next stage, when what was in it has left, until cuda_stage_sent(). Any thread. */
 struct cuda_stage *cuda_stage(struct cuda *c);
 void cuda_stage_sent(struct cuda *c, struct cuda_stage *s);
@@ -122,6 +122,13 @@ void cuda_stages_create(struct cuda *c);
 void cuda_stages_destroy(struct cuda *c);
 void *cuda_take(struct cuda *c, size_t bytes); /* device memory, counted in `held`; uncleared */
 void cuda_give(struct cuda *c, void *p, size_t bytes);
+op_alloc cuda_alloc;
+op_free cuda_free;
+op_host_alloc cuda_host_alloc;
+op_host_free cuda_host_free;
+op_upload cuda_upload;
+op_download cuda_download;
+op_sync cuda_sync;
 
 struct plan_limits {
 	int processors, runs; /* blocks of decode that a key range gets: one a run */
@@ -133,24 +140,21 @@ enum { DECODE_TOKENS = 4 /* new tokens of a sequence up to which they go one by 
 void plan_attention(struct attn_plan *p, const struct step *s, const struct plan_limits *lim);
 int plan_max_items(const struct step_limits *lim, bool fixed, int max_parts);
 
-const struct step *cuda_step(struct backend *b, const struct step *s);
-bool cuda_warm(struct backend *b, int i, struct step *s);
-void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg);
+op_step cuda_step;
+op_warm cuda_warm;
+op_run cuda_run;
 void cuda_drop_graphs(struct cuda *c);
 size_t cuda_graph_bytes(const struct cuda *c); /* that all captures will take, about */
 void cuda_step_create(struct cuda *c);
 void cuda_step_destroy(struct cuda *c);
 
-struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k);
-struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
-					const struct split *k);
-void cuda_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
-void cuda_weight_destroy(struct weight *w);
-void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias);
+op_weight_create cuda_weight_create;
+op_weight_rows cuda_weight_rows;
+op_weight_destroy cuda_weight_destroy;
 
-void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w);
-struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, const struct tensor *gate_up,
-				   const struct tensor *x, const struct weight *w);
+op_linear cuda_linear;
+op_linear_mid cuda_linear_mid;
+op_linear_silu_mul cuda_linear_silu_mul;
 
 /* Times the algorithms that cuBLASLt proposes for each shape of the weights, on weights that no cache holds. */
 void gemm_tune(struct cuda *c);
@@ -160,20 +164,17 @@ void gemm_room(struct cuda *c, const struct cuda_weight *w); /* takes what w, of
 /* out (m, rows of w), f32 or of the compute type, = x (m, cols of w) w^T; the latter a multiple of 8. */
 void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m);
 
-void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id);
-void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
-		   const float *bias, enum norm_kind kind, float eps);
-void cuda_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row);
-int cuda_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
+op_embed cuda_embed;
+op_add_norm cuda_add_norm;
+op_rows cuda_rows;
+op_kv_check cuda_kv_check;
+op_kv_bytes cuda_kv_bytes;
+op_rope_store cuda_rope_store;
 struct k_cache cuda_cache_of(const void *pool, const struct kv_shape *s);
-size_t cuda_kv_bytes(struct backend *b, const struct kv_shape *shape);
-void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const struct rope *rope,
-		     void *pool, const struct kv_shape *kv, const struct step *s);
 /* How the attention of prompts is done, CUDA_BY_WGMMA where Hopper's products do it: they are tried here. */
 #define CUDA_BY_WGMMA "wgmma"
 const char *cuda_prompt_attention(struct cuda *c);
-void cuda_attention(struct backend *b, struct tensor *out, const struct tensor *qkv, const struct attn_shape *shape,
-		    const void *pool, const struct kv_shape *kv, const struct step *s);
+op_attention cuda_attention;
 
 /* What the device has of the histories of calls with penalties, one for each sequence that may run. */
 struct sample_book {
@@ -193,9 +194,9 @@ int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const stru
 		struct sample_book *book);
 struct sample_needs sample_needs_of(const struct sample_row *row, int n);
 void sample_unpack(struct sampled *out, const struct sample_result *r, int n_top);
-float *cuda_sample_open(struct backend *b, int rows, int vocab);
-void cuda_sample(struct backend *b, int first, int n, const struct sample *what, bool *left);
-void cuda_sampled(struct backend *b, int n, struct sampled *out);
+op_sample_open cuda_sample_open;
+op_sample cuda_sample;
+op_sampled cuda_sampled;
 void cuda_sample_close(struct cuda *c);
 
 int cuda_create(struct backend **out, const struct cuda_options *how, struct why *why);

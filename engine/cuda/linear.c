@@ -41,7 +41,7 @@ void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor 
 }
 
 /* As an epilogue it is written while x, whose memory `out` may be, is still read: so it goes to the other room. */
-struct tensor cuda_linear_silu_mul(struct backend *b, const struct tensor *out, const struct tensor *gate_up,
+struct tensor cuda_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
 				   const struct tensor *x, const struct weight *w)
 {
 	struct cuda *c = cuda_of(b);

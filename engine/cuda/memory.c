@@ -124,3 +124,68 @@ void cuda_give(struct cuda *c, void *p, size_t bytes)
 	if (!c->how.dry)
 		cuda_check(cudaFree(p), "freeing memory");
 }
+
+void *cuda_alloc(struct backend *b, size_t bytes)
+{
+	struct cuda *c = cuda_of(b);
+	void *p = cuda_take(c, bytes);
+
+	if (p && !c->how.dry)
+		cuda_check(cudaMemsetAsync(p, 0, bytes, c->stream), "clearing memory");
+	return p;
+}
+
+void *cuda_host_alloc(struct backend *b, size_t bytes)
+{
+	void *p = NULL;
+
+	(void)b;
+	cuda_check(cudaMallocHost(&p, bytes), "pinned memory");
+	return memset(p, 0, bytes);
+}
+
+void cuda_host_free(struct backend *b, void *p)
+{
+	(void)b;
+	cudaFreeHost(p);
+}
+
+void cuda_free(struct backend *b, void *p, size_t bytes)
+{
+	cuda_give(cuda_of(b), p, bytes);
+}
+
+/* Through a stage: at start only, so it may wait. */
+void cuda_upload(struct backend *b, void *dst, const void *src, size_t bytes)
+{
+	struct cuda *c = cuda_of(b);
+
+	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
+		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
+		struct cuda_stage *s = cuda_stage(c);
+		memcpy(s->memory, (const char *)src + at, n);
+		cuda_check(cudaMemcpyAsync((char *)dst + at, s->memory, n, cudaMemcpyHostToDevice, c->stream),
+			   "copying to the device");
+		cuda_stage_sent(c, s);
+	}
+}
+
+void cuda_download(struct backend *b, void *dst, const void *src, size_t bytes)
+{
+	struct cuda *c = cuda_of(b);
+
+	for (size_t at = 0; at < bytes; at += STAGE_BYTES) {
+		size_t n = bytes - at < STAGE_BYTES ? bytes - at : STAGE_BYTES;
+		struct cuda_stage *s = cuda_stage(c);
+		cuda_check(cudaMemcpyAsync(s->memory, (const char *)src + at, n, cudaMemcpyDeviceToHost, c->stream),
+			   "copying to the host");
+		cuda_drain(c);
+		memcpy((char *)dst + at, s->memory, n);
+		cuda_stage_sent(c, s);
+	}
+}
+
+void cuda_sync(struct backend *b)
+{
+	cuda_drain(cuda_of(b));
+}

@@ -49,8 +49,8 @@ static void make_segments(struct cuda_weight *w, struct cuda *c)
 	free(s);
 }
 
-struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
-					const struct split *k)
+struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
+				  const struct split *k)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_weight *w = xalloc(1, sizeof *w);
@@ -71,11 +71,6 @@ struct weight *cuda_weight_create_quant(struct backend *b, int rows, int cols, e
 	c->weights = xgrow(c->weights, (size_t)c->n_weights + 1, sizeof *c->weights);
 	c->weights[c->n_weights++] = w;
 	return &w->base;
-}
-
-struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
-{
-	return cuda_weight_create_quant(b, rows, cols, stored, QUANT_NONE, k);
 }
 
 void cuda_weight_destroy(struct weight *base)
