@@ -1,4 +1,5 @@
-/* backend.c - checks once, for every backend, what an operation is given. A mismatch is a fault of ours. */
+/* backend.c - the front functions: they check what an operation is given, once for every backend. A mismatch is our own
+ * fault and dies. */
 #include "engine/backend/backend.h"
 
 #include "engine/step.h"
@@ -108,7 +109,7 @@ void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, c
 void backend_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)
 {
 	REQUIRE(w->b == b && x->type == b->act && x->cols == w->cols && x->rows >= 0);
-	if (bias) /* it would be added once a part, or once a rank */
+	if (bias) /* with several parts or ranks it would be added several times */
 		REQUIRE(w->k.n_leaves == w->k.count && !(w->k.count & (w->k.count - 1)));
 	op(b);
 	b->ops->linear(b, out, x, w, bias);

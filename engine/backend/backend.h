@@ -182,8 +182,9 @@ op_rows backend_rows;
 /* Device memory that holds `rows` rows of logits for backend_sample(). Called once. NULL: the host samples. */
 typedef float *op_sample_open(struct backend *b, int rows, int vocab);
 op_sample_open backend_sample_open;
-/* Enqueues the sampling of the first n rows there, rows [first, first + n) of the step, as sample_token() does; their
- * ids also go to b->drawn. what (n) host. left (n) host: left[i] is set where row i is the host's to sample. */
+/* Enqueues sampling of the first n rows there, which are rows [first, first + n) of the step, by the rules of
+ * sample_token(). Their ids also go to b->drawn. what (n) and left (n) are host memory; left[i] is set where the host
+ * must sample row i. */
 typedef void op_sample(struct backend *b, int first, int n, const struct sample *what, bool *left);
 op_sample backend_sample;
 /* Waits for the rows that were not left to the host; out (n) host. */
@@ -239,15 +240,14 @@ struct backend {
 	enum dtype act; /* what linear reads: DT_BF16 in compute class bf16, DT_F32 in f32 */
 	enum dtype mid; /* of q, k, v and of gate and up between their product and what reads them: f32 on the CPU */
 	size_t held;    /* bytes allocated so far, weights included */
-	size_t graphs;  /* CUDA: bytes that CUDA graphs are planned to take, beside `held` */
-	size_t graphs_held; /* CUDA: bytes that they have taken, by the driver's count */
+	size_t graphs;  /* CUDA: bytes that graphs are planned to take, beside `held` */
+	size_t graphs_held; /* CUDA: bytes that graphs have taken, by the driver's count */
 	const char *
 		prompt_attention; /* CUDA, constant: which kernel does prefill, and why not the faster one; else NULL */
 	const char *kernel_overlap; /* CUDA, constant: whether kernels overlap, and why not; else NULL */
 	void *stream;               /* CUDA: cudaStream_t; CPU: NULL */
-	int32_t *drawn; /* (max_tokens) what was sampled for each row of the last step. A token of the next step may
-			   name it as -1-r, so that the step is enqueued before the last is done. NULL: no step runs
-			   ahead */
+	int32_t *drawn; /* (max_tokens) the token sampled for each row of the last step. The next step may name it as
+			   -1-r and so be enqueued before the last one is done. NULL: no step runs ahead */
 	void (*on_op)(void *arg); /* called once an operation: the watchdog's counter. May be NULL */
 	void *on_op_arg;
 };

@@ -27,7 +27,7 @@ bool plugin_worth_trying(void)
 	return driver != NULL;
 }
 
-/* Beside the program, where the build puts it, or in ../lib, where an installation does. */
+/* Looks beside the program, where the build puts it, then in ../lib, where an installation does. */
 static void find(char *path, size_t size)
 {
 	static const char *const where[] = {"", "../lib/", "../lib/xversed/"};

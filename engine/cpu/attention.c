@@ -1,30 +1,31 @@
-/* attention.c - how attention is cut into units of work: tiles of rows times heads, and for few rows with long
- * contexts also pieces of the key axis. The cuts never change a bit. */
+/* attention.c - how attention is cut into units of work: tiles of tokens times heads, and for few rows with long
+ * contexts also pieces of the key axis. The cuts never change a bit of the result. */
 #include "engine/cpu/cpu.h"
 
 #include "engine/step.h"
 
 #include <stdlib.h>
 
-/* Tokens of one sequence that are worked on together: a job for every tile_tokens of them. */
+/* Tokens of one sequence that a unit works on together: one job for every job_tokens of them. */
 struct tile {
 	int token, tokens, seq;
-	int pieces;           /* of the key axis */
-	int unit, slot, join; /* first of its units, partial slots, and joins; slot -1 where it is not cut */
+	int pieces;           /* pieces that the key axis is cut into */
+	int unit, slot, join; /* its first unit, first slot of partial results and first join; slot is -1 where the keys
+				 are not cut */
 };
 
-/* q heads side by side that use one K/V head. */
+/* Neighbouring q heads that use one K/V head. */
 struct run {
 	int head, heads, kv;
 };
 
 struct attn_scratch {
-	struct tile *tiles; /* (max_tokens + 1) the last one ends the units */
+	struct tile *tiles; /* (max_tokens + 1) the last one marks the end of the units */
 	struct run *runs;   /* (max_heads) */
-	float *scores;      /* (threads, 6, 256), then what attention() packs into */
+	float *scores;      /* (threads, 6, 256), then what the kernel packs keys and values into */
 	float *stack;       /* (threads, ATTN_JOBS, 6, depth, state) */
 	float *partial;     /* (slots, ATTN_JOBS, 6, state) */
-	size_t work;        /* floats of scores and packed, one thread's */
+	size_t work;        /* floats of one thread's scores and packed keys and values */
 	int depth, slots;
 	size_t state, bytes; /* floats of the longest head's state; bytes of the last three arrays */
 };
@@ -74,10 +75,10 @@ struct attn_units {
 	char *out;
 	size_t out_elem;
 	int n_tiles, n_runs, group;  /* group: ranges of a piece */
-	int job_tokens, tile_tokens; /* tokens of a job; of a tile, up to ATTN_JOBS jobs */
+	int job_tokens, tile_tokens; /* tokens of a job, and of a tile (up to ATTN_JOBS jobs) */
 };
 
-/* Heads that share K and V make a run of up to 6, long ones are halved evenly. */
+/* Heads that share K and V make a run of up to 6; longer ones are split evenly. */
 static void plan_runs(struct attn_units *u, struct run *runs)
 {
 	const int32_t *kv = u->shape->kv_of_head;
@@ -95,7 +96,7 @@ static void plan_runs(struct attn_units *u, struct run *runs)
 	u->job_tokens = ATTN_ROWS / most;
 }
 
-/* Large tiles read keys seldom; there must be enough of them for the workers. */
+/* Large tiles read each key less often, but there must be enough tiles for all workers. */
 static void plan_tile_size(struct attn_units *u)
 {
 	int jobs = div_up(u->s->head->n_tokens, u->job_tokens) * u->n_runs;
@@ -104,7 +105,7 @@ static void plan_tile_size(struct attn_units *u)
 	u->tile_tokens = u->job_tokens * max_int(1, min_int(ATTN_JOBS, per));
 }
 
-/* Ranges of keys that the last token of a tile sees. */
+/* Counts the ranges of keys that the last token of a tile attends to. */
 static int ranges_of(const struct attn_units *u, const struct tile *t)
 {
 	return div_up(u->s->pos[t->token + t->tokens - 1] + 1, RANGE);
@@ -130,8 +131,8 @@ static int64_t plan_tiles(struct attn_units *u, struct tile *tiles)
 	return total;
 }
 
-/* Cuts the key axis so that about four pieces a worker come out, and at most 8 slots a worker are used: a
- * tile of several pieces has more than `group` ranges. Returns the joins. */
+/* Cuts the key axis into about four pieces a worker, using at most 8 slots a worker: a tile of several pieces has more
+ * than `group` ranges. Returns the number of joins. */
 static int plan_pieces(struct attn_units *u, struct attn_scratch *a, int64_t total)
 {
 	int threads = pool_threads(u->cpu->pool), unit = 0, slot = 0, join = 0;
@@ -155,7 +156,7 @@ static int plan_pieces(struct attn_units *u, struct attn_scratch *a, int64_t tot
 	return join;
 }
 
-/* Job `no` of one tile and one run of heads. */
+/* Makes job `no` of one tile and one run of heads. */
 static struct attn_job job_of(const struct attn_units *u, const struct tile *t, const struct run *run, int no,
 			      int worker)
 {
@@ -197,7 +198,7 @@ static void attn_unit(void *arg, int unit, int worker)
 	struct attn_job j[ATTN_JOBS];
 	int run, piece;
 
-	while (end - t > 1) { /* the last tile that starts at or before this unit */
+	while (end - t > 1) { /* finds the last tile that starts at or before this unit */
 		const struct tile *mid = t + (end - t) / 2;
 		if (mid->unit <= unit)
 			t = mid;

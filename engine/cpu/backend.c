@@ -104,7 +104,7 @@ static void run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *ar
 	fn(arg);
 }
 
-/* There is no step to run; the thread that asks is the one that will run them all, as worker 0. */
+/* The CPU has no warm-up steps. The calling thread will run all steps as worker 0, so it is pinned here. */
 static bool warm(struct backend *b, int i, struct step *s)
 {
 	(void)i, (void)s;
@@ -150,7 +150,7 @@ static bool has_vnni(void)
 #endif
 }
 
-/* Early machines with AVX-512 have no byte products there: AVX2's do. */
+/* Early machines with AVX-512 lack its byte products (VNNI): those of AVX2 are used instead. */
 static void choose_int(struct cpu *c)
 {
 #ifdef __x86_64__
@@ -167,7 +167,7 @@ enum { TRY_ROWS = 12 };
 
 struct
 try {
-	void (*linear)(const struct linear_job *job);
+	kernel_linear *linear;
 	struct linear_job job;
 	uint64_t best;
 };
@@ -183,8 +183,8 @@ static void try_linear(void *arg, int unit, int worker)
 	t->best = time < t->best ? time : t->best;
 }
 
-/* Some machines do the bf16 product at half the rate of two f32 ones. Both give the same bits, so time
- * decides. */
+/* On some machines a bf16 product takes twice as long as two f32 ones. Both give the same bits, so the faster one by
+ * measurement is used. */
 static bool dot_is_fast(struct cpu *c)
 {
 	static const struct segment seg = {.cols = SEGMENT, .units = SEGMENT / 2};

@@ -1,4 +1,4 @@
-/* embed.c - rows of the embedding table. */
+/* embed.c - looks up rows of the embedding table. */
 #include "engine/cpu/cpu.h"
 
 #include <string.h>

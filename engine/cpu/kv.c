@@ -1,4 +1,4 @@
-/* kv.c - the paged cache: how its blocks lie, and rope, which fills it. */
+/* kv.c - the paged KV cache: the layout of its blocks, and rope_store, which fills it. */
 #include "engine/cpu/cpu.h"
 
 #include "engine/step.h"
@@ -52,7 +52,7 @@ struct store_job {
 	const struct step *s;
 };
 
-/* Numbers as the cache holds them: t, and for int8 their scale behind the head's. */
+/* Converts n numbers to the cache's type into t. For int8 their scale goes behind the head's numbers. */
 static void to_cache(const struct store_job *j, void *t, const float *x, int n, char *head, size_t numbers, size_t at)
 {
 	if (j->kv->type == DT_I8)
@@ -61,7 +61,7 @@ static void to_cache(const struct store_job *j, void *t, const float *x, int n, 
 		j->k->convert(t, x, n, j->kv->type);
 }
 
-/* One K head to its column of a block, one V head to its row. */
+/* Stores one K head as a column of its block and one V head as a row. */
 static void store_head(const struct store_job *j, const float *k, const float *v, int head, int slot)
 {
 	const struct kv_shape *kv = j->kv;

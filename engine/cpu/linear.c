@@ -1,4 +1,4 @@
-/* linear.c - how products are cut into units of work. */
+/* linear.c - how matrix products are cut into units of work. */
 #include "engine/cpu/cpu.h"
 
 struct pack_units {
@@ -20,7 +20,7 @@ static void pack_unit(void *arg, int tile, int worker)
 	u->k->pack_x[u->form](&j);
 }
 
-/* Activations of all rows to the form that the weight's kernel reads; a few rows are not worth waking the
+/* Packs the activations of all rows into the form that the weight's kernel reads. A few rows are not worth waking the
  * workers. */
 static void pack_rows(struct cpu *cpu, const struct cpu_weight *w, const struct tensor *x, struct tiles tiles)
 {
@@ -46,8 +46,8 @@ struct linear_units {
 	const struct cpu *cpu;
 	const struct cpu_weight *w;
 	struct linear_job job; /* of panel 0 */
-	int panels, group;     /* panels of the weight, of a unit */
-	int units, per;        /* units that go through all panels; tiles of a unit */
+	int panels, group;     /* panels of the weight; panels of a unit */
+	int units, per;        /* units that cover all panels; tiles of a unit */
 };
 
 static void linear_unit(void *arg, int unit, int worker)
@@ -68,9 +68,9 @@ static void linear_unit(void *arg, int unit, int worker)
 	(u->w->form == X_DOT ? k->linear_dot : k->linear[u->w->pack])(&j);
 }
 
-enum { GROUP_FROM = 8 /* tiles: few rows stay in the cache while panel after panel streams in */ };
+enum { GROUP_FROM = 8 /* tiles: the activations of few rows stay in the cache while panel after panel streams in */ };
 
-/* Units are one panel or a few; where these are too few for the workers, rows are cut as well. */
+/* A unit is one panel or a few. Where that makes too few units for the workers, rows are cut as well. */
 void cpu_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *weight, const float *bias)
 {
 	const struct cpu_weight *w = (const struct cpu_weight *)weight;

@@ -1,5 +1,6 @@
-/* memory.c - pages: huge where the kernel gives them, zeroed, touched before anybody says ready. A core dump leaves
- * them out: weights and KV cache would make it tens of gigabytes, and hold what clients said. */
+/* memory.c - memory in pages: huge ones where the kernel has them, zeroed, and touched before the daemon is ready. Core
+ * dumps leave them out: weights and KV cache would make a dump tens of gigabytes large, and it would hold what clients
+ * sent. */
 #include "engine/cpu/cpu.h"
 
 #include <errno.h>
@@ -30,14 +31,14 @@ size_t cpu_pages_bytes(size_t bytes)
 	return round_up(bytes, PAGE);
 }
 
-/* Both are only wishes. */
+/* Both are hints only. */
 static void advise(char *p, size_t bytes)
 {
 	madvise(p, bytes, MADV_HUGEPAGE);
 	madvise(p, bytes, MADV_DONTDUMP);
 }
 
-/* Maps a little more and gives the edges back, so that large blocks start on a huge page. */
+/* Maps a little more and unmaps the edges, so that large blocks start on a huge page. */
 static char *map(size_t bytes)
 {
 	size_t edge = bytes >= HUGE ? HUGE : 0, before;

@@ -10,7 +10,7 @@
 #include <xmmintrin.h>
 #endif
 
-/* A worker's run of units: others may take from it too. */
+/* A worker's own run of units. Other workers may take from it, too. */
 struct share {
 	_Atomic int next;
 	int end;
@@ -30,11 +30,11 @@ struct pool {
 	void *arg;
 	struct worker *workers;                             /* (threads) */
 	struct share *shares;                               /* (threads) */
-	_Atomic uint32_t go __attribute__((aligned(64)));   /* one higher for each run */
-	_Atomic uint32_t done __attribute__((aligned(64))); /* workers that finished, over all runs */
+	_Atomic uint32_t go __attribute__((aligned(64)));   /* incremented for each run */
+	_Atomic uint32_t done __attribute__((aligned(64))); /* counts workers that finished, over all runs */
 };
 
-/* Sets FTZ and DAZ; returns what was there. Elsewhere than on x86 the portable kernels do it by themselves.
+/* Sets FTZ and DAZ; returns the earlier setting. On other machines than x86 the portable kernels flush by themselves.
  */
 static unsigned flush_on(void)
 {
@@ -166,7 +166,7 @@ struct each {
 	void *arg;
 };
 
-/* The next unit of one share, or -1. */
+/* Takes the next unit of one share; -1 when none is left. */
 static int take(struct share *s)
 {
 	int unit;

@@ -1,4 +1,4 @@
-/* rows.c - how operations on one row at a time are cut into units of work: norm, silu, chosen rows. */
+/* rows.c - operations on one row at a time: norm, silu, and selecting rows. */
 #include "engine/cpu/cpu.h"
 
 #include <string.h>
@@ -39,7 +39,7 @@ struct silu_job {
 	const struct cpu_kernels *k;
 	struct tensor *out;
 	const float *gate_up;
-	int pieces; /* of a row */
+	int pieces; /* pieces of a row */
 };
 
 static void silu_unit(void *arg, int unit, int worker)

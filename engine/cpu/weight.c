@@ -1,10 +1,11 @@
-/* weight.c - packing: panels of 32 outputs, K in pairs, cut where the sums are cut. */
+/* weight.c - packs weights: panels of 32 outputs, K in pairs or groups, cut where the sums are cut. */
 #include "engine/cpu/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Segments of one leaf of `cols` columns: merges as a binary counter makes them, then what is left over. */
+/* Cuts one leaf of `cols` columns into segments. Each segment merges older sums as a binary counter carries; the last
+ * one merges what is left. */
 static int leaf_segments(struct segment *seg, int unit, int col, int cols)
 {
 	int n = max_int(1, div_up(cols, SEGMENT)), depth = 0;
@@ -22,7 +23,7 @@ static int leaf_segments(struct segment *seg, int unit, int col, int cols)
 	return n;
 }
 
-/* Leaves of a part are a power of two: their counter leaves nothing over. */
+/* A part has a power of two of leaves, so its counter leaves nothing over. */
 static int part_segments(struct segment *seg, int unit, const struct split *k, const struct part *part, int no,
 			 int first_col)
 {
@@ -55,7 +56,7 @@ static void plan_segments(struct cpu_weight *w)
 	}
 }
 
-/* Room for the largest step's activations, packed. */
+/* Makes room for the packed activations of the largest step. */
 static void reserve_x(struct cpu *c, size_t row)
 {
 	size_t tokens = (size_t)c->how.max_tokens;
@@ -159,9 +160,9 @@ static float plus_zero(float f)
 	return u & 0x7f800000 ? f : 0;
 }
 
-enum { ROW_AHEAD = 64 /* units: a row takes a few bytes of each, and where it leaves a page nothing asks in time */ };
+enum { ROW_AHEAD = 64 /* units: a row needs a few bytes of each, so hardware prefetching stops at every page */ };
 
-/* One row's columns of a segment, from its first unit on. */
+/* Reads one row's columns of a segment, from its first unit on. */
 static void bf16_row(const char *unit, int lane, int cols, float *out)
 {
 	const uint32_t *pair = (const uint32_t *)unit + lane;

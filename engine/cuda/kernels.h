@@ -67,22 +67,22 @@ struct attn_args {
 
 cudaError_t k_attention_decode(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_item *items,
 			       int n, int group /* largest run: 1 to ATTN_GROUP */);
-cudaError_t k_attention_prefill(cudaStream_t stream, enum k_type type, struct attn_args a,
-				const struct attn_tile *tiles, int n);
+typedef cudaError_t k_prefill(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_tile *tiles,
+			      int n);
+k_prefill k_attention_prefill;
 enum { ATTN_TILE = 128 /* rows of a prefill tile at most */ };
 /* The above may use over 48 KiB of shared memory; once before the first launch. */
 cudaError_t k_attention_init(void);
 /* k_attention_prefill() by Hopper's products: compute capability 9.0, a 16-bit cache. Its own init goes first, too. */
-cudaError_t k_attention_prefill_wgmma(cudaStream_t stream, enum k_type type, struct attn_args a,
-				      const struct attn_tile *tiles, int n);
+k_prefill k_attention_prefill_wgmma;
 cudaError_t k_attention_wgmma_init(void);
 
 /* ---- the simple operations ---- */
 /* Of ids -1-r, r < n_drawn, the word is drawn[r]; beyond it there is none. */
-cudaError_t k_embed(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn,
-		    int n_drawn, const void *table, int n, int cols, int ld, int rows, int first);
-cudaError_t k_embed_int8(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn,
-			 int n_drawn, const void *table, int n, int cols, int ld, int rows, int first);
+typedef cudaError_t k_embedding(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids,
+				const int32_t *drawn, int n_drawn, const void *table, int n, int cols, int ld, int rows,
+				int first);
+k_embedding k_embed, k_embed_int8;
 /* out: of `type`, which may be K_F32. */
 cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const float *delta, const float *w,
 		       const float *bias, bool centred, float eps, int rows, int cols);
@@ -107,10 +107,9 @@ cudaError_t k_from_int8(cudaStream_t stream, enum k_type type, void *out, const 
  * ---- */
 /* Of out: f32, 16-bit, or 16-bit (m, n/2) = silu of column 2i times column 2i + 1, without bias. */
 enum k_form { K_OUT_F32, K_OUT_16, K_OUT_SILU };
-cudaError_t k_linear_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
-			    const void *w, const float *bias, int m, int n, int k, int ld);
-cudaError_t k_linear_skinny_int8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
-				 const void *w, const float *bias, int m, int n, int k, int ld);
+typedef cudaError_t k_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
+			     const void *w, const float *bias, int m, int n, int k, int ld);
+k_skinny k_linear_skinny, k_linear_skinny_int8;
 /* The same bits for each row whatever m is: K in segments, combined as a binary counter does; out (parts, m, n), one
  * part for K_OUT_SILU. */
 struct k_segment {
@@ -119,12 +118,10 @@ struct k_segment {
 	int32_t part;      /* >= 0: the part that is complete then */
 };
 enum { K_MAX_SEGMENTS = 96 };
-cudaError_t k_linear_fixed(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
-			   const void *w, const float *bias, const struct k_segment *segments /* device */,
-			   int n_segments, int m, int n, int k, int ld);
-cudaError_t k_linear_fixed_int8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
-				const void *w, const float *bias, const struct k_segment *segments, int n_segments,
-				int m, int n, int k, int ld);
+typedef cudaError_t k_fixed(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
+			    const void *w, const float *bias, const struct k_segment *segments /* device */,
+			    int n_segments, int m, int n, int k, int ld);
+k_fixed k_linear_fixed, k_linear_fixed_int8;
 cudaError_t k_linear_init(void);
 
 /* out (n) = inputs, combined on a stack: input j is pushed, then merges[j] times the top two become one; plus +0. At

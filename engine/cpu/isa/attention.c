@@ -1,6 +1,6 @@
-/* attention.c - one tile of (token, head) rows over the keys of one K/V head. The unit of the sums is an
- * absolute range of 256 keys; ranges combine as a binary counter, so that any cut at a multiple of a power of
- * two gives the same bits. */
+/* attention.c - attention of one tile of (token, head) rows over the keys of one K/V head. Sums are made per absolute
+ * range of 256 keys, and ranges combine as a binary counter, so that any cut of the keys at a multiple of a power of
+ * two ranges gives the same bits. */
 #include "engine/cpu/isa/inside.h"
 
 static float *row_stack(const struct attn_job *job, int row)
@@ -29,7 +29,7 @@ static void finish(void *out, enum dtype type, const float *state, int head_dim)
 		v_store_as(out, (size_t)d, v_mul(v_load(state + STATE_HEAD + d), r), head_dim - d, type);
 }
 
-/* Where keys [key, key + 16) of dimension 0 lie; dimensions are block_size apart. */
+/* Returns where keys [key, key + 16) of dimension 0 lie. Dimensions are block_size numbers apart. */
 INLINE const char *k_lanes(const struct attn_job *job, int key, size_t size)
 {
 	const char *block = job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes;
@@ -42,7 +42,7 @@ INLINE size_t elem_size(enum dtype type)
 	return type == DT_F32 ? 4 : type == DT_I8 ? 1 : 2;
 }
 
-/* Keys and values of a range made f32 and put side by side, for many rows: keys (4, head_dim, 64). */
+/* For many rows the keys and values of a range are converted to f32 and put side by side: keys (4, head_dim, 64). */
 enum { PACKED = DT_COUNT, STRIP = 64 };
 
 INLINE size_t strip_at(const struct attn_job *job, int key)
@@ -50,7 +50,7 @@ INLINE size_t strip_at(const struct attn_job *job, int key)
 	return (size_t)(key / STRIP * STRIP) * (size_t)job->head_dim + (size_t)(key % STRIP);
 }
 
-/* A row alone takes twice the columns: a chain's latency needs as many sums as that. */
+/* A single row takes twice the columns: it needs as many independent sums to hide the latency of a chain. */
 #define COLS_OF(rows) (TILE_COLS * (rows == 1 ? 2 : 1))
 enum { MAX_COLS = 2 * TILE_COLS };
 
@@ -59,14 +59,13 @@ INLINE v16 load_key(enum dtype type, const char *p)
 	return v_load_as(p, type == (enum dtype)PACKED ? DT_F32 : type);
 }
 
-/* What a few rows read next is asked for in time: blocks lie apart, where no machine looks ahead by itself.
- */
+/* Few rows prefetch what they read next: blocks lie apart, so hardware prefetching does not help. */
 INLINE bool looks_ahead(enum dtype type, int rows)
 {
 	return type != (enum dtype)PACKED && rows <= 2;
 }
 
-/* Scores of 16 * cols keys for some rows. */
+/* Scores of 16 * cols keys for `rows` rows. */
 INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row, int key, int at)
 {
 	const bool packed = type == (enum dtype)PACKED, look = looks_ahead(type, rows);
@@ -100,13 +99,13 @@ INLINE void score_tile(enum dtype type, int rows, int cols, const struct attn_jo
 		v_store(job->scores + (row + r) * RANGE + at + 16 * c, v_mul(s[r][c], v_set1(job->scale)));
 }
 
-/* Where values of a key's block lie, of dimension d. */
+/* Returns where the values, from dimension d on, of key's block lie. */
 INLINE const char *v_block(const struct attn_job *job, int key, int d, size_t size)
 {
 	return job->pool + (size_t)job->blocks[key / job->block_size] * job->block_bytes + job->v_at + (size_t)d * size;
 }
 
-/* Values of keys [from, to) of the range, weighted, onto o; 16 * cols dimensions from d. */
+/* Adds the weighted values of keys [from, to) of the range to o: 16 * cols dimensions from d on. */
 INLINE void value_tile(enum dtype type, int rows, int cols, const struct attn_job *job, int row, float *const *o, int d,
 		       int range, int from, int to)
 {
@@ -195,13 +194,13 @@ static values_fn *const values_of[PACKED + 1][TILE_ROWS] = {[DT_F32] = {TILE_LIS
 							    [PACKED] = {TILE_LIST(values, packed)},
 							    [DT_BF16] = {TILE_LIST(values, bf16)}};
 
-/* Keys of the range that this row sees. */
+/* Counts the keys of the range that this row attends to. */
 INLINE int keys_in(const struct attn_job *job, int row, int range)
 {
 	return min_int(job->keys[row] - range * RANGE, RANGE);
 }
 
-/* Turns n scores into weights; m and l go to the state. Lanes beyond the last key add a +0 to l. */
+/* Turns n scores into weights; m and l go to the state. Lanes beyond the last key add +0 to l. */
 static void weights(float *p, int n, float *state)
 {
 	const v16 low = v_set1(-__builtin_inff());
@@ -219,14 +218,14 @@ static void weights(float *p, int n, float *state)
 	state[1] = v_sum(l);
 }
 
-/* Weights of int8 values take the values' scales along. */
+/* For int8 values the weights include the values' scales. */
 static void scale_weights(float *p, const float *v_scale, int n)
 {
 	for (int i = 0; i < n; i += 16)
 		v_store(p + i, v_mul(v_load(p + i), v_load(v_scale + i)));
 }
 
-/* m, l, o of one range for rows [row, job->rows), into the top of their stacks. */
+/* Computes m, l and o of one range for rows [row, job->rows) into the top of their stacks. */
 static void run_range(const struct attn_job *job, int row, int range, float *const *top)
 {
 	int least = keys_in(job, row, range), most = keys_in(job, job->rows - 1, range);
@@ -247,12 +246,14 @@ static void run_range(const struct attn_job *job, int row, int range, float *con
 		n = min_int(TILE_ROWS, job->rows - r);
 		values_of[type][n - 1](job, r, top, range, 0, least);
 	}
-	for (int r = row; r < job->rows; r++) /* what only later tokens see: the chain goes on, row by row */
+	/* Keys that only later tokens attend to: the chain continues row by row. */
+	for (int r = row; r < job->rows; r++)
 		if (keys_in(job, r, range) > least)
 			values_of[type][0](job, r, top, range, least, keys_in(job, r, range));
 }
 
-/* The counter's merges after its i-th digit (from 1); all that is left after the last one. */
+/* Merges as the counter does after its i-th digit (from 1); after the last one merges all that is left. Returns the new
+ * depth. */
 static int merge(float *stack, size_t state, int depth, int i, bool last, int head_dim)
 {
 	int merges = last ? depth - 1 : __builtin_ctz((unsigned)i);
@@ -264,7 +265,7 @@ static int merge(float *stack, size_t state, int depth, int i, bool last, int he
 	return depth;
 }
 
-/* One more range for the rows that see keys of it. */
+/* Adds one more range for the rows that attend to keys of it. */
 static void add_range(struct attn_job *job, int range)
 {
 	const size_t state = attn_state(job->head_dim);
@@ -304,8 +305,7 @@ INLINE void pack_as(enum dtype type, const struct attn_job *job, float *k, float
 	}
 }
 
-/* Asks the second cache for piece i of n of what a range's packing will read: that is too much to wait for.
- */
+/* Prefetches slice i of n of the next range's keys and values into L2; on demand they would stall the packing. */
 static void ask_ahead(const struct attn_job *job, int range, size_t i, size_t n)
 {
 	const size_t all = (size_t)job->block_size * elem_size(job->type), k_lines = (size_t)job->head_dim * all / 64,
@@ -333,7 +333,7 @@ static void pack_range(const struct attn_job *job, float *k, float *v, int range
 		pack_as(DT_I8, job, k, v, range, n);
 }
 
-/* Scales of an int8 head's tokens follow its numbers inside each block. */
+/* In an int8 cache the scales of a head's tokens follow its numbers inside each block. */
 static void take_scales(const struct attn_job *job, float *k, float *v, int range, int n)
 {
 	const size_t block = (size_t)job->block_size, dim = (size_t)job->head_dim;
@@ -346,7 +346,7 @@ static void take_scales(const struct attn_job *job, float *k, float *v, int rang
 	}
 }
 
-enum { PACK_FROM = 3 /* jobs: what the packing costs comes back */ };
+enum { PACK_FROM = 3 /* jobs from which packing pays off */ };
 
 void ISA_NAME(attention)(struct attn_job *jobs, int n, float *packed)
 {

@@ -1,23 +1,23 @@
-/* blocks.h - the order in which a few panels' product runs: blocks of tiles; for each segment, panel by
- * panel, chunks that the first cache holds; every tile takes its turn at a chunk. So activations of a block's
- * segment stay in the second cache and weights in the first one. Sums wait on a stack in memory. */
+/* blocks.h - the loop order of a product over a few panels: blocks of tiles; for each segment, panel by panel, chunks
+ * that fit L1; every tile in turn at each chunk. So the activations of a block's segment stay in L2 and the weights in
+ * L1. Partial sums wait on a stack in memory. */
 #ifndef ENGINE_CPU_ISA_BLOCKS_H
 #define ENGINE_CPU_ISA_BLOCKS_H
 
 #include "engine/cpu/isa/inside.h"
 
-/* One tile, one chunk of a segment. */
+/* One tile times one chunk of a segment. */
 struct step_of {
 	const struct linear_job *job;
 	const struct segment *seg;
 	const char *x, *w;
-	const char *ahead; /* weights to prefetch, `lines` cache lines a unit */
-	size_t x_ahead;    /* from a unit of activations to the same one of the next tile */
+	const char *ahead; /* the weights to prefetch, `lines` cache lines for each unit */
+	size_t x_ahead;    /* bytes from a unit of activations to the same unit of the next tile */
 	int units;
 	bool begin, end; /* of the segment */
 	int lines, row, depth;
-	int col, cols; /* of the job's outputs: where the panel starts, how many it has */
-	float *stack;  /* this tile's; a level is LEVEL floats further */
+	int col, cols; /* of the job's outputs: the panel's first one and how many it has */
+	float *stack;  /* this tile's; levels are LEVEL floats apart */
 };
 enum { LEVEL = JOB_PANELS * BLOCK_ROWS * PANEL };
 
@@ -25,8 +25,8 @@ struct sums {
 	v16 v[MAX_TILE_ROWS][2];
 };
 
-/* Prefetches the weights that come next into the second cache, on the first way through the columns, and the
- * next tile's activations into the first. */
+/* Prefetches the next weights into L2, during the first pass over the columns, and the next tile's activations into L1.
+ */
 INLINE void ahead(const struct step_of *t, int unit, int col, const void *x, int x_bytes)
 {
 	if (!col)
@@ -36,7 +36,7 @@ INLINE void ahead(const struct step_of *t, int unit, int col, const void *x, int
 		__builtin_prefetch((const char *)x + t->x_ahead + i, 0, 3);
 }
 
-/* +0, or what the segment's earlier chunks came to. */
+/* Starts at +0, or at the sums of the segment's earlier chunks. */
 INLINE void begin_chunk(int rows, int cols, struct sums *s, const struct step_of *t, int col)
 {
 	const float *waiting = t->stack + (size_t)t->depth * LEVEL + col;
@@ -69,15 +69,15 @@ INLINE void store_part(int rows, int cols, const struct sums *s, const struct st
 	}
 }
 
-/* How many older sums are added at the end of a segment, with `depth` of them waiting. */
+/* Returns how many older sums are added at the end of a segment while `depth` of them wait. */
 INLINE int merges_of(const struct segment *seg, int depth)
 {
 	(void)depth;
 	return seg->merges;
 }
 
-/* The chunk's sums onto the stack; at the end of the segment after the merges that its place in the tree asks
- * for. */
+/* Puts the chunk's sums onto the stack; at the end of the segment first does the merges that its place in the tree
+ * requires. */
 INLINE void end_chunk(int rows, int cols, struct sums *s, const struct step_of *t, int col)
 {
 	int depth = t->depth;
@@ -97,19 +97,19 @@ INLINE void end_chunk(int rows, int cols, struct sums *s, const struct step_of *
 
 typedef void tile_fn(const struct step_of *t);
 
-/* What is asked of one kind of product. expand (may be NULL) writes a chunk in the form that `wide`
- * multiplies fastest, where several tiles use it. */
+/* One kind of product. `expand` (may be NULL) writes a chunk in the form that `wide` multiplies fastest, for chunks
+ * that several tiles use. */
 struct kind {
 	tile_fn *const *tile, *const *wide; /* by rows */
 	void (*expand)(char *out, const char *w, int units);
 	size_t w_unit;
-	int chunk; /* units; CHUNK_BYTES at most in the form that is multiplied */
+	int chunk; /* units; at most CHUNK_BYTES in the form that is multiplied */
 	enum x_form form;
 };
 
 enum { EXPAND_FROM = 3 };
 
-/* Where a block is: a segment of a panel, and the weights that come after it. */
+/* Where a block stands: a segment of a panel, and the weights that come next. */
 struct place {
 	const struct segment *seg;
 	int first, end, depth, panel;

@@ -1,13 +1,13 @@
-/* kernels.h - what each instruction set offers to the CPU backend: plain loops, no threads, no checks, no
- * allocation. Call them only inside the pool, where MXCSR is set. */
+/* kernels.h - what each instruction set offers to the CPU backend: plain loops without threads, checks or allocation.
+ * Call them only inside the pool, where MXCSR is set. */
 #ifndef ENGINE_CPU_ISA_KERNELS_H
 #define ENGINE_CPU_ISA_KERNELS_H
 
 #include "engine/backend/backend.h"
 
 enum { PANEL = 32, SEGMENT = 512, GROUP = 32, STACK_DEPTH = 12, MAX_TILE_ROWS = 12 };
-/* Of a product's order: rows that share a segment's activations in the second cache, panels that do, bytes of
- * weights that each tile in turn finds in the first one. */
+/* Loop order of a product: BLOCK_ROWS rows share a segment's activations in L2, JOB_PANELS panels use them, and every
+ * tile in turn finds CHUNK_BYTES of weights in L1. */
 enum { BLOCK_ROWS = 192, JOB_PANELS = 2, CHUNK_BYTES = 18432 };
 
 /* How a panel of 32 outputs lies in memory. Plain ones are made of K pairs, quantised ones of groups of 32
@@ -45,18 +45,17 @@ static inline bool pack_is_int(enum pack pack)
 	return pack >= PACK_INT8;
 }
 
-/* Segments of the owned K axis in order, with the tree written as a stack machine: run the chain; `merges`
- * times take the older sum off the stack and add; then push, or, at the end of a part, store. An empty leaf
- * is a segment without columns. */
+/* Segments of the owned K axis in order, with the summation tree written as a stack machine: run the chain; `merges`
+ * times pop the older sum and add it; then push, or at the end of a part store. An empty leaf is a segment without
+ * columns. */
 struct segment {
 	int32_t col, cols; /* first owned column */
-	int32_t at, units; /* pairs or groups: before this segment, of it (the last may be filled up with
-			      zeros) */
+	int32_t at, units; /* pairs or groups: before this segment, and of it (the last one is padded with zeros) */
 	uint8_t merges;
 	int8_t part; /* >= 0: store as this part */
 };
 
-/* Tiles of n rows: as few as can be, of nearly equal height. */
+/* Splits rows into as few tiles as possible, of nearly equal height. */
 struct tiles {
 	int rows, count;
 };
@@ -64,14 +63,14 @@ static inline struct tiles tiles_of(int rows, int tile_rows)
 {
 	return (struct tiles){rows, div_up(rows, tile_rows)};
 }
-static inline int tile_row(struct tiles t, int tile) /* the first row of a tile; t.rows for the last one's end */
+static inline int tile_row(struct tiles t, int tile) /* the first row of a tile; for tile == t.count, t.rows */
 {
 	int extra = t.rows % t.count;
 
 	return t.rows / t.count * tile + min_int(tile, extra);
 }
 
-/* Where a tile's part of a segment starts. */
+/* Returns the offset, in bytes, of a tile's part of a segment. */
 static inline size_t x_place(const struct segment *s, enum x_form form, int all_rows, int row)
 {
 	return ((size_t)s->at * (size_t)all_rows + (size_t)row * (size_t)s->units) * x_unit(form);
@@ -88,35 +87,35 @@ struct linear_job {
 	float *out;                     /* (parts, rows, N), at the first panel's first column */
 	size_t out_stride, part_stride; /* elements */
 	const float *bias;              /* at the first panel's first column, or NULL */
-	int cols;                       /* of out: <= JOB_PANELS * 32 */
+	int cols;                       /* of out: at most JOB_PANELS * 32 */
 	char *scratch;                  /* linear_scratch() bytes, of this worker */
 };
 
-/* A chunk of weights, then the stacks of a block of rows; whole huge pages. */
+/* Bytes of scratch: a chunk of weights, then the stacks of a block of rows, in whole huge pages. */
 static inline size_t linear_scratch(void)
 {
 	return round_up(CHUNK_BYTES + (size_t)STACK_DEPTH * JOB_PANELS * BLOCK_ROWS * PANEL * sizeof(float), 2 << 20);
 }
 
-/* One tile of activations to its packed form. */
+/* Packs one tile of activations. */
 struct pack_job {
 	const struct segment *seg;
 	int n_seg;
 	const char *x;   /* (rows, cols) of type */
 	size_t x_stride; /* bytes */
 	enum dtype type;
-	int all, row, rows; /* rows of x; those of the tile */
-	int offset;         /* of the weights, 128 or 8 */
+	int all, row, rows; /* rows of x; first row and rows of the tile */
+	int offset;         /* of the weights: 128 or 8 */
 	char *out;
 };
 
-/* Rows of weights to one panel: lanes [lane, lane + rows). */
+/* Packs rows of weights into lanes [lane, lane + rows) of one panel. */
 struct weight_job {
 	const struct segment *seg;
 	int n_seg;
 	enum pack pack;
 	enum dtype stored;
-	const char *src; /* (rows, cols) of stored, rows ld bytes apart */
+	const char *src; /* (rows, cols) of type `stored`, rows ld bytes apart */
 	size_t ld;
 	char *panel;
 	int lane, rows;
@@ -135,64 +134,84 @@ struct norm_job {
 
 enum { RANGE = 256, ATTN_ROWS = 6, ATTN_JOBS = 32, STATE_HEAD = 16 };
 
-/* Up to 6 (token, head) rows of one sequence that use the same K/V head. Rows ascend by the keys they see. */
+/* Up to 6 (token, head) rows of one sequence that use the same K/V head, in ascending order of the keys they attend to.
+ */
 struct attn_job {
 	const float *q[ATTN_ROWS]; /* (head_dim) each */
-	int keys[ATTN_ROWS];       /* how many each sees */
+	int keys[ATTN_ROWS];       /* number of keys that each attends to */
 	int rows;
-	int waiting[ATTN_ROWS]; /* states on each row's stack: 0 at the start */
+	int waiting[ATTN_ROWS]; /* states on each row's stack; 0 at the start */
 	int first, end;         /* ranges of this piece; `first` is a multiple of a power of two >= end - first */
-	const int32_t *blocks;  /* of the sequence */
+	const int32_t *blocks;  /* block table of the sequence */
 	const char *pool;
-	size_t block_bytes, k_at, v_at; /* of this K/V head inside a block */
+	size_t block_bytes, k_at, v_at; /* offsets of this K/V head inside a block */
 	int block_size, head_dim;
 	enum dtype type;
 	float scale;
 	float *scores; /* (6, 256) */
 	float *stack;  /* (6, depth, state) */
 	int depth;
-	void *out[ATTN_ROWS]; /* (head_dim) of out_type: where the piece is the whole row */
+	void *out[ATTN_ROWS]; /* (head_dim) of out_type, where the piece is the whole row */
 	enum dtype out_type;
-	float *partial; /* (6, state), or NULL: finish into out */
-	/* of the range at hand, set inside: */
-	const float *k, *v; /* (4, head_dim, 64) and (256, head_dim rounded up to 16), or NULL: in the blocks */
-	const float *k_scale, *v_scale; /* (256) of an int8 cache */
+	float *partial; /* (6, state) for the results of a piece; NULL: finish into out */
+	/* of the current range, set by the kernel: */
+	const float *k, *v; /* (4, head_dim, 64) and (256, head_dim rounded up to 16), or NULL: read from the blocks */
+	const float *k_scale, *v_scale; /* (256) scales of an int8 cache */
 };
 
-/* Floats that attention() packs keys and values of a range into. */
+/* Floats that attention() needs to pack keys and values of a range. */
 static inline size_t attn_packed(int head_dim)
 {
 	return 2 * RANGE * round_up((size_t)head_dim, 16);
 }
 
-/* A state is m, l, padding to 16 floats, then o (head_dim rounded up to 16). */
+/* Floats of a state: m, l, padding to 16, then o (head_dim rounded up to 16). */
 static inline size_t attn_state(int head_dim)
 {
 	return STATE_HEAD + round_up((size_t)head_dim, 16);
 }
 
+/* ---- the kernels: one type each; inside.h declares them for this instruction set ---- */
+/* Multiplies the panels of `cols` outputs with tiles [first, end). */
+typedef void kernel_linear(const struct linear_job *job);
+/* Packs activations into the form that a product reads. */
+typedef void kernel_pack_x(const struct pack_job *job);
+/* Packs rows of weights into their panel. It runs on any thread, with any MXCSR. */
+typedef void kernel_pack_w(const struct weight_job *job);
+/* Converts n numbers x to integers q in [-127, 127] times *scale, by the rule of pack_x for groups. q has room for
+ * whole vectors of 16. */
+typedef void kernel_quantise(int8_t *q, float *scale, const float *x, int n);
+/* One row: x += delta, then out = norm(x). */
+typedef void kernel_norm(const struct norm_job *job);
+/* Rotates x[i] with x[i + half], in place; cos and sin have `half` numbers. */
+typedef void kernel_rope(float *x, const float *cos, const float *sin, int half);
+/* Converts n numbers x to `type` (f32, bf16 or f16). */
+typedef void kernel_convert(void *out, const float *x, int n, enum dtype type);
+/* Ranges [first, end), the same for all n <= ATTN_JOBS jobs, which share blocks and K/V head and are in ascending order
+ * of the keys they attend to. A row without keys there leaves its partial alone. packed: attn_packed() floats of
+ * scratch. */
+typedef void kernel_attention(struct attn_job *jobs, int n, float *packed);
+/* Combines row r's pieces partial[i * pitch], i < pieces(r), in order into out[r]. group: ranges of a piece. */
+typedef void kernel_attention_join(const struct attn_job *job, size_t pitch, int group);
+/* out[at...at+n), of `type`, = silu(gate) * up. */
+typedef void kernel_silu_mul(void *out, size_t at, const float *gate, const float *up, int n, enum dtype type);
+typedef void kernel_exp(float *out, const float *x, int n);
+
 struct cpu_kernels {
 	const char *name;
-	int tile_rows[PACK_COUNT], dot_rows;
-	void (*linear[PACK_COUNT])(const struct linear_job *job);
-	void (*linear_dot)(const struct linear_job *job); /* PACK_BF16 times X_DOT; NULL: no such instruction */
-	void (*pack_x[3])(const struct pack_job *job);    /* by enum x_form */
-	void (*pack_w)(const struct weight_job *job);     /* on any thread whose MXCSR is as it came */
-	/* n numbers as integers in [-127, 127] times *scale: the rule of pack_x for groups. */
-	void (*quantise)(int8_t *q, float *scale, const float *x, int n);
-	void (*norm)(const struct norm_job *job);
-	void (*rope)(float *x, const float *cos, const float *sin, int half);
-	void (*convert)(void *out, const float *x, int n, enum dtype type);
-	/* Ranges [first, end), the same for the n <= ATTN_JOBS jobs, which share blocks and K/V head and
-	 * ascend by the keys they see; a row without keys there leaves its partial alone. packed:
-	 * attn_packed() floats.
-	 */
-	void (*attention)(struct attn_job *jobs, int n, float *packed);
-	/* Combines row r's pieces: partial[i * pitch] for i < pieces(r), in order, into out[r]. `group`:
-	 * ranges of a piece. */
-	void (*attention_join)(const struct attn_job *job, size_t pitch, int group);
-	void (*silu_mul)(void *out, size_t at, const float *gate, const float *up, int n, enum dtype type);
-	void (*exp)(float *out, const float *x, int n);
+	int tile_rows[PACK_COUNT], dot_rows; /* rows of a tile at most */
+	kernel_linear *linear[PACK_COUNT];
+	kernel_linear *linear_dot; /* PACK_BF16 times X_DOT; NULL: the machine has no such instruction */
+	kernel_pack_x *pack_x[3];  /* by enum x_form */
+	kernel_pack_w *pack_w;
+	kernel_quantise *quantise;
+	kernel_norm *norm;
+	kernel_rope *rope;
+	kernel_convert *convert;
+	kernel_attention *attention;
+	kernel_attention_join *attention_join;
+	kernel_silu_mul *silu_mul;
+	kernel_exp *exp;
 };
 
 extern const struct cpu_kernels cpu_kernels_portable;

@@ -1,8 +1,8 @@
-/* linear.c - products with f32, bf16 and f16 weights: a tile of rows times a panel. Lanes are outputs, so
- * that the chain over K is the same for every tile shape. */
+/* linear.c - products with f32, bf16 and f16 weights: a tile of rows times a panel. Lanes are outputs, so the chain
+ * over K is the same for every tile shape. */
 #include "engine/cpu/isa/blocks.h"
 
-/* 16 outputs of column 2i + odd of the pair at w. */
+/* Loads 16 outputs' weights of column 2i + odd from the pair at w. */
 INLINE v16 load_w(enum pack pack, const char *w, int col, int odd)
 {
 	const uint16_t *pairs = (const uint16_t *)w + 2 * col;
@@ -14,7 +14,7 @@ INLINE v16 load_w(enum pack pack, const char *w, int col, int odd)
 	return odd ? pair_odd(pairs) : pair_even(pairs);
 }
 
-/* Every row's sums += the pair at x times the pair at w: the odd column, then the even one. */
+/* Adds the pair at x times the pair at w to every row's sums: the odd column, then the even one. */
 INLINE void add_pair(enum pack pack, int rows, int cols, struct sums *s, const float *x, const char *w, int col)
 {
 	UNROLL for (int odd = 1; odd >= 0; odd--)
@@ -29,7 +29,7 @@ INLINE void add_pair(enum pack pack, int rows, int cols, struct sums *s, const f
 	}
 }
 
-/* The chains of one chunk. */
+/* Runs the chains of one chunk. */
 INLINE void run_tile(enum pack pack, int rows, int cols, const struct step_of *t)
 {
 	const size_t unit = pack == PACK_F32 ? 8 * PANEL : 4 * PANEL;

@@ -1,12 +1,13 @@
-/* pack.c - rows of a matrix to a panel: 32 rows and 32 columns at a time are turned over in registers; quantising then
- * goes along 32 outputs at once. Plain arithmetic: it rounds, and keeps subnormals, as the caller's thread does. */
+/* pack.c - packs rows of a matrix into a panel: blocks of 32 rows and 32 columns are transposed in registers, and
+ * quantising then runs along 32 outputs at once. It is plain arithmetic, which rounds and keeps subnormals as the
+ * caller's thread does. */
 #include "engine/cpu/isa/inside.h"
 
 enum { BLOCK = GROUP, HALF = 16 };
 
 typedef uint32_t lanes __attribute__((vector_size(4 * HALF), aligned(1), may_alias));
 
-/* One step of a transposition of 16 x 16: a and b, d rows apart, swap what lies d lanes off the diagonal. */
+/* One step of a 16 x 16 transposition: a and b, d rows apart, swap what lies d lanes off the diagonal. */
 #define LOW(d, l) ((l) & (d) ? HALF + (l) - (d) : (l))
 #define HIGH(d, l) ((l) & (d) ? HALF + (l) : (l) + (d))
 #define ALL(f, d) \
@@ -33,7 +34,7 @@ static void turn(uint32_t (*out)[PANEL], const char *src, size_t ld)
 	UNROLL for (int i = 0; i < HALF; i++) * (lanes *)out[i] = r[i];
 }
 
-/* The same for 32 rows and n dwords, 16 or 32. */
+/* The same for 32 rows and n = 16 or 32 dwords. */
 static void turn_all(uint32_t (*out)[PANEL], const char *src, size_t ld, int n)
 {
 	for (int i = 0; i < n; i += HALF)
@@ -41,7 +42,7 @@ static void turn_all(uint32_t (*out)[PANEL], const char *src, size_t ld, int n)
 			turn((uint32_t(*)[PANEL])(out[i] + j), src + (size_t)j * ld + (size_t)i * 4, ld);
 }
 
-/* A block as f32, (columns, rows). */
+/* Converts a block to f32, (columns, rows). */
 static void to_floats(float (*out)[PANEL], const char *src, size_t ld, enum dtype stored)
 {
 	float wide[PANEL][BLOCK];
@@ -90,7 +91,7 @@ static void pack_f16(char *out, const char *src, size_t ld)
 			column[2 * i][r] = (uint16_t)pair[i][r], column[2 * i + 1][r] = (uint16_t)(pair[i][r] >> 16);
 }
 
-/* Of each row the first number of the largest size; NaN where one is not finite. */
+/* Finds each row's first number of the largest size; NaN where a number is not finite. */
 static void largest(float *most, const float (*f)[PANEL])
 {
 	float size[PANEL] = {0}, bad[PANEL] = {0};
@@ -107,8 +108,8 @@ static void largest(float *most, const float (*f)[PANEL])
 		most[r] = bad[r] != 0 ? bad[r] : most[r];
 }
 
-/* Integers in [low, high]: f * (1 / scale) to nearest even; zeros where the scale is zero or a number of the group is
- * not finite. */
+/* Computes integers in [low, high]: f * (1 / scale) to nearest even. They are zero where the scale is zero or a number
+ * of the group is not finite. */
 static void to_integers(int32_t (*q)[PANEL], uint16_t *scale, const float (*f)[PANEL], int low, int high)
 {
 	const float magic = 0x1.8p23f, least = (float)low, top = (float)high;
@@ -159,7 +160,7 @@ static void pack_int4(char *out, const float (*f)[PANEL])
 		}
 }
 
-/* A whole block to its units. */
+/* Packs a whole block into its units. */
 static void pack_block(const struct weight_job *j, char *out, const char *src, size_t ld)
 {
 	float f[BLOCK][PANEL];
@@ -176,7 +177,7 @@ static void pack_block(const struct weight_job *j, char *out, const char *src, s
 	}
 }
 
-/* Lanes [lane, lane + rows) of n units; each unit is lines of 32 lanes of `bytes`, a quantised one ends with a line of
+/* Copies lanes [lane, lane + rows) of n units. Each unit is lines of 32 lanes, and a quantised one ends with a line of
  * scales. */
 static void copy_lanes(const struct weight_job *j, char *out, const char *from, int n)
 {
@@ -191,7 +192,7 @@ static void copy_lanes(const struct weight_job *j, char *out, const char *from, 
 	}
 }
 
-/* What is no whole block is filled up with zeros, and only its own lanes and units are put. */
+/* Pads an incomplete block with zeros and stores only its own lanes and units. */
 static void pack_edge(const struct weight_job *j, char *out, const char *src, int cols)
 {
 	const size_t size = dtype_size(j->stored);

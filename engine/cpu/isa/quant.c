@@ -21,13 +21,14 @@ INLINE int32_t word_at(const char *p)
 }
 
 #if defined(ISA_avx512) || defined(ISA_avx512_bf16)
-/* acc += the four products of each lane. Written out, as v_fma_to() is. */
+/* acc += the four products of each lane. As assembly for the reason given at v_fma_to(). */
 INLINE void dot_to(__m512i *acc, __m512i w, __m512i x)
 {
 	__asm__("vpdpbusd %2, %1, %0" : "+v"(*acc) : "v"(w), "v"(x));
 }
 
-/* A register of its own for each sum: copies of one would take the place of products. */
+/* Loads into a register of its own for each sum: the compiler would otherwise copy one register, and the copies compete
+ * with products for issue slots. */
 INLINE __m512i start_of(const char *p)
 {
 	__m512i v;
@@ -36,7 +37,7 @@ INLINE __m512i start_of(const char *p)
 	return v;
 }
 
-/* sums of one group into t, from the start values */
+/* Sums one group into t, from the start values. */
 INLINE void group_sums(enum pack pack, int rows, int cols, __m512i t[][2], const char *x, const char *w, int col)
 {
 	const int quads = pack == PACK_INT4 ? 4 : 8;
@@ -83,7 +84,7 @@ INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const 
 	}
 }
 
-/* A chunk's groups of whole bytes, with f32 scales. */
+/* Expands a chunk's groups to whole bytes with f32 scales. */
 INLINE void expand(enum pack pack, char *out, const char *w, int units)
 {
 	const __m512i low = _mm512_set1_epi8(15);
@@ -110,7 +111,7 @@ static void expand_int4(char *out, const char *w, int units)
 	expand(PACK_INT4, out, w, units);
 }
 #elif defined(ISA_avx2)
-/* 8 outputs at `col`; activations of row r */
+/* 8 outputs at `col`, activations of row r. */
 INLINE __m256i group_int8(const char *x, int rows, int r, const char *w, int col, __m256i start)
 {
 	const __m256i ones = _mm256_set1_epi16(1), flip = _mm256_set1_epi8((char)0x80);
@@ -166,7 +167,7 @@ INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const 
 		}
 }
 #else
-/* Output `col` of a group: the sum with the offset taken off by the start value. */
+/* Output `col` of a group. The start value takes off the offset. */
 static int32_t group_sum(enum pack pack, const char *x, int rows, int r, const char *w, int col)
 {
 	int32_t sum = word_at(x + (size_t)(8 * rows + r) * 4);
@@ -254,7 +255,7 @@ void ISA_NAME(linear_int4)(const struct linear_job *job)
 	run_blocks(&int4_kind, job);
 }
 
-/* The largest |x| of n; NaN where one is not finite. */
+/* Returns the largest |x| of n; NaN where one is not finite. */
 INLINE float size_of(const float *x, int n)
 {
 	v16 most = v_zero(), bad = v_zero();
@@ -267,9 +268,8 @@ INLINE float size_of(const float *x, int n)
 	return v_max_lane(most) + v_sum(bad);
 }
 
-/* n numbers as integers in [-127, 127] times the scale that is returned: the largest is 127. Without a number
- * of at least 2^-100 all are 0; with one that is not finite the scale is NaN. q has room for whole vectors.
- */
+/* Converts n numbers to integers in [-127, 127] times the returned scale; the largest becomes 127. Without a number of
+ * at least 2^-100 all are 0; with one that is not finite the scale is NaN. q has room for whole vectors. */
 INLINE float to_int8(int8_t *q, int *sum, const float *x, int n)
 {
 	const v16 magic = v_set1(0x1.8p23f); /* adding it leaves the integer in the low bits */

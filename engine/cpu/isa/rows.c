@@ -10,7 +10,7 @@ static void add_delta(const struct norm_job *job)
 	}
 }
 
-/* The same in every lane. */
+/* Returns the mean in every lane. */
 static v16 mean_of(const float *x, int cols)
 {
 	v16 sum = v_zero();
@@ -20,7 +20,7 @@ static v16 mean_of(const float *x, int cols)
 	return v_div(v_set1(v_sum(sum)), v_set1((float)cols));
 }
 
-/* x - mean, with +0 beyond the row's end. */
+/* x - mean, with +0 beyond the end of the row. */
 INLINE v16 centred(const float *x, int n, v16 mean)
 {
 	return v_first(v_sub(v_load_n(x, n), mean), n, v_zero());

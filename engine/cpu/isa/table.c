@@ -1,3 +1,4 @@
+/* table.c - the table of this instruction set, in which the backend finds its kernels. */
 #include "engine/cpu/isa/inside.h"
 
 #define TEXT2(x) #x

@@ -22,7 +22,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define UNROLL /* checks multiply what is unrolled */
+#define UNROLL /* sanitizer checks multiply with unrolling */
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
@@ -60,7 +60,7 @@ INLINE void v_store_n(float *p, v16 v, int n)
 	memcpy(p, all, (size_t)n * sizeof *p);
 }
 
-/* n <= 16 elements of type f32, bf16 or f16 to out[i...]. */
+/* Stores n <= 16 elements of type f32, bf16 or f16 to out[i...]. */
 INLINE void v_store_as(void *out, size_t i, v16 v, int n, enum dtype type)
 {
 	uint16_t all[16];
@@ -85,8 +85,8 @@ INLINE v16 v_load_as(const void *p, enum dtype type)
 	return type == DT_BF16 ? v_load_bf16(p) : v_load_f16(p);
 }
 
-/* e^x to 1 ulp: n = round(x / ln 2), the rest by Taylor to the 7th power (its tail is below 2^-27). Below the
- * normal numbers it is +0, above them infinity; -inf gives +0, NaN stays NaN. */
+/* e^x to 1 ulp: n = round(x / ln 2), the rest by a Taylor polynomial of degree 7 (its tail is below 2^-27). Results
+ * below the normal numbers are +0, above them infinity; -inf gives +0, NaN stays NaN. */
 INLINE v16 v_exp(v16 x)
 {
 	static const float tail[] = {1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1, 1};

@@ -56,8 +56,8 @@ INLINE v16 v_fma(v16 x, v16 y, v16 z)
 {
 	return V_PAIR(_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b));
 }
-/* acc += x * y, rounded once. Written out, since a compiler that samples other forms moves sums between
- * registers. */
+/* acc += x * y, rounded once. As assembly, since compilers choose other forms of the instruction and then move sums
+ * between registers. */
 INLINE void v_fma_to(v16 *acc, v16 x, v16 y)
 {
 	__asm__("vfmadd231ps %2, %1, %0" : "+x"(acc->a) : "x"(x.a), "x"(y.a));

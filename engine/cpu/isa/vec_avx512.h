@@ -1,4 +1,4 @@
-/* vec_avx512.h - v16 as one 512-bit register; the pair product by vdpbf16ps where that is there. */
+/* vec_avx512.h - v16 as one 512-bit register; the pair product uses vdpbf16ps where the machine has it. */
 #ifndef ENGINE_CPU_ISA_VEC_AVX512_H
 #define ENGINE_CPU_ISA_VEC_AVX512_H
 
@@ -50,8 +50,8 @@ INLINE v16 v_fma(v16 a, v16 b, v16 c)
 {
 	return _mm512_fmadd_ps(a, b, c);
 }
-/* acc += x * y, rounded once. Written out, since a compiler that samples other forms moves sums between
- * registers. */
+/* acc += x * y, rounded once. As assembly, since compilers choose other forms of the instruction and then move sums
+ * between registers. */
 INLINE void v_fma_to(v16 *acc, v16 x, v16 y)
 {
 	__asm__("vfmadd231ps %2, %1, %0" : "+v"(*acc) : "v"(x), "v"(y));

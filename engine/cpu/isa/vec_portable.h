@@ -1,5 +1,5 @@
-/* vec_portable.h - v16 in plain C, any machine: what the others' instructions mean, spelled out. 10 to 50
- * times slower. */
+/* vec_portable.h - v16 in plain C for any machine: spells out what the others' instructions mean. It is 10 to 50 times
+ * slower. */
 #ifndef ENGINE_CPU_ISA_VEC_PORTABLE_H
 #define ENGINE_CPU_ISA_VEC_PORTABLE_H
 
@@ -40,7 +40,7 @@ INLINE float daz(float f)
 	return u & 0x7f800000 ? f : float_of(u & 0x80000000);
 }
 
-/* Rounds to f32; what is still below the normal numbers after rounding to 24 bits becomes a zero of its sign.
+/* Rounds to f32. A result that is still below the normal numbers after rounding to 24 bits becomes a zero of its sign.
  */
 INLINE float narrow(double d)
 {
@@ -51,8 +51,8 @@ INLINE float narrow(double d)
 	return (float)__builtin_copysign(a >= 0x1p-126 - 0x1p-151 ? 0x1p-126 : 0, d);
 }
 
-/* One rounding: the product is exact in double, the sum is rounded to odd there, which makes the second
- * rounding harmless. */
+/* Fused multiply-add with one rounding: the product is exact in double, and the sum is rounded to odd there, which
+ * makes the second rounding harmless. */
 INLINE float fma1(float x, float y, float z)
 {
 	double p = (double)daz(x) * (double)daz(y), c = daz(z), s = p + c, b = s - p, e = (p - (s - b)) + (c - b);
@@ -111,7 +111,7 @@ INLINE v16 v_mul(v16 x, v16 y)
 {
 	V_EACH(mul1(x.f[i], y.f[i]));
 }
-/* Quotient and root in double, then in f32: 53 bits are enough for the first rounding to be harmless. */
+/* Quotient and root in double, then in f32: 53 bits are enough to make the first rounding harmless. */
 INLINE v16 v_div(v16 x, v16 y)
 {
 	V_EACH(narrow((double)daz(x.f[i]) / (double)daz(y.f[i])));
