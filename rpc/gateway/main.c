@@ -1,19 +1,45 @@
-/* xverse-gateway: HTTP for xversed. */
-#include <errno.h>
-#include <fcntl.h>
+/* xverse-gateway: HTTP (libmicrohttpd) on one side, libxverse on the other, and one thread with one loop between them.
+ */
 #include <gnutls/gnutls.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/file/own.h"
-#include "rpc/gateway/gateway.h"
-#include "rpc/gateway/http/listen.h"
+#include "rpc/gateway/api/openapi.h"
+#include "rpc/gateway/api/routes.h"
+#include "rpc/gateway/api/upstream.h"
+#include "rpc/gateway/daemons.h"
+#include "rpc/gateway/http/budget.h"
+#include "rpc/gateway/http/server.h"
+#include "rpc/gateway/options.h"
+
+struct gateway {
+	struct gateway_options how;
+	struct http_loop loop;
+	struct http_server *server;
+	struct gateway_daemons daemons;
+	struct api_context api;
+	struct http_watch signals;
+	int signal_fd, n_signals;
+};
+
+static void on_signals(void *data, uint32_t events)
+{
+	struct gateway *g = data;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		log_event(LOG_INFO, g->n_signals ? "ending now" : "draining: open requests end first", " signal=\"%s\"",
+			  strsignal((int)info.ssi_signo));
+		g->n_signals++;
+	}
+	http_server_drain(g->server);
+}
 
 static void catch_signals(struct gateway *g)
 {
@@ -26,79 +52,47 @@ static void catch_signals(struct gateway *g)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	g->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	g->signal_watch = (struct watch){.kind = WATCH_SIGNAL, .owner = g, .fd = -1};
-	watch_set(g, &g->signal_watch, g->signal_fd, EPOLLIN);
+	g->signals = (struct http_watch){on_signals, g, -1, 0};
+	http_watch_set(&g->loop, &g->signals, g->signal_fd, EPOLLIN);
 }
 
-/* A connection of each side for each stream. Where so many files are not allowed fewer connections are taken, so that
- * the limit is one that is answered. */
-static void raise_files(struct gateway *g)
+/* A second signal ends the program at once. */
+static bool ended(const void *data)
 {
-	enum { OURS = 64 };
-	rlim_t want = (rlim_t)g->how.max_connections * 2 + OURS;
-	struct rlimit r;
+	const struct gateway *g = data;
 
-	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want)
-		return;
-	r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &r);
-	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want)
-		return;
-	g->how.max_connections = r.rlim_cur > OURS + 2 ? (int64_t)(r.rlim_cur - OURS) / 2 : 1;
-	log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants",
-		  " allowed=%ju wanted=%ju connections=%jd", (uintmax_t)r.rlim_cur, (uintmax_t)want,
-		  (intmax_t)g->how.max_connections);
-}
-
-static int open_log(struct gateway *g, struct why *why)
-{
-	const char *path = g->how.access_log;
-
-	g->log_fd = path && !strcmp(path, "-") ? STDOUT_FILENO : -1;
-	if (!path || g->log_fd >= 0)
-		return 0;
-	g->log_fd = file_append(path);
-	return g->log_fd >= 0 ? 0
-			      : fail(why, ERR_IO, "--access-log %s: %s", path,
-				     errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
+	return g->n_signals > 1 || http_server_drained(g->server);
 }
 
 static int open_all(struct gateway *g, struct why *why)
 {
-	int err = 0;
+	int n, err;
+	const struct http_route *routes = api_routes(&n);
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* keys and prompts stay out of core files */
-	g->started_ns = now_ns();
-	g->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	raise_files(g);
+	http_loop_open(&g->loop);
+	http_loop_add(&g->loop, (struct http_hook){.ended = ended, .data = g});
 	catch_signals(g);
-	if (g->how.key_file)
-		err = keys_read(&g->keys, g->how.key_file, why);
-	if (!err)
-		err = open_log(g, why);
-	if (!err)
-		err = parser_start(g, why);
-	if (!err)
-		err = http_open(g, why);
+	g->api = (struct api_context){.daemons = &g->daemons, .resume_ms = (int)g->how.resume_ms};
+	err = http_server_open(&g->server, &g->loop, &g->how.http, routes, n, &g->api, why);
 	if (!err && !g->how.check)
-		models_open(g);
+		gateway_daemons_open(&g->daemons, &g->loop, g->how.daemon_name, g->how.daemon_socket, g->how.n_daemons);
 	return err;
 }
 
 static void close_all(struct gateway *g)
 {
-	parser_stop(g);
-	http_close(g);
-	models_close(g);
-	keys_destroy(g->keys);
-	if (g->log_fd > STDERR_FILENO)
-		close(g->log_fd);
+	http_server_close(g->server);
+	gateway_daemons_close(&g->daemons);
+	http_loop_close(&g->loop);
 }
 
 static int print_openapi(void)
 {
-	char *s = json_dumps(openapi_document(), JSON_INDENT(1));
+	int n;
+	const struct http_route *routes = api_routes(&n);
+	char *s = json_dumps(api_openapi_document(routes, n), JSON_INDENT(1));
 
 	puts(s);
 	free(s);
@@ -112,7 +106,7 @@ int main(int argc, char **argv)
 	int err;
 
 	stdio_open();
-	err = options_parse(&g.how, argc, argv, &why);
+	err = gateway_options_read(&g.how, argc, argv, &why);
 
 	log_init(-1, LOG_INFO);
 	if (err) {
@@ -120,7 +114,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (g.how.help) {
-		options_help(stdout);
+		gateway_options_help(stdout);
 		return EXIT_OK;
 	}
 	if (g.how.print_openapi)
@@ -128,12 +122,12 @@ int main(int argc, char **argv)
 	if (g.how.check)
 		log_level_set(LOG_ERROR); /* it listens only to see that it could */
 	gnutls_global_init();
-	budget_open();
+	http_budget_init();
 	err = open_all(&g, &why);
 	if (err)
 		fprintf(stderr, "xverse-gateway: %s\n", why.text);
 	else if (!g.how.check)
-		loop_run(&g);
+		http_loop_run(&g.loop);
 	close_all(&g);
 	return !err ? EXIT_OK : err == ERR_INVALID ? EXIT_CONFIG : EXIT_INPUT;
 }

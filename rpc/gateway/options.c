@@ -1,61 +1,63 @@
+#include "rpc/gateway/options.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/gateway/gateway.h"
 #include "rpc/gateway/http/origin.h"
 
 enum kind { TEXT, PORT, MODEL, LIST, COUNT, SECONDS, FLAG };
 
-#define AT(field) offsetof(struct options, field)
-static const struct option_row {
+#define AT(field) offsetof(struct gateway_options, field)
+#define HTTP(field) AT(http.field)
+static const struct gateway_option {
 	const char *name, *value, *text;
 	enum kind kind;
 	size_t at, count_at; /* count_at: of LIST */
 	double fallback, low, high;
 } table[] = {
-	{"host", "ADDRESS", "address to listen on [127.0.0.1]", TEXT, AT(host), 0, 0, 0, 0},
-	{"port", "N", "port to listen on; 0: any free one", PORT, AT(port), 0, 8000, 0, 65535},
-	{"uds", "PATH", "listen on a Unix socket instead", TEXT, AT(uds), 0, 0, 0, 0},
+	{"host", "ADDRESS", "address to listen on [127.0.0.1]", TEXT, HTTP(host), 0, 0, 0, 0},
+	{"port", "N", "port to listen on; 0: any free one", PORT, HTTP(port), 0, 8000, 0, 65535},
+	{"uds", "PATH", "listen on a Unix socket instead", TEXT, HTTP(uds), 0, 0, 0, 0},
 	{"model", "[NAME=]SOCKET",
 	 "a daemon and the name to offer it by [its own]; may be given several times. Without: the daemon of "
 	 "XVERSE_SOCKET or of the default socket",
 	 MODEL, 0, 0, 0, 0, 0},
 	{"api-key-file", "FILE", "keys that may use this server, one a line, KEY or NAME:KEY [no key is asked for]",
-	 TEXT, AT(key_file), 0, 0, 0, 0},
+	 TEXT, HTTP(key_file), 0, 0, 0, 0},
 	{"allowed-host", "NAME", "a name of this server besides addresses and localhost; several times", LIST,
-	 AT(allowed_host), AT(n_allowed_hosts), 0, 0, 0},
+	 HTTP(allowed_host), HTTP(n_allowed_hosts), 0, 0, 0},
 	{"cors-origin", "ORIGIN", "an origin whose pages may use this server, or * for any; several times", LIST,
-	 AT(cors_origin), AT(n_cors_origins), 0, 0, 0},
+	 HTTP(cors_origin), HTTP(n_cors_origins), 0, 0, 0},
 	{"trusted-proxy", "ADDRESS",
 	 "a proxy whose last X-Forwarded-For entry is the client's address (\"unix\": who comes by --uds); "
 	 "several times",
-	 LIST, AT(trusted_proxy), AT(n_trusted_proxies), 0, 0, 0},
-	{"tls-cert", "FILE", "certificate chain, PEM: https", TEXT, AT(tls_cert), 0, 0, 0, 0},
-	{"tls-key", "FILE", "its private key, PEM", TEXT, AT(tls_key), 0, 0, 0, 0},
+	 LIST, HTTP(trusted_proxy), HTTP(n_trusted_proxies), 0, 0, 0},
+	{"tls-cert", "FILE", "certificate chain, PEM: https", TEXT, HTTP(tls_cert), 0, 0, 0, 0},
+	{"tls-key", "FILE", "its private key, PEM", TEXT, HTTP(tls_key), 0, 0, 0, 0},
 	{"access-log", "FILE", "a JSON line a request, without texts and keys; - is standard output", TEXT,
-	 AT(access_log), 0, 0, 0, 0},
-	{"max-body", "BYTES", "of a request's body", COUNT, AT(max_body), 0, 4 << 20, 1024, 1 << 30},
+	 HTTP(access_log), 0, 0, 0, 0},
+	{"max-body", "BYTES", "of a request's body", COUNT, HTTP(max_body), 0, 4 << 20, 1024, 1 << 30},
 	{"max-bodies", "BYTES",
 	 "of all bodies at once, what is read from them and answers not sent yet; over it requests get 429", COUNT,
-	 AT(max_bodies), 0, 256 << 20, 1024, INT64_MAX >> 10},
+	 HTTP(max_bodies), 0, 256 << 20, 1024, INT64_MAX >> 10},
 	{"max-key-share", "PERCENT",
-	 "of --max-bodies and of --max-connections that one API key may have where there are several", COUNT, AT(share),
-	 0, 50, 1, 100},
-	{"max-connections", "N", "open at once", COUNT, AT(max_connections), 0, 4096, 1, 1 << 20},
+	 "of --max-bodies and of --max-connections that one API key may have where there are several", COUNT,
+	 HTTP(share), 0, 50, 1, 100},
+	{"max-connections", "N", "open at once", COUNT, HTTP(max_connections), 0, 4096, 1, 1 << 20},
 	{"max-connections-per-address", "N", "open at once from one address; 0: no limit of its own", COUNT,
-	 AT(max_per_address), 0, 0, 0, 1 << 20},
-	{"head-timeout", "SECONDS", "for a whole head", SECONDS, AT(head_ms), 0, 10, 0.1, 3600},
-	{"body-timeout", "SECONDS", "for a whole body", SECONDS, AT(body_ms), 0, 30, 0.1, 3600},
-	{"idle-timeout", "SECONDS", "between two requests of a connection", SECONDS, AT(idle_ms), 0, 60, 0.1, 3600},
-	{"stall-timeout", "SECONDS", "a client that reads nothing for so long is cut", SECONDS, AT(stall_ms), 0, 30,
+	 HTTP(max_per_address), 0, 0, 0, 1 << 20},
+	{"head-timeout", "SECONDS", "for a whole head", SECONDS, HTTP(head_ms), 0, 10, 0.1, 3600},
+	{"body-timeout", "SECONDS", "for a whole body", SECONDS, HTTP(body_ms), 0, 30, 0.1, 3600},
+	{"idle-timeout", "SECONDS", "between two requests of a connection", SECONDS, HTTP(idle_ms), 0, 60, 0.1, 3600},
+	{"stall-timeout", "SECONDS", "a client that reads nothing for so long is cut", SECONDS, HTTP(stall_ms), 0, 30,
 	 0.1, 3600},
-	{"ping-interval", "SECONDS", "a comment in a stream that was silent for so long", SECONDS, AT(ping_ms), 0, 15,
+	{"ping-interval", "SECONDS", "a comment in a stream that was silent for so long", SECONDS, HTTP(ping_ms), 0, 15,
 	 0.1, 3600},
-	{"shutdown-timeout", "SECONDS", "how long open requests may go on after TERM", SECONDS, AT(drain_ms), 0, 30, 0,
-	 86400},
+	{"shutdown-timeout", "SECONDS", "how long open requests may go on after TERM", SECONDS, HTTP(drain_ms), 0, 30,
+	 0, 86400},
 	{"resume-timeout", "SECONDS", "how long a lost daemon is waited for", SECONDS, AT(resume_ms), 0, 60, 0.1,
 	 86400},
 	{"openapi", NULL, "print the description of the endpoints and end", FLAG, AT(print_openapi), 0, 0, 0, 0},
@@ -66,12 +68,12 @@ static const struct option_row {
 
 enum { ROWS = sizeof table / sizeof *table };
 
-void options_help(FILE *f)
+void gateway_options_help(FILE *f)
 {
 	fprintf(f, "usage: xverse-gateway [options]\n\nHTTP on one side, xversed on the other: the endpoints of the "
 		   "OpenAI API (docs/gateway.md).\n\n");
 	for (int i = 0; i < ROWS; i++) {
-		const struct option_row *r = &table[i];
+		const struct gateway_option *r = &table[i];
 		char head[64];
 		snprintf(head, sizeof head, "--%s %s", r->name, r->value ? r->value : "");
 		fprintf(f, "  %-34s %s", head, r->text);
@@ -81,12 +83,12 @@ void options_help(FILE *f)
 	}
 }
 
-static void *place(struct options *o, size_t at)
+static void *place(struct gateway_options *o, size_t at)
 {
 	return (char *)o + at;
 }
 
-static int set_number(struct options *o, const struct option_row *r, const char *value, struct why *why)
+static int set_number(struct gateway_options *o, const struct gateway_option *r, const char *value, struct why *why)
 {
 	char *end;
 	double x;
@@ -104,30 +106,30 @@ static int set_number(struct options *o, const struct option_row *r, const char 
 }
 
 /* The value lives as long as the program. */
-static int add_model(struct options *o, const char *value, struct why *why)
+static int add_model(struct gateway_options *o, const char *value, struct why *why)
 {
 	const char *equals = strchr(value, '=');
 
-	if (o->n_models == GW_MODELS)
-		return fail(why, ERR_LIMIT, "--model: more than %d", GW_MODELS);
-	o->model_name[o->n_models] = equals ? strndup(value, (size_t)(equals - value)) : NULL;
-	o->model_socket[o->n_models++] = equals ? equals + 1 : value;
+	if (o->n_daemons == GATEWAY_MAX_DAEMONS)
+		return fail(why, ERR_LIMIT, "--model: more than %d", GATEWAY_MAX_DAEMONS);
+	o->daemon_name[o->n_daemons] = equals ? strndup(value, (size_t)(equals - value)) : NULL;
+	o->daemon_socket[o->n_daemons++] = equals ? equals + 1 : value;
 	if (equals && (equals == value || !equals[1]))
 		return fail(why, ERR_INVALID, "--model %s: NAME=SOCKET is wanted", value);
 	return 0;
 }
 
-static int add_to_list(struct options *o, const struct option_row *r, const char *value, struct why *why)
+static int add_to_list(struct gateway_options *o, const struct gateway_option *r, const char *value, struct why *why)
 {
 	int *n = place(o, r->count_at);
 
-	if (*n == GW_LIST)
-		return fail(why, ERR_LIMIT, "--%s: more than %d", r->name, GW_LIST);
+	if (*n == HTTP_MAX_LIST)
+		return fail(why, ERR_LIMIT, "--%s: more than %d", r->name, HTTP_MAX_LIST);
 	((const char **)place(o, r->at))[(*n)++] = value;
 	return 0;
 }
 
-static int set(struct options *o, const struct option_row *r, const char *value, struct why *why)
+static int set(struct gateway_options *o, const struct gateway_option *r, const char *value, struct why *why)
 {
 	switch (r->kind) {
 	case FLAG:
@@ -146,7 +148,7 @@ static int set(struct options *o, const struct option_row *r, const char *value,
 }
 
 /* The row of "--name" or "--name=value"; *value is what follows '='. */
-static const struct option_row *find(const char *arg, const char **value)
+static const struct gateway_option *find(const char *arg, const char **value)
 {
 	size_t n = strcspn(arg, "=");
 
@@ -157,48 +159,48 @@ static const struct option_row *find(const char *arg, const char **value)
 	return NULL;
 }
 
-static int check_names(const struct options *o, struct why *why)
+static int check_names(const struct gateway_options *o, struct why *why)
 {
-	struct authority a;
-	struct origin origin;
+	struct http_authority a;
+	struct http_origin origin;
 
-	for (int i = 0; i < o->n_allowed_hosts; i++)
-		if (!authority_read(&a, o->allowed_host[i]))
+	for (int i = 0; i < o->http.n_allowed_hosts; i++)
+		if (!http_authority_read(&a, o->http.allowed_host[i]))
 			return fail(why, ERR_INVALID, "--allowed-host %s: give a name, with a port or without",
-				    o->allowed_host[i]);
-	for (int i = 0; i < o->n_cors_origins; i++)
-		if (strcmp(o->cors_origin[i], "*") && strcmp(o->cors_origin[i], "null") &&
-		    !origin_read(&origin, o->cors_origin[i]))
+				    o->http.allowed_host[i]);
+	for (int i = 0; i < o->http.n_cors_origins; i++)
+		if (strcmp(o->http.cors_origin[i], "*") && strcmp(o->http.cors_origin[i], "null") &&
+		    !http_origin_read(&origin, o->http.cors_origin[i]))
 			return fail(
 				why, ERR_INVALID,
 				"--cors-origin %s: give scheme://name or scheme://name:port and nothing behind it, or *",
-				o->cors_origin[i]);
+				o->http.cors_origin[i]);
 	return 0;
 }
 
-static int check(const struct options *o, struct why *why)
+static int check(const struct gateway_options *o, struct why *why)
 {
-	if (!o->tls_cert != !o->tls_key)
+	if (!o->http.tls_cert != !o->http.tls_key)
 		return fail(why, ERR_INVALID, "--tls-cert and --tls-key go together");
-	for (int i = 0; i < o->n_models; i++)
+	for (int i = 0; i < o->n_daemons; i++)
 		for (int k = 0; k < i; k++)
-			if (o->model_name[i] && o->model_name[k] && !strcmp(o->model_name[i], o->model_name[k]))
-				return fail(why, ERR_INVALID, "--model %s: given twice", o->model_name[i]);
+			if (o->daemon_name[i] && o->daemon_name[k] && !strcmp(o->daemon_name[i], o->daemon_name[k]))
+				return fail(why, ERR_INVALID, "--model %s: given twice", o->daemon_name[i]);
 	return check_names(o, why);
 }
 
-int options_parse(struct options *o, int argc, char **argv, struct why *why)
+int gateway_options_read(struct gateway_options *o, int argc, char **argv, struct why *why)
 {
-	*o = (struct options){.host = "127.0.0.1"};
+	*o = (struct gateway_options){.http.host = "127.0.0.1"};
 	for (int i = 0; i < ROWS; i++)
 		if (table[i].kind == PORT)
-			o->port = (int)table[i].fallback;
+			o->http.port = (int)table[i].fallback;
 		else if (table[i].kind == COUNT || table[i].kind == SECONDS)
 			*(int64_t *)place(o, table[i].at) =
 				(int64_t)(table[i].fallback * (table[i].kind == SECONDS ? 1000 : 1));
 	for (int i = 1; i < argc; i++) {
 		const char *value;
-		const struct option_row *r = strncmp(argv[i], "--", 2) ? NULL : find(argv[i], &value);
+		const struct gateway_option *r = strncmp(argv[i], "--", 2) ? NULL : find(argv[i], &value);
 		int err;
 		if (!r)
 			return fail(why, ERR_INVALID, "%s: no such option (--help lists them)", argv[i]);
@@ -208,7 +210,7 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why)
 		if (err)
 			return err;
 	}
-	if (!o->n_models)
-		o->n_models = 1;
+	if (!o->n_daemons)
+		o->n_daemons = 1;
 	return check(o, why);
 }

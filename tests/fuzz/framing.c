@@ -13,21 +13,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 /* What was handed on ends where a request ended: read again it is whole. */
 static void whole_again(const char *data, size_t whole, uint64_t complete)
 {
-	struct framing f = {0};
+	struct http_framing f = {0};
 
-	MUST(framing_feed(&f, data, whole) == whole && !f.status && f.complete == complete &&
+	MUST(http_framing_feed(&f, data, whole) == whole && !f.status && f.complete == complete &&
 	     f.state == FRAMING_REQUEST && !f.line_len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const char *data = (const char *)bytes;
-	struct framing once = {0}, pieces = {0};
-	size_t whole = framing_feed(&once, data, size), step = size ? 1 + bytes[0] % 7 : 1;
+	struct http_framing once = {0}, pieces = {0};
+	size_t whole = http_framing_feed(&once, data, size), step = size ? 1 + bytes[0] % 7 : 1;
 
 	MUST(whole <= size && (!once.status || once.why));
 	for (size_t at = 0; at < size && !pieces.status; at += step)
-		framing_feed(&pieces, data + at, step < size - at ? step : size - at);
+		http_framing_feed(&pieces, data + at, step < size - at ? step : size - at);
 	MUST(pieces.status == once.status && pieces.why == once.why && pieces.complete == once.complete &&
 	     pieces.state == once.state);
 	MUST(once.line_len <= FRAMING_HEAD_BYTES + 1 && once.lines <= FRAMING_LINES + 1);

@@ -3,6 +3,7 @@
 
 #include "rpc/gateway/api/request.h"
 #include "rpc/gateway/api/chat.h"
+#include "rpc/gateway/http/bodies.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -12,15 +13,15 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static void check_ask(const struct ask *a, enum ask_where where)
+static void check_request(const struct api_request *a, enum api_where where)
 {
 	const struct rpc_sampling *s = &a->sampling;
 
-	MUST(a->n >= 1 && a->n <= ASK_MAX_N && a->top <= ASK_MAX_TOP && a->prompt_top <= ASK_MAX_TOP);
-	MUST(s->n_stop <= ASK_MAX_STOP && s->n_bias <= ASK_MAX_BIAS && s->n_stop_ids <= ASK_MAX_IDS);
+	MUST(a->n >= 1 && a->n <= API_MAX_N && a->top <= API_MAX_TOP && a->prompt_top <= API_MAX_TOP);
+	MUST(s->n_stop <= API_MAX_STOP && s->n_bias <= API_MAX_BIAS && s->n_stop_ids <= API_MAX_IDS);
 	MUST(isfinite(s->temperature) && s->temperature >= 0 && s->top_p >= 0 && s->top_p <= 1 && s->top_k >= 0);
 	MUST(!(s->has >> RPC_TOP_P & 1) || s->top_p > 0);
-	MUST(where == ASK_CHAT || s->has >> RPC_MAX_TOKENS & 1);
+	MUST(where == API_CHAT || s->has >> RPC_MAX_TOKENS & 1);
 	for (int i = 0; i < s->n_stop; i++)
 		MUST(*s->stop[i] && strlen(s->stop[i]) <= RPC_MAX_STOP_BYTES);
 	for (int i = 0; i < s->n_bias; i++)
@@ -30,31 +31,31 @@ static void check_ask(const struct ask *a, enum ask_where where)
 	MUST(strnlen(a->ignored, sizeof a->ignored) < sizeof a->ignored);
 }
 
-static void read_as(const struct json *body, enum ask_where where)
+static void read_as(const struct json *body, enum api_where where)
 {
 	const char *param = NULL;
 	struct why why = {""};
-	struct ask a;
-	int err = ask_read(&a, body, where, &param, &why);
+	struct api_request a;
+	int err = api_request_read(&a, body, where, &param, &why);
 
 	if (err)
 		fuzz_refused(err, &why);
 	else
-		check_ask(&a, where);
-	ask_finish(&a);
+		check_request(&a, where);
+	api_request_finish(&a);
 }
 
 static void read_prompts(const struct json *body)
 {
 	struct why why = {""};
-	struct prompts p;
-	int err = prompts_read(&p, json_get(body, "prompt"), &why);
+	struct api_prompts p;
+	int err = api_prompts_read(&p, json_get(body, "prompt"), &why);
 
 	if (err)
 		fuzz_refused(err, &why);
 	for (int i = 0; !err && i < p.n; i++)
 		MUST(p.prompt[i].is_text || (p.prompt[i].n_ids > 0 && p.prompt[i].ids[0] >= 0));
-	prompts_finish(&p);
+	api_prompts_finish(&p);
 }
 
 /* Content that is a list or null is in the message's JSON, which holds nothing but one object. */
@@ -76,27 +77,27 @@ static void read_chat(const struct json *body)
 	char ignored[512] = "";
 	const char *param = NULL;
 	struct why why = {""};
-	struct chat_input in = {0};
-	int err = chat_read(&in, body, ignored, &param, &why);
+	struct api_chat in = {0};
+	int err = api_chat_read(&in, body, ignored, &param, &why);
 
 	if (err)
 		fuzz_refused(err, &why);
 	for (int i = 0; !err && i < in.chat.n_messages; i++)
 		check_message(&in.chat.messages[i]);
 	MUST(strnlen(ignored, sizeof ignored) < sizeof ignored);
-	chat_finish(&in);
+	api_chat_finish(&in);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct json_error e = {0};
-	struct json_doc *doc = parse_body((const char *)data, size, &e);
+	struct json_doc *doc = http_read_json((const char *)data, size, &e);
 
 	if (!doc)
 		MUST(e.err && *e.text && strnlen(e.text, sizeof e.text) < sizeof e.text);
 	if (json_is(json_root(doc), JSON_IS_OBJECT)) {
-		read_as(json_root(doc), ASK_COMPLETIONS);
-		read_as(json_root(doc), ASK_CHAT);
+		read_as(json_root(doc), API_COMPLETIONS);
+		read_as(json_root(doc), API_CHAT);
 		read_prompts(json_root(doc));
 		read_chat(json_root(doc));
 	}

@@ -5,14 +5,14 @@
 
 #include "rpc/gateway/api/request.h"
 
-static const char *own(struct chat_input *in, char *s, size_t len)
+static const char *own(struct api_chat *in, char *s, size_t len)
 {
 	in->owned = xgrow(in->owned, (size_t)in->n_owned + 1, sizeof *in->owned);
 	in->bytes += len + sizeof *in->owned;
 	return in->owned[in->n_owned++] = s;
 }
 
-static const char *own_copy(struct chat_input *in, const char *s, size_t len)
+static const char *own_copy(struct api_chat *in, const char *s, size_t len)
 {
 	char *copy = xalloc(len + 1, 1);
 
@@ -20,7 +20,7 @@ static const char *own_copy(struct chat_input *in, const char *s, size_t len)
 	return own(in, copy, len);
 }
 
-static const char *own_json(struct chat_input *in, const struct json *v, const char *const *without)
+static const char *own_json(struct api_chat *in, const struct json *v, const char *const *without)
 {
 	size_t len;
 	char *s = json_write(v, without, &len);
@@ -29,7 +29,7 @@ static const char *own_json(struct chat_input *in, const struct json *v, const c
 }
 
 /* A short string without NUL; NULL: it is none. */
-static const char *read_name(struct chat_input *in, const struct json *v)
+static const char *read_name(struct api_chat *in, const struct json *v)
 {
 	const char *s = json_str(v);
 	size_t len = json_len(v);
@@ -76,7 +76,7 @@ static int add_part(struct json_doc *doc, struct json *list, const struct json *
 		if (strlen(m->key) != m->key_len || is_one_of(m->key, taken))
 			continue;
 		json_set(doc, &made, m->key, m->value);
-		ask_note_ignored(ignored, "messages.content.", m->key);
+		api_note_ignored(ignored, "messages.content.", m->key);
 	}
 	json_add(doc, list, made);
 	return 0;
@@ -117,12 +117,12 @@ static int check_message(const struct json *v, int i, char ignored[512], struct 
 		    !(json_is(&m->value, JSON_IS_BOOL) && !json_yes(&m->value)))
 			return fail(why, ERR_INVALID, "messages: entry %d: %s is not supported", i, m->key);
 		if (!is_one_of(m->key, known))
-			ask_note_ignored(ignored, "messages.", m->key);
+			api_note_ignored(ignored, "messages.", m->key);
 	}
 	return 0;
 }
 
-static int read_content(struct chat_input *in, struct rpc_message *m, struct json_doc *doc, struct json *rest,
+static int read_content(struct api_chat *in, struct rpc_message *m, struct json_doc *doc, struct json *rest,
 			const struct json *v, int i, char ignored[512], struct why *why)
 {
 	if (!v)
@@ -154,7 +154,7 @@ static void copy_rest(struct json_doc *doc, struct json *rest, const struct json
 			json_set(doc, rest, m->key, m->value);
 }
 
-static int read_message(struct chat_input *in, struct rpc_message *m, const struct json *v, int i, char ignored[512],
+static int read_message(struct api_chat *in, struct rpc_message *m, const struct json *v, int i, char ignored[512],
 			struct why *why)
 {
 	const struct json *name = json_get(v, "name");
@@ -181,7 +181,7 @@ static int read_message(struct chat_input *in, struct rpc_message *m, const stru
 	return err;
 }
 
-static int read_messages(struct chat_input *in, const struct json *list, char ignored[512], struct why *why)
+static int read_messages(struct api_chat *in, const struct json *list, char ignored[512], struct why *why)
 {
 	size_t n = json_size(list);
 	int err = 0;
@@ -200,7 +200,7 @@ static int read_messages(struct chat_input *in, const struct json *list, char ig
 }
 
 /* A list or an object, as JSON text; "" where absent, null or empty. */
-static int read_json(struct chat_input *in, const struct json *body, const char *name, enum json_kind kind,
+static int read_json(struct api_chat *in, const struct json *body, const char *name, enum json_kind kind,
 		     const char **out, struct why *why)
 {
 	const struct json *v = json_get(body, name);
@@ -224,7 +224,7 @@ static int check_kwargs(const struct json *body, struct why *why)
 	return 0;
 }
 
-static int read_generation_prompt(struct chat_input *in, const struct json *body, struct why *why)
+static int read_generation_prompt(struct api_chat *in, const struct json *body, struct why *why)
 {
 	const struct json *v = json_get(body, "add_generation_prompt");
 
@@ -234,7 +234,7 @@ static int read_generation_prompt(struct chat_input *in, const struct json *body
 	return 0;
 }
 
-int chat_read(struct chat_input *in, const struct json *body, char ignored[512], const char **param, struct why *why)
+int api_chat_read(struct api_chat *in, const struct json *body, char ignored[512], const char **param, struct why *why)
 {
 	struct rpc_chat *c = &in->chat;
 	int err;
@@ -257,11 +257,11 @@ int chat_read(struct chat_input *in, const struct json *body, char ignored[512],
 	return err;
 }
 
-void chat_finish(struct chat_input *in)
+void api_chat_finish(struct api_chat *in)
 {
 	for (int i = 0; i < in->n_owned; i++)
 		free(in->owned[i]);
 	free(in->owned);
 	free(in->message);
-	*in = (struct chat_input){0};
+	*in = (struct api_chat){0};
 }

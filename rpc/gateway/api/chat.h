@@ -5,7 +5,7 @@
 #include "base/json/json.h"
 #include "rpc/codec/codec.h"
 
-struct chat_input {
+struct api_chat {
 	struct rpc_chat chat; /* sampling, resume and user are left alone; points into message and owned */
 	struct rpc_message *message;
 	char **owned;
@@ -14,8 +14,8 @@ struct chat_input {
 };
 
 /* messages, tools, documents, chat_template_kwargs and add_generation_prompt of a body, copied. Keys that nobody uses
- * are added to `ignored`. ERR_INVALID with *param naming the field; chat_finish() in any case. */
-int chat_read(struct chat_input *in, const struct json *body, char ignored[512], const char **param, struct why *why);
-void chat_finish(struct chat_input *in);
+ * are added to `ignored`. ERR_INVALID with *param naming the field; api_chat_finish() in any case. */
+int api_chat_read(struct api_chat *in, const struct json *body, char ignored[512], const char **param, struct why *why);
+void api_chat_finish(struct api_chat *in);
 
 #endif

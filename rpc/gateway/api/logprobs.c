@@ -1,10 +1,9 @@
-/* logprobs.c - logprobs in the forms of both endpoints. Evaluation programs compare the decimal text of a token's
- * own value with the largest of its alternatives, so one float is always written the same way. */
+#include "rpc/gateway/api/logprobs.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "rpc/gateway/api/generate.h"
 #include "base/utf8.h"
 
 static size_t characters(const char *s, size_t len)
@@ -56,12 +55,12 @@ static bool is_key_taken(const struct rpc_top *top, int i)
 	return false;
 }
 
-/* The n best and, where it is not among them, the token itself: at most ASK_MAX_TOP + 1. */
-static int gather_top(const struct rpc_token *t, int n, struct rpc_top out[ASK_MAX_TOP + 1])
+/* The n best and, where it is not among them, the token itself: at most API_MAX_TOP + 1. */
+static int gather_top(const struct rpc_token *t, int n, struct rpc_top out[API_MAX_TOP + 1])
 {
 	bool own = false;
 
-	n = min_int(n, min_int(t->n_top, ASK_MAX_TOP));
+	n = min_int(n, min_int(t->n_top, API_MAX_TOP));
 	for (int i = 0; i < n; i++) {
 		out[i] = t->top[i];
 		if (out[i].id == t->id) {
@@ -74,20 +73,20 @@ static int gather_top(const struct rpc_token *t, int n, struct rpc_top out[ASK_M
 	return n;
 }
 
-static void put_top_object(struct text *out, const struct generation *w, const struct rpc_token *t, int n)
+static void put_top_object(struct text *out, const struct api_request *a, const struct rpc_token *t, int n)
 {
-	struct rpc_top top[ASK_MAX_TOP + 1];
+	struct rpc_top top[API_MAX_TOP + 1];
 	bool first = true;
 
 	n = gather_top(t, n, top);
 	text_str(out, "{");
 	for (int i = 0; i < n; i++) {
-		if (!w->ask.ids_as_tokens && is_key_taken(top, i))
+		if (!a->ids_as_tokens && is_key_taken(top, i))
 			continue;
 		if (!first)
 			text_str(out, ",");
 		first = false;
-		put_token(out, top[i].id, top[i].piece, top[i].piece_len, w->ask.ids_as_tokens);
+		put_token(out, top[i].id, top[i].piece, top[i].piece_len, a->ids_as_tokens);
 		text_str(out, ":");
 		put_value(out, top[i].logprob);
 	}
@@ -100,13 +99,12 @@ static void separate(struct text *t)
 		text_str(t, ",");
 }
 
-static void add_completion(struct logprob_text *l, struct choice *c, const struct generation *w,
-			   const struct rpc_token *t)
+static void add_completion(struct api_logprobs *l, const struct api_request *a, const struct rpc_token *t)
 {
 	separate(&l->tokens);
-	put_token(&l->tokens, t->id, t->piece, t->piece_len, w->ask.ids_as_tokens);
+	put_token(&l->tokens, t->id, t->piece, t->piece_len, a->ids_as_tokens);
 	separate(&l->offsets);
-	text_fmt(&l->offsets, "%zu", c->characters);
+	text_fmt(&l->offsets, "%zu", l->characters);
 	separate(&l->values);
 	separate(&l->top);
 	if (!t->has_logprob) {
@@ -115,13 +113,13 @@ static void add_completion(struct logprob_text *l, struct choice *c, const struc
 		return;
 	}
 	put_value(&l->values, t->logprob);
-	put_top_object(&l->top, w, t, w->ask.top);
+	put_top_object(&l->top, a, t, a->top);
 }
 
-static void put_chat_token(struct text *out, const struct generation *w, const struct rpc_top *t)
+static void put_chat_token(struct text *out, const struct api_request *a, const struct rpc_top *t)
 {
 	text_str(out, "{\"token\":");
-	put_token(out, t->id, t->piece, t->piece_len, w->ask.ids_as_tokens);
+	put_token(out, t->id, t->piece, t->piece_len, a->ids_as_tokens);
 	text_str(out, ",\"logprob\":");
 	put_value(out, t->logprob);
 	text_str(out, ",\"bytes\":[");
@@ -130,13 +128,13 @@ static void put_chat_token(struct text *out, const struct generation *w, const s
 	text_str(out, "]");
 }
 
-static void add_chat(struct logprob_text *l, const struct generation *w, const struct rpc_token *t)
+static void add_chat(struct api_logprobs *l, const struct api_request *a, const struct rpc_token *t)
 {
 	struct rpc_top own = {t->id, t->logprob, t->piece, t->piece_len};
-	int n = min_int(w->ask.top, t->n_top);
+	int n = min_int(a->top, t->n_top);
 
 	separate(&l->tokens);
-	put_chat_token(&l->tokens, w, &own);
+	put_chat_token(&l->tokens, a, &own);
 	text_str(&l->tokens, ",\"top_logprobs\":[");
 	for (int i = 0; i < n; i++) {
 		struct rpc_top top = t->top[i];
@@ -144,19 +142,19 @@ static void add_chat(struct logprob_text *l, const struct generation *w, const s
 			top.logprob = t->logprob;
 		if (i)
 			text_str(&l->tokens, ",");
-		put_chat_token(&l->tokens, w, &top);
+		put_chat_token(&l->tokens, a, &top);
 		text_str(&l->tokens, "}");
 	}
 	text_str(&l->tokens, "]}");
 }
 
-void logprobs_add(struct logprob_text *l, struct choice *c, const struct generation *w, const struct rpc_token *t)
+void api_logprobs_add(struct api_logprobs *l, const struct api_request *a, bool is_chat, const struct rpc_token *t)
 {
-	if (w->chat)
-		add_chat(l, w, t);
+	if (is_chat)
+		add_chat(l, a, t);
 	else
-		add_completion(l, c, w, t);
-	c->characters += characters(t->piece, t->piece_len);
+		add_completion(l, a, t);
+	l->characters += characters(t->piece, t->piece_len);
 	l->n++;
 }
 
@@ -173,14 +171,14 @@ static void put_list(struct text *t, const char *name, struct text *list)
 	empty(list);
 }
 
-void logprobs_write(struct text *t, struct logprob_text *l, bool chat)
+void api_logprobs_write(struct text *t, struct api_logprobs *l, bool is_chat)
 {
 	if (!l->n) {
 		text_str(t, "null");
 		return;
 	}
 	text_str(t, "{");
-	if (chat) {
+	if (is_chat) {
 		put_list(t, "content", &l->tokens);
 		text_str(t, ",\"refusal\":null}");
 	} else {
@@ -196,7 +194,12 @@ void logprobs_write(struct text *t, struct logprob_text *l, bool chat)
 	l->n = 0;
 }
 
-void logprobs_finish(struct logprob_text *l)
+size_t api_logprobs_bytes(const struct api_logprobs *l)
+{
+	return l->tokens.max + l->values.max + l->top.max + l->offsets.max;
+}
+
+void api_logprobs_finish(struct api_logprobs *l)
 {
 	text_finish(&l->tokens);
 	text_finish(&l->values);
@@ -214,9 +217,9 @@ static void put_ranked(struct text *out, const struct rpc_top *t, uint32_t rank)
 }
 
 /* vLLM's form: null for the first token, then an object of ids. */
-void prompt_logprobs_add(struct text *out, const struct rpc_token *t, const struct generation *w)
+void api_prompt_logprobs_add(struct text *out, const struct api_request *a, const struct rpc_token *t)
 {
-	struct rpc_top top[ASK_MAX_TOP + 1];
+	struct rpc_top top[API_MAX_TOP + 1];
 	int n;
 
 	separate(out);
@@ -224,7 +227,7 @@ void prompt_logprobs_add(struct text *out, const struct rpc_token *t, const stru
 		text_str(out, "null");
 		return;
 	}
-	n = gather_top(t, w->ask.prompt_top, top);
+	n = gather_top(t, a->prompt_top, top);
 	text_str(out, "{");
 	for (int i = 0; i < n; i++) {
 		if (i)

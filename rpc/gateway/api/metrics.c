@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "rpc/gateway/gateway.h"
+#include "rpc/gateway/api/endpoints.h"
+#include "rpc/gateway/api/upstream.h"
+#include "rpc/gateway/http/answer.h"
 
 static const char content_type[] = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -25,57 +27,57 @@ static void put_label(struct text *t, const char *value)
 			text_put(t, value, 1);
 }
 
-static void put_model(struct text *t, const char *name, const struct model *m, double value)
+static void put_daemon(struct text *t, const char *name, const struct gateway_daemon *d, double value)
 {
 	text_fmt(t, "%s{model_name=\"", name);
-	put_label(t, model_name(m));
+	put_label(t, gateway_daemon_name(d));
 	text_fmt(t, "\"} %.17g\n", value);
 }
 
-typedef double value_of(const struct model *m, const struct rpc_status *s);
+typedef double value_of(const struct gateway_daemon *d, const struct rpc_status *s);
 
-static double up(const struct model *m, const struct rpc_status *s)
+static double up(const struct gateway_daemon *d, const struct rpc_status *s)
 {
 	(void)s;
-	return m->state == MODEL_READY;
+	return d->state == DAEMON_READY;
 }
-static double running(const struct model *m, const struct rpc_status *s)
+static double running(const struct gateway_daemon *d, const struct rpc_status *s)
 {
-	(void)m;
+	(void)d;
 	return s->running;
 }
-static double waiting(const struct model *m, const struct rpc_status *s)
+static double waiting(const struct gateway_daemon *d, const struct rpc_status *s)
 {
-	(void)m;
+	(void)d;
 	return s->waiting;
 }
-static double kv_use(const struct model *m, const struct rpc_status *s)
+static double kv_use(const struct gateway_daemon *d, const struct rpc_status *s)
 {
-	(void)m;
+	(void)d;
 	return s->kv_blocks ? (double)s->kv_blocks_held / s->kv_blocks : 0;
 }
-static double prompt_tokens(const struct model *m, const struct rpc_status *s)
+static double prompt_tokens(const struct gateway_daemon *d, const struct rpc_status *s)
 {
-	(void)m;
+	(void)d;
 	return (double)s->prompt_tokens;
 }
-static double output_tokens(const struct model *m, const struct rpc_status *s)
+static double output_tokens(const struct gateway_daemon *d, const struct rpc_status *s)
 {
-	(void)m;
+	(void)d;
 	return (double)s->output_tokens;
 }
-static double cached_tokens(const struct model *m, const struct rpc_status *s)
+static double cached_tokens(const struct gateway_daemon *d, const struct rpc_status *s)
 {
-	(void)m;
+	(void)d;
 	return (double)s->cached_tokens;
 }
-static double preemptions(const struct model *m, const struct rpc_status *s)
+static double preemptions(const struct gateway_daemon *d, const struct rpc_status *s)
 {
-	(void)m;
+	(void)d;
 	return (double)s->preemptions;
 }
 
-static const struct family {
+static const struct api_metric_family {
 	const char *name, *type, *help;
 	value_of *value;
 } families[] = {
@@ -88,14 +90,15 @@ static const struct family {
 	{"xverse_num_preemptions_total", "counter", "Calls pushed out of the batch.", preemptions},
 };
 
-static void put_status(const struct gateway *g, struct text *t)
+static void put_status(struct text *t, const struct gateway_daemons *all)
 {
 	for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
 		head(t, families[f].name, families[f].type, families[f].help);
-		for (int i = 0; i < g->n_models; i++) {
-			const struct rpc_status *s = model_status(&g->models[i]);
+		for (int i = 0; i < all->n; i++) {
+			const struct gateway_daemon *d = &all->daemon[i];
+			const struct rpc_status *s = gateway_daemon_status(d);
 			if (s)
-				put_model(t, families[f].name, &g->models[i], families[f].value(&g->models[i], s));
+				put_daemon(t, families[f].name, d, families[f].value(d, s));
 		}
 	}
 }
@@ -118,15 +121,16 @@ static void put_one(struct text *t, const char *name, const char *type, const ch
 	text_fmt(t, "%s %.17g\n", name, value);
 }
 
-static void put_gateway(const struct gateway *g, struct text *t)
+static void put_gateway(struct text *t, const struct http_exchange *x)
 {
-	const struct counters *c = &g->count;
+	const struct http_counts *c = http_counts(x);
+	const struct gateway_daemons *all = api_context(x)->daemons;
 
 	head(t, "xverse_gateway_responses_total", "counter", "Answers by the first digit of their status.");
 	for (int i = 1; i <= 5; i++)
 		text_fmt(t, "xverse_gateway_responses_total{class=\"%dxx\"} %ju\n", i, (uintmax_t)c->by_class[i]);
-	put_one(t, "xverse_gateway_connections", "gauge", "Open connections.", g->n_connections);
-	put_one(t, "xverse_gateway_requests", "gauge", "Requests being answered.", g->n_exchanges);
+	put_one(t, "xverse_gateway_connections", "gauge", "Open connections.", c->connections);
+	put_one(t, "xverse_gateway_requests", "gauge", "Requests being answered.", c->exchanges);
 	put_one(t, "xverse_gateway_streams_total", "counter", "Streams begun.", (double)c->streams);
 	put_one(t, "xverse_gateway_pings_total", "counter", "Comments sent in streams.", (double)c->pings);
 	put_one(t, "xverse_gateway_hang_ups_total", "counter", "Clients that left before their answer's end.",
@@ -136,7 +140,7 @@ static void put_gateway(const struct gateway *g, struct text *t)
 	put_one(t, "xverse_gateway_late_total", "counter", "Connections cut because a request did not come in time.",
 		(double)c->deadlines);
 	put_one(t, "xverse_gateway_resends_total", "counter", "Calls sent again because their daemon was lost.",
-		(double)c->resends);
+		(double)api_context(x)->resends);
 	put_one(t, "xverse_gateway_refused_hosts_total", "counter", "Requests refused for their Host.",
 		(double)c->refused_filter);
 	put_one(t, "xverse_gateway_refused_framing_total", "counter",
@@ -144,80 +148,86 @@ static void put_gateway(const struct gateway *g, struct text *t)
 	put_one(t, "xverse_gateway_refused_memory_total", "counter", "Requests refused because of --max-bodies.",
 		(double)c->refused_memory);
 	put_one(t, "xverse_gateway_request_bytes", "gauge", "Memory that requests take, of --max-bodies.",
-		(double)g->held);
+		(double)c->held);
 	put_one(t, "xverse_gateway_access_log_lost_total", "counter", "Lines that --access-log did not take.",
 		(double)c->log_lost);
 	put_one(t, "xverse_gateway_refused_keys_total", "counter", "Requests refused for want of a key.",
 		(double)c->refused_key);
 	put_one(t, "xverse_gateway_resident_memory_bytes", "gauge", "Memory of the gateway.", resident_bytes());
 	head(t, "xverse_gateway_model_ready", "gauge", "1 where the daemon takes requests.");
-	for (int i = 0; i < g->n_models; i++)
-		put_model(t, "xverse_gateway_model_ready", &g->models[i], up(&g->models[i], NULL));
+	for (int i = 0; i < all->n; i++)
+		put_daemon(t, "xverse_gateway_model_ready", &all->daemon[i], up(&all->daemon[i], NULL));
 }
 
-static void answer_own(struct exchange *x)
+static void answer_own(struct http_exchange *x)
 {
 	struct text t = {0};
 
-	put_status(x->g, &t);
-	put_gateway(x->g, &t);
-	answer_text(x, 200, content_type, &t);
+	put_status(&t, api_context(x)->daemons);
+	put_gateway(&t, x);
+	http_answer_text(x, 200, content_type, &t);
 }
 
 /* ---- one daemon that has metrics of its own ---- */
 
-static void take(struct exchange *x, const struct rpc_reply *r)
+struct api_metrics_call {
+	struct api_upstream *up;
+	uint64_t began_ns;
+};
+
+static void take(void *data, const struct rpc_reply *r)
 {
+	struct api_metrics_call *c = data;
 	struct text t = {0};
 
 	if (r->kind == RPC_R_METRICS) {
 		text_put(&t, r->text.text, r->text.text_len);
 		if (t.len && t.data[t.len - 1] != '\n')
 			text_str(&t, "\n");
-		put_gateway(x->g, &t);
-		answer_text(x, 200, content_type, &t);
+		put_gateway(&t, c->up->x);
+		http_answer_text(c->up->x, 200, content_type, &t);
 	} else {
-		answer_own(x);
+		answer_own(c->up->x);
 	}
-	exchange_forget_daemon(x);
+	api_upstream_close(c->up);
 }
 
-/* A daemon that says nothing must not keep the gateway's own numbers back. */
-static void tick(struct exchange *x)
+/* A daemon that does not respond must not keep the gateway's own numbers back. */
+static void tick(void *data)
 {
-	if (now_ns() - x->start_ns < 2000000000u)
+	struct api_metrics_call *c = data;
+
+	if (now_ns() - c->began_ns < 2000000000u)
 		return;
-	answer_own(x);
-	exchange_forget_daemon(x);
+	answer_own(c->up->x);
+	api_upstream_close(c->up);
 }
 
-static void lost(struct exchange *x, int err, const char *text)
+static void lost(void *data, int err, const char *text)
 {
 	(void)err;
 	(void)text;
-	answer_own(x);
+	answer_own(((struct api_metrics_call *)data)->up->x);
 }
 
-static void release(struct exchange *x)
+/* Texts of several daemons cannot be put together without parsing them: then the numbers are made from their Status. */
+void api_metrics(struct http_exchange *x)
 {
-	(void)x;
-}
-
-static const struct work_ops ops = {take, tick, lost, release};
-
-/* Texts of several daemons cannot be put together without taking them apart: then Status has to do. */
-void get_metrics(struct exchange *x)
-{
-	struct xv_options how = {.no_wait = true, .no_resume = true};
+	const struct gateway_daemons *all = api_context(x)->daemons;
+	struct xv_options how = {.path = all->daemon[0].socket, .no_wait = true, .no_resume = true};
 	struct rpc_request r = {.kind = RPC_METRICS};
+	struct xv_client *client;
+	struct api_metrics_call *c;
 	struct why why;
 
-	how.path = x->g->models[0].socket;
-	if (x->g->n_models != 1 || xv_connect(&x->client, &how, &why)) {
+	if (all->n != 1 || xv_connect(&client, &how, &why)) {
 		answer_own(x);
 		return;
 	}
-	x->ops = &ops;
-	exchange_send(x, &r);
-	exchange_arm(x);
+	c = xalloc(1, sizeof *c);
+	*c = (struct api_metrics_call){api_upstream_for_none(x), now_ns()};
+	c->up->client = client;
+	c->up->calls = (struct api_calls){.take = take, .tick = tick, .lost = lost, .free = free, .data = c};
+	api_upstream_send(c->up, &r);
+	api_upstream_wait(c->up);
 }

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/gateway/gateway.h"
+#include "base/base.h"
+#include "rpc/gateway/api/endpoints.h"
+#include "rpc/gateway/http/answer.h"
 
 /* 'sha256-...' of what stands between the first <tag> and the </tag> after it. */
 static void put_hash(struct text *t, const char *tag)
@@ -45,11 +47,11 @@ static const char *policy(void)
 	return t.data;
 }
 
-void get_page(struct exchange *x)
+void api_page(struct http_exchange *x)
 {
 	struct text t = {0};
 
 	text_put(&t, (const char *)page_bytes, page_len);
-	x->answer.policy = policy();
-	answer_text(x, 200, "text/html; charset=utf-8", &t);
+	http_answer_policy(x, policy());
+	http_answer_text(x, 200, "text/html; charset=utf-8", &t);
 }

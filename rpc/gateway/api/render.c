@@ -1,9 +1,12 @@
-/* shape.c - the JSON that clients read: pieces of a stream and whole answers. */
+#include "rpc/gateway/api/render.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "rpc/gateway/api/generate.h"
+#include "rpc/gateway/http/answer.h"
+#include "rpc/gateway/http/stream.h"
 
 static const char *finish_name(enum rpc_finish f)
 {
@@ -19,7 +22,7 @@ static const char *finish_name(enum rpc_finish f)
 	}
 }
 
-static void put_reason(struct text *t, const struct choice *c)
+static void put_reason(struct text *t, const struct api_choice *c)
 {
 	text_fmt(t, "\"finish_reason\":\"%s\",\"stop_reason\":", finish_name(c->reason));
 	if (c->reason == RPC_FINISH_CANCELLED || c->reason == RPC_FINISH_DEADLINE)
@@ -40,7 +43,27 @@ static void put_ids(struct text *t, const char *name, struct text *ids)
 	ids->len = 0;
 }
 
-static struct text *begin(struct generation *w, const struct choice *c)
+char *api_render_preamble(const struct api_generation *w, const struct rpc_started *s)
+{
+	struct text t = {0}, receipt = {0};
+
+	text_fmt(&t,
+		 "{\"id\":\"%s-%s\",\"object\":\"%s\",\"created\":%lld,\"model\":", w->is_chat ? "chatcmpl" : "cmpl",
+		 http_request_id(w->x),
+		 !w->is_chat         ? "text_completion"
+		 : w->request.stream ? "chat.completion.chunk"
+				     : "chat.completion",
+		 (long long)time(NULL));
+	text_json_str(&t, gateway_daemon_name(w->up->daemon));
+	text_str(&t, ",\"system_fingerprint\":");
+	api_put_receipt(&receipt, s->fingerprint, s->numerics_class);
+	text_json(&t, receipt.data, receipt.len);
+	text_finish(&receipt);
+	text_str(&t, ",");
+	return t.data;
+}
+
+static struct text *begin(struct api_generation *w, const struct api_choice *c)
 {
 	struct text *t = &w->piece;
 
@@ -50,102 +73,102 @@ static struct text *begin(struct generation *w, const struct choice *c)
 	return t;
 }
 
-static void end(struct exchange *x, struct generation *w, const struct choice *c)
+static void end(struct api_generation *w, const struct api_choice *c)
 {
-	if (w->ask.usage_each)
+	if (w->request.usage_each)
 		text_fmt(&w->piece,
 			 "}],\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%ju}}",
 			 c->prompt_tokens, c->output_tokens, (uintmax_t)c->prompt_tokens + c->output_tokens);
 	else
-		text_str(&w->piece, w->ask.include_usage ? "}],\"usage\":null}" : "}]}");
-	stream_event(x, &w->piece);
+		text_str(&w->piece, w->request.include_usage ? "}],\"usage\":null}" : "}]}");
+	http_stream_event(w->x, &w->piece);
 }
 
-void shape_piece(struct exchange *x, struct generation *w, struct choice *c, const char *text, size_t len)
+void api_render_piece(struct api_generation *w, struct api_choice *c, const char *text, size_t len)
 {
 	struct text *t = begin(w, c);
 
-	text_str(t, w->chat ? "\"delta\":{\"content\":" : "\"text\":");
+	text_str(t, w->is_chat ? "\"delta\":{\"content\":" : "\"text\":");
 	text_json(t, text, len);
-	text_str(t, w->chat ? "},\"logprobs\":" : ",\"logprobs\":");
-	logprobs_write(t, &c->logprobs, w->chat);
-	if (w->ask.return_ids)
+	text_str(t, w->is_chat ? "},\"logprobs\":" : ",\"logprobs\":");
+	api_logprobs_write(t, &c->logprobs, w->is_chat);
+	if (w->request.return_ids)
 		put_ids(t, "token_ids", &c->ids);
 	text_str(t, ",\"finish_reason\":null");
-	end(x, w, c);
+	end(w, c);
 }
 
-void shape_role(struct exchange *x, struct generation *w, struct choice *c)
+void api_render_role(struct api_generation *w, struct api_choice *c)
 {
 	text_str(begin(w, c),
 		 "\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null");
-	end(x, w, c);
+	end(w, c);
 }
 
-void shape_finish(struct exchange *x, struct generation *w, struct choice *c)
+void api_render_finish(struct api_generation *w, struct api_choice *c)
 {
 	struct text *t = begin(w, c);
 
-	text_str(t, w->chat ? "\"delta\":{}" : "\"text\":\"\"");
+	text_str(t, w->is_chat ? "\"delta\":{}" : "\"text\":\"\"");
 	text_str(t, ",\"logprobs\":null,");
 	put_reason(t, c);
-	end(x, w, c);
+	end(w, c);
 }
 
-static void put_usage(struct exchange *x, struct generation *w, struct text *t)
+static void put_usage(struct api_generation *w, struct text *t)
 {
 	uint64_t prompt = 0, output = 0, cached = 0;
 
 	for (int i = 0; i < w->n_choices; i++) {
-		const struct choice *c = &w->choice[i];
+		const struct api_choice *c = &w->choice[i];
 		output += c->output_tokens;
-		if (i % w->ask.n == 0) {
+		if (i % w->request.n == 0) {
 			prompt += c->prompt_tokens;
 			cached += c->cached_tokens;
 		}
 	}
-	x->prompt_tokens = prompt;
-	x->output_tokens = output;
+	w->up->prompt_tokens = prompt;
+	w->up->output_tokens = output;
 	text_fmt(t,
 		 "\"usage\":{\"prompt_tokens\":%ju,\"completion_tokens\":%ju,\"total_tokens\":%ju,"
 		 "\"prompt_tokens_details\":{\"cached_tokens\":%ju}}",
 		 (uintmax_t)prompt, (uintmax_t)output, (uintmax_t)(prompt + output), (uintmax_t)cached);
 }
 
-void shape_usage(struct exchange *x, struct generation *w)
+void api_render_usage(struct api_generation *w)
 {
 	struct text *t = &w->piece;
 
 	t->len = 0;
 	text_str(t, w->preamble);
 	text_str(t, "\"choices\":[],");
-	put_usage(x, w, t);
+	put_usage(w, t);
 	text_str(t, "}");
-	if (w->ask.include_usage)
-		stream_event(x, t);
+	if (w->request.include_usage)
+		http_stream_event(w->x, t);
 }
 
-static void put_choice(struct generation *w, struct choice *c, struct text *t)
+static void put_choice(struct api_generation *w, struct api_choice *c, struct text *t)
 {
 	text_fmt(t, "{\"index\":%d,", c->index);
-	text_str(t, w->chat ? "\"message\":{\"role\":\"assistant\",\"content\":" : "\"text\":");
+	text_str(t, w->is_chat ? "\"message\":{\"role\":\"assistant\",\"content\":" : "\"text\":");
 	text_json(t, c->text.data ? c->text.data : "", c->text.len);
-	text_str(t, w->chat ? ",\"refusal\":null},\"logprobs\":" : ",\"logprobs\":");
-	logprobs_write(t, &c->logprobs, w->chat);
-	if (w->ask.prompt_top >= 0)
+	text_str(t, w->is_chat ? ",\"refusal\":null},\"logprobs\":" : ",\"logprobs\":");
+	api_logprobs_write(t, &c->logprobs, w->is_chat);
+	if (w->request.prompt_top >= 0)
 		put_ids(t, "prompt_logprobs", &c->prompt_logprobs);
-	if (w->ask.return_ids) {
-		if (!w->chat)
+	if (w->request.return_ids) {
+		if (!w->is_chat)
 			put_ids(t, "prompt_token_ids", &c->prompt_ids);
 		put_ids(t, "token_ids", &c->ids);
 	}
 	text_str(t, ",");
 	put_reason(t, c);
 	text_str(t, "}");
-	choice_finish(c);
+	api_choice_finish(c);
 }
 
-void shape_whole(struct exchange *x, struct generation *w)
+void api_render_whole(struct api_generation *w)
 {
 	struct text t = {0};
 
@@ -157,7 +180,7 @@ void shape_whole(struct exchange *x, struct generation *w)
 		put_choice(w, &w->choice[i], &t);
 	}
 	text_str(&t, "],");
-	put_usage(x, w, &t);
+	put_usage(w, &t);
 	text_str(&t, "}");
-	answer_text(x, 200, "application/json", &t);
+	http_answer_text(w->x, 200, "application/json", &t);
 }

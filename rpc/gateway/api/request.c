@@ -6,14 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/gateway/api/unsupported.h"
+
 enum { DEFAULT_MAX_TOKENS = 16, MAX_USER_BYTES = 512 };
 
-static void *place(struct ask *a, size_t at)
+static void *place(struct api_request *a, size_t at)
 {
 	return (char *)a + at;
 }
 
-static void set_bit(struct ask *a, int bit)
+static void set_bit(struct api_request *a, int bit)
 {
 	a->sampling.has |= 1u << bit;
 }
@@ -53,7 +55,7 @@ static int read_whole(const struct json *v, const char *name, double low, double
 	return 0;
 }
 
-static int read_float(struct ask *a, const struct ask_field *f, const struct json *v, struct why *why)
+static int read_float(struct api_request *a, const struct api_field *f, const struct json *v, struct why *why)
 {
 	double x = json_num(v);
 
@@ -67,7 +69,7 @@ static int read_float(struct ask *a, const struct ask_field *f, const struct jso
 	return 0;
 }
 
-static int read_seed(struct ask *a, const struct json *v, struct why *why)
+static int read_seed(struct api_request *a, const struct json *v, struct why *why)
 {
 	bool negative = false;
 	uint64_t size = 0;
@@ -92,7 +94,7 @@ static const char *plain(const struct json *v)
 	return s && strlen(s) == json_len(v) ? s : NULL;
 }
 
-static int add_stop(struct ask *a, const struct json *v, struct why *why)
+static int add_stop(struct api_request *a, const struct json *v, struct why *why)
 {
 	const char *s = plain(v);
 
@@ -106,14 +108,14 @@ static int add_stop(struct ask *a, const struct json *v, struct why *why)
 	return 0;
 }
 
-static int read_stop(struct ask *a, const struct json *v, struct why *why)
+static int read_stop(struct api_request *a, const struct json *v, struct why *why)
 {
 	bool list = json_is(v, JSON_IS_LIST);
 	size_t n = list ? json_size(v) : 1;
 	int err = 0;
 
-	if (n > ASK_MAX_STOP)
-		return fail(why, ERR_INVALID, "stop: %zu strings; at most %d are taken", n, ASK_MAX_STOP);
+	if (n > API_MAX_STOP)
+		return fail(why, ERR_INVALID, "stop: %zu strings; at most %d are taken", n, API_MAX_STOP);
 	a->stop = xalloc(n + 1, sizeof *a->stop);
 	a->sampling.stop = (const char *const *)a->stop;
 	for (size_t i = 0; !err && i < n; i++)
@@ -121,7 +123,7 @@ static int read_stop(struct ask *a, const struct json *v, struct why *why)
 	return err;
 }
 
-int ask_ids(const struct json *value, const char *name, int most, int32_t **out, int *n, struct why *why)
+int api_read_ids(const struct json *value, const char *name, int most, int32_t **out, int *n, struct why *why)
 {
 	size_t size = json_size(value), i;
 
@@ -145,7 +147,7 @@ int ask_ids(const struct json *value, const char *name, int most, int32_t **out,
 	return 0;
 }
 
-static int add_bias(struct ask *a, const char *key, const struct json *v, struct why *why)
+static int add_bias(struct api_request *a, const char *key, const struct json *v, struct why *why)
 {
 	char *end;
 	long id = strtol(key, &end, 10);
@@ -159,7 +161,7 @@ static int add_bias(struct ask *a, const char *key, const struct json *v, struct
 	return 0;
 }
 
-static int read_bias(struct ask *a, const struct json *v, struct why *why)
+static int read_bias(struct api_request *a, const struct json *v, struct why *why)
 {
 	const struct json_member *m;
 	int err = 0;
@@ -167,9 +169,9 @@ static int read_bias(struct ask *a, const struct json *v, struct why *why)
 	if (!json_is(v, JSON_IS_OBJECT))
 		return fail(why, ERR_INVALID, "logit_bias must be an object of token ids and numbers, not %s",
 			    json_kind_name(v));
-	if (json_size(v) > ASK_MAX_BIAS)
+	if (json_size(v) > API_MAX_BIAS)
 		return fail(why, ERR_INVALID, "logit_bias: %zu entries; at most %d are taken", json_size(v),
-			    ASK_MAX_BIAS);
+			    API_MAX_BIAS);
 	a->bias = xalloc(json_size(v) + 1, sizeof *a->bias);
 	a->sampling.bias = a->bias;
 	for (size_t i = 0; !err && (m = json_member(v, i)); i++)
@@ -177,7 +179,7 @@ static int read_bias(struct ask *a, const struct json *v, struct why *why)
 	return err;
 }
 
-static int read_user(struct ask *a, const struct json *v, struct why *why)
+static int read_user(struct api_request *a, const struct json *v, struct why *why)
 {
 	const char *s = plain(v);
 
@@ -196,7 +198,7 @@ static int read_switch(const struct json *v, const char *name, bool *out, struct
 	return 0;
 }
 
-static int read_stream_options(struct ask *a, const struct json *v, struct why *why)
+static int read_stream_options(struct api_request *a, const struct json *v, struct why *why)
 {
 	const struct json_member *m;
 	int err = 0;
@@ -211,15 +213,15 @@ static int read_stream_options(struct ask *a, const struct json *v, struct why *
 		else if (!strcmp(m->key, "continuous_usage_stats"))
 			err = read_switch(&m->value, "stream_options.continuous_usage_stats", &a->usage_each, why);
 		else
-			ask_note_ignored(a->ignored, "stream_options.", m->key);
+			api_note_ignored(a->ignored, "stream_options.", m->key);
 	}
 	return err;
 }
 
-static const struct ask_unsupported *find_unsupported(const char *name, enum ask_where where)
+static const struct api_unsupported *find_unsupported(const char *name, enum api_where where)
 {
 	int n;
-	const struct ask_unsupported *u = ask_unsupported(&n);
+	const struct api_unsupported *u = api_unsupported_fields(&n);
 
 	for (int i = 0; i < n; i++)
 		if ((u[i].where & (int)where) && !strcmp(u[i].name, name))
@@ -227,7 +229,7 @@ static const struct ask_unsupported *find_unsupported(const char *name, enum ask
 	return NULL;
 }
 
-static bool is_neutral(const struct ask_unsupported *u, const struct json *v)
+static bool is_neutral(const struct api_unsupported *u, const struct json *v)
 {
 	const char *at = u->neutral;
 	bool equal = json_none(v);
@@ -244,7 +246,7 @@ static bool is_neutral(const struct ask_unsupported *u, const struct json *v)
 	return equal;
 }
 
-static int check_unsupported(const struct ask_unsupported *u, const struct json *v, struct why *why)
+static int check_unsupported(const struct api_unsupported *u, const struct json *v, struct why *why)
 {
 	if (is_neutral(u, v))
 		return 0;
@@ -252,61 +254,61 @@ static int check_unsupported(const struct ask_unsupported *u, const struct json 
 		    u->instead ? u->instead : "");
 }
 
-static int read_number(struct ask *a, const struct ask_field *f, const struct json *v, struct why *why)
+static int read_number(struct api_request *a, const struct api_field *f, const struct json *v, struct why *why)
 {
 	int64_t x;
 	int err = read_whole(v, f->name, f->low, f->high, &x, why);
 
 	if (err)
 		return err;
-	if (f->kind == ASK_UINT)
+	if (f->kind == API_UINT)
 		*(uint32_t *)place(a, f->at) = (uint32_t)x;
 	else
-		*(int *)place(a, f->at) = f->kind == ASK_TOP_K && x < 0 ? 0 : (int)x;
-	if (f->kind != ASK_INT)
+		*(int *)place(a, f->at) = f->kind == API_TOP_K && x < 0 ? 0 : (int)x;
+	if (f->kind != API_INT)
 		set_bit(a, f->bit);
 	return 0;
 }
 
-static int read_field(struct ask *a, const struct ask_field *f, const struct json *v, struct why *why)
+static int read_field(struct api_request *a, const struct api_field *f, const struct json *v, struct why *why)
 {
 	switch (f->kind) {
-	case ASK_FLOAT:
+	case API_FLOAT:
 		return read_float(a, f, v, why);
-	case ASK_UINT:
-	case ASK_TOP_K:
-	case ASK_INT:
+	case API_UINT:
+	case API_TOP_K:
+	case API_INT:
 		return read_number(a, f, v, why);
-	case ASK_SEED:
+	case API_SEED:
 		return read_seed(a, v, why);
-	case ASK_SWITCH:
+	case API_SWITCH:
 		set_bit(a, f->bit);
 		return read_switch(v, f->name, place(a, f->at), why);
-	case ASK_BOOL:
+	case API_BOOL:
 		return read_switch(v, f->name, place(a, f->at), why);
-	case ASK_STOP:
+	case API_STOP:
 		return read_stop(a, v, why);
-	case ASK_IDS:
+	case API_IDS:
 		if (json_is(v, JSON_IS_LIST) && json_size(v) < (size_t)f->low)
 			return fail(why, ERR_INVALID, "%s: the list is empty; leave it out to allow every token",
 				    f->name);
-		return ask_ids(v, f->name, (int)f->high, place(a, f->at), place(a, f->count_at), why);
-	case ASK_BIAS:
+		return api_read_ids(v, f->name, (int)f->high, place(a, f->at), place(a, f->count_at), why);
+	case API_BIAS:
 		return read_bias(a, v, why);
-	case ASK_USER:
+	case API_USER:
 		return read_user(a, v, why);
-	case ASK_STREAM_OPTIONS:
+	case API_STREAM_OPTIONS:
 		return read_stream_options(a, v, why);
-	case ASK_OTHER:
+	case API_OTHER:
 		break;
 	}
 	return 0;
 }
 
-static const struct ask_field *find(const char *name, enum ask_where where)
+static const struct api_field *find(const char *name, enum api_where where)
 {
 	int n;
-	const struct ask_field *f = ask_fields(&n);
+	const struct api_field *f = api_fields(&n);
 
 	for (int i = 0; i < n; i++)
 		if ((f[i].where & (int)where) && !strcmp(f[i].name, name))
@@ -314,7 +316,7 @@ static const struct ask_field *find(const char *name, enum ask_where where)
 	return NULL;
 }
 
-void ask_note_ignored(char ignored[512], const char *prefix, const char *key)
+void api_note_ignored(char ignored[512], const char *prefix, const char *key)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 	size_t len = strlen(key), used = strlen(ignored);
@@ -331,7 +333,7 @@ void ask_note_ignored(char ignored[512], const char *prefix, const char *key)
 		sprintf(ignored + used, "%s%s", used ? ", " : "", name);
 }
 
-static int read_max_completion(struct ask *a, const struct json *v, struct why *why)
+static int read_max_completion(struct api_request *a, const struct json *v, struct why *why)
 {
 	int64_t x;
 	int err;
@@ -349,7 +351,7 @@ static int read_max_completion(struct ask *a, const struct json *v, struct why *
 }
 
 /* What one field says about another. */
-static int check_together(struct ask *a, const struct json *body, enum ask_where where, const char **param,
+static int check_together(struct api_request *a, const struct json *body, enum api_where where, const char **param,
 			  struct why *why)
 {
 	bool has_max = a->sampling.has >> RPC_MAX_TOKENS & 1;
@@ -367,21 +369,21 @@ static int check_together(struct ask *a, const struct json *body, enum ask_where
 	if (a->prompt_top >= 0 && a->stream)
 		return fail(why, ERR_INVALID, "prompt_logprobs does not go with stream: true");
 	*param = "top_logprobs";
-	if (where == ASK_CHAT && a->top > 0 && !a->logprobs)
+	if (where == API_CHAT && a->top > 0 && !a->logprobs)
 		return fail(why, ERR_INVALID, "top_logprobs goes only with logprobs: true");
 	*param = NULL;
 	return 0;
 }
 
-static void set_defaults(struct ask *a, enum ask_where where)
+static void set_defaults(struct api_request *a, enum api_where where)
 {
 	struct rpc_sampling *s = &a->sampling;
 
-	if (where == ASK_COMPLETIONS && !(s->has >> RPC_MAX_TOKENS & 1)) {
+	if (where == API_COMPLETIONS && !(s->has >> RPC_MAX_TOKENS & 1)) {
 		s->max_tokens = DEFAULT_MAX_TOKENS;
 		set_bit(a, RPC_MAX_TOKENS);
 	}
-	if (where == ASK_CHAT)
+	if (where == API_CHAT)
 		a->top = a->logprobs ? max_int(a->top, 0) : -1;
 	if (a->top >= 0) {
 		s->logprobs = (uint32_t)a->top;
@@ -396,12 +398,12 @@ static void set_defaults(struct ask *a, enum ask_where where)
 	s->bad = a->bad;
 }
 
-static int read_member(struct ask *a, const struct json_member *m, enum ask_where where, const char **param,
+static int read_member(struct api_request *a, const struct json_member *m, enum api_where where, const char **param,
 		       struct why *why)
 {
 	bool plain_key = strlen(m->key) == m->key_len;
-	const struct ask_field *f = plain_key ? find(m->key, where) : NULL;
-	const struct ask_unsupported *u = plain_key && !f ? find_unsupported(m->key, where) : NULL;
+	const struct api_field *f = plain_key ? find(m->key, where) : NULL;
+	const struct api_unsupported *u = plain_key && !f ? find_unsupported(m->key, where) : NULL;
 
 	*param = f ? f->name : u ? u->name : NULL;
 	if (u)
@@ -409,22 +411,23 @@ static int read_member(struct ask *a, const struct json_member *m, enum ask_wher
 	if (f)
 		return json_none(&m->value) ? 0 : read_field(a, f, &m->value, why);
 	if (plain_key)
-		ask_note_ignored(a->ignored, "", m->key);
+		api_note_ignored(a->ignored, "", m->key);
 	return 0;
 }
 
-int ask_read(struct ask *a, const struct json *body, enum ask_where where, const char **param, struct why *why)
+int api_request_read(struct api_request *a, const struct json *body, enum api_where where, const char **param,
+		     struct why *why)
 {
 	const struct json_member *m;
 	int err = 0;
 
-	*a = (struct ask){.n = 1, .top = -1, .prompt_top = -1};
+	*a = (struct api_request){.n = 1, .top = -1, .prompt_top = -1};
 	for (size_t i = 0; !err && (m = json_member(body, i)); i++)
 		err = read_member(a, m, where, param, why);
 	if (err)
 		return err;
 	*param = "max_completion_tokens";
-	err = where == ASK_CHAT ? read_max_completion(a, json_get(body, *param), why) : 0;
+	err = where == API_CHAT ? read_max_completion(a, json_get(body, *param), why) : 0;
 	if (!err)
 		err = check_together(a, body, where, param, why);
 	if (!err)
@@ -432,7 +435,7 @@ int ask_read(struct ask *a, const struct json *body, enum ask_where where, const
 	return err;
 }
 
-size_t ask_bytes(const struct ask *a)
+size_t api_request_bytes(const struct api_request *a)
 {
 	const struct rpc_sampling *s = &a->sampling;
 	size_t n = ((size_t)s->n_stop_ids + (size_t)s->n_allowed + (size_t)s->n_bad) * sizeof(int32_t) +
@@ -443,7 +446,7 @@ size_t ask_bytes(const struct ask *a)
 	return n + (a->user ? strlen(a->user) : 0);
 }
 
-void ask_finish(struct ask *a)
+void api_request_finish(struct api_request *a)
 {
 	for (int i = 0; a->stop && a->stop[i]; i++)
 		free(a->stop[i]);
@@ -453,7 +456,7 @@ void ask_finish(struct ask *a)
 	free(a->bad);
 	free(a->bias);
 	free(a->user);
-	*a = (struct ask){0};
+	*a = (struct api_request){0};
 }
 
 /* ---- prompts ---- */
@@ -474,24 +477,24 @@ static int read_prompt(struct rpc_prompt *p, const struct json *v, struct why *w
 	if (!json_size(v) || !json_is(v, JSON_IS_LIST))
 		return fail(why, ERR_INVALID,
 			    "prompt must be a string, a list of token ids that is not empty, or a list of such");
-	err = ask_ids(v, "prompt", INT_MAX, &ids, &p->n_ids, why);
+	err = api_read_ids(v, "prompt", INT_MAX, &ids, &p->n_ids, why);
 	if (!err)
 		p->ids = ids;
 	return err;
 }
 
-int prompts_read(struct prompts *p, const struct json *value, struct why *why)
+int api_prompts_read(struct api_prompts *p, const struct json *value, struct why *why)
 {
 	const struct json *first = json_at(value, 0);
 	bool list = first && !json_is_num(first);
 	size_t n = list ? json_size(value) : 1;
 	int err = 0;
 
-	*p = (struct prompts){0};
+	*p = (struct api_prompts){0};
 	if (json_none(value))
 		return fail(why, ERR_INVALID, "prompt is missing");
-	if (n > ASK_MAX_PROMPTS)
-		return fail(why, ERR_INVALID, "prompt: %zu prompts; at most %d are taken", n, ASK_MAX_PROMPTS);
+	if (n > API_MAX_PROMPTS)
+		return fail(why, ERR_INVALID, "prompt: %zu prompts; at most %d are taken", n, API_MAX_PROMPTS);
 	p->prompt = xalloc(n, sizeof *p->prompt);
 	for (size_t i = 0; !err && i < n; i++) {
 		err = read_prompt(&p->prompt[i], list ? json_at(value, i) : value, why);
@@ -503,12 +506,12 @@ int prompts_read(struct prompts *p, const struct json *value, struct why *why)
 	return err;
 }
 
-void prompts_finish(struct prompts *p)
+void api_prompts_finish(struct api_prompts *p)
 {
 	for (int i = 0; i < p->n; i++) {
 		free((void *)(uintptr_t)p->prompt[i].ids);
 		free((void *)(uintptr_t)p->prompt[i].text);
 	}
 	free(p->prompt);
-	*p = (struct prompts){0};
+	*p = (struct api_prompts){0};
 }

@@ -1,11 +1,32 @@
-/* log.c - one JSON line a request: neither texts nor keys. A log that nobody reads holds nothing up: its lines are lost
- * and counted. */
+/* access_log.c - one JSON line a request, with neither texts nor keys. A log that nobody reads holds nothing up: its
+ * lines are lost and counted. */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "rpc/gateway/gateway.h"
+#include "base/file/own.h"
+#include "rpc/gateway/http/inside.h"
+
+int http_access_log_open(struct http_server *s, struct why *why)
+{
+	const char *path = s->how->access_log;
+
+	s->log_fd = path && !strcmp(path, "-") ? STDOUT_FILENO : -1;
+	if (!path || s->log_fd >= 0)
+		return 0;
+	s->log_fd = file_append(path);
+	return s->log_fd >= 0 ? 0
+			      : fail(why, ERR_IO, "--access-log %s: %s", path,
+				     errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
+}
+
+void http_access_log_close(struct http_server *s)
+{
+	if (s->log_fd > STDERR_FILENO)
+		close(s->log_fd);
+}
 
 static void put_time(struct text *t)
 {
@@ -25,27 +46,41 @@ static void put_string(struct text *t, const char *name, const char *value)
 	text_json_str(t, value);
 }
 
-void access_log(const struct exchange *x)
+static void put_request(struct text *t, const struct http_exchange *x)
 {
-	struct pollfd out = {.fd = x->g->log_fd, .events = POLLOUT};
+	put_string(t, "id", x->head.id);
+	put_string(t, "from", x->conn->address);
+	put_string(t, "method", x->head.method);
+	put_string(t, "path", x->head.route ? x->head.route->path : "-");
+	text_fmt(t, ",\"status\":%d,\"bytes\":%ju,\"ms\":%.3f", x->answer.status, (uintmax_t)x->sent_bytes,
+		 (double)(now_ns() - x->start_ns) / 1e6);
+}
+
+static void put_work(struct text *t, const struct http_exchange *x)
+{
+	struct http_work_log work = {0};
+
+	if (x->work.log)
+		x->work.log(x->work.data, &work);
+	if (work.model)
+		put_string(t, "model", work.model);
+	if (work.prompt_tokens || work.output_tokens)
+		text_fmt(t, ",\"prompt_tokens\":%ju,\"completion_tokens\":%ju", (uintmax_t)work.prompt_tokens,
+			 (uintmax_t)work.output_tokens);
+}
+
+void http_access_log(const struct http_exchange *x)
+{
+	struct pollfd out = {.fd = x->server->log_fd, .events = POLLOUT};
 	struct text t = {0};
 
 	if (out.fd < 0)
 		return;
 	put_time(&t);
-	put_string(&t, "id", x->id);
-	put_string(&t, "from", x->conn->address);
-	put_string(&t, "method", x->method);
-	put_string(&t, "path", x->route ? x->route->path : "-");
-	text_fmt(&t, ",\"status\":%d,\"bytes\":%ju,\"ms\":%.3f", x->answer.status, (uintmax_t)x->stream.bytes,
-		 (double)(now_ns() - x->start_ns) / 1e6);
-	if (x->model)
-		put_string(&t, "model", model_name(x->model));
-	if (x->prompt_tokens || x->output_tokens)
-		text_fmt(&t, ",\"prompt_tokens\":%ju,\"completion_tokens\":%ju", (uintmax_t)x->prompt_tokens,
-			 (uintmax_t)x->output_tokens);
+	put_request(&t, x);
+	put_work(&t, x);
 	text_fmt(&t, ",\"stream\":%s,\"cut\":%s}\n", x->stream.on ? "true" : "false", x->cut ? "true" : "false");
 	if (!poll(&out, 1, 0) || !(out.revents & POLLOUT) || write(out.fd, t.data, t.len) != (ssize_t)t.len)
-		x->g->count.log_lost++;
+		x->server->count.log_lost++;
 	text_finish(&t);
 }

@@ -1,130 +1,137 @@
-/* parse.c - a thread of its own parses the JSON bodies that would hold up every stream (20 ms a MiB). */
+#include "rpc/gateway/http/bodies.h"
+
+#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "rpc/gateway/api/request.h"
-#include "rpc/gateway/gateway.h"
+/* A value takes 16 bytes, a member's key as many and its text; texts take theirs. A body of 4 MB of few values takes as
+ * much as these limits allow. */
+static const struct json_rules rules = {.depth = HTTP_JSON_DEPTH, .values = HTTP_JSON_VALUES, .bytes = SIZE_MAX};
 
-struct job {
-	struct job *next;
-	struct exchange *x; /* not looked into by the other thread */
+struct json_doc *http_read_json(const char *data, size_t len, struct json_error *e)
+{
+	return json_read(data, len, &rules, e);
+}
+
+struct http_body_job {
+	struct http_body_job *next;
+	http_body_read *done;
+	void *data; /* the other thread does not look into it */
 	struct text body;
 	struct json_doc *doc;
 	struct json_error error;
 };
 
-struct parser {
+struct http_bodies {
+	struct http_loop *loop;
+	struct http_watch watch;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct job *todo, *done;
+	struct http_body_job *todo, *done;
 	bool stop;
 	int fd;
 };
 
 static void *run(void *arg)
 {
-	struct parser *p = arg;
+	struct http_bodies *b = arg;
 
-	pthread_mutex_lock(&p->lock);
+	pthread_mutex_lock(&b->lock);
 	for (;;) {
-		while (!p->todo && !p->stop)
-			pthread_cond_wait(&p->more, &p->lock);
-		if (p->stop)
+		while (!b->todo && !b->stop)
+			pthread_cond_wait(&b->more, &b->lock);
+		if (b->stop)
 			break;
-		struct job *j = p->todo;
-		p->todo = j->next;
-		pthread_mutex_unlock(&p->lock);
-		j->doc = parse_body(j->body.data, j->body.len, &j->error);
+		struct http_body_job *j = b->todo;
+		b->todo = j->next;
+		pthread_mutex_unlock(&b->lock);
+		j->doc = http_read_json(j->body.data, j->body.len, &j->error);
 		text_finish(&j->body);
-		pthread_mutex_lock(&p->lock);
-		j->next = p->done;
-		p->done = j;
-		eventfd_write(p->fd, 1);
+		pthread_mutex_lock(&b->lock);
+		j->next = b->done;
+		b->done = j;
+		eventfd_write(b->fd, 1);
 	}
-	pthread_mutex_unlock(&p->lock);
+	pthread_mutex_unlock(&b->lock);
 	return NULL;
 }
 
-int parser_start(struct gateway *g, struct why *why)
-{
-	struct parser *p = xalloc(1, sizeof *p);
-
-	g->parser = p;
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->more, NULL);
-	p->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (p->fd < 0 || pthread_create(&p->thread, NULL, run, p))
-		return fail(why, ERR_IO, "cannot start a thread");
-	g->parsed_watch = (struct watch){.kind = WATCH_PARSED, .owner = g, .fd = -1};
-	watch_set(g, &g->parsed_watch, p->fd, EPOLLIN);
-	return 0;
-}
-
-void parser_put(struct exchange *x)
-{
-	struct parser *p = x->g->parser;
-	struct job *j = xalloc(1, sizeof *j), **at;
-
-	j->x = x;
-	j->body = x->body;
-	x->body = (struct text){0};
-	pthread_mutex_lock(&p->lock);
-	for (at = &p->todo; *at;)
-		at = &(*at)->next;
-	*at = j;
-	pthread_cond_signal(&p->more);
-	pthread_mutex_unlock(&p->lock);
-}
-
-static void free_jobs(struct job *j)
+static void free_jobs(struct http_body_job *j)
 {
 	while (j) {
-		struct job *next = j->next;
+		struct http_body_job *next = j->next;
 		text_finish(&j->body);
 		free(j);
 		j = next;
 	}
 }
 
-void parser_take(struct gateway *g)
+static void take_done(void *data, uint32_t events)
 {
-	struct parser *p = g->parser;
-	struct job *done;
+	struct http_bodies *b = data;
+	struct http_body_job *done;
 	eventfd_t n;
 
-	eventfd_read(p->fd, &n);
-	pthread_mutex_lock(&p->lock);
-	done = p->done;
-	p->done = NULL;
-	pthread_mutex_unlock(&p->lock);
-	for (struct job *j = done; j; j = j->next)
-		exchange_parsed(j->x, j->doc, &j->error);
+	(void)events;
+	eventfd_read(b->fd, &n);
+	pthread_mutex_lock(&b->lock);
+	done = b->done;
+	b->done = NULL;
+	pthread_mutex_unlock(&b->lock);
+	for (struct http_body_job *j = done; j; j = j->next)
+		j->done(j->data, j->doc, &j->error);
 	free_jobs(done);
 }
 
-void parser_stop(struct gateway *g)
+int http_bodies_open(struct http_bodies **out, struct http_loop *loop, struct why *why)
 {
-	struct parser *p = g->parser;
+	struct http_bodies *b = *out = xalloc(1, sizeof *b);
 
-	if (!p)
+	b->loop = loop;
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->more, NULL);
+	b->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (b->fd < 0 || pthread_create(&b->thread, NULL, run, b))
+		return fail(why, ERR_IO, "cannot start a thread");
+	b->watch = (struct http_watch){take_done, b, -1, 0};
+	http_watch_set(loop, &b->watch, b->fd, EPOLLIN);
+	return 0;
+}
+
+void http_bodies_put(struct http_bodies *b, struct text *body, http_body_read *done, void *data)
+{
+	struct http_body_job *j = xalloc(1, sizeof *j), **at;
+
+	j->done = done;
+	j->data = data;
+	j->body = *body;
+	*body = (struct text){0};
+	pthread_mutex_lock(&b->lock);
+	for (at = &b->todo; *at;)
+		at = &(*at)->next;
+	*at = j;
+	pthread_cond_signal(&b->more);
+	pthread_mutex_unlock(&b->lock);
+}
+
+void http_bodies_close(struct http_bodies *b)
+{
+	if (!b)
 		return;
-	pthread_mutex_lock(&p->lock);
-	p->stop = true;
-	pthread_cond_signal(&p->more);
-	pthread_mutex_unlock(&p->lock);
-	pthread_join(p->thread, NULL);
-	for (struct job *j = p->todo; j; j = j->next)
-		exchange_parsed(j->x, NULL, &(struct json_error){.err = ERR_IO, .text = "the server ends"});
-	for (struct job *j = p->done; j; j = j->next)
-		exchange_parsed(j->x, j->doc, &j->error);
-	free_jobs(p->todo);
-	free_jobs(p->done);
-	watch_gone(g, &g->parsed_watch);
-	close(p->fd);
-	free(p);
-	g->parser = NULL;
+	pthread_mutex_lock(&b->lock);
+	b->stop = true;
+	pthread_cond_signal(&b->more);
+	pthread_mutex_unlock(&b->lock);
+	pthread_join(b->thread, NULL);
+	for (struct http_body_job *j = b->todo; j; j = j->next)
+		j->done(j->data, NULL, &(struct json_error){.err = ERR_IO, .text = "the server ends"});
+	for (struct http_body_job *j = b->done; j; j = j->next)
+		j->done(j->data, j->doc, &j->error);
+	free_jobs(b->todo);
+	free_jobs(b->done);
+	http_watch_drop(b->loop, &b->watch);
+	close(b->fd);
+	free(b);
 }

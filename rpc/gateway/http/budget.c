@@ -1,78 +1,80 @@
-/* budget.c - memory that requests take: bodies, what is read from them, what waits for the daemon, answers that are not
- * sent yet. One limit for all together, a share of it for each API key, a quarter of it for one answer. */
+#include "rpc/gateway/http/budget.h"
+
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/gateway/gateway.h"
+#include "rpc/gateway/http/inside.h"
 
 enum { TRIM_BYTES = 1 << 20, MAP_BYTES = 256 << 10, ANSWER_PART = 4, TRIMS = 3 };
 
 /* glibc raises its own threshold with each large block that is freed, and keeps what lies below it. */
-void budget_open(void)
+void http_budget_init(void)
 {
 	mallopt(M_MMAP_THRESHOLD, MAP_BYTES);
 	mallopt(M_TRIM_THRESHOLD, MAP_BYTES);
 	mallopt(M_ARENA_MAX, 2);
 }
 
-int64_t budget_share(const struct gateway *g, int64_t of)
+int64_t http_budget_share(const struct http_server *s, int64_t of)
 {
-	return keys_names(g->keys) > 1 ? of * g->how.share / 100 : of;
+	return http_keys_names(s->keys) > 1 ? of * s->how->share / 100 : of;
 }
 
-/* 0, or the status of the refusal. */
-static int check(struct exchange *x, enum budget_part part, int64_t more, int64_t bytes)
+/* Returns 0, or the status of the refusal. */
+static int check(const struct http_exchange *x, enum http_budget_part part, int64_t more, int64_t bytes)
 {
-	struct gateway *g = x->g;
+	const struct http_server *s = x->server;
+	const struct http_account *a = x->head.account;
+	int64_t most = s->how->max_bodies;
 
 	if (more <= 0)
 		return 0;
-	if (part == BUDGET_ANSWER && bytes > g->how.max_bodies / ANSWER_PART)
+	if (part == HTTP_BUDGET_ANSWER && bytes > most / ANSWER_PART)
 		return 413;
-	if (g->held + more > g->how.max_bodies)
+	if (s->count.held + more > most)
 		return 429;
-	return x->account && x->account->held + more > budget_share(g, g->how.max_bodies) ? 429 : 0;
+	return a && a->held + more > http_budget_share(s, most) ? 429 : 0;
 }
 
-int budget_set(struct exchange *x, enum budget_part part, int64_t bytes)
+int http_budget_set(struct http_exchange *x, enum http_budget_part part, int64_t bytes)
 {
 	int64_t more = bytes - x->held[part];
 	int status = check(x, part, more, bytes);
 
 	if (status) {
-		x->g->count.refused_memory++;
+		x->server->count.refused_memory++;
 		return status;
 	}
 	x->held[part] = bytes;
-	x->g->held += more;
-	if (x->account)
-		x->account->held += more;
+	x->server->count.held += more;
+	if (x->head.account)
+		x->head.account->held += more;
 	if (more < 0)
-		x->g->freed -= more;
+		x->server->freed -= more;
 	return 0;
 }
 
-const char *budget_text(int status)
+const char *http_budget_text(int status)
 {
 	return status == 413
 		       ? "the answer takes too much memory (a quarter of --max-bodies): ask for less of it (logprobs, echo, n, max_tokens)"
 		       : "too much is being sent and answered here at once (--max-bodies): try again";
 }
 
-void budget_leave(struct exchange *x)
+void http_budget_leave(struct http_exchange *x)
 {
-	for (int i = 0; i < BUDGET_PARTS; i++)
-		budget_set(x, (enum budget_part)i, 0);
+	for (int i = 0; i < HTTP_BUDGET_PARTS; i++)
+		http_budget_set(x, (enum http_budget_part)i, 0);
 }
 
-/* Once a second: what was freed goes back to the system, for some seconds, since connections end after their requests.
- */
-void budget_trim(struct gateway *g)
+/* Once a second memory that was freed goes back to the system. That is repeated for some seconds, since connections end
+ * after their requests. */
+void http_budget_trim(struct http_server *s)
 {
-	if (g->freed >= TRIM_BYTES)
-		g->trims = TRIMS;
-	g->freed = 0;
-	if (g->trims && g->trims--)
+	if (s->freed >= TRIM_BYTES)
+		s->trims = TRIMS;
+	s->freed = 0;
+	if (s->trims && s->trims--)
 		malloc_trim(0);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-static bool refuse(struct framing *f, int status, const char *why)
+static bool refuse(struct http_framing *f, int status, const char *why)
 {
 	f->status = status;
 	f->why = why;
@@ -21,19 +21,19 @@ static bool is_text(char c)
 	return ((unsigned char)c >= 0x20 || c == '\t') && c != 0x7f;
 }
 
-static void start_line(struct framing *f)
+static void start_line(struct http_framing *f)
 {
 	f->line_len = 0;
 	f->line[0] = 0;
 	f->cr = false;
 }
 
-static void message_over(struct framing *f)
+static void message_over(struct http_framing *f)
 {
-	*f = (struct framing){.complete = f->complete + 1};
+	*f = (struct http_framing){.complete = f->complete + 1};
 }
 
-static bool request_line_over(struct framing *f)
+static bool request_line_over(struct http_framing *f)
 {
 	const char *v = f->tail;
 
@@ -50,7 +50,7 @@ static bool request_line_over(struct framing *f)
 
 /* The value of the line. libmicrohttpd keeps blanks behind it, so one with such is not taken for what it would be
  * without. NULL where the line is longer than what is kept of it. */
-static const char *value_of(struct framing *f, size_t name_len)
+static const char *value_of(struct http_framing *f, size_t name_len)
 {
 	if (f->line_len > FRAMING_NAME)
 		return NULL;
@@ -58,7 +58,7 @@ static const char *value_of(struct framing *f, size_t name_len)
 	return f->line + name_len + 1 + strspn(f->line + name_len + 1, " \t");
 }
 
-static bool take_length(struct framing *f, const char *value)
+static bool take_length(struct http_framing *f, const char *value)
 {
 	size_t n = value ? strlen(value) : 0;
 
@@ -76,7 +76,7 @@ static bool take_length(struct framing *f, const char *value)
 	return true;
 }
 
-static bool take_coding(struct framing *f, const char *value)
+static bool take_coding(struct http_framing *f, const char *value)
 {
 	if (f->sized || f->coded)
 		return refuse(f, 400,
@@ -94,7 +94,7 @@ static bool take_coding(struct framing *f, const char *value)
 
 /* Names that only begin like one of those that say where a request ends, or for whom it is, are taken for it by some
  * parser. */
-static bool field_over(struct framing *f)
+static bool field_over(struct http_framing *f)
 {
 	static const char *const framing_names[] = {"Content-Length", "Transfer-Encoding", "Host"};
 	size_t n = 0;
@@ -118,7 +118,7 @@ static bool field_over(struct framing *f)
 	return true;
 }
 
-static void head_over(struct framing *f)
+static void head_over(struct http_framing *f)
 {
 	f->total = 0;
 	f->lines = 0;
@@ -130,7 +130,7 @@ static void head_over(struct framing *f)
 		message_over(f);
 }
 
-static bool line_over(struct framing *f)
+static bool line_over(struct http_framing *f)
 {
 	bool ok = true;
 
@@ -147,7 +147,7 @@ static bool line_over(struct framing *f)
 	return ok;
 }
 
-static bool check_size(struct framing *f)
+static bool check_size(struct http_framing *f)
 {
 	size_t most = f->state == FRAMING_TRAILER ? FRAMING_TRAILER_BYTES : FRAMING_HEAD_BYTES;
 
@@ -159,7 +159,7 @@ static bool check_size(struct framing *f)
 }
 
 /* A line of the head or the trailer. That a bare LF ends one is old custom in heads, and nothing hangs on it there. */
-static bool take_line(struct framing *f, char c)
+static bool take_line(struct http_framing *f, char c)
 {
 	if (!check_size(f))
 		return false;
@@ -191,7 +191,7 @@ static int hex_digit(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-static bool size_line_over(struct framing *f)
+static bool size_line_over(struct http_framing *f)
 {
 	if (!f->cr)
 		return refuse(f, 400, "a chunk's size line ends in a bare LF");
@@ -203,7 +203,7 @@ static bool size_line_over(struct framing *f)
 }
 
 /* "1f;name=value" CRLF. line[0] remembers that the extension has begun. */
-static bool take_size(struct framing *f, char c)
+static bool take_size(struct http_framing *f, char c)
 {
 	int digit = hex_digit(c);
 
@@ -229,7 +229,7 @@ static bool take_size(struct framing *f, char c)
 	return true;
 }
 
-static bool take_data_end(struct framing *f, char c)
+static bool take_data_end(struct http_framing *f, char c)
 {
 	if (!f->cr)
 		return c == '\r' ? (f->cr = true) : refuse(f, 400, "a chunk is longer than its size says");
@@ -240,7 +240,7 @@ static bool take_data_end(struct framing *f, char c)
 	return true;
 }
 
-static size_t skip_body(struct framing *f, size_t len)
+static size_t skip_body(struct http_framing *f, size_t len)
 {
 	size_t n = f->left < len ? (size_t)f->left : len;
 
@@ -254,7 +254,7 @@ static size_t skip_body(struct framing *f, size_t len)
 	return n;
 }
 
-size_t framing_feed(struct framing *f, const char *data, size_t len)
+size_t http_framing_feed(struct http_framing *f, const char *data, size_t len)
 {
 	size_t whole = 0, i = 0;
 

@@ -17,8 +17,8 @@ enum {
 	FRAMING_TRAILER_BYTES = 4 << 10,
 };
 
-struct framing {
-	enum framing_state {
+struct http_framing {
+	enum http_framing_state {
 		FRAMING_REQUEST,
 		FRAMING_HEADER,
 		FRAMING_BODY,
@@ -40,6 +40,6 @@ struct framing {
 
 /* Reads what comes next. Returns how many of the bytes belong to whole requests: all that may be handed on where
  * f->status became set, which the rest then caused. */
-size_t framing_feed(struct framing *f, const char *data, size_t len);
+size_t http_framing_feed(struct http_framing *f, const char *data, size_t len);
 
 #endif

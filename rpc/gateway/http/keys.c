@@ -8,13 +8,13 @@
 #include <strings.h>
 
 #include "base/file/file.h"
-#include "rpc/gateway/gateway.h"
+#include "rpc/gateway/http/inside.h"
 
 enum { DIGEST = 32, MAX_KEYS = 4096, MAX_BYTES = 1022 };
 
-struct keys {
+struct http_keys {
 	int n, n_accounts;
-	struct account account[MAX_KEYS]; /* one for each name */
+	struct http_account account[MAX_KEYS]; /* one for each name */
 	struct {
 		unsigned char digest[DIGEST];
 		int account;
@@ -26,7 +26,7 @@ static void digest(const char *key, size_t len, unsigned char out[DIGEST])
 	REQUIRE(gnutls_hash_fast(GNUTLS_DIG_SHA256, key, len, out) == 0);
 }
 
-static int account_of(struct keys *k, const char *name, size_t len)
+static int account_of(struct http_keys *k, const char *name, size_t len)
 {
 	for (int i = 0; i < k->n_accounts; i++)
 		if (strlen(k->account[i].name) == len && !memcmp(k->account[i].name, name, len))
@@ -35,7 +35,7 @@ static int account_of(struct keys *k, const char *name, size_t len)
 	return k->n_accounts++;
 }
 
-static void add(struct keys *k, const char *key, size_t len, int account)
+static void add(struct http_keys *k, const char *key, size_t len, int account)
 {
 	digest(key, len, k->key[k->n].digest);
 	k->key[k->n++].account = account;
@@ -43,7 +43,7 @@ static void add(struct keys *k, const char *key, size_t len, int account)
 
 /* "name:key", or a key alone, which is named by a part of its digest's digest. A key may hold a colon itself, so the
  * whole line is one in any case. */
-static void add_line(struct keys *k, const char *line, size_t len)
+static void add_line(struct http_keys *k, const char *line, size_t len)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
 	size_t n = 0;
@@ -65,7 +65,7 @@ static void add_line(struct keys *k, const char *line, size_t len)
 }
 
 /* Empty lines and lines that begin with # are left out. */
-static int read_lines(struct keys *k, const char *text, size_t len, const char *path, struct why *why)
+static int read_lines(struct http_keys *k, const char *text, size_t len, const char *path, struct why *why)
 {
 	for (size_t at = 0, n; at < len; at += n + 1) {
 		const char *end = memchr(text + at, '\n', len - at);
@@ -81,9 +81,9 @@ static int read_lines(struct keys *k, const char *text, size_t len, const char *
 	return k->n ? 0 : fail(why, ERR_INVALID, "%s holds no key: write one a line", path);
 }
 
-int keys_read(struct keys **out, const char *path, struct why *why)
+int http_keys_read(struct http_keys **out, const char *path, struct why *why)
 {
-	struct keys *k;
+	struct http_keys *k;
 	char *text;
 	size_t len;
 	int err = file_read(path, FILE_KEYS, &text, &len, why);
@@ -102,7 +102,7 @@ int keys_read(struct keys **out, const char *path, struct why *why)
 	return err;
 }
 
-struct account *keys_match(struct keys *k, const char *authorization)
+struct http_account *http_keys_match(struct http_keys *k, const char *authorization)
 {
 	const char *key = "";
 	unsigned char asked[DIGEST];
@@ -118,12 +118,12 @@ struct account *keys_match(struct keys *k, const char *authorization)
 	return found ? &k->account[min_int(found, k->n_accounts) - 1] : NULL;
 }
 
-int keys_names(const struct keys *k)
+int http_keys_names(const struct http_keys *k)
 {
 	return k ? k->n_accounts : 0;
 }
 
-void keys_destroy(struct keys *k)
+void http_keys_destroy(struct http_keys *k)
 {
 	free(k);
 }

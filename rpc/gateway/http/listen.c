@@ -1,5 +1,4 @@
-#include "rpc/gateway/http/listen.h"
-
+/* listen.c - the listening socket: an address and a port, or a Unix socket. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "rpc/gateway/http/inside.h"
 #include "rpc/server/listen.h"
 
 enum { BACKLOG = 1024, SEND_BUFFER = 16 << 10 };
@@ -24,12 +24,12 @@ static bool is_loopback(const struct sockaddr *a)
 	return false;
 }
 
-static void tell(const struct gateway *g, int fd)
+static void tell(const struct http_server *s, int fd)
 {
 	struct sockaddr_storage a;
 	socklen_t size = sizeof a;
 	char host[128], port[16];
-	const char *scheme = g->how.tls_cert ? "https" : "http";
+	const char *scheme = s->how->tls_cert ? "https" : "http";
 
 	if (getsockname(fd, (struct sockaddr *)&a, &size) ||
 	    getnameinfo((struct sockaddr *)&a, size, host, sizeof host, port, sizeof port,
@@ -40,7 +40,7 @@ static void tell(const struct gateway *g, int fd)
 }
 
 /* A small send buffer: a reader that stopped is seen after kilobytes, not megabytes. */
-static int open_address(struct gateway *g, const struct addrinfo *a, struct why *why)
+static int open_address(struct http_server *s, const struct addrinfo *a, struct why *why)
 {
 	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, bytes = SEND_BUFFER;
 
@@ -49,51 +49,52 @@ static int open_address(struct gateway *g, const struct addrinfo *a, struct why 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 	if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, BACKLOG)) {
-		int err = fail(why, ERR_IO, "%s port %d: %s", g->how.host, g->how.port, strerror(errno));
+		int err = fail(why, ERR_IO, "%s port %d: %s", s->how->host, s->how->port, strerror(errno));
 		close(fd);
 		return err;
 	}
-	g->loopback = is_loopback(a->ai_addr);
+	s->loopback = is_loopback(a->ai_addr);
 	return fd;
 }
 
-static int open_inet(struct gateway *g, int *fd, struct why *why)
+static int open_inet(struct http_server *s, int *fd, struct why *why)
 {
 	struct addrinfo want = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
 	char port[16];
 	int err;
 
-	snprintf(port, sizeof port, "%d", g->how.port);
-	err = getaddrinfo(g->how.host, port, &want, &found);
+	snprintf(port, sizeof port, "%d", s->how->port);
+	err = getaddrinfo(s->how->host, port, &want, &found);
 	if (err)
-		return fail(why, ERR_INVALID, "--host %s: %s", g->how.host, gai_strerror(err));
-	*fd = open_address(g, found, why);
+		return fail(why, ERR_INVALID, "--host %s: %s", s->how->host, gai_strerror(err));
+	*fd = open_address(s, found, why);
 	freeaddrinfo(found);
 	if (*fd < 0)
 		return *fd;
-	tell(g, *fd);
-	if (!g->loopback && !g->keys)
-		log_at(LOG_WARN, "anybody who reaches %s may use this server: there is no --api-key-file", g->how.host);
+	tell(s, *fd);
+	if (!s->loopback && !s->keys)
+		log_at(LOG_WARN, "anybody who reaches %s may use this server: there is no --api-key-file",
+		       s->how->host);
 	return 0;
 }
 
-int listen_open(struct gateway *g, int *fd, struct why *why)
+int http_listen(struct http_server *s, int *fd, struct why *why)
 {
 	int err;
 
-	if (!g->how.uds)
-		return open_inet(g, fd, why);
-	err = rpc_listen(&unix_listener, g->how.uds, (gid_t)-1, why);
+	if (!s->how->uds)
+		return open_inet(s, fd, why);
+	err = rpc_listen(&unix_listener, s->how->uds, (gid_t)-1, why);
 	if (err)
 		return err;
-	g->loopback = true;
+	s->loopback = true;
 	*fd = fcntl(unix_listener.fd, F_DUPFD_CLOEXEC, 0);
-	log_event(LOG_INFO, "listening", " on=\"%s\"", g->how.uds);
+	log_event(LOG_INFO, "listening", " on=\"%s\"", s->how->uds);
 	return 0;
 }
 
-void listen_close(struct gateway *g)
+void http_unlisten(struct http_server *s)
 {
-	if (g->how.uds)
+	if (s->how->uds)
 		rpc_unlisten(&unix_listener);
 }

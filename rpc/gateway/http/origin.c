@@ -7,7 +7,7 @@
 static const char lower[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
 
 /* ":80", ":" or nothing, up to the end. */
-static bool read_port(struct authority *a, const char *s)
+static bool read_port(struct http_authority *a, const char *s)
 {
 	size_t n;
 
@@ -22,7 +22,7 @@ static bool read_port(struct authority *a, const char *s)
 	return a->port <= 65535;
 }
 
-static bool read_bracketed(struct authority *a, const char *text)
+static bool read_bracketed(struct http_authority *a, const char *text)
 {
 	unsigned char bytes[16];
 	const char *end = strchr(text, ']');
@@ -39,12 +39,12 @@ static bool read_bracketed(struct authority *a, const char *text)
 	return read_port(a, end + 1);
 }
 
-bool authority_read(struct authority *a, const char *text)
+bool http_authority_read(struct http_authority *a, const char *text)
 {
 	unsigned char bytes[4];
 	size_t n = 0;
 
-	*a = (struct authority){.port = -1};
+	*a = (struct http_authority){.port = -1};
 	if (*text == '[')
 		return read_bracketed(a, text);
 	for (; text[n] && text[n] != ':'; n++) {
@@ -58,13 +58,13 @@ bool authority_read(struct authority *a, const char *text)
 	return n && read_port(a, text + n);
 }
 
-bool origin_read(struct origin *o, const char *text)
+bool http_origin_read(struct http_origin *o, const char *text)
 {
 	const char *end = strstr(text, "://");
 	size_t n = end ? (size_t)(end - text) : 0;
 
-	*o = (struct origin){0};
-	if (!n || n >= sizeof o->scheme || !authority_read(&o->at, end + 3))
+	*o = (struct http_origin){0};
+	if (!n || n >= sizeof o->scheme || !http_authority_read(&o->at, end + 3))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		o->scheme[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] | 0x20) : text[i];
@@ -76,7 +76,7 @@ bool origin_read(struct origin *o, const char *text)
 	return true;
 }
 
-bool origin_equal(const struct origin *a, const struct origin *b)
+bool http_origin_equal(const struct http_origin *a, const struct http_origin *b)
 {
 	return !strcmp(a->scheme, b->scheme) && !strcmp(a->at.host, b->at.host) && a->at.port == b->at.port;
 }

@@ -1,39 +1,35 @@
-/* sse.c - an answer in pieces: server-sent events in chunked coding. The last chunk is sent only after a whole
- * answer, so that a client can tell a broken one; "id:" and "retry:" are never sent, since official clients
- * trip over them. */
+#include "rpc/gateway/http/stream.h"
+
 #include <string.h>
 
-#include "rpc/gateway/gateway.h"
+#include "rpc/gateway/http/inside.h"
 
-/* The daemon's connection is read only while the client keeps up. */
-static void hold(struct exchange *x)
+/* The work goes on only while the client keeps up. */
+static void hold(struct http_exchange *x)
 {
-	struct stream *s = &x->stream;
+	struct http_stream *s = &x->stream;
 	size_t queued = s->queue.len - s->sent;
+	bool paused = queued > HTTP_QUEUE_BYTES || (s->paused && queued >= HTTP_QUEUE_BYTES / 2);
 
-	if (!s->held && queued > GW_QUEUE_BYTES) {
-		s->held = true;
-		watch_set(x->g, &x->watch, -1, 0);
-	} else if (s->held && queued < GW_QUEUE_BYTES / 2) {
-		s->held = false;
-		if (x->client)
-			xv_forgive(x->client);
-		exchange_arm(x);
-	}
+	if (paused == s->paused)
+		return;
+	s->paused = paused;
+	if (x->work.pause)
+		x->work.pause(x->work.data, paused);
 }
 
-static void put(struct exchange *x, const char *data, size_t len)
+static void put(struct http_exchange *x, const char *data, size_t len)
 {
 	text_put(&x->stream.queue, data, len);
 	x->stream.put_ns = now_ns();
 	hold(x);
-	exchange_wake(x);
+	http_wake(x);
 }
 
 static ssize_t read_queue(void *arg, uint64_t pos, char *out, size_t max)
 {
-	struct exchange *x = arg;
-	struct stream *s = &x->stream;
+	struct http_exchange *x = arg;
+	struct http_stream *s = &x->stream;
 	size_t n = s->queue.len - s->sent;
 
 	(void)pos;
@@ -43,7 +39,7 @@ static ssize_t read_queue(void *arg, uint64_t pos, char *out, size_t max)
 		return s->clean ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
 	if (!n) {
 		x->suspended = true;
-		MHD_suspend_connection(x->conn->http);
+		MHD_suspend_connection(x->conn->mhd);
 		return 0;
 	}
 	n = n < max ? n : max;
@@ -51,22 +47,22 @@ static ssize_t read_queue(void *arg, uint64_t pos, char *out, size_t max)
 	s->sent += n;
 	if (s->sent == s->queue.len)
 		s->sent = s->queue.len = 0;
-	s->bytes += n;
+	x->sent_bytes += n;
 	x->conn->given += n;
 	hold(x);
 	return (ssize_t)n;
 }
 
-void stream_begin(struct exchange *x)
+void http_stream_begin(struct http_exchange *x)
 {
 	x->stream.on = true;
 	x->answer.status = 200;
 	x->stream.put_ns = now_ns();
-	x->g->count.streams++;
-	exchange_wake(x);
+	x->server->count.streams++;
+	http_wake(x);
 }
 
-void stream_event(struct exchange *x, const struct text *json)
+void http_stream_event(struct http_exchange *x, const struct text *json)
 {
 	struct text *q = &x->stream.queue;
 
@@ -75,7 +71,7 @@ void stream_event(struct exchange *x, const struct text *json)
 	put(x, "\n\n", 2);
 }
 
-void stream_end(struct exchange *x, bool clean)
+void http_stream_end(struct http_exchange *x, bool clean)
 {
 	if (x->stream.ended)
 		return;
@@ -83,38 +79,40 @@ void stream_end(struct exchange *x, bool clean)
 	x->stream.clean = clean;
 	if (clean)
 		text_str(&x->stream.queue, "data: [DONE]\n\n");
-	exchange_wake(x);
+	http_wake(x);
 }
 
-void stream_refuse(struct exchange *x, int status, const char *code, const char *text)
+void http_stream_error(struct http_exchange *x, int status, const char *code, const char *text)
 {
 	struct text t = {0};
 
-	error_object(&t, status, code, NULL, text);
-	stream_event(x, &t);
+	http_error_json(&t, status, code, NULL, text);
+	http_stream_event(x, &t);
 	text_finish(&t);
-	stream_end(x, false);
+	http_stream_end(x, false);
 }
 
-void stream_error(struct exchange *x, int err, const char *text)
+bool http_stream_begun(const struct http_exchange *x)
 {
-	const char *code;
-	int status = error_status(err, &code);
-
-	stream_refuse(x, status, code, error_told(err, text));
+	return x->stream.on;
 }
 
-void stream_tick(struct exchange *x)
+int64_t http_stream_bytes(const struct http_exchange *x)
 {
-	struct stream *s = &x->stream;
+	return (int64_t)x->stream.queue.max;
+}
 
-	if (!s->on || s->ended || now_ns() - s->put_ns < (uint64_t)x->g->how.ping_ms * 1000000u)
+void http_stream_tick(struct http_exchange *x)
+{
+	struct http_stream *s = &x->stream;
+
+	if (!s->on || s->ended || now_ns() - s->put_ns < (uint64_t)x->server->how->ping_ms * 1000000u)
 		return;
-	x->g->count.pings++;
+	x->server->count.pings++;
 	put(x, ": ping\n\n", 8);
 }
 
-struct MHD_Response *stream_response(struct exchange *x)
+struct MHD_Response *http_stream_response(struct http_exchange *x)
 {
 	struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_queue, x, NULL);
 
@@ -123,6 +121,6 @@ struct MHD_Response *stream_response(struct exchange *x)
 	MHD_add_response_header(r, "Content-Type", "text/event-stream; charset=utf-8");
 	MHD_add_response_header(r, "Cache-Control", "no-cache");
 	MHD_add_response_header(r, "X-Accel-Buffering", "no");
-	answer_headers(x, r);
+	http_answer_headers(x, r);
 	return r;
 }

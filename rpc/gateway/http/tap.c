@@ -8,36 +8,38 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "rpc/gateway/gateway.h"
+#include "rpc/gateway/http/inside.h"
 
 ssize_t tapped_recv(int fd, void *out, size_t size, int flags) __asm__("recv") __attribute__((visibility("default")));
 ssize_t tapped_record_recv(gnutls_session_t session, void *out, size_t size) __asm__("gnutls_record_recv")
 	__attribute__((visibility("default")));
 
 /* By descriptor; one thread reads connections. Other threads' descriptors are never in it. */
-static struct connection **by_fd;
+static struct http_connection **by_fd;
 static int n_fds;
 
-void tap_add(struct connection *c, int fd)
+void http_tap_add(struct http_connection *c)
 {
+	int fd = c->fd;
+
 	if (fd >= n_fds) {
-		by_fd = xgrow(by_fd, (size_t)fd + 64, sizeof(struct connection *));
+		by_fd = xgrow(by_fd, (size_t)fd + 64, sizeof(struct http_connection *));
 		memset(by_fd + n_fds, 0, (size_t)(fd + 64 - n_fds) * sizeof *by_fd);
 		n_fds = fd + 64;
 	}
 	by_fd[fd] = c;
 }
 
-void tap_remove(int fd)
+void http_tap_remove(int fd)
 {
 	if (fd >= 0 && fd < n_fds)
 		by_fd[fd] = NULL;
 }
 
-static gnutls_session_t session_of(const struct connection *c)
+static gnutls_session_t session_of(const struct http_connection *c)
 {
 	const union MHD_ConnectionInfo *info =
-		c->g->how.tls_cert ? MHD_get_connection_info(c->http, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
+		c->server->how->tls_cert ? MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION) : NULL;
 
 	return info ? info->tls_session : NULL;
 }
@@ -61,13 +63,13 @@ static const char *reason(int status)
 }
 
 /* An answer past libmicrohttpd, which has nothing in flight on this connection; the connection is over with it. */
-static void refuse(struct connection *c)
+static void refuse(struct http_connection *c)
 {
-	const struct framing *f = &c->framing;
+	const struct http_framing *f = &c->framing;
 	struct text body = {0}, t = {0};
 	gnutls_session_t session = session_of(c);
 
-	error_object(&body, f->status, NULL, NULL, f->why);
+	http_error_json(&body, f->status, NULL, NULL, f->why);
 	text_fmt(
 		&t,
 		"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nX-Content-Type-Options: nosniff\r\n"
@@ -82,30 +84,30 @@ static void refuse(struct connection *c)
 	text_finish(&body);
 	c->refused = true;
 	c->linger = !session;
-	c->g->count.by_class[f->status / 100]++;
-	c->g->count.refused_framing++;
+	c->server->count.by_class[f->status / 100]++;
+	c->server->count.refused_framing++;
 	if (c->x)
 		c->x->answer.status = f->status;
 }
 
 /* The requests before the doubtful one are answered first. */
-void tap_completed(struct connection *c)
+bool http_tap_completed(struct http_connection *c)
 {
 	c->completed++;
 	if (!c->framing.status || c->refused || c->completed < c->framing.complete)
-		return;
+		return false;
 	refuse(c);
-	connection_cut(c);
+	return true;
 }
 
 /* What of the bytes that came may be handed on, or -1 as from a connection that was reset. */
-static ssize_t screen(struct connection *c, const char *bytes, ssize_t len)
+static ssize_t screen(struct http_connection *c, const char *bytes, ssize_t len)
 {
 	size_t whole;
 
 	if (c->x && c->x->queued) /* answered by its head, and closing */
 		return len;
-	whole = c->framing.status ? 0 : framing_feed(&c->framing, bytes, (size_t)len);
+	whole = c->framing.status ? 0 : http_framing_feed(&c->framing, bytes, (size_t)len);
 	if (!c->framing.status)
 		return len;
 	if (whole)
@@ -119,16 +121,16 @@ static ssize_t screen(struct connection *c, const char *bytes, ssize_t len)
 ssize_t tapped_recv(int fd, void *out, size_t size, int flags)
 {
 	ssize_t n = recvfrom(fd, out, size, flags, NULL, NULL);
-	struct connection *c = fd >= 0 && fd < n_fds ? by_fd[fd] : NULL;
+	struct http_connection *c = fd >= 0 && fd < n_fds ? by_fd[fd] : NULL;
 
-	return n > 0 && c && !c->g->how.tls_cert ? screen(c, out, n) : n;
+	return n > 0 && c && !c->server->how->tls_cert ? screen(c, out, n) : n;
 }
 
 ssize_t tapped_record_recv(gnutls_session_t session, void *out, size_t size)
 {
 	static ssize_t (*real)(gnutls_session_t, void *, size_t);
 	int fd = gnutls_transport_get_int(session);
-	struct connection *c = fd >= 0 && fd < n_fds ? by_fd[fd] : NULL;
+	struct http_connection *c = fd >= 0 && fd < n_fds ? by_fd[fd] : NULL;
 	ssize_t n;
 
 	if (!real)

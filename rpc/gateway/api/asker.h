@@ -1,0 +1,10 @@
+/* asker.h - who asks: the API key, and within it what tells clients apart. The daemon gives turns by both. */
+#ifndef RPC_GATEWAY_API_ASKER_H
+#define RPC_GATEWAY_API_ASKER_H
+
+#include "rpc/gateway/http/exchange.h"
+
+/* By the request's "user"; NULL or "": by the client's address. */
+void api_name_asker(const struct http_exchange *x, const char *user, char out[129]);
+
+#endif

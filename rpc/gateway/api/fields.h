@@ -1,0 +1,61 @@
+/* fields.h - the fields of a generation request: one table names each, its type and its limits. The reader, the
+ * description at /openapi.json and the tests go by it. */
+#ifndef RPC_GATEWAY_API_FIELDS_H
+#define RPC_GATEWAY_API_FIELDS_H
+
+#include "rpc/codec/codec.h"
+
+enum {
+	API_MAX_N = 128,
+	API_MAX_PROMPTS = 2048,
+	API_MAX_CHOICES = 2048, /* n times prompts */
+	API_MAX_STOP = 16,
+	API_MAX_TOP = 20,
+	API_MAX_IDS = 4096, /* of stop_token_ids, allowed_token_ids, ... */
+	API_MAX_BIAS = 1024,
+};
+
+enum api_where { API_COMPLETIONS = 1, API_CHAT = 2, API_BOTH = 3 };
+
+enum api_field_kind {
+	API_FLOAT,  /* into sampling, with its bit */
+	API_UINT,   /* into sampling, with its bit */
+	API_TOP_K,  /* -1 means 0 */
+	API_SEED,   /* up to 2^64-1; negative ones, down to -2^63, are taken as their two's complement */
+	API_SWITCH, /* a bool of sampling, with its bit */
+	API_BOOL,   /* a bool of the struct */
+	API_INT,    /* an int of the struct */
+	API_STOP,
+	API_IDS,
+	API_BIAS,
+	API_USER,
+	API_STREAM_OPTIONS,
+	API_OTHER, /* read elsewhere (model, prompt, messages, ...) */
+};
+
+struct api_field {
+	const char *name;
+	int where;
+	enum api_field_kind kind;
+	double low, high;
+	bool above_low; /* low itself is not allowed */
+	int bit;        /* enum rpc_sampling_field */
+	size_t at, count_at;
+	const char *text; /* for the description */
+};
+const struct api_field *api_fields(int *n);
+
+/* What the fields become. */
+struct api_request {
+	struct rpc_sampling sampling;
+	bool stream, include_usage, usage_each, echo, ids_as_tokens, return_ids, logprobs;
+	int n, top;     /* top: alternatives of each token, -1: no logprobs wanted */
+	int prompt_top; /* vLLM's prompt_logprobs, -1 */
+	char *user;
+	char **stop;
+	int32_t *stop_ids, *allowed, *bad;
+	struct rpc_bias *bias;
+	char ignored[512]; /* names of unknown keys, for a header */
+};
+
+#endif

@@ -1,0 +1,50 @@
+/* generation.h - an exchange of /v1/completions or /v1/chat/completions: n calls of the daemon for each prompt, and
+ * what came of them. */
+#ifndef RPC_GATEWAY_API_GENERATION_H
+#define RPC_GATEWAY_API_GENERATION_H
+
+#include "rpc/gateway/api/chat.h"
+#include "rpc/gateway/api/logprobs.h"
+#include "rpc/gateway/api/request.h"
+#include "rpc/gateway/api/upstream.h"
+
+enum api_choice_state { API_CHOICE_WAITS, API_CHOICE_OPEN, API_CHOICE_OVER };
+
+struct api_choice {
+	int index; /* prompt * n + i */
+	enum api_choice_state state;
+	uint64_t id, retry_ns;
+	bool started, role_sent;
+	int64_t counted; /* bytes of what follows, in the exchange's budget */
+	struct text text;
+	struct api_logprobs logprobs;
+	struct text ids, prompt_ids, prompt_logprobs;
+	enum rpc_finish reason;
+	int32_t stop_id;
+	char *stop_text;
+	uint32_t prompt_tokens, output_tokens, cached_tokens;
+};
+
+struct api_generation {
+	struct http_exchange *x;
+	struct api_upstream *up;
+	bool is_chat, accepted; /* accepted: a call has started */
+	struct api_request request;
+	struct api_prompts prompts;
+	struct api_chat chat; /* where is_chat is set */
+	struct api_choice *choice;
+	int n_choices, first_waiting, n_open, n_started, n_over;
+	size_t own_bytes;             /* of the choices and of what else was asked for, until the end */
+	size_t all_bytes, call_bytes; /* of prompts or the conversation, until all calls began; of one call's request */
+	int64_t answer_bytes;
+	bool prompt_only; /* max_tokens 0: one token is asked for and not sent */
+	char *preamble;   /* the keys that all pieces have */
+	struct text piece;
+};
+
+/* Attaches a generation to the exchange, which owns it, for the model that the body names. Returns NULL where it
+ * answered with an error. */
+struct api_generation *api_generation_create(struct http_exchange *x);
+void api_choice_finish(struct api_choice *c); /* frees what was gathered */
+
+#endif

@@ -1,0 +1,201 @@
+/* inside.h - the structs of the HTTP side, and what its files call of each other.
+ *
+ * A connection holds at most one exchange: a request and its response. Connections wait suspended; the loop's epoll
+ * sees their clients hang up, which libmicrohttpd does not while they are suspended. */
+#ifndef RPC_GATEWAY_HTTP_INSIDE_H
+#define RPC_GATEWAY_HTTP_INSIDE_H
+
+#include <microhttpd.h>
+
+#include "base/base.h"
+#include "base/text.h"
+#include "rpc/gateway/http/answer.h"
+#include "rpc/gateway/http/bodies.h"
+#include "rpc/gateway/http/budget.h"
+#include "rpc/gateway/http/counts.h"
+#include "rpc/gateway/http/exchange.h"
+#include "rpc/gateway/http/framing.h"
+#include "rpc/gateway/http/loop.h"
+#include "rpc/gateway/http/options.h"
+#include "rpc/gateway/http/route.h"
+#include "rpc/gateway/http/server.h"
+#include "rpc/gateway/http/stream.h"
+
+enum {
+	HTTP_URI_BYTES = 8 << 10,
+	HTTP_QUEUE_BYTES = 64 << 10, /* of a stream: above it the exchange's work is paused */
+	/* Of a connection: room for the longest head, libmicrohttpd's tables of its lines, a piece of the body and the
+	 * response's head. */
+	HTTP_POOL_BYTES = 28 << 10,
+};
+
+/* What one API key holds here; without keys there is none. */
+struct http_account {
+	char name[65];
+	int open; /* requests */
+	int64_t held;
+};
+
+struct http_connection {
+	struct http_server *server;
+	struct http_watch watch;
+	struct http_connection *next, **link;
+	struct MHD_Connection *mhd;
+	int fd;
+	struct http_exchange *x;
+	struct http_framing framing;
+	uint64_t completed;   /* requests */
+	bool refused;         /* because of its framing; nothing more is read */
+	uint64_t deadline_ns; /* 0: none; after it the connection is closed */
+	bool hung_up, linger;
+	uint64_t given, stall_given, stall_ns; /* bytes handed to libmicrohttpd; as last seen, when that changed */
+	int stall_unsent;
+	char address[64];
+};
+
+/* What the request line and the headers say. */
+struct http_head {
+	char method[12], id[132];
+	const char *path; /* libmicrohttpd keeps it during the exchange */
+	const struct http_route *route;
+	char *tail;   /* a copy of what follows the route's path */
+	char *origin; /* one that is allowed; NULL: none was named */
+	struct http_account *account;
+	bool http11, has_body;
+};
+
+struct http_request_body {
+	struct text bytes;
+	struct json_doc *doc; /* until the route has made its request from it */
+	int64_t dropped;      /* bytes of a refused body */
+	bool reading;         /* on the other thread */
+};
+
+struct http_answer {
+	int status; /* 0: none yet */
+	const char *type;
+	struct text body;
+	int retry_after; /* seconds; 0: none */
+	enum http_retry retry;
+	const char *policy; /* the Content-Security-Policy of a page */
+	char allow[64];     /* methods, for 405 */
+	char ignored[512];  /* names of keys that were not used */
+	bool close, ask_key;
+};
+
+struct http_stream {
+	bool on, ended, clean, paused;
+	struct text queue; /* from `sent` on */
+	size_t sent;
+	uint64_t put_ns;
+};
+
+struct http_exchange {
+	struct http_server *server;
+	struct http_connection *conn;
+	struct http_exchange *next, **link;
+	struct http_head head;
+	struct http_request_body body;
+	struct http_answer answer;
+	struct http_stream stream;
+	struct http_work work;
+	int64_t held[HTTP_BUDGET_PARTS];
+	bool begun, suspended, cut, queued; /* queued: libmicrohttpd has the response */
+	uint64_t start_ns, sent_bytes;
+};
+
+struct http_server {
+	struct http_options *how;
+	struct http_loop *loop;
+	const struct http_route *routes;
+	int n_routes;
+	void *context;
+	struct http_watch watch;
+	struct MHD_Daemon *mhd;
+	bool run; /* libmicrohttpd in this turn */
+	bool draining, loopback;
+	uint64_t drain_end_ns;
+	struct http_connection *connections;
+	struct http_exchange *exchanges;
+	struct http_lingerer *lingering;
+	struct http_keys *keys; /* NULL: no key is needed */
+	struct http_bodies *bodies;
+	int64_t freed; /* memory given back in this second */
+	int trims;     /* still to come */
+	int log_fd;    /* -1: none */
+	struct http_counts count;
+};
+
+/* connections.c */
+struct http_connection *http_connection_create(struct http_server *s, struct MHD_Connection *mhd);
+void http_connection_destroy(struct http_connection *c);
+struct http_connection *http_connection_of(struct MHD_Connection *mhd);
+void http_connection_cut(struct http_connection *c);
+void http_connections_tick(struct http_server *s, bool second); /* deadlines; stalled readers once a second */
+
+/* linger.c */
+void http_linger(struct http_server *s, int fd);
+void http_linger_tick(struct http_server *s);
+void http_linger_close(struct http_server *s);
+
+/* tap.c: the bytes that libmicrohttpd reads */
+void http_tap_add(struct http_connection *c);
+void http_tap_remove(int fd);
+/* A request was answered to its end. Returns true where the connection was refused: it must be cut. */
+bool http_tap_completed(struct http_connection *c);
+
+/* exchange.c */
+struct http_exchange *http_exchange_create(struct http_connection *c, const char *method, const char *path,
+					   const char *version);
+void http_exchange_destroy(struct http_exchange *x);
+void http_exchange_begin(struct http_exchange *x); /* the whole request has arrived */
+void http_exchange_hung_up(struct http_exchange *x);
+void http_exchange_tick(struct http_exchange *x);
+bool http_exchange_is_sent(const struct http_exchange *x); /* libmicrohttpd has all of the response */
+
+/* head.c */
+void http_wake(struct http_exchange *x); /* libmicrohttpd looks at it again */
+void http_head_set_id(struct http_exchange *x);
+
+/* budget.c */
+void http_budget_leave(struct http_exchange *x);
+void http_budget_trim(struct http_server *s);
+int64_t http_budget_share(const struct http_server *s,
+			  int64_t of); /* the most that one key may have of what all have */
+
+/* answer.c */
+struct MHD_Response *http_answer_response(struct http_exchange *x);
+void http_answer_headers(struct http_exchange *x, struct MHD_Response *r);
+
+/* stream.c */
+struct MHD_Response *http_stream_response(struct http_exchange *x);
+void http_stream_tick(struct http_exchange *x);
+
+/* filter.c: status 0, or a refusal */
+struct http_refusal {
+	int status;
+	const char *code;
+	char text[200];
+	bool close;
+};
+void http_filter_head(struct http_exchange *x, struct http_refusal *out);
+void http_filter_policy(struct http_exchange *x, struct http_refusal *out); /* Host, Origin, key, content type */
+
+/* keys.c */
+int http_keys_read(struct http_keys **out, const char *path, struct why *why);
+/* Returns NULL for an unknown key, in the same time whatever the key. */
+struct http_account *http_keys_match(struct http_keys *k, const char *authorization);
+int http_keys_names(const struct http_keys *k); /* different ones; 0 for NULL */
+void http_keys_destroy(struct http_keys *k);
+
+/* access_log.c */
+int http_access_log_open(struct http_server *s, struct why *why);
+void http_access_log(const struct http_exchange *x);
+void http_access_log_close(struct http_server *s);
+
+/* listen.c: an address and a port, or a Unix socket */
+/* Also sets s->loopback: only this machine can connect. Logs where it listens. */
+int http_listen(struct http_server *s, int *fd, struct why *why);
+void http_unlisten(struct http_server *s); /* removes a Unix socket */
+
+#endif

@@ -1,0 +1,27 @@
+/* server.h - the HTTP server: libmicrohttpd, the connections, and the table of routes that it is handed. It knows no
+ * endpoint. */
+#ifndef RPC_GATEWAY_HTTP_SERVER_H
+#define RPC_GATEWAY_HTTP_SERVER_H
+
+#include <stdbool.h>
+
+#include "base/base.h"
+#include "rpc/gateway/http/loop.h"
+#include "rpc/gateway/http/options.h"
+#include "rpc/gateway/http/route.h"
+
+struct http_server;
+
+/* Listens, and adds itself to the loop. The options, the routes and `context`, which http_context() returns to
+ * endpoints, must outlive the server. Also lowers how->max_connections to what the limit of open files allows. On an
+ * error *out may hold a server: close it. ERR_INVALID, ERR_IO. */
+int http_server_open(struct http_server **out, struct http_loop *loop, struct http_options *how,
+		     const struct http_route *routes, int n_routes, void *context, struct why *why);
+void http_server_close(struct http_server *s); /* NULL is fine */
+
+/* Stops listening; open requests go on for --shutdown-timeout. */
+void http_server_drain(struct http_server *s);
+/* After http_server_drain(): all requests were answered, or the time is over. */
+bool http_server_drained(const struct http_server *s);
+
+#endif
