@@ -17,16 +17,6 @@
 #include "parallel/board.h"
 #include "base/wait.h"
 
-static enum dtype stored_type(const struct node *n)
-{
-	const struct ck_tensor *t =
-		n->files ? checkpoint_find(n->files, "model.layers.0.self_attn.o_proj.weight") : NULL;
-
-	if (t)
-		return t->type;
-	return n->cfg.torch_dtype == DT_COUNT ? DT_BF16 : n->cfg.torch_dtype;
-}
-
 static void choose_quant(struct node *n)
 {
 	const struct options *o = n->opt;
@@ -54,7 +44,7 @@ static void choose_types(struct node *n)
 	char weights[32];
 	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8, DT_F8};
 	static const enum dtype computes[] = {DT_COUNT, DT_BF16, DT_F32, DT_F16};
-	enum dtype stored = stored_type(n);
+	enum dtype stored = model_stored_type(&n->cfg, n->files);
 	char device[32];
 
 	n->compute = computes[n->opt->compute];

@@ -1,27 +1,12 @@
-/* Making and taking down one rank's part of a model; its forward pass is in llama.c. */
-#include "engine/models/llama.h"
+/* model.c - makes and destroys one rank's part of a model. */
+#include "engine/models/model.h"
+#include "engine/models/inside.h"
+#include "engine/models/nan.h"
 #include "engine/models/rope.h"
+#include "engine/models/weights.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-struct shard_shape model_shard_shape(const struct model_config *c)
-{
-	return (struct shard_shape){.hidden = c->hidden,
-				    .heads = c->heads,
-				    .kv_heads = c->kv_heads,
-				    .head_dim = c->head_dim,
-				    .ffn = c->ffn,
-				    .vocab = c->vocab};
-}
-
-uint64_t model_parameters(const struct model_config *c)
-{
-	uint64_t h = (uint64_t)c->hidden, q = (uint64_t)c->heads * (uint64_t)c->head_dim,
-		 kv = (uint64_t)c->kv_heads * (uint64_t)c->head_dim, f = (uint64_t)c->ffn, v = (uint64_t)c->vocab;
-
-	return (uint64_t)c->layers * (2 * h + h * (2 * q + 2 * kv) + 3 * h * f) + h + (c->tied ? 1 : 2) * v * h;
-}
 
 static float *work_alloc(struct model *m, int i, size_t cols, size_t size)
 {
@@ -109,6 +94,7 @@ int model_create(struct model **out, const struct model_config *c, struct checkp
 	int err;
 
 	m->cfg = *c;
+	m->family = family_of(c);
 	m->how = *how;
 	m->b = b;
 	m->comm = comm;
@@ -124,7 +110,8 @@ int model_create(struct model **out, const struct model_config *c, struct checkp
 	}
 	work_create(m);
 	rope_create(m);
-	m->nan = nan_create(m);
+	if (how->debug_nan && !how->rank && !how->dry)
+		m->nan = nan_create(b, c->hidden, how->limits.max_seqs);
 	*out = m;
 	return 0;
 }
@@ -165,16 +152,18 @@ struct kv_shape model_kv_shape(const struct model *m, int block_size, enum dtype
 
 size_t model_weight_bytes(const struct model *m)
 {
-	size_t bytes = 0;
+	return weights_bytes(m);
+}
 
-	for (int i = 0; i < m->cfg.layers; i++) {
-		const struct layer *l = &m->layer[i];
-		const struct weight *w[] = {l->qkv, l->o, l->gate_up, l->down};
-		for (int j = 0; j < 4; j++)
-			bytes += w[j] ? w[j]->bytes : 0;
-	}
-	bytes += m->embed ? m->embed->bytes : 0;
-	return bytes + (m->head && m->head != m->embed ? m->head->bytes : 0);
+int model_nan(const struct model *m, int seq)
+{
+	return nan_origin(m->nan, seq);
+}
+
+const char *model_nan_text(int origin, char out[MODEL_NAN_TEXT])
+{
+	nan_text(origin, out, MODEL_NAN_TEXT);
+	return out;
 }
 
 struct comm_limits model_comm_limits(const struct model_config *c, const struct step_limits *lim, int size)

@@ -1,28 +1,28 @@
-/* nan.c - --debug-nan: which layer of which sequence first left a number that is not finite. */
+/* nan.c - downloads what each layer leaves and looks for numbers that are not finite. */
+#include "engine/models/nan.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/models/llama.h"
-
 struct nan_watch {
-	int16_t *origin; /* (max_seqs) first one of what runs there, 0: none */
-	bool *now;       /* (max_seqs) in this pass */
+	struct backend *b;
+	int hidden;
+	int16_t *origin; /* (max_seqs) the first one of the sequence that runs there; 0: none */
+	bool *now;       /* (max_seqs) whether this pass left one */
 	float *row;      /* (hidden) */
 	const struct step *step;
 };
 
-struct nan_watch *nan_create(const struct model *m)
+struct nan_watch *nan_create(struct backend *b, int hidden, int max_seqs)
 {
-	size_t seqs = (size_t)m->how.limits.max_seqs;
-	struct nan_watch *w;
+	struct nan_watch *w = xalloc(1, sizeof *w);
 
-	if (!m->how.debug_nan || m->how.rank || m->how.dry)
-		return NULL;
-	w = xalloc(1, sizeof *w);
-	w->origin = xalloc(seqs, sizeof *w->origin);
-	w->now = xalloc(seqs, sizeof *w->now);
-	w->row = xalloc((size_t)m->cfg.hidden, sizeof *w->row);
+	w->b = b;
+	w->hidden = hidden;
+	w->origin = xalloc((size_t)max_seqs, sizeof *w->origin);
+	w->now = xalloc((size_t)max_seqs, sizeof *w->now);
+	w->row = xalloc((size_t)hidden, sizeof *w->row);
 	return w;
 }
 
@@ -36,23 +36,23 @@ void nan_destroy(struct nan_watch *w)
 	free(w);
 }
 
-void nan_begin(struct model *m, const struct step *s)
+void nan_begin(struct nan_watch *w, const struct step *s)
 {
-	if (!m->nan)
+	if (!w)
 		return;
-	m->nan->step = s;
+	w->step = s;
 	for (int i = 0; i < s->head->n_seqs; i++)
-		m->nan->now[s->seq[i]] = false;
+		w->now[s->seq[i]] = false;
 }
 
-/* A sequence that is clean again is another one in the same place. */
-void nan_end(struct model *m)
+/* A sequence that is finite again is another one in the same place. */
+void nan_end(struct nan_watch *w)
 {
-	const struct step *s = m->nan ? m->nan->step : NULL;
+	const struct step *s = w ? w->step : NULL;
 
 	for (int i = 0; s && i < s->head->n_seqs; i++)
-		if (!m->nan->now[s->seq[i]])
-			m->nan->origin[s->seq[i]] = 0;
+		if (!w->now[s->seq[i]])
+			w->origin[s->seq[i]] = 0;
 }
 
 static int seq_of(const struct step *s, int token)
@@ -64,54 +64,53 @@ static int seq_of(const struct step *s, int token)
 	return s->seq[i];
 }
 
-static bool row_is_finite(struct model *m, const float *data, int row)
+static bool row_is_finite(struct nan_watch *w, const float *data, int row)
 {
-	size_t n = (size_t)m->cfg.hidden;
-	float *x = m->nan->row;
+	size_t n = (size_t)w->hidden;
 
-	backend_download(m->b, x, data + (size_t)row * n, n * sizeof *x);
+	backend_download(w->b, w->row, data + (size_t)row * n, n * sizeof *w->row);
 	for (size_t i = 0; i < n; i++)
-		if (!isfinite(x[i]))
+		if (!isfinite(w->row[i]))
 			return false;
 	return true;
 }
 
-static void note(struct model *m, int token, int origin)
+static void note(struct nan_watch *w, int token, int origin)
 {
-	const struct step *s = m->nan->step;
-	char text[MODEL_NAN_TEXT];
+	const struct step *s = w->step;
 	int seq = seq_of(s, token);
+	char text[64];
 
-	m->nan->now[seq] = true;
-	if (m->nan->origin[seq])
+	w->now[seq] = true;
+	if (w->origin[seq])
 		return;
-	m->nan->origin[seq] = (int16_t)origin;
-	log_event(LOG_WARN, "NaN or infinity", " first_in=\"%s\" step=%d sequence=%d position=%d",
-		  model_nan_text(origin, text), s->head->no, seq, s->pos[token]);
+	w->origin[seq] = (int16_t)origin;
+	nan_text(origin, text, sizeof text);
+	log_event(LOG_WARN, "NaN or infinity", " first_in=\"%s\" step=%d sequence=%d position=%d", text, s->head->no,
+		  seq, s->pos[token]);
 }
 
-void nan_look(struct model *m, const float *data, bool rows, int origin)
+void nan_look(struct nan_watch *w, const float *data, bool rows, int origin)
 {
-	const struct step *s = m->nan ? m->nan->step : NULL;
+	const struct step *s = w ? w->step : NULL;
 
 	for (int i = 0; s && i < (rows ? s->head->n_rows : s->head->n_tokens); i++)
-		if (!row_is_finite(m, data, i))
-			note(m, rows ? s->row[i] : i, origin);
+		if (!row_is_finite(w, data, i))
+			note(w, rows ? s->row[i] : i, origin);
 }
 
-int model_nan(const struct model *m, int seq)
+int nan_origin(const struct nan_watch *w, int seq)
 {
-	return m->nan ? m->nan->origin[seq] : 0;
+	return w ? w->origin[seq] : 0;
 }
 
-const char *model_nan_text(int origin, char out[MODEL_NAN_TEXT])
+void nan_text(int origin, char *out, size_t size)
 {
 	if (!origin)
-		snprintf(out, MODEL_NAN_TEXT, "the last norm or the head");
+		snprintf(out, size, "the last norm or the head");
 	else if (origin == NAN_EMBED)
-		snprintf(out, MODEL_NAN_TEXT, "the embedding");
+		snprintf(out, size, "the embedding");
 	else
-		snprintf(out, MODEL_NAN_TEXT, "the %s of layer %d", origin % 2 ? "FFN" : "attention",
+		snprintf(out, size, "the %s of layer %d", origin % 2 ? "FFN" : "attention",
 			 (origin - NAN_ATTENTION) / 2);
-	return out;
 }

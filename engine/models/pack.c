@@ -196,7 +196,7 @@ static int read_file(const struct pack_file *f, int fd, const char *path, struct
 	else if (h.key != f->key || h.chunks != (uint64_t)l.n)
 		err = fail(why, ERR_FORMAT, "%s was made from another model, class or share", path);
 	else if (h.bytes != l.bytes || (uint64_t)st.st_size != h.bytes)
-		err = fail(why, ERR_FORMAT, "%s has %lld bytes, %llu wanted", path, (long long)st.st_size,
+		err = fail(why, ERR_FORMAT, "%s has %lld bytes; it must have %llu", path, (long long)st.st_size,
 			   (unsigned long long)l.bytes);
 	if (!err && (!read_all(fd, sums, (size_t)l.n * sizeof *sums, sizeof h) ||
 		     (want = head_of(f, &l, sums), want.sum != h.sum)))

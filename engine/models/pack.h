@@ -7,7 +7,9 @@
 #ifndef ENGINE_MODELS_PACK_H
 #define ENGINE_MODELS_PACK_H
 
-#include "engine/models/model.h"
+#include "engine/models/options.h"
+
+struct weight;
 
 /* Memory to be filled or kept, in a fixed order. */
 struct pack_entry {

@@ -4,7 +4,7 @@
 #ifndef ENGINE_MODELS_ROPE_H
 #define ENGINE_MODELS_ROPE_H
 
-#include "engine/models/model.h"
+#include "engine/models/config.h"
 
 /* inv_freq (head_dim / 2) */
 void rope_frequencies(const struct model_config *c, float *inv_freq);

@@ -1,23 +1,16 @@
+/* settle.c - compares what a config says with the tensors that the files hold. */
 #include "engine/models/settle.h"
+#include "engine/models/rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char head_name[] = "lm_head.weight", embed_name[] = "model.embed_tokens.weight";
 
 static bool ends_with(const char *s, const char *end)
 {
 	size_t n = strlen(s), m = strlen(end);
 
 	return n >= m && !strcmp(s + n - m, end);
-}
-
-static bool is_one_of(const char *name, const char *const *list)
-{
-	while (*list && strcmp(*list, name))
-		list++;
-	return *list;
 }
 
 bool tensor_is_harmless(const struct ck_tensor *t)
@@ -39,46 +32,43 @@ bool tensor_is_harmless(const struct ck_tensor *t)
 	return ends_with(t->name, "attn.bias") && t->n_dims > 2; /* a mask of the positions */
 }
 
-/* "model.layers.N.": N and what follows; NULL: another name. */
-static const char *in_layer(const char *name, long *layer)
+/* A tensor of a layer: its number, and what follows "model.layers.N."; NULL: a tensor outside the layers. */
+static const char *in_layer(const struct family *f, const char *name, long *layer)
 {
-	static const char start[] = "model.layers.";
+	size_t n = strlen(f->layer);
 	char *end;
 
-	if (strncmp(name, start, sizeof start - 1) || name[sizeof start - 1] < '0' || name[sizeof start - 1] > '9')
+	if (strncmp(name, f->layer, n) || name[n] < '0' || name[n] > '9')
 		return NULL;
-	*layer = strtol(name + sizeof start - 1, &end, 10);
+	*layer = strtol(name + n, &end, 10);
 	return *end == '.' ? end + 1 : NULL;
 }
 
-/* Names that the forward pass uses; q, k, v and gate, up may lie in one tensor. */
-static bool is_used(const char *name, const char *within)
+static bool row_has(const struct weight_row *row, const char *name)
 {
-	static const char *const outer[] = {embed_name, head_name, "model.norm.weight", NULL};
-	static const char *const inner[] = {"self_attn.q_proj.weight",
-					    "self_attn.k_proj.weight",
-					    "self_attn.v_proj.weight",
-					    "self_attn.qkv_proj.weight",
-					    "self_attn.W_pack.weight",
-					    "self_attn.o_proj.weight",
-					    "mlp.gate_proj.weight",
-					    "mlp.up_proj.weight",
-					    "mlp.gate_up_proj.weight",
-					    "mlp.down_proj.weight",
-					    "input_layernorm.weight",
-					    "post_attention_layernorm.weight",
-					    NULL};
-
-	return is_one_of(within ? within : name, within ? inner : outer);
+	for (int i = 0; i < row_pieces(row); i++)
+		if (!strcmp(row->piece[i].name, name))
+			return true;
+	for (size_t i = 0; i < sizeof row->fused / sizeof *row->fused && row->fused[i]; i++)
+		if (!strcmp(row->fused[i], name))
+			return true;
+	return false;
 }
 
-/* Outside of the layers: what acts on every token of this network, while a score head or another tower does not. */
-static bool acts(const char *name)
+/* `within`: the name within a layer, or NULL. */
+static bool is_used(const struct family *f, const char *name, const char *within)
 {
-	static const char *const starts[] = {"lm_head.", "model.norm.", "model.embed_", "model.embedding", NULL};
+	for (const struct weight_row *row = f->rows; row_pieces(row); row++)
+		if (row->per_layer == (within != NULL) && row_has(row, within ? within : name))
+			return true;
+	return false;
+}
 
-	for (int i = 0; starts[i]; i++)
-		if (!strncmp(name, starts[i], strlen(starts[i])))
+/* Outside the layers: what acts on every token of this network, while a score head or another tower does not. */
+static bool acts(const struct family *f, const char *name)
+{
+	for (const char *const *start = f->acting; *start; start++)
+		if (!strncmp(name, *start, strlen(*start)))
 			return true;
 	return false;
 }
@@ -110,12 +100,13 @@ static int read_zero(const struct checkpoint *ck, const struct ck_tensor *t, boo
 static int check_tensor(const struct model_config *c, const struct checkpoint *ck, const struct ck_tensor *t,
 			struct why *why)
 {
+	const struct family *f = family_of(c);
 	long layer = -1;
-	const char *within = in_layer(t->name, &layer);
+	const char *within = in_layer(f, t->name, &layer);
 	bool zero;
 	int err;
 
-	if (is_used(t->name, within) || tensor_is_harmless(t) || (within ? layer >= c->layers : !acts(t->name)))
+	if (is_used(f, t->name, within) || tensor_is_harmless(t) || (within ? layer >= c->layers : !acts(f, t->name)))
 		return 0;
 	err = read_zero(ck, t, &zero, why);
 	if (err || zero)
@@ -133,7 +124,7 @@ static bool same_shape(const struct ck_tensor *a, const struct ck_tensor *b)
 	return same && a->shape[0] == b->shape[0] && a->shape[1] == b->shape[1];
 }
 
-/* Stops at the first rows that differ, so a file with another head costs little. */
+/* Stops at the first rows that differ, so that a file with another head costs little. */
 static int compare(const struct checkpoint *ck, const struct ck_tensor *a, const struct ck_tensor *b, bool *same,
 		   struct why *why)
 {
@@ -156,9 +147,16 @@ static int compare(const struct checkpoint *ck, const struct ck_tensor *a, const
 	return err;
 }
 
+static const char *once_name(const struct model_config *c, size_t place)
+{
+	return row_at(family_of(c), false, place)->piece[0].name;
+}
+
 static int settle_head(struct model_config *c, const struct checkpoint *ck, struct why *why)
 {
-	const struct ck_tensor *head = checkpoint_find(ck, head_name), *embed = checkpoint_find(ck, embed_name);
+	const char *head_name = once_name(c, offsetof(struct model, head));
+	const struct ck_tensor *head = checkpoint_find(ck, head_name);
+	const struct ck_tensor *embed = checkpoint_find(ck, once_name(c, offsetof(struct model, embed)));
 	bool same = false;
 	int err = 0;
 
@@ -174,9 +172,28 @@ static int settle_head(struct model_config *c, const struct checkpoint *ck, stru
 	if (c->n_notes < MODEL_MAX_NOTES)
 		snprintf(
 			c->note[c->n_notes++], sizeof *c->note,
-			"\"tie_word_embeddings\" is true, but %s holds another lm_head.weight: that one is used, as transformers 5 does (4 does not)",
-			checkpoint_file(ck, head->file));
+			"\"tie_word_embeddings\" is true, but %s holds another %s: that one is used, as transformers 5 does (4 does not)",
+			checkpoint_file(ck, head->file), head_name);
 	return 0;
+}
+
+bool tensor_is_spare_head(const struct model_config *c, const struct ck_tensor *t)
+{
+	return c->tied && !strcmp(t->name, once_name(c, offsetof(struct model, head)));
+}
+
+enum dtype model_stored_type(const struct model_config *c, const struct checkpoint *ck)
+{
+	const struct family *f = family_of(c);
+	const struct weight_row *row = row_at(f, true, offsetof(struct layer, o));
+	const struct ck_tensor *t;
+	char name[TENSOR_NAME];
+
+	row_tensor(f, row, row->piece[0].name, 0, name);
+	t = ck ? checkpoint_find(ck, name) : NULL;
+	if (t)
+		return t->type;
+	return c->torch_dtype == DT_COUNT ? DT_BF16 : c->torch_dtype;
 }
 
 int model_config_settle(struct model_config *c, const struct checkpoint *ck, struct why *why)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/checkpoint/checkpoint.h"
+#include "engine/models/model.h"
 #include "engine/models/settle.h"
 #include "base/wait.h"
 

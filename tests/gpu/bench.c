@@ -396,14 +396,16 @@ static void open_bench(struct bench *t, bool tiny, int layers, bool fixed)
 	struct why why = {""};
 	struct cuda_options how;
 
-	t->cfg = tiny ? (struct model_config){.hidden = 256,
+	t->cfg = tiny ? (struct model_config){.architecture = "XverseForCausalLM",
+					      .hidden = 256,
 					      .ffn = 320,
 					      .layers = 2,
 					      .heads = 2,
 					      .kv_heads = 2,
 					      .head_dim = 128,
 					      .vocab = 517}
-		      : (struct model_config){.hidden = 5120,
+		      : (struct model_config){.architecture = "XverseForCausalLM",
+					      .hidden = 5120,
 					      .ffn = 13824,
 					      .layers = layers,
 					      .heads = 40,

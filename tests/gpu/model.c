@@ -63,7 +63,8 @@ static void read_config(void)
 	if (!f || !fread(json, 1, sizeof json - 1, f))
 		die("%s cannot be read", path);
 	fclose(f);
-	cfg = (struct model_config){.hidden = (int)number(json, "hidden_size"),
+	cfg = (struct model_config){.architecture = "XverseForCausalLM",
+				    .hidden = (int)number(json, "hidden_size"),
 				    .ffn = (int)number(json, "intermediate_size"),
 				    .layers = (int)number(json, "num_hidden_layers"),
 				    .heads = (int)number(json, "num_attention_heads"),

@@ -27,8 +27,14 @@ struct line {
 
 static void rig_init(struct rig *r)
 {
-	struct model_config c = {
-		.hidden = 64, .ffn = 96, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = 16, .vocab = VOCAB};
+	struct model_config c = {.architecture = "LlamaForCausalLM",
+				 .hidden = 64,
+				 .ffn = 96,
+				 .layers = 2,
+				 .heads = 4,
+				 .kv_heads = 2,
+				 .head_dim = 16,
+				 .vocab = VOCAB};
 	struct step_limits lim = {
 		.max_seqs = SEQS, .max_tokens = SEQS * (PROMPT + DRAFTS + 1), .max_blocks = 16, .rows = 4};
 	struct cpu_options cpu = {

@@ -211,6 +211,7 @@ static void open_run(struct run *r, const struct shape *shape, int class, enum c
 	opt.limits = r->limits;
 	opt.quant = classes[class].quant;
 	opt.quant_head = classes[class].head;
+	snprintf(c.architecture, sizeof c.architecture, "LlamaForCausalLM");
 	c.norm_eps = 1e-5f;
 	c.rope_theta = 10000;
 	c.max_pos = MAX_LEN;

@@ -1,0 +1,110 @@
+/* config_read.c - finds a model's family by config.json, which the family then reads. */
+#include "base/file/file.h"
+#include "engine/models/family.h"
+#include "engine/models/fields.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const struct family *find_type(const char *type)
+{
+	const struct family *const *f = families;
+
+	while (*f && (!type || strcmp((*f)->model_type, type)))
+		f++;
+	return *f;
+}
+
+static void refuse_architecture(struct config_reader *r, const char *name)
+{
+	char found[96], supported[256] = "supported: ";
+
+	for (const struct family *const *f = families; *f; f++) {
+		size_t n = strlen(supported);
+		snprintf(supported + n, sizeof supported - n, "%s%s", f == families ? "" : ", ", (*f)->architecture);
+	}
+	snprintf(found, sizeof found, "%.80s", name);
+	field_refuse(r, ERR_UNSUPPORTED, "architectures", found, supported);
+}
+
+/* The model's class; without one its type says the same, as the reference's AutoModel goes by it. NULL: refused. */
+static const struct family *read_architecture(struct config_reader *r, struct model_config *c)
+{
+	static const char rule[] = "it must be a list with the model's class";
+	const struct json *list = field(r->root, "architectures");
+	const char *type = json_str(field(r->root, "model_type")), *name = json_str(json_at(list, 0));
+	const struct family *f = name ? family_find(name) : find_type(type);
+
+	if (list && (!json_is(list, JSON_IS_LIST) || (json_size(list) && !name)))
+		field_refuse(r, ERR_FORMAT, "architectures", json_kind_name(list), rule);
+	else if (!name && !f)
+		field_refuse(r, ERR_FORMAT, "architectures", json_kind_name(list), rule);
+	else if (!f)
+		refuse_architecture(r, name);
+	else if (!name)
+		field_note(r, "\"architectures\" is missing: %s is taken for \"model_type\" %s", f->architecture, type);
+	else if (type && !find_type(type))
+		field_note(r, "\"model_type\" is %.60s and \"architectures\" %s: the latter is taken", type, name);
+	if (r->err)
+		return NULL;
+	snprintf(c->architecture, sizeof c->architecture, "%s", f->architecture);
+	return f;
+}
+
+static bool has(const char *dir, const char *name)
+{
+	char *path = xprintf("%s/%s", dir, name);
+	struct stat st;
+	bool there = !stat(path, &st);
+
+	free(path);
+	return there;
+}
+
+/* Without config.json: says what the place is instead. */
+static int refuse_folder(const char *dir, struct why *why)
+{
+	static const char *const others[][2] = {
+		{"snapshots",
+		 "this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
+		{"adapter_config.json",
+		 "this is an adapter (LoRA), no model; merge it into its base model with peft's merge_and_unload()"},
+		{"params.json",
+		 "these are the maker's own files; take the download in the form of transformers, which has config.json"}};
+	struct stat st;
+
+	if (stat(dir, &st))
+		return fail(why, ERR_IO, "%.300s/config.json: %s: there is no directory %.100s", dir, strerror(errno),
+			    dir);
+	if (!S_ISDIR(st.st_mode))
+		return fail(why, ERR_IO,
+			    "%.300s: this is a file; give the directory that holds config.json and the weights", dir);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (has(dir, others[i][0]))
+			return fail(why, ERR_IO, "%.200s: no config.json, but %s is there: %s", dir, others[i][0],
+				    others[i][1]);
+	return fail(why, ERR_IO, "%.300s/config.json: No such file or directory", dir);
+}
+
+int model_config_read(struct model_config *c, const char *dir, struct why *why)
+{
+	char *path = xprintf("%s/config.json", dir);
+	const struct family *f;
+	struct json_doc *doc;
+	struct config_reader r = {.path = path, .c = c, .why = why};
+	int err = json_read_file(&doc, path, FILE_CONFIG, why);
+
+	memset(c, 0, sizeof *c);
+	if (!err) {
+		r.root = json_root(doc);
+		f = read_architecture(&r, c);
+		if (f)
+			f->read_config(&r, c);
+	}
+	json_close(doc);
+	free(path);
+	return err == ERR_UNKNOWN ? refuse_folder(dir, why) : err ? err : r.err;
+}

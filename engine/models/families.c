@@ -1,0 +1,24 @@
+/* families.c - all model families. */
+#include "engine/models/llama.h"
+
+#include <string.h>
+
+const struct family *const families[] = {&xverse_family, &llama_family, NULL};
+
+const struct family *family_find(const char *architecture)
+{
+	const struct family *const *f = families;
+
+	while (*f && strcmp((*f)->architecture, architecture) && (!(*f)->alias || strcmp((*f)->alias, architecture)))
+		f++;
+	return *f;
+}
+
+const struct family *family_of(const struct model_config *c)
+{
+	const struct family *f = family_find(c->architecture);
+
+	if (!f)
+		die("no model family is named \"%s\"", c->architecture);
+	return f;
+}

@@ -1,0 +1,167 @@
+/* fields.c - reads and checks fields of a config.json. */
+#include "engine/models/fields.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void field_note(struct config_reader *r, const char *fmt, ...)
+{
+	va_list args;
+
+	if (r->c->n_notes == MODEL_MAX_NOTES)
+		return;
+	va_start(args, fmt);
+	vsnprintf(r->c->note[r->c->n_notes++], sizeof *r->c->note, fmt, args);
+	va_end(args);
+}
+
+int field_refuse(struct config_reader *r, int err, const char *key, const char *found, const char *rule)
+{
+	if (!r->err)
+		r->err = fail(r->why, err, "%s: \"%s\" is %s; %s", r->path, key, found, rule);
+	return r->err;
+}
+
+const struct json *field(const struct json *object, const char *key)
+{
+	const struct json *v = json_get(object, key);
+
+	return json_is(v, JSON_IS_NULL) ? NULL : v;
+}
+
+int field_int(struct config_reader *r, const char *key, int low, int high, int fallback)
+{
+	const struct json *v = field(r->root, key);
+	char found[400], rule[96];
+	int64_t i;
+
+	if (!v && fallback != -1)
+		return fallback;
+	snprintf(rule, sizeof rule, "it must be a whole number from %d to %d", low, high);
+	if (!json_is_int(v)) {
+		field_refuse(r, ERR_FORMAT, key, json_kind_name(v), rule);
+		return low;
+	}
+	if (!json_int(v, &i) || i < low || i > high) {
+		snprintf(found, sizeof found, "%.0f", json_num(v));
+		field_refuse(r, ERR_FORMAT, key, found, rule);
+		return low;
+	}
+	return (int)i;
+}
+
+double field_number(struct config_reader *r, const struct json *object, const char *key, double low, double high,
+		    double fallback)
+{
+	const struct json *v = field(object, key);
+	char found[64], rule[96];
+
+	if (!v && !isnan(fallback))
+		return fallback;
+	snprintf(rule, sizeof rule, "it must be a number from %g to %g", low, high);
+	if (!json_is_num(v)) {
+		field_refuse(r, ERR_FORMAT, key, json_kind_name(v), rule);
+		return low;
+	}
+	if (!(json_num(v) >= low && json_num(v) <= high)) {
+		snprintf(found, sizeof found, "%g", json_num(v));
+		field_refuse(r, ERR_FORMAT, key, found, rule);
+		return low;
+	}
+	return json_num(v);
+}
+
+bool field_bool(struct config_reader *r, const char *key, bool fallback)
+{
+	const struct json *v = field(r->root, key);
+
+	if (!v)
+		return fallback;
+	if (!json_is(v, JSON_IS_BOOL))
+		field_refuse(r, ERR_FORMAT, key, json_kind_name(v), "it must be true or false");
+	return json_yes(v);
+}
+
+/* Several feed-forward networks that share a layer. 1 is the plain model. */
+static void refuse_experts(struct config_reader *r)
+{
+	static const char *const keys[] = {"num_local_experts", "num_experts",         "n_routed_experts",
+					   "moe_num_experts",   "num_experts_per_tok", "moe_intermediate_size",
+					   "n_shared_experts"};
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		const struct json *v = field(r->root, keys[i]);
+
+		if (v && !(json_is_num(v) && json_num(v) <= 1) && !(json_is(v, JSON_IS_BOOL) && !v->yes))
+			field_refuse(r, ERR_UNSUPPORTED, keys[i], "set", "a mixture of experts is not supported");
+	}
+}
+
+void field_refuse_unsupported(struct config_reader *r)
+{
+	static const char *const keys[] = {"quantization_config", "quantization_bit"};
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		const struct json *v = field(r->root, keys[i]);
+		if (v && !(json_is_num(v) && json_num(v) == 0))
+			field_refuse(r, ERR_UNSUPPORTED, keys[i], "set", "quantised checkpoints are not supported");
+	}
+	refuse_experts(r);
+}
+
+void field_dtype(struct config_reader *r, struct model_config *c)
+{
+	static const struct {
+		const char *name;
+		enum dtype type;
+	} known[] = {{"float32", DT_F32}, {"float16", DT_F16}, {"bfloat16", DT_BF16}};
+	const struct json *v = field(r->root, "dtype"), *old = field(r->root, "torch_dtype");
+	const char *name = json_str(v ? v : old);
+
+	if (json_str(v) && json_str(old) && strcmp(json_str(v), json_str(old)))
+		field_note(
+			r,
+			"\"dtype\" is %.40s and \"torch_dtype\" %.40s: the former is taken; weights have the type of the files",
+			json_str(v), json_str(old));
+	if (name && !strncmp(name, "torch.", 6))
+		name += 6;
+
+	c->torch_dtype = DT_COUNT;
+	for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
+		if (!strcmp(name, known[i].name))
+			c->torch_dtype = known[i].type;
+}
+
+static int token_id(const struct json *v, const struct model_config *c)
+{
+	int64_t id;
+
+	return json_int(v, &id) && id >= 0 && id < c->vocab ? (int)id : -1;
+}
+
+static void add_eos(struct config_reader *r, struct model_config *c, const struct json *v)
+{
+	int id = token_id(v, c);
+
+	if (id < 0)
+		field_note(r, "\"eos_token_id\" holds what is no token of this model: it is ignored");
+	else if (c->n_eos < MODEL_MAX_EOS)
+		c->eos[c->n_eos++] = id;
+	else
+		field_refuse(r, ERR_UNSUPPORTED, "eos_token_id", "too long a list", "at most 1024 ids end an answer");
+}
+
+/* eos_token_id is one id or a list of ids. */
+void field_tokens(struct config_reader *r, struct model_config *c)
+{
+	const struct json *eos = field(r->root, "eos_token_id"), *item;
+
+	c->bos = token_id(field(r->root, "bos_token_id"), c);
+	c->pad = token_id(field(r->root, "pad_token_id"), c);
+	if (eos && !json_is(eos, JSON_IS_LIST))
+		add_eos(r, c, eos);
+	for (size_t i = 0; (item = json_at(eos, i)); i++)
+		add_eos(r, c, item);
+}

@@ -1,0 +1,40 @@
+/* fields.h - private to engine/models: checked fields of a config.json. The first refusal counts; what a function
+ * returns after one is only safe to go on with. */
+#ifndef ENGINE_MODELS_FIELDS_H
+#define ENGINE_MODELS_FIELDS_H
+
+#include "base/json/json.h"
+#include "engine/models/config.h"
+
+struct config_reader {
+	const char *path;
+	const struct json *root;
+	struct model_config *c;
+	struct why *why;
+	int err; /* first refusal */
+};
+
+/* A field of an object. null counts as absent (NULL), as in the reference. */
+const struct json *field(const struct json *object, const char *key);
+/* "PATH: "key" is FOUND; RULE", with the rule as a clause of its own. Returns the reader's error. */
+int field_refuse(struct config_reader *r, int err, const char *key, const char *found, const char *rule);
+/* Notes how a contradiction in the file, or between its readers, was resolved. */
+void field_note(struct config_reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A whole number in [low, high]; absent: `fallback`, or a refusal where that is -1. */
+int field_int(struct config_reader *r, const char *key, int low, int high, int fallback);
+/* A number of any object; absent: `fallback`, or a refusal where that is NAN. */
+double field_number(struct config_reader *r, const struct json *object, const char *key, double low, double high,
+		    double fallback);
+bool field_bool(struct config_reader *r, const char *key, bool fallback);
+
+/* ---- what most families read alike ---- */
+/* rope.c's settings, from "rope_theta", "rope_scaling" and "rope_parameters" (config_rope.c). */
+void field_rope(struct config_reader *r, struct model_config *c);
+/* torch_dtype, bos, pad and eos. */
+void field_dtype(struct config_reader *r, struct model_config *c);
+void field_tokens(struct config_reader *r, struct model_config *c);
+/* Refuses quantised checkpoints and mixtures of experts. */
+void field_refuse_unsupported(struct config_reader *r);
+
+#endif

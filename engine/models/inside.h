@@ -1,0 +1,50 @@
+/* inside.h - private to engine/models: this rank's part of a model. */
+#ifndef ENGINE_MODELS_INSIDE_H
+#define ENGINE_MODELS_INSIDE_H
+
+#include "engine/backend/kv.h"
+#include "engine/backend/weight.h"
+#include "engine/models/family.h"
+#include "engine/models/options.h"
+#include "parallel/comm.h"
+
+/* The rows of q, k and v lie below each other, and gate above up: one product each. */
+struct layer {
+	float *norm_att, *norm_ffn; /* (hidden) */
+	struct weight *qkv;         /* ((heads + 2*kv_heads)*head_dim, hidden)  split by rows */
+	struct weight *o;           /* (hidden, heads*head_dim)                 split by columns: needs a sum */
+	struct weight *gate_up;     /* (2*ffn, hidden)                          split by rows; NULL: an empty share */
+	struct weight *down;        /* (hidden, ffn)                            split by columns: needs a sum */
+};
+
+/* Activations, sized once for the largest step; T = limits.max_tokens. */
+struct work {
+	float *x, *delta;           /* (T, hidden) residual stream; last sum, not yet added to it */
+	float *x_rows, *delta_rows; /* (T, hidden) the step's rows of both, last layer */
+	void *act;                  /* (T, widest input of a linear) of type b->act */
+	void *qkv;                  /* (T, (heads + 2*kv_heads)*head_dim) of type b->mid */
+	void *gate_up;              /* (T, 2*ffn) of type b->mid */
+	size_t bytes[7];            /* of each of the above; 0: the communicator's memory */
+};
+
+struct model {
+	struct model_config cfg;
+	const struct family *family;
+	struct model_options how;
+	struct shard shard;
+	struct backend *b;           /* borrowed */
+	struct comm *comm;           /* borrowed; NULL in a dry run */
+	struct weight *embed, *head; /* (vocab of this rank, hidden); tied: the same */
+	float *norm_out;             /* (hidden) */
+	struct layer *layer;         /* [cfg.layers] */
+	float *cos, *sin;            /* (max_context, head_dim/2) */
+	struct rope rope;
+	struct attn_shape attn;
+	int32_t *kv_of_head;   /* (heads of this rank) */
+	int32_t *cols_of_rank; /* (size) tokens of the vocabulary that each rank owns */
+	struct work work;
+	int act_cols;
+	struct nan_watch *nan; /* NULL: layers' outputs are not checked */
+};
+
+#endif

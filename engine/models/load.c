@@ -1,0 +1,123 @@
+/* load.c - reads the targets of a loader in slices, by a few threads, and hands their rows to the backend. */
+#include "engine/models/dummy.h"
+#include "engine/models/loader.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { STAGING = 4 << 20, MAX_THREADS = 8, WHOLE = 32 /* rows that are packed fastest together */ };
+
+static void convert(void *dst, enum dtype to, const void *src, enum dtype from, size_t n)
+{
+	const uint16_t *h = src;
+	const double *d = src;
+	float *f = dst;
+
+	REQUIRE(to == DT_F32);
+	for (size_t i = 0; i < n; i++)
+		f[i] = from == DT_F64 ? (float)d[i] : from == DT_BF16 ? f32_from_bf16(h[i]) : f32_from_f16(h[i]);
+}
+
+/* Rows [first, first + count) of this rank's part of a piece, in the target's type. */
+static int read_rows(struct loader *l, const struct target *t, const struct piece *p, int64_t first, int64_t count,
+		     void *raw, void *out, struct why *why)
+{
+	size_t n = (size_t)(count * p->col.count);
+	int err;
+
+	if (!p->t) {
+		dummy_fill(out, t->stored, l->m->how.dummy_seed, p->name, p->width, p->row.first + first, count,
+			   p->col.first, p->col.count, p->mean, p->std);
+		atomic_fetch_add(&l->progress->bytes, n * dtype_size(t->stored));
+		return 0;
+	}
+	if (p->t->type == t->stored)
+		raw = out;
+	err = checkpoint_read(l->ck, p->t, p->at + p->row.first + first, count, p->col.first, p->col.count, raw, why);
+	if (err)
+		return err;
+	if (raw != out)
+		convert(out, t->stored, raw, p->t->type, n);
+	atomic_fetch_add(&l->progress->bytes, n * dtype_size(p->t->type));
+	return 0;
+}
+
+/* `at`: where the piece begins in the target's rows. */
+static int load_piece(struct loader *l, const struct target *t, const struct piece *p, int at, void *raw, void *out,
+		      struct why *why)
+{
+	const struct model *m = l->m;
+	int64_t step = STAGING / (p->col.count * 8 > 0 ? p->col.count * 8 : 1);
+	int err = 0;
+
+	step = step < 1 ? 1 : step > WHOLE ? step / WHOLE * WHOLE : step;
+	for (int64_t r = 0, n; !err && p->col.count && r < p->row.count; r += n) {
+		n = step > WHOLE ? step - (at + r) % WHOLE : step;
+		n = p->row.count - r < n ? p->row.count - r : n;
+		err = read_rows(l, t, p, r, n, raw, out, why);
+		if (!err && slot_is_vector(&t->slot))
+			backend_upload(m->b, *slot_vector(m, &t->slot) + at + r, out, (size_t)n * sizeof(float));
+		else if (!err)
+			weight_rows(*slot_weight(m, &t->slot), at + (int)r, (int)n, out, (size_t)p->col.count);
+	}
+	return err;
+}
+
+static size_t staging_bytes(const struct loader *l)
+{
+	int64_t widest = 1;
+
+	for (int i = 0; i < l->n_targets; i++)
+		for (int j = 0; j < l->target[i].n_pieces; j++)
+			widest = l->target[i].piece[j].width > widest ? l->target[i].piece[j].width : widest;
+	return STAGING + 8 * (size_t)widest;
+}
+
+static void *load_thread(void *arg)
+{
+	struct loader *l = arg;
+	void *raw = xalloc(staging_bytes(l), 1), *out = xalloc(staging_bytes(l), 1);
+	struct why why = {""};
+	int i;
+
+	while (!atomic_load(&l->err) && (i = atomic_fetch_add(&l->next, 1)) < l->n_targets) {
+		const struct target *t = &l->target[i];
+		int at = 0, err = 0;
+		for (int j = 0; !err && j < t->n_pieces; at += t->piece[j++].row.count)
+			err = load_piece(l, t, &t->piece[j], at, raw, out, &why);
+		if (!err)
+			continue;
+		pthread_mutex_lock(&l->lock);
+		if (!atomic_exchange(&l->err, err) && l->why)
+			*l->why = why;
+		pthread_mutex_unlock(&l->lock);
+	}
+	free(raw);
+	free(out);
+	return NULL;
+}
+
+/* Backends pack into memory that is zero where no row is put. */
+static void touch_all(struct loader *l)
+{
+	for (int i = 0; i < l->n_targets; i++)
+		if (!slot_is_vector(&l->target[i].slot))
+			weight_touch(*slot_weight(l->m, &l->target[i].slot));
+}
+
+int loader_read(struct loader *l)
+{
+	pthread_t threads[MAX_THREADS];
+	int n = min_int(MAX_THREADS, max_int(1, (int)sysconf(_SC_NPROCESSORS_ONLN)));
+
+	touch_all(l);
+	if (l->ck)
+		checkpoint_prefetch(l->ck, l->m->shard.rank, l->m->shard.size);
+	for (int i = 1; i < n; i++)
+		if (pthread_create(&threads[i], NULL, load_thread, l))
+			die("cannot start a loader thread");
+	load_thread(l);
+	for (int i = 1; i < n; i++)
+		pthread_join(threads[i], NULL);
+	return atomic_load(&l->err);
+}

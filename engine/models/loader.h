@@ -1,0 +1,52 @@
+/* loader.h - private to engine/models: what a start must read, and from where. */
+#ifndef ENGINE_MODELS_LOADER_H
+#define ENGINE_MODELS_LOADER_H
+
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/models/rows.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A block of a tensor of the whole model that this rank needs. */
+struct piece {
+	char name[TENSOR_NAME];
+	const struct ck_tensor *t; /* NULL: dummy */
+	int64_t rows, width;       /* of the whole tensor as the model needs it */
+	int64_t at;                /* first of its rows inside `t`, where that holds other pieces, too */
+	struct span row, col;      /* this rank's part of it */
+	float mean, std;           /* dummy */
+};
+
+/* One matrix or vector of the model, made of pieces below each other. */
+struct target {
+	struct slot slot;
+	enum dtype stored; /* of the rows that are handed to the backend */
+	struct piece piece[3];
+	int n_pieces;
+};
+
+struct loader {
+	struct model *m;
+	struct checkpoint *ck; /* NULL: dummy weights */
+	struct load_progress *progress;
+	struct target *target; /* [n_targets] */
+	int n_targets;
+	bool *used;            /* [tensors of the checkpoint] */
+	_Atomic int next, err; /* for the threads: the next target; the first error, told in `why` */
+	pthread_mutex_t lock;  /* of `why` */
+	struct why *why;
+};
+
+/* bind.c: lists the targets and finds their tensors. ERR_FORMAT or ERR_UNSUPPORTED, naming the file, the tensor and
+ * both shapes. */
+int loader_bind(struct loader *l);
+/* Logs tensors of the checkpoint that no target uses. */
+void loader_report_unused(const struct loader *l);
+/* load.c: reads all targets in slices, by a few threads. */
+int loader_read(struct loader *l);
+/* weights_pack.c: all targets from a pack file, where there is a good one; or to one. */
+bool loader_unpack(struct loader *l);
+void loader_keep(struct loader *l);
+
+#endif

@@ -1,0 +1,149 @@
+/* rows.c - the walk over a family's table, and what its axes mean for a config and a rank. */
+#include "engine/models/rows.h"
+
+#include <stdio.h>
+
+static bool is_absent(const struct weight_row *row, const struct model_config *c)
+{
+	return c->tied && row->kind == WEIGHT_HEAD;
+}
+
+bool slot_next(const struct model *m, struct slot *s)
+{
+	const struct weight_row *first = m->family->rows, *next = s->row ? s->row + 1 : first;
+
+	if (s->row && s->row->per_layer && !next->per_layer && ++s->layer < m->cfg.layers) {
+		next = s->row;
+		while (next > first && next[-1].per_layer)
+			next--;
+	}
+	while (row_pieces(next) && is_absent(next, &m->cfg))
+		next++;
+	s->row = next;
+	return row_pieces(next) > 0;
+}
+
+static char *pointer_at(const struct model *m, const struct slot *s)
+{
+	return (char *)(s->row->per_layer ? (void *)&m->layer[s->layer] : (void *)(uintptr_t)m) + s->row->place;
+}
+
+struct weight **slot_weight(const struct model *m, const struct slot *s)
+{
+	return (struct weight **)(void *)pointer_at(m, s);
+}
+
+float **slot_vector(const struct model *m, const struct slot *s)
+{
+	return (float **)(void *)pointer_at(m, s);
+}
+
+bool slot_is_vector(const struct slot *s)
+{
+	return s->row->kind == WEIGHT_GAIN;
+}
+
+bool slot_is_empty(const struct model *m, const struct slot *s)
+{
+	return s->row->piece[0].rows == AXIS_FFN && !axis_span(AXIS_FFN, m).count;
+}
+
+int slot_rows(const struct model *m, const struct slot *s)
+{
+	int rows = 0;
+
+	for (int i = 0; i < row_pieces(s->row); i++)
+		rows += axis_span(s->row->piece[i].rows, m).count;
+	return rows;
+}
+
+int64_t axis_length(enum axis a, const struct model_config *c)
+{
+	switch (a) {
+	case AXIS_ONE:
+		return 1;
+	case AXIS_HIDDEN:
+		return c->hidden;
+	case AXIS_Q:
+		return (int64_t)c->heads * c->head_dim;
+	case AXIS_KV:
+		return (int64_t)c->kv_heads * c->head_dim;
+	case AXIS_FFN:
+		return c->ffn;
+	case AXIS_VOCAB:
+		return c->vocab;
+	}
+	return 0;
+}
+
+struct span axis_span(enum axis a, const struct model *m)
+{
+	const struct shard *s = &m->shard;
+	int d = m->cfg.head_dim;
+
+	switch (a) {
+	case AXIS_Q:
+		return (struct span){s->heads.first * d, s->heads.count * d};
+	case AXIS_KV:
+		return (struct span){s->kv_heads.first * d, s->kv_heads.count * d};
+	case AXIS_FFN:
+		return split_columns(&s->down);
+	case AXIS_VOCAB:
+		return s->vocab;
+	default:
+		return (struct span){0, (int)axis_length(a, &m->cfg)};
+	}
+}
+
+struct split axis_split(enum axis a, const struct model *m)
+{
+	return a == AXIS_Q ? m->shard.o : a == AXIS_FFN ? m->shard.down : split_whole((int)axis_length(a, &m->cfg));
+}
+
+int row_pieces(const struct weight_row *row)
+{
+	enum { MOST = sizeof row->piece / sizeof *row->piece };
+	int n = 0;
+
+	while (n < MOST && row->piece[n].name)
+		n++;
+	return n;
+}
+
+int64_t row_length(const struct weight_row *row, int n, const struct model_config *c)
+{
+	int64_t rows = 0;
+
+	for (int i = 0; i < n; i++)
+		rows += axis_length(row->piece[i].rows, c);
+	return rows;
+}
+
+void row_tensor(const struct family *f, const struct weight_row *row, const char *name, int layer,
+		char out[TENSOR_NAME])
+{
+	int n = row->per_layer ? snprintf(out, TENSOR_NAME, "%s%d.", f->layer, layer) : 0;
+
+	snprintf(out + n, (size_t)(TENSOR_NAME - n), "%s", name);
+}
+
+const struct weight_row *row_at(const struct family *f, bool per_layer, size_t place)
+{
+	const struct weight_row *row = f->rows;
+
+	while (row_pieces(row) && (row->per_layer != per_layer || row->place != place))
+		row++;
+	REQUIRE(row_pieces(row));
+	return row;
+}
+
+uint64_t model_parameters(const struct model_config *c)
+{
+	uint64_t sum = 0;
+
+	for (const struct weight_row *row = family_of(c)->rows; row_pieces(row); row++) {
+		uint64_t one = (uint64_t)row_length(row, row_pieces(row), c) * (uint64_t)axis_length(row->cols, c);
+		sum += is_absent(row, c) ? 0 : row->per_layer ? (uint64_t)c->layers * one : one;
+	}
+	return sum;
+}

@@ -1,0 +1,40 @@
+/* rows.h - private to engine/models: walks a family's table over a model. */
+#ifndef ENGINE_MODELS_ROWS_H
+#define ENGINE_MODELS_ROWS_H
+
+#include "engine/models/inside.h"
+
+enum { TENSOR_NAME = 128 };
+
+/* A row of the table and, where it is one of a layer, which layer. Begins as {0}. */
+struct slot {
+	const struct weight_row *row;
+	int layer;
+};
+
+/* The next matrix or vector of the model, in the table's order: layer by layer where rows are per layer. False: there
+ * are no more. */
+bool slot_next(const struct model *m, struct slot *s);
+/* Where its pointer lies: of a matrix, of a vector. */
+struct weight **slot_weight(const struct model *m, const struct slot *s);
+float **slot_vector(const struct model *m, const struct slot *s);
+bool slot_is_vector(const struct slot *s);
+/* A row of the FFN's outputs where this rank owns none: it stays NULL. */
+bool slot_is_empty(const struct model *m, const struct slot *s);
+/* This rank's rows of all pieces. */
+int slot_rows(const struct model *m, const struct slot *s);
+
+int64_t axis_length(enum axis a, const struct model_config *c);
+struct span axis_span(enum axis a, const struct model *m);   /* this rank's part of it */
+struct split axis_split(enum axis a, const struct model *m); /* as the K axis of a product */
+
+int row_pieces(const struct weight_row *row);
+/* Rows of the whole model in the first n pieces. */
+int64_t row_length(const struct weight_row *row, int n, const struct model_config *c);
+/* The tensor's full name. */
+void row_tensor(const struct family *f, const struct weight_row *row, const char *name, int layer,
+		char out[TENSOR_NAME]);
+/* The row whose pointer lies at this place of struct model or struct layer. */
+const struct weight_row *row_at(const struct family *f, bool per_layer, size_t place);
+
+#endif
