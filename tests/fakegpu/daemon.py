@@ -224,7 +224,7 @@ def sampled(j):
     return out
 
 
-def sampled(j, name, folder, want, device):
+def sampled_alike(j, name, folder, want, device):
     """The same words whether they are sampled on the device or on the host."""
     got = sampled(j)
     check(f"{name}: all answered", all(ids for ids, _ in got) and all(len(t) for (_, t), how in zip(got, SAMPLED) if "logprobs" in how), got)
@@ -258,7 +258,7 @@ def fixed_bits(path, kv="auto", ways=EVERY_WAY, weights="none"):
         want = want or [answers(j, [p], 6)[0] for p in prompts]
         check(f"{name}: the same bits", together == want, f"{together} and {want}")
         if sample is not None:
-            words = sampled(j, name, path, words, sample)
+            words = sampled_alike(j, name, path, words, sample)
         check(f"{name}: ends", j.stop() == 0, j.text()[-400:])
         j.close()
 
