@@ -39,11 +39,11 @@ static bool has_role(const char *roles, const char *role)
 	return false;
 }
 
-static int read_turn(const struct chat *c, const json_t *messages, size_t i, struct turn *t, struct why *why)
+static int read_turn(const struct chat *c, const json_t *messages, size_t i, struct chat_turn *t, struct why *why)
 {
 	const json_t *m = json_array_get(messages, i), *content = json_object_get(m, "content");
 
-	*t = (struct turn){.role = json_string_value(json_object_get(m, "role")), .first = i == 0};
+	*t = (struct chat_turn){.role = json_string_value(json_object_get(m, "role")), .first = i == 0};
 	if (!has_role(c->format->roles, t->role))
 		return fail(why, ERR_INVALID, "messages[%zu]: the role '%.40s' is not one of the format '%s':%s", i,
 			    t->role, c->name, c->format->roles);
@@ -56,7 +56,8 @@ static int read_turn(const struct chat *c, const json_t *messages, size_t i, str
 }
 
 /* Formats that were trained on rounds accept nothing else. before: the last turn that is not the system's, or NULL. */
-static int check_order(const struct chat *c, const struct turn *t, const struct turn *before, size_t i, struct why *why)
+static int check_order(const struct chat *c, const struct chat_turn *t, const struct chat_turn *before, size_t i,
+		       struct why *why)
 {
 	bool assistant = !strcmp(t->role, "assistant");
 
@@ -70,7 +71,7 @@ static int check_order(const struct chat *c, const struct turn *t, const struct 
 static int encode_format(const struct chat *c, const struct chat_input *in, const json_t *messages, struct build *b)
 {
 	size_t n = json_array_size(messages);
-	struct turn t, before = {0};
+	struct chat_turn t, before = {0};
 	int err = 0;
 
 	if (!n)

@@ -37,7 +37,7 @@ struct chat_text {
 };
 /* Appends to *ids. text: NULL, or receives the encoded text; a token without a text appears by its name. Any thread.
  * docs/chat.md, "What a template gets", says what becomes of messages. ERR_INVALID: the format refuses the conversation
- * (a role, an order), in its own words where it has any, or renders nothing of a message. */
+ * (a role, an order), with its own message if it has one, or renders nothing of a message. */
 int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text,
 		struct why *why);
 

@@ -23,20 +23,20 @@ void build_id(struct build *b, int id);                         /* a token; cuts
 void build_cut(struct build *b);                                /* encodes the parts since the last cut */
 void build_finish(struct build *b);
 
-struct turn {
+struct chat_turn {
 	const char *role, *content;
 	size_t len;
 	bool first, last; /* last: the last message, and the model shall answer it */
 };
 struct format {
 	const char *name;
-	const char *roles;                                        /* " user assistant " */
-	void (*begin)(struct build *b, const struct turn *first); /* runs before the first turn; may be NULL */
-	void (*turn)(struct build *b, const struct turn *t);
-	void (*open)(struct build *b, const struct turn *last); /* starts the answer; may be NULL */
-	const char *stop_token;                                 /* besides eos; may be NULL */
-	const char *const *stop;                                /* NULL-terminated list of strings */
-	bool system_later;                                      /* a system message may be at any place */
+	const char *roles;                                             /* " user assistant " */
+	void (*begin)(struct build *b, const struct chat_turn *first); /* runs before the first turn; may be NULL */
+	void (*turn)(struct build *b, const struct chat_turn *t);
+	void (*open)(struct build *b, const struct chat_turn *last); /* starts the answer; may be NULL */
+	const char *stop_token;                                      /* besides eos; may be NULL */
+	const char *const *stop;                                     /* NULL-terminated list of strings */
+	bool system_later;                                           /* a system message may be at any place */
 };
 const struct format *format_find(const char *name);
 

@@ -24,7 +24,7 @@ static const struct {
 };
 
 /* One entry of the header; offsets are into the data. */
-struct entry {
+struct header_entry {
 	struct ck_tensor t;
 	uint64_t end;
 };
@@ -63,7 +63,7 @@ static int take_shape(struct ck_tensor *t, const struct json *j, struct why *why
 	return 0;
 }
 
-static int take_offsets(struct entry *e, const struct json *j, struct why *why)
+static int take_offsets(struct header_entry *e, const struct json *j, struct why *why)
 {
 	const struct json *begin = json_at(j, 0), *end = json_at(j, 1);
 
@@ -75,12 +75,12 @@ static int take_offsets(struct entry *e, const struct json *j, struct why *why)
 	return 0;
 }
 
-static int take_entry(struct entry *e, const char *name, const struct json *j, struct why *why)
+static int take_entry(struct header_entry *e, const char *name, const struct json *j, struct why *why)
 {
 	unsigned bits = 0;
 	int err;
 
-	*e = (struct entry){.t.name = name};
+	*e = (struct header_entry){.t.name = name};
 	if (!json_is(j, JSON_IS_OBJECT))
 		return fail(why, ERR_FORMAT, "tensor %s: its description is not an object", name);
 	if ((err = take_type(&e->t, json_get(j, "dtype"), &bits, why)) ||
@@ -108,7 +108,7 @@ static int check_metadata(const struct json *j, struct why *why)
 
 static int by_offset(const void *pa, const void *pb)
 {
-	const struct entry *a = pa, *b = pb;
+	const struct header_entry *a = pa, *b = pb;
 
 	if (a->t.offset != b->t.offset)
 		return a->t.offset < b->t.offset ? -1 : 1;
@@ -117,7 +117,7 @@ static int by_offset(const void *pa, const void *pb)
 
 /* Checks that each tensor begins where the previous one ends and is as long as its shape says, and that the last ends
  * the file. */
-static int check_cover(const struct entry *e, int n, uint64_t data, uint64_t size, struct why *why)
+static int check_cover(const struct header_entry *e, int n, uint64_t data, uint64_t size, struct why *why)
 {
 	uint64_t at = 0;
 
@@ -146,7 +146,7 @@ static int check_cover(const struct entry *e, int n, uint64_t data, uint64_t siz
 static int take_header(const struct json *root, uint64_t data, uint64_t size, int file, struct table *out,
 		       struct why *why)
 {
-	struct entry *e = xalloc(json_size(root), sizeof *e);
+	struct header_entry *e = xalloc(json_size(root), sizeof *e);
 	const struct json_member *m;
 	int n = 0, err = 0;
 

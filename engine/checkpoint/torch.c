@@ -44,7 +44,7 @@ static const struct {
 	{"", "float8_e5m2fnuz", 8, DT_COUNT},
 };
 
-struct reader {
+struct torch_reader {
 	const struct source *s;
 	struct zip z;
 	char *prefix;
@@ -63,7 +63,7 @@ struct storage {
 	uint64_t at, bytes;
 };
 
-static int wrong(const struct reader *r, const char *what)
+static int wrong(const struct torch_reader *r, const char *what)
 {
 	return fail(r->why, ERR_FORMAT, "tensor %s: %s", r->name, what);
 }
@@ -95,7 +95,7 @@ static bool is_key(const struct pickle_node *n)
 	return true;
 }
 
-static int find_bytes(struct reader *r, const struct pickle_node *key, struct storage *st)
+static int find_bytes(struct torch_reader *r, const struct pickle_node *key, struct storage *st)
 {
 	char *name = xprintf("%s/data/%.*s", r->prefix, (int)key->n, key->text);
 	const struct zip_entry *e = zip_find(&r->z, name);
@@ -114,7 +114,7 @@ static int find_bytes(struct reader *r, const struct pickle_node *key, struct st
 }
 
 /* Reads ("storage", type, key, place, elements). */
-static int take_storage(struct reader *r, const struct pickle_node *n, struct storage *st)
+static int take_storage(struct torch_reader *r, const struct pickle_node *n, struct storage *st)
 {
 	const struct pickle_node *count;
 
@@ -123,7 +123,7 @@ static int take_storage(struct reader *r, const struct pickle_node *n, struct st
 	if (!find_type(pickle_at(&r->p, n, 1), st))
 		return wrong(r, "its storage has no known type");
 	if (!is_key(pickle_at(&r->p, n, 2)))
-		return wrong(r, "its storage's key is not a plain word");
+		return wrong(r, "its storage's key is not plain text");
 	count = pickle_at(&r->p, n, 4);
 	if (!count || count->kind != PK_INT || count->i < 0 ||
 	    __builtin_mul_overflow((uint64_t)count->i, st->bits / 8, &st->bytes))
@@ -131,7 +131,7 @@ static int take_storage(struct reader *r, const struct pickle_node *n, struct st
 	return find_bytes(r, pickle_at(&r->p, n, 2), st);
 }
 
-static bool take_sizes(const struct reader *r, const struct pickle_node *n, int64_t *size, int *n_sizes)
+static bool take_sizes(const struct torch_reader *r, const struct pickle_node *n, int64_t *size, int *n_sizes)
 {
 	if (!n || (n->kind != PK_TUPLE && n->kind != PK_LIST) || n->n > CK_MAX_DIMS)
 		return false;
@@ -157,7 +157,8 @@ static bool is_inside(const struct ck_tensor *t, int64_t first, const struct sto
 	return (uint64_t)last < st->bytes / (st->bits / 8);
 }
 
-static int take_view(struct reader *r, const struct pickle_node *call, const struct storage *st, struct ck_tensor *t)
+static int take_view(struct torch_reader *r, const struct pickle_node *call, const struct storage *st,
+		     struct ck_tensor *t)
 {
 	const struct pickle_node *first = pickle_at(&r->p, call, 1);
 	int64_t stride[CK_MAX_DIMS] = {0};
@@ -183,7 +184,7 @@ static int take_view(struct reader *r, const struct pickle_node *call, const str
 	return 0;
 }
 
-static int add_tensor(struct reader *r, const struct pickle_node *n)
+static int add_tensor(struct torch_reader *r, const struct pickle_node *n)
 {
 	struct ck_tensor t = {.name = r->name, .file = r->file};
 	struct storage st = {0};
@@ -205,7 +206,7 @@ static int add_tensor(struct reader *r, const struct pickle_node *n)
 }
 
 /* Puts a key after the first `at` bytes of the name; returns false if no name can have it. */
-static bool append_key(struct reader *r, size_t at, const struct pickle_node *key)
+static bool append_key(struct torch_reader *r, size_t at, const struct pickle_node *key)
 {
 	char number[24];
 	const char *text = key->text;
@@ -229,7 +230,7 @@ static bool append_key(struct reader *r, size_t at, const struct pickle_node *ke
 	return true;
 }
 
-static int add_dict(struct reader *r, const struct pickle_node *dict, size_t at, int depth)
+static int add_dict(struct torch_reader *r, const struct pickle_node *dict, size_t at, int depth)
 {
 	const struct pickle *p = &r->p;
 	int err = 0;
@@ -274,7 +275,7 @@ static const struct pickle_node *unwrap(const struct pickle *p, const struct pic
 	return NULL;
 }
 
-static int add_all(struct reader *r)
+static int add_all(struct torch_reader *r)
 {
 	const struct pickle_node *dict = &r->p.node[r->p.root], *inner;
 
@@ -286,7 +287,7 @@ static int add_all(struct reader *r)
 }
 
 /* torch names the folder after the file or "archive". */
-static int find_prefix(struct reader *r)
+static int find_prefix(struct torch_reader *r)
 {
 	static const char end[] = "/data.pkl";
 
@@ -306,7 +307,7 @@ static int find_prefix(struct reader *r)
 }
 
 /* Returns an entry's content, which the caller frees; NULL with *size 0 if there is no such entry. */
-static int read_entry(struct reader *r, const char *name, size_t max, char **data, size_t *size)
+static int read_entry(struct torch_reader *r, const char *name, size_t max, char **data, size_t *size)
 {
 	char *full = xprintf("%s/%s", r->prefix, name);
 	const struct zip_entry *e = zip_find(&r->z, full);
@@ -330,7 +331,7 @@ static int read_entry(struct reader *r, const char *name, size_t max, char **dat
 	return err;
 }
 
-static int check_archive(struct reader *r)
+static int check_archive(struct torch_reader *r)
 {
 	char *text, *name = xprintf("%s/constants.pkl", r->prefix);
 	bool script = zip_find(&r->z, name) != NULL;
@@ -347,7 +348,7 @@ static int check_archive(struct reader *r)
 	return err;
 }
 
-static int read_archive(struct reader *r)
+static int read_archive(struct torch_reader *r)
 {
 	struct why inner = {""};
 	char *text = NULL;
@@ -381,7 +382,7 @@ static bool is_legacy(const struct source *s)
 	return (head[0] == 0x80 && memmem(head, 32, magic, sizeof magic)) || !memcmp(head + 257, "ustar", 5);
 }
 
-static int parse(struct reader *r)
+static int parse(struct torch_reader *r)
 {
 	uint8_t head[4] = {0};
 	int err;
@@ -405,7 +406,7 @@ static int parse(struct reader *r)
 
 int torch_parse(const struct source *s, int file, struct table *out, struct why *why)
 {
-	struct reader r = {.s = s, .file = file, .out = out, .why = why};
+	struct torch_reader r = {.s = s, .file = file, .out = out, .why = why};
 	int err = parse(&r);
 
 	return err ? fail_in(why, err, s->name) : 0;

@@ -22,7 +22,7 @@ struct value arg_or(const struct args *args, int i, const char *name, struct val
 	return arg_get(args, i, name, &v) ? v : or ;
 }
 
-struct value arg_need(struct run *r, const struct args *args, int i, const char *name, const char *of)
+struct value arg_need(struct rendering *r, const struct args *args, int i, const char *name, const char *of)
 {
 	struct value v;
 
@@ -46,7 +46,7 @@ static int place(const char *names, const struct str *word)
 	return -1;
 }
 
-void args_check(struct run *r, const struct args *args, const char *of, int max, const char *names)
+void args_check(struct rendering *r, const struct args *args, const char *of, int max, const char *names)
 {
 	if (max < 0)
 		return;
@@ -63,14 +63,14 @@ void args_check(struct run *r, const struct args *args, const char *of, int max,
 	}
 }
 
-struct value filter_run(struct run *r, const struct filter *f, struct value on, struct args *args)
+struct value filter_run(struct rendering *r, const struct filter *f, struct value on, struct args *args)
 {
 	spend(&r->job, 1);
 	args_check(r, args, f->name, f->max, f->names);
 	return f->run(r, on, args);
 }
 
-bool test_run(struct run *r, const struct test *t, struct value on, struct args *args)
+bool test_run(struct rendering *r, const struct test *t, struct value on, struct args *args)
 {
 	args_check(r, args, t->name, t->max, "num");
 	return t->run(r, on, args);

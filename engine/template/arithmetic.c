@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include "engine/template/inside.h"
 
-static void __attribute__((noreturn)) no_operator(struct run *r, const char *op, struct value a, struct value b)
+static void __attribute__((noreturn)) no_operator(struct rendering *r, const char *op, struct value a, struct value b)
 {
 	if (a.kind == K_UNDEF || b.kind == K_UNDEF)
 		bad(&r->job, "%s", a.kind == K_UNDEF ? a.what : b.what);
 	bad(&r->job, "unsupported operand types for %s: '%s' and '%s'", op, value_kind_name(a), value_kind_name(b));
 }
 
-static struct value add(struct run *r, struct value a, struct value b)
+static struct value add(struct rendering *r, struct value a, struct value b)
 {
 	if (a.kind == K_STR && b.kind == K_STR) {
 		bool markup = a.s->markup || b.s->markup;
@@ -33,18 +33,18 @@ static struct value add(struct run *r, struct value a, struct value b)
 	no_operator(r, "+", a, b);
 }
 
-static struct value repeat(struct run *r, struct value on, int64_t n)
+static struct value repeat(struct rendering *r, struct value on, int64_t n)
 {
 	if (n < 0)
 		n = 0;
 	if (on.kind == K_STR) {
-		struct text t = {.job = &r->job};
+		struct tpl_text t = {.job = &r->job};
 
 		for (int64_t i = 0; on.s->len && i < n; i++) {
 			spend(&r->job, i % 16 == 0);
-			text_add_str(&t, on.s);
+			tpl_text_add_str(&t, on.s);
 		}
-		struct str *s = text_str(&t);
+		struct str *s = tpl_text_str(&t);
 		s->markup = on.s->markup;
 		return STR(s);
 	}
@@ -62,7 +62,7 @@ static bool repeats(struct value v)
 	return v.kind == K_STR || (v.kind == K_LIST && v.l->form <= FORM_TUPLE);
 }
 
-static int64_t power(struct run *r, int64_t a, int64_t n)
+static int64_t power(struct rendering *r, int64_t a, int64_t n)
 {
 	int64_t out = 1;
 
@@ -76,7 +76,7 @@ static int64_t power(struct run *r, int64_t a, int64_t n)
 	}
 }
 
-static struct value integers(struct run *r, enum op op, int64_t a, int64_t b)
+static struct value integers(struct rendering *r, enum op op, int64_t a, int64_t b)
 {
 	int64_t out = 0;
 	bool over = false;
@@ -121,7 +121,7 @@ static double modulo(double a, double b)
 	return m && (m < 0) != (b < 0) ? m + b : m ? m : copysign(0, b);
 }
 
-static struct value floats(struct run *r, enum op op, double a, double b)
+static struct value floats(struct rendering *r, enum op op, double a, double b)
 {
 	if ((op == N_DIV || op == N_FLOORDIV || op == N_MOD) && !b)
 		bad(&r->job, "division by zero");
@@ -145,7 +145,7 @@ static struct value floats(struct run *r, enum op op, double a, double b)
 	}
 }
 
-struct value value_binary(struct run *r, enum op op, struct value a, struct value b)
+struct value value_binary(struct rendering *r, enum op op, struct value a, struct value b)
 {
 	static const char *const names[] = {"+", "-", "*", "/", "//", "%", "**"};
 

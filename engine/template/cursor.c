@@ -17,19 +17,19 @@ void syntax_error(struct parser *p, const char *fmt, ...)
 	raise_error(p->job, ERR_FORMAT, "%s, at '%s'", text, near);
 }
 
-struct node *node_make(struct parser *p, enum op op)
+struct syntax *node_make(struct parser *p, enum op op)
 {
-	struct node *n = job_take(p->job, sizeof *n);
+	struct syntax *n = job_take(p->job, sizeof *n);
 
 	n->op = op;
 	n->line = p->at->line;
 	return n;
 }
 
-void node_add(struct parser *p, struct node ***list, int *n, struct node *one)
+void node_add(struct parser *p, struct syntax ***list, int *n, struct syntax *one)
 {
 	if ((*n & (*n - 1)) == 0) {
-		struct node **grown = job_take(p->job, sizeof *grown * (size_t)(*n ? *n * 2 : 1));
+		struct syntax **grown = job_take(p->job, sizeof *grown * (size_t)(*n ? *n * 2 : 1));
 		if (*n)
 			memcpy(grown, *list, sizeof *grown * (size_t)*n);
 		*list = grown;

@@ -1,16 +1,16 @@
 /* eval.c - evaluates expressions. */
 #include "engine/template/inside.h"
 
-static struct value eval_here(struct run *r, struct scope *s, const struct node *n);
+static struct value eval_here(struct rendering *r, struct scope *s, const struct syntax *n);
 
-static void enter(struct run *r)
+static void enter(struct rendering *r)
 {
 	spend(&r->job, 1);
 	if (++r->depth > EVAL_DEPTH)
 		raise_error(&r->job, ERR_LIMIT, "evaluation nested deeper than %d", EVAL_DEPTH);
 }
 
-struct value eval_node(struct run *r, struct scope *s, const struct node *n)
+struct value eval_node(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	enter(r);
 	r->job.line = n->line;
@@ -20,7 +20,7 @@ struct value eval_node(struct run *r, struct scope *s, const struct node *n)
 	return v;
 }
 
-struct value eval_name(struct run *r, struct scope *s, struct str *name)
+struct value eval_name(struct rendering *r, struct scope *s, struct str *name)
 {
 	struct value *v;
 	const struct func *f;
@@ -36,7 +36,7 @@ struct value eval_name(struct run *r, struct scope *s, struct str *name)
 	return UNDEF(quote_name(r, "", name, " is undefined"));
 }
 
-static bool compare_one(struct run *r, enum op op, struct value a, struct value b)
+static bool compare_one(struct rendering *r, enum op op, struct value a, struct value b)
 {
 	int c;
 
@@ -58,7 +58,7 @@ static bool compare_one(struct run *r, enum op op, struct value a, struct value 
 	return op == N_LT ? c < 0 : op == N_LE ? c <= 0 : op == N_GT ? c > 0 : c >= 0;
 }
 
-static struct value eval_compare(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_compare(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct value a = eval_node(r, s, n->a), b;
 
@@ -70,7 +70,7 @@ static struct value eval_compare(struct run *r, struct scope *s, const struct no
 	return BOOL(true);
 }
 
-static struct value eval_list(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_list(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct list *l = list_make(&r->job, (uint32_t)n->nargs, n->op == N_LIST ? FORM_LIST : FORM_TUPLE);
 
@@ -79,7 +79,7 @@ static struct value eval_list(struct run *r, struct scope *s, const struct node 
 	return LIST(l);
 }
 
-static struct value eval_dict(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_dict(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct dict *d = dict_make(&r->job, (uint32_t)n->nargs / 2);
 
@@ -90,7 +90,7 @@ static struct value eval_dict(struct run *r, struct scope *s, const struct node 
 	return DICT(d);
 }
 
-static struct value eval_slice(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_slice(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct value on = eval_node(r, s, n->a), part[3];
 
@@ -99,7 +99,7 @@ static struct value eval_slice(struct run *r, struct scope *s, const struct node
 	return value_slice(r, on, part[0], part[1], part[2]);
 }
 
-static struct value eval_logic(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_logic(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct value v = NONE;
 
@@ -111,7 +111,7 @@ static struct value eval_logic(struct run *r, struct scope *s, const struct node
 	return v;
 }
 
-static void args_extra(struct run *r, struct scope *s, const struct node *n, struct args *args)
+static void args_extra(struct rendering *r, struct scope *s, const struct syntax *n, struct args *args)
 {
 	struct value v;
 
@@ -144,7 +144,7 @@ static void args_extra(struct run *r, struct scope *s, const struct node *n, str
 	}
 }
 
-void eval_args(struct run *r, struct scope *s, const struct node *n, struct args *args)
+void eval_args(struct rendering *r, struct scope *s, const struct syntax *n, struct args *args)
 {
 	*args = (struct args){.n = n->nargs, .nkw = n->nkw, .kwname = n->kwname};
 	if (n->nargs)
@@ -159,7 +159,7 @@ void eval_args(struct run *r, struct scope *s, const struct node *n, struct args
 		args_extra(r, s, n, args);
 }
 
-struct value value_call(struct run *r, struct scope *s, struct value f, struct args *args)
+struct value value_call(struct rendering *r, struct scope *s, struct value f, struct args *args)
 {
 	(void)s;
 	switch (f.kind) {
@@ -181,7 +181,7 @@ struct value value_call(struct run *r, struct scope *s, struct value f, struct a
 	}
 }
 
-static struct value eval_call(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_call(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct value f = eval_node(r, s, n->a);
 	struct args args;
@@ -191,7 +191,7 @@ static struct value eval_call(struct run *r, struct scope *s, const struct node 
 	return value_call(r, s, f, &args);
 }
 
-struct value apply_filter(struct run *r, struct scope *s, const struct node *n, struct value on)
+struct value apply_filter(struct rendering *r, struct scope *s, const struct syntax *n, struct value on)
 {
 	const struct filter *f = n->impl;
 	struct args args;
@@ -201,7 +201,7 @@ struct value apply_filter(struct run *r, struct scope *s, const struct node *n, 
 	return filter_run(r, f, on, &args);
 }
 
-static struct value eval_test(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_test(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	const struct test *t = n->impl;
 	struct value on = eval_node(r, s, n->a);
@@ -212,7 +212,7 @@ static struct value eval_test(struct run *r, struct scope *s, const struct node 
 	return BOOL(test_run(r, t, on, &args));
 }
 
-static struct value eval_sign(struct run *r, struct value v, bool minus)
+static struct value eval_sign(struct rendering *r, struct value v, bool minus)
 {
 	if (v.kind == K_UNDEF)
 		value_undefined(&r->job, v);
@@ -226,7 +226,7 @@ static struct value eval_sign(struct run *r, struct value v, bool minus)
 	return INT(minus ? -i : i);
 }
 
-static struct value eval_concat(struct run *r, struct value a, struct value b)
+static struct value eval_concat(struct rendering *r, struct value a, struct value b)
 {
 	struct str *s = str_join(&r->job, value_to_str(&r->job, a), value_to_str(&r->job, b));
 
@@ -234,7 +234,7 @@ static struct value eval_concat(struct run *r, struct value a, struct value b)
 	return STR(s);
 }
 
-static struct value eval_cond(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_cond(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	if (value_truth(&r->job, eval_node(r, s, n->a)))
 		return eval_node(r, s, n->b);
@@ -242,7 +242,7 @@ static struct value eval_cond(struct run *r, struct scope *s, const struct node 
 		    : UNDEF("the inline if-expression evaluated to false and no else section was defined");
 }
 
-static struct value eval_two(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_two(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct value a = eval_node(r, s, n->a), b = eval_node(r, s, n->b);
 
@@ -252,7 +252,7 @@ static struct value eval_two(struct run *r, struct scope *s, const struct node *
 				 : value_binary(r, n->op, a, b);
 }
 
-static struct value eval_here(struct run *r, struct scope *s, const struct node *n)
+static struct value eval_here(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	switch (n->op) {
 	case N_CONST:

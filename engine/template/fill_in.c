@@ -1,10 +1,10 @@
 /* fill_in.c - Python's str.format() and str.format_map(), whose fields may name attributes and items of a value. */
 #include "engine/template/methods.h"
 
-#define METHOD(id) static struct value m_##id(struct run *r, struct value self, struct args *args)
+#define METHOD(id) static struct value m_##id(struct rendering *r, struct value self, struct args *args)
 
 struct fields {
-	struct run *r;
+	struct rendering *r;
 	struct args *args;
 	struct dict *names; /* format_map() looks fields up here */
 	int next;           /* number of the next unnumbered field; -1: fields are numbered */
@@ -76,7 +76,7 @@ static struct value field_value(struct fields *f, struct str *name)
 static struct str *fill_in(struct fields *f, struct str *s, int depth);
 
 /* Formats the text between braces: name[!conversion][:specification]. */
-static void add_field(struct fields *f, struct text *t, struct str *s, size_t first, size_t end, int depth)
+static void add_field(struct fields *f, struct tpl_text *t, struct str *s, size_t first, size_t end, int depth)
 {
 	struct job *job = &f->r->job;
 	struct str *how = str_make(job, "", 0, ORIGIN_TEMPLATE);
@@ -98,17 +98,17 @@ static void add_field(struct fields *f, struct text *t, struct str *s, size_t fi
 	if (to == 's') {
 		v = STR(value_to_str(job, v));
 	} else if (to) {
-		struct text quoted = {.job = job};
+		struct tpl_text quoted = {.job = job};
 
 		add_repr(&quoted, v, 0);
-		v = STR(text_str(&quoted));
+		v = STR(tpl_text_str(&quoted));
 	}
 	text_add_formatted(f->r, t, v, how);
 }
 
 static struct str *fill_in(struct fields *f, struct str *s, int depth)
 {
-	struct text t = {.job = &f->r->job};
+	struct tpl_text t = {.job = &f->r->job};
 
 	if (depth > 2)
 		bad(&f->r->job, "Max string recursion exceeded");
@@ -118,13 +118,13 @@ static struct str *fill_in(struct fields *f, struct str *s, int depth)
 
 		end = i + 1;
 		if ((c == '{' || c == '}') && end < s->len && s->s[end] == c && !depth) {
-			text_add_part(&t, s, i, end++);
+			tpl_text_add_part(&t, s, i, end++);
 			continue;
 		}
 		if (c == '}')
 			bad(&f->r->job, "Single '}' encountered in format string");
 		if (c != '{') {
-			text_add_part(&t, s, i, end);
+			tpl_text_add_part(&t, s, i, end);
 			continue;
 		}
 		for (; end < s->len && open; end++)
@@ -134,7 +134,7 @@ static struct str *fill_in(struct fields *f, struct str *s, int depth)
 		spend(&f->r->job, 1);
 		add_field(f, &t, s, i + 1, end - 1, depth);
 	}
-	return text_str(&t);
+	return tpl_text_str(&t);
 }
 
 METHOD(format)

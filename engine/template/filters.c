@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include "engine/template/inside.h"
 
-#define FILTER(id) static struct value f_##id(struct run *r, struct value on, struct args *args)
+#define FILTER(id) static struct value f_##id(struct rendering *r, struct value on, struct args *args)
 #define UNUSED (void)r, (void)args
 
 FILTER(trim)
@@ -43,7 +43,7 @@ FILTER(length)
 	return INT(value_length(&r->job, on));
 }
 
-static struct value as_markup(struct run *r, struct str *s)
+static struct value as_markup(struct rendering *r, struct str *s)
 {
 	struct str *copy = str_part(&r->job, s, 0, s->len);
 
@@ -89,7 +89,7 @@ FILTER(default)
 	return on;
 }
 
-static struct str *spaces(struct run *r, struct value width)
+static struct str *spaces(struct rendering *r, struct value width)
 {
 	struct str *one = str_make(&r->job, " ", 1, false);
 
@@ -101,7 +101,7 @@ FILTER(indent)
 	struct str *by = spaces(r, arg_or(args, 0, "width", INT(4))), *s = on.s;
 	bool first = value_truth(&r->job, arg_or(args, 1, "first", BOOL(false)));
 	bool blank = value_truth(&r->job, arg_or(args, 2, "blank", BOOL(false)));
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 
 	if (on.kind != K_STR)
 		bad(&r->job, "%s", on.kind == K_UNDEF ? on.what : "the filter 'indent' needs a str");
@@ -109,19 +109,19 @@ FILTER(indent)
 	struct list *lines = text_lines(r, s, false);
 	for (uint32_t i = 0; i < lines->n; i++) {
 		if (i)
-			text_word(&t, "\n", false);
+			tpl_text_word(&t, "\n", false);
 		if (i ? blank || lines->at[i].s->len : first)
-			text_add_str(&t, by);
-		text_add_str(&t, lines->at[i].s);
+			tpl_text_add_str(&t, by);
+		tpl_text_add_str(&t, lines->at[i].s);
 	}
-	s = text_str(&t);
+	s = tpl_text_str(&t);
 	s->markup = on.s->markup;
 	return STR(s);
 }
 
 /* Reads an integer as Python's int("...") does: with spaces around it, a sign, and single underscores between
  * digits. */
-static bool read_int(struct run *r, const struct str *s, int base, int64_t *out)
+static bool read_int(struct rendering *r, const struct str *s, int base, int64_t *out)
 {
 	struct str *t = text_strip(r, str_part(&r->job, s, 0, s->len), NONE, true, true);
 	char digits[80], *end;
@@ -144,7 +144,7 @@ static bool read_int(struct run *r, const struct str *s, int base, int64_t *out)
 	return !*end && end != digits;
 }
 
-static bool read_float(struct run *r, const struct str *s, double *out)
+static bool read_float(struct rendering *r, const struct str *s, double *out)
 {
 	struct str *t = text_strip(r, str_part(&r->job, s, 0, s->len), NONE, true, true);
 	char text[400], *end;
@@ -157,7 +157,7 @@ static bool read_float(struct run *r, const struct str *s, double *out)
 	return end == text + t->len;
 }
 
-static bool to_float(struct run *r, struct value v, double *out)
+static bool to_float(struct rendering *r, struct value v, double *out)
 {
 	if (v.kind == K_UNDEF)
 		bad(&r->job, "%s", v.what);
@@ -257,7 +257,7 @@ FILTER(format)
 FILTER(tojson)
 {
 	struct value indent = arg_or(args, 1, "indent", NONE), sep = arg_or(args, 2, "separators", NONE);
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	struct json_form form = {
 		.ascii = value_truth(&r->job, arg_or(args, 0, "ensure_ascii", BOOL(false))),
 		.sorted = value_truth(&r->job, arg_or(args, 3, "sort_keys", BOOL(false))),
@@ -273,7 +273,7 @@ FILTER(tojson)
 		form.colon = sep.l->at[1].s;
 	}
 	add_json(&t, &form, on, 0);
-	return STR(text_str(&t));
+	return STR(tpl_text_str(&t));
 }
 
 const struct filter *filter_plain_find(const struct str *name)

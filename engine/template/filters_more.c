@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "engine/template/inside.h"
 
-#define FILTER(id) static struct value f_##id(struct run *r, struct value on, struct args *args)
+#define FILTER(id) static struct value f_##id(struct rendering *r, struct value on, struct args *args)
 #define UNUSED (void)r, (void)args
 
 FILTER(center)
@@ -58,7 +58,7 @@ FILTER(truncate)
 	return STR(str_join(&r->job, str_part(&r->job, s, 0, at), end));
 }
 
-static void quote(struct text *t, const struct str *s, const char *safe)
+static void quote(struct tpl_text *t, const struct str *s, const char *safe)
 {
 	char code[4];
 
@@ -66,25 +66,25 @@ static void quote(struct text *t, const struct str *s, const char *safe)
 		uint8_t c = (uint8_t)s->s[i];
 
 		if (char_is_digit(c) || (c < 0x80 && char_is_alpha(c)) || (c && strchr(safe, c))) {
-			text_add_part(t, s, i, i + 1);
+			tpl_text_add_part(t, s, i, i + 1);
 			continue;
 		}
 		snprintf(code, sizeof code, "%%%02X", c);
-		text_put(t, c == ' ' && !strchr(safe, '/') ? "+" : code, c == ' ' && !strchr(safe, '/') ? 1 : 3,
-			 str_mark(s, i));
+		tpl_text_put(t, c == ' ' && !strchr(safe, '/') ? "+" : code, c == ' ' && !strchr(safe, '/') ? 1 : 3,
+			     str_mark(s, i));
 	}
 }
 
 /* Accepts a string, or pairs of names and values. */
 FILTER(urlencode)
 {
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	struct list *l;
 
 	UNUSED;
 	if (on.kind != K_DICT && on.kind != K_LIST) {
 		quote(&t, value_to_str(&r->job, on), "_.-~/");
-		return STR(text_str(&t));
+		return STR(tpl_text_str(&t));
 	}
 	l = on.kind == K_LIST ? value_items(&r->job, on) : NULL;
 	for (uint32_t i = 0; i < (l ? l->n : on.d->n); i++) {
@@ -93,12 +93,12 @@ FILTER(urlencode)
 		if (!pair)
 			bad(&r->job, "the filter 'urlencode' needs a text or pairs");
 		if (i)
-			text_word(&t, "&", ORIGIN_TEMPLATE);
+			tpl_text_word(&t, "&", ORIGIN_TEMPLATE);
 		quote(&t, value_to_str(&r->job, l ? l->at[i].l->at[0] : on.d->at[i].key), "_.-~");
-		text_word(&t, "=", ORIGIN_TEMPLATE);
+		tpl_text_word(&t, "=", ORIGIN_TEMPLATE);
 		quote(&t, value_to_str(&r->job, l ? l->at[i].l->at[1] : on.d->at[i].val), "_.-~");
 	}
-	return STR(text_str(&t));
+	return STR(tpl_text_str(&t));
 }
 
 FILTER(filesizeformat)
@@ -133,7 +133,7 @@ FILTER(attr)
 	return get_attr(r, on, name.s);
 }
 
-static int64_t positive(struct run *r, struct value v)
+static int64_t positive(struct rendering *r, struct value v)
 {
 	int64_t n = value_integer(&r->job, v);
 

@@ -1,10 +1,10 @@
 /* filters_sequence.c - filters on lists, dicts and other iterable values. */
 #include "engine/template/inside.h"
 
-#define FILTER(id) static struct value f_##id(struct run *r, struct value on, struct args *args)
+#define FILTER(id) static struct value f_##id(struct rendering *r, struct value on, struct args *args)
 #define UNUSED (void)r, (void)args
 
-static struct list *copy_items(struct run *r, struct value on, enum form form)
+static struct list *copy_items(struct rendering *r, struct value on, enum form form)
 {
 	struct list *from = value_items(&r->job, on), *l = list_make(&r->job, from->n, form);
 
@@ -43,19 +43,20 @@ FILTER(join)
 	struct value between = arg_or(args, 0, "d", STR(str_make(&r->job, "", 0, false)));
 	struct value attr = arg_or(args, 1, "attribute", NONE);
 	struct list *l = value_items(&r->job, on);
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	struct str *d = value_to_str(&r->job, between);
 
 	for (uint32_t i = 0; i < l->n; i++) {
 		if (i)
-			text_add_str(&t, d);
+			tpl_text_add_str(&t, d);
 		spend(&r->job, i % 4 == 0);
-		text_add_str(&t, value_to_str(&r->job, attr.kind == K_NONE ? l->at[i] : attr_path(r, l->at[i], attr)));
+		tpl_text_add_str(&t,
+				 value_to_str(&r->job, attr.kind == K_NONE ? l->at[i] : attr_path(r, l->at[i], attr)));
 	}
-	return STR(text_str(&t));
+	return STR(tpl_text_str(&t));
 }
 
-static struct value pair(struct run *r, struct value a, struct value b)
+static struct value pair(struct rendering *r, struct value a, struct value b)
 {
 	struct list *l = list_make(&r->job, 2, FORM_TUPLE);
 
@@ -64,7 +65,7 @@ static struct value pair(struct run *r, struct value a, struct value b)
 	return LIST(l);
 }
 
-static struct list *pairs(struct run *r, const struct dict *d, enum form form)
+static struct list *pairs(struct rendering *r, const struct dict *d, enum form form)
 {
 	struct list *l = list_make(&r->job, d->n, form);
 
@@ -101,13 +102,13 @@ static int by_key(struct job *job, const void *a, const void *b, const void *how
 	return c == 2 ? 0 : o->reverse ? -c : c;
 }
 
-static struct value fold(struct run *r, struct value v, bool sensitive)
+static struct value fold(struct rendering *r, struct value v, bool sensitive)
 {
 	return v.kind == K_STR && !sensitive ? STR(text_case(r, v.s, 'l')) : v;
 }
 
 /* The key of an attribute list "a,b" is a list. */
-static struct value sort_key(struct run *r, struct value item, struct value attr, bool sensitive)
+static struct value sort_key(struct rendering *r, struct value item, struct value attr, bool sensitive)
 {
 	struct list *l;
 
@@ -125,7 +126,7 @@ static struct value sort_key(struct run *r, struct value item, struct value attr
 	return LIST(l);
 }
 
-static struct list *sorted(struct run *r, struct list *from, struct value attr, bool sensitive, bool reverse)
+static struct list *sorted(struct rendering *r, struct list *from, struct value attr, bool sensitive, bool reverse)
 {
 	void **at = job_take(&r->job, sizeof *at * (from->n + 1));
 	struct list *l = list_make(&r->job, from->n, FORM_LIST);
@@ -220,7 +221,7 @@ FILTER(groupby)
 	return LIST(l);
 }
 
-static struct value extreme(struct run *r, struct value on, struct args *args, int sign)
+static struct value extreme(struct rendering *r, struct value on, struct args *args, int sign)
 {
 	bool sensitive = value_truth(&r->job, arg_or(args, 0, "case_sensitive", BOOL(false)));
 	struct value attr = arg_or(args, 1, "attribute", NONE), best, key;

@@ -15,7 +15,7 @@ struct spec {
 	int width, precision; /* -1: not given */
 };
 
-static int read_count(struct run *r, const struct str *s, size_t *at, int most)
+static int read_count(struct rendering *r, const struct str *s, size_t *at, int most)
 {
 	int n = 0;
 
@@ -30,7 +30,7 @@ static bool is_one(const struct str *s, size_t at, const char *of)
 	return at < s->len && s->s[at] && strchr(of, s->s[at]);
 }
 
-static struct spec read_spec(struct run *r, struct str *s)
+static struct spec read_spec(struct rendering *r, struct str *s)
 {
 	struct spec f = {.width = 0, .precision = -1, .fill = str_make(&r->job, " ", 1, ORIGIN_TEMPLATE)};
 	size_t at = 0, one = 1;
@@ -68,28 +68,28 @@ static struct spec read_spec(struct run *r, struct str *s)
 	return f;
 }
 
-static void put_fill(struct text *t, const struct spec *f, int64_t n)
+static void put_fill(struct tpl_text *t, const struct spec *f, int64_t n)
 {
 	for (; n > 0; n--)
-		text_add_str(t, f->fill);
+		tpl_text_add_str(t, f->fill);
 }
 
 /* before: sign and base of a number; '=' puts the padding after them. */
-static void put_padded(struct text *t, const struct spec *f, char align, struct str *before, struct str *body)
+static void put_padded(struct tpl_text *t, const struct spec *f, char align, struct str *before, struct str *body)
 {
 	int64_t missing = (int64_t)f->width - str_chars(before) - str_chars(body);
 	int64_t left = align == '>' ? missing : align == '^' ? missing / 2 : 0;
 
 	put_fill(t, f, left);
-	text_add_str(t, before);
+	tpl_text_add_str(t, before);
 	if (align == '=')
 		put_fill(t, f, missing);
-	text_add_str(t, body);
+	tpl_text_add_str(t, body);
 	if (align == '<' || align == '^')
 		put_fill(t, f, missing - (missing > 0 ? left : 0));
 }
 
-static void add_text(struct run *r, struct text *t, struct spec *f, struct str *s)
+static void add_text(struct rendering *r, struct tpl_text *t, struct spec *f, struct str *s)
 {
 	uint32_t n = str_chars(s);
 
@@ -103,11 +103,11 @@ static void add_text(struct run *r, struct text *t, struct spec *f, struct str *
 }
 
 /* Puts separators between groups of the whole part, which is padded with zeros to `least` characters. */
-static struct str *grouped(struct run *r, const char *digits, char mark, int every, int64_t least)
+static struct str *grouped(struct rendering *r, const char *digits, char mark, int every, int64_t least)
 {
 	size_t whole = strspn(digits, every == 3 ? "0123456789" : "0123456789abcdefABCDEF"),
 	       rest = strlen(digits) - whole;
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	int64_t n = (int64_t)whole, size;
 
 	for (;; n++) { /* the width with n digits */
@@ -116,16 +116,16 @@ static struct str *grouped(struct run *r, const char *digits, char mark, int eve
 			break;
 	}
 	for (int64_t i = n; i > 0; i--) {
-		text_put(&t, i > (int64_t)whole ? "0" : digits + (whole - (size_t)i), 1, ORIGIN_TEMPLATE);
+		tpl_text_put(&t, i > (int64_t)whole ? "0" : digits + (whole - (size_t)i), 1, ORIGIN_TEMPLATE);
 		if (mark && i > 1 && (i - 1) % every == 0)
-			text_put(&t, &mark, 1, ORIGIN_TEMPLATE);
+			tpl_text_put(&t, &mark, 1, ORIGIN_TEMPLATE);
 	}
-	text_put(&t, digits + whole, rest, ORIGIN_TEMPLATE);
-	return text_str(&t);
+	tpl_text_put(&t, digits + whole, rest, ORIGIN_TEMPLATE);
+	return tpl_text_str(&t);
 }
 
-static void add_digits(struct run *r, struct text *t, struct spec *f, bool minus, const char *base, const char *digits,
-		       int every)
+static void add_digits(struct rendering *r, struct tpl_text *t, struct spec *f, bool minus, const char *base,
+		       const char *digits, int every)
 {
 	struct str *before = str_printf(&r->job, ORIGIN_TEMPLATE, "%s%s",
 					minus            ? "-"
@@ -165,7 +165,7 @@ static void untyped_digits(char *out, double size, int precision)
 	}
 }
 
-static void add_float(struct run *r, struct text *t, struct spec *f, double v)
+static void add_float(struct rendering *r, struct tpl_text *t, struct spec *f, double v)
 {
 	char digits[NUMBER_MAX], form[16];
 	double size = fabs(v);
@@ -202,7 +202,7 @@ static void to_base(char *out, uint64_t v, unsigned base, bool upper)
 	*out = 0;
 }
 
-static void add_integer(struct run *r, struct text *t, struct spec *f, int64_t v)
+static void add_integer(struct rendering *r, struct tpl_text *t, struct spec *f, int64_t v)
 {
 	unsigned base = f->type == 'b' ? 2 : f->type == 'o' ? 8 : f->type == 'x' || f->type == 'X' ? 16 : 10;
 	char digits[80], name[3] = {'0', f->type, 0}, one[4];
@@ -224,12 +224,12 @@ static void add_integer(struct run *r, struct text *t, struct spec *f, int64_t v
 	add_digits(r, t, f, v < 0, f->alternate && base != 10 ? name : "", digits, base == 10 ? 3 : 4);
 }
 
-void text_add_formatted(struct run *r, struct text *t, struct value v, struct str *how)
+void text_add_formatted(struct rendering *r, struct tpl_text *t, struct value v, struct str *how)
 {
 	struct spec f = read_spec(r, how);
 
 	if (!how->len)
-		text_add_str(t, value_to_str(&r->job, v));
+		tpl_text_add_str(t, value_to_str(&r->job, v));
 	else if (v.kind == K_STR)
 		add_text(r, t, &f, v.s);
 	else if (v.kind == K_FLOAT)
@@ -243,7 +243,7 @@ void text_add_formatted(struct run *r, struct text *t, struct value v, struct st
 /* ---- "..." % values ---- */
 
 /* %[(key)][flags][width][.precision]conversion */
-static size_t read_conversion(struct run *r, const struct str *s, size_t at, struct str **key, struct spec *f)
+static size_t read_conversion(struct rendering *r, const struct str *s, size_t at, struct str **key, struct spec *f)
 {
 	size_t end = at;
 
@@ -273,7 +273,7 @@ static size_t read_conversion(struct run *r, const struct str *s, size_t at, str
 	return at + 1;
 }
 
-static void convert_integer(struct run *r, struct text *t, struct spec *f, struct value v)
+static void convert_integer(struct rendering *r, struct tpl_text *t, struct spec *f, struct value v)
 {
 	unsigned base = f->type == 'o' ? 8 : f->type == 'x' || f->type == 'X' ? 16 : 10;
 	char digits[PRECISION_MAX + 80], plain[80], name[3] = {'0', f->type, 0};
@@ -294,7 +294,7 @@ static void convert_integer(struct run *r, struct text *t, struct spec *f, struc
 	add_digits(r, t, f, i < 0, f->alternate && base != 10 ? name : "", digits, 3);
 }
 
-static void convert_float(struct run *r, struct text *t, struct spec *f, struct value v)
+static void convert_float(struct rendering *r, struct tpl_text *t, struct spec *f, struct value v)
 {
 	if (!value_is_number(v))
 		bad(&r->job, "must be real number, not %s", value_kind_name(v));
@@ -302,9 +302,9 @@ static void convert_float(struct run *r, struct text *t, struct spec *f, struct 
 	add_float(r, t, f, value_number(v));
 }
 
-static void convert_text(struct run *r, struct text *t, struct spec *f, struct value v)
+static void convert_text(struct rendering *r, struct tpl_text *t, struct spec *f, struct value v)
 {
-	struct text quoted = {.job = &r->job};
+	struct tpl_text quoted = {.job = &r->job};
 
 	if (f->type == 'r')
 		add_repr(&quoted, v, 0);
@@ -313,12 +313,12 @@ static void convert_text(struct run *r, struct text *t, struct spec *f, struct v
 			   .width = f->width,
 			   .precision = f->precision,
 			   .type = f->type};
-	v = STR(f->type == 'r' ? text_str(&quoted) : value_to_str(&r->job, v));
+	v = STR(f->type == 'r' ? tpl_text_str(&quoted) : value_to_str(&r->job, v));
 	f->type = 's';
 	add_text(r, t, f, v.s);
 }
 
-static void convert(struct run *r, struct text *t, struct spec *f, struct value v)
+static void convert(struct rendering *r, struct tpl_text *t, struct spec *f, struct value v)
 {
 	if (f->type == 's' || f->type == 'r')
 		convert_text(r, t, f, v);
@@ -330,7 +330,7 @@ static void convert(struct run *r, struct text *t, struct spec *f, struct value 
 		raise_error(&r->job, ERR_UNSUPPORTED, "the conversion '%%%c' is not supported", f->type);
 }
 
-static struct value named_value(struct run *r, struct value names, struct str *key)
+static struct value named_value(struct rendering *r, struct value names, struct str *key)
 {
 	struct value *v = names.kind == K_DICT ? dict_find(&r->job, names.d, STR(key)) : NULL;
 
@@ -341,11 +341,11 @@ static struct value named_value(struct run *r, struct value names, struct str *k
 	return *v;
 }
 
-struct str *text_format(struct run *r, struct str *s, struct value v)
+struct str *text_format(struct rendering *r, struct str *s, struct value v)
 {
 	struct value one[1] = {v};
 	struct list single = {.at = one, .n = 1}, *args = v.kind == K_LIST && v.l->form == FORM_TUPLE ? v.l : &single;
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	bool named = false;
 	uint32_t used = 0;
 
@@ -355,7 +355,7 @@ struct str *text_format(struct run *r, struct str *s, struct value v)
 
 		end = i + 1;
 		if (s->s[i] != '%' || (end < s->len && s->s[end] == '%')) {
-			text_add_part(&t, s, i, end);
+			tpl_text_add_part(&t, s, i, end);
 			end += s->s[i] == '%';
 			continue;
 		}
@@ -368,5 +368,5 @@ struct str *text_format(struct run *r, struct str *s, struct value v)
 	}
 	if (!named && used < args->n && (args != &single || v.kind < K_LIST) && v.kind != K_UNDEF)
 		bad(&r->job, "not all arguments converted during string formatting");
-	return text_str(&t);
+	return tpl_text_str(&t);
 }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include "engine/template/inside.h"
 
-#define FUNC(id) static struct value fn_##id(struct run *r, struct args *args)
+#define FUNC(id) static struct value fn_##id(struct rendering *r, struct args *args)
 
 FUNC(range)
 {
@@ -29,7 +29,7 @@ FUNC(range)
 	return LIST(l);
 }
 
-static struct dict *named(struct run *r, struct args *args)
+static struct dict *named(struct rendering *r, struct args *args)
 {
 	struct dict *d = dict_make(&r->job, 0);
 

@@ -112,16 +112,16 @@ static inline uint8_t str_mark(const struct str *s, size_t i)
 	return s->mark ? s->mark[i] : s->origin;
 }
 /* A string that is being built. */
-struct text {
+struct tpl_text {
 	struct job *job;
 	struct grow g;
 	size_t limit; /* most bytes; 0: only memory limits it */
 };
-void text_put(struct text *t, const char *s, size_t len, uint8_t origin);
-void text_add_part(struct text *t, const struct str *s, size_t first, size_t end);
-void text_add_str(struct text *t, const struct str *s);
-void text_word(struct text *t, const char *s, uint8_t origin);
-struct str *text_str(struct text *t);
+void tpl_text_put(struct tpl_text *t, const char *s, size_t len, uint8_t origin);
+void tpl_text_add_part(struct tpl_text *t, const struct str *s, size_t first, size_t end);
+void tpl_text_add_str(struct tpl_text *t, const struct str *s);
+void tpl_text_word(struct tpl_text *t, const char *s, uint8_t origin);
+struct str *tpl_text_str(struct tpl_text *t);
 
 struct list *list_make(struct job *job, uint32_t max, enum form form);
 void list_add(struct job *job, struct list *l, struct value v);
@@ -153,13 +153,13 @@ struct list *value_items(struct job *job, struct value v);
 
 /* --- print.c: Python's str(), repr() and json.dumps() --- */
 struct str *value_to_str(struct job *job, struct value v);
-void add_repr(struct text *t, struct value v, int depth);
+void add_repr(struct tpl_text *t, struct value v, int depth);
 struct json_form {
 	bool ascii, sorted;
 	struct str *indent; /* NULL: on one line */
 	struct str *item, *colon;
 };
-void add_json(struct text *t, const struct json_form *form, struct value v, int depth);
+void add_json(struct tpl_text *t, const struct json_form *form, struct value v, int depth);
 void float_text(char out[40], double f);
 
 /* --- unicode.c --- */
@@ -257,17 +257,17 @@ enum op {
 /* a, b, c by op: ATTR a.name; ITEM a[b]; SLICE a:b:c; CALL a(args); FILTER a|name(args) (a is NULL in a filter block);
  * COND b if a else c; COMPARE a with args, each of them EQ..NOT_IN with its right side in a; DICT has key, value pairs
  * in args; IF a body other; FOR a in b if c; SET a = b; MACRO name(args are names, kwarg their defaults). */
-struct node {
+struct syntax {
 	enum op op;
 	int line;
-	struct node *a, *b, *c;
-	struct node *body, *other, *next;
-	struct node **arg;
+	struct syntax *a, *b, *c;
+	struct syntax *body, *other, *next;
+	struct syntax **arg;
 	int nargs;
-	struct node **kwarg; /* values */
+	struct syntax **kwarg; /* values */
 	struct str **kwname;
 	int nkw;
-	struct node *star, *star2;
+	struct syntax *star, *star2;
 	struct str *name; /* interned: equal names have equal pointers */
 	struct value value;
 	const void *impl;        /* the filter or test, found at compile time */
@@ -281,14 +281,14 @@ struct parser {
 	struct str **name; /* interned */
 	int nnames, maxnames;
 };
-struct node *parse_template(struct job *job, struct lexemes *lexemes);
-struct node *parse_expression(struct parser *p);
-struct node *parse_no_cond(struct parser *p);
-struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren);
-struct node *parse_filter_chain(struct parser *p,
-				struct node *on); /* reads "| name(args)"; the first may lack the bar */
-void parse_call_args(struct parser *p, struct node *call);
-struct node *node_make(struct parser *p, enum op op);
+struct syntax *parse_template(struct job *job, struct lexemes *lexemes);
+struct syntax *parse_expression(struct parser *p);
+struct syntax *parse_no_cond(struct parser *p);
+struct syntax *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren);
+struct syntax *parse_filter_chain(struct parser *p,
+				  struct syntax *on); /* reads "| name(args)"; the first may lack the bar */
+void parse_call_args(struct parser *p, struct syntax *call);
+struct syntax *node_make(struct parser *p, enum op op);
 struct str *intern_name(struct parser *p, const char *s, size_t len);
 bool at_op(struct parser *p, const char *op);
 bool at_name(struct parser *p, const char *name);
@@ -296,7 +296,7 @@ bool skip_op(struct parser *p, const char *op);
 bool skip_name(struct parser *p, const char *name);
 void want_op(struct parser *p, const char *op);
 struct str *want_name(struct parser *p);
-void node_add(struct parser *p, struct node ***list, int *n, struct node *one);
+void node_add(struct parser *p, struct syntax ***list, int *n, struct syntax *one);
 void parse_enter(struct parser *p);
 void syntax_error(struct parser *p, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 
@@ -312,7 +312,7 @@ struct scope {
 	bool held; /* a macro refers to it */
 };
 struct macro {
-	const struct node *node;
+	const struct syntax *node;
 	struct scope *scope;
 };
 struct args {
@@ -322,18 +322,18 @@ struct args {
 	struct value *kw;
 	int nkw;
 };
-struct run {
+struct rendering {
 	struct job job;
 	struct dict *own, *said;
 	time_t now;
-	struct text *out;
+	struct tpl_text *out;
 	struct value captured; /* the input of a filter chain that has no left side */
 	int depth, calls;
 };
 struct loop {
-	struct run *run;
+	struct rendering *run;
 	struct list *items;
-	const struct node *node;
+	const struct syntax *node;
 	struct scope *scope; /* the loop's scope, in which its filter is evaluated */
 	uint32_t at;         /* position of the current item */
 	int64_t next;        /* position of the next item; -1: none, -2: not looked for */
@@ -352,51 +352,51 @@ struct bound {
 struct template
 {
 	struct job job;
-	struct node *root;
+	struct syntax *root;
 };
-struct value eval_node(struct run *r, struct scope *s, const struct node *n);
-struct value eval_name(struct run *r, struct scope *s, struct str *name);
-void eval_args(struct run *r, struct scope *s, const struct node *n, struct args *args);
-struct value value_call(struct run *r, struct scope *s, struct value f, struct args *args);
-struct value call_macro(struct run *r, struct macro *m, struct args *args);
-struct value apply_filter(struct run *r, struct scope *s, const struct node *n, struct value on);
-struct value value_binary(struct run *r, enum op op, struct value a, struct value b);
-struct value value_slice(struct run *r, struct value on, struct value first, struct value end, struct value step);
-const char *quote_name(struct run *r, const char *before, const struct str *name, const char *after);
-struct value get_attr(struct run *r, struct value on, struct str *name);
-struct value get_item(struct run *r, struct value on, struct value key);
-bool value_contains(struct run *r, struct value in, struct value what);
+struct value eval_node(struct rendering *r, struct scope *s, const struct syntax *n);
+struct value eval_name(struct rendering *r, struct scope *s, struct str *name);
+void eval_args(struct rendering *r, struct scope *s, const struct syntax *n, struct args *args);
+struct value value_call(struct rendering *r, struct scope *s, struct value f, struct args *args);
+struct value call_macro(struct rendering *r, struct macro *m, struct args *args);
+struct value apply_filter(struct rendering *r, struct scope *s, const struct syntax *n, struct value on);
+struct value value_binary(struct rendering *r, enum op op, struct value a, struct value b);
+struct value value_slice(struct rendering *r, struct value on, struct value first, struct value end, struct value step);
+const char *quote_name(struct rendering *r, const char *before, const struct str *name, const char *after);
+struct value get_attr(struct rendering *r, struct value on, struct str *name);
+struct value get_item(struct rendering *r, struct value on, struct value key);
+bool value_contains(struct rendering *r, struct value in, struct value what);
 enum flow { FLOW_ON, FLOW_BREAK, FLOW_CONTINUE };
-enum flow exec_body(struct run *r, struct scope *s, const struct node *first);
-void scope_set(struct run *r, struct scope *s, struct str *name, struct value v);
-struct value loop_attr(struct run *r, struct loop *loop, struct str *name);
-struct value loop_recurse(struct run *r, struct loop *loop, struct args *args);
+enum flow exec_body(struct rendering *r, struct scope *s, const struct syntax *first);
+void scope_set(struct rendering *r, struct scope *s, struct str *name, struct value v);
+struct value loop_attr(struct rendering *r, struct loop *loop, struct str *name);
+struct value loop_recurse(struct rendering *r, struct loop *loop, struct args *args);
 int64_t loop_next(struct loop *loop); /* position of the next item, -1: none */
 
 /* --- filters, tests, methods, functions --- */
 /* max: most arguments, -1 any; names: of keywords, " a b ". */
 struct filter {
 	const char *name;
-	struct value (*run)(struct run *r, struct value on, struct args *args);
+	struct value (*run)(struct rendering *r, struct value on, struct args *args);
 	int max;
 	const char *names;
 };
 struct test {
 	const char *name;
-	bool (*run)(struct run *r, struct value on, struct args *args);
+	bool (*run)(struct rendering *r, struct value on, struct args *args);
 	int max;
 };
 struct method {
 	const char *name;
 	enum kind kind;
-	struct value (*run)(struct run *r, struct value self, struct args *args);
+	struct value (*run)(struct rendering *r, struct value self, struct args *args);
 	int max;
 	const char *names;
 	bool unsafe; /* it changes the value; the sandbox denies access */
 };
 struct func {
 	const char *name;
-	struct value (*run)(struct run *r, struct args *args);
+	struct value (*run)(struct rendering *r, struct args *args);
 };
 const struct filter *filter_find(const struct str *name); /* finds any filter */
 const struct filter *filter_plain_find(const struct str *name);
@@ -409,26 +409,26 @@ bool method_known(const struct str *name,
 		  bool *supported); /* whether a str, list or dict of Python has such a method */
 const struct func *func_find(const struct str *name);
 bool func_unsupported(const struct str *name);
-struct value filter_run(struct run *r, const struct filter *f, struct value on, struct args *args);
-bool test_run(struct run *r, const struct test *t, struct value on, struct args *args);
+struct value filter_run(struct rendering *r, const struct filter *f, struct value on, struct args *args);
+bool test_run(struct rendering *r, const struct test *t, struct value on, struct args *args);
 /* Gets argument i or keyword `name`; returns false if neither is given. */
 bool arg_get(const struct args *args, int i, const char *name, struct value *out);
 struct value arg_or(const struct args *args, int i, const char *name, struct value or);
-struct value arg_need(struct run *r, const struct args *args, int i, const char *name, const char *of);
-void args_check(struct run *r, const struct args *args, const char *of, int max,
-		const char *names);                                        /* names: " a b c " */
-struct value attr_path(struct run *r, struct value on, struct value path); /* evaluates "a.b.0" */
+struct value arg_need(struct rendering *r, const struct args *args, int i, const char *name, const char *of);
+void args_check(struct rendering *r, const struct args *args, const char *of, int max,
+		const char *names);                                              /* names: " a b c " */
+struct value attr_path(struct rendering *r, struct value on, struct value path); /* evaluates "a.b.0" */
 
 /* Text functions that filters and methods share. */
-struct str *text_strip(struct run *r, struct str *s, struct value chars, bool left, bool right);
-struct str *text_case(struct run *r, struct str *s,
+struct str *text_strip(struct rendering *r, struct str *s, struct value chars, bool left, bool right);
+struct str *text_case(struct rendering *r, struct str *s,
 		      char how); /* 'l' lower, 'u' upper, 'c' capitalize, 't' str.title(), 'w' the filter title */
-struct str *text_replace(struct run *r, struct str *s, struct str *from, struct str *to, int64_t count);
-struct list *text_lines(struct run *r, struct str *s, bool keep);
+struct str *text_replace(struct rendering *r, struct str *s, struct str *from, struct str *to, int64_t count);
+struct list *text_lines(struct rendering *r, struct str *s, bool keep);
 bool text_has_case(const struct str *s, bool upper); /* has letters of that case and none of the other */
-struct str *text_pad(struct run *r, struct str *s, int64_t width, const struct str *fill, bool left,
-		     bool right);                                              /* left, right: the sides to fill */
-struct str *text_format(struct run *r, struct str *form, struct value values); /* form % values */
-void text_add_formatted(struct run *r, struct text *t, struct value v, struct str *how); /* format(v, how) */
+struct str *text_pad(struct rendering *r, struct str *s, int64_t width, const struct str *fill, bool left,
+		     bool right); /* left, right: the sides to fill */
+struct str *text_format(struct rendering *r, struct str *form, struct value values);               /* form % values */
+void text_add_formatted(struct rendering *r, struct tpl_text *t, struct value v, struct str *how); /* format(v, how) */
 
 #endif

@@ -1,13 +1,13 @@
 /* item.c - looks up attributes and items of values. */
 #include "engine/template/inside.h"
 
-const char *quote_name(struct run *r, const char *before, const struct str *name, const char *after)
+const char *quote_name(struct rendering *r, const char *before, const struct str *name, const char *after)
 {
 	return str_printf(&r->job, false, "%s'%.*s'%s", before, (int)(name->len < 80 ? name->len : 80), name->s, after)
 		->s;
 }
 
-static struct value no_attr(struct run *r, struct value on, struct str *name)
+static struct value no_attr(struct rendering *r, struct value on, struct str *name)
 {
 	struct str *before = str_printf(&r->job, false, "'%s object' has no attribute ", value_kind_name(on));
 
@@ -22,7 +22,7 @@ static bool list_has(const struct list *l, const struct str *name)
 	return l->form == FORM_LIST || (both && (l->form == FORM_TUPLE || l->form == FORM_RANGE));
 }
 
-struct value get_attr(struct run *r, struct value on, struct str *name)
+struct value get_attr(struct rendering *r, struct value on, struct str *name)
 {
 	const struct method *m;
 	struct value *v;
@@ -51,7 +51,7 @@ struct value get_attr(struct run *r, struct value on, struct str *name)
 	return no_attr(r, on, name);
 }
 
-static struct value item_at(struct run *r, struct value on, int64_t i)
+static struct value item_at(struct rendering *r, struct value on, int64_t i)
 {
 	int64_t n = on.kind == K_STR ? str_chars(on.s) : on.l->n;
 
@@ -74,7 +74,7 @@ static bool hashable(struct value v)
 	return v.l->form == FORM_TUPLE;
 }
 
-struct value get_item(struct run *r, struct value on, struct value key)
+struct value get_item(struct rendering *r, struct value on, struct value key)
 {
 	bool indexed =
 		on.kind == K_STR || (on.kind == K_LIST && (on.l->form <= FORM_TUPLE || on.l->form == FORM_RANGE));
@@ -92,7 +92,7 @@ struct value get_item(struct run *r, struct value on, struct value key)
 }
 
 /* Evaluates "a.b.0" or an index, as attribute= of filters does. */
-struct value attr_path(struct run *r, struct value on, struct value path)
+struct value attr_path(struct rendering *r, struct value on, struct value path)
 {
 	if (path.kind != K_STR)
 		return get_item(r, on, path);

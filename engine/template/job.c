@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include "engine/template/job.h"
 
-struct arena_block {
-	struct arena_block *next;
+struct job_block {
+	struct job_block *next;
 	size_t used, size;
 	_Alignas(16) char at[];
 };
@@ -23,7 +23,7 @@ enum { BLOCK = 64 << 10, ALIGN = 16 };
 
 void *job_take(struct job *job, size_t n)
 {
-	struct arena_block *b = job->block;
+	struct job_block *b = job->block;
 	void *p;
 
 	n = round_up(n ? n : 1, ALIGN);
@@ -33,7 +33,7 @@ void *job_take(struct job *job, size_t n)
 		if (size > TEMPLATE_MEMORY || job->used + size > TEMPLATE_MEMORY)
 			raise_error(job, ERR_LIMIT, "the template uses more than %d MiB of memory",
 				    TEMPLATE_MEMORY >> 20);
-		struct arena_block *fresh = heap_take(1, sizeof *fresh + size);
+		struct job_block *fresh = heap_take(1, sizeof *fresh + size);
 		if (!fresh)
 			raise_error(job, ERR_BUSY, "out of memory for the template");
 		fresh->size = size;
@@ -56,7 +56,7 @@ void *job_take(struct job *job, size_t n)
 void job_free(struct job *job)
 {
 	while (job->block) {
-		struct arena_block *next = job->block->next;
+		struct job_block *next = job->block->next;
 		heap_free(job->block);
 		job->block = next;
 	}

@@ -10,14 +10,14 @@
 #include "base/base.h"
 #include "engine/template/template.h"
 
-struct arena_block;
+struct job_block;
 /* The state of a compilation or rendering. */
 struct job {
 	jmp_buf out;
 	struct why *why;
 	int err;
 	int line; /* the line of the current construct */
-	struct arena_block *block;
+	struct job_block *block;
 	json_t *read; /* NULL, or a list of what filters parsed; values point into it */
 	size_t used;
 	long steps; /* steps left */

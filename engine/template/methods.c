@@ -3,7 +3,7 @@
 #include "engine/template/inside.h"
 #include "engine/template/methods.h"
 
-#define METHOD(id) static struct value m_##id(struct run *r, struct value self, struct args *args)
+#define METHOD(id) static struct value m_##id(struct rendering *r, struct value self, struct args *args)
 #define UNUSED (void)r, (void)args
 
 METHOD(dict_get)
@@ -13,7 +13,7 @@ METHOD(dict_get)
 	return v ? *v : arg_or(args, 1, NULL, NONE);
 }
 
-static struct value view(struct run *r, struct value self, enum form form)
+static struct value view(struct rendering *r, struct value self, enum form form)
 {
 	struct list *l = list_make(&r->job, self.d->n, form);
 

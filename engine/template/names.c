@@ -1,11 +1,11 @@
 /* names.c - finds filters and tests by name, and has those that take the name of another. */
 #include "engine/template/inside.h"
 
-#define FILTER(id) static struct value f_##id(struct run *r, struct value on, struct args *args)
-#define TEST(id) static bool t_##id(struct run *r, struct value on, struct args *args)
+#define FILTER(id) static struct value f_##id(struct rendering *r, struct value on, struct args *args)
+#define TEST(id) static bool t_##id(struct rendering *r, struct value on, struct args *args)
 #define UNUSED (void)r, (void)args
 
-static const struct str *name_arg(struct run *r, struct args *args, int i)
+static const struct str *name_arg(struct rendering *r, struct args *args, int i)
 {
 	if (args->at[i].kind != K_STR)
 		bad(&r->job, "expected the name of a filter or test");
@@ -13,7 +13,7 @@ static const struct str *name_arg(struct run *r, struct args *args, int i)
 }
 
 /* map, select and the like test their input for truth before they walk over it: `none` has no items then. */
-static struct list *items_or_none(struct run *r, struct value on)
+static struct list *items_or_none(struct rendering *r, struct value on)
 {
 	return value_truth(&r->job, on) ? value_items(&r->job, on) : list_make(&r->job, 0, FORM_LIST);
 }
@@ -43,7 +43,7 @@ FILTER(map)
 }
 
 /* select, reject: args are a test and its arguments. selectattr, rejectattr: an attribute comes before them. */
-static struct value choose(struct run *r, struct value on, struct args *args, bool attr, bool wanted)
+static struct value choose(struct rendering *r, struct value on, struct args *args, bool attr, bool wanted)
 {
 	struct list *from = items_or_none(r, on), *l = list_make(&r->job, 0, FORM_GENERATOR);
 	const struct test *t = NULL;

@@ -1,20 +1,20 @@
 /* parse_expression.c - parses expressions, with the precedence of jinja2's parser, loosest first. */
 #include "engine/template/inside.h"
 
-static struct node *parse_unary(struct parser *p, bool with_filter);
+static struct syntax *parse_unary(struct parser *p, bool with_filter);
 
-static struct node *make2(struct parser *p, enum op op, struct node *a, struct node *b)
+static struct syntax *make2(struct parser *p, enum op op, struct syntax *a, struct syntax *b)
 {
-	struct node *n = node_make(p, op);
+	struct syntax *n = node_make(p, op);
 
 	n->a = a;
 	n->b = b;
 	return n;
 }
 
-static struct node *constant(struct parser *p, struct value v)
+static struct syntax *constant(struct parser *p, struct value v)
 {
-	struct node *n = node_make(p, N_CONST);
+	struct syntax *n = node_make(p, N_CONST);
 
 	n->value = v;
 	if (v.kind == K_STR) { /* computed now, because rendering writes nothing to a template */
@@ -24,9 +24,9 @@ static struct node *constant(struct parser *p, struct value v)
 	return n;
 }
 
-static struct node *parse_dict(struct parser *p)
+static struct syntax *parse_dict(struct parser *p)
 {
-	struct node *n = node_make(p, N_DICT);
+	struct syntax *n = node_make(p, N_DICT);
 
 	while (!skip_op(p, "}")) {
 		if (n->nargs) {
@@ -41,9 +41,9 @@ static struct node *parse_dict(struct parser *p)
 	return n;
 }
 
-static struct node *parse_list(struct parser *p)
+static struct syntax *parse_list(struct parser *p)
 {
-	struct node *n = node_make(p, N_LIST);
+	struct syntax *n = node_make(p, N_LIST);
 
 	while (!skip_op(p, "]")) {
 		if (n->nargs) {
@@ -56,7 +56,7 @@ static struct node *parse_list(struct parser *p)
 	return n;
 }
 
-static struct node *string_node(struct parser *p)
+static struct syntax *string_node(struct parser *p)
 {
 	struct str *s = str_make(p->job, p->at->s, p->at->len, false);
 
@@ -66,10 +66,10 @@ static struct node *string_node(struct parser *p)
 	return constant(p, STR(s));
 }
 
-static struct node *name_node(struct parser *p)
+static struct syntax *name_node(struct parser *p)
 {
 	struct str *name = want_name(p);
-	struct node *n;
+	struct syntax *n;
 
 	if (str_is(name, "true") || str_is(name, "True") || str_is(name, "false") || str_is(name, "False"))
 		return constant(p, BOOL(name->s[0] == 't' || name->s[0] == 'T'));
@@ -80,10 +80,10 @@ static struct node *name_node(struct parser *p)
 	return n;
 }
 
-static struct node *parse_primary(struct parser *p)
+static struct syntax *parse_primary(struct parser *p)
 {
 	struct lexeme *t = p->at;
-	struct node *n;
+	struct syntax *n;
 
 	switch (t->token) {
 	case T_NAME:
@@ -116,11 +116,11 @@ static struct node *parse_primary(struct parser *p)
 	return n;
 }
 
-static struct node *parse_subscribed(struct parser *p, struct node *on)
+static struct syntax *parse_subscribed(struct parser *p, struct syntax *on)
 {
-	struct node *part[3] = {NULL, NULL, NULL};
+	struct syntax *part[3] = {NULL, NULL, NULL};
 	int i = 0;
-	struct node *n;
+	struct syntax *n;
 
 	if (!at_op(p, ":"))
 		part[0] = parse_expression(p);
@@ -139,9 +139,9 @@ static struct node *parse_subscribed(struct parser *p, struct node *on)
 	return n;
 }
 
-static struct node *parse_subscript(struct parser *p, struct node *on)
+static struct syntax *parse_subscript(struct parser *p, struct syntax *on)
 {
-	struct node *n;
+	struct syntax *n;
 
 	if (skip_op(p, ".")) {
 		if (p->at->token == T_INT) {
@@ -162,7 +162,7 @@ static struct node *parse_subscript(struct parser *p, struct node *on)
 	return n;
 }
 
-void parse_call_args(struct parser *p, struct node *call)
+void parse_call_args(struct parser *p, struct syntax *call)
 {
 	want_op(p, "(");
 	while (!skip_op(p, ")")) {
@@ -195,7 +195,7 @@ void parse_call_args(struct parser *p, struct node *call)
 }
 
 /* Refuses methods that Python has and this engine lacks now, rather than in the middle of a conversation. */
-static void check_method(struct parser *p, const struct node *f)
+static void check_method(struct parser *p, const struct syntax *f)
 {
 	bool supported;
 
@@ -207,9 +207,9 @@ static void check_method(struct parser *p, const struct node *f)
 			    f->name->s);
 }
 
-static struct node *parse_call(struct parser *p, struct node *f)
+static struct syntax *parse_call(struct parser *p, struct syntax *f)
 {
-	struct node *n = node_make(p, N_CALL);
+	struct syntax *n = node_make(p, N_CALL);
 
 	p->job->line = n->line;
 	check_method(p, f);
@@ -220,7 +220,7 @@ static struct node *parse_call(struct parser *p, struct node *f)
 	return n;
 }
 
-static struct node *parse_postfix(struct parser *p, struct node *n)
+static struct syntax *parse_postfix(struct parser *p, struct syntax *n)
 {
 	for (int turns = 0;; turns++) {
 		if (turns == TEMPLATE_DEPTH)
@@ -235,7 +235,7 @@ static struct node *parse_postfix(struct parser *p, struct node *n)
 }
 
 /* Checks the arguments of filters that take the name of another filter or of a test. */
-static void check_named(struct parser *p, const struct node *n)
+static void check_named(struct parser *p, const struct syntax *n)
 {
 	static const struct {
 		const char *filter;
@@ -243,7 +243,7 @@ static void check_named(struct parser *p, const struct node *n)
 	} list[] = {{"select", 0}, {"reject", 0}, {"selectattr", 1}, {"rejectattr", 1}, {"map", 0}};
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
-		const struct node *arg =
+		const struct syntax *arg =
 			str_is(n->name, list[i].filter) && list[i].arg < n->nargs ? n->arg[list[i].arg] : NULL;
 		if (!arg || arg->op != N_CONST || arg->value.kind != K_STR)
 			continue;
@@ -254,9 +254,9 @@ static void check_named(struct parser *p, const struct node *n)
 	}
 }
 
-static struct node *one_filter(struct parser *p, struct node *on)
+static struct syntax *one_filter(struct parser *p, struct syntax *on)
 {
-	struct node *n = node_make(p, N_FILTER);
+	struct syntax *n = node_make(p, N_FILTER);
 
 	n->a = on;
 	n->name = want_name(p);
@@ -273,9 +273,9 @@ static struct node *one_filter(struct parser *p, struct node *on)
 	return n;
 }
 
-struct node *parse_filter_chain(struct parser *p, struct node *on)
+struct syntax *parse_filter_chain(struct parser *p, struct syntax *on)
 {
-	struct node *n = on || at_op(p, "|") ? on : one_filter(p, NULL);
+	struct syntax *n = on || at_op(p, "|") ? on : one_filter(p, NULL);
 	int turns = 0;
 
 	while (skip_op(p, "|")) {
@@ -300,10 +300,10 @@ static bool starts_argument(struct parser *p)
 	}
 }
 
-static struct node *parse_test(struct parser *p, struct node *on)
+static struct syntax *parse_test(struct parser *p, struct syntax *on)
 {
 	bool negated = skip_name(p, "not");
-	struct node *n = node_make(p, N_TEST);
+	struct syntax *n = node_make(p, N_TEST);
 
 	n->a = on;
 	n->name = want_name(p);
@@ -321,7 +321,7 @@ static struct node *parse_test(struct parser *p, struct node *on)
 	return negated ? make2(p, N_NOT, n, NULL) : n;
 }
 
-static struct node *parse_filter_expr(struct parser *p, struct node *n)
+static struct syntax *parse_filter_expr(struct parser *p, struct syntax *n)
 {
 	for (int turns = 0;; turns++) {
 		if (turns == TEMPLATE_DEPTH)
@@ -337,9 +337,9 @@ static struct node *parse_filter_expr(struct parser *p, struct node *n)
 	}
 }
 
-static struct node *parse_unary(struct parser *p, bool with_filter)
+static struct syntax *parse_unary(struct parser *p, bool with_filter)
 {
-	struct node *n;
+	struct syntax *n;
 
 	parse_enter(p);
 	if (skip_op(p, "-"))
@@ -368,13 +368,13 @@ static const struct level levels[] = {
 	{{"**"}, {N_POW}, 1},
 };
 
-static struct node *parse_level(struct parser *p, size_t level)
+static struct syntax *parse_level(struct parser *p, size_t level)
 {
 	enum { CHAIN = 200 };
 
 	if (level == sizeof levels / sizeof *levels)
 		return parse_unary(p, true);
-	struct node *n = parse_level(p, level + 1);
+	struct syntax *n = parse_level(p, level + 1);
 	for (int turns = 0; turns < CHAIN; turns++) {
 		const struct level *l = &levels[level];
 		int i = 0;
@@ -406,9 +406,9 @@ static bool comparison(struct parser *p, enum op *op)
 	return false;
 }
 
-static struct node *parse_compare(struct parser *p)
+static struct syntax *parse_compare(struct parser *p)
 {
-	struct node *n = parse_level(p, 0), *chain = NULL;
+	struct syntax *n = parse_level(p, 0), *chain = NULL;
 	enum op op;
 
 	while (comparison(p, &op)) {
@@ -419,9 +419,9 @@ static struct node *parse_compare(struct parser *p)
 	return chain ? chain : n;
 }
 
-static struct node *parse_not(struct parser *p)
+static struct syntax *parse_not(struct parser *p)
 {
-	struct node *n;
+	struct syntax *n;
 
 	if (!skip_name(p, "not"))
 		return parse_compare(p);
@@ -432,9 +432,9 @@ static struct node *parse_not(struct parser *p)
 }
 
 /* Parses "and" and "or". Long chains become lists, evaluated from the left. */
-static struct node *parse_logic(struct parser *p, bool is_or)
+static struct syntax *parse_logic(struct parser *p, bool is_or)
 {
-	struct node *n = is_or ? parse_logic(p, false) : parse_not(p), *chain = NULL;
+	struct syntax *n = is_or ? parse_logic(p, false) : parse_not(p), *chain = NULL;
 
 	while (skip_name(p, is_or ? "or" : "and")) {
 		if (!chain) {
@@ -446,14 +446,14 @@ static struct node *parse_logic(struct parser *p, bool is_or)
 	return chain ? chain : n;
 }
 
-struct node *parse_no_cond(struct parser *p)
+struct syntax *parse_no_cond(struct parser *p)
 {
 	return parse_logic(p, true);
 }
 
-struct node *parse_expression(struct parser *p)
+struct syntax *parse_expression(struct parser *p)
 {
-	struct node *n, *c;
+	struct syntax *n, *c;
 
 	parse_enter(p);
 	n = parse_no_cond(p);
@@ -475,9 +475,9 @@ static bool tuple_end(struct parser *p, const char *end_word)
 	       (end_word && at_name(p, end_word));
 }
 
-struct node *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren)
+struct syntax *parse_tuple(struct parser *p, bool cond, const char *end_word, bool explicit_paren)
 {
-	struct node *tuple = node_make(p, N_TUPLE);
+	struct syntax *tuple = node_make(p, N_TUPLE);
 	bool comma = false;
 
 	for (;;) {

@@ -8,12 +8,12 @@ static void block_end(struct parser *p)
 	p->at++;
 }
 
-static struct node *parse_body(struct parser *p, const char *const *ends);
+static struct syntax *parse_body(struct parser *p, const char *const *ends);
 
 /* Parses the body of a tag up to one of `ends`, which remains to be read (after its "{%"). */
-static struct node *tag_body(struct parser *p, const char *const *ends)
+static struct syntax *tag_body(struct parser *p, const char *const *ends)
 {
-	struct node *body;
+	struct syntax *body;
 
 	block_end(p);
 	parse_enter(p);
@@ -22,11 +22,11 @@ static struct node *tag_body(struct parser *p, const char *const *ends)
 	return body;
 }
 
-static struct node *parse_target(struct parser *p, bool space);
+static struct syntax *parse_target(struct parser *p, bool space);
 
-static struct node *target_part(struct parser *p, bool space)
+static struct syntax *target_part(struct parser *p, bool space)
 {
-	struct node *n = node_make(p, N_NAME);
+	struct syntax *n = node_make(p, N_NAME);
 
 	if (skip_op(p, "(")) {
 		parse_enter(p);
@@ -46,9 +46,9 @@ static struct node *target_part(struct parser *p, bool space)
 }
 
 /* Parses what an assignment fills: a name, or names joined by commas. space: an attribute of a namespace, too. */
-static struct node *parse_target(struct parser *p, bool space)
+static struct syntax *parse_target(struct parser *p, bool space)
 {
-	struct node *tuple = node_make(p, N_TUPLE);
+	struct syntax *tuple = node_make(p, N_TUPLE);
 	bool comma = false;
 
 	for (;;) {
@@ -64,10 +64,10 @@ static struct node *parse_target(struct parser *p, bool space)
 	return comma ? tuple : tuple->arg[0];
 }
 
-static struct node *parse_if(struct parser *p)
+static struct syntax *parse_if(struct parser *p)
 {
 	static const char *const ends[] = {"elif", "else", "endif", NULL}, *const last[] = {"endif", NULL};
-	struct node *first = NULL, **link = &first, *n;
+	struct syntax *first = NULL, **link = &first, *n;
 
 	do {
 		n = node_make(p, S_IF);
@@ -83,10 +83,10 @@ static struct node *parse_if(struct parser *p)
 	return first;
 }
 
-static struct node *parse_for(struct parser *p)
+static struct syntax *parse_for(struct parser *p)
 {
 	static const char *const ends[] = {"else", "endfor", NULL}, *const last[] = {"endfor", NULL};
-	struct node *n = node_make(p, S_FOR);
+	struct syntax *n = node_make(p, S_FOR);
 
 	n->name = intern_name(p, "loop", 4);
 	n->a = parse_target(p, false);
@@ -105,10 +105,10 @@ static struct node *parse_for(struct parser *p)
 	return n;
 }
 
-static struct node *parse_set(struct parser *p)
+static struct syntax *parse_set(struct parser *p)
 {
 	static const char *const ends[] = {"endset", NULL};
-	struct node *n = node_make(p, S_SET);
+	struct syntax *n = node_make(p, S_SET);
 
 	n->a = parse_target(p, true);
 	if (skip_op(p, "=")) {
@@ -133,7 +133,7 @@ static bool mentions(const struct lexeme *from, const struct lexeme *end, const 
 }
 
 /* Parses "(a, b=1)" of a macro or a call block: names go to arg, defaults to kwarg (of the last nkw names). */
-static void parse_signature(struct parser *p, struct node *n)
+static void parse_signature(struct parser *p, struct syntax *n)
 {
 	want_op(p, "(");
 	while (!skip_op(p, ")")) {
@@ -142,7 +142,7 @@ static void parse_signature(struct parser *p, struct node *n)
 			if (skip_op(p, ")"))
 				break;
 		}
-		struct node *param = node_make(p, N_NAME);
+		struct syntax *param = node_make(p, N_NAME);
 		param->name = want_name(p);
 		node_add(p, &n->arg, &n->nargs, param);
 		if (skip_op(p, "="))
@@ -152,7 +152,7 @@ static void parse_signature(struct parser *p, struct node *n)
 	}
 }
 
-static void macro_body(struct parser *p, struct node *n, const char *const *ends)
+static void macro_body(struct parser *p, struct syntax *n, const char *const *ends)
 {
 	static const char *const extra[] = {"varargs", "kwargs", "caller"};
 	struct lexeme *from = p->at;
@@ -167,10 +167,10 @@ static void macro_body(struct parser *p, struct node *n, const char *const *ends
 	want_name(p);
 }
 
-static struct node *parse_macro(struct parser *p)
+static struct syntax *parse_macro(struct parser *p)
 {
 	static const char *const ends[] = {"endmacro", NULL};
-	struct node *n = node_make(p, S_MACRO);
+	struct syntax *n = node_make(p, S_MACRO);
 
 	n->name = want_name(p);
 	parse_signature(p, n);
@@ -178,10 +178,10 @@ static struct node *parse_macro(struct parser *p)
 	return n;
 }
 
-static struct node *parse_call_block(struct parser *p)
+static struct syntax *parse_call_block(struct parser *p)
 {
 	static const char *const ends[] = {"endcall", NULL};
-	struct node *n = node_make(p, S_CALL);
+	struct syntax *n = node_make(p, S_CALL);
 
 	if (at_op(p, "("))
 		parse_signature(p, n);
@@ -193,10 +193,10 @@ static struct node *parse_call_block(struct parser *p)
 	return n;
 }
 
-static struct node *parse_filter_block(struct parser *p)
+static struct syntax *parse_filter_block(struct parser *p)
 {
 	static const char *const ends[] = {"endfilter", NULL};
-	struct node *n = node_make(p, S_FILTER);
+	struct syntax *n = node_make(p, S_FILTER);
 
 	n->a = parse_filter_chain(p, NULL);
 	n->body = tag_body(p, ends);
@@ -204,10 +204,10 @@ static struct node *parse_filter_block(struct parser *p)
 	return n;
 }
 
-static struct node *parse_with(struct parser *p)
+static struct syntax *parse_with(struct parser *p)
 {
 	static const char *const ends[] = {"endwith", NULL};
-	struct node *n = node_make(p, S_WITH);
+	struct syntax *n = node_make(p, S_WITH);
 
 	while (p->at->token != T_BLOCK_END) {
 		if (n->nargs)
@@ -222,24 +222,24 @@ static struct node *parse_with(struct parser *p)
 }
 
 /* {% generation %} marks the model's text for training; its body is rendered as it is. */
-static struct node *parse_generation(struct parser *p)
+static struct syntax *parse_generation(struct parser *p)
 {
 	static const char *const ends[] = {"endgeneration", NULL};
-	struct node *n = node_make(p, S_SCOPE);
+	struct syntax *n = node_make(p, S_SCOPE);
 
 	n->body = tag_body(p, ends);
 	want_name(p);
 	return n;
 }
 
-static struct node *parse_jump(struct parser *p, enum op op)
+static struct syntax *parse_jump(struct parser *p, enum op op)
 {
 	if (!p->loops)
 		syntax_error(p, "break or continue outside of a loop");
 	return node_make(p, op);
 }
 
-static struct node *parse_tag(struct parser *p)
+static struct syntax *parse_tag(struct parser *p)
 {
 	struct lexeme *t = p->at;
 
@@ -269,9 +269,9 @@ static struct node *parse_tag(struct parser *p)
 	raise_error(p->job, ERR_UNSUPPORTED, "the tag '%.*s' is not supported here", (int)t->len, t->s);
 }
 
-static struct node *parse_print(struct parser *p)
+static struct syntax *parse_print(struct parser *p)
 {
-	struct node *n = node_make(p, S_PRINT);
+	struct syntax *n = node_make(p, S_PRINT);
 
 	n->a = parse_tuple(p, true, NULL, false);
 	if (p->at->token != T_PRINT_END)
@@ -289,9 +289,9 @@ static bool at_one_of(struct parser *p, const char *const *names)
 }
 
 /* Parses statements up to a tag of `ends` (NULL: up to the end of the template). */
-static struct node *parse_body(struct parser *p, const char *const *ends)
+static struct syntax *parse_body(struct parser *p, const char *const *ends)
 {
-	struct node *first = NULL, **link = &first, *n;
+	struct syntax *first = NULL, **link = &first, *n;
 
 	for (;;) {
 		struct lexeme *t = p->at;
@@ -318,7 +318,7 @@ static struct node *parse_body(struct parser *p, const char *const *ends)
 	}
 }
 
-struct node *parse_template(struct job *job, struct lexemes *lexemes)
+struct syntax *parse_template(struct job *job, struct lexemes *lexemes)
 {
 	struct parser p = {.job = job, .at = lexemes->at};
 

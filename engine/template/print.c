@@ -51,13 +51,13 @@ void float_text(char out[40], double f)
 	}
 }
 
-static void repr_str(struct text *t, struct str *s)
+static void repr_str(struct tpl_text *t, struct str *s)
 {
 	bool single = memchr(s->s, '\'', s->len) && !memchr(s->s, '"', s->len);
 	char quote = single ? '"' : '\'', code[16];
 	bool user = value_has_user(STR(s));
 
-	text_put(t, &quote, 1, user);
+	tpl_text_put(t, &quote, 1, user);
 	for (size_t i = 0, n; i < s->len; i += n) {
 		uint32_t c;
 		n = (size_t)utf8_next(s->s + i, s->len - i, &c);
@@ -70,43 +70,43 @@ static void repr_str(struct text *t, struct str *s)
 		else
 			snprintf(code, sizeof code, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
 		if (code[0])
-			text_word(t, code, str_mark(s, i));
+			tpl_text_word(t, code, str_mark(s, i));
 		else
-			text_add_part(t, s, i, i + n);
+			tpl_text_add_part(t, s, i, i + n);
 	}
-	text_put(t, &quote, 1, user);
+	tpl_text_put(t, &quote, 1, user);
 }
 
-static void repr_list(struct text *t, struct list *l, int depth)
+static void repr_list(struct tpl_text *t, struct list *l, int depth)
 {
 	static const char *const open[] = {"[", "(", NULL, "dict_items([", "dict_keys([", "dict_values(["};
 	static const char *const close[] = {"]", ")", NULL, "])", "])", "])"};
 
-	text_word(t, open[l->form], false);
+	tpl_text_word(t, open[l->form], false);
 	for (uint32_t i = 0; i < l->n; i++) {
 		if (i)
-			text_word(t, ", ", false);
+			tpl_text_word(t, ", ", false);
 		add_repr(t, l->at[i], depth + 1);
 	}
 	if (l->form == FORM_TUPLE && l->n == 1)
-		text_word(t, ",", false);
-	text_word(t, close[l->form], false);
+		tpl_text_word(t, ",", false);
+	tpl_text_word(t, close[l->form], false);
 }
 
-static void repr_dict(struct text *t, struct dict *d, int depth)
+static void repr_dict(struct tpl_text *t, struct dict *d, int depth)
 {
-	text_word(t, "{", false);
+	tpl_text_word(t, "{", false);
 	for (uint32_t i = 0; i < d->n; i++) {
 		if (i)
-			text_word(t, ", ", false);
+			tpl_text_word(t, ", ", false);
 		add_repr(t, d->at[i].key, depth + 1);
-		text_word(t, ": ", false);
+		tpl_text_word(t, ": ", false);
 		add_repr(t, d->at[i].val, depth + 1);
 	}
-	text_word(t, "}", false);
+	tpl_text_word(t, "}", false);
 }
 
-static void repr_range(struct text *t, struct list *l)
+static void repr_range(struct tpl_text *t, struct list *l)
 {
 	char s[96];
 	int64_t first = l->n ? l->at[0].i : 0, step = l->n > 1 ? l->at[1].i - first : 1;
@@ -114,10 +114,10 @@ static void repr_range(struct text *t, struct list *l)
 	/* A range does not keep its bounds; those of its items are printed. */
 	snprintf(s, sizeof s, step == 1 ? "range(%lld, %lld)" : "range(%lld, %lld, %lld)", (long long)first,
 		 (long long)(first + step * (int64_t)l->n), (long long)step);
-	text_word(t, s, false);
+	tpl_text_word(t, s, false);
 }
 
-void add_repr(struct text *t, struct value v, int depth)
+void add_repr(struct tpl_text *t, struct value v, int depth)
 {
 	char s[40];
 
@@ -126,31 +126,31 @@ void add_repr(struct text *t, struct value v, int depth)
 	spend(t->job, 1);
 	switch (v.kind) {
 	case K_UNDEF:
-		text_word(t, "Undefined", false);
+		tpl_text_word(t, "Undefined", false);
 		break;
 	case K_NONE:
-		text_word(t, "None", false);
+		tpl_text_word(t, "None", false);
 		break;
 	case K_BOOL:
-		text_word(t, v.b ? "True" : "False", false);
+		tpl_text_word(t, v.b ? "True" : "False", false);
 		break;
 	case K_INT:
 		snprintf(s, sizeof s, "%lld", (long long)v.i);
-		text_word(t, s, false);
+		tpl_text_word(t, s, false);
 		break;
 	case K_FLOAT:
 		float_text(s, v.f);
-		text_word(t, s, false);
+		tpl_text_word(t, s, false);
 		break;
 	case K_BIG:
-		text_word(t, v.s->s, false);
+		tpl_text_word(t, v.s->s, false);
 		break;
 	case K_STR:
 		if (v.s->markup)
-			text_word(t, "Markup(", false);
+			tpl_text_word(t, "Markup(", false);
 		repr_str(t, v.s);
 		if (v.s->markup)
-			text_word(t, ")", false);
+			tpl_text_word(t, ")", false);
 		break;
 	case K_LIST:
 		if (v.l->form == FORM_RANGE)
@@ -164,14 +164,14 @@ void add_repr(struct text *t, struct value v, int depth)
 		repr_dict(t, v.d, depth);
 		break;
 	case K_SPACE:
-		text_word(t, "<Namespace ", false);
+		tpl_text_word(t, "<Namespace ", false);
 		repr_dict(t, v.d, depth);
-		text_word(t, ">", false);
+		tpl_text_word(t, ">", false);
 		break;
 	case K_MACRO:
-		text_word(t, "<Macro '", false);
-		text_add_str(t, v.macro->node->name);
-		text_word(t, "'>", false);
+		tpl_text_word(t, "<Macro '", false);
+		tpl_text_add_str(t, v.macro->node->name);
+		tpl_text_word(t, "'>", false);
 		break;
 	default:
 		bad(t->job, "a '%s' cannot be printed", value_kind_name(v));
@@ -180,28 +180,28 @@ void add_repr(struct text *t, struct value v, int depth)
 
 struct str *value_to_str(struct job *job, struct value v)
 {
-	struct text t = {.job = job};
+	struct tpl_text t = {.job = job};
 
 	if (v.kind == K_STR)
 		return v.s;
 	if (v.kind != K_UNDEF)
 		add_repr(&t, v, 0);
-	return text_str(&t);
+	return tpl_text_str(&t);
 }
 
-static void json_str(struct text *t, const struct json_form *form, struct str *s)
+static void json_str(struct tpl_text *t, const struct json_form *form, struct str *s)
 {
 	bool user = value_has_user(STR(s));
 	char code[16];
 
-	text_word(t, "\"", user);
+	tpl_text_word(t, "\"", user);
 	for (size_t i = 0, n, from = 0; i <= s->len; i += n) {
 		uint32_t c = 0;
 		n = i < s->len ? (size_t)utf8_next(s->s + i, s->len - i, &c) : 1;
 		bool plain = i < s->len && c >= 0x20 && c != '"' && c != '\\' && (c < 0x7f || !form->ascii);
 		if (plain)
 			continue;
-		text_add_part(t, s, from, i);
+		tpl_text_add_part(t, s, from, i);
 		from = i + n;
 		if (i == s->len)
 			break;
@@ -212,32 +212,32 @@ static void json_str(struct text *t, const struct json_form *form, struct str *s
 			snprintf(code, sizeof code, "\\u%04x", c);
 		else
 			snprintf(code, sizeof code, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 | (c & 0x3ff));
-		text_word(t, code, str_mark(s, i));
+		tpl_text_word(t, code, str_mark(s, i));
 	}
-	text_word(t, "\"", user);
+	tpl_text_word(t, "\"", user);
 }
 
-static void json_break(struct text *t, const struct json_form *form, int depth)
+static void json_break(struct tpl_text *t, const struct json_form *form, int depth)
 {
 	if (!form->indent)
 		return;
-	text_word(t, "\n", false);
+	tpl_text_word(t, "\n", false);
 	for (int i = 0; i < depth; i++)
-		text_add_str(t, form->indent);
+		tpl_text_add_str(t, form->indent);
 }
 
-static void json_list(struct text *t, const struct json_form *form, struct list *l, int depth)
+static void json_list(struct tpl_text *t, const struct json_form *form, struct list *l, int depth)
 {
-	text_word(t, "[", false);
+	tpl_text_word(t, "[", false);
 	for (uint32_t i = 0; i < l->n; i++) {
 		if (i)
-			text_add_str(t, form->item);
+			tpl_text_add_str(t, form->item);
 		json_break(t, form, depth + 1);
 		add_json(t, form, l->at[i], depth + 1);
 	}
 	if (l->n)
 		json_break(t, form, depth);
-	text_word(t, "]", false);
+	tpl_text_word(t, "]", false);
 }
 
 static int by_key(struct job *job, const void *a, const void *b, const void *how)
@@ -246,7 +246,7 @@ static int by_key(struct job *job, const void *a, const void *b, const void *how
 	return value_compare(job, ((const struct entry *)a)->key, ((const struct entry *)b)->key, 0);
 }
 
-static void json_key(struct text *t, const struct json_form *form, struct value key)
+static void json_key(struct tpl_text *t, const struct json_form *form, struct value key)
 {
 	if (key.kind == K_STR) {
 		json_str(t, form, key.s);
@@ -254,12 +254,12 @@ static void json_key(struct text *t, const struct json_form *form, struct value 
 	}
 	if (key.kind != K_NONE && key.kind != K_BIG && !value_is_number(key))
 		bad(t->job, "keys must be str, int, float, bool or None, not %s", value_kind_name(key));
-	text_word(t, "\"", false);
+	tpl_text_word(t, "\"", false);
 	add_json(t, form, key, 0);
-	text_word(t, "\"", false);
+	tpl_text_word(t, "\"", false);
 }
 
-static void json_dict(struct text *t, const struct json_form *form, struct dict *d, int depth)
+static void json_dict(struct tpl_text *t, const struct json_form *form, struct dict *d, int depth)
 {
 	void **order = job_take(t->job, sizeof *order * (d->n + 1));
 
@@ -267,38 +267,38 @@ static void json_dict(struct text *t, const struct json_form *form, struct dict 
 		order[i] = &d->at[i];
 	if (form->sorted)
 		merge_sort(t->job, order, d->n, by_key, NULL);
-	text_word(t, "{", false);
+	tpl_text_word(t, "{", false);
 	for (uint32_t i = 0; i < d->n; i++) {
 		const struct entry *e = order[i];
 		if (i)
-			text_add_str(t, form->item);
+			tpl_text_add_str(t, form->item);
 		json_break(t, form, depth + 1);
 		json_key(t, form, e->key);
-		text_add_str(t, form->colon);
+		tpl_text_add_str(t, form->colon);
 		add_json(t, form, e->val, depth + 1);
 	}
 	if (d->n)
 		json_break(t, form, depth);
-	text_word(t, "}", false);
+	tpl_text_word(t, "}", false);
 }
 
-void add_json(struct text *t, const struct json_form *form, struct value v, int depth)
+void add_json(struct tpl_text *t, const struct json_form *form, struct value v, int depth)
 {
 	if (depth > DATA_DEPTH)
 		raise_error(t->job, ERR_LIMIT, "a value nested deeper than %d", DATA_DEPTH);
 	spend(t->job, 1);
 	switch (v.kind) {
 	case K_NONE:
-		text_word(t, "null", false);
+		tpl_text_word(t, "null", false);
 		break;
 	case K_BOOL:
-		text_word(t, v.b ? "true" : "false", false);
+		tpl_text_word(t, v.b ? "true" : "false", false);
 		break;
 	case K_FLOAT:
 		if (isfinite(v.f))
 			add_repr(t, v, depth);
 		else
-			text_word(t, isnan(v.f) ? "NaN" : v.f < 0 ? "-Infinity" : "Infinity", false);
+			tpl_text_word(t, isnan(v.f) ? "NaN" : v.f < 0 ? "-Infinity" : "Infinity", false);
 		break;
 	case K_INT:
 	case K_BIG:

@@ -46,7 +46,7 @@ void template_output_free(struct template_output *out)
 }
 
 /* Returns ERR_BUSY if starved of memory; `out` can then be freed. */
-static int to_output(const struct text *t, struct template_output *out, struct why *why)
+static int to_output(const struct tpl_text *t, struct template_output *out, struct why *why)
 {
 	int max = 0;
 	void *to;
@@ -71,7 +71,7 @@ static int to_output(const struct text *t, struct template_output *out, struct w
 	return effort_check(why);
 }
 
-static struct dict *variables(struct run *r, const json_t *j, bool said)
+static struct dict *variables(struct rendering *r, const json_t *j, bool said)
 {
 	if (!j)
 		return dict_make(&r->job, 0);
@@ -83,8 +83,8 @@ static struct dict *variables(struct run *r, const json_t *j, bool said)
 int template_render(const struct template *t, const struct template_input *in, struct template_output *out,
 		    struct why *why)
 {
-	struct run r = {.job = {.why = why, .steps = TEMPLATE_STEPS, .line = 1}, .now = in->now};
-	struct text text = {.job = &r.job, .limit = TEMPLATE_OUTPUT};
+	struct rendering r = {.job = {.why = why, .steps = TEMPLATE_STEPS, .line = 1}, .now = in->now};
+	struct tpl_text text = {.job = &r.job, .limit = TEMPLATE_OUTPUT};
 	struct scope root = {0};
 	int err;
 

@@ -2,7 +2,7 @@
 #include "engine/template/inside.h"
 
 /* Computes a bound as Python's slice.indices() does. */
-static int64_t slice_bound(struct run *r, struct value v, int64_t n, int64_t step, int64_t none)
+static int64_t slice_bound(struct rendering *r, struct value v, int64_t n, int64_t step, int64_t none)
 {
 	int64_t low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n, i;
 
@@ -14,7 +14,7 @@ static int64_t slice_bound(struct run *r, struct value v, int64_t n, int64_t ste
 	return i > high ? high : i;
 }
 
-struct value value_slice(struct run *r, struct value on, struct value first, struct value end, struct value step)
+struct value value_slice(struct rendering *r, struct value on, struct value first, struct value end, struct value step)
 {
 	int64_t by = step.kind == K_NONE ? 1 : value_integer(&r->job, step), n, a, z;
 
@@ -34,20 +34,20 @@ struct value value_slice(struct run *r, struct value on, struct value first, str
 	}
 	struct list *items = value_items(&r->job, on),
 		    *l = list_make(&r->job, 0, on.kind == K_STR ? FORM_LIST : on.l->form);
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	for (int64_t i = a; by > 0 ? i < z : i > z; i += by) {
 		spend(&r->job, i % 8 == 0);
 		if (on.kind == K_STR)
-			text_add_str(&t, items->at[i].s);
+			tpl_text_add_str(&t, items->at[i].s);
 		else
 			list_add(&r->job, l, items->at[i]);
 		if (by > n || by < -n)
 			break;
 	}
-	return on.kind == K_STR ? STR(text_str(&t)) : LIST(l);
+	return on.kind == K_STR ? STR(tpl_text_str(&t)) : LIST(l);
 }
 
-bool value_contains(struct run *r, struct value in, struct value what)
+bool value_contains(struct rendering *r, struct value in, struct value what)
 {
 	struct list *l;
 

@@ -1,7 +1,7 @@
 /* statements.c - executes the tags: output, branches, loops, variables, macros. */
 #include "engine/template/inside.h"
 
-static struct scope *scope_make(struct run *r, struct scope *up)
+static struct scope *scope_make(struct rendering *r, struct scope *up)
 {
 	struct scope *s = job_take(&r->job, sizeof *s);
 
@@ -9,7 +9,7 @@ static struct scope *scope_make(struct run *r, struct scope *up)
 	return s;
 }
 
-void scope_set(struct run *r, struct scope *s, struct str *name, struct value v)
+void scope_set(struct rendering *r, struct scope *s, struct str *name, struct value v)
 {
 	for (int i = 0; i < s->n; i++)
 		if (s->at[i].name == name) {
@@ -27,7 +27,7 @@ void scope_set(struct run *r, struct scope *s, struct str *name, struct value v)
 	s->at[s->n++] = (struct variable){name, v};
 }
 
-static void assign(struct run *r, struct scope *s, const struct node *target, struct value v)
+static void assign(struct rendering *r, struct scope *s, const struct syntax *target, struct value v)
 {
 	struct value on;
 
@@ -50,33 +50,33 @@ static void assign(struct run *r, struct scope *s, const struct node *target, st
 }
 
 /* Redirects output into a text of its own, until capture_end(). */
-static struct text *capture(struct run *r, struct text *t)
+static struct tpl_text *capture(struct rendering *r, struct tpl_text *t)
 {
-	struct text *before = r->out;
+	struct tpl_text *before = r->out;
 
-	*t = (struct text){.job = &r->job, .limit = TEMPLATE_OUTPUT};
+	*t = (struct tpl_text){.job = &r->job, .limit = TEMPLATE_OUTPUT};
 	r->out = t;
 	return before;
 }
-static struct str *capture_end(struct run *r, struct text *before)
+static struct str *capture_end(struct rendering *r, struct tpl_text *before)
 {
-	struct str *s = text_str(r->out);
+	struct str *s = tpl_text_str(r->out);
 
 	r->out = before;
 	return s;
 }
 
-static void print(struct run *r, struct scope *s, const struct node *n)
+static void print(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct value v = eval_node(r, s, n->a);
 
 	if (v.kind == K_STR)
-		text_add_str(r->out, v.s);
+		tpl_text_add_str(r->out, v.s);
 	else if (v.kind != K_UNDEF)
 		add_repr(r->out, v, 0);
 }
 
-static enum flow exec_if(struct run *r, struct scope *s, const struct node *n)
+static enum flow exec_if(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	for (;;) {
 		if (value_truth(&r->job, eval_node(r, s, n->a)))
@@ -91,7 +91,7 @@ static enum flow exec_if(struct run *r, struct scope *s, const struct node *n)
 
 static bool passes(struct loop *l, uint32_t i)
 {
-	struct run *r = l->run;
+	struct rendering *r = l->run;
 	struct scope s = {.up = l->scope, .held = true};
 
 	if (!l->filtered)
@@ -137,7 +137,7 @@ static int64_t loop_length(struct loop *l)
 	return l->turn + l->items->n - l->at;
 }
 
-static struct value loop_method(struct run *r, struct loop *loop, struct str *name)
+static struct value loop_method(struct rendering *r, struct loop *loop, struct str *name)
 {
 	const struct method *m = method_find(K_LOOP, name);
 	struct bound *b = job_take(&r->job, sizeof *b);
@@ -148,7 +148,7 @@ static struct value loop_method(struct run *r, struct loop *loop, struct str *na
 	return (struct value){.kind = K_METHOD, .bound = b};
 }
 
-struct value loop_attr(struct run *r, struct loop *l, struct str *name)
+struct value loop_attr(struct rendering *r, struct loop *l, struct str *name)
 {
 	int64_t next;
 
@@ -177,9 +177,9 @@ struct value loop_attr(struct run *r, struct loop *l, struct str *name)
 	return loop_method(r, l, name);
 }
 
-static enum flow run_loop(struct run *r, struct loop *l)
+static enum flow run_loop(struct rendering *r, struct loop *l)
 {
-	const struct node *n = l->node;
+	const struct syntax *n = l->node;
 	struct scope *s = NULL;
 	int64_t i = find_next(l, 0);
 	enum flow flow;
@@ -204,7 +204,7 @@ static enum flow run_loop(struct run *r, struct loop *l)
 	return FLOW_ON;
 }
 
-static struct loop *loop_make(struct run *r, struct scope *s, const struct node *n, struct value over)
+static struct loop *loop_make(struct rendering *r, struct scope *s, const struct syntax *n, struct value over)
 {
 	struct loop *l = job_take(&r->job, sizeof *l);
 
@@ -213,9 +213,9 @@ static struct loop *loop_make(struct run *r, struct scope *s, const struct node 
 	return l;
 }
 
-struct value loop_recurse(struct run *r, struct loop *loop, struct args *args)
+struct value loop_recurse(struct rendering *r, struct loop *loop, struct args *args)
 {
-	struct text t, *before;
+	struct tpl_text t, *before;
 	struct loop *l;
 
 	if (!loop->node->recursive)
@@ -234,7 +234,7 @@ struct value loop_recurse(struct run *r, struct loop *loop, struct args *args)
 
 /* --- macros --- */
 
-static struct value macro_make(struct run *r, struct scope *s, const struct node *n)
+static struct value macro_make(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct macro *m = job_take(&r->job, sizeof *m);
 
@@ -252,7 +252,7 @@ static struct value *keyword(struct args *args, const struct str *name)
 	return NULL;
 }
 
-static bool is_param(const struct node *n, const struct str *name)
+static bool is_param(const struct syntax *n, const struct str *name)
 {
 	for (int i = 0; i < n->nargs; i++)
 		if (str_equal(n->arg[i]->name, name))
@@ -261,9 +261,9 @@ static bool is_param(const struct node *n, const struct str *name)
 }
 
 /* Binds the variables "varargs", "kwargs" and "caller". Other extra arguments are an error. */
-static void bind_extra(struct run *r, struct macro *m, struct scope *s, struct args *args)
+static void bind_extra(struct rendering *r, struct macro *m, struct scope *s, struct args *args)
 {
-	const struct node *n = m->node;
+	const struct syntax *n = m->node;
 	struct list *rest = list_make(&r->job, 0, FORM_TUPLE);
 	struct dict *named = dict_make(&r->job, 0);
 	struct value caller = UNDEF("'caller' is undefined");
@@ -287,11 +287,11 @@ static void bind_extra(struct run *r, struct macro *m, struct scope *s, struct a
 			scope_set(r, s, n->extra[i], v[i]);
 }
 
-struct value call_macro(struct run *r, struct macro *m, struct args *args)
+struct value call_macro(struct rendering *r, struct macro *m, struct args *args)
 {
-	const struct node *n = m->node;
+	const struct syntax *n = m->node;
 	struct scope *s = scope_make(r, m->scope);
-	struct text t, *before;
+	struct tpl_text t, *before;
 
 	if (++r->calls > TEMPLATE_DEPTH)
 		raise_error(&r->job, ERR_LIMIT, "calls nested deeper than %d", TEMPLATE_DEPTH);
@@ -318,7 +318,7 @@ struct value call_macro(struct run *r, struct macro *m, struct args *args)
 	return STR(capture_end(r, before));
 }
 
-static void exec_call_block(struct run *r, struct scope *s, const struct node *n)
+static void exec_call_block(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct value f = eval_node(r, s, n->a->a), v;
 	struct args args;
@@ -333,14 +333,14 @@ static void exec_call_block(struct run *r, struct scope *s, const struct node *n
 	args.kwname = name;
 	args.kw = kw;
 	v = value_call(r, s, f, &args);
-	text_add_str(r->out, value_to_str(&r->job, v));
+	tpl_text_add_str(r->out, value_to_str(&r->job, v));
 }
 
 /* --- the rest --- */
 
-static enum flow exec_set_block(struct run *r, struct scope *s, const struct node *n)
+static enum flow exec_set_block(struct rendering *r, struct scope *s, const struct syntax *n)
 {
-	struct text t, *before = capture(r, &t);
+	struct tpl_text t, *before = capture(r, &t);
 	enum flow flow = exec_body(r, scope_make(r, s), n->body);
 	struct value v = STR(capture_end(r, before));
 
@@ -351,14 +351,14 @@ static enum flow exec_set_block(struct run *r, struct scope *s, const struct nod
 		v = eval_node(r, s, n->a);
 		if (v.kind != K_STR)
 			bad(&r->job, "a filter block yields a '%s' instead of a str", value_kind_name(v));
-		text_add_str(r->out, v.s);
+		tpl_text_add_str(r->out, v.s);
 	} else {
 		assign(r, s, n->a, n->b ? eval_node(r, s, n->b) : v);
 	}
 	return FLOW_ON;
 }
 
-static enum flow exec_with(struct run *r, struct scope *s, const struct node *n)
+static enum flow exec_with(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	struct scope *inner = scope_make(r, s);
 
@@ -367,11 +367,11 @@ static enum flow exec_with(struct run *r, struct scope *s, const struct node *n)
 	return exec_body(r, inner, n->body);
 }
 
-static enum flow exec(struct run *r, struct scope *s, const struct node *n)
+static enum flow exec(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	switch (n->op) {
 	case S_TEXT:
-		text_add_str(r->out, n->value.s);
+		tpl_text_add_str(r->out, n->value.s);
 		return FLOW_ON;
 	case S_PRINT:
 		print(r, s, n);
@@ -403,7 +403,7 @@ static enum flow exec(struct run *r, struct scope *s, const struct node *n)
 	}
 }
 
-enum flow exec_body(struct run *r, struct scope *s, const struct node *n)
+enum flow exec_body(struct rendering *r, struct scope *s, const struct syntax *n)
 {
 	enum flow flow = FLOW_ON;
 

@@ -163,23 +163,23 @@ struct str *str_escape(struct job *job, struct str *s)
 {
 	static const char from[] = "&<>'\"";
 	static const char *const to[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
-	struct text t = {.job = job};
+	struct tpl_text t = {.job = job};
 
 	if (s->markup)
 		return s;
 	for (size_t i = 0; i < s->len; i++) {
 		const char *hit = s->s[i] ? strchr(from, s->s[i]) : NULL;
 		if (hit)
-			text_word(&t, to[hit - from], str_mark(s, i));
+			tpl_text_word(&t, to[hit - from], str_mark(s, i));
 		else
-			text_add_part(&t, s, i, i + 1);
+			tpl_text_add_part(&t, s, i, i + 1);
 	}
-	s = text_str(&t);
+	s = tpl_text_str(&t);
 	s->markup = true;
 	return s;
 }
 
-static void text_room(struct text *t, size_t len)
+static void tpl_text_room(struct tpl_text *t, size_t len)
 {
 	if (t->limit && t->g.len + len > t->limit)
 		raise_error(t->job, ERR_LIMIT, "the output is larger than %zu bytes", t->limit);
@@ -187,36 +187,36 @@ static void text_room(struct text *t, size_t len)
 	grow_to(t->job, &t->g, t->g.len + len);
 }
 
-void text_put(struct text *t, const char *s, size_t len, uint8_t origin)
+void tpl_text_put(struct tpl_text *t, const char *s, size_t len, uint8_t origin)
 {
 	if (!len)
 		return;
-	text_room(t, len);
+	tpl_text_room(t, len);
 	memcpy(t->g.s + t->g.len, s, len);
 	memset(t->g.mark + t->g.len, origin, len);
 	t->g.len += len;
 }
 
-void text_add_part(struct text *t, const struct str *s, size_t first, size_t end)
+void tpl_text_add_part(struct tpl_text *t, const struct str *s, size_t first, size_t end)
 {
 	if (first == end)
 		return;
-	text_room(t, end - first);
+	tpl_text_room(t, end - first);
 	memcpy(t->g.s + t->g.len, s->s + first, end - first);
 	put_marks(t->g.mark + t->g.len, s, first, end);
 	t->g.len += end - first;
 }
 
-void text_add_str(struct text *t, const struct str *s)
+void tpl_text_add_str(struct tpl_text *t, const struct str *s)
 {
-	text_add_part(t, s, 0, s->len);
+	tpl_text_add_part(t, s, 0, s->len);
 }
-void text_word(struct text *t, const char *s, uint8_t origin)
+void tpl_text_word(struct tpl_text *t, const char *s, uint8_t origin)
 {
-	text_put(t, s, strlen(s), origin);
+	tpl_text_put(t, s, strlen(s), origin);
 }
 
-struct str *text_str(struct text *t)
+struct str *tpl_text_str(struct tpl_text *t)
 {
 	struct str *s = str_make(t->job, t->g.s ? t->g.s : "", t->g.len, false);
 

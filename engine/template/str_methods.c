@@ -1,10 +1,10 @@
 /* str_methods.c - methods of strings. */
 #include "engine/template/methods.h"
 
-#define METHOD(id) static struct value m_##id(struct run *r, struct value self, struct args *args)
+#define METHOD(id) static struct value m_##id(struct rendering *r, struct value self, struct args *args)
 #define UNUSED (void)r, (void)args
 
-static struct str *need_str(struct run *r, struct value v, const char *of)
+static struct str *need_str(struct rendering *r, struct value v, const char *of)
 {
 	if (v.kind != K_STR)
 		bad(&r->job, "%s() needs a str, not %s", of, value_kind_name(v));
@@ -49,13 +49,13 @@ static bool edge(const struct str *s, const struct str *part, bool end)
 	return part->len <= s->len && !memcmp(s->s + (end ? s->len - part->len : 0), part->s, part->len);
 }
 /* Returns the part that (start, end) arguments from `first` on select. */
-static struct str *window(struct run *r, struct value self, struct args *args, int first)
+static struct str *window(struct rendering *r, struct value self, struct args *args, int first)
 {
 	if (args->n <= first)
 		return self.s;
 	return value_slice(r, self, args->at[first], args->n > first + 1 ? args->at[first + 1] : NONE, NONE).s;
 }
-static bool any_edge(struct run *r, struct value self, struct args *args, bool end, const char *of)
+static bool any_edge(struct rendering *r, struct value self, struct args *args, bool end, const char *of)
 {
 	struct value v = arg_need(r, args, 0, NULL, of);
 	struct str *s = window(r, self, args, 1);
@@ -89,7 +89,8 @@ METHOD(removesuffix)
 }
 
 /* Returns the byte offset of the first or the last `part`, or -1. */
-static int64_t find(struct run *r, const struct str *s, const struct str *part, size_t from, size_t end, bool last)
+static int64_t find(struct rendering *r, const struct str *s, const struct str *part, size_t from, size_t end,
+		    bool last)
 {
 	spend(&r->job, (end - from) / 32);
 	if (!last) {
@@ -101,7 +102,7 @@ static int64_t find(struct run *r, const struct str *s, const struct str *part, 
 			return (int64_t)i;
 	return -1;
 }
-int64_t bound_arg(struct run *r, struct args *args, int i, int64_t none, int64_t n)
+int64_t bound_arg(struct rendering *r, struct args *args, int i, int64_t none, int64_t n)
 {
 	int64_t at;
 
@@ -112,7 +113,7 @@ int64_t bound_arg(struct run *r, struct args *args, int i, int64_t none, int64_t
 }
 /* Finds the bytes between arguments 1 and 2, clipped to the string. Returns false where Python finds nothing, not even
  * "". */
-static bool byte_window(struct run *r, struct str *s, struct args *args, size_t *from, size_t *to)
+static bool byte_window(struct rendering *r, struct str *s, struct args *args, size_t *from, size_t *to)
 {
 	int64_t n = str_chars(s), first = bound_arg(r, args, 1, 0, n), end = bound_arg(r, args, 2, n, n);
 
@@ -123,7 +124,7 @@ static bool byte_window(struct run *r, struct str *s, struct args *args, size_t 
 	*to = args->n > 2 ? str_byte(s, (uint32_t)end) : s->len;
 	return true;
 }
-static struct value find_chars(struct run *r, struct value self, struct args *args, bool last, const char *of)
+static struct value find_chars(struct rendering *r, struct value self, struct args *args, bool last, const char *of)
 {
 	struct str *part = need_str(r, arg_need(r, args, 0, NULL, of), of);
 	size_t from, to;
@@ -182,14 +183,14 @@ METHOD(replace)
 	return STR(text_replace(r, self.s, from, to, value_integer(&r->job, arg_or(args, 2, "count", INT(-1)))));
 }
 
-static void add_part(struct run *r, struct list *l, struct str *s, size_t first, size_t end)
+static void add_part(struct rendering *r, struct list *l, struct str *s, size_t first, size_t end)
 {
 	spend(&r->job, 1);
 	list_add(&r->job, l, STR(str_part(&r->job, s, first, end)));
 }
 
 /* Splits at runs of white space, as split() without a separator does. */
-static void split_space(struct run *r, struct list *l, struct str *s, int64_t max, bool from_end)
+static void split_space(struct rendering *r, struct list *l, struct str *s, int64_t max, bool from_end)
 {
 	if (from_end) {
 		struct str *rest = text_strip(r, s, NONE, false, true);
@@ -229,7 +230,7 @@ static void split_space(struct run *r, struct list *l, struct str *s, int64_t ma
 		add_part(r, l, rest, 0, rest->len);
 }
 
-static void split_at(struct run *r, struct list *l, struct str *s, struct str *sep, int64_t max, bool from_end)
+static void split_at(struct rendering *r, struct list *l, struct str *s, struct str *sep, int64_t max, bool from_end)
 {
 	size_t first = 0, end = s->len;
 
@@ -247,7 +248,7 @@ static void split_at(struct run *r, struct list *l, struct str *s, struct str *s
 	add_part(r, l, s, first, end);
 }
 
-static struct value split(struct run *r, struct value self, struct args *args, bool from_end)
+static struct value split(struct rendering *r, struct value self, struct args *args, bool from_end)
 {
 	struct value sep = arg_or(args, 0, "sep", NONE);
 	int64_t max = value_integer(&r->job, arg_or(args, 1, "maxsplit", INT(-1)));
@@ -277,7 +278,7 @@ METHOD(splitlines)
 	return LIST(text_lines(r, self.s, value_truth(&r->job, arg_or(args, 0, "keepends", BOOL(false)))));
 }
 
-static struct value partition(struct run *r, struct value self, struct args *args, bool last)
+static struct value partition(struct rendering *r, struct value self, struct args *args, bool last)
 {
 	struct str *sep = need_str(r, arg_need(r, args, 0, NULL, "partition"), "partition"), *s = self.s;
 	struct list *l = list_make(&r->job, 3, FORM_TUPLE);
@@ -304,18 +305,19 @@ METHOD(rpartition)
 METHOD(join)
 {
 	struct list *l = value_items(&r->job, arg_need(r, args, 0, NULL, "join"));
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 
 	for (uint32_t i = 0; i < l->n; i++) {
 		if (i)
-			text_add_str(&t, self.s);
+			tpl_text_add_str(&t, self.s);
 		spend(&r->job, 1);
-		text_add_str(&t, need_str(r, l->at[i], "join"));
+		tpl_text_add_str(&t, need_str(r, l->at[i], "join"));
 	}
-	return STR(text_str(&t));
+	return STR(tpl_text_str(&t));
 }
 
-static struct value pad(struct run *r, struct value self, struct args *args, bool left, bool right, const char *fill)
+static struct value pad(struct rendering *r, struct value self, struct args *args, bool left, bool right,
+			const char *fill)
 {
 	int64_t width = value_integer(&r->job, arg_need(r, args, 0, NULL, "width"));
 	struct value f = arg_or(args, 1, NULL, STR(str_make(&r->job, fill, 1, false)));

@@ -2,13 +2,13 @@
 #include "engine/template/methods.h"
 #include "base/utf8.h"
 
-#define METHOD(id) static struct value m_##id(struct run *r, struct value self, struct args *args)
+#define METHOD(id) static struct value m_##id(struct rendering *r, struct value self, struct args *args)
 #define UNUSED (void)r, (void)args
 
 METHOD(expandtabs)
 {
 	int64_t size = value_integer(&r->job, arg_or(args, 0, "tabsize", INT(8))), column = 0;
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	struct str *s = self.s;
 	uint32_t c;
 
@@ -17,19 +17,19 @@ METHOD(expandtabs)
 	for (size_t i = 0, n; i < s->len; i += n) {
 		n = (size_t)utf8_next(s->s + i, s->len - i, &c);
 		if (c != '\t') {
-			text_add_part(&t, s, i, i + n);
+			tpl_text_add_part(&t, s, i, i + n);
 			column = c == '\n' || c == '\r' ? 0 : column + 1;
 			continue;
 		}
 		for (int64_t more = size > 0 ? size - column % size : 0; more > 0; more--, column++)
-			text_put(&t, " ", 1, str_mark(s, i));
+			tpl_text_put(&t, " ", 1, str_mark(s, i));
 	}
-	return STR(text_str(&t));
+	return STR(tpl_text_str(&t));
 }
 
 METHOD(swapcase)
 {
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	struct str *s = self.s;
 
 	UNUSED;
@@ -40,9 +40,9 @@ METHOD(swapcase)
 		n = (size_t)utf8_next(s->s + i, s->len - i, &c);
 		int k = char_is_upper(c) ? to_lower(c, out) : char_is_lower(c) ? to_upper(c, out) : (out[0] = c, 1);
 		for (int j = 0; j < k; j++)
-			text_put(&t, bytes, (size_t)utf8_put(bytes, out[j]), str_mark(s, i));
+			tpl_text_put(&t, bytes, (size_t)utf8_put(bytes, out[j]), str_mark(s, i));
 	}
-	return STR(text_str(&t));
+	return STR(tpl_text_str(&t));
 }
 
 METHOD(isascii)

@@ -1,7 +1,7 @@
 /* tests.c - the tests that may follow "is". */
 #include "engine/template/inside.h"
 
-#define TEST(id) static bool t_##id(struct run *r, struct value on, struct args *args)
+#define TEST(id) static bool t_##id(struct rendering *r, struct value on, struct args *args)
 #define UNUSED (void)r, (void)on, (void)args
 
 TEST(defined)
@@ -82,7 +82,7 @@ TEST(escaped)
 	return on.kind == K_STR && on.s->markup;
 }
 
-static int64_t remainder_of(struct run *r, struct value a, struct value b)
+static int64_t remainder_of(struct rendering *r, struct value a, struct value b)
 {
 	struct value v = value_binary(r, N_MOD, a, b);
 
@@ -114,7 +114,7 @@ TEST(upper)
 	return text_has_case(value_to_str(&r->job, on), true);
 }
 
-static struct value other(struct run *r, struct args *args, const char *of)
+static struct value other(struct rendering *r, struct args *args, const char *of)
 {
 	return arg_need(r, args, 0, NULL, of);
 }

@@ -15,7 +15,7 @@ static bool strippable(uint32_t c, const struct str *chars)
 	return false;
 }
 
-struct str *text_strip(struct run *r, struct str *s, struct value chars, bool left, bool right)
+struct str *text_strip(struct rendering *r, struct str *s, struct value chars, bool left, bool right)
 {
 	const struct str *set = NULL;
 	size_t first = 0, end = s->len;
@@ -65,9 +65,9 @@ static bool final_sigma(const struct str *s, size_t at, size_t n)
 	return !char_is_alpha(c);
 }
 
-struct str *text_case(struct run *r, struct str *s, char how)
+struct str *text_case(struct rendering *r, struct str *s, char how)
 {
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	bool start = true;
 
 	spend(&r->job, s->len / 16);
@@ -83,17 +83,17 @@ struct str *text_case(struct run *r, struct str *s, char how)
 			for (int j = 1; j < k; j++)
 				out[j] = out[j] >= 'A' && out[j] <= 'Z' ? out[j] + 32 : out[j];
 		for (int j = 0; j < k; j++)
-			text_put(&t, bytes, (size_t)utf8_put(bytes, out[j]), str_mark(s, i));
+			tpl_text_put(&t, bytes, (size_t)utf8_put(bytes, out[j]), str_mark(s, i));
 		start = how == 't' ? !char_is_alpha(c) : how == 'w' ? breaks_word(c) : false;
 	}
-	struct str *out = text_str(&t);
+	struct str *out = tpl_text_str(&t);
 	out->markup = s->markup;
 	return out;
 }
 
-struct str *text_replace(struct run *r, struct str *s, struct str *from, struct str *to, int64_t count)
+struct str *text_replace(struct rendering *r, struct str *s, struct str *from, struct str *to, int64_t count)
 {
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 	size_t at = 0;
 	uint32_t c;
 
@@ -103,24 +103,24 @@ struct str *text_replace(struct run *r, struct str *s, struct str *from, struct 
 		if (!hit)
 			break;
 		size_t i = (size_t)(hit - s->s);
-		text_add_part(&t, s, at, i);
-		text_add_str(&t, to);
+		tpl_text_add_part(&t, s, at, i);
+		tpl_text_add_str(&t, to);
 		spend(&r->job, 1);
 		at = i + from->len;
 		if (!from->len) { /* an empty pattern matches between all characters */
 			size_t n = i < s->len ? (size_t)utf8_next(s->s + i, s->len - i, &c) : 1;
 			if (i < s->len)
-				text_add_part(&t, s, i, i + n);
+				tpl_text_add_part(&t, s, i, i + n);
 			at = i + n;
 		}
 	}
 	if (at < s->len)
-		text_add_part(&t, s, at, s->len);
-	return text_str(&t);
+		tpl_text_add_part(&t, s, at, s->len);
+	return tpl_text_str(&t);
 }
 
 /* Splits as str.splitlines() does. */
-struct list *text_lines(struct run *r, struct str *s, bool keep)
+struct list *text_lines(struct rendering *r, struct str *s, bool keep)
 {
 	struct list *l = list_make(&r->job, 0, FORM_LIST);
 	size_t first = 0;
@@ -155,19 +155,19 @@ bool text_has_case(const struct str *s, bool upper)
 	return some;
 }
 
-struct str *text_pad(struct run *r, struct str *s, int64_t width, const struct str *fill, bool left, bool right)
+struct str *text_pad(struct rendering *r, struct str *s, int64_t width, const struct str *fill, bool left, bool right)
 {
 	int64_t n = width - (int64_t)str_chars(s), before = !left ? 0 : !right ? n : n / 2 + (n & width & 1);
-	struct text t = {.job = &r->job};
+	struct tpl_text t = {.job = &r->job};
 
 	if (n <= 0)
 		return s;
 	for (int64_t i = 0; i <= n; i++) {
 		if (i == before)
-			text_add_str(&t, s);
+			tpl_text_add_str(&t, s);
 		if (i < n)
-			text_add_str(&t, fill);
+			tpl_text_add_str(&t, fill);
 		spend(&r->job, i % 16 == 0);
 	}
-	return text_str(&t);
+	return tpl_text_str(&t);
 }

@@ -97,7 +97,7 @@ int matcher_longest(const struct matcher *m, const char *s, size_t len, size_t *
 	return best;
 }
 
-void segments_add(struct segments *list, size_t first, size_t end, int token)
+void added_segment_add(struct added_segments *list, size_t first, size_t end, int token)
 {
 	size_t max = list->max + list->max / 2 + 16;
 	void *s;
@@ -109,7 +109,7 @@ void segments_add(struct segments *list, size_t first, size_t end, int token)
 		list->s = s;
 		list->max = max;
 	}
-	list->s[list->n++] = (struct segment){first, end, token};
+	list->s[list->n++] = (struct added_segment){first, end, token};
 }
 
 static size_t char_before(const char *s, size_t at)
@@ -129,7 +129,7 @@ static bool inside_word(const char *s, size_t len, size_t first, size_t end)
 
 /* Adds a match with the white space it takes; what lies before it is text. */
 static size_t take(const struct added_token *t, int index, const char *s, size_t len, size_t done, size_t first,
-		   size_t end, struct segments *out)
+		   size_t end, struct added_segments *out)
 {
 	int n;
 
@@ -138,13 +138,13 @@ static size_t take(const struct added_token *t, int index, const char *s, size_t
 	while (t->rstrip && end < len && uc_is(utf8_get(s + end, &n), UC_SPACE))
 		end += (size_t)n;
 	if (first > done)
-		segments_add(out, done, first, -1);
-	segments_add(out, first, end, index);
+		added_segment_add(out, done, first, -1);
+	added_segment_add(out, first, end, index);
 	return end;
 }
 
 void added_cut(const struct added_tokens *a, const struct matcher *m, const char *s, size_t len, bool parse_special,
-	       struct segments *out)
+	       struct added_segments *out)
 {
 	size_t done = 0, n = 0;
 
@@ -158,5 +158,5 @@ void added_cut(const struct added_tokens *a, const struct matcher *m, const char
 			done = take(t, token, s, len, done, i, i + n, out);
 	}
 	if (done < len)
-		segments_add(out, done, len, -1);
+		added_segment_add(out, done, len, -1);
 }

@@ -40,17 +40,17 @@ void matcher_put(struct matcher *m, const char *s, size_t len, int token);
 /* Returns the longest token at s; -1: none. */
 int matcher_longest(const struct matcher *m, const char *s, size_t len, size_t *token_len);
 
-struct segment {
+struct added_segment {
 	size_t first, end;
 	int token; /* index; -1: text */
 };
-struct segments {
-	struct segment *s;
+struct added_segments {
+	struct added_segment *s;
 	size_t n, max;
 };
-void segments_add(struct segments *list, size_t first, size_t end, int token);
+void added_segment_add(struct added_segments *list, size_t first, size_t end, int token);
 /* Cuts s at the tokens of m, one of a's. parse_special: also at special tokens. */
 void added_cut(const struct added_tokens *a, const struct matcher *m, const char *s, size_t len, bool parse_special,
-	       struct segments *out);
+	       struct added_segments *out);
 
 #endif

@@ -96,7 +96,7 @@ static bool ids_room(struct ids *ids)
 	return true;
 }
 
-void ids_add(struct ids *ids, int id, const struct text *t, size_t first, size_t end)
+void ids_add(struct ids *ids, int id, const struct tok_text *t, size_t first, size_t end)
 {
 	ids->over |= ids->most && ids->n >= ids->most;
 	if (ids->over || !ids_room(ids))
@@ -106,9 +106,9 @@ void ids_add(struct ids *ids, int id, const struct text *t, size_t first, size_t
 
 		*o = (struct span_bytes){0, 0};
 		if (t && first < t->n)
-			o->first = text_from(t, first).first, o->end = o->first;
+			o->first = tok_text_from(t, first).first, o->end = o->first;
 		if (t && end > first && end <= t->n)
-			o->end = text_from(t, end - 1).end;
+			o->end = tok_text_from(t, end - 1).end;
 	}
 	ids->id[ids->n++] = id;
 }
@@ -172,7 +172,7 @@ static void split(const struct bpe *b, struct bpe_work *w, const char *s, size_t
 }
 
 /* As SentencePiece does: what no merge took becomes bytes, or one unknown token with its unknown neighbours. */
-static void emit_late(const struct bpe *b, const struct bpe_work *w, const struct text *t, size_t first,
+static void emit_late(const struct bpe *b, const struct bpe_work *w, const struct tok_text *t, size_t first,
 		      struct ids *out)
 {
 	bool after_unknown = false;
@@ -187,7 +187,7 @@ static void emit_late(const struct bpe *b, const struct bpe_work *w, const struc
 			for (uint32_t k = 0; k < s->len; k++)
 				ids_add(out, b->byte_id[(unsigned char)t->s[first + k]], t, first, first + s->len);
 		else if (after_unknown && out->want_offsets && out->n)
-			out->offset[out->n - 1].end = text_from(t, first + s->len - 1).end;
+			out->offset[out->n - 1].end = tok_text_from(t, first + s->len - 1).end;
 		else if (!after_unknown)
 			ids_add(out, b->unk, t, first, first + s->len);
 		after_unknown = unknown && !b->byte_fallback;
@@ -197,7 +197,7 @@ static void emit_late(const struct bpe *b, const struct bpe_work *w, const struc
 
 /* Encodes bytes [first, end) of a word. *at: the offset of its next token. The reference adds up the tokens' lengths,
  * so after a character that vanished all tokens of the word have too small an offset. */
-static void merge_part(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end,
+static void merge_part(const struct bpe *b, struct bpe_work *w, const struct tok_text *t, size_t first, size_t end,
 		       size_t *at, struct ids *out)
 {
 	split(b, w, t->s + first, end - first);
@@ -241,7 +241,7 @@ static size_t part_end(const struct bpe *b, const char *s, size_t at, size_t end
 	return end;
 }
 
-void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end,
+void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct tok_text *t, size_t first, size_t end,
 		struct ids *out)
 {
 	int id = vocab_find(b->vocab, t->s + first, end - first);

@@ -38,10 +38,10 @@ void bpe_never_whole(struct bpe *b, int id);
 
 /* Appends the ids of bytes [first, end) of the text. Ends early if ids->over is set or the thread's effort ends; the
  * caller checks both. */
-void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct text *t, size_t first, size_t end,
+void bpe_encode(const struct bpe *b, struct bpe_work *w, const struct tok_text *t, size_t first, size_t end,
 		struct ids *out);
 
 /* Appends an id that stands for bytes [first, end) of the text. */
-void ids_add(struct ids *ids, int id, const struct text *t, size_t first, size_t end);
+void ids_add(struct ids *ids, int id, const struct tok_text *t, size_t first, size_t end);
 
 #endif

@@ -9,14 +9,14 @@
 
 /* The state that a stage keeps of its stream. */
 struct stage_state {
-	bool begun;       /* it has received something */
-	struct text held; /* BYTES: the run so far; STRIP after Fuse: a possible end */
+	bool begun;           /* it has received something */
+	struct tok_text held; /* BYTES: the run so far; STRIP after Fuse: a possible end */
 	int stripped;
 	struct utf8_stream utf8;
 };
 struct decoding {
 	const struct decoder *decoder;
-	struct pieces cut;
+	struct tok_pieces cut;
 	struct stage_state state[];
 };
 
@@ -158,7 +158,7 @@ int byte_token(const char *s, size_t len)
 	return end == s + 5 ? (int)b : -1;
 }
 
-void utf8_stream_push(struct utf8_stream *u, const char *s, size_t len, struct text *out)
+void utf8_stream_push(struct utf8_stream *u, const char *s, size_t len, struct tok_text *out)
 {
 	char buf[8];
 
@@ -175,48 +175,48 @@ void utf8_stream_push(struct utf8_stream *u, const char *s, size_t len, struct t
 			return;
 		}
 		if (n > 0)
-			text_add_at(out, buf, (size_t)n, (struct span_bytes){0, 0});
+			tok_text_add_at(out, buf, (size_t)n, (struct span_bytes){0, 0});
 		else
-			text_add_at(out, replacement, 3, (struct span_bytes){0, 0});
+			tok_text_add_at(out, replacement, 3, (struct span_bytes){0, 0});
 		/* An ill-formed part is shorter than the held one only if the byte that ended it came. */
 		i += (size_t)abs(n) - have;
 		u->n = 0;
 	}
 }
 
-void utf8_stream_flush(struct utf8_stream *u, struct text *out)
+void utf8_stream_flush(struct utf8_stream *u, struct tok_text *out)
 {
 	if (u->n)
-		text_add_at(out, replacement, 3, (struct span_bytes){0, 0});
+		tok_text_add_at(out, replacement, 3, (struct span_bytes){0, 0});
 	u->n = 0;
 }
 
-static void push(struct decoding *d, int at, const char *s, size_t len, struct text *out);
+static void push(struct decoding *d, int at, const char *s, size_t len, struct tok_text *out);
 
-static void push_replace(struct decoding *d, int at, const char *s, size_t len, struct text *out)
+static void push_replace(struct decoding *d, int at, const char *s, size_t len, struct tok_text *out)
 {
 	const struct stage *stage = &d->decoder->stage[at];
-	struct text t = {0};
+	struct tok_text t = {0};
 	struct why why;
 
 	if (pattern_cut(&stage->pattern, s, len, &d->cut, &why))
-		d->cut.n = 0, text_add(&t, s, len, NULL);
+		d->cut.n = 0, tok_text_add(&t, s, len, NULL);
 	for (size_t i = 0; i < d->cut.n; i++) {
-		const struct piece *p = &d->cut.p[i];
+		const struct tok_piece *p = &d->cut.p[i];
 
 		if (p->match)
-			text_add(&t, stage->content, stage->len, NULL);
+			tok_text_add(&t, stage->content, stage->len, NULL);
 		else
-			text_add(&t, s + p->first, p->end - p->first, NULL);
+			tok_text_add(&t, s + p->first, p->end - p->first, NULL);
 	}
 	push(d, at + 1, t.s, t.n, out);
-	text_finish(&t);
+	tok_text_finish(&t);
 }
 
 /* A run of byte tokens is one text if it is valid UTF-8, else one U+FFFD for each byte. */
-static void flush_bytes(struct decoding *d, int at, struct text *out)
+static void flush_bytes(struct decoding *d, int at, struct tok_text *out)
 {
-	struct text *run = &d->state[at].held;
+	struct tok_text *run = &d->state[at].held;
 	bool valid = true;
 
 	for (size_t i = 0; i < run->n && valid;) {
@@ -229,16 +229,16 @@ static void flush_bytes(struct decoding *d, int at, struct text *out)
 		push(d, at + 1, run->s, run->n, out);
 	for (size_t i = 0; i < run->n && !valid; i++)
 		push(d, at + 1, replacement, 3, out);
-	text_clear(run);
+	tok_text_clear(run);
 }
 
-static void push_bytes(struct decoding *d, int at, const char *s, size_t len, struct text *out)
+static void push_bytes(struct decoding *d, int at, const char *s, size_t len, struct tok_text *out)
 {
 	int b = byte_token(s, len);
 	char byte = (char)b;
 
 	if (b >= 0) {
-		text_add(&d->state[at].held, &byte, 1, NULL);
+		tok_text_add(&d->state[at].held, &byte, 1, NULL);
 		return;
 	}
 	flush_bytes(d, at, out);
@@ -246,7 +246,7 @@ static void push_bytes(struct decoding *d, int at, const char *s, size_t len, st
 }
 
 /* Strips one string: the content's character, at most `start` times on the left and `stop` times on the right. */
-static void strip_one(struct decoding *d, int at, const char *s, size_t len, struct text *out)
+static void strip_one(struct decoding *d, int at, const char *s, size_t len, struct tok_text *out)
 {
 	const struct stage *stage = &d->decoder->stage[at];
 	size_t n = stage->len;
@@ -259,7 +259,7 @@ static void strip_one(struct decoding *d, int at, const char *s, size_t len, str
 }
 
 /* Strips the whole text as it arrives: marks at its end wait until something follows. */
-static void strip_stream(struct decoding *d, int at, const char *s, size_t len, struct text *out)
+static void strip_stream(struct decoding *d, int at, const char *s, size_t len, struct tok_text *out)
 {
 	const struct stage *stage = &d->decoder->stage[at];
 	struct stage_state *state = &d->state[at];
@@ -270,7 +270,7 @@ static void strip_stream(struct decoding *d, int at, const char *s, size_t len, 
 		state->stripped++;
 	}
 	state->begun |= len > 0 || state->stripped == stage->start;
-	text_add(&state->held, s, len, NULL);
+	tok_text_add(&state->held, s, len, NULL);
 	whole = state->held.n;
 	while (n && keep < (size_t)stage->stop && whole - keep * n >= n &&
 	       memcmp(state->held.s + whole - (keep + 1) * n, stage->content, n) == 0)
@@ -283,29 +283,29 @@ static void strip_stream(struct decoding *d, int at, const char *s, size_t len, 
 	state->held.n = keep * n;
 }
 
-static void push_metaspace(struct decoding *d, int at, const char *s, size_t len, struct text *out)
+static void push_metaspace(struct decoding *d, int at, const char *s, size_t len, struct tok_text *out)
 {
 	const struct stage *stage = &d->decoder->stage[at];
-	struct text t = {0};
+	struct tok_text t = {0};
 	bool first = !d->state[at].begun;
 	const char *end = s + len, *m;
 
 	d->state[at].begun = true;
 	for (; (m = memmem(s, (size_t)(end - s), stage->pattern.string, stage->pattern.len));
 	     s = m + stage->pattern.len) {
-		text_add(&t, s, (size_t)(m - s), NULL);
+		tok_text_add(&t, s, (size_t)(m - s), NULL);
 		if (!first || stage->keep_first)
-			text_add(&t, " ", 1, NULL);
+			tok_text_add(&t, " ", 1, NULL);
 	}
-	text_add(&t, s, (size_t)(end - s), NULL);
+	tok_text_add(&t, s, (size_t)(end - s), NULL);
 	push(d, at + 1, t.s, t.n, out);
-	text_finish(&t);
+	tok_text_finish(&t);
 }
 
 /* Maps letters to bytes; a token with a character that is no letter stands for itself. */
-static void push_letters(struct decoding *d, int at, const char *s, size_t len, struct text *out)
+static void push_letters(struct decoding *d, int at, const char *s, size_t len, struct tok_text *out)
 {
-	struct text bytes = {0}, t = {0};
+	struct tok_text bytes = {0}, t = {0};
 	int n, b = 0;
 
 	for (size_t i = 0; i < len && b >= 0; i += (size_t)n) {
@@ -314,25 +314,25 @@ static void push_letters(struct decoding *d, int at, const char *s, size_t len, 
 		b = letter_byte(utf8_get(s + i, &n));
 		byte = (char)b;
 		if (b >= 0)
-			text_add(&bytes, &byte, 1, NULL);
+			tok_text_add(&bytes, &byte, 1, NULL);
 	}
 	if (b < 0)
 		utf8_stream_push(&d->state[at].utf8, s, len, &t);
 	else
 		utf8_stream_push(&d->state[at].utf8, bytes.s, bytes.n, &t);
 	push(d, at + 1, t.s, t.n, out);
-	text_finish(&bytes);
-	text_finish(&t);
+	tok_text_finish(&bytes);
+	tok_text_finish(&t);
 }
 
-static void push(struct decoding *d, int at, const char *s, size_t len, struct text *out)
+static void push(struct decoding *d, int at, const char *s, size_t len, struct tok_text *out)
 {
 	const struct stage *stage;
 
 	if (!len)
 		s = ""; /* an empty text may have no buffer */
 	if (at == d->decoder->n) {
-		text_add(out, s, len, NULL);
+		tok_text_add(out, s, len, NULL);
 		return;
 	}
 	stage = &d->decoder->stage[at];
@@ -372,39 +372,39 @@ struct decoding *decoding_start(const struct decoder *decoder)
 void decoding_end(struct decoding *d)
 {
 	for (int i = 0; i < d->decoder->n; i++)
-		text_finish(&d->state[i].held);
+		tok_text_finish(&d->state[i].held);
 	free(d->cut.p);
 	free(d);
 }
 
-void decoding_peek(const struct decoding *d, struct text *out)
+void decoding_peek(const struct decoding *d, struct tok_text *out)
 {
 	struct decoding *copy = decoding_start(d->decoder);
 
 	for (int i = 0; i < d->decoder->n; i++) {
 		copy->state[i] = d->state[i];
-		copy->state[i].held = (struct text){0};
-		text_add(&copy->state[i].held, d->state[i].held.s, d->state[i].held.n, NULL);
+		copy->state[i].held = (struct tok_text){0};
+		tok_text_add(&copy->state[i].held, d->state[i].held.s, d->state[i].held.n, NULL);
 	}
 	decoding_flush(copy, out);
 	decoding_end(copy);
 }
 
-void decoding_push(struct decoding *d, const char *s, size_t len, struct text *out)
+void decoding_push(struct decoding *d, const char *s, size_t len, struct tok_text *out)
 {
 	push(d, 0, s, len, out);
 }
 
-void decoding_flush(struct decoding *d, struct text *out)
+void decoding_flush(struct decoding *d, struct tok_text *out)
 {
 	for (int i = 0; i < d->decoder->n; i++) {
-		struct text t = {0};
+		struct tok_text t = {0};
 
 		if (d->decoder->stage[i].kind == STAGE_BYTES)
 			flush_bytes(d, i, out);
 		utf8_stream_flush(&d->state[i].utf8, &t);
 		if (t.n)
 			push(d, i + 1, t.s, t.n, out);
-		text_finish(&t);
+		tok_text_finish(&t);
 	}
 }

@@ -34,9 +34,9 @@ struct decoding;
 struct decoding *decoding_start(const struct decoder *d);
 void decoding_end(struct decoding *d);
 /* Adds a token's string; appends to out what is certain. */
-void decoding_push(struct decoding *d, const char *s, size_t len, struct text *out);
-void decoding_flush(struct decoding *d, struct text *out);
-void decoding_peek(const struct decoding *d, struct text *out); /* appends what a flush would; the stream goes on */
+void decoding_push(struct decoding *d, const char *s, size_t len, struct tok_text *out);
+void decoding_flush(struct decoding *d, struct tok_text *out);
+void decoding_peek(const struct decoding *d, struct tok_text *out); /* appends what a flush would; the stream goes on */
 
 /* Returns the byte of a token <0xHH>, else -1. */
 int byte_token(const char *s, size_t len);
@@ -46,7 +46,7 @@ struct utf8_stream {
 	char held[4];
 	int n;
 };
-void utf8_stream_push(struct utf8_stream *u, const char *s, size_t len, struct text *out);
-void utf8_stream_flush(struct utf8_stream *u, struct text *out);
+void utf8_stream_push(struct utf8_stream *u, const char *s, size_t len, struct tok_text *out);
+void utf8_stream_flush(struct utf8_stream *u, struct tok_text *out);
 
 #endif

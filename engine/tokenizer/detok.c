@@ -16,9 +16,9 @@ struct detok {
 	bool space_seen, any;
 	char held[4]; /* SentencePiece: the bytes of an incomplete character */
 	int n_held;
-	struct text out;
-	struct text shown; /* the uncertain end of the earlier text's decode */
-	size_t shown_at;   /* how much of it the stream repeated */
+	struct tok_text out;
+	struct tok_text shown; /* the uncertain end of the earlier text's decode */
+	size_t shown_at;       /* how much of it the stream repeated */
 };
 
 struct detok *detok_create(const struct tokenizer *t, bool skip_special)
@@ -39,14 +39,14 @@ void detok_destroy(struct detok *d)
 		return;
 	if (d->chain)
 		decoding_end(d->chain);
-	text_finish(&d->out);
-	text_finish(&d->shown);
+	tok_text_finish(&d->out);
+	tok_text_finish(&d->shown);
 	free(d);
 }
 
 static void put(struct detok *d, const char *s, size_t len)
 {
-	text_add(&d->out, s, len, NULL);
+	tok_text_add(&d->out, s, len, NULL);
 	d->any |= len > 0;
 }
 
@@ -117,7 +117,7 @@ static void next(struct detok *d, int id)
 	size_t n = 0;
 	const char *s = tokenizer_piece(d->t, id, &n);
 
-	text_clear(&d->out);
+	tok_text_clear(&d->out);
 	if (s && d->t->spm)
 		next_spm(d, id, s, n);
 	else if (s && !(d->skip_special && d->t->special[id]))
@@ -151,17 +151,17 @@ void detok_follow(struct detok *d, const int32_t *ids, int n)
 {
 	for (int i = 0; i < n; i++)
 		next(d, ids[i]);
-	text_clear(&d->shown);
+	tok_text_clear(&d->shown);
 	d->shown_at = 0;
 	if (d->chain)
 		decoding_peek(d->chain, &d->shown);
 	for (int i = 0; i < d->n_held; i++)
-		text_add(&d->shown, replacement, 3, NULL);
+		tok_text_add(&d->shown, replacement, 3, NULL);
 }
 
 const char *detok_end(struct detok *d, size_t *len)
 {
-	text_clear(&d->out);
+	tok_text_clear(&d->out);
 	if (d->chain)
 		decoding_flush(d->chain, &d->out);
 	else
@@ -173,26 +173,26 @@ int tokenizer_decode_most(const struct tokenizer *t, const int32_t *ids, int n, 
 			  char **text, size_t *len, struct why *why)
 {
 	struct detok *d = detok_create(t, skip_special);
-	struct text all = {0};
+	struct tok_text all = {0};
 	int err = 0;
 
 	for (int i = 0; i <= n && !err; i++) {
 		size_t part;
 		const char *s = i < n ? detok_next(d, ids[i], &part) : detok_end(d, &part);
 
-		text_add(&all, s, part, NULL);
+		tok_text_add(&all, s, part, NULL);
 		if (all.n > most)
 			err = fail(why, ERR_LIMIT,
 				   "the text of these tokens is longer than %zu bytes: send them in parts", most);
 		else if (i % 1024 == 0)
 			err = effort_check(why);
 	}
-	text_add(&all, "", 1, NULL);
+	tok_text_add(&all, "", 1, NULL);
 	if (!err)
 		err = effort_check(why);
 	detok_destroy(d);
 	if (err) {
-		text_finish(&all);
+		tok_text_finish(&all);
 		return err;
 	}
 	*len = all.n - 1;

@@ -40,7 +40,7 @@ struct tokenizer {
 	uint8_t *special;         /* [vocab.n] */
 	struct ids before, after; /* put around a text by add_special */
 	int bos, eos;
-	int n_words; /* words of the model, without added tokens */
+	int n_tokens; /* tokens of the model, without added ones */
 };
 
 /* The files tokenizer_config.json, special_tokens_map.json and added_tokens.json; all may be absent. */
@@ -65,7 +65,7 @@ int spm_open(struct tokenizer *t, const char *dir, const struct token_config *c,
 int spm_parse(struct tokenizer *t, const char *bytes, size_t len, const char *file, struct why *why);
 void spm_close(struct spm *s);
 /* Encodes one stretch of text between special tokens. */
-void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix, struct text *normal,
+void spm_encode(const struct tokenizer *t, const struct tok_text *text, bool prefix, struct tok_text *normal,
 		struct bpe_work *work, struct ids *out);
 
 /* Makes a token of the vocabulary an added token. id < 0: the token must be known. */
@@ -73,7 +73,7 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 /* Lets texts match the added tokens with ids below n. */
 int added_match(struct tokenizer *t, int n, struct why *why);
 
-/* Sets the symbols of single characters and of <0xHH> tokens; call it after the words are set. */
+/* Sets the symbols of single characters and of <0xHH> tokens; call it after the tokens are set. */
 void bpe_find_characters(struct bpe *b, const struct vocab *v);
 
 #endif

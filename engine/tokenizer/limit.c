@@ -1,8 +1,8 @@
-/* limit.c - limits a vocabulary to its model's rows: text never becomes a word beyond them. */
+/* limit.c - limits a vocabulary to its model's rows: text never becomes a token beyond them. */
 #include "engine/tokenizer/inside.h"
 #include "engine/tokenizer/tokenizer.h"
 
-/* SentencePiece's single characters have symbols from VOCAB_MAX on, which are no words. */
+/* SentencePiece's single characters have symbols from VOCAB_MAX on, which are no tokens. */
 static bool beyond(int id, int n)
 {
 	return id >= n && id < VOCAB_MAX;

@@ -9,7 +9,7 @@
 
 void normalizer_work_finish(struct normalizer_work *w)
 {
-	text_finish(&w->other);
+	tok_text_finish(&w->other);
 	heap_free(w->chars.c);
 	heap_free(w->cut.p);
 	*w = (struct normalizer_work){0};
@@ -98,7 +98,7 @@ int normalizers_parse(struct normalizers *list, const struct json *json, const c
 	return !json || json_is(json, JSON_IS_NULL) ? 0 : parse(list, json, file, 0, why);
 }
 
-static void apply_form(enum uc_form form, struct text *t, struct normalizer_work *w)
+static void apply_form(enum uc_form form, struct tok_text *t, struct normalizer_work *w)
 {
 	size_t i = 0;
 	int n;
@@ -109,11 +109,11 @@ static void apply_form(enum uc_form form, struct text *t, struct normalizer_work
 		return;
 	w->chars.n = 0;
 	uc_normalize(form, t->s, t->n, &w->chars);
-	text_transform(t, &w->chars, 0, &w->other);
-	text_swap(t, &w->other);
+	tok_text_transform(t, &w->chars, 0, &w->other);
+	tok_text_swap(t, &w->other);
 }
 
-static void apply_strip(const struct normalizer *op, struct text *t)
+static void apply_strip(const struct normalizer *op, struct tok_text *t)
 {
 	size_t first = 0, end = t->n, at;
 	int n;
@@ -145,13 +145,13 @@ static uint32_t nmt(uint32_t c)
 }
 
 /* Applies changes that look at single characters. */
-static void apply_chars(enum normalizer_kind kind, struct text *t, struct text *to)
+static void apply_chars(enum normalizer_kind kind, struct tok_text *t, struct tok_text *to)
 {
 	uint32_t c, lower[3];
 	char buf[4];
 	int n, count;
 
-	text_clear(to);
+	tok_text_clear(to);
 	for (size_t i = 0; i < t->n; i += (size_t)n) {
 		c = utf8_get(t->s + i, &n);
 		if (kind == NORM_ACCENTS && uc_is(c, UC_MARK))
@@ -160,41 +160,42 @@ static void apply_chars(enum normalizer_kind kind, struct text *t, struct text *
 			continue;
 		count = kind == NORM_LOWERCASE ? uc_lower(c, lower) : 1;
 		for (int k = 0; k < count; k++)
-			text_add_at(to, buf, (size_t)utf8_put(buf, kind == NORM_LOWERCASE ? lower[k] : c),
-				    text_from(t, i));
+			tok_text_add_at(to, buf, (size_t)utf8_put(buf, kind == NORM_LOWERCASE ? lower[k] : c),
+					tok_text_from(t, i));
 	}
-	text_swap(t, to);
+	tok_text_swap(t, to);
 }
 
-static int apply_replace(const struct normalizer *op, struct text *t, struct normalizer_work *w, struct why *why)
+static int apply_replace(const struct normalizer *op, struct tok_text *t, struct normalizer_work *w, struct why *why)
 {
 	int err = pattern_cut(&op->pattern, t->s, t->n, &w->cut, why);
 
-	text_clear(&w->other);
+	tok_text_clear(&w->other);
 	for (size_t i = 0; !err && i < w->cut.n; i++) {
-		const struct piece *p = &w->cut.p[i];
+		const struct tok_piece *p = &w->cut.p[i];
 
 		if (p->match)
-			text_add_at(&w->other, op->content, op->len,
-				    p->end ? text_from(t, p->end - 1) : (struct span_bytes){0, 0});
+			tok_text_add_at(&w->other, op->content, op->len,
+					p->end ? tok_text_from(t, p->end - 1) : (struct span_bytes){0, 0});
 		else
-			text_add(&w->other, t->s + p->first, p->end - p->first, t->from ? t->from + p->first : NULL);
+			tok_text_add(&w->other, t->s + p->first, p->end - p->first,
+				     t->from ? t->from + p->first : NULL);
 	}
-	text_swap(t, &w->other);
+	tok_text_swap(t, &w->other);
 	return err;
 }
 
-static void apply_prepend(const struct normalizer *op, struct text *t, struct text *to)
+static void apply_prepend(const struct normalizer *op, struct tok_text *t, struct tok_text *to)
 {
 	if (!t->n)
 		return;
-	text_clear(to);
-	text_add_at(to, op->content, op->len, text_from(t, 0));
-	text_add(to, t->s, t->n, t->from);
-	text_swap(t, to);
+	tok_text_clear(to);
+	tok_text_add_at(to, op->content, op->len, tok_text_from(t, 0));
+	tok_text_add(to, t->s, t->n, t->from);
+	tok_text_swap(t, to);
 }
 
-int normalizers_apply(const struct normalizers *list, struct text *t, struct normalizer_work *w, struct why *why)
+int normalizers_apply(const struct normalizers *list, struct tok_text *t, struct normalizer_work *w, struct why *why)
 {
 	int err = 0;
 

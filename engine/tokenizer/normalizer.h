@@ -25,11 +25,11 @@ void normalizers_finish(struct normalizers *list);
 
 /* Scratch memory of one thread; zero-initialise it. */
 struct normalizer_work {
-	struct text other;
+	struct tok_text other;
 	struct uc_chars chars;
-	struct pieces cut;
+	struct tok_pieces cut;
 };
 void normalizer_work_finish(struct normalizer_work *w);
-int normalizers_apply(const struct normalizers *list, struct text *t, struct normalizer_work *w, struct why *why);
+int normalizers_apply(const struct normalizers *list, struct tok_text *t, struct normalizer_work *w, struct why *why);
 
 #endif

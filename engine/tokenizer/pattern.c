@@ -52,7 +52,7 @@ static size_t property(const char *s, size_t len, const char **name, size_t *nam
  * result. */
 static char *add_later(const char *s, size_t len, size_t *out_len)
 {
-	struct text out = {0};
+	struct tok_text out = {0};
 	char range[40];
 
 	for (size_t i = 0; i < len;) {
@@ -64,25 +64,25 @@ static char *add_later(const char *s, size_t len, size_t *out_len)
 
 		if (!later) {
 			step = s[i] == '\\' && i + 1 < len ? 2 : 1;
-			text_add(&out, s + i, step, NULL);
+			tok_text_add(&out, s + i, step, NULL);
 			i += step;
 			continue;
 		}
 		property(s + i, len - i, &name, &name_len, &negated);
-		text_add(&out, negated ? "[^" : "[", negated ? 2 : 1, NULL);
+		tok_text_add(&out, negated ? "[^" : "[", negated ? 2 : 1, NULL);
 		if (*name == 'w' || *name == 'd')
 			snprintf(range, sizeof range, "\\%c", *name);
 		else
 			snprintf(range, sizeof range, "\\p{%.*s}", (int)name_len, name);
-		text_add(&out, range, strlen(range), NULL);
+		tok_text_add(&out, range, strlen(range), NULL);
 		for (size_t k = 0; k < n; k += 2) {
 			snprintf(range, sizeof range, "\\x{%x}-\\x{%x}", later[k], later[k + 1]);
-			text_add(&out, range, strlen(range), NULL);
+			tok_text_add(&out, range, strlen(range), NULL);
 		}
-		text_add(&out, "]", 1, NULL);
+		tok_text_add(&out, "]", 1, NULL);
 		i += step;
 	}
-	text_add(&out, "", 1, NULL);
+	tok_text_add(&out, "", 1, NULL);
 	*out_len = out.n - 1;
 	return out.s;
 }
@@ -153,7 +153,7 @@ int pattern_parse_behavior(enum pattern_behavior *out, const char *name, const c
 	return fail(why, ERR_FORMAT, "%s: no behavior %s", where, name ? name : "given");
 }
 
-void pieces_add(struct pieces *list, size_t first, size_t end, bool match)
+void pieces_add(struct tok_pieces *list, size_t first, size_t end, bool match)
 {
 	size_t max = list->max + list->max / 2 + 64;
 	void *p;
@@ -165,11 +165,11 @@ void pieces_add(struct pieces *list, size_t first, size_t end, bool match)
 		list->p = p;
 		list->max = max;
 	}
-	list->p[list->n++] = (struct piece){(uint32_t)first, (uint32_t)end, match};
+	list->p[list->n++] = (struct tok_piece){(uint32_t)first, (uint32_t)end, match};
 }
 
 /* Adds a match and the text between it and the previous one. */
-static size_t add_match(struct pieces *out, size_t done, size_t first, size_t end)
+static size_t add_match(struct tok_pieces *out, size_t done, size_t first, size_t end)
 {
 	if (first > done)
 		pieces_add(out, done, first, false);
@@ -177,7 +177,7 @@ static size_t add_match(struct pieces *out, size_t done, size_t first, size_t en
 	return end;
 }
 
-static void cut_string(struct cutter *c, size_t most, struct pieces *out)
+static void cut_string(struct cutter *c, size_t most, struct tok_pieces *out)
 {
 	const struct pattern *p = c->p;
 	const char *m;
@@ -187,7 +187,7 @@ static void cut_string(struct cutter *c, size_t most, struct pieces *out)
 	c->end = out->n < most;
 }
 
-static void cut_class(struct cutter *c, size_t most, struct pieces *out)
+static void cut_class(struct cutter *c, size_t most, struct tok_pieces *out)
 {
 	int n;
 
@@ -207,7 +207,7 @@ static size_t run_of(const char *s, size_t len, size_t i, int class, bool wanted
 	return i;
 }
 
-static void cut_words(struct cutter *c, size_t most, struct pieces *out)
+static void cut_words(struct cutter *c, size_t most, struct tok_pieces *out)
 {
 	size_t end;
 	int n;
@@ -267,7 +267,7 @@ static size_t gpt2_end(const char *s, size_t len, size_t i)
 	return last > i ? last : end; /* the last space belongs to the next word, unless it is the only one */
 }
 
-static void cut_gpt2(struct cutter *c, size_t most, struct pieces *out)
+static void cut_gpt2(struct cutter *c, size_t most, struct tok_pieces *out)
 {
 	while (c->done < c->len && out->n < most)
 		c->done = add_match(out, c->done, c->done, gpt2_end(c->s, c->len, c->done));
@@ -293,7 +293,8 @@ static int regex_failed(const struct pattern *p, long r, struct why *why)
 
 /* Advances like the reference's iterator: an empty match moves on by a character, and none follows another match
  * immediately. */
-static long find_matches(struct cutter *c, size_t most, OnigRegion *region, OnigMatchParam *param, struct pieces *out)
+static long find_matches(struct cutter *c, size_t most, OnigRegion *region, OnigMatchParam *param,
+			 struct tok_pieces *out)
 {
 	const OnigUChar *text = (const OnigUChar *)c->s, *text_end = text + c->len;
 
@@ -316,7 +317,7 @@ static long find_matches(struct cutter *c, size_t most, OnigRegion *region, Onig
 	return c->at > c->len ? ONIG_MISMATCH : 0;
 }
 
-static int cut_regex(struct cutter *c, size_t most, struct pieces *out, struct why *why)
+static int cut_regex(struct cutter *c, size_t most, struct tok_pieces *out, struct why *why)
 {
 	OnigRegion *region = onig_region_new();
 	OnigMatchParam *param = onig_new_match_param();
@@ -340,7 +341,7 @@ void cutter_begin(struct cutter *c, const struct pattern *p, const char *s, size
 	*c = (struct cutter){.p = p, .s = s, .len = len, .last = SIZE_MAX};
 }
 
-int cutter_next(struct cutter *c, size_t most, struct pieces *out, struct why *why)
+int cutter_next(struct cutter *c, size_t most, struct tok_pieces *out, struct why *why)
 {
 	int err = 0;
 
@@ -369,7 +370,7 @@ int cutter_next(struct cutter *c, size_t most, struct pieces *out, struct why *w
 	return err;
 }
 
-int pattern_cut(const struct pattern *p, const char *s, size_t len, struct pieces *out, struct why *why)
+int pattern_cut(const struct pattern *p, const char *s, size_t len, struct tok_pieces *out, struct why *why)
 {
 	struct cutter c;
 
@@ -378,7 +379,7 @@ int pattern_cut(const struct pattern *p, const char *s, size_t len, struct piece
 }
 
 /* Joins a match with its left neighbour, unless that is a match too. */
-static void merge_previous(const struct pieces *cut, struct pieces *out, size_t base)
+static void merge_previous(const struct tok_pieces *cut, struct tok_pieces *out, size_t base)
 {
 	bool before = false;
 	size_t start = out->n;
@@ -392,7 +393,7 @@ static void merge_previous(const struct pieces *cut, struct pieces *out, size_t 
 }
 
 /* Does the same from the right. */
-static void merge_next(const struct pieces *cut, struct pieces *out, size_t base)
+static void merge_next(const struct tok_pieces *cut, struct tok_pieces *out, size_t base)
 {
 	size_t start = out->n, i, j;
 	bool after = false;
@@ -404,14 +405,14 @@ static void merge_next(const struct pieces *cut, struct pieces *out, size_t base
 			pieces_add(out, base + cut->p[i].first, base + cut->p[i].end, false);
 	}
 	for (i = start, j = out->n; i + 1 < j; i++) {
-		struct piece p = out->p[i];
+		struct tok_piece p = out->p[i];
 
 		out->p[i] = out->p[--j];
 		out->p[j] = p;
 	}
 }
 
-static void merge_alike(const struct pieces *cut, struct pieces *out, size_t base)
+static void merge_alike(const struct tok_pieces *cut, struct tok_pieces *out, size_t base)
 {
 	bool before = false;
 	size_t start = out->n;
@@ -425,7 +426,7 @@ static void merge_alike(const struct pieces *cut, struct pieces *out, size_t bas
 }
 
 int pattern_split(const struct pattern *p, enum pattern_behavior behavior, bool invert, const char *s, size_t len,
-		  size_t base, struct pieces *cut, struct pieces *out, struct why *why)
+		  size_t base, struct tok_pieces *cut, struct tok_pieces *out, struct why *why)
 {
 	int err = pattern_cut(p, s, len, cut, why);
 	size_t start = out->n, n = start;

@@ -25,18 +25,18 @@ int pattern_regex(struct pattern *p, const char *s, size_t len, const char *wher
 void pattern_finish(struct pattern *p);
 int pattern_parse_behavior(enum pattern_behavior *out, const char *name, const char *where, struct why *why);
 
-struct piece {
+struct tok_piece {
 	uint32_t first, end; /* bytes of the text */
 	bool match;
 };
-struct pieces {
-	struct piece *p;
+struct tok_pieces {
+	struct tok_piece *p;
 	size_t n, max;
 };
-void pieces_add(struct pieces *list, size_t first, size_t end, bool match);
+void pieces_add(struct tok_pieces *list, size_t first, size_t end, bool match);
 
 /* Cuts s into matches and the text between them, in order. ERR_LIMIT: the expression takes too long on this text. */
-int pattern_cut(const struct pattern *p, const char *s, size_t len, struct pieces *out, struct why *why);
+int pattern_cut(const struct pattern *p, const char *s, size_t len, struct tok_pieces *out, struct why *why);
 /* Does the same step by step: cutter_next() adds about `most` pieces. `end`: these were the last. */
 struct cutter {
 	const struct pattern *p;
@@ -45,9 +45,9 @@ struct cutter {
 	bool end;
 };
 void cutter_begin(struct cutter *c, const struct pattern *p, const char *s, size_t len);
-int cutter_next(struct cutter *c, size_t most, struct pieces *out, struct why *why);
+int cutter_next(struct cutter *c, size_t most, struct tok_pieces *out, struct why *why);
 /* Appends to out the pieces of s, shifted by `base`. cut: scratch memory. */
 int pattern_split(const struct pattern *p, enum pattern_behavior behavior, bool invert, const char *s, size_t len,
-		  size_t base, struct pieces *cut, struct pieces *out, struct why *why);
+		  size_t base, struct tok_pieces *cut, struct tok_pieces *out, struct why *why);
 
 #endif

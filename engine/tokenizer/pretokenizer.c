@@ -56,8 +56,8 @@ int letter_byte(uint32_t cp)
 
 void pretokenizer_work_finish(struct pretokenizer_work *w)
 {
-	text_finish(&w->other);
-	text_finish(&w->part);
+	tok_text_finish(&w->other);
+	tok_text_finish(&w->part);
 	heap_free(w->next.p);
 	heap_free(w->cut.p);
 	heap_free(w->words.p);
@@ -199,15 +199,15 @@ int pretokenizers_parse(struct pretokenizers *list, const struct json *json, con
 	return !json || json_is(json, JSON_IS_NULL) ? 0 : parse(list, json, file, 0, why);
 }
 
-static int split_all(const struct pretokenizer *op, enum pattern_behavior behavior, const struct text *t,
-		     struct pieces *words, struct pretokenizer_work *w, struct why *why)
+static int split_all(const struct pretokenizer *op, enum pattern_behavior behavior, const struct tok_text *t,
+		     struct tok_pieces *words, struct pretokenizer_work *w, struct why *why)
 {
-	struct pieces old;
+	struct tok_pieces old;
 	int err = 0;
 
 	w->next.n = 0;
 	for (size_t i = 0; i < words->n && !err; i++) {
-		const struct piece *p = &words->p[i];
+		const struct tok_piece *p = &words->p[i];
 
 		err = pattern_split(&op->pattern, behavior, op->invert, t->s + p->first, p->end - p->first, p->first,
 				    &w->cut, &w->next, why);
@@ -219,8 +219,8 @@ static int split_all(const struct pretokenizer *op, enum pattern_behavior behavi
 }
 
 /* Writes the word with ' ' as the mark, after a mark if the scheme asks for one. */
-static void mark_spaces(const struct pretokenizer *op, const struct text *t, const struct piece *p, bool at_start,
-			struct text *to)
+static void mark_spaces(const struct pretokenizer *op, const struct tok_text *t, const struct tok_piece *p,
+			bool at_start, struct tok_text *to)
 {
 	const struct pattern *mark = &op->pattern;
 	size_t n = p->end - p->first;
@@ -229,67 +229,67 @@ static void mark_spaces(const struct pretokenizer *op, const struct text *t, con
 	bool there = n && (*s == ' ' || (n >= mark->len && memcmp(s, mark->string, mark->len) == 0));
 
 	if (n && wanted && !there)
-		text_add_at(to, mark->string, mark->len, text_from(t, p->first));
+		tok_text_add_at(to, mark->string, mark->len, tok_text_from(t, p->first));
 	for (size_t i = p->first, end; i < p->end; i = end) {
 		const char *space = memchr(t->s + i, ' ', p->end - i);
 
 		end = space ? (size_t)(space - t->s) : p->end;
-		text_add(to, t->s + i, end - i, t->from ? t->from + i : NULL);
+		tok_text_add(to, t->s + i, end - i, t->from ? t->from + i : NULL);
 		if (space)
-			text_add_at(to, mark->string, mark->len, text_from(t, end++));
+			tok_text_add_at(to, mark->string, mark->len, tok_text_from(t, end++));
 	}
 }
 
-static void apply_metaspace(const struct pretokenizer *op, struct text *t, struct pieces *words, bool at_start,
-			    struct text *to)
+static void apply_metaspace(const struct pretokenizer *op, struct tok_text *t, struct tok_pieces *words, bool at_start,
+			    struct tok_text *to)
 {
-	text_clear(to);
+	tok_text_clear(to);
 	for (size_t i = 0; i < words->n; i++) {
-		struct piece *p = &words->p[i];
+		struct tok_piece *p = &words->p[i];
 		size_t first = to->n;
 
 		mark_spaces(op, t, p, at_start && p->first == 0, to);
-		*p = (struct piece){(uint32_t)first, (uint32_t)to->n, false};
+		*p = (struct tok_piece){(uint32_t)first, (uint32_t)to->n, false};
 	}
-	text_swap(t, to);
+	tok_text_swap(t, to);
 }
 
-static void prepend_spaces(struct text *t, struct pieces *words, struct text *to)
+static void prepend_spaces(struct tok_text *t, struct tok_pieces *words, struct tok_text *to)
 {
-	text_clear(to);
+	tok_text_clear(to);
 	for (size_t i = 0; i < words->n; i++) {
-		struct piece *p = &words->p[i];
+		struct tok_piece *p = &words->p[i];
 		size_t first = to->n;
 
 		if (p->end > p->first && t->s[p->first] != ' ')
-			text_add_at(to, " ", 1, text_from(t, p->first));
-		text_add(to, t->s + p->first, p->end - p->first, t->from ? t->from + p->first : NULL);
-		*p = (struct piece){(uint32_t)first, (uint32_t)to->n, false};
+			tok_text_add_at(to, " ", 1, tok_text_from(t, p->first));
+		tok_text_add(to, t->s + p->first, p->end - p->first, t->from ? t->from + p->first : NULL);
+		*p = (struct tok_piece){(uint32_t)first, (uint32_t)to->n, false};
 	}
-	text_swap(t, to);
+	tok_text_swap(t, to);
 }
 
-static void bytes_to_letters(struct text *t, struct pieces *words, struct text *to)
+static void bytes_to_letters(struct tok_text *t, struct tok_pieces *words, struct tok_text *to)
 {
 	need_letters();
-	text_clear(to);
+	tok_text_clear(to);
 	for (size_t i = 0; i < words->n; i++) {
-		struct piece *p = &words->p[i];
+		struct tok_piece *p = &words->p[i];
 		size_t first = to->n;
 
 		for (size_t k = p->first; k < p->end; k++) {
 			unsigned char b = (unsigned char)t->s[k];
 
-			text_add_at(to, letters[b].s, letters[b].len, text_from(t, k));
+			tok_text_add_at(to, letters[b].s, letters[b].len, tok_text_from(t, k));
 		}
-		*p = (struct piece){(uint32_t)first, (uint32_t)to->n, false};
+		*p = (struct tok_piece){(uint32_t)first, (uint32_t)to->n, false};
 	}
-	text_swap(t, to);
+	tok_text_swap(t, to);
 }
 
 /* The rest of a list after its operations before `from`. split: without the first operation's cut. */
-static int apply_from(const struct pretokenizers *list, int from, bool cut, struct text *t, struct pieces *words,
-		      bool at_start, struct pretokenizer_work *w, struct why *why)
+static int apply_from(const struct pretokenizers *list, int from, bool cut, struct tok_text *t,
+		      struct tok_pieces *words, bool at_start, struct pretokenizer_work *w, struct why *why)
 {
 	int err = 0;
 
@@ -323,12 +323,12 @@ static int apply_from(const struct pretokenizers *list, int from, bool cut, stru
 enum { BATCH = 4096, LONG = 64 << 10 };
 
 /* Processes bytes [first, end) of t as a text of their own, from its first operation on. */
-static int apply_alone(const struct pretokenizers *list, const struct text *t, size_t first, size_t end, bool at_start,
-		       struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
+static int apply_alone(const struct pretokenizers *list, const struct tok_text *t, size_t first, size_t end,
+		       bool at_start, struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
 	int err;
 
-	text_set(&w->part, t, first, end);
+	tok_text_set(&w->part, t, first, end);
 	w->words.n = 0;
 	pieces_add(&w->words, 0, w->part.n, false);
 	err = apply_from(list, 0, false, &w->part, &w->words, at_start, w, why);
@@ -337,7 +337,7 @@ static int apply_alone(const struct pretokenizers *list, const struct text *t, s
 
 /* Finds where a word begins whatever precedes it: at a space, which the mark replaces, after something that is no
  * mark. */
-static size_t before_space(const struct pattern *mark, const struct text *t, size_t at)
+static size_t before_space(const struct pattern *mark, const struct tok_text *t, size_t at)
 {
 	for (; at < t->n; at++)
 		if (t->s[at] == ' ' && t->s[at - 1] != ' ' &&
@@ -346,7 +346,7 @@ static size_t before_space(const struct pattern *mark, const struct text *t, siz
 	return at;
 }
 
-static int apply_by_spaces(const struct pretokenizers *list, const struct text *t, bool at_start,
+static int apply_by_spaces(const struct pretokenizers *list, const struct tok_text *t, bool at_start,
 			   struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
 	size_t end;
@@ -360,7 +360,7 @@ static int apply_by_spaces(const struct pretokenizers *list, const struct text *
 }
 
 /* Processes some thousand pieces that the first operation cut off. */
-static int apply_to_batch(const struct pretokenizers *list, const struct text *t, bool at_start,
+static int apply_to_batch(const struct pretokenizers *list, const struct tok_text *t, bool at_start,
 			  struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
 	const struct pretokenizer *op = &list->op[0];
@@ -369,7 +369,7 @@ static int apply_to_batch(const struct pretokenizers *list, const struct text *t
 
 	w->words.n = 0;
 	for (size_t i = 0; i < w->cut.n; i++) {
-		const struct piece *p = &w->cut.p[i];
+		const struct tok_piece *p = &w->cut.p[i];
 
 		if (p->first < p->end &&
 		    !(op->kind == PRE_SPLIT && op->behavior == SPLIT_REMOVED && p->match != op->invert))
@@ -378,12 +378,12 @@ static int apply_to_batch(const struct pretokenizers *list, const struct text *t
 	if (!w->words.n)
 		return 0;
 	at_start = at_start && first + w->words.p[0].first == 0;
-	text_set(&w->part, t, first, end);
+	tok_text_set(&w->part, t, first, end);
 	err = apply_from(list, 0, true, &w->part, &w->words, at_start, w, why);
 	return err ? err : take(arg, &w->part, &w->words, why);
 }
 
-static int apply_by_batches(const struct pretokenizers *list, struct text *t, bool at_start,
+static int apply_by_batches(const struct pretokenizers *list, struct tok_text *t, bool at_start,
 			    struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
 	struct cutter c;
@@ -404,8 +404,8 @@ static int apply_by_batches(const struct pretokenizers *list, struct text *t, bo
 	return err;
 }
 
-int pretokenizers_apply(const struct pretokenizers *list, struct text *t, bool at_start, struct pretokenizer_work *w,
-			pretokenizer_take *take, void *arg, struct why *why)
+int pretokenizers_apply(const struct pretokenizers *list, struct tok_text *t, bool at_start,
+			struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why)
 {
 	const struct pretokenizer *op = list->n ? &list->op[0] : NULL;
 

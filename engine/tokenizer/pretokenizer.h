@@ -27,16 +27,16 @@ void pretokenizers_finish(struct pretokenizers *list);
 
 /* Scratch memory of one thread; zero-initialise it. */
 struct pretokenizer_work {
-	struct text other, part;
-	struct pieces next, cut, words;
+	struct tok_text other, part;
+	struct tok_pieces next, cut, words;
 };
 void pretokenizer_work_finish(struct pretokenizer_work *w);
 /* Passes the words of t to take(). Words of a long text come in batches of some thousand, so that memory is needed for
  * few at once; `part` has the text of a batch. May change t. at_start: t begins where the whole input does. An error of
  * take() ends the call. */
-typedef int pretokenizer_take(void *arg, const struct text *part, const struct pieces *words, struct why *why);
-int pretokenizers_apply(const struct pretokenizers *list, struct text *t, bool at_start, struct pretokenizer_work *w,
-			pretokenizer_take *take, void *arg, struct why *why);
+typedef int pretokenizer_take(void *arg, const struct tok_text *part, const struct tok_pieces *words, struct why *why);
+int pretokenizers_apply(const struct pretokenizers *list, struct tok_text *t, bool at_start,
+			struct pretokenizer_work *w, pretokenizer_take *take, void *arg, struct why *why);
 
 /* Return the letter of a byte in GPT-2's alphabet, and the byte of a letter (-1: not one of its letters). */
 uint32_t byte_letter(unsigned char byte);

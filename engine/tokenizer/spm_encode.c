@@ -8,22 +8,22 @@ static const char space[] = SPM_SPACE;
 enum { SPACE_LEN = sizeof space - 1 };
 
 /* Returns the length of the user-defined piece or character at byte i. */
-static size_t next_unit(const struct spm *s, const struct text *t, size_t i)
+static size_t next_unit(const struct spm *s, const struct tok_text *t, size_t i)
 {
 	size_t n;
 
 	return matcher_longest(&s->user, t->s + i, t->n - i, &n) >= 0 ? n : (size_t)utf8_len((unsigned char)t->s[i]);
 }
 
-static void add_space(const struct spm *s, struct text *to, struct span_bytes from)
+static void add_space(const struct spm *s, struct tok_text *to, struct span_bytes from)
 {
 	if (s->escape)
-		text_add_at(to, space, SPACE_LEN, from);
+		tok_text_add_at(to, space, SPACE_LEN, from);
 	else
-		text_add_at(to, " ", 1, from);
+		tok_text_add_at(to, " ", 1, from);
 }
 
-static void drop_trailing_spaces(const struct spm *s, struct text *to)
+static void drop_trailing_spaces(const struct spm *s, struct tok_text *to)
 {
 	const char *mark = s->escape ? space : " ";
 	size_t n = strlen(mark);
@@ -33,18 +33,18 @@ static void drop_trailing_spaces(const struct spm *s, struct text *to)
 }
 
 /* Maps spaces to U+2581. remove_extra: keeps one space between words, and none at the ends. */
-static void normalize(const struct spm *s, const struct text *t, bool prefix, struct text *to)
+static void normalize(const struct spm *s, const struct tok_text *t, bool prefix, struct tok_text *to)
 {
 	bool after_space = s->remove_extra;
 	size_t i = 0, n;
 
-	text_clear(to);
+	tok_text_clear(to);
 	while (s->remove_extra && i < t->n && t->s[i] == ' ' && next_unit(s, t, i) == 1)
 		i++;
 	if (i == t->n)
 		return;
 	if (prefix && s->dummy_prefix)
-		add_space(s, to, (struct span_bytes){text_from(t, i).first, text_from(t, i).first});
+		add_space(s, to, (struct span_bytes){tok_text_from(t, i).first, tok_text_from(t, i).first});
 	for (; i < t->n; i += n) {
 		size_t k = i;
 
@@ -53,9 +53,9 @@ static void normalize(const struct spm *s, const struct text *t, bool prefix, st
 			k++;
 		for (size_t from = k; k < i + n; k++, from = k)
 			if (t->s[k] == ' ')
-				add_space(s, to, text_from(t, from));
+				add_space(s, to, tok_text_from(t, from));
 			else
-				text_add_at(to, t->s + k, 1, text_from(t, k));
+				tok_text_add_at(to, t->s + k, 1, tok_text_from(t, k));
 		if (s->remove_extra && i + n > 0)
 			after_space = t->s[i + n - 1] == ' ';
 	}
@@ -64,7 +64,7 @@ static void normalize(const struct spm *s, const struct text *t, bool prefix, st
 }
 
 /* Returns where a word that begins at i ends: at a user-defined piece, or before a space if no piece spans one. */
-static size_t word_end(const struct spm *s, const struct text *t, size_t i)
+static size_t word_end(const struct spm *s, const struct tok_text *t, size_t i)
 {
 	size_t n, at = i;
 
@@ -81,7 +81,7 @@ static size_t word_end(const struct spm *s, const struct text *t, size_t i)
 	}
 }
 
-void spm_encode(const struct tokenizer *t, const struct text *text, bool prefix, struct text *normal,
+void spm_encode(const struct tokenizer *t, const struct tok_text *text, bool prefix, struct tok_text *normal,
 		struct bpe_work *work, struct ids *out)
 {
 	const struct spm *s = t->spm;

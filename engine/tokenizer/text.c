@@ -5,20 +5,20 @@
 
 #include "base/utf8.h"
 
-void text_finish(struct text *t)
+void tok_text_finish(struct tok_text *t)
 {
 	heap_free(t->s);
 	heap_free(t->from);
-	*t = (struct text){0};
+	*t = (struct tok_text){0};
 }
 
-void text_clear(struct text *t)
+void tok_text_clear(struct tok_text *t)
 {
 	t->n = 0;
 }
 
 /* Returns false without memory; the effort is starved then. */
-static bool reserve(struct text *t, size_t more)
+static bool reserve(struct tok_text *t, size_t more)
 {
 	size_t max = t->n + more + t->n / 2 + 64;
 	void *s, *from;
@@ -37,13 +37,13 @@ static bool reserve(struct text *t, size_t more)
 	return true;
 }
 
-void text_room(struct text *t, size_t n)
+void tok_text_room(struct tok_text *t, size_t n)
 {
 	if (n > t->max)
 		reserve(t, n - t->n);
 }
 
-void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *from)
+void tok_text_add(struct tok_text *t, const char *s, size_t n, const struct span_bytes *from)
 {
 	if (!n || !reserve(t, n))
 		return;
@@ -53,7 +53,7 @@ void text_add(struct text *t, const char *s, size_t n, const struct span_bytes *
 	t->n += n;
 }
 
-void text_add_at(struct text *t, const char *s, size_t n, struct span_bytes one)
+void tok_text_add_at(struct tok_text *t, const char *s, size_t n, struct span_bytes one)
 {
 	if (!n || !reserve(t, n))
 		return;
@@ -64,45 +64,45 @@ void text_add_at(struct text *t, const char *s, size_t n, struct span_bytes one)
 	t->n += n;
 }
 
-void text_set(struct text *to, const struct text *from, size_t first, size_t end)
+void tok_text_set(struct tok_text *to, const struct tok_text *from, size_t first, size_t end)
 {
 	to->wants_from = from->wants_from;
-	text_clear(to);
-	text_room(to, end - first);
-	text_add(to, from->s + first, end - first, from->from ? from->from + first : NULL);
+	tok_text_clear(to);
+	tok_text_room(to, end - first);
+	tok_text_add(to, from->s + first, end - first, from->from ? from->from + first : NULL);
 }
 
-void text_swap(struct text *a, struct text *b)
+void tok_text_swap(struct tok_text *a, struct tok_text *b)
 {
-	struct text c = *a;
+	struct tok_text c = *a;
 
 	*a = *b;
 	*b = c;
 }
 
-static size_t skip_chars(const struct text *t, size_t at, int n)
+static size_t skip_chars(const struct tok_text *t, size_t at, int n)
 {
 	for (; n > 0 && at < t->n; n--)
 		at += (size_t)utf8_len((unsigned char)t->s[at]);
 	return at;
 }
 
-void text_transform(const struct text *t, const struct uc_chars *list, int skipped, struct text *to)
+void tok_text_transform(const struct tok_text *t, const struct uc_chars *list, int skipped, struct tok_text *to)
 {
 	size_t at = skip_chars(t, 0, skipped);
 	char buf[4];
 
-	text_clear(to);
+	tok_text_clear(to);
 	for (size_t i = 0; i < list->n; i++) {
 		const struct uc_char *c = &list->c[i];
 		struct span_bytes from = {0, 0};
 
 		if (c->change > 0)
-			from = at ? text_from(t, at - 1) : from;
+			from = at ? tok_text_from(t, at - 1) : from;
 		else
-			from = at < t->n ? text_from(t, at) : from;
+			from = at < t->n ? tok_text_from(t, at) : from;
 		if (c->change <= 0)
 			at = skip_chars(t, at, 1 - c->change);
-		text_add_at(to, buf, (size_t)utf8_put(buf, c->cp), from);
+		tok_text_add_at(to, buf, (size_t)utf8_put(buf, c->cp), from);
 	}
 }

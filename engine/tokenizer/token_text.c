@@ -8,28 +8,28 @@
 static const char mark[] = SPM_SPACE;
 enum { MARK_LEN = sizeof mark - 1 };
 
-static void add_marked(struct text *out, const char *s, size_t len)
+static void add_marked(struct tok_text *out, const char *s, size_t len)
 {
 	const char *end = s + len, *m;
 
 	for (; (m = memmem(s, (size_t)(end - s), mark, MARK_LEN)); s = m + MARK_LEN) {
-		text_add(out, s, (size_t)(m - s), NULL);
-		text_add(out, " ", 1, NULL);
+		tok_text_add(out, s, (size_t)(m - s), NULL);
+		tok_text_add(out, " ", 1, NULL);
 	}
-	text_add(out, s, (size_t)(end - s), NULL);
+	tok_text_add(out, s, (size_t)(end - s), NULL);
 }
 
-static void spm_text(const struct tokenizer *t, int id, const char *s, size_t len, struct text *out)
+static void spm_text(const struct tokenizer *t, int id, const char *s, size_t len, struct tok_text *out)
 {
 	int type = id < t->spm->n ? t->spm->type[id] : SPM_USER;
 	char byte = (char)byte_token(s, len);
 
 	if (type == SPM_BYTE)
-		text_add(out, &byte, 1, NULL);
+		tok_text_add(out, &byte, 1, NULL);
 	else if (type == SPM_UNKNOWN)
-		text_add(out, t->spm->unk_surface, t->spm->unk_len, NULL);
+		tok_text_add(out, t->spm->unk_surface, t->spm->unk_len, NULL);
 	else if (t->special[id])
-		text_add(out, s, len, NULL);
+		tok_text_add(out, s, len, NULL);
 	else
 		add_marked(out, s, len);
 }
@@ -43,7 +43,7 @@ static bool has_stage(const struct tokenizer *t, enum stage_kind kind)
 }
 
 /* Returns false if a character is no letter that stands for a byte. */
-static bool letters_text(const char *s, size_t len, struct text *out)
+static bool letters_text(const char *s, size_t len, struct tok_text *out)
 {
 	int n;
 
@@ -52,40 +52,40 @@ static bool letters_text(const char *s, size_t len, struct text *out)
 		char byte = (char)b;
 		if (b < 0)
 			return false;
-		text_add(out, &byte, 1, NULL);
+		tok_text_add(out, &byte, 1, NULL);
 	}
 	return true;
 }
 
-/* Appends what the decoder makes of it after another word. */
-static void chain_text(const struct tokenizer *t, const char *s, size_t len, struct text *out)
+/* Appends what the decoder makes of it after another token. */
+static void chain_text(const struct tokenizer *t, const char *s, size_t len, struct tok_text *out)
 {
 	struct decoding *d = decoding_start(&t->decoder);
 
 	decoding_push(d, "x", 1, out);
-	text_clear(out);
+	tok_text_clear(out);
 	decoding_push(d, s, len, out);
 	decoding_flush(d, out);
 	decoding_end(d);
 }
 
-static void hf_text(const struct tokenizer *t, int id, const char *s, size_t len, struct text *out)
+static void hf_text(const struct tokenizer *t, int id, const char *s, size_t len, struct tok_text *out)
 {
 	char byte = (char)byte_token(s, len);
 
 	if (t->special[id])
-		text_add(out, s, len, NULL);
+		tok_text_add(out, s, len, NULL);
 	else if (byte_token(s, len) >= 0 && has_stage(t, STAGE_BYTES))
-		text_add(out, &byte, 1, NULL);
+		tok_text_add(out, &byte, 1, NULL);
 	else if (!has_stage(t, STAGE_LETTERS) || !letters_text(s, len, out)) {
-		text_clear(out);
+		tok_text_clear(out);
 		chain_text(t, s, len, out);
 	}
 }
 
 size_t tokenizer_token_text(const struct tokenizer *t, int id, char *out, size_t max)
 {
-	struct text text = {0};
+	struct tok_text text = {0};
 	size_t len;
 	const char *s = tokenizer_piece(t, id, &len);
 
@@ -98,6 +98,6 @@ size_t tokenizer_token_text(const struct tokenizer *t, int id, char *out, size_t
 	len = text.n < max ? text.n : max;
 	if (len)
 		memcpy(out, text.s, len);
-	text_finish(&text);
+	tok_text_finish(&text);
 	return len;
 }

@@ -75,8 +75,8 @@ void ids_finish(struct ids *ids)
 /* Everything that one encoding needs besides its input. */
 struct encoding {
 	const struct tokenizer *t;
-	struct text whole, part, normal;
-	struct segments raw, inner;
+	struct tok_text whole, part, normal;
+	struct added_segments raw, inner;
 	struct normalizer_work normalizer;
 	struct pretokenizer_work pretokenizer;
 	struct bpe_work bpe;
@@ -86,9 +86,9 @@ struct encoding {
 
 static void encoding_finish(struct encoding *e)
 {
-	text_finish(&e->whole);
-	text_finish(&e->part);
-	text_finish(&e->normal);
+	tok_text_finish(&e->whole);
+	tok_text_finish(&e->part);
+	tok_text_finish(&e->normal);
 	heap_free(e->raw.s);
 	heap_free(e->inner.s);
 	normalizer_work_finish(&e->normalizer);
@@ -97,7 +97,7 @@ static void encoding_finish(struct encoding *e)
 }
 
 /* Converts bytes to valid UTF-8, each with the character it came from. */
-static void take_text(struct text *to, const char *s, size_t len)
+static void take_text(struct tok_text *to, const char *s, size_t len)
 {
 	static const char bad[] = "\xEF\xBF\xBD";
 
@@ -105,18 +105,18 @@ static void take_text(struct text *to, const char *s, size_t len)
 		int n = utf8_check(s + i, len - i, NULL);
 		struct span_bytes from = {(uint32_t)i, (uint32_t)(i + (size_t)abs(n))};
 
-		text_add_at(to, n > 0 ? s + i : bad, n > 0 ? (size_t)n : 3, from);
+		tok_text_add_at(to, n > 0 ? s + i : bad, n > 0 ? (size_t)n : 3, from);
 		i += (size_t)abs(n);
 	}
 }
 
 /* Moves all of `from`, or copies a part. */
-static void set_part(struct text *to, struct text *from, size_t first, size_t end)
+static void set_part(struct tok_text *to, struct tok_text *from, size_t first, size_t end)
 {
 	if (first == 0 && end == from->n)
-		text_swap(to, from);
+		tok_text_swap(to, from);
 	else
-		text_set(to, from, first, end);
+		tok_text_set(to, from, first, end);
 }
 
 static int check(const struct encoding *e, struct why *why)
@@ -126,12 +126,12 @@ static int check(const struct encoding *e, struct why *why)
 	return effort_check(why);
 }
 
-static int take_words(void *arg, const struct text *part, const struct pieces *words, struct why *why)
+static int take_words(void *arg, const struct tok_text *part, const struct tok_pieces *words, struct why *why)
 {
 	struct encoding *e = arg;
 
 	for (size_t i = 0; i < words->n; i++) {
-		const struct piece *p = &words->p[i];
+		const struct tok_piece *p = &words->p[i];
 
 		if (p->end > p->first)
 			bpe_encode(&e->t->bpe, &e->bpe, part, p->first, p->end, e->out);
@@ -161,7 +161,7 @@ static int encode_part(struct encoding *e, size_t first, size_t end, struct why 
 		return err;
 	added_cut(&t->added, &t->added.normalized, e->part.s, e->part.n, e->parse_special, &e->inner);
 	for (size_t i = 0; i < e->inner.n && !err; i++) {
-		const struct segment *s = &e->inner.s[i];
+		const struct added_segment *s = &e->inner.s[i];
 
 		if (s->token >= 0) {
 			ids_add(e->out, t->added.t[s->token].id, &e->part, s->first, s->end);
@@ -184,7 +184,7 @@ static int encode_all(struct encoding *e, struct why *why)
 		return err;
 	added_cut(added, &added->raw, e->whole.s, e->whole.n, e->parse_special, &e->raw);
 	for (size_t i = 0; i < e->raw.n && !err; i++) {
-		const struct segment *s = &e->raw.s[i];
+		const struct added_segment *s = &e->raw.s[i];
 
 		if (s->token >= 0)
 			ids_add(e->out, added->t[s->token].id, &e->whole, s->first, s->end);
@@ -208,7 +208,7 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, co
 	out->over = false;
 	for (int i = 0; how->add_special && i < t->before.n; i++)
 		ids_add(out, t->before.id[i], NULL, 0, 0);
-	text_room(&e.whole, len + 1);
+	tok_text_room(&e.whole, len + 1);
 	take_text(&e.whole, text, len);
 	if (len)
 		err = encode_all(&e, why);

@@ -16,7 +16,7 @@ struct tokenizer;
 int tokenizer_open(struct tokenizer **out, const char *dir, struct why *why);
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 
-/* Text no longer becomes ids from n on; their words are ordinary text. Serves a vocabulary larger than its model's.
+/* Text no longer becomes ids from n on; such tokens are ordinary text. Serves a vocabulary larger than its model's.
  * Call it before the first encode. */
 int tokenizer_limit(struct tokenizer *t, int n, struct why *why);
 

@@ -1,10 +1,10 @@
 /* tokens.c - gives added tokens their ids, and matches them in texts. */
 #include "engine/tokenizer/inside.h"
 
-/* The reference numbers added tokens from the model's last word on. */
+/* The reference numbers added tokens from the model's last token on. */
 static int free_id(const struct tokenizer *t)
 {
-	int id = t->n_words;
+	int id = t->n_tokens;
 	size_t len;
 
 	while (vocab_get(&t->vocab, id, &len))
@@ -41,17 +41,17 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 static int match_token(struct tokenizer *t, int index, struct normalizer_work *work, struct why *why)
 {
 	const struct added_token *a = &t->added.t[index];
-	struct text text = {0};
+	struct tok_text text = {0};
 	int err = 0;
 
 	if (!a->normalized) {
 		matcher_put(&t->added.raw, a->content, a->len, index);
 		return 0;
 	}
-	text_add(&text, a->content, a->len, NULL);
+	tok_text_add(&text, a->content, a->len, NULL);
 	err = normalizers_apply(&t->normalizers, &text, work, why);
 	matcher_put(&t->added.normalized, text.s, text.n, index);
-	text_finish(&text);
+	tok_text_finish(&text);
 	return err;
 }
 

@@ -25,7 +25,7 @@ uint64_t bytes_hash(const char *s, size_t len, uint64_t seed)
 void vocab_finish(struct vocab *v)
 {
 	free(v->bytes);
-	free(v->word);
+	free(v->token);
 	free(v->slot);
 	for (int i = 0; i < v->n_aliases; i++)
 		free(v->alias[i].s);
@@ -33,9 +33,9 @@ void vocab_finish(struct vocab *v)
 	*v = (struct vocab){0};
 }
 
-static bool is_word(const struct vocab *v, int id, const char *s, size_t len)
+static bool is_token(const struct vocab *v, int id, const char *s, size_t len)
 {
-	const struct vocab_word *w = &v->word[id];
+	const struct vocab_token *w = &v->token[id];
 
 	return w->len == len && memcmp(v->bytes + w->at, s, len) == 0;
 }
@@ -45,7 +45,7 @@ static uint32_t probe(const struct vocab *v, const char *s, size_t len)
 {
 	uint32_t i = (uint32_t)bytes_hash(s, len, 0) & (v->n_slots - 1);
 
-	while (v->slot[i] >= 0 && !is_word(v, v->slot[i], s, len))
+	while (v->slot[i] >= 0 && !is_token(v, v->slot[i], s, len))
 		i = (i + 1) & (v->n_slots - 1);
 	return i;
 }
@@ -60,20 +60,20 @@ static void rehash(struct vocab *v)
 	memset(v->slot, -1, v->n_slots * sizeof *v->slot);
 	for (uint32_t i = 0; i < n_old; i++)
 		if (old[i] >= 0) {
-			const struct vocab_word *w = &v->word[old[i]];
+			const struct vocab_token *w = &v->token[old[i]];
 
 			v->slot[probe(v, v->bytes + w->at, w->len)] = old[i];
 		}
 	free(old);
 }
 
-static void grow_words(struct vocab *v, int n)
+static void grow_tokens(struct vocab *v, int n)
 {
 	if (n > v->max) {
 		int max = n * 2 > 1024 ? n * 2 : 1024;
 
-		v->word = xgrow(v->word, (size_t)max, sizeof *v->word);
-		memset(v->word + v->max, 0, (size_t)(max - v->max) * sizeof *v->word);
+		v->token = xgrow(v->token, (size_t)max, sizeof *v->token);
+		memset(v->token + v->max, 0, (size_t)(max - v->max) * sizeof *v->token);
 		v->max = max;
 	}
 	if (n > v->n)
@@ -84,11 +84,11 @@ void vocab_set(struct vocab *v, int id, const char *s, size_t len)
 {
 	uint32_t i;
 
-	grow_words(v, id + 1);
+	grow_tokens(v, id + 1);
 	if (v->n_bytes + len >= v->max_bytes)
 		v->bytes = xgrow(v->bytes, v->max_bytes = (v->n_bytes + len) * 2 + 4096, 1);
 	memcpy(v->bytes + v->n_bytes, s, len);
-	v->word[id] = (struct vocab_word){(uint32_t)v->n_bytes, (uint32_t)len, true};
+	v->token[id] = (struct vocab_token){(uint32_t)v->n_bytes, (uint32_t)len, true};
 	v->n_bytes += len;
 	if (v->used * 2 >= v->n_slots)
 		rehash(v);
@@ -131,10 +131,10 @@ int vocab_find(const struct vocab *v, const char *s, size_t len)
 
 const char *vocab_get(const struct vocab *v, int id, size_t *len)
 {
-	if (id < 0 || id >= v->n || !v->word[id].present)
+	if (id < 0 || id >= v->n || !v->token[id].present)
 		return NULL;
-	*len = v->word[id].len;
-	return v->bytes + v->word[id].at;
+	*len = v->token[id].len;
+	return v->bytes + v->token[id].at;
 }
 
 static uint32_t hash_pair(uint32_t a, uint32_t b)

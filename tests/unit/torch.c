@@ -102,7 +102,7 @@ static const struct {
 	    "entry a/data/1 is not in the archive"),
 	BAD(DICT_OPEN REBUILD
 	    "((X\7\0\0\0storagectorch\nFloatStorage\nX\4\0\0\0../xX\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
-	    "not a plain word"),
+	    "not plain text"),
 	BAD(DICT_OPEN REBUILD "((X\7\0\0\0modulesctorch\nFloatStorage\nX\1\0\0\0"
 			      "0X\3\0\0\0cpuK\x18tQK\0))\x89)tRu.",
 	    "no storage"),

@@ -22,26 +22,26 @@ static int read_vocab(struct tokenizer *t, const char *dir, struct why *why)
 		}
 		vocab_put(&t->vocab, (int)id, m->key, m->key_len, "vocab.json");
 	}
-	t->n_words = (int)json_size(json_root(doc));
+	t->n_tokens = (int)json_size(json_root(doc));
 	json_close(doc);
 	return err;
 }
 
-/* Skips a pair whose words the vocabulary lacks: it can never meet. */
+/* Skips a pair whose tokens the vocabulary lacks: it can never meet. */
 static void add_merge(struct tokenizer *t, const char *line, size_t len, int rank)
 {
 	size_t na = (size_t)((const char *)memchr(line, ' ', len) - line), nb = len - na - 1;
-	char *word = xalloc(len, 1);
+	char *joined = xalloc(len, 1);
 	int a, b, both;
 
-	memcpy(word, line, na);
-	memcpy(word + na, line + na + 1, nb);
+	memcpy(joined, line, na);
+	memcpy(joined + na, line + na + 1, nb);
 	a = vocab_find(&t->vocab, line, na);
 	b = vocab_find(&t->vocab, line + na + 1, nb);
-	both = vocab_find(&t->vocab, word, na + nb);
+	both = vocab_find(&t->vocab, joined, na + nb);
 	if (a >= 0 && b >= 0 && both >= 0)
-		bpe_pair_set(&t->bpe, a, b, rank, both, word, na, na + nb);
-	free(word);
+		bpe_pair_set(&t->bpe, a, b, rank, both, joined, na, na + nb);
+	free(joined);
 }
 
 static bool is_pair(const char *line, size_t len)

@@ -118,7 +118,7 @@ static int parse_model(struct tokenizer *t, const struct json *model, struct why
 		err = parse_vocab(&t->vocab, json_get(model, "vocab"), why);
 	if (err)
 		return err;
-	t->n_words = (int)json_size(json_get(model, "vocab"));
+	t->n_tokens = (int)json_size(json_get(model, "vocab"));
 	bpe_find_characters(&t->bpe, &t->vocab);
 	t->bpe.byte_fallback = json_flag(model, "byte_fallback", false);
 	t->bpe.fuse_unk = json_flag(model, "fuse_unk", false);

@@ -137,7 +137,7 @@ static int finish(struct tokenizer *t, const char *dir, const struct token_confi
 	int err;
 
 	build(t);
-	t->n_words = t->spm->n;
+	t->n_tokens = t->spm->n;
 	err = check_bytes(t, path, why);
 	if (!err)
 		err = config_apply(c, t, dir, why);

@@ -14,12 +14,12 @@ struct field {
 	const char *bytes;
 	size_t len;
 };
-struct reader {
+struct spm_reader {
 	const char *at, *end;
 	bool bad;
 };
 
-static uint64_t read_varint(struct reader *r)
+static uint64_t read_varint(struct spm_reader *r)
 {
 	uint64_t v = 0;
 
@@ -34,7 +34,7 @@ static uint64_t read_varint(struct reader *r)
 	return 0;
 }
 
-static const char *read_bytes(struct reader *r, uint64_t len)
+static const char *read_bytes(struct spm_reader *r, uint64_t len)
 {
 	const char *s = r->at;
 
@@ -47,7 +47,7 @@ static const char *read_bytes(struct reader *r, uint64_t len)
 }
 
 /* Reads the next field; returns false at the end or at a malformed field. */
-static bool next_field(struct reader *r, struct field *f)
+static bool next_field(struct spm_reader *r, struct field *f)
 {
 	uint64_t key;
 
@@ -92,7 +92,7 @@ struct piece_fields {
 
 static bool parse_piece(const struct field *from, struct piece_fields *p)
 {
-	struct reader r = {from->bytes, from->bytes + from->len, false};
+	struct spm_reader r = {from->bytes, from->bytes + from->len, false};
 	struct field f;
 
 	*p = (struct piece_fields){.s = "", .type = SPM_NORMAL};
@@ -145,7 +145,7 @@ static int add_piece(struct tokenizer *t, const struct field *f, const char *fil
 static int parse_trainer(struct tokenizer *t, const struct field *from, const char *file, struct why *why)
 {
 	static const char *const kinds[] = {"", "Unigram", "BPE", "Word", "Char"};
-	struct reader r = {from->bytes, from->bytes + from->len, false};
+	struct spm_reader r = {from->bytes, from->bytes + from->len, false};
 	struct spm *s = t->spm;
 	uint64_t kind = 1;
 	struct field f;
@@ -195,7 +195,7 @@ static int parse_trainer(struct tokenizer *t, const struct field *from, const ch
 
 static int parse_normalizer(struct spm *s, const struct field *from, const char *file, struct why *why)
 {
-	struct reader r = {from->bytes, from->bytes + from->len, false};
+	struct spm_reader r = {from->bytes, from->bytes + from->len, false};
 	struct field f;
 
 	while (next_field(&r, &f)) {
@@ -214,7 +214,7 @@ static int parse_normalizer(struct spm *s, const struct field *from, const char 
 int spm_parse(struct tokenizer *t, const char *bytes, size_t len, const char *file, struct why *why)
 {
 	static const struct field none = {.bytes = "", .wire = 2};
-	struct reader r = {bytes, bytes + len, false};
+	struct spm_reader r = {bytes, bytes + len, false};
 	struct field f, trainer = none, normalizer = none;
 	struct spm *s = t->spm = xalloc(1, sizeof *s);
 	int err = 0;
