@@ -24,14 +24,14 @@ static uint32_t reports_of(int max_seqs)
 
 uint64_t link_bytes(int max_seqs)
 {
-	return COMMANDS * sizeof(struct command) + (uint64_t)reports_of(max_seqs) * sizeof(struct report);
+	return COMMANDS * sizeof(struct link_command) + (uint64_t)reports_of(max_seqs) * sizeof(struct link_report);
 }
 
 void link_init(struct link *l, int max_seqs)
 {
 	memset(l, 0, sizeof *l);
-	mailbox_init(&l->commands, sizeof(struct command), COMMANDS);
-	mailbox_init(&l->reports, sizeof(struct report), reports_of(max_seqs));
+	mailbox_init(&l->commands, sizeof(struct link_command), COMMANDS);
+	mailbox_init(&l->reports, sizeof(struct link_report), reports_of(max_seqs));
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->wake_fd < 0)
 		die("eventfd failed");
@@ -45,7 +45,7 @@ void link_finish(struct link *l)
 	close(l->wake_fd);
 }
 
-bool link_command(struct link *l, const struct command *c)
+bool link_post(struct link *l, const struct link_command *c)
 {
 	if (!mailbox_put(&l->commands, c))
 		return false;
@@ -59,5 +59,5 @@ void link_ring_front(struct link *l)
 	uint64_t one = 1;
 
 	if (write(l->wake_fd, &one, sizeof one) < 0)
-		return; /* the counter is full: the front is awake already */
+		return; /* the counter is full, so the front is awake */
 }

@@ -1,5 +1,4 @@
-/* mailbox.h - a bounded ring of fixed-size items from one thread to another; no lock. Waking is the user's
- * affair. */
+/* mailbox.h - a bounded lock-free ring of fixed-size items from one thread to another. It wakes no thread. */
 #ifndef DAEMON_MAILBOX_H
 #define DAEMON_MAILBOX_H
 
@@ -11,17 +10,17 @@ struct mailbox {
 	size_t item;   /* bytes */
 	uint32_t size; /* items, a power of two */
 	char *items;
-	_Alignas(64) _Atomic uint32_t head; /* next to take; written by the taker */
-	_Alignas(64) _Atomic uint32_t tail; /* next to fill; written by the putter */
+	_Alignas(64) _Atomic uint32_t head; /* next to take; the taker writes it */
+	_Alignas(64) _Atomic uint32_t tail; /* next to fill; the putter writes it */
 };
 
 void mailbox_init(struct mailbox *m, size_t item, uint32_t size);
 void mailbox_finish(struct mailbox *m);
-/* false: full. */
+/* Copies *item in. False: the ring is full. Putter only. */
 bool mailbox_put(struct mailbox *m, const void *item);
-/* false: empty. */
+/* Copies the oldest item out. False: the ring is empty. Taker only. */
 bool mailbox_take(struct mailbox *m, void *item);
-/* Items that can be put now, as the putter sees it. */
+/* How many items the putter can put at least. */
 uint32_t mailbox_room(struct mailbox *m);
 
 #endif

@@ -1,4 +1,4 @@
-/* xversed: one rank. Rank 0 also holds the socket. */
+/* xversed: one rank. Rank 0 also serves the socket. */
 #include <gnu/libc-version.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -71,7 +71,6 @@ static void fill_model(struct daemon *d)
 	m->fingerprint = model_fingerprint(d);
 	m->architecture = n->cfg.architecture;
 	m->numerics_class = n->numerics_class;
-	m->device = n->cuda ? "cuda" : "cpu";
 	m->isa = device_name(n);
 	m->parameters = model_parameters(&n->cfg);
 	m->n_blocks = n->n_blocks;
@@ -96,6 +95,7 @@ static int open_front(struct daemon *d, struct why *why)
 	d->model = (struct front_model){.vocab = n->cfg.vocab,
 					.n_eos = n->cfg.n_eos,
 					.eos = n->cfg.eos,
+					.device = n->cuda ? "cuda" : "cpu",
 					.max_seqs = n->limits.max_seqs,
 					.ranks = d->world.size};
 	link_init(&d->link, n->limits.max_seqs);
@@ -114,8 +114,8 @@ static void last_words(void *arg, const struct blame *what)
 	front_last_words(d->front, &e);
 }
 
-/* The launcher watches rank 0 as the other ranks do. */
-static void tell_alive(void *arg)
+/* The launcher watches rank 0, as the other ranks do. */
+static void report_alive(void *arg)
 {
 	const struct daemon *d = arg;
 
@@ -126,13 +126,13 @@ static void start_watch(struct daemon *d)
 {
 	struct watch_options how = {.watchdog_ns = d->opt.watchdog_timeout_s * 1000000000,
 				    .last_words = last_words,
-				    .beat = d->world.rank == 0 ? tell_alive : NULL,
+				    .beat = d->world.rank == 0 ? report_alive : NULL,
 				    .arg = d};
 
 	board_watch(d->world.board, &how);
 }
 
-static void tell_ready(void *arg)
+static void log_ready(void *arg)
 {
 	const struct daemon *d = arg;
 	const struct node *n = &d->node;
@@ -155,7 +155,7 @@ static void run(struct daemon *d)
 		return;
 	}
 	fill_model(d);
-	serve(&d->node, &d->link, tell_ready, d);
+	serve(&d->node, &d->link, log_ready, d);
 	front_close(d->front);
 	link_finish(&d->link);
 }
@@ -172,9 +172,9 @@ static int start(struct daemon *d, struct why *why)
 	if (err)
 		return err;
 	err = open_front(d, why);
+	/* After the socket: a daemon that finds another one on it leaves that one's pid file alone. */
 	if (!err && d->world.rank == 0)
-		err = pid_file_write(d->opt.pid_file,
-				     why); /* after the socket: a second daemon leaves the first one's alone */
+		err = pid_file_write(d->opt.pid_file, why);
 	err = node_agree(&d->world, err, why);
 	if (err)
 		return err;
@@ -182,8 +182,8 @@ static int start(struct daemon *d, struct why *why)
 	return node_load(&d->node, &d->link.progress, why);
 }
 
-/* Every open call gets the reason. */
-static void tell_clients(struct daemon *d, const char *reason)
+/* Sends the reason on every open call. */
+static void end_calls(struct daemon *d, const char *reason)
 {
 	char *text = xprintf("the server could not start: %s", reason);
 	struct rpc_error e = {.code = ERR_INTERNAL, .text = text, .rank = -1, .step = -1, .pid = -1};
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
 
 	stdio_open();
 	heap_init();
-	json_set_alloc_funcs(heap_malloc, heap_free); /* trees of what clients send are part of an effort */
+	json_set_alloc_funcs(heap_malloc, heap_free); /* JSON of clients counts in their efforts */
 	err = options_parse(&d.opt, argc, argv, &why);
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);
@@ -225,7 +225,7 @@ int main(int argc, char **argv)
 		return inspect(d.opt.model);
 	if (d.opt.dry_run)
 		return dry_run(&d.opt);
-	front_block_signals(); /* MPI starts threads of its own */
+	front_block_signals(); /* before MPI starts threads of its own */
 	world_init(&d.world, &argc, &argv);
 	log_init(d.world.rank, (enum log_level)d.opt.log_level);
 	err = start(&d, &why);
@@ -234,7 +234,7 @@ int main(int argc, char **argv)
 			if (err == ERR_LIMIT && d.node.cuda)
 				dry_run_ranks(stderr, &d.opt, d.world.size);
 			start_failed(why.text);
-			tell_clients(&d, why.text);
+			end_calls(&d, why.text);
 			pid_file_remove();
 		}
 		world_finish(&d.world);

@@ -1,5 +1,5 @@
-/* options.h - what xversed was told: flags, then XVERSED_* variables, then the --config file, then defaults.
- * One table (options_table.c) holds every option's name, kind, range, default and help. */
+/* options.h - options of xversed: flags win over XVERSED_* variables, these over the --config file, that over defaults.
+ * One table (options_table.c) holds each option's name, kind, range, default and help. */
 #ifndef DAEMON_OPTIONS_H
 #define DAEMON_OPTIONS_H
 
@@ -21,20 +21,20 @@ struct options {
 	int64_t tensor_parallel; /* 0: as many as MPI started */
 	int device;
 	char *cpu_isa;
-	int64_t threads; /* 0: fair share of the allowed cores */
+	int64_t threads; /* 0: a fair share of the allowed cores */
 	bool pin;
-	bool graphs;           /* CUDA: small steps are captured and replayed */
-	bool overlap;          /* CUDA: a kernel may start before the one before it has ended */
-	bool device_sample;    /* CUDA: words are sampled where the logits are */
-	bool debug_nan;        /* every layer's output is looked at */
-	bool step_ahead;       /* CUDA: a step is enqueued while the one before runs */
-	bool wgmma;            /* CUDA: attention of prompts by Hopper's products, where there are any */
-	bool tuning;           /* CUDA: time the algorithms of large products at start */
-	bool deterministic;    /* CUDA: the same bits whatever the batch and the number of ranks */
-	int64_t device_memory; /* for plans: bytes of one GPU; 0: ask it */
-	int64_t gpu_percent;   /* of a GPU's memory that may be taken */
+	bool graphs;           /* CUDA: small steps are replayed as CUDA graphs */
+	bool overlap;          /* CUDA: a kernel may start before the previous one has ended */
+	bool device_sample;    /* CUDA: tokens are sampled on the device */
+	bool debug_nan;        /* every layer's output is checked for NaN */
+	bool step_ahead;       /* CUDA: a step is enqueued while the previous one runs */
+	bool wgmma;            /* CUDA: prefill attention uses wgmma on Hopper */
+	bool tuning;           /* CUDA: algorithms of large GEMMs are timed at start */
+	bool deterministic;    /* CUDA: the same bits for any batch and number of ranks */
+	int64_t device_memory; /* for plans: bytes of one GPU; 0: ask the driver */
+	int64_t gpu_percent;   /* of a GPU's memory that may be used */
 	/* memory and batching */
-	int64_t max_model_len; /* 0: the config's, as far as the cache holds it */
+	int64_t max_model_len; /* 0: the config's, or what the KV cache holds */
 	int64_t max_num_seqs, max_num_batched_tokens, block_size, kv_bytes, logits_rows;
 	int64_t look_ahead; /* -1: all of max_tokens */
 	bool prefix_caching;
@@ -51,12 +51,13 @@ struct options {
 	char *hash_rows, *fault;
 };
 
-/* 0; ERR_INVALID with a text that names the flag, the value and the nearest right one. */
+/* Reads all sources. ERR_INVALID with a text that names the flag, the value and the nearest valid one. *o must be
+ * finished in any case. */
 int options_parse(struct options *o, int argc, char **argv, struct why *why);
-void options_settle(struct options *o); /* sets uds and served_name where they were not given */
+void options_settle(struct options *o); /* sets uds and served_name if they were not given */
 void options_finish(struct options *o);
-void options_help(void); /* to standard output, in groups */
-/* "16k" = 16000, "16K" = 16384; likewise m, M, g, G. */
+void options_help(void); /* prints all options in groups to standard output */
+/* "16k" = 16000, "16K" = 16384; likewise m, M, g, G. 0, or ERR_INVALID without a text. */
 int options_number(const char *text, int64_t *out);
 
 /* ---- the table ---- */

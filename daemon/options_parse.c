@@ -78,7 +78,7 @@ static int set_choice(struct options *o, const struct option_row *row, const cha
 		}
 		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", row->choices[i]);
 	}
-	return fail(why, ERR_INVALID, "%s: \"%s\" is none of %s; did you mean %s?", source, value, list,
+	return fail(why, ERR_INVALID, "%s: \"%s\" is not one of %s; did you mean %s?", source, value, list,
 		    nearest_of(row->choices, value));
 }
 
@@ -93,7 +93,7 @@ static int set_bool(struct options *o, const struct option_row *row, const char 
 	return 0;
 }
 
-/* A percentage may also come as a fraction: 90, 0.9. */
+/* A percentage may also be a fraction: 90, 0.9. */
 static int set_number(struct options *o, const struct option_row *row, const char *value, const char *source,
 		      struct why *why)
 {
@@ -180,7 +180,7 @@ static int parse_flag(struct options *o, struct arguments *a, struct why *why)
 		return fail(why, ERR_INVALID, "%s: --%s cannot be switched off", arg, row->name);
 	value = equals ? equals + 1 : a->at + 1 < a->argc ? a->argv[++a->at] : NULL;
 	if (!value)
-		return fail(why, ERR_INVALID, "--%s wants a value", given);
+		return fail(why, ERR_INVALID, "--%s requires a value", given);
 	if (!row) {
 		a->config = value;
 		return 0;
@@ -223,7 +223,7 @@ static char *trim(char *s)
 	return s;
 }
 
-/* "name: value" or "name = value" a line; # begins a comment. */
+/* A line is "name: value" or "name = value"; # begins a comment. */
 static int parse_line(struct options *o, char *line, const char *source, struct why *why)
 {
 	char *colon, *name = trim(line);
@@ -233,7 +233,7 @@ static int parse_line(struct options *o, char *line, const char *source, struct 
 		return 0;
 	colon = name + strcspn(name, ":=");
 	if (!*colon)
-		return fail(why, ERR_INVALID, "%s: wanted \"name: value\"", source);
+		return fail(why, ERR_INVALID, "%s: expected \"name: value\"", source);
 	*colon = 0;
 	name = trim(name);
 	row = find(name, strlen(name));
@@ -281,17 +281,18 @@ static int check_words(const struct options *o, struct why *why)
 	const char *g = o->generation_config;
 
 	if (o->model && !*o->model)
-		return fail(why, ERR_INVALID, "the model's name is empty");
+		return fail(why, ERR_INVALID, "the model's path must not be empty");
 	if (g && strcmp(g, "auto") && strcmp(g, "none"))
 		return fail(why, ERR_INVALID, "--generation-config: \"%s\" is neither auto nor none", g);
 	if (o->device_memory && !o->dry_run)
-		return fail(why, ERR_INVALID, "--device-memory is for --dry-run: a start asks the driver");
+		return fail(why, ERR_INVALID,
+			    "--device-memory requires --dry-run; otherwise the driver reports the memory");
 	if (o->device_memory && o->device == DEVICE_CPU)
-		return fail(why, ERR_INVALID, "--device-memory is a GPU's, --device cpu has none");
+		return fail(why, ERR_INVALID, "--device-memory cannot be used with --device cpu");
 	return 0;
 }
 
-/* Weaker sources first, so that stronger ones overwrite them; flags are read twice to find --config. */
+/* Later sources overwrite earlier ones. Flags are read twice, first to find --config. */
 int options_parse(struct options *o, int argc, char **argv, struct why *why)
 {
 	struct arguments a = {.argc = argc, .argv = argv};
@@ -315,12 +316,12 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why)
 		if (argv[a.at][0] == '-' && argv[a.at][1])
 			err = parse_flag(o, &a, why);
 		else if (plain)
-			err = fail(why, ERR_INVALID, "one model at a time: \"%s\" and \"%s\"", plain, argv[a.at]);
+			err = fail(why, ERR_INVALID, "two models were given: \"%s\" and \"%s\"", plain, argv[a.at]);
 		else
 			err = set_value(o, &option_table[0], plain = argv[a.at], "MODEL", why);
 	}
 	if (!err && !o->model && !o->help && !o->version)
-		err = fail(why, ERR_INVALID, "which model? usage: xversed MODEL [options] (--help lists them)");
+		err = fail(why, ERR_INVALID, "no model was given; usage: xversed MODEL [options] (--help lists them)");
 	return err ? err : check_words(o, why);
 }
 
@@ -389,16 +390,15 @@ void options_help(void)
 	printf("usage: xversed MODEL [options]          one rank\n"
 	       "       mpirun -n N xversed MODEL [options]   N ranks\n\n"
 	       "Serves a Llama-shaped model, sharded over the ranks, on a Unix socket.\n"
-	       "Every option may come as XVERSED_NAME=value or from --config FILE (\"name: value\" lines); "
-	       "flags win.\n"
-	       "Numbers take suffixes: 16k = 16000, 16K = 16384.\n"
-	       "XVERSED_CUDA_LIB=FILE names another CUDA plug-in than libxverse-cuda.so beside the program.\n");
+	       "Each option may also be a variable XVERSED_NAME=value or a line \"name: value\" of --config FILE; flags win.\n"
+	       "Numbers may have a suffix: 16k = 16000, 16K = 16384.\n"
+	       "XVERSED_CUDA_LIB=FILE names the CUDA plug-in; default: libxverse-cuda.so beside the program.\n");
 	for (int i = 0; i < option_count; i++) {
 		if (strcmp(group, option_table[i].group))
 			printf("\n%s:\n", group = option_table[i].group);
 		print_row(&option_table[i]);
 	}
-	printf("  %-50s %s\n", "--config FILE", "options from a file, a line each: max-num-seqs: 8");
+	printf("  %-50s %s\n", "--config FILE", "read options from a file, one a line: max-num-seqs: 8");
 	printf("\nExit codes: 0 done, 64 usage, 66 input, 70 software or a lost rank, 75 try again, 78 "
 	       "configuration.\n");
 }

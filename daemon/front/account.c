@@ -16,7 +16,7 @@ void front_accounts_init(struct front_accounts *t)
 
 void front_accounts_limit(struct front_accounts *t, enum front_share k, int64_t most)
 {
-	const int64_t limit = 1ll << 50; /* far above what fits, so that shares can be multiplied */
+	const int64_t limit = 1ll << 50; /* no real limit reaches it, and shares of it do not overflow */
 
 	t->most[k] = most < limit ? most : limit;
 	t->kept[k] = share_kept(t->most[k], k == SHARE_CALLS ? 8 : limit);
@@ -54,7 +54,7 @@ static struct front_account *find(struct front_accounts *t, uid_t uid, const str
 	a = xalloc(1, sizeof *a);
 	*a = (struct front_account){.next = *head, .parent = parent, .number = number, .uid = uid};
 	a->scope = hash(t->secret, uid, asker->key);
-	strcpy(a->key, asker->key); /* both are bounded by the codec */
+	strcpy(a->key, asker->key); /* the codec bounds both */
 	strcpy(a->client, asker->client);
 	*head = a;
 	return a;
@@ -89,7 +89,7 @@ void front_stake_open(struct front_stake *s, struct front_accounts *t, uid_t uid
 	*s = (struct front_stake){.all = t, .account = a, .owner = owner};
 }
 
-/* More that it may take. */
+/* How much more the account may hold. */
 static int64_t room(const struct front_stake *s, const struct front_account *a, enum front_share k)
 {
 	const struct front_accounts *t = s->all;
@@ -106,18 +106,18 @@ static void add(struct front_stake *s, enum front_share k, int64_t amount)
 		a->held[k] += amount;
 }
 
-/* A single call with more tokens or bytes than a share is judged by the limits of all alone, where its account holds
- * nothing else. */
+/* A call whose tokens or bytes exceed a share by itself passes where its account holds nothing else: other limits judge
+ * it. */
 int front_stake_hold(struct front_stake *s, enum front_share k, int64_t amount, struct why *why)
 {
-	static const char *const what[] = {"calls of yours are open", "tokens of yours are waiting",
-					   "bytes of requests of yours are open"};
+	static const char *const what[] = {"of your calls are open", "of your tokens are waiting",
+					   "bytes of your requests are open"};
 	struct front_account *a = s->account;
 
 	if (room(s, a, k) < amount && (a->held[k] || k == SHARE_CALLS)) {
 		s->all->refused[k]++;
 		return fail(why, ERR_BUSY,
-			    "%" PRId64 " %s, and %" PRId64 " of %" PRId64 " in all: the rest is kept for others",
+			    "%" PRId64 " %s, %" PRId64 " of %" PRId64 " in all; the rest is reserved for others",
 			    a->held[k], what[k], s->all->held[k], s->all->most[k]);
 	}
 	add(s, k, amount);

@@ -1,5 +1,5 @@
-/* A request becomes a call: prompt to ids, fields to sampling, limits checked before the engine hears of it.
- */
+/* A request becomes a call: its prompt becomes token ids and its fields a sampling, and limits are checked before the
+ * engine gets it. */
 #include "daemon/front/inside.h"
 
 #include <inttypes.h>
@@ -45,8 +45,8 @@ static bool is_cut(const struct front_call *c)
 	       c->request->generate.sampling.truncate_prompt;
 }
 
-/* Prompts that are a little too long are still counted, for the message; of those that are cut all tokens are needed.
- */
+/* Tokens that the prompt is encoded to at most. Prompts somewhat too long are counted for the message; those that are
+ * truncated need all tokens. */
 static int most_tokens(const struct front *f, const struct front_call *c)
 {
 	enum { CUT_MOST = 1 << 24 };
@@ -54,7 +54,7 @@ static int most_tokens(const struct front *f, const struct front_call *c)
 	return is_cut(c) ? CUT_MOST : 2 * min_int(f->model->max_model_len, INT32_MAX / 2);
 }
 
-/* A prompt that cannot fit is refused before anybody tokenizes or copies it. */
+/* Refuses a prompt that cannot fit before it is tokenized or copied. */
 static int check_prompt(const struct front *f, const struct front_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
@@ -71,8 +71,7 @@ static int check_prompt(const struct front *f, const struct front_call *c, struc
 	return 0;
 }
 
-/* Unless the helper thread did it already. What it made of a text may hold tokens that the model's files add by
- * themselves, of a vocabulary larger than the model's. */
+/* A text was tokenized before; its tokenizer may add tokens beyond the model's vocabulary. Token ids are copied. */
 static int encode_prompt(struct front *f, struct front_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
@@ -95,7 +94,7 @@ static int check_length(const struct front *f, struct front_call *c, struct why 
 	int most = f->model->max_model_len, n = c->call.n_prompt;
 
 	if (!n)
-		return fail(why, ERR_INVALID, "prompt: empty");
+		return fail(why, ERR_INVALID, "prompt must not be empty");
 	if (c->call.score ? n > most : n >= most)
 		return fail(why, ERR_LIMIT, "the prompt has %d tokens; --max-model-len is %d", n, most);
 	if (c->call.max_tokens > most - n)
@@ -151,7 +150,7 @@ static bool skip_special(const struct front_call *c)
 	return !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special;
 }
 
-/* Asked for; else the model's own default as far as the context holds it; else what the context leaves. */
+/* The request's, else the model's default if the context holds it, else what the context leaves. */
 static int max_tokens(const struct front *f, const struct front_call *c, const struct rpc_sampling *s)
 {
 	int left = max_int(0, f->model->max_model_len - c->call.n_prompt);
@@ -163,7 +162,7 @@ static int max_tokens(const struct front *f, const struct front_call *c, const s
 	return left;
 }
 
-/* The answer's text goes on where the prompt's ends. */
+/* The output's text continues the prompt's. */
 static struct detok *start_text(const struct front *f, const struct front_call *c)
 {
 	struct detok *d = detok_create(f->tokenizer, skip_special(c));
@@ -172,8 +171,7 @@ static struct detok *start_text(const struct front *f, const struct front_call *
 	return d;
 }
 
-/* An empty text is where every text of the model begins: at its begin token, which some tokenizers do not add by
- * themselves. */
+/* An empty text becomes the begin token, where every text of the model starts; some tokenizers do not add it. */
 static int begin_empty(const struct front *f, struct front_call *c, struct why *why)
 {
 	const struct rpc_prompt *p = prompt_of(c);
@@ -240,7 +238,7 @@ static void send_started(struct front *f, const struct front_call *c)
 	rpc_send(f->server, c->id, &r);
 }
 
-/* The prompt's own text; its logprobs come as they are computed. */
+/* Sends the prompt's text; its logprobs follow as they are computed. */
 static void send_echo(struct front *f, const struct front_call *c)
 {
 	struct rpc_reply r = {.kind = RPC_R_CHUNK};
@@ -277,10 +275,10 @@ static int make_call(struct front *f, struct front_call *c, struct why *why)
 	return err;
 }
 
-/* The prompt is there as ids, or short enough to become ids at once. */
+/* The prompt is encoded, or is token ids. */
 static void post(struct front *f, struct front_call *c)
 {
-	struct command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
+	struct link_command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
 	struct why why = {""};
 	int err = make_call(f, c, &why);
 
@@ -290,7 +288,7 @@ static void post(struct front *f, struct front_call *c)
 		front_call_destroy(c);
 		return;
 	}
-	if (!err && !link_command(f->link, &cmd))
+	if (!err && !link_post(f->link, &cmd))
 		err = fail(&why, ERR_BUSY, "too many calls at once");
 	if (err) {
 		refuse(f, c, err, why.text);
@@ -304,7 +302,7 @@ static void post(struct front *f, struct front_call *c)
 	front_send_missing(f, c);
 }
 
-/* Takes what *job holds. */
+/* The job is done; the call takes its ids. */
 static void encoded(struct front *f, struct front_call *c, struct front_job *job)
 {
 	c->ids = job->ids;

@@ -34,8 +34,8 @@ bool front_is_owner(struct front *f, uint64_t call, const struct rpc_peer *peer,
 
 	if (peer->owner)
 		return true;
-	snprintf(text, sizeof text, "%s: only root and the user that the server runs as may do this, user %u may not",
-		 what, peer->uid);
+	snprintf(text, sizeof text, "%s: only root and the server's own user may do this, not user %u", what,
+		 peer->uid);
 	front_error(f, call, ERR_DENIED, text);
 	return false;
 }
@@ -101,8 +101,8 @@ int front_open_calls(const struct front *f)
 
 void front_cancel_engine(struct front *f, struct front_call *c)
 {
-	struct command cmd = {.kind = COMMAND_CANCEL, .call = c->id, .reason = FINISH_CANCEL};
-	bool due = !link_command(f->link, &cmd);
+	struct link_command cmd = {.kind = COMMAND_CANCEL, .call = c->id, .reason = FINISH_CANCEL};
+	bool due = !link_post(f->link, &cmd);
 
 	f->cancels_due += due - c->cancel_due;
 	c->cancel_due = due;

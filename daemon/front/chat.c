@@ -9,7 +9,7 @@ int front_check_chat(const struct front *f, struct why *why)
 	if (f->chat)
 		return 0;
 	if (!f->tokenizer)
-		return fail(why, ERR_UNSUPPORTED, "this model has no tokenizer: there is no chat without one");
+		return fail(why, ERR_UNSUPPORTED, "this model has no tokenizer, so it cannot chat");
 	return fail(why, ERR_UNSUPPORTED, "%s", f->no_chat);
 }
 

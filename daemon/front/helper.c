@@ -42,7 +42,7 @@ static void run(struct front_job *job, const struct tokenizer *t)
 
 	effort_begin(&job->effort);
 	job->err = work(job, t);
-	err = effort_check(&job->why); /* it says why where a library only told that it failed */
+	err = effort_check(&job->why); /* the reason, where a library reported only that it failed */
 	if (err)
 		job->err = err;
 	effort_end();
@@ -55,31 +55,31 @@ void front_job_run(struct front_job *job, const struct tokenizer *t)
 	run(job, t);
 }
 
-static size_t answer_bytes(const struct front_job *job)
+static size_t result_bytes(const struct front_job *job)
 {
 	size_t each = sizeof *job->ids.id + (job->ids.offset ? sizeof *job->ids.offset : 0);
 
 	return job->out.len + (size_t)job->ids.max * each;
 }
 
-/* With the lock. */
-static void put_out(struct front_helpers *w, struct front_job *job)
+/* The caller holds the lock. */
+static void put_out(struct front_helpers *h, struct front_job *job)
 {
 	uint64_t one = 1;
 
 	job->next = NULL;
-	*w->out_end = job;
-	w->out_end = &job->next;
-	w->done += answer_bytes(job);
-	if (write(w->wake_fd, &one, sizeof one) < 0)
-		return; /* the counter is full: the front is awake already */
+	*h->out_end = job;
+	h->out_end = &job->next;
+	h->done += result_bytes(job);
+	if (write(h->wake_fd, &one, sizeof one) < 0)
+		return; /* the counter is full, so the front is awake */
 }
 
-static struct front_job *take_next(struct front_lane *lane)
+static struct front_job *take_next(struct front_helper *me)
 {
-	struct front_job **best = &lane->in, *job;
+	struct front_job **best = &me->in, *job;
 
-	for (struct front_job **at = &lane->in; *at; at = &(*at)->next)
+	for (struct front_job **at = &me->in; *at; at = &(*at)->next)
 		if ((*at)->turn < (*best)->turn)
 			best = at;
 	job = *best;
@@ -88,98 +88,98 @@ static struct front_job *take_next(struct front_lane *lane)
 	return job;
 }
 
-static void *lane_thread(void *arg)
+static void *helper_thread(void *arg)
 {
-	struct front_lane *lane = arg;
-	struct front_helpers *w = lane->words;
+	struct front_helper *me = arg;
+	struct front_helpers *h = me->all;
 
-	pthread_mutex_lock(&w->lock);
-	while (!w->stop) {
-		struct front_job *job = w->done > JOB_DONE ? NULL : take_next(lane);
+	pthread_mutex_lock(&h->lock);
+	while (!h->stop) {
+		struct front_job *job = h->done > JOB_DONE ? NULL : take_next(me);
 
 		if (!job) {
-			pthread_cond_wait(&w->more, &w->lock);
+			pthread_cond_wait(&h->more, &h->lock);
 			continue;
 		}
-		lane->running = job;
-		pthread_mutex_unlock(&w->lock);
-		run(job, w->tokenizer);
-		pthread_mutex_lock(&w->lock);
-		lane->running = NULL;
-		lane->clock += job->size / 2;
-		put_out(w, job);
+		me->running = job;
+		pthread_mutex_unlock(&h->lock);
+		run(job, h->tokenizer);
+		pthread_mutex_lock(&h->lock);
+		me->running = NULL;
+		me->clock += job->size / 2;
+		put_out(h, job);
 	}
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&h->lock);
 	return NULL;
 }
 
-void front_helpers_start(struct front_helpers *w, const struct tokenizer *t, int wake_fd)
+void front_helpers_start(struct front_helpers *h, const struct tokenizer *t, int wake_fd)
 {
-	*w = (struct front_helpers){.tokenizer = t, .wake_fd = wake_fd, .started = true};
-	w->out_end = &w->out;
-	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->more, NULL);
+	*h = (struct front_helpers){.tokenizer = t, .wake_fd = wake_fd, .started = true};
+	h->out_end = &h->out;
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->more, NULL);
 	for (int i = 0; i < 2; i++) {
-		w->lane[i].words = w;
-		if (pthread_create(&w->lane[i].thread, NULL, lane_thread, &w->lane[i]))
-			die("cannot start the tokenizer's thread");
+		h->helper[i].all = h;
+		if (pthread_create(&h->helper[i].thread, NULL, helper_thread, &h->helper[i]))
+			die("cannot start a helper thread");
 	}
 }
 
-void front_helpers_finish(struct front_helpers *w)
+void front_helpers_finish(struct front_helpers *h)
 {
-	if (!w->started)
+	if (!h->started)
 		return;
-	pthread_mutex_lock(&w->lock);
-	w->stop = true;
+	pthread_mutex_lock(&h->lock);
+	h->stop = true;
 	for (int i = 0; i < 2; i++)
-		if (w->lane[i].running)
-			effort_stop(&w->lane[i].running->effort);
-	pthread_cond_broadcast(&w->more);
-	pthread_mutex_unlock(&w->lock);
+		if (h->helper[i].running)
+			effort_stop(&h->helper[i].running->effort);
+	pthread_cond_broadcast(&h->more);
+	pthread_mutex_unlock(&h->lock);
 	for (int i = 0; i < 2; i++)
-		pthread_join(w->lane[i].thread, NULL);
-	pthread_mutex_destroy(&w->lock);
-	pthread_cond_destroy(&w->more);
+		pthread_join(h->helper[i].thread, NULL);
+	pthread_mutex_destroy(&h->lock);
+	pthread_cond_destroy(&h->more);
 }
 
-void front_helpers_put(struct front_helpers *w, struct front_job *job)
+void front_helpers_put(struct front_helpers *h, struct front_job *job)
 {
-	struct front_lane *lane;
+	struct front_helper *to;
 	uint64_t before;
 
 	job->size = size_of(job);
-	lane = &w->lane[job->size > JOB_LANE];
-	job->effort.bytes = job->size <= JOB_LANE   ? JOB_MEMORY_SHORT
+	to = &h->helper[job->size > JOB_LARGE];
+	job->effort.bytes = job->size <= JOB_LARGE  ? JOB_MEMORY_SHORT
 			    : job->kind == JOB_CHAT ? JOB_MEMORY_CHAT
 						    : JOB_MEMORY;
 	job->effort.cpu_ns = JOB_SECONDS * 1000000000ull;
-	pthread_mutex_lock(&w->lock);
-	before = lane->clock;
-	for (const struct front_job *j = lane->in; j; j = j->next)
+	pthread_mutex_lock(&h->lock);
+	before = to->clock;
+	for (const struct front_job *j = to->in; j; j = j->next)
 		if (j->client == job->client && j->turn > before)
 			before = j->turn;
 	job->turn = before + job->size;
 	job->next = NULL;
-	struct front_job **end = &lane->in;
+	struct front_job **end = &to->in;
 	while (*end)
 		end = &(*end)->next;
 	*end = job;
-	pthread_cond_broadcast(&w->more);
-	pthread_mutex_unlock(&w->lock);
+	pthread_cond_broadcast(&h->more);
+	pthread_mutex_unlock(&h->lock);
 }
 
-void front_helpers_cancel(struct front_helpers *w, uint64_t call)
+void front_helpers_cancel(struct front_helpers *h, uint64_t call)
 {
-	if (!w->started)
+	if (!h->started)
 		return;
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&h->lock);
 	for (int i = 0; i < 2; i++) {
-		struct front_lane *lane = &w->lane[i];
-		struct front_job **at = &lane->in, *job;
+		struct front_helper *one = &h->helper[i];
+		struct front_job **at = &one->in, *job;
 
-		if (lane->running && lane->running->call == call)
-			effort_stop(&lane->running->effort);
+		if (one->running && one->running->call == call)
+			effort_stop(&one->running->effort);
 		while (*at && (*at)->call != call)
 			at = &(*at)->next;
 		job = *at;
@@ -187,25 +187,25 @@ void front_helpers_cancel(struct front_helpers *w, uint64_t call)
 			continue;
 		*at = job->next;
 		job->err = fail(&job->why, ERR_CANCELLED, "cancelled");
-		put_out(w, job);
+		put_out(h, job);
 	}
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&h->lock);
 }
 
-struct front_job *front_helpers_take(struct front_helpers *w)
+struct front_job *front_helpers_take(struct front_helpers *h)
 {
 	struct front_job *job;
 
-	pthread_mutex_lock(&w->lock);
-	job = w->out;
+	pthread_mutex_lock(&h->lock);
+	job = h->out;
 	if (job) {
-		w->out = job->next;
-		if (!w->out)
-			w->out_end = &w->out;
-		w->done -= answer_bytes(job);
-		pthread_cond_broadcast(&w->more);
+		h->out = job->next;
+		if (!h->out)
+			h->out_end = &h->out;
+		h->done -= result_bytes(job);
+		pthread_cond_broadcast(&h->more);
 	}
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&h->lock);
 	return job;
 }
 

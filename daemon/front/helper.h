@@ -1,10 +1,10 @@
-/* words.h - text to ids and back, away from the front thread where it is long, so that one call never stalls every
- * stream.
+/* helper.h - helper threads that tokenize, so that a long text never stalls the streams of the front thread.
  *
- * Two threads, one for long jobs and one for the rest, so that a short text never waits for a long one to end. Each
- * takes the job whose turn is lowest: a job's turn is its size behind what its client asked for before and behind the
- * clock of the thread, which goes on by half the size of each job done. So short ones pass long ones, one client's many
- * do not hold up another's one, and none waits for more than twice its own size of work that came after it. */
+ * One thread does large jobs and one the rest, so that a small job never waits for a large one to end. Each runs the
+ * job with the lowest turn (start-time fair queueing): a job's turn is its size behind the later of its client's
+ * previous job and the thread's clock, which advances by half the size of each job done. So small jobs pass large ones,
+ * many jobs of one client do not delay the one of another, and no job waits for more than twice its own size of work
+ * that arrived after it. */
 #ifndef DAEMON_FRONT_HELPER_H
 #define DAEMON_FRONT_HELPER_H
 
@@ -14,37 +14,37 @@
 #include "engine/tokenizer/tokenizer.h"
 
 enum {
-	JOB_LONG = 32 << 10,          /* bytes; shorter texts are not worth a hand-over */
-	JOB_LONG_IDS = 8 << 10,       /* the same for ids that become text */
-	JOB_LANE = 256 << 10,         /* bytes; longer jobs have a thread of their own */
-	JOB_MEMORY = 512 << 20,       /* working memory of one long job, its answer included */
-	JOB_MEMORY_CHAT = 256 << 20,  /* of a conversation, trees of JSON included */
-	JOB_MEMORY_SHORT = 128 << 20, /* of one that the front thread or the thread of short ones does */
-	JOB_SECONDS = 10,             /* of CPU time of one job */
-	JOB_FRONT_MS = 250,           /* of CPU time of one job of the front thread */
-	JOB_DONE = 64 << 20,          /* bytes of answers that may wait for the front */
+	JOB_LONG = 32 << 10,          /* bytes of text; the front thread does shorter jobs itself */
+	JOB_LONG_IDS = 8 << 10,       /* the same of token ids that become text */
+	JOB_LARGE = 256 << 10,        /* bytes; such jobs have a thread of their own */
+	JOB_MEMORY = 512 << 20,       /* bytes that a large job may allocate, its result included */
+	JOB_MEMORY_CHAT = 256 << 20,  /* the same of a chat, JSON trees included */
+	JOB_MEMORY_SHORT = 128 << 20, /* the same of a small job, on either thread */
+	JOB_SECONDS = 10,             /* of CPU time that a job may use */
+	JOB_FRONT_MS = 250,           /* the same on the front thread */
+	JOB_DONE = 64 << 20,          /* bytes of results that may wait for the front thread */
 };
 
 enum front_job_kind { JOB_ENCODE, JOB_CHAT, JOB_DECODE };
 struct front_job {
 	struct front_job *next;
-	uint64_t call;   /* whose it is: the call may be gone when the job is done */
-	uint64_t client; /* jobs of one client wait for each other, not for others */
+	uint64_t call;   /* may have ended when the job is done */
+	uint64_t client; /* jobs of one client wait for each other */
 	enum front_job_kind kind;
-	/* in; borrowed from the call's request, or from `keep` */
-	const char *text; /* (len) ENCODE */
+	/* in: borrowed from the call's request, or from `keep` */
+	const char *text; /* ENCODE: (len) */
 	size_t len;
 	struct encode_options how;
-	const struct chat *chat; /* TALK: its format, and what was said */
+	const struct chat *chat; /* CHAT: format and messages */
 	struct rpc_chat said;
 	bool want_text;
-	const int32_t *pieces; /* (n_pieces) DECODE */
+	const int32_t *pieces; /* DECODE: (n_pieces) token ids */
 	int n_pieces;
 	bool skip_special;
-	struct rpc_request *keep; /* Tokenize, Detokenize, Template: the request, owned; NULL: the prompt of a call */
+	struct rpc_request *keep; /* owned: a Tokenize, Detokenize or Template; NULL: the job is a call's prompt */
 	/* out */
 	struct chat_text out;
-	struct ids ids; /* its bound and whether offsets are wanted are set before */
+	struct ids ids; /* its `most` and `want_offsets` are inputs */
 	int err;
 	struct why why;
 	/* private */
@@ -53,33 +53,35 @@ struct front_job {
 	uint64_t turn;
 };
 
-struct front_lane {
-	struct front_helpers *words;
+struct front_helper {
+	struct front_helpers *all;
 	pthread_t thread;
 	struct front_job *in, *running;
 	uint64_t clock;
 };
+
 struct front_helpers {
 	const struct tokenizer *tokenizer;
-	int wake_fd; /* eventfd to ring when a job is done */
+	int wake_fd; /* eventfd, written when a job is done */
 	pthread_mutex_t lock;
-	pthread_cond_t more;       /* jobs, or room for answers */
-	struct front_lane lane[2]; /* short, long */
+	pthread_cond_t more;           /* jobs, or room for results */
+	struct front_helper helper[2]; /* small, large jobs */
 	struct front_job *out, **out_end;
-	size_t done; /* bytes of the answers in `out` */
+	size_t done; /* bytes of the results in `out` */
 	bool stop, started;
 };
 
 bool front_job_is_short(const struct front_job *job);
-/* Does the job now, on the front thread: within JOB_FRONT_MS and JOB_MEMORY_SHORT. */
+/* Runs the job on the calling thread, within JOB_FRONT_MS and JOB_MEMORY_SHORT. job->err says how it ended. */
 void front_job_run(struct front_job *job, const struct tokenizer *t);
-void front_helpers_start(struct front_helpers *w, const struct tokenizer *t, int wake_fd);
-void front_helpers_finish(struct front_helpers *w); /* jobs not taken are the caller's to have taken before */
-void front_helpers_put(struct front_helpers *w, struct front_job *job);
-/* The call has gone: its job ends soon with ERR_CANCELLED. No such job is fine. */
-void front_helpers_cancel(struct front_helpers *w, uint64_t call);
-struct front_job *front_helpers_take(struct front_helpers *w); /* done; NULL: none */
-/* What the job holds beside itself; the request's memory, too, where it has one. */
+void front_helpers_start(struct front_helpers *h, const struct tokenizer *t, int wake_fd);
+/* Stops running jobs and joins the threads. Jobs that were not taken leak. */
+void front_helpers_finish(struct front_helpers *h);
+void front_helpers_put(struct front_helpers *h, struct front_job *job);
+/* Ends the job of a call soon, with ERR_CANCELLED. There may be none. */
+void front_helpers_cancel(struct front_helpers *h, uint64_t call);
+struct front_job *front_helpers_take(struct front_helpers *h); /* a job that is done, or NULL */
+/* Frees what the job owns, but not the job. */
 void front_job_finish(struct front_job *job);
 
 #endif

@@ -131,7 +131,7 @@ void front_send_status(struct front *f, uint64_t call);
 void front_send_metrics(struct front *f, uint64_t call);
 
 /* ---- reply.c ---- */
-void front_report(struct front *f, const struct report *r);
+void front_report(struct front *f, const struct link_report *r);
 /* Runs resumed tokens through detokenizer and stop scan as the first time. True: the stream had ended already. */
 bool front_replay(struct front_call *c);
 /* After Started: text that the client of a resumed stream lacks, and the last frame where the stream had ended. */

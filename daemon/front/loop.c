@@ -12,7 +12,7 @@
 
 static void take_reports(struct front *f)
 {
-	struct report r;
+	struct link_report r;
 	uint64_t count;
 	bool took = false;
 
@@ -35,7 +35,7 @@ static void take_jobs(struct front *f)
 		struct effort e = {0};
 
 		effort_begin(&e);
-		f->trim_large |= job->size > JOB_LANE;
+		f->trim_large |= job->size > JOB_LARGE;
 		if (job->keep)
 			front_tokenized(f, job);
 		else
@@ -58,13 +58,13 @@ static bool drained(struct front *f)
 /* While the model loads, the engine thread takes no commands: a drain ends the process at once then. */
 static void end_drain(struct front *f)
 {
-	struct command stop = {.kind = COMMAND_STOP};
+	struct link_command stop = {.kind = COMMAND_STOP};
 
 	if (!drained(f))
 		return;
 	if (!f->ready)
 		front_exit(f, EXIT_OK);
-	link_command(f->link, &stop);
+	link_post(f->link, &stop);
 }
 
 static void beat(struct front *f)

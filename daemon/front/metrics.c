@@ -49,7 +49,7 @@ void front_histogram_add(struct front_histogram *h, double seconds, uint64_t tim
 	h->sum += seconds * (double)times;
 }
 
-/* One text being written; every sample carries the model's name. */
+/* The text being written; every sample carries the model's name. */
 struct page {
 	FILE *f;
 	const char *model; /* escaped */
@@ -114,13 +114,13 @@ static void put_now(const struct page *p, const struct front *f)
 	one(p, "num_requests_waiting", "gauge", "Calls in the queue.", atomic_load(&l->waiting));
 	one(p, "num_tokens_waiting", "gauge", "Prompt tokens of the calls in the queue.",
 	    (double)atomic_load(&l->waiting_tokens));
-	one(p, "kv_cache_usage_perc", "gauge", "Used part of the KV cache, 0 to 1.",
+	one(p, "kv_cache_usage_perc", "gauge", "Part of the KV cache in use, 0 to 1.",
 	    blocks ? (double)atomic_load(&l->kv_held) / blocks : 0);
 	one(p, "connections", "gauge", "Clients connected.", rpc_connections(f->server));
-	one(p, "ready", "gauge", "1 where calls are taken.", f->ready && !f->draining);
-	one(p, "load_bytes", "gauge", "Bytes of weights read by rank 0.", (double)atomic_load(&l->progress.bytes));
-	one(p, "uptime_seconds", "gauge", "Since the process of rank 0 started.",
-	    (double)(now_ns() - f->started_ns) * 1e-9);
+	one(p, "ready", "gauge", "1 while requests are accepted.", f->ready && !f->draining);
+	one(p, "load_bytes", "gauge", "Bytes of weights that rank 0 has read.",
+	    (double)atomic_load(&l->progress.bytes));
+	one(p, "uptime_seconds", "gauge", "Time since rank 0 started.", (double)(now_ns() - f->started_ns) * 1e-9);
 }
 
 static void put_counters(const struct page *p, const struct front *f)
@@ -130,24 +130,22 @@ static void put_counters(const struct page *p, const struct front *f)
 	one(p, "prompt_tokens_total", "counter", "Prompt tokens computed or cached.",
 	    (double)atomic_load(&l->prompt_tokens));
 	one(p, "generation_tokens_total", "counter", "Tokens generated.", (double)atomic_load(&l->output_tokens));
-	one(p, "prefix_cache_queries_total", "counter", "Prompt tokens looked up in the cache.",
+	one(p, "prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
 	    (double)atomic_load(&l->prefix_queries));
-	one(p, "prefix_cache_hits_total", "counter", "Prompt tokens taken from the cache.",
+	one(p, "prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.",
 	    (double)atomic_load(&l->cached_tokens));
-	one(p, "num_preemptions_total", "counter", "Calls pushed out of the batch.",
-	    (double)atomic_load(&l->preemptions));
-	one(p, "steps_total", "counter", "Passes through the model.",
-	    atomic_load(&l->step) < 0 ? 0 : (double)atomic_load(&l->step));
-	one(p, "steps_ahead_total", "counter", "Passes enqueued on the GPU before the one before was done.",
+	one(p, "num_preemptions_total", "counter", "Calls preempted.", (double)atomic_load(&l->preemptions));
+	one(p, "steps_total", "counter", "Steps run.", atomic_load(&l->step) < 0 ? 0 : (double)atomic_load(&l->step));
+	one(p, "steps_ahead_total", "counter", "Steps enqueued while the previous one ran.",
 	    (double)atomic_load(&l->steps_ahead));
-	one(p, "requests_total", "counter", "Generate and Score asked for.", (double)f->metrics.requests);
-	one(p, "requests_resumed_total", "counter",
-	    "Of them, those that go on from what an earlier connection brought.", (double)f->metrics.resumed);
+	one(p, "requests_total", "counter", "Generate, Chat and Score requests.", (double)f->metrics.requests);
+	one(p, "requests_resumed_total", "counter", "Requests that resume an earlier stream.",
+	    (double)f->metrics.resumed);
 	one(p, "connections_cut_total", "counter", "Connections closed because their client did not read.",
 	    (double)rpc_connections_cut(f->server));
 }
 
-/* By what was used up: of an account, or of a user of the socket. */
+/* By what was used up: shares of accounts, and of users of the socket. */
 static void put_refused(const struct page *p, const struct front *f)
 {
 	const struct rpc_refused *r = rpc_refused(f->server);
@@ -161,7 +159,7 @@ static void put_refused(const struct page *p, const struct front *f)
 	char label[40];
 
 	head(p, "requests_refused_by_share_total", "counter",
-	     "Requests and connections refused because a share was used up, or the whole.");
+	     "Requests and connections refused because a share or the total was used up.");
 	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
 		snprintf(label, sizeof label, "share=\"%s\"", row[i].share);
 		sample(p, "requests_refused_by_share_total", label, (double)row[i].n);
@@ -183,7 +181,7 @@ static void put_ends(const struct page *p, const struct front_metrics *m)
 		sample(p, "request_success_total", label, (double)m->finished[i]);
 	}
 	sample(p, "request_success_total", "finished_reason=\"error\"", (double)m->failed);
-	head(p, "errors_total", "counter", "Errors told to clients, by code.");
+	head(p, "errors_total", "counter", "Errors sent to clients, by code.");
 	for (int i = 1; i < METRICS_CODES; i++) {
 		const char *name = err_name(-i);
 		int n = snprintf(label, sizeof label, "code=\"%s\"", strncmp(name, "ERR_", 4) ? name : name + 4);
@@ -195,19 +193,21 @@ static void put_ends(const struct page *p, const struct front_metrics *m)
 
 static void put_times(const struct page *p, const struct front_metrics *m)
 {
-	put_histogram(p, "time_to_first_token_seconds", "From a call's arrival to its first token.", &m->first_token);
-	put_histogram(p, "inter_token_latency_seconds", "Between tokens of a call.", &m->inter_token);
-	put_histogram(p, "e2e_request_latency_seconds", "From a call's arrival to its end.", &m->e2e);
-	put_histogram(p, "request_queue_time_seconds", "Of a call in the queue.", &m->queue);
-	put_histogram(p, "request_prefill_time_seconds", "From the queue's end to the first token.", &m->prefill);
-	put_histogram(p, "request_decode_time_seconds", "From the first token to the last.", &m->decode);
+	put_histogram(p, "time_to_first_token_seconds", "Time from a call's arrival to its first token.",
+		      &m->first_token);
+	put_histogram(p, "inter_token_latency_seconds", "Time between tokens of a call.", &m->inter_token);
+	put_histogram(p, "e2e_request_latency_seconds", "Time from a call's arrival to its end.", &m->e2e);
+	put_histogram(p, "request_queue_time_seconds", "Time of a call in the queue.", &m->queue);
+	put_histogram(p, "request_prefill_time_seconds", "Time from a call's admission to its first token.",
+		      &m->prefill);
+	put_histogram(p, "request_decode_time_seconds", "Time from a call's first token to its last.", &m->decode);
 }
 
 static void put_ranks(const struct page *p, const struct front *f)
 {
 	char label[64];
 
-	head(p, "rank_memory_bytes", "gauge", "Memory that a rank planned and took.");
+	head(p, "rank_memory_bytes", "gauge", "Memory that a rank allocated.");
 	for (int r = 0; r < f->model->ranks; r++) {
 		const struct node_report *n = &f->model->report[r];
 		const struct {
@@ -228,7 +228,7 @@ static void put_model(const struct page *p, const struct front *f)
 
 	snprintf(label, sizeof label, "block_size=\"%d\",num_blocks=\"%d\",max_model_len=\"%d\",max_num_seqs=\"%d\"",
 		 (int)f->opt->block_size, m->n_blocks, m->max_model_len, m->max_seqs);
-	head(p, "cache_config_info", "gauge", "Always 1; the labels tell how the cache is laid out.");
+	head(p, "cache_config_info", "gauge", "Always 1; the labels describe the KV cache.");
 	sample(p, "cache_config_info", label, 1);
 	put_ranks(p, f);
 }
@@ -240,7 +240,7 @@ char *front_metrics_text(const struct front *f, size_t *len)
 
 	if (!p.f)
 		die("out of memory for the metrics");
-	head(&p, "build_info", "gauge", "Always 1; the labels tell version and source.");
+	head(&p, "build_info", "gauge", "Always 1; the labels hold version and commit.");
 	sample(&p, "build_info", "version=\"" XV_VERSION "\",commit=\"" XV_COMMIT "\"", 1);
 	put_now(&p, f);
 	put_counters(&p, f);

@@ -1,5 +1,5 @@
-/* metrics.h - what the front thread counts, and all of it as Prometheus text (format 0.0.4; names as vLLM's
- * under our own prefix, so that dashboards port by replacing it). Front thread only. */
+/* metrics.h - what the front thread counts, and the Prometheus text of it (format 0.0.4). Names are vLLM's under the
+ * prefix xverse_, so that a dashboard ports by replacing its prefix. Front thread only. */
 #ifndef DAEMON_FRONT_METRICS_H
 #define DAEMON_FRONT_METRICS_H
 
@@ -9,9 +9,9 @@
 
 enum { METRICS_BOUNDS = 24, METRICS_CODES = 17 };
 
-/* Seconds. count[i]: values up to bound i, not of the bounds before it; the last one: above all. */
+/* Of seconds. count[i]: values above bound i - 1, up to bound i; count[n]: values above all bounds. */
 struct front_histogram {
-	const double *bound; /* (n) rising */
+	const double *bound; /* (n) ascending */
 	int n;
 	uint64_t count[METRICS_BOUNDS + 1];
 	double sum;
@@ -22,16 +22,15 @@ struct front_metrics {
 	struct front_histogram first_token, inter_token, e2e, queue, prefill, decode;
 	uint64_t finished[6];           /* by enum rpc_finish */
 	uint64_t errors[METRICS_CODES]; /* by -ERR_* */
-	uint64_t failed, requests;      /* calls that began and ended with an error; Generate and Score asked for */
-	uint64_t resumed;               /* of the requests: they began elsewhere */
+	uint64_t failed, requests; /* calls that began and ended with an error; Generate, Chat and Score requests */
+	uint64_t resumed;          /* requests that go on with an earlier stream */
 };
 void front_metrics_init(struct front_metrics *m);
 struct rpc_request;
-void front_metrics_count(struct front_metrics *m,
-			 const struct rpc_request *r); /* one that asks for Generate, Chat or Score */
+void front_metrics_count(struct front_metrics *m, const struct rpc_request *r); /* a Generate, Chat or Score */
 
 struct front;
-/* The whole text; free() it. */
+/* Returns the whole text, of *len bytes; free() it. */
 char *front_metrics_text(const struct front *f, size_t *len);
 
 #endif

@@ -9,10 +9,11 @@ struct node_report;
 /* Constant once the link says READY. The first group must be set before front_open(). */
 struct front_model {
 	int vocab, n_eos, max_seqs, ranks;
-	const int *eos; /* (n_eos) of config.json; may lie outside the vocabulary */
+	const int *eos;     /* (n_eos) of config.json */
+	const char *device; /* "cpu", "cuda" */
 	/* set before the link says READY */
 	uint64_t fingerprint; /* of files and config; the front adds the tokenizer's */
-	const char *architecture, *numerics_class, *device, *isa;
+	const char *architecture, *numerics_class, *isa;
 	uint64_t parameters;
 	int n_blocks, max_model_len, max_tokens /* a step */, threads;
 	const struct node_report *report; /* (ranks) */

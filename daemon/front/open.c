@@ -30,12 +30,12 @@ static int open_tokenizer(struct front *f, struct why *why)
 
 	snprintf(f->no_chat, sizeof f->no_chat, "this model has no tokenizer");
 	if (err == ERR_UNKNOWN) {
-		log_at(LOG_WARN, "%s: prompts must come as token ids", why->text);
+		log_at(LOG_WARN, "%s; prompts must be token ids", why->text);
 		return 0;
 	}
 	if (!err && f->tokenizer && tokenizer_vocab(f->tokenizer) > f->model->vocab) {
 		log_at(LOG_WARN,
-		       "%s: the tokenizer has %d words, the model %d: ids from there on are refused, and no text becomes one",
+		       "%s: the tokenizer has %d tokens, the model %d; higher ids are refused and never made of a text",
 		       f->opt->model, tokenizer_vocab(f->tokenizer), f->model->vocab);
 		err = tokenizer_limit(f->tokenizer, f->model->vocab, why);
 	}

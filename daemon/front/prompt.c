@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+
 size_t front_prompt_size(const struct rpc_chat *said)
 {
 	size_t n = strlen(said->tools_json) + strlen(said->documents_json) + strlen(said->args_json);
@@ -15,7 +16,7 @@ size_t front_prompt_size(const struct rpc_chat *said)
 	return n;
 }
 
-/* JSON holds UTF-8 only: other bytes become U+FFFD each, as the tokenizer takes them. */
+/* JSON holds UTF-8 only: each other byte becomes U+FFFD, as in the tokenizer. */
 static json_t *clean_text(const char *s, size_t len)
 {
 	json_t *j = json_stringn(s, len);
@@ -37,7 +38,7 @@ static json_t *clean_text(const char *s, size_t len)
 	return j;
 }
 
-/* *out stays NULL where the text is empty. */
+/* Sets *out to NULL where the text is empty. */
 static int read_json(const char *text, const char *name, bool object, json_t **out, struct why *why)
 {
 	int err;
@@ -50,11 +51,11 @@ static int read_json(const char *text, const char *name, bool object, json_t **o
 		return 0;
 	json_decref(*out);
 	*out = NULL;
-	return fail(why, ERR_INVALID, "%s: not %s", name, object ? "an object" : "a list");
+	return fail(why, ERR_INVALID, "%s must be %s", name, object ? "an object" : "a list");
 }
 
-/* Keys of the message's own JSON come first; role and content are the fields', an empty content only where the JSON has
- * none. */
+/* Keys of the message's own JSON come first. Role and content of the fields replace them, an empty content only where
+ * the JSON has none. */
 static int add_message(json_t *list, const struct rpc_message *from, int i, struct why *why)
 {
 	char name[40];

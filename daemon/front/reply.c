@@ -1,13 +1,13 @@
-/* What the engine reports becomes replies: whole characters, stop strings, logprobs, the last frame. */
+/* Reports of the engine become replies: whole characters, stop strings, logprobs, and the last frame. */
 #include "daemon/front/inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE_BYTES = 256 }; /* of one token; longer ones are cut */
+enum { PIECE_BYTES = 256 }; /* of a token's text; longer ones are truncated */
 
-/* Room for the tokens of one report. */
-struct told {
+/* The tokens of one report. */
+struct shown {
 	struct rpc_token token[LINK_TOKENS];
 	struct rpc_top top[LINK_TOKENS][SAMPLE_MAX_TOP];
 	char piece[LINK_TOKENS][SAMPLE_MAX_TOP + 1][PIECE_BYTES];
@@ -19,7 +19,7 @@ static const char *piece(const struct front *f, int32_t id, char out[PIECE_BYTES
 	return out;
 }
 
-static void tell_token(const struct front *f, const struct sampled *p, struct rpc_token *t, struct rpc_top *top,
+static void fill_token(const struct front *f, const struct sampled *p, struct rpc_token *t, struct rpc_top *top,
 		       char pieces[][PIECE_BYTES])
 {
 	REQUIRE(p->n_top <= SAMPLE_MAX_TOP);
@@ -37,22 +37,22 @@ static void tell_token(const struct front *f, const struct sampled *p, struct rp
 	}
 }
 
-static void send_chunk(struct front *f, const struct front_call *c, struct rpc_chunk *chunk, const struct report *r,
-		       struct told *told)
+static void send_chunk(struct front *f, const struct front_call *c, struct rpc_chunk *chunk,
+		       const struct link_report *r, struct shown *shown)
 {
 	struct rpc_reply reply = {.kind = RPC_R_CHUNK};
 
 	REQUIRE(r->n_details <= LINK_TOKENS);
 	for (int i = 0; i < r->n_details; i++)
-		tell_token(f, &r->detail[i], &told->token[i], told->top[i], told->piece[i]);
-	chunk->tokens = told->token;
+		fill_token(f, &r->detail[i], &shown->token[i], shown->top[i], shown->piece[i]);
+	chunk->tokens = shown->token;
 	chunk->n_tokens = r->n_details;
 	reply.chunk = *chunk;
 	if (chunk->text_len || chunk->n_ids || chunk->n_tokens)
 		rpc_send(f->server, c->id, &reply);
 }
 
-/* The prompt's first token goes before all that are scored: nothing precedes it, so it has no logprob. */
+/* The prompt's first token has no logprob, since nothing precedes it; it is sent before those that are scored. */
 static void send_unscored(struct front *f, struct front_call *c)
 {
 	struct rpc_reply first = {.kind = RPC_R_CHUNK};
@@ -67,16 +67,16 @@ static void send_unscored(struct front *f, struct front_call *c)
 	c->scored_first = true;
 }
 
-/* Tokens of the prompt that were scored. */
-static void send_scored(struct front *f, struct front_call *c, const struct report *r)
+/* The scored tokens of the prompt. */
+static void send_scored(struct front *f, struct front_call *c, const struct link_report *r)
 {
-	struct told told;
+	struct shown shown;
 	struct rpc_chunk chunk = {.prompt = true};
 
-	send_chunk(f, c, &chunk, r, &told);
+	send_chunk(f, c, &chunk, r, &shown);
 }
 
-/* Text of the tokens of one report, gathered; a hit of a stop string ends it. */
+/* The text of the tokens of one report, up to a stop string. */
 struct gathered {
 	char *text;
 	size_t len, max;
@@ -100,7 +100,7 @@ static void gather(struct front_call *c, struct gathered *g, const char *text, s
 	g->len += len;
 }
 
-/* As vLLM: a stop string counts where it is completed by a token behind the first min_tokens. */
+/* As in vLLM, a stop string counts where a token after the first min_tokens completes it. */
 static void gather_text(struct front_call *c, struct gathered *g, const char *text, size_t len)
 {
 	const char *out;
@@ -126,7 +126,7 @@ static void gather_tokens(struct front_call *c, const struct event *e, struct ga
 	}
 }
 
-/* Nothing more will come: half characters and text held back for a stop string. */
+/* The stream ends: adds incomplete characters, and text that was held back for a stop string. */
 static void gather_rest(struct front_call *c, struct gathered *g)
 {
 	const char *text, *out;
@@ -176,7 +176,7 @@ static void count_end(struct front *f, const struct front_call *c, const struct 
 	m->finished[end->reason]++;
 	front_histogram_add(&m->e2e, seconds(now_ns() - c->arrived_ns), 1);
 	if (!end->queue_ns && !end->prefill_ns)
-		return; /* it never came to the engine */
+		return; /* it never reached the engine */
 	front_histogram_add(&m->queue, seconds(end->queue_ns), 1);
 	front_histogram_add(&m->prefill, seconds(end->prefill_ns), 1);
 	front_histogram_add(&m->decode, seconds(end->decode_ns), 1);
@@ -212,7 +212,7 @@ static void send_finished(struct front *f, struct front_call *c, const struct ev
 	c->ended = true;
 }
 
-/* How a stream ends with the last of its resumed tokens. */
+/* How the stream had ended with the last of its resumed tokens. */
 static enum finish resumed_end(const struct front_call *c)
 {
 	const struct sampling *how = &c->call.how;
@@ -258,22 +258,22 @@ void front_send_missing(struct front *f, struct front_call *c)
 	send_finished(f, c, &end, c->hit);
 }
 
-static void send_output(struct front *f, struct front_call *c, const struct report *r)
+static void send_output(struct front *f, struct front_call *c, const struct link_report *r)
 {
 	const struct event *e = &r->event;
 	struct gathered g = {.hit = -1};
-	struct told told;
-	struct report shown = *r;
+	struct shown shown;
+	struct link_report cut = *r; /* without tokens behind a stop string */
 	struct rpc_chunk chunk;
 
 	gather_tokens(c, e, &g);
 	if (e->finish != FINISH_NONE)
 		gather_rest(c, &g);
 	count_tokens(f, c, g.tokens);
-	shown.n_details = min_int(r->n_details, g.tokens);
+	cut.n_details = min_int(r->n_details, g.tokens);
 	chunk = (struct rpc_chunk){
 		.text = g.text, .text_len = g.len, .ids = e->id, .n_ids = c->return_ids ? g.tokens : 0};
-	send_chunk(f, c, &chunk, &shown, &told);
+	send_chunk(f, c, &chunk, &cut, &shown);
 	if (g.hit >= 0 && e->finish == FINISH_NONE)
 		front_cancel_engine(f, c);
 	if (g.hit >= 0 || e->finish != FINISH_NONE)
@@ -281,7 +281,7 @@ static void send_output(struct front *f, struct front_call *c, const struct repo
 	free(g.text);
 }
 
-void front_report(struct front *f, const struct report *r)
+void front_report(struct front *f, const struct link_report *r)
 {
 	struct front_call *c = front_find(f, r->event.call);
 

@@ -126,7 +126,7 @@ static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, 
 		if (!front_is_owner(f, call, peer, "drain"))
 			return;
 		rpc_send(f->server, call, &done);
-		front_drain(f, "asked by a client");
+		front_drain(f, "requested by a client");
 		return;
 	case RPC_LOG_LEVEL:
 		if (!front_is_owner(f, call, peer, "log_level"))

@@ -1,4 +1,4 @@
-/* Fields of a request become the sampling of a call: request over generation_config.json over default. */
+/* Sampling fields of a call: the request's, else those of generation_config.json, else the defaults. */
 #include "daemon/front/inside.h"
 #include "engine/models/generation.h"
 
@@ -49,8 +49,8 @@ static uint64_t fresh_seed(void)
 	uint64_t seed = now_ns();
 
 	if (getrandom(&seed, sizeof seed, 0) < 0)
-		log_at(LOG_WARN, "getrandom failed: a seed was taken from the clock");
-	return seed >> 1; /* whole numbers of most languages hold it */
+		log_at(LOG_WARN, "getrandom failed; the seed comes from the clock");
+	return seed >> 1; /* 63 bits: signed integers hold it */
 }
 
 void front_defaults(struct front *f, const struct generation_config *g)
@@ -88,7 +88,7 @@ static void fill_numbers(struct sampling *how, const struct rpc_sampling *s, con
 	how->n_logprobs = front_has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
 }
 
-/* Once a call, so that a token costs the mask's words and not the lists. */
+/* Made once a call, so that a token costs the mask and not the lists. */
 static int fill_mask(struct front_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
 {
 	if (!s->n_allowed && !s->n_bad)

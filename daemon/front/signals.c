@@ -70,7 +70,7 @@ static void lose_starter(struct front *f)
 
 	if (!f->starter || getppid() == f->starter)
 		return; /* a user sent it, or only a thread of mpirun ended */
-	snprintf(text, sizeof text, "mpirun (pid %d) has died: the job ends", (int)f->starter);
+	snprintf(text, sizeof text, "mpirun (pid %d) died; the job ends", (int)f->starter);
 	log_at(f->draining ? LOG_INFO : LOG_ERROR, "%s", text);
 	front_end_calls(f, f->draining ? ERR_DRAINING : ERR_LOST_RANK, f->draining ? FRONT_SHUTTING_DOWN : text);
 	front_exit(f, f->draining ? EXIT_OK : EXIT_SOFTWARE);

@@ -110,7 +110,7 @@ void front_send_status(struct front *f, uint64_t call)
 				 .fingerprint = "",
 				 .numerics_class = "",
 				 .version = XV_VERSION,
-				 .device = "cpu",
+				 .device = f->model->device,
 				 .isa = "",
 				 .architecture = "",
 				 .tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "",

@@ -38,14 +38,14 @@ static void hold(struct front_stop *s, const char *text, size_t len)
 	s->n_held += len;
 }
 
-/* The hit that is complete first as the text grows byte by byte. */
+/* The stop string that is complete first as the text grows byte by byte, or -1. */
 static int find(const struct front_stop *s, size_t *begin)
 {
 	size_t first_end = SIZE_MAX;
 	int hit = -1;
 
 	for (int i = 0; i < s->n; i++) {
-		size_t from = s->past >= s->len[i] ? s->past - s->len[i] + 1 : 0; /* it ends behind what is past */
+		size_t from = s->past >= s->len[i] ? s->past - s->len[i] + 1 : 0; /* so that it ends beyond `past` */
 		const char *p = s->n_held ? memmem(s->held + from, s->n_held - from, s->stop[i], s->len[i]) : NULL;
 		if (p && (size_t)(p - s->held) + s->len[i] < first_end) {
 			first_end = (size_t)(p - s->held) + s->len[i];
@@ -56,7 +56,7 @@ static int find(const struct front_stop *s, size_t *begin)
 	return hit;
 }
 
-/* Bytes at the end that could begin a stop string. */
+/* How many bytes at the end may begin a stop string. */
 static size_t uncertain(const struct front_stop *s)
 {
 	size_t most = s->longest ? s->longest - 1 : 0;
@@ -68,7 +68,7 @@ static size_t uncertain(const struct front_stop *s)
 	return 0;
 }
 
-/* Text let go stays in the buffer's front until the next call. */
+/* Drops the first n bytes, which the previous call output: they stay until then. */
 static void forget(struct front_stop *s, size_t n)
 {
 	memmove(s->held, s->held + n, s->n_held - n);

@@ -1,4 +1,4 @@
-/* stop_text.h - stop strings across token borders: text that may be the beginning of one is held back. */
+/* stop_text.h - finds stop strings across token borders: text that may begin one is held back. */
 #ifndef DAEMON_FRONT_STOP_TEXT_H
 #define DAEMON_FRONT_STOP_TEXT_H
 
@@ -9,20 +9,20 @@ struct front_stop {
 	char **stop; /* (n) not empty */
 	size_t *len; /* (n) */
 	size_t longest;
-	bool include;                    /* the stop string itself is part of the answer */
-	char *held;                      /* text not yet let go */
-	size_t n_held, max_held, let_go; /* let_go: bytes of `held` already shown */
-	size_t past; /* bytes at the front of `held`: a stop string that ends in them does not count */
+	bool include; /* the stop string is part of the output */
+	char *held;   /* (n_held) text that was not output yet, behind let_go bytes that were */
+	size_t n_held, max_held, let_go;
+	size_t past; /* leading bytes of `held`: stop strings that end within them do not count */
 };
 
-/* Copies the strings. */
+/* Copies the strings, none of which is empty. */
 void front_stop_init(struct front_stop *s, const char *const *stop, int n, bool include);
 void front_stop_finish(struct front_stop *s);
-/* Takes text; counts: a stop string that it completes ends the stream (not before min_tokens). *out (valid until the
- * next call) is what may be shown now. Returns the index of the stop string that was found (the first to complete; of
- * several complete at once, the one listed first), or -1. After a hit nothing more comes. */
+/* Appends text. *out, valid until the next call, is what can be output now. Returns the index of the stop string that
+ * is complete first (of several at the same byte, the first of the list), or -1; after a hit, only front_stop_finish()
+ * may follow. counts false: stop strings that this text completes are ignored (before min_tokens). */
 int front_stop_next(struct front_stop *s, const char *text, size_t len, bool counts, const char **out, size_t *out_len);
-/* The stream ended without a hit: what is still held. */
+/* The stream ended without a hit: *out is the text still held; returns its length. */
 size_t front_stop_rest(struct front_stop *s, const char **out);
 
 #endif

@@ -28,7 +28,7 @@ static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
 		reply.tokens = (struct rpc_tokens){ids->id, ids->n, pieces, lens, first, end};
 		rpc_send(f->server, call, &reply);
 	} else {
-		front_error(f, call, ERR_BUSY, "there is no memory for the answer now");
+		front_error(f, call, ERR_BUSY, "out of memory for the reply");
 	}
 	free(pieces);
 	free(lens);

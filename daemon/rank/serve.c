@@ -60,7 +60,7 @@ static void publish(struct server *s)
 }
 
 /* A broken row is the error of its call alone: where it was, and where it came from as far as that is known. */
-static void tell_broken(const struct server *s, struct report *r)
+static void tell_broken(const struct server *s, struct link_report *r)
 {
 	const struct event *e = &r->event;
 	char origin[MODEL_NAN_TEXT];
@@ -81,13 +81,13 @@ static void tell_broken(const struct server *s, struct report *r)
 
 static void refuse(struct server *s, uint64_t call, int err, const char *text)
 {
-	struct report r = {.event = {.call = call}, .refused = err};
+	struct link_report r = {.event = {.call = call}, .refused = err};
 
 	snprintf(r.text, sizeof r.text, "%s", text);
 	REQUIRE(mailbox_put(&s->l->reports, &r)); /* take_commands() leaves room */
 }
 
-static void take_command(struct server *s, const struct command *c)
+static void take_command(struct server *s, const struct link_command *c)
 {
 	struct why why = {""};
 	int err;
@@ -118,7 +118,7 @@ static bool send_events(struct server *s)
 		room = (int)mailbox_room(&s->l->reports);
 		n = sched_events(s->sched, s->event, min_int(room, 64));
 		for (int i = 0; i < n; i++) {
-			struct report r = {.event = s->event[i]};
+			struct link_report r = {.event = s->event[i]};
 			if (r.event.finish == FINISH_BROKEN)
 				tell_broken(s, &r);
 			if (r.event.detail != UINT32_MAX) {
@@ -134,7 +134,7 @@ static bool send_events(struct server *s)
 
 static void take_commands(struct server *s)
 {
-	struct command c;
+	struct link_command c;
 
 	while (mailbox_room(&s->l->reports) > 0 && mailbox_take(&s->l->commands, &c))
 		take_command(s, &c);

@@ -246,7 +246,7 @@ def fixed_bits(path, kv="auto", ways=EVERY_WAY, weights="none"):
         name = f"deterministic, {kv} cache, {weights} quantised, {ranks} on {devices}, chunks of {chunk}{'' if graphs else ', without graphs'}"
         alone = dict(FAKEGPU_EACH="1") if ranks == devices == 2 else {}
         j = cuda(ranks, path, "--enable-deterministic-inference", "--max-num-batched-tokens", str(chunk), "--kv-cache-dtype", kv, "-q", weights, "--max-logits-rows", "3",
-                 *([] if graphs else ["--no-graphs"]), *(["--no-device-pick"] if sample is False else []), devices=1 if alone else devices,
+                 *([] if graphs else ["--no-graphs"]), *(["--no-device-sample"] if sample is False else []), devices=1 if alone else devices,
                  FAKEGPU_KERNELS=f"{path}/kernels-{name}", **alone)
         if not start(j, name):
             continue
@@ -269,7 +269,7 @@ def refusals(path):
             (["--device", "cuda", "--kv-cache-dtype", "f32"], {}, "not supported yet", 66),
             (["--device", "cuda", "--quantization", "int4"], {}, "int4 weights are not supported yet on CUDA", 66),
             (["--device", "cuda"], dict(FAKEGPU_DEVICES="0"), "no CUDA device", 78),
-            (["--device", "cuda", "--device-memory", "1G"], {}, "is for --dry-run", 64),
+            (["--device", "cuda", "--device-memory", "1G"], {}, "requires --dry-run", 64),
             (["--device", "cuda"], dict(FAKEGPU_MEM="1000000"), "workspace       graphs        total", 78),
             (["--device", "cuda"], dict(FAKEGPU_CC="75"), "compute capability 7", 66),
             (["--device", "cuda"], dict(XVERSED_CUDA_LIB="/none.so"), "cannot be opened", 78),

@@ -139,7 +139,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void report(const struct event *e, int refused, const char *text)
 {
-	struct report r = {.event = *e, .refused = refused};
+	struct link_report r = {.event = *e, .refused = refused};
 
 	if (e->finish == FINISH_BROKEN)
 		r.refused = ERR_INTERNAL, text = "NaN";
@@ -153,7 +153,7 @@ static void report(const struct event *e, int refused, const char *text)
 
 static void take_commands(void)
 {
-	struct command c;
+	struct link_command c;
 	struct why why;
 
 	while (mailbox_take(&l.commands, &c)) {

@@ -64,7 +64,7 @@ TEST(one_who_floods_leaves_places_for_others)
 	begin(288);
 	n = flood(a, 300, 1000, false, "", "");
 	CHECK_EQ(n, 245);
-	CHECK_HAS(why.text, "245 calls of yours are open, and 245 of 288 in all");
+	CHECK_HAS(why.text, "245 of your calls are open, 245 of 288 in all");
 	m = flood(b, 300, 1001, false, "", "");
 	CHECK(m >= 30 && n + m < 280);
 	k = flood(root, 300, 0, true, "", "");
@@ -140,7 +140,7 @@ TEST(one_large_call_is_judged_alone)
 	open_one(&b, 1, false, "", "");
 	CHECK_EQ(front_stake_hold(&a, SHARE_TOKENS, 2 << 20, &why), 0);
 	CHECK_EQ(front_stake_hold(&b, SHARE_TOKENS, 1, &why), ERR_BUSY);
-	CHECK_HAS(why.text, "2097152 tokens of yours are waiting");
+	CHECK_HAS(why.text, "2097152 of your tokens are waiting");
 	CHECK_EQ(front_stake_hold(&a, SHARE_CALLS, 1, &why), 0);
 	front_stake_wait(&a);
 	front_stake_run(&a); /* its tokens do not wait any more */

@@ -1,4 +1,4 @@
-/* The threads that make ids of long texts: whose turn it is, what is skipped, and what one job may take. */
+/* The helper threads that tokenize long texts: the order of jobs, cancelled jobs, and the bounds of a job. */
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static struct front_job *job_of(uint64_t call, uint64_t client, size_t len)
 	return job;
 }
 
-/* The next job that is done; its number and error. */
+/* Takes the next job that is done: its call and error. */
 static uint64_t next(struct front_helpers *w, int *err)
 {
 	struct pollfd p = {.fd = w->wake_fd, .events = POLLIN};
@@ -49,8 +49,8 @@ static uint64_t next(struct front_helpers *w, int *err)
 	return call;
 }
 
-/* The first job keeps the thread busy while the others come. */
-TEST(short_ones_pass_and_clients_take_turns)
+/* The first job keeps the thread busy while the others arrive. */
+TEST(small_jobs_pass_and_clients_take_turns)
 {
 	struct tokenizer *t = open_demo();
 	struct front_helpers w;
@@ -79,7 +79,7 @@ TEST(short_ones_pass_and_clients_take_turns)
 	tokenizer_close(t);
 }
 
-TEST(those_that_nobody_wants_are_skipped)
+TEST(cancelled_jobs_are_skipped)
 {
 	struct tokenizer *t = open_demo();
 	struct front_helpers w;

@@ -30,7 +30,7 @@ TEST(defaults_and_plain_model)
 	CHECK(o.pin && o.prefix_caching && !o.dry_run);
 	CHECK_EQ(o.compute, COMPUTE_AUTO);
 	CHECK_EQ(PARSE("--max-num-seqs", "4"), ERR_INVALID);
-	CHECK_HAS(why.text, "which model");
+	CHECK_HAS(why.text, "no model was given");
 	CHECK_EQ(PARSE("a", "b"), ERR_INVALID);
 	CHECK_HAS(why.text, "\"a\" and \"b\"");
 }
@@ -59,7 +59,7 @@ TEST(refusals)
 	CHECK_EQ(PARSE("dir", "--max-num-seqs", "3x"), ERR_INVALID);
 	CHECK_HAS(why.text, "\"3x\"");
 	CHECK_EQ(PARSE("dir", "--max-num-seqs"), ERR_INVALID);
-	CHECK_HAS(why.text, "wants a value");
+	CHECK_HAS(why.text, "requires a value");
 	CHECK_EQ(PARSE("dir", "--device", "tpu"), ERR_INVALID);
 	CHECK_HAS(why.text, "auto, cpu, cuda");
 	CHECK_HAS(why.text, "did you mean cpu?");
@@ -69,7 +69,7 @@ TEST(refusals)
 	CHECK_EQ(PARSE("dir", "--generation-config", "vllm"), ERR_INVALID);
 	CHECK_HAS(why.text, "\"vllm\" is neither auto nor none");
 	CHECK_EQ(PARSE(""), ERR_INVALID);
-	CHECK_HAS(why.text, "name is empty");
+	CHECK_HAS(why.text, "must not be empty");
 }
 
 TEST(flag_beats_environment_beats_file)
