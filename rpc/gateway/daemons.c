@@ -21,7 +21,7 @@ static void drop(struct gateway_daemon *d, enum gateway_daemon_state state, cons
 	snprintf(d->why, sizeof d->why, "%s", why);
 }
 
-/* A copy that owns its memory: encoded and decoded again. */
+/* Keeps a copy that owns its memory, by encoding and decoding it. */
 static void keep(struct gateway_daemon *d, const struct rpc_reply *r)
 {
 	static const enum gateway_daemon_state states[] = {DAEMON_LOADING, DAEMON_LOADING, DAEMON_READY,
@@ -75,7 +75,7 @@ static void take(struct gateway_daemon *d, const struct rpc_reply *r)
 		d->no_asker = true;
 		log_event(
 			LOG_WARN,
-			"the daemon does not take from this user for whom it asks: all clients are one (--gateway-uid)",
+			"the daemon does not accept client names from this user and treats all clients as one (--gateway-uid)",
 			" model=\"%s\"", gateway_daemon_name(d));
 	}
 	d->asked_id = 0;
@@ -99,7 +99,7 @@ static void look(struct gateway_daemon *d)
 	if (!d->client)
 		return;
 	if (d->asked_id && now_ns() - d->asked_ns > (uint64_t)SILENT_MS * MS) {
-		drop(d, DAEMON_SILENT, "the daemon does not answer");
+		drop(d, DAEMON_SILENT, "the daemon stopped responding");
 		return;
 	}
 	if (!d->asked_id && now_ns() >= d->next_ns)
@@ -155,7 +155,7 @@ const char *gateway_daemon_name(const struct gateway_daemon *d)
 	return d->name ? d->name : s && *s->model ? s->model : "default";
 }
 
-/* A single daemon that has neither a name nor reported one yet takes any. */
+/* A single daemon accepts any name as long as neither it nor --model has named its own. */
 static bool takes_any_name(const struct gateway_daemons *all)
 {
 	return all->n == 1 && !all->daemon[0].name && !gateway_daemon_status(&all->daemon[0]);

@@ -1,5 +1,4 @@
-/* xverse-gateway: HTTP (libmicrohttpd) on one side, libxverse on the other, and one thread with one loop between them.
- */
+/* xverse-gateway: one thread and one loop between HTTP (libmicrohttpd) and the daemons (libxverse). */
 #include <gnutls/gnutls.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -34,8 +33,8 @@ static void on_signals(void *data, uint32_t events)
 
 	(void)events;
 	while (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-		log_event(LOG_INFO, g->n_signals ? "ending now" : "draining: open requests end first", " signal=\"%s\"",
-			  strsignal((int)info.ssi_signo));
+		log_event(LOG_INFO, g->n_signals ? "stopping now" : "draining; open requests finish first",
+			  " signal=\"%s\"", strsignal((int)info.ssi_signo));
 		g->n_signals++;
 	}
 	http_server_drain(g->server);
@@ -120,7 +119,7 @@ int main(int argc, char **argv)
 	if (g.how.print_openapi)
 		return print_openapi();
 	if (g.how.check)
-		log_level_set(LOG_ERROR); /* it listens only to see that it could */
+		log_level_set(LOG_ERROR); /* it listens only to find out whether it can */
 	gnutls_global_init();
 	http_budget_init();
 	err = open_all(&g, &why);

@@ -22,56 +22,56 @@ static const struct gateway_option {
 	{"port", "N", "port to listen on; 0: any free one", PORT, HTTP(port), 0, 8000, 0, 65535},
 	{"uds", "PATH", "listen on a Unix socket instead", TEXT, HTTP(uds), 0, 0, 0, 0},
 	{"model", "[NAME=]SOCKET",
-	 "a daemon and the name to offer it by [its own]; may be given several times. Without: the daemon of "
+	 "a daemon and the model name for clients [the daemon's]; repeatable. Without it: the daemon of "
 	 "XVERSE_SOCKET or of the default socket",
 	 MODEL, 0, 0, 0, 0, 0},
-	{"api-key-file", "FILE", "keys that may use this server, one a line, KEY or NAME:KEY [no key is asked for]",
-	 TEXT, HTTP(key_file), 0, 0, 0, 0},
-	{"allowed-host", "NAME", "a name of this server besides addresses and localhost; several times", LIST,
+	{"api-key-file", "FILE", "API keys, one on a line, KEY or NAME:KEY [none is required]", TEXT, HTTP(key_file), 0,
+	 0, 0, 0},
+	{"allowed-host", "NAME", "a name of this server besides addresses and localhost; repeatable", LIST,
 	 HTTP(allowed_host), HTTP(n_allowed_hosts), 0, 0, 0},
-	{"cors-origin", "ORIGIN", "an origin whose pages may use this server, or * for any; several times", LIST,
+	{"cors-origin", "ORIGIN", "an origin whose pages may use this server, or * for any; repeatable", LIST,
 	 HTTP(cors_origin), HTTP(n_cors_origins), 0, 0, 0},
 	{"trusted-proxy", "ADDRESS",
-	 "a proxy whose last X-Forwarded-For entry is the client's address (\"unix\": who comes by --uds); "
-	 "several times",
+	 "a proxy whose last X-Forwarded-For entry is the client's address (\"unix\": any client of --uds); "
+	 "repeatable",
 	 LIST, HTTP(trusted_proxy), HTTP(n_trusted_proxies), 0, 0, 0},
-	{"tls-cert", "FILE", "certificate chain, PEM: https", TEXT, HTTP(tls_cert), 0, 0, 0, 0},
-	{"tls-key", "FILE", "its private key, PEM", TEXT, HTTP(tls_key), 0, 0, 0, 0},
-	{"access-log", "FILE", "a JSON line a request, without texts and keys; - is standard output", TEXT,
-	 HTTP(access_log), 0, 0, 0, 0},
-	{"max-body", "BYTES", "of a request's body", COUNT, HTTP(max_body), 0, 4 << 20, 1024, 1 << 30},
+	{"tls-cert", "FILE", "serve HTTPS with this certificate chain (PEM)", TEXT, HTTP(tls_cert), 0, 0, 0, 0},
+	{"tls-key", "FILE", "its private key (PEM)", TEXT, HTTP(tls_key), 0, 0, 0, 0},
+	{"access-log", "FILE", "write a JSON line for each request, without texts and keys; -: to standard output",
+	 TEXT, HTTP(access_log), 0, 0, 0, 0},
+	{"max-body", "BYTES", "size limit of a request's body", COUNT, HTTP(max_body), 0, 4 << 20, 1024, 1 << 30},
 	{"max-bodies", "BYTES",
-	 "of all bodies at once, what is read from them and answers not sent yet; over it requests get 429", COUNT,
+	 "memory limit of all requests: bodies, what is read from them, responses not sent yet; beyond it 429", COUNT,
 	 HTTP(max_bodies), 0, 256 << 20, 1024, INT64_MAX >> 10},
-	{"max-key-share", "PERCENT",
-	 "of --max-bodies and of --max-connections that one API key may have where there are several", COUNT,
-	 HTTP(share), 0, 50, 1, 100},
-	{"max-connections", "N", "open at once", COUNT, HTTP(max_connections), 0, 4096, 1, 1 << 20},
-	{"max-connections-per-address", "N", "open at once from one address; 0: no limit of its own", COUNT,
+	{"max-key-share", "PERCENT", "share of --max-bodies and --max-connections that one of several API keys may use",
+	 COUNT, HTTP(share), 0, 50, 1, 100},
+	{"max-connections", "N", "limit of open connections", COUNT, HTTP(max_connections), 0, 4096, 1, 1 << 20},
+	{"max-connections-per-address", "N", "limit of open connections from one address; 0: none", COUNT,
 	 HTTP(max_per_address), 0, 0, 0, 1 << 20},
-	{"head-timeout", "SECONDS", "for a whole head", SECONDS, HTTP(head_ms), 0, 10, 0.1, 3600},
-	{"body-timeout", "SECONDS", "for a whole body", SECONDS, HTTP(body_ms), 0, 30, 0.1, 3600},
-	{"idle-timeout", "SECONDS", "between two requests of a connection", SECONDS, HTTP(idle_ms), 0, 60, 0.1, 3600},
-	{"stall-timeout", "SECONDS", "a client that reads nothing for so long is cut", SECONDS, HTTP(stall_ms), 0, 30,
-	 0.1, 3600},
-	{"ping-interval", "SECONDS", "a comment in a stream that was silent for so long", SECONDS, HTTP(ping_ms), 0, 15,
-	 0.1, 3600},
-	{"shutdown-timeout", "SECONDS", "how long open requests may go on after TERM", SECONDS, HTTP(drain_ms), 0, 30,
+	{"head-timeout", "SECONDS", "time limit for receiving a head", SECONDS, HTTP(head_ms), 0, 10, 0.1, 3600},
+	{"body-timeout", "SECONDS", "time limit for receiving a body", SECONDS, HTTP(body_ms), 0, 30, 0.1, 3600},
+	{"idle-timeout", "SECONDS", "close a connection without a request after this time", SECONDS, HTTP(idle_ms), 0,
+	 60, 0.1, 3600},
+	{"stall-timeout", "SECONDS", "disconnect a client that reads nothing for this time", SECONDS, HTTP(stall_ms), 0,
+	 30, 0.1, 3600},
+	{"ping-interval", "SECONDS", "send a comment in a stream without output for this time", SECONDS, HTTP(ping_ms),
+	 0, 15, 0.1, 3600},
+	{"shutdown-timeout", "SECONDS", "time for open requests to finish after TERM", SECONDS, HTTP(drain_ms), 0, 30,
 	 0, 86400},
-	{"resume-timeout", "SECONDS", "how long a lost daemon is waited for", SECONDS, AT(resume_ms), 0, 60, 0.1,
-	 86400},
-	{"openapi", NULL, "print the description of the endpoints and end", FLAG, AT(print_openapi), 0, 0, 0, 0},
-	{"check", NULL, "look at options, files and the address to listen on, say what is wrong and end", FLAG,
-	 AT(check), 0, 0, 0, 0},
-	{"help", NULL, "this text", FLAG, AT(help), 0, 0, 0, 0},
+	{"resume-timeout", "SECONDS", "time to wait for a lost daemon", SECONDS, AT(resume_ms), 0, 60, 0.1, 86400},
+	{"openapi", NULL, "print the OpenAPI description of the endpoints and exit", FLAG, AT(print_openapi), 0, 0, 0,
+	 0},
+	{"check", NULL, "check options, files and the address to listen on, report errors and exit", FLAG, AT(check), 0,
+	 0, 0, 0},
+	{"help", NULL, "print this help and exit", FLAG, AT(help), 0, 0, 0, 0},
 };
 
 enum { ROWS = sizeof table / sizeof *table };
 
 void gateway_options_help(FILE *f)
 {
-	fprintf(f, "usage: xverse-gateway [options]\n\nHTTP on one side, xversed on the other: the endpoints of the "
-		   "OpenAI API (docs/gateway.md).\n\n");
+	fprintf(f, "usage: xverse-gateway [options]\n\nServes the OpenAI API over HTTP in front of xversed "
+		   "(docs/gateway.md).\n\n");
 	for (int i = 0; i < ROWS; i++) {
 		const struct gateway_option *r = &table[i];
 		char head[64];
@@ -96,7 +96,7 @@ static int set_number(struct gateway_options *o, const struct gateway_option *r,
 	errno = 0;
 	x = strtod(value, &end);
 	if (end == value || *end || !(x >= r->low && x <= r->high) || (r->kind != SECONDS && x != floor(x)))
-		return fail(why, ERR_INVALID, "--%s: %s is not a number from %g to %g", r->name, value, r->low,
+		return fail(why, ERR_INVALID, "--%s: %s must be a number from %g to %g", r->name, value, r->low,
 			    r->high);
 	if (r->kind == PORT)
 		*(int *)place(o, r->at) = (int)x;
@@ -105,17 +105,17 @@ static int set_number(struct gateway_options *o, const struct gateway_option *r,
 	return 0;
 }
 
-/* The value lives as long as the program. */
+/* The name is never freed: options live as long as the program. */
 static int add_model(struct gateway_options *o, const char *value, struct why *why)
 {
 	const char *equals = strchr(value, '=');
 
 	if (o->n_daemons == GATEWAY_MAX_DAEMONS)
-		return fail(why, ERR_LIMIT, "--model: more than %d", GATEWAY_MAX_DAEMONS);
+		return fail(why, ERR_LIMIT, "--model is given more than %d times", GATEWAY_MAX_DAEMONS);
 	o->daemon_name[o->n_daemons] = equals ? strndup(value, (size_t)(equals - value)) : NULL;
 	o->daemon_socket[o->n_daemons++] = equals ? equals + 1 : value;
 	if (equals && (equals == value || !equals[1]))
-		return fail(why, ERR_INVALID, "--model %s: NAME=SOCKET is wanted", value);
+		return fail(why, ERR_INVALID, "--model %s must be NAME=SOCKET", value);
 	return 0;
 }
 
@@ -124,7 +124,7 @@ static int add_to_list(struct gateway_options *o, const struct gateway_option *r
 	int *n = place(o, r->count_at);
 
 	if (*n == HTTP_MAX_LIST)
-		return fail(why, ERR_LIMIT, "--%s: more than %d", r->name, HTTP_MAX_LIST);
+		return fail(why, ERR_LIMIT, "--%s is given more than %d times", r->name, HTTP_MAX_LIST);
 	((const char **)place(o, r->at))[(*n)++] = value;
 	return 0;
 }
@@ -147,7 +147,7 @@ static int set(struct gateway_options *o, const struct gateway_option *r, const 
 	}
 }
 
-/* The row of "--name" or "--name=value"; *value is what follows '='. */
+/* Finds the row of "--name" or "--name=value"; *value is what follows '='. */
 static const struct gateway_option *find(const char *arg, const char **value)
 {
 	size_t n = strcspn(arg, "=");
@@ -166,26 +166,24 @@ static int check_names(const struct gateway_options *o, struct why *why)
 
 	for (int i = 0; i < o->http.n_allowed_hosts; i++)
 		if (!http_authority_read(&a, o->http.allowed_host[i]))
-			return fail(why, ERR_INVALID, "--allowed-host %s: give a name, with a port or without",
+			return fail(why, ERR_INVALID, "--allowed-host %s must be a name, with or without a port",
 				    o->http.allowed_host[i]);
 	for (int i = 0; i < o->http.n_cors_origins; i++)
 		if (strcmp(o->http.cors_origin[i], "*") && strcmp(o->http.cors_origin[i], "null") &&
 		    !http_origin_read(&origin, o->http.cors_origin[i]))
-			return fail(
-				why, ERR_INVALID,
-				"--cors-origin %s: give scheme://name or scheme://name:port and nothing behind it, or *",
-				o->http.cors_origin[i]);
+			return fail(why, ERR_INVALID, "--cors-origin %s must be scheme://name, scheme://name:port or *",
+				    o->http.cors_origin[i]);
 	return 0;
 }
 
 static int check(const struct gateway_options *o, struct why *why)
 {
 	if (!o->http.tls_cert != !o->http.tls_key)
-		return fail(why, ERR_INVALID, "--tls-cert and --tls-key go together");
+		return fail(why, ERR_INVALID, "--tls-cert and --tls-key must be given together");
 	for (int i = 0; i < o->n_daemons; i++)
 		for (int k = 0; k < i; k++)
 			if (o->daemon_name[i] && o->daemon_name[k] && !strcmp(o->daemon_name[i], o->daemon_name[k]))
-				return fail(why, ERR_INVALID, "--model %s: given twice", o->daemon_name[i]);
+				return fail(why, ERR_INVALID, "--model %s is given twice", o->daemon_name[i]);
 	return check_names(o, why);
 }
 
@@ -203,9 +201,9 @@ int gateway_options_read(struct gateway_options *o, int argc, char **argv, struc
 		const struct gateway_option *r = strncmp(argv[i], "--", 2) ? NULL : find(argv[i], &value);
 		int err;
 		if (!r)
-			return fail(why, ERR_INVALID, "%s: no such option (--help lists them)", argv[i]);
+			return fail(why, ERR_INVALID, "unknown option %s (--help lists them)", argv[i]);
 		if (r->kind != FLAG && !value && !(value = argv[++i]))
-			return fail(why, ERR_INVALID, "--%s wants %s", r->name, r->value);
+			return fail(why, ERR_INVALID, "--%s requires %s", r->name, r->value);
 		err = set(o, r, value, why);
 		if (err)
 			return err;

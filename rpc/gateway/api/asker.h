@@ -1,4 +1,4 @@
-/* asker.h - who asks: the API key, and within it what tells clients apart. The daemon gives turns by both. */
+/* asker.h - the name of a client within its API key. The daemon schedules turns by both. */
 #ifndef RPC_GATEWAY_API_ASKER_H
 #define RPC_GATEWAY_API_ASKER_H
 

@@ -28,7 +28,7 @@ static const char *own_json(struct api_chat *in, const struct json *v, const cha
 	return own(in, s, len);
 }
 
-/* A short string without NUL; NULL: it is none. */
+/* Returns a copy of a short string; NULL if the value is something else, or holds a NUL. */
 static const char *read_name(struct api_chat *in, const struct json *v)
 {
 	const char *s = json_str(v);
@@ -47,14 +47,13 @@ static bool is_one_of(const char *s, const char *const *list)
 	return false;
 }
 
-/* "text" of a part, and what else names one: OpenAI's clients send an assistant's refusal back, and the newer API's
- * input_text. */
+/* Returns the text of a part. OpenAI's clients send an assistant's refusal back, whose text is under another key. */
 static const struct json *text_of(const struct json *part, const char *type)
 {
 	return json_get(part, !strcmp(type, "refusal") ? "refusal" : "text");
 }
 
-/* A part as templates know it: {"type": "text", "text": ...} and its other keys. */
+/* Appends a part as templates expect it: {"type": "text", "text": ...} and its other keys. */
 static int add_part(struct json_doc *doc, struct json *list, const struct json *part, int i, char ignored[512],
 		    struct why *why)
 {
@@ -82,7 +81,7 @@ static int add_part(struct json_doc *doc, struct json *list, const struct json *
 	return 0;
 }
 
-/* A list of parts stays one, and null stays null: the model's template decides. They travel in the message's JSON. */
+/* A list of parts stays a list, since the model's template decides what it means. It travels in the message's JSON. */
 static int read_parts(struct json_doc *doc, struct json *rest, const struct json *parts, int i, char ignored[512],
 		      struct why *why)
 {
@@ -97,7 +96,7 @@ static int read_parts(struct json_doc *doc, struct json *rest, const struct json
 
 /* ---- messages ---- */
 
-/* What would change the answer, were it known here. */
+/* Refuses keys that would change the answer if they were supported. */
 static int check_message(const struct json *v, int i, char ignored[512], struct why *why)
 {
 	static const char *const refused[] = {"prefix", "partial", "audio", NULL};
@@ -138,12 +137,12 @@ static int read_content(struct api_chat *in, struct rpc_message *m, struct json_
 	}
 	if (!json_is(v, JSON_IS_LIST))
 		return fail(why, ERR_INVALID,
-			    "messages: entry %d: content must be a text, a list of parts or null, not %s", i,
+			    "messages: entry %d: content must be a string, a list of parts or null, not %s", i,
 			    json_kind_name(v));
 	return read_parts(doc, rest, v, i, ignored, why);
 }
 
-/* What else a message has (tool calls, their ids, ...) goes to the template as it is. */
+/* The other keys of a message (tool calls, their ids, ...) reach the template unchanged. */
 static void copy_rest(struct json_doc *doc, struct json *rest, const struct json *v)
 {
 	static const char *const own_fields[] = {"role", "content", "name", NULL};
@@ -164,9 +163,9 @@ static int read_message(struct api_chat *in, struct rpc_message *m, const struct
 
 	*m = (struct rpc_message){.role = read_name(in, json_get(v, "role")), .name = "", .json = ""};
 	if (!json_is(v, JSON_IS_OBJECT) || !m->role || !*m->role)
-		return fail(why, ERR_INVALID, "messages: entry %d is no object with a role", i);
+		return fail(why, ERR_INVALID, "messages: entry %d must be an object with a role", i);
 	if (!json_none(name) && !(m->name = read_name(in, name)))
-		return fail(why, ERR_INVALID, "messages: entry %d: name must be a text of at most %d bytes", i,
+		return fail(why, ERR_INVALID, "messages: entry %d: name must be a string of at most %d bytes", i,
 			    RPC_MAX_NAME_BYTES);
 	err = check_message(v, i, ignored, why);
 	if (err)
@@ -187,9 +186,9 @@ static int read_messages(struct api_chat *in, const struct json *list, char igno
 	int err = 0;
 
 	if (!n || !json_is(list, JSON_IS_LIST))
-		return fail(why, ERR_INVALID, "messages must be a list that is not empty");
+		return fail(why, ERR_INVALID, "messages must be a non-empty list");
 	if (n > RPC_MAX_MESSAGES)
-		return fail(why, ERR_INVALID, "messages: %zu; at most %d are taken", n, RPC_MAX_MESSAGES);
+		return fail(why, ERR_INVALID, "messages: %zu entries, at most %d are allowed", n, RPC_MAX_MESSAGES);
 	in->message = xalloc(n, sizeof *in->message);
 	in->bytes += n * sizeof *in->message;
 	for (size_t i = 0; !err && i < n; i++)
@@ -199,7 +198,7 @@ static int read_messages(struct api_chat *in, const struct json *list, char igno
 	return err;
 }
 
-/* A list or an object, as JSON text; "" where absent, null or empty. */
+/* Writes a list or an object as JSON text; "" if it is absent, null or empty. */
 static int read_json(struct api_chat *in, const struct json *body, const char *name, enum json_kind kind,
 		     const char **out, struct why *why)
 {
@@ -216,7 +215,7 @@ static int read_json(struct api_chat *in, const struct json *body, const char *n
 	return 0;
 }
 
-/* A template from outside would run with the server's rights: not even in disguise. */
+/* A client's template would run in the daemon: it is refused among the arguments as well. */
 static int check_kwargs(const struct json *body, struct why *why)
 {
 	if (json_get(json_get(body, "chat_template_kwargs"), "chat_template"))

@@ -6,15 +6,16 @@
 #include "rpc/codec/codec.h"
 
 struct api_chat {
-	struct rpc_chat chat; /* sampling, resume and user are left alone; points into message and owned */
+	struct rpc_chat chat; /* points into message and owned; sampling, resume and user stay empty */
 	struct rpc_message *message;
 	char **owned;
 	int n_owned;
-	size_t bytes; /* of all of it */
+	size_t bytes; /* of the messages and all strings */
 };
 
-/* messages, tools, documents, chat_template_kwargs and add_generation_prompt of a body, copied. Keys that nobody uses
- * are added to `ignored`. ERR_INVALID with *param naming the field; api_chat_finish() in any case. */
+/* Copies messages, tools, documents, chat_template_kwargs and add_generation_prompt of a body. Names of keys that
+ * nothing here uses are appended to `ignored`. Call api_chat_finish() also after an error. ERR_INVALID; *param then
+ * names the field. */
 int api_chat_read(struct api_chat *in, const struct json *body, char ignored[512], const char **param, struct why *why);
 void api_chat_finish(struct api_chat *in);
 

@@ -5,13 +5,13 @@
 #include "rpc/gateway/http/answer.h"
 #include "rpc/gateway/http/stream.h"
 
-enum { MAX_RETRY = 60 }; /* seconds: older official clients wait for no longer */
+enum { MAX_RETRY = 60 }; /* seconds; older official clients wait no longer than that */
 
-/* What an ERR_* is over HTTP. Clients choose their error class, and whether to try again, by the status alone. */
+/* The status decides which error class a client raises, and whether it retries. */
 static const struct api_error_row {
 	int err, status;
 	const char *code;
-	bool no_retry; /* a 4xx or 5xx that clients would send again for nothing */
+	bool no_retry; /* clients would retry this status, in vain */
 } rows[] = {
 	{ERR_INVALID, 400, NULL, false},
 	{ERR_LIMIT, 400, "limit_exceeded", false},
@@ -39,7 +39,7 @@ static const struct api_error_row *row_of(int err)
 	return row_of(ERR_INTERNAL);
 }
 
-/* The daemon's texts about a field begin with "name: " or "name[3]: ". */
+/* Errors of the daemon about a field begin with "name: " or "name[3]: ". */
 static const char *param_of(const char *text, char out[40])
 {
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
@@ -51,7 +51,7 @@ static const char *param_of(const char *text, char out[40])
 	return out;
 }
 
-/* Paths and the like are for the log, not for clients. */
+/* Returns what clients may see of an error. Paths belong into the log. */
 static const char *for_clients(int err, const char *text)
 {
 	if (strcmp(row_of(err)->code ? row_of(err)->code : "", "unreachable"))
@@ -60,7 +60,7 @@ static const char *for_clients(int err, const char *text)
 	return "the daemon cannot be reached";
 }
 
-/* The daemon's words for a prompt, a conversation, or either with its answer that the context does not hold. */
+/* Recognises the daemon's errors about a prompt or conversation that, with its answer, exceeds the context. */
 static bool is_length(const char *text)
 {
 	size_t n = strlen(text);
@@ -69,7 +69,7 @@ static bool is_length(const char *text)
 	       (strstr(text, "has more than ") && n > 7 && !strcmp(text + n - 7, " tokens"));
 }
 
-/* Clients know a context that is too long by these words (LiteLLM) or by the code (LangChain). */
+/* Clients recognise this error by these words (LiteLLM) or by the code (LangChain). */
 static void refuse_length(struct http_exchange *x, const struct gateway_daemon *d, const char *text)
 {
 	const struct rpc_status *s = d ? gateway_daemon_status(d) : NULL;

@@ -18,13 +18,13 @@ enum {
 enum api_where { API_COMPLETIONS = 1, API_CHAT = 2, API_BOTH = 3 };
 
 enum api_field_kind {
-	API_FLOAT,  /* into sampling, with its bit */
-	API_UINT,   /* into sampling, with its bit */
-	API_TOP_K,  /* -1 means 0 */
-	API_SEED,   /* up to 2^64-1; negative ones, down to -2^63, are taken as their two's complement */
+	API_FLOAT,  /* a float of sampling; `bit` of sampling.has says that it was given */
+	API_UINT,   /* a uint32_t of sampling, with its bit */
+	API_TOP_K,  /* an int of sampling, with its bit; -1 means 0 */
+	API_SEED,   /* up to 2^64-1; negative ones, down to -2^63, stand for their two's complement */
 	API_SWITCH, /* a bool of sampling, with its bit */
-	API_BOOL,   /* a bool of the struct */
-	API_INT,    /* an int of the struct */
+	API_BOOL,   /* a bool of struct api_request */
+	API_INT,    /* an int of struct api_request */
 	API_STOP,
 	API_IDS,
 	API_BIAS,
@@ -41,21 +41,21 @@ struct api_field {
 	bool above_low; /* low itself is not allowed */
 	int bit;        /* enum rpc_sampling_field */
 	size_t at, count_at;
-	const char *text; /* for the description */
+	const char *text; /* what /openapi.json says; NULL: nothing */
 };
 const struct api_field *api_fields(int *n);
 
-/* What the fields become. */
+/* A request after its fields were read. */
 struct api_request {
 	struct rpc_sampling sampling;
 	bool stream, include_usage, usage_each, echo, ids_as_tokens, return_ids, logprobs;
-	int n, top;     /* top: alternatives of each token, -1: no logprobs wanted */
-	int prompt_top; /* vLLM's prompt_logprobs, -1 */
+	int n, top;     /* top: alternatives for each token; -1: no logprobs */
+	int prompt_top; /* vLLM's prompt_logprobs; -1: none */
 	char *user;
 	char **stop;
 	int32_t *stop_ids, *allowed, *bad;
 	struct rpc_bias *bias;
-	char ignored[512]; /* names of unknown keys, for a header */
+	char ignored[512]; /* names of unknown keys, for X-Ignored-Fields */
 };
 
 #endif

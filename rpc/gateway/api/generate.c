@@ -10,7 +10,7 @@
 #include "rpc/gateway/http/budget.h"
 #include "rpc/gateway/http/stream.h"
 
-/* SplitMix64 (Steele, Lea, Flood 2014): choice 0 draws from the seed itself, so that n = 1 gives the same. */
+/* SplitMix64 (Steele, Lea, Flood 2014). Choice 0 samples with the seed itself, so that n = 1 gives the same choice. */
 static uint64_t derive_seed(uint64_t seed, int i)
 {
 	uint64_t z = seed + (uint64_t)i * 0x9e3779b97f4a7c15u;
@@ -40,7 +40,8 @@ static void fill_request(struct api_generation *w, const struct api_choice *c, s
 	*r = (struct rpc_request){.kind = RPC_GENERATE};
 	r->generate.prompt = w->prompts.prompt[c->index / w->request.n];
 	r->generate.sampling = s;
-	r->generate.echo = w->request.echo || w->request.return_ids; /* which is when the daemon tells a prompt's ids */
+	/* The daemon returns a prompt's ids only with echo. */
+	r->generate.echo = w->request.echo || w->request.return_ids;
 	r->generate.user = user;
 }
 
@@ -56,7 +57,8 @@ static struct api_choice *next_waiting(struct api_generation *w)
 	return NULL;
 }
 
-/* libxverse keeps each call's request, encoded and read again, until the call ends. 0, or the status to refuse with. */
+/* libxverse keeps each call's request twice, encoded and decoded, until the call ends. Returns 0, or the status to
+ * refuse with. */
 static int count_calls(struct api_generation *w, int n_open)
 {
 	return http_budget_set(w->x, HTTP_BUDGET_WORK,
@@ -68,7 +70,7 @@ static bool may_open(const struct api_generation *w)
 	return w->n_open < API_OPEN && (!w->n_open || (size_t)(w->n_open + 1) * w->call_bytes <= API_OPEN_BYTES);
 }
 
-/* Once all calls have begun nothing is sent from here again. */
+/* Called once all calls have started: none is sent again from here, since libxverse keeps what it resends. */
 static void drop_requests(struct api_generation *w)
 {
 	api_prompts_finish(&w->prompts);
@@ -77,7 +79,7 @@ static void drop_requests(struct api_generation *w)
 	count_calls(w, w->n_open);
 }
 
-/* What was gathered for nothing. */
+/* Frees what was gathered for a response that will not be sent. */
 static void forget_answer(struct api_generation *w)
 {
 	for (int i = 0; i < w->n_choices; i++)
@@ -87,7 +89,8 @@ static void forget_answer(struct api_generation *w)
 	http_budget_set(w->x, HTTP_BUDGET_ANSWER, http_stream_bytes(w->x) + http_answer_bytes(w->x));
 }
 
-/* A model without any chat, or a chat format that takes no tools: only the second is the request's fault. */
+/* Distinguishes a model without chat (501) from a chat format without tools (400): only the second is the request's
+ * fault. */
 static void refuse_chat(struct api_generation *w, const char *text)
 {
 	const struct rpc_chat *c = &w->chat.chat;
@@ -98,10 +101,10 @@ static void refuse_chat(struct api_generation *w, const char *text)
 		http_answer_error(w->x, 400, "unsupported", param, "%s: %s", param, text);
 	else
 		http_answer_error(w->x, 501, "unsupported", NULL,
-				  "there is no chat with this model (%.300s): use /v1/completions", text);
+				  "this model has no chat (%.300s): use /v1/completions", text);
 }
 
-/* Nothing of this exchange will come any more. */
+/* Ends the exchange with an error of the daemon. */
 static void give_up(struct api_generation *w, int err, const char *text, uint32_t retry_ms)
 {
 	api_upstream_close(w->up);
@@ -114,7 +117,7 @@ static void give_up(struct api_generation *w, int err, const char *text, uint32_
 	forget_answer(w);
 }
 
-/* There is no room for this exchange. */
+/* Ends the exchange because its memory does not fit into the budget. */
 static void give_up_memory(struct api_generation *w, int status)
 {
 	api_upstream_close(w->up);
@@ -172,8 +175,8 @@ static void take_started(struct api_generation *w, struct api_choice *c, const s
 		drop_requests(w);
 }
 
-/* The first piece of a chat's choice tells the role; it comes with the first text, so that its time says when that
- * came. */
+/* The first piece of a chat's choice holds the role. It is sent with the first text, so that clients which measure the
+ * time to the first piece measure the first token. */
 static void send_role(struct api_generation *w, struct api_choice *c)
 {
 	if (!w->is_chat || !w->request.stream || c->role_sent)
@@ -188,7 +191,7 @@ static int64_t bytes_of(const struct api_choice *c)
 			 c->prompt_logprobs.max);
 }
 
-/* A whole answer is there twice for a moment: in parts and put together. */
+/* A whole response is in memory twice for a moment, in parts and joined. */
 static void count_answer(struct api_generation *w, struct api_choice *c)
 {
 	int64_t now = bytes_of(c), all;
@@ -261,7 +264,7 @@ static void over(struct api_generation *w, struct api_choice *c)
 		send_more(w);
 }
 
-/* An id that the request asked to stop at; the model's own end tokens are no reason to name. */
+/* stop_reason names only ids of stop_token_ids, not the model's own end tokens. */
 static bool asked_to_stop(const struct api_request *a, int32_t id)
 {
 	for (int i = 0; i < a->sampling.n_stop_ids; i++)
@@ -285,7 +288,7 @@ static void take_error(struct api_generation *w, struct api_choice *c, const str
 {
 	char text[512];
 
-	if (e->code == ERR_BUSY && w->accepted && !c->started) { /* the queue has room for a part of us */
+	if (e->code == ERR_BUSY && w->accepted && !c->started) { /* the queue has room for some of the calls */
 		c->state = API_CHOICE_WAITS;
 		c->retry_ns = now_ns() + (uint64_t)max_int((int)e->retry_after_ms, 100) * 1000000u;
 		w->first_waiting = 0;
@@ -334,7 +337,7 @@ static void lost(void *data, int err, const char *text)
 	give_up(data, err, copy, 1000);
 }
 
-/* A call that the daemon forgot (it is away just now) is over here. */
+/* A call that cannot be cancelled in the daemon, because the daemon is lost just now, ends here. */
 static void cancel(void *data)
 {
 	struct api_generation *w = data;
@@ -367,7 +370,7 @@ void api_generate(struct api_generation *w)
 	}
 	if (w->request.stream && !http_can_stream(w->x)) {
 		http_answer_error(w->x, 400, NULL, "stream",
-				  "a stream needs HTTP/1.1 (a proxy in front may have to be told)");
+				  "a stream requires HTTP/1.1 (a proxy may have to be configured for it)");
 		return;
 	}
 	w->prompt_only = w->request.echo && !w->request.sampling.max_tokens;

@@ -1,5 +1,5 @@
 /* generation.h - an exchange of /v1/completions or /v1/chat/completions: n calls of the daemon for each prompt, and
- * what came of them. */
+ * their results. */
 #ifndef RPC_GATEWAY_API_GENERATION_H
 #define RPC_GATEWAY_API_GENERATION_H
 
@@ -34,8 +34,9 @@ struct api_generation {
 	struct api_chat chat; /* where is_chat is set */
 	struct api_choice *choice;
 	int n_choices, first_waiting, n_open, n_started, n_over;
-	size_t own_bytes;             /* of the choices and of what else was asked for, until the end */
-	size_t all_bytes, call_bytes; /* of prompts or the conversation, until all calls began; of one call's request */
+	size_t own_bytes; /* of the choices and of what else was asked for, until the end */
+	size_t all_bytes,
+		call_bytes; /* of prompts or the conversation, until all calls started; of one call's request */
 	int64_t answer_bytes;
 	bool prompt_only; /* max_tokens 0: one token is asked for and not sent */
 	char *preamble;   /* the keys that all pieces have */

@@ -6,7 +6,7 @@
 static void unavailable(struct http_exchange *x, const struct gateway_daemon *d)
 {
 	static const char *const texts[] = {[DAEMON_UNREACHABLE] = "The daemon cannot be reached",
-					    [DAEMON_SILENT] = "The daemon does not answer",
+					    [DAEMON_SILENT] = "The daemon stopped responding",
 					    [DAEMON_LOADING] = "Loading model",
 					    [DAEMON_READY] = "Ready",
 					    [DAEMON_DRAINING] = "Draining"};
@@ -19,7 +19,7 @@ static void fine(struct http_exchange *x)
 	http_answer_json(x, 200, json_pack("{s:s}", "status", "ok"));
 }
 
-/* The work goes on, though maybe not for new requests. */
+/* A draining daemon is healthy as well: it finishes its calls. */
 void api_health(struct http_exchange *x)
 {
 	const struct gateway_daemons *all = api_context(x)->daemons;
@@ -32,7 +32,7 @@ void api_health(struct http_exchange *x)
 	unavailable(x, &all->daemon[0]);
 }
 
-/* A request would be accepted, whatever model it names. */
+/* Ready means that a request is accepted, whatever model it names. */
 void api_health_ready(struct http_exchange *x)
 {
 	const struct gateway_daemons *all = api_context(x)->daemons;

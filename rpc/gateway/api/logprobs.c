@@ -15,8 +15,8 @@ static size_t characters(const char *s, size_t len)
 	return n;
 }
 
-/* A token's text; parts of characters as "bytes:\xe4", a token without text as "token_id:7", so that different
- * tokens stay different. */
+/* Writes a token's text. Parts of characters become "bytes:\xe4" and a token without text "token_id:7", so that
+ * different tokens stay different. */
 static void put_token(struct text *t, int32_t id, const char *piece, size_t len, bool as_id)
 {
 	struct text name = {0};
@@ -46,7 +46,7 @@ static bool same_piece(const struct rpc_top *a, const struct rpc_top *b)
 	return a->piece_len && a->piece_len == b->piece_len && !memcmp(a->piece, b->piece, a->piece_len);
 }
 
-/* Two tokens of the same text are one key: the better one, which comes first, keeps it. */
+/* Two tokens with the same text share a key: the likelier one, which comes first, keeps it. */
 static bool is_key_taken(const struct rpc_top *top, int i)
 {
 	for (int k = 0; k < i; k++)
@@ -55,7 +55,7 @@ static bool is_key_taken(const struct rpc_top *top, int i)
 	return false;
 }
 
-/* The n best and, where it is not among them, the token itself: at most API_MAX_TOP + 1. */
+/* Gathers the n likeliest tokens and the token itself if it is not among them: at most API_MAX_TOP + 1. */
 static int gather_top(const struct rpc_token *t, int n, struct rpc_top out[API_MAX_TOP + 1])
 {
 	bool own = false;
@@ -216,7 +216,7 @@ static void put_ranked(struct text *out, const struct rpc_top *t, uint32_t rank)
 	text_str(out, "}");
 }
 
-/* vLLM's form: null for the first token, then an object of ids. */
+/* In vLLM's form the first token has null, every other an object whose keys are ids. */
 void api_prompt_logprobs_add(struct text *out, const struct api_request *a, const struct rpc_token *t)
 {
 	struct rpc_top top[API_MAX_TOP + 1];

@@ -1,5 +1,5 @@
-/* metrics.c - GET /metrics: the daemons' own metrics where they have them, what their Status tells where not, and
- * the gateway's. Prometheus text format 0.0.4: one family is one block. */
+/* metrics.c - GET /metrics: the daemon's own metrics if it has them, else numbers of its Status, and the gateway's. The
+ * format is Prometheus text 0.0.4, where each family is one block. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ static void head(struct text *t, const char *name, const char *type, const char 
 	text_fmt(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* A label's value: quotes, backslashes and line ends escaped. */
+/* Writes a label's value with quotes, backslashes and line ends escaped. */
 static void put_label(struct text *t, const char *value)
 {
 	for (; *value; value++)
@@ -86,8 +86,8 @@ static const struct api_metric_family {
 	{"xverse_kv_cache_usage_perc", "gauge", "Used part of the KV cache, 0 to 1.", kv_use},
 	{"xverse_prompt_tokens_total", "counter", "Prompt tokens computed or cached.", prompt_tokens},
 	{"xverse_generation_tokens_total", "counter", "Tokens generated.", output_tokens},
-	{"xverse_prefix_cache_hits_total", "counter", "Prompt tokens taken from the cache.", cached_tokens},
-	{"xverse_num_preemptions_total", "counter", "Calls pushed out of the batch.", preemptions},
+	{"xverse_prefix_cache_hits_total", "counter", "Prompt tokens found in the KV cache.", cached_tokens},
+	{"xverse_num_preemptions_total", "counter", "Calls preempted from the batch.", preemptions},
 };
 
 static void put_status(struct text *t, const struct gateway_daemons *all)
@@ -126,35 +126,35 @@ static void put_gateway(struct text *t, const struct http_exchange *x)
 	const struct http_counts *c = http_counts(x);
 	const struct gateway_daemons *all = api_context(x)->daemons;
 
-	head(t, "xverse_gateway_responses_total", "counter", "Answers by the first digit of their status.");
+	head(t, "xverse_gateway_responses_total", "counter", "Responses by the first digit of their status.");
 	for (int i = 1; i <= 5; i++)
 		text_fmt(t, "xverse_gateway_responses_total{class=\"%dxx\"} %ju\n", i, (uintmax_t)c->by_class[i]);
 	put_one(t, "xverse_gateway_connections", "gauge", "Open connections.", c->connections);
 	put_one(t, "xverse_gateway_requests", "gauge", "Requests being answered.", c->exchanges);
 	put_one(t, "xverse_gateway_streams_total", "counter", "Streams begun.", (double)c->streams);
 	put_one(t, "xverse_gateway_pings_total", "counter", "Comments sent in streams.", (double)c->pings);
-	put_one(t, "xverse_gateway_hang_ups_total", "counter", "Clients that left before their answer's end.",
-		(double)c->hang_ups);
-	put_one(t, "xverse_gateway_stalled_total", "counter", "Clients cut because they read nothing.",
+	put_one(t, "xverse_gateway_hang_ups_total", "counter",
+		"Clients that disconnected before the end of their response.", (double)c->hang_ups);
+	put_one(t, "xverse_gateway_stalled_total", "counter", "Connections closed because their client stalled.",
 		(double)c->stalls);
-	put_one(t, "xverse_gateway_late_total", "counter", "Connections cut because a request did not come in time.",
-		(double)c->deadlines);
+	put_one(t, "xverse_gateway_late_total", "counter",
+		"Connections closed because a request did not arrive in time.", (double)c->deadlines);
 	put_one(t, "xverse_gateway_resends_total", "counter", "Calls sent again because their daemon was lost.",
 		(double)api_context(x)->resends);
 	put_one(t, "xverse_gateway_refused_hosts_total", "counter", "Requests refused for their Host.",
 		(double)c->refused_filter);
 	put_one(t, "xverse_gateway_refused_framing_total", "counter",
-		"Connections closed because their bytes are no clear request.", (double)c->refused_framing);
+		"Connections closed because their framing is ambiguous or malformed.", (double)c->refused_framing);
 	put_one(t, "xverse_gateway_refused_memory_total", "counter", "Requests refused because of --max-bodies.",
 		(double)c->refused_memory);
-	put_one(t, "xverse_gateway_request_bytes", "gauge", "Memory that requests take, of --max-bodies.",
+	put_one(t, "xverse_gateway_request_bytes", "gauge", "Memory that requests hold, of --max-bodies.",
 		(double)c->held);
-	put_one(t, "xverse_gateway_access_log_lost_total", "counter", "Lines that --access-log did not take.",
-		(double)c->log_lost);
-	put_one(t, "xverse_gateway_refused_keys_total", "counter", "Requests refused for want of a key.",
-		(double)c->refused_key);
+	put_one(t, "xverse_gateway_access_log_lost_total", "counter",
+		"Lines that could not be written to --access-log.", (double)c->log_lost);
+	put_one(t, "xverse_gateway_refused_keys_total", "counter",
+		"Requests refused because they had no valid API key.", (double)c->refused_key);
 	put_one(t, "xverse_gateway_resident_memory_bytes", "gauge", "Memory of the gateway.", resident_bytes());
-	head(t, "xverse_gateway_model_ready", "gauge", "1 where the daemon takes requests.");
+	head(t, "xverse_gateway_model_ready", "gauge", "1 if the daemon accepts requests.");
 	for (int i = 0; i < all->n; i++)
 		put_daemon(t, "xverse_gateway_model_ready", &all->daemon[i], up(&all->daemon[i], NULL));
 }
@@ -210,7 +210,7 @@ static void lost(void *data, int err, const char *text)
 	answer_own(((struct api_metrics_call *)data)->up->x);
 }
 
-/* Texts of several daemons cannot be put together without parsing them: then the numbers are made from their Status. */
+/* Texts of several daemons cannot be joined without parsing them: their numbers come from Status instead. */
 void api_metrics(struct http_exchange *x)
 {
 	const struct gateway_daemons *all = api_context(x)->daemons;

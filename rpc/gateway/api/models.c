@@ -40,5 +40,5 @@ void api_model(struct http_exchange *x)
 			http_answer_json(x, 200, model_json(&all->daemon[i]));
 			return;
 		}
-	http_answer_error(x, 404, "model_not_found", NULL, "there is no model %.100s here", name);
+	http_answer_error(x, 404, "model_not_found", NULL, "model %.100s does not exist", name);
 }

@@ -1,6 +1,6 @@
-/* page.c - the web page: one file of HTML without outside resources, and the policy that it is served under. The policy
- * allows the page's own style and script by their hashes and no other, no markup made from text (Trusted Types), and
- * no connection but to this server. */
+/* page.c - GET /: the web page, one HTML file without outside resources, and its Content-Security-Policy. The policy
+ * allows only the page's own style and script, by their hashes, no markup made from text (Trusted Types), and no
+ * connection but to this server. */
 #include "rpc/gateway/api/page.h"
 
 #include <gnutls/crypto.h>
@@ -12,7 +12,7 @@
 #include "rpc/gateway/api/endpoints.h"
 #include "rpc/gateway/http/answer.h"
 
-/* 'sha256-...' of what stands between the first <tag> and the </tag> after it. */
+/* Appends 'sha256-...' of the text between the first <tag> and the </tag> after it. */
 static void put_hash(struct text *t, const char *tag)
 {
 	char open[16], close[16];
@@ -33,7 +33,7 @@ static void put_hash(struct text *t, const char *tag)
 
 static const char *policy(void)
 {
-	static struct text t; /* made once: one thread answers */
+	static struct text t; /* made once; only one thread calls this */
 
 	if (t.data)
 		return t.data;

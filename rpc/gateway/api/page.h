@@ -1,4 +1,4 @@
-/* page.h - the page's bytes, as rpc/gateway/page/join puts them together at build time; a NUL follows them. */
+/* page.h - the page's bytes, which rpc/gateway/page/join joins at build time; a NUL follows them. */
 #ifndef RPC_GATEWAY_API_PAGE_H
 #define RPC_GATEWAY_API_PAGE_H
 

@@ -17,7 +17,7 @@ static const char *finish_name(enum rpc_finish f)
 	case RPC_FINISH_SCORED:
 	case RPC_FINISH_DEADLINE:
 		return "length";
-	default: /* cancelled: clients check the word against OpenAI's list, so stop_reason says it */
+	default: /* cancelled: clients check finish_reason against OpenAI's list, so stop_reason holds it */
 		return "stop";
 	}
 }

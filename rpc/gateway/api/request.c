@@ -20,7 +20,8 @@ static void set_bit(struct api_request *a, int bit)
 	a->sampling.has |= 1u << bit;
 }
 
-/* What a number is, whether written 5, 5.0 or 5e0: its size and its sign. false: not whole, or beyond 64 bits. */
+/* Splits a number, whether written 5, 5.0 or 5e0, into size and sign. Returns false if it is not whole or beyond 64
+ * bits. */
 static bool whole(const struct json *v, bool *negative, uint64_t *size)
 {
 	double x = json_num(v);
@@ -39,7 +40,7 @@ static bool whole(const struct json *v, bool *negative, uint64_t *size)
 	return true;
 }
 
-/* 5 and 5.0 are whole numbers, true is not. The limits are below 2^53. */
+/* 5 and 5.0 are whole numbers, true is not. The limits must be below 2^53. */
 static int read_whole(const struct json *v, const char *name, double low, double high, int64_t *out, struct why *why)
 {
 	double x = json_num(v);
@@ -86,7 +87,7 @@ static int read_seed(struct api_request *a, const struct json *v, struct why *wh
 	return 0;
 }
 
-/* A text that C can hold; NULL: it is none, or has a NUL in it. */
+/* Returns a string that C can hold; NULL if the value is not a string, or holds a NUL. */
 static const char *plain(const struct json *v)
 {
 	const char *s = json_str(v);
@@ -99,10 +100,9 @@ static int add_stop(struct api_request *a, const struct json *v, struct why *why
 	const char *s = plain(v);
 
 	if (!s || !*s)
-		return fail(why, ERR_INVALID,
-			    "stop must be a string, or a list of strings, not empty and without U+0000");
+		return fail(why, ERR_INVALID, "stop must be a non-empty string without U+0000, or a list of these");
 	if (json_len(v) > RPC_MAX_STOP_BYTES)
-		return fail(why, ERR_INVALID, "stop: a string of %zu bytes; at most %d are taken", json_len(v),
+		return fail(why, ERR_INVALID, "stop: a string has %zu bytes, at most %d are allowed", json_len(v),
 			    RPC_MAX_STOP_BYTES);
 	a->stop[a->sampling.n_stop++] = xstrdup(s);
 	return 0;
@@ -115,7 +115,7 @@ static int read_stop(struct api_request *a, const struct json *v, struct why *wh
 	int err = 0;
 
 	if (n > API_MAX_STOP)
-		return fail(why, ERR_INVALID, "stop: %zu strings; at most %d are taken", n, API_MAX_STOP);
+		return fail(why, ERR_INVALID, "stop: %zu strings, at most %d are allowed", n, API_MAX_STOP);
 	a->stop = xalloc(n + 1, sizeof *a->stop);
 	a->sampling.stop = (const char *const *)a->stop;
 	for (size_t i = 0; !err && i < n; i++)
@@ -130,7 +130,7 @@ int api_read_ids(const struct json *value, const char *name, int most, int32_t *
 	if (!json_is(value, JSON_IS_LIST))
 		return fail(why, ERR_INVALID, "%s must be a list of token ids, not %s", name, json_kind_name(value));
 	if (size > (size_t)most)
-		return fail(why, ERR_INVALID, "%s: %zu ids; at most %d are taken", name, size, most);
+		return fail(why, ERR_INVALID, "%s: %zu ids, at most %d are allowed", name, size, most);
 	*out = xalloc(size + 1, sizeof **out);
 	for (i = 0; i < size; i++) {
 		bool negative;
@@ -139,7 +139,7 @@ int api_read_ids(const struct json *value, const char *name, int most, int32_t *
 		    (negative && id)) {
 			free(*out);
 			*out = NULL;
-			return fail(why, ERR_INVALID, "%s: entry %zu is not a token id", name, i);
+			return fail(why, ERR_INVALID, "%s: entry %zu must be a token id", name, i);
 		}
 		(*out)[i] = (int32_t)id;
 	}
@@ -154,9 +154,9 @@ static int add_bias(struct api_request *a, const char *key, const struct json *v
 	double x = json_num(v);
 
 	if (*key < '0' || *key > '9' || *end || id > INT32_MAX)
-		return fail(why, ERR_INVALID, "logit_bias: %.40s is not a token id", key);
+		return fail(why, ERR_INVALID, "logit_bias: %.40s must be a token id", key);
 	if (!(x >= -100 && x <= 100))
-		return fail(why, ERR_INVALID, "logit_bias: %.40s must have a number from -100 to 100", key);
+		return fail(why, ERR_INVALID, "logit_bias: the value of %.40s must be a number from -100 to 100", key);
 	a->bias[a->sampling.n_bias++] = (struct rpc_bias){(int32_t)id, (float)x};
 	return 0;
 }
@@ -170,7 +170,7 @@ static int read_bias(struct api_request *a, const struct json *v, struct why *wh
 		return fail(why, ERR_INVALID, "logit_bias must be an object of token ids and numbers, not %s",
 			    json_kind_name(v));
 	if (json_size(v) > API_MAX_BIAS)
-		return fail(why, ERR_INVALID, "logit_bias: %zu entries; at most %d are taken", json_size(v),
+		return fail(why, ERR_INVALID, "logit_bias: %zu entries, at most %d are allowed", json_size(v),
 			    API_MAX_BIAS);
 	a->bias = xalloc(json_size(v) + 1, sizeof *a->bias);
 	a->sampling.bias = a->bias;
@@ -290,7 +290,7 @@ static int read_field(struct api_request *a, const struct api_field *f, const st
 		return read_stop(a, v, why);
 	case API_IDS:
 		if (json_is(v, JSON_IS_LIST) && json_size(v) < (size_t)f->low)
-			return fail(why, ERR_INVALID, "%s: the list is empty; leave it out to allow every token",
+			return fail(why, ERR_INVALID, "%s must not be empty; leave it out to allow every token",
 				    f->name);
 		return api_read_ids(v, f->name, (int)f->high, place(a, f->at), place(a, f->count_at), why);
 	case API_BIAS:
@@ -326,7 +326,7 @@ void api_note_ignored(char ignored[512], const char *prefix, const char *key)
 	if (!len || strspn(key, allowed) != len || snprintf(name, sizeof name, "%s%s", prefix, key) >= (int)sizeof name)
 		return;
 	len = strlen(name);
-	at = strstr(ignored, name); /* said once, for keys of many messages */
+	at = strstr(ignored, name); /* many messages may have the same key: it is named once */
 	if (at && (at == ignored || at[-1] == ' ') && (!at[len] || at[len] == ','))
 		return;
 	if (used + len + 3 < 512)
@@ -344,13 +344,13 @@ static int read_max_completion(struct api_request *a, const struct json *v, stru
 	if (err)
 		return err;
 	if (a->sampling.has >> RPC_MAX_TOKENS & 1 && a->sampling.max_tokens != (uint32_t)x)
-		return fail(why, ERR_INVALID, "max_completion_tokens and max_tokens differ: give one of them");
+		return fail(why, ERR_INVALID, "max_completion_tokens and max_tokens differ; set only one of them");
 	a->sampling.max_tokens = (uint32_t)x;
 	set_bit(a, RPC_MAX_TOKENS);
 	return 0;
 }
 
-/* What one field says about another. */
+/* Checks fields against each other. */
 static int check_together(struct api_request *a, const struct json *body, enum api_where where, const char **param,
 			  struct why *why)
 {
@@ -361,16 +361,16 @@ static int check_together(struct api_request *a, const struct json *body, enum a
 	if (has_max && !a->sampling.max_tokens && !a->echo)
 		return fail(why, ERR_INVALID, "max_tokens must be at least 1");
 	if (has_max && a->sampling.max_tokens && a->sampling.min_tokens > a->sampling.max_tokens)
-		return fail(why, ERR_INVALID, "min_tokens is more than max_tokens");
+		return fail(why, ERR_INVALID, "min_tokens must be at most max_tokens");
 	*param = "stream_options";
 	if (options && !a->stream)
-		return fail(why, ERR_INVALID, "stream_options goes only with stream: true");
+		return fail(why, ERR_INVALID, "stream_options requires stream: true");
 	*param = "prompt_logprobs";
 	if (a->prompt_top >= 0 && a->stream)
-		return fail(why, ERR_INVALID, "prompt_logprobs does not go with stream: true");
+		return fail(why, ERR_INVALID, "prompt_logprobs is not supported with stream: true");
 	*param = "top_logprobs";
 	if (where == API_CHAT && a->top > 0 && !a->logprobs)
-		return fail(why, ERR_INVALID, "top_logprobs goes only with logprobs: true");
+		return fail(why, ERR_INVALID, "top_logprobs requires logprobs: true");
 	*param = NULL;
 	return 0;
 }
@@ -461,7 +461,7 @@ void api_request_finish(struct api_request *a)
 
 /* ---- prompts ---- */
 
-/* An empty text is the model's begin token, where it has one: the daemon knows. */
+/* An empty string is not refused here: the daemon replaces it by the model's begin token if it has one. */
 static int read_prompt(struct rpc_prompt *p, const struct json *v, struct why *why)
 {
 	int32_t *ids;
@@ -476,7 +476,7 @@ static int read_prompt(struct rpc_prompt *p, const struct json *v, struct why *w
 	}
 	if (!json_size(v) || !json_is(v, JSON_IS_LIST))
 		return fail(why, ERR_INVALID,
-			    "prompt must be a string, a list of token ids that is not empty, or a list of such");
+			    "prompt must be a string, a non-empty list of token ids, or a list of these");
 	err = api_read_ids(v, "prompt", INT_MAX, &ids, &p->n_ids, why);
 	if (!err)
 		p->ids = ids;
@@ -494,7 +494,7 @@ int api_prompts_read(struct api_prompts *p, const struct json *value, struct why
 	if (json_none(value))
 		return fail(why, ERR_INVALID, "prompt is missing");
 	if (n > API_MAX_PROMPTS)
-		return fail(why, ERR_INVALID, "prompt: %zu prompts; at most %d are taken", n, API_MAX_PROMPTS);
+		return fail(why, ERR_INVALID, "prompt: %zu prompts, at most %d are allowed", n, API_MAX_PROMPTS);
 	p->prompt = xalloc(n, sizeof *p->prompt);
 	for (size_t i = 0; !err && i < n; i++) {
 		err = read_prompt(&p->prompt[i], list ? json_at(value, i) : value, why);

@@ -6,24 +6,26 @@
 #include "rpc/codec/codec.h"
 #include "rpc/gateway/api/fields.h"
 
-/* Adds "prefix.key" to a list of names; what a header cannot say, or has no room for, is left out. */
+/* Appends prefix and key to a list of names for a header. Names that a header cannot hold are left out, and so are
+ * those that do not fit. */
 void api_note_ignored(char ignored[512], const char *prefix, const char *key);
 
-/* ERR_INVALID with *param naming the field (a static string). Pointers in `sampling` are owned by the ask. */
+/* Reads all fields of a body but prompt and messages. The request owns what its `sampling` points to; free it with
+ * api_request_finish() also after an error. ERR_INVALID; *param then names the field (a static string) or is NULL. */
 int api_request_read(struct api_request *a, const struct json *body, enum api_where where, const char **param,
 		     struct why *why);
 void api_request_finish(struct api_request *a);
-size_t api_request_bytes(const struct api_request *a); /* of its lists and texts: what each call carries of it */
+size_t api_request_bytes(const struct api_request *a); /* of its lists and strings, which each call carries */
 
-/* "prompt": a text, token ids, or a list of either. */
+/* "prompt": a string, token ids, or a list of either. */
 struct api_prompts {
-	struct rpc_prompt *prompt; /* texts and ids are owned */
+	struct rpc_prompt *prompt; /* owns its strings and ids */
 	int n;
-	size_t bytes, longest; /* of all of them, and of one */
+	size_t bytes, longest; /* of all prompts; of the longest */
 };
 int api_prompts_read(struct api_prompts *p, const struct json *value, struct why *why);
 void api_prompts_finish(struct api_prompts *p);
-/* A list of token ids. */
+/* Reads a list of at most `most` token ids, which the caller frees. ERR_INVALID. */
 int api_read_ids(const struct json *value, const char *name, int most, int32_t **out, int *n, struct why *why);
 
 #endif

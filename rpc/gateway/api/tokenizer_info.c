@@ -18,7 +18,7 @@ void api_tokenizer_info(struct http_exchange *x)
 	if (!s || !*s->tokenizer) {
 		http_answer_error(x, s ? 404 : 503, s ? "not_found" : "loading", NULL, "%s",
 				  s ? "this model has no tokenizer: prompts are token ids"
-				    : "the daemon has not answered yet");
+				    : "the daemon has not responded yet");
 		return;
 	}
 	http_answer_json(x, 200,

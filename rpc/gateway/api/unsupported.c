@@ -1,6 +1,5 @@
-/* unsupported.c - fields of other servers' APIs that would change the answer and are not supported: an answer that
- * looks as if they had worked is worse than a refusal. What only steers logs, caches or transport is not here;
- * X-Ignored-Fields tells of it. */
+/* unsupported.c - an answer that looks as if an unsupported field had worked would be worse than a refusal. Fields that
+ * concern only logs, caches or transport are not listed: X-Ignored-Fields names them. */
 #include "rpc/gateway/api/unsupported.h"
 
 #include <stddef.h>

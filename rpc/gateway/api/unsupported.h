@@ -1,10 +1,10 @@
-/* unsupported.h - fields of other servers' APIs that would change the answer and are not supported. */
+/* unsupported.h - fields of other servers' APIs that would change the answer and are refused. */
 #ifndef RPC_GATEWAY_API_UNSUPPORTED_H
 #define RPC_GATEWAY_API_UNSUPPORTED_H
 
 #include "rpc/gateway/api/fields.h"
 
-/* Values that change nothing are taken. */
+/* Values that would change nothing are accepted. */
 struct api_unsupported {
 	const char *name;
 	int where;

@@ -43,7 +43,7 @@ static void count_resends(struct api_upstream *u)
 		return;
 	u->resends += n;
 	u->context->resends += (uint64_t)n;
-	log_event(LOG_WARN, "the daemon was lost: calls are sent again", " calls=%d id=%s model=\"%s\"", n,
+	log_event(LOG_WARN, "daemon lost; sending its calls again", " calls=%d id=%s model=\"%s\"", n,
 		  http_request_id(u->x), gateway_daemon_name(u->daemon));
 }
 
@@ -157,7 +157,7 @@ struct api_upstream *api_upstream_for_model(struct http_exchange *x)
 	}
 	d = gateway_daemon_find(api_context(x)->daemons, json_str(name), json_none(name) ? 0 : json_len(name));
 	if (!d) {
-		http_answer_error(x, 404, "model_not_found", "model", "there is no model %.100s here", json_str(name));
+		http_answer_error(x, 404, "model_not_found", "model", "model %.100s does not exist", json_str(name));
 		return NULL;
 	}
 	u = api_upstream_for_none(x);
@@ -176,7 +176,7 @@ bool api_upstream_connect(struct api_upstream *u)
 	int err;
 
 	if (d->state == DAEMON_SILENT && !d->was_ready) {
-		api_answer_err(u->x, d, ERR_LOADING, "the daemon does not answer yet", 1000);
+		api_answer_err(u->x, d, ERR_LOADING, "the daemon has not responded yet", 1000);
 		return false;
 	}
 	err = xv_connect(&u->client, &how, &why);

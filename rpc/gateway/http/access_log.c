@@ -1,5 +1,5 @@
-/* access_log.c - one JSON line a request, with neither texts nor keys. A log that nobody reads holds nothing up: its
- * lines are lost and counted. */
+/* access_log.c - writes a JSON line for each request, without texts or keys. Writing never blocks: lines that a pipe
+ * does not accept are lost and counted. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -19,7 +19,7 @@ int http_access_log_open(struct http_server *s, struct why *why)
 	s->log_fd = file_append(path);
 	return s->log_fd >= 0 ? 0
 			      : fail(why, ERR_IO, "--access-log %s: %s", path,
-				     errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
+				     errno == ENXIO ? "the pipe has no reader" : strerror(errno));
 }
 
 void http_access_log_close(struct http_server *s)

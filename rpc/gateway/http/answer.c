@@ -93,8 +93,8 @@ void http_answer_error(struct http_exchange *x, int status, const char *code, co
 	put_error(x, status, code, param, message);
 }
 
-/* Asked for by a browser before the request itself. "*" would not cover Authorization, so the names are told
- * back. */
+/* A browser sends a preflight before the request itself. "*" would not cover Authorization, so the names that it asks
+ * for are repeated. */
 static void add_preflight(const struct http_exchange *x, struct MHD_Response *r)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_, ";
@@ -177,7 +177,7 @@ struct MHD_Response *http_answer_response(struct http_exchange *x)
 	r = MHD_create_response_from_buffer(a->body.len, a->body.data, MHD_RESPMEM_MUST_FREE);
 	if (!r)
 		return NULL;
-	a->body.data = NULL; /* libmicrohttpd's */
+	a->body.data = NULL; /* libmicrohttpd frees it */
 	if (a->type)
 		MHD_add_response_header(r, "Content-Type", a->type);
 	http_answer_headers(x, r);

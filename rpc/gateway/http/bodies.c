@@ -5,8 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* A value takes 16 bytes, a member's key as many and its text; texts take theirs. A body of 4 MB of few values takes as
- * much as these limits allow. */
+/* A value needs 16 bytes, a member's key as many, and strings their length. So these limits allow no more memory than a
+ * body of 4 MB with few values needs. */
 static const struct json_rules rules = {.depth = HTTP_JSON_DEPTH, .values = HTTP_JSON_VALUES, .bytes = SIZE_MAX};
 
 struct json_doc *http_read_json(const char *data, size_t len, struct json_error *e)
@@ -126,7 +126,7 @@ void http_bodies_close(struct http_bodies *b)
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->thread, NULL);
 	for (struct http_body_job *j = b->todo; j; j = j->next)
-		j->done(j->data, NULL, &(struct json_error){.err = ERR_IO, .text = "the server ends"});
+		j->done(j->data, NULL, &(struct json_error){.err = ERR_IO, .text = "the server is stopping"});
 	for (struct http_body_job *j = b->done; j; j = j->next)
 		j->done(j->data, j->doc, &j->error);
 	free_jobs(b->todo);

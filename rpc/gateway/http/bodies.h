@@ -24,7 +24,7 @@ struct http_bodies;
 typedef void http_body_read(void *data, struct json_doc *doc, const struct json_error *e);
 
 int http_bodies_open(struct http_bodies **out, struct http_loop *loop, struct why *why);
-/* Reads *body, whose memory it takes, on the other thread, and then calls done(data, ...). */
+/* Moves *body to the other thread, which reads it; then calls done(data, ...). */
 void http_bodies_put(struct http_bodies *b, struct text *body, http_body_read *done, void *data);
 void http_bodies_close(struct http_bodies *b); /* calls done() for all that is left; NULL is fine */
 

@@ -58,8 +58,8 @@ int http_budget_set(struct http_exchange *x, enum http_budget_part part, int64_t
 const char *http_budget_text(int status)
 {
 	return status == 413
-		       ? "the answer takes too much memory (a quarter of --max-bodies): ask for less of it (logprobs, echo, n, max_tokens)"
-		       : "too much is being sent and answered here at once (--max-bodies): try again";
+		       ? "the answer needs too much memory (a quarter of --max-bodies): ask for less (logprobs, echo, n, max_tokens)"
+		       : "the memory of all requests is used up (--max-bodies): try again";
 }
 
 void http_budget_leave(struct http_exchange *x)
@@ -68,8 +68,8 @@ void http_budget_leave(struct http_exchange *x)
 		http_budget_set(x, (enum http_budget_part)i, 0);
 }
 
-/* Once a second memory that was freed goes back to the system. That is repeated for some seconds, since connections end
- * after their requests. */
+/* Called once a second: returns freed memory to the system, for some seconds, since connections end after their
+ * requests. */
 void http_budget_trim(struct http_server *s)
 {
 	if (s->freed >= TRIM_BYTES)

@@ -104,7 +104,7 @@ void http_connection_cut(struct http_connection *c)
 	c->server->run = true;
 }
 
-/* Returns true where bytes wait in the kernel and none of them moved during --stall-timeout. */
+/* Returns true if bytes wait in the kernel and none of them moved during --stall-timeout. */
 static bool stalled(struct http_connection *c)
 {
 	int unsent = 0;
@@ -122,7 +122,7 @@ static bool stalled(struct http_connection *c)
 	return still && now_ns() - c->stall_ns > (uint64_t)c->server->how->stall_ms * MS;
 }
 
-/* Returns true where the client left with its request half sent. libmicrohttpd takes one event for the last bytes and
+/* Returns true if the client left with its request half sent. libmicrohttpd takes one event for the last bytes and
  * the end behind them, and after a short read waits for another. */
 static bool left_early(const struct http_connection *c)
 {
@@ -141,7 +141,7 @@ void http_connections_tick(struct http_server *s, bool second)
 			http_connection_cut(c);
 		} else if (second && !c->hung_up && stalled(c)) {
 			s->count.stalls++;
-			log_event(LOG_INFO, "a client that reads nothing is cut", " address=%s seconds=%d", c->address,
+			log_event(LOG_INFO, "client stalled; disconnecting", " address=%s seconds=%d", c->address,
 				  (int)(s->how->stall_ms / 1000));
 			http_connection_cut(c);
 		}

@@ -1,4 +1,4 @@
-/* filter.c - what is refused by its head alone, once framing.c has made sure where the request ends. */
+/* filter.c - refuses requests by their head, after framing.c has made sure where they end. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -27,7 +27,8 @@ static bool is_token(const char *s)
 	return *s && s[strspn(s, allowed)] == 0;
 }
 
-/* What a request may say once. A second Host is refused even if it is equal: RFC 9112, 3.2. */
+/* Headers that a request must not repeat with another value. A second Host is refused even if it is equal: RFC
+ * 9112, 3.2. */
 static const char *const singles[] = {"Host",   "Authorization",  "Content-Type", "Content-Encoding",
 				      "Origin", "Sec-Fetch-Site", "Expect",       "X-Request-Id"};
 enum { SINGLES = sizeof singles / sizeof *singles };
@@ -71,9 +72,9 @@ static void check_body(struct http_exchange *x, struct http_refusal *out)
 
 	x->head.has_body = coding || (length && atoll(length) > 0);
 	if (length && atoll(length) > most)
-		refuse(out, 413, true, "the body has %.20s bytes; at most %lld are taken", length, (long long)most);
+		refuse(out, 413, true, "the body has %.20s bytes, at most %lld are allowed", length, (long long)most);
 	else if (!strcmp(x->head.method, "POST") && !length && !coding)
-		refuse(out, 411, true, "a POST needs Content-Length or chunked coding");
+		refuse(out, 411, true, "a POST requires Content-Length or chunked coding");
 }
 
 void http_filter_head(struct http_exchange *x, struct http_refusal *out)
@@ -90,7 +91,7 @@ void http_filter_head(struct http_exchange *x, struct http_refusal *out)
 
 /* ---- policy ---- */
 
-/* A page of another site can make a browser send requests here under its own name (DNS rebinding), but not
+/* A page of another site can make a browser send requests to this server under the site's name (DNS rebinding), but not
  * under an address or localhost. */
 static bool host_allowed(const struct http_server *s, const struct http_authority *host)
 {
@@ -120,7 +121,7 @@ static bool origin_listed(const struct http_server *s, const char *text, const s
 	return false;
 }
 
-/* A page that this server itself gave. Where it speaks no TLS, a proxy before it may. */
+/* Returns true for a page that this server served. If it does not speak TLS itself, a proxy may. */
 static bool origin_own(const struct http_server *s, const struct http_origin *origin, const char *host)
 {
 	bool https = !strcmp(origin->scheme, "https");
@@ -146,7 +147,7 @@ static void check_origin(struct http_exchange *x, const char *host, struct http_
 	if (text && !origin_own(x->server, &origin, host))
 		refuse(out, 403, false, "Origin %.80s is not allowed (--cors-origin)", text);
 	else if (site && !strcasecmp(site, "cross-site"))
-		refuse(out, 403, false, "requests of other sites' pages are not allowed (--cors-origin)");
+		refuse(out, 403, false, "requests from pages of other sites are not allowed (--cors-origin)");
 }
 
 static void check_host(struct http_exchange *x, const char *host, struct http_refusal *out)
@@ -160,11 +161,11 @@ static void check_host(struct http_exchange *x, const char *host, struct http_re
 	if ((s->loopback || !s->keys) && !s->how->uds && !(well && host_allowed(s, &at)))
 		refuse(out, 403, false, "Host %.80s is not allowed (--allowed-host)", host);
 	else if (!well && *host)
-		refuse(out, 400, true, "Host %.80s is no name with or without a port", host);
+		refuse(out, 400, true, "Host %.80s must be a name, with or without a port", host);
 	s->count.refused_filter += out->status != 0;
 }
 
-/* A form of another site can send text/plain without asking, but not this type. */
+/* A form of another site can send text/plain without a preflight, but not this type. */
 static void check_type(struct http_exchange *x, struct http_refusal *out)
 {
 	const char *type = http_header(x, "Content-Type");
@@ -186,14 +187,14 @@ static bool check_key(struct http_exchange *x, struct http_refusal *out)
 		return true;
 	x->head.account = http_keys_match(s->keys, http_header(x, "Authorization"));
 	if (!x->head.account) {
-		refuse(out, 401, false, "an API key must be given: Authorization: Bearer KEY");
+		refuse(out, 401, false, "an API key is required: Authorization: Bearer KEY");
 		out->code = "invalid_api_key";
 		s->count.refused_key++;
 		return false;
 	}
 	if (++x->head.account->open <= http_budget_share(s, s->how->max_connections))
 		return true;
-	refuse(out, 429, false, "this API key has %d requests open, which is its share: wait for one of them",
+	refuse(out, 429, false, "this API key has %d open requests, the most it may have: wait for one to end",
 	       x->head.account->open - 1);
 	out->code = "too_many_requests";
 	return false;

@@ -42,14 +42,14 @@ static bool request_line_over(struct http_framing *f)
 	if (f->line_len < sizeof f->tail || strncmp(v, " HTTP/", 6) || v[7] != '.')
 		return refuse(f, 400, "the request line does not end in HTTP/1.1 or HTTP/1.0");
 	if (strcmp(v + 6, "1.1") && strcmp(v + 6, "1.0"))
-		return refuse(f, 505, "only HTTP/1.0 and HTTP/1.1 are spoken");
+		return refuse(f, 505, "only HTTP/1.0 and HTTP/1.1 are supported");
 	f->http10 = v[8] == '0';
 	f->state = FRAMING_HEADER;
 	return true;
 }
 
-/* The value of the line. libmicrohttpd keeps blanks behind it, so one with such is not taken for what it would be
- * without. NULL where the line is longer than what is kept of it. */
+/* Returns the value of the line with blanks behind it, as libmicrohttpd keeps them, too; NULL if the line is longer
+ * than what is kept of it. */
 static const char *value_of(struct http_framing *f, size_t name_len)
 {
 	if (f->line_len > FRAMING_NAME)
@@ -66,7 +66,7 @@ static bool take_length(struct http_framing *f, const char *value)
 		return refuse(f, 400,
 			      f->sized ? "more than one Content-Length" : "both Content-Length and Transfer-Encoding");
 	if (!n || strspn(value, "0123456789") != n)
-		return refuse(f, 400, "Content-Length is not a number");
+		return refuse(f, 400, "Content-Length must be a number");
 	if (n > 18)
 		return refuse(f, 413, "Content-Length has more than 18 digits");
 	f->sized = true;
@@ -83,17 +83,16 @@ static bool take_coding(struct http_framing *f, const char *value)
 			      f->coded ? "more than one Transfer-Encoding"
 				       : "both Content-Length and Transfer-Encoding");
 	if (f->http10)
-		return refuse(f, 400, "HTTP/1.0 has no Transfer-Encoding");
+		return refuse(f, 400, "HTTP/1.0 does not allow Transfer-Encoding");
 	if (value && (!*value || strchr(" \t", value[strlen(value) - 1])))
 		return refuse(f, 400, "Transfer-Encoding is empty or has blanks behind it");
 	if (!value || strcasecmp(value, "chunked"))
-		return refuse(f, 501, "a Transfer-Encoding other than chunked");
+		return refuse(f, 501, "Transfer-Encoding must be chunked");
 	f->coded = true;
 	return true;
 }
 
-/* Names that only begin like one of those that say where a request ends, or for whom it is, are taken for it by some
- * parser. */
+/* Some parsers confuse a name that only begins with Content-Length, Transfer-Encoding or Host with that header. */
 static bool field_over(struct http_framing *f)
 {
 	static const char *const framing_names[] = {"Content-Length", "Transfer-Encoding", "Host"};
@@ -112,7 +111,7 @@ static bool field_over(struct http_framing *f)
 				f, 400,
 				"a header's name begins with Host, Content-Length or Transfer-Encoding and is not one of them");
 		if (f->state == FRAMING_TRAILER)
-			return refuse(f, 400, "a trailer is named Host, Content-Length or Transfer-Encoding");
+			return refuse(f, 400, "a trailer must not be named Host, Content-Length or Transfer-Encoding");
 		return i == 0 ? take_length(f, value_of(f, n)) : i == 1 ? take_coding(f, value_of(f, n)) : true;
 	}
 	return true;
@@ -137,7 +136,7 @@ static bool line_over(struct http_framing *f)
 	if (f->state == FRAMING_REQUEST)
 		ok = request_line_over(f);
 	else if (f->line_len)
-		ok = ++f->lines <= FRAMING_LINES ? field_over(f) : refuse(f, 431, "more than 64 header lines");
+		ok = ++f->lines <= FRAMING_LINES ? field_over(f) : refuse(f, 431, "the head has more than 64 lines");
 	else if (f->state == FRAMING_TRAILER)
 		message_over(f);
 	else
@@ -153,12 +152,12 @@ static bool check_size(struct http_framing *f)
 
 	if (f->state == FRAMING_REQUEST && f->line_len > FRAMING_REQUEST_LINE)
 		return refuse(f, 414, "the request line has more than 8 KiB");
-	return ++f->total <= most ||
-	       refuse(f, 431,
-		      f->state == FRAMING_TRAILER ? "a trailer of more than 4 KiB" : "a head of more than 16 KiB");
+	return ++f->total <= most || refuse(f, 431,
+					    f->state == FRAMING_TRAILER ? "the trailer has more than 4 KiB"
+									: "the head has more than 16 KiB");
 }
 
-/* A line of the head or the trailer. That a bare LF ends one is old custom in heads, and nothing hangs on it there. */
+/* Reads a line of the head or the trailer. A bare LF may end one in a head: that is old custom and not ambiguous. */
 static bool take_line(struct http_framing *f, char c)
 {
 	if (!check_size(f))
@@ -167,7 +166,7 @@ static bool take_line(struct http_framing *f, char c)
 		return f->cr || f->state != FRAMING_TRAILER ? line_over(f)
 							    : refuse(f, 400, "a trailer line ends in a bare LF");
 	if (f->cr)
-		return refuse(f, 400, "a CR that no LF follows");
+		return refuse(f, 400, "a CR must be followed by LF");
 	if (c == '\r')
 		return f->cr = true;
 	if (!is_text(c) || (c == '\t' && f->state == FRAMING_REQUEST))
@@ -196,7 +195,7 @@ static bool size_line_over(struct http_framing *f)
 	if (!f->cr)
 		return refuse(f, 400, "a chunk's size line ends in a bare LF");
 	if (!f->line_len)
-		return refuse(f, 400, "a chunk without a size");
+		return refuse(f, 400, "a chunk must have a size");
 	f->state = f->left ? FRAMING_DATA : FRAMING_TRAILER;
 	start_line(f);
 	return true;
@@ -210,21 +209,21 @@ static bool take_size(struct http_framing *f, char c)
 	if (c == '\n')
 		return size_line_over(f);
 	if (f->cr)
-		return refuse(f, 400, "a CR that no LF follows in a chunk's size line");
+		return refuse(f, 400, "a CR in a chunk's size line must be followed by LF");
 	if (c == '\r')
 		return f->cr = true;
 	if (++f->line_len > FRAMING_CHUNK_LINE)
 		return refuse(f, 400, "a chunk's size line has more than 1 KiB");
 	if (f->line[0] == ';')
-		return is_text(c) || refuse(f, 400, "a control character in a chunk extension");
+		return is_text(c) || refuse(f, 400, "a chunk extension has a control character");
 	if (c == ';' && f->line_len > 1) {
 		f->line[0] = ';';
 		return true;
 	}
 	if (digit < 0)
-		return refuse(f, 400, "a chunk's size is not a hexadecimal number");
+		return refuse(f, 400, "a chunk's size must be a hexadecimal number");
 	if (f->left >> 56)
-		return refuse(f, 413, "a chunk of more than 56 bits");
+		return refuse(f, 413, "a chunk's size has more than 56 bits");
 	f->left = f->left << 4 | (uint64_t)digit;
 	return true;
 }
@@ -234,7 +233,7 @@ static bool take_data_end(struct http_framing *f, char c)
 	if (!f->cr)
 		return c == '\r' ? (f->cr = true) : refuse(f, 400, "a chunk is longer than its size says");
 	if (c != '\n')
-		return refuse(f, 400, "a chunk's data do not end in CRLF");
+		return refuse(f, 400, "a chunk's data must end in CRLF");
 	f->state = FRAMING_SIZE;
 	start_line(f);
 	return true;

@@ -1,6 +1,6 @@
-/* framing.h - where requests begin and end in the bytes of a connection, read strictly. libmicrohttpd's parser takes
- * more than RFC 9112 lets two parsers agree on, shows its callers no raw bytes, and answers what it refuses by itself
- * with HTML; so every byte passes here first (tap.c) and a doubtful one never reaches it. */
+/* framing.h - finds strictly where requests begin and end in the bytes of a connection. libmicrohttpd's parser accepts
+ * bytes that another parser may read differently (RFC 9112), shows its callers no raw bytes, and answers with HTML what
+ * it refuses itself. So every byte passes here first (tap.c), and an ambiguous one never reaches it. */
 #ifndef RPC_GATEWAY_HTTP_FRAMING_H
 #define RPC_GATEWAY_HTTP_FRAMING_H
 
@@ -27,19 +27,19 @@ struct http_framing {
 		FRAMING_DATA_END,
 		FRAMING_TRAILER,
 	} state;
-	char line[FRAMING_NAME + 1]; /* how the current line begins */
-	char tail[10];               /* and the last bytes of a request line */
-	size_t line_len, total;      /* of the line; of the head, or the trailer */
+	char line[FRAMING_NAME + 1]; /* the first bytes of the current line */
+	char tail[10];               /* the last bytes of a request line */
+	size_t line_len, total;      /* bytes of the line; of the head or the trailer */
 	int lines;
 	bool cr, http10, coded, sized; /* cr: the last byte was one */
 	uint64_t left;                 /* bytes of the body or the chunk */
 	uint64_t complete;             /* whole requests so far */
-	int status;                    /* of the refusal, 0: none; then nothing more is read */
+	int status;                    /* of a refusal, after which nothing more is read; 0: none */
 	const char *why;
 };
 
-/* Reads what comes next. Returns how many of the bytes belong to whole requests: all that may be handed on where
- * f->status became set, which the rest then caused. */
+/* Reads the next bytes. Returns how many of them belong to whole requests. If f->status was set, only these may be
+ * handed on: a byte behind them was refused. */
 size_t http_framing_feed(struct http_framing *f, const char *data, size_t len);
 
 #endif

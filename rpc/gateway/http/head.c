@@ -19,7 +19,7 @@ void http_head_set_id(struct http_exchange *x)
 		return;
 	}
 	if (getrandom(random, sizeof random, 0) < 0)
-		log_at(LOG_WARN, "getrandom failed: a request id was made from the clock");
+		log_at(LOG_WARN, "getrandom failed; made a request id from the clock");
 	snprintf(x->head.id, sizeof x->head.id, "%016jx%08x", (uintmax_t)random[0], (unsigned)random[1]);
 }
 

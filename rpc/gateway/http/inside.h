@@ -29,7 +29,7 @@ enum {
 	HTTP_POOL_BYTES = 28 << 10,
 };
 
-/* What one API key holds here; without keys there is none. */
+/* What the requests of one API key hold. */
 struct http_account {
 	char name[65];
 	int open; /* requests */
@@ -48,7 +48,8 @@ struct http_connection {
 	bool refused;         /* because of its framing; nothing more is read */
 	uint64_t deadline_ns; /* 0: none; after it the connection is closed */
 	bool hung_up, linger;
-	uint64_t given, stall_given, stall_ns; /* bytes handed to libmicrohttpd; as last seen, when that changed */
+	uint64_t given, stall_given,
+		stall_ns; /* bytes passed to libmicrohttpd; as last seen; when stall_* last changed */
 	int stall_unsent;
 	char address[64];
 };
@@ -59,7 +60,7 @@ struct http_head {
 	const char *path; /* libmicrohttpd keeps it during the exchange */
 	const struct http_route *route;
 	char *tail;   /* a copy of what follows the route's path */
-	char *origin; /* one that is allowed; NULL: none was named */
+	char *origin; /* an allowed one, for CORS; NULL: none */
 	struct http_account *account;
 	bool http11, has_body;
 };
@@ -120,8 +121,8 @@ struct http_server {
 	struct http_lingerer *lingering;
 	struct http_keys *keys; /* NULL: no key is needed */
 	struct http_bodies *bodies;
-	int64_t freed; /* memory given back in this second */
-	int trims;     /* still to come */
+	int64_t freed; /* bytes freed within this second */
+	int trims;     /* calls of malloc_trim() that are due */
 	int log_fd;    /* -1: none */
 	struct http_counts count;
 };

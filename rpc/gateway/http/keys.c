@@ -1,5 +1,5 @@
-/* keys.c - API keys: only their SHA-256 digests are kept; all of them are compared each time, in constant time. A key
- * has a name, by which the daemon and this program tell apart who asks. */
+/* keys.c - API keys. Only their SHA-256 digests are kept, and each request is compared with all of them in constant
+ * time. A key has a name, by which the daemon and this program tell clients apart. */
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <stdio.h>
@@ -41,8 +41,8 @@ static void add(struct http_keys *k, const char *key, size_t len, int account)
 	k->key[k->n++].account = account;
 }
 
-/* "name:key", or a key alone, which is named by a part of its digest's digest. A key may hold a colon itself, so the
- * whole line is one in any case. */
+/* A line is "name:key" or a key alone, which is named by a part of the digest of its digest. A key may hold a colon, so
+ * the whole line is accepted as a key in either case. */
 static void add_line(struct http_keys *k, const char *line, size_t len)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
@@ -64,7 +64,7 @@ static void add_line(struct http_keys *k, const char *line, size_t len)
 	add(k, line, len, account_of(k, name, strlen(name)));
 }
 
-/* Empty lines and lines that begin with # are left out. */
+/* Skips empty lines and lines that begin with #. */
 static int read_lines(struct http_keys *k, const char *text, size_t len, const char *path, struct why *why)
 {
 	for (size_t at = 0, n; at < len; at += n + 1) {
@@ -73,12 +73,12 @@ static int read_lines(struct http_keys *k, const char *text, size_t len, const c
 		n = end ? (size_t)(end - text) - at : len - at;
 		size = n && text[at + n - 1] == '\r' ? n - 1 : n;
 		if (k->n_accounts == MAX_KEYS || k->n + 2 > 2 * MAX_KEYS || size > MAX_BYTES)
-			return fail(why, ERR_INVALID, "%s: more than %d keys, or one of more than %d bytes", path,
+			return fail(why, ERR_INVALID, "%s has more than %d keys, or a key of more than %d bytes", path,
 				    MAX_KEYS, MAX_BYTES);
 		if (size && text[at] != '#')
 			add_line(k, text + at, size);
 	}
-	return k->n ? 0 : fail(why, ERR_INVALID, "%s holds no key: write one a line", path);
+	return k->n ? 0 : fail(why, ERR_INVALID, "%s must hold at least one key, each on a line of its own", path);
 }
 
 int http_keys_read(struct http_keys **out, const char *path, struct why *why)

@@ -1,5 +1,5 @@
-/* linger.c - a refusal that is closed with bytes unread would not arrive, since the kernel resets such a connection:
- * what still comes is read and dropped for a second. */
+/* linger.c - reads and drops what still arrives, for a second, on a connection that was refused. Closed with bytes
+ * unread it would be reset by the kernel, and the refusal would not arrive. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* listen.c - the listening socket: an address and a port, or a Unix socket. */
+/* listen.c - opens the listening socket: an address and a port, or a Unix socket. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ static bool is_loopback(const struct sockaddr *a)
 	return false;
 }
 
-static void tell(const struct http_server *s, int fd)
+static void log_address(const struct http_server *s, int fd)
 {
 	struct sockaddr_storage a;
 	socklen_t size = sizeof a;
@@ -39,7 +39,7 @@ static void tell(const struct http_server *s, int fd)
 		  port);
 }
 
-/* A small send buffer: a reader that stopped is seen after kilobytes, not megabytes. */
+/* With a small send buffer a client that stopped reading is noticed after kilobytes, not megabytes. */
 static int open_address(struct http_server *s, const struct addrinfo *a, struct why *why)
 {
 	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, bytes = SEND_BUFFER;
@@ -71,10 +71,9 @@ static int open_inet(struct http_server *s, int *fd, struct why *why)
 	freeaddrinfo(found);
 	if (*fd < 0)
 		return *fd;
-	tell(s, *fd);
+	log_address(s, *fd);
 	if (!s->loopback && !s->keys)
-		log_at(LOG_WARN, "anybody who reaches %s may use this server: there is no --api-key-file",
-		       s->how->host);
+		log_at(LOG_WARN, "no --api-key-file: anyone who can reach %s may use this server", s->how->host);
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* options.h - what the HTTP side is told by the command line. */
+/* options.h - the options of the HTTP side. */
 #ifndef RPC_GATEWAY_HTTP_OPTIONS_H
 #define RPC_GATEWAY_HTTP_OPTIONS_H
 
@@ -7,7 +7,7 @@
 enum { HTTP_MAX_LIST = 32 }; /* --allowed-host, --cors-origin, --trusted-proxy */
 
 struct http_options {
-	const char *host, *uds, *key_file, *tls_cert, *tls_key, *access_log; /* NULL: not given, but for host */
+	const char *host, *uds, *key_file, *tls_cert, *tls_key, *access_log; /* NULL, except host: not given */
 	int port;
 	const char *allowed_host[HTTP_MAX_LIST], *cors_origin[HTTP_MAX_LIST], *trusted_proxy[HTTP_MAX_LIST];
 	int n_allowed_hosts, n_cors_origins, n_trusted_proxies;

@@ -34,7 +34,7 @@ static bool read_bracketed(struct http_authority *a, const char *text)
 	a->host[n] = 0;
 	if (inet_pton(AF_INET6, a->host, bytes) != 1)
 		return false;
-	inet_ntop(AF_INET6, bytes, a->host, sizeof a->host); /* of its many forms the one that all are compared by */
+	inet_ntop(AF_INET6, bytes, a->host, sizeof a->host); /* one form of each address, to compare by */
 	a->address = true;
 	return read_port(a, end + 1);
 }

@@ -18,16 +18,16 @@ enum http_route_flags {
 
 struct http_route {
 	const char *method;
-	const char *path; /* one that ends in '/' takes what follows it as well, but for "/" */
+	const char *path; /* one that ends in '/', except "/", also matches what follows it */
 	const char *tail; /* what follows, as the description writes it: "{id}"; NULL: nothing */
 	int flags;
 	http_endpoint *begin; /* answers, or attaches work that will */
 	http_schema *schema;  /* describes the body, a new reference; NULL: it has none */
 };
 
-/* Finds the row of a method and a path. The bytes of the path are compared as they came: nothing is unescaped, so
- * nothing can be hidden. Returns NULL where there is none, with *allow set to the methods that the path has ("GET,
- * HEAD, OPTIONS"), or "" for an unknown path. */
+/* Finds the row of a method and a path. Paths are compared byte by byte and not unescaped, so that nothing can be
+ * hidden in them. Returns NULL if there is none, with `allow` set to the methods that the path has ("GET, HEAD,
+ * OPTIONS"), or to "" for an unknown path. */
 const struct http_route *http_route_find(const struct http_route *routes, int n, const char *method, const char *path,
 					 char allow[64]);
 

@@ -94,9 +94,9 @@ static void refuse_route(struct http_exchange *x, const char allow[64])
 {
 	memcpy(x->answer.allow, allow, 64);
 	if (*allow)
-		http_answer_error(x, 405, NULL, NULL, "%s is not allowed here; %s are", x->head.method, allow);
+		http_answer_error(x, 405, NULL, NULL, "method %s is not allowed; allowed: %s", x->head.method, allow);
 	else
-		http_answer_error(x, 404, NULL, NULL, "there is no %.100s", x->head.path);
+		http_answer_error(x, 404, NULL, NULL, "unknown path %.100s", x->head.path);
 }
 
 static void find_route(struct http_exchange *x, char allow[64])
@@ -186,7 +186,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 	return x->answer.status ? queue(x) : suspend(x);
 }
 
-/* A path is taken as it came. */
+/* Paths are not unescaped: see http_route_find(). */
 static size_t no_unescape(void *arg, struct MHD_Connection *mhd, char *s)
 {
 	(void)arg;
@@ -206,7 +206,7 @@ static void on_log(void *arg, const char *fmt, va_list args)
 
 /* ---- opening and closing ---- */
 
-/* TLS 1.3 and 1.2; ciphers that also authenticate, keys that later theft of the server's key does not give away. */
+/* TLS 1.3 and 1.2, with authenticated ciphers and forward secrecy only. */
 static const char tls_priorities[] =
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"
 	"+AES-128-GCM:+CHACHA20-POLY1305:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
@@ -228,14 +228,14 @@ static int start(struct http_server *s, int fd, char *cert, char *key, struct wh
 		(unsigned)s->how->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 		(unsigned)s->how->max_per_address, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
 		1, MHD_OPTION_ARRAY, cert ? tls : none, MHD_OPTION_END);
-	return s->mhd ? 0 : fail(why, ERR_IO, "libmicrohttpd does not start%s", cert ? " (certificate and key?)" : "");
+	return s->mhd ? 0 : fail(why, ERR_IO, "libmicrohttpd cannot start%s", cert ? " (certificate and key?)" : "");
 }
 
 static int listen_and_start(struct http_server *s, struct why *why)
 {
 	const struct http_options *how = s->how;
 	char *cert = NULL, *key = NULL;
-	size_t len = 0; /* of the key, where there is one */
+	size_t len = 0; /* of the key */
 	int fd = -1, err = 0;
 
 	if (how->tls_cert)
@@ -253,8 +253,8 @@ static int listen_and_start(struct http_server *s, struct why *why)
 	return err;
 }
 
-/* Each stream takes a connection on each side. Where the limit of open files allows fewer, fewer connections are
- * accepted, so that the limit is one that is answered. */
+/* A stream needs a descriptor on each side. If the limit of open files is too low, fewer connections are accepted: a
+ * client beyond them is refused properly, whereas accept() would fail. */
 static void raise_files(struct http_options *how)
 {
 	enum { OURS = 64 };
@@ -268,8 +268,8 @@ static void raise_files(struct http_options *how)
 	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want)
 		return;
 	how->max_connections = r.rlim_cur > OURS + 2 ? (int64_t)(r.rlim_cur - OURS) / 2 : 1;
-	log_event(LOG_WARN, "fewer open files are allowed than --max-connections wants",
-		  " allowed=%ju wanted=%ju connections=%jd", (uintmax_t)r.rlim_cur, (uintmax_t)want,
+	log_event(LOG_WARN, "--max-connections lowered to fit the limit of open files",
+		  " allowed=%ju needed=%ju connections=%jd", (uintmax_t)r.rlim_cur, (uintmax_t)want,
 		  (intmax_t)how->max_connections);
 }
 
@@ -305,7 +305,7 @@ static void tick(void *data, bool second)
 	if (second)
 		http_budget_trim(s);
 	http_linger_tick(s);
-	s->run = true; /* out of connections or descriptors it stops listening, and looks again only when run */
+	s->run = true; /* at its limit of connections it stops listening, and checks again only when it runs */
 }
 
 static void turn(void *data)
@@ -370,7 +370,7 @@ bool http_server_drained(const struct http_server *s)
 	return s->draining && (!s->count.exchanges || now_ns() > s->drain_end_ns);
 }
 
-/* libmicrohttpd ends the process where a connection is still suspended. */
+/* libmicrohttpd aborts the process if a connection is still suspended when it stops. */
 static void stop(struct http_server *s)
 {
 	for (struct http_connection *c = s->connections; c; c = c->next)

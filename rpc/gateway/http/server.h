@@ -1,5 +1,5 @@
-/* server.h - the HTTP server: libmicrohttpd, the connections, and the table of routes that it is handed. It knows no
- * endpoint. */
+/* server.h - the HTTP server: libmicrohttpd, the connections, and the table of routes that the program hands to it.
+ * It knows no endpoint. */
 #ifndef RPC_GATEWAY_HTTP_SERVER_H
 #define RPC_GATEWAY_HTTP_SERVER_H
 
@@ -21,7 +21,7 @@ void http_server_close(struct http_server *s); /* NULL is fine */
 
 /* Stops listening; open requests go on for --shutdown-timeout. */
 void http_server_drain(struct http_server *s);
-/* After http_server_drain(): all requests were answered, or the time is over. */
+/* Returns true after http_server_drain() once all requests were answered or the time is over. */
 bool http_server_drained(const struct http_server *s);
 
 #endif

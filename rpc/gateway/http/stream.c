@@ -4,7 +4,7 @@
 
 #include "rpc/gateway/http/inside.h"
 
-/* The work goes on only while the client keeps up. */
+/* Pauses the work while the client does not keep up. */
 static void hold(struct http_exchange *x)
 {
 	struct http_stream *s = &x->stream;

@@ -13,8 +13,8 @@
 void http_stream_begin(struct http_exchange *x);
 bool http_stream_begun(const struct http_exchange *x);
 void http_stream_event(struct http_exchange *x, const struct text *json);
-void http_stream_end(struct http_exchange *x, bool clean); /* clean: after "data: [DONE]" and the last chunk */
-/* An event with the error object, and the end without the last chunk. */
+void http_stream_end(struct http_exchange *x, bool clean); /* clean: with "data: [DONE]" and the last chunk */
+/* Sends an event with the error object and ends without the last chunk. */
 void http_stream_error(struct http_exchange *x, int status, const char *code, const char *text);
 int64_t http_stream_bytes(const struct http_exchange *x); /* memory of what is queued */
 

@@ -1,6 +1,6 @@
-/* tap.c - every byte of a connection passes framing.c before libmicrohttpd sees it. The library has no call for that;
- * it reads by recv() and gnutls_record_recv(), and as a shared library it takes a program's own functions of these
- * names before those of glibc and GnuTLS. */
+/* tap.c - passes every byte of a connection through framing.c before libmicrohttpd sees it. The library has no hook for
+ * that. It reads with recv() and gnutls_record_recv(), and since it is a shared library its calls are bound to this
+ * program's functions of these names rather than those of glibc and GnuTLS. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
@@ -14,7 +14,7 @@ ssize_t tapped_recv(int fd, void *out, size_t size, int flags) __asm__("recv") _
 ssize_t tapped_record_recv(gnutls_session_t session, void *out, size_t size) __asm__("gnutls_record_recv")
 	__attribute__((visibility("default")));
 
-/* By descriptor; one thread reads connections. Other threads' descriptors are never in it. */
+/* By descriptor. Only one thread reads connections; descriptors of other threads are not in here. */
 static struct http_connection **by_fd;
 static int n_fds;
 
@@ -62,7 +62,7 @@ static const char *reason(int status)
 	}
 }
 
-/* An answer past libmicrohttpd, which has nothing in flight on this connection; the connection is over with it. */
+/* Responds past libmicrohttpd, which has nothing in flight on this connection. The connection ends with it. */
 static void refuse(struct http_connection *c)
 {
 	const struct http_framing *f = &c->framing;
@@ -90,7 +90,7 @@ static void refuse(struct http_connection *c)
 		c->x->answer.status = f->status;
 }
 
-/* The requests before the doubtful one are answered first. */
+/* The requests before the refused one are answered first. */
 bool http_tap_completed(struct http_connection *c)
 {
 	c->completed++;
@@ -100,12 +100,12 @@ bool http_tap_completed(struct http_connection *c)
 	return true;
 }
 
-/* What of the bytes that came may be handed on, or -1 as from a connection that was reset. */
+/* Returns how many of the bytes may be handed on, or -1 like recv() on a connection that was reset. */
 static ssize_t screen(struct http_connection *c, const char *bytes, ssize_t len)
 {
 	size_t whole;
 
-	if (c->x && c->x->queued) /* answered by its head, and closing */
+	if (c->x && c->x->queued) /* its head was refused, and the connection is closing */
 		return len;
 	whole = c->framing.status ? 0 : http_framing_feed(&c->framing, bytes, (size_t)len);
 	if (!c->framing.status)

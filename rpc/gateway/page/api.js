@@ -23,7 +23,7 @@ export function setApiKey(value) {
 	try {
 		sessionStorage.setItem("xverse.key", value);
 	} catch {
-		// kept for this page alone
+		// the key is kept for this page only
 	}
 }
 
@@ -47,7 +47,7 @@ export async function call(method, path, body, signal) {
 	return (await send(method, path, body, signal)).json();
 }
 
-// Server-sent events, each as parsed JSON. A body that ends without [DONE] was cut: an error without status.
+// Server-sent events, each as parsed JSON. A body that ends without [DONE] is incomplete: an error without status.
 export async function stream(path, body, signal, take, id) {
 	const reader = (await send("POST", path, { ...body, stream: true }, signal, id)).body.getReader();
 	const decoder = new TextDecoder();

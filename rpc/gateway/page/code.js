@@ -9,7 +9,7 @@ function asCurl(path, body) {
 		quoted(JSON.stringify({ ...body, stream: true }, null, 2));
 }
 
-// JSON as a Python literal: the same but for three names.
+// JSON as a Python literal; only three names differ.
 function literal(value, indent) {
 	const next = indent + "    ";
 	if (value === null) return "None";

@@ -33,8 +33,8 @@ export function emptyNode(mode) {
 		el("p", {}, t(mode === "chat" ? "emptyChatMore" : "emptyTextMore")), mode === "text" ? el("p", { class: "samples" }, use("sampleText"), use("sampleText2")) : null);
 }
 
-// The node's tokens as far as they make up its content: a stop string held back or cut off is not shown. What tokens do not account
-// for (bytes that are no characters) is plain.
+// The node's tokens as far as they make up its content: a stop string held back or cut off is not shown. Text that belongs to no
+// token (bytes that are not characters) is plain.
 function tokenNodes(conv, node, from) {
 	const choose = (k, name) => branchAt(conv, node, k, name);
 	if (!node.content && node.tokens.every((k) => isId(k.t))) return node.tokens.slice(from).map((k, i) => tokenNode(k, " " + idOf(k.t), from + i, choose));

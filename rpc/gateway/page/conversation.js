@@ -1,5 +1,5 @@
 // conversation.js - a conversation is a tree: each node may have several children, its variants, and `at` names the one that is
-// shown. Here are the tree, and the run that fills a node with what the server streams.
+// shown. This file holds the tree, and the run that fills a node with what the server streams.
 import { newId, drawSeed } from "./format.js";
 import { storePut } from "./store.js";
 import { ApiError, call, stream } from "./api.js";
@@ -79,7 +79,7 @@ async function idsOf(body, signal) {
 	return (await call("POST", "/tokenize", { model: currentModel(), ...body }, signal)).tokens;
 }
 
-// Goes on where the node ends: by its token ids where they are known, so that nothing is split anew.
+// Continues where the node ends, by its token ids if they are known, so that its text is not tokenized again.
 async function planToGoOn(conv, node, signal) {
 	const body = { ...common(), logprobs: conv.mode === "text" ? 5 : undefined };
 	if (conv.mode === "text" && !node.ids && !Array.isArray(promptOf(node.prompt))) return ["/v1/completions", { ...body, prompt: node.prompt + node.content }];
@@ -156,7 +156,7 @@ async function askPlace(run) {
 	tellRun(run);
 }
 
-// What the server says of itself while a run is open: a daemon that is away comes back, and the stream goes on.
+// Shows the server's state while a run is open: when a lost daemon is back, the stream continues.
 export function serverSaid(info) {
 	const run = app.run;
 	if (!run) return false;
@@ -281,7 +281,7 @@ export function regenerate(conv, node) {
 
 export const goOn = (conv, node) => startRun(conv, node, (signal) => planToGoOn(conv, node, signal));
 
-// A new variant that has token `at` of the node replaced by the one called `name`, and goes on behind it.
+// Makes a variant in which token `at` of the node is replaced by the one called `name`, and continues behind it.
 export async function branchAt(conv, node, at, name) {
 	await stopRun();
 	const own = name === node.tokens[at].t, old = node.tokens[at];

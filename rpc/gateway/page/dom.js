@@ -1,4 +1,4 @@
-// dom.js - nodes are made here and only here; text goes in as text.
+// dom.js - nodes are made only here, and text is inserted as text, never as markup.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -35,7 +35,7 @@ export function download(name, type, text) {
 	setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
-// The clipboard API is there on https and on localhost; the old way works elsewhere.
+// The clipboard API exists on https and on localhost; the old way works elsewhere.
 export async function copyText(text) {
 	try {
 		await navigator.clipboard.writeText(text);

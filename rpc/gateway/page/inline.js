@@ -1,5 +1,5 @@
-// inline.js - code, emphasis and links inside a paragraph, found in one pass: an end that was looked for in vain is not looked for again,
-// so the work is linear in the text's length, times the depth of nesting.
+// inline.js - code, emphasis and links inside a paragraph, found in one pass. An end that was not found is not searched for again, so
+// the time is linear in the text's length, times the depth of nesting.
 import { el } from "./dom.js";
 
 const MAX_DEPTH = 8;
@@ -78,7 +78,7 @@ function boundedAt(text, i) {
 	return null;
 }
 
-// A run of backticks or spaces is taken as a whole, also where it means nothing: [where it ends, what stands there].
+// A run of backticks or spaces is read as a whole even if it has no meaning. Returns [where it ends, what it becomes].
 function runAt(text, i, lost) {
 	const n = runLength(text, i), end = i + n;
 	if (text[i] === " ") return n > 1 && text[end] === "\n" ? [end + 1, el("br")] : [end, text.slice(i, end)];

@@ -1,4 +1,4 @@
-// receipt.js - what an answer was made by, and whether it comes out the same again.
+// receipt.js - shows which model and numerics produced an answer, and whether running it again gives the same.
 import { el, fill, button } from "./dom.js";
 import { t } from "./words.js";
 import { call } from "./api.js";

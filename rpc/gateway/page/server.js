@@ -1,4 +1,4 @@
-// server.js - what the server says of itself: models, loading, ranks. Asked for once a second while it matters.
+// server.js - the server's state: models, loading, ranks. It is requested once a second while it matters.
 import { byId, el, fill } from "./dom.js";
 import { t } from "./words.js";
 import { call } from "./api.js";
@@ -25,7 +25,7 @@ function showModels() {
 	select.closest("label").classList.toggle("lone", names.length < 2);
 }
 
-// Of a daemon that is not there only the state is told.
+// For a daemon that cannot be reached only the state is known.
 function showState(info) {
 	byId("progress").hidden = true;
 	if (serverSaid(info)) return;
@@ -48,7 +48,7 @@ function stacked(rank, most) {
 	}), el("span", { class: "rest" })));
 }
 
-// All ranks take a step together. The mean of the last look; the one before it while nothing runs.
+// All ranks compute a step together. Shows the mean since the last request, or the previous mean while nothing runs.
 let seen = null, stepMs = null;
 function countSteps(m) {
 	const now = performance.now();

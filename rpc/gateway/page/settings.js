@@ -23,7 +23,7 @@ function put(name, value) {
 	told();
 }
 
-// What goes into a request: the values that are set.
+// Returns the values that are set, for a request.
 export function sampling() {
 	const out = { ...values };
 	if (out.stop) out.stop = out.stop.split("\n").filter(Boolean).slice(0, 16);

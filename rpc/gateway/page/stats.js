@@ -1,4 +1,4 @@
-// stats.js - the line under the input: what goes on, how fast, how much of the context is used.
+// stats.js - the line under the input: what is running, how fast, and how much of the context is used.
 import { byId } from "./dom.js";
 import { t } from "./words.js";
 import { bytesText, msText, countText } from "./format.js";

@@ -1,4 +1,4 @@
-// store.js - conversations in IndexedDB, small preferences in localStorage; nothing on the server. Where the browser keeps
+// store.js - conversations in IndexedDB, small preferences in localStorage; nothing on the server. If the browser keeps
 // nothing (a private window), everything lasts as long as the page.
 
 const memory = new Map();

@@ -1,5 +1,4 @@
-// tokens.js - generated tokens coloured by their probability, with what else could have stood there; and the tokenizer's view
-// of any text.
+// tokens.js - generated tokens coloured by their probability, with their alternatives; and the tokenizer's view of any text.
 import { byId, el, fill, button } from "./dom.js";
 import { t } from "./words.js";
 import { percentText, visible, countText } from "./format.js";
@@ -8,11 +7,11 @@ import { currentModel } from "./server.js";
 
 const encoder = new TextEncoder();
 
-// Of a model without tokenizer.
+// For a model without tokenizer.
 export const isId = (name) => /^token_id:\d+$/.test(name);
 export const idOf = (name) => Number(name.slice(9));
 
-// A token's bytes: parts of characters come as bytes:\xe4\xbd, tokens without text as token_id:7.
+// Returns a token's bytes: the server names parts of characters bytes:\xe4\xbd and tokens without text token_id:7.
 function tokenBytes(token) {
 	if (isId(token)) return new Uint8Array(0);
 	if (!/^bytes:(\\x[0-9a-f]{2})+$/.test(token)) return encoder.encode(token);
