@@ -155,6 +155,7 @@ struct sample_row {
 	int32_t seq, kept; /* whose history it is, and how much of it is there; seq -1: it is used here and not kept */
 	float repetition, presence, frequency;
 	int32_t skip, none; /* skip: the host samples it */
+	double n_sigma;     /* top_n_sigma; 0: off */
 };
 struct sample_best {
 	double key;
@@ -174,6 +175,11 @@ struct sample_result {
 	int32_t n_top, top_id[SAMPLE_TOP];
 	float top[SAMPLE_TOP]; /* in no order */
 };
+struct sample_spread {              /* of a row: top_n_sigma */
+	uint64_t n, sum, low, high; /* struct sample_moments */
+	float floor;                /* the least that is kept, divided by temperature */
+	int32_t none;
+};
 struct sample_args {
 	const float *raw; /* (rows, vocab) */
 	const struct sample_row *row;
@@ -184,13 +190,14 @@ struct sample_args {
 	uint64_t *bins;               /* (rows, SAMPLE_SELECTS, SAMPLE_PASSES, SAMPLE_BINS) */
 	struct sample_select *select; /* (rows, SAMPLE_SELECTS, SAMPLE_PASSES) */
 	struct sample_best *best;     /* (rows, 3, parts): raw, likeliest, drawn */
+	struct sample_spread *spread; /* (rows) */
 	struct sample_result *result; /* (rows) */
 	int32_t *drawn; /* (rows) their ids once more, for the next step's tokens; rows that are skipped stay */
 	int vocab, rows, max_history, none;
 };
 /* What any of the rows asks for. */
 struct sample_needs {
-	bool lists, top_n, top_k, top_p, draw;
+	bool lists, top_n, top_k, top_p, draw, sigma;
 };
 static inline int k_sample_parts(int vocab)
 {

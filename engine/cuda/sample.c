@@ -32,7 +32,7 @@ struct piece {
 	void **at;
 	size_t bytes;
 };
-enum { PIECES = 8 };
+enum { PIECES = 9 };
 
 static void pieces_of(struct cuda_sampler *p, struct piece out[PIECES])
 {
@@ -45,6 +45,7 @@ static void pieces_of(struct cuda_sampler *p, struct piece out[PIECES])
 		{(void **)&a->bins, cuts * SAMPLE_BINS * sizeof *a->bins},
 		{(void **)&a->select, cuts * sizeof *a->select},
 		{(void **)&a->best, rows * 3 * (size_t)k_sample_parts(a->vocab) * sizeof *a->best},
+		{(void **)&a->spread, rows * sizeof *a->spread},
 		{(void **)&a->result, rows * sizeof *a->result},
 		{(void **)&a->history, (size_t)p->book.seqs * (size_t)p->book.max_history * sizeof *a->history}};
 

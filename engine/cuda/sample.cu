@@ -134,7 +134,8 @@ __global__ void __launch_bounds__(THREADS) sample_start(struct sample_args a, in
 	best_at(a, p.row, RAW)[p.part] = raw;
 	best_at(a, p.row, LIKELIEST)[p.part] = likeliest;
 	if (!p.part)
-		a.result[p.row].total = 0, a.result[p.row].likelier = 0, a.result[p.row].n_top = 0;
+		a.result[p.row].total = 0, a.result[p.row].likelier = 0, a.result[p.row].n_top = 0,
+		a.spread[p.row] = {0, 0, 0, 0, -INFINITY, 0};
 }
 
 __global__ void __launch_bounds__(THREADS) sample_scale(struct sample_args a)
@@ -155,6 +156,57 @@ __global__ void __launch_bounds__(THREADS) sample_scale(struct sample_args a)
 	b = block_best(b);
 	if (!threadIdx.x)
 		best_at(a, p.row, LIKELIEST)[p.part] = b;
+}
+
+/* ---- top_n_sigma: the deviation of what masks leave, before temperature; then the floor that it means ---- */
+GPU bool spreads(const struct sample_row &r)
+{
+	return !r.skip && r.mode == SAMPLE_DRAW && r.n_sigma > 0;
+}
+GPU void add_to(uint64_t *sum, uint64_t mine)
+{
+	uint64_t all;
+
+	sum_before(mine, all);
+	if (!threadIdx.x)
+		atomicAdd((unsigned long long *)sum, (unsigned long long)all);
+}
+
+__global__ void __launch_bounds__(THREADS) sample_spread_of(struct sample_args a, int lists)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	struct place p = here(a);
+	const float *x = (lists ? a.x : a.raw) + p.at;
+	struct sample_moments m = {0, 0, 0, 0};
+	struct sample_spread *all = &a.spread[p.row];
+
+	if (!spreads(a.row[p.row]))
+		return;
+	const float reference = (float)row_best(a, p.row, RAW).key;
+	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS)
+		if (x[i] > -INFINITY)
+			sample_add_moments(&m, x[i], reference);
+	add_to(&all->n, m.n);
+	add_to(&all->sum, m.sum);
+	add_to(&all->low, m.low);
+	add_to(&all->high, m.high);
+}
+
+__global__ void __launch_bounds__(THREADS) sample_floor(struct sample_args a)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	struct place p = here(a);
+	const struct sample_row &r = a.row[p.row];
+	struct sample_spread &s = a.spread[p.row];
+
+	if (p.part || !spreads(r))
+		return;
+	float likeliest = (float)row_best(a, p.row, LIKELIEST).key;
+	if (!threadIdx.x)
+		s.floor = sample_sigma_floor(likeliest, r.n_sigma * sample_deviation({s.n, s.sum, s.low, s.high}),
+					     r.per_temperature);
 }
 
 /* ---- a cut: so many of the first words, or so much of the mass, by radix over the values' bits ---- */
@@ -287,6 +339,7 @@ template <int W> GPU struct words words_of(const struct sample_args &a, int row)
 	w.max = (float)row_best(a, row, LIKELIEST).key;
 	if (r.top_k > 0)
 		w.floor = cut_of<TOP_K>(a, row, w).x;
+	w.floor = fmaxf(w.floor, a.spread[row].floor);
 	return w;
 }
 
@@ -443,8 +496,12 @@ extern "C" cudaError_t k_sample(cudaStream_t s, struct sample_args a, struct sam
 		e = gpu_launch(sample_start, grid, THREADS, 0, s, a, (int)needs.lists);
 	if (!e && needs.lists)
 		e = k_sample_lists(s, a);
+	if (!e && needs.sigma)
+		e = gpu_launch(sample_spread_of, grid, THREADS, 0, s, a, (int)needs.lists);
 	if (!e && needs.lists)
 		e = gpu_launch(sample_scale, grid, THREADS, 0, s, a);
+	if (!e && needs.sigma)
+		e = gpu_launch(sample_floor, grid, THREADS, 0, s, a);
 	if (!e && needs.top_n)
 		e = count<TOP_N>(s, a, grid);
 	if (!e && needs.top_k)

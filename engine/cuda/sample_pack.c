@@ -44,6 +44,7 @@ static void choose_mode(struct sample_row *r, const struct sample *what)
 	r->stream = sample_stream(h->seed, what->pos);
 	r->top_k = max_int(0, h->top_k);
 	r->least = (uint64_t)((double)h->min_p * (double)((uint64_t)1 << SAMPLE_MASS_BITS));
+	r->n_sigma = h->top_n_sigma > 0 ? (double)h->top_n_sigma : 0;
 	r->share = h->top_p >= 1 ? (uint64_t)1 << 32 : (uint64_t)((double)h->top_p * 0x1p32 + 0.5);
 }
 
@@ -94,7 +95,7 @@ int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const stru
 
 struct sample_needs sample_needs_of(const struct sample_row *row, int n)
 {
-	struct sample_needs all = {false, false, false, false, false};
+	struct sample_needs all = {.lists = false};
 
 	for (int i = 0; i < n; i++) {
 		const struct sample_row *r = &row[i];
@@ -104,6 +105,7 @@ struct sample_needs sample_needs_of(const struct sample_row *row, int n)
 		all.top_n |= r->n_top > 0;
 		all.draw |= r->mode == SAMPLE_DRAW;
 		all.top_k |= r->mode == SAMPLE_DRAW && r->top_k > 0;
+		all.sigma |= r->mode == SAMPLE_DRAW && r->n_sigma > 0;
 		all.top_p |= r->mode == SAMPLE_DRAW && r->share >> 32 == 0;
 	}
 	return all;

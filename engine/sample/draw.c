@@ -1,4 +1,4 @@
-/* sample_draw.c - temperature, min_p, top_k, top_p, and the draw. */
+/* sample_draw.c - temperature, top_n_sigma, min_p, top_k, top_p, and the draw. */
 #include <math.h>
 #include <string.h>
 
@@ -185,9 +185,22 @@ static int32_t draw_candidates(const struct candidate *c, int n, uint64_t stream
 	return b.id;
 }
 
-int32_t sample_draw(struct sampler *p, float *x, const struct sampling *how, int32_t pos)
+/* The standard deviation of the logits that masks leave. */
+static double deviation(const float *x, int n, float reference)
+{
+	struct sample_moments m = {0, 0, 0, 0};
+
+	for (int i = 0; i < n; i++)
+		if (x[i] > -INFINITY)
+			sample_add_moments(&m, x[i], reference);
+	return sample_deviation(m);
+}
+
+int32_t sample_draw(struct sampler *p, float *x, const struct sampling *how, int32_t pos, float reference)
 {
 	uint64_t stream = sample_stream(how->seed, pos), least;
+	double sigma = how->top_n_sigma > 0 ? deviation(x, p->vocab, reference) : 0;
+	float floor = -INFINITY;
 	int32_t likeliest;
 	int n;
 
@@ -196,10 +209,15 @@ int32_t sample_draw(struct sampler *p, float *x, const struct sampling *how, int
 	likeliest = sample_argmax(x, p->vocab);
 	if (likeliest < 0 || how->top_k == 1)
 		return likeliest;
-	if (how->top_k <= 0 && how->top_p >= 1 && how->min_p <= 0)
+	if (how->top_k <= 0 && how->top_p >= 1 && how->min_p <= 0 && how->top_n_sigma <= 0)
 		return draw_all(x, p->vocab, stream, likeliest);
 	least = (uint64_t)((double)how->min_p * (double)((uint64_t)1 << SAMPLE_MASS_BITS));
-	n = collect(p, x, x[likeliest], how->top_k > 0 ? top_k_floor(p, x, how->top_k) : -INFINITY, least);
+	if (how->top_k > 0)
+		floor = top_k_floor(p, x, how->top_k);
+	if (how->top_n_sigma > 0)
+		floor = fmaxf(floor, sample_sigma_floor(x[likeliest], (double)how->top_n_sigma * sigma,
+							1 / (double)how->temperature));
+	n = collect(p, x, x[likeliest], floor, least);
 	n = apply_top_p(p, n, how->top_p);
 	return draw_candidates(p->cand, n, stream);
 }

@@ -22,9 +22,9 @@ struct sampler {
 	struct candidate *cand; /* (vocab) */
 };
 
-/* One draw from logits whose masks and penalties are applied; temperature > 0. Overwrites them. -1: none is
- * left. */
-int32_t sample_draw(struct sampler *p, float *logits, const struct sampling *how, int32_t pos);
+/* `reference`: the largest logit as they came. One draw from logits whose masks and penalties are applied; temperature
+ * > 0. Overwrites them. -1: none is left. */
+int32_t sample_draw(struct sampler *p, float *logits, const struct sampling *how, int32_t pos, float reference);
 int32_t sample_argmax(const float *logits, int n); /* lowest id of the largest; -1: all are -inf or NaN */
 
 #endif

@@ -106,6 +106,57 @@ SAMPLE_MATH double sample_log_total(uint64_t total)
 	return total ? sample_log((double)total) - SAMPLE_MASS_BITS * 0.69314718055994530942 : 0;
 }
 
+/* The moments of logits, as distances from a reference in steps of 2^-20: integers, so that sums do not depend on their
+ * order. A distance beyond 2048 counts as 2048. `sum` is in two's complement; the sum of squares is high * 2^32 + low.
+ */
+struct sample_moments {
+	uint64_t n, sum, low, high;
+};
+enum { SAMPLE_STEP_BITS = 20, SAMPLE_FARTHEST = 2048 };
+SAMPLE_MATH void sample_add_moments(struct sample_moments *m, float x, float reference)
+{
+	double far = SAMPLE_FARTHEST, t = (double)x - (double)reference;
+	int64_t step;
+	uint64_t square;
+
+	t = t < -far ? -far : t > far ? far : t;
+	step = (int64_t)sample_mad(t + far, (double)(1 << SAMPLE_STEP_BITS), 0.5) -
+	       ((int64_t)SAMPLE_FARTHEST << SAMPLE_STEP_BITS);
+	square = (uint64_t)(step * step);
+	m->n++;
+	m->sum += (uint64_t)step;
+	m->low += (uint32_t)square;
+	m->high += square >> 32;
+}
+
+/* The standard deviation; 0 of fewer than two. The variance is below 2^62 steps squared; its root is half its
+ * logarithm. */
+SAMPLE_MATH double sample_deviation(struct sample_moments m)
+{
+	double n = (double)m.n, mean, variance;
+
+	if (m.n < 2)
+		return 0;
+	mean = sample_divide((double)(int64_t)m.sum, n);
+	variance = sample_mad(-mean, mean, sample_divide(sample_mad((double)m.high, 0x1p32, (double)m.low), n));
+	return variance > 0 ? sample_exp(0.5 * sample_log(variance * 0x1p-63)) * 0x1.6a09e667f3bcdp11 : 0;
+}
+
+/* The least float that is no more than `distance` below the likeliest, both divided by the temperature. */
+SAMPLE_MATH float sample_sigma_floor(float likeliest, double distance, double per_temperature)
+{
+	double floor = sample_mad(-distance, per_temperature, (double)likeliest);
+	float f = (float)floor;
+	uint32_t bits;
+
+	if (!((double)f < floor))
+		return f;
+	memcpy(&bits, &f, sizeof bits);
+	bits = f > 0 ? bits + 1 : f < 0 ? bits - 1 : 1;
+	memcpy(&f, &bits, sizeof f);
+	return f;
+}
+
 /* Finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
 SAMPLE_MATH uint64_t sample_mix(uint64_t h)
 {

@@ -258,6 +258,7 @@ static void apply_penalties(struct sampler *p, float *x, const struct sample *wh
 /* Where the masks leave no word, the likeliest of all is taken. */
 static int32_t choose(struct sampler *p, float *x, const struct sample *what, const struct raw *r)
 {
+	float reference = x[r->best];
 	int32_t id;
 
 	apply_masks(p, x, what);
@@ -265,7 +266,7 @@ static int32_t choose(struct sampler *p, float *x, const struct sample *what, co
 	if (what->how->temperature < SAMPLE_GREEDY_BELOW)
 		id = sample_argmax(x, p->vocab);
 	else
-		id = sample_draw(p, x, what->how, what->pos);
+		id = sample_draw(p, x, what->how, what->pos, reference);
 	return id >= 0 ? id : r->best;
 }
 

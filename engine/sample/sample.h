@@ -3,12 +3,13 @@
  *
  * Order, as vLLM V1: raw logprobs are taken first; then allowed and bad tokens, logit_bias, min_tokens (stop ids are
  * masked), penalties (repetition over prompt + output; presence and frequency over output only); greedy ends here; then
- * temperature; min_p; top_k, then top_p on the renormalised mass in 64-bit fixed point; then the draw.
- * Draw: Gumbel-max over the kept set with a counter hash of (seed, position, token id):
- *   u = (h + 0.5) * 2^-32, e = -log(u), key = logit/T - log(e) in doubles; ties go to the lowest id. Own exp and log
- * (sample_math.h), no libm. A word with a share below 2^-32 of the likeliest is drawn about as often as 32 bits tell; a
- * logprob is within 1e-6 of exact. Where masks leave no word, the likeliest of all is taken. Logits must be finite as
- * they come: a row that is not is told as broken, before masks make numbers infinite. */
+ * temperature; top_n_sigma (Tang et al.: Top-n-sigma, 2024, arXiv 2411.07641); min_p; top_k, then top_p on the
+ * renormalised mass in 64-bit fixed point; then the draw. Draw: Gumbel-max over the kept set with a counter hash of
+ * (seed, position, token id): u = (h + 0.5) * 2^-32, e = -log(u), key = logit/T - log(e) in doubles; ties go to the
+ * lowest id. Own exp and log (sample_math.h), no libm. A word with a share below 2^-32 of the likeliest is drawn about
+ * as often as 32 bits tell; a logprob is within 1e-6 of exact. Where masks leave no word, the likeliest of all is
+ * taken. Logits must be finite as they come: a row that is not is told as broken, before masks make numbers infinite.
+ */
 #ifndef ENGINE_SAMPLE_SAMPLE_H
 #define ENGINE_SAMPLE_SAMPLE_H
 

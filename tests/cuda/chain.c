@@ -139,6 +139,7 @@ static void make_sample(struct chain *c)
 		.bins = dev_new((size_t)T * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *c->sample.bins),
 		.select = written(c, (size_t)T * SAMPLE_SELECTS * SAMPLE_PASSES * sizeof *c->sample.select),
 		.best = written(c, T * 3 * sizeof *c->sample.best),
+		.spread = written(c, T * sizeof *c->sample.spread),
 		.result = written(c, T * sizeof *c->sample.result),
 		.drawn = written(c, T * 4),
 		.history = written(c, T * 4),
@@ -212,7 +213,7 @@ static void layer(struct chain *c, enum kind kind)
 static void links(struct chain *c)
 {
 	cudaStream_t s = c->stream;
-	const struct sample_needs all = {true, true, true, true, true}, draw = {.draw = true};
+	const struct sample_needs all = {true, true, true, true, true, true}, draw = {.draw = true};
 	struct sample_args plain = c->sample;
 
 	CUDA(k_embed(s, K_BF16, c->x, c->ids, NULL, 0, c->table, T, H, H, VOCAB, 0));

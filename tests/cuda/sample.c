@@ -97,7 +97,7 @@ static void make_row(struct scene *s, int row, bool lists)
 {
 	static const float temperature[] = {1, 0, 0.7f, 1e-4f, 3, 0.333f},
 			   top_p[] = {1, 0.9f, 0.5f, 0.01f, 0.99999994f}, min_p[] = {0, 0, 0.05f, 1},
-			   repetition[] = {1, 1.1f, 0.7f, 3};
+			   n_sigma[] = {0, 0, 1, 0.3f, 2.5f, -1}, repetition[] = {1, 1.1f, 0.7f, 3};
 	int top_k[] = {0, 1, 2, 20, s->vocab, s->vocab + 5}, n_top[] = {-1, -1, 0, 3, SAMPLE_MAX_TOP};
 	struct sampling *h = &s->how[row];
 	struct sample *w = &s->what[row];
@@ -106,6 +106,7 @@ static void make_row(struct scene *s, int row, bool lists)
 	*h = sampling_default();
 	h->temperature = temperature[below(&s->r, 6)], h->top_p = top_p[below(&s->r, 5)],
 	h->min_p = min_p[below(&s->r, 4)];
+	h->top_n_sigma = n_sigma[below(&s->r, 6)];
 	h->top_k = top_k[below(&s->r, 6)], h->seed = rng_next(&s->r);
 	for (int i = 0; i < HISTORY; i++)
 		s->history[row][i] = below(&s->r, min_int(s->vocab, 60));
@@ -146,7 +147,7 @@ static void on_device(struct scene *s, struct sampled *out)
 	a.bins = dev_new((size_t)ROWS * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *a.bins);
 	a.select = dev_new((size_t)ROWS * SAMPLE_SELECTS * SAMPLE_PASSES * sizeof *a.select);
 	a.best = dev_new(parts * sizeof *a.best), a.result = dev_new(sizeof got),
-	a.drawn = dev_put(drawn, sizeof drawn);
+	a.spread = dev_new(ROWS * sizeof *a.spread), a.drawn = dev_put(drawn, sizeof drawn);
 	CUDA(k_sample(NULL, a, sample_needs_of(s->row, ROWS)));
 	dev_get(got, a.result, sizeof got);
 	dev_get(count, a.count, words * 4);
@@ -158,7 +159,8 @@ static void on_device(struct scene *s, struct sampled *out)
 		if (!s->row[i].skip)
 			sample_unpack(&out[i], &got[i], s->what[i].n_top);
 	dev_free((void *)a.raw), dev_free((void *)a.row), dev_free((void *)a.ids), dev_free(a.x), dev_free(a.count);
-	dev_free(a.bins), dev_free(a.select), dev_free(a.best), dev_free(a.result), dev_free(a.drawn);
+	dev_free(a.bins), dev_free(a.select), dev_free(a.spread), dev_free(a.best), dev_free(a.result),
+		dev_free(a.drawn);
 	free(zero), free(count);
 }
 

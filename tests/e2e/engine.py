@@ -35,7 +35,7 @@ def random_calls(rng, n):
     for i in range(n):
         prompt = shared[:rng.choice([0, 0, 40, 70, 100])] + [rng.randrange(VOCAB) for _ in range(rng.randrange(1, 150))]
         how = dict(prompt=prompt, max_tokens=rng.randrange(1, 120), seed=rng.getrandbits(64), temperature=rng.choice([0, 0.7, 1, 1.5]))
-        for name, values in dict(top_k=[5, 50], top_p=[0.5, 0.9], min_p=[0.05], repetition_penalty=[1.1], presence_penalty=[0.5],
+        for name, values in dict(top_k=[5, 50], top_p=[0.5, 0.9], min_p=[0.05], top_n_sigma=[1], repetition_penalty=[1.1], presence_penalty=[0.5],
                                  frequency_penalty=[0.3], logprobs=[0, 3], prompt_logprobs=[0, 2], min_tokens=[1]).items():
             if rng.random() < 0.3:
                 how[name] = rng.choice(values)

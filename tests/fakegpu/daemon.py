@@ -205,7 +205,7 @@ def eight_bits_planned(path):
 # Rows of one step that ask for everything there is.
 SAMPLED = [dict(temperature=0.8, top_p=0.85, repetition_penalty=1.1, logprobs=5), dict(temperature=1.2, top_k=20, logprobs=0),
            dict(temperature=0, presence_penalty=0.7, frequency_penalty=0.4, logprobs=20), dict(temperature=1, min_p=0.3, bad_token_ids=[3, 7]),
-           dict(temperature=1, allowed_token_ids=list(range(40, 90)), logprobs=3), dict(temperature=2, top_k=50, top_p=0.5, min_p=0.01),
+           dict(temperature=1, allowed_token_ids=list(range(40, 90)), logprobs=3), dict(temperature=2, top_k=50, top_p=0.5, min_p=0.01), dict(temperature=1.5, top_n_sigma=0.9, presence_penalty=0.6, bad_token_ids=[3]),
            dict(temperature=1, logit_bias=True, stop_token_ids=list(range(0, 500, 2)), min_tokens=6, logprobs=1), dict(temperature=1)]
 
 

@@ -148,7 +148,7 @@ REFUSED = {
     "TGI": dict(grammar={"type": "regex", "value": "a"}, typical_p=0.9, watermark=True, adapter_id="a", do_sample=False, top_n_tokens=3, truncate=5,
                 parameters={"temperature": 0}, stop_sequences=["a"], return_full_text=True),
     "llama-server": dict(grammar="root ::= \"a\"", n_predict=5, mirostat=1, mirostat_mode=2, typ_p=0.5, tfs_z=0.5, dry_multiplier=0.8, xtc_probability=0.5,
-                         top_n_sigma=1.5, dynatemp_range=0.5, repeat_penalty=1.1, samplers=["top_k"], n_probs=3, lora=[{"id": 0, "scale": 1}], adapter="a",
+                         dynatemp_range=0.5, repeat_penalty=1.1, samplers=["top_k"], n_probs=3, lora=[{"id": 0, "scale": 1}], adapter="a",
                          input_prefix="a", input_suffix="a", system_prompt="a", image_data=[{}], t_max_predict_ms=5, min_keep=5, n_keep=5, n_indent=2),
     "Ollama": dict(format="json", options={"temperature": 0}, template="a", system="a", context=[1], raw=True, think=True, num_predict=3, images=["a"]),
     "others": dict(top_a=0.5, random_seed=5, safe_prompt=True, guidance_scale=2, no_repeat_ngram_size=3, penalty_alpha=0.6, num_beams=4, rep_pen=1.1,

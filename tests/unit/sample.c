@@ -129,12 +129,28 @@ static void sort_by(const double *x)
 	qsort(order, SMALL, sizeof *order, compare);
 }
 
+/* Of the logits that are left. */
+static double ref_deviation(const double *x)
+{
+	double n = 0, mean = 0, squares = 0;
+
+	for (int i = 0; i < SMALL; i++)
+		if (x[i] > -INFINITY)
+			n++, mean += x[i];
+	mean /= n;
+	for (int i = 0; i < SMALL; i++)
+		if (x[i] > -INFINITY)
+			squares += (x[i] - mean) * (x[i] - mean);
+	return sqrt(squares / n);
+}
+
 static void ref_probabilities(struct ref *r, const float *logits, const struct sample *w)
 {
 	const struct sampling *h = w->how;
-	double x[SMALL], kth, sum = 0;
+	double x[SMALL], kth, sum = 0, reach;
 
 	ref_logits(x, logits, w);
+	reach = h->top_n_sigma > 0 ? (double)h->top_n_sigma * ref_deviation(x) : INFINITY;
 	sort_by(x);
 	if (h->temperature == 0) {
 		memset(r, 0, sizeof *r);
@@ -144,7 +160,7 @@ static void ref_probabilities(struct ref *r, const float *logits, const struct s
 	for (int i = 0; i < SMALL; i++)
 		r->p[i] = exp((x[i] - x[order[0]]) / (double)h->temperature);
 	for (int i = 0; i < SMALL; i++)
-		r->p[i] = r->p[i] < (double)h->min_p ? 0 : r->p[i];
+		r->p[i] = r->p[i] < (double)h->min_p || x[i] < x[order[0]] - reach ? 0 : r->p[i];
 	kth = h->top_k > 0 && h->top_k < SMALL ? x[order[h->top_k - 1]] : -INFINITY;
 	for (int i = 0; i < SMALL; i++)
 		r->p[i] = x[i] < kth ? 0 : r->p[i];
@@ -219,6 +235,15 @@ static const struct rule rules[] = {
 	{"min_p", HOW(.min_p = 0.1f), false},
 	{"min_p after temperature", HOW(.min_p = 0.1f, .temperature = 3), false},
 	{"min_p, top_k, top_p", HOW(.min_p = 0.05f, .top_k = 10, .top_p = 0.9f, .temperature = 1.5f), false},
+	{"top_n_sigma", HOW(.top_n_sigma = 1), false},
+	{"top_n_sigma small", HOW(.top_n_sigma = 0.01f), false},
+	{"top_n_sigma off", HOW(.top_n_sigma = -1), false},
+	{"top_n_sigma after temperature", HOW(.top_n_sigma = 0.8f, .temperature = 2.5f), false},
+	{"top_n_sigma of what masks leave", HOW(.top_n_sigma = 0.7f, .mask = without_list, .bias = biases, .n_bias = 3),
+	 false},
+	{"top_n_sigma after penalties", HOW(.top_n_sigma = 1, .repetition_penalty = 1.8f, .presence_penalty = 1),
+	 false},
+	{"top_n_sigma, top_k, top_p", HOW(.top_n_sigma = 1.2f, .top_k = 10, .top_p = 0.8f), false},
 	{"repetition", HOW(.repetition_penalty = 1.8f), false},
 	{"repetition below 1", HOW(.repetition_penalty = 0.5f), false},
 	{"frequency", HOW(.frequency_penalty = 0.9f), false},

@@ -98,7 +98,6 @@ static const struct api_unsupported rows[] = {
 	{"top_a", API_BOTH, "0", NULL},
 	{"dry_multiplier", API_BOTH, "0", NULL},
 	{"xtc_probability", API_BOTH, "0", NULL},
-	{"top_n_sigma", API_BOTH, "-1|0", NULL},
 	{"nsigma", API_BOTH, "0", NULL},
 	{"dynatemp_range", API_BOTH, "0", NULL},
 	{"dynatemp_low", API_BOTH, "1", NULL},
