@@ -18,23 +18,18 @@ enum { HEALTHY_S = 60, START_TIMEOUT_S = 60, FAILED_STARTS = 5 };
 static void usage(FILE *f)
 {
 	fprintf(f,
-		"usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options "
-		"of "
-		"xversed]\n\n"
+		"usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of xversed]\n\n"
 		"  -n RANKS           ranks to start [1]\n"
-		"  --restart[=TIMES]  start again when a rank is lost, after 0.5 s, 1 s, ... 30 s; clients "
-		"are not refused\n"
-		"                     meanwhile and streams go on by themselves; given up after 5 failures before it "
-		"was ever ready\n"
-		"  --start-timeout SECONDS  for rank 0 to come, which is before it reads weights [60]\n"
-		"  --http [HOST:]PORT also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]; an IPv6 HOST in "
-		"brackets\n"
-		"  --http-option OPT  an option for it, such as --http-option --api-key-file=FILE\n"
-		"  --print            print the mpirun line and do nothing\n\n"
+		"  --restart[=TIMES]  restart the job when a rank is lost, after 0.5 s, 1 s, ... 30 s; clients wait and\n"
+		"                     streams resume. Gives up after 5 failures before the job was ever ready\n"
+		"  --start-timeout SECONDS  until rank 0 connects, which is before it reads weights [60]\n"
+		"  --http [HOST:]PORT also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]; put an IPv6 HOST in\n"
+		"                     brackets\n"
+		"  --http-option OPT  pass an option to it, such as --http-option --api-key-file=FILE\n"
+		"  --print            print the mpirun command and exit\n\n"
 		"TERM, INT and USR1 drain: open calls end, then the job. A second one, or QUIT, ends it at once.\n"
-		"HUP is passed to rank 0 where there is a --log-file, which is then opened anew; else it is nothing.\n"
-		"Exit code: that of the job (0 drained, 64 usage, 66 input, 70 lost rank, 75 try again, 78 "
-		"configuration).\n");
+		"HUP makes rank 0 reopen its --log-file; without one it does nothing.\n"
+		"Exit code: that of the job (0 drained, 64 usage, 66 input, 70 lost rank, 75 try again, 78 configuration).\n");
 }
 
 /* Finds the binary beside this one, else the one on the PATH. */
