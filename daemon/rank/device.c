@@ -125,7 +125,6 @@ int device_backend(struct node *n, bool dry, struct why *why)
 				   .heads = s.heads.count,
 				   .kv_heads = s.kv_heads.count,
 				   .head_dim = n->cfg.head_dim,
-				   .layers = n->cfg.layers,
 				   .ranks = n->world->size,
 				   .device = n->device,
 				   .fixed = n->opt->deterministic,

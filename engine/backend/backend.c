@@ -53,6 +53,12 @@ void backend_ready(struct backend *b)
 		b->ops->ready(b);
 }
 
+void backend_plan(struct backend *b, int (*pass)(void *arg, const struct step *s), void *arg)
+{
+	if (b->ops->plan)
+		b->ops->plan(b, pass, arg);
+}
+
 bool backend_warm(struct backend *b, int i, struct step *s)
 {
 	return b->ops->warm && b->ops->warm(b, i, s);

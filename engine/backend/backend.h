@@ -96,6 +96,11 @@ op_sync backend_sync;
 /* Called once, after weights and KV cache are allocated: one-time work such as choosing algorithms. */
 typedef void op_ready(struct backend *b);
 op_ready backend_ready;
+/* Sets b->graphs, the device memory that graphs of small steps will take. Calls pass(arg, s) for each size of step on
+ * operations that only count: it must enqueue what a step of s->head enqueues (s has no arrays), and returns the number
+ * of its sums between ranks. */
+typedef void op_plan(struct backend *b, int (*pass)(void *arg, const struct step *s), void *arg);
+op_plan backend_plan;
 /* Fills in warm-up step i, which all ranks run before the first request. False: there are no more. */
 typedef bool op_warm(struct backend *b, int i, struct step *s);
 op_warm backend_warm;
@@ -205,6 +210,7 @@ struct backend_ops {
 	op_sync *sync;
 
 	op_ready *ready; /* NULL: nothing to do */
+	op_plan *plan;   /* NULL: no graphs */
 	op_warm *warm;   /* NULL: no warm-up steps */
 	op_step *step;
 	op_run *run;

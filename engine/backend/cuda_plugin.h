@@ -21,7 +21,7 @@ struct cuda_options {
 	struct step_limits limits;
 	int max_context;
 	int heads, kv_heads, head_dim; /* of this rank */
-	int layers, ranks;             /* what a step enqueues depends on them: for the plan of graph memory */
+	int ranks;                     /* sums between them are part of a graph */
 	int device;                    /* its number among the visible devices */
 	bool fixed;      /* the same bits for any batch, chunks and number of ranks: our own kernels only */
 	bool graphs;     /* capture small steps as CUDA graphs and replay them */

@@ -50,6 +50,7 @@ static const struct backend_ops cuda_ops = {
 	.sync = cuda_sync,
 	.busy = cuda_busy,
 	.step = cuda_step,
+	.plan = cuda_plan,
 	.warm = cuda_warm,
 	.run = cuda_run,
 	.weight_create = cuda_weight_create,
@@ -161,7 +162,6 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->base.stream = c->stream;
 	c->base.drawn = c->drawn;
 	c->graphs = how->graphs && !how->dry;
-	c->base.graphs = how->graphs ? cuda_graph_bytes(c) : 0;
 	*out = &c->base;
 	return 0;
 }

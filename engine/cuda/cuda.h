@@ -75,6 +75,7 @@ struct cuda {
 	struct cuda_graph graph[MAX_GRAPHS];
 	bool ran[N_BUCKETS]; /* a step of this size: what it needs is set up */
 	bool warming;        /* what is captured is not run yet */
+	size_t nodes;        /* of a graph, while cuda_plan() counts them */
 	size_t room;
 	/* attention */
 	float *partial;    /* (max_parts, heads, head_dim + 2) */
@@ -144,7 +145,9 @@ op_step cuda_step;
 op_warm cuda_warm;
 op_run cuda_run;
 void cuda_drop_graphs(struct cuda *c);
-size_t cuda_graph_bytes(const struct cuda *c); /* that all captures will take, about */
+/* Tokens that small steps of size i are padded to; 0: there are no more sizes. */
+int cuda_step_size(const struct cuda *c, int i);
+op_plan cuda_plan;
 void cuda_step_create(struct cuda *c);
 void cuda_step_destroy(struct cuda *c);
 

@@ -84,7 +84,7 @@ static int comm_create(struct comm **out, struct backend *b, struct world *w, co
 	int err;
 
 	if (shared) /* their sums wait on the host */
-		c->graphs = false, b->graphs = 0, b->drawn = NULL;
+		c->graphs = c->how.graphs = false, b->drawn = NULL;
 	err = (shared ? comm_staged_create : comm_nccl_create)(out, w, limits, &how, why);
 	if (!err)
 		c->peers = *out;

@@ -174,38 +174,13 @@ const struct step *cuda_step(struct backend *b, const struct step *s)
 }
 
 /* ---- graphs ---- */
-/* Whether steps come in size i: not in those beyond what all sequences bring. */
-static bool comes(const struct cuda *c, int i)
+/* Sizes beyond what all sequences bring do not occur. */
+int cuda_step_size(const struct cuda *c, int i)
 {
 	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs);
 
-	return i < N_BUCKETS && buckets[i] <= c->how.limits.max_tokens && (!i || buckets[i - 1] < most);
-}
-
-/* What one node of an instantiated graph takes of the device. NVIDIA publishes no figure. Measured: graphs of 500, 1000
- * and 2000 kernels make 362, 395 and 458 MB, so 63 to 66 KB each
- * (forums.developer.nvidia.com/t/increasing-memory-footprint-with-large-task-graphs/244901); about 10 KB are told of
- * later (github.com/NVIDIA/cccl/pull/3768); with drivers of CUDA 12.4 graphs of whole models make 1.14 GiB that
- * made 3.81 before (github.com/vllm-project/vllm/issues/5517). The plan takes the largest: too little would fail a
- * start. */
-enum { NODE_BYTES = 64 << 10 };
-
-/* Kernels as run_pass() in engine/models/llama.c enqueues them: attention's norm, q k v, rotation, attention and o; the
- * norm, gate and up with silu beside it where cuBLASLt makes the product, and down, which the last layer has not where
- * nobody wants a row; sums. What libraries add: NCCL waits for an event of its own before a graph's first sum and
- * records it after each (its src/enqueue.cc, where ranks share a machine and graphs mix with other calls, as here); a
- * product of cuBLASLt may be split over k, then `cublasLt::splitKreduce_kernel` follows it: of each that is assumed. */
-size_t cuda_graph_bytes(const struct cuda *c)
-{
-	const size_t layers = (size_t)c->how.layers, gather = c->how.ranks == 1 ? 0 : 2, sum = gather + c->how.fixed,
-		     embed = 1 + sum, rows = 2;
-	size_t nodes = 0;
-
-	for (int i = 0; comes(c, i); i++) {
-		size_t lt = !c->how.fixed && buckets[i] > SKINNY_ROWS, att = 5 + sum + 2 * lt, ffn = 3 + sum + 3 * lt;
-		nodes += STEPS * (2 * ((gather > 0) + embed + layers * (att + ffn)) - ffn + rows);
-	}
-	return nodes * NODE_BYTES;
+	return i < N_BUCKETS && buckets[i] <= c->how.limits.max_tokens && (!i || buckets[i - 1] < most) ? buckets[i]
+													: 0;
 }
 
 static size_t memory_left(void)
@@ -271,7 +246,7 @@ bool cuda_warm(struct backend *b, int i, struct step *s)
 	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs), size = i / PASSES,
 	    pass = i % PASSES;
 
-	c->warming = c->graphs && comes(c, size);
+	c->warming = c->graphs && cuda_step_size(c, size);
 	if (!c->warming)
 		return false;
 	small_step(s, min_int(most, buckets[size]), pass >= 1 && pass <= STEPS ? 0 : min_int(most, buckets[size]));

@@ -2,6 +2,7 @@
 #include "engine/models/model.h"
 #include "engine/models/inside.h"
 #include "engine/models/nan.h"
+#include "engine/models/plan.h"
 #include "engine/models/rope.h"
 #include "engine/models/weights.h"
 
@@ -110,6 +111,7 @@ int model_create(struct model **out, const struct model_config *c, struct checkp
 	}
 	work_create(m);
 	rope_create(m);
+	plan_pass(m);
 	if (how->debug_nan && !how->rank && !how->dry)
 		m->nan = nan_create(b, c->hidden, how->limits.max_seqs);
 	*out = m;

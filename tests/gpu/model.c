@@ -122,7 +122,6 @@ static void open_gpu(struct side *s, enum dtype cache, bool fixed)
 				   .heads = cfg.heads,
 				   .kv_heads = cfg.heads,
 				   .head_dim = cfg.head_dim,
-				   .layers = cfg.layers,
 				   .ranks = 1,
 				   .fixed = fixed,
 				   .graphs = true,

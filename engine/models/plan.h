@@ -1,0 +1,10 @@
+/* plan.h - private to engine/models: memory that a backend takes for the pass of a model. */
+#ifndef ENGINE_MODELS_PLAN_H
+#define ENGINE_MODELS_PLAN_H
+
+struct model;
+
+/* Once weights and workspace are there: sets b->graphs. */
+void plan_pass(struct model *m);
+
+#endif
