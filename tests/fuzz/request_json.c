@@ -1,6 +1,7 @@
 /* The body of a request of the gateway, from its bytes to the fields of a call. */
 #include <math.h>
 
+#include "rpc/gateway/api/prompts.h"
 #include "rpc/gateway/api/request.h"
 #include "rpc/gateway/api/chat.h"
 #include "rpc/gateway/http/bodies.h"

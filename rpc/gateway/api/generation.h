@@ -5,6 +5,7 @@
 
 #include "rpc/gateway/api/chat.h"
 #include "rpc/gateway/api/logprobs.h"
+#include "rpc/gateway/api/prompts.h"
 #include "rpc/gateway/api/request.h"
 #include "rpc/gateway/api/upstream.h"
 

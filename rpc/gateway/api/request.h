@@ -17,14 +17,6 @@ int api_request_read(struct api_request *a, const struct json *body, enum api_wh
 void api_request_finish(struct api_request *a);
 size_t api_request_bytes(const struct api_request *a); /* of its lists and strings, which each call carries */
 
-/* "prompt": a string, token ids, or a list of either. */
-struct api_prompts {
-	struct rpc_prompt *prompt; /* owns its strings and ids */
-	int n;
-	size_t bytes, longest; /* of all prompts; of the longest */
-};
-int api_prompts_read(struct api_prompts *p, const struct json *value, struct why *why);
-void api_prompts_finish(struct api_prompts *p);
 /* Reads a list of at most `most` token ids, which the caller frees. ERR_INVALID. */
 int api_read_ids(const struct json *value, const char *name, int most, int32_t **out, int *n, struct why *why);
 
