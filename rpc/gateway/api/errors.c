@@ -69,7 +69,7 @@ static bool is_length(const char *text)
 	       (strstr(text, "has more than ") && n > 7 && !strcmp(text + n - 7, " tokens"));
 }
 
-/* Clients recognise this error by these words (LiteLLM) or by the code (LangChain). */
+/* Clients recognise this error by this text (LiteLLM) or by the code (LangChain). */
 static void refuse_length(struct http_exchange *x, const struct gateway_daemon *d, const char *text)
 {
 	const struct rpc_status *s = d ? gateway_daemon_status(d) : NULL;

@@ -16,7 +16,7 @@ struct json_doc *http_read_json(const char *data, size_t len, struct json_error 
 
 struct http_body_job {
 	struct http_body_job *next;
-	http_body_read *done;
+	void (*done)(void *data, struct json_doc *doc, const struct json_error *e);
 	void *data; /* the other thread does not look into it */
 	struct text body;
 	struct json_doc *doc;
@@ -100,7 +100,8 @@ int http_bodies_open(struct http_bodies **out, struct http_loop *loop, struct wh
 	return 0;
 }
 
-void http_bodies_put(struct http_bodies *b, struct text *body, http_body_read *done, void *data)
+void http_bodies_put(struct http_bodies *b, struct text *body,
+		     void (*done)(void *data, struct json_doc *doc, const struct json_error *e), void *data)
 {
 	struct http_body_job *j = xalloc(1, sizeof *j), **at;
 

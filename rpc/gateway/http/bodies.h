@@ -20,12 +20,12 @@ enum {
 struct json_doc *http_read_json(const char *data, size_t len, struct json_error *e);
 
 struct http_bodies;
-/* Called on the loop's thread; doc is the callee's, NULL with the reason in e. */
-typedef void http_body_read(void *data, struct json_doc *doc, const struct json_error *e);
 
 int http_bodies_open(struct http_bodies **out, struct http_loop *loop, struct why *why);
-/* Moves *body to the other thread, which reads it; then calls done(data, ...). */
-void http_bodies_put(struct http_bodies *b, struct text *body, http_body_read *done, void *data);
+/* Moves *body to the other thread, which reads it. done() is then called on the loop's thread: doc is the callee's, or
+ * NULL with the reason in e. */
+void http_bodies_put(struct http_bodies *b, struct text *body,
+		     void (*done)(void *data, struct json_doc *doc, const struct json_error *e), void *data);
 void http_bodies_close(struct http_bodies *b); /* calls done() for all that is left; NULL is fine */
 
 #endif

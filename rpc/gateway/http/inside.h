@@ -142,7 +142,7 @@ void http_linger_close(struct http_server *s);
 /* tap.c: the bytes that libmicrohttpd reads */
 void http_tap_add(struct http_connection *c);
 void http_tap_remove(int fd);
-/* A request was answered to its end. Returns true where the connection was refused: it must be cut. */
+/* Called when a request was answered to its end. Returns true if the connection was refused: disconnect it. */
 bool http_tap_completed(struct http_connection *c);
 
 /* exchange.c */
