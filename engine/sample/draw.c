@@ -1,4 +1,4 @@
-/* sample_draw.c - temperature, top_n_sigma, min_p, top_k, top_p, and the draw. */
+/* draw.c - temperature, top_n_sigma, min_p, top_k, top_p, and the draw. */
 #include <math.h>
 #include <string.h>
 
@@ -56,7 +56,7 @@ static float kth_largest(float *v, int n, int k)
 
 /* ---- the kept set ---- */
 
-/* Words equal to the k-th are all kept. */
+/* Tokens equal to the k-th are all kept. */
 static float top_k_floor(struct sampler *p, const float *x, int k)
 {
 	int n = 0;
@@ -82,7 +82,7 @@ static int collect(struct sampler *p, const float *x, float max, float floor, ui
 	return n;
 }
 
-/* Likelier first; of equal ones the lower id. */
+/* Likelier ones are first; of equal ones the lower id is. */
 static bool before(const struct candidate *a, const struct candidate *b)
 {
 	return a->x > b->x || (a->x == b->x && a->id < b->id);
@@ -96,7 +96,7 @@ static void swap_candidate(struct candidate *a, struct candidate *b)
 	*b = t;
 }
 
-/* Moves those before the pivot to the front, the pivot after them; returns the pivot's place. */
+/* Moves those before the pivot to the front and the pivot behind them; returns the index of the pivot. */
 static int partition(struct candidate *c, int n, uint64_t *mass)
 {
 	int at = 0;

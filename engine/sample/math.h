@@ -1,4 +1,4 @@
-/* sample_math.h - exp and log of our own in doubles: plain products and sums, the same bits on every machine, and in
+/* math.h - exp and log of our own in doubles: plain products and sums, the same bits on every machine, and in
  * CUDA kernels. Relative error below 1e-15 over the ranges named. */
 #ifndef ENGINE_SAMPLE_MATH_H
 #define ENGINE_SAMPLE_MATH_H
@@ -90,8 +90,8 @@ SAMPLE_MATH double sample_log(double x)
 	return sample_mad(k, 0x1.a39ef35793c76p-33, sample_mad(k, 0x1.62e42feep-1, 2 * s * p));
 }
 
-/* exp(x - max) in fixed point: what one word weighs where the most likely weighs 2^40. Sums of it do not
- * depend on their order. */
+/* exp(x - max) in fixed point: the mass of a token where that of the likeliest is 2^40. Sums of it do not depend on
+ * their order. */
 enum { SAMPLE_MASS_BITS = 40 };
 SAMPLE_MATH uint64_t sample_mass(float x, float max)
 {

@@ -5,13 +5,13 @@
 struct sample_phase {
 	struct backend *b;
 	int rows, vocab;
-	float *device; /* NULL: the host samples all */
-	float *host;   /* (rows, vocab), or one row that the device left */
-	bool *left;    /* (rows) */
+	float *device; /* NULL: the host samples all rows */
+	float *host;   /* (rows, vocab), or one row: that the device left */
+	bool *left;    /* (rows) the host must sample these */
 	struct sampler *sampler;
-	struct sampled *out; /* (n_started) of what the device is asked for */
+	struct sampled *out; /* (n_started) results of what the device samples */
 	int n_started;
-	bool host_drew; /* a row of the last step */
+	bool host_drew; /* it sampled a row of the last step */
 };
 
 struct sample_phase *sample_phase_create(struct backend *b, int rows, int vocab, bool device, bool dry)

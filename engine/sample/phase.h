@@ -1,6 +1,6 @@
-/* sample_phase.h - rank 0's rows of logits to tokens. Where the backend can sample they stay in its memory, and only
- * ids and asked-for logprobs come to the host; a row that it leaves, and every row of another backend, is sampled by
- * sample.h. The result is the same. */
+/* phase.h - rank 0's rows of logits to tokens. Where the backend can sample, logits stay in its memory, and only ids
+ * and requested logprobs are copied to the host. A row that the backend leaves, and every row of another backend, is
+ * sampled by sample.h, with the same result. */
 #ifndef ENGINE_SAMPLE_PHASE_H
 #define ENGINE_SAMPLE_PHASE_H
 
@@ -8,18 +8,18 @@
 #include "engine/sample/sample.h"
 
 struct sample_phase;
-/* device: on the device if it can. dry: the backend is, so no memory is taken but in its books. */
+/* device: sample on the device if the backend can. dry: the backend is a dry one, so memory is only accounted for. */
 struct sample_phase *sample_phase_create(struct backend *b, int rows, int vocab, bool device, bool dry);
-void sample_phase_destroy(struct sample_phase *p); /* NULL is fine; before the backend */
-/* (rows, vocab) f32: where model_logits() is to leave rows. Of the host unless sample_phase_device(). */
+void sample_phase_destroy(struct sample_phase *p); /* takes NULL; call it before the backend is destroyed */
+/* (rows, vocab) f32: where model_logits() writes rows. Host memory unless sample_phase_device(). */
 float *sample_phase_logits(struct sample_phase *p);
 bool sample_phase_device(const struct sample_phase *p);
-/* Starts to sample the first n rows there, rows [first, first + n) of the step, when those before are done. Overwrites
- * them. `out` is there after sample_phase_wait(); `what` is not looked at any more. */
+/* Starts to sample the first n rows there, which are rows [first, first + n) of the step, and overwrites them. `what`
+ * may change afterwards; `out` is filled after sample_phase_wait(). */
 void sample_phase_start(struct sample_phase *p, int first, int n, const struct sample *what, struct sampled *out);
-void sample_phase_wait(struct sample_phase *p); /* nothing is started: at once */
-/* The next step may name the rows of the last one by -1-r before they are known here: all of them were drawn on the
- * device. */
+void sample_phase_wait(struct sample_phase *p); /* returns at once where nothing was started */
+/* Whether the next step may name the last one's rows, by -1-r, before their tokens are known on the host: the device
+ * sampled all of them. */
 bool sample_phase_ahead(const struct sample_phase *p);
 
 #endif

@@ -1,4 +1,4 @@
-/* sample.c - checks, logprobs, masks and penalties; the draw itself is sample_draw.c. */
+/* sample.c - logprobs, masks and penalties; the draw itself is draw.c. */
 #include "engine/sample/sample.h"
 
 #include <math.h>
@@ -8,15 +8,6 @@
 #include "engine/sample/inside.h"
 #include "engine/sample/math.h"
 
-const struct range sampling_ranges[] = {
-#define REAL(NAME, field, unset, bound, low, high, ...) [SAMPLING_##NAME] = {low, high, RANGE_##bound},
-#define WHOLE(NAME, type, field, wire, unset, low, high, ...) [SAMPLING_##NAME] = {low, (double)(high), RANGE_FROM},
-#include "proto/sampling.def"
-};
-static const struct range bias_range = {
-#define DECIMAL(Message, field, low, high, meaning) low, high, RANGE_FROM
-#include "proto/limits.def"
-};
 enum {
 #define WHOLE(NAME, type, field, wire, unset, low, high, ...) MOST_##NAME = (int)(high),
 #include "proto/sampling.def"
@@ -25,76 +16,7 @@ enum {
 };
 _Static_assert((int)MOST_LOGPROBS == SAMPLE_MAX_TOP && (int)MOST_PROMPT_LOGPROBS == SAMPLE_MAX_TOP &&
 		       (int)MOST_Score_top_n == SAMPLE_MAX_TOP,
-	       "room of struct sampled for the likeliest");
-
-struct sampling sampling_default(void)
-{
-	return (struct sampling){
-#define REAL(NAME, field, unset, ...) .field = unset,
-#include "proto/sampling.def"
-		.n_logprobs = -1};
-}
-
-static int check_ids(const char *name, const int32_t *ids, int n, int vocab, struct why *why)
-{
-	if (n > vocab)
-		return fail(why, ERR_LIMIT, "%s: %d entries are more than the vocabulary of %d has", name, n, vocab);
-	for (int i = 0; i < n; i++)
-		if (ids[i] < 0 || ids[i] >= vocab)
-			return fail(why, ERR_INVALID, "%s: id %d is outside the vocabulary of %d", name, ids[i], vocab);
-	return 0;
-}
-
-static int check_numbers(const struct sampling *h, struct why *why)
-{
-	int err = 0;
-
-#define REAL(NAME, field, ...) \
-	if (!err) \
-		err = range_check(#field, h->field, &sampling_ranges[SAMPLING_##NAME], why);
-#include "proto/sampling.def"
-	if (!err)
-		err = range_check("top_k", h->top_k, &sampling_ranges[SAMPLING_TOP_K], why);
-	if (!err)
-		err = range_check("min_tokens", h->min_tokens, &sampling_ranges[SAMPLING_MIN_TOKENS], why);
-	if (!err && h->n_logprobs != -1)
-		err = range_check("logprobs", h->n_logprobs, &sampling_ranges[SAMPLING_LOGPROBS], why);
-	return err;
-}
-
-int sampling_check(const struct sampling *h, int vocab, struct why *why)
-{
-	int err = check_numbers(h, why);
-
-	for (int i = 0; !err && i < h->n_stop; i++)
-		err = check_ids("stop_token_ids", &h->stop[i], 1, vocab, why);
-	if (!err && h->n_bias > vocab)
-		err = fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", h->n_bias,
-			   vocab);
-	for (int i = 0; !err && i < h->n_bias; i++) {
-		err = check_ids("logit_bias", &h->bias[i].id, 1, vocab, why);
-		if (!err)
-			err = range_check("logit_bias", h->bias[i].value, &bias_range, why);
-	}
-	return err;
-}
-
-int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const int32_t *bad, int n_bad, int vocab,
-		  struct why *why)
-{
-	int err = check_ids("allowed_token_ids", allowed, n_allowed, vocab, why);
-
-	if (!err)
-		err = check_ids("bad_token_ids", bad, n_bad, vocab, why);
-	if (err)
-		return err;
-	memset(mask, n_allowed ? 0 : 0xff, (size_t)mask_words(vocab) * sizeof *mask);
-	for (int i = 0; i < n_allowed; i++)
-		mask[allowed[i] / 32] |= 1u << allowed[i] % 32;
-	for (int i = 0; i < n_bad; i++)
-		mask[bad[i] / 32] &= ~(1u << bad[i] % 32);
-	return 0;
-}
+	       "struct sampled has room for the likeliest");
 
 struct sampler *sampler_create(int vocab)
 {
@@ -125,7 +47,7 @@ void sampler_destroy(struct sampler *p)
 
 /* ---- raw logprobs ---- */
 
-/* The n largest, likelier first, of equal ones the lower id first. */
+/* The ids of the n largest, likelier first; of equal ones the lower id is first. */
 static int top_n(const float *x, int vocab, int n, int32_t *ids)
 {
 	int have = 0;
@@ -146,11 +68,11 @@ static int top_n(const float *x, int vocab, int n, int32_t *ids)
 
 struct raw {
 	int32_t best;     /* arg max */
-	bool finite;      /* all are; else the rest says nothing */
+	bool finite;      /* all logits are; otherwise the other fields mean nothing */
 	double log_total; /* ln of the sum of exp(x - max) */
 };
 
-/* One pass: the sign aside, bits of floats are in the order of their sizes, infinity and NaN above all. */
+/* One pass is enough: without the sign, the bits of floats order as their sizes do, with infinity and NaN above all. */
 static struct raw finite_max(const float *x, int n)
 {
 	struct raw r = {.best = 0};
@@ -255,7 +177,7 @@ static void apply_penalties(struct sampler *p, float *x, const struct sample *wh
 			penalize(p, x, h, what->tokens[i]);
 }
 
-/* Where the masks leave no word, the likeliest of all is taken. */
+/* Where masks leave no token, the likeliest of all is taken. */
 static int32_t choose(struct sampler *p, float *x, const struct sample *what, const struct raw *r)
 {
 	float reference = x[r->best];
@@ -270,7 +192,7 @@ static int32_t choose(struct sampler *p, float *x, const struct sample *what, co
 	return id >= 0 ? id : r->best;
 }
 
-/* Masks and penalties work in place: raw logits that are still needed are kept aside. */
+/* Masks and penalties work in place, so raw logits that are needed afterwards are copied first. */
 void sample_token(struct sampler *p, float *x, const struct sample *what, struct sampled *out)
 {
 	struct raw r = raw_of(p, x, what->n_top >= 0);

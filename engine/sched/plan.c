@@ -1,4 +1,4 @@
-/* sched_plan.c - the next step: who runs, with which tokens, in which blocks. */
+/* plan.c - the next step: who runs, with which tokens, in which blocks. */
 #include "engine/sched/inside.h"
 
 #include <limits.h>
@@ -24,24 +24,6 @@ static void expire(struct sched *s)
 	queue_expire(s, now);
 }
 
-static int look_ahead(const struct sched *s, const struct seq *q)
-{
-	return q->call->open_ended ? min_int(s->lim.look_ahead, s->lim.open_look_ahead) : s->lim.look_ahead;
-}
-
-/* All that it may come to need was there when it was admitted, and stays there for it. */
-static bool is_reserved(const struct sched *s, const struct seq *q)
-{
-	return look_ahead(s, q) == INT_MAX;
-}
-
-int seq_need(const struct sched *s, const struct seq *q)
-{
-	int64_t ahead = (int64_t)q->n_tokens + look_ahead(s, q), most = seq_most(s, q);
-
-	return blocks_for(s, (int)(ahead < most ? ahead : most));
-}
-
 static int growth(const struct sched *s, const struct seq *q)
 {
 	return max_int(0, seq_need(s, q) - q->n_blocks);
@@ -53,7 +35,7 @@ static int unreserved(const struct sched *s)
 	int n = blocks_available(s->blocks);
 
 	for (int i = 0; i < s->n_running; i++)
-		if (is_reserved(s, s->running[i]))
+		if (seq_is_reserved(s, s->running[i]))
 			n -= growth(s, s->running[i]);
 	return n;
 }
@@ -72,7 +54,7 @@ static void preempt(struct sched *s, struct seq *q)
 static struct seq *victim_for(const struct sched *s, const struct seq *q)
 {
 	for (int i = s->n_running - 1; i > 0; i--)
-		if (!is_reserved(s, s->running[i]))
+		if (!seq_is_reserved(s, s->running[i]))
 			return s->running[i];
 	REQUIRE(q == s->running[0] && s->n_running > 1);
 	return s->running[s->n_running - 1];
@@ -84,7 +66,7 @@ static bool get_blocks(struct sched *s, struct seq *q, int tokens)
 {
 	int need = blocks_for(s, tokens) - q->n_blocks;
 
-	while (!is_reserved(s, q) && need > 0 && unreserved(s) < need) {
+	while (!seq_is_reserved(s, q) && need > 0 && unreserved(s) < need) {
 		struct seq *victim = victim_for(s, q);
 		REQUIRE(!in_flight(s));
 		preempt(s, victim);
@@ -145,7 +127,7 @@ static bool must_wait(const struct sched *s)
 	for (int i = 0; i < s->n_running; i++) {
 		const struct seq *q = s->running[i];
 		int n = min_int(seq_todo(s, q), s->lim.step.max_tokens);
-		if (!is_reserved(s, q))
+		if (!seq_is_reserved(s, q))
 			need += max_int(0, blocks_for(s, q->computed + n) - q->n_blocks);
 	}
 	return in_flight(s) && need > unreserved(s);

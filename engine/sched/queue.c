@@ -1,5 +1,4 @@
-/* sched_queue.c - who waits: pre-empted calls, then clients in turn, each with its calls in the order of their coming.
- */
+/* queue.c - who waits: pre-empted calls first, then clients in turn, each with its calls in the order of arrival. */
 #include "engine/sched/inside.h"
 
 #include <stddef.h>
@@ -30,7 +29,7 @@ static struct client **bucket_of(const struct sched *s, uint64_t id)
 	return &s->bucket[(h ^ h >> 32) & (s->n_buckets - 1)];
 }
 
-/* There is always one left: each has at least one call, and calls are bounded. */
+/* A free one always exists: each client has at least one call, and the number of calls is bounded. */
 static struct client *client_of(struct sched *s, uint64_t id)
 {
 	struct client **head = bucket_of(s, id), *c = *head;
@@ -99,7 +98,7 @@ static void unlink_from(struct seq **first, struct seq **last, struct seq *q)
 	q->next = NULL;
 }
 
-/* Whether it has run before decides where it waits. */
+/* A call that has run before waits among the pre-empted ones. */
 static bool is_preempted(const struct seq *q)
 {
 	return q->admitted_ns != 0;
@@ -133,13 +132,13 @@ static void leave_client(struct sched *s, struct seq *q)
 void queue_remove(struct sched *s, struct seq *q)
 {
 	unlink_waiting(s, q);
-	if (is_preempted(q)) /* it counts as running until queue_ended() */
+	if (is_preempted(q)) /* it counts as running until it ends */
 		return;
 	turns_leave(&s->turns, &q->client->turn);
 	leave_client(s, q);
 }
 
-void queue_ended(struct sched *s, struct seq *q)
+static void queue_ended(struct sched *s, struct seq *q)
 {
 	if (!q->client)
 		return;
@@ -215,4 +214,20 @@ void queue_expire(struct sched *s, uint64_t now)
 		next = t->next;
 		expire_in(s, client_from(t)->first, now);
 	}
+}
+
+void seq_end(struct sched *s, struct seq *q, enum finish reason, struct event *last)
+{
+	q->finish = reason;
+	queue_ended(s, q);
+	last = last ? last : event_put(s, q);
+	last->finish = reason;
+	event_account(last, q, now_ns());
+	q->call = NULL; /* the caller may free it from now on */
+	if (q->slot >= 0 && q->last_step > s->done) {
+		q->next = s->ending;
+		s->ending = q;
+		return;
+	}
+	seq_release(s, q);
 }

@@ -1,4 +1,5 @@
-/* sched.c - calls come, wait, end; events. Planning is sched_plan.c, what a step brought is sched_done.c. */
+/* sched.c - the scheduler itself: memory, calls that arrive and are cancelled, statistics. plan.c plans a step, done.c
+ * takes in its result, queue.c knows who waits, seq.c is one sequence. */
 #include "engine/sched/inside.h"
 
 #include <inttypes.h>
@@ -79,33 +80,6 @@ void sched_destroy(struct sched *s)
 	free(s);
 }
 
-int seq_most(const struct sched *s, const struct seq *q)
-{
-	int64_t most = (int64_t)q->call->n_prompt + (q->call->score ? 0 : q->call->max_tokens);
-
-	return most < s->lim.max_model_len ? (int)most : s->lim.max_model_len;
-}
-
-/* The last prompt token is computed only where something is drawn after it. */
-int seq_todo(const struct sched *s, const struct seq *q)
-{
-	int known = q->n_tokens + q->pending;
-
-	if (!seq_draws(q))
-		return q->call->n_prompt - 1 - q->computed;
-	return known < seq_most(s, q) ? known - q->computed : 0;
-}
-
-struct event *event_put(struct sched *s, const struct seq *q)
-{
-	struct event *e = &s->event[(s->first_event + s->n_events) % s->max_events];
-
-	REQUIRE(s->n_events < s->max_events);
-	s->n_events++;
-	*e = (struct event){.call = q->id, .step = s->done, .detail = UINT32_MAX, .stop_id = -1};
-	return e;
-}
-
 int sched_events(struct sched *s, struct event *out, int max)
 {
 	int n = min_int(max, s->n_events);
@@ -117,63 +91,7 @@ int sched_events(struct sched *s, struct event *out, int max)
 	return n;
 }
 
-void running_remove(struct sched *s, struct seq *q)
-{
-	int i = 0;
-
-	while (s->running[i] != q)
-		i++;
-	s->n_running--;
-	memmove(s->running + i, s->running + i + 1, (size_t)(s->n_running - i) * sizeof *s->running);
-}
-
-/* Tail first, so that among the cached ones its prefix is the last to be taken. */
-void seq_drop_blocks(struct sched *s, struct seq *q)
-{
-	while (q->n_blocks)
-		blocks_drop(s->blocks, seq_blocks(s, q)[--q->n_blocks]);
-	q->n_published = 0;
-}
-
-void seq_release(struct sched *s, struct seq *q)
-{
-	if (q->slot >= 0) {
-		seq_drop_blocks(s, q);
-		s->free_slot[s->n_free_slots++] = q->slot;
-	}
-	q->next = s->pool;
-	s->pool = q;
-}
-
-void event_account(struct event *e, const struct seq *q, uint64_t now)
-{
-	e->n_prompt = q->call->n_prompt;
-	e->n_output = seq_output(q);
-	e->n_cached = q->n_cached;
-	e->queue_ns = (q->admitted_ns ? q->admitted_ns : now) - q->added_ns;
-	if (q->admitted_ns)
-		e->prefill_ns = (q->first_ns ? q->first_ns : now) - q->admitted_ns;
-	if (q->first_ns)
-		e->decode_ns = now - q->first_ns;
-}
-
-void seq_end(struct sched *s, struct seq *q, enum finish reason, struct event *last)
-{
-	q->finish = reason;
-	queue_ended(s, q);
-	last = last ? last : event_put(s, q);
-	last->finish = reason;
-	event_account(last, q, now_ns());
-	q->call = NULL; /* the caller may free it from now on */
-	if (q->slot >= 0 && q->last_step > s->done) {
-		q->next = s->ending;
-		s->ending = q;
-		return;
-	}
-	seq_release(s, q);
-}
-
-/* ---- calls come ---- */
+/* ---- calls arrive ---- */
 
 static int check_call(const struct sched *s, const struct call *c, struct why *why)
 {
@@ -201,7 +119,7 @@ static int check_call(const struct sched *s, const struct call *c, struct why *w
 	return 0;
 }
 
-/* Places in the next step do not count as the queue. */
+/* Free places in the next step are not counted as queue. */
 static int check_queue(const struct sched *s, const struct call *c, struct why *why)
 {
 	int places = s->lim.step.max_seqs - s->n_running, tokens = c->n_prompt + c->n_resume;
@@ -223,7 +141,7 @@ bool call_stops_at(const struct call *c, int32_t id)
 	return false;
 }
 
-/* A call that asks for nothing, or whose resumed part is all of it. */
+/* The reason for which a call ends before it runs: it asks for nothing, or its resumed part is already complete. */
 static enum finish ended_already(const struct call *c)
 {
 	if (c->score || !c->max_tokens)
