@@ -174,7 +174,7 @@ static bool is_refusal(int code)
 static void take_end(struct beside *b, int code)
 {
 	b->pid = 0;
-	if (b->told)
+	if (b->asked)
 		return;
 	if (is_refusal(code) && !b->came) {
 		b->failed = code;
@@ -196,15 +196,15 @@ void beside_look(struct beside *b)
 		take_end(b, code_of(status));
 	if (b->pid && now_ns() - b->started_ns > (uint64_t)UP_MS * MS)
 		b->came = true;
-	if (b->n && !b->pid && !b->told && !b->failed && now_ns() >= b->next_ns)
+	if (b->n && !b->pid && !b->asked && !b->failed && now_ns() >= b->next_ns)
 		start(b);
 }
 
 void beside_drain(struct beside *b)
 {
-	if (b->pid && !b->told)
+	if (b->pid && !b->asked)
 		kill(b->pid, SIGTERM);
-	b->told = true;
+	b->asked = true;
 }
 
 void beside_end(struct beside *b)

@@ -14,7 +14,7 @@ struct beside {
 	char path[4096];
 	const struct output *output;
 	pid_t pid;  /* 0: it is not running */
-	bool told;  /* it was asked to end */
+	bool asked; /* it was asked to end */
 	bool came;  /* a gateway was up once */
 	int failed; /* exit code of a first gateway that could not start; 0: none, or not tried yet */
 	uint64_t started_ns, next_ns;

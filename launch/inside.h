@@ -20,11 +20,11 @@ struct job {
 	struct process rank0;      /* as its hand-over connection identified it */
 	int beat_fd;               /* that connection; -1: not yet open, or closed */
 	bool hello, ready, served; /* rank 0 connected; serves; has drained */
-	bool told, hurried;        /* rank 0 was asked to drain; to abort its calls */
+	bool asked, hurried;       /* rank 0 was asked to drain; to abort its calls */
 	struct still alive, front; /* watch the bytes that it sends */
 	uint64_t n_alive, n_front;
 	bool dumping; /* it crashed and is writing a core dump */
-	uint64_t started_ns, ready_ns, told_ns, served_ns;
+	uint64_t started_ns, ready_ns, asked_ns, served_ns;
 	uint64_t ending_ns, pressed_ns; /* when mpirun was first and last asked to end; 0: not yet */
 	struct ranks ranks;
 };

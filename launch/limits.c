@@ -7,8 +7,8 @@
 
 #define S 1000000000ull
 enum {
-	SILENT_S = 2,  /* rank 0's watch thread is silent: it is stopped */
-	FRONT_S = 30,  /* its front thread is silent: it hangs */
+	SILENT_S = 2,  /* without a byte of rank 0's watch thread: it is stopped */
+	FRONT_S = 30,  /* without a byte of its front thread: it hangs */
 	DUMP_S = 30,   /* a core dump may take this long */
 	MARGIN_S = 10, /* added to --shutdown-timeout for a drain; also from its end to mpirun's */
 	HURRY_S = 3,   /* for rank 0 to abort its calls before mpirun is asked to end, and between two such requests */
@@ -16,7 +16,7 @@ enum {
 	MS = 1000000,
 };
 
-/* Nobody else notices when a lone rank 0 is stopped, or crashes where its handler cannot run. */
+/* No other rank notices when a lone rank 0 is stopped, or crashes where its handler cannot run. */
 static void kill_silent(struct launcher *l, const char *what, uint64_t still_ns)
 {
 	struct job *j = &l->job;
@@ -33,7 +33,7 @@ static void kill_silent(struct launcher *l, const char *what, uint64_t still_ns)
 	j->beat_fd = -1;
 }
 
-/* Silence counts from the first byte of each kind. */
+/* Each limit counts from the first byte of its kind. */
 static void watch_rank0(struct launcher *l, uint64_t since)
 {
 	struct job *j = &l->job;
@@ -69,19 +69,19 @@ static void drain(struct launcher *l)
 {
 	struct job *j = &l->job;
 
-	if (!j->hello || (j->beat_fd < 0 && !j->told)) {
+	if (!j->hello || (j->beat_fd < 0 && !j->asked)) {
 		end_job(l, NULL);
 		return;
 	}
-	if (!j->told || (l->hurried && !j->hurried)) {
+	if (!j->asked || (l->hurried && !j->hurried)) {
 		process_signal(&j->rank0, l->hurried ? SIGQUIT : SIGUSR1);
-		j->told_ns = l->awake_ns;
+		j->asked_ns = l->awake_ns;
 	}
-	j->told = true;
+	j->asked = true;
 	j->hurried = l->hurried;
-	if (j->hurried && over(l, j->told_ns, HURRY_S))
+	if (j->hurried && over(l, j->asked_ns, HURRY_S))
 		end_job(l, NULL);
-	if (over(l, j->told_ns, l->options.shutdown_timeout_s + MARGIN_S))
+	if (over(l, j->asked_ns, l->options.shutdown_timeout_s + MARGIN_S))
 		end_job(l, "the drain does not end; ending the job");
 }
 

@@ -124,7 +124,7 @@ static ssize_t put(const struct stream *s, const char *text, size_t n)
 	return write(s->to_fd, text, n < CHUNK ? n : CHUNK);
 }
 
-/* Nobody will ever read what is written there; a full disk may have room again. */
+/* What is written there will never be read; a full disk may have room again. */
 static bool reader_gone(int error)
 {
 	return error == EPIPE || error == EIO || error == EBADF || error == ENXIO || error == ECONNRESET;

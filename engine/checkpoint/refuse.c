@@ -38,8 +38,8 @@ static const struct {
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
-/* Returns the most telling kind of what the directory has; N_KINDS: none. `name` (256 bytes) receives the first such
- * name in order. */
+/* Returns the most informative kind of what the directory has; N_KINDS: none. `name` (256 bytes) receives the first
+ * such name in order. */
 static int look(const char *dir, char *name)
 {
 	DIR *d = opendir(dir);

@@ -297,8 +297,8 @@ static int find_prefix(struct torch_reader *r)
 		if (n <= m || strcmp(name + n - m, end))
 			continue;
 		if (r->prefix)
-			return fail(r->why, ERR_FORMAT, "entries %s%s and %s: cannot tell which is the model's",
-				    r->prefix, end, name);
+			return fail(r->why, ERR_FORMAT, "entries %s%s and %s: either may be the model's", r->prefix,
+				    end, name);
 		r->prefix = xprintf("%.*s", (int)(n - m), name);
 	}
 	if (!r->prefix)

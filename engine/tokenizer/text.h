@@ -8,7 +8,7 @@
 /* Without memory, additions are dropped and the thread's effort is starved (base/base.h). Callers that add much check
  * that before they use the text. */
 
-/* Valid UTF-8. from[i]: the bytes of the original that byte i stands for; NULL if nobody asks for offsets. */
+/* Valid UTF-8. from[i]: the bytes of the original that byte i stands for; NULL if offsets are not needed. */
 struct tok_text {
 	char *s;
 	struct span_bytes *from;
