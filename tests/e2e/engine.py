@@ -137,7 +137,7 @@ def waiting_tokens(model):
     c.wait(*calls)
     busy = [x.error is not None and x.error.code == pb.CODE_BUSY for x in calls]
     check("two of 40 tokens wait, more are BUSY", busy == [False, False, False, True, True], str(busy))
-    check("with the number and a time", all("80 tokens" in x.error.text and x.error.retry_after_ms > 0 for x in calls[3:] if x.error), str(calls[3].error))
+    check("with the number and a time", all("80 of your tokens are waiting" in x.error.text and x.error.retry_after_ms > 0 for x in calls[3:] if x.error), str(calls[3].error))
     x = c.wait(c.generate([7] * 150, max_tokens=2, ignore_eos=True))
     check("a longer one alone is served", len(x.ids) == 2, str(x.error))
     check("drains", job.stop() == 0)
