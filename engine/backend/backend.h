@@ -188,7 +188,7 @@ op_rows backend_rows;
 typedef float *op_sample_open(struct backend *b, int rows, int vocab);
 op_sample_open backend_sample_open;
 /* Enqueues sampling of the first n rows there, which are rows [first, first + n) of the step, by the rules of
- * sample_token(). Their ids also go to b->drawn. what (n) and left (n) are host memory; left[i] is set where the host
+ * sample_token(). Their ids also go to b->sampled. what (n) and left (n) are host memory; left[i] is set where the host
  * must sample row i. */
 typedef void op_sample(struct backend *b, int first, int n, const struct sample *what, bool *left);
 op_sample backend_sample;
@@ -252,7 +252,7 @@ struct backend {
 		prompt_attention; /* CUDA, constant: which kernel does prefill, and why not the faster one; else NULL */
 	const char *kernel_overlap; /* CUDA, constant: whether kernels overlap, and why not; else NULL */
 	void *stream;               /* CUDA: cudaStream_t; CPU: NULL */
-	int32_t *drawn; /* (max_tokens) the token sampled for each row of the last step. The next step may name it as
+	int32_t *sampled; /* (max_tokens) the token sampled for each row of the last step. The next step may name it as
 			   -1-r and so be enqueued before the last one is done. NULL: no step runs ahead */
 	void (*on_op)(void *arg); /* called once an operation: the watchdog's counter. May be NULL */
 	void *on_op_arg;

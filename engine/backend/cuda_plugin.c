@@ -61,12 +61,12 @@ int plugin_open(const struct plugin **out, struct why *why)
 		return fail(why, ERR_UNKNOWN, "the CUDA plug-in cannot be opened: %s", dlerror());
 	symbol = dlsym(lib, PLUGIN_ENTRY);
 	if (!symbol)
-		return fail(why, ERR_UNKNOWN, "%s is no plug-in of xversed: it has no %s", path, PLUGIN_ENTRY);
+		return fail(why, ERR_UNKNOWN, "%s is not an xversed plug-in: it exports no %s", path, PLUGIN_ENTRY);
 	memcpy(&entry, &symbol, sizeof entry);
 	p = entry();
 	if (p->abi != PLUGIN_ABI || strcmp(p->build, XV_VERSION))
-		return fail(why, ERR_UNKNOWN, "%s is of xversed %s (interface %d), this is %s (interface %d)", path,
-			    p->build, p->abi, XV_VERSION, PLUGIN_ABI);
+		return fail(why, ERR_UNKNOWN, "%s was built for xversed %s (interface %d); this is %s (interface %d)",
+			    path, p->build, p->abi, XV_VERSION, PLUGIN_ABI);
 	*out = p;
 	return 0;
 }

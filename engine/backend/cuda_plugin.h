@@ -12,7 +12,7 @@ struct cuda_device {
 	char name[64];
 	unsigned char id[16]; /* the same whatever number the device has in this process */
 	int major, minor;     /* compute capability */
-	int processors;
+	int sms;
 	uint64_t total, free; /* bytes of memory */
 };
 

@@ -230,13 +230,13 @@ int backend_cpu_create(struct backend **out, const struct cpu_options *how, stru
 
 	*out = NULL;
 	if (!k)
-		return fail(why, ERR_UNSUPPORTED, "this machine has no %s: the best it has is %s",
+		return fail(why, ERR_UNSUPPORTED, "this machine lacks %s; its best instruction set is %s",
 			    cpu_isa_name(how->isa), cpu_isa_name(cpu_isa_best()));
 	if (how->compute != DT_F32 && how->compute != DT_BF16)
-		return fail(why, ERR_UNSUPPORTED, "compute class %s: the CPU backend has f32 and bf16",
+		return fail(why, ERR_UNSUPPORTED, "compute class %s is not supported on the CPU; f32 and bf16 are",
 			    dtype_name(how->compute));
 	if (how->threads < 1)
-		return fail(why, ERR_INVALID, "%d threads: at least 1 is needed", how->threads);
+		return fail(why, ERR_INVALID, "threads must be at least 1, not %d", how->threads);
 	REQUIRE(how->max_tokens >= 0 && how->max_context >= 0 && how->max_heads >= 0 && how->max_head_dim >= 0);
 	c = xalloc(1, sizeof *c);
 	c->base.ops = &cpu_ops;

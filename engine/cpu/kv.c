@@ -23,14 +23,15 @@ int cpu_kv_check(struct backend *b, const struct kv_shape *s, struct why *why)
 {
 	(void)b;
 	if (s->type != DT_F32 && s->type != DT_BF16 && s->type != DT_F16 && s->type != DT_I8)
-		return fail(why, ERR_UNSUPPORTED, "a K/V cache of type %s: the CPU backend has f32, bf16, f16 and i8",
+		return fail(why, ERR_UNSUPPORTED,
+			    "KV cache type %s is not supported on the CPU; f32, bf16, f16 and i8 are",
 			    dtype_name(s->type));
 	if (s->head_dim > MAX_HEAD_DIM)
-		return fail(why, ERR_UNSUPPORTED, "heads of %d: the CPU backend has up to %d", s->head_dim,
-			    MAX_HEAD_DIM);
+		return fail(why, ERR_UNSUPPORTED, "head size %d is not supported on the CPU; at most %d is",
+			    s->head_dim, MAX_HEAD_DIM);
 	if (s->block_size < 16 || s->block_size > RANGE || (s->block_size & (s->block_size - 1)))
 		return fail(why, ERR_UNSUPPORTED,
-			    "K/V blocks of %d tokens: the CPU backend has 16, 32, 64, 128 and 256", s->block_size);
+			    "KV block size %d is not supported on the CPU; 16, 32, 64, 128 and 256 are", s->block_size);
 	return 0;
 }
 

@@ -45,7 +45,7 @@ static char *map(size_t bytes)
 	char *p = mmap(NULL, bytes + edge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
-		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));
+		die("cannot allocate %zu bytes of memory: %s", bytes, strerror(errno));
 	if (!edge) {
 		madvise(p, bytes, MADV_DONTDUMP);
 		return p;
@@ -70,7 +70,7 @@ void cpu_pages_touch(struct pool *pool, void *p, size_t bytes, int units)
 	if (!bytes)
 		return;
 	if (mmap(p, t.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
-		die("cannot take %zu bytes of memory: %s", bytes, strerror(errno));
+		die("cannot allocate %zu bytes of memory: %s", bytes, strerror(errno));
 	advise(p, t.bytes);
 	pool_each(pool, t.units, touch_unit, &t);
 }

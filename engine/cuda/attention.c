@@ -1,9 +1,10 @@
-/* attention.c - attention as launches, over the work that step.c has cut. */
+/* attention.c - launches the attention kernels over the work lists that step.c has made. */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
 
-/* q heads side by side that use one K/V head, up to ATTN_GROUP together. The first call of a model makes the tables. */
+/* Groups neighbouring q heads that use one K/V head, up to ATTN_GROUP together. A model's first call makes the tables
+ * on the device. */
 static void know_heads(struct cuda *c, const struct attn_shape *shape)
 {
 	struct attn_run *runs = xalloc((size_t)shape->heads + 1, sizeof *runs);

@@ -74,26 +74,26 @@ static const struct backend_ops cuda_ops = {
 static int check_shape(const struct cuda_options *how, struct why *why)
 {
 	if (how->compute != DT_BF16 && how->compute != DT_F16)
-		return fail(why, ERR_UNSUPPORTED, "compute class %s is not supported yet on CUDA: it has bf16 and f16",
+		return fail(why, ERR_UNSUPPORTED, "compute class %s is not supported on CUDA yet; bf16 and f16 are",
 			    dtype_name(how->compute));
 	if (how->head_dim != 64 && how->head_dim != 128)
-		return fail(why, ERR_UNSUPPORTED,
-			    "heads of %d numbers are not supported yet on CUDA: it has 64 and 128", how->head_dim);
+		return fail(why, ERR_UNSUPPORTED, "head size %d is not supported on CUDA yet; 64 and 128 are",
+			    how->head_dim);
 	return 0;
 }
 
-/* Why no kernel starts before the one before it has ended; NULL: they do. */
+/* Returns why kernels do not overlap; NULL: they do. */
 static const char *no_overlap(const struct cuda *c, int major)
 {
-	enum { SINCE = 12030 /* of kernels in captured graphs */ };
+	enum { SINCE = 12030 /* the first driver that supports it in captured graphs */ };
 	int driver = 0;
 
 	cuda_check(cudaDriverGetVersion(&driver), "the driver");
 	if (!c->how.overlap)
 		return "off: --no-overlap";
 	if (major < 9)
-		return "off: it takes compute capability 9.0";
-	return driver < SINCE ? "off: it takes a driver of CUDA 12.3" : NULL;
+		return "off: needs compute capability 9.0";
+	return driver < SINCE ? "off: needs a driver of CUDA 12.3" : NULL;
 }
 
 static int open_device(struct cuda *c, struct why *why)
@@ -105,17 +105,18 @@ static int open_device(struct cuda *c, struct why *why)
 	if (!e)
 		e = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->how.device);
 	if (!e)
-		e = cudaDeviceGetAttribute(&c->processors, cudaDevAttrMultiProcessorCount, c->how.device);
+		e = cudaDeviceGetAttribute(&c->sms, cudaDevAttrMultiProcessorCount, c->how.device);
 	if (e)
 		return fail(why, ERR_UNKNOWN, "CUDA device %d: %s", c->how.device, cudaGetErrorString(e));
 	if (major < 8)
-		return fail(why, ERR_UNSUPPORTED, "CUDA device %d has compute capability %d.x: 8.0 is the least",
-			    c->how.device, major);
+		return fail(why, ERR_UNSUPPORTED,
+			    "CUDA device %d has compute capability %d.x; at least 8.0 is required", c->how.device,
+			    major);
 	cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "a stream");
 	cuda_check(cudaEventCreateWithFlags(&c->done, cudaEventDisableTiming), "an event");
 	cuda_stages_create(c);
-	/* A processor changes the share of its first cache only when it is idle: alike for all kernels, so that the
-	 * next may come early. */
+	/* An SM changes how it splits L1 from shared memory only when idle. All kernels ask for the same split, so that
+	 * the next one may start early. */
 	cuda_check(cudaDeviceSetCacheConfig(cudaFuncCachePreferShared), "the cache");
 	why_not = no_overlap(c, major);
 	k_overlap(!why_not);
@@ -129,7 +130,7 @@ static int open_device(struct cuda *c, struct why *why)
 
 int cuda_create(struct backend **out, const struct cuda_options *how, struct why *why)
 {
-	enum { DRY_PROCESSORS = 132 };
+	enum { DRY_SMS = 132 };
 	struct cuda *c;
 	size_t heads = (size_t)how->heads;
 	int err = check_shape(how, why);
@@ -142,14 +143,14 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->base.act = c->base.mid = how->compute;
 	c->how = *how;
 	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
-	c->processors = DRY_PROCESSORS;
+	c->sms = DRY_SMS;
 	c->int8_room = 128 << 20;
 	err = how->dry ? 0 : open_device(c, why);
 	if (err) {
 		free(c);
 		return err;
 	}
-	c->max_parts = 8 * c->processors / max_int(1, how->kv_heads) + DECODE_TOKENS * how->limits.max_seqs;
+	c->max_parts = 8 * c->sms / max_int(1, how->kv_heads) + DECODE_TOKENS * how->limits.max_seqs;
 	if (how->fixed)
 		c->max_parts = max_int(c->max_parts, div_up(how->max_context, FIXED_RANGE) + how->limits.max_seqs);
 	c->partial = cuda_take(c, (size_t)c->max_parts * heads * (size_t)(how->head_dim + 2) * sizeof(float));
@@ -160,7 +161,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	if (!how->fixed)
 		c->gemm = gemm_create(c);
 	c->base.stream = c->stream;
-	c->base.drawn = c->drawn;
+	c->base.sampled = c->sampled;
 	c->graphs = how->graphs && !how->dry;
 	*out = &c->base;
 	return 0;

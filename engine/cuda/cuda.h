@@ -1,4 +1,5 @@
-/* cuda.h - the inside of the CUDA backend: plain C over the runtime, cuBLASLt and the kernels. */
+/* cuda.h - inside the CUDA backend: plain C over the runtime, cuBLASLt and the kernels (kernels.h). Contracts of
+ * operations: engine/backend/backend.h. Private to engine/cuda. */
 #ifndef ENGINE_CUDA_CUDA_H
 #define ENGINE_CUDA_CUDA_H
 
@@ -11,15 +12,15 @@
 #include <stdatomic.h>
 
 enum {
-	STEPS = 2 /* in flight */,
+	STEPS = 2 /* steps in flight */,
 	STAGES = 16,
-	STAGE_BYTES = 2 << 20 /* what loaders bring at a time, and more */,
-	SKINNY_ROWS = 32 /* up to which products are our own kernel's */,
+	STAGE_BYTES = 2 << 20 /* what loaders copy at a time, or more */,
+	SKINNY_ROWS = 32 /* rows up to which products use our own kernel */,
 	SKINNY_ROWS_INT8 =
 		128 /* reading integers four times costs less than writing them as 16-bit numbers and reading those */
 };
 
-/* plan.c: cuts a step's attention into work. */
+/* plan.c: a step's attention, cut into work for blocks. */
 struct attn_plan {
 	struct attn_item *items;
 	struct attn_join *joins;
@@ -33,12 +34,13 @@ struct cuda_graph {
 };
 enum { N_BUCKETS = 9, MAX_GRAPHS = N_BUCKETS * STEPS * 2 };
 
-/* What goes to the device in one copy: the step's arrays and the work lists of attention. */
+/* What one copy brings to the device: the step's arrays and the work lists of attention. */
 struct cuda_step {
 	char *host, *device; /* pinned and device, `room` bytes each */
 	cudaEvent_t copied;
 	struct step_head head;
-	struct step step; /* head: the above; token, pos, slot, row, blocks: in `device`; the others are not there */
+	struct step step; /* its head is the one above; token, pos, slot, row and blocks are in `device`; the other
+			     arrays are NULL */
 	int graph;        /* which graph runs it; -1: none */
 	const struct attn_item *items; /* device */
 	const struct attn_join *joins;
@@ -46,7 +48,7 @@ struct cuda_step {
 	int n_items, n_tiles;
 };
 
-/* Pinned memory on the way to the device: filled by one thread, while copies out of others are under way. */
+/* Pinned memory on the way to the device: one thread fills it while copies from other stages are under way. */
 struct cuda_stage {
 	pthread_mutex_t lock;
 	char *memory; /* (STAGE_BYTES) */
@@ -55,7 +57,7 @@ struct cuda_stage {
 
 struct cuda_weight;
 struct cuda_sampler;
-struct gemm; /* cuBLASLt and its chosen algorithms */
+struct gemm; /* cuBLASLt and the algorithms chosen for it */
 
 struct cuda {
 	struct backend base;
@@ -63,32 +65,32 @@ struct cuda {
 	enum k_type type;
 	cudaStream_t stream;
 	cudaEvent_t done;
-	int processors;
+	int sms;
 	struct cuda_step steps[STEPS];
-	int turn;              /* of `steps` */
-	int32_t *drawn;        /* device (max_tokens) base.drawn, or what it would be */
+	int turn;              /* index into `steps` */
+	int32_t *sampled;      /* device (max_tokens) base.sampled, or what it would be */
 	uint64_t marked_ns;    /* when `done` was recorded after the last step; 0: not yet */
-	struct cuda_step *now; /* the last one given */
+	struct cuda_step *now; /* the last one made */
 	struct attn_plan plan;
-	bool wgmma;  /* prompts' attention over a 16-bit cache by Hopper's products */
-	bool graphs; /* small steps are padded, captured and replayed */
+	bool wgmma;  /* prefill attention over a 16-bit cache uses wgmma */
+	bool graphs; /* small steps are padded, captured as CUDA graphs and replayed */
 	struct cuda_graph graph[MAX_GRAPHS];
-	bool ran[N_BUCKETS]; /* a step of this size: what it needs is set up */
-	bool warming;        /* what is captured is not run yet */
+	bool ran[N_BUCKETS]; /* whether a step of this size has run, so that everything it needs is set up */
+	bool warming;        /* warm-up: graphs are captured but not launched */
 	size_t nodes;        /* of a graph, while cuda_plan() counts them */
 	size_t room;
 	/* attention */
 	float *partial;    /* (max_parts, heads, head_dim + 2) */
-	uint32_t *tickets; /* (max_parts, heads): a token has two parts or more where it has a ticket */
+	uint32_t *tickets; /* (max_parts, heads): tokens of two parts or more have one */
 	int max_parts, n_runs, group;
-	const int32_t *known_heads;   /* host table that `runs` was made from */
+	const int32_t *known_heads;   /* the host table that `runs` was made from */
 	struct attn_run *runs;        /* device (heads) */
 	int32_t *kv_of_head;          /* device (heads) */
-	struct cuda_sampler *sampler; /* rank 0; else NULL */
-	struct comm *peers;           /* whose sums the stream holds; NULL: none */
+	struct cuda_sampler *sampler; /* on rank 0; else NULL */
+	struct comm *peers;           /* the communicator whose sums are on the stream; NULL: none */
 	struct gemm *gemm;
-	size_t int8_room;             /* bytes at most of integers that are 16-bit numbers for cuBLASLt at a time */
-	struct cuda_weight **weights; /* [n_weights] all there are */
+	size_t int8_room; /* bytes of integers that are expanded to 16-bit numbers for cuBLASLt at a time, at most */
+	struct cuda_weight **weights; /* [n_weights] all weights */
 	int n_weights;
 	/* loading */
 	struct cuda_stage stage[STAGES];
@@ -102,26 +104,28 @@ static inline struct cuda *cuda_of(struct backend *b)
 
 struct cuda_weight {
 	struct weight base;
-	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW; a paired row lies behind its
-		       partner */
-	int ld;     /* zeros from cols on */
+	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW. The rows of a pair are
+		       neighbours */
+	int ld;     /* numbers of a row; zeros from cols on */
 	size_t pitch;
-	struct k_segment *segments; /* device; fixed only */
+	struct k_segment *segments; /* device; deterministic mode only */
 	int n_segments, n_parts;
 };
 
-/* Dies with the runtime's reason. */
+/* Dies with the runtime's reason and `what`. */
 void cuda_check(cudaError_t e, const char *what);
-/* Waits for an event: spins briefly, then naps; dies past the deadline or on a fault of the device. */
+/* Waits for an event: spins briefly, then naps. Dies past the deadline or on a fault of the device. */
 void cuda_wait(struct cuda *c, cudaEvent_t event, const char *what);
-void cuda_drain(struct cuda *c); /* all that was enqueued */
+void cuda_drain(struct cuda *c); /* waits for all that was enqueued */
 op_busy cuda_busy;
-/* The next stage, when what was in it has left, until cuda_stage_sent(). Any thread. */
+/* Returns the next stage once its last copy has left. The calling thread, which may be any, owns it until
+ * cuda_stage_sent(). */
 struct cuda_stage *cuda_stage(struct cuda *c);
 void cuda_stage_sent(struct cuda *c, struct cuda_stage *s);
 void cuda_stages_create(struct cuda *c);
 void cuda_stages_destroy(struct cuda *c);
-void *cuda_take(struct cuda *c, size_t bytes); /* device memory, counted in `held`; uncleared */
+void *cuda_take(struct cuda *c,
+		size_t bytes); /* allocates uncleared device memory and counts it in `held`; dies when there is none */
 void cuda_give(struct cuda *c, void *p, size_t bytes);
 op_alloc cuda_alloc;
 op_free cuda_free;
@@ -132,12 +136,12 @@ op_download cuda_download;
 op_sync cuda_sync;
 
 struct plan_limits {
-	int processors, runs; /* blocks of decode that a key range gets: one a run */
+	int sms, runs; /* runs: blocks of decode that a key range gets, one a run */
 	int max_parts;
 	bool fixed;
 	int max_items; /* room in `items` */
 };
-enum { DECODE_TOKENS = 4 /* new tokens of a sequence up to which they go one by one */, FIXED_RANGE = 256 };
+enum { DECODE_TOKENS = 4 /* new tokens of a sequence up to which they are decoded one by one */, FIXED_RANGE = 256 };
 void plan_attention(struct attn_plan *p, const struct step *s, const struct plan_limits *lim);
 int plan_max_items(const struct step_limits *lim, bool fixed, int max_parts);
 
@@ -159,12 +163,13 @@ op_linear cuda_linear;
 op_linear_mid cuda_linear_mid;
 op_linear_silu_mul cuda_linear_silu_mul;
 
-/* Times the algorithms that cuBLASLt proposes for each shape of the weights, on weights that no cache holds. */
+/* Times the algorithms that cuBLASLt proposes for each shape of the weights, with weights that are not in L2. */
 void gemm_tune(struct cuda *c);
 struct gemm *gemm_create(struct cuda *c);
 void gemm_destroy(struct gemm *g, struct cuda *c);
-void gemm_room(struct cuda *c, const struct cuda_weight *w); /* takes what w, of integers, needs; counted in `held` */
-/* out (m, rows of w), f32 or of the compute type, = x (m, cols of w) w^T; the latter a multiple of 8. */
+void gemm_room(struct cuda *c,
+	       const struct cuda_weight *w); /* makes room to expand w, of integers; counted in `held` */
+/* out (m, rows of w), f32 or of the compute type, = x (m, cols of w) * w^T; cols is a multiple of 8. */
 void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m);
 
 op_embed cuda_embed;
@@ -174,25 +179,27 @@ op_kv_check cuda_kv_check;
 op_kv_bytes cuda_kv_bytes;
 op_rope_store cuda_rope_store;
 struct k_cache cuda_cache_of(const void *pool, const struct kv_shape *s);
-/* How the attention of prompts is done, CUDA_BY_WGMMA where Hopper's products do it: they are tried here. */
+/* Chooses the kernel of prefill attention and returns its name: CUDA_BY_WGMMA after a successful trial, else what runs
+ * and why not wgmma. */
 #define CUDA_BY_WGMMA "wgmma"
 const char *cuda_prompt_attention(struct cuda *c);
 op_attention cuda_attention;
 
-/* What the device has of the histories of calls with penalties, one for each sequence that may run. */
+/* The device keeps the histories of calls with penalties, one for each sequence that may run. This is the host's record
+ * of them. */
 struct sample_book {
 	struct sample_kept {
-		uint64_t call; /* whose it is: a slot's next call has another */
-		int64_t step;  /* since when */
-		int n;         /* its first words */
+		uint64_t call; /* the call it belongs to: the slot's next call has another number */
+		int64_t step;  /* the step in which it was last extended */
+		int n;         /* tokens that are there */
 	} * kept;              /* (seqs) */
 	int seqs, max_history;
-	int64_t step; /* the running one, from 1 on */
+	int64_t step; /* the current step, from 1 on */
 	int vocab;
 };
-/* sample_pack.c. A row and, from ids + at on, its lists and what is new of its history; how many ids they take. Where
- * they do not fit below `room`, or a mask comes with it, or nothing is told of a given word, the row is left to the
- * host. */
+/* sample_pack.c. Writes a row and, at ids + at, its lists and the new tokens of its history. Returns how many ids they
+ * take. The host must sample the row (skip) where they do not fit into `room`, where a late mask came with it, or where
+ * nothing is to be computed for a given token. */
 int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const struct sample *what,
 		struct sample_book *book);
 struct sample_needs sample_needs_of(const struct sample_row *row, int n);

@@ -1,7 +1,7 @@
-/* decode.cu - attention of few tokens over long caches: bound by reading K and V once. A lane holds 16 bytes of a key,
- * so a block of 128 threads reads 8 to 32 keys at a time, four times that in flight; online softmax in base 2
- * (arXiv:1805.02867); the key axis is cut over blocks by the host's work list (Flash-Decoding). Scales of an 8-bit
- * cache go to the scores and, once they are summed, to the weights. */
+/* decode.cu - decode attention: few tokens over long caches, bound by reading K and V once. A lane holds 16 bytes of a
+ * key, so a block of 128 threads reads 8 to 32 keys at a time and has four times that in flight. Online softmax in base
+ * 2 (arXiv:1805.02867); the host's work list splits the key axis over blocks (flash-decoding). Scales of an 8-bit cache
+ * are applied to the scores and, after the weights are summed, to the weights. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
@@ -11,7 +11,7 @@ struct state {
 	float o, m, l;
 };
 
-/* s followed by t. Written with explicit roundings: ranges and partials must fold alike. */
+/* Folds t, which follows s, into s. Roundings are explicit, since ranges and partials must fold alike. */
 GPU void fold(struct state *s, struct state t)
 {
 	float m = fmaxf(s->m, t.m), a = s->m == -INFINITY ? 0 : gpu_exp2(s->m - m),
@@ -26,14 +26,14 @@ template <class E> GPU uint16_t finish(struct state s)
 	return gpu_down<E>(s.l == 0 ? 0 : __fdividef(s.o, s.l)); /* a NaN stays one */
 }
 
-/* What a lane has fetched of its keys. */
+/* What a lane has loaded of its keys. */
 template <class C> struct lane_keys {
 	uint4 k[UNROLL], v[UNROLL];
 	float k_scale[UNROLL], v_scale[UNROLL]; /* 8-bit caches only */
-	bool in[UNROLL];                        /* false: not there */
+	bool in[UNROLL];                        /* false: beyond the end */
 };
 
-/* One lane's part of its keys: sums over the dimensions it holds. */
+/* One lane's part of its keys: sums over the dimensions that it holds. */
 template <class C, int DIM, int G> struct lane_state {
 	enum { N = C::PER16 };
 	float q[G][N], o[G][N], m[G], l[G];
@@ -101,7 +101,7 @@ template <class C, int DIM, int G> struct lane_state {
 	}
 };
 
-/* Keys base + u * SETS of this lane's set, as far as they are before `to`. */
+/* Loads keys base + u * SETS of this lane's set, as far as they lie before `to`. */
 template <class C, int DIM, int SETS>
 GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blocks, int kv, int lane, int base,
 	       int from, int to)
@@ -126,14 +126,14 @@ GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blo
 	}
 }
 
-/* Blocks on a processor that the registers should leave room for. */
+/* Blocks on an SM that the compiler must leave registers for. */
 constexpr int resident(int per16, int group)
 {
 	return per16 == 8 ? (group == 1 ? 8 : group == 2 ? 4 : 3) : group == 1 ? 5 : group == 2 ? 3 : 2;
 }
 
-/* True, in all threads, in the last of `n` blocks that come here: it sees what the others wrote before. The ticket is 0
- * again. */
+/* True, in all threads, in the last of `n` blocks to arrive, which sees what the others wrote before. The ticket
+ * returns to 0. */
 GPU bool last_of(uint32_t *ticket, unsigned n, int *last)
 {
 	__syncthreads();
@@ -146,8 +146,7 @@ GPU bool last_of(uint32_t *ticket, unsigned n, int *last)
 	return *last;
 }
 
-/* Leaves what this block has of its token; true where that was the last of its parts: `all` is then of all of them, in
- * order. */
+/* Writes this block's partial of its token. True in the last block: `all` is then folded over all parts, in order. */
 template <int DIM, int ELEMS>
 GPU bool folded(struct state *all, const struct attn_args &a, const struct attn_item &it, const struct attn_run &run,
 		int *last)
@@ -189,7 +188,7 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 	SHARED(float, tops, [SETS][G]);
 	SHARED(float, weights, [SETS][G]);
 	SHARED(int, last, [1]);
-	const struct attn_item it = items[blockIdx.x]; /* copied before the step's first kernel, as `runs` */
+	const struct attn_item it = items[blockIdx.x]; /* before the wait: no kernel writes items or runs */
 	const struct attn_run run = a.runs[blockIdx.y];
 	const int lane = threadIdx.x % LANES, set = threadIdx.x / LANES, end = it.first + it.keys,
 		  range = a.range ? a.range : it.keys;
@@ -198,7 +197,7 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 	lane_state<C, DIM, G> mine;
 
 	gpu_take_turn();
-	if (!it.keys) /* padding of a captured graph */
+	if (!it.keys) /* padding of a CUDA graph's step */
 		return;
 #pragma unroll
 	for (int g = 0; g < G; g++) {
@@ -258,7 +257,7 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 }
 
 template <class E, class C, int DIM>
-static cudaError_t sample_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+static cudaError_t choose_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
 	auto kernel = group == 1 ? decode<E, C, DIM, 1> : group == 2 ? decode<E, C, DIM, 2> : decode<E, C, DIM, 4>;
 
@@ -267,7 +266,7 @@ static cudaError_t sample_group(cudaStream_t s, struct attn_args a, const struct
 template <class E, class C>
 static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
-	return (a.cache.dim == 64 ? sample_group<E, C, 64> : sample_group<E, C, 128>)(s, a, items, n, group);
+	return (a.cache.dim == 64 ? choose_group<E, C, 64> : choose_group<E, C, 128>)(s, a, items, n, group);
 }
 template <class E>
 static cudaError_t choose_decode(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)

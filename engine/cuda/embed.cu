@@ -1,15 +1,16 @@
-/* embed.cu - rows of the embedding table. */
+/* embed.cu - looks up rows of the embedding table. */
 #include "engine/cuda/gpu_int8.h"
 
 enum { THREADS = 256 };
 
-/* The row of a table for a token: ids[blockIdx.x], or what a row of the step before drew; -1: another rank has it. */
-GPU int row_of(const int32_t *ids, const int32_t *drawn, int n_drawn, int rows, int first)
+/* Returns the table's row for a token: ids[blockIdx.x], or what was sampled for a row of the step before; -1: another
+ * rank has it. */
+GPU int row_of(const int32_t *ids, const int32_t *sampled, int n_sampled, int rows, int first)
 {
 	int id = ids[blockIdx.x];
 
 	if (id < 0)
-		id = -1 - id < n_drawn ? drawn[-1 - id] : -1;
+		id = -1 - id < n_sampled ? sampled[-1 - id] : -1;
 	return id >= first && id - first < rows ? id - first : -1;
 }
 GPU void put8(float *to, const float *f)
@@ -19,12 +20,12 @@ GPU void put8(float *to, const float *f)
 }
 
 template <class E, bool VECTOR>
-__global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
+__global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids, const int32_t *sampled, int n_sampled,
 						 const uint16_t *table, int cols, int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	int at = row_of(ids, drawn, n_drawn, rows, first);
+	int at = row_of(ids, sampled, n_sampled, rows, first);
 	const uint16_t *row = table + (at < 0 ? 0 : (size_t)at * ld);
 	float *to = out + (size_t)blockIdx.x * cols;
 
@@ -38,12 +39,13 @@ __global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids,
 	}
 }
 template <class E>
-__global__ void __launch_bounds__(THREADS) embed_int8(float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
-						      const void *table, int cols, int ld, int rows, int first)
+__global__ void __launch_bounds__(THREADS)
+	embed_int8(float *out, const int32_t *ids, const int32_t *sampled, int n_sampled, const void *table, int cols,
+		   int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	int at = row_of(ids, drawn, n_drawn, rows, first);
+	int at = row_of(ids, sampled, n_sampled, rows, first);
 	float *to = out + (size_t)blockIdx.x * cols;
 
 	for (int i = threadIdx.x * 8; i < cols; i += THREADS * 8) {
@@ -58,26 +60,26 @@ __global__ void __launch_bounds__(THREADS) embed_int8(float *out, const int32_t 
 }
 
 template <class E>
-static cudaError_t choose_embed(cudaStream_t s, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
+static cudaError_t choose_embed(cudaStream_t s, float *out, const int32_t *ids, const int32_t *sampled, int n_sampled,
 				const void *table, int n, int cols, int ld, int rows_, int first)
 {
 	auto kernel = cols % 8 ? embed<E, false> : embed<E, true>;
 
-	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, drawn, n_drawn, (const uint16_t *)table, cols, ld, rows_,
-			  first);
+	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, sampled, n_sampled, (const uint16_t *)table, cols, ld,
+			  rows_, first);
 }
 
 extern "C" {
-cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn, int n_drawn,
-		    const void *table, int n, int cols, int ld, int rows_, int first)
+cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
+		    int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return (type == K_F16 ? choose_embed<F16> : choose_embed<Bf16>)(s, out, ids, drawn, n_drawn, table, n, cols, ld,
-									rows_, first);
+	return (type == K_F16 ? choose_embed<F16> : choose_embed<Bf16>)(s, out, ids, sampled, n_sampled, table, n, cols,
+									ld, rows_, first);
 }
-cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *drawn,
-			 int n_drawn, const void *table, int n, int cols, int ld, int rows_, int first)
+cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
+			 int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return gpu_launch(type == K_F16 ? embed_int8<F16> : embed_int8<Bf16>, n, THREADS, 0, s, out, ids, drawn,
-			  n_drawn, table, cols, ld, rows_, first);
+	return gpu_launch(type == K_F16 ? embed_int8<F16> : embed_int8<Bf16>, n, THREADS, 0, s, out, ids, sampled,
+			  n_sampled, table, cols, ld, rows_, first);
 }
 }

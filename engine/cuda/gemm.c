@@ -1,4 +1,4 @@
-/* gemm.c - products with many rows, by cuBLASLt: bf16 or f16 in, f32 sums, f32 or the same 16-bit type out. */
+/* gemm.c - products with many rows by cuBLASLt: bf16 or f16 in, f32 sums, f32 or the same 16-bit type out. */
 #include "engine/cuda/cuda.h"
 
 #include <cublasLt.h>
@@ -16,9 +16,9 @@ struct known {
 struct gemm {
 	cublasLtHandle_t lt;
 	cublasLtMatmulDesc_t desc;
-	cublasLtMatrixLayout_t w, x, out[2]; /* out: f32, narrow */
+	cublasLtMatrixLayout_t w, x, out[2]; /* out: f32, 16-bit */
 	cublasLtMatmulPreference_t want;
-	void *workspace, *room; /* integers as 16-bit numbers; NULL: there are none */
+	void *workspace, *room; /* integers expanded to 16-bit numbers; NULL: no weight is of integers */
 	size_t room_bytes;
 	struct known known[KNOWN];
 	int n_known;
@@ -55,7 +55,7 @@ struct gemm *gemm_create(struct cuda *c)
 	return g;
 }
 
-/* As many rows of integers as are made 16-bit numbers at a time. */
+/* Rows of integers that are expanded to 16-bit numbers at a time. */
 static int rows_at_once(const struct cuda_weight *w)
 {
 	size_t rows = cuda_of(w->base.b)->int8_room / sizeof(uint16_t) / (size_t)max_int(1, w->ld);
@@ -102,7 +102,7 @@ static void shape(cublasLtMatrixLayout_t l, int rows, int cols, int ld)
 	check(cublasLtMatrixLayoutSetAttribute(l, CUBLASLT_MATRIX_LAYOUT_LD, &d, sizeof d), "a layout");
 }
 
-/* The place of a shape in the table; one that is full forgets. */
+/* Finds the entry of a shape, or a free one. Where the table is full an old entry is dropped. */
 static struct known *find(struct gemm *g, bool narrow, int m, int n, int k)
 {
 	uint32_t h = ((uint32_t)m * 0x9e3779b1u) ^ ((uint32_t)n * 0x85ebca6bu) ^ ((uint32_t)k * 0xc2b2ae35u);
@@ -117,7 +117,7 @@ static struct known *find(struct gemm *g, bool narrow, int m, int n, int k)
 	return &g->known[h % KNOWN];
 }
 
-/* ldo: numbers between two rows of out. */
+/* ldo: numbers from one row of out to the next. */
 static void shapes(struct gemm *g, bool narrow, int m, int n, int k, int ld, int ldo)
 {
 	shape(g->w, k, n, ld);
@@ -136,7 +136,7 @@ static void multiply(struct cuda *c, bool narrow, void *out, const void *x, cons
 	      "a product");
 }
 
-/* The row count whose timing stands for m: a power of two. */
+/* Returns the row count whose timing stands for m: a power of two. */
 static int bucket_of(int m)
 {
 	int b = 64;
@@ -146,7 +146,7 @@ static int bucket_of(int m)
 	return b;
 }
 
-/* By the timing for m's bucket where that algorithm takes m too, else cuBLASLt's first proposal. */
+/* Uses the algorithm timed for m's bucket if it supports m too, else cuBLASLt's first proposal. */
 static void choose(struct gemm *g, struct known *e, bool narrow, int m, int n, int k)
 {
 	const struct known *t = find(g, narrow, bucket_of(m), n, k);
@@ -167,7 +167,7 @@ static void choose(struct gemm *g, struct known *e, bool narrow, int m, int n, i
 	*e = (struct known){m, n, k, narrow, best.algo};
 }
 
-/* cuBLASLt counts by columns: out^T (n, m) = w (k, n)^T x (k, m). */
+/* cuBLASLt is column-major: out^T (n, m) = w (k, n)^T x (k, m). */
 static void run_rows(struct cuda *c, void *out, bool narrow, const void *x, const void *w, const struct cuda_weight *of,
 		     int m, int n)
 {
@@ -205,21 +205,21 @@ void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struc
 enum {
 	PROPOSALS = 8,
 	MOST = 64,
-	COLD = 4 /* weights in turn, or more, until they are many times what a cache holds */,
+	COLD = 4 /* weights used in turn, or more, until they are many times the size of L2 */,
 	RUNS = 4
 };
 static const size_t cold_bytes = 256 << 20;
 
 struct trial {
 	const struct cuda_weight *w[MOST];
-	int n_w, rows, n /* of them multiplied at a time */, k, ld;
-	unsigned turn; /* goes on from one trial to the next */
+	int n_w, rows, n /* rows multiplied at a time */, k, ld;
+	unsigned turn; /* continues from one trial to the next */
 	bool narrow;
 	void *x, *out;
 	cudaEvent_t from, to;
 };
 
-/* Integers are in the room where they were just written, as in a step. */
+/* Integers have just been expanded into `room`, as in a step. */
 static const void *next_numbers(struct cuda *c, struct trial *t)
 {
 	return t->w[0]->base.quant ? c->gemm->room : t->w[t->turn++ % (unsigned)t->n_w]->data;
@@ -229,7 +229,8 @@ static float time_of(struct cuda *c, struct trial *t, const cublasLtMatmulAlgo_t
 {
 	float ms = 0;
 
-	multiply(c, t->narrow, t->out, t->x, next_numbers(c, t), algo); /* what is loaded on first use is loaded now */
+	multiply(c, t->narrow, t->out, t->x, next_numbers(c, t),
+		 algo); /* so that what is loaded on first use is loaded before the timing */
 	cuda_check(cudaEventRecord(t->from, c->stream), "an event");
 	for (int i = 0; i < RUNS; i++)
 		multiply(c, t->narrow, t->out, t->x, next_numbers(c, t), algo);
@@ -262,7 +263,7 @@ static void tune_rows(struct cuda *c, struct trial *t, int m)
 	}
 }
 
-/* Weights [first, ...) of the shape of the first; false: there were such before it. */
+/* Collects weights from `first` on that have the shape of the first one. False: this shape was collected before. */
 static bool gather(struct cuda *c, int first, struct trial *t)
 {
 	const struct cuda_weight *w = c->weights[first];
@@ -292,7 +293,7 @@ void gemm_tune(struct cuda *c)
 	cuda_check(cudaEventCreate(&t.from), "an event");
 	cuda_check(cudaEventCreate(&t.to), "an event");
 	for (int i = 0; i < c->n_weights; i++) {
-		if (!gather(c, i, &t) || t.n_w < 2) /* a single one is the vocabulary: few rows only */
+		if (!gather(c, i, &t) || t.n_w < 2) /* a single one is the vocabulary, which only sees few rows */
 			continue;
 		t.x = t.out = NULL;
 		if (!cudaMalloc(&t.x, (size_t)most * (size_t)t.k * 2) &&
@@ -303,14 +304,14 @@ void gemm_tune(struct cuda *c)
 				tune_rows(c, &t, m);
 			shapes_timed++;
 		} else {
-			cudaGetLastError(); /* no room to try: cuBLASLt's first proposal will do */
-			log_event(LOG_WARN, "no room on the device to time products", " outputs=%d inputs=%d", t.rows,
-				  t.k);
+			cudaGetLastError(); /* no memory for a trial: cuBLASLt's first proposal will do */
+			log_event(LOG_WARN, "not enough device memory to time cuBLASLt algorithms",
+				  " outputs=%d inputs=%d", t.rows, t.k);
 		}
 		cuda_drain(c);
 		cudaFree(t.x), cudaFree(t.out);
 	}
 	cudaEventDestroy(t.from), cudaEventDestroy(t.to);
-	log_event(LOG_INFO, "algorithms of products are chosen by timing", " shapes=%d seconds=%.2f", shapes_timed,
+	log_event(LOG_INFO, "cuBLASLt algorithms chosen by timing", " shapes=%d seconds=%.2f", shapes_timed,
 		  (double)(now_ns() - start) / 1e9);
 }

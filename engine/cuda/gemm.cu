@@ -1,9 +1,9 @@
-/* gemm.cu - rows of integers as cuBLASLt takes them. */
+/* gemm.cu - expands rows of integers to 16-bit numbers for cuBLASLt. */
 #include "engine/cuda/gpu_int8.h"
 
 enum { THREADS = 256 };
 
-/* Rows of integers as products take them. Grid: rows. */
+/* Grid (rows). */
 template <class E> __global__ void __launch_bounds__(THREADS) from_int8(uint4 *out, const void *w, int ld)
 {
 	BOUNDS(THREADS);

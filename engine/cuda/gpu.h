@@ -1,8 +1,8 @@
 /* gpu.h - the only header that kernel sources include besides kernels.h. nvcc sees CUDA; g++ sees the emulated GPU of
- * tests/fakegpu. Kernels use SHARED, SMEM, BOUNDS and gpu_launch instead of CUDA's own spelling, and every PTX
- * instruction hides behind one small function here whose host body is as late as the instruction set allows (a copy
- * lands at its wait). Every thread of every kernel calls gpu_take_turn(), or gpu_wait_previous(), before it touches
- * what another kernel writes. */
+ * tests/fakegpu. Kernels use SHARED, SMEM, BOUNDS and gpu_launch instead of CUDA's own spelling. Every PTX instruction
+ * has one small function here, whose host body takes effect as late as the instruction set allows (a copy lands at its
+ * wait). Every thread of every kernel calls gpu_take_turn(), or gpu_wait_previous(), before it touches what another
+ * kernel writes. */
 #ifndef ENGINE_CUDA_GPU_H
 #define ENGINE_CUDA_GPU_H
 
@@ -17,7 +17,7 @@
 #define SMEM(T, name) \
 	extern __shared__ __align__(16) unsigned char gpu_smem[]; \
 	T *name = (T *)gpu_smem
-/* First line of a kernel: the emulated GPU checks the launch against the bound that the compiler was told. */
+/* The first line of a kernel: the emulated GPU checks launches against the bound that the compiler was given. */
 #define BOUNDS(threads)
 #define GPU __device__ __forceinline__
 
@@ -28,9 +28,9 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-/* ---- launches: a kernel's blocks may start once all blocks of the one before it in the stream have let them, or have
- * ended ---- */
-inline bool gpu_overlap; /* k_overlap() */
+/* ---- launches: a kernel's blocks may start once all blocks of the kernel before it in the stream have allowed it or
+ * ended (programmatic dependent launch) ---- */
+inline bool gpu_overlap; /* set by k_overlap() */
 
 template <class... P, class... A>
 static inline cudaError_t gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, cudaStream_t stream,
@@ -53,8 +53,8 @@ static inline cudaError_t gpu_launch(void (*kernel)(P...), dim3 grid, dim3 block
 	return fake::launch({(const void *)kernel, grid, block, shared, stream, gpu_overlap}, kernel, args...);
 #endif
 }
-/* Until the kernel before this one has ended, and what it wrote is seen. Before it, a kernel may touch only what no
- * kernel writes. */
+/* Waits until the kernel before this one has ended and its writes are visible. Before that, a kernel may touch only
+ * what no kernel writes. */
 GPU void gpu_wait_previous()
 {
 #ifndef __CUDACC__
@@ -63,7 +63,7 @@ GPU void gpu_wait_previous()
 	asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
 }
-/* The next kernel's blocks may start where there is room. Behind the wait, so that at most two kernels run. */
+/* Allows the next kernel's blocks to start. It follows the wait, so at most two kernels run at a time. */
 GPU void gpu_start_next()
 {
 #ifndef __CUDACC__
@@ -163,22 +163,11 @@ struct F16 {
 	}
 };
 
-/* ---- the two 8-bit types of the cache: numbers up to MAX times a scale ---- */
-GPU uint32_t gpu_bits_of(float f)
-{
-#ifdef __CUDACC__
-	return __float_as_uint(f);
-#else
-	uint32_t u;
-	memcpy(&u, &f, sizeof u);
-	return u;
-#endif
-}
-
+/* ---- the two 8-bit types of the cache: numbers up to MAX, times a scale ---- */
 struct Int8 {
 	enum { PER16 = 16 };
 	static constexpr float MAX = 127;
-	/* Four numbers: 2^23 + 128 + q is put together from bytes, for there are few converters of integers. */
+	/* Converts four numbers: 2^23 + 128 + q is assembled from bytes, since an SM has few integer converters. */
 	static GPU void up4(float *out, uint32_t v)
 	{
 		v ^= 0x80808080u;
@@ -192,14 +181,14 @@ struct Int8 {
 			out[i] = gpu_bits(0x4b000000u | (v >> 8 * i & 0xff)) - 8388736.0f;
 #endif
 	}
-	/* To nearest, ties to even; |f| <= 127 or little more. */
+	/* Rounds to nearest, ties to even; |f| <= 127 or little more. */
 	static GPU uint32_t down(float f)
 	{
-		return gpu_bits_of(fminf(fmaxf(f, -127), 127) + 12582912.0f) & 0xff;
+		return gpu_float_bits(fminf(fmaxf(f, -127), 127) + 12582912.0f) & 0xff;
 	}
 };
 
-/* e4m3: no infinity, 448 is the largest. */
+/* e4m3: it has no infinity, and 448 is the largest number. */
 struct Fp8 {
 	enum { PER16 = 16 };
 	static constexpr float MAX = 448;
@@ -221,17 +210,17 @@ struct Fp8 {
 	}
 	static GPU uint32_t down(float f)
 	{
-		uint32_t u = gpu_bits_of(f), sign = u >> 24 & 0x80, size = u & 0x7fffffffu;
+		uint32_t u = gpu_float_bits(f), sign = u >> 24 & 0x80, size = u & 0x7fffffffu;
 		float a = fminf(gpu_bits(size), 448);
 
-		if (a < 0x1p-6f) /* steps of 2^-9, as 2^14 has */
-			return sign | (gpu_bits_of(a + 16384.0f) & 0xf);
-		size = gpu_bits_of(a);
+		if (a < 0x1p-6f) /* in steps of 2^-9, which are also those of 2^14 */
+			return sign | (gpu_float_bits(a + 16384.0f) & 0xf);
+		size = gpu_float_bits(a);
 		return sign | (((size + 0x7ffff + (size >> 20 & 1)) >> 20) - 0x3c0);
 	}
 };
 
-/* Eight 16-bit numbers to floats. */
+/* Converts eight 16-bit numbers to floats. */
 template <class E> GPU void gpu_up8(float *out, uint4 v)
 {
 	out[0] = E::up(v.x & 0xffff), out[1] = E::up_high(v.x);
@@ -239,7 +228,7 @@ template <class E> GPU void gpu_up8(float *out, uint4 v)
 	out[4] = E::up(v.z & 0xffff), out[5] = E::up_high(v.z);
 	out[6] = E::up(v.w & 0xffff), out[7] = E::up_high(v.w);
 }
-/* 16 bytes of numbers of type C to floats. */
+/* Converts 16 bytes of numbers of type C to floats. */
 template <class C> GPU void gpu_up_all(float *out, uint4 v)
 {
 	if constexpr (C::PER16 == 8) {
@@ -254,9 +243,9 @@ template <class E> GPU uint16_t gpu_down(float f)
 }
 
 /* ---- memory ---- */
-/* 16 bytes that are read once: they leave the first cache to what is shared. Not by ld.global.nc: nobody may write what
- * that reads while the kernel runs, but the kernel before may until gpu_wait_previous(), and the assembler would move
- * it across that. */
+/* Loads 16 bytes that are read once: they leave L1 to shared memory. ld.global.nc is not used: it requires that nothing
+ * writes the data while the kernel runs, but the kernel before may do so until gpu_wait_previous(), and the assembler
+ * would move the load across that. */
 GPU uint4 gpu_load_once(const void *p)
 {
 #ifdef __CUDACC__
@@ -270,7 +259,8 @@ GPU uint4 gpu_load_once(const void *p)
 #endif
 }
 
-/* 16 bytes from global to shared memory, in flight until gpu_copy_wait(); `there` false: zeros, nothing is read. */
+/* Copies 16 bytes from global to shared memory, in flight until gpu_copy_wait(). `there` false: writes zeros and reads
+ * nothing. */
 GPU void gpu_copy16(void *shared, const void *global, bool there)
 {
 #ifdef __CUDACC__
@@ -300,7 +290,7 @@ template <int KEEP> GPU void gpu_copy_wait()
 #endif
 }
 
-/* Four 8x8 matrices of 16-bit numbers: lane l names row l % 8 of matrix l / 8 in shared memory. */
+/* Loads four 8x8 matrices of 16-bit numbers: lane l names row l % 8 of matrix l / 8 in shared memory. */
 template <bool TRANSPOSED> GPU void gpu_ldmatrix4(uint32_t r[4], const void *row)
 {
 #ifdef __CUDACC__
@@ -335,7 +325,7 @@ GPU float gpu_silu_mul(float gate, float up)
 {
 	return __fdividef(gate, 1 + gpu_exp2(gate * -1.44269504f)) * up;
 }
-/* The upper half of a product. */
+/* The upper half of the product. */
 GPU uint64_t gpu_high(uint64_t a, uint64_t b)
 {
 #ifdef __CUDACC__

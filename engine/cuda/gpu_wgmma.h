@@ -26,9 +26,9 @@ enum { GPU_PANEL_ROW = 128, GPU_PATTERN = 8 * GPU_PANEL_ROW /* bytes */ };
 #endif
 
 #ifdef GPU_HAS_WGMMA
-/* Names a matrix that begins at `at`. Its rows lie along the numbers that are summed over (K-major): `panels` is not
- * used. Or each row is one of these, and holds columns (MN-major): `panels` bytes lie between one panel and the next.
- */
+/* Makes the descriptor of a matrix at `at`. K-major: its rows run along the summed dimension, and `panels` is unused.
+ * MN-major: each row is one index of the summed dimension and holds columns; `panels` bytes lie from one panel to the
+ * next. */
 GPU uint64_t gpu_matrix(const void *at, int panels)
 {
 #ifdef __CUDACC__
@@ -40,7 +40,7 @@ GPU uint64_t gpu_matrix(const void *at, int panels)
 	       1ull << 62;
 }
 
-/* What this thread wrote to shared memory before may be read by products after a barrier. */
+/* Lets products after a barrier read what this thread wrote to shared memory before. */
 GPU void gpu_products_may_read()
 {
 #ifdef __CUDACC__
@@ -49,7 +49,7 @@ GPU void gpu_products_may_read()
 	fake::proxy_fence();
 #endif
 }
-/* Before the first product that uses registers which other instructions have used. */
+/* Must precede the first product that uses registers which other instructions have used. */
 GPU void gpu_products_begin()
 {
 #ifdef __CUDACC__
@@ -66,7 +66,7 @@ GPU void gpu_products_commit()
 	fake::wgmma_commit();
 #endif
 }
-/* What comes after in the source is not moved before this, nor what makes x behind it. */
+/* Keeps the compiler from moving what follows in the source before this, and what computes x behind it. */
 template <int N> GPU void gpu_here(float (&x)[N])
 {
 #ifdef __CUDACC__
@@ -77,7 +77,7 @@ template <int N> GPU void gpu_here(float (&x)[N])
 	(void)x;
 #endif
 }
-/* Waits until at most KEEP committed groups are in flight; d is what one of the others sums up. */
+/* Waits until at most KEEP committed groups are in flight. d is the sum of a group that is then complete. */
 template <int KEEP, int N> GPU void gpu_products_wait(float (&d)[N])
 {
 #ifdef __CUDACC__
@@ -100,7 +100,7 @@ template <int KEEP, int N> GPU void gpu_products_wait(float (&d)[N])
 	GPU_D32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59," \
 		"%60,%61,%62,%63"
 
-/* d (64, 128 of the keys) = or += a (64, 16) b (128, 16)^T, both K-major in shared memory. */
+/* d (64, 128 keys) = or += a (64, 16) b (128, 16)^T, both K-major in shared memory. */
 #define GPU_WGMMA_SCORES(type) \
 	asm volatile("{.reg .pred p; setp.ne.b32 p, %66, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32." type \
 		     "." type " {" GPU_D64 "}, %64, %65, p, 1, 1, 0, 0;}" \
@@ -118,7 +118,7 @@ template <class E> GPU void gpu_product_scores(float (&d)[64], uint64_t a, uint6
 #endif
 }
 
-/* d (64, n = 2 N) += a (64, 16) b (16, n), a in registers as mma.sync has it, b MN-major in shared memory. */
+/* d (64, n = 2 N) += a (64, 16) b (16, n): a in registers laid out as for mma.sync, b MN-major in shared memory. */
 #define GPU_WGMMA_VALUES(type, n, D, a0, a1, a2, a3, b0, ...) \
 	asm volatile("wgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " {" D "}, {" a0 "," a1 "," a2 \
 		     "," a3 "}, " b0 ", 1, 1, 1, 1;" \

@@ -1,18 +1,17 @@
-/* kv.c - the paged cache: what it may hold, and rotation, which fills it. */
+/* kv.c - the paged KV cache: what it may hold, and rope_store, which fills it. */
 #include "engine/cuda/cuda.h"
 
 int cuda_kv_check(struct backend *b, const struct kv_shape *s, struct why *why)
 {
 	if (s->type != b->act && s->type != DT_I8 && s->type != DT_F8)
-		return fail(
-			why, ERR_UNSUPPORTED,
-			"a K/V cache of type %s is not supported yet with compute class %s on CUDA: only %s, int8 and fp8",
-			dtype_name(s->type), dtype_name(b->act), dtype_name(b->act));
+		return fail(why, ERR_UNSUPPORTED,
+			    "KV cache type %s is not supported on CUDA with compute class %s yet; %s, int8 and fp8 are",
+			    dtype_name(s->type), dtype_name(b->act), dtype_name(b->act));
 	if (s->block_size != KV_BLOCK)
-		return fail(why, ERR_UNSUPPORTED, "K/V blocks of %d tokens: the CUDA backend has %d", s->block_size,
+		return fail(why, ERR_UNSUPPORTED, "KV block size %d is not supported on CUDA; %d is", s->block_size,
 			    KV_BLOCK);
 	if (s->type != b->act && cuda_of(b)->wgmma)
-		b->prompt_attention = "mma.sync: wgmma takes a 16-bit cache";
+		b->prompt_attention = "mma.sync: wgmma needs a 16-bit cache";
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* kv.cu - rotation, and storing keys and values in the paged cache. */
+/* kv.cu - rope_store: rotates queries and keys, and stores keys and values in the paged KV cache. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
@@ -22,7 +22,7 @@ template <class E> GPU void put4(uint16_t *p, float4 v)
 	*(uint2 *)p = make_uint2(E::pack(v.x, v.y), E::pack(v.z, v.w));
 }
 
-/* Eight numbers of one head: four pairs that rotate together, or eight in a row that do not. */
+/* Eight numbers of one head: four pairs that are rotated together, or eight neighbours that are not. */
 struct store_unit {
 	int head, first, second; /* of each four */
 	bool turn;
@@ -35,7 +35,7 @@ template <class E> GPU struct store_unit take_unit(const struct store_args &a, c
 
 	o.head = unit / per;
 	o.turn = o.head < a.heads + a.kv_heads && 4 * j < half;
-	int limit = o.head < a.heads + a.kv_heads ? a.n_rot : 0; /* what lies beyond is not rotated */
+	int limit = o.head < a.heads + a.kv_heads ? a.n_rot : 0; /* dimensions beyond it are not rotated */
 	o.first = o.turn ? 4 * j : limit + 8 * (j - limit / 8), o.second = o.turn ? o.first + half : o.first + 4;
 	float4 u = get4<E>(row + (size_t)o.head * a.dim + o.first),
 	       v = get4<E>(row + (size_t)o.head * a.dim + o.second);
@@ -51,7 +51,7 @@ template <class E> GPU struct store_unit take_unit(const struct store_args &a, c
 	return o;
 }
 
-/* Where K or V head `head`, counted through as the heads of a block lie, has the place of `slot`. */
+/* Returns where K or V head `head` (V heads are counted on from K heads) has slot's place. */
 GPU char *stored_head(const struct store_args &a, int slot, int head, int head_bytes)
 {
 	return a.pool + ((size_t)(slot / KV_BLOCK) * 2 * a.kv_heads + head) * head_bytes;
@@ -87,7 +87,7 @@ template <class C> GPU uint32_t down4(float4 v, float factor)
 	       C::down(v.w * factor) << 24;
 }
 
-/* As above into an 8-bit cache: a head's threads, neighbours in a warp, find its largest number together. */
+/* The same into an 8-bit cache: a head's threads, neighbours in a warp, find its largest number together. */
 template <class E, class C> __global__ void __launch_bounds__(THREADS) rope_store8(struct store_args a)
 {
 	BOUNDS(THREADS);
@@ -118,7 +118,7 @@ template <class E, class C> __global__ void __launch_bounds__(THREADS) rope_stor
 	}
 }
 
-template <class E> static auto sample_store(enum k_kv kv)
+template <class E> static auto choose_store(enum k_kv kv)
 {
 	return kv == K_KV_INT8 ? rope_store8<E, Int8> : kv == K_KV_FP8 ? rope_store8<E, Fp8> : rope_store<E>;
 }
@@ -129,7 +129,7 @@ cudaError_t k_rope_store(cudaStream_t s, enum k_type type, void *qkv, struct k_c
 {
 	struct store_args a = {(uint16_t *)qkv, (char *)cache.pool, cos, sin, pos, slot, heads, cache.kv_heads,
 			       cache.dim,       cos ? n_rot : 0};
-	auto kernel = type == K_F16 ? sample_store<F16>(cache.kv) : sample_store<Bf16>(cache.kv);
+	auto kernel = type == K_F16 ? choose_store<F16>(cache.kv) : choose_store<Bf16>(cache.kv);
 
 	return gpu_launch(kernel, tokens, THREADS, 0, s, a);
 }

@@ -1,7 +1,7 @@
-/* linear.c - products: by our kernels, or by cuBLASLt. */
+/* linear.c - matrix products, by our own kernels or by cuBLASLt. */
 #include "engine/cuda/cuda.h"
 
-/* By the kernels that make every form; false: cuBLASLt is better. */
+/* Uses our own kernels, which write every form of output. False: cuBLASLt is faster. */
 static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct tensor *x, const struct cuda_weight *w,
 		      const float *bias)
 {
@@ -40,7 +40,8 @@ void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor 
 	linear(b, out->data, K_OUT_16, x, w, NULL);
 }
 
-/* As an epilogue it is written while x, whose memory `out` may be, is still read: so it goes to the other room. */
+/* silu_mul as an epilogue is written while x, whose memory `out` may be, is still read. So it goes to gate_up's memory.
+ */
 struct tensor cuda_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
 				   const struct tensor *x, const struct weight *w)
 {

@@ -1,14 +1,15 @@
-/* linear.cu - products with few rows, read at the speed of memory: a weight row is the row operand of mma.m16n8k16, a
- * token the column operand. The order of k inside a dot product is free, so a lane takes 8 contiguous columns (16
- * bytes) and feeds two products with them, the activations alike: no repacking of weights, which cuBLASLt reads as they
- * are. */
+/* linear.cu - products with few rows, at the speed of memory: a weight row is the row operand of mma.m16n8k16, a token
+ * the column operand. The order of k inside a dot product is free, so a lane takes 8 neighbouring columns (16 bytes)
+ * and feeds two products with them, of weights and activations alike. Weights need no repacking and stay as cuBLASLt
+ * reads them. */
 #include "engine/cuda/gpu_int8.h"
 
-enum { WARPS = 8, THREADS = 32 * WARPS, STEP = 32 /* columns a warp multiplies at a time */ };
+enum { WARPS = 8, THREADS = 32 * WARPS, STEP = 32 /* columns that a warp multiplies at a time */ };
 
-static int processors, block_room; /* of the device; the most shared memory of a block: 99 KiB on some, 227 on others */
+/* Of the device: SMs, and bytes of shared memory that a block may have (99 KiB on some, 227 on others). */
+static int sms, block_room;
 
-/* Columns [col, col + 8) of row `row`, zeros outside (m, k). */
+/* Loads columns [col, col + 8) of row `row`, with zeros outside (m, k). */
 template <bool VECTOR> GPU uint4 load_x(const uint16_t *x, int row, int m, int col, int k)
 {
 	uint4 v = {0, 0, 0, 0};
@@ -33,7 +34,7 @@ template <class E> GPU void put(void *out, enum k_form form, size_t at, float v)
 		((float *)out)[at] = v;
 }
 
-/* One warp's 32 columns of 16 weight rows and 8 tokens. */
+/* Multiplies one warp's 32 columns of 16 weight rows and 8 tokens. */
 template <class E> GPU void multiply(float d[4], uint4 low, uint4 high, uint4 x)
 {
 	uint32_t a0[4] = {low.x, high.x, low.y, high.y}, b0[2] = {x.x, x.y};
@@ -43,7 +44,7 @@ template <class E> GPU void multiply(float d[4], uint4 low, uint4 high, uint4 x)
 	E::mma(d, a1, b1);
 }
 
-/* What to do with sums. */
+/* Where and how to write sums. */
 struct sink {
 	void *out;
 	const float *bias;
@@ -52,7 +53,7 @@ struct sink {
 };
 enum { PITCH = 17 /* of 16 outputs of a token in shared memory */ };
 
-/* What the warps have of one output, added up. */
+/* Adds up one output over the warps. */
 template <int MT> GPU float over_warps(const float *red, int at)
 {
 	float s = 0;
@@ -63,7 +64,7 @@ template <int MT> GPU float over_warps(const float *red, int at)
 	return s;
 }
 
-/* 16 outputs from n0 on of 8*MT tokens, whose parts the warps left in `red`. */
+/* Writes 16 outputs from n0 on of 8*MT tokens, whose partial sums the warps left in `red`. */
 template <class E, int MT> GPU void write_sums(const float *red, const struct sink &to, int m0, int n0)
 {
 	for (int i = threadIdx.x; to.form == K_OUT_SILU && i < 64 * MT; i += THREADS) {
@@ -80,7 +81,7 @@ template <class E, int MT> GPU void write_sums(const float *red, const struct si
 	}
 }
 
-/* A tile of a block: its 16*R outputs, summed over the warps, 16 at a time. */
+/* Writes a block's tile of 16*R outputs, summed over the warps, 16 at a time. */
 template <class E, int MT, int R> GPU void finish(float d[R][MT][4], float *red, const struct sink &to, int m0, int n0)
 {
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
@@ -100,7 +101,7 @@ template <class E, int MT, int R> GPU void finish(float d[R][MT][4], float *red,
 	}
 }
 
-/* What a turn is made of. A lane takes 16 bytes of a row: 8 columns, or 16 integers, whose scales come 8 together with
+/* The size of a turn. A lane takes 16 bytes of a row: 8 columns, or 16 integers, whose scales are loaded 8 at a time by
  * the first lane of four. */
 template <bool INT8, int R, int U> struct turn {
 	enum { LANE = INT8 ? 16 : 8, WARP = 4 * LANE /* columns, U times */, COLS = U * WARPS * WARP };
@@ -112,7 +113,7 @@ template <bool INT8, int R, int U> struct turn {
 	static_assert(!INT8 || (int)COLS == (int)K_PART, "integers are multiplied part by part");
 };
 
-/* A tile of 16*R weight rows, and the column at which the block's turn begins: warps side by side. */
+/* A tile of 16*R weight rows and the column at which the block's turn begins. Warps lie side by side. */
 struct place {
 	int tile, col;
 };
@@ -123,7 +124,7 @@ template <class T> GPU void next_turn(struct place *p, int ld)
 		p->col = 0, p->tile += gridDim.x;
 }
 
-/* The weights of a turn, on their way to the thread's own room: nobody else reads it. */
+/* Starts copying the weights of a turn into the thread's own room, which no other thread reads. */
 template <bool INT8, int R, int U> GPU void fetch(uint4 *room, const char *w, struct place p, int tiles, int n, int ld)
 {
 	using T = turn<INT8, R, U>;
@@ -131,7 +132,7 @@ template <bool INT8, int R, int U> GPU void fetch(uint4 *room, const char *w, st
 		  col = p.col + at;
 
 #pragma unroll
-	for (int r = 0; r < 2 * R; r++) { /* a row past the end is a copy of the last: its result is not written */
+	for (int r = 0; r < 2 * R; r++) { /* a row past the end is a copy of the last one; its result is not written */
 		const int i = min(p.tile * 16 * R + 8 * r + (lane >> 2), n - 1);
 		const char *part = INT8 ? gpu_part(w, i, p.col, ld) : w + ((size_t)i * ld + p.col) * 2,
 			   *from = part + (INT8 ? K_PART_SCALES + at : 2 * at);
@@ -146,7 +147,7 @@ template <bool INT8, int R, int U> GPU void fetch(uint4 *room, const char *w, st
 	gpu_copy_commit();
 }
 
-/* The scale of a lane's integers: of 64 columns of its row there are two, which the first lane of four has. */
+/* Returns the scale of a lane's integers. 64 columns of its row have two, which the first lane of four holds. */
 GPU float scale_of(const uint4 *scales)
 {
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -156,7 +157,7 @@ GPU float scale_of(const uint4 *scales)
 	return F16::up(lane & 2 ? two >> 16 : two & 0xffff);
 }
 
-/* A lane's share of a turn. */
+/* Multiplies a lane's share of a turn. */
 template <class E, bool INT8, int MT, int R, int U>
 GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[INT8 ? 2 : U][MT])
 {
@@ -170,7 +171,7 @@ GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[INT8
 		for (int u = 0; u < U; u++) {
 			uint4 low = room[(2 * r * U + u) * THREADS + threadIdx.x],
 			      high = room[((2 * r + 1) * U + u) * THREADS + threadIdx.x];
-			uint4 low2 = low, high2 = high; /* a lane's other 8 integers */
+			uint4 low2 = low, high2 = high; /* a lane's second 8 integers */
 			if (INT8) {
 				low = gpu_from_int8x8<E>(low2.x, low2.y, low_scale),
 				high = gpu_from_int8x8<E>(high2.x, high2.y, high_scale);
@@ -187,9 +188,9 @@ GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[INT8
 	}
 }
 
-/* Blocks, one a processor, go through tiles of 16*R outputs of 8*MT tokens. STAGES turns of weights are on their way to
- * shared memory at any time, beyond the end of a tile too: what memory needs to be busy, and more than registers hold.
- * The first are asked for before the kernel before this one has ended: nobody writes weights. */
+/* One block an SM goes through tiles of 16*R outputs of 8*MT tokens. STAGES turns of weights are in flight to shared
+ * memory at any time, also beyond the end of a tile: what keeps memory busy, and more than registers hold. The first
+ * turns are requested before the kernel before this one has ended, since no kernel writes weights. */
 template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR>
 __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form, const uint16_t *x, const char *w,
 						     const float *bias, int m, int n, int k, int ld)
@@ -226,10 +227,10 @@ __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form
 		if (use.tile != tile)
 			finish<E, MT, R>(d, red, to, m0, tile * 16 * R);
 	}
-	gpu_copy_wait<0>(); /* zeros from beyond the last tile */
+	gpu_copy_wait<0>(); /* zeros beyond the last tile */
 }
 
-/* The kernel for a shape of tiles. */
+/* Returns the kernel for a shape of tiles. */
 template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR> struct shape {
 	static constexpr auto kernel = skinny<E, INT8, MT, R, U, STAGES, VECTOR>;
 	static constexpr int bytes = STAGES * turn<INT8, R, U>::ROOM * 16 + WARPS * 8 * MT * PITCH * (int)sizeof(float);
@@ -237,14 +238,14 @@ template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR> str
 	static cudaError_t launch(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w,
 				  const float *bias, int m, int n, int k, int ld)
 	{
-		dim3 grid(min((n + 16 * R - 1) / (16 * R), processors), (m + 8 * MT - 1) / (8 * MT));
+		dim3 grid(min((n + 16 * R - 1) / (16 * R), sms), (m + 8 * MT - 1) / (8 * MT));
 
 		return gpu_launch(kernel, grid, THREADS, bytes, s, out, form, (const uint16_t *)x, (const char *)w,
 				  bias, m, n, k, ld);
 	}
 };
 template <class E, bool INT8> struct shapes {
-	using odd = shape<E, INT8, 4, 1, 1, 4, false>; /* rows of x begin anywhere */
+	using odd = shape<E, INT8, 4, 1, 1, 4, false>; /* rows of x begin at any address */
 	using rows8 = shape<E, INT8, 1, 1, INT8 ? 1 : 2, INT8 ? 8 : 5, true>;
 	using rows16 = shape<E, INT8, 2, 2, 1, INT8 ? 4 : 5, true>;
 	using narrow = shape<E, INT8, 4, 2, 1, 4, true>;
@@ -252,13 +253,13 @@ template <class E, bool INT8> struct shapes {
 	using wide = shape<E, INT8, 4, WIDE, 1, 3, true>;
 };
 
-/* Whether tiles of more rows are better than those of 32, for which rows of x are read more often: not where the last
- * round of few has them on under a quarter of the processors, too few to keep memory busy. */
+/* Whether tiles of more rows beat those of 32, which read rows of x more often. They do not where the last round would
+ * leave tiles on less than a quarter of the SMs, too few to keep memory busy. */
 static bool wide_tiles(int n, int rows)
 {
-	int tiles = (n + rows - 1) / rows, rest = tiles % processors;
+	int tiles = (n + rows - 1) / rows, rest = tiles % sms;
 
-	return !rest || 4 * rest >= processors || tiles >= 4 * processors;
+	return !rest || 4 * rest >= sms || tiles >= 4 * sms;
 }
 
 template <class E, bool INT8, class... A> static cudaError_t choose_skinny(int m, int n, int k, A... args)
@@ -275,14 +276,14 @@ template <class E, bool INT8, class... A> static cudaError_t choose_skinny(int m
 									   : S::narrow::launch(args...);
 }
 
-/* Columns [col, col + 8) of a row of weights. */
+/* Loads columns [col, col + 8) of a row of weights. */
 template <class E, bool INT8> GPU uint4 row_columns(const char *w, int row, int col, int ld)
 {
 	return INT8 ? gpu_int8_columns<E>(w, row, col, ld) : gpu_load_once(w + ((size_t)row * ld + col) * 2);
 }
 
-/* Warps take whole segments; what each thread then adds for its outputs follows from the segments alone. The stack of
- * the binary counter lies in the segments' own room: its depth never passes the segment being added. */
+/* Each warp takes whole segments; the order in which threads then add follows from the segments alone. The binary
+ * counter's stack reuses the segments' own room: its depth never exceeds the index of the segment being added. */
 template <class E, bool INT8, int MT, bool VECTOR>
 __global__ void __launch_bounds__(THREADS, 1)
 	fixed(void *out, enum k_form form, const uint16_t *x, const char *w, const float *bias,
@@ -364,7 +365,7 @@ template <class E, bool INT8, class... A> static cudaError_t choose_fixed(int n_
 	return launch_fixed<E, INT8, 4, true>(args...);
 }
 
-/* Lets a kernel have up to `bytes`, where the device has them. */
+/* Allows a kernel up to `bytes` of shared memory, where the device has as much. */
 template <class... P> static void allow(cudaError_t *e, void (*kernel)(P...), int bytes)
 {
 	*e = *e ? *e
@@ -425,7 +426,7 @@ cudaError_t k_linear_init(void)
 	int device = 0;
 	cudaError_t e = cudaGetDevice(&device);
 
-	e = e ? e : cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+	e = e ? e : cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
 	e = e ? e : cudaDeviceGetAttribute(&block_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
 	init<Bf16, false>(&e), init<F16, false>(&e), init<Bf16, true>(&e), init<F16, true>(&e);
 	return e;

@@ -1,4 +1,4 @@
-/* memory.c - device memory, waiting, and copies at start. */
+/* memory.c - device memory, waiting, and copies between host and device. */
 #include "engine/cuda/cuda.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@ void cuda_check(cudaError_t e, const char *what)
 		die("CUDA, %s: %s (%s)", what, cudaGetErrorString(e), cudaGetErrorName(e));
 }
 
-/* It is not there yet; dies past the deadline or on a fault of the device. */
+/* True while the event is pending. Dies past the deadline or on a fault of the device. */
 static bool pending(struct cuda *c, cudaEvent_t event, uint64_t since, const char *what)
 {
 	cudaError_t e = cudaEventQuery(event);
@@ -34,7 +34,7 @@ void cuda_wait(struct cuda *c, cudaEvent_t event, const char *what)
 	while (pending(c, event, start, what)) {
 		if (c->how.idle)
 			c->how.idle(c->how.idle_arg);
-		gone = now_ns() - start; /* a long wait is asked for less often: half a percent of it late at most */
+		gone = now_ns() - start; /* a long wait polls less often: it ends at most half a percent late */
 		if (gone > 200000)
 			nanosleep(&(struct timespec){0, gone < 250000000 ? 20000 + (long)gone / 256 : 1000000}, NULL);
 	}
@@ -94,7 +94,7 @@ void cuda_stage_sent(struct cuda *c, struct cuda_stage *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* As the driver hands memory out: whole pages of 2 MiB, small pieces together. */
+/* What the driver takes for an allocation: whole pages of 2 MiB; small ones share a page. */
 static size_t charged(size_t bytes)
 {
 	return round_up(bytes, bytes >= 1 << 20 ? 2 << 20 : 512);
@@ -110,8 +110,8 @@ void *cuda_take(struct cuda *c, size_t bytes)
 	if (c->how.dry)
 		p = (void *)(uintptr_t)(4096 + c->base.held);
 	else if ((e = cudaMalloc(&p, bytes)))
-		die("CUDA: no %.3f GiB of device memory (%.3f GiB are held): %s", (double)bytes / (1 << 30),
-		    (double)c->base.held / (1 << 30), cudaGetErrorString(e));
+		die("CUDA: cannot allocate %.3f GiB of device memory (%.3f GiB are allocated): %s",
+		    (double)bytes / (1 << 30), (double)c->base.held / (1 << 30), cudaGetErrorString(e));
 	c->base.held += charged(bytes);
 	return p;
 }
@@ -155,7 +155,7 @@ void cuda_free(struct backend *b, void *p, size_t bytes)
 	cuda_give(cuda_of(b), p, bytes);
 }
 
-/* Through a stage: at start only, so it may wait. */
+/* Copies through a stage and may wait for it: used at start only. */
 void cuda_upload(struct backend *b, void *dst, const void *src, size_t bytes)
 {
 	struct cuda *c = cuda_of(b);

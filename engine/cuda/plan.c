@@ -1,5 +1,5 @@
-/* plan.c - how a step's attention is cut into blocks of work. Few new tokens of a sequence: each by itself, its keys
- * cut so that all processors have something to read; many: tiles of 128 tokens, the longest first. */
+/* plan.c - cuts a step's attention into work for thread blocks. Decode (few new tokens of a sequence): one block per
+ * token, keys split over the SMs (flash-decoding). Prefill (many): tiles of 128 queries, longest first. */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -14,10 +14,11 @@ static bool one_by_one(const struct step *s, int seq, const struct plan_limits *
 	return lim->fixed || s->q_start[seq + 1] - s->q_start[seq] <= DECODE_TOKENS;
 }
 
-/* Keys of one item: eight blocks a processor over all the step's keys, but not so few that their sums outweigh them. */
+/* Keys of one item: eight blocks an SM over all keys of the step, but enough keys that folding the parts stays cheap.
+ */
 static int chunk_of(const struct step *s, const struct plan_limits *lim)
 {
-	int64_t keys = 0, blocks = 8 * (int64_t)lim->processors;
+	int64_t keys = 0, blocks = 8 * (int64_t)lim->sms;
 
 	if (lim->fixed)
 		return FIXED_RANGE;

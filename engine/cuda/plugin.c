@@ -1,4 +1,4 @@
-/* plugin.c - the plug-in's table. */
+/* plugin.c - the table that the plug-in exports. */
 #include "engine/cuda/cuda.h"
 #include "parallel/comm_nccl.h"
 
@@ -29,11 +29,8 @@ static int describe(int device, struct cuda_device *out, struct why *why)
 		e = cudaMemGetInfo(&unused, &total);
 	if (e)
 		return fail(why, ERR_UNKNOWN, "CUDA device %d: %s", device, cudaGetErrorString(e));
-	*out = (struct cuda_device){.major = p.major,
-				    .minor = p.minor,
-				    .processors = p.multiProcessorCount,
-				    .total = total,
-				    .free = unused};
+	*out = (struct cuda_device){
+		.major = p.major, .minor = p.minor, .sms = p.multiProcessorCount, .total = total, .free = unused};
 	snprintf(out->name, sizeof out->name, "%.63s", p.name);
 	memcpy(out->id, p.uuid.bytes, sizeof out->id);
 	return 0;
@@ -44,7 +41,7 @@ static void wait_stream(void *backend)
 	cuda_drain(backend);
 }
 
-/* The binary counter's merges, from the leaves of the inputs. */
+/* Computes the binary counter's merges from the leaves of the inputs. */
 static void tree(void *backend, float *out, const struct tree_input *in, int n, size_t length)
 {
 	struct k_tree t = {.count = n};
@@ -83,8 +80,8 @@ static int comm_create(struct comm **out, struct backend *b, struct world *w, co
 					  .device = c};
 	int err;
 
-	if (shared) /* their sums wait on the host */
-		c->graphs = c->how.graphs = false, b->drawn = NULL;
+	if (shared) /* their sums wait on the host, so a step can neither be captured nor run ahead */
+		c->graphs = c->how.graphs = false, b->sampled = NULL;
 	err = (shared ? comm_staged_create : comm_nccl_create)(out, w, limits, &how, why);
 	if (!err)
 		c->peers = *out;

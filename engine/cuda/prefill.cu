@@ -1,19 +1,19 @@
-/* prefill.cu - attention of many tokens of one sequence over its paged cache, causal (FlashAttention-2,
- * arXiv:2307.08691): a block has 128 queries of one head, 32 a warp, so that one ldmatrix of K or V serves two row
- * tiles; K and V come by cp.async, one tile ahead; scores and sums stay in registers. An 8-bit cache comes as it is and
- * is made 16 bits, scales included, in shared memory. */
+/* prefill.cu - prefill attention: many tokens of one sequence over its paged cache, causal (FlashAttention-2,
+ * arXiv:2307.08691). A block has 128 queries of one head, 32 a warp, so that one ldmatrix of K or V serves two row
+ * tiles. K and V are loaded by cp.async, one tile ahead; scores and sums stay in registers. An 8-bit cache is loaded as
+ * it is and expanded to 16 bits, scales included, in shared memory. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
 enum {
 	WARPS = 4,
 	THREADS = 32 * WARPS,
-	KEYS = 32 /* of a tile; with 64 the registers do not suffice */,
+	KEYS = 32 /* of a tile; 64 would need more registers than there are */,
 	PAGES = KEYS / KV_BLOCK
 };
 
-/* 16-byte unit `unit` of row `row`, at a place where neither a column nor a row of units meets a bank twice. The place
- * of unit u ^ 2d is that of u with 16d xored in: one instruction a step in the loops below. */
+/* Swizzle: puts 16-byte unit `unit` of row `row` where neither a column nor a row of units hits a bank twice. The place
+ * of unit u ^ 2d is that of u with 16d xored in, one instruction in the loops below. */
 template <int DIM> GPU int place(int row, int unit)
 {
 	return row * DIM + (unit ^ (row & 7)) * 8;
@@ -26,7 +26,7 @@ template <int DIM> GPU uint16_t *at(uint16_t *base, int row, int unit)
 template <class E, int DIM> struct tile_state {
 	float o[2][DIM / 8][4], m[2][2], l[2][2];
 
-	/* Scores of this warp's 32 rows with the tile's keys. */
+	/* Computes the scores of this warp's 32 rows with the tile's keys. */
 	GPU void scores(float s[2][KEYS / 8][4], uint16_t *q, uint16_t *k)
 	{
 		const int lane = threadIdx.x & 31;
@@ -52,7 +52,7 @@ template <class E, int DIM> struct tile_state {
 		}
 	}
 
-	/* Scores to weights; what was summed before shrinks where a maximum has grown. */
+	/* Turns scores into weights; earlier sums are scaled down where a maximum has grown. */
 	GPU void soften(float s[2][KEYS / 8][4], float scale)
 	{
 #pragma unroll
@@ -112,7 +112,7 @@ template <class E, int DIM> struct tile_state {
 	}
 };
 
-/* Where K of one head lies in the block of key `key`, and how far behind it V. */
+/* Returns where K of one head lies in the block of key `key`; *v_bytes: how far behind it V lies. */
 template <class C, int DIM>
 GPU const char *head_of(const struct attn_args &a, const struct attn_tile &t, int kv, int key, int keys,
 			size_t *v_bytes)
@@ -124,7 +124,7 @@ GPU const char *head_of(const struct attn_args &a, const struct attn_tile &t, in
 	       (key < keys ? a.blocks[t.block_at + key / KV_BLOCK] * (2 * *v_bytes) : 0);
 }
 
-/* Keys [first, first + KEYS) of one head to shared memory, K then V; what the sequence does not have becomes zeros. */
+/* Loads keys [first, first + KEYS) of one head to shared memory, K then V, with zeros beyond the sequence. */
 template <int DIM>
 GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
 {
@@ -147,7 +147,7 @@ GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t
 	gpu_copy_commit();
 }
 
-/* Keys [first, first + KEYS) of one head as an 8-bit cache has them, K and its scales, then V and its scales. */
+/* Loads keys [first, first + KEYS) of one head in the cache's 8-bit form: K and its scales, then V and its scales. */
 enum { SCALES = KEYS * 4 / 16 /* units of 16 bytes */ };
 template <class C, int DIM>
 GPU void fetch_raw(char *raw, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
@@ -158,15 +158,15 @@ GPU void fetch_raw(char *raw, const struct attn_args &a, const struct attn_tile 
 
 #pragma unroll
 	for (int x = threadIdx.x; x < KEYS * DIM / 16 + SCALES; x += THREADS) {
-		bool there = first + x / (DIM / 16) < keys ||
-			     x >= KEYS * DIM / 16; /* scales of what is not there are not used */
+		bool there =
+			first + x / (DIM / 16) < keys || x >= KEYS * DIM / 16; /* scales beyond the end are not used */
 		gpu_copy16(raw + x * 16, head + x * 16, there);
 		gpu_copy16(raw + K_HEAD_BYTES(DIM, true) + x * 16, head + v_bytes + x * 16, there);
 	}
 	gpu_copy_commit();
 }
 
-/* 16 numbers times their key's scale, as two units of 16 bits. */
+/* Expands 16 numbers times their key's scale into two units of 16-bit numbers. */
 template <class E, class C, int DIM> GPU void expand_unit(uint16_t *to, const char *raw, int x, bool there)
 {
 	const int row = x / (DIM / 16), unit = x % (DIM / 16) * 2;
@@ -205,8 +205,8 @@ template <int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, cons
 	}
 }
 
-/* Grid (tiles, heads). Shared memory: queries (ATTN_TILE, DIM); K and V (KEYS, DIM) twice, or once and their 8-bit form
- * twice. */
+/* Grid (tiles, heads). Shared memory: queries (ATTN_TILE, DIM); then K and V (KEYS, DIM) twice, or once and their 8-bit
+ * form twice. */
 template <class E, class C, int DIM>
 __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const struct attn_tile *tiles)
 {
@@ -238,7 +238,7 @@ __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const str
 		uint16_t *k = BITS8 ? kv_at : kv_at + turn * 2 * KEYS * DIM;
 		float s[2][KEYS / 8][4];
 		if (first + KEYS >= keys)
-			gpu_copy_commit(); /* an empty group: the wait below counts */
+			gpu_copy_commit(); /* an empty group, since the wait below counts groups */
 		else if constexpr (BITS8)
 			fetch_raw<C, DIM>(raw_at + (turn ^ 1) * RAW, a, t, kv, first + KEYS, keys);
 		else
@@ -250,7 +250,7 @@ __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const str
 			__syncthreads();
 		}
 		mine.scores(s, q, k);
-		if (first + KEYS > t.pos + warp_row) { /* keys that some of the rows must not see */
+		if (first + KEYS > t.pos + warp_row) { /* hide keys that some of the rows must not attend to */
 #pragma unroll
 			for (int i = 0; i < 2; i++)
 #pragma unroll
@@ -265,7 +265,7 @@ __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const str
 		}
 		mine.soften(s, a.scale * 1.44269504f);
 		mine.values(s, k + KEYS * DIM);
-		__syncthreads(); /* this buffer is filled again next time round */
+		__syncthreads(); /* this buffer is filled again in the next turn */
 	}
 	gpu_copy_wait<0>();
 #pragma unroll

@@ -1,14 +1,14 @@
-/* prefill_check.c - which kernel does the attention of prompts: Hopper's products where the device has them and, on a
- * small problem made here, they give what mma.sync gives. What those take on trust of the device's layouts can so cost
- * speed, never an answer. */
+/* prefill_check.c - chooses the kernel of prefill attention: wgmma where the device has it and gives the same numbers
+ * as mma.sync on a small problem made here. wgmma relies on layouts that only the device can confirm; if they are wrong
+ * we lose speed, never correctness. */
 #include "engine/cuda/cuda.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum { HEADS = 2, SEQS = 3, BLOCKS = 17, ALL_TILES = 4 };
-/* Fresh tokens after a cached beginning (so long that buffers of keys are filled again), more than a tile, less than
- * one. */
+/* New tokens after a cached beginning that is long enough to fill every key buffer twice; more than a tile; less than a
+ * tile. */
 static const int length[SEQS] = {300, 130, 33}, fresh[SEQS] = {72, 130, 33};
 enum { TOKENS = 72 + 130 + 33 };
 
@@ -19,7 +19,7 @@ struct problem {
 	uint16_t *out[2]; /* host: of mma.sync, of wgmma */
 };
 
-/* Numbers in [-range, range). */
+/* Makes n numbers in [-range, range) on the device. */
 static void *numbers(struct cuda *c, size_t n, float range)
 {
 	uint16_t *host = xalloc(n, sizeof *host);
@@ -95,7 +95,7 @@ static uint16_t *result(struct cuda *c, struct problem *p, bool wgmma)
 	return out;
 }
 
-/* The largest difference; NaN counts as 9. */
+/* Returns the largest difference; NaN counts as 9. */
 static float apart(const struct cuda *c, const struct problem *p)
 {
 	float (*up)(uint16_t) = c->type == K_F16 ? f32_from_f16 : f32_from_bf16, worst = 0;
@@ -107,11 +107,11 @@ static float apart(const struct cuda *c, const struct problem *p)
 	return worst;
 }
 
-/* Tries both kernels on one problem. */
+/* Runs both kernels on one problem. */
 static bool wgmma_is_right(struct cuda *c)
 {
-	/* Of numbers up to 1 each kernel may err by half a unit of a bf16 or f16 in its weights and once more in what
-	 * it writes. */
+	/* For numbers up to 1 each kernel may err by half a unit in the last place of bf16 or f16 in its weights, and
+	 * once more in what it writes. */
 	const float bound = (c->type == K_F16 ? 0x1p-11f : 0x1p-8f) * 4.2f;
 	struct problem p = {.tiles = NULL};
 	float worst;
@@ -123,10 +123,10 @@ static bool wgmma_is_right(struct cuda *c)
 	worst = apart(c, &p);
 	close_problem(&p);
 	if (worst <= bound)
-		log_event(LOG_INFO, "attention of prompts is by wgmma", " apart=%.5f bound=%.5f", (double)worst,
+		log_event(LOG_INFO, "prefill attention uses wgmma", " apart=%.5f bound=%.5f", (double)worst,
 			  (double)bound);
 	else
-		log_event(LOG_WARN, "attention of prompts by wgmma is wrong on this device: mma.sync does it",
+		log_event(LOG_WARN, "prefill attention by wgmma is wrong on this device; using mma.sync",
 			  " apart=%.5f bound=%.5f", (double)worst, (double)bound);
 	return worst <= bound;
 }
@@ -142,6 +142,6 @@ const char *cuda_prompt_attention(struct cuda *c)
 	if (!c->how.wgmma)
 		return "mma.sync: --no-wgmma";
 	if (major != 9 || minor)
-		return "mma.sync: wgmma is of compute capability 9.0";
+		return "mma.sync: wgmma needs compute capability 9.0";
 	return wgmma_is_right(c) ? CUDA_BY_WGMMA : "mma.sync: wgmma is wrong on this device";
 }

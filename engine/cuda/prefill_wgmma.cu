@@ -1,20 +1,20 @@
-/* prefill_wgmma.cu - what prefill.cu does, for compute capability 9.0 and a 16-bit cache (FlashAttention-3,
- * arXiv:2407.08608): a block has 128 queries of one head, 64 a warpgroup; the products are asynchronous, and while
- * those of the weights and V run, and of the next keys, the warps turn scores into weights (section 3.2 there). K and V
- * come by cp.async, a tile ahead. */
+/* prefill_wgmma.cu - prefill attention for compute capability 9.0 and a 16-bit cache (FlashAttention-3,
+ * arXiv:2407.08608). A block has 128 queries of one head, 64 a warpgroup. Products are asynchronous: while those of the
+ * weights with V and of the next keys run, the warps turn scores into weights (section 3.2 there). K and V are loaded
+ * by cp.async, a tile ahead. */
 #include "engine/cuda/gpu_wgmma.h"
 #include "engine/cuda/kernels.h"
 
 enum { GROUPS = 2, THREADS = 128 * GROUPS, KEYS = 128 /* of a tile */, ROWS = ATTN_TILE, COLS = 64 /* of a panel */ };
 enum { PANEL = 128 * GPU_PANEL_ROW /* bytes: (128, COLS) */ };
 
-/* Where the 16 bytes `unit` of row `row` lie. */
+/* Returns where the 16 bytes `unit` of row `row` lie (the 128-byte swizzle). */
 GPU int place(int row, int unit)
 {
 	return unit / 8 * PANEL + row * GPU_PANEL_ROW + ((unit ^ row) & 7) * 16;
 }
 
-/* Keys [first, first + KEYS) of one head, or their values; what the sequence does not have becomes zeros. */
+/* Loads keys [first, first + KEYS) of one head, or their values, with zeros beyond the sequence. */
 template <int DIM>
 GPU void fetch(char *to, const struct attn_args &a, const struct attn_tile &t, int kv, bool values, int first, int keys)
 {
@@ -48,7 +48,7 @@ template <int DIM> GPU void fetch_q(char *to, const struct attn_args &a, const s
 	}
 }
 
-/* While tile j is worked on: K of the next and V of this one. */
+/* Loads, while tile j is being worked on, K of the next tile and V of this one. */
 template <int DIM>
 GPU void fetch_next(char *k, char *v, const struct attn_args &a, const struct attn_tile &t, int kv, int j, int keys)
 {
@@ -61,7 +61,7 @@ GPU void fetch_next(char *k, char *v, const struct attn_args &a, const struct at
 }
 
 #ifdef GPU_HAS_WGMMA
-/* What was fetched is there for all, and nobody reads what the next copies overwrite. */
+/* After it all threads see what was loaded, and nothing reads what the next copies overwrite. */
 GPU void arrived()
 {
 	gpu_copy_wait<0>();
@@ -69,8 +69,8 @@ GPU void arrived()
 	__syncthreads();
 }
 
-/* Of this thread: rows lane / 4 and 8 more of its warp's 16; of sum i: row i / 2 % 2, column i / 4 * 8 + lane % 4 * 2 +
- * i % 2. */
+/* This thread's rows are lane / 4 and 8 more of its warp's 16; sum i belongs to row i / 2 % 2 and column i / 4 * 8 +
+ * lane % 4 * 2 + i % 2. */
 template <class E, int DIM> struct group_state {
 	float o[DIM / 2], m[2], l[2];
 	uint32_t p[KEYS / 16][4]; /* weights */
@@ -91,7 +91,7 @@ template <class E, int DIM> struct group_state {
 			gpu_product_values<E>(o, p[n], gpu_matrix(v + n * 16 * GPU_PANEL_ROW, PANEL));
 		gpu_products_commit();
 	}
-	/* Scores to weights; by[]: what was summed before shrinks so much. */
+	/* Turns scores into weights; by[]: the factors for earlier sums. */
 	GPU void soften(float (&s)[KEYS / 2], float scale, float by[2])
 	{
 		float top[2] = {m[0], m[1]}, sum[2] = {0, 0};
@@ -110,7 +110,7 @@ template <class E, int DIM> struct group_state {
 			sum[i >> 1 & 1] += s[i] = gpu_exp2(s[i] * scale - top[i >> 1 & 1] * scale);
 		l[0] = l[0] * by[0] + sum[0], l[1] = l[1] * by[1] + sum[1];
 	}
-	/* Weights for the next products with V, once those before are done. */
+	/* Packs the weights of the next products with V, once the products before are done. */
 	GPU void take(const float (&s)[KEYS / 2], const float by[2])
 	{
 		gpu_products_wait<0>(o);
@@ -123,7 +123,7 @@ template <class E, int DIM> struct group_state {
 	}
 };
 
-/* Keys that some of the rows must not see. */
+/* Hides keys that some of the rows must not attend to. */
 GPU void hide(float (&s)[KEYS / 2], int first, int pos_of_row, int lane)
 {
 #pragma unroll
@@ -178,7 +178,7 @@ __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, 
 		gpu_products_wait<1>(s);
 		if ((j + 1) * KEYS > t.pos + group_row)
 			hide(s, j * KEYS, t.pos + row0, lane);
-		mine.soften(s, scale, by); /* while the products with V run, so they are waited for in the next turn */
+		mine.soften(s, scale, by); /* overlaps the products with V, which the next turn waits for */
 	}
 	mine.take(s, by);
 	arrived();

@@ -1,4 +1,4 @@
-/* rows.c - operations on one row at a time, as launches. */
+/* rows.c - launches operations on one row at a time. */
 #include "engine/cuda/cuda.h"
 
 static enum k_type k_type_of(enum dtype t)

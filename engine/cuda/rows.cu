@@ -1,10 +1,10 @@
-/* rows.cu - operations on one row at a time, which only move memory once: norm, silu, chosen rows. */
+/* rows.cu - operations on one row at a time, bound by moving memory once: norm, silu, and selecting rows. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
 enum { THREADS = 256 };
 
-/* The block's sum, the same bits in every thread. `part` is used once between two barriers of the caller. */
+/* Sums over the block, with the same bits in every thread. `part` is used once between two barriers of the caller. */
 GPU float block_sum(float *part, float v)
 {
 	float s = 0;
@@ -22,10 +22,10 @@ struct norm_args {
 	void *out;
 	float *x;
 	const float *delta, *w, *bias;
-	float eps, per_col; /* 1 / cols: a division here would be a call */
+	float eps, per_col; /* 1 / cols: a division in the kernel would be a call */
 	int cols, centred;
 	enum k_type type;
-	int none; /* no padding: the emulated GPU looks at every word for addresses */
+	int none; /* fills the padding: the emulated GPU scans every word for addresses */
 };
 
 GPU void put4(const struct norm_args &a, size_t at, float4 v)
@@ -48,7 +48,7 @@ GPU float square4(float4 v, float mean)
 	return a * a + b * b + (c * c + d * d);
 }
 
-/* One row a block, held in registers between the two passes: N * 4 * THREADS columns at most. */
+/* One row a block, at most N * 4 * THREADS columns, held in registers between the two passes. */
 template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm_args a)
 {
 	BOUNDS(THREADS);
@@ -94,7 +94,7 @@ template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm
 	}
 }
 
-/* Any number of columns; each thread meets only what it wrote itself. */
+/* For any number of columns. Each thread reads only what it wrote itself. */
 __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 {
 	BOUNDS(THREADS);

@@ -1,4 +1,5 @@
-/* sample.c - sampling on the device: its memory, one copy in, the kernels, one copy out that is waited for later. */
+/* sample.c - sampling on the device: its memory, one copy in, the kernels, and one copy out that is waited for later.
+ */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -7,14 +8,14 @@ _Static_assert((int)SAMPLE_TOP == (int)SAMPLE_MAX_TOP, "words told of a row");
 
 struct cuda_sampler {
 	struct sample_args args;
-	char *host, *device;           /* pinned and device: rows, then ids of all of them */
+	char *host, *device;           /* pinned and device: rows, then the ids of all rows */
 	struct sample_result *results; /* pinned (rows) */
-	cudaEvent_t done;              /* they are there */
-	int rows, room;                /* ids */
+	cudaEvent_t done;              /* recorded once results are there */
+	int rows, room;                /* rows at most; room for ids */
 	struct sample_book book;
 };
 
-/* Lists go over the bus each step, histories when a call begins: what is beyond this the host samples. */
+/* Lists are copied each step, histories when a call begins. The host samples what does not fit. */
 static int room_of(const struct cuda *c, int rows, int vocab)
 {
 	enum { LISTS = 1024, MOST = 1 << 20 };
@@ -107,7 +108,7 @@ static void enqueue(struct cuda *c, struct cuda_sampler *p, int first, int n, in
 	a.rows = n;
 	a.row = (const struct sample_row *)p->device;
 	a.ids = (const int32_t *)(p->device + (size_t)n * sizeof(struct sample_row));
-	a.drawn = c->drawn + first;
+	a.sampled = c->sampled + first;
 	cuda_check(cudaMemcpyAsync(p->device, p->host, packed_bytes(n, ids), cudaMemcpyHostToDevice, c->stream),
 		   "copying rows to sample");
 	cuda_check(k_sample(c->stream, a, sample_needs_of((const struct sample_row *)p->host, n)), "sampling");
@@ -117,7 +118,7 @@ static void enqueue(struct cuda *c, struct cuda_sampler *p, int first, int n, in
 	cuda_check(cudaEventRecord(p->done, c->stream), "an event");
 }
 
-/* One sampling at a time: `host` and `results` are read until cuda_sampled(). */
+/* One sampling at a time: cuda_sampled() still reads `host` and `results`. */
 void cuda_sample(struct backend *b, int first, int n, const struct sample *what, bool *left)
 {
 	struct cuda *c = cuda_of(b);

@@ -1,17 +1,17 @@
-/* sample.cu - from rows of logits to tokens, as engine/sample/sample.c does it: the same masks, products, masses and
- * draws, to the bit. A row is cut into parts, one a block; what a kernel finds of a part, the next one puts together.
+/* sample.cu - samples tokens from rows of logits, as engine/sample/sample.c does: the same masks, products, masses and
+ * draws, to the bit. A row is cut into parts, one a block; each kernel combines what the one before found in the parts.
  */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 #include "engine/sample/math.h"
 
 enum { THREADS = 256, WARPS = THREADS / 32, EACH = SAMPLE_BINS / THREADS };
-enum { RAW, LIKELIEST, DRAWN };
+enum { RAW, LIKELIEST, SAMPLED };
 enum { TOP_N, TOP_K, TOP_P };
 
 struct place {
-	int row, part, first, end; /* words of this block */
-	size_t at;                 /* of the row in (rows, vocab) */
+	int row, part, first, end; /* tokens of this block */
+	size_t at;                 /* offset of the row in (rows, vocab) */
 };
 
 GPU struct place here(const struct sample_args &a)
@@ -23,7 +23,7 @@ GPU struct place here(const struct sample_args &a)
 	return p;
 }
 
-/* -0 is +0: they are equal, and so must their keys be. */
+/* -0 becomes +0: they are equal, so their keys must be, too. */
 GPU float clean(float x)
 {
 	return x + 0.0f;
@@ -41,7 +41,7 @@ GPU float of_key(uint32_t k)
 	return gpu_bits(k >> 31 ? k & 0x7fffffffu : ~k);
 }
 
-/* ---- of a block's threads ---- */
+/* ---- over a block's threads ---- */
 GPU void offer(struct sample_best &b, double key, int id)
 {
 	if (key > b.key || (key == b.key && id < b.id))
@@ -70,7 +70,7 @@ GPU struct sample_best *best_at(const struct sample_args &a, int row, int which)
 {
 	return a.best + ((size_t)row * 3 + which) * gridDim.x;
 }
-/* Of all parts. */
+/* Over all parts. */
 GPU struct sample_best row_best(const struct sample_args &a, int row, int which)
 {
 	struct sample_best b = nobody();
@@ -80,7 +80,7 @@ GPU struct sample_best row_best(const struct sample_args &a, int row, int which)
 	return block_best(b);
 }
 
-/* Sum over the threads before this one; `all`: over all. */
+/* Sum over the threads before this one; `all`: over all threads. */
 GPU uint64_t sum_before(uint64_t v, uint64_t &all)
 {
 	SHARED(uint64_t, sums, [WARPS]);
@@ -102,7 +102,7 @@ GPU uint64_t sum_before(uint64_t v, uint64_t &all)
 	return before + s - v;
 }
 
-/* ---- the first pass: what is there, and what masks leave of it ---- */
+/* ---- the first pass: masks the logits and finds the best ---- */
 GPU float scaled(const struct sample_row &r, float x)
 {
 	/* the product of doubles rounds to the same float as the quotient: it is never that close to a tie */
@@ -122,7 +122,7 @@ __global__ void __launch_bounds__(THREADS) sample_start(struct sample_args a, in
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
 		float x = clean(a.raw[p.at + i]), y = lists ? x : scaled(r, x);
 		offer(raw, fabsf(x) < INFINITY ? x : INFINITY,
-		      i); /* one that is not finite wins, and tell_id() shows it */
+		      i); /* a number that is not finite wins, and report_id() reports it */
 		if (y > -INFINITY)
 			offer(likeliest, y, i);
 		a.x[p.at + i] = lists && r.n_mask && !(a.ids[r.at + i / 32] >> i % 32 & 1) ? -INFINITY : y;
@@ -209,18 +209,18 @@ __global__ void __launch_bounds__(THREADS) sample_floor(struct sample_args a)
 					     r.per_temperature);
 }
 
-/* ---- a cut: so many of the first words, or so much of the mass, by radix over the values' bits ---- */
+/* ---- a cut: keeps the first k tokens or a share of the mass, by a radix selection over the values' bits ---- */
 struct cut {
 	float x;
-	int id; /* of those equal to x the ones up to here are in */
+	int id; /* of the tokens equal to x those up to this id are in */
 };
-struct words { /* which take part, and what they weigh */
+struct candidates { /* which tokens take part, and their weight */
 	const float *x;
 	float floor, max;
 	uint64_t least;
 };
 
-template <int W> GPU bool member(const struct words &w, int i, float &x, uint64_t &weight)
+template <int W> GPU bool member(const struct candidates &w, int i, float &x, uint64_t &weight)
 {
 	x = W == TOP_N ? clean(w.x[i]) : w.x[i];
 	weight = 1;
@@ -254,7 +254,7 @@ template <int W> GPU uint64_t target(const struct sample_row &r, uint64_t total)
 	return want ? want : 1;
 }
 
-/* From what was known before a pass to what it tells. */
+/* Narrows the selection by what a pass has counted. */
 template <int W> GPU struct sample_select narrowed(const struct sample_args &a, int row, int pass)
 {
 	SHARED(struct sample_select, found, [1]);
@@ -290,9 +290,10 @@ template <int W> GPU struct sample_select narrowed(const struct sample_args &a, 
 	return s;
 }
 
-/* The id of the last of the equal ones that is in: each weighs `weight`, `want` of which is to be covered. */
+/* Returns the id of the last of the equal tokens that is in: each weighs `weight`, and `want` of that must be covered.
+ */
 template <int W>
-GPU int last_equal(const struct sample_args &a, const struct words &w, float cut, uint64_t weight, uint64_t want)
+GPU int last_equal(const struct sample_args &a, const struct candidates &w, float cut, uint64_t weight, uint64_t want)
 {
 	SHARED(int, found, [1]);
 	int each = (a.vocab + THREADS - 1) / THREADS, first = threadIdx.x * each, end = min(first + each, a.vocab);
@@ -310,7 +311,7 @@ GPU int last_equal(const struct sample_args &a, const struct words &w, float cut
 	return found[0];
 }
 
-template <int W> GPU struct cut cut_of(const struct sample_args &a, int row, const struct words &w)
+template <int W> GPU struct cut cut_of(const struct sample_args &a, int row, const struct candidates &w)
 {
 	struct sample_select s = narrowed<W>(a, row, SAMPLE_PASSES - 1);
 	struct cut c = {-INFINITY, SAMPLE_NOBODY};
@@ -329,10 +330,10 @@ GPU bool inside(const struct cut &c, float x, int id)
 	return x > c.x || (x == c.x && id <= c.id);
 }
 
-template <int W> GPU struct words words_of(const struct sample_args &a, int row)
+template <int W> GPU struct candidates candidates_of(const struct sample_args &a, int row)
 {
 	const struct sample_row &r = a.row[row];
-	struct words w = {(W == TOP_N ? a.raw : a.x) + (size_t)row * a.vocab, -INFINITY, 0, r.least};
+	struct candidates w = {(W == TOP_N ? a.raw : a.x) + (size_t)row * a.vocab, -INFINITY, 0, r.least};
 
 	if (W != TOP_P)
 		return w;
@@ -343,8 +344,8 @@ template <int W> GPU struct words words_of(const struct sample_args &a, int row)
 	return w;
 }
 
-/* A sum in two halves: 32-bit atomics in shared memory are instructions of their own. SAMPLE_PART words fit: a mass is
- * at most 2^40. */
+/* A 64-bit sum in two halves: 32-bit atomics in shared memory are single instructions. SAMPLE_PART tokens fit, since a
+ * mass is at most 2^40. */
 struct halves {
 	uint32_t low[SAMPLE_BINS], high[SAMPLE_BINS];
 };
@@ -361,7 +362,7 @@ template <int W> __global__ void __launch_bounds__(THREADS) sample_count(struct 
 
 	if (!wanted<W>(a.row[p.row]))
 		return;
-	struct words w = words_of<W>(a, p.row);
+	struct candidates w = candidates_of<W>(a, p.row);
 	if (pass) {
 		s = narrowed<W>(a, p.row, pass - 1);
 		if (!p.part && !threadIdx.x)
@@ -403,11 +404,11 @@ __global__ void __launch_bounds__(THREADS) sample_draw(struct sample_args a)
 
 	if (r.skip || r.mode != SAMPLE_DRAW)
 		return;
-	struct words w = words_of<TOP_P>(a, p.row);
+	struct candidates w = candidates_of<TOP_P>(a, p.row);
 	if (wanted<TOP_P>(r))
 		c = cut_of<TOP_P>(a, p.row, w);
 	struct sample_best likeliest = row_best(a, p.row, LIKELIEST), b = nobody();
-	if (likeliest.id != SAMPLE_NOBODY) /* most of the others are out by its key */
+	if (likeliest.id != SAMPLE_NOBODY) /* its key rules out most of the others */
 		offer(b, likeliest.key + sample_gumbel(sample_bits(r.stream, likeliest.id)), likeliest.id);
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
 		float x = w.x[i];
@@ -420,23 +421,23 @@ __global__ void __launch_bounds__(THREADS) sample_draw(struct sample_args a)
 	}
 	b = block_best(b);
 	if (!threadIdx.x)
-		best_at(a, p.row, DRAWN)[p.part] = b;
+		best_at(a, p.row, SAMPLED)[p.part] = b;
 }
 
-/* ---- what is told of the row ---- */
-GPU void tell_id(const struct sample_args &a, const struct place &p, struct sample_best raw, int id)
+/* ---- reporting the row ---- */
+GPU void report_id(const struct sample_args &a, const struct place &p, struct sample_best raw, int id)
 {
 	struct sample_result *out = &a.result[p.row];
 
 	if (p.part || threadIdx.x)
 		return;
-	out->id = a.drawn[p.row] = id;
+	out->id = a.sampled[p.row] = id;
 	out->best = raw.id;
 	out->x = clean(a.raw[p.at + id]);
 	out->x_best = clean(a.raw[p.at + raw.id]);
 }
 
-__global__ void __launch_bounds__(THREADS) sample_tell(struct sample_args a)
+__global__ void __launch_bounds__(THREADS) sample_report(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -450,13 +451,13 @@ __global__ void __launch_bounds__(THREADS) sample_tell(struct sample_args a)
 		return;
 	struct sample_best raw = row_best(a, p.row, RAW), b = nobody();
 	if (r.mode != SAMPLE_SCORE)
-		b = row_best(a, p.row, r.mode == SAMPLE_DRAW ? DRAWN : LIKELIEST);
+		b = row_best(a, p.row, r.mode == SAMPLE_DRAW ? SAMPLED : LIKELIEST);
 	int best = raw.id, id = r.mode == SAMPLE_SCORE ? r.given : b.id == SAMPLE_NOBODY ? best : b.id;
-	tell_id(a, p, raw, id);
+	report_id(a, p, raw, id);
 	if (r.n_top < 0 || raw.key == INFINITY)
 		return;
 	if (wanted<TOP_N>(r))
-		c = cut_of<TOP_N>(a, p.row, words_of<TOP_N>(a, p.row));
+		c = cut_of<TOP_N>(a, p.row, candidates_of<TOP_N>(a, p.row));
 	float x_best = clean(a.raw[p.at + best]), x_id = clean(a.raw[p.at + id]);
 	for (int i = p.first + threadIdx.x; i < p.end; i += THREADS) {
 		float x = clean(a.raw[p.at + i]);
@@ -511,6 +512,6 @@ extern "C" cudaError_t k_sample(cudaStream_t s, struct sample_args a, struct sam
 	if (!e && needs.draw)
 		e = gpu_launch(sample_draw, grid, THREADS, 0, s, a);
 	if (!e)
-		e = gpu_launch(sample_tell, grid, THREADS, 0, s, a);
+		e = gpu_launch(sample_report, grid, THREADS, 0, s, a);
 	return e;
 }

@@ -1,22 +1,22 @@
-/* sample_lists.cu - what the lists of a row and its history do to its logits, in the order of engine/sample/sample.c;
- * one block a row. */
+/* sample_lists.cu - applies the lists of a row and its history to its logits, in the order of engine/sample/sample.c.
+ * One block a row. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
 enum { THREADS = 256 };
 
-/* -0 is +0, as in sample.cu. */
+/* -0 becomes +0, as in sample.cu. */
 GPU float clean(float x)
 {
 	return x + 0.0f;
 }
 
-/* Two entries of a list may name the same word. */
+/* Two entries of a list may name the same token. */
 GPU void put(float *x, float v)
 {
 	atomicExch((uint32_t *)x, gpu_float_bits(v));
 }
-/* A word's first entry adds all of them, in order: they stand side by side. */
+/* A token's first entry adds all its entries, in order: they are neighbours. */
 GPU void add_bias(float *x, const int32_t *ids, const int32_t *values, int n)
 {
 	for (int j = threadIdx.x; j < n; j += THREADS) {
@@ -29,7 +29,7 @@ GPU void add_bias(float *x, const int32_t *ids, const int32_t *values, int n)
 		x[ids[j]] = clean(v);
 	}
 }
-/* Its words, once all threads have met: what came with this row goes behind what is there. */
+/* Returns the row's history, valid after a barrier: new tokens are appended to those that are kept. */
 GPU const int32_t *history_of(const struct sample_args &a, const struct sample_row &r, const int32_t *ids, int n)
 {
 	int32_t *all;
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(THREADS) sample_lists(struct sample_args a)
 
 	if (r.skip)
 		return;
-	ids += r.n_mask; /* the first pass saw to it */
+	ids += r.n_mask; /* the first pass has applied the mask */
 	add_bias(x, ids, ids + r.n_bias, r.n_bias);
 	ids += 2 * r.n_bias;
 	__syncthreads();

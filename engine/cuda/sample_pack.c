@@ -1,4 +1,4 @@
-/* sample_pack.c - a row to sample as numbers for the device, and back. */
+/* sample_pack.c - packs a row to sample into numbers for the device, and unpacks the result. */
 #include "engine/cuda/cuda.h"
 #include "engine/sample/inside.h"
 #include "engine/sample/math.h"
@@ -48,8 +48,7 @@ static void choose_mode(struct sample_row *r, const struct sample *what)
 	r->share = h->top_p >= 1 ? (uint64_t)1 << 32 : (uint64_t)((double)h->top_p * 0x1p32 + 0.5);
 }
 
-/* A call only adds to its history. A step's first row of a call alone is kept: rows behind it may hold what is taken
- * back. */
+/* A call's history only grows. Only the step's first row of a call is kept: later rows may be speculative. */
 static void find_history(struct sample_row *r, const struct sample_book *b, const struct sample *what)
 {
 	const struct sample_kept *k = b->kept + what->seq;
@@ -111,7 +110,7 @@ struct sample_needs sample_needs_of(const struct sample_row *row, int n)
 	return all;
 }
 
-/* Likelier first, of equal ones the lower id. */
+/* Orders by falling logit; of equal ones the lower id comes first. */
 static void put_top(struct sampled *out, const struct sample_result *r, double log_total)
 {
 	REQUIRE(r->n_top <= SAMPLE_MAX_TOP);

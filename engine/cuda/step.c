@@ -1,9 +1,9 @@
-/* step.c - a step on its way to the device: its arrays and its attention's work lists in pinned memory, then one copy
- * for all.
+/* step.c - a step on its way to the device: its arrays and its attention's work lists lie in pinned memory, and one
+ * copy brings them all.
  *
- * A step of few new tokens is padded to the next of a few sizes, its work lists to a length that follows from the size:
- * the same launches with the same pointers, which a graph replays. Padding is harmless: token 0 at position 0 that is
- * not stored, rows that nobody reads, items without keys. */
+ * A step of few new tokens is padded to the next of a few sizes, and its work lists to a length that follows from the
+ * size: the same launches with the same pointers, which a CUDA graph replays. Padding is harmless: token 0 at position
+ * 0 that is not stored, rows that nothing reads, items without keys. */
 #include "engine/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static int max_tiles(const struct cuda *c)
 	return c->how.limits.max_tokens / ATTN_TILE + c->how.limits.max_seqs + 1;
 }
 
-/* Counts of what lies behind each other in the block. */
+/* Numbers of elements of the arrays in the block, in order. */
 struct layout {
 	int tokens, rows, items, joins, tiles, blocks;
 };
@@ -47,7 +47,7 @@ void cuda_step_create(struct cuda *c)
 			      max_items(c),    max_tiles(c),    lim->max_blocks};
 
 	c->room = bytes_of(&most);
-	c->drawn = cuda_take(c, (size_t)lim->max_tokens * sizeof *c->drawn);
+	c->sampled = cuda_take(c, (size_t)lim->max_tokens * sizeof *c->sampled);
 	c->plan.items = xalloc((size_t)most.items, sizeof *c->plan.items);
 	c->plan.joins = xalloc((size_t)most.joins, sizeof *c->plan.joins);
 	c->plan.tiles = xalloc((size_t)most.tiles, sizeof *c->plan.tiles);
@@ -65,7 +65,7 @@ void cuda_step_create(struct cuda *c)
 
 void cuda_step_destroy(struct cuda *c)
 {
-	cuda_give(c, c->drawn, (size_t)c->how.limits.max_tokens * sizeof *c->drawn);
+	cuda_give(c, c->sampled, (size_t)c->how.limits.max_tokens * sizeof *c->sampled);
 	free(c->plan.items);
 	free(c->plan.joins);
 	free(c->plan.tiles);
@@ -78,7 +78,7 @@ void cuda_step_destroy(struct cuda *c)
 	}
 }
 
-/* The size that the step is padded to, as an index; -1: it runs as it is. */
+/* Returns the index of the size that the step is padded to; -1: it runs unpadded. */
 static int bucket_of(const struct cuda *c, const struct step *s)
 {
 	int n = s->head->n_tokens, i = 0;
@@ -91,11 +91,11 @@ static int bucket_of(const struct cuda *c, const struct step *s)
 	return !c->graphs || !n || i == N_BUCKETS || buckets[i] > c->how.limits.max_tokens ? -1 : i;
 }
 
-/* Parts that a padded step may cut its keys into: eight blocks a processor, and in ranges of a fixed length a whole
- * context. */
+/* Parts that a padded step may cut its keys into: eight blocks an SM, and with ranges of fixed length a whole context.
+ */
 static int spare_parts(const struct cuda *c, int runs, int tokens)
 {
-	int n = 8 * c->processors / max_int(1, runs);
+	int n = 8 * c->sms / max_int(1, runs);
 
 	if (c->how.fixed)
 		n = max_int(n, div_up(c->how.max_context, FIXED_RANGE));
@@ -104,7 +104,7 @@ static int spare_parts(const struct cuda *c, int runs, int tokens)
 
 static void make_plan(struct cuda *c, const struct step *s, struct layout *l, int bucket)
 {
-	struct plan_limits lim = {.processors = c->processors,
+	struct plan_limits lim = {.sms = c->sms,
 				  .runs = c->n_runs ? c->n_runs : c->how.kv_heads,
 				  .max_parts = c->max_parts,
 				  .fixed = c->how.fixed,
@@ -118,7 +118,7 @@ static void make_plan(struct cuda *c, const struct step *s, struct layout *l, in
 		l->items = min_int(max_items(c), l->tokens + lim.max_parts), l->joins = l->tokens;
 }
 
-/* `n` elements copied and the rest up to `all` filled; where they will lie on the device. */
+/* Copies n elements, fills the rest up to `all`, and returns their device address. */
 static void *put(struct cuda_step *to, size_t *at, const void *src, int n, int all, size_t size, int fill)
 {
 	void *device = to->device + *at;
@@ -194,8 +194,8 @@ static size_t memory_left(void)
 static void check_made(const struct cuda *c, cudaError_t e)
 {
 	if (e == cudaErrorMemoryAllocation)
-		die("CUDA: no memory for graphs of small steps: %.3f GiB were planned, %.3f GiB are taken, %.3f GiB are free: give the KV cache "
-		    "less (--gpu-memory-utilization, --kv-cache-memory-bytes), or start with --no-graphs",
+		die("CUDA: not enough memory for CUDA graphs: %.3f GiB planned, %.3f GiB taken, %.3f GiB free; make the KV cache "
+		    "smaller (--gpu-memory-utilization, --kv-cache-memory-bytes), or start with --no-graphs",
 		    (double)c->base.graphs / (1 << 30), (double)c->base.graphs_held / (1 << 30),
 		    (double)memory_left() / (1 << 30));
 	cuda_check(e, "making a graph");
@@ -216,7 +216,8 @@ static void capture(struct cuda *c, struct cuda_graph *g, void (*fn)(void *arg),
 	c->base.graphs_held += before > after ? before - after : 0;
 }
 
-/* Tokens of sequences that bring as many as go one by one. They see themselves only, and nothing is stored. */
+/* A warm-up step. Sequences bring as many tokens as are decoded one by one. They attend to themselves only, and nothing
+ * is stored. */
 static void small_step(struct step *s, int tokens, int rows)
 {
 	struct step_head *h = s->head;
@@ -237,8 +238,8 @@ static void small_step(struct step *s, int tokens, int rows)
 		s->row[i] = i;
 }
 
-/* Each size that steps come in: once as it is, then a capture without and with rows in each place that a step may lie
- * in. */
+/* Each size runs once eagerly, then once in capture without and once with rows, for each of the places that a step may
+ * lie in. */
 bool cuda_warm(struct backend *b, int i, struct step *s)
 {
 	enum { PASSES = 1 + 2 * STEPS };
@@ -253,7 +254,7 @@ bool cuda_warm(struct backend *b, int i, struct step *s)
 	return true;
 }
 
-/* The first pass of a size runs as it is, so that nothing is set up inside a capture. */
+/* The first pass of a size runs eagerly, so that a capture sets up nothing. */
 void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
 {
 	struct cuda *c = cuda_of(b);

@@ -1,4 +1,4 @@
-/* sum.cu - the tree of partials of ranks. */
+/* sum.cu - adds up the ranks' partial sums as a tree. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 

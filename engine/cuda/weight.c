@@ -1,5 +1,5 @@
-/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers or of integers with scales, padded
- * with zeros to whole steps of 32. */
+/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers, or of integers with scales, padded
+ * with zeros to multiples of 32 columns. */
 #include "engine/cuda/cuda.h"
 
 #include <math.h>
@@ -8,7 +8,8 @@
 
 enum { STEP = 32, SEGMENT = 512 };
 
-/* One leaf: a segment every 512 columns, combined as a binary counter, what is left over from the small end. */
+/* Cuts one leaf: a segment every 512 columns, combined as a binary counter; what is left over combines from the small
+ * end. */
 static int leaf_segments(struct k_segment *s, int col, int cols)
 {
 	int n = max_int(1, div_up(cols, SEGMENT)), depth = 0;
@@ -21,7 +22,7 @@ static int leaf_segments(struct k_segment *s, int col, int cols)
 	return n;
 }
 
-/* As cpu/weight.c: leaves of a part are a power of two. */
+/* A part has a power of two of leaves, as in cpu/weight.c. */
 static void make_segments(struct cuda_weight *w, struct cuda *c)
 {
 	const struct split *k = &w->base.k;
@@ -108,7 +109,7 @@ static void convert_row(uint16_t *out, const void *src, int n, enum dtype from, 
 	}
 }
 
-/* 32 numbers or fewer as integers, and their scale: as the contract in engine/backend/backend.h has it. */
+/* Converts 32 numbers or fewer to integers and their scale, by the contract in engine/backend/backend.h. */
 static uint16_t quantise(int8_t *q, const float *f, int n)
 {
 	float most = 0, scale;
@@ -138,14 +139,13 @@ static void quantise_row(char *out, const struct cuda_weight *w, const void *src
 	}
 }
 
-/* What of a row goes over the bus. */
+/* Bytes of a row that are copied to the device. */
 static size_t row_bytes(const struct cuda_weight *w)
 {
 	return w->base.quant ? w->pitch : (size_t)w->base.cols * sizeof(uint16_t);
 }
 
-/* One stage full of rows: converted in pinned memory, then on its way while other stages are filled, by other threads
- * too. */
+/* Converts rows into one stage of pinned memory and starts its copy. Other threads fill other stages meanwhile. */
 static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int count, const char *src, size_t ld_bytes)
 {
 	size_t row = row_bytes(w), pitch = w->pitch;
@@ -153,7 +153,7 @@ static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int coun
 	char *to = w->data + (size_t)first * pitch;
 	struct cuda_stage *s;
 
-	if (w->base.paired) { /* rows of one half only */
+	if (w->base.paired) { /* all rows are of one half */
 		to = w->data + (size_t)(first < half ? 2 * first : 2 * (first - half) + 1) * w->pitch;
 		pitch = 2 * w->pitch;
 	}

@@ -21,9 +21,9 @@ void model_forward(struct model *m, struct kv *kv, const struct step *step)
 	int named = step_named(step);
 	struct pass p = {m, kv, backend_step(m->b, step)};
 
-	REQUIRE(!named || m->b->drawn);
+	REQUIRE(!named || m->b->sampled);
 	if (named)
-		comm_bcast(m->comm, m->b->drawn, named);
+		comm_bcast(m->comm, m->b->sampled, named);
 	if (!m->how.debug_nan) {
 		backend_run(m->b, (uint64_t)(uintptr_t)m, run_pass, &p);
 		return;

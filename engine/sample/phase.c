@@ -93,5 +93,5 @@ void sample_phase_start(struct sample_phase *p, int first, int n, const struct s
 
 bool sample_phase_ahead(const struct sample_phase *p)
 {
-	return p->device && p->b->drawn && !p->host_drew;
+	return p->device && p->b->sampled && !p->host_drew;
 }

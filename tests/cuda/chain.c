@@ -36,7 +36,7 @@ struct chain {
 	void *items, *tiles;
 	int n_items;
 	struct sample_args sample;
-	const struct sample_row *plain; /* other rows: they are drawn from as they are */
+	const struct sample_row *plain; /* other rows: they are sampled from as they are */
 };
 /* What comes out in the end. */
 struct result {
@@ -141,7 +141,7 @@ static void make_sample(struct chain *c)
 		.best = written(c, T * 3 * sizeof *c->sample.best),
 		.spread = written(c, T * sizeof *c->sample.spread),
 		.result = written(c, T * sizeof *c->sample.result),
-		.drawn = written(c, T * 4),
+		.sampled = written(c, T * 4),
 		.history = written(c, T * 4),
 		.max_history = 1};
 	CUDA(cudaMemset(c->sample.count, 0, T * VOCAB * 4));
@@ -227,14 +227,14 @@ static void links(struct chain *c)
 	plain.row = c->plain;
 	CUDA(k_sample(s, plain, draw));
 	CUDA(k_sample(s, c->sample, all));
-	CUDA(k_embed(s, K_BF16, c->x, c->sample.drawn, NULL, 0, c->table, T, H, H, VOCAB, 0));
+	CUDA(k_embed(s, K_BF16, c->x, c->sample.sampled, NULL, 0, c->table, T, H, H, VOCAB, 0));
 	CUDA(norm(c, NULL));
 	CUDA(k_linear_skinny_int8(s, K_BF16, c->delta, K_OUT_F32, c->act, c->int8, NULL, T, H, H, H));
 	CUDA(norm(c, c->delta));
 	CUDA(k_from_int8(s, K_BF16, c->halves, c->int8, H, H));
 	CUDA(k_embed(s, K_BF16, c->delta, c->ids, NULL, 0, c->halves, T, H, H, H, 0));
 	CUDA(norm(c, c->delta));
-	CUDA(k_embed_int8(s, K_BF16, c->delta, c->sample.drawn, NULL, 0, c->int8, T, H, H, H, 0));
+	CUDA(k_embed_int8(s, K_BF16, c->delta, c->sample.sampled, NULL, 0, c->int8, T, H, H, H, 0));
 	CUDA(norm(c, c->delta));
 }
 

@@ -1,4 +1,4 @@
-/* Which kernel does the attention of prompts: the one by wgmma only on compute capability 9.0, where asked for, and
+/* Which kernel does prefill attention: the one by wgmma only on compute capability 9.0, where asked for, and
  * where a check at start finds it right: here it is a stand-in that can be wrong. Whether kernels overlap. What the
  * backend says of both. */
 #include "engine/cuda/cuda.h"
@@ -34,7 +34,7 @@ cudaError_t k_attention_prefill_wgmma(cudaStream_t stream, enum k_type type, str
 static void keep(void *arg, enum log_level level, const char *line)
 {
 	(void)arg, (void)level;
-	if (strstr(line, "attention of prompts"))
+	if (strstr(line, "prefill attention"))
 		snprintf(told, sizeof told, "%s", line);
 }
 
@@ -73,8 +73,8 @@ TEST(where_it_is_right)
 	CHECK(!launched && !told[0]);
 	CHECK_STR(chosen("90", true, true, DT_BF16), "token by token: --enable-deterministic-inference");
 	CHECK(!launched);
-	CHECK_STR(chosen("80", true, false, DT_BF16), "mma.sync: wgmma is of compute capability 9.0");
-	CHECK_STR(chosen("100", true, false, DT_BF16), "mma.sync: wgmma is of compute capability 9.0");
+	CHECK_STR(chosen("80", true, false, DT_BF16), "mma.sync: wgmma needs compute capability 9.0");
+	CHECK_STR(chosen("100", true, false, DT_BF16), "mma.sync: wgmma needs compute capability 9.0");
 	CHECK(!launched);
 }
 
@@ -104,15 +104,15 @@ TEST(where_kernels_overlap)
 	CHECK_STR(overlaps("90", "12030", true), "on");
 	CHECK_STR(overlaps("100", "13000", true), "on");
 	CHECK_STR(overlaps("90", "12030", false), "off: --no-overlap");
-	CHECK_STR(overlaps("90", "12020", true), "off: it takes a driver of CUDA 12.3");
-	CHECK_STR(overlaps("89", "13000", true), "off: it takes compute capability 9.0");
+	CHECK_STR(overlaps("90", "12020", true), "off: needs a driver of CUDA 12.3");
+	CHECK_STR(overlaps("89", "13000", true), "off: needs compute capability 9.0");
 }
 
 TEST(not_where_it_is_wrong)
 {
 	for (wrong = 1; wrong <= 2; wrong++) {
 		CHECK_STR(chosen("90", true, false, DT_F16), "mma.sync: wgmma is wrong on this device");
-		CHECK(launched && strstr(told, "mma.sync does it"));
+		CHECK(launched && strstr(told, "using mma.sync"));
 	}
 }
 

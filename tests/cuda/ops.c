@@ -7,12 +7,12 @@ static void embed(enum k_type type, bool int8, int cols, int rows, int first)
 	int32_t ids[] = {
 		first, first + rows - 1, first - 1 < 0 ? 0 : first - 1, first + rows, 0, first + 1, first, -1, -2, -3,
 		-4,    INT32_MIN};
-	int32_t drawn[] = {first + 2, first + rows, first + 1}; /* tokens -1, -2, -3; there is no fourth */
+	int32_t sampled[] = {first + 2, first + rows, first + 1}; /* tokens -1, -2, -3; there is no fourth */
 	int ld = (int)round_up((size_t)cols, 32), n = sizeof ids / sizeof *ids, pitch;
 	uint16_t *table = random_halves(&r, (size_t)rows * (size_t)ld, type);
 	float *out = xalloc((size_t)n * (size_t)cols, sizeof *out);
 	char *rows8 = NULL;
-	void *dt, *di, *dd = dev_put(drawn, sizeof drawn), *d = dev_new((size_t)n * (size_t)cols * 4);
+	void *dt, *di, *dd = dev_put(sampled, sizeof sampled), *d = dev_new((size_t)n * (size_t)cols * 4);
 
 	table[0] = 0x8000; /* -0 */
 	if (int8) {
@@ -26,7 +26,7 @@ static void embed(enum k_type type, bool int8, int cols, int rows, int first)
 	dev_get(out, d, (size_t)n * (size_t)cols * 4);
 	for (int i = 0; i < n; i++)
 		for (int c = 0; c < cols; c++) {
-			int at = (ids[i] >= 0 ? ids[i] : ids[i] >= -3 ? drawn[-1 - ids[i]] : -1) - first;
+			int at = (ids[i] >= 0 ? ids[i] : ids[i] >= -3 ? sampled[-1 - ids[i]] : -1) - first;
 			float want = at >= 0 && at < rows ? up(table[at * pitch + c], type) : 0,
 			      got = out[i * cols + c];
 			CHECK(got == want && !(want == 0 && signbit(got)));

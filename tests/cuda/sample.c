@@ -133,7 +133,7 @@ static void on_device(struct scene *s, struct sampled *out)
 	struct sample_args a = {
 		.vocab = s->vocab, .rows = ROWS, .history = s->past, .max_history = s->book.max_history};
 	struct sample_result got[ROWS];
-	int32_t drawn[ROWS] = {-7, -7, -7, -7, -7, -7};
+	int32_t sampled[ROWS] = {-7, -7, -7, -7, -7, -7};
 	uint32_t *zero = xalloc(words, sizeof *zero), *count = xalloc(words, sizeof *count);
 	int n = 0;
 
@@ -147,20 +147,20 @@ static void on_device(struct scene *s, struct sampled *out)
 	a.bins = dev_new((size_t)ROWS * SAMPLE_SELECTS * SAMPLE_PASSES * SAMPLE_BINS * sizeof *a.bins);
 	a.select = dev_new((size_t)ROWS * SAMPLE_SELECTS * SAMPLE_PASSES * sizeof *a.select);
 	a.best = dev_new(parts * sizeof *a.best), a.result = dev_new(sizeof got),
-	a.spread = dev_new(ROWS * sizeof *a.spread), a.drawn = dev_put(drawn, sizeof drawn);
+	a.spread = dev_new(ROWS * sizeof *a.spread), a.sampled = dev_put(sampled, sizeof sampled);
 	CUDA(k_sample(NULL, a, sample_needs_of(s->row, ROWS)));
 	dev_get(got, a.result, sizeof got);
 	dev_get(count, a.count, words * 4);
 	CHECK(!memcmp(zero, count, words * 4));
-	dev_get(drawn, a.drawn, sizeof drawn);
+	dev_get(sampled, a.sampled, sizeof sampled);
 	for (int i = 0; i < ROWS; i++)
-		CHECK_EQ(drawn[i], s->row[i].skip ? -7 : got[i].id);
+		CHECK_EQ(sampled[i], s->row[i].skip ? -7 : got[i].id);
 	for (int i = 0; i < ROWS; i++)
 		if (!s->row[i].skip)
 			sample_unpack(&out[i], &got[i], s->what[i].n_top);
 	dev_free((void *)a.raw), dev_free((void *)a.row), dev_free((void *)a.ids), dev_free(a.x), dev_free(a.count);
 	dev_free(a.bins), dev_free(a.select), dev_free(a.spread), dev_free(a.best), dev_free(a.result),
-		dev_free(a.drawn);
+		dev_free(a.sampled);
 	free(zero), free(count);
 }
 

@@ -154,7 +154,7 @@ def eight_bits(folder):
             told = c.status().numerics_class
             check(f"{name}: is told", told.startswith(numerics + "/cuda"), told)
             c.close()
-            by = "wgmma" if option == "--quantization" else "mma.sync: wgmma takes a 16-bit cache"
+            by = "wgmma" if option == "--quantization" else "mma.sync: wgmma needs a 16-bit cache"
             check(f"{name}: prompts by {by[:8]}", paths(j)[0] == by, paths(j))
             want = answers(cpu, prompts, 8)
             texts = [p + [t[0] for t in w] for p, w in zip(prompts, want)]

@@ -116,7 +116,7 @@ with tempfile.TemporaryDirectory() as top:
         partial(no_start, "too much cache", path, 1, "beside its weights, workspace and graphs", "--kv-cache-memory-bytes", "2G"),
         partial(no_start, "no memory for the cache", path, 1, "no room for a block of the KV cache", "--kv-cache-memory-bytes", "20000"),
         partial(no_start, "NCCL fails on start", path, 2, "NCCL start", FAKEGPU_FAIL="ncclCommInitRankConfig:1=3"),
-        partial(no_start, "the last of 16 captures fails", path, 2, "for graphs of small steps", FAKEGPU_FAIL="cudaGraphInstantiate:16=2"),
+        partial(no_start, "the last of 16 captures fails", path, 2, "not enough memory for CUDA graphs", FAKEGPU_FAIL="cudaGraphInstantiate:16=2"),
         partial(no_start, "cuBLASLt fails on start", path, 1, "cuBLASLt", FAKEGPU_FAIL="cublasLtCreate:1=1"),
     ]
     if FULL:

@@ -433,8 +433,8 @@ static void open_bench(struct bench *t, bool tiny, int layers, bool fixed)
 	if (p->describe(0, &d, &why) || p->backend_create(&t->b, &how, &why))
 		die("%s", why.text);
 	t->can_overlap = t->overlap = d.major >= 9;
-	printf("device\t%s, compute capability %d.%d, %d processors, %.1f GiB\n", d.name, d.major, d.minor,
-	       d.processors, (double)d.total / (1 << 30));
+	printf("device\t%s, compute capability %d.%d, %d SMs, %.1f GiB\n", d.name, d.major, d.minor, d.sms,
+	       (double)d.total / (1 << 30));
 	sums = model_comm_limits(&t->cfg, &t->lim, 1);
 	if (p->comm_create(&t->comm, t->b, &t->world, &sums, false, &why))
 		die("%s", why.text);
