@@ -67,7 +67,7 @@ TEST(where_it_is_right)
 {
 	wrong = 0;
 	CHECK_STR(chosen("90", true, false, DT_BF16), "wgmma");
-	CHECK(launched && strstr(told, "is by wgmma"));
+	CHECK(launched && strstr(told, "uses wgmma"));
 	CHECK_STR(chosen("90", true, false, DT_F16), "wgmma");
 	CHECK_STR(chosen("90", false, false, DT_BF16), "mma.sync: --no-wgmma");
 	CHECK(!launched && !told[0]);
