@@ -8,14 +8,8 @@
 kernel_linear ISA_NAME(linear_f32), ISA_NAME(linear_bf16), ISA_NAME(linear_f16), ISA_NAME(linear_dot);
 kernel_linear ISA_NAME(linear_int8), ISA_NAME(linear_int4);
 kernel_pack_x ISA_NAME(pack_f32), ISA_NAME(pack_dot), ISA_NAME(pack_int);
-kernel_pack_w ISA_NAME(pack_w);
-kernel_quantise ISA_NAME(quantise);
-kernel_norm ISA_NAME(norm);
-kernel_rope ISA_NAME(rope);
-kernel_convert ISA_NAME(convert);
-kernel_attention ISA_NAME(attention);
-kernel_attention_join ISA_NAME(attention_join);
-kernel_silu_mul ISA_NAME(silu_mul);
-kernel_exp ISA_NAME(exp);
+#define DECLARE(name) kernel_##name ISA_NAME(name);
+CPU_KERNELS(DECLARE)
+#undef DECLARE
 
 #endif

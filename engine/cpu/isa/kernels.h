@@ -171,7 +171,7 @@ static inline size_t attn_state(int head_dim)
 	return STATE_HEAD + round_up((size_t)head_dim, 16);
 }
 
-/* ---- the kernels: one type each; inside.h declares them for this instruction set ---- */
+/* ---- the kernels: a type and an entry in the list below; inside.h declares them, table.c collects them ---- */
 /* Multiplies the panels of `cols` outputs with tiles [first, end). */
 typedef void kernel_linear(const struct linear_job *job);
 /* Packs activations into the form that a product reads. */
@@ -197,21 +197,19 @@ typedef void kernel_attention_join(const struct attn_job *job, size_t pitch, int
 typedef void kernel_silu_mul(void *out, size_t at, const float *gate, const float *up, int n, enum dtype type);
 typedef void kernel_exp(float *out, const float *x, int n);
 
+/* Those of which an instruction set has one; products have one for each form of weights or activations. */
+#define CPU_KERNELS(K) \
+	K(pack_w) K(quantise) K(norm) K(rope) K(convert) K(attention) K(attention_join) K(silu_mul) K(exp)
+
 struct cpu_kernels {
 	const char *name;
 	int tile_rows[PACK_COUNT], dot_rows; /* rows of a tile at most */
 	kernel_linear *linear[PACK_COUNT];
 	kernel_linear *linear_dot; /* PACK_BF16 times X_DOT; NULL: the machine has no such instruction */
 	kernel_pack_x *pack_x[3];  /* by enum x_form */
-	kernel_pack_w *pack_w;
-	kernel_quantise *quantise;
-	kernel_norm *norm;
-	kernel_rope *rope;
-	kernel_convert *convert;
-	kernel_attention *attention;
-	kernel_attention_join *attention_join;
-	kernel_silu_mul *silu_mul;
-	kernel_exp *exp;
+#define MEMBER(name) kernel_##name *name;
+	CPU_KERNELS(MEMBER)
+#undef MEMBER
 };
 
 extern const struct cpu_kernels cpu_kernels_portable;

@@ -14,13 +14,7 @@ const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.linear_dot = ISA_NAME(linear_dot),
 #endif
 	.pack_x = {ISA_NAME(pack_f32), ISA_NAME(pack_dot), ISA_NAME(pack_int)},
-	.pack_w = ISA_NAME(pack_w),
-	.quantise = ISA_NAME(quantise),
-	.norm = ISA_NAME(norm),
-	.rope = ISA_NAME(rope),
-	.convert = ISA_NAME(convert),
-	.attention = ISA_NAME(attention),
-	.attention_join = ISA_NAME(attention_join),
-	.silu_mul = ISA_NAME(silu_mul),
-	.exp = ISA_NAME(exp),
+#define ENTRY(name) .name = ISA_NAME(name),
+	CPU_KERNELS(ENTRY)
+#undef ENTRY
 };
