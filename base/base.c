@@ -155,9 +155,8 @@ static const struct {
 	int err;
 	const char *name, *text;
 } errors[] = {
-#define X(name, value, text) {value, #name, text},
-	ERR_LIST(X)
-#undef X
+#define ERROR(name, value, text) {value, #name, text},
+#include "base/error.def"
 };
 
 const char *err_text(int err)

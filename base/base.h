@@ -29,29 +29,10 @@ void on_die(void (*hook)(void *arg, const char *why), void *arg);
 /* Exit codes of every program of the project (sysexits.h where that has one). */
 enum { EXIT_OK = 0, EXIT_USAGE = 64, EXIT_INPUT = 66, EXIT_SOFTWARE = 70, EXIT_AGAIN = 75, EXIT_CONFIG = 78 };
 
-/* Codes for what the outside world can get wrong. 0 is success, all are negative, none changes its number:
- * the RPC answers with them (proto/xverse.proto, enum Code, has the same names with the sign turned). */
-#define ERR_LIST(X) \
-	X(ERR_IO, -1, "input/output error") \
-	X(ERR_FORMAT, -2, "malformed input") \
-	X(ERR_LIMIT, -3, "over a configured limit") \
-	X(ERR_BUSY, -4, "too many requests waiting") \
-	X(ERR_UNKNOWN, -5, "no such thing") \
-	X(ERR_GONE, -6, "the other side has gone away") \
-	X(ERR_INVALID, -7, "invalid argument") \
-	X(ERR_UNSUPPORTED, -8, "not supported") \
-	X(ERR_LOADING, -9, "the model is still loading") \
-	X(ERR_DRAINING, -10, "the server is draining") \
-	X(ERR_DEADLINE, -11, "deadline exceeded") \
-	X(ERR_LOST_RANK, -12, "a rank of the job was lost") \
-	X(ERR_MISMATCH, -13, "made by another model or numerics class") \
-	X(ERR_CANCELLED, -14, "cancelled") \
-	X(ERR_DENIED, -15, "not allowed") \
-	X(ERR_INTERNAL, -16, "internal error")
+/* Codes for what the outside world can get wrong. The RPC answers with them. */
 enum {
-#define X(name, value, text) name = value,
-	ERR_LIST(X)
-#undef X
+#define ERROR(name, value, text) name = value,
+#include "base/error.def"
 };
 const char *err_text(int err); /* never NULL */
 const char *err_name(int err); /* "ERR_BUSY" */

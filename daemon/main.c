@@ -106,7 +106,7 @@ static int open_front(struct daemon *d, struct why *why)
 static void last_words(void *arg, const struct blame *what)
 {
 	struct daemon *d = arg;
-	struct rpc_error e = {.code = ERR_LOST_RANK, .rank = what->rank, .step = what->step, .pid = what->pid};
+	struct xv_error e = {.code = ERR_LOST_RANK, .rank = what->rank, .step = what->step, .pid = what->pid};
 	char text[300];
 
 	blame_text(what, text, sizeof text);
@@ -186,7 +186,7 @@ static int start(struct daemon *d, struct why *why)
 static void end_calls(struct daemon *d, const char *reason)
 {
 	char *text = xprintf("the server could not start: %s", reason);
-	struct rpc_error e = {.code = ERR_INTERNAL, .text = text, .rank = -1, .step = -1, .pid = -1};
+	struct xv_error e = {.code = ERR_INTERNAL, .text = text, .rank = -1, .step = -1, .pid = -1};
 
 	front_last_words(d->front, &e);
 	free(text);

@@ -36,12 +36,12 @@ static uint64_t hash(uint64_t h, uid_t uid, const char *text)
 	return h;
 }
 
-uint64_t front_accounts_turn(const struct front_accounts *t, uid_t uid, const struct rpc_asker *asker)
+uint64_t front_accounts_turn(const struct front_accounts *t, uid_t uid, const struct xv_asker *asker)
 {
 	return hash(hash(t->secret, uid, asker->key), 1, *asker->key ? "" : asker->client);
 }
 
-static struct front_account *find(struct front_accounts *t, uid_t uid, const struct rpc_asker *asker,
+static struct front_account *find(struct front_accounts *t, uid_t uid, const struct xv_asker *asker,
 				  struct front_account *parent)
 {
 	uint64_t number = front_accounts_turn(t, uid, asker);
@@ -75,9 +75,9 @@ static void leave(struct front_accounts *t, struct front_account *a)
 }
 
 void front_stake_open(struct front_stake *s, struct front_accounts *t, uid_t uid, bool owner,
-		      const struct rpc_asker *asker)
+		      const struct xv_asker *asker)
 {
-	const struct rpc_asker account = {asker->key, ""}, client = {"", asker->client};
+	const struct xv_asker account = {asker->key, ""}, client = {"", asker->client};
 	struct front_account *a = find(t, uid, &account, NULL);
 
 	if (!*asker->key && *asker->client) {

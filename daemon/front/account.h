@@ -50,9 +50,9 @@ struct front_stake {
 void front_accounts_init(struct front_accounts *t);
 void front_accounts_limit(struct front_accounts *t, enum front_share k, int64_t most);
 /* A number of (user, key), or of (user, client) where there is no key; constant while the process runs. */
-uint64_t front_accounts_turn(const struct front_accounts *t, uid_t uid, const struct rpc_asker *asker);
+uint64_t front_accounts_turn(const struct front_accounts *t, uid_t uid, const struct xv_asker *asker);
 void front_stake_open(struct front_stake *s, struct front_accounts *t, uid_t uid, bool owner,
-		      const struct rpc_asker *asker);
+		      const struct xv_asker *asker);
 /* 0, or ERR_BUSY with a text: the account's share is used up, and nothing more is held. */
 int front_stake_hold(struct front_stake *s, enum front_share k, int64_t amount, struct why *why);
 void front_stake_wait(struct front_stake *s);  /* it was posted to the engine */

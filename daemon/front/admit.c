@@ -24,24 +24,24 @@ static int append(struct ids *ids, const int32_t *more, int n, struct why *why)
 	return 0;
 }
 
-static const struct rpc_prompt *prompt_of(const struct front_call *c)
+static const struct xv_prompt *prompt_of(const struct front_call *c)
 {
-	return c->request->kind == RPC_SCORE ? &c->request->score.prompt : &c->request->generate.prompt;
+	return c->request->kind == XV_SCORE ? &c->request->score.prompt : &c->request->generate.prompt;
 }
 
 static struct encode_options encode_how(const struct front_call *c)
 {
-	const struct rpc_request *r = c->request;
-	bool add_special = r->kind == RPC_SCORE ? r->score.add_special
-						: !front_has(&r->generate.sampling, RPC_ADD_SPECIAL) ||
-							  r->generate.sampling.add_special;
+	const struct xv_request *r = c->request;
+	bool add_special = r->kind == XV_SCORE ? r->score.add_special
+					       : !front_has(&r->generate.sampling, XV_ADD_SPECIAL) ||
+							 r->generate.sampling.add_special;
 
 	return (struct encode_options){.add_special = add_special, .parse_special = true};
 }
 
 static bool is_cut(const struct front_call *c)
 {
-	return c->request->kind != RPC_SCORE && front_has(&c->request->generate.sampling, RPC_TRUNCATE_PROMPT) &&
+	return c->request->kind != XV_SCORE && front_has(&c->request->generate.sampling, XV_TRUNCATE_PROMPT) &&
 	       c->request->generate.sampling.truncate_prompt;
 }
 
@@ -57,7 +57,7 @@ static int most_tokens(const struct front *f, const struct front_call *c)
 /* Refuses a prompt that cannot fit before it is tokenized or copied. */
 static int check_prompt(const struct front *f, const struct front_call *c, struct why *why)
 {
-	const struct rpc_prompt *p = prompt_of(c);
+	const struct xv_prompt *p = prompt_of(c);
 	size_t most = (size_t)f->model->max_model_len,
 	       reach = p->is_text && f->tokenizer ? tokenizer_reach(f->tokenizer) : SIZE_MAX;
 
@@ -74,7 +74,7 @@ static int check_prompt(const struct front *f, const struct front_call *c, struc
 /* A text was tokenized before; its tokenizer may add tokens beyond the model's vocabulary. Token ids are copied. */
 static int encode_prompt(struct front *f, struct front_call *c, struct why *why)
 {
-	const struct rpc_prompt *p = prompt_of(c);
+	const struct xv_prompt *p = prompt_of(c);
 	int err;
 
 	if (c->encoded)
@@ -106,7 +106,7 @@ static int check_length(const struct front *f, struct front_call *c, struct why 
 	return 0;
 }
 
-static int fill_resume(struct front *f, struct front_call *c, const struct rpc_resume *r, struct why *why)
+static int fill_resume(struct front *f, struct front_call *c, const struct xv_resume *r, struct why *why)
 {
 	int err;
 
@@ -145,19 +145,19 @@ static void truncate_prompt(struct ids *ids, uint32_t keep)
 
 static bool skip_special(const struct front_call *c)
 {
-	const struct rpc_sampling *s = &c->request->generate.sampling;
+	const struct xv_sampling *s = &c->request->generate.sampling;
 
-	return !front_has(s, RPC_SKIP_SPECIAL) || s->skip_special;
+	return !front_has(s, XV_SKIP_SPECIAL) || s->skip_special;
 }
 
 /* The request's, else the model's default if the context holds it, else what the context leaves. */
-static int max_tokens(const struct front *f, const struct front_call *c, const struct rpc_sampling *s)
+static int max_tokens(const struct front *f, const struct front_call *c, const struct xv_sampling *s)
 {
 	int left = max_int(0, f->model->max_model_len - c->call.n_prompt);
 
-	if (front_has(s, RPC_MAX_TOKENS))
+	if (front_has(s, XV_MAX_TOKENS))
 		return (int)s->max_tokens;
-	if (front_has(&f->defaults, RPC_MAX_TOKENS) && f->defaults.max_tokens < (uint32_t)left)
+	if (front_has(&f->defaults, XV_MAX_TOKENS) && f->defaults.max_tokens < (uint32_t)left)
 		return (int)f->defaults.max_tokens;
 	return left;
 }
@@ -174,7 +174,7 @@ static struct detok *start_text(const struct front *f, const struct front_call *
 /* An empty text becomes the begin token, where every text of the model starts; some tokenizers do not add it. */
 static int begin_empty(const struct front *f, struct front_call *c, struct why *why)
 {
-	const struct rpc_prompt *p = prompt_of(c);
+	const struct xv_prompt *p = prompt_of(c);
 	int32_t bos = f->tokenizer ? tokenizer_bos(f->tokenizer) : -1;
 
 	return !p->is_text || p->text_len || c->ids.n || bos < 0 || !encode_how(c).add_special
@@ -184,13 +184,13 @@ static int begin_empty(const struct front *f, struct front_call *c, struct why *
 
 static int make_generate(struct front *f, struct front_call *c, struct why *why)
 {
-	const struct rpc_generate *g = &c->request->generate;
-	const struct rpc_sampling *s = &g->sampling;
+	const struct xv_generate *g = &c->request->generate;
+	const struct xv_sampling *s = &g->sampling;
 	int err = encode_prompt(f, c, why);
 
 	if (!err)
 		err = begin_empty(f, c, why);
-	if (!err && front_has(s, RPC_TRUNCATE_PROMPT))
+	if (!err && front_has(s, XV_TRUNCATE_PROMPT))
 		truncate_prompt(&c->ids, s->truncate_prompt);
 	c->call.n_prompt = c->ids.n;
 	if (!err)
@@ -202,8 +202,8 @@ static int make_generate(struct front *f, struct front_call *c, struct why *why)
 	if (g->echo && c->call.prompt_logprobs < 0)
 		c->call.prompt_logprobs = c->call.how.n_logprobs;
 	c->call.max_tokens = max_tokens(f, c, s);
-	c->call.open_ended = !front_has(s, RPC_MAX_TOKENS);
-	c->return_ids = !front_has(s, RPC_RETURN_IDS) || s->return_ids;
+	c->call.open_ended = !front_has(s, XV_MAX_TOKENS);
+	c->return_ids = !front_has(s, XV_RETURN_IDS) || s->return_ids;
 	c->include_stop = s->include_stop;
 	if (f->tokenizer)
 		c->detok = start_text(f, c);
@@ -213,7 +213,7 @@ static int make_generate(struct front *f, struct front_call *c, struct why *why)
 
 static int make_score(struct front *f, struct front_call *c, struct why *why)
 {
-	const struct rpc_score *s = &c->request->score;
+	const struct xv_score *s = &c->request->score;
 	int err = encode_prompt(f, c, why);
 
 	c->call.n_prompt = c->ids.n;
@@ -225,30 +225,30 @@ static int make_score(struct front *f, struct front_call *c, struct why *why)
 
 static void send_started(struct front *f, const struct front_call *c)
 {
-	struct rpc_reply r = {.kind = RPC_R_STARTED};
-	bool echo = c->request->kind == RPC_GENERATE && c->request->generate.echo;
+	struct xv_reply r = {.kind = XV_R_STARTED};
+	bool echo = c->request->kind == XV_GENERATE && c->request->generate.echo;
 
-	r.started = (struct rpc_started){.call = c->id,
-					 .seed = c->call.how.seed,
-					 .fingerprint = f->fingerprint,
-					 .numerics_class = f->model->numerics_class,
-					 .prompt_tokens = (uint32_t)c->call.n_prompt,
-					 .prompt_ids = c->ids.id,
-					 .n_prompt_ids = echo ? c->call.n_prompt : 0};
+	r.started = (struct xv_started){.call = c->id,
+					.seed = c->call.how.seed,
+					.fingerprint = f->fingerprint,
+					.numerics_class = f->model->numerics_class,
+					.prompt_tokens = (uint32_t)c->call.n_prompt,
+					.prompt_ids = c->ids.id,
+					.n_prompt_ids = echo ? c->call.n_prompt : 0};
 	rpc_send(f->server, c->id, &r);
 }
 
 /* Sends the prompt's text; its logprobs follow as they are computed. */
 static void send_echo(struct front *f, const struct front_call *c)
 {
-	struct rpc_reply r = {.kind = RPC_R_CHUNK};
+	struct xv_reply r = {.kind = XV_R_CHUNK};
 	char *text;
 	size_t len;
 
-	if (c->request->kind != RPC_GENERATE || !c->request->generate.echo || c->call.n_resume || !f->tokenizer)
+	if (c->request->kind != XV_GENERATE || !c->request->generate.echo || c->call.n_resume || !f->tokenizer)
 		return;
 	text = tokenizer_decode(f->tokenizer, c->ids.id, c->call.n_prompt, skip_special(c), &len);
-	r.chunk = (struct rpc_chunk){.text = text, .text_len = len, .prompt = true};
+	r.chunk = (struct xv_chunk){.text = text, .text_len = len, .prompt = true};
 	rpc_send(f->server, c->id, &r);
 	free(text);
 }
@@ -261,7 +261,7 @@ static void refuse(struct front *f, struct front_call *c, int err, const char *t
 
 static int make_call(struct front *f, struct front_call *c, struct why *why)
 {
-	int err = c->request->kind == RPC_SCORE ? make_score(f, c, why) : make_generate(f, c, why);
+	int err = c->request->kind == XV_SCORE ? make_score(f, c, why) : make_generate(f, c, why);
 
 	if (!err)
 		err = check_length(f, c, why);
@@ -332,7 +332,7 @@ static void hand_over(struct front *f, struct front_call *c, const struct front_
 
 static void fill_job(const struct front_call *c, struct front_job *job)
 {
-	const struct rpc_prompt *p = prompt_of(c);
+	const struct xv_prompt *p = prompt_of(c);
 
 	job->text = p->text;
 	job->len = p->text_len;
@@ -342,7 +342,7 @@ static void fill_job(const struct front_call *c, struct front_job *job)
 void front_admit(struct front *f, struct front_call *c)
 {
 	struct front_job job = {.call = c->id, .client = c->stake.account->number};
-	bool chat = c->request->kind == RPC_CHAT;
+	bool chat = c->request->kind == XV_CHAT;
 
 	job.err = chat ? front_check_chat(f, &job.why) : check_prompt(f, c, &job.why);
 	if (chat)

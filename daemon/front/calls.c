@@ -6,9 +6,9 @@
 
 static void send_error(struct front *f, uint64_t call, struct front_account *a, int code, const char *text)
 {
-	struct rpc_reply r = {.kind = RPC_R_ERROR};
+	struct xv_reply r = {.kind = XV_R_ERROR};
 
-	r.error = (struct rpc_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
+	r.error = (struct xv_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
 	if (code < 0 && -code < METRICS_CODES)
 		f->metrics.errors[-code]++;
 	if (code == ERR_LOADING)

@@ -14,16 +14,16 @@ int front_check_chat(const struct front *f, struct why *why)
 }
 
 /* The engine sees a Generate. Returns the messages, which the request no longer names. */
-static struct rpc_chat become_generate(struct rpc_request *r)
+static struct xv_chat become_generate(struct xv_request *r)
 {
-	struct rpc_chat said = r->chat;
+	struct xv_chat said = r->chat;
 
-	r->kind = RPC_GENERATE;
-	r->generate = (struct rpc_generate){.prompt = {.text = ""},
-					    .sampling = said.sampling,
-					    .resume = said.resume,
-					    .timeout_ms = said.timeout_ms,
-					    .user = said.user};
+	r->kind = XV_GENERATE;
+	r->generate = (struct xv_generate){.prompt = {.text = ""},
+					   .sampling = said.sampling,
+					   .resume = said.resume,
+					   .timeout_ms = said.timeout_ms,
+					   .user = said.user};
 	return said;
 }
 
@@ -36,7 +36,7 @@ void front_chat(struct front *f, struct front_call *c, struct front_job *job)
 }
 
 /* The format's stop strings count beside those of the request. */
-void front_chat_stops(struct front *f, struct front_call *c, const struct rpc_sampling *s)
+void front_chat_stops(struct front *f, struct front_call *c, const struct xv_sampling *s)
 {
 	const char *const *format;
 	const char **all;

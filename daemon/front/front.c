@@ -108,7 +108,7 @@ void front_alive(struct front *f)
 		handover_say(f->beat_fd, HANDOVER_ALIVE);
 }
 
-void front_last_words(struct front *f, const struct rpc_error *error)
+void front_last_words(struct front *f, const struct xv_error *error)
 {
 	if (!f)
 		return;

@@ -12,7 +12,7 @@ struct front;
 struct front_model;
 struct link;
 struct options;
-struct rpc_error;
+struct xv_error;
 
 /* Borrowed until front_close(). */
 struct front_options {
@@ -34,6 +34,6 @@ void front_close(struct front *f);
 /* From the watch thread; f may be NULL. */
 void front_alive(struct front *f); /* to the launcher: this process runs */
 /* Sends one error on every open call. The front thread may be anywhere, so nothing but _exit() may follow. */
-void front_last_words(struct front *f, const struct rpc_error *error);
+void front_last_words(struct front *f, const struct xv_error *error);
 
 #endif

@@ -36,12 +36,12 @@ struct front_job {
 	size_t len;
 	struct encode_options how;
 	const struct chat *chat; /* CHAT: format and messages */
-	struct rpc_chat said;
+	struct xv_chat said;
 	bool want_text;
 	const int32_t *pieces; /* DECODE: (n_pieces) token ids */
 	int n_pieces;
 	bool skip_special;
-	struct rpc_request *keep; /* owned: a Tokenize, Detokenize or Template; NULL: the job is a call's prompt */
+	struct xv_request *keep; /* owned: a Tokenize, Detokenize or Template; NULL: the job is a call's prompt */
 	/* out */
 	struct chat_text out;
 	struct ids ids; /* its `most` and `want_offsets` are inputs */

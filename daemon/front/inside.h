@@ -28,7 +28,7 @@ struct front_call {
 	uint64_t id;
 	struct front_call
 		*next; /* in its bucket, or in the list of calls that wait for the model or their prompt's ids */
-	struct rpc_request *request;
+	struct xv_request *request;
 	struct front_stake stake; /* what it holds of its client's account */
 	struct call call;         /* what the engine gets; it points to the arrays below */
 	struct ids ids;
@@ -71,7 +71,7 @@ struct front {
 	struct tokenizer *tokenizer; /* NULL: prompts are token ids only */
 	struct chat *chat;           /* NULL: no_chat holds the reason */
 	char no_chat[512];
-	struct rpc_sampling defaults;                       /* generation_config.json; `has` marks the fields it sets */
+	struct xv_sampling defaults;                        /* generation_config.json; `has` marks the fields it sets */
 	int n_default_eos, default_eos[GENERATION_MAX_EOS]; /* of generation_config.json */
 	uint64_t started_ns;
 	pid_t starter;          /* mpirun, whose end is this process's; 0: none */
@@ -112,7 +112,7 @@ void front_take_signals(struct front *f);
 void front_exit(struct front *f, int code) __attribute__((noreturn));
 
 /* ---- request.c: handlers of the server, and calls that wait for the model ---- */
-void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
+void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct xv_request *r);
 void front_cancel(void *front, uint64_t call);
 void front_check_ready(struct front *f); /* once the link says READY, waiting calls go on */
 void front_expire(struct front *f);      /* ends waiting calls whose deadline has passed */
@@ -123,7 +123,7 @@ void front_encoded(struct front *f, struct front_job *job); /* its prompt is tok
 
 /* ---- tokenize.c: Tokenize, Detokenize, Template ---- */
 void front_tokenize(struct front *f, uint64_t call, const struct rpc_peer *peer,
-		    struct rpc_request *r);                   /* takes *r; long ones go to a helper thread */
+		    struct xv_request *r);                    /* takes *r; long ones go to a helper thread */
 void front_tokenized(struct front *f, struct front_job *job); /* a helper thread has done it; frees job */
 
 /* ---- status.c ---- */
@@ -144,15 +144,15 @@ uint32_t front_place(void *front, uint64_t call);                             /*
 /* ---- sampling.c ---- */
 struct generation_config;
 void front_defaults(struct front *f, const struct generation_config *g);
-int front_sampling(struct front *f, struct front_call *c, const struct rpc_sampling *s, struct why *why);
+int front_sampling(struct front *f, struct front_call *c, const struct xv_sampling *s, struct why *why);
 int front_check_ids(const struct front *f, const int32_t *ids, int n, const char *what, struct why *why);
-bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f);
+bool front_has(const struct xv_sampling *s, enum xv_sampling_field f);
 
 /* ---- chat.c ---- */
 int front_check_chat(const struct front *f, struct why *why); /* ERR_UNSUPPORTED: the model has no chat format */
 /* A Chat becomes a Generate whose prompt *job makes of its messages. */
 void front_chat(struct front *f, struct front_call *c, struct front_job *job);
-void front_chat_stops(struct front *f, struct front_call *c, const struct rpc_sampling *s); /* fills c->stop */
+void front_chat_stops(struct front *f, struct front_call *c, const struct xv_sampling *s); /* fills c->stop */
 
 /* ---- calls.c ---- */
 void front_error(struct front *f, uint64_t call, int code, const char *text);

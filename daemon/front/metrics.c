@@ -29,11 +29,11 @@ void front_metrics_init(struct front_metrics *m)
 	m->e2e = m->queue = m->prefill = m->decode = call;
 }
 
-void front_metrics_count(struct front_metrics *m, const struct rpc_request *r)
+void front_metrics_count(struct front_metrics *m, const struct xv_request *r)
 {
-	const struct rpc_resume *from = r->kind == RPC_GENERATE ? &r->generate.resume
-					: r->kind == RPC_CHAT   ? &r->chat.resume
-								: NULL;
+	const struct xv_resume *from = r->kind == XV_GENERATE ? &r->generate.resume
+				       : r->kind == XV_CHAT   ? &r->chat.resume
+							      : NULL;
 
 	m->requests++;
 	m->resumed += from && from->present;
@@ -168,15 +168,15 @@ static void put_refused(const struct page *p, const struct front *f)
 
 static void put_ends(const struct page *p, const struct front_metrics *m)
 {
-	static const char *const reasons[] = {[RPC_FINISH_STOP] = "stop",
-					      [RPC_FINISH_LENGTH] = "length",
-					      [RPC_FINISH_CANCELLED] = "abort",
-					      [RPC_FINISH_DEADLINE] = "deadline",
-					      [RPC_FINISH_SCORED] = "scored"};
+	static const char *const reasons[] = {[XV_FINISH_STOP] = "stop",
+					      [XV_FINISH_LENGTH] = "length",
+					      [XV_FINISH_CANCELLED] = "abort",
+					      [XV_FINISH_DEADLINE] = "deadline",
+					      [XV_FINISH_SCORED] = "scored"};
 	char label[64];
 
 	head(p, "request_success_total", "counter", "Calls that ended, by reason.");
-	for (int i = RPC_FINISH_STOP; i <= RPC_FINISH_SCORED; i++) {
+	for (int i = XV_FINISH_STOP; i <= XV_FINISH_SCORED; i++) {
 		snprintf(label, sizeof label, "finished_reason=\"%s\"", reasons[i]);
 		sample(p, "request_success_total", label, (double)m->finished[i]);
 	}

@@ -20,14 +20,14 @@ void front_histogram_add(struct front_histogram *h, double seconds, uint64_t tim
 
 struct front_metrics {
 	struct front_histogram first_token, inter_token, e2e, queue, prefill, decode;
-	uint64_t finished[6];           /* by enum rpc_finish */
+	uint64_t finished[6];           /* by enum xv_finish */
 	uint64_t errors[METRICS_CODES]; /* by -ERR_* */
 	uint64_t failed, requests; /* calls that began and ended with an error; Generate, Chat and Score requests */
 	uint64_t resumed;          /* requests that go on with an earlier stream */
 };
 void front_metrics_init(struct front_metrics *m);
-struct rpc_request;
-void front_metrics_count(struct front_metrics *m, const struct rpc_request *r); /* a Generate, Chat or Score */
+struct xv_request;
+void front_metrics_count(struct front_metrics *m, const struct xv_request *r); /* a Generate, Chat or Score */
 
 struct front;
 /* Returns the whole text, of *len bytes; free() it. */

@@ -7,7 +7,7 @@
 
 #include "base/utf8.h"
 
-size_t front_prompt_size(const struct rpc_chat *said)
+size_t front_prompt_size(const struct xv_chat *said)
 {
 	size_t n = strlen(said->tools_json) + strlen(said->documents_json) + strlen(said->args_json);
 
@@ -56,7 +56,7 @@ static int read_json(const char *text, const char *name, bool object, json_t **o
 
 /* Keys of the message's own JSON come first. Role and content of the fields replace them, an empty content only where
  * the JSON has none. */
-static int add_message(json_t *list, const struct rpc_message *from, int i, struct why *why)
+static int add_message(json_t *list, const struct xv_message *from, int i, struct why *why)
 {
 	char name[40];
 	json_t *m;
@@ -77,7 +77,7 @@ static int add_message(json_t *list, const struct rpc_message *from, int i, stru
 	return 0;
 }
 
-int front_prompt_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text,
+int front_prompt_encode(const struct chat *chat, const struct xv_chat *said, struct ids *ids, struct chat_text *text,
 			struct why *why)
 {
 	json_t *messages = json_array(), *tools = NULL, *documents = NULL, *args = NULL;

@@ -6,9 +6,9 @@
 #include "rpc/codec/codec.h"
 
 /* Bytes; the work is about proportional to them. */
-size_t front_prompt_size(const struct rpc_chat *said);
+size_t front_prompt_size(const struct xv_chat *said);
 /* Appends to *ids; text may be NULL, else chat_encode() fills it. Any thread. ERR_* name the field at fault. */
-int front_prompt_encode(const struct chat *chat, const struct rpc_chat *said, struct ids *ids, struct chat_text *text,
+int front_prompt_encode(const struct chat *chat, const struct xv_chat *said, struct ids *ids, struct chat_text *text,
 			struct why *why);
 
 #endif

@@ -8,8 +8,8 @@ enum { PIECE_BYTES = 256 }; /* of a token's text; longer ones are truncated */
 
 /* The tokens of one report. */
 struct shown {
-	struct rpc_token token[LINK_TOKENS];
-	struct rpc_top top[LINK_TOKENS][SAMPLE_MAX_TOP];
+	struct xv_token token[LINK_TOKENS];
+	struct xv_top top[LINK_TOKENS][SAMPLE_MAX_TOP];
 	char piece[LINK_TOKENS][SAMPLE_MAX_TOP + 1][PIECE_BYTES];
 };
 
@@ -19,28 +19,28 @@ static const char *piece(const struct front *f, int32_t id, char out[PIECE_BYTES
 	return out;
 }
 
-static void fill_token(const struct front *f, const struct sampled *p, struct rpc_token *t, struct rpc_top *top,
+static void fill_token(const struct front *f, const struct sampled *p, struct xv_token *t, struct xv_top *top,
 		       char pieces[][PIECE_BYTES])
 {
 	REQUIRE(p->n_top <= SAMPLE_MAX_TOP);
-	*t = (struct rpc_token){.id = p->id,
-				.logprob = p->logprob,
-				.rank = (uint32_t)p->rank,
-				.greedy = p->greedy,
-				.has_logprob = true,
-				.top = top,
-				.n_top = p->n_top};
+	*t = (struct xv_token){.id = p->id,
+			       .logprob = p->logprob,
+			       .rank = (uint32_t)p->rank,
+			       .greedy = p->greedy,
+			       .has_logprob = true,
+			       .top = top,
+			       .n_top = p->n_top};
 	t->piece = piece(f, p->id, pieces[SAMPLE_MAX_TOP], &t->piece_len);
 	for (int i = 0; i < p->n_top; i++) {
-		top[i] = (struct rpc_top){.id = p->top_id[i], .logprob = p->top_logprob[i]};
+		top[i] = (struct xv_top){.id = p->top_id[i], .logprob = p->top_logprob[i]};
 		top[i].piece = piece(f, p->top_id[i], pieces[i], &top[i].piece_len);
 	}
 }
 
-static void send_chunk(struct front *f, const struct front_call *c, struct rpc_chunk *chunk,
-		       const struct link_report *r, struct shown *shown)
+static void send_chunk(struct front *f, const struct front_call *c, struct xv_chunk *chunk, const struct link_report *r,
+		       struct shown *shown)
 {
-	struct rpc_reply reply = {.kind = RPC_R_CHUNK};
+	struct xv_reply reply = {.kind = XV_R_CHUNK};
 
 	REQUIRE(r->n_details <= LINK_TOKENS);
 	for (int i = 0; i < r->n_details; i++)
@@ -55,14 +55,14 @@ static void send_chunk(struct front *f, const struct front_call *c, struct rpc_c
 /* The prompt's first token has no logprob, since nothing precedes it; it is sent before those that are scored. */
 static void send_unscored(struct front *f, struct front_call *c)
 {
-	struct rpc_reply first = {.kind = RPC_R_CHUNK};
-	struct rpc_token t = {.id = c->ids.id[0]};
+	struct xv_reply first = {.kind = XV_R_CHUNK};
+	struct xv_token t = {.id = c->ids.id[0]};
 	char text[PIECE_BYTES];
 
 	if (c->scored_first || (!c->call.score && c->call.prompt_logprobs < 0))
 		return;
 	t.piece = piece(f, t.id, text, &t.piece_len);
-	first.chunk = (struct rpc_chunk){.tokens = &t, .n_tokens = 1, .prompt = true};
+	first.chunk = (struct xv_chunk){.tokens = &t, .n_tokens = 1, .prompt = true};
 	rpc_send(f->server, c->id, &first);
 	c->scored_first = true;
 }
@@ -71,7 +71,7 @@ static void send_unscored(struct front *f, struct front_call *c)
 static void send_scored(struct front *f, struct front_call *c, const struct link_report *r)
 {
 	struct shown shown;
-	struct rpc_chunk chunk = {.prompt = true};
+	struct xv_chunk chunk = {.prompt = true};
 
 	send_chunk(f, c, &chunk, r, &shown);
 }
@@ -142,13 +142,13 @@ static void gather_rest(struct front_call *c, struct gathered *g)
 	}
 }
 
-static enum rpc_finish reason(const struct front_call *c, enum finish finish)
+static enum xv_finish reason(const struct front_call *c, enum finish finish)
 {
-	static const enum rpc_finish of[] = {
-		[FINISH_NONE] = RPC_FINISH_NONE,         [FINISH_STOP] = RPC_FINISH_STOP,
-		[FINISH_LENGTH] = RPC_FINISH_LENGTH,     [FINISH_CANCEL] = RPC_FINISH_CANCELLED,
-		[FINISH_DEADLINE] = RPC_FINISH_DEADLINE, [FINISH_BROKEN] = RPC_FINISH_NONE /* it ends with an error */};
-	return c->call.score && finish == FINISH_LENGTH ? RPC_FINISH_SCORED : of[finish];
+	static const enum xv_finish of[] = {
+		[FINISH_NONE] = XV_FINISH_NONE,         [FINISH_STOP] = XV_FINISH_STOP,
+		[FINISH_LENGTH] = XV_FINISH_LENGTH,     [FINISH_CANCEL] = XV_FINISH_CANCELLED,
+		[FINISH_DEADLINE] = XV_FINISH_DEADLINE, [FINISH_BROKEN] = XV_FINISH_NONE /* it ends with an error */};
+	return c->call.score && finish == FINISH_LENGTH ? XV_FINISH_SCORED : of[finish];
 }
 
 static double seconds(uint64_t ns)
@@ -169,7 +169,7 @@ static void count_tokens(struct front *f, struct front_call *c, int n)
 	c->last_ns = now;
 }
 
-static void count_end(struct front *f, const struct front_call *c, const struct rpc_finished *end)
+static void count_end(struct front *f, const struct front_call *c, const struct xv_finished *end)
 {
 	struct front_metrics *m = &f->metrics;
 
@@ -182,7 +182,7 @@ static void count_end(struct front *f, const struct front_call *c, const struct 
 	front_histogram_add(&m->decode, seconds(end->decode_ns), 1);
 }
 
-static void log_end(const struct front_call *c, const struct rpc_finished *e)
+static void log_end(const struct front_call *c, const struct xv_finished *e)
 {
 	static const char *const reasons[] = {"none", "stop", "length", "cancelled", "deadline", "scored"};
 
@@ -195,17 +195,17 @@ static void log_end(const struct front_call *c, const struct rpc_finished *e)
 
 static void send_finished(struct front *f, struct front_call *c, const struct event *e, int hit)
 {
-	struct rpc_reply r = {.kind = RPC_R_FINISHED};
+	struct xv_reply r = {.kind = XV_R_FINISHED};
 
-	r.finished = (struct rpc_finished){.reason = hit >= 0 ? RPC_FINISH_STOP : reason(c, e->finish),
-					   .stop_id = hit >= 0 ? -1 : e->stop_id,
-					   .stop_text = hit >= 0 ? c->stop.stop[hit] : "",
-					   .prompt_tokens = (uint32_t)c->call.n_prompt,
-					   .output_tokens = (uint32_t)c->output,
-					   .cached_tokens = (uint32_t)e->n_cached,
-					   .queue_ns = e->queue_ns,
-					   .prefill_ns = e->prefill_ns,
-					   .decode_ns = e->decode_ns};
+	r.finished = (struct xv_finished){.reason = hit >= 0 ? XV_FINISH_STOP : reason(c, e->finish),
+					  .stop_id = hit >= 0 ? -1 : e->stop_id,
+					  .stop_text = hit >= 0 ? c->stop.stop[hit] : "",
+					  .prompt_tokens = (uint32_t)c->call.n_prompt,
+					  .output_tokens = (uint32_t)c->output,
+					  .cached_tokens = (uint32_t)e->n_cached,
+					  .queue_ns = e->queue_ns,
+					  .prefill_ns = e->prefill_ns,
+					  .decode_ns = e->decode_ns};
 	count_end(f, c, &r.finished);
 	log_end(c, &r.finished);
 	rpc_send(f->server, c->id, &r);
@@ -246,7 +246,7 @@ bool front_replay(struct front_call *c)
 
 void front_send_missing(struct front *f, struct front_call *c)
 {
-	struct rpc_reply r = {.kind = RPC_R_CHUNK, .chunk = {.text = c->missing, .text_len = c->n_missing}};
+	struct xv_reply r = {.kind = XV_R_CHUNK, .chunk = {.text = c->missing, .text_len = c->n_missing}};
 	struct event end = {.finish = c->over, .stop_id = -1};
 
 	if (c->n_missing)
@@ -264,14 +264,14 @@ static void send_output(struct front *f, struct front_call *c, const struct link
 	struct gathered g = {.hit = -1};
 	struct shown shown;
 	struct link_report cut = *r; /* without tokens behind a stop string */
-	struct rpc_chunk chunk;
+	struct xv_chunk chunk;
 
 	gather_tokens(c, e, &g);
 	if (e->finish != FINISH_NONE)
 		gather_rest(c, &g);
 	count_tokens(f, c, g.tokens);
 	cut.n_details = min_int(r->n_details, g.tokens);
-	chunk = (struct rpc_chunk){
+	chunk = (struct xv_chunk){
 		.text = g.text, .text_len = g.len, .ids = e->id, .n_ids = c->return_ids ? g.tokens : 0};
 	send_chunk(f, c, &chunk, &cut, &shown);
 	if (g.hit >= 0 && e->finish == FINISH_NONE)

@@ -9,7 +9,7 @@
 #include "rpc/server/handover.h"
 
 static struct front_call *make_call(struct front *f, uint64_t call, const struct rpc_peer *peer, uint32_t timeout_ms,
-				    struct rpc_request *r)
+				    struct xv_request *r)
 {
 	struct front_call *c = xalloc(1, sizeof *c);
 
@@ -22,11 +22,11 @@ static struct front_call *make_call(struct front *f, uint64_t call, const struct
 	return c;
 }
 
-static void open_call(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+static void open_call(struct front *f, uint64_t call, const struct rpc_peer *peer, struct xv_request *r)
 {
-	uint32_t timeout = r->kind == RPC_SCORE  ? r->score.timeout_ms
-			   : r->kind == RPC_CHAT ? r->chat.timeout_ms
-						 : r->generate.timeout_ms;
+	uint32_t timeout = r->kind == XV_SCORE  ? r->score.timeout_ms
+			   : r->kind == XV_CHAT ? r->chat.timeout_ms
+						: r->generate.timeout_ms;
 	struct front_call *c;
 	struct why why = {""};
 
@@ -111,24 +111,24 @@ void front_expire(struct front *f)
 	}
 }
 
-static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, const struct rpc_request *r)
+static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, const struct xv_request *r)
 {
-	struct rpc_reply done = {.kind = RPC_R_DONE};
+	struct xv_reply done = {.kind = XV_R_DONE};
 
 	switch (r->kind) {
-	case RPC_STATUS:
+	case XV_STATUS:
 		front_send_status(f, call);
 		return;
-	case RPC_METRICS:
+	case XV_METRICS:
 		front_send_metrics(f, call);
 		return;
-	case RPC_DRAIN:
+	case XV_DRAIN:
 		if (!front_is_owner(f, call, peer, "drain"))
 			return;
 		rpc_send(f->server, call, &done);
 		front_drain(f, "requested by a client");
 		return;
-	case RPC_LOG_LEVEL:
+	case XV_LOG_LEVEL:
 		if (!front_is_owner(f, call, peer, "log_level"))
 			return;
 		board_log_level(f->board, (enum log_level)r->log_level.level);
@@ -139,7 +139,7 @@ static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, 
 	}
 }
 
-void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+void front_request(void *front, uint64_t call, const struct rpc_peer *peer, struct xv_request *r)
 {
 	struct front *f = front;
 	struct effort e = {0};
@@ -147,14 +147,14 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 	front_check_ready(f);
 	effort_begin(&e);
 	switch (r->kind) {
-	case RPC_GENERATE:
-	case RPC_SCORE:
-	case RPC_CHAT:
+	case XV_GENERATE:
+	case XV_SCORE:
+	case XV_CHAT:
 		open_call(f, call, peer, r);
 		break;
-	case RPC_TOKENIZE:
-	case RPC_DETOKENIZE:
-	case RPC_TEMPLATE:
+	case XV_TOKENIZE:
+	case XV_DETOKENIZE:
+	case XV_TEMPLATE:
 		front_tokenize(f, call, peer, r);
 		break;
 	default:

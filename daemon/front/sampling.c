@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-bool front_has(const struct rpc_sampling *s, enum rpc_sampling_field f)
+bool front_has(const struct xv_sampling *s, enum xv_sampling_field f)
 {
 	return s->has >> f & 1;
 }
@@ -20,7 +20,7 @@ int front_check_ids(const struct front *f, const int32_t *ids, int n, const char
 	return 0;
 }
 
-static void fill_stop_ids(struct front *f, struct front_call *c, const struct rpc_sampling *s)
+static void fill_stop_ids(struct front *f, struct front_call *c, const struct xv_sampling *s)
 {
 	const struct front_model *m = f->model;
 	int eos = f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, n = 0;
@@ -55,18 +55,18 @@ static uint64_t fresh_seed(void)
 
 void front_defaults(struct front *f, const struct generation_config *g)
 {
-	struct rpc_sampling *d = &f->defaults;
+	struct xv_sampling *d = &f->defaults;
 
 #define TAKE(NAME, field) \
 	if (g->has >> SAMPLING_##NAME & 1) { \
-		d->has |= 1u << RPC_##NAME; \
+		d->has |= 1u << XV_##NAME; \
 		d->field = g->field; \
 	}
 #define REAL(NAME, field, ...) TAKE(NAME, field)
 #include "proto/sampling.def"
 	TAKE(TOP_K, top_k)
 	if (g->has >> SAMPLING_MAX_TOKENS & 1) {
-		d->has |= 1u << RPC_MAX_TOKENS;
+		d->has |= 1u << XV_MAX_TOKENS;
 		d->max_tokens = (uint32_t)g->max_tokens;
 	}
 #undef TAKE
@@ -75,21 +75,21 @@ void front_defaults(struct front *f, const struct generation_config *g)
 }
 
 /* What the request says, else the model's makers, else the list. */
-static void fill_numbers(struct sampling *how, const struct rpc_sampling *s, const struct rpc_sampling *d)
+static void fill_numbers(struct sampling *how, const struct xv_sampling *s, const struct xv_sampling *d)
 {
 	*how = sampling_default();
 #define REAL(NAME, field, ...) \
-	if (front_has(s, RPC_##NAME) || front_has(d, RPC_##NAME)) \
-		how->field = front_has(s, RPC_##NAME) ? s->field : d->field;
+	if (front_has(s, XV_##NAME) || front_has(d, XV_##NAME)) \
+		how->field = front_has(s, XV_##NAME) ? s->field : d->field;
 #include "proto/sampling.def"
-	how->top_k = front_has(s, RPC_TOP_K) ? s->top_k : front_has(d, RPC_TOP_K) ? d->top_k : 0;
-	how->seed = front_has(s, RPC_SEED) ? s->seed : fresh_seed();
-	how->min_tokens = front_has(s, RPC_MIN_TOKENS) ? (int)s->min_tokens : 0;
-	how->n_logprobs = front_has(s, RPC_LOGPROBS) ? (int)s->logprobs : -1;
+	how->top_k = front_has(s, XV_TOP_K) ? s->top_k : front_has(d, XV_TOP_K) ? d->top_k : 0;
+	how->seed = front_has(s, XV_SEED) ? s->seed : fresh_seed();
+	how->min_tokens = front_has(s, XV_MIN_TOKENS) ? (int)s->min_tokens : 0;
+	how->n_logprobs = front_has(s, XV_LOGPROBS) ? (int)s->logprobs : -1;
 }
 
 /* Made once a call, so that a token costs the mask and not the lists. */
-static int fill_mask(struct front_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
+static int fill_mask(struct front_call *c, const struct xv_sampling *s, int vocab, struct why *why)
 {
 	if (!s->n_allowed && !s->n_bad)
 		return 0;
@@ -103,14 +103,14 @@ static int fill_mask(struct front_call *c, const struct rpc_sampling *s, int voc
 /* Equal ids keep their order: an entry of the request lies before a later one. */
 static int by_id(const void *a, const void *b)
 {
-	const struct rpc_bias *x = *(const struct rpc_bias *const *)a, *y = *(const struct rpc_bias *const *)b;
+	const struct xv_bias *x = *(const struct xv_bias *const *)a, *y = *(const struct xv_bias *const *)b;
 
 	return x->id != y->id ? (x->id > y->id) - (x->id < y->id) : (x > y) - (x < y);
 }
 
-static int fill_bias(struct front_call *c, const struct rpc_sampling *s, int vocab, struct why *why)
+static int fill_bias(struct front_call *c, const struct xv_sampling *s, int vocab, struct why *why)
 {
-	const struct rpc_bias **order;
+	const struct xv_bias **order;
 
 	if (s->n_bias > vocab)
 		return fail(why, ERR_LIMIT, "logit_bias: %d entries are more than the vocabulary of %d has", s->n_bias,
@@ -131,7 +131,7 @@ static int fill_bias(struct front_call *c, const struct rpc_sampling *s, int voc
 	return effort_check(why);
 }
 
-int front_sampling(struct front *f, struct front_call *c, const struct rpc_sampling *s, struct why *why)
+int front_sampling(struct front *f, struct front_call *c, const struct xv_sampling *s, struct why *why)
 {
 	struct sampling *how = &c->call.how;
 	int err;
@@ -150,6 +150,6 @@ int front_sampling(struct front *f, struct front_call *c, const struct rpc_sampl
 		err = front_check_ids(f, s->stop_ids, s->n_stop_ids, "stop_token_ids", why);
 	if (!err)
 		err = sampling_check(how, f->model->vocab, why);
-	c->call.prompt_logprobs = front_has(s, RPC_PROMPT_LOGPROBS) ? (int)s->prompt_logprobs : -1;
+	c->call.prompt_logprobs = front_has(s, XV_PROMPT_LOGPROBS) ? (int)s->prompt_logprobs : -1;
 	return err;
 }

@@ -7,22 +7,22 @@
 
 enum { TOKEN_NAME = 128, RANKS = 64, OF_RANKS = RANKS * 96 /* a text of each */ };
 
-static enum rpc_state state_of(const struct front *f)
+static enum xv_state state_of(const struct front *f)
 {
 	if (f->draining)
-		return RPC_STATE_DRAINING;
+		return XV_STATE_DRAINING;
 	if (f->ready)
-		return RPC_STATE_READY;
-	return atomic_load(&f->link->state) == LINK_STARTING ? RPC_STATE_STARTING : RPC_STATE_LOADING;
+		return XV_STATE_READY;
+	return atomic_load(&f->link->state) == LINK_STARTING ? XV_STATE_STARTING : XV_STATE_LOADING;
 }
 
-static void fill_load(const struct front *f, struct rpc_status *s)
+static void fill_load(const struct front *f, struct xv_status *s)
 {
 	uint64_t ns = now_ns() - f->started_ns;
 
 	s->load_bytes = atomic_load(&f->link->progress.bytes);
 	s->load_total = atomic_load(&f->link->progress.total);
-	if (ns && s->state == RPC_STATE_LOADING)
+	if (ns && s->state == XV_STATE_LOADING)
 		s->load_bytes_per_s = (uint64_t)((double)s->load_bytes * 1e9 / (double)ns);
 }
 
@@ -42,8 +42,7 @@ static const char *of_ranks(const struct front *f, size_t at, char out[OF_RANKS]
 }
 
 /* What is constant once the model is loaded. */
-static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_rank_status *ranks,
-		       char text[2][OF_RANKS])
+static void fill_model(const struct front *f, struct xv_status *s, struct xv_rank_status *ranks, char text[2][OF_RANKS])
 {
 	const struct front_model *m = f->model;
 
@@ -63,17 +62,17 @@ static void fill_model(const struct front *f, struct rpc_status *s, struct rpc_r
 	s->prompt_attention = of_ranks(f, offsetof(struct node_report, prompt_attention), text[0]);
 	s->kernel_overlap = of_ranks(f, offsetof(struct node_report, kernel_overlap), text[1]);
 	for (int r = 0; r < m->ranks; r++)
-		ranks[r] = (struct rpc_rank_status){.rank = (uint32_t)r,
-						    .pid = f->model->report[r].pid,
-						    .weight_bytes = f->model->report[r].weight_bytes,
-						    .kv_bytes = f->model->report[r].kv_bytes,
-						    .work_bytes = f->model->report[r].work_bytes,
-						    .file_bytes = f->model->report[r].file_bytes};
+		ranks[r] = (struct xv_rank_status){.rank = (uint32_t)r,
+						   .pid = f->model->report[r].pid,
+						   .weight_bytes = f->model->report[r].weight_bytes,
+						   .kv_bytes = f->model->report[r].kv_bytes,
+						   .work_bytes = f->model->report[r].work_bytes,
+						   .file_bytes = f->model->report[r].file_bytes};
 	s->rank = ranks;
 	s->n_rank = m->ranks;
 }
 
-static void fill_engine(const struct front *f, struct rpc_status *s)
+static void fill_engine(const struct front *f, struct xv_status *s)
 {
 	struct link *l = f->link;
 
@@ -98,28 +97,28 @@ static void name_token(const struct front *f, int id, char out[TOKEN_NAME])
 
 void front_send_status(struct front *f, uint64_t call)
 {
-	struct rpc_rank_status ranks[RANKS];
+	struct xv_rank_status ranks[RANKS];
 	char bos[TOKEN_NAME], eos[TOKEN_NAME], text[2][OF_RANKS];
-	struct rpc_reply r = {.kind = RPC_R_STATUS};
-	struct rpc_status *s = &r.status;
+	struct xv_reply r = {.kind = XV_R_STATUS};
+	struct xv_status *s = &r.status;
 
 	name_token(f, f->tokenizer ? tokenizer_bos(f->tokenizer) : -1, bos);
 	name_token(f, f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, eos);
-	*s = (struct rpc_status){.state = state_of(f),
-				 .model = f->opt->served_name,
-				 .fingerprint = "",
-				 .numerics_class = "",
-				 .version = XV_VERSION,
-				 .device = f->model->device,
-				 .isa = "",
-				 .architecture = "",
-				 .tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "",
-				 .bos_token = bos,
-				 .eos_token = eos,
-				 .prompt_attention = "",
-				 .kernel_overlap = "",
-				 .ranks = (uint32_t)f->model->ranks,
-				 .uptime_ns = now_ns() - f->started_ns};
+	*s = (struct xv_status){.state = state_of(f),
+				.model = f->opt->served_name,
+				.fingerprint = "",
+				.numerics_class = "",
+				.version = XV_VERSION,
+				.device = f->model->device,
+				.isa = "",
+				.architecture = "",
+				.tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "",
+				.bos_token = bos,
+				.eos_token = eos,
+				.prompt_attention = "",
+				.kernel_overlap = "",
+				.ranks = (uint32_t)f->model->ranks,
+				.uptime_ns = now_ns() - f->started_ns};
 	fill_load(f, s);
 	fill_engine(f, s);
 	if (f->ready)
@@ -129,7 +128,7 @@ void front_send_status(struct front *f, uint64_t call)
 
 void front_send_metrics(struct front *f, uint64_t call)
 {
-	struct rpc_reply r = {.kind = RPC_R_METRICS};
+	struct xv_reply r = {.kind = XV_R_METRICS};
 	char *text = front_metrics_text(f, &r.text.text_len);
 
 	r.text.text = text;

@@ -7,14 +7,14 @@
 
 static void send_ids(struct front *f, uint64_t call, const struct ids *ids)
 {
-	struct rpc_reply reply = {.kind = RPC_R_TOKENS, .tokens = {.ids = ids->id, .n_ids = ids->n}};
+	struct xv_reply reply = {.kind = XV_R_TOKENS, .tokens = {.ids = ids->id, .n_ids = ids->n}};
 
 	rpc_send(f->server, call, &reply);
 }
 
 static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
 {
-	struct rpc_reply reply = {.kind = RPC_R_TOKENS};
+	struct xv_reply reply = {.kind = XV_R_TOKENS};
 	size_t n = (size_t)ids->n, *lens = heap_take(n, sizeof *lens);
 	const char **pieces = heap_take(n, sizeof *pieces);
 	uint32_t *first = heap_take(n, sizeof *first), *end = heap_take(n, sizeof *end);
@@ -25,7 +25,7 @@ static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
 			first[i] = ids->offset[i].first;
 			end[i] = ids->offset[i].end;
 		}
-		reply.tokens = (struct rpc_tokens){ids->id, ids->n, pieces, lens, first, end};
+		reply.tokens = (struct xv_tokens){ids->id, ids->n, pieces, lens, first, end};
 		rpc_send(f->server, call, &reply);
 	} else {
 		front_error(f, call, ERR_BUSY, "out of memory for the reply");
@@ -38,15 +38,15 @@ static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
 
 static void send_text(struct front *f, const struct front_job *job)
 {
-	struct rpc_reply reply = {.kind = RPC_R_TEXT, .text = {job->out.s, job->out.len}};
+	struct xv_reply reply = {.kind = XV_R_TEXT, .text = {job->out.s, job->out.len}};
 
 	rpc_send(f->server, job->call, &reply);
 }
 
 static void send_rendered(struct front *f, const struct front_job *job)
 {
-	struct rpc_reply reply = {.kind = RPC_R_RENDERED,
-				  .rendered = {job->out.s, job->out.len, job->ids.id, job->ids.n}};
+	struct xv_reply reply = {.kind = XV_R_RENDERED,
+				 .rendered = {job->out.s, job->out.len, job->ids.id, job->ids.n}};
 
 	rpc_send(f->server, job->call, &reply);
 }
@@ -68,9 +68,9 @@ static void send_job(struct front *f, struct front_job *job)
 /* Bytes of the reply that one token takes at least: its id, or its piece, with a head, and two offsets. */
 enum { OF_ID = 1, OF_PIECE = 6 };
 
-static int fill_job(struct front *f, struct front_job *job, const struct rpc_request *r)
+static int fill_job(struct front *f, struct front_job *job, const struct xv_request *r)
 {
-	if (r->kind == RPC_TEMPLATE) {
+	if (r->kind == XV_TEMPLATE) {
 		job->kind = JOB_CHAT;
 		job->chat = f->chat;
 		job->said = r->chat;
@@ -80,7 +80,7 @@ static int fill_job(struct front *f, struct front_job *job, const struct rpc_req
 	}
 	if (!f->tokenizer)
 		return fail(&job->why, ERR_UNSUPPORTED, "this model has no tokenizer");
-	if (r->kind == RPC_DETOKENIZE) {
+	if (r->kind == XV_DETOKENIZE) {
 		job->kind = JOB_DECODE;
 		job->pieces = r->detokenize.ids;
 		job->n_pieces = r->detokenize.n_ids;
@@ -111,7 +111,7 @@ static void end_job(struct front_job *job)
 	free(k);
 }
 
-static void hand_over(struct front *f, const struct front_job *job, const struct rpc_peer *peer, struct rpc_request *r)
+static void hand_over(struct front *f, const struct front_job *job, const struct rpc_peer *peer, struct xv_request *r)
 {
 	struct kept *k = xalloc(1, sizeof *k);
 
@@ -134,7 +134,7 @@ void front_tokenized(struct front *f, struct front_job *job)
 	end_job(job);
 }
 
-void front_tokenize(struct front *f, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+void front_tokenize(struct front *f, uint64_t call, const struct rpc_peer *peer, struct xv_request *r)
 {
 	struct front_job job = {.call = call, .client = front_accounts_turn(&f->accounts, peer->uid, &r->asker)};
 

@@ -31,7 +31,7 @@ struct option {
 	enum kind kind;
 	unsigned of;
 	size_t at;
-	int field; /* enum rpc_sampling_field, whose range counts; -1: none */
+	int field; /* enum xv_sampling_field, whose range counts; -1: none */
 	double low, high;
 };
 
@@ -53,34 +53,33 @@ static const struct option rows[] = {
 	{"system", "TEXT", "what the conversation begins with", WORD, CHA, AT(system), -1, 0, 0},
 	{"once", NULL, "one question, its answer, and end", FLAG, CHA, AT(once), -1, 0, 0},
 	{"max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN | CHA, SAM(max_tokens),
-	 RPC_MAX_TOKENS, 0, 0},
+	 XV_MAX_TOKENS, 0, 0},
 /* The sampling fields that are taken as they are; the others have rows of their own. */
 #define REAL(NAME, field, unset, bound, low, high, meaning, source) \
-	{#field, "X", meaning, REAL, GEN | CHA, SAM(field), RPC_##NAME, 0, 0},
+	{#field, "X", meaning, REAL, GEN | CHA, SAM(field), XV_##NAME, 0, 0},
 #define WHOLE_OWN(...)
-#define WHOLE_PLAIN(NAME, field, wire, meaning) {#wire, "N", meaning, NUMBER, GEN | CHA, SAM(field), RPC_##NAME, 0, 0},
+#define WHOLE_PLAIN(NAME, field, wire, meaning) {#wire, "N", meaning, NUMBER, GEN | CHA, SAM(field), XV_##NAME, 0, 0},
 #define WHOLE(NAME, type, field, wire, unset, low, high, meaning, form) WHOLE_##form(NAME, field, wire, meaning)
 #define SWITCH_OWN(...)
-#define SWITCH_PLAIN(NAME, field, wire, meaning) \
-	{#wire, NULL, meaning, SWITCH, GEN | CHA, SAM(field), RPC_##NAME, 1, 0},
+#define SWITCH_PLAIN(NAME, field, wire, meaning) {#wire, NULL, meaning, SWITCH, GEN | CHA, SAM(field), XV_##NAME, 1, 0},
 #define SWITCH(NAME, field, wire, unset, meaning, form) SWITCH_##form(NAME, field, wire, meaning)
 #include "proto/sampling.def"
-	{"seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN | CHA, SAM(seed),
-	 RPC_SEED, 0, 0},
+	{"seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN | CHA, SAM(seed), XV_SEED,
+	 0, 0},
 	{"stop", "TEXT", "end before this text; may be given several times", STOPS, GEN | CHA, 0, -1, 0, 0},
 	{"stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN | CHA, AT(stop_ids), -1, 0, 0},
 	{"show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN | CHA, SAM(skip_special),
-	 RPC_SKIP_SPECIAL, 0, 0},
+	 XV_SKIP_SPECIAL, 0, 0},
 	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN | CHA, 0, -1, 0,
 	 0},
 	{"allowed-token-ids", "\"1 2\"", "only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0, 0},
 	{"bad-token-ids", "\"1 2\"", "never these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
 	{"logprobs", "N", "logprob of each token and of the N likeliest (with --json)", NUMBER, GEN, SAM(logprobs),
-	 RPC_LOGPROBS, 0, 0},
-	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs), RPC_PROMPT_LOGPROBS, 0,
+	 XV_LOGPROBS, 0, 0},
+	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs), XV_PROMPT_LOGPROBS, 0,
 	 0},
 	{"truncate-prompt-tokens", "N", "keep the prompt's last N tokens", NUMBER, GEN, SAM(truncate_prompt),
-	 RPC_TRUNCATE_PROMPT, 0, 0},
+	 XV_TRUNCATE_PROMPT, 0, 0},
 	{"echo", NULL, "show the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
 	{"timeout-ms", "MS", "end after so long, waiting included", NUMBER, GEN | SCO | CHA, AT(timeout_ms), -1, 0,
 	 MOST_Generate_timeout_ms},
@@ -100,7 +99,7 @@ static const struct option rows[] = {
 	{"output-len", "N", "tokens of an answer [64]", NUMBER, BEN, AT(output_len), -1, 1, 1e8},
 	{"rate", "R", "requests a second, at random times; 0: each follows an answer [0]", REAL, BEN, AT(rate), -1, 0,
 	 1e6},
-	{"random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed), RPC_SEED, 0,
+	{"random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed), XV_SEED, 0,
 	 0},
 	{"pieces", NULL, "show each token's text and bytes", FLAG, TOK, AT(pieces), -1, 0, 0},
 };
@@ -250,7 +249,7 @@ static int parse_bias(struct args *a, const char *text, struct why *why)
 	if (end == equals + 1 || *end || !isfinite(value))
 		return fail(why, ERR_INVALID, "--logit-bias: \"%s\" is not ID=VALUE", text);
 	a->bias = xgrow(a->bias, (size_t)a->n_bias + 1, sizeof *a->bias);
-	a->bias[a->n_bias++] = (struct rpc_bias){(int32_t)id, value};
+	a->bias[a->n_bias++] = (struct xv_bias){(int32_t)id, value};
 	return 0;
 }
 
@@ -259,7 +258,7 @@ static void store_whole(struct args *a, const struct option *o, int64_t v)
 {
 	char *at = (char *)a + o->at;
 
-	if (o->field == RPC_SEED || o->field < 0)
+	if (o->field == XV_SEED || o->field < 0)
 		memcpy(at, &v, sizeof v);
 	else
 		memcpy(at, &(int32_t){(int32_t)v}, sizeof(int32_t));
@@ -464,7 +463,7 @@ void args_show(const struct args *a, FILE *out)
 			fprintf(out, "%g\n", (double)*(const float *)at);
 		else if (o->kind == NUMBER)
 			fprintf(out, "%lld\n",
-				o->field == RPC_SEED ? *(const long long *)at : (long long)*(const int32_t *)at);
+				o->field == XV_SEED ? *(const long long *)at : (long long)*(const int32_t *)at);
 		else
 			fprintf(out, "on\n");
 	}

@@ -28,24 +28,24 @@ int cli_exit_code(int err)
 	}
 }
 
-int cli_error(const struct rpc_error *e, struct why *why)
+int cli_error(const struct xv_error *e, struct why *why)
 {
 	if (e->retry_after_ms)
 		return fail(why, e->code, "%s: %s (try again in %u ms)", err_text(e->code), e->text, e->retry_after_ms);
 	return fail(why, e->code, "%s: %s", err_text(e->code), e->text);
 }
 
-int cli_ask(struct xv_client *c, struct rpc_request *r, struct rpc_reply *out, struct why *why)
+int cli_ask(struct xv_client *c, struct xv_request *r, struct xv_reply *out, struct why *why)
 {
 	uint64_t id = xv_send(c, r);
 
 	for (;;) {
-		int got = xv_wait(c, out, 1000, why);
+		int got = xv_wait(c, out, 1000, why->text);
 		if (got < 0)
 			return got;
-		if (got == 0 || out->id != id || out->kind == RPC_R_KEEP_ALIVE)
+		if (got == 0 || out->id != id || out->kind == XV_R_KEEP_ALIVE)
 			continue;
-		return out->kind == RPC_R_ERROR ? cli_error(&out->error, why) : 0;
+		return out->kind == XV_R_ERROR ? cli_error(&out->error, why) : 0;
 	}
 }
 
@@ -75,7 +75,7 @@ static double gib(uint64_t bytes)
 	return (double)bytes / (1 << 30);
 }
 
-static void print_status(const struct rpc_status *s)
+static void print_status(const struct xv_status *s)
 {
 	print_line("state", "%s", state_name(s->state));
 	print_line("model", "%s (%s, %.2f billion parameters)", s->model, s->architecture, (double)s->parameters / 1e9);
@@ -86,7 +86,7 @@ static void print_status(const struct rpc_status *s)
 		print_line("prompts", "attention by %s", s->prompt_attention);
 	if (*s->kernel_overlap)
 		print_line("overlap", "of kernels %s", s->kernel_overlap);
-	if (s->state == RPC_STATE_LOADING)
+	if (s->state == XV_STATE_LOADING)
 		print_line("loaded", "%.2f of %.2f GiB, %.2f GiB/s", gib(s->load_bytes), gib(s->load_total),
 			   gib(s->load_bytes_per_s));
 	print_line("calls", "%u running, %u waiting (%" PRIu64 " tokens), step %" PRId64, s->running, s->waiting,
@@ -107,8 +107,8 @@ static void print_status(const struct rpc_status *s)
 
 int run_status(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_STATUS};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_STATUS};
+	struct xv_reply reply;
 	struct why why;
 	int err = cli_ask(c, &r, &reply, &why);
 
@@ -121,7 +121,7 @@ int run_status(struct args *a, struct xv_client *c)
 	return 0;
 }
 
-static json_t *json_of_tokens(const struct rpc_tokens *t)
+static json_t *json_of_tokens(const struct xv_tokens *t)
 {
 	json_t *j = json_object(), *ids = json_array(), *pieces = json_array(), *first = json_array(),
 	       *end = json_array();
@@ -141,7 +141,7 @@ static json_t *json_of_tokens(const struct rpc_tokens *t)
 	return j;
 }
 
-static void print_tokens(const struct rpc_tokens *t)
+static void print_tokens(const struct xv_tokens *t)
 {
 	size_t len;
 	char *all = NULL;
@@ -171,8 +171,8 @@ static void print_tokens(const struct rpc_tokens *t)
 
 int run_tokenize(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_TOKENIZE};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_TOKENIZE};
+	struct xv_reply reply;
 	struct why why;
 	int err;
 
@@ -193,8 +193,8 @@ int run_tokenize(struct args *a, struct xv_client *c)
 
 int run_detokenize(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_DETOKENIZE};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_DETOKENIZE};
+	struct xv_reply reply;
 	struct why why;
 	int err;
 
@@ -212,8 +212,8 @@ int run_detokenize(struct args *a, struct xv_client *c)
 
 int run_cancel(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_CANCEL};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_CANCEL};
+	struct xv_reply reply;
 	struct why why;
 	int err;
 
@@ -233,8 +233,8 @@ int run_cancel(struct args *a, struct xv_client *c)
 
 int run_drain(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_DRAIN};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_DRAIN};
+	struct xv_reply reply;
 	struct why why;
 	int err = cli_ask(c, &r, &reply, &why);
 
@@ -247,8 +247,8 @@ int run_drain(struct args *a, struct xv_client *c)
 
 int run_metrics(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_METRICS};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_METRICS};
+	struct xv_reply reply;
 	struct why why;
 	int err = cli_ask(c, &r, &reply, &why);
 
@@ -261,8 +261,8 @@ int run_metrics(struct args *a, struct xv_client *c)
 
 int run_log_level(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_LOG_LEVEL};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_LOG_LEVEL};
+	struct xv_reply reply;
 	struct why why;
 	int err;
 

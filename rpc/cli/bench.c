@@ -61,18 +61,18 @@ static struct stream *find(struct bench *b, uint64_t id)
 
 static void send_one(struct bench *b, uint64_t now)
 {
-	struct rpc_request r = {.kind = RPC_GENERATE};
-	struct rpc_sampling *s = &r.generate.sampling;
+	struct xv_request r = {.kind = XV_GENERATE};
+	struct xv_sampling *s = &r.generate.sampling;
 	struct stream *free_one = find(b, 0);
 
 	for (int64_t i = 0; i < b->a->input_len; i++)
 		b->prompt[i] = (int32_t)(draw(b) % b->vocab);
-	r.generate.prompt = (struct rpc_prompt){.text = "", .ids = b->prompt, .n_ids = (int)b->a->input_len};
+	r.generate.prompt = (struct xv_prompt){.text = "", .ids = b->prompt, .n_ids = (int)b->a->input_len};
 	r.generate.user = "";
 	s->max_tokens = (uint32_t)b->a->output_len;
 	s->ignore_eos = true;
 	s->seed = draw(b);
-	s->has = 1u << RPC_MAX_TOKENS | 1u << RPC_IGNORE_EOS | 1u << RPC_SEED;
+	s->has = 1u << XV_MAX_TOKENS | 1u << XV_IGNORE_EOS | 1u << XV_SEED;
 	*free_one = (struct stream){.due_ns = b->a->rate > 0 ? b->next_due_ns : now};
 	free_one->id = xv_send(b->client, &r);
 	b->result.sent++;
@@ -128,19 +128,19 @@ static void end(struct bench *b, struct stream *s)
 	b->open--;
 }
 
-static void take_finished(struct bench *b, struct stream *s, const struct rpc_finished *f)
+static void take_finished(struct bench *b, struct stream *s, const struct xv_finished *f)
 {
 	b->result.prompt_tokens += f->prompt_tokens;
 	b->result.output_tokens += f->output_tokens;
 	b->result.cached_tokens += f->cached_tokens;
-	if (f->reason != RPC_FINISH_CANCELLED) {
+	if (f->reason != XV_FINISH_CANCELLED) {
 		samples_add(&b->result.whole, ms_since(s->due_ns, now_ns()), 1);
 		b->result.done++;
 	}
 	end(b, s);
 }
 
-static void take_error(struct bench *b, struct stream *s, const struct rpc_error *e)
+static void take_error(struct bench *b, struct stream *s, const struct xv_error *e)
 {
 	if (!b->err)
 		b->err = cli_error(e, &b->why);
@@ -150,17 +150,17 @@ static void take_error(struct bench *b, struct stream *s, const struct rpc_error
 	end(b, s);
 }
 
-static void take(struct bench *b, const struct rpc_reply *r)
+static void take(struct bench *b, const struct xv_reply *r)
 {
 	struct stream *s = r->id ? find(b, r->id) : NULL;
 
 	if (!s)
 		return;
-	if (r->kind == RPC_R_CHUNK && !r->chunk.prompt)
+	if (r->kind == XV_R_CHUNK && !r->chunk.prompt)
 		take_tokens(b, s, r->chunk.n_ids);
-	else if (r->kind == RPC_R_FINISHED)
+	else if (r->kind == XV_R_FINISHED)
 		take_finished(b, s, &r->finished);
-	else if (r->kind == RPC_R_ERROR)
+	else if (r->kind == XV_R_ERROR)
 		take_error(b, s, &r->error);
 }
 
@@ -186,13 +186,13 @@ static void cancel_all(struct bench *b)
 /* 0, or the connection's end. */
 static int run_load(struct bench *b)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	bool cancelled = false;
 
 	while (b->open || !all_sent(b)) {
 		int got;
 		send_due(b);
-		got = xv_wait(b->client, &r, wait_ms(b), &b->why);
+		got = xv_wait(b->client, &r, wait_ms(b), b->why.text);
 		if (got < 0)
 			return got;
 		if (got)
@@ -210,8 +210,8 @@ static int run_load(struct bench *b)
 
 static int ask_model(struct bench *b)
 {
-	struct rpc_request r = {.kind = RPC_STATUS};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_STATUS};
+	struct xv_reply reply;
 	int err = cli_ask(b->client, &r, &reply, &b->why);
 
 	if (err)
@@ -220,8 +220,8 @@ static int ask_model(struct bench *b)
 	b->result.numerics_class = xstrdup(reply.status.numerics_class);
 	b->result.ranks = reply.status.ranks;
 	b->vocab = reply.status.vocab;
-	if (reply.status.state != RPC_STATE_READY)
-		return fail(&b->why, reply.status.state == RPC_STATE_DRAINING ? ERR_DRAINING : ERR_LOADING,
+	if (reply.status.state != XV_STATE_READY)
+		return fail(&b->why, reply.status.state == XV_STATE_DRAINING ? ERR_DRAINING : ERR_LOADING,
 			    "the server is %s", state_name(reply.status.state));
 	if (!b->vocab)
 		return fail(&b->why, ERR_FORMAT, "the server tells no vocabulary, so there are no prompts to draw");

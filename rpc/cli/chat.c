@@ -39,30 +39,30 @@ const char *talk_last_role(const struct talk *t)
 	return role ? role : "";
 }
 
-struct rpc_chat talk_request(const struct talk *t)
+struct xv_chat talk_request(const struct talk *t)
 {
 	size_t n = json_array_size(t->messages);
-	struct rpc_message *m = xalloc(n + 1, sizeof *m);
-	struct rpc_sampling sampling = t->args->sampling;
+	struct xv_message *m = xalloc(n + 1, sizeof *m);
+	struct xv_sampling sampling = t->args->sampling;
 
 	for (size_t i = 0; i < n; i++) {
 		const json_t *one = json_array_get(t->messages, i);
 		const char *content = json_string_value(json_object_get(one, "content"));
 		const char *role = json_string_value(json_object_get(one, "role"));
 
-		m[i] = (struct rpc_message){role ? role : "", content ? content : "", "", "",
-					    content ? strlen(content) : 0};
+		m[i] = (struct xv_message){role ? role : "", content ? content : "", "", "",
+					   content ? strlen(content) : 0};
 	}
 	sampling.seed += (uint64_t)t->again;
-	return (struct rpc_chat){.n_messages = (int)n,
-				 .messages = m,
-				 .sampling = sampling,
-				 .timeout_ms = (uint32_t)t->args->timeout_ms,
-				 .user = t->args->user ? t->args->user : "",
-				 .tools_json = "",
-				 .documents_json = "",
-				 .args_json = "",
-				 .add_generation_prompt = true};
+	return (struct xv_chat){.n_messages = (int)n,
+				.messages = m,
+				.sampling = sampling,
+				.timeout_ms = (uint32_t)t->args->timeout_ms,
+				.user = t->args->user ? t->args->user : "",
+				.tools_json = "",
+				.documents_json = "",
+				.args_json = "",
+				.add_generation_prompt = true};
 }
 
 struct answer {
@@ -72,7 +72,7 @@ struct answer {
 	bool cancelled;
 };
 
-static int take_text(struct answer *w, const struct rpc_chunk *k)
+static int take_text(struct answer *w, const struct xv_chunk *k)
 {
 	if (k->prompt || !k->text_len)
 		return 0;
@@ -83,16 +83,16 @@ static int take_text(struct answer *w, const struct rpc_chunk *k)
 }
 
 /* True: it was the last. */
-static bool take(struct answer *w, const struct rpc_reply *r, struct why *why)
+static bool take(struct answer *w, const struct xv_reply *r, struct why *why)
 {
 	switch (r->kind) {
-	case RPC_R_CHUNK:
+	case XV_R_CHUNK:
 		w->err = take_text(w, &r->chunk);
 		return w->err != 0;
-	case RPC_R_FINISHED:
-		w->cancelled = r->finished.reason == RPC_FINISH_CANCELLED;
+	case XV_R_FINISHED:
+		w->cancelled = r->finished.reason == XV_FINISH_CANCELLED;
 		return true;
-	case RPC_R_ERROR:
+	case XV_R_ERROR:
 		w->err = cli_error(&r->error, why);
 		return true;
 	default:
@@ -117,12 +117,12 @@ static bool tell_silence(const struct talk *t)
 static void follow(struct talk *t, uint64_t id, struct answer *w, struct why *why)
 {
 	enum { SILENCE_MS = 3000, STOP_MS = 1000 };
-	struct rpc_reply r;
+	struct xv_reply r;
 	uint64_t heard = now_ns(), asked = 0;
 	bool told = false;
 
 	while (interrupted < 2 && !(asked && past(asked, STOP_MS))) {
-		int got = xv_wait(t->client, &r, 100, why);
+		int got = xv_wait(t->client, &r, 100, why->text);
 		if (got < 0) {
 			w->err = got;
 			return;
@@ -143,7 +143,7 @@ static void follow(struct talk *t, uint64_t id, struct answer *w, struct why *wh
 
 int talk_answer(struct talk *t, struct why *why)
 {
-	struct rpc_request r = {.kind = RPC_CHAT, .chat = talk_request(t)};
+	struct xv_request r = {.kind = XV_CHAT, .chat = talk_request(t)};
 	struct answer w = {0};
 
 	interrupted = 0;

@@ -20,7 +20,7 @@ bool talk_command(struct talk *t, const char *line);
  * what came is kept. */
 int talk_answer(struct talk *t, struct why *why);
 /* The request as it would be sent; free the messages. */
-struct rpc_chat talk_request(const struct talk *t);
+struct xv_chat talk_request(const struct talk *t);
 void talk_add(struct talk *t, const char *role, const char *text, size_t len);
 const char *talk_last_role(const struct talk *t);
 void talk_drop(struct talk *t); /* the last message */

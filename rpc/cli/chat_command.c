@@ -171,11 +171,11 @@ static void say_ids(const int32_t *ids, int n)
 
 static void show_prompt(struct talk *t)
 {
-	struct rpc_request r = {.kind = RPC_TEMPLATE, .chat = talk_request(t)};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_TEMPLATE, .chat = talk_request(t)};
+	struct xv_reply reply;
 	struct why why = {""};
 
-	r.chat.sampling = (struct rpc_sampling){0};
+	r.chat.sampling = (struct xv_sampling){0};
 	r.chat.add_generation_prompt = !strcmp(talk_last_role(t), "user");
 	if (cli_ask(t->client, &r, &reply, &why)) {
 		say(why.text);

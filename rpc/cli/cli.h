@@ -5,7 +5,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "rpc/client/xverse.h"
+#include "rpc/codec/codec.h"
+#include "rpc/xverse.h"
 
 /* Besides those of base/base.h. */
 enum { EXIT_UNREACHABLE = 69, EXIT_INTERRUPTED = 130 };
@@ -25,7 +26,7 @@ struct args {
 	char **kept; /* values given later */
 	int n_kept;
 	bool json, no_resume, help, ids_only, pieces, echo, parse_special, no_special;
-	struct rpc_sampling sampling;
+	struct xv_sampling sampling;
 	struct list ids; /* --ids: a prompt as token ids */
 	bool has_ids;
 	char *text; /* the plain argument, a file or standard input */
@@ -39,7 +40,7 @@ struct args {
 	const char **stop;
 	int n_stop;
 	struct list stop_ids, allowed, bad;
-	struct rpc_bias *bias;
+	struct xv_bias *bias;
 	int n_bias;
 };
 
@@ -61,10 +62,10 @@ int args_text(struct args *a, struct why *why);
 
 /* Waits for the last reply of one call; keep-alives are skipped. 0, or a negative code: an Error reply
  * becomes its own code. *r is valid until the next xv_ call. */
-int cli_ask(struct xv_client *c, struct rpc_request *r, struct rpc_reply *out, struct why *why);
+int cli_ask(struct xv_client *c, struct xv_request *r, struct xv_reply *out, struct why *why);
 int cli_exit_code(int err);
 /* The text of an Error reply, with rank and step where it names them. */
-int cli_error(const struct rpc_error *e, struct why *why);
+int cli_error(const struct xv_error *e, struct why *why);
 
 /* To standard output or standard error, all of it, or ERR_GONE (nobody reads any more). Where that is a terminal,
  * control characters but line end and tab, characters that turn the direction of text, and bytes that are not UTF-8
@@ -74,16 +75,16 @@ int cli_write(const char *text, size_t len);                                /* s
 void cli_print(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* standard output */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* standard error */
 
-json_t *json_of_started(const struct rpc_started *s);
-json_t *json_of_token(const struct rpc_token *t);
-json_t *json_of_finished(const struct rpc_finished *f);
-json_t *json_of_status(const struct rpc_status *s);
-json_t *json_of_error(const struct rpc_error *e);
+json_t *json_of_started(const struct xv_started *s);
+json_t *json_of_token(const struct xv_token *t);
+json_t *json_of_finished(const struct xv_finished *f);
+json_t *json_of_status(const struct xv_status *s);
+json_t *json_of_error(const struct xv_error *e);
 void json_print(json_t *j); /* one line; takes the reference */
 /* Bytes that are not UTF-8 become U+FFFD. */
 json_t *json_text(const char *text, size_t len);
-const char *finish_name(enum rpc_finish f);
-const char *state_name(enum rpc_state s);
+const char *finish_name(enum xv_finish f);
+const char *state_name(enum xv_state s);
 
 /* The commands; each returns the exit code. */
 int run_generate(struct args *a, struct xv_client *c);

@@ -25,7 +25,7 @@ struct answer {
 	bool cancelled;
 };
 
-static void keep_text(struct answer *w, const struct rpc_chunk *k)
+static void keep_text(struct answer *w, const struct xv_chunk *k)
 {
 	if (w->text_len + k->text_len > w->text_max) {
 		w->text_max = 2 * (w->text_len + k->text_len);
@@ -36,7 +36,7 @@ static void keep_text(struct answer *w, const struct rpc_chunk *k)
 	w->text_len += k->text_len;
 }
 
-static void print_scored(const struct rpc_token *t)
+static void print_scored(const struct xv_token *t)
 {
 	char line[128];
 	int n = t->has_logprob ? snprintf(line, sizeof line, "%d\t%.6f\t%u\t", t->id, (double)t->logprob, t->rank)
@@ -51,7 +51,7 @@ static void print_scored(const struct rpc_token *t)
 	json_decref(piece);
 }
 
-static int take_chunk(const struct args *a, struct answer *w, const struct rpc_chunk *k)
+static int take_chunk(const struct args *a, struct answer *w, const struct xv_chunk *k)
 {
 	bool scores = !strcmp(a->command, "score");
 
@@ -69,20 +69,20 @@ static int take_chunk(const struct args *a, struct answer *w, const struct rpc_c
 }
 
 /* True: it was the last. */
-static bool take(const struct args *a, struct answer *w, const struct rpc_reply *r)
+static bool take(const struct args *a, struct answer *w, const struct xv_reply *r)
 {
 	switch (r->kind) {
-	case RPC_R_STARTED:
+	case XV_R_STARTED:
 		w->started = json_of_started(&r->started);
 		return false;
-	case RPC_R_CHUNK:
+	case XV_R_CHUNK:
 		w->err = take_chunk(a, w, &r->chunk);
 		return w->err != 0;
-	case RPC_R_FINISHED:
+	case XV_R_FINISHED:
 		w->finished = json_of_finished(&r->finished);
-		w->cancelled = r->finished.reason == RPC_FINISH_CANCELLED;
+		w->cancelled = r->finished.reason == XV_FINISH_CANCELLED;
 		return true;
-	case RPC_R_ERROR:
+	case XV_R_ERROR:
 		w->error = json_of_error(&r->error);
 		w->err = cli_error(&r->error, &w->why);
 		return true;
@@ -94,11 +94,11 @@ static bool take(const struct args *a, struct answer *w, const struct rpc_reply 
 /* The first Ctrl-C cancels the call and prints what still comes; the second ends at once. */
 static void follow(const struct args *a, struct xv_client *c, uint64_t id, struct answer *w)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	int asked = 0, got;
 
 	for (;;) {
-		got = xv_wait(c, &r, 200, &w->why);
+		got = xv_wait(c, &r, 200, w->why.text);
 		if (interrupted > 1 || got < 0) {
 			w->err = got < 0 ? got : ERR_CANCELLED;
 			return;
@@ -147,7 +147,7 @@ static void answer_finish(struct answer *w)
 	free(w->text);
 }
 
-static int run_stream(struct args *a, struct xv_client *c, struct rpc_request *r)
+static int run_stream(struct args *a, struct xv_client *c, struct xv_request *r)
 {
 	struct answer w = {.tokens = json_array(), .prompt_tokens = json_array(), .ids = json_array()};
 	int code;
@@ -169,23 +169,23 @@ static int run_stream(struct args *a, struct xv_client *c, struct rpc_request *r
 	return code;
 }
 
-static void fill_prompt(const struct args *a, struct rpc_prompt *p)
+static void fill_prompt(const struct args *a, struct xv_prompt *p)
 {
-	*p = (struct rpc_prompt){.is_text = !a->has_ids,
-				 .text = a->text ? a->text : "",
-				 .text_len = a->text_len,
-				 .ids = a->ids.id,
-				 .n_ids = a->ids.n};
+	*p = (struct xv_prompt){.is_text = !a->has_ids,
+				.text = a->text ? a->text : "",
+				.text_len = a->text_len,
+				.ids = a->ids.id,
+				.n_ids = a->ids.n};
 }
 
 int run_generate(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_GENERATE};
+	struct xv_request r = {.kind = XV_GENERATE};
 
 	fill_prompt(a, &r.generate.prompt);
 	r.generate.sampling = a->sampling;
 	if (a->no_special) {
-		r.generate.sampling.has |= 1u << RPC_ADD_SPECIAL;
+		r.generate.sampling.has |= 1u << XV_ADD_SPECIAL;
 		r.generate.sampling.add_special = false;
 	}
 	r.generate.timeout_ms = (uint32_t)a->timeout_ms;
@@ -196,7 +196,7 @@ int run_generate(struct args *a, struct xv_client *c)
 
 int run_score(struct args *a, struct xv_client *c)
 {
-	struct rpc_request r = {.kind = RPC_SCORE};
+	struct xv_request r = {.kind = XV_SCORE};
 
 	fill_prompt(a, &r.score.prompt);
 	r.score.top_n = (uint32_t)a->top_n;

@@ -29,7 +29,7 @@ static int bar_width(void)
 	return max_int(5, min_int(LONGEST_BAR, (int)w.ws_col - 50));
 }
 
-static void draw(const struct rpc_status *s)
+static void draw(const struct xv_status *s)
 {
 	double part = s->load_total ? (double)s->load_bytes / (double)s->load_total : 0;
 	double speed = (double)s->load_bytes_per_s;
@@ -48,16 +48,16 @@ static void draw(const struct rpc_status *s)
 
 int loading_wait(struct xv_client *c, struct why *why)
 {
-	struct rpc_request r = {.kind = RPC_STATUS};
-	struct rpc_reply reply;
+	struct xv_request r = {.kind = XV_STATUS};
+	struct xv_reply reply;
 	bool shows = isatty(STDERR_FILENO), drawn = false;
 	int err;
 
 	for (;;) {
 		err = cli_ask(c, &r, &reply, why);
-		if (!err && reply.status.state == RPC_STATE_DRAINING)
+		if (!err && reply.status.state == XV_STATE_DRAINING)
 			err = fail(why, ERR_DRAINING, "the server is draining");
-		if (err || reply.status.state == RPC_STATE_READY)
+		if (err || reply.status.state == XV_STATE_READY)
 			break;
 		if (shows)
 			draw(&reply.status);

@@ -69,7 +69,7 @@ static int connect_within(struct xv_client **c, struct args *a, struct xv_option
 
 	if (a->timeout_ms)
 		how->connect_timeout_ms = (int)(a->timeout_ms < 40000 ? a->timeout_ms : 40000);
-	err = xv_connect(c, how, why);
+	err = xv_connect(c, how, why->text);
 	took = (int64_t)((now_ns() - begin) / 1000000);
 	if (a->timeout_ms)
 		a->timeout_ms = a->timeout_ms > took ? a->timeout_ms - took : 1;

@@ -35,18 +35,18 @@ void json_print(json_t *j)
 	json_decref(j);
 }
 
-const char *finish_name(enum rpc_finish f)
+const char *finish_name(enum xv_finish f)
 {
 	static const char *const names[] = {"none", "stop", "length", "cancelled", "deadline", "scored"};
 
-	return f <= RPC_FINISH_SCORED ? names[f] : "unknown";
+	return f <= XV_FINISH_SCORED ? names[f] : "unknown";
 }
 
-const char *state_name(enum rpc_state s)
+const char *state_name(enum xv_state s)
 {
 	static const char *const names[] = {"starting", "loading", "ready", "draining"};
 
-	return s <= RPC_STATE_DRAINING ? names[s] : "unknown";
+	return s <= XV_STATE_DRAINING ? names[s] : "unknown";
 }
 
 static json_t *number(uint64_t n)
@@ -65,7 +65,7 @@ static json_t *seed_of(uint64_t seed)
 	return json_string(text);
 }
 
-json_t *json_of_started(const struct rpc_started *s)
+json_t *json_of_started(const struct xv_started *s)
 {
 	json_t *j = json_object(), *ids;
 
@@ -83,7 +83,7 @@ json_t *json_of_started(const struct rpc_started *s)
 	return j;
 }
 
-json_t *json_of_token(const struct rpc_token *t)
+json_t *json_of_token(const struct xv_token *t)
 {
 	json_t *j = json_object(), *top;
 
@@ -106,7 +106,7 @@ json_t *json_of_token(const struct rpc_token *t)
 	return j;
 }
 
-json_t *json_of_finished(const struct rpc_finished *f)
+json_t *json_of_finished(const struct xv_finished *f)
 {
 	json_t *j = json_object();
 
@@ -124,7 +124,7 @@ json_t *json_of_finished(const struct rpc_finished *f)
 	return j;
 }
 
-json_t *json_of_error(const struct rpc_error *e)
+json_t *json_of_error(const struct xv_error *e)
 {
 	json_t *j = json_object();
 
@@ -142,12 +142,12 @@ json_t *json_of_error(const struct rpc_error *e)
 	return j;
 }
 
-static json_t *ranks_of(const struct rpc_status *s)
+static json_t *ranks_of(const struct xv_status *s)
 {
 	json_t *all = json_array();
 
 	for (int i = 0; i < s->n_rank; i++) {
-		const struct rpc_rank_status *r = &s->rank[i];
+		const struct xv_rank_status *r = &s->rank[i];
 		json_t *one = json_object();
 		json_object_set_new(one, "rank", number(r->rank));
 		json_object_set_new(one, "pid", json_integer(r->pid));
@@ -160,7 +160,7 @@ static json_t *ranks_of(const struct rpc_status *s)
 	return all;
 }
 
-json_t *json_of_status(const struct rpc_status *s)
+json_t *json_of_status(const struct xv_status *s)
 {
 	const struct {
 		const char *name, *text;

@@ -1,14 +1,24 @@
-#include "rpc/client/xverse.h"
+#include "rpc/client/inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/client/inside.h"
 #include "rpc/frame.h"
 #include "rpc/server/listen.h"
+
+const char *xv_error_text(int code)
+{
+	return err_text(code);
+}
+
+const char *xv_error_name(int code)
+{
+	return err_name(code);
+}
 
 void xv_default_path(char *out, size_t size)
 {
@@ -52,7 +62,7 @@ static void set_defaults(struct xv_options *how)
 
 /* ---- one reply ---- */
 
-static int take_hello(struct xv_client *c, struct rpc_reply *r, struct why *why)
+static int take_hello(struct xv_client *c, struct xv_reply *r, struct why *why)
 {
 	if (r->hello.protocol_min > RPC_PROTOCOL || r->hello.protocol_max < RPC_PROTOCOL) {
 		int err = fail(why, ERR_MISMATCH, "%s: the server speaks protocol %u to %u, this program %d", c->path,
@@ -67,7 +77,7 @@ static int take_hello(struct xv_client *c, struct rpc_reply *r, struct why *why)
 }
 
 /* An error about the connection: full for now is a delay for calls that came from another one. */
-static int take_refusal(struct xv_client *c, struct rpc_reply *r, struct why *why)
+static int take_refusal(struct xv_client *c, struct xv_reply *r, struct why *why)
 {
 	bool later = r->error.retryable && c->lost_ns;
 	int err = fail(why, r->error.code, "%s", r->error.text);
@@ -76,13 +86,13 @@ static int take_refusal(struct xv_client *c, struct rpc_reply *r, struct why *wh
 	rpc_reply_free(r);
 	if (!later)
 		return err;
-	err = xv_lose(c, why);
-	c->try_ns = now_ns() + (uint64_t)(after_ms ? after_ms : 200) * XV_MS;
+	err = client_lose(c, why);
+	c->try_ns = now_ns() + (uint64_t)(after_ms ? after_ms : 200) * CLIENT_MS;
 	return err;
 }
 
 /* What no server of this protocol says: an Error in its place ends the call. */
-static int take_misfit(struct xv_client *c, struct xv_call *call, struct rpc_reply *r, struct why *why)
+static int take_misfit(struct xv_client *c, struct client_call *call, struct xv_reply *r, struct why *why)
 {
 	static const char *const names[] = {"nothing",  "",      "hello",      "started", "chunk",
 					    "finished", "error", "keep_alive", "status",  "tokens",
@@ -94,36 +104,36 @@ static int take_misfit(struct xv_client *c, struct xv_call *call, struct rpc_rep
 	rpc_reply_free(r);
 	if (!call)
 		return err;
-	xv_end_call(c, call, err, why->text, r);
+	client_end_call(c, call, err, why->text, r);
 	return 1;
 }
 
 /* 1: the caller's; 0: taken here. */
-static int take_reply(struct xv_client *c, struct rpc_reply *r, struct why *why)
+static int take_reply(struct xv_client *c, struct xv_reply *r, struct why *why)
 {
-	struct xv_call *call = xv_call_find(c, r->id);
+	struct client_call *call = client_call_find(c, r->id);
 
-	if (r->kind == RPC_R_HELLO && !c->greeted)
+	if (r->kind == XV_R_HELLO && !c->greeted)
 		return take_hello(c, r, why);
-	if (r->kind == RPC_R_ERROR && !r->id)
+	if (r->kind == XV_R_ERROR && !r->id)
 		return take_refusal(c, r, why);
-	if (call && r->kind == RPC_R_ERROR && xv_may_wait(c, call, &r->error)) {
-		xv_delay(c, call, &r->error);
+	if (call && r->kind == XV_R_ERROR && client_may_wait(c, call, &r->error)) {
+		client_delay(c, call, &r->error);
 		rpc_reply_free(r);
 		return 0;
 	}
-	if (r->kind == RPC_R_HELLO || (call && !xv_call_fits(call, r)))
+	if (r->kind == XV_R_HELLO || (call && !client_call_fits(call, r)))
 		return take_misfit(c, call, r, why);
-	if (call && r->kind != RPC_R_KEEP_ALIVE) {
+	if (call && r->kind != XV_R_KEEP_ALIVE) {
 		c->lost_ns = 0;
 		c->noticed = false;
 	}
-	if (!call || !xv_call_take(call, r)) {
+	if (!call || !client_call_take(call, r)) {
 		rpc_reply_free(r);
 		return 0;
 	}
-	if (r->kind != RPC_R_STARTED && r->kind != RPC_R_CHUNK && r->kind != RPC_R_KEEP_ALIVE)
-		xv_call_remove(c, call);
+	if (r->kind != XV_R_STARTED && r->kind != XV_R_CHUNK && r->kind != XV_R_KEEP_ALIVE)
+		client_call_remove(c, call);
 	return 1;
 }
 
@@ -135,7 +145,7 @@ static int unreadable(const struct xv_client *c, struct why *why)
 }
 
 /* The next whole frame of the buffer: 1 with a reply for the caller, 0: none yet. */
-static int next_reply(struct xv_client *c, struct rpc_reply *out, struct why *why)
+static int next_reply(struct xv_client *c, struct xv_reply *out, struct why *why)
 {
 	const uint8_t *payload;
 	size_t size;
@@ -143,7 +153,7 @@ static int next_reply(struct xv_client *c, struct rpc_reply *out, struct why *wh
 	int err = 0;
 
 	while (!err && (taken = frame_next(c->in, c->in_len, FRAME_LIMIT, &payload, &size)) > 0) {
-		struct rpc_reply r;
+		struct xv_reply r;
 		err = rpc_reply_decode(&r, payload, size, why);
 		c->in_len -= (size_t)taken;
 		memmove(c->in, c->in + taken, c->in_len);
@@ -163,7 +173,7 @@ static int next_reply(struct xv_client *c, struct rpc_reply *out, struct why *wh
 static int exchange(struct xv_client *c, int timeout_ms, struct why *why)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
-	int err = xv_io_send(c, why);
+	int err = client_io_send(c, why);
 
 	if (err)
 		return err;
@@ -172,56 +182,50 @@ static int exchange(struct xv_client *c, int timeout_ms, struct why *why)
 	if (poll(&p, 1, timeout_ms) < 0 && errno != EINTR)
 		return fail(why, ERR_IO, "poll: %s", strerror(errno));
 	if (p.revents & (POLLIN | POLLHUP | POLLERR))
-		return xv_io_receive(c, why);
+		return client_io_receive(c, why);
 	return 0;
 }
 
 static int step(struct xv_client *c, int timeout_ms, struct why *why)
 {
 	enum { LOOK_MS = 100 }; /* silence and retries are looked at so often */
-	int err = xv_check_patience(c, why);
+	int err = client_check_patience(c, why);
 
 	if (err)
 		return err;
 	timeout_ms = min_int(timeout_ms, LOOK_MS);
 	if (c->fd < 0) {
 		poll(NULL, 0, min_int(timeout_ms, 20));
-		return xv_come_back(c, why);
+		return client_come_back(c, why);
 	}
 	err = exchange(c, timeout_ms, why); /* what came meanwhile is heard before silence is judged */
 	if (err == ERR_GONE)
-		xv_count_losses(c);
+		client_count_losses(c);
 	if (!err)
-		err = xv_look_at_calls(c, why);
-	return err ? xv_lose(c, why) : 0;
+		err = client_look_at_calls(c, why);
+	return err ? client_lose(c, why) : 0;
 }
 
 static int left_ms(uint64_t end)
 {
 	uint64_t now = now_ns();
 
-	return now >= end ? 0 : (int)((end - now + XV_MS - 1) / XV_MS);
+	return now >= end ? 0 : (int)((end - now + CLIENT_MS - 1) / CLIENT_MS);
 }
 
-int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why *why)
+/* 1: the next reply for the caller is in c->reply. */
+static int wait_reply(struct xv_client *c, int timeout_ms, struct why *why)
 {
-	uint64_t end = now_ns() + (uint64_t)max_int(timeout_ms, 0) * XV_MS;
+	uint64_t end = now_ns() + (uint64_t)max_int(timeout_ms, 0) * CLIENT_MS;
 	bool last = false;
 
 	rpc_reply_free(&c->reply);
-	c->reply = (struct rpc_reply){0};
 	for (;;) {
 		int got = next_reply(c, &c->reply, why), left;
-		if (got == 1) {
-			*r = c->reply;
-			return 1;
-		}
-		if (got < 0)
+		if (got)
 			return got;
-		if (xv_end_here(c, &c->reply)) {
-			*r = c->reply;
+		if (client_end_here(c, &c->reply))
 			return 1;
-		}
 		left = left_ms(end);
 		if (last)
 			return 0;
@@ -232,21 +236,40 @@ int xv_wait(struct xv_client *c, struct rpc_reply *r, int timeout_ms, struct why
 	}
 }
 
+static void give_why(char *to, const struct why *why)
+{
+	static_assert(sizeof why->text == XV_WHY, "");
+	if (to)
+		memcpy(to, why->text, XV_WHY);
+}
+
+int xv_wait(struct xv_client *c, struct xv_reply *r, int timeout_ms, char why_text[XV_WHY])
+{
+	struct why why;
+	int got = wait_reply(c, timeout_ms, &why);
+
+	if (got == 1)
+		*r = c->reply;
+	if (got < 0)
+		give_why(why_text, &why);
+	return got;
+}
+
 /* ---- the rest of the interface ---- */
 
 static int wait_hello(struct xv_client *c, uint64_t end, struct why *why)
 {
-	uint64_t notice_ns = now_ns() + 1000 * (uint64_t)XV_MS;
+	uint64_t notice_ns = now_ns() + 1000 * (uint64_t)CLIENT_MS;
 
 	while (!c->greeted) {
-		struct rpc_reply r;
+		struct xv_reply r;
 		int err = next_reply(c, &r, why);
 		if (err < 0)
 			return err;
 		if (c->greeted)
 			break;
 		if (now_ns() > notice_ns)
-			xv_note_wait(c, "the server takes the connection and does not answer yet");
+			client_note_wait(c, "the server takes the connection and does not answer yet");
 		if (now_ns() > end)
 			return fail(why, ERR_DEADLINE, "%s: the server took the connection but said nothing for %d ms",
 				    c->path, c->how.connect_timeout_ms);
@@ -259,12 +282,12 @@ static int wait_hello(struct xv_client *c, uint64_t end, struct why *why)
 
 static int connect_at_once(struct xv_client *c, struct why *why)
 {
-	int err = xv_io_connect(c, why);
+	int err = client_io_connect(c, why);
 
 	if (err != ERR_BUSY || c->how.no_resume)
 		return err;
 	c->lost_ns = now_ns(); /* its queue is full for now: calls wait until it has room */
-	xv_note_wait(c, why->text);
+	client_note_wait(c, why->text);
 	return 0;
 }
 
@@ -273,13 +296,13 @@ static int connect_at_once(struct xv_client *c, struct why *why)
 static int greet(struct xv_client *c, struct why *why)
 {
 	enum { PAUSE_MS = 50, REFUSED_MS = 1000 };
-	uint64_t now = now_ns(), end = now + (uint64_t)c->how.connect_timeout_ms * XV_MS;
-	uint64_t refused_end = now + REFUSED_MS * (uint64_t)XV_MS;
+	uint64_t now = now_ns(), end = now + (uint64_t)c->how.connect_timeout_ms * CLIENT_MS;
+	uint64_t refused_end = now + REFUSED_MS * (uint64_t)CLIENT_MS;
 	bool seen = false;
 
 	for (;;) {
-		int err = xv_io_connect(c, why);
-		bool refused = err == ERR_GONE && (seen || xv_io_is_there(c));
+		int err = client_io_connect(c, why);
+		bool refused = err == ERR_GONE && (seen || client_io_is_there(c));
 		if (err && !(err == ERR_BUSY && now_ns() < end) && !(refused && now_ns() < refused_end))
 			return err;
 		if (!err) {
@@ -288,16 +311,17 @@ static int greet(struct xv_client *c, struct why *why)
 			if (err != ERR_GONE || now_ns() > end)
 				return err;
 			seen = true;
-			refused_end = now_ns() + REFUSED_MS * (uint64_t)XV_MS;
-			xv_io_lose(c);
+			refused_end = now_ns() + REFUSED_MS * (uint64_t)CLIENT_MS;
+			client_io_lose(c);
 		}
 		poll(NULL, 0, PAUSE_MS);
 	}
 }
 
-int xv_connect(struct xv_client **out, const struct xv_options *how, struct why *why)
+int xv_connect(struct xv_client **out, const struct xv_options *how, char why_text[XV_WHY])
 {
 	struct xv_client *c = xalloc(1, sizeof *c);
+	struct why why;
 	int err;
 
 	*out = NULL;
@@ -305,10 +329,11 @@ int xv_connect(struct xv_client **out, const struct xv_options *how, struct why 
 	c->fd = -1;
 	c->next_id = 1;
 	set_defaults(&c->how);
-	err = set_path(c, how->path, why);
+	err = set_path(c, how->path, &why);
 	if (!err)
-		err = how->no_wait ? connect_at_once(c, why) : greet(c, why);
+		err = how->no_wait ? connect_at_once(c, &why) : greet(c, &why);
 	if (err) {
+		give_why(why_text, &why);
 		xv_close(c);
 		return err;
 	}
@@ -320,9 +345,9 @@ void xv_close(struct xv_client *c)
 {
 	if (!c)
 		return;
-	xv_io_lose(c);
+	client_io_lose(c);
 	while (c->calls)
-		xv_call_remove(c, c->calls);
+		client_call_remove(c, c->calls);
 	rpc_reply_free(&c->reply);
 	rpc_reply_free(&c->hello);
 	rpc_out_finish(&c->out);
@@ -330,37 +355,37 @@ void xv_close(struct xv_client *c)
 	free(c);
 }
 
-const struct rpc_hello *xv_server(const struct xv_client *c)
+const struct xv_hello *xv_server(const struct xv_client *c)
 {
 	return &c->hello.hello;
 }
 
 /* Resuming needs the ids, whether the caller wants them or not. */
-static void want_ids(struct rpc_sampling *s)
+static void want_ids(struct xv_sampling *s)
 {
-	if (s->has >> RPC_RETURN_IDS & 1)
+	if (s->has >> XV_RETURN_IDS & 1)
 		s->return_ids = true;
 }
 
-uint64_t xv_send(struct xv_client *c, struct rpc_request *r)
+uint64_t xv_send(struct xv_client *c, struct xv_request *r)
 {
-	struct xv_call *call;
+	struct client_call *call;
 	struct why why;
 
 	r->id = c->next_id++;
-	if (!c->how.no_resume && r->kind == RPC_GENERATE)
+	if (!c->how.no_resume && r->kind == XV_GENERATE)
 		want_ids(&r->generate.sampling);
-	if (!c->how.no_resume && r->kind == RPC_CHAT)
+	if (!c->how.no_resume && r->kind == XV_CHAT)
 		want_ids(&r->chat.sampling);
 	if (!c->calls)
 		c->heard_ns = now_ns(); /* nothing is said while no call is open */
-	call = xv_call_add(c, r);
+	call = client_call_add(c, r);
 	if (c->fd >= 0) {
 		rpc_request_encode(&c->out, r);
 		call->sent = true;
-		if (xv_io_send(c, &why)) {
-			xv_count_losses(c);
-			xv_lose(c, &why); /* xv_wait() tells, or comes back */
+		if (client_io_send(c, &why)) {
+			client_count_losses(c);
+			client_lose(c, &why); /* xv_wait() tells, or comes back */
 		}
 	}
 	return r->id;
@@ -368,15 +393,15 @@ uint64_t xv_send(struct xv_client *c, struct rpc_request *r)
 
 bool xv_cancel(struct xv_client *c, uint64_t id)
 {
-	struct rpc_request r = {.kind = RPC_CANCEL};
-	struct xv_call *call = xv_call_find(c, id);
+	struct xv_request r = {.kind = XV_CANCEL};
+	struct client_call *call = client_call_find(c, id);
 
 	if (!call)
 		return false;
 	r.cancel.has_id = true;
 	r.cancel.id = id;
 	if (c->fd < 0 || call->retry_ns) {
-		xv_call_remove(c, call);
+		client_call_remove(c, call);
 		return false;
 	}
 	xv_send(c, &r);
@@ -405,7 +430,7 @@ int xv_resends(const struct xv_client *c)
 
 int xv_resumed(const struct xv_client *c, uint64_t id)
 {
-	struct xv_call *call = xv_call_find((struct xv_client *)c, id);
+	struct client_call *call = client_call_find((struct xv_client *)c, id);
 
 	return call ? call->resumed : 0;
 }

@@ -1,15 +1,15 @@
 /* inside.h - what the files of libxverse share. */
-#ifndef XVERSE_INSIDE_H
-#define XVERSE_INSIDE_H
+#ifndef RPC_CLIENT_INSIDE_H
+#define RPC_CLIENT_INSIDE_H
 
-#include "rpc/client/xverse.h"
+#include "rpc/codec/codec.h"
 
 /* One open call: what was asked, and what came of it so far, so that it can go on elsewhere. */
-struct xv_call {
-	struct xv_call *next;
+struct client_call {
+	struct client_call *next;
 	uint64_t id;
-	struct rpc_request asked; /* decoded from a copy of its own */
-	bool streams;             /* Generate, Chat or Score: Started, Chunks, Finished */
+	struct xv_request asked; /* decoded from a copy of its own */
+	bool streams;            /* Generate, Chat or Score: Started, Chunks, Finished */
 	bool started;
 	char *fingerprint, *numerics_class;
 	uint32_t n_prompt;
@@ -26,20 +26,20 @@ struct xv_call {
 	uint64_t deadline_ns; /* 0: none */
 };
 
-enum { XV_MS = 1000000 };
+enum { CLIENT_MS = 1000000 };
 
 struct xv_client {
 	struct xv_options how;
 	char path[108];
-	int fd;                 /* -1: lost, to be found again */
-	struct rpc_reply hello; /* the server's first, kept */
+	int fd;                /* -1: lost, to be found again */
+	struct xv_reply hello; /* the server's first, kept */
 	bool greeted;
 	uint8_t *in; /* bytes not yet taken */
 	size_t in_len, in_max;
 	struct rpc_out out; /* bytes not yet sent, from out_sent on */
 	size_t out_sent;
-	struct rpc_reply reply; /* what xv_wait() gave last */
-	struct xv_call *calls;  /* in the order asked: so they are sent again, a Cancel behind what it cancels */
+	struct xv_reply reply;     /* what xv_wait() gave last */
+	struct client_call *calls; /* in the order asked: so they are sent again, a Cancel behind what it cancels */
 	uint64_t next_id, lost_ns, try_ns;
 	uint64_t heard_ns, looked_ns; /* when bytes came last, and when they were last looked for */
 	int pause_ms, resends;
@@ -48,38 +48,38 @@ struct xv_client {
 };
 
 /* io.c */
-int xv_io_connect(struct xv_client *c, struct why *why);
-int xv_io_send(struct xv_client *c, struct why *why);    /* as much as goes; ERR_GONE */
-int xv_io_receive(struct xv_client *c, struct why *why); /* what is there; ERR_GONE */
-void xv_io_lose(struct xv_client *c);                    /* closes; calls are kept */
-bool xv_io_is_there(const struct xv_client *c);          /* the path is a socket's */
+int client_io_connect(struct xv_client *c, struct why *why);
+int client_io_send(struct xv_client *c, struct why *why);    /* as much as goes; ERR_GONE */
+int client_io_receive(struct xv_client *c, struct why *why); /* what is there; ERR_GONE */
+void client_io_lose(struct xv_client *c);                    /* closes; calls are kept */
+bool client_io_is_there(const struct xv_client *c);          /* the path is a socket's */
 
 /* calls.c */
-struct xv_call *xv_call_find(struct xv_client *c, uint64_t id);
-struct xv_call *xv_call_add(struct xv_client *c, const struct rpc_request *r);
-void xv_call_send(struct xv_client *c, struct xv_call *call); /* again, with what it has */
-void xv_call_remove(struct xv_client *c, struct xv_call *call);
-bool xv_call_fits(const struct xv_call *call, const struct rpc_reply *r); /* its request has such an answer */
+struct client_call *client_call_find(struct xv_client *c, uint64_t id);
+struct client_call *client_call_add(struct xv_client *c, const struct xv_request *r);
+void client_call_send(struct xv_client *c, struct client_call *call); /* again, with what it has */
+void client_call_remove(struct xv_client *c, struct client_call *call);
+bool client_call_fits(const struct client_call *call, const struct xv_reply *r); /* its request has such an answer */
 /* Notes what came; cuts what was delivered before. True: the caller sees it. */
-bool xv_call_take(struct xv_call *call, struct rpc_reply *r);
+bool client_call_take(struct client_call *call, struct xv_reply *r);
 
 /* loss.c */
 /* The connection is gone: 0 where calls are open and may go on by another one, else ERR_GONE, the caller's to know. */
-int xv_lose(struct xv_client *c, const struct why *why);
-void xv_count_losses(struct xv_client *c); /* the server went away: each call that it had may be why */
-int xv_come_back(struct xv_client *c, struct why *why);
-int xv_check_patience(const struct xv_client *c, struct why *why);
+int client_lose(struct xv_client *c, const struct why *why);
+void client_count_losses(struct xv_client *c); /* the server went away: each call that it had may be why */
+int client_come_back(struct xv_client *c, struct why *why);
+int client_check_patience(const struct xv_client *c, struct why *why);
 /* Sends calls again whose time has come; an open call beside a silent connection means that the server hangs: ERR_GONE.
  */
-int xv_look_at_calls(struct xv_client *c, struct why *why);
+int client_look_at_calls(struct xv_client *c, struct why *why);
 /* An error that another try may mend: a delay of any call while the model loads, of one that has begun whatever it is.
  */
-bool xv_may_wait(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e);
-void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error *e);
-void xv_note_wait(struct xv_client *c, const char *text);
+bool client_may_wait(const struct xv_client *c, const struct client_call *call, const struct xv_error *e);
+void client_delay(struct xv_client *c, struct client_call *call, const struct xv_error *e);
+void client_note_wait(struct xv_client *c, const char *text);
 /* Makes *r an Error of the call, which is removed. */
-void xv_end_call(struct xv_client *c, struct xv_call *call, int err, const char *text, struct rpc_reply *r);
+void client_end_call(struct xv_client *c, struct client_call *call, int err, const char *text, struct xv_reply *r);
 /* The end of a call that no server will end: it was lost too often, or its time is over. The call is removed. */
-bool xv_end_here(struct xv_client *c, struct rpc_reply *r);
+bool client_end_here(struct xv_client *c, struct xv_reply *r);
 
 #endif

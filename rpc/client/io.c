@@ -11,7 +11,7 @@
 
 #include "rpc/frame.h"
 
-bool xv_io_is_there(const struct xv_client *c)
+bool client_io_is_there(const struct xv_client *c)
 {
 	struct stat st;
 
@@ -44,10 +44,10 @@ static int explain(const struct xv_client *c, int error, struct why *why)
 }
 
 /* A Unix socket connects at once, or says EAGAIN where the queue of the listener is full. */
-int xv_io_connect(struct xv_client *c, struct why *why)
+int client_io_connect(struct xv_client *c, struct why *why)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	struct rpc_request hello = {.kind = RPC_HELLO};
+	struct xv_request hello = {.kind = XV_HELLO};
 
 	memcpy(to.sun_path, c->path, sizeof to.sun_path);
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -55,20 +55,20 @@ int xv_io_connect(struct xv_client *c, struct why *why)
 		return fail(why, ERR_IO, "socket: %s", strerror(errno));
 	if (connect(c->fd, (struct sockaddr *)&to, sizeof to)) {
 		int error = errno;
-		xv_io_lose(c);
+		client_io_lose(c);
 		return explain(c, error, why);
 	}
-	hello.hello = (struct rpc_hello){.protocol_min = RPC_PROTOCOL,
-					 .protocol_max = RPC_PROTOCOL,
-					 .frame_limit = FRAME_LIMIT,
-					 .version = XV_VERSION,
-					 .served_model = ""};
+	hello.hello = (struct xv_hello){.protocol_min = RPC_PROTOCOL,
+					.protocol_max = RPC_PROTOCOL,
+					.frame_limit = FRAME_LIMIT,
+					.version = XV_VERSION,
+					.served_model = ""};
 	rpc_request_encode(&c->out, &hello);
 	c->heard_ns = now_ns();
 	return 0;
 }
 
-void xv_io_lose(struct xv_client *c)
+void client_io_lose(struct xv_client *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
@@ -78,7 +78,7 @@ void xv_io_lose(struct xv_client *c)
 	c->out.len = c->out_sent = 0;
 }
 
-int xv_io_send(struct xv_client *c, struct why *why)
+int client_io_send(struct xv_client *c, struct why *why)
 {
 	while (c->out_sent < c->out.len) {
 		ssize_t n = send(c->fd, c->out.data + c->out_sent, c->out.len - c->out_sent, MSG_NOSIGNAL);
@@ -92,7 +92,7 @@ int xv_io_send(struct xv_client *c, struct why *why)
 	return 0;
 }
 
-int xv_io_receive(struct xv_client *c, struct why *why)
+int client_io_receive(struct xv_client *c, struct why *why)
 {
 	enum { PIECE = 64 << 10 };
 	ssize_t n;

@@ -19,23 +19,23 @@ static bool worth_a_return(const struct xv_client *c)
 
 static uint64_t after(int ms)
 {
-	return now_ns() + (uint64_t)ms * XV_MS;
+	return now_ns() + (uint64_t)ms * CLIENT_MS;
 }
 
 static bool older(uint64_t since_ns, int ms)
 {
 	uint64_t now = now_ns();
 
-	return now > since_ns && now - since_ns > (uint64_t)ms * XV_MS;
+	return now > since_ns && now - since_ns > (uint64_t)ms * CLIENT_MS;
 }
 
-void xv_count_losses(struct xv_client *c)
+void client_count_losses(struct xv_client *c)
 {
-	for (struct xv_call *call = c->calls; call; call = call->next)
+	for (struct client_call *call = c->calls; call; call = call->next)
 		call->losses += call->sent && !call->retry_ns && !call->lost_here;
 }
 
-void xv_note_wait(struct xv_client *c, const char *text)
+void client_note_wait(struct xv_client *c, const char *text)
 {
 	snprintf(c->waits_for, sizeof c->waits_for, "%s", text);
 	if (!c->noticed && c->how.notice)
@@ -43,13 +43,13 @@ void xv_note_wait(struct xv_client *c, const char *text)
 	c->noticed = true;
 }
 
-int xv_lose(struct xv_client *c, const struct why *why)
+int client_lose(struct xv_client *c, const struct why *why)
 {
-	xv_io_lose(c);
+	client_io_lose(c);
 	if (!worth_a_return(c))
 		return ERR_GONE;
 	log_at(LOG_DEBUG, "%s; trying again", why->text);
-	xv_note_wait(c, why->text);
+	client_note_wait(c, why->text);
 	if (!c->lost_ns)
 		c->lost_ns = now_ns();
 	c->pause_ms = FIRST_PAUSE_MS;
@@ -58,12 +58,12 @@ int xv_lose(struct xv_client *c, const struct why *why)
 }
 
 /* What was lost before it brought anything may be the cause: it comes later than others, so that they get on. */
-static int suspect_ms(const struct xv_call *call)
+static int suspect_ms(const struct client_call *call)
 {
 	return call->n_ids ? 0 : SUSPECT_MS * call->losses;
 }
 
-void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error *e)
+void client_delay(struct xv_client *c, struct client_call *call, const struct xv_error *e)
 {
 	if (!call->late_ns)
 		call->late_ns = now_ns();
@@ -71,10 +71,10 @@ void xv_delay(struct xv_client *c, struct xv_call *call, const struct rpc_error 
 	call->lost_here |= e->code == ERR_LOST_RANK; /* the connection ends, too: that is the same loss */
 	call->resumed += call->started || call->resumed || e->code == ERR_LOST_RANK;
 	call->retry_ns = after((e->retry_after_ms ? (int)e->retry_after_ms : 200) + suspect_ms(call));
-	xv_note_wait(c, e->text);
+	client_note_wait(c, e->text);
 }
 
-bool xv_may_wait(const struct xv_client *c, const struct xv_call *call, const struct rpc_error *e)
+bool client_may_wait(const struct xv_client *c, const struct client_call *call, const struct xv_error *e)
 {
 	bool begun = call->started || call->resumed;
 	int patience = e->code == ERR_LOADING && !begun ? c->how.loading_timeout_ms : c->how.resume_timeout_ms;
@@ -88,32 +88,32 @@ bool xv_may_wait(const struct xv_client *c, const struct xv_call *call, const st
 
 static void resend_all(struct xv_client *c)
 {
-	for (struct xv_call *call = c->calls; call; call = call->next) {
+	for (struct client_call *call = c->calls; call; call = call->next) {
 		call->resumed += call->sent;
 		c->resends += call->sent;
 		call->lost_here = false;
 		if (suspect_ms(call))
 			call->retry_ns = after(suspect_ms(call));
 		else
-			xv_call_send(c, call);
+			client_call_send(c, call);
 	}
 }
 
-int xv_come_back(struct xv_client *c, struct why *why)
+int client_come_back(struct xv_client *c, struct why *why)
 {
 	if (now_ns() < c->try_ns)
 		return 0;
-	if (!xv_io_connect(c, why)) {
+	if (!client_io_connect(c, why)) {
 		resend_all(c);
 		return 0;
 	}
-	xv_note_wait(c, why->text);
+	client_note_wait(c, why->text);
 	c->pause_ms = min_int(2 * c->pause_ms, LONGEST_PAUSE_MS);
 	c->try_ns = after(c->pause_ms);
 	return 0;
 }
 
-int xv_check_patience(const struct xv_client *c, struct why *why)
+int client_check_patience(const struct xv_client *c, struct why *why)
 {
 	if (!c->lost_ns || !older(c->lost_ns, c->how.resume_timeout_ms))
 		return 0;
@@ -133,14 +133,14 @@ static void forgive_unseen(struct xv_client *c)
 	c->looked_ns = now;
 }
 
-int xv_look_at_calls(struct xv_client *c, struct why *why)
+int client_look_at_calls(struct xv_client *c, struct why *why)
 {
 	bool with_server = false;
 
 	forgive_unseen(c);
-	for (struct xv_call *call = c->calls; call; call = call->next) {
+	for (struct client_call *call = c->calls; call; call = call->next) {
 		if (call->retry_ns && now_ns() >= call->retry_ns)
-			xv_call_send(c, call);
+			client_call_send(c, call);
 		with_server |= !call->retry_ns;
 	}
 	if (!with_server)
@@ -150,7 +150,7 @@ int xv_look_at_calls(struct xv_client *c, struct why *why)
 	return fail(why, ERR_GONE, "%s: the server has said nothing for %d ms", c->path, c->how.silence_timeout_ms);
 }
 
-static int give_up(const struct xv_client *c, const struct xv_call *call, struct why *why)
+static int give_up(const struct xv_client *c, const struct client_call *call, struct why *why)
 {
 	bool away = c->fd < 0 || call->retry_ns;
 
@@ -167,35 +167,35 @@ static int give_up(const struct xv_client *c, const struct xv_call *call, struct
 }
 
 /* An answer that its deadline cuts is no error. */
-static void finish(const struct xv_call *call, struct rpc_reply *r)
+static void finish(const struct client_call *call, struct xv_reply *r)
 {
-	r->kind = RPC_R_FINISHED;
-	r->finished = (struct rpc_finished){.reason = RPC_FINISH_DEADLINE,
-					    .stop_id = -1,
-					    .stop_text = "",
-					    .prompt_tokens = call->n_prompt,
-					    .output_tokens = (uint32_t)call->n_ids};
+	r->kind = XV_R_FINISHED;
+	r->finished = (struct xv_finished){.reason = XV_FINISH_DEADLINE,
+					   .stop_id = -1,
+					   .stop_text = "",
+					   .prompt_tokens = call->n_prompt,
+					   .output_tokens = (uint32_t)call->n_ids};
 }
 
-void xv_end_call(struct xv_client *c, struct xv_call *call, int err, const char *text, struct rpc_reply *r)
+void client_end_call(struct xv_client *c, struct client_call *call, int err, const char *text, struct xv_reply *r)
 {
 	snprintf(c->end_text, sizeof c->end_text, "%s", text);
-	*r = (struct rpc_reply){.id = call->id, .kind = RPC_R_ERROR};
-	r->error = (struct rpc_error){.code = err, .text = c->end_text, .rank = -1, .step = -1, .pid = -1};
+	*r = (struct xv_reply){.id = call->id, .kind = XV_R_ERROR};
+	r->error = (struct xv_error){.code = err, .text = c->end_text, .rank = -1, .step = -1, .pid = -1};
 	if (err == ERR_DEADLINE && call->started)
 		finish(call, r);
-	xv_call_remove(c, call);
+	client_call_remove(c, call);
 }
 
-bool xv_end_here(struct xv_client *c, struct rpc_reply *r)
+bool client_end_here(struct xv_client *c, struct xv_reply *r)
 {
 	struct why why;
 
-	for (struct xv_call *call = c->calls; call && !c->how.no_resume; call = call->next) {
+	for (struct client_call *call = c->calls; call && !c->how.no_resume; call = call->next) {
 		int err = give_up(c, call, &why);
 		if (!err)
 			continue;
-		xv_end_call(c, call, err, why.text, r);
+		client_end_call(c, call, err, why.text, r);
 		return true;
 	}
 	return false;

@@ -1,11 +1,11 @@
-/* Payload to struct rpc_reply: the client's side. */
+/* Payload to struct xv_reply: the client's side. */
 #include "rpc/codec/wire.h"
 
 #include <string.h>
 
 #define NAME(field) read_name(r, from->has_##field, from->field, SIZE_MAX, #field)
 
-static void read_started(struct reader *r, struct rpc_started *out, const PB(Started) * from)
+static void read_started(struct reader *r, struct xv_started *out, const PB(Started) * from)
 {
 	out->call = from->call;
 	out->seed = from->seed;
@@ -16,9 +16,9 @@ static void read_started(struct reader *r, struct rpc_started *out, const PB(Sta
 		read_ids(r, from->prompt_ids, from->n_prompt_ids, INT32_MAX, "prompt_ids", &out->n_prompt_ids);
 }
 
-static void read_token(struct reader *r, struct rpc_token *out, const PB(TokenInfo) * from)
+static void read_token(struct reader *r, struct xv_token *out, const PB(TokenInfo) * from)
 {
-	struct rpc_top *top = read_list(r, from->n_top, INT32_MAX, sizeof *top, "top", &out->n_top);
+	struct xv_top *top = read_list(r, from->n_top, INT32_MAX, sizeof *top, "top", &out->n_top);
 
 	for (int i = 0; i < out->n_top; i++) {
 		const PB(TopToken) *f = from->top[i];
@@ -35,9 +35,9 @@ static void read_token(struct reader *r, struct rpc_token *out, const PB(TokenIn
 	out->piece = read_text(r, from->has_piece, from->piece, &out->piece_len);
 }
 
-static void read_chunk(struct reader *r, struct rpc_chunk *out, const PB(Chunk) * from)
+static void read_chunk(struct reader *r, struct xv_chunk *out, const PB(Chunk) * from)
 {
-	struct rpc_token *tokens = read_list(r, from->n_tokens, INT32_MAX, sizeof *tokens, "tokens", &out->n_tokens);
+	struct xv_token *tokens = read_list(r, from->n_tokens, INT32_MAX, sizeof *tokens, "tokens", &out->n_tokens);
 
 	for (int i = 0; i < out->n_tokens; i++)
 		read_token(r, &tokens[i], from->tokens[i]);
@@ -47,9 +47,9 @@ static void read_chunk(struct reader *r, struct rpc_chunk *out, const PB(Chunk) 
 	out->prompt = from->prompt;
 }
 
-static void read_finished(struct reader *r, struct rpc_finished *out, const PB(Finished) * from)
+static void read_finished(struct reader *r, struct xv_finished *out, const PB(Finished) * from)
 {
-	out->reason = (enum rpc_finish)from->reason;
+	out->reason = (enum xv_finish)from->reason;
 	out->stop_id = from->has_stop_id ? from->stop_id : -1;
 	out->stop_text = NAME(stop_text);
 	out->prompt_tokens = from->prompt_tokens;
@@ -60,7 +60,7 @@ static void read_finished(struct reader *r, struct rpc_finished *out, const PB(F
 	out->decode_ns = from->decode_ns;
 }
 
-static void read_error(struct reader *r, struct rpc_error *out, const PB(Error) * from)
+static void read_error(struct reader *r, struct xv_error *out, const PB(Error) * from)
 {
 	size_t len;
 
@@ -73,9 +73,9 @@ static void read_error(struct reader *r, struct rpc_error *out, const PB(Error) 
 	out->pid = from->has_pid ? from->pid : -1;
 }
 
-static void read_status(struct reader *r, struct rpc_status *out, const PB(Status) * from)
+static void read_status(struct reader *r, struct xv_status *out, const PB(Status) * from)
 {
-	struct rpc_rank_status *rank = read_list(r, from->n_rank, INT32_MAX, sizeof *rank, "rank", &out->n_rank);
+	struct xv_rank_status *rank = read_list(r, from->n_rank, INT32_MAX, sizeof *rank, "rank", &out->n_rank);
 
 	for (int i = 0; i < out->n_rank; i++) {
 #define X(field) rank[i].field = from->rank[i]->field;
@@ -83,7 +83,7 @@ static void read_status(struct reader *r, struct rpc_status *out, const PB(Statu
 #undef X
 	}
 	out->rank = rank;
-	out->state = (enum rpc_state)from->state;
+	out->state = (enum xv_state)from->state;
 #define X(field) out->field = NAME(field);
 	STATUS_STRINGS(X)
 #undef X
@@ -93,7 +93,7 @@ static void read_status(struct reader *r, struct rpc_status *out, const PB(Statu
 }
 
 /* Pieces and offsets come for every token or not at all. */
-static void read_tokens(struct reader *r, struct rpc_tokens *out, const PB(Tokens) * from)
+static void read_tokens(struct reader *r, struct xv_tokens *out, const PB(Tokens) * from)
 {
 	size_t n = from->n_ids;
 	const char **pieces;
@@ -116,75 +116,75 @@ static void read_tokens(struct reader *r, struct rpc_tokens *out, const PB(Token
 	out->end = (const uint32_t *)read_ids(r, (const int32_t *)from->end, n, INT32_MAX, "end", &count);
 }
 
-static void read_rendered(struct reader *r, struct rpc_reply *out, const PB(Rendered) * from)
+static void read_rendered(struct reader *r, struct xv_reply *out, const PB(Rendered) * from)
 {
 	out->rendered.text = read_text(r, from->has_text, from->text, &out->rendered.text_len);
 	out->rendered.ids = read_ids(r, from->ids, from->n_ids, INT32_MAX, "ids", &out->rendered.n_ids);
 }
 
-static void read_body(struct reader *r, struct rpc_reply *out, const PB(Reply) * from)
+static void read_body(struct reader *r, struct xv_reply *out, const PB(Reply) * from)
 {
 	switch (out->kind) {
-	case RPC_R_HELLO:
+	case XV_R_HELLO:
 		read_hello(r, &out->hello, from->hello);
 		break;
-	case RPC_R_STARTED:
+	case XV_R_STARTED:
 		read_started(r, &out->started, from->started);
 		break;
-	case RPC_R_CHUNK:
+	case XV_R_CHUNK:
 		read_chunk(r, &out->chunk, from->chunk);
 		break;
-	case RPC_R_FINISHED:
+	case XV_R_FINISHED:
 		read_finished(r, &out->finished, from->finished);
 		break;
-	case RPC_R_ERROR:
+	case XV_R_ERROR:
 		read_error(r, &out->error, from->error);
 		break;
-	case RPC_R_KEEP_ALIVE:
+	case XV_R_KEEP_ALIVE:
 		out->keep_alive.queue_place = from->keep_alive->queue_place;
 		break;
-	case RPC_R_STATUS:
+	case XV_R_STATUS:
 		read_status(r, &out->status, from->status);
 		break;
-	case RPC_R_TOKENS:
+	case XV_R_TOKENS:
 		read_tokens(r, &out->tokens, from->tokens);
 		break;
-	case RPC_R_TEXT:
+	case XV_R_TEXT:
 		out->text.text = read_text(r, from->text->has_text, from->text->text, &out->text.text_len);
 		break;
-	case RPC_R_METRICS:
+	case XV_R_METRICS:
 		out->text.text = read_text(r, from->metrics->has_text, from->metrics->text, &out->text.text_len);
 		break;
-	case RPC_R_DONE:
+	case XV_R_DONE:
 		out->done.count = from->done->count;
 		break;
-	case RPC_R_RENDERED:
+	case XV_R_RENDERED:
 		read_rendered(r, out, from->rendered);
 		break;
-	case RPC_R_NONE:
+	case XV_R_NONE:
 		break;
 	}
 }
 
-int rpc_reply_decode(struct rpc_reply *out, const uint8_t *payload, size_t size, struct why *why)
+int rpc_reply_decode(struct xv_reply *out, const uint8_t *payload, size_t size, struct why *why)
 {
 	struct reader r;
 	const PB(Reply) *from = wire_unpack(&r, &xverse__v1__reply__descriptor, payload, size, why);
 	int err;
 
-	*out = (struct rpc_reply){.id = from ? from->id : rpc_payload_id(payload, size)};
+	*out = (struct xv_reply){.id = from ? from->id : rpc_payload_id(payload, size)};
 	if (from) {
-		out->kind = (enum rpc_reply_kind)from->body_case;
+		out->kind = (enum xv_reply_kind)from->body_case;
 		read_body(&r, out, from);
 	}
 	out->memory = wire_done(&r, &err);
 	if (err)
-		*out = (struct rpc_reply){.id = out->id};
+		*out = (struct xv_reply){.id = out->id};
 	return err;
 }
 
-void rpc_reply_free(struct rpc_reply *r)
+void rpc_reply_free(struct xv_reply *r)
 {
 	arena_free(r->memory);
-	*r = (struct rpc_reply){0};
+	*r = (struct xv_reply){0};
 }

@@ -1,4 +1,4 @@
-/* struct rpc_reply to a framed payload: the server's side. */
+/* struct xv_reply to a framed payload: the server's side. */
 #include "rpc/codec/wire.h"
 
 #include <string.h>
@@ -29,7 +29,7 @@ static size_t put_clean(char *to, size_t max, const char *from)
 	return at;
 }
 
-static PB(Error) * write_error(struct arena *a, const struct rpc_error *from)
+static PB(Error) * write_error(struct arena *a, const struct xv_error *from)
 {
 	PB(Error) *to = WIRE_NEW(a, Error, error);
 	const char *text = from->text ? from->text : err_text(from->code);
@@ -52,7 +52,7 @@ static PB(Error) * write_error(struct arena *a, const struct rpc_error *from)
 	return to;
 }
 
-static PB(Started) * write_started(struct arena *a, const struct rpc_started *from)
+static PB(Started) * write_started(struct arena *a, const struct xv_started *from)
 {
 	PB(Started) *to = WIRE_NEW(a, Started, started);
 
@@ -67,7 +67,7 @@ static PB(Started) * write_started(struct arena *a, const struct rpc_started *fr
 	return to;
 }
 
-static PB(TopToken) * *write_top(struct arena *a, const struct rpc_token *from)
+static PB(TopToken) * *write_top(struct arena *a, const struct xv_token *from)
 {
 	PB(TopToken) **to = arena_zeroed(a, (size_t)from->n_top, sizeof *to);
 
@@ -81,7 +81,7 @@ static PB(TopToken) * *write_top(struct arena *a, const struct rpc_token *from)
 	return to;
 }
 
-static PB(TokenInfo) * write_token(struct arena *a, const struct rpc_token *from)
+static PB(TokenInfo) * write_token(struct arena *a, const struct xv_token *from)
 {
 	PB(TokenInfo) *to = WIRE_NEW(a, TokenInfo, token_info);
 
@@ -97,7 +97,7 @@ static PB(TokenInfo) * write_token(struct arena *a, const struct rpc_token *from
 	return to;
 }
 
-static PB(Chunk) * write_chunk(struct arena *a, const struct rpc_chunk *from)
+static PB(Chunk) * write_chunk(struct arena *a, const struct xv_chunk *from)
 {
 	PB(Chunk) *to = WIRE_NEW(a, Chunk, chunk);
 
@@ -113,7 +113,7 @@ static PB(Chunk) * write_chunk(struct arena *a, const struct rpc_chunk *from)
 	return to;
 }
 
-static PB(Finished) * write_finished(struct arena *a, const struct rpc_finished *from)
+static PB(Finished) * write_finished(struct arena *a, const struct xv_finished *from)
 {
 	PB(Finished) *to = WIRE_NEW(a, Finished, finished);
 
@@ -133,7 +133,7 @@ static PB(Finished) * write_finished(struct arena *a, const struct rpc_finished 
 	return to;
 }
 
-static PB(RankStatus) * write_rank(struct arena *a, const struct rpc_rank_status *from)
+static PB(RankStatus) * write_rank(struct arena *a, const struct xv_rank_status *from)
 {
 	PB(RankStatus) *to = WIRE_NEW(a, RankStatus, rank_status);
 
@@ -145,7 +145,7 @@ static PB(RankStatus) * write_rank(struct arena *a, const struct rpc_rank_status
 	return to;
 }
 
-static PB(Status) * write_status(struct arena *a, const struct rpc_status *from)
+static PB(Status) * write_status(struct arena *a, const struct xv_status *from)
 {
 	PB(Status) *to = WIRE_NEW(a, Status, status);
 
@@ -168,7 +168,7 @@ static PB(Status) * write_status(struct arena *a, const struct rpc_status *from)
 	return to;
 }
 
-static PB(Tokens) * write_tokens(struct arena *a, const struct rpc_tokens *from)
+static PB(Tokens) * write_tokens(struct arena *a, const struct xv_tokens *from)
 {
 	PB(Tokens) *to = WIRE_NEW(a, Tokens, tokens);
 	size_t n = (size_t)from->n_ids;
@@ -186,7 +186,7 @@ static PB(Tokens) * write_tokens(struct arena *a, const struct rpc_tokens *from)
 	return to;
 }
 
-static PB(Text) * write_text(struct arena *a, const struct rpc_reply *from)
+static PB(Text) * write_text(struct arena *a, const struct xv_reply *from)
 {
 	PB(Text) *to = WIRE_NEW(a, Text, text);
 
@@ -195,7 +195,7 @@ static PB(Text) * write_text(struct arena *a, const struct rpc_reply *from)
 	return to;
 }
 
-static PB(Metrics) * write_metrics(struct arena *a, const struct rpc_reply *from)
+static PB(Metrics) * write_metrics(struct arena *a, const struct xv_reply *from)
 {
 	PB(Metrics) *to = WIRE_NEW(a, Metrics, metrics);
 
@@ -204,7 +204,7 @@ static PB(Metrics) * write_metrics(struct arena *a, const struct rpc_reply *from
 	return to;
 }
 
-static PB(Rendered) * write_rendered(struct arena *a, const struct rpc_reply *from)
+static PB(Rendered) * write_rendered(struct arena *a, const struct xv_reply *from)
 {
 	PB(Rendered) *to = WIRE_NEW(a, Rendered, rendered);
 
@@ -233,51 +233,51 @@ static PB(Done) * write_done(struct arena *a, uint32_t count)
 	return to;
 }
 
-static void write_body(struct arena *a, PB(Reply) * to, const struct rpc_reply *from)
+static void write_body(struct arena *a, PB(Reply) * to, const struct xv_reply *from)
 {
 	switch (from->kind) {
-	case RPC_R_HELLO:
+	case XV_R_HELLO:
 		to->hello = write_hello(a, &from->hello);
 		break;
-	case RPC_R_STARTED:
+	case XV_R_STARTED:
 		to->started = write_started(a, &from->started);
 		break;
-	case RPC_R_CHUNK:
+	case XV_R_CHUNK:
 		to->chunk = write_chunk(a, &from->chunk);
 		break;
-	case RPC_R_FINISHED:
+	case XV_R_FINISHED:
 		to->finished = write_finished(a, &from->finished);
 		break;
-	case RPC_R_ERROR:
+	case XV_R_ERROR:
 		to->error = write_error(a, &from->error);
 		break;
-	case RPC_R_KEEP_ALIVE:
+	case XV_R_KEEP_ALIVE:
 		to->keep_alive = write_keep_alive(a, from->keep_alive.queue_place);
 		break;
-	case RPC_R_STATUS:
+	case XV_R_STATUS:
 		to->status = write_status(a, &from->status);
 		break;
-	case RPC_R_TOKENS:
+	case XV_R_TOKENS:
 		to->tokens = write_tokens(a, &from->tokens);
 		break;
-	case RPC_R_TEXT:
+	case XV_R_TEXT:
 		to->text = write_text(a, from);
 		break;
-	case RPC_R_DONE:
+	case XV_R_DONE:
 		to->done = write_done(a, from->done.count);
 		break;
-	case RPC_R_METRICS:
+	case XV_R_METRICS:
 		to->metrics = write_metrics(a, from);
 		break;
-	case RPC_R_RENDERED:
+	case XV_R_RENDERED:
 		to->rendered = write_rendered(a, from);
 		break;
-	case RPC_R_NONE:
+	case XV_R_NONE:
 		break;
 	}
 }
 
-static bool encode(struct rpc_out *out, const struct rpc_reply *reply, struct arena *a)
+static bool encode(struct rpc_out *out, const struct xv_reply *reply, struct arena *a)
 {
 	PB(Reply) message = XVERSE__V1__REPLY__INIT;
 	jmp_buf starve;
@@ -292,7 +292,7 @@ static bool encode(struct rpc_out *out, const struct rpc_reply *reply, struct ar
 	return wire_append(out, &message.base);
 }
 
-bool rpc_reply_encode(struct rpc_out *out, const struct rpc_reply *reply)
+bool rpc_reply_encode(struct rpc_out *out, const struct xv_reply *reply)
 {
 	struct arena a = {.budget = SIZE_MAX};
 	bool good = encode(out, reply, &a);
@@ -328,7 +328,7 @@ static void put_head(uint8_t *gap, int field, size_t size)
 	gap[2] = (uint8_t)(size >> 7);
 }
 
-static size_t put_error(uint8_t *to, const struct rpc_error *e)
+static size_t put_error(uint8_t *to, const struct xv_error *e)
 {
 	const char *text = e->text ? e->text : err_text(e->code);
 	size_t n = put_number(to, 1, (uint64_t)-e->code), len;
@@ -350,13 +350,13 @@ static size_t put_error(uint8_t *to, const struct rpc_error *e)
 	return n;
 }
 
-size_t rpc_error_write(uint8_t out[RPC_ERROR_MAX], uint64_t id, const struct rpc_error *error)
+size_t rpc_error_write(uint8_t out[RPC_ERROR_MAX], uint64_t id, const struct xv_error *error)
 {
 	uint8_t *payload = out + 2; /* the frame's length takes two bytes: not the shortest form, and allowed */
 	size_t n = put_number(payload, 1, id), size;
 
 	size = put_error(payload + n + 3, error);
-	put_head(payload + n, RPC_R_ERROR, size);
+	put_head(payload + n, XV_R_ERROR, size);
 	n += 3 + size;
 	out[0] = (uint8_t)(n | 0x80);
 	out[1] = (uint8_t)(n >> 7);

@@ -1,4 +1,4 @@
-/* Payload to struct rpc_request. */
+/* Payload to struct xv_request. */
 #include "rpc/codec/wire.h"
 
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 /* Stop strings are matched against whole characters: one that is not UTF-8 could never match, an empty one
  * always would. */
-static void read_stop(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+static void read_stop(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from)
 {
 	const char **stop = read_list(r, from->n_stop, RPC_MAX_STOP, sizeof *stop, "sampling.stop", &s->n_stop);
 
@@ -20,10 +20,10 @@ static void read_stop(struct reader *r, struct rpc_sampling *s, const PB(Samplin
 	s->stop = stop;
 }
 
-static void read_bias(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+static void read_bias(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from)
 {
-	struct rpc_bias *bias = read_list(r, from->n_logit_bias, RPC_MOST_Sampling_logit_bias, sizeof *bias,
-					  "sampling.logit_bias", &s->n_bias);
+	struct xv_bias *bias = read_list(r, from->n_logit_bias, RPC_MOST_Sampling_logit_bias, sizeof *bias,
+					 "sampling.logit_bias", &s->n_bias);
 
 	for (int i = 0; i < s->n_bias; i++) {
 		bias[i].id = from->logit_bias[i]->id;
@@ -34,14 +34,14 @@ static void read_bias(struct reader *r, struct rpc_sampling *s, const PB(Samplin
 	s->bias = bias;
 }
 
-static void read_sampling_numbers(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+static void read_sampling_numbers(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from)
 {
 #define READ(NAME, ours, wire) \
 	if (from->has_##wire) \
-		s->has |= 1u << RPC_##NAME, s->ours = from->wire;
+		s->has |= 1u << XV_##NAME, s->ours = from->wire;
 #define CHECK(NAME, wire) \
 	if (from->has_##wire) \
-		read_in_range(r, (double)from->wire, &rpc_sampling_ranges[RPC_##NAME], #wire);
+		read_in_range(r, (double)from->wire, &rpc_sampling_ranges[XV_##NAME], #wire);
 #define REAL(NAME, field, ...) READ(NAME, field, field) CHECK(NAME, field)
 #define WHOLE(NAME, type, field, wire, ...) READ(NAME, field, wire) CHECK(NAME, wire)
 #define SWITCH(NAME, field, wire, ...) READ(NAME, field, wire)
@@ -50,7 +50,7 @@ static void read_sampling_numbers(struct reader *r, struct rpc_sampling *s, cons
 #undef CHECK
 }
 
-static void read_sampling(struct reader *r, struct rpc_sampling *s, const PB(Sampling) * from)
+static void read_sampling(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from)
 {
 	static const PB(Sampling) unset = XVERSE__V1__SAMPLING__INIT;
 
@@ -67,7 +67,7 @@ static void read_sampling(struct reader *r, struct rpc_sampling *s, const PB(Sam
 			  "sampling.bad_token_ids", &s->n_bad);
 }
 
-static void read_resume(struct reader *r, struct rpc_resume *out, const PB(Resume) * from)
+static void read_resume(struct reader *r, struct xv_resume *out, const PB(Resume) * from)
 {
 	static const PB(Resume) unset = XVERSE__V1__RESUME__INIT;
 
@@ -85,7 +85,7 @@ static void read_resume(struct reader *r, struct rpc_resume *out, const PB(Resum
 }
 
 /* ids: NULL where the prompt is a text; a request without a prompt is one with an empty text. */
-static void read_prompt(struct reader *r, struct rpc_prompt *out, const ProtobufCBinaryData *text, const PB(Ids) * ids)
+static void read_prompt(struct reader *r, struct xv_prompt *out, const ProtobufCBinaryData *text, const PB(Ids) * ids)
 {
 	static const PB(Ids) none = XVERSE__V1__IDS__INIT;
 
@@ -96,7 +96,7 @@ static void read_prompt(struct reader *r, struct rpc_prompt *out, const Protobuf
 	out->ids = read_ids(r, ids->ids, ids->n_ids, INT32_MAX, "tokens", &out->n_ids);
 }
 
-static void read_generate(struct reader *r, struct rpc_generate *out, const PB(Generate) * from)
+static void read_generate(struct reader *r, struct xv_generate *out, const PB(Generate) * from)
 {
 	if (!from->prompt_case)
 		wire_fail(r, ERR_INVALID, "generate: no prompt (text or tokens)");
@@ -109,7 +109,7 @@ static void read_generate(struct reader *r, struct rpc_generate *out, const PB(G
 	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Generate_user, "user");
 }
 
-static void read_score(struct reader *r, struct rpc_score *out, const PB(Score) * from)
+static void read_score(struct reader *r, struct xv_score *out, const PB(Score) * from)
 {
 	if (!from->prompt_case)
 		wire_fail(r, ERR_INVALID, "score: no prompt (text or tokens)");
@@ -121,9 +121,9 @@ static void read_score(struct reader *r, struct rpc_score *out, const PB(Score) 
 	out->add_special = !from->has_add_special_tokens || from->add_special_tokens;
 }
 
-static void read_messages(struct reader *r, struct rpc_chat *out, PB(Message) *const *from, size_t n)
+static void read_messages(struct reader *r, struct xv_chat *out, PB(Message) *const *from, size_t n)
 {
-	struct rpc_message *m = read_list(r, n, RPC_MAX_MESSAGES, sizeof *m, "messages", &out->n_messages);
+	struct xv_message *m = read_list(r, n, RPC_MAX_MESSAGES, sizeof *m, "messages", &out->n_messages);
 
 	for (int i = 0; i < out->n_messages; i++) {
 		const PB(Message) *f = from[i];
@@ -137,7 +137,7 @@ static void read_messages(struct reader *r, struct rpc_chat *out, PB(Message) *c
 	out->messages = m;
 }
 
-static void read_chat(struct reader *r, struct rpc_chat *out, const PB(Chat) * from)
+static void read_chat(struct reader *r, struct xv_chat *out, const PB(Chat) * from)
 {
 	read_messages(r, out, from->messages, from->n_messages);
 	read_sampling(r, &out->sampling, from->sampling);
@@ -151,7 +151,7 @@ static void read_chat(struct reader *r, struct rpc_chat *out, const PB(Chat) * f
 	out->add_generation_prompt = !from->has_add_generation_prompt || from->add_generation_prompt;
 }
 
-static void read_template(struct reader *r, struct rpc_chat *out, const PB(Template) * from)
+static void read_template(struct reader *r, struct xv_chat *out, const PB(Template) * from)
 {
 	read_messages(r, out, from->messages, from->n_messages);
 	read_sampling(r, &out->sampling, NULL);
@@ -164,7 +164,7 @@ static void read_template(struct reader *r, struct rpc_chat *out, const PB(Templ
 	out->add_generation_prompt = !from->has_add_generation_prompt || from->add_generation_prompt;
 }
 
-static void read_tokenize(struct reader *r, struct rpc_request *out, const PB(Tokenize) * from)
+static void read_tokenize(struct reader *r, struct xv_request *out, const PB(Tokenize) * from)
 {
 	out->tokenize.text = read_text(r, from->has_text, from->text, &out->tokenize.text_len);
 	out->tokenize.add_special = !from->has_add_special_tokens || from->add_special_tokens;
@@ -172,13 +172,13 @@ static void read_tokenize(struct reader *r, struct rpc_request *out, const PB(To
 	out->tokenize.pieces = from->pieces;
 }
 
-static void read_detokenize(struct reader *r, struct rpc_request *out, const PB(Detokenize) * from)
+static void read_detokenize(struct reader *r, struct xv_request *out, const PB(Detokenize) * from)
 {
 	out->detokenize.ids = read_ids(r, from->ids, from->n_ids, INT32_MAX, "ids", &out->detokenize.n_ids);
 	out->detokenize.skip_special = from->skip_special_tokens;
 }
 
-static void read_cancel(struct rpc_request *out, const PB(Cancel) * from)
+static void read_cancel(struct xv_request *out, const PB(Cancel) * from)
 {
 	out->cancel.has_call = from->has_call;
 	out->cancel.call = from->call;
@@ -193,7 +193,7 @@ static const char *read_asker_field(struct reader *r, int has, ProtobufCBinaryDa
 	return read_name(r, has, from, RPC_MAX_ASKER_BYTES, field);
 }
 
-static void read_asker(struct reader *r, struct rpc_asker *out, const PB(Asker) * from)
+static void read_asker(struct reader *r, struct xv_asker *out, const PB(Asker) * from)
 {
 	static const PB(Asker) unset = XVERSE__V1__ASKER__INIT;
 
@@ -203,47 +203,47 @@ static void read_asker(struct reader *r, struct rpc_asker *out, const PB(Asker) 
 	out->client = read_asker_field(r, from->has_client, from->client, "asker.client");
 }
 
-static void read_body(struct reader *r, struct rpc_request *out, const PB(Request) * from)
+static void read_body(struct reader *r, struct xv_request *out, const PB(Request) * from)
 {
 	switch (out->kind) {
-	case RPC_HELLO:
+	case XV_HELLO:
 		read_hello(r, &out->hello, from->hello);
 		break;
-	case RPC_GENERATE:
+	case XV_GENERATE:
 		read_generate(r, &out->generate, from->generate);
 		break;
-	case RPC_CANCEL:
+	case XV_CANCEL:
 		read_cancel(out, from->cancel);
 		break;
-	case RPC_TOKENIZE:
+	case XV_TOKENIZE:
 		read_tokenize(r, out, from->tokenize);
 		break;
-	case RPC_DETOKENIZE:
+	case XV_DETOKENIZE:
 		read_detokenize(r, out, from->detokenize);
 		break;
-	case RPC_SCORE:
+	case XV_SCORE:
 		read_score(r, &out->score, from->score);
 		break;
-	case RPC_LOG_LEVEL:
+	case XV_LOG_LEVEL:
 		out->log_level.level = from->log_level->level;
 		read_number(r, from->log_level->level, WIRE_LogLevel_level, "level");
 		break;
-	case RPC_CHAT:
+	case XV_CHAT:
 		read_chat(r, &out->chat, from->chat);
 		break;
-	case RPC_TEMPLATE:
+	case XV_TEMPLATE:
 		read_template(r, &out->chat, from->template_);
 		break;
-	case RPC_NONE:
-	case RPC_STATUS:
-	case RPC_DRAIN:
-	case RPC_METRICS:
+	case XV_NONE:
+	case XV_STATUS:
+	case XV_DRAIN:
+	case XV_METRICS:
 		break;
 	}
 }
 
 /* Where memory ends in the midst of it, the reader has an error. */
-static void read_request(struct reader *r, struct rpc_request *out, const PB(Request) * from)
+static void read_request(struct reader *r, struct xv_request *out, const PB(Request) * from)
 {
 	jmp_buf starve;
 
@@ -252,33 +252,33 @@ static void read_request(struct reader *r, struct rpc_request *out, const PB(Req
 		return;
 	}
 	r->out.starve = &starve;
-	out->kind = (enum rpc_kind)from->body_case;
+	out->kind = (enum xv_kind)from->body_case;
 	read_asker(r, &out->asker, from->asker);
 	read_body(r, out, from);
 }
 
-int rpc_request_decode(struct rpc_request *out, const uint8_t *payload, size_t size, struct why *why)
+int rpc_request_decode(struct xv_request *out, const uint8_t *payload, size_t size, struct why *why)
 {
 	struct reader r;
 	const PB(Request) *from = wire_unpack(&r, &xverse__v1__request__descriptor, payload, size, why);
 	int err;
 
-	*out = (struct rpc_request){.id = from ? from->id : rpc_payload_id(payload, size)};
+	*out = (struct xv_request){.id = from ? from->id : rpc_payload_id(payload, size)};
 	if (from)
 		read_request(&r, out, from);
 	out->memory = wire_done(&r, &err);
 	if (err)
-		*out = (struct rpc_request){.id = out->id, .kind = out->kind};
+		*out = (struct xv_request){.id = out->id, .kind = out->kind};
 	return err;
 }
 
-size_t rpc_request_bytes(const struct rpc_request *r)
+size_t rpc_request_bytes(const struct xv_request *r)
 {
 	return arena_size(r->memory);
 }
 
-void rpc_request_free(struct rpc_request *r)
+void rpc_request_free(struct xv_request *r)
 {
 	arena_free(r->memory);
-	*r = (struct rpc_request){0};
+	*r = (struct xv_request){0};
 }

@@ -1,9 +1,9 @@
-/* struct rpc_request to a framed payload: the client's side. */
+/* struct xv_request to a framed payload: the client's side. */
 #include "rpc/codec/wire.h"
 
 #include <string.h>
 
-static void write_stop(struct arena *a, PB(Sampling) * to, const struct rpc_sampling *s)
+static void write_stop(struct arena *a, PB(Sampling) * to, const struct xv_sampling *s)
 {
 	to->n_stop = (size_t)s->n_stop;
 	to->stop = arena_zeroed(a, to->n_stop, sizeof *to->stop);
@@ -11,7 +11,7 @@ static void write_stop(struct arena *a, PB(Sampling) * to, const struct rpc_samp
 		to->stop[i] = wire_string(s->stop[i]);
 }
 
-static void write_bias(struct arena *a, PB(Sampling) * to, const struct rpc_sampling *s)
+static void write_bias(struct arena *a, PB(Sampling) * to, const struct xv_sampling *s)
 {
 	to->n_logit_bias = (size_t)s->n_bias;
 	to->logit_bias = arena_zeroed(a, to->n_logit_bias, sizeof *to->logit_bias);
@@ -24,12 +24,12 @@ static void write_bias(struct arena *a, PB(Sampling) * to, const struct rpc_samp
 	}
 }
 
-static PB(Sampling) * write_sampling(struct arena *a, const struct rpc_sampling *s)
+static PB(Sampling) * write_sampling(struct arena *a, const struct xv_sampling *s)
 {
 	PB(Sampling) *to = WIRE_NEW(a, Sampling, sampling);
 
 #define WRITE(NAME, ours, wire) \
-	if (s->has & (1u << RPC_##NAME)) { \
+	if (s->has & (1u << XV_##NAME)) { \
 		to->has_##wire = 1; \
 		to->wire = s->ours; \
 	}
@@ -49,7 +49,7 @@ static PB(Sampling) * write_sampling(struct arena *a, const struct rpc_sampling 
 	return to;
 }
 
-static PB(Resume) * write_resume(struct arena *a, const struct rpc_resume *from)
+static PB(Resume) * write_resume(struct arena *a, const struct xv_resume *from)
 {
 	PB(Resume) * to;
 
@@ -66,7 +66,7 @@ static PB(Resume) * write_resume(struct arena *a, const struct rpc_resume *from)
 	return to;
 }
 
-static PB(Ids) * write_ids(struct arena *a, const struct rpc_prompt *from)
+static PB(Ids) * write_ids(struct arena *a, const struct xv_prompt *from)
 {
 	PB(Ids) *to = WIRE_NEW(a, Ids, ids);
 
@@ -75,7 +75,7 @@ static PB(Ids) * write_ids(struct arena *a, const struct rpc_prompt *from)
 	return to;
 }
 
-static PB(Generate) * write_generate(struct arena *a, const struct rpc_generate *from)
+static PB(Generate) * write_generate(struct arena *a, const struct xv_generate *from)
 {
 	PB(Generate) *to = WIRE_NEW(a, Generate, generate);
 
@@ -96,7 +96,7 @@ static PB(Generate) * write_generate(struct arena *a, const struct rpc_generate 
 	return to;
 }
 
-static PB(Score) * write_score(struct arena *a, const struct rpc_score *from)
+static PB(Score) * write_score(struct arena *a, const struct xv_score *from)
 {
 	PB(Score) *to = WIRE_NEW(a, Score, score);
 
@@ -115,12 +115,12 @@ static PB(Score) * write_score(struct arena *a, const struct rpc_score *from)
 	return to;
 }
 
-static PB(Message) * *write_messages(struct arena *a, const struct rpc_chat *from)
+static PB(Message) * *write_messages(struct arena *a, const struct xv_chat *from)
 {
 	PB(Message) **to = arena_zeroed(a, (size_t)from->n_messages, sizeof *to);
 
 	for (int i = 0; i < from->n_messages; i++) {
-		const struct rpc_message *m = &from->messages[i];
+		const struct xv_message *m = &from->messages[i];
 		to[i] = WIRE_NEW(a, Message, message);
 		to[i]->role = wire_string(m->role);
 		to[i]->content = wire_bytes(m->content, m->content_len);
@@ -134,7 +134,7 @@ static PB(Message) * *write_messages(struct arena *a, const struct rpc_chat *fro
 	return to;
 }
 
-static PB(Chat) * write_chat(struct arena *a, const struct rpc_chat *from)
+static PB(Chat) * write_chat(struct arena *a, const struct xv_chat *from)
 {
 	PB(Chat) *to = WIRE_NEW(a, Chat, chat);
 
@@ -157,7 +157,7 @@ static PB(Chat) * write_chat(struct arena *a, const struct rpc_chat *from)
 	return to;
 }
 
-static PB(Template) * write_template(struct arena *a, const struct rpc_chat *from)
+static PB(Template) * write_template(struct arena *a, const struct xv_chat *from)
 {
 	PB(Template) *to = WIRE_NEW(a, Template, template);
 
@@ -174,7 +174,7 @@ static PB(Template) * write_template(struct arena *a, const struct rpc_chat *fro
 	return to;
 }
 
-static PB(Tokenize) * write_tokenize(struct arena *a, const struct rpc_request *from)
+static PB(Tokenize) * write_tokenize(struct arena *a, const struct xv_request *from)
 {
 	PB(Tokenize) *to = WIRE_NEW(a, Tokenize, tokenize);
 
@@ -186,7 +186,7 @@ static PB(Tokenize) * write_tokenize(struct arena *a, const struct rpc_request *
 	return to;
 }
 
-static PB(Detokenize) * write_detokenize(struct arena *a, const struct rpc_request *from)
+static PB(Detokenize) * write_detokenize(struct arena *a, const struct xv_request *from)
 {
 	PB(Detokenize) *to = WIRE_NEW(a, Detokenize, detokenize);
 
@@ -197,7 +197,7 @@ static PB(Detokenize) * write_detokenize(struct arena *a, const struct rpc_reque
 	return to;
 }
 
-static PB(Cancel) * write_cancel(struct arena *a, const struct rpc_request *from)
+static PB(Cancel) * write_cancel(struct arena *a, const struct xv_request *from)
 {
 	PB(Cancel) *to = WIRE_NEW(a, Cancel, cancel);
 
@@ -217,52 +217,52 @@ static PB(LogLevel) * write_log_level(struct arena *a, uint32_t level)
 	return to;
 }
 
-static void write_body(struct arena *a, PB(Request) * to, const struct rpc_request *from)
+static void write_body(struct arena *a, PB(Request) * to, const struct xv_request *from)
 {
 	switch (from->kind) {
-	case RPC_HELLO:
+	case XV_HELLO:
 		to->hello = write_hello(a, &from->hello);
 		break;
-	case RPC_GENERATE:
+	case XV_GENERATE:
 		to->generate = write_generate(a, &from->generate);
 		break;
-	case RPC_CANCEL:
+	case XV_CANCEL:
 		to->cancel = write_cancel(a, from);
 		break;
-	case RPC_STATUS:
+	case XV_STATUS:
 		to->status = WIRE_NEW(a, StatusRequest, status_request);
 		break;
-	case RPC_TOKENIZE:
+	case XV_TOKENIZE:
 		to->tokenize = write_tokenize(a, from);
 		break;
-	case RPC_DETOKENIZE:
+	case XV_DETOKENIZE:
 		to->detokenize = write_detokenize(a, from);
 		break;
-	case RPC_SCORE:
+	case XV_SCORE:
 		to->score = write_score(a, &from->score);
 		break;
-	case RPC_DRAIN:
+	case XV_DRAIN:
 		to->drain = WIRE_NEW(a, Drain, drain);
 		break;
-	case RPC_METRICS:
+	case XV_METRICS:
 		to->metrics = WIRE_NEW(a, MetricsRequest, metrics_request);
 		break;
-	case RPC_LOG_LEVEL:
+	case XV_LOG_LEVEL:
 		to->log_level = write_log_level(a, from->log_level.level);
 		break;
-	case RPC_CHAT:
+	case XV_CHAT:
 		to->chat = write_chat(a, &from->chat);
 		break;
-	case RPC_TEMPLATE:
+	case XV_TEMPLATE:
 		to->template_ = write_template(a, &from->chat);
 		break;
-	case RPC_NONE:
+	case XV_NONE:
 		break;
 	}
 }
 
 /* NULL where both fields are empty. */
-static PB(Asker) * write_asker(struct arena *a, const struct rpc_asker *from)
+static PB(Asker) * write_asker(struct arena *a, const struct xv_asker *from)
 {
 	PB(Asker) *to = WIRE_NEW(a, Asker, asker);
 
@@ -273,7 +273,7 @@ static PB(Asker) * write_asker(struct arena *a, const struct rpc_asker *from)
 	return to->has_key || to->has_client ? to : NULL;
 }
 
-void rpc_request_encode(struct rpc_out *out, const struct rpc_request *request)
+void rpc_request_encode(struct rpc_out *out, const struct xv_request *request)
 {
 	struct arena a = {.budget = SIZE_MAX};
 	PB(Request) message = XVERSE__V1__REQUEST__INIT;

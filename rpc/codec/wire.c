@@ -118,9 +118,8 @@ const int32_t *read_ids(struct reader *r, const int32_t *from, size_t n, size_t 
 }
 
 const struct range rpc_sampling_ranges[] = {
-#define REAL(NAME, field, unset, bound, low, high, ...) [RPC_##NAME] = {low, high, RANGE_##bound},
-#define WHOLE(NAME, type, field, wire, unset, low, high, ...) \
-	[RPC_##NAME] = {(double)(low), (double)(high), RANGE_FROM},
+#define REAL(NAME, field, unset, bound, low, high, ...) [XV_##NAME] = {low, high, RANGE_##bound},
+#define WHOLE(NAME, type, field, wire, unset, low, high, ...) [XV_##NAME] = {(double)(low), (double)(high), RANGE_FROM},
 #include "proto/sampling.def"
 };
 
@@ -143,7 +142,7 @@ void read_number(struct reader *r, double value, enum wire_number which, const c
 	read_in_range(r, value, &ranges[which], field);
 }
 
-void read_hello(struct reader *r, struct rpc_hello *out, const PB(Hello) * from)
+void read_hello(struct reader *r, struct xv_hello *out, const PB(Hello) * from)
 {
 	out->protocol_min = from->protocol_min;
 	out->protocol_max = from->protocol_max;
@@ -165,7 +164,7 @@ ProtobufCBinaryData wire_string(const char *text)
 	return wire_bytes(text, text ? strlen(text) : 0);
 }
 
-PB(Hello) * write_hello(struct arena *a, const struct rpc_hello *from)
+PB(Hello) * write_hello(struct arena *a, const struct xv_hello *from)
 {
 	PB(Hello) *to = WIRE_NEW(a, Hello, hello);
 

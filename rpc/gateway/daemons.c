@@ -22,7 +22,7 @@ static void drop(struct gateway_daemon *d, enum gateway_daemon_state state, cons
 }
 
 /* Keeps a copy that owns its memory, by encoding and decoding it. */
-static void keep(struct gateway_daemon *d, const struct rpc_reply *r)
+static void keep(struct gateway_daemon *d, const struct xv_reply *r)
 {
 	static const enum gateway_daemon_state states[] = {DAEMON_LOADING, DAEMON_LOADING, DAEMON_READY,
 							   DAEMON_DRAINING};
@@ -35,7 +35,7 @@ static void keep(struct gateway_daemon *d, const struct rpc_reply *r)
 	REQUIRE(frame_next(bytes.data, bytes.len, SIZE_MAX / 2, &payload, &size) > 0);
 	rpc_reply_free(&d->status);
 	if (rpc_reply_decode(&d->status, payload, size, &why))
-		d->status.kind = RPC_R_NONE;
+		d->status.kind = XV_R_NONE;
 	rpc_out_finish(&bytes);
 	d->state = states[min_int((int)r->status.state, 3)];
 	d->was_ready |= d->state == DAEMON_READY;
@@ -45,7 +45,7 @@ static void keep(struct gateway_daemon *d, const struct rpc_reply *r)
 
 static void ask(struct gateway_daemon *d)
 {
-	struct rpc_request r = {.kind = RPC_STATUS};
+	struct xv_request r = {.kind = XV_STATUS};
 
 	if (!d->no_asker)
 		r.asker.client = "xverse-gateway";
@@ -59,19 +59,19 @@ static void connect_daemon(struct gateway_daemon *d)
 	struct xv_options how = {.path = d->socket, .no_wait = true, .no_resume = true};
 	struct why why;
 
-	if (xv_connect(&d->client, &how, &why))
+	if (xv_connect(&d->client, &how, why.text))
 		drop(d, DAEMON_UNREACHABLE, why.text);
 	else
 		ask(d);
 }
 
-static void take(struct gateway_daemon *d, const struct rpc_reply *r)
+static void take(struct gateway_daemon *d, const struct xv_reply *r)
 {
 	if (r->id != d->asked_id)
 		return;
-	if (r->kind == RPC_R_STATUS)
+	if (r->kind == XV_R_STATUS)
 		keep(d, r);
-	else if (r->kind == RPC_R_ERROR && r->error.code == ERR_DENIED && !d->no_asker) {
+	else if (r->kind == XV_R_ERROR && r->error.code == ERR_DENIED && !d->no_asker) {
 		d->no_asker = true;
 		log_event(
 			LOG_WARN,
@@ -83,13 +83,13 @@ static void take(struct gateway_daemon *d, const struct rpc_reply *r)
 
 static void look(struct gateway_daemon *d)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	struct why why = {""};
 	int got;
 
 	if (!d->client && now_ns() >= d->next_ns)
 		connect_daemon(d);
-	while (d->client && (got = xv_wait(d->client, &r, 0, &why))) {
+	while (d->client && (got = xv_wait(d->client, &r, 0, why.text))) {
 		if (got < 0) {
 			drop(d, DAEMON_UNREACHABLE, why.text);
 			return;
@@ -143,14 +143,14 @@ void gateway_daemons_close(struct gateway_daemons *all)
 	}
 }
 
-const struct rpc_status *gateway_daemon_status(const struct gateway_daemon *d)
+const struct xv_status *gateway_daemon_status(const struct gateway_daemon *d)
 {
-	return d->status.kind == RPC_R_STATUS ? &d->status.status : NULL;
+	return d->status.kind == XV_R_STATUS ? &d->status.status : NULL;
 }
 
 const char *gateway_daemon_name(const struct gateway_daemon *d)
 {
-	const struct rpc_status *s = gateway_daemon_status(d);
+	const struct xv_status *s = gateway_daemon_status(d);
 
 	return d->name ? d->name : s && *s->model ? s->model : "default";
 }

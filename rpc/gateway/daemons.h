@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "rpc/client/xverse.h"
+#include "rpc/codec/codec.h"
+#include "rpc/xverse.h"
 #include "rpc/gateway/http/loop.h"
 
 enum { GATEWAY_MAX_DAEMONS = 32 };
@@ -20,10 +21,10 @@ struct gateway_daemon {
 	struct xv_client *client;  /* asks for the Status; NULL: to be connected */
 	uint64_t asked_id, asked_ns, next_ns;
 	enum gateway_daemon_state state;
-	bool was_ready;          /* requests wait while it loads again */
-	int64_t created;         /* Unix time of the first Status */
-	struct rpc_reply status; /* the last one, a copy; kind is RPC_R_NONE before the first */
-	bool no_asker;           /* the daemon does not accept names of clients from this process */
+	bool was_ready;         /* requests wait while it loads again */
+	int64_t created;        /* Unix time of the first Status */
+	struct xv_reply status; /* the last one, a copy; kind is XV_R_NONE before the first */
+	bool no_asker;          /* the daemon does not accept names of clients from this process */
 	char why[512];
 };
 
@@ -41,7 +42,7 @@ void gateway_daemons_close(struct gateway_daemons *all);
 /* The name under which clients ask for its model: without --model NAME= the one that the daemon reports. */
 const char *gateway_daemon_name(const struct gateway_daemon *d);
 const char *gateway_daemon_state_name(const struct gateway_daemon *d);
-const struct rpc_status *gateway_daemon_status(const struct gateway_daemon *d); /* NULL: none has arrived yet */
+const struct xv_status *gateway_daemon_status(const struct gateway_daemon *d); /* NULL: none has arrived yet */
 /* Finds a daemon by a name of len bytes. Returns the first daemon for an empty one, NULL for an unknown one. */
 struct gateway_daemon *gateway_daemon_find(struct gateway_daemons *all, const char *name, size_t len);
 

@@ -46,7 +46,7 @@ struct call *call_of(const struct conn *c, uint64_t id)
 	return call;
 }
 
-struct call *call_open(struct rpc_server *s, struct conn *c, const struct rpc_request *r)
+struct call *call_open(struct rpc_server *s, struct conn *c, const struct xv_request *r)
 {
 	struct call *call = s->free_calls, **head;
 
@@ -116,16 +116,16 @@ static uint32_t cancel_all(struct rpc_server *s, struct conn *c)
 }
 
 /* By its number: whoever has the same user and key, and an owner who asks for nobody else. */
-static bool may_cancel(const struct call *call, const struct conn *c, const struct rpc_request *r)
+static bool may_cancel(const struct call *call, const struct conn *c, const struct xv_request *r)
 {
 	if (user_is_owner(c->peer.uid) && !*r->asker.key && !*r->asker.client)
 		return true;
 	return call->conn->peer.uid == c->peer.uid && !strcmp(call->key ? call->key : "", r->asker.key);
 }
 
-void calls_cancel(struct rpc_server *s, struct conn *c, const struct rpc_request *r)
+void calls_cancel(struct rpc_server *s, struct conn *c, const struct xv_request *r)
 {
-	struct rpc_reply done = {.id = r->id, .kind = RPC_R_DONE};
+	struct xv_reply done = {.id = r->id, .kind = XV_R_DONE};
 	struct call *call = NULL;
 
 	if (r->cancel.has_call)

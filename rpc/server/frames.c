@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hello *h)
+static void say_hello(struct rpc_server *s, struct conn *c, const struct xv_hello *h)
 {
-	struct rpc_reply reply = {.kind = RPC_R_HELLO};
+	struct xv_reply reply = {.kind = XV_R_HELLO};
 	uint32_t min = h->protocol_min ? h->protocol_min : RPC_PROTOCOL;
 	uint32_t max = h->protocol_max ? h->protocol_max : RPC_PROTOCOL;
 
@@ -20,11 +20,11 @@ static void say_hello(struct rpc_server *s, struct conn *c, const struct rpc_hel
 	if (h->frame_limit && h->frame_limit < c->frame_limit)
 		c->frame_limit = h->frame_limit;
 	c->hello = true;
-	reply.hello = (struct rpc_hello){.protocol_min = RPC_PROTOCOL,
-					 .protocol_max = RPC_PROTOCOL,
-					 .frame_limit = (uint32_t)s->how.max_frame,
-					 .version = s->how.version,
-					 .served_model = s->how.served_model};
+	reply.hello = (struct xv_hello){.protocol_min = RPC_PROTOCOL,
+					.protocol_max = RPC_PROTOCOL,
+					.frame_limit = (uint32_t)s->how.max_frame,
+					.version = s->how.version,
+					.served_model = s->how.served_model};
 	conn_reply(s, c, &reply);
 }
 
@@ -35,13 +35,13 @@ static bool may_name_asker(const struct rpc_server *s, const struct conn *c)
 	return user_is_owner(c->peer.uid) || c->peer.uid == s->how.gateway_uid;
 }
 
-static bool names_asker(const struct rpc_request *r)
+static bool names_asker(const struct xv_request *r)
 {
 	return *r->asker.key || *r->asker.client;
 }
 
 /* The handler owns what the request holds. */
-static void hand_over(struct rpc_server *s, struct conn *c, struct rpc_request *r)
+static void hand_over(struct rpc_server *s, struct conn *c, struct xv_request *r)
 {
 	struct rpc_peer who;
 	struct call *call;
@@ -65,17 +65,17 @@ static void hand_over(struct rpc_server *s, struct conn *c, struct rpc_request *
 	s->handler.request(s->handler.ctx, call->number, &who, r);
 }
 
-static void request_handle(struct rpc_server *s, struct conn *c, struct rpc_request *r)
+static void request_handle(struct rpc_server *s, struct conn *c, struct xv_request *r)
 {
 	uint64_t id = r->id;
 
-	if (r->kind == RPC_GENERATE || r->kind >= RPC_STATUS) {
+	if (r->kind == XV_GENERATE || r->kind >= XV_STATUS) {
 		hand_over(s, c, r);
 		return;
 	}
-	if (r->kind == RPC_CANCEL)
+	if (r->kind == XV_CANCEL)
 		calls_cancel(s, c, r);
-	else if (r->kind == RPC_HELLO)
+	else if (r->kind == XV_HELLO)
 		conn_error(s, c, id, ERR_INVALID, "Hello was said before");
 	else
 		conn_error(s, c, id, ERR_UNKNOWN, "a request of no kind that this server knows");
@@ -102,7 +102,7 @@ static bool over_budget(struct rpc_server *s, struct conn *c, const uint8_t *pay
 
 static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *payload, size_t size)
 {
-	struct rpc_request r;
+	struct xv_request r;
 	struct why why = {""};
 	int err;
 
@@ -110,7 +110,7 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 		return;
 	err = rpc_request_decode(&r, payload, size, &why);
 
-	if (!c->hello && r.kind != RPC_HELLO) {
+	if (!c->hello && r.kind != XV_HELLO) {
 		conn_error(s, c, 0, ERR_FORMAT, "the first message must be Hello%s%s", err ? ": " : "", why.text);
 	} else if (err) {
 		conn_error(s, c, id_for_error(c, r.id), err, "%s", why.text);

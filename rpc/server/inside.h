@@ -114,10 +114,10 @@ void calls_init(struct rpc_server *s, int max);
 void calls_finish(struct rpc_server *s);
 struct call *call_find(const struct rpc_server *s, uint64_t number);
 struct call *call_of(const struct conn *c, uint64_t id);
-struct call *call_open(struct rpc_server *s, struct conn *c, const struct rpc_request *r); /* NULL: no room */
+struct call *call_open(struct rpc_server *s, struct conn *c, const struct xv_request *r); /* NULL: no room */
 void call_close(struct rpc_server *s, struct call *call);
 /* Answers a Cancel request. */
-void calls_cancel(struct rpc_server *s, struct conn *c, const struct rpc_request *r);
+void calls_cancel(struct rpc_server *s, struct conn *c, const struct xv_request *r);
 
 /* server_conn.c */
 void conn_accept(struct rpc_server *s);
@@ -137,7 +137,7 @@ size_t users_input_left(const struct rpc_server *s,
 
 /* server_reply.c */
 /* False: the client's frame limit, or want of memory, made it an Error, which is its call's last reply. */
-bool conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply);
+bool conn_reply(struct rpc_server *s, struct conn *c, const struct xv_reply *reply);
 /* An Error without an id is about the connection, and ends it. */
 void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));

@@ -88,7 +88,7 @@ static bool last_take(struct last_conn *c, uint64_t deadline_ns)
 	}
 }
 
-void rpc_last_words(struct rpc_server *s, const struct rpc_error *error, int deadline_ms)
+void rpc_last_words(struct rpc_server *s, const struct xv_error *error, int deadline_ms)
 {
 	uint64_t deadline = now_ns() + (uint64_t)deadline_ms * 1000000, id;
 	struct last *l = &s->last;

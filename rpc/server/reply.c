@@ -137,26 +137,26 @@ bool conn_flush(struct rpc_server *s, struct conn *c)
 /* ---- replies ---- */
 
 /* What the client would not take becomes an Error of the same call: false. */
-static bool check_frame_limit(struct conn *c, size_t before, const struct rpc_reply *reply)
+static bool check_frame_limit(struct conn *c, size_t before, const struct xv_reply *reply)
 {
 	size_t size = c->out.len - before;
 	char text[128];
-	struct rpc_reply error = {.id = reply->id, .kind = RPC_R_ERROR};
+	struct xv_reply error = {.id = reply->id, .kind = XV_R_ERROR};
 
 	if (size <= (size_t)c->frame_limit + FRAME_HEAD_MAX)
 		return true;
 	c->out.len = before;
 	snprintf(text, sizeof text, "an answer of %zu bytes, and frames of at most %u are taken", size, c->frame_limit);
-	error.error = (struct rpc_error){.code = ERR_LIMIT, .text = text, .rank = -1, .step = -1, .pid = -1};
+	error.error = (struct xv_error){.code = ERR_LIMIT, .text = text, .rank = -1, .step = -1, .pid = -1};
 	rpc_reply_encode(&c->out, &error);
 	return false;
 }
 
-static void no_memory(struct conn *c, const struct rpc_reply *reply)
+static void no_memory(struct conn *c, const struct xv_reply *reply)
 {
-	struct rpc_reply error = {.id = reply->id, .kind = RPC_R_ERROR};
+	struct xv_reply error = {.id = reply->id, .kind = XV_R_ERROR};
 
-	error.error = (struct rpc_error){
+	error.error = (struct xv_error){
 		.code = ERR_BUSY, .text = "there is no memory for the answer now", .rank = -1, .step = -1, .pid = -1};
 	c->doomed |= !rpc_reply_encode(&c->out, &error);
 }
@@ -176,7 +176,7 @@ static void count_large(const struct rpc_server *s, struct conn *c, size_t bytes
 		c->large += bytes;
 }
 
-bool conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *reply)
+bool conn_reply(struct rpc_server *s, struct conn *c, const struct xv_reply *reply)
 {
 	size_t before;
 	bool fits = true;
@@ -207,14 +207,14 @@ bool conn_reply(struct rpc_server *s, struct conn *c, const struct rpc_reply *re
 
 void conn_error(struct rpc_server *s, struct conn *c, uint64_t id, int code, const char *fmt, ...)
 {
-	struct rpc_reply reply = {.id = id, .kind = RPC_R_ERROR};
+	struct xv_reply reply = {.id = id, .kind = XV_R_ERROR};
 	char text[512];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	reply.error = (struct rpc_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
+	reply.error = (struct xv_error){.code = code, .text = text, .rank = -1, .step = -1, .pid = -1};
 	reply.error.retry_after_ms = code == ERR_BUSY ? 1000 : 0;
 	conn_reply(s, c, &reply);
 	if (!id)

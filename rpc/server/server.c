@@ -119,7 +119,7 @@ void rpc_server_watch(struct rpc_server *s, int fd)
 
 static void keep_alive(struct rpc_server *s, struct call *call, uint64_t now)
 {
-	struct rpc_reply reply = {.id = call->id, .kind = RPC_R_KEEP_ALIVE};
+	struct xv_reply reply = {.id = call->id, .kind = XV_R_KEEP_ALIVE};
 
 	if (s->handler.queue_place)
 		reply.keep_alive.queue_place = s->handler.queue_place(s->handler.ctx, call->number);
@@ -265,12 +265,12 @@ void rpc_server_poll(struct rpc_server *s, int timeout_ms)
 	conn_attend_all(s);
 }
 
-static bool ends_call(enum rpc_reply_kind kind)
+static bool ends_call(enum xv_reply_kind kind)
 {
-	return kind != RPC_R_STARTED && kind != RPC_R_CHUNK && kind != RPC_R_KEEP_ALIVE;
+	return kind != XV_R_STARTED && kind != XV_R_CHUNK && kind != XV_R_KEEP_ALIVE;
 }
 
-void rpc_send(struct rpc_server *s, uint64_t number, struct rpc_reply *reply)
+void rpc_send(struct rpc_server *s, uint64_t number, struct xv_reply *reply)
 {
 	struct call *call = call_find(s, number);
 	struct conn *c;
@@ -279,7 +279,7 @@ void rpc_send(struct rpc_server *s, uint64_t number, struct rpc_reply *reply)
 		return;
 	c = call->conn;
 	reply->id = call->id;
-	if (reply->kind == RPC_R_STARTED)
+	if (reply->kind == XV_R_STARTED)
 		reply->started.call = number;
 	call->heard_ns = now_ns();
 	if (ends_call(reply->kind)) {
@@ -292,14 +292,14 @@ void rpc_send(struct rpc_server *s, uint64_t number, struct rpc_reply *reply)
 
 void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retry_after_ms, const char *fmt, ...)
 {
-	struct rpc_reply reply = {.kind = RPC_R_ERROR};
+	struct xv_reply reply = {.kind = XV_R_ERROR};
 	char text[512];
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
-	reply.error = (struct rpc_error){
+	reply.error = (struct xv_error){
 		.code = code, .text = text, .retry_after_ms = retry_after_ms, .rank = -1, .step = -1, .pid = -1};
 	rpc_send(s, call, &reply);
 }

@@ -29,7 +29,7 @@ struct rpc_handler {
 	 * reply (Status, Tokenize, ...: `call` is fresh too). The handler takes ownership of what *r holds: it copies
 	 * the struct and calls rpc_request_free() some time. Every call must get its last reply some time, a cancelled
 	 * one as well. */
-	void (*request)(void *ctx, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r);
+	void (*request)(void *ctx, uint64_t call, const struct rpc_peer *peer, struct xv_request *r);
 	/* The client asked for it (once a call), went away, or would not take a frame so large (in both nothing can be
 	 * sent any more: rpc_call_open is false). */
 	void (*cancel)(void *ctx, uint64_t call);
@@ -74,7 +74,7 @@ void rpc_server_poll(struct rpc_server *s, int timeout_ms);
 
 /* Sends reply->kind with the call's own id (reply->id and, in Started, the call's number are set here). Finished, Error
  * and one-shot replies end the call. Nothing happens where the call is gone. What is sent leaves with the next poll. */
-void rpc_send(struct rpc_server *s, uint64_t call, struct rpc_reply *reply);
+void rpc_send(struct rpc_server *s, uint64_t call, struct xv_reply *reply);
 void rpc_send_error(struct rpc_server *s, uint64_t call, int code, uint32_t retry_after_ms, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 /* The client is still there and the call has not ended. */
@@ -90,6 +90,6 @@ uint64_t rpc_connections_cut(const struct rpc_server *s); /* closed because thei
 /* Any thread, when the process is about to end: one Error on every open call, then end-of-file, within deadline_ms.
  * Takes no lock and allocates nothing; the poll thread may be anywhere, and writes nothing any more. A connection whose
  * last frame is half out gets only the end-of-file. Nothing but _exit() follows. */
-void rpc_last_words(struct rpc_server *s, const struct rpc_error *error, int deadline_ms);
+void rpc_last_words(struct rpc_server *s, const struct xv_error *error, int deadline_ms);
 
 #endif

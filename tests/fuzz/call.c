@@ -236,10 +236,10 @@ static bool read_replies(int fd)
 	}
 	for (n += (size_t)got; (taken = frame_next(in + at, n - at, UINT32_MAX, &payload, &size)) > 0;
 	     at += (size_t)taken) {
-		struct rpc_reply reply;
+		struct xv_reply reply;
 		struct why why = {""};
-		MUST(!rpc_reply_decode(&reply, payload, size, &why) && reply.kind != RPC_R_NONE);
-		if (reply.kind == RPC_R_ERROR)
+		MUST(!rpc_reply_decode(&reply, payload, size, &why) && reply.kind != XV_R_NONE);
+		if (reply.kind == XV_R_ERROR)
 			MUST(reply.error.code < 0 && *reply.error.text);
 		rpc_reply_free(&reply);
 	}

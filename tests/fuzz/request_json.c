@@ -16,13 +16,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void check_request(const struct api_request *a, enum api_where where)
 {
-	const struct rpc_sampling *s = &a->sampling;
+	const struct xv_sampling *s = &a->sampling;
 
 	MUST(a->n >= 1 && a->n <= API_MAX_N && a->top <= API_MAX_TOP && a->prompt_top <= API_MAX_TOP);
 	MUST(s->n_stop <= API_MAX_STOP && s->n_bias <= API_MAX_BIAS && s->n_stop_ids <= API_MAX_IDS);
 	MUST(isfinite(s->temperature) && s->temperature >= 0 && s->top_p >= 0 && s->top_p <= 1 && s->top_k >= 0);
-	MUST(!(s->has >> RPC_TOP_P & 1) || s->top_p > 0);
-	MUST(where == API_CHAT || s->has >> RPC_MAX_TOKENS & 1);
+	MUST(!(s->has >> XV_TOP_P & 1) || s->top_p > 0);
+	MUST(where == API_CHAT || s->has >> XV_MAX_TOKENS & 1);
 	for (int i = 0; i < s->n_stop; i++)
 		MUST(*s->stop[i] && strlen(s->stop[i]) <= RPC_MAX_STOP_BYTES);
 	for (int i = 0; i < s->n_bias; i++)
@@ -60,7 +60,7 @@ static void read_prompts(const struct json *body)
 }
 
 /* Content that is a list or null is in the message's JSON, which holds nothing but one object. */
-static void check_message(const struct rpc_message *m)
+static void check_message(const struct xv_message *m)
 {
 	struct json_error e;
 	struct json_doc *doc = *m->json ? json_read(m->json, strlen(m->json), &json_of_files, &e) : NULL;

@@ -23,10 +23,10 @@ static const uint8_t *payload_of(const struct rpc_out *o, size_t *size)
 }
 
 /* What was read once is written, read and written again without a change. */
-static void request_again(const struct rpc_request *r)
+static void request_again(const struct xv_request *r)
 {
 	struct rpc_out a = {0}, b = {0};
-	struct rpc_request back;
+	struct xv_request back;
 	struct why why = {""};
 	const uint8_t *payload;
 	size_t size;
@@ -41,10 +41,10 @@ static void request_again(const struct rpc_request *r)
 	rpc_out_finish(&b);
 }
 
-static void reply_again(const struct rpc_reply *r)
+static void reply_again(const struct xv_reply *r)
 {
 	struct rpc_out a = {0}, b = {0};
-	struct rpc_reply back;
+	struct xv_reply back;
 	struct why why = {""};
 	const uint8_t *payload;
 	size_t size;
@@ -61,8 +61,8 @@ static void reply_again(const struct rpc_reply *r)
 
 static void read_payload(const uint8_t *payload, size_t size)
 {
-	struct rpc_request request;
-	struct rpc_reply reply;
+	struct xv_request request;
+	struct xv_reply reply;
 	struct why why = {""};
 	int err = rpc_request_decode(&request, payload, size, &why);
 

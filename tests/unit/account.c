@@ -15,7 +15,7 @@ static struct why why;
 
 static void open_one(struct front_stake *s, uid_t uid, bool owner, const char *key, const char *client)
 {
-	struct rpc_asker asker = {key, client};
+	struct xv_asker asker = {key, client};
 
 	front_stake_open(s, &all, uid, owner, &asker);
 }

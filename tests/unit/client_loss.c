@@ -4,9 +4,9 @@
 static uint64_t ask_within(struct xv_client *c, uint32_t timeout_ms)
 {
 	static const int32_t prompt[] = {1, 2, 3};
-	struct rpc_request r = {.kind = RPC_GENERATE};
+	struct xv_request r = {.kind = XV_GENERATE};
 
-	r.generate.prompt = (struct rpc_prompt){.text = "", .ids = prompt, .n_ids = 3};
+	r.generate.prompt = (struct xv_prompt){.text = "", .ids = prompt, .n_ids = 3};
 	r.generate.user = "";
 	r.generate.timeout_ms = timeout_ms;
 	return xv_send(c, &r);
@@ -14,37 +14,37 @@ static uint64_t ask_within(struct xv_client *c, uint32_t timeout_ms)
 
 static void look_for(struct xv_client *c, int ms)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	uint64_t end = now_ns() + (uint64_t)ms * 1000000u;
 
 	while (now_ns() < end)
-		if (xv_wait(c, &r, 20, &why) == 1)
-			CHECK_EQ(r.kind, RPC_R_KEEP_ALIVE);
+		if (xv_wait(c, &r, 20, why.text) == 1)
+			CHECK_EQ(r.kind, XV_R_KEEP_ALIVE);
 }
 
 TEST(a_call_that_the_server_had_at_three_losses_is_given_up)
 {
 	struct xv_client *c = connect_now(NULL);
-	struct rpc_reply r;
+	struct xv_reply r;
 	uint64_t id = ask(c, false);
 
 	for (int i = 0; i < 3; i++) {
 		wait_requests(c, i + 1);
 		restart();
 	}
-	r = expect(c, RPC_R_ERROR);
+	r = expect(c, XV_R_ERROR);
 	CHECK_EQ(r.id, id);
 	CHECK_EQ(r.error.code, ERR_INTERNAL);
 	CHECK(!r.error.retryable);
 	CHECK_HAS(r.error.text, "lost 3 times");
 	CHECK_HAS(r.error.text, "the request may be what ends the server");
-	CHECK_EQ(xv_wait(c, &r, 300, &why), 0);
+	CHECK_EQ(xv_wait(c, &r, 300, why.text), 0);
 	CHECK_EQ(rig.heard.n, 3);
 	CHECK_EQ(xv_resends(c), 2);
 	id = ask(c, false); /* the client goes on */
 	wait_requests(c, 4);
 	finished(3);
-	r = expect(c, RPC_R_FINISHED);
+	r = expect(c, XV_R_FINISHED);
 	CHECK_EQ(r.id, id);
 	leave(c);
 }
@@ -52,7 +52,7 @@ TEST(a_call_that_the_server_had_at_three_losses_is_given_up)
 TEST(last_words_and_the_end_of_the_connection_are_one_loss)
 {
 	struct xv_client *c = connect_now(NULL);
-	struct rpc_reply r;
+	struct xv_reply r;
 
 	ask(c, false);
 	for (int i = 0; i < 3; i++) {
@@ -63,7 +63,7 @@ TEST(last_words_and_the_end_of_the_connection_are_one_loss)
 		wait_requests(c, 2 * i + 2); /* it is sent again on the connection that ends */
 		restart();
 	}
-	r = expect(c, RPC_R_ERROR);
+	r = expect(c, XV_R_ERROR);
 	CHECK_EQ(r.error.code, ERR_INTERNAL);
 	leave(c);
 }
@@ -77,17 +77,17 @@ TEST(a_new_token_between_losses_is_progress)
 		wait_requests(c, i + 1);
 		started(i, 5);
 		if (!i)
-			expect(c, RPC_R_STARTED);
+			expect(c, XV_R_STARTED);
 		if (i % 2) {
 			tokens(i, 10 + i, 1, "x", false);
-			expect(c, RPC_R_CHUNK);
+			expect(c, XV_R_CHUNK);
 		}
 		restart();
 	}
 	wait_requests(c, 7);
 	CHECK_EQ(rig.heard.request[6].generate.resume.n_ids, 3);
 	finished(6);
-	expect(c, RPC_R_FINISHED);
+	expect(c, XV_R_FINISHED);
 	leave(c);
 }
 
@@ -113,7 +113,7 @@ TEST(a_call_that_begins_while_the_model_loads_waits)
 	CHECK_EQ(notices, 1);       /* once, however often it is put off */
 	CHECK_EQ(xv_resends(c), 0); /* it was put off, not lost */
 	finished(3);
-	expect(c, RPC_R_FINISHED);
+	expect(c, XV_R_FINISHED);
 	leave(c);
 }
 
@@ -124,24 +124,24 @@ TEST(whoever_does_not_want_to_wait_is_told)
 	ask(c, false);
 	wait_requests(c, 1);
 	refuse(0, ERR_LOADING, 50);
-	CHECK_EQ(expect(c, RPC_R_ERROR).error.code, ERR_LOADING);
+	CHECK_EQ(expect(c, XV_R_ERROR).error.code, ERR_LOADING);
 	leave(c);
 }
 
 TEST(the_wait_for_the_model_ends)
 {
 	struct xv_client *c = connect_now(&(struct xv_options){.loading_timeout_ms = 300});
-	struct rpc_reply r = {0};
+	struct xv_reply r = {0};
 	int n = 0, got = 0;
 
 	ask(c, false);
 	for (int i = 0; i < 1000 && !got; i++) {
-		got = xv_wait(c, &r, 10, &why) && r.kind != RPC_R_KEEP_ALIVE;
+		got = xv_wait(c, &r, 10, why.text) && r.kind != XV_R_KEEP_ALIVE;
 		if (n < rig.heard.n)
 			refuse(n++, ERR_LOADING, 100);
 	}
 	CHECK_EQ(got, 1);
-	CHECK_EQ(r.kind, RPC_R_ERROR);
+	CHECK_EQ(r.kind, XV_R_ERROR);
 	CHECK_EQ(r.error.code, ERR_LOADING);
 	CHECK(n >= 2);
 	leave(c);
@@ -150,7 +150,7 @@ TEST(the_wait_for_the_model_ends)
 TEST(a_time_limit_counts_from_the_first_send)
 {
 	struct xv_client *c = connect_now(NULL);
-	struct rpc_reply r;
+	struct xv_reply r;
 
 	ask_within(c, 60000);
 	wait_requests(c, 1);
@@ -161,21 +161,21 @@ TEST(a_time_limit_counts_from_the_first_send)
 	CHECK(rig.heard.request[1].generate.timeout_ms <= 59700);
 	CHECK(rig.heard.request[1].generate.timeout_ms > 20000);
 	finished(1);
-	expect(c, RPC_R_FINISHED);
+	expect(c, XV_R_FINISHED);
 	ask_within(c, 500);
 	wait_requests(c, 3);
 	refuse(2, ERR_LOADING, 30000);
-	r = expect(c, RPC_R_ERROR);
+	r = expect(c, XV_R_ERROR);
 	CHECK_EQ(r.error.code, ERR_DEADLINE);
 	ask_within(c, 500);
 	wait_requests(c, 4);
 	started(3, 5);
 	tokens(3, 10, 2, "ab", false);
-	expect(c, RPC_R_STARTED);
-	expect(c, RPC_R_CHUNK);
+	expect(c, XV_R_STARTED);
+	expect(c, XV_R_CHUNK);
 	refuse(3, ERR_LOST_RANK, 30000);
-	r = expect(c, RPC_R_FINISHED); /* an answer that is cut is no error */
-	CHECK_EQ(r.finished.reason, RPC_FINISH_DEADLINE);
+	r = expect(c, XV_R_FINISHED); /* an answer that is cut is no error */
+	CHECK_EQ(r.finished.reason, XV_FINISH_DEADLINE);
 	CHECK_EQ(r.finished.output_tokens, 2);
 	CHECK_EQ(r.finished.prompt_tokens, 3);
 	leave(c);
@@ -185,7 +185,7 @@ TEST(a_time_limit_counts_from_the_first_send)
 TEST(one_call_that_is_heard_speaks_for_all)
 {
 	struct xv_client *c = connect_now(&(struct xv_options){.silence_timeout_ms = 1000});
-	struct rpc_reply r;
+	struct xv_reply r;
 
 	pump_end(); /* no keep-alives: what is sent is sent here */
 	for (int i = 0; i < 32; i++)
@@ -193,11 +193,11 @@ TEST(one_call_that_is_heard_speaks_for_all)
 	turn(&rig);
 	CHECK_EQ(rig.heard.n, 32);
 	for (int i = 0; i < 12; i++) {
-		struct rpc_reply chunk = {.kind = RPC_R_CHUNK, .chunk = {.text = "x", .text_len = 1}};
+		struct xv_reply chunk = {.kind = XV_R_CHUNK, .chunk = {.text = "x", .text_len = 1}};
 		rpc_send(rig.server, rig.heard.call[0], &chunk);
 		turn(&rig);
-		while (xv_wait(c, &r, 200, &why) == 1)
-			CHECK(r.kind == RPC_R_CHUNK || r.kind == RPC_R_KEEP_ALIVE);
+		while (xv_wait(c, &r, 200, why.text) == 1)
+			CHECK(r.kind == XV_R_CHUNK || r.kind == XV_R_KEEP_ALIVE);
 	}
 	CHECK_EQ(xv_resends(c), 0);
 	pump_start();
@@ -237,8 +237,9 @@ TEST(a_full_queue_is_waited_for)
 		fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		(void)!connect(fd[i], (struct sockaddr *)&at, sizeof at);
 	}
-	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = at.sun_path, .connect_timeout_ms = 300}, &why), ERR_BUSY);
-	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = at.sun_path, .no_wait = true}, &why), 0);
+	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = at.sun_path, .connect_timeout_ms = 300}, why.text),
+		 ERR_BUSY);
+	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = at.sun_path, .no_wait = true}, why.text), 0);
 	ask(c, false);
 	CHECK(xv_fd(c) < 0);
 	close(fd[0]);
@@ -257,21 +258,21 @@ TEST(an_abstract_socket_is_refused_by_name)
 {
 	struct xv_client *c;
 
-	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = "@xversed"}, &why), ERR_INVALID);
+	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = "@xversed"}, why.text), ERR_INVALID);
 	CHECK_HAS(why.text, "@xversed: abstract sockets are not supported");
 }
 
 TEST(an_answer_to_another_question_is_an_error)
 {
 	struct xv_client *c = connect_now(NULL);
-	struct rpc_reply r, done = {.kind = RPC_R_DONE};
+	struct xv_reply r, done = {.kind = XV_R_DONE};
 	uint64_t id = ask(c, false);
 
 	wait_requests(c, 1);
 	pthread_mutex_lock(&lock);
 	rpc_send(rig.server, rig.heard.call[0], &done);
 	pthread_mutex_unlock(&lock);
-	r = expect(c, RPC_R_ERROR);
+	r = expect(c, XV_R_ERROR);
 	CHECK_EQ(r.id, id);
 	CHECK_EQ(r.error.code, ERR_FORMAT);
 	CHECK_HAS(r.error.text, "\"done\"");

@@ -85,8 +85,8 @@ static void same_bytes(const struct rpc_out *a, const struct rpc_out *b)
 
 TEST(every_request_there_and_back)
 {
-	for (enum rpc_kind kind = RPC_HELLO; kind <= RPC_TEMPLATE; kind++) {
-		struct rpc_request r = request(kind), back;
+	for (enum xv_kind kind = XV_HELLO; kind <= XV_TEMPLATE; kind++) {
+		struct xv_request r = request(kind), back;
 		struct rpc_out o = {0}, again = {0};
 		const uint8_t *payload;
 		char unset[400];
@@ -109,8 +109,8 @@ TEST(every_request_there_and_back)
 
 TEST(every_reply_there_and_back)
 {
-	for (enum rpc_reply_kind kind = RPC_R_HELLO; kind <= RPC_R_RENDERED; kind++) {
-		struct rpc_reply r = reply(kind), back;
+	for (enum xv_reply_kind kind = XV_R_HELLO; kind <= XV_R_RENDERED; kind++) {
+		struct xv_reply r = reply(kind), back;
 		struct rpc_out o = {0}, again = {0};
 		const uint8_t *payload;
 		char unset[400];
@@ -132,8 +132,8 @@ TEST(every_reply_there_and_back)
 
 TEST(values_arrive)
 {
-	struct rpc_request r = request(RPC_GENERATE), g;
-	struct rpc_reply c = reply(RPC_R_CHUNK), k;
+	struct xv_request r = request(XV_GENERATE), g;
+	struct xv_reply c = reply(XV_R_CHUNK), k;
 	struct rpc_out o = {0};
 	const uint8_t *payload;
 	size_t n;
@@ -164,10 +164,10 @@ TEST(values_arrive)
 
 TEST(unset_differs_from_zero)
 {
-	struct rpc_request r = {.id = 1,
-				.kind = RPC_GENERATE,
-				.generate = {.prompt = {.is_text = true, .text = ""}, .user = ""}},
-			   back;
+	struct xv_request r = {.id = 1,
+			       .kind = XV_GENERATE,
+			       .generate = {.prompt = {.is_text = true, .text = ""}, .user = ""}},
+			  back;
 	struct rpc_out o = {0};
 	const uint8_t *payload;
 	size_t n;
@@ -178,12 +178,12 @@ TEST(unset_differs_from_zero)
 	CHECK_EQ(back.generate.sampling.has, 0);
 	CHECK(!back.generate.resume.present);
 	rpc_request_free(&back);
-	r.generate.sampling.has = 1u << RPC_TEMPERATURE;
+	r.generate.sampling.has = 1u << XV_TEMPERATURE;
 	o.len = 0;
 	rpc_request_encode(&o, &r);
 	payload = payload_of(&o, &n);
 	CHECK_EQ(rpc_request_decode(&back, payload, n, &why), 0);
-	CHECK_EQ(back.generate.sampling.has, 1u << RPC_TEMPERATURE);
+	CHECK_EQ(back.generate.sampling.has, 1u << XV_TEMPERATURE);
 	rpc_request_free(&back);
 	rpc_out_finish(&o);
 }
@@ -191,9 +191,9 @@ TEST(unset_differs_from_zero)
 /* ---- what is refused ---- */
 
 /* Encodes a request as it is and decodes it: the error, with its text in `why`. */
-static int refused(const struct rpc_request *r)
+static int refused(const struct xv_request *r)
 {
-	struct rpc_request back;
+	struct xv_request back;
 	struct rpc_out o = {0};
 	const uint8_t *payload;
 	size_t n;
@@ -213,13 +213,13 @@ TEST(values_that_are_refused_by_name)
 {
 	static const char *many[RPC_MAX_STOP + 1];
 	static char longest[RPC_MAX_STOP_BYTES + 2];
-	struct rpc_request r = request(RPC_GENERATE);
+	struct xv_request r = request(XV_GENERATE);
 	const char *one[] = {"\xff"}, *empty[] = {""};
 
 	r.generate.sampling.temperature = NAN;
 	CHECK_EQ(refused(&r), ERR_INVALID);
 	CHECK_HAS(why.text, "temperature: nan is not within 0 to 1000");
-	r = request(RPC_GENERATE);
+	r = request(XV_GENERATE);
 	r.generate.sampling.n_stop = 1;
 	r.generate.sampling.stop = one;
 	CHECK_EQ(refused(&r), ERR_INVALID);
@@ -244,28 +244,28 @@ TEST(values_that_are_refused_by_name)
 TEST(an_asker_is_bounded_and_need_not_be_there)
 {
 	static char longest[RPC_MAX_ASKER_BYTES + 2];
-	struct rpc_request r = request(RPC_STATUS);
+	struct xv_request r = request(XV_STATUS);
 
 	memset(longest, 'x', RPC_MAX_ASKER_BYTES);
-	r.asker = (struct rpc_asker){longest, longest};
+	r.asker = (struct xv_asker){longest, longest};
 	CHECK_EQ(refused(&r), 0);
 	longest[RPC_MAX_ASKER_BYTES] = 'x';
-	r.asker = (struct rpc_asker){"k", longest};
+	r.asker = (struct xv_asker){"k", longest};
 	CHECK_EQ(refused(&r), ERR_INVALID);
 	CHECK_HAS(why.text, "asker.client: 129 bytes, the limit is 128");
-	r.asker = (struct rpc_asker){longest, NULL};
+	r.asker = (struct xv_asker){longest, NULL};
 	CHECK_EQ(refused(&r), ERR_INVALID);
 	CHECK_HAS(why.text, "asker.key");
-	r.asker = (struct rpc_asker){"\xff", "c"};
+	r.asker = (struct xv_asker){"\xff", "c"};
 	CHECK_EQ(refused(&r), ERR_INVALID);
-	r.asker = (struct rpc_asker){NULL, NULL};
+	r.asker = (struct xv_asker){NULL, NULL};
 	CHECK_EQ(refused(&r), 0);
 }
 
 TEST(no_message_that_is_cut_short_is_read)
 {
-	for (enum rpc_kind kind = RPC_HELLO; kind <= RPC_TEMPLATE; kind++) {
-		struct rpc_request r = request(kind), back;
+	for (enum xv_kind kind = XV_HELLO; kind <= XV_TEMPLATE; kind++) {
+		struct xv_request r = request(kind), back;
 		struct rpc_out o = {0};
 		const uint8_t *payload;
 		uint8_t *copy;
@@ -294,8 +294,8 @@ static uint32_t next_random(uint32_t *s)
 static void change_and_decode(const uint8_t *payload, size_t n, uint32_t *seed, bool is_reply)
 {
 	uint8_t *copy = malloc(n);
-	struct rpc_request q;
-	struct rpc_reply p;
+	struct xv_request q;
+	struct xv_reply p;
 
 	memcpy(copy, payload, n);
 	for (uint32_t k = next_random(seed) % 4; k < 4; k++)
@@ -313,9 +313,9 @@ TEST(changed_bytes_do_no_harm)
 	uint32_t seed = 1;
 	int rounds = check_full ? 20000 : 1000;
 
-	for (int kind = RPC_HELLO; kind <= RPC_TEMPLATE; kind++) {
-		struct rpc_request q = request((enum rpc_kind)kind);
-		struct rpc_reply p = reply((enum rpc_reply_kind)kind);
+	for (int kind = XV_HELLO; kind <= XV_TEMPLATE; kind++) {
+		struct xv_request q = request((enum xv_kind)kind);
+		struct xv_reply p = reply((enum xv_reply_kind)kind);
 		struct rpc_out a = {0}, b = {0};
 		const uint8_t *payload;
 		size_t n;
@@ -337,13 +337,13 @@ TEST(changed_bytes_do_no_harm)
 TEST(many_small_fields_are_no_attack)
 {
 	enum { N = RPC_MAX_MESSAGES, IDS = 100000 };
-	static struct rpc_message m[N];
+	static struct xv_message m[N];
 	static uint8_t bytes[2 * IDS + 32];
-	struct rpc_request r = request(RPC_TEMPLATE);
+	struct xv_request r = request(XV_TEMPLATE);
 	size_t at = 0;
 
 	for (int i = 0; i < N; i++)
-		m[i] = (struct rpc_message){.role = "user", .content = "x", .content_len = 1};
+		m[i] = (struct xv_message){.role = "user", .content = "x", .content_len = 1};
 	r.chat.messages = m;
 	r.chat.n_messages = 400;
 	CHECK_EQ(refused(&r), 0);
@@ -365,7 +365,7 @@ TEST(a_small_frame_cannot_ask_for_much_memory)
 	enum { N = 100000 };
 	uint8_t *bytes = malloc(2 * N + 16);
 	size_t at = 0;
-	struct rpc_request r;
+	struct xv_request r;
 
 	bytes[at++] = 0x62; /* Request.chat */
 	at += (size_t)frame_head(bytes + at, 2 * N);
@@ -382,14 +382,14 @@ TEST(fields_of_a_later_protocol_are_passed_over)
 {
 	static const uint8_t status[] = {0x08, 5, 0x2a, 0, 0xfa, 0x3e, 3, 'a', 'b', 'c'};
 	static const uint8_t later[] = {0x08, 6, 0xaa, 6, 0};
-	struct rpc_request r;
+	struct xv_request r;
 
 	CHECK_EQ(rpc_request_decode(&r, status, sizeof status, &why), 0);
-	CHECK_EQ(r.kind, RPC_STATUS);
+	CHECK_EQ(r.kind, XV_STATUS);
 	CHECK_EQ(r.id, 5);
 	rpc_request_free(&r);
 	CHECK_EQ(rpc_request_decode(&r, later, sizeof later, &why), 0);
-	CHECK_EQ(r.kind, RPC_NONE);
+	CHECK_EQ(r.kind, XV_NONE);
 	CHECK_EQ(r.id, 6);
 	rpc_request_free(&r);
 }
@@ -398,13 +398,13 @@ TEST(fields_of_a_later_protocol_are_passed_over)
 
 TEST(an_error_written_without_allocation_is_the_same_error)
 {
-	struct rpc_error e = {.code = ERR_LOST_RANK,
-			      .text = "rank 2 is gone",
-			      .rank = 2,
-			      .step = 1ll << 40,
-			      .pid = 31337,
-			      .retry_after_ms = 9};
-	struct rpc_reply r = {.id = 1ull << 50, .kind = RPC_R_ERROR, .error = e}, back;
+	struct xv_error e = {.code = ERR_LOST_RANK,
+			     .text = "rank 2 is gone",
+			     .rank = 2,
+			     .step = 1ll << 40,
+			     .pid = 31337,
+			     .retry_after_ms = 9};
+	struct xv_reply r = {.id = 1ull << 50, .kind = XV_R_ERROR, .error = e}, back;
 	uint8_t frame[RPC_ERROR_MAX];
 	size_t n = rpc_error_write(frame, r.id, &e), size;
 	const uint8_t *payload;
@@ -424,8 +424,8 @@ TEST(an_error_written_without_allocation_is_the_same_error)
 TEST(a_long_text_of_an_error_is_cut)
 {
 	static char text[5000];
-	struct rpc_error e = {.code = ERR_BUSY, .text = text, .rank = -1, .step = -1, .pid = -1};
-	struct rpc_reply back;
+	struct xv_error e = {.code = ERR_BUSY, .text = text, .rank = -1, .step = -1, .pid = -1};
+	struct xv_reply back;
 	uint8_t frame[RPC_ERROR_MAX];
 	const uint8_t *payload;
 	size_t n, size;

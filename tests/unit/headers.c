@@ -15,7 +15,7 @@
 #include "base/wait.h"
 #include "parallel/window.h"
 #include "parallel/world.h"
-#include "rpc/client/xverse.h"
+#include "rpc/xverse.h"
 #include "rpc/frame.h"
 #include "rpc/server/server.h"
 #include "tests/check.h"

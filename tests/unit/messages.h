@@ -7,79 +7,79 @@
 #include "rpc/codec/codec.h"
 
 static const int32_t ids[] = {5, 0, 2147483647, -1};
-static const struct rpc_bias bias[] = {{7, -1.5f}, {8, 100}};
+static const struct xv_bias bias[] = {{7, -1.5f}, {8, 100}};
 static const char *const stop[] = {"end", "\xe7\xbb\x93\xe6\x9d\x9f"};
-static const struct rpc_sampling sampling = {.has = (1u << (RPC_RETURN_IDS + 1)) - 1,
-					     .temperature = 0.7f,
-					     .top_p = 0.9f,
-					     .min_p = 0.1f,
-					     .repetition_penalty = 1.1f,
-					     .presence_penalty = -2,
-					     .frequency_penalty = 2,
-					     .top_k = 40,
-					     .seed = UINT64_MAX,
-					     .max_tokens = INT32_MAX,
-					     .min_tokens = 3,
-					     .logprobs = 4,
-					     .prompt_logprobs = 5,
-					     .truncate_prompt = 6,
-					     .ignore_eos = true,
-					     .include_stop = true,
-					     .skip_special = true,
-					     .add_special = true,
-					     .return_ids = true,
-					     .n_stop = 2,
-					     .n_stop_ids = 2,
-					     .n_bias = 2,
-					     .n_allowed = 3,
-					     .n_bad = 1,
-					     .stop = stop,
-					     .stop_ids = ids,
-					     .allowed = ids,
-					     .bad = ids,
-					     .bias = bias};
-static const struct rpc_resume resume = {true, ids, 4, 1ull << 40, 12345, "f1ng3r", "bf16/bf16"};
-static const struct rpc_message messages[] = {{"user", "hi \xff\0!", "me", "{}", 5},
-					      {"assistant", "", "you", "[]", 0},
-					      {"tool", NULL, "", "{\"content\": null}", 0}};
+static const struct xv_sampling sampling = {.has = (1u << (XV_RETURN_IDS + 1)) - 1,
+					    .temperature = 0.7f,
+					    .top_p = 0.9f,
+					    .min_p = 0.1f,
+					    .repetition_penalty = 1.1f,
+					    .presence_penalty = -2,
+					    .frequency_penalty = 2,
+					    .top_k = 40,
+					    .seed = UINT64_MAX,
+					    .max_tokens = INT32_MAX,
+					    .min_tokens = 3,
+					    .logprobs = 4,
+					    .prompt_logprobs = 5,
+					    .truncate_prompt = 6,
+					    .ignore_eos = true,
+					    .include_stop = true,
+					    .skip_special = true,
+					    .add_special = true,
+					    .return_ids = true,
+					    .n_stop = 2,
+					    .n_stop_ids = 2,
+					    .n_bias = 2,
+					    .n_allowed = 3,
+					    .n_bad = 1,
+					    .stop = stop,
+					    .stop_ids = ids,
+					    .allowed = ids,
+					    .bad = ids,
+					    .bias = bias};
+static const struct xv_resume resume = {true, ids, 4, 1ull << 40, 12345, "f1ng3r", "bf16/bf16"};
+static const struct xv_message messages[] = {{"user", "hi \xff\0!", "me", "{}", 5},
+					     {"assistant", "", "you", "[]", 0},
+					     {"tool", NULL, "", "{\"content\": null}", 0}};
 
-static inline struct rpc_request request(enum rpc_kind kind)
+static inline struct xv_request request(enum xv_kind kind)
 {
-	struct rpc_request r = {.id = 1234567890123, .kind = kind, .asker = {"k", "c"}};
+	struct xv_request r = {.id = 1234567890123, .kind = kind, .asker = {"k", "c"}};
 
 	switch (kind) {
-	case RPC_HELLO:
-		r.hello = (struct rpc_hello){1, 2, 4096, "v", "m"};
+	case XV_HELLO:
+		r.hello = (struct xv_hello){1, 2, 4096, "v", "m"};
 		break;
-	case RPC_GENERATE:
-		r.generate = (struct rpc_generate){
+	case XV_GENERATE:
+		r.generate = (struct xv_generate){
 			.sampling = sampling, .resume = resume, .timeout_ms = 9, .echo = true, .user = "u"};
-		r.generate.prompt = (struct rpc_prompt){.is_text = true, .text = "a\0b\xfe", .text_len = 4, .ids = ids};
+		r.generate.prompt = (struct xv_prompt){.is_text = true, .text = "a\0b\xfe", .text_len = 4, .ids = ids};
 		break;
-	case RPC_CHAT:
-	case RPC_TEMPLATE:
-		r.chat = (struct rpc_chat){3, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false};
+	case XV_CHAT:
+	case XV_TEMPLATE:
+		r.chat = (struct xv_chat){3, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false};
 		break;
-	case RPC_SCORE:
+	case XV_SCORE:
 		r.score =
-			(struct rpc_score){.prompt = {.text = "", .ids = ids, .n_ids = 4}, .top_n = 2, .timeout_ms = 3};
+			(struct xv_score){.prompt = {.text = "", .ids = ids, .n_ids = 4}, .top_n = 2, .timeout_ms = 3};
 		break;
-	case RPC_CANCEL:
+	case XV_CANCEL:
 		r.cancel.has_call = r.cancel.has_id = true;
 		r.cancel.call = UINT64_MAX;
 		r.cancel.id = 77;
 		break;
-	case RPC_TOKENIZE:
+	case XV_TOKENIZE:
 		r.tokenize.text = "t\0t";
 		r.tokenize.text_len = 3;
 		r.tokenize.parse_special = r.tokenize.pieces = true;
 		break;
-	case RPC_DETOKENIZE:
+	case XV_DETOKENIZE:
 		r.detokenize.ids = ids;
 		r.detokenize.n_ids = 4;
 		r.detokenize.skip_special = true;
 		break;
-	case RPC_LOG_LEVEL:
+	case XV_LOG_LEVEL:
 		r.log_level.level = 3;
 		break;
 	default:
@@ -88,88 +88,88 @@ static inline struct rpc_request request(enum rpc_kind kind)
 	return r;
 }
 
-static const struct rpc_top top[] = {{3, -0.5f, "p", 1}, {4, -INFINITY, "\0q", 2}};
-static const struct rpc_token tokens[] = {{9, -0.25f, 1, true, true, "z", 1, top, 2},
-					  {10, 0, 0, false, false, "y", 1, top, 0}};
-static const struct rpc_rank_status rank_status[] = {{1, 2, 3, 4, 5, 6}};
+static const struct xv_top top[] = {{3, -0.5f, "p", 1}, {4, -INFINITY, "\0q", 2}};
+static const struct xv_token tokens[] = {{9, -0.25f, 1, true, true, "z", 1, top, 2},
+					 {10, 0, 0, false, false, "y", 1, top, 0}};
+static const struct xv_rank_status rank_status[] = {{1, 2, 3, 4, 5, 6}};
 static const char *const pieces[] = {"a", "b\0c", "d", "e"};
 static const size_t piece_len[] = {1, 3, 1, 1};
 static const uint32_t first[] = {0, 1, 2, 3}, end[] = {1, 2, 3, 4};
 
-static inline struct rpc_reply reply(enum rpc_reply_kind kind)
+static inline struct xv_reply reply(enum xv_reply_kind kind)
 {
-	struct rpc_reply r = {.id = 42, .kind = kind};
+	struct xv_reply r = {.id = 42, .kind = kind};
 
 	switch (kind) {
-	case RPC_R_HELLO:
-		r.hello = (struct rpc_hello){1, 2, 4096, "v", "m"};
+	case XV_R_HELLO:
+		r.hello = (struct xv_hello){1, 2, 4096, "v", "m"};
 		break;
-	case RPC_R_STARTED:
-		r.started = (struct rpc_started){1, UINT64_MAX, "f", "c", 3, ids, 4};
+	case XV_R_STARTED:
+		r.started = (struct xv_started){1, UINT64_MAX, "f", "c", 3, ids, 4};
 		break;
-	case RPC_R_CHUNK:
-		r.chunk = (struct rpc_chunk){"te\0xt", 5, ids, 4, tokens, 2, true};
+	case XV_R_CHUNK:
+		r.chunk = (struct xv_chunk){"te\0xt", 5, ids, 4, tokens, 2, true};
 		break;
-	case RPC_R_FINISHED:
-		r.finished = (struct rpc_finished){RPC_FINISH_LENGTH, 3, "s", 1, 2, 3, 4, 5, 6};
+	case XV_R_FINISHED:
+		r.finished = (struct xv_finished){XV_FINISH_LENGTH, 3, "s", 1, 2, 3, 4, 5, 6};
 		break;
-	case RPC_R_ERROR:
-		r.error = (struct rpc_error){ERR_LOST_RANK, "text", 100, 2, 3, 4, true};
+	case XV_R_ERROR:
+		r.error = (struct xv_error){ERR_LOST_RANK, "text", 100, 2, 3, 4, true};
 		break;
-	case RPC_R_KEEP_ALIVE:
+	case XV_R_KEEP_ALIVE:
 		r.keep_alive.queue_place = 3;
 		break;
-	case RPC_R_STATUS:
-		r.status = (struct rpc_status){RPC_STATE_READY,
-					       "m",
-					       "f",
-					       "n",
-					       "v",
-					       "d",
-					       "i",
-					       "a",
-					       "t",
-					       1,
-					       2,
-					       3,
-					       4,
-					       5,
-					       6,
-					       7,
-					       8,
-					       9,
-					       10,
-					       11,
-					       12,
-					       13,
-					       14,
-					       15,
-					       16,
-					       17,
-					       18,
-					       19,
-					       20,
-					       21,
-					       22,
-					       rank_status,
-					       1,
-					       "<s>",
-					       "</s>",
-					       "wgmma",
-					       "on"};
+	case XV_R_STATUS:
+		r.status = (struct xv_status){XV_STATE_READY,
+					      "m",
+					      "f",
+					      "n",
+					      "v",
+					      "d",
+					      "i",
+					      "a",
+					      "t",
+					      1,
+					      2,
+					      3,
+					      4,
+					      5,
+					      6,
+					      7,
+					      8,
+					      9,
+					      10,
+					      11,
+					      12,
+					      13,
+					      14,
+					      15,
+					      16,
+					      17,
+					      18,
+					      19,
+					      20,
+					      21,
+					      22,
+					      rank_status,
+					      1,
+					      "<s>",
+					      "</s>",
+					      "wgmma",
+					      "on"};
 		break;
-	case RPC_R_TOKENS:
-		r.tokens = (struct rpc_tokens){ids, 4, pieces, piece_len, first, end};
+	case XV_R_TOKENS:
+		r.tokens = (struct xv_tokens){ids, 4, pieces, piece_len, first, end};
 		break;
-	case RPC_R_TEXT:
-	case RPC_R_METRICS:
+	case XV_R_TEXT:
+	case XV_R_METRICS:
 		r.text.text = "te\0xt";
 		r.text.text_len = 5;
 		break;
-	case RPC_R_DONE:
+	case XV_R_DONE:
 		r.done.count = 2;
 		break;
-	case RPC_R_RENDERED:
+	case XV_R_RENDERED:
 		r.rendered.text = "x";
 		r.rendered.text_len = 1;
 		r.rendered.ids = ids;

@@ -4,7 +4,8 @@
 
 #include <pthread.h>
 
-#include "rpc/client/xverse.h"
+#include "rpc/codec/codec.h"
+#include "rpc/xverse.h"
 #include "tests/unit/rpc.h"
 
 static struct rig rig;
@@ -39,13 +40,13 @@ static inline void pump_end(void)
 /* Until a count of what the server heard is n. */
 static inline void wait_heard(struct xv_client *c, const int *count, int n)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	uint64_t end = now_ns() + 30000000000u;
 	int have = 0;
 
 	while (have < n && now_ns() < end) {
 		if (c)
-			CHECK_EQ(xv_wait(c, &r, 5, &why), 0);
+			CHECK_EQ(xv_wait(c, &r, 5, why.text), 0);
 		pthread_mutex_lock(&lock);
 		have = *count;
 		pthread_mutex_unlock(&lock);
@@ -61,9 +62,9 @@ static inline void wait_requests(struct xv_client *c, int n)
 
 static inline void started(int i, uint64_t seed)
 {
-	struct rpc_reply r = {.kind = RPC_R_STARTED};
+	struct xv_reply r = {.kind = XV_R_STARTED};
 
-	r.started = (struct rpc_started){.seed = seed, .fingerprint = "fp", .numerics_class = "nc", .prompt_tokens = 3};
+	r.started = (struct xv_started){.seed = seed, .fingerprint = "fp", .numerics_class = "nc", .prompt_tokens = 3};
 	pthread_mutex_lock(&lock);
 	rpc_send(rig.server, rig.heard.call[i], &r);
 	pthread_mutex_unlock(&lock);
@@ -71,12 +72,12 @@ static inline void started(int i, uint64_t seed)
 
 static inline void tokens(int i, int32_t first, int n, const char *text, bool prompt)
 {
-	struct rpc_reply r = {.kind = RPC_R_CHUNK};
+	struct xv_reply r = {.kind = XV_R_CHUNK};
 	int32_t ids[16];
 
 	for (int k = 0; k < n; k++)
 		ids[k] = first + k;
-	r.chunk = (struct rpc_chunk){.text = text, .text_len = strlen(text), .ids = ids, .n_ids = n, .prompt = prompt};
+	r.chunk = (struct xv_chunk){.text = text, .text_len = strlen(text), .ids = ids, .n_ids = n, .prompt = prompt};
 	pthread_mutex_lock(&lock);
 	rpc_send(rig.server, rig.heard.call[i], &r);
 	pthread_mutex_unlock(&lock);
@@ -84,8 +85,8 @@ static inline void tokens(int i, int32_t first, int n, const char *text, bool pr
 
 static inline void finished(int i)
 {
-	struct rpc_reply r = {.kind = RPC_R_FINISHED,
-			      .finished = {.reason = RPC_FINISH_LENGTH, .stop_id = -1, .stop_text = ""}};
+	struct xv_reply r = {.kind = XV_R_FINISHED,
+			     .finished = {.reason = XV_FINISH_LENGTH, .stop_id = -1, .stop_text = ""}};
 
 	pthread_mutex_lock(&lock);
 	rpc_send(rig.server, rig.heard.call[i], &r);
@@ -120,7 +121,7 @@ static inline struct xv_client *connect_now(const struct xv_options *more)
 	rig_open(&rig, (struct rpc_server_options){0});
 	pump_start();
 	how.path = rig.path;
-	if (xv_connect(&c, &how, &why))
+	if (xv_connect(&c, &how, why.text))
 		CHECK_FAIL("%s", why.text);
 	return c;
 }
@@ -135,23 +136,23 @@ static inline void leave(struct xv_client *c)
 static inline uint64_t ask(struct xv_client *c, bool echo)
 {
 	static const int32_t prompt[] = {1, 2, 3};
-	struct rpc_request r = {.kind = RPC_GENERATE};
+	struct xv_request r = {.kind = XV_GENERATE};
 
-	r.generate.prompt = (struct rpc_prompt){.text = "", .ids = prompt, .n_ids = 3};
+	r.generate.prompt = (struct xv_prompt){.text = "", .ids = prompt, .n_ids = 3};
 	r.generate.user = "";
 	r.generate.echo = echo;
 	return xv_send(c, &r);
 }
 
 /* The next reply of this kind, keep-alives passed over. */
-static inline struct rpc_reply expect(struct xv_client *c, enum rpc_reply_kind kind)
+static inline struct xv_reply expect(struct xv_client *c, enum xv_reply_kind kind)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	int got;
 
 	do
-		got = xv_wait(c, &r, 3000, &why);
-	while (got == 1 && r.kind == RPC_R_KEEP_ALIVE);
+		got = xv_wait(c, &r, 3000, why.text);
+	while (got == 1 && r.kind == XV_R_KEEP_ALIVE);
 	if (got != 1)
 		CHECK_FAIL("no reply %d: %d %s", kind, got, why.text);
 	CHECK_EQ(r.kind, kind);

@@ -9,10 +9,10 @@
 
 static struct why why;
 
-static int refused(const struct rpc_request *r)
+static int refused(const struct xv_request *r)
 {
 	struct rpc_out o = {0};
-	struct rpc_request back;
+	struct xv_request back;
 	const uint8_t *payload;
 	size_t n;
 	int err;
@@ -27,9 +27,9 @@ static int refused(const struct rpc_request *r)
 	return err;
 }
 
-static struct rpc_request *sampling_of(struct rpc_request *r, struct rpc_sampling **s)
+static struct xv_request *sampling_of(struct xv_request *r, struct xv_sampling **s)
 {
-	*r = request(RPC_GENERATE);
+	*r = request(XV_GENERATE);
 	*s = &r->generate.sampling;
 	return r;
 }
@@ -37,7 +37,7 @@ static struct rpc_request *sampling_of(struct rpc_request *r, struct rpc_samplin
 /* A whole number at its ends, and what lies beyond them within the type. */
 #define WHOLE_EDGES(type, ours, wire, low, high) \
 	do { \
-		struct rpc_sampling *s; \
+		struct xv_sampling *s; \
 		const type inside[] = {(type)(low), (type)(high)}; \
 		const type outside[] = {(type)((low)-1ull), (type)((high) + 1ull), (type)(1u << 31), UINT32_MAX - 1, \
 					UINT32_MAX}; \
@@ -56,7 +56,7 @@ static struct rpc_request *sampling_of(struct rpc_request *r, struct rpc_samplin
 
 TEST(every_whole_number_of_sampling_has_its_range)
 {
-	struct rpc_request r;
+	struct xv_request r;
 
 #define WHOLE(NAME, type, field, wire, unset, low, high, ...) WHOLE_EDGES(type, field, wire, low, high);
 #include "proto/sampling.def"
@@ -78,7 +78,7 @@ static void real_edges(size_t at, const char *name, const struct range *range)
 				nextafterf((float)range->high, INFINITY)};
 
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-		struct rpc_request r = request(RPC_GENERATE);
+		struct xv_request r = request(XV_GENERATE);
 		memcpy((char *)&r.generate.sampling + at, &values[i], sizeof values[i]);
 		CHECK_EQ(refused(&r), range_holds(range, values[i]) ? 0 : ERR_INVALID);
 		if (!range_holds(range, values[i]))
@@ -89,32 +89,32 @@ static void real_edges(size_t at, const char *name, const struct range *range)
 TEST(every_real_number_of_sampling_has_its_range)
 {
 #define REAL(NAME, field, unset, bound, low, high, ...) \
-	real_edges(offsetof(struct rpc_sampling, field), #field ": ", &(struct range){low, high, RANGE_##bound});
+	real_edges(offsetof(struct xv_sampling, field), #field ": ", &(struct range){low, high, RANGE_##bound});
 #include "proto/sampling.def"
 }
 
 TEST(other_numbers_have_theirs)
 {
-	struct rpc_request r = request(RPC_SCORE);
-	struct rpc_bias far[] = {{0, 101}};
+	struct xv_request r = request(XV_SCORE);
+	struct xv_bias far[] = {{0, 101}};
 
 	r.score.top_n = 21;
 	CHECK_EQ(refused(&r), ERR_INVALID);
 	CHECK_HAS(why.text, "top_n: 21 is not within 0 to 20");
-	r = request(RPC_LOG_LEVEL);
+	r = request(XV_LOG_LEVEL);
 	r.log_level.level = 4;
 	CHECK_EQ(refused(&r), ERR_INVALID);
 	CHECK_HAS(why.text, "level: 4 is not within 0 to 3");
-	r = request(RPC_GENERATE);
+	r = request(XV_GENERATE);
 	r.generate.resume.text_bytes = UINT64_MAX;
 	CHECK_EQ(refused(&r), ERR_INVALID);
 	CHECK_HAS(why.text, "resume.text_bytes: ");
-	r = request(RPC_GENERATE);
+	r = request(XV_GENERATE);
 	r.generate.sampling.bias = far;
 	r.generate.sampling.n_bias = 1;
 	CHECK_EQ(refused(&r), ERR_INVALID);
 	CHECK_HAS(why.text, "logit_bias.value: 101 is not within -100 to 100");
-	r = request(RPC_HELLO);
+	r = request(XV_HELLO);
 	r.hello.frame_limit = 4095;
 	CHECK_EQ(refused(&r), ERR_INVALID);
 	CHECK_HAS(why.text, "hello.frame_limit: 4095");
@@ -124,7 +124,7 @@ TEST(other_numbers_have_theirs)
 
 TEST(ranges_hold_for_chats_too)
 {
-	struct rpc_request r = request(RPC_CHAT);
+	struct xv_request r = request(XV_CHAT);
 
 	CHECK_EQ(refused(&r), 0);
 	r.chat.sampling.prompt_logprobs = 21;

@@ -15,7 +15,7 @@
 enum { KEPT = 64 };
 /* What the handler was told. */
 struct heard {
-	struct rpc_request request[KEPT];
+	struct xv_request request[KEPT];
 	struct rpc_peer peer[KEPT];
 	uint64_t call[KEPT], cancelled[KEPT];
 	int n, n_cancelled;
@@ -27,7 +27,7 @@ struct rig {
 	char path[64];
 };
 
-static inline void rig_request(void *ctx, uint64_t call, const struct rpc_peer *peer, struct rpc_request *r)
+static inline void rig_request(void *ctx, uint64_t call, const struct rpc_peer *peer, struct xv_request *r)
 {
 	struct heard *h = ctx;
 
@@ -117,7 +117,7 @@ static inline void raw_send(const struct raw *c, const void *bytes, size_t n)
 	CHECK_EQ(send(c->fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT), n);
 }
 
-static inline void raw_say(const struct raw *c, const struct rpc_request *r)
+static inline void raw_say(const struct raw *c, const struct xv_request *r)
 {
 	struct rpc_out o = {0};
 
@@ -137,7 +137,7 @@ static inline void raw_read(struct raw *c)
 }
 
 /* The next whole reply: true; the caller frees it. */
-static inline bool raw_next(struct raw *c, struct rpc_reply *r)
+static inline bool raw_next(struct raw *c, struct xv_reply *r)
 {
 	const uint8_t *payload;
 	size_t size;
@@ -157,14 +157,14 @@ static inline bool raw_next(struct raw *c, struct rpc_reply *r)
 /* On a connection: Hello, and its answer. */
 static inline void raw_greet(struct rig *g, struct raw *c, uint32_t frame_limit)
 {
-	struct rpc_request hello = {.kind = RPC_HELLO};
-	struct rpc_reply r;
+	struct xv_request hello = {.kind = XV_HELLO};
+	struct xv_reply r;
 
-	hello.hello = (struct rpc_hello){1, 1, frame_limit, "raw", ""};
+	hello.hello = (struct xv_hello){1, 1, frame_limit, "raw", ""};
 	raw_say(c, &hello);
 	turn(g);
 	CHECK(raw_next(c, &r));
-	CHECK_EQ(r.kind, RPC_R_HELLO);
+	CHECK_EQ(r.kind, XV_R_HELLO);
 	rpc_reply_free(&r);
 }
 
@@ -177,10 +177,10 @@ static inline void raw_hello(struct rig *g, struct raw *c, uint32_t frame_limit)
 /* An Error with this code and id comes next; its text in `text`. */
 static inline void expect_error(struct raw *c, uint64_t id, int code, char text[512])
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 
 	CHECK(raw_next(c, &r));
-	CHECK_EQ(r.kind, RPC_R_ERROR);
+	CHECK_EQ(r.kind, XV_R_ERROR);
 	snprintf(text, 512, "%s", r.error.text);
 	CHECK_EQ(r.error.code, code);
 	CHECK_EQ(r.id, id);
@@ -190,9 +190,9 @@ static inline void expect_error(struct raw *c, uint64_t id, int code, char text[
 static inline void raw_generate(const struct raw *c, uint64_t id)
 {
 	static const int32_t ids[] = {1, 2, 3};
-	struct rpc_request r = {.id = id, .kind = RPC_GENERATE};
+	struct xv_request r = {.id = id, .kind = XV_GENERATE};
 
-	r.generate.prompt = (struct rpc_prompt){.text = "", .ids = ids, .n_ids = 3};
+	r.generate.prompt = (struct xv_prompt){.text = "", .ids = ids, .n_ids = 3};
 	r.generate.user = "";
 	raw_say(c, &r);
 }

@@ -12,8 +12,8 @@ static char text[512];
 
 TEST(hello_tells_the_limit_that_counts)
 {
-	struct rpc_request hello = {.kind = RPC_HELLO, .hello = {1, 1, 0, "raw", ""}};
-	struct rpc_reply r;
+	struct xv_request hello = {.kind = XV_HELLO, .hello = {1, 1, 0, "raw", ""}};
+	struct xv_reply r;
 
 	rig_open(&rig, (struct rpc_server_options){0});
 	raw_connect(&one, rig.path);
@@ -30,7 +30,7 @@ TEST(hello_tells_the_limit_that_counts)
 /* A Tokenize request of `size` bytes, head excluded. */
 static size_t sized_request(uint8_t *out, size_t size)
 {
-	struct rpc_request r = {.id = 9, .kind = RPC_TOKENIZE};
+	struct xv_request r = {.id = 9, .kind = XV_TOKENIZE};
 	struct rpc_out o = {0};
 	static char filler[1 << 20];
 	size_t n, len = size - 16;
@@ -74,7 +74,7 @@ TEST(a_frame_of_the_limit_passes_and_one_above_does_not)
 
 TEST(bytes_that_come_one_by_one)
 {
-	struct rpc_request r = {.id = 4, .kind = RPC_STATUS};
+	struct xv_request r = {.id = 4, .kind = XV_STATUS};
 	struct rpc_out o = {0};
 
 	rig_open(&rig, (struct rpc_server_options){0});
@@ -105,9 +105,9 @@ static void first_bytes(const void *bytes, size_t n, int code)
 
 TEST(first_message)
 {
-	struct rpc_request status = {.id = 1, .kind = RPC_STATUS};
-	struct rpc_request future = {.kind = RPC_HELLO, .hello = {7, 9, 0, "", ""}};
-	struct rpc_request small = {.kind = RPC_HELLO, .hello = {1, 1, 100, "", ""}};
+	struct xv_request status = {.id = 1, .kind = XV_STATUS};
+	struct xv_request future = {.kind = XV_HELLO, .hello = {7, 9, 0, "", ""}};
+	struct xv_request small = {.kind = XV_HELLO, .hello = {1, 1, 100, "", ""}};
 	struct rpc_out o = {0};
 
 	rig_open(&rig, (struct rpc_server_options){0});
@@ -146,7 +146,7 @@ TEST(http_gets_an_answer_that_a_person_can_read)
 
 TEST(what_is_wrong_in_one_request_ends_only_that)
 {
-	struct rpc_request hello = {.kind = RPC_HELLO, .hello = {1, 1, 0, "raw", ""}};
+	struct xv_request hello = {.kind = XV_HELLO, .hello = {1, 1, 0, "raw", ""}};
 	static const uint8_t broken[] = {5, 0x08, 7, 0x1a, 9, 0};  /* id 7, then a Generate that ends early */
 	static const uint8_t unknown[] = {5, 0x08, 8, 0xa2, 6, 0}; /* id 8, field 100 */
 
@@ -170,7 +170,7 @@ TEST(what_is_wrong_in_one_request_ends_only_that)
 
 TEST(a_client_that_vanishes_is_a_cancel)
 {
-	struct rpc_reply chunk = {.kind = RPC_R_CHUNK, .chunk = {.text = "x", .text_len = 1}};
+	struct xv_reply chunk = {.kind = XV_R_CHUNK, .chunk = {.text = "x", .text_len = 1}};
 
 	rig_open(&rig, (struct rpc_server_options){0});
 	raw_hello(&rig, &one, 0);
@@ -191,7 +191,7 @@ TEST(a_client_that_vanishes_is_a_cancel)
 
 static void say_cancel(const struct raw *c, uint64_t own, bool has_call, uint64_t call, bool has_id, uint64_t id)
 {
-	struct rpc_request r = {.id = own, .kind = RPC_CANCEL};
+	struct xv_request r = {.id = own, .kind = XV_CANCEL};
 
 	r.cancel.has_call = has_call;
 	r.cancel.call = call;
@@ -203,10 +203,10 @@ static void say_cancel(const struct raw *c, uint64_t own, bool has_call, uint64_
 
 static void expect_done(struct raw *c, uint64_t id, uint32_t count)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 
 	CHECK(raw_next(c, &r));
-	CHECK_EQ(r.kind, RPC_R_DONE);
+	CHECK_EQ(r.kind, XV_R_DONE);
 	CHECK_EQ(r.id, id);
 	CHECK_EQ(r.done.count, count);
 	rpc_reply_free(&r);
@@ -243,7 +243,7 @@ TEST(cancels)
 static void send_text(uint64_t call, size_t len)
 {
 	static char filler[1 << 22];
-	struct rpc_reply chunk = {.kind = RPC_R_CHUNK};
+	struct xv_reply chunk = {.kind = XV_R_CHUNK};
 
 	memset(filler, 'y', sizeof filler);
 	chunk.chunk.text = filler;
@@ -254,7 +254,7 @@ static void send_text(uint64_t call, size_t len)
 TEST(a_reader_that_does_not_read_is_closed_at_the_cap_and_costs_nobody)
 {
 	enum { CAP = 256 << 10, PIECE = 4096, MOST = (CAP + (1 << 20)) / PIECE };
-	struct rpc_reply r;
+	struct xv_reply r;
 	int sent = 0, heard = 0;
 
 	rig_open(&rig, (struct rpc_server_options){.max_buffered = CAP});
@@ -268,7 +268,7 @@ TEST(a_reader_that_does_not_read_is_closed_at_the_cap_and_costs_nobody)
 		send_text(rig.heard.call[1], PIECE);
 		rpc_server_poll(rig.server, 0);
 		while (raw_next(&two, &r)) {
-			heard += r.kind == RPC_R_CHUNK;
+			heard += r.kind == XV_R_CHUNK;
 			rpc_reply_free(&r);
 		}
 		CHECK_EQ(heard, sent + 1);
@@ -286,7 +286,7 @@ TEST(a_reader_that_does_not_read_is_closed_at_the_cap_and_costs_nobody)
 
 TEST(one_reply_above_the_cap_reaches_a_reader)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	int turns = 0;
 
 	rig_open(&rig, (struct rpc_server_options){.max_buffered = 64 << 10});
@@ -424,7 +424,7 @@ TEST(limits_of_connections_and_calls)
 
 TEST(keep_alives_and_the_hello_that_never_comes)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	int n = 0;
 
 	rig_open(&rig, (struct rpc_server_options){.hello_timeout_ms = 500});
@@ -433,7 +433,7 @@ TEST(keep_alives_and_the_hello_that_never_comes)
 	raw_connect(&two, rig.path);
 	poll_for(4100); /* one a second is promised, half of them are asked for */
 	while (raw_next(&one, &r)) {
-		CHECK_EQ(r.kind, RPC_R_KEEP_ALIVE);
+		CHECK_EQ(r.kind, XV_R_KEEP_ALIVE);
 		CHECK_EQ(r.id, 3);
 		CHECK_EQ(r.keep_alive.queue_place, rig.heard.call[0] + 6);
 		rpc_reply_free(&r);
@@ -449,7 +449,7 @@ TEST(keep_alives_and_the_hello_that_never_comes)
 
 static void *good_bye(void *arg)
 {
-	struct rpc_error e = {.code = ERR_LOST_RANK, .text = "rank 3 died", .rank = 3, .step = 17, .pid = 99};
+	struct xv_error e = {.code = ERR_LOST_RANK, .text = "rank 3 died", .rank = 3, .step = 17, .pid = 99};
 
 	(void)arg;
 	rpc_last_words(rig.server, &e, 500);
@@ -458,7 +458,7 @@ static void *good_bye(void *arg)
 
 TEST(last_words_reach_every_open_call)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	pthread_t t;
 
 	rig_open(&rig, (struct rpc_server_options){0});

@@ -18,7 +18,7 @@ static void poll_for(int ms)
 static void send_text(uint64_t call, size_t len)
 {
 	static char filler[8 << 20];
-	struct rpc_reply chunk = {.kind = RPC_R_CHUNK, .chunk = {.text = filler, .text_len = len}};
+	struct xv_reply chunk = {.kind = XV_R_CHUNK, .chunk = {.text = filler, .text_len = len}};
 
 	memset(filler, 'y', len);
 	rpc_send(rig.server, call, &chunk);
@@ -28,7 +28,7 @@ TEST(every_open_call_is_kept_alive_however_many)
 {
 	enum { CALLS = 32, SECONDS = 4 };
 	int heard[CALLS + 1] = {0};
-	struct rpc_reply r;
+	struct xv_reply r;
 
 	rig_open(&rig, (struct rpc_server_options){0});
 	raw_hello(&rig, &one, 0);
@@ -39,7 +39,7 @@ TEST(every_open_call_is_kept_alive_however_many)
 	for (int i = 0; i < SECONDS * 20; i++) {
 		poll_for(50);
 		while (raw_next(&one, &r)) {
-			CHECK_EQ(r.kind, RPC_R_KEEP_ALIVE);
+			CHECK_EQ(r.kind, XV_R_KEEP_ALIVE);
 			heard[r.id]++;
 			rpc_reply_free(&r);
 		}
@@ -52,24 +52,24 @@ TEST(every_open_call_is_kept_alive_however_many)
 }
 
 /* More than the client's frame limit of 4096 bytes. */
-static void send_too_large(uint64_t call, enum rpc_reply_kind kind)
+static void send_too_large(uint64_t call, enum xv_reply_kind kind)
 {
 	static int32_t ids[4000];
-	struct rpc_reply r = {.kind = kind};
+	struct xv_reply r = {.kind = kind};
 
 	for (int i = 0; i < 4000; i++)
 		ids[i] = 100000;
-	if (kind == RPC_R_STARTED)
-		r.started = (struct rpc_started){
+	if (kind == XV_R_STARTED)
+		r.started = (struct xv_started){
 			.fingerprint = "", .numerics_class = "", .prompt_ids = ids, .n_prompt_ids = 4000};
 	else
-		r.chunk = (struct rpc_chunk){.text = "", .ids = ids, .n_ids = 4000};
+		r.chunk = (struct xv_chunk){.text = "", .ids = ids, .n_ids = 4000};
 	rpc_send(rig.server, call, &r);
 }
 
 TEST(a_reply_over_the_clients_limit_ends_its_call)
 {
-	static const enum rpc_reply_kind kinds[] = {RPC_R_STARTED, RPC_R_CHUNK};
+	static const enum xv_reply_kind kinds[] = {XV_R_STARTED, XV_R_CHUNK};
 
 	for (int k = 0; k < 2; k++) {
 		rig_open(&rig, (struct rpc_server_options){0});
@@ -109,7 +109,7 @@ static void expect_end(struct raw *c, const char *part)
 
 TEST(an_error_without_an_id_ends_the_connection)
 {
-	struct rpc_request none = {.kind = RPC_STATUS};
+	struct xv_request none = {.kind = XV_STATUS};
 
 	rig_open(&rig, (struct rpc_server_options){0});
 	raw_hello(&rig, &one, 0);
@@ -223,7 +223,7 @@ TEST(what_is_unsent_to_all_has_one_budget)
 TEST(large_answers_that_wait_cut_nobody)
 {
 	enum { LARGE = 900 << 10 };
-	struct rpc_reply r;
+	struct xv_reply r;
 	int heard = 0;
 
 	rig_open(&rig, (struct rpc_server_options){.max_buffered = 256 << 10});
@@ -237,7 +237,7 @@ TEST(large_answers_that_wait_cut_nobody)
 	for (int i = 0; i < 2000 && heard < 4; i++) {
 		turn(&rig);
 		while (raw_next(&one, &r)) {
-			heard += r.kind == RPC_R_CHUNK;
+			heard += r.kind == XV_R_CHUNK;
 			rpc_reply_free(&r);
 		}
 	}

@@ -14,7 +14,7 @@ static char text[512];
 
 static void status_for(struct raw *c, uint64_t id, const char *key, const char *client)
 {
-	struct rpc_request r = {.id = id, .kind = RPC_STATUS, .asker = {key, client}};
+	struct xv_request r = {.id = id, .kind = XV_STATUS, .asker = {key, client}};
 
 	raw_say(c, &r);
 	turn(&rig);
@@ -54,7 +54,7 @@ TEST(only_the_gateway_may_say_whom_it_asks_for)
 
 static void cancel(struct raw *c, uint64_t id, uint64_t call, const char *key)
 {
-	struct rpc_request r = {.id = id, .kind = RPC_CANCEL, .asker = {key, ""}};
+	struct xv_request r = {.id = id, .kind = XV_CANCEL, .asker = {key, ""}};
 
 	r.cancel.has_call = true;
 	r.cancel.call = call;
@@ -65,11 +65,11 @@ static void cancel(struct raw *c, uint64_t id, uint64_t call, const char *key)
 /* Done with the number of calls that it ended. */
 static uint32_t cancelled(struct raw *c)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	uint32_t n;
 
 	CHECK(raw_next(c, &r));
-	CHECK_EQ(r.kind, RPC_R_DONE);
+	CHECK_EQ(r.kind, XV_R_DONE);
 	n = r.done.count;
 	rpc_reply_free(&r);
 	return n;
@@ -78,11 +78,11 @@ static uint32_t cancelled(struct raw *c)
 TEST(a_call_is_cancelled_by_its_own_key_or_the_owner)
 {
 	static const int32_t ids[] = {1, 2, 3};
-	struct rpc_request r = {.id = 1, .kind = RPC_GENERATE, .asker = {"alice", ""}};
+	struct xv_request r = {.id = 1, .kind = XV_GENERATE, .asker = {"alice", ""}};
 
 	rig_open(&rig, (struct rpc_server_options){0});
 	raw_hello(&rig, &one, 0);
-	r.generate.prompt = (struct rpc_prompt){.text = "", .ids = ids, .n_ids = 3};
+	r.generate.prompt = (struct xv_prompt){.text = "", .ids = ids, .n_ids = 3};
 	r.generate.user = "";
 	raw_say(&one, &r);
 	turn(&rig);
@@ -108,14 +108,14 @@ static int flood(int *fd, int most, uid_t uid)
 	int n = 0;
 
 	while (n < most) {
-		struct rpc_reply r;
-		struct rpc_request hello = {.kind = RPC_HELLO, .hello = {1, 1, 0, "raw", ""}};
+		struct xv_reply r;
+		struct xv_request hello = {.kind = XV_HELLO, .hello = {1, 1, 0, "raw", ""}};
 		bool taken;
 		raw_connect_as(&one, rig.path, uid);
 		raw_say(&one, &hello);
 		turn(&rig);
 		CHECK(raw_next(&one, &r));
-		taken = r.kind == RPC_R_HELLO;
+		taken = r.kind == XV_R_HELLO;
 		if (!taken)
 			CHECK(r.error.code == ERR_BUSY && r.error.retry_after_ms >= 1000);
 		rpc_reply_free(&r);

@@ -121,7 +121,7 @@ static int check_message(const struct json *v, int i, char ignored[512], struct 
 	return 0;
 }
 
-static int read_content(struct api_chat *in, struct rpc_message *m, struct json_doc *doc, struct json *rest,
+static int read_content(struct api_chat *in, struct xv_message *m, struct json_doc *doc, struct json *rest,
 			const struct json *v, int i, char ignored[512], struct why *why)
 {
 	if (!v)
@@ -153,7 +153,7 @@ static void copy_rest(struct json_doc *doc, struct json *rest, const struct json
 			json_set(doc, rest, m->key, m->value);
 }
 
-static int read_message(struct api_chat *in, struct rpc_message *m, const struct json *v, int i, char ignored[512],
+static int read_message(struct api_chat *in, struct xv_message *m, const struct json *v, int i, char ignored[512],
 			struct why *why)
 {
 	const struct json *name = json_get(v, "name");
@@ -161,7 +161,7 @@ static int read_message(struct api_chat *in, struct rpc_message *m, const struct
 	struct json rest;
 	int err;
 
-	*m = (struct rpc_message){.role = read_name(in, json_get(v, "role")), .name = "", .json = ""};
+	*m = (struct xv_message){.role = read_name(in, json_get(v, "role")), .name = "", .json = ""};
 	if (!json_is(v, JSON_IS_OBJECT) || !m->role || !*m->role)
 		return fail(why, ERR_INVALID, "messages: entry %d must be an object with a role", i);
 	if (!json_none(name) && !(m->name = read_name(in, name)))
@@ -235,7 +235,7 @@ static int read_generation_prompt(struct api_chat *in, const struct json *body, 
 
 int api_chat_read(struct api_chat *in, const struct json *body, char ignored[512], const char **param, struct why *why)
 {
-	struct rpc_chat *c = &in->chat;
+	struct xv_chat *c = &in->chat;
 	int err;
 
 	c->user = "";

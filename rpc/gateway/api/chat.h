@@ -6,8 +6,8 @@
 #include "rpc/codec/codec.h"
 
 struct api_chat {
-	struct rpc_chat chat; /* points into message and owned; sampling, resume and user stay empty */
-	struct rpc_message *message;
+	struct xv_chat chat; /* points into message and owned; sampling, resume and user stay empty */
+	struct xv_message *message;
 	char **owned;
 	int n_owned;
 	size_t bytes; /* of the messages and all strings */

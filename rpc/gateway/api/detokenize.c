@@ -8,7 +8,7 @@
 
 void api_detokenize(struct http_exchange *x)
 {
-	struct rpc_request r = {.kind = RPC_DETOKENIZE};
+	struct xv_request r = {.kind = XV_DETOKENIZE};
 	struct api_token_call *c = api_token_call_create(x);
 	struct why why;
 

@@ -72,7 +72,7 @@ static bool is_length(const char *text)
 /* Clients recognise this error by this text (LiteLLM) or by the code (LangChain). */
 static void refuse_length(struct http_exchange *x, const struct gateway_daemon *d, const char *text)
 {
-	const struct rpc_status *s = d ? gateway_daemon_status(d) : NULL;
+	const struct xv_status *s = d ? gateway_daemon_status(d) : NULL;
 
 	http_answer_error(
 		x, 400, "context_length_exceeded", NULL,

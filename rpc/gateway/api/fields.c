@@ -9,30 +9,30 @@
 /* Rows of the sampling fields that both endpoints take as they are (proto/sampling.def); the others have rows of their
  * own. */
 #define REAL(NAME, field, unset, bound, low, high, meaning, source) \
-	{#field, API_BOTH, API_FLOAT, low, high, RANGE_##bound == RANGE_ABOVE, RPC_##NAME, S(field), 0, meaning},
+	{#field, API_BOTH, API_FLOAT, low, high, RANGE_##bound == RANGE_ABOVE, XV_##NAME, S(field), 0, meaning},
 #define KIND_int32_t API_TOP_K
 #define KIND_uint32_t API_UINT
 #define WHOLE_OWN(...)
 #define WHOLE_PLAIN(NAME, type, field, wire, low, high, meaning) \
-	{#wire, API_BOTH, KIND_##type, low, high, 0, RPC_##NAME, S(field), 0, meaning},
+	{#wire, API_BOTH, KIND_##type, low, high, 0, XV_##NAME, S(field), 0, meaning},
 #define WHOLE(NAME, type, field, wire, unset, low, high, meaning, form) \
 	WHOLE_##form(NAME, type, field, wire, low, high, meaning)
 #define SWITCH_OWN(...)
 #define SWITCH_PLAIN(NAME, field, wire, meaning) \
-	{#wire, API_BOTH, API_SWITCH, 0, 0, 0, RPC_##NAME, S(field), 0, meaning},
+	{#wire, API_BOTH, API_SWITCH, 0, 0, 0, XV_##NAME, S(field), 0, meaning},
 #define SWITCH(NAME, field, wire, unset, meaning, form) SWITCH_##form(NAME, field, wire, meaning)
 
 static const struct api_field fields[] = {
 #include "proto/sampling.def"
-	{"seed", API_BOTH, API_SEED, 0, 0, 0, RPC_SEED, S(seed), 0,
+	{"seed", API_BOTH, API_SEED, 0, 0, 0, XV_SEED, S(seed), 0,
 	 "0 to 18446744073709551615; choice i > 0 of n draws from a seed derived from it"},
-	{"max_tokens", API_BOTH, API_UINT, 0, INT32_MAX, 0, RPC_MAX_TOKENS, S(max_tokens), 0,
+	{"max_tokens", API_BOTH, API_UINT, 0, INT32_MAX, 0, XV_MAX_TOKENS, S(max_tokens), 0,
 	 "completions: 16 where unset; 0 only with echo"},
-	{"truncate_prompt_tokens", API_BOTH, API_UINT, 1, INT32_MAX, 0, RPC_TRUNCATE_PROMPT, S(truncate_prompt), 0,
+	{"truncate_prompt_tokens", API_BOTH, API_UINT, 1, INT32_MAX, 0, XV_TRUNCATE_PROMPT, S(truncate_prompt), 0,
 	 "keep the last n; unset: all"},
-	{"skip_special_tokens", API_BOTH, API_SWITCH, 0, 0, 0, RPC_SKIP_SPECIAL, S(skip_special), 0,
+	{"skip_special_tokens", API_BOTH, API_SWITCH, 0, 0, 0, XV_SKIP_SPECIAL, S(skip_special), 0,
 	 "special tokens have no text"},
-	{"add_special_tokens", API_BOTH, API_SWITCH, 0, 0, 0, RPC_ADD_SPECIAL, S(add_special), 0,
+	{"add_special_tokens", API_BOTH, API_SWITCH, 0, 0, 0, XV_ADD_SPECIAL, S(add_special), 0,
 	 "add begin and end tokens to a text"},
 	{"model", API_BOTH, API_OTHER, 0, 0, 0, 0, 0, 0, "string: a name of /v1/models"},
 	{"prompt", API_COMPLETIONS, API_OTHER, 0, 0, 0, 0, 0, 0, "string, token ids, or a list of either"},

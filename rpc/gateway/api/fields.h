@@ -39,7 +39,7 @@ struct api_field {
 	enum api_field_kind kind;
 	double low, high;
 	bool above_low; /* low itself is not allowed */
-	int bit;        /* enum rpc_sampling_field */
+	int bit;        /* enum xv_sampling_field */
 	size_t at, count_at;
 	const char *text; /* what /openapi.json says; NULL: nothing */
 };
@@ -47,14 +47,14 @@ const struct api_field *api_fields(int *n);
 
 /* A request after its fields were read. */
 struct api_request {
-	struct rpc_sampling sampling;
+	struct xv_sampling sampling;
 	bool stream, include_usage, usage_each, echo, ids_as_tokens, return_ids, logprobs;
 	int n, top;     /* top: alternatives for each token; -1: no logprobs */
 	int prompt_top; /* vLLM's prompt_logprobs; -1: none */
 	char *user;
 	char **stop;
 	int32_t *stop_ids, *allowed, *bad;
-	struct rpc_bias *bias;
+	struct xv_bias *bias;
 	char ignored[512]; /* names of unknown keys, for X-Ignored-Fields */
 };
 

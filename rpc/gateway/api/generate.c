@@ -22,22 +22,22 @@ static uint64_t derive_seed(uint64_t seed, int i)
 	return z ^ z >> 31;
 }
 
-static void fill_request(struct api_generation *w, const struct api_choice *c, struct rpc_request *r)
+static void fill_request(struct api_generation *w, const struct api_choice *c, struct xv_request *r)
 {
-	struct rpc_sampling s = w->request.sampling;
+	struct xv_sampling s = w->request.sampling;
 	const char *user = w->request.user ? w->request.user : "";
 
-	if (s.has >> RPC_SEED & 1)
+	if (s.has >> XV_SEED & 1)
 		s.seed = derive_seed(s.seed, c->index % w->request.n);
 	if (w->prompt_only)
 		s.max_tokens = 1;
 	if (w->is_chat) {
-		*r = (struct rpc_request){.kind = RPC_CHAT, .chat = w->chat.chat};
+		*r = (struct xv_request){.kind = XV_CHAT, .chat = w->chat.chat};
 		r->chat.sampling = s;
 		r->chat.user = user;
 		return;
 	}
-	*r = (struct rpc_request){.kind = RPC_GENERATE};
+	*r = (struct xv_request){.kind = XV_GENERATE};
 	r->generate.prompt = w->prompts.prompt[c->index / w->request.n];
 	r->generate.sampling = s;
 	/* The daemon returns a prompt's ids only with echo. */
@@ -93,7 +93,7 @@ static void forget_answer(struct api_generation *w)
  * fault. */
 static void refuse_chat(struct api_generation *w, const char *text)
 {
-	const struct rpc_chat *c = &w->chat.chat;
+	const struct xv_chat *c = &w->chat.chat;
 	const char *tools = c->tools_json && *c->tools_json ? "tools" : NULL;
 	const char *param = tools ? tools : c->documents_json && *c->documents_json ? "documents" : NULL;
 
@@ -134,7 +134,7 @@ static void send_more(struct api_generation *w)
 	int status = 0;
 
 	while (w->up->client && may_open(w) && (c = next_waiting(w)) && !(status = count_calls(w, w->n_open + 1))) {
-		struct rpc_request r;
+		struct xv_request r;
 		fill_request(w, c, &r);
 		c->id = api_upstream_send(w->up, &r);
 		c->state = API_CHOICE_OPEN;
@@ -158,7 +158,7 @@ static void put_id(struct text *t, int32_t id)
 	text_fmt(t, t->len ? ",%d" : "%d", id);
 }
 
-static void take_started(struct api_generation *w, struct api_choice *c, const struct rpc_started *s)
+static void take_started(struct api_generation *w, struct api_choice *c, const struct xv_started *s)
 {
 	w->n_started += !c->started;
 	c->started = true;
@@ -206,7 +206,7 @@ static void count_answer(struct api_generation *w, struct api_choice *c)
 		give_up_memory(w, status);
 }
 
-static void send_text(struct api_generation *w, struct api_choice *c, const struct rpc_chunk *k)
+static void send_text(struct api_generation *w, struct api_choice *c, const struct xv_chunk *k)
 {
 	if (!w->request.stream)
 		text_put(&c->text, k->text, k->text_len);
@@ -216,7 +216,7 @@ static void send_text(struct api_generation *w, struct api_choice *c, const stru
 	}
 }
 
-static void take_chunk(struct api_generation *w, struct api_choice *c, const struct rpc_chunk *k)
+static void take_chunk(struct api_generation *w, struct api_choice *c, const struct xv_chunk *k)
 {
 	if (!k->prompt && w->prompt_only)
 		return;
@@ -273,9 +273,9 @@ static bool asked_to_stop(const struct api_request *a, int32_t id)
 	return false;
 }
 
-static void take_finished(struct api_generation *w, struct api_choice *c, const struct rpc_finished *f)
+static void take_finished(struct api_generation *w, struct api_choice *c, const struct xv_finished *f)
 {
-	c->reason = w->prompt_only ? RPC_FINISH_LENGTH : f->reason;
+	c->reason = w->prompt_only ? XV_FINISH_LENGTH : f->reason;
 	c->stop_id = asked_to_stop(&w->request, f->stop_id) ? f->stop_id : -1;
 	c->stop_text = xstrdup(f->stop_text);
 	c->prompt_tokens = f->prompt_tokens;
@@ -284,7 +284,7 @@ static void take_finished(struct api_generation *w, struct api_choice *c, const 
 	over(w, c);
 }
 
-static void take_error(struct api_generation *w, struct api_choice *c, const struct rpc_error *e)
+static void take_error(struct api_generation *w, struct api_choice *c, const struct xv_error *e)
 {
 	char text[512];
 
@@ -299,7 +299,7 @@ static void take_error(struct api_generation *w, struct api_choice *c, const str
 	give_up(w, e->code, text, e->retry_after_ms);
 }
 
-static void take(void *data, const struct rpc_reply *r)
+static void take(void *data, const struct xv_reply *r)
 {
 	struct api_generation *w = data;
 	struct api_choice *c = choice_of(w, r->id);
@@ -307,16 +307,16 @@ static void take(void *data, const struct rpc_reply *r)
 	if (!c)
 		return;
 	switch (r->kind) {
-	case RPC_R_STARTED:
+	case XV_R_STARTED:
 		take_started(w, c, &r->started);
 		break;
-	case RPC_R_CHUNK:
+	case XV_R_CHUNK:
 		take_chunk(w, c, &r->chunk);
 		break;
-	case RPC_R_FINISHED:
+	case XV_R_FINISHED:
 		take_finished(w, c, &r->finished);
 		break;
-	case RPC_R_ERROR:
+	case XV_R_ERROR:
 		take_error(w, c, &r->error);
 		break;
 	default:
@@ -351,7 +351,7 @@ static void cancel(void *data)
 		if (c->state == API_CHOICE_OVER || (c->state == API_CHOICE_OPEN && xv_cancel(w->up->client, c->id)))
 			continue;
 		w->n_open += c->state == API_CHOICE_WAITS;
-		c->reason = RPC_FINISH_CANCELLED;
+		c->reason = XV_FINISH_CANCELLED;
 		over(w, c);
 	}
 	if (w->up->client)

@@ -20,7 +20,7 @@ struct api_choice {
 	struct text text;
 	struct api_logprobs logprobs;
 	struct text ids, prompt_ids, prompt_logprobs;
-	enum rpc_finish reason;
+	enum xv_finish reason;
 	int32_t stop_id;
 	char *stop_text;
 	uint32_t prompt_tokens, output_tokens, cached_tokens;

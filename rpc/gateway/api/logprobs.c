@@ -41,13 +41,13 @@ static void put_value(struct text *t, float logprob)
 	text_number(t, isinf(logprob) ? -9999.0f : logprob);
 }
 
-static bool same_piece(const struct rpc_top *a, const struct rpc_top *b)
+static bool same_piece(const struct xv_top *a, const struct xv_top *b)
 {
 	return a->piece_len && a->piece_len == b->piece_len && !memcmp(a->piece, b->piece, a->piece_len);
 }
 
 /* Two tokens with the same text share a key: the likelier one, which comes first, keeps it. */
-static bool is_key_taken(const struct rpc_top *top, int i)
+static bool is_key_taken(const struct xv_top *top, int i)
 {
 	for (int k = 0; k < i; k++)
 		if (same_piece(&top[k], &top[i]))
@@ -56,7 +56,7 @@ static bool is_key_taken(const struct rpc_top *top, int i)
 }
 
 /* Gathers the n likeliest tokens and the token itself if it is not among them: at most API_MAX_TOP + 1. */
-static int gather_top(const struct rpc_token *t, int n, struct rpc_top out[API_MAX_TOP + 1])
+static int gather_top(const struct xv_token *t, int n, struct xv_top out[API_MAX_TOP + 1])
 {
 	bool own = false;
 
@@ -69,13 +69,13 @@ static int gather_top(const struct rpc_token *t, int n, struct rpc_top out[API_M
 		}
 	}
 	if (!own)
-		out[n++] = (struct rpc_top){t->id, t->logprob, t->piece, t->piece_len};
+		out[n++] = (struct xv_top){t->id, t->logprob, t->piece, t->piece_len};
 	return n;
 }
 
-static void put_top_object(struct text *out, const struct api_request *a, const struct rpc_token *t, int n)
+static void put_top_object(struct text *out, const struct api_request *a, const struct xv_token *t, int n)
 {
-	struct rpc_top top[API_MAX_TOP + 1];
+	struct xv_top top[API_MAX_TOP + 1];
 	bool first = true;
 
 	n = gather_top(t, n, top);
@@ -99,7 +99,7 @@ static void separate(struct text *t)
 		text_str(t, ",");
 }
 
-static void add_completion(struct api_logprobs *l, const struct api_request *a, const struct rpc_token *t)
+static void add_completion(struct api_logprobs *l, const struct api_request *a, const struct xv_token *t)
 {
 	separate(&l->tokens);
 	put_token(&l->tokens, t->id, t->piece, t->piece_len, a->ids_as_tokens);
@@ -116,7 +116,7 @@ static void add_completion(struct api_logprobs *l, const struct api_request *a, 
 	put_top_object(&l->top, a, t, a->top);
 }
 
-static void put_chat_token(struct text *out, const struct api_request *a, const struct rpc_top *t)
+static void put_chat_token(struct text *out, const struct api_request *a, const struct xv_top *t)
 {
 	text_str(out, "{\"token\":");
 	put_token(out, t->id, t->piece, t->piece_len, a->ids_as_tokens);
@@ -128,16 +128,16 @@ static void put_chat_token(struct text *out, const struct api_request *a, const 
 	text_str(out, "]");
 }
 
-static void add_chat(struct api_logprobs *l, const struct api_request *a, const struct rpc_token *t)
+static void add_chat(struct api_logprobs *l, const struct api_request *a, const struct xv_token *t)
 {
-	struct rpc_top own = {t->id, t->logprob, t->piece, t->piece_len};
+	struct xv_top own = {t->id, t->logprob, t->piece, t->piece_len};
 	int n = min_int(a->top, t->n_top);
 
 	separate(&l->tokens);
 	put_chat_token(&l->tokens, a, &own);
 	text_str(&l->tokens, ",\"top_logprobs\":[");
 	for (int i = 0; i < n; i++) {
-		struct rpc_top top = t->top[i];
+		struct xv_top top = t->top[i];
 		if (top.id == t->id)
 			top.logprob = t->logprob;
 		if (i)
@@ -148,7 +148,7 @@ static void add_chat(struct api_logprobs *l, const struct api_request *a, const 
 	text_str(&l->tokens, "]}");
 }
 
-void api_logprobs_add(struct api_logprobs *l, const struct api_request *a, bool is_chat, const struct rpc_token *t)
+void api_logprobs_add(struct api_logprobs *l, const struct api_request *a, bool is_chat, const struct xv_token *t)
 {
 	if (is_chat)
 		add_chat(l, a, t);
@@ -207,7 +207,7 @@ void api_logprobs_finish(struct api_logprobs *l)
 	text_finish(&l->offsets);
 }
 
-static void put_ranked(struct text *out, const struct rpc_top *t, uint32_t rank)
+static void put_ranked(struct text *out, const struct xv_top *t, uint32_t rank)
 {
 	text_fmt(out, "\"%d\":{\"logprob\":", t->id);
 	put_value(out, t->logprob);
@@ -217,9 +217,9 @@ static void put_ranked(struct text *out, const struct rpc_top *t, uint32_t rank)
 }
 
 /* In vLLM's form the first token has null, every other an object whose keys are ids. */
-void api_prompt_logprobs_add(struct text *out, const struct api_request *a, const struct rpc_token *t)
+void api_prompt_logprobs_add(struct text *out, const struct api_request *a, const struct xv_token *t)
 {
-	struct rpc_top top[API_MAX_TOP + 1];
+	struct xv_top top[API_MAX_TOP + 1];
 	int n;
 
 	separate(out);

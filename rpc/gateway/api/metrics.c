@@ -34,44 +34,44 @@ static void put_daemon(struct text *t, const char *name, const struct gateway_da
 	text_fmt(t, "\"} %.17g\n", value);
 }
 
-typedef double value_of(const struct gateway_daemon *d, const struct rpc_status *s);
+typedef double value_of(const struct gateway_daemon *d, const struct xv_status *s);
 
-static double up(const struct gateway_daemon *d, const struct rpc_status *s)
+static double up(const struct gateway_daemon *d, const struct xv_status *s)
 {
 	(void)s;
 	return d->state == DAEMON_READY;
 }
-static double running(const struct gateway_daemon *d, const struct rpc_status *s)
+static double running(const struct gateway_daemon *d, const struct xv_status *s)
 {
 	(void)d;
 	return s->running;
 }
-static double waiting(const struct gateway_daemon *d, const struct rpc_status *s)
+static double waiting(const struct gateway_daemon *d, const struct xv_status *s)
 {
 	(void)d;
 	return s->waiting;
 }
-static double kv_use(const struct gateway_daemon *d, const struct rpc_status *s)
+static double kv_use(const struct gateway_daemon *d, const struct xv_status *s)
 {
 	(void)d;
 	return s->kv_blocks ? (double)s->kv_blocks_held / s->kv_blocks : 0;
 }
-static double prompt_tokens(const struct gateway_daemon *d, const struct rpc_status *s)
+static double prompt_tokens(const struct gateway_daemon *d, const struct xv_status *s)
 {
 	(void)d;
 	return (double)s->prompt_tokens;
 }
-static double output_tokens(const struct gateway_daemon *d, const struct rpc_status *s)
+static double output_tokens(const struct gateway_daemon *d, const struct xv_status *s)
 {
 	(void)d;
 	return (double)s->output_tokens;
 }
-static double cached_tokens(const struct gateway_daemon *d, const struct rpc_status *s)
+static double cached_tokens(const struct gateway_daemon *d, const struct xv_status *s)
 {
 	(void)d;
 	return (double)s->cached_tokens;
 }
-static double preemptions(const struct gateway_daemon *d, const struct rpc_status *s)
+static double preemptions(const struct gateway_daemon *d, const struct xv_status *s)
 {
 	(void)d;
 	return (double)s->preemptions;
@@ -96,7 +96,7 @@ static void put_status(struct text *t, const struct gateway_daemons *all)
 		head(t, families[f].name, families[f].type, families[f].help);
 		for (int i = 0; i < all->n; i++) {
 			const struct gateway_daemon *d = &all->daemon[i];
-			const struct rpc_status *s = gateway_daemon_status(d);
+			const struct xv_status *s = gateway_daemon_status(d);
 			if (s)
 				put_daemon(t, families[f].name, d, families[f].value(d, s));
 		}
@@ -175,12 +175,12 @@ struct api_metrics_call {
 	uint64_t began_ns;
 };
 
-static void take(void *data, const struct rpc_reply *r)
+static void take(void *data, const struct xv_reply *r)
 {
 	struct api_metrics_call *c = data;
 	struct text t = {0};
 
-	if (r->kind == RPC_R_METRICS) {
+	if (r->kind == XV_R_METRICS) {
 		text_put(&t, r->text.text, r->text.text_len);
 		if (t.len && t.data[t.len - 1] != '\n')
 			text_str(&t, "\n");
@@ -215,12 +215,12 @@ void api_metrics(struct http_exchange *x)
 {
 	const struct gateway_daemons *all = api_context(x)->daemons;
 	struct xv_options how = {.path = all->daemon[0].socket, .no_wait = true, .no_resume = true};
-	struct rpc_request r = {.kind = RPC_METRICS};
+	struct xv_request r = {.kind = XV_METRICS};
 	struct xv_client *client;
 	struct api_metrics_call *c;
 	struct why why;
 
-	if (all->n != 1 || xv_connect(&client, &how, &why)) {
+	if (all->n != 1 || xv_connect(&client, &how, why.text)) {
 		answer_own(x);
 		return;
 	}

@@ -7,7 +7,7 @@
 
 static json_t *model_json(const struct gateway_daemon *d)
 {
-	const struct rpc_status *s = gateway_daemon_status(d);
+	const struct xv_status *s = gateway_daemon_status(d);
 	json_t *j = json_pack("{s:s, s:s, s:I, s:s}", "id", gateway_daemon_name(d), "object", "model", "created",
 			      (json_int_t)d->created, "owned_by", "xversed");
 

@@ -7,7 +7,7 @@
 #include "rpc/gateway/api/request.h"
 
 /* An empty string is not refused here: the daemon replaces it by the model's begin token if it has one. */
-static int read_prompt(struct rpc_prompt *p, const struct json *v, struct why *why)
+static int read_prompt(struct xv_prompt *p, const struct json *v, struct why *why)
 {
 	int32_t *ids;
 	char *copy;
@@ -16,7 +16,7 @@ static int read_prompt(struct rpc_prompt *p, const struct json *v, struct why *w
 	if (json_str(v)) {
 		copy = xalloc(json_len(v) + 1, 1);
 		memcpy(copy, json_str(v), json_len(v));
-		*p = (struct rpc_prompt){.is_text = true, .text = copy, .text_len = json_len(v)};
+		*p = (struct xv_prompt){.is_text = true, .text = copy, .text_len = json_len(v)};
 		return 0;
 	}
 	if (!json_size(v) || !json_is(v, JSON_IS_LIST))

@@ -6,7 +6,7 @@
 #include "rpc/codec/codec.h"
 
 struct api_prompts {
-	struct rpc_prompt *prompt; /* owns its strings and ids */
+	struct xv_prompt *prompt; /* owns its strings and ids */
 	int n;
 	size_t bytes, longest; /* of all prompts; of the longest */
 };

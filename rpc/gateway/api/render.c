@@ -8,14 +8,14 @@
 #include "rpc/gateway/http/answer.h"
 #include "rpc/gateway/http/stream.h"
 
-static const char *finish_name(enum rpc_finish f)
+static const char *finish_name(enum xv_finish f)
 {
 	switch (f) {
-	case RPC_FINISH_STOP:
+	case XV_FINISH_STOP:
 		return "stop";
-	case RPC_FINISH_LENGTH:
-	case RPC_FINISH_SCORED:
-	case RPC_FINISH_DEADLINE:
+	case XV_FINISH_LENGTH:
+	case XV_FINISH_SCORED:
+	case XV_FINISH_DEADLINE:
 		return "length";
 	default: /* cancelled: clients check finish_reason against OpenAI's list, so stop_reason holds it */
 		return "stop";
@@ -25,11 +25,11 @@ static const char *finish_name(enum rpc_finish f)
 static void put_reason(struct text *t, const struct api_choice *c)
 {
 	text_fmt(t, "\"finish_reason\":\"%s\",\"stop_reason\":", finish_name(c->reason));
-	if (c->reason == RPC_FINISH_CANCELLED || c->reason == RPC_FINISH_DEADLINE)
-		text_str(t, c->reason == RPC_FINISH_CANCELLED ? "\"cancelled\"" : "\"deadline\"");
+	if (c->reason == XV_FINISH_CANCELLED || c->reason == XV_FINISH_DEADLINE)
+		text_str(t, c->reason == XV_FINISH_CANCELLED ? "\"cancelled\"" : "\"deadline\"");
 	else if (c->stop_text && *c->stop_text)
 		text_json_str(t, c->stop_text);
-	else if (c->reason == RPC_FINISH_STOP && c->stop_id >= 0)
+	else if (c->reason == XV_FINISH_STOP && c->stop_id >= 0)
 		text_fmt(t, "%d", c->stop_id);
 	else
 		text_str(t, "null");
@@ -43,7 +43,7 @@ static void put_ids(struct text *t, const char *name, struct text *ids)
 	ids->len = 0;
 }
 
-char *api_render_preamble(const struct api_generation *w, const struct rpc_started *s)
+char *api_render_preamble(const struct api_generation *w, const struct xv_started *s)
 {
 	struct text t = {0}, receipt = {0};
 

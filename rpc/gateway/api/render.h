@@ -5,7 +5,7 @@
 #include "rpc/gateway/api/generation.h"
 
 /* The keys that all pieces of a response have, in an allocated string. */
-char *api_render_preamble(const struct api_generation *w, const struct rpc_started *s);
+char *api_render_preamble(const struct api_generation *w, const struct xv_started *s);
 
 void api_render_role(struct api_generation *w, struct api_choice *c);
 void api_render_piece(struct api_generation *w, struct api_choice *c, const char *text, size_t len);

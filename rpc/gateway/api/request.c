@@ -83,7 +83,7 @@ static int read_seed(struct api_request *a, const struct json *v, struct why *wh
 			    x < 0 ? "seed must be at least %lld" : "seed must be at most 18446744073709551615",
 			    (long long)INT64_MIN);
 	a->sampling.seed = negative ? 0 - size : size;
-	set_bit(a, RPC_SEED);
+	set_bit(a, XV_SEED);
 	return 0;
 }
 
@@ -157,7 +157,7 @@ static int add_bias(struct api_request *a, const char *key, const struct json *v
 		return fail(why, ERR_INVALID, "logit_bias: %.40s must be a token id", key);
 	if (!(x >= -100 && x <= 100))
 		return fail(why, ERR_INVALID, "logit_bias: the value of %.40s must be a number from -100 to 100", key);
-	a->bias[a->sampling.n_bias++] = (struct rpc_bias){(int32_t)id, (float)x};
+	a->bias[a->sampling.n_bias++] = (struct xv_bias){(int32_t)id, (float)x};
 	return 0;
 }
 
@@ -343,10 +343,10 @@ static int read_max_completion(struct api_request *a, const struct json *v, stru
 	err = read_whole(v, "max_completion_tokens", 1, INT_MAX, &x, why);
 	if (err)
 		return err;
-	if (a->sampling.has >> RPC_MAX_TOKENS & 1 && a->sampling.max_tokens != (uint32_t)x)
+	if (a->sampling.has >> XV_MAX_TOKENS & 1 && a->sampling.max_tokens != (uint32_t)x)
 		return fail(why, ERR_INVALID, "max_completion_tokens and max_tokens differ; set only one of them");
 	a->sampling.max_tokens = (uint32_t)x;
-	set_bit(a, RPC_MAX_TOKENS);
+	set_bit(a, XV_MAX_TOKENS);
 	return 0;
 }
 
@@ -354,7 +354,7 @@ static int read_max_completion(struct api_request *a, const struct json *v, stru
 static int check_together(struct api_request *a, const struct json *body, enum api_where where, const char **param,
 			  struct why *why)
 {
-	bool has_max = a->sampling.has >> RPC_MAX_TOKENS & 1;
+	bool has_max = a->sampling.has >> XV_MAX_TOKENS & 1;
 	bool options = !json_none(json_get(body, "stream_options"));
 
 	*param = "max_tokens";
@@ -377,21 +377,21 @@ static int check_together(struct api_request *a, const struct json *body, enum a
 
 static void set_defaults(struct api_request *a, enum api_where where)
 {
-	struct rpc_sampling *s = &a->sampling;
+	struct xv_sampling *s = &a->sampling;
 
-	if (where == API_COMPLETIONS && !(s->has >> RPC_MAX_TOKENS & 1)) {
+	if (where == API_COMPLETIONS && !(s->has >> XV_MAX_TOKENS & 1)) {
 		s->max_tokens = DEFAULT_MAX_TOKENS;
-		set_bit(a, RPC_MAX_TOKENS);
+		set_bit(a, XV_MAX_TOKENS);
 	}
 	if (where == API_CHAT)
 		a->top = a->logprobs ? max_int(a->top, 0) : -1;
 	if (a->top >= 0) {
 		s->logprobs = (uint32_t)a->top;
-		set_bit(a, RPC_LOGPROBS);
+		set_bit(a, XV_LOGPROBS);
 	}
 	if (a->prompt_top >= 0 || (a->echo && a->top >= 0)) {
 		s->prompt_logprobs = (uint32_t)max_int(a->prompt_top, a->echo ? a->top : -1);
-		set_bit(a, RPC_PROMPT_LOGPROBS);
+		set_bit(a, XV_PROMPT_LOGPROBS);
 	}
 	s->stop_ids = a->stop_ids;
 	s->allowed = a->allowed;
@@ -437,7 +437,7 @@ int api_request_read(struct api_request *a, const struct json *body, enum api_wh
 
 size_t api_request_bytes(const struct api_request *a)
 {
-	const struct rpc_sampling *s = &a->sampling;
+	const struct xv_sampling *s = &a->sampling;
 	size_t n = ((size_t)s->n_stop_ids + (size_t)s->n_allowed + (size_t)s->n_bad) * sizeof(int32_t) +
 		   (size_t)s->n_bias * sizeof *a->bias;
 

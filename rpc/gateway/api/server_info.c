@@ -7,7 +7,7 @@ static void set_number(json_t *j, const char *name, uint64_t value)
 	json_object_set_new(j, name, json_integer((json_int_t)value));
 }
 
-static json_t *ranks_json(const struct rpc_status *s)
+static json_t *ranks_json(const struct xv_status *s)
 {
 	json_t *list = json_array();
 
@@ -23,7 +23,7 @@ static json_t *ranks_json(const struct rpc_status *s)
 	return list;
 }
 
-static void set_sizes(json_t *j, const struct rpc_status *s)
+static void set_sizes(json_t *j, const struct xv_status *s)
 {
 	set_number(j, "parameters", s->parameters);
 	set_number(j, "vocab_size", s->vocab);
@@ -45,7 +45,7 @@ static void set_sizes(json_t *j, const struct rpc_status *s)
 
 static json_t *server_json(const struct gateway_daemon *d)
 {
-	const struct rpc_status *s = gateway_daemon_status(d);
+	const struct xv_status *s = gateway_daemon_status(d);
 	json_t *j = json_pack("{s:s, s:s}", "id", gateway_daemon_name(d), "state", gateway_daemon_state_name(d));
 
 	if (!s)

@@ -18,9 +18,9 @@ static void answer_counted(struct http_exchange *x, struct text *t)
 	http_answer_error(x, status, "overloaded", NULL, "%s", http_budget_text(status));
 }
 
-static void answer_tokens(const struct api_token_call *c, const struct rpc_tokens *t)
+static void answer_tokens(const struct api_token_call *c, const struct xv_tokens *t)
 {
-	const struct rpc_status *s = gateway_daemon_status(c->up->daemon);
+	const struct xv_status *s = gateway_daemon_status(c->up->daemon);
 	struct text out = {0};
 
 	text_fmt(&out, "{\"count\":%d,\"tokens\":[", t->n_ids);
@@ -47,22 +47,22 @@ static void answer_prompt(struct http_exchange *x, const char *s, size_t len)
 	answer_counted(x, &out);
 }
 
-static void take(void *data, const struct rpc_reply *r)
+static void take(void *data, const struct xv_reply *r)
 {
 	const struct api_token_call *c = data;
 	char text[512];
 
 	switch (r->kind) {
-	case RPC_R_TOKENS:
+	case XV_R_TOKENS:
 		answer_tokens(c, &r->tokens);
 		break;
-	case RPC_R_RENDERED:
-		answer_tokens(c, &(struct rpc_tokens){.ids = r->rendered.ids, .n_ids = r->rendered.n_ids});
+	case XV_R_RENDERED:
+		answer_tokens(c, &(struct xv_tokens){.ids = r->rendered.ids, .n_ids = r->rendered.n_ids});
 		break;
-	case RPC_R_TEXT:
+	case XV_R_TEXT:
 		answer_prompt(c->x, r->text.text, r->text.text_len);
 		break;
-	case RPC_R_ERROR:
+	case XV_R_ERROR:
 		snprintf(text, sizeof text, "%s", r->error.text);
 		api_answer_err(c->x, c->up->daemon, r->error.code, text, r->error.retry_after_ms);
 		break;
@@ -103,7 +103,7 @@ struct api_token_call *api_token_call_create(struct http_exchange *x)
 	return c;
 }
 
-void api_token_call_send(struct api_token_call *c, struct rpc_request *r, size_t bytes)
+void api_token_call_send(struct api_token_call *c, struct xv_request *r, size_t bytes)
 {
 	int status = http_budget_set(c->x, HTTP_BUDGET_WORK, 2 * (int64_t)bytes);
 

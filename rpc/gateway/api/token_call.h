@@ -17,6 +17,6 @@ struct api_token_call {
  * with an error. */
 struct api_token_call *api_token_call_create(struct http_exchange *x);
 /* Sends the request, of so many bytes, or answers with an error. */
-void api_token_call_send(struct api_token_call *c, struct rpc_request *r, size_t bytes);
+void api_token_call_send(struct api_token_call *c, struct xv_request *r, size_t bytes);
 
 #endif

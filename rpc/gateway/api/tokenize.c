@@ -16,7 +16,7 @@ static bool read_bool(struct http_exchange *x, const char *name, bool fallback, 
 
 static void tokenize_chat(struct api_token_call *c)
 {
-	struct rpc_request r = {.kind = RPC_TEMPLATE};
+	struct xv_request r = {.kind = XV_TEMPLATE};
 	char ignored[512] = "";
 	const char *param = NULL;
 	struct why why;
@@ -35,7 +35,7 @@ static void tokenize_chat(struct api_token_call *c)
 void api_tokenize(struct http_exchange *x)
 {
 	const struct json *prompt = json_get(http_body(x), "prompt");
-	struct rpc_request r = {.kind = RPC_TOKENIZE};
+	struct xv_request r = {.kind = XV_TOKENIZE};
 	struct api_token_call *c = api_token_call_create(x);
 
 	if (!c)

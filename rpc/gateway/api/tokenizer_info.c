@@ -10,7 +10,7 @@ static json_t *name_or_null(const char *name)
 void api_tokenizer_info(struct http_exchange *x)
 {
 	const struct api_upstream *u = api_upstream_for_model(x);
-	const struct rpc_status *s;
+	const struct xv_status *s;
 
 	if (!u)
 		return;

@@ -26,12 +26,12 @@ void api_upstream_wait(struct api_upstream *u)
 			       EPOLLIN | (xv_unsent(u->client) ? (uint32_t)EPOLLOUT : 0));
 }
 
-uint64_t api_upstream_send(struct api_upstream *u, struct rpc_request *r)
+uint64_t api_upstream_send(struct api_upstream *u, struct xv_request *r)
 {
 	const char *key = http_key_name(u->x);
 
 	if (u->daemon && !u->daemon->no_asker)
-		r->asker = (struct rpc_asker){key ? key : "", u->asker};
+		r->asker = (struct xv_asker){key ? key : "", u->asker};
 	return xv_send(u->client, r);
 }
 
@@ -49,12 +49,12 @@ static void count_resends(struct api_upstream *u)
 
 static void read_replies(struct api_upstream *u)
 {
-	struct rpc_reply r;
+	struct xv_reply r;
 	struct why why = {""};
 	int got;
 
 	while (u->client && !u->paused) {
-		got = xv_wait(u->client, &r, 0, &why);
+		got = xv_wait(u->client, &r, 0, why.text);
 		count_resends(u);
 		if (!got)
 			break;
@@ -63,8 +63,8 @@ static void read_replies(struct api_upstream *u)
 			u->calls.lost(u->calls.data, got, why.text);
 			return;
 		}
-		u->queue_place = r.kind == RPC_R_KEEP_ALIVE ? r.keep_alive.queue_place : 0;
-		if (r.kind != RPC_R_KEEP_ALIVE)
+		u->queue_place = r.kind == XV_R_KEEP_ALIVE ? r.keep_alive.queue_place : 0;
+		if (r.kind != XV_R_KEEP_ALIVE)
 			u->calls.take(u->calls.data, &r);
 	}
 	api_upstream_wait(u);
@@ -179,7 +179,7 @@ bool api_upstream_connect(struct api_upstream *u)
 		api_answer_err(u->x, d, ERR_LOADING, "the daemon has not responded yet", 1000);
 		return false;
 	}
-	err = xv_connect(&u->client, &how, &why);
+	err = xv_connect(&u->client, &how, why.text);
 	if (err)
 		api_answer_err(u->x, d, err == ERR_BUSY ? err : ERR_GONE, why.text, 1000);
 	return !err;

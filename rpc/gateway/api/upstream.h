@@ -4,7 +4,8 @@
 #define RPC_GATEWAY_API_UPSTREAM_H
 
 #include "base/text.h"
-#include "rpc/client/xverse.h"
+#include "rpc/codec/codec.h"
+#include "rpc/xverse.h"
 #include "rpc/gateway/daemons.h"
 #include "rpc/gateway/http/exchange.h"
 
@@ -19,7 +20,7 @@ struct api_context *api_context(const struct http_exchange *x);
 
 /* What an endpoint does with the daemon's replies. lost() is called when the daemon is lost for good. */
 struct api_calls {
-	void (*take)(void *data, const struct rpc_reply *r);
+	void (*take)(void *data, const struct xv_reply *r);
 	void (*tick)(void *data); /* every HTTP_TICK_MS while connected; may be NULL */
 	void (*lost)(void *data, int err, const char *text);
 	void (*cancel)(void *data); /* another request asks for it; NULL: not possible */
@@ -50,7 +51,7 @@ struct api_upstream *api_upstream_for_none(struct http_exchange *x);
 /* Connects to the daemon. Returns false if it answered with an error. */
 bool api_upstream_connect(struct api_upstream *u);
 /* xv_send() in the name of the client. */
-uint64_t api_upstream_send(struct api_upstream *u, struct rpc_request *r);
+uint64_t api_upstream_send(struct api_upstream *u, struct xv_request *r);
 void api_upstream_wait(struct api_upstream *u);  /* for replies; call this after sending */
 void api_upstream_close(struct api_upstream *u); /* cancels what is open */
 

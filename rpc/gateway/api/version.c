@@ -8,7 +8,7 @@ void api_version(struct http_exchange *x)
 	json_t *j = json_pack("{s:s, s:s}", "version", XV_VERSION, "commit", XV_COMMIT), *daemons = json_object();
 
 	for (int i = 0; i < all->n; i++) {
-		const struct rpc_status *s = gateway_daemon_status(&all->daemon[i]);
+		const struct xv_status *s = gateway_daemon_status(&all->daemon[i]);
 		json_object_set_new(daemons, gateway_daemon_name(&all->daemon[i]),
 				    s ? json_string(s->version) : json_null());
 	}
