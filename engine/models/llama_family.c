@@ -10,7 +10,7 @@
 #define IN_LAYER(member) .place = offsetof(struct layer, member), .per_layer = true
 #define ONCE(member) .place = offsetof(struct model, member)
 
-static const struct weight_row rows[] = {
+const struct weight_row llama_rows[] = {
 	{ONCE(embed), .kind = WEIGHT_TABLE, .cols = AXIS_HIDDEN, .piece = {{"model.embed_tokens.weight", AXIS_VOCAB}}},
 	{IN_LAYER(qkv), .cols = AXIS_HIDDEN,
 	 .piece = {{"self_attn.q_proj.weight", AXIS_Q},
@@ -28,7 +28,7 @@ static const struct weight_row rows[] = {
 	{ONCE(head), .kind = WEIGHT_HEAD, .cols = AXIS_HIDDEN, .piece = {{"lm_head.weight", AXIS_VOCAB}}},
 	{0}};
 
-static const char *const acting[] = {"lm_head.", "model.norm.", "model.embed_", "model.embedding", NULL};
+const char *const llama_acting[] = {"lm_head.", "model.norm.", "model.embed_", "model.embedding", NULL};
 
 /* Refuses by name what changes the arithmetic and is not built. */
 static void refuse_unsupported(struct config_reader *r)
@@ -87,8 +87,8 @@ const struct family xverse_family = {.architecture = "XverseForCausalLM",
 				     .model_type = "xverse",
 				     .read_config = read_config,
 				     .layer = "model.layers.",
-				     .rows = rows,
-				     .acting = acting,
+				     .rows = llama_rows,
+				     .acting = llama_acting,
 				     .pass = llama_pass};
 
 const struct family llama_family = {.architecture = "LlamaForCausalLM",
@@ -96,6 +96,6 @@ const struct family llama_family = {.architecture = "LlamaForCausalLM",
 				    .model_type = "llama",
 				    .read_config = read_config,
 				    .layer = "model.layers.",
-				    .rows = rows,
-				    .acting = acting,
+				    .rows = llama_rows,
+				    .acting = llama_acting,
 				    .pass = llama_pass};
