@@ -1,4 +1,4 @@
-/* kv.h - where keys and values live, on every rank. Who owns which block is blocks.h. */
+/* kv.h - the KV cache's memory on every rank. sched/blocks.h decides which sequence owns which block. */
 #ifndef ENGINE_BACKEND_KV_H
 #define ENGINE_BACKEND_KV_H
 

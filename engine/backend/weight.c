@@ -1,4 +1,4 @@
-/* weight.c - checks, then the backend packs. */
+/* weight.c - checks arguments once for all backends, which then pack. */
 #include "engine/backend/weight.h"
 
 struct weight *weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)

@@ -30,7 +30,8 @@ static void refuse_architecture(struct config_reader *r, const char *name)
 	field_refuse(r, ERR_UNSUPPORTED, "architectures", found, supported);
 }
 
-/* The model's class; without one its type says the same, as the reference's AutoModel goes by it. NULL: refused. */
+/* Finds the family by the model's class or, without one, by its type, as the reference's AutoModel does. NULL: refused.
+ */
 static const struct family *read_architecture(struct config_reader *r, struct model_config *c)
 {
 	static const char rule[] = "it must be a list with the model's class";
@@ -45,9 +46,9 @@ static const struct family *read_architecture(struct config_reader *r, struct mo
 	else if (!f)
 		refuse_architecture(r, name);
 	else if (!name)
-		field_note(r, "\"architectures\" is missing: %s is taken for \"model_type\" %s", f->architecture, type);
+		field_note(r, "\"architectures\" is missing: %s is used for \"model_type\" %s", f->architecture, type);
 	else if (type && !find_type(type))
-		field_note(r, "\"model_type\" is %.60s and \"architectures\" %s: the latter is taken", type, name);
+		field_note(r, "\"model_type\" is %.60s and \"architectures\" %s: the latter is used", type, name);
 	if (r->err)
 		return NULL;
 	snprintf(c->architecture, sizeof c->architecture, "%s", f->architecture);
@@ -64,7 +65,7 @@ static bool has(const char *dir, const char *name)
 	return there;
 }
 
-/* Without config.json: says what the place is instead. */
+/* Explains what a place without config.json is instead. */
 static int refuse_folder(const char *dir, struct why *why)
 {
 	static const char *const others[][2] = {
@@ -84,8 +85,7 @@ static int refuse_folder(const char *dir, struct why *why)
 			    "%.300s: this is a file; give the directory that holds config.json and the weights", dir);
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (has(dir, others[i][0]))
-			return fail(why, ERR_IO, "%.200s: no config.json, but %s is there: %s", dir, others[i][0],
-				    others[i][1]);
+			return fail(why, ERR_IO, "%.200s: no config.json, but %s: %s", dir, others[i][0], others[i][1]);
 	return fail(why, ERR_IO, "%.300s/config.json: No such file or directory", dir);
 }
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "rope_type", in older files "type". Where both stand and differ, transformers 5 takes the former and 4 the latter. */
+/* Reads "rope_type", in older files "type". Where they differ, transformers 5 uses the former and 4 the latter. */
 static const char *scaling_type(struct config_reader *r, const struct json *s)
 {
 	const char *type = json_str(field(s, "rope_type")), *old = json_str(field(s, "type"));
@@ -13,7 +13,7 @@ static const char *scaling_type(struct config_reader *r, const struct json *s)
 	if (type && old && strcmp(type, old))
 		field_note(
 			r,
-			"the rotary scaling has \"rope_type\" %.40s and \"type\" %.40s: the former is taken, as transformers 5 does",
+			"the rotary scaling has \"rope_type\" %.40s and \"type\" %.40s: the former is used, as transformers 5 does",
 			type, old);
 	if (!type)
 		type = old;
@@ -35,12 +35,12 @@ static void read_llama3(struct config_reader *r, struct model_config *c, const s
 	if (outer && own && !json_same(own, outer))
 		field_note(
 			r,
-			"\"%s\" is %.0f in the model's config and %.0f in its rotary scaling: the former is taken, as transformers 5 does",
+			"\"%s\" is %.0f in the model's config and %.0f in its rotary scaling: the former is used, as transformers 5 does",
 			key, json_num(outer), json_num(own));
 	if (!own && !outer)
 		field_note(
 			r,
-			"the llama3 scaling has no \"%s\": \"max_position_embeddings\", %d, is taken, as transformers 5 does",
+			"the llama3 scaling has no \"%s\": \"max_position_embeddings\", %d, is used, as transformers 5 does",
 			key, c->max_pos);
 	if (!r->err && c->rope_high <= c->rope_low)
 		field_refuse(r, ERR_FORMAT, "rope_scaling", "without room between low_freq_factor and high_freq_factor",
@@ -65,7 +65,7 @@ static void read_scaling(struct config_reader *r, struct model_config *c, const 
 	}
 }
 
-/* The object that says how positions turn: "rope_scaling" where it says anything, else "rope_parameters" of
+/* Returns the object with the rotary settings: "rope_scaling" unless it is empty, else "rope_parameters" of
  * transformers 5. */
 static const struct json *rope_object(struct config_reader *r)
 {
@@ -77,9 +77,8 @@ static const struct json *rope_object(struct config_reader *r)
 	if (parameters && !json_is(parameters, JSON_IS_OBJECT))
 		field_refuse(r, ERR_FORMAT, "rope_parameters", json_kind_name(parameters), "it must be an object");
 	if (json_size(old) && json_size(parameters) && !json_same(old, parameters))
-		field_note(
-			r,
-			"\"rope_scaling\" and \"rope_parameters\" differ: the former is taken, as transformers does");
+		field_note(r,
+			   "\"rope_scaling\" and \"rope_parameters\" differ: the former is used, as transformers does");
 	if (json_size(old))
 		parameters = old;
 	for (size_t i = 0; (m = json_member(parameters, i)); i++)
@@ -89,8 +88,8 @@ static const struct json *rope_object(struct config_reader *r)
 	return parameters;
 }
 
-/* As transformers 5: the base within the rotary parameters counts before that of the config. Version 4 reads the latter
- * only. */
+/* As in transformers 5, the base within the rotary parameters overrides that of the config. Version 4 reads only the
+ * latter. */
 void field_rope(struct config_reader *r, struct model_config *c)
 {
 	const struct json *s = rope_object(r), *own = field(s, "rope_theta"), *outer = field(r->root, "rope_theta");
@@ -100,7 +99,7 @@ void field_rope(struct config_reader *r, struct model_config *c)
 	if (own && (outer || field(r->root, "rope_scaling") == s) && json_num(own) != (outer ? json_num(outer) : 10000))
 		field_note(
 			r,
-			"\"rope_theta\" is %g in the rotary parameters and %s beside them: the former is taken, as transformers 5 does",
+			"\"rope_theta\" is %g in the rotary parameters and %s beside them: the former is used, as transformers 5 does",
 			json_num(own), outer ? "another" : "missing");
 	if (json_size(s))
 		read_scaling(r, c, s);
@@ -112,9 +111,9 @@ void field_rope(struct config_reader *r, struct model_config *c)
 		part = field(r->root, "partial_rotary_factor");
 	if (part && json_num(part) != 1 && c->scaling != ROPE_NONE)
 		field_refuse(r, ERR_UNSUPPORTED, "partial_rotary_factor", "set",
-			     "with scaled positions all of a head must turn");
+			     "scaled positions need a rotation of whole heads");
 	else if (part && json_num(part) != 1)
 		field_note(
 			r,
-			"\"partial_rotary_factor\" is ignored, as this class of transformers does: all of a head turns");
+			"\"partial_rotary_factor\" is ignored, as this class of transformers does: whole heads are rotated");
 }

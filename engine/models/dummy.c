@@ -1,3 +1,4 @@
+/* dummy.c - a hash of seed, name and place becomes a number. */
 #include "engine/models/dummy.h"
 
 #include <string.h>

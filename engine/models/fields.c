@@ -84,7 +84,7 @@ bool field_bool(struct config_reader *r, const char *key, bool fallback)
 	return json_yes(v);
 }
 
-/* Several feed-forward networks that share a layer. 1 is the plain model. */
+/* A mixture of experts has several FFNs in a layer. A count of 1 is the plain model. */
 static void refuse_experts(struct config_reader *r)
 {
 	static const char *const keys[] = {"num_local_experts", "num_experts",         "n_routed_experts",
@@ -123,7 +123,7 @@ void field_dtype(struct config_reader *r, struct model_config *c)
 	if (json_str(v) && json_str(old) && strcmp(json_str(v), json_str(old)))
 		field_note(
 			r,
-			"\"dtype\" is %.40s and \"torch_dtype\" %.40s: the former is taken; weights have the type of the files",
+			"\"dtype\" is %.40s and \"torch_dtype\" %.40s: the former is used; weights have the type of the files",
 			json_str(v), json_str(old));
 	if (name && !strncmp(name, "torch.", 6))
 		name += 6;
@@ -146,7 +146,7 @@ static void add_eos(struct config_reader *r, struct model_config *c, const struc
 	int id = token_id(v, c);
 
 	if (id < 0)
-		field_note(r, "\"eos_token_id\" holds what is no token of this model: it is ignored");
+		field_note(r, "\"eos_token_id\" has an id that is no token of this model: it is ignored");
 	else if (c->n_eos < MODEL_MAX_EOS)
 		c->eos[c->n_eos++] = id;
 	else

@@ -1,3 +1,4 @@
+/* generation.c - reads and checks generation_config.json. */
 #include "engine/models/generation.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@ struct reader {
 
 static const struct range max_new_tokens = {1, INT32_MAX, RANGE_FROM}; /* as transformers: no default of nothing */
 
-/* 1: there, *out is set; 0: absent or null. */
+/* 1: *out is set; 0: the key is absent or null. */
 static int get_number(struct reader *r, const char *key, double *out)
 {
 	const struct json *v = json_get(r->root, key);
@@ -40,7 +41,7 @@ static int check_number(struct reader *r, const char *key, enum sampling_number 
 	return 0;
 }
 
-/* What counts is the float: a number above 0 may be too small for one. */
+/* Checks the float that is used: a double above 0 may be too small for one. */
 static int read_real(struct reader *r, const char *key, enum sampling_number f, const struct range *range, float *out)
 {
 	double x;
@@ -67,7 +68,7 @@ static int read_whole(struct reader *r, const char *key, enum sampling_number f,
 	return got;
 }
 
-/* Ids of no token of the model are left to the caller, who knows its vocabulary. */
+/* The caller, which knows the vocabulary, handles ids that are no token. */
 static int add_eos(struct reader *r, const struct json *v)
 {
 	int64_t id;

@@ -33,7 +33,7 @@ struct loader {
 	struct target *target; /* [n_targets] */
 	int n_targets;
 	bool *used;            /* [tensors of the checkpoint] */
-	_Atomic int next, err; /* for the threads: the next target; the first error, told in `why` */
+	_Atomic int next, err; /* for the threads: the next target; the first error, described by `why` */
 	pthread_mutex_t lock;  /* of `why` */
 	struct why *why;
 };

@@ -15,7 +15,7 @@ static float *work_alloc(struct model *m, int i, size_t cols, size_t size)
 	return backend_alloc(m->b, m->work.bytes[i]);
 }
 
-/* What sums are written to: the communicator's memory where it has some for that. */
+/* Memory that sums are written to: the communicator's where it has some for that. */
 static float *result_alloc(struct model *m, int i, int which)
 {
 	float *p = m->comm ? comm_result(m->comm, which) : NULL;

@@ -30,7 +30,7 @@ struct comm_limits model_comm_limits(const struct model_config *c, const struct 
 void model_forward(struct model *m, struct kv *kv, const struct step *s);
 /* All ranks, after model_forward(): logits of the step's rows [first, first + count), count <= limits.rows. Rank 0
  * receives (count, vocab) f32 in `rows`, memory of the host or of the backend; the others pass NULL. Enqueues: they are
- * there after backend_sync(). */
+ * valid after backend_sync(). */
 void model_logits(struct model *m, int first, int count, float *rows);
 /* The same, and waits. */
 void model_rows(struct model *m, int first, int count, float *rows);

@@ -1,3 +1,4 @@
+/* pack.c - a pack file: header, checksums, chunks. */
 #include "engine/models/pack.h"
 #include "base/file/file.h"
 #include "base/file/own.h"
@@ -16,8 +17,8 @@
 enum { CHUNK = 8 << 20, ALIGN = 4096, HUGE = 2 << 20, THREADS = 8 };
 static const char magic[8] = "XVPACK1\n";
 
-/* What a file begins with; then (chunks) checksums; then the entries, each from a multiple of ALIGN on, large
- * ones of HUGE: a file system that caches huge pages maps them whole. */
+/* A file begins with this; checksums (chunks) follow, then the entries. Each begins at a multiple of ALIGN, a large one
+ * at a multiple of HUGE, so that a file system that caches huge pages can map them whole. */
 struct head {
 	char magic[8];
 	uint64_t key, chunks, bytes, sum; /* of the whole file; sum: of the checksums, mixed with the key */
@@ -36,7 +37,7 @@ struct layout {
 	size_t data, bytes; /* of all entries; of the file */
 };
 
-/* Four independent chains of multiply and xor: as fast as memory. */
+/* Four independent chains of multiply and xor, which are as fast as memory. */
 static uint64_t checksum(const void *data, size_t n, uint64_t seed)
 {
 	const uint64_t odd = 0x9e3779b97f4a7c15u;
@@ -131,8 +132,8 @@ struct reader {
 	_Atomic int next, bad; /* bad: one more than the chunk */
 };
 
-/* Of a chunk that comes later: a page at a time it would come slowly off a disk. */
-static void ask_for(const struct reader *r, int i)
+/* Requests a later chunk from the disk: page faults would read it one page at a time. */
+static void prefetch(const struct reader *r, int i)
 {
 	if (i < r->l->n)
 		posix_fadvise(r->fd, r->l->chunk[i].at, (off_t)r->l->chunk[i].bytes, POSIX_FADV_WILLNEED);
@@ -145,7 +146,7 @@ static void *read_chunks(void *arg)
 
 	while (!atomic_load(&r->bad) && (i = atomic_fetch_add(&r->next, 1)) < r->l->n) {
 		const struct chunk *c = &r->l->chunk[i];
-		ask_for(r, i + THREADS);
+		prefetch(r, i + THREADS);
 		if ((!c->entry->mapped && !read_all(r->fd, c->data, c->bytes, c->at)) ||
 		    checksum(c->data, c->bytes, (uint64_t)i) != r->sums[i])
 			atomic_store(&r->bad, i + 1);
@@ -155,7 +156,7 @@ static void *read_chunks(void *arg)
 	return NULL;
 }
 
-/* Sums are taken where the bytes are used: that puts their pages there, too. */
+/* Checksums are computed where the bytes are used, which also maps their pages there. */
 static void map_entries(const struct layout *l, int fd)
 {
 	for (int i = 0; i < l->n; i++) {
@@ -192,7 +193,7 @@ static int read_file(const struct pack_file *f, int fd, const char *path, struct
 	int err = 0, bad;
 
 	if (fstat(fd, &st) || !read_all(fd, &h, sizeof h, 0) || memcmp(h.magic, magic, sizeof magic))
-		err = fail(why, ERR_FORMAT, "%s is no file of packed weights", path);
+		err = fail(why, ERR_FORMAT, "%s is not a file of packed weights", path);
 	else if (h.key != f->key || h.chunks != (uint64_t)l.n)
 		err = fail(why, ERR_FORMAT, "%s was made from another model, class or share", path);
 	else if (h.bytes != l.bytes || (uint64_t)st.st_size != h.bytes)

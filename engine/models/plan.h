@@ -4,7 +4,7 @@
 
 struct model;
 
-/* Once weights and workspace are there: sets b->graphs. */
+/* Sets b->graphs. Called after weights and workspace are allocated. */
 void plan_pass(struct model *m);
 
 #endif

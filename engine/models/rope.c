@@ -1,3 +1,4 @@
+/* rope.c - logarithm, exponential, sine and cosine by their series, then the tables. */
 #include "engine/models/rope.h"
 
 #include <math.h>
@@ -70,8 +71,7 @@ void rope_sincos(double x, double *sin, double *cos)
 	}
 }
 
-/* Llama 3.1: long waves are stretched by `factor`, short ones kept, those between blended. f32, as the
- * reference. */
+/* Llama 3.1 stretches long waves by `factor`, keeps short ones and blends those between. f32, as in the reference. */
 static float llama3(const struct model_config *c, float f)
 {
 	float factor = (float)c->rope_factor, low = (float)c->rope_low, high = (float)c->rope_high;

@@ -1,6 +1,6 @@
-/* rope.h - cos and sin of rotary positions, the same bits on every machine: no libm but fma, which is exact.
- * Frequencies and angles are f32 as transformers computes them (modeling_rope_utils: default, linear,
- * llama3). */
+/* rope.h - cos and sin of rotary positions, with the same bits on every machine: of libm it uses fma alone, which is
+ * exact. Frequencies and angles are f32, as transformers computes them (modeling_rope_utils: default, linear, llama3).
+ */
 #ifndef ENGINE_MODELS_ROPE_H
 #define ENGINE_MODELS_ROPE_H
 

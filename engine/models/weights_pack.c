@@ -65,9 +65,9 @@ bool loader_unpack(struct loader *l)
 	f = entries_of(l->m, l->ck);
 	err = pack_read(&f, l->progress, &why);
 	if (!err)
-		log_event(LOG_INFO, "packed weights are taken", " dir=\"%s\"", f.dir);
+		log_event(LOG_INFO, "using packed weights", " dir=\"%s\"", f.dir);
 	else if (err != ERR_UNKNOWN) {
-		log_at(LOG_WARN, "%s: packed again", why.text);
+		log_at(LOG_WARN, "%s: packing the weights again", why.text);
 		atomic_store(&l->progress->bytes, 0);
 		atomic_store(&l->progress->total, total);
 	}
@@ -84,6 +84,6 @@ void loader_keep(struct loader *l)
 		return;
 	f = entries_of(l->m, l->ck);
 	if (pack_write(&f, &why))
-		log_at(LOG_WARN, "packed weights are not kept: %s", why.text);
+		log_at(LOG_WARN, "cannot store packed weights: %s", why.text);
 	free(f.entry);
 }
