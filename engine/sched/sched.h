@@ -18,11 +18,9 @@
 #define ENGINE_SCHED_SCHED_H
 
 #include "engine/sched/blocks.h"
+#include "engine/sched/event.h"
 #include "engine/sample/sample.h"
 #include "engine/step.h"
-
-/* FINISH_BROKEN: a row of its logits held NaN or infinity. */
-enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_CANCEL, FINISH_DEADLINE, FINISH_BROKEN };
 
 struct sched_limits {
 	struct step_limits step; /* max_seqs = --max-num-seqs, max_tokens = --max-num-batched-tokens */
@@ -49,26 +47,6 @@ struct call {
 	struct sampling how;
 	bool score; /* no drawing: every prompt token after the first is scored, then the call ends (FINISH_LENGTH) */
 	int prompt_logprobs; /* -1: none; n: every prompt token after the first is scored, with the n best */
-};
-
-/* What happened to a call: it is admitted (n = 0, once), or tokens were drawn or scored in one step (n may be 0 with a
- * finish). */
-struct event {
-	uint64_t call;
-	int step;
-	enum finish finish;
-	int n;
-	bool admitted; /* it runs from now on, its wait is over */
-	bool scored;   /* these are prompt tokens that were scored, in order */
-	int32_t id[8];
-	uint32_t detail; /* with logprobs asked for: index of the first of n `struct sampled` in sched_details(); else
-			    UINT32_MAX */
-	/* so far, with drawn tokens and with a finish (the front may end a call at a stop string): */
-	int n_prompt, n_output, n_cached;
-	int32_t stop_id;       /* the id that ended it, -1 */
-	int32_t broken_pos;    /* FINISH_BROKEN: the position whose token the row was to tell */
-	int16_t broken_origin; /* of its struct sampled */
-	uint64_t queue_ns, prefill_ns, decode_ns;
 };
 
 struct sched_stats {

@@ -1,7 +1,7 @@
 /* bench.c - `xverse bench`: prompts of random tokens against a running daemon, over one connection. Without --rate a
  * new request follows each answer (closed loop). With it requests fall due at random (Poisson), and times count from
  * when a request was due, so that waiting for a place under --concurrency is not hidden. */
-#include "rpc/cli/bench.h"
+#include "rpc/cli/bench_report.h"
 
 #include <math.h>
 #include <signal.h>

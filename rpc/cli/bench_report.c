@@ -1,4 +1,4 @@
-#include "rpc/cli/bench.h"
+#include "rpc/cli/bench_report.h"
 
 #include <inttypes.h>
 #include <math.h>

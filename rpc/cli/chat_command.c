@@ -6,7 +6,7 @@
 
 #include "base/file/file.h"
 #include "base/json/json.h"
-#include "rpc/cli/chat.h"
+#include "rpc/cli/chat_command.h"
 
 static const char help[] = "/reset             forget the conversation (the system text stays)\n"
 			   "/system [TEXT]     set the system text and begin anew; alone: without one\n"

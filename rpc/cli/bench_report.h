@@ -1,6 +1,6 @@
-/* bench.h - what a load test measured, and how it is shown. Times in milliseconds. */
-#ifndef RPC_CLI_BENCH_H
-#define RPC_CLI_BENCH_H
+/* bench_report.h - what a load test measured, and how it is shown. Times in milliseconds. */
+#ifndef RPC_CLI_BENCH_REPORT_H
+#define RPC_CLI_BENCH_REPORT_H
 
 #include "rpc/cli/cli.h"
 
@@ -29,7 +29,6 @@ struct bench_result {
 };
 void bench_finish(struct bench_result *b);
 
-/* bench_report.c */
 void bench_table(const struct args *a, const struct bench_result *b);
 json_t *bench_json(const struct args *a, const struct bench_result *b);
 

@@ -1,6 +1,6 @@
-/* chat.h - between the files of `xverse chat`. */
-#ifndef RPC_CLI_CHAT_H
-#define RPC_CLI_CHAT_H
+/* conversation.h - the messages of `xverse chat`, and the answers to them. */
+#ifndef RPC_CLI_CONVERSATION_H
+#define RPC_CLI_CONVERSATION_H
 
 #include "rpc/cli/cli.h"
 #include "rpc/cli/terminal.h"
@@ -14,8 +14,9 @@ struct talk {
 	int again; /* how often /regen asked for another answer: a seed that was set moves by it */
 };
 
-/* A line that begins with '/': true, it is done. */
-bool talk_command(struct talk *t, const char *line);
+/* Ctrl-C stops an answer from now on. */
+void talk_catch_interrupt(void);
+void talk_forget_interrupt(void); /* one that came outside of an answer */
 /* Asks for the answer to the messages, prints it as it comes and adds it to them. 0 or ERR_*. ERR_CANCELLED: Ctrl-C;
  * what came is kept. */
 int talk_answer(struct talk *t, struct why *why);
