@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 BIN = "build/bin/"
 TESTDATA = os.environ.get("XV_TESTDATA", "../shared/testdata")
 STORIES = TESTDATA + "/stories260K/hf-llama"
+TEXT_MODEL = STORIES if os.path.isdir(STORIES) else "launch/demo/model"  # a model with a tokenizer: every clone has the bundled one
 passed = failed = skipped = 0
 counting = threading.Lock()
 

@@ -6,13 +6,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gw import *
 
-if not os.path.exists(STORIES):
+if not os.path.exists(TEXT_MODEL):
     skip("no model with a tokenizer")
     done()
-_, sock = start_daemon(STORIES, "tiny", max_num_seqs=2, max_num_queued_reqs=2, **({"chat_template": "llama-2"} if has_chat() else {}))
+_, sock = start_daemon(TEXT_MODEL, "tiny", max_num_seqs=2, max_num_queued_reqs=2, **({"chat_template": "llama-2"} if has_chat() else {}))
 open(WORK + "/keys", "w").write("good\n")
 gw = Gateway("--model", "tiny=" + sock, "--port=0", "--api-key-file", WORK + "/keys", "--max-body=100000", ready=False)
 wait_for(lambda: gw.get("/health/ready")[0] == 200)
+TEXT = ", there was a little girl" if PUBLISHED else continuation(sock, "Once upon a time", 8)
 URL = f"http://127.0.0.1:{gw.port}/v1"
 client = openai.OpenAI(base_url=URL, api_key="good", max_retries=0)
 
@@ -21,14 +22,14 @@ def completions():
     same("models", [m.id for m in client.models.list()], ["tiny"])
     same("model", client.models.retrieve("tiny").max_model_len, 512)
     r = client.completions.create(model="tiny", prompt="Once upon a time", max_tokens=8, temperature=0, logprobs=2)
-    same("text", r.choices[0].text, ", there was a little girl")
-    same("usage", (r.usage.prompt_tokens, r.usage.completion_tokens), (5, 8))
+    same("text", r.choices[0].text, TEXT)
+    same("usage", (r.usage.prompt_tokens, r.usage.completion_tokens), (5 if PUBLISHED else r.usage.prompt_tokens, 8))
     same("logprobs", len(r.choices[0].logprobs.top_logprobs), 8)
     check("receipt", "/" in r.system_fingerprint)
     s = client.completions.create(model="tiny", prompt="Once upon a time", max_tokens=8, temperature=0, stream=True,
                                   stream_options={"include_usage": True})
     pieces = list(s)
-    same("stream", "".join(p.choices[0].text for p in pieces if p.choices), ", there was a little girl")
+    same("stream", "".join(p.choices[0].text for p in pieces if p.choices), TEXT)
     same("stream usage", pieces[-1].usage.completion_tokens, 8)
     same("finish", [p.choices[0].finish_reason for p in pieces if p.choices][-1], "length")
     r = client.completions.create(model="tiny", prompt=["Once", "The"], n=2, max_tokens=3, seed=1)
@@ -94,8 +95,8 @@ def chat():
 def langchain():
     import langchain_openai
     model = langchain_openai.OpenAI(base_url=URL, api_key="good", model="tiny", max_tokens=8, temperature=0)
-    same("LangChain completion", model.invoke("Once upon a time"), ", there was a little girl")
-    same("LangChain stream", "".join(model.stream("Once upon a time")), ", there was a little girl")
+    same("LangChain completion", model.invoke("Once upon a time"), TEXT)
+    same("LangChain stream", "".join(model.stream("Once upon a time")), TEXT)
     same("LangChain batch", len(model.batch(["Once", "The"])), 2)
 
 

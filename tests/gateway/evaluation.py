@@ -6,10 +6,10 @@ from lm_eval.models.openai_completions import LocalCompletionsAPI
 from gw import *
 
 logging.disable(logging.CRITICAL)
-if not os.path.exists(STORIES):
+if not os.path.exists(TEXT_MODEL):
     skip("no model with a tokenizer")
     done()
-_, sock = start_daemon(STORIES, "tiny")
+_, sock = start_daemon(TEXT_MODEL, "tiny")
 gw = Gateway("--model", "tiny=" + sock, "--port=0")
 URL = f"http://127.0.0.1:{gw.port}/v1/completions"
 

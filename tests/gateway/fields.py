@@ -6,8 +6,8 @@ from gw import *
 
 _, sock = start_daemon()
 models = ["--model", "m=" + sock]
-if os.path.exists(STORIES):
-    models += ["--model", "tiny=" + start_daemon(STORIES, "tiny")[1]]
+if os.path.exists(TEXT_MODEL):
+    models += ["--model", "tiny=" + start_daemon(TEXT_MODEL, "tiny")[1]]
 gw = Gateway(*models, "--port=0")
 document = json.loads(subprocess.run([BIN + "xverse-gateway", "--openapi"], capture_output=True).stdout)
 WRONG = [True, False, 0, -1, 1.5, 1e300, "x", "", [], {}, [None], {"a": 1}, [[]], "\ud83d\ude00", 2**63 - 1, [1, "a"], [0.5], [-1], [2**40]]

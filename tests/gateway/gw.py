@@ -16,6 +16,8 @@ os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"
 BIN = "build/bin/"
 DAEMON = os.environ.get("XV_DAEMON", BIN + "xversed")
 STORIES = os.environ.get("XV_TESTDATA", "../shared/testdata") + "/stories260K/hf-llama"
+PUBLISHED = os.path.isdir(STORIES)  # a model whose texts are published
+TEXT_MODEL = STORIES if PUBLISHED else "launch/demo/model"  # one with a tokenizer: every clone has the bundled one
 WORK = tempfile.mkdtemp(prefix="xv-gw-")
 counts = {"passed": 0, "failed": 0, "skipped": 0}
 running = []
@@ -30,6 +32,13 @@ def check(name, ok, *told):
 
 def same(name, found, wanted):
     return check(name, found == wanted, "\n  found: ", repr(found), "\n  wanted:", repr(wanted))
+
+
+def continuation(sock, prompt, n):
+    """The greedy text of n tokens, as xverse prints it."""
+    env = {**os.environ, "XVERSE_SOCKET": sock}
+    text = subprocess.run([BIN + "xverse", "generate", prompt, "--max-tokens", str(n), "--temperature", "0"], env=env, capture_output=True, text=True).stdout
+    return text.removesuffix("\n")
 
 
 def skip(why):

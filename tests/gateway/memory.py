@@ -7,7 +7,7 @@ from gw import *
 
 MB = 1 << 20
 _, sock = start_daemon()
-tiny = start_daemon(STORIES, "tiny")[1] if os.path.exists(STORIES) else None
+tiny = start_daemon(TEXT_MODEL, "tiny")[1] if os.path.exists(TEXT_MODEL) else None
 LIMIT = 96 * MB
 BODY = 4 * MB
 

@@ -370,8 +370,9 @@ def ids():
 def lost_rank():
     """A rank is killed, then the gateway, each in the middle of a stream: the text goes on; after the first to the byte."""
     model, port = WORK + "/slow", free_port()
-    subprocess.run(["/usr/bin/python3", "tests/e2e/make_model.py", model, "hidden=768", "ffn=2048", "layers=10", "heads=12", "kv_heads=12", "vocab=512", "seed=3"], check=True)
-    shutil.copy(STORIES + "/tokenizer.model", model)
+    subprocess.run(["/usr/bin/python3", "tests/e2e/make_model.py", model, "hidden=768", "ffn=2048", "layers=10", "heads=12", "kv_heads=12", "vocab=512" if PUBLISHED else "vocab=5120", "seed=3"], check=True)
+    for name in ("tokenizer.model",) if PUBLISHED else ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(f"{TEXT_MODEL}/{name}", model)
     job = subprocess.Popen([BIN + "xverse-launch", "-n", "2", "--restart", "--http", str(port), model, "--uds", WORK + "/slow.sock"],
                            stdin=subprocess.DEVNULL, stdout=open(WORK + "/slow.log", "w"), stderr=subprocess.STDOUT)
     running.append(job)

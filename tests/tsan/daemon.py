@@ -13,8 +13,8 @@ import job as j
 from wire import Client, pb, wait_all
 
 work = tempfile.mkdtemp(prefix="xv-tsan-")
-words = os.path.isdir(j.STORIES)
-model = [j.STORIES] if words else [j.dummy_model(work + "/model"), "--load-format", "dummy", "--max-model-len", "512"]
+words = os.path.isdir(j.TEXT_MODEL)
+model = [j.TEXT_MODEL] if words else [j.dummy_model(work + "/model"), "--load-format", "dummy", "--max-model-len", "512"]
 env = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl": "self",
        "TSAN_OPTIONS": f"suppressions=tests/tsan/suppressions exitcode=66 atexit_sleep_ms=0 log_path={work}/report"}
 log = open(work + "/log", "w+")
