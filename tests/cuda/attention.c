@@ -1,5 +1,5 @@
-/* Attention over a paged cache against float64: head sizes, groups, lengths round page borders, cuts of the key axis,
- * chunks, 16 and 8-bit caches. */
+/* Attention over a paged cache against float64: head sizes, groups, lengths around page borders, cuts of the key axis,
+ * chunks, 16-bit and 8-bit caches. */
 #include "tests/cuda/device.h"
 
 enum { MAX_SEQS = 6 };
@@ -8,10 +8,10 @@ struct scene {
 	enum k_type type;
 	enum k_kv kv;
 	int heads, kv_heads, dim, n_seqs;
-	int length[MAX_SEQS], fresh[MAX_SEQS]; /* keys; tokens of this step, the last ones */
+	int length[MAX_SEQS], fresh[MAX_SEQS]; /* keys; new tokens of this step, the last ones */
 	/* made from these */
 	int tokens, n_runs, group, block_at[MAX_SEQS], n_blocks;
-	bool rounds; /* an 8-bit number times its scale is made 16 bits */
+	bool rounds; /* an 8-bit number times its scale is rounded to 16 bits */
 	size_t head_bytes;
 	uint16_t *qkv, *out;
 	unsigned char *pool;
@@ -22,7 +22,7 @@ struct scene {
 	void *device[8];
 };
 
-/* Which head of the pool holds it. */
+/* The pool's head that holds it. */
 static size_t head_at(const struct scene *s, int seq, int key, int h)
 {
 	return (size_t)s->blocks[s->block_at[seq] + key / KV_BLOCK] * 2 * (size_t)s->kv_heads + (size_t)h;
@@ -189,7 +189,7 @@ static void check_scene(struct scene *s, double weights)
 			}
 }
 
-/* Every token by itself, its keys cut every `chunk` (0: not). */
+/* Every token by itself, its keys cut every `chunk` (0: not cut). */
 static void run_decode(struct scene *s, int chunk, int range)
 {
 	struct attn_item *items = xalloc(4096, sizeof *items);
@@ -212,7 +212,7 @@ static void run_decode(struct scene *s, int chunk, int range)
 			if (per < keys)
 				joins[n_joins++] = (struct attn_join){first, parts - first};
 		}
-	items[n++] = (struct attn_item){0, 0, 0, 0, 0, 0}; /* padding does nothing */
+	items[n++] = (struct attn_item){0, 0, 0, 0, 0, 0}; /* padding has no effect */
 	tickets = (size_t)max_int(1, n_joins * s->n_runs);
 	ticket = xalloc(tickets, sizeof *ticket);
 	s->a.range = range;
@@ -287,7 +287,7 @@ TEST(decode_one_long_sequence)
 	close_scene(&s);
 }
 
-/* Ranges that are folded in order: the same bits whether a token's keys are cut over blocks or not. */
+/* Ranges are folded in order: the bits are the same whether a token's keys are cut over blocks or not. */
 TEST(decode_ranges_give_the_same_bits)
 {
 	for (int i = 0; i < 6; i++) {
@@ -329,7 +329,7 @@ static void run_prefill(struct scene *s, bool wgmma)
 							s->length[q] - s->fresh[q] + i, s->block_at[q]};
 		token += s->fresh[q];
 	}
-	tiles[n++] = (struct attn_tile){0, 0, 0, 0}; /* padding does nothing */
+	tiles[n++] = (struct attn_tile){0, 0, 0, 0}; /* padding has no effect */
 	dt = dev_put(tiles, (size_t)n * sizeof *tiles);
 	CUDA(cudaMemset(s->device[5], 0xff, (size_t)(s->tokens * s->heads * s->dim) * 2));
 	CUDA((wgmma ? k_attention_wgmma_init : k_attention_init)());
@@ -401,7 +401,7 @@ TEST(prefill_of_a_chunk_far_in)
 	prefill(K_BF16, K_KV_16, 1, 1, 128, length, fresh, 1);
 }
 
-/* --full, for a GPU: thousands. */
+/* --full, for a GPU: thousands of keys. */
 TEST(prefill_of_a_long_prompt)
 {
 	const int length = check_full ? 4001 : 141;

@@ -1,5 +1,5 @@
-/* Every kind of kernel behind one whose result it reads: the same bits whether kernels may overlap or not, one by one
- * and as a graph. */
+/* Every kind of kernel runs after one whose result it reads: the bits are the same whether kernels may overlap or not,
+ * one by one and as a CUDA graph. */
 #include "engine/cuda/cuda.h"
 #include "tests/cuda/device.h"
 
@@ -25,10 +25,10 @@ struct chain {
 	struct rng r;
 	cudaStream_t stream;
 	int major;                 /* of the compute capability */
-	struct buffer written[20]; /* by kernels: NaN at first */
+	struct buffer written[20]; /* written by kernels: NaN at first */
 	int n_written;
 	void *x, *act, *qkv, *mid, *delta, *parts, *gate_up, *logits, *chosen, *halves;
-	unsigned char *pool; /* as it is at first */
+	unsigned char *pool; /* its initial contents */
 	struct k_cache cache;
 	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *int8 /* (H, H) */, *rope, *ids, *pos, *slot,
 		*row, *segments[2];
@@ -38,7 +38,7 @@ struct chain {
 	struct sample_args sample;
 	const struct sample_row *plain; /* other rows: they are sampled from as they are */
 };
-/* What comes out in the end. */
+/* The final results. */
 struct result {
 	float logits[T * VOCAB], x[T * H];
 	unsigned char pool[POOL];
@@ -180,7 +180,7 @@ static cudaError_t norm(struct chain *c, const void *delta)
 	return k_add_norm(c->stream, K_BF16, c->act, c->x, delta, c->norm, NULL, false, 1e-6f, T, H);
 }
 
-/* A layer: attention of single tokens and skinny products, or of a prompt, by either kernel, and products of fixed
+/* A layer: attention of single tokens and skinny products, or prefill attention by either kernel, and products of fixed
  * order. */
 enum kind { SINGLE, PROMPT, PROMPT_WGMMA };
 static void layer(struct chain *c, enum kind kind)
@@ -253,7 +253,7 @@ static void run(struct chain *c, cudaGraphExec_t graph, struct result *out)
 	dev_get(out->pool, c->cache.pool, POOL);
 	dev_get(out->halves, c->halves, sizeof out->halves);
 	dev_get(out->sampled, c->sample.result, sizeof out->sampled);
-	for (int t = 0; t < T; t++) { /* words come in no order, and are all looked at elsewhere */
+	for (int t = 0; t < T; t++) { /* tokens may come in any order, and are checked elsewhere */
 		memset(out->sampled[t].top, 0, sizeof out->sampled[t].top);
 		memset(out->sampled[t].top_id, 0, sizeof out->sampled[t].top_id);
 	}

@@ -1,6 +1,6 @@
-/* Which kernel does prefill attention: the one by wgmma only on compute capability 9.0, where asked for, and
- * where a check at start finds it right: here it is a stand-in that can be wrong. Whether kernels overlap. What the
- * backend says of both. */
+/* Which kernel does prefill attention: wgmma only on compute capability 9.0, where asked for, and where the check at
+ * start finds it right (here a stand-in that can be wrong). Also whether kernels overlap, and what the backend reports
+ * of both. */
 #include "engine/cuda/cuda.h"
 #include "engine/backend/cuda_plugin.h"
 #include "tests/check.h"
@@ -38,7 +38,7 @@ static void keep(void *arg, enum log_level level, const char *line)
 		snprintf(told, sizeof told, "%s", line);
 }
 
-/* What it says of itself. */
+/* What the backend reports. */
 static const char *chosen(const char *capability, bool wgmma, bool fixed, enum dtype type)
 {
 	struct cuda_options how = {.compute = type,

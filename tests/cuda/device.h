@@ -29,7 +29,7 @@ static inline float rng_unit(struct rng *r) /* [-1, 1) */
 	return (float)(int32_t)(rng_next(r) << 1) * 0x1p-31f;
 }
 
-/* The first: kernels then overlap where the device can. */
+/* Must be first: kernels then overlap where the device can. */
 static inline void *dev_new(size_t bytes)
 {
 	static int major;

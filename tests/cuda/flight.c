@@ -1,5 +1,5 @@
-/* What is used while the device still works on it: the places that steps lie in, the words that a step drew. Nothing of
- * it is started here before somebody waits for it. */
+/* What is used while the device still works on it: the places that steps lie in, and the tokens that a step sampled.
+ * Nothing starts here before the host waits for it. */
 #include "engine/cuda/cuda.h"
 #include "engine/backend/cuda_plugin.h"
 #include "tests/check.h"
@@ -45,8 +45,7 @@ static void make_step(struct step *s, int no)
 	s->q_start[1] = s->kv_len[0] = no + 1, s->block_start[1] = 1;
 }
 
-/* More steps than there are places for, one behind the other; what came to the device of each is looked at when its
- * turn is there. */
+/* More steps than places for them, one after the other; each one's device copy is checked when its turn comes. */
 TEST(steps_in_few_places)
 {
 	struct step_limits lim = {.max_seqs = ROWS, .max_tokens = TOKENS, .max_blocks = 8, .rows = ROWS};
@@ -73,7 +72,7 @@ TEST(steps_in_few_places)
 	backend_destroy(b);
 }
 
-/* The likeliest word of row i in a round, and the only one that is told. */
+/* The likeliest token of row i in a round, and the only one that is reported. */
 static int word_of(int round, int i)
 {
 	return (31 * round + 7 * i + 1) % VOCAB;

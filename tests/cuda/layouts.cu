@@ -1,6 +1,6 @@
-/* layouts.cu - what gpu_wgmma.h says of matrices in shared memory, against a table written by hand from the canonical
- * layouts of the PTX ISA (K-major and MN-major, 128-byte swizzle): of the emulated GPU, and of a real one of compute
- * capability 9.0. On the emulated one also what it must refuse. */
+/* layouts.cu - the matrix layouts of gpu_wgmma.h against a table written by hand from the canonical layouts of the PTX
+ * ISA (K-major and MN-major, 128-byte swizzle), on the emulated GPU and on a real one of compute capability 9.0. The
+ * emulated one must also refuse what the ISA leaves undefined. */
 #include "engine/cuda/gpu_wgmma.h"
 
 #include <stdio.h>

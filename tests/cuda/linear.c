@@ -1,4 +1,4 @@
-/* Products against float64 sums, over shapes that meet every branch: rows past a tile, odd K, K past a turn, odd
+/* Products against float64 sums, over shapes that reach every branch: rows past a tile, odd K, K past a turn, odd
  * vocabulary. */
 #include "tests/cuda/device.h"
 
@@ -31,7 +31,7 @@ static void open_product(struct product *p, enum k_type type, int m, int n, int 
 	free(padded);
 }
 
-/* The weights are integers times scales from now on. */
+/* Makes the weights integers times scales. */
 static void integers(struct product *p)
 {
 	struct rng r = {(uint64_t)(p->n * 77 + p->k)};
@@ -50,7 +50,7 @@ static void close_product(struct product *p)
 	free(p->x), free(p->w), free(p->bias), free(p->out);
 }
 
-/* Element (row, col) over columns [from, to); *size: sum of absolute products. */
+/* Computes element (row, col) over columns [from, to); *size: the sum of absolute products. */
 static double element(const struct product *p, int row, int col, int from, int to, double *size)
 {
 	double s = 0;
@@ -194,7 +194,7 @@ TEST(skinny_integers)
 	CUDA(k_linear_init());
 }
 
-/* What products of many rows take. */
+/* What products of many rows read. */
 TEST(integers_as_halves)
 {
 	static const int k[] = {8, 43, 512, 1100};

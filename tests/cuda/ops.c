@@ -1,4 +1,4 @@
-/* The simple kernels against float64. */
+/* The kernels of operations on rows, against float64. */
 #include "tests/cuda/device.h"
 
 static void embed(enum k_type type, bool int8, int cols, int rows, int first)

@@ -246,11 +246,11 @@ TEST(same_words_with_lists_and_penalties)
 
 struct life { /* of a slot */
 	uint64_t call;
-	int n, n_prompt, told; /* words; of them the device has `told` */
+	int n, n_prompt, told; /* tokens, of which the device has `told` */
 	int32_t words[HISTORY];
 };
 
-/* The call goes on by some words, or another one comes. */
+/* The call goes on by some tokens, or another call begins. */
 static void live(struct scene *s, struct life *l)
 {
 	int more = below(&s->r, 4);
@@ -263,7 +263,7 @@ static void live(struct scene *s, struct life *l)
 		l->words[l->n++] = below(&s->r, 9);
 }
 
-/* A row of it, which may sit out, or one that goes further by `drafts`; how many ids it should take. */
+/* One row of it, which may pause, or one that runs ahead by `drafts`. Returns how many ids it should take. */
 static int row_of(struct scene *s, int row, struct life *l, int seq, int drafts)
 {
 	struct sample *w = &s->what[row];
@@ -302,7 +302,7 @@ TEST(histories_that_stay_on_the_device)
 	scene_destroy(s);
 }
 
-/* Logits all 0, default sampling, the 7 best told. */
+/* Logits all 0, default sampling, the 7 best reported. */
 static struct scene *even_scene(int vocab)
 {
 	struct scene *s = scene_create(vocab, 0);
@@ -321,7 +321,7 @@ static void compare_scene(struct scene *s)
 	scene_destroy(s);
 }
 
-/* All words alike: each cut goes through equal ones, in the middle of a part and of the row. */
+/* All tokens alike: each cut goes through equal ones, in the middle of a part and of the row. */
 TEST(cuts_among_equals)
 {
 	struct scene *s = even_scene(4500);
@@ -333,8 +333,8 @@ TEST(cuts_among_equals)
 	compare_scene(s);
 }
 
-/* What random rows may miss: -0 before +0 as the best; a word with two biases that wins by both; at the border of
- * top_k neighbours that differ in one bit only. */
+/* What random rows may miss: -0 before +0 as the best; a token with two biases that wins by both; at the border of
+ * top_k, neighbours that differ in one bit only. */
 TEST(rows_that_hang_on_one_thing)
 {
 	struct scene *s = even_scene(518);
@@ -354,8 +354,8 @@ TEST(rows_that_hang_on_one_thing)
 	compare_scene(s);
 }
 
-/* One word of a row is not finite, in any part of it: the row is broken, whatever is asked of it; the others are as
- * ever. */
+/* One token of a row is not finite, in any part of it: the row is broken, whatever else is asked for; the others are
+ * unaffected. */
 TEST(rows_that_are_not_finite)
 {
 	static const float bad[] = {NAN, INFINITY, -INFINITY, -NAN};
@@ -378,8 +378,8 @@ TEST(rows_that_are_not_finite)
 	}
 }
 
-/* What the kernels take for a division of floats: no quotient is so near to a tie that the two roundings before it
- * matter. */
+/* Checks the kernels' substitute for a division of floats: no quotient is so near to a tie that the two earlier
+ * roundings matter. */
 TEST(quotients_by_the_reciprocal)
 {
 	struct rng r = {77};

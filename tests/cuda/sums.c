@@ -16,7 +16,7 @@ enum { MAX_RANKS = 3, HIDDEN = 200, ROWS = 33, VOCAB = 500, SECONDS = 60 };
 
 const struct plugin *xversed_plugin(void);
 
-/* ---- a world without MPI: the ranks are forked, and meet here ---- */
+/* ---- a world without MPI: the ranks are forked and meet here ---- */
 static struct meeting {
 	atomic_int come, round;
 	int64_t min;
@@ -66,11 +66,11 @@ void world_bcast(const struct world *w, void *buf, size_t bytes)
 struct job {
 	int ranks;
 	bool fixed;
-	const char *fake[2]; /* a variable that the emulated GPU looks at, from rank `from` on */
+	const char *fake[2]; /* a variable that the emulated GPU reads, from rank `from` on */
 	int from;
 };
 
-static bool with_windows; /* as the log tells */
+static bool with_windows; /* as the log reports */
 
 static void listen_to(void *arg, enum log_level level, const char *line)
 {
@@ -104,7 +104,7 @@ static float part_at(int r, int i, size_t k)
 	return (float)((int)(k % 251) * (r + 1) - 7 * i);
 }
 
-/* Partials that a rank ships: as they are, or added up where they are made. */
+/* Partials that a rank sends: as they are, or added up where they are made. */
 static int parts_of(const struct job *j, int leaves, int rank)
 {
 	struct span own = split_leaves(leaves, rank, j->ranks);
@@ -139,7 +139,7 @@ static int check_sum(struct comm *c, struct backend *b, const struct job *j, int
 	return wrong;
 }
 
-/* To each place for results; of two leaves the third rank has none, but of more it has left something there. */
+/* Uses each place for results. Of two leaves the third rank has none, but of more it has left something there. */
 static int sums(struct comm *c, struct backend *b, const struct job *j)
 {
 	float *own = b->ops->alloc(b, sizeof(float) * ROWS * HIDDEN);
@@ -200,7 +200,7 @@ static int run_rank(const struct job *j, int rank)
 	return wrong;
 }
 
-/* How many ranks end with `want`. */
+/* Counts the ranks that exit with `want`. */
 static int ended(const struct job *j, int want)
 {
 	pid_t pid[MAX_RANKS];
@@ -215,7 +215,7 @@ static int ended(const struct job *j, int want)
 		if (!pid[r]) {
 			if (j->fake[0] && r >= j->from)
 				setenv(j->fake[0], j->fake[1], 1);
-			alarm(SECONDS); /* a rank that waits for one that fell */
+			alarm(SECONDS); /* a rank that waits for one that has exited */
 			status = run_rank(j, r) ? 1 : 0;
 			fflush(stdout);
 			_exit(status);
@@ -232,7 +232,7 @@ static int ended(const struct job *j, int want)
 	return good;
 }
 
-/* In a process of its own: one that has used CUDA cannot fork. */
+/* In a process of its own, since one that has used CUDA cannot fork. */
 static int devices(void)
 {
 	int n = 0, status;
@@ -262,7 +262,7 @@ TEST(sums_in_windows)
 			CHECK_EQ(ended(&(struct job){.ranks = n, .fixed = fixed}, 0), n);
 }
 
-/* Because all ranks' libraries are too old or decline, or one rank's. */
+/* Either all ranks' libraries are too old or decline, or one rank's. */
 TEST(sums_without_windows)
 {
 	static const char *const ways[][2] = {{"FAKENCCL_VERSION", "22605"}, {"FAKENCCL_WINDOWS", "0"}};
@@ -279,7 +279,7 @@ TEST(sums_without_windows)
 				 2);
 }
 
-/* Each of NCCL's calls failing once, on both ranks: they end with a status, not in a hang. */
+/* Each NCCL call fails once, on both ranks: they exit with a status and do not hang. */
 TEST(calls_that_fail)
 {
 	static const char *const calls[] = {"ncclCommInitRankConfig",   "ncclMemAlloc",  "ncclGetVersion",
@@ -296,7 +296,7 @@ TEST(calls_that_fail)
 	}
 }
 
-/* What breaks after the call is told while it is waited for, not when the wait is over. */
+/* A failure after the call is reported during the wait, not at its end. */
 TEST(a_sum_that_breaks_later)
 {
 	if (!getenv("FAKEGPU_DEVICES"))

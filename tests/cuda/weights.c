@@ -1,5 +1,5 @@
-/* Gate and up as they are loaded into a pair and multiplied, through the plug-in: any cut of the rows, any number of
- * tokens; several threads that load at once. */
+/* Gate and up are loaded into a pair and multiplied, through the plug-in: any cut of the rows, any number of tokens,
+ * several loading threads. */
 #include "engine/cuda/cuda.h"
 #include "tests/cuda/device.h"
 
@@ -38,7 +38,7 @@ static struct weight *load(struct backend *b, enum quant quant, const uint16_t *
 	return w;
 }
 
-/* Row i of gate lies before row i of up, zeros behind each. */
+/* Row i of gate precedes row i of up, with zeros behind each. */
 static void check_places(struct backend *b, const struct weight *base, const uint16_t *rows)
 {
 	const struct cuda_weight *w = (const struct cuda_weight *)base;
@@ -63,7 +63,7 @@ static double dot(const uint16_t *x, const uint16_t *w, double *size)
 	return s;
 }
 
-/* `stored`: gate and up pass through 16 bits on their way. */
+/* `stored`: gate and up pass through 16 bits. */
 static void check_products(struct backend *b, const struct weight *w, const uint16_t *rows, int tokens, bool stored)
 {
 	struct rng r = {7};
@@ -107,7 +107,7 @@ static void gate_and_up(bool fixed)
 	free(rows);
 }
 
-/* Rows as integers and back, by the contract's words (engine/backend/backend.h). */
+/* Rows as integers and back, by the contract in engine/backend/backend.h. */
 static uint16_t *through_int8(const uint16_t *rows, int n)
 {
 	uint16_t *out = xalloc((size_t)n * COLS, sizeof *out);
@@ -123,7 +123,7 @@ static uint16_t *through_int8(const uint16_t *rows, int n)
 	return out;
 }
 
-/* As integers: few tokens, 16-bit numbers for many, of all rows at a time or of a part. */
+/* Integers: few tokens, and for many tokens 16-bit numbers, of all rows at a time or of a part. */
 static void integers(bool fixed, size_t room)
 {
 	struct rng r = {4};
@@ -178,7 +178,7 @@ static void *load_rows(void *arg)
 	return NULL;
 }
 
-/* Each its own weight, more calls than there are stages. */
+/* Each call has its own weight, and there are more calls than stages. */
 TEST(loaders_at_once)
 {
 	enum { LOADERS = 4 };

@@ -1,4 +1,5 @@
-/* block.h - a block of threads on the emulated processor, for what steps it and what its threads meet in. */
+/* block.h - a block of threads on the emulated SM: its state, for the scheduler (processor.cpp) and for barriers and
+ * warps (warp.cpp). */
 #pragma once
 #include "inside.h"
 #include <vector>

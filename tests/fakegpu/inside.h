@@ -1,4 +1,4 @@
-/* inside.h - what the parts of the emulated GPU say to each other. */
+/* inside.h - the interfaces between the parts of the emulated GPU. */
 #pragma once
 #include <math.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* memory.cpp - memory of the emulated GPU, with guard pages, poison (0xFF bytes are NaN as numbers and -1 as an index)
- * and addresses that the host cannot touch; how its faults are told. */
+ * and addresses that the host cannot touch; reports its faults. */
 #include "runtime.h"
 #include <signal.h>
 #include <sys/mman.h>

@@ -29,7 +29,7 @@ struct bench {
 	float *logits;
 	double copy, flops; /* ceilings: bytes/s, FLOP/s */
 	int repeat;
-	bool can_overlap, overlap; /* kernels may start before the one before has ended: here; now */
+	bool can_overlap, overlap; /* whether kernels may overlap: as the device can; now */
 };
 
 static struct cuda *device(struct bench *t)
@@ -43,7 +43,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Median seconds of fn, by events of the stream. */
+/* Returns the median seconds of fn, by events of the stream. */
 static double timed(struct bench *t, void (*fn)(struct bench *, int i, void *), void *arg)
 {
 	double took[REPEAT];
@@ -85,7 +85,7 @@ static void copy(struct bench *t, int i, void *arg)
 }
 
 struct product {
-	const struct weight **w; /* several, so that none lies in a cache */
+	const struct weight **w; /* several, so that none stays in L2 */
 	int n_w;
 	struct tensor x;
 	float *out;
@@ -108,7 +108,7 @@ static void ceilings(struct bench *t, bool tiny)
 	uint16_t *rows = xalloc((size_t)n * (size_t)n, 2);
 	double s;
 
-	for (size_t i = 0; i < (size_t)n * (size_t)n; i++) /* power and so the clock depend on the bits */
+	for (size_t i = 0; i < (size_t)n * (size_t)n; i++) /* power, and so the clock, depends on the bits */
 		rows[i] = (uint16_t)(0x3c00 + (i * 2654435761u >> 7) % 0x400) | (uint16_t)((i * 40503u >> 5 & 1) << 15);
 	weight_rows(w, 0, n, rows, (size_t)n);
 	backend_upload(t->b, p.x.data, rows, (size_t)n * (size_t)n * 2);
@@ -144,7 +144,7 @@ static void replay(struct bench *t, int i, void *arg)
 	cuda_check(cudaGraphLaunch(g->exec, device(t)->stream), "a graph");
 }
 
-/* From the start of a kernel that moves 16 bytes to that of the next one, in a graph. */
+/* Time from the start of a kernel that moves 16 bytes to the start of the next one, in a graph. */
 static void gaps(struct bench *t)
 {
 	enum { KERNELS = 200 };
@@ -169,13 +169,13 @@ static void gaps(struct bench *t)
 	backend_free(t->b, g.row, sizeof *g.row);
 }
 
-enum { COLD = 8 /* weights in turn, so that none lies in a cache */ };
+enum { COLD = 8 /* weights used in turn, so that none stays in L2 */ };
 struct gated {
 	struct weight *w[COLD];
 	struct tensor x, between, out;
 };
 
-/* One matrix at several row counts, weights of several layers in turn. */
+/* One matrix at several row counts, with weights of several layers in turn. */
 static void products_of(struct bench *t, const char *matrix, int n, int k, enum quant quant)
 {
 	static const int rows[2][13] = {{1, 2, 4, 8, 16, 32, 33, 64, 128, 512, 2048, 4096}, {1, 32, 128, 512, 4096}};
@@ -225,7 +225,7 @@ static void gated(struct bench *t, int i, void *arg)
 	backend_linear_silu_mul(t->b, &p->out, &p->between, &p->x, p->w[i % COLD]);
 }
 
-/* Gate and up with what follows them: up to 32 rows in one launch. */
+/* Gate and up with their epilogue: up to 32 rows in one launch. */
 static void gated_products(struct bench *t)
 {
 	static const int rows[] = {1, 8, 16, 32, 64, 2048};
@@ -336,7 +336,7 @@ static void prompts(struct bench *t, bool tiny)
 		attention(t, 1, (tiny ? small : shape)[i][0], (tiny ? small : shape)[i][1]);
 }
 
-/* Over two layers' caches in turn. */
+/* Uses two layers' caches in turn. */
 static void attentions(struct bench *t, bool tiny, enum dtype type)
 {
 	static const int decode[][2] = {{1, 1024}, {1, 8192}, {32, 1024}, {32, 8192}},
@@ -456,7 +456,7 @@ static void open_model(struct bench *t)
 	backend_ready(t->b);
 }
 
-/* Graphs hold the addresses of a cache: they are made anew. */
+/* Graphs hold the addresses of a cache, so they are captured anew. */
 static void all_steps(struct bench *t, bool tiny, bool graphs, enum dtype type, bool overlap)
 {
 	struct kv_shape shape = model_kv_shape(t->m, KV_BLOCK, type);

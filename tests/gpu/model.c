@@ -1,6 +1,6 @@
 /* The demo model on a GPU against the CPU backend in f32, in one process and without MPI: logprobs of a text that the
- * CPU draws, by a prompt and one token at a time (a graph from the second on), with caches of 16 and 8 bits; and the
- * same bits however the text is cut where the order of sums is fixed. CI holds the CPU backend against other
+ * CPU samples, by a prompt and one token at a time (a CUDA graph from the second on), with 16-bit and 8-bit caches; and
+ * the same bits however the text is cut where the order of sums is fixed. CI checks the CPU backend against other
  * implementations. */
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/cuda/cuda.h"
@@ -19,7 +19,7 @@ static const struct step_limits lim = {
 plugin_entry xversed_plugin;
 
 static struct model_config cfg;
-static int length, alone; /* of the text; the last ones of it come one by one */
+static int length, alone; /* of the text; the last ones are fed one by one */
 static int32_t text[LONGEST + 1];
 struct told {
 	double logprob; /* of the next token of the text */
@@ -40,7 +40,7 @@ struct side {
 	float *logits;
 };
 
-/* config.json is our own file: no reader of JSON is wanted where this runs. */
+/* config.json is our own file, so this needs no JSON reader. */
 static double number(const char *json, const char *key)
 {
 	char quoted[64];
@@ -168,7 +168,7 @@ static struct told look_at(const float *row, int next)
 	return t;
 }
 
-/* Tokens [from, to) of the text in one step, and what is told of each. */
+/* Runs tokens [from, to) of the text in one step and reads the result of each. */
 static void pass(struct side *s, int from, int to, struct told *out)
 {
 	int n = to - from, blocks = div_up(to, KV_BLOCK);
@@ -201,7 +201,7 @@ static void pass(struct side *s, int from, int to, struct told *out)
 	}
 }
 
-/* The CPU draws the text: mostly what it finds likeliest. */
+/* The CPU samples the text: mostly its likeliest tokens. */
 static void draw(void)
 {
 	struct cuda_device d;

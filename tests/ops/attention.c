@@ -1,8 +1,8 @@
-/* rope_store and attention over a paged cache: the contract's bits, float64 bounds, and that nothing else in
- * the step, no cut of the prompt and no number of threads changes a bit. */
+/* rope_store and attention over a paged cache: the contract's bits, float64 bounds, and that nothing else in the step,
+ * no cut of the prompt and no number of threads changes a bit. */
 #include "tests/ops/attention_ref.h"
 
-/* What a backend holds of a scene: a pool, and each sequence's blocks, scattered. */
+/* The cache of a scene: a pool, and each sequence's scattered blocks. */
 struct cache {
 	struct backend *b;
 	struct kv kv;
@@ -35,7 +35,7 @@ static struct cache open_cache(struct scene *s, enum cpu_isa isa, int threads, e
 	kv_init(&c.kv, c.b, &s->kv, 1, total + 1);
 	for (int q = 0; q < s->n_seqs; q++)
 		c.blocks[q] = xalloc((size_t)per, sizeof(int32_t));
-	for (int i = 0; i < per; i++) /* neighbours of one sequence lie apart, and backwards */
+	for (int i = 0; i < per; i++) /* neighbouring blocks of a sequence lie apart, and in reverse order */
 		for (int q = 0; q < s->n_seqs; q++)
 			if (i < div_up(s->length[q], s->kv.block_size))
 				c.blocks[q][i] = total - at++;
@@ -119,7 +119,7 @@ static float *run_step(const struct scene *s, struct cache *c, const struct piec
 	return result;
 }
 
-/* A whole sequence in chunks; returns (length, heads * dim). */
+/* Runs a whole sequence in chunks; returns (length, heads * dim). */
 static float *run_chunks(const struct scene *s, struct cache *c, int seq, int chunk)
 {
 	int cols = s->shape.heads * s->shape.head_dim;
@@ -256,7 +256,7 @@ TEST(within_bound_of_float64)
 	}
 }
 
-/* Prompt cut anywhere, other sequences beside it, any thread count: the same bits. */
+/* The bits are the same however the prompt is cut, whatever other sequences run beside it, for any thread count. */
 TEST(cuts_batches_and_threads_change_nothing)
 {
 	for (int i = 0; scene_no(i).n_seqs; i++) {
@@ -282,7 +282,7 @@ TEST(cuts_batches_and_threads_change_nothing)
 	}
 }
 
-/* One long sequence on several threads goes by pieces of the key axis. */
+/* On several threads one long sequence is cut over the key axis. */
 TEST(long_context_is_cut_between_threads)
 {
 	struct scene s = make_scene(3, 1, 32, 32, 32, DT_BF16, PLAIN);

@@ -21,7 +21,7 @@ static int row_floats(const struct scene *s)
 	return (s->shape.heads + 2 * s->shape.kv_heads) * s->shape.head_dim;
 }
 
-/* q, k and v of one token: the same whenever it comes. */
+/* q, k and v of one token: the same each time. */
 static void token_row(const struct scene *s, int seq, int pos, float *row)
 {
 	struct rng r = {(uint64_t)(seq * 100003 + pos * 7 + 1)};
@@ -66,7 +66,7 @@ static float *ref_scales(const struct scene *s, const float *rows, int seq, int 
 	return (float *)rows + (size_t)s->length[seq] * (size_t)row_floats(s) + (size_t)(pos * 2 * s->shape.kv_heads);
 }
 
-/* Rows of one sequence after rope, K and V as the cache holds them. */
+/* Rows of one sequence after rope, with K and V as the cache holds them. */
 static float *ref_rows(const struct scene *s, int seq)
 {
 	int n = row_floats(s), dim = s->shape.head_dim, half = s->n_rot / 2, heads = s->shape.heads;
@@ -151,7 +151,7 @@ static void ref_combine(struct state *a, const struct state *b, int dim)
 		a->o[d] = ref_fma(b->o[d], fb, ref_mul(a->o[d], fa));
 }
 
-/* Ranges of `unit` keys [first, first + count) of all. */
+/* Combines ranges [first, first + count) of `unit` keys each. */
 static void ref_ranges(const struct head_view *h, int keys, int unit, int first, int count, enum mutant mutant,
 		       struct state *out)
 {

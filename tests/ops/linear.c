@@ -1,4 +1,4 @@
-/* linear: error bounds against float64, and the very bits of the contract. */
+/* linear: error bounds against float64, and the exact bits of the contract. */
 #include "tests/ops/ref.h"
 
 struct shape {
@@ -18,7 +18,7 @@ static struct split split_groups(int cols, int leaves)
 	return k;
 }
 
-/* Leaves of odd and zero length: no model has them, the contract does. */
+/* Leaves of odd and zero length: no model has them, but the contract does. */
 static struct split split_odd(int cols, int leaves)
 {
 	struct split k = {.n_leaves = leaves, .count = leaves};
@@ -99,7 +99,7 @@ static void drop_data(struct data_set *d)
 	free(d->x), free(d->w), free(d->fx), free(d->fw);
 }
 
-/* Rows in an odd order and in bites, as a loader might bring them. */
+/* Sends rows in an odd order and in small groups, as a loader might. */
 static struct weight *load(struct backend *b, const struct data_set *d, const struct split *k)
 {
 	struct span own = split_columns(k);
@@ -179,7 +179,7 @@ TEST(within_bound_of_float64)
 		}
 }
 
-/* The scalar contract over wild data: subnormals, zeros of both signs, tiny and huge exponents. */
+/* Checks the scalar contract over wild data: subnormals, zeros of both signs, tiny and huge exponents. */
 static void contract(enum cpu_isa isa)
 {
 	static const struct shape small[] = {{1, 1, 2, 1},    {2, 5, 30, 1},   {7, 65, 172, 1}, {3, 6, 514, 1},
@@ -220,7 +220,7 @@ TEST(contract_avx512_bf16)
 	contract(CPU_AVX512_BF16);
 }
 
-/* Each change of order that the contract forbids shows in these data. */
+/* Every change of order that the contract forbids changes bits on these data. */
 TEST(mutants_differ)
 {
 	struct shape s = {4, 16, 3500, 1};
@@ -242,8 +242,7 @@ TEST(mutants_differ)
 	backend_destroy(b);
 }
 
-/* All shapes and kinds against the portable code; then threads 1, 2, 3 and a row alone against a row
- * among 33. */
+/* All shapes and kinds against the portable code; then 1, 2 and 3 threads, and a row alone against the row among 33. */
 static void same_as_portable(enum cpu_isa isa)
 {
 	for (int i = 0; i < SHAPES; i++)
@@ -320,7 +319,7 @@ static float tree(const struct pieces *p, int first, int count, int i)
 	return ref_add(tree(p, first, count / 2, i), tree(p, first + count / 2, count / 2, i));
 }
 
-/* The axis among `owners`; the parts of all, combined by the tree, are what one owner ships. */
+/* Splits the axis among `owners`: the parts of all, combined by the tree, equal what one owner computes. */
 static void check_owners(const struct data_set *d, const struct split *axis, int owners, const float *want)
 {
 	struct backend *b = open_backend(CPU_AUTO, 2, d->act);

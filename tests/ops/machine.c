@@ -48,7 +48,7 @@ TEST(what_the_machine_lacks_is_refused)
 	CHECK(!b);
 }
 
-/* The scalar fma of the tests against the C library's, where neither subnormals nor zeros come in. */
+/* Checks the scalar fma of the tests against the C library's, where neither subnormals nor zeros occur. */
 TEST(ref_fma_is_one_rounding)
 {
 	struct rng r = {3};
@@ -63,7 +63,7 @@ TEST(ref_fma_is_one_rounding)
 	}
 }
 
-/* Two columns through linear: fma(x0, w0, fma(x1, w1, 0)), 64 products at a time. */
+/* Sends two columns through linear: fma(x0, w0, fma(x1, w1, 0)), 64 products at a time. */
 enum { TRY = 64 };
 static void two_columns(enum cpu_isa isa, enum dtype type, const float *x, const float *w, float *out)
 {

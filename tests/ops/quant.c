@@ -40,7 +40,7 @@ static float *run(struct backend *b, const struct matrix *x, const struct matrix
 	struct part parts[SHARD_MAX_PARTS];
 	float *out = xalloc((size_t)(split_parts(k, parts) * x->rows * w->rows) + 1, sizeof *out);
 
-	for (int row = 0, n; row < w->rows; row += n) { /* in bites, as a loader brings them */
+	for (int row = 0, n; row < w->rows; row += n) { /* in small groups, as a loader sends them */
 		n = min_int(7, w->rows - row);
 		weight_rows(packed, row, n, (char *)w->p + (size_t)row * (size_t)w->cols * dtype_size(w->type),
 			    (size_t)w->cols);
@@ -183,8 +183,8 @@ TEST(contract_avx512_bf16)
 	contract(CPU_AVX512_BF16);
 }
 
-/* Half a step of each scale, what the scale's own rounding clips, and for int4 the one number of the other
- * sign that 7 steps do not reach. */
+/* Bounds: half a step of each scale, what the scale's own rounding clips, and for int4 the one number of the other sign
+ * that 7 steps do not reach. */
 static double group_bound(const float *x, const float *w, int n, enum quant quant)
 {
 	double sx = fabs((double)largest(x, n)) / 127,
@@ -221,8 +221,8 @@ TEST(within_quantised_bound_of_float64)
 		}
 }
 
-/* Every integer at its end: 127 * 127 and -127 * 127 in every place, where byte products would saturate; and
- * signs that alternate. All sums are exact integers here. */
+/* Every integer at its limit: 127 * 127 and -127 * 127 in every place, where byte products would saturate, and
+ * alternating signs. All sums are exact integers here. */
 static void extremes(enum cpu_isa isa)
 {
 	enum { K = 512, N = 66, ROWS = 9 };
@@ -290,7 +290,7 @@ TEST(threads_and_batches_change_nothing)
 	drop(&x), drop(&w);
 }
 
-/* Parts of owners, put together by the tree, are what one owner has. */
+/* The parts of several owners, combined by the tree, equal what one owner computes. */
 TEST(owners_of_a_split_axis_give_the_bits_of_one)
 {
 	struct matrix x = make(3, 1024, DT_F32, PLAIN, 3), w = make(10, 1024, DT_F32, PLAIN, 4);
@@ -349,7 +349,7 @@ TEST(a_table_is_read_back_within_half_a_step)
 	drop(&w);
 }
 
-/* What is not finite spoils its own row and nobody else's. */
+/* A number that is not finite spoils its own row and no other. */
 TEST(not_finite_stays_in_its_row)
 {
 	struct matrix x = make(3, 64, DT_F32, PLAIN, 3), w = make(5, 64, DT_F32, PLAIN, 4);

@@ -1,6 +1,5 @@
-/* ref.h - what the op tests share: the numbers contract once more in scalar C, written apart from the
- * kernels; naive float64 sums come with each test. Also test data that holds every awkward kind of number,
- * and a backend for each instruction set. */
+/* ref.h - what the op tests share: the numbers contract in scalar C, written apart from the kernels; test data with
+ * every awkward kind of number; a backend for each instruction set. Naive float64 sums are in each test. */
 #ifndef TESTS_OPS_REF_H
 #define TESTS_OPS_REF_H
 
@@ -90,7 +89,7 @@ static inline float ref_lanes(const float *lane)
 	return v[0];
 }
 
-/* How many of n > 1 things lie in the left half of a binary counter's tree. */
+/* How many of n > 1 items lie in the left half of a binary counter's tree. */
 static inline int ref_left(int n)
 {
 	int p = 1;
@@ -142,7 +141,7 @@ static inline float rng_float(struct rng *r, enum data how)
 	}
 }
 
-/* `f` as an array of `type` holds it at i. */
+/* Returns f as an array of `type` holds it at i. */
 static inline void put_as(void *p, size_t i, float f, enum dtype type)
 {
 	if (type == DT_F32)
@@ -194,7 +193,7 @@ static inline struct backend *open_backend(enum cpu_isa isa, int threads, enum d
 	return b;
 }
 
-/* Bit equality, with the place of the first difference. NaNs are not compared with each other. */
+/* Checks bit equality and reports the place of the first difference. NaNs are not compared with each other. */
 static inline void check_bits(const char *what, const float *a, const float *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -67,7 +67,7 @@ static void ref_norm(const struct norm_case *c, const struct norm_data *d, int r
 	free(centred);
 }
 
-/* Runs the case; x comes back in d->x. */
+/* Runs the case; x is returned in d->x. */
 static float *run_norm(struct backend *b, const struct norm_case *c, struct norm_data *d)
 {
 	size_t n = (size_t)c->rows * (size_t)c->cols;

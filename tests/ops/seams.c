@@ -72,7 +72,7 @@ static void rig_finish(struct rig *r)
 	backend_destroy(r->b);
 }
 
-/* All tokens of the lines that have no K and V yet; every one of them is a row. */
+/* Runs all tokens of the lines that have no K and V yet; every one of them is a row. */
 static void forward(struct rig *r, struct line *line)
 {
 	struct step *s = &r->step;
@@ -125,7 +125,7 @@ static void prompt(struct line *line)
 			line[i].token[line[i].n] = (7 * i + 11 * line[i].n) % VOCAB;
 }
 
-/* One token at a time: what must come out. */
+/* Expected result: one token at a time. */
 static void plain(struct rig *r, struct line *line)
 {
 	prompt(line);
@@ -141,8 +141,8 @@ static void plain(struct rig *r, struct line *line)
 	}
 }
 
-/* Rows of one sequence: each draw is kept; a draft is right when it equals the draw before it. Returns how
- * many drafts were. */
+/* Rows of one sequence: each draw is kept; a draft is right when it equals the draw before it. Returns how many drafts
+ * were right. */
 static int accept(struct rig *r, struct line *line, int first_row, int known, int rows)
 {
 	int right = 0;
@@ -156,7 +156,7 @@ static int accept(struct rig *r, struct line *line, int first_row, int known, in
 		}
 		line->token[pos] = id;
 		line->n = pos + 1;
-		line->done = pos; /* K and V of wrong drafts are written over */
+		line->done = pos; /* K and V of wrong drafts will be overwritten */
 		break;
 	}
 	return right;
@@ -175,7 +175,7 @@ TEST(drafts_change_no_token)
 		int known[SEQS], brought[SEQS];
 		for (int i = 0; i < SEQS; i++) {
 			known[i] = got[i].n;
-			for (int k = 0; k < DRAFTS; k++) { /* the truth, now and then spoilt */
+			for (int k = 0; k < DRAFTS; k++) { /* the true token, sometimes replaced by a wrong one */
 				int32_t id = want[i].token[got[i].n];
 				got[i].token[got[i].n++] = (steps + i + k) % 3 == 2 ? (id + 1) % VOCAB : id;
 			}
