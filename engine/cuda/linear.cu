@@ -114,10 +114,10 @@ template <bool INT8, int R, int U> struct turn {
 };
 
 /* A tile of 16*R weight rows and the column at which the block's turn begins. Warps lie side by side. */
-struct place {
+struct turn_place {
 	int tile, col;
 };
-template <class T> GPU void next_turn(struct place *p, int ld)
+template <class T> GPU void next_turn(struct turn_place *p, int ld)
 {
 	p->col += T::COLS;
 	if (p->col >= ld)
@@ -125,7 +125,8 @@ template <class T> GPU void next_turn(struct place *p, int ld)
 }
 
 /* Starts copying the weights of a turn into the thread's own room, which no other thread reads. */
-template <bool INT8, int R, int U> GPU void fetch(uint4 *room, const char *w, struct place p, int tiles, int n, int ld)
+template <bool INT8, int R, int U>
+GPU void fetch(uint4 *room, const char *w, struct turn_place p, int tiles, int n, int ld)
 {
 	using T = turn<INT8, R, U>;
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, at = warp * U * T::WARP + T::LANE * (lane & 3),
@@ -202,7 +203,7 @@ __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form
 		  m0 = blockIdx.y * 8 * MT;
 	const struct sink to = {out, bias, form, m, n};
 	float *red = (float *)(ring + STAGES * T::ROOM), d[R][MT][4] = {};
-	struct place use = {(int)blockIdx.x, 0}, get = use;
+	struct turn_place use = {(int)blockIdx.x, 0}, get = use;
 
 #pragma unroll
 	for (int s = 0; s < STAGES; s++, next_turn<T>(&get, ld))

@@ -29,17 +29,17 @@ static size_t packed_bytes(int n, int ids)
 	return (size_t)n * sizeof(struct sample_row) + (size_t)ids * sizeof(int32_t);
 }
 
-struct piece {
+struct allocation {
 	void **at;
 	size_t bytes;
 };
 enum { PIECES = 9 };
 
-static void pieces_of(struct cuda_sampler *p, struct piece out[PIECES])
+static void pieces_of(struct cuda_sampler *p, struct allocation out[PIECES])
 {
 	struct sample_args *a = &p->args;
 	size_t rows = (size_t)p->rows, words = rows * (size_t)a->vocab, cuts = rows * SAMPLE_SELECTS * SAMPLE_PASSES;
-	struct piece all[PIECES] = {
+	struct allocation all[PIECES] = {
 		{(void **)&a->raw, words * sizeof *a->raw},
 		{(void **)&a->x, words * sizeof *a->x},
 		{(void **)&a->count, words * sizeof *a->count},
@@ -58,7 +58,7 @@ float *cuda_sample_open(struct backend *b, int rows, int vocab)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_sampler *p;
-	struct piece piece[PIECES];
+	struct allocation piece[PIECES];
 	void *pinned[2] = {NULL};
 
 	if (vocab > SAMPLE_MAX_VOCAB)
@@ -87,7 +87,7 @@ float *cuda_sample_open(struct backend *b, int rows, int vocab)
 void cuda_sample_close(struct cuda *c)
 {
 	struct cuda_sampler *p = c->sampler;
-	struct piece piece[PIECES];
+	struct allocation piece[PIECES];
 
 	if (!p)
 		return;

@@ -9,15 +9,15 @@ enum { THREADS = 256, WARPS = THREADS / 32, EACH = SAMPLE_BINS / THREADS };
 enum { RAW, LIKELIEST, SAMPLED };
 enum { TOP_N, TOP_K, TOP_P };
 
-struct place {
+struct row_part {
 	int row, part, first, end; /* tokens of this block */
 	size_t at;                 /* offset of the row in (rows, vocab) */
 };
 
-GPU struct place here(const struct sample_args &a)
+GPU struct row_part here(const struct sample_args &a)
 {
-	struct place p = {(int)blockIdx.y, (int)blockIdx.x, (int)blockIdx.x * SAMPLE_PART, 0,
-			  (size_t)blockIdx.y * a.vocab};
+	struct row_part p = {(int)blockIdx.y, (int)blockIdx.x, (int)blockIdx.x * SAMPLE_PART, 0,
+			     (size_t)blockIdx.y * a.vocab};
 
 	p.end = min(p.first + SAMPLE_PART, a.vocab);
 	return p;
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(THREADS) sample_start(struct sample_args a, in
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	struct place p = here(a);
+	struct row_part p = here(a);
 	const struct sample_row &r = a.row[p.row];
 	struct sample_best raw = nobody(), likeliest = nobody();
 
@@ -142,7 +142,7 @@ __global__ void __launch_bounds__(THREADS) sample_scale(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	struct place p = here(a);
+	struct row_part p = here(a);
 	const struct sample_row &r = a.row[p.row];
 	struct sample_best b = nobody();
 
@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(THREADS) sample_spread_of(struct sample_args a
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	struct place p = here(a);
+	struct row_part p = here(a);
 	const float *x = (lists ? a.x : a.raw) + p.at;
 	struct sample_moments m = {0, 0, 0, 0};
 	struct sample_spread *all = &a.spread[p.row];
@@ -197,7 +197,7 @@ __global__ void __launch_bounds__(THREADS) sample_floor(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	struct place p = here(a);
+	struct row_part p = here(a);
 	const struct sample_row &r = a.row[p.row];
 	struct sample_spread &s = a.spread[p.row];
 
@@ -355,7 +355,7 @@ template <int W> __global__ void __launch_bounds__(THREADS) sample_count(struct 
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	SHARED(struct halves, sums, [1]);
-	struct place p = here(a);
+	struct row_part p = here(a);
 	struct sample_select s = {0, 0, 0, 0};
 	uint64_t weight, *bins = a.bins + slot_of(p.row, W, pass) * SAMPLE_BINS;
 	float x;
@@ -398,7 +398,7 @@ __global__ void __launch_bounds__(THREADS) sample_draw(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	struct place p = here(a);
+	struct row_part p = here(a);
 	const struct sample_row &r = a.row[p.row];
 	struct cut c = {-INFINITY, SAMPLE_NOBODY};
 
@@ -425,7 +425,7 @@ __global__ void __launch_bounds__(THREADS) sample_draw(struct sample_args a)
 }
 
 /* ---- reporting the row ---- */
-GPU void report_id(const struct sample_args &a, const struct place &p, struct sample_best raw, int id)
+GPU void report_id(const struct sample_args &a, const struct row_part &p, struct sample_best raw, int id)
 {
 	struct sample_result *out = &a.result[p.row];
 
@@ -441,7 +441,7 @@ __global__ void __launch_bounds__(THREADS) sample_report(struct sample_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	struct place p = here(a);
+	struct row_part p = here(a);
 	const struct sample_row &r = a.row[p.row];
 	struct sample_result *out = &a.result[p.row];
 	struct cut c = {INFINITY, -1};

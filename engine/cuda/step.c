@@ -24,7 +24,7 @@ static int max_tiles(const struct cuda *c)
 }
 
 /* Numbers of elements of the arrays in the block, in order. */
-struct layout {
+struct step_counts {
 	int tokens, rows, items, joins, tiles, blocks;
 };
 
@@ -33,7 +33,7 @@ static size_t padded(int n, size_t size)
 	return round_up((size_t)n * size, ALIGN);
 }
 
-static size_t bytes_of(const struct layout *l)
+static size_t bytes_of(const struct step_counts *l)
 {
 	return 3 * padded(l->tokens, 4) + padded(l->rows, 4) + padded(l->items, sizeof(struct attn_item)) +
 	       padded(l->joins, sizeof(struct attn_join)) + padded(l->tiles, sizeof(struct attn_tile)) +
@@ -43,8 +43,8 @@ static size_t bytes_of(const struct layout *l)
 void cuda_step_create(struct cuda *c)
 {
 	const struct step_limits *lim = &c->how.limits;
-	struct layout most = {lim->max_tokens, lim->max_tokens, max_items(c),
-			      max_items(c),    max_tiles(c),    lim->max_blocks};
+	struct step_counts most = {lim->max_tokens, lim->max_tokens, max_items(c),
+				   max_items(c),    max_tiles(c),    lim->max_blocks};
 
 	c->room = bytes_of(&most);
 	c->sampled = cuda_take(c, (size_t)lim->max_tokens * sizeof *c->sampled);
@@ -102,7 +102,7 @@ static int spare_parts(const struct cuda *c, int runs, int tokens)
 	return min_int(c->max_parts, n + tokens);
 }
 
-static void make_plan(struct cuda *c, const struct step *s, struct layout *l, int bucket)
+static void make_plan(struct cuda *c, const struct step *s, struct step_counts *l, int bucket)
 {
 	struct plan_limits lim = {.sms = c->sms,
 				  .runs = c->n_runs ? c->n_runs : c->how.kv_heads,
@@ -129,7 +129,7 @@ static void *put(struct cuda_step *to, size_t *at, const void *src, int n, int a
 	return device;
 }
 
-static void fill(struct cuda *c, struct cuda_step *to, const struct step *s, const struct layout *l)
+static void fill(struct cuda *c, struct cuda_step *to, const struct step *s, const struct step_counts *l)
 {
 	const struct step_head *h = s->head;
 	size_t at = 0;
@@ -152,7 +152,7 @@ const struct step *cuda_step(struct backend *b, const struct step *s)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_step *to = &c->steps[c->turn];
-	struct layout l = {.tokens = s->head->n_tokens, .rows = s->head->n_rows};
+	struct step_counts l = {.tokens = s->head->n_tokens, .rows = s->head->n_rows};
 	int bucket = bucket_of(c, s);
 
 	cuda_wait(c, to->copied, "the copy of an earlier step");
