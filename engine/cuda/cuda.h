@@ -191,7 +191,7 @@ struct sample_book {
 	struct sample_kept {
 		uint64_t call; /* the call it belongs to: the slot's next call has another number */
 		int64_t step;  /* the step in which it was last extended */
-		int n;         /* tokens that are there */
+		int n;         /* tokens that the device has */
 	} * kept;              /* (seqs) */
 	int seqs, max_history;
 	int64_t step; /* the current step, from 1 on */

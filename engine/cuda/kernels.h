@@ -27,7 +27,7 @@ struct k_cache {
 	void *pool;
 	int32_t kv_heads, dim;
 	enum k_kv kv;
-	int32_t none; /* fills the padding: the emulated GPU scans every word for addresses */
+	int32_t none; /* fills the padding: the emulated GPU scans all 8-byte units for addresses */
 };
 /* Bytes of one head in a block. */
 #define K_HEAD_BYTES(dim, bits8) (KV_BLOCK * (dim) * ((bits8) ? 1 : 2) + ((bits8) ? KV_BLOCK * 4 : 0))
@@ -128,7 +128,7 @@ cudaError_t k_linear_init(void);
  * times. At least one input; depth at most 8. */
 enum { K_MAX_INPUTS = 32 };
 struct k_tree {
-	int32_t count, none; /* fills the padding: the emulated GPU scans every word for addresses */
+	int32_t count, none; /* fills the padding: the emulated GPU scans all 8-byte units for addresses */
 	int32_t merges[K_MAX_INPUTS];
 	const float *data[K_MAX_INPUTS];
 };
@@ -152,7 +152,7 @@ struct sample_row {
 	double per_repetition;             /* 1 / penalty */
 	uint64_t stream, least, share;     /* sample_stream(); min_p as a mass; top_p in units of 2^-32: 2^32 is off */
 	int32_t mode, given, n_top, top_k; /* top_k 0: off */
-	int32_t at, n_mask /* words of bits; 0: every token may be sampled */, n_bias, n_stop, n_prompt, n_output;
+	int32_t at, n_mask /* int32 units of bits; 0: every token may be sampled */, n_bias, n_stop, n_prompt, n_output;
 	int32_t seq, kept; /* the sequence whose history it uses, and the tokens of it that the device has; seq -1: the
 			      history is used once and not kept */
 	float repetition, presence, frequency;

@@ -25,7 +25,7 @@ struct norm_args {
 	float eps, per_col; /* 1 / cols: a division in the kernel would be a call */
 	int cols, centred;
 	enum k_type type;
-	int none; /* fills the padding: the emulated GPU scans every word for addresses */
+	int none; /* fills the padding: the emulated GPU scans all 8-byte units for addresses */
 };
 
 GPU void put4(const struct norm_args &a, size_t at, float4 v)

@@ -4,13 +4,13 @@
 
 #include <stdlib.h>
 
-_Static_assert((int)SAMPLE_TOP == (int)SAMPLE_MAX_TOP, "words told of a row");
+_Static_assert((int)SAMPLE_TOP == (int)SAMPLE_MAX_TOP, "top tokens reported for a row");
 
 struct cuda_sampler {
 	struct sample_args args;
 	char *host, *device;           /* pinned and device: rows, then the ids of all rows */
 	struct sample_result *results; /* pinned (rows) */
-	cudaEvent_t done;              /* recorded once results are there */
+	cudaEvent_t done;              /* recorded after the copy of results */
 	int rows, room;                /* rows at most; room for ids */
 	struct sample_book book;
 };
