@@ -216,8 +216,7 @@ int blocks_match(struct blocks *b, uint64_t scope, const int32_t *ids, int n, in
 	return found;
 }
 
-/* Content that is known under another number, or whose parent is not known, stays private: nobody could find
- * it. */
+/* Content that is already published, or whose parent is not, stays private: no lookup could reach it. */
 void blocks_publish(struct blocks *b, uint64_t scope, int parent, int i, const int32_t *ids)
 {
 	struct block *k = &b->block[i];

@@ -1,9 +1,9 @@
-/* sched_done.c - rows to sample, and what became of them. */
+/* done.c - the rows to sample, and what their results mean for each call. */
 #include "engine/sched/inside.h"
 
 #include <string.h>
 
-/* A row of the plan: scores the token after `pos`, or draws it. */
+/* A row of the plan: it scores the token after `pos`, or samples it. */
 static struct sample sample_row(const struct sched *s, const struct seq *q, int pos, bool draws)
 {
 	struct sample p = {.call = q->id, .seq = q->slot, .pos = pos + 1, .given = -1, .n_top = -1};
@@ -69,7 +69,7 @@ static void report_scores(struct sched *s, const struct part *part)
 	}
 }
 
-/* A stop id before min_tokens cannot be drawn; it can be all that is left to draw, and then it does not end
+/* Before min_tokens a stop id is masked. It is sampled only where masks leave nothing else, and then it does not end
  * the call. */
 static enum finish finish_after(const struct sched *s, const struct seq *q, int32_t id)
 {
@@ -101,7 +101,7 @@ static void take_drawn(struct sched *s, struct seq *q, const struct sampled *sam
 	seq_end(s, q, finish, e);
 }
 
-/* The first of the part's rows that is broken, or -1. */
+/* The first broken row of the part, or -1. */
 static int broken_row(const struct part *part, const struct sampled *sampled)
 {
 	for (int row = part->row; row < part->row + part->n_score + part->draws; row++)
@@ -110,7 +110,7 @@ static int broken_row(const struct part *part, const struct sampled *sampled)
 	return -1;
 }
 
-/* What it wrote to the cache may hold NaN: nobody else is to find it. */
+/* What it wrote to the KV cache may hold NaN, so no other call may find it. */
 static void end_broken(struct sched *s, const struct part *part, int row, const struct sampled *sampled)
 {
 	struct seq *q = part->q;

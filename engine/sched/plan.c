@@ -29,7 +29,7 @@ static int growth(const struct sched *s, const struct seq *q)
 	return max_int(0, seq_need(s, q) - q->n_blocks);
 }
 
-/* Blocks that are free and not reserved. */
+/* The number of blocks that are neither held nor reserved. */
 static int unreserved(const struct sched *s)
 {
 	int n = blocks_available(s->blocks);
@@ -49,8 +49,9 @@ static void preempt(struct sched *s, struct seq *q)
 	s->stats.preemptions++;
 }
 
-/* Who gives up its blocks for `q`, which has none reserved: the youngest such one, `q` itself where it is that. The
- * oldest never does: for it even one with reserved blocks goes where no other is left. */
+/* The sequence that is pre-empted for `q`, which has no blocks reserved: the youngest without reserved blocks, which
+ * may be `q` itself. The oldest is never pre-empted: for it even one with reserved blocks is, where no other is left.
+ */
 static struct seq *victim_for(const struct sched *s, const struct seq *q)
 {
 	for (int i = s->n_running - 1; i > 0; i--)
@@ -60,8 +61,8 @@ static struct seq *victim_for(const struct sched *s, const struct seq *q)
 	return s->running[s->n_running - 1];
 }
 
-/* Blocks for `tokens` tokens; false: it was pre-empted. The oldest always gets them, since a call that does not fit
- * alone was refused. */
+/* Takes blocks for `tokens` tokens; returns false where q was pre-empted. The oldest always gets them, since a call
+ * that does not fit alone is refused. */
 static bool get_blocks(struct sched *s, struct seq *q, int tokens)
 {
 	int need = blocks_for(s, tokens) - q->n_blocks;
@@ -95,8 +96,8 @@ static void plan_part(struct plan *p, struct seq *q, int n)
 	p->n_tokens += n;
 }
 
-/* A sequence with one token to go always gets its place; what is left goes to the longer ones, oldest first.
- */
+/* A sequence with one token left to compute always has its place; the rest of the budget is for longer ones, oldest
+ * first. */
 static void plan_running(struct sched *s, struct plan *p)
 {
 	int singles = 0, left;
@@ -119,7 +120,7 @@ static void plan_running(struct sched *s, struct plan *p)
 	}
 }
 
-/* Somebody would have to be pre-empted whose blocks the step in flight may still read. */
+/* Whether a sequence would have to be pre-empted whose blocks the step in flight may still read. */
 static bool must_wait(const struct sched *s)
 {
 	int need = 0;
@@ -133,7 +134,7 @@ static bool must_wait(const struct sched *s)
 	return in_flight(s) && need > unreserved(s);
 }
 
-/* Before its prompt is scored nothing is shared: a cached block gives no logits. */
+/* A call that scores its prompt shares no prefix: a cached block has no logits. */
 static void match_prefix(struct sched *s, struct seq *q)
 {
 	int32_t *tokens = seq_tokens(s, q);
@@ -180,7 +181,7 @@ static bool has_place(const struct sched *s, const struct seq *q)
 	return s->n_running < s->lim.step.max_seqs && (q->slot >= 0 || s->n_free_slots);
 }
 
-/* It runs if its blocks, and those that the running ones may come to need, are there. */
+/* A call is admitted if its blocks, and those that the running ones may still need, are available. */
 static bool admit(struct sched *s, struct seq *q)
 {
 	int need = 0;
@@ -199,8 +200,8 @@ static bool admit(struct sched *s, struct seq *q)
 	return true;
 }
 
-/* Where the first lacks blocks, one that needs a single block, or at most an eighth of what the first needs, passes it;
- * after eight of them all wait for it. */
+/* Where the first call lacks blocks, one that needs a single block, or at most an eighth of what the first needs,
+ * passes it; after eight of them all wait for it. */
 static bool admit_small(struct sched *s, struct seq *first)
 {
 	enum { PASSES = 8 };

@@ -5,15 +5,14 @@
  *                                                          finished, cancelled
  *
  * Who waits: pre-empted calls first, the oldest before the others, then clients in turn (turns.h), each with its calls
- * in the order of their coming. Where the first of them lacks blocks, a few small calls may pass it. A call whose
- * client named its longest answer has all its blocks reserved when it is admitted; an open-ended one only some, and may
- * be pre-empted.
+ * in the order of arrival. Where the first of them lacks blocks, a few small calls may pass it. Admission reserves all
+ * blocks of a call that has max_tokens, but only some of an open-ended one, which may be pre-empted.
  *
- * No phase flag: a sequence in a step brings n >= 1 tokens that have no K/V yet; a prompt longer than what is left of
- * the budget is cut. sched_next() may be called before the previous sched_done() (one step ahead): it then refers
- * to tokens not yet drawn as -1-r. Blocks are freed only after the last step that names them. The oldest sequence is
- * never pre-empted, so progress is guaranteed; one with all its blocks reserved only for the oldest, where no other is
- * left. Memory is taken at creation. */
+ * There is no prefill or decode flag: a sequence in a step has n >= 1 tokens without K and V, and a prompt longer than
+ * what is left of the step's budget is cut. sched_next() may be called before the previous sched_done() (one step
+ * ahead): it then refers to tokens that are not yet sampled as -1-r. Blocks are freed only after the last step that
+ * names them. The oldest sequence is never pre-empted, so progress is guaranteed; one whose blocks are all reserved is
+ * pre-empted only for the oldest, where no other is left. All memory is allocated at creation. */
 #ifndef ENGINE_SCHED_SCHED_H
 #define ENGINE_SCHED_SCHED_H
 
@@ -29,12 +28,12 @@ struct sched_limits {
 	int64_t max_waiting_tokens;
 	int look_ahead; /* tokens of future growth that admission reserves for each running sequence; INT_MAX: all of
 			   them */
-	int open_look_ahead; /* the same of open-ended calls; the smaller counts */
+	int open_look_ahead; /* the same for open-ended calls; the smaller applies */
 	int vocab;
 };
 
-/* What a call asks of the engine. It stays the caller's, unchanged, with all that it points to, until the event with
- * its finish was taken. */
+/* What a call asks of the engine. The caller keeps it, and all it points to, alive and unchanged until it has taken the
+ * event that carries `finish`. */
 struct call {
 	uint64_t call;      /* never used twice */
 	uint64_t scope;     /* who may share its prefix */
@@ -42,11 +41,12 @@ struct call {
 	const int32_t *ids; /* (n_prompt + n_resume) prompt, then output already delivered */
 	int n_prompt, n_resume;
 	int max_tokens;       /* output tokens, resumed ones counted */
-	bool open_ended;      /* its client named no max_tokens: most end long before */
+	bool open_ended;      /* without max_tokens: most such calls end long before their limit */
 	uint64_t deadline_ns; /* now_ns() clock; 0: none */
 	struct sampling how;
-	bool score; /* no drawing: every prompt token after the first is scored, then the call ends (FINISH_LENGTH) */
-	int prompt_logprobs; /* -1: none; n: every prompt token after the first is scored, with the n best */
+	bool score;          /* nothing is sampled: every prompt token after the first is scored, then the call ends
+				(FINISH_LENGTH) */
+	int prompt_logprobs; /* -1: none; n: every prompt token after the first is scored, with the n likeliest */
 };
 
 struct sched_stats {
@@ -60,22 +60,23 @@ struct sched_stats {
 struct sched;
 struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks /* borrowed */);
 void sched_destroy(struct sched *s);
-uint64_t sched_bytes(const struct sched_limits *lim, int block_size); /* that sched_create() takes */
+uint64_t sched_bytes(const struct sched_limits *lim, int block_size); /* what sched_create() allocates */
 
-/* ERR_BUSY when the queue is full, ERR_LIMIT (with the numbers) when it can never fit, ERR_INVALID. */
+/* Returns 0, ERR_BUSY where the queue is full, ERR_LIMIT (with the numbers) where the call can never fit, or
+ * ERR_INVALID. */
 int sched_add(struct sched *s, const struct call *call, struct why *why);
-/* An unknown call is fine. Its event (FINISH_CANCEL) comes with the next sched_events() or sched_done(). */
+/* Ignores an unknown call. The event with FINISH_CANCEL is among the next sched_events(). */
 void sched_cancel(struct sched *s, uint64_t call, enum finish reason);
 bool sched_has_work(const struct sched *s);
 
-/* Plans the next step; false: nothing can run now. Calls past their deadline end here. */
+/* Plans the next step; returns false where nothing can run now. Calls past their deadline end here. */
 bool sched_next(struct sched *s, struct step *step);
 /* The rows of a planned step (n = head->n_rows), in row order; call it when the step before is done. Valid until the
  * next sched_ call. Rows of calls that have ended meanwhile are there, to be sampled for nothing. */
 const struct sample *sched_samples(const struct sched *s, const struct step *step);
-/* Takes what was sampled, one a row of `step`. */
+/* Takes in what was sampled, one for each row of `step`. */
 void sched_done(struct sched *s, const struct step *step, const struct sampled *sampled);
-/* Takes events that are ready, at most `max`; call until 0. */
+/* Writes at most `max` events to `out` and returns their number; call it until it returns 0. */
 int sched_events(struct sched *s, struct event *out, int max);
 const struct sampled *sched_details(const struct sched *s); /* valid until the next sched_done() */
 

@@ -36,7 +36,7 @@ void turns_take(struct turns *t, struct turn *c)
 	c->since = ++t->clock;
 }
 
-/* So that the places told before come true where calls end one by one: it has been served until now. */
+/* It has been served until now; so places that were reported before hold where calls end one by one. */
 void turns_end(struct turns *t, struct turn *c)
 {
 	REQUIRE(c->running > 0);
@@ -49,8 +49,8 @@ bool turns_before(const struct turn *a, const struct turn *b)
 	return a->running != b->running ? a->running < b->running : a->since < b->since;
 }
 
-/* Calls of `d` that run before the one of `c` whose turn comes when c has `level` running calls: those whose turn comes
- * at a lower level, and the one at the same level where d has been there for longer. */
+/* The number of calls of `d` that run before the call of `c` that runs when c has `level` running calls: those at a
+ * lower level, and the one at the same level where d has waited longer. */
 static int before_level(const struct turn *d, const struct turn *c, int level)
 {
 	int lower = min_int(d->waiting, max_int(0, level - d->running));

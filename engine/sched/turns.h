@@ -1,10 +1,10 @@
-/* turns.h - whose turn it is: clients that wait share the places that become free. Integers only; the caller owns the
- * memory.
+/* turns.h - whose turn it is: waiting clients share the places that become free. It has integers only, and the caller
+ * owns the memory.
  *
- * The client with the fewest running calls goes first; among equals the one for which it is longest ago that a call of
- * it began or ended, or that it came with its first waiting one. So a newcomer waits for at most one call of each other
- * client that waits, however many calls they have in the queue, and nobody waits for ever. Used by the scheduler, and
- * by the front, which tells each call its place. */
+ * The client with the fewest running calls is first. Among equals it is the one whose calls last began or ended, or
+ * whose first waiting call arrived, longest ago. So a new client waits for at most one call of each other waiting
+ * client, however many calls those have, and no client waits for ever. The scheduler uses it, and so does the front,
+ * which reports to each call its place in the queue. */
 #ifndef ENGINE_SCHED_TURNS_H
 #define ENGINE_SCHED_TURNS_H
 
@@ -22,12 +22,11 @@ struct turns {
 };
 
 void turns_wait(struct turns *t, struct turn *c);  /* one more call of it waits */
-void turns_leave(struct turns *t, struct turn *c); /* a waiting call goes without having run */
+void turns_leave(struct turns *t, struct turn *c); /* a waiting call ends without having run */
 void turns_take(struct turns *t, struct turn *c);  /* its first waiting call runs from now on */
 void turns_end(struct turns *t, struct turn *c);   /* a running call has ended */
 bool turns_before(const struct turn *a, const struct turn *b);
-/* Calls that run before the k-th waiting one of c (from 1), and that one: its place if no call ends and nobody comes.
- */
+/* The place of c's k-th waiting call (from 1): how many calls run up to it, if no call ends and none arrives. */
 int turns_place(const struct turns *t, const struct turn *c, int k);
 
 #endif
