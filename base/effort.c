@@ -1,10 +1,13 @@
-/* effort.c - what one client's request may take of a thread: bytes and CPU time. */
+#include "base/effort.h"
+
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/base.h"
+#include "base/clock.h"
+#include "base/die.h"
+#include "base/error.h"
 
 static _Thread_local struct effort *current;
 

@@ -1,8 +1,7 @@
-/* Memory whose pages come from files (base.h). Entries are only added, so that a signal handler may read them at any
- * time. */
-#include <stdatomic.h>
+#include "base/mapped.h"
 
-#include "base/base.h"
+#include <stdatomic.h>
+#include <stdint.h>
 
 enum { MAX_RANGES = 4096 };
 

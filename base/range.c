@@ -1,7 +1,9 @@
+#include "base/range.h"
+
 #include <math.h>
 #include <stdio.h>
 
-#include "base/base.h"
+#include "base/error.h"
 
 bool range_holds(const struct range *r, double x)
 {

@@ -1,11 +1,13 @@
-#include "base/base.h"
+#include "base/stdio.h"
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "base/exit.h"
 
 void stdio_open(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			_exit(EXIT_SOFTWARE); /* not even /dev/null: there is nobody to tell */
+			_exit(EXIT_SOFTWARE); /* without /dev/null nothing can be logged */
 }

@@ -5,8 +5,8 @@
 #include "engine/tokenizer/ids.h"
 #include "engine/tokenizer/unicode.h"
 
-/* Without memory, additions are dropped and the thread's effort is starved (base/base.h). Callers that add much check
- * that before they use the text. */
+/* Without memory, additions are dropped and the thread's effort is starved (base/effort.h). Callers that add much
+ * check that before they use the text. */
 
 /* Valid UTF-8. from[i]: the bytes of the original that byte i stands for; NULL if offsets are not needed. */
 struct tok_text {

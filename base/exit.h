@@ -1,0 +1,7 @@
+/* exit.h - exit codes of every program of the project; sysexits.h has the same where it has one. */
+#ifndef BASE_EXIT_H
+#define BASE_EXIT_H
+
+enum { EXIT_OK = 0, EXIT_USAGE = 64, EXIT_INPUT = 66, EXIT_SOFTWARE = 70, EXIT_AGAIN = 75, EXIT_CONFIG = 78 };
+
+#endif
