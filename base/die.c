@@ -18,16 +18,29 @@ void on_die(void (*call)(void *arg, const char *why), void *arg)
 	hook.arg = arg;
 }
 
-void die(const char *fmt, ...)
+__attribute__((noreturn)) static void end(int exit_code, const char *fmt, va_list args)
 {
-	char why[400];
-	va_list args;
+	char why[500];
 
-	va_start(args, fmt);
 	vsnprintf(why, sizeof why, fmt, args);
-	va_end(args);
 	log_at(LOG_ERROR, "%s", why);
 	if (hook.call)
 		hook.call(hook.arg, why);
-	_exit(EXIT_SOFTWARE);
+	_exit(exit_code);
+}
+
+void die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	end(EXIT_SOFTWARE, fmt, args);
+}
+
+void die_as(int exit_code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	end(exit_code, fmt, args);
 }

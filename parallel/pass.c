@@ -11,51 +11,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/base.h"
+#include "base/parcel.h"
+
 struct call_in {
 	uint64_t secret[2];
 	int32_t rank;
 };
-
-/* A message with one descriptor. */
-struct parcel {
-	struct iovec part;
-	struct msghdr head;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-};
-
-static void parcel_init(struct parcel *p, void *data, size_t bytes)
-{
-	memset(p, 0, sizeof *p);
-	p->part = (struct iovec){data, bytes};
-	p->head.msg_iov = &p->part;
-	p->head.msg_iovlen = 1;
-	p->head.msg_control = p->control.bytes;
-	p->head.msg_controllen = sizeof p->control.bytes;
-}
-
-static void parcel_put(struct parcel *p, int fd)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(&p->head);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-}
-
-/* The one descriptor of a received message, or -1. */
-static int parcel_get(struct parcel *p)
-{
-	int fd = -1;
-	struct cmsghdr *c = CMSG_FIRSTHDR(&p->head);
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
-	return fd;
-}
 
 /* An abstract address: its first byte is 0. */
 static socklen_t address_of(const struct pass_ticket *t, struct sockaddr_un *a)
@@ -83,7 +45,7 @@ static int wait_readable(int fd, uint64_t until_ns)
 	struct pollfd p = {fd, POLLIN, 0};
 	uint64_t now = now_ns();
 
-	return now < until_ns ? poll(&p, 1, (int)((until_ns - now) / 1000000) + 1) : 0;
+	return now < until_ns ? poll(&p, 1, (int)((until_ns - now) / NS_PER_MS) + 1) : 0;
 }
 
 /* Takes one datagram; true: a rank that was not served yet has its descriptor. */
@@ -114,7 +76,7 @@ static bool serve_one(int socket, const struct pass_ticket *ticket, int fd, int 
 
 bool pass_give(int socket, const struct pass_ticket *ticket, int fd, int size, int timeout_ms)
 {
-	uint64_t until = now_ns() + (uint64_t)timeout_ms * 1000000;
+	uint64_t until = now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
 	bool *served = xalloc((size_t)size, sizeof *served);
 	int left = size - 1;
 
@@ -130,7 +92,7 @@ static int receive(int from, int timeout_ms)
 	char one;
 
 	parcel_init(&p, &one, sizeof one);
-	if (wait_readable(from, now_ns() + (uint64_t)timeout_ms * 1000000) <= 0) {
+	if (wait_readable(from, now_ns() + (uint64_t)timeout_ms * NS_PER_MS) <= 0) {
 		errno = ETIMEDOUT;
 		return -1;
 	}

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/parcel.h"
+
 enum {
 	NONCE = HANDOVER_NONCE_BYTES,
 	PATIENCE_S = 10,
@@ -54,31 +56,21 @@ static bool is_listening_unix(int fd)
 
 static bool send_fd(int to, int fd)
 {
-	char byte = 'L', control[CMSG_SPACE(sizeof fd)] = {0};
-	struct iovec v = {&byte, 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct parcel p;
+	char byte = 'L';
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	return sendmsg(to, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+	parcel_init(&p, &byte, 1);
+	parcel_put(&p, fd);
+	return sendmsg(to, &p.head, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
 static int receive_fd(int from)
 {
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec v = {&byte, 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-	struct cmsghdr *c;
-	int fd = -1;
+	struct parcel p;
+	char byte;
 
-	if (recvmsg(from, &m, MSG_CMSG_CLOEXEC) != 1 || !(c = CMSG_FIRSTHDR(&m)))
-		return -1;
-	if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
-	return fd;
+	parcel_init(&p, &byte, 1);
+	return recvmsg(from, &p.head, MSG_CMSG_CLOEXEC) == 1 ? parcel_get(&p) : -1;
 }
 
 /* The whole exchange on a connection: nonce out, descriptor in. */
