@@ -16,6 +16,7 @@
 #include "daemon/rank/place.h"
 #include "daemon/rank/serve.h"
 #include "engine/checkpoint/inspect.h"
+#include "parallel/agree.h"
 #include "parallel/board.h"
 #include "rpc/codec/codec.h"
 
@@ -162,20 +163,20 @@ static void run(struct daemon *d)
 
 static int start(struct daemon *d, struct why *why)
 {
-	int err = node_agree(&d->world, log_file_open(d->opt.log_file, why), why);
+	int err = world_agree(&d->world, log_file_open(d->opt.log_file, why), why);
 
 	if (err)
 		return err;
 	place_rank(&d->cores, &d->world, &d->opt);
 	err = node_prepare(&d->node, &d->opt, &d->world, &d->cores, why);
-	err = node_agree(&d->world, err, why);
+	err = world_agree(&d->world, err, why);
 	if (err)
 		return err;
 	err = open_front(d, why);
 	/* After the socket: a daemon that finds another one on it leaves that one's pid file alone. */
 	if (!err && d->world.rank == 0)
 		err = pid_file_write(d->opt.pid_file, why);
-	err = node_agree(&d->world, err, why);
+	err = world_agree(&d->world, err, why);
 	if (err)
 		return err;
 	start_watch(d);

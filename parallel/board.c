@@ -1,9 +1,12 @@
+#include "parallel/board.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/base.h"
 #include "parallel/board_page.h"
 
 enum { READY_MS = 20, WATCHER_MS = 2000 };
@@ -94,7 +97,7 @@ bool blame_rank(struct board *b, enum blame_kind kind, int rank, const char *tex
 bool wait_set(_Atomic uint32_t *word, int ms)
 {
 	for (int i = 0; i < ms && !atomic_load_explicit(word, memory_order_acquire); i++)
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
@@ -117,34 +120,6 @@ bool board_blamed(const struct board *b, struct blame *out)
 	return true;
 }
 
-static const char *signal_name(int signal)
-{
-	const char *name = sigabbrev_np(signal);
-
-	return name ? name : "?";
-}
-
-void blame_text(const struct blame *what, char *out, size_t size)
-{
-	static const char *const verbs[] = {"is well", "died", "was stopped", "was stuck", "failed"};
-	const char *verb = what->kind <= BLAME_FAULT ? verbs[what->kind] : "was blamed";
-	char place[96] = "before the first step", by[40] = "";
-	int n;
-
-	if (what->step >= 0 && what->idle)
-		snprintf(place, sizeof place, "while idle after step %d", what->step);
-	else if (what->step >= 0) {
-		n = snprintf(place, sizeof place, "in step %d, operation %u", what->step, what->op);
-		if (what->ahead > 0)
-			snprintf(place + n, sizeof place - (size_t)n, ", step %d is not done",
-				 what->step - what->ahead);
-	}
-	if (what->signal)
-		snprintf(by, sizeof by, " by signal %d (SIG%s)", what->signal, signal_name(what->signal));
-	snprintf(out, size, "rank %d (pid %d) %s%s %s%s%s", what->rank, (int)what->pid, verb, by, place,
-		 what->text[0] ? ": " : "", what->text);
-}
-
 void board_idle(void *board)
 {
 	struct board *b = board;
@@ -161,8 +136,7 @@ void board_idle(void *board)
 		_exit(EXIT_SOFTWARE);
 	}
 	/* The watch thread ends the process, after the last words. Should it not, we do. */
-	if (!atomic_compare_exchange_strong(&b->noticed, &never, now_ns()) &&
-	    now_ns() - never > WATCHER_MS * 1000000ull)
+	if (!atomic_compare_exchange_strong(&b->noticed, &never, now_ns()) && now_ns() - never > WATCHER_MS * NS_PER_MS)
 		_exit(EXIT_SOFTWARE);
 }
 

@@ -9,24 +9,10 @@
 #ifndef PARALLEL_BOARD_H
 #define PARALLEL_BOARD_H
 
-#include <stdatomic.h>
 #include <sys/types.h>
 
-#include "base/base.h"
-
-enum blame_kind { BLAME_NONE, BLAME_DIED, BLAME_STOPPED, BLAME_STUCK, BLAME_FAULT /* die() on that rank */ };
-
-struct blame {
-	enum blame_kind kind;
-	int rank;
-	pid_t pid;
-	bool idle;      /* no step ran */
-	int step;       /* number of the step that runs, or ran last; -1: none yet */
-	uint32_t op;    /* operation counter in that step */
-	int signal;     /* BLAME_DIED: that ended it, as its own handler says; 0: not known */
-	int ahead;      /* steps before that one whose end rank 0 has not seen */
-	char text[160]; /* die()'s reason, or "" */
-};
+#include "base/log.h"
+#include "parallel/blame.h"
 
 struct board;
 
@@ -47,20 +33,11 @@ uint32_t board_ops(const struct board *b);
 /* First blame wins; later ones return false. Safe from any thread of any rank. */
 bool board_blame(struct board *b, const struct blame *what);
 bool board_blamed(const struct board *b, struct blame *out);
-/* One sentence for people: "rank 2 (pid 123) was stopped in step 7, operation 31". */
-void blame_text(const struct blame *what, char *out, size_t size);
-
 /* This process's crashes (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS, SIGABRT) are blamed by a handler, and told to the
  * clients, before the kernel writes a core dump, which may take long. Then what stood there before takes its course.
  * For one board of a process; NULL ends it. */
 void board_crashes(struct board *b);
 
-struct watch_options {
-	int64_t watchdog_ns;                                     /* 0: never blame a stuck rank */
-	void (*last_words)(void *arg, const struct blame *what); /* rank 0; must return within 500 ms. May be NULL */
-	void (*beat)(void *arg);                                 /* at every heartbeat; must not wait. May be NULL */
-	void *arg;
-};
 /* Starts this rank's watch thread. */
 void board_watch(struct board *b, const struct watch_options *how);
 /* For all ranks: each takes it at its next heartbeat, and says so in its log. */

@@ -5,8 +5,9 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
-#include "parallel/board.h"
+#include "parallel/blame.h"
 #include "base/process.h"
 #include "base/still.h"
 

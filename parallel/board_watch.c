@@ -7,11 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/base.h"
+#include "parallel/board.h"
 #include "parallel/board_page.h"
 
 enum { LOOK_MS = 50, CRASH_S = 10 };
-#define BEAT_NS 250000000ull
-#define STOPPED_NS 2000000000ull
+#define BEAT_NS (250 * NS_PER_MS)
+#define STOPPED_NS (2 * NS_PER_S)
 
 void board_meet(struct board *b)
 {
@@ -175,7 +177,7 @@ static bool hear_last_words(struct board *b, const struct blame *what)
 	for (int i = 0; i < LAST_WORDS_MS && joined(b, 0); i += 5) {
 		if (!atomic_load(&b->page->line[0].watched) || atomic_load(&b->page->said))
 			break;
-		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 5 * NS_PER_MS}, NULL);
 	}
 	return atomic_load(&b->page->said);
 }

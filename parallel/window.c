@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "parallel/pass.h"
-#include "parallel/world.h"
+#include "parallel/collect.h"
 
 enum { PASS_MS = 60000 };
 

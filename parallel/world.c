@@ -1,6 +1,5 @@
 #include "parallel/world.h"
 
-#include <limits.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 #include "base/wait.h"
 #include "parallel/window.h"
 
-enum { HOST_NAME = 64, BCAST_PIECE = 1 << 30 };
+enum { HOST_NAME = 64 };
 
 struct follower {
 	_Alignas(64) _Atomic uint32_t taken; /* number of the last step it copied */
@@ -39,19 +38,6 @@ static bool launched(void)
 	return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("PMIX_NAMESPACE");
 }
 
-/* What another start will not mend: no restart of the job is worth while. */
-__attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *fmt, ...)
-{
-	char text[500];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof text, fmt, args);
-	va_end(args);
-	log_at(LOG_ERROR, "%s", text);
-	_exit(EXIT_CONFIG);
-}
-
 /* Without PMIx every task of srun, or of another MPI's mpiexec, would be a server of its own. */
 static void refuse_lonely(const struct world *w)
 {
@@ -59,7 +45,8 @@ static void refuse_lonely(const struct world *w)
 	int tasks = tasks_started(&variable);
 
 	if (w->size == 1 && tasks > 1)
-		refuse("%s says that %d tasks were started, and Open MPI knows of one only: give srun --mpi=pmix, or use mpirun or xverse-launch "
+		die_as(EXIT_CONFIG,
+		       "%s says that %d tasks were started, and Open MPI knows of one only: give srun --mpi=pmix, or use mpirun or xverse-launch "
 		       "(where one server is meant in such a task: env -u %s)",
 		       variable, tasks, variable);
 }
@@ -119,7 +106,7 @@ static void refuse_nodes(const struct world *w)
 		_exit(EXIT_CONFIG);
 	}
 	name_nodes(w->size, host, text, sizeof text);
-	refuse("ranks on several nodes are not supported yet: %s", text);
+	die_as(EXIT_CONFIG, "ranks on several nodes are not supported yet: %s", text);
 }
 
 /* Ranks watch and end each other by process id, so they must mean the same processes by one. */
@@ -135,7 +122,8 @@ static void refuse_namespaces(const struct world *w)
 		usleep(500000); /* the launcher ends all when rank 0 has said why */
 		_exit(EXIT_CONFIG);
 	}
-	refuse("ranks are in several process namespaces: start mpirun and all ranks inside one container, or the ranks with --pid=host");
+	die_as(EXIT_CONFIG,
+	       "ranks are in several process namespaces: start mpirun and all ranks inside one container, or the ranks with --pid=host");
 }
 
 static void open_board(struct world *w)
@@ -195,48 +183,6 @@ void world_finish(struct world *w)
 	if (started)
 		MPI_Finalize();
 	*w = (struct world){0};
-}
-
-int64_t world_min(const struct world *w, int64_t v)
-{
-	int64_t all = v;
-
-	if (w->size > 1)
-		MPI_Allreduce(&v, &all, 1, MPI_INT64_T, MPI_MIN, MPI_COMM_WORLD);
-	return all;
-}
-
-int64_t world_sum(const struct world *w, int64_t v)
-{
-	int64_t all = v;
-
-	if (w->size > 1)
-		MPI_Allreduce(&v, &all, 1, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
-	return all;
-}
-
-void world_bcast(const struct world *w, void *buf, size_t bytes)
-{
-	for (size_t at = 0; w->size > 1 && at < bytes; at += BCAST_PIECE) {
-		size_t n = bytes - at < BCAST_PIECE ? bytes - at : BCAST_PIECE;
-
-		MPI_Bcast((char *)buf + at, (int)n, MPI_BYTE, 0, MPI_COMM_WORLD);
-	}
-}
-
-void world_gather(const struct world *w, const void *mine, size_t bytes, void *all)
-{
-	REQUIRE(bytes <= INT_MAX);
-	if (w->size == 1)
-		memcpy(all, mine, bytes);
-	else
-		MPI_Gather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, 0, MPI_COMM_WORLD);
-}
-
-void world_barrier(const struct world *w)
-{
-	if (w->size > 1)
-		MPI_Barrier(MPI_COMM_WORLD);
 }
 
 void world_steps(struct world *w, size_t bytes)

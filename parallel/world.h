@@ -6,20 +6,10 @@
 #ifndef PARALLEL_WORLD_H
 #define PARALLEL_WORLD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
-#include "base/base.h"
-
-struct world_shared;
-struct board;
-
-struct world {
-	int rank, size;
-	int local_rank, local_size; /* on this node */
-	struct world_shared *shared;
-	struct board *board; /* heartbeats and blame, board.h */
-	uint32_t seen;       /* bell number of the last step taken */
-};
+#include "parallel/collect.h"
 
 /* MPI_Init where a launcher started this process, else one rank without MPI; then the board. Call before any thread is
  * made and with the signals the daemon handles already blocked. Dies on ranks that span nodes. */
@@ -30,13 +20,6 @@ pid_t world_starter(void);
 void world_finish(struct world *w);
 /* Name and version of the MPI library; needs no world. */
 void world_library(char *out, size_t size);
-
-/* Collective, start only: smallest v of all ranks; rank 0's bytes to all; a barrier. */
-int64_t world_min(const struct world *w, int64_t v);
-int64_t world_sum(const struct world *w, int64_t v);
-void world_bcast(const struct world *w, void *buf, size_t bytes);
-void world_gather(const struct world *w, const void *mine, size_t bytes, void *all /* rank 0: (size, bytes) */);
-void world_barrier(const struct world *w);
 
 /* Collective, start only: room for steps of up to `bytes` bytes (two in flight). */
 void world_steps(struct world *w, size_t bytes);

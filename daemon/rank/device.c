@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parallel/agree.h"
 #include "parallel/board.h"
 #include "base/wait.h"
 #include "daemon/rank/memory.h"
@@ -87,7 +88,7 @@ int device_choose(struct node *n, struct why *why)
 	if (asked || plugin_worth_trying())
 		err = try_cuda(n, &reason);
 	if (!plan)
-		err = node_agree(n->world, err, &reason);
+		err = world_agree(n->world, err, &reason);
 	if (!err && !plan)
 		count_sharers(n);
 	if (!err)

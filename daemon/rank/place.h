@@ -9,7 +9,7 @@
 
 #include "daemon/options.h"
 #include "base/cores.h"
-#include "parallel/world.h"
+#include "parallel/collect.h"
 
 /* Collective: plans the share of this rank. */
 void place_rank(struct core_share *share, const struct world *w, const struct options *o);

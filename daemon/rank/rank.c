@@ -14,6 +14,7 @@
 #include "daemon/rank/memory.h"
 #include "daemon/rank/place.h"
 #include "engine/models/settle.h"
+#include "parallel/agree.h"
 #include "parallel/board.h"
 #include "base/wait.h"
 
@@ -123,7 +124,7 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	if (!err)
 		err = open_files(n, why);
 	if (!o->dry_run)
-		err = node_agree(w, err, why); /* what follows is agreed on by all */
+		err = world_agree(w, err, why); /* what follows is agreed on by all */
 	if (!err)
 		err = device_choose(n, why);
 	if (err)
@@ -138,27 +139,6 @@ int node_prepare(struct node *n, const struct options *o, struct world *w, struc
 	if (!n->isa_forced)
 		n->isa = cpu_isa_best();
 	return 0;
-}
-
-int node_agree(struct world *w, int err, struct why *why)
-{
-	struct {
-		int err;
-		char text[512];
-	} mine = {.err = err}, *all = xalloc((size_t)w->size, sizeof *all);
-
-	snprintf(mine.text, sizeof mine.text, "%s", err ? why->text : "");
-	world_gather(w, &mine, sizeof mine, all);
-	for (int r = 0; w->rank == 0 && r < w->size; r++)
-		if (all[r].err) {
-			mine = all[r];
-			break;
-		}
-	world_bcast(w, &mine, sizeof mine);
-	if (mine.err && !err)
-		fail(why, mine.err, "%s", mine.text);
-	free(all);
-	return mine.err;
 }
 
 static int load_backend(struct node *n, bool dry, struct why *why)
@@ -295,16 +275,16 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why)
 	int err;
 
 	fault_start(&n->fault, n->world->rank);
-	err = node_agree(n->world, n->cuda ? device_fits(n, why) : fits_cpu(n, why), why);
+	err = world_agree(n->world, n->cuda ? device_fits(n, why) : fits_cpu(n, why), why);
 	if (!err)
-		err = node_agree(n->world, load_backend(n, false, why), why);
+		err = world_agree(n->world, load_backend(n, false, why), why);
 
 	if (!err)
-		err = node_agree(n->world, load_model(n, progress, false, why), why);
+		err = world_agree(n->world, load_model(n, progress, false, why), why);
 	if (!err)
 		make_sample(n, false);
 	if (!err)
-		err = node_agree(n->world, load_cache(n, why), why);
+		err = world_agree(n->world, load_cache(n, why), why);
 	if (err)
 		return err;
 	backend_ready(n->backend);

@@ -53,8 +53,6 @@ int node_load(struct node *n, struct load_progress *progress, struct why *why);
 /* Backend and model of n->world's rank alone. dry: they take no memory and read no weights, for plans (no
  * communicator is made). */
 int node_make_model(struct node *n, struct load_progress *progress, bool dry, struct why *why);
-/* Collective: the first rank's refusal becomes everybody's. 0: all can go on. */
-int node_agree(struct world *w, int err, struct why *why);
 /* The program's status after a refusal. */
 int node_exit_code(int err);
 void node_finish(struct node *n);

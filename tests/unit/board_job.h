@@ -2,6 +2,7 @@
 #ifndef TESTS_UNIT_BOARD_JOB_H
 #define TESTS_UNIT_BOARD_JOB_H
 
+#include <stdatomic.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,0 +1,28 @@
+/* collect.h - who this rank is, and agreement between ranks while the job starts.
+ *
+ * Each call is collective: every rank makes the same ones in the same order. They use MPI, which spins while it waits,
+ * so no step uses them. */
+#ifndef PARALLEL_COLLECT_H
+#define PARALLEL_COLLECT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct world_shared;
+struct board;
+
+struct world {
+	int rank, size;
+	int local_rank, local_size; /* on this node */
+	struct world_shared *shared;
+	struct board *board; /* heartbeats and blame, board.h */
+	uint32_t seen;       /* bell number of the last step taken */
+};
+
+int64_t world_min(const struct world *w, int64_t v);
+int64_t world_sum(const struct world *w, int64_t v);
+void world_bcast(const struct world *w, void *buf, size_t bytes); /* rank 0's bytes to all */
+void world_gather(const struct world *w, const void *mine, size_t bytes, void *all /* rank 0: (size, bytes) */);
+void world_barrier(const struct world *w);
+
+#endif
