@@ -10,11 +10,13 @@
 #include "daemon/front/model.h"
 #include "daemon/link.h"
 #include "daemon/options.h"
-#include "daemon/rank/device.h"
+#include "daemon/rank/device_cuda.h"
 #include "daemon/rank/files.h"
+#include "daemon/rank/follow.h"
 #include "daemon/rank/plan.h"
 #include "daemon/rank/place.h"
 #include "daemon/rank/serve.h"
+#include "daemon/rank/start.h"
 #include "engine/checkpoint/inspect.h"
 #include "parallel/agree.h"
 #include "parallel/board.h"
@@ -24,11 +26,11 @@ struct daemon {
 	struct options opt;
 	struct world world;
 	struct core_share cores;
-	struct node node;
+	struct rank rank;
 	struct link link;
 	struct front *front; /* rank 0 */
 	struct front_model model;
-	struct node_report *ranks;
+	struct rank_report *ranks;
 	uint64_t begin; /* ns */
 };
 
@@ -42,7 +44,7 @@ static void print_version(void)
 	printf("compute:    %s on this machine\n", cpu_isa_name(cpu_isa_best()));
 	printf("built:      %s by gcc %s, glibc %d.%d\n", XV_BUILD_TYPE, __VERSION__, __GLIBC__, __GLIBC_MINOR__);
 	printf("runs with:  glibc %s, %s\n", gnu_get_libc_version(), mpi);
-	printf("CUDA:       %s\n", plugin_worth_trying() ? "a driver is installed" : "no NVIDIA driver is installed");
+	printf("CUDA:       %s\n", device_cuda_worth_trying() ? "a driver is installed" : "no NVIDIA driver is installed");
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)
@@ -54,7 +56,7 @@ static uint64_t mix(uint64_t h, uint64_t v)
 /* Of files and config: the same number means the same model. */
 static uint64_t model_fingerprint(const struct daemon *d)
 {
-	const struct node *n = &d->node;
+	const struct rank *n = &d->rank;
 	const unsigned char *c = (const unsigned char *)&n->cfg;
 	uint64_t h = n->files ? checkpoint_fingerprint(n->files) : mix(1, (uint64_t)d->opt.dummy_seed);
 
@@ -66,13 +68,13 @@ static uint64_t model_fingerprint(const struct daemon *d)
 /* Completes what clients see of the loaded model. */
 static void fill_model(struct daemon *d)
 {
-	const struct node *n = &d->node;
+	const struct rank *n = &d->rank;
 	struct front_model *m = &d->model;
 
 	m->fingerprint = model_fingerprint(d);
 	m->architecture = n->cfg.architecture;
 	m->numerics_class = n->numerics_class;
-	m->isa = device_name(n);
+	m->isa = n->device.name;
 	m->parameters = model_parameters(&n->cfg);
 	m->n_blocks = n->n_blocks;
 	m->max_model_len = n->max_model_len;
@@ -83,7 +85,7 @@ static void fill_model(struct daemon *d)
 
 static int open_front(struct daemon *d, struct why *why)
 {
-	const struct node *n = &d->node;
+	const struct rank *n = &d->rank;
 	struct front_options how = {.opt = &d->opt,
 				    .link = &d->link,
 				    .board = d->world.board,
@@ -96,7 +98,7 @@ static int open_front(struct daemon *d, struct why *why)
 	d->model = (struct front_model){.vocab = n->cfg.vocab,
 					.n_eos = n->cfg.n_eos,
 					.eos = n->cfg.eos,
-					.device = n->cuda ? "cuda" : "cpu",
+					.device = n->device.ops->name,
 					.max_seqs = n->limits.max_seqs,
 					.ranks = d->world.size};
 	link_init(&d->link, n->limits.max_seqs);
@@ -136,12 +138,12 @@ static void start_watch(struct daemon *d)
 static void log_ready(void *arg)
 {
 	const struct daemon *d = arg;
-	const struct node *n = &d->node;
+	const struct rank *n = &d->rank;
 
 	log_event(LOG_INFO, "ready",
 		  " seconds=%.2f model=\"%s\" ranks=%d threads=%d device=\"%s\" class=%s weights_gib=%.2f kv_gib=%.2f "
 		  "kv_tokens=%d socket=\"%s\"",
-		  (double)(now_ns() - d->begin) / 1e9, d->opt.served_name, d->world.size, n->threads, device_name(n),
+		  (double)(now_ns() - d->begin) / 1e9, d->opt.served_name, d->world.size, n->threads, n->device.name,
 		  n->numerics_class, (double)n->report.weight_bytes / (1 << 30), (double)n->report.kv_bytes / (1 << 30),
 		  n->n_blocks * (int)d->opt.block_size, d->opt.uds);
 }
@@ -149,14 +151,14 @@ static void log_ready(void *arg)
 static void run(struct daemon *d)
 {
 	d->ranks = xalloc((size_t)d->world.size, sizeof *d->ranks);
-	world_gather(&d->world, &d->node.report, sizeof d->node.report, d->ranks);
+	world_gather(&d->world, &d->rank.report, sizeof d->rank.report, d->ranks);
 	if (d->world.rank) {
 		log_file_on_hangup();
-		follow(&d->node);
+		follow(&d->rank);
 		return;
 	}
 	fill_model(d);
-	serve(&d->node, &d->link, log_ready, d);
+	serve(&d->rank, &d->link, log_ready, d);
 	front_close(d->front);
 	link_finish(&d->link);
 }
@@ -168,7 +170,7 @@ static int start(struct daemon *d, struct why *why)
 	if (err)
 		return err;
 	place_rank(&d->cores, &d->world, &d->opt);
-	err = node_prepare(&d->node, &d->opt, &d->world, &d->cores, why);
+	err = rank_prepare(&d->rank, &d->opt, &d->world, &d->cores, why);
 	err = world_agree(&d->world, err, why);
 	if (err)
 		return err;
@@ -180,7 +182,7 @@ static int start(struct daemon *d, struct why *why)
 	if (err)
 		return err;
 	start_watch(d);
-	return node_load(&d->node, &d->link.progress, why);
+	return rank_load(&d->rank, &d->link.progress, why);
 }
 
 /* Sends the reason on every open call. */
@@ -232,18 +234,18 @@ int main(int argc, char **argv)
 	err = start(&d, &why);
 	if (err) {
 		if (d.world.rank == 0) {
-			if (err == ERR_LIMIT && d.node.cuda)
+			if (err == ERR_LIMIT && d.rank.device.ops && d.rank.device.ops->own_memory)
 				dry_run_ranks(stderr, &d.opt, d.world.size);
 			start_failed(why.text);
 			end_calls(&d, why.text);
 			pid_file_remove();
 		}
 		world_finish(&d.world);
-		_exit(node_exit_code(err));
+		_exit(rank_exit_code(err));
 	}
 	run(&d);
 	pid_file_remove();
-	node_finish(&d.node);
+	rank_finish(&d.rank);
 	world_finish(&d.world);
 	free(d.ranks);
 	options_finish(&d.opt);

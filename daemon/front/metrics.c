@@ -209,7 +209,7 @@ static void put_ranks(const struct page *p, const struct front *f)
 
 	head(p, "rank_memory_bytes", "gauge", "Memory that a rank allocated.");
 	for (int r = 0; r < f->model->ranks; r++) {
-		const struct node_report *n = &f->model->report[r];
+		const struct rank_report *n = &f->model->report[r];
 		const struct {
 			const char *kind;
 			uint64_t bytes;

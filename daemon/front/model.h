@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-struct node_report;
+struct rank_report;
 
 /* Constant once the link says READY. The first group must be set before front_open(). */
 struct front_model {
@@ -16,7 +16,7 @@ struct front_model {
 	const char *architecture, *numerics_class, *isa;
 	uint64_t parameters;
 	int n_blocks, max_model_len, max_tokens /* a step */, threads;
-	const struct node_report *report; /* (ranks) */
+	const struct rank_report *report; /* (ranks) */
 };
 
 #endif

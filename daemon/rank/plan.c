@@ -1,4 +1,4 @@
-/* dry_run.c - every rank is made on a backend that takes addresses but no memory, and asked what it holds. */
+/* plan.c - every rank is made on a backend that takes addresses but no memory, and asked what it holds. */
 #include "daemon/rank/plan.h"
 
 #include <jansson.h>
@@ -6,21 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/rank/device.h"
 #include "daemon/rank/fits.h"
 #include "daemon/rank/memory.h"
+#include "daemon/rank/model.h"
+#include "daemon/rank/start.h"
 #include "engine/sched/blocks.h"
-#include "daemon/rank/rank.h"
-#include "parallel/comm.h"
-
-struct rank_plan {
-	uint64_t weights, work, graphs, block; /* bytes; of one KV block over all layers */
-};
 
 struct plan {
-	struct node node;
+	struct rank rank;
 	struct world world;
-	struct rank_plan *rank;
+	struct rank_need *need; /* (world.size) */
 	uint64_t memory;
 	int64_t blocks, wanted, longest; /* of KV; what one sequence of max_model_len needs; of the longest that fits */
 	bool shortened;                  /* max_model_len is what the cache holds, less than the model's */
@@ -38,62 +33,46 @@ static int from_environment(const char *ompi, const char *slurm, int fallback)
 
 static int plan_rank(struct plan *p, int r, struct why *why)
 {
-	struct node n = p->node;
-	struct kv_shape kv;
-	int err;
-
-	n.world = &p->world;
+	p->rank.world = &p->world;
 	p->world.rank = p->world.local_rank = r;
-	err = node_make_model(&n, NULL, true, why);
-	if (!err) {
-		kv = model_kv_shape(n.model, (int)n.opt->block_size, n.kv_type);
-		err = backend_kv_check(n.backend, &kv, why);
-	}
-	if (!err) {
-		struct comm_limits lim = model_comm_limits(&n.cfg, &n.limits, p->world.size);
-		p->rank[r].weights = model_weight_bytes(n.model);
-		p->rank[r].work = n.backend->held - p->rank[r].weights;
-		p->rank[r].graphs = n.backend->graphs;
-		if (n.cuda)
-			p->rank[r].work +=
-				DEVICE_CONTEXT + n.cuda->comm_bytes(p->world.size, &lim, n.opt->deterministic);
-		else
-			p->rank[r].work += p->world.size > 1 ? comm_host_bytes(p->world.size, &lim) : 0;
-		p->rank[r].block = backend_kv_bytes(n.backend, &kv) * (uint64_t)n.cfg.layers;
-	}
-	sample_phase_destroy(n.sample);
-	model_destroy(n.model);
-	backend_destroy(n.backend);
-	return err;
+	return rank_need(&p->rank, &p->need[r], why);
+}
+
+static bool own_memory(const struct plan *p)
+{
+	return p->rank.device.ops->own_memory;
 }
 
 static uint64_t work(const struct plan *p, int r)
 {
-	return p->rank[r].work + (r || p->node.cuda ? 0 : fits_sampler(&p->node));
+	const struct rank_need *n = &p->need[r];
+
+	return n->work + n->comm + p->rank.device.ops->context_bytes +
+	       (r || own_memory(p) ? 0 : fits_sampler(&p->rank));
 }
 
 static uint64_t held(const struct plan *p, int r)
 {
-	return p->rank[r].weights + p->rank[r].graphs + work(p, r);
+	return p->need[r].weights + p->need[r].graphs + work(p, r);
 }
 
 /* With the tables for sequences of this length; on a GPU's host they are no matter. */
 static uint64_t with_tables(const struct plan *p, int r)
 {
-	uint64_t books = r ? 0 : (uint64_t)p->blocks * blocks_bytes((int)p->node.opt->block_size);
+	uint64_t books = r ? 0 : (uint64_t)p->blocks * blocks_bytes((int)p->rank.opt->block_size);
 
-	return held(p, r) + (p->node.cuda ? 0 : fits_tables(&p->node, r, p->node.max_model_len) + books);
+	return held(p, r) + (own_memory(p) ? 0 : fits_tables(&p->rank, r, p->rank.max_model_len) + books);
 }
 
 /* As the real start does it, fits.c: the rank with least room decides. */
 static void plan_cache(struct plan *p)
 {
-	struct node *n = &p->node;
+	struct rank *n = &p->rank;
 
 	p->wanted = div_up(n->max_model_len, (int)n->opt->block_size);
 	p->longest = p->wanted;
 	for (int r = 0; r < p->world.size; r++) {
-		int64_t longest = fits_longest(n, r, held(p, r), p->rank[r].block, p->world.size);
+		int64_t longest = fits_longest(n, r, held(p, r), p->need[r].block, p->world.size);
 		p->longest = longest < p->longest ? longest : p->longest;
 	}
 	if (p->longest > 0 && p->longest < p->wanted && !n->opt->max_model_len) {
@@ -103,14 +82,14 @@ static void plan_cache(struct plan *p)
 	}
 	p->blocks = INT64_MAX;
 	for (int r = 0; r < p->world.size; r++) {
-		int64_t blocks = fits_blocks(n, r, held(p, r), p->rank[r].block, p->world.size, n->max_model_len);
+		int64_t blocks = fits_blocks(n, r, held(p, r), p->need[r].block, p->world.size, n->max_model_len);
 		p->blocks = blocks < p->blocks ? blocks : p->blocks;
 	}
 }
 
 static uint64_t total(const struct plan *p, int r)
 {
-	return with_tables(p, r) + p->rank[r].block * (uint64_t)p->blocks;
+	return with_tables(p, r) + p->need[r].block * (uint64_t)p->blocks;
 }
 
 /* With room for `blocks`: of the machine, or of the GPU that holds most. */
@@ -119,11 +98,11 @@ static uint64_t with_cache(const struct plan *p, int64_t blocks)
 	uint64_t sum = 0, most = 0;
 
 	for (int r = 0; r < p->world.size; r++) {
-		uint64_t one = with_tables(p, r) + p->rank[r].block * (uint64_t)blocks;
+		uint64_t one = with_tables(p, r) + p->need[r].block * (uint64_t)blocks;
 		sum += one;
 		most = one > most ? one : most;
 	}
-	return p->node.cuda ? most * (uint64_t)p->node.sharing : sum;
+	return own_memory(p) ? most * (uint64_t)p->rank.device.sharing : sum;
 }
 
 static bool fits(const struct plan *p)
@@ -138,26 +117,26 @@ static double gib(uint64_t bytes)
 
 static void print_ranks(FILE *to, const struct plan *p)
 {
-	const struct node *n = &p->node;
+	const struct rank *n = &p->rank;
 
 	fprintf(to, "%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture,
 		(double)model_parameters(&n->cfg) / 1e9, n->numerics_class, p->world.size,
 		p->world.size > 1 ? "s" : "");
 	fprintf(to, "rank      weights     KV cache    workspace%s        total   (GiB)\n",
-		n->cuda ? "       graphs" : "");
+		own_memory(p) ? "       graphs" : "");
 	for (int r = 0; r < p->world.size; r++) {
-		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->rank[r].weights),
-			gib(p->rank[r].block * (uint64_t)p->blocks),
-			gib(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs));
-		if (n->cuda)
-			fprintf(to, " %12.3f", gib(p->rank[r].graphs));
+		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->need[r].weights),
+			gib(p->need[r].block * (uint64_t)p->blocks),
+			gib(with_tables(p, r) - p->need[r].weights - p->need[r].graphs));
+		if (own_memory(p))
+			fprintf(to, " %12.3f", gib(p->need[r].graphs));
 		fprintf(to, " %12.3f\n", gib(total(p, r)));
 	}
 }
 
 static void print_verdict(const struct plan *p)
 {
-	const struct node *n = &p->node;
+	const struct rank *n = &p->rank;
 
 	if (fits(p))
 		printf("fits\n");
@@ -169,12 +148,12 @@ static void print_verdict(const struct plan *p)
 		       p->blocks < p->wanted ? "less than one sequence takes" : "more than there is");
 	else
 		printf("does not fit: with one such sequence %.2f GiB would be held%s\n", gib(with_cache(p, p->wanted)),
-		       n->cuda ? " on a GPU" : "");
+		       own_memory(p) ? " on a GPU" : "");
 }
 
 static void print_table(const struct plan *p)
 {
-	const struct node *n = &p->node;
+	const struct rank *n = &p->rank;
 	int block = (int)n->opt->block_size;
 
 	print_ranks(stdout, p);
@@ -182,9 +161,9 @@ static void print_table(const struct plan *p)
 	       (long long)(p->blocks / p->wanted), p->blocks / p->wanted == 1 ? "" : "s", n->max_model_len,
 	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
 	printf("memory:   %.2f GiB of %.2f GiB", gib(with_cache(p, p->blocks)), gib(p->memory));
-	if (n->cuda)
+	if (own_memory(p))
 		printf(" of each GPU (%lld %% of %.2f GiB are used at most)\n", (long long)n->opt->gpu_percent,
-		       gib(n->gpu.total));
+		       gib(n->device.memory));
 	else
 		printf(" (RAM or the control group's limit)\n");
 	print_verdict(p);
@@ -197,16 +176,16 @@ static void print_json(const struct plan *p)
 	for (int r = 0; r < p->world.size; r++)
 		json_array_append_new(
 			ranks, json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
-					 (json_int_t)p->rank[r].weights, "kv_bytes",
-					 (json_int_t)(p->rank[r].block * (uint64_t)p->blocks), "work_bytes",
-					 (json_int_t)(with_tables(p, r) - p->rank[r].weights - p->rank[r].graphs),
-					 "graph_bytes", (json_int_t)p->rank[r].graphs, "total_bytes",
+					 (json_int_t)p->need[r].weights, "kv_bytes",
+					 (json_int_t)(p->need[r].block * (uint64_t)p->blocks), "work_bytes",
+					 (json_int_t)(with_tables(p, r) - p->need[r].weights - p->need[r].graphs),
+					 "graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
 					 (json_int_t)total(p, r)));
-	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture", p->node.cfg.architecture,
-			"numerics_class", p->node.numerics_class, "parameters",
-			(json_int_t)model_parameters(&p->node.cfg), "kv_tokens",
-			(json_int_t)(p->blocks * p->node.opt->block_size), "sequences",
-			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->node.max_model_len, "memory_bytes",
+	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture", p->rank.cfg.architecture,
+			"numerics_class", p->rank.numerics_class, "parameters",
+			(json_int_t)model_parameters(&p->rank.cfg), "kv_tokens",
+			(json_int_t)(p->blocks * p->rank.opt->block_size), "sequences",
+			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->rank.max_model_len, "memory_bytes",
 			(json_int_t)p->memory, "fits", fits(p), "ranks", ranks);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	printf("\n");
@@ -215,10 +194,10 @@ static void print_json(const struct plan *p)
 
 static int make_plan(struct plan *p, const struct options *o, struct why *why)
 {
-	int err = node_prepare(&p->node, o, &p->world, NULL, why);
+	int err = rank_prepare(&p->rank, o, &p->world, NULL, why);
 
-	p->rank = xalloc((size_t)p->world.size, sizeof *p->rank);
-	p->memory = p->node.cuda ? p->node.gpu.total / 100 * (uint64_t)o->gpu_percent : memory_limit();
+	p->need = xalloc((size_t)p->world.size, sizeof *p->need);
+	p->memory = !err && own_memory(p) ? p->rank.device.memory / 100 * (uint64_t)o->gpu_percent : memory_limit();
 	for (int r = 0; !err && r < p->world.size; r++)
 		err = plan_rank(p, r, why);
 	if (!err)
@@ -236,8 +215,8 @@ void dry_run_ranks(FILE *to, const struct options *o, int size)
 	p.world = (struct world){.size = size, .local_size = size};
 	if (!make_plan(&p, &plan, &why))
 		print_ranks(to, &p);
-	free(p.rank);
-	checkpoint_close(p.node.files);
+	free(p.need);
+	checkpoint_close(p.rank.files);
 }
 
 int dry_run(const struct options *o)
@@ -254,11 +233,11 @@ int dry_run(const struct options *o)
 	err = make_plan(&p, o, &why);
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);
-		return node_exit_code(err);
+		return rank_exit_code(err);
 	}
 	(o->json ? print_json : print_table)(&p);
 	good = fits(&p);
-	free(p.rank);
-	checkpoint_close(p.node.files);
+	free(p.need);
+	checkpoint_close(p.rank.files);
 	return good ? 0 : EXIT_CONFIG;
 }

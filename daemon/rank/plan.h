@@ -1,4 +1,4 @@
-/* dry_run.h - what each rank would hold, without a GPU, without MPI and without reading weights (--dry-run).
+/* plan.h - what each rank would hold, without a GPU, without MPI and without reading weights (--dry-run).
  */
 #ifndef DAEMON_RANK_PLAN_H
 #define DAEMON_RANK_PLAN_H

@@ -1,30 +1,55 @@
-/* node.h - one rank, ready to run: model, cache, communicator, and what it holds in bytes. */
+/* rank.h - one rank: its device, model, KV cache and communicator, and what they hold in bytes. */
 #ifndef DAEMON_RANK_RANK_H
 #define DAEMON_RANK_RANK_H
 
+#include "base/cores.h"
+#include "daemon/options.h"
 #include "daemon/rank/fault.h"
 #include "daemon/rank/report.h"
-#include "daemon/options.h"
-#include "engine/checkpoint/checkpoint.h"
 #include "engine/backend/kv.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "engine/models/model.h"
 #include "engine/sample/phase.h"
-#include "engine/backend/cuda_plugin.h"
 #include "engine/step.h"
-#include "base/cores.h"
 #include "parallel/world.h"
 
 /* The order of sums: rises with any change of bits. */
 enum { ORDER_VERSION = 1 };
 
-struct node {
+struct rank;
+
+/* A kind of device that ranks compute on. */
+struct device_ops {
+	const char *name;       /* "cpu", "cuda" */
+	bool own_memory;        /* it has memory beside the host's, to which tables of the host do not count */
+	uint64_t context_bytes; /* that its driver takes, about */
+	enum dtype (*compute)(enum dtype stored); /* the compute type for weights of a stored type */
+	/* The part of the numerics class that names the device. */
+	void (*numerics)(const struct rank *self, char *out, size_t size);
+	/* Creates self->backend. dry: for plans, without memory or driver. */
+	int (*backend)(struct rank *self, bool dry, struct why *why);
+	/* Collective. Creates self->comm. */
+	int (*comm)(struct rank *self, const struct comm_limits *limits, struct why *why);
+	uint64_t (*comm_bytes)(const struct rank *self, const struct comm_limits *limits);
+	/* With own_memory, else NULL: bytes free now; bytes that this rank may still allocate of `percent` of the
+	 * device. In a plan the rank holds `held`; otherwise the driver is asked. */
+	int (*free)(const struct rank *self, uint64_t *bytes, struct why *why);
+	uint64_t (*room)(const struct rank *self, uint64_t held, int percent);
+};
+
+struct device {
+	const struct device_ops *ops;
+	char name[64];   /* "NVIDIA H100 80GB HBM3", or the CPU's instruction set */
+	uint64_t memory; /* bytes of its own; 0: none */
+	int sharing;     /* ranks that share it; 0 on the CPU */
+};
+
+struct rank {
 	struct world *world; /* borrowed */
 	const struct options *opt;
 	struct model_config cfg;
-	struct checkpoint *files;  /* NULL: dummy */
-	const struct plugin *cuda; /* NULL: the CPU computes */
-	struct cuda_device gpu;    /* cuda */
-	int device, sharing;       /* cuda: its number on this node; ranks that share it */
+	struct checkpoint *files; /* NULL: dummy */
+	struct device device;
 	struct backend *backend;
 	struct comm *comm;
 	struct model *model;
@@ -39,29 +64,18 @@ struct node {
 	enum cpu_isa isa;
 	bool isa_forced; /* by option */
 	char numerics_class[96];
-	uint64_t fingerprint;
-	struct node_report report;
+	struct rank_report report;
 	struct fault fault; /* tests only */
 };
 
-/* What needs no weights: config, checkpoint's list of tensors, device, types, limits. Collective, but for a plan (cores
- * NULL); every rank fails alike. */
-int node_prepare(struct node *n, const struct options *o, struct world *w, struct core_share *cores, struct why *why);
-/* Backend, communicator, weights, cache. Collective: a refusal on one rank is one on all (the text is on that
- * rank). */
-int node_load(struct node *n, struct load_progress *progress, struct why *why);
-/* Backend and model of n->world's rank alone. dry: they take no memory and read no weights, for plans (no
- * communicator is made). */
-int node_make_model(struct node *n, struct load_progress *progress, bool dry, struct why *why);
-/* The program's status after a refusal. */
-int node_exit_code(int err);
-void node_finish(struct node *n);
-
-/* Rows of logits of one step, R at a time, on every rank; rank 0 gives `take`, called when they are on their way to
- * n->sample. Waits for none. */
-void node_rows(struct node *n, const struct step *s, void (*take)(void *arg, int first, int count), void *arg);
-
-/* Ranks other than 0: run what rank 0 plans until it says stop. */
-void follow(struct node *n);
+struct sched_limits;
+/* Limits of rank 0's scheduler. */
+struct sched_limits rank_sched_limits(const struct rank *self);
+/* All ranks. Enqueues the logits of a step's rows, limits.rows at a time. Rank 0 passes `take`, which is called when
+ * rows [first, first + count) are on their way to self->sample. */
+void rank_rows(struct rank *self, const struct step *s, void (*take)(void *arg, int first, int count), void *arg);
+/* The program's exit code after a refusal. */
+int rank_exit_code(int err);
+void rank_finish(struct rank *self);
 
 #endif

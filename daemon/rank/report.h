@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* Bytes; of the two texts, "" where the backend has nothing to say. */
-struct node_report {
+struct rank_report {
 	int64_t pid;
 	uint64_t weight_bytes, kv_bytes, work_bytes, file_bytes;
 	char prompt_attention[64], kernel_overlap[64];

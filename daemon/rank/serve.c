@@ -11,7 +11,7 @@
 #include "base/wait.h"
 
 struct server {
-	struct node *n;
+	struct rank *rank;
 	struct link *l;
 	struct blocks *blocks;
 	struct sched *sched;
@@ -23,21 +23,6 @@ struct server {
 	bool stop;
 	struct hash_file *hash; /* tests only; NULL */
 };
-
-/* Answers of chats whose client names no length are mostly far shorter than what the context leaves; those that are not
- * get more blocks as they grow. */
-enum { OPEN_LOOK_AHEAD = 64 };
-
-struct sched_limits serve_limits(const struct node *n)
-{
-	return (struct sched_limits){.step = n->limits,
-				     .max_model_len = n->max_model_len,
-				     .max_waiting = (int)n->opt->max_queued_reqs,
-				     .max_waiting_tokens = n->opt->max_queued_tokens,
-				     .look_ahead = n->opt->look_ahead < 0 ? INT_MAX : (int)n->opt->look_ahead,
-				     .open_look_ahead = OPEN_LOOK_AHEAD,
-				     .vocab = n->cfg.vocab};
-}
 
 static void publish(struct server *s)
 {
@@ -67,7 +52,7 @@ static void tell_broken(const struct server *s, struct link_report *r)
 
 	model_nan_text(e->broken_origin, origin);
 	r->refused = ERR_INTERNAL;
-	if (s->n->opt->debug_nan)
+	if (s->rank->opt->debug_nan)
 		snprintf(r->text, sizeof r->text, "the logits of token %d hold NaN or infinity, which %s left first",
 			 e->broken_pos, origin);
 	else
@@ -94,7 +79,7 @@ static void take_command(struct server *s, const struct link_command *c)
 
 	switch (c->kind) {
 	case COMMAND_ADD:
-		fault_call(&s->n->fault, c->add->ids[0]);
+		fault_call(&s->rank->fault, c->add->ids[0]);
 		err = sched_add(s->sched, c->add, &why);
 		atomic_fetch_add_explicit(&s->l->adds_taken, 1, memory_order_relaxed);
 		if (err)
@@ -143,39 +128,39 @@ static void take_commands(struct server *s)
 static void sample_rows(void *arg, int first, int count)
 {
 	struct server *s = arg;
-	struct node *n = s->n;
+	struct rank *rank = s->rank;
 
 	if (s->hash)
-		backend_sync(n->backend);
+		backend_sync(rank->backend);
 	for (int i = 0; s->hash && i < count; i++)
 		hash_row(s->hash, &s->samples[first + i],
-			 sample_phase_logits(n->sample) + (size_t)i * (size_t)n->cfg.vocab, n->cfg.vocab);
-	sample_phase_start(n->sample, first, count, s->samples + first, s->sampled + first);
+			 sample_phase_logits(rank->sample) + (size_t)i * (size_t)rank->cfg.vocab, rank->cfg.vocab);
+	sample_phase_start(rank->sample, first, count, s->samples + first, s->sampled + first);
 }
 
 /* Hands a step to all ranks and enqueues its pass here. */
 static void launch(struct server *s, struct step *step)
 {
-	struct node *n = s->n;
+	struct rank *rank = s->rank;
 
-	board_step(n->world->board, step->head->no);
-	world_post(n->world, step->head, (size_t)step->head->bytes);
-	fault_step(&n->fault, n->world->rank, step->head->no);
-	model_forward(n->model, &n->kv, step);
+	board_step(rank->world->board, step->head->no);
+	world_post(rank->world, step->head, (size_t)step->head->bytes);
+	fault_step(&rank->fault, rank->world->rank, step->head->no);
+	model_forward(rank->model, &rank->kv, step);
 }
 
 /* When the step before is done: what is known of its calls decides how words are sampled. */
 static void start_sampling(struct server *s, struct step *step)
 {
 	s->samples = sched_samples(s->sched, step);
-	node_rows(s->n, step, sample_rows, s);
+	rank_rows(s->rank, step, sample_rows, s);
 	s->running = step;
 }
 
 /* The step after the running one may be planned before this one's words are known. */
 static bool may_go_ahead(const struct server *s)
 {
-	return s->n->opt->step_ahead && sample_phase_ahead(s->n->sample);
+	return s->rank->opt->step_ahead && sample_phase_ahead(s->rank->sample);
 }
 
 static void publish_all(struct server *s)
@@ -187,11 +172,11 @@ static void publish_all(struct server *s)
 
 static void see_through(struct server *s)
 {
-	sample_phase_wait(s->n->sample);
+	sample_phase_wait(s->rank->sample);
 	for (int i = 0; i < s->running->head->n_rows; i++)
 		if (s->sampled[i].broken)
-			s->sampled[i].origin = (int16_t)model_nan(s->n->model, s->samples[i].seq);
-	board_done(s->n->world->board, s->running->head->no);
+			s->sampled[i].origin = (int16_t)model_nan(s->rank->model, s->samples[i].seq);
+	board_done(s->rank->world->board, s->running->head->no);
 }
 
 /* All events are out. */
@@ -199,7 +184,7 @@ static void finish(struct server *s, bool another)
 {
 	see_through(s);
 	if (!another)
-		board_step(s->n->world->board, -1);
+		board_step(s->rank->world->board, -1);
 	sched_done(s->sched, s->running, s->sampled);
 	s->running = NULL;
 	publish_all(s);
@@ -232,42 +217,42 @@ static void turn(struct server *s)
 		return;
 	if (s->running) { /* the front takes no events: that is not the device's fault */
 		see_through(s);
-		board_step(s->n->world->board, -1);
+		board_step(s->rank->world->board, -1);
 	}
 	publish_all(s);
 	if (!sched_has_work(s->sched))
 		sched_check_idle(s->sched);
 	if (!s->stop)
-		wait_change(&s->l->bell, bell, 0, board_idle, s->n->world->board);
+		wait_change(&s->l->bell, bell, 0, board_idle, s->rank->world->board);
 }
 
-static void stop_others(struct node *n, struct step *step)
+static void stop_others(struct rank *rank, struct step *step)
 {
 	memset(step->head, 0, sizeof *step->head);
 	step->head->kind = STEP_STOP;
 	step_layout(step);
-	world_post(n->world, step->head, (size_t)step->head->bytes);
+	world_post(rank->world, step->head, (size_t)step->head->bytes);
 }
 
-void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg)
+void serve(struct rank *rank, struct link *l, void (*ready)(void *), void *arg)
 {
-	struct sched_limits lim = serve_limits(n);
-	struct server s = {.n = n, .l = l};
+	struct sched_limits lim = rank_sched_limits(rank);
+	struct server s = {.rank = rank, .l = l};
 
-	s.blocks = blocks_create(n->n_blocks, (int)n->opt->block_size, n->opt->prefix_caching);
+	s.blocks = blocks_create(rank->n_blocks, (int)rank->opt->block_size, rank->opt->prefix_caching);
 	s.sched = sched_create(&lim, s.blocks);
-	s.sampled = xalloc_touched((size_t)n->limits.max_tokens, sizeof *s.sampled);
+	s.sampled = xalloc_touched((size_t)rank->limits.max_tokens, sizeof *s.sampled);
 	for (int i = 0; i < 2; i++)
-		step_init(&s.step[i], &n->limits);
-	if (n->opt->hash_rows)
-		s.hash = hash_open(n->opt->hash_rows);
+		step_init(&s.step[i], &rank->limits);
+	if (rank->opt->hash_rows)
+		s.hash = hash_open(rank->opt->hash_rows);
 	atomic_store(&l->state, LINK_READY);
 	link_ring_front(l);
 	ready(arg);
 	while (!s.stop)
 		turn(&s);
-	sample_phase_wait(n->sample);
-	stop_others(n, &s.step[0]);
+	sample_phase_wait(rank->sample);
+	stop_others(rank, &s.step[0]);
 	atomic_store(&l->state, LINK_STOPPED);
 	link_ring_front(l);
 	hash_close(s.hash);

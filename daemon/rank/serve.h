@@ -6,7 +6,6 @@
 #include "daemon/rank/rank.h"
 
 /* Until COMMAND_STOP; then the other ranks are told to stop too. ready(arg) is called once calls are taken. */
-void serve(struct node *n, struct link *l, void (*ready)(void *), void *arg);
-struct sched_limits serve_limits(const struct node *n);
+void serve(struct rank *rank, struct link *l, void (*ready)(void *), void *arg);
 
 #endif

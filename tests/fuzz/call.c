@@ -17,7 +17,7 @@ enum { CONTEXT = 96, SEQS = 4, TOKENS = 32, BLOCK = 32, ROWS = 4, KINDS = 61 };
 
 static struct front f;
 static struct link l;
-static struct node_report ranks[1];
+static struct rank_report ranks[1];
 static const struct step_limits limits = {.max_seqs = SEQS, .max_tokens = TOKENS, .max_blocks = 64, .rows = ROWS};
 static struct front_model model = {.max_seqs = SEQS,
 				   .ranks = 1,

@@ -1,0 +1,179 @@
+#include "daemon/rank/device_cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/wait.h"
+#include "engine/backend/cuda_plugin.h"
+#include "parallel/board.h"
+
+enum { CONTEXT_BYTES = 512 << 20, SPIN_NS = 30000 };
+
+/* The GPU of this process. */
+static struct {
+	const struct plugin *plugin;
+	struct cuda_device gpu;
+	int number; /* among those that this process sees */
+} cuda;
+
+bool device_cuda_worth_trying(void)
+{
+	return plugin_worth_trying();
+}
+
+/* Why the kernels do not cover what was asked for; NULL: they do. */
+static const char *unfit(const struct rank *self)
+{
+	if (self->opt->compute == COMPUTE_F32)
+		return "--compute f32 is not supported yet on CUDA";
+	if (self->opt->quantization == QUANTISE_INT4 || self->opt->quantization_head == QUANTISE_INT4)
+		return "int4 weights are not supported yet on CUDA: int8 are";
+	if (self->cfg.head_dim != 64 && self->cfg.head_dim != 128)
+		return "the model's head size is not supported yet on CUDA (64 and 128 are)";
+	return NULL;
+}
+
+/* Ranks of a node take the devices that they see in turn. */
+static int place(struct rank *self, struct why *why)
+{
+	struct world *w = self->world;
+	int devices = 0, err;
+
+	if (self->opt->dry_run && self->opt->device_memory) {
+		self->device.sharing = 1;
+		cuda.gpu = (struct cuda_device){.total = (uint64_t)self->opt->device_memory};
+		snprintf(cuda.gpu.name, sizeof cuda.gpu.name, "CUDA device");
+		return 0;
+	}
+	err = cuda.plugin->count(&devices, why);
+	if (err)
+		return err;
+	cuda.number = w->local_rank % devices;
+	self->device.sharing = div_up(w->local_size, devices);
+	return cuda.plugin->describe(cuda.number, &cuda.gpu, why);
+}
+
+/* Ranks that have this one's device: each may see devices of its own, all under the same numbers. */
+void device_cuda_count_sharers(struct rank *self)
+{
+	struct world *w = self->world;
+	struct cuda_device *all = xalloc((size_t)w->size, sizeof *all);
+
+	world_gather(w, &cuda.gpu, sizeof cuda.gpu, all);
+	world_bcast(w, all, (size_t)w->size * sizeof *all);
+	self->device.sharing = 0;
+	for (int r = 0; r < w->size; r++)
+		self->device.sharing += !memcmp(all[r].id, cuda.gpu.id, sizeof cuda.gpu.id);
+	free(all);
+}
+
+static enum dtype cuda_compute(enum dtype stored)
+{
+	return stored == DT_F16 ? DT_F16 : DT_BF16;
+}
+
+static void cuda_numerics(const struct rank *self, char *out, size_t size)
+{
+	if (cuda.gpu.major)
+		snprintf(out, size, "cuda-sm%d%d%s", cuda.gpu.major, cuda.gpu.minor,
+			 self->opt->deterministic ? "-fixed" : "");
+	else
+		snprintf(out, size, "cuda%s", self->opt->deterministic ? "-fixed" : "");
+}
+
+static int cuda_backend(struct rank *self, bool dry, struct why *why)
+{
+	struct shard_shape shape = model_shard_shape(&self->cfg);
+	struct shard s = shard_make(&shape, self->world->rank, self->world->size);
+	struct cuda_options how = {.compute = self->compute,
+				   .limits = self->limits,
+				   .max_context = self->max_model_len,
+				   .heads = s.heads.count,
+				   .kv_heads = s.kv_heads.count,
+				   .head_dim = self->cfg.head_dim,
+				   .ranks = self->world->size,
+				   .device = cuda.number,
+				   .fixed = self->opt->deterministic,
+				   .graphs = self->opt->graphs &&
+					     self->device.sharing == 1, /* else sums wait on the host */
+				   .wgmma = self->opt->wgmma,
+				   .overlap = self->opt->overlap,
+				   .tune = self->opt->tuning,
+				   .dry = dry,
+				   .wait_ns = self->opt->watchdog_timeout_s * (int64_t)NS_PER_S,
+				   .idle = dry ? NULL : board_idle,
+				   .idle_arg = self->world->board};
+
+	how.limits.max_blocks = how.limits.max_seqs * div_up(self->max_model_len, (int)self->opt->block_size);
+	if (!dry)
+		wait_policy(self->cores->alone ? SPIN_NS : 0);
+	return cuda.plugin->backend_create(&self->backend, &how, why);
+}
+
+static int cuda_comm(struct rank *self, const struct comm_limits *lim, struct why *why)
+{
+	int most = -(int)world_min(self->world, -self->device.sharing);
+
+	if (most > 1 && self->world->rank == 0)
+		log_event(LOG_WARN, "ranks share a GPU: sums go through the host, slowly", " ranks=%d", most);
+	return cuda.plugin->comm_create(&self->comm, self->backend, self->world, lim, most > 1, why);
+}
+
+static uint64_t cuda_comm_bytes(const struct rank *self, const struct comm_limits *limits)
+{
+	return cuda.plugin->comm_bytes(self->world->size, limits, self->opt->deterministic);
+}
+
+static int cuda_free(const struct rank *self, uint64_t *bytes, struct why *why)
+{
+	struct cuda_device now;
+	int err = cuda.plugin->describe(cuda.number, &now, why);
+
+	(void)self;
+	if (!err)
+		*bytes = now.free;
+	return err;
+}
+
+static uint64_t cuda_room(const struct rank *self, uint64_t held, int percent)
+{
+	struct cuda_device now = cuda.gpu;
+	struct why why;
+	uint64_t may = cuda.gpu.total / 100 * (uint64_t)percent, used = held;
+
+	if (!(self->opt->dry_run && self->opt->device_memory)) {
+		if (cuda.plugin->describe(cuda.number, &now, &why))
+			die("%s", why.text);
+		if (!self->opt->dry_run)
+			used = now.total - now.free /* by whomever */ + self->backend->graphs;
+	}
+	return may > used ? (may - used) / (uint64_t)self->device.sharing : 0;
+}
+
+static const struct device_ops cuda_ops = {.name = "cuda",
+					   .own_memory = true,
+					   .context_bytes = CONTEXT_BYTES,
+					   .compute = cuda_compute,
+					   .numerics = cuda_numerics,
+					   .backend = cuda_backend,
+					   .comm = cuda_comm,
+					   .comm_bytes = cuda_comm_bytes,
+					   .free = cuda_free,
+					   .room = cuda_room};
+
+int device_cuda_use(struct rank *self, struct why *why)
+{
+	const char *reason = unfit(self);
+	int err;
+
+	if (reason)
+		return fail(why, ERR_UNSUPPORTED, "%s", reason);
+	self->device = (struct device){.ops = &cuda_ops};
+	err = plugin_open(&cuda.plugin, why);
+	if (!err)
+		err = place(self, why);
+	self->device.memory = cuda.gpu.total;
+	snprintf(self->device.name, sizeof self->device.name, "%s", cuda.gpu.name);
+	return err;
+}

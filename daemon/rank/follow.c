@@ -1,0 +1,37 @@
+#include "daemon/rank/follow.h"
+
+#include <time.h>
+
+#include "parallel/board.h"
+
+/* A device's fault shows while its step runs, not when the next one comes, which may be there before the end of this
+ * one. */
+static void watch_step(struct rank *self)
+{
+	struct timespec nap = {0, 20000};
+
+	while (backend_busy(self->backend)) {
+		if (world_posted(self->world))
+			return;
+		board_idle(self->world->board);
+		nanosleep(&nap, NULL);
+	}
+	board_step(self->world->board, -1);
+}
+
+void follow(struct rank *self)
+{
+	size_t max = step_bytes_max(&self->limits), bytes;
+
+	for (;;) {
+		bytes = world_take(self->world, self->step.head, max);
+		step_receive(&self->step, &self->limits, bytes);
+		if (self->step.head->kind == STEP_STOP)
+			return;
+		board_step(self->world->board, self->step.head->no);
+		fault_step(&self->fault, self->world->rank, self->step.head->no);
+		model_forward(self->model, &self->kv, &self->step);
+		rank_rows(self, &self->step, NULL, NULL);
+		watch_step(self);
+	}
+}

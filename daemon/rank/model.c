@@ -1,0 +1,73 @@
+#include "daemon/rank/model.h"
+
+static int load_model(struct rank *self, struct load_progress *progress, bool dry, struct why *why)
+{
+	struct comm_limits lim = model_comm_limits(&self->cfg, &self->limits, self->world->size);
+	struct model_options how = {.limits = self->limits,
+				    .max_context = self->max_model_len,
+				    .rank = self->world->rank,
+				    .size = self->world->size,
+				    .dummy_seed = (uint64_t)self->opt->dummy_seed,
+				    .pack_cache = self->opt->pack_cache,
+				    .quant = self->quant,
+				    .quant_head = self->quant_head,
+				    .debug_nan = self->opt->debug_nan,
+				    .dry = dry};
+
+	int err = dry ? 0 : self->device.ops->comm(self, &lim, why);
+
+	if (err)
+		return err;
+	return model_create(&self->model, &self->cfg, self->files, self->backend, self->comm, &how, progress, why);
+}
+
+/* Logits that a test wants to see come to the host. */
+static void make_sample(struct rank *self, bool dry)
+{
+	if (self->world->rank == 0)
+		self->sample = sample_phase_create(self->backend, self->limits.rows, self->cfg.vocab,
+						   self->opt->device_sample && !self->opt->hash_rows, dry);
+}
+
+int rank_load_model(struct rank *self, struct load_progress *progress, struct why *why)
+{
+	int err = load_model(self, progress, false, why);
+
+	if (!err)
+		make_sample(self, false);
+	return err;
+}
+
+static int plan_model(struct rank *plan, struct kv_shape *kv, struct why *why)
+{
+	int err = plan->device.ops->backend(plan, true, why);
+
+	if (!err)
+		err = load_model(plan, NULL, true, why);
+	if (err)
+		return err;
+	make_sample(plan, true);
+	*kv = model_kv_shape(plan->model, (int)plan->opt->block_size, plan->kv_type);
+	return backend_kv_check(plan->backend, kv, why);
+}
+
+int rank_need(const struct rank *self, struct rank_need *need, struct why *why)
+{
+	struct comm_limits lim = model_comm_limits(&self->cfg, &self->limits, self->world->size);
+	struct rank plan = *self;
+	struct kv_shape kv;
+	int err = plan_model(&plan, &kv, why);
+
+	*need = (struct rank_need){0};
+	if (!err) {
+		need->weights = model_weight_bytes(plan.model);
+		need->work = plan.backend->held - need->weights;
+		need->graphs = plan.backend->graphs;
+		need->comm = self->device.ops->comm_bytes(self, &lim);
+		need->block = (uint64_t)backend_kv_bytes(plan.backend, &kv) * (uint64_t)self->cfg.layers;
+	}
+	sample_phase_destroy(plan.sample);
+	model_destroy(plan.model);
+	backend_destroy(plan.backend);
+	return err;
+}

@@ -1,0 +1,223 @@
+#include "daemon/rank/start.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/rank/device.h"
+#include "daemon/rank/fits.h"
+#include "daemon/rank/model.h"
+#include "daemon/rank/place.h"
+#include "engine/models/settle.h"
+#include "parallel/agree.h"
+#include "parallel/board.h"
+
+static void choose_quant(struct rank *self)
+{
+	const struct options *o = self->opt;
+
+	self->quant = (enum quant)o->quantization;
+	if (o->quantization_head != QUANTISE_SAME)
+		self->quant_head = (enum quant)o->quantization_head;
+	else
+		self->quant_head = self->quant == QUANT_NONE ? QUANT_NONE : QUANT_INT8;
+}
+
+/* "bf16", "int8", or "int4+int8" where embedding and head differ from the rest. */
+static void weights_name(const struct rank *self, enum dtype stored, char *out, size_t size)
+{
+	const char *const names[] = {dtype_name(stored), "int8", "int4"};
+
+	if (self->quant == self->quant_head)
+		snprintf(out, size, "%s", names[self->quant]);
+	else
+		snprintf(out, size, "%s+%s", names[self->quant], names[self->quant_head]);
+}
+
+static void choose_types(struct rank *self)
+{
+	char weights[32];
+	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8, DT_F8};
+	static const enum dtype computes[] = {DT_COUNT, DT_BF16, DT_F32, DT_F16};
+	enum dtype stored = model_stored_type(&self->cfg, self->files);
+	char device[32];
+
+	self->compute = computes[self->opt->compute];
+	if (self->compute == DT_COUNT)
+		self->compute = self->device.ops->compute(stored);
+	self->kv_type = self->opt->kv_dtype == KV_AUTO ? self->compute : kv_types[self->opt->kv_dtype];
+	choose_quant(self);
+	weights_name(self, stored, weights, sizeof weights);
+	self->device.ops->numerics(self, device, sizeof device);
+	snprintf(self->numerics_class, sizeof self->numerics_class, "%s/%s/%s/%s/%d", dtype_name(self->compute),
+		 weights, dtype_name(self->kv_type), device, ORDER_VERSION);
+}
+
+static int open_files(struct rank *self, struct why *why)
+{
+	static const enum checkpoint_format formats[] = {CK_ANY, CK_SAFETENSORS, CK_TORCH};
+	int err;
+
+	if (self->opt->load_format == LOAD_DUMMY)
+		return 0;
+	err = checkpoint_open_as(&self->files, self->opt->model, formats[self->opt->load_format], why);
+	return err ? err : model_config_settle(&self->cfg, self->files, why);
+}
+
+static void log_notes(const struct rank *self)
+{
+	for (int i = 0; self->world->rank == 0 && i < self->cfg.n_notes; i++)
+		log_at(LOG_WARN, "config.json: %s", self->cfg.note[i]);
+}
+
+static int check_ranks(struct rank *self, struct why *why)
+{
+	struct shard_shape shape = model_shard_shape(&self->cfg);
+	int most = shard_max_ranks(&shape);
+
+	if (self->opt->tensor_parallel && self->opt->tensor_parallel != self->world->size)
+		return fail(why, ERR_INVALID,
+			    "--tensor-parallel-size is %lld, but %d rank%s started: give mpirun -n %lld",
+			    (long long)self->opt->tensor_parallel, self->world->size,
+			    self->world->size == 1 ? " was" : "s were", (long long)self->opt->tensor_parallel);
+	if (self->world->size > most)
+		return fail(why, ERR_INVALID, "%d ranks are too many: a model with %d heads works on 1 to %d",
+			    self->world->size, self->cfg.heads, most);
+	return 0;
+}
+
+static void choose_limits(struct rank *self)
+{
+	const struct options *o = self->opt;
+
+	self->max_model_len = o->max_model_len ? (int)o->max_model_len : self->cfg.max_pos;
+	self->limits.max_tokens = (int)o->max_num_batched_tokens;
+	self->limits.max_seqs = min_int((int)o->max_num_seqs, self->limits.max_tokens);
+	self->limits.rows = min_int((int)o->logits_rows, self->limits.max_tokens);
+	self->threads = self->cores ? self->cores->threads : place_plan_threads(o, self->world->local_size);
+}
+
+int rank_prepare(struct rank *self, const struct options *o, struct world *w, struct core_share *cores, struct why *why)
+{
+	int err;
+
+	memset(self, 0, sizeof *self);
+	self->opt = o;
+	self->world = w;
+	self->cores = cores;
+	if (cpu_isa_parse(o->cpu_isa ? o->cpu_isa : "auto", &self->isa))
+		return fail(why, ERR_INVALID, "--cpu-isa: \"%s\" is none of auto, portable, avx2, avx512, avx512_bf16",
+			    o->cpu_isa);
+	self->isa_forced = self->isa != CPU_AUTO;
+	if (!self->isa_forced)
+		self->isa = cpu_isa_best();
+	err = fault_parse(&self->fault, o->fault, why);
+	if (!err)
+		err = model_config_read(&self->cfg, o->model, why);
+	if (!err)
+		err = check_ranks(self, why);
+	if (!err)
+		err = open_files(self, why);
+	if (!o->dry_run)
+		err = world_agree(w, err, why); /* what follows is agreed on by all */
+	if (!err)
+		err = device_choose(self, why);
+	if (err)
+		return err;
+	log_notes(self);
+	choose_types(self);
+	choose_limits(self);
+	if (self->max_model_len > self->cfg.max_pos && self->cfg.scaling == ROPE_NONE)
+		log_event(LOG_WARN, "--max-model-len is beyond the positions that the model was trained on",
+			  " max_model_len=%d trained=%d", self->max_model_len, self->cfg.max_pos);
+	return 0;
+}
+
+/* The same on all ranks. */
+static int load_cache(struct rank *self, struct why *why)
+{
+	struct kv_shape shape = model_kv_shape(self->model, (int)self->opt->block_size, self->kv_type);
+	int err = backend_kv_check(self->backend, &shape, why); /* the same on all ranks */
+	uint64_t block;
+
+	if (err)
+		return err;
+	block = (uint64_t)backend_kv_bytes(self->backend, &shape) * (uint64_t)self->cfg.layers;
+	err = fits_cache(self, self->backend->held, block, why);
+	if (err)
+		return err;
+	kv_init(&self->kv, self->backend, &shape, self->cfg.layers, self->n_blocks);
+	self->report.kv_bytes = block * (uint64_t)self->n_blocks;
+	return 0;
+}
+
+static void count_op(void *board)
+{
+	board_op(board);
+}
+
+/* What the backend wants to have run before the first call comes; with the head and its gather, but nobody's. */
+static void warm_up(struct rank *self)
+{
+	const struct backend *b = self->backend;
+	uint64_t start = now_ns();
+	struct step s;
+	int passes = 0;
+
+	step_init(&s, &self->limits);
+	for (; backend_warm(self->backend, passes, &s); passes++)
+		model_forward(self->model, &self->kv, &s);
+	if (passes) {
+		rank_rows(self, &s, NULL, NULL);
+		backend_sync(self->backend);
+		if (self->world->rank == 0)
+			log_event(b->graphs_held > b->graphs ? LOG_WARN : LOG_INFO,
+				  "steps of all small sizes are captured",
+				  " passes=%d seconds=%.2f graphs_mib=%.3f planned_mib=%.3f", passes,
+				  (double)(now_ns() - start) / 1e9, (double)b->graphs_held / (1 << 20),
+				  (double)b->graphs / (1 << 20));
+	}
+	step_finish(&s);
+}
+
+static void fill_report(struct rank *self)
+{
+	self->report.pid = getpid();
+	self->report.weight_bytes = model_weight_bytes(self->model);
+	self->report.work_bytes =
+		self->backend->held + self->backend->graphs_held - self->report.weight_bytes - self->report.kv_bytes;
+	self->report.file_bytes = self->files ? checkpoint_bytes_read(self->files) : 0;
+	if (self->backend->prompt_attention)
+		snprintf(self->report.prompt_attention, sizeof self->report.prompt_attention, "%s",
+			 self->backend->prompt_attention);
+	if (self->backend->kernel_overlap)
+		snprintf(self->report.kernel_overlap, sizeof self->report.kernel_overlap, "%s",
+			 self->backend->kernel_overlap);
+}
+
+int rank_load(struct rank *self, struct load_progress *progress, struct why *why)
+{
+	int err;
+
+	fault_start(&self->fault, self->world->rank);
+	err = world_agree(self->world, fits_start(self, why), why);
+	if (!err)
+		err = world_agree(self->world, self->device.ops->backend(self, false, why), why);
+
+	if (!err)
+		err = world_agree(self->world, rank_load_model(self, progress, why), why);
+	if (!err)
+		err = world_agree(self->world, load_cache(self, why), why);
+	if (err)
+		return err;
+	backend_ready(self->backend);
+	self->limits.max_blocks = self->limits.max_seqs * div_up(self->max_model_len, (int)self->opt->block_size);
+	if (self->world->rank)
+		step_init(&self->step, &self->limits);
+	world_steps(self->world, step_bytes_max(&self->limits));
+	warm_up(self);
+	self->backend->on_op = count_op;
+	self->backend->on_op_arg = self->world->board;
+	fill_report(self);
+	return 0;
+}
