@@ -16,12 +16,12 @@ struct blame {
 	bool idle;      /* no step ran */
 	int step;       /* number of the step that runs, or ran last; -1: none yet */
 	uint32_t op;    /* operation counter in that step */
-	int signal;     /* BLAME_DIED: that ended it, as its own handler says; 0: not known */
-	int ahead;      /* steps before that one whose end rank 0 has not seen */
+	int signal;     /* BLAME_DIED: the signal that ended it, as its own handler reports; 0: unknown */
+	int ahead;      /* earlier steps whose end rank 0 has not seen */
 	char text[160]; /* die()'s reason, or "" */
 };
 
-/* One sentence for people: "rank 2 (pid 123) was stopped in step 7, operation 31". */
+/* One sentence: "rank 2 (pid 123) was stopped in step 7, operation 31". */
 void blame_text(const struct blame *what, char *out, size_t size);
 
 struct watch_options {

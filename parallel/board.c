@@ -37,7 +37,7 @@ struct board *board_join(void *shared, int rank, int size, pid_t pid)
 	return b;
 }
 
-/* Only the rank's engine thread writes `where`: a plain load and store are enough. */
+/* Only the rank's engine thread writes `where`, so a plain load and store suffice. */
 void board_step(struct board *b, int no)
 {
 	_Atomic uint64_t *where = &b->page->line[b->rank].where;
@@ -70,8 +70,8 @@ void blame_place(const struct board *b, struct blame *what, uint64_t where)
 	what->ahead = what->idle ? 0 : max_int(0, what->step - atomic_load(&b->page->done));
 }
 
-/* Who was first is settled by one word; what else there is to say follows, and may be missing if the blamer
- * dies. */
+/* One atomic word decides which blame was first. Its details follow, and are missing if the blaming rank dies before it
+ * has written them. */
 bool board_blame(struct board *b, const struct blame *what)
 {
 	uint32_t none = 0, claim = (uint32_t)what->kind << 16 | (uint32_t)(what->rank + 1);
@@ -135,7 +135,7 @@ void board_idle(void *board)
 		log_at(LOG_ERROR, "%s; this rank ends", text);
 		_exit(EXIT_SOFTWARE);
 	}
-	/* The watch thread ends the process, after the last words. Should it not, we do. */
+	/* The watch thread ends the process after the last words. If it does not, this thread does. */
 	if (!atomic_compare_exchange_strong(&b->noticed, &never, now_ns()) && now_ns() - never > WATCHER_MS * NS_PER_MS)
 		_exit(EXIT_SOFTWARE);
 }

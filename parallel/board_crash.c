@@ -1,4 +1,4 @@
-/* A crash of this process, as its own handler sees it. Only what a signal handler may do. */
+/* board_crash.c - a crash of this process blames its rank. Calls only what a signal handler may call. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ enum { CRASHES = sizeof crashes / sizeof *crashes, STACK = 64 << 10 };
 
 static struct board *_Atomic board; /* NULL: no handler is set */
 static struct sigaction before[CRASHES];
-static _Atomic int32_t crashing; /* the thread that came first */
+static _Atomic int32_t crashing; /* the first thread that crashed */
 
 static void blame_crash(struct board *b, int signal, const void *address)
 {
@@ -28,8 +28,8 @@ static void blame_crash(struct board *b, int signal, const void *address)
 		wait_set(&b->page->said, LAST_WORDS_MS);
 }
 
-/* Back to what stood there before, and once more: a fault comes again by itself when we return, a signal that was sent
- * is sent again. */
+/* Restores the previous handler and lets the signal happen again: a fault recurs when this handler returns, a signal
+ * that was sent is raised. */
 static void on_crash(int signal, siginfo_t *info, void *context)
 {
 	struct board *b = atomic_load(&board);
@@ -48,7 +48,7 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		raise(signal);
 }
 
-/* A stack of its own, because the main thread's may be what overflowed. */
+/* The handler needs a stack of its own, since an overflow of the main thread's may be the crash. */
 static void make_stack(void)
 {
 	static char memory[STACK];

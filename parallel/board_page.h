@@ -1,5 +1,4 @@
-/* board_page.h - what board.c and board_watch.c share: the page in common memory, and a rank's own view of
- * it. */
+/* board_page.h - private to board*.c: the shared page, and a rank's own view of it. */
 #ifndef PARALLEL_BOARD_PAGE_H
 #define PARALLEL_BOARD_PAGE_H
 
@@ -23,10 +22,10 @@ struct board_line {                         /* written by its rank only */
 struct board_page {
 	_Alignas(64) _Atomic uint32_t claim; /* kind << 16 | rank + 1 of the first blame, 0: none */
 	_Atomic uint32_t ready;              /* `detail` is written */
-	_Atomic uint32_t told;               /* somebody logs the reason */
-	_Atomic uint32_t said;               /* rank 0 has said its last words */
+	_Atomic uint32_t logged;             /* a rank has claimed to log the reason */
+	_Atomic uint32_t said;               /* rank 0 has sent its last words */
 	_Atomic int32_t done;                /* steps that rank 0 has seen the end of */
-	_Atomic uint32_t log_level;          /* changes << 2 | level; 0: never changed */
+	_Atomic uint32_t log_level;          /* number of changes << 2 | level; 0: never changed */
 	struct blame detail;
 	struct board_line line[]; /* (size) */
 };
@@ -40,8 +39,9 @@ struct board {
 	struct board_page *page;
 	int rank, size;
 	bool met;
-	struct pollfd *fds; /* (size + 1) pidfds of the others (-1: none), then what ends the watch thread */
-	struct peer *peer;  /* (size) */
+	struct pollfd
+		*fds;      /* (size + 1) pidfds of the others (-1: none), then the eventfd that ends the watch thread */
+	struct peer *peer; /* (size) */
 	struct watch_options how;
 	pthread_t thread;
 	_Atomic int32_t watcher;  /* thread id while the watch thread runs, or 0 */
@@ -52,8 +52,8 @@ struct board {
 
 enum { LAST_WORDS_MS = 700 };
 
-/* One word says where a rank is, and orders ranks by how far they got: (step + 1) << 32 | operations << 1 |
- * running. Idle after step n is the place before step n + 1. */
+/* One 64-bit number holds a rank's place and orders ranks by progress: (step + 1) << 32 | operations << 1 | running.
+ * Idle after step n is the place before step n + 1. */
 static inline uint64_t where_running(int no)
 {
 	return ((uint64_t)no + 1) << 32 | 1;
@@ -66,9 +66,9 @@ static inline uint64_t where_idle_after(uint64_t where)
 
 /* Fills step and op of a blame of this rank. */
 void blame_place(const struct board *b, struct blame *what, uint64_t where);
-/* Sleeps until *word is set; false after `ms`. */
+/* Sleeps until *word is set; returns false after `ms`. */
 bool wait_set(_Atomic uint32_t *word, int ms);
-/* Blames a rank of the board for what it is doing now. */
+/* Blames a rank at its present place. */
 bool blame_rank(struct board *b, enum blame_kind kind, int rank, const char *text);
 
 #endif

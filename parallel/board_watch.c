@@ -1,4 +1,5 @@
-/* The watch thread. It takes no lock, allocates nothing after its start, and calls neither MPI nor CUDA. */
+/* board_watch.c - the watch thread. It takes no lock, allocates nothing after its start, and calls neither MPI nor
+ * CUDA. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -53,9 +54,9 @@ static void look_for_deaths(struct board *b)
 	}
 }
 
-/* Silence has three causes: a process that is gone where no pidfd says so, one that crashed and whose memory is being
- * written, and one that is stopped. */
-static void blame_silent(struct board *b, int r)
+/* A rank without heartbeat has ended where no pidfd reports it, has crashed and is writing its core dump, or is
+ * stopped. */
+static void blame_unresponsive(struct board *b, int r)
 {
 	const struct process *p = &b->peer[r].process;
 
@@ -78,17 +79,18 @@ static void look_for_stopped(struct board *b, uint64_t since)
 		if (p->process.pid && p->process.fd < 0 && process_gone(&p->process))
 			blame_rank(b, BLAME_DIED, r, "");
 		if (watched && still > STOPPED_NS)
-			blame_silent(b, r);
+			blame_unresponsive(b, r);
 	}
 }
 
-/* Of two ranks, the one that others wait for: it got less far; of equals, the one that runs. */
+/* True if the rank at place a is the one that the rank at b waits for: it got less far, or equally far and still runs.
+ */
 static bool behind(uint64_t a, uint64_t b)
 {
 	return a >> 1 != b >> 1 ? a >> 1 < b >> 1 : (a & 1) > (b & 1);
 }
 
-/* When a rank stands still in a step, the one furthest behind is stuck: the others wait for it in a sum. */
+/* If ranks stand still in a step, the one furthest behind is stuck, and the others wait for it in a sum. */
 static void look_for_stuck(struct board *b, uint64_t since)
 {
 	uint64_t most = (uint64_t)b->how.watchdog_ns, still_of_last = 0;
@@ -151,15 +153,15 @@ static void kill_rank(struct board *b, int rank)
 		process_signal(&b->peer[rank].process, SIGKILL);
 }
 
-static bool claim_telling(struct board *b)
+static bool claim_log(struct board *b)
 {
 	uint32_t none = 0;
 
-	return atomic_compare_exchange_strong(&b->page->told, &none, 1);
+	return atomic_compare_exchange_strong(&b->page->logged, &none, 1);
 }
 
-/* Nobody may read our standard error any more: a full pipe must not keep the process alive. */
-static void tell(const char *text, const struct blame *what)
+/* Standard error may be a full pipe without a reader, which must not keep the process alive. */
+static void log_blame(const char *text, const struct blame *what)
 {
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
 
@@ -168,9 +170,9 @@ static void tell(const char *text, const struct blame *what)
 			  what->step, what->op);
 }
 
-/* Ranks above 0: gives rank 0 its time, unless it is beyond speaking; in a crash that its handler told it is not.
- * False: it did not finish. */
-static bool hear_last_words(struct board *b, const struct blame *what)
+/* Ranks above 0 wait for rank 0's last words. If rank 0 itself died without its crash handler or was stopped, there
+ * will be none. Returns false if rank 0 did not finish. */
+static bool await_last_words(struct board *b, const struct blame *what)
 {
 	if (what->rank == 0 && !what->signal && (what->kind == BLAME_DIED || what->kind == BLAME_STOPPED))
 		return false;
@@ -182,33 +184,33 @@ static bool hear_last_words(struct board *b, const struct blame *what)
 	return atomic_load(&b->page->said);
 }
 
-/* A thread of ours is in its crash handler: it ends the process, with the core dump that the user may want. */
+/* If this process crashed, the thread in the crash handler ends it, with the core dump that the user may need. */
 static void leave_to_crash(const struct board *b, const struct blame *what)
 {
 	if (what->signal && what->rank == b->rank)
 		sleep(CRASH_S);
 }
 
-/* On rank 0 `said` comes last: a thread in die() waits for it and then ends the process. */
+/* On rank 0 `said` is set last, since a thread in die() waits for it and then ends the process. */
 __attribute__((noreturn)) static void end_job(struct board *b, const struct blame *what)
 {
-	bool telling;
+	bool log;
 	char text[320];
 
 	blame_text(what, text, sizeof text);
 	if (b->rank == 0) {
-		telling = claim_telling(b);
+		log = claim_log(b);
 		if (b->how.last_words)
 			b->how.last_words(b->how.arg, what);
 	} else {
-		if (!hear_last_words(b, what))
-			kill_rank(b, 0); /* it hangs in its last words, or is the one to blame */
-		telling = claim_telling(b);
+		if (!await_last_words(b, what))
+			kill_rank(b, 0); /* it hangs in its last words, or it is to blame */
+		log = claim_log(b);
 	}
 	if (what->kind == BLAME_STOPPED || what->kind == BLAME_STUCK)
 		kill_rank(b, what->rank);
-	if (telling)
-		tell(text, what);
+	if (log)
+		log_blame(text, what);
 	if (b->rank == 0)
 		atomic_store(&b->page->said, 1);
 	leave_to_crash(b, what);
@@ -255,7 +257,7 @@ void board_watch(struct board *b, const struct watch_options *how)
 		die("no eventfd for the watch thread: %s", strerror(errno));
 	atomic_store(&line->beat, now);
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the daemon's own threads */
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* the daemon's own threads handle signals */
 	err = pthread_create(&b->thread, NULL, watch, b);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)

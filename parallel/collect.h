@@ -15,8 +15,8 @@ struct world {
 	int rank, size;
 	int local_rank, local_size; /* on this node */
 	struct world_shared *shared;
-	struct board *board; /* heartbeats and blame, board.h */
-	uint32_t seen;       /* bell number of the last step taken */
+	struct board *board; /* heartbeats and blame (board.h) */
+	uint32_t seen;       /* number of the last step posted or taken */
 };
 
 int64_t world_min(const struct world *w, int64_t v);

@@ -15,7 +15,7 @@
 struct world;
 struct comm;
 
-/* The largest operation that will be asked for: sizes the window. */
+/* The largest operation; sizes the shared window. */
 struct comm_limits {
 	int max_rows;                 /* of a sum */
 	int max_cols;                 /* of a sum: hidden */
@@ -27,23 +27,24 @@ struct comm_ops {
 	const char *name;
 	float *(*parts)(struct comm *c, const struct split *k, int rows, int cols);
 	void (*sum)(struct comm *c, float *out, const struct split *k, int rows, int cols);
-	float *(*result)(struct comm *c, int i); /* may be NULL: none */
+	float *(*result)(struct comm *c, int i); /* NULL: no such place */
 	float *(*columns)(struct comm *c, int rows, int cols);
 	void (*gather)(struct comm *c, float *out, int rows, const int *cols_of_rank);
-	void (*bcast)(struct comm *c, int32_t *ids, int n); /* NULL: no steps are run ahead */
-	void (*check)(struct comm *c);                      /* NULL: nothing breaks between calls */
+	void (*bcast)(struct comm *c, int32_t *ids, int n); /* NULL: no step runs ahead */
+	void (*check)(struct comm *c);                      /* NULL: nothing can fail between calls */
 	void (*destroy)(struct comm *c);
 };
 
 struct comm {
 	const struct comm_ops *ops;
 	int rank, size;
-	bool alone; /* the only rank, whose partial is the sum as it is: it may be written to the sum's place, and no
-		       sum called */
-	struct comm_limits limits; /* what the checks below hold every call to */
+	bool alone; /* the only rank: its partial is the sum, so callers may write it to the sum's place and skip
+		       comm_sum() */
+	struct comm_limits limits; /* every call is checked against them */
 };
 
-/* The most columns that one rank may bring to a gather: a whole vocabulary's share in groups of 64 (shard.h). */
+/* The most columns that one rank contributes to a gather: its share of the vocabulary in groups of 64 tokens (shard.h).
+ */
 int comm_share(const struct comm_limits *limits, int size);
 
 struct comm *comm_self_create(const struct comm_limits *limits);
@@ -59,20 +60,20 @@ float *comm_parts(struct comm *c, const struct split *k, int rows, int cols);
  * of the axis; every rank's leaves follow from k->n_leaves, rank and size. */
 void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int cols);
 
-/* A place for results of sums, (max_rows, max_cols) f32, which the sum then writes to without a detour; i below
- * COMM_RESULTS. NULL: any memory of the backend is as good. The communicator's own. */
+/* The communicator's place for results of sums, (max_rows, max_cols) f32, which a sum writes without a copy; i <
+ * COMM_RESULTS. NULL: any memory of the backend is as fast. */
 enum { COMM_RESULTS = 3 };
 float *comm_result(struct comm *c, int i);
 
 /* Where this rank writes its columns for the next gather: (rows, cols) f32, cols = its own count. */
 float *comm_columns(struct comm *c, int rows, int cols);
-/* out (rows, sum of cols) on rank 0 (NULL elsewhere) = all ranks' columns side by side. Where the columns are a
- * device's, `out` is of the host, and this waits, or of the device. */
+/* out (rows, sum of cols) on rank 0 (NULL elsewhere) = all ranks' columns side by side. If the columns lie on a device,
+ * `out` may lie on the device, or on the host, and then the call waits. */
 void comm_gather(struct comm *c, float *out, int rows, const int *cols_of_rank /* (size) */);
-/* ids (n) of rank 0 to all ranks: what the step before drew, where the next one is enqueued before it is known on the
- * host. */
+/* Sends ids (n) of rank 0 to all ranks: the tokens sampled by the previous step, for a step that is enqueued before the
+ * host knows them. */
 void comm_bcast(struct comm *c, int32_t *ids, int n);
-/* For loops that wait for what was enqueued: dies where it has broken since, of which no call has told. Cheap. */
+/* Dies if the communicator failed asynchronously. Cheap enough for polling loops. */
 void comm_check(struct comm *c);
 
 #endif

@@ -1,10 +1,10 @@
-/* Ranks of one node sum in memory that they share.
+/* comm_host.c - ranks of one node sum in memory that they share.
  *
- * Each rank has an area that only it writes, twice (even and odd operations), and a counter of its arrivals.
- * A small sum has one phase: all arrive, then each combines everything for itself. A large one has two: each
- * combines its slice into its own area, all arrive again, and each copies the slices together. The order of
- * the additions is the tree's in both. Whoever has arrived at an operation is done with the one before; so an
- * area may be written again once all have arrived at the operation in between. */
+ * Each rank writes two areas of its own, for even and odd operations, and counts its arrivals. A small sum has one
+ * phase: all ranks arrive, then each combines everything for itself. A large sum has two: each rank combines its slice
+ * into its own area, all arrive again, and each copies the slices together. Both add in the order of the tree. A rank
+ * that has arrived at an operation is done with the one before, so an area may be written again once all have arrived
+ * at the operation in between. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,15 +30,16 @@ struct comm_host {
 	char *areas;             /* (size, 2, area) bytes */
 	size_t area;
 	uint32_t ops, ticks; /* operations and arrivals up to now */
-	uint32_t before;     /* the arrival at the last operation: all there, then the one before it is done */
-	bool begun;          /* this operation's area is known to be free */
+	uint32_t before; /* the arrival at the last operation; once all ranks have made it, the operation before is done
+			  */
+	bool begun;      /* this operation's area may be written */
 };
 
 static size_t area_bytes(int size, const struct comm_limits *l)
 {
 	size_t sum = (size_t)l->max_parts * (size_t)l->max_rows * (size_t)l->max_cols;
 	size_t gather = (size_t)l->gather_rows * (size_t)comm_share(l, size);
-	size_t slice = (size_t)l->max_rows * (size_t)l->max_cols; /* a rank without partials combines a slice too */
+	size_t slice = (size_t)l->max_rows * (size_t)l->max_cols; /* a rank without partials combines a slice, too */
 
 	if (slice > sum)
 		sum = slice;
@@ -80,7 +81,7 @@ static void arrive(struct comm_host *h)
 	wait_wake(count, 1);
 }
 
-/* Our area for this operation may still be read by whoever is two operations behind. */
+/* A rank that is two operations behind may still read our area for this operation. */
 static float *begin(struct comm_host *h)
 {
 	if (!h->begun)
@@ -125,8 +126,8 @@ static size_t slice(size_t length, int rank, int size)
 	return rank == size ? length : length * (size_t)rank / (size_t)size / 16 * 16;
 }
 
-/* Each slice lies at its own place in its rank's area. There it may replace that rank's first partial, since
- * nobody else reads this part of it. */
+/* Each slice lies at its own place in its rank's area, where it may replace that rank's first partial, since no other
+ * rank reads that part. */
 static void sum_slices(struct comm_host *h, float *out, struct tree_input *in, int n, size_t length)
 {
 	int rank = h->base.rank, size = h->base.size;
@@ -138,7 +139,7 @@ static void sum_slices(struct comm_host *h, float *out, struct tree_input *in, i
 		tree_sum(area_of(h, rank) + at, in, n, len);
 	arrive(h);
 	for (int i = 0; i < size; i++) {
-		int r = (rank + i) % size; /* not all read from the same rank at a time */
+		int r = (rank + i) % size; /* spreads the reads over the ranks */
 
 		at = slice(length, r, size);
 		len = slice(length, r + 1, size) - at;
@@ -158,7 +159,8 @@ static void host_sum(struct comm *c, float *out, const struct split *k, int rows
 
 	begin(h);
 	arrive(h);
-	board_op(h->board); /* one count on arrival, one when done: who is waited for is behind */
+	board_op(h->board); /* one count on arrival, one when done, so that a rank that others wait for has the lower
+			       count */
 	await_all(h, tick);
 	if (c->size > 2 && (size_t)n * length * sizeof(float) >= TWO_PHASES_FROM)
 		sum_slices(h, out, in, n, length);
@@ -189,7 +191,7 @@ static void assemble(struct comm_host *h, float *out, int rows, const int *cols_
 	}
 }
 
-/* Ranks above 0 do not wait: begin() of the operation after the next does. */
+/* Ranks above 0 do not wait here but in begin() of the operation after the next. */
 static void host_gather(struct comm *c, float *out, int rows, const int *cols_of_rank)
 {
 	struct comm_host *h = (struct comm_host *)c;
@@ -234,7 +236,7 @@ struct comm *comm_host_create(struct world *w, const struct comm_limits *limits)
 	window_open(&h->window, w, "xversed sums", head + (size_t)w->size * 2 * h->area);
 	h->arrived = h->window.base;
 	h->areas = (char *)h->window.base + head;
-	memset(area_of(h, w->rank), 0, 2 * h->area); /* first touch: memory near its writer */
+	memset(area_of(h, w->rank), 0, 2 * h->area); /* first touch puts the memory near its writer */
 	world_barrier(w);
 	window_map(&h->window);
 	return &h->base;

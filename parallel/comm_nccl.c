@@ -1,7 +1,6 @@
-/* Sums and gathers between devices. NCCL's communicator is non-blocking: every call may answer "in progress", and is
- * then asked about until a deadline. NCCL does not notice a dead peer on the same host, so the wait loops look at the
- * board, which ends the process: an abort of the communicator could hang itself and would free nothing that the end of
- * the process does not. */
+/* comm_nccl.c - sums and gathers between devices. NCCL's communicator is non-blocking: a call may return "in progress",
+ * and is then polled until a deadline. NCCL does not notice a dead peer on the same host, so wait loops check the
+ * board, which ends the process. Aborting the communicator instead could itself hang. */
 #include "parallel/comm_nccl.h"
 
 #include <cuda_runtime_api.h>
@@ -13,7 +12,8 @@
 
 #include "parallel/world.h"
 
-/* Device memory that NCCL reads and writes: one stretch, laid out alike on all ranks, as a symmetric window asks for.
+/* Device memory that NCCL reads and writes: one allocation, laid out alike on all ranks, as a symmetric window
+ * requires.
  */
 enum piece {
 	PARTS,    /* (n_parts, max_rows, max_cols) */
@@ -26,10 +26,10 @@ enum piece {
 
 struct layout {
 	size_t at[PIECES + 1]; /* floats; then the end */
-	int n_parts;           /* that a sum ships: 1, or fixed: the most of any rank */
+	int n_parts;           /* that a sum sends: 1, or with `fixed` the most of any rank */
 };
 
-/* NCCL's from 2.27 on: by name, since the library that is loaded may be older than the one built with. */
+/* NCCL has these from 2.27 on. They are looked up by name, since the loaded library may be older than the headers. */
 typedef ncclResult_t window_add(ncclComm_t comm, void *memory, size_t bytes, void **window, int flags);
 typedef ncclResult_t window_drop(ncclComm_t comm, void *window);
 enum { WINDOWS_SINCE = 22703, SYMMETRIC = 1 };
@@ -65,8 +65,8 @@ static void nap(void)
 	nanosleep(&t, NULL);
 }
 
-/* Until the call before is through: NCCL makes even a sum on another thread, which takes microseconds; other ranks may
- * take long. */
+/* Waits until the previous call is complete. NCCL enqueues even a sum on another thread, which takes microseconds;
+ * other ranks may take long. */
 static ncclResult_t settle(struct comm_nccl *n, ncclResult_t r, const char *what)
 {
 	uint64_t start = now_ns(), gone;
@@ -108,7 +108,8 @@ static float *result(struct comm *c, int i)
 	return n->nccl ? piece(n, RESULTS + i) : NULL;
 }
 
-/* All ranks' partials, in leaf order; each rank shipped n_parts of them, of which its own count is true. */
+/* Gathers all ranks' partials and adds them in leaf order. Each rank sends n_parts, of which the first ones, its own
+ * count, are used. */
 static void sum_fixed(struct comm_nccl *n, float *out, const struct split *k, size_t length)
 {
 	struct tree_input in[TREE_MAX_INPUTS];
@@ -149,7 +150,7 @@ static void sum(struct comm *c, float *out, const struct split *k, int rows, int
 		n->how.tree(n->how.device, out, &one, 1, length);
 		return;
 	}
-	if (!k->count) /* nobody wrote here */
+	if (!k->count) /* this rank owns no leaves, so nothing was written */
 		check(cudaMemsetAsync(mine, 0, length * sizeof(float), n->how.stream), "clearing an empty share");
 	must(n, ncclAllReduce(mine, out, length, ncclFloat32, ncclSum, n->nccl, n->how.stream), "NCCL sum");
 }
@@ -173,7 +174,7 @@ enum cudaMemoryType comm_memory_of(const void *p)
 	return a.type;
 }
 
-/* Ranks' columns come whole, each in its own stretch; copies lay them side by side. */
+/* Each rank's columns arrive in one piece; copies place them side by side. */
 static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
@@ -215,7 +216,7 @@ static void bcast(struct comm *c, int32_t *ids, int count)
 		must(n, ncclBroadcast(ids, ids, (size_t)count, ncclInt32, 0, n->nccl, n->how.stream), "NCCL broadcast");
 }
 
-/* What broke in NCCL's own threads or between the devices, while what was enqueued is waited for. */
+/* Finds failures of NCCL's own threads or between the devices while enqueued work is awaited. */
 static void check_async(struct comm *c)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
@@ -236,7 +237,7 @@ static void close_window(struct comm_nccl *n)
 	n->window = NULL;
 }
 
-/* After the graphs that hold NCCL's calls: the window, its memory, the communicator. */
+/* CUDA graphs that hold NCCL's calls go first, then the window, its memory, the communicator. */
 static void destroy(struct comm *c)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;

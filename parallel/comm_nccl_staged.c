@@ -48,7 +48,7 @@ static void sum(struct comm *c, float *out, const struct split *k, int rows, int
 
 	if (!length)
 		return;
-	if (!s->how.fixed && !k->count) /* nobody wrote here */
+	if (!s->how.fixed && !k->count) /* this rank owns no leaves, so nothing was written */
 		check(cudaMemsetAsync(s->parts, 0, length * sizeof(float), s->how.stream), "clearing an empty share");
 	window = comm_parts(s->host, ship, rows, cols);
 	fetch(s, window, s->parts, (size_t)split_parts(ship, p) * length);

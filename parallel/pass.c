@@ -48,7 +48,7 @@ static int wait_readable(int fd, uint64_t until_ns)
 	return now < until_ns ? poll(&p, 1, (int)((until_ns - now) / NS_PER_MS) + 1) : 0;
 }
 
-/* Takes one datagram; true: a rank that was not served yet has its descriptor. */
+/* Receives one datagram. True: a rank that was not served yet got its descriptor. */
 static bool serve_one(int socket, const struct pass_ticket *ticket, int fd, int size, bool *served)
 {
 	struct call_in in = {{0}, 0};
@@ -108,7 +108,8 @@ int pass_take(const struct pass_ticket *ticket, int rank, int timeout_ms)
 	struct parcel p;
 	int s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), pair[2] = {-1, -1}, fd = -1, kept;
 
-	setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* others' datagrams may fill the queue */
+	setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		   sizeof patience); /* other processes' datagrams may fill the queue */
 	parcel_init(&p, &out, sizeof out);
 	p.head.msg_namelen = address_of(ticket, &a);
 	p.head.msg_name = &a;

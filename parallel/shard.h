@@ -3,12 +3,12 @@
  * The same bits on any number of ranks need sums whose order does not depend on that number. So the K axis
  * of every row-parallel product (o and down) is cut into S fixed leaves from the config alone, S a power of
  * two; partial sums of leaves are combined by the perfect binary tree over the S leaves, and a rank owns
- * whole contiguous leaves. It ships one f32 partial per maximal aligned subtree of its leaves (a "part").
+ * whole contiguous leaves. It sends one f32 partial per maximal aligned subtree of its leaves (a "part").
  *
  *   o:    S = largest power of two <= min(32, heads); leaf j starts at head floor(heads*j/S)
  *   down: S = 32; leaf j starts at column 32*floor(G*j/32), G = ceil(ffn/32); a leaf may be empty
  *   rank r of n owns the leaves [ceil(S*r/n), ceil(S*(r+1)/n)) of each axis; a share may be empty for down.
- *   vocabulary: groups of 64 words; rank r owns the groups [floor(G*r/n), floor(G*(r+1)/n)).
+ *   vocabulary: groups of 64 tokens; rank r owns the groups [floor(G*r/n), floor(G*(r+1)/n)).
  */
 #ifndef PARALLEL_SHARD_H
 #define PARALLEL_SHARD_H
@@ -52,7 +52,7 @@ struct shard {
 	struct span heads;    /* q heads, global numbers; follow the leaves of o */
 	struct span kv_heads; /* every K/V head that one of its q heads uses; two ranks may hold the same one */
 	struct span ffn;      /* columns of the FFN's inner axis; follow the leaves of down */
-	struct span vocab;    /* words of embedding and head */
+	struct span vocab;    /* tokens of embedding and head */
 	struct split hidden;  /* split_whole(hidden) */
 	struct split o, down;
 	struct split vocab_sum; /* one leaf a rank: the embedding's sum, where all but one rank add +0 */
@@ -62,7 +62,7 @@ struct shard_shape {
 	int hidden, heads, kv_heads, head_dim, ffn, vocab;
 };
 
-/* The most ranks that this shape works on: S of the o axis. */
+/* The most ranks that this shape can be split over: S of the o axis. */
 int shard_max_ranks(const struct shard_shape *shape);
 /* rank in [0, size), size in [1, shard_max_ranks()]. */
 struct shard shard_make(const struct shard_shape *shape, int rank, int size);

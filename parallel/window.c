@@ -13,7 +13,7 @@
 
 enum { PASS_MS = 60000 };
 
-/* The size is sealed: a page of the window that is not there would be a bus error later. */
+/* The size is sealed, since touching a page beyond a truncated file would be a bus error. */
 static int window_make(const char *name, size_t bytes)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -24,7 +24,7 @@ static int window_make(const char *name, size_t bytes)
 	return fd;
 }
 
-/* Other ranks: is this the window that rank 0 made? */
+/* Whether fd is the window that rank 0 made. */
 static bool window_right(int fd, const char *name, size_t bytes)
 {
 	char link[64], target[256], wanted[256];
@@ -82,7 +82,7 @@ void window_open(struct window *w, const struct world *world, const char *name, 
 	w->base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (w->base == MAP_FAILED)
 		die("cannot map the shared window \"%s\" of %zu bytes: %s", name, whole, strerror(errno));
-	madvise(w->base, whole, MADV_DONTDUMP); /* sums and steps say nothing in a core dump that the heap does not */
+	madvise(w->base, whole, MADV_DONTDUMP); /* sums and steps add nothing to a core dump */
 	close(fd);
 }
 

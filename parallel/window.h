@@ -1,5 +1,5 @@
-/* window.h - memory that all ranks of one node share: a memfd of rank 0, which the others get over a socket (pass.h).
- * A memfd has no size limit of its own (Docker's /dev/shm is 64 MB) and leaves nothing behind. */
+/* window.h - memory that all ranks of one node share: a memfd of rank 0, which the others receive over a socket
+ * (pass.h). A memfd has no size limit of its own (Docker's /dev/shm is 64 MB) and leaves nothing behind. */
 #ifndef PARALLEL_WINDOW_H
 #define PARALLEL_WINDOW_H
 
@@ -12,10 +12,11 @@ struct window {
 	size_t bytes;
 };
 
-/* Collective; `bytes` must be the same everywhere. Zeroed and touched by the caller of its parts (first touch).
- * Page-aligned. Dies where it cannot be had. */
+/* Collective; `bytes` must be the same on all ranks. Page-aligned and zeroed; each rank touches its own parts first.
+ * Dies on failure. */
 void window_open(struct window *w, const struct world *world, const char *name, size_t bytes);
-/* Once all parts are written: maps the pages that others wrote, so that the first sum has no faults. */
+/* Called once all parts are written: maps the pages that other ranks wrote, so that the first sum has no page faults.
+ */
 void window_map(const struct window *w);
 void window_close(struct window *w);
 

@@ -31,14 +31,14 @@ struct world_shared {
 	size_t room;
 };
 
-/* One process without a launcher is a world of its own: MPI, whose start takes a third of a second, has nothing to add.
+/* One process without a launcher is a world of its own and skips MPI, whose start takes a third of a second.
  */
 static bool launched(void)
 {
 	return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("PMIX_NAMESPACE");
 }
 
-/* Without PMIx every task of srun, or of another MPI's mpiexec, would be a server of its own. */
+/* Without PMIx every task of srun, or of another MPI's mpiexec, would become a server of its own. */
 static void refuse_lonely(const struct world *w)
 {
 	const char *variable;
@@ -109,7 +109,7 @@ static void refuse_nodes(const struct world *w)
 	die_as(EXIT_CONFIG, "ranks on several nodes are not supported yet: %s", text);
 }
 
-/* Ranks watch and end each other by process id, so they must mean the same processes by one. */
+/* Ranks watch and end each other by process id, so an id must mean the same process to all. */
 static void refuse_namespaces(const struct world *w)
 {
 	struct stat st;
@@ -132,7 +132,7 @@ static void open_board(struct world *w)
 	w->board = board_join(w->shared->board.base, w->rank, w->size, getpid());
 	world_barrier(w);
 	board_meet(w->board);
-	world_barrier(w); /* whoever passes this was alive while we took hold of it */
+	world_barrier(w); /* a rank that passes this was alive when its pidfd was opened */
 	on_die(board_die, w->board);
 	board_crashes(w->board);
 }
@@ -171,7 +171,7 @@ void world_finish(struct world *w)
 {
 	int started;
 
-	world_barrier(w); /* watched until all are here */
+	world_barrier(w); /* every rank is watched until all have arrived here */
 	on_die(NULL, NULL);
 	board_crashes(NULL);
 	board_leave(w->board);
