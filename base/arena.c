@@ -17,7 +17,7 @@ struct arena_block {
 	_Alignas(16) char data[];
 };
 
-/* False: there is no memory. */
+/* False: out of memory. */
 static bool arena_grow(struct arena *a, size_t need)
 {
 	size_t size = a->blocks ? a->blocks->size * 2 : 512;

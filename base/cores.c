@@ -8,7 +8,7 @@
 
 enum { MILLI = 1000 };
 
-/* The node's CPUs in planning order, and who has them. */
+/* The node's CPUs in planning order, and the ranks that may use them. */
 struct plan {
 	const struct core_ask *ask;
 	int ranks, units;
@@ -64,7 +64,7 @@ static int fair_count(const struct plan *p, int rank)
 	return max_int(1, n / same + (before < n % same));
 }
 
-/* Ranks with few CPUs to choose from come first. */
+/* Ranks with few CPUs to choose from choose first. */
 static void order_ranks(const struct plan *p, int *order)
 {
 	for (int r = 0; r < p->ranks; r++) {
@@ -130,7 +130,7 @@ static int quota_threads(const struct plan *p, int rank)
 	return max_int(1, whole / sharers + (before < whole % sharers));
 }
 
-/* A group's threads get the time that they need. */
+/* Whether the quota of the rank's group suffices for all threads of the group. */
 static bool quota_suffices(const struct plan *p, const struct core_share *out, int rank)
 {
 	int64_t need = 0;
@@ -151,7 +151,7 @@ static void fill_share(struct plan *p, int rank, const cpu_set_t *taken, struct 
 	take_units(p, rank, want, taken, true, s);
 	cores_first(p, s, free_cpus);
 	s->alone = s->n_cpu > 0;
-	for (int cpu = 0; cpu < CPU_SETSIZE && !s->n_cpu; cpu++) /* others have all of its mask */
+	for (int cpu = 0; cpu < CPU_SETSIZE && !s->n_cpu; cpu++) /* other ranks' shares hold its whole mask */
 		if (CPU_ISSET(cpu, &p->ask[rank].mask))
 			s->cpu[s->n_cpu++] = cpu;
 	s->threads = asked ? asked : min_int(max_int(1, s->n_cpu), quota_threads(p, rank));

@@ -43,7 +43,7 @@ static bool is_stopped(struct effort *w)
 	return __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
 }
 
-/* The CPU clock costs a system call: it is read every few milliseconds of a clock that costs none. */
+/* Reading the CPU clock is a system call, so it is read once every few milliseconds of a clock that costs none. */
 static bool is_late(struct effort *w)
 {
 	struct timespec t;
@@ -97,7 +97,7 @@ static void *starve(size_t count, size_t size)
 	return NULL;
 }
 
-/* A block of `old` bytes has become one of `now`. */
+/* Accounts for a block that changed from `old` to `now` bytes. */
 static void count(size_t old, size_t now)
 {
 	if (!current || current->left == SIZE_MAX)
@@ -112,7 +112,7 @@ void *heap_grow(void *p, size_t n, size_t size)
 	void *to;
 
 	if (current && (current->starved || current->spent))
-		return NULL; /* who adds much asks again and again */
+		return NULL; /* a caller that adds much calls again and again */
 	if (__builtin_mul_overflow(n ? n : 1, size ? size : 1, &bytes))
 		return starve(n, size);
 	if (current && bytes > old && bytes - old > current->left) {

@@ -28,8 +28,8 @@ const char *err_name(int err)
 	return err ? "ERR_?" : "OK";
 }
 
-/* Texts of others are cut by bytes on their way into a message: what is left of a character there is taken out, and a
- * byte that is no UTF-8 at all becomes '?'. */
+/* Messages quote foreign texts cut at a byte limit. Removes partial characters and replaces bytes that are not UTF-8 by
+ * '?'. */
 static void whole_characters(char *s)
 {
 	char *out = s;

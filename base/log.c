@@ -34,7 +34,7 @@ void log_sink(void (*sink)(void *arg, enum log_level level, const char *line), v
 	state.sink_arg = arg;
 }
 
-/* "2026-01-02T03:04:05.678Z rank=1 level=warn "; who is no rank says its name. */
+/* "2026-01-02T03:04:05.678Z rank=1 level=warn "; a process that is no rank writes its program's name. */
 static size_t log_head(char *out, size_t size, enum log_level level)
 {
 	static const char *const names[] = {"error", "warn", "info", "debug"};
@@ -53,7 +53,7 @@ static size_t log_head(char *out, size_t size, enum log_level level)
 	return n + (size_t)snprintf(out + n, size - n, "level=%s ", names[level]);
 }
 
-/* Texts of clients and files must not look like a line or a field of ours. */
+/* Quotes text, so that what clients and files contain cannot imitate a line or a field. */
 static size_t log_quoted(char *out, size_t size, const char *text)
 {
 	size_t n = 0;
@@ -73,7 +73,7 @@ static size_t log_lost(char *out, size_t size, uint64_t lost)
 	size_t n = log_head(out, size, LOG_WARN);
 
 	return n + (size_t)snprintf(out + n, size - n,
-				    "event=\"log lines were lost, since nobody read standard error\" lines=%llu\n",
+				    "event=\"log lines were lost: standard error was full\" lines=%llu\n",
 				    (unsigned long long)lost);
 }
 
@@ -96,7 +96,7 @@ static void log_write(enum log_level level, const char *event, const char *field
 		state.sink(state.sink_arg, level, line);
 		return;
 	}
-	line[n++] = '\n'; /* one write a line, so that lines of ranks do not mix */
+	line[n++] = '\n'; /* one write a line, so that the lines of ranks do not mix */
 	log_out(line, n, log_lost);
 }
 

@@ -8,7 +8,7 @@ static _Thread_local struct log_limit *list;
 
 static bool take(struct log_limit *l)
 {
-	const uint64_t burst = 10, second = 1000000000;
+	const uint64_t burst = 10, second = NS_PER_S;
 	uint64_t now = now_ns(), full = l->full_ns > now ? l->full_ns : now;
 
 	if (full + second > now + burst * second)
@@ -17,8 +17,8 @@ static bool take(struct log_limit *l)
 	return true;
 }
 
-/* What was dropped is told before the next line, so that the order stays true. */
-static void tell(struct log_limit *l)
+/* Dropped lines are reported before the next line, so that the order stays true. */
+static void report(struct log_limit *l)
 {
 	uint64_t n = l->dropped;
 
@@ -49,7 +49,7 @@ void log_limit_flush(void)
 			continue;
 		}
 		if (l->dropped)
-			tell(l);
+			report(l);
 		*at = l->next;
 		l->listed = false;
 	}

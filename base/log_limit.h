@@ -1,4 +1,4 @@
-/* log_limit.h - lines of the log that a client can cause: a few of each kind a second, then one line that counts the
+/* log_limit.h - bounds log lines that clients can cause: a few of each kind a second, then one line that counts the
  * rest. */
 #ifndef BASE_LOG_LIMIT_H
 #define BASE_LOG_LIMIT_H
@@ -6,12 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One kind of line: a static variable where it is written, with its event's text. Of one thread. */
+/* One kind of line: a static variable beside the code that logs it, used by one thread. */
 struct log_limit {
 	const char *event;
-	uint64_t full_ns; /* when the bucket is full again; each line takes a second of it */
+	uint64_t full_ns; /* token bucket: when it is full again; each line costs a second */
 	uint64_t dropped;
-	struct log_limit *next; /* of those that have dropped lines */
+	struct log_limit *next; /* list of kinds that have dropped lines */
 	bool listed;
 };
 

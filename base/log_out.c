@@ -1,8 +1,8 @@
-/* log_out.c - lines to standard error, without ever waiting for whoever reads it.
+/* log_out.c - writes lines to standard error without ever waiting for its reader.
  *
  * Standard error may be a pipe that a stalled collector no longer reads. Its file description is shared with other
- * processes, so it cannot be made non-blocking here; a pipe or a terminal is therefore opened once more through /proc,
- * which gives a description of our own. Where that is not possible, poll() says whether a line fits. */
+ * processes, so it must not be made non-blocking. A pipe or a terminal is therefore opened again through /proc, which
+ * gives a description of its own. If that fails, poll() says whether a line fits. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,15 +16,15 @@
 #include "base/log_out.h"
 
 static struct {
-	pthread_mutex_t lock; /* of the other fields; held for no longer than an open() */
-	int fd;               /* ours; -1: none yet. The number stays: another thread may be writing to it */
-	bool usable;          /* it is what standard error is */
-	dev_t dev;            /* of what it was opened for */
+	pthread_mutex_t lock; /* protects the other fields; held for no longer than an open() */
+	int fd; /* our description; -1: none yet. The number never changes, since another thread may be writing to it */
+	bool usable; /* fd is what standard error is */
+	dev_t dev;   /* of the file that fd was opened for */
 	ino_t ino;
 	_Atomic uint64_t lost;
 } out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
-/* A descriptor of ours for what standard error is at present; -1: none. */
+/* A descriptor of our own for the present standard error; -1: none. */
 static int own_descriptor(const struct stat *now)
 {
 	int fd;
@@ -47,7 +47,7 @@ static int own_descriptor(const struct stat *now)
 	return fd;
 }
 
-/* EAGAIN: it would have to wait. */
+/* Returns 0 or an errno; EAGAIN: the write would block. */
 static int put(const char *line, size_t n)
 {
 	struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};

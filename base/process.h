@@ -1,7 +1,7 @@
-/* process.h - another process, held so that its number, used again later, is never taken for it.
+/* process.h - a handle of another process, so that a reused process number is never mistaken for it.
  *
- * By a pidfd. Where the kernel or a container's filter has none (before Linux 5.3, Docker before 20.10), by its number
- * and start time. No function allocates, waits or takes a lock. */
+ * The handle is a pidfd or, if the kernel or a container's filter has none (before Linux 5.3, Docker before 20.10), its
+ * number and start time. No function allocates, waits or takes a lock. */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
@@ -12,15 +12,15 @@
 struct process {
 	pid_t pid;        /* 0: none */
 	int fd;           /* pidfd, readable once the process has ended; -1: the kernel has none */
-	uint64_t started; /* by /proc, in ticks since the machine started; 0: not to be seen */
+	uint64_t started; /* from /proc, in ticks since the machine started; 0: unknown */
 };
 
-bool process_hold(struct process *p, pid_t pid); /* false: there is no such process */
+bool process_hold(struct process *p, pid_t pid); /* false: no such process */
 void process_drop(struct process *p);
-bool process_gone(const struct process *p); /* ended; a zombie has */
+bool process_gone(const struct process *p); /* true for a zombie */
 void process_signal(const struct process *p, int signal);
-bool process_dumps_core(const struct process *p); /* crashed and not gone, because its memory is being written */
-/* The process `pid` or a parent of it, and so on, is `above`. */
+bool process_dumps_core(const struct process *p); /* crashed, and the kernel still writes its memory */
+/* Whether `above` is `pid` itself or an ancestor of it. */
 bool process_is_below(pid_t pid, pid_t above);
 
 #endif

@@ -1,8 +1,9 @@
-/* still.h - for how long something has not moved, counted in the time that the observer itself ran.
+/* still.h - how long a value has not changed, measured in the time that the observer itself ran.
  *
- * A machine, a container or a job that is frozen for seconds stops the observer too. So a look that comes late counts
- * as LATE_NS at most, and what is watched gets as long as the observer was away, GRACE_NS at most, to move again: after
- * a thaw the others may come back in any order. A machine that is always late still finds what is stopped, only later.
+ * A machine, a container or a job that is frozen for seconds stops the observer, too. So a late look counts as at most
+ * STILL_LATE_NS, and the watched value gets as long as the observer was away, at most STILL_GRACE_NS, to change again:
+ * after a thaw processes may resume in any order. An observer that is always late still finds a stopped process, only
+ * later.
  */
 #ifndef BASE_STILL_H
 #define BASE_STILL_H
@@ -16,13 +17,13 @@ struct still {
 	uint64_t value, ns, grace_ns;
 };
 
-/* The time of an observer's look that came `since` ns after the one before. */
+/* The time that counts for a look `since` ns after the one before. */
 static inline uint64_t still_awake(uint64_t since)
 {
 	return since < STILL_LATE_NS ? since : STILL_LATE_NS;
 }
 
-/* A look at `value`, `since` ns after the look before: for how many ns it has stood still, beyond its grace. */
+/* A look at `value`, `since` ns after the look before. Returns how many ns it has not changed beyond its grace. */
 static inline uint64_t still_look(struct still *s, uint64_t value, uint64_t since)
 {
 	uint64_t away = since < STILL_GRACE_NS ? since : STILL_GRACE_NS;

@@ -1,9 +1,9 @@
-/* tasks.h - how many tasks a cluster's launcher started of this program, as the environment says. */
+/* tasks.h - how many tasks of this program a cluster's launcher started, by the environment. */
 #ifndef BASE_TASKS_H
 #define BASE_TASKS_H
 
-/* Of srun, MPICH's mpiexec, Flux and their like; *variable is the name of the one that says so. 1: none does, or mpirun
- * of Open MPI started this process within such a task. */
+/* Knows srun, MPICH's mpiexec, Flux and others; *variable becomes the environment variable's name. 1: there is none, or
+ * Open MPI's mpirun started this process within such a task. */
 int tasks_started(const char **variable);
 
 #endif

@@ -37,7 +37,7 @@ static long futex(_Atomic uint32_t *word, int op, uint32_t value, int shared, co
 	return syscall(SYS_futex, word, shared ? op : op | FUTEX_PRIVATE_FLAG, value, t, NULL, 0);
 }
 
-/* The word's value, which is `old` still if the time for spinning ran out. */
+/* Returns *word, which still is `old` if the spinning time ran out. */
 static uint32_t spin(_Atomic uint32_t *word, uint32_t old)
 {
 	int64_t limit = wait_spin_ns();
@@ -56,8 +56,7 @@ static uint32_t spin(_Atomic uint32_t *word, uint32_t old)
 	return now;
 }
 
-/* The kernel compares *word with `old` before it sleeps, so a wake between our look and its sleep is not
- * lost. */
+/* The kernel compares *word with `old` before it sleeps, so a wake before the sleep is not lost. */
 uint32_t wait_change(_Atomic uint32_t *word, uint32_t old, int shared, void (*idle)(void *), void *arg)
 {
 	const struct timespec nap = {.tv_nsec = IDLE_NS};
@@ -90,7 +89,7 @@ void wait_reach(_Atomic uint32_t *word, uint32_t at_least, int shared, void (*id
 		now = wait_change(word, now, shared, idle, arg);
 }
 
-/* Always a system call: the word alone does not say whether somebody sleeps. */
+/* Always a system call, since *word does not show whether a thread sleeps. */
 void wait_wake(_Atomic uint32_t *word, int shared)
 {
 	futex(word, FUTEX_WAKE, INT32_MAX, shared, NULL);

@@ -31,7 +31,7 @@ int file_check(int fd, const char *path, uint64_t *size, struct why *why)
 	return 0;
 }
 
-/* A socket cannot be opened (ENXIO), nor a pipe of others: stat() says what it is. */
+/* A socket (ENXIO) and another user's pipe cannot be opened: stat() says what it is. */
 static int refuse_name(const char *path, int error, struct why *why)
 {
 	struct stat st;
@@ -39,7 +39,7 @@ static int refuse_name(const char *path, int error, struct why *why)
 	if (error == ENOENT && !lstat(path, &st) && S_ISLNK(st.st_mode))
 		return fail(
 			why, ERR_IO,
-			"%.300s: a symbolic link whose target is not there; a hub cache keeps the files in its folder blobs",
+			"%.300s: a symbolic link whose target does not exist; a hub cache keeps the files in its folder blobs",
 			path);
 	if (error == ENOENT || error == ENOTDIR)
 		return fail(why, ERR_UNKNOWN, "%.300s: %s", path, strerror(error));

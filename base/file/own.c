@@ -25,7 +25,7 @@ int file_create_aside(const char *path, mode_t mode, char **aside)
 	return fd;
 }
 
-/* The folder that holds `path`, in out[]. */
+/* Writes the folder of `path` to out[]. */
 static bool folder_of(const char *path, char *out, size_t size)
 {
 	const char *slash = strrchr(path, '/');
@@ -40,8 +40,8 @@ static bool folder_of(const char *path, char *out, size_t size)
 	return true;
 }
 
-/* Where everybody may make names, what a stranger made is not ours to write to. The folder's owner and root are none.
- * The rule is that of the kernel's fs.protected_symlinks and fs.protected_regular, which may be off. */
+/* In a folder where all users may create files, a file of another user other than the folder's owner and root must not
+ * be written. This is the rule of the kernel's fs.protected_symlinks and fs.protected_regular, which may be off. */
 static bool of_stranger(const char *path, const struct stat *it)
 {
 	char folder[PATH_MAX];
