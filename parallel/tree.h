@@ -14,7 +14,7 @@ struct tree_input {
 
 /* out (length) = the inputs, given in leaf order, combined as a binary counter combines its digits (equal
  * subtrees at once, at the end the rest from the small end up, older + newer each time), plus +0, with FTZ
- * and DAZ. The +0 is there for one rank: an embedded -0 or subnormal becomes what the sum over several ranks
+ * and DAZ. The +0 matters on one rank: an embedded -0 or subnormal becomes what the sum over several ranks
  * makes of it. `out` may be one of the inputs. */
 void tree_sum(float *out, const struct tree_input *in, int n, size_t length);
 

@@ -22,7 +22,7 @@ bool device_cuda_worth_trying(void)
 	return plugin_worth_trying();
 }
 
-/* Why the kernels do not cover what was asked for; NULL: they do. */
+/* Why the kernels do not support the options or the model; NULL: they do. */
 static const char *unfit(const struct rank *self)
 {
 	if (self->opt->compute == COMPUTE_F32)
@@ -34,7 +34,7 @@ static const char *unfit(const struct rank *self)
 	return NULL;
 }
 
-/* Ranks of a node take the devices that they see in turn. */
+/* Ranks of a node are dealt round robin to the devices that they see. */
 static int place(struct rank *self, struct why *why)
 {
 	struct world *w = self->world;
@@ -54,7 +54,7 @@ static int place(struct rank *self, struct why *why)
 	return cuda.plugin->describe(cuda.number, &cuda.gpu, why);
 }
 
-/* Ranks that have this one's device: each may see devices of its own, all under the same numbers. */
+/* Devices are compared by id, since each rank may see devices of its own under the same numbers. */
 void device_cuda_count_sharers(struct rank *self)
 {
 	struct world *w = self->world;
@@ -96,7 +96,7 @@ static int cuda_backend(struct rank *self, bool dry, struct why *why)
 				   .device = cuda.number,
 				   .fixed = self->opt->deterministic,
 				   .graphs = self->opt->graphs &&
-					     self->device.sharing == 1, /* else sums wait on the host */
+					     self->device.sharing == 1, /* sharing: sums wait on the host */
 				   .wgmma = self->opt->wgmma,
 				   .overlap = self->opt->overlap,
 				   .tune = self->opt->tuning,
@@ -146,7 +146,7 @@ static uint64_t cuda_room(const struct rank *self, uint64_t held, int percent)
 		if (cuda.plugin->describe(cuda.number, &now, &why))
 			die("%s", why.text);
 		if (!self->opt->dry_run)
-			used = now.total - now.free /* by whomever */ + self->backend->graphs;
+			used = now.total - now.free /* by any process */ + self->backend->graphs;
 	}
 	return may > used ? (may - used) / (uint64_t)self->device.sharing : 0;
 }

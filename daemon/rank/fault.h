@@ -1,7 +1,6 @@
-/* fault.h - planted faults, for tests of what happens then (--fault, not in any real use):
- * "slow=MS" makes every step so much longer, "stick=RANK@STEP" stops a rank for ever in the middle of a step,
- * "die=RANK@STEP" is a broken invariant there, "oom=RANK" is memory that cannot be had at start, "poison=ID" crashes
- * rank 0 when a call comes whose prompt begins with this token. Several with commas. */
+/* fault.h - planted faults for tests (--fault): "slow=MS" makes every step longer, "stick=RANK@STEP" hangs a rank in a
+ * step, "die=RANK@STEP" calls die() there, "oom=RANK" fails an allocation at start, "poison=ID" crashes rank 0 at a
+ * call whose prompt begins with this token. Several are separated by commas. */
 #ifndef DAEMON_RANK_FAULT_H
 #define DAEMON_RANK_FAULT_H
 

@@ -15,10 +15,10 @@
 #include "base/file/own.h"
 
 static const char *log_path;
-static int starter = -1; /* standard error as it was */
+static int starter = -1; /* standard error at start */
 static char *pid_path;
 
-/* Signal handlers call it: nothing but what they may. */
+/* Safe in a signal handler. */
 static int point_stderr(const char *path)
 {
 	int fd = file_append(path), error = errno;
@@ -89,7 +89,7 @@ void start_failed(const char *text)
 
 	if (starter >= 0)
 		log_at(LOG_ERROR, "%s", text);
-	if (poll(&p, 1, 1000) > 0) /* nobody may read it */
+	if (poll(&p, 1, 1000) > 0) /* it may be a full pipe without a reader */
 		dprintf(to, "xversed: %s\n", text);
 }
 
@@ -133,7 +133,7 @@ void pid_file_remove(void)
 	pid_path = NULL;
 }
 
-/* A client beyond the limit of connections is told so; one beyond the limit of files would wait without a word. */
+/* A client over --max-connections gets an error, but one over the limit of open files would wait without an answer. */
 int files_raise(int connections)
 {
 	enum { OURS = 256 };

@@ -1,24 +1,24 @@
-/* files.h - the two files that an operator asks for: --log-file and --pid-file. */
+/* files.h - the operator's files (--log-file, --pid-file) and the limit of open files. */
 #ifndef DAEMON_RANK_FILES_H
 #define DAEMON_RANK_FILES_H
 
 #include "base/base.h"
 
-/* Standard error goes to the end of `path` from now on, ours and every library's. NULL: nothing happens. `path` is
- * borrowed for the life of the process. */
+/* Redirects standard error, also that of libraries, to the end of `path`, which is borrowed for the life of the
+ * process. NULL: does nothing. */
 int log_file_open(const char *path, struct why *why);
-/* Opens the path anew after somebody moved the file away; what cannot be opened leaves the old one in use. */
+/* Reopens the path after the file was moved away. If that fails, the old file stays in use. */
 void log_file_reopen(void);
-/* For ranks without a front thread: SIGHUP reopens, in whichever thread it comes. */
+/* For ranks without a front thread: a SIGHUP handler reopens the log file, in any thread. */
 void log_file_on_hangup(void);
-/* A line for whoever started the process, besides the log file; nothing where there is none. */
+/* Writes a line to the standard error that the process was started with, and to the log file if there is one. */
 void start_failed(const char *text);
 
-/* Holds this process's id and a line end; written aside and renamed. NULL: nothing happens. */
+/* Writes this process's id and a newline, aside, and renames the file. NULL: does nothing. */
 int pid_file_write(const char *path, struct why *why);
-void pid_file_remove(void); /* only what pid_file_write() of this process made */
+void pid_file_remove(void); /* only if it still holds this process's id */
 
-/* Raises the limit of open files so far that `connections` clients fit beside our own; how many do. */
+/* Raises the limit of open files for `connections` clients beside the daemon's own files. Returns how many fit. */
 int files_raise(int connections);
 
 #endif

@@ -33,7 +33,7 @@ uint64_t fits_sampler(const struct rank *self)
 	return (uint64_t)self->limits.rows * (uint64_t)self->cfg.vocab * sizeof(float) + 32 * (uint64_t)self->cfg.vocab;
 }
 
-/* What is there for the cache and, on the host, for rank 0's tables. */
+/* Bytes available for the KV cache and, on the host, for rank 0's tables. */
 static uint64_t budget_of(const struct rank *self, int rank, uint64_t held, int local_size, int length)
 {
 	uint64_t share = memory_limit() / 10 * 8 / (uint64_t)local_size;
@@ -54,12 +54,12 @@ int64_t fits_blocks(const struct rank *self, int rank, uint64_t held, uint64_t b
 									     : blocks_bytes((int)self->opt->block_size);
 	fit = (int64_t)(budget / (block ? block : 1));
 	if (!self->opt->kv_bytes && !self->device.ops->own_memory && fit > 8 * (int64_t)blocks_of(self, length))
-		fit = 8 * (int64_t)blocks_of(self,
-					     length); /* asked for by bytes only are there more than 8 full sequences */
+		fit = 8 *
+		      (int64_t)blocks_of(self, length); /* more than 8 full sequences only by --kv-cache-memory-bytes */
 	return fit < INT_MAX / 2 ? fit : INT_MAX / 2;
 }
 
-/* The tables grow with the length as the room for the cache shrinks: the longest is found by halving. */
+/* Tables grow with the length while room for the KV cache shrinks, so the longest length is found by bisection. */
 int64_t fits_longest(const struct rank *self, int rank, uint64_t held, uint64_t block, int local_size)
 {
 	int size = (int)self->opt->block_size;
@@ -96,8 +96,7 @@ static int no_room(const struct rank *self, uint64_t block, int64_t longest, str
 		    self->opt->kv_bytes ? "--kv-cache-memory-bytes leaves" : "weights and workspace leave", gib(block));
 }
 
-/* A cache beyond the machine's memory would end in the kernel's killing somebody while it is touched. The same on all
- * ranks. */
+/* Refuses a KV cache larger than memory: the OOM killer would strike while pages are first touched. All ranks agree. */
 static int check_asked(const struct rank *self, uint64_t held, struct why *why)
 {
 	int64_t share = (int64_t)(self->device.ops->own_memory ? self->device.memory / (uint64_t)self->device.sharing
@@ -171,7 +170,7 @@ static int fits_host(const struct rank *self, struct why *why)
 	all = world_sum(self->world, (int64_t)(held + fits_tables(self, rank, (int)self->opt->block_size)));
 	memory = world_min(self->world, (int64_t)memory_limit());
 	if (world_min(self->world, err) < 0)
-		return err; /* what follows is collective, too */
+		return err; /* what follows is collective, and all ranks must take part */
 	if (all > memory)
 		return fail(
 			why, ERR_LIMIT,
@@ -190,5 +189,7 @@ int fits_start(const struct rank *self, struct why *why)
 {
 	if (self->device.ops->own_memory)
 		return fits_device(self, why);
-	return self->opt->pack_cache ? 0 : fits_host(self, why); /* its weights are pages of a file, which may go */
+	return self->opt->pack_cache
+		       ? 0
+		       : fits_host(self, why); /* its weights are pages of a file, which the kernel may drop */
 }

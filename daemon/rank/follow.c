@@ -4,8 +4,8 @@
 
 #include "parallel/board.h"
 
-/* A device's fault shows while its step runs, not when the next one comes, which may be there before the end of this
- * one. */
+/* Polls the device while a step runs, so that a fault is found during the step. Returns early if the next step arrives
+ * before this one has ended. */
 static void watch_step(struct rank *self)
 {
 	struct timespec nap = {0, 20000};

@@ -1,5 +1,4 @@
-/* hash.h - for tests of the numbers contract: a line "call position hash" for every logits row, appended to a
- * file. */
+/* hash.h - for tests of the numbers contract: appends a line "call position hash" for every row of logits to a file. */
 #ifndef DAEMON_RANK_HASH_H
 #define DAEMON_RANK_HASH_H
 

@@ -18,7 +18,7 @@ int memory_allowed_cores(void)
 	return max_int(1, CPU_COUNT(&set));
 }
 
-/* The number in a file; UINT64_MAX where there is none ("max", -1, or no such file). */
+/* The number in a file; UINT64_MAX if there is none ("max", -1, or no such file). */
 static uint64_t read_limit(const char *folder, const char *name)
 {
 	char path[PATH_MAX];
@@ -50,14 +50,15 @@ static uint64_t cpu_of(const char *folder)
 			period = 0; /* "max" */
 		fclose(f);
 	} else {
-		quota = read_limit(folder, "cpu.cfs_quota_us"); /* -1: none, which is no unsigned number below */
+		quota = read_limit(folder,
+				   "cpu.cfs_quota_us"); /* -1: no quota; read_limit() returns UINT64_MAX for it */
 		period = read_limit(folder, "cpu.cfs_period_us");
 	}
 	return quota > INT64_MAX / 1000 || !period || period == UINT64_MAX ? UINT64_MAX : quota * 1000 / period;
 }
 
-/* The least that `read` finds in the folders of this process's group and of every group above it; *at: where, as a
- * number. */
+/* The smallest value that `read` returns for the folders of `group` and of every group above it; *at: the inode number
+ * of that folder. */
 static uint64_t group_limit(const char *group, const char *root, uint64_t (*read)(const char *folder), uint64_t *at)
 {
 	char folder[PATH_MAX], rest[PATH_MAX];
@@ -90,7 +91,8 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
-/* Over cgroup v2 and the v1 hierarchy of `controller`, which lies at /sys/fs/cgroup/`controller`. */
+/* The smallest limit over cgroup v2 and the v1 hierarchy of `controller`, which is mounted at
+ * /sys/fs/cgroup/`controller`. */
 static uint64_t cgroup_limit(const char *controller, uint64_t (*read)(const char *folder), uint64_t *at)
 {
 	FILE *f = fopen("/proc/self/cgroup", "r");

@@ -21,7 +21,7 @@ static int load_model(struct rank *self, struct load_progress *progress, bool dr
 	return model_create(&self->model, &self->cfg, self->files, self->backend, self->comm, &how, progress, why);
 }
 
-/* Logits that a test wants to see come to the host. */
+/* With --hash-rows logits are sampled on the host, where a test reads them. */
 static void make_sample(struct rank *self, bool dry)
 {
 	if (self->world->rank == 0)

@@ -46,14 +46,14 @@ static void read_topology(struct node_cores *n)
 	hwloc_topology_destroy(t);
 }
 
-/* The shared file of locks, or -1 where it cannot be had: pinning then goes without. */
+/* Opens the shared file of locks. -1: pinning then works without locks. */
 static int open_map(void)
 {
 	int fd = open(map_path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	struct stat st;
 
 	if (fd >= 0)
-		fchmod(fd, 0666); /* other users' daemons lock in it, too; it never holds a byte */
+		fchmod(fd, 0666); /* other users' daemons lock it, too; it stays empty */
 	else
 		fd = open(map_path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
@@ -82,7 +82,7 @@ static void read_taken(struct node_cores *n)
 		close(fd);
 }
 
-/* Holds the locks until the process ends. False: another daemon was quicker. */
+/* Holds the locks until the process ends. False: another daemon holds one of them. */
 static bool lock_cores(const struct core_share *s)
 {
 	int fd = open_map();
@@ -110,7 +110,7 @@ static struct core_ask own_ask(const struct options *o)
 	return a;
 }
 
-/* Launchers bind ranks to cores by default; what that leaves unused is worth a word. */
+/* Launchers bind ranks to cores by default. Warns if that leaves cores of the node unused. */
 static void warn_bound(const struct node_cores *n, const struct core_ask *ask, int ranks)
 {
 	cpu_set_t all;
@@ -134,7 +134,7 @@ static void plan_node(const struct core_ask *ask, int ranks, bool pin, struct co
 
 	read_topology(n);
 	if (pin)
-		read_taken(n); /* else no thread is pinned, and others' do not matter */
+		read_taken(n); /* without pinning, other daemons' CPUs do not matter */
 	cores_plan(n->unit, n->units, ask, ranks, &n->taken, out);
 	warn_bound(n, ask, ranks);
 	if (CPU_COUNT(&n->taken))

@@ -1,4 +1,4 @@
-/* plan.c - every rank is made on a backend that takes addresses but no memory, and asked what it holds. */
+/* plan.c - creates every rank on a dry backend, which counts memory without allocating it. */
 #include "daemon/rank/plan.h"
 
 #include <jansson.h>
@@ -17,11 +17,12 @@ struct plan {
 	struct world world;
 	struct rank_need *need; /* (world.size) */
 	uint64_t memory;
-	int64_t blocks, wanted, longest; /* of KV; what one sequence of max_model_len needs; of the longest that fits */
-	bool shortened;                  /* max_model_len is what the cache holds, less than the model's */
+	int64_t blocks, wanted,
+		longest; /* KV blocks; those of one sequence of max_model_len; those of the longest that fits */
+	bool shortened;  /* max_model_len was reduced to what the KV cache holds */
 };
 
-/* Places of this process in a job, as Open MPI and Slurm tell it. */
+/* A number of this process's job from the environment of Open MPI or Slurm. */
 static int from_environment(const char *ompi, const char *slurm, int fallback)
 {
 	const char *text = getenv(ompi);
@@ -56,7 +57,7 @@ static uint64_t held(const struct plan *p, int r)
 	return p->need[r].weights + p->need[r].graphs + work(p, r);
 }
 
-/* With the tables for sequences of this length; on a GPU's host they are no matter. */
+/* With tables for sequences of max_model_len, unless the device has memory of its own. */
 static uint64_t with_tables(const struct plan *p, int r)
 {
 	uint64_t books = r ? 0 : (uint64_t)p->blocks * blocks_bytes((int)p->rank.opt->block_size);
@@ -64,7 +65,7 @@ static uint64_t with_tables(const struct plan *p, int r)
 	return held(p, r) + (own_memory(p) ? 0 : fits_tables(&p->rank, r, p->rank.max_model_len) + books);
 }
 
-/* As the real start does it, fits.c: the rank with least room decides. */
+/* The rank with least room decides, as at a real start (fits.c). */
 static void plan_cache(struct plan *p)
 {
 	struct rank *n = &p->rank;
@@ -92,7 +93,7 @@ static uint64_t total(const struct plan *p, int r)
 	return with_tables(p, r) + p->need[r].block * (uint64_t)p->blocks;
 }
 
-/* With room for `blocks`: of the machine, or of the GPU that holds most. */
+/* Bytes with `blocks` KV blocks: of the machine, or of the GPU that holds most. */
 static uint64_t with_cache(const struct plan *p, int64_t blocks)
 {
 	uint64_t sum = 0, most = 0;
@@ -228,7 +229,7 @@ int dry_run(const struct options *o)
 					   : from_environment("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS", 1);
 
 	if (from_environment("OMPI_COMM_WORLD_RANK", "SLURM_PROCID", 0))
-		return 0; /* the first one tells it */
+		return 0; /* the first one prints the plan */
 	p.world = (struct world){.size = max_int(1, size), .local_size = max_int(1, size)};
 	err = make_plan(&p, o, &why);
 	if (err) {

@@ -18,7 +18,7 @@ struct server {
 	struct sampled *sampled; /* (max_tokens) one a row of a step */
 	const struct sample *samples;
 	struct step step[2];
-	struct step *running; /* of them: its words are being sampled; NULL: none */
+	struct step *running; /* the step whose tokens are being sampled; NULL: none */
 	struct event event[64];
 	bool stop;
 	struct hash_file *hash; /* tests only; NULL */
@@ -44,8 +44,9 @@ static void publish(struct server *s)
 	atomic_store_explicit(&l->step, (int64_t)st.steps, memory_order_relaxed);
 }
 
-/* A broken row is the error of its call alone: where it was, and where it came from as far as that is known. */
-static void tell_broken(const struct server *s, struct link_report *r)
+/* A row with NaN or infinity fails its call alone. The message says at which token and, with --debug-nan, which layer.
+ */
+static void report_broken(const struct server *s, struct link_report *r)
 {
 	const struct event *e = &r->event;
 	char origin[MODEL_NAN_TEXT];
@@ -93,8 +94,8 @@ static void take_command(struct server *s, const struct link_command *c)
 	}
 }
 
-/* Events go out as far as the ring has room; the rest waits in the scheduler, and with it the next step,
- * since their details would be overwritten. True: all are out. */
+/* Sends as many events as the ring has room for. The rest stay in the scheduler and hold up the next step, which would
+ * overwrite their details. True: all are sent. */
 static bool send_events(struct server *s)
 {
 	int n, room;
@@ -105,7 +106,7 @@ static bool send_events(struct server *s)
 		for (int i = 0; i < n; i++) {
 			struct link_report r = {.event = s->event[i]};
 			if (r.event.finish == FINISH_BROKEN)
-				tell_broken(s, &r);
+				report_broken(s, &r);
 			if (r.event.detail != UINT32_MAX) {
 				r.n_details = r.event.n;
 				memcpy(r.detail, sched_details(s->sched) + r.event.detail,
@@ -149,7 +150,7 @@ static void launch(struct server *s, struct step *step)
 	model_forward(rank->model, &rank->kv, step);
 }
 
-/* When the step before is done: what is known of its calls decides how words are sampled. */
+/* Called when the step before is done, since its tokens decide how the next ones are sampled. */
 static void start_sampling(struct server *s, struct step *step)
 {
 	s->samples = sched_samples(s->sched, step);
@@ -157,7 +158,7 @@ static void start_sampling(struct server *s, struct step *step)
 	s->running = step;
 }
 
-/* The step after the running one may be planned before this one's words are known. */
+/* Whether the next step may be planned before the tokens of the running one are known. */
 static bool may_go_ahead(const struct server *s)
 {
 	return s->rank->opt->step_ahead && sample_phase_ahead(s->rank->sample);
@@ -170,7 +171,7 @@ static void publish_all(struct server *s)
 	link_ring_front(s->l);
 }
 
-static void see_through(struct server *s)
+static void complete(struct server *s)
 {
 	sample_phase_wait(s->rank->sample);
 	for (int i = 0; i < s->running->head->n_rows; i++)
@@ -179,10 +180,10 @@ static void see_through(struct server *s)
 	board_done(s->rank->world->board, s->running->head->no);
 }
 
-/* All events are out. */
+/* Called when all events were sent. */
 static void finish(struct server *s, bool another)
 {
-	see_through(s);
+	complete(s);
 	if (!another)
 		board_step(s->rank->world->board, -1);
 	sched_done(s->sched, s->running, s->sampled);
@@ -190,8 +191,7 @@ static void finish(struct server *s, bool another)
 	publish_all(s);
 }
 
-/* Plans a step, enqueues it behind the one that may still run, then sees that one through; false: there is nothing to
- * do. */
+/* Plans a step, enqueues it behind the running one, if any, and completes that one. False: there is nothing to do. */
 static bool advance(struct server *s)
 {
 	struct step *next = &s->step[s->running == &s->step[0]];
@@ -215,8 +215,8 @@ static void turn(struct server *s)
 	take_commands(s);
 	if (send_events(s) && advance(s))
 		return;
-	if (s->running) { /* the front takes no events: that is not the device's fault */
-		see_through(s);
+	if (s->running) { /* the front takes no events, so the watchdog must not count this time */
+		complete(s);
 		board_step(s->rank->world->board, -1);
 	}
 	publish_all(s);

@@ -119,7 +119,7 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 	if (!err)
 		err = open_files(self, why);
 	if (!o->dry_run)
-		err = world_agree(w, err, why); /* what follows is agreed on by all */
+		err = world_agree(w, err, why); /* the device is chosen by all ranks together */
 	if (!err)
 		err = device_choose(self, why);
 	if (err)
@@ -156,7 +156,7 @@ static void count_op(void *board)
 	board_op(board);
 }
 
-/* What the backend wants to have run before the first call comes; with the head and its gather, but nobody's. */
+/* Runs the backend's warm-up steps, including logits and their gather, before the first request. */
 static void warm_up(struct rank *self)
 {
 	const struct backend *b = self->backend;
@@ -171,8 +171,7 @@ static void warm_up(struct rank *self)
 		rank_rows(self, &s, NULL, NULL);
 		backend_sync(self->backend);
 		if (self->world->rank == 0)
-			log_event(b->graphs_held > b->graphs ? LOG_WARN : LOG_INFO,
-				  "steps of all small sizes are captured",
+			log_event(b->graphs_held > b->graphs ? LOG_WARN : LOG_INFO, "CUDA graphs captured",
 				  " passes=%d seconds=%.2f graphs_mib=%.3f planned_mib=%.3f", passes,
 				  (double)(now_ns() - start) / 1e9, (double)b->graphs_held / (1 << 20),
 				  (double)b->graphs / (1 << 20));
