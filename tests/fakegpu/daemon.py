@@ -176,7 +176,7 @@ def plans(path):
             (1, ["--device-memory", "80G", "--kv-cache-memory-bytes", "1M"], 78, "is less than one sequence takes"),
             (33, ["--device-memory", "80G"], 64, "33 ranks are too many"), (1, ["--device-memory", "80G", "--compute", "f32"], 66, "not supported yet on CUDA"),
             (1, ["--device-memory", "80G", "--gpu-memory-utilization", "1.5"], 64, "a fraction up to 1.0"),
-            (1, ["--device-memory", "80G", "--device", "cpu"], 64, "--device cpu has none")):
+            (1, ["--device-memory", "80G", "--device", "cpu"], 64, "--device-memory cannot be used with --device cpu")):
         r = subprocess.run([job.BIN + "xversed", giant, "--dry-run", "-tp", str(ranks), "--load-format", "dummy", *options], capture_output=True, text=True,
                            env={**os.environ, "XVERSED_CUDA_LIB": FAKE})
         rows = [[float(x) for x in line.split()[1:]] for line in r.stdout.split("\n") if re.match(r" +\d+ +\d+\.", line)]
