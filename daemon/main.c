@@ -44,7 +44,8 @@ static void print_version(void)
 	printf("compute:    %s on this machine\n", cpu_isa_name(cpu_isa_best()));
 	printf("built:      %s by gcc %s, glibc %d.%d\n", XV_BUILD_TYPE, __VERSION__, __GLIBC__, __GLIBC_MINOR__);
 	printf("runs with:  glibc %s, %s\n", gnu_get_libc_version(), mpi);
-	printf("CUDA:       %s\n", device_cuda_worth_trying() ? "a driver is installed" : "no NVIDIA driver is installed");
+	printf("CUDA:       %s\n",
+	       device_cuda_worth_trying() ? "a driver is installed" : "no NVIDIA driver is installed");
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)
