@@ -28,11 +28,16 @@ int cli_exit_code(int err)
 	}
 }
 
+/* The code's text is left out where the server's own text says the same. */
 int cli_error(const struct xv_error *e, struct why *why)
 {
+	const char *kind = err_text(e->code);
+	bool same = !strcmp(kind, e->text);
+	char later[48] = "";
+
 	if (e->retry_after_ms)
-		return fail(why, e->code, "%s: %s (try again in %u ms)", err_text(e->code), e->text, e->retry_after_ms);
-	return fail(why, e->code, "%s: %s", err_text(e->code), e->text);
+		snprintf(later, sizeof later, " (try again in %u ms)", e->retry_after_ms);
+	return fail(why, e->code, "%s%s%s%s", same ? "" : kind, same ? "" : ": ", e->text, later);
 }
 
 int cli_ask(struct xv_client *c, struct xv_request *r, struct xv_reply *out, struct why *why)
