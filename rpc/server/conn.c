@@ -1,6 +1,5 @@
-/* Connections: accept, read, close. Replies are written by server_reply.c, frames are handled in server_frames.c. */
+/* Connections: accepting, events, closing. */
 #include "base/log_limit.h"
-#include "base/arena.h"
 #include "rpc/server/inside.h"
 
 #include <errno.h>
@@ -122,6 +121,35 @@ static void accept_failed(struct rpc_server *s)
 	s->deaf_until_ns = now_ns() + 200 * 1000000ull;
 }
 
+static bool is_idle(const struct rpc_server *s, const struct conn *c, uint64_t now)
+{
+	enum { IDLE_MS = 60000 };
+	int idle_ms = s->how.idle_timeout_ms ? s->how.idle_timeout_ms : IDLE_MS;
+
+	return c->hello && !c->n_calls && !c->doomed && !c->ending && now - c->heard_ns > (uint64_t)idle_ms * 1000000u;
+}
+
+/* Closes the connection of this user that has been idle longest; false: none has been idle long enough. */
+static bool make_place(struct rpc_server *s, uid_t uid)
+{
+	uint64_t now = now_ns();
+	struct conn *oldest = NULL;
+
+	for (int i = 0; i < s->how.max_connections; i++) {
+		struct conn *c = s->conns[i];
+		if (c && c->peer.uid == uid && is_idle(s, c, now) && (!oldest || c->heard_ns < oldest->heard_ns))
+			oldest = c;
+	}
+	if (!oldest)
+		return false;
+	conn_error(s, oldest, 0, ERR_BUSY,
+		   "another connection of yours waits for a place, and this one has been idle for long");
+	conn_flush(s, oldest);
+	oldest->doomed = true;
+	conn_attend_all(s);
+	return true;
+}
+
 static void take(struct rpc_server *s, int fd)
 {
 	struct ucred who;
@@ -133,7 +161,7 @@ static void take(struct rpc_server *s, int fd)
 		return;
 	}
 	if (!users_may_connect(s, who.uid, who.pid))
-		users_make_place(s, who.uid);
+		make_place(s, who.uid);
 	slot = users_may_connect(s, who.uid, who.pid) ? free_slot(s) : -1;
 	if (slot < 0)
 		refuse(s, fd, &who);
@@ -157,96 +185,13 @@ void conn_accept(struct rpc_server *s)
 	}
 }
 
-static size_t counted(size_t in_max)
-{
-	return in_max > IN_STEP ? in_max - IN_STEP : 0;
-}
-
-void conn_forget_input(struct rpc_server *s, struct conn *c)
-{
-	s->in_held -= counted(c->in_max);
-	free(c->in);
-	c->in = NULL;
-	c->in_len = c->in_max = 0;
-}
-
-size_t conn_input_held(const struct conn *c)
-{
-	return counted(c->in_max) + c->calls_bytes;
-}
-
-/* Grows with what arrives, never with what a frame's head announces. False: all of them hold too much. */
-static bool make_room(struct rpc_server *s, struct conn *c)
-{
-	size_t most = s->how.max_frame + FRAME_HEAD_MAX + IN_STEP, size, more;
-	uint8_t *in;
-
-	if (c->in_max - c->in_len >= IN_STEP / 2)
-		return true;
-	size = c->in_max ? c->in_max * 2 : IN_STEP;
-	size = size < most ? size : most;
-	more = counted(size) - counted(c->in_max);
-	if (more && more > users_input_left(s, c))
-		return false;
-	in = realloc(c->in, size);
-	if (!in)
-		return false;
-	s->in_held += more;
-	c->in_max = size;
-	c->in = in;
-	return true;
-}
-
-/* It cannot be answered by its id, since its frame is not whole. */
-static void refuse_input(struct rpc_server *s, struct conn *c)
-{
-	s->refused.input++;
-	conn_error(s, c, 0, ERR_BUSY, "large requests hold %zu of %zu bytes already; send this one later",
-		   s->in_held + arena_held(), s->how.max_input);
-	conn_forget_input(s, c);
-	conn_attend(s, c);
-}
-
-/* What comes after the end is of no interest, but its reader must learn why: closing over unread bytes would
- * lose the last words. */
-static void conn_skip(struct conn *c)
-{
-	char nothing[4096];
-	ssize_t n = recv(c->fd, nothing, sizeof nothing, MSG_DONTWAIT);
-
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
-		c->doomed = true;
-}
-
-static void conn_read(struct rpc_server *s, struct conn *c)
-{
-	ssize_t n;
-
-	if (c->ending) {
-		conn_skip(c);
-		return;
-	}
-	if (!make_room(s, c)) {
-		refuse_input(s, c);
-		return;
-	}
-	n = recv(c->fd, c->in + c->in_len, c->in_max - c->in_len, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-		return;
-	if (n <= 0) {
-		c->doomed = true;
-	} else {
-		c->in_len += (size_t)n;
-		c->heard_ns = now_ns();
-		frames_handle(s, c);
-	}
-}
-
 void conn_event(struct rpc_server *s, struct conn *c, uint32_t events)
 {
-	if (events & EPOLLIN)
-		conn_read(s, c);
-	else if (events & (EPOLLHUP | EPOLLERR))
+	if (events & EPOLLIN) {
+		if (conn_read(s, c))
+			frames_handle(s, c);
+	} else if (events & (EPOLLHUP | EPOLLERR)) {
 		c->doomed = true;
+	}
 	conn_attend(s, c);
 }

@@ -1,4 +1,4 @@
-/* server_inside.h - the parts of the server, private to rpc/server*.c. */
+/* inside.h - what the files of the server share; private to this folder. */
 #ifndef RPC_SERVER_INSIDE_H
 #define RPC_SERVER_INSIDE_H
 
@@ -8,7 +8,7 @@
 #include "rpc/server/listen.h"
 #include "rpc/server/server.h"
 
-/* What another thread needs to say good-bye (server_last.c): plain arrays of atomics. */
+/* What another thread needs to say good-bye (last.c): plain arrays of atomics. */
 enum last_state {
 	LAST_NONE,
 	LAST_CLEAN,   /* what was written ends with a frame's end */
@@ -109,7 +109,7 @@ enum {
 };
 enum { LEAST_RATE = 64 << 10 }; /* bytes a second */
 
-/* server_calls.c */
+/* calls.c */
 void calls_init(struct rpc_server *s, int max);
 void calls_finish(struct rpc_server *s);
 struct call *call_find(const struct rpc_server *s, uint64_t number);
@@ -119,23 +119,32 @@ void call_close(struct rpc_server *s, struct call *call);
 /* Answers a Cancel request. */
 void calls_cancel(struct rpc_server *s, struct conn *c, const struct xv_request *r);
 
-/* server_conn.c */
+/* conn.c */
 void conn_accept(struct rpc_server *s);
 void conn_event(struct rpc_server *s, struct conn *c, uint32_t events);
 void conn_attend_all(struct rpc_server *s);            /* flush, drop */
 void conn_close(struct rpc_server *s, struct conn *c); /* at once, without callbacks */
-void conn_forget_input(struct rpc_server *s, struct conn *c);
-size_t conn_input_held(const struct conn *c); /* bytes of its requests, unfinished or open */
 
-/* server_users.c */
+/* input.c */
+static inline size_t input_counted(size_t in_max)
+{
+	return in_max > IN_STEP ? in_max - IN_STEP : 0;
+}
+static inline size_t conn_input_held(const struct conn *c) /* bytes of its requests, unfinished or open */
+{
+	return input_counted(c->in_max) + c->calls_bytes;
+}
+bool conn_read(struct rpc_server *s, struct conn *c); /* true: bytes arrived */
+void conn_forget_input(struct rpc_server *s, struct conn *c);
+
+/* users.c */
 bool user_is_owner(uid_t uid); /* root, or who runs this process */
 bool users_may_connect(const struct rpc_server *s, uid_t uid, pid_t pid);
-bool users_make_place(struct rpc_server *s, uid_t uid); /* closes a connection that is idle; false: there is none */
 bool users_may_call(const struct rpc_server *s, const struct conn *c);
 size_t users_input_left(const struct rpc_server *s,
 			const struct conn *c); /* bytes that its large requests may still take */
 
-/* server_reply.c */
+/* reply.c */
 /* False: the client's frame limit, or want of memory, made it an Error, which is its call's last reply. */
 bool conn_reply(struct rpc_server *s, struct conn *c, const struct xv_reply *reply);
 /* An Error without an id is about the connection, and ends it. */
@@ -151,7 +160,7 @@ bool conn_is_full(const struct rpc_server *s, const struct conn *c);
 void conn_update_interest(struct rpc_server *s, struct conn *c);
 void conn_forget_output(struct rpc_server *s, struct conn *c);
 
-/* server_frames.c: whole frames to requests */
+/* frames.c: whole frames to requests */
 void frames_handle(struct rpc_server *s, struct conn *c);
 
 #endif

@@ -11,16 +11,9 @@
 #include <sys/types.h>
 
 #include "rpc/codec/codec.h"
+#include "rpc/server/peer.h"
 
 struct rpc_server;
-
-struct rpc_peer {
-	uid_t uid;
-	gid_t gid;
-	pid_t pid;
-	uint64_t connection; /* never used twice */
-	bool owner;          /* root or the server's own user, who speaks for itself: no Asker is set */
-};
 
 /* Called from rpc_server_poll() only, never from rpc_send(). Both may call rpc_send(). */
 struct rpc_handler {

@@ -6,7 +6,7 @@
 #include "rpc/server/inside.h"
 #include "rpc/server/share.h"
 
-enum { KEPT_CONNECTIONS = 8, KEPT_CALLS = 64, IDLE_MS = 60000 };
+enum { KEPT_CONNECTIONS = 8, KEPT_CALLS = 64 };
 
 bool user_is_owner(uid_t uid)
 {
@@ -65,32 +65,4 @@ size_t users_input_left(const struct rpc_server *s, const struct conn *c)
 	if (user_is_owner(c->peer.uid))
 		return free > 0 ? (size_t)free : 0;
 	return (size_t)share_room(free - share_kept(most, most), (int64_t)usage_of(s, c->peer.uid, 0).bytes, false);
-}
-
-static bool is_idle(const struct rpc_server *s, const struct conn *c, uint64_t now)
-{
-	int idle_ms = s->how.idle_timeout_ms ? s->how.idle_timeout_ms : IDLE_MS;
-
-	return c->hello && !c->n_calls && !c->doomed && !c->ending && now - c->heard_ns > (uint64_t)idle_ms * 1000000u;
-}
-
-/* A connection of the same user that has been silent for long gives up its place. */
-bool users_make_place(struct rpc_server *s, uid_t uid)
-{
-	uint64_t now = now_ns();
-	struct conn *oldest = NULL;
-
-	for (int i = 0; i < s->how.max_connections; i++) {
-		struct conn *c = s->conns[i];
-		if (c && c->peer.uid == uid && is_idle(s, c, now) && (!oldest || c->heard_ns < oldest->heard_ns))
-			oldest = c;
-	}
-	if (!oldest)
-		return false;
-	conn_error(s, oldest, 0, ERR_BUSY,
-		   "another connection of yours waits for a place, and this one has been idle for long");
-	conn_flush(s, oldest);
-	oldest->doomed = true;
-	conn_attend_all(s);
-	return true;
 }

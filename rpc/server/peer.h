@@ -1,0 +1,17 @@
+/* peer.h - the client at the other end of a connection, by the kernel's word. */
+#ifndef RPC_SERVER_PEER_H
+#define RPC_SERVER_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct rpc_peer {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	uint64_t connection; /* never used twice */
+	bool owner;          /* root or the server's own user, who speaks for itself: no Asker is set */
+};
+
+#endif
