@@ -236,22 +236,16 @@ struct xv_finished {
 
 enum xv_state { XV_STATE_STARTING, XV_STATE_LOADING, XV_STATE_READY, XV_STATE_DRAINING };
 struct xv_rank_status {
-	uint32_t rank;
-	int64_t pid;
-	uint64_t weight_bytes, kv_bytes, work_bytes, file_bytes;
+#define RANK(field, type, cli, gateway, meaning) type field; /* meaning */
+#include "proto/status.def"
 };
 struct xv_status {
 	enum xv_state state;
-	const char *model, *fingerprint, *numerics_class, *version, *device, *isa, *architecture, *tokenizer;
-	uint32_t ranks, running, waiting, kv_blocks, kv_blocks_held, block_size, max_model_len, max_num_seqs, threads,
-		vocab, max_num_batched_tokens;
-	uint64_t load_bytes, load_total, load_bytes_per_s, waiting_tokens, uptime_ns, prompt_tokens, output_tokens,
-		cached_tokens, preemptions, parameters;
-	int64_t step;
-	const struct xv_rank_status *rank;
+#define TEXT(field, cli, gateway, meaning) const char *field;  /* meaning */
+#define NUMBER(field, type, cli, gateway, meaning) type field; /* meaning */
+#include "proto/status.def"
+	const struct xv_rank_status *rank; /* (n_rank) */
 	int n_rank;
-	const char *bos_token, *eos_token;             /* "": none */
-	const char *prompt_attention, *kernel_overlap; /* CUDA; else "" */
 };
 
 struct xv_tokens {

@@ -104,21 +104,19 @@ void front_send_status(struct front *f, uint64_t call)
 
 	name_token(f, f->tokenizer ? tokenizer_bos(f->tokenizer) : -1, bos);
 	name_token(f, f->tokenizer ? tokenizer_eos(f->tokenizer) : -1, eos);
-	*s = (struct xv_status){.state = state_of(f),
-				.model = f->opt->served_name,
-				.fingerprint = "",
-				.numerics_class = "",
-				.version = XV_VERSION,
-				.device = f->model->device,
-				.isa = "",
-				.architecture = "",
-				.tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "",
-				.bos_token = bos,
-				.eos_token = eos,
-				.prompt_attention = "",
-				.kernel_overlap = "",
-				.ranks = (uint32_t)f->model->ranks,
-				.uptime_ns = now_ns() - f->started_ns};
+	*s = (struct xv_status){
+#define TEXT(field, ...) .field = "",
+#include "proto/status.def"
+	};
+	s->state = state_of(f);
+	s->model = f->opt->served_name;
+	s->version = XV_VERSION;
+	s->device = f->model->device;
+	s->tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "";
+	s->bos_token = bos;
+	s->eos_token = eos;
+	s->ranks = (uint32_t)f->model->ranks;
+	s->uptime_ns = now_ns() - f->started_ns;
 	fill_load(f, s);
 	fill_engine(f, s);
 	if (f->ready)

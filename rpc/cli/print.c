@@ -142,70 +142,41 @@ json_t *json_of_error(const struct xv_error *e)
 	return j;
 }
 
+/* A field without a key is left out. */
+static void set_text(json_t *j, const char *key, const char *text)
+{
+	if (key)
+		json_object_set_new(j, key, json_text(text, strlen(text)));
+}
+
+static void set_number(json_t *j, const char *key, int64_t value)
+{
+	if (key)
+		json_object_set_new(j, key, json_integer(value));
+}
+
 static json_t *ranks_of(const struct xv_status *s)
 {
 	json_t *all = json_array();
 
 	for (int i = 0; i < s->n_rank; i++) {
 		const struct xv_rank_status *r = &s->rank[i];
-		json_t *one = json_object();
-		json_object_set_new(one, "rank", number(r->rank));
-		json_object_set_new(one, "pid", json_integer(r->pid));
-		json_object_set_new(one, "weight_bytes", number(r->weight_bytes));
-		json_object_set_new(one, "kv_bytes", number(r->kv_bytes));
-		json_object_set_new(one, "work_bytes", number(r->work_bytes));
-		json_object_set_new(one, "file_bytes", number(r->file_bytes));
-		json_array_append_new(all, one);
+		json_t *j = json_object();
+#define RANK(field, type, cli, ...) set_number(j, cli, (int64_t)r->field);
+#include "proto/status.def"
+		json_array_append_new(all, j);
 	}
 	return all;
 }
 
 json_t *json_of_status(const struct xv_status *s)
 {
-	const struct {
-		const char *name, *text;
-	} texts[] = {{"state", state_name(s->state)},
-		     {"model", s->model},
-		     {"architecture", s->architecture},
-		     {"fingerprint", s->fingerprint},
-		     {"numerics_class", s->numerics_class},
-		     {"version", s->version},
-		     {"device", s->device},
-		     {"isa", s->isa},
-		     {"prompt_attention", s->prompt_attention},
-		     {"kernel_overlap", s->kernel_overlap},
-		     {"tokenizer", s->tokenizer}};
-	const struct {
-		const char *name;
-		uint64_t value;
-	} numbers[] = {{"ranks", s->ranks},
-		       {"threads", s->threads},
-		       {"parameters", s->parameters},
-		       {"vocab", s->vocab},
-		       {"load_bytes", s->load_bytes},
-		       {"load_total", s->load_total},
-		       {"load_bytes_per_s", s->load_bytes_per_s},
-		       {"running", s->running},
-		       {"waiting", s->waiting},
-		       {"waiting_tokens", s->waiting_tokens},
-		       {"kv_blocks", s->kv_blocks},
-		       {"kv_blocks_held", s->kv_blocks_held},
-		       {"block_size", s->block_size},
-		       {"max_model_len", s->max_model_len},
-		       {"max_num_seqs", s->max_num_seqs},
-		       {"max_num_batched_tokens", s->max_num_batched_tokens},
-		       {"uptime_ns", s->uptime_ns},
-		       {"prompt_tokens", s->prompt_tokens},
-		       {"output_tokens", s->output_tokens},
-		       {"cached_tokens", s->cached_tokens},
-		       {"preemptions", s->preemptions}};
 	json_t *j = json_object();
 
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		json_object_set_new(j, texts[i].name, json_text(texts[i].text, strlen(texts[i].text)));
-	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		json_object_set_new(j, numbers[i].name, number(numbers[i].value));
-	json_object_set_new(j, "step", json_integer(s->step));
+	set_text(j, "state", state_name(s->state));
+#define TEXT(field, cli, ...) set_text(j, cli, s->field);
+#define NUMBER(field, type, cli, ...) set_number(j, cli, (int64_t)s->field);
+#include "proto/status.def"
 	json_object_set_new(j, "rank", ranks_of(s));
 	return j;
 }

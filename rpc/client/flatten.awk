@@ -39,6 +39,7 @@ function expand(kind, args,    n, value, at, name, given, out, rest, i) {
 	gsub(/##/, "", out)
 	gsub(/ +\/\*/, " /*", out)
 	sub(/(; )? *\*\/$/, " */", out)
+	sub(/ *\/\* *\*\/$/, "", out)
 	return out
 }
 

@@ -78,18 +78,14 @@ static void read_status(struct reader *r, struct xv_status *out, const PB(Status
 	struct xv_rank_status *rank = read_list(r, from->n_rank, INT32_MAX, sizeof *rank, "rank", &out->n_rank);
 
 	for (int i = 0; i < out->n_rank; i++) {
-#define X(field) rank[i].field = from->rank[i]->field;
-		RANK_NUMBERS(X)
-#undef X
+#define RANK(field, ...) rank[i].field = from->rank[i]->field;
+#include "proto/status.def"
 	}
 	out->rank = rank;
 	out->state = (enum xv_state)from->state;
-#define X(field) out->field = NAME(field);
-	STATUS_STRINGS(X)
-#undef X
-#define X(field) out->field = from->field;
-	STATUS_NUMBERS(X)
-#undef X
+#define TEXT(field, ...) out->field = NAME(field);
+#define NUMBER(field, ...) out->field = from->field;
+#include "proto/status.def"
 }
 
 /* Pieces and offsets come for every token or not at all. */

@@ -137,11 +137,10 @@ static PB(RankStatus) * write_rank(struct arena *a, const struct xv_rank_status 
 {
 	PB(RankStatus) *to = WIRE_NEW(a, RankStatus, rank_status);
 
-#define X(field) \
+#define RANK(field, ...) \
 	to->has_##field = 1; \
 	to->field = from->field;
-	RANK_NUMBERS(X)
-#undef X
+#include "proto/status.def"
 	return to;
 }
 
@@ -151,16 +150,13 @@ static PB(Status) * write_status(struct arena *a, const struct xv_status *from)
 
 	to->has_state = 1;
 	to->state = (PB(State))from->state;
-#define X(field) \
+#define TEXT(field, ...) \
 	to->has_##field = 1; \
 	to->field = wire_string(from->field);
-	STATUS_STRINGS(X)
-#undef X
-#define X(field) \
+#define NUMBER(field, ...) \
 	to->has_##field = 1; \
 	to->field = from->field;
-	STATUS_NUMBERS(X)
-#undef X
+#include "proto/status.def"
 	to->n_rank = (size_t)from->n_rank;
 	to->rank = arena_zeroed(a, to->n_rank, sizeof *to->rank);
 	for (int i = 0; i < from->n_rank; i++)

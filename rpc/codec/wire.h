@@ -1,5 +1,4 @@
-/* codec_wire.h - what the four directions of the codec share. Private to rpc/codec*.c: it sees the generated
- * types. */
+/* wire.h - what the four directions of the codec share. Private to this folder: it sees the generated types. */
 #ifndef RPC_CODEC_WIRE_H
 #define RPC_CODEC_WIRE_H
 
@@ -8,19 +7,6 @@
 #include "rpc/codec/codec.h"
 
 #define PB(name) Xverse__V1__##name
-
-/* clang-format off */
-#define STATUS_STRINGS(X) \
-	X(model) X(fingerprint) X(numerics_class) X(version) X(device) X(isa) X(architecture) X(tokenizer) \
-		X(bos_token) X(eos_token) X(prompt_attention) X(kernel_overlap)
-#define STATUS_NUMBERS(X)                                                                                  \
-	X(ranks)                                                                                           \
-	X(load_bytes) X(load_total) X(load_bytes_per_s) X(step) X(running) X(waiting) X(waiting_tokens)    \
-		X(kv_blocks) X(kv_blocks_held) X(block_size) X(max_model_len) X(max_num_seqs) X(uptime_ns) \
-			X(prompt_tokens) X(output_tokens) X(cached_tokens) X(preemptions) X(threads)       \
-				X(vocab) X(parameters) X(max_num_batched_tokens)
-#define RANK_NUMBERS(X) X(rank) X(pid) X(weight_bytes) X(kv_bytes) X(work_bytes) X(file_bytes)
-/* clang-format on */
 
 /* One message being read. The first error stays; what is read after it is harmless and dropped. */
 struct reader {

@@ -120,43 +120,14 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 		r.keep_alive.queue_place = 3;
 		break;
 	case XV_R_STATUS:
-		r.status = (struct xv_status){XV_STATE_READY,
-					      "m",
-					      "f",
-					      "n",
-					      "v",
-					      "d",
-					      "i",
-					      "a",
-					      "t",
-					      1,
-					      2,
-					      3,
-					      4,
-					      5,
-					      6,
-					      7,
-					      8,
-					      9,
-					      10,
-					      11,
-					      12,
-					      13,
-					      14,
-					      15,
-					      16,
-					      17,
-					      18,
-					      19,
-					      20,
-					      21,
-					      22,
-					      rank_status,
-					      1,
-					      "<s>",
-					      "</s>",
-					      "wgmma",
-					      "on"};
+		r.status = (struct xv_status){
+			.state = XV_STATE_READY,
+			.rank = rank_status,
+			.n_rank = 1,
+#define TEXT(field, ...) .field = #field,
+#define NUMBER(field, ...) .field = __COUNTER__ + 1, /* no two are equal */
+#include "proto/status.def"
+		};
 		break;
 	case XV_R_TOKENS:
 		r.tokens = (struct xv_tokens){ids, 4, pieces, piece_len, first, end};
