@@ -128,6 +128,7 @@ void front_tokenized(struct front *f, struct front_job *job); /* a helper thread
 
 /* ---- status.c ---- */
 void front_send_status(struct front *f, uint64_t call);
+void front_fill_counts(const struct front *f, struct xv_status *s); /* what changes with every step */
 void front_send_metrics(struct front *f, uint64_t call);
 
 /* ---- reply.c ---- */

@@ -105,44 +105,14 @@ static void put_histogram(const struct page *p, const char *name, const char *he
 	sample(p, full, "", (double)below);
 }
 
-static void put_now(const struct page *p, const struct front *f)
+static void put_numbers(const struct page *p, const struct front *f)
 {
-	struct link *l = f->link;
-	int blocks = f->ready ? f->model->n_blocks : 0;
+	struct xv_status status = {0}, *s = &status;
 
-	one(p, "num_requests_running", "gauge", "Calls in the batch.", atomic_load(&l->running));
-	one(p, "num_requests_waiting", "gauge", "Calls in the queue.", atomic_load(&l->waiting));
-	one(p, "num_tokens_waiting", "gauge", "Prompt tokens of the calls in the queue.",
-	    (double)atomic_load(&l->waiting_tokens));
-	one(p, "kv_cache_usage_perc", "gauge", "Part of the KV cache in use, 0 to 1.",
-	    blocks ? (double)atomic_load(&l->kv_held) / blocks : 0);
-	one(p, "connections", "gauge", "Clients connected.", rpc_connections(f->server));
-	one(p, "ready", "gauge", "1 while requests are accepted.", f->ready && !f->draining);
-	one(p, "load_bytes", "gauge", "Bytes of weights that rank 0 has read.",
-	    (double)atomic_load(&l->progress.bytes));
-	one(p, "uptime_seconds", "gauge", "Time since rank 0 started.", (double)(now_ns() - f->started_ns) * 1e-9);
-}
-
-static void put_counters(const struct page *p, const struct front *f)
-{
-	struct link *l = f->link;
-
-	one(p, "prompt_tokens_total", "counter", "Prompt tokens computed or cached.",
-	    (double)atomic_load(&l->prompt_tokens));
-	one(p, "generation_tokens_total", "counter", "Tokens generated.", (double)atomic_load(&l->output_tokens));
-	one(p, "prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
-	    (double)atomic_load(&l->prefix_queries));
-	one(p, "prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.",
-	    (double)atomic_load(&l->cached_tokens));
-	one(p, "num_preemptions_total", "counter", "Calls preempted.", (double)atomic_load(&l->preemptions));
-	one(p, "steps_total", "counter", "Steps run.", atomic_load(&l->step) < 0 ? 0 : (double)atomic_load(&l->step));
-	one(p, "steps_ahead_total", "counter", "Steps enqueued while the previous one ran.",
-	    (double)atomic_load(&l->steps_ahead));
-	one(p, "requests_total", "counter", "Generate, Chat and Score requests.", (double)f->metrics.requests);
-	one(p, "requests_resumed_total", "counter", "Requests that resume an earlier stream.",
-	    (double)f->metrics.resumed);
-	one(p, "connections_cut_total", "counter", "Connections closed because their client did not read.",
-	    (double)rpc_connections_cut(f->server));
+	front_fill_counts(f, s);
+#define SHARED(name, type, value, help) one(p, #name, #type, help, (double)(value));
+#define DAEMON(name, type, value, help) one(p, #name, #type, help, (double)(value));
+#include "proto/metrics.def"
 }
 
 /* By what was used up: shares of accounts, and of users of the socket. */
@@ -242,8 +212,7 @@ char *front_metrics_text(const struct front *f, size_t *len)
 		die("out of memory for the metrics");
 	head(&p, "build_info", "gauge", "Always 1; the labels hold version and commit.");
 	sample(&p, "build_info", "version=\"" XV_VERSION "\",commit=\"" XV_COMMIT "\"", 1);
-	put_now(&p, f);
-	put_counters(&p, f);
+	put_numbers(&p, f);
 	put_refused(&p, f);
 	put_ends(&p, &f->metrics);
 	put_times(&p, &f->metrics);
@@ -252,4 +221,14 @@ char *front_metrics_text(const struct front *f, size_t *len)
 	fclose(p.f);
 	free(model);
 	return text;
+}
+
+void front_send_metrics(struct front *f, uint64_t call)
+{
+	struct xv_reply r = {.kind = XV_R_METRICS};
+	char *text = front_metrics_text(f, &r.text.text_len);
+
+	r.text.text = text;
+	rpc_send(f->server, call, &r);
+	free(text);
 }

@@ -51,7 +51,6 @@ static void fill_model(const struct front *f, struct xv_status *s, struct xv_ran
 	s->architecture = m->architecture;
 	s->parameters = m->parameters;
 	s->vocab = (uint32_t)m->vocab;
-	s->kv_blocks = (uint32_t)m->n_blocks;
 	s->block_size = (uint32_t)f->opt->block_size;
 	s->max_model_len = (uint32_t)m->max_model_len;
 	s->max_num_seqs = (uint32_t)m->max_seqs;
@@ -72,7 +71,7 @@ static void fill_model(const struct front *f, struct xv_status *s, struct xv_ran
 	s->n_rank = m->ranks;
 }
 
-static void fill_engine(const struct front *f, struct xv_status *s)
+void front_fill_counts(const struct front *f, struct xv_status *s)
 {
 	struct link *l = f->link;
 
@@ -80,6 +79,7 @@ static void fill_engine(const struct front *f, struct xv_status *s)
 	s->running = (uint32_t)atomic_load(&l->running);
 	s->waiting = (uint32_t)atomic_load(&l->waiting);
 	s->waiting_tokens = (uint64_t)atomic_load(&l->waiting_tokens);
+	s->kv_blocks = f->ready ? (uint32_t)f->model->n_blocks : 0;
 	s->kv_blocks_held = (uint32_t)atomic_load(&l->kv_held);
 	s->prompt_tokens = atomic_load(&l->prompt_tokens);
 	s->output_tokens = atomic_load(&l->output_tokens);
@@ -118,18 +118,8 @@ void front_send_status(struct front *f, uint64_t call)
 	s->ranks = (uint32_t)f->model->ranks;
 	s->uptime_ns = now_ns() - f->started_ns;
 	fill_load(f, s);
-	fill_engine(f, s);
+	front_fill_counts(f, s);
 	if (f->ready)
 		fill_model(f, s, ranks, text);
 	rpc_send(f->server, call, &r);
-}
-
-void front_send_metrics(struct front *f, uint64_t call)
-{
-	struct xv_reply r = {.kind = XV_R_METRICS};
-	char *text = front_metrics_text(f, &r.text.text_len);
-
-	r.text.text = text;
-	rpc_send(f->server, call, &r);
-	free(text);
 }

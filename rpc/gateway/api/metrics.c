@@ -34,71 +34,41 @@ static void put_daemon(struct text *t, const char *name, const struct gateway_da
 	text_fmt(t, "\"} %.17g\n", value);
 }
 
-typedef double value_of(const struct gateway_daemon *d, const struct xv_status *s);
-
-static double up(const struct gateway_daemon *d, const struct xv_status *s)
-{
-	(void)s;
-	return d->state == DAEMON_READY;
-}
-static double running(const struct gateway_daemon *d, const struct xv_status *s)
-{
-	(void)d;
-	return s->running;
-}
-static double waiting(const struct gateway_daemon *d, const struct xv_status *s)
-{
-	(void)d;
-	return s->waiting;
-}
-static double kv_use(const struct gateway_daemon *d, const struct xv_status *s)
-{
-	(void)d;
-	return s->kv_blocks ? (double)s->kv_blocks_held / s->kv_blocks : 0;
-}
-static double prompt_tokens(const struct gateway_daemon *d, const struct xv_status *s)
-{
-	(void)d;
-	return (double)s->prompt_tokens;
-}
-static double output_tokens(const struct gateway_daemon *d, const struct xv_status *s)
-{
-	(void)d;
-	return (double)s->output_tokens;
-}
-static double cached_tokens(const struct gateway_daemon *d, const struct xv_status *s)
-{
-	(void)d;
-	return (double)s->cached_tokens;
-}
-static double preemptions(const struct gateway_daemon *d, const struct xv_status *s)
-{
-	(void)d;
-	return (double)s->preemptions;
-}
+/* The metrics that Status can give. */
+enum {
+#define SHARED(name, ...) SHARED_##name,
+#include "proto/metrics.def"
+	N_SHARED
+};
 
 static const struct api_metric_family {
 	const char *name, *type, *help;
-	value_of *value;
-} families[] = {
-	{"xverse_num_requests_running", "gauge", "Calls in the batch.", running},
-	{"xverse_num_requests_waiting", "gauge", "Calls in the queue.", waiting},
-	{"xverse_kv_cache_usage_perc", "gauge", "Used part of the KV cache, 0 to 1.", kv_use},
-	{"xverse_prompt_tokens_total", "counter", "Prompt tokens computed or cached.", prompt_tokens},
-	{"xverse_generation_tokens_total", "counter", "Tokens generated.", output_tokens},
-	{"xverse_prefix_cache_hits_total", "counter", "Prompt tokens found in the KV cache.", cached_tokens},
-	{"xverse_num_preemptions_total", "counter", "Calls preempted from the batch.", preemptions},
+} families[N_SHARED] = {
+#define SHARED(name, type, value, help) {"xverse_" #name, #type, help},
+#include "proto/metrics.def"
 };
+
+static double shared_value(int which, const struct xv_status *s)
+{
+	switch (which) {
+#define SHARED(name, type, value, help) \
+	case SHARED_##name: \
+		return (double)(value);
+#include "proto/metrics.def"
+	default:
+		return 0;
+	}
+}
 
 static void put_status(struct text *t, const struct gateway_daemons *all)
 {
-	for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+	for (int f = 0; f < N_SHARED; f++) {
 		head(t, families[f].name, families[f].type, families[f].help);
 		for (int i = 0; i < all->n; i++) {
 			const struct gateway_daemon *d = &all->daemon[i];
 			const struct xv_status *s = gateway_daemon_status(d);
 			if (s)
-				put_daemon(t, families[f].name, d, families[f].value(d, s));
+				put_daemon(t, families[f].name, d, shared_value(f, s));
 		}
 	}
 }
@@ -156,7 +126,7 @@ static void put_gateway(struct text *t, const struct http_exchange *x)
 	put_one(t, "xverse_gateway_resident_memory_bytes", "gauge", "Memory of the gateway.", resident_bytes());
 	head(t, "xverse_gateway_model_ready", "gauge", "1 if the daemon accepts requests.");
 	for (int i = 0; i < all->n; i++)
-		put_daemon(t, "xverse_gateway_model_ready", &all->daemon[i], up(&all->daemon[i], NULL));
+		put_daemon(t, "xverse_gateway_model_ready", &all->daemon[i], all->daemon[i].state == DAEMON_READY);
 }
 
 static void answer_own(struct http_exchange *x)
