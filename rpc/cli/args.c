@@ -45,13 +45,13 @@ enum {
 static const struct option rows[] = {
 	{"uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL, AT(uds), -1, 0,
 	 0},
-	{"json", NULL, "the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
-	{"help", NULL, "this text", FLAG, ALL, AT(help), -1, 0, 0},
-	{"file", "FILE", "the text is in a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
+	{"json", NULL, "print the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
+	{"help", NULL, "print this text", FLAG, ALL, AT(help), -1, 0, 0},
+	{"file", "FILE", "read the text from a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
 	{"prompt-file", "FILE", "the same", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
 	{"ids", "\"1 2 3\"", "the prompt as token ids", IDS, GEN | SCO | DET, AT(ids), -1, 0, 0},
-	{"system", "TEXT", "what the conversation begins with", WORD, CHA, AT(system), -1, 0, 0},
-	{"once", NULL, "one question, its answer, and end", FLAG, CHA, AT(once), -1, 0, 0},
+	{"system", "TEXT", "the system message", WORD, CHA, AT(system), -1, 0, 0},
+	{"once", NULL, "answer one message, then exit", FLAG, CHA, AT(once), -1, 0, 0},
 	{"max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN | CHA, SAM(max_tokens),
 	 XV_MAX_TOKENS, 0, 0},
 /* The sampling fields that are taken as they are; the others have rows of their own. */
@@ -72,36 +72,36 @@ static const struct option rows[] = {
 	 XV_SKIP_SPECIAL, 0, 0},
 	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN | CHA, 0, -1, 0,
 	 0},
-	{"allowed-token-ids", "\"1 2\"", "only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0, 0},
-	{"bad-token-ids", "\"1 2\"", "never these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
+	{"allowed-token-ids", "\"1 2\"", "allow only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0, 0},
+	{"bad-token-ids", "\"1 2\"", "forbid these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
 	{"logprobs", "N", "logprob of each token and of the N likeliest (with --json)", NUMBER, GEN, SAM(logprobs),
 	 XV_LOGPROBS, 0, 0},
 	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs), XV_PROMPT_LOGPROBS, 0,
 	 0},
 	{"truncate-prompt-tokens", "N", "keep the prompt's last N tokens", NUMBER, GEN, SAM(truncate_prompt),
 	 XV_TRUNCATE_PROMPT, 0, 0},
-	{"echo", NULL, "show the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
-	{"timeout-ms", "MS", "end after so long, waiting included", NUMBER, GEN | SCO | CHA, AT(timeout_ms), -1, 0,
-	 MOST_Generate_timeout_ms},
+	{"echo", NULL, "print the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
+	{"timeout-ms", "MS", "time limit of the request, queueing included", NUMBER, GEN | SCO | CHA, AT(timeout_ms),
+	 -1, 0, MOST_Generate_timeout_ms},
 	{"user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
-	{"no-resume", NULL, "end with an error when the server is lost, instead of going on when it is back", FLAG,
-	 GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
-	{"no-wait", NULL, "end with exit code 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA,
-	 AT(no_wait), -1, 0, 0},
+	{"no-resume", NULL, "fail when the server is lost, instead of resuming when it returns", FLAG, GEN | SCO | CHA,
+	 AT(no_resume), -1, 0, 0},
+	{"no-wait", NULL, "exit with 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA, AT(no_wait),
+	 -1, 0, 0},
 	{"no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK, AT(no_special),
 	 -1, 0, 0},
 	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, MOST_Score_top_n},
 	{"parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special), -1, 0, 0},
-	{"wait", NULL, "until the server is ready", FLAG, STA, AT(wait), -1, 0, 0},
+	{"wait", NULL, "wait until the server is ready", FLAG, STA, AT(wait), -1, 0, 0},
 	{"concurrency", "N", "requests open at a time [8]", NUMBER, BEN, AT(concurrency), -1, 1, 1024},
 	{"requests", "N", "how many in all [4 x concurrency]", NUMBER, BEN, AT(requests), -1, 1, 1e9},
-	{"input-len", "N", "tokens of a prompt, drawn at random [64]", NUMBER, BEN, AT(input_len), -1, 1, 1e8},
+	{"input-len", "N", "tokens of a prompt, chosen at random [64]", NUMBER, BEN, AT(input_len), -1, 1, 1e8},
 	{"output-len", "N", "tokens of an answer [64]", NUMBER, BEN, AT(output_len), -1, 1, 1e8},
 	{"rate", "R", "requests a second, at random times; 0: each follows an answer [0]", REAL, BEN, AT(rate), -1, 0,
 	 1e6},
 	{"random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed), XV_SEED, 0,
 	 0},
-	{"pieces", NULL, "show each token's text and bytes", FLAG, TOK, AT(pieces), -1, 0, 0},
+	{"pieces", NULL, "print each token's text and byte offsets", FLAG, TOK, AT(pieces), -1, 0, 0},
 };
 enum { N_OPTIONS = sizeof rows / sizeof *rows, LONGEST_NAME = 40 };
 
@@ -125,17 +125,17 @@ static const struct command {
 	const char *name, *usage, *help;
 	unsigned bit;
 } commands[] = {
-	{"generate", "[PROMPT | -]", "continue a text and print what comes", GEN},
-	{"chat", "[MESSAGE | -]", "talk with the model; /help inside tells its commands", CHA},
-	{"score", "[TEXT | -]", "the logprob of every token of a text", SCO},
-	{"status", "", "what the server is and does", STA},
-	{"tokenize", "[TEXT | -]", "text to token ids", TOK},
-	{"detokenize", "[ID ...]", "token ids to text", DET},
-	{"cancel", "CALL", "end a call by its number (status and logs tell it)", CAN},
-	{"drain", "", "let open calls end, take no new ones, then stop the server", DRA},
-	{"metrics", "", "counters in Prometheus text", MET},
-	{"log-level", "LEVEL", "0 errors, 1 warnings, 2 information, 3 debug", LOG},
-	{"bench", "", "put a load on the server and measure it", BEN},
+	{"generate", "[PROMPT | -]", "continue a text", GEN},
+	{"chat", "[MESSAGE | -]", "hold a conversation; /help inside lists its commands", CHA},
+	{"score", "[TEXT | -]", "print the logprob of every token of a text", SCO},
+	{"status", "", "the server's model, state and counters", STA},
+	{"tokenize", "[TEXT | -]", "turn text into token ids", TOK},
+	{"detokenize", "[ID ...]", "turn token ids into text", DET},
+	{"cancel", "CALL", "cancel a call by its number (the first reply and the logs name it)", CAN},
+	{"drain", "", "finish open calls, accept no new ones, then stop the server", DRA},
+	{"metrics", "", "print the metrics as Prometheus text", MET},
+	{"log-level", "LEVEL", "set what the server logs: 0 errors, 1 warnings, 2 information, 3 debug", LOG},
+	{"bench", "", "load the server with requests and measure it", BEN},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -175,9 +175,9 @@ void args_help(const char *command, FILE *out)
 		for (int i = 0; i < N_COMMANDS; i++)
 			fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
 		fprintf(out,
-			"  %-12s list a checkpoint's tensors and what is wrong with it (no server)\n"
-			"  %-12s bash: what completes these commands; source <(xverse completion bash)\n\n"
-			"A text is an argument, a file (--file) or standard input (-). xverse COMMAND --help tells the options.\n%s",
+			"  %-12s list a checkpoint's tensors and its faults (needs no server)\n"
+			"  %-12s print bash completion: source <(xverse completion bash)\n\n"
+			"A text is an argument, a file (--file) or standard input (-). xverse COMMAND --help lists the options.\n%s",
 			"inspect", "completion", exit_codes);
 		return;
 	}

@@ -246,7 +246,7 @@ int run_drain(struct args *a, struct xv_client *c)
 	(void)a;
 	if (err)
 		return give_up(err, &why);
-	cli_say("the server drains: open calls end, then it stops\n");
+	cli_say("the server is draining: it stops when its open calls have ended\n");
 	return 0;
 }
 

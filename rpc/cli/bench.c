@@ -224,7 +224,7 @@ static int ask_model(struct bench *b)
 		return fail(&b->why, reply.status.state == XV_STATE_DRAINING ? ERR_DRAINING : ERR_LOADING,
 			    "the server is %s", state_name(reply.status.state));
 	if (!b->vocab)
-		return fail(&b->why, ERR_FORMAT, "the server tells no vocabulary, so there are no prompts to draw");
+		return fail(&b->why, ERR_FORMAT, "the server reports no vocabulary, so no prompts can be made");
 	if ((uint64_t)b->a->input_len + (uint64_t)b->a->output_len > reply.status.max_model_len)
 		return fail(&b->why, ERR_INVALID,
 			    "--input-len %lld and --output-len %lld are more than the server's %u tokens",

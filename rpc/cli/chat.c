@@ -13,7 +13,7 @@ static int once(struct talk *t)
 	talk_add(t, "user", t->args->text, t->args->text_len);
 	err = talk_answer(t, &why);
 	if (err == ERR_GONE && !why.text[0])
-		return 0; /* nobody reads our output any more */
+		return 0; /* the reader of our output has closed it */
 	if (err)
 		cli_say("xverse: %s\n", why.text);
 	return err == ERR_CANCELLED ? EXIT_INTERRUPTED : cli_exit_code(err);
@@ -88,7 +88,7 @@ static int converse(struct talk *t)
 	int err = 0;
 
 	if (person)
-		cli_print("%s. /help tells the commands; \"\"\" begins a text of several lines; Ctrl-D ends.\n",
+		cli_print("%s. /help lists the commands; \"\"\" begins a text of several lines; Ctrl-D ends.\n",
 			  xv_server(t->client)->served_model);
 	fflush(stdout);
 	while (!t->over && (person || !err)) {

@@ -44,7 +44,7 @@ struct args {
 	int n_bias;
 };
 
-/* 0, or ERR_INVALID with the flag, its value and what is wanted named. */
+/* 0, or ERR_INVALID; the text names the flag, its value and what the value must be. */
 int args_parse(struct args *a, int argc, char **argv, struct why *why);
 /* One more option of a command, as if it had stood on the line. */
 int args_set(struct args *a, const char *command, const char *name, const char *value, struct why *why);

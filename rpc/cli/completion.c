@@ -26,7 +26,7 @@ static void print_options(const char *command)
 	printf("' ;;\n");
 }
 
-/* Options that want a value: nothing can be proposed, but for files. */
+/* Options that need a value: only file names can be proposed. */
 static void print_valued(void)
 {
 	const char *name, *command;

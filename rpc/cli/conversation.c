@@ -113,7 +113,7 @@ static bool past(uint64_t since_ns, int ms)
 static bool tell_silence(const struct talk *t)
 {
 	if (t->terminal && terminal_is_tty(t->terminal))
-		cli_say("\n[no word from the server: the answer goes on when it is back; Ctrl-C gives it up]\n");
+		cli_say("\n[the server stopped responding: the answer resumes when it returns; Ctrl-C gives it up]\n");
 	return true;
 }
 

@@ -158,7 +158,7 @@ static int run_stream(struct args *a, struct xv_client *c, struct xv_request *r)
 	if (a->json)
 		print_answer(a, &w);
 	if (w.err == ERR_GONE && !w.why.text[0])
-		code = 0; /* nobody reads our output any more */
+		code = 0; /* the reader of our output has closed it */
 	else
 		code = interrupted || w.cancelled ? EXIT_INTERRUPTED : cli_exit_code(w.err);
 	if (w.err && w.why.text[0])

@@ -34,7 +34,7 @@ static int inspect(int argc, char **argv)
 	strcpy(slash ? slash + 1 : path, "xversed");
 	execl(path, "xversed", "--inspect", argv[2], (char *)NULL);
 	execlp("xversed", "xversed", "--inspect", argv[2], (char *)NULL);
-	cli_say("xverse: xversed, which reads checkpoints, is not there: %s\n", strerror(errno));
+	cli_say("xverse: cannot run xversed, which reads checkpoints: %s\n", strerror(errno));
 	return EXIT_SOFTWARE;
 }
 
@@ -44,7 +44,7 @@ static bool chat_needs_text(const struct args *a)
 	return !strcmp(a->command, "chat") && (a->once || a->text || a->prompt_file);
 }
 
-/* At a terminal the wait for the weights is shown; elsewhere a line tells of it. */
+/* A terminal gets a progress bar while the weights load; other outputs get one line. */
 static int wait_loading(const struct args *a, struct xv_client *c, bool text, struct why *why)
 {
 	if (a->no_wait)

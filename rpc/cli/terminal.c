@@ -117,7 +117,7 @@ enum terminal_got terminal_read(struct terminal *t, const char *prompt, char **l
 	return TERMINAL_INTERRUPT;
 }
 
-/* What a person typed is nobody else's to read. */
+/* Other users must not read what was typed. */
 void terminal_remember(struct terminal *t, const char *line)
 {
 	HistEvent event;

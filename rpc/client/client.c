@@ -98,7 +98,7 @@ static int take_misfit(struct xv_client *c, struct client_call *call, struct xv_
 					    "finished", "error", "keep_alive", "status",  "tokens",
 					    "text",     "done",  "metrics",    "rendered"};
 	size_t kind = (size_t)r->kind;
-	int err = fail(why, ERR_FORMAT, "%s: the server answered with \"%s\", which is no answer to what was asked",
+	int err = fail(why, ERR_FORMAT, "%s: the server answered with \"%s\", which does not answer the request",
 		       c->path, kind < sizeof names / sizeof *names ? names[kind] : "something unknown");
 
 	rpc_reply_free(r);
@@ -141,7 +141,8 @@ static int unreadable(const struct xv_client *c, struct why *why)
 {
 	struct why inner = *why;
 
-	return fail(why, ERR_FORMAT, "%s: what the server sent cannot be read: %.300s", c->path, inner.text);
+	return fail(why, ERR_FORMAT, "%s: the server sent a message that cannot be decoded: %.300s", c->path,
+		    inner.text);
 }
 
 /* The next whole frame of the buffer: 1 with a reply for the caller, 0: none yet. */
@@ -164,7 +165,7 @@ static int next_reply(struct xv_client *c, struct xv_reply *out, struct why *why
 			*out = r;
 	}
 	if (!err && c->in_len && taken < 0)
-		return fail(why, ERR_FORMAT, "%s: what the server sent is no frame", c->path);
+		return fail(why, ERR_FORMAT, "%s: the server sent bytes that are not a frame", c->path);
 	return err;
 }
 
@@ -269,10 +270,11 @@ static int wait_hello(struct xv_client *c, uint64_t end, struct why *why)
 		if (c->greeted)
 			break;
 		if (now_ns() > notice_ns)
-			client_note_wait(c, "the server takes the connection and does not answer yet");
+			client_note_wait(c, "the server accepted the connection and has not answered yet");
 		if (now_ns() > end)
-			return fail(why, ERR_DEADLINE, "%s: the server took the connection but said nothing for %d ms",
-				    c->path, c->how.connect_timeout_ms);
+			return fail(why, ERR_DEADLINE,
+				    "%s: the server accepted the connection but sent nothing for %d ms", c->path,
+				    c->how.connect_timeout_ms);
 		err = exchange(c, min_int(100, left_ms(end)), why);
 		if (err)
 			return err;
@@ -385,7 +387,7 @@ uint64_t xv_send(struct xv_client *c, struct xv_request *r)
 		call->sent = true;
 		if (client_io_send(c, &why)) {
 			client_count_losses(c);
-			client_lose(c, &why); /* xv_wait() tells, or comes back */
+			client_lose(c, &why); /* xv_wait() reports the loss, or reconnects */
 		}
 	}
 	return r->id;

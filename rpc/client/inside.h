@@ -44,13 +44,13 @@ struct xv_client {
 	uint64_t heard_ns, looked_ns; /* when bytes came last, and when they were last looked for */
 	int pause_ms, resends;
 	char waits_for[512], end_text[512]; /* why calls wait; the text of an Error that is made here */
-	bool noticed;                       /* the caller was told of it */
+	bool noticed;                       /* `notice` has been called */
 };
 
 /* io.c */
 int client_io_connect(struct xv_client *c, struct why *why);
 int client_io_send(struct xv_client *c, struct why *why);    /* as much as goes; ERR_GONE */
-int client_io_receive(struct xv_client *c, struct why *why); /* what is there; ERR_GONE */
+int client_io_receive(struct xv_client *c, struct why *why); /* the bytes that have arrived; ERR_GONE */
 void client_io_lose(struct xv_client *c);                    /* closes; calls are kept */
 bool client_io_is_there(const struct xv_client *c);          /* the path is a socket's */
 

@@ -31,13 +31,13 @@ static int explain(const struct xv_client *c, int error, struct why *why)
 	case ECONNREFUSED:
 		if (!stat(c->path, &st) && !S_ISSOCK(st.st_mode))
 			return fail(why, ERR_INVALID, "%s is not a socket", c->path);
-		return fail(why, ERR_GONE, "%s: no server: nobody listens on this socket any more", c->path);
+		return fail(why, ERR_GONE, "%s: no server: nothing listens on this socket", c->path);
 	case EACCES:
 	case EPERM:
 		return fail(why, ERR_DENIED, "%s: you may not connect (the server's --uds-group says who may)",
 			    c->path);
 	case EAGAIN:
-		return fail(why, ERR_BUSY, "%s: the server does not take connections", c->path);
+		return fail(why, ERR_BUSY, "%s: the server does not accept connections", c->path);
 	default:
 		return fail(why, ERR_IO, "%s: %s", c->path, strerror(error));
 	}

@@ -147,7 +147,7 @@ int client_look_at_calls(struct xv_client *c, struct why *why)
 		c->heard_ns = now_ns();
 	if (!older(c->heard_ns, c->how.silence_timeout_ms))
 		return 0;
-	return fail(why, ERR_GONE, "%s: the server has said nothing for %d ms", c->path, c->how.silence_timeout_ms);
+	return fail(why, ERR_GONE, "%s: the server stopped responding for %d ms", c->path, c->how.silence_timeout_ms);
 }
 
 static int give_up(const struct xv_client *c, const struct client_call *call, struct why *why)

@@ -53,7 +53,7 @@ void rpc_request_encode(struct rpc_out *out, const struct xv_request *request);
 int rpc_reply_decode(struct xv_reply *out, const uint8_t *payload, size_t size, struct why *why);
 void rpc_reply_free(struct xv_reply *r);
 
-/* The id of a message that may not decode; 0 where it cannot be told. */
+/* The id of a message that may not decode; 0 where it cannot be read. */
 uint64_t rpc_payload_id(const uint8_t *payload, size_t size);
 /* A framed Error of call `id` in the caller's buffer, without allocation (a signal or a dying process may do it).
  * Returns its bytes; the text is cut to fit. */

@@ -1,4 +1,4 @@
-/* codec_skim.c - what can be told of a message that is not decoded, or cannot be. */
+/* skim.c - reads single facts from a message without decoding it. */
 #include "rpc/codec/wire.h"
 
 /* A varint at *at: false at the end of the bytes or where it is longer than 64 bits need. */
@@ -36,7 +36,7 @@ uint64_t rpc_payload_id(const uint8_t *payload, size_t size)
 	return 0;
 }
 
-enum { FIELDS = 64 }; /* that are told apart */
+enum { FIELDS = 64 }; /* that are counted apart */
 struct tally {
 	const ProtobufCFieldDescriptor *field[FIELDS];
 	size_t n[FIELDS];

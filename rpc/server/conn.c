@@ -67,7 +67,7 @@ static int free_slot(const struct rpc_server *s)
 
 static void refuse(struct rpc_server *s, int fd, const struct ucred *who)
 {
-	static struct log_limit limit = {.event = "a client is refused: too many are connected"};
+	static struct log_limit limit = {.event = "client refused: too many are connected"};
 	struct xv_error error = {.code = ERR_BUSY, .retry_after_ms = 1000};
 	uint8_t frame[RPC_ERROR_MAX];
 	char text[120];

@@ -134,7 +134,7 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 
 static void answer_http(struct rpc_server *s, struct conn *c)
 {
-	static struct log_limit limit = {.event = "HTTP came to the RPC socket"};
+	static struct log_limit limit = {.event = "HTTP request on the RPC socket"};
 	static const char body[] = "This socket speaks the protocol of xversed, not HTTP.\n"
 				   "Use the xverse command, a client library, or the HTTP gateway (xverse-gateway).\n";
 	char *text = xprintf("HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"

@@ -49,7 +49,7 @@ struct call {
 
 struct conn {
 	int fd, slot;
-	uint32_t life; /* tells events of an earlier owner of the slot */
+	uint32_t life; /* distinguishes events of an earlier owner of the slot */
 	struct rpc_peer peer;
 	bool hello;   /* said */
 	bool doomed;  /* to be closed by the next conn_attend */

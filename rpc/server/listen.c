@@ -1,4 +1,4 @@
-/* A listening Unix socket at a path that nobody else serves. */
+/* A listening Unix socket at a path that no other process serves. */
 #include "rpc/server/listen.h"
 
 #include <errno.h>
@@ -77,7 +77,7 @@ static int not_locked(struct rpc_listener *l, const char *name, int error, struc
 {
 	char pid[32] = "";
 
-	if (error != EWOULDBLOCK) /* nobody else can have locked it: it is ours to remove */
+	if (error != EWOULDBLOCK) /* no other process holds the lock, so the file is ours to remove */
 		return fail(why, ERR_DENIED, "%s: the file system knows no locks: %s (--uds names another place)", name,
 			    strerror(error));
 	if (read(l->lock_fd, pid, sizeof pid - 1) < 1)

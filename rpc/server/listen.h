@@ -1,4 +1,4 @@
-/* listen.h - a listening Unix socket at a path that nobody else serves. */
+/* listen.h - a listening Unix socket at a path that no other process serves. */
 #ifndef RPC_SERVER_LISTEN_H
 #define RPC_SERVER_LISTEN_H
 

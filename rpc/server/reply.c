@@ -59,7 +59,7 @@ void conn_forget_output(struct rpc_server *s, struct conn *c)
 
 void conn_cut(struct rpc_server *s, struct conn *c, const char *reason)
 {
-	static struct log_limit limit = {.event = "clients that do not read their answers are cut"};
+	static struct log_limit limit = {.event = "clients stalled: disconnecting"};
 
 	if (log_limit(&limit))
 		log_event(LOG_WARN, reason, " connection=%ju pid=%d unsent_bytes=%zu", (uintmax_t)c->peer.connection,
@@ -94,7 +94,7 @@ static void keep_budget(struct rpc_server *s)
 	struct conn *worst;
 
 	while (s->out_held > s->how.max_output && (worst = worst_reader(s)))
-		conn_cut(s, worst, "replies that are not read hold too much memory: the slowest client is cut");
+		conn_cut(s, worst, "unread replies hold too much memory: disconnecting the slowest client");
 }
 
 /* ---- writing ---- */
@@ -146,7 +146,8 @@ static bool check_frame_limit(struct conn *c, size_t before, const struct xv_rep
 	if (size <= (size_t)c->frame_limit + FRAME_HEAD_MAX)
 		return true;
 	c->out.len = before;
-	snprintf(text, sizeof text, "an answer of %zu bytes, and frames of at most %u are taken", size, c->frame_limit);
+	snprintf(text, sizeof text, "the answer has %zu bytes, but the client accepts frames of at most %u", size,
+		 c->frame_limit);
 	error.error = (struct xv_error){.code = ERR_LIMIT, .text = text, .rank = -1, .step = -1, .pid = -1};
 	rpc_reply_encode(&c->out, &error);
 	return false;
@@ -184,7 +185,7 @@ bool conn_reply(struct rpc_server *s, struct conn *c, const struct xv_reply *rep
 	if (c->doomed)
 		return true;
 	if (conn_is_behind(s, c) && !c->doomed)
-		conn_cut(s, c, "a client that does not read its answers is cut");
+		conn_cut(s, c, "client stalled: disconnecting");
 	if (c->doomed)
 		return true;
 	if (!conn_unsent(c))

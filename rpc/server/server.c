@@ -137,7 +137,7 @@ static bool past(uint64_t since_ns, uint64_t now, int ms)
 	return now > since_ns && now - since_ns > (uint64_t)ms * 1000000;
 }
 
-/* A large reply that nobody reads, or reads byte by byte, would hold its memory for ever. */
+/* A client that reads a large reply byte by byte, or not at all, would hold its memory for ever. */
 static bool reads_too_slowly(const struct rpc_server *s, struct conn *c, uint64_t now)
 {
 	bool slow = c->moved < (size_t)s->how.stuck_timeout_ms * LEAST_RATE / 1000;
@@ -167,7 +167,7 @@ static void tick_conn(struct rpc_server *s, struct conn *c, uint64_t now)
 	    (c->ending && past(c->since_ns, now, 2000)))
 		c->doomed = true;
 	else if (reads_too_slowly(s, c, now))
-		conn_cut(s, c, "a client that does not read its answers is cut");
+		conn_cut(s, c, "client stalled: disconnecting");
 	else if (c->hello && !c->ending && c->frame_ns && past(c->frame_ns, now, s->how.frame_timeout_ms))
 		conn_error(s, c, 0, ERR_DEADLINE, "a frame was begun and is not whole after %d ms",
 			   s->how.frame_timeout_ms);

@@ -1,6 +1,6 @@
 /* server.h - the front door: one Unix socket, many clients, one thread, epoll.
  *
- * A call is known by a number never used twice, so nobody outside rpc/ holds a pointer to a connection: sending to a
+ * A call is known by a number never used twice, so no code outside rpc/ holds a pointer to a connection: sending to a
  * call that is gone does nothing. Each connection has a cap of unsent bytes; one over it is closed and its calls are
  * cancelled; it is not read from while half of that is unsent. What all of them send in, and what is unsent to all of
  * them, is bounded too. Every open call of a connection that keeps up hears something at least once a second
@@ -33,7 +33,7 @@ struct rpc_server_options {
 	const char *path;  /* of the socket; ignored where listen_fd >= 0 */
 	int listen_fd;     /* handed over by the launcher; -1: bind path */
 	gid_t group;       /* (gid_t)-1: leave */
-	uid_t gateway_uid; /* may set Request.asker, beside root and the server's own user; 0: nobody else */
+	uid_t gateway_uid; /* may set Request.asker, beside root and the server's own user; 0: no other user */
 	const char *version, *served_model;
 	int max_connections; /* 0: 1024. No user gets all of them, of open calls or of max_input (rpc/server/share.h),
 				and a few are kept for owners */
