@@ -31,7 +31,7 @@ static void copy_request(struct xv_request *out, const struct xv_request *r)
 	rpc_out_finish(&bytes);
 }
 
-/* Where the request has its time limit, NULL without one. */
+/* The request's time limit; NULL where it has none. */
 static uint32_t *timeout_of(struct xv_request *r)
 {
 	uint32_t *ms = r->kind == XV_GENERATE ? &r->generate.timeout_ms
@@ -121,7 +121,7 @@ static bool take_started(struct client_call *call, const struct xv_started *s)
 	return true;
 }
 
-/* The prompt comes again after a resume: what was delivered is cut from the front. */
+/* The server sends the prompt again after a resume: the part that was delivered before is left out. */
 static bool take_prompt(struct client_call *call, struct xv_chunk *k)
 {
 	uint64_t text = call->prompt_text - call->prompt_text_now,

@@ -91,7 +91,7 @@ static int take_refusal(struct xv_client *c, struct xv_reply *r, struct why *why
 	return err;
 }
 
-/* What no server of this protocol says: an Error in its place ends the call. */
+/* A reply that does not belong to the call's request: an Error in its place ends the call. */
 static int take_misfit(struct xv_client *c, struct client_call *call, struct xv_reply *r, struct why *why)
 {
 	static const char *const names[] = {"nothing",  "",      "hello",      "started", "chunk",

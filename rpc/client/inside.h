@@ -4,7 +4,7 @@
 
 #include "rpc/codec/codec.h"
 
-/* One open call: what was asked, and what came of it so far, so that it can go on elsewhere. */
+/* One open call: its request and the output received so far, so that it can be resumed. */
 struct client_call {
 	struct client_call *next;
 	uint64_t id;
@@ -38,7 +38,7 @@ struct xv_client {
 	size_t in_len, in_max;
 	struct rpc_out out; /* bytes not yet sent, from out_sent on */
 	size_t out_sent;
-	struct xv_reply reply;     /* what xv_wait() gave last */
+	struct xv_reply reply;     /* what xv_wait() returned last */
 	struct client_call *calls; /* in the order asked: so they are sent again, a Cancel behind what it cancels */
 	uint64_t next_id, lost_ns, try_ns;
 	uint64_t heard_ns, looked_ns; /* when bytes came last, and when they were last looked for */
@@ -60,7 +60,7 @@ struct client_call *client_call_add(struct xv_client *c, const struct xv_request
 void client_call_send(struct xv_client *c, struct client_call *call); /* again, with what it has */
 void client_call_remove(struct xv_client *c, struct client_call *call);
 bool client_call_fits(const struct client_call *call, const struct xv_reply *r); /* its request has such an answer */
-/* Notes what came; cuts what was delivered before. True: the caller sees it. */
+/* Records the reply and leaves out what was delivered before. True: the caller gets it. */
 bool client_call_take(struct client_call *call, struct xv_reply *r);
 
 /* loss.c */

@@ -1,4 +1,5 @@
-/* The server is away, silent or not ready: what waits, what is sent again, and when enough is enough. */
+/* What happens to open calls while the server is lost, stopped responding or not ready: they wait, are sent again, or
+ * end. */
 #include "rpc/client/inside.h"
 
 #include <stdio.h>
@@ -7,7 +8,7 @@
 enum {
 	FIRST_PAUSE_MS = 50,
 	LONGEST_PAUSE_MS = 1000,
-	UNSEEN_MS = 1000, /* a caller that does not look for longer was stopped or busy: the silence was its own */
+	UNSEEN_MS = 1000, /* a caller that does not call for longer was stopped or busy: the silence was its own */
 	MOST_LOSSES = 3,
 	SUSPECT_MS = 2000,
 };
@@ -57,7 +58,8 @@ int client_lose(struct xv_client *c, const struct why *why)
 	return 0;
 }
 
-/* What was lost before it brought anything may be the cause: it comes later than others, so that they get on. */
+/* A call that was lost before its first token may be the cause: it is sent later than others, so that they can finish.
+ */
 static int suspect_ms(const struct client_call *call)
 {
 	return call->n_ids ? 0 : SUSPECT_MS * call->losses;
@@ -121,7 +123,7 @@ int client_check_patience(const struct xv_client *c, struct why *why)
 		    c->how.resume_timeout_ms / 1000);
 }
 
-/* Silence counts while the caller looks. */
+/* Silence counts only while the caller calls xv_wait(). */
 static void forgive_unseen(struct xv_client *c)
 {
 	uint64_t now = now_ns();
@@ -166,7 +168,7 @@ static int give_up(const struct xv_client *c, const struct client_call *call, st
 	return 0;
 }
 
-/* An answer that its deadline cuts is no error. */
+/* A stream that its deadline ends is not an error. */
 static void finish(const struct client_call *call, struct xv_reply *r)
 {
 	r->kind = XV_R_FINISHED;

@@ -1,4 +1,4 @@
-/* Payload to struct xv_reply: the client's side. */
+/* Decodes a payload to struct xv_reply: the client's side. */
 #include "rpc/codec/wire.h"
 
 #include <string.h>

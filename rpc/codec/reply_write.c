@@ -1,4 +1,4 @@
-/* struct xv_reply to a framed payload: the server's side. */
+/* Encodes struct xv_reply to a framed payload: the server's side. */
 #include "rpc/codec/wire.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Payload to struct xv_request. */
+/* Decodes a payload to struct xv_request: the server's side. */
 #include "rpc/codec/wire.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* struct xv_request to a framed payload: the client's side. */
+/* Encodes struct xv_request to a framed payload: the client's side. */
 #include "rpc/codec/wire.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Open calls: by number, by the connection and its id. */
+/* Open calls, found by their number or by connection and id. */
 #include "rpc/server/inside.h"
 
 #include <stdlib.h>

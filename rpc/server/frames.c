@@ -1,4 +1,4 @@
-/* Whole frames to requests: what the server answers itself, and what it hands to the handler. */
+/* Decodes whole frames to requests; answers Hello and Cancel, and passes the others to the handler. */
 #include "base/log_limit.h"
 #include "base/arena.h"
 #include "rpc/server/inside.h"

@@ -8,7 +8,7 @@
 #include "rpc/server/listen.h"
 #include "rpc/server/server.h"
 
-/* What another thread needs to say good-bye (last.c): plain arrays of atomics. */
+/* What last.c needs to send the last words from another thread: plain arrays of atomics. */
 enum last_state {
 	LAST_NONE,
 	LAST_CLEAN,   /* what was written ends with a frame's end */
@@ -73,7 +73,7 @@ struct conn {
 	struct call *calls;
 	int n_calls;
 	size_t calls_bytes; /* of their requests */
-	uint64_t heard_ns;  /* when something last came */
+	uint64_t heard_ns;  /* when bytes last arrived */
 };
 
 struct rpc_server {

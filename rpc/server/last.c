@@ -1,4 +1,4 @@
-/* Good-bye from a thread that must not wait for the poll thread. */
+/* Last words: sent from a thread that must not wait for the poll thread. */
 #include "rpc/server/inside.h"
 
 #include <stdlib.h>

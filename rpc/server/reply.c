@@ -1,4 +1,4 @@
-/* Replies: encoded, buffered within bounds, written. */
+/* Encodes replies, buffers them within bounds and writes them. */
 #include "base/log_limit.h"
 #include "rpc/server/inside.h"
 

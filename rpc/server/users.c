@@ -1,5 +1,5 @@
-/* server_users.c - what the users of the socket share: connections, open calls, memory of requests. Looked up by going
- * through the connections, where something large is asked for or little is left. */
+/* users.c - shares of the socket's users: connections, open calls, memory of requests. A user's share is summed over
+ * the connections when a request is large or little is left. */
 #include <unistd.h>
 
 #include "base/arena.h"
