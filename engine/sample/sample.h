@@ -9,7 +9,7 @@
  * The draw is Gumbel-max over the kept set (Gumbel 1954; Maddison et al. 2014) with a counter hash h of (seed,
  * position, token id): u = (h + 0.5) * 2^-32, e = -log(u), key = logit / T - log(e) in doubles; of equal keys the
  * lowest id wins. math.h has its own exp and log, so that no libm is involved. A token whose share is below 2^-32 of
- * the likeliest is sampled about as often as 32 bits can tell; a logprob is within 1e-6 of exact. Where masks leave no
+ * the likeliest is sampled about as often as 32 bits allow; a logprob is within 1e-6 of exact. Where masks leave no
  * token, the likeliest of all is taken. A row with a logit that is NaN or infinite is reported as broken, before masks
  * make numbers infinite. */
 #ifndef ENGINE_SAMPLE_SAMPLE_H

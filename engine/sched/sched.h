@@ -72,7 +72,7 @@ bool sched_has_work(const struct sched *s);
 /* Plans the next step; returns false where nothing can run now. Calls past their deadline end here. */
 bool sched_next(struct sched *s, struct step *step);
 /* The rows of a planned step (n = head->n_rows), in row order; call it when the step before is done. Valid until the
- * next sched_ call. Rows of calls that have ended meanwhile are there, to be sampled for nothing. */
+ * next sched_ call. Rows of calls that have ended meanwhile are among them and are sampled for nothing. */
 const struct sample *sched_samples(const struct sched *s, const struct step *step);
 /* Takes in what was sampled, one for each row of `step`. */
 void sched_done(struct sched *s, const struct step *step, const struct sampled *sampled);

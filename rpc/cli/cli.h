@@ -67,7 +67,7 @@ int cli_exit_code(int err);
 /* The text of an Error reply, with rank and step where it names them. */
 int cli_error(const struct xv_error *e, struct why *why);
 
-/* To standard output or standard error, all of it, or ERR_GONE (nobody reads any more). Where that is a terminal,
+/* To standard output or standard error, all of it, or ERR_GONE (the reader is gone). Where that is a terminal,
  * control characters but line end and tab, characters that turn the direction of text, and bytes that are not UTF-8
  * become U+FFFD. Whatever a model or a server said goes this way, error texts too. */
 int cli_put(int fd, const char *text, size_t len);

@@ -189,7 +189,7 @@ static int exchange(struct xv_client *c, int timeout_ms, struct why *why)
 
 static int step(struct xv_client *c, int timeout_ms, struct why *why)
 {
-	enum { LOOK_MS = 100 }; /* silence and retries are looked at so often */
+	enum { LOOK_MS = 100 }; /* how often lost servers and retries are checked */
 	int err = client_check_patience(c, why);
 
 	if (err)
@@ -199,7 +199,7 @@ static int step(struct xv_client *c, int timeout_ms, struct why *why)
 		poll(NULL, 0, min_int(timeout_ms, 20));
 		return client_come_back(c, why);
 	}
-	err = exchange(c, timeout_ms, why); /* what came meanwhile is heard before silence is judged */
+	err = exchange(c, timeout_ms, why); /* what came meanwhile is read before the server is judged */
 	if (err == ERR_GONE)
 		client_count_losses(c);
 	if (!err)
@@ -293,7 +293,7 @@ static int connect_at_once(struct xv_client *c, struct why *why)
 	return 0;
 }
 
-/* A server that took the connection and went away is being started again; where nobody listens, the socket may be
+/* A server that took the connection and went away is being started again; where no process listens, the socket may be
  * passing from one server to the next. */
 static int greet(struct xv_client *c, struct why *why)
 {

@@ -69,7 +69,8 @@ int client_lose(struct xv_client *c, const struct why *why);
 void client_count_losses(struct xv_client *c); /* the server went away: each call that it had may be why */
 int client_come_back(struct xv_client *c, struct why *why);
 int client_check_patience(const struct xv_client *c, struct why *why);
-/* Sends calls again whose time has come; an open call beside a silent connection means that the server hangs: ERR_GONE.
+/* Sends calls again whose time has come; an open call on a connection without traffic means that the server hangs:
+ * ERR_GONE.
  */
 int client_look_at_calls(struct xv_client *c, struct why *why);
 /* An error that another try may mend: a delay of any call while the model loads, of one that has begun whatever it is.

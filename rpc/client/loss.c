@@ -8,7 +8,7 @@
 enum {
 	FIRST_PAUSE_MS = 50,
 	LONGEST_PAUSE_MS = 1000,
-	UNSEEN_MS = 1000, /* a caller that does not call for longer was stopped or busy: the silence was its own */
+	UNSEEN_MS = 1000, /* a caller that does not call for longer was stopped or busy: the pause was its own */
 	MOST_LOSSES = 3,
 	SUSPECT_MS = 2000,
 };
@@ -123,7 +123,7 @@ int client_check_patience(const struct xv_client *c, struct why *why)
 		    c->how.resume_timeout_ms / 1000);
 }
 
-/* Silence counts only while the caller calls xv_wait(). */
+/* Time without traffic counts only while the caller calls xv_wait(). */
 static void forgive_unseen(struct xv_client *c)
 {
 	uint64_t now = now_ns();

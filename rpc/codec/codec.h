@@ -26,7 +26,7 @@ enum {
 extern const struct range rpc_sampling_ranges[]; /* of the numbers of enum xv_sampling_field */
 
 /* 0, or ERR_FORMAT, ERR_INVALID or ERR_LIMIT with the field named; then only id and kind are set (kind: as far as it
- * can be told) and nothing is to be freed. A request of no known kind decodes to XV_NONE. Pointers are never NULL: an
+ * is known) and nothing is to be freed. A request of no known kind decodes to XV_NONE. Pointers are never NULL: an
  * unset string is "". Prompt text and the content of messages may be any bytes (content without NUL); other strings are
  * UTF-8 without NUL. Every number lies in its range of proto/sampling.def and proto/limits.def, and no list or text is
  * longer than they say. Memory: at most 16 times the payload and 8 MiB while decoding, a few times the payload

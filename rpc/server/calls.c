@@ -115,7 +115,7 @@ static uint32_t cancel_all(struct rpc_server *s, struct conn *c)
 	return count;
 }
 
-/* By its number: whoever has the same user and key, and an owner who asks for nobody else. */
+/* By its number: a client of the same user and key, and an owner who asks for itself. */
 static bool may_cancel(const struct call *call, const struct conn *c, const struct xv_request *r)
 {
 	if (user_is_owner(c->peer.uid) && !*r->asker.key && !*r->asker.client)

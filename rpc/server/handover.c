@@ -214,7 +214,7 @@ static struct handover_peer *make_room(struct handover *h)
 	return oldest;
 }
 
-/* Not memcmp: the time must not tell how much of it was right. */
+/* Not memcmp: the time must not show how much of it was right. */
 static bool equal(const char *a, const char *b, size_t n)
 {
 	unsigned char differ = 0;

@@ -1,4 +1,4 @@
-/* handover.h - the launcher holds the listening socket and hands it to rank 0, so that nobody is refused
+/* handover.h - the launcher holds the listening socket and hands it to rank 0, so that no client is refused
  * during a restart.
  *
  * A private socket in a 0700 directory; both sides check the other's uid (SO_PEERCRED); the daemon shows a
@@ -48,9 +48,9 @@ int handover_open(struct handover *h, const char *dir, struct why *why);
 void handover_close(struct handover *h); /* the socket's file goes with its directory */
 /* Fills what to poll; returns how many, 1 + HANDOVER_WAITING at most. */
 int handover_polls(const struct handover *h, struct pollfd *p);
-/* Accepts and reads what is there, waiting for nobody; who shows a wrong nonce, or none in 10 s of the caller's clock,
- * is closed. Returns a connection that showed the right one, the caller's from now on, and *pid at its other end; -1:
- * none. */
+/* Accepts and reads what has arrived, without waiting; a peer that shows a wrong nonce, or none in 10 s of the caller's
+ * clock, is closed. Returns a connection that showed the right one, the caller's from now on, and *pid at its other
+ * end; -1: none. */
 int handover_look(struct handover *h, uint64_t clock_ns, pid_t *pid);
 /* Hands listen_fd over. The nonce is spent: the next start gets a fresh one. False: the other side has gone. */
 bool handover_give(struct handover *h, int fd, int listen_fd);

@@ -52,7 +52,7 @@ static bool has_folder(const char *path)
 	return !stat(folder, &st);
 }
 
-/* What is wrong with the place, for whoever chose it to mend. */
+/* What is wrong with the place, so that the user can mend it. */
 static int bad_place(const char *what, int error, struct why *why)
 {
 	if (error == ENOENT && has_folder(what))
@@ -87,7 +87,7 @@ static int not_locked(struct rpc_listener *l, const char *name, int error, struc
 	return served_by(l->path, atoi(pid), why);
 }
 
-/* The lock file belongs to whoever holds the lock, and it is unlinked under the lock: look whether it is
+/* The lock file belongs to the process that holds the lock, and it is unlinked under the lock: look whether it is
  * still there. */
 static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
 {

@@ -1,4 +1,4 @@
-/* peer.h - the client at the other end of a connection, by the kernel's word. */
+/* peer.h - the client at the other end of a connection, as the kernel names it. */
 #ifndef RPC_SERVER_PEER_H
 #define RPC_SERVER_PEER_H
 

@@ -46,8 +46,8 @@ struct rpc_server_options {
 			      have waited longest for most; 0: 256 MiB. (OUT_STEP of each connection is not counted.) */
 	int stuck_timeout_ms; /* read slower than 64 KiB/s over so long while more than max_buffered is unsent; 0:
 				 30,000 */
-	int idle_timeout_ms;  /* a connection without calls, silent for so long, goes where its user wants another; 0:
-				 60,000 */
+	int idle_timeout_ms; /* a connection without calls, idle for so long, is closed where its user wants another; 0:
+				60,000 */
 	int hello_timeout_ms; /* for a connection's first message; 0: 10,000 */
 	int frame_timeout_ms; /* from a later frame's first byte to its last; 0: 30,000 */
 };
