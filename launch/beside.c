@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 enum {
-	MS = 1000000,
 	FIRST_WAIT_MS = 500,
 	LONGEST_WAIT_MS = 30000,
 	HEALTHY_MS = 60000,
@@ -152,7 +151,7 @@ int beside_check(const struct beside *b)
 	memcpy(argv, b->argv, (size_t)b->n * sizeof *argv);
 	argv[b->n] = (char *)"--check";
 	argv[b->n + 1] = NULL;
-	if (wait_until(begin(b, argv, NULL), now_ns() + (uint64_t)CHECK_MS * MS, &status))
+	if (wait_until(begin(b, argv, NULL), now_ns() + (uint64_t)CHECK_MS * NS_PER_MS, &status))
 		return code_of(status);
 	fprintf(stderr, "xverse-launch: %s --check takes over %d s\n", b->path, CHECK_MS / 1000);
 	return EXIT_CONFIG;
@@ -181,10 +180,10 @@ static void take_end(struct beside *b, int code)
 		log_event(LOG_ERROR, "the gateway cannot start, its error is above; ending the job", " code=%d", code);
 		return;
 	}
-	if (now_ns() - b->started_ns > (uint64_t)HEALTHY_MS * MS)
+	if (now_ns() - b->started_ns > (uint64_t)HEALTHY_MS * NS_PER_MS)
 		b->wait_ms = FIRST_WAIT_MS;
 	log_event(LOG_ERROR, "the gateway ended; restarting it", " code=%d wait_ms=%d", code, b->wait_ms);
-	b->next_ns = now_ns() + (uint64_t)b->wait_ms * MS;
+	b->next_ns = now_ns() + (uint64_t)b->wait_ms * NS_PER_MS;
 	b->wait_ms = min_int(2 * b->wait_ms, LONGEST_WAIT_MS);
 }
 
@@ -194,7 +193,7 @@ void beside_look(struct beside *b)
 
 	if (b->n && b->pid && waitpid(b->pid, &status, WNOHANG) == b->pid)
 		take_end(b, code_of(status));
-	if (b->pid && now_ns() - b->started_ns > (uint64_t)UP_MS * MS)
+	if (b->pid && now_ns() - b->started_ns > (uint64_t)UP_MS * NS_PER_MS)
 		b->came = true;
 	if (b->n && !b->pid && !b->asked && !b->failed && now_ns() >= b->next_ns)
 		start(b);
@@ -213,6 +212,6 @@ void beside_end(struct beside *b)
 
 	beside_drain(b);
 	if (b->pid)
-		wait_until(b->pid, now_ns() + (uint64_t)END_MS * MS, &status);
+		wait_until(b->pid, now_ns() + (uint64_t)END_MS * NS_PER_MS, &status);
 	b->pid = 0;
 }

@@ -211,7 +211,7 @@ void job_pause(struct launcher *l, int ms)
 /* Ranks that outlive mpirun would run beside the next job's. */
 static void sweep(struct launcher *l)
 {
-	uint64_t end = now_ns() + SWEEP_MS * 1000000ull;
+	uint64_t end = now_ns() + SWEEP_MS * NS_PER_MS;
 
 	while (ranks_sweep(now_ns() > end) > 0) {
 		poll(NULL, 0, 20);
@@ -230,7 +230,7 @@ static int attend(struct launcher *l)
 		if (waitpid(l->job.mpirun, &status, WNOHANG) == l->job.mpirun)
 			break;
 		attend_to_all(l);
-		if (since < FIRST_LOOK_MS * 1000000ull || (l->job.ranks.most && since < LOOK_MS * 1000000ull))
+		if (since < FIRST_LOOK_MS * NS_PER_MS || (l->job.ranks.most && since < LOOK_MS * NS_PER_MS))
 			continue;
 		limits_look(l, since);
 		since = 0;

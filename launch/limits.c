@@ -13,7 +13,6 @@ enum {
 	MARGIN_S = 10, /* added to --shutdown-timeout for a drain; also from its end to mpirun's */
 	HURRY_S = 3,   /* for rank 0 to abort its calls before mpirun is asked to end, and between two such requests */
 	KILL_S = 8,    /* from the first such request to SIGKILL */
-	MS = 1000000,
 };
 
 /* No other rank notices when a lone rank 0 is stopped, or crashes where its handler cannot run. */

@@ -169,7 +169,7 @@ void output_move(struct output *o)
 
 void output_close(struct output *o)
 {
-	uint64_t end = now_ns() + LAST_MS * 1000000ull;
+	uint64_t end = now_ns() + LAST_MS * NS_PER_MS;
 
 	do
 		output_move(o);

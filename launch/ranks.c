@@ -75,7 +75,7 @@ bool ranks_look(struct ranks *r, pid_t mpirun, uint64_t now)
 	}
 	if (!r->lost_ns)
 		r->lost_ns = now;
-	if (now - r->lost_ns < LEFT_MS * 1000000ull)
+	if (now - r->lost_ns < LEFT_MS * NS_PER_MS)
 		return true;
 	log_event(LOG_ERROR, "mpirun does not end a job that lost ranks; killing it", " gone=%d ranks=%d", r->most - n,
 		  r->most);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/mix.h"
 #include "rpc/server/share.h"
 
 void front_accounts_init(struct front_accounts *t)
@@ -22,17 +23,10 @@ void front_accounts_limit(struct front_accounts *t, enum front_share k, int64_t 
 	t->kept[k] = share_kept(t->most[k], k == SHARE_CALLS ? 8 : limit);
 }
 
-static uint64_t mix(uint64_t h)
-{
-	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
-	h = (h ^ h >> 27) * 0x94d049bb133111ebu;
-	return h ^ h >> 31;
-}
-
 static uint64_t hash(uint64_t h, uid_t uid, const char *text)
 {
-	for (h = mix(h ^ uid); *text; text++)
-		h = mix(h ^ (unsigned char)*text);
+	for (h = mix64(h ^ uid); *text; text++)
+		h = mix64(h ^ (unsigned char)*text);
 	return h;
 }
 

@@ -51,7 +51,7 @@ static void run(struct front_job *job, const struct tokenizer *t)
 void front_job_run(struct front_job *job, const struct tokenizer *t)
 {
 	job->effort.bytes = JOB_MEMORY_SHORT;
-	job->effort.cpu_ns = JOB_FRONT_MS * 1000000ull;
+	job->effort.cpu_ns = JOB_FRONT_MS * NS_PER_MS;
 	run(job, t);
 }
 

@@ -3,22 +3,16 @@
 
 #include <string.h>
 
-/* splitmix64's finaliser (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-static uint64_t mix(uint64_t z)
-{
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
+#include "base/mix.h"
 
 /* Sum of four uniform numbers, scaled to variance 1. */
 static float noise(uint64_t key, uint64_t index)
 {
-	uint64_t h = mix(key + index * 0x9e3779b97f4a7c15u);
+	uint64_t h = mix64(key + index * MIX_GOLDEN);
 	int sum = (int)(h & 0xffff) + (int)(h >> 16 & 0xffff) + (int)(h >> 32 & 0xffff) + (int)(h >> 48) - 2 * 65535;
 	float f = (float)sum * (1.7320508f / 65536.0f);
 
-	return mix(h) % 4096 ? f : 8 * f;
+	return mix64(h) % 4096 ? f : 8 * f;
 }
 
 static void store(void *dst, enum dtype type, size_t i, float f)
@@ -34,11 +28,11 @@ static void store(void *dst, enum dtype type, size_t i, float f)
 void dummy_fill(void *dst, enum dtype type, uint64_t seed, const char *name, int64_t width, int64_t row, int64_t rows,
 		int64_t col, int64_t cols, float mean, float std)
 {
-	uint64_t key = mix(seed + 0x9e3779b97f4a7c15u);
+	uint64_t key = mix64(seed + MIX_GOLDEN);
 	size_t i = 0;
 
 	for (; *name; name++)
-		key = mix(key ^ (unsigned char)*name);
+		key = mix64(key ^ (unsigned char)*name);
 	for (int64_t r = row; r < row + rows; r++)
 		for (int64_t c = col; c < col + cols; c++)
 			store(dst, type, i++, mean + std * noise(key, (uint64_t)(r * width + c)));

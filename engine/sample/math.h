@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/mix.h"
+
 #ifdef __CUDACC__
 #define SAMPLE_MATH static __device__ __forceinline__
 #define SAMPLE_UNROLL _Pragma("unroll")
@@ -157,23 +159,15 @@ SAMPLE_MATH float sample_sigma_floor(float likeliest, double distance, double pe
 	return f;
 }
 
-/* Finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-SAMPLE_MATH uint64_t sample_mix(uint64_t h)
-{
-	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
-	h = (h ^ h >> 27) * 0x94d049bb133111ebu;
-	return h ^ h >> 31;
-}
-
 /* 32 random bits of (seed, position, token id). */
 SAMPLE_MATH uint64_t sample_stream(uint64_t seed, int32_t pos)
 {
-	return sample_mix(sample_mix(seed + 0x9e3779b97f4a7c15u) + 0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)pos + 1));
+	return mix64(mix64(seed + MIX_GOLDEN) + MIX_GOLDEN * ((uint64_t)(uint32_t)pos + 1));
 }
 
 SAMPLE_MATH uint32_t sample_bits(uint64_t stream, int32_t id)
 {
-	return (uint32_t)(sample_mix(stream + 0x9e3779b97f4a7c15u * ((uint64_t)(uint32_t)id + 1)) >> 32);
+	return (uint32_t)(mix64(stream + MIX_GOLDEN * ((uint64_t)(uint32_t)id + 1)) >> 32);
 }
 
 /* Gumbel noise of 32 random bits: -ln(-ln u), u = (h + 0.5) 2^-32. Between -3.11 and 22.88. */

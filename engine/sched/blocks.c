@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mix.h"
+
 enum { NONE = -1 };
 
 struct block {
@@ -176,9 +178,7 @@ static uint64_t hash_of(const struct blocks *b, uint64_t scope, int parent, cons
 	h = hash_word(h, parent == NONE ? 0 : b->block[parent].gen);
 	for (int i = 0; i < b->size; i++)
 		h = hash_word(h, (uint32_t)ids[i]);
-	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
-	h = (h ^ h >> 27) * 0x94d049bb133111ebu;
-	return h ^ h >> 31;
+	return mix64(h);
 }
 
 static bool holds(const struct blocks *b, int i, uint64_t scope, int parent, const int32_t *ids)

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mix.h"
+
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal)
@@ -36,14 +38,9 @@ struct bench {
 	struct why why;
 };
 
-/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
 static uint64_t draw(struct bench *b)
 {
-	uint64_t z = b->random += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
+	return mix_next(&b->random);
 }
 
 static double ms_since(uint64_t from, uint64_t to)

@@ -8,7 +8,7 @@
 
 #include "rpc/frame.h"
 
-enum { MS = 1000000, ASK_MS = 1000, FIRST_ASK_MS = 100, SILENT_MS = 4000 };
+enum { ASK_MS = 1000, FIRST_ASK_MS = 100, SILENT_MS = 4000 };
 
 static void drop(struct gateway_daemon *d, enum gateway_daemon_state state, const char *why)
 {
@@ -17,7 +17,7 @@ static void drop(struct gateway_daemon *d, enum gateway_daemon_state state, cons
 	d->client = NULL;
 	d->asked_id = 0;
 	d->state = state;
-	d->next_ns = now_ns() + (uint64_t)ASK_MS / 2 * MS;
+	d->next_ns = now_ns() + (uint64_t)ASK_MS / 2 * NS_PER_MS;
 	snprintf(d->why, sizeof d->why, "%s", why);
 }
 
@@ -51,7 +51,7 @@ static void ask(struct gateway_daemon *d)
 		r.asker.client = "xverse-gateway";
 	d->asked_id = xv_send(d->client, &r);
 	d->asked_ns = now_ns();
-	d->next_ns = d->asked_ns + (uint64_t)(d->state == DAEMON_READY ? ASK_MS : FIRST_ASK_MS) * MS;
+	d->next_ns = d->asked_ns + (uint64_t)(d->state == DAEMON_READY ? ASK_MS : FIRST_ASK_MS) * NS_PER_MS;
 }
 
 static void connect_daemon(struct gateway_daemon *d)
@@ -98,7 +98,7 @@ static void look(struct gateway_daemon *d)
 	}
 	if (!d->client)
 		return;
-	if (d->asked_id && now_ns() - d->asked_ns > (uint64_t)SILENT_MS * MS) {
+	if (d->asked_id && now_ns() - d->asked_ns > (uint64_t)SILENT_MS * NS_PER_MS) {
 		drop(d, DAEMON_SILENT, "the daemon stopped responding");
 		return;
 	}

@@ -118,7 +118,7 @@ static void accept_failed(struct rpc_server *s)
 	if (log_limit(&limit))
 		log_event(LOG_WARN, limit.event, " reason=\"%s\"", strerror(errno));
 	epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listener.fd, &e);
-	s->deaf_until_ns = now_ns() + 200 * 1000000ull;
+	s->deaf_until_ns = now_ns() + 200 * NS_PER_MS;
 }
 
 static bool is_idle(const struct rpc_server *s, const struct conn *c, uint64_t now)

@@ -186,7 +186,7 @@ static void tick(struct rpc_server *s)
 		epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listener.fd, &e);
 		s->deaf_until_ns = 0;
 	}
-	if (now - s->tick_ns < TICK_MS * 1000000ull)
+	if (now - s->tick_ns < TICK_MS * NS_PER_MS)
 		return;
 	s->tick_ns = now;
 	for (int i = 0; i < s->how.max_connections; i++)
@@ -259,7 +259,7 @@ void rpc_server_poll(struct rpc_server *s, int timeout_ms)
 		die("epoll_wait: %s", strerror(errno));
 	/* What is left comes again with the next call, behind what the caller has to do meanwhile. */
 	start = now_ns();
-	for (int i = 0; i < n && now_ns() - start < POLL_MS * 1000000ull; i++)
+	for (int i = 0; i < n && now_ns() - start < POLL_MS * NS_PER_MS; i++)
 		event_handle(s, &events[i]);
 	tick(s);
 	conn_attend_all(s);

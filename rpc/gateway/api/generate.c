@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mix.h"
 #include "rpc/gateway/api/errors.h"
 #include "rpc/gateway/api/asker.h"
 #include "rpc/gateway/api/render.h"
@@ -10,16 +11,10 @@
 #include "rpc/gateway/http/budget.h"
 #include "rpc/gateway/http/stream.h"
 
-/* SplitMix64 (Steele, Lea, Flood 2014). Choice 0 samples with the seed itself, so that n = 1 gives the same choice. */
+/* Choice 0 samples with the seed itself, so that n = 1 gives the same choice. */
 static uint64_t derive_seed(uint64_t seed, int i)
 {
-	uint64_t z = seed + (uint64_t)i * 0x9e3779b97f4a7c15u;
-
-	if (!i)
-		return seed;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
+	return i ? mix64(seed + (uint64_t)i * MIX_GOLDEN) : seed;
 }
 
 static void fill_request(struct api_generation *w, const struct api_choice *c, struct xv_request *r)

@@ -9,8 +9,6 @@
 
 #include "rpc/gateway/http/inside.h"
 
-enum { MS = 1000000 };
-
 static int fd_of(struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -55,7 +53,7 @@ struct http_connection *http_connection_create(struct http_server *s, struct MHD
 	c->mhd = mhd;
 	c->fd = fd_of(mhd);
 	c->watch = (struct http_watch){on_event, c, -1, 0};
-	c->deadline_ns = now_ns() + (uint64_t)s->how->head_ms * MS;
+	c->deadline_ns = now_ns() + (uint64_t)s->how->head_ms * NS_PER_MS;
 	set_address(c);
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	http_watch_set(s->loop, &c->watch, c->fd, EPOLLRDHUP);
@@ -119,7 +117,7 @@ static bool stalled(struct http_connection *c)
 		c->stall_ns = now_ns();
 	c->stall_unsent = unsent;
 	c->stall_given = c->given;
-	return still && now_ns() - c->stall_ns > (uint64_t)c->server->how->stall_ms * MS;
+	return still && now_ns() - c->stall_ns > (uint64_t)c->server->how->stall_ms * NS_PER_MS;
 }
 
 /* Returns true if the client left with its request half sent. libmicrohttpd takes one event for the last bytes and

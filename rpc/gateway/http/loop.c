@@ -6,7 +6,7 @@
 
 #include "base/base.h"
 
-enum { BATCH = 256, MS = 1000000 };
+enum { BATCH = 256 };
 
 void http_loop_open(struct http_loop *l)
 {
@@ -69,9 +69,9 @@ static void tick(struct http_loop *l)
 
 	if (now < l->tick_ns)
 		return;
-	l->tick_ns = now + (uint64_t)HTTP_TICK_MS * MS;
+	l->tick_ns = now + (uint64_t)HTTP_TICK_MS * NS_PER_MS;
 	if (second)
-		l->second_ns = now + 1000ull * MS;
+		l->second_ns = now + 1000ull * NS_PER_MS;
 	for (int i = 0; i < l->n_hooks; i++)
 		if (l->hook[i].tick)
 			l->hook[i].tick(l->hook[i].data, second);
@@ -80,7 +80,7 @@ static void tick(struct http_loop *l)
 static int wait_ms(struct http_loop *l)
 {
 	uint64_t now = now_ns();
-	int ms = now >= l->tick_ns ? 0 : (int)((l->tick_ns - now) / MS) + 1;
+	int ms = now >= l->tick_ns ? 0 : (int)((l->tick_ns - now) / NS_PER_MS) + 1;
 
 	for (int i = 0; i < l->n_hooks; i++)
 		if (l->hook[i].limit)

@@ -8,11 +8,9 @@
 #include "base/file/file.h"
 #include "rpc/gateway/http/inside.h"
 
-enum { MS = 1000000 };
-
 static uint64_t in_ms(int64_t ms)
 {
-	return now_ns() + (uint64_t)ms * MS;
+	return now_ns() + (uint64_t)ms * NS_PER_MS;
 }
 
 /* ---- libmicrohttpd's callbacks ---- */
