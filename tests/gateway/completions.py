@@ -327,7 +327,7 @@ def long_pauses():
     whole = g.complete(**body)[1]
     s = open_stream(g, 65536, **body)
     log = WORK + "/m.log"
-    check("it is closed meanwhile", wait_for(lambda: "does not read its answers" in open(log).read(), 30))
+    check("it is closed meanwhile", wait_for(lambda: "client stalled: disconnecting" in open(log).read(), 30))
     got = b""
     while not got.endswith(b"0\r\n\r\n"):
         piece = s.recv(1 << 16)
