@@ -266,14 +266,14 @@ def fixed_bits(path, kv="auto", ways=EVERY_WAY, weights="none"):
 def refusals(path):
     for options, env, part, code in (
             (["--device", "cuda", "--compute", "f32"], {}, "not supported yet", 66),
-            (["--device", "cuda", "--kv-cache-dtype", "f32"], {}, "not supported yet", 66),
+            (["--device", "cuda", "--kv-cache-dtype", "f32"], {}, "KV cache type f32 is not supported on CUDA", 66),
             (["--device", "cuda", "--quantization", "int4"], {}, "int4 weights are not supported yet on CUDA", 66),
             (["--device", "cuda"], dict(FAKEGPU_DEVICES="0"), "no CUDA device", 78),
             (["--device", "cuda", "--device-memory", "1G"], {}, "requires --dry-run", 64),
             (["--device", "cuda"], dict(FAKEGPU_MEM="1000000"), "workspace       graphs        total", 78),
             (["--device", "cuda"], dict(FAKEGPU_CC="75"), "compute capability 7", 66),
             (["--device", "cuda"], dict(XVERSED_CUDA_LIB="/none.so"), "cannot be opened", 78),
-            (["--device", "cuda"], dict(XVERSED_CUDA_LIB=ctypes.util.find_library("m")), "no plug-in of xversed", 78)):
+            (["--device", "cuda"], dict(XVERSED_CUDA_LIB=ctypes.util.find_library("m")), "is not an xversed plug-in", 78)):
         r = subprocess.run([job.BIN + "xversed", path, *options, "--uds", path + "/s"], capture_output=True, text=True, timeout=60,
                            env={**os.environ, "XVERSED_CUDA_LIB": FAKE, **env})
         check(f"refused: {options} {env}", part in r.stderr and r.returncode == code, f"{r.returncode}: {r.stderr[-300:]}")
