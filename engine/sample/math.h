@@ -121,7 +121,7 @@ SAMPLE_MATH void sample_add_moments(struct sample_moments *m, float x, float ref
 	int64_t step;
 	uint64_t square;
 
-	t = t < -far ? -far : t > far ? far : t;
+	t = t > -far ? t < far ? t : far : -far; /* NaN of a broken row as well */
 	step = (int64_t)sample_mad(t + far, (double)(1 << SAMPLE_STEP_BITS), 0.5) -
 	       ((int64_t)SAMPLE_FARTHEST << SAMPLE_STEP_BITS);
 	square = (uint64_t)(step * step);

@@ -105,13 +105,14 @@ static void close_server(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	static char name[] = "m";
 	static const char dir[] = "tests/fuzz/model"; /* a word a byte; from the top of the tree */
 	struct why why = {""};
 
 	(void)argc, (void)argv;
 	on_die(trap, NULL);
 	log_sink(swallow, NULL);
-	opt = (struct options){.served_name = "m",
+	opt = (struct options){.served_name = name,
 			       .block_size = BLOCK,
 			       .max_queued_reqs = 4,
 			       .max_queued_tokens = 1000,
