@@ -98,6 +98,7 @@ void http_connection_cut(struct http_connection *c)
 	c->deadline_ns = 0;
 	if (c->x)
 		http_exchange_hung_up(c->x);
+	c->shut = true;
 	shutdown(c->fd, SHUT_RDWR);
 	c->server->run = true;
 }
@@ -124,7 +125,7 @@ static bool stalled(struct http_connection *c)
  * the end behind them, and after a short read waits for another. */
 static bool left_early(const struct http_connection *c)
 {
-	return c->hung_up && !(c->x && (c->x->begun || c->x->cut || c->x->queued));
+	return c->hung_up && !c->shut && !(c->x && (c->x->begun || c->x->queued));
 }
 
 void http_connections_tick(struct http_server *s, bool second)

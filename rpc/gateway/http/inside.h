@@ -48,6 +48,7 @@ struct http_connection {
 	bool refused;         /* because of its framing; nothing more is read */
 	uint64_t deadline_ns; /* 0: none; after it the connection is closed */
 	bool hung_up, linger;
+	bool shut; /* the gateway has ended its input, so that libmicrohttpd closes it */
 	uint64_t given, stall_given,
 		stall_ns; /* bytes passed to libmicrohttpd; as last seen; when stall_* last changed */
 	int stall_unsent;
