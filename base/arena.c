@@ -71,15 +71,6 @@ void *arena_zeroed(struct arena *a, size_t count, size_t size)
 	return memset(p, 0, count * size);
 }
 
-void *arena_copy(struct arena *a, const void *from, size_t size)
-{
-	void *p = arena_take(a, size);
-
-	if (!p)
-		die("out of memory: %zu bytes", size);
-	return size ? memcpy(p, from, size) : p;
-}
-
 size_t arena_size(const void *blocks)
 {
 	size_t size = 0;

@@ -21,7 +21,6 @@ struct arena {
 void *arena_take(struct arena *a, size_t size);
 /* The same, zeroed; the caller's budget is SIZE_MAX. */
 void *arena_zeroed(struct arena *a, size_t count, size_t size);
-void *arena_copy(struct arena *a, const void *from, size_t size);
 void arena_finish(struct arena *a);
 /* The blocks alone, for memory that outlives its arena. NULL is fine. */
 void arena_free(void *blocks);

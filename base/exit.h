@@ -1,4 +1,5 @@
-/* exit.h - exit codes of every program of the project; sysexits.h has the same where it has one. */
+/* exit.h - exit codes that the programs share (rpc/cli/cli.h adds those of xverse alone); sysexits.h has the same where
+ * it has one. */
 #ifndef BASE_EXIT_H
 #define BASE_EXIT_H
 

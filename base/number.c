@@ -21,25 +21,9 @@ const char *dtype_name(enum dtype t)
 	return t < DT_COUNT ? dtypes[t].name : "none";
 }
 
-static uint32_t bits_of(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-
-static float float_of(uint32_t u)
-{
-	float f;
-
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
 uint16_t bf16_from_f32(float f)
 {
-	uint32_t u = bits_of(f);
+	uint32_t u = f32_bits(f);
 
 	if ((u & 0x7fffffff) > 0x7f800000) /* NaN: keep it one */
 		return (uint16_t)(u >> 16 | 0x40);
@@ -48,7 +32,7 @@ uint16_t bf16_from_f32(float f)
 
 float f32_from_bf16(uint16_t h)
 {
-	return float_of((uint32_t)h << 16);
+	return f32_of_bits((uint32_t)h << 16);
 }
 
 float f32_from_f16(uint16_t h)
@@ -56,23 +40,23 @@ float f32_from_f16(uint16_t h)
 	uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ff;
 
 	if (exponent == 31)
-		return float_of(sign | 0x7f800000 | fraction << 13);
+		return f32_of_bits(sign | 0x7f800000 | fraction << 13);
 	if (exponent == 0) { /* zero or subnormal: normalise, all in integers so that DAZ cannot flush it */
 		if (!fraction)
-			return float_of(sign);
+			return f32_of_bits(sign);
 		exponent = 113;
 		while (!(fraction & 0x400)) {
 			fraction <<= 1;
 			exponent--;
 		}
-		return float_of(sign | exponent << 23 | (fraction & 0x3ff) << 13);
+		return f32_of_bits(sign | exponent << 23 | (fraction & 0x3ff) << 13);
 	}
-	return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+	return f32_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
 uint16_t f16_from_f32(float f)
 {
-	uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff, shift, rest, half, value;
+	uint32_t u = f32_bits(f), sign = u >> 16 & 0x8000, magnitude = u & 0x7fffffff, shift, rest, half, value;
 
 	if (magnitude > 0x7f800000)
 		return (uint16_t)(sign | 0x7e00 | (magnitude >> 13 & 0x3ff));

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum dtype {
 	DT_F32,
@@ -27,6 +28,21 @@ uint16_t bf16_from_f32(float f);
 float f32_from_bf16(uint16_t h);
 uint16_t f16_from_f32(float f);
 float f32_from_f16(uint16_t h); /* exact, subnormals kept */
+
+static inline uint32_t f32_bits(float f)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &f, sizeof bits);
+	return bits;
+}
+static inline float f32_of_bits(uint32_t bits)
+{
+	float f;
+
+	memcpy(&f, &bits, sizeof f);
+	return f;
+}
 
 static inline int min_int(int a, int b)
 {

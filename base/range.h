@@ -14,7 +14,7 @@ struct range {
 bool range_holds(const struct range *r, double x); /* no range holds NaN */
 enum { RANGE_TEXT = 80 };
 const char *range_text(const struct range *r, char out[RANGE_TEXT]); /* "within 0 to 1", "above 0 and at most 1" */
-/* 0, or ERR_INVALID with the reason "top_p: 7 is not above 0 and at most 1". */
+/* 0, or ERR_INVALID with the reason "top_p: 7 is not within 0 to 1". */
 int range_check(const char *name, double x, const struct range *r, struct why *why);
 
 #endif

@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { UTF8_REPLACEMENT = 0xFFFD };
-
 /* Length of the character whose first byte is `lead`, in valid UTF-8. */
 static inline int utf8_len(unsigned char lead)
 {

@@ -18,7 +18,8 @@ static const char *kind_of(mode_t mode)
 						: "no regular file";
 }
 
-int file_check(int fd, const char *path, uint64_t *size, struct why *why)
+/* A descriptor that is refused stays open. */
+static int file_check(int fd, const char *path, uint64_t *size, struct why *why)
 {
 	struct stat st;
 

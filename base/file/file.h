@@ -15,8 +15,6 @@ enum file_most {
 /* Opens a regular file for reading, close-on-exec; never blocks. Returns the descriptor and its size in *size, or
  * ERR_UNKNOWN if there is no such file, or ERR_IO. */
 int file_open(const char *path, uint64_t *size, struct why *why);
-/* The same checks for an open descriptor, which stays open: 0, or a refusal. */
-int file_check(int fd, const char *path, uint64_t *size, struct why *why);
 /* Reads a whole file: malloced, with a NUL after its end. ERR_LIMIT: more than `most` bytes; ERR_FORMAT: a Git LFS
  * pointer, an HTML page. An empty file has length 0. */
 int file_read(const char *path, uint64_t most, char **bytes, size_t *len, struct why *why);

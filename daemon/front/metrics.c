@@ -203,7 +203,8 @@ static void put_model(const struct page *p, const struct front *f)
 	put_ranks(p, f);
 }
 
-char *front_metrics_text(const struct front *f, size_t *len)
+/* The caller frees it. */
+static char *metrics_text(const struct front *f, size_t *len)
 {
 	char *text = NULL, *model = escape(f->opt->served_name);
 	struct page p = {.f = open_memstream(&text, len), .model = model};
@@ -226,7 +227,7 @@ char *front_metrics_text(const struct front *f, size_t *len)
 void front_send_metrics(struct front *f, uint64_t call)
 {
 	struct xv_reply r = {.kind = XV_R_METRICS};
-	char *text = front_metrics_text(f, &r.text.text_len);
+	char *text = metrics_text(f, &r.text.text_len);
 
 	r.text.text = text;
 	rpc_send(f->server, call, &r);

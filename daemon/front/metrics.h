@@ -29,8 +29,4 @@ void front_metrics_init(struct front_metrics *m);
 struct xv_request;
 void front_metrics_count(struct front_metrics *m, const struct xv_request *r); /* a Generate, Chat or Score */
 
-struct front;
-/* Returns the whole text, of *len bytes; free() it. */
-char *front_metrics_text(const struct front *f, size_t *len);
-
 #endif

@@ -2,21 +2,11 @@
 
 #include <inttypes.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-int memory_allowed_cores(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof set, &set))
-		return max_int(1, (int)sysconf(_SC_NPROCESSORS_ONLN));
-	return max_int(1, CPU_COUNT(&set));
-}
 
 /* The number in a file; UINT64_MAX if there is none ("max", -1, or no such file). */
 static uint64_t read_limit(const char *folder, const char *name)

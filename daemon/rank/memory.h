@@ -1,10 +1,9 @@
-/* memory.h - what this process may use: CPUs of its mask, CPU time and memory of the machine or its control group. */
+/* memory.h - what this process may use: CPU time and memory of the machine or its control group. */
 #ifndef DAEMON_RANK_MEMORY_H
 #define DAEMON_RANK_MEMORY_H
 
 #include "base/base.h"
 
-int memory_allowed_cores(void);
 /* The CPU quota of this process's control groups (v2 cpu.max, v1 cpu.cfs_quota_us) in thousandths of a CPU; 0: none.
  * *group identifies the group that sets it. */
 int64_t memory_cpu_quota(uint64_t *group);

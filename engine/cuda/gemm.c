@@ -21,7 +21,6 @@ struct gemm {
 	void *workspace, *room; /* integers expanded to 16-bit numbers; NULL: no weight is of integers */
 	size_t room_bytes;
 	struct known known[KNOWN];
-	int n_known;
 };
 
 static void check(cublasStatus_t s, const char *what)

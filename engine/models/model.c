@@ -139,11 +139,6 @@ const struct model_config *model_config(const struct model *m)
 	return &m->cfg;
 }
 
-const struct shard *model_shard(const struct model *m)
-{
-	return &m->shard;
-}
-
 struct kv_shape model_kv_shape(const struct model *m, int block_size, enum dtype type)
 {
 	return (struct kv_shape){.kv_heads = m->shard.kv_heads.count,

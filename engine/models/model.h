@@ -19,7 +19,6 @@ int model_create(struct model **out, const struct model_config *c, struct checkp
 		 struct comm *comm, const struct model_options *how, struct load_progress *progress, struct why *why);
 void model_destroy(struct model *m); /* NULL is fine */
 const struct model_config *model_config(const struct model *m);
-const struct shard *model_shard(const struct model *m);
 /* This rank's K/V heads, for a cache of `type`. */
 struct kv_shape model_kv_shape(const struct model *m, int block_size, enum dtype type);
 size_t model_weight_bytes(const struct model *m); /* of this rank's matrices, as packed */

@@ -44,11 +44,6 @@ float *sample_phase_logits(struct sample_phase *p)
 	return p->device ? p->device : p->host;
 }
 
-bool sample_phase_device(const struct sample_phase *p)
-{
-	return p->device;
-}
-
 static void on_host(struct sample_phase *p, int n, const struct sample *what, struct sampled *out)
 {
 	backend_sync(p->b);

@@ -11,9 +11,8 @@ struct sample_phase;
 /* device: sample on the device if the backend can. dry: the backend is a dry one, so memory is only accounted for. */
 struct sample_phase *sample_phase_create(struct backend *b, int rows, int vocab, bool device, bool dry);
 void sample_phase_destroy(struct sample_phase *p); /* takes NULL; call it before the backend is destroyed */
-/* (rows, vocab) f32: where model_logits() writes rows. Host memory unless sample_phase_device(). */
+/* (rows, vocab) f32: where model_logits() writes rows. Device memory where the backend samples, else host memory. */
 float *sample_phase_logits(struct sample_phase *p);
-bool sample_phase_device(const struct sample_phase *p);
 /* Starts to sample the first n rows there, which are rows [first, first + n) of the step, and overwrites them. `what`
  * may change afterwards; `out` is filled after sample_phase_wait(). */
 void sample_phase_start(struct sample_phase *p, int first, int n, const struct sample *what, struct sampled *out);

@@ -128,7 +128,6 @@ void list_add(struct job *job, struct list *l, struct value v);
 struct dict *dict_make(struct job *job, uint32_t max);
 void dict_set(struct job *job, struct dict *d, struct value key, struct value val);
 struct value *dict_find(struct job *job, const struct dict *d, struct value key); /* NULL: absent */
-struct value *dict_find_text(struct job *job, const struct dict *d, const char *key);
 
 struct value value_from_json(struct job *job, const json_t *j, uint8_t origin, int depth);
 struct dict *said_from_json(struct job *job, const json_t *said); /* gives contents of messages origins of their own */
@@ -252,7 +251,6 @@ enum op {
 	S_CALL,
 	S_BREAK,
 	S_CONTINUE,
-	S_DO,
 };
 /* a, b, c by op: ATTR a.name; ITEM a[b]; SLICE a:b:c; CALL a(args); FILTER a|name(args) (a is NULL in a filter block);
  * COND b if a else c; COMPARE a with args, each of them EQ..NOT_IN with its right side in a; DICT has key, value pairs

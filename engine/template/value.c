@@ -128,13 +128,6 @@ struct value *dict_find(struct job *job, const struct dict *d, struct value key)
 	return e ? &e->val : NULL;
 }
 
-struct value *dict_find_text(struct job *job, const struct dict *d, const char *key)
-{
-	struct str s = {.s = key, .len = (uint32_t)strlen(key)};
-
-	return dict_find(job, d, STR(&s));
-}
-
 void dict_set(struct job *job, struct dict *d, struct value key, struct value val)
 {
 	uint32_t hash = hash_value(job, key);

@@ -28,14 +28,16 @@ void samples_sort(struct samples *s)
 		qsort(s->value, s->n, sizeof *s->value, compare);
 }
 
-double samples_quantile(const struct samples *s, double part)
+/* Of sorted samples: the least value that `part` of all (0 to 1) do not exceed (nearest rank); 0 where there are none.
+ */
+static double samples_quantile(const struct samples *s, double part)
 {
 	double rank = ceil(part * (double)s->n);
 
 	return s->n ? s->value[rank < 1 ? 0 : (size_t)rank - 1] : 0;
 }
 
-double samples_mean(const struct samples *s)
+static double samples_mean(const struct samples *s)
 {
 	double sum = 0;
 

@@ -10,10 +10,6 @@ struct samples {
 };
 void samples_add(struct samples *s, double value, int times);
 void samples_sort(struct samples *s);
-/* Of sorted samples: the least value that `part` of all (0 to 1) do not exceed (nearest rank); 0 where there are none.
- */
-double samples_quantile(const struct samples *s, double part);
-double samples_mean(const struct samples *s);
 
 enum { BENCH_CODES = 17 };
 

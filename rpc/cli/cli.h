@@ -8,10 +8,8 @@
 #include "rpc/codec/codec.h"
 #include "rpc/xverse.h"
 
-/* Besides those of base/base.h. */
+/* Exit codes beside those of base/exit.h. */
 enum { EXIT_UNREACHABLE = 69, EXIT_INTERRUPTED = 130 };
-
-enum { CLI_MAX_LIST = 4096 };
 
 struct list {
 	int32_t *id;
@@ -25,7 +23,7 @@ struct args {
 	bool once;
 	char **kept; /* values given later */
 	int n_kept;
-	bool json, no_resume, help, ids_only, pieces, echo, parse_special, no_special;
+	bool json, no_resume, help, pieces, echo, parse_special, no_special;
 	struct xv_sampling sampling;
 	struct list ids; /* --ids: a prompt as token ids */
 	bool has_ids;
@@ -83,7 +81,6 @@ json_t *json_of_error(const struct xv_error *e);
 void json_print(json_t *j); /* one line; takes the reference */
 /* Bytes that are not UTF-8 become U+FFFD. */
 json_t *json_text(const char *text, size_t len);
-const char *finish_name(enum xv_finish f);
 const char *state_name(enum xv_state s);
 
 /* The commands; each returns the exit code. */

@@ -35,7 +35,7 @@ void json_print(json_t *j)
 	json_decref(j);
 }
 
-const char *finish_name(enum xv_finish f)
+static const char *finish_name(enum xv_finish f)
 {
 	static const char *const names[] = {"none", "stop", "length", "cancelled", "deadline", "scored"};
 

@@ -89,7 +89,7 @@ struct rpc_server {
 	uint64_t deaf_until_ns;                     /* accept() failed for want of descriptors or memory */
 	struct call *calls, *free_calls, **buckets; /* (last.n_calls), (n_buckets) */
 	size_t n_buckets;
-	int n_calls, n_watched;
+	int n_calls;
 	size_t in_held;  /* of in_max of all connections, beyond IN_STEP of each */
 	size_t out_held; /* of out.max of all connections, where it is more than OUT_STEP */
 	struct rpc_refused refused;

@@ -106,11 +106,6 @@ void rpc_server_close(struct rpc_server *s, int flush_ms)
 	free(s);
 }
 
-int rpc_server_fd(const struct rpc_server *s)
-{
-	return s->epoll_fd;
-}
-
 void rpc_server_watch(struct rpc_server *s, int fd)
 {
 	if (listen_for(s, fd, SLOT_WATCHED))

@@ -58,7 +58,6 @@ int rpc_server_open(struct rpc_server **out, const struct rpc_server_options *ho
 		    struct why *why);
 /* Flushes for at most flush_ms, closes, unlinks the path where it was bound here. Calls nothing back. NULL is fine. */
 void rpc_server_close(struct rpc_server *s, int flush_ms);
-int rpc_server_fd(const struct rpc_server *s); /* the epoll descriptor: add it to another poll, or use _poll */
 /* Also wait for this descriptor (an eventfd) in rpc_server_poll, which then returns; it is not read. */
 void rpc_server_watch(struct rpc_server *s, int fd);
 /* Reads, calls back and writes what it can. Waits up to timeout_ms (-1: until something happened); must be called at

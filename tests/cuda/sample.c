@@ -96,7 +96,7 @@ static void make_lists(struct scene *s, int row)
 static void make_row(struct scene *s, int row, bool lists)
 {
 	static const float temperature[] = {1, 0, 0.7f, 1e-4f, 3, 0.333f},
-			   top_p[] = {1, 0.9f, 0.5f, 0.01f, 0.99999994f}, min_p[] = {0, 0, 0.05f, 1},
+			   top_p[] = {1, 0.9f, 0.5f, 0.01f, 0.99999994f, 0}, min_p[] = {0, 0, 0.05f, 1},
 			   n_sigma[] = {0, 0, 1, 0.3f, 2.5f, -1}, repetition[] = {1, 1.1f, 0.7f, 3};
 	int top_k[] = {0, 1, 2, 20, s->vocab, s->vocab + 5}, n_top[] = {-1, -1, 0, 3, SAMPLE_MAX_TOP};
 	struct sampling *h = &s->how[row];
@@ -104,7 +104,7 @@ static void make_row(struct scene *s, int row, bool lists)
 
 	make_logits(s, row);
 	*h = sampling_default();
-	h->temperature = temperature[below(&s->r, 6)], h->top_p = top_p[below(&s->r, 5)],
+	h->temperature = temperature[below(&s->r, 6)], h->top_p = top_p[below(&s->r, 6)],
 	h->min_p = min_p[below(&s->r, 4)];
 	h->top_n_sigma = n_sigma[below(&s->r, 6)];
 	h->top_k = top_k[below(&s->r, 6)], h->seed = rng_next(&s->r);

@@ -17,27 +17,12 @@ typedef struct {
 	float f[16];
 } v16;
 
-INLINE uint32_t bits_of(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u;
-}
-INLINE float float_of(uint32_t u)
-{
-	float f;
-
-	memcpy(&f, &u, sizeof f);
-	return f;
-}
-
 /* A subnormal input counts as a zero of its sign. */
 INLINE float daz(float f)
 {
-	uint32_t u = bits_of(f);
+	uint32_t u = f32_bits(f);
 
-	return u & 0x7f800000 ? f : float_of(u & 0x80000000);
+	return u & 0x7f800000 ? f : f32_of_bits(u & 0x80000000);
 }
 
 /* Rounds to f32. A result that is still below the normal numbers after rounding to 24 bits becomes a zero of its sign.
@@ -143,7 +128,7 @@ INLINE v16 v_first(v16 x, int n, v16 y)
 
 INLINE v16 v_load_bf16(const uint16_t *p)
 {
-	V_EACH(float_of((uint32_t)p[i] << 16));
+	V_EACH(f32_of_bits((uint32_t)p[i] << 16));
 }
 INLINE v16 v_load_f16(const uint16_t *p)
 {
@@ -183,8 +168,8 @@ INLINE float scale2(float x, float n)
 {
 	int i = n > -300 && n < 300 ? (int)n : 0, half = i >> 1;
 
-	x = mul1(x, float_of((uint32_t)(half + 127) << 23));
-	return mul1(x, float_of((uint32_t)(i - half + 127) << 23));
+	x = mul1(x, f32_of_bits((uint32_t)(half + 127) << 23));
+	return mul1(x, f32_of_bits((uint32_t)(i - half + 127) << 23));
 }
 INLINE v16 v_scale2(v16 x, v16 n)
 {
@@ -195,17 +180,17 @@ INLINE v16 v_scale2(v16 x, v16 n)
 INLINE void v_store_bytes(int8_t *p, v16 v)
 {
 	for (int i = 0; i < 16; i++)
-		p[i] = (int8_t)(bits_of(v.f[i]) & 0xff);
+		p[i] = (int8_t)(f32_bits(v.f[i]) & 0xff);
 }
 
 /* even and odd columns of packed pairs, as f32 */
 INLINE v16 pair_even(const uint16_t *p)
 {
-	V_EACH(float_of((uint32_t)p[2 * i] << 16));
+	V_EACH(f32_of_bits((uint32_t)p[2 * i] << 16));
 }
 INLINE v16 pair_odd(const uint16_t *p)
 {
-	V_EACH(float_of((uint32_t)p[2 * i + 1] << 16));
+	V_EACH(f32_of_bits((uint32_t)p[2 * i + 1] << 16));
 }
 
 #endif
