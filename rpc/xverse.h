@@ -135,6 +135,7 @@ enum xv_kind { /* field numbers of Request.body */
 	       XV_LOG_LEVEL,
 	       XV_CHAT,
 	       XV_TEMPLATE,
+	       XV_CALLS,
 };
 
 struct xv_asker {
@@ -169,6 +170,9 @@ struct xv_request {
 		struct {
 			uint32_t level;
 		} log_level;
+		struct {
+			uint32_t most; /* entries of the answer; 0: 1000 */
+		} calls;
 	};
 	void *memory; /* of a decoded request; leave it NULL */
 };
@@ -256,6 +260,23 @@ struct xv_tokens {
 	const uint32_t *first, *end;
 };
 
+enum xv_call_state { XV_CALL_LOADING, XV_CALL_TOKENIZING, XV_CALL_WAITING, XV_CALL_RUNNING };
+enum xv_call_kind { XV_CALL_GENERATE, XV_CALL_CHAT, XV_CALL_SCORE };
+struct xv_call_info {
+	uint64_t call, age_ns;
+	uint32_t uid;
+	const char *key, *client; /* "" where no gateway asked */
+	enum xv_call_kind kind;
+	enum xv_call_state state;
+	uint32_t queue_place, prompt_tokens, output_tokens;
+	bool resumed;
+};
+struct xv_calls {
+	const struct xv_call_info *call; /* (n) the oldest first */
+	int n;
+	uint32_t more; /* open beyond those */
+};
+
 enum xv_reply_kind { /* field numbers of Reply.body */
 		     XV_R_NONE = 0,
 		     XV_R_HELLO = 2,
@@ -270,6 +291,7 @@ enum xv_reply_kind { /* field numbers of Reply.body */
 		     XV_R_DONE,
 		     XV_R_METRICS,
 		     XV_R_RENDERED,
+		     XV_R_CALLS,
 };
 struct xv_reply {
 	uint64_t id;
@@ -298,6 +320,7 @@ struct xv_reply {
 			const int32_t *ids;
 			int n_ids;
 		} rendered;
+		struct xv_calls calls;
 	};
 	void *memory; /* of a decoded reply */
 };

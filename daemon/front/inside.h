@@ -1,8 +1,9 @@
 /* inside.h - private to daemon/front. All of it belongs to the front thread, unless a line says otherwise.
  *
  * Callers come first: front.c (public functions) and loop.c (the thread) over signals.c, request.c (requests and
- * waiting calls), admit.c (a request becomes a call), tokenize.c, status.c and reply.c (tokens become replies), over
- * places.c (the queue), sampling.c, chat.c, open.c, over calls.c (open calls and errors), pace.c and the structs below.
+ * waiting calls), admit.c (a request becomes a call), tokenize.c, status.c, open_calls.c and reply.c (tokens become
+ * replies), over places.c (the queue), sampling.c, chat.c, open.c, over calls.c (open calls and errors), pace.c and the
+ * structs below.
  */
 #ifndef DAEMON_FRONT_INSIDE_H
 #define DAEMON_FRONT_INSIDE_H
@@ -130,6 +131,10 @@ void front_tokenized(struct front *f, struct front_job *job); /* a helper thread
 void front_send_status(struct front *f, uint64_t call);
 void front_fill_counts(const struct front *f, struct xv_status *s); /* what changes with every step */
 void front_send_metrics(struct front *f, uint64_t call);
+
+/* ---- open_calls.c ---- */
+/* Those that the asker may cancel. */
+void front_send_calls(struct front *f, uint64_t call, const struct rpc_peer *peer, const struct xv_request *r);
 
 /* ---- reply.c ---- */
 void front_report(struct front *f, const struct link_report *r);

@@ -122,6 +122,9 @@ static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, 
 	case XV_METRICS:
 		front_send_metrics(f, call);
 		return;
+	case XV_CALLS:
+		front_send_calls(f, call, peer, r);
+		return;
 	case XV_DRAIN:
 		if (!front_is_owner(f, call, peer, "drain"))
 			return;

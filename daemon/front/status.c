@@ -16,6 +16,20 @@ static enum xv_state state_of(const struct front *f)
 	return atomic_load(&f->link->state) == LINK_STARTING ? XV_STATE_STARTING : XV_STATE_LOADING;
 }
 
+/* A phase that goes on is never complete, though rank 0 may have done its part. */
+static void fill_phase(struct load_progress *p, struct xv_status *s)
+{
+	static const char *const names[LOAD_PHASES] = {"preparing", "memory", "weights", "packing",
+						       "cache",     "graphs", "warm-up"};
+	int phase = atomic_load(&p->phase);
+
+	s->phase = names[phase];
+	s->phase_total = phase == LOAD_WEIGHTS ? s->load_total : atomic_load(&p->of);
+	s->phase_done = phase == LOAD_WEIGHTS ? s->load_bytes : atomic_load(&p->done);
+	if (s->phase_done >= s->phase_total)
+		s->phase_done = s->phase_total ? s->phase_total - 1 : 0;
+}
+
 static void fill_load(const struct front *f, struct xv_status *s)
 {
 	uint64_t ns = now_ns() - f->started_ns;
@@ -24,6 +38,8 @@ static void fill_load(const struct front *f, struct xv_status *s)
 	s->load_total = atomic_load(&f->link->progress.total);
 	if (ns && s->state == XV_STATE_LOADING)
 		s->load_bytes_per_s = (uint64_t)((double)s->load_bytes * 1e9 / (double)ns);
+	if (!f->ready)
+		fill_phase(&f->link->progress, s);
 }
 
 /* The text that lies `at` bytes into each rank's report: once where all are equal, else rank by rank. */

@@ -5,6 +5,7 @@
 #include "daemon/link.h"
 #include "daemon/rank/memory.h"
 #include "daemon/rank/model.h"
+#include "engine/models/settle.h"
 #include "engine/sched/sched.h"
 
 static int blocks_of(const struct rank *self, int tokens)
@@ -44,19 +45,30 @@ static uint64_t budget_of(const struct rank *self, int rank, uint64_t held, int 
 	return share > held ? share - held : 0;
 }
 
+/* The most blocks of the host's default cache: 8 full sequences, but no more bytes than this rank reads of weights, so
+ * that touching them takes no longer than reading. One full sequence, and SMALL over all ranks, are always allowed. */
+static int64_t default_blocks(const struct rank *self, uint64_t block, int length)
+{
+	enum { SMALL = 16 << 20, SEQUENCES = 8 };
+	uint64_t read = model_parameters(&self->cfg) * dtype_size(model_stored_type(&self->cfg, self->files));
+	int64_t one = blocks_of(self, length), quick;
+
+	quick = (int64_t)((read > SMALL ? read : SMALL) / (uint64_t)self->world->size / (block ? block : 1));
+	return quick < one ? one : quick < SEQUENCES * one ? quick : SEQUENCES * one;
+}
+
 int64_t fits_blocks(const struct rank *self, int rank, uint64_t held, uint64_t block, int local_size, int length)
 {
 	uint64_t budget =
 		self->opt->kv_bytes ? (uint64_t)self->opt->kv_bytes : budget_of(self, rank, held, local_size, length);
-	int64_t fit;
+	int64_t fit, most = INT_MAX / 2;
 
+	if (!self->opt->kv_bytes && !self->device.ops->own_memory)
+		most = default_blocks(self, block, length);
 	block += self->device.ops->own_memory || rank || self->opt->kv_bytes ? 0
 									     : blocks_bytes((int)self->opt->block_size);
 	fit = (int64_t)(budget / (block ? block : 1));
-	if (!self->opt->kv_bytes && !self->device.ops->own_memory && fit > 8 * (int64_t)blocks_of(self, length))
-		fit = 8 *
-		      (int64_t)blocks_of(self, length); /* more than 8 full sequences only by --kv-cache-memory-bytes */
-	return fit < INT_MAX / 2 ? fit : INT_MAX / 2;
+	return fit < most ? fit : most;
 }
 
 /* Tables grow with the length while room for the KV cache shrinks, so the longest length is found by bisection. */

@@ -133,9 +133,29 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 	return 0;
 }
 
-/* The same on all ranks. */
-static int load_cache(struct rank *self, struct why *why)
+static void log_phase(const struct rank *self, const char *event, uint64_t begin, uint64_t bytes)
 {
+	double seconds = (double)(now_ns() - begin) / 1e9;
+
+	if (self->world->rank == 0)
+		log_event(LOG_INFO, event, " seconds=%.2f gib=%.3f gib_per_s=%.2f", seconds, (double)bytes / (1 << 30),
+			  (double)bytes / (1 << 30) / (seconds > 1e-6 ? seconds : 1e-6));
+}
+
+static int load_weights(struct rank *self, struct load_progress *progress, struct why *why)
+{
+	uint64_t begin = now_ns();
+	int err = rank_load_model(self, progress, why);
+
+	if (!err)
+		log_phase(self, "weights loaded", begin, atomic_load(&progress->bytes));
+	return err;
+}
+
+/* The same on all ranks. */
+static int load_cache(struct rank *self, struct load_progress *progress, struct why *why)
+{
+	uint64_t begin = now_ns();
 	struct kv_shape shape = model_kv_shape(self->model, (int)self->opt->block_size, self->kv_type);
 	int err = backend_kv_check(self->backend, &shape, why); /* the same on all ranks */
 	uint64_t block;
@@ -146,8 +166,9 @@ static int load_cache(struct rank *self, struct why *why)
 	err = fits_cache(self, self->backend->held, block, why);
 	if (err)
 		return err;
-	kv_init(&self->kv, self->backend, &shape, self->cfg.layers, self->n_blocks);
+	kv_init_counted(&self->kv, self->backend, &shape, self->cfg.layers, self->n_blocks, progress);
 	self->report.kv_bytes = block * (uint64_t)self->n_blocks;
+	log_phase(self, "KV cache touched", begin, self->report.kv_bytes);
 	return 0;
 }
 
@@ -157,16 +178,21 @@ static void count_op(void *board)
 }
 
 /* Runs the backend's warm-up steps, including logits and their gather, before the first request. */
-static void warm_up(struct rank *self)
+static void warm_up(struct rank *self, struct load_progress *progress)
 {
 	const struct backend *b = self->backend;
 	uint64_t start = now_ns();
 	struct step s;
-	int passes = 0;
+	int passes = 0, all = 0;
 
 	step_init(&s, &self->limits);
-	for (; backend_warm(self->backend, passes, &s); passes++)
+	while (backend_warm(self->backend, all, &s))
+		all++;
+	load_begin(progress, all ? LOAD_GRAPHS : LOAD_WARM_UP, (uint64_t)all);
+	for (; backend_warm(self->backend, passes, &s); passes++) {
 		model_forward(self->model, &self->kv, &s);
+		load_add(progress, 1);
+	}
 	if (passes) {
 		rank_rows(self, &s, NULL, NULL);
 		backend_sync(self->backend);
@@ -177,6 +203,7 @@ static void warm_up(struct rank *self)
 				  (double)b->graphs / (1 << 20));
 	}
 	step_finish(&s);
+	load_begin(progress, LOAD_WARM_UP, 0);
 }
 
 static void fill_report(struct rank *self)
@@ -204,9 +231,9 @@ int rank_load(struct rank *self, struct load_progress *progress, struct why *why
 		err = world_agree(self->world, self->device.ops->backend(self, false, why), why);
 
 	if (!err)
-		err = world_agree(self->world, rank_load_model(self, progress, why), why);
+		err = world_agree(self->world, load_weights(self, progress, why), why);
 	if (!err)
-		err = world_agree(self->world, load_cache(self, why), why);
+		err = world_agree(self->world, load_cache(self, progress, why), why);
 	if (err)
 		return err;
 	backend_ready(self->backend);
@@ -214,7 +241,7 @@ int rank_load(struct rank *self, struct load_progress *progress, struct why *why
 	if (self->world->rank)
 		step_init(&self->step, &self->limits);
 	world_steps(self->world, step_bytes_max(&self->limits));
-	warm_up(self);
+	warm_up(self, progress);
 	self->backend->on_op = count_op;
 	self->backend->on_op_arg = self->world->board;
 	fill_report(self);

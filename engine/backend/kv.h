@@ -13,6 +13,10 @@ struct kv {
 };
 
 void kv_init(struct kv *kv, struct backend *b, const struct kv_shape *shape, int n_layers, int n_blocks);
+/* The same, layer by layer; `progress` counts bytes that are allocated and touched. */
+struct load_progress;
+void kv_init_counted(struct kv *kv, struct backend *b, const struct kv_shape *shape, int n_layers, int n_blocks,
+		     struct load_progress *progress);
 void kv_finish(struct kv *kv);
 
 #endif

@@ -103,7 +103,7 @@ void cpu_pages_free(void *p, size_t bytes)
 
 void *cpu_alloc(struct backend *b, size_t bytes)
 {
-	int units = (int)(bytes >> 22) + 1;
+	int units = (int)(bytes >> 21) + 1; /* a huge page each */
 
 	b->held += cpu_pages_bytes(bytes);
 	return cpu_pages(cpu_of(b)->pool, bytes, units);

@@ -100,9 +100,13 @@ static void *load_thread(void *arg)
 /* Backends pack into memory that is zero where no row is put. */
 static void touch_all(struct loader *l)
 {
-	for (int i = 0; i < l->n_targets; i++)
-		if (!slot_is_vector(&l->target[i].slot))
-			weight_touch(*slot_weight(l->m, &l->target[i].slot));
+	for (int i = 0; i < l->n_targets; i++) {
+		struct weight *w = slot_is_vector(&l->target[i].slot) ? NULL : *slot_weight(l->m, &l->target[i].slot);
+
+		if (w)
+			weight_touch(w);
+		load_add(l->progress, w ? w->bytes : 0);
+	}
 }
 
 int loader_read(struct loader *l)
@@ -111,6 +115,7 @@ int loader_read(struct loader *l)
 	int n = min_int(MAX_THREADS, max_int(1, (int)sysconf(_SC_NPROCESSORS_ONLN)));
 
 	touch_all(l);
+	load_begin(l->progress, LOAD_WEIGHTS, 0);
 	if (l->ck)
 		checkpoint_prefetch(l->ck, l->m->shard.rank, l->m->shard.size);
 	for (int i = 1; i < n; i++)

@@ -3,11 +3,8 @@
 #define ENGINE_MODELS_OPTIONS_H
 
 #include "engine/backend/tensor.h"
+#include "engine/progress.h"
 #include "engine/step.h"
-
-struct load_progress { /* written by the loader, read by any thread */
-	_Atomic uint64_t bytes, total;
-};
 
 struct model_options {
 	struct step_limits limits;

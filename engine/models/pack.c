@@ -231,16 +231,18 @@ int pack_read(const struct pack_file *f, struct load_progress *progress, struct 
 }
 
 /* ---- writing ---- */
-static bool write_file(const struct pack_file *f, int fd)
+static bool write_file(const struct pack_file *f, int fd, struct load_progress *progress)
 {
 	struct layout l = make_layout(f);
 	uint64_t *sums = xalloc((size_t)l.n + 1, sizeof *sums);
 	struct head h;
 	bool ok = !ftruncate(fd, (off_t)l.bytes);
 
+	load_begin(progress, LOAD_PACKING, l.data);
 	for (int i = 0; ok && i < l.n; i++) {
 		sums[i] = checksum(l.chunk[i].data, l.chunk[i].bytes, (uint64_t)i);
 		ok = write_all(fd, l.chunk[i].data, l.chunk[i].bytes, l.chunk[i].at);
+		load_add(progress, l.chunk[i].bytes);
 	}
 	h = head_of(f, &l, sums);
 	ok = ok && write_all(fd, sums, (size_t)l.n * sizeof *sums, sizeof h) && write_all(fd, &h, sizeof h, 0) &&
@@ -250,7 +252,7 @@ static bool write_file(const struct pack_file *f, int fd)
 	return ok;
 }
 
-int pack_write(const struct pack_file *f, struct why *why)
+int pack_write(const struct pack_file *f, struct load_progress *progress, struct why *why)
 {
 	char *path = path_of(f), *aside = NULL;
 	int fd, err = 0;
@@ -260,7 +262,7 @@ int pack_write(const struct pack_file *f, struct why *why)
 	else if ((fd = file_create_aside(path, 0600, &aside)) < 0)
 		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	else {
-		bool ok = write_file(f, fd);
+		bool ok = write_file(f, fd, progress);
 		if (close(fd) || !ok || rename(aside, path)) {
 			err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 			unlink(aside);

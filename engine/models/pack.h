@@ -32,6 +32,6 @@ uint64_t pack_mix(uint64_t key, const void *data, size_t n);
  * naming the file: what entries hold is then undefined. */
 int pack_read(const struct pack_file *f, struct load_progress *progress, struct why *why);
 /* Writes a temporary file and renames it. ERR_IO. */
-int pack_write(const struct pack_file *f, struct why *why);
+int pack_write(const struct pack_file *f, struct load_progress *progress, struct why *why);
 
 #endif

@@ -15,6 +15,7 @@ int weights_load(struct model *m, struct checkpoint *ck, struct load_progress *p
 	l.used = ck ? xalloc((size_t)checkpoint_count(ck), sizeof *l.used) : NULL;
 	err = loader_bind(&l);
 	if (!err && !m->how.dry && !loader_unpack(&l)) {
+		load_begin(l.progress, LOAD_MEMORY, weights_bytes(m));
 		err = loader_read(&l);
 		if (!err)
 			loader_keep(&l);

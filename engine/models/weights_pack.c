@@ -63,6 +63,7 @@ bool loader_unpack(struct loader *l)
 	if (!is_asked_for(l->m))
 		return false;
 	f = entries_of(l->m, l->ck);
+	load_begin(l->progress, LOAD_WEIGHTS, 0);
 	err = pack_read(&f, l->progress, &why);
 	if (!err)
 		log_event(LOG_INFO, "using packed weights", " dir=\"%s\"", f.dir);
@@ -83,7 +84,7 @@ void loader_keep(struct loader *l)
 	if (!is_asked_for(l->m))
 		return;
 	f = entries_of(l->m, l->ck);
-	if (pack_write(&f, &why))
+	if (pack_write(&f, l->progress, &why))
 		log_at(LOG_WARN, "cannot store packed weights: %s", why.text);
 	free(f.entry);
 }

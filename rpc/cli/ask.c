@@ -1,5 +1,4 @@
 /* ask.c - the commands with one answer. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,76 +53,10 @@ int cli_ask(struct xv_client *c, struct xv_request *r, struct xv_reply *out, str
 	}
 }
 
-static int give_up(int err, const struct why *why)
+int cli_give_up(int err, const struct why *why)
 {
 	cli_say("xverse: %s\n", why->text);
 	return cli_exit_code(err);
-}
-
-static void print_line(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void print_line(const char *name, const char *fmt, ...)
-{
-	va_list args;
-
-	char *text;
-
-	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) < 0)
-		die("out of memory for a line of output");
-	va_end(args);
-	cli_print("%-16s %s\n", name, text);
-	free(text);
-}
-
-static double gib(uint64_t bytes)
-{
-	return (double)bytes / (1 << 30);
-}
-
-static void print_status(const struct xv_status *s)
-{
-	print_line("state", "%s", state_name(s->state));
-	print_line("model", "%s (%s, %.2f billion parameters)", s->model, s->architecture, (double)s->parameters / 1e9);
-	print_line("numerics", "%s, fingerprint %s", s->numerics_class, s->fingerprint);
-	print_line("runs on", "%u rank%s x %u thread%s, %s %s", s->ranks, s->ranks == 1 ? "" : "s", s->threads,
-		   s->threads == 1 ? "" : "s", s->device, s->isa);
-	if (*s->prompt_attention)
-		print_line("prompts", "attention by %s", s->prompt_attention);
-	if (*s->kernel_overlap)
-		print_line("overlap", "of kernels %s", s->kernel_overlap);
-	if (s->state == XV_STATE_LOADING)
-		print_line("loaded", "%.2f of %.2f GiB, %.2f GiB/s", gib(s->load_bytes), gib(s->load_total),
-			   gib(s->load_bytes_per_s));
-	print_line("calls", "%u running, %u waiting (%" PRIu64 " tokens), step %" PRId64, s->running, s->waiting,
-		   s->waiting_tokens, s->step);
-	print_line("KV cache", "%u of %u blocks of %u tokens held, %" PRIu64 " pre-emptions", s->kv_blocks_held,
-		   s->kv_blocks, s->block_size, s->preemptions);
-	print_line("limits", "%u tokens a sequence, %u sequences, %u tokens a step", s->max_model_len, s->max_num_seqs,
-		   s->max_num_batched_tokens);
-	print_line("tokens", "%" PRIu64 " of prompts (%" PRIu64 " cached), %" PRIu64 " generated", s->prompt_tokens,
-		   s->cached_tokens, s->output_tokens);
-	print_line("tokenizer", "%s, vocabulary %u", *s->tokenizer ? s->tokenizer : "none", s->vocab);
-	print_line("version", "%s, up %.0f s", s->version, (double)s->uptime_ns / 1e9);
-	for (int i = 0; i < s->n_rank; i++)
-		cli_print("rank %-11u pid %" PRId64 ", %.3f GiB of weights, %.3f KV cache, %.3f workspace, %.3f read\n",
-			  s->rank[i].rank, s->rank[i].pid, gib(s->rank[i].weight_bytes), gib(s->rank[i].kv_bytes),
-			  gib(s->rank[i].work_bytes), gib(s->rank[i].file_bytes));
-}
-
-int run_status(struct args *a, struct xv_client *c)
-{
-	struct xv_request r = {.kind = XV_STATUS};
-	struct xv_reply reply;
-	struct why why;
-	int err = cli_ask(c, &r, &reply, &why);
-
-	if (err)
-		return give_up(err, &why);
-	if (a->json)
-		json_print(json_of_status(&reply.status));
-	else
-		print_status(&reply.status);
-	return 0;
 }
 
 static json_t *json_of_tokens(const struct xv_tokens *t)
@@ -188,7 +121,7 @@ int run_tokenize(struct args *a, struct xv_client *c)
 	r.tokenize.pieces = a->pieces;
 	err = cli_ask(c, &r, &reply, &why);
 	if (err)
-		return give_up(err, &why);
+		return cli_give_up(err, &why);
 	if (a->json)
 		json_print(json_of_tokens(&reply.tokens));
 	else
@@ -207,7 +140,7 @@ int run_detokenize(struct args *a, struct xv_client *c)
 	r.detokenize.n_ids = a->ids.n;
 	err = cli_ask(c, &r, &reply, &why);
 	if (err)
-		return give_up(err, &why);
+		return cli_give_up(err, &why);
 	if (a->json)
 		json_print(json_pack("{s:o}", "text", json_text(reply.text.text, reply.text.text_len)));
 	else
@@ -223,12 +156,12 @@ int run_cancel(struct args *a, struct xv_client *c)
 	int err;
 
 	if (!a->has_call)
-		return give_up(fail(&why, ERR_INVALID, "which call? xverse cancel NUMBER"), &why);
+		return cli_give_up(fail(&why, ERR_INVALID, "which call? xverse cancel NUMBER"), &why);
 	r.cancel.has_call = true;
 	r.cancel.call = (uint64_t)a->call;
 	err = cli_ask(c, &r, &reply, &why);
 	if (err)
-		return give_up(err, &why);
+		return cli_give_up(err, &why);
 	if (a->json)
 		json_print(json_pack("{s:i}", "count", (int)reply.done.count));
 	else
@@ -245,7 +178,7 @@ int run_drain(struct args *a, struct xv_client *c)
 
 	(void)a;
 	if (err)
-		return give_up(err, &why);
+		return cli_give_up(err, &why);
 	cli_say("the server is draining: it stops when its open calls have ended\n");
 	return 0;
 }
@@ -259,7 +192,7 @@ int run_metrics(struct args *a, struct xv_client *c)
 
 	(void)a;
 	if (err)
-		return give_up(err, &why);
+		return cli_give_up(err, &why);
 	cli_write(reply.text.text, reply.text.text_len);
 	return 0;
 }
@@ -272,9 +205,9 @@ int run_log_level(struct args *a, struct xv_client *c)
 	int err;
 
 	if (!a->has_call || a->level > LOG_DEBUG)
-		return give_up(fail(&why, ERR_INVALID, "which level? 0 errors, 1 warnings, 2 information, 3 debug"),
-			       &why);
+		return cli_give_up(fail(&why, ERR_INVALID, "which level? 0 errors, 1 warnings, 2 information, 3 debug"),
+				   &why);
 	r.log_level.level = (uint32_t)a->level;
 	err = cli_ask(c, &r, &reply, &why);
-	return err ? give_up(err, &why) : 0;
+	return err ? cli_give_up(err, &why) : 0;
 }

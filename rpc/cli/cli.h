@@ -62,6 +62,7 @@ int args_text(struct args *a, struct why *why);
  * becomes its own code. *r is valid until the next xv_ call. */
 int cli_ask(struct xv_client *c, struct xv_request *r, struct xv_reply *out, struct why *why);
 int cli_exit_code(int err);
+int cli_give_up(int err, const struct why *why); /* says why; the exit code */
 /* The text of an Error reply, with rank and step where it names them. */
 int cli_error(const struct xv_error *e, struct why *why);
 
@@ -72,6 +73,15 @@ int cli_put(int fd, const char *text, size_t len);
 int cli_write(const char *text, size_t len);                                /* standard output */
 void cli_print(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* standard output */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* standard error */
+
+/* ---- columns.c ---- */
+/* Before anything else: characters are UTF-8 whatever the environment's locale is. */
+void cli_locale(void);
+int cli_columns(int fd);                     /* of the terminal; very many where fd is none */
+int cli_width(const char *text, size_t len); /* columns that it takes */
+/* A line of a table on standard output: the name, padded to `left` columns, and a text, broken at blanks where the
+ * terminal is narrow. */
+void cli_row(const char *name, int left, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 json_t *json_of_started(const struct xv_started *s);
 json_t *json_of_token(const struct xv_token *t);
@@ -99,5 +109,7 @@ int completion_bash(void);
 /* Until the server is ready: asks its status, shows a bar where standard error is a terminal. 0 or ERR_*, as when it
  * drains. */
 int loading_wait(struct xv_client *c, struct why *why);
+/* One line that says what a start does and how far it is; speed: of phase_done a second, 0 where it is not known. */
+int loading_line(char *out, size_t size, const struct xv_status *s, double speed);
 
 #endif

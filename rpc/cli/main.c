@@ -107,6 +107,7 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	log_init(-1, LOG_WARN);
+	cli_locale();
 	if (argc > 1 && !strcmp(argv[1], "inspect"))
 		return inspect(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], "completion")) {

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <histedit.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +41,6 @@ struct terminal *terminal_open(void)
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return t;
-	setlocale(LC_CTYPE, ""); /* the editor works on characters */
 	t->edit = el_init("xverse", stdin, stdout, stderr);
 	t->history = history_init();
 	if (!t->edit || !t->history)

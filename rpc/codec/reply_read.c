@@ -118,6 +118,30 @@ static void read_rendered(struct reader *r, struct xv_reply *out, const PB(Rende
 	out->rendered.ids = read_ids(r, from->ids, from->n_ids, INT32_MAX, "ids", &out->rendered.n_ids);
 }
 
+static void read_calls(struct reader *r, struct xv_calls *out, const PB(Calls) * from)
+{
+	struct xv_call_info *to = read_list(r, from->n_call, INT32_MAX, sizeof *to, "call", &out->n);
+
+	for (int i = 0; i < out->n; i++) {
+		const PB(CallInfo) *f = from->call[i];
+		to[i] = (struct xv_call_info){
+			.call = f->call,
+			.age_ns = f->age_ns,
+			.uid = f->uid,
+			.key = read_name(r, f->has_key, f->key, SIZE_MAX, "key"),
+			.client = read_name(r, f->has_client, f->client, SIZE_MAX, "client"),
+			.kind = (enum xv_call_kind)f->kind,
+			.state = (enum xv_call_state)f->state,
+			.queue_place = f->queue_place,
+			.prompt_tokens = f->prompt_tokens,
+			.output_tokens = f->output_tokens,
+			.resumed = f->resumed,
+		};
+	}
+	out->call = to;
+	out->more = from->more;
+}
+
 static void read_body(struct reader *r, struct xv_reply *out, const PB(Reply) * from)
 {
 	switch (out->kind) {
@@ -156,6 +180,9 @@ static void read_body(struct reader *r, struct xv_reply *out, const PB(Reply) * 
 		break;
 	case XV_R_RENDERED:
 		read_rendered(r, out, from->rendered);
+		break;
+	case XV_R_CALLS:
+		read_calls(r, &out->calls, from->calls);
 		break;
 	case XV_R_NONE:
 		break;

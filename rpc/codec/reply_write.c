@@ -229,6 +229,42 @@ static PB(Done) * write_done(struct arena *a, uint32_t count)
 	return to;
 }
 
+static PB(CallInfo) * write_call(struct arena *a, const struct xv_call_info *from)
+{
+	PB(CallInfo) *to = WIRE_NEW(a, CallInfo, call_info);
+
+	to->has_call = to->has_age_ns = to->has_uid = to->has_kind = to->has_state = 1;
+	to->call = from->call;
+	to->age_ns = from->age_ns;
+	to->uid = from->uid;
+	to->kind = (PB(CallKind))from->kind;
+	to->state = (PB(CallState))from->state;
+	to->key = wire_string(from->key);
+	to->has_key = to->key.len > 0;
+	to->client = wire_string(from->client);
+	to->has_client = to->client.len > 0;
+	to->queue_place = from->queue_place;
+	to->has_queue_place = from->queue_place > 0;
+	to->has_prompt_tokens = to->has_output_tokens = 1;
+	to->prompt_tokens = from->prompt_tokens;
+	to->output_tokens = from->output_tokens;
+	to->has_resumed = to->resumed = from->resumed;
+	return to;
+}
+
+static PB(Calls) * write_calls(struct arena *a, const struct xv_calls *from)
+{
+	PB(Calls) *to = WIRE_NEW(a, Calls, calls);
+
+	to->n_call = (size_t)from->n;
+	to->call = arena_zeroed(a, to->n_call, sizeof *to->call);
+	for (int i = 0; i < from->n; i++)
+		to->call[i] = write_call(a, &from->call[i]);
+	to->has_more = from->more > 0;
+	to->more = from->more;
+	return to;
+}
+
 static void write_body(struct arena *a, PB(Reply) * to, const struct xv_reply *from)
 {
 	switch (from->kind) {
@@ -267,6 +303,9 @@ static void write_body(struct arena *a, PB(Reply) * to, const struct xv_reply *f
 		break;
 	case XV_R_RENDERED:
 		to->rendered = write_rendered(a, from);
+		break;
+	case XV_R_CALLS:
+		to->calls = write_calls(a, &from->calls);
 		break;
 	case XV_R_NONE:
 		break;

@@ -234,6 +234,10 @@ static void read_body(struct reader *r, struct xv_request *out, const PB(Request
 	case XV_TEMPLATE:
 		read_template(r, &out->chat, from->template_);
 		break;
+	case XV_CALLS:
+		out->calls.most = from->calls->most;
+		read_number(r, from->calls->most, WIRE_CallsRequest_most, "most");
+		break;
 	case XV_NONE:
 	case XV_STATUS:
 	case XV_DRAIN:

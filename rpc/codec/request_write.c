@@ -217,6 +217,15 @@ static PB(LogLevel) * write_log_level(struct arena *a, uint32_t level)
 	return to;
 }
 
+static PB(CallsRequest) * write_calls(struct arena *a, uint32_t most)
+{
+	PB(CallsRequest) *to = WIRE_NEW(a, CallsRequest, calls_request);
+
+	to->has_most = most > 0;
+	to->most = most;
+	return to;
+}
+
 static void write_body(struct arena *a, PB(Request) * to, const struct xv_request *from)
 {
 	switch (from->kind) {
@@ -255,6 +264,9 @@ static void write_body(struct arena *a, PB(Request) * to, const struct xv_reques
 		break;
 	case XV_TEMPLATE:
 		to->template_ = write_template(a, &from->chat);
+		break;
+	case XV_CALLS:
+		to->calls = write_calls(a, from->calls.most);
 		break;
 	case XV_NONE:
 		break;

@@ -38,7 +38,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	MUST(mkdtemp(dir));
 	for (int i = 0; i < BYTES; i++)
 		kept[i] = (char)(i * 37);
-	MUST(!pack_write(&f, &why));
+	MUST(!pack_write(&f, &(struct load_progress){0}, &why));
 	snprintf(path, sizeof path, "%s/%016x-0-of-1.xvpack", dir, KEY);
 	in = fopen(path, "r");
 	MUST(in && !fseek(in, 0, SEEK_END));

@@ -82,6 +82,9 @@ static inline struct xv_request request(enum xv_kind kind)
 	case XV_LOG_LEVEL:
 		r.log_level.level = 3;
 		break;
+	case XV_CALLS:
+		r.calls.most = 5;
+		break;
 	default:
 		break;
 	}
@@ -92,6 +95,9 @@ static const struct xv_top top[] = {{3, -0.5f, "p", 1}, {4, -INFINITY, "\0q", 2}
 static const struct xv_token tokens[] = {{9, -0.25f, 1, true, true, "z", 1, top, 2},
 					 {10, 0, 0, false, false, "y", 1, top, 0}};
 static const struct xv_rank_status rank_status[] = {{1, 2, 3, 4, 5, 6}};
+static const struct xv_call_info call_infos[] = {
+	{UINT64_MAX, 2, 3, "k", "c", XV_CALL_SCORE, XV_CALL_RUNNING, 4, 5, 6, true},
+	{1, 1, 0, "", "", XV_CALL_CHAT, XV_CALL_WAITING, 7, 0, 0, false}};
 static const char *const pieces[] = {"a", "b\0c", "d", "e"};
 static const size_t piece_len[] = {1, 3, 1, 1};
 static const uint32_t first[] = {0, 1, 2, 3}, end[] = {1, 2, 3, 4};
@@ -145,6 +151,9 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 		r.rendered.text_len = 1;
 		r.rendered.ids = ids;
 		r.rendered.n_ids = 4;
+		break;
+	case XV_R_CALLS:
+		r.calls = (struct xv_calls){call_infos, 2, 3};
 		break;
 	default:
 		break;
