@@ -92,10 +92,13 @@ static int open_front(struct daemon *d, struct why *why)
 				    .board = d->world.board,
 				    .model = &d->model,
 				    .starter = world_starter()};
+	int err;
 
 	if (d->world.rank)
 		return 0;
-	options_settle(&d->opt);
+	err = options_settle(&d->opt, why);
+	if (err)
+		return err;
 	d->model = (struct front_model){.vocab = n->cfg.vocab,
 					.n_eos = n->cfg.n_eos,
 					.eos = n->cfg.eos,

@@ -54,7 +54,8 @@ struct options {
 /* Reads all sources. ERR_INVALID with a text that names the flag, the value and the nearest valid one. *o must be
  * finished in any case. */
 int options_parse(struct options *o, int argc, char **argv, struct why *why);
-void options_settle(struct options *o); /* sets uds and served_name if they were not given */
+/* Sets uds and served_name if they were not given. ERR_DENIED: there is no folder for the socket. */
+int options_settle(struct options *o, struct why *why);
 void options_finish(struct options *o);
 void options_help(void); /* prints all options in groups to standard output */
 /* "16k" = 16000, "16K" = 16384; likewise m, M, g, G. 0, or ERR_INVALID without a text. */

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file/file.h"
+#include "rpc/place.h"
 
 static void *field(struct options *o, const struct option_row *row)
 {
@@ -325,16 +325,6 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why)
 	return err ? err : check_words(o, why);
 }
 
-static char *default_socket(void)
-{
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-
-	if (dir && *dir)
-		return xprintf("%s/xversed.sock", dir);
-	mkdir("/run/xversed", 0755); /* root may; for other users bind() reports what is missing */
-	return xstrdup("/run/xversed/xversed.sock");
-}
-
 /* The last part of the model's path. */
 static char *directory_name(const char *model)
 {
@@ -349,14 +339,16 @@ static char *directory_name(const char *model)
 	return name;
 }
 
-void options_settle(struct options *o)
+int options_settle(struct options *o, struct why *why)
 {
-	char *given = o->served_name;
+	char *given = o->served_name, path[RPC_PATH_SIZE];
+	int err = o->uds ? 0 : rpc_place_make(path, why);
 
 	o->served_name = given ? xprintf("%.255s", given) : directory_name(o->model);
 	free(given);
-	if (!o->uds)
-		o->uds = default_socket();
+	if (!o->uds && !err)
+		o->uds = xstrdup(path);
+	return err;
 }
 
 void options_finish(struct options *o)

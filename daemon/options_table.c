@@ -95,7 +95,7 @@ const struct option_row option_table[] = {
 	NO_FLAG(BATCH, "enable-prefix-caching", prefix_caching, "do not reuse KV blocks of common prompt prefixes"),
 
 	TEXT(SERVE, "uds", NULL, "PATH", uds,
-	     "path of the socket; default: $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock"),
+	     "path of the socket; default: xversed.sock in $XDG_RUNTIME_DIR, /run/xversed or /tmp/xversed-UID"),
 	TEXT(SERVE, "uds-group", NULL, "GROUP", uds_group, "group that may connect (the socket's mode is 0660)"),
 	TEXT(SERVE, "gateway-uid", NULL, "USER", gateway_uid,
 	     "user, by name or number, whose requests may name the client they are for (a gateway); default: the daemon's own"),

@@ -9,6 +9,7 @@
 #include "launch/ranks.h"
 #include "base/process.h"
 #include "base/still.h"
+#include "rpc/place.h"
 #include "rpc/server/handover.h"
 #include "rpc/server/listen.h"
 

@@ -68,10 +68,20 @@ static void parse_options(struct launcher *l)
 		fprintf(stderr, "xverse-launch: %s\n", why.text);
 		exit(EXIT_USAGE);
 	}
-	if (l->options.uds)
-		snprintf(l->socket_path, sizeof l->socket_path, "%s", l->options.uds);
-	else
-		rpc_default_path(l->socket_path, sizeof l->socket_path);
+}
+
+/* A path that was chosen here goes to the ranks, whose log names it. */
+static int choose_socket(struct launcher *l, struct why *why)
+{
+	char path[RPC_PATH_SIZE];
+	int err = l->options.uds ? 0 : rpc_place_make(path, why);
+
+	if (err)
+		return err;
+	snprintf(l->socket_path, sizeof l->socket_path, "%s", l->options.uds ? l->options.uds : path);
+	if (!l->options.uds)
+		setenv("XVERSED_UDS", path, 1);
+	return 0;
 }
 
 static void keep(struct launcher *l, char *arg)
@@ -229,6 +239,15 @@ static int serve(struct launcher *l)
 	return code;
 }
 
+static int refuse(int err, const struct why *why)
+{
+	fprintf(stderr, "xverse-launch: %s\n", why->text);
+	return err == ERR_BUSY      ? EXIT_AGAIN
+	       : err == ERR_INVALID ? EXIT_USAGE
+	       : err == ERR_DENIED  ? EXIT_CONFIG
+				    : EXIT_INPUT;
+}
+
 int main(int argc, char **argv)
 {
 	static struct launcher l = {.folder = {.lock_fd = -1}, .handover = {.fd = -1}};
@@ -247,6 +266,9 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	before_start(&l);
+	err = choose_socket(&l, &why);
+	if (err)
+		return refuse(err, &why);
 	beside_prepare(&l.gateway, &l.output, l.socket_path, l.xversed);
 	err = beside_check(&l.gateway);
 	if (err)
@@ -254,12 +276,8 @@ int main(int argc, char **argv)
 	catch_signals(&l);
 	err = open_all(&l, &why);
 	if (err) {
-		fprintf(stderr, "xverse-launch: %s\n", why.text);
 		close_all(&l);
-		return err == ERR_BUSY      ? EXIT_AGAIN
-		       : err == ERR_INVALID ? EXIT_USAGE
-		       : err == ERR_DENIED  ? EXIT_CONFIG
-					    : EXIT_INPUT;
+		return refuse(err, &why);
 	}
 	return serve(&l);
 }

@@ -330,7 +330,7 @@ struct xv_reply {
 struct xv_client;
 
 struct xv_options {
-	const char *path; /* NULL: XVERSE_SOCKET, else $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock */
+	const char *path;       /* NULL: that of xv_default_path(), which must not be empty */
 	int connect_timeout_ms; /* 0: 40,000, longer than the launcher ever waits before it restarts a job */
 	int silence_timeout_ms; /* a server that sends nothing for so long while calls are open is lost; time in which
 				   xv_wait() is not called does not count; 0: 5000 */
@@ -368,7 +368,8 @@ void xv_forgive(struct xv_client *c);
 int xv_resumed(const struct xv_client *c, uint64_t id); /* how often this call was resumed */
 int xv_resends(const struct xv_client *c); /* calls sent again because the server was lost, over the client's life */
 
-/* Writes the default path of the socket to `out`. */
+/* Writes the default path of the socket to `out`: XVERSE_SOCKET, else xversed.sock in $XDG_RUNTIME_DIR, /run/xversed or
+ * /tmp/xversed-UID, wherever there is one; "" if none of these folders can be used. */
 void xv_default_path(char *out, size_t size);
 
 #endif

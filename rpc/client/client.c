@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "rpc/frame.h"
-#include "rpc/server/listen.h"
+#include "rpc/place.h"
 
 const char *xv_error_text(int code)
 {
@@ -20,23 +20,29 @@ const char *xv_error_name(int code)
 	return err_name(code);
 }
 
-void xv_default_path(char *out, size_t size)
+static int find_path(char *out, size_t size, struct why *why)
 {
 	const char *path = getenv("XVERSE_SOCKET");
+	char found[RPC_PATH_SIZE];
+	int err = path && *path ? 0 : rpc_place_find(found, why);
 
-	if (path && *path)
-		snprintf(out, size, "%s", path);
-	else
-		rpc_default_path(out, size);
+	snprintf(out, size, "%s", path && *path ? path : found);
+	return err;
+}
+
+void xv_default_path(char *out, size_t size)
+{
+	find_path(out, size, NULL);
 }
 
 static int set_path(struct xv_client *c, const char *path, struct why *why)
 {
 	char found[512];
+	int err = path ? 0 : find_path(found, sizeof found, why);
 
-	if (!path)
-		xv_default_path(found, sizeof found);
-	else
+	if (err)
+		return err;
+	if (path)
 		snprintf(found, sizeof found, "%s", path);
 	if (*found == '@')
 		return fail(why, ERR_INVALID, "%s: abstract sockets are not supported (./%s names a file)", found,

@@ -59,10 +59,8 @@ static int bad_place(const char *what, int error, struct why *why)
 		error = EPERM; /* as in /proc */
 	switch (error) {
 	case ENOENT:
-		return fail(
-			why, ERR_DENIED,
-			"%s: its folder does not exist (--uds names another socket, XDG_RUNTIME_DIR the folder of the default one)",
-			what);
+		return fail(why, ERR_DENIED,
+			    "%s: its folder does not exist: make it, or name another socket with --uds", what);
 	case EROFS:
 	case EACCES:
 	case EPERM:
@@ -254,14 +252,4 @@ void rpc_unlisten(struct rpc_listener *l)
 		close(l->lock_fd);
 	free(l->path);
 	*l = (struct rpc_listener){.fd = -1, .lock_fd = -1};
-}
-
-void rpc_default_path(char *out, size_t size)
-{
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-
-	if (dir && *dir)
-		snprintf(out, size, "%s/xversed.sock", dir);
-	else
-		snprintf(out, size, "/run/xversed/xversed.sock");
 }

@@ -23,7 +23,4 @@ int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why);
 void rpc_unlink(const struct rpc_listener *l);
 void rpc_unlisten(struct rpc_listener *l); /* that, and closes */
 
-/* $XDG_RUNTIME_DIR/xversed.sock, else /run/xversed/xversed.sock. */
-void rpc_default_path(char *out, size_t size);
-
 #endif
