@@ -119,7 +119,7 @@ void cuda_wait(struct cuda *c, cudaEvent_t event, const char *what);
 void cuda_drain(struct cuda *c); /* waits for all that was enqueued */
 op_busy cuda_busy;
 /* Returns the next stage once its last copy has left. The calling thread, which may be any, owns it until
- * cuda_stage_sent(). */
+ * cuda_stage_sent(), and has its device set: threads that load call this before any other CUDA function. */
 struct cuda_stage *cuda_stage(struct cuda *c);
 void cuda_stage_sent(struct cuda *c, struct cuda_stage *s);
 void cuda_stages_create(struct cuda *c);

@@ -83,6 +83,8 @@ struct cuda_stage *cuda_stage(struct cuda *c)
 {
 	struct cuda_stage *s = &c->stage[atomic_fetch_add(&c->stage_turn, 1) % STAGES];
 
+	/* Without this a loader's thread would make a context on device 0, which may be another rank's. */
+	cuda_check(cudaSetDevice(c->how.device), "the device of a thread");
 	pthread_mutex_lock(&s->lock);
 	cuda_wait(c, s->sent, "a copy to the device");
 	return s;

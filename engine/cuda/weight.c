@@ -182,7 +182,6 @@ void cuda_weight_rows(struct weight *base, int first, int count, const void *src
 		return;
 	per = (int)(STAGE_BYTES / row);
 	REQUIRE(per > 0);
-	cuda_check(cudaSetDevice(c->how.device), "the device of a loader's thread");
 	for (int done = 0, n; done < count; done += n) {
 		n = min_int(per, count - done);
 		if (base->paired && first + done < half)

@@ -206,4 +206,45 @@ TEST(loaders_at_once)
 	backend_destroy(b);
 }
 
+struct vector {
+	pthread_t thread;
+	struct backend *b;
+	float *host, *device;
+	int n;
+};
+
+static void *load_vector(void *arg)
+{
+	struct vector *v = arg;
+
+	backend_upload(v->b, v->device, v->host, (size_t)v->n * sizeof *v->host);
+	return NULL;
+}
+
+/* A loader's first call may be a norm. Its thread has no device until then, and the emulated GPU refuses the call. */
+TEST(a_vector_is_a_threads_first_call)
+{
+	enum { LOADERS = 3, N = 1000 };
+	struct vector v[LOADERS];
+	struct backend *b = open_backend(false);
+	struct rng r = {5};
+	float got[N];
+
+	for (int i = 0; i < LOADERS; i++) {
+		v[i] = (struct vector){.b = b,
+				       .n = N - i,
+				       .host = random_floats(&r, N),
+				       .device = backend_alloc(b, (size_t)(N - i) * sizeof(float))};
+		CHECK_EQ(pthread_create(&v[i].thread, NULL, load_vector, &v[i]), 0);
+	}
+	for (int i = 0; i < LOADERS; i++) {
+		pthread_join(v[i].thread, NULL);
+		backend_download(b, got, v[i].device, (size_t)v[i].n * sizeof *got);
+		CHECK(!memcmp(got, v[i].host, (size_t)v[i].n * sizeof *got));
+		backend_free(b, v[i].device, (size_t)v[i].n * sizeof(float));
+		free(v[i].host);
+	}
+	backend_destroy(b);
+}
+
 CHECK_MAIN()

@@ -11,27 +11,29 @@ static long local_rank()
 extern "C" {
 cudaError_t cudaGetDeviceCount(int *n)
 {
-	ENTER(cudaGetDeviceCount);
+	ENTER_ASKING(cudaGetDeviceCount);
 	*n = env_long("FAKEGPU_NONE_ON", -1) == local_rank() ? 0 : (int)env_long("FAKEGPU_DEVICES", 1);
 	return *n > 0 ? cudaSuccess : set(cudaErrorNoDevice);
 }
 cudaError_t cudaSetDevice(int d)
 {
-	ENTER(cudaSetDevice);
+	ENTER_ASKING(cudaSetDevice);
 	if (d < 0 || d >= env_long("FAKEGPU_DEVICES", 1))
 		return set(cudaErrorInvalidDevice);
 	current_device = d;
+	devices_are_set = true;
 	return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int *d)
 {
-	ENTER(cudaGetDevice);
-	*d = current_device;
+	ENTER_ASKING(cudaGetDevice);
+	*d = current_device < 0 ? 0 : current_device;
 	return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int d)
 {
-	ENTER_START(cudaGetDeviceProperties);
+	ENTER_ASKING(cudaGetDeviceProperties);
+	at_start_only("cudaGetDeviceProperties");
 	memset(p, 0, sizeof *p);
 	snprintf(p->name, sizeof p->name, "Fake GPU %d", d);
 	p->uuid.bytes[0] = (char)(1 + d + (env_long("FAKEGPU_EACH", 0) ? local_rank() : 0));
@@ -47,7 +49,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int d)
 }
 cudaError_t cudaDeviceGetAttribute(int *v, cudaDeviceAttr a, int)
 {
-	ENTER(cudaDeviceGetAttribute);
+	ENTER_ASKING(cudaDeviceGetAttribute);
 	switch (a) {
 	case cudaDevAttrMultiProcessorCount:
 		*v = (int)env_long("FAKEGPU_SMS", 4);

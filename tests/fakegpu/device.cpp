@@ -60,6 +60,11 @@ void at_start_only(const char *api)
 	if (serving && !access(serving, F_OK))
 		die("%s while steps are served", api);
 }
+void has_device(const char *api)
+{
+	if (devices_are_set && current_device < 0)
+		die("%s from a thread that never set its device: it makes a second context, on device 0", api);
+}
 cudaError_t set(cudaError_t e)
 {
 	if (e != cudaSuccess && e != cudaErrorNotReady)

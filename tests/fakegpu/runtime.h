@@ -66,8 +66,9 @@ inline std::mutex &mu = *new std::mutex;
 inline std::condition_variable &cv_dev = *new std::condition_variable, &cv_host = *new std::condition_variable;
 inline std::set<CUstream_st *> &streams = *new std::set<CUstream_st *>;
 inline CUstream_st &legacy_stream = *new CUstream_st;
-inline int waiters, current_device;
-inline bool urge, busy, started;
+inline int waiters;
+inline thread_local int current_device = -1; /* -1: this thread has set none, and has device 0 */
+inline bool urge, busy, started, devices_are_set;
 inline double last_enqueue;
 inline cudaError_t sticky, last_error;
 inline Capture *capturing;
@@ -113,12 +114,14 @@ void drain(std::unique_lock<std::mutex> &l, bool all);
 void at_start_only(
 	const char *api); /* dies where FAKEGPU_QUIET names a file that is there: the program says that it serves */
 bool illegal_in_capture();
+/* Dies where other threads set their device and this one did not: the call would make a context on device 0. */
+void has_device(const char *api);
 inline std::map<const void *, int> max_shared; /* by kernel: cudaFuncSetAttribute */
 } // namespace fake
 
-/* First words of every call; the second kind takes memory, waits or sets something up: none of that belongs in a step.
- */
-#define ENTER(api) \
+/* First words of every call: of those that ask about devices, which need no context; of the others; and of those that
+ * take memory, wait or set something up: none of that belongs in a step. */
+#define ENTER_ASKING(api) \
 	std::unique_lock<std::mutex> l(mu); \
 	do { \
 		start(); \
@@ -128,6 +131,9 @@ inline std::map<const void *, int> max_shared; /* by kernel: cudaFuncSetAttribut
 		if (inject(#api, &c_)) \
 			return set((cudaError_t)c_); \
 	} while (0)
+#define ENTER(api) \
+	ENTER_ASKING(api); \
+	has_device(#api)
 #define ENTER_START(api) \
 	ENTER(api); \
 	at_start_only(#api)
