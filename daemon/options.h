@@ -12,6 +12,13 @@ enum kv_choice { KV_AUTO, KV_BF16, KV_F16, KV_F32, KV_INT8, KV_FP8 };
 enum quant_choice { QUANTISE_NONE, QUANTISE_INT8, QUANTISE_INT4, QUANTISE_SAME };
 enum load_choice { LOAD_AUTO, LOAD_SAFETENSORS, LOAD_PT, LOAD_DUMMY };
 
+/* Defaults of --max-num-batched-tokens and --max-num-seqs. A GPU needs larger steps than
+ * a CPU to be busy with arithmetic rather than with reading weights (docs/performance.md, "CUDA"). */
+#define STEP_TOKENS_CPU 512
+#define STEP_TOKENS_CUDA 2048
+#define STEP_SEQS_CPU 32
+#define STEP_SEQS_CUDA 128
+
 struct options {
 	/* model */
 	char *model, *served_name, *generation_config, *pack_cache;
@@ -34,8 +41,9 @@ struct options {
 	int64_t device_memory; /* for plans: bytes of one GPU; 0: ask the driver */
 	int64_t gpu_percent;   /* of a GPU's memory that may be used */
 	/* memory and batching */
-	int64_t max_model_len; /* 0: the config's, or what the KV cache holds */
-	int64_t max_num_seqs, max_num_batched_tokens, block_size, kv_bytes, logits_rows;
+	int64_t max_model_len;                        /* 0: the config's, or what the KV cache holds */
+	int64_t max_num_seqs, max_num_batched_tokens; /* 0: the device's default */
+	int64_t block_size, kv_bytes, logits_rows;
 	int64_t look_ahead; /* -1: all of max_tokens */
 	bool prefix_caching;
 	/* serving */

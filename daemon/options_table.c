@@ -25,6 +25,9 @@
 		g, n, NULL, NULL, h, OPT_NO_FLAG, AT(field), 1, 0, 0, NULL \
 	}
 /* clang-format on */
+#define DIGITS(n) #n
+/* A default that depends on the device, as --help prints it. The option itself is 0 until the device is known. */
+#define BY_DEVICE(cpu, cuda) " [" DIGITS(cpu) " on the CPU, " DIGITS(cuda) " on CUDA]"
 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const computes[] = {"auto", "bf16", "f32", "f16", NULL};
@@ -82,9 +85,10 @@ const struct option_row option_table[] = {
 
 	NUMBER(BATCH, "max-model-len", "c", "N", max_model_len, 0, 0, 1 << 24,
 	       "tokens of one sequence, prompt and output; 0: the model's limit, or what the KV cache holds if that is less"),
-	NUMBER(BATCH, "max-num-seqs", "np", "N", max_num_seqs, 32, 1, 4096, "sequences in a step at most"),
-	NUMBER(BATCH, "max-num-batched-tokens", NULL, "N", max_num_batched_tokens, 512, 1, 1 << 16,
-	       "tokens in a step at most"),
+	NUMBER(BATCH, "max-num-seqs", "np", "N", max_num_seqs, 0, 1, 4096,
+	       "sequences in a step at most" BY_DEVICE(STEP_SEQS_CPU, STEP_SEQS_CUDA)),
+	NUMBER(BATCH, "max-num-batched-tokens", NULL, "N", max_num_batched_tokens, 0, 1, 1 << 16,
+	       "tokens in a step at most" BY_DEVICE(STEP_TOKENS_CPU, STEP_TOKENS_CUDA)),
 	NUMBER(BATCH, "block-size", NULL, "N", block_size, 32, 32, 32, "tokens in a block of the KV cache"),
 	NUMBER(BATCH, "kv-cache-memory-bytes", NULL, "BYTES", kv_bytes, 0, 0, INT64_MAX,
 	       "bytes of a rank's KV cache; 0: 80 % of the memory left by the weights, for 8 full sequences at most"),

@@ -154,6 +154,8 @@ static uint64_t cuda_room(const struct rank *self, uint64_t held, int percent)
 static const struct device_ops cuda_ops = {.name = "cuda",
 					   .own_memory = true,
 					   .context_bytes = CONTEXT_BYTES,
+					   .step_tokens = STEP_TOKENS_CUDA,
+					   .step_seqs = STEP_SEQS_CUDA,
 					   .compute = cuda_compute,
 					   .numerics = cuda_numerics,
 					   .backend = cuda_backend,

@@ -161,6 +161,7 @@ static void print_table(const struct plan *p)
 	printf("\nKV cache: %lld tokens; %lld sequence%s of %d tokens at a time%s\n", (long long)(p->blocks * block),
 	       (long long)(p->blocks / p->wanted), p->blocks / p->wanted == 1 ? "" : "s", n->max_model_len,
 	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
+	printf("a step:   %d tokens, %d sequences at most\n", n->limits.max_tokens, n->limits.max_seqs);
 	printf("memory:   %.2f GiB of %.2f GiB", gib(with_cache(p, p->blocks)), gib(p->memory));
 	if (own_memory(p))
 		printf(" of each GPU (%lld %% of %.2f GiB are used at most)\n", (long long)n->opt->gpu_percent,
@@ -182,12 +183,13 @@ static void print_json(const struct plan *p)
 					 (json_int_t)(with_tables(p, r) - p->need[r].weights - p->need[r].graphs),
 					 "graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
 					 (json_int_t)total(p, r)));
-	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture", p->rank.cfg.architecture,
+	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:b,s:o}", "architecture", p->rank.cfg.architecture,
 			"numerics_class", p->rank.numerics_class, "parameters",
 			(json_int_t)model_parameters(&p->rank.cfg), "kv_tokens",
 			(json_int_t)(p->blocks * p->rank.opt->block_size), "sequences",
-			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->rank.max_model_len, "memory_bytes",
-			(json_int_t)p->memory, "fits", fits(p), "ranks", ranks);
+			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->rank.max_model_len,
+			"max_num_batched_tokens", p->rank.limits.max_tokens, "max_num_seqs", p->rank.limits.max_seqs,
+			"memory_bytes", (json_int_t)p->memory, "fits", fits(p), "ranks", ranks);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	printf("\n");
 	json_decref(all);

@@ -20,9 +20,10 @@ struct rank;
 
 /* A kind of device that ranks compute on. */
 struct device_ops {
-	const char *name;       /* "cpu", "cuda" */
-	bool own_memory;        /* it has memory beside the host's, to which tables of the host do not count */
-	uint64_t context_bytes; /* that its driver takes, about */
+	const char *name;           /* "cpu", "cuda" */
+	bool own_memory;            /* it has memory beside the host's, to which tables of the host do not count */
+	uint64_t context_bytes;     /* that its driver takes, about */
+	int step_tokens, step_seqs; /* of a step at most, where the options do not say */
 	enum dtype (*compute)(enum dtype stored); /* the compute type for weights of a stored type */
 	/* The part of the numerics class that names the device. */
 	void (*numerics)(const struct rank *self, char *out, size_t size);

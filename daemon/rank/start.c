@@ -91,8 +91,10 @@ static void choose_limits(struct rank *self)
 	const struct options *o = self->opt;
 
 	self->max_model_len = o->max_model_len ? (int)o->max_model_len : self->cfg.max_pos;
-	self->limits.max_tokens = (int)o->max_num_batched_tokens;
-	self->limits.max_seqs = min_int((int)o->max_num_seqs, self->limits.max_tokens);
+	self->limits.max_tokens =
+		o->max_num_batched_tokens ? (int)o->max_num_batched_tokens : self->device.ops->step_tokens;
+	self->limits.max_seqs = o->max_num_seqs ? (int)o->max_num_seqs : self->device.ops->step_seqs;
+	self->limits.max_seqs = min_int(self->limits.max_seqs, self->limits.max_tokens);
 	self->limits.rows = min_int((int)o->logits_rows, self->limits.max_tokens);
 	self->threads = self->cores ? self->cores->threads : place_plan_threads(o, self->world->local_size);
 }

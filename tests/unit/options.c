@@ -26,7 +26,8 @@ TEST(defaults_and_plain_model)
 {
 	CHECK_EQ(PARSE("dir"), 0);
 	CHECK_STR(o.model, "dir");
-	CHECK_EQ(o.max_num_seqs, 32);
+	CHECK_EQ(o.max_num_seqs, 0); /* the device decides */
+	CHECK_EQ(o.max_num_batched_tokens, 0);
 	CHECK(o.pin && o.prefix_caching && !o.dry_run);
 	CHECK_EQ(o.compute, COMPUTE_AUTO);
 	CHECK_EQ(PARSE("--max-num-seqs", "4"), ERR_INVALID);
