@@ -141,7 +141,11 @@ struct plan_limits {
 	bool fixed;
 	int max_items; /* room in `items` */
 };
-enum { DECODE_TOKENS = 4 /* new tokens of a sequence up to which they are decoded one by one */, FIXED_RANGE = 256 };
+enum {
+	DECODE_TOKENS = 4 /* new tokens of a sequence up to which they are decoded one by one */,
+	LEAST_KEYS = 64 /* of a block of decode, where they are cut by load */,
+	FIXED_RANGE = 256 /* where they are cut by position, for the same bits */
+};
 void plan_attention(struct attn_plan *p, const struct step *s, const struct plan_limits *lim);
 int plan_max_items(const struct step_limits *lim, bool fixed, int max_parts);
 

@@ -138,12 +138,34 @@ GPU bool last_of(uint32_t *ticket, unsigned n, int *last)
 {
 	__syncthreads();
 	if (!threadIdx.x) {
-		__threadfence();
+		gpu_fence();
 		*last = atomicInc(ticket, n - 1) == n - 1;
-		__threadfence();
+		gpu_fence();
 	}
 	__syncthreads();
 	return *last;
+}
+
+/* Folds n partials, `row` numbers apart, in order: number d of each. Several are asked for at a time, since the reads
+ * of one after the other would take longer than a block's keys. */
+template <int DIM> GPU struct state fold_all(const float *part, int d, int n, size_t row)
+{
+	enum { AHEAD = 8 };
+	struct state all = {0, -INFINITY, 0};
+
+	for (int p = 0; p < n; p += AHEAD) {
+		struct state next[AHEAD];
+#pragma unroll
+		for (int u = 0; u < AHEAD; u++) {
+			const float *from = part + min(p + u, n - 1) * row;
+			next[u] = {from[d], from[DIM], from[DIM + 1]};
+		}
+#pragma unroll
+		for (int u = 0; u < AHEAD; u++)
+			if (p + u < n)
+				fold(&all, next[u]);
+	}
+	return all;
 }
 
 /* Writes this block's partial of its token. True in the last block: `all` is then folded over all parts, in order. */
@@ -170,9 +192,8 @@ GPU bool folded(struct state *all, const struct attn_args &a, const struct attn_
 	for (int e = 0; e < ELEMS; e++) {
 		int i = threadIdx.x + e * THREADS, d = i % DIM;
 		const float *part = a.partial + j.first * row + (run.head + i / DIM) * (DIM + 2);
-		all[e] = {0, -INFINITY, 0};
-		for (int p = 0; p < j.count && i < run.heads * DIM; p++, part += row)
-			fold(&all[e], {part[d], part[DIM], part[DIM + 1]});
+		if (i < run.heads * DIM)
+			all[e] = fold_all<DIM>(part, d, j.count, row);
 	}
 	return true;
 }

@@ -259,6 +259,18 @@ GPU uint4 gpu_load_once(const void *p)
 #endif
 }
 
+/* Orders what this thread, and those that it met at a barrier before, have written before what it does next, for all
+ * of the device. Acquire and release suffice for tickets; __threadfence() is sequentially consistent, which is slower.
+ */
+GPU void gpu_fence()
+{
+#ifdef __CUDACC__
+	asm volatile("fence.acq_rel.gpu;" ::: "memory");
+#else
+	fake::fence();
+#endif
+}
+
 /* Copies 16 bytes from global to shared memory, in flight until gpu_copy_wait(). `there` false: writes zeros and reads
  * nothing. */
 GPU void gpu_copy16(void *shared, const void *global, bool there)

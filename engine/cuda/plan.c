@@ -14,19 +14,19 @@ static bool one_by_one(const struct step *s, int seq, const struct plan_limits *
 	return lim->fixed || s->q_start[seq + 1] - s->q_start[seq] <= DECODE_TOKENS;
 }
 
-/* Keys of one item: eight blocks an SM over all keys of the step, but enough keys that folding the parts stays cheap.
- */
+/* Keys of one item at most: eight blocks an SM over all keys of the step, but enough keys that folding the parts stays
+ * cheap. */
 static int chunk_of(const struct step *s, const struct plan_limits *lim)
 {
-	int64_t keys = 0, blocks = 8 * (int64_t)lim->sms;
+	int64_t keys = 0, blocks = max_int(1, 8 * lim->sms);
 
 	if (lim->fixed)
 		return FIXED_RANGE;
 	for (int i = 0; i < s->head->n_seqs; i++)
 		for (int t = s->q_start[i]; one_by_one(s, i, lim) && t < s->q_start[i + 1]; t++)
 			keys += s->pos[t] + 1;
-	keys = keys * max_int(lim->runs, 1) / max_int((int)blocks, 1);
-	return max_int(FIXED_RANGE, (int)round_up((size_t)keys, KV_BLOCK));
+	keys = (keys * max_int(lim->runs, 1) + blocks - 1) / blocks;
+	return max_int(LEAST_KEYS, (int)round_up((size_t)keys, KV_BLOCK));
 }
 
 static void plan_token(struct attn_plan *p, const struct step *s, int seq, int token, int chunk,
@@ -34,8 +34,9 @@ static void plan_token(struct attn_plan *p, const struct step *s, int seq, int t
 {
 	int keys = s->pos[token] + 1, n = div_up(keys, chunk), first = *parts;
 	bool cut = n > 1 && first + n <= lim->max_parts;
+	int per = !cut ? keys : lim->fixed ? chunk : (int)round_up((size_t)div_up(keys, n), KV_BLOCK); /* alike */
 
-	for (int at = 0, per = cut ? chunk : keys; at < keys; at += per) {
+	for (int at = 0; at < keys; at += per) {
 		REQUIRE(p->n_items < lim->max_items);
 		p->items[p->n_items++] = (struct attn_item){token,
 							    s->block_start[seq],
@@ -45,7 +46,7 @@ static void plan_token(struct attn_plan *p, const struct step *s, int seq, int t
 							    cut ? p->n_joins : -1};
 	}
 	if (cut)
-		p->joins[p->n_joins++] = (struct attn_join){first, n};
+		p->joins[p->n_joins++] = (struct attn_join){first, *parts - first};
 }
 
 static int by_length(const void *a, const void *b)

@@ -205,7 +205,8 @@ template <int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, cons
 	}
 }
 
-/* Grid (tiles, heads). Shared memory: queries (ATTN_TILE, DIM); then K and V (KEYS, DIM) twice, or once and their 8-bit
+/* Grid (heads, tiles): all heads of the longest tile start first, since a long tile that starts last would run alone.
+ * Shared memory: queries (ATTN_TILE, DIM); then K and V (KEYS, DIM) twice, or once and their 8-bit
  * form twice. */
 template <class E, class C, int DIM>
 __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const struct attn_tile *tiles)
@@ -214,8 +215,8 @@ __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const str
 	gpu_take_turn();
 	enum { RAW = 2 * K_HEAD_BYTES(DIM, true), BITS8 = C::PER16 == 16 };
 	SMEM(uint16_t, q);
-	const struct attn_tile t = tiles[blockIdx.x];
-	const int head = blockIdx.y, lane = threadIdx.x & 31, warp_row = (threadIdx.x >> 5) * 32, keys = t.pos + t.rows;
+	const struct attn_tile t = tiles[blockIdx.y];
+	const int head = blockIdx.x, lane = threadIdx.x & 31, warp_row = (threadIdx.x >> 5) * 32, keys = t.pos + t.rows;
 	const int kv = a.kv_of_head[head];
 	uint16_t *kv_at = q + ATTN_TILE * DIM;
 	char *raw_at = (char *)(kv_at + 2 * KEYS * DIM);
@@ -297,8 +298,8 @@ template <class E, class C>
 static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
 	if (a.cache.dim == 64)
-		return gpu_launch(prefill<E, C, 64>, dim3(n, a.heads), THREADS, shared_bytes<C, 64>(), s, a, tiles);
-	return gpu_launch(prefill<E, C, 128>, dim3(n, a.heads), THREADS, shared_bytes<C, 128>(), s, a, tiles);
+		return gpu_launch(prefill<E, C, 64>, dim3(a.heads, n), THREADS, shared_bytes<C, 64>(), s, a, tiles);
+	return gpu_launch(prefill<E, C, 128>, dim3(a.heads, n), THREADS, shared_bytes<C, 128>(), s, a, tiles);
 }
 template <class E>
 static cudaError_t choose_prefill(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)

@@ -133,7 +133,8 @@ GPU void hide(float (&s)[KEYS / 2], int first, int pos_of_row, int lane)
 }
 #endif
 
-/* Grid (tiles, heads). Shared memory: queries, K twice, V twice. */
+/* Grid (heads, tiles): all heads of the longest tile start first, since a long tile that starts last would run alone.
+ * Shared memory: queries, K twice, V twice. */
 template <class E, int DIM>
 __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, const struct attn_tile *tiles)
 {
@@ -143,8 +144,8 @@ __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, 
 	enum { BYTES = PANEL * (DIM / COLS) };
 	SMEM_PATTERN(char, q);
 	char *k = q + BYTES, *v = k + 2 * BYTES;
-	const struct attn_tile t = tiles[blockIdx.x];
-	const int head = blockIdx.y, lane = threadIdx.x & 31, keys = t.pos + t.rows, group_row = threadIdx.x / 128 * 64;
+	const struct attn_tile t = tiles[blockIdx.y];
+	const int head = blockIdx.x, lane = threadIdx.x & 31, keys = t.pos + t.rows, group_row = threadIdx.x / 128 * 64;
 	const int row0 = threadIdx.x / 32 * 16 + (lane >> 2), kv = a.kv_of_head[head], n = (keys + KEYS - 1) / KEYS;
 	const char *q_group = q + group_row * GPU_PANEL_ROW;
 	const float scale = a.scale * 1.44269504f;
@@ -213,8 +214,8 @@ template <class E>
 static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
 	if (a.cache.dim == 64)
-		return gpu_launch(prefill_wgmma<E, 64>, dim3(n, a.heads), THREADS, shared_bytes<64>(), s, a, tiles);
-	return gpu_launch(prefill_wgmma<E, 128>, dim3(n, a.heads), THREADS, shared_bytes<128>(), s, a, tiles);
+		return gpu_launch(prefill_wgmma<E, 64>, dim3(a.heads, n), THREADS, shared_bytes<64>(), s, a, tiles);
+	return gpu_launch(prefill_wgmma<E, 128>, dim3(a.heads, n), THREADS, shared_bytes<128>(), s, a, tiles);
 }
 template <class E> static cudaError_t init()
 {

@@ -3,6 +3,7 @@
 opcode the low 12 bits; a load's or store's width sits in bits 73-75. EX2.UNDER: exponentials between a wait that leaves products of a
 warpgroup running and the next wait. EARLY: loads, stores and copies of global memory before the first ACQBULK, which is
 griddepcontrol.wait (PREEXIT: griddepcontrol.launch_dependents). LDG.NC: by ld.global.nc.
+MEMBAR.SC: a sequentially consistent fence, as __threadfence() is one.
   sass.py FILE.cubin... [FILE.log...]         prints a table; logs of ptxas -v add REGS
   sass.py -e EXPECT FILE.cubin... [FILE.log...]
 EXPECT has lines "kernel KEY op N" (op one of == >= <=; KEY@ARCH: only for files with that in their name); `kernel` is a name or a name with template arguments, or *. Each kernel needs
@@ -15,7 +16,7 @@ import sys
 
 OPS = {0x981: "LDG", 0x986: "STG", 0x983: "LDL", 0x387: "STL", 0x984: "LDS", 0x388: "STS", 0x23C: "HMMA", 0x9F0: "HGMMA", 0xDF0: "HGMMA",
        0x83B: "LDSM", 0xFAE: "LDGSTS",
-       0xB1D: "BAR", 0xF89: "SHFL", 0x389: "SHFL", 0x943: "CALL", 0x944: "CALL", 0x82E: "ACQBULK", 0x82D: "PREEXIT"}
+       0xB1D: "BAR", 0xF89: "SHFL", 0x389: "SHFL", 0x943: "CALL", 0x944: "CALL", 0x82E: "ACQBULK", 0x82D: "PREEXIT", 0x992: "MEMBAR"}
 WIDE = {"LDG", "STG", "LDS", "STS", "LDL", "STL"}
 WARPGROUP, MUFU = 0x9C5, 0x308  # the former: fences and waits; bits 72-74 say how many groups a wait leaves running
 BITS = {0: 8, 1: 8, 2: 16, 3: 16, 4: 32, 5: 64, 6: 128}
@@ -50,6 +51,7 @@ def count(code):
         c["EX2.UNDER"] += bool(running) and lo & 0xFFF == MUFU
         if op:
             c[op] += 1
+            c["MEMBAR.SC"] += op == "MEMBAR" and not hi >> 15 & 1
             c["LDG.NC"] += op == "LDG" and hi >> 13 & 7 == 4
             c["EARLY"] += op in ("LDG", "STG", "LDGSTS") and not c["ACQBULK"]
             if op in WIDE:

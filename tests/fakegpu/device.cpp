@@ -213,14 +213,14 @@ static const char *kernel_of(const void *k)
 	}
 	return n.c_str();
 }
-/* FAKEGPU_KERNELS=FILE: the name of each kernel at its first launch. */
-static void tell_launched(const char *name)
+/* FAKEGPU_KERNELS=FILE: the name and the grid of each kernel at its first launch. */
+static void tell_launched(const char *name, dim3 g)
 {
 	static std::set<std::string> &told = *new std::set<std::string>;
 	const char *file = getenv("FAKEGPU_KERNELS");
 	FILE *f = file && told.insert(name).second ? fopen(file, "a") : nullptr;
 	if (f) {
-		fprintf(f, "%s\n", name);
+		fprintf(f, "%s\t%u %u %u\n", name, g.x, g.y, g.z);
 		fclose(f);
 	}
 }
@@ -240,7 +240,7 @@ cudaError_t launch(const Launch &how, std::function<void()> bind, std::function<
 	if (how.smem > (size_t)cap)
 		return set(cudaErrorInvalidValue);
 	const char *name = kernel_of(how.kernel);
-	tell_launched(name);
+	tell_launched(name, g);
 	auto grid =
 		std::make_shared<Grid>(Grid{name, g, b, how.smem, how.overlap, std::move(bind), std::move(body), {}});
 	return set(push(

@@ -165,7 +165,6 @@ static inline unsigned atomicInc(unsigned *p, unsigned most) /* one fiber runs a
 	__atomic_store_n(p, old >= most ? 0 : old + 1, __ATOMIC_RELAXED);
 	return old;
 }
-#define __threadfence() fake::fence()
 template <class T> inline T atomicExch(T *p, T v)
 {
 	return __atomic_exchange_n(p, v, __ATOMIC_RELAXED);
