@@ -48,29 +48,51 @@ GPU float square4(float4 v, float mean)
 	return a * a + b * b + (c * c + d * d);
 }
 
-/* One row a block, at most N * 4 * THREADS columns, held in registers between the two passes. */
-template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm_args a)
+/* Four columns of w, or zeros beyond the row. */
+GPU float4 four(const float *w, int i, int cols)
+{
+	return i < cols ? *(const float4 *)(w + i) : make_float4(0, 0, 0, 0);
+}
+
+/* One row a block, at most N * 4 * THREADS columns, held in registers. A block waits for memory twice: w, which no
+ * kernel writes, is read while the kernel before still runs, and then all of x and delta before x is written, since a
+ * write that may alias them would hold the reads back. */
+template <int N, bool BIAS> __global__ void __launch_bounds__(THREADS, 2) add_norm(struct norm_args a)
 {
 	BOUNDS(THREADS);
-	gpu_take_turn();
 	SHARED(float, part, [2][THREADS / 32]);
 	size_t row = (size_t)blockIdx.x * a.cols;
-	float4 v[N];
+	float4 v[N], d[N], w[N], bias[BIAS ? N : 1];
 	float sum = 0, mean = 0, r;
 
 #pragma unroll
-	for (int j = 0; j < N; j++) {
-		int i = 4 * (threadIdx.x + j * THREADS);
-		v[j] = make_float4(0, 0, 0, 0);
-		if (i >= a.cols)
-			continue;
-		v[j] = *(const float4 *)(a.x + row + i);
-		if (a.delta) {
-			v[j] = add4(v[j], *(const float4 *)(a.delta + row + i));
-			*(float4 *)(a.x + row + i) = v[j];
+	for (int j = 0; j < N; j++)
+		w[j] = four(a.w, 4 * (threadIdx.x + j * THREADS), a.cols);
+	gpu_take_turn();
+#pragma unroll
+	for (int j = 0; j < N; j++)
+		v[j] = four(a.x + row, 4 * (threadIdx.x + j * THREADS), a.cols);
+	if (a.delta) {
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			d[j] = four(a.delta + row, 4 * (threadIdx.x + j * THREADS), a.cols);
+#pragma unroll
+		for (int j = 0; j < N; j++) {
+			int i = 4 * (threadIdx.x + j * THREADS);
+			v[j] = add4(v[j], d[j]);
+			if (i < a.cols)
+				*(float4 *)(a.x + row + i) = v[j];
 		}
-		sum += a.centred ? v[j].x + v[j].y + (v[j].z + v[j].w) : square4(v[j], 0);
 	}
+	if (BIAS) { /* on its way while sums are made; before the wait there are no registers for it */
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			bias[j] = four(a.bias, 4 * (threadIdx.x + j * THREADS), a.cols);
+	}
+#pragma unroll
+	for (int j = 0; j < N; j++)
+		if (4 * (int)(threadIdx.x + j * THREADS) < a.cols)
+			sum += a.centred ? v[j].x + v[j].y + (v[j].z + v[j].w) : square4(v[j], 0);
 	sum = block_sum(part[0], sum);
 	if (a.centred) {
 		mean = sum * a.per_col;
@@ -87,10 +109,9 @@ template <int N> __global__ void __launch_bounds__(THREADS) add_norm(struct norm
 		int i = 4 * (threadIdx.x + j * THREADS);
 		if (i >= a.cols)
 			continue;
-		float4 w = *(const float4 *)(a.w + i);
-		float4 o = make_float4((v[j].x - mean) * r * w.x, (v[j].y - mean) * r * w.y, (v[j].z - mean) * r * w.z,
-				       (v[j].w - mean) * r * w.w);
-		put4(a, row + i, a.bias ? add4(o, *(const float4 *)(a.bias + i)) : o);
+		float4 o = make_float4((v[j].x - mean) * r * w[j].x, (v[j].y - mean) * r * w[j].y,
+				       (v[j].z - mean) * r * w[j].z, (v[j].w - mean) * r * w[j].w);
+		put4(a, row + i, BIAS ? add4(o, bias[j]) : o);
 	}
 }
 
@@ -128,14 +149,15 @@ __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 	}
 }
 
+/* Grid (rows, columns): rows may be more than a grid's second axis holds. */
 template <class E, bool VECTOR>
 __global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const uint16_t *gate_up, int ffn)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	int i = (blockIdx.x * THREADS + threadIdx.x) * (VECTOR ? 8 : 1);
-	const uint16_t *row = gate_up + (size_t)blockIdx.y * 2 * ffn;
-	uint16_t *to = out + (size_t)blockIdx.y * ffn;
+	int i = (blockIdx.y * THREADS + threadIdx.x) * (VECTOR ? 8 : 1);
+	const uint16_t *row = gate_up + (size_t)blockIdx.x * 2 * ffn;
+	uint16_t *to = out + (size_t)blockIdx.x * ffn;
 
 	if (i >= ffn)
 		return;
@@ -168,7 +190,7 @@ template <class E> static cudaError_t choose_silu(cudaStream_t s, void *out, con
 	int per = ffn % 8 ? THREADS : 8 * THREADS;
 	auto kernel = ffn % 8 ? silu_mul<E, false> : silu_mul<E, true>;
 
-	return gpu_launch(kernel, dim3((ffn + per - 1) / per, n), THREADS, 0, s, (uint16_t *)out,
+	return gpu_launch(kernel, dim3(n, (ffn + per - 1) / per), THREADS, 0, s, (uint16_t *)out,
 			  (const uint16_t *)gate_up, ffn);
 }
 
@@ -186,8 +208,8 @@ cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, co
 	if (cols % 4 || cols > 32 * THREADS)
 		return gpu_launch(add_norm_any, n, THREADS, 0, s, a);
 	if (cols <= 8 * THREADS)
-		return gpu_launch(add_norm<2>, n, THREADS, 0, s, a);
-	return gpu_launch(add_norm<8>, n, THREADS, 0, s, a);
+		return gpu_launch(bias ? add_norm<2, true> : add_norm<2, false>, n, THREADS, 0, s, a);
+	return gpu_launch(bias ? add_norm<8, true> : add_norm<8, false>, n, THREADS, 0, s, a);
 }
 
 cudaError_t k_silu_mul(cudaStream_t s, enum k_type type, void *out, const void *gate_up, int n, int ffn)

@@ -203,6 +203,7 @@ TEST(rope_and_store)
 		store(both[i & 1], kv, 4, 2, 64, 64);
 		store(both[i & 1], kv, 5, 1, 64, 32);
 		store(both[i & 1], kv, 2, 2, 128, 0);
+		store(both[i & 1], kv, 21, 4, 128, 128); /* more than a block has threads */
 	}
 }
 
@@ -284,6 +285,41 @@ TEST(tree_of_partials)
 		dev_free((void *)t.data[i]), free(in[i]);
 	dev_free(d);
 	free(out);
+}
+
+/* The largest step that the options allow, captured only: no launch has more blocks on an axis than a device takes. */
+TEST(launches_of_the_largest_step)
+{
+	enum { N = 1 << 16, SEQS = 4096, HEADS = 64, DIM = 64 };
+	void *p = dev_new(16);
+	struct k_cache cache = {p, HEADS, DIM, K_KV_16, 0};
+	struct attn_args a = {p, p, p, p, p, p, p, p, cache, HEADS, HEADS, 1, 0};
+	struct k_tree tree = {.count = 1, .data = {p}};
+	cudaStream_t s;
+	cudaGraph_t graph;
+
+	CUDA(k_linear_init());
+	CUDA(k_attention_init());
+	CUDA(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+	CUDA(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+	for (int int8 = 0; int8 < 2; int8++) {
+		CUDA((int8 ? k_embed_int8 : k_embed)(s, K_BF16, p, p, NULL, 0, p, N, DIM, DIM, 1 << 20, 0));
+		CUDA((int8 ? k_linear_fixed_int8 : k_linear_fixed)(s, K_BF16, p, K_OUT_F32, p, p, NULL, p, 1, N,
+								   1 << 20, DIM, DIM));
+		CUDA(k_add_norm(s, K_BF16, p, p, p, p, NULL, false, 1e-6f, N, int8 ? DIM : DIM + 2));
+		CUDA(k_silu_mul(s, K_BF16, p, p, N, int8 ? 1 << 16 : (1 << 16) + 1));
+		cache.kv = int8 ? K_KV_INT8 : K_KV_16;
+		CUDA(k_rope_store(s, K_BF16, p, cache, HEADS, p, p, DIM, p, p, N));
+	}
+	CUDA(k_rows(s, p, p, p, N, DIM));
+	CUDA(k_attention_decode(s, K_BF16, a, p, 2 * N, 1));
+	CUDA(k_attention_prefill(s, K_BF16, a, p, N / ATTN_TILE + SEQS));
+	CUDA(k_from_int8(s, K_BF16, p, p, 1 << 20, DIM));
+	CUDA(k_tree_sum(s, p, tree, (size_t)N * 8192));
+	CUDA(cudaStreamEndCapture(s, &graph));
+	CUDA(cudaGraphDestroy(graph));
+	CUDA(cudaStreamDestroy(s));
+	dev_free(p);
 }
 
 CHECK_MAIN()

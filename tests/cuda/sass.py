@@ -3,7 +3,7 @@
 opcode the low 12 bits; a load's or store's width sits in bits 73-75. EX2.UNDER: exponentials between a wait that leaves products of a
 warpgroup running and the next wait. EARLY: loads, stores and copies of global memory before the first ACQBULK, which is
 griddepcontrol.wait (PREEXIT: griddepcontrol.launch_dependents). LDG.NC: by ld.global.nc.
-MEMBAR.SC: a sequentially consistent fence, as __threadfence() is one.
+LDG.FIRST: loads before the first store. MEMBAR.SC: a sequentially consistent fence, as __threadfence() is one.
   sass.py FILE.cubin... [FILE.log...]         prints a table; logs of ptxas -v add REGS
   sass.py -e EXPECT FILE.cubin... [FILE.log...]
 EXPECT has lines "kernel KEY op N" (op one of == >= <=; KEY@ARCH: only for files with that in their name); `kernel` is a name or a name with template arguments, or *. Each kernel needs
@@ -51,6 +51,7 @@ def count(code):
         c["EX2.UNDER"] += bool(running) and lo & 0xFFF == MUFU
         if op:
             c[op] += 1
+            c["LDG.FIRST"] += op == "LDG" and not c["STG"]
             c["MEMBAR.SC"] += op == "MEMBAR" and not hi >> 15 & 1
             c["LDG.NC"] += op == "LDG" and hi >> 13 & 7 == 4
             c["EARLY"] += op in ("LDG", "STG", "LDGSTS") and not c["ACQBULK"]
