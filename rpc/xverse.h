@@ -255,8 +255,10 @@ struct xv_status {
 struct xv_tokens {
 	const int32_t *ids;
 	int n_ids;
-	const char *const *pieces; /* NULL: ids only */
+	const char *const *pieces; /* as in the vocabulary; NULL: ids only */
 	const size_t *piece_len;
+	const char *const *texts; /* of each token alone, as in xv_token; NULL: none, or more than 8,192 tokens */
+	const size_t *text_len;
 	const uint32_t *first, *end;
 };
 
@@ -333,7 +335,7 @@ struct xv_options {
 	const char *path;       /* NULL: that of xv_default_path(), which must not be empty */
 	int connect_timeout_ms; /* 0: 40,000, longer than the launcher ever waits before it restarts a job */
 	int silence_timeout_ms; /* a server that sends nothing for so long while calls are open is lost; time in which
-				   xv_wait() is not called does not count; 0: 5000 */
+				   xv_wait() is not called does not count; 0: 10000 */
 	bool no_resume;
 	int resume_timeout_ms;  /* how long to try to reconnect; 0: 120000 */
 	int loading_timeout_ms; /* how long a call that has not begun waits for the model to load; 0: resume_timeout_ms;

@@ -12,12 +12,30 @@ static void send_ids(struct front *f, uint64_t call, const struct ids *ids)
 	rpc_send(f->server, call, &reply);
 }
 
+enum { TEXTS_MOST = 8192, TEXT_BYTES = 256 /* of one; the rest is left out, as in TokenInfo */ };
+
+/* What the tokens stand for alone; NULL where they are too many, or memory has run out. */
+static const char **make_texts(const struct front *f, const struct ids *ids, size_t *lens, char **bytes)
+{
+	size_t n = (size_t)ids->n, at = 0;
+	const char **texts = n <= TEXTS_MOST ? heap_take(n, sizeof *texts) : NULL;
+
+	*bytes = texts ? heap_take(n, TEXT_BYTES) : NULL;
+	for (size_t i = 0; *bytes && i < n; i++) {
+		texts[i] = *bytes + at;
+		lens[i] = tokenizer_token_text(f->tokenizer, ids->id[i], *bytes + at, TEXT_BYTES);
+		at += lens[i];
+	}
+	return *bytes ? texts : NULL;
+}
+
 static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
 {
 	struct xv_reply reply = {.kind = XV_R_TOKENS};
-	size_t n = (size_t)ids->n, *lens = heap_take(n, sizeof *lens);
-	const char **pieces = heap_take(n, sizeof *pieces);
+	size_t n = (size_t)ids->n, *lens = heap_take(2 * n, sizeof *lens);
+	const char **pieces = heap_take(n, sizeof *pieces), **texts = NULL;
 	uint32_t *first = heap_take(n, sizeof *first), *end = heap_take(n, sizeof *end);
+	char *bytes = NULL;
 
 	if (pieces && lens && first && end) {
 		for (size_t i = 0; i < n; i++) {
@@ -25,12 +43,15 @@ static void send_pieces(struct front *f, uint64_t call, const struct ids *ids)
 			first[i] = ids->offset[i].first;
 			end[i] = ids->offset[i].end;
 		}
-		reply.tokens = (struct xv_tokens){ids->id, ids->n, pieces, lens, first, end};
+		texts = make_texts(f, ids, lens + n, &bytes);
+		reply.tokens = (struct xv_tokens){ids->id, ids->n, pieces, lens, texts, lens + n, first, end};
 		rpc_send(f->server, call, &reply);
 	} else {
 		front_error(f, call, ERR_BUSY, "out of memory for the reply");
 	}
 	free(pieces);
+	free(texts);
+	free(bytes);
 	free(lens);
 	free(first);
 	free(end);

@@ -1,4 +1,4 @@
-/* args.c - one table of options; each names the commands that take it. */
+/* args.c - the command line of `xverse`. */
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
@@ -6,191 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/cli/cli.h"
-
-enum kind { FLAG, NUMBER, REAL, WORD, SWITCH, IDS, STOPS, BIASES };
-
-/* Commands, as bits. */
-enum {
-	GEN = 1,
-	SCO = 2,
-	STA = 4,
-	TOK = 8,
-	DET = 16,
-	CAN = 32,
-	DRA = 64,
-	MET = 128,
-	LOG = 256,
-	CHA = 512,
-	BEN = 1024,
-	ALL = 2047
-};
-
-struct option {
-	const char *name, *value, *help;
-	enum kind kind;
-	unsigned of;
-	size_t at;
-	int field; /* enum xv_sampling_field, whose range counts; -1: none */
-	double low, high;
-};
-
-enum {
-#define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (high),
-#include "proto/limits.def"
-};
-
-#define AT(f) offsetof(struct args, f)
-#define SAM(f) offsetof(struct args, sampling.f)
-static const struct option rows[] = {
-	{"uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL, AT(uds), -1, 0,
-	 0},
-	{"json", NULL, "print the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
-	{"help", NULL, "print this text", FLAG, ALL, AT(help), -1, 0, 0},
-	{"file", "FILE", "read the text from a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
-	{"prompt-file", "FILE", "the same", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
-	{"ids", "\"1 2 3\"", "the prompt as token ids", IDS, GEN | SCO | DET, AT(ids), -1, 0, 0},
-	{"system", "TEXT", "the system message", WORD, CHA, AT(system), -1, 0, 0},
-	{"once", NULL, "answer one message, then exit", FLAG, CHA, AT(once), -1, 0, 0},
-	{"max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN | CHA, SAM(max_tokens),
-	 XV_MAX_TOKENS, 0, 0},
-/* The sampling fields that are taken as they are; the others have rows of their own. */
-#define REAL(NAME, field, unset, bound, low, high, meaning, source) \
-	{#field, "X", meaning, REAL, GEN | CHA, SAM(field), XV_##NAME, 0, 0},
-#define WHOLE_OWN(...)
-#define WHOLE_PLAIN(NAME, field, wire, meaning) {#wire, "N", meaning, NUMBER, GEN | CHA, SAM(field), XV_##NAME, 0, 0},
-#define WHOLE(NAME, type, field, wire, unset, low, high, meaning, form) WHOLE_##form(NAME, field, wire, meaning)
-#define SWITCH_OWN(...)
-#define SWITCH_PLAIN(NAME, field, wire, meaning) {#wire, NULL, meaning, SWITCH, GEN | CHA, SAM(field), XV_##NAME, 1, 0},
-#define SWITCH(NAME, field, wire, unset, meaning, form) SWITCH_##form(NAME, field, wire, meaning)
-#include "proto/sampling.def"
-	{"seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN | CHA, SAM(seed), XV_SEED,
-	 0, 0},
-	{"stop", "TEXT", "end before this text; may be given several times", STOPS, GEN | CHA, 0, -1, 0, 0},
-	{"stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN | CHA, AT(stop_ids), -1, 0, 0},
-	{"show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN | CHA, SAM(skip_special),
-	 XV_SKIP_SPECIAL, 0, 0},
-	{"logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES, GEN | CHA, 0, -1, 0,
-	 0},
-	{"allowed-token-ids", "\"1 2\"", "allow only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0, 0},
-	{"bad-token-ids", "\"1 2\"", "forbid these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
-	{"logprobs", "N", "logprob of each token and of the N likeliest (with --json)", NUMBER, GEN, SAM(logprobs),
-	 XV_LOGPROBS, 0, 0},
-	{"prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs), XV_PROMPT_LOGPROBS, 0,
-	 0},
-	{"truncate-prompt-tokens", "N", "keep the prompt's last N tokens", NUMBER, GEN, SAM(truncate_prompt),
-	 XV_TRUNCATE_PROMPT, 0, 0},
-	{"echo", NULL, "print the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
-	{"timeout-ms", "MS", "time limit of the request, queueing included", NUMBER, GEN | SCO | CHA, AT(timeout_ms),
-	 -1, 0, MOST_Generate_timeout_ms},
-	{"user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
-	{"no-resume", NULL, "fail when the server is lost, instead of resuming when it returns", FLAG, GEN | SCO | CHA,
-	 AT(no_resume), -1, 0, 0},
-	{"no-wait", NULL, "exit with 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA, AT(no_wait),
-	 -1, 0, 0},
-	{"no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK, AT(no_special),
-	 -1, 0, 0},
-	{"top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0, MOST_Score_top_n},
-	{"parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special), -1, 0, 0},
-	{"wait", NULL, "wait until the server is ready", FLAG, STA, AT(wait), -1, 0, 0},
-	{"concurrency", "N", "requests open at a time [8]", NUMBER, BEN, AT(concurrency), -1, 1, 1024},
-	{"requests", "N", "how many in all [4 x concurrency]", NUMBER, BEN, AT(requests), -1, 1, 1e9},
-	{"input-len", "N", "tokens of a prompt, chosen at random [64]", NUMBER, BEN, AT(input_len), -1, 1, 1e8},
-	{"output-len", "N", "tokens of an answer [64]", NUMBER, BEN, AT(output_len), -1, 1, 1e8},
-	{"rate", "R", "requests a second, at random times; 0: each follows an answer [0]", REAL, BEN, AT(rate), -1, 0,
-	 1e6},
-	{"random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed), XV_SEED, 0,
-	 0},
-	{"pieces", NULL, "print each token's text and byte offsets", FLAG, TOK, AT(pieces), -1, 0, 0},
-};
-enum { N_OPTIONS = sizeof rows / sizeof *rows, LONGEST_NAME = 40 };
-
-/* The rows with the names that users type: fields are written with _ in the list and in JSON, options with -. */
-static const struct option *option_at(int i)
-{
-	static struct option options[N_OPTIONS];
-	static char names[N_OPTIONS][LONGEST_NAME];
-
-	for (int k = options[0].name ? N_OPTIONS : 0; k < N_OPTIONS; k++) {
-		options[k] = rows[k];
-		snprintf(names[k], LONGEST_NAME, "%s", rows[k].name);
-		for (char *c = strchr(names[k], '_'); c; c = strchr(c, '_'))
-			*c = '-';
-		options[k].name = names[k];
-	}
-	return &options[i];
-}
-
-static const struct command {
-	const char *name, *usage, *help;
-	unsigned bit;
-} commands[] = {
-	{"generate", "[PROMPT | -]", "continue a text", GEN},
-	{"chat", "[MESSAGE | -]", "hold a conversation; /help inside lists its commands", CHA},
-	{"score", "[TEXT | -]", "print the logprob of every token of a text", SCO},
-	{"status", "", "the server's model, state and counters", STA},
-	{"tokenize", "[TEXT | -]", "turn text into token ids", TOK},
-	{"detokenize", "[ID ...]", "turn token ids into text", DET},
-	{"cancel", "CALL", "cancel a call by its number (the first reply and the logs name it)", CAN},
-	{"drain", "", "finish open calls, accept no new ones, then stop the server", DRA},
-	{"metrics", "", "print the metrics as Prometheus text", MET},
-	{"log-level", "LEVEL", "set what the server logs: 0 errors, 1 warnings, 2 information, 3 debug", LOG},
-	{"bench", "", "load the server with requests and measure it", BEN},
-};
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
-
-static const struct command *find_command(const char *name)
-{
-	for (int i = 0; i < N_COMMANDS; i++)
-		if (!strcmp(commands[i].name, name))
-			return &commands[i];
-	return NULL;
-}
-
-static const char exit_codes[] = "Exit codes: 0 done, 64 wrong usage, 69 no server, 70 the server failed,\n"
-				 "75 busy, loading or draining: try again, 130 interrupted.\n";
-
-const char *args_command(int i)
-{
-	return i < N_COMMANDS ? commands[i].name : NULL;
-}
-
-int args_option(const char *command, int i, const char **name, bool *value)
-{
-	const struct command *c = find_command(command);
-
-	if (!c || i >= N_OPTIONS)
-		return -1;
-	*name = option_at(i)->of & c->bit ? option_at(i)->name : NULL;
-	*value = option_at(i)->value != NULL;
-	return 0;
-}
-
-void args_help(const char *command, FILE *out)
-{
-	const struct command *c = command ? find_command(command) : NULL;
-
-	if (!c) {
-		fprintf(out, "usage: xverse COMMAND [options]\n\n");
-		for (int i = 0; i < N_COMMANDS; i++)
-			fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
-		fprintf(out,
-			"  %-12s list a checkpoint's tensors and its faults (needs no server)\n"
-			"  %-12s print bash completion: source <(xverse completion bash)\n\n"
-			"A text is an argument, a file (--file) or standard input (-). xverse COMMAND --help lists the options.\n%s",
-			"inspect", "completion", exit_codes);
-		return;
-	}
-	fprintf(out, "usage: xverse %s %s [options]\n%s\n\n", c->name, c->usage, c->help);
-	for (int i = 0; i < N_OPTIONS; i++)
-		if (option_at(i)->of & c->bit) {
-			char flag[64];
-			snprintf(flag, sizeof flag, "--%s %s", option_at(i)->name,
-				 option_at(i)->value ? option_at(i)->value : "");
-			fprintf(out, "  %-32s %s\n", flag, option_at(i)->help);
-		}
-	fprintf(out, "\n%s", exit_codes);
-}
+#include "rpc/cli/options.h"
 
 /* ---- values ---- */
 
@@ -293,9 +109,9 @@ static int set_option(struct args *a, const struct option *o, const char *value,
 		*(float *)at = (float)real;
 		break;
 	case IDS:
-		a->has_ids |= o->at == AT(ids);
+		a->has_ids |= o->at == offsetof(struct args, ids);
 		err = parse_ids(o->name, value, (struct list *)at, why);
-		if (!err && o->at == AT(allowed) && !((struct list *)at)->n)
+		if (!err && o->at == offsetof(struct args, allowed) && !((struct list *)at)->n)
 			return fail(why, ERR_INVALID, "--%s: no token is named", o->name);
 		break;
 	case STOPS:
@@ -312,47 +128,18 @@ static int set_option(struct args *a, const struct option *o, const char *value,
 
 /* ---- the line ---- */
 
-/* Letters in common in the same place, for "did you mean". */
-static int likeness(const char *a, const char *b)
-{
-	int n = 0;
-
-	while (*a && *a == *b)
-		a++, b++, n++;
-	return n;
-}
-
-static int unknown_option(const struct command *c, const char *name, size_t len, struct why *why)
-{
-	const struct option *best = NULL;
-	char text[64];
-	int most = 1;
-
-	snprintf(text, sizeof text, "%.*s", (int)len, name);
-	for (int i = 0; i < N_OPTIONS; i++) {
-		if (!(option_at(i)->of & c->bit))
-			continue;
-		if (likeness(option_at(i)->name, text) > most) {
-			most = likeness(option_at(i)->name, text);
-			best = option_at(i);
-		}
-	}
-	return fail(why, ERR_INVALID, "xverse %s has no option --%s%s%s (xverse %s --help lists them)", c->name, text,
-		    best ? "; did you mean --" : "", best ? best->name : "", c->name);
-}
-
 static int take_option(struct args *a, const struct command *c, int argc, char **argv, int *i, struct why *why)
 {
-	const char *name = argv[*i] + 2, *equals = strchr(name, '='), *value = equals ? equals + 1 : NULL;
+	const char *name = argv[*i] + strspn(argv[*i], "-"), *equals = strchr(name, '='),
+		   *value = equals ? equals + 1 : NULL;
 	size_t len = equals ? (size_t)(equals - name) : strlen(name);
 	const struct option *o = NULL;
 
-	for (int k = 0; k < N_OPTIONS && !o; k++)
-		if (strlen(option_at(k)->name) == len && !strncmp(option_at(k)->name, name, len) &&
-		    (option_at(k)->of & c->bit))
-			o = option_at(k);
+	for (int k = 0; (o = option_at(k)); k++)
+		if (strlen(o->name) == len && !strncmp(o->name, name, len) && (o->of & c->bit))
+			break;
 	if (!o)
-		return unknown_option(c, name, len, why);
+		return option_unknown(c, name, len, why);
 	if (!o->value)
 		return equals ? fail(why, ERR_INVALID, "--%s takes no value", o->name) : set_option(a, o, NULL, why);
 	if (!value && *i + 1 < argc)
@@ -360,6 +147,17 @@ static int take_option(struct args *a, const struct command *c, int argc, char *
 	if (!value)
 		return fail(why, ERR_INVALID, "--%s: a value (%s) is missing", o->name, o->value);
 	return set_option(a, o, value, why);
+}
+
+/* "-n": an option whose name is one letter. */
+static bool is_short(const struct command *c, const char *arg)
+{
+	const struct option *o;
+
+	for (int i = 0; arg[0] == '-' && arg[1] && (!arg[2] || arg[2] == '=') && (o = option_at(i)); i++)
+		if ((o->of & c->bit) && o->name[0] == arg[1] && !o->name[1])
+			return true;
+	return false;
 }
 
 static int take_plain(struct args *a, const struct command *c, const char *text, struct why *why)
@@ -409,16 +207,18 @@ static void point_lists(struct args *a)
 
 static const struct option *option_of(const struct command *c, const char *name, struct why *why)
 {
-	for (int i = 0; i < N_OPTIONS; i++)
-		if ((option_at(i)->of & c->bit) && option_at(i)->of != ALL && !strcmp(option_at(i)->name, name))
-			return option_at(i);
-	unknown_option(c, name, strlen(name), why);
+	const struct option *o;
+
+	for (int i = 0; (o = option_at(i)); i++)
+		if ((o->of & c->bit) && o->of != ALL && !strcmp(o->name, name))
+			return o;
+	option_unknown(c, name, strlen(name), why);
 	return NULL;
 }
 
 int args_set(struct args *a, const char *command, const char *name, const char *value, struct why *why)
 {
-	const struct option *o = option_of(find_command(command), name, why);
+	const struct option *o = option_of(command_find(command), name, why);
 	int err;
 
 	if (!o)
@@ -432,7 +232,7 @@ int args_set(struct args *a, const char *command, const char *name, const char *
 
 int args_unset(struct args *a, const char *command, const char *name, struct why *why)
 {
-	const struct option *o = option_of(find_command(command), name, why);
+	const struct option *o = option_of(command_find(command), name, why);
 
 	if (!o)
 		return ERR_INVALID;
@@ -452,8 +252,9 @@ int args_unset(struct args *a, const char *command, const char *name, struct why
 
 void args_show(const struct args *a, FILE *out)
 {
-	for (int i = 0; i < N_OPTIONS; i++) {
-		const struct option *o = option_at(i);
+	const struct option *o;
+
+	for (int k = 0; (o = option_at(k)); k++) {
 		const char *at = (const char *)a + o->at;
 
 		if (o->field < 0 || !(o->of & CHA) || !(a->sampling.has >> o->field & 1))
@@ -473,22 +274,21 @@ void args_show(const struct args *a, FILE *out)
 
 int args_parse(struct args *a, int argc, char **argv, struct why *why)
 {
-	const struct command *c = argc > 1 ? find_command(argv[1]) : NULL;
+	const struct command *c = argc > 1 ? command_find(argv[1]) : NULL;
 	bool plain = false;
 	int err = 0;
 
 	memset(a, 0, sizeof *a);
-	if (!c)
-		return fail(why, ERR_INVALID,
-			    argc > 1 ? "there is no command \"%s\" (xverse --help lists them)"
-				     : "which command? (xverse "
-				       "--help)%s",
-			    argc > 1 ? argv[1] : "");
+	if (!c || !c->bit)
+		return argc > 1 ? command_unknown(argv[1], why)
+				: fail(why, ERR_INVALID, "which command? (xverse --help lists them)");
 	a->command = c->name;
 	for (int i = 2; !err && i < argc; i++) {
 		if (!plain && !strcmp(argv[i], "--"))
 			plain = true;
 		else if (!plain && !strncmp(argv[i], "--", 2))
+			err = take_option(a, c, argc, argv, &i, why);
+		else if (!plain && is_short(c, argv[i]))
 			err = take_option(a, c, argc, argv, &i, why);
 		else if (!plain && argv[i][0] == '-' && argv[i][1])
 			err = fail(why, ERR_INVALID,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "rpc/cli/cli.h"
 
 int cli_exit_code(int err)
@@ -39,12 +40,35 @@ int cli_error(const struct xv_error *e, struct why *why)
 	return fail(why, e->code, "%s%s%s%s", same ? "" : kind, same ? "" : ": ", e->text, later);
 }
 
+bool cli_quiet(struct cli_quiet *q, bool heard)
+{
+	enum { QUIET_MS = 3000 };
+	uint64_t now = now_ns();
+
+	if (heard || !q->heard_ns) {
+		q->heard_ns = now;
+		q->said = false;
+	}
+	if (q->said || now - q->heard_ns < QUIET_MS * NS_PER_MS)
+		return false;
+	return q->said = true;
+}
+
+void cli_listen(struct cli_quiet *q, bool heard)
+{
+	if (cli_quiet(q, heard))
+		cli_say("xverse: " CLI_QUIET "\n");
+}
+
 int cli_ask(struct xv_client *c, struct xv_request *r, struct xv_reply *out, struct why *why)
 {
 	uint64_t id = xv_send(c, r);
+	struct cli_quiet quiet = {0};
 
 	for (;;) {
 		int got = xv_wait(c, out, 1000, why->text);
+
+		cli_listen(&quiet, got == 1);
 		if (got < 0)
 			return got;
 		if (got == 0 || out->id != id || out->kind == XV_R_KEEP_ALIVE)
@@ -61,19 +85,22 @@ int cli_give_up(int err, const struct why *why)
 
 static json_t *json_of_tokens(const struct xv_tokens *t)
 {
-	json_t *j = json_object(), *ids = json_array(), *pieces = json_array(), *first = json_array(),
-	       *end = json_array();
+	json_t *j = json_object(), *ids = json_array(), *pieces = json_array(), *texts = json_array(),
+	       *first = json_array(), *end = json_array();
 
 	for (int i = 0; i < t->n_ids; i++) {
 		json_array_append_new(ids, json_integer(t->ids[i]));
 		if (!t->pieces)
 			continue;
 		json_array_append_new(pieces, json_text(t->pieces[i], t->piece_len[i]));
+		if (t->texts)
+			json_array_append_new(texts, json_text(t->texts[i], t->text_len[i]));
 		json_array_append_new(first, json_integer(t->first[i]));
 		json_array_append_new(end, json_integer(t->end[i]));
 	}
 	json_object_set_new(j, "ids", ids);
 	json_object_set_new(j, "pieces", pieces);
+	json_object_set_new(j, "texts", texts);
 	json_object_set_new(j, "first", first);
 	json_object_set_new(j, "end", end);
 	return j;
@@ -81,30 +108,23 @@ static json_t *json_of_tokens(const struct xv_tokens *t)
 
 static void print_tokens(const struct xv_tokens *t)
 {
-	size_t len;
-	char *all = NULL;
-	FILE *out = open_memstream(&all, &len);
+	struct text out = {0};
 
-	if (!out)
-		die("out of memory for a list of tokens");
+	if (t->pieces)
+		text_str(&out, "# id\tfirst\tend\ttoken\n");
 	for (int i = 0; i < t->n_ids; i++) {
-		json_t *piece;
-		char *text;
 		if (!t->pieces) {
-			fprintf(out, "%s%d", i ? " " : "", t->ids[i]);
+			text_fmt(&out, "%s%d", i ? " " : "", t->ids[i]);
 			continue;
 		}
-		piece = json_text(t->pieces[i], t->piece_len[i]);
-		text = json_dumps(piece, JSON_ENCODE_ANY);
-		fprintf(out, "%d\t%u\t%u\t%s\n", t->ids[i], t->first[i], t->end[i], text);
-		free(text);
-		json_decref(piece);
+		text_fmt(&out, "%d\t%u\t%u\t", t->ids[i], t->first[i], t->end[i]);
+		cli_piece(&out, t->texts ? t->texts[i] : t->pieces[i], t->texts ? t->text_len[i] : t->piece_len[i]);
+		text_str(&out, "\n");
 	}
 	if (!t->pieces)
-		fprintf(out, "\n");
-	fclose(out);
-	cli_write(all, len);
-	free(all);
+		text_str(&out, "\n");
+	cli_write(out.data, out.len);
+	text_finish(&out);
 }
 
 int run_tokenize(struct args *a, struct xv_client *c)

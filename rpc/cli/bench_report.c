@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void samples_add(struct samples *s, double value, int times)
 {
@@ -60,35 +61,52 @@ static double per_second(const struct bench_result *b, double n)
 	return b->seconds > 0 ? n / b->seconds : 0;
 }
 
-static void print_times(const char *name, const struct samples *s)
+enum { LEFT = 21 /* columns of names */, WIDE = 76 /* of the whole table */ };
+
+static void print_times(const char *name, const struct samples *s, bool wide)
 {
-	if (s->n)
-		cli_print("%-20s %10.2f %10.2f %10.2f %10.2f %10.2f\n", name, samples_mean(s), samples_quantile(s, 0.5),
-			  samples_quantile(s, 0.9), samples_quantile(s, 0.99), samples_quantile(s, 1));
+	double v[] = {samples_mean(s), samples_quantile(s, 0.5), samples_quantile(s, 0.9), samples_quantile(s, 0.99),
+		      samples_quantile(s, 1)};
+
+	if (!s->n)
+		cli_row(name, LEFT, "%*s", wide ? 10 : 0, "none");
+	else if (wide)
+		cli_print("%-20s %10.2f %10.2f %10.2f %10.2f %10.2f\n", name, v[0], v[1], v[2], v[3], v[4]);
 	else
-		cli_print("%-20s %10s\n", name, "none");
+		cli_row(name, LEFT, "mean %.2f, p50 %.2f, p90 %.2f, p99 %.2f, max %.2f", v[0], v[1], v[2], v[3], v[4]);
+}
+
+static void print_load(const struct args *a, const struct bench_result *b)
+{
+	char rate[48] = "";
+
+	if (a->rate > 0)
+		snprintf(rate, sizeof rate, ", %g a second", (double)a->rate);
+	cli_row("load", LEFT, "%d requests of %" PRId64 " + %" PRId64 " tokens, at most %" PRId64 " at a time%s",
+		b->sent, a->input_len, a->output_len, a->concurrency, rate);
 }
 
 void bench_table(const struct args *a, const struct bench_result *b)
 {
-	cli_print("model                %s, %s, %u rank%s\n", b->model, b->numerics_class, b->ranks,
-		  b->ranks == 1 ? "" : "s");
-	cli_print("load                 %d requests of %" PRId64 " + %" PRId64 " tokens, at most %" PRId64 " at a time",
-		  b->sent, a->input_len, a->output_len, a->concurrency);
-	if (a->rate > 0)
-		cli_print(", %g a second", (double)a->rate);
-	cli_print("\nresult               %d done, %d failed in %.2f s%s\n", b->done, b->failed, b->seconds,
-		  b->interrupted ? " (interrupted)" : "");
+	bool wide = cli_columns(STDOUT_FILENO) >= WIDE;
+
+	cli_row("model", LEFT, "%s, %s, %u rank%s", b->model, b->numerics_class, b->ranks, b->ranks == 1 ? "" : "s");
+	print_load(a, b);
+	cli_row("result", LEFT, "%d done, %d failed in %.2f s%s", b->done, b->failed, b->seconds,
+		b->interrupted ? " (interrupted)" : "");
 	for (int i = 0; i < BENCH_CODES; i++)
 		if (b->errors[i])
-			cli_print("                     %d x %s\n", b->errors[i], err_text(-i));
-	cli_print("throughput           %.2f requests/s, %.1f prompt tokens/s, %.1f output tokens/s\n",
-		  per_second(b, b->done), per_second(b, (double)b->prompt_tokens),
-		  per_second(b, (double)b->output_tokens));
-	cli_print("\n%-20s %10s %10s %10s %10s %10s\n", "milliseconds", "mean", "p50", "p90", "p99", "max");
-	print_times("time to first token", &b->first);
-	print_times("between tokens", &b->between);
-	print_times("whole answer", &b->whole);
+			cli_row("", LEFT, "%d x %s", b->errors[i], err_text(-i));
+	cli_row("throughput", LEFT, "%.2f requests/s, %.1f prompt tokens/s, %.1f output tokens/s",
+		per_second(b, b->done), per_second(b, (double)b->prompt_tokens),
+		per_second(b, (double)b->output_tokens));
+	if (wide)
+		cli_print("\n%-20s %10s %10s %10s %10s %10s\n", "milliseconds", "mean", "p50", "p90", "p99", "max");
+	else
+		cli_print("\nmilliseconds\n");
+	print_times("time to first token", &b->first, wide);
+	print_times("between tokens", &b->between, wide);
+	print_times("whole answer", &b->whole, wide);
 }
 
 static json_t *json_of_times(const struct samples *s)

@@ -125,7 +125,7 @@ int run_chat(struct args *a, struct xv_client *c)
 	if (a->once) {
 		code = once(&t);
 	} else {
-		t.terminal = terminal_open();
+		t.terminal = terminal_open(talk_complete);
 		code = a->text && a->text_len ? cli_exit_code(turn(&t, a->text)) : 0;
 		if (!code)
 			code = converse(&t);

@@ -6,7 +6,9 @@
 
 #include "base/file/file.h"
 #include "base/json/json.h"
+#include "base/similar.h"
 #include "rpc/cli/chat_command.h"
+#include "rpc/cli/options.h"
 
 static const char help[] = "/reset             forget the conversation (the system text stays)\n"
 			   "/system [TEXT]     set the system text and begin anew; alone: without one\n"
@@ -16,6 +18,7 @@ static const char help[] = "/reset             forget the conversation (the syst
 			   "/load FILE         go on with one that was saved\n"
 			   "/set [NAME VALUE]  an option such as temperature 0.5 (or default); alone: those set\n"
 			   "/show [prompt]     the conversation; prompt: the text and tokens that the model would get\n"
+			   "/stats             tokens and speed of the last answer\n"
 			   "/exit              end (also Ctrl-D)\n";
 
 static void say(const char *text)
@@ -200,6 +203,15 @@ static void show(struct talk *t, const char *rest)
 	fflush(stdout);
 }
 
+static void stats(struct talk *t, const char *rest)
+{
+	(void)rest;
+	if (t->last.reason)
+		talk_say_end(&t->last);
+	else
+		say("[there is no answer yet]");
+}
+
 static void leave(struct talk *t, const char *rest)
 {
 	(void)rest;
@@ -211,24 +223,75 @@ static void tell(struct talk *t, const char *rest)
 	fputs(help, stderr);
 }
 
+static const struct chat_command {
+	const char *name;
+	void (*run)(struct talk *t, const char *rest);
+} commands[] = {{"/reset", reset}, {"/system", set_system}, {"/regen", regenerate}, {"/undo", undo},
+		{"/save", save},   {"/load", load},         {"/set", set},          {"/show", show},
+		{"/stats", stats}, {"/exit", leave},        {"/quit", leave},       {"/help", tell}};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void unknown(const char *name)
+{
+	struct similar like = {.given = name};
+	const char *best;
+
+	for (int i = 0; i < N_COMMANDS; i++)
+		similar_try(&like, commands[i].name);
+	best = similar_name(&like);
+	cli_say("[there is no command %s%s%s%s; /help lists them]\n", name, best ? "; did you mean " : "",
+		best ? best : "", best ? "?" : "");
+}
+
 bool talk_command(struct talk *t, const char *line)
 {
-	static const struct {
-		const char *name;
-		void (*run)(struct talk *t, const char *rest);
-	} list[] = {{"reset", reset}, {"system", set_system}, {"regen", regenerate}, {"undo", undo},
-		    {"save", save},   {"load", load},         {"set", set},          {"show", show},
-		    {"exit", leave},  {"quit", leave},        {"help", tell}};
 	size_t len = strcspn(line, " \n");
 	const char *rest = line + len + strspn(line + len, " \n");
+	char name[64];
 
 	if (line[0] != '/')
 		return false;
-	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-		if (strlen(list[i].name) == len - 1 && !strncmp(list[i].name, line + 1, len - 1)) {
-			list[i].run(t, rest);
+	snprintf(name, sizeof name, "%.*s", (int)len, line);
+	for (int i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i].name, name)) {
+			commands[i].run(t, rest);
 			return true;
 		}
-	cli_say("[there is no command %.*s; /help lists them]\n", (int)len, line);
+	unknown(name);
 	return true;
+}
+
+/* The i-th option that /set takes. */
+static const char *settable(int i)
+{
+	const struct command *chat = command_find("chat");
+	const struct option *o;
+
+	for (int k = 0; (o = option_at(k)); k++)
+		if ((o->of & chat->bit) && (o->field >= 0 || o->kind == STOPS || o->kind == BIASES || o->kind == IDS) &&
+		    !i--)
+			return o->name;
+	return NULL;
+}
+
+/* The line begins with `command`, and nothing but blanks follows up to `at`. */
+static bool is_first_word(const char *line, const char *command, size_t at)
+{
+	size_t len = strlen(command);
+
+	return !strncmp(line, command, len) && len + strspn(line + len, " ") >= at;
+}
+
+const char *talk_complete(const char *line, size_t len, int i, size_t *from)
+{
+	*from = len;
+	while (*from && line[*from - 1] != ' ')
+		--*from;
+	if (!len || line[0] != '/')
+		return NULL;
+	if (!*from)
+		return i < N_COMMANDS ? commands[i].name : NULL;
+	if (is_first_word(line, "/set ", *from))
+		return settable(i);
+	return is_first_word(line, "/show ", *from) && !i ? "prompt" : NULL;
 }

@@ -32,7 +32,8 @@ struct args {
 	bool has_text;
 	const char *prompt_file, *user;
 	int64_t timeout_ms, top_n, call, level;
-	bool has_call, wait, no_wait;
+	bool has_call, wait, no_wait, no_wrap;
+	int64_t answers, most;                                /* 0: the default */
 	int64_t concurrency, requests, input_len, output_len; /* bench; 0: the default */
 	float rate;                                           /* requests a second */
 	const char **stop;
@@ -51,10 +52,6 @@ int args_unset(struct args *a, const char *command, const char *name, struct why
 void args_show(const struct args *a, FILE *out); /* what is set of sampling */
 void args_finish(struct args *a);
 void args_help(const char *command, FILE *out); /* NULL: the list of commands */
-/* For completion: the i-th command, or NULL; the i-th option of the table: *name is NULL where this command has it not,
- * -1 at the end. */
-const char *args_command(int i);
-int args_option(const char *command, int i, const char **name, bool *value);
 /* Reads the prompt: plain argument, --file, or standard input ("-", or what is piped in). */
 int args_text(struct args *a, struct why *why);
 
@@ -62,7 +59,16 @@ int args_text(struct args *a, struct why *why);
  * becomes its own code. *r is valid until the next xv_ call. */
 int cli_ask(struct xv_client *c, struct xv_request *r, struct xv_reply *out, struct why *why);
 int cli_exit_code(int err);
-int cli_give_up(int err, const struct why *why); /* says why; the exit code */
+/* Says once when nothing was heard of the server for a while, until something is heard again. Start from {0}. */
+struct cli_quiet {
+	uint64_t heard_ns;
+	bool said;
+};
+#define CLI_QUIET "the server stopped responding: the answer resumes when it returns; Ctrl-C gives it up"
+/* heard: something just arrived. True: it is time to say so. */
+bool cli_quiet(struct cli_quiet *q, bool heard);
+void cli_listen(struct cli_quiet *q, bool heard); /* says it on standard error */
+int cli_give_up(int err, const struct why *why);  /* says why; the exit code */
 /* The text of an Error reply, with rank and step where it names them. */
 int cli_error(const struct xv_error *e, struct why *why);
 
@@ -91,6 +97,9 @@ json_t *json_of_error(const struct xv_error *e);
 void json_print(json_t *j); /* one line; takes the reference */
 /* Bytes that are not UTF-8 become U+FFFD. */
 json_t *json_text(const char *text, size_t len);
+/* A token's text as a string of JSON; bytes that are no whole character are written as \\xE4. */
+struct text;
+void cli_piece(struct text *t, const char *piece, size_t len);
 const char *state_name(enum xv_state s);
 
 /* The commands; each returns the exit code. */
@@ -105,6 +114,7 @@ int run_drain(struct args *a, struct xv_client *c);
 int run_metrics(struct args *a, struct xv_client *c);
 int run_log_level(struct args *a, struct xv_client *c);
 int run_bench(struct args *a, struct xv_client *c);
+int run_ps(struct args *a, struct xv_client *c);
 int completion_bash(void);
 /* Until the server is ready: asks its status, shows a bar where standard error is a terminal. 0 or ERR_*, as when it
  * drains. */

@@ -2,45 +2,54 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "rpc/cli/cli.h"
+#include "rpc/cli/options.h"
 
 static void print_commands(void)
 {
-	const char *name;
+	const struct command *c;
 
-	for (int i = 0; (name = args_command(i)); i++)
-		printf("%s ", name);
-	printf("inspect completion help");
+	for (int i = 0; (c = command_at(i)); i++)
+		printf("%s ", c->name);
+	printf("help");
+}
+
+static void print_flag(const struct option *o)
+{
+	printf("%s%s", o->name[1] ? "--" : "-", o->name);
 }
 
 /* One arm of the case over commands. */
-static void print_options(const char *command)
+static void print_options(const struct command *c)
 {
-	const char *name;
-	bool value;
+	const struct option *o;
 
-	printf("\t%s) words='", command);
-	for (int i = 0; args_option(command, i, &name, &value) >= 0; i++)
-		if (name)
-			printf("--%s ", name);
+	printf("\t%s) words='", c->name);
+	for (int i = 0; (o = option_at(i)); i++)
+		if (o->of & c->bit) {
+			print_flag(o);
+			printf(" ");
+		}
 	printf("' ;;\n");
 }
 
 /* Options that need a value: only file names can be proposed. */
 static void print_valued(void)
 {
-	const char *name, *command;
-	bool value;
+	const struct command *c;
+	const struct option *o;
 
-	for (int c = 0; (command = args_command(c)); c++)
-		for (int i = 0; args_option(command, i, &name, &value) >= 0; i++)
-			if (name && value)
-				printf("\t%s:--%s) return ;;\n", command, name);
+	for (int k = 0; (c = command_at(k)); k++)
+		for (int i = 0; (o = option_at(i)); i++)
+			if ((o->of & c->bit) && o->value) {
+				printf("\t%s:", c->name);
+				print_flag(o);
+				printf(") return ;;\n");
+			}
 }
 
 int completion_bash(void)
 {
-	const char *name;
+	const struct command *c;
 
 	printf("# bash completion of xverse and xversed: source <(xverse completion bash)\n"
 	       "_xverse() {\n"
@@ -54,8 +63,9 @@ int completion_bash(void)
 	       "\tesac\n\tcase $command:$prev in\n");
 	print_valued();
 	printf("\tesac\n\tcase $command in\n");
-	for (int i = 0; (name = args_command(i)); i++)
-		print_options(name);
+	for (int i = 0; (c = command_at(i)); i++)
+		if (c->bit)
+			print_options(c);
 	printf("\thelp) words='");
 	print_commands();
 	printf("' ;;\n\tcompletion) words=bash ;;\n"

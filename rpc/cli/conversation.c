@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/cli/wrap.h"
+
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal)
@@ -69,32 +71,38 @@ struct xv_chat talk_request(const struct talk *t)
 				.add_generation_prompt = true};
 }
 
-struct answer {
-	char *text;
-	size_t len;
+struct reply {
+	struct text text;
+	struct wrap wrap;
 	int err;
-	bool cancelled;
+	bool cancelled, hidden; /* hidden: nothing is shown, for --json */
+	struct xv_finished end;
+	json_t *started, *finished;
 };
 
-static int take_text(struct answer *w, const struct xv_chunk *k)
+static int take_text(struct reply *w, const struct xv_chunk *k)
 {
 	if (k->prompt || !k->text_len)
 		return 0;
-	w->text = xgrow(w->text, w->len + k->text_len, 1);
-	memcpy(w->text + w->len, k->text, k->text_len);
-	w->len += k->text_len;
-	return cli_write(k->text, k->text_len);
+	text_put(&w->text, k->text, k->text_len);
+	return w->hidden ? 0 : wrap_write(&w->wrap, k->text, k->text_len);
 }
 
 /* True: it was the last. */
-static bool take(struct answer *w, const struct xv_reply *r, struct why *why)
+static bool take(struct reply *w, const struct xv_reply *r, struct why *why)
 {
 	switch (r->kind) {
+	case XV_R_STARTED:
+		w->started = json_of_started(&r->started);
+		return false;
 	case XV_R_CHUNK:
 		w->err = take_text(w, &r->chunk);
 		return w->err != 0;
 	case XV_R_FINISHED:
 		w->cancelled = r->finished.reason == XV_FINISH_CANCELLED;
+		w->end = r->finished;
+		w->end.stop_text = "";
+		w->finished = json_of_finished(&r->finished);
 		return true;
 	case XV_R_ERROR:
 		w->err = cli_error(&r->error, why);
@@ -109,21 +117,13 @@ static bool past(uint64_t since_ns, int ms)
 	return now_ns() - since_ns > (uint64_t)ms * 1000000;
 }
 
-/* An open call hears something every second at least. */
-static bool tell_silence(const struct talk *t)
-{
-	if (t->terminal && terminal_is_tty(t->terminal))
-		cli_say("\n[the server stopped responding: the answer resumes when it returns; Ctrl-C gives it up]\n");
-	return true;
-}
-
 /* Ctrl-C stops the answer. A second one, or a server that does not say so soon, is not waited for. */
-static void follow(struct talk *t, uint64_t id, struct answer *w, struct why *why)
+static void follow(struct talk *t, uint64_t id, struct reply *w, struct why *why)
 {
-	enum { SILENCE_MS = 3000, STOP_MS = 1000 };
+	enum { STOP_MS = 1000 };
 	struct xv_reply r;
-	uint64_t heard = now_ns(), asked = 0;
-	bool told = false;
+	struct cli_quiet quiet = {0};
+	uint64_t asked = 0;
 
 	while (interrupted < 2 && !(asked && past(asked, STOP_MS))) {
 		int got = xv_wait(t->client, &r, 100, why->text);
@@ -131,34 +131,75 @@ static void follow(struct talk *t, uint64_t id, struct answer *w, struct why *wh
 			w->err = got;
 			return;
 		}
-		if (got == 1)
-			heard = now_ns();
+		if (cli_quiet(&quiet, got == 1))
+			cli_say("\n[" CLI_QUIET "]\n");
 		if (got == 1 && r.id == id && take(w, &r, why))
 			return;
 		if (interrupted && !asked) {
 			asked = now_ns();
 			xv_cancel(t->client, id);
 		}
-		if (!told && past(heard, SILENCE_MS))
-			told = tell_silence(t);
 	}
 	w->cancelled = true;
+}
+
+void talk_say_end(const struct xv_finished *f)
+{
+	const char *why = f->reason == XV_FINISH_LENGTH     ? "length reached: --max-tokens or the context"
+			  : f->reason == XV_FINISH_DEADLINE ? "its time was over"
+			  : f->reason == XV_FINISH_STOP     ? "the model ended it, or a stop text"
+							    : "stopped";
+	double first = (double)(f->queue_ns + f->prefill_ns) / 1e9, decode = (double)f->decode_ns / 1e9;
+
+	cli_say("[%s; %u tokens read (%u from the cache) and %u written, the first after %.2f s", why, f->prompt_tokens,
+		f->cached_tokens, f->output_tokens, first);
+	if (f->output_tokens > 1 && decode > 0)
+		cli_say(", %.1f tokens/s", (f->output_tokens - 1) / decode);
+	cli_say("]\n");
+}
+
+static void print_json(struct reply *w)
+{
+	json_t *j = json_object();
+
+	json_object_set(j, "started", w->started);
+	json_object_set_new(j, "text", json_text(w->text.data ? w->text.data : "", w->text.len));
+	if (w->finished)
+		json_object_set(j, "finished", w->finished);
+	json_print(j);
+}
+
+static void finish_reply(struct reply *w)
+{
+	json_decref(w->started);
+	json_decref(w->finished);
+	wrap_close(&w->wrap);
+	text_finish(&w->text);
 }
 
 int talk_answer(struct talk *t, struct why *why)
 {
 	struct xv_request r = {.kind = XV_CHAT, .chat = talk_request(t)};
-	struct answer w = {0};
+	struct reply w = {.wrap = wrap_open(!t->args->no_wrap), .hidden = t->args->json && t->args->once};
+	int err;
 
 	interrupted = 0;
 	follow(t, xv_send(t->client, &r), &w, why);
 	free((void *)(uintptr_t)r.chat.messages);
-	if (w.len && w.text[w.len - 1] != '\n')
+	if (w.hidden)
+		print_json(&w);
+	else if (w.text.len && w.text.data[w.text.len - 1] != '\n')
 		cli_write("\n", 1);
-	if (w.len || !(w.err || w.cancelled))
-		talk_add(t, "assistant", w.text ? w.text : "", w.len);
-	free(w.text);
-	if (w.err)
-		return w.err;
-	return w.cancelled || interrupted ? fail(why, ERR_CANCELLED, "stopped") : 0;
+	if (w.text.len || !(w.err || w.cancelled))
+		talk_add(t, "assistant", w.text.data ? w.text.data : "", w.text.len);
+	if (w.end.reason)
+		t->last = w.end;
+	if (t->terminal && terminal_is_tty(t->terminal) &&
+	    (w.end.reason == XV_FINISH_LENGTH || w.end.reason == XV_FINISH_DEADLINE))
+		talk_say_end(&w.end);
+	err = w.err;
+	if (!err && (w.cancelled || interrupted))
+		err = fail(why, ERR_CANCELLED, "stopped");
+	finish_reply(&w);
+	return err;
 }

@@ -11,12 +11,15 @@ struct talk {
 	struct terminal *terminal;
 	json_t *messages;
 	bool over;
-	int again; /* how often /regen asked for another answer: a seed that was set moves by it */
+	struct xv_finished last; /* of the last answer that ended; reason XV_FINISH_NONE: there was none */
+	int again;               /* how often /regen asked for another answer: a seed that was set moves by it */
 };
 
 /* Ctrl-C stops an answer from now on. */
 void talk_catch_interrupt(void);
 void talk_forget_interrupt(void); /* one that came outside of an answer */
+/* Said of an answer that was cut, by its length or its time, and by /stats. */
+void talk_say_end(const struct xv_finished *f);
 /* Asks for the answer to the messages, prints it as it comes and adds it to them. 0 or ERR_*. ERR_CANCELLED: Ctrl-C;
  * what came is kept. */
 int talk_answer(struct talk *t, struct why *why);

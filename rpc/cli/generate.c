@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "rpc/cli/cli.h"
+#include "rpc/cli/answer.h"
 
 static volatile sig_atomic_t interrupted;
 
@@ -14,158 +15,154 @@ static void on_interrupt(int signal)
 	interrupted++;
 }
 
-/* What came, kept for --json. */
-struct answer {
-	json_t *started, *tokens, *prompt_tokens, *ids;
-	char *text;
-	size_t text_len, text_max;
+/* The answers to one prompt. Text of answer `now` is shown as it arrives, that of later ones when their turn comes. */
+struct run {
+	const struct args *a;
+	struct xv_client *client;
+	struct answer *answer; /* (n) */
+	int n, now;
+	int resends; /* as last seen */
+	struct cli_quiet quiet;
 	int err;
 	struct why why;
-	json_t *finished, *error;
-	bool cancelled;
+	bool cancelled, gone; /* gone: the reader of our output has closed it */
 };
 
-static void keep_text(struct answer *w, const struct xv_chunk *k)
+static bool at_terminal(void)
 {
-	if (w->text_len + k->text_len > w->text_max) {
-		w->text_max = 2 * (w->text_len + k->text_len);
-		w->text = xgrow(w->text, w->text_max, 1);
-	}
-	if (k->text_len)
-		memcpy(w->text + w->text_len, k->text, k->text_len);
-	w->text_len += k->text_len;
+	return isatty(STDOUT_FILENO);
 }
 
-static void print_scored(const struct xv_token *t)
+static void begin_answer(const struct run *run)
 {
-	char line[128];
-	int n = t->has_logprob ? snprintf(line, sizeof line, "%d\t%.6f\t%u\t", t->id, (double)t->logprob, t->rank)
-			       : snprintf(line, sizeof line, "%d\t\t\t", t->id);
-	json_t *piece = json_text(t->piece, t->piece_len);
-	char *text = json_dumps(piece, JSON_ENCODE_ANY);
-
-	cli_write(line, (size_t)n);
-	cli_write(text, strlen(text));
-	cli_write("\n", 1);
-	free(text);
-	json_decref(piece);
+	if (run->n > 1 && !run->a->json)
+		cli_print("=== %d of %d ===\n", run->now + 1, run->n);
 }
 
-static int take_chunk(const struct args *a, struct answer *w, const struct xv_chunk *k)
+/* A prompt of a shell must not follow the text on its line. */
+static void end_answer(struct run *run, struct answer *w)
 {
-	bool scores = !strcmp(a->command, "score");
-
-	if (!a->json && scores)
-		for (int i = 0; i < k->n_tokens; i++)
-			print_scored(&k->tokens[i]);
-	if (!a->json)
-		return scores ? 0 : cli_write(k->text, k->text_len);
-	keep_text(w, k);
-	for (int i = 0; i < k->n_ids && !k->prompt; i++)
-		json_array_append_new(w->ids, json_integer(k->ids[i]));
-	for (int i = 0; i < k->n_tokens; i++)
-		json_array_append_new(k->prompt ? w->prompt_tokens : w->tokens, json_of_token(&k->tokens[i]));
-	return 0;
+	answer_show(w, run->a);
+	if (run->a->json)
+		answer_json(w, run->a, run->n > 1 ? run->now : -1, run->resends);
+	else if (!strcmp(run->a->command, "score")) {
+		if (w->finished)
+			answer_score_sum(w);
+	} else if (w->last && w->last != '\n' && (at_terminal() || run->n > 1))
+		cli_write("\n", 1);
+	if (w->finished && isatty(STDERR_FILENO) && !run->a->json && strcmp(run->a->command, "score"))
+		answer_say_end(&w->end, w->stop_text, run->resends);
 }
 
-/* True: it was the last. */
-static bool take(const struct args *a, struct answer *w, const struct xv_reply *r)
+static void advance(struct run *run)
 {
-	switch (r->kind) {
-	case XV_R_STARTED:
-		w->started = json_of_started(&r->started);
-		return false;
-	case XV_R_CHUNK:
-		w->err = take_chunk(a, w, &r->chunk);
-		return w->err != 0;
-	case XV_R_FINISHED:
-		w->finished = json_of_finished(&r->finished);
-		w->cancelled = r->finished.reason == XV_FINISH_CANCELLED;
-		return true;
-	case XV_R_ERROR:
-		w->error = json_of_error(&r->error);
-		w->err = cli_error(&r->error, &w->why);
-		return true;
-	default:
-		return false;
+	while (run->now < run->n && run->answer[run->now].over) {
+		struct answer *w = &run->answer[run->now];
+
+		end_answer(run, w);
+		run->cancelled |= w->cancelled;
+		run->gone |= w->err == ERR_GONE && !w->why.text[0];
+		if (w->err && w->why.text[0] && !run->err) {
+			run->err = w->err;
+			run->why = w->why;
+		}
+		if (++run->now < run->n)
+			begin_answer(run);
 	}
 }
 
-/* The first Ctrl-C cancels the call and prints what still comes; the second ends at once. */
-static void follow(const struct args *a, struct xv_client *c, uint64_t id, struct answer *w)
+static void take(struct run *run, const struct xv_reply *r)
+{
+	for (int i = run->now; i < run->n; i++)
+		if (run->answer[i].id == r->id && !run->answer[i].over)
+			answer_take(&run->answer[i], run->a, r, i == run->now);
+	advance(run);
+}
+
+/* False: no server has them just now. */
+static bool cancel_all(struct run *run)
+{
+	bool asked = false;
+
+	cli_say("xverse: cancelling (once more: end at once)\n");
+	for (int i = run->now; i < run->n; i++)
+		asked |= !run->answer[i].over && xv_cancel(run->client, run->answer[i].id);
+	return asked;
+}
+
+static void say_resumed(struct run *run)
+{
+	if (xv_resends(run->client) > run->resends)
+		cli_say("xverse: the server is back: %s again\n",
+			run->n > 1 ? "the calls were sent" : "the call was sent");
+	run->resends = xv_resends(run->client);
+}
+
+/* The first Ctrl-C cancels the calls and prints what still comes; the second ends at once. */
+static void follow(struct run *run)
 {
 	struct xv_reply r;
-	int asked = 0, got;
+	bool asked = false;
 
-	for (;;) {
-		got = xv_wait(c, &r, 200, w->why.text);
+	while (run->now < run->n && !run->gone) {
+		int got = xv_wait(run->client, &r, 200, run->why.text);
+
 		if (interrupted > 1 || got < 0) {
-			w->err = got < 0 ? got : ERR_CANCELLED;
+			run->err = got < 0 ? got : ERR_CANCELLED;
 			return;
 		}
-		if (interrupted && !asked++) {
-			if (got == 1 && r.id == id && take(a, w, &r))
+		cli_listen(&run->quiet, got == 1);
+		say_resumed(run);
+		if (got == 1)
+			take(run, &r);
+		if (interrupted && !asked) {
+			asked = true;
+			if (run->now < run->n && !cancel_all(run)) {
+				run->cancelled = true;
 				return;
-			cli_say("xverse: cancelling (once more: end at once)\n");
-			if (xv_cancel(c, id))
-				continue;
-			w->cancelled = true; /* no server has it just now */
-			return;
+			}
 		}
-		if (got == 1 && r.id == id && take(a, w, &r))
-			return;
 	}
 }
 
-static void print_answer(const struct args *a, struct answer *w)
+static void send_all(struct run *run, struct xv_request *r)
 {
-	json_t *j = json_object();
+	struct xv_sampling *s = r->kind == XV_GENERATE ? &r->generate.sampling : NULL;
 
-	if (w->started)
-		json_object_set(j, "started", w->started);
-	if (strcmp(a->command, "score")) {
-		json_object_set_new(j, "text", json_text(w->text, w->text_len));
-		json_object_set(j, "ids", w->ids);
-		json_object_set(j, "tokens", w->tokens);
+	for (int i = 0; i < run->n; i++) {
+		answer_open(&run->answer[i]);
+		run->answer[i].id = xv_send(run->client, r);
+		if (s)
+			s->seed++; /* counts only where one was given */
 	}
-	json_object_set(j, "prompt_tokens", w->prompt_tokens);
-	if (w->finished)
-		json_object_set(j, "finished", w->finished);
-	if (w->error)
-		json_object_set(j, "error", w->error);
-	json_print(j);
-}
-
-static void answer_finish(struct answer *w)
-{
-	json_decref(w->started);
-	json_decref(w->tokens);
-	json_decref(w->prompt_tokens);
-	json_decref(w->ids);
-	json_decref(w->finished);
-	json_decref(w->error);
-	free(w->text);
 }
 
 static int run_stream(struct args *a, struct xv_client *c, struct xv_request *r)
 {
-	struct answer w = {.tokens = json_array(), .prompt_tokens = json_array(), .ids = json_array()};
+	struct run run = {.a = a, .client = c, .n = max_int(1, (int)a->answers)};
 	int code;
 
+	run.answer = xalloc((size_t)run.n, sizeof *run.answer);
 	signal(SIGINT, on_interrupt);
 	signal(SIGTERM, on_interrupt);
-	follow(a, c, xv_send(c, r), &w);
-	if (a->json)
-		print_answer(a, &w);
-	if (w.err == ERR_GONE && !w.why.text[0])
-		code = 0; /* the reader of our output has closed it */
+	if (!strcmp(a->command, "score") && !a->json)
+		answer_score_head();
+	begin_answer(&run);
+	send_all(&run, r);
+	follow(&run);
+	if (run.now < run.n && !run.gone) /* it was broken off */
+		end_answer(&run, &run.answer[run.now]);
+	if (run.gone)
+		code = 0;
 	else
-		code = interrupted || w.cancelled ? EXIT_INTERRUPTED : cli_exit_code(w.err);
-	if (w.err && w.why.text[0])
-		cli_say("xverse: %s\n", w.why.text);
-	else if (w.cancelled)
+		code = interrupted || run.cancelled ? EXIT_INTERRUPTED : cli_exit_code(run.err);
+	if (run.err && run.why.text[0])
+		cli_say("xverse: %s\n", run.why.text);
+	else if (run.cancelled)
 		cli_say("xverse: cancelled\n");
-	answer_finish(&w);
+	for (int i = 0; i < run.n; i++)
+		answer_close(&run.answer[i]);
+	free(run.answer);
 	return code;
 }
 

@@ -4,19 +4,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "rpc/cli/cli.h"
+#include "rpc/cli/options.h"
 
 static const struct {
 	const char *name;
 	int (*run)(struct args *a, struct xv_client *c);
 	bool text; /* takes one */
-} commands[] = {
-	{"generate", run_generate, true},    {"chat", run_chat, false},        {"score", run_score, true},
-	{"status", run_status, false},       {"tokenize", run_tokenize, true}, {"detokenize", run_detokenize, false},
-	{"cancel", run_cancel, false},       {"drain", run_drain, false},      {"metrics", run_metrics, false},
-	{"log-level", run_log_level, false}, {"bench", run_bench, false}};
+} commands[] = {{"generate", run_generate, true},
+		{"chat", run_chat, false},
+		{"score", run_score, true},
+		{"status", run_status, false},
+		{"ps", run_ps, false},
+		{"tokenize", run_tokenize, true},
+		{"detokenize", run_detokenize, false},
+		{"cancel", run_cancel, false},
+		{"drain", run_drain, false},
+		{"metrics", run_metrics, false},
+		{"log-level", run_log_level, false},
+		{"bench", run_bench, false}};
 
 /* The daemon reads checkpoints; it lies beside this program, or on the PATH. */
 static int inspect(int argc, char **argv)
@@ -26,7 +34,7 @@ static int inspect(int argc, char **argv)
 	char *slash;
 
 	if (argc != 3) {
-		cli_say("xverse: usage: xverse inspect PATH\n");
+		cli_say("xverse: usage: xverse inspect PATH (xverse inspect --help)\n");
 		return EXIT_USAGE;
 	}
 	path[n > 0 ? n : 0] = 0;
@@ -60,6 +68,18 @@ static void tell_wait(void *arg, const char *what)
 	cli_say("xverse: waiting: %s\n", what);
 }
 
+/* `status --wait` waits for a server that is not there yet, too, and says so once. */
+static bool may_appear(const struct args *a, uint64_t begin_ns, const struct why *why)
+{
+	static bool said;
+
+	if (!a->wait || (a->timeout_ms && now_ns() - begin_ns > (uint64_t)a->timeout_ms * NS_PER_MS))
+		return false;
+	if (!said)
+		cli_say("xverse: waiting: %s\n", why->text);
+	return said = true;
+}
+
 /* The time limit of a call holds for connecting, too. */
 static int connect_within(struct xv_client **c, struct args *a, struct xv_options *how, struct why *why)
 {
@@ -69,7 +89,10 @@ static int connect_within(struct xv_client **c, struct args *a, struct xv_option
 
 	if (a->timeout_ms)
 		how->connect_timeout_ms = (int)(a->timeout_ms < 40000 ? a->timeout_ms : 40000);
-	err = xv_connect(c, how, why->text);
+	while ((err = xv_connect(c, how, why->text)) == ERR_GONE && may_appear(a, begin, why))
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	if (!err)
+		why->text[0] = 0; /* of earlier tries */
 	took = (int64_t)((now_ns() - begin) / 1000000);
 	if (a->timeout_ms)
 		a->timeout_ms = a->timeout_ms > took ? a->timeout_ms - took : 1;
@@ -83,6 +106,7 @@ static int run(struct args *a, int i, struct why *why)
 				 .loading_timeout_ms = a->no_wait ? -1 : 0,
 				 .notice = tell_wait};
 	struct xv_client *c;
+	uint64_t begin = now_ns();
 	int code;
 
 	if (chat_needs_text(a) && args_text(a, why))
@@ -93,36 +117,60 @@ static int run(struct args *a, int i, struct why *why)
 	if (code)
 		return code;
 	code = cli_exit_code(wait_loading(a, c, commands[i].text, why));
+	if (code == EXIT_UNREACHABLE && a->wait && may_appear(a, begin, why)) { /* it went away while it loaded */
+		xv_close(c);
+		why->text[0] = 0;
+		return run(a, i, why);
+	}
 	if (!code)
 		code = commands[i].run(a, c);
 	xv_close(c);
 	return code;
 }
 
-int main(int argc, char **argv)
+/* Commands and options that need no server: their exit code, or -1. */
+static int run_alone(int argc, char **argv)
 {
-	struct args a;
-	struct why why = {""};
-	int code = EXIT_USAGE;
+	const char *first = argc > 1 ? argv[1] : "", *second = argc > 2 ? argv[2] : NULL;
+	bool help = !strcmp(first, "--help") || !strcmp(first, "-h") || !strcmp(first, "help");
+	struct why why;
 
-	signal(SIGPIPE, SIG_IGN);
-	log_init(-1, LOG_WARN);
-	cli_locale();
-	if (argc > 1 && !strcmp(argv[1], "inspect"))
+	if (help && second && !command_find(second)) {
+		command_unknown(second, &why);
+		cli_say("xverse: %s\n", why.text);
+		return EXIT_USAGE;
+	}
+	if (help || (command_find(first) && !command_find(first)->bit && second && !strcmp(second, "--help"))) {
+		args_help(help ? second : first, stdout);
+		return 0;
+	}
+	if (!strcmp(first, "inspect"))
 		return inspect(argc, argv);
-	if (argc > 1 && !strcmp(argv[1], "completion")) {
-		if (argc == 3 && !strcmp(argv[2], "bash"))
+	if (!strcmp(first, "completion")) {
+		if (argc == 3 && !strcmp(second, "bash"))
 			return completion_bash();
 		cli_say("xverse: usage: xverse completion bash\n");
 		return EXIT_USAGE;
 	}
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
-		args_help(argc > 2 ? argv[2] : NULL, stdout);
-		return 0;
-	}
-	if (argc > 1 && !strcmp(argv[1], "--version")) {
-		printf("xverse %s (commit %s), protocol %d\n", XV_VERSION, XV_COMMIT, RPC_PROTOCOL);
-		return 0;
+	if (strcmp(first, "--version"))
+		return -1;
+	printf("xverse %s (commit %s), protocol %d\n", XV_VERSION, XV_COMMIT, RPC_PROTOCOL);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct args a;
+	struct why why = {""};
+	int code = EXIT_USAGE, alone;
+
+	signal(SIGPIPE, SIG_IGN);
+	log_init(-1, LOG_WARN);
+	cli_locale();
+	alone = run_alone(argc, argv);
+	if (alone >= 0) {
+		fflush(stdout);
+		return alone;
 	}
 	if (!args_parse(&a, argc, argv, &why)) {
 		if (a.help) {

@@ -1,10 +1,12 @@
 /* print.c - replies as text and as JSON; keys are the proto's field names. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rpc/cli/cli.h"
+#include "base/text.h"
 #include "base/utf8.h"
 
 json_t *json_text(const char *text, size_t len)
@@ -24,9 +26,36 @@ json_t *json_text(const char *text, size_t len)
 	return j;
 }
 
+void cli_piece(struct text *t, const char *piece, size_t len)
+{
+	size_t whole = 0;
+
+	text_str(t, "\"");
+	for (size_t i = 0; i <= len;) {
+		int n = i < len ? utf8_char(piece + i, len - i) : 0;
+
+		if (n) {
+			i += (size_t)n;
+			continue;
+		}
+		if (i > whole) {
+			struct text part = {0};
+
+			text_json(&part, piece + whole, i - whole);
+			text_put(t, part.data + 1, part.len - 2); /* without its quotes */
+			text_finish(&part);
+		}
+		if (i < len)
+			text_fmt(t, "\\x%02X", (unsigned char)piece[i]);
+		whole = ++i;
+	}
+	text_str(t, "\"");
+}
+
+/* Floats of the wire have 32 bits: 9 digits tell all of them apart. */
 void json_print(json_t *j)
 {
-	char *text = json_dumps(j, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	char *text = json_dumps(j, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
 
 	REQUIRE(text);
 	cli_write(text, strlen(text));
@@ -65,6 +94,21 @@ static json_t *seed_of(uint64_t seed)
 	return json_string(text);
 }
 
+/* The shortest decimal that reads back as the same float. */
+static json_t *real32(float x)
+{
+	char text[32];
+
+	if (!isfinite(x))
+		return json_null();
+	for (int digits = 1; digits <= 9; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, (double)x);
+		if (strtof(text, NULL) == x)
+			break;
+	}
+	return json_real(strtod(text, NULL));
+}
+
 json_t *json_of_started(const struct xv_started *s)
 {
 	json_t *j = json_object(), *ids;
@@ -91,7 +135,7 @@ json_t *json_of_token(const struct xv_token *t)
 	json_object_set_new(j, "piece", json_text(t->piece, t->piece_len));
 	if (!t->has_logprob)
 		return j;
-	json_object_set_new(j, "logprob", json_real((double)t->logprob));
+	json_object_set_new(j, "logprob", real32(t->logprob));
 	json_object_set_new(j, "rank", number(t->rank));
 	json_object_set_new(j, "greedy", json_boolean(t->greedy));
 	top = json_array();
@@ -99,7 +143,7 @@ json_t *json_of_token(const struct xv_token *t)
 		json_t *one = json_object();
 		json_object_set_new(one, "id", json_integer(t->top[i].id));
 		json_object_set_new(one, "piece", json_text(t->top[i].piece, t->top[i].piece_len));
-		json_object_set_new(one, "logprob", json_real((double)t->top[i].logprob));
+		json_object_set_new(one, "logprob", real32(t->top[i].logprob));
 		json_array_append_new(top, one);
 	}
 	json_object_set_new(j, "top", top);

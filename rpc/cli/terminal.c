@@ -15,6 +15,7 @@ struct terminal {
 	History *history;
 	char *file;
 	const char *prompt;
+	terminal_words *complete;
 };
 
 static char *prompt_of(EditLine *edit)
@@ -34,7 +35,67 @@ static char *history_file(void)
 	return home && *home ? xprintf("%s/.xverse_history", home) : NULL;
 }
 
-struct terminal *terminal_open(void)
+/* What all words that begin with `word` have in common; *n is how many there are. */
+static size_t common(const struct terminal *t, const char *line, size_t len, const char **word, int *n)
+{
+	size_t from, same = 0;
+	const char *w;
+
+	*n = 0;
+	for (int i = 0; (w = t->complete(line, len, i, &from)); i++) {
+		size_t k = 0;
+
+		if (strncmp(w, line + from, len - from))
+			continue;
+		for (k = 0; *n && k < same && w[k] == (*word)[k];)
+			k++;
+		same = *n ? k : strlen(w);
+		*word = w;
+		++*n;
+	}
+	return same;
+}
+
+static void list_words(const struct terminal *t, const char *line, size_t len)
+{
+	size_t from;
+	const char *w;
+
+	fputc('\n', stdout);
+	for (int i = 0; (w = t->complete(line, len, i, &from)); i++)
+		if (!strncmp(w, line + from, len - from))
+			printf("%s  ", w);
+	fputc('\n', stdout);
+}
+
+static unsigned char complete(EditLine *edit, int key)
+{
+	const LineInfo *l = el_line(edit);
+	size_t len = (size_t)(l->cursor - l->buffer), from, same;
+	const char *word = NULL;
+	struct terminal *t;
+	char line[512], more[128];
+	int n;
+
+	(void)key;
+	el_get(edit, EL_CLIENTDATA, (void **)&t);
+	if (!t->complete || len >= sizeof line)
+		return CC_ERROR;
+	memcpy(line, l->buffer, len);
+	line[len] = 0;
+	same = common(t, line, len, &word, &n);
+	if (!n)
+		return CC_ERROR;
+	t->complete(line, len, 0, &from);
+	if (same == len - from && n > 1) {
+		list_words(t, line, len);
+		return CC_REDISPLAY;
+	}
+	snprintf(more, sizeof more, "%.*s%s", (int)(same - (len - from)), word + (len - from), n == 1 ? " " : "");
+	return el_insertstr(edit, more) ? CC_ERROR : CC_REFRESH;
+}
+
+struct terminal *terminal_open(terminal_words *words)
 {
 	struct terminal *t = xalloc(1, sizeof *t);
 	HistEvent event;
@@ -45,6 +106,7 @@ struct terminal *terminal_open(void)
 	t->history = history_init();
 	if (!t->edit || !t->history)
 		die("the line editor does not start: TERM is \"%s\"", getenv("TERM") ? getenv("TERM") : "");
+	t->complete = words;
 	t->file = history_file();
 	history(t->history, &event, H_SETSIZE, 1000);
 	history(t->history, &event, H_SETUNIQUE, 1);
@@ -54,6 +116,8 @@ struct terminal *terminal_open(void)
 	el_set(t->edit, EL_PROMPT, prompt_of);
 	el_set(t->edit, EL_EDITOR, "emacs");
 	el_set(t->edit, EL_HIST, history, t->history);
+	el_set(t->edit, EL_ADDFN, "xverse-complete", "complete a command", complete);
+	el_set(t->edit, EL_BIND, "^I", "xverse-complete", NULL);
 	el_set(t->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
 	el_source(t->edit, NULL);
 	return t;

@@ -91,7 +91,9 @@ void client_call_send(struct xv_client *c, struct client_call *call)
 		set_resume(call, &r.chat.resume);
 	call->prompt_text_now = call->prompt_tokens_now = 0;
 	call->retry_ns = 0;
-	call->sent = true;
+	call->resumed += call->had;
+	c->resends += call->had;
+	call->sent = call->had = true;
 	rpc_request_encode(&c->out, &r);
 }
 

@@ -59,7 +59,7 @@ static void set_defaults(struct xv_options *how)
 	if (how->connect_timeout_ms <= 0)
 		how->connect_timeout_ms = 40000;
 	if (how->silence_timeout_ms <= 0)
-		how->silence_timeout_ms = 5000;
+		how->silence_timeout_ms = 10000;
 	if (how->resume_timeout_ms <= 0)
 		how->resume_timeout_ms = 120000;
 	if (!how->loading_timeout_ms)
@@ -390,7 +390,7 @@ uint64_t xv_send(struct xv_client *c, struct xv_request *r)
 	call = client_call_add(c, r);
 	if (c->fd >= 0) {
 		rpc_request_encode(&c->out, r);
-		call->sent = true;
+		call->sent = call->had = true;
 		if (client_io_send(c, &why)) {
 			client_count_losses(c);
 			client_lose(c, &why); /* xv_wait() reports the loss, or reconnects */

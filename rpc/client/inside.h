@@ -18,7 +18,8 @@ struct client_call {
 	int n_ids, max_ids;
 	uint64_t prompt_text, prompt_tokens;         /* of the prompt, delivered */
 	uint64_t prompt_text_now, prompt_tokens_now; /* come since the call was sent last */
-	int resumed;
+	int resumed;          /* how often it was sent to another server, or again, that goes on with it */
+	bool had;             /* a server had it, and did not merely put it off */
 	bool sent, lost_here; /* lost_here: by the present connection's own word */
 	int losses;           /* how often the server went away while it had this call, since its last new token */
 	uint64_t retry_ns;    /* send again then; 0: it is sent, or goes with the next connection */

@@ -88,26 +88,33 @@ static void read_status(struct reader *r, struct xv_status *out, const PB(Status
 #include "proto/status.def"
 }
 
-/* Pieces and offsets come for every token or not at all. */
+static const char *const *read_pieces(struct reader *r, ProtobufCBinaryData *from, size_t n, const size_t **lens)
+{
+	int count;
+	const char **to = read_list(r, n, INT32_MAX, sizeof *to, "pieces", &count);
+	size_t *len = read_list(r, n, INT32_MAX, sizeof *len, "pieces", &count);
+
+	for (size_t i = 0; i < n; i++)
+		to[i] = read_text(r, 1, from[i], &len[i]);
+	*lens = len;
+	return to;
+}
+
+/* Pieces and offsets come for every token or not at all, and so do texts. */
 static void read_tokens(struct reader *r, struct xv_tokens *out, const PB(Tokens) * from)
 {
 	size_t n = from->n_ids;
-	const char **pieces;
-	size_t *lens;
 	int count;
 
 	out->ids = read_ids(r, from->ids, n, INT32_MAX, "ids", &out->n_ids);
-	if (from->n_pieces != n || from->n_first != n || from->n_end != n) {
-		if (from->n_pieces || from->n_first || from->n_end)
+	if (from->n_pieces != n || from->n_first != n || from->n_end != n || (from->n_texts && from->n_texts != n)) {
+		if (from->n_pieces || from->n_first || from->n_end || from->n_texts)
 			wire_fail(r, ERR_INVALID, "tokens: %zu ids with %zu pieces", n, from->n_pieces);
 		return;
 	}
-	pieces = read_list(r, n, INT32_MAX, sizeof *pieces, "pieces", &count);
-	lens = read_list(r, n, INT32_MAX, sizeof *lens, "pieces", &count);
-	for (size_t i = 0; i < n; i++)
-		pieces[i] = read_text(r, 1, from->pieces[i], &lens[i]);
-	out->pieces = pieces;
-	out->piece_len = lens;
+	out->pieces = read_pieces(r, from->pieces, n, &out->piece_len);
+	if (from->n_texts)
+		out->texts = read_pieces(r, from->texts, n, &out->text_len);
 	out->first = (const uint32_t *)read_ids(r, (const int32_t *)from->first, n, INT32_MAX, "first", &count);
 	out->end = (const uint32_t *)read_ids(r, (const int32_t *)from->end, n, INT32_MAX, "end", &count);
 }

@@ -179,6 +179,10 @@ static PB(Tokens) * write_tokens(struct arena *a, const struct xv_tokens *from)
 	to->pieces = arena_zeroed(a, n, sizeof *to->pieces);
 	for (size_t i = 0; i < n; i++)
 		to->pieces[i] = wire_bytes(from->pieces[i], from->piece_len[i]);
+	to->n_texts = from->texts ? n : 0;
+	to->texts = arena_zeroed(a, to->n_texts, sizeof *to->texts);
+	for (size_t i = 0; i < to->n_texts; i++)
+		to->texts[i] = wire_bytes(from->texts[i], from->text_len[i]);
 	return to;
 }
 

@@ -118,7 +118,7 @@ def evaluation():
         check("the others have alternatives", all(isinstance(t, dict) and t for t in lp["top_logprobs"][1:]))
         check("the token is among them", all(v in t.values() for v, t in zip(lp["token_logprobs"][1:], lp["top_logprobs"][1:])))
     scored = subprocess.run([BIN + "xverse", "score", "--uds", sock, "--ids", ",".join(map(str, context + cont)), "--json"], capture_output=True, text=True)
-    own = [t["logprob"] for t in json.loads(scored.stdout)["prompt_tokens"][1:]]
+    own = [t["logprob"] for t in json.loads(scored.stdout)["prompt"][1:]]
     (total, greedy), (short, _) = parse_logprobs(a["choices"], [4, 4])
     check("the sum is that of Score", abs(total - sum(own[3:])) < 1e-4, total, sum(own[3:]))
     same("not greedy", greedy, False)

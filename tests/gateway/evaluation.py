@@ -24,7 +24,7 @@ def instances(kind, args):
 
 def scores(ids):
     r = subprocess.run([BIN + "xverse", "score", "--uds", sock, "--ids", ",".join(map(str, ids)), "--json"], capture_output=True, text=True)
-    return json.loads(r.stdout)["prompt_tokens"]
+    return json.loads(r.stdout)["prompt"]
 
 
 m = model()

@@ -136,7 +136,7 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 		};
 		break;
 	case XV_R_TOKENS:
-		r.tokens = (struct xv_tokens){ids, 4, pieces, piece_len, first, end};
+		r.tokens = (struct xv_tokens){ids, 4, pieces, piece_len, pieces, piece_len, first, end};
 		break;
 	case XV_R_TEXT:
 	case XV_R_METRICS:

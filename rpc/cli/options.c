@@ -1,0 +1,188 @@
+/* options.c - one table of options; each names the commands that take it. */
+#include "rpc/cli/options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/similar.h"
+
+const char *const option_groups[GROUPS] = {"Text",   "Sampling", "End of the answer",
+					   "Output", "Load",     "Server and call"};
+
+enum {
+#define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (high),
+#include "proto/limits.def"
+};
+
+#define AT(f) offsetof(struct args, f)
+#define SAM(f) offsetof(struct args, sampling.f)
+static const struct option rows[] = {
+	{GROUP_TEXT, "file", "FILE", "read the text from a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0,
+	 0},
+	{GROUP_TEXT, "prompt-file", "FILE", "the same", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0, 0},
+	{GROUP_TEXT, "ids", "\"1 2 3\"", "the prompt as token ids", IDS, GEN | SCO | DET, AT(ids), -1, 0, 0},
+	{GROUP_TEXT, "system", "TEXT", "the system message", WORD, CHA, AT(system), -1, 0, 0},
+	{GROUP_TEXT, "once", NULL, "answer one message, then exit", FLAG, CHA, AT(once), -1, 0, 0},
+	{GROUP_TEXT, "truncate-prompt-tokens", "N", "keep the prompt's last N tokens", NUMBER, GEN,
+	 SAM(truncate_prompt), XV_TRUNCATE_PROMPT, 0, 0},
+	{GROUP_TEXT, "no-special-tokens", NULL, "add no beginning or end tokens to the text", FLAG, GEN | SCO | TOK,
+	 AT(no_special), -1, 0, 0},
+	{GROUP_TEXT, "parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special),
+	 -1, 0, 0},
+	{GROUP_END, "max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN | CHA,
+	 SAM(max_tokens), XV_MAX_TOKENS, 0, 0},
+/* The sampling fields that are taken as they are; the others have rows of their own. */
+#define REAL(NAME, field, unset, bound, low, high, meaning, source) \
+	{GROUP_SAMPLING, #field, "X", meaning, REAL, GEN | CHA, SAM(field), XV_##NAME, 0, 0},
+#define WHOLE_OWN(...)
+#define WHOLE_PLAIN(NAME, field, wire, meaning) \
+	{GROUP_SAMPLING, #wire, "N", meaning, NUMBER, GEN | CHA, SAM(field), XV_##NAME, 0, 0},
+#define WHOLE(NAME, type, field, wire, unset, low, high, meaning, form) WHOLE_##form(NAME, field, wire, meaning)
+#define SWITCH_OWN(...)
+#define SWITCH_PLAIN(NAME, field, wire, meaning) \
+	{GROUP_END, #wire, NULL, meaning, SWITCH, GEN | CHA, SAM(field), XV_##NAME, 1, 0},
+#define SWITCH(NAME, field, wire, unset, meaning, form) SWITCH_##form(NAME, field, wire, meaning)
+#include "proto/sampling.def"
+	{GROUP_SAMPLING, "seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN | CHA,
+	 SAM(seed), XV_SEED, 0, 0},
+	{GROUP_SAMPLING, "logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES,
+	 GEN | CHA, 0, -1, 0, 0},
+	{GROUP_SAMPLING, "allowed-token-ids", "\"1 2\"", "allow only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0,
+	 0},
+	{GROUP_SAMPLING, "bad-token-ids", "\"1 2\"", "forbid these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
+	{GROUP_END, "stop", "TEXT", "end before this text; may be given several times", STOPS, GEN | CHA, 0, -1, 0, 0},
+	{GROUP_END, "stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN | CHA, AT(stop_ids), -1, 0, 0},
+	{GROUP_OUTPUT, "n", "N", "that many answers to the prompt [1]; with --seed S the k-th has the seed S + k - 1",
+	 NUMBER, GEN, AT(answers), -1, 1, 128},
+	{GROUP_OUTPUT, "echo", NULL, "print the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
+	{GROUP_OUTPUT, "show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN | CHA,
+	 SAM(skip_special), XV_SKIP_SPECIAL, 0, 0},
+	{GROUP_OUTPUT, "logprobs", "N",
+	 "logprob of each token and of the N likeliest: a table below the text, or in --json", NUMBER, GEN,
+	 SAM(logprobs), XV_LOGPROBS, 0, 0},
+	{GROUP_OUTPUT, "prompt-logprobs", "N", "the same for the prompt", NUMBER, GEN, SAM(prompt_logprobs),
+	 XV_PROMPT_LOGPROBS, 0, 0},
+	{GROUP_OUTPUT, "top-n", "N", "logprobs of the N likeliest as well [0]", NUMBER, SCO, AT(top_n), -1, 0,
+	 MOST_Score_top_n},
+	{GROUP_OUTPUT, "pieces", NULL, "print each token's text and byte offsets", FLAG, TOK, AT(pieces), -1, 0, 0},
+	{GROUP_OUTPUT, "most", "N", "list the N oldest calls [1000]", NUMBER, PS, AT(most), -1, 1,
+	 MOST_CallsRequest_most},
+	{GROUP_OUTPUT, "no-wrap", NULL, "do not break lines of the answer at a terminal between words", FLAG, CHA,
+	 AT(no_wrap), -1, 0, 0},
+	{GROUP_OUTPUT, "json", NULL, "print the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
+	{GROUP_LOAD, "concurrency", "N", "requests open at a time [8]", NUMBER, BEN, AT(concurrency), -1, 1, 1024},
+	{GROUP_LOAD, "requests", "N", "how many in all [4 x concurrency]", NUMBER, BEN, AT(requests), -1, 1, 1e9},
+	{GROUP_LOAD, "input-len", "N", "tokens of a prompt, chosen at random [64]", NUMBER, BEN, AT(input_len), -1, 1,
+	 1e8},
+	{GROUP_LOAD, "output-len", "N", "tokens of an answer [64]", NUMBER, BEN, AT(output_len), -1, 1, 1e8},
+	{GROUP_LOAD, "rate", "R", "requests a second, at random times; 0: each follows an answer [0]", REAL, BEN,
+	 AT(rate), -1, 0, 1e6},
+	{GROUP_LOAD, "random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed),
+	 XV_SEED, 0, 0},
+	{GROUP_CALL, "uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL,
+	 AT(uds), -1, 0, 0},
+	{GROUP_CALL, "timeout-ms", "MS", "time limit of the request, queueing included; of status --wait", NUMBER,
+	 GEN | SCO | CHA | STA, AT(timeout_ms), -1, 0, MOST_Generate_timeout_ms},
+	{GROUP_CALL, "user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
+	{GROUP_CALL, "no-resume", NULL, "fail when the server is lost, instead of resuming when it returns", FLAG,
+	 GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
+	{GROUP_CALL, "no-wait", NULL, "exit with 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA,
+	 AT(no_wait), -1, 0, 0},
+	{GROUP_CALL, "wait", NULL, "wait until the server is there and ready", FLAG, STA, AT(wait), -1, 0, 0},
+	{GROUP_CALL, "help", NULL, "print this text", FLAG, ALL, AT(help), -1, 0, 0},
+};
+enum { N_OPTIONS = sizeof rows / sizeof *rows, LONGEST_NAME = 40 };
+
+/* The rows with the names that users type: fields are written with _ in the list and in JSON, options with -. */
+const struct option *option_at(int i)
+{
+	static struct option options[N_OPTIONS];
+	static char names[N_OPTIONS][LONGEST_NAME];
+
+	for (int k = options[0].name ? N_OPTIONS : 0; k < N_OPTIONS; k++) {
+		options[k] = rows[k];
+		snprintf(names[k], LONGEST_NAME, "%s", rows[k].name);
+		for (char *c = strchr(names[k], '_'); c; c = strchr(c, '_'))
+			*c = '-';
+		options[k].name = names[k];
+	}
+	return i < N_OPTIONS ? &options[i] : NULL;
+}
+
+static const struct command commands[] = {
+	{"Text", "generate", "[PROMPT | -]", "continue a text", GEN,
+	 "xverse generate 'Once upon a time' --max-tokens 40\n"
+	 "xverse generate --file prompt.txt --temperature 0 --json\n"
+	 "xverse generate 'Name a colour:' -n 3 --max-tokens 5 --logprobs 2"},
+	{"Text", "chat", "[MESSAGE | -]", "hold a conversation; /help inside lists its commands", CHA,
+	 "xverse chat --system 'Answer in one sentence.'\n"
+	 "xverse chat --once 'Why is the sky blue?' > answer.txt"},
+	{"Text", "score", "[TEXT | -]", "print the logprob of every token of a text, their sum and the perplexity", SCO,
+	 "xverse score 'The sky is blue.'\n"
+	 "xverse score --file chapter.txt --json"},
+	{"Text", "tokenize", "[TEXT | -]", "turn text into token ids", TOK, "xverse tokenize 'Hello world' --pieces"},
+	{"Text", "detokenize", "[ID ...]", "turn token ids into text", DET, "xverse detokenize 1 2 3"},
+	{"Server", "status", "", "the server's model, state and counters", STA,
+	 "xverse status --wait            # for scripts: returns once the model is loaded\n"
+	 "xverse status --json | jq .running"},
+	{"Server", "ps", "", "list the open calls: number, user, age, tokens and state", PS,
+	 "xverse ps\n"
+	 "xverse ps --json | jq '.calls[].call'"},
+	{"Server", "cancel", "CALL", "cancel a call by its number (xverse ps lists them)", CAN, "xverse cancel 17"},
+	{"Server", "drain", "", "finish open calls, accept no new ones, then stop the server", DRA, "xverse drain"},
+	{"Server", "metrics", "", "print the metrics as Prometheus text", MET, "xverse metrics | grep running"},
+	{"Server", "log-level", "LEVEL", "set what the server logs: 0 errors, 1 warnings, 2 information, 3 debug", LOG,
+	 "xverse log-level 3"},
+	{"Tools", "bench", "", "load the server with requests and measure it", BEN,
+	 "xverse bench --concurrency 8 --requests 32 --input-len 128 --output-len 64\n"
+	 "xverse bench --rate 2 --requests 100 --concurrency 64 --json"},
+	{"Tools", "inspect", "PATH", "list a checkpoint's tensors and its faults (needs no server)", 0,
+	 "xverse inspect launch/demo/model"},
+	{"Tools", "completion", "bash", "print bash completion", 0, "source <(xverse completion bash)"},
+};
+
+const struct command *command_at(int i)
+{
+	return i < (int)(sizeof commands / sizeof *commands) ? &commands[i] : NULL;
+}
+
+const struct command *command_find(const char *name)
+{
+	const struct command *c;
+
+	for (int i = 0; (c = command_at(i)); i++)
+		if (!strcmp(c->name, name))
+			return c;
+	return NULL;
+}
+
+int option_unknown(const struct command *c, const char *name, size_t len, struct why *why)
+{
+	char text[64];
+	struct similar like = {.given = text};
+	const struct option *o;
+	const char *best;
+
+	snprintf(text, sizeof text, "%.*s", (int)len, name);
+	for (int i = 0; (o = option_at(i)); i++)
+		if (o->of & c->bit)
+			similar_try(&like, o->name);
+	best = similar_name(&like);
+	return fail(why, ERR_INVALID, "xverse %s has no option --%s%s%s%s (xverse %s --help lists them)", c->name, text,
+		    best ? "; did you mean --" : "", best ? best : "", best ? "?" : "", c->name);
+}
+
+int command_unknown(const char *name, struct why *why)
+{
+	struct similar like = {.given = name};
+	const struct command *c;
+	const char *best;
+
+	for (int i = 0; (c = command_at(i)); i++)
+		similar_try(&like, c->name);
+	similar_try(&like, "help");
+	best = similar_name(&like);
+	return fail(why, ERR_INVALID, "there is no command \"%.60s\"%s%s%s (xverse --help lists them)", name,
+		    best ? "; did you mean " : "", best ? best : "", best ? "?" : "");
+}
