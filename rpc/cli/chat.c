@@ -84,14 +84,13 @@ static int turn(struct talk *t, const char *text)
 /* Without a terminal the first error ends it, so that a script sees it. */
 static int converse(struct talk *t)
 {
-	bool person = terminal_is_tty(t->terminal);
 	int err = 0;
 
-	if (person)
+	if (t->person)
 		cli_print("%s. /help lists the commands; \"\"\" begins a text of several lines; Ctrl-D ends.\n",
 			  xv_server(t->client)->served_model);
 	fflush(stdout);
-	while (!t->over && (person || !err)) {
+	while (!t->over && (t->person || !err)) {
 		enum terminal_got got;
 		char *text = read_message(t, &got);
 
@@ -109,7 +108,7 @@ static int converse(struct talk *t)
 		if (err == ERR_GONE)
 			break;
 	}
-	if (person)
+	if (t->person)
 		cli_write("\n", 1);
 	return cli_exit_code(err);
 }
@@ -126,6 +125,7 @@ int run_chat(struct args *a, struct xv_client *c)
 		code = once(&t);
 	} else {
 		t.terminal = terminal_open(talk_complete);
+		t.person = terminal_is_tty(t.terminal);
 		code = a->text && a->text_len ? cli_exit_code(turn(&t, a->text)) : 0;
 		if (!code)
 			code = converse(&t);

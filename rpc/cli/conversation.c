@@ -194,8 +194,7 @@ int talk_answer(struct talk *t, struct why *why)
 		talk_add(t, "assistant", w.text.data ? w.text.data : "", w.text.len);
 	if (w.end.reason)
 		t->last = w.end;
-	if (t->terminal && terminal_is_tty(t->terminal) &&
-	    (w.end.reason == XV_FINISH_LENGTH || w.end.reason == XV_FINISH_DEADLINE))
+	if (t->person && (w.end.reason == XV_FINISH_LENGTH || w.end.reason == XV_FINISH_DEADLINE))
 		talk_say_end(&w.end);
 	err = w.err;
 	if (!err && (w.cancelled || interrupted))

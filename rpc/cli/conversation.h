@@ -10,7 +10,7 @@ struct talk {
 	struct xv_client *client;
 	struct terminal *terminal;
 	json_t *messages;
-	bool over;
+	bool over, person;       /* person: one sits at a terminal */
 	struct xv_finished last; /* of the last answer that ended; reason XV_FINISH_NONE: there was none */
 	int again;               /* how often /regen asked for another answer: a seed that was set moves by it */
 };

@@ -68,7 +68,7 @@ static void tell_wait(void *arg, const char *what)
 	cli_say("xverse: waiting: %s\n", what);
 }
 
-/* `status --wait` waits for a server that is not there yet, too, and says so once. */
+/* `status --wait` also waits for a server that has not been started yet, and says so once. */
 static bool may_appear(const struct args *a, uint64_t begin_ns, const struct why *why)
 {
 	static bool said;
