@@ -34,6 +34,16 @@ static const char *unfit(const struct rank *self)
 	return NULL;
 }
 
+/* The plug-in says what its kernels cover. */
+static int check_network(const struct rank *self, struct why *why)
+{
+	const char *lacks = backend_lacks(model_needs(&self->cfg, self->max_model_len), cuda.plugin->covers);
+
+	return lacks ? fail(why, ERR_UNSUPPORTED, "%s needs %s, which is not supported yet on CUDA",
+			    self->cfg.architecture, lacks)
+		     : 0;
+}
+
 /* Ranks of a node are dealt round robin to the devices that they see. */
 static int place(struct rank *self, struct why *why)
 {
@@ -173,6 +183,8 @@ int device_cuda_use(struct rank *self, struct why *why)
 		return fail(why, ERR_UNSUPPORTED, "%s", reason);
 	self->device = (struct device){.ops = &cuda_ops};
 	err = plugin_open(&cuda.plugin, why);
+	if (!err)
+		err = check_network(self, why);
 	if (!err)
 		err = place(self, why);
 	self->device.memory = cuda.gpu.total;

@@ -120,6 +120,8 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 		err = check_ranks(self, why);
 	if (!err)
 		err = open_files(self, why);
+	if (!err)
+		choose_limits(self);
 	if (!o->dry_run)
 		err = world_agree(w, err, why); /* the device is chosen by all ranks together */
 	if (!err)
@@ -128,7 +130,6 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 		return err;
 	log_notes(self);
 	choose_types(self);
-	choose_limits(self);
 	if (self->max_model_len > self->cfg.max_pos && self->cfg.scaling == ROPE_NONE)
 		log_event(LOG_WARN, "--max-model-len is beyond the positions that the model was trained on",
 			  " max_model_len=%d trained=%d", self->max_model_len, self->cfg.max_pos);

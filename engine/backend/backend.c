@@ -103,13 +103,46 @@ void backend_embed(struct backend *b, struct tensor *out, const int32_t *ids, co
 	b->ops->embed(b, out, ids, table, first_id);
 }
 
-void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
-		      const float *bias, enum norm_kind kind, float eps)
+const char *backend_lacks(unsigned needs, unsigned covers)
+{
+	static const char *const words[] = {"attention with ALiBi",
+					    "attention over a window",
+					    "a soft cap of attention's scores",
+					    "norms of queries and keys",
+					    "an FFN without a gate (relu, gelu)",
+					    "biases of queries, keys and values or of an FFN's first product",
+					    "biases of gate and up",
+					    "biases behind attention and FFN",
+					    "attention and FFN beside each other"};
+	int i = 0;
+
+	while (needs & ~covers && !(needs & ~covers & 1u << i))
+		i++;
+	return needs & ~covers ? words[i] : NULL;
+}
+
+/* Dies where the backend does not cover what the network needs: a start must have found that. */
+static void require(const struct backend *b, bool used, enum backend_need need)
+{
+	REQUIRE(!used || (b->ops->covers & (unsigned)need));
+}
+
+void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, struct delta delta,
+		      const struct norm *norm)
 {
 	REQUIRE(x->type == DT_F32 && act_or_f32(b, out) && out->rows == x->rows && out->cols == x->cols);
-	REQUIRE(w && (kind == NORM_RMS || kind == NORM_LAYER));
+	REQUIRE(norm->w && (norm->kind == NORM_RMS || norm->kind == NORM_LAYER) && (delta.data || !delta.shift));
+	require(b, delta.shift, NEED_SHIFT);
 	op(b);
-	b->ops->add_norm(b, out, x, delta, w, bias, kind, eps);
+	b->ops->add_norm(b, out, x, delta, norm);
+}
+
+void backend_add(struct backend *b, struct tensor *x, struct delta delta)
+{
+	REQUIRE(x->type == DT_F32 && delta.data);
+	require(b, true, NEED_ADD);
+	op(b);
+	b->ops->add(b, x, delta);
 }
 
 void backend_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)
@@ -121,16 +154,18 @@ void backend_linear(struct backend *b, float *out, const struct tensor *x, const
 	b->ops->linear(b, out, x, w, bias);
 }
 
-void backend_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w)
+void backend_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w,
+			const float *bias)
 {
 	REQUIRE(out->type == b->mid && out->rows == x->rows && out->cols == w->rows && w->k.n_leaves == 1);
+	require(b, bias, NEED_BIAS);
 	if (b->mid == DT_F32) {
-		backend_linear(b, out->data, x, w, NULL);
+		backend_linear(b, out->data, x, w, bias);
 		return;
 	}
 	REQUIRE(w->b == b && x->type == b->act && x->cols == w->cols && x->rows >= 0);
 	op(b);
-	b->ops->linear_mid(b, out, x, w);
+	b->ops->linear_mid(b, out, x, w, bias);
 }
 
 static void check_kv(struct backend *b, const struct kv_shape *kv)
@@ -179,7 +214,10 @@ void backend_attention(struct backend *b, struct tensor *out, const struct tenso
 {
 	check_attention(b, qkv, shape, kv);
 	REQUIRE(qkv->rows == s->head->pad_tokens && out->rows == qkv->rows && out->type == b->act);
-	REQUIRE(out->cols == shape->heads * shape->head_dim);
+	REQUIRE(out->cols == shape->heads * shape->head_dim && shape->window >= 0 && shape->soft_cap >= 0);
+	require(b, shape->slopes, NEED_ALIBI);
+	require(b, shape->window, NEED_WINDOW);
+	require(b, shape->soft_cap > 0, NEED_SOFT_CAP);
 	op(b);
 	b->ops->attention(b, out, qkv, shape, pool, kv, s);
 }
@@ -193,18 +231,37 @@ void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor
 }
 
 struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
-				      const struct tensor *x, const struct weight *w)
+				      const struct tensor *x, const struct weight *w, const float *bias)
 {
 	REQUIRE(w->paired);
+	require(b, bias, NEED_GATED_BIAS);
 	if (!b->ops->linear_silu_mul) {
-		backend_linear_mid(b, gate_up, x, w);
+		backend_linear_mid(b, gate_up, x, w, bias);
 		backend_silu_mul(b, out, gate_up);
 		return *out;
 	}
 	REQUIRE(w->b == b && w->k.n_leaves == 1 && x->type == b->act && x->cols == w->cols && x->rows == out->rows);
 	REQUIRE(out->type == b->act && gate_up->type == b->mid && gate_up->cols == w->rows && w->rows == 2 * out->cols);
 	op(b);
-	return b->ops->linear_silu_mul(b, out, gate_up, x, w);
+	return b->ops->linear_silu_mul(b, out, gate_up, x, w, bias);
+}
+
+void backend_activate(struct backend *b, struct tensor *out, const struct tensor *x, enum activation kind)
+{
+	REQUIRE(x->type == b->mid && out->type == b->act && out->rows == x->rows && out->cols == x->cols);
+	REQUIRE(kind > ACT_SILU_GATED && kind <= ACT_GELU_TANH);
+	require(b, true, NEED_ACTIVATE);
+	op(b);
+	b->ops->activate(b, out, x, kind);
+}
+
+void backend_head_norm(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const float *q,
+		       const float *k, float eps)
+{
+	REQUIRE(qkv->type == b->mid && qkv->cols == (shape->heads + 2 * shape->kv_heads) * shape->head_dim && q && k);
+	require(b, true, NEED_HEAD_NORM);
+	op(b);
+	b->ops->head_norm(b, qkv, shape, q, k, eps);
 }
 
 void backend_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row)

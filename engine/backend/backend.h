@@ -21,7 +21,8 @@
  *   the largest size; q = w * (1 / scale), to nearest even. Activations: int8, factor 127 / max|x|, scale max|x| / 127
  *   in f32. Inside a segment f = fma(sum of integers, weight scale * activation scale, f), group by group from +0.
  * - norm: 16 lanes, lane l chains x[16i+l]^2 by fma from +0; lanes combine l + (l+8), then +4, +2, +1;
- *   mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias).
+ *   mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias). NORM_LAYER first takes the mean of x, by
+ *   lanes that add, off x. x += delta + shift adds delta and shift first. head_norm is the same over one head.
  * - rope: a' = a*c - b*s, b' = b*c + a*s, each product rounded, then the sum.
  * - attention: per token, head and absolute range of 256 keys: score = (chain over d of fma(q[d], k[d], .) from +0) *
  *   scale, m = max, p = exp(score - m), l = 16 lanes as in norm over key index in the range, o[d] = chain over keys of
@@ -29,7 +30,13 @@
  *   l = fma(l2, b, l1*a), o = fma(o2, b, o1*a); out = o * (1/l). An int8 cache has a scale for each token and head,
  *   made as a group's of activations: its scores are chain * key scale * scale, and the weights p are multiplied by the
  *   values' scales once l is summed.
+ * - A soft cap makes score = cap * (1 - 2 / (exp(2 * (score / cap)) + 1)), which is cap * tanh(score / cap). ALiBi then
+ *   makes it fma(slope, key - pos, score). With a window the keys up to pos - window do not exist: they are no part of
+ *   m, and their p is +0. A range without keys is left out: a sum of ranges of which one side has none is the other.
  * - silu_mul: (g / (1 + exp(-g))) * u, with one exp of our own (engine/cpu/isa/vec.h), no libm.
+ * - activate: relu is 0 > x ? 0 : x. gelu tanh is x / (1 + exp(-2u)), u = sqrt(2/pi) * (x + 0.044715 x^3). gelu is
+ *   x * Phi(x) = max(0, x) - |x| * erfc(z) / 2, z = |x| / sqrt(2); with t = 1 / (1 + z/2), erfc(z) = t * exp(p(t) -
+ * z^2) and p of degree 9 (Press et al., Numerical Recipes, 6.2), by fma from the highest power down.
  * - All with flush-to-zero and denormals-are-zero; f16 subnormals of weights are kept. Where a linear's input is bf16
  *   (compute class bf16) the producer rounds, to nearest even.
  */
@@ -46,6 +53,23 @@ struct step;
 struct weight; /* a packed matrix; the backend owns layout and scales */
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
+/* Of an FFN. Gated: silu of one half of the inner numbers, times the other half. */
+enum activation { ACT_SILU_GATED, ACT_RELU, ACT_GELU /* by erf */, ACT_GELU_TANH };
+
+/* What a network may need beyond Llama's first shape. A backend that covers only some of it says so (`covers` of
+ * struct backend_ops), and a start with a network that needs more is refused: model_needs(), backend_lacks(). */
+enum backend_need {
+	NEED_ALIBI = 1 << 0,      /* attn_shape.slopes */
+	NEED_WINDOW = 1 << 1,     /* attn_shape.window */
+	NEED_SOFT_CAP = 1 << 2,   /* attn_shape.soft_cap */
+	NEED_HEAD_NORM = 1 << 3,  /* backend_head_norm() */
+	NEED_ACTIVATE = 1 << 4,   /* backend_activate(), every kind but the gated one */
+	NEED_BIAS = 1 << 5,       /* `bias` of linear_mid */
+	NEED_GATED_BIAS = 1 << 6, /* `bias` of linear_silu_mul */
+	NEED_SHIFT = 1 << 7,      /* `shift` of add_norm */
+	NEED_ADD = 1 << 8,        /* backend_add() */
+	NEED_ALL = (1 << 9) - 1
+};
 
 /* Keys and values of one layer lie in an opaque pool of blocks, whose layout and size are the backend's. */
 struct kv_shape {
@@ -58,6 +82,9 @@ struct attn_shape {
 	int heads, kv_heads, head_dim; /* heads of this rank */
 	const int32_t *kv_of_head;     /* (heads) host: the local K/V head of each local q head */
 	float scale;                   /* of the scores */
+	const float *slopes;           /* (heads) host: ALiBi's slopes (arXiv:2108.12409); NULL: none */
+	float soft_cap;                /* of the scores; 0: none */
+	int window;                    /* keys that a token attends to, its own the last; 0: all */
 };
 
 /* cos and sin by position, (positions, n_rot/2) f32 each, made once by the model. Dimension i is rotated with
@@ -130,11 +157,27 @@ typedef void op_embed(struct backend *b, struct tensor *out, const int32_t *ids,
 		      int first_id);
 op_embed backend_embed;
 
-/* x (n, cols) f32 += delta (n, cols; NULL: nothing to add); out (n, cols; type b->act or f32) = norm(x) * w (+ bias).
- * w (cols), bias (cols) or NULL. */
-typedef void op_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
-			 const float *bias, enum norm_kind kind, float eps);
+/* What a block adds to the residual stream: (n, cols) f32 and, behind a sum between ranks, the bias of its last
+ * product. */
+struct delta {
+	const float *data;  /* (n, cols); NULL: nothing to add */
+	const float *shift; /* (cols); NULL: none. Only beside data */
+};
+/* By what a norm multiplies, and what it adds. */
+struct norm {
+	const float *w, *bias; /* (cols); bias may be NULL */
+	enum norm_kind kind;
+	float eps;
+};
+
+/* x (n, cols) f32 += delta; out (n, cols; type b->act or f32) = norm(x) * w (+ bias). */
+typedef void op_add_norm(struct backend *b, struct tensor *out, struct tensor *x, struct delta delta,
+			 const struct norm *norm);
 op_add_norm backend_add_norm;
+
+/* x (n, cols) f32 += delta, whose data is not NULL. */
+typedef void op_add(struct backend *b, struct tensor *x, struct delta delta);
+op_add backend_add;
 
 /* out (parts of w's split, x->rows, w->rows) f32 = x (n, owned cols; type b->act) * w^T, one partial sum a part. bias
  * (w->rows) or NULL is added last, and only where there is one part of a whole axis. */
@@ -142,21 +185,32 @@ typedef void op_linear(struct backend *b, float *out, const struct tensor *x, co
 		       const float *bias);
 op_linear backend_linear;
 
-/* out (x->rows, w->rows; type b->mid) = x * w^T over a whole axis: what rope_store and silu_mul read. A backend whose
- * mid is f32 has no body of its own. */
-typedef void op_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w);
+/* out (x->rows, w->rows; type b->mid) = x * w^T (+ bias) over a whole axis: what rope_store, silu_mul and activate
+ * read. bias (w->rows) or NULL. A backend whose mid is f32 has no body of its own. */
+typedef void op_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w,
+			   const float *bias);
 op_linear_mid backend_linear_mid;
 
 /* gate_up (n, 2*ffn; type b->mid), gate columns first; out (n, ffn; type b->act) = silu(gate) * up. */
 typedef void op_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
 op_silu_mul backend_silu_mul;
 
-/* linear_mid and silu_mul in one: silu_mul of x * w^T, w paired (weight.h). The result is a view of out or of the start
- * of gate_up's memory, as the backend likes. out may be x's memory. gate_up is scratch: it holds nothing of use. A
- * backend without a body gets the two calls. */
+/* linear_mid and silu_mul in one: silu_mul of x * w^T (+ bias, whose numbers lie as w's rows do in the source: gate
+ * first), w paired (weight.h). The result is a view of out or of the start of gate_up's memory, as the backend likes.
+ * out may be x's memory. gate_up is scratch: it holds nothing of use. A backend without a body gets the two calls. */
 typedef struct tensor op_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
-					 const struct tensor *x, const struct weight *w);
+					 const struct tensor *x, const struct weight *w, const float *bias);
 op_linear_silu_mul backend_linear_silu_mul;
+
+/* x (n, ffn; type b->mid), out (n, ffn; type b->act) = the activation of x, any kind but the gated one. */
+typedef void op_activate(struct backend *b, struct tensor *out, const struct tensor *x, enum activation kind);
+op_activate backend_activate;
+
+/* qkv (n, (heads + 2*kv_heads)*head_dim; type b->mid), in place: each head of q is normed and multiplied by q
+ * (head_dim) f32, each of k by k (head_dim), as NORM_RMS does. v stays. */
+typedef void op_head_norm(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const float *q,
+			  const float *k, float eps);
+op_head_norm backend_head_norm;
 
 /* ERR_UNSUPPORTED where the backend has no cache of this element type, head or block size: a user may choose them. */
 typedef int op_kv_check(struct backend *b, const struct kv_shape *shape, struct why *why);
@@ -199,6 +253,7 @@ op_sampled backend_sampled;
 /* One backend's bodies. Those with a remark may be NULL. */
 struct backend_ops {
 	const char *name;
+	unsigned covers; /* enum backend_need */
 	op_destroy *destroy;
 
 	op_alloc *alloc;
@@ -226,10 +281,13 @@ struct backend_ops {
 
 	op_embed *embed;
 	op_add_norm *add_norm;
+	op_add *add; /* NULL without NEED_ADD */
 	op_linear *linear;
 	op_linear_mid *linear_mid;           /* NULL: mid is f32 */
 	op_silu_mul *silu_mul;               /* NULL where linear_silu_mul has a body */
 	op_linear_silu_mul *linear_silu_mul; /* NULL: linear_mid, then silu_mul */
+	op_activate *activate;               /* NULL without NEED_ACTIVATE */
+	op_head_norm *head_norm;             /* NULL without NEED_HEAD_NORM */
 	op_kv_check *kv_check;               /* NULL: every shape is fine */
 	op_kv_bytes *kv_bytes;
 	op_rope_store *rope_store;
@@ -240,6 +298,9 @@ struct backend_ops {
 	op_sample *sample;
 	op_sampled *sampled;
 };
+
+/* The first of `needs` that is not in `covers`, in words; NULL: all are. */
+const char *backend_lacks(unsigned needs, unsigned covers);
 
 struct backend {
 	const struct backend_ops *ops;

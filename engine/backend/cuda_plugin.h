@@ -43,6 +43,7 @@ enum {
 struct plugin {
 	int abi;
 	const char *build; /* version of the sources; must equal the program's own */
+	unsigned covers;   /* enum backend_need: what its kernels do of it */
 	/* Counts devices. ERR_UNKNOWN with the driver's reason where there is none. */
 	int (*count)(int *devices, struct why *why);
 	int (*describe)(int device, struct cuda_device *out, struct why *why);

@@ -9,7 +9,7 @@
 /* Tokens of one sequence that a unit works on together: one job for every job_tokens of them. */
 struct tile {
 	int token, tokens, seq;
-	int pieces;           /* pieces that the key axis is cut into */
+	int first, pieces;    /* first piece of the key axis, and how many it is cut into from there on */
 	int unit, slot, join; /* its first unit, first slot of partial results and first join; slot is -1 where the keys
 				 are not cut */
 };
@@ -111,6 +111,18 @@ static int ranges_of(const struct attn_units *u, const struct tile *t)
 	return div_up(u->s->pos[t->token + t->tokens - 1] + 1, RANGE);
 }
 
+/* The first key of a token's window. */
+static int window_from(const struct attn_units *u, int token)
+{
+	return u->shape->window ? max_int(u->s->pos[token] + 1 - u->shape->window, 0) : 0;
+}
+
+/* The first range that a token of the tile attends to. */
+static int first_range(const struct attn_units *u, const struct tile *t)
+{
+	return window_from(u, t->token) / RANGE;
+}
+
 static int64_t plan_tiles(struct attn_units *u, struct tile *tiles)
 {
 	const struct step *s = u->s;
@@ -125,23 +137,27 @@ static int64_t plan_tiles(struct attn_units *u, struct tile *tiles)
 			for (int i = t; i < t + tile->tokens; i++)
 				REQUIRE(s->pos[i] >= 0 && s->pos[i] < (int64_t)blocks * u->job.block_size &&
 					s->pos[i] < u->cpu->how.max_context && (i == t || s->pos[i] >= s->pos[i - 1]));
-			total += (int64_t)ranges_of(u, tile) * u->n_runs;
+			total += (int64_t)(ranges_of(u, tile) - first_range(u, tile)) * u->n_runs;
 		}
 	}
 	return total;
 }
 
 /* Cuts the key axis into about four pieces a worker, using at most 8 slots a worker: a tile of several pieces has more
- * than `group` ranges. Returns the number of joins. */
+ * than `group` ranges. A window may begin and end inside a group, so its tiles have up to three times as many pieces as
+ * groups of ranges: it is cut into half as many. Returns the number of joins. */
 static int plan_pieces(struct attn_units *u, struct attn_scratch *a, int64_t total)
 {
-	int threads = pool_threads(u->cpu->pool), unit = 0, slot = 0, join = 0;
+	int threads = pool_threads(u->cpu->pool), unit = 0, slot = 0, join = 0, cuts = u->shape->window ? 2 : 4;
 
-	for (u->group = 1; threads == 1 ? u->group < (1 << 22) : (int64_t)u->group * 4 * threads < total; u->group *= 2)
+	for (u->group = 1; threads == 1 ? u->group < (1 << 22) : (int64_t)u->group * cuts * threads < total;
+	     u->group *= 2)
 		;
 	for (int i = 0; i < u->n_tiles; i++) {
 		struct tile *t = &a->tiles[i];
-		t->pieces = div_up(ranges_of(u, t), u->group);
+		bool cut = ranges_of(u, t) - first_range(u, t) > u->group;
+		t->first = cut ? first_range(u, t) / u->group : 0;
+		t->pieces = cut ? div_up(ranges_of(u, t), u->group) - t->first : 1;
 		t->unit = unit;
 		t->slot = t->pieces > 1 ? slot : -1;
 		t->join = join;
@@ -174,6 +190,8 @@ static struct attn_job job_of(const struct attn_units *u, const struct tile *t, 
 		size_t token = (size_t)(t->token + first + i / run->heads), head = (size_t)(run->head + i % run->heads);
 		j.q[i] = u->qkv + token * u->row + head * dim;
 		j.keys[i] = u->s->pos[token] + 1;
+		j.from[i] = window_from(u, (int)token);
+		j.slope[i] = u->shape->slopes ? u->shape->slopes[head] : 0;
 		j.out[i] = u->out + (token * (size_t)u->shape->heads + head) * dim * u->out_elem;
 	}
 	j.rows = tokens * run->heads;
@@ -209,8 +227,8 @@ static void attn_unit(void *arg, int unit, int worker)
 	piece = (unit - t->unit) % t->pieces;
 	for (int i = 0; i < jobs_of(u, t); i++) {
 		j[i] = job_of(u, t, &a->runs[run], i, worker);
-		j[i].first = piece * u->group;
-		j[i].end = min_int(j[i].first + u->group, ranges_of(u, t));
+		j[i].first = (t->first + piece) * u->group;
+		j[i].end = t->slot < 0 ? ranges_of(u, t) : min_int(j[i].first + u->group, ranges_of(u, t));
 		j[i].partial = t->slot < 0 ? NULL : slot_at(u, t->slot + unit - t->unit, i);
 	}
 	u->cpu->k->attention(j, jobs_of(u, t), a->scores + (size_t)worker * a->work + ATTN_ROWS * RANGE);
@@ -229,6 +247,7 @@ static void join_unit(void *arg, int unit, int worker)
 	for (int i = 0; i < jobs_of(u, t); i++) {
 		j = job_of(u, t, &u->cpu->attn->runs[run], i, worker);
 		j.partial = slot_at(u, t->slot + run * t->pieces, i);
+		j.first = t->first * u->group;
 		u->cpu->k->attention_join(&j, ATTN_JOBS * ATTN_ROWS * attn_state(u->shape->head_dim), u->group);
 	}
 }
@@ -251,6 +270,8 @@ void cpu_attention(struct backend *b, struct tensor *out, const struct tensor *q
 				  .head_dim = kv->head_dim,
 				  .type = kv->type,
 				  .scale = shape->scale,
+				  .soft_cap = shape->soft_cap,
+				  .alibi = shape->slopes,
 				  .depth = cpu->attn->depth,
 				  .out_type = out->type};
 	if (!shape->heads)

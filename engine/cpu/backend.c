@@ -114,6 +114,7 @@ static bool warm(struct backend *b, int i, struct step *s)
 
 static const struct backend_ops cpu_ops = {
 	.name = "cpu",
+	.covers = NEED_ALL,
 	.warm = warm,
 	.destroy = destroy,
 	.alloc = cpu_alloc,
@@ -132,12 +133,15 @@ static const struct backend_ops cpu_ops = {
 	.layout = "cpu 32 2",
 	.embed = cpu_embed,
 	.add_norm = cpu_add_norm,
+	.add = cpu_add,
+	.head_norm = cpu_head_norm,
 	.linear = cpu_linear,
 	.kv_check = cpu_kv_check,
 	.kv_bytes = cpu_kv_bytes,
 	.rope_store = cpu_rope_store,
 	.attention = cpu_attention,
 	.silu_mul = cpu_silu_mul,
+	.activate = cpu_activate,
 	.rows = cpu_rows,
 };
 

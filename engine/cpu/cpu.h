@@ -67,8 +67,11 @@ int cpu_tile_rows(const struct cpu_weight *w);
 
 op_embed cpu_embed;
 op_add_norm cpu_add_norm;
+op_add cpu_add;
+op_head_norm cpu_head_norm;
 op_linear cpu_linear;
 op_silu_mul cpu_silu_mul;
+op_activate cpu_activate;
 op_rows cpu_rows;
 
 /* Where the K/V heads lie inside a block: first all K, (head_dim, block_size) a head, then all V, (block_size, head_dim

@@ -39,6 +39,7 @@ static void destroy(struct backend *b)
 
 static const struct backend_ops cuda_ops = {
 	.name = "cuda",
+	.covers = CUDA_COVERS,
 	.destroy = destroy,
 	.alloc = cuda_alloc,
 	.free = cuda_free,

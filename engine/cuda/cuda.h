@@ -55,6 +55,9 @@ struct cuda_stage {
 	cudaEvent_t sent;
 };
 
+/* What the kernels do beyond Llama's first shape: bits of enum backend_need. */
+enum { CUDA_COVERS = 0 };
+
 struct cuda_weight;
 struct cuda_sampler;
 struct gemm; /* cuBLASLt and the algorithms chosen for it */

@@ -28,10 +28,10 @@ static void count_embed(struct backend *b, struct tensor *out, const int32_t *id
 	count(b, 1);
 }
 
-static void count_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
-			   const float *bias, enum norm_kind kind, float eps)
+static void count_add_norm(struct backend *b, struct tensor *out, struct tensor *x, struct delta delta,
+			   const struct norm *norm)
 {
-	(void)out, (void)x, (void)delta, (void)w, (void)bias, (void)kind, (void)eps;
+	(void)out, (void)x, (void)delta, (void)norm;
 	count(b, 1);
 }
 
@@ -42,17 +42,18 @@ static void count_linear(struct backend *b, float *out, const struct tensor *x, 
 	count(b, by_cublas(b, x) ? 2 : 1);
 }
 
-static void count_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w)
+static void count_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w,
+			     const float *bias)
 {
-	(void)out, (void)w;
+	(void)out, (void)w, (void)bias;
 	count(b, by_cublas(b, x) ? 2 : 1);
 }
 
 /* Our own product has silu as its epilogue; behind cuBLASLt's it is a kernel. */
 static struct tensor count_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
-					   const struct tensor *x, const struct weight *w)
+					   const struct tensor *x, const struct weight *w, const float *bias)
 {
-	(void)gate_up, (void)w;
+	(void)gate_up, (void)w, (void)bias;
 	count(b, by_cublas(b, x) ? 3 : 1);
 	return *out;
 }
@@ -80,6 +81,7 @@ static void count_rows(struct backend *b, struct tensor *out, const struct tenso
 }
 
 static const struct backend_ops counting = {.name = "cuda, counting",
+					    .covers = CUDA_COVERS,
 					    .embed = count_embed,
 					    .add_norm = count_add_norm,
 					    .linear = count_linear,

@@ -35,18 +35,20 @@ void cuda_linear(struct backend *b, float *out, const struct tensor *x, const st
 	linear(b, out, K_OUT_F32, x, w, bias);
 }
 
-void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w)
+void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w,
+		     const float *bias)
 {
-	linear(b, out->data, K_OUT_16, x, w, NULL);
+	linear(b, out->data, K_OUT_16, x, w, bias);
 }
 
 /* silu_mul as an epilogue is written while x, whose memory `out` may be, is still read. So it goes to gate_up's memory.
  */
 struct tensor cuda_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
-				   const struct tensor *x, const struct weight *w)
+				   const struct tensor *x, const struct weight *w, const float *bias)
 {
 	struct cuda *c = cuda_of(b);
 
+	REQUIRE(!bias);
 	if (!out->rows || !out->cols)
 		return *out;
 	if (by_kernel(c, gate_up->data, K_OUT_SILU, x, (const struct cuda_weight *)w, NULL))

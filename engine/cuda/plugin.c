@@ -94,6 +94,7 @@ const struct plugin *xversed_plugin(void)
 {
 	static const struct plugin p = {.abi = PLUGIN_ABI,
 					.build = XV_VERSION,
+					.covers = CUDA_COVERS,
 					.count = count,
 					.describe = describe,
 					.backend_create = cuda_create,

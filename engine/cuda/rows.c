@@ -6,12 +6,11 @@ static enum k_type k_type_of(enum dtype t)
 	return t == DT_F32 ? K_F32 : t == DT_F16 ? K_F16 : K_BF16;
 }
 
-void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, const float *delta, const float *w,
-		   const float *bias, enum norm_kind kind, float eps)
+void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, struct delta delta, const struct norm *norm)
 {
 	if (x->rows)
-		cuda_check(k_add_norm(cuda_of(b)->stream, k_type_of(out->type), out->data, x->data, delta, w, bias,
-				      kind == NORM_LAYER, eps, x->rows, x->cols),
+		cuda_check(k_add_norm(cuda_of(b)->stream, k_type_of(out->type), out->data, x->data, delta.data, norm->w,
+				      norm->bias, norm->kind == NORM_LAYER, norm->eps, x->rows, x->cols),
 			   "norm");
 }
 

@@ -14,6 +14,8 @@ static void choose_dummy(struct piece *p, const struct weight_row *row, int laye
 	p->std = 1 / sqrtf((float)p->width);
 	if (row->kind == WEIGHT_GAIN)
 		p->mean = 1, p->std = 0.1f;
+	else if (row->kind == WEIGHT_BIAS || row->kind == WEIGHT_POSITIONS)
+		p->std = 0.1f;
 	else if (row->kind == WEIGHT_TABLE)
 		p->std = 1;
 	else if (row->kind == WEIGHT_HEAD)
@@ -76,21 +78,26 @@ static int check_shape(struct loader *l, const struct ck_tensor *t, int64_t rows
 		    checkpoint_file(l->ck, t->file), t->name, found, (long long)rows, (long long)width);
 }
 
-static int missing(const struct loader *l, const struct piece *p)
+static int missing(const struct loader *l, const struct target *t, const struct piece *p)
 {
+	const struct weight_row *row = t->slot.row;
 	int n = checkpoint_files(l->ck);
-	char more[40] = "";
+	char more[40] = "", name[TENSOR_NAME];
+	int64_t rows = p->rows;
 
+	snprintf(name, sizeof name, "%s", p->name);
+	if (row->order != QKV_THIRDS) { /* pieces have no tensors of their own */
+		row_tensor(l->m->family, row, row->fused[0], t->slot.layer, name);
+		rows = row_length(row, t->n_pieces, &l->m->cfg);
+	}
 	if (n > 1)
 		snprintf(more, sizeof more, " and %d more file%s", n - 1, n > 2 ? "s" : "");
 	return fail(l->why, ERR_FORMAT, "%s%s: tensor %s is missing; its shape must be [%lld, %lld]",
-		    checkpoint_file(l->ck, 0), more, p->name, (long long)p->rows, (long long)p->width);
+		    checkpoint_file(l->ck, 0), more, name, (long long)(row->skip + rows), (long long)p->width);
 }
 
-/* All pieces may lie in one tensor, below each other. Sets where piece i begins in it, and how many rows it must have.
- */
-static const struct ck_tensor *find_fused(const struct loader *l, const struct target *t, int i, int64_t *at,
-					  int64_t *rows)
+/* All pieces may lie in one tensor. */
+static const struct ck_tensor *find_fused(const struct loader *l, const struct target *t)
 {
 	const struct weight_row *row = t->slot.row;
 	const struct model *m = l->m;
@@ -99,11 +106,7 @@ static const struct ck_tensor *find_fused(const struct loader *l, const struct t
 
 	for (size_t j = 0; !found && j < sizeof row->fused / sizeof *row->fused && row->fused[j]; j++) {
 		row_tensor(m->family, row, row->fused[j], t->slot.layer, name);
-		found = checkpoint_find(l->ck, name);
-	}
-	if (found) {
-		*at = row_length(row, i, &m->cfg);
-		*rows = row_length(row, t->n_pieces, &m->cfg);
+		found = row_find(m->family, l->ck, name);
 	}
 	return found;
 }
@@ -116,12 +119,15 @@ static int bind_piece(struct loader *l, struct target *t, int i)
 
 	if (!l->ck)
 		return 0;
-	p->t = checkpoint_find(l->ck, p->name);
+	p->t = row_find(l->m->family, l->ck, p->name);
+	if (!p->t) {
+		p->t = find_fused(l, t);
+		p->fused = true;
+		rows = row_length(t->slot.row, t->n_pieces, &l->m->cfg);
+	}
 	if (!p->t)
-		p->t = find_fused(l, t, i, &p->at, &rows);
-	if (!p->t)
-		return missing(l, p);
-	err = check_shape(l, p->t, rows, p->width);
+		return missing(l, t, p);
+	err = check_shape(l, p->t, t->slot.row->skip + rows, p->width);
 	if (!err)
 		l->used[p->t - checkpoint_tensor(l->ck, 0)] = true;
 	return err;
@@ -144,7 +150,9 @@ static enum dtype common_type(const struct loader *l, const struct target *t)
 static void create(struct model *m, const struct target *t)
 {
 	const struct weight_row *row = t->slot.row;
-	enum quant quant = row->kind == WEIGHT_MATRIX ? m->how.quant : m->how.quant_head;
+	enum quant quant = row->kind == WEIGHT_MATRIX      ? m->how.quant
+			   : row->kind == WEIGHT_POSITIONS ? QUANT_NONE
+							   : m->how.quant_head;
 	struct split k = axis_split(row->cols, m);
 	int rows = slot_rows(m, &t->slot);
 	struct weight **w = slot_weight(m, &t->slot);

@@ -2,16 +2,41 @@
 #ifndef ENGINE_MODELS_CONFIG_H
 #define ENGINE_MODELS_CONFIG_H
 
-#include "base/base.h"
+#include "engine/backend/backend.h"
 #include "parallel/shard.h"
 
-enum { MODEL_MAX_EOS = 1024, MODEL_MAX_NOTES = 4 };
+enum { MODEL_MAX_EOS = 1024, MODEL_MAX_NOTES = 6, MODEL_MAX_LAYERS = 1024 };
+
+enum positions {
+	POSITIONS_ROTARY,
+	POSITIONS_ALIBI,  /* a head's slope times the distance, added to its scores (arXiv:2108.12409) */
+	POSITIONS_LEARNED /* a table, whose row is added to the embedding */
+};
+/* Parts that only some models of a family have: bits. */
+enum model_part {
+	PART_QKV_BIAS = 1 << 0,
+	PART_O_BIAS = 1 << 1,
+	PART_FFN_BIAS = 1 << 2,
+	PART_HEAD_BIAS = 1 << 3,
+	PART_HEAD_NORM = 1 << 4, /* norms of queries and keys */
+	PART_POSITIONS = 1 << 5  /* the table of POSITIONS_LEARNED */
+};
 
 enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_LLAMA3 };
 
 struct model_config {
 	char architecture[64]; /* "XverseForCausalLM": names the family (family.h) */
 	int hidden, ffn, layers, heads, kv_heads, head_dim, vocab, max_pos;
+	unsigned parts; /* enum model_part */
+	enum norm_kind norm;
+	enum activation act;
+	enum positions positions;
+	int n_rot;               /* dimensions of a head that are rotated; 0: all */
+	bool rotates_neighbours; /* in the files dimension 2i is rotated with 2i+1, here with the one n_rot/2 further */
+	bool parallel;           /* attention and FFN read the same residual stream */
+	bool unit_head;          /* the head's rows are scaled to length 1 as they are loaded */
+	int window;              /* keys that a token attends to in layers that have a window; 0: all */
+	bool windowed[MODEL_MAX_LAYERS];
 	float norm_eps;
 	double rope_theta;
 	enum rope_scaling scaling;
@@ -25,8 +50,16 @@ struct model_config {
 
 /* ERR_IO, ERR_FORMAT or ERR_UNSUPPORTED, naming the file, the key, what was found and what it must be. */
 int model_config_read(struct model_config *c, const char *dir, struct why *why);
+/* What the network needs of a backend (enum backend_need) for sequences of up to max_context tokens. */
+unsigned model_needs(const struct model_config *c, int max_context);
 /* How many numbers the model's tensors hold. */
 uint64_t model_parameters(const struct model_config *c);
+
+/* Dimensions of a head that are rotated. */
+static inline int model_n_rot(const struct model_config *c)
+{
+	return c->positions != POSITIONS_ROTARY ? 0 : c->n_rot ? c->n_rot : c->head_dim;
+}
 
 static inline struct shard_shape model_shard_shape(const struct model_config *c)
 {

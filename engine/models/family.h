@@ -13,19 +13,30 @@ struct step;
 
 /* An axis of a checkpoint's tensor: its length, and how the ranks share it. */
 enum axis {
-	AXIS_ONE,    /* 1: the second axis of a vector */
-	AXIS_HIDDEN, /* hidden; whole on every rank */
-	AXIS_Q,      /* heads * head_dim; by the leaves of o */
-	AXIS_KV,     /* kv_heads * head_dim; the K/V heads that the rank's q heads use */
-	AXIS_FFN,    /* ffn; by the leaves of down */
-	AXIS_VOCAB   /* vocab; by groups of 64 tokens */
+	AXIS_ONE,      /* 1: the second axis of a vector */
+	AXIS_HIDDEN,   /* hidden; whole on every rank */
+	AXIS_Q,        /* heads * head_dim; by the leaves of o */
+	AXIS_KV,       /* kv_heads * head_dim; the K/V heads that the rank's q heads use */
+	AXIS_FFN,      /* ffn; by the leaves of down */
+	AXIS_VOCAB,    /* vocab; by groups of 64 tokens */
+	AXIS_HEAD,     /* head_dim; whole on every rank */
+	AXIS_POSITIONS /* max_pos; whole on every rank */
 };
 
 enum weight_kind {
-	WEIGHT_MATRIX, /* struct weight *, as --quantization says */
-	WEIGHT_TABLE,  /* struct weight *: the embedding, as --quantization-head says */
-	WEIGHT_HEAD,   /* the same for the head; a tied model has none: its head is the embedding */
-	WEIGHT_GAIN    /* float *: a vector that a norm multiplies by */
+	WEIGHT_MATRIX,    /* struct weight *, as --quantization says */
+	WEIGHT_TABLE,     /* struct weight *: the embedding, as --quantization-head says */
+	WEIGHT_HEAD,      /* the same for the head; a tied model has none: its head is the embedding */
+	WEIGHT_POSITIONS, /* struct weight *: a table of positions, as stored */
+	WEIGHT_GAIN,      /* float *: a vector that a norm multiplies by */
+	WEIGHT_BIAS       /* float *: a vector that is added */
+};
+
+/* How the rows of q, k and v lie in the one tensor that holds them. */
+enum qkv_order {
+	QKV_THIRDS,   /* all of q, then k, then v; the same for gate and up */
+	QKV_BY_HEAD,  /* head by head, q, k and v of each (GPT-NeoX) */
+	QKV_BY_BLOCK4 /* four blocks of heads, each with its q, v and k, in this order (CodeGen, MOSS) */
 };
 
 /* One matrix or vector of the model. It is made of tensors below each other: pieces that share their columns. Where the
@@ -42,6 +53,10 @@ struct weight_row {
 	} piece[3];           /* ends with a NULL name */
 	const char *fused[2]; /* other names, under which one tensor holds all pieces */
 	bool paired;          /* gate above up: weight_pair() */
+	unsigned part;        /* enum model_part: only models that have it have this row; 0: all */
+	bool heads;           /* the pieces are q, k and v: rotated as the config says (rotates_neighbours) */
+	enum qkv_order order; /* of the tensor that holds all pieces */
+	int skip;             /* rows of the tensor before the first that is used (OPT's positions) */
 };
 
 struct family {
@@ -50,6 +65,7 @@ struct family {
 	/* Fills the rest of the config; reports refusals to the reader (fields.h). */
 	void (*read_config)(struct config_reader *r, struct model_config *c);
 	const char *layer;             /* what stands before the number of a layer: "model.layers." */
+	const char *prefix;            /* what files may leave out at the start of a name: "model.", or NULL */
 	const struct weight_row *rows; /* in the order of a pack file; ends with a row without pieces */
 	/* Prefixes of tensors outside the layers that would act on every token: one that is in no row is refused. Ends
 	 * with NULL. */

@@ -37,13 +37,15 @@ void model_logits(struct model *m, int first, int count, float *rows)
 {
 	size_t at = (size_t)first * (size_t)m->cfg.hidden;
 	struct tensor x = f32(m->work.x_rows + at, count, m->cfg.hidden), h = act(m, count, m->cfg.hidden);
+	struct delta before = {m->work.delta_rows + at, m->layer[m->cfg.layers - 1].down_bias};
+	struct norm norm = norm_of(m, m->norm_out, m->norm_out_bias);
 	float *mine;
 
 	REQUIRE(count <= m->how.limits.rows);
 	mine = comm_columns(m->comm, count, m->shard.vocab.count);
-	backend_add_norm(m->b, &h, &x, m->work.delta_rows + at, m->norm_out, NULL, NORM_RMS, m->cfg.norm_eps);
+	backend_add_norm(m->b, &h, &x, before, &norm);
 	if (m->head)
-		backend_linear(m->b, mine, &h, m->head, NULL);
+		backend_linear(m->b, mine, &h, m->head, m->head_bias);
 	comm_gather(m->comm, rows, count, m->cols_of_rank);
 }
 

@@ -8,13 +8,18 @@
 #include "engine/models/options.h"
 #include "parallel/comm.h"
 
-/* The rows of q, k and v lie below each other, and gate above up: one product each. */
+/* The rows of q, k and v lie below each other, and gate above up: one product each. A pointer to what the model does
+ * not have is NULL. */
 struct layer {
-	float *norm_att, *norm_ffn; /* (hidden) */
-	struct weight *qkv;         /* ((heads + 2*kv_heads)*head_dim, hidden)  split by rows */
-	struct weight *o;           /* (hidden, heads*head_dim)                 split by columns: needs a sum */
-	struct weight *gate_up;     /* (2*ffn, hidden)                          split by rows; NULL: an empty share */
-	struct weight *down;        /* (hidden, ffn)                            split by columns: needs a sum */
+	float *norm_att, *norm_ffn; /* (hidden); norm_ffn NULL: one norm for both (parallel) */
+	float *norm_att_bias, *norm_ffn_bias;
+	struct weight *qkv;     /* ((heads + 2*kv_heads)*head_dim, hidden)  split by rows */
+	struct weight *o;       /* (hidden, heads*head_dim)                 split by columns: needs a sum */
+	struct weight *gate_up; /* (2*ffn, hidden), without a gate (ffn, hidden): split by rows; NULL: an empty share */
+	struct weight *down;    /* (hidden, ffn)                            split by columns: needs a sum */
+	float *qkv_bias, *gate_up_bias; /* of this rank's rows */
+	float *o_bias, *down_bias;      /* (hidden) added once, behind the sum */
+	float *q_norm, *k_norm;         /* (head_dim) */
 };
 
 /* Activations, sized once for the largest step; T = limits.max_tokens. */
@@ -32,15 +37,18 @@ struct model {
 	const struct family *family;
 	struct model_options how;
 	struct shard shard;
-	struct backend *b;           /* borrowed */
-	struct comm *comm;           /* borrowed; NULL in a dry run */
-	struct weight *embed, *head; /* (vocab of this rank, hidden); tied: the same */
-	float *norm_out;             /* (hidden) */
-	struct layer *layer;         /* [cfg.layers] */
-	float *cos, *sin;            /* (max_context, head_dim/2) */
+	struct backend *b;               /* borrowed */
+	struct comm *comm;               /* borrowed; NULL in a dry run */
+	struct weight *embed, *head;     /* (vocab of this rank, hidden); tied: the same */
+	struct weight *positions;        /* (max_pos, hidden), or NULL */
+	float *norm_out, *norm_out_bias; /* (hidden); bias or NULL */
+	float *head_bias;                /* (vocab of this rank) or NULL */
+	struct layer *layer;             /* [cfg.layers] */
+	float *cos, *sin;                /* (max_context, rope.n_rot/2), or NULL */
 	struct rope rope;
 	struct attn_shape attn;
 	int32_t *kv_of_head;   /* (heads of this rank) */
+	float *slopes;         /* (heads of this rank) or NULL */
 	int32_t *cols_of_rank; /* (size) tokens of the vocabulary that each rank owns */
 	struct work work;
 	int act_cols;

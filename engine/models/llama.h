@@ -3,13 +3,15 @@
 #define ENGINE_MODELS_LLAMA_H
 
 #include "engine/models/family.h"
+#include "engine/models/pass.h"
 
 extern const struct family llama_family, xverse_family;
 /* For families whose tensors have the same names. */
 extern const struct weight_row llama_rows[];
 extern const char *const llama_acting[];
 
-/* Rotary positions, RMS norms, grouped K/V heads, SwiGLU; attention, then FFN, each added to the residual stream. */
+/* Attention, then FFN, each added to the residual stream. */
+pass_ffn llama_ffn;
 void llama_pass(struct model *m, struct kv *kv, const struct step *s);
 
 #endif

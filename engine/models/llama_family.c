@@ -1,14 +1,10 @@
 /* llama_family.c - the families of Llama's shape: their tensors and their config.json. */
 #include "engine/models/fields.h"
-#include "engine/models/inside.h"
 #include "engine/models/llama.h"
+#include "engine/models/table.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#define IN_LAYER(member) .place = offsetof(struct layer, member), .per_layer = true
-#define ONCE(member) .place = offsetof(struct model, member)
 
 const struct weight_row llama_rows[] = {
 	{ONCE(embed), .kind = WEIGHT_TABLE, .cols = AXIS_HIDDEN, .piece = {{"model.embed_tokens.weight", AXIS_VOCAB}}},
@@ -24,6 +20,20 @@ const struct weight_row llama_rows[] = {
 	{IN_LAYER(down), .cols = AXIS_FFN, .piece = {{"mlp.down_proj.weight", AXIS_HIDDEN}}},
 	{IN_LAYER(norm_att), .kind = WEIGHT_GAIN, .piece = {{"input_layernorm.weight", AXIS_HIDDEN}}},
 	{IN_LAYER(norm_ffn), .kind = WEIGHT_GAIN, .piece = {{"post_attention_layernorm.weight", AXIS_HIDDEN}}},
+	{IN_LAYER(qkv_bias), .kind = WEIGHT_BIAS, .part = PART_QKV_BIAS,
+	 .piece = {{"self_attn.q_proj.bias", AXIS_Q},
+		   {"self_attn.k_proj.bias", AXIS_KV},
+		   {"self_attn.v_proj.bias", AXIS_KV}},
+	 .fused = {"self_attn.qkv_proj.bias"}},
+	{IN_LAYER(o_bias), .kind = WEIGHT_BIAS, .part = PART_O_BIAS, .piece = {{"self_attn.o_proj.bias", AXIS_HIDDEN}}},
+	{IN_LAYER(gate_up_bias), .kind = WEIGHT_BIAS, .part = PART_FFN_BIAS,
+	 .piece = {{"mlp.gate_proj.bias", AXIS_FFN}, {"mlp.up_proj.bias", AXIS_FFN}}},
+	{IN_LAYER(down_bias), .kind = WEIGHT_BIAS, .part = PART_FFN_BIAS,
+	 .piece = {{"mlp.down_proj.bias", AXIS_HIDDEN}}},
+	{IN_LAYER(q_norm), .kind = WEIGHT_GAIN, .part = PART_HEAD_NORM,
+	 .piece = {{"self_attn.q_norm.weight", AXIS_HEAD}}},
+	{IN_LAYER(k_norm), .kind = WEIGHT_GAIN, .part = PART_HEAD_NORM,
+	 .piece = {{"self_attn.k_norm.weight", AXIS_HEAD}}},
 	{ONCE(norm_out), .kind = WEIGHT_GAIN, .piece = {{"model.norm.weight", AXIS_HIDDEN}}},
 	{ONCE(head), .kind = WEIGHT_HEAD, .cols = AXIS_HIDDEN, .piece = {{"lm_head.weight", AXIS_VOCAB}}},
 	{0}};

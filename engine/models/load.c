@@ -2,10 +2,30 @@
 #include "engine/models/dummy.h"
 #include "engine/models/loader.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum { STAGING = 4 << 20, MAX_THREADS = 8, WHOLE = 32 /* rows that are packed fastest together */ };
+
+static double number_at(const void *row, enum dtype type, int64_t i)
+{
+	const uint16_t *h = row;
+
+	return type == DT_F32    ? (double)((const float *)row)[i]
+	       : type == DT_BF16 ? (double)f32_from_bf16(h[i])
+				 : (double)f32_from_f16(h[i]);
+}
+
+static void number_put(void *row, enum dtype type, int64_t i, float x)
+{
+	uint16_t *h = row;
+
+	if (type == DT_F32)
+		((float *)row)[i] = x;
+	else
+		h[i] = type == DT_BF16 ? bf16_from_f32(x) : f16_from_f32(x);
+}
 
 static void convert(void *dst, enum dtype to, const void *src, enum dtype from, size_t n)
 {
@@ -16,6 +36,37 @@ static void convert(void *dst, enum dtype to, const void *src, enum dtype from, 
 	REQUIRE(to == DT_F32);
 	for (size_t i = 0; i < n; i++)
 		f[i] = from == DT_F64 ? (float)d[i] : from == DT_BF16 ? f32_from_bf16(h[i]) : f32_from_f16(h[i]);
+}
+
+/* Rows [first, first + count) of a piece, in the type and without the order of its tensor. */
+static int read_source(struct loader *l, const struct target *t, const struct piece *p, int64_t first, int64_t count,
+		       char *raw, struct why *why)
+{
+	const size_t row = (size_t)p->col.count * dtype_size(p->t->type);
+	int64_t run, at;
+	int err = 0;
+
+	for (int64_t r = 0; !err && r < count; r += run) {
+		at = row_source(t->slot.row, &l->m->cfg, p->fused, (int)(p - t->piece), first + r, &run);
+		run = run < count - r ? run : count - r;
+		err = checkpoint_read(l->ck, p->t, at, run, p->col.first, p->col.count, raw + (size_t)r * row, why);
+	}
+	return err;
+}
+
+/* Scales each row to length 1, and rounds to its type, as Baichuan 2 does with its head. */
+static void make_unit(void *rows, enum dtype type, int64_t n, int64_t cols)
+{
+	for (int64_t r = 0; r < n; r++) {
+		char *row = (char *)rows + (size_t)(r * cols) * dtype_size(type);
+		double sum = 0;
+		for (int64_t i = 0; i < cols; i++) {
+			double x = number_at(row, type, i);
+			sum += x * x;
+		}
+		for (int64_t i = 0; i < cols; i++)
+			number_put(row, type, i, (float)(number_at(row, type, i) / fmax(sqrt(sum), 1e-12)));
+	}
 }
 
 /* Rows [first, first + count) of this rank's part of a piece, in the target's type. */
@@ -33,11 +84,13 @@ static int read_rows(struct loader *l, const struct target *t, const struct piec
 	}
 	if (p->t->type == t->stored)
 		raw = out;
-	err = checkpoint_read(l->ck, p->t, p->at + p->row.first + first, count, p->col.first, p->col.count, raw, why);
+	err = read_source(l, t, p, p->row.first + first, count, raw, why);
 	if (err)
 		return err;
 	if (raw != out)
 		convert(out, t->stored, raw, p->t->type, n);
+	if (t->slot.row->kind == WEIGHT_HEAD && l->m->cfg.unit_head)
+		make_unit(out, t->stored, count, p->col.count);
 	atomic_fetch_add(&l->progress->bytes, n * dtype_size(p->t->type));
 	return 0;
 }

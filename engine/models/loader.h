@@ -13,7 +13,7 @@ struct piece {
 	char name[TENSOR_NAME];
 	const struct ck_tensor *t; /* NULL: dummy */
 	int64_t rows, width;       /* of the whole tensor as the model needs it */
-	int64_t at;                /* first of its rows inside `t`, where that holds other pieces, too */
+	bool fused;                /* t holds the other pieces, too */
 	struct span row, col;      /* this rank's part of it */
 	float mean, std;           /* dummy */
 };

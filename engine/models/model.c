@@ -51,7 +51,28 @@ static void work_destroy(struct model *m)
 
 static size_t rope_bytes(const struct model *m)
 {
-	return (size_t)m->how.max_context * (size_t)m->cfg.head_dim / 2 * sizeof(float);
+	return (size_t)m->how.max_context * (size_t)model_n_rot(&m->cfg) / 2 * sizeof(float);
+}
+
+/* ALiBi's slope of head h of n: powers of 2^(-8/p), p the largest power of two that is not above n, and between them,
+ * for the heads beyond p, the odd powers of its root. */
+static float slope_of(int h, int n)
+{
+	int p = 1;
+
+	while (2 * p <= n)
+		p *= 2;
+	return (float)rope_pow(2, h < p ? -8.0 * (h + 1) / p : -4.0 * (2 * (h - p) + 1) / p);
+}
+
+static void slopes_create(struct model *m)
+{
+	const struct span *heads = &m->shard.heads;
+
+	m->slopes = xalloc((size_t)heads->count + 1, sizeof *m->slopes);
+	for (int h = 0; h < heads->count; h++)
+		m->slopes[h] = slope_of(heads->first + h, m->cfg.heads);
+	m->attn.slopes = m->slopes;
 }
 
 static void attn_create(struct model *m)
@@ -66,13 +87,18 @@ static void attn_create(struct model *m)
 				      .kv_heads = s->kv_heads.count,
 				      .head_dim = m->cfg.head_dim,
 				      .kv_of_head = m->kv_of_head,
-				      .scale = 1.0f / sqrtf((float)m->cfg.head_dim)};
+				      .scale = 1.0f / sqrtf((float)m->cfg.head_dim),
+				      .window = m->cfg.window < m->how.max_context ? m->cfg.window : 0};
+	if (m->cfg.positions == POSITIONS_ALIBI)
+		slopes_create(m);
 }
 
 static void rope_create(struct model *m)
 {
 	float *cos, *sin;
 
+	if (m->cfg.positions != POSITIONS_ROTARY)
+		return;
 	m->cos = backend_alloc(m->b, rope_bytes(m));
 	m->sin = backend_alloc(m->b, rope_bytes(m));
 	if (m->how.dry)
@@ -82,7 +108,7 @@ static void rope_create(struct model *m)
 	rope_tables(&m->cfg, m->how.max_context, cos, sin);
 	backend_upload(m->b, m->cos, cos, rope_bytes(m));
 	backend_upload(m->b, m->sin, sin, rope_bytes(m));
-	m->rope = (struct rope){m->cos, m->sin, m->cfg.head_dim, m->how.max_context};
+	m->rope = (struct rope){m->cos, m->sin, model_n_rot(&m->cfg), m->how.max_context};
 	free(cos);
 	free(sin);
 }
@@ -130,6 +156,7 @@ void model_destroy(struct model *m)
 	weights_free(m);
 	nan_destroy(m->nan);
 	free(m->kv_of_head);
+	free(m->slopes);
 	free(m->cols_of_rank);
 	free(m);
 }
@@ -161,6 +188,20 @@ const char *model_nan_text(int origin, char out[MODEL_NAN_TEXT])
 {
 	nan_text(origin, out, MODEL_NAN_TEXT);
 	return out;
+}
+
+unsigned model_needs(const struct model_config *c, int max_context)
+{
+	unsigned ffn_bias = c->act == ACT_SILU_GATED ? NEED_GATED_BIAS : NEED_BIAS, needs = 0;
+
+	needs |= c->positions == POSITIONS_ALIBI ? NEED_ALIBI : 0;
+	needs |= c->window && c->window < max_context ? NEED_WINDOW : 0;
+	needs |= c->parts & PART_HEAD_NORM ? NEED_HEAD_NORM : 0;
+	needs |= c->act != ACT_SILU_GATED ? NEED_ACTIVATE : 0;
+	needs |= c->parts & PART_QKV_BIAS ? NEED_BIAS : 0;
+	needs |= c->parts & PART_FFN_BIAS ? ffn_bias | NEED_SHIFT : 0;
+	needs |= c->parts & PART_O_BIAS ? NEED_SHIFT : 0;
+	return needs | (c->parallel ? NEED_ADD : 0);
 }
 
 struct comm_limits model_comm_limits(const struct model_config *c, const struct step_limits *lim, int size)

@@ -1,4 +1,5 @@
-/* pass.c - the ends of a forward pass, and its sums. */
+/* pass.c - what forward passes share: their ends, their sums, attention, and the walk over the layers. */
+#include "engine/models/nan.h"
 #include "engine/models/pass.h"
 
 /* Where this rank writes its partials for a sum to `out`. */
@@ -22,16 +23,57 @@ void linear_sum(struct model *m, float *delta, const struct tensor *x, const str
 	add_up(m, delta, k, x->rows);
 }
 
-void pass_embed(struct model *m, const struct step *s)
+struct delta pass_embed(struct model *m, const struct step *s)
 {
 	int n = s->head->pad_tokens;
 	struct tensor out = f32(parts_of(m, m->work.x, &m->shard.vocab_sum, n), n, m->cfg.hidden);
+	struct tensor places = f32(m->work.delta, n, m->cfg.hidden);
 
 	backend_embed(m->b, &out, s->token, m->embed, m->shard.vocab.first);
 	add_up(m, m->work.x, &m->shard.vocab_sum, n);
+	if (!m->positions)
+		return (struct delta){NULL, NULL};
+	backend_embed(m->b, &places, s->pos, m->positions, 0);
+	return (struct delta){m->work.delta, NULL};
 }
 
-void keep_rows(struct model *m, const struct step *s)
+void pass_attention(struct model *m, int layer, struct kv *kv, const struct step *s, struct delta before)
+{
+	const struct layer *l = &m->layer[layer];
+	struct attn_shape attn = m->attn;
+	int n = s->head->pad_tokens, heads = attn.heads, width = (heads + 2 * attn.kv_heads) * attn.head_dim;
+	struct tensor x = f32(m->work.x, n, m->cfg.hidden), h = act(m, n, m->cfg.hidden);
+	struct tensor qkv = tensor_of(m->work.qkv, m->b->mid, n, width), out = act(m, n, heads * attn.head_dim);
+	struct norm norm = norm_of(m, l->norm_att, l->norm_att_bias);
+
+	if (!m->cfg.windowed[layer])
+		attn.window = 0;
+	backend_add_norm(m->b, &h, &x, before, &norm);
+	backend_linear_mid(m->b, &qkv, &h, l->qkv, l->qkv_bias);
+	if (l->q_norm)
+		backend_head_norm(m->b, &qkv, &attn, l->q_norm, l->k_norm, m->cfg.norm_eps);
+	backend_rope_store(m->b, &qkv, &attn, m->cos ? &m->rope : NULL, kv->pool[layer], &kv->shape, s);
+	backend_attention(m->b, &out, &qkv, &attn, kv->pool[layer], &kv->shape, s);
+	linear_sum(m, m->work.delta, &out, l->o, &m->shard.o);
+}
+
+struct tensor pass_inner(struct model *m, const struct layer *l, const struct tensor *h)
+{
+	int ffn = m->shard.ffn.count, n = h->rows;
+	struct tensor gate_up = tensor_of(m->work.gate_up, m->b->mid, n, 2 * ffn), out = act(m, n, ffn);
+
+	if (!l->gate_up) /* an empty share */
+		return out;
+	if (m->cfg.act == ACT_SILU_GATED)
+		return backend_linear_silu_mul(m->b, &out, &gate_up, h, l->gate_up, l->gate_up_bias);
+	gate_up.cols = ffn;
+	backend_linear_mid(m->b, &gate_up, h, l->gate_up, l->gate_up_bias);
+	backend_activate(m->b, &out, &gate_up, m->cfg.act);
+	return out;
+}
+
+/* m->work.x_rows, m->work.delta_rows (pad_rows, hidden) = the step's rows of x and delta. */
+static void keep_rows(struct model *m, const struct step *s)
 {
 	int n = s->head->pad_tokens, r = s->head->pad_rows;
 	struct tensor x = f32(m->work.x, n, m->cfg.hidden), delta = f32(m->work.delta, n, m->cfg.hidden);
@@ -40,4 +82,27 @@ void keep_rows(struct model *m, const struct step *s)
 
 	backend_rows(m->b, &x_rows, &x, s->row);
 	backend_rows(m->b, &delta_rows, &delta, s->row);
+}
+
+void pass_layers(struct model *m, struct kv *kv, const struct step *s, pass_ffn *ffn)
+{
+	struct delta before = pass_embed(m, s);
+	int last = m->cfg.layers - 1;
+
+	nan_look(m->nan, m->work.x, false, NAN_EMBED);
+	for (int i = 0; i <= last; i++) {
+		pass_attention(m, i, kv, s, before);
+		nan_look(m->nan, m->work.delta, false, NAN_ATTENTION + 2 * i);
+		if (i == last)
+			break;
+		ffn(m, &m->layer[i], m->work.x, m->work.delta, s->head->pad_tokens);
+		nan_look(m->nan, m->work.delta, false, NAN_FFN + 2 * i);
+		before = (struct delta){m->work.delta, m->layer[i].down_bias};
+	}
+	if (!s->head->n_rows)
+		return;
+	/* From here on only the rows that need logits matter: all K and V are stored, so this changes no bits. */
+	keep_rows(m, s);
+	ffn(m, &m->layer[last], m->work.x_rows, m->work.delta_rows, s->head->pad_rows);
+	nan_look(m->nan, m->work.delta_rows, true, NAN_FFN + 2 * last);
 }

@@ -15,11 +15,23 @@ static inline struct tensor f32(float *data, int rows, int cols)
 	return tensor_of(data, DT_F32, rows, cols);
 }
 
-/* m->work.x (pad_tokens, hidden) = the embedding of the step's tokens: split by vocabulary, summed over ranks. */
-void pass_embed(struct model *m, const struct step *s);
+static inline struct norm norm_of(const struct model *m, const float *w, const float *bias)
+{
+	return (struct norm){w, bias, m->cfg.norm, m->cfg.norm_eps};
+}
+
+/* m->work.x (pad_tokens, hidden) = the embedding of the step's tokens: split by vocabulary, summed over ranks. Returns
+ * what the first layer adds to it: learned positions, or nothing. */
+struct delta pass_embed(struct model *m, const struct step *s);
+/* m->work.delta (pad_tokens, hidden) = attention of norm(x + before), projected: a sum over ranks without its bias. */
+void pass_attention(struct model *m, int layer, struct kv *kv, const struct step *s, struct delta before);
+/* The FFN's inner numbers for h (rows, hidden): (rows, ffn of this rank). */
+struct tensor pass_inner(struct model *m, const struct layer *l, const struct tensor *h);
+/* Computes delta = the FFN of a layer for n rows of x, and adds what `delta` held before, attention, to x. */
+typedef void pass_ffn(struct model *m, const struct layer *l, float *x, float *delta, int n);
+/* The whole pass: attention, then `ffn`, layer by layer. */
+void pass_layers(struct model *m, struct kv *kv, const struct step *s, pass_ffn *ffn);
 /* delta (x->rows, hidden) = sum over ranks of x * w^T, w split by columns (k); w NULL: this rank adds nothing. */
 void linear_sum(struct model *m, float *delta, const struct tensor *x, const struct weight *w, const struct split *k);
-/* m->work.x_rows, m->work.delta_rows (pad_rows, hidden) = the step's rows of x and delta. */
-void keep_rows(struct model *m, const struct step *s);
 
 #endif

@@ -87,8 +87,10 @@ static float llama3(const struct model_config *c, float f)
 
 void rope_frequencies(const struct model_config *c, float *inv_freq)
 {
-	for (int i = 0; i < c->head_dim / 2; i++) {
-		float exponent = (float)(2 * i) / (float)c->head_dim;
+	int n_rot = model_n_rot(c);
+
+	for (int i = 0; i < n_rot / 2; i++) {
+		float exponent = (float)(2 * i) / (float)n_rot;
 		float f = 1.0f / (float)rope_pow(c->rope_theta, exponent);
 
 		if (c->scaling == ROPE_LINEAR)
@@ -101,7 +103,7 @@ void rope_frequencies(const struct model_config *c, float *inv_freq)
 
 void rope_tables(const struct model_config *c, int positions, float *cos, float *sin)
 {
-	size_t half = (size_t)c->head_dim / 2;
+	size_t half = (size_t)model_n_rot(c) / 2;
 	float *inv_freq = xalloc(half, sizeof *inv_freq);
 
 	rope_frequencies(c, inv_freq);

@@ -6,9 +6,9 @@
 
 #include "engine/models/config.h"
 
-/* inv_freq (head_dim / 2) */
+/* inv_freq (n_rot / 2), n_rot = model_n_rot(c) */
 void rope_frequencies(const struct model_config *c, float *inv_freq);
-/* cos, sin (positions, head_dim / 2) */
+/* cos, sin (positions, n_rot / 2) */
 void rope_tables(const struct model_config *c, int positions, float *cos, float *sin);
 
 /* Double precision, error below 1e-15 for |x| < 1e7. */

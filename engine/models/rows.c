@@ -2,13 +2,15 @@
 #include "engine/models/rows.h"
 
 #include <stdio.h>
+#include <string.h>
 
-static bool is_absent(const struct weight_row *row, const struct model_config *c)
+bool row_is_there(const struct weight_row *row, const struct model_config *c)
 {
-	return c->tied && row->kind == WEIGHT_HEAD;
+	return (!row->part || (c->parts & row->part)) && !(c->tied && row->kind == WEIGHT_HEAD);
 }
 
-bool slot_next(const struct model *m, struct slot *s)
+/* The next row, whether the model has it or not. */
+static void step(const struct model *m, struct slot *s)
 {
 	const struct weight_row *first = m->family->rows, *next = s->row ? s->row + 1 : first;
 
@@ -17,10 +19,15 @@ bool slot_next(const struct model *m, struct slot *s)
 		while (next > first && next[-1].per_layer)
 			next--;
 	}
-	while (row_pieces(next) && is_absent(next, &m->cfg))
-		next++;
 	s->row = next;
-	return row_pieces(next) > 0;
+}
+
+bool slot_next(const struct model *m, struct slot *s)
+{
+	do
+		step(m, s);
+	while (row_pieces(s->row) && !row_is_there(s->row, &m->cfg));
+	return row_pieces(s->row) > 0;
 }
 
 static char *pointer_at(const struct model *m, const struct slot *s)
@@ -40,7 +47,7 @@ float **slot_vector(const struct model *m, const struct slot *s)
 
 bool slot_is_vector(const struct slot *s)
 {
-	return s->row->kind == WEIGHT_GAIN;
+	return s->row->kind == WEIGHT_GAIN || s->row->kind == WEIGHT_BIAS;
 }
 
 bool slot_is_empty(const struct model *m, const struct slot *s)
@@ -72,6 +79,10 @@ int64_t axis_length(enum axis a, const struct model_config *c)
 		return c->ffn;
 	case AXIS_VOCAB:
 		return c->vocab;
+	case AXIS_HEAD:
+		return c->head_dim;
+	case AXIS_POSITIONS:
+		return c->max_pos;
 	}
 	return 0;
 }
@@ -127,6 +138,43 @@ void row_tensor(const struct family *f, const struct weight_row *row, const char
 	snprintf(out + n, (size_t)(TENSOR_NAME - n), "%s", name);
 }
 
+const struct ck_tensor *row_find(const struct family *f, const struct checkpoint *ck, const char *name)
+{
+	const struct ck_tensor *t = checkpoint_find(ck, name);
+	size_t n = f->prefix ? strlen(f->prefix) : 0;
+
+	return t || !n || strncmp(name, f->prefix, n) ? t : checkpoint_find(ck, name + n);
+}
+
+/* A head's dimensions as the files have them, where those that are rotated together are neighbours. */
+static int64_t turned(const struct model_config *c, int64_t d)
+{
+	int64_t n = model_n_rot(c), half = n / 2;
+
+	return d >= n ? d : d < half ? 2 * d : 2 * (d - half) + 1;
+}
+
+int64_t row_source(const struct weight_row *row, const struct model_config *c, bool fused, int i, int64_t at,
+		   int64_t *run)
+{
+	const int64_t dim = c->head_dim, head = at / dim, block = max_int(c->heads / 4, 1);
+	const bool turn = row->heads && i < 2 && c->rotates_neighbours;
+	int64_t d = at % dim, first = at - d;
+
+	*run = axis_length(row->piece[i].rows, c) - at;
+	if (turn || (fused && row->order != QKV_THIRDS))
+		*run = turn && d < model_n_rot(c) ? 1 : dim - d;
+	if (turn)
+		d = turned(c, d);
+	if (fused && row->order == QKV_BY_HEAD)
+		first = (head * 3 + i) * dim;
+	else if (fused && row->order == QKV_BY_BLOCK4)
+		first = (head / block * 3 + (3 - i) % 3) * block * dim + head % block * dim;
+	else if (fused)
+		first += row_length(row, i, c);
+	return row->skip + first + d;
+}
+
 const struct weight_row *row_at(const struct family *f, bool per_layer, size_t place)
 {
 	const struct weight_row *row = f->rows;
@@ -143,7 +191,7 @@ uint64_t model_parameters(const struct model_config *c)
 
 	for (const struct weight_row *row = family_of(c)->rows; row_pieces(row); row++) {
 		uint64_t one = (uint64_t)row_length(row, row_pieces(row), c) * (uint64_t)axis_length(row->cols, c);
-		sum += is_absent(row, c) ? 0 : row->per_layer ? (uint64_t)c->layers * one : one;
+		sum += !row_is_there(row, c) ? 0 : row->per_layer ? (uint64_t)c->layers * one : one;
 	}
 	return sum;
 }

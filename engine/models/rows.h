@@ -2,6 +2,7 @@
 #ifndef ENGINE_MODELS_ROWS_H
 #define ENGINE_MODELS_ROWS_H
 
+#include "engine/checkpoint/checkpoint.h"
 #include "engine/models/inside.h"
 
 enum { TENSOR_NAME = 128 };
@@ -28,12 +29,20 @@ int64_t axis_length(enum axis a, const struct model_config *c);
 struct span axis_span(enum axis a, const struct model *m);   /* this rank's part of it */
 struct split axis_split(enum axis a, const struct model *m); /* as the K axis of a product */
 
+/* Whether models of this config have the row. */
+bool row_is_there(const struct weight_row *row, const struct model_config *c);
 int row_pieces(const struct weight_row *row);
 /* Rows of the whole model in the first n pieces. */
 int64_t row_length(const struct weight_row *row, int n, const struct model_config *c);
 /* The tensor's full name. */
 void row_tensor(const struct family *f, const struct weight_row *row, const char *name, int layer,
 		char out[TENSOR_NAME]);
+/* A tensor by its full name, or without the prefix that files may leave out; NULL: there is none. */
+const struct ck_tensor *row_find(const struct family *f, const struct checkpoint *ck, const char *name);
+/* Which row of a tensor holds row `at` of piece i: `fused` where the tensor holds all pieces, else it is the piece's
+ * own. *run is the number of rows from there on that follow each other in both. */
+int64_t row_source(const struct weight_row *row, const struct model_config *c, bool fused, int i, int64_t at,
+		   int64_t *run);
 /* The row whose pointer lies at this place of struct model or struct layer. */
 const struct weight_row *row_at(const struct family *f, bool per_layer, size_t place);
 

@@ -55,12 +55,12 @@ static bool row_has(const struct weight_row *row, const char *name)
 	return false;
 }
 
-/* `within`: the name within a layer, or NULL. */
-static bool is_used(const struct family *f, const char *name, const char *within)
+/* `within`: the name within a layer, or NULL. A tied model does not use its head, which is no reason to refuse it. */
+static bool is_used(const struct family *f, const struct model_config *c, const char *name, const char *within)
 {
 	for (const struct weight_row *row = f->rows; row_pieces(row); row++)
 		if (row->per_layer == (within != NULL) && row_has(row, within ? within : name))
-			return true;
+			return row_is_there(row, c) || row->kind == WEIGHT_HEAD;
 	return false;
 }
 
@@ -97,16 +97,30 @@ static int read_zero(const struct checkpoint *ck, const struct ck_tensor *t, boo
 	return err;
 }
 
+/* The name as the family's table has it: files may leave out the family's prefix. */
+static char *full_name(const struct family *f, const char *name)
+{
+	char *full = xprintf("%s%s", f->prefix ? f->prefix : "", name);
+	long layer;
+
+	if (in_layer(f, full, &layer) || acts(f, full))
+		return full;
+	free(full);
+	return xprintf("%s", name);
+}
+
 static int check_tensor(const struct model_config *c, const struct checkpoint *ck, const struct ck_tensor *t,
 			struct why *why)
 {
 	const struct family *f = family_of(c);
 	long layer = -1;
-	const char *within = in_layer(f, t->name, &layer);
-	bool zero;
+	char *name = full_name(f, t->name);
+	const char *within = in_layer(f, name, &layer);
+	bool zero, used = is_used(f, c, name, within), passed = within ? layer >= c->layers : !acts(f, name);
 	int err;
 
-	if (is_used(f, t->name, within) || tensor_is_harmless(t) || (within ? layer >= c->layers : !acts(f, t->name)))
+	free(name);
+	if (used || passed || tensor_is_harmless(t))
 		return 0;
 	err = read_zero(ck, t, &zero, why);
 	if (err || zero)
@@ -156,7 +170,7 @@ static int settle_head(struct model_config *c, const struct checkpoint *ck, stru
 {
 	const char *head_name = once_name(c, offsetof(struct model, head));
 	const struct ck_tensor *head = checkpoint_find(ck, head_name);
-	const struct ck_tensor *embed = checkpoint_find(ck, once_name(c, offsetof(struct model, embed)));
+	const struct ck_tensor *embed = row_find(family_of(c), ck, once_name(c, offsetof(struct model, embed)));
 	bool same = false;
 	int err = 0;
 
@@ -190,7 +204,7 @@ enum dtype model_stored_type(const struct model_config *c, const struct checkpoi
 	char name[TENSOR_NAME];
 
 	row_tensor(f, row, row->piece[0].name, 0, name);
-	t = ck ? checkpoint_find(ck, name) : NULL;
+	t = ck ? row_find(f, ck, name) : NULL;
 	if (t)
 		return t->type;
 	return c->torch_dtype == DT_COUNT ? DT_BF16 : c->torch_dtype;

@@ -35,8 +35,13 @@ static void add_text(struct pack_file *f, const char *text)
 static struct pack_file entries_of(const struct model *m, struct checkpoint *ck)
 {
 	struct pack_file f = {.dir = m->how.pack_cache, .rank = m->shard.rank, .size = m->shard.size};
-	uint64_t from[] = {ck ? checkpoint_identity(ck) : 0, ck ? checkpoint_fingerprint(ck) : m->how.dummy_seed,
-			   (uint64_t)m->b->act, (uint64_t)f.rank, (uint64_t)f.size};
+	uint64_t from[] = {ck ? checkpoint_identity(ck) : 0,
+			   ck ? checkpoint_fingerprint(ck) : m->how.dummy_seed,
+			   (uint64_t)m->b->act,
+			   (uint64_t)f.rank,
+			   (uint64_t)f.size,
+			   m->cfg.parts,
+			   (uint64_t)m->cfg.rotates_neighbours << 1 | m->cfg.unit_head};
 
 	f.key = pack_mix(1, from, sizeof from);
 	add_text(&f, m->b->ops->layout);

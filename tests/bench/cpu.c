@@ -185,7 +185,8 @@ static void run_norm(void *arg, int rep)
 	struct rows_case *c = arg;
 
 	(void)rep;
-	backend_add_norm(c->b, &c->out, &c->x, c->delta, c->w, NULL, NORM_RMS, 1e-6f);
+	backend_add_norm(c->b, &c->out, &c->x, (struct delta){c->delta, NULL},
+			 &(struct norm){c->w, NULL, NORM_RMS, 1e-6f});
 }
 
 static void run_silu(void *arg, int rep)

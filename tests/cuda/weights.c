@@ -72,7 +72,7 @@ static void check_products(struct backend *b, const struct weight *w, const uint
 	struct tensor in = tensor_of(dx, DT_BF16, tokens, COLS), out = tensor_of(dout, DT_BF16, tokens, FFN),
 		      gate_up = tensor_of(room, DT_BF16, tokens, 2 * FFN);
 
-	out = backend_linear_silu_mul(b, &out, &gate_up, &in, w);
+	out = backend_linear_silu_mul(b, &out, &gate_up, &in, w, NULL);
 	backend_sync(b);
 	dev_get(got, out.data, (size_t)tokens * FFN * 2);
 	for (int t = 0; t < tokens; t++)

@@ -222,7 +222,7 @@ static void gated(struct bench *t, int i, void *arg)
 {
 	struct gated *p = arg;
 
-	backend_linear_silu_mul(t->b, &p->out, &p->between, &p->x, p->w[i % COLD]);
+	backend_linear_silu_mul(t->b, &p->out, &p->between, &p->x, p->w[i % COLD], NULL);
 }
 
 /* Gate and up with their epilogue: up to 32 rows in one launch. */

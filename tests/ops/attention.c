@@ -19,7 +19,7 @@ static struct scene make_scene(int heads, int kv_heads, int dim, int n_rot, int 
 		.heads = heads, .kv_heads = kv_heads, .head_dim = dim, .scale = (float)(1 / sqrt(dim))};
 	s.kv = (struct kv_shape){kv_heads, dim, block_size, type};
 	for (int h = 0; h < heads; h++)
-		s.kv_of_head[h] = h * kv_heads / heads;
+		s.kv_of_head[h] = h * kv_heads / heads, s.slopes[h] = exp2f(-(float)(h + 1) / 2);
 	return s;
 }
 
@@ -30,6 +30,7 @@ static struct cache open_cache(struct scene *s, enum cpu_isa isa, int threads, e
 	size_t half = (size_t)MAX_POS * (size_t)(s->n_rot / 2) + 1;
 
 	s->shape.kv_of_head = s->kv_of_head;
+	s->shape.slopes = s->alibi ? s->slopes : NULL;
 	for (int q = 0; q < s->n_seqs; q++)
 		total += div_up(s->length[q], s->kv.block_size);
 	kv_init(&c.kv, c.b, &s->kv, 1, total + 1);
@@ -152,11 +153,16 @@ static struct scene scene_no(int i)
 		int heads, kv_heads, dim, n_rot, block;
 		enum dtype type;
 		enum data how;
-	} t[] = {{3, 3, 8, 8, 32, DT_F32, PLAIN},   {6, 2, 64, 64, 32, DT_BF16, PLAIN},
-		 {5, 2, 80, 20, 16, DT_F16, PLAIN}, {2, 1, 128, 0, 64, DT_BF16, WILD},
-		 {8, 1, 16, 16, 256, DT_F32, WILD}, {4, 4, 24, 12, 32, DT_F16, WILD},
-		 {1, 1, 64, 2, 128, DT_F32, PLAIN}, {6, 2, 64, 64, 32, DT_I8, PLAIN},
-		 {3, 1, 24, 8, 16, DT_I8, WILD}};
+		bool alibi;
+		int window;
+		float cap;
+	} t[] = {{6, 2, 80, 0, 32, DT_BF16, PLAIN, true, 0, 0},   {3, 1, 64, 64, 32, DT_F32, PLAIN, false, 40, 0},
+		 {6, 3, 32, 32, 32, DT_I8, PLAIN, false, 300, 5}, {5, 5, 24, 8, 16, DT_F16, WILD, true, 257, 20},
+		 {2, 1, 256, 64, 32, DT_BF16, PLAIN, true, 1, 0}, {3, 3, 8, 8, 32, DT_F32, PLAIN, false, 0, 0},
+		 {6, 2, 64, 64, 32, DT_BF16, PLAIN, false, 0, 0}, {5, 2, 80, 20, 16, DT_F16, PLAIN, false, 0, 0},
+		 {2, 1, 128, 0, 64, DT_BF16, WILD, false, 0, 0},  {8, 1, 16, 16, 256, DT_F32, WILD, false, 0, 0},
+		 {4, 4, 24, 12, 32, DT_F16, WILD, false, 0, 0},   {1, 1, 64, 2, 128, DT_F32, PLAIN, false, 0, 0},
+		 {6, 2, 64, 64, 32, DT_I8, PLAIN, false, 0, 0},   {3, 1, 24, 8, 16, DT_I8, WILD, false, 0, 0}};
 	struct scene s;
 
 	if (i >= (int)(sizeof t / sizeof *t))
@@ -164,6 +170,7 @@ static struct scene scene_no(int i)
 	s = make_scene(t[i].heads, t[i].kv_heads, t[i].dim, t[i].n_rot, t[i].block, t[i].type, t[i].how);
 	s.n_seqs = 4;
 	memcpy(s.length, (int[]){1, 37, 300, 530}, 4 * sizeof(int));
+	s.alibi = t[i].alibi, s.shape.window = t[i].window, s.shape.soft_cap = t[i].cap;
 	return s;
 }
 
@@ -207,7 +214,7 @@ TEST(mutants_differ)
 	struct cache c;
 	float *rows, *out, other[128];
 
-	s.n_seqs = 1, s.length[0] = 1200;
+	s.n_seqs = 1, s.length[0] = 1200, s.shape.window = 1000;
 	c = open_cache(&s, CPU_AUTO, 2, DT_F32);
 	rows = ref_rows(&s, 0), out = run_chunks(&s, &c, 0, 100);
 	for (enum mutant m = RIGHT; m < MUTANTS; m++) {
@@ -236,16 +243,19 @@ TEST(within_bound_of_float64)
 				    *k = rows + (s.shape.heads + s.kv_of_head[h]) * dim,
 				    *scale = ref_scales(&s, rows, 3, 0) + s.kv_of_head[h];
 			int n_scales = 2 * s.shape.kv_heads;
-			double p[530], sum = 0;
-			for (int key = 0; key <= pos; key++) {
+			double p[530], sum = 0, cap = (double)s.shape.soft_cap;
+			int from = window_from(&s.shape, pos);
+			for (int key = from; key <= pos; key++) {
 				double dot = 0;
 				for (int d = 0; d < dim; d++)
 					dot += (double)q[d] * (double)k[key * stride + d];
-				sum += p[key] = exp(dot * (double)scale[key * n_scales] * (double)s.shape.scale);
+				dot *= (double)scale[key * n_scales] * (double)s.shape.scale;
+				dot = cap > 0 ? cap * tanh(dot / cap) : dot;
+				sum += p[key] = exp(dot + (s.alibi ? (double)s.slopes[h] * (key - pos) : 0));
 			}
 			for (int d = 0; d < dim; d++) {
 				double want = 0;
-				for (int key = 0; key <= pos; key++)
+				for (int key = from; key <= pos; key++)
 					want += p[key] / sum * (double)scale[key * n_scales + s.shape.kv_heads] *
 						(double)k[key * stride + s.shape.kv_heads * dim + d];
 				CHECK(fabs((double)out[(pos * s.shape.heads + h) * dim + d] - want) <= 5e-6);
@@ -308,6 +318,67 @@ TEST(long_context_is_cut_between_threads)
 		close_cache(&c);
 	}
 	free(want);
+}
+
+/* Windows over many pieces, that begin and end inside groups of ranges, in long and short sequences together. */
+TEST(windows_are_cut_between_threads)
+{
+	static const int windows[] = {1, 255, 256, 300, 700, 1030, 2999, 3001};
+	struct scene s = make_scene(3, 1, 32, 32, 32, DT_BF16, PLAIN);
+
+	s.n_seqs = 3, s.length[0] = 3001, s.length[1] = 40, s.length[2] = 1400;
+	for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+		float *want = NULL, *rows[3];
+		s.shape.window = windows[i], s.alibi = i & 1;
+		for (int threads = 1; threads <= 4; threads++) {
+			struct cache c = open_cache(&s, CPU_AUTO, threads, DT_F32);
+			struct piece mix[] = {{1, 38, 2}, {0, 2990, 11}, {2, 1200, 99}};
+			float *got;
+			for (int q = 0; q < 3; q++)
+				free(run_chunks(&s, &c, q, threads & 1 ? 128 : 91));
+			got = run_step(&s, &c, mix, 3);
+			if (want) {
+				check_bits("threads", got, want, 112 * 96);
+				free(got);
+			} else {
+				for (int q = 0; q < 3; q++)
+					rows[q] = ref_rows(&s, q);
+				want = got;
+				check_token(&s, rows[1], 1, 39, DT_F32, want + 96);
+				for (int t = 0; t < 11; t += 5)
+					check_token(&s, rows[0], 0, 2990 + t, DT_F32, want + (2 + t) * 96);
+				for (int t = 0; t < 99; t += 33)
+					check_token(&s, rows[2], 2, 1200 + t, DT_F32, want + (13 + t) * 96);
+				free(rows[0]), free(rows[1]), free(rows[2]);
+			}
+			close_cache(&c);
+		}
+		free(want);
+	}
+}
+
+/* Many short windows beside each other, each over the end of a group of ranges, must not run out of memory for pieces.
+ */
+TEST(many_windows)
+{
+	struct scene s = make_scene(12, 12, 8, 8, 32, DT_F32, PLAIN);
+
+	s.n_seqs = MAX_SEQS, s.shape.window = 20;
+	for (int q = 0; q < MAX_SEQS; q++)
+		s.length[q] = q ? 260 : 3000;
+	for (int threads = 1; threads <= 3; threads++) {
+		struct cache c = open_cache(&s, CPU_AUTO, threads, DT_F32);
+		struct piece mix[MAX_SEQS];
+		float *rows = ref_rows(&s, 3), *got;
+		for (int q = 0; q < MAX_SEQS; q++) {
+			free(run_chunks(&s, &c, q, 128));
+			mix[q] = (struct piece){q, s.length[q] - 3, 3};
+		}
+		got = run_step(&s, &c, mix, MAX_SEQS);
+		check_token(&s, rows, 3, 259, DT_F32, got + 11 * 96);
+		free(rows), free(got);
+		close_cache(&c);
+	}
 }
 
 TEST(no_slot_no_store)

@@ -11,10 +11,17 @@ struct scene {
 	struct attn_shape shape;
 	struct kv_shape kv;
 	int n_rot; /* 0: rope NULL */
+	bool alibi;
 	enum data how;
 	int n_seqs, length[MAX_SEQS];
 	int32_t kv_of_head[64];
+	float slopes[64];
 };
+
+static int window_from(const struct attn_shape *a, int pos)
+{
+	return a->window && pos >= a->window ? pos + 1 - a->window : 0;
+}
 
 static int row_floats(const struct scene *s)
 {
@@ -45,7 +52,7 @@ static void fill_rope(const struct scene *s, float *c, float *sn)
 }
 
 /* ---- the contract in scalar code ---- */
-enum mutant { RIGHT, LEFT_TO_RIGHT, RUNNING, MUTANTS };
+enum mutant { RIGHT, LEFT_TO_RIGHT, RUNNING, NO_WINDOW, MUTANTS };
 
 /* int8 with a scale of the largest over 127. */
 static void ref_int8(float *x, int n, float *scale)
@@ -110,7 +117,8 @@ struct head_view {
 	const float *q, *k, *v;         /* k and v of position 0 */
 	const float *k_scale, *v_scale; /* of position 0 */
 	int stride, dim, scales;
-	float scale;
+	float scale, cap, slope;
+	int pos, from; /* the token's; the first key of its window */
 };
 
 static float ref_score(const struct head_view *h, int key)
@@ -119,7 +127,10 @@ static float ref_score(const struct head_view *h, int key)
 
 	for (int d = 0; d < h->dim; d++)
 		s = ref_fma(h->q[d], h->k[key * h->stride + d], s);
-	return ref_mul(ref_mul(s, h->k_scale[key * h->scales]), h->scale);
+	s = ref_mul(ref_mul(s, h->k_scale[key * h->scales]), h->scale);
+	if (h->cap > 0)
+		s = ref_mul(h->cap, ref_add(1, -ref_div(2, ref_add(ref_exp(ref_mul(2, ref_div(s, h->cap))), 1))));
+	return h->slope > 0 ? ref_fma(h->slope, (float)(key - h->pos), s) : s;
 }
 
 static void ref_range(const struct head_view *h, int first, int n, struct state *out)
@@ -127,11 +138,11 @@ static void ref_range(const struct head_view *h, int first, int n, struct state 
 	float score[256], lane[16] = {0};
 
 	*out = (struct state){.m = -INFINITY};
-	for (int i = 0; i < n; i++) {
+	for (int i = max_int(0, h->from - first); i < n; i++) {
 		score[i] = ref_score(h, first + i);
 		out->m = score[i] > out->m ? score[i] : out->m;
 	}
-	for (int i = 0; i < n; i++) {
+	for (int i = max_int(0, h->from - first); i < n; i++) {
 		float p = ref_exp(ref_add(score[i], -out->m));
 		lane[i % 16] = ref_add(lane[i % 16], p);
 		p = ref_mul(p, h->v_scale[(first + i) * h->scales]);
@@ -143,6 +154,12 @@ static void ref_range(const struct head_view *h, int first, int n, struct state 
 
 static void ref_combine(struct state *a, const struct state *b, int dim)
 {
+	if (b->m == -INFINITY && b->l == 0)
+		return;
+	if (a->m == -INFINITY && a->l == 0) {
+		*a = *b;
+		return;
+	}
 	float m = a->m > b->m ? a->m : b->m, fa = ref_exp(ref_add(a->m, -m)), fb = ref_exp(ref_add(b->m, -m));
 
 	a->m = m;
@@ -156,7 +173,7 @@ static void ref_ranges(const struct head_view *h, int keys, int unit, int first,
 		       struct state *out)
 {
 	struct state right;
-	int left = mutant == RIGHT ? ref_left(count) : count - 1;
+	int left = mutant == RIGHT || mutant == NO_WINDOW ? ref_left(count) : count - 1;
 
 	if (count == 1) {
 		ref_range(h, first * unit, min_int(unit, keys - first * unit), out);
@@ -175,6 +192,8 @@ static void ref_token(const struct scene *s, const float *rows, int seq, int pos
 
 	for (int head = 0; head < s->shape.heads; head++) {
 		struct head_view h = {.stride = row_floats(s), .dim = dim, .scale = s->shape.scale};
+		h.cap = s->shape.soft_cap, h.slope = s->shape.slopes ? s->shape.slopes[head] : 0;
+		h.pos = pos, h.from = mutant == NO_WINDOW ? 0 : window_from(&s->shape, pos);
 		h.q = rows + pos * h.stride + head * dim;
 		h.k = rows + (s->shape.heads + s->kv_of_head[head]) * dim;
 		h.v = h.k + s->shape.kv_heads * dim;

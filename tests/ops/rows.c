@@ -75,7 +75,8 @@ static float *run_norm(struct backend *b, const struct norm_case *c, struct norm
 	float *out = xalloc(n, sizeof *out);
 	struct tensor t = tensor_of(raw, c->type, c->rows, c->cols), x = tensor_of(d->x, DT_F32, c->rows, c->cols);
 
-	backend_add_norm(b, &t, &x, c->delta ? d->delta : NULL, d->w, c->bias ? d->bias : NULL, c->kind, 1e-5f);
+	backend_add_norm(b, &t, &x, (struct delta){c->delta ? d->delta : NULL, NULL},
+			 &(struct norm){d->w, c->bias ? d->bias : NULL, c->kind, 1e-5f});
 	for (size_t i = 0; i < n; i++)
 		out[i] = get_as(raw, i, c->type);
 	free(raw);
@@ -304,6 +305,151 @@ TEST(silu_within_bound_of_float64)
 		CHECK(fabs((double)y[i] - want) <= fabs(want) * 4e-7);
 	}
 	free(in), free(y);
+	backend_destroy(b);
+}
+
+/* ---- sums, activations, norms of heads ---- */
+static float ref_gelu(float x)
+{
+	static const float fit[] = {-0.82215223f, 1.48851587f, -1.13520398f, 0.27886807f, -0.18628806f,
+				    0.09678418f,  0.37409196f, 1.00002368f,  -1.26551223f};
+	float size = fabsf(x), z = ref_mul(size, 0.70710678f), t = ref_div(1, ref_fma(z, 0.5f, 1)), p = 0.17087277f;
+
+	for (int i = 0; i < 9; i++)
+		p = ref_fma(p, t, fit[i]);
+	p = ref_fma(-z, z, p);
+	return ref_add(0 > x ? 0 : x, -ref_mul(size, ref_mul(ref_mul(t, ref_exp(p)), 0.5f)));
+}
+
+static float ref_activate(float x, enum activation kind)
+{
+	float u = ref_mul(x, ref_fma(ref_mul(x, x), 0.044715f, 1));
+
+	if (kind == ACT_RELU)
+		return 0 > x ? 0 : x;
+	return kind == ACT_GELU ? ref_gelu(x) : ref_div(x, ref_add(1, ref_exp(ref_mul(u, -1.5957691216f))));
+}
+
+static void activations(enum cpu_isa isa, enum dtype type)
+{
+	struct backend *b = open_backend(isa, 2, type);
+	struct rng r = {6};
+
+	for (int i = 0; i < WIDTHS; i++)
+		for (enum activation kind = ACT_RELU; kind <= ACT_GELU_TANH; kind++) {
+			int ffn = widths[i], rows = 3;
+			size_t n = (size_t)(rows * ffn);
+			float *in = random_as(&r, n, DT_F32, PLAIN), *want = xalloc(n, sizeof *want),
+			      *got = xalloc(n, sizeof *got);
+			void *raw = xalloc(n, sizeof(float));
+			struct tensor out = tensor_of(raw, type, rows, ffn), x = tensor_of(in, DT_F32, rows, ffn);
+			for (size_t k = 0; k < n; k++) {
+				in[k] *= 3;
+				want[k] = ref_activate(in[k], kind);
+				want[k] = type == DT_BF16 ? f32_from_bf16(bf16_from_f32(want[k])) : want[k];
+			}
+			backend_activate(b, &out, &x, kind);
+			for (size_t k = 0; k < n; k++)
+				got[k] = get_as(raw, k, type);
+			check_bits("activation", got, want, n);
+			free(in), free(want), free(got), free(raw);
+		}
+	backend_destroy(b);
+}
+TEST(activations_on_each_isa)
+{
+	for (int i = 0; i < 4; i++)
+		if (cpu_kernels_of(all_isas[i])) {
+			activations(all_isas[i], DT_F32);
+			activations(all_isas[i], DT_BF16);
+		}
+}
+
+TEST(activations_within_bound_of_float64)
+{
+	enum { N = 20000 };
+	struct backend *b = open_backend(CPU_AUTO, 1, DT_F32);
+	float *in = xalloc(N, sizeof *in), *y = xalloc(N, sizeof *y);
+	struct tensor out = tensor_of(y, DT_F32, 1, N), x = tensor_of(in, DT_F32, 1, N);
+
+	for (enum activation kind = ACT_RELU; kind <= ACT_GELU_TANH; kind++) {
+		for (int i = 0; i < N; i++)
+			in[i] = (float)(-12 + 24.0 * i / N);
+		backend_activate(b, &out, &x, kind);
+		for (int i = 0; i < N; i++) {
+			double v = (double)in[i], u = 0.7978845608028654 * (v + 0.044715 * v * v * v);
+			double want = kind == ACT_RELU   ? fmax(v, 0)
+				      : kind == ACT_GELU ? v * 0.5 * erfc(-v * 0.7071067811865476)
+							 : 0.5 * v * (1 + tanh(u));
+			CHECK(fabs((double)y[i] - want) <= 4e-7 * fmax(fabs(v), 1e-3));
+		}
+	}
+	in[0] = NAN, in[1] = INFINITY;
+	for (enum activation kind = ACT_RELU; kind <= ACT_GELU_TANH; kind++) {
+		backend_activate(b, &out, &x, kind);
+		CHECK(isnan(y[0]) && !(y[1] < INFINITY));
+	}
+	free(in), free(y);
+	backend_destroy(b);
+}
+
+TEST(add_and_shift)
+{
+	enum { ROWS = 3, COLS = 5003 };
+	static float x[ROWS * COLS], y[ROWS * COLS], delta[ROWS * COLS], shift[COLS], w[COLS], out[2][ROWS * COLS];
+	struct rng r = {4};
+	struct norm norm = {w, NULL, NORM_LAYER, 1e-5f};
+
+	for (int i = 0; i < ROWS * COLS; i++)
+		x[i] = y[i] = rng_float(&r, PLAIN), delta[i] = rng_float(&r, PLAIN);
+	for (int i = 0; i < COLS; i++)
+		shift[i] = rng_float(&r, PLAIN), w[i] = 1;
+	for (int i = 0; i < 4; i++) {
+		struct backend *b;
+		struct tensor tx = tensor_of(x, DT_F32, ROWS, COLS), ty = tensor_of(y, DT_F32, ROWS, COLS);
+		struct tensor one = tensor_of(out[0], DT_F32, ROWS, COLS), two = tensor_of(out[1], DT_F32, ROWS, COLS);
+		if (!cpu_kernels_of(all_isas[i]))
+			continue;
+		b = open_backend(all_isas[i], 2, DT_F32);
+		for (int k = 0; k < ROWS * COLS; k++)
+			out[1][k] = ref_add(x[k], ref_add(delta[k], shift[k % COLS]));
+		backend_add(b, &tx, (struct delta){delta, shift});
+		check_bits("add", x, out[1], ROWS * COLS);
+		backend_add_norm(b, &one, &ty, (struct delta){delta, shift}, &norm);
+		check_bits("add_norm", y, x, ROWS * COLS);
+		backend_add_norm(b, &two, &tx, (struct delta){NULL, NULL}, &norm);
+		check_bits("norm", out[0], out[1], ROWS * COLS);
+		backend_destroy(b);
+	}
+}
+
+/* Queries and keys of each head as a row of a plain norm; values stay. */
+TEST(norms_of_heads)
+{
+	enum { ROWS = 2, HEADS = 3, KV = 2, DIM = 40, ALL = HEADS + 2 * KV };
+	float qkv[ROWS * ALL * DIM], in[ROWS * ALL * DIM], q[DIM], k[DIM], want[DIM];
+	struct attn_shape shape = {.heads = HEADS, .kv_heads = KV, .head_dim = DIM};
+	struct backend *b = open_backend(CPU_AUTO, 2, DT_F32);
+	struct tensor t = tensor_of(qkv, DT_F32, ROWS, ALL * DIM);
+	struct rng r = {8};
+
+	for (int i = 0; i < ROWS * ALL * DIM; i++)
+		qkv[i] = in[i] = rng_float(&r, PLAIN);
+	for (int i = 0; i < DIM; i++)
+		q[i] = rng_float(&r, PLAIN), k[i] = rng_float(&r, PLAIN);
+	backend_head_norm(b, &t, &shape, q, k, 1e-6f);
+	for (int h = 0; h < ROWS * ALL; h++) {
+		float *x = in + h * DIM;
+		const float *w = h % ALL < HEADS ? q : k;
+		double sum = 0;
+		for (int i = 0; i < DIM; i++)
+			sum += (double)x[i] * (double)x[i];
+		for (int i = 0; i < DIM; i++)
+			want[i] = h % ALL < HEADS + KV ? (float)((double)x[i] / sqrt(sum / DIM + 1e-6) * (double)w[i])
+						       : x[i];
+		for (int i = 0; i < DIM; i++)
+			CHECK(fabsf(qkv[h * DIM + i] - want[i]) <= 1e-6f * fabsf(want[i]));
+	}
 	backend_destroy(b);
 }
 

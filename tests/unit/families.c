@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Every pointer of a struct that rows fill is in one row, and in no two. */
+/* No pointer of a struct that rows fill is in two rows, and those that every network has are in one. */
 static int times(const struct family *f, bool per_layer, size_t place)
 {
 	int n = 0;
@@ -20,7 +20,12 @@ TEST(each_place_has_one_row)
 {
 	for (const struct family *const *f = families; *f; f++) {
 		for (size_t place = 0; place < sizeof(struct layer); place += sizeof(void *))
-			CHECK_EQ(times(*f, true, place), 1);
+			CHECK(times(*f, true, place) <= 1);
+		CHECK_EQ(times(*f, true, offsetof(struct layer, norm_att)), 1);
+		CHECK_EQ(times(*f, true, offsetof(struct layer, qkv)), 1);
+		CHECK_EQ(times(*f, true, offsetof(struct layer, o)), 1);
+		CHECK_EQ(times(*f, true, offsetof(struct layer, gate_up)), 1);
+		CHECK_EQ(times(*f, true, offsetof(struct layer, down)), 1);
 		CHECK_EQ(times(*f, false, offsetof(struct model, embed)), 1);
 		CHECK_EQ(times(*f, false, offsetof(struct model, head)), 1);
 		CHECK_EQ(times(*f, false, offsetof(struct model, norm_out)), 1);
@@ -41,7 +46,9 @@ static void check_row(const struct family *f, const struct weight_row *row)
 {
 	char name[TENSOR_NAME];
 
-	CHECK((row->kind == WEIGHT_GAIN) == (row->cols == AXIS_ONE));
+	CHECK((row->kind == WEIGHT_GAIN || row->kind == WEIGHT_BIAS) == (row->cols == AXIS_ONE));
+	CHECK(row->order == QKV_THIRDS || (row->fused[0] && row->heads));
+	CHECK(!row->heads || row_pieces(row) == 3);
 	CHECK(!row->paired || (row_pieces(row) == 2 && row->piece[0].rows == row->piece[1].rows));
 	for (int i = 0; i < row_pieces(row); i++) {
 		CHECK(!is_name_taken(f, row, i) && row->piece[i].rows != AXIS_ONE);
@@ -60,32 +67,36 @@ TEST(rows_are_well_formed)
 	}
 }
 
-/* The walk goes through the rows of a layer together, and leaves a tied model's head out. */
+/* The walk goes through the rows of a layer together, and leaves out a tied model's head and parts that the model does
+ * not have, be they the last of a layer. */
 TEST(order_of_the_walk)
 {
-	static const char *const want[] = {"embed", "0 qkv", "0 o", "1 qkv", "1 o", "norm", "head"};
-	static const struct weight_row rows[] = {{.kind = WEIGHT_TABLE, .piece = {{"embed", AXIS_VOCAB}}},
-						 {.per_layer = true, .piece = {{"qkv", AXIS_Q}}},
-						 {.per_layer = true, .piece = {{"o", AXIS_HIDDEN}}},
-						 {.kind = WEIGHT_GAIN, .piece = {{"norm", AXIS_HIDDEN}}},
-						 {.kind = WEIGHT_HEAD, .piece = {{"head", AXIS_VOCAB}}},
-						 {0}};
+	static const char *const want[] = {"embed", "0 qkv", "0 o", "0 bias", "1 qkv", "1 o", "1 bias", "norm", "head"};
+	static const struct weight_row rows[] = {
+		{.kind = WEIGHT_TABLE, .piece = {{"embed", AXIS_VOCAB}}},
+		{.per_layer = true, .piece = {{"qkv", AXIS_Q}}},
+		{.per_layer = true, .piece = {{"o", AXIS_HIDDEN}}},
+		{.per_layer = true, .kind = WEIGHT_BIAS, .part = PART_O_BIAS, .piece = {{"bias", AXIS_HIDDEN}}},
+		{.kind = WEIGHT_GAIN, .piece = {{"norm", AXIS_HIDDEN}}},
+		{.kind = WEIGHT_HEAD, .piece = {{"head", AXIS_VOCAB}}},
+		{0}};
 	static const struct family f = {.rows = rows};
 	struct model m = {.family = &f, .cfg = {.layers = 2}};
 
-	for (int tied = 0; tied < 2; tied++) {
-		int n = 0;
-		m.cfg.tied = tied;
-		for (struct slot s = {0}; slot_next(&m, &s); n++) {
+	for (int i = 0; i < 4; i++) {
+		int n = 0, at = 0;
+		m.cfg.tied = i & 1, m.cfg.parts = i & 2 ? PART_O_BIAS : PART_QKV_BIAS;
+		for (struct slot s = {0}; slot_next(&m, &s); n++, at++) {
 			char got[32];
 			snprintf(got, sizeof got, "%s%s",
 				 !s.row->per_layer ? ""
 				 : s.layer         ? "1 "
 						   : "0 ",
 				 s.row->piece[0].name);
-			CHECK_STR(got, want[n]);
+			at += !(i & 2) && strstr(want[at], "bias");
+			CHECK_STR(got, want[at]);
 		}
-		CHECK_EQ(n, tied ? 6 : 7);
+		CHECK_EQ(n, 9 - (i & 1) - (i & 2 ? 0 : 2));
 	}
 }
 

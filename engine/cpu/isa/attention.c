@@ -8,9 +8,22 @@ static float *row_stack(const struct attn_job *job, int row)
 	return job->stack + (size_t)row * (size_t)job->depth * attn_state(job->head_dim);
 }
 
-/* older = older + newer */
+/* A state of ranges without keys: only there l is 0. */
+static void make_empty(float *state, int head_dim)
+{
+	memset(state, 0, attn_state(head_dim) * sizeof *state);
+	state[0] = -__builtin_inff();
+}
+
+/* older = older + newer. A side without keys adds nothing. */
 static void combine(float *older, const float *newer, int head_dim)
 {
+	if (newer[1] == 0)
+		return;
+	if (older[1] == 0) {
+		memcpy(older, newer, attn_state(head_dim) * sizeof *older);
+		return;
+	}
 	float m = older[0] > newer[0] ? older[0] : newer[0];
 	v16 a = v_exp(v_sub(v_set1(older[0]), v_set1(m)));
 	v16 b = v_exp(v_sub(v_set1(newer[0]), v_set1(m)));
@@ -194,24 +207,56 @@ static values_fn *const values_of[PACKED + 1][TILE_ROWS] = {[DT_F32] = {TILE_LIS
 							    [PACKED] = {TILE_LIST(values, packed)},
 							    [DT_BF16] = {TILE_LIST(values, bf16)}};
 
-/* Counts the keys of the range that this row attends to. */
+/* Where in the range the keys end that this row attends to. */
 INLINE int keys_in(const struct attn_job *job, int row, int range)
 {
 	return min_int(job->keys[row] - range * RANGE, RANGE);
 }
 
-/* Turns n scores into weights; m and l go to the state. Lanes beyond the last key add +0 to l. */
-static void weights(float *p, int n, float *state)
+/* Where they begin: beyond the range where its keys lie before the row's window. */
+INLINE int from_in(const struct attn_job *job, int row, int range)
+{
+	return max_int(job->from[row] - range * RANGE, 0);
+}
+
+/* Soft cap and ALiBi. */
+static void bend(const struct attn_job *job, int row, int range, float *p, int n)
+{
+	static const float count[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+	const v16 cap = v_set1(job->soft_cap), one = v_set1(1), two = v_set1(2), slope = v_set1(job->slope[row]);
+	const int first = range * RANGE - (job->keys[row] - 1); /* key - pos of the range's first key */
+
+	for (int i = 0; i < n; i += 16) {
+		v16 s = v_load(p + i);
+		if (job->soft_cap > 0) {
+			v16 up = v_exp(v_mul(two, v_div(s, cap)));
+			s = v_mul(cap, v_sub(one, v_div(two, v_add(up, one))));
+		}
+		if (job->alibi)
+			s = v_fma(slope, v_add(v_set1((float)(first + i)), v_load(count)), s);
+		v_store(p + i, s);
+	}
+}
+
+/* a where lanes are not below n, else b. */
+INLINE v16 v_from(v16 a, int n, v16 b)
+{
+	return n > 0 ? v_first(b, n, a) : a;
+}
+
+/* Turns scores [from, n) into weights; m and l go to the state. Lanes of other keys add +0 to l. */
+static void weights(float *p, int from, int n, float *state)
 {
 	const v16 low = v_set1(-__builtin_inff());
 	v16 m = low, l = v_zero();
 
 	for (int i = 0; i < n; i += 16)
-		m = v_max(m, v_first(v_load(p + i), n - i, low));
+		m = v_max(m, v_from(v_first(v_load(p + i), n - i, low), from - i, low));
 	state[0] = v_max_lane(m);
 	m = v_set1(state[0]);
 	for (int i = 0; i < n; i += 16) {
 		v16 e = v_first(v_exp(v_sub(v_load(p + i), m)), n - i, v_zero());
+		e = v_from(e, from - i, v_zero());
 		l = v_add(l, e);
 		v_store(p + i, e);
 	}
@@ -237,14 +282,18 @@ static void run_range(const struct attn_job *job, int row, int range, float *con
 		scores_of[type][n - 1](job, r, range, most);
 	}
 	for (int r = row; r < job->rows; r++) {
+		float *p = job->scores + r * RANGE;
+		int n = keys_in(job, r, range);
 		memset(top[r], 0, state * sizeof(float));
-		weights(job->scores + r * RANGE, keys_in(job, r, range), top[r]);
+		if (job->alibi || job->soft_cap > 0)
+			bend(job, r, range, p, n);
+		weights(p, from_in(job, r, range), n, top[r]);
 		if (job->v_scale)
-			scale_weights(job->scores + r * RANGE, job->v_scale, keys_in(job, r, range));
+			scale_weights(p, job->v_scale, n);
 	}
 	for (int r = row, n; r < job->rows; r += n) {
 		n = min_int(TILE_ROWS, job->rows - r);
-		values_of[type][n - 1](job, r, top, range, 0, least);
+		values_of[type][n - 1](job, r, top, range, min_int(least, from_in(job, r, range)), least);
 	}
 	/* Keys that only later tokens attend to: the chain continues row by row. */
 	for (int r = row; r < job->rows; r++)
@@ -265,7 +314,8 @@ static int merge(float *stack, size_t state, int depth, int i, bool last, int he
 	return depth;
 }
 
-/* Adds one more range for the rows that attend to keys of it. */
+/* Adds one more range for the rows whose last key does not lie before it. Where all its keys lie before a row's window
+ * they weigh nothing, and the row's state is empty. */
 static void add_range(struct attn_job *job, int range)
 {
 	const size_t state = attn_state(job->head_dim);
@@ -279,6 +329,9 @@ static void add_range(struct attn_job *job, int range)
 	for (int r = row; r < job->rows; r++)
 		top[r] = row_stack(job, r) + (size_t)job->waiting[r]++ * state;
 	run_range(job, row, range, top);
+	for (int r = row; r < job->rows; r++)
+		if (from_in(job, r, range) >= keys_in(job, r, range))
+			make_empty(top[r], job->head_dim);
 	for (int r = row; r < job->rows; r++) {
 		bool last = range + 1 == job->end || job->keys[r] <= (range + 1) * RANGE;
 		job->waiting[r] =
@@ -346,6 +399,25 @@ static void take_scales(const struct attn_job *job, float *k, float *v, int rang
 	}
 }
 
+/* A row's stack as the counter leaves it after the first `count` ranges, if none of those has keys. */
+static int start_stack(float *stack, int depth, int count, int head_dim)
+{
+	for (; count; count &= count - 1)
+		make_empty(stack + (size_t)depth++ * attn_state(head_dim), head_dim);
+	return depth;
+}
+
+/* The first range of the piece that a row's window reaches, the same for all rows. */
+static int start_range(struct attn_job *jobs, int n)
+{
+	int range = min_int(max_int(jobs->first, jobs->from[0] / RANGE), jobs->end);
+
+	for (struct attn_job *j = jobs; range > j->first && j < jobs + n; j++)
+		for (int r = 0; r < j->rows; r++)
+			j->waiting[r] = start_stack(row_stack(j, r), 0, range - j->first, j->head_dim);
+	return range;
+}
+
 enum { PACK_FROM = 3 /* jobs from which packing pays off */ };
 
 void ISA_NAME(attention)(struct attn_job *jobs, int n, float *packed)
@@ -355,7 +427,7 @@ void ISA_NAME(attention)(struct attn_job *jobs, int n, float *packed)
 	float *k = n >= PACK_FROM ? packed : NULL,
 	      *v = k ? packed + RANGE * round_up((size_t)last->head_dim, 16) : NULL, k_scale[RANGE], v_scale[RANGE];
 
-	for (int range = last->first, keys; range < last->end; range++) {
+	for (int range = start_range(jobs, n), keys; range < last->end; range++) {
 		if ((keys = keys_in(last, last->rows - 1, range)) <= 0)
 			break;
 		if (last->type == DT_I8)
@@ -386,9 +458,11 @@ void ISA_NAME(attention_join)(const struct attn_job *job, size_t pitch, int grou
 
 	for (int r = 0; r < job->rows; r++) {
 		float *stack = row_stack(job, r);
-		int pieces = div_up(job->keys[r], group * RANGE), depth = 0;
-		for (int i = 0; i < pieces; i++) {
-			const float *piece = job->partial + (size_t)i * pitch + (size_t)r * state;
+		int pieces = div_up(job->keys[r], group * RANGE),
+		    depth = start_stack(stack, 0, job->first / group, job->head_dim);
+		for (int i = job->first / group; i < pieces; i++) {
+			const float *piece =
+				job->partial + (size_t)(i - job->first / group) * pitch + (size_t)r * state;
 			memcpy(stack + (size_t)depth++ * state, piece, state * sizeof(float));
 			depth = merge(stack, state, depth, i + 1, i + 1 == pieces, job->head_dim);
 		}

@@ -125,10 +125,8 @@ struct norm_job {
 	void *out; /* one row */
 	enum dtype out_type;
 	float *x;           /* (cols) */
-	const float *delta; /* (cols) or NULL */
-	const float *w, *bias;
-	enum norm_kind kind;
-	float eps;
+	struct delta delta; /* of this row; without data nothing is added */
+	struct norm norm;
 	int cols;
 };
 
@@ -138,7 +136,9 @@ enum { RANGE = 256, ATTN_ROWS = 6, ATTN_JOBS = 32, STATE_HEAD = 16 };
  */
 struct attn_job {
 	const float *q[ATTN_ROWS]; /* (head_dim) each */
-	int keys[ATTN_ROWS];       /* number of keys that each attends to */
+	int keys[ATTN_ROWS];       /* the keys that each attends to end before this one */
+	int from[ATTN_ROWS];       /* and begin with this one: 0 without a window */
+	float slope[ATTN_ROWS];    /* of ALiBi; 0: none */
 	int rows;
 	int waiting[ATTN_ROWS]; /* states on each row's stack; 0 at the start */
 	int first, end;         /* ranges of this piece; `first` is a multiple of a power of two >= end - first */
@@ -147,7 +147,8 @@ struct attn_job {
 	size_t block_bytes, k_at, v_at; /* offsets of this K/V head inside a block */
 	int block_size, head_dim;
 	enum dtype type;
-	float scale;
+	float scale, soft_cap; /* of the scores; cap 0: none */
+	bool alibi;
 	float *scores; /* (6, 256) */
 	float *stack;  /* (6, depth, state) */
 	int depth;
@@ -188,18 +189,24 @@ typedef void kernel_rope(float *x, const float *cos, const float *sin, int half)
 /* Converts n numbers x to `type` (f32, bf16 or f16). */
 typedef void kernel_convert(void *out, const float *x, int n, enum dtype type);
 /* Ranges [first, end), the same for all n <= ATTN_JOBS jobs, which share blocks and K/V head and are in ascending order
- * of the keys they attend to. A row without keys there leaves its partial alone. packed: attn_packed() floats of
- * scratch. */
+ * of the keys they attend to. A row whose last key lies before them leaves its partial alone. packed: attn_packed()
+ * floats of scratch. */
 typedef void kernel_attention(struct attn_job *jobs, int n, float *packed);
-/* Combines row r's pieces partial[i * pitch], i < pieces(r), in order into out[r]. group: ranges of a piece. */
+/* Combines row r's pieces partial[i * pitch] in order into out[r]. group: ranges of a piece. The first piece begins
+ * with range job->first; no row has keys before it. */
 typedef void kernel_attention_join(const struct attn_job *job, size_t pitch, int group);
 /* out[at...at+n), of `type`, = silu(gate) * up. */
 typedef void kernel_silu_mul(void *out, size_t at, const float *gate, const float *up, int n, enum dtype type);
+/* x += delta + shift (NULL: delta alone), n numbers. */
+typedef void kernel_add(float *x, const float *delta, const float *shift, int n);
+/* out[at...at+n), of `type`, = the activation of x (n). */
+typedef void kernel_activate(void *out, size_t at, const float *x, int n, enum activation kind, enum dtype type);
 typedef void kernel_exp(float *out, const float *x, int n);
 
 /* Those of which an instruction set has one; products have one for each form of weights or activations. */
 #define CPU_KERNELS(K) \
-	K(pack_w) K(quantise) K(norm) K(rope) K(convert) K(attention) K(attention_join) K(silu_mul) K(exp)
+	K(pack_w) \
+	K(quantise) K(norm) K(rope) K(convert) K(attention) K(attention_join) K(silu_mul) K(add) K(activate) K(exp)
 
 struct cpu_kernels {
 	const char *name;
