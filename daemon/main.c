@@ -32,6 +32,7 @@ struct daemon {
 	struct front_model model;
 	struct rank_report *ranks;
 	uint64_t begin; /* ns */
+	struct options_source source;
 };
 
 static void print_version(void)
@@ -84,6 +85,15 @@ static void fill_model(struct daemon *d)
 	m->report = d->ranks;
 }
 
+static void reread_options(void *arg)
+{
+	struct daemon *d = arg;
+	struct why why = {""};
+
+	if (options_reread(&d->source, &d->opt, &why))
+		log_at(LOG_ERROR, "the options are wrong now, so the old ones stay: %s", why.text);
+}
+
 static int open_front(struct daemon *d, struct why *why)
 {
 	const struct rank *n = &d->rank;
@@ -91,7 +101,9 @@ static int open_front(struct daemon *d, struct why *why)
 				    .link = &d->link,
 				    .board = d->world.board,
 				    .model = &d->model,
-				    .starter = world_starter()};
+				    .starter = world_starter(),
+				    .reread = reread_options,
+				    .arg = d};
 	int err;
 
 	if (d->world.rank)
@@ -232,6 +244,7 @@ int main(int argc, char **argv)
 		return inspect(d.opt.model);
 	if (d.opt.dry_run)
 		return dry_run(&d.opt);
+	options_source_open(&d.source, &d.opt, argc, argv);
 	front_block_signals(); /* before MPI starts threads of its own */
 	world_init(&d.world, &argc, &argv);
 	log_init(d.world.rank, (enum log_level)d.opt.log_level);

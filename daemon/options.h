@@ -65,6 +65,21 @@ int options_parse(struct options *o, int argc, char **argv, struct why *why);
 /* Sets uds and served_name if they were not given. ERR_DENIED: there is no folder for the socket. */
 int options_settle(struct options *o, struct why *why);
 void options_finish(struct options *o);
+
+/* Where options come from, to read them again while the server runs. */
+struct options_source {
+	int argc;
+	char **argv;
+	struct options start; /* as they were read first */
+	int last_level;       /* --log-level as read last; `xverse log-level` may have changed the level since */
+};
+/* Keeps the pointers of argv, not argv itself. `now` was read from them. */
+void options_source_open(struct options_source *s, const struct options *now, int argc, char **argv);
+/* Reads all sources again. Takes over into *live what can change: --log-level (if it differs from the last reading),
+ * --shutdown-timeout, and the limits of the queue up to their values at the start. Logs what changed and what needs a
+ * restart. ERR_INVALID: nothing was taken. */
+int options_reread(struct options_source *from, struct options *live, struct why *why);
+
 void options_help(void); /* prints all options in groups to standard output */
 /* "16k" = 16000, "16K" = 16384; likewise m, M, g, G. 0, or ERR_INVALID without a text. */
 int options_number(const char *text, int64_t *out);

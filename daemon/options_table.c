@@ -113,9 +113,10 @@ const struct option_row option_table[] = {
 	NUMBER(SERVE, "watchdog-timeout", NULL, "SECONDS", watchdog_timeout_s, 60, 0, 86400,
 	       "the job ends if a rank makes no progress in a step for this time; 0: never"),
 	CHOICE(SERVE, "log-level", NULL, levels, log_level, LOG_INFO, "least important level that is logged"),
-	TEXT(SERVE, "pid-file", NULL, "PATH", pid_file, "file that holds the process id of rank 0 while it runs"),
+	TEXT(SERVE, "pid-file", NULL, "PATH", pid_file,
+	     "file that holds the process id while it runs: the launcher's under xverse-launch, else that of rank 0"),
 	TEXT(SERVE, "log-file", NULL, "PATH", log_file,
-	     "file for log lines, reopened when rank 0 gets SIGHUP; default: standard error"),
+	     "file for log lines, reopened on SIGHUP; default: standard error"),
 
 	FLAG(OTHER, "dry-run", NULL, dry_run, "print the memory that each rank would use, then exit; reads no weights"),
 	FLAG(OTHER, "json", NULL, json, "print the plan of --dry-run as JSON"),

@@ -101,7 +101,7 @@ static void child(const struct beside *b, char *const *argv, const struct output
 	sigset_t none;
 
 	if (output)
-		output_child(output);
+		output_gateway(output);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpgid(0, 0);
@@ -197,6 +197,12 @@ void beside_look(struct beside *b)
 		b->came = true;
 	if (b->n && !b->pid && !b->asked && !b->failed && now_ns() >= b->next_ns)
 		start(b);
+}
+
+void beside_hang_up(const struct beside *b)
+{
+	if (b->pid && !b->asked)
+		kill(b->pid, SIGHUP);
 }
 
 void beside_drain(struct beside *b)

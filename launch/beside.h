@@ -31,6 +31,7 @@ void beside_prepare(struct beside *b, const struct output *output, const char *s
 int beside_check(const struct beside *b);
 /* Starts the gateway, and restarts it after it ended. Sets b->failed if the first one could not start. */
 void beside_look(struct beside *b);
+void beside_hang_up(const struct beside *b); /* it opens and reads its files again */
 void beside_drain(struct beside *b);
 void beside_end(struct beside *b); /* waits 3 s at most */
 

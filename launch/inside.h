@@ -48,6 +48,7 @@ struct launcher {
 	uint64_t awake_ns, looked_ns; /* how long this process has run, as still.h counts; when it last looked */
 	uint64_t strangers, warned_ns;
 	struct options options; /* xversed's options */
+	struct options_source source;
 	struct job job;
 	struct beside gateway;
 };

@@ -71,14 +71,18 @@ static void start(struct launcher *l)
 		die("fork: %s", strerror(errno));
 }
 
-/* mpirun and terminals send SIGHUP when a session ends; a server survives it. */
+/* Terminals send SIGHUP when a session ends, too; a server survives it. */
 static void hang_up(struct launcher *l)
 {
-	bool to_rank0 = l->options.log_file && l->job.hello;
+	struct why why = {""};
 
-	log_at(LOG_INFO, to_rank0 ? "received SIGHUP; rank 0 reopens its log file" : "hang-up: nothing is done");
-	if (to_rank0)
+	output_reopen(&l->output);
+	log_at(LOG_INFO, "received SIGHUP; all programs of the job open their logs and read their options again");
+	if (options_reread(&l->source, &l->options, &why))
+		log_at(LOG_ERROR, "the options are wrong now, so the old ones stay: %s", why.text);
+	if (l->job.hello)
 		process_signal(&l->job.rank0, SIGHUP);
+	beside_hang_up(&l->gateway);
 }
 
 static void take_signals(struct launcher *l)

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "daemon/rank/files.h"
 #include "launch/inside.h"
 
 enum { HEALTHY_S = 60, START_TIMEOUT_S = 60, FAILED_STARTS = 5 };
@@ -28,7 +29,8 @@ static void usage(FILE *f)
 		"  --http-option OPT  pass an option to it, such as --http-option --api-key-file=FILE\n"
 		"  --print            print the mpirun command and exit\n\n"
 		"TERM, INT and USR1 drain: open calls end, then the job. A second one, or QUIT, ends it at once.\n"
-		"HUP makes rank 0 reopen its --log-file; without one it does nothing.\n"
+		"HUP makes launcher, ranks and gateway open their logs again and read the files of options, keys and\n"
+		"certificates again.\n"
 		"Exit code: that of the job (0 drained, 64 usage, 66 input, 70 lost rank, 75 try again, 78 configuration).\n");
 }
 
@@ -68,6 +70,7 @@ static void parse_options(struct launcher *l)
 		fprintf(stderr, "xverse-launch: %s\n", why.text);
 		exit(EXIT_USAGE);
 	}
+	options_source_open(&l->source, &l->options, l->n_daemon + 1, argv);
 }
 
 /* A path that was chosen here goes to the ranks, whose log names it. */
@@ -203,11 +206,28 @@ static gid_t find_group(const struct launcher *l)
 	return g ? g->gr_gid : (gid_t)-1;
 }
 
-/* Opens the socket, our folder and the private socket in it. */
+/* --pid-file holds the launcher's number, which a restart does not change; rank 0 writes none. */
+static int open_pid_file(struct launcher *l, struct why *why)
+{
+	int err = pid_file_write(l->options.pid_file, why);
+
+	if (!err && l->options.pid_file)
+		keep(l, (char *)"--pid-file=");
+	return err;
+}
+
+/* Opens the socket, the files, our folder and the private socket in it. A launcher that finds another one on the socket
+ * leaves that one's pid file alone. */
 static int open_all(struct launcher *l, struct why *why)
 {
 	int err = rpc_listen(&l->listener, l->socket_path, find_group(l), why);
 
+	if (!err && l->options.log_file) {
+		l->output.log_fd = log_file_descriptor(l->options.log_file, why);
+		err = min_int(l->output.log_fd, 0);
+	}
+	if (!err)
+		err = open_pid_file(l, why);
 	if (!err)
 		err = folder_make(&l->folder, l->socket_path, why);
 	if (!err)
@@ -220,6 +240,7 @@ static void close_all(struct launcher *l)
 	handover_close(&l->handover);
 	folder_remove(&l->folder);
 	rpc_unlisten(&l->listener);
+	pid_file_remove();
 }
 
 /* Orphans of mpirun become our children, so that none outlives its job. */
@@ -228,7 +249,7 @@ static int serve(struct launcher *l)
 	int code;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	output_open(&l->output);
+	output_open(&l->output, l->options.log_file, l->output.log_fd);
 	l->looked_ns = now_ns();
 	l->awake_ns = 1000000000u; /* 0 stands for never */
 	beside_look(&l->gateway);
@@ -250,7 +271,7 @@ static int refuse(int err, const struct why *why)
 
 int main(int argc, char **argv)
 {
-	static struct launcher l = {.folder = {.lock_fd = -1}, .handover = {.fd = -1}};
+	static struct launcher l = {.folder = {.lock_fd = -1}, .handover = {.fd = -1}, .output = {.log_fd = -1}};
 	char *command[COMMAND_ARGS], host[COMMAND_HOST];
 	struct why why = {""};
 	int err;

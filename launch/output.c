@@ -1,5 +1,7 @@
 #include "launch/output.h"
 
+#include "daemon/rank/files.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,16 +31,27 @@ static int own_description(int fd, bool *socket)
 
 static void take_log(void *arg, enum log_level level, const char *line);
 
-void output_open(struct output *o)
+static void open_pipe(int *read_fd, int *write_fd)
 {
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC))
+		die("pipe: %s", strerror(errno));
+	fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	*read_fd = fd[0];
+	*write_fd = fd[1];
+}
+
+void output_open(struct output *o, const char *log_path, int log_fd)
+{
+	open_pipe(&o->gateway.read_fd, &o->gateway.write_fd);
+	o->log_path = log_path;
+	o->log_fd = log_fd;
 	for (int i = 0; i < 2; i++) {
 		struct stream *s = &o->stream[i];
-		int fd[2];
 
-		if (pipe2(fd, O_CLOEXEC))
-			die("pipe: %s", strerror(errno));
-		fcntl(fd[0], F_SETFL, O_NONBLOCK);
-		*s = (struct stream){.read_fd = fd[0], .write_fd = fd[1], .waiting = xalloc(OUTPUT_ROOM, 1)};
+		*s = (struct stream){.waiting = xalloc(OUTPUT_ROOM, 1)};
+		open_pipe(&s->read_fd, &s->write_fd);
 		s->to_fd = own_description(i + 1, &s->socket);
 	}
 	log_sink(take_log, o);
@@ -48,6 +61,28 @@ void output_child(const struct output *o)
 {
 	dup2(o->stream[0].write_fd, STDOUT_FILENO);
 	dup2(o->stream[1].write_fd, STDERR_FILENO);
+}
+
+void output_gateway(const struct output *o)
+{
+	dup2(o->stream[0].write_fd, STDOUT_FILENO);
+	dup2(o->gateway.write_fd, STDERR_FILENO);
+}
+
+void output_reopen(struct output *o)
+{
+	struct why why;
+	int fd = o->log_path ? log_file_descriptor(o->log_path, &why) : -1;
+
+	if (!o->log_path)
+		return;
+	if (fd < 0) { /* the old file stays in use */
+		log_at(LOG_ERROR, "%s", why.text);
+		return;
+	}
+	if (o->log_fd >= 0)
+		close(o->log_fd);
+	o->log_fd = fd;
 }
 
 int output_polls(const struct output *o, struct pollfd *p)
@@ -60,6 +95,7 @@ int output_polls(const struct output *o, struct pollfd *p)
 		if (s->n && s->to_fd >= 0)
 			p[n++] = (struct pollfd){.fd = s->to_fd, .events = POLLOUT};
 	}
+	p[n++] = (struct pollfd){.fd = o->gateway.read_fd, .events = POLLIN};
 	return n;
 }
 
@@ -101,13 +137,23 @@ static void add(struct stream *s, const char *text, size_t n)
 	keep(s, text, n);
 }
 
+/* A whole line goes to standard error and to the log file, which may be a pipe whose reader is slow. */
+static void add_line(struct output *o, const char *line, size_t n)
+{
+	add(&o->stream[1], line, n);
+	if (o->log_fd >= 0 && write(o->log_fd, line, n) < 0 && errno != EAGAIN && errno != EINTR && errno != ENOSPC) {
+		close(o->log_fd);
+		o->log_fd = -1;
+	}
+}
+
 static void take_log(void *arg, enum log_level level, const char *line)
 {
-	struct stream *s = &((struct output *)arg)->stream[1];
 	char whole[1500];
 
 	(void)level;
-	add(s, whole, (size_t)max_int(0, min_int(snprintf(whole, sizeof whole, "%s\n", line), (int)sizeof whole - 1)));
+	add_line(arg, whole,
+		 (size_t)max_int(0, min_int(snprintf(whole, sizeof whole, "%s\n", line), (int)sizeof whole - 1)));
 	output_move(arg);
 }
 
@@ -152,10 +198,29 @@ static void flush(struct stream *s)
 	s->n -= sent;
 }
 
+/* Moves the gateway's lines; one that is too long is cut into several. */
+static void move_lines(struct output *o)
+{
+	struct lines *g = &o->gateway;
+	const char *end;
+	ssize_t n;
+
+	for (int k = 0; k < 64 && (n = read(g->read_fd, g->text + g->n, sizeof g->text - g->n)) > 0; k++) {
+		g->n += (size_t)n;
+		while ((end = memchr(g->text, '\n', g->n)) || g->n == sizeof g->text) {
+			size_t line = end ? (size_t)(end + 1 - g->text) : g->n;
+			add_line(o, g->text, line);
+			memmove(g->text, g->text + line, g->n -= line);
+		}
+	}
+}
+
 void output_move(struct output *o)
 {
 	char text[CHUNK];
 	ssize_t n;
+
+	move_lines(o);
 
 	for (int i = 0; i < 2; i++) {
 		struct stream *s = &o->stream[i];
@@ -175,6 +240,10 @@ void output_close(struct output *o)
 		output_move(o);
 	while ((o->stream[0].n || o->stream[1].n) && now_ns() < end && !poll(NULL, 0, 10));
 	log_sink(NULL, NULL);
+	close(o->gateway.read_fd);
+	close(o->gateway.write_fd);
+	if (o->log_fd >= 0)
+		close(o->log_fd);
 	for (int i = 0; i < 2; i++) {
 		close(o->stream[i].read_fd);
 		close(o->stream[i].write_fd);

@@ -49,7 +49,7 @@ static void look_at_runtime_dir(struct place *p)
 	}
 }
 
-/* Only root may write to /run, so whoever made the folder had root's consent. */
+/* Only root may write to /run, so root has agreed to the folder. */
 static void look_at_system(struct place *p, bool make)
 {
 	struct stat st;

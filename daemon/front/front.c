@@ -86,6 +86,8 @@ int front_open(struct front **out, const struct front_options *how, struct why *
 			    .board = how->board,
 			    .model = how->model,
 			    .starter = how->starter,
+			    .reread = how->reread,
+			    .arg = how->arg,
 			    .signal_fd = -1,
 			    .beat_fd = -1};
 	*out = f;

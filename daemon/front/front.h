@@ -21,6 +21,8 @@ struct front_options {
 	struct board *board;
 	const struct front_model *model; /* daemon/front/model.h */
 	int starter;                     /* pid of mpirun, whose end is this process's; 0: none */
+	void (*reread)(void *arg);       /* on SIGHUP, in the front thread: updates *opt */
+	void *arg;
 };
 
 /* Blocks the signals that the front thread handles. Must run before the process has a second thread. */

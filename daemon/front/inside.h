@@ -75,7 +75,10 @@ struct front {
 	struct xv_sampling defaults;                        /* generation_config.json; `has` marks the fields it sets */
 	int n_default_eos, default_eos[GENERATION_MAX_EOS]; /* of generation_config.json */
 	uint64_t started_ns;
-	pid_t starter;          /* mpirun, whose end is this process's; 0: none */
+	pid_t starter; /* mpirun, whose end is this process's; 0: none */
+	void (*reread)(void *arg);
+	void *arg;
+	bool reopen;            /* SIGHUP came before the ranks were ready */
 	int signal_fd, beat_fd; /* beat_fd: the launcher's connection, -1 without one */
 
 	struct rpc_server *server;
@@ -174,6 +177,8 @@ int front_open_calls(const struct front *f);
 void front_cancel_engine(struct front *f, struct front_call *c); /* where its mailbox is full: marks it due */
 void front_retry_cancels(struct front *f);                       /* those that are due */
 void front_drain(struct front *f, const char *reason);
+void front_reopen_ranks(struct front *f);    /* makes them open the log file again, as soon as they are ready */
+void front_accounts_follow(struct front *f); /* the limits of the options hold for accounts from now on */
 #define FRONT_SHUTTING_DOWN "the server is shutting down; resume elsewhere or later"
 void front_end_calls(struct front *f, int code, const char *text); /* sends one error on every open call */
 

@@ -5,6 +5,12 @@
 
 #include "base/log_limit.h"
 
+void front_accounts_follow(struct front *f)
+{
+	front_accounts_limit(&f->accounts, SHARE_CALLS, f->opt->max_queued_reqs + f->model->max_seqs);
+	front_accounts_limit(&f->accounts, SHARE_TOKENS, f->opt->max_queued_tokens);
+}
+
 /* Counts waiting calls as the engine last published them, and calls that it has not taken yet. */
 static bool queue_full(const struct front *f)
 {

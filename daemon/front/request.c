@@ -76,9 +76,10 @@ static void become_ready(struct front *f)
 	uint64_t print = mix(f->model->fingerprint, f->tokenizer ? tokenizer_fingerprint(f->tokenizer) : 0);
 
 	snprintf(f->fingerprint, sizeof f->fingerprint, "%016llx", (unsigned long long)print);
-	front_accounts_limit(&f->accounts, SHARE_CALLS, f->opt->max_queued_reqs + f->model->max_seqs);
-	front_accounts_limit(&f->accounts, SHARE_TOKENS, f->opt->max_queued_tokens);
+	front_accounts_follow(f);
 	f->ready = true;
+	if (f->reopen)
+		front_reopen_ranks(f);
 	handover_say(f->beat_fd, HANDOVER_READY);
 	for (struct front_call *c = take_waiting(f), *next; c; c = next) {
 		next = c->next;

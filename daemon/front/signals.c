@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/rank/files.h"
+#include "parallel/board.h"
 #include "rpc/server/handover.h"
 
 /* USR2: the process that started this one has died. */
@@ -76,12 +77,26 @@ static void lose_starter(struct front *f)
 	front_exit(f, f->draining ? EXIT_OK : EXIT_SOFTWARE);
 }
 
-/* The ranks share the log file, and HUP reaches this one alone. */
-static void hang_up(const struct front *f)
+/* The ranks share the log file, and HUP reaches this one alone. Until all of them are ready their pids are not known.
+ */
+void front_reopen_ranks(struct front *f)
 {
-	log_file_reopen();
+	f->reopen = !f->ready;
 	for (int r = 1; f->opt->log_file && f->ready && r < f->model->ranks; r++)
 		kill((pid_t)f->model->report[r].pid, SIGHUP);
+}
+
+static void hang_up(struct front *f)
+{
+	int level = f->opt->log_level;
+
+	log_file_reopen();
+	front_reopen_ranks(f);
+	f->reread(f->arg);
+	if (f->opt->log_level != level)
+		board_log_level(f->board, (enum log_level)f->opt->log_level);
+	if (f->ready)
+		front_accounts_follow(f);
 }
 
 static void drain(struct front *f, const struct signalfd_siginfo *info)

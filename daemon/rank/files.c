@@ -31,19 +31,29 @@ static int point_stderr(const char *path)
 	return 0;
 }
 
+int log_file_descriptor(const char *path, struct why *why)
+{
+	int fd = file_append(path), error = errno;
+
+	return fd >= 0 ? fd
+		       : fail(why, ERR_IO, "--log-file: %s: %s", path,
+			      error == ELOOP || error == EPERM
+				      ? "another user made this name; choose a folder of your own"
+				      : strerror(error));
+}
+
 int log_file_open(const char *path, struct why *why)
 {
-	int error;
+	int fd;
 
 	if (!path)
 		return 0;
+	fd = log_file_descriptor(path, why);
+	if (fd < 0)
+		return fd;
 	starter = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	error = point_stderr(path);
-	if (error)
-		return fail(why, ERR_IO, "--log-file: %s: %s", path,
-			    error == ELOOP || error == EPERM
-				    ? "another user made this name; choose a folder of your own"
-				    : strerror(error));
+	dup2(fd, STDERR_FILENO);
+	close(fd);
 	log_path = path;
 	return 0;
 }
@@ -99,7 +109,7 @@ int pid_file_write(const char *path, struct why *why)
 	bool good;
 	int fd;
 
-	if (!path)
+	if (!path || !*path)
 		return 0;
 	fd = file_create_aside(path, 0644, &aside);
 	if (fd < 0)

@@ -4,6 +4,8 @@
 
 #include "base/base.h"
 
+/* Opens the file to append lines to. Returns the descriptor or ERR_IO. */
+int log_file_descriptor(const char *path, struct why *why);
 /* Redirects standard error, also that of libraries, to the end of `path`, which is borrowed for the life of the
  * process. NULL: does nothing. */
 int log_file_open(const char *path, struct why *why);
@@ -14,7 +16,7 @@ void log_file_on_hangup(void);
 /* Writes a line to the standard error that the process was started with, and to the log file if there is one. */
 void start_failed(const char *text);
 
-/* Writes this process's id and a newline, aside, and renames the file. NULL: does nothing. */
+/* Writes this process's id and a newline, aside, and renames the file. NULL or "": does nothing. */
 int pid_file_write(const char *path, struct why *why);
 void pid_file_remove(void); /* only if it still holds this process's id */
 

@@ -33,11 +33,15 @@ static void on_signals(void *data, uint32_t events)
 
 	(void)events;
 	while (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGHUP) {
+			http_server_reload(g->server);
+			continue;
+		}
 		log_event(LOG_INFO, g->n_signals ? "stopping now" : "draining; open requests finish first",
 			  " signal=\"%s\"", strsignal((int)info.ssi_signo));
 		g->n_signals++;
+		http_server_drain(g->server);
 	}
-	http_server_drain(g->server);
 }
 
 static void catch_signals(struct gateway *g)
@@ -48,6 +52,7 @@ static void catch_signals(struct gateway *g)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	g->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

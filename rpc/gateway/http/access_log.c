@@ -9,17 +9,37 @@
 #include "base/file/own.h"
 #include "rpc/gateway/http/inside.h"
 
+/* Returns a descriptor, or -1: there is no log, or it cannot be opened. */
+static int open_log(const char *path, struct why *why)
+{
+	int fd;
+
+	if (!path || !strcmp(path, "-"))
+		return path ? STDOUT_FILENO : -1;
+	fd = file_append(path);
+	if (fd >= 0)
+		return fd;
+	fail(why, ERR_IO, "--access-log %s: %s", path, errno == ENXIO ? "the pipe has no reader" : strerror(errno));
+	return -1;
+}
+
 int http_access_log_open(struct http_server *s, struct why *why)
 {
-	const char *path = s->how->access_log;
+	s->log_fd = open_log(s->how->access_log, why);
+	return s->how->access_log && s->log_fd < 0 ? ERR_IO : 0;
+}
 
-	s->log_fd = path && !strcmp(path, "-") ? STDOUT_FILENO : -1;
-	if (!path || s->log_fd >= 0)
-		return 0;
-	s->log_fd = file_append(path);
-	return s->log_fd >= 0 ? 0
-			      : fail(why, ERR_IO, "--access-log %s: %s", path,
-				     errno == ENXIO ? "the pipe has no reader" : strerror(errno));
+void http_access_log_reopen(struct http_server *s)
+{
+	struct why why = {""};
+	int fd = open_log(s->how->access_log, &why);
+
+	if (s->how->access_log && fd < 0) {
+		log_at(LOG_ERROR, "%s", why.text);
+		return;
+	}
+	http_access_log_close(s);
+	s->log_fd = fd;
 }
 
 void http_access_log_close(struct http_server *s)

@@ -5,6 +5,7 @@
 #ifndef RPC_GATEWAY_HTTP_INSIDE_H
 #define RPC_GATEWAY_HTTP_INSIDE_H
 
+#include <gnutls/abstract.h>
 #include <microhttpd.h>
 
 #include "base/base.h"
@@ -187,11 +188,23 @@ void http_filter_policy(struct http_exchange *x, struct http_refusal *out); /* H
 int http_keys_read(struct http_keys **out, const char *path, struct why *why);
 /* Returns NULL for an unknown key, in the same time whatever the key. */
 struct http_account *http_keys_match(struct http_keys *k, const char *authorization);
+/* Takes the keys of the file as it is now; accounts of requests that are open stay. On an error nothing changes. */
+int http_keys_reread(struct http_keys *k, const char *path, struct why *why);
 int http_keys_names(const struct http_keys *k); /* different ones; 0 for NULL */
 void http_keys_destroy(struct http_keys *k);
 
+/* tls.c: one certificate for the process */
+/* Reads --tls-cert and --tls-key, which then hold for new connections. On an error nothing changes. */
+int http_tls_read(const struct http_options *how, struct why *why);
+/* For libmicrohttpd, as a gnutls_certificate_retrieve_function2. */
+int http_tls_certificate(gnutls_session_t session, const gnutls_datum_t *names, int n_names,
+			 const gnutls_pk_algorithm_t *algorithms, int n_algorithms, gnutls_pcert_st **chain,
+			 unsigned *n, gnutls_privkey_t *key);
+void http_tls_close(void);
+
 /* access_log.c */
 int http_access_log_open(struct http_server *s, struct why *why);
+void http_access_log_reopen(struct http_server *s); /* an error is logged, and the old file stays in use */
 void http_access_log(const struct http_exchange *x);
 void http_access_log_close(struct http_server *s);
 

@@ -13,8 +13,9 @@
 enum { DIGEST = 32, MAX_KEYS = 4096, MAX_BYTES = 1022 };
 
 struct http_keys {
-	int n, n_accounts;
-	struct http_account account[MAX_KEYS]; /* one for each name */
+	int n, n_accounts, n_names; /* n_names: accounts with a key */
+	struct http_account
+		account[MAX_KEYS]; /* one for each name; those without a key any more may have open requests */
 	struct {
 		unsigned char digest[DIGEST];
 		int account;
@@ -26,13 +27,23 @@ static void digest(const char *key, size_t len, unsigned char out[DIGEST])
 	REQUIRE(gnutls_hash_fast(GNUTLS_DIG_SHA256, key, len, out) == 0);
 }
 
+/* Returns n_accounts if there is none of this name. */
+static int find_account(const struct http_keys *k, const char *name, size_t len)
+{
+	int i = 0;
+
+	while (i < k->n_accounts && (strlen(k->account[i].name) != len || memcmp(k->account[i].name, name, len)))
+		i++;
+	return i;
+}
+
 static int account_of(struct http_keys *k, const char *name, size_t len)
 {
-	for (int i = 0; i < k->n_accounts; i++)
-		if (strlen(k->account[i].name) == len && !memcmp(k->account[i].name, name, len))
-			return i;
-	memcpy(k->account[k->n_accounts].name, name, len);
-	return k->n_accounts++;
+	int i = find_account(k, name, len);
+
+	if (i == k->n_accounts)
+		memcpy(k->account[k->n_accounts++].name, name, len);
+	return i;
 }
 
 static void add(struct http_keys *k, const char *key, size_t len, int account)
@@ -86,13 +97,15 @@ int http_keys_read(struct http_keys **out, const char *path, struct why *why)
 	struct http_keys *k;
 	char *text;
 	size_t len;
-	int err = file_read(path, FILE_KEYS, &text, &len, why);
+	struct why inner;
+	int err = file_read(path, FILE_KEYS, &text, &len, &inner);
 
 	*out = NULL;
 	if (err)
-		return err;
+		return fail(why, err, "--api-key-file: %.480s", inner.text);
 	k = xalloc(1, sizeof *k);
 	err = read_lines(k, text, len, path, why);
+	k->n_names = k->n_accounts;
 	gnutls_memset(text, 0, len);
 	free(text);
 	if (err)
@@ -100,6 +113,39 @@ int http_keys_read(struct http_keys **out, const char *path, struct why *why)
 	else
 		*out = k;
 	return err;
+}
+
+/* Returns how many accounts `k` would have with those of `now`. */
+static int with_new(const struct http_keys *k, const struct http_keys *now)
+{
+	int n = k->n_accounts;
+
+	for (int i = 0; i < now->n_accounts; i++)
+		n += find_account(k, now->account[i].name, strlen(now->account[i].name)) == k->n_accounts;
+	return n;
+}
+
+int http_keys_reread(struct http_keys *k, const char *path, struct why *why)
+{
+	struct http_keys *now;
+	int err = http_keys_read(&now, path, why);
+
+	if (!err && with_new(k, now) > MAX_KEYS)
+		err = fail(why, ERR_LIMIT, "%s: more than %d names since the start; more need a restart", path,
+			   MAX_KEYS);
+	if (err) {
+		http_keys_destroy(now);
+		return err;
+	}
+	memcpy(k->key, now->key, sizeof k->key);
+	k->n = now->n;
+	k->n_names = now->n_names;
+	for (int i = 0; i < k->n; i++) {
+		const char *name = now->account[now->key[i].account].name;
+		k->key[i].account = account_of(k, name, strlen(name));
+	}
+	http_keys_destroy(now);
+	return 0;
 }
 
 struct http_account *http_keys_match(struct http_keys *k, const char *authorization)
@@ -120,7 +166,7 @@ struct http_account *http_keys_match(struct http_keys *k, const char *authorizat
 
 int http_keys_names(const struct http_keys *k)
 {
-	return k ? k->n_accounts : 0;
+	return k ? k->n_names : 0;
 }
 
 void http_keys_destroy(struct http_keys *k)

@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/file/file.h"
 #include "rpc/gateway/http/inside.h"
 
 static uint64_t in_ms(int64_t ms)
@@ -209,11 +208,11 @@ static const char tls_priorities[] =
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-CIPHER-ALL:+AES-256-GCM:"
 	"+AES-128-GCM:+CHACHA20-POLY1305:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
 
-static int start(struct http_server *s, int fd, char *cert, char *key, struct why *why)
+static int start(struct http_server *s, int fd, struct why *why)
 {
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (cert ? MHD_USE_TLS : 0);
-	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, cert},
-				       {MHD_OPTION_HTTPS_MEM_KEY, 0, key},
+	bool with_tls = s->how->tls_cert;
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (with_tls ? MHD_USE_TLS : 0);
+	struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)http_tls_certificate},
 				       {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
 				       {MHD_OPTION_END, 0, NULL}};
 	const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
@@ -225,30 +224,17 @@ static int start(struct http_server *s, int fd, char *cert, char *key, struct wh
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)s->how->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 		(unsigned)s->how->max_per_address, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
-		1, MHD_OPTION_ARRAY, cert ? tls : none, MHD_OPTION_END);
-	return s->mhd ? 0 : fail(why, ERR_IO, "libmicrohttpd cannot start%s", cert ? " (certificate and key?)" : "");
+		1, MHD_OPTION_ARRAY, with_tls ? tls : none, MHD_OPTION_END);
+	return s->mhd ? 0 : fail(why, ERR_IO, "libmicrohttpd cannot start");
 }
 
 static int listen_and_start(struct http_server *s, struct why *why)
 {
-	const struct http_options *how = s->how;
-	char *cert = NULL, *key = NULL;
-	size_t len = 0; /* of the key */
-	int fd = -1, err = 0;
+	int fd = -1, err = s->how->tls_cert ? http_tls_read(s->how, why) : 0;
 
-	if (how->tls_cert)
-		err = file_read(how->tls_cert, FILE_KEYS, &cert, &len, why);
-	if (!err && how->tls_key)
-		err = file_read(how->tls_key, FILE_KEYS, &key, &len, why);
 	if (!err)
 		err = http_listen(s, &fd, why);
-	if (!err)
-		err = start(s, fd, cert, key, why);
-	free(cert);
-	if (key)
-		explicit_bzero(key, len);
-	free(key);
-	return err;
+	return err ? err : start(s, fd, why);
 }
 
 /* A stream needs a descriptor on each side. If the limit of open files is too low, fewer connections are accepted: a
@@ -345,6 +331,18 @@ int http_server_open(struct http_server **out, struct http_loop *loop, struct ht
 	return 0;
 }
 
+void http_server_reload(struct http_server *s)
+{
+	struct why why = {""};
+
+	http_access_log_reopen(s);
+	if (s->how->key_file && http_keys_reread(s->keys, s->how->key_file, &why))
+		log_at(LOG_ERROR, "the old API keys stay: %s", why.text);
+	if (s->how->tls_cert && http_tls_read(s->how, &why))
+		log_at(LOG_ERROR, "the old certificate stays: %s", why.text);
+	log_event(LOG_INFO, "received SIGHUP; files were opened and read again", " keys=%d", http_keys_names(s->keys));
+}
+
 static void quiesce(struct http_server *s)
 {
 	int fd = (int)MHD_quiesce_daemon(s->mhd);
@@ -387,6 +385,7 @@ void http_server_close(struct http_server *s)
 	if (s->mhd)
 		stop(s);
 	http_keys_destroy(s->keys);
+	http_tls_close();
 	http_access_log_close(s);
 	free(s);
 }

@@ -19,6 +19,9 @@ int http_server_open(struct http_server **out, struct http_loop *loop, struct ht
 		     const struct http_route *routes, int n_routes, void *context, struct why *why);
 void http_server_close(struct http_server *s); /* NULL is fine */
 
+/* Opens the access log again, and reads the files of keys and of the certificate again. What cannot be read stays as it
+ * was, and the log says why. Open requests go on. */
+void http_server_reload(struct http_server *s);
 /* Stops listening; open requests go on for --shutdown-timeout. */
 void http_server_drain(struct http_server *s);
 /* Returns true after http_server_drain() once all requests were answered or the time is over. */
