@@ -4,23 +4,27 @@
 
 #include "base/number.h"
 
-/* Levenshtein's; names are short, and what exceeds a row is not compared. */
+enum { LONGEST = 63 };
+
+/* Edits: a letter put in, taken out or changed, or two neighbours in the wrong order. What exceeds a row is not
+ * compared. */
 static int distance(const char *a, const char *b)
 {
-	int row[64], n = min_int((int)strlen(b), 63);
+	int rows[3][LONGEST + 1], n = min_int((int)strlen(b), LONGEST);
 
 	for (int j = 0; j <= n; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (int i = 1; a[i - 1]; i++) {
-		int diagonal = row[0];
+		int *row = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+
 		row[0] = i;
 		for (int j = 1; j <= n; j++) {
-			int above = row[j];
-			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1), diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
+			row[j] = min_int(min_int(above[j] + 1, row[j - 1] + 1), above[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = min_int(row[j], before[j - 2] + 1);
 		}
 	}
-	return row[n];
+	return rows[strlen(a) % 3][n];
 }
 
 void similar_try(struct similar *s, const char *name)

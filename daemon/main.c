@@ -221,6 +221,17 @@ static int inspect(const char *path)
 	return err ? EXIT_INPUT : 0;
 }
 
+/* As the starter says, before MPI does: what concerns all ranks alike is said once. */
+static bool is_first_rank(void)
+{
+	static const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"};
+
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+		if (getenv(variables[i]))
+			return !strcmp(getenv(variables[i]), "0");
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -230,11 +241,13 @@ int main(int argc, char **argv)
 	stdio_open();
 	heap_init();
 	json_set_alloc_funcs(heap_malloc, heap_free); /* JSON of clients counts in their efforts */
-	err = options_parse(&d.opt, argc, argv, &why);
+	err = options_parse(&d.opt, argc, argv, NULL, &why);
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);
 		return EXIT_USAGE;
 	}
+	if (is_first_rank())
+		options_warn(stderr, environ);
 	d.begin = now_ns();
 	if (d.opt.help || d.opt.version) {
 		d.opt.help ? options_help() : print_version();

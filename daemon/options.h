@@ -3,6 +3,8 @@
 #ifndef DAEMON_OPTIONS_H
 #define DAEMON_OPTIONS_H
 
+#include <stdio.h>
+
 #include "base/base.h"
 
 enum { CHOICE_AUTO = 0 };
@@ -59,9 +61,12 @@ struct options {
 	char *hash_rows, *fault;
 };
 
-/* Reads all sources. ERR_INVALID with a text that names the flag, the value and the nearest valid one. *o must be
- * finished in any case. */
-int options_parse(struct options *o, int argc, char **argv, struct why *why);
+/* Reads all sources. `more`: names of options that the calling program has beside these, for "did you mean";
+ * NULL-terminated, or NULL. ERR_INVALID with a text that names the flag, the value and the nearest valid one. *o must
+ * be finished in any case. */
+int options_parse(struct options *o, int argc, char **argv, const char *const *more, struct why *why);
+/* Warns of variables XVERSED_* that name no option. */
+void options_warn(FILE *to, char *const *environment);
 /* Sets uds and served_name if they were not given. ERR_DENIED: there is no folder for the socket. */
 int options_settle(struct options *o, struct why *why);
 void options_finish(struct options *o);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file/file.h"
+#include "base/similar.h"
 #include "rpc/place.h"
 
 static void *field(struct options *o, const struct option_row *row)
@@ -37,33 +38,13 @@ int options_number(const char *text, int64_t *out)
 	return *end ? ERR_INVALID : 0;
 }
 
-/* Levenshtein distance; names are short. */
-static int distance(const char *a, const char *b)
-{
-	int row[64], n = min_int((int)strlen(b), 63);
-
-	for (int j = 0; j <= n; j++)
-		row[j] = j;
-	for (int i = 1; a[i - 1]; i++) {
-		int diagonal = row[0];
-		row[0] = i;
-		for (int j = 1; j <= n; j++) {
-			int above = row[j];
-			row[j] = min_int(min_int(row[j] + 1, row[j - 1] + 1), diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[n];
-}
-
 static const char *nearest_of(const char *const *choices, const char *value)
 {
-	const char *best = choices[0];
+	struct similar like = {.given = value};
 
 	for (; *choices; choices++)
-		if (distance(value, *choices) < distance(value, best))
-			best = *choices;
-	return best;
+		similar_try(&like, *choices);
+	return like.best;
 }
 
 static int set_choice(struct options *o, const struct option_row *row, const char *value, const char *source,
@@ -141,20 +122,45 @@ static const struct option_row *find(const char *name, size_t len)
 	return NULL;
 }
 
-static const char *nearest(const char *name)
+/* "; did you mean --http?", or "" where no option of ours or of the caller's is like it. */
+static const char *did_you_mean(const char *name, const char *before, const char *const *more, char out[96])
 {
-	const char *best = option_table[0].name;
+	struct similar like = {.given = name};
+	const char *best;
 
-	for (int i = 1; i < option_count; i++)
-		if (distance(name, option_table[i].name) < distance(name, best))
-			best = option_table[i].name;
-	return best;
+	for (int i = 0; i < option_count; i++)
+		similar_try(&like, option_table[i].name);
+	for (; more && *more; more++)
+		similar_try(&like, *more);
+	similar_try(&like, "config");
+	best = similar_name(&like);
+	snprintf(out, 96, "%s%s%s%s", best ? "; did you mean " : "", best ? before : "", best ? best : "",
+		 best ? "?" : "");
+	return out;
+}
+
+/* A switch may be written as its opposite: no-pin. */
+static const struct option_row *find_opposite(const char *name, size_t len)
+{
+	const struct option_row *row = len > 3 && !strncmp(name, "no-", 3) ? find(name + 3, len - 3) : NULL;
+
+	return row && (row->kind == OPT_FLAG || row->kind == OPT_NO_FLAG) ? row : NULL;
+}
+
+static int set_opposite(struct options *o, const struct option_row *row, const char *value, const char *source,
+			struct why *why)
+{
+	int err = set_bool(o, row, value, source, why);
+
+	*(bool *)field(o, row) ^= !err;
+	return err;
 }
 
 struct arguments {
 	int argc, at;
 	char **argv;
-	const char *config; /* --config FILE */
+	const char *config;      /* --config FILE */
+	const char *const *more; /* names of the caller's own options, or NULL */
 };
 
 /* One "--name value", "--name=value", "-x value" or "--no-name". */
@@ -164,14 +170,14 @@ static int parse_flag(struct options *o, struct arguments *a, struct why *why)
 	size_t len = equals ? (size_t)(equals - name) : strlen(name);
 	const struct option_row *row = find(name, len);
 	bool no = !row && len > 3 && !strncmp(name, "no-", 3);
-	char given[80];
+	char given[80], hint[96];
 
 	snprintf(given, sizeof given, "%.*s", (int)len, name);
 	if (no)
 		row = find(name + 3, len - 3);
 	if (!row && strcmp(given, "config"))
-		return fail(why, ERR_INVALID, "unknown option %s; did you mean --%s? (--help lists all)", arg,
-			    nearest(given));
+		return fail(why, ERR_INVALID, "unknown option %s%s (--help lists all)", arg,
+			    did_you_mean(given, "--", a->more, hint));
 	if (row && (row->kind == OPT_FLAG || row->kind == OPT_NO_FLAG)) {
 		*(bool *)field(o, row) = !no;
 		return equals ? set_bool(o, row, equals + 1, arg, why) : 0;
@@ -189,23 +195,72 @@ static int parse_flag(struct options *o, struct arguments *a, struct why *why)
 	return set_value(o, row, value, given, why);
 }
 
+enum { VARIABLE = 80 };
+
+/* XVERSED_MAX_NUM_SEQS of max-num-seqs. */
+static const char *variable_name(const char *prefix, const char *option, char out[VARIABLE])
+{
+	size_t n = (size_t)snprintf(out, VARIABLE, "XVERSED_%s", prefix);
+
+	for (; *option && n + 1 < VARIABLE; option++)
+		out[n++] = *option == '-' ? '_' : (char)toupper((unsigned char)*option);
+	out[n] = 0;
+	return out;
+}
+
 static int parse_environment(struct options *o, struct why *why)
 {
-	for (int i = 0; i < option_count; i++) {
-		char name[80] = "XVERSED_";
-		size_t n = strlen(name);
-		const char *value;
-		int err;
+	int err = 0;
 
-		for (const char *p = option_table[i].name; *p && n + 1 < sizeof name; p++)
-			name[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
-		name[n] = 0;
-		value = getenv(name);
-		err = value ? set_value(o, &option_table[i], value, name, why) : 0;
-		if (err)
-			return err;
+	for (int i = 0; !err && i < option_count; i++) {
+		const struct option_row *row = &option_table[i];
+		bool is_switch = row->kind == OPT_FLAG || row->kind == OPT_NO_FLAG;
+		char name[VARIABLE];
+		const char *value = getenv(variable_name("", row->name, name));
+
+		err = value ? set_value(o, row, value, name, why) : 0;
+		value = is_switch && !err ? getenv(variable_name("NO_", row->name, name)) : NULL;
+		if (value)
+			err = set_opposite(o, row, value, name, why);
 	}
-	return 0;
+	return err;
+}
+
+/* The text after XVERSED_ up to "=" names an option, or something else that is read. */
+static bool is_known(const char *name, struct similar *like)
+{
+	static char names[512][VARIABLE];
+	static const char *const others[] = {"XVERSED_CONFIG", "XVERSED_CUDA_LIB"};
+	char no[VARIABLE];
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		known |= !strcmp(name, others[i]);
+		similar_try(like, others[i]);
+	}
+	for (int i = 0; i < option_count && i < 512; i++) {
+		similar_try(like, variable_name("", option_table[i].name, names[i]));
+		known |= !strcmp(name, names[i]) || !strcmp(name, variable_name("NO_", option_table[i].name, no));
+	}
+	return known;
+}
+
+void options_warn(FILE *to, char *const *environment)
+{
+	for (; *environment; environment++) {
+		char name[VARIABLE];
+		struct similar like = {.given = name};
+		const char *best;
+
+		if (strncmp(*environment, "XVERSED_", 8))
+			continue;
+		snprintf(name, sizeof name, "%.*s", (int)strcspn(*environment, "="), *environment);
+		if (is_known(name, &like))
+			continue;
+		best = similar_name(&like);
+		fprintf(to, "xversed: warning: the variable %s names no option%s%s%s\n", name,
+			best ? "; did you mean " : "", best ? best : "", best ? "?" : "");
+	}
 }
 
 static char *trim(char *s)
@@ -223,13 +278,30 @@ static char *trim(char *s)
 	return s;
 }
 
+/* Cuts a comment: # at the line's begin or behind a blank, outside of quotes. */
+static void cut_comment(char *line)
+{
+	char quote = 0;
+
+	for (char *at = line; *at; at++) {
+		if (quote ? *at == quote : *at == '"' || *at == '\'')
+			quote = quote ? 0 : at == line || strchr(" \t:=", at[-1]) ? *at : 0;
+		else if (*at == '#' && !quote && (at == line || strchr(" \t", at[-1]))) {
+			*at = 0;
+			return;
+		}
+	}
+}
+
 /* A line is "name: value" or "name = value"; # begins a comment. */
 static int parse_line(struct options *o, char *line, const char *source, struct why *why)
 {
-	char *colon, *name = trim(line);
-	const struct option_row *row;
+	char *colon, *name, hint[96];
+	const struct option_row *row, *opposite;
 
-	if (!*name || *name == '#')
+	cut_comment(line);
+	name = trim(line);
+	if (!*name)
 		return 0;
 	colon = name + strcspn(name, ":=");
 	if (!*colon)
@@ -237,9 +309,12 @@ static int parse_line(struct options *o, char *line, const char *source, struct 
 	*colon = 0;
 	name = trim(name);
 	row = find(name, strlen(name));
+	opposite = row ? NULL : find_opposite(name, strlen(name));
+	if (opposite)
+		return set_opposite(o, opposite, trim(colon + 1), source, why);
 	if (!row)
-		return fail(why, ERR_INVALID, "%s: unknown option \"%s\"; did you mean %s?", source, name,
-			    nearest(name));
+		return fail(why, ERR_INVALID, "%s: unknown option \"%s\"%s", source, name,
+			    did_you_mean(name, "", NULL, hint));
 	return set_value(o, row, trim(colon + 1), source, why);
 }
 
@@ -293,9 +368,9 @@ static int check_words(const struct options *o, struct why *why)
 }
 
 /* Later sources overwrite earlier ones. Flags are read twice, first to find --config. */
-int options_parse(struct options *o, int argc, char **argv, struct why *why)
+int options_parse(struct options *o, int argc, char **argv, const char *const *more, struct why *why)
 {
-	struct arguments a = {.argc = argc, .argv = argv};
+	struct arguments a = {.argc = argc, .argv = argv, .more = more};
 	struct options probe;
 	const char *plain = NULL;
 	int err = 0;
@@ -356,41 +431,4 @@ void options_finish(struct options *o)
 	for (int i = 0; i < option_count; i++)
 		if (option_table[i].kind == OPT_TEXT)
 			free(*(char **)field(o, &option_table[i]));
-}
-
-static void print_row(const struct option_row *row)
-{
-	char left[120] = "";
-	size_t n = (size_t)snprintf(left, sizeof left, "  --%s%s", row->kind == OPT_NO_FLAG ? "no-" : "", row->name);
-
-	if (row->alias)
-		n += (size_t)snprintf(left + n, sizeof left - n, ", -%s", row->alias);
-	if (row->value)
-		n += (size_t)snprintf(left + n, sizeof left - n, " %s", row->value);
-	for (int i = 0; row->choices && row->choices[i]; i++)
-		n += (size_t)snprintf(left + n, sizeof left - n, "%s%s", i ? "|" : " ", row->choices[i]);
-	printf("%-52s %s", left, row->help);
-	if (row->kind == OPT_NUMBER && row->fallback)
-		printf(" [%lld]", (long long)row->fallback);
-	printf("\n");
-}
-
-void options_help(void)
-{
-	const char *group = "";
-
-	printf("usage: xversed MODEL [options]          one rank\n"
-	       "       mpirun -n N xversed MODEL [options]   N ranks\n\n"
-	       "Serves a Llama-shaped model, sharded over the ranks, on a Unix socket.\n"
-	       "Each option may also be a variable XVERSED_NAME=value or a line \"name: value\" of --config FILE; flags win.\n"
-	       "Numbers may have a suffix: 16k = 16000, 16K = 16384.\n"
-	       "XVERSED_CUDA_LIB=FILE names the CUDA plug-in; default: libxverse-cuda.so beside the program.\n");
-	for (int i = 0; i < option_count; i++) {
-		if (strcmp(group, option_table[i].group))
-			printf("\n%s:\n", group = option_table[i].group);
-		print_row(&option_table[i]);
-	}
-	printf("  %-50s %s\n", "--config FILE", "read options from a file, one a line: max-num-seqs: 8");
-	printf("\nExit codes: 0 done, 64 usage, 66 input, 70 software or a lost rank, 75 try again, 78 "
-	       "configuration.\n");
 }

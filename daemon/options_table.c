@@ -121,6 +121,8 @@ const struct option_row option_table[] = {
 	FLAG(OTHER, "dry-run", NULL, dry_run, "print the memory that each rank would use, then exit; reads no weights"),
 	FLAG(OTHER, "json", NULL, json, "print the plan of --dry-run as JSON"),
 	FLAG(OTHER, "inspect", NULL, inspect, "list the checkpoint's tensors and its faults, then exit"),
+	FLAG(OTHER, "debug-nan", NULL, debug_nan,
+	     "name the first layer whose output holds NaN or infinity; slow, since it checks every layer"),
 	FLAG(OTHER, "help", "h", help, "print this text"),
 	FLAG(OTHER, "version", NULL, version, "print version and build"),
 
@@ -131,8 +133,6 @@ const struct option_row option_table[] = {
 	NO_FLAG(INNER, "step-ahead", step_ahead, "CUDA: enqueue a step only after the previous one's tokens are known"),
 	NO_FLAG(INNER, "wgmma", wgmma, "CUDA: use mma.sync for prefill attention on every GPU"),
 	NO_FLAG(INNER, "tuning", tuning, "CUDA: use cuBLASLt's first algorithm instead of timing several at start"),
-	FLAG(OTHER, "debug-nan", NULL, debug_nan,
-	     "name the first layer whose output holds NaN or infinity; slow, since it checks every layer"),
 	TEXT(INNER, "fault", NULL, "FAULTS", fault, "plant faults (daemon/rank/fault.h)"),
 };
 const int option_count = sizeof option_table / sizeof *option_table;

@@ -12,26 +12,40 @@
 #include <unistd.h>
 
 #include "daemon/rank/files.h"
+#include "base/help.h"
 #include "launch/inside.h"
 
 enum { HEALTHY_S = 60, START_TIMEOUT_S = 60, FAILED_STARTS = 5 };
 
 static void usage(FILE *f)
 {
-	fprintf(f,
-		"usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of xversed]\n\n"
-		"  -n RANKS           ranks to start [1]\n"
-		"  --restart[=TIMES]  restart the job when a rank is lost, after 0.5 s, 1 s, ... 30 s; clients wait and\n"
-		"                     streams resume. Gives up after 5 failures before the job was ever ready\n"
-		"  --start-timeout SECONDS  until rank 0 connects, which is before it reads weights [60]\n"
-		"  --http [HOST:]PORT also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]; put an IPv6 HOST in\n"
-		"                     brackets\n"
-		"  --http-option OPT  pass an option to it, such as --http-option --api-key-file=FILE\n"
-		"  --print            print the mpirun command and exit\n\n"
-		"TERM, INT and USR1 drain: open calls end, then the job. A second one, or QUIT, ends it at once.\n"
-		"HUP makes launcher, ranks and gateway open their logs again and read the files of options, keys and\n"
-		"certificates again.\n"
-		"Exit code: that of the job (0 drained, 64 usage, 66 input, 70 lost rank, 75 try again, 78 configuration).\n");
+	static const char *const rows[][2] = {
+		{"-n RANKS", "ranks to start [1]"},
+		{"--restart[=TIMES]",
+		 "restart the job when a rank is lost, after 0.5 s, 1 s, ... 30 s; clients wait and "
+		 "streams resume. Gives up after 5 failures before the job was ever ready"},
+		{"--start-timeout SECONDS", "until rank 0 connects, which is before it reads weights [60]"},
+		{"--http [HOST:]PORT",
+		 "also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]; put an IPv6 HOST "
+		 "in brackets"},
+		{"--http-option OPT", "pass an option to it, such as --http-option --api-key-file=FILE"},
+		{"--print", "print the mpirun command and exit"},
+	};
+
+	fprintf(f, "usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL\n"
+		   "                     [options of xversed]\n\n");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		help_row(f, rows[i][0], rows[i][1]);
+	fprintf(f, "\nExamples:\n"
+		   "  xverse-launch -n 2 --restart launch/demo/model &\n"
+		   "  xverse-launch -n 2 --restart --http 8000 --max-num-seqs 8 /models/XVERSE-13B\n"
+		   "  xverse-launch -n 2 --dry-run /models/XVERSE-13B\n\n");
+	help_text(f, 0,
+		  "TERM, INT and USR1 drain: open calls end, then the job. A second one, or QUIT, ends it at once.\n"
+		  "HUP makes launcher, ranks and gateway open their logs again and read the files of options, keys and "
+		  "certificates again.\n"
+		  "Exit code: that of the job (0 drained, 64 usage, 66 input, 70 lost rank, 75 try again, 78 "
+		  "configuration).");
 }
 
 /* Finds the binary beside this one, else the one on the PATH. */
@@ -59,6 +73,9 @@ static int number(const char *text, const char *flag)
 	return (int)v;
 }
 
+/* For "did you mean", beside those of xversed. */
+static const char *const own_options[] = {"start-timeout", "restart", "http", "http-option", "print", NULL};
+
 /* Reads xversed's options from all their sources too, to report errors before anything starts. */
 static void parse_options(struct launcher *l)
 {
@@ -66,7 +83,7 @@ static void parse_options(struct launcher *l)
 	char *argv[MAX_ARGS + 1] = {(char *)"xverse-launch"};
 
 	memcpy(argv + 1, l->daemon, (size_t)l->n_daemon * sizeof *argv);
-	if (options_parse(&l->options, l->n_daemon + 1, argv, &why)) {
+	if (options_parse(&l->options, l->n_daemon + 1, argv, own_options, &why)) {
 		fprintf(stderr, "xverse-launch: %s\n", why.text);
 		exit(EXIT_USAGE);
 	}

@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/help.h"
+#include "base/similar.h"
 #include "rpc/gateway/http/origin.h"
 
 enum kind { TEXT, PORT, MODEL, LIST, COUNT, SECONDS, FLAG };
@@ -68,19 +71,43 @@ static const struct gateway_option {
 
 enum { ROWS = sizeof table / sizeof *table };
 
+static const char examples[] =
+	"\nExamples:\n"
+	"  xverse-gateway --port 8000                                 # before the default daemon\n"
+	"  xverse-gateway --model small=/run/a.sock --model large=/run/b.sock --api-key-file keys\n"
+	"  xverse-gateway --host 0.0.0.0 --tls-cert chain.pem --tls-key key.pem --api-key-file keys\n";
+
 void gateway_options_help(FILE *f)
 {
-	fprintf(f, "usage: xverse-gateway [options]\n\nServes the OpenAI API over HTTP in front of xversed "
-		   "(docs/gateway.md).\n\n");
+	fprintf(f, "usage: xverse-gateway [options]\n\n");
+	help_text(f, 0, "Serves the OpenAI API over HTTP in front of xversed (docs/gateway.md).");
+	fprintf(f, "\n");
 	for (int i = 0; i < ROWS; i++) {
 		const struct gateway_option *r = &table[i];
-		char head[64];
-		snprintf(head, sizeof head, "--%s %s", r->name, r->value ? r->value : "");
-		fprintf(f, "  %-34s %s", head, r->text);
+		char head[64], text[400];
+
+		snprintf(head, sizeof head, "--%s%s%s", r->name, r->value ? " " : "", r->value ? r->value : "");
 		if (r->kind == PORT || r->kind == COUNT || r->kind == SECONDS)
-			fprintf(f, " [%.0f]", r->fallback);
-		fprintf(f, "\n");
+			snprintf(text, sizeof text, "%s [%.0f]", r->text, r->fallback);
+		else
+			snprintf(text, sizeof text, "%s", r->text);
+		help_row(f, head, text);
 	}
+	fputs(examples, f);
+}
+
+static int unknown(const char *arg, struct why *why)
+{
+	char name[64];
+	struct similar like = {.given = name};
+	const char *best;
+
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(arg + strspn(arg, "-"), "="), arg + strspn(arg, "-"));
+	for (int i = 0; i < ROWS; i++)
+		similar_try(&like, table[i].name);
+	best = similar_name(&like);
+	return fail(why, ERR_INVALID, "unknown option %s%s%s%s (--help lists them)", arg,
+		    best ? "; did you mean --" : "", best ? best : "", best ? "?" : "");
 }
 
 static void *place(struct gateway_options *o, size_t at)
@@ -201,7 +228,7 @@ int gateway_options_read(struct gateway_options *o, int argc, char **argv, struc
 		const struct gateway_option *r = strncmp(argv[i], "--", 2) ? NULL : find(argv[i], &value);
 		int err;
 		if (!r)
-			return fail(why, ERR_INVALID, "unknown option %s (--help lists them)", argv[i]);
+			return unknown(argv[i], why);
 		if (r->kind != FLAG && !value && !(value = argv[++i]))
 			return fail(why, ERR_INVALID, "--%s requires %s", r->name, r->value);
 		err = set(o, r, value, why);

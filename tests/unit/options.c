@@ -19,7 +19,7 @@ static int parse(const char **argv)
 	while (argv[n])
 		n++;
 	options_finish(&o);
-	return options_parse(&o, n, (char **)argv, &why);
+	return options_parse(&o, n, (char **)argv, NULL, &why);
 }
 
 TEST(defaults_and_plain_model)
