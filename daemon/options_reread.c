@@ -69,7 +69,7 @@ static void take_number(struct options *live, struct options *now, const struct 
 int options_reread(struct options_source *from, struct options *live, struct why *why)
 {
 	struct options now;
-	int err = options_parse(&now, from->argc, from->argv, why);
+	int err = options_parse(&now, from->argc, from->argv, NULL, why);
 
 	for (int i = 0; !err && i < LIVE; i++)
 		take_number(live, &now, &from->start, i);
@@ -93,5 +93,5 @@ void options_source_open(struct options_source *s, const struct options *now, in
 	s->argv = xalloc((size_t)argc + 1, sizeof *s->argv);
 	memcpy(s->argv, argv, (size_t)argc * sizeof *argv);
 	s->last_level = now->log_level;
-	options_parse(&s->start, argc, argv, &why);
+	options_parse(&s->start, argc, argv, NULL, &why);
 }

@@ -3,6 +3,7 @@
 #include "daemon/options.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -101,6 +102,79 @@ TEST(flag_beats_environment_beats_file)
 	unsetenv("XVERSED_DEVICE");
 	CHECK_EQ(PARSE("dir", "--config", "/nonexistent"), ERR_INVALID);
 	unlink(path);
+}
+
+static int parse_file(const char *text)
+{
+	char path[] = "/tmp/xv-options-XXXXXX";
+	int fd = mkstemp(path), err;
+
+	CHECK_EQ((int)write(fd, text, strlen(text)), (int)strlen(text));
+	close(fd);
+	err = PARSE("dir", "--config", path);
+	unlink(path);
+	return err;
+}
+
+TEST(a_file_takes_comments_and_opposites)
+{
+	CHECK_EQ(
+		parse_file(
+			"max-num-seqs: 8 # many\nno-pin: true\t# a comment: with = signs\n#\n  # more\n"
+			"served-model-name: \"a # b\" # not this\nlog-file: /tmp/a#b\nno-enable-prefix-caching: false\n"),
+		0);
+	CHECK_EQ(o.max_num_seqs, 8);
+	CHECK(!o.pin && o.prefix_caching);
+	CHECK_STR(o.served_name, "a # b");
+	CHECK_STR(o.log_file, "/tmp/a#b");
+	CHECK_EQ(parse_file("no-pin: maybe\n"), ERR_INVALID);
+	CHECK_HAS(why.text, "\"maybe\" is neither true nor false");
+	CHECK_EQ(parse_file("no-device: true\n"), ERR_INVALID);
+	CHECK_HAS(why.text, "unknown option \"no-device\"");
+	CHECK_EQ(parse_file("max-num-seq: 8\n"), ERR_INVALID);
+	CHECK_HAS(why.text, "did you mean max-num-seqs?");
+	CHECK_EQ(parse_file("zzzzzz: 8\n"), ERR_INVALID);
+	CHECK(!strstr(why.text, "did you mean"));
+	setenv("XVERSED_NO_PIN", "1", 1);
+	CHECK_EQ(PARSE("dir"), 0);
+	CHECK(!o.pin);
+	unsetenv("XVERSED_NO_PIN");
+}
+
+TEST(names_of_the_caller_may_be_meant)
+{
+	static const char *const own[] = {"http", "restart", NULL};
+	char *argv[] = {(char *)"xverse-launch", (char *)"dir", (char *)"--htp", (char *)"80", NULL};
+
+	options_finish(&o);
+	CHECK_EQ(options_parse(&o, 4, argv, own, &why), ERR_INVALID);
+	CHECK_HAS(why.text, "did you mean --http?");
+	argv[2] = (char *)"--rsetart=3"; /* two neighbours changed places */
+	options_finish(&o);
+	CHECK_EQ(options_parse(&o, 3, argv, own, &why), ERR_INVALID);
+	CHECK_HAS(why.text, "did you mean --restart?");
+}
+
+TEST(variables_that_name_no_option_get_a_warning)
+{
+	char *some[] = {(char *)"PATH=/bin",
+			(char *)"XVERSED_MAX_NUM_SEQ=3",
+			(char *)"XVERSED_MAX_NUM_SEQS=3",
+			(char *)"XVERSED_NO_PIN=1",
+			(char *)"XVERSED_CONFIG=/x",
+			(char *)"XVERSED_CUDA_LIB=/x",
+			(char *)"XVERSED_QQQQQQQQ=1",
+			NULL};
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	options_warn(f, some);
+	fclose(f);
+	CHECK_HAS(text, "XVERSED_MAX_NUM_SEQ names no option; did you mean XVERSED_MAX_NUM_SEQS?\n");
+	CHECK_HAS(text, "XVERSED_QQQQQQQQ names no option\n");
+	CHECK(!strstr(text, "XVERSED_MAX_NUM_SEQS names") && !strstr(text, "PIN") && !strstr(text, "CONFIG names"));
+	free(text);
 }
 
 CHECK_MAIN()
