@@ -86,11 +86,11 @@ static int check_ranks(struct rank *self, struct why *why)
 	return 0;
 }
 
+/* Those that depend on the device. */
 static void choose_limits(struct rank *self)
 {
 	const struct options *o = self->opt;
 
-	self->max_model_len = o->max_model_len ? (int)o->max_model_len : self->cfg.max_pos;
 	self->limits.max_tokens =
 		o->max_num_batched_tokens ? (int)o->max_num_batched_tokens : self->device.ops->step_tokens;
 	self->limits.max_seqs = o->max_num_seqs ? (int)o->max_num_seqs : self->device.ops->step_seqs;
@@ -120,8 +120,7 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 		err = check_ranks(self, why);
 	if (!err)
 		err = open_files(self, why);
-	if (!err)
-		choose_limits(self);
+	self->max_model_len = o->max_model_len ? (int)o->max_model_len : self->cfg.max_pos;
 	if (!o->dry_run)
 		err = world_agree(w, err, why); /* the device is chosen by all ranks together */
 	if (!err)
@@ -130,6 +129,7 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 		return err;
 	log_notes(self);
 	choose_types(self);
+	choose_limits(self);
 	if (self->max_model_len > self->cfg.max_pos && self->cfg.scaling == ROPE_NONE)
 		log_event(LOG_WARN, "--max-model-len is beyond the positions that the model was trained on",
 			  " max_model_len=%d trained=%d", self->max_model_len, self->cfg.max_pos);
