@@ -40,7 +40,7 @@ static void choose_types(struct rank *self)
 	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8, DT_F8};
 	static const enum dtype computes[] = {DT_COUNT, DT_BF16, DT_F32, DT_F16};
 	enum dtype stored = model_stored_type(&self->cfg, self->files);
-	char device[32];
+	char device[32], rope[40] = "";
 
 	self->compute = computes[self->opt->compute];
 	if (self->compute == DT_COUNT)
@@ -49,8 +49,10 @@ static void choose_types(struct rank *self)
 	choose_quant(self);
 	weights_name(self, stored, weights, sizeof weights);
 	self->device.ops->numerics(self, device, sizeof device);
-	snprintf(self->numerics_class, sizeof self->numerics_class, "%s/%s/%s/%s/%d", dtype_name(self->compute),
-		 weights, dtype_name(self->kv_type), device, ORDER_VERSION);
+	if (self->cfg.scaling == ROPE_DYNAMIC)
+		snprintf(rope, sizeof rope, "/dynamic-rope-%d", self->max_model_len);
+	snprintf(self->numerics_class, sizeof self->numerics_class, "%s/%s/%s/%s/%d%s", dtype_name(self->compute),
+		 weights, dtype_name(self->kv_type), device, ORDER_VERSION, rope);
 }
 
 static int open_files(struct rank *self, struct why *why)
@@ -83,6 +85,22 @@ static int check_ranks(struct rank *self, struct why *why)
 	if (self->world->size > most)
 		return fail(why, ERR_INVALID, "%d ranks are too many: a model with %d heads works on 1 to %d",
 			    self->world->size, self->cfg.heads, most);
+	return 0;
+}
+
+/* Positions beyond those that a network has. */
+static int check_length(const struct rank *self, struct why *why)
+{
+	int length = self->max_model_len, most = self->cfg.max_pos;
+
+	if (self->cfg.positions == POSITIONS_LEARNED && length > most)
+		return fail(why, ERR_INVALID,
+			    "--max-model-len %d is more than the %d positions that the model has learned", length,
+			    most);
+	if (self->cfg.scaling == ROPE_DYNAMIC && !self->opt->max_model_len)
+		return fail(
+			why, ERR_UNSUPPORTED,
+			"the rotary scaling is \"dynamic\": its base follows the length; give --max-model-len N, and it is fixed for N tokens");
 	return 0;
 }
 
@@ -121,6 +139,8 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 	if (!err)
 		err = open_files(self, why);
 	self->max_model_len = o->max_model_len ? (int)o->max_model_len : self->cfg.max_pos;
+	if (!err)
+		err = check_length(self, why);
 	if (!o->dry_run)
 		err = world_agree(w, err, why); /* the device is chosen by all ranks together */
 	if (!err)

@@ -22,7 +22,7 @@ enum model_part {
 	PART_POSITIONS = 1 << 5  /* the table of POSITIONS_LEARNED */
 };
 
-enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_LLAMA3 };
+enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC };
 
 struct model_config {
 	char architecture[64]; /* "XverseForCausalLM": names the family (family.h) */
@@ -40,10 +40,14 @@ struct model_config {
 	float norm_eps;
 	double rope_theta;
 	enum rope_scaling scaling;
-	double rope_factor, rope_low, rope_high, rope_original; /* linear: factor; llama3: all */
-	bool tied;                                              /* the head is the embedding */
-	enum dtype torch_dtype;                                 /* DT_COUNT where the file does not say */
-	int bos, pad, n_eos, eos[MODEL_MAX_EOS];                /* -1: none */
+	double rope_factor, rope_low, rope_high,
+		rope_original;                   /* linear, dynamic: factor; llama3, yarn: all. In yarn low and
+						    high are the turns of beta_slow and beta_fast */
+	double rope_attention;                   /* yarn: cos and sin are multiplied by it */
+	bool rope_truncate;                      /* yarn: the blended dimensions are bounded by whole numbers */
+	bool tied;                               /* the head is the embedding */
+	enum dtype torch_dtype;                  /* DT_COUNT where the file does not say */
+	int bos, pad, n_eos, eos[MODEL_MAX_EOS]; /* -1: none */
 	char note[MODEL_MAX_NOTES][240]; /* how contradictions in the file, or between its readers, were resolved */
 	int n_notes;
 };

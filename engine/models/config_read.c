@@ -20,7 +20,7 @@ static const struct family *find_type(const char *type)
 
 static void refuse_architecture(struct config_reader *r, const char *name)
 {
-	char found[96], supported[256] = "supported: ";
+	char found[96], supported[512] = "supported: ";
 
 	for (const struct family *const *f = families; *f; f++) {
 		size_t n = strlen(supported);
@@ -47,7 +47,7 @@ static const struct family *read_architecture(struct config_reader *r, struct mo
 		refuse_architecture(r, name);
 	else if (!name)
 		field_note(r, "\"architectures\" is missing: %s is used for \"model_type\" %s", f->architecture, type);
-	else if (type && !find_type(type))
+	else if (type && (!find_type(type) || find_type(type)->read_config != f->read_config))
 		field_note(r, "\"model_type\" is %.60s and \"architectures\" %s: the latter is used", type, name);
 	if (r->err)
 		return NULL;

@@ -1,5 +1,6 @@
 /* config_rope.c - rotary positions as config.json of transformers 4 and 5 describe them. */
 #include "engine/models/fields.h"
+#include "engine/models/rope.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,15 +23,12 @@ static const char *scaling_type(struct config_reader *r, const struct json *s)
 	return type ? type : "default";
 }
 
-static void read_llama3(struct config_reader *r, struct model_config *c, const struct json *s)
+/* The length that the model was first trained with. */
+static void read_original(struct config_reader *r, struct model_config *c, const struct json *s, const char *type)
 {
 	const char *key = "original_max_position_embeddings";
 	const struct json *own = field(s, key), *outer = field(r->root, key);
 
-	c->scaling = ROPE_LLAMA3;
-	c->rope_factor = field_number(r, s, "factor", 1, 1e6, NAN);
-	c->rope_low = field_number(r, s, "low_freq_factor", 1e-6, 1e6, NAN);
-	c->rope_high = field_number(r, s, "high_freq_factor", 1e-6, 1e6, NAN);
 	c->rope_original = field_number(r, outer ? r->root : s, key, 1, 1e9, c->max_pos);
 	if (outer && own && !json_same(own, outer))
 		field_note(
@@ -40,11 +38,48 @@ static void read_llama3(struct config_reader *r, struct model_config *c, const s
 	if (!own && !outer)
 		field_note(
 			r,
-			"the llama3 scaling has no \"%s\": \"max_position_embeddings\", %d, is used, as transformers 5 does",
-			key, c->max_pos);
+			"the %s scaling has no \"%s\": \"max_position_embeddings\", %d, is used, as transformers 5 does",
+			type, key, c->max_pos);
+}
+
+static void read_llama3(struct config_reader *r, struct model_config *c, const struct json *s)
+{
+	c->scaling = ROPE_LLAMA3;
+	c->rope_factor = field_number(r, s, "factor", 1, 1e6, NAN);
+	c->rope_low = field_number(r, s, "low_freq_factor", 1e-6, 1e6, NAN);
+	c->rope_high = field_number(r, s, "high_freq_factor", 1e-6, 1e6, NAN);
+	read_original(r, c, s, "llama3");
 	if (!r->err && c->rope_high <= c->rope_low)
 		field_refuse(r, ERR_FORMAT, "rope_scaling", "without room between low_freq_factor and high_freq_factor",
 			     "low must be below high");
+}
+
+static double log_scale(double factor, double m)
+{
+	return factor <= 1 ? 1 : 0.1 * m * rope_log(factor) + 1;
+}
+
+/* YaRN (arXiv:2309.00071), with the names and defaults of transformers. 0 and null of the optional keys mean absent
+ * there. */
+static void read_yarn(struct config_reader *r, struct model_config *c, const struct json *s)
+{
+	double factor = field_number(r, s, "factor", 1, 1e6, NAN), m = field_number(r, s, "mscale", 0, 100, 0),
+	       all = field_number(r, s, "mscale_all_dim", 0, 100, 0),
+	       fallback = m > 0 && all > 0 ? log_scale(factor, m) / log_scale(factor, all) : log_scale(factor, 1);
+	double fast = field_number(r, s, "beta_fast", 0, 1e6, 32), slow = field_number(r, s, "beta_slow", 0, 1e6, 1);
+
+	c->scaling = ROPE_YARN;
+	c->rope_factor = factor;
+	c->rope_high = fast > 0 ? fast : 32;
+	c->rope_low = slow > 0 ? slow : 1;
+	c->rope_attention = field_number(r, s, "attention_factor", 1e-3, 1e3, fallback);
+	c->rope_truncate = !json_is(field(s, "truncate"), JSON_IS_BOOL) || json_yes(field(s, "truncate"));
+	read_original(r, c, s, "yarn");
+	if (!r->err && c->rope_high <= c->rope_low)
+		field_refuse(r, ERR_FORMAT, "rope_scaling", "without room between beta_slow and beta_fast",
+			     "beta_slow must be below beta_fast");
+	if (c->rope_theta <= 1)
+		field_refuse(r, ERR_FORMAT, "rope_theta", "1", "yarn needs a base above 1");
 }
 
 static void read_scaling(struct config_reader *r, struct model_config *c, const struct json *s)
@@ -59,9 +94,14 @@ static void read_scaling(struct config_reader *r, struct model_config *c, const 
 		c->rope_factor = field_number(r, s, "factor", 1, 1e6, NAN);
 	} else if (!strcmp(type, "llama3")) {
 		read_llama3(r, c, s);
+	} else if (!strcmp(type, "yarn")) {
+		read_yarn(r, c, s);
+	} else if (!strcmp(type, "dynamic")) {
+		c->scaling = ROPE_DYNAMIC;
+		c->rope_factor = field_number(r, s, "factor", 1, 1e6, NAN);
 	} else {
 		snprintf(found, sizeof found, "%.80s", type);
-		field_refuse(r, ERR_UNSUPPORTED, "rope_scaling", found, "supported: linear, llama3");
+		field_refuse(r, ERR_UNSUPPORTED, "rope_scaling", found, "supported: linear, llama3, yarn, dynamic");
 	}
 }
 
@@ -88,25 +128,32 @@ static const struct json *rope_object(struct config_reader *r)
 	return parameters;
 }
 
-/* As in transformers 5, the base within the rotary parameters overrides that of the config. Version 4 reads only the
- * latter. */
-void field_rope(struct config_reader *r, struct model_config *c)
+/* The share of a head that is rotated, in a class that has one. */
+static void read_part(struct config_reader *r, struct model_config *c, const struct json *s,
+		      const struct rope_keys *keys)
 {
-	const struct json *s = rope_object(r), *own = field(s, "rope_theta"), *outer = field(r->root, "rope_theta");
+	const char *key = "partial_rotary_factor";
+	char found[64];
+	double part;
+
+	if (!keys->part || r->err)
+		return;
+	if (field(s, key))
+		part = field_number(r, s, key, 0, 1, NAN);
+	else if (field(r->root, key))
+		part = field_number(r, r->root, key, 0, 1, NAN);
+	else
+		part = field_number(r, r->root, keys->part, 0, 1, keys->fallback_part);
+	c->n_rot = (int)(c->head_dim * part);
+	snprintf(found, sizeof found, "%g of heads of %d", part, c->head_dim);
+	if (!r->err && (c->n_rot < 2 || c->n_rot % 2))
+		field_refuse(r, ERR_UNSUPPORTED, keys->part, found, "it must be an even number of dimensions");
+}
+
+static void note_whole_heads(struct config_reader *r, const struct model_config *c, const struct json *s)
+{
 	const struct json *part = field(s, "partial_rotary_factor");
 
-	c->rope_theta = field_number(r, own ? s : r->root, "rope_theta", 1, 1e12, 10000);
-	if (own && (outer || field(r->root, "rope_scaling") == s) && json_num(own) != (outer ? json_num(outer) : 10000))
-		field_note(
-			r,
-			"\"rope_theta\" is %g in the rotary parameters and %s beside them: the former is used, as transformers 5 does",
-			json_num(own), outer ? "another" : "missing");
-	if (json_size(s))
-		read_scaling(r, c, s);
-	if (outer && s == field(r->root, "rope_parameters") && c->scaling != ROPE_NONE)
-		field_note(
-			r,
-			"the scaling of \"rope_parameters\" is applied; transformers 4 reads \"rope_theta\" and \"rope_scaling\" only");
 	if (!part)
 		part = field(r->root, "partial_rotary_factor");
 	if (part && json_num(part) != 1 && c->scaling != ROPE_NONE)
@@ -116,4 +163,29 @@ void field_rope(struct config_reader *r, struct model_config *c)
 		field_note(
 			r,
 			"\"partial_rotary_factor\" is ignored, as this class of transformers does: whole heads are rotated");
+}
+
+/* As in transformers 5, the base within the rotary parameters overrides that of the config. Version 4 reads only the
+ * latter. */
+void field_rope(struct config_reader *r, struct model_config *c, const struct rope_keys *keys)
+{
+	const struct json *s = rope_object(r), *own = field(s, "rope_theta"), *outer = field(r->root, keys->base);
+
+	c->rope_theta = field_number(r, own ? s : r->root, own ? "rope_theta" : keys->base, 1, 1e12, 10000);
+	if (own && (outer || field(r->root, "rope_scaling") == s) && json_num(own) != (outer ? json_num(outer) : 10000))
+		field_note(
+			r,
+			"\"rope_theta\" is %g in the rotary parameters and %s beside them: the former is used, as transformers 5 does",
+			json_num(own), outer ? "another" : "missing");
+	read_part(r, c, s, keys);
+	if (json_size(s))
+		read_scaling(r, c, s);
+	if (outer && s == field(r->root, "rope_parameters") && c->scaling != ROPE_NONE)
+		field_note(
+			r,
+			"the scaling of \"rope_parameters\" is applied; transformers 4 reads \"rope_theta\" and \"rope_scaling\" only");
+	if (!keys->part)
+		note_whole_heads(r, c, s);
+	if (c->scaling == ROPE_DYNAMIC && model_n_rot(c) < 4)
+		field_refuse(r, ERR_UNSUPPORTED, "rope_scaling", "dynamic", "it needs at least 4 rotated dimensions");
 }

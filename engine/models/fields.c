@@ -134,6 +134,64 @@ void field_dtype(struct config_reader *r, struct model_config *c)
 			c->torch_dtype = known[i].type;
 }
 
+enum activation field_activation(struct config_reader *r, const char *key, const char *fallback)
+{
+	static const struct {
+		const char *name;
+		enum activation kind;
+	} known[] = {{"relu", ACT_RELU},          {"gelu", ACT_GELU},           {"gelu_python", ACT_GELU},
+		     {"gelu_new", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_TANH}, {"gelu_pytorch_tanh", ACT_GELU_TANH}};
+	const struct json *v = field(r->root, key);
+	const char *name = v ? json_str(v) : fallback;
+
+	for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
+		if (!strcmp(name, known[i].name))
+			return known[i].kind;
+	field_refuse(r, ERR_UNSUPPORTED, key, name ? name : json_kind_name(v),
+		     "supported: relu, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh");
+	return ACT_RELU;
+}
+
+void field_windows(struct config_reader *r, struct model_config *c, int window, int first)
+{
+	const struct json *list = field(r->root, "layer_types");
+	bool any = false;
+
+	if (list && (!json_is(list, JSON_IS_LIST) || json_size(list) != (size_t)c->layers)) {
+		field_refuse(r, ERR_FORMAT, "layer_types", json_kind_name(list), "it must list every layer");
+		return;
+	}
+	for (int i = 0; i < c->layers; i++) {
+		const char *kind = json_str(json_at(list, (size_t)i));
+		c->windowed[i] = list ? kind && !strcmp(kind, "sliding_attention") : i >= first;
+		if (list && !c->windowed[i] && (!kind || strcmp(kind, "full_attention")))
+			field_refuse(r, ERR_UNSUPPORTED, "layer_types", kind ? kind : "no list of names",
+				     "supported: full_attention, sliding_attention");
+		any = any || c->windowed[i];
+	}
+	if (list && any && !window)
+		field_refuse(r, ERR_FORMAT, "sliding_window", "missing", "\"layer_types\" has layers with a window");
+	c->window = any ? window : 0;
+}
+
+void field_check_heads(struct config_reader *r, struct model_config *c, bool own)
+{
+	char found[96];
+
+	if (r->err)
+		return;
+	snprintf(found, sizeof found, "%d with hidden_size %d and %d heads", c->head_dim, c->hidden, c->heads);
+	if (c->head_dim < 2 || c->head_dim % 2 || (!own && c->hidden % c->heads))
+		field_refuse(r, ERR_FORMAT, "head_dim", found,
+			     "it must be an even number, and the heads must divide hidden_size");
+	if (c->hidden % 2)
+		field_refuse(r, ERR_UNSUPPORTED, "hidden_size", "odd", "it must be an even number");
+	snprintf(found, sizeof found, "%d with %d heads", c->kv_heads, c->heads);
+	if (c->heads % c->kv_heads)
+		field_refuse(r, ERR_FORMAT, "num_key_value_heads", found,
+			     "it must be a divisor of num_attention_heads");
+}
+
 static int token_id(const struct json *v, const struct model_config *c)
 {
 	int64_t id;

@@ -30,7 +30,18 @@ bool field_bool(struct config_reader *r, const char *key, bool fallback);
 
 /* ---- what most families read alike ---- */
 /* rope.c's settings, from "rope_theta", "rope_scaling" and "rope_parameters" (config_rope.c). */
-void field_rope(struct config_reader *r, struct model_config *c);
+struct rope_keys {
+	const char *base;     /* of the class, beside "rope_parameters": "rope_theta" */
+	const char *part;     /* the rotated share of a head; NULL: the class always rotates whole heads */
+	double fallback_part; /* where the file says none */
+};
+void field_rope(struct config_reader *r, struct model_config *c, const struct rope_keys *keys);
+/* An FFN without a gate: relu, gelu and gelu by tanh under all their names. */
+enum activation field_activation(struct config_reader *r, const char *key, const char *fallback);
+/* Which layers attend over a window: those from `first` on, unless "layer_types" lists them. window 0: none. */
+void field_windows(struct config_reader *r, struct model_config *c, int window, int first);
+/* Checks heads and sizes that all families have: head_dim is hidden / heads unless `own` says that the file has one. */
+void field_check_heads(struct config_reader *r, struct model_config *c, bool own);
 /* torch_dtype, bos, pad and eos. */
 void field_dtype(struct config_reader *r, struct model_config *c);
 void field_tokens(struct config_reader *r, struct model_config *c);

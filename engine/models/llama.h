@@ -5,7 +5,8 @@
 #include "engine/models/family.h"
 #include "engine/models/pass.h"
 
-extern const struct family llama_family, xverse_family;
+extern const struct family xverse_family, llama_family, mistral_family, qwen2_family, qwen3_family, baichuan_family;
+extern const struct family opt_family;
 /* For families whose tensors have the same names. */
 extern const struct weight_row llama_rows[];
 extern const char *const llama_acting[];

@@ -40,72 +40,142 @@ const struct weight_row llama_rows[] = {
 
 const char *const llama_acting[] = {"lm_head.", "model.norm.", "model.embed_", "model.embedding", NULL};
 
-/* Refuses by name what changes the arithmetic and is not built. */
-static void refuse_unsupported(struct config_reader *r)
+/* What a class of transformers takes where config.json says nothing. */
+struct defaults {
+	int max_pos, kv_heads, head_dim; /* kv_heads 0: all; head_dim 0: hidden_size / heads */
+};
+
+/* Every FFN here has a gate with silu. */
+static void read_activation(struct config_reader *r)
 {
-	static const char *const flags[] = {"attention_bias", "mlp_bias"};
 	const struct json *v = field(r->root, "hidden_act");
 	const char *name = json_str(v);
 
 	if (v && (!name || (strcmp(name, "silu") && strcmp(name, "swish"))))
 		field_refuse(r, ERR_UNSUPPORTED, "hidden_act", name ? name : json_kind_name(v), "supported: silu");
-	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-		if (field_bool(r, flags[i], false))
-			field_refuse(r, ERR_UNSUPPORTED, flags[i], "true",
-				     "linear layers with a bias are not supported");
-	field_refuse_unsupported(r);
 }
 
-static void read_sizes(struct config_reader *r, struct model_config *c)
+static void read_sizes(struct config_reader *r, struct model_config *c, const struct defaults *d)
 {
-	char found[96];
+	bool own = field(r->root, "head_dim") || d->head_dim;
+	/* null is no absence there: then all heads have keys of their own. */
+	bool null = json_is(json_get(r->root, "num_key_value_heads"), JSON_IS_NULL);
 
 	c->hidden = field_int(r, "hidden_size", 2, 1 << 17, -1);
 	c->ffn = field_int(r, "intermediate_size", 1, 1 << 19, -1);
-	c->layers = field_int(r, "num_hidden_layers", 1, 1024, -1);
+	c->layers = field_int(r, "num_hidden_layers", 1, MODEL_MAX_LAYERS, -1);
 	c->heads = field_int(r, "num_attention_heads", 1, 1024, -1);
-	c->kv_heads = field_int(r, "num_key_value_heads", 1, 1024, c->heads);
+	c->kv_heads = field_int(r, "num_key_value_heads", 1, 1024, d->kv_heads && !null ? d->kv_heads : c->heads);
 	c->vocab = field_int(r, "vocab_size", 2, 1 << 24, -1);
-	c->max_pos = field_int(r, "max_position_embeddings", 1, 1 << 26, 2048);
+	c->max_pos = field_int(r, "max_position_embeddings", 1, 1 << 26, d->max_pos);
 	if (r->err)
 		return;
-	c->head_dim = field_int(r, "head_dim", 2, 1024, c->hidden / c->heads);
-	snprintf(found, sizeof found, "%d with hidden_size %d and %d heads", c->head_dim, c->hidden, c->heads);
-	if (c->head_dim < 2 || c->head_dim % 2 || (!field(r->root, "head_dim") && c->hidden % c->heads))
-		field_refuse(r, ERR_FORMAT, "head_dim", found,
-			     "it must be an even number, and the heads must divide hidden_size");
-	if (c->hidden % 2)
-		field_refuse(r, ERR_UNSUPPORTED, "hidden_size", "odd", "it must be an even number");
-	snprintf(found, sizeof found, "%d with %d heads", c->kv_heads, c->heads);
-	if (c->heads % c->kv_heads)
-		field_refuse(r, ERR_FORMAT, "num_key_value_heads", found,
-			     "it must be a divisor of num_attention_heads");
+	c->head_dim = field_int(r, "head_dim", 2, 1024, d->head_dim ? d->head_dim : c->hidden / c->heads);
+	field_check_heads(r, c, own);
 }
 
-static void read_config(struct config_reader *r, struct model_config *c)
+static void read_base(struct config_reader *r, struct model_config *c, const struct defaults *d)
 {
-	read_sizes(r, c);
-	refuse_unsupported(r);
+	read_sizes(r, c, d);
+	read_activation(r);
+	field_refuse_unsupported(r);
 	c->norm_eps = (float)field_number(r, r->root, "rms_norm_eps", 0, 1, 1e-6);
 	c->tied = field_bool(r, "tie_word_embeddings", false);
-	field_rope(r, c);
 	field_dtype(r, c);
 	field_tokens(r, c);
 }
 
-const struct family xverse_family = {.architecture = "XverseForCausalLM",
-				     .model_type = "xverse",
-				     .read_config = read_config,
-				     .layer = "model.layers.",
-				     .rows = llama_rows,
-				     .acting = llama_acting,
-				     .pass = llama_pass};
+static void read_rope(struct config_reader *r, struct model_config *c)
+{
+	field_rope(r, c, &(struct rope_keys){.base = "rope_theta"});
+}
 
+static void read_llama(struct config_reader *r, struct model_config *c)
+{
+	read_base(r, c, &(struct defaults){.max_pos = 2048});
+	if (field_bool(r, "attention_bias", false))
+		c->parts |= PART_QKV_BIAS | PART_O_BIAS;
+	if (field_bool(r, "mlp_bias", false))
+		c->parts |= PART_FFN_BIAS;
+	read_rope(r, c);
+}
+
+/* "sliding_window": absent means 4096 in these classes, null none. */
+static int window_of(struct config_reader *r)
+{
+	bool null = json_is(json_get(r->root, "sliding_window"), JSON_IS_NULL);
+
+	return null ? 0 : field_int(r, "sliding_window", 1, 1 << 26, 4096);
+}
+
+static void read_mistral(struct config_reader *r, struct model_config *c)
+{
+	read_base(r, c, &(struct defaults){.max_pos = 4096 * 32, .kv_heads = 8});
+	read_rope(r, c);
+	field_windows(r, c, window_of(r), 0);
+}
+
+static void read_qwen_windows(struct config_reader *r, struct model_config *c)
+{
+	bool use = field_bool(r, "use_sliding_window", false);
+
+	field_windows(r, c, use ? window_of(r) : 0, use ? field_int(r, "max_window_layers", 0, 1 << 20, 28) : 1 << 20);
+}
+
+static void read_qwen2(struct config_reader *r, struct model_config *c)
+{
+	read_base(r, c, &(struct defaults){.max_pos = 32768, .kv_heads = 32});
+	c->parts |= PART_QKV_BIAS;
+	read_rope(r, c);
+	read_qwen_windows(r, c);
+}
+
+static void read_qwen3(struct config_reader *r, struct model_config *c)
+{
+	read_base(r, c, &(struct defaults){.max_pos = 32768, .kv_heads = 32, .head_dim = 128});
+	c->parts |= PART_HEAD_NORM;
+	if (field_bool(r, "attention_bias", false))
+		c->parts |= PART_QKV_BIAS | PART_O_BIAS;
+	read_rope(r, c);
+	read_qwen_windows(r, c);
+}
+
+/* The class has two networks: 7B is Llama's, 13B has ALiBi. No key says which, but only the config of the former has
+ * "max_position_embeddings". The second generation scales the rows of its head to length 1; its code alone knows
+ * "z_loss_weight", and its published models have 125,696 tokens, those of the first 64,000. */
+static void read_baichuan(struct config_reader *r, struct model_config *c)
+{
+	bool rotary = field(r->root, "max_position_embeddings");
+
+	read_base(r, c, &(struct defaults){.max_pos = field_int(r, "model_max_length", 1, 1 << 26, 4096)});
+	c->unit_head = c->vocab == 125696 || field(r->root, "z_loss_weight");
+	if (rotary) {
+		read_rope(r, c);
+		return;
+	}
+	c->positions = POSITIONS_ALIBI;
+	if (c->hidden == 4096)
+		field_note(r, "there is no \"max_position_embeddings\": positions are ALiBi's, as in Baichuan-13B");
+}
+
+#define LLAMA_SHAPE \
+	.layer = "model.layers.", .prefix = "model.", .rows = llama_rows, .acting = llama_acting, .pass = llama_pass
+
+const struct family xverse_family = {
+	.architecture = "XverseForCausalLM", .model_type = "xverse", .read_config = read_llama, LLAMA_SHAPE};
 const struct family llama_family = {.architecture = "LlamaForCausalLM",
 				    .alias = "LLaMAForCausalLM",
 				    .model_type = "llama",
-				    .read_config = read_config,
-				    .layer = "model.layers.",
-				    .rows = llama_rows,
-				    .acting = llama_acting,
-				    .pass = llama_pass};
+				    .read_config = read_llama,
+				    LLAMA_SHAPE};
+const struct family mistral_family = {
+	.architecture = "MistralForCausalLM", .model_type = "mistral", .read_config = read_mistral, LLAMA_SHAPE};
+const struct family qwen2_family = {
+	.architecture = "Qwen2ForCausalLM", .model_type = "qwen2", .read_config = read_qwen2, LLAMA_SHAPE};
+const struct family qwen3_family = {
+	.architecture = "Qwen3ForCausalLM", .model_type = "qwen3", .read_config = read_qwen3, LLAMA_SHAPE};
+const struct family baichuan_family = {.architecture = "BaichuanForCausalLM",
+				       .alias = "BaiChuanForCausalLM",
+				       .model_type = "baichuan",
+				       .read_config = read_baichuan,
+				       LLAMA_SHAPE};

@@ -8,7 +8,7 @@
 static const double ln2_high = 0x1.62e42fefa39efp-1, ln2_low = 0x1.abc9e3b39803fp-56;
 
 /* x = 2^k * m with m in [sqrt(1/2), sqrt(2)]; log m = 2 atanh((m-1)/(m+1)) by its series. */
-static double log_of(double x)
+double rope_log(double x)
 {
 	uint64_t u;
 	int k;
@@ -43,7 +43,7 @@ static double exp_of(double x)
 
 double rope_pow(double base, double exponent)
 {
-	return exp_of(exponent * log_of(base));
+	return exp_of(exponent * rope_log(base));
 }
 
 void rope_sincos(double x, double *sin, double *cos)
@@ -85,13 +85,51 @@ static float llama3(const struct model_config *c, float f)
 	return (1 - smooth) * f / factor + smooth * f;
 }
 
-void rope_frequencies(const struct model_config *c, float *inv_freq)
+/* The dimension, of n, that turns so often over the first trained length. */
+static double yarn_dimension(const struct model_config *c, double turns, int n)
 {
+	return n * rope_log(c->rope_original / (turns * 6.283185307179586)) / (2 * rope_log(c->rope_theta));
+}
+
+/* YaRN divides the frequencies of slow dimensions by the factor, leaves fast ones, and blends those between. f32, as in
+ * the reference. */
+static void yarn(const struct model_config *c, float *f, int n)
+{
+	double low = yarn_dimension(c, c->rope_high, n), high = yarn_dimension(c, c->rope_low, n);
+
+	if (c->rope_truncate)
+		low = floor(low), high = ceil(high);
+	low = low < 0 ? 0 : low;
+	high = high > n - 1 ? n - 1 : high;
+	high += high == low ? 0.001 : 0; /* no division by 0 */
+	for (int i = 0; i < n / 2; i++) {
+		float power = (float)rope_pow(c->rope_theta, (float)(2 * i) / (float)n);
+		float slow = 1.0f / ((float)c->rope_factor * power),
+		      ramp = ((float)i - (float)low) / (float)(high - low);
+		float keep = 1 - (ramp < 0 ? 0 : ramp > 1 ? 1 : ramp);
+		f[i] = slow * (1 - keep) + 1.0f / power * keep;
+	}
+}
+
+/* Dynamic scaling raises the base with the length, here that of the tables. */
+static double base_of(const struct model_config *c, int positions)
+{
+	double n = model_n_rot(c), more = (double)positions / c->max_pos;
+
+	if (c->scaling != ROPE_DYNAMIC || more <= 1)
+		return c->rope_theta;
+	return c->rope_theta * rope_pow(c->rope_factor * more - (c->rope_factor - 1), n / (n - 2));
+}
+
+void rope_frequencies(const struct model_config *c, int positions, float *inv_freq)
+{
+	const double base = base_of(c, positions);
+
 	int n_rot = model_n_rot(c);
 
 	for (int i = 0; i < n_rot / 2; i++) {
 		float exponent = (float)(2 * i) / (float)n_rot;
-		float f = 1.0f / (float)rope_pow(c->rope_theta, exponent);
+		float f = 1.0f / (float)rope_pow(base, exponent);
 
 		if (c->scaling == ROPE_LINEAR)
 			f /= (float)c->rope_factor;
@@ -99,21 +137,24 @@ void rope_frequencies(const struct model_config *c, float *inv_freq)
 			f = llama3(c, f);
 		inv_freq[i] = f;
 	}
+	if (c->scaling == ROPE_YARN)
+		yarn(c, inv_freq, n_rot);
 }
 
 void rope_tables(const struct model_config *c, int positions, float *cos, float *sin)
 {
 	size_t half = (size_t)model_n_rot(c) / 2;
-	float *inv_freq = xalloc(half, sizeof *inv_freq);
+	float *inv_freq = xalloc(half, sizeof *inv_freq),
+	      scale = c->scaling == ROPE_YARN ? (float)c->rope_attention : 1;
 
-	rope_frequencies(c, inv_freq);
+	rope_frequencies(c, positions, inv_freq);
 	for (int p = 0; p < positions; p++)
 		for (size_t i = 0; i < half; i++) {
 			double s, co;
 
 			rope_sincos((float)p * inv_freq[i], &s, &co);
-			cos[(size_t)p * half + i] = (float)co;
-			sin[(size_t)p * half + i] = (float)s;
+			cos[(size_t)p * half + i] = (float)co * scale;
+			sin[(size_t)p * half + i] = (float)s * scale;
 		}
 	free(inv_freq);
 }

@@ -29,7 +29,8 @@ bool tensor_is_harmless(const struct ck_tensor *t)
 	for (int i = 0; ends[i]; i++)
 		if (ends_with(t->name, ends[i]))
 			return true;
-	return ends_with(t->name, "attn.bias") && t->n_dims > 2; /* a mask of the positions */
+	/* A mask of the positions. */
+	return (ends_with(t->name, "attn.bias") || ends_with(t->name, "attention.bias")) && t->n_dims > 2;
 }
 
 /* A tensor of a layer: its number, and what follows "model.layers.N."; NULL: a tensor outside the layers. */
@@ -103,7 +104,7 @@ static char *full_name(const struct family *f, const char *name)
 	char *full = xprintf("%s%s", f->prefix ? f->prefix : "", name);
 	long layer;
 
-	if (in_layer(f, full, &layer) || acts(f, full))
+	if (!in_layer(f, name, &layer) && !acts(f, name) && (in_layer(f, full, &layer) || acts(f, full)))
 		return full;
 	free(full);
 	return xprintf("%s", name);

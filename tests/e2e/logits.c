@@ -1,6 +1,6 @@
 /* logits MODEL_DIR COMPUTE CHUNK [QUANT [KV]] < ids > rows: reads int32 ids, writes the f32 logits of every position.
  * COMPUTE: f32 or bf16. QUANT: none, int8 or int4 (embedding and head int8). KV: auto or int8. For tests against
- * oracles; one rank. */
+ * oracles; under mpirun the model is split over the ranks, and rank 0 reads and writes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "engine/models/model.h"
 #include "engine/models/settle.h"
 #include "base/wait.h"
+#include "parallel/world.h"
 
 enum { MAX_LEN = 1024, BLOCK = 32 };
 
@@ -56,6 +57,7 @@ int main(int argc, char **argv)
 	static int32_t ids[MAX_LEN];
 	struct model_config c;
 	struct comm_limits cl;
+	static struct world w;
 	struct cpu_options how;
 	struct backend *b;
 	struct comm *comm;
@@ -67,6 +69,8 @@ int main(int argc, char **argv)
 	struct why why = {""};
 	float *rows;
 
+	world_init(&w, &argc, &argv);
+	opt.rank = w.rank, opt.size = w.size;
 	wait_policy(0);
 	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why) ||
 	    model_config_settle(&c, ck, &why))
@@ -80,21 +84,24 @@ int main(int argc, char **argv)
 				   .max_head_dim = c.head_dim};
 	if (backend_cpu_create(&b, &how, &why))
 		return fprintf(stderr, "%s\n", why.text), 78;
-	cl = model_comm_limits(&c, &lim, 1);
-	comm = comm_self_create(&cl);
+	cl = model_comm_limits(&c, &lim, w.size);
+	comm = w.size == 1 ? comm_self_create(&cl) : comm_host_create(&w, &cl);
 	if (model_create(&m, &c, ck, b, comm, &opt, NULL, &why))
 		return fprintf(stderr, "%s\n", why.text), 66;
 	shape = model_kv_shape(m, BLOCK, argc > 5 && !strcmp(argv[5], "int8") ? DT_I8 : compute);
 	kv_init(&kv, b, &shape, c.layers, MAX_LEN / BLOCK);
 	step_init(&step, &lim);
 	rows = xalloc((size_t)chunk * (size_t)c.vocab, sizeof *rows);
-	n = (int)fread(ids, sizeof *ids, MAX_LEN, stdin);
+	n = w.rank ? 0 : (int)fread(ids, sizeof *ids, MAX_LEN, stdin);
+	world_bcast(&w, &n, sizeof n);
+	world_bcast(&w, ids, sizeof ids);
 	for (int at = 0, no = 0; at < n; at += chunk, no++) {
 		int count = min_int(chunk, n - at);
 		fill_step(&step, ids, at, count, no);
 		model_forward(m, &kv, &step);
-		model_rows(m, 0, count, rows);
-		fwrite(rows, sizeof *rows, (size_t)count * (size_t)c.vocab, stdout);
+		model_rows(m, 0, count, w.rank ? NULL : rows);
+		if (!w.rank)
+			fwrite(rows, sizeof *rows, (size_t)count * (size_t)c.vocab, stdout);
 	}
 	free(rows);
 	step_finish(&step);
@@ -103,5 +110,7 @@ int main(int argc, char **argv)
 	comm_destroy(comm);
 	backend_destroy(b);
 	checkpoint_close(ck);
+	fflush(stdout);
+	world_finish(&w);
 	return 0;
 }

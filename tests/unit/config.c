@@ -1,6 +1,7 @@
 /* config.json: what is read, what is refused and by which words. */
 #include "engine/models/model.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -83,10 +84,26 @@ TEST(rope_scaling_kinds)
 	CHECK_EQ(c.scaling, ROPE_LLAMA3);
 	CHECK_EQ(read_with("\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 1e6}"), 0);
 	CHECK(c.rope_theta == 1e6);
-	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}"), ERR_UNSUPPORTED);
-	CHECK_HAS(why.text, "dynamic");
-	CHECK_EQ(read_with("\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 2.0}"), ERR_UNSUPPORTED);
-	CHECK_HAS(why.text, "yarn");
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}"), 0);
+	CHECK_EQ(c.scaling, ROPE_DYNAMIC);
+	CHECK_EQ(read_with("\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 8.0, \"beta_slow\": 2, "
+			   "\"original_max_position_embeddings\": 1024}"),
+		 0);
+	CHECK_EQ(c.scaling, ROPE_YARN);
+	CHECK(c.rope_original == 1024 && c.rope_low == 2 && c.rope_high == 32 && c.rope_truncate);
+	CHECK(fabs(c.rope_attention - (0.1 * log(8) + 1)) < 1e-12);
+	CHECK_EQ(
+		read_with(
+			"\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 8, \"mscale\": 1, \"mscale_all_dim\": 0.5, "
+			"\"truncate\": false}"),
+		0);
+	CHECK(fabs(c.rope_attention - (0.1 * log(8) + 1) / (0.05 * log(8) + 1)) < 1e-12 && !c.rope_truncate);
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 8, \"attention_factor\": 1.5}"), 0);
+	CHECK(c.rope_attention == 1.5);
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 8, \"beta_slow\": 40}"), ERR_FORMAT);
+	CHECK_HAS(why.text, "beta_slow");
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"longrope\", \"factor\": 2.0}"), ERR_UNSUPPORTED);
+	CHECK_HAS(why.text, "longrope");
 	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"linear\"}"), ERR_FORMAT);
 	CHECK_HAS(why.text, "\"factor\" is missing");
 	CHECK_EQ(read_with("\"rope_scaling\": 3"), ERR_FORMAT);
@@ -98,8 +115,6 @@ TEST(refusals_name_file_key_and_value)
 	CHECK_HAS(why.text, "/config.json: \"num_key_value_heads\" is 3 with 8 heads");
 	CHECK_EQ(read_with("\"max_position_embeddings\": \"many\""), ERR_FORMAT);
 	CHECK_HAS(why.text, "\"max_position_embeddings\" is a string");
-	CHECK_EQ(read_with("\"attention_bias\": true"), ERR_UNSUPPORTED);
-	CHECK_HAS(why.text, "attention_bias");
 	CHECK_EQ(read_with("\"hidden_act\": \"gelu\""), ERR_UNSUPPORTED);
 	CHECK_HAS(why.text, "gelu");
 	CHECK_EQ(read_with("\"quantization_bit\": 8"), ERR_UNSUPPORTED);
@@ -194,6 +209,95 @@ TEST(the_class_by_its_type)
 	check_noted("\"model_type\": \"qwen2\"", "\"model_type\" is qwen2");
 	CHECK_EQ(read_with("\"num_local_experts\": 8"), ERR_UNSUPPORTED);
 	CHECK_HAS(why.text, "num_local_experts");
+}
+
+/* A config of the given class, with sizes under the usual names. */
+static int read_as(const char *class, const char *more)
+{
+	char text[1000];
+
+	snprintf(text, sizeof text,
+		 "{\"architectures\": [\"%s\"], \"hidden_size\": 256, \"intermediate_size\": 172, "
+		 "\"num_hidden_layers\": 3, \"num_attention_heads\": 8, \"vocab_size\": 512%s%s}",
+		 class, *more ? ", " : "", more);
+	return read_text(text);
+}
+
+TEST(windows)
+{
+	CHECK_EQ(read_as("MistralForCausalLM", ""), 0);
+	CHECK(c.window == 4096 && c.windowed[0] && c.windowed[2]);
+	CHECK_EQ(c.kv_heads, 8);
+	CHECK_EQ(read_as("MistralForCausalLM", "\"sliding_window\": null"), 0);
+	CHECK_EQ(c.window, 0);
+	CHECK_EQ(read_as("Qwen2ForCausalLM", "\"sliding_window\": 77, \"num_key_value_heads\": 8"), 0);
+	CHECK_EQ(c.window, 0);
+	CHECK_EQ(read_as("Qwen2ForCausalLM", "\"sliding_window\": 77, \"num_key_value_heads\": 8, "
+					     "\"use_sliding_window\": true, \"max_window_layers\": 1"),
+		 0);
+	CHECK(c.window == 77 && !c.windowed[0] && c.windowed[1] && c.windowed[2]);
+	CHECK_EQ(read_as("Qwen3ForCausalLM",
+			 "\"sliding_window\": 9, \"num_key_value_heads\": 8, \"use_sliding_window\": true, "
+			 "\"layer_types\": [\"sliding_attention\", \"full_attention\", \"full_attention\"]"),
+		 0);
+	CHECK(c.window == 9 && c.windowed[0] && !c.windowed[1] && c.head_dim == 128);
+	CHECK(c.parts == PART_HEAD_NORM);
+	CHECK_EQ(read_as("Qwen3ForCausalLM", "\"num_key_value_heads\": 8, \"layer_types\": [\"full_attention\"]"),
+		 ERR_FORMAT);
+	CHECK_HAS(why.text, "layer_types");
+	CHECK_EQ(read_as("Qwen3ForCausalLM", "\"num_key_value_heads\": 8, \"layer_types\": "
+					     "[\"chunked_attention\", \"full_attention\", \"full_attention\"]"),
+		 ERR_UNSUPPORTED);
+	CHECK_HAS(why.text, "chunked_attention");
+}
+
+TEST(networks_of_each_class)
+{
+	CHECK_EQ(read_as("LlamaForCausalLM", "\"attention_bias\": true, \"mlp_bias\": true"), 0);
+	CHECK_EQ(c.parts, PART_QKV_BIAS | PART_O_BIAS | PART_FFN_BIAS);
+	CHECK_EQ(read_as("BaichuanForCausalLM", "\"model_max_length\": 4096"), 0);
+	CHECK(c.positions == POSITIONS_ALIBI && !c.unit_head && c.max_pos == 4096);
+	CHECK_EQ(read_as("BaiChuanForCausalLM", "\"max_position_embeddings\": 4096, \"z_loss_weight\": 0"), 0);
+	CHECK(c.positions == POSITIONS_ROTARY && c.unit_head);
+	CHECK_EQ(read_as("GPTNeoXForCausalLM", ""), 0);
+	CHECK(c.parallel && c.norm == NORM_LAYER && c.act == ACT_GELU && c.n_rot == 8);
+	CHECK_EQ(
+		read_as("GPTNeoXForCausalLM",
+			"\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 5000.0, "
+			"\"partial_rotary_factor\": 0.5}, \"hidden_act\": \"gelu_new\", \"use_parallel_residual\": false"),
+		0);
+	CHECK(!c.parallel && c.act == ACT_GELU_TANH && c.n_rot == 16 && c.rope_theta == 5000);
+	CHECK_EQ(read_as("GPTNeoXForCausalLM", "\"rotary_pct\": 0"), ERR_UNSUPPORTED);
+	CHECK_HAS(why.text, "rotary_pct");
+	CHECK_EQ(read_as("GPTNeoXForCausalLM", "\"hidden_act\": \"quick_gelu\""), ERR_UNSUPPORTED);
+	CHECK_HAS(why.text, "quick_gelu");
+	CHECK_EQ(read_as("OPTForCausalLM", "\"ffn_dim\": 99"), 0);
+	CHECK(c.tied && c.positions == POSITIONS_LEARNED && c.act == ACT_RELU && c.ffn == 99);
+	CHECK_EQ(read_as("OPTForCausalLM", "\"word_embed_proj_dim\": 128"), ERR_UNSUPPORTED);
+	CHECK_HAS(why.text, "OPT-350M");
+	CHECK_EQ(read_as("OPTForCausalLM", "\"do_layer_norm_before\": false"), ERR_UNSUPPORTED);
+	CHECK_EQ(read_text("{\"architectures\": [\"MossForCausalLM\"], \"n_embd\": 512, \"n_layer\": 2, \"n_head\": 4, "
+			   "\"vocab_size\": 99, \"n_inner\": null}"),
+		 0);
+	CHECK(c.ffn == 2048 && c.n_rot == 64 && c.rotates_neighbours && c.parts == (PART_FFN_BIAS | PART_HEAD_BIAS));
+	CHECK_EQ(read_text("{\"architectures\": [\"CodeGenForCausalLM\"], \"n_embd\": 512, \"n_layer\": 2, "
+			   "\"n_head\": 6, \"vocab_size\": 99}"),
+		 ERR_FORMAT);
+}
+
+TEST(what_a_backend_must_cover)
+{
+	CHECK_EQ(read_as("LlamaForCausalLM", ""), 0);
+	CHECK_EQ(model_needs(&c, 4096), 0);
+	CHECK_EQ(read_as("MistralForCausalLM", ""), 0);
+	CHECK_EQ(model_needs(&c, 4096), 0);
+	CHECK_EQ(model_needs(&c, 4097), NEED_WINDOW);
+	CHECK_STR(backend_lacks(NEED_WINDOW | NEED_ADD, NEED_ADD), "attention over a window");
+	CHECK(!backend_lacks(NEED_WINDOW, NEED_ALL) && !backend_lacks(0, 0));
+	CHECK_EQ(read_as("GPTNeoXForCausalLM", ""), 0);
+	CHECK_EQ(model_needs(&c, 9), NEED_ACTIVATE | NEED_BIAS | NEED_SHIFT | NEED_ADD);
+	CHECK_EQ(read_as("BaichuanForCausalLM", ""), 0);
+	CHECK_EQ(model_needs(&c, 9), NEED_ALIBI);
 }
 
 CHECK_MAIN()

@@ -1,0 +1,240 @@
+"""Small random models of every family, as files of a download hold them, run by xversed's engine, by float64 forward passes of our own
+writing (net64.py), and by transformers where it has the class.
+
+Claims: our f32 class is on average never further from float64 than twice the float32 of transformers (or, without a class, of net64.py) on
+the same weights, and our bf16 class than twice its bfloat16; one to four ranks give the same bits, however the prompt is cut, from safetensors and
+from PyTorch files, with int8 and int4 weights; integers stay near. --full: more seeds, and every rank count for every model."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import torch
+import transformers
+from safetensors.torch import save_file
+
+sys.path.insert(0, os.path.dirname(__file__))
+import net64
+
+LOGITS = "build/tests/e2e/logits"
+CONTEXT = 1024  # of the program
+FULL = "--full" in sys.argv
+LLAMA = dict(hidden_size=96, intermediate_size=172, num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=3, vocab_size=517,
+             max_position_embeddings=1024, rms_norm_eps=1e-6, hidden_act="silu", tie_word_embeddings=False)
+ALIBI = {k: v for k, v in LLAMA.items() if k not in ("max_position_embeddings", "num_key_value_heads")}
+NEOX = dict(hidden_size=120, intermediate_size=470, num_hidden_layers=2, num_attention_heads=5, vocab_size=501, hidden_act="gelu",
+            rotary_pct=0.25, rotary_emb_base=10000, max_position_embeddings=1024, layer_norm_eps=1e-5, use_parallel_residual=True,
+            tie_word_embeddings=False)
+CODEGEN = dict(n_embd=160, n_layer=2, n_head=8, n_inner=None, vocab_size=515, rotary_dim=8, n_positions=1024, n_ctx=1024,
+               activation_function="gelu_new", layer_norm_epsilon=1e-5, tie_word_embeddings=False)
+OPT = dict(hidden_size=112, ffn_dim=452, num_hidden_layers=2, num_attention_heads=7, vocab_size=511, max_position_embeddings=1024,
+           activation_function="relu", word_embed_proj_dim=112, tie_word_embeddings=True)
+
+
+def yarn(factor, old, **more):
+    return {"rope_type": "yarn", "factor": factor, "original_max_position_embeddings": old, **more}
+
+
+# name: class in config.json, model_type, the class of transformers or None, config, more: dtype, bin, bare (names without prefix)
+MODELS = {
+    "llama biases": ("LlamaForCausalLM", "llama", "Llama", dict(LLAMA, attention_bias=True, mlp_bias=True), {}),
+    "llama yarn": ("LlamaForCausalLM", "llama", "Llama", dict(LLAMA, hidden_size=192, max_position_embeddings=128,
+                                                             rope_scaling={"rope_type": "yarn", "factor": 4.0}), {}),
+    "qwen2 yarn": ("Qwen2ForCausalLM", "qwen2", None, dict(LLAMA, rope_theta=1e6, hidden_size=384, rope_scaling=yarn(4.0, 96, beta_fast=16)), {}),
+    "llama dynamic": ("LlamaForCausalLM", "llama", None, dict(LLAMA, max_position_embeddings=256,
+                                                            rope_scaling={"type": "dynamic", "factor": 2.0}), {}),
+    "qwen2": ("Qwen2ForCausalLM", "qwen2", "Qwen2", dict(LLAMA, tie_word_embeddings=True, rope_theta=1e6), {"dtype": torch.bfloat16}),
+    "qwen2 windows": ("Qwen2ForCausalLM", "qwen2", None, dict(LLAMA, use_sliding_window=True, sliding_window=70, max_window_layers=1), {}),
+    "qwen3": ("Qwen3ForCausalLM", "qwen3", None, dict(LLAMA, head_dim=48, hidden_size=64, tie_word_embeddings=True, rope_theta=1e6),
+              {"dtype": torch.bfloat16}),
+    "qwen3 of transformers 5": ("Qwen3ForCausalLM", "qwen3", None,
+                                dict(LLAMA, head_dim=32, sliding_window=33, layer_types=["sliding_attention", "full_attention"],
+                                     use_sliding_window=True, dtype="float32",
+                                     rope_parameters={"rope_type": "default", "rope_theta": 5e5}), {"bin": True}),
+    "mistral": ("MistralForCausalLM", "mistral", "Mistral", dict(LLAMA, sliding_window=45), {}),
+    "mistral without a window": ("MistralForCausalLM", "mistral", "Mistral", dict(LLAMA, sliding_window=None), {"dtype": torch.float16}),
+    "baichuan 13b": ("BaichuanForCausalLM", "baichuan", None, dict(ALIBI, model_max_length=1024), {"bin": True}),
+    "baichuan2 13b": ("BaichuanForCausalLM", "baichuan", None, dict(ALIBI, num_attention_heads=12, model_max_length=1024, z_loss_weight=0,
+                                                                  vocab_size=600), {"dtype": torch.bfloat16}),
+    "baichuan 7b": ("BaiChuanForCausalLM", "baichuan", None, dict(ALIBI, max_position_embeddings=1024), {"bin": True}),
+    "pythia": ("GPTNeoXForCausalLM", "gpt_neox", "GPTNeoX", NEOX, {"bin": True}),
+    "neox serial": ("GPTNeoXForCausalLM", "gpt_neox", "GPTNeoX", dict(NEOX, use_parallel_residual=False, hidden_act="gelu_new", rotary_pct=1.0,
+                                                                      rotary_emb_base=25000), {}),
+    "neox tied": ("GPTNeoXForCausalLM", "gpt_neox", "GPTNeoX", dict(NEOX, hidden_act="gelu_fast", tie_word_embeddings=True),
+                  {"dtype": torch.bfloat16, "bare": "gpt_neox."}),
+    "codegen": ("CodeGenForCausalLM", "codegen", "CodeGen", CODEGEN, {}),
+    "moss": ("MossForCausalLM", "moss", "CodeGen", dict(CODEGEN, n_head=4, rotary_dim=16, n_inner=333), {"bin": True, "dtype": torch.float16}),
+    "opt": ("OPTForCausalLM", "opt", "OPT", OPT, {"bin": True, "dtype": torch.float16}),
+    "opt bare": ("OPTForCausalLM", "opt", "OPT", dict(OPT, tie_word_embeddings=False, activation_function="gelu"),
+                 {"bare": "model.", "dtype": torch.bfloat16}),
+}
+RANKS = {"llama biases": 4, "qwen3": 2, "baichuan2 13b": 3, "baichuan 13b": 2, "pythia": 3, "codegen": 3, "moss": 4, "opt": 3, "qwen2": 3,
+         "mistral": 2}
+passed = failed = 0
+
+
+def check(name, ok, text):
+    global passed, failed
+    if ok:
+        passed += 1
+    else:
+        failed += 1
+        print(f"FAILED {name}: {text}")
+
+
+def shapes(cfg, kind):
+    """Names and shapes of the tensors of classes that this transformers does not have."""
+    h, f, v, heads = cfg["hidden_size"], cfg["intermediate_size"], cfg["vocab_size"], cfg["num_attention_heads"]
+    d = cfg.get("head_dim") or h // heads
+    kv = (cfg.get("num_key_value_heads") or heads) * d
+    yield "model.embed_tokens.weight", (v, h)
+    for i in range(cfg["num_hidden_layers"]):
+        at = f"model.layers.{i}."
+        if kind == "baichuan":
+            yield at + "self_attn.W_pack.weight", (3 * h, h)
+        else:
+            for p, rows in (("q", heads * d), ("k", kv), ("v", kv)):
+                yield f"{at}self_attn.{p}_proj.weight", (rows, h)
+                if kind == "qwen2":
+                    yield f"{at}self_attn.{p}_proj.bias", (rows,)
+        if kind == "qwen3":
+            yield at + "self_attn.q_norm.weight", (d,)
+            yield at + "self_attn.k_norm.weight", (d,)
+        yield at + "self_attn.o_proj.weight", (h, heads * d)
+        yield at + "mlp.gate_proj.weight", (f, h)
+        yield at + "mlp.up_proj.weight", (f, h)
+        yield at + "mlp.down_proj.weight", (h, f)
+        yield at + "input_layernorm.weight", (h,)
+        yield at + "post_attention_layernorm.weight", (h,)
+    yield "model.norm.weight", (h,)
+    if not cfg["tie_word_embeddings"]:
+        yield "lm_head.weight", (v, h)
+
+
+def reference_class(name):
+    return getattr(transformers, name + "Config"), getattr(transformers, name + "ForCausalLM")
+
+
+def random_state(name, cfg, seed):
+    """Weights large enough that every part of the network matters."""
+    _, kind, reference, _, _ = MODELS[name]
+    generator = torch.Generator().manual_seed(seed)
+    if reference:
+        config, model = reference_class(reference)
+        state = model(config(**cfg)).state_dict()
+        named = [(k, tuple(t.shape)) for k, t in state.items() if not k.endswith(("inv_freq", "masked_bias", "attention.bias", "causal_mask"))]
+        if cfg["tie_word_embeddings"]:
+            named = [(k, s) for k, s in named if k not in ("lm_head.weight", "embed_out.weight")]
+    else:
+        named = list(shapes(cfg, kind))
+    out = {}
+    for key, shape in named:
+        vector, gain = len(shape) == 1, len(shape) == 1 and key.endswith("weight")
+        std = 0.3 if vector else 1.0 if "embed_tokens" in key or "wte" in key or "embed_in" in key else 0.3 if "positions" in key else shape[-1] ** -0.5
+        out[key] = torch.randn(shape, generator=generator) * std + (1 if gain else 0)
+    return out
+
+
+def save(folder, cfg, more, state):
+    prefix = more.get("bare", "\0")
+    files = {k[len(prefix):] if k.startswith(prefix) else k: t.contiguous() for k, t in state.items()}
+    if more.get("bin"):  # two shards with an index; buffers that old exports hold
+        files["transformer.h.0.attn.causal_mask" if cfg["model_type"] in ("moss", "codegen") else "gpt_neox.layers.0.attention.bias"
+              if cfg["model_type"] == "gpt_neox" else "model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(1, 1, 8, 8).bool() \
+            if cfg["model_type"] in ("moss", "codegen", "gpt_neox") else torch.ones(4)
+        names = list(files)
+        parts = [names[::2], names[1::2]]
+        index = {}
+        for i, part in enumerate(parts):
+            file = f"pytorch_model-{i + 1:05d}-of-00002.bin"
+            torch.save({k: files[k] for k in part}, f"{folder}/{file}")
+            index.update({k: file for k in part})
+        json.dump({"metadata": {}, "weight_map": index}, open(f"{folder}/pytorch_model.bin.index.json", "w"))
+    else:
+        save_file(files, f"{folder}/model.safetensors", metadata={"format": "pt"})
+    json.dump(cfg, open(f"{folder}/config.json", "w"))
+
+
+def ours(folder, ids, vocab, compute="f32", chunk=128, ranks=1, quant="none"):
+    command = [LOGITS, folder, compute, str(chunk), quant]
+    if ranks > 1:
+        command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] + command
+    r = subprocess.run(command, input=np.array(ids, np.int32).tobytes(), capture_output=True,
+                       env=dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"))
+    if r.returncode:
+        raise RuntimeError(r.stderr.decode())
+    return np.frombuffer(r.stdout, np.float32).reshape(len(ids), vocab)
+
+
+def theirs(reference, cfg, state, dtype, ids):
+    config, model = reference_class(reference)
+    model = model(config(**cfg, attn_implementation="eager"))
+    wrong = model.load_state_dict(state, strict=False)
+    assert not wrong.unexpected_keys, wrong
+    model.tie_weights()
+    for m in model.modules():  # rotary tables stay f32, as they are when a user loads the model
+        for key, p in m.named_parameters(recurse=False):
+            p.data = p.data.to(dtype)
+    model.eval()
+    with torch.no_grad():
+        return model(torch.tensor([ids])).logits[0].float().numpy()
+
+
+def distance(a, exact):
+    return np.sqrt(((a.astype(np.float64) - exact) ** 2).mean()), np.abs(a.astype(np.float64) - exact).max()
+
+
+def compare(name, what, mine, other, exact):
+    (near, most), (near_other, most_other) = distance(mine, exact), distance(other, exact)
+    print(f"  {name:24s} {what:5s} rms {near:.3g} (reference {near_other:.3g}), max {most:.3g} ({most_other:.3g})", flush=True)
+    check(f"{name} {what} rms", near <= 2 * near_other, f"{near} against {near_other}")
+    check(f"{name} {what} max", most <= 3 * most_other, f"{most} against {most_other}")
+    return near
+
+
+def run(name, folder, seed):
+    architecture, kind, reference, base, more = MODELS[name]
+    cfg = dict(base, architectures=[architecture], model_type=kind, torch_dtype=str(more.get("dtype", torch.float32))[6:])
+    dtype = more.get("dtype", torch.float32)
+    state = {k: t.to(dtype) for k, t in random_state(name, {k: v for k, v in base.items()}, seed).items()}
+    save(folder, cfg, more, state)
+    vocab = cfg["vocab_size"]
+    ids = np.random.default_rng(seed).integers(0, vocab, 300).tolist()
+    net = dict(state)
+    if "z_loss_weight" in cfg:  # the head of Baichuan 2, in the type of the files
+        net["lm_head.weight"] = torch.nn.functional.normalize(state["lm_head.weight"].double()).to(dtype)
+    exact = net64.forward(cfg, {k: t.double().numpy() for k, t in net.items()}, ids, CONTEXT)
+    f32 = ours(folder, ids, vocab)
+    other = theirs(reference, base, {k: t.float() for k, t in state.items()}, torch.float32, ids) if reference else \
+        net64.forward(cfg, {k: t.float().numpy() for k, t in net.items()}, ids, CONTEXT)
+    compare(name, "f32", f32, other, exact)
+    check(f"{name} chunks", ours(folder, ids, vocab, chunk=7).tobytes() == f32.tobytes(), "another chunk, other bits")
+    if dtype == torch.bfloat16 and reference:
+        compare(name, "bf16", ours(folder, ids, vocab, "bf16"), theirs(reference, base, state, dtype, ids), exact)
+    for quant, bound in (("int8", 0.05), ("int4", 0.5)):
+        q = ours(folder, ids, vocab, quant=quant)
+        check(f"{name} {quant}", distance(q, exact)[0] < bound * exact.std(), f"{distance(q, exact)[0]} with {exact.std()}")
+        n = RANKS.get(name, 2)
+        if quant == "int4" and (FULL or name in RANKS):
+            check(f"{name} {quant} ranks", ours(folder, ids, vocab, ranks=n, quant=quant).tobytes() == q.tobytes(), f"{n} ranks, other bits")
+    for n in range(2, 5) if FULL else [RANKS[name]] if name in RANKS else []:
+        check(f"{name} {n} ranks", ours(folder, ids, vocab, chunk=100, ranks=n).tobytes() == f32.tobytes(), "other bits")
+
+
+only = [a for a in sys.argv[1:] if not a.startswith("--")]
+for name in MODELS:
+    for seed in range(1, 4 if FULL else 2):
+        if only and not any(o in name for o in only):
+            continue
+        folder = tempfile.mkdtemp(prefix="xv-family-")
+        try:
+            run(name, folder, seed)
+        except (RuntimeError, AssertionError) as e:
+            check(name, False, e)
+        finally:
+            shutil.rmtree(folder)
+print(f"{passed} passed, {failed} failed, 0 skipped")
+sys.exit(failed > 0)
