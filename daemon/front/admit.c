@@ -277,10 +277,14 @@ static int make_call(struct front *f, struct front_call *c, struct why *why)
 	return err;
 }
 
-static void log_resumed(const struct front *f, const struct front_call *c)
+/* Once it is accepted, so that one that is put off while the model loads counts once. */
+static void note_resumed(struct front *f, const struct front_call *c)
 {
 	static struct log_limit limit = {.event = "a call is resumed"};
 
+	if (c->request->kind != XV_GENERATE || !c->request->generate.resume.present)
+		return;
+	f->metrics.resumed++;
 	if (log_limit(&limit))
 		log_event(LOG_INFO, limit.event, " call=%ju uid=%u output_tokens=%d resumed_total=%ju",
 			  (uintmax_t)c->id, c->stake.account->uid, c->call.n_resume, (uintmax_t)f->metrics.resumed);
@@ -293,8 +297,8 @@ static void post(struct front *f, struct front_call *c)
 	struct why why = {""};
 	int err = make_call(f, c, &why);
 
-	if (!err && c->call.n_resume)
-		log_resumed(f, c);
+	if (!err)
+		note_resumed(f, c);
 	if (!err && c->call.n_resume && front_replay(c)) {
 		send_started(f, c);
 		front_send_missing(f, c);

@@ -29,16 +29,6 @@ void front_metrics_init(struct front_metrics *m)
 	m->e2e = m->queue = m->prefill = m->decode = call;
 }
 
-void front_metrics_count(struct front_metrics *m, const struct xv_request *r)
-{
-	const struct xv_resume *from = r->kind == XV_GENERATE ? &r->generate.resume
-				       : r->kind == XV_CHAT   ? &r->chat.resume
-							      : NULL;
-
-	m->requests++;
-	m->resumed += from && from->present;
-}
-
 void front_histogram_add(struct front_histogram *h, double seconds, uint64_t times)
 {
 	int i = 0;

@@ -23,10 +23,8 @@ struct front_metrics {
 	uint64_t finished[6];           /* by enum xv_finish */
 	uint64_t errors[METRICS_CODES]; /* by -ERR_* */
 	uint64_t failed, requests; /* calls that began and ended with an error; Generate, Chat and Score requests */
-	uint64_t resumed;          /* requests that go on with an earlier stream */
+	uint64_t resumed;          /* calls that go on with an earlier stream */
 };
 void front_metrics_init(struct front_metrics *m);
-struct xv_request;
-void front_metrics_count(struct front_metrics *m, const struct xv_request *r); /* a Generate, Chat or Score */
 
 #endif

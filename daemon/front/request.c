@@ -30,7 +30,7 @@ static void open_call(struct front *f, uint64_t call, const struct rpc_peer *pee
 	struct front_call *c;
 	struct why why = {""};
 
-	front_metrics_count(&f->metrics, r);
+	f->metrics.requests++;
 	if (f->draining || (!f->ready && !timeout)) {
 		front_error(f, call, f->draining ? ERR_DRAINING : ERR_LOADING,
 			    f->draining ? "the server is draining" : "the model is still loading");

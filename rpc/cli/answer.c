@@ -126,13 +126,18 @@ void answer_take(struct answer *w, const struct args *a, const struct xv_reply *
 	}
 }
 
+void answer_flush(struct answer *w, const struct args *a)
+{
+	if (!w->text.len || a->json)
+		return;
+	w->err = cli_write(w->text.data, w->text.len);
+	w->last = w->text.data[w->text.len - 1];
+	text_finish(&w->text);
+}
+
 void answer_show(struct answer *w, const struct args *a)
 {
-	if (w->text.len && !a->json) {
-		cli_write(w->text.data, w->text.len);
-		w->last = w->text.data[w->text.len - 1];
-		text_finish(&w->text);
-	}
+	answer_flush(w, a);
 	if (!w->table.len || a->json)
 		return;
 	cli_print("%s\n# id\tlogprob\trank\ttoken%s\n", w->last && w->last != '\n' ? "\n" : "",

@@ -25,7 +25,8 @@ void answer_open(struct answer *w);
 void answer_close(struct answer *w);
 /* Takes a reply of its call; `live`: its text is shown at once. */
 void answer_take(struct answer *w, const struct args *a, const struct xv_reply *r, bool live);
-/* Shows text that was kept, and the table of its tokens. */
+void answer_flush(struct answer *w, const struct args *a); /* shows text that was kept */
+/* The same, then the table of its tokens. */
 void answer_show(struct answer *w, const struct args *a);
 /* index: from 0, -1 where there is one answer only. resumed: how often calls were sent again. */
 void answer_json(struct answer *w, const struct args *a, int index, int resumed);

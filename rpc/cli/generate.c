@@ -35,8 +35,10 @@ static bool at_terminal(void)
 
 static void begin_answer(const struct run *run)
 {
-	if (run->n > 1 && !run->a->json)
+	if (run->n > 1 && !run->a->json) {
 		cli_print("=== %d of %d ===\n", run->now + 1, run->n);
+		answer_flush(&run->answer[run->now], run->a);
+	}
 }
 
 /* A prompt of a shell must not follow the text on its line. */

@@ -73,6 +73,8 @@ static int put_character(struct wrap *w, struct text *out, const char *s, size_t
 	int width = cli_width(s, len), err = 0;
 	bool alone = width == 2 && !closes(s, len); /* a line may break before it */
 
+	if (*s == ' ' && w->at >= w->edge)
+		return break_line(w, out, false);
 	if (*s == '\n' || *s == ' ' || *s == '\t') {
 		w->at = *s == '\n' ? 0 : *s == ' ' ? w->at + 1 : (w->at / TAB + 1) * TAB;
 		forget_word(w);

@@ -94,6 +94,7 @@ void client_call_send(struct xv_client *c, struct client_call *call)
 	call->resumed += call->had;
 	c->resends += call->had;
 	call->sent = call->had = true;
+	call->started_now = false;
 	rpc_request_encode(&c->out, &r);
 }
 
@@ -176,6 +177,7 @@ bool client_call_take(struct client_call *call, struct xv_reply *r)
 
 	if (r->kind == XV_R_STARTED) {
 		call->late_ns = 0;
+		call->started_now = true;
 		return take_started(call, &r->started);
 	}
 	if (r->kind != XV_R_CHUNK)

@@ -20,6 +20,7 @@ struct client_call {
 	uint64_t prompt_text_now, prompt_tokens_now; /* come since the call was sent last */
 	int resumed;          /* how often it was sent to another server, or again, that goes on with it */
 	bool had;             /* a server had it, and did not merely put it off */
+	bool started_now;     /* it has begun since it was sent last */
 	bool sent, lost_here; /* lost_here: by the present connection's own word */
 	int losses;           /* how often the server went away while it had this call, since its last new token */
 	uint64_t retry_ns;    /* send again then; 0: it is sent, or goes with the next connection */

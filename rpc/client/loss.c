@@ -71,7 +71,7 @@ void client_delay(struct xv_client *c, struct client_call *call, const struct xv
 		call->late_ns = now_ns();
 	call->losses += e->code == ERR_LOST_RANK;
 	call->lost_here |= e->code == ERR_LOST_RANK; /* the connection ends, too: that is the same loss */
-	call->had = call->started || call->resumed || e->code == ERR_LOST_RANK;
+	call->had = call->started_now || e->code == ERR_LOST_RANK;
 	call->retry_ns = after((e->retry_after_ms ? (int)e->retry_after_ms : 200) + suspect_ms(call));
 	client_note_wait(c, e->text);
 }
