@@ -287,15 +287,16 @@ static struct layout layout_of(int size, const struct comm_limits *l, bool fixed
 uint64_t comm_nccl_bytes(int size, const struct comm_limits *limits, bool fixed)
 {
 	enum {
-		NCCL_OWN =
-			384 << 20, /* NCCL's own buffers and kernels, about; measured by others on 8 GPUs of a node */
+		NCCL_OWN = 384 << 20, /* NCCL's own buffers and kernels, about */
+		NVLS = 32 << 20, /* for each GPU behind NVSwitch, from three on: 16 channels of two buffers of 1 MiB, as
+				    NCCL logs it on eight H100 (nvlsTotalSize) */
 		PAGE = 2 << 20
 	};
 	struct layout l = layout_of(size, limits, fixed);
 
 	/* Without the results: their places are counted where they are when there is no communicator. */
 	return round_up(l.at[PIECES] * sizeof(float), PAGE) - (l.at[PIECES] - l.at[RESULTS]) * sizeof(float) +
-	       (size > 1 ? NCCL_OWN : 0);
+	       (size > 1 ? NCCL_OWN : 0) + (size > 2 ? (uint64_t)size * NVLS : 0);
 }
 
 static int join(struct comm_nccl *n, struct world *w, struct why *why)

@@ -51,7 +51,7 @@ static int place(struct rank *self, struct why *why)
 	int devices = 0, err;
 
 	if (self->opt->dry_run && self->opt->device_memory) {
-		self->device.sharing = 1;
+		self->device.sharing = self->device.on_gpu = 1;
 		cuda.gpu = (struct cuda_device){.total = (uint64_t)self->opt->device_memory};
 		snprintf(cuda.gpu.name, sizeof cuda.gpu.name, "CUDA device");
 		return 0;
@@ -60,7 +60,7 @@ static int place(struct rank *self, struct why *why)
 	if (err)
 		return err;
 	cuda.number = w->local_rank % devices;
-	self->device.sharing = div_up(w->local_size, devices);
+	self->device.sharing = self->device.on_gpu = div_up(w->local_size, devices);
 	return cuda.plugin->describe(cuda.number, &cuda.gpu, why);
 }
 
@@ -72,9 +72,11 @@ void device_cuda_count_sharers(struct rank *self)
 
 	world_gather(w, &cuda.gpu, sizeof cuda.gpu, all);
 	world_bcast(w, all, (size_t)w->size * sizeof *all);
-	self->device.sharing = 0;
-	for (int r = 0; r < w->size; r++)
+	self->device.sharing = self->device.on_gpu = 0;
+	for (int r = 0; r < w->size; r++) {
 		self->device.sharing += !memcmp(all[r].id, cuda.gpu.id, sizeof cuda.gpu.id);
+		self->device.on_gpu += !memcmp(all[r].bus, cuda.gpu.bus, sizeof cuda.gpu.bus);
+	}
 	free(all);
 }
 
@@ -106,7 +108,7 @@ static int cuda_backend(struct rank *self, bool dry, struct why *why)
 				   .device = cuda.number,
 				   .fixed = self->opt->deterministic,
 				   .graphs = self->opt->graphs &&
-					     self->device.sharing == 1, /* sharing: sums wait on the host */
+					     self->device.on_gpu == 1, /* else sums wait on the host */
 				   .wgmma = self->opt->wgmma,
 				   .overlap = self->opt->overlap,
 				   .tune = self->opt->tuning,
@@ -123,7 +125,7 @@ static int cuda_backend(struct rank *self, bool dry, struct why *why)
 
 static int cuda_comm(struct rank *self, const struct comm_limits *lim, struct why *why)
 {
-	int most = -(int)world_min(self->world, -self->device.sharing);
+	int most = -(int)world_min(self->world, -self->device.on_gpu);
 
 	if (most > 1 && self->world->rank == 0)
 		log_event(LOG_WARN, "ranks share a GPU: sums go through the host, slowly", " ranks=%d", most);

@@ -43,6 +43,7 @@ struct device {
 	char name[64];   /* "NVIDIA H100 80GB HBM3", or the CPU's instruction set */
 	uint64_t memory; /* bytes of its own; 0: none */
 	int sharing;     /* ranks that share it; 0 on the CPU */
+	int on_gpu;      /* these, and ranks on other MIG slices of the same GPU, between which NCCL makes no sums */
 };
 
 struct rank {

@@ -10,7 +10,8 @@
 
 struct cuda_device {
 	char name[64];
-	unsigned char id[16]; /* the same whatever number the device has in this process */
+	unsigned char id[16]; /* the same whatever number the device has in this process; each MIG slice has its own */
+	int bus[3];           /* PCI domain, bus and device: slices of one GPU have the same */
 	int major, minor;     /* compute capability */
 	int sms;
 	uint64_t total, free; /* bytes of memory */

@@ -15,6 +15,8 @@ enum k_type { K_BF16, K_F16, K_F32 };
 
 /* Allows a kernel to start before the one before it has ended, on compute capability 9.0 and later. Initially false. */
 void k_overlap(bool on);
+/* Returns why the kernels of a device cannot overlap, as Status shows it; NULL: they can, in CUDA graphs too. */
+const char *k_no_overlap(int device);
 
 enum { KV_BLOCK = 32 /* tokens of a block of the cache */ };
 

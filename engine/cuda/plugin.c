@@ -29,8 +29,12 @@ static int describe(int device, struct cuda_device *out, struct why *why)
 		e = cudaMemGetInfo(&unused, &total);
 	if (e)
 		return fail(why, ERR_UNKNOWN, "CUDA device %d: %s", device, cudaGetErrorString(e));
-	*out = (struct cuda_device){
-		.major = p.major, .minor = p.minor, .sms = p.multiProcessorCount, .total = total, .free = unused};
+	*out = (struct cuda_device){.major = p.major,
+				    .minor = p.minor,
+				    .sms = p.multiProcessorCount,
+				    .total = total,
+				    .free = unused,
+				    .bus = {p.pciDomainID, p.pciBusID, p.pciDeviceID}};
 	snprintf(out->name, sizeof out->name, "%.63s", p.name);
 	memcpy(out->id, p.uuid.bytes, sizeof out->id);
 	return 0;

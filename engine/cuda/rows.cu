@@ -199,6 +199,15 @@ void k_overlap(bool on)
 {
 	gpu_overlap = on;
 }
+const char *k_no_overlap(int device)
+{
+	enum { SINCE = 12030 /* the first driver that supports it in captured graphs */ };
+	int major = 0, driver = 0;
+
+	if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) || major < 9)
+		return "off: needs compute capability 9.0";
+	return cudaDriverGetVersion(&driver) || driver < SINCE ? "off: needs a driver of CUDA 12.3" : NULL;
+}
 
 cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w,
 		       const float *bias, bool centred, float eps, int n, int cols)

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 const struct plugin *xversed_plugin(void);
 
@@ -95,6 +96,7 @@ static const char *overlaps(const char *capability, const char *driver, bool ove
 	setenv("FAKEGPU_DRIVER", driver, 1);
 	CHECK(!xversed_plugin()->backend_create(&b, &how, &why));
 	said = b->kernel_overlap;
+	CHECK_EQ(prctl(PR_GET_TIMERSLACK), 1000);
 	backend_destroy(b);
 	return said;
 }

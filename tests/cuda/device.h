@@ -32,13 +32,11 @@ static inline float rng_unit(struct rng *r) /* [-1, 1) */
 /* Must be first: kernels then overlap where the device can. */
 static inline void *dev_new(size_t bytes)
 {
-	static int major;
+	static bool known;
 	void *p = NULL;
 
-	if (!major) {
-		CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
-		k_overlap(major >= 9);
-	}
+	if (!known)
+		k_overlap(!k_no_overlap(0)), known = true;
 	CUDA(cudaMalloc(&p, bytes ? bytes : 1));
 	return p;
 }
@@ -47,6 +45,8 @@ static inline void *dev_put(const void *host, size_t bytes)
 	void *p = dev_new(bytes);
 
 	CUDA(cudaMemcpy(p, host, bytes, cudaMemcpyHostToDevice));
+	CUDA(cudaStreamSynchronize(NULL)); /* pageable memory may have left before it has arrived, and other streams do
+					      not wait for it */
 	return p;
 }
 static inline void dev_free(void *p)

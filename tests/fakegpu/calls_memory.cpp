@@ -2,7 +2,8 @@
 #include "runtime.h"
 using namespace fake;
 
-/* FAKEGPU_EACH=1: a rank sees one device, its own. FAKEGPU_NONE_ON=r: rank r sees none. */
+/* FAKEGPU_MIG=1: the devices are slices of one GPU. FAKEGPU_EACH=1: a rank sees one device, its own. FAKEGPU_NONE_ON=r:
+ * rank r sees none. */
 static long local_rank()
 {
 	return env_long("OMPI_COMM_WORLD_LOCAL_RANK", 0);
@@ -37,6 +38,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int d)
 	memset(p, 0, sizeof *p);
 	snprintf(p->name, sizeof p->name, "Fake GPU %d", d);
 	p->uuid.bytes[0] = (char)(1 + d + (env_long("FAKEGPU_EACH", 0) ? local_rank() : 0));
+	p->pciBusID = env_long("FAKEGPU_MIG", 0) ? 1 : p->uuid.bytes[0];
 	p->totalGlobalMem = limit;
 	p->major = (int)env_long("FAKEGPU_CC", 90) / 10;
 	p->minor = (int)env_long("FAKEGPU_CC", 90) % 10;

@@ -6,7 +6,8 @@ using namespace fake;
 static void start_followers(std::vector<Node> &nodes, size_t i)
 {
 	for (Node &n : nodes)
-		if (nodes[i].grid && n.grid && n.grid->overlap && n.deps.size() == 1 && n.deps.count(i))
+		if (lets_next_start(nodes[i].grid, nodes[i].name) && n.grid && n.grid->overlap && n.deps.size() == 1 &&
+		    n.deps.count(i))
 			run_early(*n.grid);
 }
 /* In any order that the edges allow. */

@@ -272,6 +272,7 @@ def refusals(path):
             (["--device", "cuda", "--device-memory", "1G"], {}, "requires --dry-run", 64),
             (["--device", "cuda"], dict(FAKEGPU_MEM="1000000"), "workspace       graphs        total", 78),
             (["--device", "cuda"], dict(FAKEGPU_CC="75"), "compute capability 7", 66),
+            (["--device", "cuda"], dict(FAKEGPU_FAIL="@void prefill_wgmma<Bf16, 64>:1=719"), "which --no-wgmma leaves out", 70),
             (["--device", "cuda"], dict(XVERSED_CUDA_LIB="/none.so"), "cannot be opened", 78),
             (["--device", "cuda"], dict(XVERSED_CUDA_LIB=ctypes.util.find_library("m")), "is not an xversed plug-in", 78)):
         r = subprocess.run([job.BIN + "xversed", path, *options, "--uds", path + "/s"], capture_output=True, text=True, timeout=60,
@@ -289,6 +290,19 @@ def refusals(path):
     j.close()
 
 
+def slices(path):
+    """Two ranks on MIG slices of one GPU, which NCCL refuses, answer as on two GPUs."""
+    got = []
+    for mig in "01":
+        j = cuda(2, path, "--no-wgmma", "--deterministic", FAKEGPU_MIG=mig)
+        if start(j, f"slices {mig}"):
+            got.append(answers(j, [[5, 17, 3]], 4))
+            check(f"slices {mig}: the way of sums", ("ranks share a GPU: sums go through the host" in j.text()) == int(mig), j.text()[-600:])
+            j.stop()
+        j.close()
+    check("slices: the same answers", len(got) == 2 and got[0] == got[1], got)
+
+
 def main():
     try:
         import numpy  # noqa: F401
@@ -301,7 +315,7 @@ def main():
         parts += [partial(fixed_bits, path), partial(eight_bits, top + "/8")]
         parts += [partial(fixed_bits, path, kv, ((1, 1, 512, True, None), (2, 2, 48, True, None))) for kv in (("int8", "fp8") if FULL else ("int8",))]
         parts += [partial(fixed_bits, path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), "int8")]
-        together(3, *parts, partial(refusals, path), partial(plans, top + "/plan"), partial(eight_bits_planned, path))
+        together(3, *parts, partial(refusals, path), partial(slices, path), partial(plans, top + "/plan"), partial(eight_bits_planned, path))
     finish()
 
 

@@ -73,6 +73,11 @@ cudaError_t set(cudaError_t e)
 }
 
 /* ---- device thread ---- */
+/* Kernels let the next one start before they end, those of cuBLASLt too; copies do not. */
+bool lets_next_start(const std::shared_ptr<Grid> &grid, const char *name)
+{
+	return grid || !strncmp(name, "cublasLtMatmul", 14);
+}
 static bool ready(const Op &o)
 {
 	for (auto &d : o.deps)
@@ -112,7 +117,9 @@ static void device_loop()
 		busy = true;
 		running_op = o.name;
 		std::shared_ptr<Grid> next =
-			o.grid && !s->q.empty() && s->q.front().deps.empty() ? s->q.front().grid : nullptr;
+			lets_next_start(o.grid, o.name) && !s->q.empty() && s->q.front().deps.empty()
+				? s->q.front().grid
+				: nullptr;
 		l.unlock();
 		if (!sticky && next && next->overlap)
 			run_early(*next);
@@ -239,6 +246,10 @@ cudaError_t launch(const Launch &how, std::function<void()> bind, std::function<
 		return set(cudaErrorInvalidConfiguration);
 	if (how.smem > (size_t)cap)
 		return set(cudaErrorInvalidValue);
+	if (how.overlap && resolve(how.stream)->cap && env_long("FAKEGPU_DRIVER", CUDART_VERSION) < 12030) {
+		resolve(how.stream)->cap->broken = true;
+		return set(cudaErrorNotSupported);
+	}
 	const char *name = kernel_of(how.kernel);
 	tell_launched(name, g);
 	auto grid =

@@ -61,6 +61,7 @@ struct CUevent_st {
 
 namespace fake
 {
+bool lets_next_start(const std::shared_ptr<Grid> &grid, const char *name);
 /* never destroyed: the device thread outlives main */
 inline std::mutex &mu = *new std::mutex;
 inline std::condition_variable &cv_dev = *new std::condition_variable, &cv_host = *new std::condition_variable;
