@@ -248,6 +248,7 @@ struct xv_status {
 #define TEXT(field, cli, gateway, meaning) const char *field;  /* meaning */
 #define NUMBER(field, type, cli, gateway, meaning) type field; /* meaning */
 #include "proto/status.def"
+	struct xv_sampling defaults; /* of a request that leaves a number unset; `has` marks what is known, no lists */
 	const struct xv_rank_status *rank; /* (n_rank) */
 	int n_rank;
 };

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/chat/chat.h"
+#include "engine/sample/sampling.h"
+
 enum { TOKEN_NAME = 128, RANKS = 64, OF_RANKS = RANKS * 96 /* a text of each */ };
 
 static enum xv_state state_of(const struct front *f)
@@ -103,6 +106,22 @@ void front_fill_counts(const struct front *f, struct xv_status *s)
 	s->preemptions = atomic_load(&l->preemptions);
 }
 
+/* What a call gets for each number that its request leaves unset. */
+static void fill_defaults(const struct front *f, struct xv_sampling *out)
+{
+	const struct sampling plain = sampling_default();
+
+	*out = f->defaults;
+#define FILL(NAME, field) \
+	if (!front_has(out, XV_##NAME)) \
+		out->field = plain.field; \
+	out->has |= 1u << XV_##NAME;
+#define REAL(NAME, field, ...) FILL(NAME, field)
+#include "proto/sampling.def"
+	FILL(TOP_K, top_k)
+#undef FILL
+}
+
 /* The text of a token, "" for none. */
 static void name_token(const struct front *f, int id, char out[TOKEN_NAME])
 {
@@ -129,6 +148,9 @@ void front_send_status(struct front *f, uint64_t call)
 	s->version = XV_VERSION;
 	s->device = f->model->device;
 	s->tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "";
+	s->chat = f->chat ? chat_name(f->chat) : "";
+	s->no_chat = f->chat ? "" : f->no_chat;
+	fill_defaults(f, &s->defaults);
 	s->bos_token = bos;
 	s->eos_token = eos;
 	s->ranks = (uint32_t)f->model->ranks;

@@ -81,6 +81,7 @@ static void read_status(struct reader *r, struct xv_status *out, const PB(Status
 #define RANK(field, ...) rank[i].field = from->rank[i]->field;
 #include "proto/status.def"
 	}
+	read_sampling(r, &out->defaults, from->defaults);
 	out->rank = rank;
 	out->state = (enum xv_state)from->state;
 #define TEXT(field, ...) out->field = NAME(field);

@@ -157,6 +157,7 @@ static PB(Status) * write_status(struct arena *a, const struct xv_status *from)
 	to->has_##field = 1; \
 	to->field = from->field;
 #include "proto/status.def"
+	to->defaults = write_sampling(a, &from->defaults);
 	to->n_rank = (size_t)from->n_rank;
 	to->rank = arena_zeroed(a, to->n_rank, sizeof *to->rank);
 	for (int i = 0; i < from->n_rank; i++)

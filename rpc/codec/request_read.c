@@ -50,7 +50,7 @@ static void read_sampling_numbers(struct reader *r, struct xv_sampling *s, const
 #undef CHECK
 }
 
-static void read_sampling(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from)
+void read_sampling(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from)
 {
 	static const PB(Sampling) unset = XVERSE__V1__SAMPLING__INIT;
 

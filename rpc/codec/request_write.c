@@ -24,7 +24,7 @@ static void write_bias(struct arena *a, PB(Sampling) * to, const struct xv_sampl
 	}
 }
 
-static PB(Sampling) * write_sampling(struct arena *a, const struct xv_sampling *s)
+PB(Sampling) * write_sampling(struct arena *a, const struct xv_sampling *s)
 {
 	PB(Sampling) *to = WIRE_NEW(a, Sampling, sampling);
 

@@ -41,10 +41,12 @@ enum wire_number {
 };
 void read_number(struct reader *r, double value, enum wire_number which, const char *field);
 void read_in_range(struct reader *r, double value, const struct range *range, const char *field);
+void read_sampling(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from); /* from NULL: all unset */
 void read_hello(struct reader *r, struct xv_hello *out, const PB(Hello) * from);
 
 ProtobufCBinaryData wire_bytes(const char *text, size_t len);
 ProtobufCBinaryData wire_string(const char *text); /* NULL is "" */
+PB(Sampling) * write_sampling(struct arena *a, const struct xv_sampling *s);
 PB(Hello) * write_hello(struct arena *a, const struct xv_hello *from);
 /* Appends the head and the message; false: there is no memory, and nothing is appended. */
 bool wire_append(struct rpc_out *out, const ProtobufCMessage *message);

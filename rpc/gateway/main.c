@@ -78,7 +78,8 @@ static int open_all(struct gateway *g, struct why *why)
 	http_loop_open(&g->loop);
 	http_loop_add(&g->loop, (struct http_hook){.ended = ended, .data = g});
 	catch_signals(g);
-	g->api = (struct api_context){.daemons = &g->daemons, .resume_ms = (int)g->how.resume_ms};
+	g->api =
+		(struct api_context){.daemons = &g->daemons, .title = g->how.title, .resume_ms = (int)g->how.resume_ms};
 	err = http_server_open(&g->server, &g->loop, &g->how.http, routes, n, &g->api, why);
 	if (!err && !g->how.check)
 		gateway_daemons_open(&g->daemons, &g->loop, g->how.daemon_name, g->how.daemon_socket, g->how.n_daemons);

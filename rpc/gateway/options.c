@@ -62,6 +62,7 @@ static const struct gateway_option {
 	{"shutdown-timeout", "SECONDS", "time for open requests to finish after TERM", SECONDS, HTTP(drain_ms), 0, 30,
 	 0, 86400},
 	{"resume-timeout", "SECONDS", "time to wait for a lost daemon", SECONDS, AT(resume_ms), 0, 60, 0.1, 86400},
+	{"title", "TEXT", "title of the web page [xverse]", TEXT, AT(title), 0, 0, 0, 0},
 	{"openapi", NULL, "print the OpenAPI description of the endpoints and exit", FLAG, AT(print_openapi), 0, 0, 0,
 	 0},
 	{"check", NULL, "check options, files and the address to listen on, report errors and exit", FLAG, AT(check), 0,

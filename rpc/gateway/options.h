@@ -14,6 +14,7 @@ struct gateway_options {
 	const char *daemon_name[GATEWAY_MAX_DAEMONS], *daemon_socket[GATEWAY_MAX_DAEMONS]; /* entries may be NULL */
 	int n_daemons;                                                                     /* at least 1 */
 	int64_t resume_ms;
+	const char *title; /* NULL: the page's own */
 	bool help, print_openapi, check;
 };
 

@@ -128,6 +128,7 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 	case XV_R_STATUS:
 		r.status = (struct xv_status){
 			.state = XV_STATE_READY,
+			.defaults = sampling,
 			.rank = rank_status,
 			.n_rank = 1,
 #define TEXT(field, ...) .field = #field,

@@ -1,3 +1,6 @@
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "rpc/gateway/api/endpoints.h"
 #include "rpc/gateway/api/upstream.h"
 #include "rpc/gateway/http/answer.h"
@@ -28,6 +31,34 @@ static json_t *ranks_json(const struct xv_status *s)
 	return list;
 }
 
+/* A float as its shortest decimal: 0.92, not 0.92000001668930054. */
+static json_t *decimal(float x)
+{
+	char text[32];
+
+	for (int digits = 6; digits <= 9; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, (double)x);
+		if (strtof(text, NULL) == x)
+			break;
+	}
+	return json_real(strtod(text, NULL));
+}
+
+/* The value of each sampling field in a request that does not name it; a field without one is left out. */
+static json_t *defaults_json(const struct xv_sampling *s)
+{
+	json_t *j = json_object();
+
+#define FIELD(NAME, key, make) \
+	if (s->has >> XV_##NAME & 1) \
+		json_object_set_new(j, key, make);
+#define REAL(NAME, field, ...) FIELD(NAME, #field, decimal(s->field))
+#define WHOLE(NAME, type, field, wire, ...) FIELD(NAME, #wire, json_integer((json_int_t)s->field))
+#include "proto/sampling.def"
+#undef FIELD
+	return j;
+}
+
 static json_t *server_json(const struct gateway_daemon *d)
 {
 	const struct xv_status *s = gateway_daemon_status(d);
@@ -39,6 +70,7 @@ static json_t *server_json(const struct gateway_daemon *d)
 #define NUMBER(field, type, cli, gateway, ...) set_number(j, gateway, (int64_t)s->field);
 #include "proto/status.def"
 	set_number(j, "uptime_s", (int64_t)(s->uptime_ns / 1000000000u));
+	json_object_set_new(j, "defaults", defaults_json(&s->defaults));
 	json_object_set_new(j, "rank", ranks_json(s));
 	return j;
 }
@@ -50,5 +82,5 @@ void api_server_info(struct http_exchange *x)
 
 	for (int i = 0; i < all->n; i++)
 		json_array_append_new(list, server_json(&all->daemon[i]));
-	http_answer_json(x, 200, json_pack("{s:o}", "models", list));
+	http_answer_json(x, 200, json_pack("{s:o, s:s*}", "models", list, "title", api_context(x)->title));
 }

@@ -13,8 +13,9 @@
 struct api_context {
 	struct gateway_daemons *daemons;
 	struct api_upstream *upstreams;
-	int resume_ms;    /* how long to wait for a lost daemon */
-	uint64_t resends; /* calls sent again because their daemon was lost */
+	const char *title; /* of the web page; NULL: its own */
+	int resume_ms;     /* how long to wait for a lost daemon */
+	uint64_t resends;  /* calls sent again because their daemon was lost */
 };
 struct api_context *api_context(const struct http_exchange *x);
 

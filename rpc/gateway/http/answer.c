@@ -61,7 +61,7 @@ void http_answer_text(struct http_exchange *x, int status, const char *type, str
 void http_answer_json(struct http_exchange *x, int status, json_t *j)
 {
 	struct text t = {0};
-	char *s = json_dumps(j, JSON_COMPACT);
+	char *s = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(15)); /* 0.85, not 0.84999999999999998 */
 
 	text_str(&t, s ? s : "{}");
 	free(s);
