@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 def open_browser(work, width=1280, height=800, language="en-US"):
     o = Options()
     for a in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={work}/chromium",
-              f"--window-size={width},{height}", "--hide-scrollbars", "--no-first-run", f"--accept-lang={language}"):
+              f"--window-size={width},{height}", "--no-first-run", "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4", f"--accept-lang={language}"):
         o.add_argument(a)
     o.binary_location = "/usr/bin/chromium"
     o.add_experimental_option("prefs", {"intl.accept_languages": language, "download.default_directory": work})

@@ -3,6 +3,7 @@ import http.server
 import json
 import threading
 import time
+import urllib.error
 import urllib.request
 
 
@@ -10,10 +11,15 @@ class Mock:
     def __init__(self, gateway_port):
         r = urllib.request.urlopen(f"http://127.0.0.1:{gateway_port}/")
         self.page, self.head = r.read(), dict(r.headers)
+        try:
+            self.katex = urllib.request.urlopen(f"http://127.0.0.1:{gateway_port}/katex.js").read()
+        except urllib.error.HTTPError:
+            self.katex = None  # the build had none
+        self.openapi = json.load(urllib.request.urlopen(f"http://127.0.0.1:{gateway_port}/openapi.json"))
         self.info = {"id": "mock", "state": "ready", "architecture": "A", "tokenizer": "t", "max_model_len": 512, "kv_blocks": 4,
                      "kv_blocks_held": 1, "running": 0, "waiting": 0, "steps": 1, "uptime_s": 1, "rank": []}
         self.pieces, self.script, self.bodies, self.delay, self.token_strs, self.gate = ["a"], [], [], 0, ["t"], None
-        self.place, self.request = 0, None
+        self.place, self.request, self.title = 0, None, None
         mock = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -27,7 +33,10 @@ class Mock:
                 for k, v in {"Content-Length": len(body), **head}.items():
                     self.send_header(k, str(v))
                 self.end_headers()
-                self.wfile.write(body)
+                try:
+                    self.wfile.write(body)
+                except OSError:
+                    self.close_connection = True  # the page was left
 
             def json(self, status, j, **head):
                 self.answer(status, json.dumps(j).encode(), {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in head.items()}})
@@ -35,8 +44,12 @@ class Mock:
             def do_GET(self):
                 if self.path == "/":
                     self.answer(200, mock.page, {k: v for k, v in mock.head.items() if k in ("Content-Type", "Content-Security-Policy")})
+                elif self.path == "/katex.js" and mock.katex:
+                    self.answer(200, mock.katex, {"Content-Type": "text/javascript"})
+                elif self.path == "/openapi.json":
+                    self.json(200, mock.openapi)
                 elif self.path == "/server_info":
-                    self.json(200, {"models": [mock.info]})
+                    self.json(200, {"models": [mock.info], **({"title": mock.title} if mock.title else {})})
                 elif self.path.startswith("/v1/requests/"):
                     self.json(200, {"id": self.path[13:], "queue_place": mock.place if self.path[13:] == mock.request else 0})
                 else:

@@ -1,5 +1,8 @@
 """page.py - the web page by keyboard and DOM in headless Chromium: against a daemon with a small model, and against a mock that
 misbehaves as models and servers may."""
+import base64
+import gzip
+import hashlib
 import json
 import os
 import sys
@@ -9,6 +12,7 @@ sys.path[:0] = ["tests/gateway", "tests/page"]
 from gw import *
 from browser import *
 from mock import Mock
+import comfort
 from payloads import PAYLOADS
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -83,7 +87,10 @@ def served():
     status, page, head = gateway.request("GET", "/")
     policy = head["Content-Security-Policy"]
     same("the page is served", (status, head["Content-Type"]), (200, "text/html; charset=utf-8"))
-    check("under 100 KB", len(page) < 100 * 1024, len(page))
+    check("at most 160 KB, 50 KB compressed", len(page) <= 160 * 1024 and len(gzip.compress(page, 9)) <= 50 * 1024, len(page))
+    status, katex, head = gateway.request("GET", "/katex.js")
+    check("the script of formulas, under its own hash", status == 404 or (head["Content-Type"] == "text/javascript; charset=utf-8" and
+          base64.b64encode(hashlib.sha256(katex).digest()).decode() in policy and b"Permission is hereby granted" in katex), status, head)
     check("policy", all(p in policy for p in ("default-src 'none'", "script-src 'sha256-", "style-src 'sha256-", "trusted-types 'none'",
                                               "require-trusted-types-for 'script'")) and "unsafe" not in policy, policy)
     check("nothing from elsewhere", not re.search(rb"(src|href)=\"?https?:", page) and not re.search(rb"\burl\(|@import", page))
@@ -91,7 +98,7 @@ def served():
 
 
 def completion():
-    fresh(URL, sampling={"max_tokens": 24, "seed": 1})  # of a drawn seed the text might end, and nothing would come behind the end
+    fresh(URL, colours=True, sampling={"max_tokens": 24, "seed": 1})  # of a drawn seed the text might end, and nothing would come behind the end
     same("first focusable is the skip link", (key(Keys.TAB), d.switch_to.active_element.text)[1], "Skip to the input")
     check("completion ends", write("Once upon a time"))
     node = d.execute_script("return [document.querySelector('.prompt').textContent, document.querySelectorAll('.manuscript .t').length]")
@@ -124,7 +131,7 @@ def alternatives():
         return b.querySelector('.tok').textContent.replaceAll('␣', ' ').replaceAll('↵', '\\n')""")
     check("a branch from the alternative", until(d, OVER + " && document.querySelector('.variants .num')?.textContent === '3/3'") and
           text(".manuscript").startswith("Once upon a time" + before + name), before + name, text(".manuscript"))
-    ActionChains(d).move_to_element(every(d, ".manuscript .t")[3]).perform()
+    ActionChains(d).move_to_element(every(d, ".manuscript .t")[3]).move_by_offset(1, 1).perform()
     check("alternatives under the mouse", until(d, "!document.querySelector('#hint').hidden"))
     key(Keys.ESCAPE)
     check("Escape closes them", d.execute_script("return document.querySelector('#hint').hidden"))
@@ -137,13 +144,15 @@ def tools():
     key(Keys.ARROW_RIGHT)
     check("pieces", until(d, "document.querySelectorAll('#pane-tokens .ids td').length > 6"))
     one(d, "#tab-code").click()
+    until(d, "document.querySelector('#pane-code pre') !== null")
     code = text("#pane-code")
     check("curl and Python", "curl -N" in code and "from openai import OpenAI" in code and '"seed"' in code, code)
     one(d, "#tab-server").click()
     check("ranks", until(d, "document.querySelectorAll('#pane-server .stack').length === 1 && document.querySelector('#pane-server dl') !== null"))
     one(d, "#tab-sampling").click()
     limits = d.execute_script("return [...document.querySelectorAll('#pane-sampling [type=range]')].map(r => [r.id.slice(4), +r.min, +r.max])")
-    same("the seed's ranges", limits, [["max_tokens", 1, 512], ["temperature", 0, 1], ["top_k", 0, 50], ["top_p", 0, 1], ["repetition_penalty", 1, 2]])
+    same("the sliders, within the server's ranges", limits, [["max_tokens", 1, 512], ["temperature", 0, 2], ["top_k", 0, 100], ["top_p", 0, 1],
+         ["repetition_penalty", 1, 2], ["min_p", 0, 1], ["presence_penalty", -2, 2], ["frequency_penalty", -2, 2], ["top_logprobs", 0, 20]])
 
 
 def kept():
@@ -206,7 +215,7 @@ def no_chat():
     mock.script = [{"status": 501, "message": "no template"}]
     fresh(mock.url, "chat")
     write("x")
-    check("no chat: told, with a way on", "no chat form" in text(".error"))
+    check("no chat: said, with a way on", "no chat format" in text(".error"))
     click("Switch to completion")
     check("in completion mode", until(d, "document.querySelector('[name=mode][value=text]').checked"))
 
@@ -222,7 +231,7 @@ def chinese():
 
 
 def stop_and_keys():
-    fresh(mock.url)
+    fresh(mock.url, colours=True)
     mock.pieces, mock.delay = [f"w{i} " for i in range(200)], 0.03
     write("go", "document.querySelectorAll('.t').length > 3")
     check("busy while it writes", text("#status").startswith("Writing") and one(d, "#log").get_attribute("aria-busy") == "true")
@@ -238,11 +247,11 @@ def stop_and_keys():
         const stop = document.querySelector('#set-stop'); stop.value = 'X\\nY'; stop.dispatchEvent(new Event('input'))""")
     write("with settings")
     body = mock.asked("/v1/completions")[-1]
-    same("settings are sent, defaults are not", (body["top_p"], body["stop"], body["max_tokens"], "temperature" in body, "top_k" in body), (0.5, ["X", "Y"], 100, False, False))
+    same("settings are sent, defaults are not", (body["top_p"], body["stop"], body["max_tokens"], "temperature" in body, "top_k" in body), (0.5, ["X", "Y"], 511, False, False))
 
 
 def troubles():
-    fresh(mock.url)
+    fresh(mock.url, colours=True)
     mock.script = [{"status": 429, "retry": 1, "code": "queue_full"}, {"pieces": ["fine"]}]
     write("x", "document.querySelector('#status').textContent.startsWith('Server busy')")
     check("busy, then served", until(d, OVER) and "fine" in text(".manuscript"))
@@ -251,7 +260,7 @@ def troubles():
     check("cut, then goes on by token ids", until(d, OVER) and text(".manuscript") == "yone two three" and mock.asked("/v1/completions")[-1]["prompt"][-2:] == [10, 11], text(".manuscript"))
     mock.script = [{"pieces": ["a", "b"], "error": 0, "message": "rank 1 was lost"}]
     write("z")
-    check("an error in the stream is told", "rank 1 was lost" in text(".error") and text("#status") == "Failed")
+    check("an error in the stream: what to do, and what the server says", "Try again continues" in text(".error p") and "rank 1 was lost" in text(".error details") and text("#status") == "Failed")
     mock.script = [{"pieces": ["c"]}]
     click("Try again")
     check("and tried again from where it stood", until(d, OVER + " && !document.querySelector('.error')") and text(".manuscript") == "zac", text(".manuscript"))
@@ -278,9 +287,9 @@ def troubles():
 
 
 def injections():
-    nodes = "return [...document.querySelectorAll('script,style,img,iframe,object,embed,link,base,meta,svg,form,video,template')].length"
+    nodes = "return [...document.querySelectorAll('script:not([src]),style,img,iframe,object,embed,link,base,meta,svg,form,video,template')].length"
     for mode in ("chat", "text"):
-        fresh(mock.url, mode)
+        fresh(mock.url, mode, colours=True)
         d.execute_script("""window.reports = []; document.addEventListener('securitypolicyviolation', e => window.reports.push(e.violatedDirective))""")
         before = d.execute_script(nodes)
         complaints(d)
@@ -344,13 +353,14 @@ def accessible():
         skip("axe-selenium-python is not installed")
         return
     d.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})
-    for scheme in ("light", "dark"):
-        fresh(URL, theme=scheme)
+    for scheme, mode in (("light", "text"), ("dark", "chat"), ("dark", "text"), ("light", "chat")):
+        fresh(URL, mode, theme=scheme, colours=mode == "text", sampling={"max_tokens": 20})
         write("Once upon a time")
+        d.execute_script("document.querySelectorAll('details').forEach(n => n.open = n.matches('.more-settings, #system-box'))")
         axe = Axe(d)
         axe.inject()
         found = axe.run()["violations"]
-        same(f"axe, {scheme}", [(v["id"], [n["target"] for n in v["nodes"]][:4]) for v in found], [])
+        same(f"axe, {scheme}, {mode}", [(v["id"], [n["target"] for n in v["nodes"]][:4]) for v in found], [])
     d.execute_cdp_cmd("Page.setBypassCSP", {"enabled": False})
 
 
@@ -358,7 +368,7 @@ def ids():
     """A model without tokenizer: prompts and answers are token ids."""
     _, bare = start_daemon(None, "bare")
     g = Gateway("--model", bare, "--port=0")
-    fresh(f"http://127.0.0.1:{g.port}/", sampling={"max_tokens": 5, "seed": 1})
+    fresh(f"http://127.0.0.1:{g.port}/", colours=True, sampling={"max_tokens": 5, "seed": 1})
     write("3 1 4")
     whole = g.complete(prompt=[3, 1, 4], max_tokens=5, seed=1, return_token_ids=True)[1]["choices"][0]["token_ids"]
     same("token ids", [int(i) for i in text(".manuscript").split()], [3, 1, 4] + whole)
@@ -382,7 +392,7 @@ def lost_rank():
     settings = {"max_tokens": 300, "temperature": 0}
     whole = g.complete(prompt="Once", **settings)[1]["choices"][0]["text"]
     for name, pattern, exact in (("rank", "bin/xversed", True), ("gateway", "xverse-gateway", False)):
-        fresh(f"http://127.0.0.1:{port}/", sampling=settings)
+        fresh(f"http://127.0.0.1:{port}/", colours=True, sampling=settings)
         write("Once", "document.querySelectorAll('.t').length > 8")
         victims = [p for p in descendants(job.pid) if pattern in open(f"/proc/{p}/cmdline").read().split("\0")[0]]
         os.kill(victims[-1], signal.SIGKILL)
@@ -407,10 +417,11 @@ def part(f):
 try:
     served()
     with_words = [completion, alternatives, tools, kept, chat, chat_in_chinese, chinese, shapes, accessible]
-    only = [a for a in sys.argv[1:] if not a.startswith("-")]
+    only = [a for a in sys.argv[1:] if not a.startswith("-") and "/" not in a]
     if not MODEL:
         skip("no model with a tokenizer: the page against a daemon")
-    for f in (with_words if MODEL else []) + [ids, no_chat, stop_and_keys, troubles, injections] + ([lost_rank] if MODEL and "--full" in sys.argv else []):
+    here = sys.modules[__name__]
+    for f in (with_words if MODEL else []) + [ids, no_chat, stop_and_keys, troubles, injections] + comfort.parts(here) + ([lost_rank] if MODEL and "--full" in sys.argv else []):
         if not only or f.__name__ in only:
             part(f)
     same("console", complaints(d), [])

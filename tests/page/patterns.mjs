@@ -32,7 +32,9 @@ class Node {
 globalThis.document = { createElement: (tag) => new Node(tag), createTextNode: (text) => new Node("#text", text), documentElement: new Node("html") };
 globalThis.localStorage = { getItem: () => null, setItem() {} };
 if (!globalThis.navigator) globalThis.navigator = { language: "en", languages: ["en"] };
+globalThis.document.getElementById = () => ({ content: {} }); // a page whose build had no KaTeX
 const { markdown } = await import("./markdown.js");
+const { highlight } = await import("./highlight.js");
 
 // The quickest of a few tries, since other programs run beside this one.
 function quickest(limit, f) {
@@ -86,13 +88,13 @@ function checkPatterns() {
 }
 
 const MARKS = ["`", "*", "**", "_", "~~", "[", "![", "[a](", "[a](b \"", "<https://", "http://", "https://,", "\\", " ", "# ", ">", "> ", "- ", "1. ", "|", "|-", ":-|", "-",
-	"~~~", "```", "*a ", "_a ", "**a ", "`a", "``a`", "[a]", "]", ")", "*a**", "a*", "a_", "&", "é"];
+	"~~~", "```", "*a ", "_a ", "**a ", "`a", "``a`", "[a]", "]", ")", "*a**", "a*", "a_", "&", "é", "$", "$a ", "\\("];
 const HEADS = ["", "a|b\n|---|", "a|b\n", "# a", "```", "- ", "> ", "*", "**a", "`"];
 
 function adversarial() {
 	const lines = [];
 	for (const mark of MARKS) for (const head of HEADS) for (const tail of ["", "x"]) lines.push(head + mark.repeat(LENGTH / mark.length) + tail);
-	for (const [i, a] of MARKS.entries()) for (const [k, b] of MARKS.entries()) if (full || (i + k) % 4 === 0) lines.push((a + b).repeat(LENGTH / (a + b).length) + "x");
+	for (const [i, a] of MARKS.entries()) for (const [k, b] of MARKS.entries()) if (full || (i + k) % 5 === 0) lines.push((a + b).repeat(LENGTH / (a + b).length) + "x");
 	lines.push("# a" + " ".repeat(LENGTH) + "x", "``` " + " ".repeat(LENGTH) + "`", "[a](" + " ".repeat(LENGTH) + "b");
 	lines.push(Array.from({ length: 200 }, (_, i) => "`".repeat(i + 1)).join("a"));
 	for (const mark of ["> ", "- ", "*"]) lines.push(Array.from({ length: 150 }, (_, i) => mark.repeat(i) + "x").join("\n"));
@@ -136,6 +138,34 @@ function checkMeaning() {
 	}
 }
 
+const LANGUAGES = ["c", "cpp", "csharp", "java", "kotlin", "swift", "javascript", "typescript", "go", "rust", "php", "python", "ruby", "bash", "sql", "json", "yaml", "ini", "css", "html", "diff"];
+const CODE_MARKS = ['"', "'", "`", '"""', "/*", "//", "#", "<" + "!--", "<", "--", "1", "1e", "a", "\\", "{", "\n", "@", "角"];
+const flat = (nodes) => nodes.map((n) => (typeof n === "string" ? n : n.text || flat(n.childNodes))).join("");
+
+// Colours take linear time and change no text.
+function checkHighlight() {
+	for (const language of LANGUAGES) {
+		let worst = 0, of = "", lost = "";
+		for (const a of CODE_MARKS) for (const b of full ? CODE_MARKS : [""]) {
+			const text = ("x " + a + b).repeat(LENGTH / (a + b + "x ").length), ms = quickest(MARKDOWN_MS, () => highlight(language, text));
+			if (ms > worst) [worst, of] = [ms, a + b];
+			if (flat(highlight(language, text)) !== text) lost = a + b;
+		}
+		check(`${language} in colours`, worst <= MARKDOWN_MS && !lost, `${Math.round(worst)} ms for ${JSON.stringify(of)}; text lost for ${JSON.stringify(lost)}`);
+	}
+}
+
+function checkExports() {
+	const sources = readdirSync(here).filter((f) => f.endsWith(".js")).map((f) => [f, readFileSync(here + f, "utf8")]);
+	const imported = new Set(sources.flatMap(([, s]) => [...s.matchAll(/^import \{ ([^}]*) \} from/gm)].flatMap((m) => m[1].split(", "))));
+	for (const [file, source] of sources)
+		for (const m of source.matchAll(/^export (?:async )?(?:const|let|class|function) (\w+)/gm)) check(`${file}: ${m[1]} is used elsewhere`, imported.has(m[1]), "no module imports it");
+	const own = sources.flatMap(([file, s]) => [...s.matchAll(/^import \{ ([^}]*) \} from/gm)].flatMap((m) => m[1].split(", ")).filter((name) => s.match(new RegExp("\\b" + name + "\\b", "g")).length < 2).map((name) => `${file}: ${name}`));
+	check("what a module imports it uses", own.length === 0, own);
+}
+
+checkExports();
+checkHighlight();
 checkMeaning();
 checkDepth();
 checkMarkdown();

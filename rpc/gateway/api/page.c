@@ -1,6 +1,7 @@
-/* page.c - GET /: the web page, one HTML file without outside resources, and its Content-Security-Policy. The policy
- * allows only the page's own style and script, by their hashes, no markup made from text (Trusted Types), and no
- * connection but to this server. */
+/* page.c - GET /: the web page, one HTML file without outside resources, and its Content-Security-Policy; GET
+ * /katex.js: the script that it loads when a formula appears. The policy allows only the page's own style and script
+ * and that second script, by their hashes, no markup made from text (Trusted Types), and no connection but to this
+ * server. */
 #include "rpc/gateway/api/page.h"
 
 #include <gnutls/crypto.h>
@@ -12,12 +13,22 @@
 #include "rpc/gateway/api/endpoints.h"
 #include "rpc/gateway/http/answer.h"
 
-/* Appends 'sha256-...' of the text between the first <tag> and the </tag> after it. */
-static void put_hash(struct text *t, const char *tag)
+/* Appends the hash of a source as the policy writes it. */
+static void put_hash(struct text *t, const char *from, size_t len)
 {
-	char open[16], close[16];
 	unsigned char digest[32];
 	gnutls_datum_t coded, raw = {digest, sizeof digest};
+
+	REQUIRE(!gnutls_hash_fast(GNUTLS_DIG_SHA256, from, len, digest));
+	REQUIRE(!gnutls_base64_encode2(&raw, &coded));
+	text_fmt(t, "'sha256-%.*s'", (int)coded.size, coded.data);
+	gnutls_free(coded.data);
+}
+
+/* The same of the text between the first <tag> and the </tag> after it. */
+static void put_hash_of_tag(struct text *t, const char *tag)
+{
+	char open[16], close[16];
 	const char *from, *to;
 
 	snprintf(open, sizeof open, "<%s>", tag);
@@ -25,10 +36,7 @@ static void put_hash(struct text *t, const char *tag)
 	from = strstr((const char *)page_bytes, open);
 	REQUIRE(from && (to = strstr(from, close)));
 	from += strlen(open);
-	REQUIRE(!gnutls_hash_fast(GNUTLS_DIG_SHA256, from, (size_t)(to - from), digest));
-	REQUIRE(!gnutls_base64_encode2(&raw, &coded));
-	text_fmt(t, "'sha256-%.*s'", (int)coded.size, coded.data);
-	gnutls_free(coded.data);
+	put_hash(t, from, (size_t)(to - from));
 }
 
 static const char *policy(void)
@@ -38,9 +46,13 @@ static const char *policy(void)
 	if (t.data)
 		return t.data;
 	text_str(&t, "default-src 'none'; script-src ");
-	put_hash(&t, "script");
+	put_hash_of_tag(&t, "script");
+	if (page_katex_len) {
+		text_str(&t, " ");
+		put_hash(&t, (const char *)page_katex_bytes, page_katex_len);
+	}
 	text_str(&t, "; style-src ");
-	put_hash(&t, "style");
+	put_hash_of_tag(&t, "style");
 	text_str(&t,
 		 "; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
 		 "require-trusted-types-for 'script'; trusted-types 'none'");
@@ -54,4 +66,16 @@ void api_page(struct http_exchange *x)
 	text_put(&t, (const char *)page_bytes, page_len);
 	http_answer_policy(x, policy());
 	http_answer_text(x, 200, "text/html; charset=utf-8", &t);
+}
+
+void api_page_formulas(struct http_exchange *x)
+{
+	struct text t = {0};
+
+	if (!page_katex_len) {
+		http_answer_error(x, 404, "not_found", NULL, "this gateway was built without KaTeX");
+		return;
+	}
+	text_put(&t, (const char *)page_katex_bytes, page_katex_len);
+	http_answer_text(x, 200, "text/javascript; charset=utf-8", &t);
 }

@@ -1,10 +1,16 @@
 // chat.js - the turns of a chat.
 import { el, fill, button, fit } from "./dom.js";
 import { t } from "./words.js";
+import { pref } from "./store.js";
+import { copyButton, countText } from "./format.js";
 import { markdown } from "./markdown.js";
-import { app, pathOf, addNode, siblings, chooseVariant, generate, regenerate, goOn } from "./conversation.js";
-import { copyButton, errorNode, emptyNode } from "./completion.js";
-import { receiptNode } from "./receipt.js";
+import { fileNodes } from "./files.js";
+import { tokenKeys } from "./tokens.js";
+import { app, pathOf, addNode, siblings, chooseVariant } from "./conversation.js";
+import { runOf, runningNode, generate, regenerate, goOn } from "./run.js";
+import { errorNode, emptyNode, tokenNodes, reachTokens, probabilityBox } from "./completion.js";
+import { receiptTools } from "./receipt.js";
+import { modelInfo } from "./server.js";
 
 // ‹ 2/3 › and the switch to all of them.
 export function variantTools(conv, node, beside, toggle) {
@@ -23,6 +29,14 @@ export function besideNode(conv, node, draw) {
 		n === node ? null : button(t("choose"), () => chooseVariant(conv, n, i), { class: "small" }))));
 }
 
+// Under an answer that a limit ended: which, and the way on where there is one.
+export function cutNode(conv, node) {
+	if (node.finish !== "length" || runOf(conv)) return null;
+	const s = node.stats, most = (modelInfo() || {}).max_model_len;
+	if (most && (s.promptTokens || 0) + s.count >= most) return el("p", { class: "cut" }, t("cutContext", { n: countText(most) }));
+	return el("p", { class: "cut" }, t("cutLength", { n: countText(s.count) }), " ", button(t("goOn"), () => goOn(conv, node), {}));
+}
+
 const beside = new Set();
 const toggleBeside = (node) => {
 	if (!beside.delete(node.parent)) beside.add(node.parent);
@@ -32,7 +46,7 @@ const toggleBeside = (node) => {
 function editTurn(conv, node, turn) {
 	const area = el("textarea", { value: node.content, rows: 3, "aria-label": t("edit") });
 	const save = () => {
-		const fresh = addNode(conv, node.parent, { role: "user", content: area.value.trim() });
+		const fresh = addNode(conv, node.parent, { role: node.role, content: area.value.trim(), files: node.files });
 		generate(conv, addNode(conv, fresh.id, { role: "assistant", ids: [], tokens: [] }));
 	};
 	area.addEventListener("keydown", (e) => {
@@ -45,41 +59,50 @@ function editTurn(conv, node, turn) {
 			app.refresh();
 		}
 	});
-	fill(turn, area, el("div", { class: "tools" }, button(t("saveSend"), save, { class: "main" }), button(t("cancel"), () => app.refresh())));
+	fill(turn, area, el("div", { class: "tools open" }, button(t("saveSend"), save, { class: "main" }), button(t("cancel"), () => app.refresh())));
+	turn.classList.add("editing");
 	fit(area);
 	area.focus();
 }
 
 function userTurn(conv, node) {
-	const turn = el("article", { class: "turn user", "aria-label": t("you"), data: { id: node.id } });
-	const edit = button(t("edit"), () => editTurn(conv, node, turn), { class: "small", disabled: Boolean(app.run) });
-	return fill(turn, el("div", { class: "who" }, t("you")), el("div", { class: "body plain" }, node.content),
+	const who = t(node.role === "user" ? "you" : "toolSaid");
+	const turn = el("article", { class: "turn user" + (node.role === "user" ? "" : " exec"), "aria-label": who, data: { id: node.id } });
+	const edit = button(t("edit"), () => editTurn(conv, node, turn), { class: "small", disabled: Boolean(runOf(conv)) });
+	return fill(turn, el("div", { class: "who" }, who), fileNodes(node.files), node.content ? el("div", { class: "body plain" }, node.content) : null,
 		el("div", { class: "tools" }, variantTools(conv, node, false, () => {}).slice(0, 1), copyButton(node.content), edit));
 }
 
+const inTokens = (node) => pref("colours") === true && node.tokens.length > 0;
+const answer = (conv, node) => (inTokens(node) ? tokenNodes(conv, node, 0) : markdown(node.content));
+
 function modelTurn(conv, node) {
-	const running = app.run && app.run.node === node, all = beside.has(node.parent) && siblings(conv, node).length > 1;
-	const body = all ? besideNode(conv, node, (n) => markdown(n.content)) : el("div", { class: "body" }, markdown(node.content));
+	const running = runningNode(conv, node), all = beside.has(node.parent) && siblings(conv, node).length > 1;
+	const body = all ? besideNode(conv, node, (n) => markdown(n.content)) : inTokens(node) ? reachTokens(el("div", { class: "body manuscript", on: { keydown: tokenKeys } }, answer(conv, node)))
+		: el("div", { class: "body" }, answer(conv, node));
+	const [receiptButton, receipt] = !running && node.plan && node.fingerprint ? receiptTools(node) : [null, null];
 	return el("article", { class: "turn model" + (running ? " running" : ""), "aria-label": t("assistant"), "aria-busy": running ? "true" : null, data: { id: node.id } },
-		el("div", { class: "who" }, t("assistant")), body, node.error ? errorNode(conv, node) : null,
+		el("div", { class: "who" }, t("assistant")), body, node.error ? errorNode(conv, node) : cutNode(conv, node),
 		running ? null : el("div", { class: "tools" }, variantTools(conv, node, all, () => toggleBeside(node)), copyButton(node.content),
 			button(t("again"), () => regenerate(conv, node), { class: "small" }),
-			node.content && !node.error ? button(t("goOn"), () => goOn(conv, node), { class: "small" }) : null),
-		!running && node.plan && node.fingerprint ? receiptNode(node) : null);
+			node.content && !node.error ? button(t("goOn"), () => goOn(conv, node), { class: "small" }) : null, receiptButton, node.tokens.length ? probabilityBox() : null), receipt);
 }
 
 export function showChat(log, conv) {
-	const turns = pathOf(conv).map((n) => (n.role === "user" ? userTurn(conv, n) : modelTurn(conv, n)));
+	const turns = pathOf(conv).map((n) => (n.role === "assistant" ? modelTurn(conv, n) : userTurn(conv, n)));
 	fill(log, turns.length ? turns : emptyNode("chat"));
 }
 
-export function updateChat(log, node) {
+export function updateChat(log, conv, node) {
 	const turn = log.querySelector('[data-id="' + node.id + '"]');
-	if (turn && turn.querySelector(".body")) fill(turn.querySelector(".body"), markdown(node.content));
+	if (turn && turn.querySelector(".body")) fill(turn.querySelector(".body"), answer(conv, node));
 }
 
-export function say(conv, text) {
-	const path = pathOf(conv), last = path.length ? path[path.length - 1].id : "root";
-	const user = addNode(conv, last, { role: "user", content: text });
-	return generate(conv, addNode(conv, user.id, { role: "assistant", ids: [], tokens: [] }));
+// exec: the result of a tool, a message of its own before the user's.
+export function say(conv, text, files, exec) {
+	const path = pathOf(conv);
+	let last = path.length ? path[path.length - 1].id : "root";
+	if (exec) last = addNode(conv, last, { role: "exec", content: exec }).id;
+	if (text || files.length) last = addNode(conv, last, { role: "user", content: text, ...(files.length ? { files } : {}) }).id;
+	return generate(conv, addNode(conv, last, { role: "assistant", ids: [], tokens: [] }));
 }

@@ -1,6 +1,8 @@
 // code.js - the current request as a command and as a program.
-import { byId, el, fill, button, copyText } from "./dom.js";
+import { byId, el, fill } from "./dom.js";
 import { t } from "./words.js";
+import { copyButton } from "./format.js";
+import { highlight } from "./highlight.js";
 
 const quoted = (text) => "'" + text.replace(/'/g, "'\\''") + "'";
 
@@ -19,7 +21,7 @@ function literal(value, indent) {
 	return JSON.stringify(value);
 }
 
-const known = ["model", "prompt", "messages", "max_tokens", "temperature", "top_p", "seed", "stop", "logprobs"];
+const known = ["model", "prompt", "messages", "max_tokens", "temperature", "top_p", "seed", "stop", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "logit_bias"];
 
 function asPython(path, body) {
 	const extra = Object.fromEntries(Object.entries(body).filter(([k]) => !known.includes(k)));
@@ -32,16 +34,12 @@ function asPython(path, body) {
 		"for piece in stream:\n    if piece.choices:\n        print(piece.choices[0]." + (chat ? 'delta.content or ""' : "text") + ', end="", flush=True)\n';
 }
 
-function snippet(title, text) {
-	const copy = button(t("copy"), async () => {
-		await copyText(text);
-		copy.textContent = t("copied");
-		setTimeout(() => (copy.textContent = t("copy")), 1500);
-	}, { class: "small", "aria-label": t("copy") + ": " + title });
-	return el("figure", { class: "code" }, el("figcaption", {}, el("span", {}, title), copy), el("pre", { tabindex: "0" }, el("code", {}, text)));
+function snippet(title, language, text) {
+	return el("figure", { class: "code" }, el("figcaption", {}, el("span", {}, title), copyButton(text, t("copy") + ": " + title)),
+		el("pre", { tabindex: "0" }, el("code", {}, highlight(language, text))));
 }
 
 export function showCode([path, body]) {
 	const plain = Object.fromEntries(Object.entries(body).filter(([k]) => !["stream_options", "return_token_ids"].includes(k)));
-	fill(byId("pane-code"), snippet(t("asCurl"), asCurl(path, plain)), snippet(t("asPython"), asPython(path, plain)));
+	fill(byId("pane-code"), snippet(t("asCurl"), "bash", asCurl(path, plain)), snippet(t("asPython"), "python", asPython(path, plain)));
 }

@@ -1,26 +1,29 @@
 // completion.js - the text that a model continues: prompt and what was generated, token by token.
-import { byId, el, fill, button, copyText, fit } from "./dom.js";
+import { byId, el, fill, button, fit } from "./dom.js";
 import { t } from "./words.js";
 import { pref } from "./store.js";
+import { copyButton } from "./format.js";
 import { tokenNode, tokenTexts, tokenKeys, isId, idOf } from "./tokens.js";
-import { app, addNode, siblings, generate, regenerate, goOn, branchAt } from "./conversation.js";
-import { receiptNode } from "./receipt.js";
-import { variantTools, besideNode } from "./chat.js";
-
-export function copyButton(text) {
-	const b = button(t("copy"), async () => {
-		await copyText(text);
-		b.textContent = t("copied");
-		setTimeout(() => (b.textContent = t("copy")), 1500);
-	}, { class: "small" });
-	return b;
-}
+import { advice, adviceNodes } from "./errors.js";
+import { app, addNode, siblings } from "./conversation.js";
+import { runningNode, generate, regenerate, goOn, branchAt } from "./run.js";
+import { receiptTools } from "./receipt.js";
+import { variantTools, besideNode, cutNode } from "./chat.js";
+import { modelInfo } from "./server.js";
 
 export function errorNode(conv, node) {
-	const more = node.errorStatus === 501 && conv.mode === "chat" ? t("noChat") : node.errorStatus === 401 ? t("needKey") : null;
-	return el("div", { class: "error", role: "alert" }, el("strong", {}, t("failed") + ":"), " ", node.error, more ? el("p", {}, more) : null,
-		el("div", { class: "tools" }, node.errorStatus === 501 ? button(t("toText"), () => document.querySelector('[name=mode][value="text"]').click(), { class: "small" })
-			: button(t("retry"), () => (node.content ? goOn(conv, node) : generate(conv, node)), { class: "small" })));
+	const [, help] = advice(node.errorStatus, node.errorCode, node.error);
+	const way = help === "text" ? button(t("toText"), () => document.querySelector('[name=mode][value="text"]').click(), {})
+		: help === "new" ? button(t("new"), () => byId("new").click(), {})
+			: help === "again" ? button(t("retry"), () => (node.content ? goOn(conv, node) : generate(conv, node)), {}) : null;
+	return el("div", { class: "error", role: "alert" }, adviceNodes(node.errorStatus, node.errorCode, node.error), way);
+}
+
+// Why the page offers no chat, with what the server says to who runs it.
+function noChatNode() {
+	const info = modelInfo();
+	if (!info || info.chat !== "" || !info.no_chat) return null;
+	return el("div", { class: "why" }, el("p", {}, t("chatOff")), el("details", { class: "operator" }, el("summary", {}, t("details")), el("p", {}, info.no_chat)));
 }
 
 export function emptyNode(mode) {
@@ -29,13 +32,14 @@ export function emptyNode(mode) {
 		byId("input").dispatchEvent(new Event("input"));
 		byId("input").focus();
 	}, { class: "sample" });
-	return el("div", { class: "empty" }, el("p", { class: "large" }, t(mode === "chat" ? "emptyChat" : "emptyText")),
-		el("p", {}, t(mode === "chat" ? "emptyChatMore" : "emptyTextMore")), mode === "text" ? el("p", { class: "samples" }, use("sampleText"), use("sampleText2")) : null);
+	const chat = mode === "chat", samples = chat ? ["sampleChat", "sampleChat2", "sampleChat3"] : ["sampleText", "sampleText2"];
+	return el("div", { class: "empty" }, el("p", { class: "large" }, t(chat ? "emptyChat" : "emptyText")), el("p", {}, t(chat ? "emptyChatMore" : "emptyTextMore")),
+		el("p", { class: "samples" }, samples.map(use)), chat ? null : noChatNode());
 }
 
 // The node's tokens as far as they make up its content: a stop string held back or cut off is not shown. Text that belongs to no
 // token (bytes that are not characters) is plain.
-function tokenNodes(conv, node, from) {
+export function tokenNodes(conv, node, from) {
 	const choose = (k, name) => branchAt(conv, node, k, name);
 	if (!node.content && node.tokens.every((k) => isId(k.t))) return node.tokens.slice(from).map((k, i) => tokenNode(k, " " + idOf(k.t), from + i, choose));
 	const texts = tokenTexts(node.tokens), out = [];
@@ -51,9 +55,9 @@ function tokenNodes(conv, node, from) {
 }
 
 const plainOutput = (node) => [el("span", { class: "generated" }, node.content)];
-const output = (conv, node) => (pref("colours") !== false && node.tokens.length && tokenNodes(conv, node, 0)) || plainOutput(node);
+const output = (conv, node) => (pref("colours") === true && node.tokens.length && tokenNodes(conv, node, 0)) || plainOutput(node);
 
-function reachTokens(box) {
+export function reachTokens(box) {
 	const first = box.querySelector(".t");
 	if (first) first.tabIndex = 0;
 	return box;
@@ -61,14 +65,15 @@ function reachTokens(box) {
 
 const promptNode = (node) => el("span", { class: "prompt" }, node.prompt);
 
-function legend() {
-	const box = el("input", { type: "checkbox", checked: pref("colours") !== false });
+// The switch of probabilities and, where they are shown, what the colours mean.
+export function probabilityBox() {
+	const on = pref("colours") === true, box = el("input", { type: "checkbox", checked: on });
 	box.addEventListener("change", () => {
 		pref("colours", box.checked);
 		app.refresh();
 	});
-	return el("label", { class: "default colours" }, box, el("span", {}, t("colours")), el("span", { class: "scale", "aria-hidden": "true" },
-		["> 90 %", "50", "20", "5", "<"].map((text, i) => el("span", { class: "t s" + i }, text))));
+	return el("label", { class: "default colours" }, box, el("span", {}, t("colours")), on ? el("span", { class: "scale" }, t("coloursMean") + " ",
+		["> 90 %", "> 50 %", "> 20 %", "> 5 %", "< 5 %"].map((text, i) => el("span", { class: "t s" + i }, text))) : null);
 }
 
 let allBeside = false;
@@ -79,7 +84,7 @@ export function showText(log, conv) {
 		fill(log, emptyNode("text"));
 		return;
 	}
-	const running = app.run && app.run.node === node, all = allBeside && siblings(conv, node).length > 1;
+	const running = runningNode(conv, node), all = allBeside && siblings(conv, node).length > 1;
 	const body = all ? besideNode(conv, node, (n) => [promptNode(n), ...output(conv, n)])
 		: reachTokens(el("div", { class: "body manuscript", on: { keydown: tokenKeys } }, promptNode(node), output(conv, node)));
 	const asPrompt = () => {
@@ -88,14 +93,15 @@ export function showText(log, conv) {
 		fit(input);
 		input.focus();
 	};
+	const [receiptButton, receipt] = !running && node.plan && node.fingerprint ? receiptTools(node) : [null, null];
 	fill(log, el("article", { class: "turn text" + (running ? " running" : ""), "aria-busy": running ? "true" : null, data: { id: node.id } }, body,
-		node.error ? errorNode(conv, node) : null,
+		node.error ? errorNode(conv, node) : cutNode(conv, node),
 		running ? null : el("div", { class: "tools" }, variantTools(conv, node, all, () => {
 			allBeside = !allBeside;
 			app.refresh();
 		}), copyButton(node.prompt + (node.content || " " + (node.ids || []).join(" "))), button(t("again"), () => regenerate(conv, node), { class: "small" }),
-		node.content || node.tokens.length ? button(t("goOn"), () => goOn(conv, node), { class: "small" }) : null, button(t("asPrompt"), asPrompt, { class: "small" }), legend()),
-		!running && node.plan && node.fingerprint ? receiptNode(node) : null));
+		node.content || node.tokens.length ? button(t("goOn"), () => goOn(conv, node), { class: "small" }) : null, button(t("asPrompt"), asPrompt, { class: "small" }), receiptButton,
+		node.tokens.length ? probabilityBox() : null), receipt));
 }
 
 export function updateText(log, conv, node) {
@@ -103,7 +109,7 @@ export function updateText(log, conv, node) {
 	if (!body) return;
 	const shown = [...body.querySelectorAll(".t")].length;
 	const last = shown ? Number(body.lastChild.dataset.at) + 1 : 0;
-	const fresh = pref("colours") !== false && shown === body.childElementCount - 1 && node.tokens.length ? tokenNodes(conv, node, last) : null;
+	const fresh = pref("colours") === true && shown === body.childElementCount - 1 && node.tokens.length ? tokenNodes(conv, node, last) : null;
 	if (fresh) body.append(...fresh);
 	else fill(body, promptNode(node), output(conv, node));
 }

@@ -1,5 +1,15 @@
 // format.js - numbers, sizes and names for people.
-import { isChinese } from "./words.js";
+import { isChinese, t } from "./words.js";
+import { button, copyText } from "./dom.js";
+
+export function copyButton(text, label) {
+	const b = button(t("copy"), async () => {
+		await copyText(text);
+		b.textContent = t("copied");
+		setTimeout(() => (b.textContent = t("copy")), 1500);
+	}, { class: "small", "aria-label": label || null });
+	return b;
+}
 
 export function bytesText(n) {
 	const units = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -1,6 +1,7 @@
 // inline.js - code, emphasis and links inside a paragraph, found in one pass. An end that was not found is not searched for again, so
 // the time is linear in the text's length, times the depth of nesting.
 import { el } from "./dom.js";
+import { formulaAt } from "./math.js";
 
 const MAX_DEPTH = 8;
 
@@ -100,6 +101,7 @@ function partAt(text, i, depth, lost) {
 	const c = text[i];
 	if (c === "`" || c === " ") return runAt(text, i, lost);
 	if ("*_~".includes(c)) return emphasisAt(text, i, depth, lost);
+	if (c === "$" || c === "\\") return formulaAt(text, i, lost) || (c === "$" ? null : boundedAt(text, i));
 	return "![<h\\".includes(c) ? boundedAt(text, i) : null;
 }
 

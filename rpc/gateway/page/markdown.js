@@ -1,18 +1,16 @@
 // markdown.js - the Markdown that models write, built as nodes. HTML in it stays text, images are links, and links go only to
 // http, https and mailto. Every pattern takes time linear in the length of its line, since the text is a model's.
-import { el, button, copyText } from "./dom.js";
+import { el } from "./dom.js";
 import { inline } from "./inline.js";
+import { copyButton } from "./format.js";
+import { highlight } from "./highlight.js";
+import { formulaBlock } from "./math.js";
 import { t } from "./words.js";
 
 function codeBlock(language, lines) {
 	const text = lines.join("\n");
-	const copy = button(t("copy"), async () => {
-		await copyText(text);
-		copy.textContent = t("copied");
-		setTimeout(() => (copy.textContent = t("copy")), 1500);
-	}, { class: "small", "aria-label": t("openCopy") });
-	return el("figure", { class: "code" }, el("figcaption", {}, el("span", {}, language.slice(0, 40)), copy),
-		el("pre", { tabindex: "0" }, el("code", {}, text)));
+	return el("figure", { class: "code" }, el("figcaption", {}, el("span", {}, language.slice(0, 40)), copyButton(text, t("openCopy"))),
+		el("pre", { tabindex: "0" }, el("code", {}, highlight(language, text))));
 }
 
 const cellsOf = (line) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((c) => c.trim().replace(/\\\|/g, "|"));
@@ -53,7 +51,7 @@ function headingText(text) {
 	return end === 0 ? "" : bare[end - 1] === " " ? bare.slice(0, end).trimEnd() : bare;
 }
 
-const opens = (line) => /^ {0,3}(```|~~~|#{1,6} |> ?|([-*_] *){3,}$)/.test(line) || item.test(line);
+const opens = (line) => /^ {0,3}(```|~~~|\$\$|\\\[|#{1,6} |> ?|([-*_] *){3,}$)/.test(line) || item.test(line);
 
 // The lines from `from` that `test` holds for.
 function stretch(lines, from, test) {
@@ -69,6 +67,8 @@ function blockAt(lines, i, depth) {
 		const to = stretch(lines, i + 1, (l) => !l.trim().startsWith(fence[1]));
 		return [to + 1, codeBlock(line.slice(fence[0].length).trim(), lines.slice(i + 1, to))];
 	}
+	const formula = formulaBlock(lines, i);
+	if (formula) return [i + formula[0], formula[1]];
 	if (head) return [i + 1, el("h" + Math.min(6, head[1].length + 2), {}, inline(headingText(line.slice(head[0].length)).trimStart()))];
 	if (/^ {0,3}([-*_])( *\1){2,} *$/.test(line)) return [i + 1, el("hr")];
 	if (/^ {0,3}>/.test(line) && depth < 8) {

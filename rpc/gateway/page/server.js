@@ -2,17 +2,24 @@
 import { byId, el, fill } from "./dom.js";
 import { t } from "./words.js";
 import { call } from "./api.js";
-import { status, loadProgress } from "./stats.js";
+import { status, loadProgress, phaseProgress } from "./stats.js";
 import { bytesText, countText, durationText, msText } from "./format.js";
-import { app, serverSaid } from "./conversation.js";
+import { anyRun, serverSaid } from "./run.js";
 import { pref } from "./store.js";
 
-let models = [], failure = null, timer = 0, looked = false;
+let models = [], failure = null, timer = 0, looked = false, shownDefaults = "";
 let changed = () => {};
 
 export const currentModel = () => byId("model").value || undefined;
 export const modelInfo = () => models.find((m) => m.id === currentModel()) || models[0] || null;
 export const hasTokenizer = () => !modelInfo() || modelInfo().tokenizer === undefined || modelInfo().tokenizer !== "";
+
+// --title of the gateway, in place of the page's own.
+function showTitle(title) {
+	if (document.title === title) return;
+	document.title = title;
+	fill(byId("brand"), title);
+}
 
 function showModels() {
 	const select = byId("model"), names = models.map((m) => m.id);
@@ -20,8 +27,10 @@ function showModels() {
 		const was = select.value || pref("model");
 		fill(select, names.map((name) => el("option", { value: name }, name)));
 		if (names.includes(was)) select.value = was;
-		changed();
 	}
+	const facts = JSON.stringify([names, models.map((m) => [m.chat, m.no_chat, m.defaults, m.max_model_len, m.state === "ready"]), select.value]);
+	if (facts !== shownDefaults) changed();
+	shownDefaults = facts;
 	select.closest("label").classList.toggle("lone", names.length < 2);
 }
 
@@ -29,7 +38,8 @@ function showModels() {
 function showState(info) {
 	byId("progress").hidden = true;
 	if (serverSaid(info)) return;
-	if (info.state === "loading" && info.load_total > 0) loadProgress(info.load_bytes, info.load_total);
+	if (info.state === "loading" && info.phase) phaseProgress(info.phase, info.phase_done, info.phase_total);
+	else if (info.state === "loading" && info.load_total > 0 && info.load_bytes < info.load_total) loadProgress(info.load_bytes, info.load_total);
 	else if (info.state === "loading") status("loading", t("starting"));
 	else if (info.state === "draining") status("busy", t("draining"));
 	else if (info.state !== "ready") status("reconnecting", t("unreachable"));
@@ -58,7 +68,7 @@ function countSteps(m) {
 
 function facts(m) {
 	const rows = [["state", t(m.state === "silent" ? "unreachable" : m.state)], ["model", m.id], ["architecture", m.architecture],
-		["parameters", m.parameters && countText(m.parameters)], ["tokenizer", m.tokenizer], ["device", m.device && m.device + (m.isa ? " · " + m.isa : "")],
+		["parameters", m.parameters && countText(m.parameters)], ["tokenizer", m.tokenizer], ["chatFormat", m.chat], ["device", m.device && m.device + (m.isa ? " · " + m.isa : "")],
 		["promptAttention", m.prompt_attention], ["kernelOverlap", m.kernel_overlap],
 		["threads", m.threads_per_rank], ["contextLength", m.max_model_len && countText(m.max_model_len)],
 		["requests", m.running !== undefined && t("requestsOf", { a: m.running, b: m.waiting })], ["stepTime", stepMs && msText(Math.max(1, stepMs))], ["uptime", m.uptime_s !== undefined && durationText(m.uptime_s)],
@@ -88,6 +98,7 @@ async function look() {
 	try {
 		const j = await call("GET", "/server_info");
 		models = Array.isArray(j.models) ? j.models : [];
+		if (j.title) showTitle(j.title);
 		failure = null;
 		showModels();
 		if (modelInfo()) {
@@ -96,11 +107,11 @@ async function look() {
 		}
 	} catch (e) {
 		failure = e.status === 401 ? t("needKey") : t("unreachable");
-		if (!app.run) status(e.status === 401 ? "error" : "reconnecting", failure);
+		if (!anyRun()) status(e.status === 401 ? "error" : "reconnecting", failure);
 	}
 	looked = true;
 	showServer();
-	const near = app.run || !byId("pane-server").hidden || failure || !modelInfo() || modelInfo().state !== "ready";
+	const near = anyRun() || !byId("pane-server").hidden || failure || !modelInfo() || modelInfo().state !== "ready";
 	clearTimeout(timer);
 	timer = setTimeout(look, document.hidden ? 10000 : near ? 1000 : 5000);
 }

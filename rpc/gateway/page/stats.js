@@ -4,6 +4,7 @@ import { t } from "./words.js";
 import { bytesText, msText, countText } from "./format.js";
 
 let said = "";
+const phases = { preparing: "phasePreparing", memory: "phaseMemory", weights: "phaseWeights", packing: "phasePacking", cache: "phaseCache", graphs: "phaseGraphs", "warm-up": "phaseWarm" };
 
 export function status(kind, text) {
 	const line = byId("status");
@@ -18,6 +19,15 @@ export function loadProgress(done, total) {
 		bar.value = done / total;
 		status("loading", t("loadingOf", { a: bytesText(done), b: bytesText(total) }));
 	}
+}
+
+// What the start does, where the server says it: a phase without a measure has no bar.
+export function phaseProgress(phase, done, total) {
+	const bar = byId("progress"), name = t(phases[phase] || "loading");
+	bar.hidden = !(total > 0);
+	if (total > 0) bar.value = Math.min(0.99, done / total);
+	const counts = phase === "graphs" || phase === "warm-up", amount = (n) => (counts ? countText(n) : bytesText(n));
+	status("loading", total > 0 ? t("phaseOf", { p: name, a: amount(done), b: amount(total) }) : name);
 }
 
 export function meterText(s, limit) {

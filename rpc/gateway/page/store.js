@@ -38,11 +38,6 @@ export async function storeRemove(id) {
 	else memory.delete(id);
 }
 
-export async function storeClear() {
-	if (database) await wait(table("readwrite").clear());
-	memory.clear();
-}
-
 const fallback = {};
 
 export function pref(name, value) {

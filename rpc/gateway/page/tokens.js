@@ -3,6 +3,7 @@ import { byId, el, fill, button } from "./dom.js";
 import { t } from "./words.js";
 import { percentText, visible, countText } from "./format.js";
 import { call } from "./api.js";
+import { adviceNodes } from "./errors.js";
 import { currentModel } from "./server.js";
 
 const encoder = new TextEncoder();
@@ -35,13 +36,25 @@ export function hideHint() {
 	owner = null;
 }
 
+const meets = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+
+// Below the token, else above, beside it, or below the tools: inside the window, and over no tools or input.
 function placeHint(anchor) {
 	const hint = byId("hint"), box = anchor.getBoundingClientRect();
 	hint.hidden = false;
-	const left = Math.min(Math.max(8, box.left - 8), innerWidth - hint.offsetWidth - 8);
-	const below = box.bottom + 6;
-	hint.style.left = left + "px";
-	hint.style.top = (below + hint.offsetHeight > innerHeight ? Math.max(4, box.top - hint.offsetHeight - 6) : below) + "px";
+	const w = hint.offsetWidth, h = hint.offsetHeight, log = byId("log").getBoundingClientRect();
+	const rows = [...document.querySelectorAll("#log .tools, #log .cut")].map((n) => n.getBoundingClientRect()), kept = [...rows, byId("composer").getBoundingClientRect()];
+	const left = Math.min(Math.max(8, box.left - 8), innerWidth - w - 8);
+	const wide = Math.min(box.right + 8, innerWidth - w - 8), above = Math.min(...kept.map((k) => k.top), innerHeight) - h - 6;
+	const under = Math.max(...rows.filter((k) => k.top < log.bottom && k.top >= box.top).map((k) => k.bottom), box.bottom) + 6;
+	const places = [[left, box.bottom + 6], [left, box.top - h - 6], [wide, above], [Math.max(8, box.left - w - 8), above], [wide, 4], [left, 4], [left, under], [log.right - 8, box.top], [log.left - w + 8, box.top]];
+	const fits = ([x, y]) => {
+		const at = { left: x, right: x + w, top: y, bottom: y + h };
+		return y >= 4 && at.bottom <= innerHeight - 4 && !meets(at, box) && !kept.some((k) => meets(at, k));
+	};
+	const [x, y] = places.find(fits) || [left, Math.max(4, box.top - h - 6)];
+	hint.style.left = x + "px";
+	hint.style.top = y + "px";
 }
 
 function showHint(anchor, token, at, choose) {
@@ -67,10 +80,15 @@ let closing = 0;
 const keepHint = () => clearTimeout(closing);
 const leaveHint = () => {
 	clearTimeout(closing);
-	closing = setTimeout(hideHint, 250);
+	closing = setTimeout(hideHint, 400);
 };
 
+// Text that grows under a resting pointer, or is redrawn there, enters it without a move.
+let lastPlace = null;
+const movesFrom = (e) => (lastPlace ? e.screenX !== lastPlace.x || e.screenY !== lastPlace.y : e.movementX !== 0 || e.movementY !== 0);
+
 export function watchHint() {
+	document.addEventListener("pointermove", (e) => (lastPlace = { x: e.screenX, y: e.screenY }));
 	const hint = byId("hint");
 	hint.addEventListener("pointerenter", keepHint);
 	hint.addEventListener("pointerleave", leaveHint);
@@ -90,10 +108,10 @@ export function tokenNode(token, text, at, choose) {
 		keepHint();
 		showHint(node, token, at, choose);
 	};
-	node.addEventListener("pointerenter", (e) => e.pointerType !== "touch" && show());
+	node.addEventListener("pointermove", (e) => e.pointerType !== "touch" && owner !== node && movesFrom(e) && show());
 	node.addEventListener("pointerleave", (e) => e.pointerType !== "touch" && leaveHint());
 	node.addEventListener("pointerdown", (e) => (touched = e.pointerType === "touch"));
-	node.addEventListener("focus", show);
+	node.addEventListener("focus", () => node.matches(":focus-visible") && show());
 	node.addEventListener("click", () => {
 		if (touched || !choose) show();
 		else choose(at, token.t);
@@ -119,7 +137,14 @@ export function tokenKeys(e) {
 
 // ---- the tokenizer's view ----
 
-function hexBytes(text) {
+// A vocabulary's sign for the space is one byte of the text; <0x0A> is the byte itself.
+function hexBytes(piece, text) {
+	const raw = /^<0x([0-9A-Fa-f]{2})>$/.exec(piece);
+	if (raw && !text.includes(piece)) return raw[1].toLowerCase();
+	return hexOf(text.includes("\u2581") ? piece : piece.replace(/\u2581/g, " "));
+}
+
+function hexOf(text) {
 	return [...encoder.encode(text)].map((b) => b.toString(16).padStart(2, "0")).join(" ");
 }
 
@@ -135,9 +160,9 @@ async function splitText(text, special, out) {
 			el("p", { class: "pieces", "aria-hidden": "true" }, pieces.slice(0, 2000).map((p, i) => el("span", { class: "p" + (i % 5) }, visible(p)))),
 			el("table", { class: "ids" }, el("thead", {}, el("tr", {}, ["piece", "id", "bytes"].map((k) => el("th", { scope: "col" }, t(k))))),
 				el("tbody", {}, j.tokens.slice(0, 500).map((id, i) => el("tr", {}, el("td", {}, visible(pieces[i])), el("td", {}, String(id)),
-					el("td", {}, hexBytes(pieces[i])))))));
+					el("td", {}, hexBytes(pieces[i], text)))))));
 	} catch (e) {
-		fill(out, el("p", { class: "bad" }, e.message));
+		fill(out, el("div", { class: "bad" }, adviceNodes(e.status ?? 0, e.code, e.message)));
 	}
 }
 
