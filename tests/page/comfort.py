@@ -252,7 +252,8 @@ FORMULAS = ["$x^2$", "$$\\frac{a}{b}$$", "\\(\\alpha\\)", "\\[\n\\sum_{i=1}^n i\
 TEXTS = ["costs $5 and $10", "`$x$`", "$ 5 and 6 $", "$\\frac{$", "US$ and CA$", "\\$x\\$"]
 HOSTILE = ["$\\href{javascript:window.alarm=1}{x}$", "$\\url{javascript:window.alarm=1}$", "$\\includegraphics{http://127.0.0.1:9/x.png}$", "$\\htmlClass{a}{x}$", "$\\htmlStyle{color:red}{x}$",
            "$\\htmlData{a=b}{x}$", "$\\text{<img src=x onerror=window.alarm=1>}$", "$\\def\\a{\\a\\a}\\a$", "$\\rule{99999em}{99999em}$", "$" + "{" * 1900 + "x" + "}" * 1900 + "$",
-           "$" + "\\sqrt{" * 600 + "x" + "}" * 600 + "$", "$\\begin{matrix}" + "1&" * 1500 + "\\end{matrix}$", "$\\def\\b#1{#1#1#1#1#1#1#1#1}" + "\\b{" * 12 + "x" + "}" * 12 + "$"]
+           "$" + "\\sqrt{" * 600 + "x" + "}" * 600 + "$", "$\\begin{matrix}" + "1&" * 1500 + "\\end{matrix}$", "$\\def\\b#1{#1#1#1#1#1#1#1#1}" + "\\b{" * 12 + "x" + "}" * 12 + "$",
+           "$\\def\\b#1{#1#1}" + "\\b{" * 50 + "x" * 1700 + "}" * 50 + "$", "$" + "\\left(" * 200 + "\\right)" * 200 + "$"]
 
 
 def said_as(pieces):

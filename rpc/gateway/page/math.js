@@ -4,18 +4,18 @@ import { byId, el } from "./dom.js";
 
 export const formulas = { loaded() {} };
 
-const LONGEST_FORMULA = 4000, MOST_NODES = 4000; // characters of a formula, nodes of it
+const LONGEST_FORMULA = 2000, MOST_NODES = 2000, DEEPEST = 60; // characters of a formula, nodes of it, levels
 const tags = new Set("math semantics annotation mrow mi mn mo ms mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mlabeledtr mstyle mpadded mphantom menclose".split(" "));
 const attributes = new Set("mathvariant mathcolor mathbackground mathsize displaystyle scriptlevel stretchy fence separator lspace rspace minsize maxsize symmetric movablelimits largeop accent accentunder linethickness width height depth voffset notation columnalign columnspacing columnlines rowspacing rowlines rowalign frame side display encoding".split(" "));
 const NS = "http://www.w3.org/1998/Math/MathML";
 const made = new Map();
 let state = "absent";
 
-function build(part, left) {
-	if (left.n-- <= 0) throw new Error("too large");
+function build(part, left, depth) {
+	if (left.n-- <= 0 || depth > DEEPEST) throw new Error("too large");
 	if (typeof part.text === "string" && !part.type) return [document.createTextNode(part.text)];
 	if (part.character !== undefined) return [document.createTextNode(part.character)];
-	const inside = () => (part.children || []).flatMap((c) => build(c, left));
+	const inside = () => (part.children || []).flatMap((c) => build(c, left, depth + 1));
 	if (part.width !== undefined && !part.children) part = { type: "mspace", attributes: { width: Number(part.width) + "em" } };
 	if (!part.type) return inside();
 	if (!tags.has(part.type)) return inside();
@@ -27,8 +27,8 @@ function build(part, left) {
 
 function render(tex, display) {
 	try {
-		const tree = katex.__renderToDomTree(tex, { displayMode: display, output: "mathml", throwOnError: true, strict: "ignore", trust: false, maxSize: 20, maxExpand: 200 });
-		return build(tree, { n: MOST_NODES })[0];
+		const tree = katex.__renderToDomTree(tex, { displayMode: display, output: "mathml", throwOnError: true, strict: "ignore", trust: false, maxSize: 20, maxExpand: 100 });
+		return build(tree, { n: MOST_NODES }, 0)[0];
 	} catch {
 		return null;
 	}
