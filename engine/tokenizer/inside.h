@@ -52,7 +52,8 @@ int config_open(struct token_config *c, const char *dir, uint64_t *fingerprint, 
 void config_close(struct token_config *c);
 /* Adds the tokens that these files name, and sets bos and eos. */
 int config_apply(const struct token_config *c, struct tokenizer *t, const char *dir, struct why *why);
-bool config_is_llama(const struct token_config *c); /* tokenizer_class is LlamaTokenizer or LlamaTokenizerFast */
+/* tokenizer_class is `class`, or `class` with Fast behind it. */
+bool config_is(const struct token_config *c, const char *class);
 /* Returns a switch such as add_bos_token, `otherwise` if it is absent. */
 bool config_adds(const struct token_config *c, const char *key, bool otherwise);
 
@@ -63,6 +64,8 @@ int spm_open(struct tokenizer *t, const char *dir, const struct token_config *c,
 
 /* Parses the bytes of a tokenizer.model into t->vocab and t->spm. */
 int spm_parse(struct tokenizer *t, const char *bytes, size_t len, const char *file, struct why *why);
+/* Whether these are a BPE model's bytes that keeps one space between words. */
+bool spm_removes_spaces(const char *bytes, size_t len);
 void spm_close(struct spm *s);
 /* Encodes one stretch of text between special tokens. */
 void spm_encode(const struct tokenizer *t, const struct tok_text *text, bool prefix, struct tok_text *normal,

@@ -37,14 +37,15 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 	return 0;
 }
 
-/* A token that is matched in normalized text is normalized itself. */
+/* A token that is matched in normalized text is normalized itself. SentencePiece normalizes stretches between tokens,
+ * so there all are matched in the text as it came. */
 static int match_token(struct tokenizer *t, int index, struct normalizer_work *work, struct why *why)
 {
 	const struct added_token *a = &t->added.t[index];
 	struct tok_text text = {0};
 	int err = 0;
 
-	if (!a->normalized) {
+	if (!a->normalized || t->spm) {
 		matcher_put(&t->added.raw, a->content, a->len, index);
 		return 0;
 	}

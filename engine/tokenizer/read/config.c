@@ -45,11 +45,12 @@ void config_close(struct token_config *c)
 	json_close(c->added);
 }
 
-bool config_is_llama(const struct token_config *c)
+bool config_is(const struct token_config *c, const char *class)
 {
-	const char *class = json_word(json_root(c->config), "tokenizer_class");
+	const char *named = json_word(json_root(c->config), "tokenizer_class");
+	size_t n = strlen(class);
 
-	return class && (!strcmp(class, "LlamaTokenizer") || !strcmp(class, "LlamaTokenizerFast"));
+	return named && !strncmp(named, class, n) && (!named[n] || !strcmp(named + n, "Fast"));
 }
 
 bool config_adds(const struct token_config *c, const char *key, bool otherwise)

@@ -1,4 +1,5 @@
-/* gpt2.c - reads GPT-2's own files, vocab.json and merges.txt. OPT has the same with ids of its own. */
+/* gpt2.c - reads GPT-2's own files, vocab.json and merges.txt. OPT has the same with ids of its own, MOSS too, and
+ * Qwen2 with another way to cut texts. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,54 @@ static int read_merges(struct tokenizer *t, const char *dir, struct why *why)
 	return err;
 }
 
+/* Classes whose files are GPT-2's and whose texts are cut in another way; model_type counts where no class is named.
+ * The parts are what the library writes into a tokenizer.json of that class. */
+static const struct form {
+	const char *class, *model_types[6], *parts;
+} forms[] = {
+	{"Qwen2Tokenizer",
+	 {"qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next"},
+	 "{\"normalizer\": {\"type\": \"NFC\"}, \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": ["
+	 "{\"type\": \"Split\", \"behavior\": \"Isolated\", \"invert\": false, \"pattern\": {\"Regex\": "
+	 "\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|"
+	 "\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+\"}}, "
+	 "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": false}]}}"}};
+
+static const struct form *form_of(const struct token_config *c)
+{
+	bool named = json_word(json_root(c->config), "tokenizer_class") != NULL;
+
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		if (config_is(c, forms[i].class))
+			return &forms[i];
+		for (size_t k = 0; !named && forms[i].model_types[k]; k++)
+			if (!strcmp(c->model_type, forms[i].model_types[k]))
+				return &forms[i];
+	}
+	return NULL;
+}
+
+static int cut_texts(struct tokenizer *t, const struct token_config *c, struct why *why)
+{
+	const struct form *form = form_of(c);
+	struct json_doc *doc;
+	struct json_error e;
+	int err;
+
+	if (!form) {
+		pretokenizers_gpt2(&t->pretokenizers, json_flag(json_root(c->config), "add_prefix_space", false));
+		return 0;
+	}
+	doc = json_read(form->parts, strlen(form->parts), &json_of_files, &e);
+	REQUIRE(doc);
+	err = normalizers_parse(&t->normalizers, json_get(json_root(doc), "normalizer"), form->class, why);
+	if (!err)
+		err = pretokenizers_parse(&t->pretokenizers, json_get(json_root(doc), "pre_tokenizer"), form->class,
+					  why);
+	json_close(doc);
+	return err;
+}
+
 int gpt2_open(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
 {
 	int err = read_vocab(t, dir, why);
@@ -105,9 +154,10 @@ int gpt2_open(struct tokenizer *t, const char *dir, const struct token_config *c
 	err = read_merges(t, dir, why);
 	if (err)
 		return err;
-	pretokenizers_gpt2(&t->pretokenizers, json_flag(json_root(c->config), "add_prefix_space", false));
 	decoder_letters(&t->decoder);
-	err = config_apply(c, t, dir, why);
+	err = cut_texts(t, c, why);
+	if (!err)
+		err = config_apply(c, t, dir, why);
 	if (!err && config_adds(c, "add_bos_token", strcmp(c->model_type, "opt") == 0) && t->bos >= 0)
 		ids_add(&t->before, t->bos, NULL, 0, 0);
 	return err;

@@ -255,7 +255,7 @@ static void drop_prefix(struct tokenizer *t)
 /* The library's Llama class rebuilds the template from its own switches. */
 static void apply_llama(struct tokenizer *t, const struct token_config *c)
 {
-	if (!config_is_llama(c))
+	if (!config_is(c, "LlamaTokenizer"))
 		return;
 	if (!config_adds(c, "add_prefix_space", true))
 		drop_prefix(t);

@@ -18,9 +18,25 @@ static int tokenizer_ready(struct tokenizer *t, struct why *why)
 	return added_match(t, t->vocab.n, why);
 }
 
+/* What the library converts a Llama class's model to keeps every space. Where the model itself keeps one between words,
+ * as OpenLLaMA's, such a tokenizer.json gives other ids than the model was trained with. */
+static bool model_first(const char *dir, const struct token_config *c)
+{
+	struct why unused;
+	char *bytes;
+	size_t len;
+	bool first;
+
+	if (!config_is(c, "LlamaTokenizer") || tokenizer_file(dir, "tokenizer.model", &bytes, &len, &unused))
+		return false;
+	first = spm_removes_spaces(bytes, len);
+	free(bytes);
+	return first;
+}
+
 static int open_any(struct tokenizer *t, const char *dir, const struct token_config *c, struct why *why)
 {
-	int err = hf_open(t, dir, c, why);
+	int err = model_first(dir, c) ? ERR_UNKNOWN : hf_open(t, dir, c, why);
 
 	if (err == ERR_UNKNOWN)
 		err = spm_open(t, dir, c, why);

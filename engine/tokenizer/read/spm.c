@@ -146,7 +146,7 @@ static int finish(struct tokenizer *t, const char *dir, const struct token_confi
 	if (err)
 		return err;
 	t->spm->legacy = json_flag(json_root(c->config), "legacy", true);
-	if (config_is_llama(c) && !config_adds(c, "add_prefix_space", true))
+	if (config_is(c, "LlamaTokenizer") && !config_adds(c, "add_prefix_space", true))
 		t->spm->dummy_prefix = false;
 	if (config_adds(c, "add_bos_token", true) && t->bos >= 0)
 		ids_add(&t->before, t->bos, NULL, 0, 0);

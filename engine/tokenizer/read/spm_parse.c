@@ -211,6 +211,25 @@ static int parse_normalizer(struct spm *s, const struct field *from, const char 
 	return r.bad ? fail(why, ERR_FORMAT, "%s: the normalizer's settings are malformed", file) : 0;
 }
 
+bool spm_removes_spaces(const char *bytes, size_t len)
+{
+	struct spm_reader r = {bytes, bytes + len, false}, part;
+	struct field f, inner;
+	uint64_t kind = 1;
+	bool removes = true;
+
+	while (next_field(&r, &f)) {
+		part = (struct spm_reader){f.bytes, f.bytes + f.len, false};
+		while ((f.number == 2 || f.number == 3) && f.wire == 2 && next_field(&part, &inner)) {
+			if (f.number == 2 && inner.number == 3)
+				kind = inner.value;
+			else if (f.number == 3 && inner.number == 4)
+				removes = inner.value != 0;
+		}
+	}
+	return !r.bad && kind == 2 && removes;
+}
+
 int spm_parse(struct tokenizer *t, const char *bytes, size_t len, const char *file, struct why *why)
 {
 	static const struct field none = {.bytes = "", .wire = 2};
