@@ -33,6 +33,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum xv_error_code {
 #define ERROR(name, value, text) XV_##name = value, /* text */
 #include "base/error.def"
@@ -374,5 +378,9 @@ int xv_resends(const struct xv_client *c); /* calls sent again because the serve
 /* Writes the default path of the socket to `out`: XVERSE_SOCKET, else xversed.sock in $XDG_RUNTIME_DIR, /run/xversed or
  * /tmp/xversed-UID, wherever there is one; "" if none of these folders can be used. */
 void xv_default_path(char *out, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
