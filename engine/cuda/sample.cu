@@ -350,7 +350,7 @@ struct halves {
 	uint32_t low[SAMPLE_BINS], high[SAMPLE_BINS];
 };
 
-template <int W> __global__ void __launch_bounds__(THREADS) sample_count(struct sample_args a, int pass)
+template <int W> __global__ void __launch_bounds__(THREADS, 2) sample_count(struct sample_args a, int pass)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
