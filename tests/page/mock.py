@@ -98,7 +98,7 @@ class Mock:
                         if how.get("error") == i:
                             self.event({"error": {"message": how["message"], "type": "x", "param": None, "code": "rank_failed"}})
                             return
-                    last = {"index": 0, "finish_reason": "length", **({"delta": {}} if chat else {"text": "", "logprobs": None})}
+                    last = {"index": 0, "finish_reason": how.get("finish", "length"), **({"delta": {}} if chat else {"text": "", "logprobs": None})}
                     self.event({**base, "choices": [last]})
                     self.event({**base, "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": len(pieces), "total_tokens": 5 + len(pieces)}})
                     self.event(b"[DONE]")
