@@ -50,6 +50,7 @@ struct options {
 	bool prefix_caching;
 	/* serving */
 	char *chat_template;
+	char *hf_overrides; /* JSON object, or NULL */
 	char *uds, *uds_group, *gateway_uid;
 	int64_t max_queued_reqs, max_queued_tokens, max_connections;
 	int64_t shutdown_timeout_s, watchdog_timeout_s;

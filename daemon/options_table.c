@@ -62,6 +62,8 @@ const struct option_row option_table[] = {
 	       "the same for embedding and head; auto: int8 if --quantization is int8 or int4, else none"),
 	TEXT(MODEL, "pack-cache", NULL, "DIR", pack_cache,
 	     "directory for packed weights, which later starts map; used until the model's files change"),
+	TEXT(MODEL, "hf-overrides", NULL, "JSON", hf_overrides,
+	     "members that replace those of config.json, such as '{\"rope_theta\": 500000}'"),
 	TEXT(MODEL, "chat-template", NULL, "NAME|FILE", chat_template,
 	     "chat format: xverse-v1, xverse-v2, baichuan, ziya, llama-2, moss, plain, or a Jinja file; default: the model's own"),
 	TEXT(MODEL, "generation-config", NULL, "auto|none", generation_config,

@@ -133,7 +133,7 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 		self->isa = cpu_isa_best();
 	err = fault_parse(&self->fault, o->fault, why);
 	if (!err)
-		err = model_config_read(&self->cfg, o->model, why);
+		err = model_config_read_over(&self->cfg, o->model, o->hf_overrides, why);
 	if (!err)
 		err = check_ranks(self, why);
 	if (!err)

@@ -18,8 +18,7 @@ enum model_part {
 	PART_O_BIAS = 1 << 1,
 	PART_FFN_BIAS = 1 << 2,
 	PART_HEAD_BIAS = 1 << 3,
-	PART_HEAD_NORM = 1 << 4, /* norms of queries and keys */
-	PART_POSITIONS = 1 << 5  /* the table of POSITIONS_LEARNED */
+	PART_HEAD_NORM = 1 << 4 /* norms of queries and keys */
 };
 
 enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC };
@@ -54,6 +53,8 @@ struct model_config {
 
 /* ERR_IO, ERR_FORMAT or ERR_UNSUPPORTED, naming the file, the key, what was found and what it must be. */
 int model_config_read(struct model_config *c, const char *dir, struct why *why);
+/* The same with a JSON object whose members replace those of the file, or NULL. */
+int model_config_read_over(struct model_config *c, const char *dir, const char *over, struct why *why);
 /* What the network needs of a backend (enum backend_need) for sequences of up to max_context tokens. */
 unsigned model_needs(const struct model_config *c, int max_context);
 /* How many numbers the model's tensors hold. */

@@ -89,22 +89,47 @@ static int refuse_folder(const char *dir, struct why *why)
 	return fail(why, ERR_IO, "%.300s/config.json: No such file or directory", dir);
 }
 
-int model_config_read(struct model_config *c, const char *dir, struct why *why)
+/* The members of the file, those of `over` in place of their likes. Its texts belong to both documents. */
+static struct json_doc *merge(const struct json *file, const struct json *over)
+{
+	struct json_doc *doc = json_new();
+	struct json all = json_make_object(doc);
+	const struct json_member *m;
+
+	for (size_t i = 0; (m = json_member(file, i)); i++)
+		json_set(doc, &all, m->key, m->value);
+	for (size_t i = 0; (m = json_member(over, i)); i++)
+		json_set(doc, &all, m->key, m->value);
+	json_set_root(doc, all);
+	return doc;
+}
+
+int model_config_read_over(struct model_config *c, const char *dir, const char *over, struct why *why)
 {
 	char *path = xprintf("%s/config.json", dir);
 	const struct family *f;
-	struct json_doc *doc;
+	struct json_doc *doc, *more = NULL, *merged = NULL;
 	struct config_reader r = {.path = path, .c = c, .why = why};
-	int err = json_read_file(&doc, path, FILE_CONFIG, why);
+	int err = json_read_file(&doc, path, FILE_CONFIG, why), bad = 0;
 
 	memset(c, 0, sizeof *c);
-	if (!err) {
-		r.root = json_root(doc);
+	if (!err && over)
+		bad = json_read_object(&more, over, strlen(over), &json_of_files, "--hf-overrides", why);
+	if (!err && !bad) {
+		merged = over ? merge(json_root(doc), json_root(more)) : NULL;
+		r.root = json_root(over ? merged : doc);
 		f = read_architecture(&r, c);
 		if (f)
 			f->read_config(&r, c);
 	}
+	json_close(merged);
+	json_close(more);
 	json_close(doc);
 	free(path);
-	return err == ERR_UNKNOWN ? refuse_folder(dir, why) : err ? err : r.err;
+	return err == ERR_UNKNOWN ? refuse_folder(dir, why) : err ? err : bad ? bad : r.err;
+}
+
+int model_config_read(struct model_config *c, const char *dir, struct why *why)
+{
+	return model_config_read_over(c, dir, NULL, why);
 }

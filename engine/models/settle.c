@@ -2,6 +2,7 @@
 #include "engine/models/settle.h"
 #include "engine/models/rows.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,11 +212,41 @@ enum dtype model_stored_type(const struct model_config *c, const struct checkpoi
 	return c->torch_dtype == DT_COUNT ? DT_BF16 : c->torch_dtype;
 }
 
+/* Files that hold differences to a base model (a delta) have the names and shapes of a model. Their last norm gives
+ * them away: its gains lie about 0, those of a model about 1 or above. */
+static int check_delta(const struct model_config *c, const struct checkpoint *ck, struct why *why)
+{
+	enum { MOST = 1 << 17 };
+	const struct ck_tensor *t = row_find(family_of(c), ck, once_name(c, offsetof(struct model, norm_out)));
+	uint8_t *data;
+	double sum = 0;
+	int err;
+
+	if (!t || t->n_dims != 1 || t->shape[0] < 1 || t->shape[0] > MOST || (t->type != DT_F16 && t->type != DT_BF16))
+		return 0;
+	data = xalloc((size_t)t->bytes + 1, 1);
+	err = checkpoint_read(ck, t, 0, t->shape[0], 0, 1, data, why);
+	for (int64_t i = 0; !err && i < t->shape[0]; i++) {
+		uint16_t h;
+		memcpy(&h, data + 2 * i, sizeof h);
+		sum += fabs((double)(t->type == DT_BF16 ? f32_from_bf16(h) : f32_from_f16(h)));
+	}
+	free(data);
+	if (err || sum / (double)t->shape[0] > 0.1 || sum == 0)
+		return err;
+	return fail(
+		why, ERR_UNSUPPORTED,
+		"%s: the gains of %.200s are %.3f on average: these files hold differences to a base model (a delta); add the base model's weights with the script of their authors, and give the result",
+		checkpoint_file(ck, t->file), t->name, sum / (double)t->shape[0]);
+}
+
 int model_config_settle(struct model_config *c, const struct checkpoint *ck, struct why *why)
 {
 	int err = 0;
 
 	for (int i = 0; i < checkpoint_count(ck) && !err; i++)
 		err = check_tensor(c, ck, checkpoint_tensor(ck, i), why);
+	if (!err)
+		err = check_delta(c, ck, why);
 	return err ? err : settle_head(c, ck, why);
 }

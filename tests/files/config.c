@@ -6,16 +6,21 @@
 
 static void print(const struct model_config *c)
 {
-	static const char *const scalings[] = {"default", "linear", "llama3"};
+	static const char *const scalings[] = {"default", "linear", "llama3", "yarn", "dynamic"};
+	int windowed = 0;
 
 	printf("{\"theta\": %.17g, \"type\": \"%s\"", c->rope_theta, scalings[c->scaling]);
 	if (c->scaling != ROPE_NONE)
 		printf(", \"factor\": %.17g", c->rope_factor);
-	if (c->scaling == ROPE_LLAMA3)
+	if (c->scaling == ROPE_LLAMA3 || c->scaling == ROPE_YARN)
 		printf(", \"low\": %.17g, \"high\": %.17g, \"original\": %.17g", c->rope_low, c->rope_high,
 		       c->rope_original);
 	printf(", \"hidden\": %d, \"ffn\": %d, \"layers\": %d, \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, \"vocab\": %d",
 	       c->hidden, c->ffn, c->layers, c->heads, c->kv_heads, c->head_dim, c->vocab);
+	for (int i = 0; i < c->layers; i++)
+		windowed += c->windowed[i];
+	printf(", \"rotated\": %d, \"window\": %d, \"windowed\": %d", model_n_rot(c), c->window,
+	       c->window ? windowed : 0);
 	printf(", \"max_pos\": %d, \"eps\": %.9g, \"tied\": %s, \"bos\": %d, \"eos\": [", c->max_pos, c->norm_eps,
 	       c->tied ? "true" : "false", c->bos);
 	for (int i = 0; i < c->n_eos; i++)

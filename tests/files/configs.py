@@ -28,14 +28,17 @@ def scaling(c):
 def meaning(folder):
     c = AutoConfig.from_pretrained(folder)
     theta, kind, p = scaling(c)
-    out = {"theta": float(theta), "type": {"default": "default", "linear": "linear", "llama3": "llama3"}[kind]}
+    out = {"theta": float(theta), "type": {k: k for k in ("default", "linear", "llama3", "yarn", "dynamic")}[kind]}
     if kind != "default":
         out["factor"] = float(p["factor"])
     if kind == "llama3":
         out.update(low=float(p["low_freq_factor"]), high=float(p["high_freq_factor"]), original=float(p["original_max_position_embeddings"]))
+    if kind == "yarn":
+        out.update(low=float(p.get("beta_slow") or 1), high=float(p.get("beta_fast") or 32),
+                   original=float(p.get("original_max_position_embeddings") or c.max_position_embeddings))
     eos = c.eos_token_id
     out.update(hidden=c.hidden_size, ffn=c.intermediate_size, layers=c.num_hidden_layers, heads=c.num_attention_heads,
-               kv_heads=c.num_key_value_heads, head_dim=c.head_dim, vocab=c.vocab_size, max_pos=c.max_position_embeddings,
+               rotated=c.head_dim, window=0, windowed=0, kv_heads=c.num_key_value_heads, head_dim=c.head_dim, vocab=c.vocab_size, max_pos=c.max_position_embeddings,
                eps=float(c.rms_norm_eps), tied=bool(c.tie_word_embeddings), bos=-1 if c.bos_token_id is None else c.bos_token_id,
                eos=eos if isinstance(eos, list) else [] if eos is None else [eos],
                dtype={"float32": "f32", "float16": "f16", "bfloat16": "bf16"}.get(str(c.dtype).replace("torch.", ""), ""))

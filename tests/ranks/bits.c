@@ -48,6 +48,80 @@ static const struct shape {
 	 {.hidden = 1024, .ffn = 2816, .layers = 1, .heads = 8, .kv_heads = 8, .head_dim = 128, .vocab = 1111},
 	 2,
 	 false},
+	{"qwen3-window",
+	 {.architecture = "Qwen3ForCausalLM",
+	  .hidden = 72,
+	  .ffn = 172,
+	  .layers = 2,
+	  .heads = 9,
+	  .kv_heads = 3,
+	  .head_dim = 24,
+	  .vocab = 517,
+	  .parts = PART_HEAD_NORM | PART_QKV_BIAS | PART_O_BIAS,
+	  .window = 70,
+	  .windowed = {true}},
+	 4,
+	 true},
+	{"baichuan-alibi",
+	 {.architecture = "BaichuanForCausalLM",
+	  .hidden = 96,
+	  .ffn = 172,
+	  .layers = 2,
+	  .heads = 12,
+	  .kv_heads = 12,
+	  .head_dim = 8,
+	  .vocab = 333,
+	  .positions = POSITIONS_ALIBI},
+	 3,
+	 false},
+	{"neox",
+	 {.architecture = "GPTNeoXForCausalLM",
+	  .hidden = 80,
+	  .ffn = 330,
+	  .layers = 2,
+	  .heads = 10,
+	  .kv_heads = 10,
+	  .head_dim = 8,
+	  .vocab = 517,
+	  .n_rot = 4,
+	  .norm = NORM_LAYER,
+	  .act = ACT_GELU,
+	  .parallel = true,
+	  .parts = PART_QKV_BIAS | PART_O_BIAS | PART_FFN_BIAS},
+	 3,
+	 true},
+	{"codegen",
+	 {.architecture = "CodeGenForCausalLM",
+	  .hidden = 96,
+	  .ffn = 384,
+	  .layers = 2,
+	  .heads = 12,
+	  .kv_heads = 12,
+	  .head_dim = 8,
+	  .vocab = 333,
+	  .n_rot = 4,
+	  .norm = NORM_LAYER,
+	  .act = ACT_GELU_TANH,
+	  .parallel = true,
+	  .parts = PART_FFN_BIAS | PART_HEAD_BIAS},
+	 3,
+	 false},
+	{"opt",
+	 {.architecture = "OPTForCausalLM",
+	  .hidden = 72,
+	  .ffn = 290,
+	  .layers = 2,
+	  .heads = 9,
+	  .kv_heads = 9,
+	  .head_dim = 8,
+	  .vocab = 333,
+	  .tied = true,
+	  .norm = NORM_LAYER,
+	  .act = ACT_RELU,
+	  .positions = POSITIONS_LEARNED,
+	  .parts = PART_QKV_BIAS | PART_O_BIAS | PART_FFN_BIAS},
+	 3,
+	 false},
 };
 static const struct {
 	const char *name;
@@ -211,7 +285,8 @@ static void open_run(struct run *r, const struct shape *shape, int class, enum c
 	opt.limits = r->limits;
 	opt.quant = classes[class].quant;
 	opt.quant_head = classes[class].head;
-	snprintf(c.architecture, sizeof c.architecture, "LlamaForCausalLM");
+	if (!*c.architecture)
+		snprintf(c.architecture, sizeof c.architecture, "LlamaForCausalLM");
 	c.norm_eps = 1e-5f;
 	c.rope_theta = 10000;
 	c.max_pos = MAX_LEN;
@@ -364,7 +439,7 @@ TEST(portable_code)
 	if (check_full)
 		on_isa(CPU_PORTABLE);
 	else
-		CHECK_EQ(compare(1, "portable", 1, "small"), 2 * N_CLASSES);
+		CHECK_EQ(compare(1, "portable", 1, "small"), 4 * N_CLASSES);
 }
 TEST(avx2)
 {

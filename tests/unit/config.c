@@ -285,6 +285,33 @@ TEST(networks_of_each_class)
 		 ERR_FORMAT);
 }
 
+TEST(overrides)
+{
+	char dir[] = "/tmp/xv-config-XXXXXX", path[64];
+	FILE *f;
+
+	CHECK(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/config.json", dir);
+	f = fopen(path, "w");
+	fprintf(f, "{%s, \"rope_theta\": 7.0}", base);
+	fclose(f);
+	CHECK_EQ(model_config_read_over(
+			 &c, dir,
+			 "{\"rope_theta\": 5e5, \"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}, "
+			 "\"vocab_size\": 600}",
+			 &why),
+		 0);
+	CHECK(c.rope_theta == 5e5 && c.scaling == ROPE_DYNAMIC && c.rope_factor == 2 && c.vocab == 600 &&
+	      c.hidden == 64);
+	CHECK_EQ(model_config_read_over(&c, dir, "{\"rope_theta\": 5e5", &why), ERR_FORMAT);
+	CHECK_HAS(why.text, "--hf-overrides");
+	CHECK_EQ(model_config_read_over(&c, dir, "[]", &why), ERR_FORMAT);
+	CHECK_EQ(model_config_read_over(&c, dir, "{\"hidden_size\": null}", &why), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"hidden_size\" is missing");
+	unlink(path);
+	rmdir(dir);
+}
+
 TEST(what_a_backend_must_cover)
 {
 	CHECK_EQ(read_as("LlamaForCausalLM", ""), 0);
