@@ -19,17 +19,17 @@ static void check_sum(const struct comm *c, const struct split *k, int rows, int
 	REQUIRE(split_parts(k, parts) <= c->limits.max_parts);
 }
 
-float *comm_parts(struct comm *c, const struct split *k, int rows, int cols)
+void *comm_parts(struct comm *c, const struct split *k, int rows, int cols)
 {
 	check_sum(c, k, rows, cols);
 	return c->ops->parts(c, k, rows, cols);
 }
 
-void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int cols)
+void comm_sum(struct comm *c, void *out, enum dtype type, const struct split *k, int rows, int cols)
 {
 	check_sum(c, k, rows, cols);
 	REQUIRE(out || !rows);
-	c->ops->sum(c, out, k, rows, cols);
+	c->ops->sum(c, out, type, k, rows, cols);
 }
 
 float *comm_result(struct comm *c, int i)

@@ -25,8 +25,8 @@ struct comm_limits {
 
 struct comm_ops {
 	const char *name;
-	float *(*parts)(struct comm *c, const struct split *k, int rows, int cols);
-	void (*sum)(struct comm *c, float *out, const struct split *k, int rows, int cols);
+	void *(*parts)(struct comm *c, const struct split *k, int rows, int cols);
+	void (*sum)(struct comm *c, void *out, enum dtype type, const struct split *k, int rows, int cols);
 	float *(*result)(struct comm *c, int i); /* NULL: no such place */
 	float *(*columns)(struct comm *c, int rows, int cols);
 	void (*gather)(struct comm *c, float *out, int rows, const int *cols_of_rank);
@@ -38,8 +38,9 @@ struct comm_ops {
 struct comm {
 	const struct comm_ops *ops;
 	int rank, size;
-	bool alone; /* the only rank: its partial is the sum, so callers may write it to the sum's place and skip
-		       comm_sum() */
+	bool alone;      /* the only rank: its partial is the sum, so callers may write it to the sum's place and skip
+			    comm_sum() */
+	char about[160]; /* how sums travel between GPUs, for Status; else "" */
 	struct comm_limits limits; /* every call is checked against them */
 };
 
@@ -53,12 +54,13 @@ struct comm *comm_host_create(struct world *w, const struct comm_limits *limits)
 size_t comm_host_bytes(int size, const struct comm_limits *limits);
 void comm_destroy(struct comm *c); /* NULL is fine */
 
-/* Where this rank writes its partials for the next sum: (n_parts of its split, rows, cols) f32.
+/* Where this rank writes its partials for the next sum: (n_parts of its split, rows, cols) of the sum's type.
  * Valid until comm_sum() returns. For a rank without leaves it may be NULL. */
-float *comm_parts(struct comm *c, const struct split *k, int rows, int cols);
-/* out (rows, cols) on all ranks = tree sum of all ranks' partials, plus +0 (no -0 comes out). `k` is this rank's split
- * of the axis; every rank's leaves follow from k->n_leaves, rank and size. */
-void comm_sum(struct comm *c, float *out, const struct split *k, int rows, int cols);
+void *comm_parts(struct comm *c, const struct split *k, int rows, int cols);
+/* out (rows, cols) on all ranks = sum of all ranks' partials, by the tree and plus +0 (no -0 comes out). `k` is this
+ * rank's split of the axis; every rank's leaves follow from k->n_leaves, rank and size. type: of partials and out;
+ * DT_F32, or DT_BF16 where NCCL sums, which rounds after each addition or after the last. */
+void comm_sum(struct comm *c, void *out, enum dtype type, const struct split *k, int rows, int cols);
 
 /* The communicator's place for results of sums, (max_rows, max_cols) f32, which a sum writes without a copy; i <
  * COMM_RESULTS. NULL: any memory of the backend is as fast. */

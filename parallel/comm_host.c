@@ -98,7 +98,7 @@ static void end(struct comm_host *h, uint32_t first_arrival)
 	board_op(h->board);
 }
 
-static float *host_parts(struct comm *c, const struct split *k, int rows, int cols)
+static void *host_parts(struct comm *c, const struct split *k, int rows, int cols)
 {
 	(void)k, (void)rows, (void)cols;
 	return begin((struct comm_host *)c);
@@ -149,7 +149,7 @@ static void sum_slices(struct comm_host *h, float *out, struct tree_input *in, i
 	}
 }
 
-static void host_sum(struct comm *c, float *out, const struct split *k, int rows, int cols)
+static void host_sum(struct comm *c, void *out, enum dtype type, const struct split *k, int rows, int cols)
 {
 	struct comm_host *h = (struct comm_host *)c;
 	struct tree_input in[MAX_INPUTS];
@@ -157,6 +157,7 @@ static void host_sum(struct comm *c, float *out, const struct split *k, int rows
 	int n = inputs(h, k, length, in);
 	uint32_t tick = h->ticks + 1;
 
+	REQUIRE(type == DT_F32);
 	begin(h);
 	arrive(h);
 	board_op(h->board); /* one count on arrival, one when done, so that a rank that others wait for has the lower

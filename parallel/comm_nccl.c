@@ -1,15 +1,13 @@
-/* comm_nccl.c - sums and gathers between devices. NCCL's communicator is non-blocking: a call may return "in progress",
- * and is then polled until a deadline. NCCL does not notice a dead peer on the same host, so wait loops check the
- * board, which ends the process. Aborting the communicator instead could itself hang. */
+/* comm_nccl.c - sums and gathers between devices. The communicator is blocking: a call returns once its work is
+ * enqueued. The first calls of a kind also connect the ranks on the host; where one has died, the watch thread ends the
+ * process meanwhile (board.h). What breaks on the devices later is looked for in every wait (check_async). */
 #include "parallel/comm_nccl.h"
 
-#include <cuda_runtime_api.h>
-#include <dlfcn.h>
-#include <nccl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "parallel/comm_nccl_start.h"
 #include "parallel/world.h"
 
 /* Device memory that NCCL reads and writes: one allocation, laid out alike on all ranks, as a symmetric window
@@ -29,20 +27,13 @@ struct layout {
 	int n_parts;           /* that a sum sends: 1, or with `fixed` the most of any rank */
 };
 
-/* NCCL has these from 2.27 on. They are looked up by name, since the loaded library may be older than the headers. */
-typedef ncclResult_t window_add(ncclComm_t comm, void *memory, size_t bytes, void **window, int flags);
-typedef ncclResult_t window_drop(ncclComm_t comm, void *window);
-enum { WINDOWS_SINCE = 22703, SYMMETRIC = 1 };
-
 struct comm_nccl {
 	struct comm base;
 	struct comm_device_options how;
-	ncclComm_t nccl; /* NULL: one rank */
+	struct nccl nccl; /* its comm is NULL: one rank */
 	struct layout lay;
 	float *memory; /* device, `lay` */
-	window_drop *drop;
-	void *window; /* over `memory`; NULL: none */
-	float *host;  /* pinned (gather_rows, gather_cols), rank 0 */
+	float *host;   /* pinned (gather_rows, gather_cols), rank 0 */
 };
 
 static float *piece(const struct comm_nccl *n, int which)
@@ -50,52 +41,13 @@ static float *piece(const struct comm_nccl *n, int which)
 	return n->memory + n->lay.at[which];
 }
 
-enum { SPIN_NS = 200000 };
-
 static void check(cudaError_t e, const char *what)
 {
 	if (e)
 		die("CUDA, %s: %s", what, cudaGetErrorString(e));
 }
 
-static void nap(void)
-{
-	struct timespec t = {0, 50000};
-
-	nanosleep(&t, NULL);
-}
-
-/* Waits until the previous call is complete. NCCL enqueues even a sum on another thread, which takes microseconds;
- * other ranks may take long. */
-static ncclResult_t settle(struct comm_nccl *n, ncclResult_t r, const char *what)
-{
-	uint64_t start = now_ns(), gone;
-
-	while (r == ncclInProgress) {
-		ncclResult_t e = ncclCommGetAsyncError(n->nccl, &r);
-		if (e)
-			return e;
-		if (r != ncclInProgress)
-			break;
-		gone = now_ns() - start;
-		if (n->how.wait_ns && gone > (uint64_t)n->how.wait_ns)
-			die("%s: the other ranks did not join within %.0f s", what, (double)n->how.wait_ns / 1e9);
-		if (n->how.idle)
-			n->how.idle(n->how.idle_arg);
-		if (gone > SPIN_NS)
-			nap();
-	}
-	return r;
-}
-
-static void must(struct comm_nccl *n, ncclResult_t r, const char *what)
-{
-	r = settle(n, r, what);
-	if (r)
-		die("%s: %s: %s", what, ncclGetErrorString(r), ncclGetLastError(n->nccl));
-}
-
-static float *parts(struct comm *c, const struct split *k, int rows, int cols)
+static void *parts(struct comm *c, const struct split *k, int rows, int cols)
 {
 	(void)k, (void)rows, (void)cols;
 	return piece((struct comm_nccl *)c, PARTS);
@@ -105,7 +57,7 @@ static float *result(struct comm *c, int i)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
 
-	return n->nccl ? piece(n, RESULTS + i) : NULL;
+	return n->nccl.comm ? piece(n, RESULTS + i) : NULL;
 }
 
 /* Gathers all ranks' partials and adds them in leaf order. Each rank sends n_parts, of which the first ones, its own
@@ -116,16 +68,16 @@ static void sum_fixed(struct comm_nccl *n, float *out, const struct split *k, si
 	struct part p[SHARD_MAX_PARTS];
 	int count = 0;
 
-	if (n->nccl)
-		must(n,
-		     ncclAllGather(piece(n, PARTS), piece(n, ALL), (size_t)n->lay.n_parts * length, ncclFloat32,
-				   n->nccl, n->how.stream),
-		     "NCCL all-gather");
+	if (n->nccl.comm)
+		nccl_must(&n->nccl,
+			  ncclAllGather(piece(n, PARTS), piece(n, ALL), (size_t)n->lay.n_parts * length, ncclFloat32,
+					n->nccl.comm, n->how.stream),
+			  "NCCL all-gather");
 	for (int r = 0; r < n->base.size; r++) {
 		struct span own = split_leaves(k->n_leaves, r, n->base.size);
 		int m = leaf_parts(own.first, own.count, p);
 		const float *from =
-			n->nccl ? piece(n, ALL) + (size_t)r * (size_t)n->lay.n_parts * length : piece(n, PARTS);
+			n->nccl.comm ? piece(n, ALL) + (size_t)r * (size_t)n->lay.n_parts * length : piece(n, PARTS);
 
 		for (int i = 0; i < m; i++)
 			in[count++] = (struct tree_input){from + (size_t)i * length, p[i].count};
@@ -133,26 +85,30 @@ static void sum_fixed(struct comm_nccl *n, float *out, const struct split *k, si
 	n->how.tree(n->how.device, out, in, count, length);
 }
 
-static void sum(struct comm *c, float *out, const struct split *k, int rows, int cols)
+static void sum(struct comm *c, void *out, enum dtype type, const struct split *k, int rows, int cols)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
 	size_t length = (size_t)rows * (size_t)cols;
 	float *mine = piece(n, PARTS);
 	struct tree_input one = {mine, 1};
 
+	REQUIRE(type == DT_F32 || (type == DT_BF16 && !n->how.fixed && n->nccl.comm));
 	if (!length)
 		return;
 	if (n->how.fixed) {
 		sum_fixed(n, out, k, length);
 		return;
 	}
-	if (!n->nccl) {
+	if (!n->nccl.comm) {
 		n->how.tree(n->how.device, out, &one, 1, length);
 		return;
 	}
 	if (!k->count) /* this rank owns no leaves, so nothing was written */
-		check(cudaMemsetAsync(mine, 0, length * sizeof(float), n->how.stream), "clearing an empty share");
-	must(n, ncclAllReduce(mine, out, length, ncclFloat32, ncclSum, n->nccl, n->how.stream), "NCCL sum");
+		check(cudaMemsetAsync(mine, 0, length * dtype_size(type), n->how.stream), "clearing an empty share");
+	nccl_must(&n->nccl,
+		  ncclAllReduce(mine, out, length, type == DT_F32 ? ncclFloat32 : ncclBfloat16, ncclSum, n->nccl.comm,
+				n->how.stream),
+		  "NCCL sum");
 }
 
 static float *columns(struct comm *c, int rows, int cols)
@@ -182,16 +138,18 @@ static void gather(struct comm *c, float *out, int rows, const int *cols_of_rank
 	enum cudaMemoryType memory = c->rank ? cudaMemoryTypeUnregistered : comm_memory_of(out);
 	float *to = memory == cudaMemoryTypeUnregistered ? n->host : out;
 
-	if (n->nccl && rows)
-		must(n, ncclAllGather(piece(n, COLUMNS), piece(n, GATHERED), each, ncclFloat32, n->nccl, n->how.stream),
-		     "NCCL gather");
+	if (n->nccl.comm && rows)
+		nccl_must(&n->nccl,
+			  ncclAllGather(piece(n, COLUMNS), piece(n, GATHERED), each, ncclFloat32, n->nccl.comm,
+					n->how.stream),
+			  "NCCL gather");
 	if (c->rank)
 		return;
 	for (int r = 0; r < c->size; r++)
 		width += (size_t)cols_of_rank[r];
 	for (int r = 0; r < c->size; r++) {
 		size_t cols = (size_t)cols_of_rank[r] * sizeof(float);
-		const float *from = n->nccl ? piece(n, GATHERED) + (size_t)r * each : piece(n, COLUMNS);
+		const float *from = n->nccl.comm ? piece(n, GATHERED) + (size_t)r * each : piece(n, COLUMNS);
 
 		if (cols && rows)
 			check(cudaMemcpy2DAsync(to + at, width * sizeof(float), from, cols, cols, (size_t)rows,
@@ -212,8 +170,9 @@ static void bcast(struct comm *c, int32_t *ids, int count)
 {
 	struct comm_nccl *n = (struct comm_nccl *)c;
 
-	if (n->nccl && count)
-		must(n, ncclBroadcast(ids, ids, (size_t)count, ncclInt32, 0, n->nccl, n->how.stream), "NCCL broadcast");
+	if (n->nccl.comm && count)
+		nccl_must(&n->nccl, ncclBroadcast(ids, ids, (size_t)count, ncclInt32, 0, n->nccl.comm, n->how.stream),
+			  "NCCL broadcast");
 }
 
 /* Finds failures of NCCL's own threads or between the devices while enqueued work is awaited. */
@@ -222,19 +181,12 @@ static void check_async(struct comm *c)
 	struct comm_nccl *n = (struct comm_nccl *)c;
 	ncclResult_t e, r = ncclSuccess;
 
-	if (!n->nccl)
+	if (!n->nccl.comm)
 		return;
-	e = ncclCommGetAsyncError(n->nccl, &r);
+	e = ncclCommGetAsyncError(n->nccl.comm, &r);
 	r = e ? e : r;
 	if (r && r != ncclInProgress)
-		die("NCCL, after the call: %s: %s", ncclGetErrorString(r), ncclGetLastError(n->nccl));
-}
-
-static void close_window(struct comm_nccl *n)
-{
-	if (n->window)
-		must(n, n->drop(n->nccl, n->window), "NCCL, giving up a window");
-	n->window = NULL;
+		die("NCCL, after the call: %s: %s", ncclGetErrorString(r), ncclGetLastError(n->nccl.comm));
 }
 
 /* CUDA graphs that hold NCCL's calls go first, then the window, its memory, the communicator. */
@@ -244,11 +196,10 @@ static void destroy(struct comm *c)
 
 	n->how.wait(n->how.device);
 	n->how.quiet(n->how.device);
-	if (n->nccl) {
-		close_window(n);
-		must(n, ncclMemFree(n->memory), "NCCL, freeing memory");
-		must(n, ncclCommFinalize(n->nccl), "NCCL end");
-		ncclCommDestroy(n->nccl);
+	if (n->nccl.comm) {
+		nccl_close_window(&n->nccl);
+		nccl_must(&n->nccl, ncclMemFree(n->memory), "NCCL, freeing memory");
+		nccl_leave(&n->nccl);
 	} else
 		cudaFree(n->memory);
 	cudaFreeHost(n->host);
@@ -299,58 +250,38 @@ uint64_t comm_nccl_bytes(int size, const struct comm_limits *limits, bool fixed)
 	       (size > 1 ? NCCL_OWN : 0) + (size > 2 ? (uint64_t)size * NVLS : 0);
 }
 
-static int join(struct comm_nccl *n, struct world *w, struct why *why)
+/* How sums travel, for the log and Status. */
+static void describe(struct comm_nccl *n)
 {
-	ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-	ncclUniqueId id;
-	ncclResult_t r = ncclSuccess;
+	const struct nccl *l = &n->nccl;
+	char version[24];
 
-	memset(&id, 0, sizeof id);
-	if (w->rank == 0)
-		r = ncclGetUniqueId(&id);
-	if (world_min(w, r ? 0 : 1) == 0) /* the others must not wait for an id that is none */
-		return fail(why, ERR_UNKNOWN, "NCCL makes no id on rank 0: %s", ncclGetErrorString(r));
-	world_bcast(w, &id, sizeof id);
-	config.blocking = 0;
-	must(n, ncclCommInitRankConfig(&n->nccl, w->size, id, w->rank, &config),
-	     "NCCL start"); /* the others wait for it in theirs */
-	return 0;
-}
-
-/* Where all ranks' libraries have windows and take the memory, sums go straight from memory to memory of the GPUs. */
-static void open_window(struct comm_nccl *n, struct world *w, int version)
-{
-	window_add *add = (window_add *)dlsym(RTLD_DEFAULT, "ncclCommWindowRegister");
-
-	n->drop = (window_drop *)dlsym(RTLD_DEFAULT, "ncclCommWindowDeregister");
-	if (!world_min(w, version >= WINDOWS_SINCE && add && n->drop))
-		return;
-	must(n, add(n->nccl, n->memory, n->lay.at[PIECES] * sizeof(float), &n->window, SYMMETRIC),
-	     "NCCL, registering a window (NCCL_WIN_ENABLE=0 goes without)");
-	if (!world_min(w, n->window ? 1 : 0))
-		close_window(n);
+	snprintf(version, sizeof version, "%d.%d.%d", l->version / 10000, l->version / 100 % 100, l->version % 100);
+	snprintf(n->base.about, sizeof n->base.about, "NCCL %s, %s%s%s%s", version,
+		 n->how.fixed ? "f32 in fixed order" : dtype_name(n->how.sum),
+		 l->window ? ", in windows" : ", no windows", l->window ? "" : ": ", l->window ? "" : l->why_no_window);
+	if (n->base.rank == 0)
+		log_event(LOG_INFO, "sums between GPUs", " by=NCCL version=%s type=%s window_bytes=%zu%s%s%s", version,
+			  dtype_name(n->how.sum), l->window ? n->lay.at[PIECES] * sizeof(float) : 0,
+			  l->window ? "" : " no_windows=\"", l->window ? "" : l->why_no_window, l->window ? "" : "\"");
 }
 
 static void take_memory(struct comm_nccl *n, struct world *w)
 {
 	size_t bytes = n->lay.at[PIECES] * sizeof(float);
 	void *p = NULL;
-	int version = 0;
 
-	if (n->nccl)
-		must(n, ncclMemAlloc(&p, bytes), "NCCL, memory for sums between ranks");
+	if (n->nccl.comm)
+		nccl_must(&n->nccl, ncclMemAlloc(&p, bytes), "NCCL, memory for sums between ranks");
 	else
 		check(cudaMalloc(&p, bytes), "memory for sums between ranks");
 	n->memory = p;
 	check(cudaMemsetAsync(p, 0, bytes, n->how.stream), "clearing memory for sums");
 	n->how.wait(n->how.device);
-	if (!n->nccl)
+	if (!n->nccl.comm)
 		return;
-	must(n, ncclGetVersion(&version), "NCCL's version");
-	open_window(n, w, version);
-	if (w->rank == 0)
-		log_event(LOG_INFO, "sums between GPUs", " by=NCCL version=%d.%d.%d window_bytes=%zu", version / 10000,
-			  version / 100 % 100, version % 100, n->window ? bytes : 0);
+	nccl_open_window(&n->nccl, w, p, bytes);
+	describe(n);
 }
 
 int comm_nccl_create(struct comm **out, struct world *w, const struct comm_limits *limits,
@@ -364,7 +295,8 @@ int comm_nccl_create(struct comm **out, struct world *w, const struct comm_limit
 		.ops = &ops, .rank = w->rank, .size = w->size, .alone = w->size == 1 && !how->fixed, .limits = *limits};
 	n->how = *how;
 	n->lay = layout_of(w->size, limits, how->fixed);
-	err = w->size > 1 ? join(n, w, why) : 0;
+	n->nccl = (struct nccl){.wait_ns = how->wait_ns, .idle = how->idle, .idle_arg = how->idle_arg};
+	err = w->size > 1 ? nccl_join(&n->nccl, w, why) : 0;
 	if (err) {
 		free(n);
 		return err;

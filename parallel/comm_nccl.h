@@ -11,6 +11,7 @@
 struct comm_device_options {
 	void *stream; /* cudaStream_t, borrowed */
 	bool fixed;   /* partials are sent as they are and combined by the tree: the same bits on any number of ranks */
+	enum dtype sum;  /* what most sums are of, for the log: DT_F32 or DT_BF16 */
 	int64_t wait_ns; /* longest wait for other ranks; 0: for ever */
 	/* Waits until the stream is done; dies after its deadline or on a fault of the device. */
 	void (*wait)(void *device);

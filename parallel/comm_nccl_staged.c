@@ -22,7 +22,7 @@ static void check(cudaError_t e, const char *what)
 		die("CUDA, %s: %s", what, cudaGetErrorString(e));
 }
 
-static float *parts(struct comm *c, const struct split *k, int rows, int cols)
+static void *parts(struct comm *c, const struct split *k, int rows, int cols)
 {
 	(void)k, (void)rows, (void)cols;
 	return ((struct comm_staged *)c)->parts;
@@ -37,7 +37,7 @@ static void fetch(struct comm_staged *s, float *to, const float *from, size_t n)
 	memcpy(to, s->out, n * sizeof *to);
 }
 
-static void sum(struct comm *c, float *out, const struct split *k, int rows, int cols)
+static void sum(struct comm *c, void *out, enum dtype type, const struct split *k, int rows, int cols)
 {
 	struct comm_staged *s = (struct comm_staged *)c;
 	struct split whole = {.n_leaves = c->size, .first = c->rank, .count = 1}; /* one partial a rank */
@@ -46,13 +46,14 @@ static void sum(struct comm *c, float *out, const struct split *k, int rows, int
 	size_t length = (size_t)rows * (size_t)cols;
 	float *window;
 
+	REQUIRE(type == DT_F32);
 	if (!length)
 		return;
 	if (!s->how.fixed && !k->count) /* this rank owns no leaves, so nothing was written */
 		check(cudaMemsetAsync(s->parts, 0, length * sizeof(float), s->how.stream), "clearing an empty share");
 	window = comm_parts(s->host, ship, rows, cols);
 	fetch(s, window, s->parts, (size_t)split_parts(ship, p) * length);
-	comm_sum(s->host, s->back, ship, rows, cols);
+	comm_sum(s->host, s->back, DT_F32, ship, rows, cols);
 	check(cudaMemcpyAsync(out, s->back, length * sizeof(float), cudaMemcpyHostToDevice, s->how.stream),
 	      "writing a sum");
 	s->how.wait(s->how.device); /* `back` is written again by the next one */

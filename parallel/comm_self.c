@@ -11,19 +11,20 @@ struct comm_self {
 	float *columns; /* (gather_rows, gather_cols) */
 };
 
-static float *self_parts(struct comm *c, const struct split *k, int rows, int cols)
+static void *self_parts(struct comm *c, const struct split *k, int rows, int cols)
 {
 	(void)k, (void)rows, (void)cols;
 	return ((struct comm_self *)c)->parts;
 }
 
-static void self_sum(struct comm *c, float *out, const struct split *k, int rows, int cols)
+static void self_sum(struct comm *c, void *out, enum dtype type, const struct split *k, int rows, int cols)
 {
 	struct tree_input in[SHARD_MAX_PARTS];
 	struct part parts[SHARD_MAX_PARTS];
 	size_t length = (size_t)rows * (size_t)cols;
 	int n = split_parts(k, parts);
 
+	REQUIRE(type == DT_F32);
 	for (int i = 0; i < n; i++)
 		in[i] = (struct tree_input){((struct comm_self *)c)->parts + (size_t)i * length, parts[i].count};
 	tree_sum(out, in, n, length);

@@ -51,7 +51,7 @@ static int place(struct rank *self, struct why *why)
 	int devices = 0, err;
 
 	if (self->opt->dry_run && self->opt->device_memory) {
-		self->device.sharing = self->device.on_gpu = 1;
+		self->device.sharing = self->device.on_gpu = self->device.most_on_gpu = 1;
 		cuda.gpu = (struct cuda_device){.total = (uint64_t)self->opt->device_memory};
 		snprintf(cuda.gpu.name, sizeof cuda.gpu.name, "CUDA device");
 		return 0;
@@ -60,8 +60,18 @@ static int place(struct rank *self, struct why *why)
 	if (err)
 		return err;
 	cuda.number = w->local_rank % devices;
-	self->device.sharing = self->device.on_gpu = div_up(w->local_size, devices);
+	self->device.sharing = self->device.on_gpu = self->device.most_on_gpu = div_up(w->local_size, devices);
 	return cuda.plugin->describe(cuda.number, &cuda.gpu, why);
+}
+
+/* Ranks on the GPU of a rank, on whatever slice of it. */
+static int on_gpu(const struct cuda_device *all, int n, int rank)
+{
+	int count = 0;
+
+	for (int r = 0; r < n; r++)
+		count += !memcmp(all[r].bus, all[rank].bus, sizeof all->bus);
+	return count;
 }
 
 /* Devices are compared by id, since each rank may see devices of its own under the same numbers. */
@@ -72,11 +82,12 @@ void device_cuda_count_sharers(struct rank *self)
 
 	world_gather(w, &cuda.gpu, sizeof cuda.gpu, all);
 	world_bcast(w, all, (size_t)w->size * sizeof *all);
-	self->device.sharing = self->device.on_gpu = 0;
+	self->device.sharing = self->device.most_on_gpu = 0;
 	for (int r = 0; r < w->size; r++) {
 		self->device.sharing += !memcmp(all[r].id, cuda.gpu.id, sizeof cuda.gpu.id);
-		self->device.on_gpu += !memcmp(all[r].bus, cuda.gpu.bus, sizeof cuda.gpu.bus);
+		self->device.most_on_gpu = max_int(self->device.most_on_gpu, on_gpu(all, w->size, r));
 	}
+	self->device.on_gpu = on_gpu(all, w->size, w->rank);
 	free(all);
 }
 
@@ -85,13 +96,23 @@ static enum dtype cuda_compute(enum dtype stored)
 	return stored == DT_F16 ? DT_F16 : DT_BF16;
 }
 
+/* Sums between GPUs are of 16 bits where those cannot overflow: what f32 sums of an f16 model reach may be more than
+ * f16 holds. */
+static enum dtype sum_type(const struct rank *self)
+{
+	bool by_nccl = self->world->size > 1 && self->device.most_on_gpu == 1;
+
+	return by_nccl && self->compute == DT_BF16 && !self->opt->deterministic ? DT_BF16 : DT_F32;
+}
+
 static void cuda_numerics(const struct rank *self, char *out, size_t size)
 {
+	const char *sums = self->opt->deterministic ? "-fixed" : sum_type(self) == DT_F32 ? "" : "-sum16";
+
 	if (cuda.gpu.major)
-		snprintf(out, size, "cuda-sm%d%d%s", cuda.gpu.major, cuda.gpu.minor,
-			 self->opt->deterministic ? "-fixed" : "");
+		snprintf(out, size, "cuda-sm%d%d%s", cuda.gpu.major, cuda.gpu.minor, sums);
 	else
-		snprintf(out, size, "cuda%s", self->opt->deterministic ? "-fixed" : "");
+		snprintf(out, size, "cuda%s", sums);
 }
 
 static int cuda_backend(struct rank *self, bool dry, struct why *why)
@@ -99,6 +120,7 @@ static int cuda_backend(struct rank *self, bool dry, struct why *why)
 	struct shard_shape shape = model_shard_shape(&self->cfg);
 	struct shard s = shard_make(&shape, self->world->rank, self->world->size);
 	struct cuda_options how = {.compute = self->compute,
+				   .sum = sum_type(self),
 				   .limits = self->limits,
 				   .max_context = self->max_model_len,
 				   .heads = s.heads.count,
@@ -125,7 +147,7 @@ static int cuda_backend(struct rank *self, bool dry, struct why *why)
 
 static int cuda_comm(struct rank *self, const struct comm_limits *lim, struct why *why)
 {
-	int most = -(int)world_min(self->world, -self->device.on_gpu);
+	int most = self->device.most_on_gpu;
 
 	if (most > 1 && self->world->rank == 0)
 		log_event(LOG_WARN, "ranks share a GPU: sums go through the host, slowly", " ranks=%d", most);

@@ -14,7 +14,7 @@
 #include "parallel/world.h"
 
 /* The order of sums: rises with any change of bits. */
-enum { ORDER_VERSION = 1 };
+enum { ORDER_VERSION = 2 };
 
 struct rank;
 
@@ -44,6 +44,7 @@ struct device {
 	uint64_t memory; /* bytes of its own; 0: none */
 	int sharing;     /* ranks that share it; 0 on the CPU */
 	int on_gpu;      /* these, and ranks on other MIG slices of the same GPU, between which NCCL makes no sums */
+	int most_on_gpu; /* the same of any rank's device */
 };
 
 struct rank {

@@ -131,6 +131,7 @@ void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, s
 		      const struct norm *norm)
 {
 	REQUIRE(x->type == DT_F32 && act_or_f32(b, out) && out->rows == x->rows && out->cols == x->cols);
+	REQUIRE(delta.type == DT_F32 || delta.type == b->sum);
 	REQUIRE(norm->w && (norm->kind == NORM_RMS || norm->kind == NORM_LAYER) && (delta.data || !delta.shift));
 	require(b, delta.shift, NEED_SHIFT);
 	op(b);
@@ -139,7 +140,7 @@ void backend_add_norm(struct backend *b, struct tensor *out, struct tensor *x, s
 
 void backend_add(struct backend *b, struct tensor *x, struct delta delta)
 {
-	REQUIRE(x->type == DT_F32 && delta.data);
+	REQUIRE(x->type == DT_F32 && delta.data && (delta.type == DT_F32 || delta.type == b->sum));
 	require(b, true, NEED_ADD);
 	op(b);
 	b->ops->add(b, x, delta);
@@ -157,7 +158,8 @@ void backend_linear(struct backend *b, float *out, const struct tensor *x, const
 void backend_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w,
 			const float *bias)
 {
-	REQUIRE(out->type == b->mid && out->rows == x->rows && out->cols == w->rows && w->k.n_leaves == 1);
+	REQUIRE(out->type == b->mid && out->rows == x->rows && out->cols == w->rows);
+	REQUIRE(w->k.n_leaves == 1 || (b->sum != DT_F32 && b->sum == b->mid && !bias));
 	require(b, bias, NEED_BIAS);
 	if (b->mid == DT_F32) {
 		backend_linear(b, out->data, x, w, bias);

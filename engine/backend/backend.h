@@ -157,11 +157,11 @@ typedef void op_embed(struct backend *b, struct tensor *out, const int32_t *ids,
 		      int first_id);
 op_embed backend_embed;
 
-/* What a block adds to the residual stream: (n, cols) f32 and, behind a sum between ranks, the bias of its last
- * product. */
+/* What a block adds to the residual stream: (n, cols) and, behind a sum between ranks, the bias of its last product. */
 struct delta {
-	const float *data;  /* (n, cols); NULL: nothing to add */
+	const void *data;   /* (n, cols); NULL: nothing to add */
 	const float *shift; /* (cols); NULL: none. Only beside data */
+	enum dtype type;    /* of data: DT_F32 or b->sum */
 };
 /* By what a norm multiplies, and what it adds. */
 struct norm {
@@ -186,7 +186,8 @@ typedef void op_linear(struct backend *b, float *out, const struct tensor *x, co
 op_linear backend_linear;
 
 /* out (x->rows, w->rows; type b->mid) = x * w^T (+ bias) over a whole axis: what rope_store, silu_mul and activate
- * read. bias (w->rows) or NULL. A backend whose mid is f32 has no body of its own. */
+ * read. bias (w->rows) or NULL. Where b->sum is that type, also without bias over this rank's share of an axis. A
+ * backend whose mid is f32 has no body of its own. */
 typedef void op_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w,
 			   const float *bias);
 op_linear_mid backend_linear_mid;
@@ -306,6 +307,7 @@ struct backend {
 	const struct backend_ops *ops;
 	enum dtype act; /* what linear reads: DT_BF16 in compute class bf16, DT_F32 in f32 */
 	enum dtype mid; /* of q, k, v and of gate and up between their product and what reads them: f32 on the CPU */
+	enum dtype sum; /* of partial sums on their way between ranks, and so of a block's delta: f32, or mid's type */
 	size_t held;    /* bytes allocated so far, weights included */
 	size_t graphs;  /* CUDA: bytes that graphs are planned to take, beside `held` */
 	size_t graphs_held; /* CUDA: bytes that graphs have taken, by the driver's count */

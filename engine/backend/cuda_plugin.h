@@ -19,6 +19,7 @@ struct cuda_device {
 
 struct cuda_options {
 	enum dtype compute; /* DT_BF16 or DT_F16: of weights, activations and a 16-bit cache */
+	enum dtype sum; /* of partial sums between GPUs: DT_F32; or DT_BF16, where compute is DT_BF16 and not `fixed` */
 	struct step_limits limits;
 	int max_context;
 	int heads, kv_heads, head_dim; /* of this rank */
@@ -38,7 +39,8 @@ struct cuda_options {
 /* Changes whenever a table that both sides share changes. */
 enum {
 	PLUGIN_ABI = 1 << 20 | (int)(sizeof(struct backend_ops) + sizeof(struct backend) + sizeof(struct comm_ops) +
-				     sizeof(struct cuda_options) + sizeof(struct cuda_device) + sizeof(struct step))
+				     sizeof(struct comm) + sizeof(struct cuda_options) + sizeof(struct cuda_device) +
+				     sizeof(struct step))
 };
 
 struct plugin {

@@ -20,7 +20,7 @@ static void norm_unit(void *arg, int unit, int worker)
 		one.out = (char *)one.out + (size_t)r * j->out_row;
 		one.x += (size_t)r * (size_t)one.cols;
 		if (one.delta.data)
-			one.delta.data += (size_t)r * (size_t)one.cols;
+			one.delta.data = (const float *)one.delta.data + (size_t)r * (size_t)one.cols;
 		j->k->norm(&one);
 	}
 }
@@ -40,7 +40,7 @@ static void add_unit(void *arg, int row, int worker)
 	size_t at = (size_t)row * (size_t)j->norm.cols;
 
 	(void)worker;
-	j->k->add(j->norm.x + at, j->norm.delta.data + at, j->norm.delta.shift, j->norm.cols);
+	j->k->add(j->norm.x + at, (const float *)j->norm.delta.data + at, j->norm.delta.shift, j->norm.cols);
 }
 
 void cpu_add(struct backend *b, struct tensor *x, struct delta delta)

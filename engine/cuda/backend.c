@@ -75,6 +75,7 @@ static const struct backend_ops cuda_ops = {
 
 static int check_shape(const struct cuda_options *how, struct why *why)
 {
+	REQUIRE(how->sum == DT_F32 || (how->sum == DT_BF16 && how->compute == DT_BF16 && !how->fixed));
 	if (how->compute != DT_BF16 && how->compute != DT_F16)
 		return fail(why, ERR_UNSUPPORTED, "compute class %s is not supported on CUDA yet; bf16 and f16 are",
 			    dtype_name(how->compute));
@@ -130,6 +131,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c = xalloc(1, sizeof *c);
 	c->base.ops = &cuda_ops;
 	c->base.act = c->base.mid = how->compute;
+	c->base.sum = how->sum;
 	c->how = *how;
 	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
 	c->sms = DRY_SMS;

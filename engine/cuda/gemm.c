@@ -262,19 +262,25 @@ static void tune_rows(struct cuda *c, struct trial *t, int m)
 	}
 }
 
+/* Whether products of w are written as 16 bits: those of a split axis are partial sums. */
+static bool narrow_out(const struct cuda *c, const struct cuda_weight *w)
+{
+	return w->base.k.n_leaves == 1 || c->base.sum != DT_F32;
+}
+
 /* Collects weights from `first` on that have the shape of the first one. False: this shape was collected before. */
 static bool gather(struct cuda *c, int first, struct trial *t)
 {
 	const struct cuda_weight *w = c->weights[first];
 
 	t->turn = 0, t->n_w = 0, t->rows = w->base.rows, t->k = w->base.cols, t->ld = w->ld,
-	t->narrow = w->base.k.n_leaves == 1;
+	t->narrow = narrow_out(c, w);
 	t->n = w->base.quant ? rows_at_once(w) : t->rows;
 	for (int i = 0;
 	     i < c->n_weights && t->n_w < MOST && (t->n_w < COLD || (size_t)t->n_w * w->base.bytes < cold_bytes); i++) {
 		const struct cuda_weight *o = c->weights[i];
 		if (o->base.rows != t->rows || o->base.quant != w->base.quant || o->base.cols != t->k ||
-		    (o->base.k.n_leaves == 1) != t->narrow)
+		    narrow_out(c, o) != t->narrow)
 			continue;
 		if (i < first)
 			return false;

@@ -85,9 +85,11 @@ typedef cudaError_t k_embedding(cudaStream_t stream, enum k_type type, float *ou
 				const int32_t *sampled, int n_sampled, const void *table, int n, int cols, int ld,
 				int rows, int first);
 k_embedding k_embed, k_embed_int8;
-/* out: of `type`, which may be K_F32. w and bias must have been written by copies, not by kernels. */
-cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const float *delta, const float *w,
-		       const float *bias, bool centred, float eps, int rows, int cols);
+/* out: of `type`, which may be K_F32. delta: K_F32 or K_BF16, or NULL. w and bias must have been written by copies, not
+ * by kernels. */
+cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const void *delta,
+		       enum k_type delta_type, const float *w, const float *bias, bool centred, float eps, int rows,
+		       int cols);
 /* Rotates q in place. k goes rotated to the cache and stays unrotated in qkv. slot -1: no store. cos NULL: no rotation.
  * n_rot is a multiple of 8. cos, sin, pos and slot must have been written by copies, not by kernels. */
 cudaError_t k_rope_store(cudaStream_t stream, enum k_type type, void *qkv /* 16-bit */, struct k_cache cache, int heads,

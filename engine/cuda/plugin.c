@@ -75,6 +75,7 @@ static int comm_create(struct comm **out, struct backend *b, struct world *w, co
 	struct cuda *c = cuda_of(b);
 	struct comm_device_options how = {.stream = c->stream,
 					  .fixed = c->how.fixed,
+					  .sum = b->sum,
 					  .wait_ns = c->how.wait_ns,
 					  .wait = wait_stream,
 					  .tree = tree,

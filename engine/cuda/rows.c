@@ -9,8 +9,9 @@ static enum k_type k_type_of(enum dtype t)
 void cuda_add_norm(struct backend *b, struct tensor *out, struct tensor *x, struct delta delta, const struct norm *norm)
 {
 	if (x->rows)
-		cuda_check(k_add_norm(cuda_of(b)->stream, k_type_of(out->type), out->data, x->data, delta.data, norm->w,
-				      norm->bias, norm->kind == NORM_LAYER, norm->eps, x->rows, x->cols),
+		cuda_check(k_add_norm(cuda_of(b)->stream, k_type_of(out->type), out->data, x->data, delta.data,
+				      k_type_of(delta.type), norm->w, norm->bias, norm->kind == NORM_LAYER, norm->eps,
+				      x->rows, x->cols),
 			   "norm");
 }
 

@@ -21,11 +21,11 @@ GPU float block_sum(float *part, float v)
 struct norm_args {
 	void *out;
 	float *x;
-	const float *delta, *w, *bias;
+	const void *delta; /* of delta_type: K_F32 or K_BF16 */
+	const float *w, *bias;
 	float eps, per_col; /* 1 / cols: a division in the kernel would be a call */
 	int cols, centred;
-	enum k_type type;
-	int none; /* fills the padding: the emulated GPU scans all 8-byte units for addresses */
+	enum k_type type, delta_type;
 };
 
 GPU void put4(const struct norm_args &a, size_t at, float4 v)
@@ -54,6 +54,25 @@ GPU float4 four(const float *w, int i, int cols)
 	return i < cols ? *(const float4 *)(w + i) : make_float4(0, 0, 0, 0);
 }
 
+GPU float4 four_halves(const uint16_t *p, int i, int cols)
+{
+	uint2 v = i < cols ? *(const uint2 *)(p + i) : make_uint2(0, 0);
+	return make_float4(Bf16::up(v.x & 0xffff), Bf16::up_high(v.x), Bf16::up(v.y & 0xffff), Bf16::up_high(v.y));
+}
+/* N times four columns of delta, from `at` on. */
+template <int N> GPU void read_delta(float4 *d, const struct norm_args &a, size_t at)
+{
+	if (a.delta_type == K_F32) {
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			d[j] = four((const float *)a.delta + at, 4 * (threadIdx.x + j * THREADS), a.cols);
+		return;
+	}
+#pragma unroll
+	for (int j = 0; j < N; j++)
+		d[j] = four_halves((const uint16_t *)a.delta + at, 4 * (threadIdx.x + j * THREADS), a.cols);
+}
+
 /* One row a block, at most N * 4 * THREADS columns, held in registers. A block waits for memory twice: w, which no
  * kernel writes, is read while the kernel before still runs, and then all of x and delta before x is written, since a
  * write that may alias them would hold the reads back. */
@@ -73,9 +92,7 @@ template <int N, bool BIAS> __global__ void __launch_bounds__(THREADS, 2) add_no
 	for (int j = 0; j < N; j++)
 		v[j] = four(a.x + row, 4 * (threadIdx.x + j * THREADS), a.cols);
 	if (a.delta) {
-#pragma unroll
-		for (int j = 0; j < N; j++)
-			d[j] = four(a.delta + row, 4 * (threadIdx.x + j * THREADS), a.cols);
+		read_delta<N>(d, a, row);
 #pragma unroll
 		for (int j = 0; j < N; j++) {
 			int i = 4 * (threadIdx.x + j * THREADS);
@@ -115,19 +132,24 @@ template <int N, bool BIAS> __global__ void __launch_bounds__(THREADS, 2) add_no
 	}
 }
 
+GPU float delta_at(const struct norm_args &a, size_t at)
+{
+	return a.delta_type == K_F32 ? ((const float *)a.delta)[at] : Bf16::up(((const uint16_t *)a.delta)[at]);
+}
+
 /* For any number of columns. Each thread reads only what it wrote itself. */
 __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	SHARED(float, part, [2][THREADS / 32]);
-	float *x = a.x + (size_t)blockIdx.x * a.cols, sum = 0, mean = 0, r;
-	const float *delta = a.delta ? a.delta + (size_t)blockIdx.x * a.cols : nullptr;
+	size_t row = (size_t)blockIdx.x * a.cols;
+	float *x = a.x + row, sum = 0, mean = 0, r;
 
 	for (int i = threadIdx.x; i < a.cols; i += THREADS) {
 		float v = x[i];
-		if (delta)
-			x[i] = v += delta[i];
+		if (a.delta)
+			x[i] = v += delta_at(a, row + i);
 		sum += a.centred ? v : v * v;
 	}
 	sum = block_sum(part[0], sum);
@@ -141,7 +163,7 @@ __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 	r = rsqrtf(sum * a.per_col + a.eps);
 	for (int i = threadIdx.x; i < a.cols; i += THREADS) {
 		float v = (x[i] - mean) * r * a.w[i] + (a.bias ? a.bias[i] : 0);
-		size_t at = (size_t)blockIdx.x * a.cols + i;
+		size_t at = row + i;
 		if (a.type == K_F32)
 			((float *)a.out)[at] = v;
 		else
@@ -209,10 +231,10 @@ const char *k_no_overlap(int device)
 	return cudaDriverGetVersion(&driver) || driver < SINCE ? "off: needs a driver of CUDA 12.3" : NULL;
 }
 
-cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const float *delta, const float *w,
-		       const float *bias, bool centred, float eps, int n, int cols)
+cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const void *delta, enum k_type delta_type,
+		       const float *w, const float *bias, bool centred, float eps, int n, int cols)
 {
-	struct norm_args a = {out, x, delta, w, bias, eps, 1.0f / cols, cols, centred, type, 0};
+	struct norm_args a = {out, x, delta, w, bias, eps, 1.0f / cols, cols, centred, type, delta_type};
 
 	if (cols % 4 || cols > 32 * THREADS)
 		return gpu_launch(add_norm_any, n, THREADS, 0, s, a);

@@ -37,7 +37,8 @@ void model_logits(struct model *m, int first, int count, float *rows)
 {
 	size_t at = (size_t)first * (size_t)m->cfg.hidden;
 	struct tensor x = f32(m->work.x_rows + at, count, m->cfg.hidden), h = act(m, count, m->cfg.hidden);
-	struct delta before = {m->work.delta_rows + at, m->layer[m->cfg.layers - 1].down_bias};
+	const char *delta = (const char *)m->work.delta_rows + at * dtype_size(m->b->sum);
+	struct delta before = sum_delta(m, delta, m->layer[m->cfg.layers - 1].down_bias);
 	struct norm norm = norm_of(m, m->norm_out, m->norm_out_bias);
 	float *mine;
 

@@ -24,12 +24,12 @@ struct layer {
 
 /* Activations, sized once for the largest step; T = limits.max_tokens. */
 struct work {
-	float *x, *delta;           /* (T, hidden) residual stream; last sum, not yet added to it */
-	float *x_rows, *delta_rows; /* (T, hidden) the step's rows of both, last layer */
-	void *act;                  /* (T, widest input of a linear) of type b->act */
-	void *qkv;                  /* (T, (heads + 2*kv_heads)*head_dim) of type b->mid */
-	void *gate_up;              /* (T, 2*ffn) of type b->mid */
-	size_t bytes[7];            /* of each of the above; 0: the communicator's memory */
+	float *x, *x_rows;        /* (T, hidden) residual stream; the step's rows of it, last layer */
+	void *delta, *delta_rows; /* (T, hidden; type b->sum) last sum, not yet added to x; the step's rows of it */
+	void *act;                /* (T, widest input of a linear) of type b->act */
+	void *qkv;                /* (T, (heads + 2*kv_heads)*head_dim) of type b->mid */
+	void *gate_up;            /* (T, 2*ffn) of type b->mid */
+	size_t bytes[7];          /* of each of the above; 0: the communicator's memory */
 };
 
 struct model {

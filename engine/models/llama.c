@@ -4,12 +4,12 @@
 #include "engine/models/pass.h"
 
 /* delta = FFN of norm(x + delta). */
-void llama_ffn(struct model *m, const struct layer *l, float *x_data, float *delta, int n)
+void llama_ffn(struct model *m, const struct layer *l, float *x_data, void *delta, int n)
 {
 	struct tensor x = f32(x_data, n, m->cfg.hidden), h = act(m, n, m->cfg.hidden), inner;
 	struct norm norm = norm_of(m, l->norm_ffn, l->norm_ffn_bias);
 
-	backend_add_norm(m->b, &h, &x, (struct delta){delta, l->o_bias}, &norm);
+	backend_add_norm(m->b, &h, &x, sum_delta(m, delta, l->o_bias), &norm);
 	inner = pass_inner(m, l, &h);
 	linear_sum(m, delta, &inner, l->down, &m->shard.down);
 }

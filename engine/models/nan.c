@@ -10,7 +10,7 @@ struct nan_watch {
 	int hidden;
 	int16_t *origin; /* (max_seqs) the first one of the sequence that runs there; 0: none */
 	bool *now;       /* (max_seqs) whether this pass left one */
-	float *row;      /* (hidden) */
+	float *row;      /* (hidden) of any type */
 	const struct step *step;
 };
 
@@ -64,13 +64,14 @@ static int seq_of(const struct step *s, int token)
 	return s->seq[i];
 }
 
-static bool row_is_finite(struct nan_watch *w, const float *data, int row)
+static bool row_is_finite(struct nan_watch *w, const void *data, enum dtype type, int row)
 {
-	size_t n = (size_t)w->hidden;
+	size_t n = (size_t)w->hidden, bytes = n * dtype_size(type);
+	const uint16_t *halves = (const uint16_t *)w->row;
 
-	backend_download(w->b, w->row, data + (size_t)row * n, n * sizeof *w->row);
+	backend_download(w->b, w->row, (const char *)data + (size_t)row * bytes, bytes);
 	for (size_t i = 0; i < n; i++)
-		if (!isfinite(w->row[i]))
+		if (!isfinite(type == DT_F32 ? w->row[i] : f32_from_bf16(halves[i])))
 			return false;
 	return true;
 }
@@ -90,12 +91,12 @@ static void note(struct nan_watch *w, int token, int origin)
 		  seq, s->pos[token]);
 }
 
-void nan_look(struct nan_watch *w, const float *data, bool rows, int origin)
+void nan_look(struct nan_watch *w, const void *data, enum dtype type, bool rows, int origin)
 {
 	const struct step *s = w ? w->step : NULL;
 
 	for (int i = 0; s && i < (rows ? s->head->n_rows : s->head->n_tokens); i++)
-		if (!row_is_finite(w, data, i))
+		if (!row_is_finite(w, data, type, i))
 			note(w, rows ? s->row[i] : i, origin);
 }
 

@@ -15,8 +15,8 @@ struct nan_watch;
 struct nan_watch *nan_create(struct backend *b, int hidden, int max_seqs);
 void nan_destroy(struct nan_watch *w);
 void nan_begin(struct nan_watch *w, const struct step *s); /* s: of the host; must live until nan_end() */
-/* data: (n_tokens, hidden) of the backend, or with `rows` (n_rows, hidden) of the step's rows. */
-void nan_look(struct nan_watch *w, const float *data, bool rows, int origin);
+/* data: (n_tokens, hidden) of the backend, f32 or bf16, or with `rows` (n_rows, hidden) of the step's rows. */
+void nan_look(struct nan_watch *w, const void *data, enum dtype type, bool rows, int origin);
 void nan_end(struct nan_watch *w);
 /* Where sequence `seq` (its stable index) first left such a number. */
 int nan_origin(const struct nan_watch *w, int seq);

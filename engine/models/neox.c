@@ -5,15 +5,15 @@
 #include "engine/models/pass.h"
 
 /* x += delta, which is attention; delta = FFN of norm(x), of x before that. */
-static void ffn_beside(struct model *m, const struct layer *l, float *x_data, float *delta, int n)
+static void ffn_beside(struct model *m, const struct layer *l, float *x_data, void *delta, int n)
 {
 	struct tensor x = f32(x_data, n, m->cfg.hidden), h = act(m, n, m->cfg.hidden), inner;
 	struct norm norm =
 		l->norm_ffn ? norm_of(m, l->norm_ffn, l->norm_ffn_bias) : norm_of(m, l->norm_att, l->norm_att_bias);
 
-	backend_add_norm(m->b, &h, &x, (struct delta){NULL, NULL}, &norm);
+	backend_add_norm(m->b, &h, &x, (struct delta){.data = NULL}, &norm);
 	inner = pass_inner(m, l, &h);
-	backend_add(m->b, &x, (struct delta){delta, l->o_bias});
+	backend_add(m->b, &x, sum_delta(m, delta, l->o_bias));
 	linear_sum(m, delta, &inner, l->down, &m->shard.down);
 }
 

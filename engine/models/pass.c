@@ -3,24 +3,26 @@
 #include "engine/models/pass.h"
 
 /* Where this rank writes its partials for a sum to `out`. */
-static float *parts_of(struct model *m, float *out, const struct split *k, int rows)
+static void *parts_of(struct model *m, void *out, const struct split *k, int rows)
 {
 	return m->comm->alone ? out : comm_parts(m->comm, k, rows, m->cfg.hidden);
 }
 
-static void add_up(struct model *m, float *out, const struct split *k, int rows)
+static void add_up(struct model *m, void *out, enum dtype type, const struct split *k, int rows)
 {
 	if (!m->comm->alone)
-		comm_sum(m->comm, out, k, rows, m->cfg.hidden);
+		comm_sum(m->comm, out, type, k, rows, m->cfg.hidden);
 }
 
-void linear_sum(struct model *m, float *delta, const struct tensor *x, const struct weight *w, const struct split *k)
+void linear_sum(struct model *m, void *delta, const struct tensor *x, const struct weight *w, const struct split *k)
 {
-	float *parts = parts_of(m, delta, k, x->rows);
+	struct tensor parts = sum_tensor(m, parts_of(m, delta, k, x->rows), x->rows);
 
-	if (w)
-		backend_linear(m->b, parts, x, w, NULL);
-	add_up(m, delta, k, x->rows);
+	if (w && parts.type == DT_F32)
+		backend_linear(m->b, parts.data, x, w, NULL);
+	else if (w)
+		backend_linear_mid(m->b, &parts, x, w, NULL);
+	add_up(m, delta, parts.type, k, x->rows);
 }
 
 struct delta pass_embed(struct model *m, const struct step *s)
@@ -30,11 +32,11 @@ struct delta pass_embed(struct model *m, const struct step *s)
 	struct tensor places = f32(m->work.delta, n, m->cfg.hidden);
 
 	backend_embed(m->b, &out, s->token, m->embed, m->shard.vocab.first);
-	add_up(m, m->work.x, &m->shard.vocab_sum, n);
+	add_up(m, m->work.x, DT_F32, &m->shard.vocab_sum, n);
 	if (!m->positions)
-		return (struct delta){NULL, NULL};
+		return (struct delta){.data = NULL};
 	backend_embed(m->b, &places, s->pos, m->positions, 0);
-	return (struct delta){m->work.delta, NULL};
+	return (struct delta){.data = m->work.delta, .type = DT_F32};
 }
 
 void pass_attention(struct model *m, int layer, struct kv *kv, const struct step *s, struct delta before)
@@ -76,9 +78,9 @@ struct tensor pass_inner(struct model *m, const struct layer *l, const struct te
 static void keep_rows(struct model *m, const struct step *s)
 {
 	int n = s->head->pad_tokens, r = s->head->pad_rows;
-	struct tensor x = f32(m->work.x, n, m->cfg.hidden), delta = f32(m->work.delta, n, m->cfg.hidden);
+	struct tensor x = f32(m->work.x, n, m->cfg.hidden), delta = sum_tensor(m, m->work.delta, n);
 	struct tensor x_rows = f32(m->work.x_rows, r, m->cfg.hidden);
-	struct tensor delta_rows = f32(m->work.delta_rows, r, m->cfg.hidden);
+	struct tensor delta_rows = sum_tensor(m, m->work.delta_rows, r);
 
 	backend_rows(m->b, &x_rows, &x, s->row);
 	backend_rows(m->b, &delta_rows, &delta, s->row);
@@ -89,20 +91,20 @@ void pass_layers(struct model *m, struct kv *kv, const struct step *s, pass_ffn 
 	struct delta before = pass_embed(m, s);
 	int last = m->cfg.layers - 1;
 
-	nan_look(m->nan, m->work.x, false, NAN_EMBED);
+	nan_look(m->nan, m->work.x, DT_F32, false, NAN_EMBED);
 	for (int i = 0; i <= last; i++) {
 		pass_attention(m, i, kv, s, before);
-		nan_look(m->nan, m->work.delta, false, NAN_ATTENTION + 2 * i);
+		nan_look(m->nan, m->work.delta, m->b->sum, false, NAN_ATTENTION + 2 * i);
 		if (i == last)
 			break;
 		ffn(m, &m->layer[i], m->work.x, m->work.delta, s->head->pad_tokens);
-		nan_look(m->nan, m->work.delta, false, NAN_FFN + 2 * i);
-		before = (struct delta){m->work.delta, m->layer[i].down_bias};
+		nan_look(m->nan, m->work.delta, m->b->sum, false, NAN_FFN + 2 * i);
+		before = sum_delta(m, m->work.delta, m->layer[i].down_bias);
 	}
 	if (!s->head->n_rows)
 		return;
 	/* From here on only the rows that need logits matter: all K and V are stored, so this changes no bits. */
 	keep_rows(m, s);
 	ffn(m, &m->layer[last], m->work.x_rows, m->work.delta_rows, s->head->pad_rows);
-	nan_look(m->nan, m->work.delta_rows, true, NAN_FFN + 2 * last);
+	nan_look(m->nan, m->work.delta_rows, m->b->sum, true, NAN_FFN + 2 * last);
 }

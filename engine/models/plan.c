@@ -12,15 +12,15 @@ struct plan {
 	int sums;
 };
 
-static float *parts(struct comm *c, const struct split *k, int rows, int cols)
+static void *parts(struct comm *c, const struct split *k, int rows, int cols)
 {
 	(void)c, (void)k, (void)rows, (void)cols;
 	return NULL;
 }
 
-static void sum(struct comm *c, float *out, const struct split *k, int rows, int cols)
+static void sum(struct comm *c, void *out, enum dtype type, const struct split *k, int rows, int cols)
 {
-	(void)out, (void)k, (void)rows, (void)cols;
+	(void)out, (void)type, (void)k, (void)rows, (void)cols;
 	((struct plan *)c)->sums++;
 }
 

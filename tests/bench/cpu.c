@@ -185,7 +185,7 @@ static void run_norm(void *arg, int rep)
 	struct rows_case *c = arg;
 
 	(void)rep;
-	backend_add_norm(c->b, &c->out, &c->x, (struct delta){c->delta, NULL},
+	backend_add_norm(c->b, &c->out, &c->x, (struct delta){.data = c->delta},
 			 &(struct norm){c->w, NULL, NORM_RMS, 1e-6f});
 }
 

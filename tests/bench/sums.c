@@ -20,7 +20,7 @@ struct place {
 static void by_window(struct place *p)
 {
 	comm_parts(p->comm, &p->k, p->rows, COLS);
-	comm_sum(p->comm, p->out, &p->k, p->rows, COLS);
+	comm_sum(p->comm, p->out, DT_F32, &p->k, p->rows, COLS);
 }
 
 static void by_mpi(struct place *p)
@@ -37,7 +37,7 @@ static int check(struct place *p)
 
 	for (int i = 0; i < n * COLS; i++)
 		to[i] = (float)parts[i / COLS].count;
-	comm_sum(p->comm, p->out, &p->k, 1, COLS);
+	comm_sum(p->comm, p->out, DT_F32, &p->k, 1, COLS);
 	for (int i = 0; i < COLS; i++)
 		if (p->out[i] != (float)p->k.n_leaves)
 			wrong = job_wrong(wrong, "sum", i);

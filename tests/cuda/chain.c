@@ -190,7 +190,7 @@ static void open_chain(struct chain *c)
 
 static cudaError_t norm(struct chain *c, const void *delta)
 {
-	return k_add_norm(c->stream, K_BF16, c->act, c->x, delta, c->norm, NULL, false, 1e-6f, T, H);
+	return k_add_norm(c->stream, K_BF16, c->act, c->x, delta, K_F32, c->norm, NULL, false, 1e-6f, T, H);
 }
 
 /* A layer: attention of single tokens and skinny products, or prefill attention by either kernel, and products of fixed

@@ -45,24 +45,31 @@ TEST(embed_rows)
 		}
 }
 
-static void norm(enum k_type type, int rows, int cols, bool delta, bool bias, bool centred)
+enum delta { NONE, IN_F32, IN_BF16 };
+
+static void norm(enum k_type type, int rows, int cols, enum delta delta, bool bias, bool centred)
 {
 	struct rng r = {(uint64_t)(cols * 3 + rows)};
 	size_t n = (size_t)rows * (size_t)cols, width = type == K_F32 ? 4 : 2;
 	float *x = random_floats(&r, n), *d = random_floats(&r, n), *w = random_floats(&r, (size_t)cols),
 	      *b = random_floats(&r, (size_t)cols), *x_out = xalloc(n, 4);
 	char *out = xalloc(n, width);
-	void *dx = dev_put(x, n * 4), *dd = delta ? dev_put(d, n * 4) : NULL, *dw = dev_put(w, (size_t)cols * 4);
+	uint16_t *halves = xalloc(n, 2);
+	void *dx = dev_put(x, n * 4), *dd, *dw = dev_put(w, (size_t)cols * 4);
 	void *db = bias ? dev_put(b, (size_t)cols * 4) : NULL, *dout = dev_new(n * width);
 
-	CUDA(k_add_norm(NULL, type, dout, dx, dd, dw, db, centred, 1e-5f, rows, cols));
+	for (size_t i = 0; i < n && delta == IN_BF16; i++)
+		halves[i] = bf16_from_f32(d[i]), d[i] = f32_from_bf16(halves[i]);
+	dd = delta == NONE ? NULL : delta == IN_F32 ? dev_put(d, n * 4) : dev_put(halves, n * 2);
+	CUDA(k_add_norm(NULL, type, dout, dx, dd, delta == IN_BF16 ? K_BF16 : K_F32, dw, db, centred, 1e-5f, rows,
+			cols));
 	dev_get(out, dout, n * width);
 	dev_get(x_out, dx, n * 4);
 	for (int i = 0; i < rows; i++) {
 		double sum = 0, mean = 0, k;
 		for (int c = 0; c < cols; c++) {
 			size_t at = (size_t)i * (size_t)cols + (size_t)c;
-			x[at] += delta ? d[at] : 0;
+			x[at] += delta == NONE ? 0 : d[at];
 			CHECK(x[at] == x_out[at]);
 			mean += centred ? (double)x[at] / cols : 0;
 		}
@@ -79,7 +86,7 @@ static void norm(enum k_type type, int rows, int cols, bool delta, bool bias, bo
 		}
 	}
 	dev_free(dx), dev_free(dd), dev_free(dw), dev_free(db), dev_free(dout);
-	free(x), free(d), free(w), free(b), free(x_out), free(out);
+	free(x), free(d), free(w), free(b), free(x_out), free(out), free(halves);
 }
 
 TEST(norms)
@@ -89,7 +96,11 @@ TEST(norms)
 
 	for (int i = 0; i < 10; i++)
 		for (int j = 0; j < 4; j++)
-			norm(types[(i + j) % 3], 1 + i % 3, cols[i], j & 1, j & 2, j == 3);
+			norm(types[(i + j) % 3], 1 + i % 3, cols[i],
+			     j % 2 == 0      ? NONE
+			     : i % 2 ^ j / 2 ? IN_BF16
+					     : IN_F32,
+			     j & 2, j == 3);
 }
 
 struct store {
@@ -306,7 +317,7 @@ TEST(launches_of_the_largest_step)
 		CUDA((int8 ? k_embed_int8 : k_embed)(s, K_BF16, p, p, NULL, 0, p, N, DIM, DIM, 1 << 20, 0));
 		CUDA((int8 ? k_linear_fixed_int8 : k_linear_fixed)(s, K_BF16, p, K_OUT_F32, p, p, NULL, p, 1, N,
 								   1 << 20, DIM, DIM));
-		CUDA(k_add_norm(s, K_BF16, p, p, p, p, NULL, false, 1e-6f, N, int8 ? DIM : DIM + 2));
+		CUDA(k_add_norm(s, K_BF16, p, p, p, K_F32, p, NULL, false, 1e-6f, N, int8 ? DIM : DIM + 2));
 		CUDA(k_silu_mul(s, K_BF16, p, p, N, int8 ? 1 << 16 : (1 << 16) + 1));
 		cache.kv = int8 ? K_KV_INT8 : K_KV_16;
 		CUDA(k_rope_store(s, K_BF16, p, cache, HEADS, p, p, DIM, p, p, N));

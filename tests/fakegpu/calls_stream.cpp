@@ -2,12 +2,15 @@
 #include "runtime.h"
 using namespace fake;
 
+static bool follows_only(const Node &n, size_t i)
+{
+	return n.deps.size() == 1 && n.deps.count(i);
+}
 /* Kernels that follow node i and nothing else start early. */
 static void start_followers(std::vector<Node> &nodes, size_t i)
 {
 	for (Node &n : nodes)
-		if (lets_next_start(nodes[i].grid, nodes[i].name) && n.grid && n.grid->overlap && n.deps.size() == 1 &&
-		    n.deps.count(i))
+		if (lets_next_start(nodes[i].grid, nodes[i].name) && n.grid && n.grid->overlap && follows_only(n, i))
 			run_early(*n.grid);
 }
 /* In any order that the edges allow. */
@@ -25,6 +28,12 @@ static void replay(std::vector<Node> &nodes)
 		}
 		size_t i = can[rng.next() % can.size()];
 		start_followers(nodes, i);
+		for (size_t e = 0; lets_next_start(nodes[i].grid, nodes[i].name) && e < nodes.size(); e++)
+			if (nodes[e].early && follows_only(nodes[e], i)) {
+				nodes[e].run();
+				ran[e] = 1;
+				left--;
+			}
 		running_op = nodes[i].name;
 		nodes[i].run();
 		ran[i] = 1;

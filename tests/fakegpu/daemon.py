@@ -75,6 +75,13 @@ def paths(j):
     return s.prompt_attention, s.kernel_overlap
 
 
+def class_of(j):
+    c = Client(j.socket)
+    s = c.status()
+    c.close()
+    return s.numerics_class
+
+
 def last_differs(j):
     """Its last rank has options of its own."""
     whole = j.command()
@@ -129,6 +136,8 @@ def against_cpu(folder, label, how, ways=ALL_RANKS):
             continue
         said, want_said = paths(j), ("rank 0: wgmma; rank 1: mma.sync: --no-wgmma", "rank 0: on; rank 1: off: --no-overlap") if mixed else ("wgmma", "on")
         check(f"{name}: what Status says of its kernels", said == want_said, said)
+        short = ranks == devices > 1 and how.get("dtype") != "f16"  # f16 overflows
+        check(f"{name}: the class says whether sums are short", ("-sum16/" in class_of(j)) == short, class_of(j))
         if ranks <= devices:
             graphs_as_planned(j, name, 28 if tuned else 0)
         check(f"{name}: products are timed only where asked for", ("chosen by timing" in j.text()) == tuned)
@@ -250,6 +259,7 @@ def fixed_bits(path, kv="auto", ways=EVERY_WAY, weights="none"):
                  FAKEGPU_KERNELS=f"{path}/kernels-{name}", **alone)
         if not start(j, name):
             continue
+        check(f"{name}: its class", "-fixed/" in class_of(j), class_of(j))
         check(f"{name}: prompts token by token", paths(j)[0] == "token by token: --enable-deterministic-inference", paths(j))
         check(f"{name}: sums on the host only where a GPU is shared", ("ranks share a GPU" in j.text()) == (ranks > devices), j.text())
         if graphs and ranks <= devices:

@@ -120,15 +120,23 @@ static void device_loop()
 			lets_next_start(o.grid, o.name) && !s->q.empty() && s->q.front().deps.empty()
 				? s->q.front().grid
 				: nullptr;
+		Op first;
+		if (lets_next_start(o.grid, o.name) && !s->q.empty() && s->q.front().deps.empty() &&
+		    s->q.front().early) {
+			first = std::move(s->q.front());
+			s->q.pop_front();
+		}
 		l.unlock();
 		if (!sticky && next && next->overlap)
 			run_early(*next);
+		if (!sticky && first.run)
+			first.run();
 		if (!sticky)
 			o.run();
 		l.lock();
 		running_op = nullptr;
 		busy = false;
-		s->done++;
+		s->done += first.run ? 2 : 1;
 		cv_host.notify_all();
 	}
 }
@@ -149,12 +157,12 @@ CUstream_st *resolve(cudaStream_t s)
 {
 	return s && s != cudaStreamLegacy ? s : &legacy_stream;
 }
-cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std::shared_ptr<Grid> grid)
+cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std::shared_ptr<Grid> grid, bool early)
 { /* mu held */
 	start();
 	if (s->cap) {
 		size_t id = s->cap->graph->nodes.size();
-		s->cap->graph->nodes.push_back({std::move(fn), name, s->tail, std::move(grid)});
+		s->cap->graph->nodes.push_back({std::move(fn), name, s->tail, std::move(grid), early});
 		s->tail = {id};
 		return cudaSuccess;
 	}
@@ -162,7 +170,7 @@ cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std
 		capturing->broken = true;
 		return cudaErrorStreamCaptureImplicit;
 	}
-	Op o{std::move(fn), name, std::move(s->waits), std::move(grid)};
+	Op o{std::move(fn), name, std::move(s->waits), std::move(grid), early};
 	s->waits.clear();
 	if (s->legacy) {
 		for (auto t : streams)
@@ -181,10 +189,10 @@ unsigned captured(cudaStream_t s)
 	std::lock_guard<std::mutex> l(mu);
 	return resolve(s)->cap ? resolve(s)->cap->number : 0;
 }
-cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn)
+cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn, bool early)
 {
 	std::lock_guard<std::mutex> l(mu);
-	return push(resolve(s), name, std::move(fn));
+	return push(resolve(s), name, std::move(fn), nullptr, early);
 }
 void wait_for(std::unique_lock<std::mutex> &l, CUstream_st *s, uint64_t count)
 {

@@ -57,8 +57,9 @@ struct Grid {
 };
 void run_early(Grid &g); /* some of its blocks, as far as they go before the kernel before it has ended */
 void run_grid(Grid &g);  /* the whole, or the rest */
-/* enqueue fn on s; it runs later on the device thread. In capture it becomes a graph node. */
-cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn);
+/* enqueue fn on s; it runs later on the device thread. In capture it becomes a graph node. early: it runs before a
+ * kernel in front of it does anything. */
+cudaError_t enqueue(cudaStream_t s, const char *name, std::function<void()> fn, bool early = false);
 unsigned captured(cudaStream_t s); /* the number of the capture that s is in; 0: none */
 /* backing address of n bytes at device (or pinned) address p; dies unless they lie inside one live allocation
  */

@@ -1,7 +1,9 @@
 /* nccl.cpp - NCCL of the fake GPU: ranks are processes of one machine that meet in POSIX shared memory, in
  * stream order. FAKENCCL_RANK + FAKENCCL_HANG=n: this rank never joins its nth collective; FAKENCCL_DIE=n: it
- * is killed there. FAKENCCL_ASYNC=n: a rank's nth collective breaks after the call. FAKENCCL_VERSION: what it says it
- * is; FAKENCCL_WINDOWS=0: it registers none */
+ * is killed there. FAKENCCL_STUCK=CALL:n: this rank's nth CALL never returns.
+ * FAKENCCL_ASYNC=n: a rank's nth collective breaks after the call. FAKENCCL_VERSION: what it says it is, and how it
+ * then behaves. FAKENCCL_WINDOWS=0: it registers none. FAKENCCL_EARLY=1: kernels of windows do not wait for the kernel
+ * before them, as from 2.28 on until 2.30.7 (0: they do) */
 #include "runtime.h"
 #include <nccl.h>
 #include <cuda_fp16.h>
@@ -82,10 +84,32 @@ static int width(ncclDataType_t t)
 		return 0;
 	}
 }
+static int version()
+{ /* at least the first after 2.27 whose windows are safe, whatever the headers are */
+	return (int)fake::env_long("FAKENCCL_VERSION", std::max(NCCL_VERSION_CODE, 23007));
+}
+static bool window_waits()
+{
+	bool lost = version() >= 22800 && version() < 23007;
+	return fake::env_long("FAKEGPU_CC", 90) < 90 || !fake::env_long("FAKENCCL_EARLY", lost);
+}
 static void nap()
 {
 	timespec t = {0, 20000};
 	nanosleep(&t, nullptr);
+}
+static void stuck(const char *call, int rank)
+{
+	static long calls;
+	const char *e = getenv("FAKENCCL_STUCK");
+	size_t n = strlen(call);
+	if (!e || fake::env_long("FAKENCCL_RANK", -1) != rank || strncmp(e, call, n) || e[n] != ':')
+		return;
+	if (++calls < atol(e + n + 1))
+		return;
+	fprintf(stderr, "fakegpu: rank %d never returns from %s\n", rank, call);
+	for (;;)
+		nap();
 }
 /* every rank reaches the same phase; false: aborted */
 static bool meet(ncclComm *c)
@@ -249,6 +273,8 @@ static ncclResult_t submit(ncclComm_t c, Call k, const void *s, void *r, cudaStr
 	int code;
 	if (fake::inject_locked(name, &code))
 		return (ncclResult_t)code;
+	if (c)
+		stuck(name, c->rank);
 	if (!c || !width((ncclDataType_t)k.dtype))
 		return ncclInvalidArgument;
 	if (c->state.load() != ncclSuccess)
@@ -264,7 +290,9 @@ static ncclResult_t submit(ncclComm_t c, Call k, const void *s, void *r, cudaStr
 	 */
 	unsigned graph = fake::captured(st);
 	if ((graph && graph != c->graph && fake::enqueue(st, "an event's wait", [] {})) ||
-	    fake::enqueue(st, name, [=] { run(c, k, s, r); }) || (graph && fake::enqueue(st, "an event", [] {})))
+	    fake::enqueue(
+		    st, name, [=] { run(c, k, s, r); }, k.from.window && !window_waits()) ||
+	    (graph && fake::enqueue(st, "an event", [] {})))
 		return ncclUnhandledCudaError;
 	c->graph = graph;
 	c->pending = c->lazy && c->dice.next() % 3 == 0 ? 1 + (int)(c->dice.next() % 3) : 0;
@@ -276,7 +304,7 @@ ncclResult_t ncclGetVersion(int *v)
 	int code;
 	if (fake::inject_locked("ncclGetVersion", &code))
 		return (ncclResult_t)code;
-	*v = (int)fake::env_long("FAKENCCL_VERSION", NCCL_VERSION_CODE);
+	*v = version();
 	return ncclSuccess;
 }
 const char *ncclGetErrorString(ncclResult_t r)
@@ -306,6 +334,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int n, ncclUniqueId id, int
 	int code;
 	if (fake::inject_locked("ncclCommInitRankConfig", &code))
 		return (ncclResult_t)code;
+	stuck("ncclCommInitRankConfig", rank);
 	if (n < 1 || n > RANKS || rank < 0 || rank >= n || (cfg && cfg->magic != 0xcafebeef))
 		return ncclInvalidArgument;
 	int fd = shm_open(id.internal, O_RDWR | O_CREAT, 0600);
@@ -317,13 +346,13 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *out, int n, ncclUniqueId id, int
 	c->rank = rank;
 	c->n = n;
 	c->name = id.internal;
-	c->lazy = cfg && cfg->blocking == 0;
+	c->lazy = !fake::env_long("NCCL_COMM_BLOCKING", !cfg || cfg->blocking != 0);
 	c->dice.s = (uint64_t)fake::env_seed() + (uint64_t)rank;
 	comms.insert(c);
 	c->sh->joined.fetch_add(1);
 	c->state = ncclInProgress;
 	*out = c;
-	if (cfg && cfg->blocking == 0)
+	if (c->lazy)
 		return ncclInProgress;
 	ncclResult_t s;
 	do {
@@ -369,9 +398,10 @@ ncclResult_t ncclCommFinalize(ncclComm_t c)
 	int code;
 	if (fake::inject_locked("ncclCommFinalize", &code))
 		return (ncclResult_t)code;
+	stuck("ncclCommFinalize", c->rank);
 	if (!c->windows.empty() || c->coming)
 		fake::die("a communicator ends with %zu windows registered", c->windows.size() + !!c->coming);
-	c->pending = 2;
+	c->pending = c->lazy ? 2 : 0;
 	return c->lazy ? ncclInProgress : ncclSuccess;
 }
 ncclResult_t ncclCommAbort(ncclComm_t c)
@@ -447,6 +477,7 @@ ncclResult_t ncclCommWindowRegister(ncclComm_t c, void *p, size_t n, ncclWindow_
 	int code;
 	if (fake::inject_locked("ncclCommWindowRegister", &code))
 		return (ncclResult_t)code;
+	stuck("ncclCommWindowRegister", c->rank);
 	if (c->state.load() != ncclSuccess)
 		return ncclInvalidUsage;
 	if (c->pending || c->coming)
@@ -467,7 +498,8 @@ ncclResult_t ncclCommWindowRegister(ncclComm_t c, void *p, size_t n, ncclWindow_
 	c->sh->posted[c->rank].store(c->registered);
 	while (!c->lazy && !settled(c))
 		nap();
-	return c->lazy ? ncclInProgress : ncclSuccess;
+	/* 2.28 to 2.30 report success while other threads still register it. */
+	return c->lazy && (version() < 22800 || version() >= 23100) ? ncclInProgress : ncclSuccess;
 }
 ncclResult_t ncclCommWindowDeregister(ncclComm_t c, ncclWindow_t w)
 {

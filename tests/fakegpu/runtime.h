@@ -20,12 +20,14 @@ struct Op {
 	const char *name;
 	std::vector<Dep> deps;
 	std::shared_ptr<fake::Grid> grid; /* of a kernel */
+	bool early = false;               /* runs before the kernel in front of it has begun */
 };
 struct Node {
 	std::function<void()> run;
 	const char *name;
 	std::set<size_t> deps;
 	std::shared_ptr<fake::Grid> grid;
+	bool early = false;
 };
 struct CUgraph_st {
 	std::vector<Node> nodes;
@@ -109,7 +111,8 @@ void start();
 bool inject(const char *api, int *code);
 cudaError_t set(cudaError_t e);
 CUstream_st *resolve(cudaStream_t s);
-cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std::shared_ptr<Grid> grid = nullptr);
+cudaError_t push(CUstream_st *s, const char *name, std::function<void()> fn, std::shared_ptr<Grid> grid = nullptr,
+		 bool early = false);
 void wait_for(std::unique_lock<std::mutex> &l, CUstream_st *s, uint64_t count);
 void drain(std::unique_lock<std::mutex> &l, bool all);
 void at_start_only(

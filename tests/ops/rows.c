@@ -75,7 +75,7 @@ static float *run_norm(struct backend *b, const struct norm_case *c, struct norm
 	float *out = xalloc(n, sizeof *out);
 	struct tensor t = tensor_of(raw, c->type, c->rows, c->cols), x = tensor_of(d->x, DT_F32, c->rows, c->cols);
 
-	backend_add_norm(b, &t, &x, (struct delta){c->delta ? d->delta : NULL, NULL},
+	backend_add_norm(b, &t, &x, (struct delta){.data = c->delta ? d->delta : NULL},
 			 &(struct norm){d->w, c->bias ? d->bias : NULL, c->kind, 1e-5f});
 	for (size_t i = 0; i < n; i++)
 		out[i] = get_as(raw, i, c->type);
@@ -413,11 +413,11 @@ TEST(add_and_shift)
 		b = open_backend(all_isas[i], 2, DT_F32);
 		for (int k = 0; k < ROWS * COLS; k++)
 			out[1][k] = ref_add(x[k], ref_add(delta[k], shift[k % COLS]));
-		backend_add(b, &tx, (struct delta){delta, shift});
+		backend_add(b, &tx, (struct delta){.data = delta, .shift = shift});
 		check_bits("add", x, out[1], ROWS * COLS);
-		backend_add_norm(b, &one, &ty, (struct delta){delta, shift}, &norm);
+		backend_add_norm(b, &one, &ty, (struct delta){.data = delta, .shift = shift}, &norm);
 		check_bits("add_norm", y, x, ROWS * COLS);
-		backend_add_norm(b, &two, &tx, (struct delta){NULL, NULL}, &norm);
+		backend_add_norm(b, &two, &tx, (struct delta){.data = NULL}, &norm);
 		check_bits("norm", out[0], out[1], ROWS * COLS);
 		backend_destroy(b);
 	}

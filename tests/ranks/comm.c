@@ -53,7 +53,7 @@ static int check_sum(struct comm *c, uint32_t no, const struct split *k, int row
 
 	fill_parts(parts, no, k, length);
 	memset(out, 0xff, length * sizeof *out);
-	comm_sum(c, out, k, rows, cols);
+	comm_sum(c, out, DT_F32, k, rows, cols);
 	for (size_t at = 0; at < length; at += stride) {
 		float want = whole(no, 0, k->n_leaves, at) + 0.0f;
 
@@ -113,7 +113,7 @@ static int sums_are_exact(struct world *w)
 
 		for (size_t at = 0; at < length; at++)
 			parts[at] = (float)((int)(at & 1023) * (w->rank + 1));
-		comm_sum(c, out, &k, rows, 5120);
+		comm_sum(c, out, DT_F32, &k, rows, 5120);
 		for (size_t at = 0; at < length; at++)
 			if (out[at] != (float)((int)(at & 1023) * w->size * (w->size + 1) / 2))
 				wrong = job_wrong(wrong, "exact sum", (long)at);

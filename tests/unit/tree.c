@@ -145,13 +145,13 @@ TEST(comm_self_sums_and_gathers)
 
 	for (int i = 0; i < 300; i++)
 		parts[i] = (float)i;
-	comm_sum(c, sum, &one, 3, 100);
+	comm_sum(c, sum, DT_F32, &one, 3, 100);
 	for (int i = 0; i < 300; i++)
 		CHECK(sum[i] == (float)i);
 	parts = comm_parts(c, &seven, 2, 50); /* parts of 4, 2 and 1 leaves */
 	for (int i = 0; i < 300; i++)
 		parts[i] = i < 100 ? 1 : i < 200 ? 0x1p24f : -0x1p24f;
-	comm_sum(c, sum, &seven, 2, 50);
+	comm_sum(c, sum, DT_F32, &seven, 2, 50);
 	for (int i = 0; i < 100; i++)
 		CHECK(sum[i] == 1);
 	columns = comm_columns(c, 4, 130);
