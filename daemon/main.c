@@ -77,6 +77,8 @@ static void fill_model(struct daemon *d)
 	m->architecture = n->cfg.architecture;
 	m->numerics_class = n->numerics_class;
 	m->isa = n->device.name;
+	m->gpu_sums = n->comm->about;
+	m->gpu_links = n->device.links;
 	m->parameters = model_parameters(&n->cfg);
 	m->n_blocks = n->n_blocks;
 	m->max_model_len = n->max_model_len;

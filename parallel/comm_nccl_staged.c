@@ -1,6 +1,7 @@
 /* Several ranks on one device: NCCL refuses them, so partials go to pinned memory, a comm_host adds them, and the sum
  * comes back. Slow, but the same additions. */
 #include <cuda_runtime_api.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,7 @@ int comm_staged_create(struct comm **out, struct world *w, const struct comm_lim
 	(void)why;
 	s->base = (struct comm){.ops = &ops, .rank = w->rank, .size = w->size, .limits = *limits};
 	s->how = *how;
+	snprintf(s->base.about, sizeof s->base.about, "by the host, f32: ranks share a GPU");
 	s->host = comm_host_create(w, limits);
 	check(cudaMalloc(&p[0], all), "memory for sums between ranks");
 	check(cudaMalloc(&p[1], cols), "memory for logits");

@@ -79,6 +79,8 @@ static void fill_model(const struct front *f, struct xv_status *s, struct xv_ran
 	s->isa = m->isa;
 	s->prompt_attention = of_ranks(f, offsetof(struct rank_report, prompt_attention), text[0]);
 	s->kernel_overlap = of_ranks(f, offsetof(struct rank_report, kernel_overlap), text[1]);
+	s->gpu_sums = m->gpu_sums;
+	s->gpu_links = m->gpu_links;
 	for (int r = 0; r < m->ranks; r++)
 		ranks[r] = (struct xv_rank_status){.rank = (uint32_t)r,
 						   .pid = f->model->report[r].pid,

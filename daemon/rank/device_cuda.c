@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/wait.h"
+#include "daemon/rank/links.h"
 #include "engine/backend/cuda_plugin.h"
 #include "parallel/board.h"
 
@@ -74,6 +75,31 @@ static int on_gpu(const struct cuda_device *all, int n, int rank)
 	return count;
 }
 
+/* Rank 0 says how the GPUs reach each other, and warns where that is slow. */
+static void say_links(struct rank *self, const struct cuda_device *all)
+{
+	struct world *w = self->world;
+	enum gpu_link *own = xalloc((size_t)w->size, sizeof *own), *link = NULL;
+	char slow[sizeof self->device.links];
+
+	if (!w->rank)
+		link = xalloc((size_t)w->size * (size_t)w->size, sizeof *link);
+	cuda.plugin->links(cuda.number, all, w->size, own);
+	for (int r = 0; r < w->size; r++) /* a slice of its own (MIG) is the same GPU */
+		if (!memcmp(all[r].bus, cuda.gpu.bus, sizeof cuda.gpu.bus))
+			own[r] = GPU_SAME;
+	world_gather(w, own, (size_t)w->size * sizeof *own, link);
+	if (!w->rank) {
+		links_text(link, w->size, self->device.links, sizeof self->device.links);
+		if (links_pairs(link, w->size, GPU_HOST, slow, sizeof slow))
+			log_event(LOG_WARN,
+				  "GPUs cannot reach each other: sums between them go through host memory, slowly",
+				  " pairs_of_ranks=\"%s\"", slow);
+	}
+	free(own);
+	free(link);
+}
+
 /* Devices are compared by id, since each rank may see devices of its own under the same numbers. */
 void device_cuda_count_sharers(struct rank *self)
 {
@@ -88,6 +114,7 @@ void device_cuda_count_sharers(struct rank *self)
 		self->device.most_on_gpu = max_int(self->device.most_on_gpu, on_gpu(all, w->size, r));
 	}
 	self->device.on_gpu = on_gpu(all, w->size, w->rank);
+	say_links(self, all);
 	free(all);
 }
 

@@ -45,6 +45,7 @@ struct device {
 	int sharing;     /* ranks that share it; 0 on the CPU */
 	int on_gpu;      /* these, and ranks on other MIG slices of the same GPU, between which NCCL makes no sums */
 	int most_on_gpu; /* the same of any rank's device */
+	char links[256]; /* how the ranks' GPUs reach each other; "" where there are not several */
 };
 
 struct rank {

@@ -211,6 +211,8 @@ static void warm_up(struct rank *self, struct load_progress *progress)
 	step_init(&s, &self->limits);
 	while (backend_warm(self->backend, all, &s))
 		all++;
+	if (all) /* a rank that hangs in a call of NCCL is found as in a step */
+		board_step(self->world->board, 0);
 	load_begin(progress, all ? LOAD_GRAPHS : LOAD_WARM_UP, (uint64_t)all);
 	for (; backend_warm(self->backend, passes, &s); passes++) {
 		model_forward(self->model, &self->kv, &s);
@@ -219,6 +221,7 @@ static void warm_up(struct rank *self, struct load_progress *progress)
 	if (passes) {
 		rank_rows(self, &s, NULL, NULL);
 		backend_sync(self->backend);
+		board_step(self->world->board, -1);
 		if (self->world->rank == 0)
 			log_event(b->graphs_held > b->graphs ? LOG_WARN : LOG_INFO, "CUDA graphs captured",
 				  " passes=%d seconds=%.2f graphs_mib=%.3f planned_mib=%.3f", passes,
@@ -264,9 +267,9 @@ int rank_load(struct rank *self, struct load_progress *progress, struct why *why
 	if (self->world->rank)
 		step_init(&self->step, &self->limits);
 	world_steps(self->world, step_bytes_max(&self->limits));
-	warm_up(self, progress);
 	self->backend->on_op = count_op;
 	self->backend->on_op_arg = self->world->board;
+	warm_up(self, progress);
 	fill_report(self);
 	return 0;
 }

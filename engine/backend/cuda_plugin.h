@@ -17,6 +17,9 @@ struct cuda_device {
 	uint64_t total, free; /* bytes of memory */
 };
 
+/* How two GPUs reach each other, the best way first. */
+enum gpu_link { GPU_SAME, GPU_NVLINK, GPU_PCIE /* peer to peer */, GPU_UNSEEN /* by this process */, GPU_HOST };
+
 struct cuda_options {
 	enum dtype compute; /* DT_BF16 or DT_F16: of weights, activations and a 16-bit cache */
 	enum dtype sum; /* of partial sums between GPUs: DT_F32; or DT_BF16, where compute is DT_BF16 and not `fixed` */
@@ -50,6 +53,8 @@ struct plugin {
 	/* Counts devices. ERR_UNKNOWN with the driver's reason where there is none. */
 	int (*count)(int *devices, struct why *why);
 	int (*describe)(int device, struct cuda_device *out, struct why *why);
+	/* link (n): how `device` reaches each GPU of all (n), by what CUDA says. */
+	void (*links)(int device, const struct cuda_device *all, int n, enum gpu_link *link);
 	/* ERR_UNSUPPORTED with the reason for a model or device that the kernels do not cover. The caller owns *out. */
 	int (*backend_create)(struct backend **out, const struct cuda_options *how, struct why *why);
 	/* Collective over w. shared: several ranks use one device and sum through the host. The caller owns *out. */

@@ -3,6 +3,7 @@
 #include "parallel/comm_nccl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int count(int *devices, struct why *why)
@@ -38,6 +39,46 @@ static int describe(int device, struct cuda_device *out, struct why *why)
 	snprintf(out->name, sizeof out->name, "%.63s", p.name);
 	memcpy(out->id, p.uuid.bytes, sizeof out->id);
 	return 0;
+}
+
+/* This process's number of a GPU; -1: it does not see it. */
+static int number_of(const unsigned char *id)
+{
+	struct cudaDeviceProp p;
+	int n = 0;
+
+	if (cudaGetDeviceCount(&n))
+		n = 0;
+	for (int i = 0; i < n; i++)
+		if (!cudaGetDeviceProperties(&p, i) && !memcmp(p.uuid.bytes, id, sizeof p.uuid.bytes))
+			return i;
+	return -1;
+}
+
+/* Between GPUs only NVLink has native atomics. */
+static enum gpu_link link_to(int device, int peer)
+{
+	const char *off = getenv("NCCL_P2P_DISABLE");
+	int can = 0, atomics = 0;
+
+	if (peer < 0)
+		return GPU_UNSEEN;
+	if (off && *off && strcmp(off, "0"))
+		return GPU_HOST;
+	if (cudaDeviceCanAccessPeer(&can, device, peer) ||
+	    (can && cudaDeviceGetP2PAttribute(&atomics, cudaDevP2PAttrNativeAtomicSupported, device, peer))) {
+		cudaGetLastError(); /* it is only for information */
+		return GPU_UNSEEN;
+	}
+	return !can ? GPU_HOST : atomics ? GPU_NVLINK : GPU_PCIE;
+}
+
+static void links(int device, const struct cuda_device *all, int n, enum gpu_link *link)
+{
+	for (int i = 0; i < n; i++) {
+		int peer = number_of(all[i].id);
+		link[i] = peer == device ? GPU_SAME : link_to(device, peer);
+	}
 }
 
 static void wait_stream(void *backend)
@@ -102,6 +143,7 @@ const struct plugin *xversed_plugin(void)
 					.covers = CUDA_COVERS,
 					.count = count,
 					.describe = describe,
+					.links = links,
 					.backend_create = cuda_create,
 					.comm_create = comm_create,
 					.comm_bytes = comm_nccl_bytes};

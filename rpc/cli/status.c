@@ -44,6 +44,10 @@ static void print_model(const struct xv_status *s)
 		cli_row("prompts", LEFT, "attention by %s", s->prompt_attention);
 	if (*s->kernel_overlap)
 		cli_row("overlap", LEFT, "of kernels %s", s->kernel_overlap);
+	if (*s->gpu_sums)
+		cli_row("sums", LEFT, "%s", s->gpu_sums);
+	if (*s->gpu_links)
+		cli_row("GPU links", LEFT, "%s", s->gpu_links);
 	cli_row("calls", LEFT, "%u running, %u waiting (%" PRIu64 " tokens), step %" PRId64, s->running, s->waiting,
 		s->waiting_tokens, s->step);
 	cli_row("KV cache", LEFT, "%u of %u blocks of %u tokens held, %" PRIu64 " pre-emptions", s->kv_blocks_held,

@@ -1,5 +1,6 @@
 /* calls_memory.cpp - CUDA runtime calls: devices, memory, copies. */
 #include "runtime.h"
+#include <algorithm>
 using namespace fake;
 
 /* FAKEGPU_MIG=1: the devices are slices of one GPU. FAKEGPU_EACH=1: a rank sees one device, its own. FAKEGPU_NONE_ON=r:
@@ -29,6 +30,31 @@ cudaError_t cudaGetDevice(int *d)
 {
 	ENTER_ASKING(cudaGetDevice);
 	*d = current_device < 0 ? 0 : current_device;
+	return cudaSuccess;
+}
+/* FAKEGPU_LINKS: a letter for each pair of devices, (0,1), (0,2), ..., (1,2), ...: n NVLink, p PCIe, h the host; the
+ * last one stands for all that follow. */
+static char link_of(int a, int b)
+{
+	const char *e = getenv("FAKEGPU_LINKS");
+	int n = (int)env_long("FAKEGPU_DEVICES", 1), at = 0, x = a < b ? a : b, y = a < b ? b : a;
+	for (int i = 0; i < x; i++)
+		at += n - 1 - i;
+	at += y - x - 1;
+	return e && *e ? e[std::min(at, (int)strlen(e) - 1)] : 'n';
+}
+cudaError_t cudaDeviceCanAccessPeer(int *can, int d, int peer)
+{
+	ENTER_START(cudaDeviceCanAccessPeer);
+	*can = d != peer && link_of(d, peer) != 'h';
+	return cudaSuccess;
+}
+cudaError_t cudaDeviceGetP2PAttribute(int *v, cudaDeviceP2PAttr a, int d, int peer)
+{
+	ENTER_START(cudaDeviceGetP2PAttribute);
+	if (a != cudaDevP2PAttrNativeAtomicSupported || d == peer)
+		return set(cudaErrorInvalidValue);
+	*v = link_of(d, peer) == 'n';
 	return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int d)

@@ -75,11 +75,36 @@ def paths(j):
     return s.prompt_attention, s.kernel_overlap
 
 
-def class_of(j):
+def status(j):
     c = Client(j.socket)
     s = c.status()
     c.close()
-    return s.numerics_class
+    return s
+
+
+def class_of(j):
+    return status(j).numerics_class
+
+
+def ways(path):
+    """Which way sums go, and each pair of GPUs, with and without links between them."""
+    for ranks, devices, sums, links, warned, env in (
+            (2, 2, "NCCL 2.30.7, bf16, in windows", "all pairs by NVLink", "", {}),
+            (3, 3, "NCCL 2.28.9, bf16, no windows: those of NCCL 2.28.3 to 2.30.4", "0-1 by NVLink; all other pairs by host memory",
+             'pairs_of_ranks="0-2, 1-2"', dict(FAKENCCL_VERSION="22809", FAKEGPU_LINKS="nhh")),
+            (2, 2, "NCCL 2.30.7, bf16, no windows: NCCL declined", "all pairs by PCIe, peer to peer", "", dict(FAKEGPU_LINKS="p", FAKENCCL_WINDOWS="0")),
+            (2, 2, "NCCL 2.30.7", "all pairs by host memory", 'pairs_of_ranks="all"', dict(NCCL_P2P_DISABLE="1")),
+            (2, 1, "by the host, f32: ranks share a GPU", "all pairs on the same GPU", "", {}), (1, 1, "", "", "", {})):
+        name = f"{ranks} on {devices}, {env}"
+        j = cuda(ranks, path, "--no-graphs", devices=devices, **env)
+        if start(j, name):
+            s = status(j)
+            check(f"{name}: sums", s.gpu_sums.startswith(sums) and bool(s.gpu_sums) == bool(sums), s.gpu_sums)
+            check(f"{name}: links", s.gpu_links == links, s.gpu_links)
+            slow = "sums between them go through host memory" in j.text()
+            check(f"{name}: a warning where sums are slow", slow == bool(warned) and warned in j.text(), j.text()[-400:])
+            check(f"{name}: ends", j.stop() == 0)
+        j.close()
 
 
 def last_differs(j):
@@ -325,7 +350,7 @@ def main():
         parts += [partial(fixed_bits, path), partial(eight_bits, top + "/8")]
         parts += [partial(fixed_bits, path, kv, ((1, 1, 512, True, None), (2, 2, 48, True, None))) for kv in (("int8", "fp8") if FULL else ("int8",))]
         parts += [partial(fixed_bits, path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), "int8")]
-        together(3, *parts, partial(refusals, path), partial(slices, path), partial(plans, top + "/plan"), partial(eight_bits_planned, path))
+        together(3, *parts, partial(ways, path), partial(refusals, path), partial(slices, path), partial(plans, top + "/plan"), partial(eight_bits_planned, path))
     finish()
 
 
