@@ -151,6 +151,7 @@ def removal():
     click("Undo", "#notice")
     check("and put back, and shown again", until(d, "document.querySelectorAll('#list .open').length === 1 && document.querySelector('.manuscript')?.textContent === 'keep mea'"), text())
     one(d, "#delete-all").click()
+    until(d, "document.querySelector('#dialog').open")
     click("Delete", "#dialog")
     check("all of them", until(d, "document.querySelectorAll('#list .open').length === 0"))
     click("Undo", "#notice")
