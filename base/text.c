@@ -100,6 +100,19 @@ void text_json_str(struct text *t, const char *s)
 	text_json(t, s, strlen(s));
 }
 
+/* %g drops zeros at the end, so 6 digits are tried first. */
+static void put_shortest(struct text *t, float x)
+{
+	char number[32];
+
+	for (int digits = 6; digits <= 9; digits++) {
+		snprintf(number, sizeof number, "%.*g", digits, (double)x);
+		if (strtof(number, NULL) == x)
+			break;
+	}
+	text_str(t, number);
+}
+
 void text_number(struct text *t, float x)
 {
 	if (isnan(x) || x < -9999)
@@ -107,7 +120,7 @@ void text_number(struct text *t, float x)
 	else if (x > 9999)
 		text_str(t, "9999.0");
 	else
-		text_fmt(t, "%.9g", (double)x);
+		put_shortest(t, x);
 }
 
 void text_finish(struct text *t)
