@@ -70,6 +70,9 @@ int device_cpu_use(struct rank *self, struct why *why)
 		return fail(
 			why, ERR_UNSUPPORTED,
 			"--kv-cache-dtype fp8 is for CUDA; on the CPU --kv-cache-dtype int8 takes as little memory");
+	if (self->opt->quantization == QUANTISE_FP8 || self->opt->quantization_head == QUANTISE_FP8)
+		return fail(why, ERR_UNSUPPORTED,
+			    "fp8 weights are for CUDA; on the CPU --quantization int8 takes as little memory");
 	self->device = (struct device){.ops = &cpu_ops};
 	snprintf(self->device.name, sizeof self->device.name, "%s", cpu_isa_name(self->isa));
 	return 0;

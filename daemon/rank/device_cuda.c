@@ -45,6 +45,22 @@ static int check_network(const struct rank *self, struct why *why)
 		     : 0;
 }
 
+/* e4m3 is a type of the tensor cores since compute capability 8.9. In a plan without a GPU (0.0) it is taken for
+ * granted. */
+static int check_fp8(const struct rank *self, struct why *why)
+{
+	int capability = 10 * cuda.gpu.major + cuda.gpu.minor;
+
+	if ((self->opt->quantization != QUANTISE_FP8 && self->opt->quantization_head != QUANTISE_FP8) || !capability ||
+	    capability >= 89)
+		return 0;
+	return fail(
+		why, ERR_UNSUPPORTED,
+		"fp8 weights need compute capability 8.9, and %s has %d.%d: --quantization int8 works there and takes "
+		"as little memory",
+		cuda.gpu.name, cuda.gpu.major, cuda.gpu.minor);
+}
+
 /* Ranks of a node are dealt round robin to the devices that they see. */
 static int place(struct rank *self, struct why *why)
 {
@@ -238,6 +254,8 @@ int device_cuda_use(struct rank *self, struct why *why)
 		err = check_network(self, why);
 	if (!err)
 		err = place(self, why);
+	if (!err)
+		err = check_fp8(self, why);
 	self->device.memory = cuda.gpu.total;
 	snprintf(self->device.name, sizeof self->device.name, "%s", cuda.gpu.name);
 	return err;

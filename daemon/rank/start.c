@@ -23,15 +23,18 @@ static void choose_quant(struct rank *self)
 		self->quant_head = self->quant == QUANT_NONE ? QUANT_NONE : QUANT_INT8;
 }
 
+static const char *class_of(enum quant q, enum dtype stored)
+{
+	return q == QUANT_NONE ? dtype_name(stored) : quant_name(q);
+}
+
 /* "bf16", "int8", or "int4+int8" where embedding and head differ from the rest. */
 static void weights_name(const struct rank *self, enum dtype stored, char *out, size_t size)
 {
-	const char *const names[] = {dtype_name(stored), "int8", "int4"};
-
 	if (self->quant == self->quant_head)
-		snprintf(out, size, "%s", names[self->quant]);
+		snprintf(out, size, "%s", class_of(self->quant, stored));
 	else
-		snprintf(out, size, "%s+%s", names[self->quant], names[self->quant_head]);
+		snprintf(out, size, "%s+%s", class_of(self->quant, stored), class_of(self->quant_head, stored));
 }
 
 static void choose_types(struct rank *self)

@@ -20,6 +20,8 @@
  *   int8 in [-127, 127] with scale max|w| / 127 as f16, int4 in [-8, 7] with scale m / -8 as f16, m the first number of
  *   the largest size; q = w * (1 / scale), to nearest even. Activations: int8, factor 127 / max|x|, scale max|x| / 127
  *   in f32. Inside a segment f = fma(sum of integers, weight scale * activation scale, f), group by group from +0.
+ *   e4m3 weights are for CUDA: scale 2^e, with the least e at which no number of the whole row is beyond 448 * 2^e
+ *   (base/fp8.h); q = w / scale, to nearest even; a row with an infinity or NaN has the scale NaN.
  * - norm: 16 lanes, lane l chains x[16i+l]^2 by fma from +0; lanes combine l + (l+8), then +4, +2, +1;
  *   mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias). NORM_LAYER first takes the mean of x, by
  *   lanes that add, off x. x += delta + shift adds delta and shift first. head_norm is the same over one head.

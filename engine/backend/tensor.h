@@ -4,8 +4,10 @@
 
 #include "base/base.h"
 
-/* How weights are held: as stored, or as integers with a scale for 32 columns of a row. */
-enum quant { QUANT_NONE, QUANT_INT8, QUANT_INT4 };
+/* How weights are held: as stored; as integers with a scale for 32 columns of a row; or as e4m3 with a scale for a row.
+ */
+enum quant { QUANT_NONE, QUANT_INT8, QUANT_INT4, QUANT_FP8 };
+const char *quant_name(enum quant q); /* "int8", ...; "none" */
 
 struct tensor {
 	void *data; /* (rows, cols), rows contiguous */

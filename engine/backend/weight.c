@@ -1,6 +1,18 @@
 /* weight.c - checks arguments once for all backends, which then pack. */
 #include "engine/backend/weight.h"
 
+const char *quant_name(enum quant q)
+{
+	static const char *const names[] = {"none", "int8", "int4", "fp8"};
+
+	return names[q];
+}
+
+bool weight_reads_whole_rows(const struct weight *w)
+{
+	return w->quant == QUANT_FP8;
+}
+
 struct weight *weight_create(struct backend *b, int rows, int cols, enum dtype stored, const struct split *k)
 {
 	return weight_create_quant(b, rows, cols, stored, QUANT_NONE, k);
@@ -25,7 +37,9 @@ void weight_pair(struct weight *w)
 
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld)
 {
-	REQUIRE(first >= 0 && count >= 0 && first <= w->rows - count && ld >= (size_t)w->cols);
+	int cols = weight_reads_whole_rows(w) ? w->k.start[w->k.n_leaves] : w->cols;
+
+	REQUIRE(first >= 0 && count >= 0 && first <= w->rows - count && ld >= (size_t)cols);
 	if (count && w->cols)
 		w->b->ops->weight_rows(w, first, count, src, ld);
 }

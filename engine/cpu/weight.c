@@ -71,6 +71,7 @@ static void reserve_x(struct cpu *c, size_t row)
 
 static enum pack pack_of(const struct backend *b, enum dtype stored, enum quant quant)
 {
+	REQUIRE(quant != QUANT_FP8);
 	if (quant != QUANT_NONE)
 		return quant == QUANT_INT8 ? PACK_INT8 : PACK_INT4;
 	if (b->act == DT_BF16 || stored == DT_BF16)

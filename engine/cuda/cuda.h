@@ -93,6 +93,7 @@ struct cuda {
 	struct comm *peers;           /* the communicator whose sums are on the stream; NULL: none */
 	struct gemm *gemm;
 	size_t int8_room; /* bytes of integers that are expanded to 16-bit numbers for cuBLASLt at a time, at most */
+	size_t fp8_room;  /* bytes of sums of e4m3 numbers that wait for their scales at a time, about */
 	struct cuda_weight **weights; /* [n_weights] all weights */
 	int n_weights;
 	/* loading */
@@ -107,10 +108,11 @@ static inline struct cuda *cuda_of(struct backend *b)
 
 struct cuda_weight {
 	struct weight base;
-	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW. The rows of a pair are
-		       neighbours */
+	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW, or ld e4m3 numbers. The rows
+		       of a pair are neighbours */
 	int ld;     /* numbers of a row; zeros from cols on */
 	size_t pitch;
+	float *scale;               /* device (rows), of e4m3 numbers; else NULL */
 	struct k_segment *segments; /* device; deterministic mode only */
 	int n_segments, n_parts;
 };
@@ -174,10 +176,12 @@ op_linear_silu_mul cuda_linear_silu_mul;
 void gemm_tune(struct cuda *c);
 struct gemm *gemm_create(struct cuda *c);
 void gemm_destroy(struct gemm *g, struct cuda *c);
-void gemm_room(struct cuda *c,
-	       const struct cuda_weight *w); /* makes room to expand w, of integers; counted in `held` */
-/* out (m, rows of w), f32 or of the compute type, = x (m, cols of w) * w^T; cols is a multiple of 8. */
-void gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m);
+/* Makes room for what products with w, of 8 bits, need beside it; counted in `held`. */
+void gemm_room(struct cuda *c, const struct cuda_weight *w);
+/* out (m, rows of w), f32 or of the compute type, = x (m, cols of w) * w^T; cols is a multiple of 8. Where w is e4m3,
+ * the rows of x are, too, each with a scale over the columns at hand. False, and nothing written: cuBLASLt has no
+ * product of e4m3 numbers of this shape. */
+bool gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m);
 
 op_embed cuda_embed;
 op_add_norm cuda_add_norm;

@@ -6,9 +6,17 @@ void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const
 	const struct cuda_weight *w = (const struct cuda_weight *)table;
 	struct cuda *c = cuda_of(b);
 
-	if (out->rows)
+	int known = c->how.limits.max_tokens;
+
+	if (!out->rows)
+		return;
+	if (table->quant == QUANT_FP8)
+		cuda_check(k_embed_fp8(c->stream, c->type, out->data, ids, c->sampled, known, w->data, w->scale,
+				       out->rows, out->cols, w->ld, table->rows, first_id),
+			   "embed");
+	else
 		cuda_check((table->quant ? k_embed_int8 : k_embed)(c->stream, c->type, out->data, ids, c->sampled,
-								   c->how.limits.max_tokens, w->data, out->rows,
-								   out->cols, w->ld, table->rows, first_id),
+								   known, w->data, out->rows, out->cols, w->ld,
+								   table->rows, first_id),
 			   "embed");
 }

@@ -1,5 +1,5 @@
 /* embed.cu - looks up rows of the embedding table. */
-#include "engine/cuda/gpu_int8.h"
+#include "engine/cuda/gpu_weight.h"
 
 enum { THREADS = 256 };
 
@@ -38,20 +38,22 @@ __global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids,
 		put8(to + i, f);
 	}
 }
-template <class E>
+template <class E, class W>
 __global__ void __launch_bounds__(THREADS)
-	embed_int8(float *out, const int32_t *ids, const int32_t *sampled, int n_sampled, const void *table, int cols,
-		   int ld, int rows, int first)
+	embed_8bits(float *out, const int32_t *ids, const int32_t *sampled, int n_sampled, const void *table,
+		    const float *scale, int cols, int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	int at = row_of(ids, sampled, n_sampled, rows, first);
-	float *to = out + (size_t)blockIdx.x * cols;
+	float *to = out + (size_t)blockIdx.x * cols, by = by_row<W> && at >= 0 ? scale[at] : 1;
 
 	for (int i = threadIdx.x * 8; i < cols; i += THREADS * 8) {
 		float f[8] = {0, 0, 0, 0, 0, 0, 0, 0};
 		if (at >= 0)
-			gpu_up8<E>(f, gpu_int8_columns<E>(table, at, i, ld));
+			gpu_up8<E>(f, weight_columns<E, W>(table, at, i, ld));
+		for (int j = 0; by_row<W> && j < 8; j++)
+			f[j] *= by;
 		if (cols % 8 == 0)
 			put8(to + i, f);
 		for (int j = 0; cols % 8 && j < 8 && i + j < cols; j++)
@@ -79,7 +81,14 @@ cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t 
 cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			 int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return gpu_launch(type == K_F16 ? embed_int8<F16> : embed_int8<Bf16>, n, THREADS, 0, s, out, ids, sampled,
-			  n_sampled, table, cols, ld, rows_, first);
+	return gpu_launch(type == K_F16 ? embed_8bits<F16, Int8> : embed_8bits<Bf16, Int8>, n, THREADS, 0, s, out, ids,
+			  sampled, n_sampled, table, (const float *)NULL, cols, ld, rows_, first);
+}
+cudaError_t k_embed_fp8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
+			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows_,
+			int first)
+{
+	return gpu_launch(type == K_F16 ? embed_8bits<F16, Fp8> : embed_8bits<Bf16, Fp8>, n, THREADS, 0, s, out, ids,
+			  sampled, n_sampled, table, scale, cols, ld, rows_, first);
 }
 }

@@ -1,5 +1,5 @@
 /* gemm.cu - expands rows of integers to 16-bit numbers for cuBLASLt. */
-#include "engine/cuda/gpu_int8.h"
+#include "engine/cuda/gpu_weight.h"
 
 enum { THREADS = 256 };
 
@@ -9,7 +9,7 @@ template <class E> __global__ void __launch_bounds__(THREADS) from_int8(uint4 *o
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	for (int i = threadIdx.x * 8; i < ld; i += THREADS * 8)
-		out[((size_t)blockIdx.x * ld + i) / 8] = gpu_int8_columns<E>(w, blockIdx.x, i, ld);
+		out[((size_t)blockIdx.x * ld + i) / 8] = weight_columns<E, Int8>(w, blockIdx.x, i, ld);
 }
 
 extern "C" {

@@ -6,6 +6,8 @@
 #ifndef ENGINE_CUDA_GPU_H
 #define ENGINE_CUDA_GPU_H
 
+#include "base/fp8.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -210,15 +212,37 @@ struct Fp8 {
 	}
 	static GPU uint32_t down(float f)
 	{
-		uint32_t u = gpu_float_bits(f), sign = u >> 24 & 0x80, size = u & 0x7fffffffu;
-		float a = fminf(gpu_bits(size), 448);
-
-		if (a < 0x1p-6f) /* in steps of 2^-9, which are also those of 2^14 */
-			return sign | (gpu_float_bits(a + 16384.0f) & 0xf);
-		size = gpu_float_bits(a);
-		return sign | (((size + 0x7ffff + (size >> 20 & 1)) >> 20) - 0x3c0);
+		return fp8_of(f);
 	}
 };
+
+/* Four e4m3 numbers as numbers of E, exactly: sign, exponent and mantissa move to their places, and the product makes
+ * up for the bias, of subnormal numbers too. */
+template <class E> GPU uint32_t gpu_from_fp8x2(uint32_t bytes /* in the upper half of each 16 bits */)
+{
+	const uint32_t sign = bytes & 0x80008000u,
+		       size = E::IS_F16 ? bytes >> 1 & 0x3f803f80u : bytes >> 4 & 0x07f007f0u;
+	uint32_t u = sign | size;
+#ifdef __CUDACC__
+	if constexpr (E::IS_F16) /* 2^8 */
+		asm("mul.rn.f16x2 %0, %0, %1;" : "+r"(u) : "r"(0x5c005c00u));
+	else /* 2^120; plus -0, since bf16 has no plain product before compute capability 9.0 */
+		asm("fma.rn.bf16x2 %0, %0, %1, %2;" : "+r"(u) : "r"(0x7b807b80u), "r"(0x80008000u));
+#else
+	const float by = E::IS_F16 ? 0x1p8f : 0x1p120f;
+	u = E::pack(E::up(u & 0xffff) * by, E::up_high(u) * by);
+#endif
+	return u;
+}
+template <class E> GPU uint2 gpu_from_fp8(uint32_t v)
+{
+#ifdef __CUDACC__
+	const uint32_t low = __byte_perm(v, 0, 0x1404), high = __byte_perm(v, 0, 0x3424);
+#else
+	const uint32_t low = (v & 0xff) << 8 | (v & 0xff00) << 16, high = (v >> 8 & 0xff00) | (v & 0xff000000u);
+#endif
+	return make_uint2(gpu_from_fp8x2<E>(low), gpu_from_fp8x2<E>(high));
+}
 
 /* Converts eight 16-bit numbers to floats. */
 template <class E> GPU void gpu_up8(float *out, uint4 v)

@@ -21,6 +21,12 @@ static bool by_cublas(const struct backend *b, const struct tensor *x)
 	return !((const struct cuda *)b)->how.fixed && x->rows > SKINNY_ROWS;
 }
 
+/* Kernels beside such a product: activations become e4m3, and sums are scaled where cuBLASLt does not. */
+static int beside(const struct weight *w)
+{
+	return w->quant == QUANT_FP8 ? 2 : 0;
+}
+
 static void count_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table,
 			int first_id)
 {
@@ -38,23 +44,23 @@ static void count_add_norm(struct backend *b, struct tensor *out, struct tensor 
 static void count_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w,
 			 const float *bias)
 {
-	(void)out, (void)w, (void)bias;
-	count(b, by_cublas(b, x) ? 2 : 1);
+	(void)out, (void)bias;
+	count(b, by_cublas(b, x) ? beside(w) + 2 : 1);
 }
 
 static void count_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w,
 			     const float *bias)
 {
-	(void)out, (void)w, (void)bias;
-	count(b, by_cublas(b, x) ? 2 : 1);
+	(void)out, (void)bias;
+	count(b, by_cublas(b, x) ? beside(w) + 2 : 1);
 }
 
 /* Our own product has silu as its epilogue; behind cuBLASLt's it is a kernel. */
 static struct tensor count_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
 					   const struct tensor *x, const struct weight *w, const float *bias)
 {
-	(void)gate_up, (void)w, (void)bias;
-	count(b, by_cublas(b, x) ? 3 : 1);
+	(void)gate_up, (void)bias;
+	count(b, by_cublas(b, x) ? beside(w) + 3 : 1);
 	return *out;
 }
 

@@ -85,6 +85,9 @@ typedef cudaError_t k_embedding(cudaStream_t stream, enum k_type type, float *ou
 				const int32_t *sampled, int n_sampled, const void *table, int n, int cols, int ld,
 				int rows, int first);
 k_embedding k_embed, k_embed_int8;
+cudaError_t k_embed_fp8(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
+			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows,
+			int first);
 /* out: of `type`, which may be K_F32. delta: K_F32 or K_BF16, or NULL. w and bias must have been written by copies, not
  * by kernels. */
 cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const void *delta,
@@ -107,13 +110,25 @@ enum { K_PART = 512, K_PART_SCALES = 2 * K_PART / 32 /* bytes */ };
 /* Expands integers: out (rows, ld) of `type` = number times scale, rounded. */
 cudaError_t k_from_int8(cudaStream_t stream, enum k_type type, void *out, const void *w, int rows, int ld);
 
-/* ---- linear: out (m, n) = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL
- * ---- */
 /* The form of out: f32; 16-bit; or 16-bit (m, n/2) = silu of column 2i times column 2i + 1, without bias. */
 enum k_form { K_OUT_F32, K_OUT_16, K_OUT_SILU };
+
+/* ---- fp8 weights: rows of ld e4m3 numbers, and a scale in f32 for each row (base/fp8.h) beside them, (rows) ---- */
+/* Makes e4m3 numbers of x (m, k) of `type`, k a multiple of 8: out (m, ld), zeros from k on, and scale (m). */
+cudaError_t k_to_fp8(cudaStream_t stream, enum k_type type, void *out, float *scale, const void *x, int m, int k,
+		     int ld);
+/* Scales sums of e4m3 numbers: out (m, n of rows ldo numbers apart), f32 or 16-bit (K_OUT_16), = sums (m, n of rows ld
+ * apart) times row (m) times column (n). out may be `sums` where ldo is ld. n is a multiple of 4. */
+cudaError_t k_scale(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const float *sums,
+		    const float *row, const float *column, int m, int n, int ld, int ldo);
+
+/* ---- linear: out (m, n) = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL
+ * ---- */
 typedef cudaError_t k_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 			     const void *w, const float *bias, int m, int n, int k, int ld);
 k_skinny k_linear_skinny, k_linear_skinny_int8;
+cudaError_t k_linear_skinny_fp8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
+				const void *w, const float *scale, const float *bias, int m, int n, int k, int ld);
 /* Gives each row the same bits for any m: K is cut into segments that combine as a binary counter; out (parts, m, n),
  * one part for K_OUT_SILU. */
 struct k_segment {
@@ -126,6 +141,9 @@ typedef cudaError_t k_fixed(cudaStream_t stream, enum k_type type, void *out, en
 			    const void *w, const float *bias, const struct k_segment *segments /* device */,
 			    int n_segments, int m, int n, int k, int ld);
 k_fixed k_linear_fixed, k_linear_fixed_int8;
+cudaError_t k_linear_fixed_fp8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
+			       const void *w, const float *scale, const float *bias, const struct k_segment *segments,
+			       int n_segments, int m, int n, int k, int ld);
 cudaError_t k_linear_init(void);
 
 /* out (n) = the inputs combined on a stack, plus +0: input j is pushed, then the two top entries are added merges[j]

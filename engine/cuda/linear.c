@@ -1,23 +1,41 @@
 /* linear.c - matrix products, by our own kernels or by cuBLASLt. */
 #include "engine/cuda/cuda.h"
 
+/* Gives each row the same bits for any number of rows. */
+static cudaError_t in_order(struct cuda *c, void *out, enum k_form form, const struct tensor *x,
+			    const struct cuda_weight *w, const float *bias)
+{
+	int m = x->rows, n = w->base.rows, k = w->base.cols;
+
+	if (w->base.quant == QUANT_FP8)
+		return k_linear_fixed_fp8(c->stream, c->type, out, form, x->data, w->data, w->scale, bias, w->segments,
+					  w->n_segments, m, n, k, w->ld);
+	return (w->base.quant ? k_linear_fixed_int8 : k_linear_fixed)(c->stream, c->type, out, form, x->data, w->data,
+								      bias, w->segments, w->n_segments, m, n, k, w->ld);
+}
+
+/* Reads weights at the speed of memory, once for 8 to 32 rows. */
+static cudaError_t of_few_rows(struct cuda *c, void *out, enum k_form form, const struct tensor *x,
+			       const struct cuda_weight *w, const float *bias)
+{
+	int m = x->rows, n = w->base.rows, k = w->base.cols;
+
+	if (w->base.quant == QUANT_FP8)
+		return k_linear_skinny_fp8(c->stream, c->type, out, form, x->data, w->data, w->scale, bias, m, n, k,
+					   w->ld);
+	return (w->base.quant ? k_linear_skinny_int8 : k_linear_skinny)(c->stream, c->type, out, form, x->data, w->data,
+									bias, m, n, k, w->ld);
+}
+
 /* Uses our own kernels, which write every form of output. False: cuBLASLt is faster. */
 static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct tensor *x, const struct cuda_weight *w,
 		      const float *bias)
 {
-	int m = x->rows, n = w->base.rows, k = w->base.cols;
+	int few = w->base.quant == QUANT_INT8 ? SKINNY_ROWS_INT8 : SKINNY_ROWS;
 
-	if (c->how.fixed)
-		cuda_check((w->base.quant ? k_linear_fixed_int8 : k_linear_fixed)(c->stream, c->type, out, form,
-										  x->data, w->data, bias, w->segments,
-										  w->n_segments, m, n, k, w->ld),
-			   "linear");
-	else if (m <= (w->base.quant ? SKINNY_ROWS_INT8 : SKINNY_ROWS) || k % 8 || bias)
-		cuda_check((w->base.quant ? k_linear_skinny_int8 : k_linear_skinny)(
-				   c->stream, c->type, out, form, x->data, w->data, bias, m, n, k, w->ld),
-			   "linear");
-	else
+	if (!c->how.fixed && x->rows > few && w->base.cols % 8 == 0 && !bias)
 		return false;
+	cuda_check((c->how.fixed ? in_order : of_few_rows)(c, out, form, x, w, bias), "linear");
 	return true;
 }
 
@@ -25,9 +43,12 @@ static void linear(struct backend *b, void *out, enum k_form form, const struct 
 		   const float *bias)
 {
 	const struct cuda_weight *w = (const struct cuda_weight *)weight;
+	struct cuda *c = cuda_of(b);
 
-	if (x->rows && weight->rows && !by_kernel(cuda_of(b), out, form, x, w, bias))
-		gemm_run(cuda_of(b), out, form == K_OUT_16, x->data, w, x->rows);
+	if (!x->rows || !weight->rows || by_kernel(c, out, form, x, w, bias))
+		return;
+	if (!gemm_run(c, out, form == K_OUT_16, x->data, w, x->rows))
+		cuda_check(of_few_rows(c, out, form, x, w, bias), "linear");
 }
 
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)

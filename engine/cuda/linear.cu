@@ -2,7 +2,9 @@
  * the column operand. The order of k inside a dot product is free, so a lane takes 8 neighbouring columns (16 bytes)
  * and feeds two products with them, of weights and activations alike. Weights need no repacking and stay as cuBLASLt
  * reads them. */
-#include "engine/cuda/gpu_int8.h"
+#include "engine/cuda/gpu_weight.h"
+
+#include <type_traits>
 
 enum { WARPS = 8, THREADS = 32 * WARPS, STEP = 32 /* columns that a warp multiplies at a time */ };
 
@@ -47,42 +49,44 @@ template <class E> GPU void multiply(float d[4], uint4 low, uint4 high, uint4 x)
 /* Where and how to write sums. */
 struct sink {
 	void *out;
-	const float *bias;
+	const float *bias, *scale; /* (n) scale: of weights that have one a row */
 	enum k_form form;
 	int m, n;
 };
 enum { PITCH = 17 /* of 16 outputs of a token in shared memory */ };
 
-/* Adds up one output over the warps. */
-template <int MT> GPU float over_warps(const float *red, int at)
+/* Adds up output `col` of a token over the warps. */
+template <class W, int MT> GPU float over_warps(const float *red, int at, const struct sink &to, int col)
 {
 	float s = 0;
 
 #pragma unroll
 	for (int j = 0; j < WARPS; j++)
 		s += red[j * (8 * MT * PITCH) + at];
-	return s;
+	return by_row<W> ? s * to.scale[min(col, to.n - 1)] : s;
 }
 
 /* Writes 16 outputs from n0 on of 8*MT tokens, whose partial sums the warps left in `red`. */
-template <class E, int MT> GPU void write_sums(const float *red, const struct sink &to, int m0, int n0)
+template <class E, class W, int MT> GPU void write_sums(const float *red, const struct sink &to, int m0, int n0)
 {
 	for (int i = threadIdx.x; to.form == K_OUT_SILU && i < 64 * MT; i += THREADS) {
 		int row = m0 + i / 8, col = n0 + 2 * (i % 8), at = i / 8 * PITCH + 2 * (i % 8);
-		float v = gpu_silu_mul(over_warps<MT>(red, at), over_warps<MT>(red, at + 1));
+		float v =
+			gpu_silu_mul(over_warps<W, MT>(red, at, to, col), over_warps<W, MT>(red, at + 1, to, col + 1));
 		if (row < to.m && col < to.n)
 			((uint16_t *)to.out)[(size_t)row * (to.n / 2) + col / 2] = gpu_down<E>(v);
 	}
 	for (int i = threadIdx.x; to.form != K_OUT_SILU && i < 128 * MT; i += THREADS) {
 		int row = m0 + i / 16, col = n0 + i % 16;
-		float v = over_warps<MT>(red, i / 16 * PITCH + i % 16);
+		float v = over_warps<W, MT>(red, i / 16 * PITCH + i % 16, to, col);
 		if (row < to.m && col < to.n)
 			put<E>(to.out, to.form, (size_t)row * to.n + col, v + (to.bias ? to.bias[col] : 0));
 	}
 }
 
 /* Writes a block's tile of 16*R outputs, summed over the warps, 16 at a time. */
-template <class E, int MT, int R> GPU void finish(float d[R][MT][4], float *red, const struct sink &to, int m0, int n0)
+template <class E, class W, int MT, int R>
+GPU void finish(float d[R][MT][4], float *red, const struct sink &to, int m0, int n0)
 {
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
 
@@ -97,20 +101,21 @@ template <class E, int MT, int R> GPU void finish(float d[R][MT][4], float *red,
 				d[r][i][j] = 0;
 			}
 		__syncthreads();
-		write_sums<E, MT>(red, to, m0, n0 + 16 * r);
+		write_sums<E, W, MT>(red, to, m0, n0 + 16 * r);
 	}
 }
 
-/* The size of a turn. A lane takes 16 bytes of a row: 8 columns, or 16 integers, whose scales are loaded 8 at a time by
- * the first lane of four. */
-template <bool INT8, int R, int U> struct turn {
-	enum { LANE = INT8 ? 16 : 8, WARP = 4 * LANE /* columns, U times */, COLS = U * WARPS * WARP };
+/* The size of a turn. A lane takes 16 bytes of a row, 8 or 16 columns, U times; of integers also their scales, which
+ * the first lane of four loads 8 at a time. */
+template <class W, int R, int U> struct turn {
+	enum { LANE = W::PER16, WARP = 4 * LANE /* columns, U times */, COLS = U * WARPS * WARP };
+	enum { PER_X = LANE / 8, XS = U * PER_X /* 16 bytes of x that a lane multiplies with */ };
 	enum {
 		NUMBERS = 2 * R * U * THREADS,
-		SCALES = INT8 ? 2 * R * WARPS * 8 : 0,
+		SCALES = in_parts<W> ? 2 * R * WARPS * 8 : 0,
 		ROOM = NUMBERS + SCALES /* of 16 bytes */
 	};
-	static_assert(!INT8 || (int)COLS == (int)K_PART, "integers are multiplied part by part");
+	static_assert(!in_parts<W> || (int)COLS == (int)K_PART, "integers are multiplied part by part");
 };
 
 /* A tile of 16*R weight rows and the column at which the block's turn begins. Warps lie side by side. */
@@ -125,23 +130,23 @@ template <class T> GPU void next_turn(struct turn_place *p, int ld)
 }
 
 /* Starts copying the weights of a turn into the thread's own room, which no other thread reads. */
-template <bool INT8, int R, int U>
+template <class W, int R, int U>
 GPU void fetch(uint4 *room, const char *w, struct turn_place p, int tiles, int n, int ld)
 {
-	using T = turn<INT8, R, U>;
+	using T = turn<W, R, U>;
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, at = warp * U * T::WARP + T::LANE * (lane & 3),
 		  col = p.col + at;
 
 #pragma unroll
 	for (int r = 0; r < 2 * R; r++) { /* a row past the end is a copy of the last one; its result is not written */
 		const int i = min(p.tile * 16 * R + 8 * r + (lane >> 2), n - 1);
-		const char *part = INT8 ? gpu_part(w, i, p.col, ld) : w + ((size_t)i * ld + p.col) * 2,
-			   *from = part + (INT8 ? K_PART_SCALES + at : 2 * at);
+		const char *part = weight_at<W>(w, i, p.col, ld),
+			   *from = part + (in_parts<W> ? K_PART_SCALES : 0) + at * 16 / W::PER16;
 #pragma unroll
 		for (int u = 0; u < U; u++)
 			gpu_copy16(room + (r * U + u) * THREADS + threadIdx.x, from + 64 * u,
 				   p.tile < tiles && col + u * T::WARP < ld);
-		if (INT8 && (lane & 3) == 0)
+		if (in_parts<W> && (lane & 3) == 0)
 			gpu_copy16(room + T::NUMBERS + r * (WARPS * 8) + threadIdx.x / 4, part + 16 * (warp / 4),
 				   p.tile < tiles && col < ld);
 	}
@@ -159,31 +164,31 @@ GPU float scale_of(const uint4 *scales)
 }
 
 /* Multiplies a lane's share of a turn. */
-template <class E, bool INT8, int MT, int R, int U>
-GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[INT8 ? 2 : U][MT])
+template <class E, class W, int MT, int R, int U>
+GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[turn<W, R, U>::XS][MT])
 {
-	using T = turn<INT8, R, U>;
+	using T = turn<W, R, U>;
 
 #pragma unroll
 	for (int r = 0; r < R; r++) {
-		float low_scale = INT8 ? scale_of(room + T::NUMBERS + 2 * r * (WARPS * 8)) : 0;
-		float high_scale = INT8 ? scale_of(room + T::NUMBERS + (2 * r + 1) * (WARPS * 8)) : 0;
+		float low_scale = in_parts<W> ? scale_of(room + T::NUMBERS + 2 * r * (WARPS * 8)) : 0;
+		float high_scale = in_parts<W> ? scale_of(room + T::NUMBERS + (2 * r + 1) * (WARPS * 8)) : 0;
 #pragma unroll
 		for (int u = 0; u < U; u++) {
 			uint4 low = room[(2 * r * U + u) * THREADS + threadIdx.x],
 			      high = room[((2 * r + 1) * U + u) * THREADS + threadIdx.x];
-			uint4 low2 = low, high2 = high; /* a lane's second 8 integers */
-			if (INT8) {
-				low = gpu_from_int8x8<E>(low2.x, low2.y, low_scale),
-				high = gpu_from_int8x8<E>(high2.x, high2.y, high_scale);
-				low2 = gpu_from_int8x8<E>(low2.z, low2.w, low_scale),
-				high2 = gpu_from_int8x8<E>(high2.z, high2.w, high_scale);
+			uint4 low2 = low, high2 = high; /* the second half of 16 columns */
+			if constexpr (T::PER_X == 2) {
+				low = gpu_from_8bits<E, W>(low2.x, low2.y, low_scale),
+				high = gpu_from_8bits<E, W>(high2.x, high2.y, high_scale);
+				low2 = gpu_from_8bits<E, W>(low2.z, low2.w, low_scale),
+				high2 = gpu_from_8bits<E, W>(high2.z, high2.w, high_scale);
 			}
 #pragma unroll
 			for (int i = 0; i < MT; i++) {
-				multiply<E>(d[r][i], low, high, xv[u][i]);
-				if (INT8)
-					multiply<E>(d[r][i], low2, high2, xv[INT8][i]);
+				multiply<E>(d[r][i], low, high, xv[u * T::PER_X][i]);
+				if (T::PER_X == 2)
+					multiply<E>(d[r][i], low2, high2, xv[u * T::PER_X + T::PER_X - 1][i]);
 			}
 		}
 	}
@@ -192,66 +197,67 @@ GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[INT8
 /* One block an SM goes through tiles of 16*R outputs of 8*MT tokens. STAGES turns of weights are in flight to shared
  * memory at any time, also beyond the end of a tile: what keeps memory busy, and more than registers hold. The first
  * turns are requested before the kernel before this one has ended, since no kernel writes weights. */
-template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR>
+template <class E, class W, int MT, int R, int U, int STAGES, bool VECTOR>
 __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form, const uint16_t *x, const char *w,
-						     const float *bias, int m, int n, int k, int ld)
+						     const float *scale, const float *bias, int m, int n, int k, int ld)
 {
 	BOUNDS(THREADS);
-	using T = turn<INT8, R, U>;
+	using T = turn<W, R, U>;
 	SMEM(uint4, ring); /* (STAGES, ROOM), then sums (WARPS, 8*MT, PITCH) */
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, tiles = (n + 16 * R - 1) / (16 * R),
 		  m0 = blockIdx.y * 8 * MT;
-	const struct sink to = {out, bias, form, m, n};
+	const struct sink to = {out, bias, scale, form, m, n};
 	float *red = (float *)(ring + STAGES * T::ROOM), d[R][MT][4] = {};
 	struct turn_place use = {(int)blockIdx.x, 0}, get = use;
 
 #pragma unroll
 	for (int s = 0; s < STAGES; s++, next_turn<T>(&get, ld))
-		fetch<INT8, R, U>(ring + s * T::ROOM, w, get, tiles, n, ld);
+		fetch<W, R, U>(ring + s * T::ROOM, w, get, tiles, n, ld);
 	gpu_take_turn();
 	for (int s = 0; use.tile < tiles; s = s + 1 == STAGES ? 0 : s + 1) {
-		uint4 *room = ring + s * T::ROOM, xv[INT8 ? 2 : U][MT];
+		uint4 *room = ring + s * T::ROOM, xv[T::XS][MT];
 #pragma unroll
-		for (int u = 0; u < (INT8 ? 2 : U); u++)
+		for (int u = 0; u < T::XS; u++)
 #pragma unroll
 			for (int i = 0; i < MT; i++) { /* zeros from k on */
-				int col =
-					use.col + warp * U * T::WARP + T::LANE * (lane & 3) + u * (INT8 ? 8 : T::WARP);
+				int col = use.col + warp * U * T::WARP + T::LANE * (lane & 3) + u / T::PER_X * T::WARP +
+					  u % T::PER_X * 8;
 				xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, col, k);
 			}
 		gpu_copy_wait<STAGES - 1>();
-		multiply_turn<E, INT8, MT, R, U>(d, room, xv);
-		fetch<INT8, R, U>(room, w, get, tiles, n, ld);
+		multiply_turn<E, W, MT, R, U>(d, room, xv);
+		fetch<W, R, U>(room, w, get, tiles, n, ld);
 		next_turn<T>(&get, ld);
 		int tile = use.tile;
 		next_turn<T>(&use, ld);
 		if (use.tile != tile)
-			finish<E, MT, R>(d, red, to, m0, tile * 16 * R);
+			finish<E, W, MT, R>(d, red, to, m0, tile * 16 * R);
 	}
 	gpu_copy_wait<0>(); /* zeros beyond the last tile */
 }
 
 /* Returns the kernel for a shape of tiles. */
-template <class E, bool INT8, int MT, int R, int U, int STAGES, bool VECTOR> struct shape {
-	static constexpr auto kernel = skinny<E, INT8, MT, R, U, STAGES, VECTOR>;
-	static constexpr int bytes = STAGES * turn<INT8, R, U>::ROOM * 16 + WARPS * 8 * MT * PITCH * (int)sizeof(float);
+template <class E, class W, int MT, int R, int U, int STAGES, bool VECTOR> struct shape {
+	static constexpr auto kernel = skinny<E, W, MT, R, U, STAGES, VECTOR>;
+	static constexpr int bytes = STAGES * turn<W, R, U>::ROOM * 16 + WARPS * 8 * MT * PITCH * (int)sizeof(float);
 
 	static cudaError_t launch(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w,
-				  const float *bias, int m, int n, int k, int ld)
+				  const float *scale, const float *bias, int m, int n, int k, int ld)
 	{
 		dim3 grid(min((n + 16 * R - 1) / (16 * R), sms), (m + 8 * MT - 1) / (8 * MT));
 
 		return gpu_launch(kernel, grid, THREADS, bytes, s, out, form, (const uint16_t *)x, (const char *)w,
-				  bias, m, n, k, ld);
+				  scale, bias, m, n, k, ld);
 	}
 };
-template <class E, bool INT8> struct shapes {
-	using odd = shape<E, INT8, 4, 1, 1, 4, false>; /* rows of x begin at any address */
-	using rows8 = shape<E, INT8, 1, 1, INT8 ? 1 : 2, INT8 ? 8 : 5, true>;
-	using rows16 = shape<E, INT8, 2, 2, 1, INT8 ? 4 : 5, true>;
-	using narrow = shape<E, INT8, 4, 2, 1, 4, true>;
-	enum { WIDE = INT8 ? 3 : 4 /* integers take more registers */ };
-	using wide = shape<E, INT8, 4, WIDE, 1, 3, true>;
+template <class E, class W> struct shapes {
+	enum { HALF = W::PER16 == 16 /* as many bytes in flight are twice as many columns */ };
+	using odd = shape<E, W, 4, 1, 1, 4, false>; /* rows of x begin at any address */
+	using rows8 = shape<E, W, 1, 1, HALF ? 1 : 2, HALF ? 8 : 5, true>;
+	using rows16 = shape<E, W, 2, 2, 1, HALF ? 4 : 5, true>;
+	using narrow = shape<E, W, 4, 2, 1, 4, true>;
+	enum { WIDE = HALF ? 3 : 4 /* making 16 bits of 8 takes registers */ };
+	using wide = shape<E, W, 4, WIDE, 1, 3, true>;
 };
 
 /* Whether tiles of more rows beat those of 32, which read rows of x more often. They do not where the last round would
@@ -263,9 +269,9 @@ static bool wide_tiles(int n, int rows)
 	return !rest || 4 * rest >= sms || tiles >= 4 * sms;
 }
 
-template <class E, bool INT8, class... A> static cudaError_t choose_skinny(int m, int n, int k, A... args)
+template <class E, class W, class... A> static cudaError_t choose_skinny(int m, int n, int k, A... args)
 {
-	using S = shapes<E, INT8>;
+	using S = shapes<E, W>;
 
 	if (k % 8)
 		return S::odd::launch(args...);
@@ -277,17 +283,11 @@ template <class E, bool INT8, class... A> static cudaError_t choose_skinny(int m
 									   : S::narrow::launch(args...);
 }
 
-/* Loads columns [col, col + 8) of a row of weights. */
-template <class E, bool INT8> GPU uint4 row_columns(const char *w, int row, int col, int ld)
-{
-	return INT8 ? gpu_int8_columns<E>(w, row, col, ld) : gpu_load_once(w + ((size_t)row * ld + col) * 2);
-}
-
 /* Each warp takes whole segments; the order in which threads then add follows from the segments alone. The binary
  * counter's stack reuses the segments' own room: its depth never exceeds the index of the segment being added. */
-template <class E, bool INT8, int MT, bool VECTOR>
+template <class E, class W, int MT, bool VECTOR>
 __global__ void __launch_bounds__(THREADS, 1)
-	fixed(void *out, enum k_form form, const uint16_t *x, const char *w, const float *bias,
+	fixed(void *out, enum k_form form, const uint16_t *x, const char *w, const float *scale, const float *bias,
 	      const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
 {
 	BOUNDS(THREADS);
@@ -297,14 +297,16 @@ __global__ void __launch_bounds__(THREADS, 1)
 	int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
 	int n0 = blockIdx.x * 16, m0 = blockIdx.y * 8 * MT;
 	const int low = min(n0 + g, n - 1), high = min(n0 + 8 + g, n - 1);
+	/* Before segments are combined: the parts of any number of ranks then add up to the same bits. */
+	const float low_scale = by_row<W> ? scale[low] : 1, high_scale = by_row<W> ? scale[high] : 1;
 
 	for (int i = warp; i < n_segments; i += WARPS) {
 		int first = segments[i].col, end = first + segments[i].cols;
 		float d[MT][4] = {};
 #pragma unroll 2
 		for (int col = first; col < end; col += STEP) {
-			uint4 a = row_columns<E, INT8>(w, low, col + 8 * t, ld),
-			      b = row_columns<E, INT8>(w, high, col + 8 * t, ld);
+			uint4 a = weight_columns<E, W>(w, low, col + 8 * t, ld),
+			      b = weight_columns<E, W>(w, high, col + 8 * t, ld);
 #pragma unroll
 			for (int j = 0; j < MT; j++)
 				multiply<E>(d[j], a, b, load_x<VECTOR>(x, m0 + 8 * j + g, m, col + 8 * t, k));
@@ -313,7 +315,8 @@ __global__ void __launch_bounds__(THREADS, 1)
 		for (int j = 0; j < MT; j++)
 #pragma unroll
 			for (int q = 0; q < 4; q++)
-				red[i * SIZE + (8 * j + 2 * t + (q & 1)) * 16 + g + 8 * (q >> 1)] = d[j][q];
+				red[i * SIZE + (8 * j + 2 * t + (q & 1)) * 16 + g + 8 * (q >> 1)] =
+					by_row<W> ? d[j][q] * (q >> 1 ? high_scale : low_scale) : d[j][q];
 	}
 	__syncthreads();
 	for (int e = threadIdx.x; e < SIZE; e += THREADS) {
@@ -346,24 +349,24 @@ static constexpr int fixed_bytes(int n_segments, int mt)
 	return n_segments * 128 * mt * (int)sizeof(float);
 }
 
-template <class E, bool INT8, int MT, bool VECTOR>
+template <class E, class W, int MT, bool VECTOR>
 static cudaError_t launch_fixed(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w,
-				const float *bias, const struct k_segment *segments, int n_segments, int m, int n,
-				int k, int ld)
+				const float *scale, const float *bias, const struct k_segment *segments, int n_segments,
+				int m, int n, int k, int ld)
 {
 	dim3 grid((n + 15) / 16, (m + 8 * MT - 1) / (8 * MT));
 
-	return gpu_launch(fixed<E, INT8, MT, VECTOR>, grid, THREADS, fixed_bytes(n_segments, MT), s, out, form,
-			  (const uint16_t *)x, (const char *)w, bias, segments, n_segments, m, n, k, ld);
+	return gpu_launch(fixed<E, W, MT, VECTOR>, grid, THREADS, fixed_bytes(n_segments, MT), s, out, form,
+			  (const uint16_t *)x, (const char *)w, scale, bias, segments, n_segments, m, n, k, ld);
 }
 
-template <class E, bool INT8, class... A> static cudaError_t choose_fixed(int n_segments, int m, int k, A... args)
+template <class E, class W, class... A> static cudaError_t choose_fixed(int n_segments, int m, int k, A... args)
 {
 	if (k % 8)
-		return launch_fixed<E, INT8, 2, false>(args...);
+		return launch_fixed<E, W, 2, false>(args...);
 	if (m <= 8 || fixed_bytes(n_segments, 4) > block_room)
-		return launch_fixed<E, INT8, 1, true>(args...);
-	return launch_fixed<E, INT8, 4, true>(args...);
+		return launch_fixed<E, W, 1, true>(args...);
+	return launch_fixed<E, W, 4, true>(args...);
 }
 
 /* Allows a kernel up to `bytes` of shared memory, where the device has as much. */
@@ -377,49 +380,68 @@ template <class... S> static void allow_shapes(cudaError_t *e)
 {
 	(allow(e, S::kernel, S::bytes), ...);
 }
-template <class E, bool INT8> static void init(cudaError_t *e)
+template <class E, class W> static void init(cudaError_t *e)
 {
-	using S = shapes<E, INT8>;
+	using S = shapes<E, W>;
 
 	allow_shapes<typename S::odd, typename S::rows8, typename S::rows16, typename S::narrow, typename S::wide>(e);
-	allow(e, fixed<E, INT8, 2, false>, fixed_bytes(K_MAX_SEGMENTS, 2));
-	allow(e, fixed<E, INT8, 1, true>, fixed_bytes(K_MAX_SEGMENTS, 1));
-	allow(e, fixed<E, INT8, 4, true>, fixed_bytes(K_MAX_SEGMENTS, 4));
+	allow(e, fixed<E, W, 2, false>, fixed_bytes(K_MAX_SEGMENTS, 2));
+	allow(e, fixed<E, W, 1, true>, fixed_bytes(K_MAX_SEGMENTS, 1));
+	allow(e, fixed<E, W, 4, true>, fixed_bytes(K_MAX_SEGMENTS, 4));
 }
 
-template <bool INT8, class... A> static cudaError_t any_skinny(enum k_type type, int m, int n, int k, A... args)
+static const float *const nothing = NULL; /* scales of weights that have none */
+/* The class of weights that are not of 8 bits is that of the activations. */
+template <class W, class E> using class_of = std::conditional_t<std::is_void_v<W>, E, W>;
+
+template <class W, class... A> static cudaError_t any_skinny(enum k_type type, int m, int n, int k, A... args)
 {
-	return (type == K_F16 ? choose_skinny<F16, INT8, A...> : choose_skinny<Bf16, INT8, A...>)(m, n, k, args...);
+	return (type == K_F16 ? choose_skinny<F16, class_of<W, F16>, A...>
+			      : choose_skinny<Bf16, class_of<W, Bf16>, A...>)(m, n, k, args...);
 }
-template <bool INT8, class... A> static cudaError_t any_fixed(enum k_type type, int n_segments, int m, int k, A... args)
+template <class W, class... A> static cudaError_t any_fixed(enum k_type type, int n_segments, int m, int k, A... args)
 {
-	return (type == K_F16 ? choose_fixed<F16, INT8, A...> : choose_fixed<Bf16, INT8, A...>)(n_segments, m, k,
-												args...);
+	return (type == K_F16 ? choose_fixed<F16, class_of<W, F16>, A...>
+			      : choose_fixed<Bf16, class_of<W, Bf16>, A...>)(n_segments, m, k, args...);
 }
 
 extern "C" {
 cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w,
 			    const float *bias, int m, int n, int k, int ld)
 {
-	return any_skinny<false>(type, m, n, k, s, out, form, x, w, bias, m, n, k, ld);
+	return any_skinny<void>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
 }
 cudaError_t k_linear_skinny_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
 				 const void *w, const float *bias, int m, int n, int k, int ld)
 {
-	return any_skinny<true>(type, m, n, k, s, out, form, x, w, bias, m, n, k, ld);
+	return any_skinny<Int8>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
+}
+cudaError_t k_linear_skinny_fp8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
+				const void *w, const float *scale, const float *bias, int m, int n, int k, int ld)
+{
+	return any_skinny<Fp8>(type, m, n, k, s, out, form, x, w, scale, bias, m, n, k, ld);
 }
 
 cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w,
 			   const float *bias, const struct k_segment *segments, int n_segments, int m, int n, int k,
 			   int ld)
 {
-	return any_fixed<false>(type, n_segments, m, k, s, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
+	return any_fixed<void>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n, k,
+			       ld);
 }
 cudaError_t k_linear_fixed_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
 				const void *w, const float *bias, const struct k_segment *segments, int n_segments,
 				int m, int n, int k, int ld)
 {
-	return any_fixed<true>(type, n_segments, m, k, s, out, form, x, w, bias, segments, n_segments, m, n, k, ld);
+	return any_fixed<Int8>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n, k,
+			       ld);
+}
+cudaError_t k_linear_fixed_fp8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
+			       const void *w, const float *scale, const float *bias, const struct k_segment *segments,
+			       int n_segments, int m, int n, int k, int ld)
+{
+	return any_fixed<Fp8>(type, n_segments, m, k, s, out, form, x, w, scale, bias, segments, n_segments, m, n, k,
+			      ld);
 }
 
 cudaError_t k_linear_init(void)
@@ -429,7 +451,8 @@ cudaError_t k_linear_init(void)
 
 	e = e ? e : cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
 	e = e ? e : cudaDeviceGetAttribute(&block_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-	init<Bf16, false>(&e), init<F16, false>(&e), init<Bf16, true>(&e), init<F16, true>(&e);
+	init<Bf16, Bf16>(&e), init<F16, F16>(&e), init<Bf16, Int8>(&e), init<F16, Int8>(&e);
+	init<Bf16, Fp8>(&e), init<F16, Fp8>(&e);
 	return e;
 }
 }

@@ -1,6 +1,7 @@
-/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers, or of integers with scales, padded
- * with zeros to multiples of 32 columns. */
+/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers, or of integers with scales, or of
+ * e4m3 numbers with a scale for each row, padded with zeros to multiples of 32 columns. */
 #include "engine/cuda/cuda.h"
+#include "base/fp8.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -57,11 +58,14 @@ struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dt
 	struct cuda_weight *w = xalloc(1, sizeof *w);
 	size_t before = b->held;
 
-	REQUIRE(quant == QUANT_NONE || quant == QUANT_INT8);
+	REQUIRE(quant == QUANT_NONE || quant == QUANT_INT8 || quant == QUANT_FP8);
 	w->base = (struct weight){.b = b, .rows = rows, .cols = cols, .stored = stored, .quant = quant, .k = *k};
 	w->ld = (int)round_up((size_t)cols, STEP);
-	w->pitch = quant ? (size_t)K_INT8_ROW(w->ld) : (size_t)w->ld * sizeof(uint16_t);
+	w->pitch = quant == QUANT_INT8  ? (size_t)K_INT8_ROW(w->ld)
+		   : quant == QUANT_FP8 ? (size_t)w->ld
+					: (size_t)w->ld * sizeof(uint16_t);
 	w->data = cuda_take(c, (size_t)rows * w->pitch);
+	w->scale = quant == QUANT_FP8 ? cuda_alloc(b, (size_t)rows * sizeof *w->scale) : NULL;
 	if (w->data && !c->how.dry)
 		cuda_check(cudaMemsetAsync(w->data, 0, (size_t)rows * w->pitch, c->stream), "clearing a weight");
 	if (c->how.fixed)
@@ -83,6 +87,7 @@ void cuda_weight_destroy(struct weight *base)
 		if (c->weights[i] == w)
 			c->weights[i--] = c->weights[--c->n_weights];
 	cuda_give(c, w->data, (size_t)base->rows * w->pitch);
+	cuda_give(c, w->scale, (size_t)base->rows * sizeof *w->scale);
 	cuda_give(c, w->segments, (size_t)w->n_segments * sizeof *w->segments);
 	free(w);
 }
@@ -139,35 +144,78 @@ static void quantise_row(char *out, const struct cuda_weight *w, const void *src
 	}
 }
 
-/* Bytes of a row that are copied to the device. */
+/* The largest size of n numbers, as the bits of an f32; 16-bit numbers without sign grow as their bits do. */
+static uint32_t largest(const void *src, int n, enum dtype type)
+{
+	const uint16_t *h = src;
+	uint32_t most = 0;
+	uint16_t half = 0;
+
+	for (int i = 0; type == DT_F32 && i < n; i++) {
+		uint32_t size = f32_bits(((const float *)src)[i]) & 0x7fffffff;
+		most = size > most ? size : most;
+	}
+	for (int i = 0; type != DT_F32 && i < n; i++)
+		half = (h[i] & 0x7fff) > half ? h[i] & 0x7fff : half;
+	return type == DT_F32 ? most : f32_bits(number(&half, 0, type));
+}
+
+/* src: the whole row of the K axis, from whose largest number the scale is made. Returns the scale. */
+static float fp8_row(char *out, const struct cuda_weight *w, const void *src)
+{
+	const struct split *k = &w->base.k;
+	int first = split_columns(k).first;
+	uint32_t most = largest(src, k->start[k->n_leaves], w->base.stored);
+	float factor = fp8_factor(most);
+
+	for (int i = 0; i < w->base.cols; i++)
+		out[i] = (char)fp8_of(number(src, (size_t)(first + i), w->base.stored) * factor);
+	memset(out + w->base.cols, 0, w->pitch - (size_t)w->base.cols);
+	return fp8_scale(most);
+}
+
+/* Bytes of a row that are copied to the device, without the scale beside it. */
 static size_t row_bytes(const struct cuda_weight *w)
 {
 	return w->base.quant ? w->pitch : (size_t)w->base.cols * sizeof(uint16_t);
 }
 
+/* Writes row r of `rows` to its place in a stage: rows, then the scales beside them. */
+static void fill_row(char *stage, struct cuda_weight *w, int r, int rows, const void *src)
+{
+	size_t row = row_bytes(w);
+	char *out = stage + (size_t)r * row;
+
+	if (w->base.quant == QUANT_FP8)
+		((float *)(void *)(stage + (size_t)rows * row))[r] = fp8_row(out, w, src);
+	else if (w->base.quant)
+		quantise_row(out, w, src);
+	else
+		convert_row((uint16_t *)(void *)out, src, w->base.cols, w->base.stored, cuda_of(w->base.b)->base.act);
+}
+
+static void send(struct cuda *c, void *to, size_t pitch, const void *from, size_t bytes, int count)
+{
+	cuda_check(cudaMemcpy2DAsync(to, pitch, from, bytes, bytes, (size_t)count, cudaMemcpyHostToDevice, c->stream),
+		   "copying weights");
+}
+
 /* Converts rows into one stage of pinned memory and starts its copy. Other threads fill other stages meanwhile. */
 static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int count, const char *src, size_t ld_bytes)
 {
-	size_t row = row_bytes(w), pitch = w->pitch;
-	int half = w->base.rows / 2;
-	char *to = w->data + (size_t)first * pitch;
+	size_t row = row_bytes(w);
+	int half = w->base.rows / 2, apart = 1, at = first;
 	struct cuda_stage *s;
 
-	if (w->base.paired) { /* all rows are of one half */
-		to = w->data + (size_t)(first < half ? 2 * first : 2 * (first - half) + 1) * w->pitch;
-		pitch = 2 * w->pitch;
-	}
+	if (w->base.paired) /* all rows are of one half */
+		at = first < half ? 2 * first : 2 * (first - half) + 1, apart = 2;
 	s = cuda_stage(c);
-	for (int r = 0; r < count; r++) {
-		char *out = s->memory + (size_t)r * row;
-		if (w->base.quant)
-			quantise_row(out, w, src + (size_t)r * ld_bytes);
-		else
-			convert_row((uint16_t *)out, src + (size_t)r * ld_bytes, w->base.cols, w->base.stored,
-				    c->base.act);
-	}
-	cuda_check(cudaMemcpy2DAsync(to, pitch, s->memory, row, row, (size_t)count, cudaMemcpyHostToDevice, c->stream),
-		   "copying weights");
+	for (int r = 0; r < count; r++)
+		fill_row(s->memory, w, r, count, src + (size_t)r * ld_bytes);
+	send(c, w->data + (size_t)at * w->pitch, (size_t)apart * w->pitch, s->memory, row, count);
+	if (w->scale)
+		send(c, w->scale + at, (size_t)apart * sizeof *w->scale, s->memory + (size_t)count * row,
+		     sizeof *w->scale, count);
 	cuda_stage_sent(c, s);
 }
 
@@ -180,7 +228,7 @@ void cuda_weight_rows(struct weight *base, int first, int count, const void *src
 
 	if (!row || !count)
 		return;
-	per = (int)(STAGE_BYTES / row);
+	per = (int)(STAGE_BYTES / (row + sizeof *w->scale));
 	REQUIRE(per > 0);
 	for (int done = 0, n; done < count; done += n) {
 		n = min_int(per, count - done);

@@ -38,18 +38,18 @@ static void convert(void *dst, enum dtype to, const void *src, enum dtype from, 
 		f[i] = from == DT_F64 ? (float)d[i] : from == DT_BF16 ? f32_from_bf16(h[i]) : f32_from_f16(h[i]);
 }
 
-/* Rows [first, first + count) of a piece, in the type and without the order of its tensor. */
-static int read_source(struct loader *l, const struct target *t, const struct piece *p, int64_t first, int64_t count,
-		       char *raw, struct why *why)
+/* Rows [first, first + count) of a piece and columns `col` of them, in the type and without the order of its tensor. */
+static int read_source(struct loader *l, const struct target *t, const struct piece *p, struct span col, int64_t first,
+		       int64_t count, char *raw, struct why *why)
 {
-	const size_t row = (size_t)p->col.count * dtype_size(p->t->type);
+	const size_t row = (size_t)col.count * dtype_size(p->t->type);
 	int64_t run, at;
 	int err = 0;
 
 	for (int64_t r = 0; !err && r < count; r += run) {
 		at = row_source(t->slot.row, &l->m->cfg, p->fused, (int)(p - t->piece), first + r, &run);
 		run = run < count - r ? run : count - r;
-		err = checkpoint_read(l->ck, p->t, at, run, p->col.first, p->col.count, raw + (size_t)r * row, why);
+		err = checkpoint_read(l->ck, p->t, at, run, col.first, col.count, raw + (size_t)r * row, why);
 	}
 	return err;
 }
@@ -69,29 +69,29 @@ static void make_unit(void *rows, enum dtype type, int64_t n, int64_t cols)
 	}
 }
 
-/* Rows [first, first + count) of this rank's part of a piece, in the target's type. */
-static int read_rows(struct loader *l, const struct target *t, const struct piece *p, int64_t first, int64_t count,
-		     void *raw, void *out, struct why *why)
+/* Rows [first, first + count) of this rank's part of a piece and columns `col` of them, in the target's type. */
+static int read_rows(struct loader *l, const struct target *t, const struct piece *p, struct span col, int64_t first,
+		     int64_t count, void *raw, void *out, struct why *why)
 {
-	size_t n = (size_t)(count * p->col.count);
+	size_t n = (size_t)(count * col.count), own = (size_t)(count * p->col.count);
 	int err;
 
 	if (!p->t) {
 		dummy_fill(out, t->stored, l->m->how.dummy_seed, p->name, p->width, p->row.first + first, count,
-			   p->col.first, p->col.count, p->mean, p->std);
-		atomic_fetch_add(&l->progress->bytes, n * dtype_size(t->stored));
+			   col.first, col.count, p->mean, p->std);
+		atomic_fetch_add(&l->progress->bytes, own * dtype_size(t->stored));
 		return 0;
 	}
 	if (p->t->type == t->stored)
 		raw = out;
-	err = read_source(l, t, p, p->row.first + first, count, raw, why);
+	err = read_source(l, t, p, col, p->row.first + first, count, raw, why);
 	if (err)
 		return err;
 	if (raw != out)
 		convert(out, t->stored, raw, p->t->type, n);
 	if (t->slot.row->kind == WEIGHT_HEAD && l->m->cfg.unit_head)
-		make_unit(out, t->stored, count, p->col.count);
-	atomic_fetch_add(&l->progress->bytes, n * dtype_size(p->t->type));
+		make_unit(out, t->stored, count, col.count);
+	atomic_fetch_add(&l->progress->bytes, own * dtype_size(p->t->type));
 	return 0;
 }
 
@@ -100,18 +100,20 @@ static int load_piece(struct loader *l, const struct target *t, const struct pie
 		      struct why *why)
 {
 	const struct model *m = l->m;
-	int64_t step = STAGING / (p->col.count * 8 > 0 ? p->col.count * 8 : 1);
+	bool vector = slot_is_vector(&t->slot), whole = !vector && weight_reads_whole_rows(*slot_weight(m, &t->slot));
+	struct span col = whole ? (struct span){0, (int)p->width} : p->col;
+	int64_t step = STAGING / (col.count * 8 > 0 ? col.count * 8 : 1);
 	int err = 0;
 
 	step = step < 1 ? 1 : step > WHOLE ? step / WHOLE * WHOLE : step;
 	for (int64_t r = 0, n; !err && p->col.count && r < p->row.count; r += n) {
 		n = step > WHOLE ? step - (at + r) % WHOLE : step;
 		n = p->row.count - r < n ? p->row.count - r : n;
-		err = read_rows(l, t, p, r, n, raw, out, why);
-		if (!err && slot_is_vector(&t->slot))
+		err = read_rows(l, t, p, col, r, n, raw, out, why);
+		if (!err && vector)
 			backend_upload(m->b, *slot_vector(m, &t->slot) + at + r, out, (size_t)n * sizeof(float));
 		else if (!err)
-			weight_rows(*slot_weight(m, &t->slot), at + (int)r, (int)n, out, (size_t)p->col.count);
+			weight_rows(*slot_weight(m, &t->slot), at + (int)r, (int)n, out, (size_t)col.count);
 	}
 	return err;
 }

@@ -25,13 +25,14 @@ struct chain {
 	struct rng r;
 	cudaStream_t stream;
 	int major;                 /* of the compute capability */
-	struct buffer written[20]; /* written by kernels: NaN at first */
+	struct buffer written[22]; /* written by kernels: NaN at first */
 	int n_written;
-	void *x, *act, *qkv, *mid, *delta, *parts, *gate_up, *logits, *chosen, *halves;
+	void *x, *act, *qkv, *mid, *delta, *parts, *gate_up, *logits, *chosen, *halves, *act8;
+	float *act_scale;    /* (T) */
 	unsigned char *pool; /* its initial contents */
 	struct k_cache cache;
-	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *int8 /* (H, H) */, *rope, *ids, *pos, *slot,
-		*row, *segments[2];
+	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *int8 /* (H, H) */,
+		*fp8 /* the same bytes as e4m3 */, *scale /* (VOCAB) */, *rope, *ids, *pos, *slot, *row, *segments[2];
 	struct attn_args attn;
 	void *items, *tiles;
 	int n_items;
@@ -70,12 +71,18 @@ static void make_weights(struct chain *c)
 	float *f = random_floats(&c->r, 100 * DIM);
 	uint16_t *same = xalloc(H * H, sizeof *same);
 	char *int8 = random_int8(&c->r, same, H, H, K_BF16);
+	float scale[VOCAB];
+	unsigned char *fp8 = random_fp8(&c->r, same, scale, H, H, K_BF16);
+
+	for (int i = 0; i < VOCAB; i++)
+		scale[i] = 0x1p-8f;
+	c->fp8 = dev_put(fp8, H * H), c->scale = dev_put(scale, sizeof scale);
 
 	c->table = weight(c, VOCAB, H), c->w_qkv = weight(c, QKV, H), c->w_o = weight(c, H, H),
 	c->w_gate_up = weight(c, 2 * FFN, H);
 	c->w_down = weight(c, H, FFN), c->head = weight(c, VOCAB, H);
 	c->int8 = dev_put(int8, H * K_INT8_ROW(H)), c->norm = dev_put(f, H * 4), c->rope = dev_put(f, 100 * DIM * 4);
-	free(f), free(same), free(int8);
+	free(f), free(same), free(int8), free(fp8);
 }
 
 static void make_attention(struct chain *c)
@@ -180,6 +187,7 @@ static void open_chain(struct chain *c)
 	c->gate_up = written(c, T * 2 * FFN * 2);
 	c->logits = written(c, T * VOCAB * 4), c->chosen = written(c, T * H * 2);
 	c->halves = written(c, H * H * 2);
+	c->act8 = written(c, T * H), c->act_scale = written(c, T * 4);
 	old = random_halves(&c->r, POOL / 2, K_BF16);
 	c->pool = (unsigned char *)old;
 	c->cache = (struct k_cache){dev_new(POOL), HEADS, DIM, K_KV_16, 0};
@@ -266,6 +274,12 @@ static void links(struct chain *c)
 	CUDA(k_embed(s, K_BF16, c->delta, c->ids, NULL, 0, c->halves, T, H, H, H, 0));
 	CUDA(norm(c, c->delta));
 	CUDA(k_embed_int8(s, K_BF16, c->delta, c->sample.sampled, NULL, 0, c->int8, T, H, H, H, 0));
+	CUDA(norm(c, c->delta));
+	CUDA(k_linear_skinny_fp8(s, K_BF16, c->delta, K_OUT_F32, c->act, c->fp8, c->scale, NULL, T, H, H, H));
+	CUDA(norm(c, c->delta));
+	CUDA(k_to_fp8(s, K_BF16, c->act8, c->act_scale, c->act, T, H, H));
+	CUDA(k_embed_fp8(s, K_BF16, c->delta, c->ids, NULL, 0, c->act8, c->act_scale, T, H, H, T, 0));
+	CUDA(k_scale(s, K_BF16, c->delta, K_OUT_F32, c->delta, c->act_scale, c->scale, T, H, H, H));
 	CUDA(norm(c, c->delta));
 }
 

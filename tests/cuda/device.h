@@ -86,6 +86,28 @@ static inline double number8(uint8_t code, enum k_kv kv)
 	}
 	return kv == K_KV_INT8 ? (int8_t)code : fp8[code];
 }
+/* The scale by its definition: the least power of two whose 448-fold is no less than the largest number. */
+static inline double scale_by_definition(double most)
+{
+	int e = -100;
+
+	while (most > ldexp(448, e))
+		e++;
+	return most == 0 ? 1 : ldexp(1, e);
+}
+/* The nearest e4m3 number by a search through all; of two the one whose last bit is 0. */
+static inline double nearest8(double v)
+{
+	int best = 0;
+
+	for (int i = 1; i < 256; i++) {
+		double d = fabs(number8((uint8_t)i, K_KV_FP8) - v), b = fabs(number8((uint8_t)best, K_KV_FP8) - v);
+		if ((i & 0x7f) != 0x7f && (d < b || (d == b && !(i & 1) && (best & 1))))
+			best = i;
+	}
+	return number8((uint8_t)best, K_KV_FP8);
+}
+
 static inline double largest8(enum k_kv kv)
 {
 	return kv == K_KV_INT8 ? 127 : 448;
@@ -116,6 +138,26 @@ static inline char *random_int8(struct rng *r, uint16_t *halves, int rows, int c
 			*q = (int8_t)(127 * rng_unit(r));
 			halves[(size_t)i * (size_t)cols + (size_t)j] = down((float)*q * f32_from_f16(*scale), type);
 		}
+	return out;
+}
+/* Rows of e4m3 numbers, padded with zeros; halves (rows, cols): the same numbers, which both 16-bit types hold exactly;
+ * scale (rows): any numbers, since files of others have such. */
+static inline unsigned char *random_fp8(struct rng *r, uint16_t *halves, float *scale, int rows, int cols,
+					enum k_type type)
+{
+	size_t ld = round_up((size_t)cols, 32);
+	unsigned char *out = xalloc((size_t)rows, ld);
+
+	for (int i = 0; i < rows; i++) {
+		scale[i] = 0x1p-8f * (1 + fabsf(rng_unit(r)));
+		for (int j = 0; j < cols; j++) {
+			unsigned code = rng_next(r) & 0xff;
+			code = (code & 0x7f) == 0x7f ? 0 : code; /* NaN */
+			out[(size_t)i * ld + (size_t)j] = (unsigned char)code;
+			halves[(size_t)i * (size_t)cols + (size_t)j] =
+				down((float)number8((uint8_t)code, K_KV_FP8), type);
+		}
+	}
 	return out;
 }
 static inline float *random_floats(struct rng *r, size_t n)

@@ -8,7 +8,9 @@ struct product {
 	uint16_t *x, *w;
 	float *bias, *out;
 	void *dx, *dw, *dbias, *dout;
-	void *dw8; /* the same weights as integers: only after integers() */
+	void *dw8;    /* the same weights in 8 bits: only after integers() or fp8() */
+	float *scale; /* (n) of their rows; NULL but after fp8() */
+	void *dscale;
 };
 
 static void open_product(struct product *p, enum k_type type, int m, int n, int k, int parts, bool bias)
@@ -41,13 +43,28 @@ static void integers(struct product *p)
 	free(rows);
 }
 
+/* Makes the weights e4m3 numbers with scales of rows. */
+static void fp8(struct product *p)
+{
+	struct rng r = {(uint64_t)(p->n * 55 + p->k)};
+	unsigned char *rows;
+
+	p->scale = xalloc((size_t)p->n, sizeof *p->scale);
+	rows = random_fp8(&r, p->w, p->scale, p->n, p->k, p->type);
+	if (p->dw8)
+		dev_free(p->dw8);
+	p->dw8 = dev_put(rows, (size_t)p->n * (size_t)p->ld);
+	p->dscale = dev_put(p->scale, (size_t)p->n * sizeof *p->scale);
+	free(rows);
+}
+
 static void close_product(struct product *p)
 {
-	void *device[] = {p->dx, p->dw, p->dbias, p->dout, p->dw8};
+	void *device[] = {p->dx, p->dw, p->dbias, p->dout, p->dw8, p->dscale};
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		dev_free(device[i]);
-	free(p->x), free(p->w), free(p->bias), free(p->out);
+	free(p->x), free(p->w), free(p->bias), free(p->out), free(p->scale);
 }
 
 /* Computes element (row, col) over columns [from, to); *size: the sum of absolute products. */
@@ -61,7 +78,9 @@ static double element(const struct product *p, int row, int col, int from, int t
 			   up(p->w[(size_t)col * (size_t)p->k + (size_t)i], p->type);
 		s += d, *size += fabs(d);
 	}
-	return s;
+	if (p->scale)
+		*size *= p->scale[col];
+	return p->scale ? s * p->scale[col] : s;
 }
 
 static void check_product(struct product *p, int part, int from, int to)
@@ -194,6 +213,56 @@ TEST(skinny_integers)
 	CUDA(k_linear_init());
 }
 
+static void skinny_fp8(enum k_type type, int m, int n, int k, bool bias)
+{
+	struct product p;
+
+	open_product(&p, type, m, n, k, 1, bias);
+	fp8(&p);
+	CUDA(k_linear_skinny_fp8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dscale, p.dbias, m, n, k, p.ld));
+	fetch(&p);
+	check_product(&p, 0, 0, k);
+	close_product(&p);
+}
+
+TEST(skinny_e4m3)
+{
+	static const int rows[] = {1, 8, 16, 32, 40}, n[] = {1, 33, 100}, k[] = {8, 43, 64, 512, 520, 1096, 2200};
+
+	for (int many = 0; many < 2; many++) {
+		setenv("FAKEGPU_SMS", many ? "9" : "2", 1);
+		CUDA(k_linear_init());
+		for (int i = 0; i < 5; i++)
+			for (int j = 0; j < 7; j++)
+				skinny_fp8(both[(i + many) & 1], rows[i], n[(i + j) % 3], k[j], j & 1);
+	}
+	unsetenv("FAKEGPU_SMS");
+	CUDA(k_linear_init());
+}
+
+/* Each of the 256 codes, alone in its product, becomes exactly its number. */
+TEST(every_code_of_e4m3)
+{
+	unsigned char codes[256 * 32] = {0};
+	uint16_t one[32] = {0};
+	float out[256], ones[256];
+
+	CUDA(k_linear_init());
+	for (int i = 0; i < 256; i++)
+		codes[32 * i] = (i & 0x7f) == 0x7f ? 0 : (unsigned char)i, ones[i] = 1;
+	for (int t = 0; t < 2; t++) {
+		void *d = dev_new(sizeof out), *dw = dev_put(codes, sizeof codes), *ds = dev_put(ones, sizeof ones),
+		     *dx;
+		one[0] = down(1, both[t]);
+		dx = dev_put(one, sizeof one);
+		CUDA(k_linear_skinny_fp8(NULL, both[t], d, K_OUT_F32, dx, dw, ds, NULL, 1, 256, 32, 32));
+		dev_get(out, d, sizeof out);
+		for (int i = 0; i < 256; i++)
+			CHECK_NEAR(out[i], number8(codes[32 * i], K_KV_FP8), 0, "code %d", i);
+		dev_free(d), dev_free(dw), dev_free(ds), dev_free(dx);
+	}
+}
+
 /* What products of many rows read. */
 TEST(integers_as_halves)
 {
@@ -254,6 +323,12 @@ static void fixed(enum k_type type, int m, int n, int k, int parts)
 	fetch(&p);
 	for (int i = 0; i < parts; i++)
 		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
+	fp8(&p);
+	CUDA(k_linear_fixed_fp8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dscale, p.dbias, ds, count, m, n, k,
+				p.ld));
+	fetch(&p);
+	for (int i = 0; i < parts; i++)
+		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
 	close_product(&p);
 	dev_free(ds);
 }
@@ -307,7 +382,7 @@ TEST(fixed_bits_do_not_depend_on_m)
 }
 
 /* Gate and up in turn: against float64, and with a fixed order the same bits for every number of rows. */
-static void paired(enum k_type type, bool in_order, int m, int n, int k)
+static void paired(enum k_type type, bool in_order, bool e4m3, int m, int n, int k)
 {
 	struct k_segment s[K_MAX_SEGMENTS];
 	int count = cut(s, k, 1);
@@ -317,7 +392,14 @@ static void paired(enum k_type type, bool in_order, int m, int n, int k)
 	struct product p;
 
 	open_product(&p, type, m, n, k, 1, false);
-	if (in_order)
+	if (e4m3)
+		fp8(&p);
+	if (e4m3 && in_order)
+		CUDA(k_linear_fixed_fp8(NULL, type, d, K_OUT_SILU, p.dx, p.dw8, p.dscale, NULL, ds, count, m, n, k,
+					p.ld));
+	else if (e4m3)
+		CUDA(k_linear_skinny_fp8(NULL, type, d, K_OUT_SILU, p.dx, p.dw8, p.dscale, NULL, m, n, k, p.ld));
+	else if (in_order)
 		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, ds, count, m, n, k, p.ld));
 	else
 		CUDA(k_linear_skinny(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, m, n, k, p.ld));
@@ -330,7 +412,7 @@ static void paired(enum k_type type, bool in_order, int m, int n, int k)
 				   fabs(want) * rounding(type) * 1.02 + 2e-6 * (1 + a) * (1 + b),
 				   "paired m %d n %d k %d: row %d col %d", m, n, k, row, i);
 		}
-	if (in_order) {
+	if (in_order && !e4m3) {
 		dev_free(d), d = dev_new((size_t)n);
 		dev_free(p.dx), p.dx = dev_put(p.x + (size_t)(m - 1) * (size_t)k, (size_t)k * 2);
 		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, ds, count, 1, n, k, p.ld));
@@ -349,8 +431,9 @@ TEST(gate_and_up_in_one)
 	CUDA(k_linear_init());
 	for (int i = 0; i < 5; i++)
 		for (int j = 0; j < 5; j++) {
-			paired(both[j & 1], false, m[i], n[j], k[(i + j) % 5]);
-			paired(both[j & 1], true, m[i], n[j], k[(i + j) % 5]);
+			paired(both[j & 1], false, false, m[i], n[j], k[(i + j) % 5]);
+			paired(both[j & 1], true, false, m[i], n[j], k[(i + j) % 5]);
+			paired(both[j & 1], j & 1, true, m[i], n[j], k[(i + j) % 5]);
 		}
 }
 

@@ -1,7 +1,9 @@
 /* The kernels of operations on rows, against float64. */
 #include "tests/cuda/device.h"
 
-static void embed(enum k_type type, bool int8, int cols, int rows, int first)
+enum table { HALVES, INTEGERS, E4M3 };
+
+static void embed(enum k_type type, enum table kind, int cols, int rows, int first)
 {
 	struct rng r = {(uint64_t)cols};
 	int32_t ids[] = {
@@ -11,38 +13,130 @@ static void embed(enum k_type type, bool int8, int cols, int rows, int first)
 	int ld = (int)round_up((size_t)cols, 32), n = sizeof ids / sizeof *ids, pitch;
 	uint16_t *table = random_halves(&r, (size_t)rows * (size_t)ld, type);
 	float *out = xalloc((size_t)n * (size_t)cols, sizeof *out);
-	char *rows8 = NULL;
-	void *dt, *di, *dd = dev_put(sampled, sizeof sampled), *d = dev_new((size_t)n * (size_t)cols * 4);
+	float *scale = xalloc((size_t)rows, sizeof *scale);
+	void *rows8 = NULL, *ds = NULL, *dt, *di, *dd = dev_put(sampled, sizeof sampled),
+	     *d = dev_new((size_t)n * (size_t)cols * 4);
 
 	table[0] = 0x8000; /* -0 */
-	if (int8) {
+	if (kind == E4M3) {
+		rows8 = random_fp8(&r, table, scale, rows, cols, type);
+		dt = dev_put(rows8, (size_t)rows * (size_t)ld), pitch = cols;
+		ds = dev_put(scale, (size_t)rows * sizeof *scale);
+	} else if (kind == INTEGERS) {
 		rows8 = random_int8(&r, table, rows, cols, type);
 		dt = dev_put(rows8, (size_t)rows * (size_t)K_INT8_ROW(ld)), pitch = cols;
 	} else {
 		dt = dev_put(table, (size_t)rows * (size_t)ld * 2), pitch = ld;
 	}
 	di = dev_put(ids, sizeof ids);
-	CUDA((int8 ? k_embed_int8 : k_embed)(NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
+	if (kind == E4M3)
+		CUDA(k_embed_fp8(NULL, type, d, di, dd, 3, dt, ds, n, cols, ld, rows, first));
+	else
+		CUDA((kind ? k_embed_int8 : k_embed)(NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
 	dev_get(out, d, (size_t)n * (size_t)cols * 4);
 	for (int i = 0; i < n; i++)
 		for (int c = 0; c < cols; c++) {
 			int at = (ids[i] >= 0 ? ids[i] : ids[i] >= -3 ? sampled[-1 - ids[i]] : -1) - first;
 			float want = at >= 0 && at < rows ? up(table[at * pitch + c], type) : 0,
 			      got = out[i * cols + c];
+			want *= kind == E4M3 && want != 0 ? scale[at] : 1;
 			CHECK(got == want && !(want == 0 && signbit(got)));
 		}
 	dev_free(dt), dev_free(di), dev_free(dd), dev_free(d);
-	free(table), free(out), free(rows8);
+	if (ds)
+		dev_free(ds);
+	free(table), free(out), free(rows8), free(scale);
 }
 
 TEST(embed_rows)
 {
 	for (int t = 0; t < 2; t++)
-		for (int int8 = 0; int8 < 2; int8++) {
-			embed(both[t], int8, 64, 5, 3);
-			embed(both[t], int8, 2056, 3, 0);
-			embed(both[t], int8, 35, 4, 100);
+		for (enum table kind = HALVES; kind <= E4M3; kind++) {
+			embed(both[t], kind, 64, 5, 3);
+			embed(both[t], kind, 2056, 3, 0);
+			embed(both[t], kind, 35, 4, 100);
 		}
+}
+
+/* Row r has numbers of the size 2^(step * r), the last one infinity or NaN. */
+static void to_fp8(enum k_type type, int rows, int cols, int step)
+{
+	struct rng r = {(uint64_t)(cols + rows)};
+	int ld = (int)round_up((size_t)cols, 32);
+	uint16_t *x = xalloc((size_t)rows * (size_t)cols, sizeof *x);
+	unsigned char *out = xalloc((size_t)rows, (size_t)ld);
+	float *scale = xalloc((size_t)rows, sizeof *scale);
+	void *dx, *d = dev_new((size_t)rows * (size_t)ld), *ds = dev_new((size_t)rows * sizeof *scale);
+
+	for (int i = 0; i < rows * cols; i++)
+		x[i] = down(i / cols ? ldexpf(rng_unit(&r) * fabsf(rng_unit(&r)), step * (i / cols - rows / 2)) : 0,
+			    type);
+	x[rows * cols - 1] = cols & 8 ? 0x7fff : type == K_F16 ? 0xfc00 : 0xff80;
+	dx = dev_put(x, (size_t)rows * (size_t)cols * sizeof *x);
+	CUDA(k_to_fp8(NULL, type, d, ds, dx, rows, cols, ld));
+	dev_get(out, d, (size_t)rows * (size_t)ld);
+	dev_get(scale, ds, (size_t)rows * sizeof *scale);
+	CHECK(isnan(scale[rows - 1]));
+	for (int i = 0; i + 1 < rows; i++) {
+		double most = 0;
+		for (int c = 0; c < cols; c++)
+			most = fmax(most, fabs(up(x[i * cols + c], type)));
+		CHECK_NEAR(scale[i], scale_by_definition(most), 0, "scale of row %d of %d columns", i, cols);
+		for (int c = 0; c < ld; c++)
+			CHECK_NEAR(number8(out[i * ld + c], K_KV_FP8),
+				   c < cols ? nearest8(up(x[i * cols + c], type) / scale[i]) : 0, 0,
+				   "row %d column %d of %d", i, c, cols);
+	}
+	dev_free(dx), dev_free(d), dev_free(ds);
+	free(x), free(out), free(scale);
+}
+
+TEST(activations_as_e4m3)
+{
+	static const int cols[] = {8, 48, 256, 2056, 4104};
+
+	for (int i = 0; i < 5; i++) {
+		to_fp8(K_BF16, 5, cols[i], 30);
+		to_fp8(K_F16, 6, cols[i], 3);
+	}
+}
+
+static void scale_sums(enum k_type type, enum k_form form, int m, int n, int ld, int ldo, bool in_place)
+{
+	struct rng r = {(uint64_t)(m * n)};
+	size_t in = (size_t)(m - 1) * (size_t)ld + (size_t)n, to = (size_t)(m - 1) * (size_t)ldo + (size_t)n;
+	size_t size = form == K_OUT_16 ? 2 : 4;
+	float *sums = random_floats(&r, in), *row = random_floats(&r, (size_t)m),
+	      *column = random_floats(&r, (size_t)n);
+	char *out = xalloc(to, size);
+	void *di = dev_put(sums, in * 4), *dr = dev_put(row, (size_t)m * 4), *dc = dev_put(column, (size_t)n * 4),
+	     *d = in_place ? di : dev_new(to * size);
+
+	CUDA(k_scale(NULL, type, d, form, di, dr, dc, m, n, ld, ldo));
+	dev_get(out, d, to * size);
+	for (int i = 0; i < m; i++)
+		for (int c = 0; c < n; c++) {
+			size_t at = (size_t)i * (size_t)ldo + (size_t)c;
+			double want = (double)sums[(size_t)i * (size_t)ld + (size_t)c] * row[i] * column[c],
+			       got = size == 2 ? up(((uint16_t *)(void *)out)[at], type) : ((float *)(void *)out)[at];
+			CHECK_NEAR(got, want,
+				   fabs(want) * (rounding(size == 2 ? type : K_F32) * 1.01 + 0x1p-22) + 0x1p-25,
+				   "row %d column %d", i, c);
+		}
+	if (!in_place)
+		dev_free(d);
+	dev_free(di), dev_free(dr), dev_free(dc);
+	free(sums), free(row), free(column), free(out);
+}
+
+TEST(sums_and_their_scales)
+{
+	for (int t = 0; t < 2; t++) {
+		scale_sums(both[t], K_OUT_F32, 3, 1040, 1040, 1040, true);
+		scale_sums(both[t], K_OUT_F32, 2, 16, 16, 64, false);
+		scale_sums(both[t], K_OUT_16, 5, 48, 48, 2064, false);
+		scale_sums(both[t], K_OUT_16, 1, 1028, 1028, 1040, false);
+	}
 }
 
 enum delta { NONE, IN_F32, IN_BF16 };

@@ -5,7 +5,7 @@
 
 const struct plugin *xversed_plugin(void);
 
-enum { FFN = 70, COLS = 88, TOKENS = 140 };
+enum { FFN = 70, COLS = 88, TOKENS = 140, ROWS8 = 16 * 17 };
 
 static struct backend *open_backend(bool fixed)
 {
@@ -149,6 +149,162 @@ TEST(integers_of_gate_and_up)
 	integers(false, 1 << 20);
 	integers(false, 2 * 96 * 128);
 	integers(true, 1 << 20);
+}
+
+/* Rows as e4m3 and back. */
+static uint16_t *through_fp8(const uint16_t *rows, int n, int cols)
+{
+	uint16_t *out = xalloc((size_t)(n * cols), sizeof *out);
+
+	for (int i = 0; i < n; i++) {
+		double most = 0, scale;
+		for (int j = 0; j < cols; j++)
+			most = fmax(most, fabsf(f32_from_bf16(rows[i * cols + j])));
+		scale = scale_by_definition(most);
+		for (int j = 0; j < cols; j++)
+			out[i * cols + j] =
+				bf16_from_f32((float)(nearest8(f32_from_bf16(rows[i * cols + j]) / scale) * scale));
+	}
+	return out;
+}
+
+/* What activations lose as e4m3: half a step of four bits, of numbers below 1, times weights below 1 at most. */
+static void check_e4m3(struct backend *b, const struct weight *w, const uint16_t *meant, int tokens, bool rounded)
+{
+	struct rng r = {9};
+	uint16_t *x = random_halves(&r, (size_t)tokens * COLS, K_BF16), *x8 = through_fp8(x, tokens, COLS);
+	const uint16_t *used = rounded ? x8 : x;
+	float *got = xalloc((size_t)tokens * ROWS8, sizeof *got);
+	uint16_t *half = xalloc((size_t)tokens * ROWS8, sizeof *half);
+	void *dx = dev_put(x, (size_t)tokens * COLS * 2), *d = dev_new((size_t)tokens * ROWS8 * 4),
+	     *dh = dev_new((size_t)tokens * ROWS8 * 2);
+	struct tensor in = tensor_of(dx, DT_BF16, tokens, COLS), mid = tensor_of(dh, DT_BF16, tokens, ROWS8);
+
+	backend_linear(b, d, &in, w, NULL);
+	backend_linear_mid(b, &mid, &in, w, NULL);
+	backend_sync(b);
+	dev_get(got, d, (size_t)tokens * ROWS8 * 4), dev_get(half, dh, (size_t)tokens * ROWS8 * 2);
+	for (int t = 0; t < tokens; t++)
+		for (int i = 0; i < ROWS8; i++) {
+			double size, want = dot(used + t * COLS, meant + i * COLS, &size);
+			CHECK_NEAR(got[t * ROWS8 + i], want, 2e-6 * (1 + size), "%d tokens: token %d number %d", tokens,
+				   t, i);
+			CHECK_NEAR(f32_from_bf16(half[t * ROWS8 + i]), want, 2e-6 * (1 + size) + fabs(want) * 0x1.04p-8,
+				   "%d tokens, 16 bits: token %d number %d", tokens, t, i);
+		}
+	dev_free(dx), dev_free(d), dev_free(dh);
+	free(x), free(x8), free(got), free(half);
+}
+
+/* Few tokens as they are, many as e4m3; scaled by cuBLASLt, or behind it for all rows at a time or for a part. */
+static void e4m3(const char *capability, const char *scales, bool fixed, size_t room)
+{
+	struct split k = split_whole(COLS);
+	struct rng r = {11};
+	uint16_t *rows = random_halves(&r, ROWS8 * COLS, K_BF16), *meant;
+	struct backend *b;
+	struct weight *w;
+
+	setenv("FAKEGPU_CC", capability, 1), setenv("FAKELT_SCALES", scales, 1);
+	for (int j = 0; j < COLS; j++)
+		rows[j] = 0, rows[COLS + j] = bf16_from_f32(0x1p-40f * f32_from_bf16(rows[COLS + j]));
+	meant = through_fp8(rows, ROWS8, COLS);
+	b = open_backend(fixed);
+	cuda_of(b)->fp8_room = room;
+	w = weight_create_quant(b, ROWS8, COLS, DT_BF16, QUANT_FP8, &k);
+	for (int at = 0; at < ROWS8; at += 37)
+		weight_rows(w, at, min_int(37, ROWS8 - at), rows + at * COLS, COLS);
+	backend_sync(b);
+	check_e4m3(b, w, meant, 1, false);
+	check_e4m3(b, w, meant, 32, false);
+	check_e4m3(b, w, meant, 33, !fixed);
+	check_e4m3(b, w, meant, 100, !fixed);
+	check_e4m3(b, w, meant, TOKENS, !fixed);
+	weight_destroy(w);
+	backend_destroy(b);
+	unsetenv("FAKEGPU_CC"), unsetenv("FAKELT_SCALES");
+	free(rows), free(meant);
+}
+
+TEST(e4m3_weights)
+{
+	e4m3("90", "1", false, 32 << 20);
+	e4m3("90", "0", false, 32 << 20);
+	e4m3("89", "1", false, 4 * 256 * 100); /* 128 or 256 rows, then the rest */
+	e4m3("90", "1", true, 32 << 20);
+}
+
+/* Each rank's share of an axis has the bytes and scales that one rank has, also where the largest number of a row is
+ * another's; a row with an infinity or NaN anywhere has the scale NaN on all. */
+TEST(e4m3_of_a_split_axis)
+{
+	enum { ROWS = 9, LEAVES = 4 };
+	struct split k = {.n_leaves = LEAVES, .count = LEAVES, .start = {0, 32, 64, 64, 160}};
+	struct rng r = {12};
+	uint16_t *rows = random_halves(&r, ROWS * 160, K_BF16);
+	struct backend *b = open_backend(false);
+	unsigned char all[ROWS * 160], part[ROWS * 160];
+	float scale[ROWS], scale2[ROWS];
+
+	rows[3 * 160 + 150] = bf16_from_f32(1e4f), rows[5 * 160 + 2] = 0x7f80, rows[6 * 160 + 159] = 0xffff;
+	for (int i = 0; i <= LEAVES; i++) { /* all, then each leaf */
+		struct split own = k;
+		const struct cuda_weight *w;
+		struct weight *base;
+		struct span col;
+		own.first = i ? i - 1 : 0, own.count = i ? 1 : LEAVES, col = split_columns(&own);
+		if (!col.count)
+			continue;
+		base = weight_create_quant(b, ROWS, col.count, DT_BF16, QUANT_FP8, &own);
+		weight_rows(base, 0, ROWS, rows, 160);
+		w = (const struct cuda_weight *)base;
+		backend_download(b, part, w->data, (size_t)ROWS * w->pitch);
+		backend_download(b, scale2, w->scale, sizeof scale2);
+		if (!i)
+			memcpy(all, part, sizeof all), memcpy(scale, scale2, sizeof scale);
+		for (int j = 0; j < ROWS; j++) {
+			CHECK(!memcmp(all + j * 160 + col.first, part + (size_t)j * w->pitch, (size_t)col.count));
+			CHECK(!memcmp(&scale[j], &scale2[j], sizeof *scale));
+			CHECK_EQ(isnan(scale[j]), j == 5 || j == 6);
+		}
+		weight_destroy(base);
+	}
+	backend_destroy(b);
+	free(rows);
+}
+
+/* Rows of gate and of up in turn, with their scales; f32 and f16 rows become the same bytes as the bf16 ones they
+ * equal. */
+TEST(e4m3_of_gate_and_up)
+{
+	struct split k = split_whole(COLS);
+	struct rng r = {13};
+	uint16_t *rows = random_halves(&r, 2 * FFN * COLS, K_BF16), *meant;
+	float *wide = xalloc(2 * FFN * COLS, sizeof *wide), got_scale[2 * FFN];
+	struct backend *b = open_backend(false);
+	struct weight *w = load(b, QUANT_FP8, rows, 33),
+		      *w32 = weight_create_quant(b, 2 * FFN, COLS, DT_F32, QUANT_FP8, &k);
+	const struct cuda_weight *c = (const struct cuda_weight *)w;
+	size_t bytes = 2 * FFN * c->pitch;
+	unsigned char *one = xalloc(bytes, 1), *two = xalloc(bytes, 1);
+
+	meant = through_fp8(rows, 2 * FFN, COLS);
+	for (int i = 0; i < 2 * FFN * COLS; i++)
+		wide[i] = f32_from_bf16(rows[i]);
+	weight_pair(w32);
+	weight_rows(w32, 0, FFN, wide, COLS), weight_rows(w32, FFN, FFN, wide + FFN * COLS, COLS);
+	backend_download(b, one, c->data, bytes), backend_download(b, two, ((struct cuda_weight *)w32)->data, bytes);
+	backend_download(b, got_scale, c->scale, sizeof got_scale);
+	CHECK(!memcmp(one, two, bytes));
+	for (int i = 0; i < 2 * FFN; i++)
+		for (int j = 0; j < COLS; j++)
+			CHECK_NEAR(number8(one[(size_t)i * c->pitch + (size_t)j], K_KV_FP8) * got_scale[i],
+				   f32_from_bf16(meant[(i / 2 + i % 2 * FFN) * COLS + j]), 0, "row %d column %d", i, j);
+	check_products(b, w, meant, 1, false);
+	check_products(b, w, meant, 32, false);
+	weight_destroy(w), weight_destroy(w32);
+	backend_destroy(b);
+	free(rows), free(meant), free(wide), free(one), free(two);
 }
 
 TEST(gate_and_up_across_their_border)

@@ -199,6 +199,41 @@ def eight_bits(folder):
         j.close()
 
 
+# Ranks, capability, whether cuBLASLt scales by row and column, and what the log then says.
+FP8 = ((1, 90, 1, "by cuBLASLt"), (2, 90, 0, "by a kernel behind it"), (1, 89, 1, "by a kernel behind it"))
+
+
+def fp8_weights(folder):
+    """e4m3 weights against the CPU's bf16, within a wider bound; which numbers come from where, class, log and head; what refuses them."""
+    path = model(folder, MODELS["bf16, heads of 64"])
+    rng = random.Random(7)
+    prompts = [[rng.randrange(517) for _ in range(n)] for n in (5, 70, 130)]
+    cpu = Job(1, path, "--device", "cpu", *SMALL)
+    if not start(cpu, "fp8 weights, CPU"):
+        return
+    want = answers(cpu, prompts, 8)
+    texts = [p + [t[0] for t in w] for p, w in zip(prompts, want)]
+    given_want = scores(cpu, texts)
+    cpu.stop()
+    cpu.close()
+    for ranks, capability, scales, said in FP8:
+        name = f"fp8 weights, {ranks} on {capability}"
+        head = ["--quantization-head", "fp8"] if ranks == 2 else []
+        j = cuda(ranks, path, "--quantization", "fp8", *head, small=TUNED if ranks == 1 else SMALL, FAKEGPU_CC=str(capability), FAKELT_SCALES=str(scales))
+        if not start(j, name):
+            continue
+        c = Client(j.socket)
+        told = c.status().numerics_class
+        c.close()
+        check(f"{name}: the class", told.startswith(f"bf16/{'fp8' if head else 'fp8+int8'}/bf16/cuda-sm{capability}"), told)
+        check(f"{name}: who scales", f'event="fp8 products" scales="{said}"' in j.text(), j.text()[-600:])
+        worst = compare(name, 1.5, want, answers(j, prompts, 8), scores(j, texts), given_want)
+        check(f"{name}: it is not what 16 bits give", worst > 0.01, worst)
+        print(f"  {name}: logprobs within {worst:.4f} of the CPU's in bf16")
+        check(f"{name}: ends", j.stop() == 0, j.text()[-400:])
+        j.close()
+
+
 def plans(path):
     """Of a machine with GPUs that is not at hand: sums, limits, and why something does not fit."""
     giant = job.dummy_model(path + "-13b", hidden_size=5120, intermediate_size=13824, num_hidden_layers=40, num_attention_heads=40, vocab_size=100534,
@@ -303,6 +338,10 @@ def refusals(path):
             (["--device", "cuda", "--compute", "f32"], {}, "not supported yet", 66),
             (["--device", "cuda", "--kv-cache-dtype", "f32"], {}, "KV cache type f32 is not supported on CUDA", 66),
             (["--device", "cuda", "--quantization", "int4"], {}, "int4 weights are not supported yet on CUDA", 66),
+            (["--device", "cuda", "--quantization", "fp8"], dict(FAKEGPU_CC="86"), "fp8 weights need compute capability 8.9, and Fake GPU 0 has 8.6: --quantization int8", 66),
+            (["--device", "cuda", "--quantization-head", "fp8"], dict(FAKEGPU_CC="80"), "fp8 weights need compute capability 8.9", 66),
+            (["--device", "cpu", "--quantization", "fp8"], {}, "fp8 weights are for CUDA; on the CPU --quantization int8", 66),
+            (["--device", "cpu", "--quantization-head", "fp8"], {}, "fp8 weights are for CUDA; on the CPU --quantization int8", 66),
             (["--device", "cuda"], dict(FAKEGPU_DEVICES="0"), "no CUDA device", 78),
             (["--device", "cuda", "--device-memory", "1G"], {}, "requires --dry-run", 64),
             (["--device", "cuda"], dict(FAKEGPU_MEM="1000000"), "workspace       graphs        total", 78),
@@ -349,7 +388,8 @@ def main():
         parts = [partial(against_cpu, f"{top}/{i}", label, how, ALL_RANKS if FULL or not i else ALL_RANKS[0:3:2]) for i, (label, how) in enumerate(MODELS.items())]
         parts += [partial(fixed_bits, path), partial(eight_bits, top + "/8")]
         parts += [partial(fixed_bits, path, kv, ((1, 1, 512, True, None), (2, 2, 48, True, None))) for kv in (("int8", "fp8") if FULL else ("int8",))]
-        parts += [partial(fixed_bits, path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), "int8")]
+        parts += [partial(fixed_bits, path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), weights) for weights in ("int8", "fp8")]
+        parts += [partial(fp8_weights, top + "/fp8")]
         together(3, *parts, partial(ways, path), partial(refusals, path), partial(slices, path), partial(plans, top + "/plan"), partial(eight_bits_planned, path))
     finish()
 

@@ -1,8 +1,10 @@
-/* lt.cpp - cublasLtMatmul on the fake GPU: column-major, bf16/f16/f32, strict about layouts, workspace and
- * alignment */
+/* lt.cpp - cublasLtMatmul on the fake GPU: column-major, bf16/f16/f32 and e4m3, strict about layouts, workspace and
+ * alignment. e4m3 as NVIDIA's documentation has it (cublasLtMatmul(), "FP8"): from compute capability 8.9 on, A turned
+ * and B not, 16 bytes everywhere; vectors of scales on 9.0 alone, unless FAKELT_SCALES=0 (an older library). */
 #include "inside.h"
 #include <cublasLt.h>
 #include <cuda_fp16.h>
+#include "base/fp8.h"
 #include <vector>
 
 struct Desc {
@@ -12,6 +14,9 @@ struct Desc {
 	uint32_t epilogue;
 	const void *bias;
 	int32_t mode;
+	const void *by[2]; /* of A and B: a number, or by `vector` one for each row of the result, and each column */
+	int32_t vector[2];
+	int8_t fast;
 };
 struct Layout {
 	cudaDataType_t type;
@@ -32,7 +37,7 @@ enum { MAGIC = 0x4c54 };
 
 static int width(cudaDataType_t t)
 {
-	return t == CUDA_R_32F ? 4 : t == CUDA_R_16BF || t == CUDA_R_16F ? 2 : 0;
+	return t == CUDA_R_32F ? 4 : t == CUDA_R_16BF || t == CUDA_R_16F ? 2 : t == CUDA_R_8F_E4M3 ? 1 : 0;
 }
 static uint64_t extent(const Layout &l)
 {
@@ -46,6 +51,17 @@ static uint64_t shape_of(const Desc &d, const Layout &a, const Layout &b, const 
 	      (uint64_t)b.ld, c.rows, c.cols, (uint64_t)c.ld, (uint64_t)a.type, (uint64_t)b.type, (uint64_t)c.type})
 		h = (h ^ v) * 1099511628211ull;
 	return h;
+}
+static cublasStatus_t check_fp8(const Desc &d, const Layout &a, const Layout &b, const Layout &o)
+{
+	long capability = fake::env_long("FAKEGPU_CC", 90);
+	if (capability < 89 || !d.ta || d.tb || a.ld % 16 || b.ld % 16 || a.rows % 16 || o.rows % 16 ||
+	    o.ld * width(o.type) % 16)
+		return CUBLAS_STATUS_NOT_SUPPORTED;
+	if (d.vector[0] != d.vector[1] || (d.vector[0] && d.vector[0] != 3 /* OUTER_VEC_32F */) ||
+	    (d.vector[0] && (capability != 90 || !fake::env_long("FAKELT_SCALES", 1))))
+		return CUBLAS_STATUS_NOT_SUPPORTED;
+	return d.vector[0] && !(d.by[0] && d.by[1]) ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_SUCCESS;
 }
 static cublasStatus_t check(const Desc &d, const Layout &a, const Layout &b, const Layout &c, const Layout &o)
 {
@@ -65,7 +81,13 @@ static cublasStatus_t check(const Desc &d, const Layout &a, const Layout &b, con
 		return CUBLAS_STATUS_NOT_SUPPORTED;
 	if (a.type != b.type || c.type != o.type)
 		return CUBLAS_STATUS_NOT_SUPPORTED;
-	if (o.type != CUDA_R_32F && o.type != a.type)
+	if (a.type == CUDA_R_8F_E4M3) {
+		if (cublasStatus_t e = check_fp8(d, a, b, o))
+			return e;
+	} else if ((o.type != CUDA_R_32F && o.type != a.type) || d.vector[0] || d.vector[1]) {
+		return CUBLAS_STATUS_NOT_SUPPORTED;
+	}
+	if (!width(o.type) || o.type == CUDA_R_8F_E4M3)
 		return CUBLAS_STATUS_NOT_SUPPORTED;
 	if (d.epilogue != CUBLASLT_EPILOGUE_DEFAULT && d.epilogue != CUBLASLT_EPILOGUE_BIAS)
 		return CUBLAS_STATUS_NOT_SUPPORTED;
@@ -73,6 +95,12 @@ static cublasStatus_t check(const Desc &d, const Layout &a, const Layout &b, con
 }
 static float load(const void *p, cudaDataType_t t, size_t i)
 {
+	if (t == CUDA_R_8F_E4M3) {
+		uint32_t b = ((const uint8_t *)p)[i];
+		if ((b & 0x7f) == 0x7f)
+			return NAN;
+		return fp8_float_of((b & 0x80) << 24 | (b & 0x7f) << 20) * 0x1p120f;
+	}
 	if (t == CUDA_R_32F)
 		return ((const float *)p)[i];
 	if (t == CUDA_R_16BF) {
@@ -116,7 +144,8 @@ template <int LANES> static float dot(const float *x, const float *y, size_t k)
 	return s;
 }
 static void gemm(const Desc &d, float alpha, const char *a, const Layout &la, const char *b, const Layout &lb,
-		 float beta, const char *c, const Layout &lc, char *o, const Layout &lo, const void *bias)
+		 float beta, const char *c, const Layout &lc, char *o, const Layout &lo, const void *bias,
+		 const float *const scale[2])
 {
 	static std::vector<float> pa, pb; /* only the device thread comes here */
 	for (int64_t z = 0; z < la.batch; z++) {
@@ -126,6 +155,8 @@ static void gemm(const Desc &d, float alpha, const char *a, const Layout &la, co
 		for (uint64_t j = 0; j < lo.cols; j++)
 			for (uint64_t i = 0; i < lo.rows; i++) {
 				float s = alpha * (lo.cols <= 8 ? dot<32> : dot<16>)(&pa[i * k], &pb[j * k], k);
+				for (int q = 0; q < 2; q++)
+					s *= scale[q] ? scale[q][!d.vector[q] ? 0 : q ? j : i] : 1;
 				if (beta != 0)
 					s += beta * load(c + z * lc.stride * width(lc.type), lc.type, j * lc.ld + i);
 				if (bias)
@@ -166,7 +197,7 @@ size_t cublasLtGetVersion(void)
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *d, cublasComputeType_t c, cudaDataType_t s)
 {
 	FAIL(cublasLtMatmulDescCreate);
-	*d = (cublasLtMatmulDesc_t) new Desc{c, s, 0, 0, CUBLASLT_EPILOGUE_DEFAULT, nullptr, 0};
+	*d = (cublasLtMatmulDesc_t) new Desc{c, s, 0, 0, CUBLASLT_EPILOGUE_DEFAULT, nullptr, 0, {}, {}, 0};
 	return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t d)
@@ -183,6 +214,13 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t x, cublasLtMa
 		ATTR(CUBLASLT_MATMUL_DESC_TRANSB, d.tb);
 		ATTR(CUBLASLT_MATMUL_DESC_EPILOGUE, d.epilogue);
 		ATTR(CUBLASLT_MATMUL_DESC_BIAS_POINTER, d.bias);
+		ATTR(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, d.by[0]);
+		ATTR(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, d.by[1]);
+		ATTR(CUBLASLT_MATMUL_DESC_FAST_ACCUM, d.fast);
+#if CUBLAS_VERSION >= 120900
+		ATTR(CUBLASLT_MATMUL_DESC_A_SCALE_MODE, d.vector[0]);
+		ATTR(CUBLASLT_MATMUL_DESC_B_SCALE_MODE, d.vector[1]);
+#endif
 	default:
 		return CUBLAS_STATUS_NOT_SUPPORTED;
 	}
@@ -303,7 +341,15 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t dd, const v
 		ro = (char *)fake::reach(D, extent(o), "matmul D");
 		if (d.epilogue == CUBLASLT_EPILOGUE_BIAS)
 			bias = (const char *)fake::reach(d.bias, o.rows * width(o.type), "matmul bias");
-		gemm(d, al1, ra, a, rb, b, be1, rc, c, ro, o, bias);
+		const float *scale[2] = {};
+		for (int q = 0; q < 2; q++)
+			if (d.by[q])
+				scale[q] = (const float *)fake::reach(d.by[q],
+								      4 * (!d.vector[q] ? 1
+									   : q          ? o.cols
+											: o.rows),
+								      "matmul scales");
+		gemm(d, al1, ra, a, rb, b, be1, rc, c, ro, o, bias, scale);
 	};
 	/* With a workspace k is split: another kernel sums. What is scribbled there shows where two streams share it.
 	 */

@@ -1,6 +1,9 @@
 /* Conversions against the compiler's own, error list, logging. */
 #include "base/base.h"
+#include "base/fp8.h"
 #include "tests/check.h"
+
+#include <math.h>
 
 TEST(f16_round_trip_and_rounding)
 {
@@ -34,6 +37,50 @@ TEST(bf16_round_trip_and_rounding)
 	CHECK_EQ(bf16_from_f32(1.00390625f), 0x3f80); /* 1 + 2^-8: a tie, to even */
 	CHECK_EQ(bf16_from_f32(1.01171875f), 0x3f82); /* 1 + 3 * 2^-8: a tie, to even */
 	CHECK_EQ(bf16_from_f32(1.00390637f), 0x3f81);
+}
+
+/* e4m3 by its definition. */
+static double number_of(int code)
+{
+	int e = code >> 3 & 15, m = code & 7;
+	double v = e ? ldexp(8 + m, e - 10) : ldexp(m, -9);
+
+	return code & 0x80 ? -v : v;
+}
+
+/* Each number, the middle between each two neighbours, what lies just beside it, and what is beyond all. */
+TEST(e4m3_round_trip_and_rounding)
+{
+	CHECK_EQ(number_of(0x7e) == 448, 1);
+	for (int i = 0; i < 0x7e; i++)
+		for (uint32_t sign = 0; sign <= 0x80; sign += 0x80) {
+			int even = i & 1 ? i + 1 : i;
+			float low = (float)number_of(i), high = (float)number_of(i + 1), middle = (low + high) / 2,
+			      by = sign ? -1 : 1;
+			CHECK_EQ(fp8_of(by * low), sign | (uint32_t)i);
+			CHECK_EQ(fp8_of(by * high), sign | (uint32_t)(i + 1));
+			CHECK_EQ(fp8_of(by * middle), sign | (uint32_t)even);
+			CHECK_EQ(fp8_of(by * nextafterf(middle, 0)), sign | (uint32_t)i);
+			CHECK_EQ(fp8_of(by * nextafterf(middle, 1e9f)), sign | (uint32_t)(i + 1));
+		}
+	CHECK_EQ(fp8_of(449), 0x7e);
+	CHECK_EQ(fp8_of(-1e30f), 0xfe);
+	CHECK_EQ(fp8_of(INFINITY), 0x7e);
+	CHECK_EQ(fp8_of(1e-30f), 0);
+}
+
+TEST(e4m3_scales)
+{
+	static const float most[] = {448, 447, 449, 1, 0.875f, 0.8751f, 1.75f, 1.7500001f, 3e-5f, 1e30f, 3.4e38f};
+
+	for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
+		double scale = fp8_scale(f32_bits(most[i]));
+		int e;
+		CHECK(frexp(scale, &e) == 0.5 && most[i] <= 448 * scale && most[i] > 224 * scale);
+		CHECK(fp8_factor(f32_bits(most[i])) * scale == 1);
+	}
+	CHECK(fp8_scale(0) == 1 && fp8_scale(1) == 0x1p-100f && fp8_factor(1) == 0x1p100f);
+	CHECK(isnan(fp8_scale(f32_bits(INFINITY))) && isnan(fp8_scale(0x7fc00000)));
 }
 
 TEST(errors_have_names)
