@@ -212,9 +212,10 @@ enum dtype model_stored_type(const struct model_config *c, const struct checkpoi
 	return c->torch_dtype == DT_COUNT ? DT_BF16 : c->torch_dtype;
 }
 
-/* Files that hold differences to a base model (a delta) have the names and shapes of a model. Their last norm gives
- * them away: its gains lie about 0, those of a model about 1 or above. */
-static int check_delta(const struct model_config *c, const struct checkpoint *ck, struct why *why)
+/* Files that hold differences to a base model (a delta) have the names and shapes of a model. Their last norm suggests
+ * it: its gains lie about 0, those of a trained model about 1 or above. A note says so, since random weights do, too.
+ */
+static int note_delta(struct model_config *c, const struct checkpoint *ck, struct why *why)
 {
 	enum { MOST = 1 << 17 };
 	const struct ck_tensor *t = row_find(family_of(c), ck, once_name(c, offsetof(struct model, norm_out)));
@@ -234,10 +235,12 @@ static int check_delta(const struct model_config *c, const struct checkpoint *ck
 	free(data);
 	if (err || sum / (double)t->shape[0] > 0.1 || sum == 0)
 		return err;
-	return fail(
-		why, ERR_UNSUPPORTED,
-		"%s: the gains of %.200s are %.3f on average: these files hold differences to a base model (a delta); add the base model's weights with the script of their authors, and give the result",
-		checkpoint_file(ck, t->file), t->name, sum / (double)t->shape[0]);
+	if (c->n_notes < MODEL_MAX_NOTES)
+		snprintf(
+			c->note[c->n_notes++], sizeof *c->note,
+			"%.40s in %.60s is %.3f on average, as in differences to a base model (a delta): to those add the base model's weights first",
+			t->name, checkpoint_file(ck, t->file), sum / (double)t->shape[0]);
+	return 0;
 }
 
 int model_config_settle(struct model_config *c, const struct checkpoint *ck, struct why *why)
@@ -247,6 +250,6 @@ int model_config_settle(struct model_config *c, const struct checkpoint *ck, str
 	for (int i = 0; i < checkpoint_count(ck) && !err; i++)
 		err = check_tensor(c, ck, checkpoint_tensor(ck, i), why);
 	if (!err)
-		err = check_delta(c, ck, why);
+		err = note_delta(c, ck, why);
 	return err ? err : settle_head(c, ck, why);
 }

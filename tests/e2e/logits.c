@@ -75,6 +75,8 @@ int main(int argc, char **argv)
 	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why) ||
 	    model_config_settle(&c, ck, &why))
 		return fprintf(stderr, "%s\n", why.text), 66;
+	for (int i = 0; i < c.n_notes && !w.rank; i++)
+		fprintf(stderr, "%s\n", c.note[i]);
 	how = (struct cpu_options){.threads = 1,
 				   .compute = compute,
 				   .max_tokens = chunk,
