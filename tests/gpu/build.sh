@@ -46,8 +46,8 @@ variants() {
 	cat << 'END'
 min-keys-256|engine/cuda/plan.c|s/max_int(LEAST_KEYS, /max_int(256, /|steps,attention
 tiles-first|engine/cuda/prefill.cu engine/cuda/prefill_wgmma.cu|s/tiles\[blockIdx\.y\]/tiles[blockIdx.x]/; s/head = blockIdx\.x/head = blockIdx.y/; s/dim3(a\.heads, n)/dim3(n, a.heads)/|attention
-rows8-pairs|engine/cuda/linear.cu|s/rows8 = shape<E, INT8, 1, 1, INT8 ? 1 : 2, INT8 ? 8 : 5, true>/rows8 = shape<E, INT8, 1, 2, 1, INT8 ? 4 : 5, true>/|products
-tune-zeros|engine/cuda/gemm.c|s/fill_random(c, t\.x, /cudaMemset(t.x, 0, /|steps
+rows8-pairs|engine/cuda/linear.cu|s/rows8 = shape<E, W, 1, 1, HALF ? 1 : 2, HALF ? 8 : 5, true>/rows8 = shape<E, W, 1, 2, 1, HALF ? 4 : 5, true>/|products
+tune-zeros|engine/cuda/gemm_tune.c|s/fill_random(c, t\.x, /cudaMemset(t.x, 0, /|steps
 END
 }
 

@@ -3,6 +3,25 @@
 
 #include <math.h>
 
+/* Bytes of device memory that all ranks have left, without a reserve. */
+static double memory_left(struct bench *t)
+{
+	size_t left = 0, total;
+
+	cuda_check(cudaMemGetInfo(&left, &total), "its free memory");
+	return (double)world_min(&t->world, (int64_t)left) - 2e9;
+}
+
+/* Fewer layers where the device does not hold all and a cache beside them. */
+static void fit_layers(struct bench *t)
+{
+	double h = t->cfg.hidden, ranks = t->world.size, head = 4 * h * t->cfg.vocab,
+	       layer = 2 * (4 * h * h + 3 * h * t->cfg.ffn) / ranks, fit = (0.7 * memory_left(t) - head) / layer;
+
+	if (!t->how.tiny && fit < t->cfg.layers)
+		t->cfg.layers = fit < 1 ? 1 : (int)fit;
+}
+
 static void open_model(struct bench *t)
 {
 	struct model_options how = {.limits = t->lim,
@@ -120,11 +139,13 @@ static void with_cache(struct bench *t, enum dtype type, bool overlap, int which
 {
 	struct kv_shape shape = model_kv_shape(t->m, KV_BLOCK, type);
 	bool tiny = t->how.tiny;
-	int context = tiny ? 100 : 1024, most = t->lim.max_tokens;
+	int context = tiny ? 100 : 1024, most = t->lim.max_tokens, blocks = 64 * 1024 / KV_BLOCK;
+	double fit;
 
 	device(t)->graphs = t->graphs;
 	bench_overlap(t, overlap);
-	bench_cache(t, &shape, t->cfg.layers, tiny ? 64 : 64 * 1024 / KV_BLOCK);
+	fit = memory_left(t) / ((double)backend_kv_bytes(t->b, &shape) * t->cfg.layers);
+	bench_cache(t, &shape, t->cfg.layers, tiny ? 64 : fit < blocks ? max_int(1, (int)fit) : blocks);
 	if (which & DECODE) {
 		step(t, 1, 1, context);
 		step(t, tiny ? 2 : 8, 1, context);
@@ -145,6 +166,7 @@ static void with_cache(struct bench *t, enum dtype type, bool overlap, int which
 /* Most wanted first: a run that is cut short has these. */
 void bench_steps(struct bench *t)
 {
+	fit_layers(t);
 	open_model(t);
 	with_cache(t, DT_BF16, true, DECODE | PROMPTS);
 	with_cache(t, DT_BF16, false, DECODE);
