@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/front/front.h"
@@ -187,6 +188,9 @@ static int start(struct daemon *d, struct why *why)
 
 	if (err)
 		return err;
+	err = world_agree(&d->world, options_find_model(&d->opt, why), why);
+	if (err)
+		return err;
 	place_rank(&d->cores, &d->world, &d->opt);
 	err = rank_prepare(&d->rank, &d->opt, &d->world, &d->cores, why);
 	err = world_agree(&d->world, err, why);
@@ -213,10 +217,17 @@ static void end_calls(struct daemon *d, const char *reason)
 	free(text);
 }
 
-static int inspect(const char *path)
+/* A file of weights can be inspected by itself; what is no model at all is refused like elsewhere. */
+static int inspect(struct options *o)
 {
 	struct why why = {""};
-	int err = inspect_checkpoint(stdout, path, &why);
+	struct stat st;
+	int err = options_find_model(o, &why);
+
+	if (err == ERR_IO && !stat(o->model, &st) && S_ISREG(st.st_mode))
+		err = 0;
+	if (!err)
+		err = inspect_checkpoint(stdout, o->model, &why);
 
 	if (err)
 		fprintf(stderr, "xversed: %s\n", why.text);
@@ -232,6 +243,17 @@ static bool is_first_rank(void)
 		if (getenv(variables[i]))
 			return !strcmp(getenv(variables[i]), "0");
 	return true;
+}
+
+static int plan(struct options *o)
+{
+	struct why why = {""};
+	int err = options_find_model(o, &why);
+
+	if (!err)
+		return dry_run(o);
+	fprintf(stderr, "xversed: %s\n", why.text);
+	return rank_exit_code(err);
 }
 
 int main(int argc, char **argv)
@@ -256,9 +278,9 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (d.opt.inspect)
-		return inspect(d.opt.model);
+		return inspect(&d.opt);
 	if (d.opt.dry_run)
-		return dry_run(&d.opt);
+		return plan(&d.opt);
 	options_source_open(&d.source, &d.opt, argc, argv);
 	front_block_signals(); /* before MPI starts threads of its own */
 	world_init(&d.world, &argc, &argv);

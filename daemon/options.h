@@ -68,6 +68,8 @@ struct options {
 int options_parse(struct options *o, int argc, char **argv, const char *const *more, struct why *why);
 /* Warns of variables XVERSED_* that name no option. */
 void options_warn(FILE *to, char *const *environment);
+/* Replaces model by the folder that it stands for, and sets served_name. The errors of model_find(). */
+int options_find_model(struct options *o, struct why *why);
 /* Sets uds and served_name if they were not given. ERR_DENIED: there is no folder for the socket. */
 int options_settle(struct options *o, struct why *why);
 void options_finish(struct options *o);

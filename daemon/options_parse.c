@@ -9,6 +9,7 @@
 
 #include "base/file/file.h"
 #include "base/similar.h"
+#include "engine/checkpoint/find.h"
 #include "rpc/place.h"
 
 static void *field(struct options *o, const struct option_row *row)
@@ -400,26 +401,12 @@ int options_parse(struct options *o, int argc, char **argv, const char *const *m
 	return err ? err : check_words(o, why);
 }
 
-/* The last part of the model's path. */
-static char *directory_name(const char *model)
-{
-	char *path = xstrdup(model), *slash, *name;
-	size_t n = strlen(path);
-
-	while (n > 1 && path[n - 1] == '/')
-		path[--n] = 0;
-	slash = strrchr(path, '/');
-	name = xprintf("%.255s", slash && slash[1] ? slash + 1 : path);
-	free(path);
-	return name;
-}
-
 int options_settle(struct options *o, struct why *why)
 {
 	char *given = o->served_name, path[RPC_PATH_SIZE];
 	int err = o->uds ? 0 : rpc_place_make(path, why);
 
-	o->served_name = given ? xprintf("%.255s", given) : directory_name(o->model);
+	o->served_name = given ? xprintf("%.255s", given) : model_find_name(o->model);
 	free(given);
 	if (!o->uds && !err)
 		o->uds = xstrdup(path);

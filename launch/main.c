@@ -13,6 +13,7 @@
 
 #include "daemon/rank/files.h"
 #include "base/help.h"
+#include "engine/models/config.h"
 #include "launch/inside.h"
 
 enum { HEALTHY_S = 60, START_TIMEOUT_S = 60, FAILED_STARTS = 5 };
@@ -277,13 +278,22 @@ static int serve(struct launcher *l)
 	return code;
 }
 
+/* The ranks find the same; here it is one line, without mpirun's. */
+static int check_model(struct launcher *l, struct why *why)
+{
+	static struct model_config config;
+	int err = options_find_model(&l->options, why);
+
+	return err ? err : model_config_read(&config, l->options.model, why);
+}
+
 static int refuse(int err, const struct why *why)
 {
 	fprintf(stderr, "xverse-launch: %s\n", why->text);
-	return err == ERR_BUSY      ? EXIT_AGAIN
-	       : err == ERR_INVALID ? EXIT_USAGE
-	       : err == ERR_DENIED  ? EXIT_CONFIG
-				    : EXIT_INPUT;
+	return err == ERR_BUSY                         ? EXIT_AGAIN
+	       : err == ERR_INVALID                    ? EXIT_USAGE
+	       : err == ERR_DENIED || err == ERR_LIMIT ? EXIT_CONFIG
+						       : EXIT_INPUT;
 }
 
 int main(int argc, char **argv)
@@ -304,7 +314,9 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	before_start(&l);
-	err = choose_socket(&l, &why);
+	err = check_model(&l, &why);
+	if (!err)
+		err = choose_socket(&l, &why);
 	if (err)
 		return refuse(err, &why);
 	beside_prepare(&l.gateway, &l.output, l.socket_path, l.xversed);

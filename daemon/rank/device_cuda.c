@@ -241,6 +241,22 @@ static const struct device_ops cuda_ops = {.name = "cuda",
 					   .free = cuda_free,
 					   .room = cuda_room};
 
+/* A plan needs the plug-in, which counts kernels and workspace, but neither driver nor GPU. */
+static int open_plugin(const struct rank *self, struct why *why)
+{
+	struct why inner;
+	int err = plugin_open(&cuda.plugin, &inner);
+
+	if (!err)
+		return 0;
+	if (!self->opt->dry_run)
+		return fail(why, err, "%s", inner.text);
+	return fail(why, err,
+		    "%.300s; a plan for GPUs needs no GPU but the plug-in, which CMake builds where it finds NVIDIA's "
+		    "toolkit; --device cpu plans for the CPU",
+		    inner.text);
+}
+
 int device_cuda_use(struct rank *self, struct why *why)
 {
 	const char *reason = unfit(self);
@@ -249,7 +265,7 @@ int device_cuda_use(struct rank *self, struct why *why)
 	if (reason)
 		return fail(why, ERR_UNSUPPORTED, "%s", reason);
 	self->device = (struct device){.ops = &cuda_ops};
-	err = plugin_open(&cuda.plugin, why);
+	err = open_plugin(self, why);
 	if (!err)
 		err = check_network(self, why);
 	if (!err)

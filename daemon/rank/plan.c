@@ -168,6 +168,8 @@ static void print_table(const struct plan *p)
 		       gib(n->device.memory));
 	else
 		printf(" (RAM or the control group's limit)\n");
+	if (n->bare)
+		printf("weights:  none are here yet; the types are those that config.json names\n");
 	print_verdict(p);
 }
 

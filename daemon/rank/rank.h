@@ -67,6 +67,7 @@ struct rank {
 	enum quant quant, quant_head;
 	enum cpu_isa isa;
 	bool isa_forced; /* by option */
+	bool bare;       /* a plan of a folder without weights */
 	char numerics_class[96];
 	struct rank_report report;
 	struct fault fault; /* tests only */

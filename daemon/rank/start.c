@@ -65,6 +65,11 @@ static int open_files(struct rank *self, struct why *why)
 
 	if (self->opt->load_format == LOAD_DUMMY)
 		return 0;
+	if (self->opt->dry_run && !checkpoint_exists(self->opt->model)) {
+		err = checkpoint_refuse(self->opt->model, why);
+		self->bare = err == ERR_IO; /* no weights of any kind: the download may still come */
+		return self->bare ? 0 : err;
+	}
 	err = checkpoint_open_as(&self->files, self->opt->model, formats[self->opt->load_format], why);
 	return err ? err : model_config_settle(&self->cfg, self->files, why);
 }
@@ -86,8 +91,9 @@ static int check_ranks(struct rank *self, struct why *why)
 			    (long long)self->opt->tensor_parallel, self->world->size,
 			    self->world->size == 1 ? " was" : "s were", (long long)self->opt->tensor_parallel);
 	if (self->world->size > most)
-		return fail(why, ERR_INVALID, "%d ranks are too many: a model with %d heads works on 1 to %d",
-			    self->world->size, self->cfg.heads, most);
+		return fail(why, ERR_INVALID, "%d ranks are too many: a model with %d heads works on 1 to %d%s",
+			    self->world->size, self->cfg.heads, most,
+			    most < self->cfg.heads ? " (sums have a power of two of terms, 32 at most)" : "");
 	return 0;
 }
 

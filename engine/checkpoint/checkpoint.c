@@ -24,17 +24,14 @@ static bool ends_with(const char *s, const char *end)
 static int parse_file(const struct source *s, int file, struct table *out, struct why *why)
 {
 	uint8_t head[64] = {0};
-	const char *disguise;
 	size_t n = s->size < sizeof head ? (size_t)s->size : sizeof head;
 	int err = source_read(s, 0, head, n, why);
 
 	if (err)
 		return err;
-	disguise = file_disguise((const char *)head, n);
-	if (disguise)
-		return fail(why, ERR_FORMAT, "%s: %s", s->name, disguise);
-	if (!memcmp(head, "GGUF", 4))
-		return fail(why, ERR_UNSUPPORTED, "%s: GGUF files are not supported", s->name);
+	err = kind_refuse_bytes(s->name, (const char *)head, n, why);
+	if (err)
+		return err;
 	if (ends_with(s->name, ".safetensors") || (s->size > 8 && head[8] == '{'))
 		return safetensors_parse(s, file, out, why);
 	return torch_parse(s, file, out, why);
@@ -151,7 +148,29 @@ static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_forma
 	if (format != CK_ANY)
 		return fail(why, ERR_IO, "%s: no checkpoint of this format: found neither %s nor %s", dir,
 			    candidates[first], candidates[first + 1]);
-	return refuse_directory(dir, candidates, why);
+	return checkpoint_refuse(dir, why);
+}
+
+bool checkpoint_exists(const char *dir)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
+		found |= has(dir, candidates[i]);
+	return found;
+}
+
+int checkpoint_refuse(const char *dir, struct why *why)
+{
+	char name[256];
+	const struct kind *k = kind_of_folder(dir, name);
+	const char *const *names = candidates;
+
+	if (k)
+		return fail(why, k->err, "%.150s: no checkpoint: found none of %s, %s, %s, %s, but %.80s: %s", dir,
+			    names[0], names[1], names[2], names[3], name, k->text);
+	return fail(why, ERR_IO, "%s: no checkpoint: found none of %s, %s, %s, %s; download the weights into it, too",
+		    dir, names[0], names[1], names[2], names[3]);
 }
 
 int checkpoint_open(struct checkpoint **out, const char *path, struct why *why)

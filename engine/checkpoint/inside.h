@@ -58,8 +58,18 @@ const char *shard_index_where(const struct shard_index *x, const char *tensor);
 /* ERR_FORMAT: the table lacks a tensor that the index names, other than lm_head.weight. */
 int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why);
 
-/* Refuses a directory without any of the four file names, and says what else it has. */
-int refuse_directory(const char *dir, const char *const names[4], struct why *why);
+/* ---- kinds.c: what is not read ---- */
+struct kind {
+	const char *pattern;
+	int err;
+	const char *text; /* follows the name: what it is, and what to do */
+};
+/* The most informative kind of what a folder has; NULL: none. `name` receives the first such name in order. */
+const struct kind *kind_of_folder(const char *dir, char name[256]);
+/* Refuses what cannot be weights by its first bytes; 0: it may be. */
+int kind_refuse_bytes(const char *name, const char *head, size_t n, struct why *why);
+/* A file given in place of a folder; never 0. ERR_IO: it is one of weights. */
+int kind_refuse_file(const char *path, struct why *why);
 /* Puts "name: " before the text of an error; returns err. */
 int fail_in(struct why *why, int err, const char *name);
 struct prefetch;

@@ -3,11 +3,9 @@
 #include "engine/models/family.h"
 #include "engine/models/fields.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const struct family *find_type(const char *type)
 {
@@ -55,40 +53,6 @@ static const struct family *read_architecture(struct config_reader *r, struct mo
 	return f;
 }
 
-static bool has(const char *dir, const char *name)
-{
-	char *path = xprintf("%s/%s", dir, name);
-	struct stat st;
-	bool there = !stat(path, &st);
-
-	free(path);
-	return there;
-}
-
-/* Explains what a place without config.json is instead. */
-static int refuse_folder(const char *dir, struct why *why)
-{
-	static const char *const others[][2] = {
-		{"snapshots",
-		 "this is a folder of the hub's cache; give the folder below snapshots that holds config.json"},
-		{"adapter_config.json",
-		 "this is an adapter (LoRA), no model; merge it into its base model with peft's merge_and_unload()"},
-		{"params.json",
-		 "these are the maker's own files; take the download in the form of transformers, which has config.json"}};
-	struct stat st;
-
-	if (stat(dir, &st))
-		return fail(why, ERR_IO, "%.300s/config.json: %s: there is no directory %.100s", dir, strerror(errno),
-			    dir);
-	if (!S_ISDIR(st.st_mode))
-		return fail(why, ERR_IO,
-			    "%.300s: this is a file; give the directory that holds config.json and the weights", dir);
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		if (has(dir, others[i][0]))
-			return fail(why, ERR_IO, "%.200s: no config.json, but %s: %s", dir, others[i][0], others[i][1]);
-	return fail(why, ERR_IO, "%.300s/config.json: No such file or directory", dir);
-}
-
 /* The members of the file, those of `over` in place of their likes. Its texts belong to both documents. */
 static struct json_doc *merge(const struct json *file, const struct json *over)
 {
@@ -126,7 +90,7 @@ int model_config_read_over(struct model_config *c, const char *dir, const char *
 	json_close(more);
 	json_close(doc);
 	free(path);
-	return err == ERR_UNKNOWN ? refuse_folder(dir, why) : err ? err : bad ? bad : r.err;
+	return err == ERR_UNKNOWN ? ERR_IO : err ? err : bad ? bad : r.err;
 }
 
 int model_config_read(struct model_config *c, const char *dir, struct why *why)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/help.h"
 #include "base/similar.h"
@@ -133,6 +134,18 @@ static int set_number(struct gateway_options *o, const struct gateway_option *r,
 	return 0;
 }
 
+/* The socket may be missing yet, but a folder or a file is a model given by mistake. */
+static int check_socket(const char *value, const char *path, struct why *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) || S_ISSOCK(st.st_mode))
+		return 0;
+	return fail(why, ERR_INVALID,
+		    "--model %s: this is %s; give the socket of a running xversed, which serves the model", value,
+		    S_ISDIR(st.st_mode) ? "a folder" : "a file");
+}
+
 /* The name is never freed: options live as long as the program. */
 static int add_model(struct gateway_options *o, const char *value, struct why *why)
 {
@@ -144,7 +157,7 @@ static int add_model(struct gateway_options *o, const char *value, struct why *w
 	o->daemon_socket[o->n_daemons++] = equals ? equals + 1 : value;
 	if (equals && (equals == value || !equals[1]))
 		return fail(why, ERR_INVALID, "--model %s must be NAME=SOCKET", value);
-	return 0;
+	return check_socket(value, o->daemon_socket[o->n_daemons - 1], why);
 }
 
 static int add_to_list(struct gateway_options *o, const struct gateway_option *r, const char *value, struct why *why)
