@@ -284,7 +284,7 @@ static int check_model(struct launcher *l, struct why *why)
 	static struct model_config config;
 	int err = options_find_model(&l->options, why);
 
-	return err ? err : model_config_read(&config, l->options.model, why);
+	return err ? err : model_config_read_over(&config, l->options.model, l->options.hf_overrides, why);
 }
 
 static int refuse(int err, const struct why *why)
