@@ -101,14 +101,38 @@ static int read_all(int fd, const char *path, char *bytes, size_t len, struct wh
 	return 0;
 }
 
+static file_inside *look_inside;
+
+void file_look_inside(file_inside *inside)
+{
+	look_inside = inside;
+}
+
+/* FILE/NAME, where FILE is a file. */
+static int read_inside(const char *path, char **bytes, size_t *len, struct why *why)
+{
+	const char *slash = strrchr(path, '/');
+	char *file = slash && look_inside ? xprintf("%.*s", (int)(slash - path), path) : NULL;
+	struct stat st;
+	int err = ERR_UNKNOWN;
+
+	if (file && !stat(file, &st) && S_ISREG(st.st_mode))
+		err = look_inside(file, slash + 1, bytes, len, why);
+	free(file);
+	return err;
+}
+
 int file_read(const char *path, uint64_t most, char **bytes, size_t *len, struct why *why)
 {
 	uint64_t size;
-	int fd = file_open(path, &size, why), err;
+	int fd, err;
 	const char *disguise;
 
 	*bytes = NULL;
 	*len = 0;
+	fd = file_open(path, &size, why);
+	if (fd == ERR_UNKNOWN)
+		return read_inside(path, bytes, len, why);
 	if (fd < 0)
 		return fd;
 	if (size > most) {

@@ -18,6 +18,11 @@ int file_open(const char *path, uint64_t *size, struct why *why);
 /* Reads a whole file: malloced, with a NUL after its end. ERR_LIMIT: more than `most` bytes; ERR_FORMAT: a Git LFS
  * pointer, an HTML page. An empty file has length 0. */
 int file_read(const char *path, uint64_t most, char **bytes, size_t *len, struct why *why);
+/* Reads `name` of a file that stands for a folder, as file_read() does. ERR_UNKNOWN: `path` is no such file, or has no
+ * such document. */
+typedef int file_inside(const char *path, const char *name, char **bytes, size_t *len, struct why *why);
+/* From now on file_read() asks `inside` where a part of its path is a file. Call it before other threads run. */
+void file_look_inside(file_inside *inside);
 /* What a file is by its first bytes, if that is not what its name says (an HTML page, a Git LFS pointer); else NULL. */
 const char *file_disguise(const char *head, size_t n);
 
