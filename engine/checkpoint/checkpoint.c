@@ -99,6 +99,14 @@ static int open_index(struct checkpoint *c, const char *dir, const char *name, s
 	return err;
 }
 
+static bool is_gguf(const struct source *s)
+{
+	char head[4];
+	struct why unused;
+
+	return s->size >= 4 && !source_read(s, 0, head, 4, &unused) && !memcmp(head, "GGUF", 4);
+}
+
 static int open_single(struct checkpoint *c, const char *dir, const char *name, struct why *why)
 {
 	int err;
@@ -107,7 +115,8 @@ static int open_single(struct checkpoint *c, const char *dir, const char *name, 
 	if ((err = source_open(&c->file[0], dir, name, why)))
 		return err;
 	c->n_files = 1;
-	return parse_file(&c->file[0], 0, &c->table, why);
+	c->gguf = is_gguf(&c->file[0]);
+	return c->gguf ? gguf_open_parts(c, dir, name, why) : parse_file(&c->file[0], 0, &c->table, why);
 }
 
 static int open_file(struct checkpoint *c, const char *path, struct why *why)
@@ -214,6 +223,11 @@ void checkpoint_close(struct checkpoint *c)
 	free(c);
 }
 
+bool checkpoint_is_gguf(const struct checkpoint *c)
+{
+	return c->gguf;
+}
+
 int checkpoint_count(const struct checkpoint *c)
 {
 	return c->table.n;
@@ -251,13 +265,21 @@ uint64_t checkpoint_bytes_read(const struct checkpoint *c)
 	return atomic_load(c->bytes_read);
 }
 
+/* Bytes of the file that a part of a tensor takes, blocks at its edges aside. */
+static uint64_t bytes_of(const struct ck_tensor *t, int64_t rows, int64_t cols)
+{
+	uint64_t n = (uint64_t)rows * (uint64_t)cols;
+
+	return t->block ? n / (uint64_t)t->block->elements * (uint64_t)t->block->bytes : n * dtype_size(t->type);
+}
+
 int checkpoint_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col,
 		    int64_t cols, void *dst, struct why *why)
 {
 	int err = slice_read(&c->file[t->file], t, row, rows, col, cols, dst, why);
 
 	if (!err && t->bytes)
-		atomic_fetch_add(c->bytes_read, (uint64_t)rows * (uint64_t)cols * dtype_size(t->type));
+		atomic_fetch_add(c->bytes_read, bytes_of(t, rows, cols));
 	return err;
 }
 

@@ -1,6 +1,6 @@
 /* checkpoint.h - lists the tensors of a model's files and reads slices of them. Nothing in the files is trusted.
  *
- * Formats are files behind this header: safetensors.c, torch.c (pytorch_model*.bin). */
+ * Formats are files behind this header: safetensors.c, torch.c (pytorch_model*.bin), gguf.c. */
 #ifndef ENGINE_CHECKPOINT_H
 #define ENGINE_CHECKPOINT_H
 
@@ -8,9 +8,9 @@
 
 struct checkpoint;
 
-/* path: a Hugging Face directory, one checkpoint file, or one index file. A directory is searched for
- * model.safetensors, its index, pytorch_model.bin, its index, in that order. ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED; the
- * text names file and tensor. */
+/* path: a Hugging Face directory, one checkpoint file (of a split GGUF file the first part), or one index file. A
+ * directory is searched for model.safetensors, its index, pytorch_model.bin, its index, in that order. ERR_IO,
+ * ERR_FORMAT, ERR_UNSUPPORTED; the text names file and tensor. */
 int checkpoint_open(struct checkpoint **out, const char *path, struct why *why);
 enum checkpoint_format { CK_ANY, CK_SAFETENSORS, CK_TORCH };
 /* Does the same, but looks in a directory only for files of one format. */
@@ -21,6 +21,7 @@ bool checkpoint_exists(const char *dir);
 int checkpoint_refuse(const char *dir, struct why *why);
 void checkpoint_close(struct checkpoint *c); /* NULL is fine */
 
+bool checkpoint_is_gguf(const struct checkpoint *c); /* its metadata says what a folder's other files would say */
 int checkpoint_count(const struct checkpoint *c);
 const struct ck_tensor *checkpoint_tensor(const struct checkpoint *c, int i); /* ordered by file, then by offset */
 const struct ck_tensor *checkpoint_find(const struct checkpoint *c, const char *name); /* NULL: none */

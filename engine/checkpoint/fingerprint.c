@@ -24,13 +24,14 @@ static uint64_t mix_number(uint64_t h, uint64_t n)
 static int mix_content(uint64_t *h, const struct checkpoint *c, const struct ck_tensor *t, struct why *why)
 {
 	int64_t height = t->n_dims ? t->shape[0] : 1, item = (int64_t)dtype_size(t->type);
-	int64_t width, rows, cols;
+	int64_t width = 1, rows, cols;
 	uint8_t sample[SAMPLE * 8];
 	int err;
 
 	if (!t->bytes || t->type == DT_COUNT)
 		return 0;
-	width = (int64_t)t->bytes / item / height;
+	for (int i = 1; i < t->n_dims; i++)
+		width *= t->shape[i];
 	cols = width < SAMPLE ? width : SAMPLE;
 	rows = width > 1 ? 1 : height < SAMPLE ? height : SAMPLE;
 	for (int64_t i = 0; i < SAMPLES; i++) {

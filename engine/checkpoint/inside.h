@@ -78,6 +78,7 @@ struct checkpoint {
 	struct source *file; /* (n_files) */
 	int n_files;
 	struct table table;
+	bool gguf;
 	_Atomic uint64_t *bytes_read;
 	struct prefetch *prefetch; /* NULL: none */
 };
@@ -85,8 +86,14 @@ struct checkpoint {
 struct prefetch *prefetch_create(const struct checkpoint *c, int rank, int size);
 void prefetch_destroy(struct prefetch *p);
 
+/* Takes the tensors of a GGUF file, which is c->file[0], open, and of the other parts of a split one. */
+int gguf_open_parts(struct checkpoint *c, const char *dir, const char *name, struct why *why);
+
 /* Does the work of checkpoint_read() without the counting. */
 int slice_read(const struct source *s, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
 	       void *dst, struct why *why);
+/* The same of a tensor with blocks or with rows in another order, whose bounds are checked. */
+int rows_read(const struct source *s, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
+	      void *dst, struct why *why);
 
 #endif

@@ -100,7 +100,7 @@ int inspect_checkpoint(FILE *out, const char *path, struct why *why)
 	if (!err)
 		print_totals(out, c);
 	note(out, &first, why, err, &found);
-	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+	if (!stat(path, &st) && (S_ISDIR(st.st_mode) || (!err && checkpoint_is_gguf(c))))
 		inspect_directory(out, path, err ? NULL : c, &first, why);
 	if (!err)
 		checkpoint_close(c);

@@ -252,5 +252,7 @@ int slice_read(const struct source *s, const struct ck_tensor *t, int64_t row, i
 			    s->name, t->name, height, width, row, rows, col, cols);
 	if (!rows || !cols)
 		return 0;
+	if (t->block || t->order != ROWS_SAME)
+		return rows_read(s, t, row, rows, col, cols, dst, why);
 	return read_range(&x, 1, t->n_dims ? (uint64_t)(row * t->stride[0]) : 0, col, col + cols, 0);
 }

@@ -17,13 +17,15 @@ static int show(const struct checkpoint *c, const struct ck_tensor *t, int64_t m
 {
 	int64_t height = t->n_dims ? t->shape[0] : 1, width, cols;
 	size_t item = t->type < DT_COUNT ? dtype_size(t->type) : 1;
-	uint8_t *all = xalloc(t->bytes + 1, 1), *piece = xalloc(t->bytes + 1, 1);
+	uint64_t bytes =
+		t->block ? t->bytes / (uint64_t)t->block->bytes * (uint64_t)t->block->elements * item : t->bytes;
+	uint8_t *all = xalloc(bytes + 1, 1), *piece = xalloc(bytes + 1, 1);
 	char shape[256];
 	int err = 0;
 
 	printf("%s\t%s\t%s\t%llu\n", t->name, t->type_name, ck_shape_text(t, shape, sizeof shape),
-	       t->type < DT_COUNT ? (unsigned long long)t->bytes : 0);
-	width = t->bytes && t->type < DT_COUNT ? (int64_t)(t->bytes / item) / height : 0;
+	       t->type < DT_COUNT ? (unsigned long long)bytes : 0);
+	width = bytes && t->type < DT_COUNT ? (int64_t)(bytes / item) / height : 0;
 	for (int64_t col = 0; !err && col < width; col += cols) {
 		cols = width - col < most ? width - col : most;
 		err = checkpoint_read(c, t, 0, height, col, cols, piece, why);
@@ -31,7 +33,7 @@ static int show(const struct checkpoint *c, const struct ck_tensor *t, int64_t m
 			keep(all, piece, height, width, col, cols, item);
 	}
 	if (!err && width)
-		fwrite(all, 1, t->bytes, stdout);
+		fwrite(all, 1, bytes, stdout);
 	free(all);
 	free(piece);
 	return err;

@@ -1,0 +1,279 @@
+/* config.c - the metadata of a GGUF file as config.json and generation_config.json. */
+#include "engine/gguf/inside.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct writer {
+	const struct gguf *g;
+	const struct gguf_arch *arch;
+	struct text *out;
+	int err;
+	struct why *why;
+};
+
+static const char *key_of(const struct writer *w, const char *what, char key[128])
+{
+	snprintf(key, 128, "%s.%s", w->arch->name, what);
+	return key;
+}
+
+static void put_name(struct writer *w, const char *name)
+{
+	text_str(w->out, w->out->len > 1 ? ", " : "");
+	text_json_str(w->out, name);
+	text_str(w->out, ": ");
+}
+
+static void put_text(struct writer *w, const char *name, const char *value)
+{
+	put_name(w, name);
+	text_json_str(w->out, value);
+}
+
+static void put_int(struct writer *w, const char *name, int64_t value)
+{
+	put_name(w, name);
+	text_fmt(w->out, "%" PRId64, value);
+}
+
+static void put_real(struct writer *w, const char *name, double value)
+{
+	put_name(w, name);
+	text_fmt(w->out, "%.9g", value);
+}
+
+/* A number of the architecture; some files give one for each layer, which must then be equal. */
+static int64_t number(struct writer *w, const char *what, int64_t otherwise)
+{
+	char key[128];
+	const struct gguf_value *v = gguf_find(w->g, key_of(w, what, key));
+	struct gguf_value item;
+	struct gguf_walk *walk;
+	int64_t first = otherwise, differs = 0;
+
+	if (!v || v->kind != GGUF_LIST)
+		return gguf_int(w->g, key, otherwise);
+	walk = gguf_walk(w->g, v);
+	for (uint64_t i = 0; gguf_next(walk, &item); i++) {
+		first = i ? first : item.integer;
+		differs |= item.integer != first;
+	}
+	gguf_walk_end(walk, NULL);
+	if (differs && !w->err)
+		w->err = fail(w->why, ERR_UNSUPPORTED, "%s differs between layers", key);
+	return first;
+}
+
+static int64_t needed(struct writer *w, const char *what)
+{
+	int64_t n = number(w, what, -1);
+
+	if (n < 0 && !w->err)
+		w->err = fail(w->why, ERR_FORMAT, "the metadata lacks %s.%s", w->arch->name, what);
+	return n;
+}
+
+static double real(const struct writer *w, const char *what, double otherwise)
+{
+	char key[128];
+
+	return gguf_real(w->g, key_of(w, what, key), otherwise);
+}
+
+static const struct gguf_tensor *find_tensor(const struct gguf *g, const char *name)
+{
+	for (size_t i = 0; i < g->n_tensors; i++)
+		if (!strcmp(g->tensor[i].name, name))
+			return &g->tensor[i];
+	return NULL;
+}
+
+static int64_t vocabulary(const struct gguf *g)
+{
+	const struct gguf_tensor *t = find_tensor(g, "token_embd.weight");
+	const struct gguf_value *tokens = gguf_find(g, "tokenizer.ggml.tokens");
+
+	return t && t->n_dims == 2 ? t->shape[0] : tokens && tokens->kind == GGUF_LIST ? (int64_t)tokens->n : -1;
+}
+
+/* bf16 where the matrices are bf16. Numbers of other types keep more bits in f32 than in bf16, so those models compute
+ * in f32. */
+static const char *type_of(const struct gguf *g)
+{
+	const struct gguf_tensor *t = find_tensor(g, "blk.0.attn_output.weight");
+
+	return t && t->type && t->type->plain == DT_BF16 ? "bfloat16" : t && t->type_id == 0 ? "float32" : "float16";
+}
+
+/* llama.cpp's converter leaves out Llama 3's scaling and writes the factors that follow from it. The three numbers that
+ * they follow from are those of Meta's models; the factors say which. */
+static void put_llama3(struct writer *w, const struct gguf_tensor *t)
+{
+	float last = 0;
+	int err = ERR_FORMAT;
+
+	if (t->type_id == 0 && t->bytes >= 4)
+		err = w->g->in.read(w->g->in.arg, t->offset + t->bytes - 4, &last, 4, w->why);
+	if (err || !(last >= 1 && last <= 1e6f)) {
+		w->err =
+			err && err != ERR_FORMAT ? err : fail(w->why, ERR_FORMAT, "rope_freqs.weight holds no factors");
+		return;
+	}
+	put_name(w, "rope_scaling");
+	text_fmt(w->out,
+		 "{\"rope_type\": \"llama3\", \"factor\": %.9g, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
+		 "\"original_max_position_embeddings\": 8192}",
+		 (double)last);
+}
+
+static void put_scaling(struct writer *w)
+{
+	char key[128];
+	const char *type = gguf_text(w->g, key_of(w, "rope.scaling.type", key));
+	const struct gguf_tensor *factors = find_tensor(w->g, "rope_freqs.weight");
+	double factor = real(w, "rope.scaling.factor", 1);
+
+	if (factors) {
+		put_llama3(w, factors);
+	} else if (type && strcmp(type, "none") && factor != 1) {
+		put_name(w, "rope_scaling");
+		text_str(w->out, "{\"rope_type\": ");
+		text_json_str(w->out, type);
+		text_fmt(w->out, ", \"factor\": %.9g, \"original_max_position_embeddings\": %" PRId64 "}", factor,
+			 number(w, "rope.scaling.original_context_length", number(w, "context_length", 0)));
+	}
+}
+
+static void put_ids(struct writer *w)
+{
+	static const char *const keys[][2] = {{"bos_token_id", "tokenizer.ggml.bos_token_id"},
+					      {"eos_token_id", "tokenizer.ggml.eos_token_id"},
+					      {"pad_token_id", "tokenizer.ggml.padding_token_id"}};
+
+	for (int i = 0; i < 3; i++) {
+		int64_t id = gguf_int(w->g, keys[i][1], -1);
+		if (id >= 0 && id < vocabulary(w->g)) /* 0xffffffff: none */
+			put_int(w, keys[i][0], id);
+	}
+}
+
+/* Baichuan's files do not say it; llama.cpp, too, takes the model of 40 layers for the one with ALiBi. Its config.json
+ * has no max_position_embeddings. */
+static bool alibi(struct writer *w)
+{
+	return !strcmp(w->arch->name, "baichuan") && number(w, "block_count", 0) == 40;
+}
+
+static void put_shape(struct writer *w)
+{
+	int64_t heads = needed(w, "attention.head_count");
+
+	put_int(w, "hidden_size", needed(w, "embedding_length"));
+	put_int(w, "num_hidden_layers", needed(w, "block_count"));
+	put_int(w, "intermediate_size", needed(w, "feed_forward_length"));
+	put_int(w, "num_attention_heads", heads);
+	put_int(w, alibi(w) ? "model_max_length" : "max_position_embeddings", needed(w, "context_length"));
+	put_int(w, "vocab_size", vocabulary(w->g));
+	put_ids(w);
+}
+
+static void put_llama_like(struct writer *w)
+{
+	int64_t length = number(w, "attention.key_length", -1);
+
+	put_int(w, "num_key_value_heads", number(w, "attention.head_count_kv", needed(w, "attention.head_count")));
+	if (length > 0)
+		put_int(w, "head_dim", length);
+	put_real(w, "rms_norm_eps", real(w, "attention.layer_norm_rms_epsilon", 1e-6));
+	put_text(w, "hidden_act", "silu");
+	put_real(w, "rope_theta", real(w, "rope.freq_base", 10000));
+	put_scaling(w);
+	put_name(w, "tie_word_embeddings");
+	text_str(w->out, find_tensor(w->g, "output.weight") ? "false" : "true");
+}
+
+static void put_neox(struct writer *w)
+{
+	int64_t heads = needed(w, "attention.head_count"), width = needed(w, "embedding_length");
+	char key[128];
+	const struct gguf_value *parallel = gguf_find(w->g, key_of(w, "use_parallel_residual", key));
+
+	put_real(w, "layer_norm_eps", real(w, "attention.layer_norm_epsilon", 1e-5));
+	put_text(w, "hidden_act", "gelu");
+	put_real(w, "rotary_emb_base", real(w, "rope.freq_base", 10000));
+	if (heads > 0 && width > 0)
+		put_real(w, "rotary_pct",
+			 (double)number(w, "rope.dimension_count", width / heads) * (double)heads / (double)width);
+	put_name(w, "use_parallel_residual");
+	text_str(w->out, !parallel || parallel->integer ? "true" : "false");
+	put_name(w, "tie_word_embeddings");
+	text_str(w->out, "false");
+}
+
+int gguf_config(const struct gguf *g, struct text *out, struct why *why)
+{
+	struct writer w = {.g = g, .out = out, .why = why};
+
+	w.arch = gguf_arch(g, &w.err, why);
+	if (!w.arch)
+		return w.err;
+	text_str(out, "{");
+	put_name(&w, "architectures");
+	text_fmt(out, "[\"%s\"]", w.arch->class);
+	put_text(&w, "model_type", w.arch->model_type);
+	put_text(&w, "torch_dtype", type_of(g));
+	put_shape(&w);
+	if (!strcmp(w.arch->name, "gptneox"))
+		put_neox(&w);
+	else
+		put_llama_like(&w);
+	text_str(out, "}\n");
+	return w.err;
+}
+
+/* Tokens that end an answer beside eos, where a vocabulary has them as control tokens: llama.cpp takes these, too. */
+static const char *const ends[] = {"<|im_end|>", "<|eot_id|>",    "<|eom_id|>",
+				   "<|end|>",    "<end_of_turn>", "<|endoftext|>"};
+
+static bool ends_answer(const struct gguf_value *token, uint8_t kind)
+{
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (kind == TOKEN_CONTROL && !strcmp(ends[i], token->text))
+			return true;
+	return false;
+}
+
+static void put_end(struct text *out, int64_t id, int64_t eos, int *n)
+{
+	if (id >= 0 && (id != eos || !*n))
+		text_fmt(out, "%s%" PRId64, (*n)++ ? ", " : "", id);
+}
+
+int gguf_generation(const struct gguf *g, struct text *out, struct why *why)
+{
+	const struct gguf_value *tokens = gguf_find(g, "tokenizer.ggml.tokens");
+	int64_t eos = gguf_int(g, "tokenizer.ggml.eos_token_id", -1);
+	uint64_t n_tokens = tokens && tokens->kind == GGUF_LIST && tokens->of == GGUF_TEXT ? tokens->n : 0;
+	int err, n = 0;
+	uint8_t *kind = gguf_token_kinds(g, n_tokens, &err, why);
+	struct gguf_walk *walk = gguf_walk(g, n_tokens ? tokens : NULL);
+	struct gguf_value token;
+
+	text_str(out, "{\"eos_token_id\": [");
+	put_end(out, eos < (int64_t)n_tokens ? eos : -1, eos, &n);
+	for (uint64_t i = 0; !err && gguf_next(walk, &token); i++)
+		if (ends_answer(&token, kind[i]))
+			put_end(out, (int64_t)i, eos, &n);
+	text_str(out, "]}\n");
+	if (!n) {
+		out->len = 0;
+		text_str(out, "{}\n");
+	}
+	free(kind);
+	err = err ? (gguf_walk_end(walk, NULL), err) : gguf_walk_end(walk, why);
+	return err;
+}

@@ -1,0 +1,31 @@
+/* inside.h - private to engine/gguf: the documents, and what their makers share. */
+#ifndef ENGINE_GGUF_INSIDE_H
+#define ENGINE_GGUF_INSIDE_H
+
+#include "base/text.h"
+#include "engine/gguf/translate.h"
+
+/* The text of a document. ERR_FORMAT, ERR_UNSUPPORTED: the metadata does not say what it needs. */
+int gguf_config(const struct gguf *g, struct text *out, struct why *why);           /* config.json */
+int gguf_generation(const struct gguf *g, struct text *out, struct why *why);       /* generation_config.json */
+int gguf_tokenizer_config(const struct gguf *g, struct text *out, struct why *why); /* tokenizer_config.json */
+/* ERR_UNKNOWN: the vocabulary is not of this kind. */
+int gguf_tokenizer_json(const struct gguf *g, struct text *out, struct why *why); /* byte-level BPE, and XVERSE's */
+int gguf_sentencepiece(const struct gguf *g, struct text *out, struct why *why);  /* tokenizer.model */
+
+/* The token of an id in the metadata, malloced; NULL: none. */
+char *gguf_token(const struct gguf *g, const char *key, size_t *len);
+/* The kinds of tokens, (n) malloced, as SentencePiece numbers them; all normal where the file has no list. */
+enum gguf_token_kind { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE };
+uint8_t *gguf_token_kinds(const struct gguf *g, uint64_t n, int *err, struct why *why);
+bool gguf_is_xverse(const struct gguf *g);
+
+/* Parts of tokenizer.json: "added_tokens": [...], and "vocab": {...}. `kind` is that of gguf_token_kinds(). */
+int gguf_put_added(const struct gguf *g, struct text *out, const struct gguf_value *tokens, const uint8_t *kind,
+		   struct why *why);
+int gguf_put_vocab(const struct gguf *g, struct text *out, const struct gguf_value *tokens, struct why *why);
+/* The whole tokenizer.json of XVERSE's vocabularies. */
+int gguf_xverse_json(const struct gguf *g, struct text *out, const struct gguf_value *tokens, const uint8_t *kind,
+		     struct why *why);
+
+#endif

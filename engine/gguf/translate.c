@@ -1,0 +1,138 @@
+#include "engine/gguf/translate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const llama_names[][2] = {
+	{"token_embd.weight", "model.embed_tokens.weight"},
+	{"output_norm.weight", "model.norm.weight"},
+	{"output.weight", "lm_head.weight"},
+	{".attn_norm.weight", "input_layernorm.weight"},
+	{".attn_q.weight", "self_attn.q_proj.weight"},
+	{".attn_k.weight", "self_attn.k_proj.weight"},
+	{".attn_v.weight", "self_attn.v_proj.weight"},
+	{".attn_q.bias", "self_attn.q_proj.bias"},
+	{".attn_k.bias", "self_attn.k_proj.bias"},
+	{".attn_v.bias", "self_attn.v_proj.bias"},
+	{".attn_q_norm.weight", "self_attn.q_norm.weight"},
+	{".attn_k_norm.weight", "self_attn.k_norm.weight"},
+	{".attn_output.weight", "self_attn.o_proj.weight"},
+	{".ffn_norm.weight", "post_attention_layernorm.weight"},
+	{".ffn_gate.weight", "mlp.gate_proj.weight"},
+	{".ffn_up.weight", "mlp.up_proj.weight"},
+	{".ffn_down.weight", "mlp.down_proj.weight"},
+	{NULL, NULL},
+};
+
+static const char *const neox_names[][2] = {
+	{"token_embd.weight", "gpt_neox.embed_in.weight"},
+	{"output_norm.weight", "gpt_neox.final_layer_norm.weight"},
+	{"output_norm.bias", "gpt_neox.final_layer_norm.bias"},
+	{"output.weight", "embed_out.weight"},
+	{".attn_norm.weight", "input_layernorm.weight"},
+	{".attn_norm.bias", "input_layernorm.bias"},
+	{".attn_qkv.weight", "attention.query_key_value.weight"},
+	{".attn_qkv.bias", "attention.query_key_value.bias"},
+	{".attn_output.weight", "attention.dense.weight"},
+	{".attn_output.bias", "attention.dense.bias"},
+	{".ffn_norm.weight", "post_attention_layernorm.weight"},
+	{".ffn_norm.bias", "post_attention_layernorm.bias"},
+	{".ffn_up.weight", "mlp.dense_h_to_4h.weight"},
+	{".ffn_up.bias", "mlp.dense_h_to_4h.bias"},
+	{".ffn_down.weight", "mlp.dense_4h_to_h.weight"},
+	{".ffn_down.bias", "mlp.dense_4h_to_h.bias"},
+	{NULL, NULL},
+};
+
+static const struct gguf_arch archs[] = {
+	{"llama", "LlamaForCausalLM", "llama", "model.layers.", llama_names, true},
+	{"xverse", "XverseForCausalLM", "xverse", "model.layers.", llama_names, true},
+	{"baichuan", "BaichuanForCausalLM", "baichuan", "model.layers.", llama_names, true},
+	{"qwen2", "Qwen2ForCausalLM", "qwen2", "model.layers.", llama_names, false},
+	{"qwen3", "Qwen3ForCausalLM", "qwen3", "model.layers.", llama_names, false},
+	{"gptneox", "GPTNeoXForCausalLM", "gpt_neox", "gpt_neox.layers.", neox_names, false},
+};
+
+const struct gguf_arch *gguf_arch(const struct gguf *g, int *err, struct why *why)
+{
+	const char *name = gguf_text(g, "general.architecture");
+	char known[128] = "";
+
+	*err = 0;
+	for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
+		size_t n = strlen(known);
+		if (name && !strcmp(archs[i].name, name))
+			return &archs[i];
+		snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", archs[i].name);
+	}
+	*err = name ? fail(why, ERR_UNSUPPORTED, "general.architecture is %.60s; supported in GGUF files: %s", name,
+			   known)
+		    : fail(why, ERR_FORMAT, "the metadata lacks general.architecture");
+	return NULL;
+}
+
+/* "blk.7.attn_q.weight": 7, and ".attn_q.weight". NULL: the tensor is of no layer. */
+static const char *split_layer(const char *tensor, long *layer)
+{
+	char *end;
+
+	if (strncmp(tensor, "blk.", 4) || tensor[4] < '0' || tensor[4] > '9')
+		return NULL;
+	*layer = strtol(tensor + 4, &end, 10);
+	return *end == '.' ? end : NULL;
+}
+
+static int heads_of(const struct gguf *g, const struct gguf_arch *a, const char *what)
+{
+	char key[96];
+	int64_t n;
+
+	snprintf(key, sizeof key, "%s.attention.%s", a->name, what);
+	n = gguf_int(g, key, -1);
+	if (n < 0 && strcmp(what, "head_count"))
+		return heads_of(g, a, "head_count");
+	return n > 0 && n < 1 << 20 ? (int)n : 1;
+}
+
+bool gguf_place(const struct gguf *g, const struct gguf_arch *a, const char *tensor, struct gguf_place *out)
+{
+	long layer = 0;
+	const char *rest = split_layer(tensor, &layer);
+
+	*out = (struct gguf_place){.order = ROWS_SAME, .heads = 1};
+	snprintf(out->name, sizeof out->name, "%s", tensor);
+	for (const char *const(*n)[2] = a->names; (*n)[0]; n++)
+		if (!strcmp((*n)[0], rest ? rest : tensor)) {
+			if (rest)
+				snprintf(out->name, sizeof out->name, "%s%ld.%s", a->layer, layer, (*n)[1]);
+			else
+				snprintf(out->name, sizeof out->name, "%s", (*n)[1]);
+		}
+	if (rest && a->rotary_rows && !strncmp(rest, ".attn_q.", 8)) {
+		out->order = ROWS_ROTARY;
+		out->heads = heads_of(g, a, "head_count");
+	} else if (rest && a->rotary_rows && !strncmp(rest, ".attn_k.", 8)) {
+		out->order = ROWS_ROTARY;
+		out->heads = heads_of(g, a, "head_count_kv");
+	} else if (rest && !strncmp(rest, ".attn_qkv.", 10)) {
+		out->order = ROWS_THIRDS;
+		out->heads = heads_of(g, a, "head_count");
+	}
+	return strcmp(tensor, "rope_freqs.weight") != 0;
+}
+
+int64_t gguf_row(enum row_order order, int heads, int64_t rows, int64_t row)
+{
+	int64_t dim, head, i, third;
+
+	if (order == ROWS_SAME)
+		return row;
+	dim = rows / heads;
+	head = row / dim;
+	i = row % dim;
+	if (order == ROWS_ROTARY)
+		return head * dim + (i < dim / 2 ? 2 * i : 2 * (i - dim / 2) + 1);
+	third = dim / 3;
+	return i / third * (rows / 3) + head * third + i % third;
+}
