@@ -19,6 +19,7 @@
 #include "daemon/rank/serve.h"
 #include "daemon/rank/start.h"
 #include "engine/checkpoint/inspect.h"
+#include "engine/gguf/documents.h"
 #include "parallel/agree.h"
 #include "parallel/board.h"
 #include "rpc/codec/codec.h"
@@ -265,6 +266,7 @@ int main(int argc, char **argv)
 	stdio_open();
 	heap_init();
 	json_set_alloc_funcs(heap_malloc, heap_free); /* JSON of clients counts in their efforts */
+	gguf_serve_documents();
 	err = options_parse(&d.opt, argc, argv, NULL, &why);
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);

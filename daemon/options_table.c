@@ -32,8 +32,7 @@
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const computes[] = {"auto", "bf16", "f32", "f16", NULL};
 static const char *const kv_types[] = {"auto", "bf16", "f16", "f32", "int8", "fp8", NULL};
-static const char *const quants[] = {"none", "int8", "int4", "fp8", NULL};
-static const char *const head_quants[] = {"none", "int8", "int4", "fp8", "auto", NULL};
+static const char *const quants[] = {"none", "int8", "int4", "fp8", "auto", NULL};
 static const char *const formats[] = {"auto", "safetensors", "pt", "dummy", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
@@ -56,11 +55,11 @@ const struct option_row option_table[] = {
 	       "checkpoints, else bf16; f16: CUDA only"),
 	CHOICE(MODEL, "kv-cache-dtype", NULL, kv_types, kv_dtype, KV_AUTO,
 	       "type of the KV cache; auto: that of --compute; int8 and fp8 (e4m3, CUDA only) have a scale for each token and head"),
-	CHOICE(MODEL, "quantization", "q", quants, quantization, QUANTISE_NONE,
-	       "quantize weights while loading; int8 and int4 (CPU only): with a scale for 32 columns; fp8 (e4m3; CUDA from compute "
+	CHOICE(MODEL, "quantization", "q", quants, quantization, QUANTISE_AUTO,
+	       "quantize weights while loading; auto: as the files are (GGUF: int4 for Q4_0, int8 for other blocks), else none; int8 and int4 (CPU only): with a scale for 32 columns; fp8 (e4m3; CUDA from compute "
 	       "capability 8.9 on): with a scale for each row, activations too in steps of more than 32 tokens"),
-	CHOICE(MODEL, "quantization-head", NULL, head_quants, quantization_head, QUANTISE_SAME,
-	       "the same for embedding and head; auto: none if --quantization is none, else int8"),
+	CHOICE(MODEL, "quantization-head", NULL, quants, quantization_head, QUANTISE_AUTO,
+	       "the same for embedding and head; auto: as the files are, else none if --quantization is none, else int8"),
 	TEXT(MODEL, "pack-cache", NULL, "DIR", pack_cache,
 	     "directory for packed weights, which later starts map; used until the model's files change"),
 	TEXT(MODEL, "hf-overrides", NULL, "JSON", hf_overrides,

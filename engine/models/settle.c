@@ -243,6 +243,29 @@ static int note_delta(struct model_config *c, const struct checkpoint *ck, struc
 	return 0;
 }
 
+static bool is_outer(const struct model_config *c, const struct ck_tensor *t)
+{
+	const char *embed = once_name(c, offsetof(struct model, embed)),
+		   *head = once_name(c, offsetof(struct model, head));
+
+	return !strcmp(t->name, embed) || !strcmp(t->name, head);
+}
+
+enum quant model_stored_quant(const struct model_config *c, const struct checkpoint *ck, bool head)
+{
+	enum quant found = QUANT_NONE;
+
+	for (int i = 0; ck && i < checkpoint_count(ck); i++) {
+		const struct ck_tensor *t = checkpoint_tensor(ck, i);
+		if (!t->block || is_outer(c, t) != head)
+			continue;
+		if (strcmp(t->block->name, "Q4_0"))
+			return QUANT_INT8;
+		found = QUANT_INT4;
+	}
+	return found;
+}
+
 int model_config_settle(struct model_config *c, const struct checkpoint *ck, struct why *why)
 {
 	int err = 0;
