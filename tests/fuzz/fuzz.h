@@ -27,13 +27,14 @@ static inline void fuzz_refused(int err, const struct why *why)
 /* First and last corner of a tensor can be read: it lies in its file. */
 static inline void fuzz_read(const struct source *s, const struct ck_tensor *t)
 {
-	int64_t height = t->n_dims ? t->shape[0] : 1, width;
+	int64_t height = t->n_dims ? t->shape[0] : 1, width = 1;
 	struct why why;
 	uint8_t dst[4 * 8];
 
 	if (t->type >= DT_COUNT || !t->bytes)
 		return;
-	width = (int64_t)(t->bytes / dtype_size(t->type)) / height;
+	for (int i = 1; i < t->n_dims; i++)
+		width *= t->shape[i];
 	MUST(!slice_read(s, t, 0, height < 2 ? height : 2, 0, width < 2 ? width : 2, dst, &why));
 	MUST(!slice_read(s, t, height - 1, 1, width - 1, 1, dst, &why));
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/gguf/documents.h"
 #include "engine/tokenizer/tokenizer.h"
 
 enum { ADD_SPECIAL = 1, PARSE_SPECIAL = 2, OFFSETS = 4, DECODE = 8, SKIP_SPECIAL = 16, BEHIND = 32 };
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
 	uint32_t len;
 	int flags;
 
+	gguf_serve_documents();
 	if (argc != 2 || tokenizer_open(&t, argv[1], &why)) {
 		fprintf(stderr, "tok: %s\n", argc == 2 ? why.text : "usage: tok DIR");
 		return 1;

@@ -1,0 +1,354 @@
+"""gguf_files.py WORK: files that PyPI's gguf writes, read by our reader; run by check_gguf."""
+import glob
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as T
+
+sys.path.insert(0, "tests/words")
+from tok import Tok
+
+WORK = sys.argv[1]
+FULL = "--full" in sys.argv
+TESTDATA = os.environ.get("XV_TESTDATA", "../shared/testdata")
+BLOCKS = [T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0, T.Q2_K, T.Q3_K, T.Q4_K, T.Q5_K, T.Q6_K, T.IQ4_NL, T.IQ4_XS]
+# Where the f16 scales of a block lie.
+SCALES = {T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0], T.Q2_K: [80, 82], T.Q3_K: [108], T.Q4_K: [0, 2],
+          T.Q5_K: [0, 2], T.Q6_K: [208], T.IQ4_NL: [0], T.IQ4_XS: [0]}
+passed = failed = skipped = 0
+rng = np.random.default_rng(7)
+
+
+def check(name, ok, *told):
+    global passed, failed
+    passed, failed = passed + bool(ok), failed + (not ok)
+    if not ok:
+        print("FAILED", name, *[str(t)[:400] for t in told])
+
+
+def skip(why):
+    global skipped
+    skipped += 1
+    print("  skipped:", why)
+
+
+def blocks(kind, rows, columns):
+    """Random blocks with finite scales, subnormal and negative ones among them."""
+    elements, size = gguf.GGML_QUANT_SIZES[kind]
+    data = rng.integers(0, 256, (rows, columns // elements, size), dtype=np.uint8)
+    for at in SCALES[kind]:
+        scale = rng.normal(0, 0.01, data.shape[:2]).astype(np.float16)
+        scale[0, 0] = np.float16(3e-7)
+        data[:, :, at:at + 2] = scale.view(np.uint8).reshape(*data.shape[:2], 2)
+    return data.reshape(rows, -1)
+
+
+def write(path, arch, tensors, **more):
+    """tensors: {name: array, or (blocks, kind)}"""
+    w = gguf.GGUFWriter(path, arch)
+    for key, (put, value) in more.items():
+        getattr(w, "add_" + put)(key.replace("__", "."), value)
+    for name, t in tensors.items():
+        if isinstance(t, tuple):
+            w.add_tensor(name, t[0], raw_dtype=t[1])
+        else:
+            w.add_tensor(name, t)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    return path
+
+
+def found(path, *cols):
+    r = subprocess.run(["build/tests/files/tensors", path, *map(str, cols)], capture_output=True)
+    out, at, data = {}, 0, r.stdout
+    check(f"{os.path.basename(path)} is read", r.returncode == 0, r.stderr)
+    while at < len(data):
+        end = data.index(b"\n", at)
+        name, kind, shape, size = data[at:end].decode().split("\t")
+        out[name] = (kind, shape, data[end + 1:end + 1 + int(size)])
+        at = end + 1 + int(size)
+    return out
+
+
+def dequantizes():
+    tensors = {f"t.{k.name}": (blocks(k, 5, 768), k) for k in BLOCKS}
+    path = write(WORK + "/blocks.gguf", "qwen2", tensors)
+    for cols in ([], [1], [100], [256], [300]):
+        got = found(path, *cols)
+        for k in BLOCKS:
+            want = gguf.quants.dequantize(tensors[f"t.{k.name}"][0], k).astype(np.float32).tobytes()
+            check(f"{k.name} in pieces of {cols or 'all'} columns", got.get(f"t.{k.name}", (0, 0, b""))[2] == want)
+
+
+def plain_types():
+    rows = rng.normal(0, 1, (6, 40)).astype(np.float32)
+    bf16 = gguf.quants.quantize(rows, T.BF16)
+    path = write(WORK + "/plain.gguf", "qwen2", {"a": rows, "b": rows.astype(np.float16), "c": (bf16, T.BF16), "d": rows[0]})
+    got = found(path, 7)
+    check("F32", got["a"][2] == rows.tobytes() and got["a"][:2] == ("F32", "[6, 40]"), got["a"][:2])
+    check("F16", got["b"][2] == rows.astype(np.float16).tobytes())
+    check("BF16", got["c"][2] == bf16.tobytes() and got["c"][0] == "BF16")
+    check("a vector", got["d"][2] == rows[0].tobytes() and got["d"][1] == "[40]")
+
+
+def permute(w, heads):
+    """The converter's change of q and k, as llama.cpp's convert_hf_to_gguf.py makes it."""
+    return w.reshape(heads, 2, w.shape[0] // heads // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+
+
+def rows_of_transformers():
+    q, k = rng.normal(0, 1, (64, 32)).astype(np.float32), rng.normal(0, 1, (32, 32)).astype(np.float32)
+    more = {"x__attention__head_count": ("uint32", 4), "x__attention__head_count_kv": ("uint32", 2)}
+    for arch in ("llama", "xverse", "baichuan", "qwen2"):
+        swap = permute if arch != "qwen2" else lambda w, heads: w
+        path = write(f"{WORK}/{arch}.gguf", arch,
+                     {"blk.3.attn_q.weight": swap(q, 4), "blk.3.attn_k.weight": (gguf.quants.quantize(swap(k, 2), T.Q8_0), T.Q8_0),
+                      "blk.3.attn_q.bias": swap(q[:, 0].copy(), 4), "token_embd.weight": q, "rope_freqs.weight": q[0]},
+                     **{key.replace("x__", arch + "__"): v for key, v in more.items()})
+        got = found(path, 5)
+        name = "model.layers.3.self_attn.%s_proj.%s"
+        check(f"{arch}: q", got[name % ("q", "weight")][2] == q.tobytes())
+        check(f"{arch}: q's bias", got[name % ("q", "bias")][2] == q[:, 0].tobytes())
+        want = gguf.quants.dequantize(gguf.quants.quantize(k, T.Q8_0), T.Q8_0).tobytes()
+        check(f"{arch}: k in blocks", got[name % ("k", "weight")][2] == want)
+        check(f"{arch}: names", set(got) == {name % ("q", "weight"), name % ("q", "bias"), name % ("k", "weight"), "model.embed_tokens.weight"}, got.keys())
+
+
+def neox_rows():
+    heads, dim, width = 4, 8, 32
+    w = rng.normal(0, 1, (heads, 3, dim, width)).astype(np.float32)
+    thirds = w.transpose(1, 0, 2, 3).reshape(-1, width)
+    path = write(WORK + "/neox.gguf", "gptneox", {"blk.0.attn_qkv.weight": thirds, "blk.0.ffn_up.bias": thirds[0]},
+                 gptneox__attention__head_count=("uint32", heads))
+    got = found(path)
+    check("gptneox: q, k and v head by head", got["gpt_neox.layers.0.attention.query_key_value.weight"][2] == w.tobytes())
+    check("gptneox: names", "gpt_neox.layers.0.mlp.dense_h_to_4h.bias" in got, got.keys())
+
+
+def parts():
+    """A split file: the tensors of all parts; a part that is missing, another's, or not the first."""
+    t = [rng.normal(0, 1, (4, 32)).astype(np.float32) for _ in range(3)]
+    name = WORK + "/split-%05d-of-00003.gguf"
+    for i in range(3):
+        write(name % (i + 1), "qwen2", {f"blk.{i}.attn_q.weight": t[i]}, split__no=("uint16", i), split__count=("uint16", 3))
+    got = found(name % 1)
+    check("three parts", [got.get(f"model.layers.{i}.self_attn.q_proj.weight", "  ")[2] for i in range(3)] == [x.tobytes() for x in t])
+    refused("the second part", name % 2, "give the first one")
+    os.rename(name % 3, name % 4)
+    refused("a missing part", name % 1, "split-00003-of-00003.gguf")
+    os.link(name % 2, name % 3)
+    refused("another part under its name", name % 1, "part 2 of 3")
+
+
+def refused(what, path, *texts):
+    r = subprocess.run(["build/bin/xverse", "inspect", path], capture_output=True, text=True)
+    check(f"{what}: refused", r.returncode in (66, 78) and all(t in r.stdout + r.stderr for t in texts), r.returncode, r.stdout, r.stderr)
+
+
+def put_string(s):
+    s = s.encode()
+    return struct.pack("<Q", len(s)) + s
+
+
+def raw_file(values=b"", n_values=0, tensors=b"", n_tensors=0, magic=b"GGUF", version=3, data=b""):
+    return magic + struct.pack("<IQQ", version, n_tensors, n_values) + values + tensors + data
+
+
+def tensor(name, dims, kind=0, offset=0):
+    return put_string(name) + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *dims) + struct.pack("<IQ", kind, offset)
+
+
+def hostile():
+    arch = put_string("general.architecture") + struct.pack("<I", 8) + put_string("llama")
+    cases = {
+        "version 1": (raw_file(version=1), "version 1"),
+        "big-endian": (raw_file(version=3 << 24), "big-endian"),
+        "no architecture": (raw_file(), "general.architecture"),
+        "another architecture": (raw_file(arch.replace(b"llama", b"mamba"), 1), "mamba"),
+        "too many tensors": (raw_file(arch, 1, n_tensors=1 << 60), "tensors"),
+        "too many keys": (raw_file(arch, 1 << 50), "keys"),
+        "a key beyond the end": (raw_file(struct.pack("<Q", 1 << 62), 1), "truncated"),
+        "an empty key": (raw_file(put_string(""), 1), "empty"),
+        "a key twice": (raw_file(arch + arch, 2), "twice"),
+        "an unknown kind": (raw_file(put_string("a") + struct.pack("<I", 77), 1), "unknown type 77"),
+        "a list of lists": (raw_file(put_string("a") + struct.pack("<IIQ", 9, 9, 1), 1), "a list of lists"),
+        "a long list": (raw_file(put_string("a") + struct.pack("<IIQ", 9, 4, 1 << 61), 1), "longer than the file"),
+        "a list of long texts": (raw_file(put_string("a") + struct.pack("<IIQQ", 9, 8, 1, 1 << 61), 1), "truncated"),
+        "five dimensions": (raw_file(arch, 1, tensor("t", [1] * 5), 1), "dimensions"),
+        "sizes that overflow": (raw_file(arch, 1, tensor("t", [1 << 32, 1 << 32]), 1), "overflow"),
+        "a size beyond the type": (raw_file(arch, 1, tensor("t", [1 << 63]), 1), "overflow"),
+        "rows that are no blocks": (raw_file(arch, 1, tensor("t", [33, 2], 2), 1), "whole blocks"),
+        "an offset beyond the end": (raw_file(arch, 1, tensor("t", [4], 0, 1 << 62), 1), "truncated"),
+        "an odd offset": (raw_file(arch, 1, tensor("t", [4], 0, 3), 1, data=bytes(99)), "multiple of 32"),
+        "an overlap": (raw_file(arch, 1, tensor("t", [16], 0, 0) + tensor("u", [16], 0, 32), 2, data=bytes(999)), "overlaps"),
+        "a tensor twice": (raw_file(arch, 1, tensor("t", [4], 0, 0) + tensor("t", [4], 0, 32), 2, data=bytes(999)), "t"),
+        "an alignment of 3": (raw_file(arch + put_string("general.alignment") + struct.pack("<II", 4, 3), 2), "power of two"),
+        "too many parts": (raw_file(arch + put_string("split.count") + struct.pack("<II", 4, 1 << 30), 2), "split.count"),
+    }
+    for what, (data, text) in cases.items():
+        path = WORK + "/hostile.gguf"
+        open(path, "wb").write(data)
+        refused(what, path, text)
+
+
+def damaged():
+    """Cut and changed anywhere, a file is read or refused; nothing else happens."""
+    model = convert("launch/demo/model", WORK + "/whole.gguf", T.Q8_0)
+    data, random_bytes, wrong = open(model, "rb").read(), random.Random(3), []
+    head = data.index(b"blk.3.") + 40
+    for i in range(400 if FULL else 60):
+        d = bytearray(data[:random_bytes.randrange(head)] if i % 3 == 0 else data)
+        for _ in range(0 if i % 3 == 0 else 1 + i % 5):
+            d[random_bytes.randrange(head if i % 2 else 400)] = random_bytes.choice([0, 1, 0x7f, 0x80, 0xff, random_bytes.randrange(256)])
+        open(WORK + "/damaged.gguf", "wb").write(d)
+        r = subprocess.run(["build/bin/xverse", "inspect", WORK + "/damaged.gguf"], capture_output=True, timeout=60)
+        if r.returncode not in (0, 66, 78):
+            wrong.append((i, r.returncode, r.stderr[-200:]))
+    check("damaged files", not wrong, wrong)
+
+
+def read_torch(folder):
+    """The tensors of a bf16 pytorch_model.bin whose storages lie in the order of its entries, as our reader gives them."""
+    got = found(folder)
+    out = {}
+    for name, (kind, shape, data) in got.items():
+        bits = np.frombuffer(data, np.uint16).astype(np.uint32) << 16
+        out[name] = bits.view(np.float32).reshape(json.loads(shape))
+    return out
+
+
+LLAMA = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight", "lm_head.weight": "output.weight",
+         "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+         "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+         "mlp.down_proj": "ffn_down"}
+
+
+def name_of(name):
+    if name in LLAMA:
+        return LLAMA[name]
+    _, _, layer, rest = name.split(".", 3)
+    return f"blk.{layer}.{LLAMA[rest.removesuffix('.weight')]}.weight"
+
+
+def convert(folder, path, kind):
+    """A model of XVERSE's form as llama.cpp's converter writes it: its tokens in order, no merges, no scores."""
+    c, tok = json.load(open(folder + "/config.json")), json.load(open(folder + "/tokenizer.json"))
+    vocab = sorted(tok["model"]["vocab"], key=tok["model"]["vocab"].get)
+    special = {t["content"] for t in tok["added_tokens"]}
+    w = gguf.GGUFWriter(path, "xverse")
+    w.add_embedding_length(c["hidden_size"])
+    w.add_block_count(c["num_hidden_layers"])
+    w.add_feed_forward_length(c["intermediate_size"])
+    w.add_head_count(c["num_attention_heads"])
+    w.add_context_length(c["max_position_embeddings"])
+    w.add_layer_norm_rms_eps(c["rms_norm_eps"])
+    w.add_tokenizer_model("llama")
+    w.add_token_list(vocab)
+    w.add_token_types([3 if t in special else 6 if len(t) == 6 and t.startswith("<0x") else 1 for t in vocab])
+    w.add_bos_token_id(c["bos_token_id"])
+    w.add_eos_token_id(c["eos_token_id"])
+    for name, t in read_torch(folder).items():
+        if name.endswith("inv_freq"):
+            continue
+        if name.endswith(("q_proj.weight", "k_proj.weight")):
+            t = permute(t, c["num_attention_heads"])
+        if t.ndim == 1:
+            w.add_tensor(name_of(name), t)
+        elif kind == T.F16:
+            w.add_tensor(name_of(name), t.astype(np.float16))
+        else:
+            w.add_tensor(name_of(name), gguf.quants.quantize(t, kind), raw_dtype=kind)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    return path
+
+
+TEXTS = ["The king said to the people,", "很久以前，精灵们", "In 1953, 8 of 10: a-b (c) d_e!", "  two  spaces \n\n lines\t", "naïve café 🙂 ｆｕｌｌ", ""]
+
+
+def our_tokenizer():
+    """XVERSE's vocabulary from a GGUF file gives the ids of the model's own tokenizer.json."""
+    own, other = Tok("launch/demo/model"), Tok(WORK + "/whole.gguf")
+    texts = TEXTS + [open("README.md").read()[:4000], open("docs/design/request.md").read()[:4000]]
+    for text, a, b in zip(texts, own.encode_many(texts), other.encode_many(texts)):
+        check(f"XVERSE's ids of {text[:20]!r}", a == b, a[:20], b[:20])
+
+
+def vocabularies():
+    """The vocabularies of llama.cpp with their own texts and ids."""
+    for name in ("gpt-2", "llama-spm", "mpt"):
+        path = f"{TESTDATA}/llama.cpp-vocab/ggml-vocab-{name}.gguf"
+        if not os.path.exists(path):
+            skip(f"no test data (ggml-vocab-{name}.gguf)")
+            continue
+        texts = open(path + ".inp", encoding="utf-8").read().split("\n__ggml_vocab_test__\n")
+        ids = [[int(i) for i in line.split()] for line in open(path + ".out").read().split("\n")[:len(texts)]]
+        got = Tok(path).encode_many(texts, flags=0)
+        wrong = [(t, g[:12], i[:12]) for t, g, i in zip(texts, got, ids) if g != i]
+        check(f"{name}: {len(texts)} texts", len(texts) > 40 and not wrong, len(wrong), wrong[:2])
+
+
+def published():
+    path = TESTDATA + "/stories260K/stories260K.gguf"
+    if not os.path.exists(path):
+        return skip("no test data (stories260K.gguf)")
+    a, b = found(path), found(TESTDATA + "/stories260K/hf-llama")
+    check("stories260K: the tensors of its folder", {n: t[2] for n, t in a.items()} == {n: t[2] for n, t in b.items()}, set(a) ^ set(b))
+
+
+def folder_of(path, gguf_file):
+    """The same numbers as a folder of transformers: what the file's blocks stand for, in f32."""
+    os.makedirs(path)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        data = open("launch/demo/model/" + name).read()
+        open(f"{path}/{name}", "w").write(data.replace('"bfloat16"', '"float16"'))
+    header, data = {}, b""
+    for name, (kind, shape, raw) in found(gguf_file).items():
+        header[name] = {"dtype": kind if kind in ("F16", "BF16") else "F32", "shape": json.loads(shape), "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    open(path + "/model.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + data)
+    return path
+
+
+def rows(model, ranks, *options):
+    """Hashes of the logits of a greedy answer, and what Status calls the numbers."""
+    out, sock = f"{WORK}/rows", f"{WORK}/sock"
+    if os.path.exists(out):
+        os.unlink(out)
+    env = {**os.environ, "XVERSE_SOCKET": sock, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    p = subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), "build/bin/xversed", model, "--uds", sock, "--hash-rows", out,
+                          *options], stdin=subprocess.DEVNULL, stdout=open(WORK + "/log", "w"), stderr=subprocess.STDOUT, env=env)
+    run = lambda *a: subprocess.run(["build/bin/xverse", *a], env=env, capture_output=True, text=True, timeout=90).stdout
+    run("status", "--wait")
+    text = run("generate", TEXTS[0], "--max-tokens", "8", "--temperature", "0")
+    numerics = json.loads(run("status", "--json"))["numerics_class"]
+    run("drain")
+    p.wait(60)
+    return text, [line.split()[1:3] for line in open(out)], numerics
+
+
+def served():
+    """The same logits as the folder with the same numbers, in the class of the file's blocks."""
+    for kind, ranks, how, name in ((T.Q8_0, 1, "int8", "int8"), (T.Q4_0, 3, "int4", "int4"), (T.Q4_1, 1, "int8", "int8"), (T.F16, 1, "none", "f32")):
+        path = convert("launch/demo/model", f"{WORK}/{kind.name}.gguf", kind)
+        text, got, numerics = rows(path, ranks)
+        other, want, _ = rows(folder_of(f"{WORK}/{kind.name}", path), ranks, "-q", how, "--quantization-head", how)
+        check(f"{kind.name} on {ranks} ranks: text", text == other and len(text) > 8, text, other)
+        check(f"{kind.name} on {ranks} ranks: logits", got == want and len(got) > 7, got[:3], want[:3])
+        check(f"{kind.name}: the class is named", numerics.split("/")[1] == (name if kind != T.F16 else "f16"), numerics)
+
+
+for test in (dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, served):
+    test()
+print(f"{passed} passed, {failed} failed, {skipped} skipped")
