@@ -61,12 +61,9 @@ static uint64_t mix(uint64_t h, uint64_t v)
 static uint64_t model_fingerprint(const struct daemon *d)
 {
 	const struct rank *n = &d->rank;
-	const unsigned char *c = (const unsigned char *)&n->cfg;
-	uint64_t h = n->files ? checkpoint_fingerprint(n->files) : mix(1, (uint64_t)d->opt.dummy_seed);
+	uint64_t files = n->files ? checkpoint_fingerprint(n->files) : mix(1, (uint64_t)d->opt.dummy_seed);
 
-	for (size_t i = 0; i < offsetof(struct model_config, note); i++) /* notes are no property of the model */
-		h = mix(h, c[i]);
-	return h;
+	return mix(files, model_config_hash(&n->cfg));
 }
 
 /* Completes what clients see of the loaded model. */

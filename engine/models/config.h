@@ -57,6 +57,8 @@ int model_config_read(struct model_config *c, const char *dir, struct why *why);
 int model_config_read_over(struct model_config *c, const char *dir, const char *over, struct why *why);
 /* What the network needs of a backend (enum backend_need) for sequences of up to max_context tokens. */
 unsigned model_needs(const struct model_config *c, int max_context);
+/* Equal configs have equal hashes, in later versions, too (notes aside). */
+uint64_t model_config_hash(const struct model_config *c);
 /* How many numbers the model's tensors hold. */
 uint64_t model_parameters(const struct model_config *c);
 

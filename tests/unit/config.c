@@ -328,3 +328,33 @@ TEST(what_a_backend_must_cover)
 }
 
 CHECK_MAIN()
+
+/* Bytes of a struct that lie between its members, by its members. */
+#define MEMBERS(X) \
+	X(architecture) \
+	X(hidden) X(ffn) X(layers) X(heads) X(kv_heads) X(head_dim) X(vocab) X(max_pos) X(parts) X(norm) X(act) \
+		X(positions) X(n_rot) X(rotates_neighbours) X(parallel) X(unit_head) X(window) X(windowed) X(norm_eps) \
+			X(rope_theta) X(scaling) X(rope_factor) X(rope_low) X(rope_high) X(rope_original) \
+				X(rope_attention) X(rope_truncate) X(tied) X(torch_dtype) X(bos) X(pad) X(n_eos) \
+					X(eos)
+#define SIZE_OF(member) +sizeof c.member
+
+TEST(the_hash_covers_every_field)
+{
+	size_t padding = offsetof(struct model_config, note) - (0 MEMBERS(SIZE_OF)), same = 0;
+	uint64_t before;
+
+	memset(&c, 0, sizeof c);
+	memset(c.architecture, 'A', sizeof c.architecture - 1);
+	c.layers = MODEL_MAX_LAYERS;
+	c.n_eos = MODEL_MAX_EOS;
+	before = model_config_hash(&c);
+	for (size_t i = 0; i < offsetof(struct model_config, note); i++) {
+		((unsigned char *)&c)[i] ^= 1;
+		same += model_config_hash(&c) == before;
+		((unsigned char *)&c)[i] ^= 1;
+	}
+	/* The NUL of the name may become another character, which would run on; its byte counts as padding here. */
+	CHECK(same >= padding && same <= padding + 1);
+	CHECK(model_config_hash(&c) == before);
+}
