@@ -18,7 +18,8 @@ void text_fmt(struct text *t, const char *fmt, ...) __attribute__((format(printf
 /* A JSON string with its quotes (RFC 8259); bytes that are not UTF-8 become U+FFFD. */
 void text_json(struct text *t, const char *bytes, size_t len);
 void text_json_str(struct text *t, const char *s);
-/* A float as the shortest JSON number that reads back as the same float; NaN and what lies beyond is limited to +-9999. */
+/* A float as the shortest JSON number that reads back as the same float; NaN and what lies beyond is limited to +-9999.
+ */
 void text_number(struct text *t, float x);
 void text_finish(struct text *t); /* frees; can be used again */
 

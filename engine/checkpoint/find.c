@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,50 @@ static int take_snapshot(char **dir, const char *cache, struct why *why)
 	return 0;
 }
 
+/* ---- GGUF: one file is the model ---- */
+
+static bool is_gguf(const char *path)
+{
+	char head[4];
+	uint64_t size;
+	struct why unused;
+	int fd = file_open(path, &size, &unused);
+	bool yes = fd >= 0 && pread(fd, head, sizeof head, 0) == sizeof head && !memcmp(head, "GGUF", sizeof head);
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
+
+/* A part of a split file that is not its first: -00002-of-00003.gguf. */
+static bool is_later_part(const char *name)
+{
+	return !fnmatch("*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].gguf", name, 0) &&
+	       fnmatch("*-00001-of-*.gguf", name, 0);
+}
+
+/* The folder's only GGUF file, or the first part of its only split one; malloced. NULL: it has none or several. */
+static char *only_gguf(const char *dir)
+{
+	char *found = NULL;
+	int n = 0;
+	DIR *d = opendir(dir);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		if (fnmatch("*.gguf", e->d_name, 0) || is_later_part(e->d_name))
+			continue;
+		free(found);
+		found = xprintf("%s/%s", dir, e->d_name);
+		n++;
+	}
+	if (d)
+		closedir(d);
+	if (n == 1 && is_gguf(found))
+		return found;
+	free(found);
+	return NULL;
+}
+
 /* ---- a folder without a model ---- */
 
 static int by_name(const void *a, const void *b)
@@ -251,6 +296,18 @@ static int refuse_folder(const char *dir, struct why *why)
 	return fail(why, ERR_IO, "%.300s: no config.json, so this is no model; give the folder of one", dir);
 }
 
+/* A folder of one GGUF file stands for that file. */
+static int take_gguf(char **dir, const char *folder, struct why *why)
+{
+	char *file = only_gguf(folder);
+
+	if (!file)
+		return refuse_folder(folder, why);
+	free(*dir);
+	*dir = file;
+	return 0;
+}
+
 static int find_in_folder(char **dir, const char *given, struct why *why)
 {
 	const char *last = strrchr(given, '/');
@@ -265,9 +322,9 @@ static int find_in_folder(char **dir, const char *given, struct why *why)
 		err = take_snapshot(dir, cache, why);
 		free(cache);
 	} else
-		err = refuse_folder(given, why);
+		return take_gguf(dir, given, why);
 	if (!err && !exists(*dir, "config.json"))
-		err = refuse_folder(*dir, why);
+		err = take_gguf(dir, *dir, why);
 	return err;
 }
 
@@ -275,18 +332,20 @@ int model_find(char **dir, const char *given, bool weights, struct why *why)
 {
 	char *path = xstrdup(given);
 	struct stat st;
-	int err;
+	int err = 0;
 
 	*dir = NULL;
 	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
 		path[n - 1] = 0;
 	if (stat(path, &st))
 		err = refuse_missing(path, errno, why);
-	else if (!S_ISDIR(st.st_mode))
+	else if (S_ISDIR(st.st_mode))
+		err = find_in_folder(dir, path, why);
+	else if (!is_gguf(path))
 		err = kind_refuse_file(path, why);
 	else
-		err = find_in_folder(dir, path, why);
-	if (!err && weights && !checkpoint_exists(*dir))
+		*dir = xstrdup(path);
+	if (!err && weights && !is_gguf(*dir) && !checkpoint_exists(*dir))
 		err = checkpoint_refuse(*dir, why);
 	free(path);
 	if (err) {

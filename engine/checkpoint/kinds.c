@@ -11,7 +11,7 @@
 #define OTHER_FORM \
 	"give the folder of the same model in Hugging Face's form: config.json with safetensors or PyTorch files"
 #define MERGE "merge it into its base model with peft's merge_and_unload() and give the result"
-#define GGUF "GGUF files are not read; " OTHER_FORM
+#define GGUF "a GGUF file is given by itself; give this file (or another of the folder) in place of the folder"
 #define WEIGHTS "this is one file of weights; give its folder, which must have config.json, too"
 #define AGAIN "download it again"
 
@@ -54,7 +54,7 @@ static const struct kind in_folder[] = {
 
 /* Names of files that are given in place of a folder. */
 static const struct kind files[] = {
-	{"*.gguf", ERR_UNSUPPORTED, "this is a GGUF file, which is not read; " OTHER_FORM},
+	{"*.gguf", ERR_FORMAT, "it has the name of a GGUF file and does not begin like one; " AGAIN},
 	{"*.ggml", ERR_UNSUPPORTED, "this is a GGML file; " OTHER_FORM},
 	{"*.llamafile", ERR_UNSUPPORTED, "this is a llamafile, a program with a GGUF file in it; " OTHER_FORM},
 	{"adapter_model.*", ERR_UNSUPPORTED, "this is an adapter (LoRA), not a model; " MERGE},
@@ -84,7 +84,7 @@ static const struct {
 	unsigned char n;
 	const char *text;
 } magics[] = {
-	{"GGUF", 4, "this is a GGUF file, which is not read; " OTHER_FORM},
+	{"GGUF", 4, "this is a GGUF file, which cannot be a part of another form; give it by itself"},
 	{"tjgg", 4, "this is an old GGML file; " OTHER_FORM},
 	{"fmgg", 4, "this is an old GGML file; " OTHER_FORM},
 	{"lmgg", 4, "this is an old GGML file; " OTHER_FORM},

@@ -332,8 +332,9 @@ CHECK_MAIN()
 /* Bytes of a struct that lie between its members, by its members. */
 #define MEMBERS(X) \
 	X(architecture) \
-	X(hidden) X(ffn) X(layers) X(heads) X(kv_heads) X(head_dim) X(vocab) X(max_pos) X(parts) X(norm) X(act) \
-		X(positions) X(n_rot) X(rotates_neighbours) X(parallel) X(unit_head) X(window) X(windowed) X(norm_eps) \
+	X(hidden) \
+	X(ffn) X(layers) X(heads) X(kv_heads) X(head_dim) X(vocab) X(max_pos) X(parts) X(norm) X(act) X(positions) \
+		X(n_rot) X(rotates_neighbours) X(parallel) X(unit_head) X(window) X(windowed) X(norm_eps) \
 			X(rope_theta) X(scaling) X(rope_factor) X(rope_low) X(rope_high) X(rope_original) \
 				X(rope_attention) X(rope_truncate) X(tied) X(torch_dtype) X(bos) X(pad) X(n_eos) \
 					X(eos)
