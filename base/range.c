@@ -10,10 +10,13 @@ bool range_holds(const struct range *r, double x)
 	return (r->bound == RANGE_ABOVE ? x > r->low : x >= r->low) && x <= r->high;
 }
 
-/* Whole numbers with all their digits. */
+/* Whole numbers with all their digits. The largest numbers of 64 bits are no doubles: they are rounded up by one. */
 static const char *number_text(double x, char out[32])
 {
-	snprintf(out, 32, x == floor(x) && fabs(x) < 1e20 ? "%.0f" : "%g", x);
+	if (x == 0x1p64 || x == 0x1p63)
+		snprintf(out, 32, "%llu", x == 0x1p64 ? ~0ull : ~0ull >> 1);
+	else
+		snprintf(out, 32, x == floor(x) && fabs(x) < 1e20 ? "%.0f" : "%g", x);
 	return out;
 }
 

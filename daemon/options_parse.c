@@ -11,6 +11,7 @@
 #include "base/similar.h"
 #include "engine/checkpoint/find.h"
 #include "rpc/place.h"
+#include "rpc/server/handover.h"
 
 static void *field(struct options *o, const struct option_row *row)
 {
@@ -233,7 +234,7 @@ static bool is_known(const char *name, struct similar *like)
 	static char names[512][VARIABLE];
 	static const char *const others[] = {"XVERSED_CONFIG", "XVERSED_CUDA_LIB"};
 	char no[VARIABLE];
-	bool known = false;
+	bool known = !strcmp(name, HANDOVER_PATH) || !strcmp(name, HANDOVER_NONCE); /* the launcher sets them */
 
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		known |= !strcmp(name, others[i]);

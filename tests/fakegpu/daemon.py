@@ -240,7 +240,7 @@ def plans(path):
                             max_position_embeddings=8192, torch_dtype="bfloat16")
     for ranks, options, code, part in (
             (3, ["--device-memory", "20G"], 0, "fits"), (1, ["--device-memory", "80G", "--gpu-memory-utilization", "0.5"], 0, "of 40.00 GiB of each GPU"),
-            (3, ["--device-memory", "8G"], 78, "with one such sequence 13.55 GiB would be held on a GPU"), (2, ["--device-memory", "80"], 78, "does not fit"),
+            (3, ["--device-memory", "8G"], 78, "with one such sequence 13.65 GiB would be held on a GPU"), (2, ["--device-memory", "80"], 78, "does not fit"),
             (1, ["--device-memory", "80G", "--kv-cache-memory-bytes", "60G"], 78, "is more than there is"),
             (1, ["--device-memory", "80G", "--kv-cache-memory-bytes", "1M"], 78, "is less than one sequence takes"),
             (33, ["--device-memory", "80G"], 64, "33 ranks are too many"), (1, ["--device-memory", "80G", "--compute", "f32"], 66, "not supported yet on CUDA"),

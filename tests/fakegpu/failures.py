@@ -112,7 +112,7 @@ with tempfile.TemporaryDirectory() as top:
         partial(broken, "rank 1 hangs in a call of NCCL", path, 2, ["blamed=1"], FAKENCCL_RANK="1", FAKENCCL_STUCK="ncclBroadcast:3"),
         partial(no_start, "rank 1 hangs in a call of NCCL while it starts", path, 2, "stuck", FAKENCCL_RANK="1", FAKENCCL_STUCK="ncclAllReduce:5"),
         partial(no_start, "rank 1 hangs in NCCL's start", path, 2, "NCCL start: the other ranks did not join within 2 s", FAKENCCL_RANK="1", FAKENCCL_STUCK="ncclCommInitRankConfig:1"),
-        partial(broken, "a kernel faults", path, 1, ["CUDA"], FAKEGPU_FAIL="@void add_norm<2>:50=700"),
+        partial(broken, "a kernel faults", path, 1, ["CUDA"], FAKEGPU_FAIL="@void add_norm<2, false>:50=700"),
         partial(broken, "a launch fails on one of two", path, 2, ["CUDA"], FAKEGPU_FAIL="launch:400=719"),
         partial(broken, "a graph fails", path, 1, ["CUDA, a graph"], FAKEGPU_FAIL="cudaGraphLaunch:5=719"),
         partial(no_start, "too little memory", path, 1, "GiB are free", FAKEGPU_MEM="55000000"),  # 46 million are needed, and 17 for graphs

@@ -163,6 +163,8 @@ TEST(variables_that_name_no_option_get_a_warning)
 			(char *)"XVERSED_NO_PIN=1",
 			(char *)"XVERSED_CONFIG=/x",
 			(char *)"XVERSED_CUDA_LIB=/x",
+			(char *)"XVERSED_HANDOVER=/x",
+			(char *)"XVERSED_HANDOVER_NONCE=1",
 			(char *)"XVERSED_QQQQQQQQ=1",
 			NULL};
 	char *text = NULL;
@@ -173,7 +175,8 @@ TEST(variables_that_name_no_option_get_a_warning)
 	fclose(f);
 	CHECK_HAS(text, "XVERSED_MAX_NUM_SEQ names no option; did you mean XVERSED_MAX_NUM_SEQS?\n");
 	CHECK_HAS(text, "XVERSED_QQQQQQQQ names no option\n");
-	CHECK(!strstr(text, "XVERSED_MAX_NUM_SEQS names") && !strstr(text, "PIN") && !strstr(text, "CONFIG names"));
+	CHECK(!strstr(text, "XVERSED_MAX_NUM_SEQS names") && !strstr(text, "PIN") && !strstr(text, "CONFIG names") &&
+	      !strstr(text, "HANDOVER"));
 	free(text);
 }
 
