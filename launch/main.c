@@ -13,6 +13,7 @@
 
 #include "daemon/rank/files.h"
 #include "base/help.h"
+#include "engine/gguf/documents.h"
 #include "engine/models/config.h"
 #include "launch/inside.h"
 
@@ -304,6 +305,7 @@ int main(int argc, char **argv)
 	int err;
 
 	stdio_open();
+	gguf_serve_documents();
 	parse(&l, argc, argv);
 	find_xversed(&l);
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))

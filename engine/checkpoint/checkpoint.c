@@ -160,12 +160,13 @@ static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_forma
 	return checkpoint_refuse(dir, why);
 }
 
-bool checkpoint_exists(const char *dir)
+bool checkpoint_exists(const char *path)
 {
-	bool found = false;
+	struct stat st;
+	bool found = !stat(path, &st) && S_ISREG(st.st_mode);
 
 	for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
-		found |= has(dir, candidates[i]);
+		found |= has(path, candidates[i]);
 	return found;
 }
 

@@ -15,8 +15,8 @@ int checkpoint_open(struct checkpoint **out, const char *path, struct why *why);
 enum checkpoint_format { CK_ANY, CK_SAFETENSORS, CK_TORCH };
 /* Does the same, but looks in a directory only for files of one format. */
 int checkpoint_open_as(struct checkpoint **out, const char *path, enum checkpoint_format format, struct why *why);
-/* Whether a folder has a file that checkpoint_open() would read. */
-bool checkpoint_exists(const char *dir);
+/* Whether the path is a file, or a folder with a file that checkpoint_open() would read. */
+bool checkpoint_exists(const char *path);
 /* Says what a folder without such a file has instead, and what to do; never 0. */
 int checkpoint_refuse(const char *dir, struct why *why);
 void checkpoint_close(struct checkpoint *c); /* NULL is fine */

@@ -345,7 +345,7 @@ int model_find(char **dir, const char *given, bool weights, struct why *why)
 		err = kind_refuse_file(path, why);
 	else
 		*dir = xstrdup(path);
-	if (!err && weights && !is_gguf(*dir) && !checkpoint_exists(*dir))
+	if (!err && weights && !checkpoint_exists(*dir))
 		err = checkpoint_refuse(*dir, why);
 	free(path);
 	if (err) {

@@ -306,6 +306,22 @@ def published():
     check("stories260K: the tensors of its folder", {n: t[2] for n, t in a.items()} == {n: t[2] for n, t in b.items()}, set(a) ^ set(b))
 
 
+def planned():
+    """Dry run, launcher, a folder of one file; and what each says of a file that is cut."""
+    path, cut = WORK + "/whole.gguf", WORK + "/cut/cut.gguf"
+    os.makedirs(WORK + "/cut")
+    open(cut, "wb").write(open(path, "rb").read()[:100000])
+    os.makedirs(WORK + "/one")
+    os.link(path, WORK + "/one/model-Q8_0.gguf")
+    for model in (path, WORK + "/one"):
+        r = subprocess.run(["build/bin/xversed", model, "--dry-run"], capture_output=True, text=True)
+        check("a plan", r.returncode == 0 and "/int8/" in r.stdout and "fits" in r.stdout and "none are here" not in r.stdout, r.stdout, r.stderr)
+    for program in ("xversed", "xverse-launch"):
+        for model in (cut, WORK + "/cut"):
+            r = subprocess.run(["build/bin/" + program, model, "--uds", WORK + "/none"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            check(f"{program}: a cut file", r.returncode == 66 and "cut.gguf: truncated: 100000 bytes found" in r.stderr, r.returncode, r.stderr)
+
+
 def folder_of(path, gguf_file):
     """The same numbers as a folder of transformers: what the file's blocks stand for, in f32."""
     os.makedirs(path)
@@ -349,6 +365,6 @@ def served():
         check(f"{kind.name}: the class is named", numerics.split("/")[1] == (name if kind != T.F16 else "f16"), numerics)
 
 
-for test in (dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, served):
+for test in (dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, planned, served):
     test()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
