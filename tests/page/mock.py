@@ -44,8 +44,8 @@ class Mock:
             def do_GET(self):
                 if self.path == "/":
                     self.answer(200, mock.page, {k: v for k, v in mock.head.items() if k in ("Content-Type", "Content-Security-Policy")})
-                elif self.path == "/katex.js" and mock.katex:
-                    self.answer(200, mock.katex, {"Content-Type": "text/javascript"})
+                elif self.path == "/katex.js":
+                    self.answer(200 if mock.katex else 404, mock.katex or b"", {"Content-Type": "text/javascript"})
                 elif self.path == "/openapi.json":
                     self.json(200, mock.openapi)
                 elif self.path == "/server_info":
