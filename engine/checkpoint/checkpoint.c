@@ -133,22 +133,12 @@ static int open_file(struct checkpoint *c, const char *path, struct why *why)
 	return err;
 }
 
-static bool has(const char *dir, const char *name)
-{
-	char *path = xprintf("%s/%s", dir, name);
-	struct stat st;
-	bool there = !lstat(path, &st); /* opening it refuses a dangling link */
-
-	free(path);
-	return there;
-}
-
 static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_format format, struct why *why)
 {
 	int first = format == CK_TORCH ? 2 : 0, end = format == CK_SAFETENSORS ? 2 : 4;
 
 	for (int i = first; i < end; i++) {
-		if (!has(dir, candidates[i]))
+		if (!source_exists(dir, candidates[i]))
 			continue;
 		if (ends_with(candidates[i], ".json"))
 			return open_index(c, dir, candidates[i], why);
@@ -166,7 +156,7 @@ bool checkpoint_exists(const char *path)
 	bool found = !stat(path, &st) && S_ISREG(st.st_mode);
 
 	for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
-		found |= has(path, candidates[i]);
+		found |= source_exists(path, candidates[i]);
 	return found;
 }
 

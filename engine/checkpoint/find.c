@@ -15,16 +15,6 @@
 
 enum { NAME_MOST = 255 };
 
-static bool exists(const char *dir, const char *name)
-{
-	char *path = xprintf("%s/%s", dir, name);
-	struct stat st;
-	bool there = !lstat(path, &st); /* opening it refuses a dangling link */
-
-	free(path);
-	return there;
-}
-
 static bool is_folder(const char *path)
 {
 	struct stat st;
@@ -252,7 +242,7 @@ static void model_below(const char *dir, char name[NAME_MOST + 1])
 	qsort(list, (size_t)n, sizeof *list, by_name);
 	for (int i = 0; i < n; i++) {
 		char *below = xprintf("%s/%s", dir, list[i]);
-		if (!name[0] && is_folder(below) && exists(below, "config.json"))
+		if (!name[0] && is_folder(below) && source_exists(below, "config.json"))
 			strcpy(name, list[i]);
 		free(below);
 		free(list[i]);
@@ -288,7 +278,7 @@ static int refuse_folder(const char *dir, struct why *why)
 	if (is_empty(dir))
 		return fail(why, ERR_IO, "%.300s: this folder is empty; give the folder of a model, with config.json",
 			    dir);
-	if (exists(dir, "tokenizer.json") || exists(dir, "tokenizer.model"))
+	if (source_exists(dir, "tokenizer.json") || source_exists(dir, "tokenizer.model"))
 		return fail(
 			why, ERR_IO,
 			"%.300s: no config.json, only a tokenizer; download config.json and the weights into it, too",
@@ -313,9 +303,9 @@ static int find_in_folder(char **dir, const char *given, struct why *why)
 	const char *last = strrchr(given, '/');
 	int err = 0;
 
-	if (exists(given, "config.json"))
+	if (source_exists(given, "config.json"))
 		*dir = xstrdup(given);
-	else if (exists(given, "snapshots"))
+	else if (source_exists(given, "snapshots"))
 		err = take_snapshot(dir, given, why);
 	else if (!strcmp(last ? last + 1 : given, "snapshots")) {
 		char *cache = xprintf("%s/..", given);
@@ -323,7 +313,7 @@ static int find_in_folder(char **dir, const char *given, struct why *why)
 		free(cache);
 	} else
 		return take_gguf(dir, given, why);
-	if (!err && !exists(*dir, "config.json"))
+	if (!err && !source_exists(*dir, "config.json"))
 		err = take_gguf(dir, *dir, why);
 	return err;
 }

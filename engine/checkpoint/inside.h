@@ -18,6 +18,8 @@ struct source {
 /* dir may be NULL if `name` is a path. ERR_IO; opens only regular files and never waits for a pipe. */
 int source_open(struct source *s, const char *dir, const char *name, struct why *why);
 struct source source_memory(const char *name, const void *data, size_t size);
+/* Whether a folder has a file or a link of this name; opening it refuses a link to nothing. */
+bool source_exists(const char *dir, const char *name);
 void source_close(struct source *s);
 /* Reads all of [offset, offset + n), or returns ERR_IO or ERR_FORMAT. */
 int source_read(const struct source *s, uint64_t offset, void *dst, size_t n, struct why *why);

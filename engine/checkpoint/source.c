@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file/file.h"
@@ -65,4 +66,14 @@ int source_read(const struct source *s, uint64_t offset, void *dst, size_t n, st
 	if (n)
 		memcpy(dst, s->mem + offset, n);
 	return 0;
+}
+
+bool source_exists(const char *dir, const char *name)
+{
+	char *path = xprintf("%s/%s", dir, name);
+	struct stat st;
+	bool there = !lstat(path, &st);
+
+	free(path);
+	return there;
 }
