@@ -44,7 +44,8 @@ static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 #define INNER "For tests"
 
 const struct option_row option_table[] = {
-	TEXT(MODEL, "model", "m", "DIR", model, "Hugging Face directory of the model (also the first plain argument)"),
+	TEXT(MODEL, "model", "m", "DIR", model,
+	     "Hugging Face directory of the model, or a GGUF file (also the first plain argument)"),
 	TEXT(MODEL, "served-model-name", "a", "NAME", served_name,
 	     "name that clients see; default: the directory's name"),
 	CHOICE(MODEL, "load-format", NULL, formats, load_format, LOAD_AUTO,
