@@ -21,7 +21,6 @@ static void check_request(const struct api_request *a, enum api_where where)
 	MUST(a->n >= 1 && a->n <= API_MAX_N && a->top <= API_MAX_TOP && a->prompt_top <= API_MAX_TOP);
 	MUST(s->n_stop <= API_MAX_STOP && s->n_bias <= API_MAX_BIAS && s->n_stop_ids <= API_MAX_IDS);
 	MUST(isfinite(s->temperature) && s->temperature >= 0 && s->top_p >= 0 && s->top_p <= 1 && s->top_k >= 0);
-	MUST(!(s->has >> XV_TOP_P & 1) || s->top_p > 0);
 	MUST(where == API_CHAT || s->has >> XV_MAX_TOKENS & 1);
 	for (int i = 0; i < s->n_stop; i++)
 		MUST(*s->stop[i] && strlen(s->stop[i]) <= RPC_MAX_STOP_BYTES);
