@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "rpc/cli/eval/args.h"
 #include "rpc/codec/codec.h"
 #include "rpc/xverse.h"
 
@@ -41,6 +42,7 @@ struct args {
 	struct list stop_ids, allowed, bad;
 	struct xv_bias *bias;
 	int n_bias;
+	struct eval_args eval;
 };
 
 /* 0, or ERR_INVALID; the text names the flag, its value and what the value must be. */
@@ -54,6 +56,11 @@ void args_finish(struct args *a);
 void args_help(const char *command, FILE *out); /* NULL: the list of commands */
 /* Reads the prompt: plain argument, --file, or standard input ("-", or what is piped in). */
 int args_text(struct args *a, struct why *why);
+
+/* Connects as --uds, --timeout-ms, --no-wait and --wait say. no_resume: calls fail when the server is lost. */
+int cli_connect(struct xv_client **c, struct args *a, bool no_resume, struct why *why);
+/* `status --wait` also waits for a server that has not been started yet, and says so once. */
+bool cli_may_appear(const struct args *a, uint64_t begin_ns, const struct why *why);
 
 /* Waits for the last reply of one call; keep-alives are skipped. 0, or a negative code: an Error reply
  * becomes its own code. *r is valid until the next xv_ call. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rpc/cli/eval/eval.h"
 #include "rpc/cli/options.h"
 
 static void print_commands(void)
@@ -24,6 +25,8 @@ static void print_options(const struct command *c)
 	const struct option *o;
 
 	printf("\t%s) words='", c->name);
+	for (int i = 0; c->bit == EVA && eval_name_at(i); i++)
+		printf("%s ", eval_name_at(i));
 	for (int i = 0; (o = option_at(i)); i++)
 		if (o->of & c->bit) {
 			print_flag(o);
@@ -59,7 +62,7 @@ int completion_bash(void)
 	print_commands();
 	printf(" --help --version' -- \"$cur\"))\n\t\treturn\n\tfi\n"
 	       "\tcase $prev in\n");
-	printf("\t--uds | --file | --prompt-file) compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	printf("\t--uds | --file | --prompt-file | --data | --out | --compare | --plot | --submit) compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	       "\tesac\n\tcase $command:$prev in\n");
 	print_valued();
 	printf("\tesac\n\tcase $command in\n");

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "rpc/cli/eval/eval.h"
 #include "rpc/cli/options.h"
 
 static const struct {
@@ -62,49 +62,8 @@ static int wait_loading(const struct args *a, struct xv_client *c, bool text, st
 	return 0;
 }
 
-static void tell_wait(void *arg, const char *what)
-{
-	(void)arg;
-	cli_say("xverse: waiting: %s\n", what);
-}
-
-/* `status --wait` also waits for a server that has not been started yet, and says so once. */
-static bool may_appear(const struct args *a, uint64_t begin_ns, const struct why *why)
-{
-	static bool said;
-
-	if (!a->wait || (a->timeout_ms && now_ns() - begin_ns > (uint64_t)a->timeout_ms * NS_PER_MS))
-		return false;
-	if (!said)
-		cli_say("xverse: waiting: %s\n", why->text);
-	return said = true;
-}
-
-/* The time limit of a call holds for connecting, too. */
-static int connect_within(struct xv_client **c, struct args *a, struct xv_options *how, struct why *why)
-{
-	uint64_t begin = now_ns();
-	int64_t took;
-	int err;
-
-	if (a->timeout_ms)
-		how->connect_timeout_ms = (int)(a->timeout_ms < 40000 ? a->timeout_ms : 40000);
-	while ((err = xv_connect(c, how, why->text)) == ERR_GONE && may_appear(a, begin, why))
-		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-	if (!err)
-		why->text[0] = 0; /* of earlier tries */
-	took = (int64_t)((now_ns() - begin) / 1000000);
-	if (a->timeout_ms)
-		a->timeout_ms = a->timeout_ms > took ? a->timeout_ms - took : 1;
-	return err;
-}
-
 static int run(struct args *a, int i, struct why *why)
 {
-	struct xv_options how = {.path = a->uds,
-				 .no_resume = a->no_resume || commands[i].run == run_bench,
-				 .loading_timeout_ms = a->no_wait ? -1 : 0,
-				 .notice = tell_wait};
 	struct xv_client *c;
 	uint64_t begin = now_ns();
 	int code;
@@ -113,11 +72,11 @@ static int run(struct args *a, int i, struct why *why)
 		return EXIT_USAGE;
 	if (commands[i].text && args_text(a, why))
 		return EXIT_USAGE;
-	code = cli_exit_code(connect_within(&c, a, &how, why));
+	code = cli_exit_code(cli_connect(&c, a, a->no_resume || commands[i].run == run_bench, why));
 	if (code)
 		return code;
 	code = cli_exit_code(wait_loading(a, c, commands[i].text, why));
-	if (code == EXIT_UNREACHABLE && a->wait && may_appear(a, begin, why)) { /* it went away while it loaded */
+	if (code == EXIT_UNREACHABLE && a->wait && cli_may_appear(a, begin, why)) { /* it went away while it loaded */
 		xv_close(c);
 		why->text[0] = 0;
 		return run(a, i, why);
@@ -176,11 +135,14 @@ int main(int argc, char **argv)
 		if (a.help) {
 			args_help(a.command, stdout);
 			code = 0;
-		} else
+		} else if (!strcmp(a.command, "eval"))
+			code = run_eval(&a);
+		else
 			for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 				if (!strcmp(commands[i].name, a.command))
 					code = run(&a, (int)i, &why);
-	}
+	} else if (a.command && !strcmp(a.command, "eval"))
+		code = EVAL_USAGE;
 	if (why.text[0])
 		cli_say("xverse: %s\n", why.text);
 	fflush(stdout);

@@ -7,8 +7,8 @@
 
 #include "base/similar.h"
 
-const char *const option_groups[GROUPS] = {"Text",   "Sampling", "End of the answer",
-					   "Output", "Load",     "Server and call"};
+const char *const option_groups[GROUPS] = {"Text", "Sampling",  "End of the answer", "Output",
+					   "Load", "Questions", "Results",           "Server and call"};
 
 enum {
 #define NUMBER(Message, field, low, high, meaning) MOST_##Message##_##field = (high),
@@ -17,6 +17,7 @@ enum {
 
 #define AT(f) offsetof(struct args, f)
 #define SAM(f) offsetof(struct args, sampling.f)
+#define EVAL(f) offsetof(struct args, eval.f)
 static const struct option rows[] = {
 	{GROUP_TEXT, "file", "FILE", "read the text from a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0,
 	 0},
@@ -80,6 +81,48 @@ static const struct option rows[] = {
 	 AT(rate), -1, 0, 1e6},
 	{GROUP_LOAD, "random-seed", "N", "the same seed gives the same prompts and times [0]", NUMBER, BEN, SAM(seed),
 	 XV_SEED, 0, 0},
+	{GROUP_DATA, "data", "DIR", "the folder, or the zip, of the published files", WORD, EVA, EVAL(data), -1, 0, 0},
+	{GROUP_DATA, "self-test", NULL,
+	 "check the data without a server: totals of models that always answer A, B, ...", FLAG, EVA, EVAL(self_test),
+	 -1, 0, 0},
+	{GROUP_DATA, "shots", "K", "examples before a question [5]", NUMBER, EVA, EVAL(shots), -1, 0, 100},
+	{GROUP_DATA, "shots-from", "head|official", "AGIEval's examples: its first questions, or its own file [head]",
+	 WORD, EVA, EVAL(shots_from), -1, 0, 0},
+	{GROUP_DATA, "split", "NAME",
+	 "questions of mmlu (test, val) and ceval (val, test) [test of mmlu, val of ceval]", WORD, EVA, EVAL(split), -1,
+	 0, 0},
+	{GROUP_DATA, "subjects", "A,B", "these subjects only", WORD, EVA, EVAL(subjects), -1, 0, 0},
+	{GROUP_DATA, "limit", "N", "the first N questions of each subject; the result is marked as limited", NUMBER,
+	 EVA, EVAL(limit), -1, 1, 1e9},
+	{GROUP_DATA, "prompt-lang", "zh|en", "the wording around C-Eval's questions [zh]", WORD, EVA, EVAL(prompt_lang),
+	 -1, 0, 0},
+	{GROUP_DATA, "multi-question", NULL, "gaokao-bench: the sub-questions of texts with several, too", FLAG, EVA,
+	 EVAL(multi_question), -1, 0, 0},
+	{GROUP_DATA, "max-prompt", "N", "tokens of a prompt; examples are left out beyond [2048]", NUMBER, EVA,
+	 EVAL(max_prompt), -1, 1, 1e8},
+	{GROUP_DATA, "choice", "bare|ctx|max|sum", "the rule whose accuracy the tables show [bare]", WORD, EVA,
+	 EVAL(choice), -1, 0, 0},
+	{GROUP_DATA, "show-prompt", "SUBJECT:INDEX", "print a question's prompt, byte for byte, and exit", WORD, EVA,
+	 EVAL(show_prompt), -1, 0, 0},
+	{GROUP_DATA, "dry-run", NULL, "read and count the questions, ask none", FLAG, EVA, EVAL(dry_run), -1, 0, 0},
+	{GROUP_RESULT, "out", "DIR", "where results and samples are written [.]", WORD, EVA, EVAL(out), -1, 0, 0},
+	{GROUP_RESULT, "name", "TEXT", "the model's name in the tables [the server's]", WORD, EVA, EVAL(name), -1, 0,
+	 0},
+	{GROUP_RESULT, "resume", NULL, "go on where an earlier run with the same --out ended", FLAG, EVA, EVAL(resume),
+	 -1, 0, 0},
+	{GROUP_RESULT, "lang", "zh|en", "the language of the tables [zh where LANG says so, else en]", WORD, EVA,
+	 EVAL(lang), -1, 0, 0},
+	{GROUP_RESULT, "plain", NULL, "tables as aligned text instead of Markdown", FLAG, EVA, EVAL(plain), -1, 0, 0},
+	{GROUP_RESULT, "others", NULL, "the published rows of the other models, too", FLAG, EVA, EVAL(others), -1, 0,
+	 0},
+	{GROUP_RESULT, "compare", "RESULT", "compare with that result, or two results with each other", WORD, EVA,
+	 EVAL(compare), -1, 0, 0},
+	{GROUP_RESULT, "plot", "FILE.svg", "draw the categories as bars beside the published models", WORD, EVA,
+	 EVAL(plot), -1, 0, 0},
+	{GROUP_RESULT, "submit", "FILE.json", "ceval --split test: the file for the benchmark's site", WORD, EVA,
+	 EVAL(submit), -1, 0, 0},
+	{GROUP_CALL, "in-flight", "N", "questions asked at a time [what the server computes at a time]", NUMBER, EVA,
+	 EVAL(in_flight), -1, 1, 65536},
 	{GROUP_CALL, "uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL,
 	 AT(uds), -1, 0, 0},
 	{GROUP_CALL, "timeout-ms", "MS", "time limit of the request, queueing included; of status --wait", NUMBER,
@@ -137,6 +180,12 @@ static const struct command commands[] = {
 	{"Tools", "bench", "", "load the server with requests and measure it", BEN,
 	 "xverse bench --concurrency 8 --requests 32 --input-len 128 --output-len 64\n"
 	 "xverse bench --rate 2 --requests 100 --concurrency 64 --json"},
+	{"Tools", "eval", "NAME ...",
+	 "measure the model: mmlu, ceval, agieval, gaokao-bench, gaokao-english; ls lists what is found", EVA,
+	 "xverse eval ls --data DIR\n"
+	 "xverse eval mmlu --self-test --data DIR       # are the files complete? needs no server\n"
+	 "xverse eval mmlu ceval --data DIR --out runs/int8\n"
+	 "xverse eval --compare runs/bf16 runs/int8"},
 	{"Tools", "inspect", "PATH", "list a checkpoint's tensors and its faults (needs no server)", 0,
 	 "xverse inspect launch/demo/model"},
 	{"Tools", "completion", "bash", "print bash completion", 0, "source <(xverse completion bash)"},

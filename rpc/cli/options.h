@@ -7,7 +7,17 @@
 enum option_kind { FLAG, NUMBER, REAL, WORD, SWITCH, IDS, STOPS, BIASES };
 
 /* In the order in which --help shows them. */
-enum option_group { GROUP_TEXT, GROUP_SAMPLING, GROUP_END, GROUP_OUTPUT, GROUP_LOAD, GROUP_CALL, GROUPS };
+enum option_group {
+	GROUP_TEXT,
+	GROUP_SAMPLING,
+	GROUP_END,
+	GROUP_OUTPUT,
+	GROUP_LOAD,
+	GROUP_DATA,
+	GROUP_RESULT,
+	GROUP_CALL,
+	GROUPS
+};
 extern const char *const option_groups[GROUPS];
 
 struct option {
@@ -33,7 +43,8 @@ enum command_bit {
 	CHA = 512,
 	BEN = 1024,
 	PS = 2048,
-	ALL = 4095
+	EVA = 4096,
+	ALL = 8191
 };
 
 struct command {

@@ -1,0 +1,44 @@
+/* eval.c - `xverse eval NAME ...`: one table of what it measures. */
+#include "rpc/cli/eval/eval.h"
+
+#include <string.h>
+
+#include "base/similar.h"
+
+/* Names that may stand alone; benchmarks may stand together. */
+static const struct part {
+	const char *name;
+	int (*run)(struct args *a); /* the exit code; a->eval.word[0] is the name */
+} parts[] = {
+	{NULL, NULL},
+};
+
+const char *eval_name_at(int i)
+{
+	return i < (int)(sizeof parts / sizeof *parts) ? parts[i].name : NULL;
+}
+
+static int refuse(const char *name)
+{
+	struct similar like = {.given = name};
+	const char *best, *one;
+
+	for (int i = 0; (one = eval_name_at(i)); i++)
+		similar_try(&like, one);
+	best = similar_name(&like);
+	cli_say("xverse: eval: there is no benchmark \"%.60s\"%s%s%s (xverse eval --help lists them)\n", name,
+		best ? "; did you mean " : "", best ? best : "", best ? "?" : "");
+	return EVAL_USAGE;
+}
+
+int run_eval(struct args *a)
+{
+	if (!a->eval.n_word) {
+		cli_say("xverse: eval: which benchmark? (xverse eval --help lists them)\n");
+		return EVAL_USAGE;
+	}
+	for (const struct part *p = parts; p->name; p++)
+		if (!strcmp(p->name, a->eval.word[0]))
+			return p->run(a);
+	return refuse(a->eval.word[0]);
+}
