@@ -83,7 +83,7 @@ struct xv_resume {
 	const int32_t *ids; /* (n_ids) tokens received */
 	int n_ids;
 	uint64_t text_bytes, seed;
-	const char *fingerprint, *numerics_class;
+	const char *fingerprint, *numerics_class, *adapter_fingerprint;
 };
 
 struct xv_prompt {
@@ -101,6 +101,7 @@ struct xv_generate {
 	uint32_t timeout_ms; /* 0: none */
 	bool echo;
 	const char *user;
+	const char *adapter; /* name of a LoRA adapter; "": none */
 };
 
 struct xv_message {
@@ -117,12 +118,14 @@ struct xv_chat { /* Chat and Template */
 	uint32_t timeout_ms;
 	const char *user, *tools_json, *documents_json, *args_json;
 	bool add_generation_prompt; /* in a decoded request true where unset */
+	const char *adapter;
 };
 
 struct xv_score {
 	struct xv_prompt prompt;
 	uint32_t top_n, timeout_ms;
 	bool add_special; /* in a decoded request true where unset */
+	const char *adapter;
 };
 
 enum xv_kind { /* field numbers of Request.body */
@@ -140,6 +143,8 @@ enum xv_kind { /* field numbers of Request.body */
 	       XV_CHAT,
 	       XV_TEMPLATE,
 	       XV_CALLS,
+	       XV_LORA_LOAD = 16,
+	       XV_LORA_UNLOAD,
 };
 
 struct xv_asker {
@@ -177,6 +182,9 @@ struct xv_request {
 		struct {
 			uint32_t most; /* entries of the answer; 0: 1000 */
 		} calls;
+		struct {
+			const char *name, *dir; /* dir: LORA_LOAD only */
+		} lora;
 	};
 	void *memory; /* of a decoded request; leave it NULL */
 };
@@ -198,6 +206,7 @@ struct xv_started {
 	uint32_t prompt_tokens;
 	const int32_t *prompt_ids;
 	int n_prompt_ids;
+	const char *adapter, *adapter_fingerprint; /* "" without an adapter */
 };
 
 struct xv_top {
@@ -247,6 +256,13 @@ struct xv_rank_status {
 #define RANK(field, type, cli, gateway, meaning) type field; /* meaning */
 #include "proto/status.def"
 };
+enum xv_adapter_state { XV_ADAPTER_LOADING, XV_ADAPTER_READY, XV_ADAPTER_UNLOADING, XV_ADAPTER_MERGED };
+struct xv_adapter {
+	const char *name, *fingerprint, *dir; /* fingerprint "": it is being loaded */
+	enum xv_adapter_state state;
+	uint32_t rank, calls; /* the largest rank of its modules; calls that are open */
+	uint64_t total_calls;
+};
 struct xv_status {
 	enum xv_state state;
 #define TEXT(field, cli, gateway, meaning) const char *field;  /* meaning */
@@ -255,6 +271,8 @@ struct xv_status {
 	struct xv_sampling defaults; /* of a request that leaves a number unset; `has` marks what is known, no lists */
 	const struct xv_rank_status *rank; /* (n_rank) */
 	int n_rank;
+	const struct xv_adapter *adapter; /* (n_adapter) LoRA adapters */
+	int n_adapter;
 };
 
 struct xv_tokens {
@@ -299,6 +317,7 @@ enum xv_reply_kind { /* field numbers of Reply.body */
 		     XV_R_METRICS,
 		     XV_R_RENDERED,
 		     XV_R_CALLS,
+		     XV_R_ADAPTER,
 };
 struct xv_reply {
 	uint64_t id;
@@ -328,6 +347,7 @@ struct xv_reply {
 			int n_ids;
 		} rendered;
 		struct xv_calls calls;
+		struct xv_adapter adapter;
 	};
 	void *memory; /* of a decoded reply */
 };

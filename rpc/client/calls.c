@@ -75,7 +75,8 @@ static void set_resume(const struct client_call *call, struct xv_resume *r)
 				.text_bytes = call->text_bytes,
 				.seed = call->seed,
 				.fingerprint = call->fingerprint,
-				.numerics_class = call->numerics_class};
+				.numerics_class = call->numerics_class,
+				.adapter_fingerprint = call->adapter_fingerprint};
 }
 
 void client_call_send(struct xv_client *c, struct client_call *call)
@@ -108,6 +109,7 @@ void client_call_remove(struct xv_client *c, struct client_call *call)
 	rpc_request_free(&call->asked);
 	free(call->fingerprint);
 	free(call->numerics_class);
+	free(call->adapter_fingerprint);
 	free(call->ids);
 	free(call);
 }
@@ -121,6 +123,7 @@ static bool take_started(struct client_call *call, const struct xv_started *s)
 	call->n_prompt = s->prompt_tokens;
 	call->fingerprint = xstrdup(s->fingerprint);
 	call->numerics_class = xstrdup(s->numerics_class);
+	call->adapter_fingerprint = xstrdup(s->adapter_fingerprint);
 	return true;
 }
 
@@ -158,9 +161,10 @@ static void take_output(struct client_call *call, const struct xv_chunk *k)
 bool client_call_fits(const struct client_call *call, const struct xv_reply *r)
 {
 	static const enum xv_reply_kind answers[] = {
-		[XV_STATUS] = XV_R_STATUS,   [XV_TOKENIZE] = XV_R_TOKENS,   [XV_DETOKENIZE] = XV_R_TEXT,
-		[XV_CANCEL] = XV_R_DONE,     [XV_DRAIN] = XV_R_DONE,        [XV_LOG_LEVEL] = XV_R_DONE,
-		[XV_METRICS] = XV_R_METRICS, [XV_TEMPLATE] = XV_R_RENDERED, [XV_CALLS] = XV_R_CALLS,
+		[XV_STATUS] = XV_R_STATUS,     [XV_TOKENIZE] = XV_R_TOKENS,     [XV_DETOKENIZE] = XV_R_TEXT,
+		[XV_CANCEL] = XV_R_DONE,       [XV_DRAIN] = XV_R_DONE,          [XV_LOG_LEVEL] = XV_R_DONE,
+		[XV_METRICS] = XV_R_METRICS,   [XV_TEMPLATE] = XV_R_RENDERED,   [XV_CALLS] = XV_R_CALLS,
+		[XV_LORA_LOAD] = XV_R_ADAPTER, [XV_LORA_UNLOAD] = XV_R_ADAPTER,
 	};
 	enum xv_kind asked = call->asked.kind;
 

@@ -11,7 +11,7 @@ struct client_call {
 	struct xv_request asked; /* decoded from a copy of its own */
 	bool streams;            /* Generate, Chat or Score: Started, Chunks, Finished */
 	bool started;
-	char *fingerprint, *numerics_class;
+	char *fingerprint, *numerics_class, *adapter_fingerprint;
 	uint32_t n_prompt;
 	uint64_t seed, text_bytes;
 	int32_t *ids; /* (n_ids) received */

@@ -14,6 +14,8 @@ static void read_started(struct reader *r, struct xv_started *out, const PB(Star
 	out->prompt_tokens = from->prompt_tokens;
 	out->prompt_ids =
 		read_ids(r, from->prompt_ids, from->n_prompt_ids, INT32_MAX, "prompt_ids", &out->n_prompt_ids);
+	out->adapter = NAME(adapter);
+	out->adapter_fingerprint = NAME(adapter_fingerprint);
 }
 
 static void read_token(struct reader *r, struct xv_token *out, const PB(TokenInfo) * from)
@@ -73,14 +75,30 @@ static void read_error(struct reader *r, struct xv_error *out, const PB(Error) *
 	out->pid = from->has_pid ? from->pid : -1;
 }
 
+static void read_adapter(struct reader *r, struct xv_adapter *out, const PB(Adapter) * from)
+{
+	*out = (struct xv_adapter){.name = NAME(name),
+				   .fingerprint = NAME(fingerprint),
+				   .dir = NAME(dir),
+				   .state = (enum xv_adapter_state)from->state,
+				   .rank = from->rank,
+				   .calls = from->calls,
+				   .total_calls = from->total_calls};
+}
+
 static void read_status(struct reader *r, struct xv_status *out, const PB(Status) * from)
 {
 	struct xv_rank_status *rank = read_list(r, from->n_rank, INT32_MAX, sizeof *rank, "rank", &out->n_rank);
+	struct xv_adapter *adapter =
+		read_list(r, from->n_adapter, INT32_MAX, sizeof *adapter, "adapter", &out->n_adapter);
 
 	for (int i = 0; i < out->n_rank; i++) {
 #define RANK(field, ...) rank[i].field = from->rank[i]->field;
 #include "proto/status.def"
 	}
+	for (int i = 0; i < out->n_adapter; i++)
+		read_adapter(r, &adapter[i], from->adapter[i]);
+	out->adapter = adapter;
 	read_sampling(r, &out->defaults, from->defaults);
 	out->rank = rank;
 	out->state = (enum xv_state)from->state;
@@ -191,6 +209,9 @@ static void read_body(struct reader *r, struct xv_reply *out, const PB(Reply) * 
 		break;
 	case XV_R_CALLS:
 		read_calls(r, &out->calls, from->calls);
+		break;
+	case XV_R_ADAPTER:
+		read_adapter(r, &out->adapter, from->adapter);
 		break;
 	case XV_R_NONE:
 		break;

@@ -64,6 +64,9 @@ static PB(Started) * write_started(struct arena *a, const struct xv_started *fro
 	to->prompt_tokens = from->prompt_tokens;
 	to->n_prompt_ids = (size_t)from->n_prompt_ids;
 	to->prompt_ids = (int32_t *)from->prompt_ids;
+	to->adapter = wire_string(from->adapter);
+	to->adapter_fingerprint = wire_string(from->adapter_fingerprint);
+	to->has_adapter = to->has_adapter_fingerprint = to->adapter.len > 0;
 	return to;
 }
 
@@ -144,6 +147,22 @@ static PB(RankStatus) * write_rank(struct arena *a, const struct xv_rank_status 
 	return to;
 }
 
+static PB(Adapter) * write_adapter(struct arena *a, const struct xv_adapter *from)
+{
+	PB(Adapter) *to = WIRE_NEW(a, Adapter, adapter);
+
+	to->has_name = to->has_fingerprint = to->has_dir = to->has_state = 1;
+	to->has_rank = to->has_calls = to->has_total_calls = 1;
+	to->name = wire_string(from->name);
+	to->fingerprint = wire_string(from->fingerprint);
+	to->dir = wire_string(from->dir);
+	to->state = (PB(AdapterState))from->state;
+	to->rank = from->rank;
+	to->calls = from->calls;
+	to->total_calls = from->total_calls;
+	return to;
+}
+
 static PB(Status) * write_status(struct arena *a, const struct xv_status *from)
 {
 	PB(Status) *to = WIRE_NEW(a, Status, status);
@@ -162,6 +181,10 @@ static PB(Status) * write_status(struct arena *a, const struct xv_status *from)
 	to->rank = arena_zeroed(a, to->n_rank, sizeof *to->rank);
 	for (int i = 0; i < from->n_rank; i++)
 		to->rank[i] = write_rank(a, &from->rank[i]);
+	to->n_adapter = (size_t)from->n_adapter;
+	to->adapter = arena_zeroed(a, to->n_adapter, sizeof *to->adapter);
+	for (int i = 0; i < from->n_adapter; i++)
+		to->adapter[i] = write_adapter(a, &from->adapter[i]);
 	return to;
 }
 
@@ -311,6 +334,9 @@ static void write_body(struct arena *a, PB(Reply) * to, const struct xv_reply *f
 		break;
 	case XV_R_CALLS:
 		to->calls = write_calls(a, &from->calls);
+		break;
+	case XV_R_ADAPTER:
+		to->adapter = write_adapter(a, &from->adapter);
 		break;
 	case XV_R_NONE:
 		break;

@@ -82,6 +82,8 @@ static void read_resume(struct reader *r, struct xv_resume *out, const PB(Resume
 				     "resume.fingerprint");
 	out->numerics_class = read_name(r, from->has_numerics_class, from->numerics_class,
 					RPC_BYTES_Resume_numerics_class, "resume.numerics_class");
+	out->adapter_fingerprint = read_name(r, from->has_adapter_fingerprint, from->adapter_fingerprint,
+					     RPC_BYTES_Resume_adapter_fingerprint, "resume.adapter_fingerprint");
 }
 
 /* ids: NULL where the prompt is a text; a request without a prompt is one with an empty text. */
@@ -107,6 +109,7 @@ static void read_generate(struct reader *r, struct xv_generate *out, const PB(Ge
 	out->timeout_ms = from->timeout_ms;
 	out->echo = from->echo;
 	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Generate_user, "user");
+	out->adapter = read_name(r, from->has_adapter, from->adapter, RPC_BYTES_Generate_adapter, "adapter");
 }
 
 static void read_score(struct reader *r, struct xv_score *out, const PB(Score) * from)
@@ -119,6 +122,7 @@ static void read_score(struct reader *r, struct xv_score *out, const PB(Score) *
 	read_number(r, from->top_n, WIRE_Score_top_n, "top_n");
 	out->timeout_ms = from->timeout_ms;
 	out->add_special = !from->has_add_special_tokens || from->add_special_tokens;
+	out->adapter = read_name(r, from->has_adapter, from->adapter, RPC_BYTES_Score_adapter, "adapter");
 }
 
 static void read_messages(struct reader *r, struct xv_chat *out, PB(Message) *const *from, size_t n)
@@ -144,6 +148,7 @@ static void read_chat(struct reader *r, struct xv_chat *out, const PB(Chat) * fr
 	read_resume(r, &out->resume, from->resume);
 	out->timeout_ms = from->timeout_ms;
 	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Chat_user, "user");
+	out->adapter = read_name(r, from->has_adapter, from->adapter, RPC_BYTES_Chat_adapter, "adapter");
 	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
 	out->documents_json = read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
 	out->args_json =
@@ -156,7 +161,7 @@ static void read_template(struct reader *r, struct xv_chat *out, const PB(Templa
 	read_messages(r, out, from->messages, from->n_messages);
 	read_sampling(r, &out->sampling, NULL);
 	read_resume(r, &out->resume, NULL);
-	out->user = "";
+	out->user = out->adapter = "";
 	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
 	out->documents_json = read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
 	out->args_json =
@@ -203,6 +208,12 @@ static void read_asker(struct reader *r, struct xv_asker *out, const PB(Asker) *
 	out->client = read_asker_field(r, from->has_client, from->client, "asker.client");
 }
 
+static void read_lora_load(struct reader *r, struct xv_request *out, const PB(LoraLoad) * from)
+{
+	out->lora.name = read_name(r, from->has_name, from->name, RPC_BYTES_LoraLoad_name, "name");
+	out->lora.dir = read_name(r, from->has_dir, from->dir, RPC_BYTES_LoraLoad_dir, "dir");
+}
+
 static void read_body(struct reader *r, struct xv_request *out, const PB(Request) * from)
 {
 	switch (out->kind) {
@@ -237,6 +248,14 @@ static void read_body(struct reader *r, struct xv_request *out, const PB(Request
 	case XV_CALLS:
 		out->calls.most = from->calls->most;
 		read_number(r, from->calls->most, WIRE_CallsRequest_most, "most");
+		break;
+	case XV_LORA_LOAD:
+		read_lora_load(r, out, from->lora_load);
+		break;
+	case XV_LORA_UNLOAD:
+		out->lora.name = read_name(r, from->lora_unload->has_name, from->lora_unload->name,
+					   RPC_BYTES_LoraUnload_name, "name");
+		out->lora.dir = "";
 		break;
 	case XV_NONE:
 	case XV_STATUS:

@@ -63,6 +63,8 @@ static PB(Resume) * write_resume(struct arena *a, const struct xv_resume *from)
 	to->seed = from->seed;
 	to->fingerprint = wire_string(from->fingerprint);
 	to->numerics_class = wire_string(from->numerics_class);
+	to->adapter_fingerprint = wire_string(from->adapter_fingerprint);
+	to->has_adapter_fingerprint = to->adapter_fingerprint.len > 0;
 	return to;
 }
 
@@ -93,6 +95,8 @@ static PB(Generate) * write_generate(struct arena *a, const struct xv_generate *
 	to->has_echo = to->echo = from->echo;
 	to->user = wire_string(from->user);
 	to->has_user = to->user.len > 0;
+	to->adapter = wire_string(from->adapter);
+	to->has_adapter = to->adapter.len > 0;
 	return to;
 }
 
@@ -112,6 +116,8 @@ static PB(Score) * write_score(struct arena *a, const struct xv_score *from)
 	to->has_timeout_ms = from->timeout_ms > 0;
 	to->timeout_ms = from->timeout_ms;
 	to->add_special_tokens = from->add_special;
+	to->adapter = wire_string(from->adapter);
+	to->has_adapter = to->adapter.len > 0;
 	return to;
 }
 
@@ -146,6 +152,8 @@ static PB(Chat) * write_chat(struct arena *a, const struct xv_chat *from)
 	to->timeout_ms = from->timeout_ms;
 	to->user = wire_string(from->user);
 	to->has_user = to->user.len > 0;
+	to->adapter = wire_string(from->adapter);
+	to->has_adapter = to->adapter.len > 0;
 	to->tools_json = wire_string(from->tools_json);
 	to->has_tools_json = to->tools_json.len > 0;
 	to->documents_json = wire_string(from->documents_json);
@@ -226,6 +234,25 @@ static PB(CallsRequest) * write_calls(struct arena *a, uint32_t most)
 	return to;
 }
 
+static PB(LoraLoad) * write_lora_load(struct arena *a, const struct xv_request *from)
+{
+	PB(LoraLoad) *to = WIRE_NEW(a, LoraLoad, lora_load);
+
+	to->has_name = to->has_dir = 1;
+	to->name = wire_string(from->lora.name);
+	to->dir = wire_string(from->lora.dir);
+	return to;
+}
+
+static PB(LoraUnload) * write_lora_unload(struct arena *a, const struct xv_request *from)
+{
+	PB(LoraUnload) *to = WIRE_NEW(a, LoraUnload, lora_unload);
+
+	to->has_name = 1;
+	to->name = wire_string(from->lora.name);
+	return to;
+}
+
 static void write_body(struct arena *a, PB(Request) * to, const struct xv_request *from)
 {
 	switch (from->kind) {
@@ -267,6 +294,12 @@ static void write_body(struct arena *a, PB(Request) * to, const struct xv_reques
 		break;
 	case XV_CALLS:
 		to->calls = write_calls(a, from->calls.most);
+		break;
+	case XV_LORA_LOAD:
+		to->lora_load = write_lora_load(a, from);
+		break;
+	case XV_LORA_UNLOAD:
+		to->lora_unload = write_lora_unload(a, from);
 		break;
 	case XV_NONE:
 		break;

@@ -38,10 +38,16 @@ static const struct xv_sampling sampling = {.has = (1u << (XV_RETURN_IDS + 1)) -
 					    .allowed = ids,
 					    .bad = ids,
 					    .bias = bias};
-static const struct xv_resume resume = {true, ids, 4, 1ull << 40, 12345, "f1ng3r", "bf16/bf16"};
+static const struct xv_resume resume = {true, ids, 4, 1ull << 40, 12345, "f1ng3r", "bf16/bf16", "ada"};
 static const struct xv_message messages[] = {{"user", "hi \xff\0!", "me", "{}", 5},
 					     {"assistant", "", "you", "[]", 0},
 					     {"tool", NULL, "", "{\"content\": null}", 0}};
+
+/* Numbers of fields that are bodies of a request: 15 is that of Request.asker. */
+static inline bool is_body(int kind)
+{
+	return kind != 15;
+}
 
 static inline struct xv_request request(enum xv_kind kind)
 {
@@ -52,17 +58,21 @@ static inline struct xv_request request(enum xv_kind kind)
 		r.hello = (struct xv_hello){1, 2, 4096, "v", "m"};
 		break;
 	case XV_GENERATE:
-		r.generate = (struct xv_generate){
-			.sampling = sampling, .resume = resume, .timeout_ms = 9, .echo = true, .user = "u"};
+		r.generate = (struct xv_generate){.sampling = sampling,
+						  .resume = resume,
+						  .timeout_ms = 9,
+						  .echo = true,
+						  .user = "u",
+						  .adapter = "a"};
 		r.generate.prompt = (struct xv_prompt){.is_text = true, .text = "a\0b\xfe", .text_len = 4, .ids = ids};
 		break;
 	case XV_CHAT:
 	case XV_TEMPLATE:
-		r.chat = (struct xv_chat){3, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false};
+		r.chat = (struct xv_chat){3, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false, "a"};
 		break;
 	case XV_SCORE:
-		r.score =
-			(struct xv_score){.prompt = {.text = "", .ids = ids, .n_ids = 4}, .top_n = 2, .timeout_ms = 3};
+		r.score = (struct xv_score){
+			.prompt = {.text = "", .ids = ids, .n_ids = 4}, .top_n = 2, .timeout_ms = 3, .adapter = "a"};
 		break;
 	case XV_CANCEL:
 		r.cancel.has_call = r.cancel.has_id = true;
@@ -85,6 +95,11 @@ static inline struct xv_request request(enum xv_kind kind)
 	case XV_CALLS:
 		r.calls.most = 5;
 		break;
+	case XV_LORA_LOAD:
+	case XV_LORA_UNLOAD:
+		r.lora.name = "a";
+		r.lora.dir = "/d";
+		break;
 	default:
 		break;
 	}
@@ -98,6 +113,8 @@ static const struct xv_rank_status rank_status[] = {{1, 2, 3, 4, 5, 6}};
 static const struct xv_call_info call_infos[] = {
 	{UINT64_MAX, 2, 3, "k", "c", XV_CALL_SCORE, XV_CALL_RUNNING, 4, 5, 6, true},
 	{1, 1, 0, "", "", XV_CALL_CHAT, XV_CALL_WAITING, 7, 0, 0, false}};
+static const struct xv_adapter adapters[] = {{"a", "p", "/d", XV_ADAPTER_UNLOADING, 16, 2, UINT64_MAX},
+					     {"b", "", "/e", XV_ADAPTER_LOADING, 0, 0, 0}};
 static const char *const pieces[] = {"a", "b\0c", "d", "e"};
 static const size_t piece_len[] = {1, 3, 1, 1};
 static const uint32_t first[] = {0, 1, 2, 3}, end[] = {1, 2, 3, 4};
@@ -111,7 +128,7 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 		r.hello = (struct xv_hello){1, 2, 4096, "v", "m"};
 		break;
 	case XV_R_STARTED:
-		r.started = (struct xv_started){1, UINT64_MAX, "f", "c", 3, ids, 4};
+		r.started = (struct xv_started){1, UINT64_MAX, "f", "c", 3, ids, 4, "a", "p"};
 		break;
 	case XV_R_CHUNK:
 		r.chunk = (struct xv_chunk){"te\0xt", 5, ids, 4, tokens, 2, true};
@@ -131,6 +148,8 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 			.defaults = sampling,
 			.rank = rank_status,
 			.n_rank = 1,
+			.adapter = adapters,
+			.n_adapter = 2,
 #define TEXT(field, ...) .field = #field,
 #define NUMBER(field, ...) .field = __COUNTER__ + 1, /* no two are equal */
 #include "proto/status.def"
@@ -155,6 +174,9 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 		break;
 	case XV_R_CALLS:
 		r.calls = (struct xv_calls){call_infos, 2, 3};
+		break;
+	case XV_R_ADAPTER:
+		r.adapter = adapters[0];
 		break;
 	default:
 		break;
