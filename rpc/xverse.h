@@ -126,6 +126,16 @@ struct xv_score {
 	uint32_t top_n, timeout_ms;
 	bool add_special; /* in a decoded request true where unset */
 	const char *adapter;
+	/* What many prompts begin with, of the same form as `prompt` (text or ids), before which it stands: text and
+	 * prefix become tokens as one. Give it with every request: libxverse sends it once. Without text or ids: none.
+	 */
+	struct xv_prompt prefix;
+	/* (n_targets) Instead of the prompt's tokens, score these ids as the token that follows it. One pass, its
+	 * prompt's last position only, and blocks of the prefix cache are shared: xv_finished.target_logits. */
+	const int32_t *targets;
+	int n_targets;
+	bool target_logprobs; /* and their logprobs over the whole vocabulary */
+	uint32_t prefix_id;   /* libxverse sets it: the number of `prefix` on this connection */
 };
 
 enum xv_kind { /* field numbers of Request.body */
@@ -249,6 +259,9 @@ struct xv_finished {
 	const char *stop_text;
 	uint32_t prompt_tokens, output_tokens, cached_tokens;
 	uint64_t queue_ns, prefill_ns, decode_ns;
+	/* Of Score with targets, in their order: logits as the model made them, and logprobs where asked for. */
+	const float *target_logits, *target_logprobs;
+	int n_target_logits, n_target_logprobs;
 };
 
 enum xv_state { XV_STATE_STARTING, XV_STATE_LOADING, XV_STATE_READY, XV_STATE_DRAINING };

@@ -213,16 +213,37 @@ static int make_generate(struct front *f, struct front_call *c, struct why *why)
 	return 0;
 }
 
+/* The engine samples a token after the prompt, whose row reports the targets. */
+static int make_targets(struct front *f, struct front_call *c, const struct xv_score *s, struct why *why)
+{
+	int err = front_check_ids(f, s->targets, s->n_targets, "targets", why);
+
+	if (err)
+		return err;
+	c->targets = heap_grow(NULL, 2 * (size_t)s->n_targets, sizeof *c->targets);
+	if (!c->targets)
+		return effort_check(why);
+	c->call.targets = (struct sample_targets){.n = s->n_targets, .id = s->targets, .logit = c->targets};
+	if (s->target_logprobs)
+		c->call.targets.logprob = c->targets + s->n_targets;
+	c->call.how.temperature = 0;
+	c->call.max_tokens = 1;
+	c->call.prompt_logprobs = -1;
+	return 0;
+}
+
 static int make_score(struct front *f, struct front_call *c, struct why *why)
 {
 	const struct xv_score *s = &c->request->score;
 	int err = encode_prompt(f, c, why);
 
+	if (!err && s->n_targets)
+		err = begin_empty(f, c, why);
 	c->call.n_prompt = c->ids.n;
-	c->call.score = true;
+	c->call.score = !s->n_targets;
 	c->call.how = sampling_default();
 	c->call.prompt_logprobs = (int)s->top_n;
-	return err;
+	return err || !s->n_targets ? err : make_targets(f, c, s, why);
 }
 
 static void send_started(struct front *f, const struct front_call *c)

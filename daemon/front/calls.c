@@ -67,6 +67,7 @@ void front_call_destroy(struct front_call *c)
 	ids_finish(&c->ids);
 	free(c->stop_ids);
 	free(c->bias);
+	free(c->targets);
 	free(c->mask);
 	free(c->missing);
 	detok_destroy(c->detok);

@@ -35,6 +35,7 @@ struct front_call {
 	struct ids ids;
 	int32_t *stop_ids;
 	struct bias *bias;
+	float *targets; /* (2 * call.targets.n) logits, then logprobs */
 	uint32_t *mask; /* (mask_words(vocab)), or NULL */
 	struct detok *detok;
 	struct front_stop stop;

@@ -148,7 +148,7 @@ static enum xv_finish reason(const struct front_call *c, enum finish finish)
 		[FINISH_NONE] = XV_FINISH_NONE,         [FINISH_STOP] = XV_FINISH_STOP,
 		[FINISH_LENGTH] = XV_FINISH_LENGTH,     [FINISH_CANCEL] = XV_FINISH_CANCELLED,
 		[FINISH_DEADLINE] = XV_FINISH_DEADLINE, [FINISH_BROKEN] = XV_FINISH_NONE /* it ends with an error */};
-	return c->call.score && finish == FINISH_LENGTH ? XV_FINISH_SCORED : of[finish];
+	return (c->call.score || c->call.targets.n) && finish == FINISH_LENGTH ? XV_FINISH_SCORED : of[finish];
 }
 
 static double seconds(uint64_t ns)
@@ -193,6 +193,19 @@ static void log_end(const struct front_call *c, const struct xv_finished *e)
 		(double)e->queue_ns / 1e6, (double)e->prefill_ns / 1e6, (double)e->decode_ns / 1e6);
 }
 
+static void fill_targets(const struct front_call *c, struct xv_finished *out)
+{
+	const struct sample_targets *t = &c->call.targets;
+
+	if (out->reason != XV_FINISH_SCORED || !t->n)
+		return;
+	out->output_tokens = 0;
+	out->target_logits = t->logit;
+	out->n_target_logits = t->n;
+	out->target_logprobs = t->logprob;
+	out->n_target_logprobs = t->logprob ? t->n : 0;
+}
+
 static void send_finished(struct front *f, struct front_call *c, const struct event *e, int hit)
 {
 	struct xv_reply r = {.kind = XV_R_FINISHED};
@@ -206,6 +219,7 @@ static void send_finished(struct front *f, struct front_call *c, const struct ev
 					  .queue_ns = e->queue_ns,
 					  .prefill_ns = e->prefill_ns,
 					  .decode_ns = e->decode_ns};
+	fill_targets(c, &r.finished);
 	count_end(f, c, &r.finished);
 	log_end(c, &r.finished);
 	rpc_send(f->server, c->id, &r);

@@ -70,7 +70,7 @@ int sample_pack(struct sample_row *r, int32_t *ids, int at, int room, const stru
 	REQUIRE(what->n_top <= SAMPLE_MAX_TOP);
 	*r = (struct sample_row){
 		.given = what->given, .n_top = what->n_top, .at = at, .share = (uint64_t)1 << 32, .seq = -1, .skip = 1};
-	if (what->allow || (!draws && what->n_top < 0))
+	if (what->allow || what->targets || (!draws && what->n_top < 0))
 		return 0;
 	if (draws) {
 		r->n_mask = h->mask ? mask_words(book->vocab) : 0, r->n_bias = h->n_bias;

@@ -81,7 +81,7 @@ void sample_phase_start(struct sample_phase *p, int first, int n, const struct s
 	for (int i = 0; i < n; i++) {
 		if (!p->left[i])
 			continue;
-		p->host_drew |= what[i].given < 0;
+		p->host_drew |= what[i].given < 0 && !what[i].targets; /* nothing follows targets */
 		sample_left(p, i, &what[i], &out[i]);
 	}
 }

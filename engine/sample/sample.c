@@ -192,10 +192,19 @@ static int32_t choose(struct sampler *p, float *x, const struct sample *what, co
 	return id >= 0 ? id : r->best;
 }
 
+static void report_targets(const float *x, const struct raw *r, const struct sample_targets *t)
+{
+	for (int i = 0; i < t->n; i++)
+		t->logit[i] = x[t->id[i]];
+	for (int i = 0; t->logprob && i < t->n; i++)
+		t->logprob[i] = logprob(x, r, t->id[i]);
+}
+
 /* Masks and penalties work in place, so raw logits that are needed afterwards are copied first. */
 void sample_token(struct sampler *p, float *x, const struct sample *what, struct sampled *out)
 {
-	struct raw r = raw_of(p, x, what->n_top >= 0);
+	bool of_targets = what->targets && what->targets->logprob;
+	struct raw r = raw_of(p, x, what->n_top >= 0 || of_targets);
 
 	memset(out, 0, sizeof *out);
 	if (!r.finite) {
@@ -203,6 +212,8 @@ void sample_token(struct sampler *p, float *x, const struct sample *what, struct
 		out->broken = true;
 		return;
 	}
+	if (what->targets)
+		report_targets(x, &r, what->targets);
 	if (what->n_top >= 0)
 		describe(p, x, &r, what->n_top, out);
 	if (what->given >= 0) {

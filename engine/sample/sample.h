@@ -19,6 +19,13 @@
 
 enum { SAMPLE_MAX_TOP = 20 };
 
+/* Token ids whose logits a row reports, in memory of the caller. */
+struct sample_targets {
+	int n; /* 0: none */
+	const int32_t *id;
+	float *logit, *logprob; /* (n) as the model made them, and raw; logprob NULL: not wanted */
+};
+
 /* One row to sample, as the scheduler describes it. */
 struct sample {
 	uint64_t call;
@@ -31,6 +38,8 @@ struct sample {
 				  later steps */
 	int n_prompt, n_tokens;
 	int n_top; /* -1: no logprob wanted; n: logprob, rank and the n best of this row */
+	/* Filled in while the row is sampled, on the host: a device leaves the row to it. NULL: none. */
+	const struct sample_targets *targets;
 };
 
 struct sampled {

@@ -17,6 +17,7 @@ static struct sample sample_row(const struct sched *s, const struct seq *q, int 
 	p.n_prompt = q->call->n_prompt;
 	p.n_tokens = pos + 1;
 	p.n_top = draws ? q->call->how.n_logprobs : q->call->prompt_logprobs;
+	p.targets = draws && q->call->targets.n ? &q->call->targets : NULL;
 	if (!draws)
 		p.given = p.tokens[pos + 1];
 	return p;
@@ -88,7 +89,7 @@ static void take_drawn(struct sched *s, struct seq *q, const struct sampled *sam
 		q->pending = 0;
 	if (!q->first_ns)
 		q->first_ns = now_ns();
-	s->stats.output_tokens++;
+	s->stats.output_tokens += !q->call->targets.n;
 	e->n = 1;
 	e->id[0] = sampled->id;
 	e->detail = q->call->how.n_logprobs >= 0 ? (uint32_t)row : UINT32_MAX;

@@ -44,8 +44,11 @@ struct call {
 	bool open_ended;      /* without max_tokens: most such calls end long before their limit */
 	uint64_t deadline_ns; /* now_ns() clock; 0: none */
 	struct sampling how;
-	bool score;          /* nothing is sampled: every prompt token after the first is scored, then the call ends
-				(FINISH_LENGTH) */
+	bool score; /* nothing is sampled: every prompt token after the first is scored, then the call ends
+		       (FINISH_LENGTH) */
+	/* With some, one token is sampled, which nobody hears of: the row behind the prompt reports them, before the
+	 * event with its finish. max_tokens is 1. */
+	struct sample_targets targets;
 	int prompt_logprobs; /* -1: none; n: every prompt token after the first is scored, with the n likeliest */
 };
 

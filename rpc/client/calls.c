@@ -96,6 +96,12 @@ void client_call_send(struct xv_client *c, struct client_call *call)
 	c->resends += call->had;
 	call->sent = call->had = true;
 	call->started_now = false;
+	client_encode(c, r);
+}
+
+void client_encode(struct xv_client *c, struct xv_request r)
+{
+	rpc_prefix_save(&c->sent, &r);
 	rpc_request_encode(&c->out, &r);
 }
 

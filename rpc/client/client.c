@@ -123,6 +123,8 @@ static int take_reply(struct xv_client *c, struct xv_reply *r, struct why *why)
 		return take_hello(c, r, why);
 	if (r->kind == XV_R_ERROR && !r->id)
 		return take_refusal(c, r, why);
+	if (call && r->kind == XV_R_ERROR && call->asked.kind == XV_SCORE)
+		rpc_prefix_forget(&c->sent); /* the server may not have kept it: the next request brings it again */
 	if (call && r->kind == XV_R_ERROR && client_may_wait(c, call, &r->error)) {
 		client_delay(c, call, &r->error);
 		rpc_reply_free(r);
@@ -359,6 +361,7 @@ void xv_close(struct xv_client *c)
 	rpc_reply_free(&c->reply);
 	rpc_reply_free(&c->hello);
 	rpc_out_finish(&c->out);
+	rpc_prefix_forget(&c->sent);
 	free(c->in);
 	free(c);
 }
@@ -389,7 +392,7 @@ uint64_t xv_send(struct xv_client *c, struct xv_request *r)
 		c->heard_ns = now_ns(); /* nothing is said while no call is open */
 	call = client_call_add(c, r);
 	if (c->fd >= 0) {
-		rpc_request_encode(&c->out, r);
+		client_encode(c, *r);
 		call->sent = call->had = true;
 		if (client_io_send(c, &why)) {
 			client_count_losses(c);

@@ -2,7 +2,7 @@
 #ifndef RPC_CLIENT_INSIDE_H
 #define RPC_CLIENT_INSIDE_H
 
-#include "rpc/codec/codec.h"
+#include "rpc/codec/prefix.h"
 
 /* One open call: its request and the output received so far, so that it can be resumed. */
 struct client_call {
@@ -38,7 +38,8 @@ struct xv_client {
 	bool greeted;
 	uint8_t *in; /* bytes not yet taken */
 	size_t in_len, in_max;
-	struct rpc_out out; /* bytes not yet sent, from out_sent on */
+	struct rpc_out out;     /* bytes not yet sent, from out_sent on */
+	struct rpc_prefix sent; /* that the connection has */
 	size_t out_sent;
 	struct xv_reply reply;     /* what xv_wait() returned last */
 	struct client_call *calls; /* in the order asked: so they are sent again, a Cancel behind what it cancels */
@@ -60,6 +61,7 @@ bool client_io_is_there(const struct xv_client *c);          /* the path is a so
 struct client_call *client_call_find(struct xv_client *c, uint64_t id);
 struct client_call *client_call_add(struct xv_client *c, const struct xv_request *r);
 void client_call_send(struct xv_client *c, struct client_call *call); /* again, with what it has */
+void client_encode(struct xv_client *c, struct xv_request r);         /* appends it to c->out */
 void client_call_remove(struct xv_client *c, struct client_call *call);
 bool client_call_fits(const struct client_call *call, const struct xv_reply *r); /* its request has such an answer */
 /* Records the reply and leaves out what was delivered before. True: the caller gets it. */

@@ -76,6 +76,7 @@ void client_io_lose(struct xv_client *c)
 	c->greeted = false;
 	c->in_len = 0;
 	c->out.len = c->out_sent = 0;
+	rpc_prefix_forget(&c->sent);
 }
 
 int client_io_send(struct xv_client *c, struct why *why)

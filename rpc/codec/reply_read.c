@@ -49,6 +49,15 @@ static void read_chunk(struct reader *r, struct xv_chunk *out, const PB(Chunk) *
 	out->prompt = from->prompt;
 }
 
+static const float *read_floats(struct reader *r, const float *from, size_t n, const char *field, int *count)
+{
+	float *to = read_list(r, n, INT32_MAX, sizeof *to, field, count);
+
+	if (*count)
+		memcpy(to, from, (size_t)*count * sizeof *to);
+	return to;
+}
+
 static void read_finished(struct reader *r, struct xv_finished *out, const PB(Finished) * from)
 {
 	out->reason = (enum xv_finish)from->reason;
@@ -60,6 +69,10 @@ static void read_finished(struct reader *r, struct xv_finished *out, const PB(Fi
 	out->queue_ns = from->queue_ns;
 	out->prefill_ns = from->prefill_ns;
 	out->decode_ns = from->decode_ns;
+	out->target_logits =
+		read_floats(r, from->target_logits, from->n_target_logits, "target_logits", &out->n_target_logits);
+	out->target_logprobs = read_floats(r, from->target_logprobs, from->n_target_logprobs, "target_logprobs",
+					   &out->n_target_logprobs);
 }
 
 static void read_error(struct reader *r, struct xv_error *out, const PB(Error) * from)

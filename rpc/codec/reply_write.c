@@ -133,6 +133,10 @@ static PB(Finished) * write_finished(struct arena *a, const struct xv_finished *
 	to->queue_ns = from->queue_ns;
 	to->prefill_ns = from->prefill_ns;
 	to->decode_ns = from->decode_ns;
+	to->n_target_logits = (size_t)from->n_target_logits;
+	to->target_logits = (float *)from->target_logits;
+	to->n_target_logprobs = (size_t)from->n_target_logprobs;
+	to->target_logprobs = (float *)from->target_logprobs;
 	return to;
 }
 

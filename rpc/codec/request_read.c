@@ -112,6 +112,27 @@ static void read_generate(struct reader *r, struct xv_generate *out, const PB(Ge
 	out->adapter = read_name(r, from->has_adapter, from->adapter, RPC_BYTES_Generate_adapter, "adapter");
 }
 
+static void read_prefix(struct reader *r, struct xv_score *out, const PB(Score) * from)
+{
+	bool text = from->prefix_case == XVERSE__V1__SCORE__PREFIX_PREFIX_TEXT,
+	     ids = from->prefix_case == XVERSE__V1__SCORE__PREFIX_PREFIX_TOKENS;
+
+	out->prefix_id = from->prefix_id;
+	out->prefix = (struct xv_prompt){.is_text = text || (!ids && out->prompt.is_text), .text = ""};
+	if (text && from->prefix_text.len > RPC_BYTES_Score_prefix_text)
+		wire_fail(r, ERR_LIMIT, "prefix_text: %zu bytes, the limit is %d", from->prefix_text.len,
+			  RPC_BYTES_Score_prefix_text);
+	else if (text)
+		out->prefix.text = read_text(r, 1, from->prefix_text, &out->prefix.text_len);
+	if (ids)
+		out->prefix.ids = read_ids(r, from->prefix_tokens->ids, from->prefix_tokens->n_ids,
+					   RPC_MOST_Score_prefix_tokens, "prefix_tokens", &out->prefix.n_ids);
+	if ((text || ids) && !out->prefix.text_len && !out->prefix.n_ids)
+		wire_fail(r, ERR_INVALID, "prefix: is empty; leave it unset");
+	if (out->prefix.is_text != out->prompt.is_text)
+		wire_fail(r, ERR_INVALID, "prefix: it and the prompt must both be text or both token ids");
+}
+
 static void read_score(struct reader *r, struct xv_score *out, const PB(Score) * from)
 {
 	if (!from->prompt_case)
@@ -123,6 +144,11 @@ static void read_score(struct reader *r, struct xv_score *out, const PB(Score) *
 	out->timeout_ms = from->timeout_ms;
 	out->add_special = !from->has_add_special_tokens || from->add_special_tokens;
 	out->adapter = read_name(r, from->has_adapter, from->adapter, RPC_BYTES_Score_adapter, "adapter");
+	read_prefix(r, out, from);
+	out->targets = read_ids(r, from->targets, from->n_targets, RPC_MOST_Score_targets, "targets", &out->n_targets);
+	out->target_logprobs = from->target_logprobs;
+	if (out->n_targets && out->top_n)
+		wire_fail(r, ERR_INVALID, "top_n: %u, but with targets no other tokens are scored", out->top_n);
 }
 
 static void read_messages(struct reader *r, struct xv_chat *out, PB(Message) *const *from, size_t n)

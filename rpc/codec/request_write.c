@@ -100,6 +100,22 @@ static PB(Generate) * write_generate(struct arena *a, const struct xv_generate *
 	return to;
 }
 
+static void write_targets(struct arena *a, PB(Score) * to, const struct xv_score *from)
+{
+	if (!from->prefix.is_text && from->prefix.n_ids) {
+		to->prefix_case = XVERSE__V1__SCORE__PREFIX_PREFIX_TOKENS;
+		to->prefix_tokens = write_ids(a, &from->prefix);
+	} else if (from->prefix.is_text && from->prefix.text_len) {
+		to->prefix_case = XVERSE__V1__SCORE__PREFIX_PREFIX_TEXT;
+		to->prefix_text = wire_bytes(from->prefix.text, from->prefix.text_len);
+	}
+	to->has_prefix_id = from->prefix_id > 0;
+	to->prefix_id = from->prefix_id;
+	to->n_targets = (size_t)from->n_targets;
+	to->targets = (int32_t *)from->targets;
+	to->has_target_logprobs = to->target_logprobs = from->target_logprobs;
+}
+
 static PB(Score) * write_score(struct arena *a, const struct xv_score *from)
 {
 	PB(Score) *to = WIRE_NEW(a, Score, score);
@@ -118,6 +134,7 @@ static PB(Score) * write_score(struct arena *a, const struct xv_score *from)
 	to->add_special_tokens = from->add_special;
 	to->adapter = wire_string(from->adapter);
 	to->has_adapter = to->adapter.len > 0;
+	write_targets(a, to, from);
 	return to;
 }
 

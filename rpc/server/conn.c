@@ -20,6 +20,7 @@ void conn_close(struct rpc_server *s, struct conn *c)
 		close(c->fd);
 	conn_forget_input(s, c);
 	conn_forget_output(s, c);
+	rpc_prefix_forget(&c->prefix);
 	free(c);
 }
 

@@ -100,6 +100,19 @@ static bool over_budget(struct rpc_server *s, struct conn *c, const uint8_t *pay
 	return true;
 }
 
+/* A short request that leans on a large prefix is a large one. */
+static int join_prefix(struct rpc_server *s, struct conn *c, struct xv_request *r, struct why *why)
+{
+	size_t more = rpc_prefix_is_used(r) ? rpc_prefix_bytes(&c->prefix) : 0;
+
+	if (more > IN_STEP && users_input_left(s, c) < more) {
+		s->refused.input++;
+		return fail(why, ERR_BUSY, "a request with a prefix of %zu bytes, and the open ones hold %zu of %zu",
+			    more, arena_held(), s->how.max_input);
+	}
+	return rpc_prefix_join(&c->prefix, r, why);
+}
+
 static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *payload, size_t size)
 {
 	struct xv_request r;
@@ -125,6 +138,8 @@ static void frame_handle(struct rpc_server *s, struct conn *c, const uint8_t *pa
 	} else if (names_asker(&r) && !may_name_asker(s, c)) {
 		conn_error(s, c, r.id, ERR_DENIED, "asker: user %u may not ask for others (--gateway-uid)",
 			   c->peer.uid);
+	} else if ((err = join_prefix(s, c, &r, &why))) {
+		conn_error(s, c, r.id, err, "%s", why.text);
 	} else {
 		request_handle(s, c, &r);
 		return;

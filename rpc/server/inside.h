@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "rpc/codec/prefix.h"
 #include "rpc/frame.h"
 #include "rpc/server/listen.h"
 #include "rpc/server/server.h"
@@ -73,7 +74,8 @@ struct conn {
 	struct call *calls;
 	int n_calls;
 	size_t calls_bytes; /* of their requests */
-	uint64_t heard_ns;  /* when bytes last arrived */
+	struct rpc_prefix prefix;
+	uint64_t heard_ns; /* when bytes last arrived */
 };
 
 struct rpc_server {
@@ -130,9 +132,10 @@ static inline size_t input_counted(size_t in_max)
 {
 	return in_max > IN_STEP ? in_max - IN_STEP : 0;
 }
-static inline size_t conn_input_held(const struct conn *c) /* bytes of its requests, unfinished or open */
+static inline size_t
+conn_input_held(const struct conn *c) /* bytes of its requests, unfinished or open, and its prefix */
 {
-	return input_counted(c->in_max) + c->calls_bytes;
+	return input_counted(c->in_max) + c->calls_bytes + rpc_prefix_bytes(&c->prefix);
 }
 bool conn_read(struct rpc_server *s, struct conn *c); /* true: bytes arrived */
 void conn_forget_input(struct rpc_server *s, struct conn *c);

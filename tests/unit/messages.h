@@ -72,7 +72,12 @@ static inline struct xv_request request(enum xv_kind kind)
 		break;
 	case XV_SCORE:
 		r.score = (struct xv_score){
-			.prompt = {.text = "", .ids = ids, .n_ids = 4}, .top_n = 2, .timeout_ms = 3, .adapter = "a"};
+			.prompt = {.text = "", .ids = ids, .n_ids = 4}, .timeout_ms = 3, .adapter = "a"};
+		r.score.prefix = (struct xv_prompt){.text = "", .ids = ids, .n_ids = 2};
+		r.score.prefix_id = 7;
+		r.score.targets = ids;
+		r.score.n_targets = 3;
+		r.score.target_logprobs = true;
 		break;
 	case XV_CANCEL:
 		r.cancel.has_call = r.cancel.has_id = true;
@@ -115,6 +120,7 @@ static const struct xv_call_info call_infos[] = {
 	{1, 1, 0, "", "", XV_CALL_CHAT, XV_CALL_WAITING, 7, 0, 0, false}};
 static const struct xv_adapter adapters[] = {{"a", "p", "/d", XV_ADAPTER_UNLOADING, 16, 2, UINT64_MAX},
 					     {"b", "", "/e", XV_ADAPTER_LOADING, 0, 0, 0}};
+static const float target[] = {-1.5f, INFINITY};
 static const char *const pieces[] = {"a", "b\0c", "d", "e"};
 static const size_t piece_len[] = {1, 3, 1, 1};
 static const uint32_t first[] = {0, 1, 2, 3}, end[] = {1, 2, 3, 4};
@@ -134,7 +140,7 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 		r.chunk = (struct xv_chunk){"te\0xt", 5, ids, 4, tokens, 2, true};
 		break;
 	case XV_R_FINISHED:
-		r.finished = (struct xv_finished){XV_FINISH_LENGTH, 3, "s", 1, 2, 3, 4, 5, 6};
+		r.finished = (struct xv_finished){XV_FINISH_LENGTH, 3, "s", 1, 2, 3, 4, 5, 6, target, target, 2, 2};
 		break;
 	case XV_R_ERROR:
 		r.error = (struct xv_error){ERR_LOST_RANK, "text", 100, 2, 3, 4, true};
