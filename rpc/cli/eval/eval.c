@@ -4,12 +4,19 @@
 #include <string.h>
 
 #include "base/similar.h"
+#include "rpc/cli/eval/command.h"
 
 /* Names that may stand alone; benchmarks may stand together. */
 static const struct part {
 	const char *name;
 	int (*run)(struct args *a); /* the exit code; a->eval.word[0] is the name */
 } parts[] = {
+	{"mmlu", run_eval_benchmarks},
+	{"ceval", run_eval_benchmarks},
+	{"agieval", run_eval_benchmarks},
+	{"gaokao-bench", run_eval_benchmarks},
+	{"gaokao-english", run_eval_benchmarks},
+	{"ls", run_eval_list},
 	{NULL, NULL},
 };
 

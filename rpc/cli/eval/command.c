@@ -1,0 +1,190 @@
+/* command.c - the benchmarks of a command line: what is asked for, read from the files, then counted or asked. */
+#include "rpc/cli/eval/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rpc/cli/eval/check.h"
+#include "rpc/cli/eval/eval.h"
+
+static int one_of(const char *option, const char *given, const char *const *allowed, struct why *why)
+{
+	struct text all = {0};
+
+	for (int i = 0; !given || allowed[i]; i++) {
+		if (!given || !strcmp(given, allowed[i]))
+			return 0;
+		text_fmt(&all, "%s%s", i ? ", " : "", allowed[i]);
+	}
+	fail(why, ERR_INVALID, "--%s: \"%.60s\" is none of %s", option, given, all.data);
+	text_finish(&all);
+	return ERR_INVALID;
+}
+
+static int check_words(const struct eval_args *a, struct why *why)
+{
+	static const char *const choices[] = {"bare", "ctx", "max", "sum", NULL}, *const langs[] = {"zh", "en", NULL},
+				 *const froms[] = {"head", "official", NULL};
+
+	if (one_of("choice", a->choice, choices, why) || one_of("lang", a->lang, langs, why) ||
+	    one_of("prompt-lang", a->prompt_lang, langs, why) || one_of("shots-from", a->shots_from, froms, why))
+		return ERR_INVALID;
+	return 0;
+}
+
+static int make_plan(struct eval_plan *p, const struct eval_args *a, struct why *why)
+{
+	*p = (struct eval_plan){.shots = a->shots < 0 ? 5 : (int)a->shots,
+				.limit = a->limit < 0 ? 0 : (int)a->limit,
+				.split = a->split,
+				.subjects = a->subjects,
+				.english = a->prompt_lang && !strcmp(a->prompt_lang, "en"),
+				.official = a->shots_from && !strcmp(a->shots_from, "official"),
+				.multi_question = a->multi_question};
+	return check_words(a, why);
+}
+
+/* --split must be one of each benchmark's that has several. */
+static int check_split(const struct eval_kind *kind, const char *split, struct why *why)
+{
+	const char *at = split ? strstr(kind->splits, split) : NULL;
+	size_t n = split ? strlen(split) : 0;
+
+	if (!split || (at && n && (at == kind->splits || at[-1] == ' ') && (!at[n] || at[n] == ' ')))
+		return 0;
+	return fail(why, ERR_INVALID, "--split %.40s: %s has %s", split, kind->name, kind->splits);
+}
+
+/* Every name of --subjects must be a task of one of the benchmarks. */
+static int check_subjects(const struct eval_bench *b, int n, const char *subjects, struct why *why)
+{
+	for (const char *s = subjects; s && *s; s += *s == ',') {
+		size_t len = strcspn(s, ",");
+		bool found = !len;
+		for (int i = 0; i < n; i++)
+			for (int k = 0; k < b[i].n; k++) {
+				const struct eval_task *t = &b[i].task[k];
+				found |= strlen(t->name) == len && !strncmp(t->name, s, len);
+				found |= t->sub && strlen(t->sub) == len && !strncmp(t->sub, s, len);
+			}
+		if (!found)
+			return fail(why, ERR_INVALID, "--subjects: \"%.*s\" is no subject of these benchmarks",
+				    (int)len, s);
+		s += len;
+	}
+	return 0;
+}
+
+static int say_missing(const struct eval_bench *b, const struct eval_files *f)
+{
+	struct text out = {0};
+	int err = eval_bench_missing(b, f, &out);
+
+	if (err)
+		cli_put(STDERR_FILENO, out.data, out.len);
+	text_finish(&out);
+	return err;
+}
+
+static int check_one(const struct eval_args *a, bool json, const struct eval_plan *p, const struct eval_bench *b)
+{
+	if (a->self_test)
+		return eval_self_test(b);
+	return json ? eval_list_prompts(b, p) : eval_dry_run(b, p);
+}
+
+static int without_server(const struct args *all, const struct eval_plan *p, const struct eval_bench *b, int n)
+{
+	const struct eval_args *a = &all->eval;
+	int code = a->show_prompt ? EVAL_USAGE : EVAL_DONE;
+
+	for (int i = 0; i < n; i++) {
+		int one;
+		if (a->show_prompt) {
+			one = eval_show_prompt(&b[i], p, a->show_prompt);
+			if (one >= 0)
+				return one;
+		} else {
+			one = check_one(a, all->json, p, &b[i]);
+			code = one ? one : code;
+		}
+	}
+	if (a->show_prompt)
+		cli_say("xverse: eval: --show-prompt %s: no such subject\n", a->show_prompt);
+	return code;
+}
+
+static int open_all(struct eval_bench *b, const struct eval_files *f, const struct args *a, const struct eval_plan *p,
+		    struct why *why)
+{
+	int err = 0, missing = 0;
+
+	for (int i = 0; !err && i < a->eval.n_word; i++) {
+		const struct eval_kind *kind = eval_kind_find(a->eval.word[i]);
+		err = check_split(kind, p->split, why);
+		if (!err)
+			err = eval_bench_open(&b[i], kind, f, p, why);
+		if (!err && say_missing(&b[i], f))
+			missing = ERR_UNKNOWN;
+	}
+	if (!err && missing)
+		err = fail(why, missing, "eval: files are missing (--subjects takes the rest of a benchmark)");
+	return err ? err : check_subjects(b, a->eval.n_word, p->subjects, why);
+}
+
+static int say_usage(const struct why *why)
+{
+	cli_say("xverse: %s\n", why->text);
+	return EVAL_USAGE;
+}
+
+int run_eval_benchmarks(struct args *a)
+{
+	struct eval_args *e = &a->eval;
+	struct eval_bench *b;
+	struct eval_files f = {0};
+	struct eval_plan p;
+	struct why why = {""};
+	int code, err = make_plan(&p, e, &why);
+
+	for (int i = 0; !err && i < e->n_word; i++)
+		if (!eval_kind_find(e->word[i]))
+			err = fail(&why, ERR_INVALID,
+				   "eval: there is no benchmark \"%.60s\" (xverse eval ls lists them)", e->word[i]);
+	if (!err && !e->data)
+		err = fail(&why, ERR_INVALID,
+			   "eval: --data DIR is missing: the folder of the published files (xverse eval ls)");
+	if (!err)
+		err = eval_files_open(&f, e->data, &why);
+	b = xalloc((size_t)e->n_word + 1, sizeof *b);
+	if (!err)
+		err = open_all(b, &f, a, &p, &why);
+	if (err)
+		code = say_usage(&why);
+	else if (e->self_test || e->dry_run || e->show_prompt)
+		code = without_server(a, &p, b, e->n_word);
+	else
+		code = EVAL_USAGE;
+	for (int i = 0; i < e->n_word; i++)
+		if (b[i].kind)
+			eval_bench_close(&b[i]);
+	free(b);
+	eval_files_close(&f);
+	return code;
+}
+
+int run_eval_list(struct args *a)
+{
+	struct eval_files f = {0};
+	struct eval_plan p;
+	struct why why = {""};
+	int err = make_plan(&p, &a->eval, &why), code;
+
+	if (!err && a->eval.data)
+		err = eval_files_open(&f, a->eval.data, &why);
+	code = err ? say_usage(&why) : eval_list(a->eval.data ? &f : NULL, &p);
+	eval_files_close(&f);
+	return code;
+}
