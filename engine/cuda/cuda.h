@@ -56,7 +56,7 @@ struct cuda_stage {
 };
 
 /* What the kernels do beyond Llama's first shape: bits of enum backend_need. */
-enum { CUDA_COVERS = 0 };
+enum { CUDA_COVERS = NEED_ALL & ~(NEED_ALIBI | NEED_WINDOW | NEED_SOFT_CAP) };
 
 struct cuda_weight;
 struct cuda_sampler;
@@ -185,6 +185,9 @@ bool gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struc
 
 op_embed cuda_embed;
 op_add_norm cuda_add_norm;
+op_add cuda_add;
+op_activate cuda_activate;
+op_head_norm cuda_head_norm;
 op_rows cuda_rows;
 op_kv_check cuda_kv_check;
 op_kv_bytes cuda_kv_bytes;

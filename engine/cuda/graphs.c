@@ -44,15 +44,15 @@ static void count_add_norm(struct backend *b, struct tensor *out, struct tensor 
 static void count_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w,
 			 const float *bias)
 {
-	(void)out, (void)bias;
-	count(b, by_cublas(b, x) ? beside(w) + 2 : 1);
+	(void)out;
+	count(b, by_cublas(b, x) ? beside(w) + 2 + (bias != NULL) : 1);
 }
 
 static void count_linear_mid(struct backend *b, struct tensor *out, const struct tensor *x, const struct weight *w,
 			     const float *bias)
 {
-	(void)out, (void)bias;
-	count(b, by_cublas(b, x) ? beside(w) + 2 : 1);
+	(void)out;
+	count(b, by_cublas(b, x) ? beside(w) + 2 + (bias != NULL) : 1);
 }
 
 /* Our own product has silu as its epilogue; behind cuBLASLt's it is a kernel. */
@@ -80,6 +80,25 @@ static void count_attention(struct backend *b, struct tensor *out, const struct 
 	count(b, 1);
 }
 
+static void count_add(struct backend *b, struct tensor *x, struct delta delta)
+{
+	(void)x, (void)delta;
+	count(b, 1);
+}
+
+static void count_activate(struct backend *b, struct tensor *out, const struct tensor *x, enum activation kind)
+{
+	(void)out, (void)x, (void)kind;
+	count(b, 1);
+}
+
+static void count_head_norm(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const float *q,
+			    const float *k, float eps)
+{
+	(void)qkv, (void)shape, (void)q, (void)k, (void)eps;
+	count(b, 1);
+}
+
 static void count_rows(struct backend *b, struct tensor *out, const struct tensor *x, const int32_t *row)
 {
 	(void)out, (void)x, (void)row;
@@ -90,9 +109,12 @@ static const struct backend_ops counting = {.name = "cuda, counting",
 					    .covers = CUDA_COVERS,
 					    .embed = count_embed,
 					    .add_norm = count_add_norm,
+					    .add = count_add,
 					    .linear = count_linear,
 					    .linear_mid = count_linear_mid,
 					    .linear_silu_mul = count_linear_silu_mul,
+					    .activate = count_activate,
+					    .head_norm = count_head_norm,
 					    .rope_store = count_rope_store,
 					    .attention = count_attention,
 					    .rows = count_rows};

@@ -88,18 +88,30 @@ k_embedding k_embed, k_embed_int8;
 cudaError_t k_embed_fp8(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows,
 			int first);
-/* out: of `type`, which may be K_F32. delta: K_F32 or K_BF16, or NULL. w and bias must have been written by copies, not
- * by kernels. */
+/* out: of `type`, which may be K_F32. delta: K_F32 or K_BF16, or NULL. shift: (cols) or NULL. w and bias must have been
+ * written by copies, not by kernels. */
 cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const void *delta,
-		       enum k_type delta_type, const float *w, const float *bias, bool centred, float eps, int rows,
-		       int cols);
+		       enum k_type delta_type, const float *shift, const float *w, const float *bias, bool centred,
+		       float eps, int rows, int cols);
+/* x (rows, cols) += delta + shift (cols) or NULL. */
+cudaError_t k_add(cudaStream_t stream, float *x, const void *delta, enum k_type delta_type, const float *shift,
+		  int rows, int cols);
+/* Norms q's heads and multiplies them by q (dim), K's by k (dim), in place; both must have been written by copies. */
+cudaError_t k_head_norm(cudaStream_t stream, enum k_type type, void *qkv, const float *q, const float *k, float eps,
+			int heads, int kv_heads, int dim, int tokens);
 /* Rotates q in place. k goes rotated to the cache and stays unrotated in qkv. slot -1: no store. cos NULL: no rotation.
  * n_rot is a multiple of 8. cos, sin, pos and slot must have been written by copies, not by kernels. */
 cudaError_t k_rope_store(cudaStream_t stream, enum k_type type, void *qkv /* 16-bit */, struct k_cache cache, int heads,
 			 const float *cos, const float *sin, int n_rot, const int32_t *pos, const int32_t *slot,
 			 int tokens);
-/* gate_up (rows, 2*ffn): gate and up of a column are neighbours; both 16-bit. */
-cudaError_t k_silu_mul(cudaStream_t stream, enum k_type type, void *out, const void *gate_up, int rows, int ffn);
+/* gate_up (rows, 2*ffn): gate and up of a column are neighbours; both 16-bit. bias: NULL, or gate's (ffn), then up's.
+ */
+cudaError_t k_silu_mul(cudaStream_t stream, enum k_type type, void *out, const void *gate_up, const float *bias,
+		       int rows, int ffn);
+/* n 16-bit numbers. */
+enum k_activation { K_RELU, K_GELU /* by erf */, K_GELU_TANH };
+cudaError_t k_activate(cudaStream_t stream, enum k_type type, void *out, const void *x, enum k_activation kind,
+		       size_t n);
 /* Copies rows of `bytes` bytes, a multiple of 2. */
 cudaError_t k_rows(cudaStream_t stream, void *out, const void *x, const int32_t *row, int rows, int bytes);
 
@@ -110,8 +122,12 @@ enum { K_PART = 512, K_PART_SCALES = 2 * K_PART / 32 /* bytes */ };
 /* Expands integers: out (rows, ld) of `type` = number times scale, rounded. */
 cudaError_t k_from_int8(cudaStream_t stream, enum k_type type, void *out, const void *w, int rows, int ld);
 
-/* The form of out: f32; 16-bit; or 16-bit (m, n/2) = silu of column 2i times column 2i + 1, without bias. */
+/* The form of out: f32; 16-bit; or 16-bit (m, n/2) = silu of column 2i times column 2i + 1, whose biases are numbers i
+ * and n/2 + i. */
 enum k_form { K_OUT_F32, K_OUT_16, K_OUT_SILU };
+/* out (m, n), f32 or 16-bit, += bias (n), rounded again. */
+cudaError_t k_add_bias(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const float *bias, int m,
+		       int n);
 
 /* ---- fp8 weights: rows of ld e4m3 numbers, and a scale in f32 for each row (base/fp8.h) beside them, (rows) ---- */
 /* Makes e4m3 numbers of x (m, k) of `type`, k a multiple of 8: out (m, ld), zeros from k on, and scale (m). */

@@ -33,7 +33,7 @@ static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct 
 {
 	int few = w->base.quant == QUANT_INT8 ? SKINNY_ROWS_INT8 : SKINNY_ROWS;
 
-	if (!c->how.fixed && x->rows > few && w->base.cols % 8 == 0 && !bias)
+	if (!c->how.fixed && x->rows > few && w->base.cols % 8 == 0)
 		return false;
 	cuda_check((c->how.fixed ? in_order : of_few_rows)(c, out, form, x, w, bias), "linear");
 	return true;
@@ -49,6 +49,8 @@ static void linear(struct backend *b, void *out, enum k_form form, const struct 
 		return;
 	if (!gemm_run(c, out, form == K_OUT_16, x->data, w, x->rows))
 		cuda_check(of_few_rows(c, out, form, x, w, bias), "linear");
+	else if (bias)
+		cuda_check(k_add_bias(c->stream, c->type, out, form, bias, x->rows, weight->rows), "bias");
 }
 
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)
@@ -69,12 +71,11 @@ struct tensor cuda_linear_silu_mul(struct backend *b, struct tensor *out, struct
 {
 	struct cuda *c = cuda_of(b);
 
-	REQUIRE(!bias);
 	if (!out->rows || !out->cols)
 		return *out;
-	if (by_kernel(c, gate_up->data, K_OUT_SILU, x, (const struct cuda_weight *)w, NULL))
+	if (by_kernel(c, gate_up->data, K_OUT_SILU, x, (const struct cuda_weight *)w, bias))
 		return tensor_of(gate_up->data, out->type, out->rows, out->cols);
 	linear(b, gate_up->data, K_OUT_16, x, w, NULL);
-	cuda_check(k_silu_mul(c->stream, c->type, out->data, gate_up->data, out->rows, out->cols), "silu");
+	cuda_check(k_silu_mul(c->stream, c->type, out->data, gate_up->data, bias, out->rows, out->cols), "silu");
 	return *out;
 }

@@ -66,13 +66,21 @@ template <class W, int MT> GPU float over_warps(const float *red, int at, const 
 	return by_row<W> ? s * to.scale[min(col, to.n - 1)] : s;
 }
 
+/* Gate of column `col` and up, its neighbour, lie half of all outputs apart in `bias`. */
+GPU float bias_of(const float *bias, int col, int n)
+{
+	int at = col / 2 + (col & 1 ? n / 2 : 0);
+
+	return bias && at < n ? bias[at] : 0;
+}
+
 /* Writes 16 outputs from n0 on of 8*MT tokens, whose partial sums the warps left in `red`. */
 template <class E, class W, int MT> GPU void write_sums(const float *red, const struct sink &to, int m0, int n0)
 {
 	for (int i = threadIdx.x; to.form == K_OUT_SILU && i < 64 * MT; i += THREADS) {
 		int row = m0 + i / 8, col = n0 + 2 * (i % 8), at = i / 8 * PITCH + 2 * (i % 8);
-		float v =
-			gpu_silu_mul(over_warps<W, MT>(red, at, to, col), over_warps<W, MT>(red, at + 1, to, col + 1));
+		float v = gpu_silu_mul(over_warps<W, MT>(red, at, to, col) + bias_of(to.bias, col, to.n),
+				       over_warps<W, MT>(red, at + 1, to, col + 1) + bias_of(to.bias, col + 1, to.n));
 		if (row < to.m && col < to.n)
 			((uint16_t *)to.out)[(size_t)row * (to.n / 2) + col / 2] = gpu_down<E>(v);
 	}
@@ -339,8 +347,8 @@ __global__ void __launch_bounds__(THREADS, 1)
 	for (int e = threadIdx.x; e < SIZE / 2; e += THREADS) {
 		int token = m0 + e / 8, col = n0 + e % 8 * 2;
 		if (token < m && col < n)
-			((uint16_t *)out)[(size_t)token * (n / 2) + col / 2] =
-				gpu_down<E>(gpu_silu_mul(red[2 * e], red[2 * e + 1]));
+			((uint16_t *)out)[(size_t)token * (n / 2) + col / 2] = gpu_down<E>(gpu_silu_mul(
+				red[2 * e] + bias_of(bias, col, n), red[2 * e + 1] + bias_of(bias, col + 1, n)));
 	}
 }
 

@@ -1,4 +1,4 @@
-/* rows.cu - operations on one row at a time, bound by moving memory once: norm, silu, and selecting rows. */
+/* rows.cu - operations on one row at a time, bound by moving memory once: norms, sums, and selecting rows. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
@@ -22,7 +22,7 @@ struct norm_args {
 	void *out;
 	float *x;
 	const void *delta; /* of delta_type: K_F32 or K_BF16 */
-	const float *w, *bias;
+	const float *shift, *w, *bias;
 	float eps, per_col; /* 1 / cols: a division in the kernel would be a call */
 	int cols, centred;
 	enum k_type type, delta_type;
@@ -72,10 +72,25 @@ template <int N> GPU void read_delta(float4 *d, const struct norm_args &a, size_
 	for (int j = 0; j < N; j++)
 		d[j] = four_halves((const uint16_t *)a.delta + at, 4 * (threadIdx.x + j * THREADS), a.cols);
 }
+/* The same plus the shift, which is the same for all rows. */
+template <int N> GPU void read_shifted(float4 *d, const struct norm_args &a, size_t at)
+{
+	float4 shift[N];
+
+	read_delta<N>(d, a, at);
+	if (!a.shift)
+		return;
+#pragma unroll
+	for (int j = 0; j < N; j++)
+		shift[j] = four(a.shift, 4 * (threadIdx.x + j * THREADS), a.cols);
+#pragma unroll
+	for (int j = 0; j < N; j++)
+		d[j] = add4(d[j], shift[j]);
+}
 
 /* One row a block, at most N * 4 * THREADS columns, held in registers. A block waits for memory twice: w, which no
  * kernel writes, is read while the kernel before still runs, and then all of x and delta before x is written, since a
- * write that may alias them would hold the reads back. */
+ * write that may alias them would hold the reads back. Without BIAS there are neither bias nor shift. */
 template <int N, bool BIAS> __global__ void __launch_bounds__(THREADS, 2) add_norm(struct norm_args a)
 {
 	BOUNDS(THREADS);
@@ -92,7 +107,10 @@ template <int N, bool BIAS> __global__ void __launch_bounds__(THREADS, 2) add_no
 	for (int j = 0; j < N; j++)
 		v[j] = four(a.x + row, 4 * (threadIdx.x + j * THREADS), a.cols);
 	if (a.delta) {
-		read_delta<N>(d, a, row);
+		if (BIAS)
+			read_shifted<N>(d, a, row);
+		else
+			read_delta<N>(d, a, row);
 #pragma unroll
 		for (int j = 0; j < N; j++) {
 			int i = 4 * (threadIdx.x + j * THREADS);
@@ -104,7 +122,8 @@ template <int N, bool BIAS> __global__ void __launch_bounds__(THREADS, 2) add_no
 	if (BIAS) { /* on its way while sums are made; before the wait there are no registers for it */
 #pragma unroll
 		for (int j = 0; j < N; j++)
-			bias[j] = four(a.bias, 4 * (threadIdx.x + j * THREADS), a.cols);
+			bias[j] = a.bias ? four(a.bias, 4 * (threadIdx.x + j * THREADS), a.cols)
+					 : make_float4(0, 0, 0, 0);
 	}
 #pragma unroll
 	for (int j = 0; j < N; j++)
@@ -132,9 +151,12 @@ template <int N, bool BIAS> __global__ void __launch_bounds__(THREADS, 2) add_no
 	}
 }
 
-GPU float delta_at(const struct norm_args &a, size_t at)
+GPU float delta_at(const struct norm_args &a, size_t row, int i)
 {
-	return a.delta_type == K_F32 ? ((const float *)a.delta)[at] : Bf16::up(((const uint16_t *)a.delta)[at]);
+	const size_t at = row + i;
+	float d = a.delta_type == K_F32 ? ((const float *)a.delta)[at] : Bf16::up(((const uint16_t *)a.delta)[at]);
+
+	return a.shift ? d + a.shift[i] : d;
 }
 
 /* For any number of columns. Each thread reads only what it wrote itself. */
@@ -149,7 +171,7 @@ __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 	for (int i = threadIdx.x; i < a.cols; i += THREADS) {
 		float v = x[i];
 		if (a.delta)
-			x[i] = v += delta_at(a, row + i);
+			x[i] = v += delta_at(a, row, i);
 		sum += a.centred ? v : v * v;
 	}
 	sum = block_sum(part[0], sum);
@@ -171,30 +193,61 @@ __global__ void __launch_bounds__(THREADS) add_norm_any(struct norm_args a)
 	}
 }
 
-/* Grid (rows, columns): rows may be more than a grid's second axis holds. */
-template <class E, bool VECTOR>
-__global__ void __launch_bounds__(THREADS) silu_mul(uint16_t *out, const uint16_t *gate_up, int ffn)
+/* x += delta (+ shift). Grid (rows, columns). */
+template <bool VECTOR> __global__ void __launch_bounds__(THREADS) add(struct norm_args a)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
-	int i = (blockIdx.y * THREADS + threadIdx.x) * (VECTOR ? 8 : 1);
-	const uint16_t *row = gate_up + (size_t)blockIdx.x * 2 * ffn;
-	uint16_t *to = out + (size_t)blockIdx.x * ffn;
+	const size_t row = (size_t)blockIdx.x * a.cols;
+	const int i = (blockIdx.y * THREADS + threadIdx.x) * (VECTOR ? 4 : 1);
 
-	if (i >= ffn)
+	if (i >= a.cols)
 		return;
 	if (!VECTOR) {
-		to[i] = gpu_down<E>(gpu_silu_mul(E::up(row[2 * i]), E::up(row[2 * i + 1])));
+		a.x[row + i] += delta_at(a, row, i);
 		return;
 	}
-	float v[16];
-	gpu_up8<E>(v, *(const uint4 *)(row + 2 * i));
-	gpu_up8<E>(v + 8, *(const uint4 *)(row + 2 * i + 8));
+	float4 d = a.delta_type == K_F32 ? *(const float4 *)((const float *)a.delta + row + i)
+					 : four_halves((const uint16_t *)a.delta + row, i, a.cols);
+	if (a.shift)
+		d = add4(d, *(const float4 *)(a.shift + i));
+	*(float4 *)(a.x + row + i) = add4(*(const float4 *)(a.x + row + i), d);
+}
+
+struct head_norm_args {
+	uint16_t *qkv;
+	const float *q, *k; /* (dim) */
+	int heads, all /* of q and k */, width /* of a row */;
+	float eps;
+};
+/* Norms each head of q and k in place: a head has LANES threads, DIM / 8 of which have eight numbers of it each. Grid
+ * (tokens, heads by threads). */
+template <class E, int DIM> __global__ void __launch_bounds__(THREADS) head_norm(struct head_norm_args a)
+{
+	BOUNDS(THREADS);
+	enum { LANES = DIM == 64 ? 8 : DIM == 256 ? 32 : 16 };
+	const int at = blockIdx.y * THREADS + threadIdx.x, head = at / LANES, d = at % LANES * 8;
+	const bool in = head < a.all && d < DIM;
+	const float *w = (head < a.heads ? a.q : a.k) + (in ? d : 0);
+	uint16_t *x = a.qkv + (size_t)blockIdx.x * a.width + (in ? head * DIM + d : 0);
+	const float4 w0 = *(const float4 *)w, w1 = *(const float4 *)(w + 4);
+	const float by[8] = {w0.x, w0.y, w0.z, w0.w, w1.x, w1.y, w1.z, w1.w};
+	float v[8], sum = 0;
+
+	gpu_take_turn();
+	gpu_up8<E>(v, *(const uint4 *)x);
 #pragma unroll
-	for (int j = 0; j < 8; j++)
-		v[j] = gpu_silu_mul(v[2 * j], v[2 * j + 1]);
-	*(uint4 *)(to + i) =
-		make_uint4(E::pack(v[0], v[1]), E::pack(v[2], v[3]), E::pack(v[4], v[5]), E::pack(v[6], v[7]));
+	for (int i = 0; i < 8; i++)
+		sum += in ? v[i] * v[i] : 0;
+	for (int i = LANES / 2; i; i >>= 1)
+		sum += __shfl_xor_sync(0xffffffffu, sum, i);
+	const float r = rsqrtf(sum * (1.0f / DIM) + a.eps);
+#pragma unroll
+	for (int i = 0; i < 8; i++)
+		v[i] = v[i] * r * by[i];
+	if (in)
+		*(uint4 *)x =
+			make_uint4(E::pack(v[0], v[1]), E::pack(v[2], v[3]), E::pack(v[4], v[5]), E::pack(v[6], v[7]));
 }
 
 template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const T *x, const int32_t *row, int n)
@@ -207,13 +260,13 @@ template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const
 		out[(size_t)blockIdx.x * n + i] = from[i];
 }
 
-template <class E> static cudaError_t choose_silu(cudaStream_t s, void *out, const void *gate_up, int n, int ffn)
+template <class E> static auto choose_head_norm(int dim)
 {
-	int per = ffn % 8 ? THREADS : 8 * THREADS;
-	auto kernel = ffn % 8 ? silu_mul<E, false> : silu_mul<E, true>;
-
-	return gpu_launch(kernel, dim3(n, (ffn + per - 1) / per), THREADS, 0, s, (uint16_t *)out,
-			  (const uint16_t *)gate_up, ffn);
+	return dim == 64    ? head_norm<E, 64>
+	       : dim == 80  ? head_norm<E, 80>
+	       : dim == 96  ? head_norm<E, 96>
+	       : dim == 128 ? head_norm<E, 128>
+			    : head_norm<E, 256>;
 }
 
 extern "C" {
@@ -232,20 +285,34 @@ const char *k_no_overlap(int device)
 }
 
 cudaError_t k_add_norm(cudaStream_t s, enum k_type type, void *out, float *x, const void *delta, enum k_type delta_type,
-		       const float *w, const float *bias, bool centred, float eps, int n, int cols)
+		       const float *shift, const float *w, const float *bias, bool centred, float eps, int n, int cols)
 {
-	struct norm_args a = {out, x, delta, w, bias, eps, 1.0f / cols, cols, centred, type, delta_type};
+	struct norm_args a = {out, x, delta, shift, w, bias, eps, 1.0f / cols, cols, centred, type, delta_type};
 
 	if (cols % 4 || cols > 32 * THREADS)
 		return gpu_launch(add_norm_any, n, THREADS, 0, s, a);
 	if (cols <= 8 * THREADS)
-		return gpu_launch(bias ? add_norm<2, true> : add_norm<2, false>, n, THREADS, 0, s, a);
-	return gpu_launch(bias ? add_norm<8, true> : add_norm<8, false>, n, THREADS, 0, s, a);
+		return gpu_launch(bias || shift ? add_norm<2, true> : add_norm<2, false>, n, THREADS, 0, s, a);
+	return gpu_launch(bias || shift ? add_norm<8, true> : add_norm<8, false>, n, THREADS, 0, s, a);
 }
 
-cudaError_t k_silu_mul(cudaStream_t s, enum k_type type, void *out, const void *gate_up, int n, int ffn)
+cudaError_t k_add(cudaStream_t s, float *x, const void *delta, enum k_type delta_type, const float *shift, int n,
+		  int cols)
 {
-	return (type == K_F16 ? choose_silu<F16> : choose_silu<Bf16>)(s, out, gate_up, n, ffn);
+	struct norm_args a = {NULL, x, delta, shift, NULL, NULL, 0, 0, cols, 0, K_F32, delta_type};
+	int per = cols % 4 ? THREADS : 4 * THREADS;
+
+	return gpu_launch(cols % 4 ? add<false> : add<true>, dim3(n, (cols + per - 1) / per), THREADS, 0, s, a);
+}
+
+cudaError_t k_head_norm(cudaStream_t s, enum k_type type, void *qkv, const float *q, const float *k, float eps,
+			int heads, int kv_heads, int dim, int tokens)
+{
+	struct head_norm_args a = {(uint16_t *)qkv, q, k, heads, heads + kv_heads, (heads + 2 * kv_heads) * dim, eps};
+	int lanes = dim == 64 ? 8 : dim == 256 ? 32 : 16, blocks = (a.all * lanes + THREADS - 1) / THREADS;
+
+	return gpu_launch(type == K_F16 ? choose_head_norm<F16>(dim) : choose_head_norm<Bf16>(dim),
+			  dim3(tokens, blocks), THREADS, 0, s, a);
 }
 
 cudaError_t k_rows(cudaStream_t s, void *out, const void *x, const int32_t *row, int n, int bytes)

@@ -198,7 +198,7 @@ static void open_chain(struct chain *c)
 
 static cudaError_t norm(struct chain *c, const void *delta)
 {
-	return k_add_norm(c->stream, K_BF16, c->act, c->x, delta, K_F32, c->norm, NULL, false, 1e-6f, T, H);
+	return k_add_norm(c->stream, K_BF16, c->act, c->x, delta, K_F32, NULL, c->norm, NULL, false, 1e-6f, T, H);
 }
 
 /* A layer: attention of single tokens and skinny products, or prefill attention by either kernel, and products of fixed
@@ -225,7 +225,7 @@ static void layer(struct chain *c, enum kind kind)
 	}
 	CUDA(k_linear_fixed(s, K_BF16, c->gate_up, K_OUT_16, c->act, c->w_gate_up, NULL, c->segments[0], 1, T, 2 * FFN,
 			    H, H));
-	CUDA(k_silu_mul(s, K_BF16, c->mid, c->gate_up, T, FFN));
+	CUDA(k_silu_mul(s, K_BF16, c->mid, c->gate_up, NULL, T, FFN));
 	CUDA(k_linear_fixed(s, K_BF16, c->parts, K_OUT_F32, c->mid, c->w_down, NULL, c->segments[1], 2, T, H, FFN,
 			    FFN));
 	CUDA(k_tree_sum(s, c->delta, tree, T * H));

@@ -382,7 +382,7 @@ TEST(fixed_bits_do_not_depend_on_m)
 }
 
 /* Gate and up in turn: against float64, and with a fixed order the same bits for every number of rows. */
-static void paired(enum k_type type, bool in_order, bool e4m3, int m, int n, int k)
+static void paired(enum k_type type, bool in_order, bool e4m3, bool bias, int m, int n, int k)
 {
 	struct k_segment s[K_MAX_SEGMENTS];
 	int count = cut(s, k, 1);
@@ -391,23 +391,26 @@ static void paired(enum k_type type, bool in_order, bool e4m3, int m, int n, int
 	void *ds = dev_put(s, (size_t)count * sizeof *s), *d = dev_new(size * 2);
 	struct product p;
 
-	open_product(&p, type, m, n, k, 1, false);
+	open_product(&p, type, m, n, k, 1, bias);
 	if (e4m3)
 		fp8(&p);
 	if (e4m3 && in_order)
-		CUDA(k_linear_fixed_fp8(NULL, type, d, K_OUT_SILU, p.dx, p.dw8, p.dscale, NULL, ds, count, m, n, k,
+		CUDA(k_linear_fixed_fp8(NULL, type, d, K_OUT_SILU, p.dx, p.dw8, p.dscale, p.dbias, ds, count, m, n, k,
 					p.ld));
 	else if (e4m3)
-		CUDA(k_linear_skinny_fp8(NULL, type, d, K_OUT_SILU, p.dx, p.dw8, p.dscale, NULL, m, n, k, p.ld));
+		CUDA(k_linear_skinny_fp8(NULL, type, d, K_OUT_SILU, p.dx, p.dw8, p.dscale, p.dbias, m, n, k, p.ld));
 	else if (in_order)
-		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, ds, count, m, n, k, p.ld));
+		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
 	else
-		CUDA(k_linear_skinny(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, m, n, k, p.ld));
+		CUDA(k_linear_skinny(NULL, type, d, K_OUT_SILU, p.dx, p.dw, p.dbias, m, n, k, p.ld));
 	dev_get(out, d, size * 2);
 	for (int row = 0; row < m; row++)
 		for (int i = 0; i < n / 2; i++) {
 			double a, b, g = element(&p, row, 2 * i, 0, k, &a), u = element(&p, row, 2 * i + 1, 0, k, &b),
-				     want = g / (1 + exp(-g)) * u;
+				     want;
+			if (bias) /* gate's lie before up's */
+				g += p.bias[i], u += p.bias[n / 2 + i];
+			want = g / (1 + exp(-g)) * u;
 			CHECK_NEAR(up(out[(size_t)row * (size_t)(n / 2) + (size_t)i], type), want,
 				   fabs(want) * rounding(type) * 1.02 + 2e-6 * (1 + a) * (1 + b),
 				   "paired m %d n %d k %d: row %d col %d", m, n, k, row, i);
@@ -415,7 +418,7 @@ static void paired(enum k_type type, bool in_order, bool e4m3, int m, int n, int
 	if (in_order && !e4m3) {
 		dev_free(d), d = dev_new((size_t)n);
 		dev_free(p.dx), p.dx = dev_put(p.x + (size_t)(m - 1) * (size_t)k, (size_t)k * 2);
-		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, NULL, ds, count, 1, n, k, p.ld));
+		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, p.dbias, ds, count, 1, n, k, p.ld));
 		dev_get(one, d, (size_t)n);
 		CHECK(!memcmp(one, out + (size_t)(m - 1) * (size_t)(n / 2), (size_t)n));
 	}
@@ -431,9 +434,9 @@ TEST(gate_and_up_in_one)
 	CUDA(k_linear_init());
 	for (int i = 0; i < 5; i++)
 		for (int j = 0; j < 5; j++) {
-			paired(both[j & 1], false, false, m[i], n[j], k[(i + j) % 5]);
-			paired(both[j & 1], true, false, m[i], n[j], k[(i + j) % 5]);
-			paired(both[j & 1], j & 1, true, m[i], n[j], k[(i + j) % 5]);
+			paired(both[j & 1], false, false, (i ^ j) & 1, m[i], n[j], k[(i + j) % 5]);
+			paired(both[j & 1], true, false, (i ^ j) & 1, m[i], n[j], k[(i + j) % 5]);
+			paired(both[j & 1], j & 1, true, i & 1, m[i], n[j], k[(i + j) % 5]);
 		}
 }
 

@@ -141,21 +141,22 @@ TEST(sums_and_their_scales)
 
 enum delta { NONE, IN_F32, IN_BF16 };
 
-static void norm(enum k_type type, int rows, int cols, enum delta delta, bool bias, bool centred)
+static void norm(enum k_type type, int rows, int cols, enum delta delta, bool shift, bool bias, bool centred)
 {
 	struct rng r = {(uint64_t)(cols * 3 + rows)};
 	size_t n = (size_t)rows * (size_t)cols, width = type == K_F32 ? 4 : 2;
 	float *x = random_floats(&r, n), *d = random_floats(&r, n), *w = random_floats(&r, (size_t)cols),
-	      *b = random_floats(&r, (size_t)cols), *x_out = xalloc(n, 4);
+	      *b = random_floats(&r, (size_t)cols), *add = random_floats(&r, (size_t)cols), *x_out = xalloc(n, 4);
 	char *out = xalloc(n, width);
 	uint16_t *halves = xalloc(n, 2);
 	void *dx = dev_put(x, n * 4), *dd, *dw = dev_put(w, (size_t)cols * 4);
 	void *db = bias ? dev_put(b, (size_t)cols * 4) : NULL, *dout = dev_new(n * width);
+	void *ds = shift ? dev_put(add, (size_t)cols * 4) : NULL;
 
 	for (size_t i = 0; i < n && delta == IN_BF16; i++)
 		halves[i] = bf16_from_f32(d[i]), d[i] = f32_from_bf16(halves[i]);
 	dd = delta == NONE ? NULL : delta == IN_F32 ? dev_put(d, n * 4) : dev_put(halves, n * 2);
-	CUDA(k_add_norm(NULL, type, dout, dx, dd, delta == IN_BF16 ? K_BF16 : K_F32, dw, db, centred, 1e-5f, rows,
+	CUDA(k_add_norm(NULL, type, dout, dx, dd, delta == IN_BF16 ? K_BF16 : K_F32, ds, dw, db, centred, 1e-5f, rows,
 			cols));
 	dev_get(out, dout, n * width);
 	dev_get(x_out, dx, n * 4);
@@ -163,7 +164,7 @@ static void norm(enum k_type type, int rows, int cols, enum delta delta, bool bi
 		double sum = 0, mean = 0, k;
 		for (int c = 0; c < cols; c++) {
 			size_t at = (size_t)i * (size_t)cols + (size_t)c;
-			x[at] += delta == NONE ? 0 : d[at];
+			x[at] += delta == NONE ? 0 : shift ? d[at] + add[c] : d[at];
 			CHECK(x[at] == x_out[at]);
 			mean += centred ? (double)x[at] / cols : 0;
 		}
@@ -179,8 +180,8 @@ static void norm(enum k_type type, int rows, int cols, enum delta delta, bool bi
 				   "cols %d row %d col %d", cols, i, c);
 		}
 	}
-	dev_free(dx), dev_free(dd), dev_free(dw), dev_free(db), dev_free(dout);
-	free(x), free(d), free(w), free(b), free(x_out), free(out), free(halves);
+	dev_free(dx), dev_free(dd), dev_free(dw), dev_free(db), dev_free(ds), dev_free(dout);
+	free(x), free(d), free(w), free(b), free(add), free(x_out), free(out), free(halves);
 }
 
 TEST(norms)
@@ -194,7 +195,74 @@ TEST(norms)
 			     j % 2 == 0      ? NONE
 			     : i % 2 ^ j / 2 ? IN_BF16
 					     : IN_F32,
-			     j & 2, j == 3);
+			     j % 2 && (i + j) % 3, j & 2, j == 3);
+}
+
+static void add(int rows, int cols, enum delta delta, bool shift)
+{
+	struct rng r = {(uint64_t)(cols * 5 + rows)};
+	size_t n = (size_t)rows * (size_t)cols;
+	float *x = random_floats(&r, n), *d = random_floats(&r, n), *by = random_floats(&r, (size_t)cols),
+	      *out = xalloc(n, 4);
+	uint16_t *halves = xalloc(n, 2);
+	void *dx = dev_put(x, n * 4), *dd, *ds = shift ? dev_put(by, (size_t)cols * 4) : NULL;
+
+	for (size_t i = 0; i < n && delta == IN_BF16; i++)
+		halves[i] = bf16_from_f32(d[i]), d[i] = f32_from_bf16(halves[i]);
+	dd = delta == IN_F32 ? dev_put(d, n * 4) : dev_put(halves, n * 2);
+	CUDA(k_add(NULL, dx, dd, delta == IN_BF16 ? K_BF16 : K_F32, ds, rows, cols));
+	dev_get(out, dx, n * 4);
+	for (size_t i = 0; i < n; i++)
+		CHECK(out[i] == x[i] + (shift ? d[i] + by[i % (size_t)cols] : d[i]));
+	dev_free(dx), dev_free(dd), dev_free(ds);
+	free(x), free(d), free(by), free(out), free(halves);
+}
+
+TEST(sums_of_rows)
+{
+	static const int cols[] = {4, 35, 1024, 1028, 2050};
+
+	for (int i = 0; i < 10; i++)
+		add(1 + i % 3, cols[i / 2], i & 1 ? IN_F32 : IN_BF16, i % 3);
+}
+
+static void head_norm(enum k_type type, int heads, int kv_heads, int dim)
+{
+	enum { TOKENS = 3 };
+	struct rng r = {(uint64_t)(heads * 7 + dim)};
+	int all = heads + 2 * kv_heads;
+	size_t n = (size_t)(TOKENS * all * dim);
+	uint16_t *x = random_halves(&r, n, type), *out = xalloc(n, 2);
+	float *q = random_floats(&r, (size_t)dim), *k = random_floats(&r, (size_t)dim);
+	void *d = dev_put(x, n * 2), *dq = dev_put(q, (size_t)dim * 4), *dk = dev_put(k, (size_t)dim * 4);
+
+	CUDA(k_head_norm(NULL, type, d, dq, dk, 1e-3f, heads, kv_heads, dim, TOKENS));
+	dev_get(out, d, n * 2);
+	for (int i = 0; i < TOKENS * all; i++) {
+		const float *w = i % all < heads ? q : k;
+		double sum = 0;
+		for (int c = 0; c < dim; c++)
+			sum += pow(up(x[i * dim + c], type), 2);
+		for (int c = 0; c < dim; c++) {
+			double v = up(x[i * dim + c], type), want = v / sqrt(sum / dim + 1e-3) * w[c];
+			if (i % all >= heads + kv_heads) /* v stays */
+				CHECK_EQ(out[i * dim + c], x[i * dim + c]);
+			else
+				CHECK_NEAR(up(out[i * dim + c], type), want,
+					   fabs(want) * (rounding(type) * 1.01 + 1e-6) + 1e-6,
+					   "dim %d head %d of %d: %d", dim, i, all, c);
+		}
+	}
+	dev_free(d), dev_free(dq), dev_free(dk);
+	free(x), free(out), free(q), free(k);
+}
+
+TEST(norms_of_heads)
+{
+	static const int dim[] = {64, 80, 96, 128, 256};
+
+	for (int i = 0; i < 10; i++)
+		head_norm(both[i & 1], 1 + 5 * (i % 4), 1 + i % 3, dim[i / 2]);
 }
 
 struct store {
@@ -312,30 +380,32 @@ TEST(rope_and_store)
 	}
 }
 
-static void silu(enum k_type type, int rows, int ffn)
+static void silu(enum k_type type, int rows, int ffn, bool bias)
 {
 	struct rng r = {(uint64_t)ffn};
 	size_t n = (size_t)rows * (size_t)ffn;
 	uint16_t *gu = random_halves(&r, 2 * n, type), *out = xalloc(n, 2);
-	void *d, *dout = dev_new(n * 2);
+	float *b = random_floats(&r, 2 * (size_t)ffn);
+	void *d, *dout = dev_new(n * 2), *db = bias ? dev_put(b, 2 * (size_t)ffn * 4) : NULL;
 
 	for (size_t i = 0; i < 2 * n; i++)
 		gu[i] = down(20 * up(gu[i], type), type);
 	gu[0] = down(-200, type), gu[2] = down(150, type); /* far out: no NaN */
 	d = dev_put(gu, n * 4);
-	CUDA(k_silu_mul(NULL, type, dout, d, rows, ffn));
+	CUDA(k_silu_mul(NULL, type, dout, d, db, rows, ffn));
 	dev_get(out, dout, n * 2);
 	for (int i = 0; i < rows; i++)
 		for (int c = 0; c < ffn; c++) {
 			size_t at = 2 * ((size_t)i * (size_t)ffn + (size_t)c);
-			double g = up(gu[at], type), u = up(gu[at + 1], type);
+			double g = up(gu[at], type) + (bias ? b[c] : 0),
+			       u = up(gu[at + 1], type) + (bias ? b[ffn + c] : 0);
 			double want = g / (1 + exp(-g)) * u;
 			CHECK_NEAR(up(out[(size_t)i * (size_t)ffn + (size_t)c], type), want,
-				   fabs(want) * (rounding(type) * 1.01 + 2e-6) + 1e-6, "ffn %d row %d col %d", ffn, i,
+				   fabs(want) * (rounding(type) * 1.01 + 2e-6) + 2e-6, "ffn %d row %d col %d", ffn, i,
 				   c);
 		}
-	dev_free(d), dev_free(dout);
-	free(gu), free(out);
+	dev_free(d), dev_free(dout), dev_free(db);
+	free(gu), free(out), free(b);
 }
 
 TEST(silu_and_product)
@@ -343,7 +413,73 @@ TEST(silu_and_product)
 	static const int ffn[] = {4, 64, 1000, 1024, 1028, 2500, 3, 43, 257};
 
 	for (int i = 0; i < 9; i++)
-		silu(both[i & 1], 1 + i % 3, ffn[i]);
+		silu(both[i & 1], 1 + i % 3, ffn[i], i % 4 > 1);
+	silu(K_F16, 2, 40, true), silu(K_BF16, 2, 43, true);
+}
+
+/* Over all sizes of numbers, zero and an infinity among them. */
+static void activate(enum k_type type, enum k_activation kind, int n)
+{
+	uint16_t *x = xalloc((size_t)n, 2), *out = xalloc((size_t)n, 2);
+	void *d, *dout = dev_new((size_t)n * 2);
+
+	for (int i = 0; i < n; i++)
+		x[i] = down(i == 1 ? INFINITY : (float)(i & 1 ? 1 : -1) * ldexpf((float)i / (float)n, i % 9), type);
+	d = dev_put(x, (size_t)n * 2);
+	CUDA(k_activate(NULL, type, dout, d, kind, (size_t)n));
+	dev_get(out, dout, (size_t)n * 2);
+	for (int i = 0; i < n; i++) {
+		double v = up(x[i], type), inner = sqrt(2 / M_PI) * (v + 0.044715 * v * v * v),
+		       want = kind == K_RELU   ? fmax(v, 0)
+			      : kind == K_GELU ? v * erfc(-v / sqrt(2)) / 2
+					       : v / 2 * (1 + tanh(inner));
+		if (i == 1)
+			CHECK(!isfinite(up(out[i], type)));
+		else
+			CHECK_NEAR(up(out[i], type), want, fabs(want) * rounding(type) * 1.01 + 2e-6,
+				   "kind %d number %d: of %g", kind, i, v);
+	}
+	dev_free(d), dev_free(dout);
+	free(x), free(out);
+}
+
+TEST(activations)
+{
+	for (int i = 0; i < 6; i++) {
+		activate(both[i & 1], K_RELU + i / 2, 5000);
+		activate(both[i & 1], K_RELU + i / 2, 4099);
+		activate(both[i & 1], K_RELU + i / 2, 7);
+	}
+}
+
+static void bias(enum k_type type, enum k_form form, int m, int n)
+{
+	struct rng r = {(uint64_t)(m * n)};
+	size_t all = (size_t)m * (size_t)n, size = form == K_OUT_16 ? 2 : 4;
+	float *sums = random_floats(&r, all), *b = random_floats(&r, (size_t)n);
+	uint16_t *halves = random_halves(&r, all, type);
+	char *out = xalloc(all, size);
+	void *d = dev_put(form == K_OUT_16 ? (void *)halves : sums, all * size), *db = dev_put(b, (size_t)n * 4);
+
+	CUDA(k_add_bias(NULL, type, d, form, db, m, n));
+	dev_get(out, d, all * size);
+	for (size_t i = 0; i < all; i++) {
+		float by = b[i % (size_t)n];
+		if (form == K_OUT_16)
+			CHECK_EQ(((uint16_t *)(void *)out)[i], down(up(halves[i], type) + by, type));
+		else
+			CHECK(((float *)(void *)out)[i] == sums[i] + by);
+	}
+	dev_free(d), dev_free(db);
+	free(sums), free(b), free(halves), free(out);
+}
+
+TEST(biases_of_rows)
+{
+	static const int n[] = {8, 2056, 1001, 3};
+
+	for (int i = 0; i < 16; i++)
+		bias(both[i & 1], i & 2 ? K_OUT_16 : K_OUT_F32, 1 + i % 3, n[i / 4]);
 }
 
 TEST(chosen_rows)
@@ -411,12 +547,16 @@ TEST(launches_of_the_largest_step)
 		CUDA((int8 ? k_embed_int8 : k_embed)(s, K_BF16, p, p, NULL, 0, p, N, DIM, DIM, 1 << 20, 0));
 		CUDA((int8 ? k_linear_fixed_int8 : k_linear_fixed)(s, K_BF16, p, K_OUT_F32, p, p, NULL, p, 1, N,
 								   1 << 20, DIM, DIM));
-		CUDA(k_add_norm(s, K_BF16, p, p, p, K_F32, p, NULL, false, 1e-6f, N, int8 ? DIM : DIM + 2));
-		CUDA(k_silu_mul(s, K_BF16, p, p, N, int8 ? 1 << 16 : (1 << 16) + 1));
+		CUDA(k_add_norm(s, K_BF16, p, p, p, K_F32, NULL, p, NULL, false, 1e-6f, N, int8 ? DIM : DIM + 2));
+		CUDA(k_add(s, p, p, K_F32, NULL, N, int8 ? 1 << 16 : (1 << 16) + 1));
+		CUDA(k_silu_mul(s, K_BF16, p, p, NULL, N, int8 ? 1 << 16 : (1 << 16) + 1));
+		CUDA(k_add_bias(s, K_BF16, p, K_OUT_16, p, N, int8 ? 1 << 16 : (1 << 16) + 1));
 		cache.kv = int8 ? K_KV_INT8 : K_KV_16;
 		CUDA(k_rope_store(s, K_BF16, p, cache, HEADS, p, p, DIM, p, p, N));
 	}
 	CUDA(k_rows(s, p, p, p, N, DIM));
+	CUDA(k_activate(s, K_BF16, p, p, K_GELU, (size_t)N << 17));
+	CUDA(k_head_norm(s, K_BF16, p, p, p, 1e-6f, HEADS, HEADS, 256, N));
 	CUDA(k_attention_decode(s, K_BF16, a, p, 2 * N, 1));
 	CUDA(k_attention_prefill(s, K_BF16, a, p, N / ATTN_TILE + SEQS));
 	CUDA(k_from_int8(s, K_BF16, p, p, 1 << 20, DIM));

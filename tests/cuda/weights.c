@@ -63,8 +63,9 @@ static double dot(const uint16_t *x, const uint16_t *w, double *size)
 	return s;
 }
 
-/* `stored`: gate and up pass through 16 bits. */
-static void check_products(struct backend *b, const struct weight *w, const uint16_t *rows, int tokens, bool stored)
+/* `stored`: gate and up pass through 16 bits. bias: of gate, then of up, or NULL. */
+static void check_biased(struct backend *b, const struct weight *w, const uint16_t *rows, int tokens, bool stored,
+			 const float *bias)
 {
 	struct rng r = {7};
 	uint16_t *x = random_halves(&r, (size_t)tokens * COLS, K_BF16), got[TOKENS * FFN];
@@ -72,21 +73,30 @@ static void check_products(struct backend *b, const struct weight *w, const uint
 	struct tensor in = tensor_of(dx, DT_BF16, tokens, COLS), out = tensor_of(dout, DT_BF16, tokens, FFN),
 		      gate_up = tensor_of(room, DT_BF16, tokens, 2 * FFN);
 
-	out = backend_linear_silu_mul(b, &out, &gate_up, &in, w, NULL);
+	void *db = bias ? dev_put(bias, sizeof(float) * 2 * FFN) : NULL;
+
+	out = backend_linear_silu_mul(b, &out, &gate_up, &in, w, db);
 	backend_sync(b);
 	dev_get(got, out.data, (size_t)tokens * FFN * 2);
 	for (int t = 0; t < tokens; t++)
 		for (int i = 0; i < FFN; i++) {
 			double a, c, g = dot(x + t * COLS, rows + i * COLS, &a),
-				     u = dot(x + t * COLS, rows + (FFN + i) * COLS, &c);
-			double want = g / (1 + exp(-g)) * u,
-			       bound = fabs(want) * 0x1p-8 * 1.02 + 2e-6 * (1 + a) * (1 + c);
+				     u = dot(x + t * COLS, rows + (FFN + i) * COLS, &c), want, bound;
+			if (bias)
+				g += bias[i], u += bias[FFN + i];
+			want = g / (1 + exp(-g)) * u;
+			bound = fabs(want) * 0x1p-8 * 1.02 + 2e-6 * (1 + a) * (1 + c);
 			CHECK_NEAR(f32_from_bf16(got[t * FFN + i]), want,
 				   bound + (stored ? 0x1p-7 * (1 + fabs(g)) * (1 + fabs(u)) : 0),
 				   "%d tokens: token %d number %d", tokens, t, i);
 		}
-	dev_free(dx), dev_free(dout), dev_free(room);
+	dev_free(dx), dev_free(dout), dev_free(room), dev_free(db);
 	free(x);
+}
+
+static void check_products(struct backend *b, const struct weight *w, const uint16_t *rows, int tokens, bool stored)
+{
+	check_biased(b, w, rows, tokens, stored, NULL);
 }
 
 static void gate_and_up(bool fixed)
@@ -121,6 +131,59 @@ static uint16_t *through_int8(const uint16_t *rows, int n)
 		out[i] = scale != 0 ? bf16_from_f32(rintf(f32_from_bf16(rows[i]) * (1 / scale)) * scale) : 0;
 	}
 	return out;
+}
+
+/* Sums with biases in f32 and, rounded once or twice, in 16 bits. */
+static void biased(struct backend *b, const struct weight *w, const uint16_t *rows, int n, int tokens, bool narrow)
+{
+	struct rng r = {(uint64_t)(tokens + n)};
+	size_t all = (size_t)tokens * (size_t)n, size = narrow ? 2 : 4;
+	uint16_t *x = random_halves(&r, (size_t)tokens * COLS, K_BF16);
+	float *bias = random_floats(&r, (size_t)n);
+	char *got = xalloc(all, size);
+	void *dx = dev_put(x, (size_t)tokens * COLS * 2), *db = dev_put(bias, (size_t)n * 4), *d = dev_new(all * size);
+	struct tensor in = tensor_of(dx, DT_BF16, tokens, COLS), out = tensor_of(d, DT_BF16, tokens, n);
+
+	if (narrow)
+		backend_linear_mid(b, &out, &in, w, db);
+	else
+		backend_linear(b, d, &in, w, db);
+	backend_sync(b);
+	dev_get(got, d, all * size);
+	for (size_t i = 0; i < all; i++) {
+		size_t col = i % (size_t)n;
+		double a, sum = dot(x + i / (size_t)n * COLS, rows + col * COLS, &a), want = sum + bias[col];
+		CHECK_NEAR(narrow ? f32_from_bf16(((uint16_t *)(void *)got)[i]) : ((float *)(void *)got)[i], want,
+			   (narrow ? (fabs(want) + fabs(sum)) * 0x1p-8 * 1.02 : 0) + 2e-6 * (1 + a),
+			   "%d tokens: token %zu number %zu", tokens, i / (size_t)n, col);
+	}
+	dev_free(dx), dev_free(db), dev_free(d);
+	free(x), free(bias), free(got);
+}
+
+/* By our own kernels and behind those of cuBLASLt. */
+TEST(biases_of_products)
+{
+	struct rng r = {9};
+	uint16_t *rows = random_halves(&r, (size_t)(2 * FFN) * COLS, K_BF16);
+	float *bias = random_floats(&r, 2 * FFN);
+	struct split k = split_whole(COLS);
+
+	for (int fixed = 0; fixed < 2; fixed++) {
+		struct backend *b = open_backend(fixed);
+		struct weight *pair = load(b, QUANT_NONE, rows, 33), *w = weight_create(b, 2 * FFN, COLS, DT_BF16, &k);
+		weight_rows(w, 0, 2 * FFN, rows, COLS);
+		backend_sync(b);
+		for (int i = 0; i < 3; i++) {
+			int tokens = i ? i * TOKENS / 2 : 3;
+			check_biased(b, pair, rows, tokens, !fixed && i, bias);
+			biased(b, w, rows, 2 * FFN, tokens, true);
+			biased(b, w, rows, 2 * FFN, tokens, false);
+		}
+		weight_destroy(pair), weight_destroy(w);
+		backend_destroy(b);
+	}
+	free(rows), free(bias);
 }
 
 /* Integers: few tokens, and for many tokens 16-bit numbers, of all rows at a time or of a part. */
