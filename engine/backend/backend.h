@@ -22,6 +22,10 @@
  *   in f32. Inside a segment f = fma(sum of integers, weight scale * activation scale, f), group by group from +0.
  *   e4m3 weights are for CUDA: scale 2^e, with the least e at which no number of the whole row is beyond 448 * 2^e
  *   (base/fp8.h); q = w / scale, to nearest even; a row with an infinity or NaN has the scale NaN.
+ * - quantised by files (weight_codes()): int8 may be -128, and scales are the files'. uint8 and uint4 have zero points:
+ *   weight = scale * (q - zero), scale f16, q in [0, 255] or [0, 15], zero in [0, 255]. Their groups end where columns
+ *   of the whole K axis are multiples of 32, so that they are parts of the files' groups on any rank. A group's sum is
+ *   sum(q * x) - zero * sum(x), an exact integer.
  * - norm: 16 lanes, lane l chains x[16i+l]^2 by fma from +0; lanes combine l + (l+8), then +4, +2, +1;
  *   mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias). NORM_LAYER first takes the mean of x, by
  *   lanes that add, off x. x += delta + shift adds delta and shift first. head_norm is the same over one head.
@@ -147,6 +151,9 @@ op_busy backend_busy;
 typedef struct weight *op_weight_create(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
 					const struct split *k);
 typedef void op_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
+struct weight_codes;
+typedef void op_weight_codes(struct weight *w, int first, int count, const struct weight_codes *codes);
+typedef void op_weight_order(struct weight *w, const int32_t *order);
 typedef void op_weight_destroy(struct weight *w);
 typedef void op_weight_touch(struct weight *w);
 typedef void *op_weight_packed(struct weight *w, size_t *bytes);
@@ -276,6 +283,9 @@ struct backend_ops {
 
 	op_weight_create *weight_create;
 	op_weight_rows *weight_rows;
+	op_weight_codes *weight_codes; /* NULL: weights come as numbers only */
+	unsigned codes;                /* classes whose weights may be put as integers: bits 1 << enum quant */
+	op_weight_order *weight_order; /* NULL: the columns of a weight are in the order of x */
 	op_weight_destroy *weight_destroy;
 	op_weight_touch *weight_touch;   /* NULL: memory is taken on creation */
 	op_weight_packed *weight_packed; /* NULL: weights are not in host memory */

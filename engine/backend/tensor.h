@@ -4,9 +4,9 @@
 
 #include "base/base.h"
 
-/* How weights are held: as stored; as integers with a scale for 32 columns of a row; or as e4m3 with a scale for a row.
- */
-enum quant { QUANT_NONE, QUANT_INT8, QUANT_INT4, QUANT_FP8 };
+/* How weights are held: as stored; as integers with a scale for 32 columns of a row, without or (UINT) with a zero
+ * point; or as e4m3 with a scale for a row. */
+enum quant { QUANT_NONE, QUANT_INT8, QUANT_INT4, QUANT_FP8, QUANT_UINT8, QUANT_UINT4, QUANT_COUNT };
 const char *quant_name(enum quant q); /* "int8", ...; "none" */
 
 struct tensor {

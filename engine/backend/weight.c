@@ -3,7 +3,7 @@
 
 const char *quant_name(enum quant q)
 {
-	static const char *const names[] = {"none", "int8", "int4", "fp8"};
+	static const char *const names[] = {"none", "int8", "int4", "fp8", "uint8", "uint4"};
 
 	return names[q];
 }
@@ -40,8 +40,41 @@ void weight_rows(struct weight *w, int first, int count, const void *src, size_t
 	int cols = weight_reads_whole_rows(w) ? w->k.start[w->k.n_leaves] : w->cols;
 
 	REQUIRE(first >= 0 && count >= 0 && first <= w->rows - count && ld >= (size_t)cols);
+	REQUIRE(w->quant != QUANT_UINT8 && w->quant != QUANT_UINT4);
 	if (count && w->cols)
 		w->b->ops->weight_rows(w, first, count, src, ld);
+}
+
+bool weight_takes_codes(const struct backend *b, enum quant quant)
+{
+	return b->ops->weight_codes && (b->ops->codes >> quant & 1);
+}
+
+void weight_codes(struct weight *w, int first, int count, const struct weight_codes *codes)
+{
+	int start = w->k.start[w->k.first];
+
+	REQUIRE(weight_takes_codes(w->b, w->quant) && first >= 0 && count >= 0 && first <= w->rows - count);
+	REQUIRE(codes->ld >= (size_t)w->cols && codes->groups >= (size_t)(div_up(start + w->cols, 32) - start / 32));
+	REQUIRE(!codes->zero == (w->quant == QUANT_INT8 || w->quant == QUANT_INT4));
+	if (count && w->cols)
+		w->b->ops->weight_codes(w, first, count, codes);
+}
+
+/* A leaf's groups of 32 begin at its start; a border of the files' groups must not lie inside one. */
+bool weight_keeps_groups(const struct split *k, int group)
+{
+	for (int i = 0; i < k->n_leaves; i++)
+		for (int at = k->start[i] / group * group + group; at < k->start[i + 1]; at += group)
+			if ((at - k->start[i]) % 32)
+				return false;
+	return true;
+}
+
+void weight_order(struct weight *w, const int32_t *order)
+{
+	REQUIRE(w->b->ops->weight_order && w->k.n_leaves == 1);
+	w->b->ops->weight_order(w, order);
 }
 
 void weight_touch(struct weight *w)

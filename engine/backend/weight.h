@@ -20,6 +20,25 @@ bool weight_reads_whole_rows(const struct weight *w);
  * weight that reads whole rows, with all columns of the K axis. Rows come in any order, each once; several threads may
  * put different rows. */
 op_weight_rows weight_rows;
+/* Rows of integers as files hold them: weight = scale * (q - zero). */
+struct weight_codes {
+	const uint8_t *q; /* (count, owned columns), rows ld apart: [0, 15] or [0, 255] */
+	size_t ld;
+	/* One for each 32 columns of the whole K axis that the owned ones touch, rows `groups` apart. */
+	const uint16_t *scale; /* f16, finite */
+	const uint8_t *zero;   /* NULL where the class has none: it is 8 or 128 */
+	size_t groups;
+};
+/* Packs `count` rows of integers, in place of weight_rows(). In the classes without zero points (int8, int4) all
+ * columns of a group must have one scale (weight_keeps_groups()). */
+op_weight_codes weight_codes;
+/* Whether the groups of an int8 or int4 weight lie inside groups of `group` columns of the whole K axis. */
+bool weight_keeps_groups(const struct split *k, int group);
+/* Whether the backend takes integers of this class. */
+bool weight_takes_codes(const struct backend *b, enum quant quant);
+/* Column i of the weight belongs to column order[i] of x: `order` (cols) is copied. Only for a whole K axis, before the
+ * first row is put; dies where the backend has no such form. */
+op_weight_order weight_order;
 /* Its packed bytes; only where ops->weight_packed is not NULL. */
 op_weight_packed weight_packed;
 /* Takes the packed bytes from a file, from `at` on (a multiple of a page, filled up to one): pages of the page cache

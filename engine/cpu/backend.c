@@ -126,6 +126,9 @@ static const struct backend_ops cpu_ops = {
 	.run = run,
 	.weight_create = cpu_weight_create,
 	.weight_rows = cpu_weight_rows,
+	.weight_codes = cpu_weight_codes,
+	.codes = 1 << QUANT_INT8 | 1 << QUANT_INT4 | 1 << QUANT_UINT8 | 1 << QUANT_UINT4,
+	.weight_order = cpu_weight_order,
 	.weight_destroy = cpu_weight_destroy,
 	.weight_touch = cpu_weight_touch,
 	.weight_packed = cpu_weight_packed,
@@ -160,7 +163,7 @@ static void choose_int(struct cpu *c)
 #ifdef __x86_64__
 	if (c->k->tile_rows[PACK_INT8] == cpu_kernels_avx2.tile_rows[PACK_INT8] || has_vnni())
 		return;
-	for (int i = PACK_INT8; i <= PACK_INT4; i++) {
+	for (int i = PACK_INT8; i <= PACK_UINT4; i++) {
 		c->own.linear[i] = cpu_kernels_avx2.linear[i];
 		c->own.tile_rows[i] = cpu_kernels_avx2.tile_rows[i];
 	}

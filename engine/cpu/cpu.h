@@ -37,6 +37,7 @@ struct cpu_weight {
 	size_t panel_bytes;
 	char *panels;        /* (div_up(rows, 32), panel_bytes) */
 	struct segment *seg; /* (n_seg) */
+	int32_t *order;      /* (cols) the column of x for each of the weight's; NULL: the same */
 };
 
 /* Allocates zeroed pages. The workers touch them in the order in which pool_each() hands out `units` equal pieces, so
@@ -55,6 +56,8 @@ op_upload cpu_copy; /* op_download, too */
 
 op_weight_create cpu_weight_create;
 op_weight_rows cpu_weight_rows;
+op_weight_codes cpu_weight_codes;
+op_weight_order cpu_weight_order;
 op_weight_touch cpu_weight_touch;
 op_weight_map cpu_weight_map;
 op_weight_packed cpu_weight_packed;

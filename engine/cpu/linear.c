@@ -33,7 +33,10 @@ static void pack_rows(struct cpu *cpu, const struct cpu_weight *w, const struct 
 				  .x_stride = (size_t)x->cols * dtype_size(x->type),
 				  .type = x->type,
 				  .all = x->rows,
-				  .offset = w->pack == PACK_INT8 ? 128 : 8,
+				  .offset = pack_has_zero(w->pack) ? 1
+					    : w->pack == PACK_INT8 ? 128
+								   : 8,
+				  .order = w->order,
 				  .out = cpu->x};
 	if (x->rows * x->cols > 4 * CHUNK)
 		pool_each(cpu->pool, tiles.count, pack_unit, &u);

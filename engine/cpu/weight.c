@@ -38,17 +38,29 @@ static int part_segments(struct segment *seg, int unit, const struct split *k, c
 	return n;
 }
 
+/* Lets groups end at multiples of 32 of the whole axis, of which this rank's columns begin with `start`. */
+static void align_groups(struct segment *s, int start)
+{
+	int into = (start + s->col) % GROUP;
+
+	s->lead = (uint8_t)(into ? min_int(GROUP - into, s->cols) : 0);
+	s->units = (s->lead > 0) + div_up(s->cols - s->lead, GROUP);
+}
+
 static void plan_segments(struct cpu_weight *w)
 {
 	const struct split *k = &w->base.k;
 	struct part parts[SHARD_MAX_PARTS];
 	int depth = 0, unit = pack_is_int(w->pack) ? GROUP : 2;
+	int start = pack_has_zero(w->pack) ? k->start[k->first] : 0;
 
 	w->n_parts = split_parts(k, parts);
 	w->seg = xalloc((size_t)(w->base.cols / SEGMENT + k->count + 1), sizeof *w->seg);
 	for (int i = 0; i < w->n_parts; i++)
 		w->n_seg += part_segments(w->seg + w->n_seg, unit, k, &parts[i], i, k->start[k->first]);
 	for (int i = 0; i < w->n_seg; i++) {
+		if (pack_has_zero(w->pack))
+			align_groups(&w->seg[i], start);
 		w->seg[i].at = w->units;
 		w->units += w->seg[i].units;
 		depth += 1 - w->seg[i].merges - (w->seg[i].part >= 0);
@@ -72,8 +84,13 @@ static void reserve_x(struct cpu *c, size_t row)
 static enum pack pack_of(const struct backend *b, enum dtype stored, enum quant quant)
 {
 	REQUIRE(quant != QUANT_FP8);
+	static const enum pack of_quant[QUANT_COUNT] = {[QUANT_INT8] = PACK_INT8,
+							[QUANT_INT4] = PACK_INT4,
+							[QUANT_UINT8] = PACK_UINT8,
+							[QUANT_UINT4] = PACK_UINT4};
+
 	if (quant != QUANT_NONE)
-		return quant == QUANT_INT8 ? PACK_INT8 : PACK_INT4;
+		return of_quant[quant];
 	if (b->act == DT_BF16 || stored == DT_BF16)
 		return PACK_BF16;
 	return stored == DT_F32 ? PACK_F32 : PACK_F16;
@@ -131,6 +148,7 @@ void cpu_weight_destroy(struct weight *base)
 	base->b->held -= base->bytes;
 	cpu_pages_free(w->panels, base->bytes);
 	free(w->seg);
+	free(w->order);
 	free(w);
 }
 
@@ -201,36 +219,39 @@ static int byte_of(const char *group, int lane, int i)
 	return (uint8_t)group[i / 4 * 4 * PANEL + 4 * lane + i % 4];
 }
 
-static void int8_row(const char *unit, int lane, int cols, float *out)
+/* Integer i of a lane in a group. */
+static int code_of(enum pack pack, const char *group, int lane, int i)
 {
-	for (int c = 0; c < cols; c += GROUP, unit += w_unit(PACK_INT8)) {
-		float scale = f32_from_f16(((const uint16_t *)(unit + 32 * PANEL))[lane]);
-		for (int i = 0; i < min_int(GROUP, cols - c); i++)
-			out[c + i] = plus_zero(scale * (float)(byte_of(unit, lane, i) - 128));
-	}
+	int byte = byte_of(group, lane, pack_is_nibbles(pack) ? i % (GROUP / 2) : i);
+
+	return !pack_is_nibbles(pack) ? byte : i < GROUP / 2 ? byte & 15 : byte >> 4;
 }
 
-static void int4_row(const char *unit, int lane, int cols, float *out)
+static void int_row(const struct cpu_weight *w, const struct segment *s, const char *unit, int lane, float *out)
 {
-	for (int c = 0; c < cols; c += GROUP, unit += w_unit(PACK_INT4)) {
-		float scale = f32_from_f16(((const uint16_t *)(unit + 16 * PANEL))[lane]);
-		for (int i = 0; i < min_int(GROUP, cols - c); i++) {
-			int byte = byte_of(unit, lane, i % (GROUP / 2));
-			out[c + i] = plus_zero(scale * (float)((i < GROUP / 2 ? byte & 15 : byte >> 4) - 8));
-		}
+	const int codes = pack_codes(w->pack);
+
+	for (int g = 0; g < s->units; g++, unit += w_unit(w->pack)) {
+		float scale = f32_from_f16(((const uint16_t *)(unit + codes))[lane]);
+		int zero = pack_has_zero(w->pack)     ? (uint8_t)unit[codes + 2 * PANEL + lane]
+			   : pack_is_nibbles(w->pack) ? 8
+						      : 128;
+		for (int i = 0; i < group_cols(s, g); i++)
+			out[group_at(s, g) + i] = plus_zero(scale * (float)(code_of(w->pack, unit, lane, i) - zero));
 	}
 }
 
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out)
 {
-	static void (*const row_of[PACK_COUNT])(const char *unit, int lane, int cols,
-						float *out) = {[PACK_F32] = f32_row,
-							       [PACK_BF16] = bf16_row,
-							       [PACK_F16] = f16_row,
-							       [PACK_INT8] = int8_row,
-							       [PACK_INT4] = int4_row};
+	static void (*const row_of[PACK_COUNT])(const char *unit, int lane, int cols, float *out) = {
+		[PACK_F32] = f32_row, [PACK_BF16] = bf16_row, [PACK_F16] = f16_row};
 	const char *panel = w->panels + (size_t)(row / PANEL) * w->panel_bytes;
 
-	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++)
-		row_of[w->pack](panel + (size_t)s->at * w_unit(w->pack), row % PANEL, s->cols, out + s->col);
+	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++) {
+		const char *unit = panel + (size_t)s->at * w_unit(w->pack);
+		if (pack_is_int(w->pack))
+			int_row(w, s, unit, row % PANEL, out + s->col);
+		else
+			row_of[w->pack](unit, row % PANEL, s->cols, out + s->col);
+	}
 }

@@ -123,7 +123,7 @@ static __attribute__((noinline)) void run_segment(const struct kind *k, const st
 	const bool expand = k->expand && p->end - p->first >= EXPAND_FROM;
 	float *stack = (float *)(job->scratch + CHUNK_BYTES) + (size_t)p->panel * BLOCK_ROWS * PANEL;
 	struct step_of t = {.job = job, .seg = seg, .depth = p->depth, .col = p->panel * PANEL};
-	int per = div_up((int)(k->w_unit / 64), p->end - p->first); /* lines a unit */
+	int per = div_up(div_up((int)k->w_unit, 64), p->end - p->first); /* lines a unit */
 	int chunk = p->end - p->first > 1 ? k->chunk : max_int(seg->units, 1);
 
 	t.cols = min_int(PANEL, job->cols - t.col);

@@ -6,7 +6,7 @@
 #include "engine/cpu/isa/vec.h"
 
 kernel_linear ISA_NAME(linear_f32), ISA_NAME(linear_bf16), ISA_NAME(linear_f16), ISA_NAME(linear_dot);
-kernel_linear ISA_NAME(linear_int8), ISA_NAME(linear_int4);
+kernel_linear ISA_NAME(linear_int8), ISA_NAME(linear_int4), ISA_NAME(linear_uint8), ISA_NAME(linear_uint4);
 kernel_pack_x ISA_NAME(pack_f32), ISA_NAME(pack_dot), ISA_NAME(pack_int);
 #define DECLARE(name) kernel_##name ISA_NAME(name);
 CPU_KERNELS(DECLARE)

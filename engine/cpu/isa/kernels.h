@@ -17,20 +17,35 @@ enum { BLOCK_ROWS = 192, JOB_PANELS = 2, CHUNK_BYTES = 18432 };
  * - INT8: (groups) of (8, 32, 4) bytes w + 128, then 32 scales f16
  * - INT4: (groups) of (4, 32, 4) bytes, then 32 scales f16: byte (i, n, j) holds column 4i + j, plus 8, in
  * its low half, column 16 + 4i + j in its high one
- * - WIDE is no panel's: bytes as in INT8, scales f32; a kernel may keep a chunk so */
-enum pack { PACK_F32, PACK_BF16, PACK_F16, PACK_INT8, PACK_INT4, PACK_COUNT, PACK_WIDE = PACK_COUNT };
+ * - UINT8, UINT4: (groups) as INT8 and INT4 with nothing added to the numbers, then 32 zero points of a byte
+ * - WIDE is no panel's: bytes as in INT8, scales f32; a kernel may keep a chunk so. WIDE_ZERO has zero points of 32
+ * bits, too */
+enum pack {
+	PACK_F32,
+	PACK_BF16,
+	PACK_F16,
+	PACK_INT8,
+	PACK_INT4,
+	PACK_UINT8,
+	PACK_UINT4,
+	PACK_COUNT,
+	PACK_WIDE = PACK_COUNT,
+	PACK_WIDE_ZERO
+};
 /* How activations lie while they are multiplied: segments of K, inside them tiles of rows, inside them K
  * units of the tile's rows side by side.
  * - F32: (pairs, 2, rows) f32
  * - DOT: (pairs, rows, 2) bf16
- * - INT: (groups) of (8, rows, 4) int8, (rows) int32 = -offset of the weights times the sum, (rows) f32 scale
+ * - INT: (groups) of (8, rows, 4) int8, (rows) int32 = -offset of the weights times the sum (with zero points, minus
+ * the sum), (rows) f32 scale
  */
 enum x_form { X_F32, X_DOT, X_INT };
 
 /* Bytes of a unit: a pair of columns, or a group. */
 static inline size_t w_unit(enum pack pack)
 {
-	static const size_t bytes[PACK_COUNT] = {8 * PANEL, 4 * PANEL, 4 * PANEL, 34 * PANEL, 18 * PANEL};
+	static const size_t bytes[PACK_COUNT] = {8 * PANEL,  4 * PANEL,  4 * PANEL, 34 * PANEL,
+						 18 * PANEL, 35 * PANEL, 19 * PANEL};
 
 	return bytes[pack];
 }
@@ -44,6 +59,19 @@ static inline bool pack_is_int(enum pack pack)
 {
 	return pack >= PACK_INT8;
 }
+static inline bool pack_is_nibbles(enum pack pack)
+{
+	return pack == PACK_INT4 || pack == PACK_UINT4;
+}
+static inline bool pack_has_zero(enum pack pack)
+{
+	return pack == PACK_UINT8 || pack == PACK_UINT4 || pack == PACK_WIDE_ZERO;
+}
+/* Bytes of a group's integers, which its scales follow. */
+static inline int pack_codes(enum pack pack)
+{
+	return (pack_is_nibbles(pack) ? GROUP / 2 : GROUP) * PANEL;
+}
 
 /* Segments of the owned K axis in order, with the summation tree written as a stack machine: run the chain; `merges`
  * times pop the older sum and add it; then push, or at the end of a part store. An empty leaf is a segment without
@@ -52,8 +80,19 @@ struct segment {
 	int32_t col, cols; /* first owned column */
 	int32_t at, units; /* pairs or groups: before this segment, and of it (the last one is padded with zeros) */
 	uint8_t merges;
-	int8_t part; /* >= 0: store as this part */
+	int8_t part;  /* >= 0: store as this part */
+	uint8_t lead; /* columns of the first group, where those are fewer than 32 because it begins inside one */
 };
+
+/* The first column of group g, counted from the segment's; of its last group + 1: the segment's end or beyond. */
+static inline int group_at(const struct segment *s, int g)
+{
+	return g ? g * GROUP - (s->lead ? GROUP - s->lead : 0) : 0;
+}
+static inline int group_cols(const struct segment *s, int g)
+{
+	return min_int(group_at(s, g + 1), s->cols) - group_at(s, g);
+}
 
 /* Splits rows into as few tiles as possible, of nearly equal height. */
 struct tiles {
@@ -104,8 +143,9 @@ struct pack_job {
 	const char *x;   /* (rows, cols) of type */
 	size_t x_stride; /* bytes */
 	enum dtype type;
-	int all, row, rows; /* rows of x; first row and rows of the tile */
-	int offset;         /* of the weights: 128 or 8 */
+	int all, row, rows;   /* rows of x; first row and rows of the tile */
+	int offset;           /* of the weights: 128 or 8; 1 where they have zero points */
+	const int32_t *order; /* INT: the column of x that each column of the weights belongs to; NULL: the same */
 	char *out;
 };
 

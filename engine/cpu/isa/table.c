@@ -6,9 +6,9 @@
 
 const struct cpu_kernels ISA_NAME(cpu_kernels) = {
 	.name = TEXT(ISA),
-	.tile_rows = {LINEAR_ROWS, LINEAR_ROWS, LINEAR_ROWS, INT_ROWS, INT_ROWS},
+	.tile_rows = {LINEAR_ROWS, LINEAR_ROWS, LINEAR_ROWS, INT_ROWS, INT_ROWS, INT_ROWS, INT_ROWS},
 	.linear = {ISA_NAME(linear_f32), ISA_NAME(linear_bf16), ISA_NAME(linear_f16), ISA_NAME(linear_int8),
-		   ISA_NAME(linear_int4)},
+		   ISA_NAME(linear_int4), ISA_NAME(linear_uint8), ISA_NAME(linear_uint4)},
 	.dot_rows = LINEAR_ROWS,
 #ifdef ISA_avx512_bf16
 	.linear_dot = ISA_NAME(linear_dot),
