@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "rpc/cli/eval/bench.h"
+#include "rpc/cli/eval/load.h"
 #include "rpc/cli/eval/python.h"
 
 static const struct {

@@ -1,7 +1,7 @@
 /* ceval.c - C-Eval: 52 subjects with five examples each (dev); val has labels, test has none. */
 #include <string.h>
 
-#include "rpc/cli/eval/bench.h"
+#include "rpc/cli/eval/load.h"
 
 enum { STEM = EVAL_STEM, SOCIAL = EVAL_SOCIAL, HUMANITIES = EVAL_HUMANITIES, OTHER = EVAL_OTHER };
 static const struct {

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "rpc/cli/cli.h"
-#include "rpc/cli/eval/eval.h"
+#include "rpc/cli/eval/codes.h"
+#include "rpc/cli/eval/kinds.h"
 #include "rpc/cli/eval/prompt.h"
 #include "rpc/cli/eval/score.h"
 

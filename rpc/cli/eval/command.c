@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "rpc/cli/eval/check.h"
-#include "rpc/cli/eval/eval.h"
+#include "rpc/cli/eval/codes.h"
+#include "rpc/cli/eval/kinds.h"
 
 static int one_of(const char *option, const char *given, const char *const *allowed, struct why *why)
 {

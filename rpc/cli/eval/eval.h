@@ -3,10 +3,7 @@
 #define RPC_CLI_EVAL_EVAL_H
 
 #include "rpc/cli/cli.h"
-
-/* Exit codes of the benchmarks; a server that does not answer, and failures of the server, have those of the other
- * commands. */
-enum { EVAL_DONE = 0, EVAL_USAGE = 1, EVAL_PARTIAL = 2, EVAL_ALARM = 3 };
+#include "rpc/cli/eval/codes.h"
 
 /* Returns the exit code. Parts that need a server connect with cli_connect(). */
 int run_eval(struct args *a);

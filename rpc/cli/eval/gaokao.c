@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/cli/eval/bench.h"
+#include "rpc/cli/eval/load.h"
 
 enum form { ONE = 1, SOME = 2, MANY = 3 };
 static const struct {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "rpc/cli/eval/bench.h"
+#include "rpc/cli/eval/load.h"
 
 /* In a file's name; `file` as published. */
 static const struct {

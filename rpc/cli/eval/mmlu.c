@@ -1,7 +1,7 @@
 /* mmlu.c - MMLU: 57 subjects, of each a file of examples (dev) and one of questions (test, val). */
 #include <string.h>
 
-#include "rpc/cli/eval/bench.h"
+#include "rpc/cli/eval/load.h"
 
 enum { STEM = EVAL_STEM, SOCIAL = EVAL_SOCIAL, HUMANITIES = EVAL_HUMANITIES, OTHER = EVAL_OTHER };
 static const struct {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rpc/cli/eval/bench.h"
+#include "rpc/cli/eval/load.h"
 
 static const char *const endings[] = {"csv", "jsonl", "json"};
 enum { ENDINGS = sizeof endings / sizeof *endings };
