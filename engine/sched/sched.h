@@ -46,7 +46,7 @@ struct call {
 	struct sampling how;
 	bool score; /* nothing is sampled: every prompt token after the first is scored, then the call ends
 		       (FINISH_LENGTH) */
-	/* With some, one token is sampled, which nobody hears of: the row behind the prompt reports them, before the
+	/* With some, one token is sampled, which is not reported: the row behind the prompt reports them, before the
 	 * event with its finish. max_tokens is 1. */
 	struct sample_targets targets;
 	int prompt_logprobs; /* -1: none; n: every prompt token after the first is scored, with the n likeliest */

@@ -6,7 +6,7 @@
  *
  * The file is JSONL: a head, which says what the run is, then {"n": ITEM, "sum": CHECK, "line": RESULT}. A line that a
  * kill or a full disk cut short is the last one; it is dropped at the next open. Any other damage is ERR_FORMAT with
- * the line's number. A second writer is refused (ERR_BUSY), whoever it is. journal_final() writes the results alone, in
+ * the line's number. A second writer is refused (ERR_BUSY). journal_final() writes the results alone, in
  * the order of the items, into a file that appears at once and whole.
  *
  * A journal of n items takes 12 bytes of memory for each. */
