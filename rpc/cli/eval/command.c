@@ -9,6 +9,7 @@
 #include "rpc/cli/eval/check.h"
 #include "rpc/cli/eval/codes.h"
 #include "rpc/cli/eval/kinds.h"
+#include "rpc/cli/eval/session.h"
 
 static int one_of(const char *option, const char *given, const char *const *allowed, struct why *why)
 {
@@ -167,7 +168,7 @@ int run_eval_benchmarks(struct args *a)
 	else if (e->self_test || e->dry_run || e->show_prompt)
 		code = without_server(a, &p, b, e->n_word);
 	else
-		code = EVAL_USAGE;
+		code = eval_session(a, &p, b, e->n_word);
 	for (int i = 0; i < e->n_word; i++)
 		if (b[i].kind)
 			eval_bench_close(&b[i]);

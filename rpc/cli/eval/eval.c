@@ -5,6 +5,7 @@
 
 #include "base/similar.h"
 #include "rpc/cli/eval/command.h"
+#include "rpc/cli/eval/report.h"
 
 /* Names that may stand alone; benchmarks may stand together. */
 static const struct part {
@@ -17,6 +18,7 @@ static const struct part {
 	{"gaokao-bench", run_eval_benchmarks},
 	{"gaokao-english", run_eval_benchmarks},
 	{"ls", run_eval_list},
+	{"tables", run_eval_tables},
 	{NULL, NULL},
 };
 
@@ -38,8 +40,20 @@ static int refuse(const char *name)
 	return EVAL_USAGE;
 }
 
+static bool is_name(const char *word)
+{
+	const char *one;
+
+	for (int i = 0; (one = eval_name_at(i)); i++)
+		if (!strcmp(one, word))
+			return true;
+	return false;
+}
+
 int run_eval(struct args *a)
 {
+	if (a->eval.compare && (!a->eval.n_word || !is_name(a->eval.word[0])))
+		return eval_compare_command(a->eval.word, a->eval.n_word, a);
 	if (!a->eval.n_word) {
 		cli_say("xverse: eval: which benchmark? (xverse eval --help lists them)\n");
 		return EVAL_USAGE;

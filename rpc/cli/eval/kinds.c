@@ -7,7 +7,6 @@
 
 const struct eval_kind *const eval_kinds[] = {&eval_mmlu,         &eval_ceval,          &eval_agieval,
 					      &eval_gaokao_bench, &eval_gaokao_english, NULL};
-const char *const eval_category_names[EVAL_CATEGORIES] = {"STEM", "Social Science", "Humanities", "Others"};
 
 const struct eval_kind *eval_kind_find(const char *name)
 {
@@ -15,14 +14,6 @@ const struct eval_kind *eval_kind_find(const char *name)
 		if (!strcmp(eval_kinds[i]->name, name))
 			return eval_kinds[i];
 	return NULL;
-}
-
-int eval_asked(const struct eval_task *t, const struct eval_plan *p)
-{
-	int n = t->n - t->first;
-
-	n = max_int(n, 0);
-	return p->limit > 0 ? min_int(n, p->limit) : n;
 }
 
 int eval_bench_open(struct eval_bench *b, const struct eval_kind *kind, const struct eval_files *f,

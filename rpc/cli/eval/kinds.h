@@ -6,7 +6,6 @@
 
 extern const struct eval_kind eval_mmlu, eval_ceval, eval_agieval, eval_gaokao_bench, eval_gaokao_english;
 extern const struct eval_kind *const eval_kinds[]; /* ends with NULL */
-extern const char *const eval_category_names[EVAL_CATEGORIES];
 
 const struct eval_kind *eval_kind_find(const char *name); /* NULL: there is none */
 /* 0 also where files are missing: b->n_missing. Errors name the file and the line. */
@@ -15,7 +14,5 @@ int eval_bench_open(struct eval_bench *b, const struct eval_kind *kind, const st
 void eval_bench_close(struct eval_bench *b);
 /* ERR_UNKNOWN with the list of what is missing, where it lies and how it may be kept. */
 int eval_bench_missing(const struct eval_bench *b, const struct eval_files *f, struct text *out);
-/* Questions of a task that are asked, from item task->first on. */
-int eval_asked(const struct eval_task *t, const struct eval_plan *p);
 
 #endif

@@ -51,3 +51,11 @@ size_t eval_prompt(struct text *out, const struct eval_task *t, const struct eva
 	put_question(out, t, item);
 	return head;
 }
+
+int eval_asked(const struct eval_task *t, const struct eval_plan *p)
+{
+	int n = t->n - t->first;
+
+	n = max_int(n, 0);
+	return p->limit > 0 ? min_int(n, p->limit) : n;
+}

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+const char *const eval_category_names[EVAL_CATEGORIES] = {"STEM", "Social Science", "Humanities", "Others"};
+
 static double ratio(double part, double whole)
 {
 	return whole > 0 ? 100 * part / whole : NAN;

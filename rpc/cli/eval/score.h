@@ -4,6 +4,8 @@
 
 #include "rpc/cli/eval/bench.h"
 
+extern const char *const eval_category_names[EVAL_CATEGORIES];
+
 struct eval_count { /* of one task */
 	int n, correct;
 };

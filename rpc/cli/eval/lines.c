@@ -1,0 +1,59 @@
+/* lines.c - files of results: lines read, texts written aside and renamed, so that a file is whole. */
+#include "rpc/cli/eval/lines.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file/own.h"
+
+int eval_lines(const char *path, eval_line *take, void *arg, struct why *why)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+	int err = 0;
+
+	if (!f)
+		return fail(why, errno == ENOENT ? ERR_UNKNOWN : ERR_IO, "%s: %s", path, strerror(errno));
+	for (int number = 1; !err && (n = getline(&line, &room, f)) > 0; number++) {
+		struct why inner = {""};
+		if (line[n - 1] == '\n')
+			line[--n] = 0;
+		err = take(arg, line, (size_t)n, &inner);
+		if (err)
+			fail(why, err, "%s: line %d: %s", path, number, inner.text);
+	}
+	free(line);
+	fclose(f);
+	return err;
+}
+
+int eval_text_write(const char *text, const char *path, struct why *why)
+{
+	char *aside;
+	int fd = file_create_aside(path, 0666, &aside), bad;
+	size_t n = strlen(text), at = 0;
+
+	if (fd < 0)
+		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+	while (at < n) {
+		ssize_t wrote = write(fd, text + at, n - at);
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote <= 0)
+			break;
+		at += (size_t)wrote;
+	}
+	bad = at < n || fsync(fd);
+	bad = close(fd) || bad || rename(aside, path);
+	if (bad) {
+		fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		unlink(aside);
+	}
+	free(aside);
+	return bad ? ERR_IO : 0;
+}

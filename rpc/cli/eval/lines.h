@@ -1,0 +1,12 @@
+/* lines.h - files of results: lines read, texts written aside and renamed, so that a file is whole. */
+#ifndef RPC_CLI_EVAL_LINES_H
+#define RPC_CLI_EVAL_LINES_H
+
+#include "base/base.h"
+
+/* Calls `take` with each line, without its end, until one returns an error, to which file and line are added. */
+typedef int eval_line(void *arg, const char *line, size_t len, struct why *why);
+int eval_lines(const char *path, eval_line *take, void *arg, struct why *why);
+int eval_text_write(const char *text, const char *path, struct why *why);
+
+#endif
