@@ -1,0 +1,166 @@
+/* schema.c - what holds at once, and the rules that it becomes. */
+#include "engine/grammar/schema_parts.h"
+
+#include <string.h>
+
+/* ---- from a joint to what holds at once ---- */
+
+static bool add_all_of(struct schema *s, struct parts *p, const struct part *part)
+{
+	const struct json *all = json_get(part->schema, "allOf");
+
+	for (size_t i = 0; i < json_size(all); i++)
+		if (!schema_add(s, p, json_at(all, i), schema_place(s, part->place, "allOf", (int)i)))
+			return false;
+	return true;
+}
+
+/* Adds what $ref and allOf name, until there is nothing new. */
+static bool flatten(struct schema *s, struct parts *p)
+{
+	for (int i = 0; i < p->n; i++) {
+		struct part part = p->part[i];
+		const struct json *ref = json_get(part.schema, "$ref"), *to;
+		if (!schema_keywords(s, part.schema, part.place) || !graph_ok(s->g))
+			return false;
+		to = ref ? schema_ref(s, ref, part.place) : NULL;
+		if (ref && (!to || !schema_add(s, p, to, part.place)))
+			return false;
+		if (!add_all_of(s, p, &part))
+			return false;
+	}
+	return true;
+}
+
+/* The first part with a choice that is not made yet. */
+static int open_choice(const struct parts *p, int *which)
+{
+	for (int i = 0; i < p->n; i++)
+		for (*which = ANY_OF; *which <= ONE_OF; ++*which)
+			if (!(p->part[i].chosen & *which) &&
+			    json_get(p->part[i].schema, *which == ANY_OF ? "anyOf" : "oneOf"))
+				return i;
+	return -1;
+}
+
+static struct frag branch(struct schema *s, const struct parts *p, int at, int which)
+{
+	const char *key = which == ANY_OF ? "anyOf" : "oneOf";
+	const struct json *all = json_get(p->part[at].schema, key);
+	struct frag f = frag_fail(s->g);
+
+	if (which == ONE_OF && !schema_exclusive(s, all)) {
+		schema_fail(
+			s, ERR_UNSUPPORTED, p->part[at].place, key,
+			"alternatives that a value may satisfy two of are not supported: use anyOf, or a property with "
+			"another const in each");
+		return f;
+	}
+	for (size_t i = 0; i < json_size(all) && graph_ok(s->g); i++) {
+		struct parts q = *p;
+		q.part[at].chosen |= (uint8_t)which;
+		if (schema_add(s, &q, json_at(all, i), schema_place(s, p->part[at].place, key, (int)i)))
+			f = frag_alt(s->g, f, schema_value(s, &q));
+	}
+	return f;
+}
+
+static int types_of(const struct parts *p)
+{
+	int types = TYPE_ANY;
+
+	for (int i = 0; i < p->n; i++)
+		types &= schema_types(p->part[i].schema);
+	return types;
+}
+
+static struct frag by_type(struct schema *s, const struct parts *p)
+{
+	int types = types_of(p);
+	struct frag f = frag_fail(s->g);
+
+	if (types & TYPE_OBJECT)
+		f = frag_alt(s->g, f, schema_object(s, p));
+	if (types & TYPE_ARRAY)
+		f = frag_alt(s->g, f, schema_array(s, p));
+	if (types & TYPE_STRING)
+		f = frag_alt(s->g, f, schema_string(s, p));
+	if (types & (TYPE_NUMBER | TYPE_INTEGER))
+		f = frag_alt(s->g, f, schema_number(s, p, !(types & TYPE_NUMBER)));
+	if (types & TYPE_BOOL)
+		f = frag_alt(s->g, f, frag_alt(s->g, frag_str(s->g, "true"), frag_str(s->g, "false")));
+	if (types & TYPE_NULL)
+		f = frag_alt(s->g, f, frag_str(s->g, "null"));
+	return f;
+}
+
+static struct frag make(struct schema *s, struct parts *p)
+{
+	struct frag listed;
+	int which, at;
+
+	if (!flatten(s, p) || p->never)
+		return frag_fail(s->g);
+	at = open_choice(p, &which);
+	if (at >= 0)
+		return branch(s, p, at, which);
+	listed = schema_listed(s, p);
+	return listed.start || s->g->err ? listed : by_type(s, p);
+}
+
+/* ---- the whole ---- */
+
+static const struct json_rules rules = {.depth = 200, .values = 100000, .bytes = 16 << 20, .last = true};
+
+/* Rules of all joints that are met, the root's first. */
+static int32_t rules_from(struct schema *s, const struct parts *first)
+{
+	int32_t root = graph_rule(s->g);
+	struct parts *p = heap_take(1, sizeof *p);
+
+	s->slot = heap_take(2 * JOINTS_MOST, sizeof *s->slot);
+	if (!p || !s->slot) {
+		s->g->err = effort_check(&s->g->why);
+	} else {
+		graph_define(s->g, root, frag_cat(s->g, schema_space(s), schema_value(s, first)));
+		for (int i = 0; i < s->n_joints && graph_ok(s->g); i++) {
+			*p = (struct parts){.n = s->joint[i].n};
+			if (p->n)
+				memcpy(p->part, s->joint[i].part, (size_t)p->n * sizeof *p->part);
+			int32_t rule = s->joint[i].rule;
+			graph_define(s->g, rule, make(s, p));
+		}
+	}
+	for (int i = 0; i < s->n_joints; i++)
+		heap_free(s->joint[i].part);
+	heap_free(s->joint), heap_free(s->place), heap_free(s->slot), heap_free(p);
+	return root;
+}
+
+int32_t schema_rules(struct graph *g, const char *text, size_t n, bool compact)
+{
+	struct json_error e;
+	struct json_doc *doc = json_read(text, n, &rules, &e);
+	struct schema s = {.g = g, .root = json_root(doc), .compact = compact, .space = -1, .chars = -1};
+	struct parts first = {.n = 0};
+	int32_t root = 0;
+
+	if (!doc) {
+		struct why why;
+		int err = json_why(&why, &e, "json_schema");
+		return graph_fail(g, err == ERR_FORMAT ? ERR_INVALID : err, "%s", why.text), 0;
+	}
+	if (schema_add(&s, &first, s.root, schema_place(&s, -1, "", -1)))
+		root = rules_from(&s, &first);
+	else
+		heap_free(s.place);
+	json_close(doc);
+	return root;
+}
+
+int32_t schema_any_object(struct graph *g, bool compact)
+{
+	static const char text[] = "{\"type\": \"object\"}";
+
+	return schema_rules(g, text, sizeof text - 1, compact);
+}

@@ -1,0 +1,89 @@
+/* schema_parts.h - private to schema*.c: JSON Schema (draft 2020-12) becomes rules.
+ *
+ * What a value must satisfy is a list of schemas, all of which hold at once (a "joint"): allOf and $ref add to the
+ * list, anyOf and oneOf branch into several. Each joint is a rule, made once, in the order in which they are met;
+ * nothing recurses. */
+#ifndef ENGINE_GRAMMAR_SCHEMA_PARTS_H
+#define ENGINE_GRAMMAR_SCHEMA_PARTS_H
+
+#include "base/json/json.h"
+#include "engine/grammar/inside.h"
+
+enum { ANY_OF = 1, ONE_OF = 2 };
+
+/* Where a schema stands in the document, for messages. */
+struct place {
+	int32_t parent; /* -1: the root */
+	const char *key;
+	int32_t index; /* of a list; -1: `key` counts */
+};
+struct part {
+	const struct json *schema;
+	int32_t place;
+	uint8_t chosen; /* ANY_OF, ONE_OF: an alternative of it is another part */
+};
+enum { PARTS_MOST = 256, JOINTS_MOST = 20000, PLACES_MOST = 200000 };
+struct parts {
+	struct part part[PARTS_MOST];
+	int n;
+	bool never; /* "false" is among them */
+};
+struct joint {
+	struct part *part; /* (n) as they were asked for, by schema */
+	int n;
+	int32_t rule;
+};
+
+struct schema {
+	struct graph *g;
+	const struct json *root;
+	bool compact;
+	struct place *place;
+	struct joint *joint;
+	int32_t *slot; /* (2 * JOINTS_MOST) 1 + index of a joint, by hash */
+	int n_places, room_places, n_joints, room_joints;
+	int32_t space; /* rule of white space, or -1 */
+	int32_t chars; /* rule of a character in a string, or -1 */
+};
+
+/* ---- schema_joint.c ---- */
+int32_t schema_place(struct schema *s, int32_t parent, const char *key, int index);
+int schema_fail(struct schema *s, int err, int32_t place, const char *keyword, const char *text);
+bool schema_add(struct schema *s, struct parts *p, const struct json *schema, int32_t place);
+struct frag schema_value(struct schema *s, const struct parts *p); /* a call of the joint's rule */
+struct frag schema_space(struct schema *s);
+struct frag schema_char(struct schema *s, const char *text); /* with white space around */
+
+/* ---- schema_check.c ---- */
+enum {
+	TYPE_NULL = 1,
+	TYPE_BOOL = 2,
+	TYPE_INTEGER = 4,
+	TYPE_NUMBER = 8,
+	TYPE_STRING = 16,
+	TYPE_ARRAY = 32,
+	TYPE_OBJECT = 64
+};
+enum { TYPE_ANY = 127 };
+bool schema_keywords(struct schema *s, const struct json *schema, int32_t place);
+int schema_types(const struct json *schema); /* of "type": TYPE_*; -1: not well formed. NUMBER has INTEGER, too */
+int schema_type_of(const struct json *value);
+bool schema_same(const struct json *a, const struct json *b); /* equal as JSON Schema has it */
+/* The schema that a "$ref" names, or NULL after a refusal. */
+const struct json *schema_ref(struct schema *s, const struct json *ref, int32_t place);
+/* A count of the keyword, the largest or smallest of all parts; `otherwise` where there is none. */
+int schema_count(const struct parts *p, const char *key, bool largest, int otherwise);
+
+/* ---- schema_exclusive.c ---- */
+bool schema_exclusive(struct schema *s, const struct json *alternatives); /* no value satisfies two of them */
+
+/* ---- schema_scalar.c, schema_array.c, schema_object.c ---- */
+struct frag schema_listed(struct schema *s, const struct parts *p); /* enum and const; .start is 0: there are none */
+struct frag schema_string(struct schema *s, const struct parts *p);
+struct frag schema_number(struct schema *s, const struct parts *p, bool whole);
+struct frag schema_array(struct schema *s, const struct parts *p);
+struct frag schema_object(struct schema *s, const struct parts *p);
+struct dfa schema_pattern(struct schema *s, const char *text, size_t n, bool search, int32_t place,
+			  const char *keyword);
+
+#endif
