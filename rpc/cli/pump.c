@@ -194,6 +194,13 @@ static int give(struct run *u, struct item *i, const struct xv_reply *last, int 
 				.reply = last};
 	int end = u->how->done(u->how->arg, &r, u->why);
 
+	if (end == PUMP_AGAIN) {
+		unlink_call(u, i);
+		forget_output(i);
+		i->tries = i->put_off = 0;
+		i->late_ns = 0;
+		return 0;
+	}
 	u->out->done++;
 	u->out->failed += err != 0;
 	item_end(u, i);

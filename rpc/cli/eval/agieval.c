@@ -251,6 +251,7 @@ const struct eval_kind eval_agieval = {
 	.name = "agieval",
 	.title = "AGIEval",
 	.splits = "v1",
+	.questions = 4944,
 	.average = "over all questions of the 16 tasks of single choice",
 	.source =
 		"Published at https://github.com/microsoft/AGIEval: data/v1/TASK.jsonl, and data/few_shot_prompts.csv for --shots-from official.",

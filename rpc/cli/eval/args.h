@@ -11,7 +11,7 @@ struct eval_args {
 	const char *data, *out, *split, *subjects, *choice, *lang, *prompt_lang, *shots_from;
 	const char *compare, *plot, *submit, *show_prompt, *name;
 	int64_t shots, limit, max_prompt, in_flight; /* below 0: the default */
-	bool self_test, resume, dry_run, plain, others, multi_question;
+	bool self_test, resume, dry_run, plain, markdown, others, multi_question;
 };
 
 #endif

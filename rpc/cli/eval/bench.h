@@ -72,6 +72,7 @@ struct eval_kind {
 	const char *splits; /* "test val"; the first is the default; "": there is one */
 	const char *source; /* where people get it */
 	const char *licence;
+	int questions;       /* of one answer, as published, in the first split; 0: unknown */
 	const char *average; /* how its average is made, in words */
 	/* Fills b->task; files that lie nowhere go to b->missing. */
 	int (*load)(struct eval_bench *b, const struct eval_files *f, const struct eval_plan *p, struct why *why);

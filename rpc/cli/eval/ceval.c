@@ -44,6 +44,7 @@ const struct eval_kind eval_ceval = {
 	.macro = true,
 	.categories = true,
 	.splits = "val test",
+	.questions = 1346,
 	.average = "over subjects",
 	.source =
 		"Published as https://huggingface.co/datasets/ceval/ceval-exam: ceval-exam.zip, as it is or unpacked "

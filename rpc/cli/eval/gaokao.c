@@ -159,6 +159,7 @@ const struct eval_kind eval_gaokao_bench = {
 	.name = "gaokao-bench",
 	.title = "GAOKAO-Bench",
 	.splits = "objective",
+	.questions = 1459,
 	.average = "over all questions of one answer",
 	.source =
 		"Published at https://github.com/OpenLMLab/GAOKAO-Bench: Data/Objective_Questions/*.json, before 2024 "

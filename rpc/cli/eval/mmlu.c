@@ -42,6 +42,7 @@ const struct eval_kind eval_mmlu = {
 	.title = "MMLU",
 	.categories = true,
 	.splits = "test val",
+	.questions = 14042,
 	.average = "over all questions",
 	.source =
 		"Published as https://people.eecs.berkeley.edu/~hendrycks/data.tar (unpack it: data/{dev,val,test}/SUBJECT_SPLIT.csv), "

@@ -40,6 +40,8 @@ void eval_result_numbers(struct eval_numbers *n, const struct eval_outcome *o, c
 		n->category[c] = has && b->kind->categories ? s.category[c] : NAN;
 	n->whole = whole_of(b, &n->asked, p);
 	n->limited = n->done < n->whole || (p->subjects && *p->subjects);
+	if (p->subjects && *p->subjects)
+		n->whole = max_int(n->whole, b->kind->questions);
 }
 
 static json_t *letters_of(const int *count)

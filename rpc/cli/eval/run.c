@@ -33,8 +33,6 @@ struct run {
 	struct eval_outcome *o;
 	struct question *question; /* [n] */
 	int n, next;
-	int *again; /* [n_again] questions that are to be asked once more, the newest last */
-	int n_again;
 	struct list *cut;     /* [n] the last tokens of prompts that do not fit; NULL until there is one */
 	struct eval_ids *ids; /* [b->n] */
 	bool *has_ids;
@@ -73,10 +71,6 @@ static int next_question(void *arg, uint64_t *item, struct why *why)
 	struct run *r = arg;
 
 	(void)why;
-	if (r->n_again) {
-		*item = (uint64_t)r->again[--r->n_again];
-		return 1;
-	}
 	while (r->next < r->n && journal_has(r->journal, (uint64_t)r->next))
 		r->next++;
 	*item = (uint64_t)r->next;
@@ -141,15 +135,14 @@ static int make_request(void *arg, uint64_t item, struct xv_request *x, struct w
 
 /* ---- results ---- */
 
-static void ask_again(struct run *r, uint64_t item, enum phase phase)
+static int ask_again(struct run *r, uint64_t item, enum phase phase)
 {
 	r->question[item].phase = (uint8_t)phase;
-	r->again = xgrow(r->again, (size_t)r->n_again + 1, sizeof *r->again);
-	r->again[r->n_again++] = (int)item;
+	return PUMP_AGAIN;
 }
 
 /* One example less; without any, the end of the prompt is what is asked. */
-static void shrink(struct run *r, uint64_t item, const struct xv_tokens *tokens)
+static int shrink(struct run *r, uint64_t item, const struct xv_tokens *tokens)
 {
 	struct question *q = &r->question[item];
 	struct list *cut;
@@ -157,8 +150,7 @@ static void shrink(struct run *r, uint64_t item, const struct xv_tokens *tokens)
 	if (q->k > 0 || !tokens) {
 		q->k -= q->k > 0;
 		q->measured = false;
-		ask_again(r, item, MEASURE);
-		return;
+		return ask_again(r, item, MEASURE);
 	}
 	if (!r->cut)
 		r->cut = xalloc((size_t)r->n, sizeof *r->cut);
@@ -168,17 +160,13 @@ static void shrink(struct run *r, uint64_t item, const struct xv_tokens *tokens)
 	memcpy(cut->id, tokens->ids + tokens->n_ids - cut->n, (size_t)cut->n * sizeof *cut->id);
 	cli_say("xverse: eval: %s: question %d of %s has %d tokens without examples: only its last %d are asked\n",
 		r->b->kind->name, item_of(r, q)->index, r->b->task[q->task].name, tokens->n_ids, r->most);
-	ask_again(r, item, CUT);
+	return ask_again(r, item, CUT);
 }
 
 static int take_measure(struct run *r, uint64_t item, const struct xv_tokens *tokens)
 {
 	r->question[item].measured = true;
-	if (tokens->n_ids > r->most)
-		shrink(r, item, tokens);
-	else
-		ask_again(r, item, ASK);
-	return 0;
+	return tokens->n_ids > r->most ? shrink(r, item, tokens) : ask_again(r, item, ASK);
 }
 
 static int keep_sample(struct run *r, uint64_t item, const struct xv_finished *f, struct why *why)
@@ -220,10 +208,8 @@ static int take_failure(struct run *r, const struct pump_result *x)
 {
 	const struct question *q = &r->question[x->item];
 
-	if (x->err == ERR_LIMIT && q->phase == ASK && (q->k || !q->measured)) {
-		shrink(r, x->item, NULL); /* longer than the model's context */
-		return 0;
-	}
+	if (x->err == ERR_LIMIT && q->phase == ASK && (q->k || !q->measured))
+		return shrink(r, x->item, NULL); /* longer than the model's context */
 	if (!r->o->failed++)
 		fail(&r->o->why, x->err, "%s, question %d of %s: %s", r->b->kind->name, item_of(r, q)->index,
 		     r->b->task[q->task].name, x->error);
@@ -241,10 +227,8 @@ static int take_result(void *arg, const struct pump_result *x, struct why *why)
 		return take_measure(r, x->item, &x->reply->tokens);
 	if (x->reply->kind != XV_R_FINISHED)
 		return fail(why, ERR_FORMAT, "the server answered a question with something else");
-	if (q->phase == ASK && (int)x->reply->finished.prompt_tokens > r->most) {
-		shrink(r, x->item, NULL);
-		return 0;
-	}
+	if (q->phase == ASK && (int)x->reply->finished.prompt_tokens > r->most)
+		return shrink(r, x->item, NULL);
 	return keep_sample(r, x->item, &x->reply->finished, why);
 }
 
@@ -293,30 +277,24 @@ static int ask_ids(struct run *r, struct why *why)
 	return err;
 }
 
-/* Rounds: what a round finds to be too long is asked in the next one, where the pump has no more questions. */
 static int ask_all(struct run *r, struct why *why)
 {
-	int err = ask_ids(r, why);
+	uint64_t already = journal_count(r->journal);
+	struct pump how = {.unit = "question",
+			   .total = (uint64_t)r->n,
+			   .already = already,
+			   .in_flight = r->how->in_flight,
+			   .retries = 3,
+			   .quiet = r->how->quiet,
+			   .next = next_question,
+			   .make = make_request,
+			   .done = take_result,
+			   .tell = show_progress,
+			   .arg = r};
+	struct pump_totals totals;
+	int err = already < (uint64_t)r->n ? ask_ids(r, why) : 0;
 
-	do {
-		uint64_t already = journal_count(r->journal);
-		struct pump how = {.unit = "question",
-				   .total = (uint64_t)r->n,
-				   .already = already,
-				   .in_flight = r->how->in_flight,
-				   .retries = 3,
-				   .quiet = r->how->quiet,
-				   .next = next_question,
-				   .make = make_request,
-				   .done = take_result,
-				   .tell = show_progress,
-				   .arg = r};
-		struct pump_totals totals;
-
-		if (!err && already < (uint64_t)r->n)
-			err = pump_run(r->c, &how, &totals, why);
-	} while (!err && r->n_again);
-	return err;
+	return err || already == (uint64_t)r->n ? err : pump_run(r->c, &how, &totals, why);
 }
 
 static int tally_line(void *arg, uint64_t item, const char *line, size_t len, struct why *why)
@@ -354,7 +332,6 @@ static void close_run(struct run *r)
 	for (int i = 0; r->cut && i < r->n; i++)
 		free(r->cut[i].id);
 	free(r->cut);
-	free(r->again);
 	free(r->question);
 	free(r->ids);
 	free(r->has_ids);
@@ -370,7 +347,7 @@ int eval_run(struct eval_outcome *o, const struct eval_bench *b, const struct ev
 
 	*o = (struct eval_outcome){0};
 	eval_tally_open(&o->tally, b);
-	r.most = min_int(how->max_prompt, max_int(1, receipt->max_model_len));
+	r.most = how->max_prompt;
 	r.ids = xalloc((size_t)b->n + 1, sizeof *r.ids);
 	r.has_ids = xalloc((size_t)b->n + 1, sizeof *r.has_ids);
 	list_questions(&r);

@@ -145,6 +145,11 @@ static int run_all(struct session *s, struct xv_client *c, struct why *why)
 {
 	int err = eval_receipt_ask(&s->receipt, c, why);
 
+	if (!err && s->receipt.max_model_len && s->receipt.max_model_len < s->how.max_prompt) {
+		s->how.max_prompt = s->receipt.max_model_len;
+		cli_say("xverse: eval: the server takes %d tokens, so that prompts have at most that many (--max-prompt)\n",
+			s->how.max_prompt);
+	}
 	for (int i = 0; !err && i < s->n; i++) {
 		err = run_one(s, i, c, why);
 		if (s->outcome[i].interrupted)
