@@ -56,7 +56,6 @@ static uint64_t cpu_comm_bytes(const struct rank *self, const struct comm_limits
 }
 
 static const struct device_ops cpu_ops = {.name = "cpu",
-					  .int4 = true,
 					  .step_tokens = STEP_TOKENS_CPU,
 					  .step_seqs = STEP_SEQS_CPU,
 					  .compute = cpu_compute,

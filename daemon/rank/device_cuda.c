@@ -28,8 +28,6 @@ static const char *unfit(const struct rank *self)
 {
 	if (self->opt->compute == COMPUTE_F32)
 		return "--compute f32 is not supported yet on CUDA";
-	if (self->opt->quantization == QUANTISE_INT4 || self->opt->quantization_head == QUANTISE_INT4)
-		return "int4 weights are not supported yet on CUDA: int8 are";
 	if (self->cfg.head_dim != 64 && self->cfg.head_dim != 128)
 		return "the model's head size is not supported yet on CUDA (64 and 128 are)";
 	return NULL;

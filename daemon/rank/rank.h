@@ -22,7 +22,6 @@ struct rank;
 struct device_ops {
 	const char *name;           /* "cpu", "cuda" */
 	bool own_memory;            /* it has memory beside the host's, to which tables of the host do not count */
-	bool int4;                  /* it computes with int4 weights */
 	uint64_t context_bytes;     /* that its driver takes, about */
 	int step_tokens, step_seqs; /* of a step at most, where the options do not say */
 	enum dtype (*compute)(enum dtype stored); /* the compute type for weights of a stored type */

@@ -12,24 +12,16 @@
 #include "parallel/agree.h"
 #include "parallel/board.h"
 
-/* As the files are, where the device has that class. */
-static enum quant stored_quant(const struct rank *self, bool head)
-{
-	enum quant q = model_stored_quant(&self->cfg, self->files, head);
-
-	return q == QUANT_INT4 && !self->device.ops->int4 ? QUANT_INT8 : q;
-}
-
 static void choose_quant(struct rank *self)
 {
 	const struct options *o = self->opt;
 	bool as_files = o->quantization == QUANTISE_AUTO;
 
-	self->quant = as_files ? stored_quant(self, false) : (enum quant)o->quantization;
+	self->quant = as_files ? model_stored_quant(&self->cfg, self->files, false) : (enum quant)o->quantization;
 	if (o->quantization_head != QUANTISE_AUTO)
 		self->quant_head = (enum quant)o->quantization_head;
 	else if (as_files)
-		self->quant_head = stored_quant(self, true);
+		self->quant_head = model_stored_quant(&self->cfg, self->files, true);
 	else
 		self->quant_head = self->quant == QUANT_NONE ? QUANT_NONE : QUANT_INT8;
 }

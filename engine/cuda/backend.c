@@ -138,7 +138,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->how = *how;
 	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
 	c->sms = DRY_SMS;
-	c->int8_room = 128 << 20, c->fp8_room = 32 << 20;
+	c->integer_room = 128 << 20, c->fp8_room = 32 << 20;
 	err = how->dry ? 0 : open_device(c, why);
 	if (err) {
 		free(c);

@@ -16,7 +16,7 @@ enum {
 	STAGES = 16,
 	STAGE_BYTES = 2 << 20 /* what loaders copy at a time, or more */,
 	SKINNY_ROWS = 32 /* rows up to which products use our own kernel */,
-	SKINNY_ROWS_INT8 =
+	SKINNY_ROWS_INTEGERS =
 		128 /* reading integers four times costs less than writing them as 16-bit numbers and reading those */
 };
 
@@ -92,8 +92,8 @@ struct cuda {
 	struct cuda_sampler *sampler; /* on rank 0; else NULL */
 	struct comm *peers;           /* the communicator whose sums are on the stream; NULL: none */
 	struct gemm *gemm;
-	size_t int8_room; /* bytes of integers that are expanded to 16-bit numbers for cuBLASLt at a time, at most */
-	size_t fp8_room;  /* bytes of sums of e4m3 numbers that wait for their scales at a time, about */
+	size_t integer_room; /* bytes of integers that are expanded to 16-bit numbers for cuBLASLt at a time, at most */
+	size_t fp8_room;     /* bytes of sums of e4m3 numbers that wait for their scales at a time, about */
 	struct cuda_weight **weights; /* [n_weights] all weights */
 	int n_weights;
 	/* loading */
@@ -108,14 +108,20 @@ static inline struct cuda *cuda_of(struct backend *b)
 
 struct cuda_weight {
 	struct weight base;
-	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW, or ld e4m3 numbers. The rows
-		       of a pair are neighbours */
+	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW or K_INT4_ROW, or ld e4m3
+		       numbers. The rows of a pair are neighbours */
 	int ld;     /* numbers of a row; zeros from cols on */
 	size_t pitch;
 	float *scale;               /* device (rows), of e4m3 numbers; else NULL */
 	struct k_segment *segments; /* device; deterministic mode only */
 	int n_segments, n_parts;
 };
+
+/* Whether it holds integers with a scale for 32 columns of a row. */
+static inline bool cuda_integers(const struct cuda_weight *w)
+{
+	return w->base.quant == QUANT_INT8 || w->base.quant == QUANT_INT4;
+}
 
 /* Dies with the runtime's reason and `what`. */
 void cuda_check(cudaError_t e, const char *what);
@@ -176,7 +182,7 @@ op_linear_silu_mul cuda_linear_silu_mul;
 void gemm_tune(struct cuda *c);
 struct gemm *gemm_create(struct cuda *c);
 void gemm_destroy(struct gemm *g, struct cuda *c);
-/* Makes room for what products with w, of 8 bits, need beside it; counted in `held`. */
+/* Makes room for what products with w, of 8 or 4 bits, need beside it; counted in `held`. */
 void gemm_room(struct cuda *c, const struct cuda_weight *w);
 /* out (m, rows of w), f32 or of the compute type, = x (m, cols of w) * w^T; cols is a multiple of 8. Where w is e4m3,
  * the rows of x are, too, each with a scale over the columns at hand. False, and nothing written: cuBLASLt has no

@@ -1,11 +1,12 @@
 /* embed.c - launches the lookup of rows of the embedding table. */
 #include "engine/cuda/cuda.h"
 
+static k_embedding *const embed[] = {[QUANT_NONE] = k_embed, [QUANT_INT8] = k_embed_int8, [QUANT_INT4] = k_embed_int4};
+
 void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id)
 {
 	const struct cuda_weight *w = (const struct cuda_weight *)table;
 	struct cuda *c = cuda_of(b);
-
 	int known = c->how.limits.max_tokens;
 
 	if (!out->rows)
@@ -15,8 +16,7 @@ void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const
 				       out->rows, out->cols, w->ld, table->rows, first_id),
 			   "embed");
 	else
-		cuda_check((table->quant ? k_embed_int8 : k_embed)(c->stream, c->type, out->data, ids, c->sampled,
-								   known, w->data, out->rows, out->cols, w->ld,
-								   table->rows, first_id),
+		cuda_check(embed[table->quant](c->stream, c->type, out->data, ids, c->sampled, known, w->data,
+					       out->rows, out->cols, w->ld, table->rows, first_id),
 			   "embed");
 }

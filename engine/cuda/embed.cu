@@ -40,8 +40,8 @@ __global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids,
 }
 template <class E, class W>
 __global__ void __launch_bounds__(THREADS)
-	embed_8bits(float *out, const int32_t *ids, const int32_t *sampled, int n_sampled, const void *table,
-		    const float *scale, int cols, int ld, int rows, int first)
+	embed_packed(float *out, const int32_t *ids, const int32_t *sampled, int n_sampled, const void *table,
+		     const float *scale, int cols, int ld, int rows, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -81,14 +81,20 @@ cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t 
 cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			 int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return gpu_launch(type == K_F16 ? embed_8bits<F16, Int8> : embed_8bits<Bf16, Int8>, n, THREADS, 0, s, out, ids,
-			  sampled, n_sampled, table, (const float *)NULL, cols, ld, rows_, first);
+	return gpu_launch(type == K_F16 ? embed_packed<F16, Int8> : embed_packed<Bf16, Int8>, n, THREADS, 0, s, out,
+			  ids, sampled, n_sampled, table, (const float *)NULL, cols, ld, rows_, first);
+}
+cudaError_t k_embed_int4(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
+			 int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
+{
+	return gpu_launch(type == K_F16 ? embed_packed<F16, Int4> : embed_packed<Bf16, Int4>, n, THREADS, 0, s, out,
+			  ids, sampled, n_sampled, table, (const float *)NULL, cols, ld, rows_, first);
 }
 cudaError_t k_embed_fp8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows_,
 			int first)
 {
-	return gpu_launch(type == K_F16 ? embed_8bits<F16, Fp8> : embed_8bits<Bf16, Fp8>, n, THREADS, 0, s, out, ids,
+	return gpu_launch(type == K_F16 ? embed_packed<F16, Fp8> : embed_packed<Bf16, Fp8>, n, THREADS, 0, s, out, ids,
 			  sampled, n_sampled, table, scale, cols, ld, rows_, first);
 }
 }

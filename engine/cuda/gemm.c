@@ -15,7 +15,7 @@ void gemm_room(struct cuda *c, const struct cuda_weight *w)
 	struct gemm *g = c->gemm;
 	size_t tokens = (size_t)c->how.limits.max_tokens;
 
-	if (w->base.quant == QUANT_INT8) {
+	if (cuda_integers(w)) {
 		grow(c, &g->room, &g->room_bytes,
 		     (size_t)w->ld * sizeof(uint16_t) * (size_t)gemm_rows_at_once(w, 0, false));
 		return;
@@ -31,7 +31,8 @@ void gemm_room(struct cuda *c, const struct cuda_weight *w)
 
 static void to_room(struct cuda *c, const struct cuda_weight *w, int first, int rows)
 {
-	cuda_check(k_from_int8(c->stream, c->type, c->gemm->room, w->data + (size_t)first * w->pitch, rows, w->ld),
+	cuda_check((w->base.quant == QUANT_INT8 ? k_from_int8 : k_from_int4)(
+			   c->stream, c->type, c->gemm->room, w->data + (size_t)first * w->pitch, rows, w->ld),
 		   "integers");
 }
 

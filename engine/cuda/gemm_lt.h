@@ -50,7 +50,7 @@ struct gemm {
 void gemm_check(cublasStatus_t s, const char *what);
 void gemm_describe(struct numbers *n, cudaDataType_t type);
 void gemm_forget(struct numbers *n); /* also of none */
-/* Rows of w that are multiplied at a time with m rows of x: of 8 bits, as many as their room is for. */
+/* Rows of w that are multiplied at a time with m rows of x: of integers and e4m3, as many as their room is for. */
 int gemm_rows_at_once(const struct cuda_weight *w, int m, bool narrow);
 /* Sets the layouts. ld: numbers from one row of the weight to the next; ldo: of out. */
 void gemm_shapes(struct gemm *g, const struct product *p, int ld, int ldo);

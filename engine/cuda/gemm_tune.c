@@ -27,7 +27,7 @@ static const void *next_numbers(struct cuda *c, struct trial *t)
 
 	if (w->scale && c->gemm->scales)
 		gemm_fp8_scales(c->gemm, w->scale, c->gemm->x_scale);
-	return w->base.quant == QUANT_INT8 ? c->gemm->room : w->data;
+	return cuda_integers(w) ? c->gemm->room : w->data;
 }
 
 static float time_of(struct cuda *c, struct trial *t, const struct product *p, const cublasLtMatmulAlgo_t *algo)

@@ -308,6 +308,17 @@ GPU void gpu_copy16(void *shared, const void *global, bool there)
 	fake::copy_async16(shared, global, there);
 #endif
 }
+/* The same of 4 bytes. */
+GPU void gpu_copy4(void *shared, const void *global, bool there)
+{
+#ifdef __CUDACC__
+	asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"((uint32_t)__cvta_generic_to_shared(shared)),
+		     "l"(global), "r"(there ? 4 : 0)
+		     : "memory");
+#else
+	fake::copy_async4(shared, global, there);
+#endif
+}
 GPU void gpu_copy_commit()
 {
 #ifdef __CUDACC__

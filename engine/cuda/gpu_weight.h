@@ -1,29 +1,44 @@
 /* gpu_weight.h - the classes of weights that products, the embedding and cuBLASLt's expansion read: Bf16 and F16,
- * 16-bit numbers as they are (gpu.h); Int8, integers with a scale in f16 for 32 columns of a row; Fp8, e4m3 with a
- * scale in f32 for a row (engine/backend/backend.h, "quantised"). Kernels turn numbers into 16 bits in registers,
- * always the same bits: an integer times its scale, rounded; an e4m3 number without its scale, exactly, since a row's
- * scale can be multiplied to its sums. Another class needs `in_parts` or a layout of its own, weight_at() and
- * weight_columns(). */
+ * 16-bit numbers as they are (gpu.h); Int8 and Int4, integers with a scale in f16 for 32 columns of a row; Fp8, e4m3
+ * with a scale in f32 for a row (engine/backend/backend.h, "quantised"). Kernels turn numbers into 16 bits in
+ * registers, always the same bits: an integer times its scale, rounded; an e4m3 number without its scale, exactly,
+ * since a row's scale can be multiplied to its sums. Another class needs `in_parts` or a layout of its own,
+ * weight_at(), gpu_eight() and weight_columns(). */
 #ifndef ENGINE_CUDA_GPU_WEIGHT_H
 #define ENGINE_CUDA_GPU_WEIGHT_H
 
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
-/* Whether rows lie in parts of K_PART columns with their scales in front; whether a row has a scale beside its numbers.
- */
+/* Integers of 4 bits, plus 8 (kernels.h). */
+struct Int4 {
+	enum { PER16 = 32 };
+};
+
+/* Whether rows lie in parts with their scales in front; whether a row has a scale beside its numbers. */
 template <class W> constexpr bool in_parts = false;
 template <> inline constexpr bool in_parts<Int8> = true;
+template <> inline constexpr bool in_parts<Int4> = true;
 template <class W> constexpr bool by_row = false;
 template <> inline constexpr bool by_row<Fp8> = true;
+/* Of a part: its columns, and the bytes of its scales. Its numbers take as much of either class. */
+template <class W> constexpr int part_columns = 32 * W::PER16;
+template <class W> constexpr int part_scales = part_columns<W> / 32 * 2;
+enum { PART_NUMBERS = 512 /* bytes */ };
+static_assert(part_columns<Int8> == (int)K_PART && part_scales<Int8> == (int)K_PART_SCALES, "");
+static_assert(part_columns<Int4> == (int)K_PART4 && part_scales<Int4> == (int)K_PART4_SCALES, "");
 
 /* Returns where column `col` of a row lies, a multiple of the numbers in 16 bytes; of parts, where its part begins:
  * scales, then numbers. */
 template <class W> GPU const char *weight_at(const void *w, int row, int col, int ld)
 {
+	constexpr int columns = part_columns<W>, scales = part_scales<W>;
+	const size_t bytes = (size_t)ld * 16 / W::PER16;
+
 	if (in_parts<W>)
-		return (const char *)w + (size_t)row * K_INT8_ROW(ld) + col / K_PART * (K_PART + K_PART_SCALES);
-	return (const char *)w + ((size_t)row * ld + col) * 16 / W::PER16;
+		return (const char *)w + row * (bytes + (ld + columns - 1) / columns * scales) +
+		       col / columns * (PART_NUMBERS + scales);
+	return (const char *)w + row * bytes + (size_t)col * 16 / W::PER16;
 }
 
 /* Multiplies four numbers with their scale. */
@@ -33,6 +48,21 @@ template <class E> GPU uint2 gpu_from_int8(uint32_t v, float scale)
 
 	Int8::up4(f, v);
 	return make_uint2(E::pack(f[0] * scale, f[1] * scale), E::pack(f[2] * scale, f[3] * scale));
+}
+/* Eight integers plus 8 with their scale, the one in the lowest bits first. An f32 of 2^e has an n in its bits from
+ * 23 - e on where it is 2^e + n, and one multiply-add takes off what is too much, exactly: 15 bits of a product at most
+ * are left of 24. */
+template <class E> GPU uint4 gpu_from_int4(uint32_t v, float scale)
+{
+	const float off15 = -(0x1p15f + 8) * scale, off11 = -(0x1p11f + 8) * scale, off7 = -(0x1p7f + 8) * scale;
+	const uint32_t first = v << 8, last = v >> 12;
+
+#define NUMBER(v, mask, power, off) fmaf(gpu_bits(((v) & (mask)) | (power)), scale, off)
+	return make_uint4(E::pack(NUMBER(first, 0xf00, 0x47000000, off15), NUMBER(first, 0xf000, 0x45000000, off11)),
+			  E::pack(NUMBER(v, 0xf00, 0x47000000, off15), NUMBER(v, 0xf000, 0x45000000, off11)),
+			  E::pack(NUMBER(v, 0xf0000, 0x43000000, off7), NUMBER(last, 0xf00, 0x47000000, off15)),
+			  E::pack(NUMBER(last, 0xf000, 0x45000000, off11), NUMBER(last, 0xf0000, 0x43000000, off7)));
+#undef NUMBER
 }
 /* Eight numbers of a class of 8 bits as numbers of E. scale: of integers. */
 template <class E, class W> GPU uint4 gpu_from_8bits(uint32_t a, uint32_t b, float scale)
@@ -46,16 +76,37 @@ template <class E, class W> GPU uint4 gpu_from_8bits(uint32_t a, uint32_t b, flo
 	return make_uint4(low.x, low.y, high.x, high.y);
 }
 
+/* Eight numbers of 16 bytes of weights, from number 8*i on, as numbers of E. scale: of integers. */
+template <class E, class W> GPU uint4 gpu_eight(const uint4 *at, int i, float scale)
+{
+	if constexpr (W::PER16 == 8) {
+		return *at;
+	} else if constexpr (W::PER16 == 16) {
+		const uint4 v = *at;
+		return i ? gpu_from_8bits<E, W>(v.z, v.w, scale) : gpu_from_8bits<E, W>(v.x, v.y, scale);
+	} else {
+		return gpu_from_int4<E>(((const uint32_t *)at)[i], scale);
+	}
+}
+
 /* Loads columns [col, col + 8) of a row. */
 template <class E, class W> GPU uint4 weight_columns(const void *w, int row, int col, int ld)
 {
 	const char *at = weight_at<W>(w, row, col, ld);
-	uint2 v;
+	float scale = 0;
 
-	if constexpr (W::PER16 == 8)
+	if (in_parts<W>) {
+		scale = F16::up(((const uint16_t *)at)[col % part_columns<W> / 32]);
+		at += part_scales<W> + col % part_columns<W> * 16 / W::PER16;
+	}
+	if constexpr (W::PER16 == 8) {
 		return gpu_load_once(at);
-	v = *(const uint2 *)(at + (in_parts<W> ? K_PART_SCALES + col % K_PART : 0));
-	return gpu_from_8bits<E, W>(v.x, v.y, in_parts<W> ? F16::up(((const uint16_t *)at)[col % K_PART / 32]) : 0);
+	} else if constexpr (W::PER16 == 16) {
+		const uint2 v = *(const uint2 *)at;
+		return gpu_from_8bits<E, W>(v.x, v.y, scale);
+	} else {
+		return gpu_from_int4<E>(*(const uint32_t *)at, scale);
+	}
 }
 
 #endif

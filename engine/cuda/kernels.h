@@ -84,7 +84,7 @@ cudaError_t k_attention_wgmma_init(void);
 typedef cudaError_t k_embedding(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids,
 				const int32_t *sampled, int n_sampled, const void *table, int n, int cols, int ld,
 				int rows, int first);
-k_embedding k_embed, k_embed_int8;
+k_embedding k_embed, k_embed_int8, k_embed_int4;
 cudaError_t k_embed_fp8(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows,
 			int first);
@@ -119,8 +119,13 @@ cudaError_t k_rows(cudaStream_t stream, void *out, const void *x, const int32_t 
  * 32 columns, then the numbers ---- */
 enum { K_PART = 512, K_PART_SCALES = 2 * K_PART / 32 /* bytes */ };
 #define K_INT8_ROW(ld) ((ld) + ((ld) + K_PART - 1) / K_PART * K_PART_SCALES) /* bytes */
+/* int4 weights: likewise in parts of 1024 columns: 32 scales, then the numbers plus 8, two a byte: the lower half is
+ * the even column. */
+enum { K_PART4 = 2 * K_PART, K_PART4_SCALES = 2 * K_PART4 / 32 };
+#define K_INT4_ROW(ld) ((ld) / 2 + ((ld) + K_PART4 - 1) / K_PART4 * K_PART4_SCALES) /* bytes */
 /* Expands integers: out (rows, ld) of `type` = number times scale, rounded. */
-cudaError_t k_from_int8(cudaStream_t stream, enum k_type type, void *out, const void *w, int rows, int ld);
+typedef cudaError_t k_expand(cudaStream_t stream, enum k_type type, void *out, const void *w, int rows, int ld);
+k_expand k_from_int8, k_from_int4;
 
 /* The form of out: f32; 16-bit; or 16-bit (m, n/2) = silu of column 2i times column 2i + 1, whose biases are numbers i
  * and n/2 + i. */
@@ -142,7 +147,7 @@ cudaError_t k_scale(cudaStream_t stream, enum k_type type, void *out, enum k_for
  * ---- */
 typedef cudaError_t k_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 			     const void *w, const float *bias, int m, int n, int k, int ld);
-k_skinny k_linear_skinny, k_linear_skinny_int8;
+k_skinny k_linear_skinny, k_linear_skinny_int8, k_linear_skinny_int4;
 cudaError_t k_linear_skinny_fp8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 				const void *w, const float *scale, const float *bias, int m, int n, int k, int ld);
 /* Gives each row the same bits for any m: K is cut into segments that combine as a binary counter; out (parts, m, n),
@@ -156,7 +161,7 @@ enum { K_MAX_SEGMENTS = 96 };
 typedef cudaError_t k_fixed(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 			    const void *w, const float *bias, const struct k_segment *segments /* device */,
 			    int n_segments, int m, int n, int k, int ld);
-k_fixed k_linear_fixed, k_linear_fixed_int8;
+k_fixed k_linear_fixed, k_linear_fixed_int8, k_linear_fixed_int4;
 cudaError_t k_linear_fixed_fp8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 			       const void *w, const float *scale, const float *bias, const struct k_segment *segments,
 			       int n_segments, int m, int n, int k, int ld);

@@ -113,17 +113,21 @@ GPU void finish(float d[R][MT][4], float *red, const struct sink &to, int m0, in
 	}
 }
 
-/* The size of a turn. A lane takes 16 bytes of a row, 8 or 16 columns, U times; of integers also their scales, which
- * the first lane of four loads 8 at a time. */
+/* The size of a turn. A lane takes 16 bytes of a row, 8 to 32 columns, U times; of integers also their scales: the
+ * first lane of four loads 8 at a time, or each the two that hold its own. */
 template <class W, int R, int U> struct turn {
 	enum { LANE = W::PER16, WARP = 4 * LANE /* columns, U times */, COLS = U * WARPS * WARP };
-	enum { PER_X = LANE / 8, XS = U * PER_X /* 16 bytes of x that a lane multiplies with */ };
 	enum {
 		NUMBERS = 2 * R * U * THREADS,
 		SCALES = in_parts<W> ? 2 * R * WARPS * 8 : 0,
 		ROOM = NUMBERS + SCALES /* of 16 bytes */
 	};
-	static_assert(!in_parts<W> || (int)COLS == (int)K_PART, "integers are multiplied part by part");
+	static_assert(!in_parts<W> || (int)COLS == part_columns<W>, "integers are multiplied part by part");
+};
+
+/* A lane multiplies eight columns at a time, and asks for as much of x beforehand as registers hold. */
+template <class W, int MT, int U> struct eights {
+	enum { ALL = W::PER16 / 8, AT_ONCE = ALL > 2 ? 4 / MT : ALL, XS = U * AT_ONCE };
 };
 
 /* A tile of 16*R weight rows and the column at which the block's turn begins. Warps lie side by side. */
@@ -135,6 +139,15 @@ template <class T> GPU void next_turn(struct turn_place *p, int ld)
 	p->col += T::COLS;
 	if (p->col >= ld)
 		p->col = 0, p->tile += gridDim.x;
+}
+
+/* Starts copying the scales of a lane's columns of a row, which begin at `at` of its part. */
+template <class W> GPU void fetch_scales(uint4 *room, const char *part, int at, bool there)
+{
+	if constexpr (W::PER16 == 32)
+		gpu_copy4((uint32_t *)room + threadIdx.x, part + at / 64 * 4, there);
+	else if (threadIdx.x % 4 == 0)
+		gpu_copy16(room + threadIdx.x / 4, part + 16 * (threadIdx.x / 32 / 4), there);
 }
 
 /* Starts copying the weights of a turn into the thread's own room, which no other thread reads. */
@@ -149,54 +162,54 @@ GPU void fetch(uint4 *room, const char *w, struct turn_place p, int tiles, int n
 	for (int r = 0; r < 2 * R; r++) { /* a row past the end is a copy of the last one; its result is not written */
 		const int i = min(p.tile * 16 * R + 8 * r + (lane >> 2), n - 1);
 		const char *part = weight_at<W>(w, i, p.col, ld),
-			   *from = part + (in_parts<W> ? K_PART_SCALES : 0) + at * 16 / W::PER16;
+			   *from = part + (in_parts<W> ? part_scales<W> : 0) + at * 16 / W::PER16;
 #pragma unroll
 		for (int u = 0; u < U; u++)
 			gpu_copy16(room + (r * U + u) * THREADS + threadIdx.x, from + 64 * u,
 				   p.tile < tiles && col + u * T::WARP < ld);
-		if (in_parts<W> && (lane & 3) == 0)
-			gpu_copy16(room + T::NUMBERS + r * (WARPS * 8) + threadIdx.x / 4, part + 16 * (warp / 4),
-				   p.tile < tiles && col < ld);
+		if (in_parts<W>)
+			fetch_scales<W>(room + T::NUMBERS + r * (WARPS * 8), part, at, p.tile < tiles && col < ld);
 	}
 	gpu_copy_commit();
 }
 
-/* Returns the scale of a lane's integers. 64 columns of its row have two, which the first lane of four holds. */
-GPU float scale_of(const uint4 *scales)
+/* Returns the scale of a lane's integers. A warp's 64 columns of 8 bits have two, which the first lane of four holds; a
+ * lane's 32 of 4 bits have one, beside a neighbour's. */
+template <class W> GPU float scale_of(const uint4 *scales)
 {
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-	uint32_t two = lane & 3 ? 0 : ((const uint32_t *)(scales + threadIdx.x / 4))[warp & 3];
+	uint32_t two;
 
+	if constexpr (W::PER16 == 32) {
+		two = ((const uint32_t *)scales)[threadIdx.x];
+		return F16::up(lane & 1 ? two >> 16 : two & 0xffff);
+	}
+	two = lane & 3 ? 0 : ((const uint32_t *)(scales + threadIdx.x / 4))[warp & 3];
 	two = __shfl_sync(0xffffffffu, two, lane & ~3);
 	return F16::up(lane & 2 ? two >> 16 : two & 0xffff);
 }
 
-/* Multiplies a lane's share of a turn. */
+/* Multiplies a lane's share of a turn: the eights of its columns from `first` on whose x is in registers. */
 template <class E, class W, int MT, int R, int U>
-GPU void multiply_turn(float d[R][MT][4], const uint4 *room, const uint4 xv[turn<W, R, U>::XS][MT])
+GPU void multiply_turn(float d[R][MT][4], const uint4 *room, int first, const uint4 xv[eights<W, MT, U>::XS][MT])
 {
 	using T = turn<W, R, U>;
+	enum { AT_ONCE = eights<W, MT, U>::AT_ONCE };
 
 #pragma unroll
 	for (int r = 0; r < R; r++) {
-		float low_scale = in_parts<W> ? scale_of(room + T::NUMBERS + 2 * r * (WARPS * 8)) : 0;
-		float high_scale = in_parts<W> ? scale_of(room + T::NUMBERS + (2 * r + 1) * (WARPS * 8)) : 0;
+		float low_scale = in_parts<W> ? scale_of<W>(room + T::NUMBERS + 2 * r * (WARPS * 8)) : 0;
+		float high_scale = in_parts<W> ? scale_of<W>(room + T::NUMBERS + (2 * r + 1) * (WARPS * 8)) : 0;
 #pragma unroll
 		for (int u = 0; u < U; u++) {
-			uint4 low = room[(2 * r * U + u) * THREADS + threadIdx.x],
-			      high = room[((2 * r + 1) * U + u) * THREADS + threadIdx.x];
-			uint4 low2 = low, high2 = high; /* the second half of 16 columns */
-			if constexpr (T::PER_X == 2) {
-				low = gpu_from_8bits<E, W>(low2.x, low2.y, low_scale),
-				high = gpu_from_8bits<E, W>(high2.x, high2.y, high_scale);
-				low2 = gpu_from_8bits<E, W>(low2.z, low2.w, low_scale),
-				high2 = gpu_from_8bits<E, W>(high2.z, high2.w, high_scale);
-			}
+			const uint4 *low = room + (2 * r * U + u) * THREADS + threadIdx.x, *high = low + U * THREADS;
 #pragma unroll
-			for (int i = 0; i < MT; i++) {
-				multiply<E>(d[r][i], low, high, xv[u * T::PER_X][i]);
-				if (T::PER_X == 2)
-					multiply<E>(d[r][i], low2, high2, xv[u * T::PER_X + T::PER_X - 1][i]);
+			for (int j = 0; j < AT_ONCE; j++) {
+				const uint4 a = gpu_eight<E, W>(low, first + j, low_scale),
+					    b = gpu_eight<E, W>(high, first + j, high_scale);
+#pragma unroll
+				for (int i = 0; i < MT; i++)
+					multiply<E>(d[r][i], a, b, xv[u * AT_ONCE + j][i]);
 			}
 		}
 	}
@@ -211,6 +224,7 @@ __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form
 {
 	BOUNDS(THREADS);
 	using T = turn<W, R, U>;
+	using X = eights<W, MT, U>;
 	SMEM(uint4, ring); /* (STAGES, ROOM), then sums (WARPS, 8*MT, PITCH) */
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, tiles = (n + 16 * R - 1) / (16 * R),
 		  m0 = blockIdx.y * 8 * MT;
@@ -223,17 +237,21 @@ __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form
 		fetch<W, R, U>(ring + s * T::ROOM, w, get, tiles, n, ld);
 	gpu_take_turn();
 	for (int s = 0; use.tile < tiles; s = s + 1 == STAGES ? 0 : s + 1) {
-		uint4 *room = ring + s * T::ROOM, xv[T::XS][MT];
+		uint4 *room = ring + s * T::ROOM, xv[X::XS][MT];
+#pragma unroll 1
+		for (int first = 0; first < X::ALL; first += X::AT_ONCE) {
 #pragma unroll
-		for (int u = 0; u < T::XS; u++)
+			for (int u = 0; u < X::XS; u++)
 #pragma unroll
-			for (int i = 0; i < MT; i++) { /* zeros from k on */
-				int col = use.col + warp * U * T::WARP + T::LANE * (lane & 3) + u / T::PER_X * T::WARP +
-					  u % T::PER_X * 8;
-				xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, col, k);
-			}
-		gpu_copy_wait<STAGES - 1>();
-		multiply_turn<E, W, MT, R, U>(d, room, xv);
+				for (int i = 0; i < MT; i++) { /* zeros from k on */
+					int col = use.col + warp * U * T::WARP + T::LANE * (lane & 3) +
+						  u / X::AT_ONCE * T::WARP + (first + u % X::AT_ONCE) * 8;
+					xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, col, k);
+				}
+			if (!first)
+				gpu_copy_wait<STAGES - 1>();
+			multiply_turn<E, W, MT, R, U>(d, room, first, xv);
+		}
 		fetch<W, R, U>(room, w, get, tiles, n, ld);
 		next_turn<T>(&get, ld);
 		int tile = use.tile;
@@ -259,12 +277,12 @@ template <class E, class W, int MT, int R, int U, int STAGES, bool VECTOR> struc
 	}
 };
 template <class E, class W> struct shapes {
-	enum { HALF = W::PER16 == 16 /* as many bytes in flight are twice as many columns */ };
+	enum { HALF = W::PER16 > 8 /* as many bytes in flight are twice as many columns, or more */ };
 	using odd = shape<E, W, 4, 1, 1, 4, false>; /* rows of x begin at any address */
 	using rows8 = shape<E, W, 1, 1, HALF ? 1 : 2, HALF ? 8 : 5, true>;
 	using rows16 = shape<E, W, 2, 2, 1, HALF ? 4 : 5, true>;
 	using narrow = shape<E, W, 4, 2, 1, 4, true>;
-	enum { WIDE = HALF ? 3 : 4 /* making 16 bits of 8 takes registers */ };
+	enum { WIDE = HALF ? 3 : 4 /* making 16 bits of fewer takes registers */ };
 	using wide = shape<E, W, 4, WIDE, 1, 3, true>;
 };
 
@@ -399,7 +417,7 @@ template <class E, class W> static void init(cudaError_t *e)
 }
 
 static const float *const nothing = NULL; /* scales of weights that have none */
-/* The class of weights that are not of 8 bits is that of the activations. */
+/* The class of weights that are not quantised is that of the activations. */
 template <class W, class E> using class_of = std::conditional_t<std::is_void_v<W>, E, W>;
 
 template <class W, class... A> static cudaError_t any_skinny(enum k_type type, int m, int n, int k, A... args)
@@ -424,6 +442,11 @@ cudaError_t k_linear_skinny_int8(cudaStream_t s, enum k_type type, void *out, en
 {
 	return any_skinny<Int8>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
 }
+cudaError_t k_linear_skinny_int4(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
+				 const void *w, const float *bias, int m, int n, int k, int ld)
+{
+	return any_skinny<Int4>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
+}
 cudaError_t k_linear_skinny_fp8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
 				const void *w, const float *scale, const float *bias, int m, int n, int k, int ld)
 {
@@ -444,6 +467,13 @@ cudaError_t k_linear_fixed_int8(cudaStream_t s, enum k_type type, void *out, enu
 	return any_fixed<Int8>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n, k,
 			       ld);
 }
+cudaError_t k_linear_fixed_int4(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
+				const void *w, const float *bias, const struct k_segment *segments, int n_segments,
+				int m, int n, int k, int ld)
+{
+	return any_fixed<Int4>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n, k,
+			       ld);
+}
 cudaError_t k_linear_fixed_fp8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
 			       const void *w, const float *scale, const float *bias, const struct k_segment *segments,
 			       int n_segments, int m, int n, int k, int ld)
@@ -460,7 +490,7 @@ cudaError_t k_linear_init(void)
 	e = e ? e : cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
 	e = e ? e : cudaDeviceGetAttribute(&block_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
 	init<Bf16, Bf16>(&e), init<F16, F16>(&e), init<Bf16, Int8>(&e), init<F16, Int8>(&e);
-	init<Bf16, Fp8>(&e), init<F16, Fp8>(&e);
+	init<Bf16, Fp8>(&e), init<F16, Fp8>(&e), init<Bf16, Int4>(&e), init<F16, Int4>(&e);
 	return e;
 }
 }

@@ -51,6 +51,20 @@ static void make_segments(struct cuda_weight *w, struct cuda *c)
 	free(s);
 }
 
+static size_t row_pitch(int ld, enum quant quant)
+{
+	switch (quant) {
+	case QUANT_INT8:
+		return (size_t)K_INT8_ROW(ld);
+	case QUANT_INT4:
+		return (size_t)K_INT4_ROW(ld);
+	case QUANT_FP8:
+		return (size_t)ld;
+	default:
+		return (size_t)ld * sizeof(uint16_t);
+	}
+}
+
 struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
 				  const struct split *k)
 {
@@ -58,12 +72,9 @@ struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dt
 	struct cuda_weight *w = xalloc(1, sizeof *w);
 	size_t before = b->held;
 
-	REQUIRE(quant == QUANT_NONE || quant == QUANT_INT8 || quant == QUANT_FP8);
 	w->base = (struct weight){.b = b, .rows = rows, .cols = cols, .stored = stored, .quant = quant, .k = *k};
 	w->ld = (int)round_up((size_t)cols, STEP);
-	w->pitch = quant == QUANT_INT8  ? (size_t)K_INT8_ROW(w->ld)
-		   : quant == QUANT_FP8 ? (size_t)w->ld
-					: (size_t)w->ld * sizeof(uint16_t);
+	w->pitch = row_pitch(w->ld, quant);
 	w->data = cuda_take(c, (size_t)rows * w->pitch);
 	w->scale = quant == QUANT_FP8 ? cuda_alloc(b, (size_t)rows * sizeof *w->scale) : NULL;
 	if (w->data && !c->how.dry)
@@ -114,33 +125,52 @@ static void convert_row(uint16_t *out, const void *src, int n, enum dtype from, 
 	}
 }
 
-/* Converts 32 numbers or fewer to integers and their scale, by the contract in engine/backend/backend.h. */
-static uint16_t quantise(int8_t *q, const float *f, int n)
+/* The first number of the largest size; NaN where one is not finite. */
+static float largest_of(const float *f, int n)
 {
-	float most = 0, scale;
-	uint16_t half;
+	float most = 0, bad = 0;
 
-	for (int i = 0; i < n; i++)
-		most = fmaxf(most, fabsf(f[i]));
-	half = f16_from_f32(most / 127);
-	scale = f32_from_f16(half);
-	for (int i = 0; scale != 0 && i < n; i++)
-		q[i] = (int8_t)fminf(fmaxf(rintf(f[i] * (1 / scale)), -127), 127);
+	for (int i = 0; i < n; i++) {
+		bad += f[i] - f[i];
+		most = fabsf(f[i]) > fabsf(most) ? f[i] : most;
+	}
+	return bad != 0 ? bad : most;
+}
+
+/* Makes integers of 32 numbers or fewer, with zeros behind them, by the contract in engine/backend/backend.h. Returns
+ * their scale. */
+static uint16_t to_integers(int8_t q[STEP], const float *f, int n, bool four)
+{
+	const float most = largest_of(f, n), low = four ? -8 : -127, high = four ? 7 : 127;
+	const uint16_t half = f16_from_f32(four ? most / -8 : fabsf(most) / 127);
+	const float scale = f32_from_f16(half);
+
+	memset(q, 0, STEP);
+	for (int i = 0; most == most && scale != 0 && i < n; i++)
+		q[i] = (int8_t)fminf(fmaxf(rintf(f[i] * (1 / scale)), low), high);
 	return half;
 }
 
+/* A part is its scales, then its numbers; 16 columns of 8 bits take as many bytes as 32 of 4. */
 static void quantise_row(char *out, const struct cuda_weight *w, const void *src)
 {
+	bool four = w->base.quant == QUANT_INT4;
+	int columns = four ? K_PART4 : K_PART, scales = columns / STEP * 2;
+
 	memset(out, 0, w->pitch);
 	for (int at = 0; at < w->base.cols; at += STEP) {
-		char *part = out + at / K_PART * (K_PART + K_PART_SCALES);
+		char *part = out + at / columns * (scales + K_PART);
 		int n = min_int(STEP, w->base.cols - at);
 		float f[STEP];
-		uint16_t scale;
+		int8_t q[STEP];
 		for (int i = 0; i < n; i++)
 			f[i] = number(src, (size_t)(at + i), w->base.stored);
-		scale = quantise((int8_t *)part + K_PART_SCALES + at % K_PART, f, n);
-		memcpy(part + at % K_PART / STEP * (int)sizeof scale, &scale, sizeof scale);
+		((uint16_t *)(void *)part)[at % columns / STEP] = to_integers(q, f, n, four);
+		part += scales;
+		for (int i = 0; four && i < STEP; i += 2)
+			part[(at % columns + i) / 2] = (char)(q[i] + 8 + (q[i + 1] + 8) * 16);
+		if (!four)
+			memcpy(part + at % columns, q, STEP);
 	}
 }
 

@@ -31,7 +31,7 @@ struct chain {
 	float *act_scale;    /* (T) */
 	unsigned char *pool; /* its initial contents */
 	struct k_cache cache;
-	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *int8 /* (H, H) */,
+	void *table, *norm, *w_qkv, *w_o, *w_gate_up, *w_down, *head, *int8 /* (H, H) */, *int4,
 		*fp8 /* the same bytes as e4m3 */, *scale /* (VOCAB) */, *rope, *ids, *pos, *slot, *row, *segments[2];
 	struct attn_args attn;
 	void *items, *tiles;
@@ -70,7 +70,8 @@ static void make_weights(struct chain *c)
 {
 	float *f = random_floats(&c->r, 100 * DIM);
 	uint16_t *same = xalloc(H * H, sizeof *same);
-	char *int8 = random_int8(&c->r, same, H, H, K_BF16);
+	char *int8 = random_integers(&c->r, same, H, H, K_BF16, 8),
+	     *int4 = random_integers(&c->r, same, H, H, K_BF16, 4);
 	float scale[VOCAB];
 	unsigned char *fp8 = random_fp8(&c->r, same, scale, H, H, K_BF16);
 
@@ -82,7 +83,8 @@ static void make_weights(struct chain *c)
 	c->w_gate_up = weight(c, 2 * FFN, H);
 	c->w_down = weight(c, H, FFN), c->head = weight(c, VOCAB, H);
 	c->int8 = dev_put(int8, H * K_INT8_ROW(H)), c->norm = dev_put(f, H * 4), c->rope = dev_put(f, 100 * DIM * 4);
-	free(f), free(same), free(int8), free(fp8);
+	c->int4 = dev_put(int4, H * K_INT4_ROW(H));
+	free(f), free(same), free(int8), free(int4), free(fp8);
 }
 
 static void make_attention(struct chain *c)
@@ -272,6 +274,8 @@ static void links(struct chain *c)
 	CUDA(norm(c, c->delta));
 	CUDA(k_from_int8(s, K_BF16, c->halves, c->int8, H, H));
 	CUDA(k_embed(s, K_BF16, c->delta, c->ids, NULL, 0, c->halves, T, H, H, H, 0));
+	CUDA(norm(c, c->delta));
+	CUDA(k_linear_skinny_int4(s, K_BF16, c->delta, K_OUT_F32, c->act, c->int4, NULL, T, H, H, H));
 	CUDA(norm(c, c->delta));
 	CUDA(k_embed_int8(s, K_BF16, c->delta, c->sample.sampled, NULL, 0, c->int8, T, H, H, H, 0));
 	CUDA(norm(c, c->delta));

@@ -122,21 +122,28 @@ static inline double cached(const unsigned char *head, enum k_kv kv, enum k_type
 	return number8(head[i], kv) * ((const float *)(const void *)(head + KV_BLOCK * dim))[at];
 }
 
-/* Rows of integers and scales (K_INT8_ROW); halves (rows, cols): what they stand for. */
-static inline char *random_int8(struct rng *r, uint16_t *halves, int rows, int cols, enum k_type type)
+/* Rows of integers of 8 or 4 bits and scales (K_INT8_ROW, K_INT4_ROW); halves (rows, cols): what they stand for. Scales
+ * of 4 bits have either sign. */
+static inline char *random_integers(struct rng *r, uint16_t *halves, int rows, int cols, enum k_type type, int bits)
 {
-	size_t pitch = (size_t)K_INT8_ROW((int)round_up((size_t)cols, 32));
+	const int ld = (int)round_up((size_t)cols, 32), part = bits == 8 ? K_PART : K_PART4, scales = part / 32 * 2;
+	const size_t pitch = (size_t)(bits == 8 ? K_INT8_ROW(ld) : K_INT4_ROW(ld));
 	char *out = xalloc((size_t)rows, pitch);
 
 	for (int i = 0; i < rows; i++)
 		for (int j = 0; j < cols; j++) {
-			char *part = out + (size_t)i * pitch + (size_t)(j / K_PART * (K_PART + K_PART_SCALES));
-			uint16_t *scale = (uint16_t *)part + j % K_PART / 32;
-			int8_t *q = (int8_t *)part + K_PART_SCALES + j % K_PART;
+			char *at = out + (size_t)i * pitch + (size_t)(j / part * (K_PART + scales)), *byte;
+			uint16_t *scale = (uint16_t *)at + j % part / 32;
+			float sign = bits == 4 && rng_unit(r) < 0 ? -1 : 1;
+			int q = bits == 8 ? (int)(127 * rng_unit(r)) : (int)(rng_next(r) % 16) - 8;
 			if (j % 32 == 0)
-				*scale = f16_from_f32(0x1p-7f * (1 + fabsf(rng_unit(r))));
-			*q = (int8_t)(127 * rng_unit(r));
-			halves[(size_t)i * (size_t)cols + (size_t)j] = down((float)*q * f32_from_f16(*scale), type);
+				*scale = f16_from_f32(sign * 0x1p-7f * (1 + fabsf(rng_unit(r))));
+			byte = at + scales + j % part * bits / 8;
+			if (bits == 4 && j % 32 == 0)
+				memset(byte, 0x88, 16);
+			*byte = (char)(bits == 8 ? q : j % 2 ? (*byte & 15) | (q + 8) * 16 : (*byte & 0xf0) | (q + 8));
+			halves[(size_t)i * (size_t)cols + (size_t)j] =
+				down((float)q * f32_from_f16(*scale) + 0.0f, type);
 		}
 	return out;
 }

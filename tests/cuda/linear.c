@@ -8,7 +8,7 @@ struct product {
 	uint16_t *x, *w;
 	float *bias, *out;
 	void *dx, *dw, *dbias, *dout;
-	void *dw8;    /* the same weights in 8 bits: only after integers() or fp8() */
+	void *dw8;    /* the same weights in 8 or 4 bits: only after integers() or fp8() */
 	float *scale; /* (n) of their rows; NULL but after fp8() */
 	void *dscale;
 };
@@ -33,29 +33,31 @@ static void open_product(struct product *p, enum k_type type, int m, int n, int 
 	free(padded);
 }
 
+static void put_rows(struct product *p, void *rows, size_t pitch)
+{
+	if (p->dw8)
+		dev_free(p->dw8);
+	p->dw8 = dev_put(rows, (size_t)p->n * pitch);
+	free(rows);
+}
+
 /* Makes the weights integers times scales. */
-static void integers(struct product *p)
+static void integers(struct product *p, int bits)
 {
 	struct rng r = {(uint64_t)(p->n * 77 + p->k)};
-	char *rows = random_int8(&r, p->w, p->n, p->k, p->type);
 
-	p->dw8 = dev_put(rows, (size_t)p->n * (size_t)K_INT8_ROW(p->ld));
-	free(rows);
+	put_rows(p, random_integers(&r, p->w, p->n, p->k, p->type, bits),
+		 (size_t)(bits == 8 ? K_INT8_ROW(p->ld) : K_INT4_ROW(p->ld)));
 }
 
 /* Makes the weights e4m3 numbers with scales of rows. */
 static void fp8(struct product *p)
 {
 	struct rng r = {(uint64_t)(p->n * 55 + p->k)};
-	unsigned char *rows;
 
 	p->scale = xalloc((size_t)p->n, sizeof *p->scale);
-	rows = random_fp8(&r, p->w, p->scale, p->n, p->k, p->type);
-	if (p->dw8)
-		dev_free(p->dw8);
-	p->dw8 = dev_put(rows, (size_t)p->n * (size_t)p->ld);
+	put_rows(p, random_fp8(&r, p->w, p->scale, p->n, p->k, p->type), (size_t)p->ld);
 	p->dscale = dev_put(p->scale, (size_t)p->n * sizeof *p->scale);
-	free(rows);
 }
 
 static void close_product(struct product *p)
@@ -186,19 +188,22 @@ TEST(skinny_where_shared_memory_is_small)
 	CUDA(k_linear_init());
 }
 
-static void skinny_int8(enum k_type type, int m, int n, int k, bool bias)
+static void skinny_integers(enum k_type type, int m, int n, int k, bool bias)
 {
 	struct product p;
 
 	open_product(&p, type, m, n, k, 1, bias);
-	integers(&p);
-	CUDA(k_linear_skinny_int8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dbias, m, n, k, p.ld));
-	fetch(&p);
-	check_product(&p, 0, 0, k);
+	for (int bits = 8; bits; bits = bits == 8 ? 4 : 0) {
+		integers(&p, bits);
+		CUDA((bits == 8 ? k_linear_skinny_int8 : k_linear_skinny_int4)(NULL, type, p.dout, K_OUT_F32, p.dx,
+									       p.dw8, p.dbias, m, n, k, p.ld));
+		fetch(&p);
+		check_product(&p, 0, 0, k);
+	}
 	close_product(&p);
 }
 
-TEST(skinny_integers)
+TEST(integers_of_few_rows)
 {
 	static const int rows[] = {1, 8, 16, 32, 40}, n[] = {1, 33, 100}, k[] = {8, 43, 64, 512, 520, 1096, 2200};
 
@@ -207,7 +212,7 @@ TEST(skinny_integers)
 		CUDA(k_linear_init());
 		for (int i = 0; i < 5; i++)
 			for (int j = 0; j < 7; j++)
-				skinny_int8(both[(i + many) & 1], rows[i], n[(i + j) % 3], k[j], j & 1);
+				skinny_integers(both[(i + many) & 1], rows[i], n[(i + j) % 3], k[j], j & 1);
 	}
 	unsetenv("FAKEGPU_SMS");
 	CUDA(k_linear_init());
@@ -268,15 +273,15 @@ TEST(integers_as_halves)
 {
 	static const int k[] = {8, 43, 512, 1100};
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 16; i++) {
 		struct product p;
 		uint16_t *got;
 		size_t bytes;
 		void *d;
-		open_product(&p, both[i & 1], 1, 5, k[i], 1, false);
-		integers(&p);
+		open_product(&p, both[i & 1], 1, 5, k[i / 4], 1, false);
+		integers(&p, i & 2 ? 4 : 8);
 		bytes = (size_t)p.n * (size_t)p.ld * 2, got = xalloc(bytes, 1), d = dev_new(bytes);
-		CUDA(k_from_int8(NULL, p.type, d, p.dw8, p.n, p.ld));
+		CUDA((i & 2 ? k_from_int4 : k_from_int8)(NULL, p.type, d, p.dw8, p.n, p.ld));
 		dev_get(got, d, bytes);
 		for (int row = 0; row < p.n; row++)
 			for (int col = 0; col < p.ld; col++)
@@ -318,11 +323,14 @@ static void fixed(enum k_type type, int m, int n, int k, int parts)
 	fetch(&p);
 	for (int i = 0; i < parts; i++)
 		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
-	integers(&p);
-	CUDA(k_linear_fixed_int8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dbias, ds, count, m, n, k, p.ld));
-	fetch(&p);
-	for (int i = 0; i < parts; i++)
-		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
+	for (int bits = 8; bits; bits = bits == 8 ? 4 : 0) {
+		integers(&p, bits);
+		CUDA((bits == 8 ? k_linear_fixed_int8 : k_linear_fixed_int4)(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8,
+									     p.dbias, ds, count, m, n, k, p.ld));
+		fetch(&p);
+		for (int i = 0; i < parts; i++)
+			check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
+	}
 	fp8(&p);
 	CUDA(k_linear_fixed_fp8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dscale, p.dbias, ds, count, m, n, k,
 				p.ld));

@@ -1,7 +1,7 @@
 /* The kernels of operations on rows, against float64. */
 #include "tests/cuda/device.h"
 
-enum table { HALVES, INTEGERS, E4M3 };
+enum table { HALVES, INTEGERS, FOUR_BITS, E4M3 };
 
 static void embed(enum k_type type, enum table kind, int cols, int rows, int first)
 {
@@ -22,9 +22,10 @@ static void embed(enum k_type type, enum table kind, int cols, int rows, int fir
 		rows8 = random_fp8(&r, table, scale, rows, cols, type);
 		dt = dev_put(rows8, (size_t)rows * (size_t)ld), pitch = cols;
 		ds = dev_put(scale, (size_t)rows * sizeof *scale);
-	} else if (kind == INTEGERS) {
-		rows8 = random_int8(&r, table, rows, cols, type);
-		dt = dev_put(rows8, (size_t)rows * (size_t)K_INT8_ROW(ld)), pitch = cols;
+	} else if (kind != HALVES) {
+		rows8 = random_integers(&r, table, rows, cols, type, kind == INTEGERS ? 8 : 4);
+		dt = dev_put(rows8, (size_t)rows * (size_t)(kind == INTEGERS ? K_INT8_ROW(ld) : K_INT4_ROW(ld)));
+		pitch = cols;
 	} else {
 		dt = dev_put(table, (size_t)rows * (size_t)ld * 2), pitch = ld;
 	}
@@ -32,7 +33,9 @@ static void embed(enum k_type type, enum table kind, int cols, int rows, int fir
 	if (kind == E4M3)
 		CUDA(k_embed_fp8(NULL, type, d, di, dd, 3, dt, ds, n, cols, ld, rows, first));
 	else
-		CUDA((kind ? k_embed_int8 : k_embed)(NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
+		CUDA((kind == HALVES     ? k_embed
+		      : kind == INTEGERS ? k_embed_int8
+					 : k_embed_int4)(NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
 	dev_get(out, d, (size_t)n * (size_t)cols * 4);
 	for (int i = 0; i < n; i++)
 		for (int c = 0; c < cols; c++) {

@@ -118,17 +118,19 @@ static void gate_and_up(bool fixed)
 }
 
 /* Rows as integers and back, by the contract in engine/backend/backend.h. */
-static uint16_t *through_int8(const uint16_t *rows, int n)
+static uint16_t *through_integers(const uint16_t *rows, int n, bool four)
 {
 	uint16_t *out = xalloc((size_t)n * COLS, sizeof *out);
 
 	for (int i = 0; i < n * COLS; i++) {
 		int from = i - i % COLS % 32, to = min_int(from + 32, i - i % COLS + COLS);
-		float most = 0, scale;
+		float most = 0, scale, q;
 		for (int j = from; j < to; j++)
-			most = fmaxf(most, fabsf(f32_from_bf16(rows[j])));
-		scale = f32_from_f16(f16_from_f32(most / 127));
-		out[i] = scale != 0 ? bf16_from_f32(rintf(f32_from_bf16(rows[i]) * (1 / scale)) * scale) : 0;
+			if (fabsf(f32_from_bf16(rows[j])) > fabsf(most))
+				most = f32_from_bf16(rows[j]);
+		scale = f32_from_f16(f16_from_f32(four ? most / -8 : fabsf(most) / 127));
+		q = rintf(f32_from_bf16(rows[i]) * (1 / scale));
+		out[i] = scale != 0 ? bf16_from_f32(fminf(q, four ? 7 : 127) * scale) : 0;
 	}
 	return out;
 }
@@ -187,7 +189,7 @@ TEST(biases_of_products)
 }
 
 /* Integers: few tokens, and for many tokens 16-bit numbers, of all rows at a time or of a part. */
-static void integers(bool fixed, size_t room)
+static void integers(enum quant quant, bool fixed, size_t room)
 {
 	struct rng r = {4};
 	uint16_t *rows = random_halves(&r, (size_t)(2 * FFN) * COLS, K_BF16), *meant;
@@ -196,9 +198,9 @@ static void integers(bool fixed, size_t room)
 
 	for (int i = 0; i < 32; i++)
 		rows[COLS + i] = 0; /* a group without a scale */
-	meant = through_int8(rows, 2 * FFN);
-	cuda_of(b)->int8_room = room;
-	w = load(b, QUANT_INT8, rows, 33);
+	meant = through_integers(rows, 2 * FFN, quant == QUANT_INT4);
+	cuda_of(b)->integer_room = room;
+	w = load(b, quant, rows, 33);
 	check_products(b, w, meant, 1, false);
 	check_products(b, w, meant, 40, false);
 	check_products(b, w, meant, TOKENS, !fixed);
@@ -209,9 +211,47 @@ static void integers(bool fixed, size_t room)
 
 TEST(integers_of_gate_and_up)
 {
-	integers(false, 1 << 20);
-	integers(false, 2 * 96 * 128);
-	integers(true, 1 << 20);
+	for (int i = 0; i < 2; i++) {
+		enum quant quant = i ? QUANT_INT4 : QUANT_INT8;
+		integers(quant, false, 1 << 20);
+		integers(quant, false, 2 * 96 * 128);
+		integers(quant, true, 1 << 20);
+	}
+}
+
+/* A group with such a number gives no number in its row, and the other rows theirs. */
+static void not_finite(enum quant quant, float bad)
+{
+	struct rng r = {6};
+	uint16_t *rows = random_halves(&r, 3 * COLS, K_BF16), x[COLS];
+	struct backend *b = open_backend(false);
+	struct split k = split_whole(COLS);
+	struct weight *w = weight_create_quant(b, 3, COLS, DT_BF16, quant, &k);
+	void *dx, *d = dev_new(3 * sizeof(float));
+	struct tensor in;
+	float got[3];
+
+	for (int i = 0; i < COLS; i++)
+		x[i] = bf16_from_f32(1);
+	rows[COLS + 40] = bf16_from_f32(bad);
+	weight_rows(w, 0, 3, rows, COLS);
+	dx = dev_put(x, sizeof x), in = tensor_of(dx, DT_BF16, 1, COLS);
+	backend_linear(b, d, &in, w, NULL);
+	backend_sync(b);
+	dev_get(got, d, sizeof got);
+	CHECK(isfinite(got[0]) && isnan(got[1]) && isfinite(got[2]));
+	weight_destroy(w);
+	dev_free(dx), dev_free(d);
+	backend_destroy(b);
+	free(rows);
+}
+
+TEST(integers_of_numbers_that_are_not_finite)
+{
+	for (int i = 0; i < 2; i++) {
+		not_finite(i ? QUANT_INT4 : QUANT_INT8, NAN);
+		not_finite(i ? QUANT_INT4 : QUANT_INT8, -INFINITY);
+	}
 }
 
 /* Rows as e4m3 and back. */

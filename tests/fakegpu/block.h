@@ -30,6 +30,7 @@ namespace fake
 struct Copy {
 	void *to;
 	const void *from;
+	unsigned bytes;
 	bool taken; /* what is copied is already in `data` */
 	uint64_t data[2];
 };

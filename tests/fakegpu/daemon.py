@@ -173,13 +173,14 @@ def against_cpu(folder, label, how, ways=ALL_RANKS):
 
 
 def eight_bits(folder):
-    """int8 against the CPU's int8; fp8, which the CPU has not, within a wider bound of its 16 bits. As weights int8 are the same on both, but
+    """int8 and int4 against the CPU's; fp8, which the CPU has not, within a wider bound of its 16 bits. As weights integers are the same on both, but
     on the CPU activations are int8 as well."""
     path = model(folder, MODELS["bf16, heads of 64"])
     rng = random.Random(6)
     prompts = [[rng.randrange(517) for _ in range(n)] for n in (5, 70, 130)]
     ways = (("--kv-cache-dtype", "int8", "int8", "bf16/bf16/i8", 0.2, 1), ("--kv-cache-dtype", "fp8", "auto", "bf16/bf16/fp8", 0.5, 2),
-            ("--quantization", "int8", "int8", "bf16/int8/bf16", 0.3, 1), *([("--quantization", "int8", "int8", "bf16/int8/bf16", 0.3, 3)] if FULL else []))
+            ("--quantization", "int8", "int8", "bf16/int8/bf16", 0.3, 1), ("--quantization", "int4", "int4", "bf16/int4+int8/bf16", 0.3, 2),
+            *([("--quantization", "int8", "int8", "bf16/int8/bf16", 0.3, 3), ("--quantization-head", "int4", "int4", "bf16/bf16+int4/bf16", 0.3, 1)] if FULL else []))
     for option, bits, on_cpu, numerics, bound, ranks in ways:
         name = f"{option} {bits}, {ranks} ranks"
         cpu, j = Job(1, path, "--device", "cpu", option, on_cpu, *SMALL), cuda(ranks, path, option, bits, small=TUNED if option == "--quantization" else SMALL)
@@ -337,7 +338,6 @@ def refusals(path):
     for options, env, part, code in (
             (["--device", "cuda", "--compute", "f32"], {}, "not supported yet", 66),
             (["--device", "cuda", "--kv-cache-dtype", "f32"], {}, "KV cache type f32 is not supported on CUDA", 66),
-            (["--device", "cuda", "--quantization", "int4"], {}, "int4 weights are not supported yet on CUDA", 66),
             (["--device", "cuda", "--quantization", "fp8"], dict(FAKEGPU_CC="86"), "fp8 weights need compute capability 8.9, and Fake GPU 0 has 8.6: --quantization int8", 66),
             (["--device", "cuda", "--quantization-head", "fp8"], dict(FAKEGPU_CC="80"), "fp8 weights need compute capability 8.9", 66),
             (["--device", "cpu", "--quantization", "fp8"], {}, "fp8 weights are for CUDA; on the CPU --quantization int8", 66),
@@ -388,7 +388,7 @@ def main():
         parts = [partial(against_cpu, f"{top}/{i}", label, how, ALL_RANKS if FULL or not i else ALL_RANKS[0:3:2]) for i, (label, how) in enumerate(MODELS.items())]
         parts += [partial(fixed_bits, path), partial(eight_bits, top + "/8")]
         parts += [partial(fixed_bits, path, kv, ((1, 1, 512, True, None), (2, 2, 48, True, None))) for kv in (("int8", "fp8") if FULL else ("int8",))]
-        parts += [partial(fixed_bits, path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), weights) for weights in ("int8", "fp8")]
+        parts += [partial(fixed_bits, path, "auto", ((1, 1, 512, True, None), (3, 3, 48, True, None)), weights) for weights in ("int8", "int4", "fp8")]
         parts += [partial(fp8_weights, top + "/fp8")]
         together(3, *parts, partial(ways, path), partial(refusals, path), partial(slices, path), partial(plans, top + "/plan"), partial(eight_bits_planned, path))
     finish()

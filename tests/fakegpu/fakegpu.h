@@ -30,6 +30,7 @@ void block_barrier(int line);
 void warp_barrier(unsigned mask, int line);
 uint64_t warp_swap(unsigned mask, uint64_t v, int src, int line);
 unsigned warp_ballot(unsigned mask, int pred, int line);
+void copy_async4(void *shared, const void *global, bool there);
 void copy_async16(void *shared, const void *global, bool there); /* lands as late as it may: at the wait */
 void copy_commit(void);
 void copy_wait(unsigned keep);

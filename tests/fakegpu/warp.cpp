@@ -93,19 +93,28 @@ unsigned warp_ballot(unsigned mask, int pred, int line)
 			r |= (unsigned)w.slot[g][i] << i;
 	return r;
 }
-void copy_async16(void *to, const void *from, bool there)
+static void copy_async(void *to, const void *from, unsigned n, bool there)
 {
 	unsigned char *t = (unsigned char *)to;
-	if (t < blk->smem || t + 16 > blk->smem + SMEM_BYTES || (uintptr_t)to % 16 || (uintptr_t)from % 16)
+	if (t < blk->smem || t + n > blk->smem + SMEM_BYTES || (uintptr_t)to % n || (uintptr_t)from % n)
 		die("cp.async: bad or misaligned address");
-	TSAN(__tsan_write_range(to, 16));
-	TSAN(if (there) __tsan_read_range((void *)from, 16));
-	fill(to, 0xFF, 16);
-	copy_begins(to);
-	Copy c = {to, from, !there || !blk->before, {0, 0}};
+	TSAN(__tsan_write_range(to, n));
+	TSAN(if (there) __tsan_read_range((void *)from, n));
+	fill(to, 0xFF, n);
+	if (n == 16) /* what products of a warpgroup may read */
+		copy_begins(to);
+	Copy c = {to, from, n, !there || !blk->before, {0, 0}};
 	if (there && c.taken) /* before the kernel before has ended: as early as it may be */
-		memcpy(c.data, from, 16);
+		memcpy(c.data, from, n);
 	cur()->open.push_back(c);
+}
+void copy_async4(void *to, const void *from, bool there)
+{
+	copy_async(to, from, 4, there);
+}
+void copy_async16(void *to, const void *from, bool there)
+{
+	copy_async(to, from, 16, there);
 }
 void copy_commit(void)
 {
@@ -118,10 +127,12 @@ void copy_wait(unsigned keep)
 	Fiber *f = cur();
 	while (f->groups.size() > keep) {
 		for (auto &c : f->groups[0]) {
-			TSAN(__tsan_write_range(c.to, 16));
-			for (int i = 0; i < 2; i++)
-				((uint64_t *)c.to)[i] = c.taken ? c.data[i] : ((const uint64_t *)c.from)[i];
-			copy_ended(c.to);
+			TSAN(__tsan_write_range(c.to, c.bytes));
+			const uint32_t *from = c.taken ? (const uint32_t *)c.data : (const uint32_t *)c.from;
+			for (unsigned i = 0; i < c.bytes / 4; i++)
+				((uint32_t *)c.to)[i] = from[i];
+			if (c.bytes == 16)
+				copy_ended(c.to);
 		}
 		f->groups.erase(f->groups.begin());
 	}

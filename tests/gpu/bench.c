@@ -5,7 +5,8 @@
  *	bench --profile
  *
  * --tiny: a small shape, for the emulated GPU. --ranks: on so many GPUs, a process each; without MPI. Parts: ceilings,
- * gaps, steps, layer, or of a layer norms, attention, products, sampling and int8. --label stands before each name.
+ * gaps, steps, layer, or of a layer norms, attention, products, sampling, int8, int4 and fp8. --label stands before
+ *each name.
  * --default-l1: the driver splits L1 and shared memory. --profile: one launch of each kernel that a profiler looks at,
  * between cudaProfilerStart() and cudaProfilerStop(). */
 #include "tests/gpu/bench.h"
@@ -155,6 +156,18 @@ void *bench_random(struct bench *t, size_t bytes)
 	return p;
 }
 
+static void copy_weight(struct bench *t, struct cuda_weight *to, const struct cuda_weight *from)
+{
+	const size_t rows = (size_t)from->base.rows;
+
+	cuda_check(cudaMemcpyAsync(to->data, from->data, rows * to->pitch, cudaMemcpyDeviceToDevice, device(t)->stream),
+		   "a copy");
+	if (to->scale)
+		cuda_check(cudaMemcpyAsync(to->scale, from->scale, rows * sizeof *to->scale, cudaMemcpyDeviceToDevice,
+					   device(t)->stream),
+			   "a copy");
+}
+
 void bench_weights(struct bench *t, struct weight **w, int count, int n, int k, enum quant quant, bool paired)
 {
 	struct split whole = split_whole(k);
@@ -166,12 +179,8 @@ void bench_weights(struct bench *t, struct weight **w, int count, int n, int k, 
 		if (paired)
 			weight_pair(w[i]);
 		to = (struct cuda_weight *)w[i];
-		if (i && quant != QUANT_NONE && quant != QUANT_INT8) /* forms that hold more than `data` */
-			REQUIRE(!"bench_weights() copies this form");
 		if (i)
-			cuda_check(cudaMemcpyAsync(to->data, ((struct cuda_weight *)w[0])->data, (size_t)n * to->pitch,
-						   cudaMemcpyDeviceToDevice, device(t)->stream),
-				   "a copy");
+			copy_weight(t, to, (struct cuda_weight *)w[0]);
 		for (int row = 0; !i && row < n; row += at_once)
 			weight_rows(w[0], row, min_int(at_once, n - row), t->random + row * 977 % (RANDOM / 2 - 1),
 				    (size_t)k);
@@ -291,6 +300,7 @@ static void open_device(struct bench *t)
 	if (p->describe(t->world.rank, &d, &why) || p->backend_create(&t->b, &how, &why))
 		die("%s", why.text);
 	t->graphs = device(t)->graphs;
+	t->e4m3 = 10 * d.major + d.minor >= 89;
 	t->can_overlap = !strcmp(t->b->kernel_overlap, "on");
 	bench_overlap(t, true);
 	if (t->how.default_l1)

@@ -37,6 +37,7 @@ struct bench {
 	int nodes;                 /* calls of an operation in one CUDA graph */
 	float *logits;             /* device (lim.rows, vocab); rank 0 */
 	double copy, read, flops;  /* ceilings: bytes/s moved, bytes/s read, FLOP/s; 0: not measured */
+	bool e4m3;                 /* the device has products of e4m3 numbers */
 	bool can_overlap, overlap; /* whether kernels may overlap: as the device can; now */
 	bool graphs;               /* as the backend was made */
 	uint16_t *random;          /* RANDOM 16-bit numbers (bf16) of about normal size */

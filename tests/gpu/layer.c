@@ -47,13 +47,14 @@ struct matrix {
 
 static void measure_product(struct bench *t, const struct matrix *m, enum quant quant, struct product *p, int rows)
 {
+	static const double number[] = {2, 1 + 2.0 / 32, 0.5 + 2.0 / 32, 1}; /* bytes, by enum quant */
 	double numbers = (double)m->n * m->k, flop = 2 * numbers * rows,
-	       bytes = (quant ? 1 + 1.0 / 32 * 2 : 2) * numbers + 2.0 * rows * m->k +
-		       (m->gated ? 1.0 : 4.0) * rows * m->n;
+	       bytes = number[quant] * numbers + 2.0 * rows * m->k + (m->gated ? 1.0 : 4.0) * rows * m->n;
 	char name[120];
 
 	p->x.rows = p->between.rows = p->out.rows = rows;
-	snprintf(name, sizeof name, "linear %s%s %d x %d, %d rows", m->name, quant ? " int8" : "", m->n, m->k, rows);
+	snprintf(name, sizeof name, "linear %s%s%s %d x %d, %d rows", m->name, quant ? " " : "",
+		 quant ? quant_name(quant) : "", m->n, m->k, rows);
 	if (rows <= 32)
 		both_ways(t, name, multiply, p, bytes, t->read, "GB/s");
 	else
@@ -94,7 +95,7 @@ static void products(struct bench *t, enum quant quant)
 	static const int rows[2][14] = {{1, 8, 16, 32, 64, 128, 512, 2048, 4096}, {1, 8, 32, 64, 128, 512, 4096}},
 			 few[] = {1, 64, 0}, head_rows[] = {1, 32, 0};
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 4; i += t->how.tiny && quant ? 3 : 1) {
 		struct matrix m = matrix(t, i);
 		products_of(t, &m, quant, t->how.tiny ? few : rows[quant != QUANT_NONE]);
 	}
@@ -309,6 +310,10 @@ void bench_layer(struct bench *t)
 		attentions(t, DT_F8);
 	if (wants(t, "int8"))
 		products(t, QUANT_INT8);
+	if (wants(t, "int4"))
+		products(t, QUANT_INT4);
+	if (wants(t, "fp8") && t->e4m3)
+		products(t, QUANT_FP8);
 	if (wants(t, "attention"))
 		attentions(t, DT_I8);
 }
