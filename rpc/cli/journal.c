@@ -413,12 +413,18 @@ int journal_each(const struct journal *j, journal_take *take, void *arg, struct 
 
 /* ---- the final file ---- */
 
-static int write_result(void *arg, uint64_t item, const char *line, size_t len, struct why *why)
+static int write_result(const struct journal *j, uint64_t item, FILE *f, struct why *why)
 {
-	FILE *f = arg;
+	char *line;
+	size_t len;
+	int err = journal_get(j, item, &line, &len, why);
+	bool ok;
 
-	(void)item;
-	if (fwrite(line, 1, len, f) == len && putc('\n', f) != EOF)
+	if (err)
+		return err;
+	ok = fwrite(line, 1, len, f) == len && putc('\n', f) != EOF;
+	free(line);
+	if (ok)
 		return 0;
 	return fail(why, errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_LIMIT : ERR_IO,
 		    "writing results: %s", strerror(errno));
@@ -440,7 +446,18 @@ static void sync_folder(const char *path)
 	free(folder);
 }
 
+static uint64_t pick_itself(void *arg, uint64_t line)
+{
+	return journal_has(arg, line) ? line : UINT64_MAX;
+}
+
 int journal_final(const struct journal *j, const char *path, struct why *why)
+{
+	return journal_final_of(j, j->room, pick_itself, (void *)(uintptr_t)j, path, why);
+}
+
+int journal_final_of(const struct journal *j, uint64_t n, journal_pick *pick, void *arg, const char *path,
+		     struct why *why)
 {
 	char *aside;
 	int fd = file_create_aside(path, 0666, &aside), err;
@@ -448,7 +465,10 @@ int journal_final(const struct journal *j, const char *path, struct why *why)
 
 	if (!f)
 		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
-	err = journal_each(j, write_result, f, why);
+	err = 0;
+	for (uint64_t i = 0; !err && i < n; i++)
+		if (pick(arg, i) != UINT64_MAX)
+			err = write_result(j, pick(arg, i), f, why);
 	if (!err && (fflush(f) || fsync(fd)))
 		err = fail(why, errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_LIMIT : ERR_IO, "%s: %s",
 			   path, strerror(errno));

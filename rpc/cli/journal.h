@@ -45,5 +45,9 @@ typedef int journal_take(void *arg, uint64_t item, const char *line, size_t len,
 int journal_each(const struct journal *j, journal_take *take, void *arg, struct why *why);
 /* Writes all results to `path`, by rising item, one a line: aside first, synced, then renamed. */
 int journal_final(const struct journal *j, const char *path, struct why *why);
+/* The same with results that `pick` chooses for the lines 0 to n - 1: an item, or UINT64_MAX for none. */
+typedef uint64_t journal_pick(void *arg, uint64_t line);
+int journal_final_of(const struct journal *j, uint64_t n, journal_pick *pick, void *arg, const char *path,
+		     struct why *why);
 
 #endif

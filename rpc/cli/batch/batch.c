@@ -1,0 +1,250 @@
+#include "rpc/cli/batch/batch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "rpc/cli/batch/run.h"
+#include "rpc/cli/spawn.h"
+
+struct batch {
+	struct args *a;
+	struct batch_input in;
+	struct spawn *spawn;
+	struct xv_client *client;
+	struct batch_run run;
+	struct pump_totals totals;
+	char *journal_path, *model, *fingerprint, *numerics_class;
+	struct why why;
+};
+
+static int check_args(struct batch *b)
+{
+	const struct batch_args *a = &b->a->batch;
+	struct stat in, out;
+
+	if (!a->in)
+		return fail(&b->why, ERR_INVALID, "batch: which file of requests? (xverse batch --help)");
+	if (!a->out)
+		return fail(&b->why, ERR_INVALID, "batch: --output FILE is missing: where the answers go");
+	if (!stat(a->in, &in) && !stat(a->out, &out) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+		return fail(&b->why, ERR_INVALID, "batch: %s cannot be both input and output", a->in);
+	if (a->n_server && !a->model)
+		return fail(&b->why, ERR_INVALID, "batch: --server-option is for the daemon that --model starts");
+	return 0;
+}
+
+/* ---- the server ---- */
+
+static int connect_to(struct batch *b, const char *path)
+{
+	const char *given = b->a->uds;
+	int err;
+
+	b->a->uds = path;
+	err = cli_connect(&b->client, b->a, false, &b->why);
+	b->a->uds = given;
+	return err ? err : loading_wait(b->client, &b->why);
+}
+
+/* A daemon that runs is used; --model starts one where none does. */
+static int find_server(struct batch *b)
+{
+	const struct batch_args *a = &b->a->batch;
+	struct xv_options how = {.path = b->a->uds, .connect_timeout_ms = 2000};
+	int err;
+
+	if (!a->model)
+		return connect_to(b, b->a->uds);
+	if (!xv_connect(&b->client, &how, b->why.text)) {
+		cli_say("xverse: a server runs already and is used; --model %s starts none\n", a->model);
+		xv_close(b->client);
+		b->client = NULL;
+		return connect_to(b, b->a->uds);
+	}
+	err = spawn_start(&b->spawn, a->model, a->ranks ? (int)a->ranks : 1, a->server, b->a->uds, &b->why);
+	if (!err)
+		err = spawn_ready(b->spawn, &b->why);
+	return err ? err : connect_to(b, spawn_socket(b->spawn));
+}
+
+static int ask_model(struct batch *b)
+{
+	struct xv_request r = {.kind = XV_STATUS};
+	struct xv_reply reply;
+	int err = cli_ask(b->client, &r, &reply, &b->why);
+
+	if (err)
+		return err;
+	b->model = xstrdup(reply.status.model);
+	b->fingerprint = xstrdup(reply.status.fingerprint);
+	b->numerics_class = xstrdup(reply.status.numerics_class);
+	return 0;
+}
+
+/* ---- the journal ---- */
+
+static void put_numbers(struct text *t, const struct xv_sampling *s)
+{
+#define PUT(NAME, field, form, as) \
+	if (s->has >> XV_##NAME & 1) \
+		text_fmt(t, ",\"" #field "\":" form, as s->field);
+#define REAL(NAME, field, ...) PUT(NAME, field, "%.9g", (double))
+#define WHOLE(NAME, type, field, ...) PUT(NAME, field, "%" PRIu64, (uint64_t))
+#define SWITCH(NAME, field, ...) PUT(NAME, field, "%d", )
+#include "proto/sampling.def"
+#undef PUT
+	for (int i = 0; i < s->n_stop; i++) {
+		text_fmt(t, ",\"stop%d\":", i);
+		text_json_str(t, s->stop[i]);
+	}
+	for (int i = 0; i < s->n_stop_ids; i++)
+		text_fmt(t, ",\"stop_id%d\":%d", i, s->stop_ids[i]);
+}
+
+/* All that decides the answers. */
+static char *make_head(const struct batch *b)
+{
+	struct text t = {0};
+
+	text_fmt(&t, "{\"input_bytes\":%" PRIu64 ",\"input\":\"%016" PRIx64 "\",\"model\":", b->in.bytes, b->in.hash);
+	text_json_str(&t, b->model);
+	text_fmt(&t, ",\"fingerprint\":\"%s\",\"numerics_class\":\"%s\",\"seed\":%" PRIu64, b->fingerprint,
+		 b->numerics_class, b->a->sampling.seed);
+	put_numbers(&t, &b->a->sampling);
+	text_str(&t, "}");
+	return t.data;
+}
+
+static int open_journal(struct batch *b)
+{
+	struct journal_options how = {.path = b->journal_path, .resume = true, .sync_ms = 500};
+	char *head = make_head(b);
+	int err;
+
+	if (b->a->batch.fresh)
+		unlink(b->journal_path);
+	how.head = head;
+	err = journal_open(&b->run.journal, &how, &b->why);
+	free(head);
+	if (err == ERR_MISMATCH)
+		strncat(b->why.text, " (--fresh begins anew)", sizeof b->why.text - strlen(b->why.text) - 1);
+	return err;
+}
+
+/* ---- the end ---- */
+
+static void say_totals(const struct batch *b)
+{
+	const struct pump_totals *t = &b->totals;
+	double tokens = (double)t->output_tokens;
+
+	cli_say("xverse: %s: %d lines, %" PRIu64 " answered now in %.1f s (%.1f tokens/s, %.0f %% of prompts from the cache)",
+		b->a->batch.out, b->in.n, t->done - t->failed, t->seconds, t->seconds > 0 ? tokens / t->seconds : 0.0,
+		t->prompt_tokens ? 100.0 * (double)t->cached_tokens / (double)t->prompt_tokens : 0.0);
+	if (b->run.refused)
+		cli_say(", %" PRIu64 " refused", b->run.refused);
+	if (t->resends)
+		cli_say(", %d requests sent again after a loss", t->resends);
+	cli_say("\n");
+	if (b->run.refused || b->run.failed)
+		cli_say("xverse: first error: %s\n", b->run.first_error);
+}
+
+/* The output appears whole; the journal stays while lines may still get an answer. */
+static int finish(struct batch *b)
+{
+	uint64_t undone = batch_undone(&b->run);
+	int err = journal_final_of(b->run.journal, (uint64_t)b->in.n, batch_pick, &b->run, b->a->batch.out, &b->why);
+
+	if (err)
+		return cli_give_up(err, &b->why);
+	if (!b->a->json)
+		say_totals(b);
+	if (undone) {
+		cli_say("xverse: %" PRIu64 " lines have an error that may pass; the same command tries them again\n", undone);
+		return EXIT_AGAIN;
+	}
+	journal_remove(b->run.journal);
+	b->run.journal = NULL;
+	return b->run.refused ? EXIT_INPUT : EXIT_OK;
+}
+
+static int give_up(struct batch *b, int err)
+{
+	cli_say("xverse: %s\n", b->why.text);
+	if (b->run.journal)
+		cli_say("xverse: %" PRIu64 " of %d answers are kept in %s; the same command goes on\n",
+			(uint64_t)b->in.n - batch_undone(&b->run), b->in.n, b->journal_path);
+	return err == ERR_CANCELLED ? EXIT_INTERRUPTED : err == ERR_LIMIT && b->run.journal ? EXIT_AGAIN : cli_exit_code(err);
+}
+
+/* A run that was complete before: there is no journal, and the output has a line for each request. */
+static bool is_complete(const struct batch *b)
+{
+	FILE *f = access(b->journal_path, F_OK) ? fopen(b->a->batch.out, "r") : NULL;
+	int lines = 0, c;
+
+	while (f && (c = getc(f)) != EOF)
+		lines += c == '\n';
+	if (f)
+		fclose(f);
+	return f && lines == b->in.n;
+}
+
+static int run_lines(struct batch *b)
+{
+	const struct args *a = b->a;
+	int64_t in_flight = a->eval.in_flight > 0 ? a->eval.in_flight : 0;
+
+	b->run.in = &b->in;
+	b->run.defaults = &a->sampling;
+	b->run.model = b->model;
+	b->run.fingerprint = b->fingerprint;
+	b->run.numerics_class = b->numerics_class;
+	return batch_run(&b->run, b->client, (int)in_flight, (int)(a->batch.retries < 0 ? 3 : a->batch.retries), a->json,
+			 &b->totals, &b->why);
+}
+
+static int run_all(struct batch *b)
+{
+	int err = check_args(b);
+
+	if (!err)
+		err = batch_input_open(&b->in, b->a->batch.in, b->a->batch.as_is, &b->why);
+	if (err)
+		return cli_give_up(err, &b->why);
+	b->journal_path = xprintf("%s.journal", b->a->batch.out);
+	if (!b->a->batch.fresh && is_complete(b)) {
+		cli_say("xverse: %s is complete; --fresh computes it again\n", b->a->batch.out);
+		return EXIT_OK;
+	}
+	err = find_server(b);
+	if (!err)
+		err = ask_model(b);
+	if (!err)
+		err = open_journal(b);
+	if (!err)
+		err = run_lines(b);
+	return err ? give_up(b, err) : finish(b);
+}
+
+int run_batch(struct args *a)
+{
+	struct batch b = {.a = a, .in.fd = -1};
+	int code = run_all(&b);
+
+	journal_close(b.run.journal);
+	xv_close(b.client);
+	spawn_stop(b.spawn);
+	batch_input_close(&b.in);
+	free(b.journal_path);
+	free(b.model);
+	free(b.fingerprint);
+	free(b.numerics_class);
+	return code;
+}
