@@ -175,6 +175,10 @@ static int take_plain(struct args *a, const struct command *c, const char *text,
 		a->call = a->level = v;
 		return 0;
 	}
+	if (c->bit == BAT && !a->batch.in) {
+		a->batch.in = text;
+		return 0;
+	}
 	if (c->bit == EVA) {
 		a->eval.word = xgrow(a->eval.word, (size_t)a->eval.n_word + 1, sizeof *a->eval.word);
 		a->eval.word[a->eval.n_word++] = text;
@@ -285,6 +289,7 @@ int args_parse(struct args *a, int argc, char **argv, struct why *why)
 
 	memset(a, 0, sizeof *a);
 	a->eval = (struct eval_args){.shots = -1, .limit = -1, .max_prompt = -1, .in_flight = -1};
+	a->batch.retries = -1;
 	if (!c || !c->bit)
 		return argc > 1 ? command_unknown(argv[1], why)
 				: fail(why, ERR_INVALID, "which command? (xverse --help lists them)");

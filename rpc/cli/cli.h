@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "rpc/cli/batch/args.h"
 #include "rpc/cli/eval/args.h"
 #include "rpc/codec/codec.h"
 #include "rpc/xverse.h"
@@ -43,6 +44,7 @@ struct args {
 	struct xv_bias *bias;
 	int n_bias;
 	struct eval_args eval;
+	struct batch_args batch;
 };
 
 /* 0, or ERR_INVALID; the text names the flag, its value and what the value must be. */

@@ -62,7 +62,7 @@ int completion_bash(void)
 	print_commands();
 	printf(" --help --version' -- \"$cur\"))\n\t\treturn\n\tfi\n"
 	       "\tcase $prev in\n");
-	printf("\t--uds | --file | --prompt-file | --data | --out | --compare | --plot | --submit) compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	printf("\t--uds | -o | --output | --model | --file | --prompt-file | --data | --out | --compare | --plot | --submit) compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	       "\tesac\n\tcase $command:$prev in\n");
 	print_valued();
 	printf("\tesac\n\tcase $command in\n");

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "rpc/cli/batch/batch.h"
 #include "rpc/cli/eval/eval.h"
 #include "rpc/cli/options.h"
 
@@ -137,6 +138,8 @@ int main(int argc, char **argv)
 			code = 0;
 		} else if (!strcmp(a.command, "eval"))
 			code = run_eval(&a);
+		else if (!strcmp(a.command, "batch"))
+			code = run_batch(&a);
 		else
 			for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 				if (!strcmp(commands[i].name, a.command))

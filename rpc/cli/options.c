@@ -18,6 +18,8 @@ enum {
 #define AT(f) offsetof(struct args, f)
 #define SAM(f) offsetof(struct args, sampling.f)
 #define EVAL(f) offsetof(struct args, eval.f)
+#define BATCH(f) offsetof(struct args, batch.f)
+#define SAMPLES (GEN | CHA | BAT)
 static const struct option rows[] = {
 	{GROUP_TEXT, "file", "FILE", "read the text from a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0,
 	 0},
@@ -31,33 +33,33 @@ static const struct option rows[] = {
 	 AT(no_special), -1, 0, 0},
 	{GROUP_TEXT, "parse-special", NULL, "special tokens in the text become their ids", FLAG, TOK, AT(parse_special),
 	 -1, 0, 0},
-	{GROUP_END, "max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, GEN | CHA,
+	{GROUP_END, "max-tokens", "N", "tokens of the answer [what the context leaves]", NUMBER, SAMPLES,
 	 SAM(max_tokens), XV_MAX_TOKENS, 0, 0},
 /* The sampling fields that are taken as they are; the others have rows of their own. */
 #define REAL(NAME, field, unset, bound, low, high, meaning, source) \
-	{GROUP_SAMPLING, #field, "X", meaning, REAL, GEN | CHA, SAM(field), XV_##NAME, 0, 0},
+	{GROUP_SAMPLING, #field, "X", meaning, REAL, SAMPLES, SAM(field), XV_##NAME, 0, 0},
 #define WHOLE_OWN(...)
 #define WHOLE_PLAIN(NAME, field, wire, meaning) \
-	{GROUP_SAMPLING, #wire, "N", meaning, NUMBER, GEN | CHA, SAM(field), XV_##NAME, 0, 0},
+	{GROUP_SAMPLING, #wire, "N", meaning, NUMBER, SAMPLES, SAM(field), XV_##NAME, 0, 0},
 #define WHOLE(NAME, type, field, wire, unset, low, high, meaning, form) WHOLE_##form(NAME, field, wire, meaning)
 #define SWITCH_OWN(...)
 #define SWITCH_PLAIN(NAME, field, wire, meaning) \
-	{GROUP_END, #wire, NULL, meaning, SWITCH, GEN | CHA, SAM(field), XV_##NAME, 1, 0},
+	{GROUP_END, #wire, NULL, meaning, SWITCH, SAMPLES, SAM(field), XV_##NAME, 1, 0},
 #define SWITCH(NAME, field, wire, unset, meaning, form) SWITCH_##form(NAME, field, wire, meaning)
 #include "proto/sampling.def"
-	{GROUP_SAMPLING, "seed", "N", "the same seed gives the same text [chosen by the server]", NUMBER, GEN | CHA,
-	 SAM(seed), XV_SEED, 0, 0},
+	{GROUP_SAMPLING, "seed", "N", "the same seed gives the same text [chosen by the server; batch: 0]", NUMBER,
+	 SAMPLES, SAM(seed), XV_SEED, 0, 0},
 	{GROUP_SAMPLING, "logit-bias", "ID=V", "add V to the logit of a token; may be given several times", BIASES,
 	 GEN | CHA, 0, -1, 0, 0},
 	{GROUP_SAMPLING, "allowed-token-ids", "\"1 2\"", "allow only these tokens", IDS, GEN | CHA, AT(allowed), -1, 0,
 	 0},
 	{GROUP_SAMPLING, "bad-token-ids", "\"1 2\"", "forbid these tokens", IDS, GEN | CHA, AT(bad), -1, 0, 0},
-	{GROUP_END, "stop", "TEXT", "end before this text; may be given several times", STOPS, GEN | CHA, 0, -1, 0, 0},
-	{GROUP_END, "stop-token-ids", "\"1 2\"", "end at these tokens", IDS, GEN | CHA, AT(stop_ids), -1, 0, 0},
+	{GROUP_END, "stop", "TEXT", "end before this text; may be given several times", STOPS, SAMPLES, 0, -1, 0, 0},
+	{GROUP_END, "stop-token-ids", "\"1 2\"", "end at these tokens", IDS, SAMPLES, AT(stop_ids), -1, 0, 0},
 	{GROUP_OUTPUT, "n", "N", "that many answers to the prompt [1]; with --seed S the k-th has the seed S + k - 1",
 	 NUMBER, GEN, AT(answers), -1, 1, 128},
 	{GROUP_OUTPUT, "echo", NULL, "print the prompt first", FLAG, GEN, AT(echo), -1, 0, 0},
-	{GROUP_OUTPUT, "show-special-tokens", NULL, "special tokens appear in the text", SWITCH, GEN | CHA,
+	{GROUP_OUTPUT, "show-special-tokens", NULL, "special tokens appear in the text", SWITCH, SAMPLES,
 	 SAM(skip_special), XV_SKIP_SPECIAL, 0, 0},
 	{GROUP_OUTPUT, "logprobs", "N",
 	 "logprob of each token and of the N likeliest: a table below the text, or in --json", NUMBER, GEN,
@@ -72,6 +74,19 @@ static const struct option rows[] = {
 	{GROUP_OUTPUT, "no-wrap", NULL, "do not break lines of the answer at a terminal between words", FLAG, CHA,
 	 AT(no_wrap), -1, 0, 0},
 	{GROUP_OUTPUT, "json", NULL, "print the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
+	{GROUP_LOAD, "output", "FILE", "where the answers go; FILE.journal holds them until all are there", WORD, BAT,
+	 BATCH(out), -1, 0, 0},
+	{GROUP_LOAD, "o", "FILE", "the same", WORD, BAT, BATCH(out), -1, 0, 0},
+	{GROUP_LOAD, "model", "DIR", "start a daemon of this model where none runs, and stop it at the end", WORD, BAT,
+	 BATCH(model), -1, 0, 0},
+	{GROUP_LOAD, "ranks", "N", "ranks of that daemon [1]", NUMBER, BAT, BATCH(ranks), -1, 1, 4096},
+	{GROUP_LOAD, "server-options", "\"...\"", "options of that daemon, as xversed takes them", WORD, BAT,
+	 BATCH(server), -1, 0, 0},
+	{GROUP_LOAD, "retries", "N", "tries after an error that may pass, of each request [3]", NUMBER, BAT,
+	 BATCH(retries), -1, 0, 1e6},
+	{GROUP_LOAD, "fresh", NULL, "begin anew, whatever an earlier run has left", FLAG, BAT, BATCH(fresh), -1, 0, 0},
+	{GROUP_LOAD, "as-is", NULL, "ask in the file's order, not in the one that suits the prefix cache", FLAG, BAT,
+	 BATCH(as_is), -1, 0, 0},
 	{GROUP_LOAD, "concurrency", "N", "requests open at a time [8]", NUMBER, BEN, AT(concurrency), -1, 1, 1024},
 	{GROUP_LOAD, "requests", "N", "how many in all [4 x concurrency]", NUMBER, BEN, AT(requests), -1, 1, 1e9},
 	{GROUP_LOAD, "input-len", "N", "tokens of a prompt, chosen at random [64]", NUMBER, BEN, AT(input_len), -1, 1,
@@ -123,8 +138,8 @@ static const struct option rows[] = {
 	 EVAL(plot), -1, 0, 0},
 	{GROUP_RESULT, "submit", "FILE.json", "ceval --split test: the file for the benchmark's site", WORD, EVA,
 	 EVAL(submit), -1, 0, 0},
-	{GROUP_CALL, "in-flight", "N", "questions asked at a time [what the server computes at a time]", NUMBER, EVA,
-	 EVAL(in_flight), -1, 1, 65536},
+	{GROUP_CALL, "in-flight", "N", "requests open at a time [twice what the server computes at a time]", NUMBER,
+	 EVA | BAT, EVAL(in_flight), -1, 1, 65536},
 	{GROUP_CALL, "uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL,
 	 AT(uds), -1, 0, 0},
 	{GROUP_CALL, "timeout-ms", "MS", "time limit of the request, queueing included; of status --wait", NUMBER,
@@ -182,6 +197,11 @@ static const struct command commands[] = {
 	{"Tools", "bench", "", "load the server with requests and measure it", BEN,
 	 "xverse bench --concurrency 8 --requests 32 --input-len 128 --output-len 64\n"
 	 "xverse bench --rate 2 --requests 100 --concurrency 64 --json"},
+	{"Tools", "batch", "IN.jsonl -o OUT.jsonl",
+	 "answer a file of requests, each once, also when the run or the server is killed and comes back", BAT,
+	 "xverse batch requests.jsonl -o answers.jsonl\n"
+	 "xverse batch prompts.jsonl -o answers.jsonl --max-tokens 200 --temperature 0.7 --seed 1\n"
+	 "xverse batch requests.jsonl -o answers.jsonl --model /models/XVERSE-13B-Chat --ranks 4"},
 	{"Tools", "eval", "NAME ...",
 	 "measure the model: mmlu, ceval, agieval, gaokao-bench, gaokao-english; ls lists what is found", EVA,
 	 "xverse eval ls --data DIR\n"

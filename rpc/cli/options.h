@@ -44,7 +44,8 @@ enum command_bit {
 	BEN = 1024,
 	PS = 2048,
 	EVA = 4096,
-	ALL = 8191
+	BAT = 8192,
+	ALL = 16383
 };
 
 struct command {

@@ -201,10 +201,10 @@ static int give(struct run *u, struct item *i, const struct xv_reply *last, int 
 		i->late_ns = 0;
 		return 0;
 	}
-	u->out->done++;
-	u->out->failed += err != 0;
+	u->out->done += end != PUMP_PART;
+	u->out->failed += end != PUMP_PART && err != 0;
 	item_end(u, i);
-	return end;
+	return end < 0 ? end : 0;
 }
 
 static int take_finished(struct run *u, struct item *i, const struct xv_reply *r)

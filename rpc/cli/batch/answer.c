@@ -122,8 +122,8 @@ static void put_openai(struct text *out, const struct batch_request *q, const st
 
 	put_openai_head(out, q);
 	text_fmt(out,
-		 ",\"response\":{\"status_code\":200,\"request_id\":\"%016" PRIx64 "\",\"body\":{\"id\":\"%s-%016" PRIx64
-		 "\",\"object\":\"%s\",\"created\":0,\"model\":",
+		 ",\"response\":{\"status_code\":200,\"request_id\":\"%016" PRIx64
+		 "\",\"body\":{\"id\":\"%s-%016" PRIx64 "\",\"object\":\"%s\",\"created\":0,\"model\":",
 		 hash, q->chat ? "chatcmpl" : "cmpl", hash, q->chat ? "chat.completion" : "text_completion");
 	text_json_str(out, model);
 	text_str(out, ",\"system_fingerprint\":");
@@ -195,7 +195,8 @@ void batch_answer_error(struct text *out, const struct batch_request *q, uint32_
 {
 	if (q->openai) {
 		put_openai_head(out, q);
-		text_fmt(out, ",\"response\":{\"status_code\":%d,\"request_id\":\"\",\"body\":{\"error\":", status_of(err));
+		text_fmt(out,
+			 ",\"response\":{\"status_code\":%d,\"request_id\":\"\",\"body\":{\"error\":", status_of(err));
 		put_error(out, number, err, text);
 		text_str(out, "}},\"error\":");
 	} else {

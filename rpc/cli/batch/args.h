@@ -7,8 +7,7 @@
 
 struct batch_args {
 	const char *in, *out, *model;
-	const char **server; /* (n_server) options of the daemon that --model starts */
-	int n_server;
+	const char *server;     /* options of the daemon that --model starts, between blanks */
 	int64_t ranks, retries; /* 0: the default; retries: below 0 */
 	bool fresh, as_is;
 };

@@ -33,8 +33,8 @@ static int check_args(struct batch *b)
 		return fail(&b->why, ERR_INVALID, "batch: --output FILE is missing: where the answers go");
 	if (!stat(a->in, &in) && !stat(a->out, &out) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
 		return fail(&b->why, ERR_INVALID, "batch: %s cannot be both input and output", a->in);
-	if (a->n_server && !a->model)
-		return fail(&b->why, ERR_INVALID, "batch: --server-option is for the daemon that --model starts");
+	if (a->server && !a->model)
+		return fail(&b->why, ERR_INVALID, "batch: --server-options are for the daemon that --model starts");
 	return 0;
 }
 
@@ -51,11 +51,24 @@ static int connect_to(struct batch *b, const char *path)
 	return err ? err : loading_wait(b->client, &b->why);
 }
 
+/* The words of a text, from [1] on, ended by NULL; [0] is their memory, for free(). */
+static char **split(const char *text)
+{
+	char *copy = xstrdup(text ? text : ""), **words = xalloc(strlen(copy) / 2 + 3, sizeof *words), *rest, *word;
+	int n = 1;
+
+	words[0] = copy;
+	for (word = strtok_r(copy, " \t\n", &rest); word; word = strtok_r(NULL, " \t\n", &rest))
+		words[n++] = word;
+	return words;
+}
+
 /* A daemon that runs is used; --model starts one where none does. */
 static int find_server(struct batch *b)
 {
 	const struct batch_args *a = &b->a->batch;
 	struct xv_options how = {.path = b->a->uds, .connect_timeout_ms = 2000};
+	char **options;
 	int err;
 
 	if (!a->model)
@@ -66,7 +79,11 @@ static int find_server(struct batch *b)
 		b->client = NULL;
 		return connect_to(b, b->a->uds);
 	}
-	err = spawn_start(&b->spawn, a->model, a->ranks ? (int)a->ranks : 1, a->server, b->a->uds, &b->why);
+	options = split(a->server);
+	err = spawn_start(&b->spawn, a->model, a->ranks ? (int)a->ranks : 1, (const char *const *)options + 1,
+			  b->a->uds, &b->why);
+	free(options[0]);
+	free(options);
 	if (!err)
 		err = spawn_ready(b->spawn, &b->why);
 	return err ? err : connect_to(b, spawn_socket(b->spawn));
@@ -143,7 +160,8 @@ static void say_totals(const struct batch *b)
 	const struct pump_totals *t = &b->totals;
 	double tokens = (double)t->output_tokens;
 
-	cli_say("xverse: %s: %d lines, %" PRIu64 " answered now in %.1f s (%.1f tokens/s, %.0f %% of prompts from the cache)",
+	cli_say("xverse: %s: %d lines, %" PRIu64
+		" answered now in %.1f s (%.1f tokens/s, %.0f %% of prompts from the cache)",
 		b->a->batch.out, b->in.n, t->done - t->failed, t->seconds, t->seconds > 0 ? tokens / t->seconds : 0.0,
 		t->prompt_tokens ? 100.0 * (double)t->cached_tokens / (double)t->prompt_tokens : 0.0);
 	if (b->run.refused)
@@ -158,7 +176,7 @@ static void say_totals(const struct batch *b)
 /* The output appears whole; the journal stays while lines may still get an answer. */
 static int finish(struct batch *b)
 {
-	uint64_t undone = batch_undone(&b->run);
+	uint64_t undone = batch_undone(&b->run), refused = batch_refused(&b->run);
 	int err = journal_final_of(b->run.journal, (uint64_t)b->in.n, batch_pick, &b->run, b->a->batch.out, &b->why);
 
 	if (err)
@@ -166,12 +184,13 @@ static int finish(struct batch *b)
 	if (!b->a->json)
 		say_totals(b);
 	if (undone) {
-		cli_say("xverse: %" PRIu64 " lines have an error that may pass; the same command tries them again\n", undone);
+		cli_say("xverse: %" PRIu64 " lines have an error that may pass; the same command tries them again\n",
+			undone);
 		return EXIT_AGAIN;
 	}
 	journal_remove(b->run.journal);
 	b->run.journal = NULL;
-	return b->run.refused ? EXIT_INPUT : EXIT_OK;
+	return refused ? EXIT_INPUT : EXIT_OK;
 }
 
 static int give_up(struct batch *b, int err)
@@ -180,7 +199,9 @@ static int give_up(struct batch *b, int err)
 	if (b->run.journal)
 		cli_say("xverse: %" PRIu64 " of %d answers are kept in %s; the same command goes on\n",
 			(uint64_t)b->in.n - batch_undone(&b->run), b->in.n, b->journal_path);
-	return err == ERR_CANCELLED ? EXIT_INTERRUPTED : err == ERR_LIMIT && b->run.journal ? EXIT_AGAIN : cli_exit_code(err);
+	return err == ERR_CANCELLED                 ? EXIT_INTERRUPTED
+	       : err == ERR_LIMIT && b->run.journal ? EXIT_AGAIN
+						    : cli_exit_code(err);
 }
 
 /* A run that was complete before: there is no journal, and the output has a line for each request. */
@@ -206,8 +227,8 @@ static int run_lines(struct batch *b)
 	b->run.model = b->model;
 	b->run.fingerprint = b->fingerprint;
 	b->run.numerics_class = b->numerics_class;
-	return batch_run(&b->run, b->client, (int)in_flight, (int)(a->batch.retries < 0 ? 3 : a->batch.retries), a->json,
-			 &b->totals, &b->why);
+	return batch_run(&b->run, b->client, (int)in_flight, (int)(a->batch.retries < 0 ? 3 : a->batch.retries),
+			 a->json, &b->totals, &b->why);
 }
 
 static int run_all(struct batch *b)

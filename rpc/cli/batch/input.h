@@ -9,8 +9,8 @@ enum { BATCH_CUTS = 6 };
 
 /* A line that is not blank. */
 struct batch_line {
-	uint64_t at; /* in the file */
-	uint64_t id; /* hash of its id, or of its number where it has none */
+	uint64_t at;              /* in the file */
+	uint64_t id;              /* hash of its id, or of its number where it has none */
 	uint32_t len, number;     /* number from 1, as editors count */
 	uint64_t cut[BATCH_CUTS]; /* hashes of the first 64, 256, 1 Ki, ... bytes of its prompt */
 };

@@ -85,8 +85,8 @@ static int read_url(struct batch_request *q, const struct json *root, struct why
 		return fail(why, ERR_INVALID, "method must be \"POST\"");
 	q->chat = url ? !strcmp(what, "chat/completions") : json_get(json_get(root, "body"), "messages") != NULL;
 	if (url && !q->chat && strcmp(what, "completions"))
-		return fail(why, ERR_UNSUPPORTED,
-			    "url: \"%.60s\" is neither /v1/completions nor /v1/chat/completions", url);
+		return fail(why, ERR_UNSUPPORTED, "url: \"%.60s\" is neither /v1/completions nor /v1/chat/completions",
+			    url);
 	if (!json_is(json_get(root, "body"), JSON_IS_OBJECT))
 		return fail(why, ERR_INVALID, "body must be an object, not %s", json_kind_name(json_get(root, "body")));
 	return 0;
@@ -100,8 +100,9 @@ static int read_form(struct batch_request *q, const struct json *root, struct wh
 		return read_url(q, root, why);
 	q->chat = messages;
 	if (prompt == messages)
-		return fail(why, ERR_INVALID, prompt ? "prompt and messages: only one of them may be set"
-						     : "neither \"prompt\" nor \"messages\" nor \"body\" is there");
+		return fail(why, ERR_INVALID,
+			    prompt ? "prompt and messages: only one of them may be set"
+				   : "neither \"prompt\" nor \"messages\" nor \"body\" is there");
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "rpc/cli/batch/run.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,7 +117,7 @@ static int take(struct state *s, struct open *o, const struct pump_result *r, st
 		batch_choice_take(&o->choice[call], &o->request, r);
 	}
 	if (--o->left)
-		return 0;
+		return PUMP_PART;
 	err = o->err ? put_error(s, o, why) : put_answer(s, o, why);
 	forget(s, o);
 	return err;
@@ -188,6 +189,14 @@ static int make(void *arg, uint64_t item, struct xv_request *r, struct why *why)
 	return 0;
 }
 
+static void tell(void *arg, char *out, size_t size)
+{
+	const struct state *s = arg;
+
+	if (s->b->refused)
+		snprintf(out, size, "%" PRIu64 " lines refused", s->b->refused);
+}
+
 uint64_t batch_undone(const struct batch_run *b)
 {
 	uint64_t n = 0;
@@ -195,6 +204,21 @@ uint64_t batch_undone(const struct batch_run *b)
 	for (int i = 0; i < b->in->n; i++)
 		n += !journal_has(b->journal, (uint64_t)i);
 	return n;
+}
+
+/* Inside of a text its quotes would be escaped. */
+static int count_refused(void *arg, uint64_t item, const char *line, size_t len, struct why *why)
+{
+	(void)item, (void)len, (void)why;
+	*(uint64_t *)arg += strstr(line, "\"error\":{\"code\":\"ERR_") != NULL;
+	return 0;
+}
+
+uint64_t batch_refused(const struct batch_run *b)
+{
+	uint64_t n = 0;
+
+	return journal_each(b->journal, count_refused, &n, NULL) ? 0 : n;
 }
 
 uint64_t batch_pick(void *arg, uint64_t line)
@@ -223,6 +247,7 @@ int batch_run(struct batch_run *b, struct xv_client *c, int in_flight, int retri
 			   .next = next,
 			   .make = make,
 			   .done = done,
+			   .tell = tell,
 			   .arg = &s};
 	int err = pump_run(c, &how, out, why);
 

@@ -18,8 +18,10 @@ struct batch_run {
 /* What pump_run() returns. */
 int batch_run(struct batch_run *b, struct xv_client *c, int in_flight, int retries, bool quiet, struct pump_totals *out,
 	      struct why *why);
-/* The item of the journal that holds a line's answer, or the last error of one that failed for now; UINT64_MAX: none. */
-journal_pick batch_pick; /* arg: struct batch_run */
-uint64_t batch_undone(const struct batch_run *b); /* lines without an answer */
+/* The item of the journal that holds a line's answer, or the last error of one that failed for now; UINT64_MAX: none.
+ */
+journal_pick batch_pick;                           /* arg: struct batch_run */
+uint64_t batch_undone(const struct batch_run *b);  /* lines without an answer */
+uint64_t batch_refused(const struct batch_run *b); /* lines that can have none, those of earlier runs among them */
 
 #endif
