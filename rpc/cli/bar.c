@@ -66,7 +66,7 @@ void bar_draw(struct bar *b, const char *more, bool last)
 	b->drawn_ns = now;
 	b->shown = true;
 	put_line(&t, b, more);
-	if (t.len >= width) /* a line that wraps cannot be drawn over */
+	if (t.len >= width) /* a line that wraps cannot be overwritten */
 		t.len = width - 1;
 	fprintf(stderr, "%s%.*s%s", terminal ? "\r\033[K" : "", (int)t.len, t.data, last || !terminal ? "\n" : "");
 	fflush(stderr);

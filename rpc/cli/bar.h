@@ -1,4 +1,4 @@
-/* bar.h - how far a long run is: one line on standard error, drawn again and again on a terminal, elsewhere a line
+/* bar.h - how far a long run is: one line on standard error, updated on a terminal, elsewhere a line
  * every half minute. */
 #ifndef RPC_CLI_BAR_H
 #define RPC_CLI_BAR_H

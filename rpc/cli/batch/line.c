@@ -102,7 +102,7 @@ static int read_form(struct batch_request *q, const struct json *root, struct wh
 	if (prompt == messages)
 		return fail(why, ERR_INVALID,
 			    prompt ? "prompt and messages: only one of them may be set"
-				   : "neither \"prompt\" nor \"messages\" nor \"body\" is there");
+				   : "neither \"prompt\" nor \"messages\" nor \"body\" is set");
 	return 0;
 }
 
