@@ -69,6 +69,7 @@ struct eval_kind {
 	const char *name, *title; /* "ceval", "C-Eval" */
 	bool macro;               /* averages are over subjects instead of over questions */
 	bool categories;
+	bool python;        /* lines of its files may be literals of Python */
 	const char *splits; /* "test val"; the first is the default; "": there is one */
 	const char *source; /* where people get it */
 	const char *licence;

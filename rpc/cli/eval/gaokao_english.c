@@ -192,6 +192,7 @@ static int load(struct eval_bench *b, const struct eval_files *f, const struct e
 const struct eval_kind eval_gaokao_english = {
 	.name = "gaokao-english",
 	.title = "GAOKAO-English",
+	.python = true,
 	.splits = "all",
 	.average = "over all questions of the four kinds of single choice",
 	.source =

@@ -76,7 +76,7 @@ int eval_read(struct eval_bench *b, const struct eval_file *f, const char *colum
 	if (err)
 		return err;
 	note_used(b, f->path + 1, bytes, len);
-	err = eval_rows_read(rows, f->name, bytes, len, columns, why);
+	err = eval_rows_read(rows, f->name, bytes, len, columns, b->kind->python, why);
 	free(bytes);
 	if (err)
 		eval_rows_free(rows);

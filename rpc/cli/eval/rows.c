@@ -155,12 +155,13 @@ static int read_csv(struct eval_rows *t, const char *name, const char *bytes, si
 /* ---- JSON ---- */
 
 /* Whichever reader came further says what is wrong. */
-static int read_line(struct json_doc **doc, const char *name, int line, const char *text, size_t len, struct why *why)
+static int read_line(struct json_doc **doc, const char *name, int line, const char *text, size_t len, bool python,
+		     struct why *why)
 {
-	struct json_error e, other;
+	struct json_error e, other = {0};
 
 	*doc = json_read(text, len, &json_of_files, &e);
-	if (!*doc)
+	if (!*doc && python)
 		*doc = python_read(text, len, &other);
 	if (*doc)
 		return 0;
@@ -170,7 +171,8 @@ static int read_line(struct json_doc **doc, const char *name, int line, const ch
 	return json_why(why, &e, name);
 }
 
-static int read_lines(struct eval_rows *t, const char *name, const char *bytes, size_t len, struct why *why)
+static int read_lines(struct eval_rows *t, const char *name, const char *bytes, size_t len, bool python,
+		      struct why *why)
 {
 	int line = 0;
 
@@ -184,7 +186,7 @@ static int read_lines(struct eval_rows *t, const char *name, const char *bytes, 
 		if (n && at[n - 1] == '\r')
 			n--;
 		if (strspn(at, " \t\r") < n) {
-			err = read_line(&doc, name, line, at, n, why);
+			err = read_line(&doc, name, line, at, n, python, why);
 			if (err)
 				return err;
 			keep(t, doc);
@@ -283,7 +285,7 @@ static int check_utf8(const char *name, const char *bytes, size_t len, struct wh
 }
 
 int eval_rows_read(struct eval_rows *t, const char *name, const char *bytes, size_t len, const char *columns,
-		   struct why *why)
+		   bool python, struct why *why)
 {
 	int err;
 
@@ -298,7 +300,7 @@ int eval_rows_read(struct eval_rows *t, const char *name, const char *bytes, siz
 	if (ends_with(name, ".csv"))
 		return read_csv(t, name, bytes, len, columns, why);
 	if (ends_with(name, ".jsonl") || is_lines(bytes, len))
-		return read_lines(t, name, bytes, len, why);
+		return read_lines(t, name, bytes, len, python, why);
 	return read_whole(t, name, bytes, len, why);
 }
 

@@ -16,9 +16,10 @@ struct eval_rows {
 };
 
 /* The name's end says which form it is (.csv, .jsonl, .json). columns: the names of a CSV without a head, as
- * "question,A,B"; NULL: its first line names them. Errors name file, line and, of JSON, column. */
+ * "question,A,B"; NULL: its first line names them. python: lines may be
+ * literals of Python instead of JSON. Errors name file, line and, of JSON, column. */
 int eval_rows_read(struct eval_rows *t, const char *name, const char *bytes, size_t len, const char *columns,
-		   struct why *why);
+		   bool python, struct why *why);
 void eval_rows_free(struct eval_rows *t);
 /* A member as text; NULL: absent or null. An empty text stays one. */
 const char *eval_row_text(const struct eval_row *r, const char *key, size_t *len);
