@@ -1,0 +1,222 @@
+"""real.py - `xverse eval` on the demo model: the same bits whatever the ranks, threads and caches, and a forward pass of another program.
+
+    tests/eval/check_real [--full]    --full: all questions of MMLU; lm-eval through the gateway, with questions a second
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+sys.path.insert(0, "tests/e2e")
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from job import Job, check, finish, skip
+
+MODEL = "launch/demo/model"
+DATA = os.environ.get("XV_TESTDATA", "../shared/testdata") + "/eval"
+XVERSE = "build/bin/xverse"
+work = tempfile.mkdtemp(prefix="xv-eval-real-")
+torch.set_grad_enabled(False)
+
+
+def make_data():
+    """For clones without the published files: short questions of a few subjects."""
+    root = f"{work}/data/mmlu/data"
+    for n, s in enumerate(("anatomy", "astronomy", "marketing")):
+        for split, rows in (("dev", 5), ("test", 9)):
+            os.makedirs(f"{root}/{split}", exist_ok=True)
+            with open(f"{root}/{split}/{s}_{split}.csv", "w") as f:
+                for i in range(rows):
+                    f.write(f'"What did the {"king queen man city people".split()[(i + n) % 5]} say to number {i * 37 + n}, and why?",yes,no,{i},"the {s}",{"ABCD"[(i * 7 + n) % 4]}\n')
+    return f"{work}/data", ["mmlu", "--subjects", "anatomy,astronomy,marketing"]
+
+
+class Forward:
+    """The network in float32 by torch's matrix products alone; keys and values of a beginning are kept for the prompts that share it."""
+
+    def __init__(self, folder):
+        c = json.load(open(folder + "/config.json"))
+        self.heads, self.layers, self.eps = c["num_attention_heads"], c["num_hidden_layers"], c["rms_norm_eps"]
+        self.d = c["hidden_size"] // self.heads
+        self.w = {k: v.float() for k, v in torch.load(folder + "/pytorch_model.bin", map_location="cpu", weights_only=True).items()}
+        self.angle = 1.0 / 10000.0 ** (torch.arange(0, self.d, 2).double() / self.d)
+
+    def rms(self, x, name):
+        return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + self.eps) * self.w[name]
+
+    def rotate(self, x, at):
+        a = (torch.arange(at, at + x.shape[1]).double()[:, None] * self.angle).float()
+        left, right = x[..., :self.d // 2], x[..., self.d // 2:]
+        return torch.cat([left * a.cos() - right * a.sin(), right * a.cos() + left * a.sin()], -1)
+
+    def __call__(self, ids, past=None):
+        """Logits of the last position, and the keys and values of all."""
+        at = past[0][0].shape[1] if past else 0
+        x, kept, n = self.w["model.embed_tokens.weight"][ids], [], len(ids)
+        mask = torch.full((n, at + n), -torch.inf).triu(at + 1)
+        for i in range(self.layers):
+            p = f"model.layers.{i}."
+            h = self.rms(x, p + "input_layernorm.weight")
+            q, k, v = ((h @ self.w[f"{p}self_attn.{m}_proj.weight"].T).view(n, self.heads, self.d).transpose(0, 1) for m in "qkv")
+            q, k = self.rotate(q, at), self.rotate(k, at)
+            if past:
+                k, v = torch.cat([past[i][0], k], 1), torch.cat([past[i][1], v], 1)
+            kept.append((k, v))
+            a = torch.softmax(q @ k.transpose(1, 2) / self.d ** 0.5 + mask, -1) @ v
+            x = x + a.transpose(0, 1).reshape(n, -1) @ self.w[p + "self_attn.o_proj.weight"].T
+            h = self.rms(x, p + "post_attention_layernorm.weight")
+            gate = h @ self.w[p + "mlp.gate_proj.weight"].T
+            x = x + (torch.nn.functional.silu(gate) * (h @ self.w[p + "mlp.up_proj.weight"].T)) @ self.w[p + "mlp.down_proj.weight"].T
+        return self.w["lm_head.weight"] @ self.rms(x[-1], "model.norm.weight"), kept
+
+
+def tokens_of(texts):
+    """By the reference library; the file is older than its present spelling of Metaspace."""
+    with open(MODEL + "/tokenizer.json") as f:
+        tok = Tokenizer.from_str(f.read().replace('"add_prefix_space": false', '"prepend_scheme": "never"'))
+    return [e.ids for e in tok.encode_batch(texts)]
+
+
+def prompts_of(data):
+    """The text of a sample's prompt, made once more from the file."""
+    import csv
+    import io
+    import zipfile
+
+    def rows(end):
+        for root, _, files in os.walk(data):
+            if "mmlu.zip" in files:
+                z = zipfile.ZipFile(root + "/mmlu.zip")
+                return list(csv.reader(io.StringIO(z.read(next(n for n in z.namelist() if n.endswith(end))).decode(), newline="")))
+        for root, _, files in os.walk(data):
+            if os.path.basename(end) in files and "mmlu" in root:
+                return list(csv.reader(open(f"{root}/{os.path.basename(end)}", newline="", encoding="utf-8")))
+    files = {}
+
+    def prompt(task, index, k):
+        if task not in files:
+            files[task] = rows(f"dev/{task}_dev.csv"), rows(f"test/{task}_test.csv")
+        dev, test = files[task]
+        one = lambda r, a: r[0] + "".join(f"\n{c}. {r[1 + i]}" for i, c in enumerate("ABCD")) + "\nAnswer:" + (f" {r[5]}\n\n" if a else "")
+        head = f"The following are multiple choice questions (with answers) about {''.join(' ' + w for w in task.split('_'))}.\n\n"
+        return head + "".join(one(r, True) for r in dev[:k]) + one(test[index], False)
+    return prompt
+
+
+def evaluate(name, args, data, ranks, *options, more=(), threads="1"):
+    job = Job(ranks, MODEL, "--threads", threads, *options)
+    out = f"{work}/{name}"
+    if not check(f"{name}: starts", job.start(), job.text()[-300:]):
+        return None, None, None
+    begin = time.time()
+    p = subprocess.run([XVERSE, "eval", *args, "--data", data, "--out", out, "--uds", job.socket, "--lang", "en", *more], capture_output=True, timeout=3000)
+    seconds = time.time() - begin
+    job.stop()
+    job.close()
+    check(f"{name}: runs", p.returncode in (0, 2, 3), p.stderr.decode()[-300:])
+    with open(f"{out}/mmlu.samples.jsonl", "rb") as f:
+        samples = f.read()
+    return samples, json.load(open(f"{out}/mmlu.json")), seconds
+
+
+def same_bits(args, data):
+    base, result, seconds = evaluate("one", args, data, 1, threads="2")
+    n = base.count(b"\n")
+    print(f"  {n} questions, 1 rank: {n / seconds:.1f}/s")
+    for name, ranks, options, more in (("two ranks, no reuse", 2, ["--no-enable-prefix-caching"], []), ("one thread, batches of 3", 1, ["--max-num-seqs", "3", "--max-num-batched-tokens", "96"], ["--in-flight", "5"])):
+        other, again, seconds = evaluate(name, args, data, ranks, *options, more=more)
+        print(f"  {name}: {n / seconds:.1f}/s")
+        check(f"{name}: the same samples", other == base, f"{len(other or b'')} bytes, not {len(base)}")
+        check(f"{name}: the same result", again == result, "")
+    return [json.loads(l) for l in base.splitlines()]
+
+
+def against_forward(samples, data, most):
+    """The letters' logits and choices of a forward pass of ours; how far bf16 is from float32 bounds what may differ."""
+    net, prompt = Forward(MODEL), prompts_of(data)
+    bare = [i[-1] for i in tokens_of(list("ABCD"))]
+    samples = samples[:: max(1, len(samples) // most)]
+    texts = [prompt(s["task"], s["index"], s["k"]) for s in samples]
+    tokens = tokens_of(texts)
+    ends = tokens_of(["Answer:"] + ["Answer: " + c for c in "ABCD"])
+    ctx = [e[-1] for e in ends[1:]] if all(e[:-1] == ends[0] for e in ends[1:]) else None
+    worst = differ = ties = 0
+    kept = (None, [], None)
+    same = [len(ids) == s["n_tokens"] or s["truncated"] for s, ids in zip(samples, tokens)]
+    check("the prompts' tokens", all(same), f"{same.count(False)} of {len(same)} differ")
+    check("letters behind a prompt are one token", ctx, ends)
+    for s, ids in zip(samples, tokens):
+        ids = ids[-s["n_tokens"]:]
+        shared = 0
+        while shared < min(len(ids), len(kept[1])) - 1 and ids[shared] == kept[1][shared]:
+            shared += 1
+        past = [(k[:, :shared], v[:, :shared]) for k, v in kept[2]] if kept[2] and shared > 16 else None
+        logits, state = net(ids[shared if past else 0:], past)
+        kept = (None, ids, state)
+        mine = logits[bare].numpy()
+        worst = max(worst, float(np.abs(mine - s["logits"]).max()))
+        order = np.sort(mine)
+        if order[-1] - order[-2] > 0.1:
+            differ += "ABCD"[int(mine.argmax())] != s["pred"]
+        else:
+            ties += 1
+        if ctx:
+            mine = logits[ctx].numpy()
+            worst = max(worst, float(np.abs(mine - s["logits_ctx"]).max()))
+            order = np.sort(mine)
+            differ += order[-1] - order[-2] > 0.1 and "ABCD"[int(mine.argmax())] != s["pred_ctx"]
+    n = len(samples)
+    print(f"  {n} questions against a forward pass in float32: logits within {worst:.3f}, {ties} closer than 0.1")
+    check("the same choices", differ == 0, f"{differ} of {n} differ")
+    check("the same logits", worst < 0.08, worst)
+    check("most choices are clear", ties < n * 0.8, f"{ties} of {n}")
+
+
+def lm_eval(data):
+    """On the same questions: lm-eval's sums through the gateway, and how long it takes."""
+    python = subprocess.run(["tests/oracle/venv", "evaluation"], capture_output=True, text=True).stdout.strip()
+    if not python:
+        return skip("lm-eval cannot be had")
+    job = Job(1, MODEL, "--served-model-name", "demo", "--threads", "2")
+    job.start()
+    out = f"{work}/lm"
+    begin = time.time()
+    subprocess.run([XVERSE, "eval", "mmlu", "--subjects", "astronomy,prehistory,marketing,virology", "--limit", "125", "--data", data, "--out", out, "--uds", job.socket], capture_output=True)
+    ours = time.time() - begin
+    samples = [json.loads(l) for l in open(out + "/mmlu.samples.jsonl")]
+    prompt = prompts_of(data)
+    with open(f"{work}/questions.jsonl", "w") as f:
+        for s in samples:
+            f.write(json.dumps({**s, "prompt": prompt(s["task"], s["index"], s["k"])}) + "\n")
+    p = subprocess.run([python, "tests/eval/lm_eval_choices.py", job.socket, f"{work}/questions.jsonl"], capture_output=True, text=True)
+    job.stop()
+    job.close()
+    print(p.stdout.strip())
+    seconds = re.search(r"in ([\d.]+) s", p.stdout)
+    check("lm-eval: the same choices", p.returncode == 0, (p.stdout + p.stderr)[-600:])
+    if seconds:
+        print(f"  {len(samples)} questions: xverse eval {ours:.1f} s, lm-eval {seconds[1]} s, {float(seconds[1]) / ours:.1f} times as long")
+
+
+full = "--full" in sys.argv
+published = os.path.isdir(DATA)
+data, args = make_data()
+samples = same_bits(args, data)
+against_forward(samples, data, 40)
+if full and published:
+    base, result, seconds = evaluate("all", ["mmlu"], DATA, 1, threads="2")
+    print(f"  14,042 questions in {seconds:.0f} s")
+    check("all questions", result["questions"]["done"] == 14042, result["questions"])
+    against_forward([json.loads(l) for l in base.splitlines()], DATA, 14042)
+    lm_eval(DATA)
+elif full:
+    skip("the published files are not here")
+shutil.rmtree(work)
+finish()
