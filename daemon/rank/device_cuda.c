@@ -28,8 +28,12 @@ static const char *unfit(const struct rank *self)
 {
 	if (self->opt->compute == COMPUTE_F32)
 		return "--compute f32 is not supported yet on CUDA";
-	if (self->cfg.head_dim != 64 && self->cfg.head_dim != 128)
-		return "the model's head size is not supported yet on CUDA (64 and 128 are)";
+	if (!cuda_has_heads(self->cfg.head_dim))
+		return "the model's head size is not supported yet on CUDA (" CUDA_HEADS " are)";
+	if (self->opt->deterministic && self->cfg.head_dim % 32 && self->world->size > 1 &&
+	    (self->opt->quantization == QUANTISE_INT8 || self->opt->quantization == QUANTISE_INT4))
+		return "on several GPUs --enable-deterministic-inference needs heads of 32, 64, ... for int8 and int4 weights, "
+		       "whose scales are for 32 columns: --quantization fp8 or none";
 	return NULL;
 }
 
@@ -167,6 +171,7 @@ static int cuda_backend(struct rank *self, bool dry, struct why *why)
 				   .heads = s.heads.count,
 				   .kv_heads = s.kv_heads.count,
 				   .head_dim = self->cfg.head_dim,
+				   .window = self->cfg.window < self->max_model_len ? self->cfg.window : 0,
 				   .ranks = self->world->size,
 				   .device = cuda.number,
 				   .fixed = self->opt->deterministic,

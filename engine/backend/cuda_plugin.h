@@ -26,6 +26,7 @@ struct cuda_options {
 	struct step_limits limits;
 	int max_context;
 	int heads, kv_heads, head_dim; /* of this rank */
+	int window;                    /* attn_shape.window of layers that have one; 0: none has */
 	int ranks;                     /* sums between them are part of a graph */
 	int device;                    /* its number among the visible devices */
 	bool fixed;      /* the same bits for any batch, chunks and number of ranks: our own kernels only */
@@ -38,6 +39,13 @@ struct cuda_options {
 	void (*idle)(void *arg); /* called in every wait loop; may end the process. May be NULL */
 	void *idle_arg;
 };
+
+/* The sizes of heads that the kernels are built for. */
+#define CUDA_HEADS "64, 80, 96, 128 and 256"
+static inline bool cuda_has_heads(int dim)
+{
+	return dim == 64 || dim == 80 || dim == 96 || dim == 128 || dim == 256;
+}
 
 /* Changes whenever a table that both sides share changes. */
 enum {

@@ -29,6 +29,7 @@ static void destroy(struct backend *b)
 	cuda_give(c, c->tickets, (size_t)c->max_parts * (size_t)c->how.heads * sizeof *c->tickets);
 	cuda_give(c, c->runs, (size_t)c->how.heads * sizeof *c->runs);
 	cuda_give(c, c->kv_of_head, (size_t)c->how.heads * sizeof *c->kv_of_head);
+	cuda_give(c, c->slopes, (size_t)c->how.heads * sizeof *c->slopes);
 	if (!c->how.dry) {
 		cuda_stages_destroy(c);
 		cudaEventDestroy(c->done);
@@ -82,8 +83,8 @@ static int check_shape(const struct cuda_options *how, struct why *why)
 	if (how->compute != DT_BF16 && how->compute != DT_F16)
 		return fail(why, ERR_UNSUPPORTED, "compute class %s is not supported on CUDA yet; bf16 and f16 are",
 			    dtype_name(how->compute));
-	if (how->head_dim != 64 && how->head_dim != 128)
-		return fail(why, ERR_UNSUPPORTED, "head size %d is not supported on CUDA yet; 64 and 128 are",
+	if (!cuda_has_heads(how->head_dim))
+		return fail(why, ERR_UNSUPPORTED, "head size %d is not supported on CUDA yet; " CUDA_HEADS " are",
 			    how->head_dim);
 	return 0;
 }
@@ -151,6 +152,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->tickets = cuda_alloc(&c->base, (size_t)c->max_parts * heads * sizeof *c->tickets);
 	c->runs = cuda_take(c, heads * sizeof *c->runs);
 	c->kv_of_head = cuda_take(c, heads * sizeof *c->kv_of_head);
+	c->slopes = cuda_take(c, heads * sizeof *c->slopes);
 	cuda_step_create(c);
 	if (!how->fixed)
 		c->gemm = gemm_create(c);

@@ -39,13 +39,16 @@ struct cuda_step {
 	char *host, *device; /* pinned and device, `room` bytes each */
 	cudaEvent_t copied;
 	struct step_head head;
-	struct step step; /* its head is the one above; token, pos, slot, row and blocks are in `device`; the other
-			     arrays are NULL */
-	int graph;        /* which graph runs it; -1: none */
-	const struct attn_item *items; /* device */
-	const struct attn_join *joins;
+	struct step step;  /* its head is the one above; token, pos, slot, row and blocks are in `device`; the other
+			      arrays are NULL */
+	int graph;         /* which graph runs it; -1: none */
+	struct cuda_work { /* of decode attention: over all keys; over those of the window */
+		const struct attn_item *items; /* device */
+		const struct attn_join *joins;
+		int n;
+	} work[2];
 	const struct attn_tile *tiles;
-	int n_items, n_tiles;
+	int n_tiles;
 };
 
 /* Pinned memory on the way to the device: one thread fills it while copies from other stages are under way. */
@@ -56,7 +59,7 @@ struct cuda_stage {
 };
 
 /* What the kernels do beyond Llama's first shape: bits of enum backend_need. */
-enum { CUDA_COVERS = NEED_ALL & ~(NEED_ALIBI | NEED_WINDOW | NEED_SOFT_CAP) };
+enum { CUDA_COVERS = NEED_ALL };
 
 struct cuda_weight;
 struct cuda_sampler;
@@ -70,13 +73,13 @@ struct cuda {
 	cudaEvent_t done;
 	int sms;
 	struct cuda_step steps[STEPS];
-	int turn;              /* index into `steps` */
-	int32_t *sampled;      /* device (max_tokens) base.sampled, or what it would be */
-	uint64_t marked_ns;    /* when `done` was recorded after the last step; 0: not yet */
-	struct cuda_step *now; /* the last one made */
-	struct attn_plan plan;
-	bool wgmma;  /* prefill attention over a 16-bit cache uses wgmma */
-	bool graphs; /* small steps are padded, captured as CUDA graphs and replayed */
+	int turn;                        /* index into `steps` */
+	int32_t *sampled;                /* device (max_tokens) base.sampled, or what it would be */
+	uint64_t marked_ns;              /* when `done` was recorded after the last step; 0: not yet */
+	struct cuda_step *now;           /* the last one made */
+	struct attn_plan plan, windowed; /* windowed: only where some layers have a window */
+	bool wgmma;                      /* prefill attention over a 16-bit cache uses wgmma */
+	bool graphs;                     /* small steps are padded, captured as CUDA graphs and replayed */
 	struct cuda_graph graph[MAX_GRAPHS];
 	bool ran[N_BUCKETS]; /* whether a step of this size has run, so that everything it needs is set up */
 	bool warming;        /* warm-up: graphs are captured but not launched */
@@ -89,6 +92,7 @@ struct cuda {
 	const int32_t *known_heads;   /* the host table that `runs` was made from */
 	struct attn_run *runs;        /* device (heads) */
 	int32_t *kv_of_head;          /* device (heads) */
+	float *slopes;                /* device (heads) */
 	struct cuda_sampler *sampler; /* on rank 0; else NULL */
 	struct comm *peers;           /* the communicator whose sums are on the stream; NULL: none */
 	struct gemm *gemm;
@@ -151,6 +155,7 @@ struct plan_limits {
 	int max_parts;
 	bool fixed;
 	int max_items; /* room in `items` */
+	int window;    /* keys that a token attends to; 0: all */
 };
 enum {
 	DECODE_TOKENS = 4 /* new tokens of a sequence up to which they are decoded one by one */,

@@ -1,5 +1,5 @@
 /* decode.cu - decode attention: few tokens over long caches, bound by reading K and V once. A lane holds 16 bytes of a
- * key, so a block of 128 threads reads 8 to 32 keys at a time and has four times that in flight. Online softmax in base
+ * key, so a block of 128 threads reads 4 to 32 keys at a time and has four times that in flight. Online softmax in base
  * 2 (arXiv:1805.02867); the host's work list splits the key axis over blocks (flash-decoding). Scales of an 8-bit cache
  * are applied to the scores and, after the weights are summed, to the weights. */
 #include "engine/cuda/gpu.h"
@@ -33,9 +33,15 @@ template <class C> struct lane_keys {
 	bool in[UNROLL];                        /* false: beyond the end */
 };
 
+/* Where a lane's keys lie, and how their scores are bent. */
+struct lane_bend {
+	float slope[ATTN_GROUP], cap, twice; /* slope and cap times log2(e); twice: 2 / cap */
+	int pos, low /* the first key of the window */, key /* the lane's first */;
+};
+
 /* One lane's part of its keys: sums over the dimensions that it holds. */
-template <class C, int DIM, int G> struct lane_state {
-	enum { N = C::PER16 };
+template <class C, int DIM, int G, bool BENT> struct lane_state {
+	enum { N = C::PER16, LANES = GPU_LANES(DIM, N), SETS = THREADS / LANES };
 	float q[G][N], o[G][N], m[G], l[G];
 
 	GPU void clear()
@@ -49,7 +55,7 @@ template <class C, int DIM, int G> struct lane_state {
 		}
 	}
 
-	GPU void take(const lane_keys<C> &keys)
+	GPU void take(const lane_keys<C> &keys, const lane_bend &bend)
 	{
 		float s[G][UNROLL];
 #pragma unroll
@@ -63,10 +69,14 @@ template <class C, int DIM, int G> struct lane_state {
 				for (int i = 0; i < N; i++)
 					s[g][u] += q[g][i] * f[i];
 #pragma unroll
-				for (int x = DIM / N / 2; x; x >>= 1)
+				for (int x = LANES / 2; x; x >>= 1)
 					s[g][u] += __shfl_xor_sync(0xffffffffu, s[g][u], x);
 				if (N == 16)
 					s[g][u] *= keys.k_scale[u];
+				if (BENT && bend.cap > 0)
+					s[g][u] = gpu_soft_cap(s[g][u], bend.cap, bend.twice);
+				if (BENT)
+					s[g][u] += bend.slope[g] * (float)(bend.key + u * SETS - bend.pos);
 				s[g][u] = keys.in[u] ? s[g][u] : -INFINITY;
 			}
 		}
@@ -101,10 +111,10 @@ template <class C, int DIM, int G> struct lane_state {
 	}
 };
 
-/* Loads keys base + u * SETS of this lane's set, as far as they lie before `to`. */
+/* Loads keys base + u * SETS of this lane's set, as far as they lie in [low, to). */
 template <class C, int DIM, int SETS>
 GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blocks, int kv, int lane, int base,
-	       int from, int to)
+	       int from, int low, int to)
 {
 	const size_t head_bytes = K_HEAD_BYTES(DIM, C::PER16 == 16), v_bytes = a.cache.kv_heads * head_bytes;
 	const char *pool = (const char *)a.cache.pool + kv * head_bytes;
@@ -112,7 +122,7 @@ GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blo
 #pragma unroll
 	for (int u = 0; u < UNROLL; u++) {
 		int at = base + u * SETS;
-		keys.in[u] = at < to;
+		keys.in[u] = at < to && at >= low;
 		at = keys.in[u] ? at : from;
 		const char *head = pool + blocks[at / KV_BLOCK] * (2 * v_bytes),
 			   *p = head + (at % KV_BLOCK * (DIM / C::PER16) + lane) * 16;
@@ -198,37 +208,53 @@ GPU bool folded(struct state *all, const struct attn_args &a, const struct attn_
 	return true;
 }
 
-/* Grid (items, runs). */
-template <class E, class C, int DIM, int G>
+template <int G> GPU struct lane_bend bend_of(const struct attn_args &a, int token, const struct attn_run &run)
+{
+	struct lane_bend b;
+
+	b.pos = a.pos[token], b.low = a.window ? max(b.pos + 1 - a.window, 0) : 0;
+#pragma unroll
+	for (int g = 0; g < G; g++)
+		b.slope[g] = a.slopes ? a.slopes[run.head + min(g, run.heads - 1)] * 1.44269504f : 0;
+	b.cap = a.cap * 1.44269504f, b.twice = a.cap > 0 ? __fdividef(2, a.cap) : 0;
+	return b;
+}
+
+/* Grid (items, runs). A head's lanes are a power of two; those beyond its end hold zeros of q. */
+template <class E, class C, int DIM, int G, bool BENT>
 __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 	decode(struct attn_args a, const struct attn_item *items)
 {
 	BOUNDS(THREADS);
-	enum { N = C::PER16, LANES = DIM / N, SETS = THREADS / LANES, ELEMS = (G * DIM + THREADS - 1) / THREADS };
+	enum { N = C::PER16, LANES = GPU_LANES(DIM, N), USED = DIM / N, SETS = THREADS / LANES };
+	enum { ELEMS = (G * DIM + THREADS - 1) / THREADS };
 	SHARED(float, sums, [SETS][G][DIM]);
 	SHARED(float, tops, [SETS][G]);
 	SHARED(float, weights, [SETS][G]);
 	SHARED(int, last, [1]);
 	const struct attn_item it = items[blockIdx.x]; /* before the wait: no kernel writes items or runs */
 	const struct attn_run run = a.runs[blockIdx.y];
-	const int lane = threadIdx.x % LANES, set = threadIdx.x / LANES, end = it.first + it.keys,
-		  range = a.range ? a.range : it.keys;
+	const int lane = threadIdx.x % LANES, at_lane = min(lane, USED - 1), set = threadIdx.x / LANES,
+		  end = it.first + it.keys, range = a.range ? a.range : it.keys;
 	const uint16_t *q_row = (const uint16_t *)a.qkv + (size_t)it.token * (a.heads + 2 * a.cache.kv_heads) * DIM;
 	struct state all[ELEMS];
-	lane_state<C, DIM, G> mine;
+	lane_state<C, DIM, G, BENT> mine;
+	struct lane_bend bend = {};
 
+	if (BENT)
+		bend = bend_of<G>(a, it.token, run);
 	gpu_take_turn();
 	if (!it.keys) /* padding of a CUDA graph's step */
 		return;
 #pragma unroll
 	for (int g = 0; g < G; g++) {
-		const uint16_t *q = q_row + (size_t)(run.head + min(g, run.heads - 1)) * DIM + lane * N;
+		const uint16_t *q = q_row + (size_t)(run.head + min(g, run.heads - 1)) * DIM + at_lane * N;
 #pragma unroll
 		for (int i = 0; i < N; i += 8)
 			gpu_up8<E>(mine.q[g] + i, *(const uint4 *)(q + i));
 #pragma unroll
 		for (int i = 0; i < N; i++)
-			mine.q[g][i] *= a.scale * 1.44269504f;
+			mine.q[g][i] *= lane < USED ? a.scale * 1.44269504f : 0;
 	}
 #pragma unroll
 	for (int e = 0; e < ELEMS; e++)
@@ -238,15 +264,18 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 		mine.clear();
 		for (int base = from; base < to; base += SETS * UNROLL) {
 			lane_keys<C> keys;
-			fetch<C, DIM, SETS>(keys, a, a.blocks + it.block_at, run.kv, lane, base + set, from, to);
-			mine.take(keys);
+			bend.key = base + set;
+			fetch<C, DIM, SETS>(keys, a, a.blocks + it.block_at, run.kv, at_lane, base + set, from,
+					    BENT ? bend.low : 0, to);
+			mine.take(keys, bend);
 		}
 		__syncthreads(); /* the last range's sums have been read */
 #pragma unroll
 		for (int g = 0; g < G; g++) {
 #pragma unroll
 			for (int i = 0; i < N; i++)
-				sums[set][g][lane * N + i] = mine.o[g][i];
+				if (lane < USED)
+					sums[set][g][lane * N + i] = mine.o[g][i];
 			if (lane == 0)
 				tops[set][g] = mine.m[g], weights[set][g] = mine.l[g];
 		}
@@ -277,17 +306,24 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 	}
 }
 
-template <class E, class C, int DIM>
-static cudaError_t choose_group(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
+/* Heads of 64 and 128 have kernels for each group and without a bend; those of other sizes have one for all. */
+template <class E, class C, int DIM> static auto choose_group(int group, bool bent)
 {
-	auto kernel = group == 1 ? decode<E, C, DIM, 1> : group == 2 ? decode<E, C, DIM, 2> : decode<E, C, DIM, 4>;
-
-	return gpu_launch(kernel, dim3(n, a.n_runs), THREADS, 0, s, a, items);
+	if constexpr (DIM != 64 && DIM != 128)
+		return decode<E, C, DIM, 1, true>;
+	else if (bent)
+		return group == 1 ? decode<E, C, DIM, 1, true> : decode<E, C, DIM, 4, true>;
+	else
+		return group == 1   ? decode<E, C, DIM, 1, false>
+		       : group == 2 ? decode<E, C, DIM, 2, false>
+				    : decode<E, C, DIM, 4, false>;
 }
 template <class E, class C>
 static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
-	return (a.cache.dim == 64 ? choose_group<E, C, 64> : choose_group<E, C, 128>)(s, a, items, n, group);
+	auto kernel = gpu_for_dim(a.cache.dim, [&](auto d) { return choose_group<E, C, d()>(group, attn_bent(&a)); });
+
+	return gpu_launch(kernel, dim3(n, a.n_runs), THREADS, 0, s, a, items);
 }
 template <class E>
 static cudaError_t choose_decode(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#include <type_traits>
 
 #ifdef __CUDACC__
 #include <cuda_runtime.h>
@@ -79,6 +80,25 @@ GPU void gpu_take_turn()
 	gpu_wait_previous();
 	gpu_start_next();
 }
+
+/* What f gives for the head size as a constant. */
+template <class F> static auto gpu_for_dim(int dim, F f)
+{
+	switch (dim) {
+	case 64:
+		return f(std::integral_constant<int, 64>());
+	case 80:
+		return f(std::integral_constant<int, 80>());
+	case 96:
+		return f(std::integral_constant<int, 96>());
+	case 128:
+		return f(std::integral_constant<int, 128>());
+	default:
+		return f(std::integral_constant<int, 256>());
+	}
+}
+/* Threads that a head has where each holds `per` of its numbers: a power of two, since they shuffle. */
+#define GPU_LANES(dim, per) ((dim) <= 4 * (per) ? 4 : (dim) <= 8 * (per) ? 8 : (dim) <= 16 * (per) ? 16 : 32)
 
 /* ---- the two 16-bit types of weights, activations and the cache ---- */
 GPU float gpu_bits(uint32_t u)
@@ -367,6 +387,11 @@ GPU float gpu_exp2(float x)
 #else
 	return exp2f(x);
 #endif
+}
+/* Of a score and of cap, both times log2(e): cap * tanh(score / cap). twice: 2 / cap. */
+GPU float gpu_soft_cap(float score, float cap, float twice)
+{
+	return cap - cap * __fdividef(2, gpu_exp2(score * twice) + 1);
 }
 GPU float gpu_silu_mul(float gate, float up)
 {

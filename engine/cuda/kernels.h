@@ -46,14 +46,19 @@ struct attn_join { /* decode: partials of one token, in order of keys; the last 
 struct attn_tile { /* prefill: `rows` tokens of one sequence from `token` on */
 	int32_t token, rows, pos /* position of the first */, block_at;
 };
-/* Neighbouring q heads [head, head + heads) that share one K/V head. */
+/* Neighbouring q heads [head, head + heads) that share one K/V head: up to ATTN_GROUP of the sizes that such models
+ * have. */
 enum { ATTN_GROUP = 4 };
+static inline int attn_group(int dim)
+{
+	return dim == 64 || dim == 128 ? ATTN_GROUP : 1;
+}
 struct attn_run {
 	int32_t head, heads, kv;
 };
 
 struct attn_args {
-	const void *qkv; /* (tokens, (heads + 2*kv_heads)*dim) 16-bit */
+	const void *qkv; /* (tokens, (heads + 2*kv_heads)*dim) 16-bit; dim is 64, 80, 96, 128 or 256 */
 	void *out;       /* (tokens, heads*dim) 16-bit */
 	float *partial;  /* (parts, heads, dim + 2): unscaled sum, maximum (base 2), sum of weights */
 	const struct attn_join *joins;
@@ -65,17 +70,28 @@ struct attn_args {
 	int heads, n_runs;
 	float scale;
 	int range; /* keys that are summed apart, then folded in order; 0: all keys of an item */
+	/* What Llama has not: backend.h says how scores are bent. Heads of 64 and 128 have kernels without it. */
+	const int32_t *pos;  /* (tokens) positions; used where one of these is */
+	const float *slopes; /* (heads) ALiBi's; NULL: none */
+	float cap;           /* of scores; 0: none */
+	int window;          /* keys that a token attends to, its own the last; 0: all */
 };
+static inline bool attn_bent(const struct attn_args *a)
+{
+	return a->slopes || a->cap > 0 || a->window || (a->cache.dim != 64 && a->cache.dim != 128);
+}
 
 cudaError_t k_attention_decode(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_item *items,
-			       int n, int group /* largest run: 1 to ATTN_GROUP */);
+			       int n, int group /* largest run: 1 to attn_group() */);
 typedef cudaError_t k_prefill(cudaStream_t stream, enum k_type type, struct attn_args a, const struct attn_tile *tiles,
 			      int n);
 k_prefill k_attention_prefill;
 enum { ATTN_TILE = 128 /* rows of a prefill tile at most */ };
 /* Lets the two above use more than 48 KiB of shared memory. Call it once before the first launch. */
 cudaError_t k_attention_init(void);
-/* Prefill attention by wgmma: compute capability 9.0 and a 16-bit cache. It needs its own init, too. */
+/* Prefill attention by wgmma: compute capability 9.0, heads of 64 or 128 and a 16-bit cache. It needs its own init,
+ * too.
+ */
 k_prefill k_attention_prefill_wgmma;
 cudaError_t k_attention_wgmma_init(void);
 
@@ -100,7 +116,7 @@ cudaError_t k_add(cudaStream_t stream, float *x, const void *delta, enum k_type 
 cudaError_t k_head_norm(cudaStream_t stream, enum k_type type, void *qkv, const float *q, const float *k, float eps,
 			int heads, int kv_heads, int dim, int tokens);
 /* Rotates q in place. k goes rotated to the cache and stays unrotated in qkv. slot -1: no store. cos NULL: no rotation.
- * n_rot is a multiple of 8. cos, sin, pos and slot must have been written by copies, not by kernels. */
+ * n_rot is even, and best a multiple of 8. cos, sin, pos and slot must have been written by copies, not by kernels. */
 cudaError_t k_rope_store(cudaStream_t stream, enum k_type type, void *qkv /* 16-bit */, struct k_cache cache, int heads,
 			 const float *cos, const float *sin, int n_rot, const int32_t *pos, const int32_t *slot,
 			 int tokens);
@@ -153,7 +169,7 @@ cudaError_t k_linear_skinny_fp8(cudaStream_t stream, enum k_type type, void *out
 /* Gives each row the same bits for any m: K is cut into segments that combine as a binary counter; out (parts, m, n),
  * one part for K_OUT_SILU. */
 struct k_segment {
-	int32_t col, cols; /* multiples of 32, except the last cols */
+	int32_t col, cols; /* multiples of 8, except the last cols */
 	int32_t merges;    /* additions of the stack's two top entries after this segment */
 	int32_t part;      /* >= 0: this part is complete then */
 };

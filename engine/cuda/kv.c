@@ -35,7 +35,6 @@ void cuda_rope_store(struct backend *b, struct tensor *qkv, const struct attn_sh
 	struct cuda *c = cuda_of(b);
 	struct k_cache cache = cuda_cache_of(pool, kv);
 
-	REQUIRE(!rope || rope->n_rot % 8 == 0);
 	if (qkv->rows)
 		cuda_check(k_rope_store(c->stream, c->type, qkv->data, cache, shape->heads, rope ? rope->cos : NULL,
 					rope ? rope->sin : NULL, rope ? rope->n_rot : 0, s->pos, s->slot, qkv->rows),

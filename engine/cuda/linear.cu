@@ -11,11 +11,11 @@ enum { WARPS = 8, THREADS = 32 * WARPS, STEP = 32 /* columns that a warp multipl
 /* Of the device: SMs, and bytes of shared memory that a block may have (99 KiB on some, 227 on others). */
 static int sms, block_room;
 
-/* Loads columns [col, col + 8) of row `row`, with zeros outside (m, k). */
-template <bool VECTOR> GPU uint4 load_x(const uint16_t *x, int row, int m, int col, int k)
+/* Loads columns [col, col + 8) of row `row`, which are `ld` numbers apart, with zeros outside (m, k). */
+template <bool VECTOR> GPU uint4 load_x(const uint16_t *x, int row, int m, int col, int k, int ld)
 {
 	uint4 v = {0, 0, 0, 0};
-	const uint16_t *p = x + (size_t)row * k + col;
+	const uint16_t *p = x + (size_t)row * ld + col;
 
 	if (row >= m || col >= k)
 		return v;
@@ -246,7 +246,7 @@ __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form
 				for (int i = 0; i < MT; i++) { /* zeros from k on */
 					int col = use.col + warp * U * T::WARP + T::LANE * (lane & 3) +
 						  u / X::AT_ONCE * T::WARP + (first + u % X::AT_ONCE) * 8;
-					xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, col, k);
+					xv[u][i] = load_x<VECTOR>(x, m0 + 8 * i + (lane >> 2), m, col, k, k);
 				}
 			if (!first)
 				gpu_copy_wait<STAGES - 1>();
@@ -331,11 +331,12 @@ __global__ void __launch_bounds__(THREADS, 1)
 		float d[MT][4] = {};
 #pragma unroll 2
 		for (int col = first; col < end; col += STEP) {
-			uint4 a = weight_columns<E, W>(w, low, col + 8 * t, ld),
-			      b = weight_columns<E, W>(w, high, col + 8 * t, ld);
+			/* Where a segment ends inside a step the weights go on, and x is zero. */
+			const int at = col + 8 * t, at_w = min(at, ld - 8);
+			uint4 a = weight_columns<E, W>(w, low, at_w, ld), b = weight_columns<E, W>(w, high, at_w, ld);
 #pragma unroll
 			for (int j = 0; j < MT; j++)
-				multiply<E>(d[j], a, b, load_x<VECTOR>(x, m0 + 8 * j + g, m, col + 8 * t, k));
+				multiply<E>(d[j], a, b, load_x<VECTOR>(x, m0 + 8 * j + g, m, at, end, k));
 		}
 #pragma unroll
 		for (int j = 0; j < MT; j++)

@@ -14,6 +14,15 @@ static bool one_by_one(const struct step *s, int seq, const struct plan_limits *
 	return lim->fixed || s->q_start[seq + 1] - s->q_start[seq] <= DECODE_TOKENS;
 }
 
+/* Where a token's work begins: at the first key of its window or, where items are cut by position, at the range that
+ * holds it. */
+static int first_key(const struct step *s, int token, const struct plan_limits *lim)
+{
+	int step = lim->fixed ? FIXED_RANGE : KV_BLOCK;
+
+	return lim->window ? max_int(s->pos[token] + 1 - lim->window, 0) / step * step : 0;
+}
+
 /* Keys of one item at most: eight blocks an SM over all keys of the step, but enough keys that folding the parts stays
  * cheap. */
 static int chunk_of(const struct step *s, const struct plan_limits *lim)
@@ -24,7 +33,7 @@ static int chunk_of(const struct step *s, const struct plan_limits *lim)
 		return FIXED_RANGE;
 	for (int i = 0; i < s->head->n_seqs; i++)
 		for (int t = s->q_start[i]; one_by_one(s, i, lim) && t < s->q_start[i + 1]; t++)
-			keys += s->pos[t] + 1;
+			keys += s->pos[t] + 1 - first_key(s, t, lim);
 	keys = (keys * max_int(lim->runs, 1) + blocks - 1) / blocks;
 	return max_int(LEAST_KEYS, (int)round_up((size_t)keys, KV_BLOCK));
 }
@@ -32,7 +41,7 @@ static int chunk_of(const struct step *s, const struct plan_limits *lim)
 static void plan_token(struct attn_plan *p, const struct step *s, int seq, int token, int chunk,
 		       const struct plan_limits *lim, int *parts)
 {
-	int keys = s->pos[token] + 1, n = div_up(keys, chunk), first = *parts;
+	int from = first_key(s, token, lim), keys = s->pos[token] + 1 - from, n = div_up(keys, chunk), first = *parts;
 	bool cut = n > 1 && first + n <= lim->max_parts;
 	int per = !cut ? keys : lim->fixed ? chunk : (int)round_up((size_t)div_up(keys, n), KV_BLOCK); /* alike */
 
@@ -40,7 +49,7 @@ static void plan_token(struct attn_plan *p, const struct step *s, int seq, int t
 		REQUIRE(p->n_items < lim->max_items);
 		p->items[p->n_items++] = (struct attn_item){token,
 							    s->block_start[seq],
-							    at,
+							    from + at,
 							    min_int(per, keys - at),
 							    cut ? (*parts)++ : 0,
 							    cut ? p->n_joins : -1};

@@ -148,5 +148,7 @@ const char *cuda_prompt_attention(struct cuda *c)
 		return "mma.sync: --no-wgmma";
 	if (major != 9 || minor)
 		return "mma.sync: wgmma needs compute capability 9.0";
+	if (c->how.head_dim != 64 && c->how.head_dim != 128)
+		return "mma.sync: wgmma needs heads of 64 or 128";
 	return wgmma_is_right(c) ? CUDA_BY_WGMMA : "mma.sync: wgmma is wrong on this device";
 }

@@ -50,13 +50,14 @@ template <int DIM> GPU void fetch_q(char *to, const struct attn_args &a, const s
 
 /* Loads, while tile j is being worked on, K of the next tile and V of this one. */
 template <int DIM>
-GPU void fetch_next(char *k, char *v, const struct attn_args &a, const struct attn_tile &t, int kv, int j, int keys)
+GPU void fetch_next(char *k, char *v, const struct attn_args &a, const struct attn_tile &t, int kv, int j, int origin,
+		    int keys)
 {
 	enum { BYTES = PANEL * (DIM / COLS) };
 
-	if ((j + 1) * KEYS < keys)
-		fetch<DIM>(k + (~j & 1) * BYTES, a, t, kv, false, (j + 1) * KEYS, keys);
-	fetch<DIM>(v + (j & 1) * BYTES, a, t, kv, true, j * KEYS, keys);
+	if (origin + (j + 1) * KEYS < keys)
+		fetch<DIM>(k + (~j & 1) * BYTES, a, t, kv, false, origin + (j + 1) * KEYS, keys);
+	fetch<DIM>(v + (j & 1) * BYTES, a, t, kv, true, origin + j * KEYS, keys);
 	gpu_copy_commit();
 }
 
@@ -71,7 +72,7 @@ GPU void arrived()
 
 /* This thread's rows are lane / 4 and 8 more of its warp's 16; sum i belongs to row i / 2 % 2 and column i / 4 * 8 +
  * lane % 4 * 2 + i % 2. */
-template <class E, int DIM> struct group_state {
+template <class E, int DIM, bool BENT> struct group_state {
 	float o[DIM / 2], m[2], l[2];
 	uint32_t p[KEYS / 16][4]; /* weights */
 
@@ -91,9 +92,12 @@ template <class E, int DIM> struct group_state {
 			gpu_product_values<E>(o, p[n], gpu_matrix(v + n * 16 * GPU_PANEL_ROW, PANEL));
 		gpu_products_commit();
 	}
-	/* Turns scores into weights; by[]: the factors for earlier sums. */
+	/* Turns scores into weights; by[]: the factors for earlier sums. Bent scores are scaled, and a row may have
+	 * none so far. */
 	GPU void soften(float (&s)[KEYS / 2], float scale, float by[2])
 	{
+		if (BENT)
+			scale = 1;
 		float top[2] = {m[0], m[1]}, sum[2] = {0, 0};
 #pragma unroll
 		for (int i = 0; i < KEYS / 2; i++)
@@ -102,8 +106,11 @@ template <class E, int DIM> struct group_state {
 		for (int h = 0; h < 2; h++) {
 			top[h] = fmaxf(top[h], __shfl_xor_sync(0xffffffffu, top[h], 1));
 			top[h] = fmaxf(top[h], __shfl_xor_sync(0xffffffffu, top[h], 2));
+			const float low = top[h];
+			if (BENT && low == -INFINITY)
+				top[h] = 0;
 			by[h] = gpu_exp2((m[h] - top[h]) * scale);
-			m[h] = top[h];
+			m[h] = low;
 		}
 #pragma unroll
 		for (int i = 0; i < KEYS / 2; i++)
@@ -131,11 +138,28 @@ GPU void hide(float (&s)[KEYS / 2], int first, int pos_of_row, int lane)
 		if (first + i / 4 * 8 + 2 * (lane & 3) + (i & 1) > pos_of_row + 8 * (i >> 1 & 1))
 			s[i] = -INFINITY;
 }
+/* Soft cap, ALiBi and window: scores become those in base 2. far: key - pos of the thread's first row and key. */
+GPU void bend_scores(float (&s)[KEYS / 2], const struct attn_args &a, float slope, int far)
+{
+	const float scale = a.scale * 1.44269504f, cap = a.cap * 1.44269504f,
+		    twice = a.cap > 0 ? __fdividef(2, a.cap) : 0;
+	const int window = a.window ? a.window : 0x7fffffff;
+
+#pragma unroll
+	for (int i = 0; i < KEYS / 2; i++) {
+		const int d = far + i / 4 * 8 + (i & 1) - 8 * (i >> 1 & 1);
+		float v = s[i] * scale;
+		if (cap > 0)
+			v = gpu_soft_cap(v, cap, twice);
+		v += slope * (float)d;
+		s[i] = d > 0 || d <= -window ? -INFINITY : v;
+	}
+}
 #endif
 
 /* Grid (heads, tiles): all heads of the longest tile start first, since a long tile that starts last would run alone.
  * Shared memory: queries, K twice, V twice. */
-template <class E, int DIM>
+template <class E, int DIM, bool BENT>
 __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, const struct attn_tile *tiles)
 {
 	BOUNDS(THREADS);
@@ -146,16 +170,21 @@ __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, 
 	char *k = q + BYTES, *v = k + 2 * BYTES;
 	const struct attn_tile t = tiles[blockIdx.y];
 	const int head = blockIdx.x, lane = threadIdx.x & 31, keys = t.pos + t.rows, group_row = threadIdx.x / 128 * 64;
-	const int row0 = threadIdx.x / 32 * 16 + (lane >> 2), kv = a.kv_of_head[head], n = (keys + KEYS - 1) / KEYS;
+	const int origin = BENT && a.window ? max(t.pos + 1 - a.window, 0) / KV_BLOCK * KV_BLOCK : 0;
+	const int row0 = threadIdx.x / 32 * 16 + (lane >> 2), kv = a.kv_of_head[head],
+		  n = (keys - origin + KEYS - 1) / KEYS;
+	/* key - pos of the thread's first row and key */
+	const int far = origin + 2 * (lane & 3) - t.pos - row0;
 	const char *q_group = q + group_row * GPU_PANEL_ROW;
 	const float scale = a.scale * 1.44269504f;
-	group_state<E, DIM> mine;
+	const float slope = BENT && a.slopes ? a.slopes[head] * 1.44269504f : 0;
+	group_state<E, DIM, BENT> mine;
 	float s[KEYS / 2], by[2];
 
 	if (!t.rows)
 		return;
 	fetch_q<DIM>(q, a, t, head);
-	fetch<DIM>(k, a, t, kv, false, 0, keys);
+	fetch<DIM>(k, a, t, kv, false, origin, keys);
 	gpu_copy_commit();
 #pragma unroll
 	for (int i = 0; i < DIM / 2; i++)
@@ -164,9 +193,11 @@ __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, 
 	arrived();
 	gpu_products_begin();
 	mine.scores(s, q_group, k);
-	fetch_next<DIM>(k, v, a, t, kv, 0, keys);
+	fetch_next<DIM>(k, v, a, t, kv, 0, origin, keys);
 	gpu_products_wait<0>(s);
-	if (KEYS > t.pos + group_row)
+	if (BENT)
+		bend_scores(s, a, slope, far);
+	else if (KEYS > t.pos + group_row)
 		hide(s, 0, t.pos + row0, lane);
 	mine.soften(s, scale, by);
 	for (int j = 1; j < n; j++) {
@@ -175,9 +206,11 @@ __global__ void __launch_bounds__(THREADS, 1) prefill_wgmma(struct attn_args a, 
 		gpu_products_begin();
 		mine.scores(s, q_group, k + (j & 1) * BYTES);
 		mine.values(v + (~j & 1) * BYTES);
-		fetch_next<DIM>(k, v, a, t, kv, j, keys);
+		fetch_next<DIM>(k, v, a, t, kv, j, origin, keys);
 		gpu_products_wait<1>(s);
-		if ((j + 1) * KEYS > t.pos + group_row)
+		if (BENT)
+			bend_scores(s, a, slope, far + j * KEYS);
+		else if ((j + 1) * KEYS > t.pos + group_row)
 			hide(s, j * KEYS, t.pos + row0, lane);
 		mine.soften(s, scale, by); /* overlaps the products with V, which the next turn waits for */
 	}
@@ -210,19 +243,24 @@ template <int DIM> static constexpr int shared_bytes()
 {
 	return 5 * PANEL * (DIM / COLS);
 }
+template <class E, int DIM>
+static cudaError_t launch(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
+{
+	auto kernel = attn_bent(&a) ? prefill_wgmma<E, DIM, true> : prefill_wgmma<E, DIM, false>;
+
+	return gpu_launch(kernel, dim3(a.heads, n), THREADS, shared_bytes<DIM>(), s, a, tiles);
+}
 template <class E>
 static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_tile *tiles, int n)
 {
-	if (a.cache.dim == 64)
-		return gpu_launch(prefill_wgmma<E, 64>, dim3(a.heads, n), THREADS, shared_bytes<64>(), s, a, tiles);
-	return gpu_launch(prefill_wgmma<E, 128>, dim3(a.heads, n), THREADS, shared_bytes<128>(), s, a, tiles);
+	return a.cache.dim == 64 ? launch<E, 64>(s, a, tiles, n) : launch<E, 128>(s, a, tiles, n);
 }
-template <class E> static cudaError_t init()
+template <class E, bool BENT> static cudaError_t init()
 {
 	const cudaFuncAttribute most = cudaFuncAttributeMaxDynamicSharedMemorySize;
-	cudaError_t e = cudaFuncSetAttribute((const void *)prefill_wgmma<E, 64>, most, shared_bytes<64>());
+	cudaError_t e = cudaFuncSetAttribute((const void *)prefill_wgmma<E, 64, BENT>, most, shared_bytes<64>());
 
-	return e ? e : cudaFuncSetAttribute((const void *)prefill_wgmma<E, 128>, most, shared_bytes<128>());
+	return e ? e : cudaFuncSetAttribute((const void *)prefill_wgmma<E, 128, BENT>, most, shared_bytes<128>());
 }
 
 extern "C" {
@@ -233,8 +271,10 @@ cudaError_t k_attention_prefill_wgmma(cudaStream_t s, enum k_type type, struct a
 }
 cudaError_t k_attention_wgmma_init(void)
 {
-	cudaError_t e = init<Bf16>();
+	cudaError_t e = init<Bf16, false>();
 
-	return e ? e : init<F16>();
+	e = e ? e : init<Bf16, true>();
+	e = e ? e : init<F16, false>();
+	return e ? e : init<F16, true>();
 }
 }

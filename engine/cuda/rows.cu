@@ -225,7 +225,7 @@ struct head_norm_args {
 template <class E, int DIM> __global__ void __launch_bounds__(THREADS) head_norm(struct head_norm_args a)
 {
 	BOUNDS(THREADS);
-	enum { LANES = DIM == 64 ? 8 : DIM == 256 ? 32 : 16 };
+	enum { LANES = GPU_LANES(DIM, 8) };
 	const int at = blockIdx.y * THREADS + threadIdx.x, head = at / LANES, d = at % LANES * 8;
 	const bool in = head < a.all && d < DIM;
 	const float *w = (head < a.heads ? a.q : a.k) + (in ? d : 0);
@@ -262,11 +262,7 @@ template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const
 
 template <class E> static auto choose_head_norm(int dim)
 {
-	return dim == 64    ? head_norm<E, 64>
-	       : dim == 80  ? head_norm<E, 80>
-	       : dim == 96  ? head_norm<E, 96>
-	       : dim == 128 ? head_norm<E, 128>
-			    : head_norm<E, 256>;
+	return gpu_for_dim(dim, [](auto d) { return head_norm<E, d()>; });
 }
 
 extern "C" {
@@ -309,7 +305,7 @@ cudaError_t k_head_norm(cudaStream_t s, enum k_type type, void *qkv, const float
 			int heads, int kv_heads, int dim, int tokens)
 {
 	struct head_norm_args a = {(uint16_t *)qkv, q, k, heads, heads + kv_heads, (heads + 2 * kv_heads) * dim, eps};
-	int lanes = dim == 64 ? 8 : dim == 256 ? 32 : 16, blocks = (a.all * lanes + THREADS - 1) / THREADS;
+	int blocks = (a.all * GPU_LANES(dim, 8) + THREADS - 1) / THREADS;
 
 	return gpu_launch(type == K_F16 ? choose_head_norm<F16>(dim) : choose_head_norm<Bf16>(dim),
 			  dim3(tokens, blocks), THREADS, 0, s, a);

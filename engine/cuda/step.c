@@ -25,7 +25,10 @@ static int max_tiles(const struct cuda *c)
 
 /* Numbers of elements of the arrays in the block, in order. */
 struct step_counts {
-	int tokens, rows, items, joins, tiles, blocks;
+	int tokens, rows, tiles, blocks;
+	struct {
+		int items, joins;
+	} work[2];
 };
 
 static size_t padded(int n, size_t size)
@@ -35,22 +38,40 @@ static size_t padded(int n, size_t size)
 
 static size_t bytes_of(const struct step_counts *l)
 {
-	return 3 * padded(l->tokens, 4) + padded(l->rows, 4) + padded(l->items, sizeof(struct attn_item)) +
-	       padded(l->joins, sizeof(struct attn_join)) + padded(l->tiles, sizeof(struct attn_tile)) +
-	       padded(l->blocks, 4);
+	size_t bytes = 3 * padded(l->tokens, 4) + padded(l->rows, 4) + padded(l->tiles, sizeof(struct attn_tile)) +
+		       padded(l->blocks, 4);
+
+	for (int i = 0; i < 2; i++)
+		bytes += padded(l->work[i].items, sizeof(struct attn_item)) +
+			 padded(l->work[i].joins, sizeof(struct attn_join));
+	return bytes;
+}
+
+static void plan_create(struct attn_plan *p, int items, int tiles)
+{
+	p->items = xalloc((size_t)items, sizeof *p->items);
+	p->joins = xalloc((size_t)items, sizeof *p->joins);
+	p->tiles = xalloc((size_t)tiles, sizeof *p->tiles);
+}
+
+static void plan_destroy(struct attn_plan *p)
+{
+	free(p->items), free(p->joins), free(p->tiles);
 }
 
 void cuda_step_create(struct cuda *c)
 {
 	const struct step_limits *lim = &c->how.limits;
-	struct step_counts most = {lim->max_tokens, lim->max_tokens, max_items(c),
-				   max_items(c),    max_tiles(c),    lim->max_blocks};
+	struct step_counts most = {
+		lim->max_tokens, lim->max_tokens, max_tiles(c), lim->max_blocks, {{max_items(c), max_items(c)}}};
 
+	if (c->how.window) {
+		most.work[1] = most.work[0];
+		plan_create(&c->windowed, max_items(c), max_tiles(c));
+	}
+	plan_create(&c->plan, max_items(c), max_tiles(c));
 	c->room = bytes_of(&most);
 	c->sampled = cuda_take(c, (size_t)lim->max_tokens * sizeof *c->sampled);
-	c->plan.items = xalloc((size_t)most.items, sizeof *c->plan.items);
-	c->plan.joins = xalloc((size_t)most.joins, sizeof *c->plan.joins);
-	c->plan.tiles = xalloc((size_t)most.tiles, sizeof *c->plan.tiles);
 	for (int i = 0; i < STEPS; i++) {
 		struct cuda_step *s = &c->steps[i];
 		void *host = NULL;
@@ -66,9 +87,7 @@ void cuda_step_create(struct cuda *c)
 void cuda_step_destroy(struct cuda *c)
 {
 	cuda_give(c, c->sampled, (size_t)c->how.limits.max_tokens * sizeof *c->sampled);
-	free(c->plan.items);
-	free(c->plan.joins);
-	free(c->plan.tiles);
+	plan_destroy(&c->plan), plan_destroy(&c->windowed);
 	for (int i = 0; i < STEPS; i++) {
 		cuda_give(c, c->steps[i].device, c->room);
 		if (c->how.dry)
@@ -112,10 +131,16 @@ static void make_plan(struct cuda *c, const struct step *s, struct step_counts *
 
 	if (bucket >= 0)
 		lim.max_parts = spare_parts(c, lim.runs, l->tokens);
-	plan_attention(&c->plan, s, &lim);
-	l->items = c->plan.n_items, l->joins = c->plan.n_joins, l->tiles = c->plan.n_tiles;
-	if (bucket >= 0)
-		l->items = min_int(max_items(c), l->tokens + lim.max_parts), l->joins = l->tokens;
+	for (int i = 0; i < (c->how.window ? 2 : 1); i++) {
+		struct attn_plan *p = i ? &c->windowed : &c->plan;
+		lim.window = i ? c->how.window : 0;
+		plan_attention(p, s, &lim);
+		l->work[i].items = p->n_items, l->work[i].joins = p->n_joins, l->tiles = p->n_tiles;
+		if (bucket >= 0) {
+			l->work[i].items = min_int(max_items(c), l->tokens + lim.max_parts);
+			l->work[i].joins = l->tokens;
+		}
+	}
 }
 
 /* Copies n elements, fills the rest up to `all`, and returns their device address. */
@@ -139,11 +164,16 @@ static void fill(struct cuda *c, struct cuda_step *to, const struct step *s, con
 	to->step.pos = put(to, &at, s->pos, h->n_tokens, l->tokens, 4, 0);
 	to->step.slot = put(to, &at, s->slot, h->n_tokens, l->tokens, 4, 0xff);
 	to->step.row = put(to, &at, s->row, h->n_rows, l->rows, 4, 0);
-	to->items = put(to, &at, c->plan.items, c->plan.n_items, l->items, sizeof *to->items, 0);
-	to->joins = put(to, &at, c->plan.joins, c->plan.n_joins, l->joins, sizeof *to->joins, 0);
+	for (int i = 0; i < (c->how.window ? 2 : 1); i++) {
+		const struct attn_plan *p = i ? &c->windowed : &c->plan;
+		int items = l->work[i].items;
+		to->work[i].items = put(to, &at, p->items, p->n_items, items, sizeof *p->items, 0);
+		to->work[i].joins = put(to, &at, p->joins, p->n_joins, l->work[i].joins, sizeof *p->joins, 0);
+		to->work[i].n = items;
+	}
 	to->tiles = put(to, &at, c->plan.tiles, c->plan.n_tiles, l->tiles, sizeof *to->tiles, 0);
 	to->step.blocks = put(to, &at, s->blocks, h->n_blocks, h->n_blocks, 4, 0);
-	to->n_items = l->items, to->n_tiles = l->tiles;
+	to->n_tiles = l->tiles;
 	cuda_check(cudaMemcpyAsync(to->device, to->host, at, cudaMemcpyHostToDevice, c->stream), "copying a step");
 	cuda_check(cudaEventRecord(to->copied, c->stream), "an event");
 }

@@ -35,7 +35,7 @@ static void make_segments(struct cuda_weight *w, struct cuda *c)
 	for (int i = 0; i < w->n_parts; i++) {
 		for (int j = 0; j < parts[i].count; j++) {
 			int leaf = parts[i].first + j, col = k->start[leaf] - k->start[k->first];
-			REQUIRE(col % STEP == 0);
+			REQUIRE(col % 8 == 0);
 			n += leaf_segments(s + n, col, k->start[leaf + 1] - k->start[leaf]);
 			s[n - 1].merges += __builtin_ctz((unsigned)j + 1);
 		}

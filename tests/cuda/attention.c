@@ -1,5 +1,5 @@
 /* Attention over a paged cache against float64: head sizes, groups, lengths around page borders, cuts of the key axis,
- * chunks, 16-bit and 8-bit caches. */
+ * chunks, 16-bit and 8-bit caches, ALiBi, soft caps and windows. */
 #include "tests/cuda/device.h"
 
 enum { MAX_SEQS = 6 };
@@ -9,6 +9,9 @@ struct scene {
 	enum k_kv kv;
 	int heads, kv_heads, dim, n_seqs;
 	int length[MAX_SEQS], fresh[MAX_SEQS]; /* keys; new tokens of this step, the last ones */
+	bool alibi;
+	float cap;
+	int window;
 	/* made from these */
 	int tokens, n_runs, group, block_at[MAX_SEQS], n_blocks;
 	bool rounds; /* an 8-bit number times its scale is rounded to 16 bits */
@@ -17,9 +20,10 @@ struct scene {
 	unsigned char *pool;
 	double *cached; /* the numbers of `pool`, head by head */
 	int32_t *blocks, *kv_of_head;
+	float slopes[64];
 	struct attn_run runs[64];
 	struct attn_args a; /* device pointers */
-	void *device[8];
+	void *device[10];
 };
 
 /* The pool's head that holds it. */
@@ -92,12 +96,28 @@ static void make_runs(struct scene *s)
 		s->kv_of_head[h] = h * s->kv_heads / s->heads;
 	for (int h = 0; h < s->heads;) {
 		int n = 1;
-		while (n < ATTN_GROUP && h + n < s->heads && s->kv_of_head[h + n] == s->kv_of_head[h])
+		while (n < attn_group(s->dim) && h + n < s->heads && s->kv_of_head[h + n] == s->kv_of_head[h])
 			n++;
 		s->runs[s->n_runs++] = (struct attn_run){h, n, s->kv_of_head[h]};
 		s->group = max_int(s->group, n);
 		h += n;
 	}
+}
+
+/* Positions and slopes. */
+static void put_bend(struct scene *s)
+{
+	int32_t *pos = xalloc((size_t)s->tokens, sizeof *pos);
+	int token = 0;
+
+	for (int q = 0; q < s->n_seqs; q++)
+		for (int i = 0; i < s->fresh[q]; i++)
+			pos[token++] = s->length[q] - s->fresh[q] + i;
+	for (int h = 0; h < s->heads; h++)
+		s->slopes[h] = 0.13f / (float)(1 + h);
+	s->device[8] = dev_put(pos, (size_t)s->tokens * sizeof *pos);
+	s->device[9] = dev_put(s->slopes, (size_t)s->heads * sizeof *s->slopes);
+	free(pos);
 }
 
 static void open_scene(struct scene *s)
@@ -120,6 +140,7 @@ static void open_scene(struct scene *s)
 	s->device[3] = dev_put(s->runs, (size_t)s->n_runs * sizeof *s->runs);
 	s->device[4] = dev_put(s->kv_of_head, (size_t)s->heads * 4);
 	s->device[5] = dev_new(out * 2);
+	put_bend(s);
 	s->a = (struct attn_args){.qkv = s->device[0],
 				  .out = s->device[5],
 				  .blocks = s->device[2],
@@ -128,12 +149,16 @@ static void open_scene(struct scene *s)
 				  .cache = {s->device[1], s->kv_heads, s->dim, s->kv, 0},
 				  .heads = s->heads,
 				  .n_runs = s->n_runs,
-				  .scale = 1 / sqrtf((float)s->dim)};
+				  .scale = 1 / sqrtf((float)s->dim),
+				  .pos = s->device[8],
+				  .slopes = s->alibi ? s->device[9] : NULL,
+				  .cap = s->cap,
+				  .window = s->window};
 }
 
 static void close_scene(struct scene *s)
 {
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 10; i++)
 		dev_free(s->device[i]);
 	free(s->qkv), free(s->pool), free(s->cached), free(s->out), free(s->blocks), free(s->kv_of_head);
 }
@@ -147,19 +172,23 @@ static void fetch(struct scene *s)
 static void reference(const struct scene *s, int seq, int token, int head, int keys, double *out)
 {
 	const uint16_t *q = s->qkv + (size_t)(token * (s->heads + 2 * s->kv_heads) * s->dim) + (size_t)(head * s->dim);
-	double top = -INFINITY, sum = 0, *p = xalloc((size_t)keys, sizeof *p), wide[128];
-	int kv = s->kv_of_head[head];
+	double top = -INFINITY, sum = 0, *p = xalloc((size_t)keys, sizeof *p), wide[256];
+	int kv = s->kv_of_head[head], from = s->window ? max_int(keys - s->window, 0) : 0;
 
 	for (int d = 0; d < s->dim; d++)
 		wide[d] = (double)up(q[d], s->type), out[d] = 0;
-	for (int key = 0; key < keys; key++) {
+	for (int key = from; key < keys; key++) {
 		const double *k = cached_at(s, seq, key, kv);
 		for (int d = 0; d < s->dim; d++)
 			p[key] += wide[d] * k[d];
 		p[key] *= (double)s->a.scale;
+		if (s->cap > 0)
+			p[key] = s->cap * tanh(p[key] / s->cap);
+		if (s->alibi)
+			p[key] += (double)s->slopes[head] * (key - (keys - 1));
 		top = fmax(top, p[key]);
 	}
-	for (int key = 0; key < keys; key++) {
+	for (int key = from; key < keys; key++) {
 		const double *v = cached_at(s, seq, key, s->kv_heads + kv);
 		sum += p[key] = exp(p[key] - top);
 		for (int d = 0; d < s->dim; d++)
@@ -173,7 +202,7 @@ static void reference(const struct scene *s, int seq, int token, int head, int k
 /* weights: half a unit in the last place of what the kernel rounds p to. */
 static void check_scene(struct scene *s, double weights)
 {
-	double want[128];
+	double want[256];
 	int token = 0;
 
 	fetch(s);
@@ -201,11 +230,13 @@ static void run_decode(struct scene *s, int chunk, int range)
 
 	for (int q = 0; q < s->n_seqs; q++)
 		for (int i = 0; i < s->fresh[q]; i++, token++) {
-			int keys = s->length[q] - s->fresh[q] + i + 1, per = chunk ? chunk : keys, first = parts;
+			int end = s->length[q] - s->fresh[q] + i + 1, step = range ? range : KV_BLOCK,
+			    from = s->window ? max_int(end - s->window, 0) / step * step : 0, keys = end - from,
+			    per = chunk ? chunk : keys, first = parts;
 			for (int at = 0; at < keys; at += per)
 				items[n++] = (struct attn_item){token,
 								s->block_at[q],
-								at,
+								from + at,
 								min_int(per, keys - at),
 								per < keys ? parts++ : 0,
 								per < keys ? n_joins : -1};
@@ -257,6 +288,36 @@ TEST(decode_heads_and_sizes)
 	}
 }
 
+enum bend { ALIBI = 1, CAP = 2, WINDOW = 4 };
+static void bend(struct scene *s, int how, int window)
+{
+	s->alibi = how & ALIBI, s->cap = how & CAP ? 2.5f : 0, s->window = how & WINDOW ? window : 0;
+}
+
+/* Every head size in every cache, and what bends scores alone and together; a window ends inside a page, covers one
+ * key, or is longer than some sequences. */
+TEST(decode_of_bent_scores)
+{
+	static const int dim[] = {64, 80, 96, 128, 256}, window[] = {45, 1, 64, 97};
+
+	for (int i = 0; i < 30; i++)
+		for (int how = i % 2; how < 8; how += 2) {
+			struct scene s = {.type = both[(i + how / 2) & 1],
+					  .kv = K_KV_16 + i / 2 % 3,
+					  .heads = 5,
+					  .kv_heads = i / 6 & 1 ? 5 : 1,
+					  .dim = dim[i / 6],
+					  .n_seqs = 4,
+					  .length = {1, 31, 64, 150},
+					  .fresh = {1, 1, 2, 1}};
+			bend(&s, how, window[i % 4]);
+			open_scene(&s);
+			run_decode(&s, i % 3 ? 64 : 0, 0);
+			check_scene(&s, 0);
+			close_scene(&s);
+		}
+}
+
 TEST(decode_of_8_bit_caches)
 {
 	static const int shape[][2] = {{2, 2}, {4, 2}, {5, 1}};
@@ -291,7 +352,7 @@ TEST(decode_one_long_sequence)
 TEST(decode_ranges_give_the_same_bits)
 {
 	for (int i = 0; i < 6; i++) {
-		int dim = i & 1 ? 128 : 64;
+		int dim = i & 1 ? 128 : i == 2 ? 80 : 64;
 		struct scene s = {.type = K_BF16,
 				  .kv = K_KV_16 + i / 2,
 				  .heads = 4,
@@ -303,6 +364,7 @@ TEST(decode_ranges_give_the_same_bits)
 		uint16_t *one;
 		size_t bytes;
 
+		bend(&s, i % 3 ? WINDOW | ALIBI : 0, 300);
 		open_scene(&s);
 		bytes = (size_t)(s.tokens * s.heads * s.dim) * 2;
 		one = xalloc(1, bytes);
@@ -348,8 +410,8 @@ static bool hopper(void)
 	return major == 9 && minor == 0;
 }
 
-static void prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, const int *length,
-		    const int *fresh, int n)
+static void bent_prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, const int *length,
+			 const int *fresh, int n, int how, int window)
 {
 	struct scene s = {.type = type,
 			  .kv = kv,
@@ -361,12 +423,19 @@ static void prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int
 
 	memcpy(s.length, length, (size_t)n * sizeof *length);
 	memcpy(s.fresh, fresh, (size_t)n * sizeof *fresh);
+	bend(&s, how, window);
 	open_scene(&s);
-	for (int wgmma = 0; wgmma <= (kv == K_KV_16 && hopper()); wgmma++) {
+	for (int wgmma = 0; wgmma <= (kv == K_KV_16 && (dim == 64 || dim == 128) && hopper()); wgmma++) {
 		run_prefill(&s, wgmma);
 		check_scene(&s, rounding(type)); /* |v| <= 1: rounded weights move a sum by no more */
 	}
 	close_scene(&s);
+}
+
+static void prefill(enum k_type type, enum k_kv kv, int heads, int kv_heads, int dim, const int *length,
+		    const int *fresh, int n)
+{
+	bent_prefill(type, kv, heads, kv_heads, dim, length, fresh, n, 0, 0);
 }
 
 TEST(prefill_lengths)
@@ -418,6 +487,22 @@ TEST(prefill_of_8_bit_caches)
 		prefill(both[i & 1], i & 2 ? K_KV_FP8 : K_KV_INT8, 2, 1, 128, length, fresh, 4);
 		prefill(both[i & 1], i & 2 ? K_KV_FP8 : K_KV_INT8, 2, 2, 64, length, fresh, 4);
 	}
+}
+
+/* Windows shorter than a tile of keys, so that rows have none in its first ones, and longer than the sequence. */
+TEST(prefill_of_bent_scores)
+{
+	static const int dim[] = {64, 80, 96, 128, 256}, length[] = {33, 190}, fresh[] = {33, 140},
+			 window[] = {20, 500, 1, 150};
+
+	for (int i = 0; i < 15; i++)
+		bent_prefill(both[i & 1], K_KV_16 + i % 3, 1, 1, dim[i / 3], length, fresh, 2, 1 + i % 7,
+			     window[i % 4]);
+	for (int i = 0; i < 8; i++)
+		bent_prefill(both[i & 1], K_KV_16, 1, 1, i & 2 ? 128 : 64, length, fresh, 2, 1 + (i * 3) % 7,
+			     window[i / 2]);
+	for (int i = 0; i < 3; i++)
+		bent_prefill(both[i & 1], K_KV_16 + i % 3, 2, 1, dim[1 + i + i / 2], length, length, 1, 0, 0);
 }
 
 CHECK_MAIN()

@@ -233,6 +233,28 @@ static void layer(struct chain *c, enum kind kind)
 	CUDA(k_tree_sum(s, c->delta, tree, T * H));
 }
 
+/* What other networks than Llama's have between two products. */
+static void other_links(struct chain *c)
+{
+	cudaStream_t s = c->stream;
+	struct attn_args bent = c->attn;
+
+	bent.pos = c->pos, bent.slopes = c->norm, bent.cap = 3, bent.window = FIRST;
+	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, c->w_qkv, NULL, T, QKV, H, H));
+	CUDA(k_add_bias(s, K_BF16, c->qkv, K_OUT_16, c->norm, T * 3, H));
+	CUDA(k_head_norm(s, K_BF16, c->qkv, c->norm, c->norm, 1e-6f, HEADS, HEADS, DIM, T));
+	CUDA(k_rope_store(s, K_BF16, c->qkv, c->cache, HEADS, c->rope, c->rope, DIM - 2, c->pos, c->slot, T));
+	CUDA(k_attention_decode(s, K_BF16, bent, c->items, c->n_items, 1));
+	CUDA(k_activate(s, K_BF16, c->act, c->act, K_GELU, T * H));
+	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, c->w_o, c->norm, T, H, H, H));
+	CUDA(k_add(s, c->x, c->delta, K_F32, c->norm, T, H));
+	CUDA(k_add_norm(s, K_BF16, c->act, c->x, c->delta, K_F32, c->norm, c->norm, c->norm, true, 1e-6f, T, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, c->w_qkv, NULL, T, QKV, H, H));
+	CUDA(k_attention_prefill(s, K_BF16, bent, c->tiles, 1));
+	if (c->major == 9)
+		CUDA(k_attention_prefill_wgmma(s, K_BF16, bent, c->tiles, 1));
+}
+
 /* Products of cuBLASLt after our kernels and before them: whether its kernels start early, or let ours do so, is the
  * library's choice. */
 static void gemm_links(struct chain *c)
@@ -263,6 +285,7 @@ static void links(struct chain *c)
 		CUDA(norm(c, c->delta));
 	}
 	gemm_links(c);
+	other_links(c);
 	CUDA(k_rows(s, c->chosen, c->act, c->row, T, H * 2));
 	CUDA(k_linear_skinny(s, K_BF16, c->logits, K_OUT_F32, c->chosen, c->head, NULL, T, VOCAB, H, H));
 	plain.row = c->plain;

@@ -293,9 +293,15 @@ TEST(integers_as_halves)
 }
 
 /* Segments of `parts` equal leaves of a K axis, each cut every 512. */
+/* Of heads of 80, too. */
+static int leaf_of(int k, int parts)
+{
+	return (int)round_up((size_t)div_up(k, parts), k % 80 ? 32 : 8);
+}
+
 static int cut(struct k_segment *s, int k, int parts)
 {
-	int n = 0, leaf = (int)round_up((size_t)div_up(k, parts), 32);
+	int n = 0, leaf = leaf_of(k, parts);
 
 	for (int i = 0; i < parts; i++) {
 		int first = min_int(k, i * leaf), end = min_int(k, first + leaf), depth = 0;
@@ -314,7 +320,7 @@ static int cut(struct k_segment *s, int k, int parts)
 static void fixed(enum k_type type, int m, int n, int k, int parts)
 {
 	struct k_segment s[K_MAX_SEGMENTS];
-	int count = cut(s, k, parts), leaf = (int)round_up((size_t)div_up(k, parts), 32);
+	int count = cut(s, k, parts), leaf = leaf_of(k, parts);
 	void *ds = dev_put(s, (size_t)count * sizeof *s);
 	struct product p;
 
@@ -350,6 +356,8 @@ TEST(fixed_against_float64)
 		fixed(both[t], 9, 33, 544, 4);
 		fixed(both[t], 40, 16, 2592, 2);
 		fixed(both[t], 5, 16, 171, 5);
+		fixed(both[t], 9, 16, 400, 5);
+		fixed(both[t], 3, 24, 240, 3);
 		fixed(both[t], 20, 24, 3, 1);
 	}
 }

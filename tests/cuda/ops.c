@@ -380,6 +380,12 @@ TEST(rope_and_store)
 		store(both[i & 1], kv, 5, 1, 64, 32);
 		store(both[i & 1], kv, 2, 2, 128, 0);
 		store(both[i & 1], kv, 21, 4, 128, 128); /* more than a block has threads */
+		store(both[i & 1], kv, 3, 3, 80, 20);
+		store(both[i & 1], kv, 3, 2, 80, 80);
+		store(both[i & 1], kv, 19, 2, 96, 24);
+		store(both[i & 1], kv, 2, 2, 256, 64);
+		store(both[i & 1], kv, 2, 1, 256, 250);
+		store(both[i & 1], kv, 3, 3, 64, 2);
 	}
 }
 
@@ -537,7 +543,7 @@ TEST(launches_of_the_largest_step)
 	enum { N = 1 << 16, SEQS = 4096, HEADS = 64, DIM = 64 };
 	void *p = dev_new(16);
 	struct k_cache cache = {p, HEADS, DIM, K_KV_16, 0};
-	struct attn_args a = {p, p, p, p, p, p, p, p, cache, HEADS, HEADS, 1, 0};
+	struct attn_args a = {.qkv = p, .out = p, .cache = cache, .heads = HEADS, .n_runs = HEADS, .scale = 1};
 	struct k_tree tree = {.count = 1, .data = {p}};
 	cudaStream_t s;
 	cudaGraph_t graph;
@@ -561,6 +567,8 @@ TEST(launches_of_the_largest_step)
 	CUDA(k_activate(s, K_BF16, p, p, K_GELU, (size_t)N << 17));
 	CUDA(k_head_norm(s, K_BF16, p, p, p, 1e-6f, HEADS, HEADS, 256, N));
 	CUDA(k_attention_decode(s, K_BF16, a, p, 2 * N, 1));
+	CUDA(k_attention_prefill(s, K_BF16, a, p, N / ATTN_TILE + SEQS));
+	a.cache.dim = 256;
 	CUDA(k_attention_prefill(s, K_BF16, a, p, N / ATTN_TILE + SEQS));
 	CUDA(k_from_int8(s, K_BF16, p, p, 1 << 20, DIM));
 	CUDA(k_tree_sum(s, p, tree, (size_t)N * 8192));

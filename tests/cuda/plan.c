@@ -10,13 +10,15 @@ static struct attn_join joins[ROOM];
 static struct attn_tile tiles[MOST];
 static struct attn_plan plan = {.items = items, .joins = joins, .tiles = tiles};
 
+static int window; /* of all that follows; 0: none */
+
 /* Sequences of `keys` keys each, of which the last `fresh` are new. */
 static void make(int seqs, int keys, int fresh, bool fixed, int max_parts)
 {
 	static int32_t q_start[MOST + 1], block_start[MOST + 1], pos[MOST * 300];
 	struct step_head head = {.n_seqs = seqs, .n_tokens = seqs * fresh};
 	struct step s = {.head = &head, .q_start = q_start, .block_start = block_start, .pos = pos};
-	struct plan_limits lim = {SMS, RUNS, max_parts, fixed, 4 * MOST + ROOM};
+	struct plan_limits lim = {SMS, RUNS, max_parts, fixed, 4 * MOST + ROOM, window};
 
 	for (int i = 0; i < seqs; i++) {
 		q_start[i + 1] = (i + 1) * fresh, block_start[i + 1] = (i + 1) * div_up(keys, KV_BLOCK);
@@ -26,14 +28,17 @@ static void make(int seqs, int keys, int fresh, bool fixed, int max_parts)
 	plan_attention(&plan, &s, &lim);
 }
 
-/* Every key of every token occurs once, in order; parts are numbered through; joins name them. Returns the keys of the
- * largest item. */
-static int check_items(int seqs, int keys, int fresh)
+/* Every key of every token, or of the pages or ranges that its window reaches, occurs once, in order; parts are
+ * numbered through; joins name them. Returns the keys of the largest item. */
+static int check_items(int seqs, int keys, int fresh, bool fixed)
 {
 	int n = 0, parts = 0, n_joins = 0, most = 0;
 
 	for (int t = 0; t < seqs * fresh; t++) {
-		int want = keys - fresh + t % fresh + 1, at = 0, first = parts, join = plan.items[n].join;
+		int want = keys - fresh + t % fresh + 1, at = 0, first = parts, join = plan.items[n].join,
+		    page = fixed ? FIXED_RANGE : KV_BLOCK;
+		if (window && want > window)
+			at = (want - window) / page * page;
 		for (; at < want; at += plan.items[n++].keys) {
 			const struct attn_item *it = &plan.items[n];
 			CHECK(n < plan.n_items && it->keys > 0);
@@ -62,7 +67,7 @@ static int check_items(int seqs, int keys, int fresh)
 TEST(few_sequences_are_cut_small)
 {
 	make(1, 1024, 1, false, ROOM); /* 16 blocks for each head, 640 in all */
-	CHECK_EQ(check_items(1, 1024, 1), 64);
+	CHECK_EQ(check_items(1, 1024, 1, false), 64);
 	CHECK_EQ(plan.n_items, 16);
 	make(1, 64, 1, false, ROOM);
 	CHECK_EQ(plan.n_items, 1);
@@ -74,7 +79,7 @@ TEST(few_sequences_are_cut_small)
 TEST(parts_are_alike)
 {
 	make(8, 1024, 1, false, ROOM); /* 320 keys would leave 64 for the last of four */
-	CHECK_EQ(check_items(8, 1024, 1), 256);
+	CHECK_EQ(check_items(8, 1024, 1, false), 256);
 	CHECK_EQ(plan.n_items, 32);
 	for (int keys = 1; keys <= 9000; keys += 1 + keys / 7)
 		for (int seqs = 1; seqs <= MOST; seqs *= 2)
@@ -82,7 +87,7 @@ TEST(parts_are_alike)
 				int64_t all = (int64_t)seqs * fresh * keys * RUNS;
 				int most, least = keys, at_most = (int)((all + 8 * SMS - 1) / (8 * SMS)) + KV_BLOCK;
 				make(seqs, keys, fresh, false, 8 * SMS / RUNS + seqs * fresh);
-				most = check_items(seqs, keys, fresh);
+				most = check_items(seqs, keys, fresh, false);
 				CHECK(most <= max_int(LEAST_KEYS, at_most));
 				for (int i = 0; i < plan.n_items; i++)
 					if (plan.items[i].join >= 0 && i + 1 < plan.n_items &&
@@ -96,18 +101,34 @@ TEST(by_position_where_bits_are_fixed)
 {
 	for (int seqs = 1; seqs <= 8; seqs *= 2) {
 		make(seqs, 600, 1, true, ROOM); /* alike they would be 224 keys each */
-		CHECK_EQ(check_items(seqs, 600, 1), FIXED_RANGE);
+		CHECK_EQ(check_items(seqs, 600, 1, true), FIXED_RANGE);
 		CHECK_EQ(plan.n_items, 3 * seqs);
 		for (int i = 0; i < plan.n_items; i++)
 			CHECK_EQ(plan.items[i].first % FIXED_RANGE, 0);
 	}
 }
 
+TEST(a_window_leaves_keys_out)
+{
+	window = 100;
+	make(4, 5000, 2, false, ROOM); /* 100 keys begin inside a page, so up to five pages are looked at */
+	CHECK(check_items(4, 5000, 2, false) <= 160);
+	make(4, 90, 2, false, ROOM);
+	check_items(4, 90, 2, false);
+	for (int keys = 90; keys < 900; keys += 7) {
+		make(3, keys, 2, true, ROOM);
+		CHECK(check_items(3, keys, 2, true) <= FIXED_RANGE);
+		for (int i = 0; i < plan.n_items; i++)
+			CHECK_EQ(plan.items[i].first % FIXED_RANGE, 0);
+	}
+	window = 0;
+}
+
 TEST(without_room_for_parts_a_token_is_whole)
 {
 	make(2, 1024, 1, false, 20); /* the first one takes 11 */
 	CHECK(plan.n_joins == 1 && plan.items[plan.n_items - 1].keys == 1024);
-	check_items(2, 1024, 1);
+	check_items(2, 1024, 1, false);
 }
 
 TEST(the_longest_tile_first)
