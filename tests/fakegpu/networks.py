@@ -29,8 +29,8 @@ GPT = dict(n_layer=2, vocab_size=VOCAB, n_positions=512, torch_dtype="float16")
 NETWORKS = {
     "XVERSE": ("XverseForCausalLM", WHOLE, 3, "wgmma"),
     "Llama with biases": ("LlamaForCausalLM", dict(BASE, attention_bias=True, mlp_bias=True, tie_word_embeddings=True), 2, "wgmma"),
-    "Mistral": ("MistralForCausalLM", dict(BASE, head_dim=128, sliding_window=50), 2, "wgmma"),
-    "Qwen 2": ("Qwen2ForCausalLM", dict(BASE, use_sliding_window=True, sliding_window=40, max_window_layers=1), 2, "wgmma"),
+    "Mistral": ("MistralForCausalLM", dict(BASE, head_dim=128, sliding_window=30), 2, "wgmma"),
+    "Qwen 2": ("Qwen2ForCausalLM", dict(BASE, use_sliding_window=True, sliding_window=20, max_window_layers=1), 2, "wgmma"),
     "Qwen 3": ("Qwen3ForCausalLM", dict(BASE, head_dim=128), 1, "wgmma"),
     "Baichuan 13B": ("BaichuanForCausalLM", dict(WHOLE, hidden_size=320, num_attention_heads=5, model_max_length=512), 4, "wgmma"),
     "OPT": ("OPTForCausalLM", dict(WHOLE, hidden_size=384, ffn_dim=330, word_embed_proj_dim=384, num_attention_heads=4), 3, "mma.sync: wgmma needs heads of 64 or 128"),
@@ -41,8 +41,7 @@ NETWORKS = {
 }
 TYPES = {"GPTNeoXForCausalLM": "gpt_neox"}
 BITS = tuple(NETWORKS) if FULL else ("Mistral", "Baichuan 13B", "Pythia")
-BOUND = 0.02  # of a logprob: 16-bit activations, sums in another order
-SMALL = ["--load-format", "dummy", "--kv-cache-memory-bytes", "4000000", "--max-model-len", "300", "--max-num-seqs", "4", "--no-tuning"]
+SMALL = ["--load-format", "dummy", "--kv-cache-memory-bytes", "4000000", "--max-model-len", "128", "--max-num-seqs", "2", "--no-tuning"]
 
 
 def folder(top, name):
@@ -55,13 +54,14 @@ def folder(top, name):
 
 
 def cuda(ranks, path, *options):
+    """Every other one with CUDA graphs, whose warm-up takes longest here."""
     return Quiet(ranks, path, "--device", "cuda", *SMALL, *options,
                  env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_DEVICES=str(ranks), FAKEGPU_ORDER="rand", FAKEGPU_SEED=str(ranks)))
 
 
 def texts():
     rng = random.Random(5)
-    return [[rng.randrange(VOCAB) for _ in range(n)] for n in (2, 40, 150, 270)]
+    return [[rng.randrange(VOCAB) for _ in range(n)] for n in (2, 40, 110)]
 
 
 def scores(j):
@@ -92,12 +92,13 @@ def against_cpu(top, name):
         check(f"{name}: prompts by {prompts_by}", by == prompts_by, by)
         want, got = scores(cpu), scores(j)
         apart = [max(abs(a - b) for a, b in zip(w, g)) if len(w) == len(g) else 9 for w, g in zip(want, got)]
-        check(f"{name}: logprobs of given texts on {ranks}", max(apart) < BOUND, apart)
-        answers, _ = generate(c, [t[:120] for t in texts()], True)
+        size = max(abs(x) for w in want for x in w)  # of a logprob: so large are logits, and so their roundings
+        check(f"{name}: logprobs of given texts on {ranks}", max(apart) < 0.0005 * size, f"{apart} of {size}")
+        answers, _ = generate(c, [t[:70] for t in texts()], True)
         check(f"{name}: answers", all(len(a) == 5 for a in answers), answers)
         c.close()
         check(f"{name}: ends", j.stop() == 0 and cpu.stop() == 0, j.text()[-400:])
-        print(f"  {name} on {ranks}: logprobs within {max(apart):.4f} of the CPU's")
+        print(f"  {name} on {ranks}: logprobs of up to {size:.1f} within {max(apart):.4f} of the CPU's")
     cpu.close()
     j.close()
     if name in BITS:
@@ -106,7 +107,7 @@ def against_cpu(top, name):
 
 def fixed_bits(path, name, ranks):
     """The same prompts alone, from the cache, and in company; then on other ranks in smaller chunks."""
-    prompts, want = [t[:200] for t in texts()], None
+    prompts, want = [t[:100] for t in texts()], None
     for n, options in ((1, []), (ranks, ["--max-num-batched-tokens", "48", "--no-graphs"])):
         j = cuda(n, path, "--enable-deterministic-inference", *options)
         if check(f"{name}, fixed, {n} ranks: starts", j.start(120), j.text()[-600:]):
@@ -115,7 +116,7 @@ def fixed_bits(path, name, ranks):
             want = want or first
             check(f"{name}, fixed, {n} ranks: the same bits", first == want and all(len(a) == 5 for a in first), f"{first} and {want}")
             again, calls = generate(c, prompts, True)
-            check(f"{name}, fixed, {n} ranks: the cache is hit", calls[-1].finished.cached_tokens >= 160, calls[-1].finished.cached_tokens)
+            check(f"{name}, fixed, {n} ranks: the cache is hit", calls[-1].finished.cached_tokens >= 64, calls[-1].finished.cached_tokens)
             check(f"{name}, fixed, {n} ranks: from the cache and in company the same bits", again == want, f"{again} and {want}")
             c.close()
             check(f"{name}, fixed, {n} ranks: ends", j.stop() == 0, j.text()[-400:])
