@@ -79,6 +79,9 @@ static void fill_model(struct daemon *d)
 	m->gpu_sums = n->comm->about;
 	m->gpu_links = n->device.links;
 	m->parameters = model_parameters(&n->cfg);
+	m->active_parameters = model_active_parameters(&n->cfg);
+	m->experts = n->cfg.experts;
+	m->experts_per_token = n->cfg.experts_per_token;
 	m->n_blocks = n->n_blocks;
 	m->max_model_len = n->max_model_len;
 	m->max_tokens = n->limits.max_tokens;

@@ -2,6 +2,7 @@
 
 #include "base/base.h"
 
+enum { EXPERT_LEAVES = 8 };                /* each leaf of each expert leaves a partial of its own, so there are few */
 enum { FFN_GROUP = 32, VOCAB_GROUP = 64 }; /* int8 and int4 scales cover 32 columns; a panel holds up to 64 words */
 
 /* floor(n * i / of), without overflow */
@@ -88,13 +89,13 @@ static struct split split_o(const struct shard_shape *p, int rank, int size)
 	return s;
 }
 
-static struct split split_down(const struct shard_shape *p, int rank, int size)
+static struct split split_ffn(int ffn, int leaves, int rank, int size)
 {
-	struct split s = split_owned(SHARD_MAX_LEAVES, rank, size);
-	int groups = div_up(p->ffn, FFN_GROUP);
+	struct split s = split_owned(leaves, rank, size);
+	int groups = div_up(ffn, FFN_GROUP);
 
 	for (int j = 0; j <= s.n_leaves; j++)
-		s.start[j] = min_int(p->ffn, FFN_GROUP * cut(groups, j, s.n_leaves));
+		s.start[j] = min_int(ffn, FFN_GROUP * cut(groups, j, s.n_leaves));
 	return s;
 }
 
@@ -118,7 +119,9 @@ struct shard shard_make(const struct shard_shape *p, int rank, int size)
 	REQUIRE(size >= 1 && size <= shard_max_ranks(p) && rank >= 0 && rank < size);
 	s.hidden = split_whole(p->hidden);
 	s.o = split_o(p, rank, size);
-	s.down = split_down(p, rank, size);
+	s.down = split_ffn(p->ffn, SHARD_MAX_LEAVES, rank, size);
+	s.expert = split_ffn(p->expert_ffn, EXPERT_LEAVES, rank, size);
+	s.shared = split_ffn(p->shared_ffn, EXPERT_LEAVES, rank, size);
 	s.vocab_sum = split_vocab(p, rank, size);
 	s.heads = heads_of(p, &s.o);
 	per_kv = p->heads / p->kv_heads;

@@ -7,6 +7,7 @@
  *
  *   o:    S = largest power of two <= min(32, heads); leaf j starts at head floor(heads*j/S)
  *   down: S = 32; leaf j starts at column 32*floor(G*j/32), G = ceil(ffn/32); a leaf may be empty
+ *   experts of a routed FFN, and those that all tokens share: as down, with S = 8 of each expert's inner axis
  *   rank r of n owns the leaves [ceil(S*r/n), ceil(S*(r+1)/n)) of each axis; a share may be empty for down.
  *   vocabulary: groups of 64 tokens; rank r owns the groups [floor(G*r/n), floor(G*(r+1)/n)).
  */
@@ -55,11 +56,13 @@ struct shard {
 	struct span vocab;    /* tokens of embedding and head */
 	struct split hidden;  /* split_whole(hidden) */
 	struct split o, down;
-	struct split vocab_sum; /* one leaf a rank: the embedding's sum, where all but one rank add +0 */
+	struct split expert, shared; /* of one expert; of those that all tokens share. Both own the same leaves */
+	struct split vocab_sum;      /* one leaf a rank: the embedding's sum, where all but one rank add +0 */
 };
 
 struct shard_shape {
 	int hidden, heads, kv_heads, head_dim, ffn, vocab;
+	int expert_ffn, shared_ffn; /* 0: there are none */
 };
 
 /* The most ranks that this shape can be split over: S of the o axis. */

@@ -15,7 +15,8 @@ struct front_model {
 	uint64_t fingerprint; /* of files and config; the front adds the tokenizer's */
 	const char *architecture, *numerics_class, *isa;
 	const char *gpu_sums, *gpu_links; /* "" where there are none between GPUs */
-	uint64_t parameters;
+	uint64_t parameters, active_parameters;
+	int experts, experts_per_token;
 	int n_blocks, max_model_len, max_tokens /* a step */, threads;
 	const struct rank_report *report; /* (ranks) */
 };

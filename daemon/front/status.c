@@ -69,6 +69,9 @@ static void fill_model(const struct front *f, struct xv_status *s, struct xv_ran
 	s->numerics_class = m->numerics_class;
 	s->architecture = m->architecture;
 	s->parameters = m->parameters;
+	s->active_parameters = m->active_parameters;
+	s->experts = (uint32_t)m->experts;
+	s->experts_per_token = (uint32_t)m->experts_per_token;
 	s->vocab = (uint32_t)m->vocab;
 	s->block_size = (uint32_t)f->opt->block_size;
 	s->max_model_len = (uint32_t)m->max_model_len;

@@ -113,7 +113,8 @@ const char *backend_lacks(unsigned needs, unsigned covers)
 					    "biases of queries, keys and values or of an FFN's first product",
 					    "biases of gate and up",
 					    "biases behind attention and FFN",
-					    "attention and FFN beside each other"};
+					    "attention and FFN beside each other",
+					    "mixtures of experts"};
 	int i = 0;
 
 	while (needs & ~covers && !(needs & ~covers & 1u << i))
@@ -255,6 +256,39 @@ void backend_activate(struct backend *b, struct tensor *out, const struct tensor
 	require(b, true, NEED_ACTIVATE);
 	op(b);
 	b->ops->activate(b, out, x, kind);
+}
+
+void backend_route(struct backend *b, const struct routing *r, const struct tensor *logits, const float *shared)
+{
+	REQUIRE(logits->type == DT_F32 && logits->cols == r->experts && r->k >= 1 && r->k <= r->experts);
+	require(b, true, NEED_EXPERTS);
+	op(b);
+	b->ops->route(b, r, logits, shared);
+}
+
+/* Gate and up of one stack make what its down reads. */
+static void check_stack(const struct backend *b, const struct tensor *x, const struct weight *gate_up,
+			const struct weight *down, int experts)
+{
+	REQUIRE(down->b == b && down->experts == experts && down->each == x->cols && !gate_up == !down->cols);
+	if (gate_up)
+		REQUIRE(gate_up->b == b && gate_up->experts == experts && gate_up->k.n_leaves == 1 &&
+			gate_up->cols == x->cols && gate_up->each == 2 * down->cols);
+}
+
+void backend_experts(struct backend *b, void *out, const struct tensor *x, const struct routing *r,
+		     const struct expert_weights *w)
+{
+	REQUIRE(x->type == b->act && r->k >= 1 && r->k <= r->experts);
+	check_stack(b, x, w->gate_up, w->down, r->experts);
+	if (w->shared_down) {
+		check_stack(b, x, w->shared_gate_up, w->shared_down, 1);
+		REQUIRE(w->shared_down->k.n_leaves == w->down->k.n_leaves &&
+			w->shared_down->k.first == w->down->k.first && w->shared_down->k.count == w->down->k.count);
+	}
+	require(b, true, NEED_EXPERTS);
+	op(b);
+	b->ops->experts(b, out, x, r, w);
 }
 
 void backend_head_norm(struct backend *b, struct tensor *qkv, const struct attn_shape *shape, const float *q,

@@ -43,6 +43,12 @@
  * - activate: relu is 0 > x ? 0 : x. gelu tanh is x / (1 + exp(-2u)), u = sqrt(2/pi) * (x + 0.044715 x^3). gelu is
  *   x * Phi(x) = max(0, x) - |x| * erfc(z) / 2, z = |x| / sqrt(2); with t = 1 / (1 + z/2), erfc(z) = t * exp(p(t) -
  * z^2) and p of degree 9 (Press et al., Numerical Recipes, 6.2), by fma from the highest power down.
+ * - route: p = exp(logit - max). The k largest logits are chosen, of equal ones the lower number. A weight is p / sum,
+ * the sum over all experts or (norm) over those chosen, from +0 in ascending order. A shared weight is 1 / (1 +
+ * exp(-x)).
+ * - experts: in each leaf of the inner axis acc = fma(weight, y, acc) from +0, expert by expert in ascending order,
+ * those that all tokens share last; y is the leaf's share of the expert's output, as linear makes it. Leaves of a part
+ * then combine by the perfect tree.
  * - All with flush-to-zero and denormals-are-zero; f16 subnormals of weights are kept. Where a linear's input is bf16
  *   (compute class bf16) the producer rounds, to nearest even.
  */
@@ -74,7 +80,8 @@ enum backend_need {
 	NEED_GATED_BIAS = 1 << 6, /* `bias` of linear_silu_mul */
 	NEED_SHIFT = 1 << 7,      /* `shift` of add_norm */
 	NEED_ADD = 1 << 8,        /* backend_add() */
-	NEED_ALL = (1 << 9) - 1
+	NEED_EXPERTS = 1 << 9,    /* backend_route() and backend_experts() */
+	NEED_ALL = (1 << 10) - 1
 };
 
 /* Keys and values of one layer lie in an opaque pool of blocks, whose layout and size are the backend's. */
@@ -158,6 +165,7 @@ typedef void op_weight_destroy(struct weight *w);
 typedef void op_weight_touch(struct weight *w);
 typedef void *op_weight_packed(struct weight *w, size_t *bytes);
 typedef bool op_weight_map(struct weight *w, int fd, int64_t at);
+typedef void op_weight_stack(struct weight *w, int experts, int each);
 
 /* ---- compute; out first ---- */
 /* out (n, hidden) f32 = row ids[i] of the table where this rank owns it, else +0 (-0 becomes +0). Token ids are global;
@@ -215,6 +223,32 @@ op_linear_silu_mul backend_linear_silu_mul;
 /* x (n, ffn; type b->mid), out (n, ffn; type b->act) = the activation of x, any kind but the gated one. */
 typedef void op_activate(struct backend *b, struct tensor *out, const struct tensor *x, enum activation kind);
 op_activate backend_activate;
+
+/* Which experts of a routed FFN each token takes, all in the backend's memory. */
+struct routing {
+	int experts, k;  /* of the layer; that a token takes */
+	bool norm;       /* the weights of a token's experts sum to 1 */
+	int32_t *expert; /* (n, k) ascending in each row */
+	float *weight;   /* (n, k + 1) of those experts; the last one is of the experts that all tokens share */
+};
+
+/* Fills in expert and weight from logits (n, experts) f32. shared (n) f32: the logit of the shared experts' weight;
+ * NULL: it is 1. */
+typedef void op_route(struct backend *b, const struct routing *r, const struct tensor *logits, const float *shared);
+op_route backend_route;
+
+/* This rank's part of the experts of a layer. */
+struct expert_weights {
+	/* Stacked (weight.h): (2*ffn, hidden), gate first, NULL where ffn is 0 on this rank; (hidden, ffn). */
+	const struct weight *gate_up, *down;
+	const struct weight *shared_gate_up, *shared_down; /* the same, stacked as one; both NULL: there are none */
+};
+
+/* out (parts of the split of w->down, x->rows, hidden; type b->sum) = the sum of weight * down(silu(gate) * up) over
+ * each token's experts and the shared ones, one partial sum a part. x (n, hidden; type b->act). */
+typedef void op_experts(struct backend *b, void *out, const struct tensor *x, const struct routing *r,
+			const struct expert_weights *w);
+op_experts backend_experts;
 
 /* qkv (n, (heads + 2*kv_heads)*head_dim; type b->mid), in place: each head of q is normed and multiplied by q
  * (head_dim) f32, each of k by k (head_dim), as NORM_RMS does. v stays. */
@@ -290,6 +324,7 @@ struct backend_ops {
 	op_weight_touch *weight_touch;   /* NULL: memory is taken on creation */
 	op_weight_packed *weight_packed; /* NULL: weights are not in host memory */
 	op_weight_map *weight_map;       /* NULL where weight_packed is */
+	op_weight_stack *weight_stack;   /* NULL without NEED_EXPERTS */
 	const char *layout; /* names the form of packed weights in a pack file; NULL where weight_packed is */
 
 	op_embed *embed;
@@ -301,6 +336,8 @@ struct backend_ops {
 	op_linear_silu_mul *linear_silu_mul; /* NULL: linear_mid, then silu_mul */
 	op_activate *activate;               /* NULL without NEED_ACTIVATE */
 	op_head_norm *head_norm;             /* NULL without NEED_HEAD_NORM */
+	op_route *route;                     /* NULL without NEED_EXPERTS */
+	op_experts *experts;                 /* the same */
 	op_kv_check *kv_check;               /* NULL: every shape is fine */
 	op_kv_bytes *kv_bytes;
 	op_rope_store *rope_store;
@@ -340,6 +377,8 @@ struct weight {
 	enum dtype stored; /* of the source rows: DT_F32, DT_F16, DT_BF16 */
 	enum quant quant;
 	bool paired;    /* weight_pair(): a backend may put row rows/2 + i behind row i */
+	int experts;    /* weight_stack(): matrices that lie below each other; 0: it is one */
+	int each;       /* rows of one of them, without those that fill it up */
 	struct split k; /* leaves of the K axis and those owned; cols = split_columns(&k).count */
 	size_t bytes;   /* held, padding included */
 };

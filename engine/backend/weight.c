@@ -35,6 +35,15 @@ void weight_pair(struct weight *w)
 	w->paired = true;
 }
 
+void weight_stack(struct weight *w, int experts, int each)
+{
+	REQUIRE(experts >= 1 && each >= 0 && w->rows == experts * weight_stack_step(each));
+	REQUIRE(w->b->ops->covers & NEED_EXPERTS);
+	w->experts = experts;
+	w->each = each;
+	w->b->ops->weight_stack(w, experts, each);
+}
+
 void weight_rows(struct weight *w, int first, int count, const void *src, size_t ld)
 {
 	int cols = weight_reads_whole_rows(w) ? w->k.start[w->k.n_leaves] : w->cols;

@@ -11,6 +11,16 @@ op_weight_create weight_create_quant;
 /* Says that gate lies above up: backend_linear_silu_mul() uses rows i and rows/2 + i together. Called before the first
  * row is put. */
 void weight_pair(struct weight *w);
+/* Says that its rows are those of `experts` matrices of `each` rows, each filled up to STACK_ROWS rows with rows that
+ * are never put, and that only backend_experts() uses it. Called as weight_pair() is; of gate above up, each of them is
+ * paired. */
+enum { STACK_ROWS = 32 };
+op_weight_stack weight_stack;
+/* Rows from the start of one such matrix to the next. */
+static inline int weight_stack_step(int each)
+{
+	return div_up(each, STACK_ROWS) * STACK_ROWS;
+}
 /* Allocates its memory and touches every page, before the first row is put, and again after a mapped file turned out to
  * be wrong. */
 op_weight_touch weight_touch;

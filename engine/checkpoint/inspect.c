@@ -13,6 +13,11 @@ static void print_config(FILE *out, const struct model_config *c)
 		"shape        %d layers, hidden %d, %d heads (%d for keys and values) x %d, FFN %d, "
 		"vocabulary %d%s\n",
 		c->layers, c->hidden, c->heads, c->kv_heads, c->head_dim, c->ffn, c->vocab, c->tied ? ", tied" : "");
+	if (c->experts)
+		fprintf(out,
+			"experts      %d of %d, a token takes %d; shared %d; %.3f billion parameters for a token\n",
+			c->experts, c->expert_ffn, c->experts_per_token, c->shared_ffn,
+			(double)model_active_parameters(c) / 1e9);
 	fprintf(out, "positions    %d\n", c->max_pos);
 	for (int i = 0; i < c->n_notes; i++)
 		fprintf(out, "note         %s\n", c->note[i]);

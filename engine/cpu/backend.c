@@ -81,6 +81,7 @@ static void destroy(struct backend *b)
 	struct cpu *c = cpu_of(b);
 
 	pool_destroy(c->pool);
+	cpu_experts_free(c);
 	cpu_attn_destroy(c->attn);
 	cpu_pages_free(c->x, c->x_row * (size_t)c->how.max_tokens);
 	cpu_pages_free(c->scratch, linear_scratch() * (size_t)c->how.threads);
@@ -133,6 +134,7 @@ static const struct backend_ops cpu_ops = {
 	.weight_touch = cpu_weight_touch,
 	.weight_packed = cpu_weight_packed,
 	.weight_map = cpu_weight_map,
+	.weight_stack = cpu_weight_stack,
 	.layout = "cpu 32 2",
 	.embed = cpu_embed,
 	.add_norm = cpu_add_norm,
@@ -145,6 +147,8 @@ static const struct backend_ops cpu_ops = {
 	.attention = cpu_attention,
 	.silu_mul = cpu_silu_mul,
 	.activate = cpu_activate,
+	.route = cpu_route,
+	.experts = cpu_experts,
 	.rows = cpu_rows,
 };
 

@@ -9,6 +9,13 @@
 
 struct attn_scratch;
 
+/* Of backend_experts(): rows of T tokens. */
+struct experts_scratch {
+	char *in;               /* (T, in_row) what a product reads: gathered rows of x, then inner numbers */
+	float *out, *acc;       /* (T, out_row) what it makes: gate and up, then each leaf's outputs; their sums */
+	size_t in_row, out_row; /* bytes */
+};
+
 enum { CHUNK = 4096 /* elements that are worth waking a worker for */ };
 
 struct cpu {
@@ -22,6 +29,7 @@ struct cpu {
 	char *x;                /* packed activations of the largest step */
 	size_t x_row;           /* bytes of one row of x */
 	char *scratch;          /* (threads, linear_scratch()) */
+	struct experts_scratch experts;
 };
 
 static inline struct cpu *cpu_of(struct backend *b)
@@ -39,6 +47,12 @@ struct cpu_weight {
 	struct segment *seg; /* (n_seg) */
 	int32_t *order;      /* (cols) the column of x for each of the weight's; NULL: the same */
 };
+
+/* What the weight's integers have too much: pack_job.offset. */
+static inline int cpu_x_offset(const struct cpu_weight *w)
+{
+	return pack_has_zero(w->pack) ? 1 : w->pack == PACK_INT8 ? 128 : 8;
+}
 
 /* Allocates zeroed pages. The workers touch them in the order in which pool_each() hands out `units` equal pieces, so
  * that each piece lies near its worker. Dies when there is no memory. */
@@ -61,6 +75,7 @@ op_weight_order cpu_weight_order;
 op_weight_touch cpu_weight_touch;
 op_weight_map cpu_weight_map;
 op_weight_packed cpu_weight_packed;
+op_weight_stack cpu_weight_stack;
 op_weight_destroy cpu_weight_destroy;
 /* Writes row `row` as f32 to out (cols). Subnormals of f32 and bf16, and -0, become +0. */
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out);
@@ -76,6 +91,11 @@ op_linear cpu_linear;
 op_silu_mul cpu_silu_mul;
 op_activate cpu_activate;
 op_rows cpu_rows;
+op_route cpu_route;
+op_experts cpu_experts;
+/* Makes room for the products of a stacked weight; frees it. */
+void cpu_experts_reserve(struct cpu *c, const struct cpu_weight *w);
+void cpu_experts_free(struct cpu *c);
 
 /* Where the K/V heads lie inside a block: first all K, (head_dim, block_size) a head, then all V, (block_size, head_dim
  * rounded up to 16) a head, so that vectors never leave the block. All in bytes. */

@@ -33,9 +33,7 @@ static void pack_rows(struct cpu *cpu, const struct cpu_weight *w, const struct 
 				  .x_stride = (size_t)x->cols * dtype_size(x->type),
 				  .type = x->type,
 				  .all = x->rows,
-				  .offset = pack_has_zero(w->pack) ? 1
-					    : w->pack == PACK_INT8 ? 128
-								   : 8,
+				  .offset = cpu_x_offset(w),
 				  .order = w->order,
 				  .out = cpu->x};
 	if (x->rows * x->cols > 4 * CHUNK)

@@ -54,7 +54,10 @@ static void plan_segments(struct cpu_weight *w)
 	int depth = 0, unit = pack_is_int(w->pack) ? GROUP : 2;
 	int start = pack_has_zero(w->pack) ? k->start[k->first] : 0;
 
-	w->n_parts = split_parts(k, parts);
+	w->n_parts = w->base.experts ? k->count : split_parts(k, parts);
+	for (int i = 0; w->base.experts && i < k->count; i++)
+		parts[i] = (struct part){k->first + i, 1};
+	w->n_seg = w->units = 0;
 	w->seg = xalloc((size_t)(w->base.cols / SEGMENT + k->count + 1), sizeof *w->seg);
 	for (int i = 0; i < w->n_parts; i++)
 		w->n_seg += part_segments(w->seg + w->n_seg, unit, k, &parts[i], i, k->start[k->first]);
@@ -66,6 +69,18 @@ static void plan_segments(struct cpu_weight *w)
 		depth += 1 - w->seg[i].merges - (w->seg[i].part >= 0);
 		REQUIRE(depth >= 0 && depth < STACK_DEPTH && (w->seg[i].part < 0 || depth == 0));
 	}
+}
+
+/* A stack's products leave a partial for each leaf, which cuts K at the same places. */
+void cpu_weight_stack(struct weight *base, int experts, int each)
+{
+	struct cpu_weight *w = (struct cpu_weight *)base;
+
+	(void)experts, (void)each;
+	REQUIRE(base->k.count <= SHARD_MAX_PARTS);
+	free(w->seg);
+	plan_segments(w);
+	cpu_experts_reserve(cpu_of(base->b), w);
 }
 
 /* Makes room for the packed activations of the largest step. */

@@ -181,6 +181,25 @@ static void put_shape(struct writer *w)
 	put_ids(w);
 }
 
+/* Qwen 3's weights of a token's experts sum to 1, unless the file says otherwise, those of Qwen 2 do not. */
+static void put_experts(struct writer *w)
+{
+	int64_t experts = number(w, "expert_count", 0), width = number(w, "expert_feed_forward_length", 0),
+		shared = number(w, "expert_shared_feed_forward_length", 0);
+
+	if (experts <= 0)
+		return;
+	put_int(w, "num_local_experts", experts);
+	put_int(w, "num_experts", experts);
+	put_int(w, "num_experts_per_tok", needed(w, "expert_used_count"));
+	if (width > 0)
+		put_int(w, "moe_intermediate_size", width);
+	if (shared > 0)
+		put_int(w, "shared_expert_intermediate_size", shared);
+	put_name(w, "norm_topk_prob");
+	text_str(w->out, number(w, "expert_weights_norm", !strcmp(w->arch->name, "qwen3moe")) ? "true" : "false");
+}
+
 static void put_llama_like(struct writer *w)
 {
 	int64_t length = number(w, "attention.key_length", -1);
@@ -192,6 +211,7 @@ static void put_llama_like(struct writer *w)
 	put_text(w, "hidden_act", "silu");
 	put_real(w, "rope_theta", real(w, "rope.freq_base", 10000));
 	put_scaling(w);
+	put_experts(w);
 	put_name(w, "tie_word_embeddings");
 	text_str(w->out, find_tensor(w->g, "output.weight") ? "false" : "true");
 }

@@ -22,6 +22,15 @@ static const char *const llama_names[][2] = {
 	{".ffn_gate.weight", "mlp.gate_proj.weight"},
 	{".ffn_up.weight", "mlp.up_proj.weight"},
 	{".ffn_down.weight", "mlp.down_proj.weight"},
+	/* Mixtures of experts: a tensor of three axes holds those of all. */
+	{".ffn_gate_inp.weight", "mlp.gate.weight"},
+	{".ffn_gate_exps.weight", "mlp.experts.gate_proj.weight"},
+	{".ffn_up_exps.weight", "mlp.experts.up_proj.weight"},
+	{".ffn_down_exps.weight", "mlp.experts.down_proj.weight"},
+	{".ffn_gate_inp_shexp.weight", "mlp.shared_expert_gate.weight"},
+	{".ffn_gate_shexp.weight", "mlp.shared_expert.gate_proj.weight"},
+	{".ffn_up_shexp.weight", "mlp.shared_expert.up_proj.weight"},
+	{".ffn_down_shexp.weight", "mlp.shared_expert.down_proj.weight"},
 	{NULL, NULL},
 };
 
@@ -51,15 +60,22 @@ static const struct gguf_arch archs[] = {
 	{"baichuan", "BaichuanForCausalLM", "baichuan", "model.layers.", llama_names, true},
 	{"qwen2", "Qwen2ForCausalLM", "qwen2", "model.layers.", llama_names, false},
 	{"qwen3", "Qwen3ForCausalLM", "qwen3", "model.layers.", llama_names, false},
+	{"qwen2moe", "Qwen2MoeForCausalLM", "qwen2_moe", "model.layers.", llama_names, false},
+	{"qwen3moe", "Qwen3MoeForCausalLM", "qwen3_moe", "model.layers.", llama_names, false},
 	{"gptneox", "GPTNeoXForCausalLM", "gpt_neox", "gpt_neox.layers.", neox_names, false},
 };
+
+/* Mixtral's files name the architecture of Llama's. */
+static const struct gguf_arch mixtral = {"llama", "MixtralForCausalLM", "mixtral", "model.layers.", llama_names, true};
 
 const struct gguf_arch *gguf_arch(const struct gguf *g, int *err, struct why *why)
 {
 	const char *name = gguf_text(g, "general.architecture");
-	char known[128] = "";
+	char known[160] = "";
 
 	*err = 0;
+	if (name && !strcmp(name, mixtral.name) && gguf_int(g, "llama.expert_count", 0) > 0)
+		return &mixtral;
 	for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
 		size_t n = strlen(known);
 		if (name && !strcmp(archs[i].name, name))

@@ -20,7 +20,8 @@ static void choose_dummy(struct piece *p, const struct weight_row *row, int laye
 		p->std = 1;
 	else if (row->kind == WEIGHT_HEAD)
 		p->std *= 4;
-	else if (row->cols == AXIS_Q || row->cols == AXIS_FFN)
+	else if (row->cols == AXIS_Q || row->cols == AXIS_FFN || row->cols == AXIS_EXPERT_FFN ||
+		 row->cols == AXIS_SHARED_FFN)
 		p->std *= 1 / sqrtf(2 * (float)layers);
 }
 
@@ -30,13 +31,15 @@ static void add_target(struct loader *l, const struct slot *s)
 	struct target *t = &l->target[l->n_targets++];
 
 	*t = (struct target){.slot = *s, .n_pieces = row_pieces(s->row)};
+	if (s->row->stack)
+		t->at = s->expert * weight_stack_step(slot_rows(m, s));
 	for (int i = 0; i < t->n_pieces; i++) {
 		struct piece *p = &t->piece[i];
 		*p = (struct piece){.rows = axis_length(s->row->piece[i].rows, &m->cfg),
 				    .width = axis_length(s->row->cols, &m->cfg),
 				    .row = axis_span(s->row->piece[i].rows, m),
 				    .col = axis_span(s->row->cols, m)};
-		row_tensor(m->family, s->row, s->row->piece[i].name, s->layer, p->name);
+		row_tensor(m->family, s->row, s->row->piece[i].name, s->layer, s->expert, p->name);
 		choose_dummy(p, s->row, m->cfg.layers);
 	}
 }
@@ -46,10 +49,10 @@ static void add_targets(struct loader *l)
 	int n = 0;
 
 	for (struct slot s = {0}; slot_next(l->m, &s);)
-		n++;
+		n += slot_stack(l->m, &s);
 	l->target = xalloc((size_t)n, sizeof *l->target);
-	for (struct slot s = {0}; slot_next(l->m, &s);)
-		if (!slot_is_empty(l->m, &s))
+	for (struct slot s = {0}; slot_next(l->m, &s); s.expert = 0)
+		for (; !slot_is_empty(l->m, &s) && s.expert < slot_stack(l->m, &s); s.expert++)
 			add_target(l, &s);
 }
 
@@ -87,7 +90,7 @@ static int missing(const struct loader *l, const struct target *t, const struct 
 
 	snprintf(name, sizeof name, "%s", p->name);
 	if (row->order != QKV_THIRDS) { /* pieces have no tensors of their own */
-		row_tensor(l->m->family, row, row->fused[0], t->slot.layer, name);
+		row_tensor(l->m->family, row, row->fused[0], t->slot.layer, t->slot.expert, name);
 		rows = row_length(row, t->n_pieces, &l->m->cfg);
 	}
 	if (n > 1)
@@ -105,21 +108,61 @@ static const struct ck_tensor *find_fused(const struct loader *l, const struct t
 	char name[TENSOR_NAME];
 
 	for (size_t j = 0; !found && j < sizeof row->fused / sizeof *row->fused && row->fused[j]; j++) {
-		row_tensor(m->family, row, row->fused[j], t->slot.layer, name);
+		row_tensor(m->family, row, row->fused[j], t->slot.layer, t->slot.expert, name);
 		found = row_find(m->family, l->ck, name);
 	}
 	return found;
+}
+
+/* The piece of all experts in one tensor of its own. */
+static const struct ck_tensor *find_all(const struct loader *l, const struct target *t, int i)
+{
+	const char *all = t->slot.row->piece[i].all;
+	char name[TENSOR_NAME];
+
+	if (!all)
+		return NULL;
+	row_tensor(l->m->family, t->slot.row, all, t->slot.layer, t->slot.expert, name);
+	return row_find(l->m->family, l->ck, name);
+}
+
+/* A tensor (experts, rows, width) as the piece sees it: (rows, width) of its expert. */
+static int view_expert(struct loader *l, const struct target *t, struct piece *p, int64_t rows)
+{
+	const struct ck_tensor *all = p->t;
+	int64_t expert = t->slot.expert;
+	char found[96];
+
+	ck_shape_text(all, found, sizeof found);
+	if (all->n_dims != 3 || all->shape[0] != l->m->cfg.experts || all->shape[1] != rows ||
+	    all->shape[2] != p->width)
+		return fail(l->why, ERR_FORMAT, "%s: tensor %s has shape %s; it must be [%d, %lld, %lld]",
+			    checkpoint_file(l->ck, all->file), all->name, found, l->m->cfg.experts, (long long)rows,
+			    (long long)p->width);
+	p->view = *all;
+	p->view.n_dims = 2;
+	for (int i = 0; i < 2; i++)
+		p->view.shape[i] = all->shape[i + 1], p->view.stride[i] = all->stride[i + 1];
+	p->view.bytes = all->bytes / (uint64_t)all->shape[0];
+	p->view.offset += all->block ? p->view.bytes * (uint64_t)expert
+				     : (uint64_t)(all->stride[0] * expert) * dtype_size(all->type);
+	p->t = &p->view;
+	return 0;
 }
 
 static int bind_piece(struct loader *l, struct target *t, int i)
 {
 	struct piece *p = &t->piece[i];
 	int64_t rows = p->rows;
+	bool own;
 	int err;
 
 	if (!l->ck)
 		return 0;
 	p->t = row_find(l->m->family, l->ck, p->name);
+	own = p->t != NULL;
+	if (!p->t)
+		p->t = find_all(l, t, i);
 	if (!p->t) {
 		p->t = find_fused(l, t);
 		p->fused = true;
@@ -127,10 +170,13 @@ static int bind_piece(struct loader *l, struct target *t, int i)
 	}
 	if (!p->t)
 		return missing(l, t, p);
-	err = check_shape(l, p->t, t->slot.row->skip + rows, p->width);
-	if (!err)
-		l->used[p->t - checkpoint_tensor(l->ck, 0)] = true;
-	return err;
+	l->used[p->t - checkpoint_tensor(l->ck, 0)] = true;
+	if (!own && t->slot.row->stack == STACK_EXPERTS) {
+		err = view_expert(l, t, p, rows);
+		if (err)
+			return err;
+	}
+	return check_shape(l, p->t, t->slot.row->skip + rows, p->width);
 }
 
 /* Pieces of one matrix may differ in type: all then become f32, which holds each exactly. f64 is rounded to it. */
@@ -150,20 +196,39 @@ static enum dtype common_type(const struct loader *l, const struct target *t)
 static void create(struct model *m, const struct target *t)
 {
 	const struct weight_row *row = t->slot.row;
-	enum quant quant = row->kind == WEIGHT_MATRIX      ? m->how.quant
-			   : row->kind == WEIGHT_POSITIONS ? QUANT_NONE
-							   : m->how.quant_head;
+	bool plain = row->kind == WEIGHT_POSITIONS || row->kind == WEIGHT_ROUTER;
+	enum quant quant = row->kind == WEIGHT_MATRIX ? m->how.quant : plain ? QUANT_NONE : m->how.quant_head;
 	struct split k = axis_split(row->cols, m);
-	int rows = slot_rows(m, &t->slot);
+	int rows = slot_rows(m, &t->slot), stack = slot_stack(m, &t->slot);
+	int all = row->stack ? stack * weight_stack_step(rows) : rows;
 	struct weight **w = slot_weight(m, &t->slot);
 
 	if (slot_is_vector(&t->slot)) {
 		*slot_vector(m, &t->slot) = backend_alloc(m->b, (size_t)rows * sizeof(float));
 		return;
 	}
-	*w = weight_create_quant(m->b, rows, t->piece[0].col.count, t->stored, quant, &k);
+	*w = weight_create_quant(m->b, all, t->piece[0].col.count, t->stored, quant, &k);
 	if (row->paired)
 		weight_pair(*w);
+	if (row->stack)
+		weight_stack(*w, stack, rows);
+}
+
+/* The first expert's matrix makes the stack, whose rows have one type. */
+static int join_stack(struct loader *l, struct target *t)
+{
+	struct weight *w = *slot_weight(l->m, &t->slot);
+
+	if (t->stored == w->stored)
+		return 0;
+	if (w->stored != DT_F32)
+		return fail(
+			l->why, ERR_UNSUPPORTED,
+			"%s: tensor %s has type %s, and that of expert 0 %s; the experts of a layer must have one type",
+			checkpoint_file(l->ck, t->piece[0].t->file), t->piece[0].name, dtype_name(t->stored),
+			dtype_name(w->stored));
+	t->stored = DT_F32;
+	return 0;
 }
 
 static int make_target(struct loader *l, struct target *t)
@@ -175,13 +240,16 @@ static int make_target(struct loader *l, struct target *t)
 	if (err)
 		return err;
 	t->stored = common_type(l, t);
-	create(l->m, t);
+	if (t->slot.expert)
+		err = join_stack(l, t);
+	else
+		create(l->m, t);
 	for (int i = 0; i < t->n_pieces; i++) {
 		const struct piece *p = &t->piece[i];
 		uint64_t n = (uint64_t)p->row.count * (uint64_t)p->col.count;
 		atomic_fetch_add(&l->progress->total, n * dtype_size(p->t ? p->t->type : t->stored));
 	}
-	return 0;
+	return err;
 }
 
 int loader_bind(struct loader *l)

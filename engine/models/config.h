@@ -18,7 +18,9 @@ enum model_part {
 	PART_O_BIAS = 1 << 1,
 	PART_FFN_BIAS = 1 << 2,
 	PART_HEAD_BIAS = 1 << 3,
-	PART_HEAD_NORM = 1 << 4 /* norms of queries and keys */
+	PART_HEAD_NORM = 1 << 4,  /* norms of queries and keys */
+	PART_SHARED = 1 << 5,     /* experts that all tokens share */
+	PART_SHARED_GATE = 1 << 6 /* a weight of theirs for each token */
 };
 
 enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC };
@@ -34,7 +36,11 @@ struct model_config {
 	bool rotates_neighbours; /* in the files dimension 2i is rotated with 2i+1, here with the one n_rot/2 further */
 	bool parallel;           /* attention and FFN read the same residual stream */
 	bool unit_head;          /* the head's rows are scaled to length 1 as they are loaded */
-	int window;              /* keys that a token attends to in layers that have a window; 0: all */
+	bool routed[MODEL_MAX_LAYERS];  /* layers whose FFN is a mixture of experts */
+	int experts, experts_per_token; /* of such a layer; 0: there is none */
+	int expert_ffn, shared_ffn;     /* inner numbers of one expert; of those that all tokens share */
+	bool norm_top;                  /* the weights of a token's experts sum to 1 */
+	int window;                     /* keys that a token attends to in layers that have a window; 0: all */
 	bool windowed[MODEL_MAX_LAYERS];
 	float norm_eps;
 	double rope_theta;
@@ -59,8 +65,10 @@ int model_config_read_over(struct model_config *c, const char *dir, const char *
 unsigned model_needs(const struct model_config *c, int max_context);
 /* Equal configs have equal hashes, in later versions, too (notes aside). */
 uint64_t model_config_hash(const struct model_config *c);
-/* How many numbers the model's tensors hold. */
+/* How many numbers the model's tensors hold; of those, how many a token is multiplied with: of experts, those it takes.
+ */
 uint64_t model_parameters(const struct model_config *c);
+uint64_t model_active_parameters(const struct model_config *c);
 
 /* Dimensions of a head that are rotated. */
 static inline int model_n_rot(const struct model_config *c)
@@ -75,7 +83,9 @@ static inline struct shard_shape model_shard_shape(const struct model_config *c)
 				    .kv_heads = c->kv_heads,
 				    .head_dim = c->head_dim,
 				    .ffn = c->ffn,
-				    .vocab = c->vocab};
+				    .vocab = c->vocab,
+				    .expert_ffn = c->expert_ffn,
+				    .shared_ffn = c->shared_ffn};
 }
 
 #endif

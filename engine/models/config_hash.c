@@ -38,6 +38,11 @@ static void mix_shape(uint64_t *h, const struct model_config *c)
 	mix_number(h, "act", c->act, 0);
 	mix_number(h, "parallel", c->parallel, false);
 	mix_number(h, "unit_head", c->unit_head, false);
+	mix_number(h, "experts", c->experts, 0);
+	mix_number(h, "experts_per_token", c->experts_per_token, 0);
+	mix_number(h, "expert_ffn", c->expert_ffn, 0);
+	mix_number(h, "shared_ffn", c->shared_ffn, 0);
+	mix_number(h, "norm_top", c->norm_top, false);
 	mix_number(h, "tied", c->tied, false);
 	mix_number(h, "torch_dtype", c->torch_dtype, DT_COUNT);
 }
@@ -61,6 +66,8 @@ static void mix_positions(uint64_t *h, const struct model_config *c)
 	for (int i = 0; i < c->layers && i < MODEL_MAX_LAYERS; i++) {
 		snprintf(name, sizeof name, "windowed%d", i);
 		mix_number(h, name, c->windowed[i], false);
+		snprintf(name, sizeof name, "routed%d", i);
+		mix_number(h, name, c->routed[i], false);
 	}
 }
 

@@ -171,8 +171,11 @@ void field_rope(struct config_reader *r, struct model_config *c, const struct ro
 {
 	const struct json *s = rope_object(r), *own = field(s, "rope_theta"), *outer = field(r->root, keys->base);
 
-	c->rope_theta = field_number(r, own ? s : r->root, own ? "rope_theta" : keys->base, 1, 1e12, 10000);
-	if (own && (outer || field(r->root, "rope_scaling") == s) && json_num(own) != (outer ? json_num(outer) : 10000))
+	double fallback = keys->fallback_base > 0 ? keys->fallback_base : 10000;
+
+	c->rope_theta = field_number(r, own ? s : r->root, own ? "rope_theta" : keys->base, 1, 1e12, fallback);
+	if (own && (outer || field(r->root, "rope_scaling") == s) &&
+	    json_num(own) != (outer ? json_num(outer) : fallback))
 		field_note(
 			r,
 			"\"rope_theta\" is %g in the rotary parameters and %s beside them: the former is used, as transformers 5 does",

@@ -91,11 +91,13 @@ static void refuse_experts(struct config_reader *r)
 					   "moe_num_experts",   "num_experts_per_tok", "moe_intermediate_size",
 					   "n_shared_experts"};
 
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+	for (size_t i = 0; !r->c->experts && i < sizeof keys / sizeof *keys; i++) {
 		const struct json *v = field(r->root, keys[i]);
 
 		if (v && !(json_is_num(v) && json_num(v) <= 1) && !(json_is(v, JSON_IS_BOOL) && !v->yes))
-			field_refuse(r, ERR_UNSUPPORTED, keys[i], "set", "a mixture of experts is not supported");
+			field_refuse(
+				r, ERR_UNSUPPORTED, keys[i], "set",
+				"this class is no mixture of experts: supported are Mixtral, Qwen2-MoE, Qwen3-MoE and XVERSE-MoE");
 	}
 }
 

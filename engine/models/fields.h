@@ -34,6 +34,7 @@ struct rope_keys {
 	const char *base;     /* of the class, beside "rope_parameters": "rope_theta" */
 	const char *part;     /* the rotated share of a head; NULL: the class always rotates whole heads */
 	double fallback_part; /* where the file says none */
+	double fallback_base; /* the same of the base; 0: 10000 */
 };
 void field_rope(struct config_reader *r, struct model_config *c, const struct rope_keys *keys);
 /* An FFN without a gate: relu, gelu and gelu by tanh under all their names. */

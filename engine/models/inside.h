@@ -17,9 +17,14 @@ struct layer {
 	struct weight *o;       /* (hidden, heads*head_dim)                 split by columns: needs a sum */
 	struct weight *gate_up; /* (2*ffn, hidden), without a gate (ffn, hidden): split by rows; NULL: an empty share */
 	struct weight *down;    /* (hidden, ffn)                            split by columns: needs a sum */
-	float *qkv_bias, *gate_up_bias; /* of this rank's rows */
-	float *o_bias, *down_bias;      /* (hidden) added once, behind the sum */
-	float *q_norm, *k_norm;         /* (head_dim) */
+	struct weight *router;  /* (experts, hidden); NULL: the FFN is not routed */
+	struct weight *shared_gate; /* (1, hidden) */
+	struct weight *expert_gate_up,
+		*expert_down; /* stacks of `experts`: (2*expert_ffn, hidden), (hidden, expert_ffn) */
+	struct weight *shared_gate_up, *shared_down; /* the same of the shared experts, stacks of one */
+	float *qkv_bias, *gate_up_bias;              /* of this rank's rows */
+	float *o_bias, *down_bias;                   /* (hidden) added once, behind the sum */
+	float *q_norm, *k_norm;                      /* (head_dim) */
 };
 
 /* Activations, sized once for the largest step; T = limits.max_tokens. */
@@ -29,7 +34,10 @@ struct work {
 	void *act;                /* (T, widest input of a linear) of type b->act */
 	void *qkv;                /* (T, (heads + 2*kv_heads)*head_dim) of type b->mid */
 	void *gate_up;            /* (T, 2*ffn) of type b->mid */
-	size_t bytes[7];          /* of each of the above; 0: the communicator's memory */
+	float *router, *shared;   /* (T, experts), (T): logits of the choice */
+	int32_t *expert;          /* struct routing */
+	float *expert_weight;
+	size_t bytes[11]; /* of each of the above; 0: the communicator's memory */
 };
 
 struct model {

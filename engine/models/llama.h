@@ -5,11 +5,23 @@
 #include "engine/models/family.h"
 #include "engine/models/pass.h"
 
-extern const struct family xverse_family, llama_family, mistral_family, qwen2_family, qwen3_family, baichuan_family;
-extern const struct family opt_family;
+extern const struct family llama_family, mistral_family, qwen2_family, qwen3_family, baichuan_family;
+extern const struct family opt_family, phi3_family, stablelm_family;
 /* For families whose tensors have the same names. */
 extern const struct weight_row llama_rows[];
 extern const char *const llama_acting[];
+
+/* What a class of transformers takes where config.json says nothing. */
+struct llama_defaults {
+	int max_pos, kv_heads, head_dim; /* kv_heads 0: all; head_dim 0: hidden_size / heads */
+	double norm_eps;                 /* 0: 1e-6 */
+};
+/* All but positions and parts. */
+void llama_read_base(struct config_reader *r, struct model_config *c, const struct llama_defaults *d);
+/* Of LlamaForCausalLM. */
+void llama_read_config(struct config_reader *r, struct model_config *c);
+/* Qwen's "use_sliding_window", from layer "max_window_layers" on. */
+void qwen_read_windows(struct config_reader *r, struct model_config *c);
 
 /* Attention, then FFN, each added to the residual stream. */
 pass_ffn llama_ffn;

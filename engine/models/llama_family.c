@@ -1,49 +1,14 @@
 /* llama_family.c - the families of Llama's shape: their tensors and their config.json. */
 #include "engine/models/fields.h"
 #include "engine/models/llama.h"
-#include "engine/models/table.h"
+#include "engine/models/llama_rows.h"
 
 #include <stdio.h>
 #include <string.h>
 
-const struct weight_row llama_rows[] = {
-	{ONCE(embed), .kind = WEIGHT_TABLE, .cols = AXIS_HIDDEN, .piece = {{"model.embed_tokens.weight", AXIS_VOCAB}}},
-	{IN_LAYER(qkv), .cols = AXIS_HIDDEN,
-	 .piece = {{"self_attn.q_proj.weight", AXIS_Q},
-		   {"self_attn.k_proj.weight", AXIS_KV},
-		   {"self_attn.v_proj.weight", AXIS_KV}},
-	 .fused = {"self_attn.qkv_proj.weight", "self_attn.W_pack.weight"}},
-	{IN_LAYER(o), .cols = AXIS_Q, .piece = {{"self_attn.o_proj.weight", AXIS_HIDDEN}}},
-	{IN_LAYER(gate_up), .cols = AXIS_HIDDEN,
-	 .piece = {{"mlp.gate_proj.weight", AXIS_FFN}, {"mlp.up_proj.weight", AXIS_FFN}},
-	 .fused = {"mlp.gate_up_proj.weight"}, .paired = true},
-	{IN_LAYER(down), .cols = AXIS_FFN, .piece = {{"mlp.down_proj.weight", AXIS_HIDDEN}}},
-	{IN_LAYER(norm_att), .kind = WEIGHT_GAIN, .piece = {{"input_layernorm.weight", AXIS_HIDDEN}}},
-	{IN_LAYER(norm_ffn), .kind = WEIGHT_GAIN, .piece = {{"post_attention_layernorm.weight", AXIS_HIDDEN}}},
-	{IN_LAYER(qkv_bias), .kind = WEIGHT_BIAS, .part = PART_QKV_BIAS,
-	 .piece = {{"self_attn.q_proj.bias", AXIS_Q},
-		   {"self_attn.k_proj.bias", AXIS_KV},
-		   {"self_attn.v_proj.bias", AXIS_KV}},
-	 .fused = {"self_attn.qkv_proj.bias"}},
-	{IN_LAYER(o_bias), .kind = WEIGHT_BIAS, .part = PART_O_BIAS, .piece = {{"self_attn.o_proj.bias", AXIS_HIDDEN}}},
-	{IN_LAYER(gate_up_bias), .kind = WEIGHT_BIAS, .part = PART_FFN_BIAS,
-	 .piece = {{"mlp.gate_proj.bias", AXIS_FFN}, {"mlp.up_proj.bias", AXIS_FFN}}},
-	{IN_LAYER(down_bias), .kind = WEIGHT_BIAS, .part = PART_FFN_BIAS,
-	 .piece = {{"mlp.down_proj.bias", AXIS_HIDDEN}}},
-	{IN_LAYER(q_norm), .kind = WEIGHT_GAIN, .part = PART_HEAD_NORM,
-	 .piece = {{"self_attn.q_norm.weight", AXIS_HEAD}}},
-	{IN_LAYER(k_norm), .kind = WEIGHT_GAIN, .part = PART_HEAD_NORM,
-	 .piece = {{"self_attn.k_norm.weight", AXIS_HEAD}}},
-	{ONCE(norm_out), .kind = WEIGHT_GAIN, .piece = {{"model.norm.weight", AXIS_HIDDEN}}},
-	{ONCE(head), .kind = WEIGHT_HEAD, .cols = AXIS_HIDDEN, .piece = {{"lm_head.weight", AXIS_VOCAB}}},
-	{0}};
+const struct weight_row llama_rows[] = {LLAMA_FRONT, LLAMA_FFN(LAYERS_ALL), LLAMA_BACK, {0}};
 
 const char *const llama_acting[] = {"lm_head.", "model.norm.", "model.embed_", "model.embedding", NULL};
-
-/* What a class of transformers takes where config.json says nothing. */
-struct defaults {
-	int max_pos, kv_heads, head_dim; /* kv_heads 0: all; head_dim 0: hidden_size / heads */
-};
 
 /* Every FFN here has a gate with silu. */
 static void read_activation(struct config_reader *r)
@@ -55,7 +20,7 @@ static void read_activation(struct config_reader *r)
 		field_refuse(r, ERR_UNSUPPORTED, "hidden_act", name ? name : json_kind_name(v), "supported: silu");
 }
 
-static void read_sizes(struct config_reader *r, struct model_config *c, const struct defaults *d)
+static void read_sizes(struct config_reader *r, struct model_config *c, const struct llama_defaults *d)
 {
 	bool own = field(r->root, "head_dim") || d->head_dim;
 	/* null is no absence there: then all heads have keys of their own. */
@@ -74,12 +39,12 @@ static void read_sizes(struct config_reader *r, struct model_config *c, const st
 	field_check_heads(r, c, own);
 }
 
-static void read_base(struct config_reader *r, struct model_config *c, const struct defaults *d)
+void llama_read_base(struct config_reader *r, struct model_config *c, const struct llama_defaults *d)
 {
 	read_sizes(r, c, d);
 	read_activation(r);
 	field_refuse_unsupported(r);
-	c->norm_eps = (float)field_number(r, r->root, "rms_norm_eps", 0, 1, 1e-6);
+	c->norm_eps = (float)field_number(r, r->root, "rms_norm_eps", 0, 1, d->norm_eps > 0 ? d->norm_eps : 1e-6);
 	c->tied = field_bool(r, "tie_word_embeddings", false);
 	field_dtype(r, c);
 	field_tokens(r, c);
@@ -90,9 +55,9 @@ static void read_rope(struct config_reader *r, struct model_config *c)
 	field_rope(r, c, &(struct rope_keys){.base = "rope_theta"});
 }
 
-static void read_llama(struct config_reader *r, struct model_config *c)
+void llama_read_config(struct config_reader *r, struct model_config *c)
 {
-	read_base(r, c, &(struct defaults){.max_pos = 2048});
+	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 2048});
 	if (field_bool(r, "attention_bias", false))
 		c->parts |= PART_QKV_BIAS | PART_O_BIAS;
 	if (field_bool(r, "mlp_bias", false))
@@ -110,34 +75,42 @@ static int window_of(struct config_reader *r)
 
 static void read_mistral(struct config_reader *r, struct model_config *c)
 {
-	read_base(r, c, &(struct defaults){.max_pos = 4096 * 32, .kv_heads = 8});
+	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 4096 * 32, .kv_heads = 8});
 	read_rope(r, c);
 	field_windows(r, c, window_of(r), 0);
 }
 
-static void read_qwen_windows(struct config_reader *r, struct model_config *c)
+void qwen_read_windows(struct config_reader *r, struct model_config *c)
 {
 	bool use = field_bool(r, "use_sliding_window", false);
 
 	field_windows(r, c, use ? window_of(r) : 0, use ? field_int(r, "max_window_layers", 0, 1 << 20, 28) : 1 << 20);
 }
 
+/* Its long versions scale each dimension by a factor of its own ("longrope"), which field_rope() refuses. */
+static void read_phi3(struct config_reader *r, struct model_config *c)
+{
+	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 4096, .norm_eps = 1e-5});
+	field_rope(r, c, &(struct rope_keys){"rope_theta", "partial_rotary_factor", 1, 0});
+	field_windows(r, c, field(r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
+}
+
 static void read_qwen2(struct config_reader *r, struct model_config *c)
 {
-	read_base(r, c, &(struct defaults){.max_pos = 32768, .kv_heads = 32});
+	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 32768, .kv_heads = 32});
 	c->parts |= PART_QKV_BIAS;
 	read_rope(r, c);
-	read_qwen_windows(r, c);
+	qwen_read_windows(r, c);
 }
 
 static void read_qwen3(struct config_reader *r, struct model_config *c)
 {
-	read_base(r, c, &(struct defaults){.max_pos = 32768, .kv_heads = 32, .head_dim = 128});
+	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 32768, .kv_heads = 32, .head_dim = 128});
 	c->parts |= PART_HEAD_NORM;
 	if (field_bool(r, "attention_bias", false))
 		c->parts |= PART_QKV_BIAS | PART_O_BIAS;
 	read_rope(r, c);
-	read_qwen_windows(r, c);
+	qwen_read_windows(r, c);
 }
 
 /* The class has two networks: 7B is Llama's, 13B has ALiBi. No key says which, but only the config of the former has
@@ -147,7 +120,7 @@ static void read_baichuan(struct config_reader *r, struct model_config *c)
 {
 	bool rotary = field(r->root, "max_position_embeddings");
 
-	read_base(r, c, &(struct defaults){.max_pos = field_int(r, "model_max_length", 1, 1 << 26, 4096)});
+	llama_read_base(r, c, &(struct llama_defaults){.max_pos = field_int(r, "model_max_length", 1, 1 << 26, 4096)});
 	c->unit_head = c->vocab == 125696 || field(r->root, "z_loss_weight");
 	if (rotary) {
 		read_rope(r, c);
@@ -161,15 +134,15 @@ static void read_baichuan(struct config_reader *r, struct model_config *c)
 #define LLAMA_SHAPE \
 	.layer = "model.layers.", .prefix = "model.", .rows = llama_rows, .acting = llama_acting, .pass = llama_pass
 
-const struct family xverse_family = {
-	.architecture = "XverseForCausalLM", .model_type = "xverse", .read_config = read_llama, LLAMA_SHAPE};
 const struct family llama_family = {.architecture = "LlamaForCausalLM",
 				    .alias = "LLaMAForCausalLM",
 				    .model_type = "llama",
-				    .read_config = read_llama,
+				    .read_config = llama_read_config,
 				    LLAMA_SHAPE};
 const struct family mistral_family = {
 	.architecture = "MistralForCausalLM", .model_type = "mistral", .read_config = read_mistral, LLAMA_SHAPE};
+const struct family phi3_family = {
+	.architecture = "Phi3ForCausalLM", .model_type = "phi3", .read_config = read_phi3, LLAMA_SHAPE};
 const struct family qwen2_family = {
 	.architecture = "Qwen2ForCausalLM", .model_type = "qwen2", .read_config = read_qwen2, LLAMA_SHAPE};
 const struct family qwen3_family = {

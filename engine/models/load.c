@@ -137,7 +137,7 @@ static void *load_thread(void *arg)
 
 	while (!atomic_load(&l->err) && (i = atomic_fetch_add(&l->next, 1)) < l->n_targets) {
 		const struct target *t = &l->target[i];
-		int at = 0, err = 0;
+		int at = t->at, err = 0;
 		for (int j = 0; !err && j < t->n_pieces; at += t->piece[j++].row.count)
 			err = load_piece(l, t, &t->piece[j], at, raw, out, &why);
 		if (!err)
@@ -156,7 +156,8 @@ static void *load_thread(void *arg)
 static void touch_all(struct loader *l)
 {
 	for (int i = 0; i < l->n_targets; i++) {
-		struct weight *w = slot_is_vector(&l->target[i].slot) ? NULL : *slot_weight(l->m, &l->target[i].slot);
+		const struct slot *s = &l->target[i].slot;
+		struct weight *w = slot_is_vector(s) || s->expert ? NULL : *slot_weight(l->m, s);
 
 		if (w)
 			weight_touch(w);

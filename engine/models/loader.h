@@ -12,15 +12,17 @@
 struct piece {
 	char name[TENSOR_NAME];
 	const struct ck_tensor *t; /* NULL: dummy */
+	struct ck_tensor view;     /* what t points to where a tensor of the files holds all experts: this one's rows */
 	int64_t rows, width;       /* of the whole tensor as the model needs it */
 	bool fused;                /* t holds the other pieces, too */
 	struct span row, col;      /* this rank's part of it */
 	float mean, std;           /* dummy */
 };
 
-/* One matrix or vector of the model, made of pieces below each other. */
+/* One matrix or vector of the model, or a matrix of a stack, made of pieces below each other. */
 struct target {
 	struct slot slot;
+	int at;            /* where its rows begin in the weight: below those of the experts before */
 	enum dtype stored; /* of the rows that are handed to the backend */
 	struct piece piece[3];
 	int n_pieces;

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static float *work_alloc(struct model *m, int i, size_t cols, size_t size)
+static void *work_alloc(struct model *m, int i, size_t cols, size_t size)
 {
 	m->work.bytes[i] = (size_t)m->how.limits.max_tokens * cols * size;
 	return backend_alloc(m->b, m->work.bytes[i]);
@@ -37,14 +37,21 @@ static void work_create(struct model *m)
 	m->work.act = work_alloc(m, 4, (size_t)m->act_cols, dtype_size(m->b->act));
 	m->work.qkv = work_alloc(m, 5, qkv, dtype_size(m->b->mid));
 	m->work.gate_up = work_alloc(m, 6, max_int(1, (int)(2 * ffn)), dtype_size(m->b->mid));
+	if (!m->cfg.experts)
+		return;
+	m->work.router = work_alloc(m, 7, (size_t)m->cfg.experts, sizeof(float));
+	m->work.shared = work_alloc(m, 8, 1, sizeof(float));
+	m->work.expert = work_alloc(m, 9, (size_t)m->cfg.experts_per_token, sizeof(int32_t));
+	m->work.expert_weight = work_alloc(m, 10, (size_t)m->cfg.experts_per_token + 1, sizeof(float));
 }
 
 static void work_destroy(struct model *m)
 {
-	void *all[7] = {m->work.x,   m->work.delta, m->work.x_rows, m->work.delta_rows,
-			m->work.act, m->work.qkv,   m->work.gate_up};
+	void *all[11] = {m->work.x,      m->work.delta,  m->work.x_rows,       m->work.delta_rows,
+			 m->work.act,    m->work.qkv,    m->work.gate_up,      m->work.router,
+			 m->work.shared, m->work.expert, m->work.expert_weight};
 
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 11; i++)
 		if (m->work.bytes[i])
 			backend_free(m->b, all[i], m->work.bytes[i]);
 }
@@ -201,6 +208,7 @@ unsigned model_needs(const struct model_config *c, int max_context)
 	needs |= c->parts & PART_QKV_BIAS ? NEED_BIAS : 0;
 	needs |= c->parts & PART_FFN_BIAS ? ffn_bias | NEED_SHIFT : 0;
 	needs |= c->parts & PART_O_BIAS ? NEED_SHIFT : 0;
+	needs |= c->experts ? NEED_EXPERTS : 0;
 	return needs | (c->parallel ? NEED_ADD : 0);
 }
 
@@ -218,6 +226,8 @@ struct comm_limits model_comm_limits(const struct model_config *c, const struct 
 		struct shard s = shard_make(&shape, r, size);
 		out.max_parts = max_int(out.max_parts, split_parts(&s.o, parts));
 		out.max_parts = max_int(out.max_parts, split_parts(&s.down, parts));
+		if (c->experts)
+			out.max_parts = max_int(out.max_parts, split_parts(&s.expert, parts));
 	}
 	return out;
 }

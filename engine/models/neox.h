@@ -4,7 +4,7 @@
 
 #include "engine/models/family.h"
 
-extern const struct family neox_family, codegen_family, moss_family;
+extern const struct family neox_family, codegen_family, moss_family, phi_family;
 
 /* Attention and FFN of the same residual stream, or (parallel false) one after the other. */
 void neox_pass(struct model *m, struct kv *kv, const struct step *s);

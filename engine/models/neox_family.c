@@ -50,7 +50,7 @@ static void read_config(struct config_reader *r, struct model_config *c)
 	c->parallel = field_bool(r, "use_parallel_residual", true);
 	c->parts = PART_FFN_BIAS | (field_bool(r, "attention_bias", true) ? PART_QKV_BIAS | PART_O_BIAS : 0);
 	c->tied = field_bool(r, "tie_word_embeddings", false);
-	field_rope(r, c, &(struct rope_keys){"rotary_emb_base", "rotary_pct", 0.25});
+	field_rope(r, c, &(struct rope_keys){"rotary_emb_base", "rotary_pct", 0.25, 0});
 	field_dtype(r, c);
 	field_tokens(r, c);
 }

@@ -25,6 +25,15 @@ void linear_sum(struct model *m, void *delta, const struct tensor *x, const stru
 	add_up(m, delta, parts.type, k, x->rows);
 }
 
+void experts_sum(struct model *m, const struct layer *l, void *delta, const struct tensor *h, const struct routing *r)
+{
+	struct expert_weights w = {l->expert_gate_up, l->expert_down, l->shared_gate_up, l->shared_down};
+	void *parts = parts_of(m, delta, &m->shard.expert, h->rows);
+
+	backend_experts(m->b, parts, h, r, &w);
+	add_up(m, delta, m->b->sum, &m->shard.expert, h->rows);
+}
+
 struct delta pass_embed(struct model *m, const struct step *s)
 {
 	int n = s->head->pad_tokens;

@@ -45,5 +45,7 @@ void pass_layers(struct model *m, struct kv *kv, const struct step *s, pass_ffn 
 /* delta (x->rows, hidden; type b->sum) = sum over ranks of x * w^T, w split by columns (k); w NULL: this rank adds
  * nothing. */
 void linear_sum(struct model *m, void *delta, const struct tensor *x, const struct weight *w, const struct split *k);
+/* delta (h->rows, hidden; type b->sum) = sum over ranks of the experts' outputs for h, chosen as r says. */
+void experts_sum(struct model *m, const struct layer *l, void *delta, const struct tensor *h, const struct routing *r);
 
 #endif

@@ -4,9 +4,31 @@
 #include <stdio.h>
 #include <string.h>
 
-bool row_is_there(const struct weight_row *row, const struct model_config *c)
+bool row_is_there(const struct weight_row *row, const struct model_config *c, int layer)
 {
-	return (!row->part || (c->parts & row->part)) && !(c->tied && row->kind == WEIGHT_HEAD);
+	bool routed = row->per_layer && c->routed[layer];
+
+	return (!row->part || (c->parts & row->part)) && !(c->tied && row->kind == WEIGHT_HEAD) &&
+	       (row->layers == LAYERS_ALL || routed == (row->layers == LAYERS_ROUTED));
+}
+
+int row_layers(const struct weight_row *row, const struct model_config *c)
+{
+	int n = 0;
+
+	for (int i = 0; i < (row->per_layer ? c->layers : 1); i++)
+		n += row_is_there(row, c, i);
+	return n;
+}
+
+bool row_name_is(const char *name, const char *text)
+{
+	size_t n = strcspn(name, "#"), digits;
+
+	if (strncmp(name, text, n))
+		return false;
+	digits = name[n] ? strspn(text + n, "0123456789") : 0;
+	return (digits > 0) == (name[n] == '#') && !strcmp(name + n + (digits > 0), text + n + digits);
 }
 
 /* The next row, whether the model has it or not. */
@@ -26,7 +48,7 @@ bool slot_next(const struct model *m, struct slot *s)
 {
 	do
 		step(m, s);
-	while (row_pieces(s->row) && !row_is_there(s->row, &m->cfg));
+	while (row_pieces(s->row) && !row_is_there(s->row, &m->cfg, s->layer));
 	return row_pieces(s->row) > 0;
 }
 
@@ -52,7 +74,14 @@ bool slot_is_vector(const struct slot *s)
 
 bool slot_is_empty(const struct model *m, const struct slot *s)
 {
-	return s->row->piece[0].rows == AXIS_FFN && !axis_span(AXIS_FFN, m).count;
+	enum axis rows = s->row->piece[0].rows;
+
+	return (rows == AXIS_FFN || rows == AXIS_EXPERT_FFN || rows == AXIS_SHARED_FFN) && !axis_span(rows, m).count;
+}
+
+int slot_stack(const struct model *m, const struct slot *s)
+{
+	return s->row->stack == STACK_EXPERTS ? m->cfg.experts : 1;
 }
 
 int slot_rows(const struct model *m, const struct slot *s)
@@ -83,6 +112,12 @@ int64_t axis_length(enum axis a, const struct model_config *c)
 		return c->head_dim;
 	case AXIS_POSITIONS:
 		return c->max_pos;
+	case AXIS_EXPERTS:
+		return c->experts;
+	case AXIS_EXPERT_FFN:
+		return c->expert_ffn;
+	case AXIS_SHARED_FFN:
+		return c->shared_ffn;
 	}
 	return 0;
 }
@@ -99,6 +134,10 @@ struct span axis_span(enum axis a, const struct model *m)
 		return (struct span){s->kv_heads.first * d, s->kv_heads.count * d};
 	case AXIS_FFN:
 		return split_columns(&s->down);
+	case AXIS_EXPERT_FFN:
+		return split_columns(&s->expert);
+	case AXIS_SHARED_FFN:
+		return split_columns(&s->shared);
 	case AXIS_VOCAB:
 		return s->vocab;
 	default:
@@ -108,7 +147,18 @@ struct span axis_span(enum axis a, const struct model *m)
 
 struct split axis_split(enum axis a, const struct model *m)
 {
-	return a == AXIS_Q ? m->shard.o : a == AXIS_FFN ? m->shard.down : split_whole((int)axis_length(a, &m->cfg));
+	switch (a) {
+	case AXIS_Q:
+		return m->shard.o;
+	case AXIS_FFN:
+		return m->shard.down;
+	case AXIS_EXPERT_FFN:
+		return m->shard.expert;
+	case AXIS_SHARED_FFN:
+		return m->shard.shared;
+	default:
+		return split_whole((int)axis_length(a, &m->cfg));
+	}
 }
 
 int row_pieces(const struct weight_row *row)
@@ -130,12 +180,16 @@ int64_t row_length(const struct weight_row *row, int n, const struct model_confi
 	return rows;
 }
 
-void row_tensor(const struct family *f, const struct weight_row *row, const char *name, int layer,
+void row_tensor(const struct family *f, const struct weight_row *row, const char *name, int layer, int expert,
 		char out[TENSOR_NAME])
 {
 	int n = row->per_layer ? snprintf(out, TENSOR_NAME, "%s%d.", f->layer, layer) : 0;
+	int before = (int)strcspn(name, "#");
 
-	snprintf(out + n, (size_t)(TENSOR_NAME - n), "%s", name);
+	if (name[before])
+		snprintf(out + n, (size_t)(TENSOR_NAME - n), "%.*s%d%s", before, name, expert, name + before + 1);
+	else
+		snprintf(out + n, (size_t)(TENSOR_NAME - n), "%s", name);
 }
 
 const struct ck_tensor *row_find(const struct family *f, const struct checkpoint *ck, const char *name)
@@ -185,13 +239,24 @@ const struct weight_row *row_at(const struct family *f, bool per_layer, size_t p
 	return row;
 }
 
-uint64_t model_parameters(const struct model_config *c)
+/* `experts`: that count of a layer's. */
+static uint64_t parameters(const struct model_config *c, int experts)
 {
 	uint64_t sum = 0;
 
 	for (const struct weight_row *row = family_of(c)->rows; row_pieces(row); row++) {
 		uint64_t one = (uint64_t)row_length(row, row_pieces(row), c) * (uint64_t)axis_length(row->cols, c);
-		sum += !row_is_there(row, c) ? 0 : row->per_layer ? (uint64_t)c->layers * one : one;
+		sum += (uint64_t)row_layers(row, c) * (row->stack == STACK_EXPERTS ? (uint64_t)experts : 1) * one;
 	}
 	return sum;
+}
+
+uint64_t model_parameters(const struct model_config *c)
+{
+	return parameters(c, c->experts);
+}
+
+uint64_t model_active_parameters(const struct model_config *c)
+{
+	return parameters(c, c->experts_per_token);
 }

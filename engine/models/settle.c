@@ -49,7 +49,7 @@ static const char *in_layer(const struct family *f, const char *name, long *laye
 static bool row_has(const struct weight_row *row, const char *name)
 {
 	for (int i = 0; i < row_pieces(row); i++)
-		if (!strcmp(row->piece[i].name, name))
+		if (row_name_is(row->piece[i].name, name) || (row->piece[i].all && !strcmp(row->piece[i].all, name)))
 			return true;
 	for (size_t i = 0; i < sizeof row->fused / sizeof *row->fused && row->fused[i]; i++)
 		if (!strcmp(row->fused[i], name))
@@ -57,13 +57,18 @@ static bool row_has(const struct weight_row *row, const char *name)
 	return false;
 }
 
-/* `within`: the name within a layer, or NULL. A tied model does not use its head, which is no reason to refuse it. */
-static bool is_used(const struct family *f, const struct model_config *c, const char *name, const char *within)
+/* `within`: the name within layer `layer`, or NULL. A tied model does not use its head, which is no reason to refuse
+ * it. */
+static bool is_used(const struct family *f, const struct model_config *c, const char *name, const char *within,
+		    long layer)
 {
+	bool used = false;
+
 	for (const struct weight_row *row = f->rows; row_pieces(row); row++)
 		if (row->per_layer == (within != NULL) && row_has(row, within ? within : name))
-			return row_is_there(row, c) || row->kind == WEIGHT_HEAD;
-	return false;
+			used = used || row->kind == WEIGHT_HEAD ||
+			       (layer < c->layers && row_is_there(row, c, (int)layer));
+	return used;
 }
 
 /* Outside the layers: what acts on every token of this network, while a score head or another tower does not. */
@@ -115,10 +120,10 @@ static int check_tensor(const struct model_config *c, const struct checkpoint *c
 			struct why *why)
 {
 	const struct family *f = family_of(c);
-	long layer = -1;
+	long layer = 0;
 	char *name = full_name(f, t->name);
 	const char *within = in_layer(f, name, &layer);
-	bool zero, used = is_used(f, c, name, within), passed = within ? layer >= c->layers : !acts(f, name);
+	bool zero, used = is_used(f, c, name, within, layer), passed = within ? layer >= c->layers : !acts(f, name);
 	int err;
 
 	free(name);
@@ -205,7 +210,7 @@ enum dtype model_stored_type(const struct model_config *c, const struct checkpoi
 	const struct ck_tensor *t;
 	char name[TENSOR_NAME];
 
-	row_tensor(f, row, row->piece[0].name, 0, name);
+	row_tensor(f, row, row->piece[0].name, 0, 0, name);
 	t = ck ? row_find(f, ck, name) : NULL;
 	if (t)
 		return t->type;

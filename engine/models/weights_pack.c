@@ -22,6 +22,8 @@ static void add_weight(struct pack_file *f, struct weight *w)
 	if (!w)
 		return;
 	f->key = pack_mix(f->key, &w->k, sizeof w->k);
+	if (w->experts)
+		f->key = pack_mix(f->key, &w->experts, sizeof w->experts);
 	data = weight_packed(w, &bytes);
 	add_data(f, w, data, bytes);
 }

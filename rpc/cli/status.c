@@ -37,6 +37,9 @@ static void print_model(const struct xv_status *s)
 	char n[32];
 
 	cli_row("model", LEFT, "%s (%s, %s parameters)", s->model, s->architecture, amount(s->parameters, n));
+	if (s->experts)
+		cli_row("experts", LEFT, "%u, a token takes %u: %s parameters", s->experts, s->experts_per_token,
+			amount(s->active_parameters, n));
 	cli_row("numerics", LEFT, "%s, fingerprint %s", s->numerics_class, s->fingerprint);
 	cli_row("runs on", LEFT, "%u rank%s x %u thread%s, %s %s", s->ranks, s->ranks == 1 ? "" : "s", s->threads,
 		s->threads == 1 ? "" : "s", s->device, s->isa);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/checkpoint/checkpoint.h"
+#include "engine/gguf/documents.h"
 #include "engine/models/model.h"
 #include "engine/models/settle.h"
 #include "base/wait.h"
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 	struct why why = {""};
 	float *rows;
 
+	gguf_serve_documents();
 	world_init(&w, &argc, &argv);
 	opt.rank = w.rank, opt.size = w.size;
 	wait_policy(0);

@@ -365,6 +365,77 @@ def served():
         check(f"{kind.name}: the class is named", numerics.split("/")[1] == (name if kind != T.F16 else "f16"), numerics)
 
 
-for test in (dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, planned, served):
+def folder_with(path, config, tensors):
+    os.makedirs(path)
+    json.dump(config, open(f"{path}/config.json", "w"))
+    header, data = {}, b""
+    for name, t in tensors.items():
+        raw = np.ascontiguousarray(t, np.float32).tobytes()
+        header[name] = {"dtype": "F32", "shape": t.shape, "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    open(path + "/model.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + data)
+    return path
+
+
+def logits(model, ranks=1):
+    r = subprocess.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), "build/tests/e2e/logits", model, "f32", "16"],
+                       input=np.arange(24, dtype=np.int32).tobytes(), capture_output=True,
+                       env=dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"))
+    return r.stdout or r.stderr
+
+
+EXPERTS = {"qwen3moe": ("Qwen3MoeForCausalLM", "qwen3_moe", "mlp.gate", ("gate_proj", "up_proj", "down_proj"), "mlp"),
+           "qwen2moe": ("Qwen2MoeForCausalLM", "qwen2_moe", "mlp.gate", ("gate_proj", "up_proj", "down_proj"), "mlp"),
+           "llama": ("MixtralForCausalLM", "mixtral", "block_sparse_moe.gate", ("w1", "w3", "w2"), "block_sparse_moe")}
+
+
+def mixtures():
+    """Mixtures of experts, whose matrices a file stacks, against the same numbers in a folder, expert by expert."""
+    for arch, (name, kind, router, matrices, at) in EXPERTS.items():
+        hidden, ffn, heads, experts, vocab = 64, 96, 4, 6, 90
+        new = lambda *shape: rng.normal(0, shape[-1] ** -0.5, shape).astype(np.float32)
+        whole = lambda t: (gguf.quants.quantize(t, T.Q8_0), T.Q8_0)
+        real = lambda t: gguf.quants.dequantize(gguf.quants.quantize(t, T.Q8_0), T.Q8_0)
+        swap = permute if arch == "llama" else lambda w, heads: w
+        file, folder = {}, {}
+        for ours, theirs in (("token_embd", "model.embed_tokens"), ("output", "lm_head")):
+            file[ours + ".weight"] = folder[theirs + ".weight"] = new(vocab, hidden)
+        for ours, theirs in (("output_norm", "model.norm"), ("blk.0.attn_norm", "model.layers.0.input_layernorm"),
+                             ("blk.0.ffn_norm", "model.layers.0.post_attention_layernorm")):
+            file[ours + ".weight"] = folder[theirs + ".weight"] = 1 + new(hidden)
+        layer = "model.layers.0."
+        for ours, theirs in (("attn_q", "q_proj"), ("attn_k", "k_proj"), ("attn_v", "v_proj"), ("attn_output", "o_proj")):
+            t = new(hidden, hidden)
+            folder[f"{layer}self_attn.{theirs}.weight"] = t
+            file[f"blk.0.{ours}.weight"] = swap(t, heads) if ours in ("attn_q", "attn_k") else t
+            if arch == "qwen2moe" and ours != "attn_output":
+                file[f"blk.0.{ours}.bias"] = folder[f"{layer}self_attn.{theirs}.bias"] = new(hidden)
+            if arch == "qwen3moe" and ours in ("attn_q", "attn_k"):
+                file[f"blk.0.{ours}_norm.weight"] = folder[f"{layer}self_attn.{theirs[0]}_norm.weight"] = 1 + new(hidden // heads)
+        file["blk.0.ffn_gate_inp.weight"] = folder[f"{layer}{router}.weight"] = new(experts, hidden)
+        for ours, theirs, shape in zip(("gate", "up", "down"), matrices, ((ffn, hidden), (ffn, hidden), (hidden, ffn))):
+            t = new(experts, *shape)
+            file[f"blk.0.ffn_{ours}_exps.weight"] = whole(t)
+            folder.update({f"{layer}{at}.experts.{e}.{theirs}.weight": real(t)[e] for e in range(experts)})
+            if arch == "qwen2moe":
+                file[f"blk.0.ffn_{ours}_shexp.weight"] = folder[f"{layer}mlp.shared_expert.{theirs}.weight"] = new(*shape)
+        if arch == "qwen2moe":
+            file["blk.0.ffn_gate_inp_shexp.weight"] = folder[layer + "mlp.shared_expert_gate.weight"] = new(1, hidden)
+        numbers = {"context_length": 64, "embedding_length": hidden, "block_count": 1, "feed_forward_length": ffn, "attention.head_count": heads,
+                   "expert_count": experts, "expert_used_count": 2, "expert_feed_forward_length": ffn,
+                   "expert_shared_feed_forward_length": ffn if arch == "qwen2moe" else 0}
+        more = {f"{arch}.{key}".replace(".", "__"): ("uint32", value) for key, value in numbers.items()}
+        path = write(f"{WORK}/experts-{arch}.gguf", arch, file, **more, **{f"{arch}__attention__layer_norm_rms_epsilon": ("float32", 1e-6)})
+        config = dict(architectures=[name], model_type=kind, hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=1, num_attention_heads=heads,
+                      num_key_value_heads=heads, vocab_size=vocab, max_position_embeddings=64, rms_norm_eps=1e-6, num_local_experts=experts,
+                      num_experts=experts, num_experts_per_tok=2, moe_intermediate_size=ffn, head_dim=hidden // heads, torch_dtype="float32",
+                      shared_expert_intermediate_size=ffn, norm_topk_prob=arch == "qwen3moe", rope_theta=10000.0)
+        want = logits(folder_with(f"{WORK}/experts-{arch}", config, folder))
+        check(f"{arch} with experts: logits", len(want) == 24 * vocab * 4 and logits(path) == want, want[-300:], logits(path)[-300:])
+        check(f"{arch} with experts: on 3 ranks", logits(path, 3) == want)
+
+
+for test in (mixtures, dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, planned, served):
     test()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")

@@ -30,7 +30,7 @@ ACTIVATIONS["gelu_fast"] = ACTIVATIONS["gelu_pytorch_tanh"] = ACTIVATIONS["gelu_
 
 def frequencies(cfg, d, length):
     """inv_freq, and what cos and sin are multiplied by (arXiv:2104.09864, 2309.00071; modeling_rope_utils.py)."""
-    base = cfg.get("rope_theta", 10000.0)
+    base = cfg.get("rope_theta", 1e6 if cfg.get("model_type") == "mixtral" else 10000.0)
     f = base ** (-np.arange(0, d, 2) / d)
     s = cfg.get("rope_scaling") or cfg.get("rope_parameters") or {}
     kind = s.get("rope_type", s.get("type", "default"))
@@ -117,22 +117,60 @@ def windows(cfg):
     n, window = cfg["num_hidden_layers"], cfg.get("sliding_window") or 0
     if cfg.get("layer_types"):
         return [window if t == "sliding_attention" else 0 for t in cfg["layer_types"]]
-    if cfg["model_type"] == "mistral":
+    if cfg["model_type"] in ("mistral", "mixtral", "phi3"):
         return [window] * n
     if cfg["model_type"] in ("qwen2", "qwen3") and cfg.get("use_sliding_window"):
         return [window if i >= cfg["max_window_layers"] else 0 for i in range(n)]
     return [0] * n
 
 
+def gated(x, w, at, names=("gate_proj", "up_proj", "down_proj")):
+    gate, up, down = (w[f"{at}{n}.weight"] for n in names)
+    return (silu(x @ gate.T) * (x @ up.T)) @ down.T
+
+
+def experts(cfg, x, w):
+    """A mixture of experts (arXiv:2401.04088; the code of Mixtral, Qwen and XVERSE)."""
+    kind, mixtral = cfg["model_type"], cfg["model_type"] == "mixtral"
+    k = cfg.get("moe_top_k") or cfg["num_experts_per_tok"]
+    router = w["block_sparse_moe.gate.weight" if mixtral else "mlp.router.weight" if kind == "xverse" else "mlp.gate.weight"]
+    logits = x @ router.T
+    p = np.exp(logits - logits.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    out = np.zeros_like(x)
+    for t in range(len(x)):
+        chosen = np.argsort(-logits[t], kind="stable")[:k]
+        by = p[t, chosen] / p[t, chosen].sum() if mixtral or cfg.get("norm_topk_prob") else p[t, chosen]
+        for e, b in zip(chosen, by):
+            out[t] += b * (gated(x[t], w, f"block_sparse_moe.experts.{e}.", ("w1", "w3", "w2")) if mixtral else
+                           gated(x[t], w, f"mlp.experts.{e}."))
+    if kind == "qwen2_moe":
+        out += gated(x, w, "mlp.shared_expert.") / (1 + np.exp(-(x @ w["mlp.shared_expert_gate.weight"].T)))
+    if cfg.get("num_shared_experts"):
+        out += gated(x, w, "mlp.shared_experts.")
+    return out
+
+
+def is_routed(w):
+    return any(".experts." in k for k in w)
+
+
 def llama(cfg, weights, ids, length):
-    heads, eps, n = cfg["num_attention_heads"], cfg["rms_norm_eps"], len(ids)
+    heads, eps, n = cfg["num_attention_heads"], cfg.get("rms_norm_eps") or cfg["layer_norm_eps"], len(ids)
+
+    def norm(x, w, name):
+        b = w.get(name + ".bias")
+        return rms(x, w[name + ".weight"], eps) if b is None else layer_norm(x, w[name + ".weight"], b, eps)
     kv, d = cfg.get("num_key_value_heads") or heads, cfg.get("head_dim") or cfg["hidden_size"] // heads
+    n_rot = int(d * cfg["partial_rotary_factor"]) if cfg["model_type"] == "stablelm" else d
     alibi = cfg["model_type"] == "baichuan" and "max_position_embeddings" not in cfg
     x = weights["model.embed_tokens.weight"][ids]
     for i, window in enumerate(windows(cfg)):
         w = layer(weights, "model.layers.", i)
-        h = rms(x, w["input_layernorm.weight"], eps)
-        if "self_attn.W_pack.weight" in w:
+        h = norm(x, w, "input_layernorm")
+        if "self_attn.qkv_proj.weight" in w:
+            q, k, v = np.split(linear(h, w, "self_attn.qkv_proj"), [heads * d, (heads + kv) * d], -1)
+        elif "self_attn.W_pack.weight" in w:
             q, k, v = np.split(linear(h, w, "self_attn.W_pack"), 3, -1)
         else:
             q, k, v = (linear(h, w, f"self_attn.{p}_proj") for p in "qkv")
@@ -140,11 +178,17 @@ def llama(cfg, weights, ids, length):
         if "self_attn.q_norm.weight" in w:
             q, k = rms(q, w["self_attn.q_norm.weight"], eps), rms(k, w["self_attn.k_norm.weight"], eps)
         if not alibi:
-            q, k = rotate(q, d, cfg, length), rotate(k, d, cfg, length)
+            q, k = rotate(q, n_rot, cfg, length), rotate(k, n_rot, cfg, length)
         x = x + linear(attend(q, k, v, window, alibi), w, "self_attn.o_proj")
-        h = rms(x, w["post_attention_layernorm.weight"], eps)
-        x = x + linear(silu(linear(h, w, "mlp.gate_proj")) * linear(h, w, "mlp.up_proj"), w, "mlp.down_proj")
-    x = rms(x, weights["model.norm.weight"], eps)
+        h = norm(x, w, "post_attention_layernorm")
+        if is_routed(w):
+            x = x + experts(cfg, h, w)
+        elif "mlp.gate_up_proj.weight" in w:
+            gate, up = np.split(linear(h, w, "mlp.gate_up_proj"), 2, -1)
+            x = x + linear(silu(gate) * up, w, "mlp.down_proj")
+        else:
+            x = x + linear(silu(linear(h, w, "mlp.gate_proj")) * linear(h, w, "mlp.up_proj"), w, "mlp.down_proj")
+    x = norm(x, weights, "model.norm")
     head = weights.get("lm_head.weight", weights["model.embed_tokens.weight"])
     return x @ head.T
 
@@ -195,7 +239,21 @@ def opt(cfg, weights, ids, length):
     return x @ weights.get("lm_head.weight", weights["model.decoder.embed_tokens.weight"]).T
 
 
-NETS = {"gpt_neox": neox, "codegen": codegen, "moss": codegen, "opt": opt}
+def phi(cfg, weights, ids, length):
+    heads, eps, act = cfg["num_attention_heads"], cfg["layer_norm_eps"], ACTIVATIONS[cfg["hidden_act"]]
+    kv, n_rot = cfg.get("num_key_value_heads") or heads, int(cfg["hidden_size"] // heads * cfg["partial_rotary_factor"])
+    x = weights["model.embed_tokens.weight"][ids]
+    for i in range(cfg["num_hidden_layers"]):
+        w = layer(weights, "model.layers.", i)
+        h = layer_norm(x, w["input_layernorm.weight"], w["input_layernorm.bias"], eps)
+        q, k, v = (heads_of(linear(h, w, f"self_attn.{p}_proj"), m) for p, m in (("q", heads), ("k", kv), ("v", kv)))
+        q, k = rotate(q, n_rot, cfg, length), rotate(k, n_rot, cfg, length)
+        x = x + linear(attend(q, k, v), w, "self_attn.dense") + linear(act(linear(h, w, "mlp.fc1")), w, "mlp.fc2")
+    x = layer_norm(x, weights["model.final_layernorm.weight"], weights["model.final_layernorm.bias"], eps)
+    return linear(x, weights, "lm_head")
+
+
+NETS = {"phi": phi, "gpt_neox": neox, "codegen": codegen, "moss": codegen, "opt": opt}
 
 
 def forward(cfg, weights, ids, length):

@@ -122,6 +122,39 @@ static const struct shape {
 	  .parts = PART_QKV_BIAS | PART_O_BIAS | PART_FFN_BIAS},
 	 3,
 	 false},
+	{"qwen2-moe",
+	 {.architecture = "Qwen2MoeForCausalLM",
+	  .hidden = 72,
+	  .ffn = 172,
+	  .layers = 3,
+	  .heads = 9,
+	  .kv_heads = 3,
+	  .head_dim = 8,
+	  .vocab = 333,
+	  .parts = PART_QKV_BIAS | PART_SHARED | PART_SHARED_GATE,
+	  .routed = {true, false, true},
+	  .experts = 11,
+	  .experts_per_token = 4,
+	  .expert_ffn = 290,
+	  .shared_ffn = 130},
+	 4,
+	 true},
+	{"mixtral",
+	 {.architecture = "MixtralForCausalLM",
+	  .hidden = 96,
+	  .ffn = 1130,
+	  .layers = 1,
+	  .heads = 8,
+	  .kv_heads = 2,
+	  .head_dim = 12,
+	  .vocab = 333,
+	  .routed = {true},
+	  .experts = 3,
+	  .experts_per_token = 2,
+	  .norm_top = true,
+	  .expert_ffn = 1130},
+	 2,
+	 false},
 };
 static const struct {
 	const char *name;
@@ -439,7 +472,7 @@ TEST(portable_code)
 	if (check_full)
 		on_isa(CPU_PORTABLE);
 	else
-		CHECK_EQ(compare(1, "portable", 1, "small"), 4 * N_CLASSES);
+		CHECK_EQ(compare(1, "portable", 1, "small"), 5 * N_CLASSES);
 }
 TEST(avx2)
 {

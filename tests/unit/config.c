@@ -337,7 +337,9 @@ TEST(the_hash_covers_every_field)
 			 sizeof c.window - sizeof c.windowed - sizeof c.norm_eps - sizeof c.rope_theta -
 			 sizeof c.scaling - sizeof c.rope_factor - sizeof c.rope_low - sizeof c.rope_high -
 			 sizeof c.rope_original - sizeof c.rope_attention - sizeof c.rope_truncate - sizeof c.tied -
-			 sizeof c.torch_dtype - sizeof c.bos - sizeof c.pad - sizeof c.n_eos - sizeof c.eos;
+			 sizeof c.torch_dtype - sizeof c.routed - sizeof c.experts - sizeof c.experts_per_token -
+			 sizeof c.expert_ffn - sizeof c.shared_ffn - sizeof c.norm_top - sizeof c.bos - sizeof c.pad -
+			 sizeof c.n_eos - sizeof c.eos;
 	size_t same = 0;
 	uint64_t before;
 

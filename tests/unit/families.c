@@ -24,8 +24,15 @@ TEST(each_place_has_one_row)
 		CHECK_EQ(times(*f, true, offsetof(struct layer, norm_att)), 1);
 		CHECK_EQ(times(*f, true, offsetof(struct layer, qkv)), 1);
 		CHECK_EQ(times(*f, true, offsetof(struct layer, o)), 1);
-		CHECK_EQ(times(*f, true, offsetof(struct layer, gate_up)), 1);
-		CHECK_EQ(times(*f, true, offsetof(struct layer, down)), 1);
+		CHECK(times(*f, true, offsetof(struct layer, gate_up)) +
+			      times(*f, true, offsetof(struct layer, router)) >
+		      0);
+		CHECK_EQ(times(*f, true, offsetof(struct layer, gate_up)),
+			 times(*f, true, offsetof(struct layer, down)));
+		CHECK_EQ(times(*f, true, offsetof(struct layer, expert_gate_up)),
+			 times(*f, true, offsetof(struct layer, router)));
+		CHECK_EQ(times(*f, true, offsetof(struct layer, expert_down)),
+			 times(*f, true, offsetof(struct layer, router)));
 		CHECK_EQ(times(*f, false, offsetof(struct model, embed)), 1);
 		CHECK_EQ(times(*f, false, offsetof(struct model, head)), 1);
 		CHECK_EQ(times(*f, false, offsetof(struct model, norm_out)), 1);
@@ -51,8 +58,10 @@ static void check_row(const struct family *f, const struct weight_row *row)
 	CHECK(!row->heads || row_pieces(row) == 3);
 	CHECK(!row->paired || (row_pieces(row) == 2 && row->piece[0].rows == row->piece[1].rows));
 	for (int i = 0; i < row_pieces(row); i++) {
-		CHECK(!is_name_taken(f, row, i) && row->piece[i].rows != AXIS_ONE);
-		row_tensor(f, row, row->piece[i].name, 1023, name);
+		CHECK(!is_name_taken(f, row, i) && (row->piece[i].rows != AXIS_ONE || row->kind == WEIGHT_ROUTER));
+		CHECK(!strchr(row->piece[i].name, '#') == (row->stack != STACK_EXPERTS));
+		CHECK((row->stack != STACK_NONE) <= (row->layers == LAYERS_ROUTED));
+		row_tensor(f, row, row->piece[i].name, 1023, 4095, name);
 		CHECK(strlen(name) + 1 < TENSOR_NAME);
 	}
 }

@@ -241,12 +241,16 @@ typedef void kernel_silu_mul(void *out, size_t at, const float *gate, const floa
 typedef void kernel_add(float *x, const float *delta, const float *shift, int n);
 /* out[at...at+n), of `type`, = the activation of x (n). */
 typedef void kernel_activate(void *out, size_t at, const float *x, int n, enum activation kind, enum dtype type);
+/* acc = fma(scale, x, acc), n numbers. */
+typedef void kernel_scale_add(float *acc, const float *x, float scale, int n);
+/* out (n) = e to the power of x. */
 typedef void kernel_exp(float *out, const float *x, int n);
 
 /* Those of which an instruction set has one; products have one for each form of weights or activations. */
 #define CPU_KERNELS(K) \
 	K(pack_w) \
-	K(quantise) K(norm) K(rope) K(convert) K(attention) K(attention_join) K(silu_mul) K(add) K(activate) K(exp)
+	K(quantise) \
+	K(norm) K(rope) K(convert) K(attention) K(attention_join) K(silu_mul) K(add) K(scale_add) K(activate) K(exp)
 
 struct cpu_kernels {
 	const char *name;

@@ -11,6 +11,14 @@ void ISA_NAME(add)(float *x, const float *delta, const float *shift, int n)
 	}
 }
 
+void ISA_NAME(scale_add)(float *acc, const float *x, float scale, int n)
+{
+	const v16 by = v_set1(scale);
+
+	for (int i = 0; i < n; i += 16)
+		v_store_n(acc + i, v_fma(by, v_load_n(x + i, n - i), v_load_n(acc + i, n - i)), n - i);
+}
+
 /* Returns the mean in every lane. */
 static v16 mean_of(const float *x, int cols)
 {
