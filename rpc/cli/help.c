@@ -3,11 +3,23 @@
 #include <string.h>
 
 #include "base/help.h"
+#include "rpc/cli/eval/eval.h"
 #include "rpc/cli/options.h"
 
 static const char exit_codes[] =
 	"Exit codes: 0 done, 64 wrong usage, 69 no server, 70 the server failed, 75 busy, loading or draining: "
 	"try again, 130 interrupted.";
+
+static const char eval_codes[] =
+	"Exit codes: 0 done, 1 wrong usage or data, 2 partial (a limit, an interruption, questions that failed), 3 alarm: these "
+	"answers are no working model's; 69 no server, 70 the server failed, 75 busy, loading or draining.";
+
+static void list_names(FILE *out)
+{
+	fprintf(out, "\nNames:\n");
+	for (int i = 0; eval_name_at(i); i++)
+		help_row(out, eval_name_at(i), eval_help_at(i) ? eval_help_at(i) : "");
+}
 
 static void list_commands(FILE *out)
 {
@@ -67,9 +79,11 @@ void args_help(const char *command, FILE *out)
 	}
 	fprintf(out, "usage: xverse %s%s%s%s\n", c->name, *c->usage ? " " : "", c->usage, c->bit ? " [options]" : "");
 	help_text(out, 0, c->help);
+	if (c->bit == EVA)
+		list_names(out);
 	for (enum option_group g = 0; g < GROUPS; g++)
 		list_options(c, g, out);
 	list_examples(c, out);
 	fprintf(out, "\n");
-	help_text(out, 0, exit_codes);
+	help_text(out, 0, c->bit == EVA ? eval_codes : exit_codes);
 }

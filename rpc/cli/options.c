@@ -202,8 +202,7 @@ static const struct command commands[] = {
 	 "xverse batch requests.jsonl -o answers.jsonl\n"
 	 "xverse batch prompts.jsonl -o answers.jsonl --max-tokens 200 --temperature 0.7 --seed 1\n"
 	 "xverse batch requests.jsonl -o answers.jsonl --model /models/XVERSE-13B-Chat --ranks 4"},
-	{"Tools", "eval", "NAME ...",
-	 "measure the model: mmlu, ceval, agieval, gaokao-bench, gaokao-english; ls lists what is found", EVA,
+	{"Tools", "eval", "NAME ...", "measure the model on benchmarks, from their published files", EVA,
 	 "xverse eval ls --data DIR\n"
 	 "xverse eval mmlu --self-test --data DIR       # are the files complete? needs no server\n"
 	 "xverse eval mmlu ceval --data DIR --out runs/int8\n"

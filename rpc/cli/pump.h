@@ -44,8 +44,8 @@ struct pump {
 	 * XV_ERR_*: the item ends with that error, as if the server had said it. */
 	int (*make)(void *arg, uint64_t item, struct xv_request *r, struct why *why);
 	/* Takes an item's result. 0; PUMP_AGAIN: the item goes on with another request, for which make() is called, and
-	 * is not counted; PUMP_PART: it is only a part of what the bar and the totals count; XV_ERR_*: the run ends with
-	 * it. */
+	 * is not counted; PUMP_PART: it is only a part of what the bar and the totals count; XV_ERR_*: the run ends
+	 * with it. */
 	int (*done)(void *arg, const struct pump_result *result, struct why *why);
 	/* Text for the end of the bar, such as a running accuracy. May be NULL. */
 	void (*tell)(void *arg, char *out, size_t size);

@@ -11,20 +11,26 @@
 static const struct part {
 	const char *name;
 	int (*run)(struct args *a); /* the exit code; a->eval.word[0] is the name */
+	const char *help;
 } parts[] = {
-	{"mmlu", run_eval_benchmarks},
-	{"ceval", run_eval_benchmarks},
-	{"agieval", run_eval_benchmarks},
-	{"gaokao-bench", run_eval_benchmarks},
-	{"gaokao-english", run_eval_benchmarks},
-	{"ls", run_eval_list},
-	{"tables", run_eval_tables},
-	{NULL, NULL},
+	{"mmlu", run_eval_benchmarks, "57 subjects in English; several of these five may stand together"},
+	{"ceval", run_eval_benchmarks, "52 subjects in Chinese"},
+	{"agieval", run_eval_benchmarks, "16 sets of exams in both languages"},
+	{"gaokao-bench", run_eval_benchmarks, "China's university entrance exams"},
+	{"gaokao-english", run_eval_benchmarks, "their English papers"},
+	{"ls", run_eval_list, "what is found in --data DIR, and where people get the rest"},
+	{"tables", run_eval_tables, "the authors' tables, with results in the folders that follow"},
+	{NULL, NULL, NULL},
 };
 
 const char *eval_name_at(int i)
 {
 	return i < (int)(sizeof parts / sizeof *parts) ? parts[i].name : NULL;
+}
+
+const char *eval_help_at(int i)
+{
+	return parts[i].help;
 }
 
 static int refuse(const char *name)

@@ -7,6 +7,7 @@
 
 /* Returns the exit code. Parts that need a server connect with cli_connect(). */
 int run_eval(struct args *a);
-const char *eval_name_at(int i); /* what may follow `xverse eval`, for completion; NULL behind the last one */
+const char *eval_name_at(int i); /* what may follow `xverse eval`; NULL behind the last one */
+const char *eval_help_at(int i); /* of that name */
 
 #endif
