@@ -59,7 +59,7 @@ struct cuda_stage {
 };
 
 /* What the kernels do beyond Llama's first shape: bits of enum backend_need. */
-enum { CUDA_COVERS = NEED_ALL };
+enum { CUDA_COVERS = NEED_ALL & ~NEED_EXPERTS };
 
 struct cuda_weight;
 struct cuda_sampler;
