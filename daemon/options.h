@@ -49,6 +49,7 @@ struct options {
 	int64_t look_ahead; /* -1: all of max_tokens */
 	bool prefix_caching;
 	/* serving */
+	char *tokenizer; /* a folder or a GGUF file, or NULL: the model's */
 	char *chat_template;
 	char *hf_overrides; /* JSON object, or NULL */
 	char *uds, *uds_group, *gateway_uid;

@@ -65,6 +65,8 @@ const struct option_row option_table[] = {
 	     "directory for packed weights, which later starts map; used until the model's files change"),
 	TEXT(MODEL, "hf-overrides", NULL, "JSON", hf_overrides,
 	     "members that replace those of config.json, such as '{\"rope_theta\": 500000}'"),
+	TEXT(MODEL, "tokenizer", NULL, "DIR", tokenizer,
+	     "folder or GGUF file whose tokenizer is used instead of the model's, and whose chat template if the model has none"),
 	TEXT(MODEL, "chat-template", NULL, "NAME|FILE", chat_template,
 	     "chat format: xverse-v1, xverse-v2, baichuan, ziya, llama-2, moss, plain, or a Jinja file; default: the model's own"),
 	TEXT(MODEL, "generation-config", NULL, "auto|none", generation_config,

@@ -13,6 +13,8 @@ static int open_chat(struct front *f, struct why *why)
 	struct why inner = {""};
 	int err = chat_open(&f->chat, f->opt->model, f->opt->chat_template, f->tokenizer, &inner);
 
+	if (err == ERR_UNKNOWN && f->opt->tokenizer)
+		err = chat_open(&f->chat, f->opt->tokenizer, f->opt->chat_template, f->tokenizer, &inner);
 	if (err && f->opt->chat_template)
 		return fail(why, err, "%.500s", inner.text);
 	snprintf(f->no_chat, sizeof f->no_chat, "%s", inner.text);
@@ -23,12 +25,18 @@ static int open_chat(struct front *f, struct why *why)
 	return 0;
 }
 
-/* A model without tokenizer files is served by token ids. */
+/* A model without tokenizer files is served by token ids, unless a tokenizer is named. */
 static int open_tokenizer(struct front *f, struct why *why)
 {
-	int err = tokenizer_open(&f->tokenizer, f->opt->model, why);
+	const char *named = f->opt->tokenizer;
+	int err = tokenizer_open(&f->tokenizer, named ? named : f->opt->model, why);
 
 	snprintf(f->no_chat, sizeof f->no_chat, "this model has no tokenizer");
+	if (err && named) {
+		struct why inner = *why;
+
+		return fail(why, err == ERR_UNKNOWN ? ERR_IO : err, "--tokenizer: %.500s", inner.text);
+	}
 	if (err == ERR_UNKNOWN) {
 		log_at(LOG_WARN, "%s; prompts must be token ids", why->text);
 		return 0;

@@ -55,7 +55,7 @@ static const struct pattern *find_pattern(const struct gguf *g, int *err, struct
 			return &patterns[i];
 	*err = fail(
 		why, ERR_UNSUPPORTED,
-		"tokenizer.ggml.pre is %.60s, whose pattern is not known here: serve the model's files of transformers",
+		"tokenizer.ggml.pre is %.60s, whose pattern is not known here: give a folder with the model's tokenizer.json by --tokenizer",
 		name);
 	return NULL;
 }

@@ -238,19 +238,21 @@ def name_of(name):
     return f"blk.{layer}.{LLAMA[rest.removesuffix('.weight')]}.weight"
 
 
-def convert(folder, path, kind):
+def convert(folder, path, kind, pre=None):
     """A model of XVERSE's form as llama.cpp's converter writes it: its tokens in order, no merges, no scores."""
     c, tok = json.load(open(folder + "/config.json")), json.load(open(folder + "/tokenizer.json"))
     vocab = sorted(tok["model"]["vocab"], key=tok["model"]["vocab"].get)
     special = {t["content"] for t in tok["added_tokens"]}
-    w = gguf.GGUFWriter(path, "xverse")
+    w = gguf.GGUFWriter(path, "llama" if pre else "xverse")
     w.add_embedding_length(c["hidden_size"])
     w.add_block_count(c["num_hidden_layers"])
     w.add_feed_forward_length(c["intermediate_size"])
     w.add_head_count(c["num_attention_heads"])
     w.add_context_length(c["max_position_embeddings"])
     w.add_layer_norm_rms_eps(c["rms_norm_eps"])
-    w.add_tokenizer_model("llama")
+    w.add_tokenizer_model("gpt2" if pre else "llama")
+    if pre:
+        w.add_tokenizer_pre(pre)
     w.add_token_list(vocab)
     w.add_token_types([3 if t in special else 6 if len(t) == 6 and t.startswith("<0x") else 1 for t in vocab])
     w.add_bos_token_id(c["bos_token_id"])
@@ -436,6 +438,19 @@ def mixtures():
         check(f"{arch} with experts: on 3 ranks", logits(path, 3) == want)
 
 
-for test in (mixtures, dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, planned, served):
+def other_tokenizer():
+    """A pre-tokenizer of a later day is refused by name, and served with the tokenizer's own files."""
+    path = convert("launch/demo/model", f"{WORK}/later.gguf", T.Q8_0, pre="later")
+    refuse = subprocess.run(["build/bin/xversed", path, "--device", "cpu"], capture_output=True, text=True, timeout=60)
+    check("another pre-tokenizer: refused", refuse.returncode == 66 and "--tokenizer" in refuse.stderr, refuse.returncode, refuse.stderr[-300:])
+    text, got, _ = rows(path, 1, "--tokenizer", "launch/demo/model")
+    same, want, _ = rows(f"{WORK}/Q8_0.gguf", 1)
+    check("another pre-tokenizer: served with --tokenizer", text == same and got == want and len(text) > 8, text, same)
+    none = subprocess.run(["build/bin/xversed", path, "--device", "cpu", "--tokenizer", "/tmp"], capture_output=True, text=True, timeout=60)
+    check("--tokenizer without one", none.returncode == 66 and "--tokenizer: no tokenizer.json" in none.stderr, none.returncode, none.stderr[-300:])
+
+
+for test in (mixtures, dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, planned,
+             served, other_tokenizer):
     test()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
