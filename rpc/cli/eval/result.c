@@ -31,13 +31,12 @@ void eval_result_numbers(struct eval_numbers *n, const struct eval_outcome *o, c
 			 const struct eval_plan *p, enum eval_rule rule)
 {
 	struct eval_score s;
-	bool has = eval_tally_score(&s, &o->tally, b, rule);
 
-	*n = (struct eval_numbers){
-		.average = has ? s.average : NAN, .error = has ? s.stderr_average : NAN, .done = o->done};
+	eval_tally_score(&s, &o->tally, b, rule);
+	*n = (struct eval_numbers){.average = s.average, .error = s.stderr_average, .done = o->done};
 	snprintf(n->bench, sizeof n->bench, "%s", b->kind->name);
 	for (int c = 0; c < EVAL_CATEGORIES; c++)
-		n->category[c] = has && b->kind->categories ? s.category[c] : NAN;
+		n->category[c] = b->kind->categories ? s.category[c] : NAN;
 	n->whole = whole_of(b, &n->asked, p);
 	n->limited = n->done < n->whole || (p->subjects && *p->subjects);
 	if (p->subjects && *p->subjects)
@@ -85,13 +84,14 @@ static json_t *task_json(const struct eval_task *t, const struct eval_task_tally
 	json_object_set_new(j, "n", json_integer(k->n));
 	json_object_set_new(j, "correct", json_integer(k->correct[rule]));
 	json_object_set_new(j, "acc", number(percent(k->correct[EVAL_BARE], k->labelled)));
-	json_object_set_new(j, "acc_ctx", number(k->no_ctx ? NAN : percent(k->correct[EVAL_CTX], k->labelled)));
-	json_object_set_new(j, "acc_max", number(k->no_ctx ? NAN : percent(k->correct[EVAL_MAX], k->labelled)));
+	json_object_set_new(j, "acc_ctx", number(percent(k->correct[EVAL_CTX], k->labelled)));
+	json_object_set_new(j, "acc_max", number(percent(k->correct[EVAL_MAX], k->labelled)));
 	json_object_set_new(j, "stderr", number(k->labelled > 1 ? 100 * sqrt(p * (1 - p) / (k->labelled - 1)) : NAN));
 	json_object_set_new(j, "entropy", number(k->n ? k->entropy / k->n : NAN));
 	json_object_set_new(j, "letters", letters_of(k->letters));
 	json_object_set_new(j, "shots", shots_of(k->shots));
 	json_object_set_new(j, "truncated", json_integer(k->truncated));
+	json_object_set_new(j, "letters_of_several_tokens", json_integer(k->sums));
 	json_object_set_new(j, "left_out", json_integer(t->left_out));
 	return j;
 }
@@ -119,8 +119,8 @@ static json_t *accuracies(const struct eval_outcome *o, const struct eval_bench 
 
 	for (int rule = 0; rule < EVAL_RULES; rule++) {
 		struct eval_score s;
-		bool has = eval_tally_score(&s, &o->tally, b, (enum eval_rule)rule);
-		json_object_set_new(j, eval_rule_names[rule], number(has ? s.average : NAN));
+		eval_tally_score(&s, &o->tally, b, (enum eval_rule)rule);
+		json_object_set_new(j, eval_rule_names[rule], number(s.average));
 	}
 	return j;
 }
@@ -224,7 +224,7 @@ static int submit_line(void *arg, const char *line, size_t len, struct why *why)
 	struct json_doc *doc;
 	int err = eval_sample_read(&s, &doc, line, len, why);
 	json_t *subject = err ? NULL : json_object_get(u->all, s.task);
-	int pred = err ? 0 : s.pred[u->rule] < 0 ? s.pred[EVAL_BARE] : s.pred[u->rule];
+	int pred = err ? 0 : s.pred[u->rule];
 
 	if (!err && !subject) {
 		json_object_set_new(u->all, s.task, json_object());

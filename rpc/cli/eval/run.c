@@ -10,18 +10,25 @@
 #include <sys/stat.h>
 
 #include "rpc/cli/cli.h"
+#include "rpc/cli/eval/continuation.h"
 #include "rpc/cli/eval/ids.h"
 #include "rpc/cli/eval/prompt.h"
 #include "rpc/cli/journal.h"
 #include "rpc/cli/pump.h"
 
-enum phase { NEW, ASK, MEASURE, CUT };
+enum phase { NEW, ASK, MEASURE, CUT, CONTINUE };
 
 struct question {
 	uint16_t task;
 	uint8_t k, phase;
-	bool measured; /* with this k */
-	int32_t index; /* in the task */
+	bool measured, truncated; /* measured: with this k */
+	int32_t index;            /* in the task */
+};
+
+/* A question whose letters alone are scored, while its continuations are asked. */
+struct unfinished {
+	struct eval_sample sample;
+	struct eval_continuation *continuation;
 };
 
 struct run {
@@ -33,8 +40,9 @@ struct run {
 	struct eval_outcome *o;
 	struct question *question; /* [n] */
 	int n, next;
-	struct list *cut;     /* [n] the last tokens of prompts that do not fit; NULL until there is one */
-	struct eval_ids *ids; /* [b->n] */
+	struct list *cut;               /* [n] the last tokens of prompts that do not fit; NULL until there is one */
+	struct unfinished **unfinished; /* [n] questions whose letters are several tokens; NULL: none yet */
+	struct eval_ids *ids;           /* [b->n] */
 	bool *has_ids;
 	struct journal *journal;
 	struct text prompt;
@@ -102,6 +110,7 @@ static void make_score(struct run *r, const struct question *q, size_t head, str
 	x->score.add_special = true;
 	x->score.targets = r->target;
 	x->score.n_targets = put_targets(r, q);
+	x->score.target_logprobs = !r->ids[q->task].has_ctx;
 	if (cut) {
 		x->score.prompt = (struct xv_prompt){.ids = cut->id, .n_ids = cut->n};
 		return;
@@ -123,7 +132,10 @@ static int make_request(void *arg, uint64_t item, struct xv_request *x, struct w
 	head = eval_prompt(&r->prompt, &r->b->task[q->task], item_of(r, q), q->k);
 	if (q->phase == NEW)
 		q->phase = looks_long(r, r->prompt.len) ? MEASURE : ASK;
-	if (q->phase == MEASURE) {
+	if (q->phase == CONTINUE)
+		eval_continuation_make(r->unfinished[item]->continuation, &r->prompt,
+				       eval_delimiter(&r->b->task[q->task]), r->most, x);
+	else if (q->phase == MEASURE) {
 		x->kind = XV_TOKENIZE;
 		x->tokenize.text = r->prompt.data;
 		x->tokenize.text_len = r->prompt.len;
@@ -160,6 +172,7 @@ static int shrink(struct run *r, uint64_t item, const struct xv_tokens *tokens)
 	memcpy(cut->id, tokens->ids + tokens->n_ids - cut->n, (size_t)cut->n * sizeof *cut->id);
 	cli_say("xverse: eval: %s: question %d of %s has %d tokens without examples: only its last %d are asked\n",
 		r->b->kind->name, item_of(r, q)->index, r->b->task[q->task].name, tokens->n_ids, r->most);
+	q->truncated = true;
 	return ask_again(r, item, CUT);
 }
 
@@ -169,39 +182,102 @@ static int take_measure(struct run *r, uint64_t item, const struct xv_tokens *to
 	return tokens->n_ids > r->most ? shrink(r, item, tokens) : ask_again(r, item, ASK);
 }
 
-static int keep_sample(struct run *r, uint64_t item, const struct xv_finished *f, struct why *why)
+static int keep_sample(struct run *r, uint64_t item, struct eval_sample *s, struct why *why)
 {
 	const struct question *q = &r->question[item];
-	const struct eval_item *i = item_of(r, q);
-	struct eval_sample s = {.bench = r->b->kind->name,
-				.task = r->b->task[q->task].name,
-				.id = i->id,
-				.index = i->index,
-				.k = q->k,
-				.tokens = (int)f->prompt_tokens,
-				.gold = i->gold,
-				.options = i->options,
-				.truncated = q->phase == CUT,
-				.has_ctx = r->ids[q->task].has_ctx};
 	struct text line = {0};
 	int err;
 
-	if (f->n_target_logits != (s.has_ctx ? 2 : 1) * s.options)
+	eval_choose(s);
+	r->prompt.len = 0;
+	eval_prompt(&r->prompt, &r->b->task[q->task], item_of(r, q), q->k);
+	eval_sha256(r->prompt.data, r->prompt.len, s->prompt_sha256);
+	eval_sample_write(&line, s);
+	err = journal_put(r->journal, item, line.data, line.len, why);
+	text_finish(&line);
+	r->labelled += s->gold >= 0;
+	r->correct += s->gold >= 0 && s->pred[r->how->rule] == s->gold;
+	return err;
+}
+
+static struct eval_sample sample_of(const struct run *r, const struct question *q, const struct xv_finished *f)
+{
+	const struct eval_item *i = item_of(r, q);
+
+	return (struct eval_sample){.bench = r->b->kind->name,
+				    .task = r->b->task[q->task].name,
+				    .id = i->id,
+				    .index = i->index,
+				    .k = q->k,
+				    .tokens = (int)f->prompt_tokens,
+				    .gold = i->gold,
+				    .options = i->options,
+				    .truncated = q->truncated,
+				    .sums = !r->ids[q->task].has_ctx};
+}
+
+/* The letters' continuations are asked next. */
+static int begin_continuation(struct run *r, uint64_t item, const struct eval_sample *s, const struct xv_finished *f,
+			      struct why *why)
+{
+	struct unfinished *u;
+
+	if (f->n_target_logprobs != s->options)
+		return fail(why, ERR_FORMAT, "the server returned %d logprobs for %d letters", f->n_target_logprobs,
+			    s->options);
+	if (!r->unfinished)
+		r->unfinished = xalloc((size_t)r->n, sizeof *r->unfinished);
+	u = r->unfinished[item] = xalloc(1, sizeof *u);
+	u->sample = *s;
+	memcpy(u->sample.bare_logprob, f->target_logprobs, (size_t)s->options * sizeof *s->bare_logprob);
+	u->continuation = eval_continuation_open(s->options);
+	return ask_again(r, item, CONTINUE);
+}
+
+static int take_score(struct run *r, uint64_t item, const struct xv_finished *f, struct why *why)
+{
+	struct eval_sample s = sample_of(r, &r->question[item], f);
+
+	if (f->n_target_logits != (s.sums ? 1 : 2) * s.options)
 		return fail(why, ERR_FORMAT, "the server returned %d numbers for %d letters", f->n_target_logits,
 			    s.options);
 	memcpy(s.bare, f->target_logits, (size_t)s.options * sizeof *s.bare);
-	if (s.has_ctx)
-		memcpy(s.ctx, f->target_logits + s.options, (size_t)s.options * sizeof *s.ctx);
-	eval_choose(&s);
-	r->prompt.len = 0;
-	eval_prompt(&r->prompt, &r->b->task[q->task], i, q->k);
-	eval_sha256(r->prompt.data, r->prompt.len, s.prompt_sha256);
-	eval_sample_write(&line, &s);
-	err = journal_put(r->journal, item, line.data, line.len, why);
-	text_finish(&line);
-	r->labelled += s.gold >= 0;
-	r->correct += s.gold >= 0 && s.pred[s.pred[r->how->rule] < 0 ? EVAL_BARE : r->how->rule] == s.gold;
+	if (s.sums)
+		return begin_continuation(r, item, &s, f, why);
+	memcpy(s.ctx, f->target_logits + s.options, (size_t)s.options * sizeof *s.ctx);
+	return keep_sample(r, item, &s, why);
+}
+
+static void end_continuation(struct run *r, uint64_t item)
+{
+	if (!r->unfinished || !r->unfinished[item])
+		return;
+	eval_continuation_close(r->unfinished[item]->continuation);
+	free(r->unfinished[item]);
+	r->unfinished[item] = NULL;
+}
+
+static int take_continuation(struct run *r, uint64_t item, const struct xv_reply *reply, struct why *why)
+{
+	struct unfinished *u = r->unfinished[item];
+	int more = eval_continuation_take(u->continuation, reply, why), err;
+
+	if (more)
+		return more < 0 ? more : PUMP_AGAIN;
+	eval_continuation_sums(u->continuation, u->sample.ctx);
+	err = keep_sample(r, item, &u->sample, why);
+	end_continuation(r, item);
 	return err;
+}
+
+/* A server that came back with other weights in the middle of a run. */
+static int check_model(const struct run *r, const struct pump_result *x, struct why *why)
+{
+	if ((!*x->fingerprint || !strcmp(x->fingerprint, r->receipt->fingerprint)) &&
+	    (!*x->numerics_class || !strcmp(x->numerics_class, r->receipt->numerics_class)))
+		return 0;
+	return fail(why, ERR_MISMATCH, "the server has another model now: %s %s instead of %s %s", x->fingerprint,
+		    x->numerics_class, r->receipt->fingerprint, r->receipt->numerics_class);
 }
 
 static int take_failure(struct run *r, const struct pump_result *x)
@@ -223,13 +299,17 @@ static int take_result(void *arg, const struct pump_result *x, struct why *why)
 
 	if (x->err)
 		return take_failure(r, x);
+	if (check_model(r, x, why))
+		return ERR_MISMATCH;
+	if (q->phase == CONTINUE)
+		return take_continuation(r, x->item, x->reply, why);
 	if (x->reply->kind == XV_R_TOKENS)
 		return take_measure(r, x->item, &x->reply->tokens);
 	if (x->reply->kind != XV_R_FINISHED)
 		return fail(why, ERR_FORMAT, "the server answered a question with something else");
 	if (q->phase == ASK && (int)x->reply->finished.prompt_tokens > r->most)
 		return shrink(r, x->item, NULL);
-	return keep_sample(r, x->item, &x->reply->finished, why);
+	return take_score(r, x->item, &x->reply->finished, why);
 }
 
 static void show_progress(void *arg, char *out, size_t size)
@@ -332,6 +412,9 @@ static void close_run(struct run *r)
 	for (int i = 0; r->cut && i < r->n; i++)
 		free(r->cut[i].id);
 	free(r->cut);
+	for (int i = 0; r->unfinished && i < r->n; i++)
+		end_continuation(r, (uint64_t)i);
+	free(r->unfinished);
 	free(r->question);
 	free(r->ids);
 	free(r->has_ids);

@@ -33,13 +33,14 @@ static int argmax(const float *x, int n)
 
 void eval_choose(struct eval_sample *s)
 {
+	const float *bare = s->sums ? s->bare_logprob : s->bare;
 	float most[EVAL_LETTERS];
 
 	for (int i = 0; i < s->options; i++)
-		most[i] = s->has_ctx && !(s->ctx[i] <= s->bare[i]) ? s->ctx[i] : s->bare[i];
+		most[i] = s->ctx[i] <= bare[i] ? bare[i] : s->ctx[i];
 	s->pred[EVAL_BARE] = argmax(s->bare, s->options);
-	s->pred[EVAL_CTX] = s->has_ctx ? argmax(s->ctx, s->options) : -1;
-	s->pred[EVAL_MAX] = s->has_ctx ? argmax(most, s->options) : -1;
+	s->pred[EVAL_CTX] = argmax(s->ctx, s->options);
+	s->pred[EVAL_MAX] = argmax(most, s->options);
 }
 
 static void put_numbers(struct text *out, const char *key, const float *x, int n)
@@ -73,8 +74,9 @@ void eval_sample_write(struct text *out, const struct eval_sample *s)
 	text_fmt(out, ", \"k\": %d, \"n_tokens\": %d, \"truncated\": %s, \"prompt_sha256\": \"%s\"", s->k, s->tokens,
 		 s->truncated ? "true" : "false", s->prompt_sha256);
 	put_numbers(out, "logits", s->bare, s->options);
-	if (s->has_ctx)
-		put_numbers(out, "logits_ctx", s->ctx, s->options);
+	if (s->sums)
+		put_numbers(out, "logprobs", s->bare_logprob, s->options);
+	put_numbers(out, s->sums ? "logprobs_ctx" : "logits_ctx", s->ctx, s->options);
 	put_letter(out, "pred", s->pred[EVAL_BARE]);
 	put_letter(out, "pred_ctx", s->pred[EVAL_CTX]);
 	put_letter(out, "pred_max", s->pred[EVAL_MAX]);
@@ -119,15 +121,17 @@ int eval_sample_read(struct eval_sample *s, struct json_doc **doc, const char *l
 	s->tokens = (int)json_int_or(json_get(o, "n_tokens"), 0);
 	s->truncated = json_yes(json_get(o, "truncated"));
 	s->options = read_numbers(json_get(o, "logits"), s->bare);
-	s->has_ctx = json_size(json_get(o, "logits_ctx")) > 0;
-	read_numbers(json_get(o, "logits_ctx"), s->ctx);
+	s->sums = json_size(json_get(o, "logprobs_ctx")) > 0;
+	read_numbers(json_get(o, s->sums ? "logprobs_ctx" : "logits_ctx"), s->ctx);
+	read_numbers(json_get(o, "logprobs"), s->bare_logprob);
 	s->gold = read_letter(o, "gold");
 	s->pred[EVAL_BARE] = read_letter(o, "pred");
 	s->pred[EVAL_CTX] = read_letter(o, "pred_ctx");
 	s->pred[EVAL_MAX] = read_letter(o, "pred_max");
 	if (json_str(json_get(o, "prompt_sha256")))
 		snprintf(s->prompt_sha256, sizeof s->prompt_sha256, "%s", json_str(json_get(o, "prompt_sha256")));
-	if (!s->bench || !s->task || s->index < 0 || s->options < 2 || s->pred[EVAL_BARE] < 0)
+	if (!s->bench || !s->task || s->index < 0 || s->options < 2 || s->pred[EVAL_BARE] < 0 ||
+	    s->pred[EVAL_CTX] < 0 || s->pred[EVAL_MAX] < 0)
 		return fail(why, ERR_FORMAT, "no sample of xverse eval");
 	return 0;
 }

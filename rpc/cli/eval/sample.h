@@ -20,8 +20,10 @@ struct eval_sample {
 	bool truncated;
 	char prompt_sha256[65];
 	float bare[EVAL_LETTERS], ctx[EVAL_LETTERS];
-	bool has_ctx;
-	int pred[EVAL_RULES]; /* below 0: the rule has none */
+	bool sums; /* letters behind the prompt are several tokens: ctx are sums of logprobs, and max compares logprobs
+		    */
+	float bare_logprob[EVAL_LETTERS]; /* where sums */
+	int pred[EVAL_RULES];
 };
 
 /* Fills pred: the greatest number, the lowest letter of equals, as numpy.argmax does. */

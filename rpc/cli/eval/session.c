@@ -113,9 +113,8 @@ static void put_summary(struct text *out, const struct session *s)
 			text_fmt(out, ", %.2f ± %.2f (%s)", n->average, n->error, eval_rule_names[s->how.rule]);
 		for (int r = 0; r < EVAL_RULES; r++) {
 			struct eval_score score;
-			if (r != (int)s->how.rule &&
-			    eval_tally_score(&score, &s->outcome[i].tally, b, (enum eval_rule)r) &&
-			    !isnan(score.average))
+			eval_tally_score(&score, &s->outcome[i].tally, b, (enum eval_rule)r);
+			if (r != (int)s->how.rule && !isnan(score.average))
 				text_fmt(out, ", %.2f (%s)", score.average, eval_rule_names[r]);
 		}
 		text_fmt(out, "; the average is %s\n", b->kind->average);
@@ -145,9 +144,9 @@ static int run_all(struct session *s, struct xv_client *c, struct why *why)
 {
 	int err = eval_receipt_ask(&s->receipt, c, why);
 
-	if (!err && s->receipt.max_model_len && s->receipt.max_model_len < s->how.max_prompt) {
-		s->how.max_prompt = s->receipt.max_model_len;
-		cli_say("xverse: eval: the server takes %d tokens, so that prompts have at most that many (--max-prompt)\n",
+	if (!err && s->receipt.max_model_len > 1 && s->receipt.max_model_len <= s->how.max_prompt) {
+		s->how.max_prompt = s->receipt.max_model_len - 1; /* room for the letter */
+		cli_say("xverse: eval: the server takes prompts of %d tokens, fewer than --max-prompt: longer ones are shortened\n",
 			s->how.max_prompt);
 	}
 	for (int i = 0; !err && i < s->n; i++) {

@@ -45,20 +45,20 @@ static bool are_equal(const float *x, int n)
 void eval_tally_add(struct eval_tally *t, int task, const struct eval_sample *s, enum eval_rule rule)
 {
 	struct eval_task_tally *k = &t->task[task];
-	int pred = s->pred[rule] < 0 ? s->pred[EVAL_BARE] : s->pred[rule];
+	int pred = s->pred[rule];
 
 	k->n++;
 	k->labelled += s->gold >= 0;
 	t->n++;
 	for (int r = 0; r < EVAL_RULES; r++)
 		k->correct[r] += s->gold >= 0 && s->pred[r] == s->gold;
-	k->no_ctx += !s->has_ctx;
+	k->sums += s->sums;
 	k->letters[pred]++;
 	t->letters[pred]++;
 	k->shots[min_int(s->k, EVAL_SHOTS - 1)]++;
 	k->truncated += s->truncated;
-	k->entropy += entropy_of(rule == EVAL_CTX && s->has_ctx ? s->ctx : s->bare, s->options);
-	t->equal += are_equal(rule == EVAL_CTX && s->has_ctx ? s->ctx : s->bare, s->options);
+	k->entropy += entropy_of(rule == EVAL_CTX ? s->ctx : s->bare, s->options);
+	t->equal += are_equal(rule == EVAL_CTX ? s->ctx : s->bare, s->options);
 }
 
 void eval_tally_end(struct eval_tally *t)
@@ -73,17 +73,13 @@ void eval_tally_end(struct eval_tally *t)
 	t->alarm = t->equal_share > 0.5 || (t->n >= FEW && t->letter_share > 0.95);
 }
 
-bool eval_tally_score(struct eval_score *out, const struct eval_tally *t, const struct eval_bench *b,
+void eval_tally_score(struct eval_score *out, const struct eval_tally *t, const struct eval_bench *b,
 		      enum eval_rule rule)
 {
 	struct eval_count *count = xalloc((size_t)b->n + 1, sizeof *count);
-	bool has = true;
 
-	for (int i = 0; i < b->n; i++) {
+	for (int i = 0; i < b->n; i++)
 		count[i] = (struct eval_count){t->task[i].labelled, t->task[i].correct[rule]};
-		has = has && (rule == EVAL_BARE || !t->task[i].no_ctx);
-	}
 	eval_score(out, b, count);
 	free(count);
-	return has;
 }

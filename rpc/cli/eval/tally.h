@@ -9,8 +9,8 @@ enum { EVAL_SHOTS = 101 };
 
 struct eval_task_tally {
 	int n, labelled, correct[EVAL_RULES], letters[EVAL_LETTERS];
-	int shots[EVAL_SHOTS], truncated, no_ctx;
-	double entropy; /* sum over questions, of the choice among the letters, in nats */
+	int shots[EVAL_SHOTS], truncated, sums; /* sums: questions whose letters are several tokens */
+	double entropy;                         /* sum over questions, of the choice among the letters, in nats */
 };
 struct eval_tally {
 	struct eval_task_tally *task; /* one for each of the benchmark */
@@ -26,8 +26,7 @@ void eval_tally_add(struct eval_tally *t, int task, const struct eval_sample *s,
 /* Half of the questions with equal logits, or one letter for 95 % of them: the model, or the way to it, is broken. */
 void eval_tally_end(struct eval_tally *t);
 void eval_tally_close(struct eval_tally *t);
-/* false: the rule has no answer for some question. */
-bool eval_tally_score(struct eval_score *out, const struct eval_tally *t, const struct eval_bench *b,
+void eval_tally_score(struct eval_score *out, const struct eval_tally *t, const struct eval_bench *b,
 		      enum eval_rule rule);
 
 #endif
