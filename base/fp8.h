@@ -28,6 +28,18 @@ FP8_FUNCTION float fp8_float_of(uint32_t bits)
 	return f;
 }
 
+/* The number of a code; 0x7f and 0xff are NaN. */
+FP8_FUNCTION float fp8_value(uint32_t code)
+{
+	uint32_t sign = (code & 0x80) << 24, size = code & 0x7f;
+
+	if (size == 0x7f)
+		return fp8_float_of(sign | 0x7fc00000u);
+	if (size < 8) /* subnormal, in steps of 2^-9 */
+		return fp8_float_of(sign | fp8_bits_of((float)size * 0.001953125f));
+	return fp8_float_of(sign | (size + 0x3c0) << 20);
+}
+
 /* Rounds to nearest, ties to even; beyond 448 to 448, NaN too. */
 FP8_FUNCTION uint32_t fp8_of(float f)
 {

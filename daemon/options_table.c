@@ -57,7 +57,7 @@ const struct option_row option_table[] = {
 	CHOICE(MODEL, "kv-cache-dtype", NULL, kv_types, kv_dtype, KV_AUTO,
 	       "type of the KV cache; auto: that of --compute; int8 and fp8 (e4m3, CUDA only) have a scale for each token and head"),
 	CHOICE(MODEL, "quantization", "q", quants, quantization, QUANTISE_AUTO,
-	       "quantize weights while loading; auto: as the files are (GGUF: int4 for Q4_0, int8 for other blocks), else none; int8 and int4: with a scale for 32 columns; fp8 (e4m3; CUDA from compute "
+	       "quantize weights while loading; auto: as the files are (docs/models.md), else none; int8 and int4: with a scale for 32 columns; fp8 (e4m3; CUDA from compute "
 	       "capability 8.9 on): with a scale for each row, activations too in steps of more than 32 tokens"),
 	CHOICE(MODEL, "quantization-head", NULL, quants, quantization_head, QUANTISE_AUTO,
 	       "the same for embedding and head; auto: as the files are, else none if --quantization is none, else int8"),

@@ -56,6 +56,7 @@ static uint64_t cpu_comm_bytes(const struct rank *self, const struct comm_limits
 }
 
 static const struct device_ops cpu_ops = {.name = "cpu",
+					  .forms = {.codes = CPU_CODES, .order = true},
 					  .step_tokens = STEP_TOKENS_CPU,
 					  .step_seqs = STEP_SEQS_CPU,
 					  .compute = cpu_compute,

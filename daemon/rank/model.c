@@ -11,6 +11,9 @@ static int load_model(struct rank *self, struct load_progress *progress, bool dr
 				    .pack_cache = self->opt->pack_cache,
 				    .quant = self->quant,
 				    .quant_head = self->quant_head,
+				    .as_files = self->as_files,
+				    .head_as_files = self->head_as_files,
+				    .forms = self->device.ops->forms,
 				    .debug_nan = self->opt->debug_nan,
 				    .dry = dry};
 

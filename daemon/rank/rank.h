@@ -22,6 +22,7 @@ struct rank;
 struct device_ops {
 	const char *name;           /* "cpu", "cuda" */
 	bool own_memory;            /* it has memory beside the host's, to which tables of the host do not count */
+	struct quant_forms forms;   /* what it holds of quantised files */
 	uint64_t context_bytes;     /* that its driver takes, about */
 	int step_tokens, step_seqs; /* of a step at most, where the options do not say */
 	enum dtype (*compute)(enum dtype stored); /* the compute type for weights of a stored type */
@@ -65,6 +66,7 @@ struct rank {
 	struct core_share *cores; /* borrowed; NULL in a plan */
 	enum dtype compute, kv_type;
 	enum quant quant, quant_head;
+	bool as_files, head_as_files; /* in place of quant, quant_head: the class of the files */
 	enum cpu_isa isa;
 	bool isa_forced; /* by option */
 	bool bare;       /* a plan of a folder without weights */

@@ -4,45 +4,61 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "daemon/rank/device.h"
 #include "daemon/rank/fits.h"
 #include "daemon/rank/model.h"
 #include "daemon/rank/place.h"
 #include "engine/models/settle.h"
+#include "engine/models/stored.h"
 #include "parallel/agree.h"
 #include "parallel/board.h"
 
 static void choose_quant(struct rank *self)
 {
 	const struct options *o = self->opt;
-	bool as_files = o->quantization == QUANTISE_AUTO;
 
-	self->quant = as_files ? model_stored_quant(&self->cfg, self->files, false) : (enum quant)o->quantization;
+	self->as_files = o->quantization == QUANTISE_AUTO;
+	self->head_as_files = self->as_files && o->quantization_head == QUANTISE_AUTO;
+	self->quant = self->as_files ? QUANT_NONE : (enum quant)o->quantization;
 	if (o->quantization_head != QUANTISE_AUTO)
 		self->quant_head = (enum quant)o->quantization_head;
-	else if (as_files)
-		self->quant_head = model_stored_quant(&self->cfg, self->files, true);
 	else
 		self->quant_head = self->quant == QUANT_NONE ? QUANT_NONE : QUANT_INT8;
 }
 
-static const char *class_of(enum quant q, enum dtype stored)
+/* "int4", or "int4,int8" where a model's matrices differ. Classes: bits 1 << enum quant. */
+static void classes_name(unsigned classes, enum dtype stored, struct text *out)
 {
-	return q == QUANT_NONE ? dtype_name(stored) : quant_name(q);
+	bool first = true;
+
+	for (int q = 0; q < QUANT_COUNT; q++) {
+		if (!(classes >> q & 1))
+			continue;
+		text_fmt(out, "%s%s", first ? "" : ",",
+			 q == QUANT_NONE ? dtype_name(stored) : quant_name((enum quant)q));
+		first = false;
+	}
 }
 
 /* "bf16", "int8", or "int4+int8" where embedding and head differ from the rest. */
-static void weights_name(const struct rank *self, enum dtype stored, char *out, size_t size)
+static void weights_name(const struct rank *self, enum dtype stored, struct text *out)
 {
-	if (self->quant == self->quant_head)
-		snprintf(out, size, "%s", class_of(self->quant, stored));
-	else
-		snprintf(out, size, "%s+%s", class_of(self->quant, stored), class_of(self->quant_head, stored));
+	const struct quant_forms *forms = &self->device.ops->forms;
+	unsigned rest = self->as_files ? model_stored_quants(&self->cfg, self->files, forms, false) : 1u << self->quant;
+	unsigned head = self->head_as_files ? model_stored_quants(&self->cfg, self->files, forms, true)
+					    : 1u << self->quant_head;
+
+	classes_name(rest, stored, out);
+	if (head == rest)
+		return;
+	text_fmt(out, "+");
+	classes_name(head, stored, out);
 }
 
 static void choose_types(struct rank *self)
 {
-	char weights[32];
+	struct text weights = {0};
 	static const enum dtype kv_types[] = {DT_COUNT, DT_BF16, DT_F16, DT_F32, DT_I8, DT_F8};
 	static const enum dtype computes[] = {DT_COUNT, DT_BF16, DT_F32, DT_F16};
 	enum dtype stored = model_stored_type(&self->cfg, self->files);
@@ -53,12 +69,13 @@ static void choose_types(struct rank *self)
 		self->compute = self->device.ops->compute(stored);
 	self->kv_type = self->opt->kv_dtype == KV_AUTO ? self->compute : kv_types[self->opt->kv_dtype];
 	choose_quant(self);
-	weights_name(self, stored, weights, sizeof weights);
+	weights_name(self, stored, &weights);
 	self->device.ops->numerics(self, device, sizeof device);
 	if (self->cfg.scaling == ROPE_DYNAMIC)
 		snprintf(rope, sizeof rope, "/dynamic-rope-%d", self->max_model_len);
 	snprintf(self->numerics_class, sizeof self->numerics_class, "%s/%s/%s/%s/%d%s", dtype_name(self->compute),
-		 weights, dtype_name(self->kv_type), device, ORDER_VERSION, rope);
+		 weights.data, dtype_name(self->kv_type), device, ORDER_VERSION, rope);
+	text_finish(&weights);
 }
 
 static int open_files(struct rank *self, struct why *why)

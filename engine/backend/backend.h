@@ -384,6 +384,7 @@ struct weight {
 };
 
 /* ---- the CPU backend ---- */
+enum { CPU_CODES = 1 << QUANT_INT8 | 1 << QUANT_INT4 | 1 << QUANT_UINT8 | 1 << QUANT_UINT4 };
 enum cpu_isa { CPU_AUTO, CPU_PORTABLE, CPU_AVX2, CPU_AVX512 /* F,BW,DQ,VL */, CPU_AVX512_BF16 };
 struct cpu_options {
 	int threads;        /* >= 1; the caller is worker 0 */

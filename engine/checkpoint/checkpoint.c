@@ -136,6 +136,7 @@ static int open_file(struct checkpoint *c, const char *path, struct why *why)
 static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_format format, struct why *why)
 {
 	int first = format == CK_TORCH ? 2 : 0, end = format == CK_SAFETENSORS ? 2 : 4;
+	char *own;
 
 	for (int i = first; i < end; i++) {
 		if (!source_exists(dir, candidates[i]))
@@ -143,6 +144,11 @@ static int open_dir(struct checkpoint *c, const char *dir, enum checkpoint_forma
 		if (ends_with(candidates[i], ".json"))
 			return open_index(c, dir, candidates[i], why);
 		return open_single(c, dir, candidates[i], why);
+	}
+	if (format != CK_TORCH && (own = quant_file_name(dir))) {
+		int err = ends_with(own, ".json") ? open_index(c, dir, own, why) : open_single(c, dir, own, why);
+		free(own);
+		return err;
 	}
 	if (format != CK_ANY)
 		return fail(why, ERR_IO, "%s: no checkpoint of this format: found neither %s nor %s", dir,
@@ -154,9 +160,13 @@ bool checkpoint_exists(const char *path)
 {
 	struct stat st;
 	bool found = !stat(path, &st) && S_ISREG(st.st_mode);
+	char *own;
 
 	for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
 		found |= source_exists(path, candidates[i]);
+	own = found ? NULL : quant_file_name(path);
+	found |= own != NULL;
+	free(own);
 	return found;
 }
 
@@ -171,6 +181,17 @@ int checkpoint_refuse(const char *dir, struct why *why)
 			    names[0], names[1], names[2], names[3], name, k->text);
 	return fail(why, ERR_IO, "%s: no checkpoint: found none of %s, %s, %s, %s; download the weights into it, too",
 		    dir, names[0], names[1], names[2], names[3]);
+}
+
+/* config.json lies beside the files. */
+static int apply_quant(struct checkpoint *c, const char *path, bool is_dir, struct why *why)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = is_dir ? xstrdup(path) : slash ? xprintf("%.*s", (int)(slash - path + 1), path) : xstrdup(".");
+	int err = quant_apply(c, dir, why);
+
+	free(dir);
+	return err;
 }
 
 int checkpoint_open(struct checkpoint **out, const char *path, struct why *why)
@@ -192,6 +213,8 @@ int checkpoint_open_as(struct checkpoint **out, const char *path, enum checkpoin
 		err = open_dir(c, path, format, why);
 	else
 		err = open_file(c, path, why);
+	if (!err && !c->gguf)
+		err = apply_quant(c, path, S_ISDIR(st.st_mode), why);
 	if (err) {
 		checkpoint_close(c);
 		return err;
@@ -209,6 +232,7 @@ void checkpoint_close(struct checkpoint *c)
 	for (int i = 0; i < c->n_files; i++)
 		source_close(&c->file[i]);
 	free(c->file);
+	quant_finish(c);
 	table_finish(&c->table);
 	free(c->bytes_read);
 	free(c);
@@ -256,18 +280,27 @@ uint64_t checkpoint_bytes_read(const struct checkpoint *c)
 	return atomic_load(c->bytes_read);
 }
 
+int tensor_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col,
+		int64_t cols, void *dst, struct why *why)
+{
+	return t->quant ? quant_read(c, t, row, rows, col, cols, dst, why)
+			: slice_read(&c->file[t->file], t, row, rows, col, cols, dst, why);
+}
+
 /* Bytes of the file that a part of a tensor takes, blocks at its edges aside. */
 static uint64_t bytes_of(const struct ck_tensor *t, int64_t rows, int64_t cols)
 {
 	uint64_t n = (uint64_t)rows * (uint64_t)cols;
 
+	if (t->quant)
+		return n / (uint64_t)(8 / t->quant->bits);
 	return t->block ? n / (uint64_t)t->block->elements * (uint64_t)t->block->bytes : n * dtype_size(t->type);
 }
 
 int checkpoint_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col,
 		    int64_t cols, void *dst, struct why *why)
 {
-	int err = slice_read(&c->file[t->file], t, row, rows, col, cols, dst, why);
+	int err = tensor_read(c, t, row, rows, col, cols, dst, why);
 
 	if (!err && t->bytes)
 		atomic_fetch_add(c->bytes_read, bytes_of(t, rows, cols));

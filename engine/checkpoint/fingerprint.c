@@ -36,7 +36,7 @@ static int mix_content(uint64_t *h, const struct checkpoint *c, const struct ck_
 	rows = width > 1 ? 1 : height < SAMPLE ? height : SAMPLE;
 	for (int64_t i = 0; i < SAMPLES; i++) {
 		int64_t row = (height - rows) / (SAMPLES - 1) * i, col = (width - cols) / (SAMPLES - 1) * i;
-		if ((err = slice_read(&c->file[t->file], t, row, rows, col, cols, sample, why)))
+		if ((err = tensor_read(c, t, row, rows, col, cols, sample, why)))
 			return err;
 		*h = mix(*h, sample, (size_t)(rows * cols * item));
 	}

@@ -6,6 +6,7 @@
 
 #include "base/json/json.h"
 #include "engine/checkpoint/checkpoint.h"
+#include "engine/checkpoint/quant.h"
 
 /* A file, or bytes in memory in place of one. */
 struct source {
@@ -81,6 +82,9 @@ struct checkpoint {
 	int n_files;
 	struct table table;
 	bool gguf;
+	struct table raw;        /* the tensors of a quantised checkpoint as the files name them, or empty */
+	struct ck_quant **quant; /* [n_quant] */
+	int n_quant;
 	_Atomic uint64_t *bytes_read;
 	struct prefetch *prefetch; /* NULL: none */
 };
@@ -91,7 +95,25 @@ void prefetch_destroy(struct prefetch *p);
 /* Takes the tensors of a GGUF file, which is c->file[0], open, and of the other parts of a split one. */
 int gguf_open_parts(struct checkpoint *c, const char *dir, const char *name, struct why *why);
 
-/* Does the work of checkpoint_read() without the counting. */
+/* quant_find.c: lists the matrices of a quantised checkpoint in `dir`, whose tensors are in c->table, in place of their
+ * parts. */
+int quant_apply(struct checkpoint *c, const char *dir, struct why *why);
+void quant_finish(struct checkpoint *c);
+/* The name of AutoGPTQ's file of weights in a folder, malloced: gptq_model-4bit-128g.safetensors. NULL: none. */
+char *quant_file_name(const char *dir);
+/* quant.c: takes the groups of columns from `index` (cols), whose shape is checked. ERR_FORMAT: one is beyond the
+ * last. */
+int quant_groups(const struct checkpoint *c, struct ck_quant *q, const struct ck_tensor *index, struct why *why);
+/* Finds the least and the largest zero point. */
+int quant_zeros(const struct checkpoint *c, struct ck_quant *q, struct why *why);
+/* The numbers of such a matrix, f32, whose bounds are checked. */
+int quant_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col,
+	       int64_t cols, float *dst, struct why *why);
+/* The numbers of any tensor, without the counting of checkpoint_read(). */
+int tensor_read(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col,
+		int64_t cols, void *dst, struct why *why);
+
+/* Does the work of tensor_read() without the counting. */
 int slice_read(const struct source *s, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t col, int64_t cols,
 	       void *dst, struct why *why);
 /* The same of a tensor with blocks or with rows in another order, whose bounds are checked. */

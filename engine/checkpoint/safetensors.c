@@ -19,7 +19,7 @@ static const struct {
 	{"BOOL", 8, DT_BOOL},     {"U8", 8, DT_U8},         {"I8", 8, DT_I8},         {"I16", 16, DT_I16},
 	{"U16", 16, DT_COUNT},    {"F16", 16, DT_F16},      {"BF16", 16, DT_BF16},    {"I32", 32, DT_I32},
 	{"U32", 32, DT_COUNT},    {"F32", 32, DT_F32},      {"F64", 64, DT_F64},      {"I64", 64, DT_I64},
-	{"U64", 64, DT_COUNT},    {"C64", 64, DT_COUNT},    {"F8_E4M3", 8, DT_COUNT}, {"F8_E5M2", 8, DT_COUNT},
+	{"U64", 64, DT_COUNT},    {"C64", 64, DT_COUNT},    {"F8_E4M3", 8, DT_F8},    {"F8_E5M2", 8, DT_COUNT},
 	{"F8_E8M0", 8, DT_COUNT}, {"F6_E2M3", 6, DT_COUNT}, {"F6_E3M2", 6, DT_COUNT}, {"F4", 4, DT_COUNT},
 };
 

@@ -18,7 +18,9 @@ struct ck_tensor {
 	uint64_t offset;               /* of element 0 in that file, bytes */
 	uint64_t bytes;                /* of the whole tensor when contiguous, in the file */
 	const struct gguf_type *block; /* the file has blocks, which read as f32 (`type`); NULL: elements of `type` */
-	enum row_order order;          /* of the file's rows, which belong to `heads`; read in transformers' order */
+	const struct ck_quant
+		*quant;       /* integers or e4m3 with scales in other tensors (quant.h), which read as f32; or NULL */
+	enum row_order order; /* of the file's rows, which belong to `heads`; read in transformers' order */
 	int heads;
 };
 

@@ -1,6 +1,8 @@
 /* bind.c - the rows of a family's table become targets, bound to the tensors of a checkpoint. */
 #include "engine/models/loader.h"
+#include "engine/checkpoint/quant.h"
 #include "engine/models/settle.h"
+#include "engine/models/stored.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -193,12 +195,26 @@ static enum dtype common_type(const struct loader *l, const struct target *t)
 	return type == DT_F64 ? DT_F32 : type;
 }
 
-static void create(struct model *m, const struct target *t)
+static enum quant choose_quant(const struct model *m, struct target *t, const struct split *k)
+{
+	const enum weight_kind kind = t->slot.row->kind;
+	const struct ck_tensor *tensor[3];
+
+	if (kind == WEIGHT_POSITIONS || kind == WEIGHT_ROUTER)
+		return QUANT_NONE;
+	if (!(kind == WEIGHT_MATRIX ? m->how.as_files : m->how.head_as_files))
+		return kind == WEIGHT_MATRIX ? m->how.quant : m->how.quant_head;
+	for (int i = 0; i < t->n_pieces; i++)
+		tensor[i] = t->piece[i].t;
+	return stored_quant(tensor, t->n_pieces, k, &m->how.forms, kind == WEIGHT_MATRIX && !t->slot.row->stack,
+			    &t->codes);
+}
+
+static void create(struct model *m, struct target *t)
 {
 	const struct weight_row *row = t->slot.row;
-	bool plain = row->kind == WEIGHT_POSITIONS || row->kind == WEIGHT_ROUTER;
-	enum quant quant = row->kind == WEIGHT_MATRIX ? m->how.quant : plain ? QUANT_NONE : m->how.quant_head;
 	struct split k = axis_split(row->cols, m);
+	enum quant quant = choose_quant(m, t, &k);
 	int rows = slot_rows(m, &t->slot), stack = slot_stack(m, &t->slot);
 	int all = row->stack ? stack * weight_stack_step(rows) : rows;
 	struct weight **w = slot_weight(m, &t->slot);
@@ -212,13 +228,21 @@ static void create(struct model *m, const struct target *t)
 		weight_pair(*w);
 	if (row->stack)
 		weight_stack(*w, stack, rows);
+	if (t->codes && t->piece[0].t->quant->order)
+		weight_order(*w, t->piece[0].t->quant->order);
 }
 
-/* The first expert's matrix makes the stack, whose rows have one type. */
+/* The first expert's matrix makes the stack, whose rows have one type and class. */
 static int join_stack(struct loader *l, struct target *t)
 {
 	struct weight *w = *slot_weight(l->m, &t->slot);
+	enum quant quant = choose_quant(l->m, t, &w->k);
 
+	if (quant != w->quant && w->quant != QUANT_INT8)
+		return fail(l->why, ERR_UNSUPPORTED,
+			    "%s: tensor %s is quantised otherwise than that of expert 0: give --quantization int8",
+			    checkpoint_file(l->ck, t->piece[0].t->file), t->piece[0].name);
+	t->codes = t->codes && quant == w->quant;
 	if (t->stored == w->stored)
 		return 0;
 	if (w->stored != DT_F32)

@@ -1,5 +1,6 @@
 /* fields.c - reads and checks fields of a config.json. */
 #include "engine/models/fields.h"
+#include "engine/checkpoint/quant_config.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -103,13 +104,10 @@ static void refuse_experts(struct config_reader *r)
 
 void field_refuse_unsupported(struct config_reader *r)
 {
-	static const char *const keys[] = {"quantization_config", "quantization_bit"};
+	struct quant_config quant;
 
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		const struct json *v = field(r->root, keys[i]);
-		if (v && !(json_is_num(v) && json_num(v) == 0))
-			field_refuse(r, ERR_UNSUPPORTED, keys[i], "set", "quantised checkpoints are not supported");
-	}
+	if (!r->err)
+		r->err = quant_config_read(&quant, r->root, false, r->path, r->why);
 	refuse_experts(r);
 }
 

@@ -46,7 +46,7 @@ void field_check_heads(struct config_reader *r, struct model_config *c, bool own
 /* torch_dtype, bos, pad and eos. */
 void field_dtype(struct config_reader *r, struct model_config *c);
 void field_tokens(struct config_reader *r, struct model_config *c);
-/* Refuses quantised checkpoints and mixtures of experts. */
+/* Refuses quantised checkpoints that are not read, and mixtures of experts. */
 void field_refuse_unsupported(struct config_reader *r);
 
 #endif

@@ -6,12 +6,19 @@
 #include "engine/progress.h"
 #include "engine/step.h"
 
+struct quant_forms {
+	unsigned codes; /* classes whose integers are taken as they are: bits 1 << enum quant (weight_codes()) */
+	bool order;     /* columns in another order than x's (weight_order()) */
+};
+
 struct model_options {
 	struct step_limits limits;
 	int max_context;
 	int rank, size;
 	const char *pack_cache;       /* folder of packed weights, or NULL */
 	enum quant quant, quant_head; /* of matrices; of embedding and head */
+	bool as_files, head_as_files; /* each in the class of its files instead (stored.h) */
+	struct quant_forms forms;     /* what the backend holds of quantised files */
 	uint64_t dummy_seed;          /* for --load-format dummy */
 	bool debug_nan;               /* rank 0 checks every layer's output: model_nan() */
 	bool dry; /* checks names and shapes but reads and fills nothing; the backend must be dry, too */

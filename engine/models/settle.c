@@ -212,7 +212,7 @@ enum dtype model_stored_type(const struct model_config *c, const struct checkpoi
 
 	row_tensor(f, row, row->piece[0].name, 0, 0, name);
 	t = ck ? row_find(f, ck, name) : NULL;
-	if (t)
+	if (t && !t->quant)
 		return t->type;
 	return c->torch_dtype == DT_COUNT ? DT_BF16 : c->torch_dtype;
 }
@@ -246,29 +246,6 @@ static int note_delta(struct model_config *c, const struct checkpoint *ck, struc
 			"%.40s in %.60s is %.3f on average, as in differences to a base model (a delta): to those add the base model's weights first",
 			t->name, checkpoint_file(ck, t->file), sum / (double)t->shape[0]);
 	return 0;
-}
-
-static bool is_outer(const struct model_config *c, const struct ck_tensor *t)
-{
-	const char *embed = once_name(c, offsetof(struct model, embed)),
-		   *head = once_name(c, offsetof(struct model, head));
-
-	return !strcmp(t->name, embed) || !strcmp(t->name, head);
-}
-
-enum quant model_stored_quant(const struct model_config *c, const struct checkpoint *ck, bool head)
-{
-	enum quant found = QUANT_NONE;
-
-	for (int i = 0; ck && i < checkpoint_count(ck); i++) {
-		const struct ck_tensor *t = checkpoint_tensor(ck, i);
-		if (!t->block || is_outer(c, t) != head)
-			continue;
-		if (strcmp(t->block->name, "Q4_0"))
-			return QUANT_INT8;
-		found = QUANT_INT4;
-	}
-	return found;
 }
 
 int model_config_settle(struct model_config *c, const struct checkpoint *ck, struct why *why)

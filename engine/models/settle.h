@@ -10,11 +10,9 @@
  * queries or keys, experts, adapters, scales. A tied config whose files hold another head is untied, as transformers 5
  * does, with a note. ERR_UNSUPPORTED, ERR_IO. All ranks return the same. */
 int model_config_settle(struct model_config *c, const struct checkpoint *ck, struct why *why);
-/* The type of the matrices: as the files hold the first layer's, else (ck NULL) as the config says, else bf16. */
+/* The type of the matrices: as the files hold the first layer's, else (ck NULL, or quantised with scales) as the config
+ * says, else bf16. */
 enum dtype model_stored_type(const struct model_config *c, const struct checkpoint *ck);
-/* The class in which files keep their matrices; `head`: embedding and head. Blocks of GGUF's Q4_0 are those of int4,
- * all others become int8; QUANT_NONE: they are no blocks (or ck is NULL). */
-enum quant model_stored_quant(const struct model_config *c, const struct checkpoint *ck, bool head);
 /* A tensor that is not used and changes nothing: a buffer of rotary angles or a mask. */
 bool tensor_is_harmless(const struct ck_tensor *t);
 /* The head of a tied model, which uses its embedding instead. */

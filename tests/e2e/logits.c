@@ -1,6 +1,6 @@
 /* logits MODEL_DIR COMPUTE CHUNK [QUANT [KV]] < ids > rows: reads int32 ids, writes the f32 logits of every position.
- * COMPUTE: f32 or bf16. QUANT: none, int8 or int4 (embedding and head int8). KV: auto or int8. For tests against
- * oracles; under mpirun the model is split over the ranks, and rank 0 reads and writes. */
+ * COMPUTE: f32 or bf16. QUANT: none, int8 or int4 (embedding and head int8), or auto: the class of the files. KV: auto
+ * or int8. For tests against oracles; under mpirun the model is split over the ranks, and rank 0 reads and writes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +46,8 @@ int main(int argc, char **argv)
 {
 	enum dtype compute = argc > 2 && !strcmp(argv[2], "bf16") ? DT_BF16 : DT_F32;
 	int chunk = argc > 3 ? atoi(argv[3]) : 128, n;
-	bool int8 = argc > 4 && !strcmp(argv[4], "int8"), int4 = argc > 4 && !strcmp(argv[4], "int4");
+	bool files = argc > 4 && !strcmp(argv[4], "auto"), int8 = argc > 4 && !strcmp(argv[4], "int8"),
+	     int4 = argc > 4 && !strcmp(argv[4], "int4");
 	struct step_limits lim = {.max_seqs = 1, .max_tokens = chunk, .max_blocks = MAX_LEN / BLOCK, .rows = chunk};
 	struct model_options opt = {.limits = lim,
 				    .max_context = MAX_LEN,
@@ -54,7 +55,10 @@ int main(int argc, char **argv)
 				    .quant = int8   ? QUANT_INT8
 					     : int4 ? QUANT_INT4
 						    : QUANT_NONE,
-				    .quant_head = int8 || int4 ? QUANT_INT8 : QUANT_NONE};
+				    .quant_head = int8 || int4 ? QUANT_INT8 : QUANT_NONE,
+				    .as_files = files,
+				    .head_as_files = files,
+				    .forms = {.codes = CPU_CODES, .order = true}};
 	static int32_t ids[MAX_LEN];
 	struct model_config c;
 	struct comm_limits cl;

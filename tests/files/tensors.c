@@ -17,8 +17,9 @@ static int show(const struct checkpoint *c, const struct ck_tensor *t, int64_t m
 {
 	int64_t height = t->n_dims ? t->shape[0] : 1, width, cols;
 	size_t item = t->type < DT_COUNT ? dtype_size(t->type) : 1;
-	uint64_t bytes =
-		t->block ? t->bytes / (uint64_t)t->block->bytes * (uint64_t)t->block->elements * item : t->bytes;
+	uint64_t bytes = t->quant   ? (uint64_t)(t->shape[0] * t->shape[1]) * item
+			 : t->block ? t->bytes / (uint64_t)t->block->bytes * (uint64_t)t->block->elements * item
+				    : t->bytes;
 	uint8_t *all = xalloc(bytes + 1, 1), *piece = xalloc(bytes + 1, 1);
 	char shape[256];
 	int err = 0;
