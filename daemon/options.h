@@ -54,6 +54,7 @@ struct options {
 	char *hf_overrides; /* JSON object, or NULL */
 	char *uds, *uds_group, *gateway_uid;
 	int64_t max_queued_reqs, max_queued_tokens, max_connections;
+	int guided_whitespace; /* 1: JSON answers are compact where the request does not say */
 	int64_t shutdown_timeout_s, watchdog_timeout_s;
 	int log_level;
 	char *pid_file, *log_file;

@@ -34,6 +34,7 @@ static const char *const computes[] = {"auto", "bf16", "f32", "f16", NULL};
 static const char *const kv_types[] = {"auto", "bf16", "f16", "f32", "int8", "fp8", NULL};
 static const char *const quants[] = {"none", "int8", "int4", "fp8", "auto", NULL};
 static const char *const formats[] = {"auto", "safetensors", "pt", "dummy", NULL};
+static const char *const spaces[] = {"any", "compact", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 #define MODEL "Model"
@@ -113,6 +114,8 @@ const struct option_row option_table[] = {
 	NUMBER(SERVE, "max-num-queued-tokens", NULL, "N", max_queued_tokens, 1 << 20, 1, INT64_MAX,
 	       "prompt tokens that may wait; further calls get BUSY"),
 	NUMBER(SERVE, "max-connections", NULL, "N", max_connections, 1024, 1, 1 << 16, "clients that may be connected"),
+	CHOICE(SERVE, "guided-whitespace", NULL, spaces, guided_whitespace, 0,
+	       "white space in answers that must be JSON, where the request does not say; any: up to 32 characters between tokens; compact: none"),
 	NUMBER(SERVE, "shutdown-timeout", NULL, "SECONDS", shutdown_timeout_s, 30, 0, 86400,
 	       "time that a drain waits for open calls"),
 	NUMBER(SERVE, "watchdog-timeout", NULL, "SECONDS", watchdog_timeout_s, 60, 0, 86400,

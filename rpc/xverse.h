@@ -64,6 +64,23 @@ enum xv_sampling_field {
 #define SWITCH(NAME, ...) XV_##NAME,
 #include "proto/sampling.def"
 };
+/* What an answer must be (docs/structured-output.md). */
+enum xv_constraint_kind { /* field numbers of Constraint.kind */
+			  XV_FREE = 0, /* any text */
+			  XV_JSON_SCHEMA,
+			  XV_JSON_OBJECT,
+			  XV_REGEX,
+			  XV_GRAMMAR,
+			  XV_CHOICE
+};
+struct xv_constraint {
+	enum xv_constraint_kind kind;
+	const char *text;          /* NUL-terminated: of JSON_SCHEMA, REGEX and GRAMMAR */
+	const char *const *choice; /* (n_choice) NUL-terminated: of CHOICE */
+	int n_choice;
+	bool has_compact, compact; /* JSON without white space; unset: as the server's option says */
+};
+
 /* A field counts where its bit is set in `has`; else the model's generation_config.json decides, then the default. */
 struct xv_sampling {
 	uint32_t has;                                                        /* 1 << enum xv_sampling_field */
@@ -75,6 +92,7 @@ struct xv_sampling {
 	const char *const *stop; /* (n_stop) NUL-terminated, not empty */
 	const int32_t *stop_ids, *allowed, *bad;
 	const struct xv_bias *bias;
+	struct xv_constraint constraint;
 };
 
 /* Continues an interrupted call; libxverse fills it in by itself. */

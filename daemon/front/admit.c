@@ -203,6 +203,12 @@ static int make_generate(struct front *f, struct front_call *c, struct why *why)
 		return err;
 	if (g->echo && c->call.prompt_logprobs < 0)
 		c->call.prompt_logprobs = c->call.how.n_logprobs;
+	c->call.grammar = c->grammar;
+	c->call.room = f->room;
+	if (c->grammar)
+		err = front_stake_hold(&c->stake, SHARE_BYTES, (int64_t)grammar_bytes(c->grammar), why);
+	if (err)
+		return err;
 	c->call.max_tokens = max_tokens(f, c, s);
 	c->call.open_ended = !front_has(s, XV_MAX_TOKENS);
 	c->return_ids = !front_has(s, XV_RETURN_IDS) || s->return_ids;
@@ -343,8 +349,11 @@ static void post(struct front *f, struct front_call *c)
 /* The job is done; the call takes its ids. */
 static void encoded(struct front *f, struct front_call *c, struct front_job *job)
 {
-	c->ids = job->ids;
-	c->encoded = true;
+	c->grammar = job->grammar;
+	if (job->kind != JOB_COMPILE) {
+		c->ids = job->ids;
+		c->encoded = true;
+	}
 	if (job->ids.over && job->err && !is_cut(c))
 		fail(&job->why, job->err, "the prompt has more than %d tokens; --max-model-len is %d", job->ids.most,
 		     f->model->max_model_len);
@@ -377,6 +386,28 @@ static void fill_job(const struct front_call *c, struct front_job *job)
 	job->how = encode_how(c);
 }
 
+/* What the answer must be, or NULL. A Chat is a Generate by now. */
+static const struct xv_constraint *constraint_of(const struct front_call *c)
+{
+	const struct xv_request *r = c->request;
+	const struct xv_constraint *said = r->kind == XV_SCORE ? NULL : &r->generate.sampling.constraint;
+
+	return said && said->kind != XV_FREE ? said : NULL;
+}
+
+/* A call with a constraint goes to a helper thread, also where its prompt is token ids. */
+static void add_constraint(struct front *f, const struct front_call *c, struct front_job *job)
+{
+	job->constraint = constraint_of(c);
+	job->compact = f->opt->guided_whitespace;
+	if (!job->constraint)
+		return;
+	if (!f->room)
+		job->err = fail(&job->why, ERR_UNSUPPORTED, "this model has no tokenizer, so its answers cannot be constrained");
+	if (!c->chat && !prompt_of(c)->is_text)
+		job->kind = JOB_COMPILE;
+}
+
 void front_admit(struct front *f, struct front_call *c)
 {
 	struct front_job job = {.call = c->id, .client = c->stake.account->number};
@@ -387,9 +418,11 @@ void front_admit(struct front *f, struct front_call *c)
 		front_chat(f, c, &job);
 	else
 		fill_job(c, &job);
+	if (!job.err)
+		add_constraint(f, c, &job);
 	if (job.err) {
 		refuse(f, c, job.err, job.why.text);
-	} else if (!chat && !(prompt_of(c)->is_text && f->tokenizer)) {
+	} else if (job.kind != JOB_COMPILE && !chat && !(prompt_of(c)->is_text && f->tokenizer)) {
 		post(f, c);
 	} else {
 		job.ids.most = most_tokens(f, c);

@@ -69,6 +69,7 @@ void front_call_destroy(struct front_call *c)
 	free(c->bias);
 	free(c->targets);
 	free(c->mask);
+	grammar_destroy(c->grammar);
 	free(c->missing);
 	detok_destroy(c->detok);
 	front_stop_finish(&c->stop);

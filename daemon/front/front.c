@@ -101,6 +101,7 @@ void front_close(struct front *f)
 	close(f->signal_fd);
 	front_helpers_finish(&f->helpers);
 	chat_close(f->chat);
+	grammar_room_destroy(f->room);
 	tokenizer_close(f->tokenizer);
 }
 

@@ -3,11 +3,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "daemon/front/constraint.h"
 #include "rpc/frame.h"
 
 static size_t size_of(const struct front_job *job)
 {
 	switch (job->kind) {
+	case JOB_COMPILE:
+		return 0;
 	case JOB_ENCODE:
 		return job->len;
 	case JOB_DECODE:
@@ -19,12 +22,14 @@ static size_t size_of(const struct front_job *job)
 
 bool front_job_is_short(const struct front_job *job)
 {
-	return size_of(job) < JOB_LONG;
+	return size_of(job) < JOB_LONG && !job->constraint;
 }
 
 static int work(struct front_job *job, const struct tokenizer *t)
 {
 	switch (job->kind) {
+	case JOB_COMPILE:
+		return 0;
 	case JOB_ENCODE:
 		return tokenizer_encode(t, job->text, job->len, &job->how, &job->ids, &job->why);
 	case JOB_DECODE:
@@ -45,6 +50,8 @@ static void run(struct front_job *job, const struct tokenizer *t)
 	err = effort_check(&job->why); /* the reason, where a library reported only that it failed */
 	if (err)
 		job->err = err;
+	if (!job->err && job->constraint)
+		job->err = front_constraint(&job->grammar, job->constraint, job->compact, &job->why);
 	effort_end();
 }
 
@@ -59,7 +66,7 @@ static size_t result_bytes(const struct front_job *job)
 {
 	size_t each = sizeof *job->ids.id + (job->ids.offset ? sizeof *job->ids.offset : 0);
 
-	return job->out.len + (size_t)job->ids.max * each;
+	return job->out.len + (size_t)job->ids.max * each + (job->grammar ? grammar_bytes(job->grammar) : 0);
 }
 
 /* The caller holds the lock. */

@@ -37,6 +37,7 @@ struct front_call {
 	struct bias *bias;
 	float *targets; /* (2 * call.targets.n) logits, then logprobs */
 	uint32_t *mask; /* (mask_words(vocab)), or NULL */
+	struct grammar *grammar; /* what its answer must be, or NULL */
 	struct detok *detok;
 	struct front_stop stop;
 	uint64_t skip_text; /* resumed: bytes of text that the client has already */
@@ -72,6 +73,7 @@ struct front {
 	const struct front_model *model;
 	struct tokenizer *tokenizer; /* NULL: prompts are token ids only */
 	struct chat *chat;           /* NULL: no_chat holds the reason */
+	struct grammar_room *room;   /* NULL without a tokenizer */
 	char no_chat[512];
 	struct xv_sampling defaults;                        /* generation_config.json; `has` marks the fields it sets */
 	int n_default_eos, default_eos[GENERATION_MAX_EOS]; /* of generation_config.json */

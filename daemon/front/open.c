@@ -69,5 +69,8 @@ int front_open_model(struct front *f, struct why *why)
 
 	if (!err && f->tokenizer)
 		err = open_chat(f, why);
+	if (!err && f->tokenizer)
+		f->room = grammar_room_create(f->tokenizer, f->model->vocab,
+					      max_int((int)f->opt->max_num_seqs, STEP_SEQS_CUDA));
 	return err ? err : read_defaults(f, why);
 }

@@ -119,7 +119,8 @@ static void gather_tokens(struct front_call *c, const struct event *e, struct ga
 
 		g->tokens++;
 		c->output++;
-		if (!c->detok || (last && e->finish == FINISH_STOP && !c->include_stop))
+		/* where a grammar ends the answer without an end token, the last token is a part of it */
+		if (!c->detok || (last && e->finish == FINISH_STOP && e->stop_id >= 0 && !c->include_stop))
 			continue;
 		text = detok_next(c->detok, e->id[i], &len);
 		gather_text(c, g, text, len);

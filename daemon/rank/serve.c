@@ -65,6 +65,12 @@ static void report_broken(const struct server *s, struct link_report *r)
 		  e->broken_pos, e->step);
 }
 
+static void report_lost(struct link_report *r)
+{
+	r->refused = ERR_LIMIT;
+	snprintf(r->text, sizeof r->text, "the answer ends after %d tokens: %s", r->event.n_output, r->event.lost);
+}
+
 static void refuse(struct server *s, uint64_t call, int err, const char *text)
 {
 	struct link_report r = {.event = {.call = call}, .refused = err};
@@ -107,6 +113,8 @@ static bool send_events(struct server *s)
 			struct link_report r = {.event = s->event[i]};
 			if (r.event.finish == FINISH_BROKEN)
 				report_broken(s, &r);
+			if (r.event.finish == FINISH_LOST)
+				report_lost(&r);
 			if (r.event.detail != UINT32_MAX) {
 				r.n_details = r.event.n;
 				memcpy(r.detail, sched_details(s->sched) + r.event.detail,

@@ -64,8 +64,7 @@ struct grammar_run {
 	int32_t state;
 	const int32_t *stop; /* (n_stop) end tokens: allowed where the text may end, nowhere else */
 	int n_stop;
-	bool lost; /* the text left the grammar, or the room was too small; `why` says which */
-	struct why why;
+	const char *lost;    /* NULL, or why the run is over: the text left the grammar, or the room is too small */
 };
 struct grammar_mask {
 	const uint32_t *allow; /* (mask_words(vocab)) valid until `rows` more masks were asked for; NULL: none is */

@@ -176,7 +176,6 @@ void grammar_room_destroy(struct grammar_room *r)
 {
 	if (!r)
 		return;
-	REQUIRE(!r->runs);
 	for (int i = 0; i < 2; i++)
 		pool_finish(&r->pool[i]);
 	free(r->bytes), free(r->at), free(r->pure_upto), free(r->path), free(r->mask), free(r->owner);

@@ -1,7 +1,6 @@
 /* run.c - one answer's place in its grammar. */
 #include "engine/grammar/inside.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static struct pool *pool_of(const struct grammar_run *run)
@@ -12,8 +11,7 @@ static struct pool *pool_of(const struct grammar_run *run)
 static void lose(struct grammar_run *run, const char *text)
 {
 	if (!run->lost)
-		snprintf(run->why.text, sizeof run->why.text, "%s", text);
-	run->lost = true;
+		run->lost = text;
 }
 
 /* The pool is full: its live states move to the other one. */

@@ -83,19 +83,26 @@ static int32_t push(struct pool *p, struct frame f)
 	}
 }
 
-static int by_number(const void *a, const void *b)
+/* Shell's sort (1959), since qsort() may allocate. */
+static void sort(int32_t *v, int n)
 {
-	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+	static const int gaps[] = {701, 301, 132, 57, 23, 10, 4, 1};
 
-	return (x > y) - (x < y);
+	for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++)
+		for (int i = gaps[g]; i < n; i++) {
+			int32_t x = v[i];
+			int k = i;
+			for (; k >= gaps[g] && v[k - gaps[g]] > x; k -= gaps[g])
+				v[k] = v[k - gaps[g]];
+			v[k] = x;
+		}
 }
 
 static void sort_set(struct pool *p)
 {
 	int n = 0;
 
-	if (p->n_set > 1)
-		qsort(p->set, (size_t)p->n_set, sizeof *p->set, by_number);
+	sort(p->set, p->n_set);
 	for (int i = 0; i < p->n_set; i++)
 		if (!n || p->set[n - 1] != p->set[i])
 			p->set[n++] = p->set[i];

@@ -138,12 +138,12 @@ static void keep(float *x, const uint32_t *mask, int vocab)
 	}
 }
 
-static void apply_masks(const struct sampler *p, float *x, const struct sample *what)
+static void apply_masks(const struct sampler *p, float *x, const struct sample *what, const uint32_t *allow)
 {
 	const struct sampling *h = what->how;
 
-	if (what->allow)
-		keep(x, what->allow, p->vocab);
+	if (allow)
+		keep(x, allow, p->vocab);
 	if (h->mask)
 		keep(x, h->mask, p->vocab);
 	for (int i = 0; i < h->n_bias; i++)
@@ -178,12 +178,12 @@ static void apply_penalties(struct sampler *p, float *x, const struct sample *wh
 }
 
 /* Where masks leave no token, the likeliest of all is taken. */
-static int32_t choose(struct sampler *p, float *x, const struct sample *what, const struct raw *r)
+static int32_t choose(struct sampler *p, float *x, const struct sample *what, const struct raw *r, const uint32_t *allow)
 {
 	float reference = x[r->best];
 	int32_t id;
 
-	apply_masks(p, x, what);
+	apply_masks(p, x, what, allow);
 	apply_penalties(p, x, what);
 	if (what->how->temperature < SAMPLE_GREEDY_BELOW)
 		id = sample_argmax(x, p->vocab);
@@ -198,6 +198,20 @@ static void report_targets(const float *x, const struct raw *r, const struct sam
 		t->logit[i] = x[t->id[i]];
 	for (int i = 0; t->logprob && i < t->n; i++)
 		t->logprob[i] = logprob(x, r, t->id[i]);
+}
+
+/* Draws without the late mask first. The raw logits are in p->raw. */
+static int32_t choose_allowed(struct sampler *p, float *x, const struct sample *what, const struct raw *r)
+{
+	int32_t id;
+
+	if (what->allow && what->only)
+		return what->only - 1;
+	id = choose(p, x, what, r, NULL);
+	if (!what->allow || sample_allows(what->allow, id))
+		return id;
+	memcpy(x, p->raw, (size_t)p->vocab * sizeof *x);
+	return choose(p, x, what, r, what->allow);
 }
 
 /* Masks and penalties work in place, so raw logits that are needed afterwards are copied first. */
@@ -219,12 +233,12 @@ void sample_token(struct sampler *p, float *x, const struct sample *what, struct
 	if (what->given >= 0) {
 		out->id = what->given;
 		describe_chosen(p, x, &r, out);
-	} else if (what->n_top >= 0) {
-		memcpy(p->raw, x, (size_t)p->vocab * sizeof *x);
-		out->id = choose(p, x, what, &r);
-		describe_chosen(p, p->raw, &r, out);
 	} else {
-		out->id = choose(p, x, what, &r);
+		if (what->n_top >= 0 || (what->allow && !what->only))
+			memcpy(p->raw, x, (size_t)p->vocab * sizeof *x);
+		out->id = choose_allowed(p, x, what, &r);
+		if (what->n_top >= 0)
+			describe_chosen(p, p->raw, &r, out);
 	}
 	out->greedy = out->id == r.best;
 }

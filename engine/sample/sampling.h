@@ -38,6 +38,10 @@ static inline int mask_words(int vocab)
 {
 	return (vocab + 31) / 32;
 }
+static inline bool sample_allows(const uint32_t *mask, int32_t id)
+{
+	return mask[id / 32] >> id % 32 & 1;
+}
 /* Folds the allowed ids (n_allowed 0: all) and the bad ids into a mask (mask_words(vocab)). Returns ERR_INVALID for an
  * id outside the vocabulary, ERR_LIMIT for a list longer than the vocabulary. */
 int sampling_mask(uint32_t *mask, const int32_t *allowed, int n_allowed, const int32_t *bad, int n_bad, int vocab,

@@ -3,6 +3,18 @@
 
 #include <string.h>
 
+/* The tokens that its grammar allows. Where the text must end, an end token comes at once, whatever min_tokens says. */
+static void constrain(struct sample *p, const struct seq *q)
+{
+	struct grammar_mask m = grammar_run_mask(q->run);
+	const struct sampling *h = p->how;
+
+	p->allow = m.allow;
+	p->only = m.only + 1;
+	if (m.allow && h->n_stop && p->n_tokens - p->n_prompt < h->min_tokens && grammar_run_must_end(q->run))
+		p->only = h->stop[0] + 1;
+}
+
 /* A row of the plan: it scores the token after `pos`, or samples it. */
 static struct sample sample_row(const struct sched *s, const struct seq *q, int pos, bool draws)
 {
@@ -20,6 +32,8 @@ static struct sample sample_row(const struct sched *s, const struct seq *q, int 
 	p.targets = draws && q->call->targets.n ? &q->call->targets : NULL;
 	if (!draws)
 		p.given = p.tokens[pos + 1];
+	else if (q->call->grammar)
+		constrain(&p, q);
 	return p;
 }
 
@@ -74,16 +88,35 @@ static void report_scores(struct sched *s, const struct part *part)
  * the call. */
 static enum finish finish_after(const struct sched *s, const struct seq *q, int32_t id)
 {
-	if (call_stops_at(q->call, id) && seq_output(q) > q->call->how.min_tokens)
+	bool ends = q->call->grammar ? grammar_run_must_end(q->run) : false;
+
+	if (call_stops_at(q->call, id) && (ends || seq_output(q) > q->call->how.min_tokens))
+		return FINISH_STOP;
+	if (ends && !q->call->how.n_stop)
 		return FINISH_STOP;
 	return q->n_tokens >= seq_most(s, q) ? FINISH_LENGTH : FINISH_NONE;
 }
 
-static void take_drawn(struct sched *s, struct seq *q, const struct sampled *sampled, int row)
+/* A token that its grammar does not allow is sampled only where nothing else is left. */
+static void end_lost(struct sched *s, struct seq *q)
 {
 	struct event *e = event_put(s, q);
+
+	e->lost = q->run->lost;
+	running_remove(s, q);
+	seq_end(s, q, FINISH_LOST, e);
+}
+
+static void take_drawn(struct sched *s, struct seq *q, const struct sampled *sampled, int row)
+{
+	struct event *e;
 	enum finish finish;
 
+	if (q->call->grammar && !grammar_run_accept(q->run, sampled->id)) {
+		end_lost(s, q);
+		return;
+	}
+	e = event_put(s, q);
 	seq_tokens(s, q)[q->n_tokens++] = sampled->id;
 	if (q->last_step == s->done)
 		q->pending = 0;
@@ -97,7 +130,7 @@ static void take_drawn(struct sched *s, struct seq *q, const struct sampled *sam
 	event_account(e, q, now_ns());
 	if (!finish)
 		return;
-	e->stop_id = finish == FINISH_STOP ? sampled->id : -1;
+	e->stop_id = finish == FINISH_STOP && call_stops_at(q->call, sampled->id) ? sampled->id : -1;
 	running_remove(s, q);
 	seq_end(s, q, finish, e);
 }

@@ -4,8 +4,8 @@
 
 #include "base/base.h"
 
-/* FINISH_BROKEN: a row of its logits held NaN or infinity. */
-enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_CANCEL, FINISH_DEADLINE, FINISH_BROKEN };
+/* FINISH_BROKEN: a row of its logits held NaN or infinity. FINISH_LOST: nothing goes on as its grammar says. */
+enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_CANCEL, FINISH_DEADLINE, FINISH_BROKEN, FINISH_LOST };
 
 /* What happened to a call: it is admitted (n = 0, once), or tokens were sampled or scored in one step (n may be 0 with
  * a finish). */
@@ -24,6 +24,7 @@ struct event {
 	int32_t stop_id;       /* the id that ended it, -1 */
 	int32_t broken_pos;    /* FINISH_BROKEN: the position whose token the row was for */
 	int16_t broken_origin; /* of its struct sampled */
+	const char *lost;      /* FINISH_LOST: why; a constant */
 	uint64_t queue_ns, prefill_ns, decode_ns;
 };
 

@@ -23,6 +23,7 @@ struct seq {
 	int passed;            /* calls that were admitted while it was the first to wait */
 	const struct call *call;
 	uint64_t id;  /* call->call */
+	struct grammar_run *run; /* begun where the call has a grammar */
 	int slot;     /* -1: never admitted */
 	int n_tokens; /* known tokens: prompt and output */
 	int pending;  /* 1: the step in flight samples a token for it */
@@ -53,6 +54,7 @@ struct sched {
 	struct sched_limits lim;
 	struct blocks *blocks;
 	struct seq *pool_memory, *pool; /* sequences not in use */
+	struct grammar_run *runs;       /* (n_objects) one of each */
 	int n_objects;
 	struct seq *preempted; /* these run before all that wait */
 	int n_preempted;

@@ -219,6 +219,7 @@ void queue_expire(struct sched *s, uint64_t now)
 void seq_end(struct sched *s, struct seq *q, enum finish reason, struct event *last)
 {
 	q->finish = reason;
+	grammar_run_end(q->run);
 	queue_ended(s, q);
 	last = last ? last : event_put(s, q);
 	last->finish = reason;

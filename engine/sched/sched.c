@@ -23,7 +23,7 @@ uint64_t sched_bytes(const struct sched_limits *lim, int block_size)
 	uint64_t of_seq = sizeof(struct seq *) + sizeof(int) + 2 * sizeof(struct part) + length * sizeof(int32_t) +
 			  (length / (uint64_t)block_size + 1) * sizeof(int);
 
-	return sizeof(struct sched) + (uint64_t)objects_of(lim) * sizeof(struct seq) + seqs * of_seq +
+	return sizeof(struct sched) + (uint64_t)objects_of(lim) * (sizeof(struct seq) + sizeof(struct grammar_run)) + seqs * of_seq +
 	       tokens * (sizeof(struct sample) + sizeof(struct sampled)) +
 	       (uint64_t)events_of(lim) * sizeof(struct event);
 }
@@ -37,6 +37,7 @@ struct sched *sched_create(const struct sched_limits *lim, struct blocks *blocks
 	s->blocks = blocks;
 	s->n_objects = objects_of(lim);
 	s->pool_memory = xalloc_touched((size_t)s->n_objects, sizeof *s->pool_memory);
+	s->runs = xalloc_touched((size_t)s->n_objects, sizeof *s->runs);
 	for (int i = 0; i < s->n_objects; i++) {
 		s->pool_memory[i].next = s->pool;
 		s->pool = &s->pool_memory[i];
@@ -67,6 +68,7 @@ void sched_destroy(struct sched *s)
 	if (!s)
 		return;
 	free(s->pool_memory);
+	free(s->runs);
 	queue_finish(s);
 	free(s->running);
 	free(s->free_slot);
@@ -142,13 +144,35 @@ bool call_stops_at(const struct call *c, int32_t id)
 }
 
 /* The reason for which a call ends before it runs: it asks for nothing, or its resumed part is already complete. */
-static enum finish ended_already(const struct call *c)
+static enum finish ended_already(const struct seq *q)
 {
+	const struct call *c = q->call;
+
+	if (c->grammar && !c->how.n_stop && grammar_run_must_end(q->run))
+		return FINISH_STOP;
 	if (c->score || !c->max_tokens)
 		return c->n_prompt < 2 || (!c->score && c->prompt_logprobs < 0) ? FINISH_LENGTH : FINISH_NONE;
 	if (c->n_resume && call_stops_at(c, c->ids[c->n_prompt + c->n_resume - 1]))
 		return FINISH_STOP;
 	return c->n_resume >= c->max_tokens ? FINISH_LENGTH : FINISH_NONE;
+}
+
+/* Tokens that were delivered before are followed first, so that the answer goes on inside the grammar. */
+static int begin_run(struct seq *q, struct why *why)
+{
+	const struct call *c = q->call;
+
+	*q->run = (struct grammar_run){.room = NULL};
+	if (!c->grammar)
+		return 0;
+	grammar_run_begin(q->run, c->room, c->grammar, c->how.stop, c->how.n_stop);
+	for (int i = 0; i < c->n_resume && !q->run->lost; i++)
+		grammar_run_accept(q->run, c->ids[c->n_prompt + i]);
+	if (!q->run->lost)
+		return 0;
+	fail(why, ERR_INVALID, "resume: the tokens do not fit the grammar: %s", q->run->lost);
+	grammar_run_end(q->run);
+	return ERR_INVALID;
 }
 
 int sched_add(struct sched *s, const struct call *c, struct why *why)
@@ -162,11 +186,20 @@ int sched_add(struct sched *s, const struct call *c, struct why *why)
 	if (err)
 		return err;
 	q = s->pool;
+	*q = (struct seq){.next = q->next,
+			  .call = c,
+			  .id = c->call,
+			  .run = &s->runs[q - s->pool_memory],
+			  .slot = -1,
+			  .n_tokens = c->n_prompt + c->n_resume,
+			  .added_ns = now_ns()};
+	err = begin_run(q, why);
+	if (err)
+		return err;
 	s->pool = q->next;
-	*q = (struct seq){
-		.call = c, .id = c->call, .slot = -1, .n_tokens = c->n_prompt + c->n_resume, .added_ns = now_ns()};
-	if (ended_already(c))
-		seq_end(s, q, ended_already(c), NULL);
+	q->next = NULL;
+	if (ended_already(q))
+		seq_end(s, q, ended_already(q), NULL);
 	else
 		queue_append(s, q);
 	return 0;

@@ -18,6 +18,7 @@
 
 #include "engine/sched/blocks.h"
 #include "engine/sched/event.h"
+#include "engine/grammar/grammar.h"
 #include "engine/sample/sample.h"
 #include "engine/step.h"
 
@@ -44,6 +45,8 @@ struct call {
 	bool open_ended;      /* without max_tokens: most such calls end long before their limit */
 	uint64_t deadline_ns; /* now_ns() clock; 0: none */
 	struct sampling how;
+	const struct grammar *grammar; /* NULL: free text; its runs lie in `room` */
+	struct grammar_room *room;
 	bool score; /* nothing is sampled: every prompt token after the first is scored, then the call ends
 		       (FINISH_LENGTH) */
 	/* With some, one token is sampled, which is not reported: the row behind the prompt reports them, before the

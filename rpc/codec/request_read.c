@@ -34,6 +34,42 @@ static void read_bias(struct reader *r, struct xv_sampling *s, const PB(Sampling
 	s->bias = bias;
 }
 
+static void read_choices(struct reader *r, struct xv_constraint *c, const PB(Choices) * from)
+{
+	const char **all = read_list(r, from->n_text, RPC_MOST_Choices_text, sizeof *all, "choice", &c->n_choice);
+
+	for (int i = 0; i < c->n_choice; i++)
+		all[i] = read_name(r, 1, from->text[i], RPC_BYTES_Choices_text, "choice");
+	c->choice = all;
+}
+
+static void read_constraint(struct reader *r, struct xv_constraint *c, const PB(Constraint) * from)
+{
+	c->kind = (enum xv_constraint_kind)from->kind_case;
+	c->text = "";
+	c->has_compact = from->has_compact;
+	c->compact = from->compact;
+	switch (c->kind) {
+	case XV_JSON_SCHEMA:
+		c->text = read_name(r, 1, from->json_schema, RPC_BYTES_Constraint_json_schema, "json_schema");
+		break;
+	case XV_REGEX:
+		c->text = read_name(r, 1, from->regex, RPC_BYTES_Constraint_regex, "regex");
+		break;
+	case XV_GRAMMAR:
+		c->text = read_name(r, 1, from->grammar, RPC_BYTES_Constraint_grammar, "grammar");
+		break;
+	case XV_CHOICE:
+		read_choices(r, c, from->choice);
+		break;
+	case XV_JSON_OBJECT:
+		c->kind = from->json_object ? XV_JSON_OBJECT : XV_FREE;
+		break;
+	case XV_FREE:
+		break;
+	}
+}
+
 static void read_sampling_numbers(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from)
 {
 #define READ(NAME, ours, wire) \
@@ -59,6 +95,8 @@ void read_sampling(struct reader *r, struct xv_sampling *s, const PB(Sampling) *
 	read_sampling_numbers(r, s, from);
 	read_stop(r, s, from);
 	read_bias(r, s, from);
+	if (from->constraint)
+		read_constraint(r, &s->constraint, from->constraint);
 	s->stop_ids = read_ids(r, from->stop_token_ids, from->n_stop_token_ids, RPC_MOST_Sampling_stop_token_ids,
 			       "sampling.stop_token_ids", &s->n_stop_ids);
 	s->allowed = read_ids(r, from->allowed_token_ids, from->n_allowed_token_ids,

@@ -24,6 +24,46 @@ static void write_bias(struct arena *a, PB(Sampling) * to, const struct xv_sampl
 	}
 }
 
+static PB(Choices) * write_choices(struct arena *a, const struct xv_constraint *c)
+{
+	PB(Choices) *to = WIRE_NEW(a, Choices, choices);
+
+	to->n_text = (size_t)c->n_choice;
+	to->text = arena_zeroed(a, to->n_text, sizeof *to->text);
+	for (int i = 0; i < c->n_choice; i++)
+		to->text[i] = wire_string(c->choice[i]);
+	return to;
+}
+
+static PB(Constraint) * write_constraint(struct arena *a, const struct xv_constraint *c)
+{
+	PB(Constraint) * to;
+
+	if (c->kind == XV_FREE)
+		return NULL;
+	to = WIRE_NEW(a, Constraint, constraint);
+	to->kind_case = (PB(Constraint__KindCase))c->kind;
+	to->has_compact = c->has_compact;
+	to->compact = c->compact;
+	switch (c->kind) {
+	case XV_JSON_SCHEMA:
+		to->json_schema = wire_string(c->text);
+		break;
+	case XV_REGEX:
+		to->regex = wire_string(c->text);
+		break;
+	case XV_GRAMMAR:
+		to->grammar = wire_string(c->text);
+		break;
+	case XV_CHOICE:
+		to->choice = write_choices(a, c);
+		break;
+	default:
+		to->json_object = 1;
+	}
+	return to;
+}
+
 PB(Sampling) * write_sampling(struct arena *a, const struct xv_sampling *s)
 {
 	PB(Sampling) *to = WIRE_NEW(a, Sampling, sampling);
@@ -40,6 +80,7 @@ PB(Sampling) * write_sampling(struct arena *a, const struct xv_sampling *s)
 #undef WRITE
 	write_stop(a, to, s);
 	write_bias(a, to, s);
+	to->constraint = write_constraint(a, &s->constraint);
 	to->n_stop_token_ids = (size_t)s->n_stop_ids;
 	to->stop_token_ids = (int32_t *)s->stop_ids;
 	to->n_allowed_token_ids = (size_t)s->n_allowed;

@@ -67,7 +67,7 @@ static bool generate(const struct grammar *g, int most, uint64_t *seed, struct t
 			text_put(out, bytes, tokenizer_token_text(tokens, id, bytes, sizeof bytes));
 	}
 	if (run.lost)
-		fprintf(stderr, "lost: %s\n", run.why.text);
+		fprintf(stderr, "lost: %s\n", run.lost);
 	grammar_run_end(&run);
 	return ended;
 }

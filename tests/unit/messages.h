@@ -37,7 +37,13 @@ static const struct xv_sampling sampling = {.has = (1u << (XV_RETURN_IDS + 1)) -
 					    .stop_ids = ids,
 					    .allowed = ids,
 					    .bad = ids,
-					    .bias = bias};
+					    .bias = bias,
+					    .constraint = {.kind = XV_CHOICE,
+							   .text = "",
+							   .choice = stop,
+							   .n_choice = 2,
+							   .has_compact = true,
+							   .compact = true}};
 static const struct xv_resume resume = {true, ids, 4, 1ull << 40, 12345, "f1ng3r", "bf16/bf16", "ada"};
 static const struct xv_message messages[] = {{"user", "hi \xff\0!", "me", "{}", 5},
 					     {"assistant", "", "you", "[]", 0},

@@ -460,6 +460,37 @@ TEST(lists_of_ids_become_a_mask)
 	CHECK_EQ(sampling_mask(mask, NULL, 0, many, SMALL + 1, SMALL, &why), ERR_LIMIT);
 }
 
+/* What the rule says, in other words: the draw without the late mask, and where that is not allowed the draw of a call
+ * that has the same mask from the start. */
+TEST(a_late_mask_counts_only_where_it_is_needed)
+{
+	float logits[SMALL];
+	uint32_t mask[2] = {0x0f0f0f0f, 0x0f};
+	struct sampler *p = sampler_create(SMALL);
+	struct sampling how = sampling_default(), masked;
+	int needed = 0;
+
+	how.top_p = 0.8f, how.top_k = 9, how.temperature = 1.5f, how.repetition_penalty = 1.2f;
+	masked = how;
+	masked.mask = mask;
+	for (int pos = 0; pos < 400; pos++) {
+		struct sampled free_out, held_out, out;
+		for (int i = 0; i < SMALL; i++)
+			logits[i] = (float)((i * 37 + pos * 11) % 17) * 0.4f;
+		struct sample w = row(&how, pos), h = row(&masked, pos);
+		int32_t was = sample_of(p, logits, SMALL, &w, &free_out), held = sample_of(p, logits, SMALL, &h, &held_out);
+		w.allow = mask;
+		w.n_top = pos % 2 ? 2 : -1;
+		sample_of(p, logits, SMALL, &w, &out);
+		CHECK_EQ(out.id, sample_allows(mask, was) ? was : held);
+		needed += !sample_allows(mask, was);
+		w.only = 6;
+		CHECK_EQ(sample_of(p, logits, SMALL, &w, &out), 5);
+	}
+	CHECK(needed > 100 && needed < 300);
+	sampler_destroy(p);
+}
+
 TEST(checks_name_the_field)
 {
 	static const int32_t high[] = {40};

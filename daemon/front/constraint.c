@@ -1,0 +1,44 @@
+#include "daemon/front/constraint.h"
+
+#include <string.h>
+
+static enum grammar_kind kind_of(const struct xv_constraint *c)
+{
+	static const enum grammar_kind kinds[] = {[XV_JSON_SCHEMA] = GRAMMAR_SCHEMA,
+						  [XV_JSON_OBJECT] = GRAMMAR_JSON,
+						  [XV_REGEX] = GRAMMAR_REGEX,
+						  [XV_GRAMMAR] = GRAMMAR_GBNF,
+						  [XV_CHOICE] = GRAMMAR_CHOICE};
+
+	return kinds[c->kind];
+}
+
+static int compile(struct grammar **out, const struct xv_constraint *c, bool compact, struct why *why)
+{
+	struct grammar_text *choice = heap_take((size_t)c->n_choice + 1, sizeof *choice);
+	struct grammar_source src = {.kind = kind_of(c),
+				     .text = {c->text, strlen(c->text)},
+				     .choice = choice,
+				     .n_choice = c->n_choice,
+				     .compact = c->has_compact ? c->compact : compact};
+	int err;
+
+	if (!choice)
+		return effort_check(why);
+	for (int i = 0; i < c->n_choice; i++)
+		choice[i] = (struct grammar_text){c->choice[i], strlen(c->choice[i])};
+	err = grammar_compile(out, &src, why);
+	heap_free(choice);
+	return err;
+}
+
+int front_constraint(struct grammar **out, const struct xv_constraint *c, bool compact, struct why *why)
+{
+	struct effort effort = {.bytes = GRAMMAR_MEMORY, .cpu_ns = GRAMMAR_COMPILE_MS * NS_PER_MS};
+	int err;
+
+	effort_begin(&effort);
+	err = compile(out, c, compact, why);
+	effort_end();
+	return err;
+}

@@ -1,0 +1,12 @@
+/* constraint.h - what a request says of its answer's form becomes a grammar. */
+#ifndef DAEMON_FRONT_CONSTRAINT_H
+#define DAEMON_FRONT_CONSTRAINT_H
+
+#include "engine/grammar/grammar.h"
+#include "rpc/codec/codec.h"
+
+/* Within GRAMMAR_COMPILE_MS of CPU time and GRAMMAR_MEMORY. compact: where the constraint does not say. Errors as
+ * grammar_compile(). */
+int front_constraint(struct grammar **out, const struct xv_constraint *c, bool compact, struct why *why);
+
+#endif
