@@ -115,7 +115,7 @@ const struct option_row option_table[] = {
 	       "prompt tokens that may wait; further calls get BUSY"),
 	NUMBER(SERVE, "max-connections", NULL, "N", max_connections, 1024, 1, 1 << 16, "clients that may be connected"),
 	CHOICE(SERVE, "guided-whitespace", NULL, spaces, guided_whitespace, 0,
-	       "white space in answers that must be JSON, where the request does not say; any: up to 32 characters between tokens; compact: none"),
+	       "white space in answers that must be JSON, where the request does not say; any: a blank, or a new line with its indentation, between tokens; compact: none"),
 	NUMBER(SERVE, "shutdown-timeout", NULL, "SECONDS", shutdown_timeout_s, 30, 0, 86400,
 	       "time that a drain waits for open calls"),
 	NUMBER(SERVE, "watchdog-timeout", NULL, "SECONDS", watchdog_timeout_s, 60, 0, 86400,

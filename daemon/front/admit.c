@@ -403,7 +403,8 @@ static void add_constraint(struct front *f, const struct front_call *c, struct f
 	if (!job->constraint)
 		return;
 	if (!f->room)
-		job->err = fail(&job->why, ERR_UNSUPPORTED, "this model has no tokenizer, so its answers cannot be constrained");
+		job->err = fail(&job->why, ERR_UNSUPPORTED,
+				"this model has no tokenizer, so its answers cannot be constrained");
 	if (!c->chat && !prompt_of(c)->is_text)
 		job->kind = JOB_COMPILE;
 }

@@ -40,5 +40,5 @@ int front_constraint(struct grammar **out, const struct xv_constraint *c, bool c
 	effort_begin(&effort);
 	err = compile(out, c, compact, why);
 	effort_end();
-	return err;
+	return err == ERR_UNSUPPORTED ? ERR_INVALID : err; /* of the request: the server itself lacks nothing */
 }

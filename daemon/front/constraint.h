@@ -5,8 +5,8 @@
 #include "engine/grammar/grammar.h"
 #include "rpc/codec/codec.h"
 
-/* Within GRAMMAR_COMPILE_MS of CPU time and GRAMMAR_MEMORY. compact: where the constraint does not say. Errors as
- * grammar_compile(). */
+/* Within GRAMMAR_COMPILE_MS of CPU time and GRAMMAR_MEMORY. compact: where the constraint does not say. ERR_INVALID:
+ * the text names what is wrong or not supported, and where; ERR_LIMIT; those of the effort. */
 int front_constraint(struct grammar **out, const struct xv_constraint *c, bool compact, struct why *why);
 
 #endif

@@ -48,7 +48,7 @@ struct front_job {
 	/* out */
 	struct chat_text out;
 	struct grammar *grammar; /* of the constraint */
-	struct ids ids; /* its `most` and `want_offsets` are inputs */
+	struct ids ids;          /* its `most` and `want_offsets` are inputs */
 	int err;
 	struct why why;
 	/* private */

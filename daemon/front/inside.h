@@ -35,8 +35,8 @@ struct front_call {
 	struct ids ids;
 	int32_t *stop_ids;
 	struct bias *bias;
-	float *targets; /* (2 * call.targets.n) logits, then logprobs */
-	uint32_t *mask; /* (mask_words(vocab)), or NULL */
+	float *targets;          /* (2 * call.targets.n) logits, then logprobs */
+	uint32_t *mask;          /* (mask_words(vocab)), or NULL */
 	struct grammar *grammar; /* what its answer must be, or NULL */
 	struct detok *detok;
 	struct front_stop stop;

@@ -27,7 +27,7 @@ struct grammar_source {
 	struct grammar_text text;          /* all but JSON and CHOICE */
 	const struct grammar_text *choice; /* (n_choice) */
 	int n_choice;
-	bool compact; /* JSON: no white space between tokens; otherwise up to 32 characters of it */
+	bool compact; /* JSON: no white space between tokens; otherwise a blank, or a new line with its indentation */
 };
 
 enum {
@@ -64,7 +64,7 @@ struct grammar_run {
 	int32_t state;
 	const int32_t *stop; /* (n_stop) end tokens: allowed where the text may end, nowhere else */
 	int n_stop;
-	const char *lost;    /* NULL, or why the run is over: the text left the grammar, or the room is too small */
+	const char *lost; /* NULL, or why the run is over: the text left the grammar, or the room is too small */
 };
 struct grammar_mask {
 	const uint32_t *allow; /* (mask_words(vocab)) valid until `rows` more masks were asked for; NULL: none is */

@@ -143,18 +143,27 @@ bool schema_add(struct schema *s, struct parts *p, const struct json *schema, in
 
 /* ---- white space ---- */
 
+/* None, a blank, or a new line with its indentation: what formatted JSON has. A model that JSON's rule allowed any
+ * amount of it might never write anything else. */
+static struct frag any_space(struct graph *g)
+{
+	enum { INDENTATION = 24 };
+	struct byte_set blank = {{0}};
+	struct frag line = frag_cat(g, frag_opt(g, frag_byte(g, '\r')), frag_byte(g, '\n'));
+
+	set_put(&blank, ' ', ' ');
+	set_put(&blank, '\t', '\t');
+	line = frag_cat(g, line, frag_times(g, frag_bytes(g, &blank), 0, INDENTATION));
+	return frag_opt(g, frag_alt(g, frag_byte(g, ' '), line));
+}
+
 struct frag schema_space(struct schema *s)
 {
 	if (s->compact)
 		return frag_empty(s->g);
 	if (s->space < 0) {
-		enum { SPACES = 32 };
-		struct byte_set set = {{0}};
 		s->space = graph_rule(s->g);
-		set_put(&set, ' ', ' ');
-		set_put(&set, '\t', '\n');
-		set_put(&set, '\r', '\r');
-		graph_define(s->g, s->space, frag_times(s->g, frag_bytes(s->g, &set), 0, SPACES));
+		graph_define(s->g, s->space, any_space(s->g));
 	}
 	return frag_call(s->g, s->space);
 }

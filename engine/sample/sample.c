@@ -178,7 +178,8 @@ static void apply_penalties(struct sampler *p, float *x, const struct sample *wh
 }
 
 /* Where masks leave no token, the likeliest of all is taken. */
-static int32_t choose(struct sampler *p, float *x, const struct sample *what, const struct raw *r, const uint32_t *allow)
+static int32_t choose(struct sampler *p, float *x, const struct sample *what, const struct raw *r,
+		      const uint32_t *allow)
 {
 	float reference = x[r->best];
 	int32_t id;

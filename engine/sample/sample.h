@@ -31,10 +31,12 @@ struct sample {
 	uint64_t call;
 	int32_t seq, pos; /* stable index; position of the token to sample */
 	int32_t given;    /* >= 0: score this token instead of sampling (prompt logprobs, echo, Score) */
-	/* (mask_words(vocab)) a bit for each token, or NULL: a mask that is known only after the forward pass. Where it and
-	 * the masks of `how` leave no token, the one that is taken is not allowed, which the caller must look at. */
+	/* (mask_words(vocab)) a bit for each token, or NULL: a mask that is known only after the forward pass. Where it
+	 * and the masks of `how` leave no token, the one that is taken is not allowed, which the caller must look at.
+	 */
 	const uint32_t *allow;
-	int32_t only; /* with `allow`: 1 + the only token that it allows, which is then not drawn; 0: there are several */
+	int32_t only; /* with `allow`: 1 + the only token that it allows, which is then not drawn; 0: there are several
+		       */
 	const struct sampling *how;
 	const int32_t *tokens; /* (n_tokens) prompt then output; those of the first row of a call in a step stay in its
 				  later steps */

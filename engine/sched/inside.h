@@ -22,11 +22,11 @@ struct seq {
 	struct client *client; /* NULL once it has ended */
 	int passed;            /* calls that were admitted while it was the first to wait */
 	const struct call *call;
-	uint64_t id;  /* call->call */
+	uint64_t id;             /* call->call */
 	struct grammar_run *run; /* begun where the call has a grammar */
-	int slot;     /* -1: never admitted */
-	int n_tokens; /* known tokens: prompt and output */
-	int pending;  /* 1: the step in flight samples a token for it */
+	int slot;                /* -1: never admitted */
+	int n_tokens;            /* known tokens: prompt and output */
+	int pending;             /* 1: the step in flight samples a token for it */
 	int pending_row;
 	int computed; /* tokens whose K and V are stored, or will be by a planned step */
 	int n_blocks, n_published;

@@ -23,8 +23,8 @@ uint64_t sched_bytes(const struct sched_limits *lim, int block_size)
 	uint64_t of_seq = sizeof(struct seq *) + sizeof(int) + 2 * sizeof(struct part) + length * sizeof(int32_t) +
 			  (length / (uint64_t)block_size + 1) * sizeof(int);
 
-	return sizeof(struct sched) + (uint64_t)objects_of(lim) * (sizeof(struct seq) + sizeof(struct grammar_run)) + seqs * of_seq +
-	       tokens * (sizeof(struct sample) + sizeof(struct sampled)) +
+	return sizeof(struct sched) + (uint64_t)objects_of(lim) * (sizeof(struct seq) + sizeof(struct grammar_run)) +
+	       seqs * of_seq + tokens * (sizeof(struct sample) + sizeof(struct sampled)) +
 	       (uint64_t)events_of(lim) * sizeof(struct event);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/cli/constraint.h"
 #include "rpc/cli/options.h"
 
 /* ---- values ---- */
@@ -122,6 +123,9 @@ static int set_option(struct args *a, const struct option *o, const char *value,
 		break;
 	case BIASES:
 		err = parse_bias(a, value, why);
+		break;
+	case CONSTRAINT:
+		err = constraint_set(a, o->name, (enum xv_constraint_kind)o->low, value, why);
 	}
 	return err;
 }
@@ -212,6 +216,7 @@ static void point_lists(struct args *a)
 	a->sampling.n_bad = a->bad.n;
 	a->sampling.bias = a->bias;
 	a->sampling.n_bias = a->n_bias;
+	a->sampling.constraint.choice = a->choice;
 }
 
 static const struct option *option_of(const struct command *c, const char *name, struct why *why)
@@ -324,5 +329,6 @@ void args_finish(struct args *a)
 	free(a->allowed.id);
 	free(a->bad.id);
 	free(a->bias);
+	constraint_finish(a);
 	free(a->eval.word);
 }

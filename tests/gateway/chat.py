@@ -1,3 +1,5 @@
+import re
+
 from gw import *
 
 sys.dont_write_bytecode = True
@@ -75,7 +77,7 @@ def messages():
                       ("content 5", [{"role": "user", "content": 5}]), ("unknown role", [{"role": "bad", "content": "x"}])]:
         status, e, _ = gw.post("/v1/chat/completions", {"messages": bad})
         check(f"messages: {name}", status == 400 and well_formed_error(e) and e["error"]["param"] == "messages", status, e)
-    for key in ("chat_template", "response_format", "guided_json", "functions"):
+    for key in ("chat_template", "structural_tag", "guided_whitespace_pattern", "functions"):
         status, e, _ = chat(**{key: {"type": "json_object"}})
         same(f"{key} is refused by name", (status, e["error"]["param"]), (400, key))
     status, e, _ = chat(chat_template_kwargs={"chat_template": "x"})
@@ -83,6 +85,46 @@ def messages():
     same("keys of other programs", chat(max_tokens=1, user="u", metadata={"a": 1}, store=False)[0], 200)
     status, e, _ = chat([{"role": "user", "content": "word " * 2000}])
     same("too long", (status, e["error"]["code"]), (400, "context_length_exceeded"))
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1, "maximum": 99}, "b": {"enum": ["x", "y"]}},
+          "required": ["a", "b"], "additionalProperties": False}
+
+
+def is_answer(text):
+    v = json.loads(text)
+    return list(v) == ["a", "b"] and 1 <= v["a"] <= 99 and v["b"] in ("x", "y")
+
+
+def constraints():
+    """What an answer must be, under the names that clients of other servers use."""
+    tagged = {"type": "json_schema", "json_schema": {"name": "s", "schema": SCHEMA, "strict": True}}
+    for name, value, good in [
+            ("response_format", tagged, is_answer), ("response_format", {"type": "json_object", "schema": SCHEMA}, is_answer),
+            ("response_format", {"type": "json", "value": SCHEMA}, is_answer), ("guided_json", SCHEMA, is_answer),
+            ("guided_json", json.dumps(SCHEMA), is_answer), ("structured_outputs", {"json": SCHEMA, "disable_any_whitespace": True}, is_answer),
+            ("json_schema", SCHEMA, is_answer), ("format", SCHEMA, is_answer),
+            ("guided_regex", "[a-c]{3}", lambda t: re.fullmatch("[a-c]{3}", t)), ("structured_outputs", {"regex": "[a-c]{3}"}, lambda t: len(t) == 3),
+            ("regex", "[a-c]{3}", lambda t: len(t) == 3), ("guided_choice", ["yes", "no"], lambda t: t in ("yes", "no")),
+            ("structured_outputs", {"choice": ["yes", "no"]}, lambda t: t in ("yes", "no")),
+            ("guided_grammar", 'root ::= "x" [0-9]', lambda t: re.fullmatch("x[0-9]", t)), ("grammar", 'root ::= "x" [0-9]', lambda t: len(t) == 2),
+            ("grammar", {"type": "regex", "value": "a{4}"}, lambda t: t == "aaaa"), ("ebnf", 'root ::= "x" [0-9]', lambda t: len(t) == 2),
+            ("response_format", {"type": "text"}, lambda t: True), ("grammar", "", lambda t: True), ("format", "", lambda t: True)]:
+        status, a, _ = chat(max_tokens=300, temperature=2, seed=3, **{name: value})
+        text = status == 200 and a["choices"][0]["message"]["content"]
+        check(f"{name}: {str(value)[:40]}", status == 200 and good(text), status, a)
+    status, a, _ = gw.post("/v1/completions", {"prompt": "a", "max_tokens": 300, "guided_json": SCHEMA, "n": 3, "temperature": 2})
+    check("completions, three at once", status == 200 and all(is_answer(c["text"]) for c in a["choices"]), status, a)
+    for name, value, part in [
+            ("response_format", {"type": "json_schema"}, "json_schema.schema is missing"), ("response_format", "x", "object with a type"),
+            ("response_format", {"type": "structural_tag"}, "structural_tag"), ("guided_choice", [], "not empty"), ("guided_regex", 5, "string"),
+            ("guided_regex", "a(", "regex: at byte 1"), ("guided_json", {"not": {}}, "json_schema: #: not"), ("guided_json", 5, "JSON Schema"),
+            ("structured_outputs", {"structural_tag": "x"}, "structured_outputs.structural_tag"), ("grammar", "root ::= a", 'no rule "a"'),
+            ("guided_json", {"properties": {"q": {"if": {}}}}, "#/properties/q: if")]:
+        status, e, _ = chat(**{name: value})
+        check(f"{name}: {str(value)[:40]} is refused", status == 400 and well_formed_error(e) and part in e["error"]["message"], status, e)
+    status, e, _ = chat(guided_regex="a", guided_choice=["b"])
+    check("two constraints", status == 400 and "only one" in e["error"]["message"], status, e)
 
 
 def tokens():
@@ -131,7 +173,7 @@ def agreement():
     same("its gateway ends", g.stop(), 0)
 
 
-for test in (shapes, streams, messages, tokens, agreement):
+for test in (shapes, streams, messages, constraints, tokens, agreement):
     test()
 same("the gateway ends", gw.stop(), 0)
 done()

@@ -44,7 +44,7 @@ def shapes():
     same("no such model", gw.get("/v1/models/x")[0], 404)
     same("without /v1", gw.post("/completions", {"prompt": [5], "max_tokens": 1})[0], 200)
     same("best_of", (gw.complete(prompt=[5], best_of=2)[0], gw.complete(prompt=[5], best_of=1, max_tokens=1)[0]), (400, 200))
-    same("response_format", gw.complete(prompt=[5], response_format={"type": "json_object"})[1]["error"]["param"], "response_format")
+    same("response_format", gw.complete(prompt=[5], response_format={"type": "xml"})[1]["error"]["param"], "response_format")
     head = gw.request("HEAD", "/health")
     same("HEAD", (head[0], head[1]), (200, b""))
 

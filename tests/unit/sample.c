@@ -478,7 +478,8 @@ TEST(a_late_mask_counts_only_where_it_is_needed)
 		for (int i = 0; i < SMALL; i++)
 			logits[i] = (float)((i * 37 + pos * 11) % 17) * 0.4f;
 		struct sample w = row(&how, pos), h = row(&masked, pos);
-		int32_t was = sample_of(p, logits, SMALL, &w, &free_out), held = sample_of(p, logits, SMALL, &h, &held_out);
+		int32_t was = sample_of(p, logits, SMALL, &w, &free_out),
+			held = sample_of(p, logits, SMALL, &h, &held_out);
 		w.allow = mask;
 		w.n_top = pos % 2 ? 2 : -1;
 		sample_of(p, logits, SMALL, &w, &out);

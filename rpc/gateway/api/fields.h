@@ -55,7 +55,9 @@ struct api_request {
 	char **stop;
 	int32_t *stop_ids, *allowed, *bad;
 	struct xv_bias *bias;
-	char ignored[512]; /* names of unknown keys, for X-Ignored-Fields */
+	char *constraint_text; /* of sampling.constraint, as are: */
+	char **choice;         /* ends with NULL */
+	char ignored[512];     /* names of unknown keys, for X-Ignored-Fields */
 };
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/gateway/api/constraint.h"
 #include "rpc/gateway/api/unsupported.h"
 
 enum { DEFAULT_MAX_TOKENS = 16, MAX_USER_BYTES = 512 };
@@ -426,6 +427,9 @@ int api_request_read(struct api_request *a, const struct json *body, enum api_wh
 		err = read_member(a, m, where, param, why);
 	if (err)
 		return err;
+	err = api_constraint_read(a, body, param, why);
+	if (err)
+		return err;
 	*param = "max_completion_tokens";
 	err = where == API_CHAT ? read_max_completion(a, json_get(body, *param), why) : 0;
 	if (!err)
@@ -443,7 +447,7 @@ size_t api_request_bytes(const struct api_request *a)
 
 	for (int i = 0; i < s->n_stop; i++)
 		n += strlen(a->stop[i]) + sizeof *a->stop;
-	return n + (a->user ? strlen(a->user) : 0);
+	return n + (a->user ? strlen(a->user) : 0) + api_constraint_bytes(a);
 }
 
 void api_request_finish(struct api_request *a)
@@ -456,5 +460,6 @@ void api_request_finish(struct api_request *a)
 	free(a->bad);
 	free(a->bias);
 	free(a->user);
+	api_constraint_finish(a);
 	*a = (struct api_request){0};
 }

@@ -8,7 +8,6 @@ static const struct api_unsupported rows[] = {
 	/* OpenAI */
 	{"best_of", API_COMPLETIONS, "1", "use n"},
 	{"suffix", API_COMPLETIONS, "\"\"", NULL},
-	{"response_format", API_BOTH, "{\"type\":\"text\"}", NULL},
 	{"functions", API_CHAT, "[]", "use tools"},
 	{"function_call", API_CHAT, "\"none\"|\"auto\"", NULL},
 	{"tool_choice", API_CHAT, "\"none\"|\"auto\"", "answers are not parsed for calls"},
@@ -20,12 +19,7 @@ static const struct api_unsupported rows[] = {
 	{"instructions", API_BOTH, "\"\"", "give it in messages"},
 	{"previous_response_id", API_BOTH, NULL, NULL},
 	/* vLLM */
-	{"guided_json", API_BOTH, NULL, NULL},
-	{"guided_regex", API_BOTH, NULL, NULL},
-	{"guided_choice", API_BOTH, NULL, NULL},
-	{"guided_grammar", API_BOTH, NULL, NULL},
 	{"guided_whitespace_pattern", API_BOTH, NULL, NULL},
-	{"structured_outputs", API_BOTH, NULL, NULL},
 	{"structural_tag", API_BOTH, NULL, NULL},
 	{"use_beam_search", API_BOTH, "false", NULL},
 	{"length_penalty", API_BOTH, "1", NULL},
@@ -50,9 +44,6 @@ static const struct api_unsupported rows[] = {
 	{"lora_request", API_BOTH, NULL, NULL},
 	{"prompt_adapter_request", API_BOTH, NULL, NULL},
 	/* SGLang */
-	{"regex", API_BOTH, NULL, NULL},
-	{"ebnf", API_BOTH, NULL, NULL},
-	{"json_schema", API_BOTH, NULL, NULL},
 	{"input_ids", API_BOTH, NULL, "use prompt"},
 	{"input_embeds", API_BOTH, NULL, NULL},
 	{"lora_path", API_BOTH, NULL, NULL},
@@ -83,7 +74,6 @@ static const struct api_unsupported rows[] = {
 	{"tool_prompt", API_BOTH, NULL, NULL},
 	{"guideline", API_BOTH, NULL, NULL},
 	/* llama-server and its relatives */
-	{"grammar", API_BOTH, "\"\"", NULL},
 	{"grammar_string", API_BOTH, "\"\"", NULL},
 	{"grammar_lazy", API_BOTH, "false", NULL},
 	{"grammar_triggers", API_BOTH, "[]", NULL},
@@ -183,7 +173,6 @@ static const struct api_unsupported rows[] = {
 	{"token_healing", API_BOTH, "false", NULL},
 	{"memory", API_BOTH, "\"\"", NULL},
 	/* Ollama */
-	{"format", API_BOTH, "\"\"", NULL},
 	{"options", API_BOTH, "{}", "put its keys beside the others"},
 	{"template", API_BOTH, "\"\"", "the server has it"},
 	{"system", API_BOTH, "\"\"", "give it in messages"},
