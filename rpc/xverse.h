@@ -65,7 +65,7 @@ enum xv_sampling_field {
 #include "proto/sampling.def"
 };
 /* What an answer must be (docs/structured-output.md). */
-enum xv_constraint_kind { /* field numbers of Constraint.kind */
+enum xv_constraint_kind {              /* field numbers of Constraint.kind */
 			  XV_FREE = 0, /* any text */
 			  XV_JSON_SCHEMA,
 			  XV_JSON_OBJECT,

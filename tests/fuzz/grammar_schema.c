@@ -1,0 +1,8 @@
+/* A JSON Schema becomes a grammar, which is followed. */
+#include "tests/fuzz/grammar.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	fuzz_grammar(GRAMMAR_SCHEMA, data, size);
+	return 0;
+}
