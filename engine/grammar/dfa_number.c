@@ -130,7 +130,7 @@ struct dfa dfa_number(struct graph *g, bool whole)
 
 	put(&a, START, MINUS, SIGN);
 	put(&a, START, DIGIT, ZERO);
-	if (!whole) /* -0 is an integer, too, but nobody expects it */
+	if (!whole) /* -0 is an integer, too, but no client expects it */
 		put(&a, SIGN, DIGIT, ZERO);
 	put_digits(&a, START, 1, INT);
 	put_digits(&a, SIGN, 1, INT);

@@ -88,7 +88,7 @@ static void collect_patterns(struct object *o)
 
 /* ---- what a name's value must be ---- */
 
-/* Adds what a part says of a name, where `matched` tells which patterns the name has. */
+/* Adds what a part says of a name, where `matched` has a bit for each pattern that the name matches. */
 static void add_of_part(struct object *o, struct parts *q, const struct part *part, const struct property *name,
 			unsigned matched)
 {
@@ -218,7 +218,7 @@ static struct frag comma(struct object *o, int level, struct frag pair)
 	return level ? frag_cat(o->s->g, schema_char(o->s, ","), pair) : pair;
 }
 
-/* Other pairs at the end, where `level` pairs are there. Keys may repeat, so only one of them surely counts as new. */
+/* Other pairs at the end, behind `level` pairs. Keys may repeat, so only one of them surely counts as new. */
 static struct frag others(struct object *o, int32_t rule, int level)
 {
 	struct graph *g = o->s->g;
@@ -235,7 +235,7 @@ static struct frag others(struct object *o, int32_t rule, int level)
 	return need ? first : frag_opt(g, first);
 }
 
-/* after[l]: what follows when l pairs are there. All that lies behind one point is built once, from the last property
+/* after[l]: what follows behind l pairs. All that lies behind one point is built once, from the last property
  * backwards. */
 static struct frag pairs(struct object *o)
 {

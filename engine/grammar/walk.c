@@ -168,7 +168,7 @@ static void walk(struct grammar_room *r, int32_t state, const struct trie *t, ui
 	}
 }
 
-/* Whether most pure tokens are allowed, as far as their first byte tells. */
+/* Whether most pure tokens are allowed, judged by their first byte. */
 static bool takes_most(struct grammar_room *r, int32_t state)
 {
 	const struct trie *t = &r->pure;

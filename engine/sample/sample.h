@@ -35,7 +35,8 @@ struct sample {
 	 * and the masks of `how` leave no token, the one that is taken is not allowed, which the caller must look at.
 	 */
 	const uint32_t *allow;
-	int32_t only; /* with `allow`: 1 + the only token that it allows, which is then not drawn; 0: there are several
+	int32_t only; /* with `allow`: 1 + the only token that it allows, which is then taken at once; 0: there are
+		       * several
 		       */
 	const struct sampling *how;
 	const int32_t *tokens; /* (n_tokens) prompt then output; those of the first row of a call in a step stay in its
