@@ -119,9 +119,13 @@ static double gib(uint64_t bytes)
 static void print_ranks(FILE *to, const struct plan *p)
 {
 	const struct rank *n = &p->rank;
+	char experts[64] = "";
 
-	fprintf(to, "%s: %.2f billion parameters, %s, %d rank%s\n\n", n->cfg.architecture,
-		(double)model_parameters(&n->cfg) / 1e9, n->numerics_class, p->world.size,
+	if (n->cfg.experts)
+		snprintf(experts, sizeof experts, " (%.2f for a token)",
+			 (double)model_active_parameters(&n->cfg) / 1e9);
+	fprintf(to, "%s: %.2f billion parameters%s, %s, %d rank%s\n\n", n->cfg.architecture,
+		(double)model_parameters(&n->cfg) / 1e9, experts, n->numerics_class, p->world.size,
 		p->world.size > 1 ? "s" : "");
 	fprintf(to, "rank      weights     KV cache    workspace%s        total   (GiB)\n",
 		own_memory(p) ? "       graphs" : "");
@@ -185,9 +189,10 @@ static void print_json(const struct plan *p)
 					 (json_int_t)(with_tables(p, r) - p->need[r].weights - p->need[r].graphs),
 					 "graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
 					 (json_int_t)total(p, r)));
-	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:b,s:o}", "architecture", p->rank.cfg.architecture,
+	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:b,s:o}", "architecture", p->rank.cfg.architecture,
 			"numerics_class", p->rank.numerics_class, "parameters",
-			(json_int_t)model_parameters(&p->rank.cfg), "kv_tokens",
+			(json_int_t)model_parameters(&p->rank.cfg), "active_parameters",
+			(json_int_t)model_active_parameters(&p->rank.cfg), "kv_tokens",
 			(json_int_t)(p->blocks * p->rank.opt->block_size), "sequences",
 			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->rank.max_model_len,
 			"max_num_batched_tokens", p->rank.limits.max_tokens, "max_num_seqs", p->rank.limits.max_seqs,

@@ -251,14 +251,15 @@ static void leaf_output(struct backend *b, const struct mix *m, const struct sta
 	free(both.data), free(inner.data), free(part.data);
 }
 
-/* The sums of each leaf, (LEAVES, rows, hidden), by the contract. */
-static float *ref_leaves(struct backend *b, const struct mix *m, const struct routing *r)
+/* The sums of each leaf, (LEAVES, rows, hidden), by the contract, or with the experts in descending order. */
+static float *ref_leaves(struct backend *b, const struct mix *m, const struct routing *r, bool descending)
 {
 	size_t n = (size_t)(m->rows * m->hidden);
 	float *acc = xalloc(LEAVES * n, sizeof *acc), *y = xalloc(n, sizeof *y);
 
 	for (int leaf = 0; leaf < LEAVES; leaf++)
-		for (int e = 0; e <= m->routed.experts; e++) {
+		for (int no = 0; no <= m->routed.experts; no++) {
+			int e = descending ? m->routed.experts - no : no;
 			bool shared = e == m->routed.experts;
 			if (shared && !m->shared.experts)
 				continue;
@@ -287,7 +288,7 @@ static float tree(const float *leaf, size_t n, int first, int count)
 static void check_mix(struct backend *b, const struct mix *m, bool norm)
 {
 	struct routing r = run_route(b, &m->routes, norm, m->shared.experts);
-	float *leaves = ref_leaves(b, m, &r);
+	float *leaves = ref_leaves(b, m, &r, false);
 	size_t n = (size_t)(m->rows * m->hidden);
 
 	for (int ranks = 1; ranks <= 9; ranks += ranks < 5 ? 1 : 4)
@@ -338,6 +339,20 @@ TEST(experts_contract_avx512)
 TEST(experts_contract_avx512_bf16)
 {
 	contract_on(CPU_AVX512_BF16);
+}
+
+/* What the contract's tests compare could tell another order. */
+TEST(another_order_has_other_bits)
+{
+	struct backend *b = open_backend(CPU_AUTO, 1, DT_F32);
+	struct mix m = make_mix(20, 5, 3, 40, 70, 90, DT_F32, DT_F32, QUANT_NONE);
+	struct routing r = run_route(b, &m.routes, false, true);
+	float *up = ref_leaves(b, &m, &r, false), *down = ref_leaves(b, &m, &r, true);
+
+	CHECK(count_differ(up, down, LEAVES * 20 * 40) > 100);
+	free(up), free(down);
+	drop_mix(&m);
+	backend_destroy(b);
 }
 
 static double silu64(double g)
