@@ -148,6 +148,8 @@ static const struct option rows[] = {
 	 EVAL(plot), -1, 0, 0},
 	{GROUP_RESULT, "submit", "FILE.json", "ceval --split test: the file for the benchmark's site", WORD, EVA,
 	 EVAL(submit), -1, 0, 0},
+	{GROUP_CALL, "adapter", "NAME", "measure the model with this LoRA adapter of the server's", WORD, EVA,
+	 EVAL(adapter), -1, 0, 0},
 	{GROUP_CALL, "in-flight", "N", "requests open at a time [twice what the server computes at a time]", NUMBER,
 	 EVA | BAT, EVAL(in_flight), -1, 1, 65536},
 	{GROUP_CALL, "uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL,

@@ -42,7 +42,7 @@ class Server:
     def __init__(self, path, numbers, max_model_len=1 << 20, slow=0.0, tokenize=tokenize, logprobs=None, fingerprint="fake", model="fake-model"):
         self.path, self.numbers, self.max_model_len, self.slow = path, numbers, max_model_len, slow
         self.fingerprint, self.model, self.tokenize, self.logprobs = fingerprint, model, tokenize, logprobs
-        self.scores, self.bytes, self.lock = 0, 0, threading.Lock()
+        self.scores, self.bytes, self.adapters, self.lock = 0, 0, set(), threading.Lock()
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(64)
@@ -87,7 +87,8 @@ class Server:
             return [pb.Reply(hello=pb.Hello(protocol_min=1, protocol_max=1, version="test", frame_limit=1 << 26, served_model=self.model))]
         if kind == "status":
             return [pb.Reply(status=pb.Status(state=pb.STATE_READY, model=self.model, vocab=400, max_model_len=self.max_model_len, ranks=1,
-                                              max_num_seqs=8, fingerprint=self.fingerprint, numerics_class="fake/1", version="1", device="cpu"))]
+                                              max_num_seqs=8, fingerprint=self.fingerprint, numerics_class="fake/1", version="1", device="cpu",
+                                              adapter=[pb.Adapter(name="tuned", fingerprint="ada")]))]
         if kind == "tokenize":
             special = q.tokenize.add_special_tokens if q.tokenize.HasField("add_special_tokens") else True
             return [pb.Reply(tokens=pb.Tokens(ids=self.tokenize(q.tokenize.text, special)))]
@@ -110,6 +111,7 @@ class Server:
         if len(ids) >= self.max_model_len:
             return [pb.Reply(error=pb.Error(code=pb.CODE_LIMIT, text=f"the prompt has {len(ids)} tokens; --max-model-len is {self.max_model_len}"))]
         values = self.numbers(text, ids)
+        self.adapters.add(s.adapter)
         logprobs = [self.logprobs(ids, i) for i in s.targets] if s.target_logprobs else []
         return [pb.Reply(started=pb.Started(call=1, fingerprint=self.fingerprint, numerics_class="fake/1", prompt_tokens=len(ids))),
                 pb.Reply(finished=pb.Finished(reason=pb.FINISH_SCORED, prompt_tokens=len(ids), target_logits=[values.get(i, 0.0) for i in s.targets], target_logprobs=logprobs))]

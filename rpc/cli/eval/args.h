@@ -9,7 +9,7 @@ struct eval_args {
 	const char **word; /* (n_word) what is no option: names of benchmarks, files */
 	int n_word;
 	const char *data, *out, *split, *subjects, *choice, *lang, *prompt_lang, *shots_from;
-	const char *compare, *plot, *submit, *show_prompt, *name;
+	const char *compare, *plot, *submit, *show_prompt, *name, *adapter;
 	int64_t shots, limit, max_prompt, in_flight; /* below 0: the default */
 	bool self_test, resume, dry_run, plain, markdown, others, multi_question;
 };

@@ -7,7 +7,17 @@
 #include "rpc/cli/cli.h"
 #include "rpc/cli/eval/ids.h"
 
-int eval_receipt_ask(struct eval_receipt *r, struct xv_client *c, struct why *why)
+static int find_adapter(struct eval_receipt *r, const struct xv_status *s, const char *name, struct why *why)
+{
+	for (int i = 0; i < s->n_adapter; i++)
+		if (!strcmp(s->adapter[i].name, name)) {
+			r->adapter_fingerprint = xstrdup(s->adapter[i].fingerprint);
+			return 0;
+		}
+	return fail(why, ERR_INVALID, "--adapter: the server has no adapter \"%.100s\"", name);
+}
+
+int eval_receipt_ask(struct eval_receipt *r, struct xv_client *c, const char *adapter, struct why *why)
 {
 	struct xv_request q = {.kind = XV_STATUS};
 	struct xv_reply reply;
@@ -16,12 +26,18 @@ int eval_receipt_ask(struct eval_receipt *r, struct xv_client *c, struct why *wh
 	*r = (struct eval_receipt){0};
 	if (err)
 		return err;
-	r->model = xstrdup(reply.status.model);
+	r->model = adapter ? xprintf("%s + %s", reply.status.model, adapter) : xstrdup(reply.status.model);
 	r->fingerprint = xstrdup(reply.status.fingerprint);
 	r->numerics_class = xstrdup(reply.status.numerics_class);
 	r->version = xstrdup(reply.status.version);
 	r->device = xstrdup(reply.status.device);
 	r->max_model_len = (int)reply.status.max_model_len;
+	r->adapter = xstrdup(adapter ? adapter : "");
+	err = adapter ? find_adapter(r, &reply.status, adapter, why) : 0;
+	if (err)
+		return err;
+	if (!adapter)
+		r->adapter_fingerprint = xstrdup("");
 	err = eval_tokenizer_hash(c, r->tokenizer_sha256, why);
 	return err ? err : eval_ids_bare(c, r->bare, why);
 }
@@ -33,6 +49,8 @@ void eval_receipt_close(struct eval_receipt *r)
 	free(r->numerics_class);
 	free(r->version);
 	free(r->device);
+	free(r->adapter);
+	free(r->adapter_fingerprint);
 	*r = (struct eval_receipt){0};
 }
 
@@ -64,9 +82,9 @@ char *eval_head(const struct eval_bench *b, const struct eval_plan *p, int max_p
 	char *line;
 
 	hash_data(b, data);
-	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "format", "xverse eval 1", "bench", b->kind->name,
-		      "fingerprint", r->fingerprint, "numerics_class", r->numerics_class, "tokenizer_sha256",
-		      r->tokenizer_sha256, "data_sha256", data);
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "format", "xverse eval 1", "bench", b->kind->name,
+		      "fingerprint", r->fingerprint, "adapter", r->adapter_fingerprint, "numerics_class",
+		      r->numerics_class, "tokenizer_sha256", r->tokenizer_sha256, "data_sha256", data);
 	json_object_update(j, protocol);
 	json_decref(protocol);
 	line = json_dumps(j, JSON_ENSURE_ASCII);

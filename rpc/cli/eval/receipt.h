@@ -10,11 +10,13 @@
 /* The same for all benchmarks of a command line. */
 struct eval_receipt {
 	char *model, *fingerprint, *numerics_class, *version, *device;
+	char *adapter, *adapter_fingerprint; /* "": none */
 	char tokenizer_sha256[65];
 	int max_model_len;
 	int32_t bare[EVAL_LETTERS]; /* ids of the letters alone */
 };
-int eval_receipt_ask(struct eval_receipt *r, struct xv_client *c, struct why *why);
+int eval_receipt_ask(struct eval_receipt *r, struct xv_client *c, const char *adapter,
+		     struct why *why); /* adapter may be NULL */
 void eval_receipt_close(struct eval_receipt *r);
 
 json_t *eval_protocol(const struct eval_bench *b, const struct eval_plan *p, int max_prompt);

@@ -108,9 +108,10 @@ static json_t *data_json(const struct eval_bench *b)
 
 static json_t *receipt_json(const struct eval_receipt *r)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "model", r->model, "fingerprint", r->fingerprint,
-			 "numerics_class", r->numerics_class, "tokenizer_sha256", r->tokenizer_sha256, "device",
-			 r->device, "version", r->version);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "model", r->model, "fingerprint", r->fingerprint,
+			 "adapter", r->adapter, "adapter_fingerprint", r->adapter_fingerprint, "numerics_class",
+			 r->numerics_class, "tokenizer_sha256", r->tokenizer_sha256, "device", r->device, "version",
+			 r->version);
 }
 
 static json_t *accuracies(const struct eval_outcome *o, const struct eval_bench *b)

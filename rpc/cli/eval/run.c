@@ -110,6 +110,7 @@ static void make_score(struct run *r, const struct question *q, size_t head, str
 	x->score.add_special = true;
 	x->score.targets = r->target;
 	x->score.n_targets = put_targets(r, q);
+	x->score.adapter = r->receipt->adapter;
 	x->score.target_logprobs = !r->ids[q->task].has_ctx;
 	if (cut) {
 		x->score.prompt = (struct xv_prompt){.ids = cut->id, .n_ids = cut->n};
@@ -132,10 +133,12 @@ static int make_request(void *arg, uint64_t item, struct xv_request *x, struct w
 	head = eval_prompt(&r->prompt, &r->b->task[q->task], item_of(r, q), q->k);
 	if (q->phase == NEW)
 		q->phase = looks_long(r, r->prompt.len) ? MEASURE : ASK;
-	if (q->phase == CONTINUE)
+	if (q->phase == CONTINUE) {
 		eval_continuation_make(r->unfinished[item]->continuation, &r->prompt,
 				       eval_delimiter(&r->b->task[q->task]), r->most, x);
-	else if (q->phase == MEASURE) {
+		if (x->kind == XV_SCORE)
+			x->score.adapter = r->receipt->adapter;
+	} else if (q->phase == MEASURE) {
 		x->kind = XV_TOKENIZE;
 		x->tokenize.text = r->prompt.data;
 		x->tokenize.text_len = r->prompt.len;

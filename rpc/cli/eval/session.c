@@ -142,7 +142,7 @@ static void print(const struct session *s)
 
 static int run_all(struct session *s, struct xv_client *c, struct why *why)
 {
-	int err = eval_receipt_ask(&s->receipt, c, why);
+	int err = eval_receipt_ask(&s->receipt, c, s->a->eval.adapter, why);
 
 	if (!err && s->receipt.max_model_len > 1 && s->receipt.max_model_len <= s->how.max_prompt) {
 		s->how.max_prompt = s->receipt.max_model_len - 1; /* room for the letter */
