@@ -7,6 +7,7 @@
 
 #include "rpc/cli/batch/args.h"
 #include "rpc/cli/eval/args.h"
+#include "rpc/cli/measure/args.h"
 #include "rpc/codec/codec.h"
 #include "rpc/xverse.h"
 
@@ -47,6 +48,7 @@ struct args {
 	const char **choice;   /* (sampling.constraint.n_choice) */
 	struct eval_args eval;
 	struct batch_args batch;
+	struct measure_args measure;
 };
 
 /* 0, or ERR_INVALID; the text names the flag, its value and what the value must be. */

@@ -19,6 +19,7 @@ enum {
 #define SAM(f) offsetof(struct args, sampling.f)
 #define EVAL(f) offsetof(struct args, eval.f)
 #define BATCH(f) offsetof(struct args, batch.f)
+#define MEASURE(f) offsetof(struct args, measure.f)
 #define SAMPLES (GEN | CHA | BAT)
 static const struct option rows[] = {
 	{GROUP_TEXT, "file", "FILE", "read the text from a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0,
@@ -89,8 +90,8 @@ static const struct option rows[] = {
 	{GROUP_LOAD, "o", "FILE", "the same", WORD, BAT, BATCH(out), -1, 0, 0},
 	{GROUP_LOAD, "model", "DIR", "start a daemon of this model where none runs, and stop it at the end", WORD, BAT,
 	 BATCH(model), -1, 0, 0},
-	{GROUP_LOAD, "ranks", "N", "ranks of that daemon [1]", NUMBER, BAT, BATCH(ranks), -1, 1, 4096},
-	{GROUP_LOAD, "server-options", "\"...\"", "options of that daemon, as xversed takes them", WORD, BAT,
+	{GROUP_LOAD, "ranks", "N", "ranks of that daemon [1]", NUMBER, BAT | EVA, BATCH(ranks), -1, 1, 4096},
+	{GROUP_LOAD, "server-options", "\"...\"", "options of that daemon, as xversed takes them", WORD, BAT | EVA,
 	 BATCH(server), -1, 0, 0},
 	{GROUP_LOAD, "retries", "N", "tries after an error that may pass, of each request [3]", NUMBER, BAT,
 	 BATCH(retries), -1, 0, 1e6},
@@ -130,6 +131,20 @@ static const struct option rows[] = {
 	{GROUP_DATA, "show-prompt", "SUBJECT:INDEX", "print a question's prompt, byte for byte, and exit", WORD, EVA,
 	 EVAL(show_prompt), -1, 0, 0},
 	{GROUP_DATA, "dry-run", NULL, "read and count the questions, ask none", FLAG, EVA, EVAL(dry_run), -1, 0, 0},
+	{GROUP_DATA, "field", "NAME", "ppl, classes: the key of the text in a line of a .jsonl file [text]", WORD, EVA,
+	 MEASURE(field), -1, 0, 0},
+	{GROUP_DATA, "window", "N", "ppl, classes: tokens that are computed at once [2048, or what the server takes]",
+	 NUMBER, EVA, MEASURE(window), -1, 2, 1e8},
+	{GROUP_DATA, "stride", "N", "ppl, classes: tokens by which the window moves [half of the window]", NUMBER, EVA,
+	 MEASURE(stride), -1, 1, 1e8},
+	{GROUP_DATA, "classes", "A,B",
+	 "classes: quantization[/cache[/compute]] of each, the finest first [none,int8,int4]", WORD, EVA,
+	 MEASURE(classes), -1, 0, 0},
+	{GROUP_DATA, "positions", "N", "classes: places whose whole distributions are compared [256]", NUMBER, EVA,
+	 MEASURE(positions), -1, 1, 1e6},
+	{GROUP_DATA, "normalizer", "NAME",
+	 "exact: what of an answer counts: none, strip, first-line, lower, squad, number, letter [strip]", WORD, EVA,
+	 MEASURE(normalizer), -1, 0, 0},
 	{GROUP_RESULT, "out", "DIR", "where results and samples are written [.]", WORD, EVA, EVAL(out), -1, 0, 0},
 	{GROUP_RESULT, "name", "TEXT", "the model's name in the tables [the server's]", WORD, EVA, EVAL(name), -1, 0,
 	 0},
@@ -218,7 +233,10 @@ static const struct command commands[] = {
 	 "xverse eval ls --data DIR\n"
 	 "xverse eval mmlu --self-test --data DIR       # are the files complete? needs no server\n"
 	 "xverse eval mmlu ceval --data DIR --out runs/int8\n"
-	 "xverse eval --compare runs/bf16 runs/int8"},
+	 "xverse eval --compare runs/bf16 runs/int8\n"
+	 "xverse eval ppl wiki.txt\n"
+	 "xverse eval classes /models/XVERSE-13B wiki.txt --limit 64\n"
+	 "xverse eval exact questions.jsonl --normalizer number --out runs/gsm"},
 	{"Tools", "inspect", "PATH", "list a checkpoint's tensors and its faults (needs no server)", 0,
 	 "xverse inspect launch/demo/model"},
 	{"Tools", "completion", "bash", "print bash completion", 0, "source <(xverse completion bash)"},

@@ -5,6 +5,7 @@
 
 #include "base/similar.h"
 #include "rpc/cli/eval/command.h"
+#include "rpc/cli/measure/measure.h"
 #include "rpc/cli/eval/report.h"
 
 /* Names that may stand alone; benchmarks may stand together. */
@@ -20,6 +21,9 @@ static const struct part {
 	{"gaokao-english", run_eval_benchmarks, "their English papers"},
 	{"ls", run_eval_list, "what is found in --data DIR, and where people get the rest"},
 	{"tables", run_eval_tables, "the authors' tables, with results in the folders that follow"},
+	{"ppl", run_ppl, "perplexity and bits per byte of a text or .jsonl FILE"},
+	{"classes", run_classes, "MODEL FILE: the model's quantisations side by side; starts daemons itself"},
+	{"exact", run_exact, "FILE.jsonl: generated answers against the right ones"},
 	{NULL, NULL, NULL},
 };
 
