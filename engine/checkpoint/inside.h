@@ -76,6 +76,7 @@ int kind_refuse_file(const char *path, struct why *why);
 /* Puts "name: " before the text of an error; returns err. */
 int fail_in(struct why *why, int err, const char *name);
 struct prefetch;
+struct quant_config;
 
 struct checkpoint {
 	struct source *file; /* (n_files) */
@@ -98,6 +99,8 @@ int gguf_open_parts(struct checkpoint *c, const char *dir, const char *name, str
 /* quant_find.c: lists the matrices of a quantised checkpoint in `dir`, whose tensors are in c->table, in place of their
  * parts. */
 int quant_apply(struct checkpoint *c, const char *dir, struct why *why);
+/* The same with a config that is read. */
+int quant_list(struct checkpoint *c, const struct quant_config *cfg, struct why *why);
 void quant_finish(struct checkpoint *c);
 /* The name of AutoGPTQ's file of weights in a folder, malloced: gptq_model-4bit-128g.safetensors. NULL: none. */
 char *quant_file_name(const char *dir);

@@ -1,5 +1,6 @@
 #include "engine/checkpoint/inspect.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 #include "engine/checkpoint/checkpoint.h"
@@ -37,21 +38,33 @@ static void print_tensor(FILE *out, const struct checkpoint *c, const struct ck_
 		(double)t->bytes / (1 << 20), t->name, checkpoint_file(c, t->file));
 }
 
+/* What the totals call it: quantised tensors by their form, others by the type of their numbers. */
+static const char *total_name(const struct ck_tensor *t)
+{
+	return t->quant || t->block ? t->type_name : t->type < DT_COUNT ? dtype_name(t->type) : "other";
+}
+
+enum { TOTALS = 48 };
+
 static void print_totals(FILE *out, const struct checkpoint *c)
 {
-	uint64_t bytes[DT_COUNT + 1] = {0};
-	int count[DT_COUNT + 1] = {0};
+	struct {
+		const char *name;
+		uint64_t bytes;
+		int count;
+	} total[TOTALS] = {{NULL, 0, 0}};
 
-	for (int i = 0; i < checkpoint_count(c); i++) {
+	for (int i = 0, n; i < checkpoint_count(c); i++) {
 		const struct ck_tensor *t = checkpoint_tensor(c, i);
-		bytes[t->type] += t->bytes;
-		count[t->type]++;
+		for (n = 0; n + 1 < TOTALS && total[n].name && strcmp(total[n].name, total_name(t));)
+			n++;
+		total[n].name = total_name(t);
+		total[n].bytes += t->bytes;
+		total[n].count++;
 	}
-	for (int i = 0; i <= DT_COUNT; i++)
-		if (count[i])
-			fprintf(out, "%-8s     %d tensors, %.3f GiB\n",
-				i < DT_COUNT ? dtype_name((enum dtype)i) : "other", count[i],
-				(double)bytes[i] / (1 << 30));
+	for (int n = 0; n < TOTALS && total[n].name; n++)
+		fprintf(out, "%-12s %d tensors, %.3f GiB\n", total[n].name, total[n].count,
+			(double)total[n].bytes / (1 << 30));
 	fprintf(out, "in all       %d tensors in %d file%s, %.3f GiB\n", checkpoint_count(c), checkpoint_files(c),
 		checkpoint_files(c) == 1 ? "" : "s", (double)checkpoint_bytes(c) / (1 << 30));
 }

@@ -420,20 +420,17 @@ static int take(struct finder *f, const struct ck_tensor *t, int (*kind)(struct 
 	return err ? err : add_matrix(f);
 }
 
-int quant_apply(struct checkpoint *c, const char *dir, struct why *why)
+int quant_list(struct checkpoint *c, const struct quant_config *cfg, struct why *why)
 {
 	struct finder f = {.c = c, .why = why};
-	struct quant_config global;
-	int err = read_config(&global, dir, why);
+	int err = 0;
 
-	if (err)
-		return err;
 	c->raw = c->table;
 	c->table = (struct table){0};
 	f.taken = xalloc((size_t)c->raw.n + 1, sizeof *f.taken);
 	for (int i = 0; i < c->raw.n && !err; i++) {
 		int (*kind)(struct finder * f) = kind_of(&f, &c->raw.t[i]);
-		f.cfg = global;
+		f.cfg = *cfg;
 		if (kind)
 			err = take(&f, &c->raw.t[i], kind);
 	}
@@ -442,6 +439,14 @@ int quant_apply(struct checkpoint *c, const char *dir, struct why *why)
 			err = table_add(&c->table, &c->raw.t[i], why);
 	free(f.taken);
 	return err;
+}
+
+int quant_apply(struct checkpoint *c, const char *dir, struct why *why)
+{
+	struct quant_config cfg;
+	int err = read_config(&cfg, dir, why);
+
+	return err ? err : quant_list(c, &cfg, why);
 }
 
 void quant_finish(struct checkpoint *c)

@@ -356,7 +356,138 @@ def form(name):
         check(f"{name}: {n} ranks, same bits", logits(path, "auto", n).tobytes() == auto.tobytes())
 
 
+def refused(name, tensors, quant, *parts, program=(TENSORS,), beside=None):
+    """One line that names what is wrong, and no other end than a refusal."""
+    path = folder("hostile", tensors, quant, beside=beside)
+    r = subprocess.run([program[0], path, *program[1:]], input=IDS.tobytes(), capture_output=True)
+    told = r.stderr.decode().strip()
+    check(f"refused: {name}", r.returncode == 66 and all(p in told for p in parts) and "\n" not in told, r.returncode, told)
+    if beside:
+        os.remove(f"{path}/{beside[0]}")
+
+
+Q = "model.layers.0.self_attn.q_proj."
+
+
+def hostile_tensors():
+    base, _ = quantised(gptq, dict(group=64, sym=False, order=True))
+    config = gptq_config(group=64, sym=False)
+
+    def changed(end, t):
+        out = {k: v for k, v in base.items() if k != Q + end}
+        return out if t is None else dict(out, **{Q + end: t})
+
+    index = base[Q + "g_idx"].copy()
+    index[5] = 40
+    low = base[Q + "g_idx"].copy()
+    low[5] = -2
+    scales = base[Q + "scales"].copy()
+    scales[1, 3] = np.nan
+    for name, end, t, *parts in [
+            ("a group beyond the last", "g_idx", index, "g_idx", "column 5 is in group 40", "groups 0 to 1"),
+            ("a negative group", "g_idx", low, "column 5 is in group -2"),
+            ("groups of another length", "g_idx", index[:-1], "g_idx has shape [127]", "must be [128]"),
+            ("groups as floats", "g_idx", index.astype(np.float32), "g_idx has type F32", "i32"),
+            ("no scales", "scales", None, "q_proj.scales is missing", "q_proj.qweight"),
+            ("no zero points", "qzeros", None, "q_proj.qzeros is missing"),
+            ("scales of another shape", "scales", scales[:, :-1], "scales has shape [2, 191]", "must be [2, 192]"),
+            ("another number of groups", "scales", np.vstack([scales, scales]), "4 groups", "groups of 64"),
+            ("scales as integers", "scales", base[Q + "scales"].astype(np.int32), "scales has type I32"),
+            ("no groups", "scales", scales[:0], "0 groups"),
+            ("a scale that is NaN", "scales", scales, "the scale of row 3, group 1, is nan", "damaged"),
+            ("zero points of another shape", "qzeros", base[Q + "qzeros"][:, :-1], "qzeros has shape [2, 23]"),
+            ("zero points as floats", "qzeros", base[Q + "qzeros"].astype(np.float32), "qzeros has type F32"),
+            ("weights as a vector", "qweight", base[Q + "qweight"].reshape(-1), "qweight has shape [3072]", "matrix"),
+            ("weights as floats", "qweight", base[Q + "qweight"].astype(np.float32), "qweight has type F32"),
+            ("no weights", "qweight", base[Q + "qweight"][:0], "qweight has shape [0, 192]")]:
+        refused(name, changed(end, t), config, *parts)
+    refused("a scale that is NaN, while loading", changed("scales", scales), config, "the scale of row 3", program=(LOGITS, "f32", "8", "auto"))
+    refused("rows of another number", changed("qweight", base[Q + "qweight"][:, :-8]), config, "q_proj")
+    refused("no config", base, None, "no \"quantization_config\"", "quantize_config.json")
+
+    packed, _ = quantised(compressed, dict(group=32, sym=False))
+    shape = Q + "weight_shape"
+    for name, more, *parts in [("a shape of the wrong size", {shape: np.array([192, 120], np.int64)}, "q_proj.weight_packed has shape [192, 16]"),
+                               ("a negative shape", {shape: np.array([-1, 128], np.int64)}, "q_proj"),
+                               ("a huge shape", {shape: np.array([2 ** 62, 2 ** 62], np.int64)}, "q_proj"),
+                               ("a shape of three", {shape: np.array([192, 128, 1], np.int64)}, "weight_shape has shape [3]"),
+                               ("a scale of another shape", {Q + "weight_scale": np.ones((192, 3), np.float32)}, "3 groups")]:
+        if name == "a scale of another shape":
+            more = {Q + "weight_scale": np.ones((191, 4), np.float32)}
+            parts = ["weight_scale has shape [191, 4]"]
+        refused(name, dict(packed, **more), compressed_config(group=32, sym=False), *parts)
+    refused("no shape", {k: v for k, v in packed.items() if k != shape}, compressed_config(group=32), "weight_shape is missing")
+    eight, _ = quantised(fp8, dict(form="block"))
+    block = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    refused("no scale of e4m3", {k: v for k, v in eight.items() if k != Q + "weight_scale_inv"}, block, "q_proj.weight_scale is missing")
+    refused("blocks of another number", dict(eight, **{Q + "weight_scale_inv": np.ones((3, 2), np.float32)}), block, "must be [2, 1]")
+    bad = eight[Q + "weight"].copy()
+    bad[7, 7] = 0x7f
+    refused("e4m3 that is NaN", dict(eight, **{Q + "weight": bad}), block, "row 7 holds NaN")
+    refused("an infinite scale", dict(eight, **{Q + "weight_scale_inv": np.full((2, 1), np.inf, np.float32)}), block, "is inf")
+
+
+def hostile_configs():
+    base, _ = quantised(gptq, dict(group=64))
+    good = gptq_config(group=64)
+    for name, quant, *parts in [
+            ("a list", [1], "is a list", "must be an object"), ("a text", "gptq", "must be an object"), ("a number", 5, "must be an object"),
+            ("2 bits", dict(good, bits=2), '"bits" is 2', "4 and 8"), ("3 bits", dict(good, bits=3), '"bits" is 3'),
+            ("bits as a text", dict(good, bits="4"), '"bits" is a string'), ("no bits", {k: v for k, v in good.items() if k != "bits"}, '"bits" is missing'),
+            ("groups of 0", dict(good, group_size=0), '"group_size" is 0'), ("groups of -2", dict(good, group_size=-2), '"group_size" is -2'),
+            ("groups as a list", dict(good, group_size=[128]), '"group_size" is a list'), ("huge groups", dict(good, group_size=2 ** 70), "group_size"),
+            ("sym as a text", dict(good, sym="yes"), '"sym"', "true or false"), ("desc_act as a number", dict(good, desc_act=1), '"desc_act"'),
+            ("Marlin's order", dict(good, checkpoint_format="marlin"), '"checkpoint_format" is marlin', "gptq_v2"),
+            ("a method as a number", dict(good, quant_method=4), '"quant_method"'), ("dynamic as a list", dict(good, dynamic=[1]), '"dynamic"'),
+            ("gemv", {"quant_method": "awq", "bits": 4, "group_size": 64, "version": "gemv"}, '"version" is gemv', "gemm"),
+            ("AWQ of 8 bits", {"quant_method": "awq", "bits": 8, "group_size": 64}, '"bits" is 8'),
+            ("another format", {"quant_method": "compressed-tensors", "format": "marlin-24"}, '"format" is marlin-24'),
+            ("NVFP4", {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"}, "nvfp4-pack-quantized"),
+            ("schemes as a list", {"quant_method": "compressed-tensors", "config_groups": [1]}, '"config_groups"'),
+            ("a scheme as a text", {"quant_method": "compressed-tensors", "config_groups": {"a": "b"}}, '"config_groups"'),
+            ("a scheme of 2 bits", {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": {"num_bits": 2}}}}, '"bits" is 2'),
+            ("a scheme of groups of 0", {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": {"num_bits": 4, "group_size": 0}}}},
+             '"group_size" is 0'),
+            ("blocks as a number", {"quant_method": "fp8", "weight_block_size": 128}, '"weight_block_size"'),
+            ("blocks of 0", {"quant_method": "fp8", "weight_block_size": [0, 128]}, '"weight_block_size"'),
+            ("e5m2", {"quant_method": "fp8", "fmt": "e5m2"}, '"fmt" is e5m2')] + [
+            (m, {"quant_method": m}, f'"quant_method" is {m}', "--quantization int8") for m in
+            ("bitsandbytes", "hqq", "eetq", "aqlm", "exl2", "mxfp4", "quanto", "torchao", "vptq", "higgs", "spqr", "bitnet", "auto-round", "modelopt")]:
+        refused(name, base, quant, *parts)
+        refused(name + ", by the model", base, quant, *parts, program=(LOGITS, "f32", "8", "auto"))
+    refused("an older config", base, None, "quantize_config.json", '"bits" is 3', beside=("quantize_config.json", dict(good, bits=3, quant_method=None)))
+
+
+def names():
+    """Older folders of AutoGPTQ, AutoAWQ, and a mixture of modules."""
+    base, parts = quantised(gptq, dict(group=64, sym=False))
+    old = {k: v for k, v in gptq_config(group=64, sym=False).items() if k != "quant_method"}
+    want = gptq_weights(parts[Q[:-1]]).tobytes()
+    path = folder("XVERSE-13B-Chat-GPTQ-Int4", base, None, "gptq_model-4bit-64g.safetensors", ("quantize_config.json", old),
+                  architectures=["XverseForCausalLM"], model_type="xverse")
+    check("AutoGPTQ's names", found(path).get(Q + "weight", "   ")[2] == want)
+    check("AutoGPTQ's names, planned", weights_class(path) == "uint4+f16", weights_class(path))
+    base, parts = quantised(awq, dict(group=64))
+    path = folder("awq", base, None, beside=("quant_config.json", {"zero_point": True, "q_group_size": 64, "w_bit": 4, "version": "GEMM"}))
+    check("AutoAWQ's names", found(path).get(Q + "weight", "   ")[2] == awq_weights(parts[Q[:-1]], 64).tobytes())
+    skip = ["model.layers.1.self_attn.v_proj", "model.layers.0.mlp.down_proj", "model.layers.1.mlp.down_proj"]
+    base, _ = quantised(gptq, dict(group=32), skip)
+    path = folder("mixture", base, dict(gptq_config(group=32), modules_to_not_convert=skip))
+    check("modules that stay", weights_class(path) == "f16,int4,uint4+f16", weights_class(path))
+    check("modules that stay, logits", spread(logits(path, "auto"), logits(path, "none")) < 0.05)
+    mixed = dict(base)
+    eight = gptq(np.ones((F, H), np.float32), bits=8, group=32)
+    mixed.update({f"model.layers.1.mlp.{m}.{end}": t for m in ("gate_proj", "up_proj") for end, t in eight.items()})
+    path = folder("dynamic", mixed, dict(gptq_config(group=32), dynamic={"+:.*gate.*": {"bits": 8}}))
+    check("bits by module", weights_class(path) == "f16,int8,int4,uint4+f16", weights_class(path))
+    r = subprocess.run([DAEMON, path, "--inspect"], capture_output=True, text=True)
+    check("inspect", all(t in r.stdout for t in ("GPTQ 8 bits  2 tensors", "GPTQ 4 bits  9 tensors", "f16          10 tensors")), r.stdout[-600:], r.stderr)
+
+
 for name in FORMS:
     form(name)
+hostile_tensors()
+hostile_configs()
+names()
 print(f"{passed} passed, {failed} failed, 0 skipped")
 sys.exit(failed > 0)
