@@ -62,7 +62,7 @@ static bool is_name(const char *word)
 
 int run_eval(struct args *a)
 {
-	if (a->eval.compare && (!a->eval.n_word || !is_name(a->eval.word[0])))
+	if (a->eval.compare && (!a->eval.n_word || !a->eval.data || !is_name(a->eval.word[0])))
 		return eval_compare_command(a->eval.word, a->eval.n_word, a);
 	if (!a->eval.n_word) {
 		cli_say("xverse: eval: which benchmark? (xverse eval --help lists them)\n");
