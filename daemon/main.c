@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/convert.h"
 #include "daemon/front/front.h"
 #include "daemon/front/model.h"
 #include "daemon/link.h"
@@ -228,7 +229,7 @@ static int inspect(struct options *o)
 	if (err == ERR_IO && !stat(o->model, &st) && S_ISREG(st.st_mode))
 		err = 0;
 	if (!err)
-		err = inspect_checkpoint(stdout, o->model, &why);
+		err = (o->json ? inspect_json : inspect_checkpoint)(stdout, o->model, &why);
 
 	if (err)
 		fprintf(stderr, "xversed: %s\n", why.text);
@@ -267,6 +268,8 @@ int main(int argc, char **argv)
 	heap_init();
 	json_set_alloc_funcs(heap_malloc, heap_free); /* JSON of clients counts in their efforts */
 	gguf_serve_documents();
+	if (argc > 1 && !strcmp(argv[1], "--convert"))
+		return convert_main(argc - 2, argv + 2);
 	err = options_parse(&d.opt, argc, argv, NULL, &why);
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);

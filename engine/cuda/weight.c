@@ -2,6 +2,7 @@
  * e4m3 numbers with a scale for each row, padded with zeros to multiples of 32 columns. */
 #include "engine/cuda/cuda.h"
 #include "base/fp8.h"
+#include "engine/backend/group.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -125,32 +126,6 @@ static void convert_row(uint16_t *out, const void *src, int n, enum dtype from, 
 	}
 }
 
-/* The first number of the largest size; NaN where one is not finite. */
-static float largest_of(const float *f, int n)
-{
-	float most = 0, bad = 0;
-
-	for (int i = 0; i < n; i++) {
-		bad += f[i] - f[i];
-		most = fabsf(f[i]) > fabsf(most) ? f[i] : most;
-	}
-	return bad != 0 ? bad : most;
-}
-
-/* Makes integers of 32 numbers or fewer, with zeros behind them, by the contract in engine/backend/backend.h. Returns
- * their scale. */
-static uint16_t to_integers(int8_t q[STEP], const float *f, int n, bool four)
-{
-	const float most = largest_of(f, n), low = four ? -8 : -127, high = four ? 7 : 127;
-	const uint16_t half = f16_from_f32(four ? most / -8 : fabsf(most) / 127);
-	const float scale = f32_from_f16(half);
-
-	memset(q, 0, STEP);
-	for (int i = 0; most == most && scale != 0 && i < n; i++)
-		q[i] = (int8_t)fminf(fmaxf(rintf(f[i] * (1 / scale)), low), high);
-	return half;
-}
-
 /* A part is its scales, then its numbers; 16 columns of 8 bits take as many bytes as 32 of 4. */
 static void quantise_row(char *out, const struct cuda_weight *w, const void *src)
 {
@@ -162,10 +137,10 @@ static void quantise_row(char *out, const struct cuda_weight *w, const void *src
 		char *part = out + at / columns * (scales + K_PART);
 		int n = min_int(STEP, w->base.cols - at);
 		float f[STEP];
-		int8_t q[STEP];
+		int8_t q[QUANT_GROUP];
 		for (int i = 0; i < n; i++)
 			f[i] = number(src, (size_t)(at + i), w->base.stored);
-		((uint16_t *)(void *)part)[at % columns / STEP] = to_integers(q, f, n, four);
+		((uint16_t *)(void *)part)[at % columns / STEP] = group_integers(q, f, n, four);
 		part += scales;
 		for (int i = 0; four && i < STEP; i += 2)
 			part[(at % columns + i) / 2] = (char)(q[i] + 8 + (q[i + 1] + 8) * 16);

@@ -72,7 +72,8 @@ int completion_bash(void)
 	printf("\thelp) words='");
 	print_commands();
 	printf("' ;;\n\tcompletion) words=bash ;;\n"
-	       "\tinspect) compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+	       "\tconvert) [[ $cur != -* ]] || { COMPREPLY=($(compgen -W '--quantization --max-shard-size --quiet' -- \"$cur\")); return; } ;;&\n"
+	       "\tinspect | convert) compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
 	       "\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"
 	       "complete -F _xverse xverse\n"
 	       "_xversed() {\n"

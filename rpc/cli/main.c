@@ -27,24 +27,33 @@ static const struct {
 		{"log-level", run_log_level, false},
 		{"bench", run_bench, false}};
 
-/* The daemon reads checkpoints; it lies beside this program, or on the PATH. */
-static int inspect(int argc, char **argv)
+/* The daemon reads checkpoints; it lies beside this program, or on the PATH. argv[1] is its name for the command. */
+static int run_daemon(char **argv, const char *option)
 {
 	char path[4096];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 16);
 	char *slash;
 
-	if (argc != 3) {
-		cli_say("xverse: usage: xverse inspect PATH (xverse inspect --help)\n");
-		return EXIT_USAGE;
-	}
 	path[n > 0 ? n : 0] = 0;
 	slash = strrchr(path, '/');
 	strcpy(slash ? slash + 1 : path, "xversed");
-	execl(path, "xversed", "--inspect", argv[2], (char *)NULL);
-	execlp("xversed", "xversed", "--inspect", argv[2], (char *)NULL);
+	argv[0] = (char *)(uintptr_t) "xversed";
+	argv[1] = (char *)(uintptr_t)option;
+	execv(path, argv);
+	execvp("xversed", argv);
 	cli_say("xverse: cannot run xversed, which reads checkpoints: %s\n", strerror(errno));
 	return EXIT_SOFTWARE;
+}
+
+static int inspect(int argc, char **argv)
+{
+	bool json = argc == 4 && (!strcmp(argv[2], "--json") || !strcmp(argv[3], "--json"));
+
+	if (argc != 3 + json) {
+		cli_say("xverse: usage: xverse inspect [--json] PATH (xverse inspect --help)\n");
+		return EXIT_USAGE;
+	}
+	return run_daemon(argv, "--inspect");
 }
 
 /* A conversation may begin without one. */
@@ -106,6 +115,8 @@ static int run_alone(int argc, char **argv)
 	}
 	if (!strcmp(first, "inspect"))
 		return inspect(argc, argv);
+	if (!strcmp(first, "convert"))
+		return run_daemon(argv, "--convert");
 	if (!strcmp(first, "completion")) {
 		if (argc == 3 && !strcmp(second, "bash"))
 			return completion_bash();

@@ -237,8 +237,15 @@ static const struct command commands[] = {
 	 "xverse eval ppl wiki.txt\n"
 	 "xverse eval classes /models/XVERSE-13B wiki.txt --limit 64\n"
 	 "xverse eval exact questions.jsonl --normalizer number --out runs/gsm"},
-	{"Tools", "inspect", "PATH", "list a checkpoint's tensors and its faults (needs no server)", 0,
+	{"Tools", "inspect", "PATH",
+	 "list a checkpoint's tensors and its faults, with --json as JSON (needs no server)", 0,
 	 "xverse inspect launch/demo/model"},
+	{"Tools", "convert", "IN OUT",
+	 "write a model as safetensors, with --quantization none, bf16, f16, f32, int8, int4 or fp8, in files of "
+	 "--max-shard-size (5G) (needs no server)",
+	 0,
+	 "xverse convert model.Q4_0.gguf folder\n"
+	 "xverse convert XVERSE-13B XVERSE-13B-int8 --quantization int8 --max-shard-size 2G"},
 	{"Tools", "completion", "bash", "print bash completion", 0, "source <(xverse completion bash)"},
 };
 
