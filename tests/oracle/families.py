@@ -78,8 +78,8 @@ MODELS = {
                               dict(MOE, num_experts=7, num_experts_per_tok=1, moe_intermediate_size=33, norm_topk_prob=False,
                                    mlp_only_layers=[0], tie_word_embeddings=True, hidden_size=84), {"bin": True}),
     "xverse moe": ("XverseForCausalLM", "xverse", None,
-                   dict(MOE, num_experts=8, moe_top_k=3, num_shared_experts=2, hidden_size=160, num_attention_heads=2,
-                        num_key_value_heads=2), {}),
+                   dict(MOE, num_experts=8, moe_top_k=3, num_shared_experts=2, hidden_size=320, num_attention_heads=4,
+                        num_key_value_heads=4), {}),
     "xverse moe alone": ("XverseMoeForCausalLM", "xverse", None,
                          dict(MOE, num_experts=4, moe_top_k=2, num_shared_experts=0, norm_topk_prob=True), {"bin": True}),
     "phi": ("PhiForCausalLM", "phi", "Phi", dict(hidden_size=160, intermediate_size=470, num_hidden_layers=2, num_attention_heads=5,
@@ -102,7 +102,7 @@ MODELS = {
                  {"bare": "model.", "dtype": torch.bfloat16}),
 }
 RANKS = {"llama biases": 4, "qwen3": 2, "baichuan2 13b": 3, "baichuan 13b": 2, "pythia": 3, "codegen": 3, "moss": 4, "opt": 3, "qwen2": 3,
-         "mistral": 2, "mixtral": 3, "qwen2 moe": 4, "qwen3 moe": 2, "xverse moe": 2, "phi": 3,
+         "mistral": 2, "mixtral": 3, "qwen2 moe": 4, "qwen3 moe": 2, "xverse moe": 3, "phi": 3,
          "stablelm": 3}
 passed = failed = 0
 
