@@ -38,7 +38,7 @@ static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct 
 {
 	int few = cuda_integers(w) ? SKINNY_ROWS_INTEGERS : SKINNY_ROWS;
 
-	if (!c->how.fixed && x->rows > few && w->base.cols % 8 == 0)
+	if (!c->how.fixed && x->rows > few && w->base.cols && w->base.cols % 8 == 0)
 		return false;
 	cuda_check((c->how.fixed ? in_order : of_few_rows)(c, out, form, x, w, bias), "linear");
 	return true;
