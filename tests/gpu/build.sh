@@ -45,7 +45,7 @@ compile_isa() {
 variants() {
 	cat << 'END'
 min-keys-256|engine/cuda/plan.c|s/max_int(LEAST_KEYS, /max_int(256, /|steps,attention
-tiles-first|engine/cuda/prefill.cu engine/cuda/prefill_wgmma.cu|s/tiles\[blockIdx\.y\]/tiles[blockIdx.x]/; s/head = blockIdx\.x/head = blockIdx.y/; s/dim3(a\.heads, n)/dim3(n, a.heads)/|attention
+tiles-first|engine/cuda/prefill.cu engine/cuda/prefill_wgmma.cu|s/tiles\[blockIdx\.y/tiles[blockIdx.x/; s/blockIdx\.y % B/blockIdx.x % B/; s/head = blockIdx\.x/head = blockIdx.y/; s/dim3(a\.heads, \(n[^,]*\))\(,\)/dim3(\1, a.heads)\2/|attention
 rows8-pairs|engine/cuda/linear.cu|s/rows8 = shape<E, W, 1, 1, HALF ? 1 : 2, HALF ? 8 : 5, true>/rows8 = shape<E, W, 1, 2, 1, HALF ? 4 : 5, true>/|products
 tune-zeros|engine/cuda/gemm_tune.c|s/fill_random(c, t\.x, /cudaMemset(t.x, 0, /|steps
 END
