@@ -188,7 +188,7 @@ def lm_eval(data):
     job.start()
     out = f"{work}/lm"
     begin = time.time()
-    subprocess.run([XVERSE, "eval", "mmlu", "--subjects", "astronomy,prehistory,marketing,virology", "--limit", "125", "--data", data, "--out", out, "--uds", job.socket], capture_output=True)
+    subprocess.run([XVERSE, "eval", "mmlu", "--subjects", "astronomy,prehistory,marketing,virology", "--limit", "25", "--data", data, "--out", out, "--uds", job.socket], capture_output=True)
     ours = time.time() - begin
     samples = [json.loads(l) for l in open(out + "/mmlu.samples.jsonl")]
     prompt = prompts_of(data)
