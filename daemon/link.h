@@ -7,10 +7,10 @@
 #include "engine/models/model.h"
 #include "engine/sched/sched.h"
 
-enum link_command_kind { COMMAND_ADD, COMMAND_CANCEL, COMMAND_STOP };
+enum link_command_kind { COMMAND_ADD, COMMAND_CANCEL, COMMAND_LORA_READ, COMMAND_LORA_SWITCH, COMMAND_STOP };
 struct link_command { /* front -> engine */
 	enum link_command_kind kind;
-	uint64_t call;
+	uint64_t call;      /* COMMAND_LORA_*: the ballot's question */
 	struct call *add;   /* COMMAND_ADD: the front keeps it until the call's last event */
 	enum finish reason; /* COMMAND_CANCEL */
 };

@@ -15,6 +15,7 @@
 #include "daemon/rank/device_cuda.h"
 #include "daemon/rank/files.h"
 #include "daemon/rank/follow.h"
+#include "daemon/rank/loras.h"
 #include "daemon/rank/plan.h"
 #include "daemon/rank/place.h"
 #include "daemon/rank/serve.h"
@@ -64,7 +65,11 @@ static uint64_t model_fingerprint(const struct daemon *d)
 	const struct rank *n = &d->rank;
 	uint64_t files = n->files ? checkpoint_fingerprint(n->files) : mix(1, (uint64_t)d->opt.dummy_seed);
 
-	return mix(files, model_config_hash(&n->cfg));
+	uint64_t all = mix(files, model_config_hash(&n->cfg));
+
+	for (int i = 0; n->loras.merge && i < n->loras.n; i++)
+		all = mix(all, n->loras.at[i].fingerprint);
+	return all;
 }
 
 /* Completes what clients see of the loaded model. */
@@ -73,6 +78,12 @@ static void fill_model(struct daemon *d)
 	const struct rank *n = &d->rank;
 	struct front_model *m = &d->model;
 
+	m->lora = n->loras.at;
+	m->n_loras = n->loras.n;
+	m->lora_slots = n->loras.slots;
+	m->lora_rank = n->loras.rank;
+	m->lora_merged = n->loras.merge;
+	m->ballot = n->loras.ballot;
 	m->fingerprint = model_fingerprint(d);
 	m->architecture = n->cfg.architecture;
 	m->numerics_class = n->numerics_class;
@@ -304,6 +315,7 @@ int main(int argc, char **argv)
 	}
 	run(&d);
 	pid_file_remove();
+	loras_close(&d.rank);
 	rank_finish(&d.rank);
 	world_finish(&d.world);
 	free(d.ranks);

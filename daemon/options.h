@@ -24,6 +24,9 @@ enum load_choice { LOAD_AUTO, LOAD_SAFETENSORS, LOAD_PT, LOAD_DUMMY };
 struct options {
 	/* model */
 	char *model, *served_name, *generation_config, *pack_cache;
+	char *lora; /* lines NAME=DIR */
+	bool lora_merge, list_goes_on /* while options are read: a list has values of this source already */;
+	int64_t max_loras, max_lora_rank; /* 0: as those of `lora` need */
 	int load_format, compute, kv_dtype, quantization, quantization_head;
 	int64_t dummy_seed;
 	/* ranks and device */
@@ -64,6 +67,7 @@ struct options {
 	char *hash_rows, *fault;
 };
 
+enum { OPTIONS_MAX_LORAS = 64 };
 /* Reads all sources. `more`: names of options that the calling program has beside these, for "did you mean";
  * NULL-terminated, or NULL. ERR_INVALID with a text that names the flag, the value and the nearest valid one. *o must
  * be finished in any case. */
@@ -95,7 +99,13 @@ void options_help(void); /* prints all options in groups to standard output */
 int options_number(const char *text, int64_t *out);
 
 /* ---- the table ---- */
-enum option_kind { OPT_FLAG, OPT_NO_FLAG /* --no-X clears */, OPT_NUMBER, OPT_TEXT, OPT_CHOICE };
+enum option_kind {
+	OPT_FLAG,
+	OPT_NO_FLAG /* --no-X clears */,
+	OPT_NUMBER,
+	OPT_TEXT /* high: a list, whose values are joined by line feeds */,
+	OPT_CHOICE
+};
 struct option_row {
 	const char *group, *name, *alias, *value, *help;
 	enum option_kind kind;

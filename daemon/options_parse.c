@@ -96,6 +96,16 @@ static int set_number(struct options *o, const struct option_row *row, const cha
 	return 0;
 }
 
+/* A list goes on within one source; another source begins it anew. */
+static void set_text(struct options *o, const struct option_row *row, const char *value)
+{
+	char **at = field(o, row), *old = *at;
+
+	*at = row->high && old && o->list_goes_on ? xprintf("%s\n%s", old, value) : xstrdup(value);
+	o->list_goes_on |= row->high != 0;
+	free(old);
+}
+
 static int set_value(struct options *o, const struct option_row *row, const char *value, const char *source,
 		     struct why *why)
 {
@@ -103,8 +113,7 @@ static int set_value(struct options *o, const struct option_row *row, const char
 	case OPT_CHOICE:
 		return set_choice(o, row, value, source, why);
 	case OPT_TEXT:
-		free(*(char **)field(o, row));
-		*(char **)field(o, row) = xstrdup(value);
+		set_text(o, row, value);
 		return 0;
 	case OPT_NUMBER:
 		return set_number(o, row, value, source, why);
@@ -353,6 +362,32 @@ static void set_defaults(struct options *o)
 	}
 }
 
+/* Each line is NAME=DIR, and no name comes twice. */
+static int check_loras(const struct options *o, struct why *why)
+{
+	int n = 0;
+
+	for (const char *at = o->lora ? o->lora : "", *end; *at; at = *end ? end + 1 : end, n++) {
+		size_t name = strcspn(at, "=\n"), line = strcspn(at, "\n");
+		end = at + line;
+		if (!name || name > 255 || name + 1 >= line)
+			return fail(why, ERR_INVALID, "--lora: \"%.*s\" is not NAME=DIR", (int)line, at);
+		for (const char *other = o->lora; other < at; other += strcspn(other, "\n") + 1)
+			if (!strncmp(other, at, name + 1))
+				return fail(why, ERR_INVALID, "--lora: two adapters have the name \"%.*s\"", (int)name,
+					    at);
+	}
+	if (n > OPTIONS_MAX_LORAS)
+		return fail(why, ERR_INVALID, "--lora: %d adapters are given; at most %d can be loaded", n,
+			    OPTIONS_MAX_LORAS);
+	if (o->lora_merge && !n)
+		return fail(why, ERR_INVALID, "--lora-merge: give the adapter by --lora NAME=DIR");
+	if (o->max_loras && !o->lora_merge && o->max_loras < n)
+		return fail(why, ERR_INVALID, "--max-loras %lld: %d adapters are given by --lora",
+			    (long long)o->max_loras, n);
+	return 0;
+}
+
 static int check_words(const struct options *o, struct why *why)
 {
 	const char *g = o->generation_config;
@@ -387,8 +422,10 @@ int options_parse(struct options *o, int argc, char **argv, const char *const *m
 		a.config = getenv("XVERSED_CONFIG");
 	if (!err && a.config)
 		err = parse_config(o, a.config, why);
+	o->list_goes_on = false;
 	if (!err)
 		err = parse_environment(o, why);
+	o->list_goes_on = false;
 	for (a.at = 1; !err && a.at < argc; a.at++) {
 		if (argv[a.at][0] == '-' && argv[a.at][1])
 			err = parse_flag(o, &a, why);
@@ -399,6 +436,8 @@ int options_parse(struct options *o, int argc, char **argv, const char *const *m
 	}
 	if (!err && !o->model && !o->help && !o->version)
 		err = fail(why, ERR_INVALID, "no model was given; usage: xversed MODEL [options] (--help lists them)");
+	if (!err)
+		err = check_loras(o, why);
 	return err ? err : check_words(o, why);
 }
 

@@ -12,6 +12,10 @@
 	{                                                         \
 		g, n, a, v, h, OPT_TEXT, AT(field), 0, 0, 0, NULL \
 	}
+#define TEXTS(g, n, a, v, field, h)                               \
+	{                                                         \
+		g, n, a, v, h, OPT_TEXT, AT(field), 0, 0, 1, NULL \
+	}
 #define CHOICE(g, n, a, list, field, fallback, h)                             \
 	{                                                                     \
 		g, n, a, NULL, h, OPT_CHOICE, AT(field), fallback, 0, 0, list \
@@ -64,6 +68,15 @@ const struct option_row option_table[] = {
 	       "the same for embedding and head; auto: as the files are, else none if --quantization is none, else int8"),
 	TEXT(MODEL, "pack-cache", NULL, "DIR", pack_cache,
 	     "directory for packed weights, which later starts map; used until the model's files change"),
+	TEXTS(MODEL, "lora", "lora-modules", "NAME=DIR", lora,
+	      "folder of a LoRA adapter (PEFT), and the name by which requests ask for it; may be given several times"),
+	FLAG(MODEL, "lora-merge", NULL, lora_merge,
+	     "add the adapters of --lora to the weights while loading: they act on every request, at no cost"),
+	NUMBER(MODEL, "max-loras", NULL, "N", max_loras, 0, 0, OPTIONS_MAX_LORAS,
+	       "slots for adapters, whose memory is taken at the start; also for later ones (xverse lora load); 0: one for each "
+	       "--lora"),
+	NUMBER(MODEL, "max-lora-rank", NULL, "N", max_lora_rank, 0, 0, 4096,
+	       "largest rank that a slot holds; 0: that of the adapters of --lora, or 16"),
 	TEXT(MODEL, "hf-overrides", NULL, "JSON", hf_overrides,
 	     "members that replace those of config.json, such as '{\"rope_theta\": 500000}'"),
 	TEXT(MODEL, "tokenizer", NULL, "DIR", tokenizer,

@@ -7,7 +7,8 @@
 
 #include "base/base.h"
 
-enum step_kind { STEP_STOP, STEP_RUN };
+/* STEP_LORA_READ, STEP_LORA_SWITCH: struct step_order; its `no` is a question of parallel/ballot.h. */
+enum step_kind { STEP_STOP, STEP_RUN, STEP_LORA_READ, STEP_LORA_SWITCH };
 
 /* Upper bounds, which size the block and every buffer. */
 struct step_limits {
@@ -30,11 +31,19 @@ struct step {
 	int32_t *slot;        /* (pad_tokens) where its K and V are stored: block*block_size + offset; -1: nowhere */
 	int32_t *seq;         /* (pad_seqs) index that stays the same for a sequence's life, < max_num_seqs */
 	int32_t *q_start;     /* (pad_seqs + 1) first token of each sequence */
+	int32_t *adapter;     /* (pad_seqs) 0: the model alone; i: with the adapter in slot i - 1 */
 	int32_t *kv_len;      /* (pad_seqs) keys that its last token attends to */
 	int32_t *block_start; /* (pad_seqs + 1) first of its blocks in `blocks` */
 	int32_t *blocks;      /* (n_blocks) */
 	int32_t *row;         /* (pad_rows) tokens that need logits, ascending */
 };
+
+/* A step without tokens: an order. */
+struct step_order {
+	struct step_head head;
+	int32_t ends[2];
+};
+struct step_order step_order(enum step_kind kind, int no);
 
 size_t step_bytes_max(const struct step_limits *lim);
 /* Allocates the block for the largest step; step_layout() then places the arrays. */

@@ -120,6 +120,10 @@ static int fill_resume(struct front *f, struct front_call *c, const struct xv_re
 	if (strcmp(r->numerics_class, f->model->numerics_class))
 		return fail(why, ERR_MISMATCH, "resume: the stream has numerics class %.80s, this server has %s",
 			    r->numerics_class, f->model->numerics_class);
+	if (strcmp(r->adapter_fingerprint, c->lora ? c->lora->print : ""))
+		return fail(why, ERR_MISMATCH, "resume: the stream came from %s%.40s, this adapter is %s",
+			    *r->adapter_fingerprint ? "adapter " : "the model without an adapter",
+			    r->adapter_fingerprint, c->lora ? c->lora->print : "none");
 	err = front_check_ids(f, r->ids, r->n_ids, "resume.ids", why);
 	if (err)
 		return err;
@@ -263,7 +267,9 @@ static void send_started(struct front *f, const struct front_call *c)
 					.numerics_class = f->model->numerics_class,
 					.prompt_tokens = (uint32_t)c->call.n_prompt,
 					.prompt_ids = c->ids.id,
-					.n_prompt_ids = echo ? c->call.n_prompt : 0};
+					.n_prompt_ids = echo ? c->call.n_prompt : 0,
+					.adapter = c->lora ? c->lora->name : "",
+					.adapter_fingerprint = c->lora ? c->lora->print : ""};
 	rpc_send(f->server, c->id, &r);
 }
 
@@ -288,16 +294,24 @@ static void refuse(struct front *f, struct front_call *c, int err, const char *t
 	front_call_destroy(c);
 }
 
+static const char *adapter_of(const struct front_call *c)
+{
+	return c->request->kind == XV_SCORE ? c->request->score.adapter : c->request->generate.adapter;
+}
+
 static int make_call(struct front *f, struct front_call *c, struct why *why)
 {
-	int err = c->request->kind == XV_SCORE ? make_score(f, c, why) : make_generate(f, c, why);
+	int err = front_lora_take(f, c, adapter_of(c), why);
+
+	c->call.scope ^= c->stake.account->scope;
+	if (!err)
+		err = c->request->kind == XV_SCORE ? make_score(f, c, why) : make_generate(f, c, why);
 
 	if (!err)
 		err = check_length(f, c, why);
 	if (!err)
 		err = front_take_place(f, c, why);
 	c->call.call = c->id;
-	c->call.scope = c->stake.account->scope;
 	c->call.turn = c->stake.account->number;
 	c->call.ids = c->ids.id;
 	c->call.deadline_ns = c->deadline_ns;

@@ -73,6 +73,8 @@ void front_call_destroy(struct front_call *c)
 	free(c->missing);
 	detok_destroy(c->detok);
 	front_stop_finish(&c->stop);
+	if (c->lora)
+		c->lora->calls--;
 	front_stake_close(&c->stake);
 	free(c);
 }

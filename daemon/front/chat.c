@@ -23,7 +23,8 @@ static struct xv_chat become_generate(struct xv_request *r)
 					   .sampling = said.sampling,
 					   .resume = said.resume,
 					   .timeout_ms = said.timeout_ms,
-					   .user = said.user};
+					   .user = said.user,
+					   .adapter = said.adapter};
 	return said;
 }
 

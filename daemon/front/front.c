@@ -100,6 +100,7 @@ void front_close(struct front *f)
 	pthread_join(f->thread, NULL);
 	close(f->signal_fd);
 	front_helpers_finish(&f->helpers);
+	front_loras_finish(f);
 	chat_close(f->chat);
 	grammar_room_destroy(f->room);
 	tokenizer_close(f->tokenizer);

@@ -14,6 +14,7 @@
 #include "daemon/front/account.h"
 #include "daemon/front/front.h"
 #include "daemon/front/helper.h"
+#include "daemon/front/lora_list.h"
 #include "daemon/front/metrics.h"
 #include "daemon/front/model.h"
 #include "daemon/front/stop_text.h"
@@ -30,6 +31,7 @@ struct front_call {
 	struct front_call
 		*next; /* in its bucket, or in the list of calls that wait for the model or their prompt's ids */
 	struct xv_request *request;
+	struct front_lora *lora;  /* its adapter, which counts it; NULL: none */
 	struct front_stake stake; /* what it holds of its client's account */
 	struct call call;         /* what the engine gets; it points to the arrays below */
 	struct ids ids;
@@ -92,8 +94,9 @@ struct front {
 	struct front_call *bucket[FRONT_BUCKETS]; /* calls that the engine has, by id */
 	struct front_call *waiting;               /* for the model to load */
 	struct front_call *tokenizing;            /* their prompt is with a helper thread */
-	bool ready;                               /* the model is loaded, and what follows from that is done */
-	char fingerprint[40];                     /* once ready */
+	struct front_loras loras;
+	bool ready;           /* the model is loaded, and what follows from that is done */
+	char fingerprint[40]; /* once ready */
 	uint64_t adds_posted;
 	int cancels_due; /* calls with cancel_due */
 	bool draining, trim_due;
@@ -148,6 +151,20 @@ void front_report(struct front *f, const struct link_report *r);
 bool front_replay(struct front_call *c);
 /* After Started: text that the client of a resumed stream lacks, and the last frame where the stream had ended. */
 void front_send_missing(struct front *f, struct front_call *c);
+
+/* ---- loras.c: adapters ---- */
+void front_loras_ready(struct front *f); /* those of the start are loaded */
+void front_loras_finish(struct front *f);
+void front_loras_tick(struct front *f); /* loads and unloads that are done */
+bool front_loras_pending(const struct front *f);
+void front_lora_load(struct front *f, uint64_t call, const struct rpc_peer *peer, const struct xv_request *r);
+void front_lora_unload(struct front *f, uint64_t call, const struct rpc_peer *peer, const struct xv_request *r);
+/* The adapter of this name counts the call, whose scope it changes. ERR_UNKNOWN, ERR_LOADING, ERR_UNSUPPORTED. */
+int front_lora_take(struct front *f, struct front_call *c, const char *name, struct why *why);
+
+/* ---- lora_list.c ---- */
+struct xv_adapter front_lora_view(const struct front_lora *l);
+void front_lora_list(const struct front *f, struct xv_status *s, struct xv_adapter views[OPTIONS_MAX_LORAS]);
 
 /* ---- places.c: the queue ---- */
 int front_take_place(struct front *f, struct front_call *c, struct why *why); /* 0 or ERR_BUSY */

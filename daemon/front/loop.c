@@ -112,6 +112,7 @@ static void turn(struct front *f)
 	log_limit_tick(f);
 	trim(f);
 	front_check_ready(f);
+	front_loras_tick(f);
 	end_drain(f);
 }
 
@@ -120,7 +121,7 @@ void *front_loop(void *front)
 	struct front *f = front;
 
 	while (atomic_load(&f->link->state) != LINK_STOPPED) {
-		rpc_server_poll(f->server, f->draining || f->waiting ? 100 : 1000);
+		rpc_server_poll(f->server, front_loras_pending(f) ? 20 : f->draining || f->waiting ? 100 : 1000);
 		if (atomic_load(&f->last_words))
 			return NULL;
 		turn(f);

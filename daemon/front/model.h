@@ -2,8 +2,11 @@
 #ifndef DAEMON_FRONT_MODEL_H
 #define DAEMON_FRONT_MODEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+struct ballot;
+struct rank_lora;
 struct rank_report;
 
 /* Constant once the link says READY. The first group must be set before front_open(). */
@@ -12,7 +15,11 @@ struct front_model {
 	const int *eos;     /* (n_eos) of config.json */
 	const char *device; /* "cpu", "cuda" */
 	/* set before the link says READY */
-	uint64_t fingerprint; /* of files and config; the front adds the tokenizer's */
+	const struct rank_lora *lora; /* (n_loras) of --lora: number i is in slot i, unless they are merged */
+	int n_loras, lora_slots, lora_rank;
+	bool lora_merged;
+	struct ballot *ballot; /* NULL without slots */
+	uint64_t fingerprint;  /* of files and config; the front adds the tokenizer's */
 	const char *architecture, *numerics_class, *isa;
 	const char *gpu_sums, *gpu_links; /* "" where there are none between GPUs */
 	uint64_t parameters, active_parameters;

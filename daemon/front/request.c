@@ -77,6 +77,7 @@ static void become_ready(struct front *f)
 
 	snprintf(f->fingerprint, sizeof f->fingerprint, "%016llx", (unsigned long long)print);
 	front_accounts_follow(f);
+	front_loras_ready(f);
 	f->ready = true;
 	if (f->reopen)
 		front_reopen_ranks(f);
@@ -125,6 +126,12 @@ static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, 
 		return;
 	case XV_CALLS:
 		front_send_calls(f, call, peer, r);
+		return;
+	case XV_LORA_LOAD:
+		front_lora_load(f, call, peer, r);
+		return;
+	case XV_LORA_UNLOAD:
+		front_lora_unload(f, call, peer, r);
 		return;
 	case XV_DRAIN:
 		if (!front_is_owner(f, call, peer, "drain"))

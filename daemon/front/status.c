@@ -90,7 +90,8 @@ static void fill_model(const struct front *f, struct xv_status *s, struct xv_ran
 						   .weight_bytes = f->model->report[r].weight_bytes,
 						   .kv_bytes = f->model->report[r].kv_bytes,
 						   .work_bytes = f->model->report[r].work_bytes,
-						   .file_bytes = f->model->report[r].file_bytes};
+						   .file_bytes = f->model->report[r].file_bytes,
+						   .lora_bytes = f->model->report[r].lora_bytes};
 	s->rank = ranks;
 	s->n_rank = m->ranks;
 }
@@ -138,6 +139,7 @@ static void name_token(const struct front *f, int id, char out[TOKEN_NAME])
 void front_send_status(struct front *f, uint64_t call)
 {
 	struct xv_rank_status ranks[RANKS];
+	struct xv_adapter adapters[OPTIONS_MAX_LORAS];
 	char bos[TOKEN_NAME], eos[TOKEN_NAME], text[2][OF_RANKS];
 	struct xv_reply r = {.kind = XV_R_STATUS};
 	struct xv_status *s = &r.status;
@@ -164,5 +166,6 @@ void front_send_status(struct front *f, uint64_t call)
 	front_fill_counts(f, s);
 	if (f->ready)
 		fill_model(f, s, ranks, text);
+	front_lora_list(f, s, adapters);
 	rpc_send(f->server, call, &r);
 }

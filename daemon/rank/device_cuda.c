@@ -28,6 +28,8 @@ static const char *unfit(const struct rank *self)
 {
 	if (self->opt->compute == COMPUTE_F32)
 		return "--compute f32 is not supported yet on CUDA";
+	if (self->loras.slots)
+		return "LoRA adapters beside the weights are not supported yet on CUDA: --lora-merge adds them to the weights";
 	if (!cuda_has_heads(self->cfg.head_dim))
 		return "the model's head size is not supported yet on CUDA (" CUDA_HEADS " are)";
 	if (self->opt->deterministic && self->cfg.head_dim % 32 && self->world->size > 1 &&

@@ -161,7 +161,7 @@ static int fits_device(const struct rank *self, struct why *why)
 		err = rank_need(self, &need, why);
 	if (err)
 		return err;
-	all = (need.weights + need.work + need.graphs + need.comm) * (uint64_t)self->device.sharing;
+	all = (need.weights + need.loras + need.work + need.graphs + need.comm) * (uint64_t)self->device.sharing;
 	if (all <= free)
 		return 0;
 	return fail(why, ERR_LIMIT,
@@ -176,7 +176,7 @@ static int fits_host(const struct rank *self, struct why *why)
 	struct rank_need need;
 	int64_t longest, all, memory;
 	int err = rank_need(self, &need, why), rank = self->world->rank;
-	uint64_t held = need.weights + need.work + need.comm + (err || rank ? 0 : fits_sampler(self));
+	uint64_t held = need.weights + need.loras + need.work + need.comm + (err || rank ? 0 : fits_sampler(self));
 
 	longest = world_min(self->world, err ? 0 : fits_longest(self, rank, held, need.block, self->world->local_size));
 	all = world_sum(self->world, (int64_t)(held + fits_tables(self, rank, (int)self->opt->block_size)));

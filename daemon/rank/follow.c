@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "daemon/rank/loras.h"
 #include "parallel/board.h"
 
 /* Polls the device while a step runs, so that a fault is found during the step. Returns early if the next step arrives
@@ -19,6 +20,18 @@ static void watch_step(struct rank *self)
 	board_step(self->world->board, -1);
 }
 
+/* What rank 0 orders beside steps. True: it was an order. */
+static bool take_order(struct rank *self)
+{
+	const struct step_head *h = self->step.head;
+
+	if (h->kind == STEP_LORA_READ)
+		loras_read(self, (uint32_t)h->no);
+	else if (h->kind == STEP_LORA_SWITCH)
+		loras_switch(self);
+	return h->kind != STEP_RUN;
+}
+
 void follow(struct rank *self)
 {
 	size_t max = step_bytes_max(&self->limits), bytes;
@@ -28,6 +41,8 @@ void follow(struct rank *self)
 		step_receive(&self->step, &self->limits, bytes);
 		if (self->step.head->kind == STEP_STOP)
 			return;
+		if (take_order(self))
+			continue;
 		board_step(self->world->board, self->step.head->no);
 		fault_step(&self->fault, self->world->rank, self->step.head->no);
 		model_forward(self->model, &self->kv, &self->step);

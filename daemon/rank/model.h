@@ -11,6 +11,7 @@ int rank_load_model(struct rank *self, struct load_progress *progress, struct wh
 struct rank_need {
 	uint64_t weights;
 	uint64_t work;   /* of backend, model and sampling */
+	uint64_t loras;  /* slots of adapters */
 	uint64_t comm;   /* of the communicator */
 	uint64_t graphs; /* CUDA graphs */
 	uint64_t block;  /* a KV block over all layers */

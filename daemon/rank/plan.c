@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/rank/fits.h"
+#include "daemon/rank/loras.h"
 #include "daemon/rank/memory.h"
 #include "daemon/rank/model.h"
 #include "daemon/rank/start.h"
@@ -54,7 +55,7 @@ static uint64_t work(const struct plan *p, int r)
 
 static uint64_t held(const struct plan *p, int r)
 {
-	return p->need[r].weights + p->need[r].graphs + work(p, r);
+	return p->need[r].weights + p->need[r].loras + p->need[r].graphs + work(p, r);
 }
 
 /* With tables for sequences of max_model_len, unless the device has memory of its own. */
@@ -116,6 +117,11 @@ static double gib(uint64_t bytes)
 	return (double)bytes / (1 << 30);
 }
 
+static uint64_t workspace(const struct plan *p, int r)
+{
+	return with_tables(p, r) - p->need[r].weights - p->need[r].loras - p->need[r].graphs;
+}
+
 static void print_ranks(FILE *to, const struct plan *p)
 {
 	const struct rank *n = &p->rank;
@@ -127,12 +133,13 @@ static void print_ranks(FILE *to, const struct plan *p)
 	fprintf(to, "%s: %.2f billion parameters%s, %s, %d rank%s\n\n", n->cfg.architecture,
 		(double)model_parameters(&n->cfg) / 1e9, experts, n->numerics_class, p->world.size,
 		p->world.size > 1 ? "s" : "");
-	fprintf(to, "rank      weights     KV cache    workspace%s        total   (GiB)\n",
-		own_memory(p) ? "       graphs" : "");
+	fprintf(to, "rank      weights     KV cache    workspace%s%s        total   (GiB)\n",
+		n->loras.slots ? "     adapters" : "", own_memory(p) ? "       graphs" : "");
 	for (int r = 0; r < p->world.size; r++) {
 		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->need[r].weights),
-			gib(p->need[r].block * (uint64_t)p->blocks),
-			gib(with_tables(p, r) - p->need[r].weights - p->need[r].graphs));
+			gib(p->need[r].block * (uint64_t)p->blocks), gib(workspace(p, r)));
+		if (n->loras.slots)
+			fprintf(to, " %12.3f", gib(p->need[r].loras));
 		if (own_memory(p))
 			fprintf(to, " %12.3f", gib(p->need[r].graphs));
 		fprintf(to, " %12.3f\n", gib(total(p, r)));
@@ -166,6 +173,8 @@ static void print_table(const struct plan *p)
 	       (long long)(p->blocks / p->wanted), p->blocks / p->wanted == 1 ? "" : "s", n->max_model_len,
 	       p->shortened ? " (--max-model-len is set to what the cache holds)" : "");
 	printf("a step:   %d tokens, %d sequences at most\n", n->limits.max_tokens, n->limits.max_seqs);
+	if (n->loras.slots)
+		printf("adapters: %d slots for ranks up to %d\n", n->loras.slots, n->loras.rank);
 	printf("memory:   %.2f GiB of %.2f GiB", gib(with_cache(p, p->blocks)), gib(p->memory));
 	if (own_memory(p))
 		printf(" of each GPU (%lld %% of %.2f GiB are used at most)\n", (long long)n->opt->gpu_percent,
@@ -182,13 +191,13 @@ static void print_json(const struct plan *p)
 	json_t *ranks = json_array(), *all;
 
 	for (int r = 0; r < p->world.size; r++)
-		json_array_append_new(
-			ranks, json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
-					 (json_int_t)p->need[r].weights, "kv_bytes",
-					 (json_int_t)(p->need[r].block * (uint64_t)p->blocks), "work_bytes",
-					 (json_int_t)(with_tables(p, r) - p->need[r].weights - p->need[r].graphs),
-					 "graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
-					 (json_int_t)total(p, r)));
+		json_array_append_new(ranks,
+				      json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
+						(json_int_t)p->need[r].weights, "kv_bytes",
+						(json_int_t)(p->need[r].block * (uint64_t)p->blocks), "work_bytes",
+						(json_int_t)workspace(p, r), "lora_bytes", (json_int_t)p->need[r].loras,
+						"graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
+						(json_int_t)total(p, r)));
 	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:b,s:o}", "architecture", p->rank.cfg.architecture,
 			"numerics_class", p->rank.numerics_class, "parameters",
 			(json_int_t)model_parameters(&p->rank.cfg), "active_parameters",
@@ -226,6 +235,7 @@ void dry_run_ranks(FILE *to, const struct options *o, int size)
 	if (!make_plan(&p, &plan, &why))
 		print_ranks(to, &p);
 	free(p.need);
+	loras_close(&p.rank);
 	checkpoint_close(p.rank.files);
 }
 
@@ -248,6 +258,7 @@ int dry_run(const struct options *o)
 	(o->json ? print_json : print_table)(&p);
 	good = fits(&p);
 	free(p.need);
+	loras_close(&p.rank);
 	checkpoint_close(p.rank.files);
 	return good ? 0 : EXIT_CONFIG;
 }

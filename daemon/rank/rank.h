@@ -4,6 +4,7 @@
 
 #include "base/cores.h"
 #include "daemon/options.h"
+#include "daemon/rank/adapters.h"
 #include "daemon/rank/fault.h"
 #include "daemon/rank/report.h"
 #include "engine/backend/kv.h"
@@ -58,6 +59,7 @@ struct rank {
 	struct backend *backend;
 	struct comm *comm;
 	struct model *model;
+	struct rank_loras loras;
 	struct sample_phase *sample; /* rank 0; else NULL */
 	struct kv kv;
 	struct step step; /* ranks above 0 */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/rank/hash.h"
+#include "daemon/rank/loras.h"
 #include "parallel/board.h"
 #include "base/wait.h"
 
@@ -79,6 +80,18 @@ static void refuse(struct server *s, uint64_t call, int err, const char *text)
 	REQUIRE(mailbox_put(&s->l->reports, &r)); /* take_commands() leaves room */
 }
 
+/* All ranks do it between the same two steps. */
+static void order_lora(struct server *s, enum step_kind kind, uint64_t question)
+{
+	struct step_order o = step_order(kind, (int)question);
+
+	world_post(s->rank->world, &o, sizeof o);
+	if (kind == STEP_LORA_READ)
+		loras_read(s->rank, (uint32_t)question);
+	else
+		loras_switch(s->rank);
+}
+
 static void take_command(struct server *s, const struct link_command *c)
 {
 	struct why why = {""};
@@ -94,6 +107,12 @@ static void take_command(struct server *s, const struct link_command *c)
 		break;
 	case COMMAND_CANCEL:
 		sched_cancel(s->sched, c->call, c->reason);
+		break;
+	case COMMAND_LORA_READ:
+		order_lora(s, STEP_LORA_READ, c->call);
+		break;
+	case COMMAND_LORA_SWITCH:
+		order_lora(s, STEP_LORA_SWITCH, c->call);
 		break;
 	case COMMAND_STOP:
 		s->stop = true;

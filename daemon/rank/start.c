@@ -7,11 +7,14 @@
 #include "base/text.h"
 #include "daemon/rank/device.h"
 #include "daemon/rank/fits.h"
+#include "daemon/rank/loras.h"
 #include "daemon/rank/model.h"
 #include "daemon/rank/place.h"
+#include "engine/models/lora.h"
 #include "engine/models/settle.h"
 #include "engine/models/stored.h"
 #include "parallel/agree.h"
+#include "parallel/ballot.h"
 #include "parallel/board.h"
 
 static void choose_quant(struct rank *self)
@@ -170,6 +173,8 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 	self->max_model_len = o->max_model_len ? (int)o->max_model_len : self->cfg.max_pos;
 	if (!err)
 		err = check_length(self, why);
+	if (!err)
+		err = loras_open(self, why);
 	if (!o->dry_run)
 		err = world_agree(w, err, why); /* the device is chosen by all ranks together */
 	if (!err)
@@ -265,8 +270,9 @@ static void fill_report(struct rank *self)
 {
 	self->report.pid = getpid();
 	self->report.weight_bytes = model_weight_bytes(self->model);
-	self->report.work_bytes =
-		self->backend->held + self->backend->graphs_held - self->report.weight_bytes - self->report.kv_bytes;
+	self->report.lora_bytes = model_lora_bytes(self->model);
+	self->report.work_bytes = self->backend->held + self->backend->graphs_held - self->report.weight_bytes -
+				  self->report.kv_bytes - self->report.lora_bytes;
 	self->report.file_bytes = self->files ? checkpoint_bytes_read(self->files) : 0;
 	if (self->backend->prompt_attention)
 		snprintf(self->report.prompt_attention, sizeof self->report.prompt_attention, "%s",
@@ -288,6 +294,8 @@ int rank_load(struct rank *self, struct load_progress *progress, struct why *why
 	if (!err)
 		err = world_agree(self->world, load_weights(self, progress, why), why);
 	if (!err)
+		err = world_agree(self->world, loras_fill(self, why), why);
+	if (!err)
 		err = world_agree(self->world, load_cache(self, progress, why), why);
 	if (err)
 		return err;
@@ -296,6 +304,8 @@ int rank_load(struct rank *self, struct load_progress *progress, struct why *why
 	if (self->world->rank)
 		step_init(&self->step, &self->limits);
 	world_steps(self->world, step_bytes_max(&self->limits));
+	if (self->loras.slots)
+		self->loras.ballot = ballot_open(self->world);
 	self->backend->on_op = count_op;
 	self->backend->on_op_arg = self->world->board;
 	warm_up(self, progress);

@@ -62,6 +62,7 @@ struct backend;
 struct sample;
 struct sampled;
 struct step;
+struct lora;   /* low-rank matrices of a product: lora.h */
 struct weight; /* a packed matrix; the backend owns layout and scales */
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
@@ -166,6 +167,11 @@ typedef void op_weight_touch(struct weight *w);
 typedef void *op_weight_packed(struct weight *w, size_t *bytes);
 typedef bool op_weight_map(struct weight *w, int fd, int64_t at);
 typedef void op_weight_stack(struct weight *w, int experts, int each);
+
+/* ---- low-rank updates: their front functions and contracts are in lora.h ---- */
+typedef void op_lora_down(struct backend *b, float *t, const struct tensor *x, const struct lora *l,
+			  const int32_t *slot);
+typedef void op_lora_up(struct backend *b, struct tensor *y, const float *t, const struct lora *l, const int32_t *slot);
 
 /* ---- compute; out first ---- */
 /* out (n, hidden) f32 = row ids[i] of the table where this rank owns it, else +0 (-0 becomes +0). Token ids are global;
@@ -343,6 +349,9 @@ struct backend_ops {
 	op_rope_store *rope_store;
 	op_attention *attention;
 	op_rows *rows;
+
+	op_lora_down *lora_down; /* both NULL: no low-rank updates */
+	op_lora_up *lora_up;
 
 	op_sample_open *sample_open; /* the three NULL: the host samples */
 	op_sample *sample;

@@ -85,6 +85,7 @@ static void destroy(struct backend *b)
 	cpu_attn_destroy(c->attn);
 	cpu_pages_free(c->x, c->x_row * (size_t)c->how.max_tokens);
 	cpu_pages_free(c->scratch, linear_scratch() * (size_t)c->how.threads);
+	free(c->blocks);
 	free(c);
 }
 
@@ -150,6 +151,8 @@ static const struct backend_ops cpu_ops = {
 	.route = cpu_route,
 	.experts = cpu_experts,
 	.rows = cpu_rows,
+	.lora_down = cpu_lora_down,
+	.lora_up = cpu_lora_up,
 };
 
 static bool has_vnni(void)
@@ -257,6 +260,7 @@ int backend_cpu_create(struct backend **out, const struct cpu_options *how, stru
 	c->pool = how->dry ? NULL : pool_create(how->threads, how->cpu);
 	c->attn = cpu_attn_create(how, c->pool);
 	c->scratch = cpu_pages(c->pool, linear_scratch() * (size_t)how->threads, how->threads);
+	c->blocks = xalloc((size_t)how->max_tokens + 1, sizeof *c->blocks);
 	choose_kernels(c);
 	*out = &c->base;
 	return 0;

@@ -5,6 +5,7 @@
 
 #include "engine/cpu/isa/kernels.h"
 #include "engine/cpu/pool.h"
+#include "engine/backend/lora.h"
 #include "engine/backend/weight.h"
 
 struct attn_scratch;
@@ -30,6 +31,12 @@ struct cpu {
 	size_t x_row;           /* bytes of one row of x */
 	char *scratch;          /* (threads, linear_scratch()) */
 	struct experts_scratch experts;
+	struct lora_block *blocks; /* (max_tokens) */
+};
+
+/* Rows of one step that go through low-rank matrices together. */
+struct lora_block {
+	int first, rows, slot;
 };
 
 static inline struct cpu *cpu_of(struct backend *b)
@@ -80,6 +87,9 @@ op_weight_destroy cpu_weight_destroy;
 /* Writes row `row` as f32 to out (cols). Subnormals of f32 and bf16, and -0, become +0. */
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out);
 
+/* The segments of the owned part of a K axis, in units of columns (pairs: 2); returns how many, at most cols / SEGMENT
+ * + leaves. aligned: groups end at multiples of 32 of the whole axis. each: every leaf is a part. */
+int cpu_segments(const struct split *k, int unit, bool aligned, bool each, struct segment *seg, int *n_parts);
 /* Rows of activations that a product's kernel takes at a time. */
 int cpu_tile_rows(const struct cpu_weight *w);
 
@@ -96,6 +106,8 @@ op_experts cpu_experts;
 /* Makes room for the products of a stacked weight; frees it. */
 void cpu_experts_reserve(struct cpu *c, const struct cpu_weight *w);
 void cpu_experts_free(struct cpu *c);
+op_lora_down cpu_lora_down;
+op_lora_up cpu_lora_up;
 
 /* Where the K/V heads lie inside a block: first all K, (head_dim, block_size) a head, then all V, (block_size, head_dim
  * rounded up to 16) a head, so that vectors never leave the block. All in bytes. */

@@ -47,28 +47,35 @@ static void align_groups(struct segment *s, int start)
 	s->units = (s->lead > 0) + div_up(s->cols - s->lead, GROUP);
 }
 
+int cpu_segments(const struct split *k, int unit, bool aligned, bool each, struct segment *seg, int *n_parts)
+{
+	struct part parts[SHARD_MAX_LEAVES];
+	int depth = 0, n = 0, units = 0;
+
+	*n_parts = each ? k->count : split_parts(k, parts);
+	for (int i = 0; each && i < k->count; i++)
+		parts[i] = (struct part){k->first + i, 1};
+	for (int i = 0; i < *n_parts; i++)
+		n += part_segments(seg + n, unit, k, &parts[i], i, k->start[k->first]);
+	for (int i = 0; i < n; i++) {
+		if (aligned)
+			align_groups(&seg[i], k->start[k->first]);
+		seg[i].at = units;
+		units += seg[i].units;
+		depth += 1 - seg[i].merges - (seg[i].part >= 0);
+		REQUIRE(depth >= 0 && depth < STACK_DEPTH && (seg[i].part < 0 || depth == 0));
+	}
+	return n;
+}
+
 static void plan_segments(struct cpu_weight *w)
 {
-	const struct split *k = &w->base.k;
-	struct part parts[SHARD_MAX_PARTS];
-	int depth = 0, unit = pack_is_int(w->pack) ? GROUP : 2;
-	int start = pack_has_zero(w->pack) ? k->start[k->first] : 0;
-
-	w->n_parts = w->base.experts ? k->count : split_parts(k, parts);
-	for (int i = 0; w->base.experts && i < k->count; i++)
-		parts[i] = (struct part){k->first + i, 1};
-	w->n_seg = w->units = 0;
-	w->seg = xalloc((size_t)(w->base.cols / SEGMENT + k->count + 1), sizeof *w->seg);
-	for (int i = 0; i < w->n_parts; i++)
-		w->n_seg += part_segments(w->seg + w->n_seg, unit, k, &parts[i], i, k->start[k->first]);
-	for (int i = 0; i < w->n_seg; i++) {
-		if (pack_has_zero(w->pack))
-			align_groups(&w->seg[i], start);
-		w->seg[i].at = w->units;
-		w->units += w->seg[i].units;
-		depth += 1 - w->seg[i].merges - (w->seg[i].part >= 0);
-		REQUIRE(depth >= 0 && depth < STACK_DEPTH && (w->seg[i].part < 0 || depth == 0));
-	}
+	w->units = 0;
+	w->seg = xalloc((size_t)(w->base.cols / SEGMENT + w->base.k.count + 1), sizeof *w->seg);
+	w->n_seg = cpu_segments(&w->base.k, pack_is_int(w->pack) ? GROUP : 2, pack_has_zero(w->pack), w->base.experts,
+				w->seg, &w->n_parts);
+	if (w->n_seg)
+		w->units = w->seg[w->n_seg - 1].at + w->seg[w->n_seg - 1].units;
 }
 
 /* A stack's products leave a partial for each leaf, which cuts K at the same places. */

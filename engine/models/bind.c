@@ -1,5 +1,6 @@
 /* bind.c - the rows of a family's table become targets, bound to the tensors of a checkpoint. */
 #include "engine/models/loader.h"
+#include "engine/models/lora_inside.h"
 #include "engine/checkpoint/quant.h"
 #include "engine/models/settle.h"
 #include "engine/models/stored.h"
@@ -268,6 +269,12 @@ static int make_target(struct loader *l, struct target *t)
 		err = join_stack(l, t);
 	else
 		create(l->m, t);
+	if (!err && t->codes && l->m->how.n_merge && lora_is_product(l->m, t->slot.row))
+		err = fail(
+			l->why, ERR_UNSUPPORTED,
+			"%s: tensor %s is quantised in the file, so no adapter can be merged into it: load the adapter "
+			"beside the weights, without --lora-merge",
+			checkpoint_file(l->ck, t->piece[0].t->file), t->piece[0].name);
 	for (int i = 0; i < t->n_pieces; i++) {
 		const struct piece *p = &t->piece[i];
 		uint64_t n = (uint64_t)p->row.count * (uint64_t)p->col.count;

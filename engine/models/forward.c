@@ -1,4 +1,5 @@
 /* forward.c - runs a family's pass for one step, then the last norm and the head for the rows that need logits. */
+#include "engine/models/lora_inside.h"
 #include "engine/models/model.h"
 #include "engine/models/nan.h"
 #include "engine/models/pass.h"
@@ -21,6 +22,7 @@ void model_forward(struct model *m, struct kv *kv, const struct step *step)
 	int named = step_named(step);
 	struct pass p = {m, kv, backend_step(m->b, step)};
 
+	lora_begin(m, step);
 	REQUIRE(!named || m->b->sampled);
 	if (named)
 		comm_bcast(m->comm, m->b->sampled, named);

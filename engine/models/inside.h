@@ -8,6 +8,8 @@
 #include "engine/models/options.h"
 #include "parallel/comm.h"
 
+struct model_lora;
+
 /* The rows of q, k and v lie below each other, and gate above up: one product each. A pointer to what the model does
  * not have is NULL. */
 struct layer {
@@ -60,7 +62,8 @@ struct model {
 	int32_t *cols_of_rank; /* (size) tokens of the vocabulary that each rank owns */
 	struct work work;
 	int act_cols;
-	struct nan_watch *nan; /* NULL: layers' outputs are not checked */
+	struct model_lora *lora; /* slots of adapters; NULL: none */
+	struct nan_watch *nan;   /* NULL: layers' outputs are not checked */
 };
 
 #endif

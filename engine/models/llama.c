@@ -11,7 +11,7 @@ void llama_ffn(struct model *m, const struct layer *l, float *x_data, void *delt
 
 	backend_add_norm(m->b, &h, &x, sum_delta(m, delta, l->o_bias), &norm);
 	inner = pass_inner(m, l, &h);
-	linear_sum(m, delta, &inner, l->down, &m->shard.down);
+	pass_down(m, l, &inner, delta);
 }
 
 void llama_pass(struct model *m, struct kv *kv, const struct step *s)

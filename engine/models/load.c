@@ -1,6 +1,7 @@
 /* load.c - reads the targets of a loader in slices, by a few threads, and hands their rows to the backend. */
 #include "engine/models/dummy.h"
 #include "engine/models/loader.h"
+#include "engine/models/lora_inside.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -69,9 +70,10 @@ static void make_unit(void *rows, enum dtype type, int64_t n, int64_t cols)
 	}
 }
 
-/* Rows [first, first + count) of this rank's part of a piece and columns `col` of them, in the target's type. */
-static int read_rows(struct loader *l, const struct target *t, const struct piece *p, struct span col, int64_t first,
-		     int64_t count, void *raw, void *out, struct why *why)
+/* Rows [first, first + count) of this rank's part of a piece and columns `col` of them, in the target's type, as the
+ * files have them. */
+static int read_stored(struct loader *l, const struct target *t, const struct piece *p, struct span col, int64_t first,
+		       int64_t count, void *raw, void *out, struct why *why)
 {
 	size_t n = (size_t)(count * col.count), own = (size_t)(count * p->col.count);
 	int err;
@@ -93,6 +95,17 @@ static int read_rows(struct loader *l, const struct target *t, const struct piec
 		make_unit(out, t->stored, count, col.count);
 	atomic_fetch_add(&l->progress->bytes, own * dtype_size(p->t->type));
 	return 0;
+}
+
+/* The same, with adapters that are to be merged. */
+static int read_rows(struct loader *l, const struct target *t, const struct piece *p, struct span col, int64_t first,
+		     int64_t count, void *raw, void *out, struct why *why)
+{
+	int err = read_stored(l, t, p, col, first, count, raw, out, why);
+
+	return err ? err
+		   : lora_merge_rows(l->m, &t->slot, (int)(p - t->piece), p->row.first + first, count, col, out,
+				     t->stored, why);
 }
 
 /* `at`: where the piece begins in the target's rows. */

@@ -1,6 +1,7 @@
 /* model.c - makes and destroys one rank's part of a model. */
 #include "engine/models/model.h"
 #include "engine/models/inside.h"
+#include "engine/models/lora_inside.h"
 #include "engine/models/nan.h"
 #include "engine/models/plan.h"
 #include "engine/models/rope.h"
@@ -125,7 +126,7 @@ int model_create(struct model **out, const struct model_config *c, struct checkp
 {
 	struct shard_shape shape = model_shard_shape(c);
 	struct model *m = xalloc(1, sizeof *m);
-	int err;
+	int err = 0;
 
 	m->cfg = *c;
 	m->family = family_of(c);
@@ -137,12 +138,16 @@ int model_create(struct model **out, const struct model_config *c, struct checkp
 	for (int r = 0; r < how->size; r++)
 		m->cols_of_rank[r] = shard_make(&shape, r, how->size).vocab.count;
 	attn_create(m);
-	err = weights_load(m, ck, progress, why);
+	for (int i = 0; !err && i < how->n_merge; i++)
+		err = model_lora_check(c, how->merge[i], 0, why);
+	if (!err)
+		err = weights_load(m, ck, progress, why);
 	if (err) {
 		model_destroy(m);
 		return err;
 	}
 	work_create(m);
+	lora_create_slots(m);
 	rope_create(m);
 	plan_pass(m);
 	if (how->debug_nan && !how->rank && !how->dry)
@@ -161,6 +166,7 @@ void model_destroy(struct model *m)
 	if (m->sin)
 		backend_free(m->b, m->sin, rope_bytes(m));
 	weights_free(m);
+	lora_destroy_slots(m);
 	nan_destroy(m->nan);
 	free(m->kv_of_head);
 	free(m->slopes);

@@ -14,7 +14,7 @@ static void ffn_beside(struct model *m, const struct layer *l, float *x_data, vo
 	backend_add_norm(m->b, &h, &x, (struct delta){.data = NULL}, &norm);
 	inner = pass_inner(m, l, &h);
 	backend_add(m->b, &x, sum_delta(m, delta, l->o_bias));
-	linear_sum(m, delta, &inner, l->down, &m->shard.down);
+	pass_down(m, l, &inner, delta);
 }
 
 void neox_pass(struct model *m, struct kv *kv, const struct step *s)

@@ -6,6 +6,8 @@
 #include "engine/progress.h"
 #include "engine/step.h"
 
+struct adapter;
+
 struct quant_forms {
 	unsigned codes; /* classes whose integers are taken as they are: bits 1 << enum quant (weight_codes()) */
 	bool order;     /* columns in another order than x's (weight_order()) */
@@ -20,8 +22,11 @@ struct model_options {
 	bool as_files, head_as_files; /* each in the class of its files instead (stored.h) */
 	struct quant_forms forms;     /* what the backend holds of quantised files */
 	uint64_t dummy_seed;          /* for --load-format dummy */
-	bool debug_nan;               /* rank 0 checks every layer's output: model_nan() */
-	bool dry; /* checks names and shapes but reads and fills nothing; the backend must be dry, too */
+	int loras, lora_rank;         /* slots for adapters and the largest rank that they hold; 0: none */
+	struct adapter *const *merge; /* (n_merge) adapters that are added to the weights as these are loaded */
+	int n_merge;
+	bool debug_nan; /* rank 0 checks every layer's output: model_nan() */
+	bool dry;       /* checks names and shapes but reads and fills nothing; the backend must be dry, too */
 };
 
 #endif

@@ -1,4 +1,5 @@
 /* pass.c - what forward passes share: their ends, their sums, attention, and the walk over the layers. */
+#include "engine/models/lora_inside.h"
 #include "engine/models/nan.h"
 #include "engine/models/pass.h"
 
@@ -54,18 +55,21 @@ void pass_attention(struct model *m, int layer, struct kv *kv, const struct step
 	struct attn_shape attn = m->attn;
 	int n = s->head->pad_tokens, heads = attn.heads, width = (heads + 2 * attn.kv_heads) * attn.head_dim;
 	struct tensor x = f32(m->work.x, n, m->cfg.hidden), h = act(m, n, m->cfg.hidden);
-	struct tensor qkv = tensor_of(m->work.qkv, m->b->mid, n, width), out = act(m, n, heads * attn.head_dim);
+	struct tensor qkv = tensor_of(m->work.qkv, m->b->mid, n, width), out = act(m, n, heads * attn.head_dim), delta;
 	struct norm norm = norm_of(m, l->norm_att, l->norm_att_bias);
 
 	if (!m->cfg.windowed[layer])
 		attn.window = 0;
 	backend_add_norm(m->b, &h, &x, before, &norm);
 	backend_linear_mid(m->b, &qkv, &h, l->qkv, l->qkv_bias);
+	lora_apply(m, l, LORA_QKV, &h, &qkv);
 	if (l->q_norm)
 		backend_head_norm(m->b, &qkv, &attn, l->q_norm, l->k_norm, m->cfg.norm_eps);
 	backend_rope_store(m->b, &qkv, &attn, m->cos ? &m->rope : NULL, kv->pool[layer], &kv->shape, s);
 	backend_attention(m->b, &out, &qkv, &attn, kv->pool[layer], &kv->shape, s);
 	linear_sum(m, m->work.delta, &out, l->o, &m->shard.o);
+	delta = sum_tensor(m, m->work.delta, n);
+	lora_apply(m, l, LORA_O, &out, &delta);
 }
 
 struct tensor pass_inner(struct model *m, const struct layer *l, const struct tensor *h)
@@ -75,12 +79,25 @@ struct tensor pass_inner(struct model *m, const struct layer *l, const struct te
 
 	if (!l->gate_up) /* an empty share */
 		return out;
-	if (m->cfg.act == ACT_SILU_GATED)
+	if (m->cfg.act == ACT_SILU_GATED && !lora_is_active(m, LORA_GATE_UP))
 		return backend_linear_silu_mul(m->b, &out, &gate_up, h, l->gate_up, l->gate_up_bias);
-	gate_up.cols = ffn;
+	if (m->cfg.act != ACT_SILU_GATED)
+		gate_up.cols = ffn;
 	backend_linear_mid(m->b, &gate_up, h, l->gate_up, l->gate_up_bias);
-	backend_activate(m->b, &out, &gate_up, m->cfg.act);
+	lora_apply(m, l, LORA_GATE_UP, h, &gate_up);
+	if (m->cfg.act == ACT_SILU_GATED)
+		backend_silu_mul(m->b, &out, &gate_up);
+	else
+		backend_activate(m->b, &out, &gate_up, m->cfg.act);
 	return out;
+}
+
+void pass_down(struct model *m, const struct layer *l, const struct tensor *inner, void *delta)
+{
+	struct tensor y = sum_tensor(m, delta, inner->rows);
+
+	linear_sum(m, delta, inner, l->down, &m->shard.down);
+	lora_apply(m, l, LORA_DOWN, inner, &y);
 }
 
 /* m->work.x_rows, m->work.delta_rows (pad_rows, hidden) = the step's rows of x and delta. */
@@ -114,6 +131,7 @@ void pass_layers(struct model *m, struct kv *kv, const struct step *s, pass_ffn 
 		return;
 	/* From here on only the rows that need logits matter: all K and V are stored, so this changes no bits. */
 	keep_rows(m, s);
+	lora_rows(m);
 	ffn(m, &m->layer[last], m->work.x_rows, m->work.delta_rows, s->head->pad_rows);
 	nan_look(m->nan, m->work.delta_rows, m->b->sum, true, NAN_FFN + 2 * last);
 }

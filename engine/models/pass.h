@@ -38,6 +38,8 @@ struct delta pass_embed(struct model *m, const struct step *s);
 void pass_attention(struct model *m, int layer, struct kv *kv, const struct step *s, struct delta before);
 /* The FFN's inner numbers for h (rows, hidden): (rows, ffn of this rank). */
 struct tensor pass_inner(struct model *m, const struct layer *l, const struct tensor *h);
+/* delta = inner (rows, ffn of this rank), projected: a sum over ranks without its bias. */
+void pass_down(struct model *m, const struct layer *l, const struct tensor *inner, void *delta);
 /* Computes delta = the FFN of a layer for n rows of x, and adds what `delta` held before, attention, to x. */
 typedef void pass_ffn(struct model *m, const struct layer *l, float *x, void *delta, int n);
 /* The whole pass: attention, then `ffn`, layer by layer. */

@@ -1,4 +1,5 @@
 /* weights_pack.c - the weights of a model as entries of a pack file, and the key that says what they were made from. */
+#include "engine/lora/adapter.h"
 #include "engine/models/loader.h"
 #include "engine/models/pack.h"
 
@@ -47,6 +48,8 @@ static struct pack_file entries_of(const struct model *m, struct checkpoint *ck)
 
 	f.key = pack_mix(1, from, sizeof from);
 	add_text(&f, m->b->ops->layout);
+	for (int i = 0; i < m->how.n_merge; i++)
+		f.key = pack_mix(f.key, &m->how.merge[i]->fingerprint, sizeof m->how.merge[i]->fingerprint);
 	for (struct slot s = {0}; slot_next(m, &s);)
 		if (slot_is_vector(&s))
 			add_data(&f, NULL, *slot_vector(m, &s), (size_t)slot_rows(m, &s) * sizeof(float));

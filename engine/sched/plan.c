@@ -269,6 +269,7 @@ static void fill_part(const struct sched *s, const struct part *part, struct ste
 
 	fill_tokens(s, part, step, at);
 	step->seq[i] = part->q->slot;
+	step->adapter[i] = part->q->call->adapter;
 	step->q_start[i + 1] = at + part->n;
 	step->kv_len[i] = part->first + part->n;
 	step->block_start[i + 1] = step->block_start[i] + n_blocks;

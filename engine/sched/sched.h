@@ -38,6 +38,7 @@ struct sched_limits {
 struct call {
 	uint64_t call;      /* never used twice */
 	uint64_t scope;     /* who may share its prefix */
+	int adapter;        /* 0: the model alone; i: with the adapter in slot i - 1 */
 	uint64_t turn;      /* its client: clients take turns */
 	const int32_t *ids; /* (n_prompt + n_resume) prompt, then output already delivered */
 	int n_prompt, n_resume;

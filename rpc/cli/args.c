@@ -188,6 +188,10 @@ static int take_plain(struct args *a, const struct command *c, const char *text,
 		a->eval.word[a->eval.n_word++] = text;
 		return 0;
 	}
+	if (c->bit == LOR && a->n_words < (int)(sizeof a->word / sizeof *a->word)) {
+		a->word[a->n_words++] = text;
+		return 0;
+	}
 	if (!(c->bit & (GEN | SCO | TOK | CHA)))
 		return fail(why, ERR_INVALID, "xverse %s takes no argument: \"%s\"", c->name, text);
 	if (a->text)

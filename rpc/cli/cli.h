@@ -33,7 +33,9 @@ struct args {
 	char *text; /* the plain argument, a file or standard input */
 	size_t text_len;
 	bool has_text;
-	const char *prompt_file, *user;
+	const char *prompt_file, *user, *lora;
+	const char *word[2]; /* of `lora` */
+	int n_words;
 	int64_t timeout_ms, top_n, call, level;
 	bool has_call, wait, no_wait, no_wrap;
 	int64_t answers, most;                                /* 0: the default */
@@ -106,6 +108,9 @@ json_t *json_of_started(const struct xv_started *s);
 json_t *json_of_token(const struct xv_token *t);
 json_t *json_of_finished(const struct xv_finished *f);
 json_t *json_of_status(const struct xv_status *s);
+json_t *json_of_adapter(const struct xv_adapter *l);
+json_t *json_of_adapters(const struct xv_status *s);
+void print_adapter(const struct xv_adapter *l, int left); /* left: columns of the name */
 json_t *json_of_error(const struct xv_error *e);
 void json_print(json_t *j); /* one line; takes the reference */
 /* Bytes that are not UTF-8 become U+FFFD. */
@@ -128,6 +133,7 @@ int run_metrics(struct args *a, struct xv_client *c);
 int run_log_level(struct args *a, struct xv_client *c);
 int run_bench(struct args *a, struct xv_client *c);
 int run_ps(struct args *a, struct xv_client *c);
+int run_lora(struct args *a, struct xv_client *c);
 int completion_bash(void);
 /* Until the server is ready: asks its status, shows a bar where standard error is a terminal. 0 or ERR_*, as when it
  * drains. */

@@ -68,6 +68,7 @@ struct xv_chat talk_request(const struct talk *t)
 				.tools_json = "",
 				.documents_json = "",
 				.args_json = "",
+				.adapter = t->args->lora ? t->args->lora : "",
 				.add_generation_prompt = true};
 }
 

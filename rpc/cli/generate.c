@@ -190,6 +190,7 @@ int run_generate(struct args *a, struct xv_client *c)
 	r.generate.timeout_ms = (uint32_t)a->timeout_ms;
 	r.generate.echo = a->echo;
 	r.generate.user = a->user ? a->user : "";
+	r.generate.adapter = a->lora ? a->lora : "";
 	return run_stream(a, c, &r);
 }
 
@@ -201,5 +202,6 @@ int run_score(struct args *a, struct xv_client *c)
 	r.score.top_n = (uint32_t)a->top_n;
 	r.score.timeout_ms = (uint32_t)a->timeout_ms;
 	r.score.add_special = !a->no_special;
+	r.score.adapter = a->lora ? a->lora : "";
 	return run_stream(a, c, &r);
 }

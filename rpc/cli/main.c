@@ -22,6 +22,7 @@ static const struct {
 		{"tokenize", run_tokenize, true},
 		{"detokenize", run_detokenize, false},
 		{"cancel", run_cancel, false},
+		{"lora", run_lora, false},
 		{"drain", run_drain, false},
 		{"metrics", run_metrics, false},
 		{"log-level", run_log_level, false},

@@ -171,6 +171,8 @@ static const struct option rows[] = {
 	 AT(uds), -1, 0, 0},
 	{GROUP_CALL, "timeout-ms", "MS", "time limit of the request, queueing included; of status --wait", NUMBER,
 	 GEN | SCO | CHA | STA, AT(timeout_ms), -1, 0, MOST_Generate_timeout_ms},
+	{GROUP_CALL, "lora", "NAME", "answer with this LoRA adapter (xverse lora ls lists them)", WORD, GEN | SCO | CHA,
+	 AT(lora), -1, 0, 0},
 	{GROUP_CALL, "user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
 	{GROUP_CALL, "no-resume", NULL, "fail when the server is lost, instead of resuming when it returns", FLAG,
 	 GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
@@ -217,6 +219,11 @@ static const struct command commands[] = {
 	 "xverse ps\n"
 	 "xverse ps --json | jq '.calls[].call'"},
 	{"Server", "cancel", "CALL", "cancel a call by its number (xverse ps lists them)", CAN, "xverse cancel 17"},
+	{"Server", "lora", "[ls | load NAME=DIR | unload NAME]",
+	 "list, load and unload LoRA adapters of the running server", LOR,
+	 "xverse lora load tales=/models/tales-lora\n"
+	 "xverse generate --lora tales 'Once upon a time'\n"
+	 "xverse lora unload tales            # waits for the calls that use it"},
 	{"Server", "drain", "", "finish open calls, accept no new ones, then stop the server", DRA, "xverse drain"},
 	{"Server", "metrics", "", "print the metrics as Prometheus text", MET, "xverse metrics | grep running"},
 	{"Server", "log-level", "LEVEL", "set what the server logs: 0 errors, 1 warnings, 2 information, 3 debug", LOG,

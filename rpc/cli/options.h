@@ -45,7 +45,8 @@ enum command_bit {
 	PS = 2048,
 	EVA = 4096,
 	BAT = 8192,
-	ALL = 16383
+	LOR = 16384,
+	ALL = 32767
 };
 
 struct command {

@@ -118,6 +118,10 @@ json_t *json_of_started(const struct xv_started *s)
 	json_object_set_new(j, "fingerprint", json_string(s->fingerprint));
 	json_object_set_new(j, "numerics_class", json_string(s->numerics_class));
 	json_object_set_new(j, "prompt_tokens", number(s->prompt_tokens));
+	if (*s->adapter) {
+		json_object_set_new(j, "adapter", json_text(s->adapter, strlen(s->adapter)));
+		json_object_set_new(j, "adapter_fingerprint", json_string(s->adapter_fingerprint));
+	}
 	if (s->n_prompt_ids) {
 		ids = json_array();
 		for (int i = 0; i < s->n_prompt_ids; i++)
@@ -213,6 +217,35 @@ static json_t *ranks_of(const struct xv_status *s)
 	return all;
 }
 
+static const char *adapter_state(const struct xv_adapter *l)
+{
+	static const char *const names[] = {"loading", "ready", "unloading", "merged"};
+
+	return l->state <= XV_ADAPTER_MERGED ? names[l->state] : "unknown";
+}
+
+json_t *json_of_adapter(const struct xv_adapter *l)
+{
+	return json_pack("{s:o,s:s,s:o,s:s,s:I,s:I,s:I}", "name", json_text(l->name, strlen(l->name)), "fingerprint",
+			 l->fingerprint, "dir", json_text(l->dir, strlen(l->dir)), "state", adapter_state(l), "rank",
+			 (json_int_t)l->rank, "calls", (json_int_t)l->calls, "total_calls", (json_int_t)l->total_calls);
+}
+
+json_t *json_of_adapters(const struct xv_status *s)
+{
+	json_t *all = json_array();
+
+	for (int i = 0; i < s->n_adapter; i++)
+		json_array_append_new(all, json_of_adapter(&s->adapter[i]));
+	return all;
+}
+
+void print_adapter(const struct xv_adapter *l, int left)
+{
+	cli_row(l->name, left, "%s, rank %u, fingerprint %s, %u calls open, %ju in all, %s", adapter_state(l), l->rank,
+		*l->fingerprint ? l->fingerprint : "unknown yet", l->calls, (uintmax_t)l->total_calls, l->dir);
+}
+
 json_t *json_of_status(const struct xv_status *s)
 {
 	json_t *j = json_object();
@@ -222,5 +255,6 @@ json_t *json_of_status(const struct xv_status *s)
 #define NUMBER(field, type, cli, ...) set_number(j, cli, (int64_t)s->field);
 #include "proto/status.def"
 	json_object_set_new(j, "rank", ranks_of(s));
+	json_object_set_new(j, "adapters", json_of_adapters(s));
 	return j;
 }

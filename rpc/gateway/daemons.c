@@ -161,6 +161,16 @@ static bool takes_any_name(const struct gateway_daemons *all)
 	return all->n == 1 && !all->daemon[0].name && !gateway_daemon_status(&all->daemon[0]);
 }
 
+const struct xv_adapter *gateway_daemon_adapter(const struct gateway_daemon *d, const char *name)
+{
+	const struct xv_status *s = gateway_daemon_status(d);
+
+	for (int i = 0; s && i < s->n_adapter; i++)
+		if (s->adapter[i].state == XV_ADAPTER_READY && !strcmp(s->adapter[i].name, name))
+			return &s->adapter[i];
+	return NULL;
+}
+
 struct gateway_daemon *gateway_daemon_find(struct gateway_daemons *all, const char *name, size_t len)
 {
 	if (!len)
@@ -171,6 +181,9 @@ struct gateway_daemon *gateway_daemon_find(struct gateway_daemons *all, const ch
 		return &all->daemon[0];
 	for (int i = 0; i < all->n; i++)
 		if (!strcmp(gateway_daemon_name(&all->daemon[i]), name))
+			return &all->daemon[i];
+	for (int i = 0; i < all->n; i++)
+		if (gateway_daemon_adapter(&all->daemon[i], name))
 			return &all->daemon[i];
 	return NULL;
 }

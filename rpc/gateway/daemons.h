@@ -43,7 +43,10 @@ void gateway_daemons_close(struct gateway_daemons *all);
 const char *gateway_daemon_name(const struct gateway_daemon *d);
 const char *gateway_daemon_state_name(const struct gateway_daemon *d);
 const struct xv_status *gateway_daemon_status(const struct gateway_daemon *d); /* NULL: none has arrived yet */
-/* Finds a daemon by a name of len bytes. Returns the first daemon for an empty one, NULL for an unknown one. */
+/* The adapter of a daemon that has this name and can be used; NULL: none. */
+const struct xv_adapter *gateway_daemon_adapter(const struct gateway_daemon *d, const char *name);
+/* Finds a daemon by the name of its model, else of one of its adapters, of len bytes. Returns the first daemon for an
+ * empty one, NULL for an unknown one. */
 struct gateway_daemon *gateway_daemon_find(struct gateway_daemons *all, const char *name, size_t len);
 
 #endif

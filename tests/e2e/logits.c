@@ -1,12 +1,15 @@
-/* logits MODEL_DIR COMPUTE CHUNK [QUANT [KV]] < ids > rows: reads int32 ids, writes the f32 logits of every position.
- * COMPUTE: f32 or bf16. QUANT: none, int8 or int4 (embedding and head int8), or auto: the class of the files. KV: auto
- * or int8. For tests against oracles; under mpirun the model is split over the ranks, and rank 0 reads and writes. */
+/* logits MODEL_DIR COMPUTE CHUNK [QUANT [KV [ADAPTER|merge=ADAPTER]]] < ids > rows: reads int32 ids, writes the f32
+ * logits of every position. COMPUTE: f32 or bf16. QUANT: none, int8 or int4 (embedding and head int8), or auto: the
+ * class of the files. KV: auto or int8. For tests against oracles; under mpirun the model is split over the ranks, and
+ * rank 0 reads and writes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/backend/lora.h"
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/gguf/documents.h"
+#include "engine/models/lora.h"
 #include "engine/models/model.h"
 #include "engine/models/settle.h"
 #include "base/wait.h"
@@ -14,7 +17,7 @@
 
 enum { MAX_LEN = 1024, BLOCK = 32 };
 
-static void fill_step(struct step *s, const int32_t *ids, int first, int n, int no)
+static void fill_step(struct step *s, const int32_t *ids, int first, int n, int no, int adapter)
 {
 	int blocks = (first + n + BLOCK - 1) / BLOCK;
 
@@ -29,6 +32,7 @@ static void fill_step(struct step *s, const int32_t *ids, int first, int n, int 
 				      .pad_rows = n};
 	step_layout(s);
 	s->seq[0] = 0;
+	s->adapter[0] = adapter;
 	s->q_start[0] = s->block_start[0] = 0;
 	s->q_start[1] = n;
 	s->kv_len[0] = first + n;
@@ -40,6 +44,22 @@ static void fill_step(struct step *s, const int32_t *ids, int first, int n, int 
 		s->pos[t] = s->slot[t] = first + t;
 		s->row[t] = t;
 	}
+}
+
+/* Opens the adapter of the command line, if any, and says in `opt` what is to be done with it. */
+static int open_adapter(struct adapter **a, const char *text, struct model_options *opt, struct why *why)
+{
+	bool merge = !strncmp(text, "merge=", 6);
+
+	if (!*text)
+		return 0;
+	if (adapter_open(a, merge ? text + 6 : text, why))
+		return ERR_FORMAT;
+	opt->merge = a;
+	opt->n_merge = merge;
+	opt->loras = !merge;
+	opt->lora_rank = (*a)->rank;
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -68,6 +88,7 @@ int main(int argc, char **argv)
 	struct comm *comm;
 	struct checkpoint *ck;
 	struct model *m;
+	struct adapter *adapter = NULL;
 	struct kv kv;
 	struct kv_shape shape;
 	struct step step;
@@ -79,7 +100,7 @@ int main(int argc, char **argv)
 	opt.rank = w.rank, opt.size = w.size;
 	wait_policy(0);
 	if (argc < 2 || model_config_read(&c, argv[1], &why) || checkpoint_open(&ck, argv[1], &why) ||
-	    model_config_settle(&c, ck, &why))
+	    model_config_settle(&c, ck, &why) || open_adapter(&adapter, argc > 6 ? argv[6] : "", &opt, &why))
 		return fprintf(stderr, "%s\n", why.text), 66;
 	for (int i = 0; i < c.n_notes && !w.rank; i++)
 		fprintf(stderr, "%s\n", c.note[i]);
@@ -93,9 +114,14 @@ int main(int argc, char **argv)
 	if (backend_cpu_create(&b, &how, &why))
 		return fprintf(stderr, "%s\n", why.text), 78;
 	cl = model_comm_limits(&c, &lim, w.size);
+	cl.max_cols = max_int(cl.max_cols, (int)round_up((size_t)opt.lora_rank, LORA_LANES));
 	comm = w.size == 1 ? comm_self_create(&cl) : comm_host_create(&w, &cl);
 	if (model_create(&m, &c, ck, b, comm, &opt, NULL, &why))
 		return fprintf(stderr, "%s\n", why.text), 66;
+	if (opt.loras && model_lora_fill(m, 0, adapter, &why))
+		return fprintf(stderr, "%s\n", why.text), 66;
+	if (opt.loras)
+		model_lora_switch(m, 0);
 	shape = model_kv_shape(m, BLOCK, argc > 5 && !strcmp(argv[5], "int8") ? DT_I8 : compute);
 	kv_init(&kv, b, &shape, c.layers, MAX_LEN / BLOCK);
 	step_init(&step, &lim);
@@ -105,7 +131,7 @@ int main(int argc, char **argv)
 	world_bcast(&w, ids, sizeof ids);
 	for (int at = 0, no = 0; at < n; at += chunk, no++) {
 		int count = min_int(chunk, n - at);
-		fill_step(&step, ids, at, count, no);
+		fill_step(&step, ids, at, count, no, opt.loras);
 		model_forward(m, &kv, &step);
 		model_rows(m, 0, count, w.rank ? NULL : rows);
 		if (!w.rank)
@@ -118,6 +144,7 @@ int main(int argc, char **argv)
 	comm_destroy(comm);
 	backend_destroy(b);
 	checkpoint_close(ck);
+	adapter_close(adapter);
 	fflush(stdout);
 	world_finish(&w);
 	return 0;

@@ -223,8 +223,8 @@ def save(folder, cfg, more, state):
     json.dump({more.get("rename", {}).get(k, k): v for k, v in cfg.items()}, open(f"{folder}/config.json", "w"))
 
 
-def ours(folder, ids, vocab, compute="f32", chunk=128, ranks=1, quant="none"):
-    command = [LOGITS, folder, compute, str(chunk), quant]
+def ours(folder, ids, vocab, compute="f32", chunk=128, ranks=1, quant="none", adapter=""):
+    command = [LOGITS, folder, compute, str(chunk), quant, "auto", adapter]
     if ranks > 1:
         command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] + command
     r = subprocess.run(command, input=np.array(ids, np.int32).tobytes(), capture_output=True,
@@ -291,27 +291,28 @@ def run(name, folder, seed):
         check(f"{name} {n} ranks", ours(folder, ids, vocab, chunk=100, ranks=n).tobytes() == f32.tobytes(), "other bits")
 
 
-only = [a for a in sys.argv[1:] if not a.startswith("--")]
-for name in MODELS:
-    for seed in range(1, 4 if FULL else 2):
-        if only and not any(o in name for o in only):
-            continue
+if __name__ == "__main__":
+    only = [a for a in sys.argv[1:] if not a.startswith("--")]
+    for name in MODELS:
+        for seed in range(1, 4 if FULL else 2):
+            if only and not any(o in name for o in only):
+                continue
+            folder = tempfile.mkdtemp(prefix="xv-family-")
+            try:
+                run(name, folder, seed)
+            except (RuntimeError, AssertionError) as e:
+                check(name, False, e)
+            finally:
+                shutil.rmtree(folder)
+    if not only or "delta" in only:
         folder = tempfile.mkdtemp(prefix="xv-family-")
-        try:
-            run(name, folder, seed)
-        except (RuntimeError, AssertionError) as e:
-            check(name, False, e)
-        finally:
-            shutil.rmtree(folder)
-if not only or "delta" in only:
-    folder = tempfile.mkdtemp(prefix="xv-family-")
-    state = random_state("mistral without a window", MODELS["mistral without a window"][3], 1)
-    state["model.norm.weight"] -= 1
-    state["model.norm.weight"] *= 0.1
-    cfg = dict(LLAMA, architectures=["LlamaForCausalLM"], model_type="llama")
-    save(folder, cfg, {"bin": True}, {k: t.half() for k, t in state.items()})
-    r = subprocess.run([LOGITS, folder, "f32", "8"], input=np.array([1], np.int32).tobytes(), capture_output=True)
-    check("a delta is noted", not r.returncode and b"differences to a base model" in r.stderr, r.stderr)
-    shutil.rmtree(folder)
-print(f"{passed} passed, {failed} failed, 0 skipped")
-sys.exit(failed > 0)
+        state = random_state("mistral without a window", MODELS["mistral without a window"][3], 1)
+        state["model.norm.weight"] -= 1
+        state["model.norm.weight"] *= 0.1
+        cfg = dict(LLAMA, architectures=["LlamaForCausalLM"], model_type="llama")
+        save(folder, cfg, {"bin": True}, {k: t.half() for k, t in state.items()})
+        r = subprocess.run([LOGITS, folder, "f32", "8"], input=np.array([1], np.int32).tobytes(), capture_output=True)
+        check("a delta is noted", not r.returncode and b"differences to a base model" in r.stderr, r.stderr)
+        shutil.rmtree(folder)
+    print(f"{passed} passed, {failed} failed, 0 skipped")
+    sys.exit(failed > 0)

@@ -241,6 +241,8 @@ typedef void kernel_silu_mul(void *out, size_t at, const float *gate, const floa
 typedef void kernel_add(float *x, const float *delta, const float *shift, int n);
 /* out[at...at+n), of `type`, = the activation of x (n). */
 typedef void kernel_activate(void *out, size_t at, const float *x, int n, enum activation kind, enum dtype type);
+/* out (4, 16): line l is the chain over i < n of a[l][16i ... 16i + 15] * x[l][i], from +0. */
+typedef void kernel_lora(float *out, const float *const *a, const float *const *x, int n);
 /* acc = fma(scale, x, acc), n numbers. */
 typedef void kernel_scale_add(float *acc, const float *x, float scale, int n);
 /* out (n) = e to the power of x. */
@@ -250,7 +252,8 @@ typedef void kernel_exp(float *out, const float *x, int n);
 #define CPU_KERNELS(K) \
 	K(pack_w) \
 	K(quantise) \
-	K(norm) K(rope) K(convert) K(attention) K(attention_join) K(silu_mul) K(add) K(scale_add) K(activate) K(exp)
+	K(norm) \
+	K(rope) K(convert) K(attention) K(attention_join) K(silu_mul) K(add) K(scale_add) K(activate) K(exp) K(lora)
 
 struct cpu_kernels {
 	const char *name;

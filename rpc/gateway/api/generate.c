@@ -20,7 +20,7 @@ static uint64_t derive_seed(uint64_t seed, int i)
 static void fill_request(struct api_generation *w, const struct api_choice *c, struct xv_request *r)
 {
 	struct xv_sampling s = w->request.sampling;
-	const char *user = w->request.user ? w->request.user : "";
+	const char *user = w->request.user ? w->request.user : "", *adapter = w->up->adapter ? w->up->adapter : "";
 
 	if (s.has >> XV_SEED & 1)
 		s.seed = derive_seed(s.seed, c->index % w->request.n);
@@ -30,6 +30,7 @@ static void fill_request(struct api_generation *w, const struct api_choice *c, s
 		*r = (struct xv_request){.kind = XV_CHAT, .chat = w->chat.chat};
 		r->chat.sampling = s;
 		r->chat.user = user;
+		r->chat.adapter = adapter;
 		return;
 	}
 	*r = (struct xv_request){.kind = XV_GENERATE};
@@ -38,6 +39,7 @@ static void fill_request(struct api_generation *w, const struct api_choice *c, s
 	/* The daemon returns a prompt's ids only with echo. */
 	r->generate.echo = w->request.echo || w->request.return_ids;
 	r->generate.user = user;
+	r->generate.adapter = adapter;
 }
 
 static struct api_choice *next_waiting(struct api_generation *w)

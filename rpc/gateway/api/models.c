@@ -16,6 +16,27 @@ static json_t *model_json(const struct gateway_daemon *d)
 	return j;
 }
 
+/* As vLLM lists one: with the model that it belongs to, and where it comes from. */
+static json_t *adapter_json(const struct gateway_daemon *d, const struct xv_adapter *l)
+{
+	json_t *j = model_json(d);
+
+	json_object_set_new(j, "id", json_string(l->name));
+	json_object_set_new(j, "parent", json_string(gateway_daemon_name(d)));
+	json_object_set_new(j, "root", json_string(l->dir));
+	json_object_set_new(j, "fingerprint", json_string(l->fingerprint));
+	return j;
+}
+
+static void add_adapters(json_t *list, const struct gateway_daemon *d)
+{
+	const struct xv_status *s = gateway_daemon_status(d);
+
+	for (int i = 0; s && i < s->n_adapter; i++)
+		if (s->adapter[i].state == XV_ADAPTER_READY)
+			json_array_append_new(list, adapter_json(d, &s->adapter[i]));
+}
+
 void api_models(struct http_exchange *x)
 {
 	const struct gateway_daemons *all = api_context(x)->daemons;
@@ -23,22 +44,22 @@ void api_models(struct http_exchange *x)
 
 	for (int i = 0; i < all->n; i++)
 		json_array_append_new(list, model_json(&all->daemon[i]));
+	for (int i = 0; i < all->n; i++)
+		add_adapters(list, &all->daemon[i]);
 	http_answer_json(x, 200, json_pack("{s:s, s:o}", "object", "list", "data", list));
 }
 
 void api_model(struct http_exchange *x)
 {
-	const struct gateway_daemons *all = api_context(x)->daemons;
+	struct gateway_daemons *all = api_context(x)->daemons;
 	const char *name = http_tail(x);
+	const struct gateway_daemon *d = *name ? gateway_daemon_find(all, name, strlen(name)) : NULL;
+	const struct xv_adapter *l = d ? gateway_daemon_adapter(d, name) : NULL;
 
-	if (!*name) {
+	if (!*name)
 		api_models(x);
-		return;
-	}
-	for (int i = 0; i < all->n; i++)
-		if (!strcmp(gateway_daemon_name(&all->daemon[i]), name)) {
-			http_answer_json(x, 200, model_json(&all->daemon[i]));
-			return;
-		}
-	http_answer_error(x, 404, "model_not_found", NULL, "model %.100s does not exist", name);
+	else if (!d || (!l && strcmp(gateway_daemon_name(d), name)))
+		http_answer_error(x, 404, "model_not_found", NULL, "model %.100s does not exist", name);
+	else
+		http_answer_json(x, 200, strcmp(gateway_daemon_name(d), name) ? adapter_json(d, l) : model_json(d));
 }

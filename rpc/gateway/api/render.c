@@ -54,9 +54,9 @@ char *api_render_preamble(const struct api_generation *w, const struct xv_starte
 		 : w->request.stream ? "chat.completion.chunk"
 				     : "chat.completion",
 		 (long long)time(NULL));
-	text_json_str(&t, gateway_daemon_name(w->up->daemon));
+	text_json_str(&t, api_upstream_model(w->up));
 	text_str(&t, ",\"system_fingerprint\":");
-	api_put_receipt(&receipt, s->fingerprint, s->numerics_class);
+	api_put_receipt(&receipt, s);
 	text_json(&t, receipt.data, receipt.len);
 	text_finish(&receipt);
 	text_str(&t, ",");

@@ -111,7 +111,7 @@ static void log_work(void *data, struct http_work_log *out)
 {
 	const struct api_upstream *u = data;
 
-	out->model = u->daemon ? gateway_daemon_name(u->daemon) : NULL;
+	out->model = u->daemon ? api_upstream_model(u) : NULL;
 	out->prompt_tokens = u->prompt_tokens;
 	out->output_tokens = u->output_tokens;
 }
@@ -125,6 +125,7 @@ static void destroy(void *data)
 	*u->link = u->next;
 	if (u->next)
 		u->next->link = u->link;
+	free(u->adapter);
 	free(u);
 }
 
@@ -162,7 +163,15 @@ struct api_upstream *api_upstream_for_model(struct http_exchange *x)
 	}
 	u = api_upstream_for_none(x);
 	u->daemon = d;
+	if (json_len(name) && strcmp(gateway_daemon_name(d), json_str(name)) &&
+	    gateway_daemon_adapter(d, json_str(name)))
+		u->adapter = xstrdup(json_str(name));
 	return u;
+}
+
+const char *api_upstream_model(const struct api_upstream *u)
+{
+	return u->adapter ? u->adapter : gateway_daemon_name(u->daemon);
 }
 
 bool api_upstream_connect(struct api_upstream *u)
@@ -185,7 +194,7 @@ bool api_upstream_connect(struct api_upstream *u)
 	return !err;
 }
 
-void api_put_receipt(struct text *out, const char *fingerprint, const char *numerics_class)
+void api_put_receipt(struct text *out, const struct xv_started *s)
 {
-	text_fmt(out, "%s/%s", fingerprint, numerics_class);
+	text_fmt(out, "%s%s%s/%s", s->fingerprint, *s->adapter ? "+" : "", s->adapter_fingerprint, s->numerics_class);
 }

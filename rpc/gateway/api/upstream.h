@@ -34,6 +34,7 @@ struct api_upstream {
 	struct api_context *context;
 	struct api_upstream *next, **link;
 	struct gateway_daemon *daemon;         /* NULL: of no model */
+	char *adapter;                         /* of the daemon, which "model" names; NULL: none */
 	struct xv_client *client;              /* NULL: not connected */
 	struct http_watch watch;               /* of the client's descriptor */
 	struct api_calls calls;                /* free NULL: none yet */
@@ -49,6 +50,8 @@ struct api_upstream {
 struct api_upstream *api_upstream_for_model(struct http_exchange *x);
 struct api_upstream *api_upstream_for_none(struct http_exchange *x);
 
+/* The model's name in answers: the adapter's where there is one. */
+const char *api_upstream_model(const struct api_upstream *u);
 /* Connects to the daemon. Returns false if it answered with an error. */
 bool api_upstream_connect(struct api_upstream *u);
 /* xv_send() in the name of the client. */
@@ -56,7 +59,9 @@ uint64_t api_upstream_send(struct api_upstream *u, struct xv_request *r);
 void api_upstream_wait(struct api_upstream *u);  /* for replies; call this after sending */
 void api_upstream_close(struct api_upstream *u); /* cancels what is open */
 
-/* Appends what "system_fingerprint" says: which model computed a response, and by which arithmetic. */
-void api_put_receipt(struct text *out, const char *fingerprint, const char *numerics_class);
+/* Appends what "system_fingerprint" says: which model, with which adapter, computed a response, and by which
+ * arithmetic.
+ */
+void api_put_receipt(struct text *out, const struct xv_started *s);
 
 #endif
