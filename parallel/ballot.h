@@ -1,6 +1,6 @@
 /* ballot.h - ranks answer a question of rank 0 without waiting for each other, for work that goes on beside steps.
  *
- * Rank 0 asks, then tells the others by a step that there is a question; each rank answers when it knows, from any
+ * Rank 0 asks, then orders the others by a step to read the question; each rank answers when it knows, from any
  * thread; rank 0 looks now and then whether all have. One question at a time. */
 #ifndef PARALLEL_BALLOT_H
 #define PARALLEL_BALLOT_H
@@ -15,7 +15,7 @@ struct ballot *ballot_open(struct world *w); /* collective */
 void ballot_close(struct ballot *b);         /* NULL is fine */
 /* Rank 0. Returns the question's number, > 0. All have answered the one before. */
 uint32_t ballot_ask(struct ballot *b, const void *question, size_t bytes);
-const void *ballot_question(const struct ballot *b); /* all ranks, once they were told */
+const void *ballot_question(const struct ballot *b); /* all ranks, after the order */
 /* 0 with numbers that all ranks must have in common, or ERR_* with its reason. */
 void ballot_answer(struct ballot *b, uint32_t question, int err, const struct why *why,
 		   const uint64_t number[BALLOT_NUMBERS]);

@@ -23,7 +23,7 @@ struct lora_shape {
 
 /* What a slot does to the product. {0} with all a_of at -1: nothing. */
 struct lora_slot {
-	int rank[LORA_PIECES]; /* of A number i; 0: it is not there */
+	int rank[LORA_PIECES]; /* of A number i; 0: none */
 	int a_of[LORA_PIECES]; /* the A of piece i; -1: the piece stays as it is */
 };
 

@@ -115,8 +115,8 @@ static int join(struct adapter *a, struct why *why)
 			continue;
 		}
 		if (!err && ((last->a && m->a) || (last->b && m->b)))
-			err = fail(why, ERR_FORMAT, "%.200s: lora_%c of %.150s is there twice", a->dir,
-				   m->a ? 'A' : 'B', m->name);
+			err = fail(why, ERR_FORMAT, "%.200s: %.150s has two of lora_%c", a->dir, m->name,
+				   m->a ? 'A' : 'B');
 		last->a = last->a ? last->a : m->a;
 		last->b = last->b ? last->b : m->b;
 		free(m->name);
@@ -125,7 +125,7 @@ static int join(struct adapter *a, struct why *why)
 	return err;
 }
 
-/* Both matrices are there, and have the rank that the config says. */
+/* It has both matrices, of the rank that the config says. */
 static int check_module(struct adapter *a, struct adapter_module *m, struct why *why)
 {
 	const struct ck_tensor *odd;

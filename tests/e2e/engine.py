@@ -1,31 +1,15 @@
 """Undisturbed equals disturbed: random calls in a pool so small that pre-emption must happen, with cancels and late arrivals, on
 1 to 3 ranks; every token and logprob equals the call alone, bit for bit. Then overload, deadlines, Score and echo."""
 import random
-import struct
 import sys
 import time
 
 sys.path.insert(0, "tests/e2e")
 from job import Job, check, dummy_model, finish, skip
-from wire import Client, pb, wait_all
+from wire import Client, outcome, pb, token_bits, wait_all
 
 CALLS = 200 if "--full" in sys.argv else 50
 VOCAB = 517
-
-
-def bits(x):
-    return struct.pack("<f", x).hex()
-
-
-def token_bits(t):
-    return (t.id, bits(t.logprob), t.rank, t.greedy, tuple((x.id, bits(x.logprob)) for x in t.top))
-
-
-def outcome(c):
-    """What a call gave, in a form that compares."""
-    if c.error is not None:
-        return ("error", c.error.code)
-    return (list(c.ids), [token_bits(t) for t in c.tokens], [token_bits(t) for t in c.prompt_tokens], c.finished.reason, c.finished.stop_id)
 
 
 def random_calls(rng, n):

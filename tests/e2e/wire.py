@@ -3,6 +3,7 @@ Needs python3-protobuf and protoc (Debian)."""
 import os
 import selectors
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -179,3 +180,18 @@ def wait_all(clients, calls, seconds=60):
                     sel.unregister(key.data.s)
             if not sel.get_map():
                 break
+
+
+def bits(x):
+    return struct.pack("<f", x).hex()
+
+
+def token_bits(t):
+    return (t.id, bits(t.logprob), t.rank, t.greedy, tuple((x.id, bits(x.logprob)) for x in t.top))
+
+
+def outcome(c):
+    """What a call gave, in a form that compares."""
+    if c.error is not None:
+        return ("error", c.error.code)
+    return (list(c.ids), [token_bits(t) for t in c.tokens], [token_bits(t) for t in c.prompt_tokens], c.finished.reason, c.finished.stop_id)
