@@ -87,8 +87,16 @@ static void build(struct built *b, const struct scene *s, const struct cache *c,
 	b->q_start[n] = t, b->block_start[n] = k;
 	b->head = (struct step_head){
 		.kind = STEP_RUN, .n_seqs = n, .n_tokens = t, .n_blocks = k, .pad_seqs = n, .pad_tokens = t};
-	b->s = (struct step){&b->head,   b->token,  b->pos,         b->slot,   b->seq,
-			     b->q_start, b->kv_len, b->block_start, b->blocks, b->row};
+	b->s = (struct step){.head = &b->head,
+			     .token = b->token,
+			     .pos = b->pos,
+			     .slot = b->slot,
+			     .seq = b->seq,
+			     .q_start = b->q_start,
+			     .kv_len = b->kv_len,
+			     .block_start = b->block_start,
+			     .blocks = b->blocks,
+			     .row = b->row};
 }
 
 /* Runs one step and returns (tokens, heads * dim), bf16 widened. */
