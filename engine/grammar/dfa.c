@@ -32,7 +32,7 @@ bool dfa_accepts(const struct dfa *a, const char *s, size_t n)
 {
 	int32_t at = 0;
 
-	for (size_t i = 0; i < n && at >= 0; i++)
+	for (size_t i = 0; a->to && i < n && at >= 0; i++)
 		at = a->to[(size_t)at * (size_t)a->classes + a->class_of[(uint8_t)s[i]]];
 	return a->to && at >= 0 && a->accept[at];
 }

@@ -263,7 +263,7 @@ struct dfa dfa_bound(struct graph *g, const struct decimal *bound, bool above, b
 
 /* ---- multiples ---- */
 
-struct dfa dfa_multiple(struct graph *g, const struct decimal *of, const char *name)
+struct dfa dfa_multiple(struct graph *g, const struct decimal *of)
 {
 	struct dfa a = {.n = 0};
 	int scale = of->n_part;
@@ -271,12 +271,8 @@ struct dfa dfa_multiple(struct graph *g, const struct decimal *of, const char *n
 
 	for (int i = 0; i < of->n_whole + of->n_part && m <= MOST_MULTIPLE; i++)
 		m = 10 * m + (of->digits[i] - '0');
-	if (!m || m * (scale + 2) > MOST_MULTIPLE) {
-		graph_fail(g, m ? ERR_UNSUPPORTED : ERR_INVALID,
-			   m ? "%s: a number with more than four digits is not supported" : "%s: must be above 0",
-			   name);
+	if (!m || m * (scale + 2) > MOST_MULTIPLE)
 		return a;
-	}
 	/* (places read: 0 is the whole part, 1 + j is j of the part) x remainder; the sign means nothing */
 	a = number_dfa(g, (int)m * (scale + 2));
 	for (int32_t r = 0; r < m; r++) {

@@ -320,7 +320,8 @@ static void step(struct parser *p)
 	default:
 		graph_fail(p->g,
 			   p->c.s[p->c.at - 1] == '<' || p->c.s[p->c.at - 1] == '!' ? ERR_UNSUPPORTED : ERR_INVALID,
-			   "at byte %zu: \"%.1s\" is not part of a rule", p->c.at - 1, p->c.s + p->c.at - 1);
+			   "at byte %zu: \"%.*s\" is not part of a rule", p->c.at - 1,
+			   utf8_len((unsigned char)p->c.s[p->c.at - 1]), p->c.s + p->c.at - 1);
 	}
 }
 

@@ -192,13 +192,13 @@ struct frag frag_cat(struct graph *g, struct frag a, struct frag b)
 	return (struct frag){a.start, b.end};
 }
 
+/* The end is that of `a`: a long list of alternatives has one end, not a chain of them. */
 struct frag frag_alt(struct graph *g, struct frag a, struct frag b)
 {
-	int32_t start = graph_node(g, NODE_SPLIT, a.start, b.start), end = graph_node(g, NODE_JUMP, 0, 0);
+	int32_t start = graph_node(g, NODE_SPLIT, a.start, b.start);
 
-	set_next(g, a.end, end);
-	set_next(g, b.end, end);
-	return (struct frag){start, end};
+	set_next(g, b.end, a.end);
+	return (struct frag){start, a.end};
 }
 
 struct frag frag_opt(struct graph *g, struct frag a)

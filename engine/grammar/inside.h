@@ -152,7 +152,8 @@ int decimal_compare(const struct decimal *a, const struct decimal *b);
 struct dfa dfa_number(struct graph *g, bool whole); /* all numbers, or integers */
 /* Numbers on one side of the bound; strict: without it. */
 struct dfa dfa_bound(struct graph *g, const struct decimal *bound, bool above, bool strict);
-struct dfa dfa_multiple(struct graph *g, const struct decimal *of, const char *name);
+/* Multiples of a number above 0; to == NULL without an error: it has more than four digits. */
+struct dfa dfa_multiple(struct graph *g, const struct decimal *of);
 
 /* ---- regex.c, regex_class.c, gbnf.c ---- */
 

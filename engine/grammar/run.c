@@ -48,8 +48,11 @@ void grammar_run_begin(struct grammar_run *run, struct grammar_room *room, const
 		move_on(room);
 		run->state = pool_start(pool_of(run), g);
 	}
-	if (pool_of(run)->full || run->state < 0)
+	if (pool_of(run)->full)
 		lose_large(run);
+	else if (run->state < 0)
+		lose(run, "its rules lie too deep in each other: every reading of an answer begins below 256 of them");
+	pool_of(run)->full = false;
 	run->next = room->runs;
 	run->at = &room->runs;
 	if (run->next)

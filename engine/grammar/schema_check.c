@@ -2,6 +2,7 @@
  */
 #include "engine/grammar/schema_parts.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -141,7 +142,7 @@ static const char *wrong(enum form form, const struct json *v, const struct json
 	case COUNT:
 		return is_count(v) ? NULL : "must be an integer from 0";
 	case NUMBER:
-		return json_is_num(v) && json_num(v) - json_num(v) == 0 ? NULL : "must be a number";
+		return json_is_num(v) && json_num(v) - json_num(v) == 0 ? NULL : "must be a number below 1.8e308";
 	case BOOL:
 		return json_is(v, JSON_IS_BOOL) ? NULL : "must be true or false";
 	case LIST:
@@ -166,7 +167,7 @@ static bool refuse_special(struct schema *s, const char *name, const struct json
 
 	if (!strcmp(name, "uniqueItems") && json_yes(v) && !(json_is_num(max) && json_num(max) <= 1))
 		return schema_fail(s, ERR_UNSUPPORTED, place, name, "not supported");
-	if (!strcmp(name, "format") && !format_regex(json_str(v))) {
+	if (!strcmp(name, "format") && (!format_regex(json_str(v)) || strlen(json_str(v)) != json_len(v))) {
 		char text[120];
 		snprintf(text, sizeof text, "\"%.60s\" is not supported", json_str(v));
 		return schema_fail(s, ERR_UNSUPPORTED, place, name, text);
@@ -190,6 +191,8 @@ bool schema_keywords(struct schema *s, const struct json *schema, int32_t place)
 		const char *text;
 		if (!strncmp(m->key, "x-", 2))
 			continue;
+		if (strlen(m->key) != m->key_len)
+			k = NULL;
 		if (!k || k->form == NO) {
 			schema_fail(s, ERR_UNSUPPORTED, place, m->key,
 				    k ? "not supported" : "an unknown keyword is not supported");
@@ -219,7 +222,7 @@ static int type_named(const struct json *v)
 		     {"object", TYPE_OBJECT}};
 
 	for (size_t i = 0; json_str(v) && i < sizeof types / sizeof *types; i++)
-		if (!strcmp(types[i].name, json_str(v)))
+		if (!strcmp(types[i].name, json_str(v)) && strlen(json_str(v)) == json_len(v))
 			return types[i].type;
 	return -1;
 }
@@ -253,8 +256,7 @@ int schema_type_of(const struct json *v)
 	case JSON_IS_BIG:
 		return TYPE_INTEGER;
 	case JSON_IS_REAL:
-		return v->real == (double)(int64_t)v->real && v->real > -9e15 && v->real < 9e15 ? TYPE_INTEGER
-												: TYPE_NUMBER;
+		return v->real == trunc(v->real) ? TYPE_INTEGER : TYPE_NUMBER;
 	case JSON_IS_TEXT:
 		return TYPE_STRING;
 	case JSON_IS_LIST:
@@ -338,6 +340,10 @@ const struct json *schema_ref(struct schema *s, const struct json *ref, int32_t 
 	const char *text = json_str(ref), *id = json_str(json_get(s->root, "$id"));
 	const struct json *to = NULL;
 
+	if (!text || strlen(text) != json_len(ref)) {
+		schema_fail(s, ERR_INVALID, place, "$ref", text ? "holds U+0000" : "must be a text");
+		return NULL;
+	}
 	if (id && !strncmp(text, id, strlen(id)))
 		text += strlen(id);
 	if (*text && *text != '#') {

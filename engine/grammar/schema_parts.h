@@ -77,8 +77,12 @@ int schema_count(const struct parts *p, const char *key, bool largest, int other
 /* ---- schema_exclusive.c ---- */
 bool schema_exclusive(struct schema *s, const struct json *alternatives); /* no value satisfies two of them */
 
-/* ---- schema_scalar.c, schema_array.c, schema_object.c ---- */
+/* ---- schema_listed.c, schema_scalar.c, schema_array.c, schema_object.c ---- */
 struct frag schema_listed(struct schema *s, const struct parts *p); /* enum and const; .start is 0: there are none */
+/* What all parts say of strings (patterns and formats) and of numbers (bounds and multiples); *any: they say something.
+ */
+struct dfa schema_patterns(struct schema *s, const struct parts *p, bool *any);
+struct dfa schema_bounds(struct schema *s, const struct parts *p, bool *any);
 struct frag schema_string(struct schema *s, const struct parts *p);
 struct frag schema_number(struct schema *s, const struct parts *p, bool whole);
 struct frag schema_array(struct schema *s, const struct parts *p);

@@ -1,136 +1,8 @@
-/* schema_scalar.c - enum and const, strings, numbers. */
+/* schema_scalar.c - strings and numbers. */
 #include "engine/grammar/schema_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- enum and const ---- */
-
-static const struct json *listed(const struct json *schema, size_t i)
-{
-	const struct json *only = json_get(schema, "const");
-
-	return only ? (i ? NULL : only) : json_at(json_get(schema, "enum"), i);
-}
-
-static bool lists(const struct json *schema)
-{
-	return json_get(schema, "const") || json_get(schema, "enum");
-}
-
-static bool in_list(const struct json *list, const struct json *v)
-{
-	for (size_t i = 0; i < json_size(list); i++)
-		if (schema_same(json_at(list, i), v))
-			return true;
-	return false;
-}
-
-static bool has_value(const struct json *schema, const struct json *v)
-{
-	const struct json *only = json_get(schema, "const"), *all = json_get(schema, "enum");
-
-	return (!only || schema_same(only, v)) && (!all || in_list(all, v));
-}
-
-static bool allowed(const struct parts *p, const struct json *v)
-{
-	for (int i = 0; i < p->n; i++)
-		if (!(schema_types(p->part[i].schema) & schema_type_of(v)) || !has_value(p->part[i].schema, v))
-			return false;
-	return true;
-}
-
-/* What is not looked at for listed values, and might leave one out. */
-static const char *beside(const struct json *schema, int types)
-{
-	static const struct {
-		const char *key;
-		int types;
-	} keys[] = {{"minLength", TYPE_STRING},
-		    {"maxLength", TYPE_STRING},
-		    {"pattern", TYPE_STRING},
-		    {"format", TYPE_STRING},
-		    {"minimum", 12},
-		    {"maximum", 12},
-		    {"exclusiveMinimum", 12},
-		    {"exclusiveMaximum", 12},
-		    {"multipleOf", 12},
-		    {"items", TYPE_ARRAY},
-		    {"prefixItems", TYPE_ARRAY},
-		    {"minItems", TYPE_ARRAY},
-		    {"maxItems", TYPE_ARRAY},
-		    {"properties", TYPE_OBJECT},
-		    {"required", TYPE_OBJECT},
-		    {"minProperties", TYPE_OBJECT},
-		    {"maxProperties", TYPE_OBJECT},
-		    {"patternProperties", TYPE_OBJECT},
-		    {"additionalProperties", TYPE_OBJECT},
-		    {"uniqueItems", TYPE_ARRAY}};
-
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-		if (keys[i].types & types && json_get(schema, keys[i].key))
-			return keys[i].key;
-	return NULL;
-}
-
-/* A listed value is tried against the rules of its type, which know all other keywords. */
-static bool satisfies(struct schema *s, const struct parts *p, const struct json *v, const char *text, size_t len)
-{
-	int type = schema_type_of(v);
-	struct graph g;
-	struct schema inner = {.g = &g, .root = s->root, .compact = true, .space = -1, .chars = -1};
-	struct grammar *made = NULL;
-	struct why why;
-	int32_t root;
-	bool ok = false;
-
-	for (int i = 0; i < p->n && !ok; i++)
-		ok = beside(p->part[i].schema, type) != NULL;
-	if (!ok)
-		return true;
-	if (type & (TYPE_ARRAY | TYPE_OBJECT)) {
-		for (int i = 0; i < p->n; i++)
-			if (beside(p->part[i].schema, type))
-				schema_fail(s, ERR_UNSUPPORTED, p->part[i].place, beside(p->part[i].schema, type),
-					    "not supported beside listed lists and objects");
-		return false;
-	}
-	graph_init(&g);
-	root = graph_rule(&g);
-	graph_define(&g, root, type == TYPE_STRING ? schema_string(&inner, p) : schema_number(&inner, p, false));
-	ok = !grammar_of(&made, &g, root, &why) && grammar_matches(made, text, len);
-	grammar_destroy(made);
-	heap_free(inner.place);
-	return ok;
-}
-
-static struct frag value_frag(struct schema *s, const struct parts *p, const struct json *v)
-{
-	size_t len;
-	char *text = json_write(v, NULL, &len);
-	struct frag f = satisfies(s, p, v, text, len) ? frag_text(s->g, text, len) : frag_fail(s->g);
-
-	free(text);
-	return f;
-}
-
-struct frag schema_listed(struct schema *s, const struct parts *p)
-{
-	struct frag f = {0, 0};
-	const struct json *v;
-	int at = 0;
-
-	while (at < p->n && !lists(p->part[at].schema))
-		at++;
-	if (at == p->n)
-		return f;
-	f = frag_fail(s->g);
-	for (size_t i = 0; (v = listed(p->part[at].schema, i)) && graph_ok(s->g); i++)
-		if (allowed(p, v))
-			f = frag_alt(s->g, f, value_frag(s, p, v));
-	return f;
-}
 
 /* ---- strings ---- */
 
@@ -184,8 +56,7 @@ static void narrow(struct schema *s, struct dfa *all, struct dfa one, bool *any)
 	*any = true;
 }
 
-/* Patterns and formats of all parts; *any: there is one. */
-static struct dfa patterns(struct schema *s, const struct parts *p, bool *any)
+struct dfa schema_patterns(struct schema *s, const struct parts *p, bool *any)
 {
 	struct dfa all = {.n = 0};
 
@@ -210,7 +81,7 @@ struct frag schema_string(struct schema *s, const struct parts *p)
 {
 	int min = schema_count(p, "minLength", true, 0), max = schema_count(p, "maxLength", false, REPEAT_ALWAYS);
 	bool any = false;
-	struct dfa all = patterns(s, p, &any);
+	struct dfa all = schema_patterns(s, p, &any);
 	struct frag f;
 
 	if (max < min) {
@@ -239,6 +110,21 @@ static bool number_of(struct schema *s, const struct part *part, const char *key
 	return ok;
 }
 
+static void multiple(struct schema *s, const struct part *part, const struct decimal *d, struct dfa *all, bool *any)
+{
+	struct dfa one = {.n = 0};
+
+	if (d->minus || !(d->n_whole + d->n_part)) {
+		schema_fail(s, ERR_INVALID, part->place, "multipleOf", "must be above 0");
+		return;
+	}
+	one = dfa_multiple(s->g, d);
+	if (!one.to)
+		schema_fail(s, ERR_UNSUPPORTED, part->place, "multipleOf",
+			    "a number with more than four digits is not supported");
+	narrow(s, all, one, any);
+}
+
 static void bound(struct schema *s, const struct part *part, const char *key, struct dfa *all, bool *any)
 {
 	struct decimal d;
@@ -246,9 +132,7 @@ static void bound(struct schema *s, const struct part *part, const char *key, st
 	if (s->g->err || !json_get(part->schema, key) || !number_of(s, part, key, &d))
 		return;
 	if (!strcmp(key, "multipleOf")) {
-		if (d.minus)
-			schema_fail(s, ERR_INVALID, part->place, key, "must be above 0");
-		narrow(s, all, dfa_multiple(s->g, &d, key), any);
+		multiple(s, part, &d, all, any);
 	} else {
 		narrow(s, all, dfa_bound(s->g, &d, strstr(key, "inimum") != NULL, key[0] == 'e'), any);
 	}
@@ -270,15 +154,22 @@ static struct frag plain_number(struct schema *s, bool whole)
 	return frag_cat(s->g, f, frag_opt(s->g, frag_cat(s->g, exponent, digits)));
 }
 
-struct frag schema_number(struct schema *s, const struct parts *p, bool whole)
+struct dfa schema_bounds(struct schema *s, const struct parts *p, bool *any)
 {
 	static const char *const keys[] = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"};
 	struct dfa all = {.n = 0};
-	bool any = false;
 
 	for (int i = 0; i < p->n; i++)
 		for (int k = 0; k < 5; k++)
-			bound(s, &p->part[i], keys[k], &all, &any);
+			bound(s, &p->part[i], keys[k], &all, any);
+	return all;
+}
+
+struct frag schema_number(struct schema *s, const struct parts *p, bool whole)
+{
+	bool any = false;
+	struct dfa all = schema_bounds(s, p, &any);
+
 	if (!any)
 		return plain_number(s, whole);
 	narrow(s, &all, dfa_number(s->g, whole), &any);

@@ -170,9 +170,10 @@ static int begin_run(struct seq *q, struct why *why)
 		grammar_run_accept(q->run, c->ids[c->n_prompt + i]);
 	if (!q->run->lost)
 		return 0;
-	fail(why, ERR_INVALID, "resume: the tokens do not fit the grammar: %s", q->run->lost);
+	fail(why, ERR_INVALID, "%s: %s", c->n_resume ? "resume: the tokens do not fit the grammar" : "constraint",
+	     q->run->lost);
 	grammar_run_end(q->run);
-	return ERR_INVALID;
+	return c->n_resume ? ERR_INVALID : ERR_LIMIT;
 }
 
 int sched_add(struct sched *s, const struct call *c, struct why *why)

@@ -284,6 +284,18 @@ TEST(grammars)
 	check_matches(GRAMMAR_GBNF, "root ::= .*", "\0\xf0\x9f\x98\x80\n\0", "\xff\0");
 }
 
+/* More values than readings of an answer that there may be at a time: they share what they have in common. */
+TEST(long_lists)
+{
+	static char text[100000];
+	char *at = text + sprintf(text, "{\"pattern\":\"^x\",\"enum\":[\"y\"");
+
+	for (int i = 0; i < 5000; i++)
+		at += sprintf(at, ",\"x%d\"", i);
+	sprintf(at, "]}");
+	check_matches(GRAMMAR_SCHEMA, text, "\"x0\"\0\"x4999\"\0", "\"y\"\0\"x5000\"\0\"x\"\0");
+}
+
 static void check_refused(enum grammar_kind kind, const char *source, int err, const char *part)
 {
 	struct grammar_source src = {.kind = kind, .text = {source, strlen(source)}};
@@ -313,8 +325,32 @@ TEST(refusals_name_what_and_where)
 		      "oneOf");
 	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"string\",\"format\":\"x\"}", ERR_UNSUPPORTED, "format: \"x\"");
 	check_refused(GRAMMAR_SCHEMA, "{", ERR_INVALID, "json_schema");
+	check_refused(GRAMMAR_GBNF, "root ::= \xc3\xa9", ERR_INVALID, "\"\xc3\xa9\" is not part of a rule");
+	check_refused(GRAMMAR_SCHEMA, "{\"oneOf\":[{\"$ref\":5},{\"type\":\"null\"}]}", ERR_INVALID,
+		      "$ref: must be a text");
+	check_refused(GRAMMAR_SCHEMA, "{\"$ref\":\"#\\u0000\"}", ERR_INVALID, "$ref: holds U+0000");
+	check_refused(GRAMMAR_SCHEMA, "{\"type\\u0000x\":\"null\"}", ERR_UNSUPPORTED, "an unknown keyword");
+	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"null\\u0000\"}", ERR_INVALID, "type: must name types");
+	check_refused(GRAMMAR_SCHEMA, "{\"format\":\"date\\u0000\"}", ERR_UNSUPPORTED, "format");
+	check_refused(GRAMMAR_SCHEMA, "{\"multipleOf\":0}", ERR_INVALID, "#: multipleOf: must be above 0");
+	check_refused(GRAMMAR_SCHEMA, "{\"items\":{\"multipleOf\":12345}}", ERR_UNSUPPORTED, "#/items: multipleOf");
 	check_refused(GRAMMAR_SCHEMA, "{\"minimum\":2,\"maximum\":1,\"type\":\"integer\"}", ERR_INVALID,
 		      "nothing satisfies");
+}
+
+/* What cannot be told of a listed value is refused, with its path: the value is not left out. */
+TEST(refusals_beside_listed_values)
+{
+	check_refused(GRAMMAR_SCHEMA, "{\"anyOf\":[{\"enum\":[\"a\"],\"pattern\":\"(\"},{\"type\":\"null\"}]}",
+		      ERR_INVALID, "#/anyOf/0: pattern: at byte 0");
+	check_refused(GRAMMAR_SCHEMA, "{\"enum\":[\"a\",\"b\"],\"pattern\":\"(?=a)\"}", ERR_UNSUPPORTED, "#: pattern");
+	check_refused(GRAMMAR_SCHEMA, "{\"enum\":[\"a\"],\"pattern\":\"a{1,100000000}\"}", ERR_LIMIT, "#: pattern");
+	check_refused(GRAMMAR_SCHEMA, "{\"items\":{\"const\":5,\"multipleOf\":12345}}", ERR_UNSUPPORTED,
+		      "#/items: multipleOf");
+	check_refused(GRAMMAR_SCHEMA, "{\"const\":1e30,\"minimum\":0}", ERR_UNSUPPORTED, "exponent");
+	check_refused(GRAMMAR_SCHEMA, "{\"enum\":[[{\"a\":-1e400}]]}", ERR_UNSUPPORTED, "too large");
+	check_refused(GRAMMAR_SCHEMA, "{\"enum\":[{\"a\":1}],\"required\":[\"a\"]}", ERR_UNSUPPORTED, "required");
+	check_refused(GRAMMAR_SCHEMA, "{\"const\":\"abc\",\"maxLength\":2}", ERR_INVALID, "nothing satisfies");
 }
 
 /* A compilation ends within its effort: hostile sources of each kind. */
