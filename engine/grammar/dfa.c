@@ -414,6 +414,14 @@ bool dfa_empty(const struct dfa *a)
 	return true;
 }
 
+static bool is_leaf(const struct dfa *a, int32_t state)
+{
+	for (int k = 0; k < a->classes; k++)
+		if (a->to[(size_t)state * (size_t)a->classes + (size_t)k] >= 0)
+			return false;
+	return true;
+}
+
 struct frag dfa_frag(struct graph *g, struct dfa a)
 {
 	int32_t rule, out, first, number;
@@ -438,7 +446,10 @@ struct frag dfa_frag(struct graph *g, struct dfa a)
 	first = g->n_nodes;
 	number = g->n_tables;
 	for (int i = 0; i < a.n && !g->err; i++)
-		graph_node(g, NODE_TABLE, a.accept[i] ? out : 0, number);
+		if (a.accept[i] && is_leaf(&a, i)) /* so that a state there is seen to be at its end */
+			graph_node(g, NODE_JUMP, out, 0);
+		else
+			graph_node(g, NODE_TABLE, a.accept[i] ? out : 0, number);
 	struct table t = {.first = first, .n = a.n, .classes = a.classes, .to = a.to};
 	memcpy(t.class_of, a.class_of, 256);
 	graph_table(g, &t);

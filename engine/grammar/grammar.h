@@ -78,6 +78,7 @@ struct grammar_mask grammar_run_mask(struct grammar_run *run);
 /* Takes a token in. False: it is not allowed, and the run is lost. An end token is taken where the text may end. */
 bool grammar_run_accept(struct grammar_run *run, int32_t id);
 bool grammar_run_may_end(const struct grammar_run *run); /* the text so far is whole */
-bool grammar_run_must_end(struct grammar_run *run);      /* and nothing can follow it */
+bool grammar_run_must_end(struct grammar_run *run);      /* and no other token can follow it */
+extern const char grammar_run_left[];                    /* `lost` after a token that is not allowed */
 
 #endif

@@ -277,6 +277,7 @@ struct mask_of {
 	int32_t state; /* -1: none */
 	uint64_t stops, used;
 	int32_t count, only;
+	bool goes_on; /* a token that is no end token is allowed */
 };
 /* Fills the mask of a state without end tokens. False: the pool is full. */
 bool walk_mask(struct grammar_room *r, int32_t state, uint32_t *mask);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+const char grammar_run_left[] = "a token does not go on as the grammar says";
+
 static struct pool *pool_of(const struct grammar_run *run)
 {
 	return &run->room->pool[run->room->active];
@@ -75,11 +77,6 @@ bool grammar_run_may_end(const struct grammar_run *run)
 	return !run->lost && pool_of(run)->state[run->state].ends;
 }
 
-bool grammar_run_must_end(struct grammar_run *run)
-{
-	return grammar_run_may_end(run) && pool_of(run)->state[run->state].n == 1;
-}
-
 /* ---- masks ---- */
 
 static uint64_t hash_stops(const struct grammar_run *run)
@@ -145,8 +142,11 @@ static int find_mask(struct grammar_run *run, int32_t state)
 	r->owner[at].state = -1;
 	if (!walk_mask(r, state, mask))
 		return -1;
-	put_stops(run, p->state[state].ends, mask);
 	r->owner[at] = (struct mask_of){.state = state, .stops = stops, .used = ++r->clock};
+	put_stops(run, false, mask);
+	count_bits(&r->owner[at], mask, r->words);
+	r->owner[at].goes_on = r->owner[at].count > 0;
+	put_stops(run, p->state[state].ends, mask);
 	count_bits(&r->owner[at], mask, r->words);
 	p->state[state].mask = at;
 	return at;
@@ -158,6 +158,18 @@ static int mask_of_run(struct grammar_run *run)
 	int32_t state = pool_alike(p, run->state, run->room->longest + 1);
 
 	return p->full ? -1 : find_mask(run, state);
+}
+
+bool grammar_run_must_end(struct grammar_run *run)
+{
+	int at;
+
+	if (!grammar_run_may_end(run))
+		return false;
+	if (pool_of(run)->state[run->state].n == 1)
+		return true;
+	at = mask_of_run(run);
+	return at >= 0 && !run->room->owner[at].goes_on;
 }
 
 struct grammar_mask grammar_run_mask(struct grammar_run *run)
@@ -228,7 +240,7 @@ bool grammar_run_accept(struct grammar_run *run, int32_t id)
 		lose_large(run);
 	pool_of(run)->full = false;
 	if (state < 0)
-		lose(run, "a token does not go on as the grammar says");
+		lose(run, grammar_run_left);
 	else
 		run->state = state;
 	return !run->lost;

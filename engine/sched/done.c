@@ -88,11 +88,11 @@ static void report_scores(struct sched *s, const struct part *part)
  * the call. */
 static enum finish finish_after(const struct sched *s, const struct seq *q, int32_t id)
 {
-	bool ends = q->call->grammar ? grammar_run_must_end(q->run) : false;
+	bool stops = call_stops_at(q->call, id);
 
-	if (call_stops_at(q->call, id) && (ends || seq_output(q) > q->call->how.min_tokens))
+	if (stops && seq_output(q) > q->call->how.min_tokens)
 		return FINISH_STOP;
-	if (ends && !q->call->how.n_stop)
+	if (q->call->grammar && (stops || !q->call->how.n_stop) && grammar_run_must_end(q->run))
 		return FINISH_STOP;
 	return q->n_tokens >= seq_most(s, q) ? FINISH_LENGTH : FINISH_NONE;
 }
@@ -102,7 +102,8 @@ static void end_lost(struct sched *s, struct seq *q)
 {
 	struct event *e = event_put(s, q);
 
-	e->lost = q->run->lost;
+	e->lost = q->run->lost == grammar_run_left ? "the request allows none of the tokens that the grammar allows"
+						   : q->run->lost;
 	running_remove(s, q);
 	seq_end(s, q, FINISH_LOST, e);
 }

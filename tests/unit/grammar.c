@@ -244,6 +244,33 @@ TEST(depth_has_an_end)
 	grammar_destroy(g);
 }
 
+/* Also where the end is the last state of an automaton. */
+static void check_ends_behind(enum grammar_kind kind, const char *source, const char *text)
+{
+	struct grammar *g = compile(kind, source);
+	struct grammar_run run = {.room = NULL};
+
+	grammar_run_begin(&run, room, g, NULL, 0);
+	for (const char *s = text; *s; s++) {
+		char one[2] = {*s, 0};
+		CHECK(grammar_run_mask(&run).allow && !grammar_run_must_end(&run));
+		CHECK(grammar_run_accept(&run, token(one)));
+	}
+	CHECK(grammar_run_may_end(&run) && grammar_run_must_end(&run));
+	grammar_run_end(&run);
+	grammar_destroy(g);
+}
+
+TEST(the_end_is_seen)
+{
+	open_small();
+	check_ends_behind(GRAMMAR_REGEX, "ab", "ab");
+	check_ends_behind(GRAMMAR_REGEX, "^ab$", "ab");
+	check_ends_behind(GRAMMAR_SCHEMA, "{\"enum\":[7]}", "7");
+	check_ends_behind(GRAMMAR_SCHEMA, "{\"enum\":[7,78]}", "78");
+	check_ends_behind(GRAMMAR_SCHEMA, "{\"type\":\"string\",\"pattern\":\"^a{2}$\"}", "\"aa\"");
+}
+
 /* ---- languages ---- */
 
 static void check_matches(enum grammar_kind kind, const char *source, const char *good, const char *bad)
