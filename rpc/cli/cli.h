@@ -67,7 +67,7 @@ int args_text(struct args *a, struct why *why);
 
 /* Connects as --uds, --timeout-ms, --no-wait and --wait say. no_resume: calls fail when the server is lost. */
 int cli_connect(struct xv_client **c, struct args *a, bool no_resume, struct why *why);
-/* `status --wait` also waits for a server that has not been started yet, and says so once. */
+/* `--wait` also waits for a server that has not been started yet, and says so once. */
 bool cli_may_appear(const struct args *a, uint64_t begin_ns, const struct why *why);
 
 /* Waits for the last reply of one call; keep-alives are skipped. 0, or a negative code: an Error reply

@@ -178,7 +178,7 @@ static const struct option rows[] = {
 	 GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
 	{GROUP_CALL, "no-wait", NULL, "exit with 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA,
 	 AT(no_wait), -1, 0, 0},
-	{GROUP_CALL, "wait", NULL, "wait until the server is started and ready", FLAG, STA, AT(wait), -1, 0, 0},
+	{GROUP_CALL, "wait", NULL, "wait until the server is started and ready", FLAG, STA | BAT, AT(wait), -1, 0, 0},
 	{GROUP_CALL, "help", NULL, "print this text", FLAG, ALL, AT(help), -1, 0, 0},
 };
 enum { N_OPTIONS = sizeof rows / sizeof *rows, LONGEST_NAME = 40 };

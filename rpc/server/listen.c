@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "base/process.h"
+
+/* mpirun ends ranks within 5 s of its own end. */
+enum { ORPHANS_MS = 10000, ORPHANS_LOOK_MS = 20 };
 
 static int check_handed_over(int fd, struct why *why)
 {
@@ -112,29 +118,59 @@ static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
 	return 0;
 }
 
-/* A socket without our lock may still be live: another program's, or one that a launcher holds. */
-static int check_stale(const char *path, struct why *why)
+/* Whether a process listens at `path`, and which one began to. */
+static int is_live(const char *path, bool *live, pid_t *pid, struct why *why)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	struct ucred who = {0};
 	socklen_t n = sizeof who;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return fail(why, ERR_IO, "socket: %s", strerror(errno));
+	strcpy(to.sun_path, path);
+	*live = !connect(fd, (struct sockaddr *)&to, sizeof to) || errno == EAGAIN || errno == EACCES;
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n);
+	close(fd);
+	*pid = who.pid;
+	return 0;
+}
+
+static bool has_ended(pid_t pid)
+{
+	struct process p = {.fd = -1};
+	bool ended = pid > 0 && !process_hold(&p, pid);
+
+	process_drop(&p);
+	return ended;
+}
+
+/* A socket without our lock may still be live: another program's, or that of a job whose launcher was killed and whose
+ * ranks are just ending. */
+static int check_stale(const char *path, struct why *why)
+{
+	uint64_t end = now_ns() + ORPHANS_MS * NS_PER_MS;
 	struct stat st;
-	int fd, live;
+	bool live = false;
+	pid_t pid = 0;
+	int err;
 
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return fail(why, ERR_INVALID, "%s exists and is not a socket", path);
-	strcpy(to.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail(why, ERR_IO, "socket: %s", strerror(errno));
-	live = !connect(fd, (struct sockaddr *)&to, sizeof to) || errno == EAGAIN || errno == EACCES;
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n);
-	close(fd);
-	if (live)
-		return served_by(path, (int)who.pid, why);
-	return 0;
+	while (!(err = is_live(path, &live, &pid, why)) && live) {
+		if (!has_ended(pid))
+			return served_by(path, (int)pid, why);
+		if (now_ns() > end)
+			return fail(
+				why, ERR_BUSY,
+				"%s: process %d, which served it, was killed, and what it had started still holds the socket: "
+				"end that first",
+				path, (int)pid);
+		poll(NULL, 0, ORPHANS_LOOK_MS);
+	}
+	return err;
 }
 
 /* Bound under a short name of its own, through /proc so that the limit of 107 bytes does not count the folder

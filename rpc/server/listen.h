@@ -14,8 +14,9 @@ struct rpc_listener {
 };
 
 /* flock on path.lock, bind a temporary name, rename over a stale socket; a live one is refused with its pid
- * (ERR_BUSY), a place that does not do (no such folder, not to be written, no locks) is ERR_DENIED, a path that cannot
- * be a socket's ERR_INVALID. Mode 0660; group (gid_t)-1: leave. */
+ * (ERR_BUSY), after a wait where it is held by what a killed process leaves behind; a place that does not do (no such
+ * folder, not to be written, no locks) is ERR_DENIED, a path that cannot be a socket's ERR_INVALID. Mode 0660; group
+ * (gid_t)-1: leave. */
 int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why *why);
 /* A descriptor that was handed over: checked, made non-blocking. */
 int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why);
