@@ -493,13 +493,13 @@ TEST(prefill_of_8_bit_caches)
 TEST(prefill_of_bent_scores)
 {
 	static const int dim[] = {64, 80, 96, 128, 256}, length[] = {33, 190}, fresh[] = {33, 140},
-			 window[] = {20, 500, 1, 150};
+			 window[] = {20, 500, 1, 150}, short_length[] = {17, 75}, short_fresh[] = {17, 60};
 
-	for (int i = 0; i < 15; i++)
-		bent_prefill(both[i & 1], K_KV_16 + i % 3, 1, 1, dim[i / 3], length, fresh, 2, 1 + i % 7,
-			     window[i % 4]);
+	for (int i = 0; i < 30; i++)
+		bent_prefill(both[i / 15], K_KV_16 + i % 3, 2, 1, dim[i / 3 % 5], short_length, short_fresh, 2,
+			     1 + i % 7, (window[i % 4] + 1) / 2);
 	for (int i = 0; i < 8; i++)
-		bent_prefill(both[i & 1], K_KV_16, 1, 1, i & 2 ? 128 : 64, length, fresh, 2, 1 + (i * 3) % 7,
+		bent_prefill(both[i & 1], K_KV_16, 2, 2, i & 2 ? 128 : 64, length, fresh, 2, 1 + (i * 3) % 7,
 			     window[i / 2]);
 	for (int i = 0; i < 3; i++)
 		bent_prefill(both[i & 1], K_KV_16 + i % 3, 2, 1, dim[1 + i + i / 2], length, length, 1, 0, 0);

@@ -346,7 +346,7 @@ def refusals(path):
             (["--device", "cuda", "--device-memory", "1G"], {}, "requires --dry-run", 64),
             (["--device", "cuda"], dict(FAKEGPU_MEM="1000000"), "workspace       graphs        total", 78),
             (["--device", "cuda"], dict(FAKEGPU_CC="75"), "compute capability 7", 66),
-            (["--device", "cuda"], dict(FAKEGPU_FAIL="@void prefill_wgmma<Bf16, 64>:1=719"), "which --no-wgmma leaves out", 70),
+            (["--device", "cuda"], dict(FAKEGPU_FAIL="@void prefill_wgmma<Bf16, 64, false>:1=719"), "which --no-wgmma leaves out", 70),
             (["--device", "cuda"], dict(XVERSED_CUDA_LIB="/none.so"), "cannot be opened", 78),
             (["--device", "cuda"], dict(XVERSED_CUDA_LIB=ctypes.util.find_library("m")), "is not an xversed plug-in", 78)):
         r = subprocess.run([job.BIN + "xversed", path, *options, "--uds", path + "/s"], capture_output=True, text=True, timeout=60,
