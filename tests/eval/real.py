@@ -13,11 +13,13 @@ import time
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, "tests/e2e")
+sys.path.insert(0, "tests/eval")
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
 from job import Job, check, finish, skip
+from prompts import prompts_of
 
 MODEL = "launch/demo/model"
 DATA = os.environ.get("XV_TESTDATA", "../shared/testdata") + "/eval"
@@ -82,32 +84,6 @@ def tokens_of(texts):
     with open(MODEL + "/tokenizer.json") as f:
         tok = Tokenizer.from_str(f.read().replace('"add_prefix_space": false', '"prepend_scheme": "never"'))
     return [e.ids for e in tok.encode_batch(texts)]
-
-
-def prompts_of(data):
-    """The text of a sample's prompt, made once more from the file."""
-    import csv
-    import io
-    import zipfile
-
-    def rows(end):
-        for root, _, files in os.walk(data):
-            if "mmlu.zip" in files:
-                z = zipfile.ZipFile(root + "/mmlu.zip")
-                return list(csv.reader(io.StringIO(z.read(next(n for n in z.namelist() if n.endswith(end))).decode(), newline="")))
-        for root, _, files in os.walk(data):
-            if os.path.basename(end) in files and "mmlu" in root:
-                return list(csv.reader(open(f"{root}/{os.path.basename(end)}", newline="", encoding="utf-8")))
-    files = {}
-
-    def prompt(task, index, k):
-        if task not in files:
-            files[task] = rows(f"dev/{task}_dev.csv"), rows(f"test/{task}_test.csv")
-        dev, test = files[task]
-        one = lambda r, a: r[0] + "".join(f"\n{c}. {r[1 + i]}" for i, c in enumerate("ABCD")) + "\nAnswer:" + (f" {r[5]}\n\n" if a else "")
-        head = f"The following are multiple choice questions (with answers) about {''.join(' ' + w for w in task.split('_'))}.\n\n"
-        return head + "".join(one(r, True) for r in dev[:k]) + one(test[index], False)
-    return prompt
 
 
 def evaluate(name, args, data, ranks, *options, more=(), threads="1"):
