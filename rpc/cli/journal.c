@@ -260,10 +260,25 @@ static int open_locked(struct journal *j, struct why *why)
 	}
 }
 
+/* Under the lock, so that the journal of a run that goes on stays. */
+static int drop_results(struct journal *j, struct why *why)
+{
+	char head[sizeof begin_head];
+	ssize_t n = pread(j->fd, head, sizeof begin_head - 1, 0);
+
+	if (n < 0)
+		return io_error(j, "reading", why);
+	if (memcmp(head, begin_head, (size_t)n))
+		return fail(why, ERR_FORMAT, "%s: line 1: this is no journal of xverse", j->path);
+	return ftruncate(j->fd, 0) ? io_error(j, "writing", why) : 0;
+}
+
 static int open_file(struct journal *j, const struct journal_options *how, struct why *why)
 {
 	int err = open_locked(j, why);
 
+	if (!err && how->fresh)
+		err = drop_results(j, why);
 	if (!err)
 		err = scan_file(j, how->head, why);
 	if (err == ERR_MISMATCH && !how->resume)

@@ -21,6 +21,7 @@ struct journal_options {
 	const char *path;
 	const char *head; /* one line of JSON: model, protocol, data; a run with another head cannot go on */
 	bool resume;      /* go on where there is a journal; false: a journal with results is refused (ERR_INVALID) */
+	bool fresh;       /* what an earlier run left is dropped; a file that is no journal is not (ERR_FORMAT) */
 	int sync_ms;      /* results reach the disk (fsync) at least so often; 0: each at once; -1: when it is closed */
 };
 

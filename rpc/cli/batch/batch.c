@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "rpc/cli/batch/output.h"
 #include "rpc/cli/batch/run.h"
 #include "rpc/cli/spawn.h"
 
@@ -25,17 +25,15 @@ struct batch {
 static int check_args(struct batch *b)
 {
 	const struct batch_args *a = &b->a->batch;
-	struct stat in, out;
 
 	if (!a->in)
 		return fail(&b->why, ERR_INVALID, "batch: which file of requests? (xverse batch --help)");
 	if (!a->out)
 		return fail(&b->why, ERR_INVALID, "batch: --output FILE is missing: where the answers go");
-	if (!stat(a->in, &in) && !stat(a->out, &out) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-		return fail(&b->why, ERR_INVALID, "batch: %s cannot be both input and output", a->in);
 	if (a->server && !a->model)
 		return fail(&b->why, ERR_INVALID, "batch: --server-options are for the daemon that --model starts");
-	return 0;
+	b->journal_path = xprintf("%s.journal", a->out);
+	return batch_output_check(a->in, a->out, b->journal_path, &b->why);
 }
 
 /* ---- the server ---- */
@@ -139,12 +137,11 @@ static char *make_head(const struct batch *b)
 
 static int open_journal(struct batch *b)
 {
-	struct journal_options how = {.path = b->journal_path, .resume = true, .sync_ms = 500};
+	struct journal_options how = {
+		.path = b->journal_path, .resume = true, .fresh = b->a->batch.fresh, .sync_ms = 500};
 	char *head = make_head(b);
 	int err;
 
-	if (b->a->batch.fresh)
-		unlink(b->journal_path);
 	how.head = head;
 	err = journal_open(&b->run.journal, &how, &b->why);
 	free(head);
@@ -204,19 +201,6 @@ static int give_up(struct batch *b, int err)
 						    : cli_exit_code(err);
 }
 
-/* A run that was complete before: there is no journal, and the output has a line for each request. */
-static bool is_complete(const struct batch *b)
-{
-	FILE *f = access(b->journal_path, F_OK) ? fopen(b->a->batch.out, "r") : NULL;
-	int lines = 0, c;
-
-	while (f && (c = getc(f)) != EOF)
-		lines += c == '\n';
-	if (f)
-		fclose(f);
-	return f && lines == b->in.n;
-}
-
 static int run_lines(struct batch *b)
 {
 	const struct args *a = b->a;
@@ -233,16 +217,19 @@ static int run_lines(struct batch *b)
 
 static int run_all(struct batch *b)
 {
+	bool complete = false;
+	uint64_t refused = 0;
 	int err = check_args(b);
 
 	if (!err)
 		err = batch_input_open(&b->in, b->a->batch.in, b->a->batch.as_is, &b->why);
+	if (!err && !b->a->batch.fresh)
+		err = batch_output_look(&b->in, b->a->batch.out, b->journal_path, &complete, &refused, &b->why);
 	if (err)
 		return cli_give_up(err, &b->why);
-	b->journal_path = xprintf("%s.journal", b->a->batch.out);
-	if (!b->a->batch.fresh && is_complete(b)) {
+	if (complete) {
 		cli_say("xverse: %s is complete; --fresh computes it again\n", b->a->batch.out);
-		return EXIT_OK;
+		return refused ? EXIT_INPUT : EXIT_OK;
 	}
 	err = find_server(b);
 	if (!err)

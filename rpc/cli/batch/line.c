@@ -20,11 +20,21 @@ static bool is_openai(const struct json *root)
 	return json_get(root, "custom_id") || json_get(root, "body");
 }
 
+static const struct json *id_in(const struct json *root)
+{
+	return json_get(root, is_openai(root) ? "custom_id" : "id");
+}
+
+static bool cuts_short(const struct json *id)
+{
+	return json_str(id) && strlen(json_str(id)) < json_len(id);
+}
+
 char *batch_line_id(const struct json *root, uint32_t number)
 {
-	const struct json *id = json_get(root, is_openai(root) ? "custom_id" : "id");
+	const struct json *id = id_in(root);
 
-	if (json_str(id) && json_len(id))
+	if (json_str(id) && json_len(id) && !cuts_short(id))
 		return xstrdup(json_str(id));
 	return json_is_int(id) ? json_write(id, NULL, NULL) : xprintf("line-%u", number);
 }
@@ -145,6 +155,8 @@ int batch_request_read(struct batch_request *q, const char *text, size_t len, ui
 		err = fail(why, ERR_FORMAT, "column %d: %s", e.column, e.text);
 	else if (!json_is(root, JSON_IS_OBJECT))
 		err = fail(why, ERR_INVALID, "the line must be an object, not %s", json_kind_name(root));
+	if (!err && cuts_short(id_in(root)))
+		err = fail(why, ERR_INVALID, "the id holds U+0000");
 	if (!err)
 		err = read_form(q, root, why);
 	if (!err)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rpc/cli/batch/answer.h"
+#include "rpc/cli/batch/output.h"
 
 enum { CALL_BITS = 12, BUCKETS = 256, MOST_TRIES = 14 };
 _Static_assert(API_MAX_CHOICES <= 1 << CALL_BITS, "a call's number within its line");
@@ -206,11 +207,10 @@ uint64_t batch_undone(const struct batch_run *b)
 	return n;
 }
 
-/* Inside of a text its quotes would be escaped. */
 static int count_refused(void *arg, uint64_t item, const char *line, size_t len, struct why *why)
 {
 	(void)item, (void)len, (void)why;
-	*(uint64_t *)arg += strstr(line, "\"error\":{\"code\":\"ERR_") != NULL;
+	*(uint64_t *)arg += batch_output_is_error(line);
 	return 0;
 }
 
