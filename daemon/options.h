@@ -76,7 +76,11 @@ int options_parse(struct options *o, int argc, char **argv, const char *const *m
 void options_warn(FILE *to, char *const *environment);
 /* Replaces model by the folder that it stands for, and sets served_name. The errors of model_find(). */
 int options_find_model(struct options *o, struct why *why);
-/* Sets uds and served_name if they were not given. ERR_DENIED: there is no folder for the socket. */
+/* Whether an adapter may have this name of n bytes. */
+bool options_is_name(const char *s, size_t n);
+#define OPTIONS_NAME_RULE "it must not be empty, nor hold blanks, quotes, backslashes or control characters"
+/* Sets uds and served_name if they were not given. ERR_DENIED: there is no folder for the socket. ERR_INVALID: an
+ * adapter has the model's name. */
 int options_settle(struct options *o, struct why *why);
 void options_finish(struct options *o);
 

@@ -362,6 +362,16 @@ static void set_defaults(struct options *o)
 	}
 }
 
+bool options_is_name(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i], after = (unsigned char)(i + 1 < n ? s[i + 1] : 0);
+		if (c <= ' ' || c == 0x7f || c == '"' || c == '\\' || (c == 0xc2 && after < 0xa0))
+			return false;
+	}
+	return n > 0;
+}
+
 /* Each line is NAME=DIR, and no name comes twice. */
 static int check_loras(const struct options *o, struct why *why)
 {
@@ -372,6 +382,8 @@ static int check_loras(const struct options *o, struct why *why)
 		end = at + line;
 		if (!name || name > 255 || name + 1 >= line)
 			return fail(why, ERR_INVALID, "--lora: \"%.*s\" is not NAME=DIR", (int)line, at);
+		if (!options_is_name(at, name))
+			return fail(why, ERR_INVALID, "--lora: \"%.*s\" is no name: " OPTIONS_NAME_RULE, (int)name, at);
 		for (const char *other = o->lora; other < at; other += strcspn(other, "\n") + 1)
 			if (!strncmp(other, at, name + 1))
 				return fail(why, ERR_INVALID, "--lora: two adapters have the name \"%.*s\"", (int)name,
@@ -441,6 +453,18 @@ int options_parse(struct options *o, int argc, char **argv, const char *const *m
 	return err ? err : check_words(o, why);
 }
 
+/* A request's "model" names the model or one of its adapters. */
+static int check_lora_is_other(const struct options *o, struct why *why)
+{
+	size_t n = strlen(o->served_name);
+
+	for (const char *at = o->lora; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+		if (!o->lora_merge && !strncmp(at, o->served_name, n) && at[n] == '=')
+			return fail(why, ERR_INVALID, "--lora: \"%s\" is the name of the model (--served-model-name)",
+				    o->served_name);
+	return 0;
+}
+
 int options_settle(struct options *o, struct why *why)
 {
 	char *given = o->served_name, path[RPC_PATH_SIZE];
@@ -450,7 +474,7 @@ int options_settle(struct options *o, struct why *why)
 	free(given);
 	if (!o->uds && !err)
 		o->uds = xstrdup(path);
-	return err;
+	return err ? err : check_lora_is_other(o, why);
 }
 
 void options_finish(struct options *o)

@@ -95,14 +95,6 @@ static void answer(struct front *f, struct front_lora *l)
 
 /* ---- loading ---- */
 
-static bool is_name(const char *name)
-{
-	for (const char *c = name; *c; c++)
-		if ((unsigned char)*c <= ' ' || *c == 127)
-			return false;
-	return *name;
-}
-
 /* A free slot for it, or NULL with the reason. */
 static struct front_lora *place(struct front *f, const char *name, const char *dir, int *err, struct why *why)
 {
@@ -115,8 +107,8 @@ static struct front_lora *place(struct front *f, const char *name, const char *d
 	else if (!f->model->lora_slots)
 		*err = fail(why, ERR_UNSUPPORTED,
 			    "the server has no slots for adapters: start it with --max-loras N (and --max-lora-rank)");
-	else if (!is_name(name))
-		*err = fail(why, ERR_INVALID, "name: \"%.100s\" is no name: it must not be empty or hold blanks", name);
+	else if (!options_is_name(name, strlen(name)))
+		*err = fail(why, ERR_INVALID, "name: \"%.100s\" is no name: " OPTIONS_NAME_RULE, name);
 	else if (dir[0] != '/')
 		*err = fail(why, ERR_INVALID, "dir: \"%.200s\" is no absolute path", dir);
 	else if (old || !strcmp(name, f->opt->served_name))

@@ -34,12 +34,15 @@ static int list(struct args *a, struct xv_client *c)
 static int name_and_dir(const char *given, char *name, size_t size, char dir[PATH_MAX], struct why *why)
 {
 	const char *equals = strchr(given, '='), *path = equals ? equals + 1 : given, *slash;
+	size_t n;
 
 	if (!realpath(path, dir))
 		return fail(why, ERR_INVALID, "%.200s: %s (xverse lora load NAME=DIR)", path, strerror(errno));
 	slash = strrchr(dir, '/');
-	snprintf(name, size, "%.*s", equals ? (int)(equals - given) : (int)strlen(slash + 1),
-		 equals ? given : slash + 1);
+	n = equals ? (size_t)(equals - given) : strlen(slash + 1);
+	if (n >= size)
+		return fail(why, ERR_INVALID, "the name has %zu bytes, the limit is %zu", n, size - 1);
+	snprintf(name, size, "%.*s", (int)n, equals ? given : slash + 1);
 	return 0;
 }
 

@@ -1,6 +1,8 @@
 /* models.c - GET /v1/models and /v1/models/NAME. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "rpc/gateway/api/endpoints.h"
 #include "rpc/gateway/api/upstream.h"
 #include "rpc/gateway/http/answer.h"
@@ -49,10 +51,32 @@ void api_models(struct http_exchange *x)
 	http_answer_json(x, 200, json_pack("{s:s, s:o}", "object", "list", "data", list));
 }
 
-void api_model(struct http_exchange *x)
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* Clients write "/" and letters beyond ASCII as %XX. Not UTF-8, or U+0000: left as it is. */
+static char *decoded(const char *tail)
+{
+	char *name = xstrdup(tail), *to = name;
+	size_t bad;
+
+	for (const char *c = tail; *c; to++) {
+		int high = *c == '%' ? hex_digit(c[1]) : -1, low = high < 0 ? -1 : hex_digit(c[2]);
+		*to = low < 0 ? *c : (char)(16 * high + low);
+		c += low < 0 ? 1 : 3;
+	}
+	*to = 0;
+	if (strlen(name) == (size_t)(to - name) && utf8_valid(name, strlen(name), &bad))
+		return name;
+	strcpy(name, tail);
+	return name;
+}
+
+static void answer_model(struct http_exchange *x, const char *name)
 {
 	struct gateway_daemons *all = api_context(x)->daemons;
-	const char *name = http_tail(x);
 	const struct gateway_daemon *d = *name ? gateway_daemon_find(all, name, strlen(name)) : NULL;
 	const struct xv_adapter *l = d ? gateway_daemon_adapter(d, name) : NULL;
 
@@ -62,4 +86,12 @@ void api_model(struct http_exchange *x)
 		http_answer_error(x, 404, "model_not_found", NULL, "model %.100s does not exist", name);
 	else
 		http_answer_json(x, 200, strcmp(gateway_daemon_name(d), name) ? adapter_json(d, l) : model_json(d));
+}
+
+void api_model(struct http_exchange *x)
+{
+	char *name = decoded(http_tail(x));
+
+	answer_model(x, name);
+	free(name);
 }
