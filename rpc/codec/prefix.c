@@ -96,9 +96,9 @@ int rpc_prefix_join(struct rpc_prefix *kept, struct xv_request *r, struct why *w
 void rpc_prefix_save(struct rpc_prefix *sent, struct xv_request *r)
 {
 	struct xv_prompt *p = &r->score.prefix;
-	size_t size = bytes_of(p);
+	size_t size = r->kind == XV_SCORE ? bytes_of(p) : 0;
 
-	if (r->kind != XV_SCORE || !size)
+	if (!size)
 		return;
 	if (sent->size != size || sent->is_text != p->is_text || memcmp(sent->data, data_of(p), size)) {
 		r->score.prefix_id = sent->id + 1 ? sent->id + 1 : 1;
