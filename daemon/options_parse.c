@@ -400,6 +400,18 @@ static int check_loras(const struct options *o, struct why *why)
 	return 0;
 }
 
+/* A request's "model" names the model or one of its adapters. */
+static int check_lora_is_other(const struct options *o, struct why *why)
+{
+	size_t n = strlen(o->served_name);
+
+	for (const char *at = o->lora; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+		if (!o->lora_merge && !strncmp(at, o->served_name, n) && at[n] == '=')
+			return fail(why, ERR_INVALID, "--lora: \"%s\" is the name of the model (--served-model-name)",
+				    o->served_name);
+	return 0;
+}
+
 static int check_words(const struct options *o, struct why *why)
 {
 	const char *g = o->generation_config;
@@ -450,19 +462,9 @@ int options_parse(struct options *o, int argc, char **argv, const char *const *m
 		err = fail(why, ERR_INVALID, "no model was given; usage: xversed MODEL [options] (--help lists them)");
 	if (!err)
 		err = check_loras(o, why);
+	if (!err && o->served_name)
+		err = check_lora_is_other(o, why);
 	return err ? err : check_words(o, why);
-}
-
-/* A request's "model" names the model or one of its adapters. */
-static int check_lora_is_other(const struct options *o, struct why *why)
-{
-	size_t n = strlen(o->served_name);
-
-	for (const char *at = o->lora; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
-		if (!o->lora_merge && !strncmp(at, o->served_name, n) && at[n] == '=')
-			return fail(why, ERR_INVALID, "--lora: \"%s\" is the name of the model (--served-model-name)",
-				    o->served_name);
-	return 0;
 }
 
 int options_settle(struct options *o, struct why *why)

@@ -38,9 +38,10 @@ static int read_text(const struct at *at, enum xv_constraint_kind kind, const st
 {
 	const char *s = json_str(v);
 
-	if (!s || !*s || strlen(s) != json_len(v))
-		return fail(at->why, ERR_INVALID, "%s must be a non-empty string without U+0000, not %s", at->name,
-			    json_kind_name(v));
+	if (!s)
+		return fail(at->why, ERR_INVALID, "%s must be a string, not %s", at->name, json_kind_name(v));
+	if (!*s || strlen(s) != json_len(v))
+		return fail(at->why, ERR_INVALID, "%s must be a non-empty string without U+0000", at->name);
 	return take_text(at, kind, xstrdup(s));
 }
 
