@@ -32,7 +32,8 @@ struct run {
 	struct xv_client *client;
 	struct item *first, **last, *bucket[BUCKETS];
 	int open, window, most;
-	bool all_taken, cancelled;
+	bool all_taken, told, cancelled;
+	uint64_t cancelled_ns;
 	struct bar bar;
 	struct pump_totals *out;
 	struct why *why;
@@ -327,6 +328,7 @@ static int send_new(struct run *u)
 static void cancel_all(struct run *u)
 {
 	u->cancelled = true;
+	u->cancelled_ns = now_ns();
 	for (struct item *i = u->first, *next; i; i = next) {
 		next = i->next;
 		i->cancelled = true;
@@ -339,8 +341,8 @@ static void heed_signals(struct run *u)
 {
 	static const char *const unit = "item";
 
-	if (signals == 1 && !u->all_taken) {
-		u->all_taken = true;
+	if (signals == 1 && !u->told) {
+		u->all_taken = u->told = true;
 		cli_say("%sxverse: finishing the %d %ss in flight (once more: cancel them)\n", u->bar.shown ? "\n" : "",
 			u->open, u->how->unit ? u->how->unit : unit);
 	}
@@ -400,11 +402,19 @@ static int turn(struct run *u)
 	return err;
 }
 
+/* A server that hangs or starts again does not answer; the end of the connection cancels as well. */
+static bool is_over(const struct run *u)
+{
+	enum { PATIENCE_MS = 2000 };
+
+	return u->cancelled && now_ns() - u->cancelled_ns > PATIENCE_MS * NS_PER_MS;
+}
+
 static int run_all(struct run *u)
 {
 	int err = ask_window(u);
 
-	while (!err && (u->open || (!u->all_taken && !signals)))
+	while (!err && !is_over(u) && (u->open || (!u->all_taken && !signals)))
 		err = turn(u);
 	while (u->first) { /* after an error: they stay undone */
 		if (u->first->id)
