@@ -60,9 +60,17 @@ static bool is_name(const char *word)
 	return false;
 }
 
+/* Two results, which may lie in folders called like benchmarks, and nothing to ask: a benchmark needs --data, `exact` a
+ * file. */
+static bool only_compares(const struct args *a)
+{
+	return a->eval.compare &&
+	       (!a->eval.n_word || !is_name(a->eval.word[0]) || (a->eval.n_word == 1 && !a->eval.data));
+}
+
 int run_eval(struct args *a)
 {
-	if (a->eval.compare && (!a->eval.n_word || !a->eval.data || !is_name(a->eval.word[0])))
+	if (only_compares(a))
 		return eval_compare_command(a->eval.word, a->eval.n_word, a);
 	if (!a->eval.n_word) {
 		cli_say("xverse: eval: which benchmark? (xverse eval --help lists them)\n");
