@@ -39,13 +39,6 @@ static struct sampled sampled[TOKENS];
 static float *noise, *row; /* (vocab + KINDS), (vocab) */
 static char path[64];
 
-/* Of the parts that are left out. */
-int options_number(const char *text, int64_t *out)
-{
-	*out = atoll(text);
-	return 0;
-}
-
 static void trap(void *arg, const char *why)
 {
 	(void)arg;
