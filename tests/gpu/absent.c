@@ -1,5 +1,6 @@
 /* absent.c - what the programs of tests/gpu refer to and never call: they have neither MPI nor ranks that share a
- * device, and read no adapters. A call says so, where a linker that ignores missing functions would leave a jump to address 0. */
+ * device, and read no adapters. A call says so, where a linker that ignores missing functions would leave a jump to
+ * address 0. */
 #include "base/base.h"
 #include "engine/lora/adapter.h"
 #include "parallel/comm.h"
