@@ -430,7 +430,7 @@ def tls_versions(port):
 
 def tls_framing(g, context):
     """What is doubtful is refused in the same way, and a chunk without end costs nothing."""
-    def ask(data, seconds=3):
+    def ask_once(data, seconds):
         s = context.wrap_socket(g.connect(seconds), server_hostname="localhost")
         got = b""
         try:
@@ -441,6 +441,10 @@ def tls_framing(g, context):
             pass
         s.close()
         return got
+
+    def ask(data, seconds=3):
+        """A server that closes while it is still sent to resets the connection, and its answer may be lost with that: then asked again."""
+        return next(filter(None, (ask_once(data, seconds) for _ in range(5))), b"")
     head = POST + HOST + TYPE + CHUNKED + b"\r\n"
     before = cpu_seconds(g)
     for name, data in [("a chunk size without end", head + b"0" * 60000), ("an extension without end", head + b"1f;" + b"a" * 60000),
