@@ -415,6 +415,7 @@ bool xv_cancel(struct xv_client *c, uint64_t id)
 		client_call_remove(c, call);
 		return false;
 	}
+	call->cancelled = true;
 	xv_send(c, &r);
 	return true;
 }

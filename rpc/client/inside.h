@@ -22,6 +22,7 @@ struct client_call {
 	bool had;             /* a server had it, and did not merely put it off */
 	bool started_now;     /* it has begun since it was sent last */
 	bool sent, lost_here; /* lost_here: by the present connection's own word */
+	bool cancelled;       /* so that it is not put off: its Cancel would be answered before it is sent again */
 	int losses;           /* how often the server went away while it had this call, since its last new token */
 	uint64_t retry_ns;    /* send again then; 0: it is sent, or goes with the next connection */
 	uint64_t late_ns;     /* since when the server puts it off; 0: it does not */

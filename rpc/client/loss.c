@@ -81,7 +81,7 @@ bool client_may_wait(const struct xv_client *c, const struct client_call *call, 
 	bool begun = call->started || call->resumed;
 	int patience = e->code == ERR_LOADING && !begun ? c->how.loading_timeout_ms : c->how.resume_timeout_ms;
 
-	if (c->how.no_resume || !call->streams || !e->retryable || patience < 0)
+	if (c->how.no_resume || !call->streams || !e->retryable || patience < 0 || call->cancelled)
 		return false;
 	if (!begun && e->code != ERR_LOADING && e->code != ERR_LOST_RANK)
 		return false;
@@ -92,7 +92,7 @@ static void resend_all(struct xv_client *c)
 {
 	for (struct client_call *call = c->calls; call; call = call->next) {
 		call->lost_here = false;
-		if (suspect_ms(call))
+		if (suspect_ms(call) && !call->cancelled)
 			call->retry_ns = after(suspect_ms(call));
 		else
 			client_call_send(c, call);

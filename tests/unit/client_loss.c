@@ -117,6 +117,27 @@ TEST(a_call_that_begins_while_the_model_loads_waits)
 	leave(c);
 }
 
+TEST(a_cancelled_call_that_is_put_off_ends)
+{
+	struct xv_client *c = connect_now(NULL);
+	struct xv_reply r;
+	uint64_t id = ask(c, false);
+	int errors = 0;
+
+	wait_requests(c, 1);
+	CHECK(xv_cancel(c, id));
+	refuse(0, ERR_LOADING, 100);
+	for (int i = 0; i < 20; i++)
+		if (xv_wait(c, &r, 20, why.text) == 1 && r.id == id) {
+			CHECK_EQ(r.kind, XV_R_ERROR);
+			CHECK_EQ(r.error.code, ERR_LOADING);
+			errors++;
+		}
+	CHECK_EQ(errors, 1);
+	CHECK_EQ(rig.heard.n, 1); /* it is not sent again */
+	leave(c);
+}
+
 TEST(whoever_does_not_want_to_wait_is_told)
 {
 	struct xv_client *c = connect_now(&(struct xv_options){.loading_timeout_ms = -1});
