@@ -24,23 +24,29 @@ static bool has_assertions(const char *s, size_t n)
 	return false;
 }
 
+/* The rule's body is the deterministic automaton of f, which is made in a graph of its own; that ends here. */
+static void define_dfa(struct graph *g, int32_t rule, struct graph *own, struct frag f)
+{
+	struct dfa a = dfa_of(own, f);
+
+	if (own->err)
+		graph_fail(g, own->err, "%s", own->why.text);
+	else
+		graph_define(g, rule, dfa_frag(g, a));
+	graph_finish(own);
+}
+
 static int32_t regex_rules(struct graph *g, const struct grammar_text *t)
 {
 	int32_t root = graph_rule(g);
 	struct graph own;
-	struct dfa a;
 
 	if (!has_assertions(t->text, t->len)) {
 		graph_define(g, root, regex_frag(g, t->text, t->len, false));
 		return root;
 	}
 	graph_init(&own);
-	a = dfa_of(&own, regex_frag(&own, t->text, t->len, true));
-	if (own.err)
-		graph_fail(g, own.err, "%s", own.why.text);
-	else
-		graph_define(g, root, dfa_frag(g, a));
-	graph_finish(&own);
+	define_dfa(g, root, &own, regex_frag(&own, t->text, t->len, true));
 	return root;
 }
 
@@ -50,7 +56,6 @@ static int32_t choice_rules(struct graph *g, const struct grammar_source *src)
 	int32_t root = graph_rule(g);
 	struct graph own;
 	struct frag f;
-	struct dfa a;
 	size_t bad;
 
 	graph_init(&own);
@@ -63,12 +68,7 @@ static int32_t choice_rules(struct graph *g, const struct grammar_source *src)
 	}
 	if (!src->n_choice)
 		graph_fail(&own, ERR_INVALID, "it has no entries");
-	a = dfa_of(&own, f);
-	if (own.err)
-		graph_fail(g, own.err, "%s", own.why.text);
-	else
-		graph_define(g, root, dfa_frag(g, a));
-	graph_finish(&own);
+	define_dfa(g, root, &own, f);
 	return root;
 }
 

@@ -39,6 +39,18 @@ static void add_space(struct ranges *s)
 		ranges_add(s, space[i][0], space[i][1]);
 }
 
+/* Adds s, or all that it leaves, to `out`; s ends. */
+static void take_set(struct ranges *out, struct ranges *s, bool invert)
+{
+	ranges_sort(s);
+	if (invert)
+		ranges_invert(s);
+	for (int i = 0; i < s->n; i++)
+		ranges_add(out, s->r[i].lo, s->r[i].hi);
+	out->failed |= s->failed;
+	ranges_finish(s);
+}
+
 /* Adds the class of a letter, or of what it leaves; false: it has none. */
 static bool add_class(struct ranges *out, char letter)
 {
@@ -58,13 +70,7 @@ static bool add_class(struct ranges *out, char letter)
 	default:
 		return false;
 	}
-	ranges_sort(&s);
-	if (upper)
-		ranges_invert(&s);
-	for (int i = 0; i < s.n; i++)
-		ranges_add(out, s.r[i].lo, s.r[i].hi);
-	out->failed |= s.failed;
-	ranges_finish(&s);
+	take_set(out, &s, upper);
 	return true;
 }
 
@@ -150,13 +156,7 @@ static bool add_property(struct graph *g, struct cursor *c, struct ranges *out, 
 		if (cp > from)
 			ranges_add(&s, from, cp - 1);
 	}
-	ranges_sort(&s);
-	if (invert)
-		ranges_invert(&s);
-	for (int i = 0; i < s.n; i++)
-		ranges_add(out, s.r[i].lo, s.r[i].hi);
-	out->failed |= s.failed;
-	ranges_finish(&s);
+	take_set(out, &s, invert);
 	return true;
 }
 
