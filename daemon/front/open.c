@@ -63,6 +63,14 @@ static int read_defaults(struct front *f, struct why *why)
 	return err;
 }
 
+/* What constrained answers need, taken before the server is ready. */
+static void open_room(struct front *f)
+{
+	f->room =
+		grammar_room_create(f->tokenizer, f->model->vocab, max_int((int)f->opt->max_num_seqs, STEP_SEQS_CUDA));
+	log_event(LOG_DEBUG, "memory for constrained answers", " bytes=%zu", grammar_room_bytes(f->room));
+}
+
 int front_open_model(struct front *f, struct why *why)
 {
 	int err = open_tokenizer(f, why);
@@ -70,7 +78,6 @@ int front_open_model(struct front *f, struct why *why)
 	if (!err && f->tokenizer)
 		err = open_chat(f, why);
 	if (!err && f->tokenizer)
-		f->room = grammar_room_create(f->tokenizer, f->model->vocab,
-					      max_int((int)f->opt->max_num_seqs, STEP_SEQS_CUDA));
+		open_room(f);
 	return err ? err : read_defaults(f, why);
 }
