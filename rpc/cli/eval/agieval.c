@@ -191,16 +191,10 @@ static int take_official(struct eval_bench *b, const struct eval_files *f, const
 
 static const struct eval_file *find_task(const struct eval_files *f, const struct eval_place *where, const char *name)
 {
-	static const char *const forms[] = {"v1/%s.jsonl", "%s.jsonl",      "%s.json",
-					    "%s.csv",      "%s/test.jsonl", "%s/test.csv"};
-	const struct eval_file *found = NULL;
+	static const char *const forms[] = {"v1/%s.jsonl",   "%s.jsonl",    "%s.json", "%s.csv",
+					    "%s/test.jsonl", "%s/test.csv", NULL};
 
-	for (size_t i = 0; !found && i < sizeof forms / sizeof *forms; i++) {
-		char end[80];
-		snprintf(end, sizeof end, forms[i], name);
-		found = eval_find(f, where, end);
-	}
-	return found;
+	return eval_find_form(f, where, forms, name);
 }
 
 static int load_task(struct eval_bench *b, const struct eval_files *f, const struct eval_place *where,
@@ -211,9 +205,7 @@ static int load_task(struct eval_bench *b, const struct eval_files *f, const str
 	int err;
 
 	if (!file) {
-		char *name = xprintf("data/v1/%s.jsonl", t->name);
-		eval_missing(b, name);
-		free(name);
+		eval_missing(b, "data/v1/%s.jsonl", t->name);
 		return 0;
 	}
 	err = eval_read(b, file, NULL, &rows, why);

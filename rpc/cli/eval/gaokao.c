@@ -101,15 +101,9 @@ static int take_row(struct eval_bench *b, const struct eval_file *f, const struc
 /* Data/Objective_Questions since 2024, data/Multiple-choice_Questions before; hubs have .jsonl. */
 static const struct eval_file *find_task(const struct eval_files *f, const struct eval_place *where, const char *name)
 {
-	static const char *const forms[] = {"%s.json", "%s.jsonl", "%s.csv", "%s/test.jsonl"};
-	const struct eval_file *found = NULL;
+	static const char *const forms[] = {"%s.json", "%s.jsonl", "%s.csv", "%s/test.jsonl", NULL};
 
-	for (size_t i = 0; !found && i < sizeof forms / sizeof *forms; i++) {
-		char end[80];
-		snprintf(end, sizeof end, forms[i], name);
-		found = eval_find(f, where, end);
-	}
-	return found;
+	return eval_find_form(f, where, forms, name);
 }
 
 static int load_task(struct eval_bench *b, const struct eval_file *file, struct eval_task *t, enum form form,
@@ -119,9 +113,7 @@ static int load_task(struct eval_bench *b, const struct eval_file *file, struct 
 	int err;
 
 	if (!file) {
-		char *name = xprintf("Data/Objective_Questions/%s.json", t->name);
-		eval_missing(b, name);
-		free(name);
+		eval_missing(b, "Data/Objective_Questions/%s.json", t->name);
 		return 0;
 	}
 	err = eval_read(b, file, NULL, &rows, why);

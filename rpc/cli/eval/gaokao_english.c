@@ -169,16 +169,14 @@ static int load(struct eval_bench *b, const struct eval_files *f, const struct e
 	for (int kind = 0; kind < KINDS; kind++)
 		for (int paper = 0; !err && paper < PAPERS; paper++) {
 			const struct eval_file *file = find_paper(f, &where, kind, paper);
-			char *name = xprintf("%s_%s", papers[paper], kinds[kind].name),
-			     *path = xprintf("gaokao%s/%s", papers[paper], kinds[kind].file);
+			char *name = xprintf("%s_%s", papers[paper], kinds[kind].name);
 			if (!eval_wanted(p, name, false) && !eval_wanted(p, kinds[kind].name, true))
 				;
 			else if (file)
 				err = load_file(b, file, kind, papers[paper], why);
 			else
-				eval_missing(b, path);
+				eval_missing(b, "gaokao%s/%s", papers[paper], kinds[kind].file);
 			free(name);
-			free(path);
 		}
 	if (!err && !b->n)
 		err = load_strangers(b, f, &where, p, why);

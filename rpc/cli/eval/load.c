@@ -1,4 +1,5 @@
 /* load.c - what the readers of the benchmarks share: finding files, keeping texts, making the body of a question. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,14 @@ struct eval_task *eval_task_add(struct eval_bench *b, const char *name)
 	return t;
 }
 
-void eval_missing(struct eval_bench *b, const char *what)
+void eval_missing(struct eval_bench *b, const char *fmt, ...)
 {
+	char what[200];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof what, fmt, args);
+	va_end(args);
 	text_fmt(&b->missing, "  %s\n", what);
 	b->n_missing++;
 }
@@ -50,6 +57,19 @@ const struct eval_file *eval_find(const struct eval_files *f, const struct eval_
 		other = other ? other : one;
 	}
 	return other;
+}
+
+const struct eval_file *eval_find_form(const struct eval_files *f, const struct eval_place *where,
+				       const char *const *forms, const char *name)
+{
+	const struct eval_file *found = NULL;
+
+	for (; !found && *forms; forms++) {
+		char end[80];
+		snprintf(end, sizeof end, *forms, name);
+		found = eval_find(f, where, end);
+	}
+	return found;
 }
 
 static void note_used(struct eval_bench *b, const char *name, const char *bytes, size_t len)

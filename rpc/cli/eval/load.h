@@ -7,7 +7,7 @@
 /* Whether --subjects names the task, or names none and the task is no extra. */
 bool eval_wanted(const struct eval_plan *p, const char *task, bool extra);
 struct eval_task *eval_task_add(struct eval_bench *b, const char *name);
-void eval_missing(struct eval_bench *b, const char *what);
+void eval_missing(struct eval_bench *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *eval_keep(struct eval_bench *b, const char *text, size_t len);
 /* A file by the end of its path; those whose path holds one of `others` are no candidates, those with one of `own` come
  * first. Both end with NULL. After `after`, where that is not NULL. */
@@ -16,6 +16,9 @@ struct eval_place {
 	bool ids; /* the CSV has a first column `id`, as C-Eval's; otherwise it must not have one */
 };
 const struct eval_file *eval_find(const struct eval_files *f, const struct eval_place *where, const char *end);
+/* The same by the first of these ends that a file has: name forms with one %s, and NULL behind the last. */
+const struct eval_file *eval_find_form(const struct eval_files *f, const struct eval_place *where,
+				       const char *const *forms, const char *name);
 /* Reads a file's rows and notes its hash. */
 int eval_read(struct eval_bench *b, const struct eval_file *f, const char *columns, struct eval_rows *rows,
 	      struct why *why);

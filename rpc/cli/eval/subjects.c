@@ -212,7 +212,6 @@ int eval_subject_read(struct eval_bench *b, const struct eval_files *f, const st
 {
 	const struct eval_file *file = find_subject(f, where, subject, split);
 	struct eval_rows rows = {0};
-	char *name;
 	int err = 0;
 
 	if (file) {
@@ -231,8 +230,6 @@ int eval_subject_read(struct eval_bench *b, const struct eval_files *f, const st
 		err = take_rows(b, file, &b->pool, subject, labelled, list, n, why);
 	if (err || *n)
 		return err;
-	name = xprintf("%s/%s_%s.csv", split, subject, split);
-	eval_missing(b, name);
-	free(name);
+	eval_missing(b, "%s/%s_%s.csv", split, subject, split);
 	return 0;
 }
