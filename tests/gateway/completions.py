@@ -29,7 +29,7 @@ def shapes():
     same("ids as 5.0 and 5e0", gw.request("POST", "/v1/completions", '{"prompt":[5.0,6e0,70e-1],"max_tokens":1,"stop_token_ids":[1.0],"bad_token_ids":[-0.0]}')[0], 200)
     for bad in ("5.5", "1e400", "-1.0", "true", "2147483648.0"):
         same(f"ids as {bad}", gw.request("POST", "/v1/completions", '{"prompt":[5,%s],"max_tokens":1}' % bad)[0], 400)
-    same("default max_tokens", gw.complete(prompt=[5])[1]["usage"]["completion_tokens"], 16)
+    same("default max_tokens", gw.complete(prompt=[5], ignore_eos=True)[1]["usage"]["completion_tokens"], 16)
     same("unknown model", gw.complete(prompt=[5], model="other")[0], 404)
     same("a name that only begins like one", gw.complete(prompt=[5], model="m\0x")[0], 404)
     _, ev, _ = gw.stream(prompt=[5], max_tokens=1, stream_options={"include_usage\0x": True})
