@@ -21,21 +21,6 @@ __attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *f
 	exit(EXIT_CONFIG);
 }
 
-static bool on_path(const char *name)
-{
-	const char *path = getenv("PATH");
-	char file[4096];
-
-	for (path = path ? path : "/usr/local/bin:/usr/bin:/bin"; *path;) {
-		size_t n = strcspn(path, ":");
-		snprintf(file, sizeof file, "%.*s/%s", n ? (int)n : 1, n ? path : ".", name);
-		if (!access(file, X_OK))
-			return true;
-		path += n + (path[n] == ':');
-	}
-	return false;
-}
-
 static void check_host_name(void)
 {
 	char host[256] = "";
@@ -53,15 +38,15 @@ static void check_host_name(void)
 void before_start(const struct launcher *l)
 {
 	const char *variable;
+	char path[4096];
 	int tasks = tasks_started(&variable);
 
 	if (tasks > 1)
 		refuse("%s is %d: every one of these tasks would be a launcher of its own; start one (srun -n 1), whose -n says how many ranks "
 		       "there are, or srun --mpi=pmix xversed",
 		       variable, tasks);
-	if (!on_path("mpirun"))
-		refuse("mpirun is not on the PATH: Open MPI is not installed (on Debian: openmpi-bin), or its module is not loaded");
-	if (!strchr(l->xversed, '/') && !on_path(l->xversed))
+	if (!strchr(l->xversed, '/') && !starter_on_path(l->xversed, path, sizeof path))
 		refuse("xversed is neither beside xverse-launch nor on the PATH");
-	check_host_name();
+	if (l->starter.kind == STARTER_MPIRUN && l->starter.major < 5)
+		check_host_name();
 }

@@ -4,6 +4,7 @@
 
 #include "daemon/options.h"
 #include "launch/beside.h"
+#include "launch/command.h"
 #include "launch/folder.h"
 #include "launch/output.h"
 #include "launch/ranks.h"
@@ -13,7 +14,7 @@
 #include "rpc/server/handover.h"
 #include "rpc/server/listen.h"
 
-enum { MAX_ARGS = 512, COMMAND_ARGS = MAX_ARGS + 48, COMMAND_HOST = 32 };
+enum { MAX_ARGS = 512 };
 
 /* A job, from its start to mpirun's end. Times are those of launcher.awake_ns. */
 struct job {
@@ -31,12 +32,16 @@ struct job {
 };
 
 struct launcher {
-	int n_ranks, restarts; /* restarts: how many are left; -1: any number */
+	int n_ranks, restarts; /* n_ranks: 0: not given; restarts: how many are left; -1: any number */
 	bool print, restart;
 	int start_timeout_s;
 	bool draining, hurried; /* asked to end once, twice */
 	bool was_ready;         /* a job of this launcher was ready once */
 	int failed_starts;
+	const char *host_list, *host_file; /* --hosts, --hostfile; NULL: not given */
+	enum starter_kind wanted;          /* --starter */
+	struct hosts hosts;                /* this machine first; none: it alone */
+	struct starter starter;
 	char *daemon[MAX_ARGS]; /* xversed's arguments */
 	int n_daemon;
 	char socket_path[512], xversed[4096];
@@ -53,10 +58,10 @@ struct launcher {
 	struct beside gateway;
 };
 
-/* ---- command.c ---- */
-/* out: (COMMAND_ARGS), pointing to static strings, the launcher's and `host`. */
-void command_make(const struct launcher *l, char **out, char host[COMMAND_HOST]);
-void command_print(char *const *command);
+/* ---- placement.c: which hosts, which starter, how many ranks; exits the process on an error ---- */
+void place(struct launcher *l);
+/* The command that starts the ranks, or `once` `program` on each host. */
+void place_command(const struct launcher *l, struct command *c, char *const *program, int n_program, bool once);
 
 /* ---- before.c: reports what would fail later; exits the process ---- */
 void before_start(const struct launcher *l);

@@ -36,6 +36,7 @@ static void give_home(const struct launcher *l)
  * dies. */
 static void child(const struct launcher *l, char *const *command, pid_t launcher)
 {
+	const char *name = l->starter.kind == STARTER_SRUN ? "srun" : "mpirun";
 	sigset_t none;
 
 	output_child(&l->output);
@@ -53,20 +54,23 @@ static void child(const struct launcher *l, char *const *command, pid_t launcher
 	if (!freopen("/dev/null", "r", stdin))
 		_exit(EXIT_SOFTWARE);
 	execvp(command[0], command);
-	fprintf(stderr, "xverse-launch: mpirun cannot be started: %s\n", strerror(errno));
+	fprintf(stderr, "xverse-launch: %s cannot be started: %s\n", name, strerror(errno));
 	_exit(EXIT_CONFIG);
 }
 
 static void start(struct launcher *l)
 {
-	char *command[COMMAND_ARGS], host[COMMAND_HOST];
+	static struct command command;
+	char *argv[MAX_ARGS + 1] = {l->xversed};
 	pid_t me = getpid();
 
-	command_make(l, command, host);
+	memcpy(argv + 1, l->daemon, (size_t)l->n_daemon * sizeof *argv);
+	place_command(l, &command, argv, l->n_daemon + 1, false);
 	l->job = (struct job){.rank0 = {.fd = -1}, .beat_fd = -1, .started_ns = l->awake_ns};
 	l->job.mpirun = fork();
 	if (l->job.mpirun == 0)
-		child(l, command, me);
+		child(l, command.word, me);
+	command_finish(&command);
 	if (l->job.mpirun < 0)
 		die("fork: %s", strerror(errno));
 }
@@ -140,8 +144,14 @@ static void warn_of_stranger(struct launcher *l, pid_t pid)
 		  (uintmax_t)l->strangers);
 }
 
-/* The peer that shows the nonce and descends from mpirun is rank 0. Its pidfd is kept, so that no other process is
- * mistaken for it. */
+/* srun's ranks descend from Slurm's daemon; those of mpirun from mpirun. */
+static bool is_of_job(const struct launcher *l, pid_t pid)
+{
+	return l->starter.kind == STARTER_SRUN || process_is_below(pid, l->job.mpirun);
+}
+
+/* The peer that shows the nonce and is of the job is rank 0. Its pidfd is kept, so that no other process is mistaken
+ * for it. */
 static void take_rank0(struct launcher *l)
 {
 	struct process p;
@@ -150,7 +160,7 @@ static void take_rank0(struct launcher *l)
 
 	if (fd < 0)
 		return;
-	if (!process_hold(&p, pid) || !process_is_below(pid, l->job.mpirun)) {
+	if (!process_hold(&p, pid) || !is_of_job(l, pid)) {
 		warn_of_stranger(l, pid);
 		process_drop(&p);
 		close(fd);
@@ -230,11 +240,12 @@ static int attend(struct launcher *l)
 	int status;
 
 	for (;;) {
-		since += look(l, l->job.ranks.most ? LOOK_MS : FIRST_LOOK_MS);
+		bool started = l->job.ranks.most || l->job.hello;
+		since += look(l, started ? LOOK_MS : FIRST_LOOK_MS);
 		if (waitpid(l->job.mpirun, &status, WNOHANG) == l->job.mpirun)
 			break;
 		attend_to_all(l);
-		if (since < FIRST_LOOK_MS * NS_PER_MS || (l->job.ranks.most && since < LOOK_MS * NS_PER_MS))
+		if (since < FIRST_LOOK_MS * NS_PER_MS || (started && since < LOOK_MS * NS_PER_MS))
 			continue;
 		limits_look(l, since);
 		since = 0;

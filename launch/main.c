@@ -1,6 +1,7 @@
-/* main.c - xverse-launch starts the job under mpirun, keeps the listening socket over restarts and watches rank 0.
+/* main.c - xverse-launch starts the job under mpirun or srun, keeps the listening socket over restarts and watches rank
+ * 0.
  *
- * xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of xversed] */
+ * xverse-launch [-n RANKS] [--hosts LIST] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of xversed] */
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
@@ -22,7 +23,13 @@ enum { HEALTHY_S = 60, START_TIMEOUT_S = 60, FAILED_STARTS = 5 };
 static void usage(FILE *f)
 {
 	static const char *const rows[][2] = {
-		{"-n RANKS", "ranks to start [1]"},
+		{"-n RANKS", "ranks to start [one for each slot of the hosts; 1]"},
+		{"--hosts A:N,B:N",
+		 "run on these machines, of which this one must be one, with N ranks on each. Without --hosts and "
+		 "--hostfile: on those of the Slurm allocation, PBS_NODEFILE or LSB_DJOB_HOSTFILE if there is one, else "
+		 "here"},
+		{"--hostfile FILE", "the same from a file with lines such as A slots=N"},
+		{"--starter NAME", "what starts the ranks: mpirun or srun [mpirun if it is installed]"},
 		{"--restart[=TIMES]",
 		 "restart the job when a rank is lost, after 0.5 s, 1 s, ... 30 s; clients wait and "
 		 "streams resume. Gives up after 5 failures before the job was ever ready"},
@@ -31,16 +38,17 @@ static void usage(FILE *f)
 		 "also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]; put an IPv6 HOST "
 		 "in brackets"},
 		{"--http-option OPT", "pass an option to it, such as --http-option --api-key-file=FILE"},
-		{"--print", "print the mpirun command and exit"},
+		{"--print", "print the command that starts the ranks and exit"},
 	};
 
-	fprintf(f, "usage: xverse-launch [-n RANKS] [--restart[=TIMES]] [--http PORT] [--print] MODEL\n"
-		   "                     [options of xversed]\n\n");
+	fprintf(f, "usage: xverse-launch [-n RANKS] [--hosts LIST] [--restart[=TIMES]] [--http PORT] [--print]\n"
+		   "                     MODEL [options of xversed]\n\n");
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		help_row(f, rows[i][0], rows[i][1]);
 	fprintf(f, "\nExamples:\n"
 		   "  xverse-launch -n 2 --restart launch/demo/model &\n"
 		   "  xverse-launch -n 2 --restart --http 8000 --max-num-seqs 8 /models/XVERSE-13B\n"
+		   "  xverse-launch --hosts node1:4,node2:4 --restart /models/XVERSE-65B\n"
 		   "  xverse-launch -n 2 --dry-run /models/XVERSE-13B\n\n");
 	help_text(f, 0,
 		  "TERM, INT and USR1 drain: open calls end, then the job. A second one, or QUIT, ends it at once.\n"
@@ -75,8 +83,35 @@ static int number(const char *text, const char *flag)
 	return (int)v;
 }
 
+/* The value of an option that argv[*i] is, as --NAME VALUE or --NAME=VALUE; NULL: it is another one. */
+static const char *text_option(char **argv, int *i, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(argv[*i], name, n) || (argv[*i][n] && argv[*i][n] != '='))
+		return NULL;
+	if (argv[*i][n])
+		return argv[*i] + n + 1;
+	if (argv[++*i])
+		return argv[*i];
+	fprintf(stderr, "xverse-launch: %s needs a value\n", name);
+	exit(EXIT_USAGE);
+}
+
+static enum starter_kind starter_named(const char *name)
+{
+	static const char *const names[] = {"auto", "mpirun", "srun"}; /* as enum starter_kind */
+
+	for (int i = 0; i < 3; i++)
+		if (!strcmp(name, names[i]))
+			return (enum starter_kind)i;
+	fprintf(stderr, "xverse-launch: --starter: \"%s\" is neither mpirun nor srun\n", name);
+	exit(EXIT_USAGE);
+}
+
 /* For "did you mean", beside those of xversed. */
-static const char *const own_options[] = {"start-timeout", "restart", "http", "http-option", "print", NULL};
+static const char *const own_options[] = {"start-timeout", "restart",  "http",    "http-option", "print",
+					  "hosts",         "hostfile", "starter", NULL};
 
 /* Reads xversed's options from all their sources too, to report errors before anything starts. */
 static void parse_options(struct launcher *l)
@@ -118,11 +153,18 @@ static void keep(struct launcher *l, char *arg)
 /* Takes out the launcher's own options; all others go to xversed. */
 static void parse(struct launcher *l, int argc, char **argv)
 {
-	l->n_ranks = 1;
+	const char *value;
+
 	l->start_timeout_s = START_TIMEOUT_S;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "-n"))
 			l->n_ranks = number(argv[++i], "-n");
+		else if ((value = text_option(argv, &i, "--hosts")))
+			l->host_list = value;
+		else if ((value = text_option(argv, &i, "--hostfile")))
+			l->host_file = value;
+		else if ((value = text_option(argv, &i, "--starter")))
+			l->wanted = starter_named(value);
 		else if (!strncmp(argv[i], "--start-timeout", 15) && (!argv[i][15] || argv[i][15] == '='))
 			l->start_timeout_s = number(argv[i][15] ? argv[i] + 16 : argv[++i], "--start-timeout");
 		else if (!strncmp(argv[i], "--restart", 9) && (!argv[i][9] || argv[i][9] == '=')) {
@@ -204,7 +246,7 @@ static void run_alone(struct launcher *l)
 
 	memcpy(argv + 1, l->daemon, (size_t)n * sizeof *argv);
 	if (l->options.dry_run && !l->options.tensor_parallel) {
-		snprintf(ranks, sizeof ranks, "%d", l->n_ranks);
+		snprintf(ranks, sizeof ranks, "%d", max_int(1, l->n_ranks));
 		argv[++n] = (char *)"--tensor-parallel-size";
 		argv[++n] = ranks;
 	}
@@ -297,10 +339,21 @@ static int refuse(int err, const struct why *why)
 						       : EXIT_INPUT;
 }
 
+static int print(const struct launcher *l)
+{
+	static struct command command;
+	char *argv[MAX_ARGS + 1] = {(char *)l->xversed}; /* is not changed */
+
+	memcpy(argv + 1, l->daemon, (size_t)l->n_daemon * sizeof *argv);
+	place_command(l, &command, argv, l->n_daemon + 1, false);
+	command_print(&command);
+	command_finish(&command);
+	return EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
 	static struct launcher l = {.folder = {.lock_fd = -1}, .handover = {.fd = -1}, .output = {.log_fd = -1}};
-	char *command[COMMAND_ARGS], host[COMMAND_HOST];
 	struct why why = {""};
 	int err;
 
@@ -310,11 +363,9 @@ int main(int argc, char **argv)
 	find_xversed(&l);
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
 		run_alone(&l);
-	if (l.print) {
-		command_make(&l, command, host);
-		command_print(command);
-		return EXIT_OK;
-	}
+	place(&l);
+	if (l.print)
+		return print(&l);
 	before_start(&l);
 	err = check_model(&l, &why);
 	if (!err)

@@ -1,0 +1,93 @@
+/* placement.c - decides on which hosts the ranks run, how many on each, and what starts them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launch/inside.h"
+
+__attribute__((noreturn, format(printf, 2, 3))) static void refuse(int code, const char *fmt, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "xverse-launch: ");
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+	exit(code);
+}
+
+/* Options win over what a batch system says. */
+static void find_hosts(struct launcher *l)
+{
+	struct why why = {""};
+
+	if (l->host_list && l->host_file)
+		refuse(EXIT_USAGE, "--hosts and --hostfile exclude each other");
+	if (l->host_list && hosts_parse(&l->hosts, l->host_list, &why))
+		refuse(EXIT_USAGE, "--hosts: %s", why.text);
+	if (l->host_file && hosts_read(&l->hosts, l->host_file, &why))
+		refuse(EXIT_INPUT, "--hostfile: %s", why.text);
+	if (!l->host_list && !l->host_file && hosts_of_job(&l->hosts, &why))
+		refuse(EXIT_CONFIG, "%s", why.text);
+	l->hosts.slurm = getenv("SLURM_JOB_ID") != NULL;
+}
+
+/* Slots that a user named are a bound. Those of a batch system are what it says of tasks, and may be fewer than the
+ * ranks wished for. */
+static void count_ranks(struct launcher *l)
+{
+	struct hosts *h = &l->hosts;
+	int slots = hosts_slots(h);
+
+	if (!l->n_ranks)
+		l->n_ranks = max_int(1, slots);
+	if (!h->n)
+		return;
+	if (l->n_ranks > slots && !h->from)
+		refuse(EXIT_USAGE, "-n %d is more than the %d slots of the hosts", l->n_ranks, slots);
+	if (l->n_ranks > slots)
+		hosts_spread(h, l->n_ranks);
+	else
+		hosts_take(h, l->n_ranks);
+}
+
+/* Rank 0 takes the socket from the launcher, so both are on one machine. */
+static void put_own_first(struct launcher *l)
+{
+	int here = hosts_here(&l->hosts);
+
+	if (!l->hosts.n)
+		return;
+	if (here < 0)
+		refuse(EXIT_CONFIG,
+		       "this machine is none of the hosts, which are %s%s: start xverse-launch on one of them%s",
+		       l->hosts.at[0].name, l->hosts.n > 1 ? " and others" : "",
+		       l->hosts.slurm ? " (srun --overlap --nodes=1 --ntasks=1 --pty xverse-launch ...)" : "");
+	hosts_first(&l->hosts, here);
+}
+
+void place(struct launcher *l)
+{
+	struct why why = {""};
+
+	find_hosts(l);
+	put_own_first(l);
+	count_ranks(l);
+	if (l->hosts.n == 1)
+		hosts_finish(&l->hosts);
+	if (starter_find(&l->starter, l->wanted, getenv("SLURM_JOB_ID") != NULL, &why))
+		refuse(EXIT_CONFIG, "%s", why.text);
+}
+
+void place_command(const struct launcher *l, struct command *c, char *const *program, int n_program, bool once)
+{
+	command_make(c, &(struct command_parts){.starter = &l->starter,
+						.hosts = &l->hosts,
+						.ranks = l->n_ranks,
+						.folder = l->folder.path,
+						.program = program,
+						.n_program = n_program,
+						.once = once});
+}
