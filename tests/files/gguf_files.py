@@ -365,6 +365,11 @@ def served():
         check(f"{kind.name} on {ranks} ranks: text", text == other and len(text) > 8, text, other)
         check(f"{kind.name} on {ranks} ranks: logits", got == want and len(got) > 7, got[:3], want[:3])
         check(f"{kind.name}: the class is named", numerics.split("/")[1] == (name if kind != T.F16 else "f16"), numerics)
+        if kind in (T.Q8_0, T.Q4_0):  # whose integers xverse convert writes as they are
+            out = f"{WORK}/{kind.name}-converted"
+            r = subprocess.run(["build/bin/xverse", "convert", path, out, "-q", how], capture_output=True, text=True)
+            check(f"{kind.name}: converts", r.returncode == 0, r.stderr)
+            check(f"{kind.name}: converted, the same logits", rows(out, 1, "--quantization-head", how)[:2] == (text, got))
 
 
 def folder_with(path, config, tensors):
