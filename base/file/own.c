@@ -53,6 +53,26 @@ static bool of_stranger(const char *path, const struct stat *it)
 	       it->st_uid != 0 && it->st_uid != dir.st_uid;
 }
 
+char *file_behind(const char *path)
+{
+	char *at = xprintf("%s", path), to[PATH_MAX], folder[PATH_MAX];
+	struct stat st;
+	int links = 0;
+
+	while (links++ < 40 && !lstat(at, &st) && S_ISLNK(st.st_mode) && !of_stranger(at, &st)) {
+		ssize_t n = readlink(at, to, sizeof to - 1);
+		char *next;
+
+		if (n < 0 || !folder_of(at, folder, sizeof folder))
+			break;
+		to[n] = 0;
+		next = to[0] == '/' ? xprintf("%s", to) : xprintf("%s/%s", folder, to);
+		free(at);
+		at = next;
+	}
+	return at;
+}
+
 int file_append(const char *path)
 {
 	int how = O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, fd;

@@ -11,6 +11,9 @@
 /* Creates a new file beside `path`, to be renamed over it once it is complete. Returns the descriptor and its name in
  * *aside (malloced), or -1 with errno. The umask applies to `mode`. */
 int file_create_aside(const char *path, mode_t mode, char **aside);
+/* The name of the file that is to be replaced where the user said `path`, malloced: what a link stands for, there or
+ * not yet, so that the link stays. A link that another user placed in a folder such as /tmp is not followed. */
+char *file_behind(const char *path);
 /* Opens a file for appending, and creates it with mode 0640. Returns the descriptor, or -1 with errno: in a folder such
  * as /tmp (world-writable and sticky) ELOOP for another user's link and EPERM for another user's file; ENXIO for a pipe
  * without a reader. Safe in a signal handler. */

@@ -474,12 +474,15 @@ int journal_final(const struct journal *j, const char *path, struct why *why)
 int journal_final_of(const struct journal *j, uint64_t n, journal_pick *pick, void *arg, const char *path,
 		     struct why *why)
 {
-	char *aside;
-	int fd = file_create_aside(path, 0666, &aside), err;
+	char *aside, *real = file_behind(path);
+	int fd = file_create_aside(real, 0666, &aside), err;
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
-	if (!f)
-		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+	if (!f) {
+		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		free(real);
+		return err;
+	}
 	err = 0;
 	for (uint64_t i = 0; !err && i < n; i++)
 		if (pick(arg, i) != UINT64_MAX)
@@ -488,12 +491,13 @@ int journal_final_of(const struct journal *j, uint64_t n, journal_pick *pick, vo
 		err = fail(why, errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_LIMIT : ERR_IO, "%s: %s",
 			   path, strerror(errno));
 	fclose(f);
-	if (!err && rename(aside, path))
+	if (!err && rename(aside, real))
 		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	if (err)
 		unlink(aside);
 	else
-		sync_folder(path);
+		sync_folder(real);
 	free(aside);
+	free(real);
 	return err;
 }

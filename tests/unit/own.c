@@ -58,6 +58,44 @@ TEST(a_new_file_is_new)
 	cleanup();
 }
 
+TEST(what_a_link_stands_for)
+{
+	char *at;
+
+	setup();
+	at = file_behind(path);
+	CHECK_STR(at, path);
+	free(at);
+	CHECK_EQ(symlink("ours", path), 0);
+	for (int there = 1; there >= 0; there--) {
+		at = file_behind(path);
+		CHECK_STR(at, other);
+		free(at);
+		unlink(other);
+	}
+	unlink(path);
+	CHECK_EQ(symlink(path, path), 0); /* a circle ends */
+	at = file_behind(path);
+	CHECK_STR(at, path);
+	free(at);
+	cleanup();
+}
+
+TEST(a_link_of_another_user_is_none)
+{
+	char *at;
+
+	if (geteuid() != 0)
+		SKIP("root is needed to be somebody else");
+	setup();
+	CHECK_EQ(symlink(other, path), 0);
+	CHECK_EQ(lchown(path, STRANGER, STRANGER), 0);
+	at = file_behind(path);
+	CHECK_STR(at, path);
+	free(at);
+	cleanup();
+}
+
 TEST(lines_go_to_a_file_of_ours)
 {
 	int fd;

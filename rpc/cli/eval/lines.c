@@ -34,12 +34,14 @@ int eval_lines(const char *path, eval_line *take, void *arg, struct why *why)
 
 int eval_text_write(const char *text, const char *path, struct why *why)
 {
-	char *aside;
-	int fd = file_create_aside(path, 0666, &aside), bad;
+	char *aside, *real = file_behind(path);
+	int fd = file_create_aside(real, 0666, &aside), bad;
 	size_t n = strlen(text), at = 0;
 
-	if (fd < 0)
+	if (fd < 0) {
+		free(real);
 		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+	}
 	while (at < n) {
 		ssize_t wrote = write(fd, text + at, n - at);
 		if (wrote < 0 && errno == EINTR)
@@ -49,11 +51,12 @@ int eval_text_write(const char *text, const char *path, struct why *why)
 		at += (size_t)wrote;
 	}
 	bad = at < n || fsync(fd);
-	bad = close(fd) || bad || rename(aside, path);
+	bad = close(fd) || bad || rename(aside, real);
 	if (bad) {
 		fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 		unlink(aside);
 	}
 	free(aside);
+	free(real);
 	return bad ? ERR_IO : 0;
 }
