@@ -44,7 +44,7 @@ void help_row(FILE *out, const char *left, const char *text)
 	int n = (int)strlen(left) + 2;
 
 	fprintf(out, "  %s", left);
-	if (n >= HELP_LEFT) {
+	if (n >= HELP_LEFT - 1) {
 		fputc('\n', out);
 		n = 0;
 	}
