@@ -12,7 +12,7 @@ struct hosts {
 		int slots; /* ranks that it takes, 1 or more */
 	} * at;            /* (n) */
 	int n;             /* 0: none were named: this machine alone */
-	const char *from;  /* who named them, for messages; NULL: nobody */
+	const char *from;  /* who named them, for messages; NULL: the user */
 	bool slurm;        /* they are a Slurm allocation */
 };
 

@@ -34,6 +34,12 @@ struct job {
 struct launcher {
 	int n_ranks, restarts; /* n_ranks: 0: not given; restarts: how many are left; -1: any number */
 	bool print, restart;
+	enum {
+		DOCTOR_NO,
+		DOCTOR,
+		DOCTOR_HERE,
+		DOCTOR_FACTS /* the last two are what it runs on each host */
+	} doctor;
 	int start_timeout_s;
 	bool draining, hurried; /* asked to end once, twice */
 	bool was_ready;         /* a job of this launcher was ready once */
@@ -62,6 +68,9 @@ struct launcher {
 void place(struct launcher *l);
 /* The command that starts the ranks, or `once` `program` on each host. */
 void place_command(const struct launcher *l, struct command *c, char *const *program, int n_program, bool once);
+
+/* ---- check.c: asks each host what it has and reports what does not fit; the exit code, 0 if all does ---- */
+int check_hosts(const struct launcher *l);
 
 /* ---- before.c: reports what would fail later; exits the process ---- */
 void before_start(const struct launcher *l);

@@ -16,7 +16,8 @@
 #include "base/help.h"
 #include "engine/gguf/documents.h"
 #include "engine/models/config.h"
-#include "launch/inside.h"
+#include "launch/doctor.h"
+#include "launch/facts.h"
 
 enum { HEALTHY_S = 60, START_TIMEOUT_S = 60, FAILED_STARTS = 5 };
 
@@ -42,14 +43,17 @@ static void usage(FILE *f)
 	};
 
 	fprintf(f, "usage: xverse-launch [-n RANKS] [--hosts LIST] [--restart[=TIMES]] [--http PORT] [--print]\n"
-		   "                     MODEL [options of xversed]\n\n");
+		   "                     MODEL [options of xversed]\n"
+		   "       xverse-launch doctor [--hosts LIST] [MODEL] [options]\n\n");
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		help_row(f, rows[i][0], rows[i][1]);
-	fprintf(f, "\nExamples:\n"
-		   "  xverse-launch -n 2 --restart launch/demo/model &\n"
-		   "  xverse-launch -n 2 --restart --http 8000 --max-num-seqs 8 /models/XVERSE-13B\n"
-		   "  xverse-launch --hosts node1:4,node2:4 --restart /models/XVERSE-65B\n"
-		   "  xverse-launch -n 2 --dry-run /models/XVERSE-13B\n\n");
+	fprintf(f,
+		"\nExamples:\n"
+		"  xverse-launch -n 2 --restart launch/demo/model &\n"
+		"  xverse-launch -n 2 --restart --http 8000 --max-num-seqs 8 /models/XVERSE-13B\n"
+		"  xverse-launch --hosts node1:4,node2:4 --restart /models/XVERSE-65B\n"
+		"  xverse-launch -n 2 --dry-run /models/XVERSE-13B\n"
+		"  xverse-launch doctor --hosts node1:4,node2:4 /models/XVERSE-65B   # what must be mended first\n\n");
 	help_text(f, 0,
 		  "TERM, INT and USR1 drain: open calls end, then the job. A second one, or QUIT, ends it at once.\n"
 		  "HUP makes launcher, ranks and gateway open their logs again and read the files of options, keys and "
@@ -154,9 +158,16 @@ static void keep(struct launcher *l, char *arg)
 static void parse(struct launcher *l, int argc, char **argv)
 {
 	const char *value;
+	int first = 1;
 
 	l->start_timeout_s = START_TIMEOUT_S;
-	for (int i = 1; i < argc; i++) {
+	if (argc > 1 && !strcmp(argv[1], "doctor")) {
+		l->doctor = argc > 2 && !strcmp(argv[2], "--here")    ? DOCTOR_HERE
+			    : argc > 2 && !strcmp(argv[2], "--facts") ? DOCTOR_FACTS
+								      : DOCTOR;
+		first = l->doctor == DOCTOR ? 2 : 3;
+	}
+	for (int i = first; i < argc; i++) {
 		if (!strcmp(argv[i], "-n"))
 			l->n_ranks = number(argv[++i], "-n");
 		else if ((value = text_option(argv, &i, "--hosts")))
@@ -339,6 +350,25 @@ static int refuse(int err, const struct why *why)
 						       : EXIT_INPUT;
 }
 
+static int doctor(struct launcher *l)
+{
+	struct why why;
+	struct facts facts;
+
+	if (l->doctor == DOCTOR) {
+		place(l);
+		return doctor_run(l);
+	}
+	if (l->doctor == DOCTOR_FACTS) {
+		facts_take(&facts, &l->options, l->xversed);
+		facts_print(&facts);
+		return EXIT_OK;
+	}
+	starter_find(&l->starter, l->wanted, getenv("SLURM_JOB_ID") != NULL, &why);
+	doctor_here(l, true);
+	return EXIT_OK;
+}
+
 static int print(const struct launcher *l)
 {
 	static struct command command;
@@ -361,6 +391,8 @@ int main(int argc, char **argv)
 	gguf_serve_documents();
 	parse(&l, argc, argv);
 	find_xversed(&l);
+	if (l.doctor)
+		return doctor(&l);
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
 		run_alone(&l);
 	place(&l);
@@ -374,6 +406,8 @@ int main(int argc, char **argv)
 		return refuse(err, &why);
 	beside_prepare(&l.gateway, &l.output, l.socket_path, l.xversed);
 	err = beside_check(&l.gateway);
+	if (!err)
+		err = check_hosts(&l);
 	if (err)
 		return err;
 	catch_signals(&l);

@@ -1,0 +1,132 @@
+/* doctor_places.c - the model's files, and where socket, port and temporary files go. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "launch/ask.h"
+#include "launch/finding.h"
+#include "launch/facts.h"
+
+enum { PLAN_S = 60 };
+
+/* xversed's own plan, from the code that allocates. */
+static void look_at_plan(struct doctor *d)
+{
+	char ranks[16], *argv[MAX_ARGS + 8] = {(char *)d->l->xversed};
+	int n = d->l->n_daemon;
+	struct text out = {0};
+	const char *last;
+	int code;
+
+	memcpy(argv + 1, d->l->daemon, (size_t)n * sizeof *argv);
+	argv[++n] = (char *)"--dry-run";
+	if (!d->l->options.tensor_parallel) {
+		snprintf(ranks, sizeof ranks, "%d", max_int(1, d->l->n_ranks));
+		argv[++n] = (char *)"--tensor-parallel-size";
+		argv[++n] = ranks;
+	}
+	code = ask(argv, PLAN_S, true, &out);
+	while (out.len && out.data[out.len - 1] == '\n')
+		out.data[--out.len] = 0;
+	last = out.data ? strrchr(out.data, '\n') : NULL;
+	last = last ? last + 1 : out.data ? out.data : "xversed --dry-run says nothing";
+	doctor_say(d, code ? MEND : FINE, "memory plan", "%.300s%s", last,
+		   code ? " (xversed --dry-run shows all of it)" : "");
+	text_finish(&out);
+}
+
+static void look_at_model(struct doctor *d)
+{
+	struct facts f;
+
+	if (!d->l->options.model) {
+		doctor_say(d, NOTE, "model", "none is named: xverse-launch doctor MODEL looks at one, too");
+		return;
+	}
+	facts_take(&f, &d->l->options, d->l->xversed);
+	if (f.model_error[0]) {
+		doctor_say(d, MEND, "model", "%s", f.model_error);
+		return;
+	}
+	doctor_say(d, FINE, "model", "%s", d->l->options.model);
+	if (!d->host) /* several hosts share the ranks */
+		look_at_plan(d);
+}
+
+/* 0: something listens; else the error. */
+static int connects(const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
+
+	snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+	err = fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static void look_at_socket(struct doctor *d)
+{
+	char chosen[RPC_PATH_SIZE], folder[4096];
+	const char *path = d->l->options.uds, *slash;
+	struct why why = {""};
+
+	if (!path && rpc_place_make(chosen, &why)) {
+		doctor_say(d, MEND, "socket", "%s", why.text);
+		return;
+	}
+	path = path ? path : chosen;
+	slash = strrchr(path, '/');
+	snprintf(folder, sizeof folder, "%.*s", slash ? max_int(1, (int)(slash - path)) : 1, slash ? path : ".");
+	if (strlen(path) >= RPC_PATH_SIZE)
+		doctor_say(d, MEND, "socket", "%s has more than %d bytes: give a shorter --uds", path,
+			   RPC_PATH_SIZE - 1);
+	else if (access(folder, W_OK))
+		doctor_say(d, MEND, "socket", "%s: %s: give another --uds", folder, strerror(errno));
+	else if (!access(path, F_OK) && !connects(path))
+		doctor_say(d, NOTE, "socket", "%s is served already: another job needs another --uds", path);
+	else
+		doctor_say(d, FINE, "socket", "%s", path);
+}
+
+static void look_at_folder(struct doctor *d)
+{
+	struct folder f;
+	struct why why = {""};
+
+	if (folder_make(&f, d->l->options.uds ? d->l->options.uds : "./s", &why)) {
+		doctor_say(d, MEND, "temporary files", "%s", why.text);
+		return;
+	}
+	doctor_say(d, FINE, "temporary files", "%.*s", (int)(strrchr(f.path, '/') - f.path), f.path);
+	folder_remove(&f);
+}
+
+/* The gateway says itself what is wrong, on standard error. */
+static void look_at_port(struct doctor *d)
+{
+	struct beside gateway = d->l->gateway;
+	int code;
+
+	if (!gateway.n)
+		return;
+	beside_prepare(&gateway, NULL, "/nonexistent", d->l->xversed);
+	code = beside_check(&gateway);
+	if (code)
+		doctor_say(d, MEND, "gateway", "its options or its port are wrong (exit code %d, see above)", code);
+	else
+		doctor_say(d, FINE, "gateway", "its options are right and its port is free");
+}
+
+void doctor_places(struct doctor *d)
+{
+	look_at_model(d);
+	look_at_socket(d);
+	look_at_folder(d);
+	look_at_port(d);
+}
