@@ -179,7 +179,7 @@ static int take_plain(struct args *a, const struct command *c, const char *text,
 		a->call = a->level = v;
 		return 0;
 	}
-	if (c->bit == BAT && !a->batch.in) {
+	if ((c->bit == BAT || c->bit == SUB) && !a->batch.in) {
 		a->batch.in = text;
 		return 0;
 	}

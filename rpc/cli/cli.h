@@ -36,7 +36,7 @@ struct args {
 	const char *prompt_file, *user, *lora;
 	const char *word[2]; /* of `lora` */
 	int n_words;
-	int64_t timeout_ms, top_n, call, level;
+	int64_t timeout_ms, resume_s, top_n, call, level; /* resume_s: 0: the default */
 	bool has_call, wait, no_wait, no_wrap;
 	int64_t answers, most;                                /* 0: the default */
 	int64_t concurrency, requests, input_len, output_len; /* bench; 0: the default */

@@ -23,8 +23,11 @@ bool cli_may_appear(const struct args *a, uint64_t begin_ns, const struct why *w
 /* The time limit of a call holds for connecting, too. */
 int cli_connect(struct xv_client **c, struct args *a, bool no_resume, struct why *why)
 {
-	struct xv_options how = {
-		.path = a->uds, .no_resume = no_resume, .loading_timeout_ms = a->no_wait ? -1 : 0, .notice = say_wait};
+	struct xv_options how = {.path = a->uds,
+				 .no_resume = no_resume,
+				 .resume_timeout_ms = (int)(a->resume_s * 1000),
+				 .loading_timeout_ms = a->no_wait ? -1 : 0,
+				 .notice = say_wait};
 	uint64_t begin = now_ns();
 	int64_t took;
 	int err;

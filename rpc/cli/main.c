@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "rpc/cli/batch/batch.h"
+#include "rpc/cli/batch/submit.h"
 #include "rpc/cli/eval/eval.h"
 #include "rpc/cli/options.h"
 
@@ -152,6 +153,8 @@ int main(int argc, char **argv)
 			code = run_eval(&a);
 		else if (!strcmp(a.command, "batch"))
 			code = run_batch(&a);
+		else if (!strcmp(a.command, "submit"))
+			code = run_submit(&a, argc, argv);
 		else
 			for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
 				if (!strcmp(commands[i].name, a.command))

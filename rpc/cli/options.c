@@ -20,7 +20,7 @@ enum {
 #define EVAL(f) offsetof(struct args, eval.f)
 #define BATCH(f) offsetof(struct args, batch.f)
 #define MEASURE(f) offsetof(struct args, measure.f)
-#define SAMPLES (GEN | CHA | BAT)
+#define SAMPLES (GEN | CHA | BAT | SUB)
 static const struct option rows[] = {
 	{GROUP_TEXT, "file", "FILE", "read the text from a file", WORD, GEN | SCO | TOK | CHA, AT(prompt_file), -1, 0,
 	 0},
@@ -86,18 +86,32 @@ static const struct option rows[] = {
 	 AT(no_wrap), -1, 0, 0},
 	{GROUP_OUTPUT, "json", NULL, "print the whole answer as one line of JSON", FLAG, ALL, AT(json), -1, 0, 0},
 	{GROUP_LOAD, "output", "FILE", "where the answers go; FILE.journal holds them until the last has arrived", WORD,
-	 BAT, BATCH(out), -1, 0, 0},
-	{GROUP_LOAD, "o", "FILE", "the same", WORD, BAT, BATCH(out), -1, 0, 0},
-	{GROUP_LOAD, "model", "DIR", "start a daemon of this model where none runs, and stop it at the end", WORD, BAT,
-	 BATCH(model), -1, 0, 0},
-	{GROUP_LOAD, "ranks", "N", "ranks of that daemon [1]", NUMBER, BAT | EVA, BATCH(ranks), -1, 1, 4096},
-	{GROUP_LOAD, "server-options", "\"...\"", "options of that daemon, as xversed takes them", WORD, BAT | EVA,
-	 BATCH(server), -1, 0, 0},
-	{GROUP_LOAD, "retries", "N", "tries after an error that may pass, of each request [3]", NUMBER, BAT,
+	 BAT | SUB, BATCH(out), -1, 0, 0},
+	{GROUP_LOAD, "o", "FILE", "the same", WORD, BAT | SUB, BATCH(out), -1, 0, 0},
+	{GROUP_LOAD, "model", "DIR", "start a daemon of this model where none runs, and stop it at the end", WORD,
+	 BAT | SUB, BATCH(model), -1, 0, 0},
+	{GROUP_LOAD, "ranks", "N", "ranks of that daemon [1; submit: one for each GPU]", NUMBER, BAT | EVA | SUB,
+	 BATCH(ranks), -1, 1, 4096},
+	{GROUP_LOAD, "server-options", "\"...\"", "options of that daemon, as xversed takes them", WORD,
+	 BAT | EVA | SUB, BATCH(server), -1, 0, 0},
+	{GROUP_LOAD, "part", "K/N", "answer part K of N of the file only; the part that ends last joins them", WORD,
+	 BAT, BATCH(part), -1, 0, 0},
+	{GROUP_LOAD, "tasks", "N", "tasks of the array job, each of which answers a part of the file [1]", NUMBER, SUB,
+	 BATCH(tasks), -1, 1, 10000},
+	{GROUP_LOAD, "nodes", "N", "nodes of each task's daemon [1]", NUMBER, SUB, BATCH(nodes), -1, 1, 1024},
+	{GROUP_LOAD, "gres", "LIST", "GPUs of each node, such as gpu:2", WORD, SUB, BATCH(gres), -1, 0, 0},
+	{GROUP_LOAD, "time", "TIME", "time limit of a task, which is queued again if it is not enough", WORD, SUB,
+	 BATCH(time_limit), -1, 0, 0},
+	{GROUP_LOAD, "partition", "NAME", "Slurm's partition", WORD, SUB, BATCH(partition), -1, 0, 0},
+	{GROUP_LOAD, "account", "NAME", "Slurm's account", WORD, SUB, BATCH(account), -1, 0, 0},
+	{GROUP_LOAD, "sbatch-options", "\"...\"", "further options of sbatch", WORD, SUB, BATCH(sbatch), -1, 0, 0},
+	{GROUP_LOAD, "print", NULL, "print the job's script and submit nothing", FLAG, SUB, BATCH(print), -1, 0, 0},
+	{GROUP_LOAD, "retries", "N", "tries after an error that may pass, of each request [3]", NUMBER, BAT | SUB,
 	 BATCH(retries), -1, 0, 1e6},
-	{GROUP_LOAD, "fresh", NULL, "begin anew, whatever an earlier run has left", FLAG, BAT, BATCH(fresh), -1, 0, 0},
-	{GROUP_LOAD, "as-is", NULL, "ask in the file's order, not in the one that suits the prefix cache", FLAG, BAT,
-	 BATCH(as_is), -1, 0, 0},
+	{GROUP_LOAD, "fresh", NULL, "begin anew, whatever an earlier run has left", FLAG, BAT | SUB, BATCH(fresh), -1,
+	 0, 0},
+	{GROUP_LOAD, "as-is", NULL, "ask in the file's order, not in the one that suits the prefix cache", FLAG,
+	 BAT | SUB, BATCH(as_is), -1, 0, 0},
 	{GROUP_LOAD, "concurrency", "N", "requests open at a time [8]", NUMBER, BEN, AT(concurrency), -1, 1, 1024},
 	{GROUP_LOAD, "requests", "N", "how many in all [4 x concurrency]", NUMBER, BEN, AT(requests), -1, 1, 1e9},
 	{GROUP_LOAD, "input-len", "N", "tokens of a prompt, chosen at random [64]", NUMBER, BEN, AT(input_len), -1, 1,
@@ -166,7 +180,7 @@ static const struct option rows[] = {
 	{GROUP_CALL, "adapter", "NAME", "measure the model with this LoRA adapter of the server's", WORD, EVA,
 	 EVAL(adapter), -1, 0, 0},
 	{GROUP_CALL, "in-flight", "N", "requests open at a time [twice what the server computes at a time]", NUMBER,
-	 EVA | BAT, EVAL(in_flight), -1, 1, 65536},
+	 EVA | BAT | SUB, EVAL(in_flight), -1, 1, 65536},
 	{GROUP_CALL, "uds", "PATH", "socket of the server [XVERSE_SOCKET, else the server's default]", WORD, ALL,
 	 AT(uds), -1, 0, 0},
 	{GROUP_CALL, "timeout-ms", "MS", "time limit of the request, queueing included; of status --wait", NUMBER,
@@ -176,9 +190,12 @@ static const struct option rows[] = {
 	{GROUP_CALL, "user", "NAME", "for the server's log", WORD, GEN | CHA, AT(user), -1, 0, 0},
 	{GROUP_CALL, "no-resume", NULL, "fail when the server is lost, instead of resuming when it returns", FLAG,
 	 GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
+	{GROUP_CALL, "resume-timeout", "SECONDS", "how long to wait for a lost server to return [120]", NUMBER,
+	 GEN | SCO | CHA | BAT | SUB, AT(resume_s), -1, 1, 604800},
 	{GROUP_CALL, "no-wait", NULL, "exit with 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA,
 	 AT(no_wait), -1, 0, 0},
-	{GROUP_CALL, "wait", NULL, "wait until the server is started and ready", FLAG, STA | BAT, AT(wait), -1, 0, 0},
+	{GROUP_CALL, "wait", NULL, "wait until the server is started and ready; submit: until the job has ended", FLAG,
+	 STA | BAT | SUB, AT(wait), -1, 0, 0},
 	{GROUP_CALL, "help", NULL, "print this text", FLAG, ALL, AT(help), -1, 0, 0},
 };
 enum { N_OPTIONS = sizeof rows / sizeof *rows, LONGEST_NAME = 40 };
@@ -236,6 +253,11 @@ static const struct command commands[] = {
 	 "xverse batch requests.jsonl -o answers.jsonl\n"
 	 "xverse batch prompts.jsonl -o answers.jsonl --max-tokens 200 --temperature 0.7 --seed 1\n"
 	 "xverse batch requests.jsonl -o answers.jsonl --model /models/XVERSE-13B-Chat --ranks 4"},
+	{"Tools", "submit", "IN.jsonl -o OUT.jsonl --model DIR",
+	 "the same on a cluster: an array job of Slurm, whose tasks each answer a part of the file", SUB,
+	 "xverse submit requests.jsonl -o answers.jsonl --model /models/XVERSE-13B-Chat --gres gpu:2 --tasks 8\n"
+	 "xverse submit requests.jsonl -o answers.jsonl --model /models/XVERSE-65B --nodes 2 --gres gpu:8 --time 4:00:00\n"
+	 "xverse submit requests.jsonl -o answers.jsonl --model /models/XVERSE-13B-Chat --tasks 8 --print"},
 	{"Tools", "eval", "NAME ...", "measure the model on benchmarks, from their published files", EVA,
 	 "xverse eval ls --data DIR\n"
 	 "xverse eval mmlu --self-test --data DIR       # are the files complete? needs no server\n"

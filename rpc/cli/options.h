@@ -46,7 +46,8 @@ enum command_bit {
 	EVA = 4096,
 	BAT = 8192,
 	LOR = 16384,
-	ALL = 32767
+	SUB = 32768,
+	ALL = 65535
 };
 
 struct command {

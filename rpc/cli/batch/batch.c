@@ -1,5 +1,6 @@
 #include "rpc/cli/batch/batch.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "base/text.h"
 #include "rpc/cli/batch/output.h"
+#include "rpc/cli/batch/part.h"
 #include "rpc/cli/batch/run.h"
 #include "rpc/cli/spawn.h"
 
@@ -18,7 +20,9 @@ struct batch {
 	struct xv_client *client;
 	struct batch_run run;
 	struct pump_totals totals;
-	char *journal_path, *model, *fingerprint, *numerics_class;
+	struct batch_part part;
+	char *out, *journal_path; /* of the part */
+	char *model, *fingerprint, *numerics_class;
 	struct why why;
 };
 
@@ -32,8 +36,11 @@ static int check_args(struct batch *b)
 		return fail(&b->why, ERR_INVALID, "batch: --output FILE is missing: where the answers go");
 	if (a->server && !a->model)
 		return fail(&b->why, ERR_INVALID, "batch: --server-options are for the daemon that --model starts");
-	b->journal_path = xprintf("%s.journal", a->out);
-	return batch_output_check(a->in, a->out, b->journal_path, &b->why);
+	if (a->part && batch_part_parse(&b->part, a->part, &b->why))
+		return ERR_INVALID;
+	b->out = b->part.of ? batch_part_path(a->out, b->part.at, b->part.of) : xstrdup(a->out);
+	b->journal_path = xprintf("%s.journal", b->out);
+	return batch_output_check(a->in, b->out, b->journal_path, &b->why);
 }
 
 /* ---- the server ---- */
@@ -130,6 +137,8 @@ static char *make_head(const struct batch *b)
 	text_json_str(&t, b->model);
 	text_fmt(&t, ",\"fingerprint\":\"%s\",\"numerics_class\":\"%s\",\"seed\":%" PRIu64, b->fingerprint,
 		 b->numerics_class, b->a->sampling.seed);
+	if (b->part.of)
+		text_fmt(&t, ",\"part\":\"%d/%d\"", b->part.at, b->part.of);
 	put_numbers(&t, &b->a->sampling);
 	text_str(&t, "}");
 	return t.data;
@@ -159,7 +168,7 @@ static void say_totals(const struct batch *b)
 
 	cli_say("xverse: %s: %d lines, %" PRIu64
 		" answered now in %.1f s (%.1f tokens/s, %.0f %% of prompts from the cache)",
-		b->a->batch.out, b->in.n, t->done - t->failed, t->seconds, t->seconds > 0 ? tokens / t->seconds : 0.0,
+		b->out, b->in.n, t->done - t->failed, t->seconds, t->seconds > 0 ? tokens / t->seconds : 0.0,
 		t->prompt_tokens ? 100.0 * (double)t->cached_tokens / (double)t->prompt_tokens : 0.0);
 	if (b->run.refused)
 		cli_say(", %" PRIu64 " refused", b->run.refused);
@@ -170,11 +179,22 @@ static void say_totals(const struct batch *b)
 		cli_say("xverse: first error: %s\n", b->run.first_error);
 }
 
+/* The part that ends last makes the whole output. */
+static int join(struct batch *b)
+{
+	bool joined = false;
+	int err = b->part.of ? batch_part_join(b->a->batch.out, b->part.of, &joined, &b->why) : 0;
+
+	if (joined && !b->a->json)
+		cli_say("xverse: %s: all %d parts are joined\n", b->a->batch.out, b->part.of);
+	return err ? cli_give_up(err, &b->why) : EXIT_OK;
+}
+
 /* The output appears whole; the journal stays while lines may still get an answer. */
 static int finish(struct batch *b)
 {
 	uint64_t undone = batch_undone(&b->run), refused = batch_refused(&b->run);
-	int err = journal_final_of(b->run.journal, (uint64_t)b->in.n, batch_pick, &b->run, b->a->batch.out, &b->why);
+	int err = journal_final_of(b->run.journal, (uint64_t)b->in.n, batch_pick, &b->run, b->out, &b->why);
 
 	if (err)
 		return cli_give_up(err, &b->why);
@@ -187,7 +207,8 @@ static int finish(struct batch *b)
 	}
 	journal_remove(b->run.journal);
 	b->run.journal = NULL;
-	return refused ? EXIT_INPUT : EXIT_OK;
+	err = join(b);
+	return err || !refused ? err : EXIT_INPUT;
 }
 
 static int give_up(struct batch *b, int err)
@@ -215,22 +236,64 @@ static int run_lines(struct batch *b)
 			 a->json, &b->totals, &b->why);
 }
 
-static int run_all(struct batch *b)
+/* A part of fewer lines than parts may be empty. */
+static int finish_empty(struct batch *b)
+{
+	FILE *f = fopen(b->out, "we");
+
+	if (!f || fclose(f))
+		return cli_give_up(fail(&b->why, ERR_IO, "%s: %s", b->out, strerror(errno)), &b->why);
+	return join(b);
+}
+
+/* Whether an earlier run has answered all, then *code is set. */
+static bool is_complete(struct batch *b, const char *out, const char *journal, int *err, int *code)
 {
 	bool complete = false;
 	uint64_t refused = 0;
-	int err = check_args(b);
+
+	if (!*err && !b->a->batch.fresh)
+		*err = batch_output_look(&b->in, out, journal, &complete, &refused, &b->why);
+	if (!complete)
+		return false;
+	cli_say("xverse: %s is complete; --fresh computes it again\n", out);
+	*code = refused ? EXIT_INPUT : EXIT_OK;
+	return true;
+}
+
+/* All parts together may be complete already. */
+static bool take_part(struct batch *b, int *err, int *code)
+{
+	const struct batch_args *a = &b->a->batch;
+	const struct batch_part *p = &b->part;
+	int n = b->in.n;
+
+	if (*err || !p->of)
+		return false;
+	if (is_complete(b, a->out, b->journal_path, err, code))
+		return true;
+	if (!*err)
+		batch_input_keep(&b->in, batch_part_first(p->at, p->of, n), batch_part_first(p->at + 1, p->of, n),
+				 a->as_is);
+	return false;
+}
+
+static int run_all(struct batch *b)
+{
+	int err = check_args(b), code = EXIT_OK;
 
 	if (!err)
 		err = batch_input_open(&b->in, b->a->batch.in, b->a->batch.as_is, &b->why);
-	if (!err && !b->a->batch.fresh)
-		err = batch_output_look(&b->in, b->a->batch.out, b->journal_path, &complete, &refused, &b->why);
+	if (take_part(b, &err, &code))
+		return code;
+	if (is_complete(b, b->out, b->journal_path, &err, &code)) {
+		err = join(b);
+		return err ? err : code;
+	}
 	if (err)
 		return cli_give_up(err, &b->why);
-	if (complete) {
-		cli_say("xverse: %s is complete; --fresh computes it again\n", b->a->batch.out);
-		return refused ? EXIT_INPUT : EXIT_OK;
-	}
+	if (!b->in.n)
+		return finish_empty(b);
 	err = find_server(b);
 	if (!err)
 		err = ask_model(b);
@@ -250,6 +313,7 @@ int run_batch(struct args *a)
 	xv_close(b.client);
 	spawn_stop(b.spawn);
 	batch_input_close(&b.in);
+	free(b.out);
 	free(b.journal_path);
 	free(b.model);
 	free(b.fingerprint);

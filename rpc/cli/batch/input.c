@@ -212,6 +212,13 @@ int batch_input_open(struct batch_input *in, const char *path, bool as_is, struc
 	return err;
 }
 
+void batch_input_keep(struct batch_input *in, int from, int to, bool as_is)
+{
+	in->n = to - from;
+	memmove(in->line, in->line + from, (size_t)in->n * sizeof *in->line);
+	set_order(in, as_is);
+}
+
 void batch_input_close(struct batch_input *in)
 {
 	if (in->fd >= 0)

@@ -25,6 +25,8 @@ struct batch_input {
 
 /* ERR_UNKNOWN, ERR_IO, ERR_LIMIT; ERR_INVALID: two lines have one id. Lines that are no requests are no error here. */
 int batch_input_open(struct batch_input *in, const char *path, bool as_is, struct why *why);
+/* Drops all lines but [from, to), which keep their numbers. */
+void batch_input_keep(struct batch_input *in, int from, int to, bool as_is);
 void batch_input_close(struct batch_input *in);
 /* The text of a line (len), which the caller frees. */
 int batch_input_read(const struct batch_input *in, int i, char **text, struct why *why);
