@@ -9,6 +9,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from patience import limit, wait_for  # noqa: F401
+
 BIN = "build/bin/"
 TESTDATA = os.environ.get("XV_TESTDATA", "../shared/testdata")
 STORIES = TESTDATA + "/stories260K/hf-llama"
@@ -76,16 +78,6 @@ def name_of(pid):
         return ""
 
 
-def wait_for(true, seconds=10):
-    """Whether true() became so within the time."""
-    end = time.time() + seconds
-    while time.time() < end:
-        if true():
-            return True
-        time.sleep(0.02)
-    return bool(true())
-
-
 class Job:
     def __init__(self, ranks, model, *options, mpirun=(), env=None):
         self.dir = tempfile.mkdtemp(prefix="xv-job-")
@@ -120,10 +112,10 @@ class Job:
     def text(self):
         return open(self.dir + "/log").read()
 
-    def run(self, *args, timeout=60):
+    def run(self, *args, timeout=120):
         return subprocess.run([BIN + "xverse", *args], stdin=subprocess.DEVNULL, capture_output=True, env=self.env, timeout=timeout)
 
-    def stop(self, seconds=20):
+    def stop(self, seconds=60):
         """Drain; the exit status."""
         if self.process is None or self.process.poll() is not None:
             return None if self.process is None else self.process.returncode

@@ -64,7 +64,7 @@ class Call:
 
 
 class Client:
-    def __init__(self, path, seconds=10, key="", client="", uid=None):
+    def __init__(self, path, seconds=60, key="", client="", uid=None):
         """key, client: whom it asks for, as a gateway says it; uid: connects as another user (root can)."""
         self.asker = pb.Asker(key=key or None, client=client or None) if key or client else None
         end = time.time() + seconds

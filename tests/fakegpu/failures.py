@@ -52,7 +52,7 @@ def broken(name, path, ranks, reasons, **env):
         if call.error is not None:
             check(f"{name}: as a lost rank", call.error.code == pb.CODE_LOST_RANK, call.error)
         check(f"{name}: ends with a status", rc not in (None, 0), rc)
-        check(f"{name}: within the bound", took < BOUND + 10, took)
+        check(f"{name}: within the bound", took < job.limit(BOUND + 10), took)
         check(f"{name}: says why", any(r in j.text() for r in reasons), j.text()[-600:])
         print(f"  {name}: {took:.1f} s, status {rc}: {call.error.text[:120] if call.error is not None else 'end of file'}", flush=True)
         c.close()

@@ -27,7 +27,7 @@ def convert(source, out, *options, **more):
 
 
 def inspect(path):
-    r = subprocess.run([BIN + "xverse", "inspect", "--json", path], capture_output=True, text=True, timeout=60)
+    r = subprocess.run([BIN + "xverse", "inspect", "--json", path], capture_output=True, text=True, timeout=120)
     return json.loads(r.stdout), r.returncode
 
 
@@ -233,7 +233,7 @@ def interrupted(top):
         while p.poll() is None and not [x for x in os.listdir(top) if x.startswith("stopped.part-")]:
             time.sleep(0.01)
         p.send_signal(sent)
-        told = p.communicate(timeout=60)[1]
+        told = p.communicate(timeout=120)[1]
         check(f"{sent.name}: it stops", p.returncode == 130 and "stopped" in told, f"{p.returncode} {told}")
         check(f"{sent.name}: nothing is left", not [x for x in os.listdir(top) if x.startswith("stopped")], os.listdir(top))
 

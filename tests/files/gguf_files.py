@@ -209,7 +209,7 @@ def damaged():
         for _ in range(0 if i % 3 == 0 else 1 + i % 5):
             d[random_bytes.randrange(head if i % 2 else 400)] = random_bytes.choice([0, 1, 0x7f, 0x80, 0xff, random_bytes.randrange(256)])
         open(WORK + "/damaged.gguf", "wb").write(d)
-        r = subprocess.run(["build/bin/xverse", "inspect", WORK + "/damaged.gguf"], capture_output=True, timeout=60)
+        r = subprocess.run(["build/bin/xverse", "inspect", WORK + "/damaged.gguf"], capture_output=True, timeout=120)
         if r.returncode not in (0, 66, 78):
             wrong.append((i, r.returncode, r.stderr[-200:]))
     check("damaged files", not wrong, wrong)
@@ -347,7 +347,7 @@ def rows(model, ranks, *options):
     env = {**os.environ, "XVERSE_SOCKET": sock, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     p = subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), "build/bin/xversed", model, "--uds", sock, "--hash-rows", out,
                           *options], stdin=subprocess.DEVNULL, stdout=open(WORK + "/log", "w"), stderr=subprocess.STDOUT, env=env)
-    run = lambda *a: subprocess.run(["build/bin/xverse", *a], env=env, capture_output=True, text=True, timeout=90).stdout
+    run = lambda *a: subprocess.run(["build/bin/xverse", *a], env=env, capture_output=True, text=True, timeout=120).stdout
     run("status", "--wait")
     text = run("generate", TEXTS[0], "--max-tokens", "8", "--temperature", "0")
     numerics = json.loads(run("status", "--json"))["numerics_class"]
@@ -446,12 +446,12 @@ def mixtures():
 def other_tokenizer():
     """A pre-tokenizer of a later day is refused by name, and served with the tokenizer's own files."""
     path = convert("launch/demo/model", f"{WORK}/later.gguf", T.Q8_0, pre="later")
-    refuse = subprocess.run(["build/bin/xversed", path, "--device", "cpu"], capture_output=True, text=True, timeout=60)
+    refuse = subprocess.run(["build/bin/xversed", path, "--device", "cpu"], capture_output=True, text=True, timeout=120)
     check("another pre-tokenizer: refused", refuse.returncode == 66 and "--tokenizer" in refuse.stderr, refuse.returncode, refuse.stderr[-300:])
     text, got, _ = rows(path, 1, "--tokenizer", "launch/demo/model")
     same, want, _ = rows(f"{WORK}/Q8_0.gguf", 1)
     check("another pre-tokenizer: served with --tokenizer", text == same and got == want and len(text) > 8, text, same)
-    none = subprocess.run(["build/bin/xversed", path, "--device", "cpu", "--tokenizer", "/tmp"], capture_output=True, text=True, timeout=60)
+    none = subprocess.run(["build/bin/xversed", path, "--device", "cpu", "--tokenizer", "/tmp"], capture_output=True, text=True, timeout=120)
     check("--tokenizer without one", none.returncode == 66 and "--tokenizer: no tokenizer.json" in none.stderr, none.returncode, none.stderr[-300:])
 
 

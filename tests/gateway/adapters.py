@@ -25,7 +25,7 @@ def folders():
 
 
 def xverse(*words, text=""):
-    r = subprocess.run([BIN + "xverse", *words], env={**os.environ, "XVERSE_SOCKET": uds}, input=text, capture_output=True, text=True, timeout=60)
+    r = subprocess.run([BIN + "xverse", *words], env={**os.environ, "XVERSE_SOCKET": uds}, input=text, capture_output=True, text=True, timeout=120)
     return r.stdout, r.stderr
 
 

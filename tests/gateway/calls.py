@@ -253,7 +253,7 @@ def own_requests(g):
     n = len(daemon.seen)
     t = threading.Thread(target=lambda: g.post("/v1/completions", {"prompt": [5]}, {"Authorization": "Bearer key-a", "X-Request-Id": "1"}), daemon=True)
     t.start()
-    wait_for(lambda: len(daemon.seen) > n, 10)
+    wait_for(lambda: len(daemon.seen) > n)
     for key, status in [("k:e:y", 404), ("plain-key", 404), ("key-2", 200), ("key-a", 200)]:
         same(f"{key} looks", g.request("GET", "/v1/requests/1", headers={"Authorization": "Bearer " + key})[0], status)
     for method, path in [("DELETE", "/v1/requests/1"), ("POST", "/v1/requests/1/cancel"), ("DELETE", "/v1/requests/cmpl-1")]:
@@ -268,7 +268,7 @@ def denied():
     """A daemon that does not let this user ask for others serves all the same."""
     strict = Fake(WORK + "/strict.sock", denies=True)
     g = Gateway("--model", WORK + "/strict.sock", "--port=0")
-    check("it serves", wait_for(lambda: g.complete(prompt=[5])[0] == 200, 10))
+    check("it serves", wait_for(lambda: g.complete(prompt=[5])[0] == 200))
     check("without saying for whom", strict.seen and not strict.seen[-1].asker.client)
     check("and the log says so", "--gateway-uid" in open(g.log).read())
     g.stop()

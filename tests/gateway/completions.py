@@ -219,17 +219,10 @@ def dechunk(raw):
     return body
 
 
-def slow_daemon():
-    """Of a model that takes many seconds for what is asked."""
-    model = WORK + "/slow-model"
-    subprocess.run(["/usr/bin/python3", "tests/e2e/make_model.py", model, "hidden=512", "ffn=1408", "layers=6"], check=True)
-    return start_daemon(model, "slow")
-
-
 def cancelling():
     global gw, sock
     fast, fast_sock = gw, sock
-    slow, sock = slow_daemon()
+    slow, sock = start_daemon(name="slow", fault="slow=100")  # what is asked of it takes minutes
     gw = Gateway("--model", sock, "--port=0")
     try:
         cancel_all()
@@ -238,22 +231,19 @@ def cancelling():
         gw, sock = fast, fast_sock
 
 
-CANCELLED = 2  # seconds: twice what is promised
-
-
 def cancel_all():
     for name, close in [("FIN", lambda s: s.close()), ("RST", lambda s: (s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"), s.close()))]:
         s = open_stream(gw, prompt=[5], max_tokens=LONG, n=4, ignore_eos=True)
         s.recv(1000)
         start = time.time()
         close(s)
-        check(f"a stream left by {name} is cancelled within a second", wait_for(lambda: running_calls() == 0, CANCELLED), time.time() - start)
+        check(f"a stream left by {name} is cancelled within a second", wait_for(lambda: running_calls() == 0) and time.time() - start < limit(2), time.time() - start)
     s = gw.connect()
     text = json.dumps({"prompt": [5], "max_tokens": LONG, "n": 4, "ignore_eos": True}).encode()
     s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
     wait_for(lambda: running_calls() > 0)
     s.close()
-    check("so is a whole answer", wait_for(lambda: running_calls() == 0, CANCELLED))
+    check("so is a whole answer", wait_for(lambda: running_calls() == 0))
     for method, path in [("POST", "/v1/requests/my-call/cancel"), ("DELETE", "/v1/requests/my-call"), ("DELETE", "/v1/requests/cmpl-my-call")]:
         out = []
         t = threading.Thread(target=lambda: out.append(gw.post("/v1/completions", {"prompt": [5], "max_tokens": LONG, "n": 3, "ignore_eos": True},
@@ -263,7 +253,7 @@ def cancel_all():
         start = time.time()
         same(f"{method} {path}", gw.request(method, path)[0], 200)
         t.join()
-        check("at once", time.time() - start < CANCELLED, time.time() - start)
+        check("at once", time.time() - start < limit(2), time.time() - start)
         same("its answer", (out[0][0], {(c["finish_reason"], c["stop_reason"]) for c in out[0][1]["choices"]}), (200, {("stop", "cancelled")}))
     same("nothing to cancel", gw.request("DELETE", "/v1/requests/my-call")[0], 404)
 
@@ -287,7 +277,7 @@ def pings():
     check("comments are counted or all ran", g.metric("xverse_gateway_pings_total") > 0)
     for c in busy + [s]:
         c.close()
-    check("and all end", wait_for(lambda: running_calls() == 0, 5))
+    check("and all end", wait_for(lambda: running_calls() == 0))
     g.stop()
 
 
@@ -300,9 +290,9 @@ def slow_readers():
         t = time.time()
         gw.complete(prompt=[5], max_tokens=1)
         times.append(time.time() - t)
-    check("others are served", max(times) < 2, max(times))
-    check("stuck readers are cut", wait_for(lambda: gw.metric("xverse_gateway_stalled_total") >= 4, 20), gw.metric("xverse_gateway_stalled_total"))
-    check("their calls end", wait_for(lambda: running_calls() == 0, 5))
+    check("others are served", max(times) < limit(2), max(times))
+    check("stuck readers are cut", wait_for(lambda: gw.metric("xverse_gateway_stalled_total") >= 4), gw.metric("xverse_gateway_stalled_total"))
+    check("their calls end", wait_for(lambda: running_calls() == 0))
     memory = gw.metric("xverse_gateway_resident_memory_bytes")
     check("and little is held for them", memory < 64 << 20, memory)
     for s in stuck:
@@ -327,7 +317,7 @@ def long_pauses():
     whole = g.complete(**body)[1]
     s = open_stream(g, 65536, **body)
     log = WORK + "/m.log"
-    check("it is closed meanwhile", wait_for(lambda: "client stalled: disconnecting" in open(log).read(), 30))
+    check("it is closed meanwhile", wait_for(lambda: "client stalled: disconnecting" in open(log).read()))
     got = b""
     while not got.endswith(b"0\r\n\r\n"):
         piece = s.recv(1 << 16)
@@ -355,7 +345,7 @@ def several_models():
     s = open_stream(g, model="other", prompt=[5], max_tokens=1900, ignore_eos=True, n=4)
     s.recv(100)
     subprocess.run([BIN + "xverse", "drain", "--uds", other_sock], capture_output=True)
-    check("draining: not ready", wait_for(lambda: g.get("/health/ready")[0] == 503, 3))
+    check("draining: not ready", wait_for(lambda: g.get("/health/ready")[0] == 503))
     same("but healthy", g.get("/health")[0], 200)
     status, a, head = g.complete(model="other", prompt=[5])
     check("requests are refused for the time being", status == 503 and head["Retry-After"] and a["error"]["code"] in ("draining", "unreachable"), status, a)
@@ -372,10 +362,10 @@ def silent_daemon():
     listener.listen(5)
     g = Gateway("--model", "m=" + path, "--port=0", ready=False)
     same("not healthy", (g.get("/health")[0], g.get("/health/ready")[0]), (503, 503))
-    check("known as silent", wait_for(lambda: json.loads(g.get("/server_info")[1])["models"][0]["state"] == "silent", 10))
+    check("known as silent", wait_for(lambda: json.loads(g.get("/server_info")[1])["models"][0]["state"] == "silent"))
     start = time.time()
     status, a, head = g.complete(prompt=[5])
-    check("503 at once", (status, a["error"]["code"]) == (503, "loading") and head["Retry-After"] and time.time() - start < 1, status, a)
+    check("503 at once", (status, a["error"]["code"]) == (503, "loading") and head["Retry-After"] and time.time() - start < limit(1), status, a)
     same("metrics all the same", g.get("/metrics")[0], 200)
     listener.close()
     same("and it ends", g.stop(), 0)
@@ -405,10 +395,10 @@ def places():
     open_ones = []
     for i, name in enumerate("abc"):
         open_ones.append(open_stream(g, prompt=[5], max_tokens=1500, ignore_eos=True, head=f"X-Request-Id: {name}\r\n"))
-        wait_for(lambda: json.loads(g.get("/server_info")[1])["models"][0]["running"] + json.loads(g.get("/server_info")[1])["models"][0]["waiting"] == i + 1, 10)
-    check("places in the queue", wait_for(lambda: [place(n) for n in "abc"] == [0, 1, 2], 10), [place(n) for n in "abc"])
+        wait_for(lambda: json.loads(g.get("/server_info")[1])["models"][0]["running"] + json.loads(g.get("/server_info")[1])["models"][0]["waiting"] == i + 1)
+    check("places in the queue", wait_for(lambda: [place(n) for n in "abc"] == [0, 1, 2]), [place(n) for n in "abc"])
     same("the first goes", g.request("DELETE", "/v1/requests/a")[0], 200)
-    check("the others move up", wait_for(lambda: [place(n) for n in "bc"] == [0, 1], 10), [place(n) for n in "bc"])
+    check("the others move up", wait_for(lambda: [place(n) for n in "bc"] == [0, 1]), [place(n) for n in "bc"])
     same("no such request", (g.get("/v1/requests/a")[0], g.get("/v1/requests/b/x")[0]), (404, 404))
     [s.close() for s in open_ones]
     g.stop()
@@ -433,7 +423,7 @@ def restarts():
     check("a request then", status == 503 and head["Retry-After"] and well_formed_error(a), status, a)
     check("and no path is told", sock not in str(a), a)
     daemon, _ = start_daemon(uds=sock, **LIMITS)
-    s.settimeout(30)
+    s.settimeout(60)
     while not got.endswith(b"0\r\n\r\n"):
         piece = s.recv(65536)
         if not piece:
@@ -457,7 +447,7 @@ def broken(daemon):
     wait_for(lambda: running_calls() >= 3)
     ranks = subprocess.run(["pgrep", "-P", str(daemon.pid), "-x", "xversed"], capture_output=True, text=True).stdout.split()
     [os.kill(int(r), signal.SIGKILL) for r in ranks]
-    s.settimeout(10)
+    s.settimeout(60)
     while True:
         piece = s.recv(65536)
         if not piece:
@@ -488,8 +478,8 @@ def shutdown():
     s.recv(1000)
     start = time.time()
     same("TERM with a limit", g.stop(), 0)
-    check("is in time", time.time() - start < 3)
-    check("and cancels", wait_for(lambda: running_calls() == 0, 3))
+    check("is in time", time.time() - start < limit(3))
+    check("and cancels", wait_for(lambda: running_calls() == 0))
 
 
 def metrics():

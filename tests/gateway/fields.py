@@ -11,7 +11,7 @@ if os.path.exists(TEXT_MODEL):
 gw = Gateway(*models, "--port=0")
 document = json.loads(subprocess.run([BIN + "xverse-gateway", "--openapi"], capture_output=True).stdout)
 WRONG = [True, False, 0, -1, 1.5, 1e300, "x", "", [], {}, [None], {"a": 1}, [[]], "\ud83d\ude00", 2**63 - 1, [1, "a"], [0.5], [-1], [2**40]]
-connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=30)
+connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=120)
 
 
 def post(path, text):
@@ -22,7 +22,7 @@ def post(path, text):
         return r.status, r.read(), r.headers
     except (http.client.HTTPException, OSError):
         connection.close()
-        connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", gw.port, timeout=120)
         connection.request("POST", path, text, {"Content-Type": "application/json"})
         r = connection.getresponse()
         return r.status, r.read(), r.headers

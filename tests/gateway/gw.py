@@ -10,7 +10,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+import time  # noqa: F401
+
+sys.path.insert(0, "tests/e2e")
+from patience import limit, wait_for  # noqa: E402, F401
 
 os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 BIN = "build/bin/"
@@ -64,16 +67,6 @@ def cleanup():
     shutil.rmtree(WORK, ignore_errors=True)
 
 
-def wait_for(what, seconds=20, every=0.02):
-    end = time.time() + seconds
-    while time.time() < end:
-        r = what()
-        if r:
-            return r
-        time.sleep(every)
-    return None
-
-
 def start_daemon(model=None, name="m", uds=None, **options):
     """A daemon of one rank; a small random model without tokenizer unless one is named. Its socket."""
     uds = uds or f"{WORK}/{name}.sock"
@@ -86,7 +79,7 @@ def start_daemon(model=None, name="m", uds=None, **options):
     p = subprocess.Popen(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "1", DAEMON, model, "--uds", uds,
                           "--served-model-name", name, *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     running.append(p)
-    if not wait_for(lambda: 'event="ready"' in open(log.name).read() or p.poll() is not None, 60) or p.poll() is not None:
+    if not wait_for(lambda: 'event="ready"' in open(log.name).read() or p.poll() is not None) or p.poll() is not None:
         print(open(log.name).read())
         check("the daemon starts", False)
         done()
@@ -109,7 +102,7 @@ class Gateway:
         if ready:
             wait_for(lambda: self.get("/health/ready")[0] == 200)
 
-    def connect(self, timeout=20, buffer=None):
+    def connect(self, timeout=120, buffer=None):
         """`buffer`: bytes that the kernel may keep for us."""
         s = socket.socket()
         if buffer:
@@ -119,13 +112,16 @@ class Gateway:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
-    def raw(self, data, timeout=3):
-        """Bytes out, all bytes that come back until the other side closes or is silent; and whether it closed."""
+    def raw(self, data, timeout=60, answers=None):
+        """Bytes out, all bytes that come back until the other side closes or is silent for that time (for a moment, after so many answers);
+        and whether it closed."""
         s = self.connect(timeout)
         got = b""
         try:
             s.sendall(data)
             while True:
+                if answers and got.count(b"HTTP/1.1 ") >= answers:
+                    s.settimeout(0.7)
                 piece = s.recv(65536)
                 if not piece:
                     return got, True
@@ -137,7 +133,7 @@ class Gateway:
         finally:
             s.close()
 
-    def request(self, method, path, body=None, headers=None, timeout=30):
+    def request(self, method, path, body=None, headers=None, timeout=120):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         head = dict(headers or {})
         if body is not None and not isinstance(body, (bytes, str)):
@@ -176,7 +172,7 @@ class Gateway:
 
     def stop(self, sig=signal.SIGTERM):
         self.p.send_signal(sig)
-        return self.p.wait(20)
+        return self.p.wait(60)
 
 
 def events(text):

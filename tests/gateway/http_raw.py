@@ -131,7 +131,7 @@ def is_error(answer):
 
 def table():
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda row: gw.raw(row[1], 3 if row[3] else 0.7), TABLE))
+        answers = list(pool.map(lambda row: gw.raw(row[1], answers=None if row[3] else 1), TABLE))
     for (name, _, right, close), (got, closed) in zip(TABLE, answers):
         codes = statuses(got)
         first = codes[0] if codes else 0
@@ -174,17 +174,17 @@ def in_pieces():
     rows = [row for row in TABLE if len(row[1]) < 400 and 413 not in row[2]]
 
     def byte_by_byte(row):
-        s = gw.connect(3)
+        s = gw.connect()
         try:
             for i in range(len(row[1])):
                 s.sendall(row[1][i:i + 1])
         except OSError:
             pass
-        s.settimeout(3 if row[3] else 0.7)
         got = b""
         try:
             while piece := s.recv(65536):
                 got += piece
+                s.settimeout(60 if row[3] else 0.7)
         except OSError:
             pass
         s.close()
@@ -193,7 +193,7 @@ def in_pieces():
         for row, got in zip(rows, pool.map(byte_by_byte, rows)):
             codes = statuses(got)
             check(f"byte by byte: {row[0]}", (codes[0] if codes else 0) in row[2] + [0] and len(codes) <= 1, codes, got[:200])
-        for row, (got, _) in zip(rows, pool.map(lambda row: gw.raw(HEALTH + row[1], 3 if row[3] else 0.7), rows)):
+        for row, (got, _) in zip(rows, pool.map(lambda row: gw.raw(HEALTH + row[1], answers=None if row[3] else 2), rows)):
             codes = statuses(got)
             check(f"after a good one: {row[0]}", codes[:1] == [200] and len(codes) == 2 and codes[1] in row[2], codes, got[-200:])
 
@@ -239,25 +239,25 @@ def no_progress():
         s.sendall(b" " * 500)
         s.close()
     same("and it serves", g.get("/health")[0], 200)
-    check("no connection stays", wait_for(lambda: len(os.listdir(f"/proc/{g.p.pid}/fd")) <= fds, 5), fds, len(os.listdir(f"/proc/{g.p.pid}/fd")))
+    check("no connection stays", wait_for(lambda: len(os.listdir(f"/proc/{g.p.pid}/fd")) <= fds), fds, len(os.listdir(f"/proc/{g.p.pid}/fd")))
     start = time.time()
-    check("nor anything to wait for", g.stop() == 0 and time.time() - start < 10, time.time() - start)
+    check("nor anything to wait for", g.stop() == 0 and time.time() - start < limit(10), time.time() - start)
 
 
 def continued():
-    s = gw.connect(3)
+    s = gw.connect()
     s.sendall(POST + HOST + TYPE + CL + b"Expect: 100-continue\r\n\r\n")
     check("100-continue", b" 100 " in s.recv(1000))
     s.sendall(BODY)
     check("then the answer", b" 200 " in s.recv(1000))
     s.close()
-    s = gw.connect(3)
+    s = gw.connect()
     s.sendall(HEALTH)
     check("keep-alive: first", b" 200 " in s.recv(2000))
     s.sendall(POST + HOST + TYPE + CL + b"\r\n" + BODY)
     check("keep-alive: second", b" 200 " in s.recv(4000))
     s.close()
-    got, _ = gw.raw(HEALTH + HEALTH, 0.5)
+    got, _ = gw.raw(HEALTH + HEALTH, answers=2)
     same("pipelined", statuses(got), [200, 200])
 
 
@@ -266,7 +266,7 @@ def header_injection():
         _, _, head = gw.request("GET", "/health", headers={"X-Request-Id": bad.encode("utf-8")})
         check(f"request id {bad[:10]!r} is replaced", re.fullmatch("[0-9a-f]{24}", head["X-Request-Id"]), head["X-Request-Id"])
     same("request id is told back", gw.get("/health", {"X-Request-Id": "my-id.1_2"})[2]["X-Request-Id"], "my-id.1_2")
-    got, _ = gw.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\r\n Set-Cookie: x\r\n\r\n", 0.5)
+    got, _ = gw.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: a\r\n Set-Cookie: x\r\n\r\n")
     check("a folded line adds no header", b"\r\nSet-Cookie" not in got and b"\r\n Set-Cookie" not in got, got)
 
 
@@ -337,10 +337,10 @@ def keys():
 
 def slow():
     def one_line_a_second(out):
-        s, start = gw.connect(20), time.time()
+        s, start = gw.connect(), time.time()
         try:
             s.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
-            while time.time() - start < 10:
+            while time.time() - start < 60:
                 s.sendall(b"X-A: b\r\n")
                 s.settimeout(0.5)
                 try:
@@ -353,10 +353,10 @@ def slow():
         out.append(time.time() - start)
 
     def slow_body(out):
-        s, start = gw.connect(20), time.time()
+        s, start = gw.connect(), time.time()
         try:
             s.sendall(POST + HOST + TYPE + b"Content-Length: 1000\r\n\r\n")
-            while time.time() - start < 10:
+            while time.time() - start < 60:
                 s.sendall(b" ")
                 s.settimeout(0.5)
                 try:
@@ -369,10 +369,9 @@ def slow():
         out.append(time.time() - start)
 
     def idle(out):
-        s, start = gw.connect(20), time.time()
+        s, start = gw.connect(), time.time()
         s.sendall(HEALTH)
         s.recv(1000)
-        s.settimeout(10)
         try:
             s.recv(100)
         except OSError:
@@ -384,7 +383,7 @@ def slow():
         found[f.__name__] = []
         threads.append(threading.Thread(target=f, args=(found[f.__name__],)))
         threads[-1].start()
-    crowd = [gw.connect(20) for _ in range(300)]
+    crowd = [gw.connect() for _ in range(300)]
     for c in crowd:
         c.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n")
     times = []
@@ -393,12 +392,12 @@ def slow():
         gw.get("/health")
         times.append(time.time() - start)
         time.sleep(0.05)
-    check("a head in pieces is cut at its deadline", 1.5 < found["one_line_a_second"][0] < 4, found)
-    check("a body in pieces is cut at its deadline", 1.5 < found["slow_body"][0] < 4, found)
-    check("an idle connection is closed", 3 < found["idle"][0] < 8, found)
+    check("a head in pieces is cut at its deadline", 1.5 < found["one_line_a_second"][0] < limit(4), found)
+    check("a body in pieces is cut at its deadline", 1.5 < found["slow_body"][0] < limit(4), found)
+    check("an idle connection is closed", 3 < found["idle"][0] < limit(8), found)
     open_still = 0
     for c in crowd:
-        c.settimeout(0.01)
+        c.settimeout(limit(0.01))
         try:
             open_still += c.recv(10) != b""
         except socket.timeout:
@@ -413,7 +412,7 @@ def slow():
 def tls_versions(port):
     """Only what authenticates what it encrypts, with keys that are used once."""
     def hello(*args):
-        r = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *args], input=b"", capture_output=True, timeout=20)
+        r = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *args], input=b"", capture_output=True, timeout=120)
         found = re.search(rb"Cipher is ([A-Z0-9_-]+)", r.stdout)
         return found.group(1).decode() if found and b"NONE" not in found.group(1) else None
     for version in ("-tls1", "-tls1_1"):
@@ -466,14 +465,14 @@ def tls():
     context.check_hostname = False
 
     def ask(body):
-        c = http.client.HTTPSConnection("localhost", g.port, context=context, timeout=10)
+        c = http.client.HTTPSConnection("localhost", g.port, context=context, timeout=120)
         c.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
         r = c.getresponse()
         text = r.read()
         c.close()
         return r.status, text
     import http.client
-    check("over TLS", wait_for(lambda: ask({"prompt": [5, 6], "max_tokens": 4})[0] == 200, 10))
+    check("over TLS", wait_for(lambda: ask({"prompt": [5, 6], "max_tokens": 4})[0] == 200))
     status, text = ask({"prompt": [5, 6], "max_tokens": 40, "stream": True, "return_token_ids": True})
     check("a stream over TLS", status == 200 and events(text)[-1] == "[DONE]", text[-200:])
     tls_framing(g, context)
@@ -495,7 +494,7 @@ def unix_socket():
         got = s.recv(1000)
         s.close()
         return b" 200 " in got
-    check("over a Unix socket", wait_for(ask, 5))
+    check("over a Unix socket", wait_for(ask))
     g.stop()
     check("its file goes", not os.path.exists(path))
 
@@ -513,7 +512,7 @@ def many():
     check("connections are capped", len(os.listdir(f"/proc/{g.p.pid}/fd")) < fds + 60, len(os.listdir(f"/proc/{g.p.pid}/fd")))
     for c in conns:
         c.close()
-    check("and served again afterwards", wait_for(lambda: try_health(g), 10))
+    check("and served again afterwards", wait_for(lambda: try_health(g)))
     check("no descriptor leaks", wait_for(lambda: len(os.listdir(f"/proc/{g.p.pid}/fd")) <= fds + 2), fds, len(os.listdir(f"/proc/{g.p.pid}/fd")))
     g.stop()
 
@@ -524,12 +523,12 @@ def all_bodies():
     for _ in range(3):
         half.append(g.connect(5))
         half[-1].sendall(POST + HOST + TYPE + b"Content-Length: 1000000\r\n\r\n" + b" " * 900000)
-    status, a, head = wait_for(lambda: (r := g.complete(prompt="x" * 500000, max_tokens=1))[0] == 429 and r, 10) or (0, {}, {})
+    status, a, head = wait_for(lambda: (r := g.complete(prompt="x" * 500000, max_tokens=1))[0] == 429 and r) or (0, {}, {})
     check("more than all bodies together may have", status == 429 and a["error"]["code"] == "overloaded" and int(head["Retry-After"]) >= 1, status, a)
     same("a small one still fits", g.complete(prompt=[5], max_tokens=1)[0], 200)
     for c in half:
         c.close()
-    check("and later a large one", wait_for(lambda: g.complete(prompt=[5] * 20000, max_tokens=1)[0] == 400, 5))
+    check("and later a large one", wait_for(lambda: g.complete(prompt=[5] * 20000, max_tokens=1)[0] == 400))
     g.stop()
 
 
@@ -540,7 +539,7 @@ def few_files():
     time.sleep(0.3)
     for c in conns:
         c.close()
-    check("it serves again afterwards", wait_for(lambda: try_health(g), 10))
+    check("it serves again afterwards", wait_for(lambda: try_health(g)))
     same("and generates", g.complete(prompt=[5], max_tokens=1)[0], 200)
     same("and ends", g.stop(), 0)
 
@@ -560,14 +559,14 @@ def stuck_log():
         path = WORK + "/fifo"
         if name == "a named pipe":
             os.mkfifo(path)
-            r = subprocess.run([BIN + "xverse-gateway", "--port=0", "--access-log", path], capture_output=True, timeout=20)
+            r = subprocess.run([BIN + "xverse-gateway", "--port=0", "--access-log", path], capture_output=True, timeout=120)
             same("a pipe without a reader", r.returncode, 66)
             reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         g.p = subprocess.Popen([os.environ.get("XV_GATEWAY", BIN + "xverse-gateway"), "--model", "m=" + sock, "--port=0", "--access-log",
                                 "-" if reader is None else path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(g.log, "w"))
         running.append(g.p)
-        g.port = int(wait_for(lambda: re.search(r"127.0.0.1:(\d+)", open(g.log).read()), 20).group(1))
-        c = http.client.HTTPConnection("127.0.0.1", g.port, timeout=20)
+        g.port = int(wait_for(lambda: re.search(r"127.0.0.1:(\d+)", open(g.log).read())).group(1))
+        c = http.client.HTTPConnection("127.0.0.1", g.port, timeout=120)
         for _ in range(600):
             c.request("GET", "/health", headers={"X-Request-Id": "x" * 100})
             c.getresponse().read()
@@ -580,7 +579,7 @@ def stuck_log():
 def usage():
     for args, code in [(["--nope"], 64), (["--port=99999"], 64), (["--model"], 64), (["--model=a=x", "--model=a=y"], 64), (["--help"], 0), (["--cors-origin=https://a/"], 64), (["--cors-origin=a"], 64), (["--allowed-host=a/b"], 64), (["--allowed-host=http://a"], 64),
                        (["--openapi"], 0), (["--api-key-file=/nonexistent", "--port=0"], 66), (["--api-key-file=" + WORK, "--port=0"], 66), (["--api-key-file=/dev/zero", "--port=0"], 66), (["--host=300.1.1.1", "--port=0"], 78)]:
-        r = subprocess.run([BIN + "xverse-gateway", *args], capture_output=True, timeout=20)
+        r = subprocess.run([BIN + "xverse-gateway", *args], capture_output=True, timeout=120)
         same(f"exit code of {args}", r.returncode, code)
     document = json.loads(subprocess.run([BIN + "xverse-gateway", "--openapi"], capture_output=True).stdout)
     same("openapi.json is what --openapi prints", json.loads(gw.get("/openapi.json")[1]), document)

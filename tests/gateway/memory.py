@@ -40,7 +40,7 @@ def settle(g):
 
 
 def comes_back(name, g, before):
-    ok = wait_for(lambda: rss(g) < before * 1.2 + MB, 10, 0.2)  # 5 MB before: a MB is noise
+    ok = wait_for(lambda: rss(g) < before * 1.2 + MB, 60, 0.2)  # 5 MB before: a MB is noise
     check(f"{name}: memory comes back", ok, f"before {before / MB:.1f} MB, {rss(g) / MB:.1f} MB afterwards")
 
 
@@ -57,7 +57,7 @@ def at_once(g, path, body, n, read=True):
 
     def one(_):
         try:
-            return g.request("POST", path, body, timeout=60)[0]
+            return g.request("POST", path, body, timeout=120)[0]
         except OSError:
             return 0
     with concurrent.futures.ThreadPoolExecutor(n) as pool:
@@ -94,7 +94,7 @@ def held_streams():
         s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         s.recv(500)
         conns.append(s)
-    check("streams of large bodies hold none of them", wait_for(lambda: rss(g) < before + 24 * MB, 10, 0.2), rss(g) / MB, before / MB)
+    check("streams of large bodies hold none of them", wait_for(lambda: rss(g) < before + 24 * MB, 60, 0.2), rss(g) / MB, before / MB)
     for s in conns:
         s.close()
     comes_back("large bodies of streams", g, before)
@@ -210,20 +210,20 @@ def shares():
         s = g.connect(5)
         s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer key-a\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n" + b" " * 100)
         half.append(s)
-    check("half of the connections are one key's share", wait_for(lambda: g.complete_as(a)[0] == 429, 5))
+    check("half of the connections are one key's share", wait_for(lambda: g.complete_as(a)[0] == 429))
     status, e, head = g.complete_as(a)
     check("and it is told so", status == 429 and e["error"]["code"] == "too_many_requests" and head["Retry-After"], e)
     same("its other key is the same account", g.complete_as({"Authorization": "Bearer key-a2"})[0], 429)
     same("others have theirs", (g.complete_as(b)[0], g.complete_as({"Authorization": "Bearer key-c"})[0]), (200, 200))
     for s in half:
         s.close()
-    check("afterwards it is served", wait_for(lambda: g.complete_as(a)[0] == 200, 5))
+    check("afterwards it is served", wait_for(lambda: g.complete_as(a)[0] == 200))
     half = []
     for _ in range(9):
         s = g.connect(5)
         s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer key-a\r\nContent-Type: application/json\r\nContent-Length: 4194304\r\n\r\n" + b" " * 4194303)
         half.append(s)
-    check("bodies beyond its half of the memory", wait_for(lambda: g.complete_as(a, prompt="x" * (3 * MB))[0] == 429, 10))
+    check("bodies beyond its half of the memory", wait_for(lambda: g.complete_as(a, prompt="x" * (3 * MB))[0] == 429))
     same("another key's are taken", g.complete_as(b, prompt="x" * (3 * MB))[0], 400)
     for s in half:
         s.close()

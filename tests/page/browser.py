@@ -17,7 +17,7 @@ def open_browser(work, width=1280, height=800, language="en-US"):
     o.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     o.set_capability("unhandledPromptBehavior", "ignore")
     d = webdriver.Chrome(options=o, service=Service("/usr/bin/chromedriver"))
-    d.set_script_timeout(20)
+    d.set_script_timeout(60)
     return d
 
 
@@ -29,7 +29,7 @@ def every(d, css):
     return d.find_elements(By.CSS_SELECTOR, css)
 
 
-def until(d, script, *args, seconds=15):
+def until(d, script, *args, seconds=60):
     """Waits until the JavaScript expression is true; its value."""
     end = time.time() + seconds
     while time.time() < end:

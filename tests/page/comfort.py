@@ -195,7 +195,7 @@ def lasting_hint():
     n = js("document.querySelectorAll('.manuscript .t').length")
     for i in sorted({0, n // 3, n // 2, n - 2, n - 1}):
         ActionChains(d).move_to_element(every(d, ".manuscript .t")[i]).move_by_offset(1, 1).perform()
-        until(d, "!document.querySelector('#hint').hidden", seconds=3)
+        until(d, "!document.querySelector('#hint').hidden")
         over += js("""(() => { const h = document.querySelector('#hint').getBoundingClientRect();
             return [...document.querySelectorAll('#log .tools, #log .cut, #composer')].filter(n => { const r = n.getBoundingClientRect(); return r.left < h.right && h.left < r.right && r.top < h.bottom && h.top < r.bottom; }).map(n => [arguments[0], n.className]); })()""", i)
     same("the hint lies over no tools", over, [])
@@ -271,7 +271,7 @@ def formulas():
     d.execute_script("window.reports = []; document.addEventListener('securitypolicyviolation', e => window.reports.push(e.violatedDirective + ' ' + e.sourceFile))")
     same("no formula, no script", js("typeof katex"), "undefined")
     said_as("\n\n".join("so " + f if "\n" not in f else f for f in FORMULAS))
-    check("formulas are set", until(d, "document.querySelectorAll('.model math').length >= arguments[0]", len(FORMULAS), seconds=8),
+    check("formulas are set", until(d, "document.querySelectorAll('.model math').length >= arguments[0]", len(FORMULAS)),
           js("[...document.querySelectorAll('.model .formula')].filter(n => !n.querySelector('math')).map(n => n.textContent)"))
     said_as("$$\\int_0^1 x\\,dx = \\tfrac12$$")
     check("in MathML, whose text a screen reader reads", js("document.querySelector('.model math').namespaceURI") == "http://www.w3.org/1998/Math/MathML" and js("document.querySelector('.model math msubsup') !== null"))
@@ -285,7 +285,7 @@ def formulas():
         if js("window.alarm || document.querySelectorAll('#log a, #log img, #log [style], #log [class=a], #log [href]').length"):
             bad.append(f[:60])
     same("nothing hostile gets through", (bad, js("window.reports")), ([], []))
-    check("nor takes long", slow < 5, slow)
+    check("nor takes long", slow < limit(5), slow)
     katex, mock.katex = mock.katex, None
     fresh(mock.url, "chat")
     said_as("so $x^2$")
@@ -368,7 +368,7 @@ def phases():
     for phase, done, total in (("weights", 1 << 30, 4 << 30), ("cache", 1 << 30, 1 << 30), ("graphs", 3, 20), ("warm-up", 0, 0)):
         info(phase=phase, phase_done=done, phase_total=total, state="loading", load_bytes=1 << 30, load_total=1 << 30)
         word = {"weights": "Loading the weights: 1.0 GiB of 4.0 GiB", "cache": "Getting memory for the KV cache: 1.0 GiB of 1.0 GiB", "graphs": "Recording CUDA graphs: 3 of 20", "warm-up": "Warming up"}[phase]
-        if not until(d, "document.querySelector('#status').textContent === arguments[0]", word, seconds=8):
+        if not until(d, "document.querySelector('#status').textContent === arguments[0]", word):
             said.append((phase, text("#status")))
         if js("document.querySelector('#progress').value") >= 1 or js("document.querySelector('#progress').hidden") != (total == 0):
             said.append((phase, "bar"))

@@ -388,7 +388,7 @@ def lost_rank():
     running.append(job)
     g = Gateway.__new__(Gateway)
     g.port = port
-    wait_for(lambda: up(g), 60)
+    wait_for(lambda: up(g))
     settings = {"max_tokens": 300, "temperature": 0}
     whole = g.complete(prompt="Once", **settings)[1]["choices"][0]["text"]
     for name, pattern, exact in (("rank", "bin/xversed", True), ("gateway", "xverse-gateway", False)):
@@ -397,9 +397,9 @@ def lost_rank():
         victims = [p for p in descendants(job.pid) if pattern in open(f"/proc/{p}/cmdline").read().split("\0")[0]]
         os.kill(victims[-1], signal.SIGKILL)
         check(f"{name} killed in mid-stream", not d.execute_script("return " + OVER), "it was over before")
-        check(f"{name}: told", until(d, "document.querySelector('#status').textContent.startsWith('Connection lost')", seconds=20), text("#status"))
-        check(f"{name}: and that it goes on", until(d, "document.querySelector('#status').dataset.kind === 'resumed'", seconds=60), text("#status"))
-        check(f"{name}: to its end", until(d, OVER, seconds=60) and "length reached" in text("#status"), text("#status"))
+        check(f"{name}: told", until(d, "document.querySelector('#status').textContent.startsWith('Connection lost')"), text("#status"))
+        check(f"{name}: and that it goes on", until(d, "document.querySelector('#status').dataset.kind === 'resumed'"), text("#status"))
+        check(f"{name}: to its end", until(d, OVER) and "length reached" in text("#status"), text("#status"))
         same(f"{name}: the text", text(".manuscript")[:len("Once" + whole)] if exact else bool(len(text(".manuscript")) > 100), "Once" + whole if exact else True)
     job.terminate()
     job.wait(20)
