@@ -183,6 +183,8 @@ static void log_ready(void *arg)
 static void run(struct daemon *d)
 {
 	d->ranks = xalloc((size_t)d->world.size, sizeof *d->ranks);
+	if (!d->world.rank && !d->rank.device.ops->own_memory)
+		d->rank.report.work_bytes += front_answer_bytes(d->front); /* as the plan counts it */
 	world_gather(&d->world, &d->rank.report, sizeof d->rank.report, d->ranks);
 	if (d->world.rank) {
 		log_file_on_hangup();

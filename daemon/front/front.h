@@ -30,6 +30,8 @@ void front_block_signals(void);
 /* Opens the model's tokenizer, chat format and sampling defaults, then the socket, and starts the thread. ERR_* of the
  * first that fails. */
 int front_open(struct front **out, const struct front_options *how, struct why *why);
+/* Bytes for constrained answers, which were taken by front_open(). */
+uint64_t front_answer_bytes(const struct front *f);
 /* After serve() returned: waits for the thread and frees all. */
 void front_close(struct front *f);
 

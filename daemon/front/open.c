@@ -66,9 +66,13 @@ static int read_defaults(struct front *f, struct why *why)
 /* What constrained answers need, taken before the server is ready. */
 static void open_room(struct front *f)
 {
-	f->room =
-		grammar_room_create(f->tokenizer, f->model->vocab, max_int((int)f->opt->max_num_seqs, STEP_SEQS_CUDA));
-	log_event(LOG_DEBUG, "memory for constrained answers", " bytes=%zu", grammar_room_bytes(f->room));
+	f->room = grammar_room_create(f->tokenizer, f->model->vocab, (int)f->opt->max_num_seqs);
+	log_event(LOG_DEBUG, "memory for constrained answers", " bytes=%ju", (uintmax_t)front_answer_bytes(f));
+}
+
+uint64_t front_answer_bytes(const struct front *f)
+{
+	return f->room ? grammar_room_bytes(f->room) : 0;
 }
 
 int front_open_model(struct front *f, struct why *why)

@@ -31,7 +31,8 @@ uint64_t fits_tables(const struct rank *self, int rank, int length)
 
 uint64_t fits_sampler(const struct rank *self)
 {
-	return (uint64_t)self->limits.rows * (uint64_t)self->cfg.vocab * sizeof(float) + 32 * (uint64_t)self->cfg.vocab;
+	return (uint64_t)self->limits.rows * (uint64_t)self->cfg.vocab * sizeof(float) +
+	       32 * (uint64_t)self->cfg.vocab + self->answers;
 }
 
 /* Bytes available for the KV cache and, on the host, for rank 0's tables. */

@@ -7,7 +7,7 @@
 /* Bytes of a rank's tables for sequences of up to `length` tokens: on rank 0 the scheduler's, the mailboxes, two steps
  * and the page that hands them over; elsewhere one step. */
 uint64_t fits_tables(const struct rank *self, int rank, int length);
-/* Bytes of rank 0 on the CPU for logits on the host and scratch memory of sampling. */
+/* Bytes of rank 0 on the CPU for logits on the host, scratch memory of sampling, and constrained answers. */
 uint64_t fits_sampler(const struct rank *self);
 /* KV blocks of `block` bytes that fit on a rank that holds `held` bytes, with tables for sequences of `length`, by
  * options and memory. */

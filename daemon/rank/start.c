@@ -10,9 +10,11 @@
 #include "daemon/rank/loras.h"
 #include "daemon/rank/model.h"
 #include "daemon/rank/place.h"
+#include "engine/grammar/grammar.h"
 #include "engine/models/lora.h"
 #include "engine/models/settle.h"
 #include "engine/models/stored.h"
+#include "engine/tokenizer/tokenizer.h"
 #include "parallel/agree.h"
 #include "parallel/ballot.h"
 #include "parallel/board.h"
@@ -147,6 +149,9 @@ static void choose_limits(struct rank *self)
 	self->limits.max_seqs = min_int(self->limits.max_seqs, self->limits.max_tokens);
 	self->limits.rows = min_int((int)o->logits_rows, self->limits.max_tokens);
 	self->threads = self->cores ? self->cores->threads : place_plan_threads(o, self->world->local_size);
+	self->answers = tokenizer_exists(o->tokenizer ? o->tokenizer : o->model)
+				? grammar_room_plan(self->cfg.vocab, (int)o->max_num_seqs)
+				: 0;
 }
 
 int rank_prepare(struct rank *self, const struct options *o, struct world *w, struct core_share *cores, struct why *why)

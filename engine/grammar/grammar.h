@@ -50,11 +50,13 @@ size_t grammar_bytes(const struct grammar *g);
 bool grammar_matches(const struct grammar *g, const char *text, size_t len);
 
 struct grammar_room;
-/* vocab: of the model; tokens of the tokenizer beyond it are never allowed. rows: masks that must be valid at a time.
- */
+/* vocab: of the model; tokens of the tokenizer beyond it are never allowed. rows: masks that must be valid at a time;
+ * at least 128 are. */
 struct grammar_room *grammar_room_create(const struct tokenizer *t, int vocab, int rows);
 void grammar_room_destroy(struct grammar_room *r);
 size_t grammar_room_bytes(const struct grammar_room *r);
+/* About what a room will take, from the vocabulary's size alone. */
+size_t grammar_room_plan(int vocab, int rows);
 
 /* Of one call. The caller keeps it; grammar_run_end() takes it out of the room. */
 struct grammar_run {

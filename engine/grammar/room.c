@@ -153,11 +153,16 @@ static void build_tries(struct grammar_room *r)
 
 /* ---- the room ---- */
 
+static int masks_of(int rows)
+{
+	return max_int(256, 2 * rows);
+}
+
 struct grammar_room *grammar_room_create(const struct tokenizer *t, int vocab, int rows)
 {
 	struct grammar_room *r = xalloc(1, sizeof *r);
 
-	*r = (struct grammar_room){.vocab = vocab, .words = (vocab + 31) / 32, .n_masks = max_int(256, 2 * rows)};
+	*r = (struct grammar_room){.vocab = vocab, .words = (vocab + 31) / 32, .n_masks = masks_of(rows)};
 	r->pure_upto = xalloc_touched((size_t)(PURE_CHARS + 1) * (size_t)r->words, sizeof *r->pure_upto);
 	read_tokens(r, t);
 	build_tries(r);
@@ -183,9 +188,21 @@ void grammar_room_destroy(struct grammar_room *r)
 	free(r);
 }
 
+static size_t bytes_of(int vocab, int masks, size_t token_bytes, size_t nodes)
+{
+	return sizeof(struct grammar_room) + 2 * pool_bytes() + token_bytes +
+	       (size_t)(masks + PURE_CHARS + 1) * (size_t)((vocab + 31) / 32) * 4 + nodes * sizeof(struct trie_node) +
+	       (size_t)vocab * 12;
+}
+
 size_t grammar_room_bytes(const struct grammar_room *r)
 {
-	return sizeof *r + 2 * pool_bytes() + (size_t)r->at[r->vocab] +
-	       (size_t)(r->n_masks + PURE_CHARS + 1) * (size_t)r->words * 4 +
-	       (size_t)(r->pure.n + r->rest.n) * sizeof(struct trie_node) + (size_t)r->vocab * 12;
+	return bytes_of(r->vocab, r->n_masks, (size_t)r->at[r->vocab], (size_t)(r->pure.n + r->rest.n));
+}
+
+size_t grammar_room_plan(int vocab, int rows)
+{
+	enum { BYTES = 8, NODES = 3 }; /* of a token, about */
+
+	return bytes_of(vocab, masks_of(rows), (size_t)vocab * BYTES, (size_t)vocab * NODES);
 }

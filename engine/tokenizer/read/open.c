@@ -47,6 +47,23 @@ static int open_any(struct tokenizer *t, const char *dir, const struct token_con
 	return err ? err : tokenizer_ready(t, why);
 }
 
+bool tokenizer_exists(const char *dir)
+{
+	static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.json"};
+	struct why unused;
+	char *bytes;
+	size_t len;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		int err = tokenizer_file(dir, names[i], &bytes, &len, &unused);
+		if (!err)
+			free(bytes);
+		if (err != ERR_UNKNOWN)
+			return true;
+	}
+	return false;
+}
+
 int tokenizer_open(struct tokenizer **out, const char *dir, struct why *why)
 {
 	struct tokenizer *t = xalloc(1, sizeof *t);
