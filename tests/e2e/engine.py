@@ -5,7 +5,7 @@ import sys
 import time
 
 sys.path.insert(0, "tests/e2e")
-from job import Job, check, dummy_model, finish, skip
+from job import Job, check, dummy_model, finish, limit, skip
 from wire import Client, outcome, pb, token_bits, wait_all
 
 CALLS = 200 if "--full" in sys.argv else 50
@@ -102,7 +102,7 @@ def overload(model):
           and "500" in too_long.error.text and "512" in too_long.error.text, str(too_long.error))
     slow = c.wait(c.generate([1, 2, 3], max_tokens=400, timeout_ms=500, ignore_eos=True))
     took = slow.ended - slow.began
-    check("a deadline ends a running call", slow.finished is not None and slow.finished.reason == pb.FINISH_DEADLINE and took < job.limit(2),
+    check("a deadline ends a running call", slow.finished is not None and slow.finished.reason == pb.FINISH_DEADLINE and took < limit(2),
           f"{slow.finished} {slow.error} {took}")
     check("with what it has", 0 < len(slow.ids) < 400, str(len(slow.ids)))
     job.stop()
