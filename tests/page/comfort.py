@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 
 
 def parts(page):
-    names = "check same skip d mock text fresh write click key Gateway MODEL URL OVER WORDS".split()
+    names = "check limit same skip d mock text fresh write click key Gateway MODEL URL OVER WORDS".split()
     globals().update({k: getattr(page, k) for k in names if hasattr(page, k)}, daemon=page.sock)
     real = [opens_in_chat, lasting_hint, title] if page.MODEL else []
     return [opening, limits, defaults, several, removal, quiet, tool_results, files, formulas, colours_of_code, keys, errors, phases, pictures] + real
