@@ -28,7 +28,7 @@ def prompt(n):
 
 def traffic():
     clients = [Client(work + "/s", 60) for _ in range(6)]
-    calls = [c.generate(prompt(i + 1), max_tokens=60, temperature=1, logprobs=2, stop=["zebra"]) for i, c in enumerate(clients) for _ in range(4)]
+    calls = [c.generate(prompt(i + 1), max_tokens=60, temperature=1, seed=i, ignore_eos=True, logprobs=2, stop=["zebra"]) for i, c in enumerate(clients) for _ in range(4)]
     one = Client(work + "/s")
     if words:
         long = one.send(tokenize=pb.Tokenize(text="some words " * 20000))
