@@ -65,7 +65,7 @@ struct rank {
 	struct step step; /* ranks above 0 */
 	struct step_limits limits;
 	int threads, max_model_len, n_blocks;
-	uint64_t answers; /* about what rank 0 holds on the host for constrained answers, in bytes */
+	uint64_t answers;         /* about what rank 0 holds on the host for constrained answers, in bytes */
 	struct core_share *cores; /* borrowed; NULL in a plan */
 	enum dtype compute, kv_type;
 	enum quant quant, quant_head;

@@ -14,7 +14,7 @@ struct tokenizer;
  * does for the class named in tokenizer_config.json. ERR_UNKNOWN: none of them exists. ERR_IO, ERR_FORMAT, ERR_LIMIT,
  * ERR_UNSUPPORTED: the text names file and construct. */
 int tokenizer_open(struct tokenizer **out, const char *dir, struct why *why);
-bool tokenizer_exists(const char *dir);     /* tokenizer_open() would not say ERR_UNKNOWN */
+bool tokenizer_exists(const char *dir);    /* tokenizer_open() would not say ERR_UNKNOWN */
 void tokenizer_close(struct tokenizer *t); /* NULL is fine */
 
 /* Text no longer becomes ids from n on; such tokens are ordinary text. Serves a vocabulary larger than its model's.
