@@ -134,7 +134,6 @@ int run_log_level(struct args *a, struct xv_client *c);
 int run_bench(struct args *a, struct xv_client *c);
 int run_ps(struct args *a, struct xv_client *c);
 int run_lora(struct args *a, struct xv_client *c);
-int completion_bash(void);
 /* Until the server is ready: asks its status, shows a bar where standard error is a terminal. 0 or ERR_*, as when it
  * drains. */
 int loading_wait(struct xv_client *c, struct why *why);

@@ -1,86 +1,47 @@
-/* completion.c - `xverse completion bash`: made from the tables that parse the command line. */
+#include "rpc/cli/completion.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "rpc/cli/eval/eval.h"
-#include "rpc/cli/options.h"
+const char *const completion_convert[][3] = {
+	{"quantization", "none|bf16|f16|f32|int8|int4|fp8", "class of the numbers that are written"},
+	{"max-shard-size", "BYTES", "size of a file at most"},
+	{"quiet", NULL, "report no progress"},
+	{NULL, NULL, NULL},
+};
 
-static void print_commands(void)
+enum completion_value completion_value(const struct option *o)
 {
-	const struct command *c;
+	static const char *const files[] = {"FILE", "DIR", "PATH", "RESULT", "FILE.svg", "FILE.json"};
 
-	for (int i = 0; (c = command_at(i)); i++)
-		printf("%s ", c->name);
-	printf("help");
+	for (size_t i = 0; o->value && i < sizeof files / sizeof *files; i++)
+		if (!strcmp(o->value, files[i]))
+			return COMPLETE_FILES;
+	return o->value && strchr(o->value, '|') ? COMPLETE_CHOICES : COMPLETE_NOTHING;
 }
 
-static void print_flag(const struct option *o)
+enum completion_value completion_argument(const struct command *c)
 {
-	printf("%s%s", o->name[1] ? "--" : "-", o->name);
+	static const char *const files[] = {"inspect", "convert", "batch"};
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		if (!strcmp(c->name, files[i]))
+			return COMPLETE_FILES;
+	return COMPLETE_NOTHING;
 }
 
-/* One arm of the case over commands. */
-static void print_options(const struct command *c)
+int completion_print(const char *shell)
 {
-	const struct option *o;
+	static const struct {
+		const char *name;
+		void (*print)(void);
+	} shells[] = {{"bash", completion_bash}, {"zsh", completion_zsh}, {"fish", completion_fish}};
 
-	printf("\t%s) words='", c->name);
-	for (int i = 0; c->bit == EVA && eval_name_at(i); i++)
-		printf("%s ", eval_name_at(i));
-	for (int i = 0; (o = option_at(i)); i++)
-		if (o->of & c->bit) {
-			print_flag(o);
-			printf(" ");
+	for (size_t i = 0; i < sizeof shells / sizeof *shells; i++)
+		if (!strcmp(shells[i].name, shell)) {
+			shells[i].print();
+			return EXIT_OK;
 		}
-	printf("' ;;\n");
-}
-
-/* Options that need a value: only file names can be proposed. */
-static void print_valued(void)
-{
-	const struct command *c;
-	const struct option *o;
-
-	for (int k = 0; (c = command_at(k)); k++)
-		for (int i = 0; (o = option_at(i)); i++)
-			if ((o->of & c->bit) && o->value) {
-				printf("\t%s:", c->name);
-				print_flag(o);
-				printf(") return ;;\n");
-			}
-}
-
-int completion_bash(void)
-{
-	const struct command *c;
-
-	printf("# bash completion of xverse and xversed: source <(xverse completion bash)\n"
-	       "_xverse() {\n"
-	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words=\n"
-	       "\tCOMPREPLY=()\n"
-	       "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W '");
-	print_commands();
-	printf(" --help --version' -- \"$cur\"))\n\t\treturn\n\tfi\n"
-	       "\tcase $prev in\n");
-	printf("\t--uds | -o | --output | --model | --file | --prompt-file | --data | --out | --compare | --plot | --submit) compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-	       "\tesac\n\tcase $command:$prev in\n");
-	print_valued();
-	printf("\tesac\n\tcase $command in\n");
-	for (int i = 0; (c = command_at(i)); i++)
-		if (c->bit)
-			print_options(c);
-	printf("\thelp) words='");
-	print_commands();
-	printf("' ;;\n\tcompletion) words=bash ;;\n"
-	       "\tconvert) [[ $cur != -* ]] || { COMPREPLY=($(compgen -W '--quantization --max-shard-size --quiet' -- \"$cur\")); return; } ;;&\n"
-	       "\tinspect | convert) compopt -o filenames 2> /dev/null; COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-	       "\tesac\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"
-	       "complete -F _xverse xverse\n"
-	       "_xversed() {\n"
-	       "\tlocal cur=${COMP_WORDS[COMP_CWORD]}\n"
-	       "\tif [[ $cur == -* ]]; then\n"
-	       "\t\tCOMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" --help 2> /dev/null | grep -oE '^  --[a-z-]+')\" -- \"$cur\"))\n"
-	       "\telse\n\t\tcompopt -o filenames 2> /dev/null\n\t\tCOMPREPLY=($(compgen -f -- \"$cur\"))\n\tfi\n}\n"
-	       "complete -F _xversed xversed xverse-launch\n");
-	return 0;
+	cli_say("xverse: usage: xverse completion bash|zsh|fish\n");
+	return EXIT_USAGE;
 }

@@ -8,6 +8,7 @@
 
 #include "rpc/cli/batch/batch.h"
 #include "rpc/cli/batch/submit.h"
+#include "rpc/cli/completion.h"
 #include "rpc/cli/eval/eval.h"
 #include "rpc/cli/options.h"
 
@@ -119,12 +120,8 @@ static int run_alone(int argc, char **argv)
 		return inspect(argc, argv);
 	if (!strcmp(first, "convert"))
 		return run_daemon(argv, "--convert");
-	if (!strcmp(first, "completion")) {
-		if (argc == 3 && !strcmp(second, "bash"))
-			return completion_bash();
-		cli_say("xverse: usage: xverse completion bash\n");
-		return EXIT_USAGE;
-	}
+	if (!strcmp(first, "completion"))
+		return completion_print(argc == 3 ? second : "");
 	if (strcmp(first, "--version"))
 		return -1;
 	printf("xverse %s (commit %s), protocol %d\n", XV_VERSION, XV_COMMIT, RPC_PROTOCOL);

@@ -275,7 +275,9 @@ static const struct command commands[] = {
 	 0,
 	 "xverse convert model.Q4_0.gguf folder\n"
 	 "xverse convert XVERSE-13B XVERSE-13B-int8 --quantization int8 --max-shard-size 2G"},
-	{"Tools", "completion", "bash", "print bash completion", 0, "source <(xverse completion bash)"},
+	{"Tools", "completion", "bash|zsh|fish", "print what completes commands and options in a shell", 0,
+	 "source <(xverse completion bash)       # zsh likewise\n"
+	 "xverse completion fish | source"},
 };
 
 const struct command *command_at(int i)
