@@ -1,5 +1,6 @@
 /* xversed: one rank. Rank 0 also serves the socket. */
 #include <gnu/libc-version.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,18 +198,35 @@ static void run(struct daemon *d)
 	link_finish(&d->link);
 }
 
+/* Other nodes may hold other files under the same name. */
+static int agree_on_model(const struct daemon *d, struct why *why)
+{
+	char fingerprint[AGREE_VALUE] = "";
+
+	if (d->world.nodes.n < 2)
+		return 0;
+	if (d->world.local_rank == 0) /* its ranks read the same files */
+		snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, model_fingerprint(d));
+	node_bcast(&d->world, fingerprint, sizeof fingerprint);
+	return world_same(&d->world, "the model's fingerprint", fingerprint, why);
+}
+
 static int start(struct daemon *d, struct why *why)
 {
 	int err = world_agree(&d->world, log_file_open(d->opt.log_file, why), why);
 
 	if (err)
 		return err;
-	err = world_agree(&d->world, options_find_model(&d->opt, why), why);
+	err = world_join(&d->world, d->opt.node_interface, why);
+	if (!err)
+		err = world_agree(&d->world, options_find_model(&d->opt, why), why);
 	if (err)
 		return err;
 	place_rank(&d->cores, &d->world, &d->opt);
 	err = rank_prepare(&d->rank, &d->opt, &d->world, &d->cores, why);
 	err = world_agree(&d->world, err, why);
+	if (!err)
+		err = agree_on_model(d, why);
 	if (err)
 		return err;
 	err = open_front(d, why);

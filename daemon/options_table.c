@@ -98,6 +98,11 @@ const struct option_row option_table[] = {
 	       "share of GPU memory for weights, KV cache, workspace and CUDA graphs; also as a fraction: 0.9"),
 	NUMBER(RANKS, "threads", "t", "N", threads, 0, 0, 1024,
 	       "compute threads of each rank; 0: one for each CPU of its mask that no other rank has, at most its CPU quota"),
+	TEXT(RANKS, "node-interface", NULL, "NAME|NETWORK", node_interface,
+	     "network interface of the links between nodes, as eth0 or 10.0.0.0/8; default: the first network that all nodes "
+	     "are in"),
+	NUMBER(RANKS, "nodes", NULL, "N", plan_nodes, 0, 0, 32,
+	       "nodes that --dry-run plans for, with --tensor-parallel-size ranks in all"),
 	TEXT(RANKS, "cpu-isa", NULL, "NAME", cpu_isa,
 	     "instruction set: auto, portable, avx2, avx512 or avx512_bf16; results have the same bits"),
 	NO_FLAG(RANKS, "pin", pin, "do not pin compute threads to cores"),

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 
@@ -24,4 +25,25 @@ int world_agree(const struct world *w, int err, struct why *why)
 		fail(why, mine.err, "%s", mine.text);
 	free(all);
 	return mine.err;
+}
+
+static const char *host_of(const struct world *w, int rank)
+{
+	return w->nodes.n ? w->nodes.node[w->nodes.of_rank[rank]].name : "here";
+}
+
+int world_same(const struct world *w, const char *what, const char *value, struct why *why)
+{
+	char mine[AGREE_VALUE] = "", (*all)[AGREE_VALUE] = xalloc((size_t)w->size, sizeof *all);
+	int err = 0;
+
+	snprintf(mine, sizeof mine, "%s", value);
+	world_gather(w, mine, sizeof mine, all);
+	for (int r = 1; w->rank == 0 && r < w->size && !err; r++)
+		if (memcmp(all[r], all[0], sizeof *all))
+			err = fail(why, ERR_MISMATCH,
+				   "%s differs between ranks: rank 0 on %s has %s, rank %d on %s has %s", what,
+				   host_of(w, 0), all[0], r, host_of(w, r), all[r]);
+	free(all);
+	return world_agree(w, err, why);
 }

@@ -12,9 +12,9 @@ static const char *signal_name(int signal)
 
 void blame_text(const struct blame *what, char *out, size_t size)
 {
-	static const char *const verbs[] = {"is well", "died", "was stopped", "was stuck", "failed"};
-	const char *verb = what->kind <= BLAME_FAULT ? verbs[what->kind] : "was blamed";
-	char place[96] = "before the first step", by[40] = "";
+	static const char *const verbs[] = {"is well", "died", "was stopped", "was stuck", "failed", "was lost"};
+	const char *verb = what->kind <= BLAME_LOST ? verbs[what->kind] : "was blamed";
+	char place[96] = "before the first step", by[40] = "", who[128];
 	int n;
 
 	if (what->step >= 0 && what->idle)
@@ -27,6 +27,10 @@ void blame_text(const struct blame *what, char *out, size_t size)
 	}
 	if (what->signal)
 		snprintf(by, sizeof by, " by signal %d (SIG%s)", what->signal, signal_name(what->signal));
-	snprintf(out, size, "rank %d (pid %d) %s%s %s%s%s", what->rank, (int)what->pid, verb, by, place,
-		 what->text[0] ? ": " : "", what->text);
+	if (what->kind == BLAME_LOST)
+		snprintf(who, sizeof who, "node %s", what->node);
+	else
+		snprintf(who, sizeof who, "rank %d (pid %d%s%s)", what->rank, (int)what->pid,
+			 what->node[0] ? " on " : "", what->node);
+	snprintf(out, size, "%s %s%s %s%s%s", who, verb, by, place, what->text[0] ? ": " : "", what->text);
 }

@@ -68,6 +68,8 @@ void blame_place(const struct board *b, struct blame *what, uint64_t where)
 	what->step = max_int(-1, (int)(where >> 32) - (what->idle ? 2 : 1));
 	what->op = (uint32_t)where >> 1;
 	what->ahead = what->idle ? 0 : max_int(0, what->step - atomic_load(&b->page->done));
+	if (b->nodes)
+		memcpy(what->node, b->nodes->node[b->nodes->of_rank[what->rank]].name, sizeof what->node);
 }
 
 /* One atomic word decides which blame was first. Its details follow, and are missing if the blaming rank dies before it

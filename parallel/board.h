@@ -6,7 +6,11 @@
  * heartbeat stands still for 2 s (stopped), or whose operation counter stands still for longer than the watchdog's time
  * while a step runs (stuck). The first blame wins. Time is measured as in still.h, so that a job that was frozen as a
  * whole is not blamed. After a blame rank 0 runs the `last_words` hook (at most 500 ms), the blamed process is killed,
- * and every rank calls _exit(EXIT_SOFTWARE). */
+ * and every rank calls _exit(EXIT_SOFTWARE).
+ *
+ * Each node has a board of its own. The watch threads of the nodes' leaders send each other what their ranks have on it
+ * with every heartbeat, and a blame at once. A rank is watched by those of its node alone; a leader blames a node that
+ * it has not heard for 5 s, or whose link has ended (lost). */
 #ifndef PARALLEL_BOARD_H
 #define PARALLEL_BOARD_H
 
@@ -14,15 +18,24 @@
 
 #include "base/log.h"
 #include "parallel/blame.h"
+#include "parallel/nodes.h"
 
 struct board;
+struct trunk;
 
 /* `shared`: board_bytes(size) zeroed bytes of memory that all `size` ranks share. In tests threads stand for ranks. */
 size_t board_bytes(int size);
 struct board *board_join(void *shared, int rank, int size, pid_t pid);
 void board_leave(struct board *b); /* orderly end: this rank is no longer watched. Frees b. */
-/* Opens pidfds of the other ranks. Must be called after all have joined and before any can end, so that a reused
- * process number is never mistaken for a rank. board_watch() does it if it has not been done. */
+/* Several nodes, called with the same `map` before board_meet(), with trunk NULL, and once more when the links are up.
+ * Borrows both. trunk: NULL on all ranks but leaders. */
+void board_nodes(struct board *b, const struct nodes *map, struct trunk *trunk);
+/* Leaders: the process numbers of all ranks (size), each on its node. */
+void board_expect(struct board *b, const int32_t *pid);
+/* Blames a node whose link failed, unless its own reason comes within a second. Any thread. */
+void board_lose(struct board *b, int node, const char *why);
+/* Opens pidfds of the other ranks of this node. Must be called after all have joined and before any can end, so that a
+ * reused process number is never mistaken for a rank. board_watch() does it if it has not been done. */
 void board_meet(struct board *b);
 
 /* Engine thread: step `no` begins, or nothing runs (no = -1). board_op() counts the operations of a step. */

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "parallel/blame.h"
+#include "parallel/nodes.h"
 #include "base/process.h"
 #include "base/still.h"
 
@@ -35,13 +36,22 @@ struct peer {
 	struct still beat, where; /* as this rank has seen them */
 };
 
+struct other_node { /* as a leader sees it */
+	struct still beat;
+	uint64_t beats; /* that came */
+	bool ended;     /* its link has */
+};
+
 struct board {
 	struct board_page *page;
 	int rank, size;
 	bool met;
-	struct pollfd
-		*fds;      /* (size + 1) pidfds of the others (-1: none), then the eventfd that ends the watch thread */
-	struct peer *peer; /* (size) */
+	const struct nodes *nodes; /* NULL: there is one */
+	struct trunk *trunk;       /* leaders of several nodes; else NULL */
+	struct other_node *node;   /* (nodes->n) */
+	struct pollfd *fds; /* (size + 1 + nodes) pidfds of the others (-1: none), then the eventfd that ends the watch
+			       thread, then the links' heartbeats */
+	struct peer *peer;  /* (size) */
 	struct watch_options how;
 	pthread_t thread;
 	_Atomic int32_t watcher;  /* thread id while the watch thread runs, or 0 */
@@ -64,7 +74,23 @@ static inline uint64_t where_idle_after(uint64_t where)
 	return where & 1 ? ((where >> 32) + 1) << 32 : where;
 }
 
-/* Fills step and op of a blame of this rank. */
+static inline bool board_here(const struct board *b, int rank)
+{
+	return !b->nodes || b->nodes->of_rank[rank] == b->nodes->mine;
+}
+static inline int board_fds(const struct board *b)
+{
+	return b->size + 1 + (b->trunk ? b->nodes->n : 0);
+}
+
+/* Leaders of several nodes; nothing elsewhere. Sends the other nodes what is on this board, */
+void board_tell(struct board *b);
+/* takes what they sent, */
+void board_hear(struct board *b);
+/* and blames those that send nothing. */
+void board_look_for_nodes(struct board *b, uint64_t since);
+
+/* Fills step, op and node of a blame. */
 void blame_place(const struct board *b, struct blame *what, uint64_t where);
 /* Sleeps until *word is set; returns false after `ms`. */
 bool wait_set(_Atomic uint32_t *word, int ms);

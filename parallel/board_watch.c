@@ -26,7 +26,7 @@ void board_meet(struct board *b)
 	for (int r = 0; r < b->size; r++) {
 		pid_t pid = atomic_load(&b->page->line[r].pid);
 
-		if (r == b->rank || !pid)
+		if (r == b->rank || !pid || !board_here(b, r))
 			continue;
 		if (!process_hold(&b->peer[r].process, pid))
 			blame_rank(b, BLAME_DIED, r, "");
@@ -74,7 +74,7 @@ static void look_for_stopped(struct board *b, uint64_t since)
 		bool watched = atomic_load(&line->watched);
 		uint64_t still = still_look(&p->beat, watched ? atomic_load(&line->beat) : 0, since);
 
-		if (r == b->rank || !joined(b, r))
+		if (r == b->rank || !joined(b, r) || !board_here(b, r))
 			continue;
 		if (p->process.pid && p->process.fd < 0 && process_gone(&p->process))
 			blame_rank(b, BLAME_DIED, r, "");
@@ -142,7 +142,9 @@ static void tick(struct board *b, uint64_t now)
 	atomic_store(&b->page->line[b->rank].beat, now);
 	if (b->how.beat)
 		b->how.beat(b->how.arg);
+	board_tell(b);
 	look_for_stopped(b, since);
+	board_look_for_nodes(b, since);
 	if (b->how.watchdog_ns > 0)
 		look_for_stuck(b, since);
 }
@@ -174,12 +176,14 @@ static void log_blame(const char *text, const struct blame *what)
  * will be none. Returns false if rank 0 did not finish. */
 static bool await_last_words(struct board *b, const struct blame *what)
 {
-	if (what->rank == 0 && !what->signal && (what->kind == BLAME_DIED || what->kind == BLAME_STOPPED))
+	if (what->rank == 0 && !what->signal &&
+	    (what->kind == BLAME_DIED || what->kind == BLAME_STOPPED || what->kind == BLAME_LOST))
 		return false;
 	for (int i = 0; i < LAST_WORDS_MS && joined(b, 0); i += 5) {
 		if (!atomic_load(&b->page->line[0].watched) || atomic_load(&b->page->said))
 			break;
 		nanosleep(&(struct timespec){.tv_nsec = 5 * NS_PER_MS}, NULL);
+		board_hear(b);
 	}
 	return atomic_load(&b->page->said);
 }
@@ -198,6 +202,7 @@ __attribute__((noreturn)) static void end_job(struct board *b, const struct blam
 	char text[320];
 
 	blame_text(what, text, sizeof text);
+	board_tell(b);
 	if (b->rank == 0) {
 		log = claim_log(b);
 		if (b->how.last_words)
@@ -213,6 +218,7 @@ __attribute__((noreturn)) static void end_job(struct board *b, const struct blam
 		log_blame(text, what);
 	if (b->rank == 0)
 		atomic_store(&b->page->said, 1);
+	board_tell(b);
 	leave_to_crash(b, what);
 	_exit(EXIT_SOFTWARE);
 }
@@ -233,10 +239,13 @@ static void *watch(void *arg)
 		}
 		if (board_blamed(b, &what))
 			end_job(b, &what);
-		if (poll(b->fds, (nfds_t)b->size + 1, LOOK_MS) <= 0)
+		if (poll(b->fds, (nfds_t)board_fds(b), LOOK_MS) <= 0)
 			continue;
-		if (b->fds[b->size].revents)
+		board_hear(b);
+		if (b->fds[b->size].revents) {
+			board_tell(b); /* that this rank has left */
 			return NULL;
+		}
 		look_for_deaths(b);
 	}
 }
@@ -281,6 +290,7 @@ void board_leave(struct board *b)
 		close(b->fds[b->size].fd);
 	for (int r = 0; r < b->size; r++)
 		process_drop(&b->peer[r].process);
+	free(b->node);
 	free(b->fds);
 	free(b->peer);
 	free(b);

@@ -1,7 +1,7 @@
 /* comm.h - the data plane: sums and gathers of tensors between ranks.
  *
  *   comm_self  one rank, nothing to send
- *   comm_host  host memory shared by the ranks of a node (CPU backend)
+ *   comm_host  host memory shared by the ranks of a node, and links between nodes (CPU backend)
  *   comm_nccl  device memory, enqueued on the backend's stream (CUDA plug-in)
  *
  * Every rank makes the same calls in the same order. Faults die(). Bits do not depend on the number of ranks:
@@ -51,7 +51,7 @@ int comm_share(const struct comm_limits *limits, int size);
 struct comm *comm_self_create(const struct comm_limits *limits);
 struct comm *comm_host_create(struct world *w, const struct comm_limits *limits); /* collective */
 /* Bytes that one rank's communicator takes, for the memory plan. */
-size_t comm_host_bytes(int size, const struct comm_limits *limits);
+size_t comm_host_bytes(const struct world *w, const struct comm_limits *limits);
 void comm_destroy(struct comm *c); /* NULL is fine */
 
 /* Where this rank writes its partials for the next sum: (n_parts of its split, rows, cols) of the sum's type.

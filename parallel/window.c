@@ -24,7 +24,7 @@ static int window_make(const char *name, size_t bytes)
 	return fd;
 }
 
-/* Whether fd is the window that rank 0 made. */
+/* Whether fd is the window that the first rank of this node made. */
 static bool window_right(int fd, const char *name, size_t bytes)
 {
 	char link[64], target[256], wanted[256];
@@ -44,12 +44,12 @@ static int window_give(const struct world *world, const char *name, size_t bytes
 	struct pass_ticket ticket;
 	int socket, fd = window_make(name, bytes);
 
-	if (world->size == 1)
+	if (world->local_size == 1)
 		return fd;
 	socket = pass_listen(&ticket);
-	world_bcast(world, &ticket, sizeof ticket);
-	if (!pass_give(socket, &ticket, fd, world->size, PASS_MS))
-		die("the other ranks did not fetch the shared window \"%s\" within %d s: all ranks need one network namespace",
+	node_bcast(world, &ticket, sizeof ticket);
+	if (!pass_give(socket, &ticket, fd, world->local_size, PASS_MS))
+		die("the other ranks did not fetch the shared window \"%s\" within %d s: all ranks of a node need one network namespace",
 		    name, PASS_MS / 1000);
 	close(socket);
 	return fd;
@@ -60,13 +60,13 @@ static int window_take(const struct world *world, const char *name, size_t bytes
 	struct pass_ticket ticket;
 	int fd;
 
-	world_bcast(world, &ticket, sizeof ticket);
-	fd = pass_take(&ticket, world->rank, PASS_MS);
+	node_bcast(world, &ticket, sizeof ticket);
+	fd = pass_take(&ticket, world->local_rank, PASS_MS);
 	if (fd < 0)
-		die("cannot get the shared window \"%s\" from rank 0: %s; all ranks need one network namespace", name,
-		    strerror(errno));
+		die("cannot get the shared window \"%s\" from the first rank of this node: %s; all ranks of a node need one network namespace",
+		    name, strerror(errno));
 	if (!window_right(fd, name, bytes))
-		die("what rank 0 gave is not the shared window \"%s\" of %zu bytes", name, bytes);
+		die("what the first rank of this node gave is not the shared window \"%s\" of %zu bytes", name, bytes);
 	return fd;
 }
 
@@ -76,8 +76,8 @@ void window_open(struct window *w, const struct world *world, const char *name, 
 	int fd;
 
 	REQUIRE(bytes > 0);
-	REQUIRE(world_min(world, (int64_t)bytes) == (int64_t)bytes);
-	fd = world->rank == 0 ? window_give(world, name, whole) : window_take(world, name, whole);
+	REQUIRE(node_min(world, (int64_t)bytes) == (int64_t)bytes);
+	fd = world->local_rank == 0 ? window_give(world, name, whole) : window_take(world, name, whole);
 	w->bytes = whole;
 	w->base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (w->base == MAP_FAILED)

@@ -10,9 +10,8 @@
 #include "parallel/board.h"
 #include "base/tasks.h"
 #include "base/wait.h"
+#include "parallel/trunk.h"
 #include "parallel/window.h"
-
-enum { HOST_NAME = 64 };
 
 struct follower {
 	_Alignas(64) _Atomic uint32_t taken; /* number of the last step it copied */
@@ -61,75 +60,29 @@ static void start_mpi(int *argc, char ***argv)
 		die("this MPI is built without thread support");
 }
 
-static void find_local(struct world *w)
-{
-	MPI_Comm local;
-
-	MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, w->rank, MPI_INFO_NULL, &local);
-	MPI_Comm_rank(local, &w->local_rank);
-	MPI_Comm_size(local, &w->local_size);
-	MPI_Comm_free(&local);
-}
-
-/* "node a has ranks 0 1, node b has ranks 2 3" */
-static void name_nodes(int size, char (*host)[HOST_NAME], char *out, size_t room)
-{
-	size_t n = 0;
-
-	for (int r = 0; r < size && n < room; r++) {
-		int first = 0;
-
-		while (strcmp(host[first], host[r]))
-			first++;
-		if (first < r)
-			continue;
-		n += (size_t)snprintf(out + n, room - n, "%snode %s has ranks", n ? ", " : "", host[r]);
-		for (int i = r; i < size && n < room; i++)
-			if (!strcmp(host[i], host[r]))
-				n += (size_t)snprintf(out + n, room - n, " %d", i);
-	}
-}
-
-static void refuse_nodes(const struct world *w)
-{
-	char(*host)[HOST_NAME] = xalloc((size_t)w->size, sizeof *host);
-	char mine[HOST_NAME] = "", text[300] = "";
-
-	if (world_min(w, w->local_size) == w->size) {
-		free(host);
-		return;
-	}
-	gethostname(mine, sizeof mine - 1);
-	world_gather(w, mine, sizeof mine, host);
-	if (w->rank) {
-		usleep(500000); /* the launcher ends all when rank 0 has said why */
-		_exit(EXIT_CONFIG);
-	}
-	name_nodes(w->size, host, text, sizeof text);
-	die_as(EXIT_CONFIG, "ranks on several nodes are not supported yet: %s", text);
-}
-
 /* Ranks watch and end each other by process id, so an id must mean the same process to all. */
 static void refuse_namespaces(const struct world *w)
 {
 	struct stat st;
 	int64_t mine = stat("/proc/self/ns/pid", &st) ? 0 : (int64_t)st.st_ino;
-	int64_t least = world_min(w, mine), most = -world_min(w, -mine);
+	int64_t least = node_min(w, mine), most = -node_min(w, -mine);
 
 	if (least == most)
 		return;
-	if (w->rank) {
+	if (w->local_rank) {
 		usleep(500000); /* the launcher ends all when rank 0 has said why */
 		_exit(EXIT_CONFIG);
 	}
 	die_as(EXIT_CONFIG,
-	       "ranks are in several process namespaces: start mpirun and all ranks inside one container, or the ranks with --pid=host");
+	       "ranks of a node are in several process namespaces: start mpirun and all ranks inside one container, or the ranks with --pid=host");
 }
 
 static void open_board(struct world *w)
 {
 	window_open(&w->shared->board, w, "xversed board", board_bytes(w->size));
 	w->board = board_join(w->shared->board.base, w->rank, w->size, getpid());
+	if (w->nodes.n > 1)
+		board_nodes(w->board, &w->nodes, NULL);
 	world_barrier(w);
 	board_meet(w->board);
 	world_barrier(w); /* a rank that passes this was alive when its pidfd was opened */
@@ -144,8 +97,7 @@ void world_init(struct world *w, int *argc, char ***argv)
 		start_mpi(argc, argv);
 		MPI_Comm_rank(MPI_COMM_WORLD, &w->rank);
 		MPI_Comm_size(MPI_COMM_WORLD, &w->size);
-		find_local(w);
-		refuse_nodes(w);
+		world_find_nodes(w);
 		refuse_namespaces(w);
 	}
 	refuse_lonely(w);
@@ -171,26 +123,81 @@ void world_finish(struct world *w)
 {
 	int started;
 
+	if (w->trunk)
+		trunk_ending(w->trunk);
 	world_barrier(w); /* every rank is watched until all have arrived here */
 	on_die(NULL, NULL);
 	board_crashes(NULL);
 	board_leave(w->board);
+	trunk_close(w->trunk);
 	if (w->shared->bell)
 		window_close(&w->shared->steps);
 	window_close(&w->shared->board);
 	free(w->shared);
 	MPI_Initialized(&started);
-	if (started)
+	if (started) {
+		world_forget_nodes(w);
 		MPI_Finalize();
+	}
 	*w = (struct world){0};
+}
+
+static bool here(const struct world *w, int rank)
+{
+	return w->nodes.n < 2 || w->nodes.of_rank[rank] == w->nodes.mine;
+}
+
+/* Ranks that take steps from this node's page. */
+static bool follows(const struct world *w, int rank)
+{
+	return rank > 0 && here(w, rank);
+}
+
+/* Where the step with this number belongs, once no rank reads the one before the last any more. */
+static char *step_place(struct world *w, uint32_t no)
+{
+	struct world_shared *s = w->shared;
+
+	for (int r = 0; r < w->size; r++)
+		if (follows(w, r))
+			wait_reach(&s->bell->follower[r].taken, no - 2, 1, board_idle, w->board);
+	return s->step[no & 1];
+}
+
+static void ring(struct world_shared *s, uint32_t no, size_t bytes)
+{
+	s->bell->bytes[no & 1] = (uint32_t)bytes;
+	atomic_store_explicit(&s->bell->posted, no, memory_order_release);
+	wait_wake(&s->bell->posted, 1);
+}
+
+/* A step from rank 0, on another node. No rank here that is behind waits for what comes after it on any link: rank 0
+ * has passed all sums of the step before, to which every rank of this node has brought its part. */
+static void *place_step(void *arg, int node, const struct trunk_frame *f)
+{
+	struct world *w = arg;
+	struct world_shared *s = w->shared;
+
+	if (node || f->bytes > s->room || f->no != atomic_load(&s->bell->posted) + 1)
+		return NULL;
+	return step_place(w, f->no);
+}
+
+static void step_arrived(void *arg, int node, const struct trunk_frame *f)
+{
+	const struct world *w = arg;
+
+	(void)node;
+	ring(w->shared, f->no, f->bytes);
 }
 
 void world_steps(struct world *w, size_t bytes)
 {
 	struct world_shared *s = w->shared;
 	size_t head = round_up(sizeof(struct bell) + (size_t)w->size * sizeof(struct follower), 4096);
+	struct trunk_sink sink = {place_step, step_arrived, w};
 
-	REQUIRE(!s->bell && bytes > 0 && bytes <= INT32_MAX);
+	REQUIRE(!s->bell && bytes > 0 && bytes <= TRUNK_MOST);
 	s->room = round_up(bytes, 64);
 	if (w->size == 1)
 		return;
@@ -198,8 +205,10 @@ void world_steps(struct world *w, size_t bytes)
 	s->bell = s->steps.base;
 	s->step[0] = (char *)s->steps.base + head;
 	s->step[1] = s->step[0] + s->room;
-	if (w->rank == 0)
+	if (w->local_rank == 0)
 		memset(s->step[0], 0, 2 * s->room);
+	if (w->trunk)
+		trunk_sink(w->trunk, TRUNK_STEP, &sink);
 	world_barrier(w);
 	window_map(&s->steps);
 }
@@ -208,16 +217,15 @@ void world_post(struct world *w, const void *step, size_t bytes)
 {
 	struct world_shared *s = w->shared;
 	uint32_t no = ++w->seen;
+	struct trunk_frame f = {.kind = TRUNK_STEP, .no = no, .bytes = (uint32_t)bytes};
 
 	REQUIRE(w->rank == 0 && bytes <= s->room);
 	if (w->size == 1)
 		return;
-	for (int r = 1; r < w->size; r++)
-		wait_reach(&s->bell->follower[r].taken, no - 2, 1, board_idle, w->board);
-	memcpy(s->step[no & 1], step, bytes);
-	s->bell->bytes[no & 1] = (uint32_t)bytes;
-	atomic_store_explicit(&s->bell->posted, no, memory_order_release);
-	wait_wake(&s->bell->posted, 1);
+	if (w->trunk)
+		trunk_send_all(w->trunk, &f, step);
+	memcpy(step_place(w, no), step, bytes);
+	ring(s, no, bytes);
 }
 
 bool world_posted(const struct world *w)

@@ -1,19 +1,24 @@
 /* world.h - the control plane: starts the job of ranks, wakes them and hands them steps.
  *
  * MPI is used at start only: ranks, the shared window, agreement on numbers. Steps travel in a page that all ranks of
- * the node share, with a futex to wake them, since a rank that waits in MPI_Bcast uses a whole core. Ranks on several
- * nodes are not supported yet and refused. */
+ * a node share, with a futex to wake them, since a rank that waits in MPI_Bcast uses a whole core; between nodes they
+ * travel over links of TCP (trunk.h). */
 #ifndef PARALLEL_WORLD_H
 #define PARALLEL_WORLD_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/error.h"
 #include "parallel/collect.h"
 
 /* Calls MPI_Init if a launcher started this process; otherwise it is one rank without MPI. Then opens the board. Must
- * be called before any thread starts, with the daemon's signals blocked. Dies if ranks are on several nodes. */
+ * be called before any thread starts, with the daemon's signals blocked. */
 void world_init(struct world *w, int *argc, char ***argv);
+/* Collective, before all that needs more than MPI. Links the nodes, over `interface`: its name, or a network as
+ * 10.0.0.0/8; NULL: the first network that all are in. Nothing on one node. ERR_UNKNOWN, ERR_IO: no link; ERR_MISMATCH:
+ * another build of the program runs on some node; the same on all ranks. */
+int world_join(struct world *w, const char *interface, struct why *why);
 /* The process that started this one as a rank, such as mpirun; 0: there is none, and this process may outlive its
  * parent. */
 pid_t world_starter(void);

@@ -77,13 +77,14 @@ static void lose_starter(struct front *f)
 	front_exit(f, f->draining ? EXIT_OK : EXIT_SOFTWARE);
 }
 
-/* The ranks share the log file, and HUP reaches this one alone. Until all of them are ready their pids are not known.
- */
+/* The ranks of this node share the log file, and HUP reaches this one alone. Until all of them are ready their pids are
+ * not known; a number of another node's process is a stranger's here. */
 void front_reopen_ranks(struct front *f)
 {
 	f->reopen = !f->ready;
 	for (int r = 1; f->opt->log_file && f->ready && r < f->model->ranks; r++)
-		kill((pid_t)f->model->report[r].pid, SIGHUP);
+		if (f->model->report[r].node == 0)
+			kill((pid_t)f->model->report[r].pid, SIGHUP);
 }
 
 static void hang_up(struct front *f)

@@ -52,7 +52,7 @@ static int cpu_comm(struct rank *self, const struct comm_limits *limits, struct 
 
 static uint64_t cpu_comm_bytes(const struct rank *self, const struct comm_limits *limits)
 {
-	return self->world->size > 1 ? comm_host_bytes(self->world->size, limits) : 0;
+	return self->world->size > 1 ? comm_host_bytes(self->world, limits) : 0;
 }
 
 static const struct device_ops cpu_ops = {.name = "cpu",

@@ -85,13 +85,19 @@ static int place(struct rank *self, struct why *why)
 	return cuda.plugin->describe(cuda.number, &cuda.gpu, why);
 }
 
+/* Two ranks are on one node; bus numbers are of a node. */
+static bool together(const struct world *w, int a, int b)
+{
+	return w->nodes.n < 2 || w->nodes.of_rank[a] == w->nodes.of_rank[b];
+}
+
 /* Ranks on the GPU of a rank, on whatever slice of it. */
-static int on_gpu(const struct cuda_device *all, int n, int rank)
+static int on_gpu(const struct world *w, const struct cuda_device *all, int rank)
 {
 	int count = 0;
 
-	for (int r = 0; r < n; r++)
-		count += !memcmp(all[r].bus, all[rank].bus, sizeof all->bus);
+	for (int r = 0; r < w->size; r++)
+		count += together(w, r, rank) && !memcmp(all[r].bus, all[rank].bus, sizeof all->bus);
 	return count;
 }
 
@@ -106,7 +112,9 @@ static void say_links(struct rank *self, const struct cuda_device *all)
 		link = xalloc((size_t)w->size * (size_t)w->size, sizeof *link);
 	cuda.plugin->links(cuda.number, all, w->size, own);
 	for (int r = 0; r < w->size; r++) /* a slice of its own (MIG) is the same GPU */
-		if (!memcmp(all[r].bus, cuda.gpu.bus, sizeof cuda.gpu.bus))
+		if (!together(w, r, w->rank))
+			own[r] = GPU_NODES;
+		else if (!memcmp(all[r].bus, cuda.gpu.bus, sizeof cuda.gpu.bus))
 			own[r] = GPU_SAME;
 	world_gather(w, own, (size_t)w->size * sizeof *own, link);
 	if (!w->rank) {
@@ -130,10 +138,10 @@ void device_cuda_count_sharers(struct rank *self)
 	world_bcast(w, all, (size_t)w->size * sizeof *all);
 	self->device.sharing = self->device.most_on_gpu = 0;
 	for (int r = 0; r < w->size; r++) {
-		self->device.sharing += !memcmp(all[r].id, cuda.gpu.id, sizeof cuda.gpu.id);
-		self->device.most_on_gpu = max_int(self->device.most_on_gpu, on_gpu(all, w->size, r));
+		self->device.sharing += together(w, r, w->rank) && !memcmp(all[r].id, cuda.gpu.id, sizeof cuda.gpu.id);
+		self->device.most_on_gpu = max_int(self->device.most_on_gpu, on_gpu(w, all, r));
 	}
-	self->device.on_gpu = on_gpu(all, w->size, w->rank);
+	self->device.on_gpu = on_gpu(w, all, w->rank);
 	say_links(self, all);
 	free(all);
 }

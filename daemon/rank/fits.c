@@ -171,19 +171,25 @@ static int fits_device(const struct rank *self, struct why *why)
 		    self->world->rank, gib(all), self->device.name, gib(free), self->device.ops->name);
 }
 
-/* The host's memory must hold all ranks, and one sequence. */
+/* Each host's memory must hold its ranks, and one sequence. */
 static int fits_host(const struct rank *self, struct why *why)
 {
 	struct rank_need need;
-	int64_t longest, all, memory;
+	int64_t longest, all, memory, over;
 	int err = rank_need(self, &need, why), rank = self->world->rank;
 	uint64_t held = need.weights + need.loras + need.work + need.comm + (err || rank ? 0 : fits_sampler(self));
 
 	longest = world_min(self->world, err ? 0 : fits_longest(self, rank, held, need.block, self->world->local_size));
-	all = world_sum(self->world, (int64_t)(held + fits_tables(self, rank, (int)self->opt->block_size)));
-	memory = world_min(self->world, (int64_t)memory_limit());
+	all = node_sum(self->world, (int64_t)(held + fits_tables(self, rank, (int)self->opt->block_size)));
+	memory = node_min(self->world, (int64_t)memory_limit());
+	over = all > memory ? self->world->rank : self->world->size;
+	over = world_min(self->world, over); /* the first rank of a node that has too little */
 	if (world_min(self->world, err) < 0)
 		return err; /* what follows is collective, and all ranks must take part */
+	if (over < self->world->size && self->world->nodes.n > 1)
+		return fail(why, ERR_LIMIT,
+			    "node %s has too little memory for its ranks; --dry-run --nodes prints what is held",
+			    self->world->nodes.node[self->world->nodes.of_rank[over]].name);
 	if (all > memory)
 		return fail(
 			why, ERR_LIMIT,

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { KINDS = GPU_HOST + 1 };
+enum { KINDS = GPU_NODES + 1 };
 
 static enum gpu_link worse(const enum gpu_link *link, int n, int a, int b)
 {
@@ -45,7 +45,8 @@ void links_text(const enum gpu_link *link, int n, char *out, size_t size)
 						 [GPU_NVLINK] = "by NVLink",
 						 [GPU_PCIE] = "by PCIe, peer to peer",
 						 [GPU_UNSEEN] = "unknown, since a rank does not see the other's GPU",
-						 [GPU_HOST] = "by host memory"};
+						 [GPU_HOST] = "by host memory",
+						 [GPU_NODES] = "by the network between nodes"};
 	char list[256];
 	int pairs[KINDS], most = 0;
 	size_t at = 0;

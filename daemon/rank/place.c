@@ -156,14 +156,14 @@ static void bind_to_share(const struct core_share *s)
 
 void place_rank(struct core_share *share, const struct world *w, const struct options *o)
 {
-	struct core_ask mine = own_ask(o), *all = xalloc((size_t)w->size, sizeof *all);
-	struct core_share *shares = xalloc((size_t)w->size, sizeof *shares);
+	struct core_ask mine = own_ask(o), *all = xalloc((size_t)w->local_size, sizeof *all);
+	struct core_share *shares = xalloc((size_t)w->local_size, sizeof *shares);
 
-	world_gather(w, &mine, sizeof mine, all);
-	if (w->rank == 0)
-		plan_node(all, w->size, o->pin, shares);
-	world_bcast(w, shares, (size_t)w->size * sizeof *shares);
-	*share = shares[w->rank];
+	node_gather(w, &mine, sizeof mine, all);
+	if (w->local_rank == 0)
+		plan_node(all, w->local_size, o->pin, shares);
+	node_bcast(w, shares, (size_t)w->local_size * sizeof *shares);
+	*share = shares[w->local_rank];
 	share->pin = share->pin && o->pin;
 	free(shares);
 	free(all);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/rank/cross.h"
 #include "daemon/rank/fits.h"
 #include "daemon/rank/loras.h"
 #include "daemon/rank/memory.h"
@@ -33,10 +34,19 @@ static int from_environment(const char *ompi, const char *slurm, int fallback)
 	return text ? atoi(text) : fallback;
 }
 
+/* Ranks of the node of a rank. */
+static int ranks_beside(const struct plan *p, int r)
+{
+	return p->world.nodes.node[p->world.nodes.of_rank[r]].ranks;
+}
+
 static int plan_rank(struct plan *p, int r, struct why *why)
 {
 	p->rank.world = &p->world;
-	p->world.rank = p->world.local_rank = r;
+	p->world.rank = r;
+	p->world.nodes.mine = p->world.nodes.of_rank[r];
+	p->world.local_rank = r - p->world.nodes.node[p->world.nodes.mine].leader;
+	p->world.local_size = ranks_beside(p, r);
 	return rank_need(&p->rank, &p->need[r], why);
 }
 
@@ -74,7 +84,7 @@ static void plan_cache(struct plan *p)
 	p->wanted = div_up(n->max_model_len, (int)n->opt->block_size);
 	p->longest = p->wanted;
 	for (int r = 0; r < p->world.size; r++) {
-		int64_t longest = fits_longest(n, r, held(p, r), p->need[r].block, p->world.size);
+		int64_t longest = fits_longest(n, r, held(p, r), p->need[r].block, ranks_beside(p, r));
 		p->longest = longest < p->longest ? longest : p->longest;
 	}
 	if (p->longest > 0 && p->longest < p->wanted && !n->opt->max_model_len) {
@@ -84,7 +94,7 @@ static void plan_cache(struct plan *p)
 	}
 	p->blocks = INT64_MAX;
 	for (int r = 0; r < p->world.size; r++) {
-		int64_t blocks = fits_blocks(n, r, held(p, r), p->need[r].block, p->world.size, n->max_model_len);
+		int64_t blocks = fits_blocks(n, r, held(p, r), p->need[r].block, ranks_beside(p, r), n->max_model_len);
 		p->blocks = blocks < p->blocks ? blocks : p->blocks;
 	}
 }
@@ -94,17 +104,20 @@ static uint64_t total(const struct plan *p, int r)
 	return with_tables(p, r) + p->need[r].block * (uint64_t)p->blocks;
 }
 
-/* Bytes with `blocks` KV blocks: of the machine, or of the GPU that holds most. */
+/* Bytes with `blocks` KV blocks: of the machine, or of the GPU, that holds most. */
 static uint64_t with_cache(const struct plan *p, int64_t blocks)
 {
-	uint64_t sum = 0, most = 0;
+	uint64_t sum = 0, most = 0, most_of_node = 0;
 
 	for (int r = 0; r < p->world.size; r++) {
 		uint64_t one = with_tables(p, r) + p->need[r].block * (uint64_t)blocks;
-		sum += one;
+
+		/* in a plan, ranks of a node follow each other */
+		sum = (r && p->world.nodes.of_rank[r] != p->world.nodes.of_rank[r - 1] ? 0 : sum) + one;
 		most = one > most ? one : most;
+		most_of_node = sum > most_of_node ? sum : most_of_node;
 	}
-	return own_memory(p) ? most * (uint64_t)p->rank.device.sharing : sum;
+	return own_memory(p) ? most * (uint64_t)p->rank.device.sharing : most_of_node;
 }
 
 static bool fits(const struct plan *p)
@@ -125,17 +138,23 @@ static uint64_t workspace(const struct plan *p, int r)
 static void print_ranks(FILE *to, const struct plan *p)
 {
 	const struct rank *n = &p->rank;
-	char experts[64] = "";
+	char experts[64] = "", on_nodes[32] = "";
+
+	if (p->world.nodes.n > 1)
+		snprintf(on_nodes, sizeof on_nodes, " on %d nodes", p->world.nodes.n);
 
 	if (n->cfg.experts)
 		snprintf(experts, sizeof experts, " (%.2f for a token)",
 			 (double)model_active_parameters(&n->cfg) / 1e9);
-	fprintf(to, "%s: %.2f billion parameters%s, %s, %d rank%s\n\n", n->cfg.architecture,
+	fprintf(to, "%s: %.2f billion parameters%s, %s, %d rank%s%s\n\n", n->cfg.architecture,
 		(double)model_parameters(&n->cfg) / 1e9, experts, n->numerics_class, p->world.size,
-		p->world.size > 1 ? "s" : "");
-	fprintf(to, "rank      weights     KV cache    workspace%s%s        total   (GiB)\n",
-		n->loras.slots ? "     adapters" : "", own_memory(p) ? "       graphs" : "");
+		p->world.size > 1 ? "s" : "", on_nodes);
+	fprintf(to, "%srank      weights     KV cache    workspace%s%s        total   (GiB)\n",
+		p->world.nodes.n > 1 ? "node " : "", n->loras.slots ? "     adapters" : "",
+		own_memory(p) ? "       graphs" : "");
 	for (int r = 0; r < p->world.size; r++) {
+		if (p->world.nodes.n > 1)
+			fprintf(to, "%4d ", p->world.nodes.of_rank[r]);
 		fprintf(to, "%4d %12.3f %12.3f %12.3f", r, gib(p->need[r].weights),
 			gib(p->need[r].block * (uint64_t)p->blocks), gib(workspace(p, r)));
 		if (n->loras.slots)
@@ -180,7 +199,9 @@ static void print_table(const struct plan *p)
 		printf(" of each GPU (%lld %% of %.2f GiB are used at most)\n", (long long)n->opt->gpu_percent,
 		       gib(n->device.memory));
 	else
-		printf(" (RAM or the control group's limit)\n");
+		printf("%s (RAM or the control group's limit)\n", p->world.nodes.n > 1 ? " of each node" : "");
+	if (p->world.nodes.n > 1)
+		cross_print(n);
 	if (n->bare)
 		printf("weights:  none are here yet; the types are those that config.json names\n");
 	print_verdict(p);
@@ -191,21 +212,22 @@ static void print_json(const struct plan *p)
 	json_t *ranks = json_array(), *all;
 
 	for (int r = 0; r < p->world.size; r++)
-		json_array_append_new(ranks,
-				      json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I}", "rank", r, "weight_bytes",
-						(json_int_t)p->need[r].weights, "kv_bytes",
-						(json_int_t)(p->need[r].block * (uint64_t)p->blocks), "work_bytes",
-						(json_int_t)workspace(p, r), "lora_bytes", (json_int_t)p->need[r].loras,
-						"graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
-						(json_int_t)total(p, r)));
-	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:b,s:o}", "architecture", p->rank.cfg.architecture,
-			"numerics_class", p->rank.numerics_class, "parameters",
+		json_array_append_new(
+			ranks, json_pack("{s:i,s:i,s:I,s:I,s:I,s:I,s:I,s:I}", "rank", r, "node",
+					 p->world.nodes.of_rank[r], "weight_bytes", (json_int_t)p->need[r].weights,
+					 "kv_bytes", (json_int_t)(p->need[r].block * (uint64_t)p->blocks), "work_bytes",
+					 (json_int_t)workspace(p, r), "lora_bytes", (json_int_t)p->need[r].loras,
+					 "graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
+					 (json_int_t)total(p, r)));
+	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:i,s:I,s:b,s:o}", "architecture",
+			p->rank.cfg.architecture, "numerics_class", p->rank.numerics_class, "parameters",
 			(json_int_t)model_parameters(&p->rank.cfg), "active_parameters",
 			(json_int_t)model_active_parameters(&p->rank.cfg), "kv_tokens",
 			(json_int_t)(p->blocks * p->rank.opt->block_size), "sequences",
 			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->rank.max_model_len,
 			"max_num_batched_tokens", p->rank.limits.max_tokens, "max_num_seqs", p->rank.limits.max_seqs,
-			"memory_bytes", (json_int_t)p->memory, "fits", fits(p), "ranks", ranks);
+			"memory_bytes", (json_int_t)p->memory, "nodes", p->world.nodes.n, "token_bytes_between_nodes",
+			(json_int_t)cross_token_bytes(&p->rank), "fits", fits(p), "ranks", ranks);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	printf("\n");
 	json_decref(all);
@@ -224,6 +246,20 @@ static int make_plan(struct plan *p, const struct options *o, struct why *why)
 	return err;
 }
 
+static void open_world(struct plan *p, int size, int nodes)
+{
+	p->world = (struct world){.size = size, .local_size = div_up(size, nodes)};
+	nodes_even(&p->world.nodes, 0, size, nodes);
+}
+
+static void close_plan(struct plan *p)
+{
+	free(p->need);
+	nodes_finish(&p->world.nodes);
+	loras_close(&p->rank);
+	checkpoint_close(p->rank.files);
+}
+
 void dry_run_ranks(FILE *to, const struct options *o, int size)
 {
 	static struct plan p;
@@ -231,12 +267,10 @@ void dry_run_ranks(FILE *to, const struct options *o, int size)
 	struct why why;
 
 	plan.dry_run = true;
-	p.world = (struct world){.size = size, .local_size = size};
+	open_world(&p, size, 1);
 	if (!make_plan(&p, &plan, &why))
 		print_ranks(to, &p);
-	free(p.need);
-	loras_close(&p.rank);
-	checkpoint_close(p.rank.files);
+	close_plan(&p);
 }
 
 int dry_run(const struct options *o)
@@ -249,7 +283,12 @@ int dry_run(const struct options *o)
 
 	if (from_environment("OMPI_COMM_WORLD_RANK", "SLURM_PROCID", 0))
 		return 0; /* the first one prints the plan */
-	p.world = (struct world){.size = max_int(1, size), .local_size = max_int(1, size)};
+	if (o->plan_nodes > max_int(1, size)) {
+		fprintf(stderr, "xversed: --nodes %lld: there are %d ranks, and each node has one or more\n",
+			(long long)o->plan_nodes, max_int(1, size));
+		return EXIT_USAGE;
+	}
+	open_world(&p, max_int(1, size), max_int(1, (int)o->plan_nodes));
 	err = make_plan(&p, o, &why);
 	if (err) {
 		fprintf(stderr, "xversed: %s\n", why.text);
@@ -257,8 +296,6 @@ int dry_run(const struct options *o)
 	}
 	(o->json ? print_json : print_table)(&p);
 	good = fits(&p);
-	free(p.need);
-	loras_close(&p.rank);
-	checkpoint_close(p.rank.files);
+	close_plan(&p);
 	return good ? 0 : EXIT_CONFIG;
 }

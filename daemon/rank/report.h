@@ -7,6 +7,7 @@
 /* Bytes; of the two texts, "" where the backend has nothing to say. */
 struct rank_report {
 	int64_t pid;
+	uint32_t node; /* its number */
 	uint64_t weight_bytes, kv_bytes, work_bytes, file_bytes, lora_bytes;
 	char prompt_attention[64], kernel_overlap[64];
 };

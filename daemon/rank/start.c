@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "daemon/rank/cross.h"
 #include "daemon/rank/device.h"
 #include "daemon/rank/fits.h"
 #include "daemon/rank/loras.h"
@@ -274,6 +275,7 @@ static void warm_up(struct rank *self, struct load_progress *progress)
 static void fill_report(struct rank *self)
 {
 	self->report.pid = getpid();
+	self->report.node = (uint32_t)self->world->nodes.mine;
 	self->report.weight_bytes = model_weight_bytes(self->model);
 	self->report.lora_bytes = model_lora_bytes(self->model);
 	self->report.work_bytes = self->backend->held + self->backend->graphs_held - self->report.weight_bytes -
@@ -292,6 +294,7 @@ int rank_load(struct rank *self, struct load_progress *progress, struct why *why
 	int err;
 
 	fault_start(&self->fault, self->world->rank);
+	cross_warn(self);
 	err = world_agree(self->world, fits_start(self, why), why);
 	if (!err)
 		err = world_agree(self->world, self->device.ops->backend(self, false, why), why);

@@ -18,7 +18,14 @@ struct cuda_device {
 };
 
 /* How two GPUs reach each other, the best way first. */
-enum gpu_link { GPU_SAME, GPU_NVLINK, GPU_PCIE /* peer to peer */, GPU_UNSEEN /* by this process */, GPU_HOST };
+enum gpu_link {
+	GPU_SAME,
+	GPU_NVLINK,
+	GPU_PCIE /* peer to peer */,
+	GPU_UNSEEN /* by this process */,
+	GPU_HOST,
+	GPU_NODES /* on several nodes */
+};
 
 struct cuda_options {
 	enum dtype compute; /* DT_BF16 or DT_F16: of weights, activations and a 16-bit cache */

@@ -352,12 +352,15 @@ static void close_run(struct run *r)
 static int worker(int argc, char **argv)
 {
 	static struct run r;
+	struct why why;
 	enum cpu_isa isa;
 	int threads = atoi(argv[3]), plans = strcmp(argv[4], "all") ? 1 : N_PLANS;
 	bool turns = !strcmp(argv[4], "turns"), few = !strcmp(argv[4], "few");
 	int n_small = 0;
 
 	world_init(&r.world, &argc, &argv);
+	if (world_join(&r.world, NULL, &why))
+		die("%s", why.text);
 	wait_policy(0);
 	if (cpu_isa_parse(argv[2], &isa))
 		die("no instruction set %s", argv[2]);

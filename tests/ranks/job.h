@@ -37,10 +37,13 @@ static int job_wrong(int count, const char *what, long at)
 static int job_rank(int argc, char **argv, const struct job_test *tests, int n)
 {
 	struct world w;
+	struct why why;
 	int failed = 0;
 
 	world_init(&w, &argc, &argv);
 	log_init(w.rank, LOG_INFO);
+	if (world_join(&w, NULL, &why))
+		die("%s", why.text);
 	for (int i = 0; i < n; i++) {
 		int64_t wrong = world_sum(&w, tests[i].run(&w));
 

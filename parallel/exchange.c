@@ -1,0 +1,288 @@
+#include "parallel/exchange.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "base/wait.h"
+#include "parallel/board.h"
+#include "parallel/trunk.h"
+#include "parallel/world.h"
+
+enum { CHUNK = 32 << 10 }; /* floats: the first is on its way soon, and a frame's head costs little */
+
+struct came {
+	_Alignas(64) _Atomic uint32_t frames; /* from a node; futex */
+	_Atomic uint32_t op;                  /* of the last one; the link's thread alone */
+};
+
+struct exchange {
+	struct world *w;
+	size_t slot;                    /* floats of a rank's columns */
+	struct came *came;              /* (nodes) shared */
+	char *area[TRUNK_NODES];        /* of each node: two halves */
+	size_t half[TRUNK_NODES];       /* bytes */
+	uint32_t expected[TRUNK_NODES]; /* frames of each node up to now */
+};
+
+/* The most partials of a node, over the axes that models have (shard.h). */
+static int most_parts(const struct world *w, int node)
+{
+	const int leaves[] = {1, 2, 4, 8, 16, 32, w->size};
+	struct part part[SHARD_MAX_LEAVES];
+	int most = 0;
+
+	for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++)
+		most = max_int(most, nodes_parts(&w->nodes, w->size, node, leaves[i], part));
+	return most;
+}
+
+static size_t slot_floats(const struct world *w, const struct comm_limits *l)
+{
+	return (size_t)l->gather_rows * (size_t)comm_share(l, w->size);
+}
+
+/* Bytes of one half of a node's area in this node's window. */
+static size_t half_bytes(const struct world *w, const struct comm_limits *l, int node)
+{
+	size_t sum = (size_t)most_parts(w, node) * (size_t)l->max_rows * (size_t)l->max_cols,
+	       columns = w->nodes.mine ? 0 : (size_t)w->nodes.node[node].ranks * slot_floats(w, l);
+
+	return round_up((sum > columns ? sum : columns) * sizeof(float), 4096);
+}
+
+static size_t head_bytes(const struct world *w)
+{
+	return round_up((size_t)w->nodes.n * sizeof(struct came), 4096);
+}
+
+size_t exchange_bytes(const struct world *w, const struct comm_limits *limits)
+{
+	size_t all = 0;
+
+	if (w->nodes.n < 2)
+		return 0;
+	for (int i = 0; i < w->nodes.n; i++)
+		all += 2 * half_bytes(w, limits, i);
+	return head_bytes(w) + all;
+}
+
+static void *place(void *arg, int node, const struct trunk_frame *f)
+{
+	struct exchange *x = arg;
+	struct came *c = &x->came[node];
+	uint32_t op = atomic_load_explicit(&c->op, memory_order_relaxed);
+
+	if (!trunk_fits(f, x->half[node]) || f->no - op > 1)
+		return NULL;
+	atomic_store_explicit(&c->op, f->no, memory_order_relaxed);
+	return x->area[node] + (f->no & 1) * x->half[node] + f->at;
+}
+
+static void count(struct exchange *x, int node)
+{
+	_Atomic uint32_t *frames = &x->came[node].frames;
+
+	atomic_fetch_add_explicit(frames, 1, memory_order_release);
+	wait_wake(frames, 1);
+}
+
+static void arrived(void *arg, int node, const struct trunk_frame *f)
+{
+	(void)f;
+	count(arg, node);
+}
+
+struct exchange *exchange_open(struct world *w, const struct comm_limits *limits, void *memory)
+{
+	struct exchange *x = xalloc(1, sizeof *x);
+	struct trunk_sink sink = {place, arrived, x};
+	char *at = (char *)memory + head_bytes(w);
+
+	x->w = w;
+	x->slot = slot_floats(w, limits);
+	x->came = memory;
+	for (int i = 0; i < w->nodes.n; i++) {
+		x->half[i] = half_bytes(w, limits, i);
+		x->area[i] = at;
+		at += 2 * x->half[i];
+	}
+	if (w->local_rank == 0)
+		memset(memory, 0, (size_t)(at - (char *)memory));
+	if (w->trunk)
+		trunk_sink(w->trunk, TRUNK_PARTS, &sink);
+	return x;
+}
+
+static void await_frames(struct exchange *x, int node, uint32_t frames)
+{
+	wait_reach(&x->came[node].frames, frames, 1, board_idle, x->w->board);
+}
+
+void exchange_begin(struct exchange *x)
+{
+	for (int i = 0; i < x->w->nodes.n; i++)
+		if (i != x->w->nodes.mine)
+			await_frames(x, i, x->expected[i]);
+}
+
+/* A frame that comes later would find no area. */
+void exchange_close(struct exchange *x)
+{
+	if (x && x->w->trunk) {
+		exchange_begin(x);
+		trunk_sink(x->w->trunk, TRUNK_PARTS, NULL);
+	}
+	free(x);
+}
+
+/* Puts a node's partials into leaf order among those of the nodes before it. */
+static void add_inputs(struct exchange_sum *s, int node, const struct part *part, int n)
+{
+	REQUIRE(s->n_inputs + n <= TREE_MAX_INPUTS);
+	for (int i = 0; i < n; i++) {
+		int at = s->n_inputs++;
+
+		for (; at > 0 && s->input[at - 1].leaves.first > part[i].first; at--)
+			s->input[at] = s->input[at - 1];
+		s->input[at].leaves = part[i];
+		s->input[at].node = node;
+		s->input[at].index = i;
+	}
+}
+
+void exchange_plan(struct exchange *x, struct exchange_sum *s, uint32_t op, int n_leaves, size_t length)
+{
+	const struct nodes *map = &x->w->nodes;
+	struct part part[SHARD_MAX_LEAVES];
+
+	*s = (struct exchange_sum){.op = op, .length = length, .chunks = (int)((length + CHUNK - 1) / CHUNK)};
+	s->chunks = max_int(1, s->chunks);
+	for (int i = 0; i < map->n; i++) {
+		s->parts[i] = nodes_parts(map, x->w->size, i, n_leaves, part);
+		REQUIRE((size_t)s->parts[i] * length * sizeof(float) <= x->half[i]);
+		add_inputs(s, i, part, s->parts[i]);
+	}
+	s->parts_here = s->parts[map->mine];
+}
+
+static size_t chunk_at(int c)
+{
+	return (size_t)c * CHUNK;
+}
+
+static size_t chunk_length(const struct exchange_sum *s, int c)
+{
+	size_t left = s->length - (s->length < chunk_at(c) ? s->length : chunk_at(c));
+
+	return left < CHUNK ? left : CHUNK;
+}
+
+/* Partial `index` of a node in a chunk. All of a node's partials of one chunk lie together. */
+static float *part_at(const struct exchange *x, const struct exchange_sum *s, int node, int index, int c)
+{
+	float *half = (float *)(void *)(x->area[node] + (s->op & 1) * x->half[node]);
+
+	return half + chunk_at(c) * (size_t)s->parts[node] + (size_t)index * chunk_length(s, c);
+}
+
+static bool inside(const struct part *a, const struct part *b)
+{
+	return a->first >= b->first && a->first + a->count <= b->first + b->count;
+}
+
+static void combine(struct exchange *x, const struct exchange_sum *s, int c, int input,
+		    const struct exchange_part *here, int n)
+{
+	struct tree_input in[TREE_MAX_INPUTS];
+	int m = 0;
+
+	for (int i = 0; i < n; i++)
+		if (inside(&here[i].leaves, &s->input[input].leaves))
+			in[m++] = (struct tree_input){here[i].data + chunk_at(c), here[i].leaves.count};
+	tree_sum(part_at(x, s, x->w->nodes.mine, s->input[input].index, c), in, m, chunk_length(s, c));
+}
+
+void exchange_send(struct exchange *x, const struct exchange_sum *s, int c, const struct exchange_part *here, int n)
+{
+	int mine = x->w->nodes.mine;
+	const float *first = part_at(x, s, mine, 0, c);
+	struct trunk_frame f = {.kind = TRUNK_PARTS, .no = s->op};
+
+	for (int i = 0; i < s->n_inputs; i++)
+		if (s->input[i].node == mine && chunk_length(s, c))
+			combine(x, s, c, i, here, n);
+	f.bytes = (uint32_t)((size_t)s->parts_here * chunk_length(s, c) * sizeof(float));
+	f.at = (uint64_t)((const char *)first - (x->area[mine] + (s->op & 1) * x->half[mine]));
+	count(x, mine);
+	trunk_send_all(x->w->trunk, &f, first);
+}
+
+void exchange_add(struct exchange *x, const struct exchange_sum *s, int c, float *out, size_t from, size_t to)
+{
+	size_t at = chunk_at(c), end = at + chunk_length(s, c), skip;
+	struct tree_input in[TREE_MAX_INPUTS];
+
+	from = from > at ? from : at;
+	to = to < end ? to : end;
+	if (from >= to)
+		return;
+	skip = from - at;
+	for (int i = 0; i < x->w->nodes.n; i++)
+		await_frames(x, i, x->expected[i] + (uint32_t)c + 1);
+	for (int i = 0; i < s->n_inputs; i++)
+		in[i] = (struct tree_input){part_at(x, s, s->input[i].node, s->input[i].index, c) + skip,
+					    s->input[i].leaves.count};
+	tree_sum(out + from, in, s->n_inputs, to - from);
+}
+
+void exchange_sum_done(struct exchange *x, const struct exchange_sum *s)
+{
+	for (int i = 0; i < x->w->nodes.n; i++)
+		x->expected[i] += (uint32_t)s->chunks;
+}
+
+/* ---- gathers ---- */
+static int index_on_node(const struct nodes *map, int rank)
+{
+	int index = 0;
+
+	for (int r = 0; r < rank; r++)
+		index += map->of_rank[r] == map->of_rank[rank];
+	return index;
+}
+
+void exchange_columns(struct exchange *x, uint32_t op, int rank, const float *columns, size_t bytes)
+{
+	struct trunk_frame f = {.kind = TRUNK_PARTS, .no = op}, empty = f;
+	bool last = index_on_node(&x->w->nodes, rank) == x->w->local_size - 1;
+
+	REQUIRE(bytes <= x->slot * sizeof(float));
+	f.at = (size_t)index_on_node(&x->w->nodes, rank) * x->slot * sizeof(float);
+	f.bytes = (uint32_t)bytes;
+	if (x->w->nodes.mine)
+		trunk_send(x->w->trunk, 0, &f, columns);
+	for (int i = 1; i < x->w->nodes.n && last; i++) /* the others learn that this node has arrived */
+		if (i != x->w->nodes.mine)
+			trunk_send(x->w->trunk, i, &empty, NULL);
+}
+
+void exchange_gathered(struct exchange *x)
+{
+	for (int i = 0; i < x->w->nodes.n; i++) {
+		if (i == x->w->nodes.mine)
+			continue;
+		x->expected[i] += x->w->nodes.mine ? 1 : (uint32_t)x->w->nodes.node[i].ranks;
+		if (x->w->rank == 0)
+			await_frames(x, i, x->expected[i]);
+	}
+}
+
+const float *exchange_columns_of(const struct exchange *x, uint32_t op, int rank)
+{
+	int node = x->w->nodes.of_rank[rank];
+	const char *half = x->area[node] + (op & 1) * x->half[node];
+
+	return (const float *)(const void *)half + (size_t)index_on_node(&x->w->nodes, rank) * x->slot;
+}

@@ -1,0 +1,32 @@
+/* trunk_inside.h - private to trunk*.c. */
+#ifndef PARALLEL_TRUNK_INSIDE_H
+#define PARALLEL_TRUNK_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "parallel/trunk.h"
+
+enum { TRUNK_BEAT = 4096 };
+
+struct trunk_link { /* to one other node */
+	struct trunk *trunk;
+	int node, data, beat; /* sockets */
+	pthread_t thread;
+	bool running;
+	pthread_mutex_t sending;
+	_Atomic uint64_t sent, received;
+	char out[TRUNK_BEAT], in[TRUNK_BEAT]; /* heartbeats on their way */
+	size_t out_at, out_left, in_at;
+};
+
+struct trunk {
+	int n, mine;
+	struct trunk_link *link; /* (n) */
+	struct trunk_sink sink[TRUNK_KINDS];
+	void (*lost)(void *arg, int node, const char *why);
+	void *lost_arg;
+	atomic_bool ending;
+};
+
+#endif

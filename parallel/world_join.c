@@ -1,0 +1,152 @@
+/* world_join.c - the nodes of a job find each other: MPI carries who listens where, and the secrets. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/program.h"
+#include "parallel/agree.h"
+#include "parallel/board.h"
+#include "parallel/trunk.h"
+#include "parallel/world.h"
+
+enum { JOIN_MS = 30000 };
+
+struct places {
+	struct trunk_place at[TRUNK_PLACES];
+};
+
+static bool leads(const struct world *w)
+{
+	return w->local_rank == 0;
+}
+
+/* Rank 0: of what each rank brought (size, bytes), what the leaders did (n, bytes). */
+static void keep_leaders(const struct world *w, const void *of_rank, size_t bytes, void *of_node)
+{
+	for (int i = 0; i < w->nodes.n; i++)
+		memcpy((char *)of_node + (size_t)i * bytes,
+		       (const char *)of_rank + (size_t)w->nodes.node[i].leader * bytes, bytes);
+}
+
+/* Collective: each leader's bytes to all (n, bytes). */
+static void share_leaders(const struct world *w, const void *mine, size_t bytes, void *of_node)
+{
+	void *all = xalloc((size_t)w->size, bytes);
+
+	world_gather(w, mine, bytes, all);
+	if (w->rank == 0)
+		keep_leaders(w, all, bytes, of_node);
+	world_bcast(w, of_node, (size_t)w->nodes.n * bytes);
+	free(all);
+}
+
+static int no_network(const struct world *w, const struct places *all, const char *interface, struct why *why)
+{
+	char text[360] = "";
+	size_t at = 0;
+
+	for (int i = 0; i < w->nodes.n && at < sizeof text; i++) {
+		at += (size_t)snprintf(text + at, sizeof text - at, "%s%s has", i ? ", " : "", w->nodes.node[i].name);
+		for (int k = 0; k < TRUNK_PLACES && *all[i].at[k].address && at < sizeof text; k++)
+			at += (size_t)snprintf(text + at, sizeof text - at, " %s=%s", all[i].at[k].interface,
+					       all[i].at[k].address);
+		if (!*all[i].at[0].address && at < sizeof text)
+			at += (size_t)snprintf(text + at, sizeof text - at, " none");
+	}
+	if (interface)
+		return fail(why, ERR_UNKNOWN, "--node-interface %s: %s", interface, text);
+	return fail(why, ERR_UNKNOWN, "the nodes have no network in common (%s): --node-interface names the one to use",
+		    text);
+}
+
+/* The same on all ranks: which address each node's links use. */
+static int choose(const struct world *w, const char *interface, struct trunk_place *place, struct why *why)
+{
+	struct places mine = {0}, *all = xalloc((size_t)w->nodes.n, sizeof *all);
+	int chosen[TRUNK_NODES], err = 0;
+
+	if (leads(w))
+		trunk_addresses(interface, mine.at);
+	share_leaders(w, &mine, sizeof mine, all);
+	if (!trunk_choose(all[0].at, w->nodes.n, interface, chosen))
+		err = no_network(w, all, interface, why);
+	for (int i = 0; i < w->nodes.n && !err; i++)
+		place[i] = all[i].at[chosen[i]];
+	free(all);
+	return err;
+}
+
+static int link_up(struct world *w, struct trunk_place *place, struct why *why)
+{
+	struct trunk_secret secret;
+	struct trunk_place mine = place[w->nodes.mine];
+	int listener = leads(w) ? trunk_listen(&mine, why) : 0, err;
+
+	err = world_agree(w, listener < 0 ? listener : 0, why);
+	if (err)
+		return err;
+	share_leaders(w, &mine, sizeof mine, place);
+	if (w->rank == 0)
+		trunk_secret_make(&secret);
+	world_bcast(w, &secret, sizeof secret);
+	if (leads(w))
+		err = trunk_join(&w->trunk, listener, place, w->nodes.n, w->nodes.mine, &secret, JOIN_MS, why);
+	explicit_bzero(&secret, sizeof secret);
+	return world_agree(w, err, why);
+}
+
+static void lose_node(void *arg, int node, const char *why)
+{
+	board_lose(arg, node, why);
+}
+
+static void tell_board(struct world *w)
+{
+	int32_t mine = getpid(), *pid = xalloc((size_t)w->size, sizeof *pid);
+
+	world_gather(w, &mine, sizeof mine, pid);
+	world_bcast(w, pid, (size_t)w->size * sizeof *pid);
+	board_nodes(w->board, &w->nodes, w->trunk);
+	if (leads(w))
+		board_expect(w->board, pid);
+	free(pid);
+}
+
+static void log_nodes(const struct world *w, const struct trunk_place *place)
+{
+	char ranks[160];
+
+	for (int i = 0; w->rank == 0 && i < w->nodes.n; i++) {
+		nodes_ranks_text(&w->nodes, w->size, i, ranks, sizeof ranks);
+		log_event(LOG_INFO, "node", " number=%d name=%s ranks=\"%s\" interface=%s address=%s", i,
+			  w->nodes.node[i].name, ranks, place[i].interface, place[i].address);
+	}
+}
+
+int world_join(struct world *w, const char *interface, struct why *why)
+{
+	struct trunk_place place[TRUNK_NODES] = {0};
+	char build[AGREE_VALUE];
+	int err;
+
+	if (w->nodes.n < 2)
+		return 0;
+	program_build(build, sizeof build);
+	err = world_same(w, "the build of xversed", build, why);
+	if (err)
+		return err;
+	if (w->nodes.n > TRUNK_NODES)
+		return fail(why, ERR_INVALID, "%d nodes are too many: a job has %d ranks at most", w->nodes.n,
+			    TRUNK_NODES);
+	err = choose(w, interface, place, why);
+	if (!err)
+		err = link_up(w, place, why);
+	if (err)
+		return err;
+	tell_board(w);
+	if (w->trunk)
+		trunk_start(w->trunk, lose_node, w->board);
+	log_nodes(w, place);
+	return 0;
+}
