@@ -42,7 +42,7 @@ static void set(struct command *c, const char *kind, const char *name, const cha
 /* Parameters of the runtime are ORTE's up to Open MPI 4 and PRRTE's from 5 on; those of MPI itself keep --mca. Open MPI
  * 5 needs no ssh on one machine; 4 must be kept from it. */
 struct names {
-	const char *runtime, *oversubscribe[3], *shared, *shared_folder, *folder, *own_folder, *lone[7];
+	const char *runtime, *oversubscribe[3], *shared, *shared_folder, *folder, *lone[7];
 };
 static const struct names names4 = {
 	.runtime = "--mca",
@@ -50,7 +50,6 @@ static const struct names names4 = {
 	.shared = "vader",
 	.shared_folder = "btl_vader_backing_directory",
 	.folder = "orte_tmpdir_base",
-	.own_folder = "orte_local_tmpdir_base",
 	.lone = {"--mca", "plm", "isolated", "--mca", "ras", "^slurm,gridengine,tm,lsf,loadleveler,alps"},
 };
 static const struct names names5 = {
@@ -59,7 +58,6 @@ static const struct names names5 = {
 	.shared = "sm",
 	.shared_folder = "btl_sm_backing_directory",
 	.folder = "prte_tmpdir_base",
-	.own_folder = "prte_local_tmpdir_base",
 	.lone = {"--prtemca", "ras", "^slurm,gridengine,pbs,lsf,flux"},
 };
 
@@ -111,7 +109,7 @@ static void put_lone(struct command *c, const struct command_parts *p, const str
 	add_fmt(c, "localhost:%d", p->ranks);
 }
 
-/* The launcher's folder exists on this machine only. */
+/* The launcher's folder exists on this machine only, and a folder for mpirun alone is refused by its ranks. */
 static void put_hosts(struct command *c, const struct command_parts *p, const struct names *n)
 {
 	char *list = hosts_list(p->hosts);
@@ -131,8 +129,6 @@ static void put_hosts(struct command *c, const struct command_parts *p, const st
 	}
 	if (p->hosts->slurm)
 		set(c, n->runtime, "plm_slurm_args", "--overlap");
-	if (p->folder[0])
-		set(c, n->runtime, n->own_folder, p->folder);
 	put_environment(c);
 	add(c, "--host");
 	add(c, list);

@@ -65,7 +65,8 @@ struct launcher {
 };
 
 /* ---- placement.c: which hosts, which starter, how many ranks; exits the process on an error ---- */
-void place(struct launcher *l);
+/* argv: the command line, for a launcher that goes to another node. */
+void place(struct launcher *l, char **argv);
 /* The command that starts the ranks, or `once` `program` on each host. */
 void place_command(const struct launcher *l, struct command *c, char *const *program, int n_program, bool once);
 

@@ -121,10 +121,13 @@ static const char *const own_options[] = {"start-timeout", "restart",  "http",  
 static void parse_options(struct launcher *l)
 {
 	struct why why = {""};
-	char *argv[MAX_ARGS + 1] = {(char *)"xverse-launch"};
+	char *argv[MAX_ARGS + 2] = {(char *)"xverse-launch"};
+	int n = l->n_daemon + 1;
 
 	memcpy(argv + 1, l->daemon, (size_t)l->n_daemon * sizeof *argv);
-	if (options_parse(&l->options, l->n_daemon + 1, argv, own_options, &why)) {
+	if (l->doctor)
+		argv[n++] = (char *)"--version"; /* without which a model must be named */
+	if (options_parse(&l->options, n, argv, own_options, &why)) {
 		fprintf(stderr, "xverse-launch: %s\n", why.text);
 		exit(EXIT_USAGE);
 	}
@@ -350,13 +353,13 @@ static int refuse(int err, const struct why *why)
 						       : EXIT_INPUT;
 }
 
-static int doctor(struct launcher *l)
+static int doctor(struct launcher *l, char **argv)
 {
 	struct why why;
 	struct facts facts;
 
 	if (l->doctor == DOCTOR) {
-		place(l);
+		place(l, argv);
 		return doctor_run(l);
 	}
 	if (l->doctor == DOCTOR_FACTS) {
@@ -392,10 +395,10 @@ int main(int argc, char **argv)
 	parse(&l, argc, argv);
 	find_xversed(&l);
 	if (l.doctor)
-		return doctor(&l);
+		return doctor(&l, argv);
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
 		run_alone(&l);
-	place(&l);
+	place(&l, argv);
 	if (l.print)
 		return print(&l);
 	before_start(&l);

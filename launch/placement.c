@@ -53,30 +53,80 @@ static void count_ranks(struct launcher *l)
 		hosts_take(h, l->n_ranks);
 }
 
+/* Within salloc on a login node: becomes a step on the allocation's first node. There only the step's node would be
+ * found, so the hosts go along. */
+static void go_there(const struct launcher *l, char **argv)
+{
+	char *node = xprintf("--nodelist=%s", l->hosts.at[0].name), *list = hosts_list(&l->hosts), self[4096] = "";
+	const char *const srun[] = {"srun",       "--overlap",       "--nodes=1", "--ntasks=1",
+				    "--mpi=none", "--cpu-bind=none", node};
+	char *words[MAX_ARGS + 16];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	int k = 0;
+
+	self[n > 0 ? n : 0] = 0;
+	for (size_t i = 0; i < sizeof srun / sizeof *srun; i++)
+		words[k++] = (char *)srun[i]; /* execvp() does not change them */
+	if (isatty(0))
+		words[k++] = (char *)"--pty";
+	words[k++] = self;
+	for (argv++; *argv && k < MAX_ARGS + 8; argv++)
+		words[k++] = *argv;
+	words[k++] = (char *)"--hosts";
+	words[k++] = list;
+	words[k] = NULL;
+	fprintf(stderr, "xverse-launch: going on on node %s of the allocation\n", l->hosts.at[0].name);
+	execvp(words[0], words);
+	refuse(EXIT_CONFIG, "srun cannot be started, and this machine is no node of the allocation");
+}
+
+/* mpirun takes a step's nodes for the allocation's. */
+static void leave_step(const struct launcher *l)
+{
+	const char *nodes = getenv("SLURM_JOB_NODELIST"), *count = getenv("SLURM_JOB_NUM_NODES");
+	char *tasks;
+
+	if (!l->hosts.slurm || !getenv("SLURM_STEP_NODELIST") || !nodes || !count)
+		return;
+	tasks = xprintf("1(x%s)", count);
+	setenv("SLURM_NODELIST", nodes, 1);
+	setenv("SLURM_NNODES", count, 1);
+	setenv("SLURM_TASKS_PER_NODE", tasks, 1);
+	free(tasks);
+	unsetenv("SLURM_STEP_NODELIST");
+	unsetenv("SLURM_STEP_TASKS_PER_NODE");
+	unsetenv("SLURM_STEP_NUM_TASKS");
+	unsetenv("SLURM_NTASKS");
+	unsetenv("SLURM_NPROCS");
+}
+
 /* Rank 0 takes the socket from the launcher, so both are on one machine. */
-static void put_own_first(struct launcher *l)
+static void put_own_first(struct launcher *l, char **argv)
 {
 	int here = hosts_here(&l->hosts);
 
 	if (!l->hosts.n)
 		return;
+	if (here < 0 && l->hosts.slurm && l->hosts.from && !getenv("SLURM_STEP_ID")) {
+		count_ranks(l);
+		go_there(l, argv);
+	}
 	if (here < 0)
-		refuse(EXIT_CONFIG,
-		       "this machine is none of the hosts, which are %s%s: start xverse-launch on one of them%s",
-		       l->hosts.at[0].name, l->hosts.n > 1 ? " and others" : "",
-		       l->hosts.slurm ? " (srun --overlap --nodes=1 --ntasks=1 --pty xverse-launch ...)" : "");
+		refuse(EXIT_CONFIG, "this machine is none of the hosts (%s%s): start xverse-launch on one of them",
+		       l->hosts.at[0].name, l->hosts.n > 1 ? " and others" : "");
 	hosts_first(&l->hosts, here);
 }
 
-void place(struct launcher *l)
+void place(struct launcher *l, char **argv)
 {
 	struct why why = {""};
 
 	find_hosts(l);
-	put_own_first(l);
+	put_own_first(l, argv);
 	count_ranks(l);
 	if (l->hosts.n == 1)
 		hosts_finish(&l->hosts);
+	leave_step(l);
 	if (starter_find(&l->starter, l->wanted, getenv("SLURM_JOB_ID") != NULL, &why))
 		refuse(EXIT_CONFIG, "%s", why.text);
 }
