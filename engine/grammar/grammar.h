@@ -1,10 +1,10 @@
 /* grammar.h - constrained output: which tokens keep an answer within a grammar.
  *
- * A source (regular expression, GBNF, JSON Schema, choices) is compiled to a byte-level pushdown automaton: a graph of
- * nodes with calls. A run is one answer's place in it: a set of stacks, since several readings of the text so far may
- * be possible. The room interns frames of stacks and sets of them, so that a set is a number, and a step of the
- * automaton is looked up where it was taken before. Masks are found by walking a trie of the vocabulary and are kept by
- * state.
+ * A source (regular expression, GBNF, JSON Schema, choices, structural tags) is compiled to a byte-level pushdown
+ * automaton: a graph of nodes with calls. A run is one answer's place in it: a set of stacks, since several readings of
+ * the text so far may be possible. The room interns frames of stacks and sets of them, so that a set is a number, and a
+ * step of the automaton is looked up where it was taken before. Masks are found by walking a trie of the vocabulary and
+ * are kept by state.
  *
  * A room and its runs belong to one thread; grammar_compile() runs on any. All memory of a room is taken when it is
  * created. */
@@ -15,7 +15,7 @@
 
 struct tokenizer;
 
-enum grammar_kind { GRAMMAR_JSON, GRAMMAR_SCHEMA, GRAMMAR_REGEX, GRAMMAR_GBNF, GRAMMAR_CHOICE };
+enum grammar_kind { GRAMMAR_JSON, GRAMMAR_SCHEMA, GRAMMAR_REGEX, GRAMMAR_GBNF, GRAMMAR_CHOICE, GRAMMAR_TAG };
 
 struct grammar_text {
 	const char *text; /* (len) UTF-8 */
@@ -27,6 +27,7 @@ struct grammar_source {
 	struct grammar_text text;          /* all but JSON and CHOICE */
 	const struct grammar_text *choice; /* (n_choice) */
 	int n_choice;
+	const struct tokenizer *tokenizer; /* TAG: its special tokens stand where a tag names them; NULL: as text */
 	bool compact; /* JSON: no white space between tokens; otherwise a blank, or a new line with its indentation */
 };
 

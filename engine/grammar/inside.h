@@ -1,12 +1,14 @@
 /* inside.h - private to engine/grammar.
  *
- * compile.c calls the compilers (schema*.c, gbnf.c, regex.c), which build a graph (graph.c) of fragments, some of them
- * over automata (dfa*.c); check.c makes a grammar of it. state.c steps through it, walk.c finds masks, run.c is one
- * answer, room.c the memory of all. */
+ * compile.c calls the compilers (schema*.c, gbnf.c, regex.c, tag*.c), which build a graph (graph.c) of fragments, some
+ * of them over automata (dfa*.c); check.c makes a grammar of it. state.c steps through it, walk.c finds masks, run.c is
+ * one answer, room.c the memory of all. */
 #ifndef ENGINE_GRAMMAR_INSIDE_H
 #define ENGINE_GRAMMAR_INSIDE_H
 
 #include "engine/grammar/grammar.h"
+
+struct json;
 
 /* ---- ranges.c: sets of code points ---- */
 
@@ -171,13 +173,30 @@ uint32_t cursor_char(struct cursor *c); /* the code point there, and past it; th
 bool cursor_count(struct cursor *c, int *min, int *max);
 enum { REPEAT_MOST = 100000 };
 
-int32_t gbnf_rules(struct graph *g, const char *s, size_t n); /* its root */
+int32_t gbnf_rules(struct graph *g, const char *s, size_t n);          /* its root */
+int32_t regex_rules(struct graph *g, const struct grammar_text *t);    /* source.c: the same of an expression */
+int32_t choice_rules(struct graph *g, const struct grammar_source *s); /* source.c */
 
 /* ---- schema*.c ---- */
 
 int32_t schema_rules(struct graph *g, const char *s, size_t n, bool compact); /* its root */
+int32_t schema_of(struct graph *g, const struct json *root, bool compact);    /* the same of a schema that was read */
 int32_t schema_any_object(struct graph *g, bool compact);
 const char *format_regex(const char *name); /* format.c: NULL: none */
+
+/* ---- tag.c: structural tags ---- */
+
+int32_t tag_rules(struct graph *g, const char *text, size_t n, const struct tokenizer *tokenizer, bool compact);
+
+/* Special tokens have bytes of their own, which no text has: a mark and the id, 7 bits a byte. So only a grammar that
+ * names such a token allows it, and a spelling of its name is none. */
+enum { MARK_BYTE = 0xff, MARK_BYTES = 4, MARK_IDS = 1 << 21 };
+static inline void mark_write(uint8_t out[MARK_BYTES], int32_t id)
+{
+	out[0] = MARK_BYTE;
+	for (int i = 1; i < MARK_BYTES; i++)
+		out[i] = (uint8_t)(id >> (7 * (i - 1)) & 0x7f);
+}
 
 /* ---- check.c: a graph becomes a grammar ---- */
 

@@ -13,11 +13,16 @@ enum { TOKEN_BYTES = 255 };
 
 static size_t token_bytes(const struct tokenizer *t, int id, char out[TOKEN_BYTES + 1])
 {
-	size_t n = id >= tokenizer_vocab(t) || tokenizer_is_special(t, id)
-			   ? 0
-			   : tokenizer_token_text(t, id, out, TOKEN_BYTES + 1);
+	size_t n;
 
-	return n > TOKEN_BYTES ? 0 : n;
+	if (id >= tokenizer_vocab(t) || (tokenizer_is_special(t, id) && id >= MARK_IDS))
+		return 0;
+	if (tokenizer_is_special(t, id)) {
+		mark_write((uint8_t *)out, id);
+		return MARK_BYTES;
+	}
+	n = tokenizer_token_text(t, id, out, TOKEN_BYTES + 1);
+	return n > TOKEN_BYTES || memchr(out, MARK_BYTE, n) ? 0 : n; /* no text has that byte */
 }
 
 static void read_tokens(struct grammar_room *r, const struct tokenizer *t)

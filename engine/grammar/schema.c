@@ -137,23 +137,29 @@ static int32_t rules_from(struct schema *s, const struct parts *first)
 	return root;
 }
 
+int32_t schema_of(struct graph *g, const struct json *schema, bool compact)
+{
+	struct schema s = {.g = g, .root = schema, .compact = compact, .space = -1, .chars = -1};
+	struct parts first = {.n = 0};
+
+	if (schema_add(&s, &first, s.root, schema_place(&s, -1, "", -1)))
+		return rules_from(&s, &first);
+	heap_free(s.place);
+	return 0;
+}
+
 int32_t schema_rules(struct graph *g, const char *text, size_t n, bool compact)
 {
 	struct json_error e;
 	struct json_doc *doc = json_read(text, n, &rules, &e);
-	struct schema s = {.g = g, .root = json_root(doc), .compact = compact, .space = -1, .chars = -1};
-	struct parts first = {.n = 0};
-	int32_t root = 0;
+	int32_t root;
 
 	if (!doc) {
 		struct why why;
 		int err = json_why(&why, &e, "json_schema");
 		return graph_fail(g, err == ERR_FORMAT ? ERR_INVALID : err, "%s", why.text), 0;
 	}
-	if (schema_add(&s, &first, s.root, schema_place(&s, -1, "", -1)))
-		root = rules_from(&s, &first);
-	else
-		heap_free(s.place);
+	root = schema_of(g, json_root(doc), compact);
 	json_close(doc);
 	return root;
 }

@@ -77,7 +77,7 @@ def messages():
                       ("content 5", [{"role": "user", "content": 5}]), ("unknown role", [{"role": "bad", "content": "x"}])]:
         status, e, _ = gw.post("/v1/chat/completions", {"messages": bad})
         check(f"messages: {name}", status == 400 and well_formed_error(e) and e["error"]["param"] == "messages", status, e)
-    for key in ("chat_template", "structural_tag", "guided_whitespace_pattern", "functions"):
+    for key in ("chat_template", "guided_whitespace_pattern", "functions"):
         status, e, _ = chat(**{key: {"type": "json_object"}})
         same(f"{key} is refused by name", (status, e["error"]["param"]), (400, key))
     status, e, _ = chat(chat_template_kwargs={"chat_template": "x"})
@@ -96,6 +96,13 @@ def is_answer(text):
     return list(v) == ["a", "b"] and 1 <= v["a"] <= 99 and v["b"] in ("x", "y")
 
 
+TAG = {"type": "tag", "begin": "<a>", "content": {"type": "json_schema", "json_schema": SCHEMA}, "end": "</a>"}
+
+
+def is_tagged(text):
+    return text.startswith("<a>") and text.endswith("</a>") and is_answer(text[3:-4])
+
+
 def constraints():
     """What an answer must be, under the names that clients of other servers use."""
     tagged = {"type": "json_schema", "json_schema": {"name": "s", "schema": SCHEMA, "strict": True}}
@@ -109,6 +116,10 @@ def constraints():
             ("structured_outputs", {"choice": ["yes", "no"]}, lambda t: t in ("yes", "no")),
             ("guided_grammar", 'root ::= "x" [0-9]', lambda t: re.fullmatch("x[0-9]", t)), ("grammar", 'root ::= "x" [0-9]', lambda t: len(t) == 2),
             ("grammar", {"type": "regex", "value": "a{4}"}, lambda t: t == "aaaa"), ("ebnf", 'root ::= "x" [0-9]', lambda t: len(t) == 2),
+            ("response_format", {"type": "structural_tag", "structures": [{"begin": "<a>", "schema": SCHEMA, "end": "</a>"}], "triggers": ["<a"]},
+             lambda t: "<a" not in t or is_answer(t[t.index("<a>") + 3:t.index("</a>")])),
+            ("response_format", {"type": "structural_tag", "format": TAG}, is_tagged), ("structural_tag", TAG, is_tagged),
+            ("structured_outputs", {"structural_tag": json.dumps({"type": "structural_tag", "format": TAG})}, is_tagged),
             ("response_format", {"type": "text"}, lambda t: True), ("grammar", "", lambda t: True), ("format", "", lambda t: True)]:
         status, a, _ = chat(max_tokens=300, temperature=2, seed=3, **{name: value})
         text = status == 200 and a["choices"][0]["message"]["content"]
@@ -117,9 +128,10 @@ def constraints():
     check("completions, three at once", status == 200 and all(is_answer(c["text"]) for c in a["choices"]), status, a)
     for name, value, part in [
             ("response_format", {"type": "json_schema"}, "json_schema.schema is missing"), ("response_format", "x", "object with a type"),
-            ("response_format", {"type": "structural_tag"}, "structural_tag"), ("guided_choice", [], "not empty"), ("guided_regex", 5, "string"),
+            ("response_format", {"type": "structural_tag"}, "structural_tag.format: it must be a format"), ("guided_choice", [], "not empty"), ("guided_regex", 5, "string"),
             ("guided_regex", "a(", "regex: at byte 1"), ("guided_json", {"not": {}}, "json_schema: #: not"), ("guided_json", 5, "JSON Schema"),
-            ("structured_outputs", {"structural_tag": "x"}, "structured_outputs.structural_tag"), ("grammar", "root ::= a", 'no rule "a"'),
+            ("structured_outputs", {"structural_tag": "x"}, "structural_tag: line 1"), ("structured_outputs", {"x": 1}, "structured_outputs.x"),
+            ("structural_tag", {"format": {"type": "token", "token": 5}}, 'format: the format "token" is not supported'), ("grammar", "root ::= a", 'no rule "a"'),
             ("guided_json", {"properties": {"q": {"if": {}}}}, "#/properties/q: if")]:
         status, e, _ = chat(**{name: value})
         check(f"{name}: {str(value)[:40]} is refused", status == 400 and well_formed_error(e) and part in e["error"]["message"], status, e)

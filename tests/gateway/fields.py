@@ -138,10 +138,10 @@ def counts_of_lists():
 # Fields of other servers' APIs that change the answer, with a value that does; gathered from their references, not from our tables.
 REFUSED = {
     "OpenAI": dict(best_of=2, suffix="x", response_format={"type": "xml"}),
-    "vLLM": dict(guided_whitespace_pattern="a", structured_outputs={"structural_tag": {}}, use_beam_search=True,
+    "vLLM": dict(guided_whitespace_pattern="a", structured_outputs={"unknown": {}}, use_beam_search=True,
                  length_penalty=0.5, early_stopping=True, bad_words=["a"], logits_processors=["a"], logit_processor="a", prompt_embeds="a", priority=1,
                  continue_final_message=True, vllm_xargs={"a": 1}, spaces_between_special_tokens=False, detokenize=False, truncation_side="right",
-                 thinking_token_budget=5, chat_template="a", structural_tag={}, lora_request={"a": 1}),
+                 thinking_token_budget=5, chat_template="a", lora_request={"a": 1}),
     "SGLang": dict(lora_path="a", no_stop_trim=True, stop_regex="a", custom_logit_processor="a", min_new_tokens=3,
                    max_new_tokens=3, sampling_params={"temperature": 0}, return_hidden_states=True),
     "TGI": dict(typical_p=0.9, watermark=True, adapter_id="a", do_sample=False, top_n_tokens=3, truncate=5,

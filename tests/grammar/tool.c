@@ -93,6 +93,7 @@ static enum grammar_kind kind_of(const char *s)
 	       : !strcmp(s, "schema") ? GRAMMAR_SCHEMA
 	       : !strcmp(s, "regex")  ? GRAMMAR_REGEX
 	       : !strcmp(s, "gbnf")   ? GRAMMAR_GBNF
+	       : !strcmp(s, "tag")    ? GRAMMAR_TAG
 				      : GRAMMAR_CHOICE;
 }
 
@@ -139,6 +140,7 @@ static void answer(const struct json *job)
 	struct grammar_source src = {.kind = kind_of(json_str(json_get(job, "kind"))),
 				     .text = text_of(json_get(job, "text")),
 				     .choice = choice,
+				     .tokenizer = tokens,
 				     .compact = json_yes(json_get(job, "compact"))};
 	struct effort effort = {.bytes = GRAMMAR_MEMORY, .cpu_ns = GRAMMAR_COMPILE_MS * 1000000ull};
 	struct grammar *g = NULL;

@@ -55,6 +55,16 @@ static int read_schema(const struct at *at, const struct json *v)
 	return take_text(at, XV_JSON_SCHEMA, json_write(v, NULL, NULL));
 }
 
+/* XGrammar's and vLLM's structural tag, or its text. */
+static int read_tag(const struct at *at, const struct json *v)
+{
+	if (json_is(v, JSON_IS_TEXT))
+		return read_text(at, XV_STRUCTURAL_TAG, v);
+	if (!json_is(v, JSON_IS_OBJECT))
+		return fail(at->why, ERR_INVALID, "%s must be a structural tag, not %s", at->name, json_kind_name(v));
+	return take_text(at, XV_STRUCTURAL_TAG, json_write(v, NULL, NULL));
+}
+
 static int read_object(const struct at *at, const struct json *v)
 {
 	if (!json_is(v, JSON_IS_BOOL))
@@ -107,10 +117,12 @@ static int read_format(const struct at *at, const struct json *v)
 		return read_text(at, XV_REGEX, json_get(v, "pattern") ? json_get(v, "pattern") : schema);
 	if (!strcmp(type, "grammar"))
 		return read_text(at, XV_GRAMMAR, json_get(v, "grammar"));
+	if (!strcmp(type, "structural_tag"))
+		return read_tag(at, v);
 	if (strcmp(type, "json_schema") != 0 && strcmp(type, "json_object") != 0 && strcmp(type, "json") != 0)
 		return fail(
 			at->why, ERR_INVALID,
-			"%s: the type \"%.40s\" is not supported: use text, json_object, json_schema, regex or grammar",
+			"%s: the type \"%.40s\" is not supported: use text, json_object, json_schema, structural_tag, regex or grammar",
 			at->name, type);
 	if (json_none(schema))
 		return fail(at->why, ERR_INVALID, "%s: json_schema.schema is missing", at->name);
@@ -126,7 +138,7 @@ static int read_ollama(const struct at *at, const struct json *v)
 	return read_schema(at, v);
 }
 
-enum form { FORMAT, SCHEMA, OBJECT, REGEX, GRAMMAR, CHOICE, OUTPUTS, OLLAMA };
+enum form { FORMAT, SCHEMA, OBJECT, REGEX, GRAMMAR, CHOICE, TAGS, OUTPUTS, OLLAMA };
 struct name {
 	const char *name;
 	enum form form;
@@ -149,6 +161,8 @@ static int read_one(const struct at *at, enum form form, const struct json *v)
 		return json_str(v) && !json_len(v) ? 0 : read_text(at, XV_GRAMMAR, v);
 	case CHOICE:
 		return read_choice(at, v);
+	case TAGS:
+		return read_tag(at, v);
 	default:
 		return read_ollama(at, v);
 	}
@@ -157,8 +171,8 @@ static int read_one(const struct at *at, enum form form, const struct json *v)
 /* Members of vLLM's structured_outputs. */
 static int read_outputs(const struct at *at, const struct json *v)
 {
-	static const struct name names[] = {
-		{"json", SCHEMA}, {"json_object", OBJECT}, {"regex", REGEX}, {"choice", CHOICE}, {"grammar", GRAMMAR}};
+	static const struct name names[] = {{"json", SCHEMA},   {"json_object", OBJECT}, {"regex", REGEX},
+					    {"choice", CHOICE}, {"grammar", GRAMMAR},    {"structural_tag", TAGS}};
 	bool compact = false;
 	int err = 0;
 
@@ -187,7 +201,7 @@ static const struct name names[] = {
 	{"response_format", FORMAT}, {"guided_json", SCHEMA},     {"guided_regex", REGEX},
 	{"guided_choice", CHOICE},   {"guided_grammar", GRAMMAR}, {"structured_outputs", OUTPUTS},
 	{"grammar", GRAMMAR},        {"json_schema", SCHEMA},     {"regex", REGEX},
-	{"ebnf", GRAMMAR},           {"format", OLLAMA}};
+	{"ebnf", GRAMMAR},           {"format", OLLAMA},          {"structural_tag", TAGS}};
 
 int api_constraint_read(struct api_request *a, const struct json *body, const char **param, struct why *why)
 {

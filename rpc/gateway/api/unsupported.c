@@ -9,8 +9,7 @@ static const struct api_unsupported rows[] = {
 	{"best_of", API_COMPLETIONS, "1", "use n"},
 	{"suffix", API_COMPLETIONS, "\"\"", NULL},
 	{"functions", API_CHAT, "[]", "use tools"},
-	{"function_call", API_CHAT, "\"none\"|\"auto\"", NULL},
-	{"tool_choice", API_CHAT, "\"none\"|\"auto\"", "answers are not parsed for calls"},
+	{"function_call", API_CHAT, "\"none\"|\"auto\"", "use tool_choice"},
 	{"modalities", API_CHAT, "[\"text\"]", NULL},
 	{"audio", API_CHAT, NULL, NULL},
 	{"prediction", API_CHAT, NULL, NULL},
@@ -20,7 +19,6 @@ static const struct api_unsupported rows[] = {
 	{"previous_response_id", API_BOTH, NULL, NULL},
 	/* vLLM */
 	{"guided_whitespace_pattern", API_BOTH, NULL, NULL},
-	{"structural_tag", API_BOTH, NULL, NULL},
 	{"use_beam_search", API_BOTH, "false", NULL},
 	{"length_penalty", API_BOTH, "1", NULL},
 	{"early_stopping", API_BOTH, "false", NULL},
