@@ -56,7 +56,8 @@ struct options {
 	/* serving */
 	char *tokenizer; /* a folder or a GGUF file, or NULL: the model's */
 	char *chat_template;
-	char *hf_overrides; /* JSON object, or NULL */
+	char *tool_call_parser, *reasoning_parser; /* NULL: by the template */
+	char *hf_overrides;                        /* JSON object, or NULL */
 	char *uds, *uds_group, *gateway_uid;
 	int64_t max_queued_reqs, max_queued_tokens, max_connections;
 	int guided_whitespace; /* 1: JSON answers are compact where the request does not say */

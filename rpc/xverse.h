@@ -71,11 +71,12 @@ enum xv_constraint_kind {              /* field numbers of Constraint.kind */
 			  XV_JSON_OBJECT,
 			  XV_REGEX,
 			  XV_GRAMMAR,
-			  XV_CHOICE
+			  XV_CHOICE,
+			  XV_STRUCTURAL_TAG = 7
 };
 struct xv_constraint {
 	enum xv_constraint_kind kind;
-	const char *text;          /* NUL-terminated: of JSON_SCHEMA, REGEX and GRAMMAR */
+	const char *text;          /* NUL-terminated: of JSON_SCHEMA, REGEX, GRAMMAR and STRUCTURAL_TAG */
 	const char *const *choice; /* (n_choice) NUL-terminated: of CHOICE */
 	int n_choice;
 	bool has_compact, compact; /* JSON without white space; unset: as the server's option says */
@@ -137,6 +138,8 @@ struct xv_chat { /* Chat and Template */
 	const char *user, *tools_json, *documents_json, *args_json;
 	bool add_generation_prompt; /* in a decoded request true where unset */
 	const char *adapter;
+	const char *tool_choice, *tool_name; /* "": auto; "": any tool */
+	bool one_call;                       /* where calls are constrained, to one */
 };
 
 struct xv_score {
@@ -235,6 +238,9 @@ struct xv_started {
 	const int32_t *prompt_ids;
 	int n_prompt_ids;
 	const char *adapter, *adapter_fingerprint; /* "" without an adapter */
+	/* Of a Chat: how its text is to be read (docs/tools.md); "": it holds no calls, no reasoning. */
+	const char *tool_parser, *reasoning_parser;
+	bool reasoning_open; /* the text begins inside the reasoning */
 };
 
 struct xv_top {

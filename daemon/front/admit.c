@@ -172,6 +172,10 @@ static int max_tokens(const struct front *f, const struct front_call *c, const s
 static struct detok *start_text(const struct front *f, const struct front_call *c)
 {
 	struct detok *d = detok_create(f->tokenizer, skip_special(c));
+	int32_t marks[FRONT_MARKS];
+	int n = front_forms_marks(&c->forms, f->tokenizer, marks);
+
+	detok_show(d, marks, n);
 
 	detok_follow(d, c->ids.id, c->call.n_prompt);
 	return d;
@@ -269,7 +273,10 @@ static void send_started(struct front *f, const struct front_call *c)
 					.prompt_ids = c->ids.id,
 					.n_prompt_ids = echo ? c->call.n_prompt : 0,
 					.adapter = c->lora ? c->lora->name : "",
-					.adapter_fingerprint = c->lora ? c->lora->print : ""};
+					.adapter_fingerprint = c->lora ? c->lora->print : "",
+					.tool_parser = c->forms.calls ? c->forms.calls->name : "",
+					.reasoning_parser = c->forms.reasoning ? c->forms.reasoning->name : "",
+					.reasoning_open = c->forms.reasoning && c->forms.reasoning_open};
 	rpc_send(f->server, c->id, &r);
 }
 
@@ -364,6 +371,8 @@ static void post(struct front *f, struct front_call *c)
 static void encoded(struct front *f, struct front_call *c, struct front_job *job)
 {
 	c->grammar = job->grammar;
+	if (c->chat)
+		c->forms = job->forms;
 	if (job->kind != JOB_COMPILE) {
 		c->ids = job->ids;
 		c->encoded = true;
@@ -414,7 +423,7 @@ static void add_constraint(struct front *f, const struct front_call *c, struct f
 {
 	job->constraint = constraint_of(c);
 	job->compact = f->opt->guided_whitespace;
-	if (!job->constraint)
+	if (!job->constraint && !job->forms.calls)
 		return;
 	if (!f->room)
 		job->err = fail(&job->why, ERR_UNSUPPORTED,

@@ -4,22 +4,22 @@
 
 static enum grammar_kind kind_of(const struct xv_constraint *c)
 {
-	static const enum grammar_kind kinds[] = {[XV_JSON_SCHEMA] = GRAMMAR_SCHEMA,
-						  [XV_JSON_OBJECT] = GRAMMAR_JSON,
-						  [XV_REGEX] = GRAMMAR_REGEX,
-						  [XV_GRAMMAR] = GRAMMAR_GBNF,
-						  [XV_CHOICE] = GRAMMAR_CHOICE};
+	static const enum grammar_kind kinds[] = {
+		[XV_JSON_SCHEMA] = GRAMMAR_SCHEMA, [XV_JSON_OBJECT] = GRAMMAR_JSON, [XV_REGEX] = GRAMMAR_REGEX,
+		[XV_GRAMMAR] = GRAMMAR_GBNF,       [XV_CHOICE] = GRAMMAR_CHOICE,    [XV_STRUCTURAL_TAG] = GRAMMAR_TAG};
 
 	return kinds[c->kind];
 }
 
-static int compile(struct grammar **out, const struct xv_constraint *c, bool compact, struct why *why)
+static int compile(struct grammar **out, const struct xv_constraint *c, const struct tokenizer *t, bool compact,
+		   struct why *why)
 {
 	struct grammar_text *choice = heap_take((size_t)c->n_choice + 1, sizeof *choice);
 	struct grammar_source src = {.kind = kind_of(c),
 				     .text = {c->text, strlen(c->text)},
 				     .choice = choice,
 				     .n_choice = c->n_choice,
+				     .tokenizer = t,
 				     .compact = c->has_compact ? c->compact : compact};
 	int err;
 
@@ -32,13 +32,14 @@ static int compile(struct grammar **out, const struct xv_constraint *c, bool com
 	return err;
 }
 
-int front_constraint(struct grammar **out, const struct xv_constraint *c, bool compact, struct why *why)
+int front_constraint(struct grammar **out, const struct xv_constraint *c, const struct tokenizer *t, bool compact,
+		     struct why *why)
 {
 	struct effort effort = {.bytes = GRAMMAR_MEMORY, .cpu_ns = GRAMMAR_COMPILE_MS * NS_PER_MS};
 	int err;
 
 	effort_begin(&effort);
-	err = compile(out, c, compact, why);
+	err = compile(out, c, t, compact, why);
 	effort_end();
 	return err == ERR_UNSUPPORTED ? ERR_INVALID : err; /* of the request: the server itself lacks nothing */
 }

@@ -5,8 +5,10 @@
 #include "engine/grammar/grammar.h"
 #include "rpc/codec/codec.h"
 
-/* Within GRAMMAR_COMPILE_MS of CPU time and GRAMMAR_MEMORY. compact: where the constraint does not say. ERR_INVALID:
+/* Within GRAMMAR_COMPILE_MS of CPU time and GRAMMAR_MEMORY. tokenizer: whose special tokens a structural tag
+ * may name. compact: where the constraint does not say. ERR_INVALID:
  * the text names what is wrong or not supported, and where; ERR_LIMIT; those of the effort. */
-int front_constraint(struct grammar **out, const struct xv_constraint *c, bool compact, struct why *why);
+int front_constraint(struct grammar **out, const struct xv_constraint *c, const struct tokenizer *t, bool compact,
+		     struct why *why);
 
 #endif

@@ -22,7 +22,7 @@ static size_t size_of(const struct front_job *job)
 
 bool front_job_is_short(const struct front_job *job)
 {
-	return size_of(job) < JOB_LONG && !job->constraint;
+	return size_of(job) < JOB_LONG && !job->constraint && !job->forms.calls;
 }
 
 static int work(struct front_job *job, const struct tokenizer *t)
@@ -36,9 +36,45 @@ static int work(struct front_job *job, const struct tokenizer *t)
 		return tokenizer_decode_most(t, job->pieces, job->n_pieces, job->skip_special, FRAME_LIMIT, &job->out.s,
 					     &job->out.len, &job->why);
 	default:
-		return front_prompt_encode(job->chat, &job->said, &job->ids, job->want_text ? &job->out : NULL,
-					   &job->why);
+		return front_prompt_encode(job->chat, &job->said, job->forms.calls, &job->ids,
+					   job->want_text ? &job->out : NULL, &job->why);
 	}
+}
+
+/* Names the part that the compiler refuses: the request's own constraint, or the schema of a tool. */
+static int blame(const struct front_job *job, const struct tokenizer *t, int err, struct why *why)
+{
+	struct grammar *g = NULL;
+	int own = job->constraint ? front_constraint(&g, job->constraint, t, job->compact, why) : 0;
+
+	grammar_destroy(g);
+	return own ? own : front_tools_blame(&job->said, err, why);
+}
+
+/* A chat's tools and reasoning are part of what its answer must be. */
+static int compile(struct front_job *job, const struct tokenizer *t)
+{
+	struct xv_constraint whole = {.kind = XV_STRUCTURAL_TAG};
+	const struct xv_constraint *c = job->constraint;
+	char *text = NULL;
+	int err = 0;
+
+	if (job->kind == JOB_CHAT && !job->keep) {
+		front_forms_begin(&job->forms, t, &job->ids);
+		err = front_tools_constraint(&text, &job->forms, &job->said, c, &job->why);
+	}
+	if (text) {
+		whole.text = text;
+		whole.has_compact = c && c->has_compact;
+		whole.compact = c && c->compact;
+		c = &whole;
+	}
+	if (!err && c)
+		err = front_constraint(&job->grammar, c, t, job->compact, &job->why);
+	if (err && text)
+		err = blame(job, t, err, &job->why);
+	free(text);
+	return err;
 }
 
 static void run(struct front_job *job, const struct tokenizer *t)
@@ -50,8 +86,8 @@ static void run(struct front_job *job, const struct tokenizer *t)
 	err = effort_check(&job->why); /* the reason, where a library reported only that it failed */
 	if (err)
 		job->err = err;
-	if (!job->err && job->constraint)
-		job->err = front_constraint(&job->grammar, job->constraint, job->compact, &job->why);
+	if (!job->err)
+		job->err = compile(job, t);
 	effort_end();
 }
 

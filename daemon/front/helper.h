@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "daemon/front/prompt.h"
+#include "daemon/front/tools.h"
 #include "engine/grammar/grammar.h"
 #include "engine/tokenizer/tokenizer.h"
 
@@ -39,7 +40,8 @@ struct front_job {
 	const struct chat *chat; /* CHAT: format and messages */
 	struct xv_chat said;
 	bool want_text;
-	const int32_t *pieces; /* DECODE: (n_pieces) token ids */
+	struct front_forms forms; /* CHAT: of the answer; also an output */
+	const int32_t *pieces;    /* DECODE: (n_pieces) token ids */
 	int n_pieces;
 	bool skip_special;
 	const struct xv_constraint *constraint; /* ENCODE, CHAT, COMPILE: what the answer must be, or NULL */

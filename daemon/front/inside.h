@@ -37,9 +37,10 @@ struct front_call {
 	struct ids ids;
 	int32_t *stop_ids;
 	struct bias *bias;
-	float *targets;          /* (2 * call.targets.n) logits, then logprobs */
-	uint32_t *mask;          /* (mask_words(vocab)), or NULL */
-	struct grammar *grammar; /* what its answer must be, or NULL */
+	float *targets;           /* (2 * call.targets.n) logits, then logprobs */
+	uint32_t *mask;           /* (mask_words(vocab)), or NULL */
+	struct grammar *grammar;  /* what its answer must be, or NULL */
+	struct front_forms forms; /* of a Chat's answer */
 	struct detok *detok;
 	struct front_stop stop;
 	uint64_t skip_text; /* resumed: bytes of text that the client has already */
@@ -77,6 +78,7 @@ struct front {
 	struct chat *chat;           /* NULL: no_chat holds the reason */
 	struct grammar_room *room;   /* NULL without a tokenizer */
 	char no_chat[512];
+	struct front_forms forms;                           /* of answers: the chat format's, or those of the options */
 	struct xv_sampling defaults;                        /* generation_config.json; `has` marks the fields it sets */
 	int n_default_eos, default_eos[GENERATION_MAX_EOS]; /* of generation_config.json */
 	uint64_t started_ns;

@@ -21,7 +21,24 @@ static int open_chat(struct front *f, struct why *why)
 	if (err && err != ERR_UNKNOWN)
 		log_at(LOG_WARN, "%s", inner.text);
 	if (!err)
-		log_event(LOG_INFO, "chat", " format=\"%s\"", chat_name(f->chat));
+		log_event(LOG_INFO, "chat", " format=\"%s\" tool_calls=%s reasoning=%s", chat_name(f->chat),
+			  chat_tools(f->chat)->name, chat_reasoning(f->chat) ? chat_reasoning(f->chat)->name : "none");
+	return 0;
+}
+
+/* What --tool-call-parser and --reasoning-parser say comes before what the format says. */
+static int open_forms(struct front *f, struct why *why)
+{
+	const char *calls = f->opt->tool_call_parser, *reasoning = f->opt->reasoning_parser;
+	bool none = reasoning && !strcmp(reasoning, "none");
+
+	if (f->chat)
+		f->forms = (struct front_forms){.calls = chat_tools(f->chat), .reasoning = chat_reasoning(f->chat)};
+	if (calls && !(f->forms.calls = chat_form_tools(calls)))
+		return fail(why, ERR_INVALID, "--tool-call-parser: there is no \"%.64s\"; --help lists them", calls);
+	if (reasoning && !(f->forms.reasoning = chat_form_reasoning(reasoning)) && !none)
+		return fail(why, ERR_INVALID, "--reasoning-parser: there is no \"%.64s\"; --help lists them",
+			    reasoning);
 	return 0;
 }
 
@@ -81,6 +98,8 @@ int front_open_model(struct front *f, struct why *why)
 
 	if (!err && f->tokenizer)
 		err = open_chat(f, why);
+	if (!err)
+		err = open_forms(f, why);
 	if (!err && f->tokenizer)
 		open_room(f);
 	return err ? err : read_defaults(f, why);

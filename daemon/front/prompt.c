@@ -77,8 +77,8 @@ static int add_message(json_t *list, const struct xv_message *from, int i, struc
 	return 0;
 }
 
-int front_prompt_encode(const struct chat *chat, const struct xv_chat *said, struct ids *ids, struct chat_text *text,
-			struct why *why)
+int front_prompt_encode(const struct chat *chat, const struct xv_chat *said, const struct chat_form *form,
+			struct ids *ids, struct chat_text *text, struct why *why)
 {
 	json_t *messages = json_array(), *tools = NULL, *documents = NULL, *args = NULL;
 	int err = 0;
@@ -94,7 +94,7 @@ int front_prompt_encode(const struct chat *chat, const struct xv_chat *said, str
 	if (!err)
 		err = effort_check(why);
 	if (!err) {
-		struct chat_input in = {messages, tools, documents, args, said->add_generation_prompt};
+		struct chat_input in = {messages, tools, form, documents, args, said->add_generation_prompt};
 		err = chat_encode(chat, &in, ids, text, why);
 	}
 	json_decref(messages);

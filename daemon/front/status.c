@@ -156,6 +156,8 @@ void front_send_status(struct front *f, uint64_t call)
 	s->device = f->model->device;
 	s->tokenizer = f->tokenizer ? tokenizer_kind(f->tokenizer) : "";
 	s->chat = f->chat ? chat_name(f->chat) : "";
+	s->tool_parser = f->chat && f->forms.calls ? f->forms.calls->name : "";
+	s->reasoning_parser = f->chat && f->forms.reasoning ? f->forms.reasoning->name : "";
 	s->no_chat = f->chat ? "" : f->no_chat;
 	fill_defaults(f, &s->defaults);
 	s->bos_token = bos;

@@ -18,6 +18,16 @@ int chat_stop_strings(const struct chat *c, const char *const **strings)
 	*strings = c->format ? c->format->stop : NULL;
 	return c->n_stop;
 }
+const struct chat_form *chat_tools(const struct chat *c)
+{
+	bool shown = c->tools.renders_tools || c->all.renders_tools;
+
+	return c->calls ? c->calls : chat_form_tools(shown ? "json" : "hermes");
+}
+const struct chat_form *chat_reasoning(const struct chat *c)
+{
+	return c->reasoning;
+}
 void chat_close(struct chat *c)
 {
 	if (!c)
@@ -76,9 +86,8 @@ static int encode_format(const struct chat *c, const struct chat_input *in, cons
 
 	if (!n)
 		return fail(b->why, ERR_INVALID, "messages must not be empty");
-	if (json_array_size(in->tools) || json_array_size(in->documents))
-		return fail(b->why, ERR_UNSUPPORTED, "the chat format '%s' supports neither tools nor documents",
-			    c->name);
+	if (json_array_size(in->documents))
+		return fail(b->why, ERR_UNSUPPORTED, "the chat format '%s' supports no documents", c->name);
 	for (size_t i = 0; i < n && !err; i++) {
 		err = read_turn(c, messages, i, &t, b->why);
 		if (!err)
@@ -196,16 +205,20 @@ static int render(const struct chat *c, const struct shaped *with, const struct 
 	return err;
 }
 
+static const struct shaped *with_template(const struct chat *c, const struct chat_input *in)
+{
+	return json_array_size(in->tools) && c->tools.template ? &c->tools : &c->all;
+}
+
 static int encode_template(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text,
 			   struct why *why)
 {
-	bool tools = json_array_size(in->tools) > 0;
 	struct template_output out;
 	int err;
 
-	if (tools && c->no_tool_template.text[0])
+	if (json_array_size(in->tools) && c->no_tool_template.text[0])
 		return fail(why, ERR_UNSUPPORTED, "%s", c->no_tool_template.text);
-	err = render(c, tools && c->tools.template ? &c->tools : &c->all, in, &out, why);
+	err = render(c, with_template(c, in), in, &out, why);
 	if (err)
 		return err;
 	err = encode_pieces(c->tokenizer, out.piece, out.n, ids, why);
@@ -217,8 +230,8 @@ static int encode_template(const struct chat *c, const struct chat_input *in, st
 	return err;
 }
 
-int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text,
-		struct why *why)
+static int encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text,
+		  struct why *why)
 {
 	struct build b = {.chat = c, .t = c->tokenizer, .ids = ids, .why = why};
 	json_t *messages;
@@ -238,5 +251,44 @@ int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *i
 			err = effort_check(why);
 	}
 	build_finish(&b);
+	return err;
+}
+
+/* Each must be an object; what a function lacks beyond its name the words leave out. */
+static int check_tools(const json_t *tools, struct why *why)
+{
+	for (size_t i = 0; i < json_array_size(tools); i++)
+		if (!json_is_object(json_array_get(tools, i)))
+			return fail(why, ERR_INVALID, "tools[%zu] must be an object", i);
+	return 0;
+}
+
+static int check_messages(const json_t *messages, struct why *why)
+{
+	for (size_t i = 0; i < json_array_size(messages); i++)
+		if (!json_is_object(json_array_get(messages, i)))
+			return fail(why, ERR_INVALID, "messages[%zu] must be an object", i);
+	return 0;
+}
+
+int chat_encode(const struct chat *c, const struct chat_input *in, struct ids *ids, struct chat_text *text,
+		struct why *why)
+{
+	struct chat_input words = *in;
+	json_t *messages;
+	int err;
+
+	if (!json_array_size(in->tools) || with_template(c, in)->renders_tools || c->no_tool_template.text[0])
+		return encode(c, in, ids, text, why);
+	err = check_tools(in->tools, why);
+	if (!err)
+		err = check_messages(in->messages, why);
+	if (err)
+		return err;
+	messages = form_messages(in->form ? in->form : chat_tools(c), in->messages, in->tools);
+	words.messages = messages;
+	words.tools = NULL;
+	err = encode(c, &words, ids, text, why);
+	json_decref(messages);
 	return err;
 }

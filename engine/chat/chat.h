@@ -7,6 +7,7 @@
 #define ENGINE_CHAT_H
 
 #include <jansson.h>
+#include "engine/chat/forms.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "base/base.h"
 
@@ -24,11 +25,16 @@ const char *chat_name(const struct chat *c); /* "xverse-v2", or the template's f
 int chat_stop_ids(const struct chat *c, const int32_t **ids);
 int chat_stop_strings(const struct chat *c, const char *const **strings);
 
+/* By the template, or by the built-in format. */
+const struct chat_form *chat_tools(const struct chat *c); /* never NULL */
+const struct chat_form *
+chat_reasoning(const struct chat *c); /* NULL: the model does not reason apart from its answer */
 struct chat_input {
 	const json_t *messages; /* objects with "role" and "content": a string, a list of text parts, null, or absent */
-	const json_t *tools;    /* array, or NULL */
-	const json_t *documents; /* array, or NULL */
-	const json_t *args;      /* object with further variables of a template, or NULL */
+	const json_t *tools;    /* array, or NULL; a format without tools gets them in words (forms.c) */
+	const struct chat_form *form; /* of those words; NULL: chat_tools() */
+	const json_t *documents;      /* array, or NULL */
+	const json_t *args;           /* object with further variables of a template, or NULL */
 	bool add_generation_prompt;
 };
 struct chat_text {

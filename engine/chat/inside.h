@@ -49,8 +49,10 @@ struct takes {
 struct shaped {
 	struct template *template; /* NULL: a built-in format, which accepts strings */
 	struct takes takes[N_ROLES];
-	bool with_tools; /* the template serves conversations with tools */
-	bool developer;  /* it knows the role; otherwise a developer counts as the system */
+	bool renders_tools;  /* the template shows tools */
+	bool text_arguments; /* it takes the arguments of calls as a text only */
+	bool with_tools;     /* the template serves conversations with tools */
+	bool developer;      /* it knows the role; otherwise a developer counts as the system */
 };
 /* Fills s->takes by trial. own: the model's variables. */
 void shape_learn(struct shaped *s, json_t *own);
@@ -67,6 +69,7 @@ struct chat {
 	json_t *own;               /* the model's variables for its template */
 	int bos, eos;              /* -1: none; bos: set only if the model's files put it before every text */
 	int user_id, assistant_id; /* used by baichuan */
+	const struct chat_form *calls, *reasoning; /* may be NULL */
 	int32_t stop_ids[4];
 	int n_stop_ids, n_stop;
 };

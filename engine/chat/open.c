@@ -25,6 +25,8 @@ static int compile(struct chat *c, const char *source, size_t len, const char *f
 	if (err)
 		return fail(why, err, "chat template %.200s: %.250s", file, inner.text);
 	c->all.developer = memmem(source, len, "developer", strlen("developer"));
+	c->calls = form_of_calls(source);
+	c->reasoning = form_of_reasoning(source);
 	c->name = xstrdup(file);
 	return 0;
 }
@@ -63,6 +65,8 @@ static void compile_tools(struct chat *c, const char *source, size_t len, const 
 	struct why why = {""};
 
 	c->tools.developer = memmem(source, len, "developer", strlen("developer"));
+	if (form_of_calls(source))
+		c->calls = form_of_calls(source);
 	if (template_compile(&c->tools.template, source, len, &why))
 		fail(&c->no_tool_template, ERR_UNSUPPORTED, "chat template %.150s (tool_use): %.250s", file, why.text);
 }
@@ -281,9 +285,12 @@ static int fill(struct chat *c, const char *dir, struct why *why)
 	c->tools.with_tools = true;
 	if (c->format) {
 		c->name = xstrdup(c->format->name);
+		if (!strncmp(c->name, "xverse-", strlen("xverse-")))
+			c->calls = chat_form_tools("xverse");
 	} else if (!err && !(err = own_variables(&c->own, dir, t, why))) {
 		shape_learn(&c->all, c->own);
 		shape_learn(&c->tools, c->own);
+		c->tools.renders_tools = c->tools.template;
 	}
 	set_stops(c);
 	return err;

@@ -117,8 +117,63 @@ static void learn_role(struct shaped *s, json_t *own, int role)
 		*t = role == USER ? (struct takes){.text = true} : s->takes[USER];
 }
 
+/* Renders a conversation with a tool; false: the template refuses it. */
+static bool render_trial(const struct shaped *s, json_t *own, json_t *messages, json_t *tools,
+			 struct template_output *out)
+{
+	json_t *said = json_pack("{s:o, s:o, s:n, s:b}", "messages", messages, "tools", tools, "documents",
+				 "add_generation_prompt", 1);
+	struct template_input in = {.own = own, .said = said};
+	struct why why;
+	bool ok = !template_render(s->template, &in, out, &why);
+
+	json_decref(said);
+	return ok;
+}
+
+/* Whether a tool's name is shown, with a system message or without. */
+static void learn_tools(struct shaped *s, json_t *own)
+{
+	for (int system_first = 0; system_first < 2 && !s->renders_tools; system_first++) {
+		json_t *tools = trial_tools();
+		struct template_output out;
+		size_t at;
+
+		json_object_set_new(json_object_get(json_array_get(tools, 0), "function"), "name",
+				    json_string(second_text));
+		if (!render_trial(s, own, trial(s, USER, 0, system_first, &at), tools, &out))
+			continue;
+		s->renders_tools = strstr(out.text, second_text);
+		template_output_free(&out);
+	}
+}
+
+/* Most templates iterate over the arguments of a call, or print them as JSON; some join them as a text. */
+static void learn_arguments(struct shaped *s, json_t *own)
+{
+	bool ok[2] = {false, false};
+
+	for (int text = 0; text < 2; text++) {
+		size_t at;
+		json_t *messages = trial(s, TOOL, 0, false, &at), *call;
+		struct template_output out;
+
+		call = json_array_get(json_object_get(json_array_get(messages, at - 1), "tool_calls"), 0);
+		if (text)
+			json_object_set_new(json_object_get(call, "function"), "arguments", json_string("{}"));
+		ok[text] = render_trial(s, own, messages, json_null(), &out);
+		if (ok[text])
+			template_output_free(&out);
+	}
+	s->text_arguments = !ok[0] && ok[1];
+}
+
 void shape_learn(struct shaped *s, json_t *own)
 {
+	if (s->template)
+		learn_tools(s, own);
+	if (s->template)
+		learn_arguments(s, own);
 	for (int role = 0; s->template && role < N_ROLES; role++)
 		learn_role(s, own, role);
 }
@@ -263,7 +318,7 @@ static int shape_message(const struct shaped *s, json_t *m, size_t i, struct why
 		role = "system";
 	}
 	t = &s->takes[role_of(role)];
-	if (s->template)
+	if (s->template && !s->text_arguments)
 		shape_calls(m);
 	if (is_text(content)) {
 		json_object_set_new(m, "content", shape_text(t, content));

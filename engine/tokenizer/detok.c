@@ -11,6 +11,8 @@ enum { SPACE_LEN = 3 };
 struct detok {
 	const struct tokenizer *t;
 	bool skip_special;
+	int32_t show[DETOK_SHOWN];
+	int n_show;
 	struct decoding *chain; /* NULL: SentencePiece */
 	bool at_start;          /* SentencePiece: only a leading space so far */
 	bool space_seen, any;
@@ -42,6 +44,23 @@ void detok_destroy(struct detok *d)
 	tok_text_finish(&d->out);
 	tok_text_finish(&d->shown);
 	free(d);
+}
+
+void detok_show(struct detok *d, const int32_t *ids, int n)
+{
+	REQUIRE(n <= DETOK_SHOWN);
+	if (n)
+		memcpy(d->show, ids, (size_t)n * sizeof *ids);
+	d->n_show = n;
+}
+
+static bool skips(const struct detok *d, int id)
+{
+	bool skip = d->skip_special && d->t->special[id];
+
+	for (int i = 0; skip && i < d->n_show; i++)
+		skip = d->show[i] != id;
+	return skip;
 }
 
 static void put(struct detok *d, const char *s, size_t len)
@@ -103,7 +122,7 @@ static void next_spm(struct detok *d, int id, const char *s, size_t len)
 		d->at_start = false;
 	d->space_seen = false;
 	if (d->t->special[id] && type != SPM_UNKNOWN) {
-		if (!d->skip_special)
+		if (!skips(d, id))
 			put(d, s, len);
 	} else if (type == SPM_UNKNOWN) {
 		put(d, spm->unk_surface, spm->unk_len);
@@ -120,7 +139,7 @@ static void next(struct detok *d, int id)
 	tok_text_clear(&d->out);
 	if (s && d->t->spm)
 		next_spm(d, id, s, n);
-	else if (s && !(d->skip_special && d->t->special[id]))
+	else if (s && !skips(d, id))
 		decoding_push(d->chain, s, n, &d->out);
 }
 

@@ -53,6 +53,9 @@ size_t tokenizer_reach(const struct tokenizer *t);
  * character becomes a whole one), the stream begins at the first character that differs. */
 struct detok;
 struct detok *detok_create(const struct tokenizer *t, bool skip_special);
+/* These special tokens have their text all the same; at most DETOK_SHOWN. Call it at the start. */
+enum { DETOK_SHOWN = 16 };
+void detok_show(struct detok *d, const int32_t *ids, int n);
 void detok_destroy(struct detok *d);
 /* Sets the tokens of the text before the stream; call it before the first detok_next(). */
 void detok_follow(struct detok *d, const int32_t *ids, int n);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rpc/cli/constraint.h"
+#include "rpc/cli/tools.h"
 #include "rpc/cli/options.h"
 
 /* ---- values ---- */
@@ -126,6 +127,10 @@ static int set_option(struct args *a, const struct option *o, const char *value,
 		break;
 	case CONSTRAINT:
 		err = constraint_set(a, o->name, (enum xv_constraint_kind)o->low, value, why);
+		break;
+	case TOOLS_FILE:
+		tools_finish(a);
+		err = tools_read(a, value, why);
 	}
 	return err;
 }
@@ -334,5 +339,6 @@ void args_finish(struct args *a)
 	free(a->bad.id);
 	free(a->bias);
 	constraint_finish(a);
+	tools_finish(a);
 	free(a->eval.word);
 }

@@ -132,5 +132,6 @@ int run_chat(struct args *a, struct xv_client *c)
 		terminal_close(t.terminal);
 	}
 	json_decref(t.messages);
+	json_decref(t.open);
 	return code;
 }

@@ -10,16 +10,18 @@
 #include "rpc/cli/chat_command.h"
 #include "rpc/cli/options.h"
 
-static const char help[] = "/reset             forget the conversation (the system text stays)\n"
-			   "/system [TEXT]     set the system text and begin anew; alone: without one\n"
-			   "/regen             another answer to the last question\n"
-			   "/undo              take back the last question and its answer\n"
-			   "/save FILE         write the conversation as JSON\n"
-			   "/load FILE         go on with one that was saved\n"
-			   "/set [NAME VALUE]  an option such as temperature 0.5 (or default); alone: those set\n"
-			   "/show [prompt]     the conversation; prompt: the text and tokens that the model would get\n"
-			   "/stats             tokens and speed of the last answer\n"
-			   "/exit              end (also Ctrl-D)\n";
+static const char help[] =
+	"/reset             forget the conversation (the system text stays)\n"
+	"/system [TEXT]     set the system text and begin anew; alone: without one\n"
+	"/regen             another answer to the last question\n"
+	"/undo              take back the last question and its answer\n"
+	"/save FILE         write the conversation as JSON\n"
+	"/load FILE         go on with one that was saved\n"
+	"/set [NAME VALUE]  an option such as temperature 0.5 (or default); alone: those set\n"
+	"/show [prompt]     the conversation; prompt: the text and tokens that the model would get\n"
+	"/tool TEXT         the result of a call that the model asked for; the last one has it answer\n"
+	"/stats             tokens and speed of the last answer\n"
+	"/exit              end (also Ctrl-D)\n";
 
 static void say(const char *text)
 {
@@ -69,6 +71,16 @@ static void regenerate(struct talk *t, const char *rest)
 	if (err && before && !strcmp(talk_last_role(t), "user"))
 		json_array_append(t->messages, before); /* the answer there was */
 	json_decref(before);
+}
+
+static void result(struct talk *t, const char *rest)
+{
+	struct why why = {""};
+
+	if (!talk_result(t, rest))
+		say("[no call waits for a result]");
+	else if (!json_array_size(t->open) && talk_answer(t, &why))
+		say(why.text);
 }
 
 static void undo(struct talk *t, const char *rest)
@@ -226,9 +238,9 @@ static void tell(struct talk *t, const char *rest)
 static const struct chat_command {
 	const char *name;
 	void (*run)(struct talk *t, const char *rest);
-} commands[] = {{"/reset", reset}, {"/system", set_system}, {"/regen", regenerate}, {"/undo", undo},
-		{"/save", save},   {"/load", load},         {"/set", set},          {"/show", show},
-		{"/stats", stats}, {"/exit", leave},        {"/quit", leave},       {"/help", tell}};
+} commands[] = {{"/reset", reset}, {"/system", set_system}, {"/regen", regenerate}, {"/undo", undo}, {"/tool", result},
+		{"/save", save},   {"/load", load},         {"/set", set},          {"/show", show}, {"/stats", stats},
+		{"/exit", leave},  {"/quit", leave},        {"/help", tell}};
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void unknown(const char *name)

@@ -46,6 +46,8 @@ struct args {
 	struct list stop_ids, allowed, bad;
 	struct xv_bias *bias;
 	int n_bias;
+	char *tools_json; /* of --tools */
+	const char *tool_choice;
 	char *constraint_text; /* of sampling.constraint, as is: */
 	const char **choice;   /* (sampling.constraint.n_choice) */
 	struct eval_args eval;

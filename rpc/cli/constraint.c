@@ -27,7 +27,7 @@ int constraint_set(struct args *a, const char *name, enum xv_constraint_kind kin
 	if (c->kind != XV_FREE && (c->kind != kind || kind != XV_CHOICE))
 		return fail(
 			why, ERR_INVALID,
-			"--%s: only one of --json-schema, --json-object, --regex, --grammar and --choice may be given",
+			"--%s: only one of --json-schema, --json-object, --regex, --grammar, --structural-tag and --choice may be given",
 			name);
 	c->kind = kind;
 	c->text = value ? value : "";
@@ -35,7 +35,7 @@ int constraint_set(struct args *a, const char *name, enum xv_constraint_kind kin
 		a->choice = xgrow(a->choice, (size_t)c->n_choice + 1, sizeof *a->choice);
 		a->choice[c->n_choice++] = value;
 	}
-	if (kind == XV_JSON_SCHEMA || kind == XV_GRAMMAR) {
+	if (kind == XV_JSON_SCHEMA || kind == XV_GRAMMAR || kind == XV_STRUCTURAL_TAG) {
 		err = read_text(a, name, value, why);
 		c->text = a->constraint_text;
 	}

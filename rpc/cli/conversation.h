@@ -12,6 +12,7 @@ struct talk {
 	json_t *messages;
 	bool over, person;       /* person: one sits at a terminal */
 	struct xv_finished last; /* of the last answer that ended; reason XV_FINISH_NONE: there was none */
+	json_t *open;            /* [{"tool_call_id", "name"}] calls of the last answer without a result; may be NULL */
 	int again;               /* how often /regen asked for another answer: a seed that was set moves by it */
 };
 
@@ -27,6 +28,8 @@ int talk_answer(struct talk *t, struct why *why);
 struct xv_chat talk_request(const struct talk *t);
 void talk_add(struct talk *t, const char *role, const char *text, size_t len);
 const char *talk_last_role(const struct talk *t);
+/* The result of the first open call; false: there is none. */
+bool talk_result(struct talk *t, const char *text);
 void talk_drop(struct talk *t); /* the last message */
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "rpc/cli/cli.h"
 
-enum option_kind { FLAG, NUMBER, REAL, WORD, SWITCH, IDS, STOPS, BIASES, CONSTRAINT };
+enum option_kind { FLAG, NUMBER, REAL, WORD, SWITCH, IDS, STOPS, BIASES, CONSTRAINT, TOOLS_FILE };
 
 /* In the order in which --help shows them. */
 enum option_group {

@@ -16,6 +16,9 @@ static void read_started(struct reader *r, struct xv_started *out, const PB(Star
 		read_ids(r, from->prompt_ids, from->n_prompt_ids, INT32_MAX, "prompt_ids", &out->n_prompt_ids);
 	out->adapter = NAME(adapter);
 	out->adapter_fingerprint = NAME(adapter_fingerprint);
+	out->tool_parser = NAME(tool_parser);
+	out->reasoning_parser = NAME(reasoning_parser);
+	out->reasoning_open = from->reasoning_open;
 }
 
 static void read_token(struct reader *r, struct xv_token *out, const PB(TokenInfo) * from)

@@ -67,6 +67,11 @@ static PB(Started) * write_started(struct arena *a, const struct xv_started *fro
 	to->adapter = wire_string(from->adapter);
 	to->adapter_fingerprint = wire_string(from->adapter_fingerprint);
 	to->has_adapter = to->has_adapter_fingerprint = to->adapter.len > 0;
+	to->tool_parser = wire_string(from->tool_parser);
+	to->has_tool_parser = to->tool_parser.len > 0;
+	to->reasoning_parser = wire_string(from->reasoning_parser);
+	to->has_reasoning_parser = to->reasoning_parser.len > 0;
+	to->has_reasoning_open = to->reasoning_open = from->reasoning_open;
 	return to;
 }
 

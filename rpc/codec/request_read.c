@@ -59,6 +59,9 @@ static void read_constraint(struct reader *r, struct xv_constraint *c, const PB(
 	case XV_GRAMMAR:
 		c->text = read_name(r, 1, from->grammar, RPC_BYTES_Constraint_grammar, "grammar");
 		break;
+	case XV_STRUCTURAL_TAG:
+		c->text = read_name(r, 1, from->structural_tag, RPC_BYTES_Constraint_structural_tag, "structural_tag");
+		break;
 	case XV_CHOICE:
 		read_choices(r, c, from->choice);
 		break;
@@ -213,6 +216,10 @@ static void read_chat(struct reader *r, struct xv_chat *out, const PB(Chat) * fr
 	out->timeout_ms = from->timeout_ms;
 	out->user = read_name(r, from->has_user, from->user, RPC_BYTES_Chat_user, "user");
 	out->adapter = read_name(r, from->has_adapter, from->adapter, RPC_BYTES_Chat_adapter, "adapter");
+	out->tool_choice =
+		read_name(r, from->has_tool_choice, from->tool_choice, RPC_BYTES_Chat_tool_choice, "tool_choice");
+	out->tool_name = read_name(r, from->has_tool_name, from->tool_name, RPC_BYTES_Chat_tool_name, "tool_name");
+	out->one_call = from->has_parallel_tool_calls && !from->parallel_tool_calls;
 	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
 	out->documents_json = read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
 	out->args_json =
@@ -225,7 +232,7 @@ static void read_template(struct reader *r, struct xv_chat *out, const PB(Templa
 	read_messages(r, out, from->messages, from->n_messages);
 	read_sampling(r, &out->sampling, NULL);
 	read_resume(r, &out->resume, NULL);
-	out->user = out->adapter = "";
+	out->user = out->adapter = out->tool_choice = out->tool_name = "";
 	out->tools_json = read_name(r, from->has_tools_json, from->tools_json, SIZE_MAX, "tools_json");
 	out->documents_json = read_name(r, from->has_documents_json, from->documents_json, SIZE_MAX, "documents_json");
 	out->args_json =

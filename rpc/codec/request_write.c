@@ -55,6 +55,9 @@ static PB(Constraint) * write_constraint(struct arena *a, const struct xv_constr
 	case XV_GRAMMAR:
 		to->grammar = wire_string(c->text);
 		break;
+	case XV_STRUCTURAL_TAG:
+		to->structural_tag = wire_string(c->text);
+		break;
 	case XV_CHOICE:
 		to->choice = write_choices(a, c);
 		break;
@@ -212,6 +215,11 @@ static PB(Chat) * write_chat(struct arena *a, const struct xv_chat *from)
 	to->has_user = to->user.len > 0;
 	to->adapter = wire_string(from->adapter);
 	to->has_adapter = to->adapter.len > 0;
+	to->tool_choice = wire_string(from->tool_choice);
+	to->has_tool_choice = to->tool_choice.len > 0;
+	to->tool_name = wire_string(from->tool_name);
+	to->has_tool_name = to->tool_name.len > 0;
+	to->has_parallel_tool_calls = from->one_call;
 	to->tools_json = wire_string(from->tools_json);
 	to->has_tools_json = to->tools_json.len > 0;
 	to->documents_json = wire_string(from->documents_json);

@@ -71,7 +71,8 @@ static inline struct xv_request request(enum xv_kind kind)
 		break;
 	case XV_CHAT:
 	case XV_TEMPLATE:
-		r.chat = (struct xv_chat){3, messages, sampling, resume, 8, "u", "[1]", "[2]", "{3}", false, "a"};
+		r.chat = (struct xv_chat){3,     messages, sampling, resume, 8,          "u", "[1]",
+					  "[2]", "{3}",    false,    "a",    "required", "f", true};
 		break;
 	case XV_SCORE:
 		r.score = (struct xv_score){
@@ -137,7 +138,7 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 		r.hello = (struct xv_hello){1, 2, 4096, "v", "m"};
 		break;
 	case XV_R_STARTED:
-		r.started = (struct xv_started){1, UINT64_MAX, "f", "c", 3, ids, 4, "a", "p"};
+		r.started = (struct xv_started){1, UINT64_MAX, "f", "c", 3, ids, 4, "a", "p", "hermes", "think", true};
 		break;
 	case XV_R_CHUNK:
 		r.chunk = (struct xv_chunk){"te\0xt", 5, ids, 4, tokens, 2, true};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "rpc/gateway/api/request.h"
+#include "rpc/gateway/api/tools.h"
 
 static const char *own(struct api_chat *in, char *s, size_t len)
 {
@@ -233,6 +234,18 @@ static int read_generation_prompt(struct api_chat *in, const struct json *body, 
 	return 0;
 }
 
+static int read_tools(struct api_chat *in, const struct json *body, const char **param, struct why *why)
+{
+	char *name;
+	int err = api_tools_read(&in->chat, &name, body, param, why);
+
+	if (name)
+		own(in, name, strlen(name));
+	if (err)
+		return err;
+	return read_json(in, body, *param = "tools", JSON_IS_LIST, &in->chat.tools_json, why);
+}
+
 int api_chat_read(struct api_chat *in, const struct json *body, char ignored[512], const char **param, struct why *why)
 {
 	struct xv_chat *c = &in->chat;
@@ -242,7 +255,7 @@ int api_chat_read(struct api_chat *in, const struct json *body, char ignored[512
 	*param = "messages";
 	err = read_messages(in, json_get(body, "messages"), ignored, why);
 	if (!err)
-		err = read_json(in, body, *param = "tools", JSON_IS_LIST, &c->tools_json, why);
+		err = read_tools(in, body, param, why);
 	if (!err)
 		err = read_json(in, body, *param = "documents", JSON_IS_LIST, &c->documents_json, why);
 	if (!err)

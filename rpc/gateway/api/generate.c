@@ -86,15 +86,17 @@ static void forget_answer(struct api_generation *w)
 	http_budget_set(w->x, HTTP_BUDGET_ANSWER, http_stream_bytes(w->x) + http_answer_bytes(w->x));
 }
 
-/* Distinguishes a model without chat (501) from a chat format without tools (400): only the second is the request's
+/* Distinguishes a model without chat (501) from a chat format without documents, or with a template for tools that
+ * cannot be used (400): only the second is the request's
  * fault. */
 static void refuse_chat(struct api_generation *w, const char *text)
 {
 	const struct xv_chat *c = &w->chat.chat;
-	const char *tools = c->tools_json && *c->tools_json ? "tools" : NULL;
-	const char *param = tools ? tools : c->documents_json && *c->documents_json ? "documents" : NULL;
+	const char *param = strstr(text, "documents") && c->documents_json && *c->documents_json ? "documents"
+			    : strstr(text, "tool") && c->tools_json && *c->tools_json            ? "tools"
+												 : NULL;
 
-	if (param && strstr(text, "tools"))
+	if (param)
 		http_answer_error(w->x, 400, "unsupported", param, "%s: %s", param, text);
 	else
 		http_answer_error(w->x, 501, "unsupported", NULL,
@@ -155,8 +157,51 @@ static void put_id(struct text *t, int32_t id)
 	text_fmt(t, t->len ? ",%d" : "%d", id);
 }
 
+/* ---- answers ---- */
+
+/* The first piece of a chat's choice holds the role. It is sent with the first text, so that clients which measure the
+ * time to the first piece measure the first token. */
+static void send_role(struct api_generation *w, struct api_choice *c)
+{
+	if (!w->is_chat || !w->request.stream || c->role_sent)
+		return;
+	c->role_sent = true;
+	api_render_role(w, c);
+}
+
+static void take_part(void *arg, enum tools_kind kind, int call, const char *s, size_t n)
+{
+	struct api_choice *c = arg;
+	struct api_generation *w = c->of;
+
+	if (!w->request.stream || kind == TOOLS_CALL)
+		api_parts_add(&c->parts, kind, s, n);
+	if (w->request.stream) {
+		send_role(w, c);
+		api_render_part(w, c, kind, call, s, n);
+	}
+}
+
+static void begin_parts(struct api_generation *w, struct api_choice *c, const struct xv_started *s)
+{
+	const char *tools = w->chat.chat.tools_json;
+	struct json_error e;
+	char unique[160];
+
+	if (!w->is_chat)
+		return;
+	if (!w->tools && tools && *s->tool_parser) {
+		w->tools = json_read(tools, strlen(tools), &json_of_files, &e);
+		w->own_bytes += json_bytes(w->tools);
+	}
+	snprintf(unique, sizeof unique, "%.120s-%d", http_request_id(w->x), c->index);
+	api_parts_begin(&c->parts, s, json_root(w->tools), w->one_call, unique, take_part, c);
+}
+
 static void take_started(struct api_generation *w, struct api_choice *c, const struct xv_started *s)
 {
+	if (!c->started)
+		begin_parts(w, c, s);
 	w->n_started += !c->started;
 	c->started = true;
 	c->prompt_tokens = s->prompt_tokens;
@@ -172,20 +217,10 @@ static void take_started(struct api_generation *w, struct api_choice *c, const s
 		drop_requests(w);
 }
 
-/* The first piece of a chat's choice holds the role. It is sent with the first text, so that clients which measure the
- * time to the first piece measure the first token. */
-static void send_role(struct api_generation *w, struct api_choice *c)
-{
-	if (!w->is_chat || !w->request.stream || c->role_sent)
-		return;
-	c->role_sent = true;
-	api_render_role(w, c);
-}
-
 static int64_t bytes_of(const struct api_choice *c)
 {
-	return (int64_t)(c->text.max + api_logprobs_bytes(&c->logprobs) + c->ids.max + c->prompt_ids.max +
-			 c->prompt_logprobs.max);
+	return (int64_t)(c->text.max + api_parts_bytes(&c->parts) + api_logprobs_bytes(&c->logprobs) + c->ids.max +
+			 c->prompt_ids.max + c->prompt_logprobs.max);
 }
 
 /* A whole response is in memory twice for a moment, in parts and joined. */
@@ -205,11 +240,18 @@ static void count_answer(struct api_generation *w, struct api_choice *c)
 
 static void send_text(struct api_generation *w, struct api_choice *c, const struct xv_chunk *k)
 {
+	size_t sent = w->n_pieces;
+
+	if (c->parts.parser)
+		tools_feed(c->parts.parser, k->text, k->text_len);
+	else if (!w->request.stream)
+		text_put(w->is_chat ? &c->parts.content : &c->text, k->text, k->text_len);
 	if (!w->request.stream)
-		text_put(&c->text, k->text, k->text_len);
-	else if (k->text_len || c->logprobs.n || (w->request.return_ids && c->ids.len)) {
+		return;
+	if (c->parts.parser ? w->n_pieces == sent && (c->logprobs.n || (w->request.return_ids && c->ids.len))
+			    : k->text_len || c->logprobs.n || (w->request.return_ids && c->ids.len)) {
 		send_role(w, c);
-		api_render_piece(w, c, k->text, k->text_len);
+		api_render_piece(w, c, k->text, c->parts.parser ? 0 : k->text_len);
 	}
 }
 
@@ -251,6 +293,8 @@ static void over(struct api_generation *w, struct api_choice *c)
 	w->n_open--;
 	w->n_over++;
 	count_calls(w, w->n_open);
+	if (c->parts.parser)
+		tools_end(c->parts.parser);
 	if (w->request.stream) {
 		send_role(w, c);
 		api_render_finish(w, c);
@@ -377,8 +421,11 @@ void api_generate(struct api_generation *w)
 	w->call_bytes = (w->is_chat ? w->chat.bytes : w->prompts.longest) + api_request_bytes(&w->request);
 	api_name_asker(w->x, w->request.user, w->up->asker);
 	w->choice = xalloc((size_t)w->n_choices, sizeof *w->choice);
-	for (int i = 0; i < w->n_choices; i++)
+	for (int i = 0; i < w->n_choices; i++) {
 		w->choice[i].index = i;
+		w->choice[i].of = w;
+	}
+	w->one_call = w->is_chat && w->chat.chat.one_call;
 	calls->take = take;
 	calls->tick = tick;
 	calls->lost = lost;

@@ -5,6 +5,7 @@
 void api_choice_finish(struct api_choice *c)
 {
 	text_finish(&c->text);
+	api_parts_finish(&c->parts);
 	text_finish(&c->ids);
 	text_finish(&c->prompt_ids);
 	text_finish(&c->prompt_logprobs);
@@ -23,6 +24,7 @@ static void destroy(void *data)
 	api_request_finish(&w->request);
 	api_prompts_finish(&w->prompts);
 	api_chat_finish(&w->chat);
+	json_close(w->tools);
 	free(w->preamble);
 	text_finish(&w->piece);
 	free(w);

@@ -5,6 +5,7 @@
 
 #include "rpc/gateway/api/chat.h"
 #include "rpc/gateway/api/logprobs.h"
+#include "rpc/gateway/api/parts.h"
 #include "rpc/gateway/api/prompts.h"
 #include "rpc/gateway/api/request.h"
 #include "rpc/gateway/api/upstream.h"
@@ -17,7 +18,9 @@ struct api_choice {
 	uint64_t id, retry_ns;
 	bool started, role_sent;
 	int64_t counted; /* bytes of what follows, in the exchange's budget */
-	struct text text;
+	struct api_generation *of;
+	struct text text; /* of a completion; a chat's lies in: */
+	struct api_parts parts;
 	struct api_logprobs logprobs;
 	struct text ids, prompt_ids, prompt_logprobs;
 	enum xv_finish reason;
@@ -39,8 +42,11 @@ struct api_generation {
 	size_t all_bytes,
 		call_bytes; /* of prompts or the conversation, until all calls started; of one call's request */
 	int64_t answer_bytes;
-	bool prompt_only; /* max_tokens 0: one token is asked for and not sent */
-	char *preamble;   /* the keys that all pieces have */
+	bool one_call;          /* of tools, an answer */
+	size_t n_pieces;        /* sent so far */
+	bool prompt_only;       /* max_tokens 0: one token is asked for and not sent */
+	struct json_doc *tools; /* of a chat, for the parsers of its answers; NULL: none */
+	char *preamble;         /* the keys that all pieces have */
 	struct text piece;
 };
 

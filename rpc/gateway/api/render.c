@@ -8,11 +8,11 @@
 #include "rpc/gateway/http/answer.h"
 #include "rpc/gateway/http/stream.h"
 
-static const char *finish_name(enum xv_finish f)
+static const char *finish_name(const struct api_choice *c)
 {
-	switch (f) {
+	switch (c->reason) {
 	case XV_FINISH_STOP:
-		return "stop";
+		return tools_calls(c->parts.parser) ? "tool_calls" : "stop";
 	case XV_FINISH_LENGTH:
 	case XV_FINISH_SCORED:
 	case XV_FINISH_DEADLINE:
@@ -24,7 +24,7 @@ static const char *finish_name(enum xv_finish f)
 
 static void put_reason(struct text *t, const struct api_choice *c)
 {
-	text_fmt(t, "\"finish_reason\":\"%s\",\"stop_reason\":", finish_name(c->reason));
+	text_fmt(t, "\"finish_reason\":\"%s\",\"stop_reason\":", finish_name(c));
 	if (c->reason == XV_FINISH_CANCELLED || c->reason == XV_FINISH_DEADLINE)
 		text_str(t, c->reason == XV_FINISH_CANCELLED ? "\"cancelled\"" : "\"deadline\"");
 	else if (c->stop_text && *c->stop_text)
@@ -81,7 +81,31 @@ static void end(struct api_generation *w, const struct api_choice *c)
 			 c->prompt_tokens, c->output_tokens, (uintmax_t)c->prompt_tokens + c->output_tokens);
 	else
 		text_str(&w->piece, w->request.include_usage ? "}],\"usage\":null}" : "}]}");
+	w->n_pieces++;
 	http_stream_event(w->x, &w->piece);
+}
+
+/* What goes with a piece of text: logprobs and ids that have gathered. */
+static void put_rest(struct api_generation *w, struct api_choice *c)
+{
+	struct text *t = &w->piece;
+
+	text_str(t, w->is_chat ? "},\"logprobs\":" : ",\"logprobs\":");
+	api_logprobs_write(t, &c->logprobs, w->is_chat);
+	if (w->request.return_ids)
+		put_ids(t, "token_ids", &c->ids);
+	text_str(t, ",\"finish_reason\":null");
+	end(w, c);
+}
+
+void api_render_part(struct api_generation *w, struct api_choice *c, enum tools_kind kind, int call, const char *s,
+		     size_t n)
+{
+	struct text *t = begin(w, c);
+
+	text_str(t, "\"delta\":{");
+	api_parts_delta(t, &c->parts, kind, call, s, n);
+	put_rest(w, c);
 }
 
 void api_render_piece(struct api_generation *w, struct api_choice *c, const char *text, size_t len)
@@ -90,12 +114,7 @@ void api_render_piece(struct api_generation *w, struct api_choice *c, const char
 
 	text_str(t, w->is_chat ? "\"delta\":{\"content\":" : "\"text\":");
 	text_json(t, text, len);
-	text_str(t, w->is_chat ? "},\"logprobs\":" : ",\"logprobs\":");
-	api_logprobs_write(t, &c->logprobs, w->is_chat);
-	if (w->request.return_ids)
-		put_ids(t, "token_ids", &c->ids);
-	text_str(t, ",\"finish_reason\":null");
-	end(w, c);
+	put_rest(w, c);
 }
 
 void api_render_role(struct api_generation *w, struct api_choice *c)
@@ -151,8 +170,11 @@ void api_render_usage(struct api_generation *w)
 static void put_choice(struct api_generation *w, struct api_choice *c, struct text *t)
 {
 	text_fmt(t, "{\"index\":%d,", c->index);
-	text_str(t, w->is_chat ? "\"message\":{\"role\":\"assistant\",\"content\":" : "\"text\":");
-	text_json(t, c->text.data ? c->text.data : "", c->text.len);
+	text_str(t, w->is_chat ? "\"message\":{\"role\":\"assistant\"," : "\"text\":");
+	if (w->is_chat)
+		api_parts_message(t, &c->parts);
+	else
+		text_json(t, c->text.data ? c->text.data : "", c->text.len);
 	text_str(t, w->is_chat ? ",\"refusal\":null},\"logprobs\":" : ",\"logprobs\":");
 	api_logprobs_write(t, &c->logprobs, w->is_chat);
 	if (w->request.prompt_top >= 0)

@@ -1,0 +1,236 @@
+"""Tools and reasoning over HTTP: calls of a random model at temperature 2 are valid by their schemas where they are required, and what a
+scripted answer holds (a choice of one text) is taken apart as its form says, whole and streamed."""
+from gw import *
+
+sys.path[:0] = ["tests/grammar", "tests/e2e"]
+import job  # noqa: E402
+import schemas  # noqa: E402
+
+FULL = "--full" in sys.argv
+COUNT = 1000 if FULL else 36
+CHECKER = schemas.Judge()
+if not CHECKER.ok:
+    skip("no validator of JSON Schema (no network?)")
+    done()
+FOLDER = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, FOLDER)
+USER = {"role": "user", "content": "What is the weather in Paris?"}
+WEATHER = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 12}, "days": {"type": "integer", "minimum": 1, "maximum": 9},
+                                            "unit": {"enum": ["C", "F"]}}, "required": ["city", "unit"], "additionalProperties": False}
+SUM = {"type": "object", "properties": {"terms": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 99}, "minItems": 1, "maxItems": 3}},
+       "required": ["terms"], "additionalProperties": False}
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "Tells the weather", "parameters": WEATHER}},
+         {"type": "function", "function": {"name": "add-up", "parameters": SUM}}, {"type": "function", "function": {"name": "now"}}]
+SCHEMAS = {"get_weather": WEATHER, "add-up": SUM, "now": {"type": "object", "maxProperties": 0}}
+# Turns in the form of ChatML, with tools as Qwen's template shows them.
+TEMPLATE = ("{% if tools %}<tools>{% for t in tools %}{{ t | tojson }}\n{% endfor %}</tools>{% endif %}{% for m in messages %}[{{ m.role }}] {{ m.content or '' }}"
+            "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.name }} {% for k, v in c.function.arguments | items %}{{ k }}={{ v }};{% endfor %}</tool_call>"
+            "{% endfor %}\n{% endfor %}[assistant] ")
+
+
+def random_model(name, mark="<pad>"):
+    """A random model with the demo's tokenizer, one of whose special tokens has this name."""
+    config = json.load(open("launch/demo/model/config.json"))
+    folder = job.dummy_model(f"{FOLDER}/{name}", hidden_size=32, intermediate_size=64, num_attention_heads=2, num_hidden_layers=1,
+                             max_position_embeddings=4096, vocab_size=config["vocab_size"], bos_token_id=config.get("bos_token_id"), eos_token_id=config.get("eos_token_id"))
+    for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        open(f"{folder}/{file}", "w").write(open("launch/demo/model/" + file).read().replace("<pad>", mark))
+    return folder
+
+
+def start(name, template, mark="<pad>", **options):
+    path = f"{FOLDER}/{name}.jinja"
+    open(path, "w").write(template)
+    _, sock = start_daemon(random_model(name, mark), name, load_format="dummy", chat_template=template if template == "plain" else path, **options)
+    return sock
+
+
+names = {"hermes": start("hermes", TEMPLATE), "plain": start("plain", "plain"), "mistral": start("mistral", TEMPLATE, mark="[TOOL_CALLS]", tool_call_parser="mistral"),
+         "xverse": start("xverse", TEMPLATE, tool_call_parser="xverse"),
+         "coder": start("coder", TEMPLATE + "{# </think> #}", tool_call_parser="qwen3_xml"), "thinks": start("thinks", TEMPLATE + "<think>\n{# </think> #}")}
+gw = Gateway(*(a for n, s in names.items() for a in ("--model", f"{n}={s}")), "--port=0")
+
+
+def chat(model="hermes", messages=(USER,), **more):
+    return gw.post("/v1/chat/completions", {"model": model, "messages": list(messages), **more})
+
+
+def joined(events):
+    """A message of the deltas of a stream."""
+    m, calls = {}, []
+    for e in events[:-1]:
+        d = e["choices"][0]["delta"]
+        for key in ("content", "reasoning_content", "reasoning"):
+            if key in d:
+                m[key] = m.get(key, "") + d[key]
+        for c in d.get("tool_calls", []):
+            if c["index"] == len(calls):
+                calls.append({"id": c["id"], "type": c["type"], "function": {"name": c["function"]["name"], "arguments": ""}})
+            calls[c["index"]]["function"]["arguments"] += c["function"]["arguments"]
+    return m, calls, [e["choices"][0]["finish_reason"] for e in events[:-1]][-1]
+
+
+def faults(answer, judge_, most=None):
+    """What is wrong with an answer that must be calls."""
+    c = answer["choices"][0]
+    calls = c["message"].get("tool_calls") or []
+    if c["finish_reason"] == "length":
+        return "" if c["message"]["content"] is None or not c["message"]["content"] or calls else "cut"
+    if c["finish_reason"] != "tool_calls" or not calls or (most and len(calls) > most) or c["message"]["content"] is not None:
+        return "no call"
+    if len({k["id"] for k in calls}) < len(calls):
+        return "ids"
+    for k in calls:
+        why = judge_.fault(SCHEMAS[k["function"]["name"]], k["function"]["arguments"])
+        if why or k["type"] != "function":
+            return why
+    return ""
+
+
+def required():
+    """Calls of a model that knows nothing."""
+    checker = CHECKER
+    bad, whole = [], 0
+    for seed in range(COUNT):
+        model = ("hermes", "plain", "mistral", "xverse", "coder", "hermes")[seed % 6]
+        named = ("required", {"type": "function", "function": {"name": ("get_weather", "add-up", "now")[seed % 3]}})[seed // 6 % 2]
+        one = seed % 2 == 0
+        status, a, _ = chat(model, tools=TOOLS, tool_choice=named, temperature=2, seed=seed, max_tokens=150, parallel_tool_calls=not one)
+        why = str(a) if status != 200 else faults(a, checker, 1 if one else None)
+        if not why and isinstance(named, dict):
+            why = "".join(c["function"]["name"] for c in a["choices"][0]["message"].get("tool_calls") or [] if c["function"]["name"] != named["function"]["name"])
+        whole += status == 200 and a["choices"][0]["finish_reason"] == "tool_calls"
+        if why:
+            bad.append((model, seed, why, a))
+    check(f"{COUNT} calls are valid", not bad, *bad[:2])
+    check("most of them are whole", whole > COUNT / 4, whole)
+    status, a, _ = chat(tools=TOOLS, tool_choice="required", temperature=2, seed=5, max_tokens=150, n=3)
+    check("three at once", status == 200 and not any(faults({"choices": [c]}, checker) for c in a["choices"]), a)
+    for seed in (1, 2):
+        body = dict(model="hermes", messages=[USER], tools=TOOLS, tool_choice="required", temperature=2, seed=seed, max_tokens=200)
+        whole = chat(**{k: v for k, v in body.items() if k not in ("model", "messages")})[1]["choices"][0]
+        m, calls, finish = joined(gw.stream("/v1/chat/completions", **body)[1])
+        same("streamed as whole", ([c["function"] for c in calls], finish, m.get("content", "")),
+             ([c["function"] for c in whole["message"].get("tool_calls", [])], whole["finish_reason"], ""))
+
+
+CITY = '{"city": "Paris"}'
+SAID = {
+    "hermes": [f'I look.\n<tool_call>\n{{"name": "get_weather", "arguments": {CITY}}}\n</tool_call>\n<tool_call>\n{{"name": "now", "arguments": {{}}}}\n</tool_call>'],
+    "mistral": [f'I look.[TOOL_CALLS][{{"name": "get_weather", "arguments": {CITY}}}, {{"name": "now", "arguments": {{}}}}]',
+                f"I look.[TOOL_CALLS]get_weather[ARGS]{CITY}[TOOL_CALLS]now[ARGS]{{}}"],
+    "coder": ["I look.\n<tool_call>\n<function=get_weather>\n<parameter=city>\nParis\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=now>\n</function>\n</tool_call>"],
+    "xverse": [f'I look.<|startofthink|>```JSON\n{{"api_name": "get_weather","parameters": {CITY}}}```<|endofthink|>'
+               '<|startofthink|>```JSON\n{"api_name": "now","parameters": {}}```<|endofthink|>'],
+}
+
+
+def say(text):
+    """An answer that is this text and nothing else: no call is required, and the only one that could be made is not (tools are without parameters)."""
+    return {"guided_regex": re.sub(r"([\\^$.|?*+()\[\]{}])", r"\\\1", text), "max_tokens": 400}
+
+
+def taken_apart():
+    wanted = [("get_weather", {"city": "Paris"}), ("now", {})]
+    for model, texts in SAID.items():
+        for text in texts:
+            # the other alternative, a call, begins otherwise than this text, and "bad" ids would tell: the text wins by its first word
+            body = dict(model=model, messages=[USER], tools=TOOLS, temperature=0, logit_bias=first_token(text), **say(text))
+            status, a, _ = gw.post("/v1/chat/completions", body)
+            c = a["choices"][0] if status == 200 else {"message": {}, "finish_reason": a}
+            m = c["message"]
+            same(f"{model}: parts", (m.get("content"), [(k["function"]["name"], json.loads(k["function"]["arguments"])) for k in m.get("tool_calls", [])],
+                                     c["finish_reason"]), ("I look.", wanted, "tool_calls"))
+            s, calls, finish = joined(gw.stream("/v1/chat/completions", **body)[1])
+            same(f"{model}: streamed", (s["content"], [(k["function"]["name"], json.loads(k["function"]["arguments"])) for k in calls], finish), ("I look.", wanted, "tool_calls"))
+            check(f"{model}: ids", all(re.fullmatch("[0-9A-Za-z]{9}" if model == "mistral" else "call_[0-9A-Za-z]{24}", k["id"]) for k in calls), calls)
+    status, a, _ = chat(tools=TOOLS, tool_choice="none", **say(SAID["hermes"][0]))
+    same("none: the text stays", (a["choices"][0]["message"]["content"], a["choices"][0]["finish_reason"]), (SAID["hermes"][0], "stop"))
+
+
+def first_token(text):
+    ids = gw.post("/tokenize", {"model": "hermes", "prompt": text, "add_special_tokens": False})[1]["tokens"]
+    return {str(i): 100 for i in ids[:3]}
+
+
+def reasoning():
+    for model in ("thinks", "coder"):
+        status, a, _ = chat(model, guided_choice=["Yes."], seed=1, max_tokens=60)
+        m = a["choices"][0]["message"] if status == 200 else a
+        check(f"{model}: constrained behind the reasoning", status == 200 and m["content"] in ("Yes.", ""), m)
+    status, a, _ = chat("coder", guided_choice=["Yes."], max_tokens=60, temperature=0)
+    same("no reasoning", (a["choices"][0]["message"]["content"], "reasoning" in a["choices"][0]["message"]), ("Yes.", False))
+    status, a, _ = chat("thinks", max_tokens=8, temperature=0)
+    m = a["choices"][0]["message"]
+    check("open reasoning", m["content"] == "" and m["reasoning_content"] == m["reasoning"] and m["reasoning"], m)
+    m, _, finish = joined(gw.stream("/v1/chat/completions", model="thinks", messages=[USER], max_tokens=8, temperature=0)[1])
+    check("streamed", m.get("content") == "" and m["reasoning_content"] == m["reasoning"] == a["choices"][0]["message"]["reasoning"], m)
+
+
+def history():
+    """Calls and results go back through the template, whose text counts them."""
+    call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": CITY}}
+    talk = [USER, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": "warm"}]
+    for model, parts in (("hermes", ["<tool_call>get_weather city=Paris;</tool_call>", "[tool] warm", '"name": "add-up"']),
+                         ("plain", ['<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}', "<tool_response>\nwarm", '"name": "add-up"'])):
+        status, t, _ = gw.post("/tokenize", {"model": model, "messages": talk, "tools": TOOLS})
+        text = status == 200 and gw.post("/detokenize", {"model": model, "tokens": t["tokens"]})[1]["prompt"]
+        check(f"{model}: the prompt", text and all(p in text for p in parts), t, text)
+        same(f"{model}: an answer", chat(model, talk, tools=TOOLS, max_tokens=2)[0], 200)
+    shown = [gw.post("/tokenize", {"model": "hermes", "messages": [USER], **more})[1]["count"] for more in ({}, {"tools": TOOLS})]
+    used = [chat(max_tokens=1, **more)[1]["usage"]["prompt_tokens"] for more in ({}, {"tools": TOOLS}, {"tools": TOOLS, "tool_choice": "none"})]
+    same("the model is told of tools unless none may be called", used, [shown[0], shown[1], shown[0]])
+
+
+def strict():
+    """Free text, in which calls of strict tools are valid where one begins."""
+    tools = [{"type": "function", "function": {**TOOLS[0]["function"], "strict": True}}]
+    status, a, _ = chat(tools=tools, max_tokens=20, seed=1, temperature=2)
+    check("free text", status == 200 and a["choices"][0]["finish_reason"] in ("length", "stop"), a)
+    checker = CHECKER
+    ids = gw.post("/tokenize", {"model": "hermes", "prompt": "<tool_call>", "add_special_tokens": False})[1]["tokens"]
+    bad = []
+    for seed in range(4):
+        status, a, _ = chat(tools=tools, max_tokens=200, seed=seed, temperature=2, allowed_token_ids=None, logit_bias={str(i): 12 for i in ids})
+        calls = a["choices"][0]["message"].get("tool_calls") or [] if status == 200 else []
+        if status != 200 or (a["choices"][0]["finish_reason"] != "length" and any(checker.fault(WEATHER, c["function"]["arguments"]) for c in calls)):
+            bad.append(a)
+    check("calls in free text are valid", not bad, *bad[:1])
+    status, a, _ = chat(tools=TOOLS, response_format={"type": "json_schema", "json_schema": {"schema": SUM}}, temperature=2, seed=2, max_tokens=150)
+    m = a["choices"][0]["message"]
+    ok = status == 200 and (a["choices"][0]["finish_reason"] == "length" or m.get("tool_calls") or not checker.fault(SUM, m["content"]))
+    check("a call, or what response_format says", ok, a)
+
+
+def refusals():
+    f = TOOLS[0]["function"]
+    for name, param, part, more in [
+            ("no list", "tools", "a list", dict(tools=5)), ("no object", "tools", "tools[0]", dict(tools=["x"])),
+            ("type", "tools", "tools[0].type", dict(tools=[{"type": "custom", "custom": {}}])),
+            ("no function", "tools", "tools[1].function", dict(tools=[TOOLS[0], {"type": "function"}])),
+            ("no name", "tools", "function.name", dict(tools=[{"type": "function", "function": {}}])),
+            ("a name with quotes", "tools", "function.name", dict(tools=[{"type": "function", "function": {"name": 'a"b'}}])),
+            ("parameters", "tools", "function.parameters", dict(tools=[{"type": "function", "function": {"name": "a", "parameters": 5}}])),
+            ("strict", "tools", "function.strict", dict(tools=[{"type": "function", "function": {"name": "a", "strict": 5}}])),
+            ("a keyword", "tools", "tools[1].function.parameters: json_schema: #/properties/q: if",
+             dict(tools=[TOOLS[0], {"type": "function", "function": {"name": "a", "parameters": {"properties": {"q": {"if": {}}}}}}], tool_choice="required")),
+            ("tool_choice", "tool_choice", "none, auto, required", dict(tools=TOOLS, tool_choice="always")),
+            ("allowed_tools", "tool_choice", "allowed_tools", dict(tools=TOOLS, tool_choice={"type": "allowed_tools"})),
+            ("another tool", "tool_choice", 'no tool has the name "x"', dict(tools=TOOLS, tool_choice={"type": "function", "function": {"name": "x"}})),
+            ("no tools", "tool_choice", "no tools", dict(tool_choice="required")),
+            ("both", "tool_choice", "constrained", dict(tools=TOOLS, tool_choice="required", guided_regex="a")),
+            ("parallel", "parallel_tool_calls", "true or false", dict(tools=TOOLS, parallel_tool_calls=5)),
+            ("functions", "functions", "use tools", dict(functions=[f])), ("function_call", "function_call", "tool_choice", dict(function_call={"name": "a"}))]:
+        status, e, _ = chat(**more)
+        check(f"refused: {name}", status == 400 and well_formed_error(e) and e["error"]["param"] == param and part in e["error"]["message"], status, e)
+    for more in (dict(tools=[]), dict(tools=None, tool_choice=None, parallel_tool_calls=None), dict(tool_choice="auto"), dict(tools=TOOLS, tool_choice="auto", parallel_tool_calls=True)):
+        same(f"served: {more}"[:60], chat(max_tokens=1, **more)[0], 200)
+    for path, part in (("/v1/responses", "Responses"), ("/v1/messages", "Messages")):
+        status, e, _ = gw.post(path, {"model": "hermes", "input": "x"})
+        check(path, status == 404 and well_formed_error(e) and part in e["error"]["message"], status, e)
+
+
+for test in (required, taken_apart, reasoning, history, strict, refusals):
+    test()
+same("the gateway ends", gw.stop(), 0)
+done()
