@@ -1,9 +1,9 @@
 """Tools and reasoning over HTTP: calls of a random model at temperature 2 are valid by their schemas where they are required, and what a
 scripted answer holds (a choice of one text) is taken apart as its form says, whole and streamed."""
 from gw import *
+from random_models import TEMPLATE, start_random
 
-sys.path[:0] = ["tests/grammar", "tests/e2e"]
-import job  # noqa: E402
+sys.path.insert(0, "tests/grammar")
 import schemas  # noqa: E402
 
 FULL = "--full" in sys.argv
@@ -12,8 +12,6 @@ CHECKER = schemas.Judge()
 if not CHECKER.ok:
     skip("no validator of JSON Schema (no network?)")
     done()
-FOLDER = tempfile.mkdtemp()
-atexit.register(shutil.rmtree, FOLDER)
 USER = {"role": "user", "content": "What is the weather in Paris?"}
 WEATHER = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 12}, "days": {"type": "integer", "minimum": 1, "maximum": 9},
                                             "unit": {"enum": ["C", "F"]}}, "required": ["city", "unit"], "additionalProperties": False}
@@ -22,32 +20,9 @@ SUM = {"type": "object", "properties": {"terms": {"type": "array", "items": {"ty
 TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "Tells the weather", "parameters": WEATHER}},
          {"type": "function", "function": {"name": "add-up", "parameters": SUM}}, {"type": "function", "function": {"name": "now"}}]
 SCHEMAS = {"get_weather": WEATHER, "add-up": SUM, "now": {"type": "object", "maxProperties": 0}}
-# Turns in the form of ChatML, with tools as Qwen's template shows them.
-TEMPLATE = ("{% if tools %}<tools>{% for t in tools %}{{ t | tojson }}\n{% endfor %}</tools>{% endif %}{% for m in messages %}[{{ m.role }}] {{ m.content or '' }}"
-            "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.name }} {% for k, v in c.function.arguments | items %}{{ k }}={{ v }};{% endfor %}</tool_call>"
-            "{% endfor %}\n{% endfor %}[assistant] ")
-
-
-def random_model(name, mark="<pad>"):
-    """A random model with the demo's tokenizer, one of whose special tokens has this name."""
-    config = json.load(open("launch/demo/model/config.json"))
-    folder = job.dummy_model(f"{FOLDER}/{name}", hidden_size=32, intermediate_size=64, num_attention_heads=2, num_hidden_layers=1,
-                             max_position_embeddings=4096, vocab_size=config["vocab_size"], bos_token_id=config.get("bos_token_id"), eos_token_id=config.get("eos_token_id"))
-    for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
-        open(f"{folder}/{file}", "w").write(open("launch/demo/model/" + file).read().replace("<pad>", mark))
-    return folder
-
-
-def start(name, template, mark="<pad>", **options):
-    path = f"{FOLDER}/{name}.jinja"
-    open(path, "w").write(template)
-    _, sock = start_daemon(random_model(name, mark), name, load_format="dummy", chat_template=template if template == "plain" else path, **options)
-    return sock
-
-
-names = {"hermes": start("hermes", TEMPLATE), "plain": start("plain", "plain"), "mistral": start("mistral", TEMPLATE, mark="[TOOL_CALLS]", tool_call_parser="mistral"),
-         "xverse": start("xverse", TEMPLATE, tool_call_parser="xverse"),
-         "coder": start("coder", TEMPLATE + "{# </think> #}", tool_call_parser="qwen3_xml"), "thinks": start("thinks", TEMPLATE + "<think>\n{# </think> #}")}
+names = {"hermes": start_random("hermes", TEMPLATE), "plain": start_random("plain", "plain"), "mistral": start_random("mistral", TEMPLATE, mark="[TOOL_CALLS]", tool_call_parser="mistral"),
+         "xverse": start_random("xverse", TEMPLATE, tool_call_parser="xverse"),
+         "coder": start_random("coder", TEMPLATE + "{# </think> #}", tool_call_parser="qwen3_xml"), "thinks": start_random("thinks", TEMPLATE + "<think>\n{# </think> #}")}
 gw = Gateway(*(a for n, s in names.items() for a in ("--model", f"{n}={s}")), "--port=0")
 
 
