@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "rpc/cli/cli.h"
+
 int completion_print(const char *shell)
 {
 	static const struct {

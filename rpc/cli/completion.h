@@ -3,20 +3,11 @@
 #ifndef RPC_CLI_COMPLETION_H
 #define RPC_CLI_COMPLETION_H
 
-#include "rpc/cli/options.h"
-
 /* Prints what completes the programs in this shell; the exit code. */
 int completion_print(const char *shell);
 
 void completion_bash(void);
 void completion_zsh(void);
 void completion_fish(void);
-
-/* What can be proposed as the value of an option, or as the argument of a command. */
-enum completion_value { COMPLETE_NOTHING, COMPLETE_FILES, COMPLETE_CHOICES /* o->value is a|b|c */ };
-enum completion_value completion_value(const struct option *o);
-enum completion_value completion_argument(const struct command *c);
-/* Command and option that take no part in the tables: those of `xverse convert`, which xversed reads. */
-extern const char *const completion_convert[][3]; /* name, value, help; ends with NULL */
 
 #endif

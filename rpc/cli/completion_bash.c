@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "rpc/cli/completion.h"
+#include "rpc/cli/completion_value.h"
 #include "rpc/cli/eval/eval.h"
 
 static void print_commands(void)

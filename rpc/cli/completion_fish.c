@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "rpc/cli/completion.h"
+#include "rpc/cli/completion_value.h"
 #include "rpc/cli/eval/eval.h"
 
 /* As a word of fish: within single quotes, where ' and \ have a \ before them. */

@@ -1,4 +1,4 @@
-#include "rpc/cli/completion.h"
+#include "rpc/cli/completion_value.h"
 
 #include <string.h>
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "rpc/cli/completion.h"
+#include "rpc/cli/completion_value.h"
 #include "rpc/cli/eval/eval.h"
 
 /* Within single quotes, in a place where _arguments and _describe take some characters for their own. */
