@@ -59,6 +59,7 @@ struct options {
 	char *tool_call_parser, *reasoning_parser; /* NULL: by the template */
 	char *hf_overrides;                        /* JSON object, or NULL */
 	char *uds, *uds_group, *gateway_uid;
+	char *limits; /* file of limits by user, or NULL */
 	int64_t max_queued_reqs, max_queued_tokens, max_connections;
 	int guided_whitespace; /* 1: JSON answers are compact where the request does not say */
 	int64_t shutdown_timeout_s, watchdog_timeout_s;
@@ -102,6 +103,9 @@ void options_source_open(struct options_source *s, const struct options *now, in
 int options_reread(struct options_source *from, struct options *live, struct why *why);
 
 void options_help(void); /* prints all options in groups to standard output */
+/* A line of a file of options: "name: value" or "name = value", cut in place. # begins a comment. *name is NULL where
+ * nothing is in it. ERR_INVALID: no colon. `source` names the line. */
+int options_line(char *line, char **name, char **value, const char *source, struct why *why);
 /* "16k" = 16000, "16K" = 16384; likewise m, M, g, G. 0, or ERR_INVALID without a text. */
 int options_number(const char *text, int64_t *out);
 

@@ -274,59 +274,22 @@ void options_warn(FILE *to, char *const *environment)
 	}
 }
 
-static char *trim(char *s)
-{
-	char *end;
-
-	s += strspn(s, " \t");
-	end = s + strlen(s);
-	while (end > s && strchr(" \t\r\n", end[-1]))
-		*--end = 0;
-	if (end - s >= 2 && (*s == '"' || *s == '\'') && end[-1] == *s) {
-		end[-1] = 0;
-		s++;
-	}
-	return s;
-}
-
-/* Cuts a comment: # at the line's begin or behind a blank, outside of quotes. */
-static void cut_comment(char *line)
-{
-	char quote = 0;
-
-	for (char *at = line; *at; at++) {
-		if (quote ? *at == quote : *at == '"' || *at == '\'')
-			quote = quote ? 0 : at == line || strchr(" \t:=", at[-1]) ? *at : 0;
-		else if (*at == '#' && !quote && (at == line || strchr(" \t", at[-1]))) {
-			*at = 0;
-			return;
-		}
-	}
-}
-
-/* A line is "name: value" or "name = value"; # begins a comment. */
 static int parse_line(struct options *o, char *line, const char *source, struct why *why)
 {
-	char *colon, *name, hint[96];
+	char *name, *value, hint[96];
 	const struct option_row *row, *opposite;
+	int err = options_line(line, &name, &value, source, why);
 
-	cut_comment(line);
-	name = trim(line);
-	if (!*name)
-		return 0;
-	colon = name + strcspn(name, ":=");
-	if (!*colon)
-		return fail(why, ERR_INVALID, "%s: expected \"name: value\"", source);
-	*colon = 0;
-	name = trim(name);
+	if (err || !name)
+		return err;
 	row = find(name, strlen(name));
 	opposite = row ? NULL : find_opposite(name, strlen(name));
 	if (opposite)
-		return set_opposite(o, opposite, trim(colon + 1), source, why);
+		return set_opposite(o, opposite, value, source, why);
 	if (!row)
 		return fail(why, ERR_INVALID, "%s: unknown option \"%s\"%s", source, name,
 			    did_you_mean(name, "", NULL, hint));
-	return set_value(o, row, trim(colon + 1), source, why);
+	return set_value(o, row, value, source, why);
 }
 
 static int parse_config(struct options *o, const char *path, struct why *why)

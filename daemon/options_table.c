@@ -131,6 +131,9 @@ const struct option_row option_table[] = {
 	       "calls that may wait; further ones get BUSY"),
 	NUMBER(SERVE, "max-num-queued-tokens", NULL, "N", max_queued_tokens, 1 << 20, 1, INT64_MAX,
 	       "prompt tokens that may wait; further calls get BUSY"),
+	TEXT(SERVE, "limits", NULL, "FILE", limits,
+	     "limits of users, groups and API keys: running and waiting calls, tokens a minute, adapters, models "
+	     "(docs/operations.md); read again on SIGHUP"),
 	NUMBER(SERVE, "max-connections", NULL, "N", max_connections, 1024, 1, 1 << 16, "clients that may be connected"),
 	TEXT(SERVE, "tool-call-parser", NULL, "NAME", tool_call_parser,
 	     "how the model writes calls of tools: hermes, qwen3_coder, llama3_json, pythonic, mistral, deepseek_v3, deepseek_v31, phi4_mini_json, xverse, json; default: as its chat template does"),

@@ -8,6 +8,8 @@
 #include "launch/folder.h"
 #include "launch/output.h"
 #include "launch/ranks.h"
+#include "launch/systemd.h"
+#include "launch/takeover.h"
 #include "base/process.h"
 #include "base/still.h"
 #include "rpc/place.h"
@@ -25,7 +27,9 @@ struct job {
 	bool asked, hurried;       /* rank 0 was asked to drain; to abort its calls */
 	struct still alive, front; /* watch the bytes that it sends */
 	uint64_t n_alive, n_front;
-	bool dumping; /* it crashed and is writing a core dump */
+	uint64_t n_well;    /* of n_front, those at which no step stood still */
+	int phase, percent; /* of the start, an enum load_phase */
+	bool dumping;       /* it crashed and is writing a core dump */
 	uint64_t started_ns, ready_ns, asked_ns, served_ns;
 	uint64_t ending_ns, pressed_ns; /* when mpirun was first and last asked to end; 0: not yet */
 	struct ranks ranks;
@@ -33,7 +37,8 @@ struct job {
 
 struct launcher {
 	int n_ranks, restarts; /* n_ranks: 0: not given; restarts: how many are left; -1: any number */
-	bool print, restart;
+	bool print, restart, detach;
+	int detach_fd; /* to the process that waits until the job serves; -1: none */
 	enum {
 		DOCTOR_NO,
 		DOCTOR,
@@ -43,6 +48,7 @@ struct launcher {
 	int start_timeout_s;
 	bool draining, hurried; /* asked to end once, twice */
 	bool was_ready;         /* a job of this launcher was ready once */
+	bool yielded;           /* the last job ended for a launcher that takes over */
 	int failed_starts;
 	const char *host_list, *host_file; /* --hosts, --hostfile; NULL: not given */
 	enum starter_kind wanted;          /* --starter */
@@ -62,6 +68,9 @@ struct launcher {
 	struct options_source source;
 	struct job job;
 	struct beside gateway;
+	struct takeover takeover;
+	struct notify notify;
+	int activated; /* the listening socket that a supervisor passed to this process, or -1 */
 };
 
 /* ---- placement.c: which hosts, which starter, how many ranks; exits the process on an error ---- */
@@ -76,12 +85,20 @@ int check_hosts(const struct launcher *l);
 /* ---- before.c: reports what would fail later; exits the process ---- */
 void before_start(const struct launcher *l);
 
+/* ---- detach.c: --detach ---- */
+void detach_begin(struct launcher *l); /* returns in a child; the process itself ends when the job serves, or fails */
+void detach_end(struct launcher *l);   /* the job serves: may be said any number of times */
+
 /* ---- job.c ---- */
 int job_run(struct launcher *l); /* runs a job until mpirun ends; returns its exit code */
-/* Handles signals, output and the gateway for `ms` at most while no job runs. Returns early when asked to end. */
+/* Handles signals, output and the gateway for a quarter of a second at most, or until something happens. */
+void job_wait(struct launcher *l);
+/* The same for `ms` at most while no job runs. Returns early when asked to end or when another launcher takes over. */
 void job_pause(struct launcher *l, int ms);
 
 /* ---- limits.c: bounds every wait for mpirun and rank 0 ---- */
 void limits_look(struct launcher *l, uint64_t since_ns);
+/* Asks mpirun to end the job, if there is one; why: for the log, or NULL. */
+void job_end(struct launcher *l, const char *why);
 
 #endif

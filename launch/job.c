@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/progress.h"
 #include "launch/inside.h"
 
 enum {
@@ -19,7 +20,7 @@ enum {
 	FIRST_LOOK_MS = 20,
 	SWEEP_MS = 3000,
 	STRANGER_S = 10,
-	POLLS = 3 + HANDOVER_WAITING + OUTPUT_POLLS
+	POLLS = 3 + HANDOVER_WAITING + OUTPUT_POLLS + TAKEOVER_POLLS
 };
 
 /* Open MPI reads HOME, else the user's entry; without either it crashes. */
@@ -103,13 +104,19 @@ static void take_signals(struct launcher *l)
 			  strsignal((int)info.ssi_signo));
 		l->draining = true;
 		beside_drain(&l->gateway);
+		takeover_drain_old(l);
 	}
 }
 
-static void take_word(struct job *j, char word, uint64_t awake_ns)
+static void take_word(struct job *j, unsigned char word, uint64_t awake_ns)
 {
+	if (word >= HANDOVER_PERCENT)
+		j->percent = min_int(word - HANDOVER_PERCENT, 99);
+	else if (word >= HANDOVER_PHASE)
+		j->phase = min_int(word - HANDOVER_PHASE, LOAD_PHASES - 1);
 	j->n_alive += word == HANDOVER_ALIVE;
-	j->n_front += word == HANDOVER_FRONT || word == HANDOVER_READY;
+	j->n_well += word == HANDOVER_FRONT || word == HANDOVER_READY;
+	j->n_front += word == HANDOVER_FRONT || word == HANDOVER_READY || word == HANDOVER_STILL;
 	if (word == HANDOVER_READY && !j->ready) {
 		j->ready = true;
 		j->ready_ns = awake_ns;
@@ -122,12 +129,17 @@ static void take_word(struct job *j, char word, uint64_t awake_ns)
 
 static void take_words(struct launcher *l)
 {
-	char bytes[64];
+	unsigned char bytes[64];
 	ssize_t n = recv(l->job.beat_fd, bytes, sizeof bytes, MSG_DONTWAIT);
 
 	for (ssize_t i = 0; i < n; i++)
 		take_word(&l->job, bytes[i], l->awake_ns);
 	l->was_ready |= l->job.ready;
+	if (l->job.ready) {
+		takeover_ready(l);
+		notify_look(l);
+		detach_end(l);
+	}
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 		close(l->job.beat_fd);
 		l->job.beat_fd = -1;
@@ -166,7 +178,7 @@ static void take_rank0(struct launcher *l)
 		close(fd);
 		return;
 	}
-	if (!handover_give(&l->handover, fd, l->listener.fd)) {
+	if (!handover_give(&l->handover, fd, l->listener.fd, takeover_holds(l))) {
 		process_drop(&p);
 		close(fd);
 		return;
@@ -190,6 +202,7 @@ static uint64_t look(struct launcher *l, int ms)
 	p[n++] = (struct pollfd){l->job.beat_fd, POLLIN, 0};
 	n += handover_polls(&l->handover, p + n);
 	n += output_polls(&l->output, p + n);
+	n += takeover_polls(l, p + n);
 	poll(p, (nfds_t)n, ms);
 	now = now_ns();
 	since = now - l->looked_ns;
@@ -205,6 +218,9 @@ static void attend_to_all(struct launcher *l)
 	take_rank0(l);
 	if (l->job.beat_fd >= 0)
 		take_words(l);
+	takeover_look_new(l);
+	takeover_look_old(l);
+	notify_look(l);
 	beside_look(&l->gateway);
 	if (l->gateway.failed && !l->draining) {
 		l->draining = true;
@@ -212,11 +228,17 @@ static void attend_to_all(struct launcher *l)
 	}
 }
 
+void job_wait(struct launcher *l)
+{
+	look(l, LOOK_MS);
+	attend_to_all(l);
+}
+
 void job_pause(struct launcher *l, int ms)
 {
 	uint64_t end = l->awake_ns + (uint64_t)ms * 1000000u;
 
-	while (!l->draining && l->awake_ns < end) {
+	while (!l->draining && !takeover_yields(l) && !takeover_left(l) && l->awake_ns < end) {
 		look(l, min_int(LOOK_MS, (int)((end - l->awake_ns) / 1000000u) + 1));
 		attend_to_all(l);
 	}
@@ -283,7 +305,7 @@ static bool ended_as_asked(const struct launcher *l, int status)
 {
 	const struct job *j = &l->job;
 
-	return l->draining &&
+	return (l->draining || takeover_yields(l) || takeover_left(l)) &&
 	       (j->ending_ns || j->served || j->hurried || (WIFEXITED(status) && WEXITSTATUS(status) != EXIT_SOFTWARE));
 }
 

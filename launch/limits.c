@@ -46,11 +46,11 @@ static void watch_rank0(struct launcher *l, uint64_t since)
 		kill_silent(l, "the front of rank 0 stopped responding; killing rank 0", front);
 }
 
-static void end_job(struct launcher *l, const char *why)
+void job_end(struct launcher *l, const char *why)
 {
 	struct job *j = &l->job;
 
-	if (j->ending_ns)
+	if (j->ending_ns || !j->mpirun)
 		return;
 	if (why)
 		log_event(LOG_ERROR, why, " mpirun=%d", (int)j->mpirun);
@@ -69,7 +69,7 @@ static void drain(struct launcher *l)
 	struct job *j = &l->job;
 
 	if (!j->hello || (j->beat_fd < 0 && !j->asked)) {
-		end_job(l, NULL);
+		job_end(l, NULL);
 		return;
 	}
 	if (!j->asked || (l->hurried && !j->hurried)) {
@@ -79,9 +79,9 @@ static void drain(struct launcher *l)
 	j->asked = true;
 	j->hurried = l->hurried;
 	if (j->hurried && over(l, j->asked_ns, HURRY_S))
-		end_job(l, NULL);
+		job_end(l, NULL);
 	if (over(l, j->asked_ns, l->options.shutdown_timeout_s + MARGIN_S))
-		end_job(l, "the drain does not end; ending the job");
+		job_end(l, "the drain does not end; ending the job");
 }
 
 /* mpirun loses a signal while it starts, so it gets several. */
@@ -109,11 +109,13 @@ void limits_look(struct launcher *l, uint64_t since)
 		j->ranks.lost_ns = 0;
 	}
 	if (!j->hello && over(l, j->started_ns, l->start_timeout_s))
-		end_job(l, "rank 0 has not come within --start-timeout: the job is ended");
+		job_end(l, "rank 0 has not come within --start-timeout: the job is ended");
 	if (over(l, j->served_ns, MARGIN_S))
-		end_job(l, "mpirun does not end a job that has drained: the job is ended");
+		job_end(l, "mpirun does not end a job that has drained: the job is ended");
 	if (l->draining)
 		drain(l);
+	if (takeover_yields(l) && over(l, l->takeover.taker.since_ns, l->options.shutdown_timeout_s + MARGIN_S))
+		job_end(l, "the drain for another launcher does not end: the job is ended");
 	if (j->ending_ns)
 		press(l);
 }

@@ -39,6 +39,10 @@ static void usage(FILE *f)
 		 "also start xverse-gateway: the OpenAI API over HTTP [127.0.0.1]; put an IPv6 HOST "
 		 "in brackets"},
 		{"--http-option OPT", "pass an option to it, such as --http-option --api-key-file=FILE"},
+		{"--takeover[=beside|after]",
+		 "take the socket of the running server: load beside it and let it end with its last client; or "
+		 "after it has drained and clients wait, which is chosen where both do not fit in memory"},
+		{"--detach", "return once the job serves, or with its exit code if it does not"},
 		{"--print", "print the command that starts the ranks and exit"},
 	};
 
@@ -114,8 +118,8 @@ static enum starter_kind starter_named(const char *name)
 }
 
 /* For "did you mean", beside those of xversed. */
-static const char *const own_options[] = {"start-timeout", "restart",  "http",    "http-option", "print",
-					  "hosts",         "hostfile", "starter", NULL};
+static const char *const own_options[] = {"start-timeout", "restart", "http",     "http-option", "print", "hosts",
+					  "hostfile",      "starter", "takeover", "detach",      NULL};
 
 /* Reads xversed's options from all their sources too, to report errors before anything starts. */
 static void parse_options(struct launcher *l)
@@ -138,8 +142,13 @@ static void parse_options(struct launcher *l)
 static int choose_socket(struct launcher *l, struct why *why)
 {
 	char path[RPC_PATH_SIZE];
-	int err = l->options.uds ? 0 : rpc_place_make(path, why);
+	int err = activation_take(&l->activated, path, sizeof path, why);
 
+	if (!err && l->activated >= 0 && l->options.uds && strcmp(l->options.uds, path))
+		err = fail(why, ERR_INVALID, "--uds is %s, but the socket that was passed to this process is %s",
+			   l->options.uds, path);
+	if (!err && l->activated < 0 && !l->options.uds)
+		err = rpc_place_make(path, why);
 	if (err)
 		return err;
 	snprintf(l->socket_path, sizeof l->socket_path, "%s", l->options.uds ? l->options.uds : path);
@@ -184,12 +193,14 @@ static void parse(struct launcher *l, int argc, char **argv)
 		else if (!strncmp(argv[i], "--restart", 9) && (!argv[i][9] || argv[i][9] == '=')) {
 			l->restart = true;
 			l->restarts = argv[i][9] ? number(argv[i] + 10, "--restart") : -1;
-		} else if (!strcmp(argv[i], "--print"))
+		} else if (!strcmp(argv[i], "--detach"))
+			l->detach = true;
+		else if (!strcmp(argv[i], "--print"))
 			l->print = true;
 		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			usage(stdout);
 			exit(EXIT_OK);
-		} else if (!beside_option(&l->gateway, argv, &i))
+		} else if (!beside_option(&l->gateway, argv, &i) && !takeover_option(&l->takeover, argv[i]))
 			keep(l, argv[i]);
 	}
 	if (argc == 1) {
@@ -222,9 +233,14 @@ static int run(struct launcher *l)
 
 	for (;;) {
 		code = job_run(l);
+		l->yielded = takeover_yields(l);
 		if (l->gateway.failed)
 			return l->gateway.failed;
-		if (!worth_restarting(l, code))
+		if (takeover_replaced(l))
+			return EXIT_OK;
+		if (l->yielded)
+			continue;
+		if (takeover_pending(l) || !worth_restarting(l, code))
 			return code;
 		if (given_up(l, code))
 			return EXIT_CONFIG;
@@ -232,7 +248,7 @@ static int run(struct launcher *l)
 			wait_ms = 500;
 		log_event(LOG_WARN, "the job ended; restarting it", " code=%d wait_ms=%d", code, wait_ms);
 		job_pause(l, wait_ms);
-		if (l->draining)
+		if (l->draining || takeover_replaced(l))
 			return l->gateway.failed;
 		wait_ms = min_int(2 * wait_ms, 30000);
 		l->restarts -= l->restarts > 0;
@@ -284,7 +300,7 @@ static gid_t find_group(const struct launcher *l)
 /* --pid-file holds the launcher's number, which a restart does not change; rank 0 writes none. */
 static int open_pid_file(struct launcher *l, struct why *why)
 {
-	int err = pid_file_write(l->options.pid_file, why);
+	int err = takeover_pending(l) ? 0 : pid_file_write(l->options.pid_file, why);
 
 	if (!err && l->options.pid_file)
 		keep(l, (char *)"--pid-file=");
@@ -295,8 +311,15 @@ static int open_pid_file(struct launcher *l, struct why *why)
  * leaves that one's pid file alone. */
 static int open_all(struct launcher *l, struct why *why)
 {
-	int err = rpc_listen(&l->listener, l->socket_path, find_group(l), why);
+	bool found = false;
+	int err = takeover_begin(l, &found, why);
 
+	if (!err && !found && l->activated >= 0)
+		err = rpc_listen_on(&l->listener, l->activated, why);
+	else if (!err && !found)
+		err = rpc_listen(&l->listener, l->socket_path, find_group(l), why);
+	if (!err)
+		takeover_open(l);
 	if (!err && l->options.log_file) {
 		l->output.log_fd = log_file_descriptor(l->options.log_file, why);
 		err = min_int(l->output.log_fd, 0);
@@ -313,6 +336,8 @@ static int open_all(struct launcher *l, struct why *why)
 static void close_all(struct launcher *l)
 {
 	handover_close(&l->handover);
+	takeover_close_new(l);
+	takeover_close_old(l);
 	folder_remove(&l->folder);
 	rpc_unlisten(&l->listener);
 	pid_file_remove();
@@ -328,8 +353,9 @@ static int serve(struct launcher *l)
 	l->looked_ns = now_ns();
 	l->awake_ns = 1000000000u; /* 0 stands for never */
 	beside_look(&l->gateway);
-	code = run(l);
+	code = takeover_wait(l) ? run(l) : EXIT_OK;
 	beside_end(&l->gateway);
+	takeover_wait_for_old(l);
 	close_all(l);
 	output_close(&l->output);
 	return code;
@@ -386,7 +412,11 @@ static int print(const struct launcher *l)
 
 int main(int argc, char **argv)
 {
-	static struct launcher l = {.folder = {.lock_fd = -1}, .handover = {.fd = -1}, .output = {.log_fd = -1}};
+	static struct launcher l = {.activated = -1,
+				    .folder = {.lock_fd = -1},
+				    .handover = {.fd = -1},
+				    .output = {.log_fd = -1},
+				    .takeover = {.fd = -1, .taker = {.fd = -1}, .from = {.fd = -1}, .old = {.fd = -1}}};
 	struct why why = {""};
 	int err;
 
@@ -396,6 +426,7 @@ int main(int argc, char **argv)
 	find_xversed(&l);
 	if (l.doctor)
 		return doctor(&l, argv);
+	notify_open(&l.notify);
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
 		run_alone(&l);
 	place(&l, argv);
@@ -413,6 +444,7 @@ int main(int argc, char **argv)
 		err = check_hosts(&l);
 	if (err)
 		return err;
+	detach_begin(&l);
 	catch_signals(&l);
 	err = open_all(&l, &why);
 	if (err) {

@@ -9,6 +9,7 @@
 enum file_most {
 	FILE_CONFIG = 16 << 20,     /* config.json, generation_config.json, templates, conversations, options */
 	FILE_KEYS = 1 << 20,        /* keys and certificates of the gateway */
+	FILE_LIMITS = 1 << 20,      /* limits by user */
 	FILE_TOKENIZER = 256 << 20, /* tokenizer.json and the files around it, index files */
 };
 

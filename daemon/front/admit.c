@@ -317,6 +317,8 @@ static int make_call(struct front *f, struct front_call *c, struct why *why)
 	if (!err)
 		err = check_length(f, c, why);
 	if (!err)
+		err = front_limits_admit(f, c, why);
+	if (!err)
 		err = front_take_place(f, c, why);
 	c->call.call = c->id;
 	c->call.turn = c->stake.account->number;
@@ -338,10 +340,42 @@ static void note_resumed(struct front *f, const struct front_call *c)
 			  (uintmax_t)c->id, c->stake.account->uid, c->call.n_resume, (uintmax_t)f->metrics.resumed);
 }
 
+static void enter(struct front *f, struct front_call *c)
+{
+	struct link_command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
+
+	if (!link_post(f->link, &cmd)) {
+		refuse(f, c, ERR_BUSY, "too many calls at once");
+		return;
+	}
+	f->adds_posted++;
+	front_stake_wait(&c->stake);
+	quota_post(&c->claim);
+	front_add(f, c);
+	send_started(f, c);
+	send_echo(f, c);
+	front_send_missing(f, c);
+}
+
+void front_release_held(struct front *f)
+{
+	for (struct front_call **at = &f->held, *c; (c = *at);) {
+		if (c->deadline_ns && now_ns() >= c->deadline_ns) {
+			front_error(f, c->id, ERR_DEADLINE,
+				    "the call waited for its turn (--limits) until its deadline");
+			front_call_destroy(front_take_held(f, at));
+		} else if (!quota_may_run(&c->claim)) {
+			at = &c->next;
+		} else {
+			enter(f, front_take_held(f, at));
+		}
+	}
+	quotas_sweep(&f->quotas, now_ns());
+}
+
 /* The prompt is encoded, or is token ids. */
 static void post(struct front *f, struct front_call *c)
 {
-	struct link_command cmd = {.kind = COMMAND_ADD, .call = c->id, .add = &c->call};
 	struct why why = {""};
 	int err = make_call(f, c, &why);
 
@@ -353,23 +387,19 @@ static void post(struct front *f, struct front_call *c)
 		front_call_destroy(c);
 		return;
 	}
-	if (!err && !link_post(f->link, &cmd))
-		err = fail(&why, ERR_BUSY, "too many calls at once");
-	if (err) {
+	if (err)
 		refuse(f, c, err, why.text);
-		return;
-	}
-	f->adds_posted++;
-	front_stake_wait(&c->stake);
-	front_add(f, c);
-	send_started(f, c);
-	send_echo(f, c);
-	front_send_missing(f, c);
+	else if (quota_may_run(&c->claim))
+		enter(f, c);
+	else
+		front_hold(f, c);
 }
 
 /* The job is done; the call takes its ids. */
 static void encoded(struct front *f, struct front_call *c, struct front_job *job)
 {
+	const char *closed;
+
 	c->grammar = job->grammar;
 	if (c->chat)
 		c->forms = job->forms;
@@ -385,7 +415,7 @@ static void encoded(struct front *f, struct front_call *c, struct front_job *job
 	else if (job->err)
 		refuse(f, c, job->err, job->why.text);
 	else if (f->draining)
-		refuse(f, c, ERR_DRAINING, "the server is draining");
+		refuse(f, c, front_closed(f, &closed), closed);
 	else
 		post(f, c);
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void send_error(struct front *f, uint64_t call, struct front_account *a, int code, const char *text)
+static void send_error(struct front *f, uint64_t call, const struct front_call *c, int code, const char *text)
 {
 	struct xv_reply r = {.kind = XV_R_ERROR};
 
@@ -14,7 +14,8 @@ static void send_error(struct front *f, uint64_t call, struct front_account *a, 
 	if (code == ERR_LOADING)
 		r.error.retry_after_ms = 500;
 	if (code == ERR_BUSY)
-		r.error.retry_after_ms = front_retry_ms(f, a);
+		r.error.retry_after_ms =
+			c && c->retry_ms ? c->retry_ms : front_retry_ms(f, c ? c->stake.account : NULL);
 	rpc_send(f->server, call, &r);
 }
 
@@ -25,7 +26,7 @@ void front_error(struct front *f, uint64_t call, int code, const char *text)
 
 void front_refuse(struct front *f, const struct front_call *c, int code, const char *text)
 {
-	send_error(f, c->id, c->stake.account, code, text);
+	send_error(f, c->id, c, code, text);
 }
 
 bool front_is_owner(struct front *f, uint64_t call, const struct rpc_peer *peer, const char *what)
@@ -76,6 +77,7 @@ void front_call_destroy(struct front_call *c)
 	if (c->lora)
 		c->lora->calls--;
 	front_stake_close(&c->stake);
+	quota_close(&c->claim);
 	free(c);
 }
 
@@ -93,12 +95,55 @@ void front_forget(struct front *f, struct front_call *c)
 
 int front_open_calls(const struct front *f)
 {
-	int n = 0;
+	int n = f->n_held;
 
 	for (int i = 0; i < FRONT_BUCKETS; i++)
 		for (const struct front_call *c = f->bucket[i]; c; c = c->next)
 			n++;
 	return n;
+}
+
+/* ---- calls that a limit holds back ---- */
+
+void front_hold(struct front *f, struct front_call *c)
+{
+	struct front_call **at = &f->held;
+
+	while (*at)
+		at = &(*at)->next;
+	c->next = NULL;
+	*at = c;
+	f->n_held++;
+}
+
+struct front_call *front_find_held(struct front *f, uint64_t call)
+{
+	struct front_call *c = f->held;
+
+	while (c && c->id != call)
+		c = c->next;
+	return c;
+}
+
+struct front_call *front_take_held(struct front *f, struct front_call **at)
+{
+	struct front_call *c = *at;
+
+	*at = c->next;
+	c->next = NULL;
+	f->n_held--;
+	return c;
+}
+
+void front_drop_held(struct front *f, uint64_t call, int code, const char *text)
+{
+	for (struct front_call **at = &f->held; *at; at = &(*at)->next) {
+		if ((*at)->id != call)
+			continue;
+		front_error(f, call, code, text);
+		front_call_destroy(front_take_held(f, at));
+		return;
+	}
 }
 
 /* ---- ending them ---- */
@@ -129,6 +174,17 @@ void front_end_calls(struct front *f, int code, const char *text)
 				c->ended = true;
 				f->metrics.failed++;
 			}
+	while (f->held)
+		front_drop_held(f, f->held->id, code, text);
+}
+
+/* A client that has open calls on its connection may add some while another process takes over, but not for ever. */
+int front_closed(const struct front *f, const char **text)
+{
+	bool left = f->leave_ns && now_ns() - f->leave_ns > (uint64_t)f->opt->shutdown_timeout_s * 1000000000u;
+
+	*text = f->yields ? "another process takes over and loads the model: wait for it" : "the server is draining";
+	return f->yields ? ERR_LOADING : f->draining || left ? ERR_DRAINING : 0;
 }
 
 void front_drain(struct front *f, const char *reason)

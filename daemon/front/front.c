@@ -39,7 +39,7 @@ static int open_socket(struct front *f, struct why *why)
 	struct group *g = f->opt->uds_group ? getgrnam(f->opt->uds_group) : NULL;
 	int err;
 
-	err = handover_take(&how.listen_fd, &f->beat_fd, why);
+	err = handover_take(&how.listen_fd, &f->beat_fd, &how.hold, why);
 	if (err)
 		return err;
 	if (f->opt->uds_group && !g)
@@ -54,6 +54,7 @@ static int open_socket(struct front *f, struct why *why)
 		return err;
 	rpc_server_watch(f->server, f->link->wake_fd);
 	rpc_server_watch(f->server, f->signal_fd);
+	front_open_orders(f);
 	return 0;
 }
 
@@ -66,7 +67,9 @@ static int start(struct front *f, struct why *why)
 	front_accounts_init(&f->accounts);
 	front_accounts_limit(&f->accounts, SHARE_BYTES, FRONT_INPUT);
 	front_open_signals(f);
-	err = open_socket(f, why);
+	err = front_limits_read(f, why);
+	if (!err)
+		err = open_socket(f, why);
 	if (err)
 		return err;
 	if (f->tokenizer)
@@ -101,6 +104,7 @@ void front_close(struct front *f)
 	close(f->signal_fd);
 	front_helpers_finish(&f->helpers);
 	front_loras_finish(f);
+	quotas_finish(&f->quotas);
 	chat_close(f->chat);
 	grammar_room_destroy(f->room);
 	tokenizer_close(f->tokenizer);

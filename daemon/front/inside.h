@@ -1,9 +1,9 @@
 /* inside.h - private to daemon/front. All of it belongs to the front thread, unless a line says otherwise.
  *
- * Callers come first: front.c (public functions) and loop.c (the thread) over signals.c, request.c (requests and
- * waiting calls), admit.c (a request becomes a call), tokenize.c, status.c, open_calls.c and reply.c (tokens become
- * replies), over places.c (the queue), sampling.c, chat.c, open.c, over calls.c (open calls and errors), pace.c and the
- * structs below.
+ * Callers come first: front.c (public functions) and loop.c (the thread) over signals.c, orders.c, request.c (requests
+ * and waiting calls), admit.c (a request becomes a call), tokenize.c, status.c, open_calls.c and reply.c (tokens become
+ * replies), over limit.c and places.c (limits, the queue), sampling.c, chat.c, open.c, over calls.c (open calls and
+ * errors), pace.c and the structs below.
  */
 #ifndef DAEMON_FRONT_INSIDE_H
 #define DAEMON_FRONT_INSIDE_H
@@ -17,6 +17,7 @@
 #include "daemon/front/lora_list.h"
 #include "daemon/front/metrics.h"
 #include "daemon/front/model.h"
+#include "daemon/front/quota.h"
 #include "daemon/front/stop_text.h"
 #include "daemon/link.h"
 #include "daemon/options.h"
@@ -33,6 +34,8 @@ struct front_call {
 	struct xv_request *request;
 	struct front_lora *lora;  /* its adapter, which counts it; NULL: none */
 	struct front_stake stake; /* what it holds of its client's account */
+	struct quota_claim claim; /* and of the limits of --limits */
+	uint32_t retry_ms;        /* when the limit that refuses it has room; 0: by the queue's pace */
 	struct call call;         /* what the engine gets; it points to the arrays below */
 	struct ids ids;
 	int32_t *stop_ids;
@@ -87,22 +90,29 @@ struct front {
 	void *arg;
 	bool reopen;            /* SIGHUP came before the ranks were ready */
 	int signal_fd, beat_fd; /* beat_fd: the launcher's connection, -1 without one */
+	bool deaf;              /* no order will come on it any more */
 
 	struct rpc_server *server;
 	struct front_helpers helpers;
 	struct front_accounts accounts;
+	struct quotas quotas;
 	struct front_pace pace;
 	struct front_metrics metrics;
 	struct front_call *bucket[FRONT_BUCKETS]; /* calls that the engine has, by id */
 	struct front_call *waiting;               /* for the model to load */
 	struct front_call *tokenizing;            /* their prompt is with a helper thread */
+	struct front_call *held;                  /* (n_held) wait until a limit lets them run; oldest first */
+	int n_held;
 	struct front_loras loras;
 	bool ready;           /* the model is loaded, and what follows from that is done */
 	char fingerprint[40]; /* once ready */
 	uint64_t adds_posted;
 	int cancels_due; /* calls with cancel_due */
 	bool draining, trim_due;
-	bool trim_large; /* much memory was held since the last trim */
+	bool yields;       /* it drains for a process that will load the model: clients wait for that one */
+	uint64_t leave_ns; /* since when another process takes the connections that come; 0: none does */
+	uint32_t ops_seen; /* of board_ops(), at the last beat */
+	bool trim_large;   /* much memory was held since the last trim */
 	int connections_seen;
 	uint64_t trim_ns, drain_deadline_ns;
 	uint64_t beat_ns, cont_ns; /* last beat; last SIGCONT */
@@ -116,6 +126,11 @@ int front_open_model(struct front *f, struct why *why); /* tokenizer, chat forma
 
 /* ---- loop.c ---- */
 void *front_loop(void *front); /* the thread */
+
+/* ---- orders.c: the launcher's orders, and what is reported to it ---- */
+void front_open_orders(struct front *f);
+void front_take_orders(struct front *f);
+void front_beat(struct front *f); /* about once a second */
 
 /* ---- signals.c ---- */
 void front_open_signals(struct front *f);
@@ -132,6 +147,7 @@ void front_expire(struct front *f);      /* ends waiting calls whose deadline ha
 /* ---- admit.c: the model is loaded ---- */
 void front_admit(struct front *f, struct front_call *c);    /* to a helper thread first, to the engine, or refused */
 void front_encoded(struct front *f, struct front_job *job); /* its prompt is tokenized */
+void front_release_held(struct front *f); /* those that may run, and those whose deadline has passed */
 
 /* ---- tokenize.c: Tokenize, Detokenize, Template ---- */
 void front_tokenize(struct front *f, uint64_t call, const struct rpc_peer *peer,
@@ -168,6 +184,11 @@ int front_lora_take(struct front *f, struct front_call *c, const char *name, str
 struct xv_adapter front_lora_view(const struct front_lora *l);
 void front_lora_list(const struct front *f, struct xv_status *s, struct xv_adapter views[OPTIONS_MAX_LORAS]);
 
+/* ---- limit.c: limits of users, groups and keys ---- */
+int front_limits_read(struct front *f, struct why *why); /* on an error the old ones hold */
+/* 0: it may be there. ERR_BUSY, ERR_DENIED. */
+int front_limits_admit(struct front *f, struct front_call *c, struct why *why);
+
 /* ---- places.c: the queue ---- */
 int front_take_place(struct front *f, struct front_call *c, struct why *why); /* 0 or ERR_BUSY */
 uint32_t front_place(void *front, uint64_t call);                             /* from 1; 0: it does not wait */
@@ -195,10 +216,17 @@ struct front_call *front_find(struct front *f, uint64_t call); /* with the engin
 void front_add(struct front *f, struct front_call *c);
 void front_forget(struct front *f, struct front_call *c);
 void front_call_destroy(struct front_call *c);
+/* Calls that wait until a limit of their user, group or key lets them run. */
+void front_hold(struct front *f, struct front_call *c);
+struct front_call *front_find_held(struct front *f, uint64_t call);
+struct front_call *front_take_held(struct front *f, struct front_call **at);
+void front_drop_held(struct front *f, uint64_t call, int code, const char *text); /* with this error */
 int front_open_calls(const struct front *f);
 void front_cancel_engine(struct front *f, struct front_call *c); /* where its mailbox is full: marks it due */
 void front_retry_cancels(struct front *f);                       /* those that are due */
 void front_drain(struct front *f, const char *reason);
+/* Why new calls are refused: ERR_* and *text; 0: they are not. */
+int front_closed(const struct front *f, const char **text);
 void front_reopen_ranks(struct front *f);    /* makes them open the log file again, as soon as they are ready */
 void front_accounts_follow(struct front *f); /* the limits of the options hold for accounts from now on */
 #define FRONT_SHUTTING_DOWN "the server is shutting down; resume elsewhere or later"

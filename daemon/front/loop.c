@@ -46,10 +46,13 @@ static void take_jobs(struct front *f)
 
 static bool drained(struct front *f)
 {
+	const char *text = "";
+	int code = front_closed(f, &text);
+
 	if (!f->draining)
-		return false;
+		return f->leave_ns && !rpc_connections(f->server);
 	if (now_ns() > f->drain_deadline_ns)
-		front_end_calls(f, ERR_DRAINING, FRONT_SHUTTING_DOWN);
+		front_end_calls(f, code, f->yields ? text : FRONT_SHUTTING_DOWN);
 	else if (rpc_open_calls(f->server) > 0)
 		return false;
 	return true;
@@ -65,14 +68,6 @@ static void end_drain(struct front *f)
 	if (!f->ready)
 		front_exit(f, EXIT_OK);
 	link_post(f->link, &stop);
-}
-
-static void beat(struct front *f)
-{
-	if (now_ns() - f->beat_ns < 900000000u)
-		return;
-	f->beat_ns = now_ns();
-	handover_say(f->beat_fd, f->ready ? HANDOVER_READY : HANDOVER_FRONT);
 }
 
 static void log_limit_tick(struct front *f)
@@ -104,11 +99,13 @@ static void trim(struct front *f)
 static void turn(struct front *f)
 {
 	front_take_signals(f);
+	front_take_orders(f);
 	take_reports(f);
 	front_retry_cancels(f);
+	front_release_held(f);
 	take_jobs(f);
 	front_expire(f);
-	beat(f);
+	front_beat(f);
 	log_limit_tick(f);
 	trim(f);
 	front_check_ready(f);
@@ -121,7 +118,9 @@ void *front_loop(void *front)
 	struct front *f = front;
 
 	while (atomic_load(&f->link->state) != LINK_STOPPED) {
-		rpc_server_poll(f->server, front_loras_pending(f) ? 20 : f->draining || f->waiting ? 100 : 1000);
+		rpc_server_poll(f->server, front_loras_pending(f)                 ? 20
+					   : f->draining || f->waiting || f->held ? 100
+										  : 1000);
 		if (atomic_load(&f->last_words))
 			return NULL;
 		turn(f);

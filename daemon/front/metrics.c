@@ -126,6 +126,46 @@ static void put_refused(const struct page *p, const struct front *f)
 	}
 }
 
+/* k: calls in the batch, calls that wait, tokens that are left of this minute. */
+static void put_held(const struct page *p, const struct front *f, int k)
+{
+	static const char *const names[] = {"limit_running", "limit_waiting", "limit_tokens_left"},
+				 *const help[] = {"Calls of an entry of --limits in the batch.",
+						  "Calls of an entry of --limits that wait.",
+						  "Tokens that an entry of --limits may still spend, of a minute's."},
+				 *const kinds[] = {"default", "user", "group", "key"};
+
+	head(p, names[k], "gauge", help[k]);
+	for (int i = 0; i < QUOTA_BUCKETS; i++)
+		for (const struct quota *q = f->quotas.bucket[i]; q; q = q->next) {
+			char *name = q->limit ? escape(q->limit->name) : NULL, label[2 * RPC_MAX_ASKER_BYTES + 64];
+			double v = k == 0 ? q->running : k == 1 ? q->waiting : q->tokens;
+
+			if (name && q->kind != LIMIT_DEFAULT && (k < 2 || q->limit->tokens > 0)) {
+				snprintf(label, sizeof label, "kind=\"%s\",name=\"%.256s\"", kinds[q->kind], name);
+				sample(p, names[k], label, v);
+			}
+			free(name);
+		}
+}
+
+/* What the file of --limits names; the default's accounts are not listed. */
+static void put_quotas(const struct page *p, const struct front *f)
+{
+	static const char *const reasons[] = {"max-waiting", "tokens-per-minute", "adapters", "models"};
+	char label[64];
+
+	if (!f->opt->limits)
+		return;
+	head(p, "limit_refused_total", "counter", "Calls refused by --limits, by what the limit is of.");
+	for (int i = 0; i < QUOTA_REFUSALS; i++) {
+		snprintf(label, sizeof label, "limit=\"%s\"", reasons[i]);
+		sample(p, "limit_refused_total", label, (double)f->quotas.refused[i]);
+	}
+	for (int k = 0; k < 3; k++)
+		put_held(p, f, k);
+}
+
 static void put_ends(const struct page *p, const struct front_metrics *m)
 {
 	static const char *const reasons[] = {[XV_FINISH_STOP] = "stop",
@@ -205,6 +245,7 @@ static char *metrics_text(const struct front *f, size_t *len)
 	sample(&p, "build_info", "version=\"" XV_VERSION "\",commit=\"" XV_COMMIT "\"", 1);
 	put_numbers(&p, f);
 	put_refused(&p, f);
+	put_quotas(&p, f);
 	put_ends(&p, &f->metrics);
 	put_times(&p, &f->metrics);
 	if (f->ready)

@@ -67,6 +67,8 @@ void front_send_calls(struct front *f, uint64_t call, const struct rpc_peer *pee
 		add(&l, c, XV_CALL_LOADING);
 	for (const struct front_call *c = f->tokenizing; c; c = c->next)
 		add(&l, c, XV_CALL_TOKENIZING);
+	for (const struct front_call *c = f->held; c; c = c->next)
+		add(&l, c, XV_CALL_WAITING);
 	for (int i = 0; i < FRONT_BUCKETS; i++)
 		for (const struct front_call *c = f->bucket[i]; c; c = c->next)
 			add(&l, c, c->stake.waits ? XV_CALL_WAITING : XV_CALL_RUNNING);

@@ -43,6 +43,11 @@ uint32_t front_place(void *front, uint64_t call)
 	const struct front_call *mine = front_find(f, call);
 	int earlier = 0;
 
+	if (!mine && front_find_held(f, call)) { /* behind those of its own that are held, as if it entered now */
+		for (mine = f->held; mine->id != call; mine = mine->next)
+			earlier++;
+		return (uint32_t)(earlier + 1 + atomic_load(&f->link->waiting));
+	}
 	if (!mine || !mine->stake.waits)
 		return 0;
 	for (int i = 0; i < FRONT_BUCKETS && mine->stake.account->turn.waiting > 1; i++)

@@ -285,6 +285,7 @@ static void send_output(struct front *f, struct front_call *c, const struct link
 	if (e->finish != FINISH_NONE)
 		gather_rest(c, &g);
 	count_tokens(f, c, g.tokens);
+	quota_spend(&c->claim, g.tokens, now_ns());
 	cut.n_details = min_int(r->n_details, g.tokens);
 	chunk = (struct xv_chunk){
 		.text = g.text, .text_len = g.len, .ids = e->id, .n_ids = c->return_ids ? g.tokens : 0};
@@ -304,6 +305,7 @@ void front_report(struct front *f, const struct link_report *r)
 		return;
 	if (r->event.admitted) {
 		front_stake_run(&c->stake);
+		quota_run(&c->claim);
 		return;
 	}
 	if (r->refused) {

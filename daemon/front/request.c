@@ -16,6 +16,7 @@ static struct front_call *make_call(struct front *f, uint64_t call, const struct
 	c->id = call;
 	front_stake_open(&c->stake, &f->accounts, peer->uid, peer->owner, &r->asker);
 	c->arrived_ns = now_ns();
+	quota_open(&f->quotas, &c->claim, peer, &r->asker, c->arrived_ns);
 	c->request = xalloc(1, sizeof *c->request);
 	*c->request = *r;
 	c->deadline_ns = timeout_ms ? now_ns() + (uint64_t)timeout_ms * 1000000u : 0;
@@ -27,13 +28,14 @@ static void open_call(struct front *f, uint64_t call, const struct rpc_peer *pee
 	uint32_t timeout = r->kind == XV_SCORE  ? r->score.timeout_ms
 			   : r->kind == XV_CHAT ? r->chat.timeout_ms
 						: r->generate.timeout_ms;
+	const char *reason;
+	int closed = front_closed(f, &reason);
 	struct front_call *c;
 	struct why why = {""};
 
 	f->metrics.requests++;
-	if (f->draining || (!f->ready && !timeout)) {
-		front_error(f, call, f->draining ? ERR_DRAINING : ERR_LOADING,
-			    f->draining ? "the server is draining" : "the model is still loading");
+	if (closed || (!f->ready && !timeout)) {
+		front_error(f, call, closed ? closed : ERR_LOADING, closed ? reason : "the model is still loading");
 		rpc_request_free(r);
 		return;
 	}
@@ -189,6 +191,10 @@ void front_cancel(void *front, uint64_t call)
 
 	if (c) {
 		front_cancel_engine(f, c);
+		return;
+	}
+	if (front_find_held(f, call)) {
+		front_drop_held(f, call, ERR_CANCELLED, "cancelled");
 		return;
 	}
 	front_helpers_cancel(&f->helpers, call);

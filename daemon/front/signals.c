@@ -90,10 +90,13 @@ void front_reopen_ranks(struct front *f)
 static void hang_up(struct front *f)
 {
 	int level = f->opt->log_level;
+	struct why why = {""};
 
 	log_file_reopen();
 	front_reopen_ranks(f);
 	f->reread(f->arg);
+	if (front_limits_read(f, &why))
+		log_at(LOG_ERROR, "the limits are wrong now, so the old ones stay: %s", why.text);
 	if (f->opt->log_level != level)
 		board_log_level(f->board, (enum log_level)f->opt->log_level);
 	if (f->ready)

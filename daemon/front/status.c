@@ -102,7 +102,11 @@ void front_fill_counts(const struct front *f, struct xv_status *s)
 
 	s->step = atomic_load(&l->step);
 	s->running = (uint32_t)atomic_load(&l->running);
-	s->waiting = (uint32_t)atomic_load(&l->waiting);
+	s->waiting = (uint32_t)(atomic_load(&l->waiting) + f->n_held);
+	s->limits = (uint32_t)f->quotas.limits.n;
+	s->limits_refused = 0;
+	for (int i = 0; i < QUOTA_REFUSALS; i++)
+		s->limits_refused += f->quotas.refused[i];
 	s->waiting_tokens = (uint64_t)atomic_load(&l->waiting_tokens);
 	s->kv_blocks = f->ready ? (uint32_t)f->model->n_blocks : 0;
 	s->kv_blocks_held = (uint32_t)atomic_load(&l->kv_held);

@@ -125,3 +125,52 @@ uint64_t memory_limit(void)
 
 	return ram < group ? ram : group;
 }
+
+/* The number behind `name` in a file of lines "name number"; 0: it has none. */
+static uint64_t read_field(const char *path, const char *name)
+{
+	FILE *f = fopen(path, "re");
+	char line[256];
+	size_t n = strlen(name);
+	uint64_t v = 0;
+
+	while (f && fgets(line, sizeof line, f))
+		if (!strncmp(line, name, n) && strchr(" \t", line[n]))
+			v = strtoull(line + n, NULL, 10);
+	if (f)
+		fclose(f);
+	return v;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* Memory that a group counts without caches of files, which the kernel gives up before the limit is met. */
+static uint64_t used_of(const char *folder, const char *name, const char *cache)
+{
+	uint64_t used = read_limit(folder, name);
+	char path[PATH_MAX];
+
+	if (used == UINT64_MAX || snprintf(path, sizeof path, "%s/memory.stat", folder) >= (int)sizeof path)
+		return 0;
+	return less(used, read_field(path, cache));
+}
+
+static uint64_t left_of(const char *folder)
+{
+	uint64_t v2 = read_limit(folder, "memory.max"), v1 = read_limit(folder, "memory.limit_in_bytes");
+
+	if (v2 != UINT64_MAX)
+		return less(v2, used_of(folder, "memory.current", "file"));
+	return v1 == UINT64_MAX ? v1 : less(v1, used_of(folder, "memory.usage_in_bytes", "total_cache"));
+}
+
+uint64_t memory_available(void)
+{
+	uint64_t at, ram = read_field("/proc/meminfo", "MemAvailable:") << 10,
+		     group = cgroup_limit("memory", left_of, &at);
+
+	return ram < group ? ram : group;
+}

@@ -9,5 +9,8 @@
 int64_t memory_cpu_quota(uint64_t *group);
 /* Bytes: min(RAM, cgroup v2 or v1 limit). */
 uint64_t memory_limit(void);
+/* Bytes of that which could be taken now without pushing anything out: what the machine has available, and what is left
+ * of each control group's limit beside memory that is no cache of files. */
+uint64_t memory_available(void);
 
 #endif

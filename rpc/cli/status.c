@@ -55,6 +55,9 @@ static void print_model(const struct xv_status *s)
 		s->waiting_tokens, s->step);
 	cli_row("KV cache", LEFT, "%u of %u blocks of %u tokens held, %" PRIu64 " pre-emptions", s->kv_blocks_held,
 		s->kv_blocks, s->block_size, s->preemptions);
+	if (s->limits)
+		cli_row("by user", LEFT, "%u entries of --limits, which refused %" PRIu64 " calls", s->limits,
+			s->limits_refused);
 	cli_row("limits", LEFT, "%u tokens a sequence, %u sequences, %u tokens a step", s->max_model_len,
 		s->max_num_seqs, s->max_num_batched_tokens);
 	cli_row("tokens", LEFT, "%" PRIu64 " of prompts (%" PRIu64 " cached), %" PRIu64 " generated", s->prompt_tokens,

@@ -86,6 +86,18 @@ static void refuse(struct rpc_server *s, int fd, const struct ucred *who)
 	close(fd);
 }
 
+/* Kernels before 4.13 do not say: then the groups are not known. */
+static void note_groups(struct rpc_peer *p, int fd)
+{
+	gid_t all[1024];
+	socklen_t size = sizeof all;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, all, &size))
+		return;
+	p->n_groups = min_int(PEER_GROUPS, (int)(size / sizeof *all));
+	memcpy(p->groups, all, (size_t)p->n_groups * sizeof *all);
+}
+
 static void conn_create(struct rpc_server *s, int fd, int slot, const struct ucred *who)
 {
 	struct conn *c = xalloc(1, sizeof *c);
@@ -96,6 +108,7 @@ static void conn_create(struct rpc_server *s, int fd, int slot, const struct ucr
 	c->life = ++s->lives;
 	c->peer = (struct rpc_peer){
 		.uid = who->uid, .gid = who->gid, .pid = who->pid, .connection = ++s->next_connection};
+	note_groups(&c->peer, fd);
 	c->since_ns = c->window_ns = c->behind_ns = c->heard_ns = now_ns();
 	c->frame_limit = FRAME_LIMIT;
 	c->interest = EPOLLIN;

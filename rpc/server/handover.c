@@ -54,34 +54,38 @@ static bool is_listening_unix(int fd)
 	return option(fd, SO_ACCEPTCONN) == 1 && option(fd, SO_DOMAIN) == AF_UNIX && option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
-static bool send_fd(int to, int fd)
+enum { GO = 'L', HOLD = 'H' }; /* what comes with the descriptor */
+
+static bool send_fd(int to, int fd, char byte)
 {
 	struct parcel p;
-	char byte = 'L';
 
 	parcel_init(&p, &byte, 1);
 	parcel_put(&p, fd);
 	return sendmsg(to, &p.head, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
 }
 
-static int receive_fd(int from)
+static int receive_fd(int from, bool *hold)
 {
 	struct parcel p;
-	char byte;
+	char byte = 0;
+	int fd;
 
 	parcel_init(&p, &byte, 1);
-	return recvmsg(from, &p.head, MSG_CMSG_CLOEXEC) == 1 ? parcel_get(&p) : -1;
+	fd = recvmsg(from, &p.head, MSG_CMSG_CLOEXEC) == 1 ? parcel_get(&p) : -1;
+	*hold = byte == HOLD;
+	return fd;
 }
 
 /* The whole exchange on a connection: nonce out, descriptor in. */
-static int exchange(int fd, const char *nonce, int *listen_fd, struct why *why)
+static int exchange(int fd, const char *nonce, int *listen_fd, bool *hold, struct why *why)
 {
 	set_patience(fd);
 	if (!same_user(fd, NULL))
 		return fail(why, ERR_DENIED, "the launcher's socket belongs to another user");
 	if (strlen(nonce) != NONCE || send(fd, nonce, NONCE, MSG_NOSIGNAL) != NONCE)
 		return fail(why, ERR_IO, "the launcher does not take the nonce: %s", strerror(errno));
-	*listen_fd = receive_fd(fd);
+	*listen_fd = receive_fd(fd, hold);
 	if (*listen_fd < 0)
 		return fail(why, ERR_IO, "the launcher handed over no socket");
 	if (is_listening_unix(*listen_fd))
@@ -92,14 +96,15 @@ static int exchange(int fd, const char *nonce, int *listen_fd, struct why *why)
 }
 
 /* Once: *beat_fd stays -1 where it fails. */
-static int reach(const struct sockaddr_un *at, const char *nonce, int *listen_fd, int *beat_fd, struct why *why)
+static int reach(const struct sockaddr_un *at, const char *nonce, int *listen_fd, bool *hold, int *beat_fd,
+		 struct why *why)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)at, sizeof *at))
 		err = fail(why, ERR_IO, "the launcher cannot be reached at %s: %s", at->sun_path, strerror(errno));
 	if (!err)
-		err = exchange(fd, nonce, listen_fd, why);
+		err = exchange(fd, nonce, listen_fd, hold, why);
 	if (err && fd >= 0)
 		close(fd);
 	if (!err)
@@ -107,13 +112,14 @@ static int reach(const struct sockaddr_un *at, const char *nonce, int *listen_fd
 	return err;
 }
 
-int handover_take(int *listen_fd, int *beat_fd, struct why *why)
+int handover_take(int *listen_fd, int *beat_fd, bool *hold, struct why *why)
 {
 	const char *path = getenv(HANDOVER_PATH), *nonce = getenv(HANDOVER_NONCE);
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int err = 0;
 
 	*listen_fd = *beat_fd = -1;
+	*hold = false;
 	if (!path || !nonce)
 		return 0;
 	if (strlen(path) >= sizeof at.sun_path)
@@ -121,7 +127,7 @@ int handover_take(int *listen_fd, int *beat_fd, struct why *why)
 	strcpy(at.sun_path, path);
 	for (int i = 0; i < TRIES;
 	     i++) { /* a crowd of strangers may have pushed us out of the launcher's waiting room */
-		err = reach(&at, nonce, listen_fd, beat_fd, why);
+		err = reach(&at, nonce, listen_fd, hold, beat_fd, why);
 		if (err != ERR_IO)
 			break;
 		usleep(RETRY_MS * 1000);
@@ -137,6 +143,24 @@ void handover_say(int beat_fd, enum handover_word word)
 
 	if (beat_fd >= 0 && send(beat_fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return; /* a launcher that is gone or full is no concern of a beat */
+}
+
+int handover_hear(int beat_fd)
+{
+	char byte = 0;
+	ssize_t n = recv(beat_fd, &byte, 1, MSG_DONTWAIT);
+
+	if (n == 1)
+		return byte;
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+void handover_order(int fd, enum handover_order order)
+{
+	char byte = (char)order;
+
+	if (fd >= 0 && send(fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return; /* a rank 0 that is gone needs no order */
 }
 
 static void fresh_nonce(struct handover *h)
@@ -269,8 +293,8 @@ int handover_look(struct handover *h, uint64_t clock_ns, pid_t *pid)
 	return -1;
 }
 
-bool handover_give(struct handover *h, int fd, int listen_fd)
+bool handover_give(struct handover *h, int fd, int listen_fd, bool hold)
 {
 	fresh_nonce(h);
-	return send_fd(fd, listen_fd);
+	return send_fd(fd, listen_fd, hold ? HOLD : GO);
 }

@@ -88,6 +88,7 @@ struct rpc_server {
 	struct conn *waiting;
 	uint32_t lives;
 	uint64_t next_call, next_connection, tick_ns;
+	bool leaving;                               /* another process takes the connections that come */
 	uint64_t deaf_until_ns;                     /* accept() failed for want of descriptors or memory */
 	struct call *calls, *free_calls, **buckets; /* (last.n_calls), (n_buckets) */
 	size_t n_buckets;
@@ -107,7 +108,8 @@ enum {
 	IN_STEP = 64 << 10,
 	OUT_STEP = 64 << 10,
 	TICK_MS = 250,
-	KEEP_ALIVE_MS = 200
+	KEEP_ALIVE_MS = 200,
+	LEAVE_MS = 1000
 };
 enum { LEAST_RATE = 64 << 10 }; /* bytes a second */
 

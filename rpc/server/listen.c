@@ -91,12 +91,21 @@ static int not_locked(struct rpc_listener *l, const char *name, int error, struc
 	return served_by(l->path, atoi(pid), why);
 }
 
+static int write_pid(int lock_fd, const char *name, struct why *why)
+{
+	char pid[32];
+
+	snprintf(pid, sizeof pid, "%d", (int)getpid());
+	if (ftruncate(lock_fd, 0) || pwrite(lock_fd, pid, strlen(pid), 0) < 0)
+		return bad_place(name, errno, why);
+	return 0;
+}
+
 /* The lock file belongs to the process that holds the lock, and it is unlinked under the lock: look whether it is
  * still there. */
 static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
 {
 	struct stat mine, there;
-	char pid[32];
 
 	for (;;) {
 		int failed;
@@ -112,10 +121,7 @@ static int lock_path(struct rpc_listener *l, const char *name, struct why *why)
 			break;
 		close(l->lock_fd);
 	}
-	snprintf(pid, sizeof pid, "%d", (int)getpid());
-	if (ftruncate(l->lock_fd, 0) || pwrite(l->lock_fd, pid, strlen(pid), 0) < 0)
-		return bad_place(name, errno, why);
-	return 0;
+	return write_pid(l->lock_fd, name, why);
 }
 
 /* Whether a process listens at `path`, and which one began to. */
@@ -264,6 +270,55 @@ int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why)
 {
 	*l = (struct rpc_listener){.fd = fd, .lock_fd = -1};
 	return check_handed_over(fd, why);
+}
+
+/* The flock belongs to the open file that both processes have: it is free once the last of them has closed it. */
+static int check_taken(struct rpc_listener *l, struct why *why)
+{
+	char *lock = xprintf("%s.lock", l->path);
+	struct stat mine = {0}, there = {0}, socket;
+	bool same = !fstat(l->lock_fd, &mine) && !stat(lock, &there) && mine.st_ino == there.st_ino &&
+		    mine.st_dev == there.st_dev;
+
+	free(lock);
+	if (!same || lstat(l->path, &socket) || !S_ISSOCK(socket.st_mode))
+		return fail(why, ERR_INVALID, "%s: the files of the socket are not those of the process that serves it",
+			    l->path);
+	l->dev = socket.st_dev;
+	l->ino = socket.st_ino;
+	return 0;
+}
+
+int rpc_listen_taken(struct rpc_listener *l, const char *path, int fd, int lock_fd, struct why *why)
+{
+	int err = rpc_listen_on(l, fd, why);
+
+	l->lock_fd = lock_fd;
+	l->path = xstrdup(path);
+	if (!err && lock_fd >= 0)
+		err = check_taken(l, why);
+	if (err) {
+		rpc_listen_leave(l);
+		rpc_unlisten(l);
+	}
+	return err;
+}
+
+void rpc_listen_own(const struct rpc_listener *l)
+{
+	struct why why;
+
+	listen(l->fd, SOMAXCONN); /* clients see who called this last (SO_PEERCRED) */
+	if (l->lock_fd >= 0 && write_pid(l->lock_fd, l->path, &why))
+		log_at(LOG_WARN, "%s", why.text);
+}
+
+void rpc_listen_leave(struct rpc_listener *l)
+{
+	l->ino = 0;
+	if (l->lock_fd >= 0)
+		close(l->lock_fd);
+	l->lock_fd = -1;
 }
 
 void rpc_unlink(const struct rpc_listener *l)

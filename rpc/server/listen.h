@@ -20,6 +20,14 @@ struct rpc_listener {
 int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why *why);
 /* A descriptor that was handed over: checked, made non-blocking. */
 int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why);
+/* What another process that held `path` has passed on: the socket and the file whose flock protects the path (-1: the
+ * path belongs to a supervisor, and no file of it is ours). Takes both descriptors, also where it fails. ERR_INVALID:
+ * they are not that. */
+int rpc_listen_taken(struct rpc_listener *l, const char *path, int fd, int lock_fd, struct why *why);
+/* The files are this process's from now on: the lock file names it. */
+void rpc_listen_own(const struct rpc_listener *l);
+/* The files are another process's from now on: they stay. */
+void rpc_listen_leave(struct rpc_listener *l);
 /* Removes the files that were made. Takes no lock and no memory, so that last words may end with it. */
 void rpc_unlink(const struct rpc_listener *l);
 void rpc_unlisten(struct rpc_listener *l); /* that, and closes */

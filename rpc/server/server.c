@@ -62,7 +62,7 @@ int rpc_server_open(struct rpc_server **out, const struct rpc_server_options *ho
 	last_init(&s->last, s->how.max_connections, min_int(most, CALLS_MOST));
 	calls_init(s, s->last.n_calls);
 	s->conns = xalloc((size_t)s->how.max_connections, sizeof *s->conns);
-	if (s->epoll_fd < 0 || listen_for(s, s->listener.fd, SLOT_LISTENER)) {
+	if (s->epoll_fd < 0 || (!how->hold && listen_for(s, s->listener.fd, SLOT_LISTENER))) {
 		err = fail(why, ERR_IO, "epoll: %s", strerror(errno));
 		rpc_server_close(s, 0);
 		return err;
@@ -112,6 +112,20 @@ void rpc_server_watch(struct rpc_server *s, int fd)
 		die("epoll: descriptor %d: %s", fd, strerror(errno));
 }
 
+void rpc_server_unwatch(struct rpc_server *s, int fd)
+{
+	epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+void rpc_server_accept(struct rpc_server *s, bool accept)
+{
+	s->leaving = !accept;
+	s->deaf_until_ns = 0;
+	rpc_server_unwatch(s, s->listener.fd);
+	if (accept && listen_for(s, s->listener.fd, SLOT_LISTENER))
+		die("epoll: the listening socket: %s", strerror(errno));
+}
+
 static void keep_alive(struct rpc_server *s, struct call *call, uint64_t now)
 {
 	struct xv_reply reply = {.id = call->id, .kind = XV_R_KEEP_ALIVE};
@@ -156,10 +170,19 @@ static void keep_calls_alive(struct rpc_server *s, struct conn *c, uint64_t now)
 			keep_alive(s, call, now);
 }
 
+/* Its client will find the process that took over. One that was just heard may be about to ask. */
+static bool may_go(const struct rpc_server *s, const struct conn *c, uint64_t now)
+{
+	return s->leaving && c->hello && !c->ending && !c->n_calls && !c->frame_ns && past(c->heard_ns, now, LEAVE_MS);
+}
+
 static void tick_conn(struct rpc_server *s, struct conn *c, uint64_t now)
 {
-	if ((!c->hello && past(c->since_ns, now, s->how.hello_timeout_ms)) ||
-	    (c->ending && past(c->since_ns, now, 2000)))
+	if (may_go(s, c, now)) {
+		conn_end(c);
+		conn_attend(s, c);
+	} else if ((!c->hello && past(c->since_ns, now, s->how.hello_timeout_ms)) ||
+		   (c->ending && past(c->since_ns, now, 2000)))
 		c->doomed = true;
 	else if (reads_too_slowly(s, c, now))
 		conn_cut(s, c, "client stalled: disconnecting");
@@ -191,7 +214,7 @@ static void tick(struct rpc_server *s)
 
 static bool needs_ticks(const struct rpc_server *s)
 {
-	if (s->n_calls || s->deaf_until_ns)
+	if (s->n_calls || s->deaf_until_ns || s->leaving)
 		return true;
 	for (int i = 0; i < s->how.max_connections; i++) {
 		const struct conn *c = s->conns[i];

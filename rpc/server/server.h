@@ -32,6 +32,7 @@ struct rpc_handler {
 struct rpc_server_options {
 	const char *path;  /* of the socket; ignored where listen_fd >= 0 */
 	int listen_fd;     /* handed over by the launcher; -1: bind path */
+	bool hold;         /* take connections only after rpc_server_accept() */
 	gid_t group;       /* (gid_t)-1: leave */
 	uid_t gateway_uid; /* may set Request.asker, beside root and the server's own user; 0: no other user */
 	const char *version, *served_model;
@@ -60,6 +61,11 @@ int rpc_server_open(struct rpc_server **out, const struct rpc_server_options *ho
 void rpc_server_close(struct rpc_server *s, int flush_ms);
 /* Also wait for this descriptor (an eventfd) in rpc_server_poll, which then returns; it is not read. */
 void rpc_server_watch(struct rpc_server *s, int fd);
+void rpc_server_unwatch(struct rpc_server *s, int fd);
+/* Takes connections from now on, or leaves them to another process that holds the listening socket. Then a connection
+ * is closed once it has no open call and nothing has come for a second; a client whose calls are open may add
+ * more. */
+void rpc_server_accept(struct rpc_server *s, bool accept);
 /* Reads, calls back and writes what it can. Waits up to timeout_ms (-1: until something happened); must be called at
  * least every 250 ms while calls are open, for their keep-alives (it wakes by itself where it waits longer). */
 void rpc_server_poll(struct rpc_server *s, int timeout_ms);

@@ -20,7 +20,7 @@ def last():
 # code of the daemon: status, code of the error, whether official clients should try again (None: they do not for this status)
 CODES = [("CODE_INVALID", 400, None, None), ("CODE_LIMIT", 400, "limit_exceeded", None), ("CODE_UNSUPPORTED", 400, "unsupported", None),
          ("CODE_UNKNOWN", 404, "not_found", None), ("CODE_BUSY", 429, "queue_full", True), ("CODE_LOADING", 503, "loading", True),
-         ("CODE_DRAINING", 503, "draining", True), ("CODE_DENIED", 503, "unreachable", True), ("CODE_DEADLINE", 504, "deadline", False),
+         ("CODE_DRAINING", 503, "draining", True), ("CODE_DENIED", 403, "not_allowed", None), ("CODE_DEADLINE", 504, "deadline", False),
          ("CODE_LOST_RANK", 500, "rank_failed", True), ("CODE_MISMATCH", 409, "model_changed", False), ("CODE_CANCELLED", 409, "cancelled", False),
          ("CODE_FORMAT", 500, "internal", False), ("CODE_INTERNAL", 500, "internal", False)]
 

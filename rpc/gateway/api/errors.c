@@ -22,7 +22,7 @@ static const struct api_error_row {
 	{ERR_DRAINING, 503, "draining", false},
 	{ERR_GONE, 503, "unreachable", false},
 	{ERR_IO, 503, "unreachable", false},
-	{ERR_DENIED, 503, "unreachable", false},
+	{ERR_DENIED, 403, "not_allowed", false},
 	{ERR_DEADLINE, 504, "deadline", true},
 	{ERR_LOST_RANK, 500, "rank_failed", false},
 	{ERR_MISMATCH, 409, "model_changed", true},
