@@ -1,0 +1,17 @@
+# Units with the paths of the installation. The files of /etc are examples: an installation configures nothing.
+foreach(unit xversed@.service xversed@.socket xverse-gateway@.service)
+  set(part server)
+  if(unit MATCHES "^xverse-gateway")
+    set(part tools)
+  endif()
+  install(CODE "
+    file(READ \"${CMAKE_CURRENT_LIST_DIR}/${unit}\" text)
+    string(REPLACE /usr/bin/ \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/\" text \"\${text}\")
+    file(WRITE \"${CMAKE_BINARY_DIR}/systemd/${unit}\" \"\${text}\")" COMPONENT ${part})
+  install(FILES ${CMAKE_BINARY_DIR}/systemd/${unit} DESTINATION lib/systemd/system COMPONENT ${part})
+endforeach()
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/xversed.sysusers.conf DESTINATION lib/sysusers.d RENAME xversed.conf COMPONENT server)
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/xversed.tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME xversed.conf COMPONENT server)
+foreach(example example.conf example.gateway.conf gpu.conf)
+  install(FILES ${CMAKE_CURRENT_LIST_DIR}/${example} DESTINATION ${CMAKE_INSTALL_DATADIR}/xversed/systemd COMPONENT server)
+endforeach()
