@@ -53,8 +53,13 @@ int grammar_compile(struct grammar **out, const struct grammar_source *src, stru
 	graph_init(&g);
 	root = compile(&g, src);
 	err = grammar_of(out, &g, root, &inner);
+	if (!err &&
+	    (src->kind == GRAMMAR_REGEX || src->kind == GRAMMAR_GBNF)) /* a schema's patterns are deterministic */
+		err = grammar_probe(*out, &inner);
 	if (!err)
 		return 0;
+	grammar_destroy(*out);
+	*out = NULL;
 	if (!strncmp(inner.text, name, strlen(name)))
 		*why = inner;
 	else

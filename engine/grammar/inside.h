@@ -261,6 +261,11 @@ int32_t pool_move(struct pool *to, const struct pool *from, int32_t state);
 /* The state with the same continuations of up to `bytes` bytes, whose counts are as small as that allows. */
 int32_t pool_alike(struct pool *p, int32_t state, int bytes);
 
+/* ---- probe.c ---- */
+
+/* ERR_LIMIT: some answer has so many readings that no pool would hold a mask's states. */
+int grammar_probe(const struct grammar *g, struct why *why);
+
 /* ---- room.c, walk.c ---- */
 
 /* A node of a trie of tokens, in depth-first order. */
@@ -273,6 +278,8 @@ struct trie_node {
 struct trie {
 	struct trie_node *node;
 	int32_t *order; /* (n_tokens) ids by bytes */
+	/* Of each first byte the node, or -1, and the tokens: the nodes themselves lie in as many cache lines. */
+	int32_t root[256], tokens[256];
 	int n, n_tokens;
 };
 struct grammar_room {

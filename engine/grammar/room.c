@@ -137,6 +137,11 @@ static void build(const struct grammar_room *r, struct trie *t)
 		t->node[open[n - 1]].own++;
 	}
 	close_nodes(t, open, 0, depth, t->n_tokens);
+	memset(t->root, 0xff, sizeof t->root);
+	for (int i = 0; i < t->n; i += t->node[i].skip) {
+		t->root[t->node[i].byte] = i;
+		t->tokens[t->node[i].byte] = t->node[i].end - t->node[i].first;
+	}
 }
 
 static void build_tries(struct grammar_room *r)

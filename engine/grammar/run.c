@@ -124,6 +124,15 @@ static void count_bits(struct mask_of *o, const uint32_t *mask, int words)
 	o->only = o->count == 1 ? o->only : -1;
 }
 
+static bool any_bit(const uint32_t *mask, int words)
+{
+	int w = 0;
+
+	while (w < words && !mask[w])
+		w++;
+	return w < words;
+}
+
 /* The place of the mask of a state; -1: the pool is full. */
 static int find_mask(struct grammar_run *run, int32_t state)
 {
@@ -144,8 +153,7 @@ static int find_mask(struct grammar_run *run, int32_t state)
 		return -1;
 	r->owner[at] = (struct mask_of){.state = state, .stops = stops, .used = ++r->clock};
 	put_stops(run, false, mask);
-	count_bits(&r->owner[at], mask, r->words);
-	r->owner[at].goes_on = r->owner[at].count > 0;
+	r->owner[at].goes_on = any_bit(mask, r->words);
 	put_stops(run, p->state[state].ends, mask);
 	count_bits(&r->owner[at], mask, r->words);
 	p->state[state].mask = at;

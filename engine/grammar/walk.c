@@ -15,16 +15,17 @@ static struct pool *pool_of(struct grammar_room *r)
 
 /* Bytes from which characters of pure tokens are made: no control characters, no quote, no backslash, no DEL, and none
  * of U+0080 to U+009F, U+2028 and U+2029, which "." leaves out. */
-static bool is_back(struct pool *p, int32_t state, int32_t at, const char *bytes)
+static bool is_there(struct pool *p, int32_t at, const char *bytes, int32_t to)
 {
 	for (; *bytes && at >= 0; bytes++)
 		at = pool_step(p, at, (uint8_t)*bytes);
-	return at == state;
+	return at == to;
 }
 
-static bool follow_all(struct pool *p, int32_t state, int32_t at, int left, unsigned lo, unsigned hi)
+/* Whether all characters that go on with `left` bytes, the first of them of lo to hi, lead to `end`. */
+static bool follow_all(struct pool *p, int32_t end, int32_t at, int left, unsigned lo, unsigned hi)
 {
-	const uint8_t *class_of = p->state[state].grammar->class_of;
+	const uint8_t *class_of = p->state[at].grammar->class_of;
 	int last = -1;
 
 	for (unsigned b = lo; b <= hi && at >= 0; b++) {
@@ -33,13 +34,13 @@ static bool follow_all(struct pool *p, int32_t state, int32_t at, int left, unsi
 			continue;
 		last = class_of[b];
 		to = pool_step(p, at, (uint8_t)b);
-		if (left == 1 ? to != state : to < 0 || !follow_all(p, state, to, left - 1, 0x80, 0xbf))
+		if (left == 1 ? to != end : to < 0 || !follow_all(p, end, to, left - 1, 0x80, 0xbf))
 			return false;
 	}
 	return at >= 0;
 }
 
-static bool takes_ascii(struct pool *p, int32_t state)
+static bool takes_ascii(struct pool *p, int32_t state, int32_t end)
 {
 	const uint8_t *class_of = p->state[state].grammar->class_of;
 	uint8_t done[256] = {0};
@@ -48,29 +49,29 @@ static bool takes_ascii(struct pool *p, int32_t state)
 		if (b == '"' || b == '\\' || done[class_of[b]])
 			continue;
 		done[class_of[b]] = 1;
-		if (pool_step(p, state, (uint8_t)b) != state)
+		if (pool_step(p, state, (uint8_t)b) != end)
 			return false;
 	}
 	return true;
 }
 
-static bool lead(struct pool *p, int32_t state, unsigned byte, int left, unsigned lo, unsigned hi)
+static bool lead(struct pool *p, int32_t state, int32_t end, unsigned byte, int left, unsigned lo, unsigned hi)
 {
 	int32_t at = pool_step(p, state, (uint8_t)byte);
 
-	return at >= 0 && follow_all(p, state, at, left, lo, hi);
+	return at >= 0 && follow_all(p, end, at, left, lo, hi);
 }
 
 /* E2 80 A8 and A9 are no pure characters. */
-static bool lead_e2(struct pool *p, int32_t state)
+static bool lead_e2(struct pool *p, int32_t state, int32_t end)
 {
 	int32_t at = pool_step(p, state, 0xe2), to = at < 0 ? -1 : pool_step(p, at, 0x80);
 
-	return to >= 0 && follow_all(p, state, to, 1, 0x80, 0xa7) && follow_all(p, state, to, 1, 0xaa, 0xbf) &&
-	       follow_all(p, state, at, 2, 0x81, 0xbf);
+	return to >= 0 && follow_all(p, end, to, 1, 0x80, 0xa7) && follow_all(p, end, to, 1, 0xaa, 0xbf) &&
+	       follow_all(p, end, at, 2, 0x81, 0xbf);
 }
 
-static bool takes_wide(struct pool *p, int32_t state)
+static bool takes_wide(struct pool *p, int32_t state, int32_t end)
 {
 	for (unsigned b = 0xc2; b <= 0xf4; b++) {
 		int left = b < 0xe0 ? 1 : b < 0xf0 ? 2 : 3;
@@ -80,10 +81,20 @@ static bool takes_wide(struct pool *p, int32_t state)
 			 hi = b == 0xed   ? 0x9f
 			      : b == 0xf4 ? 0x8f
 					  : 0xbf;
-		if (b == 0xe2 ? !lead_e2(p, state) : !lead(p, state, b, left, lo, hi))
+		if (b == 0xe2 ? !lead_e2(p, state, end) : !lead(p, state, end, b, left, lo, hi))
 			return false;
 	}
 	return true;
+}
+
+/* The state that every pure character leads to, or STATE_DEAD. */
+static int32_t after_any(struct pool *p, int32_t state)
+{
+	int32_t end = pool_step(p, state, 'a');
+
+	return end >= 0 && is_there(p, state, " ", end) && takes_ascii(p, state, end) && takes_wide(p, state, end)
+		       ? end
+		       : STATE_DEAD;
 }
 
 static bool begins_pure(const struct grammar *g, const struct frame *f)
@@ -124,6 +135,35 @@ static int counted(const struct pool *p, const struct state *s)
 	return room >= PURE_CHARS ? PURE_ALL : room && !others ? room : PURE_NONE;
 }
 
+static bool takes_none(const struct pool *p, const struct state *s)
+{
+	for (int i = 0; i < s->n; i++) {
+		int32_t item = p->item[s->first + i];
+		if (item >= 0 && begins_pure(s->grammar, &p->frame[item]))
+			return false;
+	}
+	return true;
+}
+
+/* Every pure character leads to the state itself, or through a chain of states: to one that takes none, or further than
+ * pure tokens reach. */
+static int chained(struct pool *p, int32_t state)
+{
+	int32_t at = state;
+
+	for (int n = 0; n < PURE_CHARS; n++) {
+		int32_t to = after_any(p, at);
+		if (p->full)
+			return PURE_NONE;
+		if (to < 0)
+			return n && takes_none(p, &p->state[at]) ? n : PURE_NONE;
+		if (to == at)
+			return PURE_ALL;
+		at = to;
+	}
+	return PURE_ALL;
+}
+
 static int pure_of(struct pool *p, int32_t state)
 {
 	struct state *s = &p->state[state];
@@ -131,9 +171,8 @@ static int pure_of(struct pool *p, int32_t state)
 	if (s->pure != PURE_UNKNOWN)
 		return s->pure;
 	s->pure = (int16_t)counted(p, s);
-	if (s->pure == PURE_NONE && is_back(p, state, state, "a") && is_back(p, state, state, " ") &&
-	    takes_ascii(p, state) && takes_wide(p, state))
-		s->pure = PURE_ALL;
+	if (s->pure == PURE_NONE)
+		s->pure = (int16_t)chained(p, state);
 	return s->pure;
 }
 
@@ -150,12 +189,11 @@ static void put_range(const struct trie *t, int from, int to, uint32_t *mask, bo
 	}
 }
 
-static void walk(struct grammar_room *r, int32_t state, const struct trie *t, uint32_t *mask)
+static void walk_below(struct grammar_room *r, const struct trie *t, int i, uint32_t *mask)
 {
 	struct pool *p = pool_of(r);
 
-	r->path[0] = state;
-	for (int i = 0; i < t->n && !p->full;) {
+	for (int end = i + t->node[i].skip; i < end && !p->full;) {
 		const struct trie_node *n = &t->node[i];
 		int32_t to = pool_step(p, r->path[n->depth], n->byte);
 		if (to < 0) {
@@ -168,6 +206,14 @@ static void walk(struct grammar_room *r, int32_t state, const struct trie *t, ui
 	}
 }
 
+static void walk(struct grammar_room *r, int32_t state, const struct trie *t, uint32_t *mask)
+{
+	r->path[0] = state;
+	for (int b = 0; b < 256; b++)
+		if (t->root[b] >= 0 && pool_step(pool_of(r), state, (uint8_t)b) >= 0)
+			walk_below(r, t, t->root[b], mask);
+}
+
 /* Whether most pure tokens are allowed, judged by their first byte. */
 static bool takes_most(struct grammar_room *r, int32_t state)
 {
@@ -175,10 +221,10 @@ static bool takes_most(struct grammar_room *r, int32_t state)
 	struct pool *p = pool_of(r);
 	int tokens = 0;
 
-	for (int i = 0; i < t->n; i += t->node[i].skip) {
-		int32_t to = pool_step(p, state, t->node[i].byte);
+	for (int b = 0; b < 256; b++) {
+		int32_t to = t->root[b] < 0 ? STATE_DEAD : pool_step(p, state, (uint8_t)b);
 		if (to >= 0 && pure_of(p, to) == PURE_ALL)
-			tokens += t->node[i].end - t->node[i].first;
+			tokens += t->tokens[b];
 	}
 	return 2 * tokens > t->n_tokens;
 }
@@ -189,18 +235,14 @@ static void put_all(uint32_t *mask, const uint32_t *more, int words)
 		mask[w] |= more[w];
 }
 
-/* A subtree below a state that takes all pure text is allowed as a whole. Where that is most of the trie, all are put
- * into the mask first, and those that are not allowed are taken out. */
-static void walk_pure(struct grammar_room *r, int32_t state, uint32_t *mask)
+/* A subtree below a state that takes all pure text is allowed as a whole. `most`: all are in the mask already, and
+ * those that are not allowed are taken out. */
+static void walk_pure_below(struct grammar_room *r, int i, uint32_t *mask, bool most)
 {
 	const struct trie *t = &r->pure;
 	struct pool *p = pool_of(r);
-	bool most = takes_most(r, state);
 
-	if (most)
-		put_all(mask, r->pure_upto + (size_t)PURE_CHARS * (size_t)r->words, r->words);
-	r->path[0] = state;
-	for (int i = 0; i < t->n && !p->full;) {
+	for (int end = i + t->node[i].skip; i < end && !p->full;) {
 		const struct trie_node *n = &t->node[i];
 		int32_t to = pool_step(p, r->path[n->depth], n->byte);
 		bool all = to >= 0 && pure_of(p, to) == PURE_ALL;
@@ -215,6 +257,19 @@ static void walk_pure(struct grammar_room *r, int32_t state, uint32_t *mask)
 			put_range(t, n->first, n->first + n->own, mask, true);
 		i++;
 	}
+}
+
+static void walk_pure(struct grammar_room *r, int32_t state, uint32_t *mask)
+{
+	const struct trie *t = &r->pure;
+	bool most = takes_most(r, state);
+
+	if (most)
+		put_all(mask, r->pure_upto + (size_t)PURE_CHARS * (size_t)r->words, r->words);
+	r->path[0] = state;
+	for (int b = 0; b < 256; b++)
+		if (t->root[b] >= 0 && (most || pool_step(pool_of(r), state, (uint8_t)b) >= 0))
+			walk_pure_below(r, t->root[b], mask, most);
 }
 
 bool walk_mask(struct grammar_room *r, int32_t state, uint32_t *mask)

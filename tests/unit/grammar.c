@@ -110,6 +110,9 @@ static const struct {
 	{GRAMMAR_JSON, ""},
 	{GRAMMAR_REGEX, "(a|b)*c{2,5}"},
 	{GRAMMAR_REGEX, ".{3,40}"},
+	{GRAMMAR_REGEX, "(a|.){6}b"},
+	{GRAMMAR_REGEX, "(a|[^\"]){4}"},
+	{GRAMMAR_REGEX, "x(y|.){3}[\\s\\S]*"},
 	{GRAMMAR_REGEX, "^(x|[^\\x00-\\x7f]{1,3})+$"},
 	{GRAMMAR_GBNF, "root ::= \"(\" root? \")\" | [a-f] root | \"\\u00e9\"{2,3}"},
 	{GRAMMAR_SCHEMA, "{\"type\":\"string\",\"maxLength\":5}"},
@@ -340,6 +343,8 @@ TEST(refusals_name_what_and_where)
 	check_refused(GRAMMAR_REGEX, "a\\1", ERR_UNSUPPORTED, "\\1");
 	check_refused(GRAMMAR_REGEX, "[b-a]", ERR_INVALID, "no range");
 	check_refused(GRAMMAR_REGEX, "*", ERR_INVALID, "nothing to repeat");
+	check_refused(GRAMMAR_REGEX, "((.{0,5}a)|(.{0,7}b)){40}", ERR_LIMIT, "regex: it is too ambiguous");
+	check_refused(GRAMMAR_REGEX, "(.{0,100}){100}", ERR_LIMIT, "too ambiguous");
 	check_refused(GRAMMAR_GBNF, "root ::= x", ERR_INVALID, "there is no rule \"x\"");
 	check_refused(GRAMMAR_GBNF, "a ::= \"x\"", ERR_INVALID, "no rule \"root\"");
 	check_refused(GRAMMAR_GBNF, "root ::= a\na ::= b? root \"x\"\nb ::= \"b\"", ERR_UNSUPPORTED, "left recursion");
