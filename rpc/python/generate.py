@@ -23,6 +23,7 @@ UNWRAPPED = ("Text", "Done", "Metrics")  # of which it hands out the one field
 REQUESTS = ("Generate", "Chat", "Score", "Tokenize", "Detokenize", "Template")
 GIVEN = ("text", "tokens", "ids", "messages", "sampling", "resume", "prefix_id")  # arguments of their own, or none of the user's
 PREFIX = ("prefix_text", "prefix_tokens")
+JSON = ("json_schema", "structural_tag")  # of a Constraint: as text, or as what json.loads() makes of it
 
 
 def compile_proto(path):
@@ -184,7 +185,7 @@ def option(schema, f):
 
 def constraint_options(schema):
     for f, comment in schema.fields("Constraint"):
-        kind = {"json_schema": "Union[str, Mapping[str, Any]]", "choice": "Sequence[str]"}.get(f.name) or schema.scalar(f)
+        kind = "Sequence[str]" if f.name == "choice" else "Union[str, Mapping[str, Any]]" if f.name in JSON else schema.scalar(f)
         yield f.name, kind, comment
 
 
