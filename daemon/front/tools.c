@@ -208,7 +208,7 @@ static void put_calls(struct text *t, const struct chat_form *form, const struct
 	}
 	text_str(t, "{\"type\": \"tags_with_separator\", \"at_least_one\": true, \"separator\": ");
 	text_json_str(t, form->write[CHAT_BETWEEN]);
-	text_fmt(t, ", \"stop_after_first\": %s, \"tags\": ", said->one_call ? "true" : "false");
+	text_fmt(t, ", \"stop_after_first\": %s, \"tags\": ", said->one_call || *said->tool_name ? "true" : "false");
 	put_tags(t, form, said, list, strict);
 	text_str(t, "}");
 	if (wrapped) {

@@ -26,10 +26,11 @@ ASK = [{"role": "user", "content": "The weather in Paris, please"}]
 class Weather(pydantic.BaseModel):
     """Tells the weather."""
     unit: typing.Literal["C", "F"]
-    degrees: int = pydantic.Field(ge=-40, le=50)
+    wind: typing.Literal["none", "some", "much"]
     sunny: bool
 
 
+LOOP = asyncio.new_event_loop()  # one for all: connections of a closed one complain when they are collected
 MORE = dict(temperature=1.5, max_tokens=400)
 
 
@@ -44,7 +45,9 @@ def tried(name, run, seeds=6):
         except (pydantic.ValidationError, openai.LengthFinishReasonError, UnexpectedModelBehavior, UsageLimitExceeded) as e:
             last = e
         except Exception as e:
-            return check(name, False, type(e), e)
+            if type(e).__name__ != "IncompleteOutputException":  # instructor's, which moves from release to release
+                return check(name, False, type(e), e)
+            last = e
     return check(name, False, last)
 
 
@@ -54,7 +57,7 @@ def openai_library():
         return r.choices[0].message.parsed
 
     def tools(seed):
-        r = client.chat.completions.parse(model="m", messages=ASK, tools=[openai.pydantic_function_tool(Weather)], tool_choice="required", seed=seed, **MORE)
+        r = client.chat.completions.parse(model="m", messages=ASK, tools=[openai.pydantic_function_tool(Weather)], tool_choice="required", parallel_tool_calls=False, seed=seed, **MORE)
         return r.choices[0].message.tool_calls[0].function.parsed_arguments
 
     def streamed(seed):
@@ -102,7 +105,7 @@ def pydantic_ai_library():
     def run(output, seed, **more):
         m = OpenAIChatModel("m", provider=OpenAIProvider(openai_client=openai.AsyncOpenAI(base_url=URL, api_key="none", max_retries=0)), settings={**settings, "seed": seed})
         agent = Agent(m, output_type=output, retries=0, **more)
-        return asyncio.run(agent.run("The weather, please", usage_limits=UsageLimits(request_limit=3))).output
+        return LOOP.run_until_complete(agent.run("The weather, please", usage_limits=UsageLimits(request_limit=3))).output
     for kind in (ToolOutput, NativeOutput):
         tried(f"pydantic-ai: {kind.__name__}", lambda seed: run(kind(Weather), seed))
     # it asks for any JSON object: whether it is a Weather is the model's affair, so that only the server's part is checked

@@ -16,7 +16,7 @@ def parts(page):
     names = "check limit same skip d mock text fresh write click key Gateway MODEL URL OVER WORDS".split()
     globals().update({k: getattr(page, k) for k in names if hasattr(page, k)}, daemon=page.sock)
     real = [opens_in_chat, lasting_hint, title] if page.MODEL else []
-    return [opening, limits, defaults, several, removal, quiet, tool_results, files, formulas, colours_of_code, keys, errors, phases, pictures] + real
+    return [opening, limits, defaults, several, removal, quiet, tool_results, folded, files, formulas, colours_of_code, keys, errors, phases, pictures] + real
 
 
 def js(script, *args):
@@ -424,3 +424,24 @@ def pictures():
     check("a composer that is too high is seen, and an empty box that scrolls", "composer" in seen and "scrolls though empty" in seen, seen)
     shots.plain(d)
     info()
+
+
+def folded():
+    """Reasoning and calls stream into folds of their own; the call goes back with its result."""
+    fresh(mock.url, "chat")
+    call = lambda **f: {"tool_calls": [{"index": 0, **f}]}
+    mock.script = [{"deltas": [{"reasoning_content": "Let me "}, {"reasoning_content": "see <b>"}, {"content": "I look."},
+                               call(id="c1", type="function", function={"name": "get_weather", "arguments": ""}),
+                               call(function={"arguments": '{"city":'}), call(function={"arguments": ' "Paris"}'})], "finish": "tool_calls"}]
+    check("an answer with parts", write("The weather?"))
+    found = d.execute_script("return [...document.querySelectorAll('.turn.model .fold')].map(f => [f.open, f.querySelector('summary').textContent, f.querySelector('pre').textContent])")
+    same("its folds", found, [[False, "Reasoning", "Let me see <b>"], [False, "Call: get_weather", '{\n  "city": "Paris"\n}']])
+    same("its text", text(".turn.model .body"), "I look.")
+    mock.bodies.clear()
+    d.execute_script("document.querySelector('.results textarea').value = 'warm'")
+    click("Send results")
+    check("an answer to the result", until(d, OVER + " && document.querySelectorAll('.turn').length === 4"))
+    said = mock.asked("/v1/chat/completions")[-1]["messages"][1:]
+    same("what went back", said, [
+        {"role": "assistant", "content": "I look.", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}]},
+        {"role": "tool", "tool_call_id": "c1", "name": "get_weather", "content": "warm"}])

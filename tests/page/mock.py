@@ -80,15 +80,16 @@ class Mock:
                 self.send_header("Content-Type", "text/event-stream")
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
-                pieces = how.get("pieces", mock.pieces)
+                pieces = how.get("pieces", how.get("deltas", mock.pieces))
                 try:
                     for i, p in enumerate(pieces):
                         if mock.delay:
                             time.sleep(mock.delay)
                         if mock.gate and i == len(pieces) // 2:
                             mock.gate.wait(20)
-                        lp = {"tokens": [p], "token_logprobs": [-0.5], "top_logprobs": [{p: -0.5, "other" + p: -1.5}], "text_offset": [0]}
-                        c = {"index": 0, "finish_reason": None, "token_ids": [i + 10], **({"delta": {"content": p}} if chat else {"text": p, "logprobs": lp})}
+                        p_text = str(p)
+                        lp = {"tokens": [p_text], "token_logprobs": [-0.5], "top_logprobs": [{p_text: -0.5, "other" + p_text: -1.5}], "text_offset": [0]}
+                        c = {"index": 0, "finish_reason": None, "token_ids": [i + 10], **({"delta": p if "deltas" in how else {"content": p}} if chat else {"text": p, "logprobs": lp})}
                         self.event({**base, "choices": [c]})
                         if how.get("cut") == i:
                             time.sleep(0.2)  # what is not yet read is lost with the connection

@@ -346,6 +346,33 @@ def shapes():
     same("light by the switch", d.execute_script("return " + colour), "rgb(251, 250, 247)")
 
 
+TOOL = '{"name": "f", "parameters": {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": false}}'
+
+
+def obeyed():
+    """A schema and a tool that the person defines hold for the answer of a model that knows nothing of them."""
+    put = "const b = document.querySelector(arguments[0]); b.value = arguments[1]; b.dispatchEvent(new Event('input'));"
+    fresh(URL, "chat", sampling={"max_tokens": 60, "seed": 3})
+    d.execute_script("document.querySelector('#forms').parentNode.open = true")
+    d.execute_script(put, "#set-schema", "{oops")
+    check("what is no JSON is told", "Not used" in text("#set-schema-fault"), text("#set-schema-fault"))
+    d.execute_script(put, "#set-schema", '{"type": "object", "properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"], "additionalProperties": false}')
+    check("an answer", text("#set-schema-fault") == "" and write("Tell me"))
+    found = d.execute_script("return document.querySelector('.turn.model .body').textContent")
+    check("it obeys the schema", re.fullmatch(r'\s*\{\s*.a.\s*:\s*.[xy].\s*\}\s*', found.replace("“", '"').replace("”", '"')), found)
+    fresh(URL, "chat", sampling={"max_tokens": 100, "seed": 3})
+    d.execute_script(put, "#set-tools", TOOL)
+    d.execute_script("const s = document.querySelector('#set-tool-choice'); s.value = 'required'; s.dispatchEvent(new Event('change'))")
+    check("a call", write("Go"))
+    folds = d.execute_script("return [...document.querySelectorAll('.turn.model')].pop().querySelectorAll('.fold.call').length")
+    shown = d.execute_script("const f = document.querySelector('.fold.call'); return [f.open, f.querySelector('summary').textContent, f.querySelector('pre').textContent]")
+    check("it is folded, and valid", folds >= 1 and shown[0] is False and shown[1] == "Call: f" and json.loads(shown[2])["n"] in (1, 2), folds, shown)
+    d.execute_script("const s = document.querySelector('#set-tool-choice'); s.value = 'none'; s.dispatchEvent(new Event('change'))")
+    d.execute_script("document.querySelectorAll('.results textarea').forEach(b => { b.value = 'done'; })")
+    click("Send results")
+    check("results go back", until(d, OVER + " && document.querySelectorAll('.turn').length >= 4") and "done" in text())
+
+
 def accessible():
     try:
         from axe_selenium_python import Axe
@@ -416,7 +443,7 @@ def part(f):
 
 try:
     served()
-    with_words = [completion, alternatives, tools, kept, chat, chat_in_chinese, chinese, shapes, accessible]
+    with_words = [completion, alternatives, tools, kept, chat, chat_in_chinese, chinese, shapes, obeyed, accessible]
     only = [a for a in sys.argv[1:] if not a.startswith("-") and "/" not in a]
     if not MODEL:
         skip("no model with a tokenizer: the page against a daemon")

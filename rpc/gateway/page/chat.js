@@ -10,6 +10,7 @@ import { app, pathOf, addNode, siblings, chooseVariant } from "./conversation.js
 import { runOf, runningNode, generate, regenerate, goOn } from "./run.js";
 import { errorNode, emptyNode, tokenNodes, reachTokens, probabilityBox } from "./completion.js";
 import { receiptTools } from "./receipt.js";
+import { partNodes, partCount, fillParts, resultBoxes } from "./calls.js";
 import { modelInfo } from "./server.js";
 
 // ‹ 2/3 › and the switch to all of them.
@@ -66,7 +67,7 @@ function editTurn(conv, node, turn) {
 }
 
 function userTurn(conv, node) {
-	const who = t(node.role === "user" ? "you" : "toolSaid");
+	const who = t(node.role === "user" ? "you" : "toolSaid") + (node.name ? ": " + node.name : "");
 	const turn = el("article", { class: "turn user" + (node.role === "user" ? "" : " exec"), "aria-label": who, data: { id: node.id } });
 	const edit = button(t("edit"), () => editTurn(conv, node, turn), { class: "small", disabled: Boolean(runOf(conv)) });
 	return fill(turn, el("div", { class: "who" }, who), fileNodes(node.files), node.content ? el("div", { class: "body plain" }, node.content) : null,
@@ -82,7 +83,7 @@ function modelTurn(conv, node) {
 		: el("div", { class: "body" }, answer(conv, node));
 	const [receiptButton, receipt] = !running && node.plan && node.fingerprint ? receiptTools(node) : [null, null];
 	return el("article", { class: "turn model" + (running ? " running" : ""), "aria-label": t("assistant"), "aria-busy": running ? "true" : null, data: { id: node.id } },
-		el("div", { class: "who" }, t("assistant")), body, node.error ? errorNode(conv, node) : cutNode(conv, node),
+		el("div", { class: "who" }, t("assistant")), el("div", { class: "parts" }, partNodes(node)), body, resultBoxes(conv, node), node.error ? errorNode(conv, node) : cutNode(conv, node),
 		running ? null : el("div", { class: "tools" }, variantTools(conv, node, all, () => toggleBeside(node)), copyButton(node.content),
 			button(t("again"), () => regenerate(conv, node), { class: "small" }),
 			node.content && !node.error ? button(t("goOn"), () => goOn(conv, node), { class: "small" }) : null, receiptButton, node.tokens.length ? probabilityBox() : null), receipt);
@@ -95,7 +96,11 @@ export function showChat(log, conv) {
 
 export function updateChat(log, conv, node) {
 	const turn = log.querySelector('[data-id="' + node.id + '"]');
-	if (turn && turn.querySelector(".body")) fill(turn.querySelector(".body"), answer(conv, node));
+	if (!turn || !turn.querySelector(".body")) return;
+	fill(turn.querySelector(".body"), answer(conv, node));
+	const parts = turn.querySelector(".parts");
+	if (parts.childElementCount === partCount(node)) fillParts(parts, node);
+	else fill(parts, partNodes(node));
 }
 
 // exec: the result of a tool, a message of its own before the user's.

@@ -4,6 +4,8 @@ import { newId, drawSeed } from "./format.js";
 import { storePut } from "./store.js";
 import { call } from "./api.js";
 import { sampling } from "./settings.js";
+import { formFields } from "./forms.js";
+import { messageOf } from "./calls.js";
 import { withFiles } from "./files.js";
 import { currentModel, modelInfo, hasTokenizer } from "./server.js";
 
@@ -66,7 +68,7 @@ const promptOf = (text) => (!hasTokenizer() && looksLikeIds(text) ? text.match(/
 
 function messagesOf(conv, until, draft) {
 	const list = conv.system.trim() ? [{ role: "system", content: conv.system }] : [];
-	for (const n of pathOf(conv, until)) list.push({ role: n.role, content: withFiles(n.content, n.files) });
+	for (const n of pathOf(conv, until)) list.push(messageOf(n, withFiles(n.content, n.files)));
 	if (draft) list.push({ role: "user", content: draft });
 	return list;
 }
@@ -89,8 +91,8 @@ async function completionOf(body, prompt, signal) {
 }
 
 export async function planFor(conv, node, draft, signal) {
-	if (conv.mode === "chat") return ["/v1/chat/completions", { ...common("chat"), messages: messagesOf(conv, node && node.id, draft) }];
-	return completionOf(common("text"), promptOf(draft ?? node.prompt), signal);
+	if (conv.mode === "chat") return ["/v1/chat/completions", { ...common("chat"), ...formFields("chat"), messages: messagesOf(conv, node && node.id, draft) }];
+	return completionOf({ ...common("text"), ...formFields("text") }, promptOf(draft ?? node.prompt), signal);
 }
 
 // Continues where the node ends, by its token ids if they are known, so that its text is not tokenized again.

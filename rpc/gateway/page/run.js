@@ -5,6 +5,7 @@ import { status, meterText, finishText } from "./stats.js";
 import { tokenTexts, isId, idOf } from "./tokens.js";
 import { modelInfo, lookNow } from "./server.js";
 import { app, addNode, keep, planFor, planToGoOn } from "./conversation.js";
+import { takeDelta } from "./calls.js";
 import { t } from "./words.js";
 
 const SAVE_MS = 3000;
@@ -33,7 +34,8 @@ function takeEvent(run, event) {
 	if (!c) return;
 	const text = (c.text ?? (c.delta && c.delta.content)) || "", lp = c.logprobs;
 	const ids = c.token_ids || [];
-	if (text || ids.length) arrived(run, ids.length || 1);
+	const parts = c.delta ? takeDelta(node, c.delta) : false;
+	if (text || ids.length || parts) arrived(run, ids.length || 1);
 	node.content += text;
 	if (node.ids) node.ids.push(...ids);
 	if (lp && lp.content) {

@@ -5,6 +5,7 @@ import { t } from "./words.js";
 import { pref } from "./store.js";
 import { apiKey, call, setApiKey } from "./api.js";
 import { biasChooser } from "./bias.js";
+import { formChooser } from "./forms.js";
 import { modelInfo } from "./server.js";
 
 const first = [{ name: "max_tokens", step: 1 }, { name: "temperature", step: 0.05, to: 2 }, { name: "top_k", step: 1, from: 0, to: 100 }, { name: "top_p", step: 0.01 },
@@ -127,7 +128,9 @@ export function showSettings(changed) {
 		showSettings();
 		told();
 	});
-	const set = more.some((s) => s.name in values) || (values.bias && values.bias.length) || values.stop, was = pane.querySelector("details");
-	fill(pane, first.map(slider), seedRow(), el("details", { class: "more-settings", open: was ? was.open : Boolean(set) }, el("summary", {}, t("more")),
-		more.map(slider), stopRow(), biasChooser(values.bias || [], (list) => put("bias", list.length ? list : null))), reset, keyRow());
+	const set = more.some((s) => s.name in values) || (values.bias && values.bias.length) || values.stop, was = pane.querySelector("#more-sampling"), forms = pane.querySelector("#forms");
+	const chooser = formChooser(told);
+	if (forms) chooser.open = forms.parentNode.open;
+	fill(pane, first.map(slider), seedRow(), el("details", { class: "more-settings", id: "more-sampling", open: was ? was.open : Boolean(set) }, el("summary", {}, t("more")),
+		more.map(slider), stopRow(), biasChooser(values.bias || [], (list) => put("bias", list.length ? list : null))), chooser, reset, keyRow());
 }
