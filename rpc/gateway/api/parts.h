@@ -25,7 +25,7 @@ struct api_parts {
 };
 
 /* Begins an answer, by what the daemon said of it. tools: the request's list, which must outlive the parts; may be
- * NULL. unique: what tells this answer from others. */
+ * NULL. unique: a text that no other answer has. */
 void api_parts_begin(struct api_parts *p, const struct xv_started *s, const struct json *tools, bool one_call,
 		     const char *unique, tools_sink *sink, void *arg);
 void api_parts_finish(struct api_parts *p);
