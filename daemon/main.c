@@ -100,6 +100,7 @@ static void fill_model(struct daemon *d)
 	m->max_tokens = n->limits.max_tokens;
 	m->threads = n->threads;
 	m->report = d->ranks;
+	m->world = &d->world;
 }
 
 static void reread_options(void *arg)
@@ -198,17 +199,26 @@ static void run(struct daemon *d)
 	link_finish(&d->link);
 }
 
+/* What must be the same where the data of files comes from rank 0's node alone. */
+static uint64_t model_layout(const struct rank *n)
+{
+	return mix(n->files ? checkpoint_layout(n->files) : 1, model_config_hash(&n->cfg));
+}
+
 /* Other nodes may hold other files under the same name. */
 static int agree_on_model(const struct daemon *d, struct why *why)
 {
+	bool broadcast = d->opt.load_format == LOAD_BROADCAST;
 	char fingerprint[AGREE_VALUE] = "";
 
 	if (d->world.nodes.n < 2)
 		return 0;
 	if (d->world.local_rank == 0) /* its ranks read the same files */
-		snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, model_fingerprint(d));
+		snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64,
+			 broadcast ? model_layout(&d->rank) : model_fingerprint(d));
 	node_bcast(&d->world, fingerprint, sizeof fingerprint);
-	return world_same(&d->world, "the model's fingerprint", fingerprint, why);
+	return world_same(&d->world, broadcast ? "the hash of config and sizes of files" : "the model's fingerprint",
+			  fingerprint, why);
 }
 
 static int start(struct daemon *d, struct why *why)

@@ -12,7 +12,7 @@ enum device_choice { DEVICE_AUTO, DEVICE_CPU, DEVICE_CUDA };
 enum compute_choice { COMPUTE_AUTO, COMPUTE_BF16, COMPUTE_F32, COMPUTE_F16 };
 enum kv_choice { KV_AUTO, KV_BF16, KV_F16, KV_F32, KV_INT8, KV_FP8 };
 enum quant_choice { QUANTISE_NONE, QUANTISE_INT8, QUANTISE_INT4, QUANTISE_FP8, QUANTISE_AUTO }; /* as enum quant */
-enum load_choice { LOAD_AUTO, LOAD_SAFETENSORS, LOAD_PT, LOAD_DUMMY };
+enum load_choice { LOAD_AUTO, LOAD_SAFETENSORS, LOAD_PT, LOAD_DUMMY, LOAD_BROADCAST };
 
 /* Defaults of --max-num-batched-tokens and --max-num-seqs. A GPU needs larger steps than
  * a CPU to be busy with arithmetic rather than with reading weights (docs/performance.md, "CUDA"). */

@@ -37,7 +37,7 @@ static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const computes[] = {"auto", "bf16", "f32", "f16", NULL};
 static const char *const kv_types[] = {"auto", "bf16", "f16", "f32", "int8", "fp8", NULL};
 static const char *const quants[] = {"none", "int8", "int4", "fp8", "auto", NULL};
-static const char *const formats[] = {"auto", "safetensors", "pt", "dummy", NULL};
+static const char *const formats[] = {"auto", "safetensors", "pt", "dummy", "broadcast", NULL};
 static const char *const spaces[] = {"any", "compact", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
@@ -54,7 +54,8 @@ const struct option_row option_table[] = {
 	TEXT(MODEL, "served-model-name", "a", "NAME", served_name,
 	     "name that clients see; default: the directory's name"),
 	CHOICE(MODEL, "load-format", NULL, formats, load_format, LOAD_AUTO,
-	       "file format of the weights; dummy: random weights of the config's shape"),
+	       "file format of the weights; dummy: random weights of the config's shape; broadcast: of any format, and on several "
+	       "nodes rank 0's alone reads them and sends the others their parts"),
 	NUMBER(MODEL, "dummy-seed", NULL, "N", dummy_seed, 0, 0, INT64_MAX, "seed of the dummy weights"),
 	CHOICE(MODEL, "compute", NULL, computes, compute, COMPUTE_AUTO,
 	       "type of activations in linear layers; auto: on the CPU bf16 for bf16 checkpoints, else f32; on CUDA f16 for f16 "

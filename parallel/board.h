@@ -34,6 +34,8 @@ void board_nodes(struct board *b, const struct nodes *map, struct trunk *trunk);
 void board_expect(struct board *b, const int32_t *pid);
 /* Blames a node whose link failed, unless its own reason comes within a second. Any thread. */
 void board_lose(struct board *b, int node, const char *why);
+/* Rank 0: ns since another node was heard. */
+uint64_t board_node_age(const struct board *b, int node);
 /* Opens pidfds of the other ranks of this node. Must be called after all have joined and before any can end, so that a
  * reused process number is never mistaken for a rank. board_watch() does it if it has not been done. */
 void board_meet(struct board *b);

@@ -34,10 +34,17 @@ void board_nodes(struct board *b, const struct nodes *map, struct trunk *trunk)
 	if (!trunk)
 		return;
 	b->node = xalloc((size_t)map->n, sizeof *b->node);
+	for (int i = 0; i < map->n; i++)
+		atomic_store(&b->node[i].heard, now_ns());
 	b->fds = xgrow(b->fds, (size_t)board_fds(b), sizeof *b->fds);
 	for (int i = 0; i < map->n; i++)
 		b->fds[b->size + 1 + i] =
 			(struct pollfd){.fd = i == map->mine ? -1 : trunk_beat_fd(trunk, i), .events = POLLIN};
+}
+
+uint64_t board_node_age(const struct board *b, int node)
+{
+	return now_ns() - atomic_load(&b->node[node].heard);
 }
 
 void board_expect(struct board *b, const int32_t *pid)
@@ -105,6 +112,7 @@ static void take_beat(struct board *b, int node, struct beat *t)
 	struct blame *what = &t->detail;
 
 	b->node[node].beats++;
+	atomic_store(&b->node[node].heard, now_ns());
 	take_lines(b, node, t);
 	if (node == 0) {
 		atomic_store(&b->page->done, t->done);

@@ -38,8 +38,9 @@ struct peer {
 
 struct other_node { /* as a leader sees it */
 	struct still beat;
-	uint64_t beats; /* that came */
-	bool ended;     /* its link has */
+	uint64_t beats;         /* that came */
+	_Atomic uint64_t heard; /* now_ns() at the last one */
+	bool ended;             /* its link has */
 };
 
 struct board {

@@ -18,6 +18,7 @@ struct world {
 	int rank, size;
 	int local_rank, local_size; /* on this node */
 	struct nodes nodes;         /* which rank is where; n is 0 or 1 on one node */
+	char address[64];           /* on several nodes, that of this node's links */
 	struct trunk *trunk; /* the links of a node's leader; NULL elsewhere, on one node and before world_join() */
 	struct world_shared *shared;
 	struct board *board; /* heartbeats and blame (board.h) */

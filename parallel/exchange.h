@@ -7,7 +7,7 @@
  *
  * An area has two halves, for even and odd operations. A node sends for an operation when all its ranks have arrived at
  * it; they do so when all nodes have sent for the one before, and a node does that when its ranks are done with the
- * one before that. So nobody reads the half any more that is written. */
+ * one before that. So no rank reads the half any more that is written. */
 #ifndef PARALLEL_EXCHANGE_H
 #define PARALLEL_EXCHANGE_H
 

@@ -1,7 +1,9 @@
 #include "parallel/nodes.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base.h"
 #include "parallel/shard.h"
@@ -15,6 +17,9 @@ static void take_rank(struct nodes *n, int rank, int leader, const char *name)
 	if (at == n->n) {
 		n->node[n->n++] = (struct node){.leader = leader};
 		snprintf(n->node[at].name, NODE_NAME, "%s", name);
+		for (char *c = n->node[at].name; *c; c++) /* it stands in logs and metrics */
+			if (!isalnum((unsigned char)*c) && !strchr("-._", *c))
+				*c = '?';
 	}
 	n->node[at].ranks++;
 	n->of_rank[rank] = at;

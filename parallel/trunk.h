@@ -1,10 +1,10 @@
 /* trunk.h - TCP links between the leaders of nodes (nodes.h): two between each pair, one for frames of data and one for
  * heartbeats, so that these do not queue behind a large sum.
  *
- * Links come up once, while the job starts: each leader listens on one address, MPI tells all where and two random
- * secrets, the leader of the higher number calls, and who cannot say the secret is hung up on. The listener is closed
- * when all have joined, so a stranger finds no port open while the job serves. Links are neither encrypted nor signed:
- * the network between nodes is trusted with prompts, as MPI and NCCL trust it (docs/security.md).
+ * Links come up once, while the job starts: each leader listens on one address, MPI carries all addresses and two
+ * random secrets, the leader of the higher number calls, and who cannot say the secret is hung up on. The listener is
+ * closed when all have joined, so a stranger finds no port open while the job serves. Links are neither encrypted nor
+ * signed: the network between nodes is trusted with prompts, as MPI and NCCL trust it (docs/security.md).
  *
  * Each link of data has a thread here that sleeps in its socket and puts what arrives where its reader wants it. */
 #ifndef PARALLEL_TRUNK_H
@@ -14,7 +14,7 @@
 
 #include "base/base.h"
 
-enum trunk_kind { TRUNK_STEP, TRUNK_PARTS, TRUNK_QUESTION, TRUNK_ANSWER, TRUNK_FILE, TRUNK_KINDS };
+enum trunk_kind { TRUNK_STEP, TRUNK_PARTS, TRUNK_QUESTION, TRUNK_ANSWER, TRUNK_KINDS };
 enum { TRUNK_MOST = 64 << 20, TRUNK_ADDRESS = 64, TRUNK_SECRET = 16, TRUNK_NODES = 32 };
 
 /* Of one byte order: all ranks run the same program. */
@@ -48,7 +48,7 @@ bool trunk_choose(const struct trunk_place *place, int n, bool given, int *chose
 /* Listens on place->address and sets place->port. Returns the socket, or ERR_IO. */
 int trunk_listen(struct trunk_place *place, struct why *why);
 void trunk_secret_make(struct trunk_secret *s);
-/* Joins all nodes; closes the listener. ERR_IO: not all were there within timeout_ms; *why names them. */
+/* Joins all nodes; closes the listener. ERR_IO: not all have joined within timeout_ms; *why names them. */
 int trunk_join(struct trunk **out, int listener, const struct trunk_place *place, int n, int mine,
 	       const struct trunk_secret *secret, int timeout_ms, struct why *why);
 /* Orderly: from now on a link that ends is no fault. All nodes call it before any calls trunk_close(). */
@@ -64,7 +64,7 @@ struct trunk_sink {
 };
 /* For place(): the payload lies within `room` bytes. */
 bool trunk_fits(const struct trunk_frame *f, size_t room);
-void trunk_sink(struct trunk *t, enum trunk_kind kind, const struct trunk_sink *s); /* NULL: nobody any more */
+void trunk_sink(struct trunk *t, enum trunk_kind kind, const struct trunk_sink *s); /* NULL: nothing any more */
 /* Called when a link is lost, on its thread; it may be called for a node more than once. Starts the threads. */
 void trunk_start(struct trunk *t, void (*lost)(void *arg, int node, const char *why), void *arg);
 

@@ -201,8 +201,8 @@ struct joining {
 	struct pending pending[PENDING];
 };
 
-/* In a time that does not tell how much is right. */
-static bool same_secret(const uint8_t *a, const uint8_t *b)
+/* In a time that does not depend on how much is right. */
+bool trunk_same_secret(const uint8_t *a, const uint8_t *b)
 {
 	uint8_t differ = 0;
 
@@ -219,7 +219,7 @@ static int left_ms(uint64_t until)
 }
 
 /* A socket as links use it. */
-static void settle(int fd)
+void trunk_settle(int fd)
 {
 	int one = 1;
 
@@ -239,33 +239,64 @@ static bool wait_for(int fd, short what, uint64_t until)
 	return poll(&p, 1, left_ms(until)) > 0;
 }
 
-/* Calls a node, says the secret and waits for the answer. */
-static int call(struct joining *j, int node, int kind)
+bool trunk_read_all(int fd, void *buf, size_t bytes)
 {
-	struct hello h = {.magic = HELLO, .node = (uint16_t)j->t->mine, .kind = (uint16_t)kind};
-	struct trunk_place from = j->place[j->t->mine];
-	struct addrinfo *to = resolve(&j->place[node]), *own;
-	uint8_t answer[TRUNK_SECRET];
-	int s, error = 0;
-	socklen_t size = sizeof error;
+	for (size_t at = 0; at < bytes;) {
+		ssize_t n = recv(fd, (char *)buf + at, bytes - at, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		at += (size_t)n;
+	}
+	return true;
+}
+
+static bool greet(int s, const struct addrinfo *own, const struct addrinfo *to, const void *hello, size_t bytes,
+		  const uint8_t *answer, uint64_t until)
+{
+	uint8_t got[TRUNK_SECRET];
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	if (bind(s, own->ai_addr, own->ai_addrlen) || (connect(s, to->ai_addr, to->ai_addrlen) && errno != EINPROGRESS))
+		return false;
+	if (!wait_for(s, POLLOUT, until) || getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &size) || error)
+		return false;
+	return send(s, hello, bytes, MSG_NOSIGNAL) == (ssize_t)bytes && wait_for(s, POLLIN, until) &&
+	       recv(s, got, sizeof got, 0) == sizeof got && trunk_same_secret(got, answer);
+}
+
+int trunk_call(const struct trunk_place *own, const struct trunk_place *to, const void *hello, size_t bytes,
+	       const uint8_t *answer, uint64_t until)
+{
+	struct trunk_place from = *own;
+	struct addrinfo *there = resolve(to), *here;
+	int s;
 
 	from.port = 0;
-	own = resolve(&from);
-	memcpy(h.secret, j->secret->call, sizeof h.secret);
-	s = to && own ? socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
-	if (s >= 0 && (bind(s, own->ai_addr, own->ai_addrlen) ||
-		       (connect(s, to->ai_addr, to->ai_addrlen) && errno != EINPROGRESS) ||
-		       !wait_for(s, POLLOUT, j->until) || getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &size) || error ||
-		       send(s, &h, sizeof h, MSG_NOSIGNAL) != sizeof h || !wait_for(s, POLLIN, j->until) ||
-		       recv(s, answer, sizeof answer, 0) != sizeof answer || !same_secret(answer, j->secret->answer))) {
+	here = resolve(&from);
+	s = there && here ? socket(there->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+	if (s >= 0 && !greet(s, here, there, hello, bytes, answer, until)) {
 		close(s);
 		s = -1;
 	}
-	if (to)
-		freeaddrinfo(to);
-	if (own)
-		freeaddrinfo(own);
+	if (s >= 0)
+		trunk_settle(s);
+	if (there)
+		freeaddrinfo(there);
+	if (here)
+		freeaddrinfo(here);
 	return s;
+}
+
+static int call(struct joining *j, int node, int kind)
+{
+	struct hello h = {.magic = HELLO, .node = (uint16_t)j->t->mine, .kind = (uint16_t)kind};
+
+	memcpy(h.secret, j->secret->call, sizeof h.secret);
+	return trunk_call(&j->place[j->t->mine], &j->place[node], &h, sizeof h, j->secret->answer, j->until);
 }
 
 static void drop(struct pending *p)
@@ -278,14 +309,14 @@ static void drop(struct pending *p)
 static void judge(struct joining *j, struct pending *p)
 {
 	const struct hello *h = &p->hello;
-	bool good = h->magic == HELLO && same_secret(h->secret, j->secret->call) && h->node > j->t->mine &&
+	bool good = h->magic == HELLO && trunk_same_secret(h->secret, j->secret->call) && h->node > j->t->mine &&
 		    h->node < j->t->n && h->kind <= BEAT && *link_of(j->t, h->node, h->kind) < 0;
 
 	if (!good || send(p->fd, j->secret->answer, TRUNK_SECRET, MSG_NOSIGNAL) != TRUNK_SECRET) {
 		drop(p);
 		return;
 	}
-	settle(p->fd);
+	trunk_settle(p->fd);
 	*link_of(j->t, h->node, h->kind) = p->fd;
 	p->fd = -1;
 	j->missing--;
@@ -393,11 +424,8 @@ int trunk_join(struct trunk **out, int listener, const struct trunk_place *place
 			      .missing = 2 * (n - 1 - mine)};
 	/* Those with lower numbers answer first, so that none waits in a circle. */
 	for (int node = 0; node < mine; node++)
-		for (int kind = DATA; kind <= BEAT; kind++) {
+		for (int kind = DATA; kind <= BEAT; kind++)
 			*link_of(t, node, kind) = call(j, node, kind);
-			if (*link_of(t, node, kind) >= 0)
-				settle(*link_of(t, node, kind));
-		}
 	answer_calls(j);
 	close(listener);
 	free(j);

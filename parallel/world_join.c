@@ -144,6 +144,7 @@ int world_join(struct world *w, const char *interface, struct why *why)
 		err = link_up(w, place, why);
 	if (err)
 		return err;
+	snprintf(w->address, sizeof w->address, "%s", place[w->nodes.mine].address);
 	tell_board(w);
 	if (w->trunk)
 		trunk_start(w->trunk, lose_node, w->board);

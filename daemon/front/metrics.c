@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "daemon/front/inside.h"
+#include "parallel/board.h"
+#include "parallel/trunk.h"
+#include "parallel/world.h"
 
 static const double latency_bounds[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
 					1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560};
@@ -221,6 +224,31 @@ static void put_ranks(const struct page *p, const struct front *f)
 	}
 }
 
+static void put_nodes(const struct page *p, const struct world *w)
+{
+	char label[128];
+
+	if (w->nodes.n < 2)
+		return;
+	head(p, "node_ranks", "gauge", "Ranks of a node.");
+	for (int i = 0; i < w->nodes.n; i++) {
+		snprintf(label, sizeof label, "node=\"%d\",host=\"%s\"", i, w->nodes.node[i].name);
+		sample(p, "node_ranks", label, w->nodes.node[i].ranks);
+	}
+	head(p, "node_link_bytes_total", "counter", "Bytes that rank 0's link to a node carried.");
+	for (int i = 1; i < w->nodes.n; i++)
+		for (int sent = 0; sent < 2; sent++) {
+			snprintf(label, sizeof label, "node=\"%d\",host=\"%s\",direction=\"%s\"", i,
+				 w->nodes.node[i].name, sent ? "sent" : "received");
+			sample(p, "node_link_bytes_total", label, (double)trunk_bytes(w->trunk, i, sent));
+		}
+	head(p, "node_heartbeat_age_seconds", "gauge", "Time since a node was heard; the job ends at 5 s.");
+	for (int i = 1; i < w->nodes.n; i++) {
+		snprintf(label, sizeof label, "node=\"%d\",host=\"%s\"", i, w->nodes.node[i].name);
+		sample(p, "node_heartbeat_age_seconds", label, (double)board_node_age(w->board, i) * 1e-9);
+	}
+}
+
 static void put_model(const struct page *p, const struct front *f)
 {
 	const struct front_model *m = f->model;
@@ -231,6 +259,7 @@ static void put_model(const struct page *p, const struct front *f)
 	head(p, "cache_config_info", "gauge", "Always 1; the labels describe the KV cache.");
 	sample(p, "cache_config_info", label, 1);
 	put_ranks(p, f);
+	put_nodes(p, m->world);
 }
 
 /* The caller frees it. */

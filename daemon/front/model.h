@@ -8,6 +8,7 @@
 struct ballot;
 struct rank_lora;
 struct rank_report;
+struct world;
 
 /* Constant once the link says READY. The first group must be set before front_open(). */
 struct front_model {
@@ -26,6 +27,7 @@ struct front_model {
 	int experts, experts_per_token;
 	int n_blocks, max_model_len, max_tokens /* a step */, threads;
 	const struct rank_report *report; /* (ranks) */
+	const struct world *world;        /* which rank is on which node, and their links */
 };
 
 #endif

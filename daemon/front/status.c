@@ -7,8 +7,10 @@
 
 #include "engine/chat/chat.h"
 #include "engine/sample/sampling.h"
+#include "parallel/trunk.h"
+#include "parallel/world.h"
 
-enum { TOKEN_NAME = 128, RANKS = 64, OF_RANKS = RANKS * 96 /* a text of each */ };
+enum { TOKEN_NAME = 128, RANKS = 64, OF_RANKS = RANKS * 96 /* a text of each */, OF_NODES = 32 * 256 };
 
 static enum xv_state state_of(const struct front *f)
 {
@@ -60,6 +62,25 @@ static const char *of_ranks(const struct front *f, size_t at, char out[OF_RANKS]
 	return same ? first : out;
 }
 
+/* "a: ranks 0 1; b: ranks 2 3, 1200 bytes sent, 3400 received", "" on one node. */
+static const char *of_nodes(const struct world *w, char out[OF_NODES])
+{
+	char ranks[160];
+	size_t at = 0;
+
+	*out = 0;
+	for (int i = 0; w->nodes.n > 1 && i < w->nodes.n && at < OF_NODES; i++) {
+		nodes_ranks_text(&w->nodes, w->size, i, ranks, sizeof ranks);
+		at += (size_t)snprintf(out + at, OF_NODES - at, "%s%s: %s", i ? "; " : "", w->nodes.node[i].name,
+				       ranks);
+		if (i && at < OF_NODES)
+			at += (size_t)snprintf(out + at, OF_NODES - at, ", %ju bytes sent, %ju received",
+					       (uintmax_t)trunk_bytes(w->trunk, i, true),
+					       (uintmax_t)trunk_bytes(w->trunk, i, false));
+	}
+	return out;
+}
+
 /* What is constant once the model is loaded. */
 static void fill_model(const struct front *f, struct xv_status *s, struct xv_rank_status *ranks, char text[2][OF_RANKS])
 {
@@ -86,6 +107,7 @@ static void fill_model(const struct front *f, struct xv_status *s, struct xv_ran
 	s->gpu_links = m->gpu_links;
 	for (int r = 0; r < m->ranks; r++)
 		ranks[r] = (struct xv_rank_status){.rank = (uint32_t)r,
+						   .node = f->model->report[r].node,
 						   .pid = f->model->report[r].pid,
 						   .weight_bytes = f->model->report[r].weight_bytes,
 						   .kv_bytes = f->model->report[r].kv_bytes,
@@ -144,7 +166,7 @@ void front_send_status(struct front *f, uint64_t call)
 {
 	struct xv_rank_status ranks[RANKS];
 	struct xv_adapter adapters[OPTIONS_MAX_LORAS];
-	char bos[TOKEN_NAME], eos[TOKEN_NAME], text[2][OF_RANKS];
+	char bos[TOKEN_NAME], eos[TOKEN_NAME], text[2][OF_RANKS], nodes[OF_NODES];
 	struct xv_reply r = {.kind = XV_R_STATUS};
 	struct xv_status *s = &r.status;
 
@@ -170,8 +192,10 @@ void front_send_status(struct front *f, uint64_t call)
 	s->uptime_ns = now_ns() - f->started_ns;
 	fill_load(f, s);
 	front_fill_counts(f, s);
-	if (f->ready)
+	if (f->ready) {
 		fill_model(f, s, ranks, text);
+		s->nodes = of_nodes(f->model->world, nodes);
+	}
 	front_lora_list(f, s, adapters);
 	rpc_send(f->server, call, &r);
 }

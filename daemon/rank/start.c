@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "daemon/rank/broadcast.h"
 #include "daemon/rank/cross.h"
 #include "daemon/rank/device.h"
 #include "daemon/rank/fits.h"
@@ -86,7 +87,7 @@ static void choose_types(struct rank *self)
 
 static int open_files(struct rank *self, struct why *why)
 {
-	static const enum checkpoint_format formats[] = {CK_ANY, CK_SAFETENSORS, CK_TORCH};
+	static const enum checkpoint_format formats[] = {CK_ANY, CK_SAFETENSORS, CK_TORCH, [LOAD_BROADCAST] = CK_ANY};
 	int err;
 
 	if (self->opt->load_format == LOAD_DUMMY)
@@ -208,8 +209,13 @@ static void log_phase(const struct rank *self, const char *event, uint64_t begin
 static int load_weights(struct rank *self, struct load_progress *progress, struct why *why)
 {
 	uint64_t begin = now_ns();
-	int err = rank_load_model(self, progress, why);
+	struct broadcast *from = NULL;
+	int err = world_agree(self->world, broadcast_open(&from, self, why), why);
 
+	if (!err)
+		err = rank_load_model(self, progress, why);
+	err = world_agree(self->world, err, why); /* then no rank reads any more */
+	broadcast_close(from);
 	if (!err)
 		log_phase(self, "weights loaded", begin, atomic_load(&progress->bytes));
 	return err;

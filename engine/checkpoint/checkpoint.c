@@ -264,6 +264,35 @@ int checkpoint_files(const struct checkpoint *c)
 	return c->n_files;
 }
 
+int checkpoint_descriptor(const struct checkpoint *c, int file, uint64_t *size)
+{
+	if (file < 0 || file >= c->n_files)
+		return -1;
+	*size = c->file[file].size;
+	return c->file[file].fd;
+}
+
+uint64_t checkpoint_layout(const struct checkpoint *c)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (int i = 0; i < c->n_files; i++) {
+		for (const char *at = c->file[i].name; *at; at++)
+			h = (h ^ (uint8_t)*at) * 0x100000001b3u;
+		h = (h ^ c->file[i].size) * 0x100000001b3u;
+	}
+	return h;
+}
+
+void checkpoint_read_by(struct checkpoint *c, checkpoint_reader *read, void *arg)
+{
+	for (int i = 0; i < c->n_files; i++) {
+		c->file[i].reader = read;
+		c->file[i].reader_arg = arg;
+		c->file[i].number = i;
+	}
+}
+
 const char *checkpoint_file(const struct checkpoint *c, int file)
 {
 	REQUIRE(file >= 0 && file < c->n_files);
@@ -307,9 +336,20 @@ int checkpoint_read(const struct checkpoint *c, const struct ck_tensor *t, int64
 	return err;
 }
 
+void checkpoint_share(struct checkpoint *c, int reader, int readers)
+{
+	c->shared = true;
+	c->reader = reader;
+	c->readers = readers;
+}
+
 void checkpoint_prefetch(struct checkpoint *c, int rank, int size)
 {
 	REQUIRE(rank >= 0 && rank < size);
-	if (!c->prefetch)
+	if (c->shared) {
+		rank = c->reader;
+		size = c->readers;
+	}
+	if (!c->prefetch && size)
 		c->prefetch = prefetch_create(c, rank, size);
 }

@@ -26,8 +26,14 @@ int checkpoint_count(const struct checkpoint *c);
 const struct ck_tensor *checkpoint_tensor(const struct checkpoint *c, int i); /* ordered by file, then by offset */
 const struct ck_tensor *checkpoint_find(const struct checkpoint *c, const char *name); /* NULL: none */
 int checkpoint_files(const struct checkpoint *c);
-const char *checkpoint_file(const struct checkpoint *c, int file); /* its name without a path */
-uint64_t checkpoint_bytes(const struct checkpoint *c);             /* bytes of all tensors */
+const char *checkpoint_file(const struct checkpoint *c, int file);               /* its name without a path */
+int checkpoint_descriptor(const struct checkpoint *c, int file, uint64_t *size); /* for reading; -1: there is none */
+/* Hashes names and sizes of the files. */
+uint64_t checkpoint_layout(const struct checkpoint *c);
+/* From now on bytes of files are read from elsewhere, by number of the file, any thread; NULL: from the files again. */
+typedef int checkpoint_reader(void *arg, int file, uint64_t offset, void *dst, size_t n, struct why *why);
+void checkpoint_read_by(struct checkpoint *c, checkpoint_reader *read, void *arg);
+uint64_t checkpoint_bytes(const struct checkpoint *c); /* bytes of all tensors */
 /* Hashes names, types, shapes and sampled content: the same tensors give the same number in any format. Reads a little
  * of every tensor; returns 0 after a warning if that fails. */
 uint64_t checkpoint_fingerprint(const struct checkpoint *c);
@@ -42,6 +48,9 @@ int checkpoint_read(const struct checkpoint *c, const struct ck_tensor *t, int64
 uint64_t checkpoint_bytes_read(const struct checkpoint *c); /* bytes that checkpoint_read() has read so far */
 /* Starts a thread that reads part `rank` of `size` of all files ahead, in file order, within a bounded window before
  * checkpoint_read(). It is a hint: call it once, before reading. checkpoint_close() ends it. */
+/* Where ranks are on several machines: this process is `reader` of `readers` that read the files from one; 0 readers:
+ * nothing is read ahead. Instead of what checkpoint_prefetch() is called with. */
+void checkpoint_share(struct checkpoint *c, int reader, int readers);
 void checkpoint_prefetch(struct checkpoint *c, int rank, int size);
 
 /* Writes a shape such as "[13824, 5120]", for messages. Returns out. */

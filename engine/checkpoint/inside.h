@@ -14,6 +14,9 @@ struct source {
 	int fd;             /* -1: the bytes are in mem */
 	const uint8_t *mem; /* (size) borrowed */
 	uint64_t size;
+	checkpoint_reader *reader; /* NULL: the file itself is read */
+	void *reader_arg;
+	int number; /* as the reader knows it */
 };
 
 /* dir may be NULL if `name` is a path. ERR_IO; opens only regular files and never waits for a pipe. */
@@ -88,6 +91,8 @@ struct checkpoint {
 	int n_quant;
 	_Atomic uint64_t *bytes_read;
 	struct prefetch *prefetch; /* NULL: none */
+	bool shared;               /* checkpoint_share() was called */
+	int reader, readers;
 };
 
 struct prefetch *prefetch_create(const struct checkpoint *c, int rank, int size);

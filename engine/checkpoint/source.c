@@ -61,6 +61,8 @@ int source_read(const struct source *s, uint64_t offset, void *dst, size_t n, st
 	if (offset > s->size || n > s->size - offset)
 		return fail(why, ERR_FORMAT, "%s: truncated: %" PRIu64 " bytes found, %" PRIu64 " expected", s->name,
 			    s->size, offset > UINT64_MAX - n ? UINT64_MAX : offset + n);
+	if (s->reader && n)
+		return s->reader(s->reader_arg, s->number, offset, dst, n, why);
 	if (s->fd >= 0)
 		return read_file(s, offset, dst, n, why);
 	if (n)

@@ -43,6 +43,8 @@ static void print_model(const struct xv_status *s)
 	cli_row("numerics", LEFT, "%s, fingerprint %s", s->numerics_class, s->fingerprint);
 	cli_row("runs on", LEFT, "%u rank%s x %u thread%s, %s %s", s->ranks, s->ranks == 1 ? "" : "s", s->threads,
 		s->threads == 1 ? "" : "s", s->device, s->isa);
+	if (*s->nodes)
+		cli_row("nodes", LEFT, "%s", s->nodes);
 	if (*s->prompt_attention)
 		cli_row("prompts", LEFT, "attention by %s", s->prompt_attention);
 	if (*s->kernel_overlap)

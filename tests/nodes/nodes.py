@@ -38,9 +38,13 @@ class Lab:
 
     def processes(self, name="xversed"):
         """Those of all nodes: {node: [process ids of this machine, by age]}."""
-        nets = {os.readlink(f"/proc/{open(f'{self.dir}/{f}').read().strip()}/ns/net"): f[:-4]
-                for f in sorted(os.listdir(self.dir)) if f.endswith(".pid") and os.path.exists(f"/proc/{open(f'{self.dir}/{f}').read().strip()}")}
-        out = {}
+        nets, out = {}, {}
+        for f in sorted(os.listdir(self.dir)):
+            try:
+                if f.endswith(".pid"):
+                    nets[os.readlink(f"/proc/{open(f'{self.dir}/{f}').read().strip()}/ns/net")] = f[:-4]
+            except OSError:
+                pass  # the node has died
         for pid in sorted(int(p) for p in os.listdir("/proc") if p.isdigit()):
             try:
                 net = os.readlink(f"/proc/{pid}/ns/net")
