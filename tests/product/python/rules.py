@@ -227,17 +227,18 @@ def progress_between_losses():
 
 
 def last_words_are_one_loss():
+    """Also where the call was sent again before its connection ended."""
     p = Peer()
     c = xverse.Client(p.path)
     got = later(lambda: c.generate([1]))
-    for i in range(2):
-        p.wait(i + 1)
-        p.refuse(i + 1, Code.LOST_RANK, 1)
+    for n in (1, 3):
+        p.refuse(n, Code.LOST_RANK, 1)
+        p.wait(n + 1)
         p.drop()
-    p.started(3)
-    p.finished(3)
+    p.started(5)
+    p.finished(5)
     result = got.end()
-    check("last words and the end of the connection are one loss", result.finished.reason == 1, result)
+    check("last words and the end of the connection are one loss", isinstance(result, xverse.Answer) and result.finished.reason == 1, repr(result))
     c.close()
     p.end()
 
@@ -261,13 +262,21 @@ def loading():
     result = got.end()
     check("loading: a cancelled call that is put off ends", stream._call.over and stream._call.answers == type(stream._call.answers)(), stream._call.answers)
     c.close()
+    c = xverse.Client(p.path)
+    stream = c.generate_stream([1])
+    stream.cancel()
+    p.wait(7)
+    p.refuse(6, Code.LOADING)
+    e = raised(lambda: stream.answer())
+    check("loading: a call is not put off once its Cancel is sent", isinstance(e, xverse.LoadingError), repr(e))
+    c.close()
     c = xverse.Client(p.path, loading_timeout=-1)
-    got = later(lambda: p.refuse(6, Code.LOADING))
+    later(lambda: p.refuse(8, Code.LOADING))
     e = raised(lambda: c.generate([1]))
     check("loading: refused at once", isinstance(e, xverse.LoadingError) and e.retryable and e.retry_after_ms == 50, e)
     c.close()
     c = xverse.Client(p.path, loading_timeout=0.3)
-    later(lambda: [p.refuse(n, Code.LOADING) for n in range(7, 100)])
+    later(lambda: [p.refuse(n, Code.LOADING) for n in range(9, 100)])
     e = raised(lambda: c.generate([1]))
     check("loading: the wait ends", isinstance(e, xverse.LoadingError), e)
     c.close()
@@ -344,9 +353,12 @@ def stopped_responding():
     stream = c.generate_stream([1])
     p.started(3)
     p.chunk(3, "a", [1])
+    next(stream)
     time.sleep(1.5)  # a caller that does other things
+    got = later(stream.answer)
+    time.sleep(0.3)
     p.finished(3)
-    check("a caller that looks elsewhere loses nothing", stream.answer().resumed == 0 and len(p.heard) == 3, len(p.heard))
+    check("a caller that looks elsewhere loses nothing", got.end().resumed == 0 and len(p.heard) == 3, len(p.heard))
     c.close()
     p.end()
 
