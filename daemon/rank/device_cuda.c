@@ -28,8 +28,9 @@ static const char *unfit(const struct rank *self)
 {
 	if (self->opt->compute == COMPUTE_F32)
 		return "--compute f32 is not supported yet on CUDA";
-	if (self->loras.slots)
-		return "LoRA adapters beside the weights are not supported yet on CUDA: --lora-merge adds them to the weights";
+	if (self->loras.slots && (self->cfg.parts & PART_FFN_BIAS) && self->cfg.act == ACT_SILU_GATED)
+		return "LoRA adapters beside the weights are not supported yet on CUDA for models with biases of gate and up: "
+		       "--lora-merge adds them to the weights";
 	if (!cuda_has_heads(self->cfg.head_dim))
 		return "the model's head size is not supported yet on CUDA (" CUDA_HEADS " are)";
 	if (self->opt->deterministic && self->cfg.head_dim % 32 && self->world->size > 1 &&
@@ -162,7 +163,8 @@ static enum dtype sum_type(const struct rank *self)
 
 static void cuda_numerics(const struct rank *self, char *out, size_t size)
 {
-	const char *sums = self->opt->deterministic ? "-fixed" : sum_type(self) == DT_F32 ? "" : "-sum16";
+	const char *fixed = self->loras.slots ? "-fixed-lora" : "-fixed"; /* gate and up are rounded for adapters */
+	const char *sums = self->opt->deterministic ? fixed : sum_type(self) == DT_F32 ? "" : "-sum16";
 
 	if (cuda.gpu.major)
 		snprintf(out, size, "cuda-sm%d%d%s", cuda.gpu.major, cuda.gpu.minor, sums);
@@ -183,6 +185,7 @@ static int cuda_backend(struct rank *self, bool dry, struct why *why)
 				   .head_dim = self->cfg.head_dim,
 				   .window = self->cfg.window < self->max_model_len ? self->cfg.window : 0,
 				   .ranks = self->world->size,
+				   .loras = self->loras.slots,
 				   .device = cuda.number,
 				   .fixed = self->opt->deterministic,
 				   .graphs = self->opt->graphs &&
@@ -243,6 +246,7 @@ static uint64_t cuda_room(const struct rank *self, uint64_t held, int percent)
 
 static const struct device_ops cuda_ops = {.name = "cuda",
 					   .own_memory = true,
+					   .forms = {.codes = CUDA_CODES, .order = true, .aligned = true},
 					   .context_bytes = CONTEXT_BYTES,
 					   .step_tokens = STEP_TOKENS_CUDA,
 					   .step_seqs = STEP_SEQS_CUDA,

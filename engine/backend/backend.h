@@ -138,8 +138,8 @@ op_sync backend_sync;
 typedef void op_ready(struct backend *b);
 op_ready backend_ready;
 /* Sets b->graphs, the device memory that graphs of small steps will take. Calls pass(arg, s) for each size of step on
- * operations that only count: it must enqueue what a step of s->head enqueues (s has no arrays), and returns the number
- * of its sums between ranks. */
+ * operations that only count: it must enqueue what a step of s->head enqueues (s has no arrays; s->adapter is not NULL
+ * where some sequence has one), and returns the number of its sums between ranks. */
 typedef void op_plan(struct backend *b, int (*pass)(void *arg, const struct step *s), void *arg);
 op_plan backend_plan;
 /* Fills in warm-up step i, which all ranks run before the first request. False: there are no more. */
@@ -215,7 +215,8 @@ typedef void op_linear_mid(struct backend *b, struct tensor *out, const struct t
 			   const float *bias);
 op_linear_mid backend_linear_mid;
 
-/* gate_up (n, 2*ffn; type b->mid), gate columns first; out (n, ffn; type b->act) = silu(gate) * up. */
+/* gate_up (n, 2*ffn; type b->mid) as linear_mid makes it of a pair: gate columns first, or alternating with up's
+ * (paired_columns); out (n, ffn; type b->act) = silu(gate) * up. */
 typedef void op_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
 op_silu_mul backend_silu_mul;
 
@@ -338,7 +339,7 @@ struct backend_ops {
 	op_add *add; /* NULL without NEED_ADD */
 	op_linear *linear;
 	op_linear_mid *linear_mid;           /* NULL: mid is f32 */
-	op_silu_mul *silu_mul;               /* NULL where linear_silu_mul has a body */
+	op_silu_mul *silu_mul;               /* NULL where linear_silu_mul has a body and there is no lora_up */
 	op_linear_silu_mul *linear_silu_mul; /* NULL: linear_mid, then silu_mul */
 	op_activate *activate;               /* NULL without NEED_ACTIVATE */
 	op_head_norm *head_norm;             /* NULL without NEED_HEAD_NORM */
@@ -350,6 +351,7 @@ struct backend_ops {
 	op_attention *attention;
 	op_rows *rows;
 
+	bool paired_columns;     /* products of a pair have gate and up of a column beside each other, not gate first */
 	op_lora_down *lora_down; /* both NULL: no low-rank updates */
 	op_lora_up *lora_up;
 
@@ -368,6 +370,7 @@ struct backend {
 	enum dtype sum; /* of partial sums on their way between ranks, and so of a block's delta: f32, or mid's type */
 	size_t held;    /* bytes allocated so far, weights included */
 	size_t graphs;  /* CUDA: bytes that graphs are planned to take, beside `held` */
+	bool fixed; /* CUDA: bits depend neither on the batch nor on the number of ranks, as they never do on the CPU */
 	size_t graphs_held; /* CUDA: bytes that graphs have taken, by the driver's count */
 	const char *
 		prompt_attention; /* CUDA, constant: which kernel does prefill, and why not the faster one; else NULL */

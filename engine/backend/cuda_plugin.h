@@ -35,6 +35,7 @@ struct cuda_options {
 	int heads, kv_heads, head_dim; /* of this rank */
 	int window;                    /* attn_shape.window of layers that have one; 0: none has */
 	int ranks;                     /* sums between them are part of a graph */
+	int loras;                     /* slots of adapters: steps with some have graphs of their own */
 	int device;                    /* its number among the visible devices */
 	bool fixed;      /* the same bits for any batch, chunks and number of ranks: our own kernels only */
 	bool graphs;     /* capture small steps as CUDA graphs and replay them */
@@ -47,6 +48,8 @@ struct cuda_options {
 	void *idle_arg;
 };
 
+/* Classes whose weights may be put as integers (weight_codes()). */
+enum { CUDA_CODES = 1 << QUANT_INT8 | 1 << QUANT_INT4 | 1 << QUANT_UINT8 | 1 << QUANT_UINT4 };
 /* The sizes of heads that the kernels are built for. */
 #define CUDA_HEADS "64, 80, 96, 128 and 256"
 static inline bool cuda_has_heads(int dim)

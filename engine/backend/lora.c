@@ -27,17 +27,28 @@ size_t lora_b_size(const struct lora_shape *s)
 	return (size_t)all_panels(s) * (size_t)s->rank * LORA_LANES;
 }
 
-struct lora *lora_create(const struct lora_shape *s, float *a, float *b)
+struct lora *lora_create(const struct lora_shape *s, float *a, float *b, struct lora_slot *on_device)
 {
 	struct lora *l = xalloc(1, sizeof *l);
 
 	REQUIRE(s->rank % LORA_LANES == 0 && s->pieces >= 1 && s->pieces <= LORA_PIECES);
-	*l = (struct lora){.shape = *s, .cols = split_columns(&s->k).count, .panels = all_panels(s), .a = a, .b = b};
+	*l = (struct lora){.shape = *s,
+			   .cols = split_columns(&s->k).count,
+			   .panels = all_panels(s),
+			   .a = a,
+			   .b = b,
+			   .on_device = on_device};
 	l->slot = xalloc((size_t)s->slots, sizeof *l->slot);
 	for (int i = 0; i < s->slots; i++)
 		for (int p = 0; p < LORA_PIECES; p++)
 			l->slot[i].a_of[p] = -1;
 	return l;
+}
+
+void lora_switch(struct backend *b, struct lora *l, int slot, const struct lora_slot *what)
+{
+	l->slot[slot] = *what;
+	backend_upload(b, l->on_device + slot, what, sizeof *what);
 }
 
 void lora_destroy(struct lora *l)
@@ -90,6 +101,7 @@ void backend_lora_up(struct backend *b, struct tensor *y, const float *t, const 
 	check(b, l);
 	for (int i = 0; i < l->shape.pieces; i++)
 		cols += l->shape.rows[i];
-	REQUIRE(y->type == DT_F32 && y->cols == cols);
+	REQUIRE((y->type == DT_F32 || y->type == b->mid || y->type == b->sum) && y->cols == cols);
+	REQUIRE(!l->shape.paired || (l->shape.pieces == 2 && l->shape.rows[0] == l->shape.rows[1]));
 	b->ops->lora_up(b, y, t, l, slot);
 }

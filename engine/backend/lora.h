@@ -18,6 +18,7 @@ struct lora_shape {
 	int rank;              /* room for the ranks of one A: a multiple of LORA_LANES */
 	int pieces;            /* at most LORA_PIECES; as many A of a slot at most */
 	int rows[LORA_PIECES]; /* this rank's outputs of each */
+	bool paired;           /* output i of piece p is column 2i + p of y */
 	struct split k;        /* of the product's K axis: A has the owned columns */
 };
 
@@ -29,28 +30,32 @@ struct lora_slot {
 
 struct lora {
 	struct lora_shape shape;
-	int cols;               /* split_columns(&shape.k).count */
-	int panels;             /* of LORA_LANES outputs, over all pieces; a piece begins a panel */
-	float *a;               /* (slots, pieces, rank/16, cols, 16): lane j of a column is A[16p + j] */
-	float *b;               /* (slots, panels, rank, 16): lane i of a rank is B[16p + i] */
-	struct lora_slot *slot; /* (slots) host */
+	int cols;                    /* split_columns(&shape.k).count */
+	int panels;                  /* of LORA_LANES outputs, over all pieces; a piece begins a panel */
+	float *a;                    /* (slots, pieces, rank/16, cols, 16): lane j of a column is A[16p + j] */
+	float *b;                    /* (slots, panels, rank, 16): lane i of a rank is B[16p + i] */
+	struct lora_slot *slot;      /* (slots) host */
+	struct lora_slot *on_device; /* (slots) the same in the backend's memory */
 };
 
 /* Floats of one slot: of A, of B. */
 size_t lora_a_size(const struct lora_shape *s);
 size_t lora_b_size(const struct lora_shape *s);
-/* The memory is the caller's: (slots * size) floats of the backend each, zeroed. All slots do nothing. */
-struct lora *lora_create(const struct lora_shape *s, float *a, float *b);
+/* The memory is the caller's: (slots * size) floats of the backend each, zeroed, and (slots) of what they do, which
+ * lora_switch() writes. All slots do nothing. */
+struct lora *lora_create(const struct lora_shape *s, float *a, float *b, struct lora_slot *on_device);
+/* Between two steps: says what a slot does from now on. */
+void lora_switch(struct backend *b, struct lora *l, int slot, const struct lora_slot *what);
 void lora_destroy(struct lora *l); /* NULL is fine */
 /* Put row j of A number i, of all owned columns, into a slot's A on the host, and row `row` of a piece, of `rank`
  * numbers, into its B. */
 void lora_put_a(const struct lora *l, float *slot_a, int i, int j, const float *from);
 void lora_put_b(const struct lora *l, float *slot_b, int piece, int row, const float *from, int rank);
 
-/* t (parts of k, x->rows, pieces * rank) f32 = A x of each row's slot; x (n, owned cols; type b->act). slot (x->rows):
- * -1: none, and t is undefined there, as it is beyond the ranks of A. */
+/* t (parts of k, x->rows, pieces * rank) f32 = A x of each row's slot; x (n, owned cols; type b->act). slot (x->rows),
+ * in the backend's memory; -1: none, and t is undefined there, as it is beyond the ranks of A. */
 op_lora_down backend_lora_down;
-/* y (n, sum of rows) f32 += B t, t (n, pieces * rank) f32 summed over all leaves. */
+/* y (n, sum of rows; f32, b->mid or b->sum) += B t, t (n, pieces * rank) f32 summed over all leaves. */
 op_lora_up backend_lora_up;
 
 #endif

@@ -1,5 +1,5 @@
 /* backend.c - the CUDA backend's table and its creation. */
-#include "engine/cuda/cuda.h"
+#include "engine/cuda/experts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +30,8 @@ static void destroy(struct backend *b)
 	cuda_give(c, c->runs, (size_t)c->how.heads * sizeof *c->runs);
 	cuda_give(c, c->kv_of_head, (size_t)c->how.heads * sizeof *c->kv_of_head);
 	cuda_give(c, c->slopes, (size_t)c->how.heads * sizeof *c->slopes);
+	cuda_give(c, c->ordered, c->ordered_bytes);
+	cuda_give(c, c->experts, c->experts_bytes);
 	if (!c->how.dry) {
 		cuda_stages_destroy(c);
 		cudaEventDestroy(c->done);
@@ -58,6 +60,10 @@ static const struct backend_ops cuda_ops = {
 	.run = cuda_run,
 	.weight_create = cuda_weight_create,
 	.weight_rows = cuda_weight_rows,
+	.weight_codes = cuda_weight_codes,
+	.codes = CUDA_CODES,
+	.weight_order = cuda_weight_order,
+	.weight_stack = cuda_weight_stack,
 	.weight_destroy = cuda_weight_destroy,
 	.embed = cuda_embed,
 	.add_norm = cuda_add_norm,
@@ -69,8 +75,14 @@ static const struct backend_ops cuda_ops = {
 	.rope_store = cuda_rope_store,
 	.attention = cuda_attention,
 	.linear_silu_mul = cuda_linear_silu_mul,
+	.silu_mul = cuda_silu_mul,
+	.lora_down = cuda_lora_down,
+	.lora_up = cuda_lora_up,
+	.paired_columns = true,
 	.activate = cuda_activate,
 	.head_norm = cuda_head_norm,
+	.route = cuda_route,
+	.experts = cuda_experts,
 	.rows = cuda_rows,
 	.sample_open = cuda_sample_open,
 	.sample = cuda_sample,
@@ -117,6 +129,7 @@ static int open_device(struct cuda *c, struct why *why)
 	c->base.kernel_overlap = why_not ? why_not : "on";
 	cuda_check(k_linear_init(), "kernels");
 	cuda_check(k_attention_init(), "kernels");
+	cuda_check(k_experts_init(), "kernels");
 	c->base.prompt_attention = cuda_prompt_attention(c);
 	c->wgmma = !strcmp(c->base.prompt_attention, CUDA_BY_WGMMA);
 	return 0;
@@ -136,10 +149,11 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->base.ops = &cuda_ops;
 	c->base.act = c->base.mid = how->compute;
 	c->base.sum = how->sum;
+	c->base.fixed = how->fixed;
 	c->how = *how;
 	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
 	c->sms = DRY_SMS;
-	c->integer_room = 128 << 20, c->fp8_room = 32 << 20;
+	c->integer_room = 128 << 20, c->fp8_room = 32 << 20, c->experts_room = 256 << 20;
 	err = how->dry ? 0 : open_device(c, why);
 	if (err) {
 		free(c);

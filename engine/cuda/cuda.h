@@ -6,6 +6,7 @@
 #include "engine/cuda/kernels.h"
 #include "engine/sample/sample.h"
 #include "engine/backend/cuda_plugin.h"
+#include "engine/backend/lora.h"
 #include "engine/backend/weight.h"
 
 #include <pthread.h>
@@ -32,7 +33,7 @@ struct cuda_graph {
 	cudaGraphExec_t exec;
 	uint64_t key;
 };
-enum { N_BUCKETS = 9, MAX_GRAPHS = N_BUCKETS * STEPS * 2 };
+enum { N_BUCKETS = 11, MAX_GRAPHS = N_BUCKETS * STEPS * 4 };
 
 /* What one copy brings to the device: the step's arrays and the work lists of attention. */
 struct cuda_step {
@@ -42,6 +43,7 @@ struct cuda_step {
 	struct step step;  /* its head is the one above; token, pos, slot, row and blocks are in `device`; the other
 			      arrays are NULL */
 	int graph;         /* which graph runs it; -1: none */
+	bool adapters;     /* some sequence has one */
 	struct cuda_work { /* of decode attention: over all keys; over those of the window */
 		const struct attn_item *items; /* device */
 		const struct attn_join *joins;
@@ -59,7 +61,7 @@ struct cuda_stage {
 };
 
 /* What the kernels do beyond Llama's first shape: bits of enum backend_need. */
-enum { CUDA_COVERS = NEED_ALL & ~NEED_EXPERTS };
+enum { CUDA_COVERS = NEED_ALL };
 
 struct cuda_weight;
 struct cuda_sampler;
@@ -81,9 +83,10 @@ struct cuda {
 	bool wgmma;                      /* prefill attention over a 16-bit cache uses wgmma */
 	bool graphs;                     /* small steps are padded, captured as CUDA graphs and replayed */
 	struct cuda_graph graph[MAX_GRAPHS];
-	bool ran[N_BUCKETS]; /* whether a step of this size has run, so that everything it needs is set up */
-	bool warming;        /* warm-up: graphs are captured but not launched */
-	size_t nodes;        /* of a graph, while cuda_plan() counts them */
+	bool ran[N_BUCKETS][2]; /* whether a step of this size, without and with adapters, has run, so that everything
+				   it needs is set up */
+	bool warming;           /* warm-up: graphs are captured but not launched */
+	size_t nodes;           /* of a graph, while cuda_plan() counts them */
 	size_t room;
 	/* attention */
 	float *partial;    /* (max_parts, heads, head_dim + 2) */
@@ -100,6 +103,10 @@ struct cuda {
 	size_t fp8_room;     /* bytes of sums of e4m3 numbers that wait for their scales at a time, about */
 	struct cuda_weight **weights; /* [n_weights] all weights */
 	int n_weights;
+	void *ordered; /* (max_tokens, cols) x in the order of a weight's columns; NULL: no weight has one of its own */
+	size_t ordered_bytes;
+	char *experts;                      /* rows of a routed FFN's tokens; NULL: no layer has one */
+	size_t experts_bytes, experts_room; /* held; to be held, about */
 	/* loading */
 	struct cuda_stage stage[STAGES];
 	_Atomic unsigned stage_turn;
@@ -112,11 +119,12 @@ static inline struct cuda *cuda_of(struct backend *b)
 
 struct cuda_weight {
 	struct weight base;
-	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW or K_INT4_ROW, or ld e4m3
+	char *data; /* device (rows, pitch bytes): ld numbers of 16 bits, or as K_INT8_ROW and the like, or ld e4m3
 		       numbers. The rows of a pair are neighbours */
 	int ld;     /* numbers of a row; zeros from cols on */
 	size_t pitch;
 	float *scale;               /* device (rows), of e4m3 numbers; else NULL */
+	int32_t *order;             /* device (cols): the column of x that each belongs to; NULL: the same */
 	struct k_segment *segments; /* device; deterministic mode only */
 	int n_segments, n_parts;
 };
@@ -124,7 +132,7 @@ struct cuda_weight {
 /* Whether it holds integers with a scale for 32 columns of a row. */
 static inline bool cuda_integers(const struct cuda_weight *w)
 {
-	return w->base.quant == QUANT_INT8 || w->base.quant == QUANT_INT4;
+	return w->base.quant != QUANT_NONE && w->base.quant != QUANT_FP8;
 }
 
 /* Dies with the runtime's reason and `what`. */
@@ -177,7 +185,14 @@ void cuda_step_destroy(struct cuda *c);
 
 op_weight_create cuda_weight_create;
 op_weight_rows cuda_weight_rows;
+op_weight_codes cuda_weight_codes;
+op_weight_order cuda_weight_order;
+op_weight_stack cuda_weight_stack;
 op_weight_destroy cuda_weight_destroy;
+/* Writes row `row` of what a file holds as a row of w. */
+void cuda_put_codes(char *out, const struct cuda_weight *w, const struct weight_codes *codes, int row);
+/* x, or its columns in w's order. */
+struct tensor cuda_ordered(struct cuda *c, const struct tensor *x, const struct cuda_weight *w);
 
 op_linear cuda_linear;
 op_linear_mid cuda_linear_mid;
@@ -193,6 +208,10 @@ void gemm_room(struct cuda *c, const struct cuda_weight *w);
  * the rows of x are, too, each with a scale over the columns at hand. False, and nothing written: cuBLASLt has no
  * product of e4m3 numbers of this shape. */
 bool gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m);
+
+op_silu_mul cuda_silu_mul; /* of products of a pair, whose columns alternate */
+op_lora_down cuda_lora_down;
+op_lora_up cuda_lora_up;
 
 op_embed cuda_embed;
 op_add_norm cuda_add_norm;

@@ -1,7 +1,11 @@
 /* embed.c - launches the lookup of rows of the embedding table. */
 #include "engine/cuda/cuda.h"
 
-static k_embedding *const embed[] = {[QUANT_NONE] = k_embed, [QUANT_INT8] = k_embed_int8, [QUANT_INT4] = k_embed_int4};
+static k_embedding *const embed[] = {[QUANT_NONE] = k_embed,
+				     [QUANT_INT8] = k_embed_int8,
+				     [QUANT_INT4] = k_embed_int4,
+				     [QUANT_UINT8] = k_embed_uint8,
+				     [QUANT_UINT4] = k_embed_uint4};
 
 void cuda_embed(struct backend *b, struct tensor *out, const int32_t *ids, const struct weight *table, int first_id)
 {

@@ -71,6 +71,15 @@ static cudaError_t choose_embed(cudaStream_t s, float *out, const int32_t *ids, 
 			  rows_, first);
 }
 
+template <class W>
+static cudaError_t choose_packed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids,
+				 const int32_t *sampled, int n_sampled, const void *table, const float *scale, int n,
+				 int cols, int ld, int rows_, int first)
+{
+	return gpu_launch(type == K_F16 ? embed_packed<F16, W> : embed_packed<Bf16, W>, n, THREADS, 0, s, out, ids,
+			  sampled, n_sampled, table, scale, cols, ld, rows_, first);
+}
+
 extern "C" {
 cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 		    int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
@@ -81,20 +90,27 @@ cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t 
 cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			 int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return gpu_launch(type == K_F16 ? embed_packed<F16, Int8> : embed_packed<Bf16, Int8>, n, THREADS, 0, s, out,
-			  ids, sampled, n_sampled, table, (const float *)NULL, cols, ld, rows_, first);
+	return choose_packed<Int8>(s, type, out, ids, sampled, n_sampled, table, NULL, n, cols, ld, rows_, first);
 }
 cudaError_t k_embed_int4(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			 int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
 {
-	return gpu_launch(type == K_F16 ? embed_packed<F16, Int4> : embed_packed<Bf16, Int4>, n, THREADS, 0, s, out,
-			  ids, sampled, n_sampled, table, (const float *)NULL, cols, ld, rows_, first);
+	return choose_packed<Int4>(s, type, out, ids, sampled, n_sampled, table, NULL, n, cols, ld, rows_, first);
+}
+cudaError_t k_embed_uint8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
+			  int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
+{
+	return choose_packed<Uint8>(s, type, out, ids, sampled, n_sampled, table, NULL, n, cols, ld, rows_, first);
+}
+cudaError_t k_embed_uint4(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
+			  int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
+{
+	return choose_packed<Uint4>(s, type, out, ids, sampled, n_sampled, table, NULL, n, cols, ld, rows_, first);
 }
 cudaError_t k_embed_fp8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows_,
 			int first)
 {
-	return gpu_launch(type == K_F16 ? embed_packed<F16, Fp8> : embed_packed<Bf16, Fp8>, n, THREADS, 0, s, out, ids,
-			  sampled, n_sampled, table, scale, cols, ld, rows_, first);
+	return choose_packed<Fp8>(s, type, out, ids, sampled, n_sampled, table, scale, n, cols, ld, rows_, first);
 }
 }

@@ -31,8 +31,13 @@ void gemm_room(struct cuda *c, const struct cuda_weight *w)
 
 static void to_room(struct cuda *c, const struct cuda_weight *w, int first, int rows)
 {
-	cuda_check((w->base.quant == QUANT_INT8 ? k_from_int8 : k_from_int4)(
-			   c->stream, c->type, c->gemm->room, w->data + (size_t)first * w->pitch, rows, w->ld),
+	static k_expand *const expand[] = {[QUANT_INT8] = k_from_int8,
+					   [QUANT_INT4] = k_from_int4,
+					   [QUANT_UINT8] = k_from_uint8,
+					   [QUANT_UINT4] = k_from_uint4};
+
+	cuda_check(expand[w->base.quant](c->stream, c->type, c->gemm->room, w->data + (size_t)first * w->pitch, rows,
+					 w->ld),
 		   "integers");
 }
 

@@ -97,8 +97,8 @@ static bool gather(struct cuda *c, int first, struct trial *t)
 			return false;
 		t->w[t->n_w++] = o;
 	}
-	return w->base.rows && w->base.cols && w->base.cols % 8 == 0 && c->how.limits.max_tokens > 32 &&
-	       !(w->base.quant == QUANT_FP8 && w->base.rows % 16);
+	return !w->base.experts && w->base.rows && w->base.cols && w->base.cols % 8 == 0 &&
+	       c->how.limits.max_tokens > 32 && !(w->base.quant == QUANT_FP8 && w->base.rows % 16);
 }
 
 /* Numbers in [1, 2) and their negatives, of either 16-bit type, or any of e4m3: on zeros a device draws less power and

@@ -185,23 +185,26 @@ struct F16 {
 	}
 };
 
+/* Four bytes, each plus 2^23: assembled, since an SM has few integer converters. */
+GPU void gpu_plus_2_23(float *out, uint32_t v)
+{
+#ifdef __CUDACC__
+	out[0] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7540)), out[1] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7541));
+	out[2] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7542)), out[3] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7543));
+#else
+	for (int i = 0; i < 4; i++)
+		out[i] = gpu_bits(0x4b000000u | (v >> 8 * i & 0xff));
+#endif
+}
+
 /* ---- the two 8-bit types of the cache: numbers up to MAX, times a scale ---- */
 struct Int8 {
 	enum { PER16 = 16 };
 	static constexpr float MAX = 127;
-	/* Converts four numbers: 2^23 + 128 + q is assembled from bytes, since an SM has few integer converters. */
 	static GPU void up4(float *out, uint32_t v)
 	{
-		v ^= 0x80808080u;
-#ifdef __CUDACC__
-		out[0] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7540)) - 8388736.0f;
-		out[1] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7541)) - 8388736.0f;
-		out[2] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7542)) - 8388736.0f;
-		out[3] = gpu_bits(__byte_perm(v, 0x4b000000u, 0x7543)) - 8388736.0f;
-#else
-		for (int i = 0; i < 4; i++)
-			out[i] = gpu_bits(0x4b000000u | (v >> 8 * i & 0xff)) - 8388736.0f;
-#endif
+		gpu_plus_2_23(out, v ^ 0x80808080u);
+		out[0] -= 8388736.0f, out[1] -= 8388736.0f, out[2] -= 8388736.0f, out[3] -= 8388736.0f;
 	}
 	/* Rounds to nearest, ties to even; |f| <= 127 or little more. */
 	static GPU uint32_t down(float f)

@@ -1,9 +1,9 @@
 /* gpu_weight.h - the classes of weights that products, the embedding and cuBLASLt's expansion read: Bf16 and F16,
- * 16-bit numbers as they are (gpu.h); Int8 and Int4, integers with a scale in f16 for 32 columns of a row; Fp8, e4m3
- * with a scale in f32 for a row (engine/backend/backend.h, "quantised"). Kernels turn numbers into 16 bits in
- * registers, always the same bits: an integer times its scale, rounded; an e4m3 number without its scale, exactly,
- * since a row's scale can be multiplied to its sums. Another class needs `in_parts` or a layout of its own,
- * weight_at(), gpu_eight() and weight_columns(). */
+ * 16-bit numbers as they are (gpu.h); Int8 and Int4, integers with a scale in f16 for 32 columns of a row; Uint8 and
+ * Uint4, which have a zero point beside each scale; Fp8, e4m3 with a scale in f32 for a row (engine/backend/backend.h,
+ * "quantised"). Kernels turn numbers into 16 bits in registers, always the same bits: an integer less its zero point,
+ * times its scale, rounded; an e4m3 number without its scale, exactly, since a row's scale can be multiplied to its
+ * sums. Another class needs `in_parts` or a layout of its own, weight_at(), gpu_eight() and weight_columns(). */
 #ifndef ENGINE_CUDA_GPU_WEIGHT_H
 #define ENGINE_CUDA_GPU_WEIGHT_H
 
@@ -15,18 +15,43 @@ struct Int4 {
 	enum { PER16 = 32 };
 };
 
+/* Integers as files hold them, from 0 on. */
+struct Uint8 {
+	enum { PER16 = 16 };
+};
+struct Uint4 {
+	enum { PER16 = 32 };
+};
+
 /* Whether rows lie in parts with their scales in front; whether a row has a scale beside its numbers. */
 template <class W> constexpr bool in_parts = false;
 template <> inline constexpr bool in_parts<Int8> = true;
 template <> inline constexpr bool in_parts<Int4> = true;
+template <> inline constexpr bool in_parts<Uint8> = true;
+template <> inline constexpr bool in_parts<Uint4> = true;
+/* Whether a group of 32 columns has a zero point beside its scale. */
+template <class W> constexpr bool with_zeros = false;
+template <> inline constexpr bool with_zeros<Uint8> = true;
+template <> inline constexpr bool with_zeros<Uint4> = true;
 template <class W> constexpr bool by_row = false;
 template <> inline constexpr bool by_row<Fp8> = true;
 /* Of a part: its columns, and the bytes of its scales. Its numbers take as much of either class. */
 template <class W> constexpr int part_columns = 32 * W::PER16;
-template <class W> constexpr int part_scales = part_columns<W> / 32 * 2;
+template <class W> constexpr int part_scales = part_columns<W> / 32 * (with_zeros<W> ? 4 : 2);
 enum { PART_NUMBERS = 512 /* bytes */ };
 static_assert(part_columns<Int8> == (int)K_PART && part_scales<Int8> == (int)K_PART_SCALES, "");
 static_assert(part_columns<Int4> == (int)K_PART4 && part_scales<Int4> == (int)K_PART4_SCALES, "");
+static_assert(part_scales<Uint8> == 2 * (int)K_PART_SCALES && part_scales<Uint4> == 2 * (int)K_PART4_SCALES, "");
+
+/* Of 32 columns. zero: only of classes that have one. */
+struct gpu_group {
+	float scale, zero;
+};
+/* Of a scale in the lower half and a zero point, a bf16 number, in the upper. */
+GPU struct gpu_group gpu_group_of(uint32_t pair)
+{
+	return {F16::up(pair & 0xffff), gpu_bits(pair & 0xffff0000u)};
+}
 
 /* Returns where column `col` of a row lies, a multiple of the numbers in 16 bytes; of parts, where its part begins:
  * scales, then numbers. */
@@ -39,6 +64,13 @@ template <class W> GPU const char *weight_at(const void *w, int row, int col, in
 		return (const char *)w + row * (bytes + (ld + columns - 1) / columns * scales) +
 		       col / columns * (PART_NUMBERS + scales);
 	return (const char *)w + row * bytes + (size_t)col * 16 / W::PER16;
+}
+
+/* Bytes from one row of a class to the next. */
+template <class W> GPU size_t weight_row_bytes(int ld)
+{
+	return (size_t)ld * 16 / W::PER16 +
+	       (in_parts<W> ? (size_t)((ld + part_columns<W> - 1) / part_columns<W> * part_scales<W>) : 0);
 }
 
 /* Multiplies four numbers with their scale. */
@@ -64,28 +96,63 @@ template <class E> GPU uint4 gpu_from_int4(uint32_t v, float scale)
 			  E::pack(NUMBER(last, 0xf000, 0x45000000, off11), NUMBER(last, 0xf0000, 0x43000000, off7)));
 #undef NUMBER
 }
-/* Eight numbers of a class of 8 bits as numbers of E. scale: of integers. */
-template <class E, class W> GPU uint4 gpu_from_8bits(uint32_t a, uint32_t b, float scale)
+/* The same of integers from 0 on with any zero point up to 255. 2^15 plus that, times a scale, may not be exact: two
+ * places are used, and more shifts. */
+template <class E> GPU uint4 gpu_from_uint4(uint32_t v, struct gpu_group g)
+{
+	const float off11 = -(0x1p11f + g.zero) * g.scale, off7 = -(0x1p7f + g.zero) * g.scale;
+	const uint32_t a = v << 12, b = v << 4, c = v >> 4, d = v >> 12;
+
+#define LOW(v) fmaf(gpu_bits(((v)&0xf000) | 0x45000000), g.scale, off11)
+#define HIGH(v) fmaf(gpu_bits(((v)&0xf0000) | 0x43000000), g.scale, off7)
+	return make_uint4(E::pack(LOW(a), HIGH(a)), E::pack(LOW(b), LOW(v)), E::pack(HIGH(v), HIGH(c)),
+			  E::pack(LOW(d), HIGH(d)));
+#undef LOW
+#undef HIGH
+}
+/* Four bytes less their zero point, times their scale. */
+template <class E> GPU uint2 gpu_from_uint8(uint32_t v, struct gpu_group g)
+{
+	const float off = 0x1p23f + g.zero;
+	float f[4];
+
+	gpu_plus_2_23(f, v);
+	return make_uint2(E::pack((f[0] - off) * g.scale, (f[1] - off) * g.scale),
+			  E::pack((f[2] - off) * g.scale, (f[3] - off) * g.scale));
+}
+/* Eight numbers of a class of 8 bits as numbers of E. group: of integers. */
+template <class E, class W> GPU uint4 gpu_from_8bits(uint32_t a, uint32_t b, struct gpu_group group)
 {
 	uint2 low, high;
 
-	if constexpr (in_parts<W>)
-		low = gpu_from_int8<E>(a, scale), high = gpu_from_int8<E>(b, scale);
+	if constexpr (with_zeros<W>)
+		low = gpu_from_uint8<E>(a, group), high = gpu_from_uint8<E>(b, group);
+	else if constexpr (in_parts<W>)
+		low = gpu_from_int8<E>(a, group.scale), high = gpu_from_int8<E>(b, group.scale);
 	else
 		low = gpu_from_fp8<E>(a), high = gpu_from_fp8<E>(b);
 	return make_uint4(low.x, low.y, high.x, high.y);
 }
 
-/* Eight numbers of 16 bytes of weights, from number 8*i on, as numbers of E. scale: of integers. */
-template <class E, class W> GPU uint4 gpu_eight(const uint4 *at, int i, float scale)
+/* Eight numbers of 4 bits as numbers of E. */
+template <class E, class W> GPU uint4 gpu_from_4bits(uint32_t v, struct gpu_group group)
+{
+	if constexpr (with_zeros<W>)
+		return gpu_from_uint4<E>(v, group);
+	else
+		return gpu_from_int4<E>(v, group.scale);
+}
+
+/* Eight numbers of 16 bytes of weights, from number 8*i on, as numbers of E. group: of integers. */
+template <class E, class W> GPU uint4 gpu_eight(const uint4 *at, int i, struct gpu_group group)
 {
 	if constexpr (W::PER16 == 8) {
 		return *at;
 	} else if constexpr (W::PER16 == 16) {
 		const uint4 v = *at;
-		return i ? gpu_from_8bits<E, W>(v.z, v.w, scale) : gpu_from_8bits<E, W>(v.x, v.y, scale);
+		return i ? gpu_from_8bits<E, W>(v.z, v.w, group) : gpu_from_8bits<E, W>(v.x, v.y, group);
 	} else {
-		return gpu_from_int4<E>(((const uint32_t *)at)[i], scale);
+		return gpu_from_4bits<E, W>(((const uint32_t *)at)[i], group);
 	}
 }
 
@@ -93,19 +160,22 @@ template <class E, class W> GPU uint4 gpu_eight(const uint4 *at, int i, float sc
 template <class E, class W> GPU uint4 weight_columns(const void *w, int row, int col, int ld)
 {
 	const char *at = weight_at<W>(w, row, col, ld);
-	float scale = 0;
+	struct gpu_group group = {};
 
 	if (in_parts<W>) {
-		scale = F16::up(((const uint16_t *)at)[col % part_columns<W> / 32]);
+		if (with_zeros<W>)
+			group = gpu_group_of(((const uint32_t *)at)[col % part_columns<W> / 32]);
+		else
+			group.scale = F16::up(((const uint16_t *)at)[col % part_columns<W> / 32]);
 		at += part_scales<W> + col % part_columns<W> * 16 / W::PER16;
 	}
 	if constexpr (W::PER16 == 8) {
 		return gpu_load_once(at);
 	} else if constexpr (W::PER16 == 16) {
 		const uint2 v = *(const uint2 *)at;
-		return gpu_from_8bits<E, W>(v.x, v.y, scale);
+		return gpu_from_8bits<E, W>(v.x, v.y, group);
 	} else {
-		return gpu_from_int4<E>(*(const uint32_t *)at, scale);
+		return gpu_from_4bits<E, W>(*(const uint32_t *)at, group);
 	}
 }
 

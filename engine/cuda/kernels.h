@@ -100,7 +100,7 @@ cudaError_t k_attention_wgmma_init(void);
 typedef cudaError_t k_embedding(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids,
 				const int32_t *sampled, int n_sampled, const void *table, int n, int cols, int ld,
 				int rows, int first);
-k_embedding k_embed, k_embed_int8, k_embed_int4;
+k_embedding k_embed, k_embed_int8, k_embed_int4, k_embed_uint8, k_embed_uint4;
 cudaError_t k_embed_fp8(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
 			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows,
 			int first);
@@ -139,9 +139,15 @@ enum { K_PART = 512, K_PART_SCALES = 2 * K_PART / 32 /* bytes */ };
  * the even column. */
 enum { K_PART4 = 2 * K_PART, K_PART4_SCALES = 2 * K_PART4 / 32 };
 #define K_INT4_ROW(ld) ((ld) / 2 + ((ld) + K_PART4 - 1) / K_PART4 * K_PART4_SCALES) /* bytes */
+/* uint8 and uint4 weights: likewise, with 4 bytes for each 32 columns in place of 2: the scale, then the zero point, an
+ * integer in bf16. The numbers are as files hold them, from 0 on. */
+#define K_UINT8_ROW(ld) ((ld) + ((ld) + K_PART - 1) / K_PART * 2 * K_PART_SCALES)        /* bytes */
+#define K_UINT4_ROW(ld) ((ld) / 2 + ((ld) + K_PART4 - 1) / K_PART4 * 2 * K_PART4_SCALES) /* bytes */
 /* Expands integers: out (rows, ld) of `type` = number times scale, rounded. */
 typedef cudaError_t k_expand(cudaStream_t stream, enum k_type type, void *out, const void *w, int rows, int ld);
-k_expand k_from_int8, k_from_int4;
+k_expand k_from_int8, k_from_int4, k_from_uint8, k_from_uint4;
+/* out (rows, cols) = columns order[0..cols) of x (rows, cols), 16-bit. order must have been written by a copy. */
+cudaError_t k_columns(cudaStream_t stream, void *out, const void *x, const int32_t *order, int rows, int cols);
 
 /* The form of out: f32; 16-bit; or 16-bit (m, n/2) = silu of column 2i times column 2i + 1, whose biases are numbers i
  * and n/2 + i. */
@@ -163,7 +169,7 @@ cudaError_t k_scale(cudaStream_t stream, enum k_type type, void *out, enum k_for
  * ---- */
 typedef cudaError_t k_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 			     const void *w, const float *bias, int m, int n, int k, int ld);
-k_skinny k_linear_skinny, k_linear_skinny_int8, k_linear_skinny_int4;
+k_skinny k_linear_skinny, k_linear_skinny_int8, k_linear_skinny_int4, k_linear_skinny_uint8, k_linear_skinny_uint4;
 cudaError_t k_linear_skinny_fp8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 				const void *w, const float *scale, const float *bias, int m, int n, int k, int ld);
 /* Gives each row the same bits for any m: K is cut into segments that combine as a binary counter; out (parts, m, n),
@@ -177,11 +183,88 @@ enum { K_MAX_SEGMENTS = 96 };
 typedef cudaError_t k_fixed(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 			    const void *w, const float *bias, const struct k_segment *segments /* device */,
 			    int n_segments, int m, int n, int k, int ld);
-k_fixed k_linear_fixed, k_linear_fixed_int8, k_linear_fixed_int4;
+k_fixed k_linear_fixed, k_linear_fixed_int8, k_linear_fixed_int4, k_linear_fixed_uint8, k_linear_fixed_uint4;
 cudaError_t k_linear_fixed_fp8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
 			       const void *w, const float *scale, const float *bias, const struct k_segment *segments,
 			       int n_segments, int m, int n, int k, int ld);
 cudaError_t k_linear_init(void);
+
+/* ---- mixtures of experts: rows of tokens, ordered by expert ---- */
+/* expert (n, k) ascending, weight (n, k + 1): backend.h, "route". shared (n) or NULL. */
+cudaError_t k_route(cudaStream_t stream, int32_t *expert, float *weight, const float *logits /* (n, experts) */,
+		    const float *shared, int n, int experts, int k, bool norm);
+/* Rows [first, first + rows) are tokens of one expert. */
+struct k_group {
+	int32_t expert, first, rows, none;
+};
+struct k_rows_of {
+	int32_t *token;        /* (n * k) whose row it is */
+	int32_t *place;        /* (n, k) the row of a token's i-th expert */
+	struct k_group *group; /* room for k_most_groups() */
+	int32_t *n_groups;     /* (1) */
+	int32_t most, none;    /* rows of a group */
+};
+static inline int k_most_groups(int rows, int experts, int most)
+{
+	return (rows < experts ? rows : experts) + rows / most;
+}
+cudaError_t k_order_rows(cudaStream_t stream, struct k_rows_of r, const int32_t *expert, int n, int experts, int k);
+
+/* Products of each group's rows with its expert's matrix, whose `n` outputs are those from row expert * step on: out
+ * (parts, rows of all groups, n), or (rows, n/2) for K_OUT_SILU. */
+struct k_experts {
+	enum k_form form;
+	int32_t n, step, k, ld, none; /* none: fills the padding, as in struct k_tree */
+	const void *x;                /* (tokens, k); without `token` (rows, k) */
+	const int32_t *token;         /* (rows) the row of x; NULL: the same */
+	const void *w;
+	const float *scale; /* of e4m3 rows; else NULL */
+	const struct k_group *group;
+	const int32_t *n_groups;
+	int32_t most_groups, most; /* groups; rows of a group: 8 or 32 */
+	int32_t rows;              /* of all groups */
+	int32_t n_segments;        /* 0: any order of sums */
+	const struct k_segment *segments;
+};
+enum k_class { K_CLASS_16, K_CLASS_INT8, K_CLASS_INT4, K_CLASS_FP8, K_CLASS_UINT8, K_CLASS_UINT4 };
+cudaError_t k_experts_products(cudaStream_t stream, enum k_type type, enum k_class class_, void *out,
+			       struct k_experts a);
+/* The same with groups of K_EXPERTS_TILE rows, in any order of sums. */
+enum { K_EXPERTS_TILE = 128 };
+cudaError_t k_experts_tiles(cudaStream_t stream, enum k_type type, enum k_class class_, void *out, struct k_experts a);
+cudaError_t k_experts_init(void);
+/* out (n, cols), f32 or bf16 (K_OUT_16) = the perfect tree over `leaves` (1, 2, 4, 8) of sums by fma from +0: a token's
+ * rows of y times their weights, ascending, then its row of `shared` times the last weight. */
+struct k_experts_sum {
+	const float *y;       /* (leaves, rows, cols); NULL: none */
+	const float *shared;  /* (leaves, n, cols); NULL: none */
+	const int32_t *place; /* (n, k) */
+	const float *weight;  /* (n, k + 1) */
+	int32_t n, k, rows, cols, leaves;
+	enum k_form form;
+};
+cudaError_t k_experts_add(cudaStream_t stream, void *out, struct k_experts_sum a);
+
+/* ---- low-rank updates: rows with slots (engine/backend/lora.h) ---- */
+enum { K_LORA_PIECES = 3, K_LORA_LEAVES = 32 };
+struct k_lora_slot {
+	int32_t rank[K_LORA_PIECES], a_of[K_LORA_PIECES];
+};
+struct k_lora {
+	const float *a, *b; /* (slots, pieces, rank/16, cols, 16), (slots, panels, rank, 16) */
+	const struct k_lora_slot *slots;
+	const int32_t *slot; /* (rows) -1: none */
+	int32_t pieces, rank, cols, panels, all_rows;
+	int32_t rows[K_LORA_PIECES]; /* outputs of each piece */
+	int32_t paired;              /* output i of piece p is column 2i + p */
+	/* Leaves of K in this rank's columns. Behind each the stack's two top entries are added merges times; part >=
+	 * 0: this part is complete then. */
+	int32_t n_leaves, start[K_LORA_LEAVES + 1], merges[K_LORA_LEAVES], part[K_LORA_LEAVES], none;
+};
+/* t (parts, n, pieces * rank) = A x, x (n, cols) of `type`. */
+cudaError_t k_lora_down(cudaStream_t stream, enum k_type type, float *t, struct k_lora l, const void *x, int n);
+/* y (n, all_rows) of `type`, which may be K_F32, += B t, t (n, pieces * rank). */
+cudaError_t k_lora_up(cudaStream_t stream, enum k_type type, void *y, struct k_lora l, const float *t, int n);
 
 /* out (n) = the inputs combined on a stack, plus +0: input j is pushed, then the two top entries are added merges[j]
  * times. At least one input; depth at most 8. */

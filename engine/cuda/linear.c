@@ -2,10 +2,16 @@
 #include "engine/cuda/cuda.h"
 
 /* Of weights without scales beside their rows. */
-static k_fixed *const fixed[] = {
-	[QUANT_NONE] = k_linear_fixed, [QUANT_INT8] = k_linear_fixed_int8, [QUANT_INT4] = k_linear_fixed_int4};
-static k_skinny *const skinny[] = {
-	[QUANT_NONE] = k_linear_skinny, [QUANT_INT8] = k_linear_skinny_int8, [QUANT_INT4] = k_linear_skinny_int4};
+static k_fixed *const fixed[] = {[QUANT_NONE] = k_linear_fixed,
+				 [QUANT_INT8] = k_linear_fixed_int8,
+				 [QUANT_INT4] = k_linear_fixed_int4,
+				 [QUANT_UINT8] = k_linear_fixed_uint8,
+				 [QUANT_UINT4] = k_linear_fixed_uint4};
+static k_skinny *const skinny[] = {[QUANT_NONE] = k_linear_skinny,
+				   [QUANT_INT8] = k_linear_skinny_int8,
+				   [QUANT_INT4] = k_linear_skinny_int4,
+				   [QUANT_UINT8] = k_linear_skinny_uint8,
+				   [QUANT_UINT4] = k_linear_skinny_uint4};
 
 /* Gives each row the same bits for any number of rows. */
 static cudaError_t in_order(struct cuda *c, void *out, enum k_form form, const struct tensor *x,
@@ -44,18 +50,28 @@ static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct 
 	return true;
 }
 
-static void linear(struct backend *b, void *out, enum k_form form, const struct tensor *x, const struct weight *weight,
-		   const float *bias)
+/* x: in the order of w's columns. */
+static void multiply(struct cuda *c, void *out, enum k_form form, const struct tensor *x, const struct cuda_weight *w,
+		     const float *bias)
 {
-	const struct cuda_weight *w = (const struct cuda_weight *)weight;
-	struct cuda *c = cuda_of(b);
-
-	if (!x->rows || !weight->rows || by_kernel(c, out, form, x, w, bias))
+	if (by_kernel(c, out, form, x, w, bias))
 		return;
 	if (!gemm_run(c, out, form == K_OUT_16, x->data, w, x->rows))
 		cuda_check(of_few_rows(c, out, form, x, w, bias), "linear");
 	else if (bias)
-		cuda_check(k_add_bias(c->stream, c->type, out, form, bias, x->rows, weight->rows), "bias");
+		cuda_check(k_add_bias(c->stream, c->type, out, form, bias, x->rows, w->base.rows), "bias");
+}
+
+static void linear(struct backend *b, void *out, enum k_form form, const struct tensor *x, const struct weight *weight,
+		   const float *bias)
+{
+	const struct cuda_weight *w = (const struct cuda_weight *)weight;
+	struct tensor in;
+
+	if (!x->rows || !weight->rows)
+		return;
+	in = cuda_ordered(cuda_of(b), x, w);
+	multiply(cuda_of(b), out, form, &in, w, bias);
 }
 
 void cuda_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *w, const float *bias)
@@ -74,13 +90,16 @@ void cuda_linear_mid(struct backend *b, struct tensor *out, const struct tensor 
 struct tensor cuda_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
 				   const struct tensor *x, const struct weight *w, const float *bias)
 {
+	const struct cuda_weight *weight = (const struct cuda_weight *)w;
 	struct cuda *c = cuda_of(b);
+	struct tensor in;
 
 	if (!out->rows || !out->cols)
 		return *out;
-	if (by_kernel(c, gate_up->data, K_OUT_SILU, x, (const struct cuda_weight *)w, bias))
+	in = cuda_ordered(c, x, weight);
+	if (by_kernel(c, gate_up->data, K_OUT_SILU, &in, weight, bias))
 		return tensor_of(gate_up->data, out->type, out->rows, out->cols);
-	linear(b, gate_up->data, K_OUT_16, x, w, NULL);
+	multiply(c, gate_up->data, K_OUT_16, &in, weight, NULL);
 	cuda_check(k_silu_mul(c->stream, c->type, out->data, gate_up->data, bias, out->rows, out->cols), "silu");
 	return *out;
 }

@@ -157,7 +157,7 @@ void cuda_free(struct backend *b, void *p, size_t bytes)
 	cuda_give(cuda_of(b), p, bytes);
 }
 
-/* Copies through a stage and may wait for it: used at start only. */
+/* Copies through a stage and may wait for it: used at start, and for the few numbers of steps with adapters. */
 void cuda_upload(struct backend *b, void *dst, const void *src, size_t bytes)
 {
 	struct cuda *c = cuda_of(b);

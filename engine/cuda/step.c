@@ -11,7 +11,8 @@
 
 enum { ALIGN = 16 };
 
-static const int buckets[N_BUCKETS] = {1, 2, 4, 8, 16, 24, 32, 48, 64};
+enum { ALWAYS = 64 /* larger sizes are for more sequences only: each takes memory */ };
+static const int buckets[N_BUCKETS] = {1, 2, 4, 8, 16, 24, 32, 48, ALWAYS, 96, 128};
 
 static int max_items(const struct cuda *c)
 {
@@ -107,7 +108,7 @@ static int bucket_of(const struct cuda *c, const struct step *s)
 			return -1;
 	while (i < N_BUCKETS && buckets[i] < n)
 		i++;
-	return !c->graphs || !n || i == N_BUCKETS || buckets[i] > c->how.limits.max_tokens ? -1 : i;
+	return !c->graphs || !n || !cuda_step_size(c, i) ? -1 : i;
 }
 
 /* Parts that a padded step may cut its keys into: eight blocks an SM, and with ranges of fixed length a whole context.
@@ -178,6 +179,20 @@ static void fill(struct cuda *c, struct cuda_step *to, const struct step *s, con
 	cuda_check(cudaEventRecord(to->copied, c->stream), "an event");
 }
 
+/* Graphs lie by size, place of the step, whether it has rows, and adapters. */
+static int graph_of(const struct cuda *c, int bucket, bool rows, bool adapters)
+{
+	return ((bucket * STEPS + c->turn) * 2 + rows) * 2 + adapters;
+}
+
+static bool names_adapters(const struct cuda *c, const struct step *s)
+{
+	for (int q = 0; c->how.loras && q < s->head->n_seqs; q++)
+		if (s->adapter[q])
+			return true;
+	return false;
+}
+
 const struct step *cuda_step(struct backend *b, const struct step *s)
 {
 	struct cuda *c = cuda_of(b);
@@ -190,10 +205,11 @@ const struct step *cuda_step(struct backend *b, const struct step *s)
 	to->head.pad_tokens = s->head->n_tokens, to->head.pad_rows = s->head->n_rows,
 	to->head.pad_seqs = s->head->n_seqs;
 	to->graph = -1;
+	to->adapters = names_adapters(c, s);
 	if (bucket >= 0) {
 		l.tokens = to->head.pad_tokens = buckets[bucket];
 		l.rows = to->head.pad_rows = s->head->n_rows ? l.tokens : 0;
-		to->graph = (bucket * STEPS + c->turn) * 2 + (l.rows > 0);
+		to->graph = graph_of(c, bucket, l.rows > 0, to->adapters);
 	}
 	make_plan(c, s, &l, bucket);
 	fill(c, to, s, &l);
@@ -209,8 +225,11 @@ int cuda_step_size(const struct cuda *c, int i)
 {
 	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs);
 
-	return i < N_BUCKETS && buckets[i] <= c->how.limits.max_tokens && (!i || buckets[i - 1] < most) ? buckets[i]
-													: 0;
+	if (i >= N_BUCKETS || buckets[i] > c->how.limits.max_tokens)
+		return 0;
+	if (buckets[i] > ALWAYS)
+		most = c->how.limits.max_seqs;
+	return !i || buckets[i - 1] < most ? buckets[i] : 0;
 }
 
 static size_t memory_left(void)
@@ -248,7 +267,7 @@ static void capture(struct cuda *c, struct cuda_graph *g, void (*fn)(void *arg),
 
 /* A warm-up step. Sequences bring as many tokens as are decoded one by one. They attend to themselves only, and nothing
  * is stored. */
-static void small_step(struct step *s, int tokens, int rows)
+static void small_step(struct step *s, int tokens, int rows, bool adapters)
 {
 	struct step_head *h = s->head;
 
@@ -259,7 +278,7 @@ static void small_step(struct step *s, int tokens, int rows)
 	for (int i = 0; i < tokens; i++)
 		s->token[i] = 0, s->slot[i] = -1, s->pos[i] = i % DECODE_TOKENS;
 	for (int i = 0; i < h->n_seqs; i++) {
-		s->seq[i] = i, s->blocks[i] = 0;
+		s->seq[i] = i, s->blocks[i] = 0, s->adapter[i] = adapters;
 		s->q_start[i + 1] = min_int(tokens, (i + 1) * DECODE_TOKENS), s->block_start[i + 1] = i + 1;
 		s->kv_len[i] = s->q_start[i + 1] - i * DECODE_TOKENS;
 	}
@@ -269,18 +288,19 @@ static void small_step(struct step *s, int tokens, int rows)
 }
 
 /* Each size runs once eagerly, then once in capture without and once with rows, for each of the places that a step may
- * lie in. */
+ * lie in; where adapters may be, all of that again with one. */
 bool cuda_warm(struct backend *b, int i, struct step *s)
 {
 	enum { PASSES = 1 + 2 * STEPS };
 	struct cuda *c = cuda_of(b);
-	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs), size = i / PASSES,
-	    pass = i % PASSES;
+	int most = min_int(c->how.limits.max_tokens, DECODE_TOKENS * c->how.limits.max_seqs),
+	    all = c->how.loras ? 2 * PASSES : PASSES, size = i / all, pass = i % PASSES;
 
 	c->warming = c->graphs && cuda_step_size(c, size);
 	if (!c->warming)
 		return false;
-	small_step(s, min_int(most, buckets[size]), pass >= 1 && pass <= STEPS ? 0 : min_int(most, buckets[size]));
+	small_step(s, min_int(most, buckets[size]), pass >= 1 && pass <= STEPS ? 0 : min_int(most, buckets[size]),
+		   i % all >= PASSES);
 	return true;
 }
 
@@ -289,10 +309,11 @@ void cuda_run(struct backend *b, uint64_t key, void (*fn)(void *arg), void *arg)
 {
 	struct cuda *c = cuda_of(b);
 	struct cuda_graph *g = c->now && c->now->graph >= 0 ? &c->graph[c->now->graph] : NULL;
+	bool *ran = g ? &c->ran[c->now->graph / (STEPS * 4)][c->now->adapters] : NULL;
 
-	if (!g || !c->ran[c->now->graph / (STEPS * 2)]) {
+	if (!g || !*ran) {
 		if (g)
-			c->ran[c->now->graph / (STEPS * 2)] = true;
+			*ran = true;
 		fn(arg);
 		return;
 	}

@@ -24,15 +24,26 @@ static int leaf_segments(struct k_segment *s, int col, int cols)
 	return n;
 }
 
-/* A part has a power of two of leaves, as in cpu/weight.c. */
+/* A part has a power of two of leaves, as in cpu/weight.c; of a stack each leaf is one. */
+static int parts_of(const struct cuda_weight *w, struct part parts[SHARD_MAX_LEAVES])
+{
+	const struct split *k = &w->base.k;
+
+	if (!w->base.experts)
+		return split_parts(k, parts);
+	for (int i = 0; i < k->count; i++)
+		parts[i] = (struct part){k->first + i, 1};
+	return k->count;
+}
+
 static void make_segments(struct cuda_weight *w, struct cuda *c)
 {
 	const struct split *k = &w->base.k;
 	struct k_segment *s = xalloc((size_t)(w->base.cols / SEGMENT + k->count + 1), sizeof *s);
-	struct part parts[SHARD_MAX_PARTS];
+	struct part parts[SHARD_MAX_LEAVES];
 	int n = 0;
 
-	w->n_parts = split_parts(k, parts);
+	w->n_parts = parts_of(w, parts);
 	for (int i = 0; i < w->n_parts; i++) {
 		for (int j = 0; j < parts[i].count; j++) {
 			int leaf = parts[i].first + j, col = k->start[leaf] - k->start[k->first];
@@ -59,6 +70,10 @@ static size_t row_pitch(int ld, enum quant quant)
 		return (size_t)K_INT8_ROW(ld);
 	case QUANT_INT4:
 		return (size_t)K_INT4_ROW(ld);
+	case QUANT_UINT8:
+		return (size_t)K_UINT8_ROW(ld);
+	case QUANT_UINT4:
+		return (size_t)K_UINT4_ROW(ld);
 	case QUANT_FP8:
 		return (size_t)ld;
 	default:
@@ -90,6 +105,23 @@ struct weight *cuda_weight_create(struct backend *b, int rows, int cols, enum dt
 	return &w->base;
 }
 
+static void drop_segments(struct cuda_weight *w, struct cuda *c)
+{
+	cuda_give(c, w->segments, (size_t)w->n_segments * sizeof *w->segments);
+	w->segments = NULL;
+}
+
+void cuda_weight_stack(struct weight *base, int experts, int each)
+{
+	struct cuda *c = cuda_of(base->b);
+
+	(void)experts, (void)each; /* in base */
+	if (!c->how.fixed)
+		return;
+	drop_segments((struct cuda_weight *)base, c);
+	make_segments((struct cuda_weight *)base, c);
+}
+
 void cuda_weight_destroy(struct weight *base)
 {
 	struct cuda_weight *w = (struct cuda_weight *)base;
@@ -100,7 +132,8 @@ void cuda_weight_destroy(struct weight *base)
 			c->weights[i--] = c->weights[--c->n_weights];
 	cuda_give(c, w->data, (size_t)base->rows * w->pitch);
 	cuda_give(c, w->scale, (size_t)base->rows * sizeof *w->scale);
-	cuda_give(c, w->segments, (size_t)w->n_segments * sizeof *w->segments);
+	drop_segments(w, c);
+	cuda_give(c, w->order, (size_t)base->cols * sizeof *w->order);
 	free(w);
 }
 
@@ -185,13 +218,24 @@ static size_t row_bytes(const struct cuda_weight *w)
 	return w->base.quant ? w->pitch : (size_t)w->base.cols * sizeof(uint16_t);
 }
 
-/* Writes row r of `rows` to its place in a stage: rows, then the scales beside them. */
-static void fill_row(char *stage, struct cuda_weight *w, int r, int rows, const void *src)
+/* The rows that are put: numbers, or integers of a file. */
+struct source {
+	const char *rows; /* ld_bytes apart */
+	size_t ld_bytes;
+	const struct weight_codes *codes; /* NULL: numbers */
+};
+
+/* Writes row r of `rows`, which is row `at` of the source, to its place in a stage: rows, then the scales beside them.
+ */
+static void fill_row(char *stage, struct cuda_weight *w, int r, int rows, const struct source *from, int at)
 {
 	size_t row = row_bytes(w);
 	char *out = stage + (size_t)r * row;
+	const void *src = from->rows + (size_t)at * from->ld_bytes;
 
-	if (w->base.quant == QUANT_FP8)
+	if (from->codes)
+		cuda_put_codes(out, w, from->codes, at);
+	else if (w->base.quant == QUANT_FP8)
 		((float *)(void *)(stage + (size_t)rows * row))[r] = fp8_row(out, w, src);
 	else if (w->base.quant)
 		quantise_row(out, w, src);
@@ -205,40 +249,62 @@ static void send(struct cuda *c, void *to, size_t pitch, const void *from, size_
 		   "copying weights");
 }
 
-/* Converts rows into one stage of pinned memory and starts its copy. Other threads fill other stages meanwhile. */
-static void send_rows(struct cuda *c, struct cuda_weight *w, int first, int count, const char *src, size_t ld_bytes)
+/* Where rows lie from `row` on: of a pair, gate's and up's alternate; so they do in each matrix of a stack. */
+struct places {
+	int first, apart, most; /* most: rows that follow each other so */
+};
+static struct places places_of(const struct weight *w, int row)
 {
-	size_t row = row_bytes(w);
-	int half = w->base.rows / 2, apart = 1, at = first;
-	struct cuda_stage *s;
+	int step = w->experts ? weight_stack_step(w->each) : w->rows, each = w->experts ? w->each : w->rows,
+	    half = each / 2, start = row / step * step;
 
-	if (w->base.paired) /* all rows are of one half */
-		at = first < half ? 2 * first : 2 * (first - half) + 1, apart = 2;
-	s = cuda_stage(c);
+	if (!w->paired)
+		return (struct places){row, 1, w->rows - row};
+	row -= start;
+	return row < half ? (struct places){start + 2 * row, 2, half - row}
+			  : (struct places){start + 2 * (row - half) + 1, 2, each - row};
+}
+
+/* Converts rows into one stage of pinned memory and starts its copy. Other threads fill other stages meanwhile. */
+static void send_rows(struct cuda *c, struct cuda_weight *w, struct places to, int count, const struct source *from,
+		      int done)
+{
+	size_t row = row_bytes(w), at = (size_t)to.first, apart = (size_t)to.apart;
+	struct cuda_stage *s = cuda_stage(c);
+
 	for (int r = 0; r < count; r++)
-		fill_row(s->memory, w, r, count, src + (size_t)r * ld_bytes);
-	send(c, w->data + (size_t)at * w->pitch, (size_t)apart * w->pitch, s->memory, row, count);
+		fill_row(s->memory, w, r, count, from, done + r);
+	send(c, w->data + at * w->pitch, apart * w->pitch, s->memory, row, count);
 	if (w->scale)
-		send(c, w->scale + at, (size_t)apart * sizeof *w->scale, s->memory + (size_t)count * row,
-		     sizeof *w->scale, count);
+		send(c, w->scale + at, apart * sizeof *w->scale, s->memory + (size_t)count * row, sizeof *w->scale,
+		     count);
 	cuda_stage_sent(c, s);
 }
 
-void cuda_weight_rows(struct weight *base, int first, int count, const void *src, size_t ld)
+static void put(struct cuda_weight *w, int first, int count, const struct source *from)
 {
-	struct cuda *c = cuda_of(base->b);
-	struct cuda_weight *w = (struct cuda_weight *)base;
-	size_t row = row_bytes(w), ld_bytes = ld * dtype_size(base->stored);
-	int per, half = base->rows / 2;
+	struct cuda *c = cuda_of(w->base.b);
+	size_t row = row_bytes(w);
+	int per;
 
 	if (!row || !count)
 		return;
 	per = (int)(STAGE_BYTES / (row + sizeof *w->scale));
 	REQUIRE(per > 0);
 	for (int done = 0, n; done < count; done += n) {
-		n = min_int(per, count - done);
-		if (base->paired && first + done < half)
-			n = min_int(n, half - first - done);
-		send_rows(c, w, first + done, n, (const char *)src + (size_t)done * ld_bytes, ld_bytes);
+		struct places to = places_of(&w->base, first + done);
+		n = min_int(min_int(per, count - done), to.most);
+		send_rows(c, w, to, n, from, done);
 	}
+}
+
+void cuda_weight_rows(struct weight *base, int first, int count, const void *src, size_t ld)
+{
+	put((struct cuda_weight *)base, first, count,
+	    &(struct source){.rows = src, .ld_bytes = ld * dtype_size(base->stored)});
+}
+
+void cuda_weight_codes(struct weight *base, int first, int count, const struct weight_codes *codes)
+{
+	put((struct cuda_weight *)base, first, count, &(struct source){.rows = "", .codes = codes});
 }

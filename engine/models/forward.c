@@ -22,7 +22,7 @@ void model_forward(struct model *m, struct kv *kv, const struct step *step)
 	int named = step_named(step);
 	struct pass p = {m, kv, backend_step(m->b, step)};
 
-	lora_begin(m, step);
+	lora_begin(m, step, p.s);
 	REQUIRE(!named || m->b->sampled);
 	if (named)
 		comm_bcast(m->comm, m->b->sampled, named);

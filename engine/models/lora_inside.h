@@ -17,6 +17,8 @@ struct model_lora {
 	unsigned *changes;        /* (slots) bits of enum lora_product that its adapter changes, in any layer */
 	float *t;                 /* (T, LORA_PIECES * rank) the low-rank numbers of a step */
 	size_t t_bytes;
+	int32_t *now_of_tokens, *now_of_rows; /* (T) each, the backend's: the two below */
+	size_t now_bytes;                     /* of both */
 	/* of the step that runs */
 	int32_t *of_token, *of_row; /* (T) slot of each token, of each row; -1: none */
 	const int32_t *now;         /* one of the two: of the rows that are computed now */
@@ -41,8 +43,10 @@ int lora_read_b(const struct model_config *c, const struct adapter *a, const str
 		struct why *why);
 
 /* lora_pass.c */
-/* Notes the slots of a step's tokens and rows. */
-void lora_begin(struct model *m, const struct step *s);
+/* Notes the slots of a step's tokens and rows, filled up to those of `run`, the step as the backend runs it. */
+void lora_begin(struct model *m, const struct step *s, const struct step *run);
+/* Says for a pass that only counts whether some sequence has an adapter. */
+void lora_plan(struct model *m, bool named);
 /* From here on the step's rows are computed, not its tokens. */
 void lora_rows(struct model *m);
 /* Whether some sequence of the step has an adapter that changes the product in some layer. */

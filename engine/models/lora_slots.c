@@ -9,6 +9,7 @@ static struct lora_shape shape_of(const struct model *m, enum lora_product which
 	struct lora_shape s = {.slots = m->lora->slots,
 			       .rank = m->lora->rank,
 			       .pieces = row_pieces(row),
+			       .paired = row->paired && m->b->ops->paired_columns,
 			       .k = axis_split(row->cols, m)};
 
 	for (int i = 0; i < s.pieces; i++)
@@ -16,12 +17,14 @@ static struct lora_shape shape_of(const struct model *m, enum lora_product which
 	return s;
 }
 
+enum { SLOT_FLOATS = sizeof(struct lora_slot) / sizeof(float) };
+
 static bool has(const struct model *m, int layer, int product)
 {
 	return lora_is_there(&m->cfg, lora_row(m->family, (enum lora_product)product), layer);
 }
 
-/* Of one layer, in floats. */
+/* Of one layer, in floats: matrices, then what the slots do. */
 static size_t layer_size(const struct model *m, int layer)
 {
 	size_t n = 0;
@@ -31,7 +34,7 @@ static size_t layer_size(const struct model *m, int layer)
 		if (!has(m, layer, p))
 			continue;
 		s = shape_of(m, (enum lora_product)p);
-		n += (size_t)s.slots * (lora_a_size(&s) + lora_b_size(&s));
+		n += (size_t)s.slots * (lora_a_size(&s) + lora_b_size(&s) + SLOT_FLOATS);
 	}
 	return n;
 }
@@ -46,8 +49,9 @@ static void create_layer(struct model *m, int layer, float *at)
 		s = shape_of(m, (enum lora_product)p);
 		a = (size_t)s.slots * lora_a_size(&s);
 		b = (size_t)s.slots * lora_b_size(&s);
-		m->lora->product[layer * LORA_PRODUCTS + p] = lora_create(&s, at, at + a);
-		at += a + b;
+		m->lora->product[layer * LORA_PRODUCTS + p] =
+			lora_create(&s, at, at + a, (struct lora_slot *)(void *)(at + a + b));
+		at += a + b + (size_t)s.slots * SLOT_FLOATS;
 	}
 }
 
@@ -71,6 +75,9 @@ void lora_create_slots(struct model *m)
 	lo->changes = xalloc((size_t)lo->slots, sizeof *lo->changes);
 	lo->of_token = xalloc(tokens, sizeof *lo->of_token);
 	lo->of_row = xalloc(tokens, sizeof *lo->of_row);
+	lo->now_bytes = 2 * tokens * sizeof(int32_t);
+	lo->now_of_tokens = backend_alloc(m->b, lo->now_bytes);
+	lo->now_of_rows = lo->now_of_tokens + tokens;
 	for (int i = 0; i < m->cfg.layers; i++) {
 		create_layer(m, i, lo->memory + at);
 		at += layer_size(m, i);
@@ -87,6 +94,7 @@ void lora_destroy_slots(struct model *m)
 		lora_destroy(lo->product[i]);
 	backend_free(m->b, lo->memory, lo->bytes);
 	backend_free(m->b, lo->t, lo->t_bytes);
+	backend_free(m->b, lo->now_of_tokens, lo->now_bytes);
 	free(lo->product);
 	free(lo->staged);
 	free(lo->changes);
@@ -202,7 +210,7 @@ void model_lora_switch(struct model *m, int slot)
 	for (int i = 0; i < m->cfg.layers * LORA_PRODUCTS; i++) {
 		if (!lo->product[i])
 			continue;
-		lo->product[i]->slot[slot] = lo->staged[i];
+		lora_switch(m->b, lo->product[i], slot, &lo->staged[i]);
 		for (int p = 0; p < LORA_PIECES; p++)
 			changes |= lo->staged[i].a_of[p] >= 0 ? 1u << i % LORA_PRODUCTS : 0;
 	}

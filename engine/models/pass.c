@@ -72,6 +72,12 @@ void pass_attention(struct model *m, int layer, struct kv *kv, const struct step
 	lora_apply(m, l, LORA_O, &out, &delta);
 }
 
+/* Where bits do not depend on the batch, gate and up are rounded for all rows as they are for those with adapters. */
+static bool in_one(const struct model *m)
+{
+	return m->cfg.act == ACT_SILU_GATED && !lora_is_active(m, LORA_GATE_UP) && !(m->lora && m->b->fixed);
+}
+
 struct tensor pass_inner(struct model *m, const struct layer *l, const struct tensor *h)
 {
 	int ffn = m->shard.ffn.count, n = h->rows;
@@ -79,7 +85,7 @@ struct tensor pass_inner(struct model *m, const struct layer *l, const struct te
 
 	if (!l->gate_up) /* an empty share */
 		return out;
-	if (m->cfg.act == ACT_SILU_GATED && !lora_is_active(m, LORA_GATE_UP))
+	if (in_one(m))
 		return backend_linear_silu_mul(m->b, &out, &gate_up, h, l->gate_up, l->gate_up_bias);
 	if (m->cfg.act != ACT_SILU_GATED)
 		gate_up.cols = ffn;

@@ -1,5 +1,6 @@
 /* plan.c - lets the backend plan for what a pass enqueues: it runs the pass on operations that only count. */
 #include "engine/models/inside.h"
+#include "engine/models/lora_inside.h"
 #include "engine/models/plan.h"
 
 #include <limits.h>
@@ -33,6 +34,7 @@ static int count_pass(void *arg, const struct step *s)
 	struct comm *own = m->comm;
 
 	p->sums = 0;
+	lora_plan(m, s->adapter != NULL);
 	m->comm = &p->comm;
 	m->family->pass(m, &p->kv, s);
 	m->comm = own;

@@ -29,21 +29,22 @@ static bool may_be_codes(const struct ck_tensor *const *t, int n, const struct s
 	return !t[0]->quant->order || (forms->order && matrix && k->n_leaves == 1);
 }
 
-/* int4 and int8 have no zero points, and their groups begin with the leaves. */
+/* int4 and int8 have no zero points, and their groups begin with the leaves; on some backends all do. */
 static enum quant class_of_codes(const struct ck_tensor *const *t, int n, const struct split *k,
 				 const struct quant_forms *forms)
 {
-	bool four = t[0]->quant->bits == 4, plain = true;
+	bool four = t[0]->quant->bits == 4, symmetric = true, keeps = true;
 	enum quant signed_class = four ? QUANT_INT4 : QUANT_INT8, zeros = four ? QUANT_UINT4 : QUANT_UINT8;
 
 	for (int i = 0; i < n; i++) {
 		const struct ck_quant *q = t[i]->quant;
 		int64_t group = q->n_groups == 1 ? q->cols : q->order ? 32 : q->group;
-		plain = plain && quant_is_symmetric(q) && weight_keeps_groups(k, (int)group);
+		symmetric = symmetric && quant_is_symmetric(q);
+		keeps = keeps && weight_keeps_groups(k, (int)group);
 	}
-	if (plain && (forms->codes >> signed_class & 1))
+	if (symmetric && keeps && (forms->codes >> signed_class & 1))
 		return signed_class;
-	return forms->codes >> zeros & 1 ? zeros : QUANT_NONE;
+	return (forms->codes >> zeros & 1) && (keeps || !forms->aligned) ? zeros : QUANT_NONE;
 }
 
 static bool all_are(const struct ck_tensor *const *t, int n, const char *block)

@@ -122,6 +122,30 @@ static inline double cached(const unsigned char *head, enum k_kv kv, enum k_type
 	return number8(head[i], kv) * ((const float *)(const void *)(head + KV_BLOCK * dim))[at];
 }
 
+/* Rows of integers of 8 or 4 bits from 0 on, with scales and zero points (K_UINT8_ROW, K_UINT4_ROW); halves (rows,
+ * cols): what they stand for. */
+static inline char *random_with_zeros(struct rng *r, uint16_t *halves, int rows, int cols, enum k_type type, int bits)
+{
+	const int ld = (int)round_up((size_t)cols, 32), part = bits == 8 ? K_PART : K_PART4, scales = part / 32 * 4;
+	const size_t pitch = (size_t)(bits == 8 ? K_UINT8_ROW(ld) : K_UINT4_ROW(ld));
+	char *out = xalloc((size_t)rows, pitch);
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < cols; j++) {
+			char *at = out + (size_t)i * pitch + (size_t)(j / part * (K_PART + scales));
+			uint16_t *pair = (uint16_t *)at + j % part / 32 * 2;
+			unsigned q = rng_next(r) >> 8 & (bits == 8 ? 255 : 15);
+			char *byte = at + scales + j % part * bits / 8;
+			if (j % 32 == 0) {
+				pair[0] = f16_from_f32(0x1p-7f * (1.5f + rng_unit(r)));
+				pair[1] = bf16_from_f32((float)(rng_next(r) >> 8 & (bits == 8 || j % 64 ? 255 : 15)));
+			}
+			*byte = (char)(bits == 8 ? q : j % 2 ? ((unsigned)*byte & 15) | q << 4 : q);
+			halves[(size_t)i * (size_t)cols + (size_t)j] =
+				down(((float)q - f32_from_bf16(pair[1])) * f32_from_f16(pair[0]), type);
+		}
+	return out;
+}
 /* Rows of integers of 8 or 4 bits and scales (K_INT8_ROW, K_INT4_ROW); halves (rows, cols): what they stand for. Scales
  * of 4 bits have either sign. */
 static inline char *random_integers(struct rng *r, uint16_t *halves, int rows, int cols, enum k_type type, int bits)

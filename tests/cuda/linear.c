@@ -41,13 +41,28 @@ static void put_rows(struct product *p, void *rows, size_t pitch)
 	free(rows);
 }
 
+/* The classes of integers. */
+static const struct form {
+	int bits;
+	bool zeros;
+	k_skinny *skinny;
+	k_fixed *fixed;
+	k_expand *expand;
+} forms[] = {{8, false, k_linear_skinny_int8, k_linear_fixed_int8, k_from_int8},
+	     {4, false, k_linear_skinny_int4, k_linear_fixed_int4, k_from_int4},
+	     {8, true, k_linear_skinny_uint8, k_linear_fixed_uint8, k_from_uint8},
+	     {4, true, k_linear_skinny_uint4, k_linear_fixed_uint4, k_from_uint4}};
+enum { FORMS = 4 };
+
 /* Makes the weights integers times scales. */
-static void integers(struct product *p, int bits)
+static void integers(struct product *p, const struct form *f)
 {
 	struct rng r = {(uint64_t)(p->n * 77 + p->k)};
+	int plain = f->bits == 8 ? K_INT8_ROW(p->ld) : K_INT4_ROW(p->ld),
+	    zeros = f->bits == 8 ? K_UINT8_ROW(p->ld) : K_UINT4_ROW(p->ld);
 
-	put_rows(p, random_integers(&r, p->w, p->n, p->k, p->type, bits),
-		 (size_t)(bits == 8 ? K_INT8_ROW(p->ld) : K_INT4_ROW(p->ld)));
+	put_rows(p, (f->zeros ? random_with_zeros : random_integers)(&r, p->w, p->n, p->k, p->type, f->bits),
+		 (size_t)(f->zeros ? zeros : plain));
 }
 
 /* Makes the weights e4m3 numbers with scales of rows. */
@@ -188,15 +203,14 @@ TEST(skinny_where_shared_memory_is_small)
 	CUDA(k_linear_init());
 }
 
-static void skinny_integers(enum k_type type, int m, int n, int k, bool bias)
+static void skinny_integers(enum k_type type, int m, int n, int k, bool bias, int n_forms)
 {
 	struct product p;
 
 	open_product(&p, type, m, n, k, 1, bias);
-	for (int bits = 8; bits; bits = bits == 8 ? 4 : 0) {
-		integers(&p, bits);
-		CUDA((bits == 8 ? k_linear_skinny_int8 : k_linear_skinny_int4)(NULL, type, p.dout, K_OUT_F32, p.dx,
-									       p.dw8, p.dbias, m, n, k, p.ld));
+	for (int i = 0; i < n_forms; i++) {
+		integers(&p, &forms[i]);
+		CUDA(forms[i].skinny(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dbias, m, n, k, p.ld));
 		fetch(&p);
 		check_product(&p, 0, 0, k);
 	}
@@ -212,7 +226,8 @@ TEST(integers_of_few_rows)
 		CUDA(k_linear_init());
 		for (int i = 0; i < 5; i++)
 			for (int j = 0; j < 7; j++)
-				skinny_integers(both[(i + many) & 1], rows[i], n[(i + j) % 3], k[j], j & 1);
+				skinny_integers(both[(i + many) & 1], rows[i], n[(i + j) % 3], k[j], j & 1,
+						(i + j) % 2 ? 2 : FORMS);
 	}
 	unsetenv("FAKEGPU_SMS");
 	CUDA(k_linear_init());
@@ -273,18 +288,19 @@ TEST(integers_as_halves)
 {
 	static const int k[] = {8, 43, 512, 1100};
 
-	for (int i = 0; i < 16; i++) {
+	for (int i = 0; i < 32; i++) {
+		const struct form *f = &forms[i / 2 % FORMS];
 		struct product p;
 		uint16_t *got;
 		size_t bytes;
 		void *d;
-		open_product(&p, both[i & 1], 1, 5, k[i / 4], 1, false);
-		integers(&p, i & 2 ? 4 : 8);
+		open_product(&p, both[i & 1], 1, 5, k[i / 8], 1, false);
+		integers(&p, f);
 		bytes = (size_t)p.n * (size_t)p.ld * 2, got = xalloc(bytes, 1), d = dev_new(bytes);
-		CUDA((i & 2 ? k_from_int4 : k_from_int8)(NULL, p.type, d, p.dw8, p.n, p.ld));
+		CUDA(f->expand(NULL, p.type, d, p.dw8, p.n, p.ld));
 		dev_get(got, d, bytes);
 		for (int row = 0; row < p.n; row++)
-			for (int col = 0; col < p.ld; col++)
+			for (int col = 0; col < (f->zeros ? p.k : p.ld); col++)
 				CHECK_EQ(got[row * p.ld + col], col < p.k ? p.w[row * p.k + col] : 0);
 		dev_free(d);
 		free(got);
@@ -329,10 +345,9 @@ static void fixed(enum k_type type, int m, int n, int k, int parts)
 	fetch(&p);
 	for (int i = 0; i < parts; i++)
 		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
-	for (int bits = 8; bits; bits = bits == 8 ? 4 : 0) {
-		integers(&p, bits);
-		CUDA((bits == 8 ? k_linear_fixed_int8 : k_linear_fixed_int4)(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8,
-									     p.dbias, ds, count, m, n, k, p.ld));
+	for (int f = 0; f < FORMS; f++) {
+		integers(&p, &forms[f]);
+		CUDA(forms[f].fixed(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dbias, ds, count, m, n, k, p.ld));
 		fetch(&p);
 		for (int i = 0; i < parts; i++)
 			check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));

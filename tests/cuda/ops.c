@@ -1,7 +1,9 @@
 /* The kernels of operations on rows, against float64. */
 #include "tests/cuda/device.h"
 
-enum table { HALVES, INTEGERS, FOUR_BITS, E4M3 };
+enum table { HALVES, INTEGERS, FOUR_BITS, EIGHT_WITH_ZEROS, FOUR_WITH_ZEROS, E4M3 };
+
+static k_embedding *const lookup[] = {k_embed, k_embed_int8, k_embed_int4, k_embed_uint8, k_embed_uint4};
 
 static void embed(enum k_type type, enum table kind, int cols, int rows, int first)
 {
@@ -23,8 +25,10 @@ static void embed(enum k_type type, enum table kind, int cols, int rows, int fir
 		dt = dev_put(rows8, (size_t)rows * (size_t)ld), pitch = cols;
 		ds = dev_put(scale, (size_t)rows * sizeof *scale);
 	} else if (kind != HALVES) {
-		rows8 = random_integers(&r, table, rows, cols, type, kind == INTEGERS ? 8 : 4);
-		dt = dev_put(rows8, (size_t)rows * (size_t)(kind == INTEGERS ? K_INT8_ROW(ld) : K_INT4_ROW(ld)));
+		const int bytes[] = {0, K_INT8_ROW(ld), K_INT4_ROW(ld), K_UINT8_ROW(ld), K_UINT4_ROW(ld)};
+		rows8 = (kind < EIGHT_WITH_ZEROS ? random_integers : random_with_zeros)(
+			&r, table, rows, cols, type, kind == INTEGERS || kind == EIGHT_WITH_ZEROS ? 8 : 4);
+		dt = dev_put(rows8, (size_t)rows * (size_t)bytes[kind]);
 		pitch = cols;
 	} else {
 		dt = dev_put(table, (size_t)rows * (size_t)ld * 2), pitch = ld;
@@ -33,9 +37,7 @@ static void embed(enum k_type type, enum table kind, int cols, int rows, int fir
 	if (kind == E4M3)
 		CUDA(k_embed_fp8(NULL, type, d, di, dd, 3, dt, ds, n, cols, ld, rows, first));
 	else
-		CUDA((kind == HALVES     ? k_embed
-		      : kind == INTEGERS ? k_embed_int8
-					 : k_embed_int4)(NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
+		CUDA(lookup[kind](NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
 	dev_get(out, d, (size_t)n * (size_t)cols * 4);
 	for (int i = 0; i < n; i++)
 		for (int c = 0; c < cols; c++) {

@@ -142,4 +142,25 @@ TEST(the_longest_tile_first)
 	CHECK_EQ(tiles[0].rows, 44);
 }
 
+/* The largest size of steps that have graphs. */
+static int largest_size(int max_seqs, int max_tokens)
+{
+	struct cuda c = {.how = {.limits = {.max_seqs = max_seqs, .max_tokens = max_tokens}}};
+	int most = 0;
+
+	for (int i = 0, n; (n = cuda_step_size(&c, i)); i++)
+		most = n;
+	return most;
+}
+
+TEST(sizes_of_steps_with_graphs)
+{
+	CHECK_EQ(largest_size(2, 512), 8);
+	CHECK_EQ(largest_size(64, 512), 64);
+	CHECK_EQ(largest_size(65, 512), 96);
+	CHECK_EQ(largest_size(97, 512), 128);
+	CHECK_EQ(largest_size(500, 512), 128);
+	CHECK_EQ(largest_size(500, 100), 96);
+}
+
 CHECK_MAIN()

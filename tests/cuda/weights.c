@@ -219,6 +219,76 @@ TEST(integers_of_gate_and_up)
 	}
 }
 
+/* What files hold: q (2*FFN, COLS), a scale and a zero point for 32 columns. */
+struct codes {
+	uint8_t q[2 * FFN * COLS], zero[2 * FFN * 3];
+	uint16_t scale[2 * FFN * 3];
+};
+
+/* Fills in a file and returns the numbers that it stands for, column i in place order[i]. */
+static uint16_t *make_codes(struct codes *f, enum quant quant, const int32_t *order)
+{
+	const bool four = quant == QUANT_INT4 || quant == QUANT_UINT4,
+		   zeros = quant == QUANT_UINT8 || quant == QUANT_UINT4;
+	uint16_t *meant = xalloc((size_t)(2 * FFN) * COLS, sizeof *meant);
+	struct rng r = {12};
+
+	for (int i = 0; i < 2 * FFN * 3; i++) {
+		f->scale[i] = f16_from_f32(rng_unit(&r) * (four ? 0x1p-3f : 0x1p-7f));
+		f->zero[i] = (uint8_t)(zeros ? rng_next(&r) >> 9 & (four ? 15 : 255) : four ? 8 : 128);
+	}
+	for (int i = 0; i < 2 * FFN * COLS; i++) {
+		int row = i / COLS, group = row * 3 + i % COLS / 32;
+		f->q[i] = (uint8_t)(rng_next(&r) >> 9 & (four ? 15 : 255));
+		meant[row * COLS + order[i % COLS]] =
+			bf16_from_f32((float)(f->q[i] - f->zero[group]) * f32_from_f16(f->scale[group]));
+	}
+	return meant;
+}
+
+/* In calls of 33 rows, with columns in the order of x or in another. */
+static void codes_of_files(enum quant quant, bool fixed, bool ordered)
+{
+	static struct codes f;
+	int32_t order[COLS];
+	uint16_t *meant;
+	struct backend *b = open_backend(fixed);
+	struct split k = split_whole(COLS);
+	struct weight *w = weight_create_quant(b, 2 * FFN, COLS, DT_F16, quant, &k);
+	bool zeros = quant == QUANT_UINT8 || quant == QUANT_UINT4;
+
+	for (int i = 0; i < COLS; i++)
+		order[i] = ordered ? i * 35 % COLS : i;
+	meant = make_codes(&f, quant, order);
+	weight_pair(w);
+	if (ordered)
+		weight_order(w, order);
+	for (int at = 0; at < 2 * FFN; at += 33)
+		weight_codes(w, at, min_int(33, 2 * FFN - at),
+			     &(struct weight_codes){.q = f.q + (size_t)at * COLS,
+						    .ld = COLS,
+						    .scale = f.scale + (size_t)at * 3,
+						    .zero = zeros ? f.zero + (size_t)at * 3 : NULL,
+						    .groups = 3});
+	backend_sync(b);
+	check_products(b, w, meant, 1, false);
+	check_products(b, w, meant, 40, false);
+	check_products(b, w, meant, TOKENS, !fixed);
+	weight_destroy(w);
+	backend_destroy(b);
+	free(meant);
+}
+
+TEST(integers_of_files)
+{
+	static const enum quant quants[] = {QUANT_INT8, QUANT_INT4, QUANT_UINT8, QUANT_UINT4};
+
+	for (int i = 0; i < 4; i++) {
+		codes_of_files(quants[i], false, i & 1);
+		codes_of_files(quants[i], true, !(i & 1));
+	}
+}
+
 /* A group with such a number gives no number in its row, and the other rows theirs. */
 static void not_finite(enum quant quant, float bad)
 {

@@ -170,6 +170,10 @@ template <class T> inline T atomicExch(T *p, T v)
 {
 	return __atomic_exchange_n(p, v, __ATOMIC_RELAXED);
 }
+static inline int __popc(unsigned v)
+{
+	return __builtin_popcount(v);
+}
 static inline int min(int a, int b)
 {
 	return a < b ? a : b;

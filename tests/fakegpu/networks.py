@@ -34,16 +34,74 @@ NETWORKS = {
     "Qwen 2": ("Qwen2ForCausalLM", dict(BASE, num_key_value_heads=2, use_sliding_window=True, sliding_window=20, max_window_layers=1), 2, "wgmma"),
     "Qwen 3": ("Qwen3ForCausalLM", dict(BASE, head_dim=128), 1, "wgmma"),
     "Baichuan 13B": ("BaichuanForCausalLM", dict({k: v for k, v in WHOLE.items() if k[:3] != "max"}, hidden_size=320, num_attention_heads=5, model_max_length=512, z_loss_weight=0), 4, "wgmma"),
+    "GPTQ": ("LlamaForCausalLM", dict(BASE, intermediate_size=128, tie_word_embeddings=False), 2, "wgmma"),
+    "Mixtral": ("MixtralForCausalLM", dict(BASE, num_attention_heads=4, head_dim=64, num_local_experts=5, num_experts_per_tok=2), 3, "wgmma"),
+    "Qwen 2 MoE": ("Qwen2MoeForCausalLM", dict(BASE, num_experts=9, num_experts_per_tok=4, moe_intermediate_size=43, shared_expert_intermediate_size=67,
+                                              mlp_only_layers=[0]), 1, "wgmma"),
+    "XVERSE MoE": ("XverseForCausalLM", dict(WHOLE, hidden_size=160, num_experts=6, moe_top_k=3, num_shared_experts=2, rope_theta=1e4), 2,
+                   "mma.sync: wgmma needs heads of 64 or 128"),
     "OPT": ("OPTForCausalLM", dict(WHOLE, hidden_size=288, ffn_dim=100, word_embed_proj_dim=288, num_attention_heads=3), 2, "mma.sync: wgmma needs heads of 64 or 128"),
     "Pythia": ("GPTNeoXForCausalLM", dict(WHOLE, hidden_size=320, num_attention_heads=4), 3, "mma.sync: wgmma needs heads of 64 or 128"),
     "GPT-NeoX in turn": ("GPTNeoXForCausalLM", dict(WHOLE, use_parallel_residual=False, hidden_act="gelu_fast"), 1, "wgmma"),
     "MOSS": ("MossForCausalLM", dict(GPT, n_embd=1024, n_head=4, rotary_dim=64), 2, "mma.sync: wgmma needs heads of 64 or 128"),
     "CodeGen": ("CodeGenForCausalLM", dict(GPT, n_embd=320, n_head=4, rotary_dim=32), 1, "mma.sync: wgmma needs heads of 64 or 128"),
 }
-TYPES = {"GPTNeoXForCausalLM": "gpt_neox"}
-BITS = tuple(NETWORKS) if FULL else ("Mistral", "Pythia")
-GRAPHS = tuple(NETWORKS) if FULL else ("Baichuan 13B", "Pythia", "Qwen 3")  # their warm-up takes longest here
-SMALL = ["--load-format", "dummy", "--kv-cache-memory-bytes", "4000000", "--max-model-len", "128", "--max-num-seqs", "2", "--no-tuning"]
+TYPES = {"GPTNeoXForCausalLM": "gpt_neox", "Qwen2MoeForCausalLM": "qwen2_moe"}
+BITS = tuple(NETWORKS) if FULL else ("GPTQ", "Mistral", "Pythia", "XVERSE MoE")
+GRAPHS = tuple(NETWORKS) if FULL else ("Baichuan 13B", "GPTQ", "Mixtral", "Pythia", "Qwen 3")  # their warm-up takes longest here
+DUMMY = ["--load-format", "dummy"]
+SMALL = ["--kv-cache-memory-bytes", "4000000", "--max-model-len", "128", "--max-num-seqs", "2", "--no-tuning"]
+
+
+def write(path, tensors):
+    """A safetensors file of numpy arrays."""
+    head, at = {}, 0
+    for name, a in tensors.items():
+        head[name] = {"dtype": {"float16": "F16", "int32": "I32"}[str(a.dtype)], "shape": list(a.shape), "data_offsets": [at, at + a.nbytes]}
+        at += a.nbytes
+    text = json.dumps(head).encode()
+    open(path, "wb").write(struct.pack("<Q", len(text)) + text + b"".join(a.tobytes() for a in tensors.values()))
+
+
+def packed(q):
+    """(n, m) integers of 4 bits, 8 of a column in a word."""
+    import numpy as np
+    return sum(q[j::8].astype(np.uint32) << np.uint32(4 * j) for j in range(8)).view(np.int32)
+
+
+def gptq(rng, n, k, order, sym):
+    """A matrix as GPTQ holds it in groups of 32, and the f16 numbers that it stands for."""
+    import numpy as np
+    group = np.empty(k, np.int32)
+    group[order] = np.arange(k) // 32
+    q, zero = rng.integers(0, 16, (k, n)), np.full((k // 32, n), 8) if sym else rng.integers(1, 17, (k // 32, n))
+    scale = (rng.uniform(0.01, 0.03, (k // 32, n))).astype(np.float16)
+    numbers = ((q - zero[group]) * scale.astype(np.float32)[group]).astype(np.float16).T
+    return {"qweight": packed(q), "qzeros": packed((zero - 1).T).T.copy(), "scales": scale, "g_idx": group}, np.ascontiguousarray(numbers)
+
+
+def quantised(path, plain):
+    """Fills a folder with a GPTQ model whose first layer is asymmetric and has its columns in the order of activations, and another one with the
+    same numbers in f16."""
+    import numpy as np
+    config = json.load(open(f"{path}/config.json"))
+    rng, h, f, kv = np.random.default_rng(3), config["hidden_size"], config["intermediate_size"], 64
+    both = {"model.embed_tokens.weight": rng.normal(0, 0.5, (VOCAB, h)), "model.norm.weight": np.ones(h), "lm_head.weight": rng.normal(0, 0.1, (VOCAB, h))}
+    files, numbers = {}, {}
+    for i in range(2):
+        at, order = f"model.layers.{i}.", rng.permutation(h) if i == 0 else np.arange(h)
+        both.update({at + "input_layernorm.weight": np.ones(h), at + "post_attention_layernorm.weight": np.ones(h)})
+        for m, n, k in (("self_attn.q_proj", h, h), ("self_attn.k_proj", kv, h), ("self_attn.v_proj", kv, h), ("self_attn.o_proj", h, h),
+                        ("mlp.gate_proj", f, h), ("mlp.up_proj", f, h), ("mlp.down_proj", h, f)):
+            own = order if m not in ("self_attn.o_proj", "mlp.down_proj") else np.arange(k)
+            parts, numbers[f"{at}{m}.weight"] = gptq(rng, n, k, own, i == 1)
+            files.update({f"{at}{m}.{end}": a for end, a in parts.items()})
+    both = {k: v.astype(np.float16) for k, v in both.items()}
+    os.makedirs(plain)
+    json.dump(config, open(f"{plain}/config.json", "w"))
+    write(f"{plain}/model.safetensors", dict(both, **numbers))
+    write(f"{path}/model.safetensors", dict(both, **files))
+    json.dump(dict(config, quantization_config=dict(bits=4, group_size=32, sym=False, desc_act=True, quant_method="gptq")), open(f"{path}/config.json", "w"))
 
 
 def folder(top, name):
@@ -56,7 +114,8 @@ def folder(top, name):
 
 
 def cuda(ranks, path, *options):
-    return Quiet(ranks, path, "--device", "cuda", *SMALL, *options,
+    files = [] if os.path.exists(f"{path}/model.safetensors") else DUMMY
+    return Quiet(ranks, path, "--device", "cuda", *files, *SMALL, *options,
                  env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_DEVICES=str(ranks), FAKEGPU_ORDER="rand", FAKEGPU_SEED=str(ranks)))
 
 
@@ -86,11 +145,17 @@ def generate(c, prompts, at_once):
 
 def against_cpu(top, name):
     path, (_, _, ranks, prompts_by) = folder(top, name), NETWORKS[name]
-    cpu, j = Job(1, path, "--device", "cpu", "--compute", "f32", *SMALL), cuda(ranks, path, *([] if name in GRAPHS else ["--no-graphs"]))
+    other, files = path, DUMMY
+    if name == "GPTQ":
+        other, files = f"{path}-numbers", []
+        quantised(path, other)
+    cpu, j = Job(1, other, "--device", "cpu", "--compute", "f32", *files, *SMALL), cuda(ranks, path, *([] if name in GRAPHS else ["--no-graphs"]))
     if check(f"{name}, CPU: starts", cpu.start(120), cpu.text()[-600:]) and check(f"{name}: starts", j.start(120), j.text()[-600:]):
         c = Client(j.socket)
         by = c.status().prompt_attention
         check(f"{name}: prompts by {prompts_by}", by == prompts_by, by)
+        held = c.status().numerics_class
+        check(f"{name}: the class of the files", name != "GPTQ" or "/int4,uint4+f16/" in held, held)
         graphs = re.findall(r"graphs_mib=(\S+) planned_mib=(\S+)", j.text())
         check(f"{name}: graphs take what is planned", len(graphs) == (name in GRAPHS) and all(a == b != "0.000" for a, b in graphs), graphs)
         want, got = scores(cpu), scores(j)
