@@ -82,6 +82,8 @@ static void compare(struct check *c, const struct facts *first, const struct fac
 
 static void check_one(struct check *c, const struct facts *f)
 {
+	if (f->plan_error[0])
+		find(c, EXIT_CONFIG, "host %s: %s (xversed --dry-run shows all of it)", f->host, f->plan_error);
 	if (f->shared >= 0 && f->shared < (int64_t)SHARED_MIB << 20)
 		find(c, 0, "host %s has %lld MiB free in /dev/shm: Open MPI takes 4 MiB a rank there", f->host,
 		     (long long)f->shared >> 20);

@@ -7,36 +7,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "launch/ask.h"
 #include "launch/finding.h"
+#include "launch/fit.h"
 #include "launch/facts.h"
 
-enum { PLAN_S = 60 };
-
-/* xversed's own plan, from the code that allocates. */
 static void look_at_plan(struct doctor *d)
 {
-	char ranks[16], *argv[MAX_ARGS + 8] = {(char *)d->l->xversed};
-	int n = d->l->n_daemon;
-	struct text out = {0};
-	const char *last;
-	int code;
+	const char *ranks = getenv(FIT_RANKS), *nodes = getenv(FIT_NODES);
+	char line[320];
+	int code = fit_ask(d->l, d->host && ranks ? atoi(ranks) : d->l->n_ranks, d->host && nodes ? atoi(nodes) : 1,
+			   line, sizeof line);
 
-	memcpy(argv + 1, d->l->daemon, (size_t)n * sizeof *argv);
-	argv[++n] = (char *)"--dry-run";
-	if (!d->l->options.tensor_parallel) {
-		snprintf(ranks, sizeof ranks, "%d", max_int(1, d->l->n_ranks));
-		argv[++n] = (char *)"--tensor-parallel-size";
-		argv[++n] = ranks;
-	}
-	code = ask(argv, PLAN_S, true, &out);
-	while (out.len && out.data[out.len - 1] == '\n')
-		out.data[--out.len] = 0;
-	last = out.data ? strrchr(out.data, '\n') : NULL;
-	last = last ? last + 1 : out.data ? out.data : "xversed --dry-run says nothing";
-	doctor_say(d, code ? MEND : FINE, "memory plan", "%.300s%s", last,
+	doctor_say(d, code ? MEND : FINE, "memory plan", "%s%s", line,
 		   code ? " (xversed --dry-run shows all of it)" : "");
-	text_finish(&out);
 }
 
 static void look_at_model(struct doctor *d)
@@ -53,8 +36,7 @@ static void look_at_model(struct doctor *d)
 		return;
 	}
 	doctor_say(d, FINE, "model", "%s", d->l->options.model);
-	if (!d->host) /* several hosts share the ranks */
-		look_at_plan(d);
+	look_at_plan(d);
 }
 
 /* 0: something listens; else the error. */

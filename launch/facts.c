@@ -125,6 +125,8 @@ void facts_print(const struct facts *f)
 	text_json_str(&t, f->mpi);
 	text_str(&t, ",\"model_error\":");
 	text_json_str(&t, f->model_error);
+	text_str(&t, ",\"plan_error\":");
+	text_json_str(&t, f->plan_error);
 	text_fmt(&t, ",\"build\":\"%016" PRIx64 "\",\"plugin\":\"%016" PRIx64 "\",\"model\":\"%016" PRIx64 "\"",
 		 f->build, f->plugin, f->model);
 	text_fmt(&t, ",\"clock_ms\":%" PRId64 ",\"shared\":%" PRId64 ",\"files\":%" PRId64 ",\"memory\":%" PRId64 "}",
@@ -171,6 +173,7 @@ int facts_read(struct facts *f, const char *line, struct why *why)
 	read_text(o, "host", f->host, sizeof f->host);
 	read_text(o, "mpi", f->mpi, sizeof f->mpi);
 	read_text(o, "model_error", f->model_error, sizeof f->model_error);
+	read_text(o, "plan_error", f->plan_error, sizeof f->plan_error);
 	f->build = read_hash(o, "build");
 	f->plugin = read_hash(o, "plugin");
 	f->model = read_hash(o, "model");

@@ -13,6 +13,7 @@ struct facts {
 		plugin;        /* hashes of xversed and of the CUDA plug-in, byte by byte; 0: the file cannot be read */
 	uint64_t model;        /* of config and tensors; 0: it cannot be read, or the weights are dummies */
 	char model_error[300]; /* "": it can be read */
+	char plan_error[320];  /* of the memory plan; "": the job fits */
 	char mpi[64];          /* "4.1.4": the library that xversed runs with */
 	int64_t clock_ms;      /* since 1970 */
 	int64_t shared;        /* bytes that are free in /dev/shm; -1: there is none */

@@ -283,8 +283,8 @@ static bool is_ours(int code)
 	       code == EXIT_AGAIN || code == EXIT_CONFIG;
 }
 
-/* A job that ended before any rank existed will not do better the next time. A killed rank is a lost rank, whatever
- * killed it. */
+/* A job that ended before any rank existed will not do better the next time, unless a host that was there is away. A
+ * killed rank is a lost rank, whatever killed it. */
 static int job_code(const struct launcher *l, int status)
 {
 	const struct job *j = &l->job;
@@ -296,7 +296,7 @@ static int job_code(const struct launcher *l, int status)
 	if (j->hello || j->ending_ns || killed || (j->ranks.most && !no_program))
 		return EXIT_SOFTWARE;
 	log_event(LOG_ERROR, "mpirun could not start the ranks; its error is above", " code=%d", code);
-	return EXIT_CONFIG;
+	return l->hosts.n && l->was_ready ? EXIT_SOFTWARE : EXIT_CONFIG;
 }
 
 /* We ended the job, or it drained; mpirun complains about ranks that drain while they load. A rank lost in a drain is a

@@ -18,6 +18,7 @@
 #include "engine/models/config.h"
 #include "launch/doctor.h"
 #include "launch/facts.h"
+#include "launch/fit.h"
 
 enum { HEALTHY_S = 60, START_TIMEOUT_S = 60, FAILED_STARTS = 5 };
 
@@ -390,6 +391,10 @@ static int doctor(struct launcher *l, char **argv)
 	}
 	if (l->doctor == DOCTOR_FACTS) {
 		facts_take(&facts, &l->options, l->xversed);
+		if (l->options.model && !facts.model_error[0] && getenv(FIT_RANKS) && getenv(FIT_NODES) &&
+		    !fit_ask(l, atoi(getenv(FIT_RANKS)), atoi(getenv(FIT_NODES)), facts.plan_error,
+			     sizeof facts.plan_error))
+			facts.plan_error[0] = 0;
 		facts_print(&facts);
 		return EXIT_OK;
 	}

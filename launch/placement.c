@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "launch/inside.h"
+#include "launch/fit.h"
 
 __attribute__((noreturn, format(printf, 2, 3))) static void refuse(int code, const char *fmt, ...)
 {
@@ -117,6 +117,14 @@ static void put_own_first(struct launcher *l, char **argv)
 	hosts_first(&l->hosts, here);
 }
 
+static void set_number(const char *variable, int number)
+{
+	char text[16];
+
+	snprintf(text, sizeof text, "%d", number);
+	setenv(variable, text, 1);
+}
+
 void place(struct launcher *l, char **argv)
 {
 	struct why why = {""};
@@ -127,6 +135,8 @@ void place(struct launcher *l, char **argv)
 	if (l->hosts.n == 1)
 		hosts_finish(&l->hosts);
 	leave_step(l);
+	set_number(FIT_RANKS, l->n_ranks);
+	set_number(FIT_NODES, l->hosts.n);
 	if (starter_find(&l->starter, l->wanted, getenv("SLURM_JOB_ID") != NULL, &why))
 		refuse(EXIT_CONFIG, "%s", why.text);
 }
@@ -137,6 +147,7 @@ void place_command(const struct launcher *l, struct command *c, char *const *pro
 						.hosts = &l->hosts,
 						.ranks = l->n_ranks,
 						.folder = l->folder.path,
+						.interface = l->options.node_interface,
 						.program = program,
 						.n_program = n_program,
 						.once = once});

@@ -46,6 +46,7 @@ struct xv_client {
 	struct client_call *calls; /* in the order asked: so they are sent again, a Cancel behind what it cancels */
 	uint64_t next_id, lost_ns, try_ns;
 	uint64_t heard_ns, looked_ns; /* when bytes came last, and when they were last looked for */
+	uint64_t connected_ns;
 	int pause_ms, resends;
 	char waits_for[512], end_text[512]; /* why calls wait; the text of an Error that is made here */
 	bool noticed;                       /* `notice` has been called */

@@ -64,7 +64,7 @@ int client_io_connect(struct xv_client *c, struct why *why)
 					.version = XV_VERSION,
 					.served_model = ""};
 	rpc_request_encode(&c->out, &hello);
-	c->heard_ns = now_ns();
+	c->heard_ns = c->connected_ns = now_ns();
 	return 0;
 }
 

@@ -11,6 +11,7 @@ enum {
 	UNSEEN_MS = 1000, /* a caller that does not call for longer was stopped or busy: the pause was its own */
 	MOST_LOSSES = 3,
 	SUSPECT_MS = 2000,
+	FORWARDER_MS = 200
 };
 
 static bool worth_a_return(const struct xv_client *c)
@@ -30,8 +31,12 @@ static bool older(uint64_t since_ns, int ms)
 	return now > since_ns && now - since_ns > (uint64_t)ms * CLIENT_MS;
 }
 
+/* What accepts a connection and ends it at once, without a greeting, forwards it (an ssh tunnel) and has no server
+ * behind it. A server that dies of a request takes longer to come back. */
 void client_count_losses(struct xv_client *c)
 {
+	if (!c->greeted && !older(c->connected_ns, FORWARDER_MS))
+		return;
 	for (struct client_call *call = c->calls; call; call = call->next)
 		call->losses += call->sent && !call->retry_ns && !call->lost_here;
 }

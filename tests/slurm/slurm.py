@@ -16,8 +16,8 @@ MODEL = ROOT + "/launch/demo/model"
 FULL = "--full" in sys.argv
 DIR = tempfile.mkdtemp(prefix="xv-slurm-", dir="/tmp")
 LAB = DIR + "/lab"
-ENV = {**os.environ, "HOME": DIR, "PATH": BIN + ":" + os.environ["PATH"], "XVERSED_DEVICE": "cpu", "XVERSED_ADDRESSES": DIR + "/addresses",
-       "XVERSED_SOCKETS": DIR + "/sockets",
+ENV = {**os.environ, "HOME": DIR, "PATH": BIN + ":" + os.environ["PATH"], "XVERSED_DEVICE": "cpu", "XVERSE_JOB_ADDRESSES": DIR + "/addresses",
+       "XVERSE_JOB_SOCKETS": DIR + "/sockets",
        "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 for name in [n for n in ENV if n.startswith("SLURM_")]:
     del ENV[name]

@@ -85,7 +85,7 @@ static const char tail[] =
 	"[ $code -eq 75 ] && again=1\n"
 	"if [ -n \"$again\" ] && [ $code -ne 0 ] && [ $code -ne 66 ] && [ \"${SLURM_RESTART_COUNT:-0}\" -lt 100 ]; then\n"
 	"	echo \"the task goes on later (exit code $code)\"\n"
-	"	scontrol requeue \"$SLURM_JOB_ID\"\n"
+	"	scontrol requeue \"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\" # the job's own number is the whole array's for one of them\n"
 	"	sleep 60 # Slurm ends this script\n"
 	"fi\n"
 	"[ $code -eq 66 ] && code=0 # lines that were refused have an error in the output\n"
