@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "launch/facts.h"
 #include "launch/finding.h"
 
 enum { DEVICES = 64 };
@@ -41,18 +41,11 @@ static bool open_driver(struct driver *f, const char **reason)
 /* The plug-in with the toolkit's libraries that it needs, of which it calls nothing here. NULL: there is none. */
 static void *open_plugin(struct doctor *d, const char **reason)
 {
-	const char *named = getenv("XVERSED_CUDA_LIB"), *slash = strrchr(d->l->xversed, '/');
-	int folder = slash ? (int)(slash + 1 - d->l->xversed) : 0;
-	char *paths[] = {xstrdup(named ? named : ""), xprintf("%.*slibxverse-cuda.so", folder, d->l->xversed),
-			 xprintf("%.*s../lib/libxverse-cuda.so", folder, d->l->xversed)};
-	void *lib = NULL;
+	char *path = facts_plugin(d->l->xversed);
+	void *lib = path ? dlopen(path, RTLD_LAZY | RTLD_LOCAL) : NULL;
 
-	*reason = "libxverse-cuda.so is not installed beside xversed";
-	for (int i = named ? 0 : 1; i < (named ? 1 : 3) && !lib; i++)
-		if (!access(paths[i], R_OK) && !(lib = dlopen(paths[i], RTLD_LAZY | RTLD_LOCAL)))
-			*reason = dlerror();
-	for (int i = 0; i < 3; i++)
-		free(paths[i]);
+	*reason = path ? (lib ? "" : dlerror()) : "libxverse-cuda.so is not installed beside xversed";
+	free(path);
 	return lib;
 }
 

@@ -41,15 +41,29 @@ static uint64_t hash_file(const char *path)
 	return h ? h : 1;
 }
 
+char *facts_plugin(const char *program)
+{
+	static const char *const where[] = {"", "../lib/", "../lib/xversed/"};
+	const char *named = getenv("XVERSED_CUDA_LIB"), *slash = strrchr(program, '/');
+	int folder = slash ? (int)(slash + 1 - program) : 0;
+
+	if (named)
+		return xstrdup(named);
+	for (size_t i = 0; i < sizeof where / sizeof *where; i++) {
+		char *path = xprintf("%.*s%slibxverse-cuda.so", folder, program, where[i]);
+		if (!access(path, R_OK))
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
 static uint64_t hash_plugin(const char *program)
 {
-	const char *named = getenv("XVERSED_CUDA_LIB"), *slash = strrchr(program, '/');
-	char *beside = xprintf("%.*slibxverse-cuda.so", slash ? (int)(slash + 1 - program) : 0, program);
-	char *lib = xprintf("%.*s../lib/libxverse-cuda.so", slash ? (int)(slash + 1 - program) : 0, program);
-	uint64_t h = hash_file(named ? named : access(beside, R_OK) ? lib : beside);
+	char *path = facts_plugin(program);
+	uint64_t h = path ? hash_file(path) : 0;
 
-	free(beside);
-	free(lib);
+	free(path);
 	return h;
 }
 

@@ -21,6 +21,8 @@ struct facts {
 	int64_t memory;        /* bytes of RAM, or of the control group's limit */
 };
 
+/* The CUDA plug-in that xversed at `program` would open, for the caller to free; NULL: there is none. */
+char *facts_plugin(const char *program);
 /* program: xversed. A little of every tensor is read. */
 void facts_take(struct facts *f, const struct options *o, const char *program);
 void facts_print(const struct facts *f);
