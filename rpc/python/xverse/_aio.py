@@ -78,7 +78,7 @@ class AsyncStream(AsyncIterator[Chunk]):
 
     def __del__(self) -> None:
         if not self._call.over:
-            self._client._cancel(self._call)
+            self._client._abandon(self._call)
 
 
 class AsyncClient:
@@ -238,6 +238,11 @@ class AsyncClient:
     def _cancel(self, call: Call) -> None:
         self._engine.cancel(call)
         self._attend()
+
+    def _abandon(self, call: Call) -> None:
+        """From a finalizer, which may run in any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._cancel, call)
 
     def _advance(self) -> None:
         self._engine.advance()

@@ -167,9 +167,12 @@ class Engine:
         return call
 
     def _look_at_idle(self) -> None:
-        """A server that has ended since the last call has not had the next one."""
-        if self.sock is not None:
-            self._guarded(self._exchange)
+        """A server that has ended since the last call, whatever it said last, has not had the next one."""
+        try:
+            if self.sock is not None:
+                self._guarded(self._exchange)
+        except XverseError:
+            self.close()
 
     def cancel(self, call: Call) -> None:
         """Ends a call of this connection: at once where no server has it, else by the server's last reply."""

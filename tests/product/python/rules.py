@@ -376,6 +376,11 @@ def idle_loss():
     later(lambda: (p.started(2), p.finished(2)))
     check("a loss without calls costs none", stream.answer().resumed == 0 and stream._call.losses == 0, stream._call.losses)
     check("and no delay", time.monotonic() - begin < 1.9, time.monotonic() - begin)
+    p.put(Reply(error=dict(code=int(Code.DRAINING), text="bye", retryable=True)))
+    p.drop()
+    stream = c.generate_stream([1])
+    later(lambda: (p.started(3), p.finished(3)))
+    check("nor do a server's last words", stream.answer().resumed == 0)
     c.close()
     p.end()
 
@@ -531,8 +536,17 @@ def with_asyncio():
             second = await tasks[1]
             return first, e, cancel, again, second
 
+    async def dropped():
+        n = len(p.heard)
+        async with xverse.AsyncClient(p.path) as c:
+            c.generate_stream([7])
+            gc.collect()
+            await asyncio.get_running_loop().run_in_executor(None, p.wait, n + 2)
+
     first, e, cancel, again, second = asyncio.run(asyncio.wait_for(main(), 30))
     check("asyncio: an answer", first.text == "a", first)
+    asyncio.run(asyncio.wait_for(dropped(), 30))
+    check("asyncio: a stream that is dropped is cancelled", p.heard[-1].cancel.id == p.heard[-2].id, p.heard[-2:])
     check("asyncio: a cancelled task cancels its call", isinstance(e, asyncio.CancelledError) and cancel.cancel.id == p.heard[2].id, e)
     check("asyncio: a loss", list(again.generate.resume.ids) == [2] and second.text == "bc" and second.resumed == 1, second)
     p.end()
