@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, "tests/e2e")
 sys.path.insert(0, "tests/eval")
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # processes are
 import numpy as np
 import torch
 from tokenizers import Tokenizer
@@ -26,6 +28,7 @@ DATA = os.environ.get("XV_TESTDATA", "../shared/testdata") + "/eval"
 XVERSE = "build/bin/xverse"
 work = tempfile.mkdtemp(prefix="xv-eval-real-")
 torch.set_grad_enabled(False)
+torch.set_num_threads(1)  # the questions are shared out among processes
 
 
 def make_data():
@@ -114,42 +117,45 @@ def same_bits(args, data):
     return [json.loads(l) for l in base.splitlines()]
 
 
-def against_forward(samples, data, most):
-    """The letters' logits and choices of a forward pass of ours; how far bf16 is from float32 bounds what may differ."""
+def against_part(samples, data):
+    """Of these samples: prompts of other tokens, how far logits are, choices that differ, and those too close to call."""
     net, prompt = Forward(MODEL), prompts_of(data)
-    bare = [i[-1] for i in tokens_of(list("ABCD"))]
-    samples = samples[:: max(1, len(samples) // most)]
-    texts = [prompt(s["task"], s["index"], s["k"]) for s in samples]
-    tokens = tokens_of(texts)
-    ends = tokens_of(["Answer:"] + ["Answer: " + c for c in "ABCD"])
-    ctx = [e[-1] for e in ends[1:]] if all(e[:-1] == ends[0] for e in ends[1:]) else None
+    bare, ctx = ([i[-1] for i in tokens_of([before + c for c in "ABCD"])] for before in ("", "Answer: "))
+    tokens = tokens_of([prompt(s["task"], s["index"], s["k"]) for s in samples])
     worst = differ = ties = 0
-    kept = (None, [], None)
-    same = [len(ids) == s["n_tokens"] or s["truncated"] for s, ids in zip(samples, tokens)]
-    check("the prompts' tokens", all(same), f"{same.count(False)} of {len(same)} differ")
-    check("letters behind a prompt are one token", ctx, ends)
+    last, kept = [], None
     for s, ids in zip(samples, tokens):
         ids = ids[-s["n_tokens"]:]
         shared = 0
-        while shared < min(len(ids), len(kept[1])) - 1 and ids[shared] == kept[1][shared]:
+        while shared < min(len(ids), len(last)) - 1 and ids[shared] == last[shared]:
             shared += 1
-        past = [(k[:, :shared], v[:, :shared]) for k, v in kept[2]] if kept[2] and shared > 16 else None
-        logits, state = net(ids[shared if past else 0:], past)
-        kept = (None, ids, state)
-        mine = logits[bare].numpy()
-        worst = max(worst, float(np.abs(mine - s["logits"]).max()))
-        order = np.sort(mine)
-        if order[-1] - order[-2] > 0.1:
-            differ += "ABCD"[int(mine.argmax())] != s["pred"]
-        else:
-            ties += 1
-        if ctx:
-            mine = logits[ctx].numpy()
-            worst = max(worst, float(np.abs(mine - s["logits_ctx"]).max()))
+        past = [(k[:, :shared], v[:, :shared]) for k, v in kept] if kept and shared > 16 else None
+        logits, kept = net(ids[shared if past else 0:], past)
+        last = ids
+        for letters, of, pred in ((bare, "logits", "pred"), (ctx, "logits_ctx", "pred_ctx")):
+            mine = logits[letters].numpy()
+            worst = max(worst, float(np.abs(mine - s[of]).max()))
             order = np.sort(mine)
-            differ += order[-1] - order[-2] > 0.1 and "ABCD"[int(mine.argmax())] != s["pred_ctx"]
-    n = len(samples)
-    print(f"  {n} questions against a forward pass in float32: logits within {worst:.3f}, {ties} closer than 0.1")
+            clear = order[-1] - order[-2] > 0.1
+            differ += clear and "ABCD"[int(mine.argmax())] != s[pred]
+            ties += letters is bare and not clear
+    other = sum(len(ids) != s["n_tokens"] and not s["truncated"] for s, ids in zip(samples, tokens))
+    return other, worst, int(differ), int(ties)
+
+
+def against_forward(samples, data, most):
+    """The letters' logits and choices of a forward pass of ours; how far bf16 is from float32 bounds what may differ."""
+    ends = tokens_of(["Answer:"] + ["Answer: " + c for c in "ABCD"])
+    check("letters behind a prompt are one token", all(e[:-1] == ends[0] for e in ends[1:]), ends)
+    samples = samples[:: max(1, len(samples) // most)]
+    n, cores = len(samples), os.cpu_count()
+    per = -(-n // cores)  # neighbours share the beginning of their prompts
+    with ProcessPoolExecutor(cores) as pool:
+        parts = list(pool.map(against_part, (samples[i:i + per] for i in range(0, n, per)), [data] * cores))
+    other, differ, ties = (sum(p[i] for p in parts) for i in (0, 2, 3))
+    worst = max(p[1] for p in parts)
+    print(f"  {n} questions against a forward pass in float32: logits within {worst:.3f}, {ties} closer than 0.1", flush=True)
+    check("the prompts' tokens", other == 0, f"{other} of {n} differ")
     check("the same choices", differ == 0, f"{differ} of {n} differ")
     check("the same logits", worst < 0.08, worst)
     check("most choices are clear", ties < n * 0.8, f"{ties} of {n}")
@@ -188,9 +194,11 @@ samples = same_bits(args, data)
 against_forward(samples, data, 40)
 if full and published:
     base, result, seconds = evaluate("all", ["mmlu"], DATA, 1, threads="2")
-    print(f"  14,042 questions in {seconds:.0f} s")
+    print(f"  14,042 questions in {seconds:.0f} s", flush=True)
     check("all questions", result["questions"]["done"] == 14042, result["questions"])
+    begin = time.time()
     against_forward([json.loads(l) for l in base.splitlines()], DATA, 14042)
+    print(f"  all questions against the forward pass in {time.time() - begin:.0f} s", flush=True)
     lm_eval(DATA)
 elif full:
     skip("the published files are not here")
