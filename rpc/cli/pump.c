@@ -23,7 +23,8 @@ struct item {
 	int32_t *ids;
 	struct xv_token *tokens, *prompt;
 	int n_ids, max_ids, n_tokens, max_tokens, n_prompt, max_prompt;
-	char *fingerprint, *numerics_class;
+	char *fingerprint, *numerics_class, *tool_parser, *reasoning_parser;
+	bool reasoning_open;
 	uint64_t seed;
 };
 
@@ -57,7 +58,9 @@ static void forget_output(struct item *i)
 	i->n_ids = i->n_tokens = i->n_prompt = 0;
 	free(i->fingerprint);
 	free(i->numerics_class);
-	i->fingerprint = i->numerics_class = NULL;
+	free(i->tool_parser);
+	free(i->reasoning_parser);
+	i->fingerprint = i->numerics_class = i->tool_parser = i->reasoning_parser = NULL;
 }
 
 static struct item *item_add(struct run *u, uint64_t number)
@@ -168,8 +171,13 @@ static void take_started(struct item *i, const struct xv_started *s)
 {
 	free(i->fingerprint);
 	free(i->numerics_class);
+	free(i->tool_parser);
+	free(i->reasoning_parser);
 	i->fingerprint = xstrdup(s->fingerprint);
 	i->numerics_class = xstrdup(s->numerics_class);
+	i->tool_parser = xstrdup(s->tool_parser);
+	i->reasoning_parser = xstrdup(s->reasoning_parser);
+	i->reasoning_open = s->reasoning_open;
 	i->seed = s->seed;
 }
 
@@ -191,6 +199,9 @@ static int give(struct run *u, struct item *i, const struct xv_reply *last, int 
 				.n_prompt_tokens = i->n_prompt,
 				.fingerprint = i->fingerprint ? i->fingerprint : "",
 				.numerics_class = i->numerics_class ? i->numerics_class : "",
+				.tool_parser = i->tool_parser ? i->tool_parser : "",
+				.reasoning_parser = i->reasoning_parser ? i->reasoning_parser : "",
+				.reasoning_open = i->reasoning_open,
 				.seed = i->seed,
 				.reply = last};
 	int end = u->how->done(u->how->arg, &r, u->why);

@@ -24,7 +24,9 @@ struct pump_result {
 	int n_tokens;
 	const struct xv_token *prompt_tokens; /* (n_prompt_tokens) of Score, echo and prompt_logprobs */
 	int n_prompt_tokens;
-	const char *fingerprint, *numerics_class; /* of the server that began it; "" where none did */
+	const char *fingerprint, *numerics_class;   /* of the server that began it; "" where none did */
+	const char *tool_parser, *reasoning_parser; /* as in Started; "" where it said none */
+	bool reasoning_open;
 	uint64_t seed;
 	const struct xv_reply *reply; /* the last one: XV_R_FINISHED, XV_R_TOKENS, ...; NULL with err */
 };

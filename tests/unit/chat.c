@@ -472,4 +472,109 @@ TEST(stops)
 	clean(t);
 }
 
+/* The forms of calls and reasoning that a template shows. */
+static void check_forms(const struct tokenizer *t, const char *template, const char *calls, const char *reasoning)
+{
+	char path[128];
+	struct chat *c;
+
+	put("f.jinja", template);
+	snprintf(path, sizeof path, "%s/f.jinja", dir);
+	c = chat_as(path, t);
+	CHECK_STR(chat_tools(c)->name, calls);
+	CHECK_STR(chat_reasoning(c) ? chat_reasoning(c)->name : "none", reasoning);
+	chat_close(c);
+}
+#define SAYS "{% for m in messages %}{{ m.content }}{% endfor %}"
+#define SHOWS SAYS "{{ tools | tojson if tools }}"
+
+TEST(forms_by_template)
+{
+	struct tokenizer *t;
+
+	llama(&t);
+	check_forms(t, SAYS, "hermes", "none");
+	check_forms(t, SHOWS, "json", "none");
+	check_forms(t, SHOWS "<tool_call>{# </think> #}", "hermes", "think");
+	check_forms(t, SHOWS "<tool_call><function=x><parameter=y>", "qwen3_coder", "none");
+	check_forms(t, SHOWS "[TOOL_CALLS][/THINK]", "mistral", "mistral");
+	check_forms(t, SHOWS "{# {\"name\": function name, \"parameters\": dictionary of #}", "llama3_json", "none");
+	check_forms(t,
+		    SHOWS "<\xef\xbd\x9ctool\xe2\x96\x81"
+			  "calls\xe2\x96\x81"
+			  "begin\xef\xbd\x9c>"
+			  "<\xef\xbd\x9ctool\xe2\x96\x81"
+			  "call\xe2\x96\x81"
+			  "begin\xef\xbd\x9c>```json",
+		    "deepseek_v3", "none");
+	check_forms(t,
+		    SHOWS "<\xef\xbd\x9ctool\xe2\x96\x81"
+			  "calls\xe2\x96\x81"
+			  "begin\xef\xbd\x9c>"
+			  "<\xef\xbd\x9ctool\xe2\x96\x81"
+			  "call\xe2\x96\x81"
+			  "begin\xef\xbd\x9c>",
+		    "deepseek_v31", "none");
+	CHECK_STR(chat_form_tools("qwen3_xml")->name, "qwen3_coder");
+	CHECK_STR(chat_form_reasoning("deepseek_r1")->name, "think");
+	CHECK(!chat_form_tools("think") && !chat_form_tools("") && !chat_form_tools("a b"));
+	clean(t);
+}
+
+/* A format without tools gets them, calls and results in words; one with tools gets them as they are. */
+TEST(tools_in_words)
+{
+	struct tokenizer *t;
+	struct ids ids = {0};
+	struct why why = {""};
+	struct chat_text text = {0};
+	json_error_t e;
+	json_t *tools = json_loads("[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", 0, &e),
+	       *messages = json_loads(
+		       "[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"Q\"},{\"role\":\"assistant\",\"content\":null,"
+		       "\"tool_calls\":[{\"id\":\"1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": 1}\"}}]},"
+		       "{\"role\":\"tool\",\"content\":\"R1\"},{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"R2\"}]}]",
+		       0, &e);
+	struct chat_input in = {.messages = messages, .tools = tools, .add_generation_prompt = true};
+	char path[128];
+
+	llama(&t);
+	put("w.jinja", "{% for m in messages %}[{{ m.role }}:{{ m.content }}]{% endfor %}");
+	snprintf(path, sizeof path, "%s/w.jinja", dir);
+	struct chat *c = chat_as(path, t);
+	CHECK_EQ(chat_encode(c, &in, &ids, &text, &why), 0);
+	CHECK_HAS(text.s, "[system:S\n\n# Tools");
+	CHECK_HAS(text.s, "<tools>\n{\"type\": \"function\", \"function\": {\"name\": \"f\"}}\n</tools>");
+	CHECK_HAS(text.s,
+		  "[user:Q][assistant:<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>]");
+	CHECK_HAS(text.s, "[user:<tool_response>\nR1\n</tool_response>\n<tool_response>\nR2\n</tool_response>]");
+	free(text.s);
+	in.form = chat_form_tools("xverse");
+	CHECK_EQ(chat_encode(c, &in, &ids, &text, &why), 0);
+	CHECK_HAS(text.s,
+		  "<|startofthink|>```JSON\n{\"api_name\": \"f\", \"parameters\": {\"a\": 1}}```<|endofthink|>]");
+	free(text.s);
+	chat_close(c);
+	put("w.jinja",
+	    "{% for m in messages %}[{{ m.role }}:{{ m.content }}{{ m.tool_calls }}]{% endfor %}{{ tools }}");
+	c = chat_as(path, t);
+	CHECK_EQ(chat_encode(c, &in, &ids, &text, &why), 0);
+	CHECK_HAS(text.s, "'arguments': {'a': 1}");
+	CHECK(!strstr(text.s, "# Tools"));
+	free(text.s);
+	chat_close(c);
+	/* joined as a text: arguments stay one */
+	put("w.jinja",
+	    "{% for m in messages %}[{{ m.content }}{% for c in m.tool_calls or [] %}{{ '<' + c.function.arguments + '>' }}{% endfor %}]{% endfor %}{{ tools }}");
+	c = chat_as(path, t);
+	CHECK_EQ(chat_encode(c, &in, &ids, &text, &why), 0);
+	CHECK_HAS(text.s, "<{\"a\": 1}>");
+	free(text.s);
+	chat_close(c);
+	ids_finish(&ids);
+	json_decref(tools);
+	json_decref(messages);
+	clean(t);
+}
+
 CHECK_MAIN()

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/json/json.h"
 #include "rpc/gateway/api/logprobs.h"
+#include "rpc/gateway/api/parts.h"
 
 /* ---- one call ---- */
 
@@ -33,13 +35,49 @@ static void take_logprobs(struct batch_choice *c, const struct batch_request *q,
 		api_prompt_logprobs_add(&c->prompt_logprobs, &q->request, &r->prompt_tokens[i]);
 }
 
+static void take_part(void *arg, enum tools_kind kind, int call, const char *s, size_t n)
+{
+	(void)call;
+	api_parts_add(arg, kind, s, n);
+}
+
+/* The text of a chat, with its reasoning and its calls apart. */
+static void take_parts(struct batch_choice *c, const struct batch_request *q, const struct pump_result *r)
+{
+	const char *tools = q->talk.chat.tools_json;
+	struct xv_started how = {.tool_parser = r->tool_parser,
+				 .reasoning_parser = r->reasoning_parser,
+				 .reasoning_open = r->reasoning_open};
+	struct json_error e;
+	struct json_doc *doc = tools && *tools ? json_read(tools, strlen(tools), &json_of_files, &e) : NULL;
+	struct api_parts parts = {NULL};
+
+	api_parts_begin(&parts, &how, json_root(doc), q->talk.chat.one_call, batch_hash(q->id, strlen(q->id)),
+			take_part, &parts);
+	if (parts.parser) {
+		tools_feed(parts.parser, r->text, r->text_len);
+		tools_end(parts.parser);
+	} else {
+		api_parts_add(&parts, TOOLS_CONTENT, r->text, r->text_len);
+	}
+	api_parts_content(&c->text, &parts);
+	api_parts_more(&c->more, &parts);
+	if (parts.n_calls && !strcmp(c->finish, "stop"))
+		c->finish = "tool_calls";
+	api_parts_finish(&parts);
+	json_close(doc);
+}
+
 void batch_choice_take(struct batch_choice *c, const struct batch_request *q, const struct pump_result *r)
 {
 	const struct xv_finished *f = &r->reply->finished;
 
 	c->there = true;
-	text_json(&c->text, r->text, r->text_len);
 	take_reason(c, f);
+	if (q->chat)
+		take_parts(c, q, r);
+	else
+		text_json(&c->text, r->text, r->text_len);
 	take_logprobs(c, q, r);
 	for (int i = 0; q->request.return_ids && i < r->n_ids; i++)
 		text_fmt(&c->ids, i ? ",%d" : "%d", r->ids[i]);
@@ -51,6 +89,7 @@ void batch_choice_take(struct batch_choice *c, const struct batch_request *q, co
 void batch_choice_finish(struct batch_choice *c)
 {
 	text_finish(&c->text);
+	text_finish(&c->more);
 	text_finish(&c->logprobs);
 	text_finish(&c->prompt_logprobs);
 	text_finish(&c->ids);
@@ -89,6 +128,7 @@ static void put_openai_choice(struct text *out, const struct batch_request *q, c
 	text_fmt(out, "%s{\"index\":%d,", i ? "," : "", i);
 	text_str(out, q->chat ? "\"message\":{\"role\":\"assistant\",\"content\":" : "\"text\":");
 	put(out, &c->text);
+	put(out, &c->more);
 	text_str(out, q->chat ? ",\"refusal\":null}" : "");
 	put_more(out, q, c);
 	text_str(out, "}");
@@ -140,6 +180,7 @@ static void put_plain_choice(struct text *out, const struct batch_request *q, co
 {
 	text_str(out, "\"text\":");
 	put(out, &c->text);
+	put(out, &c->more);
 	put_more(out, q, c);
 	text_fmt(out, ",\"prompt_tokens\":%u,\"completion_tokens\":%u,\"seed\":%" PRIu64, c->prompt_tokens,
 		 c->output_tokens, c->seed);

@@ -10,7 +10,9 @@
 /* The answer of one call, as JSON that is ready to be written. */
 struct batch_choice {
 	bool there;
-	struct text text, logprobs, prompt_logprobs, ids;
+	struct text text; /* and further keys of a message: */
+	struct text more;
+	struct text logprobs, prompt_logprobs, ids;
 	const char *finish; /* finish_reason */
 	struct text stop;   /* stop_reason */
 	uint32_t prompt_tokens, output_tokens;

@@ -39,7 +39,7 @@ static const struct api_field fields[] = {
 	{"messages", API_CHAT, API_OTHER, 0, 0, 0, 0, 0, 0,
 	 "list of {role, content, name, ...}; content is a string, a list of text parts, or null; other keys are handed to the model's template"},
 	{"tools", API_CHAT, API_OTHER, 0, 0, 0, 0, 0, 0,
-	 "list, handed to the model's template; answers are not parsed: a call stays in content, tool_calls is never set"},
+	 "list of {type: function, function: {name, description, parameters, strict}}"},
 	{"documents", API_CHAT, API_OTHER, 0, 0, 0, 0, 0, 0, "list, handed to the model's template"},
 	{"chat_template_kwargs", API_CHAT, API_OTHER, 0, 0, 0, 0, 0, 0, "object, handed to the model's template"},
 	{"tool_choice", API_CHAT, API_OTHER, 0, 0, 0, 0, 0, 0,

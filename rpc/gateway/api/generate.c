@@ -186,7 +186,7 @@ static void begin_parts(struct api_generation *w, struct api_choice *c, const st
 {
 	const char *tools = w->chat.chat.tools_json;
 	struct json_error e;
-	char unique[160];
+	uint64_t seed = now_ns() + (uint64_t)c->index;
 
 	if (!w->is_chat)
 		return;
@@ -194,8 +194,9 @@ static void begin_parts(struct api_generation *w, struct api_choice *c, const st
 		w->tools = json_read(tools, strlen(tools), &json_of_files, &e);
 		w->own_bytes += json_bytes(w->tools);
 	}
-	snprintf(unique, sizeof unique, "%.120s-%d", http_request_id(w->x), c->index);
-	api_parts_begin(&c->parts, s, json_root(w->tools), w->one_call, unique, take_part, c);
+	for (const char *id = http_request_id(w->x); *id; id++)
+		seed = mix64(seed + (unsigned char)*id + MIX_GOLDEN);
+	api_parts_begin(&c->parts, s, json_root(w->tools), w->one_call, seed, take_part, c);
 }
 
 static void take_started(struct api_generation *w, struct api_choice *c, const struct xv_started *s)

@@ -7,17 +7,8 @@
 #include "base/base.h"
 #include "base/mix.h"
 
-static uint64_t hash_of(const char *s)
-{
-	uint64_t h = now_ns();
-
-	for (; *s; s++)
-		h = mix64(h + (unsigned char)*s + MIX_GOLDEN);
-	return h;
-}
-
 void api_parts_begin(struct api_parts *p, const struct xv_started *s, const struct json *tools, bool one_call,
-		     const char *unique, tools_sink *sink, void *arg)
+		     uint64_t seed, tools_sink *sink, void *arg)
 {
 	struct tools_how how = {.calls = s->tool_parser,
 				.reasoning = s->reasoning_parser,
@@ -27,7 +18,7 @@ void api_parts_begin(struct api_parts *p, const struct xv_started *s, const stru
 
 	p->parser = tools_create(&how, sink, arg);
 	p->short_ids = how.short_ids;
-	p->seed = hash_of(unique);
+	p->seed = seed;
 }
 
 void api_parts_finish(struct api_parts *p)
@@ -100,13 +91,16 @@ static void put_string(struct text *t, const struct text *s)
 	text_json(t, s->data ? s->data : "", s->len);
 }
 
-void api_parts_message(struct text *t, const struct api_parts *p)
+void api_parts_content(struct text *t, const struct api_parts *p)
 {
-	text_str(t, "\"content\":");
 	if (p->n_calls && !p->content.len)
 		text_str(t, "null");
 	else
 		put_string(t, &p->content);
+}
+
+void api_parts_more(struct text *t, const struct api_parts *p)
+{
 	if (p->reasoning.len) {
 		text_str(t, ",");
 		put_reasoning(t, p->reasoning.data, p->reasoning.len);

@@ -167,12 +167,19 @@ void api_render_usage(struct api_generation *w)
 		http_stream_event(w->x, t);
 }
 
+static void put_message(struct text *t, const struct api_parts *p)
+{
+	text_str(t, "\"content\":");
+	api_parts_content(t, p);
+	api_parts_more(t, p);
+}
+
 static void put_choice(struct api_generation *w, struct api_choice *c, struct text *t)
 {
 	text_fmt(t, "{\"index\":%d,", c->index);
 	text_str(t, w->is_chat ? "\"message\":{\"role\":\"assistant\"," : "\"text\":");
 	if (w->is_chat)
-		api_parts_message(t, &c->parts);
+		put_message(t, &c->parts);
 	else
 		text_json(t, c->text.data ? c->text.data : "", c->text.len);
 	text_str(t, w->is_chat ? ",\"refusal\":null},\"logprobs\":" : ",\"logprobs\":");
