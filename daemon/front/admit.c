@@ -453,7 +453,7 @@ static void add_constraint(struct front *f, const struct front_call *c, struct f
 {
 	job->constraint = constraint_of(c);
 	job->compact = f->opt->guided_whitespace;
-	if (!job->constraint && !job->forms.calls)
+	if (!job->constraint)
 		return;
 	if (!f->room)
 		job->err = fail(&job->why, ERR_UNSUPPORTED,

@@ -22,7 +22,9 @@ static size_t size_of(const struct front_job *job)
 
 bool front_job_is_short(const struct front_job *job)
 {
-	return size_of(job) < JOB_LONG && !job->constraint && !job->forms.calls;
+	bool tools = job->answer && *job->said.tools_json;
+
+	return size_of(job) < JOB_LONG && !job->constraint && !tools;
 }
 
 static int work(struct front_job *job, const struct tokenizer *t)
@@ -59,7 +61,7 @@ static int compile(struct front_job *job, const struct tokenizer *t)
 	char *text = NULL;
 	int err = 0;
 
-	if (job->kind == JOB_CHAT && !job->keep) {
+	if (job->answer) {
 		front_forms_begin(&job->forms, t, &job->ids);
 		err = front_tools_constraint(&text, &job->forms, &job->said, c, &job->why);
 	}
@@ -82,7 +84,9 @@ static void run(struct front_job *job, const struct tokenizer *t)
 	int err;
 
 	effort_begin(&job->effort);
-	job->err = work(job, t);
+	job->err = job->answer ? front_tools_check(&job->forms, &job->said, &job->why) : 0;
+	if (!job->err)
+		job->err = work(job, t);
 	err = effort_check(&job->why); /* the reason, where a library reported only that it failed */
 	if (err)
 		job->err = err;

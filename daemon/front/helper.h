@@ -40,6 +40,7 @@ struct front_job {
 	const struct chat *chat; /* CHAT: format and messages */
 	struct xv_chat said;
 	bool want_text;
+	bool answer;              /* CHAT: it is to be answered, in these forms: */
 	struct front_forms forms; /* CHAT: of the answer; also an output */
 	const int32_t *pieces;    /* DECODE: (n_pieces) token ids */
 	int n_pieces;

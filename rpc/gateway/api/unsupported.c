@@ -19,6 +19,9 @@ static const struct api_unsupported rows[] = {
 	{"previous_response_id", API_BOTH, NULL, NULL},
 	/* vLLM */
 	{"guided_whitespace_pattern", API_BOTH, NULL, NULL},
+	{"include_reasoning", API_CHAT, "true", "leave reasoning_content unread"},
+	{"separate_reasoning", API_CHAT, "true", "start the daemon with --reasoning-parser none"},
+	{"reasoning_format", API_CHAT, "\"auto\"|\"deepseek\"", "start the daemon with --reasoning-parser none"},
 	{"use_beam_search", API_BOTH, "false", NULL},
 	{"length_penalty", API_BOTH, "1", NULL},
 	{"early_stopping", API_BOTH, "false", NULL},
