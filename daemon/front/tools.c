@@ -132,7 +132,7 @@ int front_tools_check(struct front_forms *forms, struct xv_chat *said, struct wh
 	if (must_call(said) && !*said->tools_json)
 		return fail(why, ERR_INVALID, "tool_choice: a call is required, but there are no tools");
 	if (!*said->tools_json || !strcmp(choice, "none")) {
-		said->tools_json = ""; /* the model is not told of what it may not call */
+		said->tools_json = ""; /* the prompt does not show what may not be called */
 		forms->calls = NULL;
 		return 0;
 	}

@@ -22,7 +22,7 @@ int front_tools_constraint(char **out, const struct front_forms *forms, const st
 			   const struct xv_constraint *c, struct why *why);
 /* After front_constraint() refused it with `err`: names the tool whose schema is to blame. Returns the error. */
 int front_tools_blame(const struct xv_chat *said, int err, struct why *why);
-/* Special tokens whose text tells where calls and reasoning begin and end; returns how many. */
+/* Special tokens that are the marks of calls and reasoning; returns how many. */
 enum { FRONT_MARKS = 2 * CHAT_MARKS };
 int front_forms_marks(const struct front_forms *forms, const struct tokenizer *t, int32_t id[FRONT_MARKS]);
 
