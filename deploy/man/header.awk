@@ -67,6 +67,7 @@ top && part == "about" {
 	if (s ~ /^ ?\t/) {
 		if (!literal)
 			print ".Bd -literal -offset indent"
+		gap = 0
 		literal = 1
 		sub(/^ ?\t/, "", s)
 		print escape(s)
@@ -75,9 +76,12 @@ top && part == "about" {
 			print ".Ed"
 		if (literal)
 			print ".Pp"
-		if (s ~ /^ *$/ && begun && !literal)
-			print ".Pp"
+		if (s ~ /^ *$/)
+			gap = begun && !literal
 		else {
+			if (gap)
+				print ".Pp"
+			gap = 0
 			sub(/^ /, "", s)
 			put(s)
 			begun = 1
