@@ -55,9 +55,24 @@ def state(job):
     return login("squeue", "-h", "-t", "all", "-j", str(job), "-o", "%T").stdout.split()
 
 
+def runs(number):
+    """Whether Slurm's own process beside a job lives, or has not tidied up."""
+    if any(os.path.exists(f"{LAB}/spool.{n}/job{int(number):05d}") for n in "ab"):
+        return True
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if open(f"/proc/{pid}/cmdline").read().startswith(f"slurmstepd: [{number}.") and not gone(int(pid)):
+                return True
+        except OSError:
+            pass
+    return False
+
+
 def start_now(job):
-    """A job that was queued again would wait for the life of its old credential."""
-    return login("scontrol", "update", f"jobid={job}", "starttime=now").returncode == 0
+    """A job that was queued again would wait for the life of its old credential. One that begins before its first run is all over fails: that takes
+    the script away."""
+    number = login("squeue", "-h", "-r", "-j", str(job), "-o", "%A").stdout.strip()
+    return number.isdigit() and wait_for(lambda: not runs(number), 30) and login("scontrol", "update", f"jobid={job}", "starttime=now").returncode == 0
 
 
 def node_of(job):
