@@ -68,6 +68,7 @@ void takeover_look_new(struct launcher *l);      /* what the old launcher says *
 /* This launcher was asked to end (hurried: twice): so is the old one, if it still has clients. */
 void takeover_drain_old(struct launcher *l);
 void takeover_wait_for_old(struct launcher *l); /* until it has ended, or its drain is over by far */
+void takeover_bye(struct launcher *l);          /* the one before this must not come back if this one dies */
 void takeover_close_new(struct launcher *l);    /* before takeover_close_old() */
 /* `beside` if both jobs fit, by the plan of xversed --dry-run and by the memory that is free now; else `after`. */
 enum takeover_how takeover_plan(const struct launcher *l);
@@ -108,7 +109,7 @@ enum takeover_word {
 	TAKEOVER_REFUSED = '!', /* and a text to the end */
 	TAKEOVER_EMPTY = 'E',   /* the old job has ended */
 	TAKEOVER_READY = 'R',   /* new to old: the new job serves */
-	TAKEOVER_BYE = 'B',     /* the new launcher ends as it was asked to, with its socket */
+	TAKEOVER_BYE = 'B',     /* the new launcher ends as it was asked to, or another one serves after it */
 };
 
 #endif

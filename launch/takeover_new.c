@@ -211,15 +211,22 @@ void takeover_look_new(struct launcher *l)
 		take(l, "the launcher that was being replaced is gone: this one serves now");
 }
 
-void takeover_close_new(struct launcher *l)
+void takeover_bye(struct launcher *l)
 {
 	struct takeover *t = &l->takeover;
 	char bye = TAKEOVER_BYE;
 
-	if (takeover_pending(l))
-		rpc_listen_leave(&l->listener);
-	else if (t->from.fd >= 0 && send(t->from.fd, &bye, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (t->from.fd >= 0 && send(t->from.fd, &bye, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_at(LOG_DEBUG, "the launcher before this one is gone: %s", strerror(errno));
 	takeover_forget(&t->from);
 	process_drop(&t->old);
+}
+
+void takeover_close_new(struct launcher *l)
+{
+	if (takeover_pending(l))
+		rpc_listen_leave(&l->listener);
+	else
+		takeover_bye(l);
+	takeover_forget(&l->takeover.from);
 }

@@ -140,6 +140,7 @@ static void leave(struct launcher *l)
 	struct takeover_peer *p = &l->takeover.taker;
 
 	p->stage = STAGE_OVER;
+	takeover_bye(l);
 	log_event(LOG_INFO, "another launcher has taken over; this job ends with its last client", " pid=%d",
 		  (int)p->pid);
 	if (l->job.hello && l->job.beat_fd >= 0)
