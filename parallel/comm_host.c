@@ -247,7 +247,7 @@ static void gather_over_nodes(struct comm_host *h, int rows, const int *cols_of_
 	for (int i = 0; h->own == 0 && i < h->here; i++)
 		exchange_columns(h->exchange, h->ops, h->rank_of[i], area_of(h, i),
 				 (size_t)rows * (size_t)cols_of_rank[h->rank_of[i]] * sizeof(float));
-	exchange_gathered(h->exchange);
+	exchange_gathered(h->exchange, rows, cols_of_rank);
 }
 
 /* Ranks above 0 do not wait here but in begin() of the operation after the next, unless they lead a node. */

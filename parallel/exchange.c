@@ -10,6 +10,7 @@
 #include "parallel/trunk.h"
 #include "parallel/world.h"
 
+enum { PIECE = 256 << 10 }; /* bytes of a frame of columns at most */
 enum { CHUNK = 32 << 10 }; /* floats: the first is on its way soon, and a frame's head costs little */
 
 struct came {
@@ -253,6 +254,23 @@ static int index_on_node(const struct nodes *map, int rank)
 	return index;
 }
 
+/* Frames that bytes of columns take. */
+static uint32_t pieces(size_t bytes)
+{
+	return bytes ? (uint32_t)((bytes + PIECE - 1) / PIECE) : 1;
+}
+
+static void send_columns(struct exchange *x, struct trunk_frame f, const float *columns, size_t bytes)
+{
+	for (uint32_t i = 0; i < pieces(bytes); i++) {
+		size_t left = bytes - (size_t)i * PIECE;
+
+		f.bytes = (uint32_t)(left < PIECE ? left : PIECE);
+		trunk_send(x->w->trunk, 0, &f, (const char *)columns + (size_t)i * PIECE);
+		f.at += f.bytes;
+	}
+}
+
 void exchange_columns(struct exchange *x, uint32_t op, int rank, const float *columns, size_t bytes)
 {
 	struct trunk_frame f = {.kind = TRUNK_PARTS, .no = op}, empty = f;
@@ -260,23 +278,24 @@ void exchange_columns(struct exchange *x, uint32_t op, int rank, const float *co
 
 	REQUIRE(bytes <= x->slot * sizeof(float));
 	f.at = (size_t)index_on_node(&x->w->nodes, rank) * x->slot * sizeof(float);
-	f.bytes = (uint32_t)bytes;
 	if (x->w->nodes.mine)
-		trunk_send(x->w->trunk, 0, &f, columns);
+		send_columns(x, f, columns, bytes);
 	for (int i = 1; i < x->w->nodes.n && last; i++) /* the others learn that this node has arrived */
 		if (i != x->w->nodes.mine)
 			trunk_send(x->w->trunk, i, &empty, NULL);
 }
 
-void exchange_gathered(struct exchange *x)
+void exchange_gathered(struct exchange *x, int rows, const int *cols_of_rank)
 {
-	for (int i = 0; i < x->w->nodes.n; i++) {
-		if (i == x->w->nodes.mine)
-			continue;
-		x->expected[i] += x->w->nodes.mine ? 1 : (uint32_t)x->w->nodes.node[i].ranks;
-		if (x->w->rank == 0)
-			await_frames(x, i, x->expected[i]);
-	}
+	const struct nodes *map = &x->w->nodes;
+
+	for (int i = 0; i < map->n && map->mine; i++)
+		x->expected[i] += i != map->mine;
+	for (int r = 0; r < x->w->size && !map->mine; r++)
+		if (map->of_rank[r])
+			x->expected[map->of_rank[r]] += pieces((size_t)rows * (size_t)cols_of_rank[r] * sizeof(float));
+	for (int i = 1; i < map->n && x->w->rank == 0; i++)
+		await_frames(x, i, x->expected[i]);
 }
 
 const float *exchange_columns_of(const struct exchange *x, uint32_t op, int rank)

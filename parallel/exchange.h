@@ -52,7 +52,8 @@ void exchange_sum_done(struct exchange *x, const struct exchange_sum *s);
 
 /* A gather: leaders send their ranks' columns, of `bytes` bytes, to node 0, */
 void exchange_columns(struct exchange *x, uint32_t op, int rank, const float *columns, size_t bytes);
-void exchange_gathered(struct exchange *x); /* and all ranks count it. Rank 0 waits for all */
+void exchange_gathered(struct exchange *x, int rows,
+		       const int *cols_of_rank); /* and all ranks count it. Rank 0 waits for all */
 /* Rank 0: where those of a rank of another node lie. */
 const float *exchange_columns_of(const struct exchange *x, uint32_t op, int rank);
 

@@ -197,10 +197,14 @@ void world_steps(struct world *w, size_t bytes)
 	size_t head = round_up(sizeof(struct bell) + (size_t)w->size * sizeof(struct follower), 4096);
 	struct trunk_sink sink = {place_step, step_arrived, w};
 
-	REQUIRE(!s->bell && bytes > 0 && bytes <= TRUNK_MOST);
+	REQUIRE(!s->bell && bytes > 0 && bytes <= INT32_MAX);
 	s->room = round_up(bytes, 64);
 	if (w->size == 1)
 		return;
+	if (w->nodes.n > 1 && s->room > TRUNK_MOST)
+		die_as(EXIT_CONFIG,
+		       "a step may take %zu bytes, more than the %d that go between nodes: lower --max-num-seqs or --max-model-len",
+		       s->room, TRUNK_MOST);
 	window_open(&s->steps, w, "xversed steps", head + 2 * s->room);
 	s->bell = s->steps.base;
 	s->step[0] = (char *)s->steps.base + head;
