@@ -11,7 +11,7 @@
 #include "parallel/world.h"
 
 enum { PIECE = 256 << 10 }; /* bytes of a frame of columns at most */
-enum { CHUNK = 32 << 10 }; /* floats: the first is on its way soon, and a frame's head costs little */
+enum { CHUNK = 32 << 10 };  /* floats: the first is on its way soon, and a frame's head costs little */
 
 struct came {
 	_Alignas(64) _Atomic uint32_t frames; /* from a node; futex */
