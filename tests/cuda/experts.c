@@ -154,7 +154,7 @@ static void choose(struct naive *c, const struct moe *m, const float *logits, co
 	for (int t = 0; t < m->n; t++) {
 		const float *x = logits + t * m->experts;
 		double sum = 0, most = -INFINITY;
-		bool chosen[64] = {false};
+		bool chosen[1024] = {false};
 		int at = 0;
 		for (int i = 0; i < m->k; i++) {
 			int best = -1;
@@ -342,6 +342,12 @@ TEST(routed_ffn_of_any_shape)
 		m.type = DT_BF16, m.fixed = i & 1;
 		ffn(m);
 	}
+}
+
+/* More than there are threads to order their rows. */
+TEST(routed_ffn_of_many_experts)
+{
+	ffn((struct moe){.type = DT_BF16, .n = 40, .experts = 600, .k = 4, .hidden = 16, .ffn = 16});
 }
 
 CHECK_MAIN()
