@@ -51,7 +51,8 @@ static struct quota *find(struct quotas *t, enum limit_kind kind, uint32_t id, c
 
 void quotas_follow(struct quotas *t, struct limits *limits)
 {
-	limits_finish(&t->limits);
+	struct limits old = t->limits; /* subjects still point into it */
+
 	t->limits = *limits;
 	*limits = (struct limits){0};
 	for (int i = 0; i < QUOTA_BUCKETS; i++)
@@ -61,6 +62,7 @@ void quotas_follow(struct quotas *t, struct limits *limits)
 			if (!was)
 				q->tokens = most(q);
 		}
+	limits_finish(&old);
 }
 
 static void sweep_bucket(struct quotas *t, struct quota **at, bool all, uint64_t now_ns)
