@@ -388,15 +388,18 @@ uint64_t xv_send(struct xv_client *c, struct xv_request *r)
 		want_ids(&r->generate.sampling);
 	if (!c->how.no_resume && r->kind == XV_CHAT)
 		want_ids(&r->chat.sampling);
-	if (!c->calls)
-		c->heard_ns = now_ns(); /* nothing is said while no call is open */
+	if (!c->calls) { /* nothing is said while no call is open, and nobody waits */
+		c->heard_ns = now_ns();
+		c->lost_ns = c->lost_ns ? now_ns() : 0;
+	}
 	call = client_call_add(c, r);
 	if (c->fd >= 0) {
 		client_encode(c, *r);
-		call->sent = call->had = true;
-		if (client_io_send(c, &why)) {
+		if (client_io_send(c, &why)) { /* the server has none of it, or a part that it cannot read */
 			client_count_losses(c);
 			client_lose(c, &why); /* xv_wait() reports the loss, or reconnects */
+		} else {
+			call->sent = call->had = true;
 		}
 	}
 	return r->id;

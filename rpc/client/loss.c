@@ -113,6 +113,8 @@ int client_come_back(struct xv_client *c, struct why *why)
 		return 0;
 	}
 	client_note_wait(c, why->text);
+	if (!c->lost_ns) /* the connection ended while no call was open */
+		c->lost_ns = now_ns();
 	c->pause_ms = min_int(2 * c->pause_ms, LONGEST_PAUSE_MS);
 	c->try_ns = after(c->pause_ms);
 	return 0;

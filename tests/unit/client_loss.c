@@ -245,6 +245,60 @@ TEST(a_client_that_was_stopped_sends_nothing_again)
 	leave(c);
 }
 
+TEST(a_call_that_finds_the_connection_dead_is_no_loss)
+{
+	struct xv_client *c = connect_now(NULL);
+	struct xv_reply r;
+	uint64_t begun;
+
+	for (int i = 0; i < 4; i++) { /* one loss more than a call may have */
+		restart();
+		begun = now_ns();
+		ask(c, false);
+		wait_requests(c, i + 1);
+		CHECK(now_ns() - begun < 1500 * 1000000ull); /* a call that may be the cause waits for 2 s */
+		finished(i);
+		expect(c, XV_R_FINISHED);
+	}
+	CHECK_EQ(xv_resends(c), 0);
+	CHECK_EQ(xv_wait(c, &r, 0, why.text), 0);
+	leave(c);
+}
+
+/* The server ends while no call is open, and stays away. */
+TEST(a_call_of_an_idle_client_waits_no_longer_than_others)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct xv_client *c;
+	struct xv_reply r;
+
+	snprintf(at.sun_path, sizeof at.sun_path, "/tmp/xv-unit-away-%d", (int)getpid());
+	CHECK(!bind(listener, (struct sockaddr *)&at, sizeof at) && !listen(listener, 1));
+	CHECK_EQ(xv_connect(&c, &(struct xv_options){.path = at.sun_path, .no_wait = true, .resume_timeout_ms = 300},
+			    why.text),
+		 0);
+	close(accept(listener, NULL, NULL));
+	close(listener);
+	unlink(at.sun_path);
+	CHECK_EQ(xv_wait(c, &r, 1000, why.text), ERR_GONE);
+	for (int i = 0; i < 2; i++) { /* the second time a wait was over long ago */
+		int got = 0;
+		uint64_t id = ask(c, false);
+
+		for (int turn = 0; turn < 500 && !got; turn++)
+			got = xv_wait(c, &r, 20, why.text);
+		CHECK_EQ(got, ERR_GONE);
+		CHECK_HAS(why.text, "did not come back");
+		CHECK_EQ(xv_cancel(c, id), false);
+		usleep(400 * 1000);
+		ask(c, false);
+		CHECK_EQ(xv_wait(c, &r, 50, why.text), 0); /* it waits for itself */
+		xv_cancel(c, id + 1);
+	}
+	xv_close(c);
+}
+
 /* The queue of a listener that nobody accepts from. */
 TEST(a_full_queue_is_waited_for)
 {
