@@ -388,7 +388,7 @@ uint64_t xv_send(struct xv_client *c, struct xv_request *r)
 		want_ids(&r->generate.sampling);
 	if (!c->how.no_resume && r->kind == XV_CHAT)
 		want_ids(&r->chat.sampling);
-	if (!c->calls) { /* nothing is said while no call is open, and nobody waits */
+	if (!c->calls) { /* nothing is said, and nothing waits, while no call is open */
 		c->heard_ns = now_ns();
 		c->lost_ns = c->lost_ns ? now_ns() : 0;
 	}
