@@ -118,7 +118,7 @@ static inline struct xv_request request(enum xv_kind kind)
 static const struct xv_top top[] = {{3, -0.5f, "p", 1}, {4, -INFINITY, "\0q", 2}};
 static const struct xv_token tokens[] = {{9, -0.25f, 1, true, true, "z", 1, top, 2},
 					 {10, 0, 0, false, false, "y", 1, top, 0}};
-static const struct xv_rank_status rank_status[] = {{1, 2, 3, 4, 5, 6, 7}};
+static const struct xv_rank_status rank_status[] = {{1, 2, 3, 4, 5, 6, 7, 8}};
 static const struct xv_call_info call_infos[] = {
 	{UINT64_MAX, 2, 3, "k", "c", XV_CALL_SCORE, XV_CALL_RUNNING, 4, 5, 6, true},
 	{1, 1, 0, "", "", XV_CALL_CHAT, XV_CALL_WAITING, 7, 0, 0, false}};
