@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "engine/grammar/grammar.h"
 
-enum { NAME_BYTES = 128, TAIL_TOKENS = 24 };
+enum { NAME_BYTES = 128, TAIL_TOKENS = 24, CALLABLE = 256 /* tools of a constrained answer */ };
 static const struct json_rules rules = {.depth = 200, .values = 1 << 20, .bytes = (size_t)64 << 20, .last = true};
 
 /* ---- which forms ---- */
@@ -63,11 +63,28 @@ static const char *name_of(const struct json *tool)
 	return json_str(json_get(function_of(tool), "name"));
 }
 
+/* Arguments are an object: programs read its members, and forms of calls have no other. */
+static int check_schema(const struct json *schema, int i, struct why *why)
+{
+	const struct json *type = json_get(schema, "type");
+	bool object = json_none(type);
+
+	if (!json_none(schema) && !json_is(schema, JSON_IS_OBJECT) && !json_is(schema, JSON_IS_BOOL))
+		return fail(why, ERR_INVALID, "tools[%d].function.parameters must be a JSON Schema, not %s", i,
+			    json_kind_name(schema));
+	for (size_t k = 0; !object && k < (json_is(type, JSON_IS_LIST) ? json_size(type) : 1); k++) {
+		const char *s = json_str(json_is(type, JSON_IS_LIST) ? json_at(type, k) : type);
+		object = s && !strcmp(s, "object");
+	}
+	return object ? 0
+		      : fail(why, ERR_INVALID,
+			     "tools[%d].function.parameters.type must be \"object\", as arguments are", i);
+}
+
 /* Names stand within quotes and tags of the forms, so they hold none of their characters. */
 static int check_tool(const struct json *tool, int i, struct why *why)
 {
 	const char *name = name_of(tool), *type = json_str(json_get(tool, "type"));
-	const struct json *schema = json_get(function_of(tool), "parameters");
 
 	if (!json_is(tool, JSON_IS_OBJECT) || (!json_none(json_get(tool, "type")) && !type) ||
 	    (type && strcmp(type, "function") != 0))
@@ -79,10 +96,7 @@ static int check_tool(const struct json *tool, int i, struct why *why)
 		return fail(why, ERR_INVALID,
 			    "tools[%d].function.name must have 1 to %d bytes, without blanks, quotes and brackets", i,
 			    NAME_BYTES);
-	if (!json_none(schema) && !json_is(schema, JSON_IS_OBJECT) && !json_is(schema, JSON_IS_BOOL))
-		return fail(why, ERR_INVALID, "tools[%d].function.parameters must be a JSON Schema, not %s", i,
-			    json_kind_name(schema));
-	return 0;
+	return check_schema(json_get(function_of(tool), "parameters"), i, why);
 }
 
 static int read_tools(struct json_doc **out, const char *text, struct why *why)
@@ -151,16 +165,25 @@ int front_tools_check(struct front_forms *forms, struct xv_chat *said, struct wh
 
 /* ---- as a structural tag ---- */
 
+/* A schema without a type, as many are written, would be one of any value. */
 static void put_schema(struct text *t, const struct json *function, bool obeyed)
 {
+	static const char *const type[] = {"type", NULL};
 	const struct json *schema = json_get(function, "parameters");
-	char *s = json_none(schema) ? NULL : json_write(schema, NULL, NULL);
+	char *s;
 
-	if (!obeyed)
+	if (!obeyed || (json_is(schema, JSON_IS_BOOL) && json_yes(schema))) {
 		text_str(t, "{\"type\": \"object\"}");
-	else
-		text_str(t, s ? s : "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}");
-	free(s);
+	} else if (json_none(schema)) {
+		text_str(t, "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}");
+	} else {
+		s = json_write(schema, json_is(schema, JSON_IS_OBJECT) ? type : NULL, NULL);
+		if (!json_is(schema, JSON_IS_OBJECT))
+			text_str(t, s);
+		else
+			text_fmt(t, "{\"type\": \"object\"%s%s", strcmp(s, "{}") != 0 ? ", " : "", s + 1);
+		free(s);
+	}
 }
 
 static void put_begin(struct text *t, const struct chat_form *form, const char *name)
@@ -362,29 +385,46 @@ int front_tools_constraint(char **out, const struct front_forms *forms, const st
 		return err;
 	if (forms->reasoning)
 		put_reasoning(&t, forms);
-	if (put_answer(&t, forms, said, json_root(doc), c)) {
+	if (!put_answer(&t, forms, said, json_root(doc), c)) {
+		text_finish(&t);
+	} else if (!*said->tool_name && json_size(json_root(doc)) > CALLABLE) {
+		text_finish(&t);
+		err = fail(why, ERR_LIMIT, "tools: %zu, but answers that have to obey their schemas may choose from %d",
+			   json_size(json_root(doc)), CALLABLE);
+	} else {
 		text_str(&t, forms->reasoning ? "]}" : "");
 		*out = t.data;
-	} else {
-		text_finish(&t);
 	}
 	json_close(doc);
-	return 0;
+	return err;
 }
 
 static int compile_schema(const struct json *schema, struct why *why)
 {
-	struct effort effort = {.bytes = GRAMMAR_MEMORY, .cpu_ns = GRAMMAR_COMPILE_MS * NS_PER_MS};
 	char *text = json_write(schema, NULL, NULL);
 	struct grammar_source src = {.kind = GRAMMAR_SCHEMA, .text = {text, strlen(text)}};
 	struct grammar *g;
-	int err;
+	int err = grammar_compile(&g, &src, why);
 
-	effort_begin(&effort);
-	err = grammar_compile(&g, &src, why);
-	effort_end();
 	grammar_destroy(g);
 	free(text);
+	return err;
+}
+
+/* The first tool from *at on whose schema is refused is *at then. All of them may cost what one constraint may. */
+static int refused_schema(const struct json *list, size_t *at, struct why *why)
+{
+	struct effort effort = {.bytes = GRAMMAR_MEMORY, .cpu_ns = GRAMMAR_COMPILE_MS * NS_PER_MS};
+	int err = 0;
+
+	effort_begin(&effort);
+	for (; *at < json_size(list); ++*at) {
+		const struct json *schema = json_get(function_of(json_at(list, *at)), "parameters");
+		err = json_none(schema) ? 0 : compile_schema(schema, why);
+		if (err)
+			break;
+	}
+	effort_end();
 	return err;
 }
 
@@ -392,18 +432,17 @@ int front_tools_blame(const struct xv_chat *said, int err, struct why *why)
 {
 	struct json_error e;
 	struct json_doc *doc = json_read(said->tools_json, strlen(said->tools_json), &rules, &e);
-	const struct json *list = json_root(doc);
+	struct why inner = {""}, whole = *why;
+	size_t i = 0, first;
+	int of_tool = refused_schema(json_root(doc), &i, &inner);
 
-	for (size_t i = 0; i < json_size(list); i++) {
-		const struct json *schema = json_get(function_of(json_at(list, i)), "parameters");
-		struct why inner = {""};
-		int of_tool = json_none(schema) ? 0 : compile_schema(schema, &inner);
-		if (of_tool) {
-			fail(why, of_tool, "tools[%zu].function.parameters: %.400s", i, inner.text);
-			err = of_tool;
-			break;
-		}
-	}
+	first = i;
+	if (of_tool == ERR_LIMIT && first) /* the sum is too much, unless this one is by itself */
+		of_tool = refused_schema(json_root(doc), &i, &inner);
+	if (of_tool && i == first)
+		err = fail(why, of_tool, "tools[%zu].function.parameters: %.400s", i, inner.text);
+	else if (json_size(json_root(doc)))
+		fail(why, err, "tools: as the form of the answer: %.400s", whole.text);
 	json_close(doc);
 	return err == ERR_UNSUPPORTED ? ERR_INVALID : err;
 }

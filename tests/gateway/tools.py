@@ -23,6 +23,7 @@ SCHEMAS = {"get_weather": WEATHER, "add-up": SUM, "now": {"type": "object", "max
 names = {"hermes": start_random("hermes", TEMPLATE), "plain": start_random("plain", "plain"), "mistral": start_random("mistral", TEMPLATE, mark="[TOOL_CALLS]", tool_call_parser="mistral"),
          "xverse": start_random("xverse", TEMPLATE, tool_call_parser="xverse"),
          "coder": start_random("coder", TEMPLATE + "{# </think> #}", tool_call_parser="qwen3_xml"), "thinks": start_random("thinks", TEMPLATE + "<think>\n{# </think> #}")}
+names["short"] = start_random("short", "{% for t in tools or [] %}{{ t.function.name }}{% endfor %}{{ messages[-1].content }}")
 gw = Gateway(*(a for n, s in names.items() for a in ("--model", f"{n}={s}")), "--port=0")
 
 
@@ -177,6 +178,40 @@ def strict():
     check("a call, or what response_format says", ok, a)
 
 
+def named(i, **parameters):
+    return {"type": "function", "function": {"name": f"f{i}", "parameters": parameters}}
+
+
+def any_schema():
+    """Arguments are an object, whatever a schema leaves open."""
+    for i, parameters in enumerate(({}, {"properties": {"a": {"type": "integer"}}}, {"anyOf": [{"type": "integer"}, {"properties": {}}]})):
+        status, a, _ = chat("short", tools=[named(i, **parameters)], tool_choice="required", temperature=2, seed=i, max_tokens=60)
+        calls = a["choices"][0]["message"].get("tool_calls") if status == 200 else None
+        check(f"an object by {parameters}", calls and all(c["function"]["arguments"].startswith("{") for c in calls), a)
+
+
+def too_many():
+    """What is refused names tools, and finding out why costs no more than a constraint may."""
+    for name, part, tools in [
+            ("many tools", "tools: 257, but", [named(i) for i in range(257)]),
+            ("one that costs much", "tools[1].function.parameters: ", [named(0), named(1, properties={"a": {"pattern": "^[a-z]{0,400}x[a-z]{0,400}$"}})]),
+            ("much together", "tools: as the form", [named(i, properties={"a": {"pattern": "^[a-z]{0,30}x[a-z]{0,30}$"}}) for i in range(256)])]:
+        before = cpu_time("short")
+        status, e, _ = chat("short", tools=tools, tool_choice="required", max_tokens=1)
+        check(f"refused: {name}", status == 400 and e["error"]["param"] == "tools" and e["error"]["message"].startswith(part) and e["error"]["code"] == "limit_exceeded", status, e)
+        used = cpu_time("short") - before
+        check(f"{name}: CPU time", used < 1, used)
+    status, a, _ = chat("short", tools=[named(i) for i in range(257)], tool_choice={"type": "function", "function": {"name": "f256"}}, max_tokens=20)
+    same("one of many", status, 200)
+
+
+def cpu_time(model):
+    """Seconds that all threads of a model's daemon have run."""
+    mpirun = running[list(names).index(model)].pid
+    pid = open(f"/proc/{mpirun}/task/{mpirun}/children").read().split()[0]
+    return sum(int(x) for x in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
 def refusals():
     f = TOOLS[0]["function"]
     for name, param, part, more in [
@@ -186,6 +221,7 @@ def refusals():
             ("no name", "tools", "function.name", dict(tools=[{"type": "function", "function": {}}])),
             ("a name with quotes", "tools", "function.name", dict(tools=[{"type": "function", "function": {"name": 'a"b'}}])),
             ("parameters", "tools", "function.parameters", dict(tools=[{"type": "function", "function": {"name": "a", "parameters": 5}}])),
+            ("of another type", "tools", 'function.parameters.type must be "object"', dict(tools=[{"type": "function", "function": {"name": "a", "parameters": {"type": "string"}}}])),
             ("strict", "tools", "function.strict", dict(tools=[{"type": "function", "function": {"name": "a", "strict": 5}}])),
             ("a keyword", "tools", "tools[1].function.parameters: json_schema: #/properties/q: if",
              dict(tools=[TOOLS[0], {"type": "function", "function": {"name": "a", "parameters": {"properties": {"q": {"if": {}}}}}}], tool_choice="required")),
@@ -200,12 +236,21 @@ def refusals():
         check(f"refused: {name}", status == 400 and well_formed_error(e) and e["error"]["param"] == param and part in e["error"]["message"], status, e)
     for more in (dict(tools=[]), dict(tools=None, tool_choice=None, parallel_tool_calls=None), dict(tool_choice="auto"), dict(tools=TOOLS, tool_choice="auto", parallel_tool_calls=True)):
         same(f"served: {more}"[:60], chat(max_tokens=1, **more)[0], 200)
+    for name, part, last in [
+            ("tool_calls", "messages[1].tool_calls must be a list", {"role": "assistant", "tool_calls": {}}),
+            ("a call", "messages[1].tool_calls[0] must be an object", {"role": "assistant", "tool_calls": [5]}),
+            ("its name", "tool_calls[0].function.name", {"role": "assistant", "tool_calls": [{"function": {"name": 5}}]}),
+            ("its arguments", "tool_calls[0].function.arguments", {"role": "assistant", "tool_calls": [{"function": {"name": "a", "arguments": [1]}}]}),
+            ("the id", "messages[1].tool_call_id must be a string", {"role": "tool", "content": "x", "tool_call_id": 5}),
+            ("reasoning", "messages[1].reasoning_content must be a string", {"role": "assistant", "content": "x", "reasoning_content": {}})]:
+        status, e, _ = chat(messages=[USER, last, USER])
+        check(f"refused: {name} of a message", status == 400 and well_formed_error(e) and e["error"]["param"] == "messages" and part in e["error"]["message"], status, e)
     for path, part in (("/v1/responses", "Responses"), ("/v1/messages", "Messages")):
         status, e, _ = gw.post(path, {"model": "hermes", "input": "x"})
         check(path, status == 404 and well_formed_error(e) and part in e["error"]["message"], status, e)
 
 
-for test in (required, taken_apart, reasoning, history, strict, refusals):
+for test in (required, taken_apart, reasoning, history, strict, any_schema, too_many, refusals):
     test()
 same("the gateway ends", gw.stop(), 0)
 done()

@@ -119,7 +119,7 @@ static int check_message(const struct json *v, int i, char ignored[512], struct 
 		if (!is_one_of(m->key, known))
 			api_note_ignored(ignored, "messages.", m->key);
 	}
-	return 0;
+	return api_tools_check_message(v, i, why);
 }
 
 static int read_content(struct api_chat *in, struct xv_message *m, struct json_doc *doc, struct json *rest,

@@ -97,7 +97,7 @@ void api_answer_err(struct http_exchange *x, const struct gateway_daemon *d, int
 			  row->no_retry          ? HTTP_RETRY_NEVER
 			  : err == ERR_LOST_RANK ? HTTP_RETRY_ALWAYS
 						 : HTTP_RETRY_BY_STATUS);
-	http_answer_error(x, row->status, row->code, err == ERR_INVALID ? param_of(text, param) : NULL, "%s",
+	http_answer_error(x, row->status, row->code, row->status == 400 ? param_of(text, param) : NULL, "%s",
 			  for_clients(err, text));
 }
 

@@ -106,3 +106,43 @@ int api_tools_read(struct xv_chat *c, char **name, const struct json *body, cons
 	c->one_call = json_is(parallel, JSON_IS_BOOL) && !json_yes(parallel);
 	return 0;
 }
+
+/* ---- calls in messages ---- */
+
+static int check_call(const struct json *call, int i, size_t k, struct why *why)
+{
+	const struct json *f = json_get(call, "function"), *args = json_get(f, "arguments");
+
+	if (!json_is(call, JSON_IS_OBJECT) || !json_is(f, JSON_IS_OBJECT))
+		return fail(why, ERR_INVALID, "messages[%d].tool_calls[%zu] must be an object with a function, not %s",
+			    i, k, json_kind_name(json_is(call, JSON_IS_OBJECT) ? f : call));
+	if (!json_str(json_get(f, "name")))
+		return fail(why, ERR_INVALID, "messages[%d].tool_calls[%zu].function.name must be a string, not %s", i,
+			    k, json_kind_name(json_get(f, "name")));
+	if (!json_none(args) && !json_str(args) && !json_is(args, JSON_IS_OBJECT))
+		return fail(
+			why, ERR_INVALID,
+			"messages[%d].tool_calls[%zu].function.arguments must be a string with a JSON object, not %s",
+			i, k, json_kind_name(args));
+	return 0;
+}
+
+int api_tools_check_message(const struct json *message, int i, struct why *why)
+{
+	static const char *const texts[] = {"tool_call_id", "reasoning_content", "reasoning"};
+	const struct json *calls = json_get(message, "tool_calls");
+	int err = 0;
+
+	for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+		const struct json *v = json_get(message, texts[k]);
+		if (!json_none(v) && !json_str(v))
+			return fail(why, ERR_INVALID, "messages[%d].%s must be a string, not %s", i, texts[k],
+				    json_kind_name(v));
+	}
+	if (!json_none(calls) && !json_is(calls, JSON_IS_LIST))
+		return fail(why, ERR_INVALID, "messages[%d].tool_calls must be a list, not %s", i,
+			    json_kind_name(calls));
+	for (size_t k = 0; !err && k < json_size(calls); k++)
+		err = check_call(json_at(calls, k), i, k, why);
+	return err;
+}
