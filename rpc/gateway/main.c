@@ -37,6 +37,11 @@ static void on_signals(void *data, uint32_t events)
 			http_server_reload(g->server);
 			continue;
 		}
+		if (info.ssi_signo == SIGUSR2) {
+			log_at(LOG_INFO, "another gateway listens now; open requests finish here");
+			http_server_leave(g->server);
+			continue;
+		}
 		log_event(LOG_INFO, g->n_signals ? "stopping now" : "draining; open requests finish first",
 			  " signal=\"%s\"", strsignal((int)info.ssi_signo));
 		g->n_signals++;
@@ -52,6 +57,7 @@ static void catch_signals(struct gateway *g)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -131,7 +137,9 @@ int main(int argc, char **argv)
 	err = open_all(&g, &why);
 	if (err)
 		fprintf(stderr, "xverse-gateway: %s\n", why.text);
-	else if (!g.how.check)
+	else if (g.how.check)
+		http_server_show(g.server);
+	else
 		http_loop_run(&g.loop);
 	close_all(&g);
 	return !err ? EXIT_OK : err == ERR_INVALID ? EXIT_CONFIG : EXIT_INPUT;

@@ -6,6 +6,10 @@
 
 #include "base/base.h"
 
+/* The environment's name for a connected Unix socket, by its number, to which xverse-gateway --check sends the
+ * listening socket that it has opened (SCM_RIGHTS, with one byte), so that xverse-launch can keep it. */
+#define LISTEN_SHOW "XVERSE_GATEWAY_SHOW"
+
 struct rpc_listener {
 	int fd, lock_fd;
 	char *path; /* bound here; NULL: handed over */

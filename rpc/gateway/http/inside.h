@@ -7,6 +7,7 @@
 
 #include <gnutls/abstract.h>
 #include <microhttpd.h>
+#include <sys/socket.h>
 
 #include "base/base.h"
 #include "base/text.h"
@@ -117,7 +118,8 @@ struct http_server {
 	struct MHD_Daemon *mhd;
 	bool run; /* libmicrohttpd in this turn */
 	bool draining, loopback;
-	uint64_t drain_end_ns;
+	bool leaving;          /* draining without a limit: until the last connection has ended */
+	uint64_t drain_end_ns; /* UINT64_MAX: none */
 	struct http_connection *connections;
 	struct http_exchange *exchanges;
 	struct http_lingerer *lingering;
@@ -212,5 +214,10 @@ void http_access_log_close(struct http_server *s);
 /* Also sets s->loopback: only this machine can connect. Logs where it listens. */
 int http_listen(struct http_server *s, int *fd, struct why *why);
 void http_unlisten(struct http_server *s); /* removes a Unix socket */
+
+/* passed.c */
+/* The listening socket of this address among those that were passed to this process (LISTEN_FDS), or -1; the others are
+ * closed. */
+int http_passed(const struct sockaddr *asked);
 
 #endif

@@ -1,4 +1,4 @@
-/* listen.c - opens the listening socket: an address and a port, or a Unix socket. */
+/* listen.c - opens the listening socket, or takes one that was passed: an address and a port, or a Unix socket. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static void log_address(const struct http_server *s, int fd)
 }
 
 /* With a small send buffer a client that stopped reading is noticed after kilobytes, not megabytes. */
-static int open_address(struct http_server *s, const struct addrinfo *a, struct why *why)
+static int open_address(const struct http_server *s, const struct addrinfo *a, struct why *why)
 {
 	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, bytes = SEND_BUFFER;
 
@@ -53,7 +53,6 @@ static int open_address(struct http_server *s, const struct addrinfo *a, struct 
 		close(fd);
 		return err;
 	}
-	s->loopback = is_loopback(a->ai_addr);
 	return fd;
 }
 
@@ -67,7 +66,10 @@ static int open_inet(struct http_server *s, int *fd, struct why *why)
 	err = getaddrinfo(s->how->host, port, &want, &found);
 	if (err)
 		return fail(why, ERR_INVALID, "--host %s: %s", s->how->host, gai_strerror(err));
-	*fd = open_address(s, found, why);
+	*fd = http_passed(found->ai_addr);
+	if (*fd < 0)
+		*fd = open_address(s, found, why);
+	s->loopback = is_loopback(found->ai_addr);
 	freeaddrinfo(found);
 	if (*fd < 0)
 		return *fd;

@@ -352,23 +352,40 @@ static void quiesce(struct http_server *s)
 	http_unlisten(s);
 }
 
+static void drain_until(struct http_server *s, uint64_t end_ns, bool leaving)
+{
+	if (!s->draining)
+		quiesce(s);
+	s->draining = true;
+	s->leaving = leaving;
+	s->drain_end_ns = end_ns;
+}
+
 void http_server_drain(struct http_server *s)
 {
-	if (s->draining)
-		return;
-	s->draining = true;
-	s->drain_end_ns = in_ms(s->how->drain_ms);
-	quiesce(s);
+	if (!s->draining || s->leaving)
+		drain_until(s, in_ms(s->how->drain_ms), false);
+}
+
+void http_server_leave(struct http_server *s)
+{
+	if (!s->draining)
+		drain_until(s, UINT64_MAX, true);
 }
 
 bool http_server_drained(const struct http_server *s)
 {
-	return s->draining && (!s->count.exchanges || now_ns() > s->drain_end_ns);
+	int open = s->leaving ? s->count.connections : s->count.exchanges;
+
+	return s->draining && (!open || now_ns() > s->drain_end_ns);
 }
 
-/* libmicrohttpd aborts the process if a connection is still suspended when it stops. */
+/* libmicrohttpd aborts the process if a connection is still suspended when it stops. It must not have the listening
+ * socket then, which others may have too. */
 static void stop(struct http_server *s)
 {
+	if (!s->draining)
+		quiesce(s);
 	for (struct http_connection *c = s->connections; c; c = c->next)
 		http_connection_cut(c);
 	for (int i = 0; i < 10; i++)
