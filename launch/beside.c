@@ -1,14 +1,19 @@
 #include "launch/beside.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/parcel.h"
+#include "rpc/server/listen.h"
 
 enum {
 	FIRST_WAIT_MS = 500,
@@ -95,13 +100,35 @@ void beside_prepare(struct beside *b, const struct output *output, const char *s
 	b->wait_ms = FIRST_WAIT_MS;
 }
 
+/* The gateway finds them as sd_listen_fds(3) and LISTEN_SHOW say. Either may have a number that is needed here. */
+static void give_sockets(int listen_fd, int show_fd)
+{
+	enum { LISTEN = 3, SHOW, FREE };
+	char pid[16];
+
+	if (listen_fd >= 0)
+		listen_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, FREE);
+	if (show_fd >= 0) {
+		show_fd = fcntl(show_fd, F_DUPFD_CLOEXEC, FREE);
+		dup2(show_fd, SHOW);
+		setenv(LISTEN_SHOW, "4", 1);
+	}
+	if (listen_fd >= 0) {
+		snprintf(pid, sizeof pid, "%d", (int)getpid());
+		dup2(listen_fd, LISTEN);
+		setenv("LISTEN_PID", pid, 1);
+		setenv("LISTEN_FDS", "1", 1);
+	}
+}
+
 /* The gateway ends if the launcher dies. */
-static void child(const struct beside *b, char *const *argv, const struct output *output)
+static void child(const struct beside *b, char *const *argv, const struct output *output, int listen_fd, int show_fd)
 {
 	sigset_t none;
 
 	if (output)
 		output_gateway(output);
+	give_sockets(listen_fd, show_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpgid(0, 0);
@@ -111,12 +138,12 @@ static void child(const struct beside *b, char *const *argv, const struct output
 	_exit(EXIT_CONFIG);
 }
 
-static pid_t begin(const struct beside *b, char *const *argv, const struct output *output)
+static pid_t begin(const struct beside *b, char *const *argv, const struct output *output, int listen_fd, int show_fd)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		child(b, argv, output);
+		child(b, argv, output, listen_fd, show_fd);
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
 	return pid;
@@ -141,26 +168,61 @@ static bool wait_until(pid_t pid, uint64_t end, int *status)
 	return true;
 }
 
-int beside_check(const struct beside *b)
+/* Both may be one socket under two numbers. */
+static bool same_socket(int x, int y)
 {
-	char *argv[BESIDE_ARGS + 1];
+	struct stat a, b;
+
+	return x >= 0 && y >= 0 && !fstat(x, &a) && !fstat(y, &b) && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+static void take_shown(struct beside *b, int from, int offered)
+{
+	struct parcel p;
+	char byte;
+
+	parcel_init(&p, &byte, 1);
+	b->listen_fd = recvmsg(from, &p.head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) == 1 ? parcel_get(&p) : -1;
+	b->shared = same_socket(b->listen_fd, offered);
+}
+
+static int run_check(struct beside *b, char *const *argv, const int ends[2], int offered)
+{
+	pid_t pid = begin(b, argv, NULL, offered, ends[1]);
 	int status;
 
+	if (!wait_until(pid, now_ns() + (uint64_t)CHECK_MS * NS_PER_MS, &status)) {
+		fprintf(stderr, "xverse-launch: %s --check takes over %d s\n", b->path, CHECK_MS / 1000);
+		return EXIT_CONFIG;
+	}
+	if (!code_of(status))
+		take_shown(b, ends[0], offered);
+	return code_of(status);
+}
+
+int beside_check(struct beside *b, int offered)
+{
+	char *argv[BESIDE_ARGS + 1];
+	int ends[2], code;
+
+	b->listen_fd = -1;
 	if (!b->n)
 		return 0;
 	memcpy(argv, b->argv, (size_t)b->n * sizeof *argv);
 	argv[b->n] = (char *)"--check";
 	argv[b->n + 1] = NULL;
-	if (wait_until(begin(b, argv, NULL), now_ns() + (uint64_t)CHECK_MS * NS_PER_MS, &status))
-		return code_of(status);
-	fprintf(stderr, "xverse-launch: %s --check takes over %d s\n", b->path, CHECK_MS / 1000);
-	return EXIT_CONFIG;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		die("socketpair: %s", strerror(errno));
+	code = run_check(b, argv, ends, offered);
+	close(ends[0]);
+	close(ends[1]);
+	return code;
 }
 
 static void start(struct beside *b)
 {
 	b->started_ns = now_ns();
-	b->pid = begin(b, b->argv, b->output);
+	b->pid = begin(b, b->argv, b->output, b->listen_fd, -1);
 }
 
 static bool is_refusal(int code)
@@ -187,37 +249,101 @@ static void take_end(struct beside *b, int code)
 	b->wait_ms = min_int(2 * b->wait_ms, LONGEST_WAIT_MS);
 }
 
+static void look_at_left(struct beside *b)
+{
+	int status;
+
+	for (int i = 0; i < BESIDE_LEFT; i++)
+		if (b->left[i] && waitpid(b->left[i], &status, WNOHANG) == b->left[i])
+			b->left[i] = 0;
+}
+
 void beside_look(struct beside *b)
 {
 	int status;
 
+	look_at_left(b);
 	if (b->n && b->pid && waitpid(b->pid, &status, WNOHANG) == b->pid)
 		take_end(b, code_of(status));
 	if (b->pid && now_ns() - b->started_ns > (uint64_t)UP_MS * NS_PER_MS)
 		b->came = true;
-	if (b->n && !b->pid && !b->asked && !b->failed && now_ns() >= b->next_ns)
+	if (b->n && !b->pid && !b->asked && !b->held && !b->failed && now_ns() >= b->next_ns)
 		start(b);
+}
+
+static void signal_all(const struct beside *b, int signal)
+{
+	if (b->pid)
+		kill(b->pid, signal);
+	for (int i = 0; i < BESIDE_LEFT; i++)
+		if (b->left[i])
+			kill(b->left[i], signal);
 }
 
 void beside_hang_up(const struct beside *b)
 {
-	if (b->pid && !b->asked)
-		kill(b->pid, SIGHUP);
+	if (!b->drained)
+		signal_all(b, SIGHUP);
+}
+
+/* A socket that no gateway will accept from would let clients wait for nothing. */
+void beside_unlisten(struct beside *b)
+{
+	if (b->n && b->listen_fd >= 0)
+		close(b->listen_fd);
+	b->listen_fd = -1;
 }
 
 void beside_drain(struct beside *b)
 {
-	if (b->pid && !b->asked)
-		kill(b->pid, SIGTERM);
+	if (!b->drained)
+		signal_all(b, SIGTERM);
+	b->asked = b->drained = true;
+	beside_unlisten(b);
+}
+
+/* Where too many finish already, this one's own limit holds. */
+void beside_leave(struct beside *b)
+{
+	int i = 0;
+
 	b->asked = true;
+	while (i < BESIDE_LEFT && b->left[i])
+		i++;
+	if (b->pid)
+		kill(b->pid, i < BESIDE_LEFT ? SIGUSR2 : SIGTERM);
+	if (i == BESIDE_LEFT)
+		return;
+	b->left[i] = b->pid;
+	b->pid = 0;
+}
+
+void beside_come_back(struct beside *b)
+{
+	b->asked = false;
+	b->next_ns = 0;
+}
+
+bool beside_is_busy(const struct beside *b)
+{
+	bool busy = b->pid;
+
+	for (int i = 0; i < BESIDE_LEFT; i++)
+		busy |= b->left[i] != 0;
+	return busy;
 }
 
 void beside_end(struct beside *b)
 {
+	uint64_t end = now_ns() + (uint64_t)END_MS * NS_PER_MS;
 	int status;
 
 	beside_drain(b);
 	if (b->pid)
-		wait_until(b->pid, now_ns() + (uint64_t)END_MS * NS_PER_MS, &status);
+		wait_until(b->pid, end, &status);
+	for (int i = 0; i < BESIDE_LEFT; i++)
+		if (b->left[i])
+			wait_until(b->left[i], end, &status);
+	memset(b->left, 0, sizeof b->left);
 	b->pid = 0;
 }

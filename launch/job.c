@@ -221,6 +221,7 @@ static void attend_to_all(struct launcher *l)
 	takeover_look_new(l);
 	takeover_look_old(l);
 	notify_look(l);
+	l->gateway.held = takeover_pending(l);
 	beside_look(&l->gateway);
 	if (l->gateway.failed && !l->draining) {
 		l->draining = true;

@@ -352,9 +352,11 @@ static int serve(struct launcher *l)
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	output_open(&l->output, l->options.log_file, l->output.log_fd);
 	l->looked_ns = now_ns();
-	l->awake_ns = 1000000000u; /* 0 stands for never */
+	l->awake_ns = 1000000000u;                               /* 0 stands for never */
+	l->gateway.held = l->gateway.came = takeover_pending(l); /* the one before serves HTTP too until then */
 	beside_look(&l->gateway);
 	code = takeover_wait(l) ? run(l) : EXIT_OK;
+	takeover_wait_for_requests(l);
 	beside_end(&l->gateway);
 	takeover_wait_for_old(l);
 	close_all(l);
@@ -378,6 +380,21 @@ static int refuse(int err, const struct why *why)
 	       : err == ERR_INVALID                    ? EXIT_USAGE
 	       : err == ERR_DENIED || err == ERR_LIMIT ? EXIT_CONFIG
 						       : EXIT_INPUT;
+}
+
+/* The socket of the gateway that is taken over from is asked for before anything changes, since with another one's port
+ * the gateway could not check whether its own is free. */
+static int open_gateway(struct launcher *l, struct why *why, int *code)
+{
+	int fd, err = takeover_borrow(l, &fd, why);
+
+	if (err)
+		return err;
+	beside_prepare(&l->gateway, &l->output, l->socket_path, l->xversed);
+	*code = beside_check(&l->gateway, fd);
+	if (fd >= 0)
+		close(fd);
+	return 0;
 }
 
 static int doctor(struct launcher *l, char **argv)
@@ -423,7 +440,7 @@ int main(int argc, char **argv)
 				    .output = {.log_fd = -1},
 				    .takeover = {.fd = -1, .taker = {.fd = -1}, .from = {.fd = -1}, .old = {.fd = -1}}};
 	struct why why = {""};
-	int err;
+	int err, code;
 
 	stdio_open();
 	gguf_serve_documents();
@@ -443,12 +460,13 @@ int main(int argc, char **argv)
 		err = choose_socket(&l, &why);
 	if (err)
 		return refuse(err, &why);
-	beside_prepare(&l.gateway, &l.output, l.socket_path, l.xversed);
-	err = beside_check(&l.gateway);
-	if (!err)
-		err = check_hosts(&l);
+	err = open_gateway(&l, &why, &code);
 	if (err)
-		return err;
+		return refuse(err, &why);
+	if (!code)
+		code = check_hosts(&l);
+	if (code)
+		return code;
 	detach_begin(&l);
 	catch_signals(&l);
 	err = open_all(&l, &why);

@@ -12,6 +12,11 @@
  *   after    both do not fit in memory: the old job drains for --shutdown-timeout, asks those that are left to wait,
  *            and ends. Then the new job loads.
  *
+ * A gateway of the old launcher accepts until the new one serves, also while no job runs. Then that of the new one
+ * does, with the same listening socket (which is asked for before, since it is needed to check the options), and the
+ * old one ends with its last connection. Where the new launcher has no gateway, or one at another address, the old
+ * address is given up.
+ *
  * A new launcher that goes away before it said that it is ready has changed nothing: the old one goes on, in `after` by
  * starting its job again. One that dies while the old job still has clients is replaced by the old one. If the old one
  * dies, the new one has what it needs. Only one launcher may take over at a time. */
@@ -51,6 +56,7 @@ struct takeover {
 		uint64_t since_ns; /* of launcher.awake_ns, when the stage began */
 	} taker, from;             /* who takes over from us; from whom we do */
 	struct process old;        /* from.pid */
+	bool keeps_http;           /* the taker's gateway listens with the socket of ours */
 };
 
 /* ---- the new launcher ---- */
@@ -59,6 +65,9 @@ bool takeover_option(struct takeover *t,
 /* Where --takeover was given: connects to the launcher that serves l->socket_path, fills l->listener and the socket at
  * SOCKET.takeover. *found: there is one. ERR_DENIED, ERR_BUSY (another launcher takes over just now), ERR_IO. */
 int takeover_begin(struct launcher *l, bool *found, struct why *why);
+/* Before that, where --takeover and --http were given: *fd is the listening socket of the gateway that runs beside that
+ * launcher, or -1. Nothing changes there. The caller closes it. ERR_DENIED, ERR_BUSY, ERR_IO. */
+int takeover_borrow(struct launcher *l, int *fd, struct why *why);
 /* Before the first job: waits, in `after`, until the old job has ended. False: this launcher was asked to end. */
 bool takeover_wait(struct launcher *l);
 bool takeover_pending(const struct launcher *l); /* it is not over: a job that fails is not started again */
@@ -84,6 +93,8 @@ bool takeover_yields(const struct launcher *l); /* the job is to end for a launc
 bool takeover_replaced(struct launcher *l);
 void takeover_look_old(struct launcher *l); /* launchers that want to take over, and what they say */
 void takeover_empty(struct launcher *l);    /* the job has ended for the launcher that takes over */
+/* After the last job, where another launcher serves: until the gateway's requests have ended. */
+void takeover_wait_for_requests(struct launcher *l);
 /* Last: l->listener keeps no file that belongs to another launcher from then on. */
 void takeover_close_old(struct launcher *l);
 
@@ -99,12 +110,14 @@ bool takeover_trusts(int fd,
 struct sockaddr_un;
 bool takeover_address(const char *path, struct sockaddr_un *at, int *dir);
 
-/* ---- what they say: one byte each, descriptors with the first three ---- */
+/* ---- what they say: one byte each, descriptors with the first four ---- */
 #define TAKEOVER_REQUEST "takeover 1 " /* new to old: the version, then "beside\n" or "after\n" */
+#define TAKEOVER_BORROW "http"         /* in place of those: give the gateway's listening socket only */
 enum takeover_word {
 	TAKEOVER_LISTENER = 'L', /* old to new */
 	TAKEOVER_LOCK = 'K',
 	TAKEOVER_SOCKET = 'T',
+	TAKEOVER_HTTP = 'H',    /* also new to old: its gateway listens with that socket */
 	TAKEOVER_END = '.',     /* that is all */
 	TAKEOVER_REFUSED = '!', /* and a text to the end */
 	TAKEOVER_EMPTY = 'E',   /* the old job has ended */

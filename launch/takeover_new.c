@@ -85,10 +85,11 @@ static char hear(int fd, int *brought)
 	return byte;
 }
 
-/* got: the listening socket, its lock, the socket of takeovers; -1 where there is none. */
-static int receive(int fd, int got[3], struct why *why)
+/* got: the listening socket, its lock, the socket of takeovers, the gateway's listening socket; -1 where there is none.
+ */
+static int receive(int fd, int got[4], struct why *why)
 {
-	static const char words[] = {TAKEOVER_LISTENER, TAKEOVER_LOCK, TAKEOVER_SOCKET, 0};
+	static const char words[] = {TAKEOVER_LISTENER, TAKEOVER_LOCK, TAKEOVER_SOCKET, TAKEOVER_HTTP, 0};
 
 	for (;;) {
 		int brought;
@@ -103,7 +104,7 @@ static int receive(int fd, int got[3], struct why *why)
 		}
 		if (brought >= 0)
 			close(brought);
-		if (word == TAKEOVER_END && got[0] >= 0 && got[2] >= 0)
+		if (word == TAKEOVER_END)
 			return 0;
 		return fail(
 			why, ERR_IO,
@@ -112,27 +113,71 @@ static int receive(int fd, int got[3], struct why *why)
 	}
 }
 
-static int ask(struct launcher *l, int fd, struct why *why)
+/* got: as receive() fills it, also where this fails. */
+static int ask(struct launcher *l, int fd, const char *what, int got[4], struct why *why)
 {
 	struct takeover *t = &l->takeover;
-	int got[3] = {-1, -1, -1}, err;
 	char text[40];
 
+	for (int i = 0; i < 4; i++)
+		got[i] = -1;
 	/* Root may take over from any user. */
 	if (!takeover_trusts(fd, &t->from) && geteuid())
 		return fail(why, ERR_DENIED, "%s belongs to another user, %u", t->path, t->from.uid);
-	if (!process_hold(&t->old, t->from.pid))
-		return fail(why, ERR_IO, "%s: process %d, which serves it, is gone", t->path, (int)t->from.pid);
-	snprintf(text, sizeof text, TAKEOVER_REQUEST "%s\n", names[t->from.how]);
+	snprintf(text, sizeof text, TAKEOVER_REQUEST "%s\n", what);
 	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 && errno != EPIPE) /* a refusal may have come already */
 		return fail(why, ERR_IO, "%s: %s", t->path, strerror(errno));
-	err = receive(fd, got, why);
+	return receive(fd, got, why);
+}
+
+static void drop(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static int take_all(struct launcher *l, int fd, struct why *why)
+{
+	struct takeover *t = &l->takeover;
+	int got[4], err = ask(l, fd, names[t->from.how], got, why);
+
+	if (!err && !process_hold(&t->old, t->from.pid))
+		err = fail(why, ERR_IO, "%s: process %d, which serves it, is gone", t->path, (int)t->from.pid);
+	if (!err && (got[0] < 0 || got[2] < 0))
+		err = fail(why, ERR_IO, "%s: the running launcher passes on no socket", t->path);
 	t->fd = got[2];
+	drop(&got[3]);
 	if (!err)
 		return rpc_listen_taken(&l->listener, l->socket_path, got[0], got[1], why);
-	for (int i = 0; i < 2; i++)
-		if (got[i] >= 0)
-			close(got[i]);
+	drop(&got[0]);
+	drop(&got[1]);
+	return err;
+}
+
+/* False: there is nothing to take over. */
+static bool is_there(struct takeover *t, const char *socket)
+{
+	snprintf(t->path, sizeof t->path, "%.107s.takeover", socket);
+	return t->how != TAKEOVER_NONE && !access(t->path, F_OK);
+}
+
+int takeover_borrow(struct launcher *l, int *out, struct why *why)
+{
+	struct takeover *t = &l->takeover;
+	int fd, got[4] = {-1, -1, -1, -1}, err;
+	bool found = false;
+
+	*out = -1;
+	if (!l->gateway.n || !is_there(t, l->socket_path))
+		return 0;
+	err = reach(t->path, &fd, &found, why);
+	if (!err && found)
+		err = ask(l, fd, TAKEOVER_BORROW, got, why);
+	drop(&fd);
+	for (int i = 0; i < 3; i++)
+		drop(&got[i]);
+	*out = got[3];
 	return err;
 }
 
@@ -141,17 +186,15 @@ int takeover_begin(struct launcher *l, bool *found, struct why *why)
 	struct takeover *t = &l->takeover;
 	int fd, err;
 
-	snprintf(t->path, sizeof t->path, "%.107s.takeover", l->socket_path);
-	if (t->how == TAKEOVER_NONE)
-		return 0;
-	if (access(t->path, F_OK)) {
-		log_at(LOG_INFO, "no launcher serves this socket: there is nothing to take over");
+	if (!is_there(t, l->socket_path)) {
+		if (t->how != TAKEOVER_NONE)
+			log_at(LOG_INFO, "no launcher serves this socket: there is nothing to take over");
 		return 0;
 	}
 	t->from.how = t->how == TAKEOVER_AUTO ? takeover_plan(l) : t->how;
 	err = reach(t->path, &fd, found, why);
 	if (!err && *found)
-		err = ask(l, fd, why);
+		err = take_all(l, fd, why);
 	if (err || !*found) {
 		if (fd >= 0)
 			close(fd);
@@ -177,12 +220,13 @@ static void take(struct launcher *l, const char *how)
 void takeover_ready(struct launcher *l)
 {
 	struct takeover *t = &l->takeover;
-	char word = TAKEOVER_READY;
+	const char words[] = {TAKEOVER_HTTP, TAKEOVER_READY};
+	size_t first = l->gateway.shared ? 0 : 1;
 
 	if (t->from.stage != STAGE_LOADS || t->from.fd < 0)
 		return;
 	take(l, "took over: this launcher serves now");
-	if (send(t->from.fd, &word, 1, MSG_NOSIGNAL) < 0)
+	if (send(t->from.fd, words + first, sizeof words - first, MSG_NOSIGNAL) < 0)
 		log_at(LOG_DEBUG, "the launcher before this one is gone: %s", strerror(errno));
 }
 

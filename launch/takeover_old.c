@@ -109,6 +109,14 @@ static void yield(struct launcher *l)
 		job_end(l, NULL);
 }
 
+/* Who goes away meanwhile has lost nothing. */
+static void lend(const struct launcher *l, int to)
+{
+	if (l->gateway.listen_fd < 0 || pass(to, TAKEOVER_HTTP, l->gateway.listen_fd))
+		pass(to, TAKEOVER_END, -1);
+	close(to);
+}
+
 /* The request is whole. */
 static void begin(struct launcher *l)
 {
@@ -117,6 +125,11 @@ static void begin(struct launcher *l)
 	bool known = !strncmp(p->said, TAKEOVER_REQUEST, n);
 	const char *how = known ? p->said + n : "";
 
+	if (!strcmp(how, TAKEOVER_BORROW)) {
+		lend(l, p->fd);
+		*p = (struct takeover_peer){.fd = -1};
+		return;
+	}
 	p->how = !strcmp(how, "beside") ? TAKEOVER_BESIDE : !strcmp(how, "after") ? TAKEOVER_AFTER : TAKEOVER_NONE;
 	if (p->how == TAKEOVER_NONE) {
 		refuse(p->fd, "its request is not understood: it is of another version");
@@ -141,6 +154,9 @@ static void leave(struct launcher *l)
 
 	p->stage = STAGE_OVER;
 	takeover_bye(l);
+	beside_leave(&l->gateway);
+	if (!l->takeover.keeps_http)
+		beside_unlisten(&l->gateway);
 	log_event(LOG_INFO, "another launcher has taken over; this job ends with its last client", " pid=%d",
 		  (int)p->pid);
 	if (l->job.hello && l->job.beat_fd >= 0)
@@ -162,9 +178,20 @@ static void hear(struct launcher *l, char byte)
 		*p = (struct takeover_peer){.fd = -1};
 	} else if (p->stage == STAGE_LOADS && byte == TAKEOVER_READY) {
 		leave(l);
-	} else if (byte == TAKEOVER_BYE) {
+	} else if (p->stage == STAGE_LOADS && byte == TAKEOVER_HTTP) {
+		l->takeover.keeps_http = true;
+	} else if (p->stage == STAGE_OVER && byte == TAKEOVER_BYE) {
+		beside_unlisten(&l->gateway);
 		takeover_forget(p);
 	}
+}
+
+/* The new launcher may have had no use for the socket, so that it was given up. */
+static void come_back_with_gateway(struct beside *b)
+{
+	if (b->listen_fd < 0 && beside_check(b, -1))
+		log_at(LOG_ERROR, "the gateway cannot listen again, its error is above; it keeps trying");
+	beside_come_back(b);
 }
 
 /* The new launcher died while this one still has clients, so this one serves again. */
@@ -172,10 +199,14 @@ static void come_back(struct launcher *l)
 {
 	const struct job *j = &l->job;
 
-	if (!j->mpirun || !j->hello || j->ending_ns || j->served || l->draining)
+	if (!j->mpirun || !j->hello || j->ending_ns || j->served || l->draining) {
+		beside_unlisten(&l->gateway);
 		return;
+	}
 	l->takeover.taker.stage = STAGE_NONE;
+	l->takeover.keeps_http = false;
 	takeover_own(l);
+	come_back_with_gateway(&l->gateway);
 	notify_again(l);
 	handover_order(j->beat_fd, HANDOVER_ACCEPT);
 	log_at(LOG_WARN, "the launcher that had taken over died; this one serves again");

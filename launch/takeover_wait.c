@@ -18,6 +18,18 @@ void takeover_wait_for_old(struct launcher *l)
 		job_wait(l);
 }
 
+void takeover_wait_for_requests(struct launcher *l)
+{
+	uint64_t limit = (uint64_t)(l->options.shutdown_timeout_s + MARGIN_S) * 1000000000u, asked = 0;
+
+	while (takeover_left(l) && beside_is_busy(&l->gateway) && !l->hurried &&
+	       (!asked || l->awake_ns - asked < limit)) {
+		job_wait(l);
+		if (l->draining && !asked)
+			asked = l->awake_ns;
+	}
+}
+
 bool takeover_replaced(struct launcher *l)
 {
 	struct takeover_peer *p = &l->takeover.taker;
