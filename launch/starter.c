@@ -19,20 +19,23 @@ bool starter_on_path(const char *name, char *out, size_t size)
 	return false;
 }
 
-/* "mpirun (Open MPI) 4.1.4" */
+/* "mpirun (Open MPI) 4.1.4", which warnings may come before, as of a machine without a network interface. */
 static int ask_version(struct starter *s, struct why *why)
 {
 	FILE *f = popen("mpirun --version 2>&1 < /dev/null", "re");
-	char line[256] = "";
-	const char *at;
+	char line[256] = "", next[256];
+	bool found = false;
 
-	if (f && !fgets(line, sizeof line, f))
-		line[0] = 0;
+	while (f && fgets(next, sizeof next, f)) {
+		const char *at = found ? NULL : strstr(next, "(Open MPI) ");
+
+		found |= at && sscanf(at + 11, "%d.%d", &s->major, &s->minor) == 2;
+		if (!line[0])
+			snprintf(line, sizeof line, "%.*s", (int)strcspn(next, "\n"), next);
+	}
 	if (f)
 		pclose(f);
-	line[strcspn(line, "\n")] = 0;
-	at = strstr(line, "(Open MPI) ");
-	if (at && sscanf(at + 11, "%d.%d", &s->major, &s->minor) == 2)
+	if (found)
 		return 0;
 	return fail(why, ERR_UNSUPPORTED,
 		    "%s is not Open MPI's, with which xversed is built: mpirun --version says \"%.80s\"", s->path,
