@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, "tests/e2e")
-from job import Job, check, dummy_model, finish, skip
+from job import Job, check, dummy_model, finish, skip, wait_for
 from wire import Client, outcome, pb
 
 VOCAB, HIDDEN, FFN, LAYERS = 517, 64, 172, 2
@@ -128,7 +128,7 @@ def while_serving(model, folder, want):
     full = load(other, "b", f"{folder}/b").error
     check("no slot is left", full.code == pb.CODE_LIMIT and "all 2 slots of --max-loras" in full.text, str(full))
     busy = ask(client, "c", PROMPTS[1], max_tokens=400, seed=1, ignore_eos=True)
-    client.read(5)
+    wait_for(lambda: client.read(1) and busy.ids)  # it runs; the stream's replies come over the same connection
     gone = unload(other, "c")
     check("no new calls while it is unloaded", other.wait(ask(other, "c", [1])).error.code == pb.CODE_UNKNOWN)
     open_calls = [x.calls for x in other.status().adapter if x.name == "c"]  # none: the call has ended already
