@@ -70,6 +70,23 @@ static int suspect_ms(const struct client_call *call)
 	return call->n_ids ? 0 : SUSPECT_MS * call->losses;
 }
 
+static int patience_ms(const struct xv_client *c, const struct client_call *call, int code)
+{
+	bool begun = call->started || call->resumed;
+
+	return code == ERR_LOADING && !begun ? c->how.loading_timeout_ms : c->how.resume_timeout_ms;
+}
+
+/* What the server asks for, but no longer than the caller is ready to wait: then the call is sent a last time. */
+static int pause_ms(const struct xv_client *c, const struct client_call *call, const struct xv_error *e)
+{
+	int64_t asked = e->retry_after_ms ? e->retry_after_ms : 200,
+		waited = (int64_t)((now_ns() - call->late_ns) / CLIENT_MS),
+		left = patience_ms(c, call, e->code) - waited + 1;
+
+	return (int)(asked < left ? asked : left > 0 ? left : 0);
+}
+
 void client_delay(struct xv_client *c, struct client_call *call, const struct xv_error *e)
 {
 	if (!call->late_ns)
@@ -77,14 +94,14 @@ void client_delay(struct xv_client *c, struct client_call *call, const struct xv
 	call->losses += e->code == ERR_LOST_RANK;
 	call->lost_here |= e->code == ERR_LOST_RANK; /* the connection ends, too: that is the same loss */
 	call->had = call->started_now || e->code == ERR_LOST_RANK;
-	call->retry_ns = after((e->retry_after_ms ? (int)e->retry_after_ms : 200) + suspect_ms(call));
+	call->retry_ns = after(pause_ms(c, call, e) + suspect_ms(call));
 	client_note_wait(c, e->text);
 }
 
 bool client_may_wait(const struct xv_client *c, const struct client_call *call, const struct xv_error *e)
 {
 	bool begun = call->started || call->resumed;
-	int patience = e->code == ERR_LOADING && !begun ? c->how.loading_timeout_ms : c->how.resume_timeout_ms;
+	int patience = patience_ms(c, call, e->code);
 
 	if (c->how.no_resume || !call->streams || !e->retryable || patience < 0 || call->cancelled)
 		return false;

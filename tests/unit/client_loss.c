@@ -91,6 +91,23 @@ TEST(a_new_token_between_losses_is_progress)
 	leave(c);
 }
 
+TEST(a_server_that_asks_for_a_long_wait_is_asked_again_while_the_caller_waits)
+{
+	struct xv_client *c = connect_now(&(struct xv_options){.resume_timeout_ms = 300});
+	struct xv_reply r;
+	uint64_t id = ask(c, false);
+
+	for (int i = 0; i < 2; i++) {
+		wait_requests(c, i + 1);
+		refuse(i, ERR_LOADING, i ? 3600000u : UINT32_MAX);
+	}
+	r = expect(c, XV_R_ERROR);
+	CHECK_EQ(r.id, id);
+	CHECK_EQ(r.error.code, ERR_LOADING);
+	CHECK_EQ(rig.heard.n, 2);
+	leave(c);
+}
+
 static int notices;
 static void notice(void *arg, const char *what)
 {

@@ -417,14 +417,20 @@ class Engine:
         call.losses += lost
         call.lost_here |= lost  # the connection ends, too: that is the same loss
         call.had = call.started_now or lost
-        call.retry = time.monotonic() + (error.retry_after_ms / 1000 or _PUT_OFF) + _suspect(call)
+        # no longer than the caller is ready to wait: then the call is sent a last time
+        left = max(0.0, call.late + self._patience(call, error) - time.monotonic() + 0.001)
+        call.retry = time.monotonic() + min(error.retry_after_ms / 1000 or _PUT_OFF, left) + _suspect(call)
         self._note_wait(error.text)
+
+    def _patience(self, call: Call, error: XverseError) -> float:
+        begun = call.started is not None or call.resumed > 0
+        return self.loading_timeout if isinstance(error, LoadingError) and not begun else self.resume_timeout
 
     def _may_wait(self, call: Call, error: XverseError) -> bool:
         """Another try may mend it: a delay of any call while the model loads, of one that has begun whatever it is."""
         begun = call.started is not None or call.resumed > 0
         loading = isinstance(error, LoadingError)
-        patience = self.loading_timeout if loading and not begun else self.resume_timeout
+        patience = self._patience(call, error)
         if not self.resume or not call.streams or not error.retryable or patience < 0 or call.cancelled:
             return False
         if not begun and not loading and error.code != _LOST_RANK:

@@ -281,6 +281,14 @@ def loading():
     check("loading: the wait ends", isinstance(e, xverse.LoadingError), e)
     c.close()
     p.end()
+    p = Peer()
+    c = xverse.Client(p.path, loading_timeout=0.3)
+    later(lambda: [p.refuse(n, Code.LOADING, 3600000) for n in (1, 2)])
+    got = later(lambda: raised(lambda: c.generate([1])))
+    result = got.end()
+    check("loading: a longer wait than the caller's ends with it", isinstance(result, xverse.LoadingError) and len(p.heard) == 2, result)
+    c.close()
+    p.end()
 
 
 def busy_and_mismatch():
