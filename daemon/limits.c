@@ -54,7 +54,7 @@ static int set_id(struct limit *l, const struct limits_names *names, const char 
 
 	if (find(l->name, &l->id))
 		return 0;
-	if (options_number(l->name, &number) || number < 0 || number >= UINT32_MAX)
+	if (l->name[strspn(l->name, "0123456789")] || options_number(l->name, &number) || number >= UINT32_MAX)
 		return fail(why, ERR_INVALID, "%s: there is no %s \"%.100s\"", source, kinds[l->kind], l->name);
 	l->id = (uint32_t)number;
 	return 0;

@@ -64,6 +64,8 @@ TEST(wrong_files_are_named)
 		{"default: x\n", "has no value"},
 		{"user: bob\n", "there is no user \"bob\""},
 		{"group: -1\n", "there is no group"},
+		{"user: 1k\n", "there is no user \"1k\""},
+		{"user: +5\n", "there is no user"},
 		{"user: 4294967295\n", "there is no user"},
 		{"\nuser: alice\nuser: 500\n", "line 3: \"user: 500\" has an entry already"},
 		{"default:\ndefault:\n", "has an entry already"},
