@@ -124,6 +124,9 @@ def constraints():
         status, a, _ = chat(max_tokens=300, temperature=2, seed=3, **{name: value})
         text = status == 200 and a["choices"][0]["message"]["content"]
         check(f"{name}: {str(value)[:40]}", status == 200 and good(text), status, a)
+    blanks = [s for s in range(8) for text in [chat(max_tokens=300, temperature=2, seed=s, json_schema=SCHEMA, structured_outputs={"disable_any_whitespace": True})[1]["choices"][0]["message"]["content"]]
+              if re.search(r"\s", text) or not is_answer(text)]
+    check("no white space, whichever field has the schema", not blanks, blanks)
     status, a, _ = gw.post("/v1/completions", {"prompt": "a", "max_tokens": 300, "guided_json": SCHEMA, "n": 3, "temperature": 2})
     check("completions, three at once", status == 200 and all(is_answer(c["text"]) for c in a["choices"]), status, a)
     for name, value, part in [

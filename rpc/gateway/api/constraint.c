@@ -17,7 +17,8 @@ static int only_one(const struct at *at, enum xv_constraint_kind kind)
 	if (c->kind != XV_FREE)
 		return fail(at->why, ERR_INVALID,
 			    "%s: the answer is constrained by another field already; set only one of them", at->name);
-	*c = (struct xv_constraint){.kind = kind, .text = ""};
+	c->kind = kind; /* structured_outputs may have said already how much white space there is */
+	c->text = "";
 	return 0;
 }
 
