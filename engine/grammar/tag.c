@@ -102,6 +102,15 @@ static bool read_strings(struct tags *t, const struct json *v, const struct at *
 	return true;
 }
 
+/* One string, no list. */
+static bool read_string(struct tags *t, const struct json *v, const struct at *at, struct tag_strings *out)
+{
+	if (json_str(v))
+		return read_strings(t, v, at, true, out);
+	refuse(t, at, ERR_INVALID, "it must be a string");
+	return false;
+}
+
 static bool flag(struct tags *t, const struct json *v, const char *key, const struct at *at)
 {
 	const struct json *flag = json_get(v, key);
@@ -137,7 +146,7 @@ static struct frag const_string(struct tags *t, const struct json *v, const stru
 	struct tag_strings s = {NULL, 0};
 	struct frag f = frag_fail(t->g);
 
-	if (read_strings(t, json_get(v, "value"), &(struct at){at, "value", -1}, true, &s))
+	if (read_string(t, json_get(v, "value"), &(struct at){at, "value", -1}, &s))
 		f = tag_string_frag(t->g, &s.of[0]);
 	tag_strings_finish(&s);
 	return f;
@@ -211,7 +220,7 @@ static struct frag tag(struct tags *t, const struct json *v, const struct at *at
 	struct frag f = frag_fail(t->g);
 
 	if (!has_only(t, v, at, schema ? " begin schema end " : " begin content end ") ||
-	    !read_strings(t, json_get(v, "begin"), &(struct at){at, "begin", -1}, true, &begin) ||
+	    !read_string(t, json_get(v, "begin"), &(struct at){at, "begin", -1}, &begin) ||
 	    !read_strings(t, end, &(struct at){at, "end", -1}, true, &inner.ends))
 		goto done;
 	for (int i = 0; i < inner.ends.n; i++)
@@ -251,9 +260,9 @@ static struct frag tags_of(struct tags *t, const struct json *tags, const struct
 		struct at here = {at, key, (int)i};
 		struct tag_strings begin = {NULL, 0};
 		size_t skip = trigger ? trigger->len : 0;
-		bool ours = read_strings(t, json_get(json_at(tags, i), "begin"), &(struct at){&here, "begin", -1}, true,
-					 &begin) &&
-			    (!trigger || (begin.of[0].len >= skip && !memcmp(begin.of[0].s, trigger->s, trigger->len)));
+		bool ours =
+			read_string(t, json_get(json_at(tags, i), "begin"), &(struct at){&here, "begin", -1}, &begin) &&
+			(!trigger || (begin.of[0].len >= skip && !memcmp(begin.of[0].s, trigger->s, trigger->len)));
 		tag_strings_finish(&begin);
 		if (ours && ++*n)
 			f = frag_alt(t->g, f, tag(t, json_at(tags, i), &here, skip));
@@ -341,7 +350,7 @@ static struct frag separated_tags(struct tags *t, const struct json *v, const st
 	int n;
 
 	if (!check_tags(t, json_get(v, "tags"), &(struct at){at, "tags", -1}) ||
-	    !read_strings(t, json_get(v, "separator"), &(struct at){at, "separator", -1}, true, &sep))
+	    !read_string(t, json_get(v, "separator"), &(struct at){at, "separator", -1}, &sep))
 		goto done;
 	rule = as_rule(t, tags_of(t, json_get(v, "tags"), at, "tags", NULL, &n));
 	f = frag_call(t->g, rule);

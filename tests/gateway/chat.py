@@ -133,7 +133,7 @@ def constraints():
             ("response_format", {"type": "json_schema"}, "json_schema.schema is missing"), ("response_format", "x", "object with a type"),
             ("response_format", {"type": "structural_tag"}, "structural_tag.format: it must be a format"), ("guided_choice", [], "not empty"), ("guided_regex", 5, "string"),
             ("guided_regex", "a(", "regex: at byte 1"), ("guided_json", {"not": {}}, "json_schema: #: not"), ("guided_json", 5, "JSON Schema"),
-            ("structured_outputs", {"structural_tag": "x"}, "structural_tag: line 1"), ("structured_outputs", {"x": 1}, "structured_outputs.x"),
+            ("structural_tag", {"type": "tag", "begin": [], "content": {"type": "any_text"}, "end": ""}, "structural_tag.begin: it must be a string"), ("structured_outputs", {"structural_tag": "x"}, "structural_tag: line 1"), ("structured_outputs", {"x": 1}, "structured_outputs.x"),
             ("structural_tag", {"format": {"type": "token", "token": 5}}, 'format: the format "token" is not supported'), ("grammar", "root ::= a", 'no rule "a"'),
             ("guided_json", {"properties": {"q": {"if": {}}}}, "#/properties/q: if")]:
         status, e, _ = chat(**{name: value})

@@ -116,6 +116,16 @@ TEST(refusals)
 	check_refused("{\"type\":\"or\",\"elements\":[]}", ERR_INVALID, "elements: it must be a list");
 	check_refused("{\"type\":\"tag\",\"begin\":\"a\",\"content\":" JSON "}", ERR_INVALID,
 		      "structural_tag.end: it must be a string");
+	check_refused("{\"type\":\"tag\",\"begin\":[],\"content\":" JSON ",\"end\":\"\"}", ERR_INVALID,
+		      "structural_tag.begin: it must be a string");
+	check_refused("{\"type\":\"tag\",\"begin\":[\"a\",\"b\"],\"content\":" JSON ",\"end\":\"\"}", ERR_INVALID,
+		      "structural_tag.begin: it must be a string");
+	check_refused("{\"type\":\"const_string\",\"value\":[]}", ERR_INVALID,
+		      "structural_tag.value: it must be a string");
+	check_refused("{\"type\":\"tags_with_separator\",\"separator\":[],\"tags\":[" TAG("x") "]}", ERR_INVALID,
+		      "structural_tag.separator: it must be a string");
+	check_refused("{\"type\":\"triggered_tags\",\"triggers\":[\"<\"],\"tags\":[{\"begin\":[],\"end\":\"\"}]}",
+		      ERR_INVALID, "structural_tag.tags[0].begin: it must be a string");
 	check_refused("{\"type\":\"sequence\",\"elements\":[{\"type\":\"any_text\"}," JSON "]}", ERR_UNSUPPORTED,
 		      "elements[0]: free text");
 	check_refused("{\"type\":\"triggered_tags\",\"triggers\":[\"<g\"],\"tags\":[" TAG("x") "]}", ERR_INVALID,

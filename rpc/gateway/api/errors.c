@@ -39,12 +39,12 @@ static const struct api_error_row *row_of(int err)
 	return row_of(ERR_INTERNAL);
 }
 
-/* Errors of the daemon about a field begin with "name: " or "name[3]: ". */
+/* Errors of the daemon about a field begin with "name: ", "name[3]: " or "name.part: ". */
 static const char *param_of(const char *text, char out[40])
 {
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
 
-	if (!n || n >= 40 || (text[n] != ':' && text[n] != '['))
+	if (!n || n >= 40 || !text[n] || !strchr(":[.", text[n]))
 		return NULL;
 	memcpy(out, text, n);
 	out[n] = 0;
