@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file/own.h"
+#include "base/memory.h"
 
 int eval_lines(const char *path, eval_line *take, void *arg, struct why *why)
 {
@@ -58,5 +60,27 @@ int eval_text_write(const char *text, const char *path, struct why *why)
 	}
 	free(aside);
 	free(real);
+	return bad ? ERR_IO : 0;
+}
+
+int eval_folder_make(const char *out, struct why *why)
+{
+	char *path = xprintf("%s", out), *at = path + strspn(path, "/");
+	struct stat st;
+	int bad = 0;
+
+	while (!bad && (at = strchr(at, '/'))) {
+		*at = 0;
+		bad = mkdir(path, 0777) && errno != EEXIST;
+		*at++ = '/';
+	}
+	bad = bad || (mkdir(path, 0777) && errno != EEXIST);
+	if (!bad && !stat(path, &st) && !S_ISDIR(st.st_mode)) {
+		errno = ENOTDIR;
+		bad = 1;
+	}
+	if (bad)
+		fail(why, ERR_IO, "--out %s: the folder cannot be made: %s", out, strerror(errno));
+	free(path);
 	return bad ? ERR_IO : 0;
 }

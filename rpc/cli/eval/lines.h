@@ -8,5 +8,7 @@
 typedef int eval_line(void *arg, const char *line, size_t len, struct why *why);
 int eval_lines(const char *path, eval_line *take, void *arg, struct why *why);
 int eval_text_write(const char *text, const char *path, struct why *why);
+/* Makes the folder of --out, and those above it that are missing. */
+int eval_folder_make(const char *out, struct why *why);
 
 #endif

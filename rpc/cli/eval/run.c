@@ -3,15 +3,14 @@
  * through the tokenizer first. */
 #include "rpc/cli/eval/run.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "rpc/cli/cli.h"
 #include "rpc/cli/eval/continuation.h"
 #include "rpc/cli/eval/ids.h"
+#include "rpc/cli/eval/lines.h"
 #include "rpc/cli/eval/prompt.h"
 #include "rpc/cli/journal.h"
 #include "rpc/cli/pump.h"
@@ -333,10 +332,8 @@ static int open_journal(struct run *r, struct why *why)
 	char *path = xprintf("%s/%s.journal", r->how->out, r->b->kind->name),
 	     *head = eval_head(r->b, r->p, r->how->max_prompt, r->receipt);
 	struct journal_options how = {.path = path, .head = head, .resume = r->how->resume, .sync_ms = 1000};
-	int err = 0;
+	int err = eval_folder_make(r->how->out, why);
 
-	if (mkdir(r->how->out, 0777) && errno != EEXIST)
-		err = fail(why, ERR_IO, "--out %s: %s", r->how->out, strerror(errno));
 	if (!err)
 		err = journal_open(&r->journal, &how, why);
 	free(path);

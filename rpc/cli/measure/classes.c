@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "rpc/cli/eval/codes.h"
 #include "rpc/cli/eval/lines.h"
@@ -243,7 +242,6 @@ static int finish(struct run *r)
 		      "positions", r->distance.n, "limited", r->windows.n < r->windows.whole, "classes", list);
 	if (out) {
 		char *path = xprintf("%s/classes.json", out), *text = json_dumps(j, JSON_INDENT(1) | JSON_ENSURE_ASCII);
-		mkdir(out, 0777);
 		err = eval_text_write(text, path, &r->why);
 		free(path);
 		free(text);
@@ -283,6 +281,8 @@ int run_classes(struct args *a)
 	err = a->eval.n_word == 3
 		      ? read_classes(r)
 		      : fail(&r->why, ERR_INVALID, "classes: give a model and a text (xverse eval classes MODEL FILE)");
+	if (!err && a->eval.out)
+		err = eval_folder_make(a->eval.out, &r->why);
 	for (int i = 0; !err && i < r->n; i++)
 		err = run_class(r, &r->row[i]);
 	code = err ? measure_code(err, &r->why) : finish(r);

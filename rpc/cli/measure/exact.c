@@ -265,9 +265,10 @@ int run_exact(struct args *a)
 			normalizer_names());
 		return EVAL_USAGE;
 	}
-	mkdir(r.out, 0777);
 	r.samples = xprintf("%s/exact.jsonl", r.out);
-	err = prepare(&r);
+	err = eval_folder_make(r.out, &r.why);
+	if (!err)
+		err = prepare(&r);
 	if (!err)
 		err = ask(&r);
 	code = err ? measure_code(err, &r.why) : finish(&r);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "rpc/cli/eval/codes.h"
 #include "rpc/cli/eval/lines.h"
@@ -123,9 +122,9 @@ int run_ppl(struct args *a)
 		return EVAL_USAGE;
 	}
 	r.path = a->eval.word[1];
-	if (r.out)
-		mkdir(r.out, 0777);
-	err = prepare(&r);
+	err = r.out ? eval_folder_make(r.out, &r.why) : 0;
+	if (!err)
+		err = prepare(&r);
 	if (!err)
 		err = measure_windows_run(&r.windows, r.client, r.journal, max_int(0, (int)a->eval.in_flight), a->json,
 					  &r.totals, &r.why);
