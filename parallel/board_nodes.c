@@ -10,6 +10,7 @@
 #include "parallel/trunk.h"
 
 #define SILENT_NS (5 * NS_PER_S)
+#define QUIET_NS NS_PER_S /* of several heartbeats none came */
 enum { REASON_MS = 1000 };
 
 struct beat_line {
@@ -133,15 +134,22 @@ static void blame_node(struct board *b, int node, const char *why)
 	blame_rank(b, BLAME_LOST, b->nodes->node[node].leader, text);
 }
 
-/* A node whose link ends without a word has lost its leader. */
+/* A node whose link ends without a word has lost its leader. One that was silent before was stopped, and then killed by
+ * another rank of its node. */
 static void link_ended(struct board *b, int node)
 {
 	int leader = b->nodes->node[node].leader;
+	struct other_node *o = &b->node[node];
+	uint64_t silent = still_look(&o->beat, o->beats, 0);
+	char text[160] = "the link to its node has ended";
 
-	b->node[node].ended = true;
+	if (silent > QUIET_NS)
+		snprintf(text, sizeof text, "it stopped responding %d s before the link to its node ended",
+			 (int)(silent / NS_PER_S));
+	o->ended = true;
 	b->fds[b->size + 1 + node].fd = -1;
 	if (atomic_load(&b->page->line[leader].state) == LINE_JOINED)
-		blame_rank(b, BLAME_DIED, leader, "the link to its node has ended");
+		blame_rank(b, BLAME_DIED, leader, text);
 }
 
 void board_hear(struct board *b)
