@@ -100,13 +100,28 @@ static void leave_step(const struct launcher *l)
 	unsetenv("SLURM_NPROCS");
 }
 
+/* The batch system's variables also reach containers and machines that are no part of the allocation. */
+static void stay_here(struct launcher *l)
+{
+	fprintf(stderr,
+		"xverse-launch: %s names hosts (%s%s) of which this machine is none, and srun is not on the PATH: the ranks "
+		"start on this machine\n",
+		l->hosts.from, l->hosts.at[0].name, l->hosts.n > 1 ? " and others" : "");
+	hosts_finish(&l->hosts);
+}
+
 /* Rank 0 takes the socket from the launcher, so both are on one machine. */
 static void put_own_first(struct launcher *l, char **argv)
 {
 	int here = hosts_here(&l->hosts);
+	char srun[4096];
 
 	if (!l->hosts.n)
 		return;
+	if (here < 0 && l->hosts.slurm && l->hosts.from && !starter_on_path("srun", srun, sizeof srun)) {
+		stay_here(l);
+		return;
+	}
 	if (here < 0 && l->hosts.slurm && l->hosts.from && !getenv("SLURM_STEP_ID")) {
 		count_ranks(l);
 		go_there(l, argv);
