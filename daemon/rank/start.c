@@ -151,7 +151,7 @@ static void choose_limits(struct rank *self)
 	self->limits.max_seqs = min_int(self->limits.max_seqs, self->limits.max_tokens);
 	self->limits.rows = min_int((int)o->logits_rows, self->limits.max_tokens);
 	self->threads = self->cores ? self->cores->threads : place_plan_threads(o, self->world->local_size);
-	self->answers = tokenizer_exists(o->tokenizer ? o->tokenizer : o->model)
+	self->answers = self->bare || tokenizer_exists(o->tokenizer ? o->tokenizer : o->model)
 				? grammar_room_plan(self->cfg.vocab, (int)o->max_num_seqs)
 				: 0;
 }
