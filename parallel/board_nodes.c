@@ -134,18 +134,18 @@ static void blame_node(struct board *b, int node, const char *why)
 	blame_rank(b, BLAME_LOST, b->nodes->node[node].leader, text);
 }
 
-/* A node whose link ends without a word has lost its leader. One that was silent before was stopped, and then killed by
- * another rank of its node. */
+/* A node whose link ends without a word has lost its leader. One that stopped responding before was stopped, and then
+ * killed by another rank of its node. */
 static void link_ended(struct board *b, int node)
 {
 	int leader = b->nodes->node[node].leader;
 	struct other_node *o = &b->node[node];
-	uint64_t silent = still_look(&o->beat, o->beats, 0);
+	uint64_t still = still_look(&o->beat, o->beats, 0);
 	char text[160] = "the link to its node has ended";
 
-	if (silent > QUIET_NS)
+	if (still > QUIET_NS)
 		snprintf(text, sizeof text, "it stopped responding %d s before the link to its node ended",
-			 (int)(silent / NS_PER_S));
+			 (int)(still / NS_PER_S));
 	o->ended = true;
 	b->fds[b->size + 1 + node].fd = -1;
 	if (atomic_load(&b->page->line[leader].state) == LINE_JOINED)
