@@ -124,6 +124,8 @@ static int ask(struct launcher *l, int fd, const char *what, int got[4], struct 
 	/* Root may take over from any user. */
 	if (!takeover_trusts(fd, &t->from) && geteuid())
 		return fail(why, ERR_DENIED, "%s belongs to another user, %u", t->path, t->from.uid);
+	if (!process_hold(&t->old, t->from.pid))
+		return fail(why, ERR_IO, "%s: process %d, which serves it, is gone", t->path, (int)t->from.pid);
 	snprintf(text, sizeof text, TAKEOVER_REQUEST "%s\n", what);
 	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 && errno != EPIPE) /* a refusal may have come already */
 		return fail(why, ERR_IO, "%s: %s", t->path, strerror(errno));
@@ -142,8 +144,6 @@ static int take_all(struct launcher *l, int fd, struct why *why)
 	struct takeover *t = &l->takeover;
 	int got[4], err = ask(l, fd, names[t->from.how], got, why);
 
-	if (!err && !process_hold(&t->old, t->from.pid))
-		err = fail(why, ERR_IO, "%s: process %d, which serves it, is gone", t->path, (int)t->from.pid);
 	if (!err && (got[0] < 0 || got[2] < 0))
 		err = fail(why, ERR_IO, "%s: the running launcher passes on no socket", t->path);
 	t->fd = got[2];
@@ -174,6 +174,7 @@ int takeover_borrow(struct launcher *l, int *out, struct why *why)
 	err = reach(t->path, &fd, &found, why);
 	if (!err && found)
 		err = ask(l, fd, TAKEOVER_BORROW, got, why);
+	process_drop(&t->old);
 	drop(&fd);
 	for (int i = 0; i < 3; i++)
 		drop(&got[i]);
