@@ -261,9 +261,9 @@ static const struct command commands[] = {
 	 "xverse batch requests.jsonl -o answers.jsonl --model /models/XVERSE-13B-Chat --ranks 4"},
 	{"Tools", "submit", "IN.jsonl -o OUT.jsonl --model DIR",
 	 "the same on a cluster: an array job of Slurm, whose tasks each answer a part of the file", SUB,
-	 "xverse submit requests.jsonl -o answers.jsonl --model /models/XVERSE-13B-Chat --gres gpu:2 --tasks 8\n"
-	 "xverse submit requests.jsonl -o answers.jsonl --model /models/XVERSE-65B --nodes 2 --gres gpu:8 --time 4:00:00\n"
-	 "xverse submit requests.jsonl -o answers.jsonl --model /models/XVERSE-13B-Chat --tasks 8 --print"},
+	 "xverse submit in.jsonl -o out.jsonl --model /models/XVERSE-13B --gres gpu:2 --tasks 8\n"
+	 "xverse submit in.jsonl -o out.jsonl --model /models/65B --nodes 2 --gres gpu:8 --time 4:00:00\n"
+	 "xverse submit in.jsonl -o out.jsonl --model /models/XVERSE-13B --tasks 8 --print"},
 	{"Tools", "eval", "NAME ...", "measure the model on benchmarks, from their published files", EVA,
 	 "xverse eval ls --data DIR\n"
 	 "xverse eval mmlu --self-test --data DIR       # are the files complete? needs no server\n"
