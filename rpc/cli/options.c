@@ -262,7 +262,7 @@ static const struct command commands[] = {
 	{"Tools", "submit", "IN.jsonl -o OUT.jsonl --model DIR",
 	 "the same on a cluster: an array job of Slurm, whose tasks each answer a part of the file", SUB,
 	 "xverse submit in.jsonl -o out.jsonl --model /models/XVERSE-13B --gres gpu:2 --tasks 8\n"
-	 "xverse submit in.jsonl -o out.jsonl --model /models/65B --nodes 2 --gres gpu:8 --time 4:00:00\n"
+	 "xverse submit in.jsonl -o out.jsonl --model /models/65B --nodes 2 --gres gpu:8 --time 240\n"
 	 "xverse submit in.jsonl -o out.jsonl --model /models/XVERSE-13B --tasks 8 --print"},
 	{"Tools", "eval", "NAME ...", "measure the model on benchmarks, from their published files", EVA,
 	 "xverse eval ls --data DIR\n"
