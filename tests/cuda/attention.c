@@ -305,7 +305,7 @@ TEST(decode_of_bent_scores)
 			struct scene s = {.type = both[(i + how / 2) & 1],
 					  .kv = K_KV_16 + i / 2 % 3,
 					  .heads = 5,
-					  .kv_heads = i / 6 & 1 ? 5 : 1,
+					  .kv_heads = how & WINDOW ? 5 : 1,
 					  .dim = dim[i / 6],
 					  .n_seqs = 4,
 					  .length = {1, 31, 64, 150},
