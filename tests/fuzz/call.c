@@ -9,6 +9,7 @@
 #include "daemon/front/inside.h"
 #include "engine/chat/chat.h"
 #include "parallel/board.h"
+#include "parallel/world.h"
 #include "rpc/frame.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/numbers.h"
@@ -18,6 +19,7 @@ enum { CONTEXT = 96, SEQS = 4, TOKENS = 32, BLOCK = 32, ROWS = 4, KINDS = 61 };
 static struct front f;
 static struct link l;
 static struct rank_report ranks[1];
+static const struct world alone = {.size = 1, .local_size = 1, .nodes.n = 1};
 static const struct step_limits limits = {.max_seqs = SEQS, .max_tokens = TOKENS, .max_blocks = 64, .rows = ROWS};
 static struct front_model model = {.max_seqs = SEQS,
 				   .ranks = 1,
@@ -114,6 +116,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (tokenizer_open(&f.tokenizer, dir, &why) || chat_open(&f.chat, dir, "plain", f.tokenizer, &why))
 		trap(NULL, why.text);
 	model.vocab = tokenizer_vocab(f.tokenizer);
+	model.world = &alone;
 	snprintf(f.fingerprint, sizeof f.fingerprint, "print");
 	f.board = board_join(xalloc(1, board_bytes(1)), 0, 1, getpid());
 	front_metrics_init(&f.metrics);
@@ -243,10 +246,28 @@ static bool read_replies(int fd)
 	return true;
 }
 
+/* The helper threads' jobs, one after the other. */
+static void run_jobs(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct front_job **in = &f.helpers.helper[i].in, *job;
+
+		while ((job = *in)) {
+			*in = job->next;
+			front_job_run(job, f.tokenizer);
+			if (job->keep)
+				front_tokenized(&f, job);
+			else
+				front_encoded(&f, job);
+		}
+	}
+}
+
 static void serve_all(int fd)
 {
 	for (int idle = 0; idle < 3;) {
 		rpc_server_poll(f.server, 0);
+		run_jobs();
 		run_engine();
 		front_retry_cancels(&f);
 		front_expire(&f);
