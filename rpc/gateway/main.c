@@ -24,7 +24,10 @@ struct gateway {
 	struct api_context api;
 	struct http_watch signals;
 	int signal_fd, n_signals;
+	uint64_t hold_end_ns; /* 0: connections are accepted */
 };
+
+enum { HOLD_MS = 1000 };
 
 static void on_signals(void *data, uint32_t events)
 {
@@ -74,6 +77,30 @@ static bool ended(const void *data)
 	return g->n_signals > 1 || http_server_drained(g->server);
 }
 
+/* Who waits at a socket that another gateway had is not to hear that the daemons are unknown as yet. */
+static void hold(struct gateway *g)
+{
+	if (!http_server_was_passed(g->server))
+		return;
+	g->hold_end_ns = now_ns() + (uint64_t)HOLD_MS * NS_PER_MS;
+	http_server_hold(g->server, true);
+}
+
+static void accept_when_known(void *data)
+{
+	struct gateway *g = data;
+	bool known = true;
+
+	if (!g->hold_end_ns)
+		return;
+	for (int i = 0; i < g->daemons.n; i++)
+		known &= gateway_daemon_status(&g->daemons.daemon[i]) != NULL;
+	if (!known && now_ns() < g->hold_end_ns)
+		return;
+	g->hold_end_ns = 0;
+	http_server_hold(g->server, false);
+}
+
 static int open_all(struct gateway *g, struct why *why)
 {
 	int n, err;
@@ -82,11 +109,13 @@ static int open_all(struct gateway *g, struct why *why)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* keys and prompts stay out of core files */
 	http_loop_open(&g->loop);
-	http_loop_add(&g->loop, (struct http_hook){.ended = ended, .data = g});
+	http_loop_add(&g->loop, (struct http_hook){.ended = ended, .turn = accept_when_known, .data = g});
 	catch_signals(g);
 	g->api =
 		(struct api_context){.daemons = &g->daemons, .title = g->how.title, .resume_ms = (int)g->how.resume_ms};
 	err = http_server_open(&g->server, &g->loop, &g->how.http, routes, n, &g->api, why);
+	if (!err && !g->how.check)
+		hold(g);
 	if (!err && !g->how.check)
 		gateway_daemons_open(&g->daemons, &g->loop, g->how.daemon_name, g->how.daemon_socket, g->how.n_daemons);
 	return err;

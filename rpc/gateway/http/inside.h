@@ -118,6 +118,7 @@ struct http_server {
 	struct MHD_Daemon *mhd;
 	bool run; /* libmicrohttpd in this turn */
 	bool draining, loopback;
+	bool passed, held;     /* the listening socket was passed; nothing is accepted yet */
 	bool leaving;          /* draining without a limit: until the last connection has ended */
 	uint64_t drain_end_ns; /* UINT64_MAX: none */
 	struct http_connection *connections;

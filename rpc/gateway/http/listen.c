@@ -67,6 +67,7 @@ static int open_inet(struct http_server *s, int *fd, struct why *why)
 	if (err)
 		return fail(why, ERR_INVALID, "--host %s: %s", s->how->host, gai_strerror(err));
 	*fd = http_passed(found->ai_addr);
+	s->passed = *fd >= 0;
 	if (*fd < 0)
 		*fd = open_address(s, found, why);
 	s->loopback = is_loopback(found->ai_addr);

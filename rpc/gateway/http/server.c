@@ -296,10 +296,24 @@ static void turn(void *data)
 {
 	struct http_server *s = data;
 
-	if (!s->run)
+	if (!s->run || s->held)
 		return;
 	s->run = false;
 	MHD_run(s->mhd);
+}
+
+bool http_server_was_passed(const struct http_server *s)
+{
+	return s->passed;
+}
+
+void http_server_hold(struct http_server *s, bool hold)
+{
+	int fd = MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+
+	s->held = hold;
+	s->run = true;
+	http_watch_set(s->loop, &s->watch, hold ? -1 : fd, EPOLLIN);
 }
 
 int http_server_open(struct http_server **out, struct http_loop *loop, struct http_options *how,
@@ -326,7 +340,7 @@ int http_server_open(struct http_server **out, struct http_loop *loop, struct ht
 	if (err)
 		return err;
 	s->watch = (struct http_watch){on_event, s, -1, 0};
-	http_watch_set(loop, &s->watch, MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, EPOLLIN);
+	http_server_hold(s, false);
 	http_loop_add(loop, (struct http_hook){.limit = limit_wait, .tick = tick, .turn = turn, .data = s});
 	return 0;
 }

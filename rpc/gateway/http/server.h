@@ -22,6 +22,10 @@ void http_server_close(struct http_server *s); /* NULL is fine */
 /* Opens the access log again, and reads the files of keys and of the certificate again. What cannot be read stays as it
  * was, and the log says why. Open requests go on. */
 void http_server_reload(struct http_server *s);
+/* Whether the listening socket was passed to this process, so that clients may be waiting there already. */
+bool http_server_was_passed(const struct http_server *s);
+/* While it holds, no connection is accepted: clients wait. Only before the first one. */
+void http_server_hold(struct http_server *s, bool hold);
 /* Stops listening; open requests go on for --shutdown-timeout. */
 void http_server_drain(struct http_server *s);
 /* Another process listens at this address now: stops accepting. Open requests go on without a limit, and a connection
