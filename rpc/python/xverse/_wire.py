@@ -60,6 +60,17 @@ def _head(buffer: bytearray, at: int) -> Optional[Tuple[int, int]]:
     raise FormatError("the server sent bytes that are not a frame")
 
 
+def _is_text(body: Any) -> bool:
+    """Whether all strings are: protobuf's older form in C++ makes bytes of what is not UTF-8, and goes on."""
+    for field, value in body.ListFields():
+        values = value if is_repeated(field) else (value,)
+        if field.type == field.TYPE_STRING and any(isinstance(v, bytes) for v in values):
+            return False
+        if field.message_type is not None and not all(map(_is_text, values)):
+            return False
+    return True
+
+
 def take_frames(buffer: bytearray) -> Iterator[Any]:
     """Whole replies, which leave the buffer."""
     while True:
@@ -73,6 +84,8 @@ def take_frames(buffer: bytearray) -> Iterator[Any]:
             reply = Reply.FromString(data)
         except (message.DecodeError, UnicodeDecodeError, struct.error) as e:
             raise FormatError(f"the server sent a message that cannot be decoded: {e}") from None
+        if not _is_text(reply):
+            raise FormatError("the server sent a message that cannot be decoded: a text is not UTF-8")
         yield reply
 
 

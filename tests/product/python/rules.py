@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import xverse
-from xverse._wire import Reply, Request, _head, frame
+from xverse._wire import Reply, Request, _head, frame, take_frames
 
 passed = failed = 0
 folder = tempfile.mkdtemp(prefix="xv-py-")
@@ -410,6 +410,14 @@ def prefixes():
     p.end()
 
 
+def texts_that_are_none():
+    """Debian's protobuf makes bytes of them, without an error."""
+    for body in (dict(chunk=dict(text="#")), dict(started=dict(fingerprint="#")), dict(hello=dict(version="#"))):
+        data = bytearray(frame(Reply(id=1, **body)).replace(b"#", b"\xff"))
+        e = raised(lambda: list(take_frames(data)))
+        check(f"a text that is no UTF-8: {list(body)}", isinstance(e, xverse.FormatError), repr(e))
+
+
 def wrong_answers():
     p = Peer()
     c = xverse.Client(p.path)
@@ -561,7 +569,8 @@ def with_asyncio():
 
 
 TESTS = (goes_on_where_it_stood, prompt_is_shown_once, three_losses_are_the_end, progress_between_losses, last_words_are_one_loss, loading,
-         busy_and_mismatch, time_limits, patience, stopped_responding, idle_loss, prefixes, wrong_answers, away_before_hello, options, abandoned,
+         busy_and_mismatch, time_limits, patience, stopped_responding, idle_loss, prefixes, wrong_answers, texts_that_are_none, away_before_hello, options,
+         abandoned,
          many_threads, with_asyncio)
 
 
