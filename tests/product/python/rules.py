@@ -570,8 +570,7 @@ def with_asyncio():
 
 TESTS = (goes_on_where_it_stood, prompt_is_shown_once, three_losses_are_the_end, progress_between_losses, last_words_are_one_loss, loading,
          busy_and_mismatch, time_limits, patience, stopped_responding, idle_loss, prefixes, wrong_answers, texts_that_are_none, away_before_hello, options,
-         abandoned,
-         many_threads, with_asyncio)
+         abandoned, many_threads, with_asyncio)
 
 
 def run(test):
