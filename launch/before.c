@@ -9,7 +9,7 @@
 
 enum { HOST_MOST = 54 /* Open MPI 4.1's mpirun overflows a buffer with longer names */ };
 
-__attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *fmt, ...)
+void refuse_start(int code, const char *fmt, ...)
 {
 	va_list args;
 
@@ -18,7 +18,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *f
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fprintf(stderr, "\n");
-	exit(EXIT_CONFIG);
+	exit(code);
 }
 
 static void check_host_name(void)
@@ -42,11 +42,13 @@ void before_start(const struct launcher *l)
 	int tasks = tasks_started(&variable);
 
 	if (tasks > 1)
-		refuse("%s is %d: every one of these tasks would be a launcher of its own; start one (srun -n 1), whose -n says how many ranks "
-		       "there are, or srun --mpi=pmix xversed",
-		       variable, tasks);
+		refuse_start(
+			EXIT_CONFIG,
+			"%s is %d: every one of these tasks would be a launcher of its own; start one (srun -n 1), whose -n says how many ranks "
+			"there are, or srun --mpi=pmix xversed",
+			variable, tasks);
 	if (!strchr(l->xversed, '/') && !starter_on_path(l->xversed, path, sizeof path))
-		refuse("xversed is neither beside xverse-launch nor on the PATH");
+		refuse_start(EXIT_CONFIG, "xversed is neither beside xverse-launch nor on the PATH");
 	if (l->starter.kind == STARTER_MPIRUN && l->starter.major < 5)
 		check_host_name();
 }

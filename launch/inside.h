@@ -84,6 +84,8 @@ int check_hosts(const struct launcher *l);
 
 /* ---- before.c: reports what would fail later; exits the process ---- */
 void before_start(const struct launcher *l);
+/* Says why and exits the process. */
+__attribute__((noreturn, format(printf, 2, 3))) void refuse_start(int code, const char *fmt, ...);
 
 /* ---- detach.c: --detach ---- */
 void detach_begin(struct launcher *l); /* returns in a child; the process itself ends when the job serves, or fails */

@@ -6,31 +6,19 @@
 
 #include "launch/fit.h"
 
-__attribute__((noreturn, format(printf, 2, 3))) static void refuse(int code, const char *fmt, ...)
-{
-	va_list args;
-
-	fprintf(stderr, "xverse-launch: ");
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fprintf(stderr, "\n");
-	exit(code);
-}
-
 /* Options win over what a batch system says. */
 static void find_hosts(struct launcher *l)
 {
 	struct why why = {""};
 
 	if (l->host_list && l->host_file)
-		refuse(EXIT_USAGE, "--hosts and --hostfile exclude each other");
+		refuse_start(EXIT_USAGE, "--hosts and --hostfile exclude each other");
 	if (l->host_list && hosts_parse(&l->hosts, l->host_list, &why))
-		refuse(EXIT_USAGE, "--hosts: %s", why.text);
+		refuse_start(EXIT_USAGE, "--hosts: %s", why.text);
 	if (l->host_file && hosts_read(&l->hosts, l->host_file, &why))
-		refuse(EXIT_INPUT, "--hostfile: %s", why.text);
+		refuse_start(EXIT_INPUT, "--hostfile: %s", why.text);
 	if (!l->host_list && !l->host_file && hosts_of_job(&l->hosts, &why))
-		refuse(EXIT_CONFIG, "%s", why.text);
+		refuse_start(EXIT_CONFIG, "%s", why.text);
 	l->hosts.slurm = getenv("SLURM_JOB_ID") != NULL;
 }
 
@@ -46,7 +34,7 @@ static void count_ranks(struct launcher *l)
 	if (!h->n)
 		return;
 	if (l->n_ranks > slots && !h->from)
-		refuse(EXIT_USAGE, "-n %d is more than the %d slots of the hosts", l->n_ranks, slots);
+		refuse_start(EXIT_USAGE, "-n %d is more than the %d slots of the hosts", l->n_ranks, slots);
 	if (l->n_ranks > slots)
 		hosts_spread(h, l->n_ranks);
 	else
@@ -77,7 +65,7 @@ static void go_there(const struct launcher *l, char **argv)
 	words[k] = NULL;
 	fprintf(stderr, "xverse-launch: going on on node %s of the allocation\n", l->hosts.at[0].name);
 	execvp(words[0], words);
-	refuse(EXIT_CONFIG, "srun cannot be started, and this machine is no node of the allocation");
+	refuse_start(EXIT_CONFIG, "srun cannot be started, and this machine is no node of the allocation");
 }
 
 /* mpirun takes a step's nodes for the allocation's. */
@@ -127,8 +115,9 @@ static void put_own_first(struct launcher *l, char **argv)
 		go_there(l, argv);
 	}
 	if (here < 0)
-		refuse(EXIT_CONFIG, "this machine is none of the hosts (%s%s): start xverse-launch on one of them",
-		       l->hosts.at[0].name, l->hosts.n > 1 ? " and others" : "");
+		refuse_start(EXIT_CONFIG,
+			     "this machine is none of the hosts (%s%s): start xverse-launch on one of them",
+			     l->hosts.at[0].name, l->hosts.n > 1 ? " and others" : "");
 	hosts_first(&l->hosts, here);
 }
 
@@ -153,7 +142,7 @@ void place(struct launcher *l, char **argv)
 	set_number(FIT_RANKS, l->n_ranks);
 	set_number(FIT_NODES, l->hosts.n);
 	if (starter_find(&l->starter, l->wanted, getenv("SLURM_JOB_ID") != NULL, &why))
-		refuse(EXIT_CONFIG, "%s", why.text);
+		refuse_start(EXIT_CONFIG, "%s", why.text);
 }
 
 void place_command(const struct launcher *l, struct command *c, char *const *program, int n_program, bool once)
