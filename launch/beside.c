@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/parcel.h"
-#include "rpc/server/listen.h"
+#include "rpc/place.h"
 
 enum {
 	FIRST_WAIT_MS = 500,
@@ -100,35 +100,45 @@ void beside_prepare(struct beside *b, const struct output *output, const char *s
 	b->wait_ms = FIRST_WAIT_MS;
 }
 
-/* The gateway finds them as sd_listen_fds(3) and LISTEN_SHOW say. Either may have a number that is needed here. */
-static void give_sockets(int listen_fd, int show_fd)
-{
-	enum { LISTEN = 3, SHOW, FREE };
-	char pid[16];
+enum { LISTEN = 3, LOCK, SHOW, FREE }; /* descriptors of the gateway */
 
-	if (listen_fd >= 0)
-		listen_fd = fcntl(listen_fd, F_DUPFD_CLOEXEC, FREE);
+/* It may have a number that is needed for another one. */
+static int aside(int fd)
+{
+	return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, FREE) : -1;
+}
+
+/* The gateway finds them as sd_listen_fds(3) and LISTEN_SHOW say. */
+static void give_sockets(const struct rpc_listener *listener, int show_fd)
+{
+	int listen_fd = aside(listener->fd), lock_fd = aside(listener->lock_fd);
+	char text[16];
+
+	show_fd = aside(show_fd);
 	if (show_fd >= 0) {
-		show_fd = fcntl(show_fd, F_DUPFD_CLOEXEC, FREE);
 		dup2(show_fd, SHOW);
-		setenv(LISTEN_SHOW, "4", 1);
+		snprintf(text, sizeof text, "%d", SHOW);
+		setenv(LISTEN_SHOW, text, 1);
 	}
-	if (listen_fd >= 0) {
-		snprintf(pid, sizeof pid, "%d", (int)getpid());
-		dup2(listen_fd, LISTEN);
-		setenv("LISTEN_PID", pid, 1);
-		setenv("LISTEN_FDS", "1", 1);
-	}
+	if (listen_fd < 0)
+		return;
+	dup2(listen_fd, LISTEN);
+	if (lock_fd >= 0)
+		dup2(lock_fd, LOCK);
+	snprintf(text, sizeof text, "%d", (int)getpid());
+	setenv("LISTEN_PID", text, 1);
+	setenv("LISTEN_FDS", lock_fd >= 0 ? "2" : "1", 1);
 }
 
 /* The gateway ends if the launcher dies. */
-static void child(const struct beside *b, char *const *argv, const struct output *output, int listen_fd, int show_fd)
+static void child(const struct beside *b, char *const *argv, const struct output *output,
+		  const struct rpc_listener *listener, int show_fd)
 {
 	sigset_t none;
 
 	if (output)
 		output_gateway(output);
-	give_sockets(listen_fd, show_fd);
+	give_sockets(listener, show_fd);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setpgid(0, 0);
@@ -138,12 +148,13 @@ static void child(const struct beside *b, char *const *argv, const struct output
 	_exit(EXIT_CONFIG);
 }
 
-static pid_t begin(const struct beside *b, char *const *argv, const struct output *output, int listen_fd, int show_fd)
+static pid_t begin(const struct beside *b, char *const *argv, const struct output *output,
+		   const struct rpc_listener *listener, int show_fd)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		child(b, argv, output, listen_fd, show_fd);
+		child(b, argv, output, listener, show_fd);
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
 	return pid;
@@ -176,17 +187,28 @@ static bool same_socket(int x, int y)
 	return x >= 0 && y >= 0 && !fstat(x, &a) && !fstat(y, &b) && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-static void take_shown(struct beside *b, int from, int offered)
+/* -1: nothing was shown. */
+static int receive(int from, char *data, size_t bytes)
 {
 	struct parcel p;
-	char byte;
 
-	parcel_init(&p, &byte, 1);
-	b->listen_fd = recvmsg(from, &p.head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) == 1 ? parcel_get(&p) : -1;
-	b->shared = same_socket(b->listen_fd, offered);
+	parcel_init(&p, data, bytes);
+	return recvmsg(from, &p.head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) > 0 ? parcel_get(&p) : -1;
 }
 
-static int run_check(struct beside *b, char *const *argv, const int ends[2], int offered)
+static void take_shown(struct beside *b, int from, const struct rpc_listener *offered)
+{
+	struct why why;
+	char byte, path[RPC_PATH_SIZE] = "";
+	int fd = receive(from, &byte, 1), lock_fd = receive(from, path, sizeof path - 1);
+
+	b->listener = (struct rpc_listener){.fd = fd, .lock_fd = -1};
+	b->shared = b->foreign = same_socket(fd, offered->fd);
+	if (lock_fd >= 0 && rpc_listen_taken(&b->listener, path, fd, lock_fd, &why))
+		log_at(LOG_WARN, "clients of the gateway will be refused while it is restarted: %s", why.text);
+}
+
+static int run_check(struct beside *b, char *const *argv, const int ends[2], const struct rpc_listener *offered)
 {
 	pid_t pid = begin(b, argv, NULL, offered, ends[1]);
 	int status;
@@ -200,12 +222,13 @@ static int run_check(struct beside *b, char *const *argv, const int ends[2], int
 	return code_of(status);
 }
 
-int beside_check(struct beside *b, int offered)
+int beside_check(struct beside *b, const struct rpc_listener *offered)
 {
+	const struct rpc_listener none = {.fd = -1, .lock_fd = -1};
 	char *argv[BESIDE_ARGS + 1];
 	int ends[2], code;
 
-	b->listen_fd = -1;
+	b->listener = none;
 	if (!b->n)
 		return 0;
 	memcpy(argv, b->argv, (size_t)b->n * sizeof *argv);
@@ -213,7 +236,7 @@ int beside_check(struct beside *b, int offered)
 	argv[b->n + 1] = NULL;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		die("socketpair: %s", strerror(errno));
-	code = run_check(b, argv, ends, offered);
+	code = run_check(b, argv, ends, offered ? offered : &none);
 	close(ends[0]);
 	close(ends[1]);
 	return code;
@@ -222,7 +245,7 @@ int beside_check(struct beside *b, int offered)
 static void start(struct beside *b)
 {
 	b->started_ns = now_ns();
-	b->pid = begin(b, b->argv, b->output, b->listen_fd, -1);
+	b->pid = begin(b, b->argv, b->output, &b->listener, -1);
 }
 
 static bool is_refusal(int code)
@@ -289,9 +312,18 @@ void beside_hang_up(const struct beside *b)
 /* A socket that no gateway will accept from would let clients wait for nothing. */
 void beside_unlisten(struct beside *b)
 {
-	if (b->n && b->listen_fd >= 0)
-		close(b->listen_fd);
-	b->listen_fd = -1;
+	if (!b->n)
+		return;
+	if (b->foreign)
+		rpc_listen_leave(&b->listener);
+	rpc_unlisten(&b->listener);
+}
+
+void beside_own(struct beside *b)
+{
+	b->foreign = false;
+	if (b->listener.lock_fd >= 0)
+		rpc_listen_own(&b->listener);
 }
 
 void beside_drain(struct beside *b)

@@ -98,7 +98,7 @@ static void look_at_port(struct doctor *d)
 	if (!gateway.n)
 		return;
 	beside_prepare(&gateway, NULL, "/nonexistent", d->l->xversed);
-	code = beside_check(&gateway, -1);
+	code = beside_check(&gateway, NULL);
 	beside_unlisten(&gateway);
 	if (code)
 		doctor_say(d, MEND, "gateway", "its options or its port are wrong (exit code %d, see above)", code);

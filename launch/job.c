@@ -103,6 +103,7 @@ static void take_signals(struct launcher *l)
 		log_event(LOG_INFO, l->hurried ? "ending the job now" : "draining", " signal=\"%s\"",
 			  strsignal((int)info.ssi_signo));
 		l->draining = true;
+		l->gateway.foreign |= takeover_goes_on(l);
 		beside_drain(&l->gateway);
 		takeover_drain_old(l);
 	}

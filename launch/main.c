@@ -339,6 +339,7 @@ static void close_all(struct launcher *l)
 	handover_close(&l->handover);
 	takeover_close_new(l);
 	takeover_close_old(l);
+	beside_unlisten(&l->gateway);
 	folder_remove(&l->folder);
 	rpc_unlisten(&l->listener);
 	pid_file_remove();
@@ -354,6 +355,8 @@ static int serve(struct launcher *l)
 	l->looked_ns = now_ns();
 	l->awake_ns = 1000000000u;                               /* 0 stands for never */
 	l->gateway.held = l->gateway.came = takeover_pending(l); /* the one before serves HTTP too until then */
+	if (!l->gateway.foreign)
+		beside_own(&l->gateway);
 	beside_look(&l->gateway);
 	code = takeover_wait(l) ? run(l) : EXIT_OK;
 	takeover_wait_for_requests(l);
@@ -386,14 +389,15 @@ static int refuse(int err, const struct why *why)
  * the gateway could not check whether its own is free. */
 static int open_gateway(struct launcher *l, struct why *why, int *code)
 {
-	int fd, err = takeover_borrow(l, &fd, why);
+	struct rpc_listener running;
+	int err = takeover_borrow(l, &running, why);
 
 	if (err)
 		return err;
 	beside_prepare(&l->gateway, &l->output, l->socket_path, l->xversed);
-	*code = beside_check(&l->gateway, fd);
-	if (fd >= 0)
-		close(fd);
+	*code = beside_check(&l->gateway, &running);
+	rpc_listen_leave(&running);
+	rpc_unlisten(&running);
 	return 0;
 }
 
@@ -465,8 +469,10 @@ int main(int argc, char **argv)
 		return refuse(err, &why);
 	if (!code)
 		code = check_hosts(&l);
-	if (code)
+	if (code) {
+		beside_unlisten(&l.gateway);
 		return code;
+	}
 	detach_begin(&l);
 	catch_signals(&l);
 	err = open_all(&l, &why);

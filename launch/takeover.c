@@ -71,6 +71,13 @@ bool takeover_left(const struct launcher *l)
 	return l->takeover.taker.stage == STAGE_OVER;
 }
 
+bool takeover_goes_on(const struct launcher *l)
+{
+	const struct takeover_peer *p = &l->takeover.taker;
+
+	return p->fd >= 0 && (p->stage == STAGE_DRAINS || p->stage == STAGE_LOADS);
+}
+
 bool takeover_yields(const struct launcher *l)
 {
 	const struct takeover_peer *p = &l->takeover.taker;

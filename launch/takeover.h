@@ -30,6 +30,7 @@
 #include "base/process.h"
 
 struct launcher;
+struct rpc_listener;
 
 enum takeover_how { TAKEOVER_NONE, TAKEOVER_AUTO, TAKEOVER_BESIDE, TAKEOVER_AFTER };
 enum takeover_stage {
@@ -65,9 +66,10 @@ bool takeover_option(struct takeover *t,
 /* Where --takeover was given: connects to the launcher that serves l->socket_path, fills l->listener and the socket at
  * SOCKET.takeover. *found: there is one. ERR_DENIED, ERR_BUSY (another launcher takes over just now), ERR_IO. */
 int takeover_begin(struct launcher *l, bool *found, struct why *why);
-/* Before that, where --takeover and --http were given: *fd is the listening socket of the gateway that runs beside that
- * launcher, or -1. Nothing changes there. The caller closes it. ERR_DENIED, ERR_BUSY, ERR_IO. */
-int takeover_borrow(struct launcher *l, int *fd, struct why *why);
+/* Before that, where --takeover and --http were given: *out has the descriptors of the listening socket of the gateway
+ * that runs beside that launcher, or -1. Nothing changes there. The caller closes them. ERR_DENIED, ERR_BUSY, ERR_IO.
+ */
+int takeover_borrow(struct launcher *l, struct rpc_listener *out, struct why *why);
 /* Before the first job: waits, in `after`, until the old job has ended. False: this launcher was asked to end. */
 bool takeover_wait(struct launcher *l);
 bool takeover_pending(const struct launcher *l); /* it is not over: a job that fails is not started again */
@@ -86,8 +88,9 @@ enum takeover_how takeover_plan(const struct launcher *l);
 /* Listens at SOCKET.takeover, unless that came from another launcher. Without it, which is logged, no launcher can
  * take over. */
 void takeover_open(struct launcher *l);
-bool takeover_left(const struct launcher *l);   /* another launcher serves now */
-bool takeover_yields(const struct launcher *l); /* the job is to end for a launcher that takes over */
+bool takeover_left(const struct launcher *l);    /* another launcher serves now */
+bool takeover_goes_on(const struct launcher *l); /* another launcher has the sockets and does not serve yet */
+bool takeover_yields(const struct launcher *l);  /* the job is to end for a launcher that takes over */
 /* After a job: true if another launcher serves now, or this one was asked to end. Where the job ended for one that
  * takes over, waits for it; false means then that it failed, and that the job must be started again. */
 bool takeover_replaced(struct launcher *l);
@@ -117,7 +120,8 @@ enum takeover_word {
 	TAKEOVER_LISTENER = 'L', /* old to new */
 	TAKEOVER_LOCK = 'K',
 	TAKEOVER_SOCKET = 'T',
-	TAKEOVER_HTTP = 'H',    /* also new to old: its gateway listens with that socket */
+	TAKEOVER_HTTP = 'H', /* also new to old: its gateway listens with that socket */
+	TAKEOVER_HTTP_LOCK = 'h',
 	TAKEOVER_END = '.',     /* that is all */
 	TAKEOVER_REFUSED = '!', /* and a text to the end */
 	TAKEOVER_EMPTY = 'E',   /* the old job has ended */

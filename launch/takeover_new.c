@@ -42,17 +42,21 @@ static int reach(const char *path, int *fd, bool *found, struct why *why)
 	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return fail(why, ERR_IO, "socket: %s", strerror(errno));
+	setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* also of connect() */
 	if (!takeover_address(path, &at, &dir))
 		error = ENOENT;
 	else if (connect(*fd, (struct sockaddr *)&at, sizeof at))
 		error = errno;
 	if (dir >= 0)
 		close(dir);
-	setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	setsockopt(*fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	*found = !error;
 	if (!error || error == ENOENT || error == ECONNREFUSED)
 		return 0;
+	if (error == EAGAIN)
+		return fail(why, ERR_BUSY,
+			    "%s: the launcher that serves it accepts no connection for %d s: is it stopped?", path,
+			    ANSWER_S);
 	return fail(why, error == EACCES ? ERR_DENIED : ERR_IO, "%s: %s%s", path, strerror(error),
 		    error == EACCES ? ": only the user of the running server, or root, may take over" : "");
 }
@@ -79,17 +83,20 @@ static char hear(int fd, int *brought)
 
 	parcel_init(&p, &byte, 1);
 	*brought = -1;
+	errno = 0;
 	if (recvmsg(fd, &p.head, MSG_CMSG_CLOEXEC) != 1)
 		return 0;
 	*brought = parcel_get(&p);
 	return byte;
 }
 
-/* got: the listening socket, its lock, the socket of takeovers, the gateway's listening socket; -1 where there is none.
- */
-static int receive(int fd, int got[4], struct why *why)
+/* What the old launcher passes, by index; -1 where there is none. */
+enum { LISTENER, LOCK, SOCKET, HTTP, HTTP_LOCK, PASSED };
+
+static int receive(int fd, pid_t pid, int got[PASSED], struct why *why)
 {
-	static const char words[] = {TAKEOVER_LISTENER, TAKEOVER_LOCK, TAKEOVER_SOCKET, TAKEOVER_HTTP, 0};
+	static const char words[] = {TAKEOVER_LISTENER, TAKEOVER_LOCK,      TAKEOVER_SOCKET,
+				     TAKEOVER_HTTP,     TAKEOVER_HTTP_LOCK, 0};
 
 	for (;;) {
 		int brought;
@@ -106,20 +113,26 @@ static int receive(int fd, int got[4], struct why *why)
 			close(brought);
 		if (word == TAKEOVER_END)
 			return 0;
-		return fail(
-			why, ERR_IO,
-			word ? "the running launcher answers what this one does not understand: it is of another version"
-			     : "the running launcher went away, or does not answer");
+		if (word)
+			return fail(
+				why, ERR_IO,
+				"the running launcher answers what this one does not understand: it is of another version");
+		return errno == EAGAIN
+			       ? fail(why, ERR_BUSY,
+				      "the running launcher, process %d, does not answer for %d s: if it is stopped, kill -CONT "
+				      "%d lets it go on; if it hangs, end it and start without --takeover",
+				      (int)pid, ANSWER_S, (int)pid)
+			       : fail(why, ERR_IO, "the running launcher, process %d, went away", (int)pid);
 	}
 }
 
 /* got: as receive() fills it, also where this fails. */
-static int ask(struct launcher *l, int fd, const char *what, int got[4], struct why *why)
+static int ask(struct launcher *l, int fd, const char *what, int got[PASSED], struct why *why)
 {
 	struct takeover *t = &l->takeover;
 	char text[40];
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < PASSED; i++)
 		got[i] = -1;
 	/* Root may take over from any user. */
 	if (!takeover_trusts(fd, &t->from) && geteuid())
@@ -129,7 +142,7 @@ static int ask(struct launcher *l, int fd, const char *what, int got[4], struct 
 	snprintf(text, sizeof text, TAKEOVER_REQUEST "%s\n", what);
 	if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0 && errno != EPIPE) /* a refusal may have come already */
 		return fail(why, ERR_IO, "%s: %s", t->path, strerror(errno));
-	return receive(fd, got, why);
+	return receive(fd, t->from.pid, got, why);
 }
 
 static void drop(int *fd)
@@ -142,16 +155,17 @@ static void drop(int *fd)
 static int take_all(struct launcher *l, int fd, struct why *why)
 {
 	struct takeover *t = &l->takeover;
-	int got[4], err = ask(l, fd, names[t->from.how], got, why);
+	int got[PASSED], err = ask(l, fd, names[t->from.how], got, why);
 
-	if (!err && (got[0] < 0 || got[2] < 0))
+	if (!err && (got[LISTENER] < 0 || got[SOCKET] < 0))
 		err = fail(why, ERR_IO, "%s: the running launcher passes on no socket", t->path);
-	t->fd = got[2];
-	drop(&got[3]);
+	t->fd = got[SOCKET];
+	drop(&got[HTTP]);
+	drop(&got[HTTP_LOCK]);
 	if (!err)
-		return rpc_listen_taken(&l->listener, l->socket_path, got[0], got[1], why);
-	drop(&got[0]);
-	drop(&got[1]);
+		return rpc_listen_taken(&l->listener, l->socket_path, got[LISTENER], got[LOCK], why);
+	drop(&got[LISTENER]);
+	drop(&got[LOCK]);
 	return err;
 }
 
@@ -162,13 +176,13 @@ static bool is_there(struct takeover *t, const char *socket)
 	return t->how != TAKEOVER_NONE && !access(t->path, F_OK);
 }
 
-int takeover_borrow(struct launcher *l, int *out, struct why *why)
+int takeover_borrow(struct launcher *l, struct rpc_listener *out, struct why *why)
 {
 	struct takeover *t = &l->takeover;
-	int fd, got[4] = {-1, -1, -1, -1}, err;
+	int fd, got[PASSED] = {-1, -1, -1, -1, -1}, err;
 	bool found = false;
 
-	*out = -1;
+	*out = (struct rpc_listener){.fd = -1, .lock_fd = -1};
 	if (!l->gateway.n || !is_there(t, l->socket_path))
 		return 0;
 	err = reach(t->path, &fd, &found, why);
@@ -176,9 +190,10 @@ int takeover_borrow(struct launcher *l, int *out, struct why *why)
 		err = ask(l, fd, TAKEOVER_BORROW, got, why);
 	process_drop(&t->old);
 	drop(&fd);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < HTTP; i++)
 		drop(&got[i]);
-	*out = got[3];
+	out->fd = got[HTTP];
+	out->lock_fd = got[HTTP_LOCK];
 	return err;
 }
 
@@ -215,6 +230,7 @@ static void take(struct launcher *l, const char *how)
 	t->from.stage = STAGE_OVER;
 	handover_order(l->job.beat_fd, HANDOVER_ACCEPT);
 	takeover_own(l);
+	beside_own(&l->gateway);
 	log_event(LOG_INFO, how, " pid=%d", (int)t->from.pid);
 }
 

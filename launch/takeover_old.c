@@ -112,7 +112,10 @@ static void yield(struct launcher *l)
 /* Who goes away meanwhile has lost nothing. */
 static void lend(const struct launcher *l, int to)
 {
-	if (l->gateway.listen_fd < 0 || pass(to, TAKEOVER_HTTP, l->gateway.listen_fd))
+	const struct rpc_listener *h = &l->gateway.listener;
+
+	if ((h->fd < 0 || pass(to, TAKEOVER_HTTP, h->fd)) &&
+	    (h->lock_fd < 0 || pass(to, TAKEOVER_HTTP_LOCK, h->lock_fd)))
 		pass(to, TAKEOVER_END, -1);
 	close(to);
 }
@@ -155,7 +158,8 @@ static void leave(struct launcher *l)
 	p->stage = STAGE_OVER;
 	takeover_bye(l);
 	beside_leave(&l->gateway);
-	if (!l->takeover.keeps_http)
+	l->gateway.foreign = l->takeover.keeps_http;
+	if (!l->gateway.foreign)
 		beside_unlisten(&l->gateway);
 	log_event(LOG_INFO, "another launcher has taken over; this job ends with its last client", " pid=%d",
 		  (int)p->pid);
@@ -189,8 +193,10 @@ static void hear(struct launcher *l, char byte)
 /* The new launcher may have had no use for the socket, so that it was given up. */
 static void come_back_with_gateway(struct beside *b)
 {
-	if (b->listen_fd < 0 && beside_check(b, -1))
+	if (b->listener.fd < 0 && beside_check(b, NULL))
 		log_at(LOG_ERROR, "the gateway cannot listen again, its error is above; it keeps trying");
+	else
+		beside_own(b);
 	beside_come_back(b);
 }
 
@@ -199,6 +205,7 @@ static void come_back(struct launcher *l)
 {
 	const struct job *j = &l->job;
 
+	l->gateway.foreign = false;
 	if (!j->mpirun || !j->hello || j->ending_ns || j->served || l->draining) {
 		beside_unlisten(&l->gateway);
 		return;

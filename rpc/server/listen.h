@@ -7,7 +7,8 @@
 #include "base/base.h"
 
 /* The environment's name for a connected Unix socket, by its number, to which xverse-gateway --check sends the
- * listening socket that it has opened (SCM_RIGHTS, with one byte), so that xverse-launch can keep it. */
+ * listening socket that it has opened (SCM_RIGHTS, with one byte), so that xverse-launch can keep it. Of a Unix socket
+ * the file whose flock protects its path follows, with the path. */
 #define LISTEN_SHOW "XVERSE_GATEWAY_SHOW"
 
 struct rpc_listener {

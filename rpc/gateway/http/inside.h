@@ -22,6 +22,7 @@
 #include "rpc/gateway/http/route.h"
 #include "rpc/gateway/http/server.h"
 #include "rpc/gateway/http/stream.h"
+#include "rpc/server/listen.h"
 
 enum {
 	HTTP_URI_BYTES = 8 << 10,
@@ -116,9 +117,11 @@ struct http_server {
 	void *context;
 	struct http_watch watch;
 	struct MHD_Daemon *mhd;
-	bool run; /* libmicrohttpd in this turn */
+	struct rpc_listener unix_socket; /* with --uds */
+	bool run;                        /* libmicrohttpd in this turn */
 	bool draining, loopback;
-	bool passed, held;     /* the listening socket was passed; nothing is accepted yet */
+	bool passed, shown;    /* another process has the listening socket, too: it gave it, or was given it */
+	bool held;             /* nothing is accepted yet */
 	bool leaving;          /* draining without a limit: until the last connection has ended */
 	uint64_t drain_end_ns; /* UINT64_MAX: none */
 	struct http_connection *connections;
@@ -214,11 +217,14 @@ void http_access_log_close(struct http_server *s);
 /* listen.c: an address and a port, or a Unix socket */
 /* Also sets s->loopback: only this machine can connect. Logs where it listens. */
 int http_listen(struct http_server *s, int *fd, struct why *why);
-void http_unlisten(struct http_server *s); /* removes a Unix socket */
+void http_unlisten(struct http_server *s); /* removes a Unix socket that no other process has */
 
 /* passed.c */
 /* The listening socket of this address among those that were passed to this process (LISTEN_FDS), or -1; the others are
  * closed. */
 int http_passed(const struct sockaddr *asked);
+/* The same of the socket at a path, in *out. A launcher passes the file whose flock protects the path behind it
+ * (rpc/server/listen.h); without that file the socket must have been bound to this path. False: there is none. */
+bool http_passed_unix(struct rpc_listener *out, const char *path);
 
 #endif

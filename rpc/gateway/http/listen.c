@@ -13,8 +13,6 @@
 
 enum { BACKLOG = 1024, SEND_BUFFER = 16 << 10 };
 
-static struct rpc_listener unix_listener;
-
 static bool is_loopback(const struct sockaddr *a)
 {
 	if (a->sa_family == AF_INET)
@@ -80,23 +78,31 @@ static int open_inet(struct http_server *s, int *fd, struct why *why)
 	return 0;
 }
 
-int http_listen(struct http_server *s, int *fd, struct why *why)
+static int open_unix(struct http_server *s, int *fd, struct why *why)
 {
+	struct rpc_listener *u = &s->unix_socket;
 	int err;
 
-	if (!s->how->uds)
-		return open_inet(s, fd, why);
-	err = rpc_listen(&unix_listener, s->how->uds, (gid_t)-1, why);
+	s->passed = http_passed_unix(u, s->how->uds);
+	err = s->passed ? 0 : rpc_listen(u, s->how->uds, (gid_t)-1, why);
 	if (err)
 		return err;
 	s->loopback = true;
-	*fd = fcntl(unix_listener.fd, F_DUPFD_CLOEXEC, 0);
+	*fd = fcntl(u->fd, F_DUPFD_CLOEXEC, 0);
 	log_event(LOG_INFO, "listening", " on=\"%s\"", s->how->uds);
 	return 0;
 }
 
+int http_listen(struct http_server *s, int *fd, struct why *why)
+{
+	return s->how->uds ? open_unix(s, fd, why) : open_inet(s, fd, why);
+}
+
 void http_unlisten(struct http_server *s)
 {
-	if (s->how->uds)
-		rpc_unlisten(&unix_listener);
+	if (!s->how->uds)
+		return;
+	if (s->passed || s->shown)
+		rpc_listen_leave(&s->unix_socket);
+	rpc_unlisten(&s->unix_socket);
 }

@@ -1,11 +1,12 @@
-/* passed.c - listening sockets that another process opened: passed to this one as sd_listen_fds(3) describes, and shown
- * by it to the one that asks. xverse-launch keeps the socket so, over gateways that end and over a takeover. */
+/* passed.c - listening sockets that another process opened and passed to this one as sd_listen_fds(3) describes, and
+ * how this one shows its own. xverse-launch keeps the socket so, over gateways that end and over a takeover. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/parcel.h"
@@ -68,16 +69,50 @@ int http_passed(const struct sockaddr *asked)
 	return found;
 }
 
-void http_server_show(const struct http_server *s)
+static bool is_bound_to(int fd, const char *path)
 {
-	const char *to = getenv(LISTEN_SHOW);
-	char byte = 0;
+	struct sockaddr_un has = {0};
+	socklen_t len = sizeof has;
+
+	return !getsockname(fd, (struct sockaddr *)&has, &len) && has.sun_family == AF_UNIX &&
+	       !strncmp(has.sun_path, path, sizeof has.sun_path);
+}
+
+bool http_passed_unix(struct rpc_listener *out, const char *path)
+{
+	struct why why;
+	int n = count();
+	bool found = n == 1   ? is_bound_to(FIRST, path) && !rpc_listen_on(out, FIRST, &why)
+		     : n == 2 ? !rpc_listen_taken(out, path, FIRST, FIRST + 1, &why)
+			      : false;
+
+	if (found || !n)
+		return found;
+	log_at(LOG_INFO, "a socket that was passed to this process (LISTEN_FDS) is not that of --uds");
+	for (int fd = FIRST; n != 2 && fd < FIRST + n; fd++)
+		close(fd);
+	return false;
+}
+
+static bool show(int to, const char *data, size_t bytes, int fd)
+{
 	struct parcel p;
 
-	if (!to || s->how->uds)
+	parcel_init(&p, (char *)(uintptr_t)data, bytes);
+	parcel_put(&p, fd);
+	return sendmsg(to, &p.head, MSG_NOSIGNAL) == (ssize_t)bytes;
+}
+
+void http_server_show(struct http_server *s)
+{
+	const char *to = getenv(LISTEN_SHOW);
+	const struct rpc_listener *u = &s->unix_socket;
+	int lock_fd = s->how->uds ? u->lock_fd : -1;
+
+	if (!to)
 		return;
-	parcel_init(&p, &byte, 1);
-	parcel_put(&p, MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd);
-	if (sendmsg(atoi(to), &p.head, MSG_NOSIGNAL) < 0)
+	s->shown = show(atoi(to), "", 1, MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd) &&
+		   (lock_fd < 0 || show(atoi(to), u->path, strlen(u->path), lock_fd));
+	if (!s->shown)
 		log_at(LOG_ERROR, "%s=%s: %s", LISTEN_SHOW, to, strerror(errno));
 }

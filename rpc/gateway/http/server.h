@@ -31,8 +31,8 @@ void http_server_drain(struct http_server *s);
 /* Another process listens at this address now: stops accepting. Open requests go on without a limit, and a connection
  * that waits for a request may still send one, which is its last: a client that was about to send it loses nothing. */
 void http_server_leave(struct http_server *s);
-/* Sends the listening socket as LISTEN_SHOW says, if it does and this server listens at an address. */
-void http_server_show(const struct http_server *s);
+/* Sends the listening socket as LISTEN_SHOW says, if it does. A Unix socket then outlives this server. */
+void http_server_show(struct http_server *s);
 /* Returns true after http_server_drain() once all requests were answered or the time is over, and after
  * http_server_leave() once all connections have ended. */
 bool http_server_drained(const struct http_server *s);
