@@ -4,15 +4,16 @@ from __future__ import annotations
 import asyncio
 import os
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Callable, Dict, Generator, Optional, Sequence, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Dict, Generator, Optional, Sequence, Type, TypeVar, Union
 
 from . import _requests
-from ._answer import Answer, Collector, Scores, reply_of
+from ._answer import Answer, Scores, reply_of
+from ._base import Connection, Opened, documented
 from ._call import Call
-from ._client import Message
-from ._engine import LOOK, Engine
+from ._client import Client, Message, Stream
+from ._engine import LOOK
 from ._requests import Prompt
-from ._schema import Adapter, Calls, Chunk, Done, Finished, Metrics, Rendered, Started, Status, Text, Tokens
+from ._schema import Adapter, Calls, Chunk, Done, Metrics, Rendered, Status, Text, Tokens
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncStream(AsyncIterator[Chunk]):
+@documented(Stream)
+class AsyncStream(Opened, AsyncIterator[Chunk]):
     """An answer while it arrives, for ``async for``; as :class:`Stream`. A task that is cancelled while it reads leaves the call open:
     read it within ``async with``."""
 
     def __init__(self, client: AsyncClient, call: Call) -> None:
-        self._client, self._call, self._got = client, call, Collector(call)
+        super().__init__(call)
+        self._client = client
 
     def __aiter__(self) -> AsyncStream:
         return self
@@ -40,22 +43,6 @@ class AsyncStream(AsyncIterator[Chunk]):
             if self._got.over:
                 raise StopAsyncIteration
             await self._client._wait(self._call)
-
-    @property
-    def started(self) -> Optional[Started]:
-        return self._got.started
-
-    @property
-    def finished(self) -> Optional[Finished]:
-        return self._got.finished
-
-    @property
-    def queue_place(self) -> int:
-        return self._got.queue_place
-
-    @property
-    def resumed(self) -> int:
-        return self._call.resumed
 
     async def answer(self) -> Answer:
         async for _ in self:
@@ -81,7 +68,8 @@ class AsyncStream(AsyncIterator[Chunk]):
             self._client._abandon(self._call)
 
 
-class AsyncClient:
+@documented(Client)
+class AsyncClient(Connection):
     """:class:`Client` for asyncio, with the same arguments and calls. It belongs to the event loop in which it connects.
 
     >>> import asyncio, xverse
@@ -95,11 +83,7 @@ class AsyncClient:
     True
     """
 
-    def __init__(self, path: Union[str, os.PathLike[str], None] = None, *, connect_timeout: float = 40, silence_timeout: float = 10,
-                 resume: bool = True, resume_timeout: float = 120, loading_timeout: Optional[float] = None,
-                 on_wait: Optional[Callable[[str], None]] = None, asker_key: str = "", asker_client: str = "") -> None:
-        self._engine = Engine(None if path is None else os.fspath(path), connect_timeout, silence_timeout, resume, resume_timeout, loading_timeout,
-                              on_wait, (asker_key, asker_client))
+    def _open(self) -> None:
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._watched: Optional[int] = None  # the descriptor whose events the loop reports
         self._writes = False
@@ -121,7 +105,7 @@ class AsyncClient:
     def __await__(self) -> Generator[Any, None, AsyncClient]:
         return self.connect().__await__()
 
-    # ---- calls: what they do is said at those of Client ----
+    # ---- calls: their texts are those of Client ----
 
     async def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Answer:
         async with self.generate_stream(prompt, **options) as stream:
@@ -179,24 +163,7 @@ class AsyncClient:
 
     # ---- the client ----
 
-    @property
-    def path(self) -> str:
-        return self._engine.path
-
-    @property
-    def server_version(self) -> str:
-        return str(self._engine.hello.version)
-
-    @property
-    def served_model(self) -> str:
-        return str(self._engine.hello.served_model)
-
-    @property
-    def resends(self) -> int:
-        return self._engine.resends
-
     def close(self) -> None:
-        """The server cancels what is open."""
         self._engine.end()
         self._attend()
 

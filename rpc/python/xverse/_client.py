@@ -6,14 +6,15 @@ import select
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Sequence, Type, TypeVar, Union
 
 from . import _requests
-from ._answer import Answer, Collector, Scores, reply_of
+from ._answer import Answer, Scores, reply_of
+from ._base import Connection, Opened
 from ._call import Call
 from ._engine import LOOK, Engine
 from ._requests import Prompt
-from ._schema import Adapter, Calls, Chunk, Done, Finished, Metrics, Rendered, Started, Status, Text, Tokens
+from ._schema import Adapter, Calls, Chunk, Done, Metrics, Rendered, Status, Text, Tokens
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -24,11 +25,12 @@ Message = Mapping[str, Any]
 T = TypeVar("T")
 
 
-class Stream(Iterator[Chunk]):
+class Stream(Opened, Iterator[Chunk]):
     """An answer while it arrives: chunks in their order. As a context manager it cancels what its block leaves unread."""
 
     def __init__(self, client: Client, call: Call) -> None:
-        self._client, self._call, self._got = client, call, Collector(call)
+        super().__init__(call)
+        self._client = client
 
     def __iter__(self) -> Stream:
         return self
@@ -41,26 +43,6 @@ class Stream(Iterator[Chunk]):
             if self._got.over:
                 raise StopIteration
             self._client._wait(self._call)
-
-    @property
-    def started(self) -> Optional[Started]:
-        """What the server said first, such as the seed; None before."""
-        return self._got.started
-
-    @property
-    def finished(self) -> Optional[Finished]:
-        """What it said last; None before."""
-        return self._got.finished
-
-    @property
-    def queue_place(self) -> int:
-        """Of a call that waits, as last heard; 0: it runs."""
-        return self._got.queue_place
-
-    @property
-    def resumed(self) -> int:
-        """How often another server, or the same after a restart, went on with it."""
-        return self._call.resumed
 
     def answer(self) -> Answer:
         """Reads to the end; all of the answer, also what was read before."""
@@ -89,7 +71,7 @@ class Stream(Iterator[Chunk]):
             self._client._abandon(self._call)
 
 
-class Client:
+class Client(Connection):
     """A connection to ``xversed`` that outlives restarts of the server: calls that are open then go on where they stood.
 
     Args:
@@ -110,13 +92,9 @@ class Client:
     ' "We have made a great city with a great'
     """
 
-    def __init__(self, path: Union[str, os.PathLike[str], None] = None, *, connect_timeout: float = 40, silence_timeout: float = 10,
-                 resume: bool = True, resume_timeout: float = 120, loading_timeout: Optional[float] = None,
-                 on_wait: Optional[Callable[[str], None]] = None, asker_key: str = "", asker_client: str = "") -> None:
+    def _open(self) -> None:
         self._turn = threading.Condition(threading.Lock())  # not reentrant: see _abandon()
         self._pumped = False  # some thread waits for the socket, on behalf of all
-        self._engine = Engine(None if path is None else os.fspath(path), connect_timeout, silence_timeout, resume, resume_timeout, loading_timeout,
-                              on_wait, (asker_key, asker_client))
         try:
             for pause in self._engine.greet():
                 _poll(self._engine, pause)
@@ -239,24 +217,6 @@ class Client:
         return self._ask("lora_unload", Adapter, name=name)
 
     # ---- the client ----
-
-    @property
-    def path(self) -> str:
-        """Of the server's socket."""
-        return self._engine.path
-
-    @property
-    def server_version(self) -> str:
-        return str(self._engine.hello.version)
-
-    @property
-    def served_model(self) -> str:
-        return str(self._engine.hello.served_model)
-
-    @property
-    def resends(self) -> int:
-        """Calls that were sent again because the server was lost."""
-        return self._engine.resends
 
     def close(self) -> None:
         """The server cancels what is open."""
