@@ -55,7 +55,9 @@ static int set_id(struct limit *l, const struct limits_names *names, const char 
 	if (find(l->name, &l->id))
 		return 0;
 	if (l->name[strspn(l->name, "0123456789")] || options_number(l->name, &number) || number >= UINT32_MAX)
-		return fail(why, ERR_INVALID, "%s: there is no %s \"%.100s\"", source, kinds[l->kind], l->name);
+		return fail(why, ERR_INVALID,
+			    "%s: there is no %s \"%.100s\": a name of the %s database is needed, or a number", source,
+			    kinds[l->kind], l->name, kinds[l->kind]);
 	l->id = (uint32_t)number;
 	return 0;
 }
@@ -221,7 +223,12 @@ int limits_read(struct limits *out, const char *path, struct why *why)
 	*out = (struct limits){0};
 	err = file_read(path, FILE_LIMITS, &text, &len, &inner);
 	if (err)
-		return fail(why, err, "--limits: %.480s", inner.text);
+		return fail(
+			why, err,
+			err == ERR_UNKNOWN
+				? "--limits: %.380s: name a file in the form of \"Limits by user\" in docs/operations.md"
+				: "--limits: %.480s",
+			inner.text);
 	err = limits_parse(out, text, len, path, &limits_system_names, &inner);
 	free(text);
 	return err ? fail(why, err, "--limits: %.480s", inner.text) : 0;
