@@ -176,6 +176,17 @@ enum xv_kind { /* field numbers of Request.body */
 	       XV_CALLS,
 	       XV_LORA_LOAD = 16,
 	       XV_LORA_UNLOAD,
+	       XV_PARSE,
+};
+
+/* The text of a Chat's answer, to be taken apart as docs/tools.md says. */
+struct xv_parse {
+	const char *text; /* 1 MiB at most */
+	size_t text_len;
+	const char *tools_json;                     /* of the Chat */
+	const char *tool_parser, *reasoning_parser; /* these and the next are those of its xv_started */
+	bool reasoning_open;
+	bool one_call; /* what follows the first call is left out */
 };
 
 struct xv_asker {
@@ -216,6 +227,7 @@ struct xv_request {
 		struct {
 			const char *name, *dir; /* dir: LORA_LOAD only */
 		} lora;
+		struct xv_parse parse;
 	};
 	void *memory; /* of a decoded request; leave it NULL */
 };
@@ -322,6 +334,18 @@ struct xv_tokens {
 	const uint32_t *first, *end;
 };
 
+struct xv_tool_call {
+	const char *name;
+	const char *arguments; /* JSON, as the model wrote it */
+	size_t arguments_len;
+};
+struct xv_parsed {
+	const char *content, *reasoning;
+	size_t content_len, reasoning_len;
+	const struct xv_tool_call *call; /* (n) */
+	int n;
+};
+
 enum xv_call_state { XV_CALL_LOADING, XV_CALL_TOKENIZING, XV_CALL_WAITING, XV_CALL_RUNNING };
 enum xv_call_kind { XV_CALL_GENERATE, XV_CALL_CHAT, XV_CALL_SCORE };
 struct xv_call_info {
@@ -355,6 +379,7 @@ enum xv_reply_kind { /* field numbers of Reply.body */
 		     XV_R_RENDERED,
 		     XV_R_CALLS,
 		     XV_R_ADAPTER,
+		     XV_R_PARSED,
 };
 struct xv_reply {
 	uint64_t id;
@@ -385,6 +410,7 @@ struct xv_reply {
 		} rendered;
 		struct xv_calls calls;
 		struct xv_adapter adapter;
+		struct xv_parsed parsed;
 	};
 	void *memory; /* of a decoded reply */
 };

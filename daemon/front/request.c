@@ -135,6 +135,9 @@ static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, 
 	case XV_LORA_UNLOAD:
 		front_lora_unload(f, call, peer, r);
 		return;
+	case XV_PARSE:
+		front_parse(f, call, r);
+		return;
 	case XV_DRAIN:
 		if (!front_is_owner(f, call, peer, "drain"))
 			return;

@@ -99,7 +99,7 @@ static int check_tool(const struct json *tool, int i, struct why *why)
 	return check_schema(json_get(function_of(tool), "parameters"), i, why);
 }
 
-static int read_tools(struct json_doc **out, const char *text, struct why *why)
+int front_tools_read(struct json_doc **out, const char *text, struct why *why)
 {
 	struct json_error e;
 	const struct json *list;
@@ -150,7 +150,7 @@ int front_tools_check(struct front_forms *forms, struct xv_chat *said, struct wh
 		forms->calls = NULL;
 		return 0;
 	}
-	err = read_tools(&doc, said->tools_json, why);
+	err = front_tools_read(&doc, said->tools_json, why);
 	if (err)
 		return err;
 	if (must_call(said) && !json_size(json_root(doc)))
@@ -380,7 +380,7 @@ int front_tools_constraint(char **out, const struct front_forms *forms, const st
 	if (!forms->calls && (!forms->reasoning || !c))
 		return 0;
 	if (forms->calls)
-		err = read_tools(&doc, said->tools_json, why);
+		err = front_tools_read(&doc, said->tools_json, why);
 	if (err)
 		return err;
 	if (forms->reasoning)

@@ -2,6 +2,7 @@
 #ifndef DAEMON_FRONT_TOOLS_H
 #define DAEMON_FRONT_TOOLS_H
 
+#include "base/json/json.h"
 #include "engine/chat/chat.h"
 #include "rpc/codec/codec.h"
 
@@ -14,6 +15,8 @@ struct front_forms {
 
 /* The prompt's last tokens say whether reasoning is open, or over: then no answer begins with it. */
 void front_forms_begin(struct front_forms *forms, const struct tokenizer *t, const struct ids *prompt);
+/* The list of a request's tools, whose form is checked; json_close() it. ERR_INVALID, ERR_LIMIT. */
+int front_tools_read(struct json_doc **out, const char *text, struct why *why);
 /* Checks tools and tool_choice; forms->calls is what the server chose, and becomes what this call uses. */
 int front_tools_check(struct front_forms *forms, struct xv_chat *said, struct why *why);
 /* The form of the whole answer, calls and reasoning included, where it is constrained: a structural tag in an allocated

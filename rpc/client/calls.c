@@ -170,7 +170,7 @@ bool client_call_fits(const struct client_call *call, const struct xv_reply *r)
 		[XV_STATUS] = XV_R_STATUS,     [XV_TOKENIZE] = XV_R_TOKENS,     [XV_DETOKENIZE] = XV_R_TEXT,
 		[XV_CANCEL] = XV_R_DONE,       [XV_DRAIN] = XV_R_DONE,          [XV_LOG_LEVEL] = XV_R_DONE,
 		[XV_METRICS] = XV_R_METRICS,   [XV_TEMPLATE] = XV_R_RENDERED,   [XV_CALLS] = XV_R_CALLS,
-		[XV_LORA_LOAD] = XV_R_ADAPTER, [XV_LORA_UNLOAD] = XV_R_ADAPTER,
+		[XV_LORA_LOAD] = XV_R_ADAPTER, [XV_LORA_UNLOAD] = XV_R_ADAPTER, [XV_PARSE] = XV_R_PARSED,
 	};
 	enum xv_kind asked = call->asked.kind;
 

@@ -100,9 +100,9 @@ static int take_refusal(struct xv_client *c, struct xv_reply *r, struct why *why
 /* A reply that does not belong to the call's request: an Error in its place ends the call. */
 static int take_misfit(struct xv_client *c, struct client_call *call, struct xv_reply *r, struct why *why)
 {
-	static const char *const names[] = {"nothing",  "",      "hello",      "started",  "chunk",
-					    "finished", "error", "keep_alive", "status",   "tokens",
-					    "text",     "done",  "metrics",    "rendered", "calls"};
+	static const char *const names[] = {"nothing", "",           "hello",  "started", "chunk", "finished",
+					    "error",   "keep_alive", "status", "tokens",  "text",  "done",
+					    "metrics", "rendered",   "calls",  "adapter", "parsed"};
 	size_t kind = (size_t)r->kind;
 	int err = fail(why, ERR_FORMAT, "%s: the server answered with \"%s\", which does not answer the request",
 		       c->path, kind < sizeof names / sizeof *names ? names[kind] : "something unknown");

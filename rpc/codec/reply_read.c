@@ -184,6 +184,20 @@ static void read_calls(struct reader *r, struct xv_calls *out, const PB(Calls) *
 	out->more = from->more;
 }
 
+static void read_parsed(struct reader *r, struct xv_parsed *out, const PB(Parsed) * from)
+{
+	struct xv_tool_call *to = read_list(r, from->n_calls, INT32_MAX, sizeof *to, "calls", &out->n);
+
+	out->content = read_text(r, from->has_content, from->content, &out->content_len);
+	out->reasoning = read_text(r, from->has_reasoning, from->reasoning, &out->reasoning_len);
+	for (int i = 0; i < out->n; i++) {
+		const PB(ToolCall) *f = from->calls[i];
+		to[i].name = read_name(r, f->has_name, f->name, SIZE_MAX, "name");
+		to[i].arguments = read_text(r, f->has_arguments, f->arguments, &to[i].arguments_len);
+	}
+	out->call = to;
+}
+
 static void read_body(struct reader *r, struct xv_reply *out, const PB(Reply) * from)
 {
 	switch (out->kind) {
@@ -228,6 +242,9 @@ static void read_body(struct reader *r, struct xv_reply *out, const PB(Reply) * 
 		break;
 	case XV_R_ADAPTER:
 		read_adapter(r, &out->adapter, from->adapter);
+		break;
+	case XV_R_PARSED:
+		read_parsed(r, &out->parsed, from->parsed);
 		break;
 	case XV_R_NONE:
 		break;

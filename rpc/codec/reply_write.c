@@ -248,6 +248,30 @@ static PB(Rendered) * write_rendered(struct arena *a, const struct xv_reply *fro
 	return to;
 }
 
+static PB(ToolCall) * write_tool_call(struct arena *a, const struct xv_tool_call *from)
+{
+	PB(ToolCall) *to = WIRE_NEW(a, ToolCall, tool_call);
+
+	to->has_name = to->has_arguments = 1;
+	to->name = wire_string(from->name);
+	to->arguments = wire_bytes(from->arguments, from->arguments_len);
+	return to;
+}
+
+static PB(Parsed) * write_parsed(struct arena *a, const struct xv_parsed *from)
+{
+	PB(Parsed) *to = WIRE_NEW(a, Parsed, parsed);
+
+	to->has_content = to->has_reasoning = 1;
+	to->content = wire_bytes(from->content, from->content_len);
+	to->reasoning = wire_bytes(from->reasoning, from->reasoning_len);
+	to->n_calls = (size_t)from->n;
+	to->calls = arena_zeroed(a, to->n_calls, sizeof *to->calls);
+	for (int i = 0; i < from->n; i++)
+		to->calls[i] = write_tool_call(a, &from->call[i]);
+	return to;
+}
+
 static PB(KeepAlive) * write_keep_alive(struct arena *a, uint32_t place)
 {
 	PB(KeepAlive) *to = WIRE_NEW(a, KeepAlive, keep_alive);
@@ -346,6 +370,9 @@ static void write_body(struct arena *a, PB(Reply) * to, const struct xv_reply *f
 		break;
 	case XV_R_ADAPTER:
 		to->adapter = write_adapter(a, &from->adapter);
+		break;
+	case XV_R_PARSED:
+		to->parsed = write_parsed(a, &from->parsed);
 		break;
 	case XV_R_NONE:
 		break;

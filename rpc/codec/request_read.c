@@ -285,6 +285,21 @@ static void read_lora_load(struct reader *r, struct xv_request *out, const PB(Lo
 	out->lora.dir = read_name(r, from->has_dir, from->dir, RPC_BYTES_LoraLoad_dir, "dir");
 }
 
+static void read_parse(struct reader *r, struct xv_parse *out, const PB(Parse) * from)
+{
+	if (from->text.len > RPC_BYTES_Parse_text)
+		wire_fail(r, ERR_LIMIT, "text: %zu bytes, the limit is %d", from->text.len, RPC_BYTES_Parse_text);
+	out->text = read_text(r, from->has_text, from->text, &out->text_len);
+	out->tools_json =
+		read_name(r, from->has_tools_json, from->tools_json, RPC_BYTES_Parse_tools_json, "tools_json");
+	out->tool_parser =
+		read_name(r, from->has_tool_parser, from->tool_parser, RPC_BYTES_Parse_tool_parser, "tool_parser");
+	out->reasoning_parser = read_name(r, from->has_reasoning_parser, from->reasoning_parser,
+					  RPC_BYTES_Parse_reasoning_parser, "reasoning_parser");
+	out->reasoning_open = from->reasoning_open;
+	out->one_call = from->has_parallel_tool_calls && !from->parallel_tool_calls;
+}
+
 static void read_body(struct reader *r, struct xv_request *out, const PB(Request) * from)
 {
 	switch (out->kind) {
@@ -327,6 +342,9 @@ static void read_body(struct reader *r, struct xv_request *out, const PB(Request
 		out->lora.name = read_name(r, from->lora_unload->has_name, from->lora_unload->name,
 					   RPC_BYTES_LoraUnload_name, "name");
 		out->lora.dir = "";
+		break;
+	case XV_PARSE:
+		read_parse(r, &out->parse, from->parse);
 		break;
 	case XV_NONE:
 	case XV_STATUS:

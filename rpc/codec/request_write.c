@@ -319,6 +319,21 @@ static PB(LoraUnload) * write_lora_unload(struct arena *a, const struct xv_reque
 	return to;
 }
 
+static PB(Parse) * write_parse(struct arena *a, const struct xv_parse *from)
+{
+	PB(Parse) *to = WIRE_NEW(a, Parse, parse);
+
+	to->has_text = to->has_tools_json = to->has_tool_parser = to->has_reasoning_parser = 1;
+	to->text = wire_bytes(from->text, from->text_len);
+	to->tools_json = wire_string(from->tools_json);
+	to->tool_parser = wire_string(from->tool_parser);
+	to->reasoning_parser = wire_string(from->reasoning_parser);
+	to->has_reasoning_open = to->has_parallel_tool_calls = 1;
+	to->reasoning_open = from->reasoning_open;
+	to->parallel_tool_calls = !from->one_call;
+	return to;
+}
+
 static void write_body(struct arena *a, PB(Request) * to, const struct xv_request *from)
 {
 	switch (from->kind) {
@@ -363,6 +378,9 @@ static void write_body(struct arena *a, PB(Request) * to, const struct xv_reques
 		break;
 	case XV_LORA_LOAD:
 		to->lora_load = write_lora_load(a, from);
+		break;
+	case XV_PARSE:
+		to->parse = write_parse(a, &from->parse);
 		break;
 	case XV_LORA_UNLOAD:
 		to->lora_unload = write_lora_unload(a, from);

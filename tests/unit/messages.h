@@ -109,12 +109,16 @@ static inline struct xv_request request(enum xv_kind kind)
 		r.lora.name = "a";
 		r.lora.dir = "/d";
 		break;
+	case XV_PARSE:
+		r.parse = (struct xv_parse){"a\0b", 3, "[]", "hermes", "think", true, true};
+		break;
 	default:
 		break;
 	}
 	return r;
 }
 
+static const struct xv_tool_call tool_calls[] = {{"f", "{}", 2}, {"g", "", 0}};
 static const struct xv_top top[] = {{3, -0.5f, "p", 1}, {4, -INFINITY, "\0q", 2}};
 static const struct xv_token tokens[] = {{9, -0.25f, 1, true, true, "z", 1, top, 2},
 					 {10, 0, 0, false, false, "y", 1, top, 0}};
@@ -187,6 +191,9 @@ static inline struct xv_reply reply(enum xv_reply_kind kind)
 		break;
 	case XV_R_ADAPTER:
 		r.adapter = adapters[0];
+		break;
+	case XV_R_PARSED:
+		r.parsed = (struct xv_parsed){"a", "b\0c", 1, 3, tool_calls, 2};
 		break;
 	default:
 		break;

@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import os
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Dict, Generator, Optional, Sequence, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Dict, Generator, Mapping, Optional, Sequence, Type, TypeVar, Union
 
 from . import _requests
 from ._answer import Answer, Scores, reply_of
@@ -13,7 +13,7 @@ from ._call import Call
 from ._client import Client, Message, Stream
 from ._engine import LOOK
 from ._requests import Prompt
-from ._schema import Adapter, Calls, Chunk, Done, Metrics, Rendered, Status, Text, Tokens
+from ._schema import Adapter, Calls, Chunk, Done, Metrics, Parsed, Rendered, Status, Text, Tokens
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -136,6 +136,9 @@ class AsyncClient(Connection):
 
     async def render(self, messages: Sequence[Message], **options: Unpack[TemplateOptions]) -> Rendered:
         return await self._reply(Rendered, "template_", _requests.with_messages("template_", messages, options))
+
+    async def parse(self, answer: Answer, tools: Optional[Sequence[Mapping[str, Any]]] = None, parallel_tool_calls: Optional[bool] = None) -> Parsed:
+        return await self._reply(Parsed, "parse", _requests.to_parse(answer, tools, parallel_tool_calls))
 
     async def status(self) -> Status:
         return await self._ask("status", Status)

@@ -8,7 +8,8 @@ from ._wire import Request
 
 STREAMS = ("generate", "chat", "score")
 _ANSWERS = {"status": "status", "tokenize": "tokens", "detokenize": "text", "cancel": "done", "drain": "done", "log_level": "done",
-            "metrics": "metrics", "template_": "rendered", "calls": "calls", "lora_load": "adapter", "lora_unload": "adapter"}
+            "metrics": "metrics", "template_": "rendered", "calls": "calls", "lora_load": "adapter", "lora_unload": "adapter",
+            "parse": "parsed"}
 
 
 class Delivery(NamedTuple):

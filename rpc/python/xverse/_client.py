@@ -14,7 +14,7 @@ from ._base import Connection, Opened
 from ._call import Call
 from ._engine import LOOK, Engine
 from ._requests import Prompt
-from ._schema import Adapter, Calls, Chunk, Done, Metrics, Rendered, Status, Text, Tokens
+from ._schema import Adapter, Calls, Chunk, Done, Metrics, Parsed, Rendered, Status, Text, Tokens
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -174,6 +174,18 @@ class Client(Connection):
     def render(self, messages: Sequence[Message], **options: Unpack[TemplateOptions]) -> Rendered:
         """The prompt that ``chat`` makes of a conversation, as text and ids."""
         return self._reply(Rendered, "template_", _requests.with_messages("template_", messages, options))
+
+    def parse(self, answer: Answer, tools: Optional[Sequence[Mapping[str, Any]]] = None, parallel_tool_calls: Optional[bool] = None) -> Parsed:
+        """Takes the text of a chat's answer apart: content, reasoning and calls of tools. `tools` are those of the chat.
+
+        >>> import json
+        >>> tools = [{"type": "function", "function": {"name": "crown", "parameters": {"type": "object", "properties": {"king": {"enum": ["Saul", "David"]}},
+        ...          "required": ["king"], "additionalProperties": False}}}]
+        >>> answer = client.chat([{"role": "user", "content": "Who is king?"}], tools=tools, tool_name="crown", max_tokens=150, temperature=0)
+        >>> [(call.name, json.loads(call.arguments)) for call in client.parse(answer, tools).calls]
+        [('crown', {'king': 'Saul'})]
+        """
+        return self._reply(Parsed, "parse", _requests.to_parse(answer, tools, parallel_tool_calls))
 
     def status(self) -> Status:
         """The server's state, limits and counters.

@@ -2,8 +2,9 @@
 import difflib
 import json
 from operator import index
-from typing import Any, Dict, Iterable, Mapping, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple, Union
 
+from ._answer import Answer
 from ._wire import Request, is_repeated
 
 Prompt = Union[str, Sequence[int]]
@@ -122,6 +123,13 @@ def with_messages(kind: str, messages: Sequence[Mapping[str, Any]], options: Map
         named(f"messages[{i}]", _set_message, body.messages.add(), message)
     _set_options(kind.rstrip("_"), body, options)
     return request
+
+
+def to_parse(answer: Answer, tools: Any, parallel_tool_calls: Optional[bool]) -> Any:
+    """Of an answer of Chat, whose Started says how to read it."""
+    started = answer.started
+    return of("parse", text=answer.text, tools=tools, tool_parser=started.tool_parser, reasoning_parser=started.reasoning_parser,
+              reasoning_open=started.reasoning_open, parallel_tool_calls=parallel_tool_calls)
 
 
 def of(kind: str, **options: Any) -> Any:
