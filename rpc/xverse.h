@@ -440,7 +440,8 @@ int xv_connect(struct xv_client **out, const struct xv_options *how, char why[XV
 void xv_close(struct xv_client *c); /* NULL is fine; the server cancels open calls */
 const struct xv_hello *xv_server(const struct xv_client *c);
 
-/* Sends a request, sets r->id and returns it: the call's number on this connection (> 0). */
+/* Sends a request, sets r->id and returns it: the call's number on this connection (> 0). A request beyond the bytes
+ * that the server takes in one message is not sent: xv_wait() ends it with XV_ERR_LIMIT. */
 uint64_t xv_send(struct xv_client *c, struct xv_request *r);
 /* False: the server does not know the call (any more), so that no reply arrives. */
 bool xv_cancel(struct xv_client *c, uint64_t id);

@@ -92,17 +92,36 @@ void client_call_send(struct xv_client *c, struct client_call *call)
 		set_resume(call, &r.chat.resume);
 	call->prompt_text_now = call->prompt_tokens_now = 0;
 	call->retry_ns = 0;
+	call->too_large = client_encode(c, r);
+	if (call->too_large)
+		return;
 	call->resumed += call->had;
 	c->resends += call->had;
 	call->sent = call->had = true;
 	call->started_now = false;
-	client_encode(c, r);
 }
 
-void client_encode(struct xv_client *c, struct xv_request r)
+size_t client_largest(const struct xv_client *c)
 {
+	size_t limit = c->greeted ? c->hello.hello.frame_limit : 0;
+
+	return limit ? limit : FRAME_LIMIT;
+}
+
+/* The server would end the connection, and with it all other calls. */
+size_t client_encode(struct xv_client *c, struct xv_request r)
+{
+	size_t before = c->out.len, size;
+	const uint8_t *payload;
+
 	rpc_prefix_save(&c->sent, &r);
 	rpc_request_encode(&c->out, &r);
+	REQUIRE(frame_next(c->out.data + before, c->out.len - before, SIZE_MAX / 2, &payload, &size) > 0);
+	if (size <= client_largest(c))
+		return 0;
+	c->out.len = before;
+	rpc_prefix_forget(&c->sent);
+	return size;
 }
 
 void client_call_remove(struct xv_client *c, struct client_call *call)

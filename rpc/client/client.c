@@ -394,7 +394,9 @@ uint64_t xv_send(struct xv_client *c, struct xv_request *r)
 	}
 	call = client_call_add(c, r);
 	if (c->fd >= 0) {
-		client_encode(c, *r);
+		call->too_large = client_encode(c, *r);
+		if (call->too_large)
+			return r->id;          /* xv_wait() ends it */
 		if (client_io_send(c, &why)) { /* the server has none of it, or a part that it cannot read */
 			client_count_losses(c);
 			client_lose(c, &why); /* xv_wait() reports the loss, or reconnects */

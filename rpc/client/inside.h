@@ -23,6 +23,7 @@ struct client_call {
 	bool started_now;     /* it has begun since it was sent last */
 	bool sent, lost_here; /* lost_here: by the present connection's own word */
 	bool cancelled;       /* so that it is not put off: its Cancel would be answered before it is sent again */
+	size_t too_large;     /* bytes of its message, which is larger than the server takes; 0: it is not */
 	int losses;           /* how often the server went away while it had this call, since its last new token */
 	uint64_t retry_ns;    /* send again then; 0: it is sent, or goes with the next connection */
 	uint64_t late_ns;     /* since when the server puts it off; 0: it does not */
@@ -63,7 +64,9 @@ bool client_io_is_there(const struct xv_client *c);          /* the path is a so
 struct client_call *client_call_find(struct xv_client *c, uint64_t id);
 struct client_call *client_call_add(struct xv_client *c, const struct xv_request *r);
 void client_call_send(struct xv_client *c, struct client_call *call); /* again, with what it has */
-void client_encode(struct xv_client *c, struct xv_request r);         /* appends it to c->out */
+/* Appends it to c->out. 0, or the bytes of a message that the server does not take: nothing is appended. */
+size_t client_encode(struct xv_client *c, struct xv_request r);
+size_t client_largest(const struct xv_client *c); /* bytes of a message that the server takes */
 void client_call_remove(struct xv_client *c, struct client_call *call);
 bool client_call_fits(const struct client_call *call, const struct xv_reply *r); /* its request has such an answer */
 /* Records the reply and leaves out what was delivered before. True: the caller gets it. */

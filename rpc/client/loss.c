@@ -178,6 +178,11 @@ static int give_up(const struct xv_client *c, const struct client_call *call, st
 {
 	bool away = c->fd < 0 || call->retry_ns;
 
+	if (call->too_large)
+		return fail(why, ERR_LIMIT, "the request has %zu bytes, and the server takes %zu in one message",
+			    call->too_large, client_largest(c));
+	if (c->how.no_resume)
+		return 0;
 	if (call->losses >= MOST_LOSSES)
 		return fail(
 			why, ERR_INTERNAL,
@@ -215,7 +220,7 @@ bool client_end_here(struct xv_client *c, struct xv_reply *r)
 {
 	struct why why;
 
-	for (struct client_call *call = c->calls; call && !c->how.no_resume; call = call->next) {
+	for (struct client_call *call = c->calls; call; call = call->next) {
 		int err = give_up(c, call, &why);
 		if (!err)
 			continue;

@@ -38,6 +38,35 @@ TEST(a_stream_goes_on_where_it_stood)
 	leave(c);
 }
 
+TEST(a_request_too_large_for_the_server_ends_alone)
+{
+	enum { SIZE = 17 << 20 };
+	struct xv_client *c = connect_now(NULL);
+	char *text = calloc(SIZE + 1, 1);
+	struct xv_request r = {.kind = XV_TOKENIZE};
+	struct xv_reply e;
+	uint64_t id;
+
+	ask(c, false);
+	wait_requests(c, 1);
+	memset(text, 'a', SIZE);
+	r.tokenize.text = text;
+	r.tokenize.text_len = SIZE;
+	id = xv_send(c, &r);
+	free(text);
+	e = expect(c, XV_R_ERROR);
+	CHECK_EQ(e.id, id);
+	CHECK_EQ(e.error.code, ERR_LIMIT);
+	CHECK_EQ(e.error.retryable, 0);
+	CHECK(strstr(e.error.text, "takes 16777216 in one message") != NULL);
+	started(0, 99);
+	finished(0);
+	expect(c, XV_R_STARTED);
+	expect(c, XV_R_FINISHED);
+	CHECK_EQ(rig.heard.n, 1);
+	leave(c);
+}
+
 TEST(two_losses_add_up)
 {
 	struct xv_client *c = connect_now(NULL);
