@@ -85,6 +85,30 @@ const char *file_disguise(const char *head, size_t n)
 	return NULL;
 }
 
+const char *file_not_text(const char *head, size_t n)
+{
+	static const struct {
+		const char *begin;
+		size_t n;
+		const char *is;
+	} kinds[] = {
+		{"\x1f\x8b", 2, "this is compressed by gzip; unpack it first: gunzip -k FILE"},
+		{"PK\3\4", 4, "this is a zip archive; unpack it first"},
+		{"\xfd"
+		 "7zXZ",
+		 5, "this is compressed by xz; unpack it first: unxz -k FILE"},
+		{"\x28\xb5\x2f\xfd", 4, "this is compressed by zstd; unpack it first: unzstd FILE"},
+		{"PAR1", 4, "this is Parquet, which is not read; export it as JSON lines"},
+		{"\xff\xfe", 2, "this is text in UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"},
+		{"\xfe\xff", 2, "this is text in UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"},
+	};
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (n >= kinds[i].n && !memcmp(head, kinds[i].begin, kinds[i].n))
+			return kinds[i].is;
+	return file_disguise(head, n);
+}
+
 static int read_all(int fd, const char *path, char *bytes, size_t len, struct why *why)
 {
 	for (size_t at = 0; at < len;) {

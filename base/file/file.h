@@ -26,5 +26,7 @@ typedef int file_inside(const char *path, const char *name, char **bytes, size_t
 void file_look_inside(file_inside *inside);
 /* What a file is by its first bytes, if that is not what its name says (an HTML page, a Git LFS pointer); else NULL. */
 const char *file_disguise(const char *head, size_t n);
+/* The same for a file that must be text: compressed data and UTF-16, too. */
+const char *file_not_text(const char *head, size_t n);
 
 #endif

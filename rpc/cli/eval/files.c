@@ -12,8 +12,9 @@
 #include <zip.h>
 
 #include "base/file/file.h"
+#include "rpc/cli/cli.h"
 
-enum { DEEPEST = 10, MOST_FILES = 200000 };
+enum { DEEPEST = 10, MOST_FILES = 200000, MOST_FOLDERS = 100000 };
 static const uint64_t MOST_BYTES = 256u << 20;
 
 static bool ends_with(const char *name, const char *end)
@@ -21,6 +22,18 @@ static bool ends_with(const char *name, const char *end)
 	size_t n = strlen(name), m = strlen(end);
 
 	return n >= m && !strcasecmp(name + n - m, end);
+}
+
+/* Archives and compressed files that are not read; a zip inside of a zip is one, too. */
+static bool is_packed(const char *name)
+{
+	static const char *const ends[] = {".tar", ".gz", ".tgz", ".xz",  ".bz2",
+					   ".zst", ".7z", ".rar", ".zip", ".parquet"};
+
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (ends_with(name, ends[i]))
+			return true;
+	return false;
 }
 
 /* What the systems that pack archives leave beside the files. */
@@ -72,6 +85,31 @@ static int open_zip(zip_t **out, const char *path, struct why *why)
 	return *out ? 0 : zip_fail(path, code, why);
 }
 
+static int too_many(const struct eval_files *f, struct why *why)
+{
+	return fail(why, ERR_LIMIT, "%s: more than %d files or %d folders; name the benchmarks' own folder", f->root,
+		    MOST_FILES, MOST_FOLDERS);
+}
+
+/* Some programs write names as Windows has them. */
+static void add_entry(struct eval_files *f, const char *path, const char *within, const char *name, uint64_t entry)
+{
+	char *plain = xstrdup(name);
+	struct eval_file *file;
+
+	for (char *c = plain; *c; c++)
+		*c = *c == '\\' ? '/' : *c;
+	f->has_packed |= is_packed(plain);
+	if (*plain && plain[strlen(plain) - 1] != '/' && !litter_within(plain)) {
+		file = add(f);
+		file->name = xprintf("%s:%s", path, name);
+		file->path = xprintf("%s/%s", within, plain);
+		file->archive = xstrdup(path);
+		file->entry = entry;
+	}
+	free(plain);
+}
+
 /* `within`: the archive's path relative to the root; "" where it is the root. */
 static int list_zip(struct eval_files *f, const char *path, const char *within, struct why *why)
 {
@@ -80,25 +118,29 @@ static int list_zip(struct eval_files *f, const char *path, const char *within, 
 
 	if (err)
 		return err;
-	for (zip_int64_t i = 0; i < zip_get_num_entries(z, 0) && f->n < MOST_FILES; i++) {
+	for (zip_int64_t i = 0; !err && i < zip_get_num_entries(z, 0); i++) {
 		const char *name = zip_get_name(z, (zip_uint64_t)i, 0);
-		struct eval_file *file;
 
-		if (!name || !*name || name[strlen(name) - 1] == '/' || litter_within(name))
-			continue;
-		file = add(f);
-		file->name = xprintf("%s:%s", path, name);
-		file->path = xprintf("%s/%s", within, name);
-		file->archive = xstrdup(path);
-		file->entry = (uint64_t)i;
+		if (f->n >= MOST_FILES)
+			err = too_many(f, why);
+		else if (name)
+			add_entry(f, path, within, name, (uint64_t)i);
 	}
 	zip_discard(z);
-	return 0;
+	return err;
 }
 
-static int list_folder(struct eval_files *f, const char *within, int depth, struct why *why);
+/* A folder that is being listed, and those that it lies in. */
+struct place {
+	const struct place *above;
+	dev_t device;
+	ino_t number;
+	int depth;
+};
 
-static int list_one(struct eval_files *f, const char *within, const char *name, int depth, struct why *why)
+static int list_folder(struct eval_files *f, const char *within, const struct place *above, struct why *why);
+
+static int list_one(struct eval_files *f, const char *within, const char *name, const struct place *at, struct why *why)
 {
 	char *path = xprintf("%s/%s", within, name), *full = xprintf("%s%s", f->root, path);
 	struct stat s;
@@ -107,34 +149,63 @@ static int list_one(struct eval_files *f, const char *within, const char *name, 
 	if (stat(full, &s))
 		err = 0; /* a link to nothing */
 	else if (S_ISDIR(s.st_mode))
-		err = list_folder(f, path, depth + 1, why);
+		err = list_folder(f, path, at, why);
 	else if (S_ISREG(s.st_mode) && ends_with(name, ".zip"))
 		err = list_zip(f, full, path, why);
 	else if (S_ISREG(s.st_mode)) {
 		struct eval_file *file = add(f);
 		*file = (struct eval_file){.name = xstrdup(full), .path = xstrdup(path)};
-		f->has_tar |= ends_with(name, ".tar") || ends_with(name, ".tar.gz");
+		f->has_packed |= is_packed(name);
 	}
 	free(path);
 	free(full);
 	return err;
 }
 
-static int list_folder(struct eval_files *f, const char *within, int depth, struct why *why)
+static int list_entries(struct eval_files *f, DIR *d, const char *within, const struct place *at, struct why *why)
 {
-	char *full = xprintf("%s%s", f->root, within);
-	DIR *d = opendir(full);
 	struct dirent *e;
 	int err = 0;
 
-	if (!d)
-		err = fail(why, ERR_IO, "%s: %s", full, strerror(errno));
-	while (d && !err && (e = readdir(d))) {
+	while (!err && (e = readdir(d))) {
 		if (f->n >= MOST_FILES)
-			err = fail(why, ERR_LIMIT, "%s: more than %d files; name the benchmarks' own folder", f->root,
-				   MOST_FILES);
-		else if (!is_litter(e->d_name) && depth < DEEPEST)
-			err = list_one(f, within, e->d_name, depth, why);
+			err = too_many(f, why);
+		else if (!is_litter(e->d_name))
+			err = list_one(f, within, e->d_name, at, why);
+	}
+	return err;
+}
+
+/* A link to a folder that the link lies in adds nothing. */
+static bool is_within_itself(const struct place *at)
+{
+	for (const struct place *p = at->above; p; p = p->above)
+		if (p->device == at->device && p->number == at->number)
+			return true;
+	return false;
+}
+
+static int list_folder(struct eval_files *f, const char *within, const struct place *above, struct why *why)
+{
+	char *full = xprintf("%s%s", f->root, within);
+	struct place at = {.above = above, .depth = above ? above->depth + 1 : 0};
+	struct stat s;
+	DIR *d = NULL;
+	int err = 0;
+
+	if (!stat(full, &s)) {
+		at.device = s.st_dev;
+		at.number = s.st_ino;
+	}
+	if (f->n_folders++ > MOST_FOLDERS)
+		err = too_many(f, why);
+	else if (at.depth < DEEPEST && !is_within_itself(&at)) {
+		d = opendir(full);
+		if (!d && errno == EACCES && above) /* another's: what it holds is missing, if it is needed */
+			cli_say("xverse: eval: %s is left out: %s\n", full, strerror(errno));
+		else
+			err = d ? list_entries(f, d, within, &at, why)
+				: fail(why, ERR_IO, "%s: %s", full, strerror(errno));
 	}
 	if (d)
 		closedir(d);
@@ -163,7 +234,7 @@ int eval_files_open(struct eval_files *f, const char *path, struct why *why)
 	if (stat(path, &s))
 		err = fail(why, ERR_UNKNOWN, "%s: %s", path, strerror(errno));
 	else if (S_ISDIR(s.st_mode))
-		err = list_folder(f, "", 0, why);
+		err = list_folder(f, "", NULL, why);
 	else if (S_ISREG(s.st_mode) && ends_with(path, ".zip"))
 		err = list_zip(f, path, "", why);
 	else
@@ -227,6 +298,7 @@ static int read_entry(const struct eval_file *f, zip_t *z, char **bytes, size_t 
 	if (in)
 		zip_fclose(in);
 	free(*bytes);
+	*bytes = NULL;
 	return ERR_FORMAT;
 }
 

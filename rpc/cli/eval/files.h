@@ -14,11 +14,12 @@ struct eval_file {
 struct eval_files {
 	char *root;
 	struct eval_file *file; /* [n] archives first, then by path */
-	int n;
-	bool has_tar; /* a .tar lies there, which is not read */
+	int n, n_folders;
+	bool has_packed; /* archives other than .zip lie there, or archives inside of a .zip; they are not read */
 };
 
-/* `path`: a folder or a zip. Follows links; hidden files and those of __MACOSX are left out. */
+/* `path`: a folder or a zip. Follows links, but not to a folder around the link. Hidden files, those of __MACOSX and
+ * folders that may not be read are left out. */
 int eval_files_open(struct eval_files *f, const char *path, struct why *why);
 void eval_files_close(struct eval_files *f);
 /* Whether the path ends with `end`, at the beginning of a name; case counts. */

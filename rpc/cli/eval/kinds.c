@@ -64,7 +64,10 @@ int eval_bench_missing(const struct eval_bench *b, const struct eval_files *f, s
 	if (b->n_missing > SHOWN)
 		text_fmt(out, "  and %d more\n", b->n_missing - SHOWN);
 	text_fmt(out, "%s\nLicence: %s. Nothing is downloaded.\n", b->kind->source, b->kind->licence);
-	if (f->has_tar)
-		text_str(out, "Archives named .tar are not read: unpack them there.\n");
+	if (f->has_packed)
+		text_str(
+			out,
+			"Of archives only .zip is read, and no archive inside of one: unpack the others there. Parquet "
+			"is not read.\n");
 	return ERR_UNKNOWN;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/file/file.h"
 #include "base/utf8.h"
 #include "rpc/cli/eval/python.h"
 
@@ -287,9 +288,12 @@ static int check_utf8(const char *name, const char *bytes, size_t len, struct wh
 int eval_rows_read(struct eval_rows *t, const char *name, const char *bytes, size_t len, const char *columns,
 		   bool python, struct why *why)
 {
+	const char *is = file_not_text(bytes, len);
 	int err;
 
 	*t = (struct eval_rows){0};
+	if (is)
+		return fail(why, ERR_FORMAT, "%s: %s", name, is);
 	if (len >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3)) { /* a mark at the beginning only; within, it is text */
 		bytes += 3;
 		len -= 3;

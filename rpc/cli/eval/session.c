@@ -168,6 +168,8 @@ static int code_of(int err)
 {
 	int code = cli_exit_code(err);
 
+	if (err == ERR_LIMIT) /* the disk is full: what is answered is kept */
+		return EXIT_AGAIN;
 	return code == EXIT_USAGE || err == ERR_FORMAT || err == ERR_MISMATCH || err == ERR_IO ? EVAL_USAGE : code;
 }
 

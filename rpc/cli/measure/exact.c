@@ -92,7 +92,8 @@ static int done(void *arg, const struct pump_result *p, struct why *why)
 	int err;
 
 	if (p->err)
-		return fail(why, p->err, "%s:%u: %.400s", r->in.path, r->in.line[p->item].number, p->error);
+		return fail(why, p->err == ERR_LIMIT ? ERR_INVALID : p->err, "%s:%u: %.400s", r->in.path,
+			    r->in.line[p->item].number, p->error);
 	if (strcmp(p->fingerprint, r->model.fingerprint) || strcmp(p->numerics_class, r->model.numerics_class))
 		return fail(why, ERR_MISMATCH, "the server has another model or numerics class than at the start");
 	err = read_question(r, (int)p->item, &q, why);
@@ -201,7 +202,7 @@ static json_t *result_of(const struct run *r)
 	json_t *j = head_of(r);
 	double share = (double)r->right / (double)r->n;
 
-	json_object_set_new(j, "file", json_string(r->in.path));
+	json_object_set_new(j, "file", json_text(r->in.path, strlen(r->in.path)));
 	json_object_set_new(j, "n", json_integer(r->n));
 	json_object_set_new(j, "correct", json_integer((json_int_t)r->right));
 	json_object_set_new(j, "accuracy", json_real(share));

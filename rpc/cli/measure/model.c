@@ -80,6 +80,8 @@ int measure_code(int err, const struct why *why)
 	cli_say("xverse: eval: %s\n", why->text);
 	if (err == ERR_CANCELLED)
 		return EVAL_PARTIAL;
+	if (err == ERR_LIMIT) /* of the journal: the disk is full, and what is answered is kept */
+		return EXIT_AGAIN;
 	return err == ERR_INVALID || err == ERR_FORMAT || err == ERR_MISMATCH || err == ERR_UNKNOWN
 		       ? EVAL_USAGE
 		       : cli_exit_code(err);

@@ -115,7 +115,12 @@ int measure_text_read(struct measure_text *t, const char *path, const char *fiel
 
 	*t = (struct measure_text){.n = 0};
 	if (err)
+		return err == ERR_LIMIT ? ERR_INVALID : err;
+	if (file_not_text(bytes, len)) {
+		err = fail(why, ERR_FORMAT, "%s: %s", path, file_not_text(bytes, len));
+		free(bytes);
 		return err;
+	}
 	eval_sha256(bytes, len, t->sha256);
 	err = dot && !strcmp(dot, ".jsonl") ? add_lines(t, bytes, len, path, field ? field : "text", c, why)
 					    : add_doc(t, bytes, len, c, why);

@@ -93,7 +93,8 @@ static int done(void *arg, const struct pump_result *r, struct why *why)
 	char line[120];
 
 	if (r->err)
-		return fail(why, r->err, "window %llu: %.400s", (unsigned long long)r->item, r->error);
+		return fail(why, r->err == ERR_LIMIT ? ERR_INVALID : r->err, "window %llu: %.400s",
+			    (unsigned long long)r->item, r->error);
 	if (r->n_prompt_tokens != one->end - one->begin)
 		return fail(why, ERR_FORMAT, "window %llu: %d tokens were scored, not %d", (unsigned long long)r->item,
 			    r->n_prompt_tokens, one->end - one->begin);
