@@ -98,19 +98,18 @@ uint64_t journal_count(const struct journal *j)
 
 /* ---- opening ---- */
 
-/* The first key whose value differs, for the message. */
-static void find_difference(const char *a, const char *b, char out[120])
+void journal_difference(const char *a, const char *b, char out[JOURNAL_DIFFERENCE])
 {
 	struct json_error e;
 	struct json_doc *x = json_read(a, strlen(a), &json_of_files, &e),
 			*y = json_read(b, strlen(b), &json_of_files, &e);
 	const struct json_member *m;
 
-	snprintf(out, 120, "%s", "its head");
+	snprintf(out, JOURNAL_DIFFERENCE, "%s", "its head");
 	for (size_t i = 0; (m = json_member(json_root(x), i)); i++)
 		if (!json_get(json_root(y), m->key) || !json_same(&m->value, json_get(json_root(y), m->key))) {
 			char *was = json_write(&m->value, NULL, NULL);
-			snprintf(out, 120, "%.40s, which was %.60s", m->key, was);
+			snprintf(out, JOURNAL_DIFFERENCE, "%.40s, which was %.60s", m->key, was);
 			free(was);
 			break;
 		}
@@ -121,13 +120,13 @@ static void find_difference(const char *a, const char *b, char out[120])
 static int check_head(const struct journal *j, const char *line, size_t len, const char *head, struct why *why)
 {
 	size_t n = strlen(begin_head);
-	char *was, what[120];
+	char *was, what[JOURNAL_DIFFERENCE];
 
 	if (len < n + 1 || memcmp(line, begin_head, n) || line[len - 1] != '}')
 		return fail(why, ERR_FORMAT, "%s: line 1: this is no journal of xverse", j->path);
 	was = xprintf("%.*s", (int)(len - n - 1), line + n);
 	if (strcmp(was, head)) {
-		find_difference(was, head, what);
+		journal_difference(was, head, what);
 		fail(why, ERR_MISMATCH, "%s: its results are of another run: %s", j->path, what);
 	}
 	n = strcmp(was, head) != 0;

@@ -32,6 +32,10 @@ int journal_open(struct journal **out, const struct journal_options *how, struct
 void journal_close(struct journal *j);
 void journal_remove(struct journal *j); /* deletes the file, then closes: its results are elsewhere */
 
+/* The first key whose value differs between two heads: "seed, which was 3". */
+enum { JOURNAL_DIFFERENCE = 120 };
+void journal_difference(const char *was, const char *is, char out[JOURNAL_DIFFERENCE]);
+
 bool journal_has(const struct journal *j, uint64_t item);
 uint64_t journal_count(const struct journal *j); /* items that it has */
 /* Appends the result of an item. 0; ERR_INVALID: it has one, or the line holds a line end or is no JSON value;

@@ -128,8 +128,8 @@ static void put_numbers(struct text *t, const struct xv_sampling *s)
 		text_fmt(t, ",\"stop_id%d\":%d", i, s->stop_ids[i]);
 }
 
-/* All that decides the answers. */
-static char *make_head(const struct batch *b)
+/* All that decides the answers; of a part, or what all parts share. */
+static char *make_head(const struct batch *b, bool shared)
 {
 	struct text t = {0};
 
@@ -137,18 +137,33 @@ static char *make_head(const struct batch *b)
 	text_json_str(&t, b->model);
 	text_fmt(&t, ",\"fingerprint\":\"%s\",\"numerics_class\":\"%s\",\"seed\":%" PRIu64, b->fingerprint,
 		 b->numerics_class, b->a->sampling.seed);
-	if (b->part.of)
+	if (b->part.of && shared)
+		text_fmt(&t, ",\"parts\":%d", b->part.of);
+	else if (b->part.of)
 		text_fmt(&t, ",\"part\":\"%d/%d\"", b->part.at, b->part.of);
 	put_numbers(&t, &b->a->sampling);
 	text_str(&t, "}");
 	return t.data;
 }
 
+/* Answers of different numerics classes, as GPUs of two kinds give them, must not end up in one output unnoticed. */
+static int agree(struct batch *b)
+{
+	char *head = make_head(b, true);
+	int err = b->part.of ? batch_part_agree(b->a->batch.out, head, &b->why) : 0;
+
+	free(head);
+	if (err == ERR_MISMATCH)
+		strncat(b->why.text, " (without that file and all parts it begins anew)",
+			sizeof b->why.text - strlen(b->why.text) - 1);
+	return err;
+}
+
 static int open_journal(struct batch *b)
 {
 	struct journal_options how = {
 		.path = b->journal_path, .resume = true, .fresh = b->a->batch.fresh, .sync_ms = 500};
-	char *head = make_head(b);
+	char *head = make_head(b, false);
 	int err;
 
 	how.head = head;
@@ -297,6 +312,8 @@ static int run_all(struct batch *b)
 	err = find_server(b);
 	if (!err)
 		err = ask_model(b);
+	if (!err)
+		err = agree(b);
 	if (!err)
 		err = open_journal(b);
 	if (!err)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file/file.h"
@@ -189,6 +190,20 @@ static void set_order(struct batch_input *in, bool as_is)
 		qsort(in->order, (size_t)in->n, sizeof *in->order, by_prompt);
 }
 
+/* What it is, and when it changed the last time. */
+static int look(struct batch_input *in, struct why *why)
+{
+	char head[64];
+	ssize_t n = pread(in->fd, head, sizeof head, 0);
+	const char *is = n > 0 ? file_not_text(head, (size_t)n) : NULL;
+	struct stat st;
+
+	if (n < 0 || fstat(in->fd, &st))
+		return fail(why, ERR_IO, "%s: %s", in->path, strerror(errno));
+	in->changed = st.st_mtim;
+	return is ? fail(why, ERR_FORMAT, "%s: %s", in->path, is) : 0;
+}
+
 int batch_input_open(struct batch_input *in, const char *path, bool as_is, struct why *why)
 {
 	uint64_t size;
@@ -198,6 +213,9 @@ int batch_input_open(struct batch_input *in, const char *path, bool as_is, struc
 	*in = (struct batch_input){.path = xstrdup(path), .fd = file_open(path, &size, why), .hash = 1};
 	if (in->fd < 0)
 		return in->fd;
+	err = look(in, why);
+	if (err)
+		return err;
 	f = fdopen(dup(in->fd), "r");
 	err = f ? scan(in, f, why) : fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	if (f)
@@ -228,10 +246,25 @@ void batch_input_close(struct batch_input *in)
 	free(in->order);
 }
 
+/* Where its lines stand was noted when it was opened: in a file that was edited since, they may be others. */
+static int check_unchanged(const struct batch_input *in, struct why *why)
+{
+	struct stat st;
+
+	if (fstat(in->fd, &st))
+		return fail(why, ERR_IO, "%s: %s", in->path, strerror(errno));
+	if (st.st_mtim.tv_sec == in->changed.tv_sec && st.st_mtim.tv_nsec == in->changed.tv_nsec)
+		return 0;
+	return fail(why, ERR_MISMATCH, "%s: it was changed while its lines were answered", in->path);
+}
+
 int batch_input_read(const struct batch_input *in, int i, char **text, struct why *why)
 {
 	size_t len = in->line[i].len;
 
+	*text = NULL;
+	if (check_unchanged(in, why))
+		return ERR_MISMATCH;
 	*text = xalloc(len + 1, 1);
 	for (size_t done = 0; done < len;) {
 		ssize_t n = pread(in->fd, *text + done, len - done, (off_t)(in->line[i].at + done));

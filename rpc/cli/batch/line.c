@@ -138,6 +138,16 @@ static int read_fields(struct batch_request *q, const struct json *body, const s
 	return 0;
 }
 
+/* An answer is found by its id, so one that cannot stand in the output is no reason to make up another silently. */
+static int check_id(const struct json *id, const char *name, struct why *why)
+{
+	if (cuts_short(id))
+		return fail(why, ERR_INVALID, "%s holds U+0000", name);
+	if (json_none(id) || json_str(id) || json_is_int(id))
+		return 0;
+	return fail(why, ERR_INVALID, "%s must be a text or an integer, not %s", name, json_kind_name(id));
+}
+
 int batch_request_read(struct batch_request *q, const char *text, size_t len, uint32_t number,
 		       const struct xv_sampling *defaults, struct why *why)
 {
@@ -155,8 +165,8 @@ int batch_request_read(struct batch_request *q, const char *text, size_t len, ui
 		err = fail(why, ERR_FORMAT, "column %d: %s", e.column, e.text);
 	else if (!json_is(root, JSON_IS_OBJECT))
 		err = fail(why, ERR_INVALID, "the line must be an object, not %s", json_kind_name(root));
-	if (!err && cuts_short(id_in(root)))
-		err = fail(why, ERR_INVALID, "the id holds U+0000");
+	if (!err)
+		err = check_id(id_in(root), q->openai ? "custom_id" : "id", why);
 	if (!err)
 		err = read_form(q, root, why);
 	if (!err)

@@ -15,6 +15,19 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+static int check_folder(const char *path, struct why *why)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? xprintf("%.*s", (int)(slash == path ? 1 : slash - path), path) : xstrdup(".");
+	struct stat st;
+	int err = 0;
+
+	if (stat(folder, &st) || !S_ISDIR(st.st_mode))
+		err = fail(why, ERR_INVALID, "batch: --output %s: there is no folder %s; make it first", path, folder);
+	free(folder);
+	return err;
+}
+
 int batch_output_check(const char *input, const char *path, const char *journal, struct why *why)
 {
 	struct stat in, out;
@@ -22,6 +35,11 @@ int batch_output_check(const char *input, const char *path, const char *journal,
 
 	if (!*path)
 		return fail(why, ERR_INVALID, "batch: --output is empty");
+	if (!strcmp(input, "-") || !strcmp(path, "-"))
+		return fail(why, ERR_INVALID,
+			    "batch: \"-\" is no file: requests and answers are files, so that a run can go on");
+	if (check_folder(path, why))
+		return ERR_INVALID;
 	if (!stat(path, &out) && !S_ISREG(out.st_mode))
 		return fail(why, ERR_INVALID,
 			    "batch: --output %s is no regular file, which the answers become as a whole", path);

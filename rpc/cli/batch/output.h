@@ -4,7 +4,8 @@
 
 #include "rpc/cli/batch/input.h"
 
-/* ERR_INVALID: `path` cannot be the output: it is no regular file, or it or its journal is the input itself. */
+/* ERR_INVALID: `path` cannot be the output: it is no regular file, or it or its journal is the input itself;
+ * its folder does not exist; one of the two is "-". */
 int batch_output_check(const char *input, const char *path, const char *journal, struct why *why);
 /* Whether an earlier run has answered all lines of the input; *refused of them with an error. ERR_MISMATCH: the file
  * holds something else, which is not to be replaced unasked. A run that is not over has a journal: 0, and not

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "base/file/own.h"
+#include "rpc/cli/journal.h"
 
 int batch_part_parse(struct batch_part *p, const char *text, struct why *why)
 {
@@ -44,6 +46,12 @@ bool batch_part_is_done(const char *out, int part, int parts)
 	return done;
 }
 
+/* Its name begins as the parts' do, so that deleting those deletes it, too. */
+static char *shared_path(const char *out)
+{
+	return xprintf("%s.part-head", out);
+}
+
 /* glob() takes these letters for patterns. */
 static char *escape(const char *path)
 {
@@ -75,6 +83,57 @@ int batch_part_left(const char *out)
 	free(plain);
 	return parts;
 }
+
+/* ---- what parts share ---- */
+
+/* A link appears whole, and only where there is none: of two parts that begin at once one writes it. */
+static int write_shared(const char *path, const char *head, struct why *why)
+{
+	char *aside;
+	int fd = file_create_aside(path, 0666, &aside), err = 0;
+	size_t n = strlen(head);
+
+	if (fd < 0)
+		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+	if (write(fd, head, n) != (ssize_t)n || fsync(fd))
+		err = fail(why, errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_IO, "%s: %s", path,
+			   strerror(errno));
+	close(fd);
+	if (!err && link(aside, path) && errno != EEXIST && rename(aside, path)) /* some file systems have no links */
+		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+	unlink(aside);
+	free(aside);
+	return err;
+}
+
+static int compare_shared(const char *path, const char *head, struct why *why)
+{
+	char what[JOURNAL_DIFFERENCE], *was;
+	size_t len;
+	int err = file_read(path, 1 << 20, &was, &len, why);
+
+	if (err)
+		return err;
+	if (strcmp(was, head)) {
+		journal_difference(was, head, what);
+		err = fail(why, ERR_MISMATCH, "%s: another part is of another run: %s", path, what);
+	}
+	free(was);
+	return err;
+}
+
+int batch_part_agree(const char *out, const char *head, struct why *why)
+{
+	char *path = shared_path(out);
+	int err = access(path, F_OK) ? write_shared(path, head, why) : 0;
+
+	if (!err)
+		err = compare_shared(path, head, why);
+	free(path);
+	return err;
+}
+
+/* ---- joining ---- */
 
 static int copy(FILE *to, const char *from, bool *missing, struct why *why)
 {
@@ -153,6 +212,8 @@ int batch_part_join(const char *out, int parts, bool *joined, struct why *why)
 
 void batch_part_remove(const char *out, int parts)
 {
+	char *shared = shared_path(out);
+
 	for (int i = 1; i <= parts; i++) {
 		char *path = batch_part_path(out, i, parts), *journal = journal_path(out, i, parts);
 		unlink(path);
@@ -160,4 +221,6 @@ void batch_part_remove(const char *out, int parts)
 		free(path);
 		free(journal);
 	}
+	unlink(shared); /* last: a part that begins meanwhile must find it */
+	free(shared);
 }

@@ -21,9 +21,12 @@ char *batch_part_path(const char *out, int part, int parts);
 bool batch_part_is_done(const char *out, int part, int parts);
 /* How many parts an earlier run cut this output into, by its files; 0: there are none. */
 int batch_part_left(const char *out);
+/* What all parts must share is one line of JSON beside them, which the first part writes. ERR_MISMATCH: this part's
+ * differs; the message names the first key that does. ERR_IO. */
+int batch_part_agree(const char *out, const char *head, struct why *why);
 /* Joins the parts in order into `out`, which appears whole, and removes them. *joined is false while some are missing.
  * Two that join at once write the same bytes. ERR_IO. */
 int batch_part_join(const char *out, int parts, bool *joined, struct why *why);
-void batch_part_remove(const char *out, int parts); /* and their journals */
+void batch_part_remove(const char *out, int parts); /* their journals and what they share, too */
 
 #endif
