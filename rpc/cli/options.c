@@ -197,7 +197,7 @@ static const struct option rows[] = {
 	{GROUP_CALL, "no-resume", NULL, "fail when the server is lost, instead of resuming when it returns", FLAG,
 	 GEN | SCO | CHA, AT(no_resume), -1, 0, 0},
 	{GROUP_CALL, "resume-timeout", "SECONDS", "how long to wait for a lost server to return [120]", NUMBER,
-	 GEN | SCO | CHA | BAT | SUB, AT(resume_s), -1, 1, 604800},
+	 GEN | SCO | CHA | BAT | SUB | EVA, AT(resume_s), -1, 1, 604800},
 	{GROUP_CALL, "no-wait", NULL, "exit with 75 while the model loads, instead of waiting", FLAG, GEN | SCO | CHA,
 	 AT(no_wait), -1, 0, 0},
 	{GROUP_CALL, "wait", NULL, "wait until the server is started and ready; submit: until the job has ended", FLAG,

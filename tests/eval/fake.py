@@ -39,8 +39,9 @@ def merged(text, special=True):
 class Server:
     """numbers(prompt text or None, its ids) gives a dict of id to number; the others are 0."""
 
-    def __init__(self, path, numbers, max_model_len=1 << 20, slow=0.0, tokenize=tokenize, logprobs=None, fingerprint="fake", model="fake-model"):
+    def __init__(self, path, numbers, max_model_len=1 << 20, slow=0.0, tokenize=tokenize, logprobs=None, fingerprint="fake", model="fake-model", dies_after=None):
         self.path, self.numbers, self.max_model_len, self.slow = path, numbers, max_model_len, slow
+        self.dies_after, self.open = dies_after, []
         self.fingerprint, self.model, self.tokenize, self.logprobs = fingerprint, model, tokenize, logprobs
         self.scores, self.bytes, self.adapters, self.lock = 0, 0, set(), threading.Lock()
         self.listener = socket.socket(socket.AF_UNIX)
@@ -59,6 +60,7 @@ class Server:
                 s, _ = self.listener.accept()
             except OSError:
                 return
+            self.open.append(s)
             threading.Thread(target=self.talk, args=(s,), daemon=True).start()
 
     def talk(self, s):
@@ -108,6 +110,11 @@ class Server:
         with self.lock:
             self.scores += 1
             self.bytes += size
+            dies = self.scores == self.dies_after
+        if dies:
+            self.close()
+            for one in self.open:
+                one.shutdown(socket.SHUT_RDWR)
         if len(ids) >= self.max_model_len:
             return [pb.Reply(error=pb.Error(code=pb.CODE_LIMIT, text=f"the prompt has {len(ids)} tokens; --max-model-len is {self.max_model_len}"))]
         values = self.numbers(text, ids)

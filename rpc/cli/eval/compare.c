@@ -69,12 +69,13 @@ double eval_mcnemar(int b, int c)
 }
 
 struct counts {
-	int n, a_right, b_right, lost, won, moved; /* moved: another letter, both wrong */
+	int n, a_right, b_right, lost, won,
+		moved; /* moved: another letter, both wrong, or no label says which is right */
 };
 
 static void count(struct counts *c, const struct answer *a, const struct answer *b)
 {
-	bool was = a->pred == a->gold, is = b->pred == b->gold;
+	bool was = a->gold >= 0 && a->pred == a->gold, is = a->gold >= 0 && b->pred == b->gold;
 
 	c->n++;
 	c->a_right += was;
@@ -89,7 +90,7 @@ struct comparison {
 	char name[128]; /* of the task that is being counted */
 	struct text tasks, changed;
 	json_t *changes, *by_task;
-	int alone, other_prompt;
+	int alone, other_prompt, other_label, unlabelled;
 };
 
 static void end_task(struct comparison *c)
@@ -131,11 +132,29 @@ static void compare_one(struct comparison *c, const struct answer *a, const stru
 		end_task(c);
 		snprintf(c->name, sizeof c->name, "%.*s", n, a->key);
 	}
+	c->other_label += a->gold != b->gold;
+	c->unlabelled += a->gold < 0;
 	c->other_prompt += strcmp(a->prompt, b->prompt) != 0;
 	count(&c->all, a, b);
 	count(&c->task, a, b);
 	if (a->pred != b->pred)
 		add_change(c, a, b);
+}
+
+/* Of a split without labels only the changes can be counted. */
+static void put_accuracy(struct text *out, const struct comparison *c)
+{
+	const struct counts *t = &c->all;
+
+	if (c->unlabelled)
+		text_fmt(out, "%d of %d questions have no label; other letters in B: %d\n", c->unlabelled, t->n,
+			 t->moved);
+	if (c->unlabelled == t->n)
+		return;
+	text_fmt(out, "%d questions: A %.2f, B %.2f; right in A only %d, in B only %d, another wrong letter %d\n", t->n,
+		 100.0 * t->a_right / t->n, 100.0 * t->b_right / t->n, t->lost, t->won, t->moved);
+	text_fmt(out, "McNemar's exact test: p = %.4g%s\n", eval_mcnemar(t->lost, t->won),
+		 eval_mcnemar(t->lost, t->won) < 0.05 ? "" : ": such a difference is within chance");
 }
 
 static void put_all(struct text *out, const struct comparison *c, const struct eval_pair *p)
@@ -149,10 +168,9 @@ static void put_all(struct text *out, const struct comparison *c, const struct e
 		text_fmt(out, "%d questions are in one of them only and are left out\n", c->alone);
 	if (c->other_prompt)
 		text_fmt(out, "%d questions had other prompts: this compares more than the models\n", c->other_prompt);
-	text_fmt(out, "%d questions: A %.2f, B %.2f; right in A only %d, in B only %d, another wrong letter %d\n", t->n,
-		 t->n ? 100.0 * t->a_right / t->n : 0, t->n ? 100.0 * t->b_right / t->n : 0, t->lost, t->won, t->moved);
-	text_fmt(out, "McNemar's exact test: p = %.4g%s\n", eval_mcnemar(t->lost, t->won),
-		 eval_mcnemar(t->lost, t->won) < 0.05 ? "" : ": such a difference is within chance");
+	if (c->other_label)
+		text_fmt(out, "%d questions have other labels in B; those of A count\n", c->other_label);
+	put_accuracy(out, c);
 	if (c->tasks.len) {
 		text_fmt(out, "\n  %-40s %6s %6s %6s %6s %6s %6s\n", "subject", "n", "A", "B", "lost", "won", "moved");
 		text_put(out, c->tasks.data, c->tasks.len);
@@ -183,7 +201,7 @@ int eval_compare(struct text *out, json_t *list, const struct eval_pair *pair, e
 		qsort(b.answer, (size_t)b.n, sizeof *b.answer, by_key);
 	for (int i = 0; !err && i < a.n; i++) {
 		const struct answer *other = find(&b, a.answer[i].key);
-		if (other && a.answer[i].gold >= 0)
+		if (other)
 			compare_one(&c, &a.answer[i], other);
 	}
 	end_task(&c);

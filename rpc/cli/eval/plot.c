@@ -26,7 +26,8 @@ static void put_escaped(struct text *out, const char *text)
 		if (*text == '&' || *text == '<' || *text == '>')
 			text_fmt(out, "&#%d;", *text);
 		else
-			text_put(out, text, 1);
+			text_put(out, (unsigned char)*text < ' ' || *text == 0x7f ? " " : text,
+				 1); /* XML has no such */
 }
 
 static void put_text(struct plot *p, double x, double y, const char *anchor, const char *text)

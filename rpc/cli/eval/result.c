@@ -101,7 +101,8 @@ static json_t *data_json(const struct eval_bench *b)
 	json_t *list = json_array();
 
 	for (int i = 0; i < b->n_used; i++)
-		json_array_append_new(list, json_pack("{s:s, s:I, s:s}", "file", b->used[i].name, "bytes",
+		json_array_append_new(list, json_pack("{s:o, s:I, s:s}", "file",
+						      json_text(b->used[i].name, strlen(b->used[i].name)), "bytes",
 						      (json_int_t)b->used[i].bytes, "sha256", b->used[i].sha256));
 	return list;
 }

@@ -67,7 +67,7 @@ static json_t *result_of(const struct run *r, const struct measure_ppl *p)
 {
 	json_t *j = head_of(r);
 
-	json_object_set_new(j, "file", json_string(r->path));
+	json_object_set_new(j, "file", json_text(r->path, strlen(r->path)));
 	json_object_set_new(j, "documents", json_integer(r->text.n));
 	json_object_set_new(j, "limited", json_boolean(r->windows.n < r->windows.whole));
 	json_object_set_new(j, "windows", json_integer(r->windows.n));
