@@ -1,7 +1,12 @@
 """real.py - `xverse eval` on the demo model: the same bits whatever the ranks, threads and caches, and a forward pass of another program.
 
-    tests/eval/check_real [--full]    --full: all questions of MMLU; lm-eval through the gateway, with questions a second
+    tests/eval/check_real [--full [--slice N]]
+
+--full: all 14,042 questions of MMLU against the forward pass, and lm-eval through the gateway, with questions a second. What is done is kept in
+build/tests/eval-real, so that the same command goes on where it was killed; --slice N takes the first N questions of each subject, and says so.
 """
+import argparse
+import hashlib
 import json
 import os
 import re
@@ -10,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, "tests/e2e")
@@ -26,6 +31,7 @@ from prompts import prompts_of
 MODEL = "launch/demo/model"
 DATA = os.environ.get("XV_TESTDATA", "../shared/testdata") + "/eval"
 XVERSE = "build/bin/xverse"
+PART = 50  # questions of one process at a time
 work = tempfile.mkdtemp(prefix="xv-eval-real-")
 torch.set_grad_enabled(False)
 torch.set_num_threads(1)  # the questions are shared out among processes
@@ -89,17 +95,19 @@ def tokens_of(texts):
     return [e.ids for e in tok.encode_batch(texts)]
 
 
-def evaluate(name, args, data, ranks, *options, more=(), threads="1"):
+def evaluate(name, args, data, ranks, *options, more=(), threads="1", folder=work, shown=False):
+    """shown: progress goes to the terminal or the log, and a run of hours has its time."""
     job = Job(ranks, MODEL, "--threads", threads, *options)
-    out = f"{work}/{name}"
+    out = f"{folder}/{name}"
     if not check(f"{name}: starts", job.start(), job.text()[-300:]):
         return None, None, None
     begin = time.time()
-    p = subprocess.run([XVERSE, "eval", *args, "--data", data, "--out", out, "--uds", job.socket, "--lang", "en", *more], capture_output=True, timeout=3000)
+    p = subprocess.run([XVERSE, "eval", *args, "--data", data, "--out", out, "--uds", job.socket, "--lang", "en", *more], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=None if shown else subprocess.PIPE, timeout=None if shown else 3000)
     seconds = time.time() - begin
     job.stop()
     job.close()
-    check(f"{name}: runs", p.returncode in (0, 2, 3), p.stderr.decode()[-300:])
+    check(f"{name}: runs", p.returncode in (0, 2, 3), (p.returncode, (p.stderr or b"").decode()[-300:]))
     with open(f"{out}/mmlu.samples.jsonl", "rb") as f:
         samples = f.read()
     return samples, json.load(open(f"{out}/mmlu.json")), seconds
@@ -143,15 +151,42 @@ def against_part(samples, data):
     return other, worst, int(differ), int(ties)
 
 
-def against_forward(samples, data, most):
+def kept_part(path, samples, data):
+    """The same, kept in a file that appears whole."""
+    if path and os.path.exists(path):
+        return json.load(open(path))
+    found = against_part(samples, data)
+    if path:
+        with open(path + ".new", "w") as f:
+            json.dump(found, f)
+        os.rename(path + ".new", path)
+    return found
+
+
+def all_parts(samples, data, folder):
+    """Neighbours share the beginning of their prompts, so a part is a run of them."""
+    parts = [samples[i:i + PART] for i in range(0, len(samples), PART)]
+    names = [folder and f"{folder}/{i}.json" for i in range(len(parts))]
+    already, begin, shown, done, found = sum(bool(n) and os.path.exists(n) for n in names), time.time(), 0, 0, []
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        waiting = [pool.submit(kept_part, n, p, data) for n, p in zip(names, parts)]
+        for future in as_completed(waiting):
+            found.append(future.result())
+            done += 1
+            took = time.time() - begin
+            if done > already and took > shown + 20:
+                shown = took
+                left = took / (done - already) * (len(parts) - done)
+                print(f"  forward pass: {min(done * PART, len(samples)):,} of {len(samples):,} questions, about {left / 60:.0f} min left", flush=True)
+    return found
+
+
+def against_forward(samples, data, most, folder=None):
     """The letters' logits and choices of a forward pass of ours; how far bf16 is from float32 bounds what may differ."""
     ends = tokens_of(["Answer:"] + ["Answer: " + c for c in "ABCD"])
     check("letters behind a prompt are one token", all(e[:-1] == ends[0] for e in ends[1:]), ends)
     samples = samples[:: max(1, len(samples) // most)]
-    n, cores = len(samples), os.cpu_count()
-    per = -(-n // cores)  # neighbours share the beginning of their prompts
-    with ProcessPoolExecutor(cores) as pool:
-        parts = list(pool.map(against_part, (samples[i:i + per] for i in range(0, n, per)), [data] * cores))
+    n, parts = len(samples), all_parts(samples, data, folder)
     other, differ, ties = (sum(p[i] for p in parts) for i in (0, 2, 3))
     worst = max(p[1] for p in parts)
     print(f"  {n} questions against a forward pass in float32: logits within {worst:.3f}, {ties} closer than 0.1", flush=True)
@@ -187,20 +222,58 @@ def lm_eval(data):
         print(f"  {len(samples)} questions: xverse eval {ours:.1f} s, lm-eval {seconds[1]} s, {float(seconds[1]) / ours:.1f} times as long")
 
 
-full = "--full" in sys.argv
-published = os.path.isdir(DATA)
+def place_of(how):
+    """Where a long run keeps what it has done; what other programs have done there is dropped."""
+    folder = os.path.abspath(f"build/tests/eval-real{'-' + str(how) if how else ''}")
+    key = hashlib.sha256()
+    for path in ("build/bin/xversed", XVERSE, MODEL + "/pytorch_model.bin", MODEL + "/tokenizer.json", "tests/eval/real.py"):
+        with open(path, "rb") as f:
+            key.update(hashlib.sha256(f.read()).digest())
+    try:
+        with open(folder + "/key") as f:
+            if f.read() == key.hexdigest():
+                print(f"  going on with what an earlier run has left in {os.path.relpath(folder)}", flush=True)
+                return folder
+    except OSError:
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder + "/forward")
+    with open(folder + "/key", "w") as f:
+        f.write(key.hexdigest())
+    return folder
+
+
+def all_questions(part):
+    """part: questions of each subject; 0: all."""
+    folder = place_of(part)
+    if part:
+        print(f"  A SLICE: the first {part} questions of each subject, not all 14,042", flush=True)
+    base, result, seconds = evaluate("all", ["mmlu", *(["--limit", str(part)] if part else []), "--resume"], DATA, 1, threads="2", folder=folder, shown=True)
+    samples = [json.loads(l) for l in base.splitlines()]
+    print(f"  {len(samples):,} questions of MMLU in {seconds:.0f} s (less where an earlier run asked some)", flush=True)
+    counts = result["questions"]
+    check("all questions", counts["done"] == counts["asked"] == len(samples) == (57 * part if part else 14042), counts)
+    check("the result says whether it is all", result["complete"] == (not part), result["complete"])
+    begin = time.time()
+    against_forward(samples, DATA, len(samples), folder + "/forward")
+    print(f"  against the forward pass in {time.time() - begin:.0f} s", flush=True)
+    return folder
+
+
+options = argparse.ArgumentParser()
+options.add_argument("--full", action="store_true")
+options.add_argument("--slice", type=int, default=0, metavar="N")
+options = options.parse_args()
 data, args = make_data()
 samples = same_bits(args, data)
 against_forward(samples, data, 40)
-if full and published:
-    base, result, seconds = evaluate("all", ["mmlu"], DATA, 1, threads="2")
-    print(f"  14,042 questions in {seconds:.0f} s", flush=True)
-    check("all questions", result["questions"]["done"] == 14042, result["questions"])
-    begin = time.time()
-    against_forward([json.loads(l) for l in base.splitlines()], DATA, 14042)
-    print(f"  all questions against the forward pass in {time.time() - begin:.0f} s", flush=True)
+if options.full and os.path.isdir(DATA):
+    folder = all_questions(options.slice)
     lm_eval(DATA)
-elif full:
+    import job
+    if not job.failed:
+        shutil.rmtree(folder)
+elif options.full:
     skip("the published files are not here")
 shutil.rmtree(work)
 finish()
