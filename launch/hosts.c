@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "base/text.h"
 
 #define BLANKS " \t\r\n"
@@ -106,7 +107,7 @@ int hosts_read(struct hosts *h, const char *path, struct why *why)
 	int number = 0, err = 0;
 
 	if (!f)
-		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		return fail(why, ERR_IO, "%s: %s", path, file_error(path, errno));
 	while (!err && fgets(line, sizeof line, f)) {
 		number++;
 		if (!strchr(line, '\n') && !feof(f))
@@ -117,9 +118,10 @@ int hosts_read(struct hosts *h, const char *path, struct why *why)
 	if (err)
 		fail(why, err, "%s: line %d: %s", path, number, at.text);
 	else if (ferror(f))
-		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		err = fail(why, ERR_IO, "%s: %s; it must be a file with lines such as NAME slots=N", path,
+			   strerror(errno));
 	else if (!h->n)
-		err = fail(why, ERR_INVALID, "%s: names no host", path);
+		err = fail(why, ERR_INVALID, "%s: names no host; its lines must be such as NAME slots=N", path);
 	fclose(f);
 	return err;
 }

@@ -43,14 +43,11 @@ static int refuse_name(const char *path, int error, struct why *why)
 			"%.300s: a symbolic link whose target does not exist; a hub cache keeps the files in its folder blobs",
 			path);
 	if (error == ENOENT || error == ENOTDIR)
-		return fail(why, ERR_UNKNOWN, "%.300s: %s", path, strerror(error));
+		return fail(why, ERR_UNKNOWN, "%.300s: %s", path, file_error(path, error));
 	if (!stat(path, &st) && !S_ISREG(st.st_mode))
 		return fail(why, ERR_IO, "%.300s: this is %s; a regular file must have this name", path,
 			    kind_of(st.st_mode));
-	if (error == EACCES)
-		return fail(why, ERR_IO, "%.300s: no permission to read it (uid %d); see its owner and mode", path,
-			    (int)geteuid());
-	return fail(why, ERR_IO, "%.300s: %s", path, strerror(error));
+	return fail(why, ERR_IO, "%.300s: %s", path, file_error(path, error));
 }
 
 int file_open(const char *path, uint64_t *size, struct why *why)

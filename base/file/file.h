@@ -24,6 +24,9 @@ int file_read(const char *path, uint64_t most, char **bytes, size_t *len, struct
 typedef int file_inside(const char *path, const char *name, char **bytes, size_t *len, struct why *why);
 /* From now on file_read() asks `inside` where a part of its path is a file. Call it before other threads run. */
 void file_look_inside(file_inside *inside);
+/* What strerror() says of an error that opening or making `path` met, with the folder at fault, or a name there that
+ * may have been meant. Valid until the thread's next call. */
+const char *file_error(const char *path, int error);
 /* What a file is by its first bytes, if that is not what its name says (an HTML page, a Git LFS pointer); else NULL. */
 const char *file_disguise(const char *head, size_t n);
 /* The same for a file that must be text: compressed data and UTF-16, too. */

@@ -39,7 +39,7 @@ int log_file_descriptor(const char *path, struct why *why)
 		       : fail(why, ERR_IO, "--log-file: %s: %s", path,
 			      error == ELOOP || error == EPERM
 				      ? "another user made this name; choose a folder of your own"
-				      : strerror(error));
+				      : file_error(path, error));
 }
 
 int log_file_open(const char *path, struct why *why)
@@ -113,10 +113,10 @@ int pid_file_write(const char *path, struct why *why)
 		return 0;
 	fd = file_create_aside(path, 0644, &aside);
 	if (fd < 0)
-		return fail(why, ERR_IO, "--pid-file: %s: %s", path, strerror(errno));
+		return fail(why, ERR_IO, "--pid-file: %s: %s", path, file_error(path, errno));
 	good = dprintf(fd, "%d\n", (int)getpid()) > 0 && !fchmod(fd, 0644);
 	if (close(fd) || !good || rename(aside, path)) {
-		int err = fail(why, ERR_IO, "--pid-file: %s: %s", path, strerror(errno));
+		int err = fail(why, ERR_IO, "--pid-file: %s: %s", path, file_error(path, errno));
 		unlink(aside);
 		free(aside);
 		return err;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file/file.h"
+
 struct hash_file {
 	FILE *f;
 };
@@ -16,7 +18,7 @@ struct hash_file *hash_open(const char *path)
 
 	h->f = fopen(path, "a");
 	if (!h->f)
-		die("--hash-rows: %s: %s", path, strerror(errno));
+		die("--hash-rows: %s: %s", path, file_error(path, errno));
 	return h;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "engine/convert/inside.h"
 
 static int failed(const struct folder *f, const char *name, int code)
@@ -62,7 +63,7 @@ int folder_open(struct folder *f, const char *final, uint64_t bytes, struct why 
 	f->path = xprintf("%s.part-%d", f->final, (int)getpid());
 	if (!mkdir(f->path, 0777))
 		return 0;
-	err = fail(why, ERR_IO, "%s: cannot make this folder: %s", f->path, strerror(errno));
+	err = fail(why, ERR_IO, "%s: cannot make this folder: %s", f->final, file_error(f->final, errno));
 	free(f->path);
 	f->path = NULL;
 	return err;

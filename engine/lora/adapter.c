@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file/file.h"
 #include "base/mix.h"
 
 static const char *const names[] = {"adapter_model.safetensors", "adapter_model.bin"};
@@ -244,7 +245,7 @@ static int open_dir(struct adapter *a, struct why *why)
 	int err;
 
 	if (stat(a->dir, &st))
-		return fail(why, ERR_IO, "%.300s: %s", a->dir, strerror(errno));
+		return fail(why, ERR_IO, "%.300s: %s", a->dir, file_error(a->dir, errno));
 	if (!S_ISDIR(st.st_mode))
 		return fail(why, ERR_IO, "%.300s: this is no folder; give that of an adapter, with adapter_config.json",
 			    a->dir);

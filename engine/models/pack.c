@@ -258,9 +258,9 @@ int pack_write(const struct pack_file *f, struct load_progress *progress, struct
 	int fd, err = 0;
 
 	if (mkdir(f->dir, 0700) && errno != EEXIST)
-		err = fail(why, ERR_IO, "%s: %s", f->dir, strerror(errno));
+		err = fail(why, ERR_IO, "%s: %s", f->dir, file_error(f->dir, errno));
 	else if ((fd = file_create_aside(path, 0600, &aside)) < 0)
-		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		err = fail(why, ERR_IO, "%s: %s", path, file_error(path, errno));
 	else {
 		bool ok = write_file(f, fd, progress);
 		if (close(fd) || !ok || rename(aside, path)) {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "base/file/own.h"
 #include "base/json/json.h"
 #include "base/text.h"
@@ -32,7 +33,7 @@ static int io_error(const struct journal *j, const char *what, struct why *why)
 {
 	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
 		return fail(why, ERR_LIMIT, "%s: %s: %s; make room, then go on", j->path, what, strerror(errno));
-	return fail(why, ERR_IO, "%s: %s: %s", j->path, what, strerror(errno));
+	return fail(why, ERR_IO, "%s: %s: %s", j->path, what, file_error(j->path, errno));
 }
 
 /* ---- one line ---- */
@@ -478,7 +479,7 @@ int journal_final_of(const struct journal *j, uint64_t n, journal_pick *pick, vo
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
 	if (!f) {
-		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		err = fail(why, ERR_IO, "%s: %s", path, file_error(path, errno));
 		free(real);
 		return err;
 	}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file/file.h"
 #include "rpc/cli/cli.h"
 
 static int list(struct args *a, struct xv_client *c)
@@ -37,7 +38,7 @@ static int name_and_dir(const char *given, char *name, size_t size, char dir[PAT
 	size_t n;
 
 	if (!realpath(path, dir))
-		return fail(why, ERR_INVALID, "%.200s: %s (xverse lora load NAME=DIR)", path, strerror(errno));
+		return fail(why, ERR_INVALID, "%.200s: %s (xverse lora load NAME=DIR)", path, file_error(path, errno));
 	slash = strrchr(dir, '/');
 	n = equals ? (size_t)(equals - given) : strlen(slash + 1);
 	if (n >= size)

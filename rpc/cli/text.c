@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "rpc/cli/cli.h"
 
 static int read_all(struct args *a, FILE *f, const char *name, struct why *why)
@@ -58,7 +59,7 @@ int args_text(struct args *a, struct why *why)
 		return read_piped(a, why);
 	f = fopen(a->prompt_file, "rb");
 	if (!f)
-		return fail(why, ERR_INVALID, "--file: %s: %s", a->prompt_file, strerror(errno));
+		return fail(why, ERR_INVALID, "--file: %s: %s", a->prompt_file, file_error(a->prompt_file, errno));
 	err = read_all(a, f, a->prompt_file, why);
 	fclose(f);
 	return err;

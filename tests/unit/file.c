@@ -1,4 +1,5 @@
 /* base/file: what is no ordinary file is refused by name, at once. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -112,6 +113,31 @@ TEST(no_permission)
 	CHECK(!chmod(dir, 0711));
 	CHECK(!seteuid(65534));
 	check_refused(at("secret"), 100, ERR_IO, "no permission");
+	CHECK(!seteuid(0));
+}
+
+/* Which part of a path is at fault, and what may have been meant. */
+TEST(reasons)
+{
+	make("limits.conf", "x", 1);
+	check_refused(at("limit.conf"), 100, ERR_UNKNOWN, "No such file or directory; did you mean limits.conf?");
+	check_refused(at("none/of/it"), 100, ERR_UNKNOWN, "/none does not exist");
+	check_refused(at("limits.conf/it"), 100, ERR_UNKNOWN, "/limits.conf is a file");
+	CHECK_STR(file_error(at("nothing like it"), ENOENT), strerror(ENOENT));
+	CHECK_STR(file_error("", ENOENT), "the name is empty");
+	CHECK_STR(file_error(at("limits.conf"), ENOTDIR), "this is no folder");
+	CHECK_STR(file_error(at("none"), ENOSPC), strerror(ENOSPC));
+	CHECK_HAS(file_error("none/of/it", ENOENT), "; the folder none does not exist");
+	CHECK(!mkdir(at("shut"), 0755));
+	if (geteuid())
+		return;
+	CHECK(!chmod(dir, 0711));
+	CHECK(!seteuid(65534));
+	CHECK_HAS(file_error(at("shut/new"), EACCES), "no permission to write in the folder");
+	CHECK(!seteuid(0));
+	CHECK(!chmod(at("shut"), 0700));
+	CHECK(!seteuid(65534));
+	CHECK_HAS(file_error(at("shut/any"), EACCES), "no permission to enter the folder");
 	CHECK(!seteuid(0));
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "base/text.h"
 #include "rpc/cli/batch/output.h"
 #include "rpc/cli/batch/part.h"
@@ -257,7 +258,7 @@ static int finish_empty(struct batch *b)
 	FILE *f = fopen(b->out, "we");
 
 	if (!f || fclose(f))
-		return cli_give_up(fail(&b->why, ERR_IO, "%s: %s", b->out, strerror(errno)), &b->why);
+		return cli_give_up(fail(&b->why, ERR_IO, "%s: %s", b->out, file_error(b->out, errno)), &b->why);
 	return join(b);
 }
 

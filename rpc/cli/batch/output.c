@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "base/json/json.h"
 #include "rpc/cli/batch/line.h"
 
@@ -112,7 +113,7 @@ int batch_output_look(const struct batch_input *in, const char *path, const char
 		return 0;
 	f = fopen(path, "re");
 	if (!f)
-		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		return fail(why, ERR_IO, "%s: %s", path, file_error(path, errno));
 	err = compare(in, f, path, refused, why);
 	fclose(f);
 	if (!err && !fstat(in->fd, &is) && is_newer(&is, &was))

@@ -205,7 +205,7 @@ static int list_folder(struct eval_files *f, const char *within, const struct pl
 			cli_say("xverse: eval: %s is left out: %s\n", full, strerror(errno));
 		else
 			err = d ? list_entries(f, d, within, &at, why)
-				: fail(why, ERR_IO, "%s: %s", full, strerror(errno));
+				: fail(why, ERR_IO, "%s: %s", full, file_error(full, errno));
 	}
 	if (d)
 		closedir(d);
@@ -232,13 +232,14 @@ int eval_files_open(struct eval_files *f, const char *path, struct why *why)
 	while (n > 1 && f->root[n - 1] == '/')
 		f->root[--n] = 0;
 	if (stat(path, &s))
-		err = fail(why, ERR_UNKNOWN, "%s: %s", path, strerror(errno));
+		err = fail(why, ERR_UNKNOWN, "--data: %s: %s; it is the folder, or the zip, of the published files",
+			   path, file_error(path, errno));
 	else if (S_ISDIR(s.st_mode))
 		err = list_folder(f, "", NULL, why);
 	else if (S_ISREG(s.st_mode) && ends_with(path, ".zip"))
 		err = list_zip(f, path, "", why);
 	else
-		err = fail(why, ERR_INVALID, "%s: neither a folder nor a .zip", path);
+		err = fail(why, ERR_INVALID, "--data: %s: neither a folder nor a .zip", path);
 	if (f->n)
 		qsort(f->file, (size_t)f->n, sizeof *f->file, by_place);
 	return err;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "base/file/own.h"
 #include "base/memory.h"
 
@@ -20,7 +21,7 @@ int eval_lines(const char *path, eval_line *take, void *arg, struct why *why)
 	int err = 0;
 
 	if (!f)
-		return fail(why, errno == ENOENT ? ERR_UNKNOWN : ERR_IO, "%s: %s", path, strerror(errno));
+		return fail(why, errno == ENOENT ? ERR_UNKNOWN : ERR_IO, "%s: %s", path, file_error(path, errno));
 	for (int number = 1; !err && (n = getline(&line, &room, f)) > 0; number++) {
 		struct why inner = {""};
 		if (line[n - 1] == '\n')
@@ -42,7 +43,7 @@ int eval_text_write(const char *text, const char *path, struct why *why)
 
 	if (fd < 0) {
 		free(real);
-		return fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		return fail(why, ERR_IO, "%s: %s", path, file_error(path, errno));
 	}
 	while (at < n) {
 		ssize_t wrote = write(fd, text + at, n - at);
@@ -80,7 +81,7 @@ int eval_folder_make(const char *out, struct why *why)
 		bad = 1;
 	}
 	if (bad)
-		fail(why, ERR_IO, "--out %s: the folder cannot be made: %s", out, strerror(errno));
+		fail(why, ERR_IO, "--out %s: the folder cannot be made: %s", out, file_error(out, errno));
 	free(path);
 	return bad ? ERR_IO : 0;
 }

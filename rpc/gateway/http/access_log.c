@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "base/file/own.h"
 #include "rpc/gateway/http/inside.h"
 
@@ -19,7 +20,8 @@ static int open_log(const char *path, struct why *why)
 	fd = file_append(path);
 	if (fd >= 0)
 		return fd;
-	fail(why, ERR_IO, "--access-log %s: %s", path, errno == ENXIO ? "the pipe has no reader" : strerror(errno));
+	fail(why, ERR_IO, "--access-log %s: %s", path,
+	     errno == ENXIO ? "the pipe has no reader" : file_error(path, errno));
 	return -1;
 }
 
