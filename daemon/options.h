@@ -106,7 +106,8 @@ void options_help(void); /* prints all options in groups to standard output */
 /* A line of a file of options: "name: value" or "name = value", cut in place. # begins a comment. *name is NULL where
  * nothing is in it. ERR_INVALID: no colon. `source` names the line. */
 int options_line(char *line, char **name, char **value, const char *source, struct why *why);
-/* "16k" = 16000, "16K" = 16384; likewise m, M, g, G. 0, or ERR_INVALID without a text. */
+/* "16k" = 16000, "16K" = 16384; likewise m, M, g, G. 0, or without a text ERR_INVALID, or ERR_LIMIT: it has more than
+ * 64 bits. */
 int options_number(const char *text, int64_t *out);
 
 /* ---- the table ---- */

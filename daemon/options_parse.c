@@ -28,11 +28,11 @@ int options_number(const char *text, int64_t *out)
 	errno = 0;
 	v = strtoll(text, &end, 10);
 	if (errno || end == text)
-		return ERR_INVALID;
+		return errno == ERANGE ? ERR_LIMIT : ERR_INVALID;
 	if (*end && strchr(suffixes, *end)) {
 		int64_t f = factors[strchr(suffixes, *end) - suffixes];
 		if (v > INT64_MAX / f || v < INT64_MIN / f)
-			return ERR_INVALID;
+			return ERR_LIMIT;
 		v *= f;
 		end++;
 	}
@@ -85,13 +85,14 @@ static int set_number(struct options *o, const struct option_row *row, const cha
 	double part = fraction ? strtod(value, &end) : 0;
 	bool right = part >= 0 && part <= 1 && !(end && *end);
 	int64_t n = right ? (int64_t)(100 * part + 0.5) : 0;
+	int err = fraction ? right - 1 : options_number(value, &n);
 
-	if (fraction ? !right : options_number(value, &n))
+	if (err && err != ERR_LIMIT)
 		return fail(why, ERR_INVALID, "%s: \"%s\" is not a whole number (%s)", source, value,
 			    percent ? "or a fraction up to 1.0" : "suffixes k, K, m, M, g, G are known");
-	if (n < row->low || n > row->high)
-		return fail(why, ERR_INVALID, "%s: %lld is outside %lld to %lld", source, (long long)n,
-			    (long long)row->low, (long long)row->high);
+	if (err || n < row->low || n > row->high)
+		return fail(why, ERR_INVALID, "%s: %s is outside %lld to %lld", source, value, (long long)row->low,
+			    (long long)row->high);
 	*(int64_t *)field(o, row) = n;
 	return 0;
 }
