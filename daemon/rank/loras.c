@@ -18,16 +18,17 @@ enum { DEFAULT_RANK = 16 };
 static int open_one(struct rank *self, struct rank_lora *l, const char *text, size_t len, struct why *why)
 {
 	const char *equals = memchr(text, '=', len);
+	struct why inner = {""};
 	int err;
 
 	l->name = xprintf("%.*s", (int)(equals - text), text);
 	l->dir = xprintf("%.*s", (int)(len - (size_t)(equals + 1 - text)), equals + 1);
-	err = adapter_open(&l->adapter, l->dir, why);
+	err = adapter_open(&l->adapter, l->dir, &inner);
 	if (!err)
 		err = model_lora_check(&self->cfg, l->adapter, self->loras.merge ? 0 : (int)self->opt->max_lora_rank,
-				       why);
+				       &inner);
 	if (err)
-		return err;
+		return fail(why, err, "--lora %.80s: %.400s", l->name, inner.text);
 	l->fingerprint = l->adapter->fingerprint;
 	l->rank = l->adapter->rank;
 	return 0;

@@ -1,9 +1,12 @@
 #include "daemon/rank/start.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
 #include "base/text.h"
 #include "daemon/rank/broadcast.h"
 #include "daemon/rank/cross.h"
@@ -156,6 +159,19 @@ static void choose_limits(struct rank *self)
 				: 0;
 }
 
+/* Rank 0 alone reads it, after a plan that counts it. */
+static int check_tokenizer(const struct rank *self, struct why *why)
+{
+	const char *named = self->opt->tokenizer;
+	struct stat st;
+
+	if (self->world->rank || !named || tokenizer_exists(named))
+		return 0;
+	if (stat(named, &st))
+		return fail(why, ERR_IO, "--tokenizer: %.200s: %s", named, file_error(named, errno));
+	return fail(why, ERR_IO, "--tokenizer: no tokenizer.json, tokenizer.model or vocab.json in %.300s", named);
+}
+
 int rank_prepare(struct rank *self, const struct options *o, struct world *w, struct core_share *cores, struct why *why)
 {
 	int err;
@@ -180,6 +196,8 @@ int rank_prepare(struct rank *self, const struct options *o, struct world *w, st
 	self->max_model_len = o->max_model_len ? (int)o->max_model_len : self->cfg.max_pos;
 	if (!err)
 		err = check_length(self, why);
+	if (!err)
+		err = check_tokenizer(self, why);
 	if (!err)
 		err = loras_open(self, why);
 	if (!o->dry_run)
