@@ -30,15 +30,18 @@ static int parse_whole(const struct option *o, const char *text, int64_t *out, s
 {
 	double x;
 	char *end;
+	int err, range;
 
 	errno = 0;
 	*out = text[0] == '-' ? strtoll(text, &end, 10) : (int64_t)strtoull(text, &end, 10);
-	if (!*text || *end || errno)
+	range = errno;
+	if (!*text || *end)
 		return fail(why, ERR_INVALID, "--%s: \"%s\" is not a whole number", o->name, text);
-	return parse_real(o, text, &x, why);
+	err = parse_real(o, text, &x, why);
+	return !err && range ? fail(why, ERR_INVALID, "--%s: %s has more than 64 bits", o->name, text) : err;
 }
 
-static int parse_ids(const char *name, const char *text, struct list *out, struct why *why)
+static int parse_ids(const char *dashes, const char *name, const char *text, struct list *out, struct why *why)
 {
 	for (char *end; *text; text = end) {
 		long id;
@@ -47,7 +50,7 @@ static int parse_ids(const char *name, const char *text, struct list *out, struc
 			break;
 		id = strtol(text, &end, 10);
 		if (end == text || id < 0 || id > INT32_MAX || (*end && !strchr(" ,\t\n", *end)))
-			return fail(why, ERR_INVALID, "%s: \"%.20s\" is not a token id", name, text);
+			return fail(why, ERR_INVALID, "%s%s: \"%.20s\" is not a token id", dashes, name, text);
 		out->id = xgrow(out->id, (size_t)out->n + 1, sizeof *out->id);
 		out->id[out->n++] = (int32_t)id;
 	}
@@ -112,7 +115,7 @@ static int set_option(struct args *a, const struct option *o, const char *value,
 		break;
 	case IDS:
 		a->has_ids |= o->at == offsetof(struct args, ids);
-		err = parse_ids(o->name, value, (struct list *)at, why);
+		err = parse_ids("--", o->name, value, (struct list *)at, why);
 		if (!err && o->at == offsetof(struct args, allowed) && !((struct list *)at)->n)
 			return fail(why, ERR_INVALID, "--%s: no token is named", o->name);
 		break;
@@ -173,7 +176,7 @@ static int take_plain(struct args *a, const struct command *c, const char *text,
 {
 	if (c->bit == DET) {
 		a->has_ids = true;
-		return parse_ids("detokenize", text, &a->ids, why);
+		return parse_ids("", "detokenize", text, &a->ids, why);
 	}
 	if (c->bit == CAN || c->bit == LOG) {
 		char *end;

@@ -28,11 +28,12 @@ static int check_words(struct submit *s)
 {
 	const struct batch_args *a = &s->a->batch;
 	const char *const words[] = {a->gres, a->time_limit, a->partition, a->account};
+	static const char *const names[] = {"gres", "time", "partition", "account"};
 
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (words[i] && (!*words[i] || strpbrk(words[i], " \t\n'\"\\#")))
-			return fail(&s->why, ERR_INVALID, "submit: \"%.60s\" has blanks, quotes or nothing in it",
-				    words[i]);
+			return fail(&s->why, ERR_INVALID, "submit: --%s \"%.60s\" has blanks, quotes or nothing in it",
+				    names[i], words[i]);
 	if (a->nodes > 1 && !a->model)
 		return fail(&s->why, ERR_INVALID, "submit: --nodes is for the daemon that --model starts");
 	if (a->server && !a->model)
