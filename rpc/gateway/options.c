@@ -1,6 +1,5 @@
 #include "rpc/gateway/options.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/help.h"
+#include "base/range.h"
 #include "base/similar.h"
 #include "rpc/gateway/http/origin.h"
 
@@ -119,14 +119,16 @@ static void *place(struct gateway_options *o, size_t at)
 
 static int set_number(struct gateway_options *o, const struct gateway_option *r, const char *value, struct why *why)
 {
-	char *end;
+	struct range range = {r->low, r->high, RANGE_FROM};
+	char allowed[RANGE_TEXT], *end;
 	double x;
 
-	errno = 0;
 	x = strtod(value, &end);
-	if (end == value || *end || !(x >= r->low && x <= r->high) || (r->kind != SECONDS && x != floor(x)))
-		return fail(why, ERR_INVALID, "--%s: %s must be a number from %g to %g", r->name, value, r->low,
-			    r->high);
+	if (end == value || *end || (r->kind != SECONDS && isfinite(x) && x != floor(x)))
+		return fail(why, ERR_INVALID, "--%s: \"%s\" is not a %snumber", r->name, value,
+			    r->kind == SECONDS ? "" : "whole ");
+	if (!range_holds(&range, x))
+		return fail(why, ERR_INVALID, "--%s: %s is not %s", r->name, value, range_text(&range, allowed));
 	if (r->kind == PORT)
 		*(int *)place(o, r->at) = (int)x;
 	else
