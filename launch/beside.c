@@ -66,15 +66,15 @@ bool beside_option(struct beside *b, char **argv, int *i)
 
 	for (int k = 0; k < 2; k++) {
 		size_t n = strlen(names[k]);
-		const char *value = !strcmp(argv[*i], names[k])                             ? argv[++*i]
-				    : !strncmp(argv[*i], names[k], n) && argv[*i][n] == '=' ? argv[*i] + n + 1
-											    : "";
-		if (!value) {
+		const char *value;
+
+		if (strncmp(argv[*i], names[k], n) || (argv[*i][n] && argv[*i][n] != '='))
+			continue;
+		value = argv[*i][n] ? argv[*i] + n + 1 : argv[++*i];
+		if (!value || !*value) {
 			fprintf(stderr, "xverse-launch: %s needs a value\n", names[k]);
 			exit(EXIT_USAGE);
 		}
-		if (!*value)
-			continue;
 		if (!b->n)
 			b->n = 1;
 		if (k)

@@ -86,7 +86,8 @@ static int number(const char *text, const char *flag)
 	long v = strtol(text ? text : "", &end, 10);
 
 	if (!text || end == text || *end || v < 1 || v > 4096) {
-		fprintf(stderr, "xverse-launch: %s needs a number from 1 to 4096\n", flag);
+		fprintf(stderr, "xverse-launch: %s needs a number from 1 to 4096%s%s%s\n", flag, text ? ", not \"" : "",
+			text ? text : "", text ? "\"" : "");
 		exit(EXIT_USAGE);
 	}
 	return (int)v;
