@@ -1,7 +1,9 @@
 """job.py - a daemon under mpirun for tests in Python (standard library only)."""
+import atexit
 import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,6 +19,16 @@ STORIES = TESTDATA + "/stories260K/hf-llama"
 TEXT_MODEL = STORIES if os.path.isdir(STORIES) else "launch/demo/model"  # a model with a tokenizer: every clone has the bundled one
 passed = failed = skipped = 0
 counting = threading.Lock()
+
+
+def own_folder():
+    """What the test makes with tempfile lies in one folder, which goes with the test. As in /tmp, other users may write there, too."""
+    owner, tempfile.tempdir = os.getpid(), tempfile.mkdtemp(prefix="xv-")
+    os.chmod(tempfile.tempdir, 0o1777)
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(tempfile.tempdir, ignore_errors=True))
+
+
+own_folder()
 
 
 def check(name, ok, text=""):
