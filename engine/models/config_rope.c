@@ -9,7 +9,12 @@
 /* Reads "rope_type", in older files "type". Where they differ, transformers 5 uses the former and 4 the latter. */
 static const char *scaling_type(struct config_reader *r, const struct json *s)
 {
+	const struct json *given = field(s, field(s, "rope_type") ? "rope_type" : "type");
 	const char *type = json_str(field(s, "rope_type")), *old = json_str(field(s, "type"));
+
+	if (given && !json_str(given))
+		field_refuse(r, ERR_FORMAT, "rope_type", json_kind_name(given),
+			     "it must be a name: linear, llama3, yarn, dynamic");
 
 	if (type && old && strcmp(type, old))
 		field_note(

@@ -53,22 +53,35 @@ int field_int(struct config_reader *r, const char *key, int low, int high, int f
 	return (int)i;
 }
 
+/* "rope_scaling.factor": a member of an object within the file. */
+static void path_of(const struct config_reader *r, const struct json *object, const char *key, char out[128])
+{
+	const struct json_member *m;
+	const char *owner = NULL;
+
+	for (size_t i = 0; object != r->root && (m = json_member(r->root, i)); i++)
+		if (&m->value == object)
+			owner = m->key;
+	snprintf(out, 128, "%.60s%s%.60s", owner ? owner : "", owner ? "." : "", key);
+}
+
 double field_number(struct config_reader *r, const struct json *object, const char *key, double low, double high,
 		    double fallback)
 {
 	const struct json *v = field(object, key);
-	char found[64], rule[96];
+	char found[64], rule[96], path[128];
 
 	if (!v && !isnan(fallback))
 		return fallback;
 	snprintf(rule, sizeof rule, "it must be a number from %g to %g", low, high);
+	path_of(r, object, key, path);
 	if (!json_is_num(v)) {
-		field_refuse(r, ERR_FORMAT, key, json_kind_name(v), rule);
+		field_refuse(r, ERR_FORMAT, path, json_kind_name(v), rule);
 		return low;
 	}
 	if (!(json_num(v) >= low && json_num(v) <= high)) {
 		snprintf(found, sizeof found, "%g", json_num(v));
-		field_refuse(r, ERR_FORMAT, key, found, rule);
+		field_refuse(r, ERR_FORMAT, path, found, rule);
 		return low;
 	}
 	return json_num(v);
@@ -152,26 +165,38 @@ enum activation field_activation(struct config_reader *r, const char *key, const
 	return ACT_RELU;
 }
 
-void field_windows(struct config_reader *r, struct model_config *c, int window, int first)
+void field_windows(struct model_config *c, int window, int first)
+{
+	for (int i = 0; i < c->layers; i++)
+		c->windowed[i] = i >= first;
+	c->window = first < c->layers ? window : 0;
+}
+
+bool field_layer_types(struct config_reader *r, struct model_config *c, int window)
 {
 	const struct json *list = field(r->root, "layer_types");
+	char found[64];
 	bool any = false;
 
-	if (list && (!json_is(list, JSON_IS_LIST) || json_size(list) != (size_t)c->layers)) {
-		field_refuse(r, ERR_FORMAT, "layer_types", json_kind_name(list), "it must list every layer");
-		return;
-	}
-	for (int i = 0; i < c->layers; i++) {
+	if (!list)
+		return false;
+	snprintf(found, sizeof found, "a list of %zu for %d layers", json_size(list), c->layers);
+	if (!json_is(list, JSON_IS_LIST) || json_size(list) != (size_t)c->layers)
+		field_refuse(r, ERR_FORMAT, "layer_types", json_is(list, JSON_IS_LIST) ? found : json_kind_name(list),
+			     "it must list every layer");
+	for (int i = 0; i < c->layers && !r->err; i++) {
 		const char *kind = json_str(json_at(list, (size_t)i));
-		c->windowed[i] = list ? kind && !strcmp(kind, "sliding_attention") : i >= first;
-		if (list && !c->windowed[i] && (!kind || strcmp(kind, "full_attention")))
+		c->windowed[i] = kind && !strcmp(kind, "sliding_attention");
+		if (!c->windowed[i] && (!kind || strcmp(kind, "full_attention")))
 			field_refuse(r, ERR_UNSUPPORTED, "layer_types", kind ? kind : "no list of names",
 				     "supported: full_attention, sliding_attention");
 		any = any || c->windowed[i];
 	}
-	if (list && any && !window)
-		field_refuse(r, ERR_FORMAT, "sliding_window", "missing", "\"layer_types\" has layers with a window");
+	if (any && !window)
+		field_refuse(r, ERR_FORMAT, "layer_types", "with sliding_attention",
+			     "that needs \"sliding_window\", and in Qwen's classes \"use_sliding_window\": true");
 	c->window = any ? window : 0;
+	return true;
 }
 
 void field_check_heads(struct config_reader *r, struct model_config *c, bool own)

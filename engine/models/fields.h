@@ -39,8 +39,10 @@ struct rope_keys {
 void field_rope(struct config_reader *r, struct model_config *c, const struct rope_keys *keys);
 /* An FFN without a gate: relu, gelu and gelu by tanh under all their names. */
 enum activation field_activation(struct config_reader *r, const char *key, const char *fallback);
-/* Which layers attend over a window: those from `first` on, unless "layer_types" lists them. window 0: none. */
-void field_windows(struct config_reader *r, struct model_config *c, int window, int first);
+/* Layers from `first` on attend over a window. window 0: none does. */
+void field_windows(struct model_config *c, int window, int first);
+/* Those that "layer_types" lists, of classes that read it; false: it is missing. */
+bool field_layer_types(struct config_reader *r, struct model_config *c, int window);
 /* Checks heads and sizes that all families have: head_dim is hidden / heads unless `own` says that the file has one. */
 void field_check_heads(struct config_reader *r, struct model_config *c, bool own);
 /* torch_dtype, bos, pad and eos. */

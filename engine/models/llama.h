@@ -20,8 +20,8 @@ struct llama_defaults {
 void llama_read_base(struct config_reader *r, struct model_config *c, const struct llama_defaults *d);
 /* Of LlamaForCausalLM. */
 void llama_read_config(struct config_reader *r, struct model_config *c);
-/* Qwen's "use_sliding_window", from layer "max_window_layers" on. */
-void qwen_read_windows(struct config_reader *r, struct model_config *c);
+/* Of Qwen's classes, by "use_sliding_window"; 0: none. */
+int qwen_window(struct config_reader *r);
 
 /* Attention, then FFN, each added to the residual stream. */
 pass_ffn llama_ffn;

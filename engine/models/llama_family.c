@@ -77,14 +77,20 @@ static void read_mistral(struct config_reader *r, struct model_config *c)
 {
 	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 4096 * 32, .kv_heads = 8});
 	read_rope(r, c);
-	field_windows(r, c, window_of(r), 0);
+	field_windows(c, window_of(r), 0);
 }
 
-void qwen_read_windows(struct config_reader *r, struct model_config *c)
+int qwen_window(struct config_reader *r)
 {
-	bool use = field_bool(r, "use_sliding_window", false);
+	return field_bool(r, "use_sliding_window", false) ? window_of(r) : 0;
+}
 
-	field_windows(r, c, use ? window_of(r) : 0, use ? field_int(r, "max_window_layers", 0, 1 << 20, 28) : 1 << 20);
+static void read_qwen_windows(struct config_reader *r, struct model_config *c)
+{
+	int window = qwen_window(r);
+
+	if (!field_layer_types(r, c, window))
+		field_windows(c, window, field_int(r, "max_window_layers", 0, 1 << 20, 28));
 }
 
 /* Its long versions scale each dimension by a factor of its own ("longrope"), which field_rope() refuses. */
@@ -92,7 +98,7 @@ static void read_phi3(struct config_reader *r, struct model_config *c)
 {
 	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 4096, .norm_eps = 1e-5});
 	field_rope(r, c, &(struct rope_keys){"rope_theta", "partial_rotary_factor", 1, 0});
-	field_windows(r, c, field(r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
+	field_windows(c, field(r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
 }
 
 static void read_qwen2(struct config_reader *r, struct model_config *c)
@@ -100,7 +106,7 @@ static void read_qwen2(struct config_reader *r, struct model_config *c)
 	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 32768, .kv_heads = 32});
 	c->parts |= PART_QKV_BIAS;
 	read_rope(r, c);
-	qwen_read_windows(r, c);
+	read_qwen_windows(r, c);
 }
 
 static void read_qwen3(struct config_reader *r, struct model_config *c)
@@ -110,7 +116,7 @@ static void read_qwen3(struct config_reader *r, struct model_config *c)
 	if (field_bool(r, "attention_bias", false))
 		c->parts |= PART_QKV_BIAS | PART_O_BIAS;
 	read_rope(r, c);
-	qwen_read_windows(r, c);
+	read_qwen_windows(r, c);
 }
 
 /* The class has two networks: 7B is Llama's, 13B has ALiBi. No key says which, but only the config of the former has

@@ -109,7 +109,7 @@ static void read_mixtral(struct config_reader *r, struct model_config *c)
 	for (int i = 0; i < c->layers; i++)
 		c->routed[i] = true;
 	field_rope(r, c, &(struct rope_keys){.base = "rope_theta", .fallback_base = 1e6});
-	field_windows(r, c, field(r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
+	field_windows(c, field(r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
 }
 
 /* What Qwen's two generations have in common. */
@@ -120,13 +120,29 @@ static void read_qwen(struct config_reader *r, struct model_config *c, const str
 	c->norm_top = field_bool(r, "norm_topk_prob", false);
 	read_layers(r, c);
 	field_rope(r, c, &(struct rope_keys){.base = "rope_theta"});
-	qwen_read_windows(r, c);
+}
+
+/* Every other layer below "max_window_layers", by transformers 5. */
+static void read_qwen2_windows(struct config_reader *r, struct model_config *c)
+{
+	int window = qwen_window(r), end = field_int(r, "max_window_layers", 0, 1 << 20, 28);
+
+	if (field_layer_types(r, c, window) || !window)
+		return;
+	field_note(
+		r,
+		"\"use_sliding_window\": every other layer below \"max_window_layers\" has a window, as in transformers 5; "
+		"in version 4 all have");
+	field_windows(c, end ? window : 0, 0);
+	for (int i = 0; i < c->layers; i++)
+		c->windowed[i] = i < end && i % 2 == 0;
 }
 
 static void read_qwen2(struct config_reader *r, struct model_config *c)
 {
 	read_experts(r, c, 60, "num_experts_per_tok", 4);
 	read_qwen(r, c, &(struct llama_defaults){.max_pos = 32768, .kv_heads = 16}, 1408);
+	read_qwen2_windows(r, c);
 	c->shared_ffn = field_int(r, "shared_expert_intermediate_size", 1, MOST_FFN, 5632);
 	c->parts |= PART_SHARED | PART_SHARED_GATE | (field_bool(r, "qkv_bias", true) ? PART_QKV_BIAS : 0);
 }
@@ -135,6 +151,7 @@ static void read_qwen3(struct config_reader *r, struct model_config *c)
 {
 	read_experts(r, c, 128, "num_experts_per_tok", 8);
 	read_qwen(r, c, &(struct llama_defaults){.max_pos = 32768, .kv_heads = 4}, 768);
+	field_windows(c, qwen_window(r), 0);
 	c->parts |= PART_HEAD_NORM | (field_bool(r, "attention_bias", false) ? PART_QKV_BIAS | PART_O_BIAS : 0);
 }
 

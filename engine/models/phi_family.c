@@ -33,7 +33,7 @@ static const char *const acting[] = {"lm_head.", "model.final_layernorm.", "mode
 static void read_config(struct config_reader *r, struct model_config *c)
 {
 	c->hidden = field_int(r, "hidden_size", 2, 1 << 17, -1);
-	c->ffn = field_int(r, "intermediate_size", 1, 1 << 19, 4 * c->hidden);
+	c->ffn = field_int(r, "intermediate_size", 1, 1 << 19, 8192);
 	c->layers = field_int(r, "num_hidden_layers", 1, MODEL_MAX_LAYERS, -1);
 	c->heads = field_int(r, "num_attention_heads", 1, 1024, -1);
 	c->kv_heads = field_int(r, "num_key_value_heads", 1, 1024, c->heads);

@@ -17,7 +17,7 @@ static void read_config(struct config_reader *r, struct model_config *c)
 {
 	static const char rule[] = "such models (StableLM 2 12B is one) are not supported";
 
-	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 4096});
+	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 4096, .kv_heads = 32});
 	if (field_bool(r, "use_parallel_residual", false))
 		field_refuse(r, ERR_UNSUPPORTED, "use_parallel_residual", "true", rule);
 	if (field_bool(r, "qk_layernorm", false))

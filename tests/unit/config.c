@@ -105,7 +105,11 @@ TEST(rope_scaling_kinds)
 	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"longrope\", \"factor\": 2.0}"), ERR_UNSUPPORTED);
 	CHECK_HAS(why.text, "longrope");
 	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"linear\"}"), ERR_FORMAT);
-	CHECK_HAS(why.text, "\"factor\" is missing");
+	CHECK_HAS(why.text, "\"rope_scaling.factor\" is missing");
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": 7}"), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"rope_type\" is an integer");
+	CHECK_EQ(read_with("\"rope_parameters\": {\"rope_theta\": \"1e4\"}"), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"rope_parameters.rope_theta\" is a string");
 	CHECK_EQ(read_with("\"rope_scaling\": 3"), ERR_FORMAT);
 }
 
@@ -249,6 +253,25 @@ TEST(windows)
 					     "[\"chunked_attention\", \"full_attention\", \"full_attention\"]"),
 		 ERR_UNSUPPORTED);
 	CHECK_HAS(why.text, "chunked_attention");
+	CHECK_EQ(read_as("Qwen3ForCausalLM", "\"num_key_value_heads\": 8, \"sliding_window\": 9, \"layer_types\": "
+					     "[\"sliding_attention\", \"full_attention\", \"full_attention\"]"),
+		 ERR_FORMAT);
+	CHECK_HAS(why.text, "\"use_sliding_window\": true");
+}
+
+/* Of mixtures, and of classes that do not read "layer_types". */
+TEST(windows_of_other_classes)
+{
+	static const char moe[] = "\"num_key_value_heads\": 8, \"sliding_window\": 9, \"use_sliding_window\": true";
+
+	CHECK_EQ(read_as("Qwen3MoeForCausalLM", moe), 0);
+	CHECK(c.window == 9 && c.windowed[0] && c.windowed[2] && !c.n_notes);
+	CHECK_EQ(read_as("Qwen2MoeForCausalLM", moe), 0);
+	CHECK(c.window == 9 && c.windowed[0] && !c.windowed[1] && c.windowed[2] && c.n_notes == 1);
+	CHECK_EQ(read_as("MistralForCausalLM",
+			 "\"sliding_window\": 9, \"layer_types\": [\"full_attention\", \"full_attention\", \"x\"]"),
+		 0);
+	CHECK(c.window == 9 && c.windowed[0] && c.windowed[2]);
 }
 
 TEST(networks_of_each_class)
