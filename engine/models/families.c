@@ -5,23 +5,11 @@
 
 #include <string.h>
 
-const struct family *const families[] = {&xverse_family,
-					 &llama_family,
-					 &mistral_family,
-					 &qwen2_family,
-					 &qwen3_family,
-					 &baichuan_family,
-					 &opt_family,
-					 &neox_family,
-					 &codegen_family,
-					 &moss_family,
-					 &mixtral_family,
-					 &qwen2_moe_family,
-					 &qwen3_moe_family,
-					 &phi_family,
-					 &phi3_family,
-					 &stablelm_family,
-					 NULL};
+const struct family *const families[] = {&xverse_family,    &llama_family,    &mistral_family,   &qwen2_family,
+					 &qwen3_family,     &baichuan_family, &opt_family,       &neox_family,
+					 &codegen_family,   &moss_family,     &mixtral_family,   &qwen2_moe_family,
+					 &qwen3_moe_family, &phi_family,      &phi3_family,      &stablelm_family,
+					 &glm_family,       &internlm_family, &internlm2_family, NULL};
 
 const struct family *family_find(const char *architecture)
 {

@@ -44,7 +44,7 @@ enum weight_kind {
 /* How the rows of q, k and v lie in the one tensor that holds them. */
 enum qkv_order {
 	QKV_THIRDS,   /* all of q, then k, then v; the same for gate and up */
-	QKV_BY_HEAD,  /* head by head, q, k and v of each (GPT-NeoX) */
+	QKV_BY_HEAD,  /* K/V head by K/V head: its q heads, its k and its v (GPT-NeoX, InternLM 2) */
 	QKV_BY_BLOCK4 /* four blocks of heads, each with its q, v and k, in this order (CodeGen, MOSS) */
 };
 

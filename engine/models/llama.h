@@ -6,7 +6,7 @@
 #include "engine/models/pass.h"
 
 extern const struct family llama_family, mistral_family, qwen2_family, qwen3_family, baichuan_family;
-extern const struct family opt_family, phi3_family, stablelm_family;
+extern const struct family opt_family, phi3_family, stablelm_family, glm_family, internlm_family, internlm2_family;
 /* For families whose tensors have the same names. */
 extern const struct weight_row llama_rows[];
 extern const char *const llama_acting[];

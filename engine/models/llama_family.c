@@ -137,6 +137,17 @@ static void read_baichuan(struct config_reader *r, struct model_config *c)
 		field_note(r, "there is no \"max_position_embeddings\": positions are ALiBi's, as in Baichuan-13B");
 }
 
+/* GLM rotates neighbouring dimensions in the first half of each head. */
+static void read_glm(struct config_reader *r, struct model_config *c)
+{
+	llama_read_base(
+		r, c,
+		&(struct llama_defaults){.max_pos = 131072, .kv_heads = 2, .head_dim = 128, .norm_eps = 1.5625e-7});
+	c->parts = field_bool(r, "attention_bias", true) ? PART_QKV_BIAS : 0;
+	c->rotates_neighbours = true;
+	field_rope(r, c, &(struct rope_keys){"rope_theta", "partial_rotary_factor", 0.5, 0});
+}
+
 #define LLAMA_SHAPE \
 	.layer = "model.layers.", .prefix = "model.", .rows = llama_rows, .acting = llama_acting, .pass = llama_pass
 
@@ -149,6 +160,8 @@ const struct family mistral_family = {
 	.architecture = "MistralForCausalLM", .model_type = "mistral", .read_config = read_mistral, LLAMA_SHAPE};
 const struct family phi3_family = {
 	.architecture = "Phi3ForCausalLM", .model_type = "phi3", .read_config = read_phi3, LLAMA_SHAPE};
+const struct family glm_family = {
+	.architecture = "GlmForCausalLM", .model_type = "glm", .read_config = read_glm, LLAMA_SHAPE};
 const struct family qwen2_family = {
 	.architecture = "Qwen2ForCausalLM", .model_type = "qwen2", .read_config = read_qwen2, LLAMA_SHAPE};
 const struct family qwen3_family = {

@@ -7,7 +7,7 @@
 #define LLAMA_FRONT \
 	{ONCE(embed), .kind = WEIGHT_TABLE, .cols = AXIS_HIDDEN, \
 	 .piece = {{"model.embed_tokens.weight", AXIS_VOCAB}}}, \
-		{IN_LAYER(qkv), .cols = AXIS_HIDDEN, \
+		{IN_LAYER(qkv), .cols = AXIS_HIDDEN, .heads = true, \
 		 .piece = {{"self_attn.q_proj.weight", AXIS_Q}, \
 			   {"self_attn.k_proj.weight", AXIS_KV}, \
 			   {"self_attn.v_proj.weight", AXIS_KV}}, \
@@ -32,7 +32,10 @@
 	{IN_LAYER(norm_att), .kind = WEIGHT_GAIN, .piece = {{"input_layernorm.weight", AXIS_HIDDEN}}}, \
 		{IN_LAYER(norm_ffn), .kind = WEIGHT_GAIN, \
 		 .piece = {{"post_attention_layernorm.weight", AXIS_HIDDEN}}}, \
-		{IN_LAYER(qkv_bias), .kind = WEIGHT_BIAS, .part = PART_QKV_BIAS, \
+		{IN_LAYER(qkv_bias), \
+		 .kind = WEIGHT_BIAS, \
+		 .part = PART_QKV_BIAS, \
+		 .heads = true, \
 		 .piece = {{"self_attn.q_proj.bias", AXIS_Q}, \
 			   {"self_attn.k_proj.bias", AXIS_KV}, \
 			   {"self_attn.v_proj.bias", AXIS_KV}}, \

@@ -211,7 +211,8 @@ static int64_t turned(const struct model_config *c, int64_t d)
 int64_t row_source(const struct weight_row *row, const struct model_config *c, bool fused, int i, int64_t at,
 		   int64_t *run)
 {
-	const int64_t dim = c->head_dim, head = at / dim, block = max_int(c->heads / 4, 1);
+	const int64_t dim = c->head_dim, head = at / dim, block = max_int(c->heads / 4, 1),
+		      group = c->heads / c->kv_heads;
 	const bool turn = row->heads && i < 2 && c->rotates_neighbours;
 	int64_t d = at % dim, first = at - d;
 
@@ -221,7 +222,7 @@ int64_t row_source(const struct weight_row *row, const struct model_config *c, b
 	if (turn)
 		d = turned(c, d);
 	if (fused && row->order == QKV_BY_HEAD)
-		first = (head * 3 + i) * dim;
+		first = (i ? head * (group + 2) + group + i - 1 : head / group * (group + 2) + head % group) * dim;
 	else if (fused && row->order == QKV_BY_BLOCK4)
 		first = (head / block * 3 + (3 - i) % 3) * block * dim + head % block * dim;
 	else if (fused)

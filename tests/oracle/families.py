@@ -39,7 +39,8 @@ def yarn(factor, old, **more):
     return {"rope_type": "yarn", "factor": factor, "original_max_position_embeddings": old, **more}
 
 
-# name: class in config.json, model_type, the class of transformers or None, config, more: dtype, bin, bare (names without prefix)
+# name: class in config.json, model_type, the class of transformers or None, config, more: dtype, bin, bare (names without prefix),
+# names (of the files, where the class of transformers has others)
 MODELS = {
     "llama biases": ("LlamaForCausalLM", "llama", "Llama", dict(LLAMA, attention_bias=True, mlp_bias=True), {}),
     "llama yarn": ("LlamaForCausalLM", "llama", "Llama", dict(LLAMA, hidden_size=192, max_position_embeddings=128,
@@ -87,6 +88,11 @@ MODELS = {
                                                  max_position_embeddings=1024, layer_norm_eps=1e-5, tie_word_embeddings=False),
             {"dtype": torch.float16}),
     "phi3": ("Phi3ForCausalLM", "phi3", "Phi3", dict(LLAMA, sliding_window=77, rms_norm_eps=1e-5, pad_token_id=0), {"bin": True}),
+    "glm": ("GlmForCausalLM", "glm", "Glm", dict(LLAMA, head_dim=16, partial_rotary_factor=0.5, attention_bias=True, pad_token_id=0), {}),
+    "internlm": ("InternLMForCausalLM", "internlm", "Llama", dict(LLAMA, num_key_value_heads=6, bias=True, attention_bias=True), {"bin": True}),
+    "internlm2": ("InternLM2ForCausalLM", "internlm2", "Llama", dict(LLAMA, bias=False, rope_theta=1e6),
+                  {"names": "internlm2", "dtype": torch.bfloat16}),
+    "internlm2 biases": ("InternLM2ForCausalLM", "internlm2", "Llama", dict(LLAMA, bias=True, attention_bias=True), {"names": "internlm2", "bin": True}),
     "stablelm": ("StableLmForCausalLM", "stablelm", "StableLm",
                  dict({k: v for k, v in LLAMA.items() if k != "rms_norm_eps"}, layer_norm_eps=1e-5, partial_rotary_factor=0.25,
                       use_qkv_bias=True), {"dtype": torch.bfloat16}),
@@ -103,7 +109,7 @@ MODELS = {
 }
 RANKS = {"llama biases": 4, "qwen3": 2, "baichuan2 13b": 3, "baichuan 13b": 2, "pythia": 3, "codegen": 3, "moss": 4, "opt": 3, "qwen2": 3,
          "mistral": 2, "mixtral": 3, "qwen2 moe": 4, "qwen3 moe": 2, "xverse moe": 3, "phi": 3,
-         "stablelm": 3}
+         "stablelm": 3, "glm": 2, "internlm2": 3}
 passed = failed = 0
 
 
@@ -202,9 +208,26 @@ def fuse(state):
     return out
 
 
+INTERNLM2 = {"self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1", "mlp.up_proj": "feed_forward.w3",
+             "mlp.down_proj": "feed_forward.w2", "input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm",
+             "model.embed_tokens": "model.tok_embeddings", "lm_head": "output"}
+
+
+def internlm2(state, cfg):
+    """Llama's tensors as modeling_internlm2.py has them: of each K/V head its queries' rows, its key's and its value's."""
+    groups, out = cfg["num_key_value_heads"], {}
+    for key, t in state.items():
+        if "q_proj" in key:
+            parts = [state[key.replace("q_proj", p + "_proj")].reshape(groups, -1, *t.shape[1:]) for p in "qkv"]
+            out[key.replace("self_attn.q_proj", "attention.wqkv")] = torch.cat(parts, 1).reshape(-1, *t.shape[1:])
+        elif "k_proj" not in key and "v_proj" not in key:
+            out[next((key.replace(a, b) for a, b in INTERNLM2.items() if a in key), key)] = t
+    return out
+
+
 def save(folder, cfg, more, state):
     prefix = more.get("bare", "\0")
-    state = fuse(state) if more.get("fused") else state
+    state = fuse(state) if more.get("fused") else internlm2(state, cfg) if "names" in more else state
     files = {k[len(prefix):] if k.startswith(prefix) else k: t.contiguous() for k, t in state.items()}
     if more.get("bin"):  # two shards with an index; buffers that old exports hold
         files["transformer.h.0.attn.causal_mask" if cfg["model_type"] in ("moss", "codegen") else "gpt_neox.layers.0.attention.bias"

@@ -125,8 +125,8 @@ def windows(cfg):
 
 
 def gated(x, w, at, names=("gate_proj", "up_proj", "down_proj")):
-    gate, up, down = (w[f"{at}{n}.weight"] for n in names)
-    return (silu(x @ gate.T) * (x @ up.T)) @ down.T
+    gate, up, down = (at + n for n in names)
+    return linear(silu(linear(x, w, gate)) * linear(x, w, up), w, down)
 
 
 def experts(cfg, x, w):
@@ -162,7 +162,7 @@ def llama(cfg, weights, ids, length):
         b = w.get(name + ".bias")
         return rms(x, w[name + ".weight"], eps) if b is None else layer_norm(x, w[name + ".weight"], b, eps)
     kv, d = cfg.get("num_key_value_heads") or heads, cfg.get("head_dim") or cfg["hidden_size"] // heads
-    n_rot = int(d * cfg["partial_rotary_factor"]) if cfg["model_type"] == "stablelm" else d
+    n_rot, neighbours = int(d * cfg["partial_rotary_factor"]) if cfg["model_type"] in ("stablelm", "glm") else d, cfg["model_type"] == "glm"
     alibi = cfg["model_type"] == "baichuan" and "max_position_embeddings" not in cfg
     x = weights["model.embed_tokens.weight"][ids]
     for i, window in enumerate(windows(cfg)):
@@ -178,7 +178,7 @@ def llama(cfg, weights, ids, length):
         if "self_attn.q_norm.weight" in w:
             q, k = rms(q, w["self_attn.q_norm.weight"], eps), rms(k, w["self_attn.k_norm.weight"], eps)
         if not alibi:
-            q, k = rotate(q, n_rot, cfg, length), rotate(k, n_rot, cfg, length)
+            q, k = rotate(q, n_rot, cfg, length, neighbours), rotate(k, n_rot, cfg, length, neighbours)
         x = x + linear(attend(q, k, v, window, alibi), w, "self_attn.o_proj")
         h = norm(x, w, "post_attention_layernorm")
         if is_routed(w):

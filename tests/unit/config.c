@@ -294,6 +294,24 @@ TEST(networks_of_each_class)
 	CHECK_HAS(why.text, "rotary_pct");
 	CHECK_EQ(read_as("GPTNeoXForCausalLM", "\"hidden_act\": \"quick_gelu\""), ERR_UNSUPPORTED);
 	CHECK_HAS(why.text, "quick_gelu");
+	CHECK_EQ(read_text("{\"architectures\": [\"PhiForCausalLM\"], \"hidden_size\": 256, \"num_hidden_layers\": 2, "
+			   "\"num_attention_heads\": 8, \"vocab_size\": 99}"),
+		 0);
+	CHECK(c.ffn == 8192 && c.kv_heads == 8);
+	CHECK_EQ(read_as("StableLmForCausalLM", ""), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"num_key_value_heads\" is 32 with 8 heads");
+	CHECK_EQ(read_as("GlmForCausalLM", "\"head_dim\": 32"), 0);
+	CHECK(c.rotates_neighbours && c.n_rot == 16 && c.kv_heads == 2 && c.parts == PART_QKV_BIAS);
+	CHECK_EQ(read_as("InternLM2ForCausalLM", "\"bias\": false, \"num_key_value_heads\": 2"), 0);
+	CHECK(c.parts == 0 && c.kv_heads == 2 && c.head_dim == 32);
+	CHECK_EQ(read_as("InternLMForCausalLM", "\"rotary\": {\"type\": \"dynamic\", \"base\": 777}"), 0);
+	CHECK(c.parts == (PART_QKV_BIAS | PART_O_BIAS) && c.scaling == ROPE_DYNAMIC && c.rope_theta == 777 &&
+	      c.rope_factor == 1);
+	CHECK_EQ(read_as("InternLMForCausalLM", "\"rotary\": {\"type\": \"origin\"}"), 0);
+	CHECK(c.scaling == ROPE_NONE && c.rope_theta == 10000);
+	CHECK_EQ(read_as("InternLMForCausalLM", "\"rotary\": {\"base\": 777}"), ERR_UNSUPPORTED);
+	CHECK_HAS(why.text, "\"rotary\" is without a \"type\"");
+	CHECK_EQ(read_as("InternLMForCausalLM", "\"rotary\": []"), ERR_FORMAT);
 	CHECK_EQ(read_as("OPTForCausalLM", "\"ffn_dim\": 99"), 0);
 	CHECK(c.tied && c.positions == POSITIONS_LEARNED && c.act == ACT_RELU && c.ffn == 99);
 	CHECK_EQ(read_as("OPTForCausalLM", "\"word_embed_proj_dim\": 128"), ERR_UNSUPPORTED);
