@@ -1,14 +1,6 @@
-"""quant_files.py WORK: quantised checkpoints in every form, read by our reader; run by check_quant.
-
-The weights that each form stands for are made by the published code of the form, rewritten for numpy:
-  GPTQ                AutoGPTQ, auto_gptq/nn_modules/qlinear/qlinear_cuda_old.py (forward), and GPTQModel's gptq_v2 without the added 1
-  AWQ                 AutoAWQ, awq/utils/packing_utils.py (dequantize_gemm)
-  compressed-tensors  compressed_tensors/compressors/quantized_compressors/{pack,naive}_quantized.py, quantization/lifecycle/forward.py
-  FP8                 transformers/integrations/finegrained_fp8.py; OCP 8-bit Floating Point Specification for the numbers
-"""
+"""quant_files.py WORK: quantised checkpoints in every form (quant_forms.py), read by our reader; run by check_quant."""
 import json
 import os
-import struct
 import subprocess
 import sys
 
@@ -16,6 +8,8 @@ import numpy as np
 
 sys.path.insert(0, "tests/oracle")
 import net64
+from quant_forms import (awq, awq_weights, compressed, compressed_config, compressed_weights, fp8, fp8_weights, gptq, gptq_config, gptq_weights,
+                         rng, write)
 
 WORK, FULL = sys.argv[1], "--full" in sys.argv
 LOGITS, TENSORS, DAEMON = "build/tests/e2e/logits", "build/tests/files/tensors", "build/bin/xversed"
@@ -27,8 +21,9 @@ CONFIG = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_siz
 H, F, O, KV = 128, 384, 192, 96
 MATRICES = {"self_attn.q_proj": (O, H), "self_attn.k_proj": (KV, H), "self_attn.v_proj": (KV, H), "self_attn.o_proj": (H, O),
             "mlp.gate_proj": (F, H), "mlp.up_proj": (F, H), "mlp.down_proj": (H, F)}
+EXPERTS, E, S = 5, 192, 160  # how many, and the inner numbers of one and of the shared one
+MOE = dict(num_experts=EXPERTS, num_local_experts=EXPERTS, num_experts_per_tok=2, moe_intermediate_size=E, norm_topk_prob=True)
 passed = failed = 0
-rng = np.random.default_rng(11)
 IDS = rng.integers(0, 331, 70).astype(np.int32)
 
 
@@ -39,200 +34,14 @@ def check(name, ok, *told):
         print("FAILED", name, *[str(t)[:500] for t in told])
 
 
-# ---- files ----
-TYPES = {np.float32: "F32", np.float16: "F16", np.int32: "I32", np.int64: "I64", np.int8: "I8", np.uint8: "F8_E4M3"}
-
-
-class BF16:
-    """Numbers of 16 bits that numpy lacks."""
-
-    def __init__(self, a):
-        u = a.astype(np.float32).view(np.uint32)
-        self.u = ((u + 0x7fff + (u >> 16 & 1)) >> 16).astype(np.uint16)
-
-    def numbers(self):
-        return (self.u.astype(np.uint32) << 16).view(np.float32)
-
-
-def numbers(a):
-    return a.numbers() if isinstance(a, BF16) else a.astype(np.float32)
-
-
-def write(path, tensors):
-    head, at, data = {}, 0, []
-    for name, t in tensors.items():
-        a, kind = (t.u, "BF16") if isinstance(t, BF16) else (t, TYPES[t.dtype.type])
-        raw = np.ascontiguousarray(a).tobytes()
-        head[name] = {"dtype": kind, "shape": list(a.shape), "data_offsets": [at, at + len(raw)]}
-        at += len(raw)
-        data.append(raw)
-    text = json.dumps(head).encode()
-    text += b" " * (-len(text) % 8)
-    open(path, "wb").write(struct.pack("<Q", len(text)) + text + b"".join(data))
-
-
 def folder(name, tensors, quant, file="model.safetensors", beside=None, **more):
     path = f"{WORK}/{name}"
     os.makedirs(path, exist_ok=True)
     write(f"{path}/{file}", tensors)
-    json.dump(dict(CONFIG, **({"quantization_config": quant} if quant is not None else {}), **more), open(path + "/config.json", "w"))
+    json.dump({**CONFIG, **({"quantization_config": quant} if quant is not None else {}), **more}, open(path + "/config.json", "w"))
     if beside:
         json.dump(beside[1], open(f"{path}/{beside[0]}", "w"))
     return path
-
-
-# ---- GPTQ ----
-def pack_rows(q, bits):
-    """(n, m) integers, `32 // bits` of a column in a word."""
-    per = 32 // bits
-    return sum(q[j::per].astype(np.uint32) << np.uint32(bits * j) for j in range(per)).view(np.int32)
-
-
-def gptq(w, bits=4, group=128, sym=True, v2=False, order=None):
-    n, k = w.shape
-    group = k if group == -1 else group
-    groups = -(-k // group)
-    index = np.arange(k) // group
-    if order is not None:
-        index[order] = np.arange(k) // group
-    q = rng.integers(0, 1 << bits, (k, n))
-    middle = 1 << bits - 1
-    zero = np.full((groups, n), middle) if sym else rng.integers(1, (1 << bits) + (bits == 4 and not v2), (groups, n))
-    zero = np.minimum(zero, (1 << bits) - 1) if v2 else zero
-    scale = np.abs(w).mean() * 2.5 / (1 << bits) * 2 * rng.uniform(0.5, 1.5, (groups, n))
-    stored = zero if v2 else zero - 1
-    return {"qweight": pack_rows(q, bits), "qzeros": pack_rows(stored.T, bits).T.copy(), "scales": scale.astype(np.float16),
-            "g_idx": index.astype(np.int32)}
-
-
-def gptq_weights(t, bits=4, v2=False, **_):
-    wf = np.arange(0, 32, bits, dtype=np.int32)
-    zeros = (t["qzeros"][:, :, None] >> wf[None, None, :]).astype(np.int16 if bits == 8 else np.int8)
-    zeros = (zeros & (1 << bits) - 1).astype(np.int16)
-    zeros = (zeros if v2 else zeros + 1).reshape(t["scales"].shape)
-    weight = (t["qweight"][:, None, :] >> wf[None, :, None]).astype(np.int16 if bits == 8 else np.int8)
-    weight = (weight & (1 << bits) - 1).astype(np.int16).reshape(-1, weight.shape[2])
-    g = t["g_idx"].astype(np.int64)
-    return (numbers(t["scales"])[g] * (weight - zeros[g]).astype(np.float32)).T.copy()
-
-
-# ---- AWQ ----
-AWQ_ORDER, AWQ_REVERSE = [0, 2, 4, 6, 1, 3, 5, 7], [0, 4, 1, 5, 2, 6, 3, 7]
-
-
-def awq_pack(q):
-    out = np.zeros((q.shape[0], q.shape[1] // 8), np.uint32)
-    for i, j in enumerate(AWQ_ORDER):
-        out |= q[:, j::8].astype(np.uint32) << np.uint32(4 * i)
-    return out.view(np.int32)
-
-
-def awq(w, group=128):
-    n, k = w.shape
-    group = k if group == -1 else group
-    scale = np.abs(w).mean() * 0.3 * rng.uniform(0.5, 1.5, (k // group, n))
-    return {"qweight": awq_pack(rng.integers(0, 16, (k, n))), "qzeros": awq_pack(rng.integers(0, 16, (k // group, n))),
-            "scales": scale.astype(np.float16)}
-
-
-def awq_weights(t, group=128, **_):
-    shifts = np.arange(0, 32, 4, dtype=np.int32)
-    iw = (t["qweight"][:, :, None] >> shifts).reshape(t["qweight"].shape[0], -1)
-    iz = (t["qzeros"][:, :, None] >> shifts).reshape(t["qzeros"].shape[0], -1)
-    back = np.arange(iz.shape[1]).reshape(-1, 8)[:, AWQ_REVERSE].reshape(-1)
-    iw, iz = iw[:, back] & 15, iz[:, back] & 15
-    size = iw.shape[0] // iz.shape[0]
-    return ((iw - np.repeat(iz, size, 0)) * numbers(np.repeat(t["scales"], size, 0))).astype(np.float32).T.copy()
-
-
-# ---- compressed-tensors ----
-def pack_to_int32(value, bits, dim=1):
-    value = (value.astype(np.int16) + (1 << bits - 1)).astype(np.uint8)
-    value = value.T if dim == 0 else value
-    per = 32 // bits
-    value = np.pad(value, ((0, 0), (0, -value.shape[1] % per))).reshape(value.shape[0], -1, per).astype(np.uint32)
-    packed = (value << np.arange(0, 32, bits, dtype=np.uint32)).sum(2).astype(np.uint32).view(np.int32)
-    return packed.T.copy() if dim == 0 else packed
-
-
-def unpack_from_int32(value, bits, shape, dim=1):
-    per = 32 // bits
-    value = value.T if dim == 0 else value
-    out = np.zeros((value.shape[0], value.shape[1] * per), np.int32)
-    for i in range(per):
-        out[:, i::per] = value >> bits * i & (1 << bits) - 1
-    out = out[:, :shape[1] if dim else shape[0]] - (1 << bits - 1)
-    return out.T if dim == 0 else out
-
-
-def compressed(w, bits=4, group=128, sym=True, packed=True, order=None, kind=BF16):
-    n, k = w.shape
-    group = k if group == -1 else group
-    groups = -(-k // group)
-    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
-    q = rng.integers(low, high + 1, (n, k)).astype(np.int8)
-    scale = np.abs(w).mean() * 5 / (1 << bits) * rng.uniform(0.5, 1.5, (n, groups))
-    t = {"weight_scale": kind(scale) if kind is BF16 else scale.astype(kind)}
-    if not sym:
-        zero = rng.integers(low, high + 1, (n, groups)).astype(np.int8)
-        t["weight_zero_point"] = pack_to_int32(zero, bits, 0) if packed else zero
-    if order is not None:
-        index = np.arange(k) // group
-        index[order] = np.arange(k) // group
-        t["weight_g_idx"] = index.astype(np.int32)
-    if packed:
-        return dict(t, weight_packed=pack_to_int32(q, bits), weight_shape=np.array([n, k], np.int64))
-    return dict(t, weight=q)
-
-
-def compressed_weights(t, bits=4, group=128, packed=True, **_):
-    n, k = t["weight_shape"] if packed else t["weight"].shape
-    q = unpack_from_int32(t["weight_packed"], bits, (n, k)) if packed else t["weight"].astype(np.int32)
-    scale = numbers(t["weight_scale"])
-    zero = np.zeros(scale.shape, np.int32)
-    if "weight_zero_point" in t:
-        zero = unpack_from_int32(t["weight_zero_point"], bits, scale.shape, 0) if packed else t["weight_zero_point"].astype(np.int32)
-    g = t["weight_g_idx"] if "weight_g_idx" in t else np.arange(k) // (k if group == -1 else group)
-    return scale[:, g] * (q - zero[:, g]).astype(np.float32)
-
-
-# ---- FP8 ----
-E4M3 = np.array([(-1) ** (c >> 7) * ((c & 7) * 2.0 ** -9 if c >> 3 & 15 == 0 else (8 + (c & 7)) * 2.0 ** ((c >> 3 & 15) - 10)) for c in range(256)],
-                np.float32)
-
-
-def fp8(w, form="block"):
-    n, k = w.shape
-    q = rng.integers(0, 256, (n, k)).astype(np.uint8)
-    q[q & 0x7f == 0x7f] = 3
-    shape = {"block": (-(-n // 128), -(-k // 128)), "channel": (n, 1), "tensor": ()}[form]
-    scale = np.asarray(np.abs(w).mean() / 80 * rng.uniform(0.5, 1.5, shape), np.float32)
-    if form == "block":
-        return {"weight": q, "weight_scale_inv": scale}
-    t = {"weight": q, "weight_scale": BF16(scale) if form == "channel" else scale}
-    return dict(t, input_scale=np.float32(0.5).reshape(())) if form == "tensor" else t
-
-
-def fp8_weights(t, form="block", **_):
-    n, k = t["weight"].shape
-    scale = t["weight_scale_inv"] if form == "block" else numbers(t["weight_scale"])
-    if form == "block":
-        scale = np.repeat(np.repeat(scale, 128, 0)[:n], 128, 1)[:, :k]
-    return E4M3[t["weight"]] * scale
-
-
-# ---- models ----
-def gptq_config(bits=4, group=128, sym=True, v2=False, order=False):
-    return {"bits": bits, "group_size": group, "sym": sym, "desc_act": order is not False, "quant_method": "gptq", "damp_percent": 0.01,
-            **({"checkpoint_format": "gptq_v2"} if v2 else {})}
-
-
-def compressed_config(bits=4, group=128, sym=True, packed=True, order=None, kind="int", strategy=None, **_):
-    weights = {"num_bits": bits, "type": kind, "symmetric": sym, "strategy": strategy or ("channel" if group == -1 else "group"),
-               "group_size": group if group > 0 else None, "actorder": "group" if order is not None else None, "dynamic": False}
-    form = "pack-quantized" if packed else "float-quantized" if kind == "float" else "int-quantized"
-    return {"quant_method": "compressed-tensors", "format": form, "config_groups": {"group_0": {"weights": weights, "targets": ["Linear"]}},
-            "ignore": ["lm_head"], "quantization_status": "compressed", "kv_cache_scheme": None}
 
 
 # name: maker, weights, its options, config, class of the matrices
@@ -265,23 +74,64 @@ FORMS = {
 RANKS = {"gptq-4-128": 3, "gptq-4-32-asym": 4, "gptq-8-32-asym": 2, "gptq-4-act-order": 3, "awq-64": 4, "packed-4-act-order": 2, "int8-rows": 3}
 
 
-def plain(seed=5):
+def ffn(at, n, names=("gate_proj", "up_proj", "down_proj")):
+    return {f"{at}.{name}": (H, n) if i == 2 else (n, H) for i, name in enumerate(names)}
+
+
+def all_experts(at, *names):
+    return {k: shape for e in range(EXPERTS) for k, shape in ffn(f"{at}.{e}", E, *names).items()}
+
+
+ATTENTION = {k: v for k, v in MATRICES.items() if "attn" in k}
+# Beside Llama: the class, what its config has more, the matrices of a layer, and what is not quantised in the files that people publish.
+NETWORKS = {
+    "llama": (CONFIG, MATRICES, {}),
+    "mixtral": (dict(CONFIG, **MOE, architectures=["MixtralForCausalLM"], model_type="mixtral", intermediate_size=E, sliding_window=None),
+                {**ATTENTION, **all_experts("block_sparse_moe.experts", ("w1", "w3", "w2"))}, {"block_sparse_moe.gate.weight": (EXPERTS, H)}),
+    "qwen3 moe": (dict(CONFIG, **MOE, architectures=["Qwen3MoeForCausalLM"], model_type="qwen3_moe"), {**ATTENTION, **all_experts("mlp.experts")},
+                  {"mlp.gate.weight": (EXPERTS, H), "self_attn.q_norm.weight": (48,), "self_attn.k_norm.weight": (48,)}),
+    "qwen2 moe": (dict(CONFIG, **MOE, architectures=["Qwen2MoeForCausalLM"], model_type="qwen2_moe", shared_expert_intermediate_size=S),
+                  {**ATTENTION, **all_experts("mlp.experts"), **ffn("mlp.shared_expert", S)},
+                  {"mlp.gate.weight": (EXPERTS, H), "mlp.shared_expert_gate.weight": (1, H),
+                   **{f"self_attn.{p}_proj.bias": (n,) for p, n in (("q", O), ("k", KV), ("v", KV))}}),
+}
+AWQ32 = {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm", "modules_to_not_convert": ["gate"]}
+# name: network, then as in FORMS
+MIXTURES = {
+    "mixtral-gptq": ("mixtral", gptq, gptq_weights, dict(group=64), gptq_config(group=64), "int4,uint4"),
+    "mixtral-gptq-act-order": ("mixtral", gptq, gptq_weights, dict(group=32, order=True), gptq_config(group=32, order=True), "int8,int4"),
+    "mixtral-awq": ("mixtral", awq, awq_weights, dict(group=32), AWQ32, "uint4"),
+    "mixtral-fp8": ("mixtral", fp8, fp8_weights, dict(form="tensor"), {"quant_method": "fp8", "activation_scheme": "static"}, "int8"),
+    "qwen3-moe-gptq-8": ("qwen3 moe", gptq, gptq_weights, dict(bits=8, group=-1), gptq_config(bits=8, group=-1), "int8"),
+    "qwen3-moe-awq": ("qwen3 moe", awq, awq_weights, dict(group=32), AWQ32, "uint4"),
+    "qwen3-moe-packed": ("qwen3 moe", compressed, compressed_weights, dict(group=32), compressed_config(group=32), "int4,uint4"),
+    "qwen3-moe-fp8": ("qwen3 moe", fp8, fp8_weights, {}, {"quant_method": "fp8", "weight_block_size": [128, 128], "fmt": "e4m3"}, "int8"),
+    "qwen2-moe-gptq": ("qwen2 moe", gptq, gptq_weights, dict(group=32, sym=False), gptq_config(group=32, sym=False), "uint4"),
+    "qwen2-moe-channel": ("qwen2 moe", fp8, fp8_weights, dict(form="channel"), compressed_config(bits=8, group=-1, packed=False, kind="float"), "int8"),
+}
+RANKS.update({"mixtral-gptq": 3, "mixtral-gptq-act-order": 2, "qwen3-moe-awq": 4, "qwen2-moe-gptq": 3})
+
+
+def plain(network="llama", seed=5):
     """All tensors as f16 numbers; large enough that every part matters."""
     r = np.random.default_rng(seed)
+    _, matrices, others = NETWORKS[network]
     out = {"model.embed_tokens.weight": r.normal(0, 1, (331, H)), "model.norm.weight": r.normal(1, 0.3, H), "lm_head.weight": r.normal(0, 0.3, (331, H))}
     for i in range(2):
         at = f"model.layers.{i}."
         out.update({at + "input_layernorm.weight": r.normal(1, 0.3, H), at + "post_attention_layernorm.weight": r.normal(1, 0.3, H)})
-        out.update({at + m + ".weight": r.normal(0, s[1] ** -0.5, s) for m, s in MATRICES.items()})
+        out.update({at + m + ".weight": r.normal(0, s[1] ** -0.5, s) for m, s in matrices.items()})
+        out.update({at + k: r.normal(len(s) == 1, s[-1] ** -0.5, s) for k, s in others.items()})
     return {k: v.astype(np.float16) for k, v in out.items()}
 
 
-def quantised(make, options, skip=()):
+def quantised(make, options, skip=(), network="llama"):
     """Tensors with the matrices in a form, and those of each matrix."""
-    out, parts = plain(), {}
+    out, parts = plain(network), {}
     for i in range(2):
-        orders = {H: rng.permutation(H), O: rng.permutation(O), F: rng.permutation(F)}
-        for m, (n, k) in MATRICES.items():
+        orders = {}
+        for m, (n, k) in NETWORKS[network][1].items():
+            orders.setdefault(k, rng.permutation(k))
             name = f"model.layers.{i}.{m}"
             if name in skip:
                 continue
@@ -316,43 +166,45 @@ def weights_class(path):
 
 
 def spread(a, exact):
-    return np.sqrt(((a - exact) ** 2).mean()) / exact.std()
+    """The median of positions: a token between two experts may take the other one."""
+    return np.median(np.sqrt(((a - exact) ** 2).mean(1))) / exact.std()
 
 
-def with_int8_inputs(full):
+def with_int8_inputs(config, full):
     """What the class itself costs: the same weights in float64, inputs of the layers' products as integers, 32 with one scale."""
     def rounded(x, w, name):
-        g = x.reshape(len(x), -1, 32)
+        g = x.reshape(*x.shape[:-1], -1, 32)
         scale = np.abs(g).max(-1, keepdims=True) / 127
         x = (np.rint(g / np.where(scale, scale, 1)) * scale).reshape(x.shape)
-        return x @ w[name + ".weight"].T
+        return exact(x, w, name)
     exact, net64.linear = net64.linear, rounded
-    out = net64.forward(CONFIG, {k: v.astype(np.float64) for k, v in full.items()}, IDS, CONTEXT)
+    out = net64.forward(config, {k: v.astype(np.float64) for k, v in full.items()}, IDS, CONTEXT)
     net64.linear = exact
     return out
 
 
-def form(name):
-    make, back, options, config, kind = FORMS[name]
-    tensors, parts = quantised(make, options)
-    path = folder(name, tensors, config)
+def form(name, make, back, options, config, kind, network="llama"):
+    tensors, parts = quantised(make, options, network=network)
+    net = NETWORKS[network][0]
+    path = folder(name, tensors, config, **net)
     want = {k: back(t, **options) for k, t in parts.items()}
     got = found(path)
     wrong = [k for k, w in want.items() if got.get(k + ".weight", (0, 0, b""))[2] != w.astype(np.float32).tobytes()]
     check(f"{name}: exact weights", not wrong, wrong)
-    check(f"{name}: no other tensors", len(got) == len(plain()), got.keys())
-    full = {k: v.astype(np.float32) for k, v in plain().items()}
+    check(f"{name}: no other tensors", len(got) == len(plain(network)), got.keys())
+    full = {k: v.astype(np.float32) for k, v in plain(network).items()}
     full.update({k + ".weight": w.astype(np.float32) for k, w in want.items()})
-    exact = net64.forward(CONFIG, {k: v.astype(np.float64) for k, v in full.items()}, IDS, CONTEXT)
+    exact = net64.forward(net, {k: v.astype(np.float64) for k, v in full.items()}, IDS, CONTEXT)
     as_numbers = logits(path, "none")
-    check(f"{name}: f32 numbers", logits(folder(name + "-full", full, None), "none").tobytes() == as_numbers.tobytes())
+    check(f"{name}: f32 numbers", logits(folder(name + "-full", full, None, **net), "none").tobytes() == as_numbers.tobytes())
     r = subprocess.run([DAEMON, "--convert", path, f"{WORK}/{name}-converted", "-q", "f32"], capture_output=True)
     check(f"{name}: converts", r.returncode == 0, r.stderr)
     check(f"{name}: converted, the same numbers", logits(f"{WORK}/{name}-converted", "none").tobytes() == as_numbers.tobytes())
     auto, held = logits(path, "auto"), weights_class(path)
-    off, bound = spread(auto, exact), spread(with_int8_inputs(full), exact)
+    off, bound = spread(auto, exact), spread(with_int8_inputs(net, full), exact)
     print(f"  {name:20s} {held:24s} logits off by {off:.4f} of their spread (the class {bound:.4f}, f32 {spread(as_numbers, exact):.1e})")
-    check(f"{name}: logits", off < 1.5 * bound, off, bound)
+    # A token that takes another expert is read by those behind it.
+    check(f"{name}: logits", off < (1.5 if network == "llama" else 2.5) * bound, off, bound)
     check(f"{name}: f32 logits", spread(as_numbers, exact) < 1e-5)
     check(f"{name}: class", held == kind + "+f16", held, kind)
     for n in range(2, 5) if FULL else [RANKS[name]] if name in RANKS else []:
@@ -488,7 +340,9 @@ def names():
 
 
 for name in FORMS:
-    form(name)
+    form(name, *FORMS[name])
+for name, (network, *how) in MIXTURES.items():
+    form(name, *how, network)
 hostile_tensors()
 hostile_configs()
 names()
