@@ -7,6 +7,7 @@
 #include "base/wait.h"
 #include "daemon/rank/links.h"
 #include "engine/backend/cuda_plugin.h"
+#include "engine/models/stored.h"
 #include "parallel/board.h"
 
 enum { CONTEXT_BYTES = 512 << 20, SPIN_NS = 30000 };
@@ -23,6 +24,21 @@ bool device_cuda_worth_trying(void)
 	return plugin_worth_trying();
 }
 
+#define FORMS \
+	{ \
+		.codes = CUDA_CODES, .order = true, .aligned = true \
+	}
+
+/* Whether weights are rounded to int8 or int4: by the options, or since they are in no form of a file that is kept. */
+static bool rounds_weights(const struct rank *self)
+{
+	const struct quant_forms forms = FORMS;
+	int64_t how = self->opt->quantization;
+	unsigned made = how == QUANTISE_AUTO ? model_stored_quants(&self->cfg, self->files, &forms, false) : 0;
+
+	return how == QUANTISE_INT8 || how == QUANTISE_INT4 || (made & (1u << QUANT_INT8 | 1u << QUANT_INT4));
+}
+
 /* Why the kernels do not support the options or the model; NULL: they do. */
 static const char *unfit(const struct rank *self)
 {
@@ -33,10 +49,9 @@ static const char *unfit(const struct rank *self)
 		       "--lora-merge adds them to the weights";
 	if (!cuda_has_heads(self->cfg.head_dim))
 		return "the model's head size is not supported yet on CUDA (" CUDA_HEADS " are)";
-	if (self->opt->deterministic && self->cfg.head_dim % 32 && self->world->size > 1 &&
-	    (self->opt->quantization == QUANTISE_INT8 || self->opt->quantization == QUANTISE_INT4))
-		return "on several GPUs --enable-deterministic-inference needs heads of 32, 64, ... for int8 and int4 weights, "
-		       "whose scales are for 32 columns: --quantization fp8 or none";
+	if (self->opt->deterministic && self->cfg.head_dim % 32 && self->world->size > 1 && rounds_weights(self))
+		return "on several GPUs --enable-deterministic-inference needs heads of 32, 64, ... for int8 and int4 weights "
+		       "and quantised files, since scales are for 32 columns: --quantization fp8 or none";
 	return NULL;
 }
 
@@ -246,7 +261,7 @@ static uint64_t cuda_room(const struct rank *self, uint64_t held, int percent)
 
 static const struct device_ops cuda_ops = {.name = "cuda",
 					   .own_memory = true,
-					   .forms = {.codes = CUDA_CODES, .order = true, .aligned = true},
+					   .forms = FORMS,
 					   .context_bytes = CONTEXT_BYTES,
 					   .step_tokens = STEP_TOKENS_CUDA,
 					   .step_seqs = STEP_SEQS_CUDA,
