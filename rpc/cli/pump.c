@@ -450,7 +450,9 @@ int pump_run(struct xv_client *c, const struct pump *how, struct pump_totals *ou
 	u.bar = (struct bar){.unit = how->unit ? how->unit : "item",
 			     .total = how->total,
 			     .already = how->already,
-			     .quiet = how->quiet};
+			     .quiet = how->quiet,
+			     .begin_ns = begin,
+			     .drawn_ns = begin};
 	signals = 0;
 	sigaction(SIGINT, &take_note, &old[0]);
 	sigaction(SIGTERM, &take_note, &old[1]);

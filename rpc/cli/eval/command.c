@@ -15,11 +15,11 @@ static int one_of(const char *option, const char *given, const char *const *allo
 {
 	struct text all = {0};
 
-	for (int i = 0; !given || allowed[i]; i++) {
+	for (int i = 0; allowed[i]; i++)
 		if (!given || !strcmp(given, allowed[i]))
 			return 0;
+	for (int i = 0; allowed[i]; i++)
 		text_fmt(&all, "%s%s", i ? ", " : "", allowed[i]);
-	}
 	fail(why, ERR_INVALID, "--%s: \"%.60s\" is none of %s", option, given, all.data);
 	text_finish(&all);
 	return ERR_INVALID;
