@@ -39,9 +39,9 @@ def merged(text, special=True):
 class Server:
     """numbers(prompt text or None, its ids) gives a dict of id to number; the others are 0."""
 
-    def __init__(self, path, numbers, max_model_len=1 << 20, slow=0.0, tokenize=tokenize, logprobs=None, fingerprint="fake", model="fake-model", dies_after=None):
+    def __init__(self, path, numbers, max_model_len=1 << 20, slow=0.0, tokenize=tokenize, logprobs=None, fingerprint="fake", model="fake-model", dies_after=None, loading=0):
         self.path, self.numbers, self.max_model_len, self.slow = path, numbers, max_model_len, slow
-        self.dies_after, self.open = dies_after, []
+        self.dies_after, self.open, self.loading = dies_after, [], loading
         self.fingerprint, self.model, self.tokenize, self.logprobs = fingerprint, model, tokenize, logprobs
         self.scores, self.bytes, self.adapters, self.lock = 0, 0, set(), threading.Lock()
         self.listener = socket.socket(socket.AF_UNIX)
@@ -87,6 +87,9 @@ class Server:
         kind = q.WhichOneof("body")
         if kind == "hello":
             return [pb.Reply(hello=pb.Hello(protocol_min=1, protocol_max=1, version="test", frame_limit=1 << 26, served_model=self.model))]
+        if kind == "status" and self.loading:  # so many times
+            self.loading -= 1
+            return [pb.Reply(status=pb.Status(state=pb.STATE_LOADING, phase="weights", phase_total=2))]
         if kind == "status":
             return [pb.Reply(status=pb.Status(state=pb.STATE_READY, model=self.model, vocab=400, max_model_len=self.max_model_len, ranks=1,
                                               max_num_seqs=8, fingerprint=self.fingerprint, numerics_class="fake/1", version="1", device="cpu",

@@ -183,6 +183,8 @@ int eval_session(struct args *a, const struct eval_plan *p, const struct eval_be
 	s.outcome = xalloc((size_t)n + 1, sizeof *s.outcome);
 	s.numbers = xalloc((size_t)n + 1, sizeof *s.numbers);
 	if (!err)
+		err = loading_wait(c, &why); /* what is asked for has no fingerprint yet */
+	if (!err)
 		err = run_all(&s, c, &why);
 	if (err) {
 		cli_say("xverse: eval: %s\n", why.text);
