@@ -217,8 +217,12 @@ static int agree_on_model(const struct daemon *d, struct why *why)
 		snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64,
 			 broadcast ? model_layout(&d->rank) : model_fingerprint(d));
 	node_bcast(&d->world, fingerprint, sizeof fingerprint);
-	return world_same(&d->world, broadcast ? "the hash of config and sizes of files" : "the model's fingerprint",
-			  fingerprint, why);
+	if (broadcast)
+		return world_same(&d->world, "the hash of config and sizes of files", fingerprint,
+				  "all nodes must have files of the same names and sizes", why);
+	return world_same(
+		&d->world, "the model's fingerprint", fingerprint,
+		"copy the same files to all nodes, or let rank 0's read them for all (--load-format broadcast)", why);
 }
 
 static int start(struct daemon *d, struct why *why)

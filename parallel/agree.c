@@ -6,6 +6,11 @@
 
 #include "base/memory.h"
 
+static const char *host_of(const struct world *w, int rank)
+{
+	return w->nodes.n ? w->nodes.node[w->nodes.of_rank[rank]].name : "here";
+}
+
 int world_agree(const struct world *w, int err, struct why *why)
 {
 	struct {
@@ -17,7 +22,14 @@ int world_agree(const struct world *w, int err, struct why *why)
 	world_gather(w, &mine, sizeof mine, all);
 	for (int r = 0; w->rank == 0 && r < w->size; r++)
 		if (all[r].err) {
-			mine = all[r];
+			bool elsewhere = w->nodes.n > 1 && w->nodes.of_rank[r];
+
+			mine.err = all[r].err;
+			if (elsewhere)
+				snprintf(mine.text, sizeof mine.text, "rank %d on %s: %.400s", r, host_of(w, r),
+					 all[r].text);
+			else
+				memcpy(mine.text, all[r].text, sizeof mine.text);
 			break;
 		}
 	world_bcast(w, &mine, sizeof mine);
@@ -27,12 +39,7 @@ int world_agree(const struct world *w, int err, struct why *why)
 	return mine.err;
 }
 
-static const char *host_of(const struct world *w, int rank)
-{
-	return w->nodes.n ? w->nodes.node[w->nodes.of_rank[rank]].name : "here";
-}
-
-int world_same(const struct world *w, const char *what, const char *value, struct why *why)
+int world_same(const struct world *w, const char *what, const char *value, const char *mend, struct why *why)
 {
 	char mine[AGREE_VALUE] = "", (*all)[AGREE_VALUE] = xalloc((size_t)w->size, sizeof *all);
 	int err = 0;
@@ -42,8 +49,8 @@ int world_same(const struct world *w, const char *what, const char *value, struc
 	for (int r = 1; w->rank == 0 && r < w->size && !err; r++)
 		if (memcmp(all[r], all[0], sizeof *all))
 			err = fail(why, ERR_MISMATCH,
-				   "%s differs between ranks: rank 0 on %s has %s, rank %d on %s has %s", what,
-				   host_of(w, 0), all[0], r, host_of(w, r), all[r]);
+				   "%s differs between ranks: rank 0 on %s has %s, rank %d on %s has %s: %s", what,
+				   host_of(w, 0), all[0], r, host_of(w, r), all[r], mend);
 	free(all);
 	return world_agree(w, err, why);
 }

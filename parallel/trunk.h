@@ -43,14 +43,15 @@ enum { TRUNK_PLACES = 16 }; /* of a node */
  * Returns how many. */
 int trunk_addresses(const char *interface, struct trunk_place out[TRUNK_PLACES]);
 /* Which of place (n, TRUNK_PLACES) the nodes use: in the first network of node 0 in which each node has an address of
- * its own; `given`, an interface was named: the first of each. chosen (n). False: there is none. */
+ * its own; `given`, an interface was named: the first of each. chosen (n). False: there is none, or two nodes have the
+ * same address. */
 bool trunk_choose(const struct trunk_place *place, int n, bool given, int *chosen);
 /* Listens on place->address and sets place->port. Returns the socket, or ERR_IO. */
 int trunk_listen(struct trunk_place *place, struct why *why);
 void trunk_secret_make(struct trunk_secret *s);
-/* Joins all nodes; closes the listener. ERR_IO: not all have joined within timeout_ms; *why names them. */
+/* Joins all nodes; closes the listener. Returns -1, or the lowest node without both links after timeout_ms. */
 int trunk_join(struct trunk **out, int listener, const struct trunk_place *place, int n, int mine,
-	       const struct trunk_secret *secret, int timeout_ms, struct why *why);
+	       const struct trunk_secret *secret, int timeout_ms);
 /* Orderly: from now on a link that ends is no fault. All nodes call it before any calls trunk_close(). */
 void trunk_ending(struct trunk *t);
 void trunk_close(struct trunk *t); /* NULL is fine */

@@ -15,7 +15,7 @@
 
 #include "parallel/trunk_inside.h"
 
-enum { CONNECTIONS = 512, SPARE = 16, HELLO_S = 5 };
+enum { CONNECTIONS = 512, STRANGERS = 64, SPARE = 16, HELLO_S = 5, REST_MS = 10 };
 
 struct ask {
 	uint32_t file, bytes;
@@ -31,13 +31,15 @@ struct file_server {
 	pthread_t thread;
 	pthread_mutex_t lock; /* of the rest */
 	pthread_cond_t fewer;
-	int fd[CONNECTIONS], n;
+	struct connection *at[CONNECTIONS]; /* by age */
+	int n, strangers;                   /* strangers: those that have not said the secret */
 	_Atomic uint64_t sent;
 };
 
 struct connection {
 	struct file_server *s;
 	int fd;
+	bool known; /* it said the secret */
 };
 
 static bool send_file(int to, int file, uint64_t offset, size_t bytes)
@@ -74,27 +76,45 @@ static bool answer(struct file_server *s, int fd)
 	return true;
 }
 
-/* Within a time, so that a stranger keeps no place. */
+/* Within a time for all of it, so that a stranger keeps no place. */
 static bool greets(const struct file_server *s, int fd)
 {
-	struct timeval limit = {HELLO_S, 0}, none = {0, 0};
+	uint64_t until = now_ns() + HELLO_S * NS_PER_S;
 	uint8_t call[TRUNK_SECRET];
+	size_t at = 0;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	if (!trunk_read_all(fd, call, sizeof call) || !trunk_same_secret(call, s->secret.call) ||
-	    send(fd, s->secret.answer, TRUNK_SECRET, MSG_NOSIGNAL) != TRUNK_SECRET)
-		return false;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
-	return true;
+	while (at < sizeof call && trunk_wait_for(fd, POLLIN, until)) {
+		ssize_t n = recv(fd, call + at, sizeof call - at, MSG_DONTWAIT);
+
+		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return false;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return at == sizeof call && trunk_same_secret(call, s->secret.call) &&
+	       send(fd, s->secret.answer, TRUNK_SECRET, MSG_NOSIGNAL) == TRUNK_SECRET;
 }
 
-static void forget(struct file_server *s, int fd)
+static void become_known(struct connection *c)
 {
+	pthread_mutex_lock(&c->s->lock);
+	c->known = true;
+	c->s->strangers--;
+	pthread_mutex_unlock(&c->s->lock);
+}
+
+static void forget(struct connection *c)
+{
+	struct file_server *s = c->s;
+	int i = 0;
+
 	pthread_mutex_lock(&s->lock);
-	for (int i = 0; i < s->n; i++)
-		if (s->fd[i] == fd)
-			s->fd[i--] = s->fd[--s->n];
-	close(fd);
+	while (s->at[i] != c)
+		i++;
+	s->n--;
+	memmove(s->at + i, s->at + i + 1, (size_t)(s->n - i) * sizeof *s->at);
+	s->strangers -= !c->known;
+	close(c->fd);
+	free(c);
 	pthread_cond_signal(&s->fewer);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -102,29 +122,41 @@ static void forget(struct file_server *s, int fd)
 static void *serve(void *arg)
 {
 	struct connection *c = arg;
-	struct file_server *s = c->s;
-	int fd = c->fd;
 
-	free(c);
-	if (greets(s, fd))
-		while (answer(s, fd))
+	if (greets(c->s, c->fd)) {
+		become_known(c);
+		while (answer(c->s, c->fd))
 			;
-	forget(s, fd);
+	}
+	forget(c);
 	return NULL;
 }
 
-/* What cannot be served is hung up on. */
+/* The stranger that has waited longest makes room. Called with the lock. */
+static void drop_stranger(struct file_server *s)
+{
+	for (int i = 0; i < s->n; i++)
+		if (!s->at[i]->known) {
+			shutdown(s->at[i]->fd, SHUT_RDWR);
+			return;
+		}
+}
+
+/* What cannot be served is hung up on; a rank calls again. */
 static void take_caller(struct file_server *s, int fd)
 {
 	struct connection *c = xalloc(1, sizeof *c);
 	pthread_t thread;
 
-	*c = (struct connection){s, fd};
+	*c = (struct connection){s, fd, false};
 	trunk_settle(fd);
 	pthread_mutex_lock(&s->lock);
-	if (s->n < CONNECTIONS && !pthread_create(&thread, NULL, serve, c)) {
+	if (s->strangers >= STRANGERS)
+		drop_stranger(s);
+	if (s->n < CONNECTIONS && s->strangers < 2 * STRANGERS && !pthread_create(&thread, NULL, serve, c)) {
 		pthread_detach(thread);
-		s->fd[s->n++] = fd;
+		s->at[s->n++] = c;
+		s->strangers++;
 	} else {
 		close(fd);
 		free(c);
@@ -147,6 +179,8 @@ static void *listen_for_callers(void *arg)
 		fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0)
 			take_caller(s, fd);
+		else if (errno != EAGAIN)
+			poll(NULL, 0, REST_MS); /* no descriptors are left: the caller stays in the queue */
 	}
 }
 
@@ -191,7 +225,7 @@ void files_stop(struct file_server *s)
 	pthread_join(s->thread, NULL);
 	pthread_mutex_lock(&s->lock);
 	for (int i = 0; i < s->n; i++)
-		shutdown(s->fd[i], SHUT_RDWR);
+		shutdown(s->at[i]->fd, SHUT_RDWR);
 	while (s->n)
 		pthread_cond_wait(&s->fewer, &s->lock);
 	pthread_mutex_unlock(&s->lock);

@@ -32,6 +32,7 @@ struct trunk {
 /* trunk_join.c, for trunk_files.c. A socket as links use it. */
 void trunk_settle(int fd);
 bool trunk_same_secret(const uint8_t *a, const uint8_t *b); /* in a time that does not depend on how much is right */
+bool trunk_wait_for(int fd, short what, uint64_t until);    /* poll(2) events; until: now_ns() */
 bool trunk_read_all(int fd, void *buf, size_t bytes);
 /* Calls from `own`, sends hello (bytes) and waits until `until` (now_ns()) for `answer` (TRUNK_SECRET). -1: in vain. */
 int trunk_call(const struct trunk_place *own, const struct trunk_place *to, const void *hello, size_t bytes,

@@ -16,7 +16,7 @@
 
 #include "parallel/trunk_inside.h"
 
-enum { HELLO = 0x78686931, PENDING = 64, HELLO_MS = 5000, BACKLOG = 256 };
+enum { HELLO = 0x78686931, PENDING = 64, HELLO_MS = 5000, BACKLOG = 256, AGAIN_MS = 20 };
 enum { DATA, BEAT };
 
 /* ---- addresses ---- */
@@ -133,8 +133,13 @@ bool trunk_choose(const struct trunk_place *place, int n, bool given, int *chose
 			return true;
 	}
 	memset(chosen, 0, (size_t)n * sizeof *chosen);
-	for (int node = 0; node < n; node++)
-		given &= *place[node * TRUNK_PLACES].address != 0;
+	for (int node = 0; node < n; node++) {
+		const char *own = place[node * TRUNK_PLACES].address;
+
+		given &= *own != 0;
+		for (int m = 0; m < node; m++)
+			given &= strcmp(place[m * TRUNK_PLACES].address, own) != 0;
+	}
 	return given;
 }
 
@@ -232,7 +237,7 @@ static int *link_of(struct trunk *t, int node, int kind)
 	return kind == DATA ? &t->link[node].data : &t->link[node].beat;
 }
 
-static bool wait_for(int fd, short what, uint64_t until)
+bool trunk_wait_for(int fd, short what, uint64_t until)
 {
 	struct pollfd p = {fd, what, 0};
 
@@ -253,8 +258,9 @@ bool trunk_read_all(int fd, void *buf, size_t bytes)
 	return true;
 }
 
+/* False: in vain. Sets *again where it was hung up on, as happens to callers in a crowd of strangers. */
 static bool greet(int s, const struct addrinfo *own, const struct addrinfo *to, const void *hello, size_t bytes,
-		  const uint8_t *answer, uint64_t until)
+		  const uint8_t *answer, uint64_t until, bool *again)
 {
 	uint8_t got[TRUNK_SECRET];
 	socklen_t size = sizeof(int);
@@ -262,9 +268,10 @@ static bool greet(int s, const struct addrinfo *own, const struct addrinfo *to, 
 
 	if (bind(s, own->ai_addr, own->ai_addrlen) || (connect(s, to->ai_addr, to->ai_addrlen) && errno != EINPROGRESS))
 		return false;
-	if (!wait_for(s, POLLOUT, until) || getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &size) || error)
+	if (!trunk_wait_for(s, POLLOUT, until) || getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &size) || error)
 		return false;
-	return send(s, hello, bytes, MSG_NOSIGNAL) == (ssize_t)bytes && wait_for(s, POLLIN, until) &&
+	*again = true;
+	return send(s, hello, bytes, MSG_NOSIGNAL) == (ssize_t)bytes && trunk_wait_for(s, POLLIN, until) &&
 	       recv(s, got, sizeof got, 0) == sizeof got && trunk_same_secret(got, answer);
 }
 
@@ -273,14 +280,19 @@ int trunk_call(const struct trunk_place *own, const struct trunk_place *to, cons
 {
 	struct trunk_place from = *own;
 	struct addrinfo *there = resolve(to), *here;
-	int s;
+	bool again = there != NULL;
+	int s = -1;
 
 	from.port = 0;
 	here = resolve(&from);
-	s = there && here ? socket(there->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
-	if (s >= 0 && !greet(s, here, there, hello, bytes, answer, until)) {
+	while (here && again && s < 0 && now_ns() < until) {
+		again = false;
+		s = socket(there->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (s < 0 || greet(s, here, there, hello, bytes, answer, until, &again))
+			break;
 		close(s);
 		s = -1;
+		poll(NULL, 0, AGAIN_MS);
 	}
 	if (s >= 0)
 		trunk_settle(s);
@@ -337,14 +349,33 @@ static void hear(struct joining *j, struct pending *p)
 		judge(j, p);
 }
 
+/* A node calls from the address that MPI carried, so that crowds from elsewhere take no place. */
+static bool calls_from_node(const struct joining *j, const struct sockaddr_storage *from, socklen_t size)
+{
+	char text[TRUNK_ADDRESS];
+	bool known = false;
+
+	if (getnameinfo((const struct sockaddr *)from, size, text, sizeof text, NULL, 0, NI_NUMERICHOST))
+		return false;
+	for (int i = j->t->mine + 1; i < j->t->n; i++)
+		known |= !strcmp(text, j->place[i].address);
+	return known;
+}
+
 /* Where there are too many callers, the one that has waited longest makes room. */
 static void take_caller(struct joining *j)
 {
-	int fd = accept4(j->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+	socklen_t size = sizeof from;
+	int fd = accept4(j->listener, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct pending *at = &j->pending[0];
 
 	if (fd < 0)
 		return;
+	if (!calls_from_node(j, &from, size)) {
+		close(fd);
+		return;
+	}
 	for (int i = 0; i < PENDING; i++) {
 		struct pending *p = &j->pending[i];
 
@@ -400,7 +431,6 @@ static struct trunk *make(int n, int mine)
 	return t;
 }
 
-/* The lowest node without both links; -1: none. */
 static int first_missing(const struct trunk *t)
 {
 	for (int i = 0; i < t->n; i++)
@@ -410,11 +440,10 @@ static int first_missing(const struct trunk *t)
 }
 
 int trunk_join(struct trunk **out, int listener, const struct trunk_place *place, int n, int mine,
-	       const struct trunk_secret *secret, int timeout_ms, struct why *why)
+	       const struct trunk_secret *secret, int timeout_ms)
 {
 	struct trunk *t = make(n, mine);
 	struct joining *j = xalloc(1, sizeof *j);
-	int lost;
 
 	*j = (struct joining){.t = t,
 			      .place = place,
@@ -429,11 +458,6 @@ int trunk_join(struct trunk **out, int listener, const struct trunk_place *place
 	answer_calls(j);
 	close(listener);
 	free(j);
-	lost = first_missing(t);
 	*out = t;
-	if (lost < 0)
-		return 0;
-	return fail(why, ERR_IO,
-		    "no link to %s port %u from %s (%s): is a firewall between them, or is another network meant?",
-		    place[lost].address, place[lost].port, place[mine].address, place[mine].interface);
+	return first_missing(t);
 }

@@ -10,7 +10,7 @@
 #include "parallel/trunk.h"
 #include "parallel/world.h"
 
-enum { JOIN_MS = 30000 };
+enum { JOIN_MS = 9000 };
 
 struct places {
 	struct trunk_place at[TRUNK_PLACES];
@@ -55,7 +55,11 @@ static int no_network(const struct world *w, const struct places *all, const cha
 			at += (size_t)snprintf(text + at, sizeof text - at, " none");
 	}
 	if (interface)
-		return fail(why, ERR_UNKNOWN, "--node-interface %s: %s", interface, text);
+		return fail(
+			why, ERR_UNKNOWN,
+			"--node-interface %s: %s: name an interface, or a network as 10.0.0.0/8, in which each node has an "
+			"address of its own (ip -br addr)",
+			interface, text);
 	return fail(why, ERR_UNKNOWN, "the nodes have no network in common (%s): --node-interface names the one to use",
 		    text);
 }
@@ -77,6 +81,22 @@ static int choose(const struct world *w, const char *interface, struct trunk_pla
 	return err;
 }
 
+/* Leaders. Not ERR_IO: the launcher starts the job again, since the network may come back. */
+static int join(struct world *w, int listener, const struct trunk_place *place, const struct trunk_secret *secret,
+		struct why *why)
+{
+	int mine = w->nodes.mine, lost = trunk_join(&w->trunk, listener, place, w->nodes.n, mine, secret, JOIN_MS);
+
+	if (lost < 0)
+		return 0;
+	return fail(
+		why, ERR_LOST_RANK,
+		"no link between node %s (%s on %s) and node %s (%s) within %d s: let TCP pass between them, or name another "
+		"network by --node-interface",
+		w->nodes.node[mine].name, place[mine].address, place[mine].interface, w->nodes.node[lost].name,
+		place[lost].address, JOIN_MS / 1000);
+}
+
 static int link_up(struct world *w, struct trunk_place *place, struct why *why)
 {
 	struct trunk_secret secret;
@@ -91,7 +111,7 @@ static int link_up(struct world *w, struct trunk_place *place, struct why *why)
 		trunk_secret_make(&secret);
 	world_bcast(w, &secret, sizeof secret);
 	if (leads(w))
-		err = trunk_join(&w->trunk, listener, place, w->nodes.n, w->nodes.mine, &secret, JOIN_MS, why);
+		err = join(w, listener, place, &secret, why);
 	explicit_bzero(&secret, sizeof secret);
 	return world_agree(w, err, why);
 }
@@ -133,7 +153,7 @@ int world_join(struct world *w, const char *interface, struct why *why)
 	if (w->nodes.n < 2)
 		return 0;
 	program_build(build, sizeof build);
-	err = world_same(w, "the build of xversed", build, why);
+	err = world_same(w, "the build of xversed", build, "install the same one on all nodes", why);
 	if (err)
 		return err;
 	if (w->nodes.n > TRUNK_NODES)

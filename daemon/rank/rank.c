@@ -42,6 +42,8 @@ int rank_exit_code(int err)
 	case ERR_UNKNOWN: /* no such device */
 	case ERR_DENIED:  /* the socket's place */
 		return EXIT_CONFIG;
+	case ERR_LOST_RANK: /* no link to its node */
+		return EXIT_SOFTWARE;
 	default:
 		return EXIT_INPUT;
 	}
