@@ -19,6 +19,7 @@
 #include "daemon/rank/loras.h"
 #include "daemon/rank/plan.h"
 #include "daemon/rank/place.h"
+#include "daemon/rank/same.h"
 #include "daemon/rank/serve.h"
 #include "daemon/rank/start.h"
 #include "engine/checkpoint/inspect.h"
@@ -232,6 +233,8 @@ static int start(struct daemon *d, struct why *why)
 	if (err)
 		return err;
 	err = world_join(&d->world, d->opt.node_interface, why);
+	if (!err)
+		err = same_options(&d->world, &d->opt, why);
 	if (!err)
 		err = world_agree(&d->world, options_find_model(&d->opt, why), why);
 	if (err)
