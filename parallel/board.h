@@ -58,6 +58,8 @@ void board_crashes(struct board *b);
 void board_watch(struct board *b, const struct watch_options *how);
 /* Sets the log level of all ranks: each adopts and logs it at its next heartbeat. */
 void board_log_level(struct board *b, enum log_level level);
+/* Rank 0: sends SIGHUP to all other ranks, each of which sends it itself at its next heartbeat. */
+void board_hang_up(struct board *b);
 /* Called in every wait loop: ends the process if a rank was blamed and the watch thread has not ended it yet. */
 void board_idle(void *board);
 /* Hook for on_die(): blames this rank (BLAME_FAULT) and waits up to 700 ms for rank 0's last words. */

@@ -21,7 +21,7 @@ struct beat_line {
 
 /* What a node sends: its own ranks, in order. */
 struct beat {
-	uint32_t claim, said, log_level;
+	uint32_t claim, said, log_level, hangups;
 	int32_t done;
 	struct blame detail;
 	struct beat_line line[TRUNK_NODES];
@@ -75,6 +75,7 @@ void board_tell(struct board *b)
 	t.claim = board_blamed(b, &t.detail);
 	t.said = atomic_load(&b->page->said);
 	t.log_level = atomic_load(&b->page->log_level);
+	t.hangups = atomic_load(&b->page->hangups);
 	t.done = atomic_load(&b->page->done);
 	for (int r = 0; r < b->size; r++) {
 		struct board_line *line = &b->page->line[r];
@@ -118,6 +119,7 @@ static void take_beat(struct board *b, int node, struct beat *t)
 	if (node == 0) {
 		atomic_store(&b->page->done, t->done);
 		atomic_store(&b->page->log_level, t->log_level);
+		atomic_store(&b->page->hangups, t->hangups);
 		atomic_store(&b->page->said, t->said);
 	}
 	what->text[sizeof what->text - 1] = what->node[sizeof what->node - 1] = 0;

@@ -27,6 +27,7 @@ struct board_page {
 	_Atomic uint32_t said;               /* rank 0 has sent its last words */
 	_Atomic int32_t done;                /* steps that rank 0 has seen the end of */
 	_Atomic uint32_t log_level;          /* number of changes << 2 | level; 0: never changed */
+	_Atomic uint32_t hangups;            /* that rank 0 passed on */
 	struct blame detail;
 	struct board_line line[]; /* (size) */
 };
@@ -55,10 +56,10 @@ struct board {
 	struct peer *peer;  /* (size) */
 	struct watch_options how;
 	pthread_t thread;
-	_Atomic int32_t watcher;  /* thread id while the watch thread runs, or 0 */
-	_Atomic uint64_t noticed; /* when board_idle() first saw a blame */
-	uint64_t last_tick;       /* of the watch thread */
-	uint32_t log_level;       /* as last seen on the page */
+	_Atomic int32_t watcher;     /* thread id while the watch thread runs, or 0 */
+	_Atomic uint64_t noticed;    /* when board_idle() first saw a blame */
+	uint64_t last_tick;          /* of the watch thread */
+	uint32_t log_level, hangups; /* as last seen on the page */
 };
 
 enum { LAST_WORDS_MS = 700 };

@@ -133,12 +133,29 @@ static void take_log_level(struct board *b)
 	log_event(level > LOG_INFO ? level : LOG_INFO, "log level", " now=%d", (int)level);
 }
 
+void board_hang_up(struct board *b)
+{
+	atomic_fetch_add(&b->page->hangups, 1);
+}
+
+/* As if the signal had been sent to this process: it may open files, which could keep this thread from its heartbeats.
+ */
+static void take_hangup(struct board *b)
+{
+	uint32_t word = atomic_load(&b->page->hangups);
+
+	if (word != b->hangups && b->rank)
+		kill(getpid(), SIGHUP);
+	b->hangups = word;
+}
+
 static void tick(struct board *b, uint64_t now)
 {
 	uint64_t since = now - b->last_tick;
 
 	b->last_tick = now;
 	take_log_level(b);
+	take_hangup(b);
 	atomic_store(&b->page->line[b->rank].beat, now);
 	if (b->how.beat)
 		b->how.beat(b->how.arg);

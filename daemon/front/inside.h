@@ -88,7 +88,6 @@ struct front {
 	pid_t starter; /* mpirun, whose end is this process's; 0: none */
 	void (*reread)(void *arg);
 	void *arg;
-	bool reopen;            /* SIGHUP came before the ranks were ready */
 	int signal_fd, beat_fd; /* beat_fd: the launcher's connection, -1 without one */
 	bool deaf;              /* no order will come on it any more */
 
@@ -230,7 +229,6 @@ void front_retry_cancels(struct front *f);                       /* those that a
 void front_drain(struct front *f, const char *reason);
 /* Why new calls are refused: ERR_* and *text; 0: they are not. */
 int front_closed(const struct front *f, const char **text);
-void front_reopen_ranks(struct front *f);    /* makes them open the log file again, as soon as they are ready */
 void front_accounts_follow(struct front *f); /* the limits of the options hold for accounts from now on */
 #define FRONT_SHUTTING_DOWN "the server is shutting down; resume elsewhere or later"
 void front_end_calls(struct front *f, int code, const char *text); /* sends one error on every open call */

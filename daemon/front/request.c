@@ -81,8 +81,6 @@ static void become_ready(struct front *f)
 	front_accounts_follow(f);
 	front_loras_ready(f);
 	f->ready = true;
-	if (f->reopen)
-		front_reopen_ranks(f);
 	handover_say(f->beat_fd, HANDOVER_READY);
 	for (struct front_call *c = take_waiting(f), *next; c; c = next) {
 		next = c->next;

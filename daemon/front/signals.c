@@ -77,23 +77,13 @@ static void lose_starter(struct front *f)
 	front_exit(f, f->draining ? EXIT_OK : EXIT_SOFTWARE);
 }
 
-/* The ranks of this node share the log file, and HUP reaches this one alone. Until all of them are ready their pids are
- * not known; a number of another node's process is a stranger's here. */
-void front_reopen_ranks(struct front *f)
-{
-	f->reopen = !f->ready;
-	for (int r = 1; f->opt->log_file && f->ready && r < f->model->ranks; r++)
-		if (f->model->report[r].node == 0)
-			kill((pid_t)f->model->report[r].pid, SIGHUP);
-}
-
 static void hang_up(struct front *f)
 {
 	int level = f->opt->log_level;
 	struct why why = {""};
 
 	log_file_reopen();
-	front_reopen_ranks(f);
+	board_hang_up(f->board);
 	f->reread(f->arg);
 	if (front_limits_read(f, &why))
 		log_at(LOG_ERROR, "the limits are wrong now, so the old ones stay: %s", why.text);
