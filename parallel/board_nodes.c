@@ -11,7 +11,7 @@
 
 #define SILENT_NS (5 * NS_PER_S)
 #define QUIET_NS NS_PER_S /* of several heartbeats none came */
-enum { REASON_MS = 1000 };
+enum { REASON_MS = 1000, OFTEN_MS = 50 };
 
 struct beat_line {
 	uint64_t beat, where;
@@ -72,6 +72,7 @@ void board_tell(struct board *b)
 
 	if (!b->trunk)
 		return;
+	b->told = now_ns();
 	t.claim = board_blamed(b, &t.detail);
 	t.said = atomic_load(&b->page->said);
 	t.log_level = atomic_load(&b->page->log_level);
@@ -88,6 +89,18 @@ void board_tell(struct board *b)
 	for (int i = 0; i < b->nodes->n; i++)
 		if (i != b->nodes->mine && !b->node[i].ended)
 			trunk_beat_send(b->trunk, i, &t, beat_bytes(b, b->nodes->mine));
+}
+
+void board_tell_often(struct board *b, uint64_t now)
+{
+	bool doubt = false;
+
+	if (!b->trunk || now - b->told < OFTEN_MS * NS_PER_MS)
+		return;
+	for (int i = 0; i < b->nodes->n; i++)
+		doubt |= atomic_load(&b->node[i].loss.lost) > 0;
+	if (doubt)
+		board_tell(b);
 }
 
 static void take_lines(struct board *b, int node, const struct beat *t)
@@ -129,10 +142,11 @@ static void take_beat(struct board *b, int node, struct beat *t)
 
 static void blame_node(struct board *b, int node, const char *why)
 {
-	char ranks[100], text[160];
+	char ranks[100], lost[130], text[160];
 
 	nodes_ranks_text(b->nodes, b->size, node, ranks, sizeof ranks);
-	snprintf(text, sizeof text, "%s of %s", why, ranks);
+	board_loss_text(b, node, lost, sizeof lost);
+	snprintf(text, sizeof text, "%.40s (%.48s)%s%.60s", why, ranks, *lost ? "; " : "", lost);
 	blame_rank(b, BLAME_LOST, b->nodes->node[node].leader, text);
 }
 

@@ -8,6 +8,7 @@
 
 #include "parallel/blame.h"
 #include "parallel/nodes.h"
+#include "parallel/trunk.h"
 #include "base/process.h"
 #include "base/still.h"
 
@@ -37,11 +38,25 @@ struct peer {
 	struct still beat, where; /* as this rank has seen them */
 };
 
+/* A link's last ticks. */
+enum { LOSS_TICKS = 16 };
+struct board_loss {
+	struct loss_tick {
+		int sent, lost; /* packets */
+		bool moved;     /* some arrived */
+	} tick[LOSS_TICKS];
+	_Atomic uint32_t sent, lost; /* of all ticks, for other threads */
+	unsigned at;
+	struct trunk_packets last;
+};
+
 struct other_node { /* as a leader sees it */
 	struct still beat;
 	uint64_t beats;         /* that came */
 	_Atomic uint64_t heard; /* now_ns() at the last one */
 	bool ended;             /* its link has */
+	struct board_loss loss;
+	struct still data; /* that arrived there */
 };
 
 struct board {
@@ -60,6 +75,7 @@ struct board {
 	_Atomic uint64_t noticed;    /* when board_idle() first saw a blame */
 	uint64_t last_tick;          /* of the watch thread */
 	uint32_t log_level, hangups; /* as last seen on the page */
+	uint64_t told;               /* when the other nodes were sent what is on this board */
 };
 
 enum { LAST_WORDS_MS = 700 };
@@ -89,8 +105,14 @@ static inline int board_fds(const struct board *b)
 void board_tell(struct board *b);
 /* takes what they sent, */
 void board_hear(struct board *b);
-/* and blames those that send nothing. */
+/* and blames those that send nothing, */
 void board_look_for_nodes(struct board *b, uint64_t since);
+/* or to which much is lost. At every heartbeat. */
+void board_look_for_loss(struct board *b, uint64_t since);
+/* What is lost on the way to a node, as a part of a sentence; "": little. Any thread. */
+void board_loss_text(const struct board *b, int node, char *out, size_t size);
+/* Between heartbeats: sends more of them while packets are lost, so that a few seconds say how many are. */
+void board_tell_often(struct board *b, uint64_t now);
 
 /* Fills step, op and node of a blame. */
 void blame_place(const struct board *b, struct blame *what, uint64_t where);

@@ -162,6 +162,7 @@ static void tick(struct board *b, uint64_t now)
 	board_tell(b);
 	look_for_stopped(b, since);
 	board_look_for_nodes(b, since);
+	board_look_for_loss(b, since);
 	if (b->how.watchdog_ns > 0)
 		look_for_stuck(b, since);
 }
@@ -254,6 +255,7 @@ static void *watch(void *arg)
 			tick(b, now);
 			next = now + BEAT_NS;
 		}
+		board_tell_often(b, now);
 		if (board_blamed(b, &what))
 			end_job(b, &what);
 		if (poll(b->fds, (nfds_t)board_fds(b), LOOK_MS) <= 0)

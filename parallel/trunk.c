@@ -2,6 +2,8 @@
 #include "parallel/trunk.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -211,6 +213,29 @@ int trunk_beat_take(struct trunk *t, int node, void *beat, size_t bytes)
 	memcpy(beat, l->in, bytes);
 	l->in_at = 0;
 	return 1;
+}
+
+/* What was sent again although it had arrived was not lost. */
+static struct trunk_packets packets(int fd)
+{
+	struct tcp_info i = {0};
+	socklen_t size = sizeof i;
+
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &i, &size);
+	return (struct trunk_packets){
+		i.tcpi_data_segs_out,
+		i.tcpi_total_retrans > i.tcpi_dsack_dups ? i.tcpi_total_retrans - i.tcpi_dsack_dups : 0,
+		i.tcpi_bytes_acked, i.tcpi_unacked > 0};
+}
+
+struct trunk_packets trunk_beat_packets(const struct trunk *t, int node)
+{
+	return packets(t->link[node].beat);
+}
+
+struct trunk_packets trunk_data_packets(const struct trunk *t, int node)
+{
+	return packets(t->link[node].data);
 }
 
 /* ---- the end ---- */

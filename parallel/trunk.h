@@ -82,6 +82,15 @@ void trunk_beat_send(struct trunk *t, int node, const void *beat, size_t bytes);
 /* 1: `beat` is whole; 0: not yet; -1: the link has ended. */
 int trunk_beat_take(struct trunk *t, int node, void *beat, size_t bytes);
 
+/* What TCP counts of a link since the start. */
+struct trunk_packets {
+	uint32_t sent, lost;
+	uint64_t arrived; /* bytes */
+	bool waiting;     /* some that were sent have not arrived yet */
+};
+struct trunk_packets trunk_beat_packets(const struct trunk *t, int node);
+struct trunk_packets trunk_data_packets(const struct trunk *t, int node);
+
 /* For the fuzzer: reads frames from `read`, which returns bytes, 0 at the end or -1, until one is wrong. */
 typedef ssize_t trunk_reader(void *from, void *buf, size_t bytes);
 void trunk_feed(const struct trunk_sink *sinks /* (TRUNK_KINDS) */, int node, trunk_reader *read, void *from);
