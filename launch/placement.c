@@ -10,13 +10,16 @@
 static void find_hosts(struct launcher *l)
 {
 	struct why why = {""};
+	int err;
 
 	if (l->host_list && l->host_file)
 		refuse_start(EXIT_USAGE, "--hosts and --hostfile exclude each other");
 	if (l->host_list && hosts_parse(&l->hosts, l->host_list, &why))
 		refuse_start(EXIT_USAGE, "--hosts: %s", why.text);
-	if (l->host_file && hosts_read(&l->hosts, l->host_file, &why))
-		refuse_start(EXIT_INPUT, "--hostfile: %s", why.text);
+	err = l->host_file ? hosts_read(&l->hosts, l->host_file, &why) : 0;
+	if (err)
+		refuse_start(EXIT_INPUT, "--hostfile: %s%s", why.text,
+			     err == ERR_IO ? ": give a file with a line for each machine, such as node1 slots=4" : "");
 	if (!l->host_list && !l->host_file && hosts_of_job(&l->hosts, &why))
 		refuse_start(EXIT_CONFIG, "%s", why.text);
 	l->hosts.slurm = getenv("SLURM_JOB_ID") != NULL;
