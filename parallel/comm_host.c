@@ -19,7 +19,6 @@
 
 enum { TWO_PHASES_FROM = 256 << 10 }; /* bytes of all partials; measured, tests/bench/sums.c */
 enum { MAX_INPUTS = TREE_MAX_INPUTS };
-enum { AHEAD = 8 }; /* chunks that leave before the first is added up */
 
 struct arrival {
 	_Alignas(64) _Atomic uint32_t count; /* futex */
@@ -167,11 +166,11 @@ static void add_here(float *out, const struct exchange_part *part, int n, size_t
 static void add_over_nodes(struct comm_host *h, float *out, const struct exchange_part *part, int n,
 			   const struct exchange_sum *s, size_t from, size_t to)
 {
-	for (int c = 0; c < s->chunks + AHEAD; c++) {
+	for (int c = 0; c < s->chunks + EXCHANGE_AHEAD; c++) {
 		if (h->own == 0 && c < s->chunks)
 			exchange_send(h->exchange, s, c, part, n);
-		if (c >= AHEAD)
-			exchange_add(h->exchange, s, c - AHEAD, out, from, to);
+		if (c >= EXCHANGE_AHEAD)
+			exchange_add(h->exchange, s, c - EXCHANGE_AHEAD, out, from, to);
 	}
 	exchange_sum_done(h->exchange, s);
 }

@@ -10,8 +10,9 @@
 #include "parallel/trunk.h"
 #include "parallel/world.h"
 
-enum { PIECE = 256 << 10 }; /* bytes of a frame of columns at most */
-enum { CHUNK = 32 << 10 };  /* floats: the first is on its way soon, and a frame's head costs little */
+enum { PIECE = 256 << 10 };                 /* bytes of a frame of columns at most */
+enum { CHUNK = 32 << 10 };                  /* floats: the first is on its way soon, and a frame's head costs little */
+enum { OWNED_NODES = 3, OWNED_ROUNDS = 2 }; /* chunks have owners from so many nodes, and so many chunks a node, on */
 
 struct came {
 	_Alignas(64) _Atomic uint32_t frames; /* from a node; futex */
@@ -138,6 +139,16 @@ void exchange_close(struct exchange *x)
 	free(x);
 }
 
+/* Whether each node owns chunks, and none sends nothing, by which the others know that it has arrived. */
+static bool worth_owners(const struct exchange_sum *s, int n)
+{
+	bool all = n >= OWNED_NODES && s->chunks >= OWNED_ROUNDS * n;
+
+	for (int i = 0; i < n; i++)
+		all &= s->parts[i] > 0;
+	return all;
+}
+
 /* Puts a node's partials into leaf order among those of the nodes before it. */
 static void add_inputs(struct exchange_sum *s, int node, const struct part *part, int n)
 {
@@ -166,6 +177,7 @@ void exchange_plan(struct exchange *x, struct exchange_sum *s, uint32_t op, int 
 		add_inputs(s, i, part, s->parts[i]);
 	}
 	s->parts_here = s->parts[map->mine];
+	s->owned = worth_owners(s, map->n);
 }
 
 static size_t chunk_at(int c)
@@ -205,43 +217,118 @@ static void combine(struct exchange *x, const struct exchange_sum *s, int c, int
 	tree_sum(part_at(x, s, x->w->nodes.mine, s->input[input].index, c), in, m, chunk_length(s, c));
 }
 
+static int owner_of(const struct exchange *x, int c)
+{
+	return c % x->w->nodes.n;
+}
+
+/* Chunks up to `last` that a node owns. */
+static uint32_t owned_by(const struct exchange *x, int node, int last)
+{
+	return last < node ? 0 : (uint32_t)((last - node) / x->w->nodes.n + 1);
+}
+
+/* How many frames a node has sent here in this sum, when its partials of chunk c, which this node owns, are the last.
+ */
+static uint32_t frames_to_parts(const struct exchange *x, int node, int c)
+{
+	return owned_by(x, x->w->nodes.mine, c) + owned_by(x, node, c - 1 - EXCHANGE_AHEAD);
+}
+
+/* The same when the last is the sum of chunk c, which that node owns. */
+static uint32_t frames_to_sum(const struct exchange *x, const struct exchange_sum *s, int node, int c)
+{
+	int mine = x->w->nodes.mine, sent = min_int(c + EXCHANGE_AHEAD, s->chunks - 1);
+
+	return owned_by(x, node, c) + (node == mine ? 0 : owned_by(x, mine, sent));
+}
+
+static struct trunk_frame frame_of(const struct exchange *x, const struct exchange_sum *s, int c, int parts)
+{
+	int mine = x->w->nodes.mine;
+	const char *half = x->area[mine] + (s->op & 1) * x->half[mine];
+
+	return (struct trunk_frame){.kind = TRUNK_PARTS,
+				    .no = s->op,
+				    .bytes = (uint32_t)((size_t)parts * chunk_length(s, c) * sizeof(float)),
+				    .at = (uint64_t)((const char *)part_at(x, s, mine, 0, c) - half)};
+}
+
 void exchange_send(struct exchange *x, const struct exchange_sum *s, int c, const struct exchange_part *here, int n)
 {
 	int mine = x->w->nodes.mine;
 	const float *first = part_at(x, s, mine, 0, c);
-	struct trunk_frame f = {.kind = TRUNK_PARTS, .no = s->op};
+	struct trunk_frame f = frame_of(x, s, c, s->parts_here);
 
 	for (int i = 0; i < s->n_inputs; i++)
 		if (s->input[i].node == mine && chunk_length(s, c))
 			combine(x, s, c, i, here, n);
-	f.bytes = (uint32_t)((size_t)s->parts_here * chunk_length(s, c) * sizeof(float));
-	f.at = (uint64_t)((const char *)first - (x->area[mine] + (s->op & 1) * x->half[mine]));
+	if (s->owned && owner_of(x, c) != mine)
+		trunk_send(x->w->trunk, owner_of(x, c), &f, first);
+	if (s->owned)
+		return;
 	count(x, mine);
 	trunk_send_all(x->w->trunk, &f, first);
 }
 
-void exchange_add(struct exchange *x, const struct exchange_sum *s, int c, float *out, size_t from, size_t to)
+/* Adds up [skip, skip + n) of a chunk of which all nodes' partials have come. */
+static void add_parts(const struct exchange *x, const struct exchange_sum *s, int c, float *out, size_t skip, size_t n)
 {
-	size_t at = chunk_at(c), end = at + chunk_length(s, c), skip;
 	struct tree_input in[TREE_MAX_INPUTS];
 
+	for (int i = 0; i < s->n_inputs; i++)
+		in[i] = (struct tree_input){part_at(x, s, s->input[i].node, s->input[i].index, c) + skip,
+					    s->input[i].leaves.count};
+	tree_sum(out, in, s->n_inputs, n);
+}
+
+/* The owner's leader: the sum takes the place of this node's first partial, here and on the other nodes. */
+static void send_sum(struct exchange *x, const struct exchange_sum *s, int c)
+{
+	int mine = x->w->nodes.mine;
+	struct trunk_frame f = frame_of(x, s, c, 1);
+	float *to = part_at(x, s, mine, 0, c);
+
+	for (int i = 0; i < x->w->nodes.n; i++)
+		if (i != mine)
+			await_frames(x, i, x->expected[i] + frames_to_parts(x, i, c));
+	add_parts(x, s, c, to, 0, chunk_length(s, c));
+	count(x, mine);
+	trunk_send_all(x->w->trunk, &f, to);
+}
+
+/* Parts and sums of chunks before may still be on their way, but not what this chunk needs. */
+static void await_chunk(struct exchange *x, const struct exchange_sum *s, int c)
+{
+	int owner = owner_of(x, c);
+
+	if (s->owned)
+		await_frames(x, owner, x->expected[owner] + frames_to_sum(x, s, owner, c));
+	for (int i = 0; i < x->w->nodes.n && !s->owned; i++)
+		await_frames(x, i, x->expected[i] + (uint32_t)c + 1);
+}
+
+void exchange_add(struct exchange *x, const struct exchange_sum *s, int c, float *out, size_t from, size_t to)
+{
+	size_t at = chunk_at(c), end = at + chunk_length(s, c);
+
+	if (s->owned && x->w->trunk && owner_of(x, c) == x->w->nodes.mine)
+		send_sum(x, s, c);
 	from = from > at ? from : at;
 	to = to < end ? to : end;
 	if (from >= to)
 		return;
-	skip = from - at;
-	for (int i = 0; i < x->w->nodes.n; i++)
-		await_frames(x, i, x->expected[i] + (uint32_t)c + 1);
-	for (int i = 0; i < s->n_inputs; i++)
-		in[i] = (struct tree_input){part_at(x, s, s->input[i].node, s->input[i].index, c) + skip,
-					    s->input[i].leaves.count};
-	tree_sum(out + from, in, s->n_inputs, to - from);
+	await_chunk(x, s, c);
+	if (s->owned)
+		memcpy(out + from, part_at(x, s, owner_of(x, c), 0, c) + (from - at), (to - from) * sizeof *out);
+	else
+		add_parts(x, s, c, out + from, from - at, to - from);
 }
 
 void exchange_sum_done(struct exchange *x, const struct exchange_sum *s)
 {
 	for (int i = 0; i < x->w->nodes.n; i++)
-		x->expected[i] += (uint32_t)s->chunks;
+		x->expected[i] += s->owned ? frames_to_sum(x, s, i, s->chunks - 1) : (uint32_t)s->chunks;
 }
 
 /* ---- gathers ---- */

@@ -5,6 +5,10 @@
  * node. Its leader combines them chunk by chunk and sends each chunk at once, while it combines the next; ranks add a
  * chunk up when all nodes' have come. Links' threads write what comes straight into the areas and count it there.
  *
+ * From three nodes on, large sums move less by halves: each chunk has a node that owns it, to which the others send
+ * their partials, and which adds them up and sends the sum. The tree is the same, and so are the bits; small sums take
+ * one trip instead of two.
+ *
  * An area has two halves, for even and odd operations. A node sends for an operation when all its ranks have arrived at
  * it; they do so when all nodes have sent for the one before, and a node does that when its ranks are done with the
  * one before that. So no rank reads the half any more that is written. */
@@ -23,9 +27,13 @@ struct exchange_part {
 	const float *data; /* (length) */
 };
 
+/* Chunks that leave before the first is added up. */
+enum { EXCHANGE_AHEAD = 8 };
+
 /* One sum. Fill with exchange_plan(). */
 struct exchange_sum {
 	uint32_t op;
+	bool owned;    /* chunks have owners */
 	size_t length; /* floats of a partial */
 	int chunks, n_inputs, parts_here;
 	struct {
@@ -46,7 +54,8 @@ void exchange_plan(struct exchange *x, struct exchange_sum *s, uint32_t op, int 
 /* Leaders, when all their ranks have arrived: combines chunk c of what these brought (n, in leaf order) and sends it.
  */
 void exchange_send(struct exchange *x, const struct exchange_sum *s, int c, const struct exchange_part *here, int n);
-/* Waits for chunk c of all nodes; out [from, to) of the sum, as far as it lies in the chunk. */
+/* Waits for chunk c of all nodes; out [from, to) of the sum, as far as it lies in the chunk. Chunks are sent and added
+ * in order, chunk c EXCHANGE_AHEAD chunks after it was sent; leaders call both for all chunks. */
 void exchange_add(struct exchange *x, const struct exchange_sum *s, int c, float *out, size_t from, size_t to);
 void exchange_sum_done(struct exchange *x, const struct exchange_sum *s);
 

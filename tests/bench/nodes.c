@@ -1,7 +1,8 @@
 /* How fast a step reaches another node and a word comes back, in turns: by the links of parallel/trunk.h (post, take
  * and a sum of one word), by MPI_Bcast and MPI_Allreduce, and by a ping-pong over a plain socket, which is one round
- * trip of the network. Medians of rank 0's microseconds. For ranks on several nodes; usage: D=/tmp/lab; tests/nodes/lab
- * up $D 2; $D/mpirun --host a:1,b:1 -n 2 build/tests/bench/nodes; tests/nodes/lab down $D */
+ * trip of the network. Medians of rank 0's microseconds. Then large sums: their time, and what node 0 sends. For ranks
+ * on several nodes; usage: D=/tmp/lab; tests/nodes/lab up $D 2; $D/mpirun --host a:1,b:1 -n 2 build/tests/bench/nodes;
+ * tests/nodes/lab down $D */
 #include <mpi.h>
 #include <poll.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "parallel/trunk.h"
 #include "parallel/world.h"
 
-enum { STEP = 2000, TURNS = 400, PAUSE_US = 500 };
+enum { STEP = 2000, TURNS = 400, PAUSE_US = 500, COLS = 5120, MAX_ROWS = 512, SUMS = 15 };
 
 struct bench {
 	struct world *w;
@@ -94,11 +95,42 @@ static double median(struct bench *b, void (*turn)(struct bench *))
 	return us[TURNS / 2];
 }
 
+static uint64_t sent(const struct world *w)
+{
+	uint64_t all = 0;
+
+	for (int i = 1; w->rank == 0 && i < w->nodes.n; i++)
+		all += trunk_bytes(w->trunk, i, true);
+	return all;
+}
+
+static void sum_rows(struct bench *b, int rows)
+{
+	static double ms[SUMS];
+	float *out = xalloc((size_t)rows * COLS, sizeof *out);
+	uint64_t before = sent(b->w), begin;
+
+	for (int i = 0; i < SUMS; i++) {
+		float *parts = comm_parts(b->comm, &b->k, rows, COLS);
+
+		memset(parts, 0, (size_t)rows * COLS * sizeof *parts);
+		world_barrier(b->w);
+		begin = now_ns();
+		comm_sum(b->comm, out, DT_F32, &b->k, rows, COLS);
+		ms[i] = (double)(now_ns() - begin) / 1e6;
+	}
+	qsort(ms, SUMS, sizeof *ms, by_value);
+	if (b->w->rank == 0)
+		printf("a sum of %d rows of %d on %d nodes: %.2f ms, node 0 sends %.2f MiB\n", rows, COLS,
+		       b->w->nodes.n, ms[SUMS / 2], (double)(sent(b->w) - before) / SUMS / (1 << 20));
+	free(out);
+}
+
 int main(int argc, char **argv)
 {
 	static struct bench b;
 	static const struct comm_limits limits = {
-		.max_rows = 1, .max_cols = 1, .max_parts = 1, .gather_rows = 1, .gather_cols = 64};
+		.max_rows = MAX_ROWS, .max_cols = COLS, .max_parts = 1, .gather_rows = 1, .gather_cols = 64};
 	struct world w;
 	struct why why;
 
@@ -112,7 +144,7 @@ int main(int argc, char **argv)
 	wait_policy(0);
 	b = (struct bench){
 		.w = &w, .comm = comm_host_create(&w, &limits), .k = {.n_leaves = w.size, .first = w.rank, .count = 1}};
-	for (int round = 0; round < 3; round++) {
+	for (int round = 0; round < 3 && argc == 1; round++) {
 		double links = median(&b, by_links), mpi, ping;
 
 		world_barrier(&w);
@@ -124,6 +156,8 @@ int main(int argc, char **argv)
 			printf("a step of %d bytes and a word back: links %.0f us, MPI %.0f us, ping-pong %.0f us\n",
 			       STEP, links, mpi, ping);
 	}
+	for (int rows = 1; rows <= MAX_ROWS; rows *= 8)
+		sum_rows(&b, rows);
 	comm_destroy(b.comm);
 	world_finish(&w);
 	return 0;
