@@ -102,8 +102,10 @@ static void read_gptq(struct reader *r)
 	r->c->group = whole(r, r->root, "group_size", -1, LARGEST_GROUP);
 	if (!r->c->group)
 		refuse(r, ERR_FORMAT, "group_size", "missing", "it must be a whole number, or -1 for whole rows");
-	yes(r, r->root, "sym", true);
-	yes(r, r->root, "desc_act", false);
+	r->c->usual = (struct quant_usual){.bits = bits,
+					   .group = r->c->group,
+					   .asymmetric = !yes(r, r->root, "sym", true),
+					   .ordered = yes(r, r->root, "desc_act", false)};
 	if (!is_one_of(form, forms))
 		refuse(r, ERR_UNSUPPORTED, "checkpoint_format", form,
 		       "gptq and gptq_v2 are supported; save it again in one of them");
@@ -131,7 +133,8 @@ static void read_awq(struct reader *r)
 		whole(r, r->root, get(r->root, "q_group_size") ? "q_group_size" : "group_size", -1, LARGEST_GROUP);
 	if (!r->c->group)
 		refuse(r, ERR_FORMAT, "group_size", "missing", "it must be a whole number, or -1 for whole rows");
-	yes(r, r->root, "zero_point", true);
+	r->c->usual = (struct quant_usual){
+		.bits = 4, .group = r->c->group, .asymmetric = yes(r, r->root, "zero_point", true)};
 	if (!is_one_of(version, versions))
 		refuse(r, ERR_UNSUPPORTED, "version", version, "gemm is supported; save it again in that version");
 }
@@ -141,7 +144,13 @@ static void read_scheme(struct reader *r, const struct json *weights)
 {
 	const char *type = text(r, weights, "type", "int"), *strategy = text(r, weights, "strategy", "");
 	static const char *const strategies[] = {"", "tensor", "channel", "group", "block", NULL};
-	int bits = whole(r, weights, "num_bits", 1, 64);
+	int bits = whole(r, weights, "num_bits", 1, 64), group = whole(r, weights, "group_size", -1, LARGEST_GROUP);
+	const char *order = json_str(get(weights, "actorder"));
+	struct quant_usual usual = {.bits = bits,
+				    .group = group ? group : -1,
+				    .e4m3 = !strcmp(type, "float"),
+				    .asymmetric = !yes(r, weights, "symmetric", true),
+				    .ordered = order && !strcmp(order, "group")};
 
 	if (strcmp(type, "int") && strcmp(type, "float"))
 		refuse(r, ERR_UNSUPPORTED, "type", type, "int and float are supported");
@@ -149,8 +158,8 @@ static void read_scheme(struct reader *r, const struct json *weights)
 		refuse(r, ERR_UNSUPPORTED, "num_bits", "not 8 of a float", "float weights of 8 bits are supported");
 	else
 		check_bits(r, bits, true);
-	yes(r, weights, "symmetric", true);
-	whole(r, weights, "group_size", -1, LARGEST_GROUP);
+	if (!r->c->usual.bits)
+		r->c->usual = usual;
 	if (!is_one_of(strategy, strategies))
 		refuse(r, ERR_UNSUPPORTED, "strategy", strategy, "tensor, channel, group and block are supported");
 }
@@ -197,6 +206,7 @@ static void read_fp8(struct reader *r)
 	const char *form = text(r, r->root, "fmt", "e4m3");
 	int64_t side;
 
+	r->c->usual = (struct quant_usual){.bits = 8, .group = -1, .e4m3 = true};
 	if (strcmp(form, "e4m3"))
 		refuse(r, ERR_UNSUPPORTED, "fmt", form, "e4m3 is supported");
 	if (!block)
@@ -254,7 +264,7 @@ int quant_config_read(struct quant_config *out, const struct json *root, bool al
 	const struct json *v = alone ? root : get(root, "quantization_config"), *bits = get(root, "quantization_bit");
 	struct reader r = {.c = out, .path = path, .why = why};
 
-	*out = (struct quant_config){METHOD_NONE, 0, 0, false};
+	*out = (struct quant_config){.method = METHOD_NONE};
 	if (!v && !alone)
 		v = get(root, "compression_config");
 	if (!alone && bits && !(json_is_num(bits) && json_num(bits) == 0))

@@ -50,7 +50,7 @@ static int read_config(struct quant_config *out, const char *dir, struct why *wh
 	static const char *const names[] = {"config.json", "quantize_config.json", "quant_config.json"};
 	int err = 0;
 
-	*out = (struct quant_config){METHOD_NONE, 0, 0, false};
+	*out = (struct quant_config){.method = METHOD_NONE};
 	for (size_t i = 0; i < sizeof names / sizeof *names && !err && !out->method; i++) {
 		char *path = xprintf("%s/%s", dir, names[i]);
 		struct json_doc *doc = NULL;

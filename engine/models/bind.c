@@ -200,13 +200,18 @@ static enum quant choose_quant(const struct model *m, struct target *t, const st
 {
 	const enum weight_kind kind = t->slot.row->kind;
 	const struct ck_tensor *tensor[3];
+	struct planned planned[3];
 
 	if (kind == WEIGHT_POSITIONS || kind == WEIGHT_ROUTER)
 		return QUANT_NONE;
 	if (!(kind == WEIGHT_MATRIX ? m->how.as_files : m->how.head_as_files))
 		return kind == WEIGHT_MATRIX ? m->how.quant : m->how.quant_head;
-	for (int i = 0; i < t->n_pieces; i++)
+	for (int i = 0; i < t->n_pieces; i++) {
 		tensor[i] = t->piece[i].t;
+		if (!tensor[i] && kind == WEIGHT_MATRIX &&
+		    stored_plan(&planned[i], &m->cfg, t->piece[i].rows, t->piece[i].width))
+			tensor[i] = &planned[i].t;
+	}
 	return stored_quant(tensor, t->n_pieces, k, &m->how.forms, kind == WEIGHT_MATRIX && !t->slot.row->stack,
 			    &t->codes);
 }
@@ -229,7 +234,7 @@ static void create(struct model *m, struct target *t)
 		weight_pair(*w);
 	if (row->stack)
 		weight_stack(*w, stack, rows);
-	if (t->codes && t->piece[0].t->quant->order)
+	if (t->codes && t->piece[0].t && t->piece[0].t->quant->order)
 		weight_order(*w, t->piece[0].t->quant->order);
 }
 
@@ -274,7 +279,8 @@ static int make_target(struct loader *l, struct target *t)
 			l->why, ERR_UNSUPPORTED,
 			"%s: tensor %s is quantised in the file, so no adapter can be merged into it: load the adapter "
 			"beside the weights, without --lora-merge",
-			checkpoint_file(l->ck, t->piece[0].t->file), t->piece[0].name);
+			t->piece[0].t ? checkpoint_file(l->ck, t->piece[0].t->file) : "dummy weights",
+			t->piece[0].name);
 	for (int i = 0; i < t->n_pieces; i++) {
 		const struct piece *p = &t->piece[i];
 		uint64_t n = (uint64_t)p->row.count * (uint64_t)p->col.count;

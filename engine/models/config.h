@@ -3,6 +3,7 @@
 #define ENGINE_MODELS_CONFIG_H
 
 #include "engine/backend/backend.h"
+#include "engine/checkpoint/quant_config.h"
 #include "parallel/shard.h"
 
 enum { MODEL_MAX_EOS = 1024, MODEL_MAX_NOTES = 6, MODEL_MAX_LAYERS = 1024 };
@@ -55,6 +56,7 @@ struct model_config {
 	int bos, pad, n_eos, eos[MODEL_MAX_EOS]; /* -1: none */
 	char note[MODEL_MAX_NOTES][240]; /* how contradictions in the file, or between its readers, were resolved */
 	int n_notes;
+	struct quant_config quant; /* for plans without files: the tensors of files say themselves what they are */
 };
 
 /* ERR_IO, ERR_FORMAT or ERR_UNSUPPORTED, naming the file, the key, what was found and what it must be. */

@@ -1,6 +1,5 @@
 /* fields.c - reads and checks fields of a config.json. */
 #include "engine/models/fields.h"
-#include "engine/checkpoint/quant_config.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -117,10 +116,8 @@ static void refuse_experts(struct config_reader *r)
 
 void field_refuse_unsupported(struct config_reader *r)
 {
-	struct quant_config quant;
-
 	if (!r->err)
-		r->err = quant_config_read(&quant, r->root, false, r->path, r->why);
+		r->err = quant_config_read(&r->c->quant, r->root, false, r->path, r->why);
 	refuse_experts(r);
 }
 

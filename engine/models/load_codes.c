@@ -1,8 +1,10 @@
 /* load_codes.c - the rows of quantised files that the backend takes as they are. */
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "engine/checkpoint/quant.h"
+#include "engine/models/dummy.h"
 #include "engine/models/loader.h"
 
 enum { NUMBERS = 4 << 20 /* at a time */ };
@@ -16,7 +18,7 @@ struct stage {
 
 static struct stage stage_of(const struct piece *p)
 {
-	int64_t wide = p->t->quant->order ? p->width : p->col.count;
+	int64_t wide = p->t && p->t->quant->order ? p->width : p->col.count;
 	struct stage s = {.rows = NUMBERS / (wide ? wide : 1) + 1};
 
 	s.rows = s.rows < p->row.count ? s.rows : p->row.count;
@@ -25,6 +27,23 @@ static struct stage stage_of(const struct piece *p)
 	s.zero = xalloc((size_t)s.rows * s.groups, 1);
 	s.scale = xalloc((size_t)s.rows * s.groups, sizeof *s.scale);
 	return s;
+}
+
+/* Random integers, all with one scale, so that they do not depend on where a rank's columns begin. */
+static void dummy_codes(const struct loader *l, const struct piece *p, const struct stage *s, bool four, int64_t r,
+			int64_t n)
+{
+	const size_t all = (size_t)(n * p->col.count), groups = (size_t)n * s->groups;
+	const float middle = four ? 8 : 128, scale = p->std * 4 / middle;
+	float *x = xalloc(all + 1, sizeof *x);
+
+	dummy_fill(x, DT_F32, l->m->how.dummy_seed, p->name, p->width, p->row.first + r, n, p->col.first, p->col.count,
+		   p->mean, p->std);
+	for (size_t i = 0; i < all; i++)
+		s->q[i] = (uint8_t)fminf(fmaxf(rintf(x[i] / scale) + middle, 0), 2 * middle - 1);
+	for (size_t i = 0; i < groups; i++)
+		s->scale[i] = f16_from_f32(scale), s->zero[i] = (uint8_t)middle;
+	free(x);
 }
 
 /* Puts rows [r, r + *n) of this rank's part; *n becomes how many follow each other in the tensor. */
@@ -39,13 +58,17 @@ static int put_rows(struct loader *l, const struct target *t, const struct piece
 				 .zero = zeros ? s->zero : NULL,
 				 .groups = s->groups};
 	int64_t run, from = row_source(t->slot.row, &l->m->cfg, p->fused, (int)(p - t->piece), p->row.first + r, &run);
-	int err;
+	int err = 0;
 
 	*n = run < *n ? run : *n;
-	err = quant_codes(l->ck, p->t, from, *n, p->col.first, p->col.count, s->q, s->scale, s->zero, why);
+	if (p->t)
+		err = quant_codes(l->ck, p->t, from, *n, p->col.first, p->col.count, s->q, s->scale, s->zero, why);
+	else
+		dummy_codes(l, p, s, w->quant == QUANT_INT4 || w->quant == QUANT_UINT4, r, *n);
 	if (!err)
 		weight_codes(w, at + (int)r, (int)*n, &c);
-	atomic_fetch_add(&l->progress->bytes, (uint64_t)(*n * p->col.count) * dtype_size(p->t->type));
+	atomic_fetch_add(&l->progress->bytes,
+			 (uint64_t)(*n * p->col.count) * dtype_size(p->t ? p->t->type : t->stored));
 	return err;
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "engine/backend/weight.h"
-#include "engine/checkpoint/quant.h"
 #include "engine/models/rows.h"
 
 static bool is_quantised(const struct ck_tensor *t)
@@ -13,7 +12,7 @@ static bool is_quantised(const struct ck_tensor *t)
 
 static bool same_order(const struct ck_quant *a, const struct ck_quant *b)
 {
-	if (!a->order || !b->order)
+	if (!a->order || !b->order || a->order == b->order)
 		return a->order == b->order;
 	return a->cols == b->cols && !memcmp(a->order, b->order, (size_t)a->cols * sizeof *a->order);
 }
@@ -72,6 +71,29 @@ enum quant stored_quant(const struct ck_tensor *const *t, int n, const struct sp
 	return all_are(t, n, "Q4_0") ? QUANT_INT4 : QUANT_INT8;
 }
 
+bool stored_plan(struct planned *p, const struct model_config *c, int64_t rows, int64_t cols)
+{
+	static int32_t some_order;
+	const struct quant_usual *u = &c->quant.usual;
+	int64_t group = u->group < 0 || u->group > cols ? cols : u->group;
+	int middle = u->bits == 4 ? 8 : 128;
+
+	if (!c->quant.method || !u->bits)
+		return false;
+	p->t = (struct ck_tensor){.type = DT_F32, .n_dims = 2, .shape = {rows, cols}, .quant = &p->quant};
+	p->quant = (struct ck_quant){.layout = u->e4m3 ? LAYOUT_FP8 : LAYOUT_GPTQ,
+				     .bits = u->bits,
+				     .rows = rows,
+				     .cols = cols,
+				     .group = group,
+				     .n_groups = (cols + group - 1) / group,
+				     .zero_least = u->asymmetric ? 0 : middle,
+				     .zero_most = u->asymmetric ? 2 * middle - 1 : middle,
+				     .order = u->ordered ? &some_order : NULL,
+				     .runs = group % 32 == 0};
+	return true;
+}
+
 /* The tensors of a row's pieces (of a stack, those of the first expert), or the one that holds all. */
 static void find_tensors(const struct model *m, const struct slot *s, const struct checkpoint *ck,
 			 const struct ck_tensor *t[3])
@@ -102,14 +124,20 @@ unsigned model_stored_quants(const struct model_config *c, const struct checkpoi
 	struct model m = {.cfg = *c, .family = family_of(c), .shard = shard_make(&shape, 0, 1)};
 	unsigned found = 0;
 
-	for (struct slot s = {0}; ck && slot_next(&m, &s);) {
+	for (struct slot s = {0}; slot_next(&m, &s);) {
 		const struct ck_tensor *t[3] = {NULL};
+		struct planned planned[3];
 		struct split k = axis_split(s.row->cols, &m);
 		bool outer = s.row->kind == WEIGHT_TABLE || s.row->kind == WEIGHT_HEAD, codes;
 		if (slot_is_vector(&s) || s.row->kind == WEIGHT_POSITIONS || s.row->kind == WEIGHT_ROUTER ||
 		    outer != head)
 			continue;
-		find_tensors(&m, &s, ck, t);
+		if (ck)
+			find_tensors(&m, &s, ck, t);
+		for (int i = 0; !ck && !outer && i < row_pieces(s.row); i++)
+			if (stored_plan(&planned[i], c, axis_length(s.row->piece[i].rows, c),
+					axis_length(s.row->cols, c)))
+				t[i] = &planned[i].t;
 		found |= 1u << stored_quant(t, row_pieces(s.row), &k, forms, !outer && !s.row->stack, &codes);
 	}
 	return found ? found : 1u << QUANT_NONE;

@@ -1,6 +1,7 @@
 """quant_files.py WORK: quantised checkpoints in every form (quant_forms.py), read by our reader; run by check_quant."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -160,9 +161,22 @@ def found(path):
     return out
 
 
+def plan(path, ranks=1):
+    """The class of the weights, and what each rank holds of them."""
+    r = subprocess.run([DAEMON, path, "--dry-run", "--json", "--device", "cpu", "-tp", str(ranks)], capture_output=True)
+    p = json.loads(r.stdout) if r.returncode == 0 else None
+    return (p["numerics_class"].split("/")[1], [x["weight_bytes"] for x in p["ranks"]]) if p else (r.stderr.decode(), [])
+
+
 def weights_class(path):
-    r = subprocess.run([DAEMON, path, "--dry-run", "--json", "--device", "cpu"], capture_output=True)
-    return json.loads(r.stdout)["numerics_class"].split("/")[1] if r.returncode == 0 else r.stderr.decode()
+    return plan(path)[0]
+
+
+def without_files(path):
+    """A folder with the config alone."""
+    os.makedirs(path + "-config", exist_ok=True)
+    shutil.copy(path + "/config.json", path + "-config/config.json")
+    return path + "-config"
 
 
 def spread(a, exact):
@@ -207,6 +221,8 @@ def form(name, make, back, options, config, kind, network="llama"):
     check(f"{name}: logits", off < (1.5 if network == "llama" else 2.5) * bound, off, bound)
     check(f"{name}: f32 logits", spread(as_numbers, exact) < 1e-5)
     check(f"{name}: class", held == kind + "+f16", held, kind)
+    alone = without_files(path)
+    check(f"{name}: the same plan without files", all(plan(path, n) == plan(alone, n) for n in (1, 3)), plan(path, 3), plan(alone, 3))
     for n in range(2, 5) if FULL else [RANKS[name]] if name in RANKS else []:
         check(f"{name}: {n} ranks, same bits", logits(path, "auto", n).tobytes() == auto.tobytes())
 
