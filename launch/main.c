@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "daemon/limits.h"
 #include "daemon/rank/files.h"
 #include "base/help.h"
 #include "engine/gguf/documents.h"
@@ -377,6 +378,16 @@ static int check_model(struct launcher *l, struct why *why)
 	return err ? err : model_config_read_over(&config, l->options.model, l->options.hf_overrides, why);
 }
 
+/* Rank 0 reads them again. */
+static int check_limits(const struct launcher *l, struct why *why)
+{
+	struct limits limits = {0};
+	int err = l->options.limits ? limits_read(&limits, l->options.limits, why) : 0;
+
+	limits_finish(&limits);
+	return err;
+}
+
 static int refuse(int err, const struct why *why)
 {
 	fprintf(stderr, "xverse-launch: %s\n", why->text);
@@ -461,6 +472,8 @@ int main(int argc, char **argv)
 		return print(&l);
 	before_start(&l);
 	err = check_model(&l, &why);
+	if (!err)
+		err = check_limits(&l, &why);
 	if (!err)
 		err = choose_socket(&l, &why);
 	if (err)
