@@ -195,6 +195,14 @@ static void say_totals(const struct batch *b)
 		cli_say("xverse: first error: %s\n", b->run.first_error);
 }
 
+/* An error of the output: on a full disk what is answered is kept, and the same command goes on. */
+static int give_up_output(struct batch *b, int err)
+{
+	int code = cli_give_up(err, &b->why);
+
+	return err == ERR_LIMIT ? EXIT_AGAIN : code;
+}
+
 /* The part that ends last makes the whole output. */
 static int join(struct batch *b)
 {
@@ -203,7 +211,7 @@ static int join(struct batch *b)
 
 	if (joined && !b->a->json)
 		cli_say("xverse: %s: all %d parts are joined\n", b->a->batch.out, b->part.of);
-	return err ? cli_give_up(err, &b->why) : EXIT_OK;
+	return err ? give_up_output(b, err) : EXIT_OK;
 }
 
 /* The output appears whole; the journal stays while lines may still get an answer. */
@@ -213,7 +221,7 @@ static int finish(struct batch *b)
 	int err = journal_final_of(b->run.journal, (uint64_t)b->in.n, batch_pick, &b->run, b->out, &b->why);
 
 	if (err)
-		return cli_give_up(err, &b->why);
+		return give_up_output(b, err);
 	if (!b->a->json)
 		say_totals(b);
 	if (undone) {
@@ -233,9 +241,7 @@ static int give_up(struct batch *b, int err)
 	if (b->run.journal)
 		cli_say("xverse: %" PRIu64 " of %d answers are kept in %s; the same command goes on\n",
 			(uint64_t)b->in.n - batch_undone(&b->run), b->in.n, b->journal_path);
-	return err == ERR_CANCELLED                 ? EXIT_INTERRUPTED
-	       : err == ERR_LIMIT && b->run.journal ? EXIT_AGAIN
-						    : cli_exit_code(err);
+	return err == ERR_CANCELLED ? EXIT_INTERRUPTED : err == ERR_LIMIT ? EXIT_AGAIN : cli_exit_code(err);
 }
 
 static int run_lines(struct batch *b)

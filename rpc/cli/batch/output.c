@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file/file.h"
+#include "base/file/own.h"
 #include "base/json/json.h"
 #include "rpc/cli/batch/line.h"
 
@@ -18,14 +19,15 @@ static bool is_same(const struct stat *a, const struct stat *b)
 
 static int check_folder(const char *path, struct why *why)
 {
-	const char *slash = strrchr(path, '/');
-	char *folder = slash ? xprintf("%.*s", (int)(slash == path ? 1 : slash - path), path) : xstrdup(".");
+	char *real = file_behind(path), *slash = strrchr(real, '/');
+	char *folder = slash ? xprintf("%.*s", (int)(slash == real ? 1 : slash - real), real) : xstrdup(".");
 	struct stat st;
 	int err = 0;
 
 	if (stat(folder, &st) || !S_ISDIR(st.st_mode))
 		err = fail(why, ERR_INVALID, "batch: --output %s: there is no folder %s; make it first", path, folder);
 	free(folder);
+	free(real);
 	return err;
 }
 

@@ -215,6 +215,7 @@ static int submit(struct submit *s, int argc, char **argv)
 	} else {
 		err = batch_part_join(s->a->batch.out, s->parts, &joined, &s->why);
 		code = err ? cli_give_up(err, &s->why) : report(s);
+		code = err == ERR_LIMIT ? EXIT_AGAIN : code; /* the disk is full */
 	}
 	free(tasks);
 	free(script);
