@@ -46,8 +46,8 @@ void board_loss_text(const struct board *b, int node, char *out, size_t size)
 
 	*out = 0;
 	if (lost)
-		snprintf(out, size, "%u of %u packets from node %.40s to it were lost within %d s: mend the network",
-			 lost, atomic_load(&l->sent), b->nodes->node[b->nodes->mine].name, LOSS_TICKS * TICK_MS / 1000);
+		snprintf(out, size, "%u of %u packets from node %.40s to it were lost within %d s", lost,
+			 atomic_load(&l->sent), b->nodes->node[b->nodes->mine].name, LOSS_TICKS * TICK_MS / 1000);
 }
 
 static void look_at_beats(struct board *b, int node)

@@ -146,7 +146,7 @@ static void blame_node(struct board *b, int node, const char *why)
 
 	nodes_ranks_text(b->nodes, b->size, node, ranks, sizeof ranks);
 	board_loss_text(b, node, lost, sizeof lost);
-	snprintf(text, sizeof text, "%.40s (%.48s)%s%.60s", why, ranks, *lost ? "; " : "", lost);
+	snprintf(text, sizeof text, "%.36s (%.32s)%s%.84s", why, ranks, *lost ? "; " : "", lost);
 	blame_rank(b, BLAME_LOST, b->nodes->node[node].leader, text);
 }
 
