@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, "tests/e2e")
@@ -69,10 +70,14 @@ def runs(number):
 
 
 def start_now(job):
-    """A job that was queued again would wait for the life of its old credential. One that begins before its first run is all over fails: that takes
-    the script away."""
+    """A job that was queued again would wait for twice the life of its old credential. slurmd compares whole seconds: a run that begins in the one in
+    which the run before was ended has a "revoked" credential, and fails. One that begins before its first run is all over fails, too: that takes the
+    script away."""
     number = login("squeue", "-h", "-r", "-j", str(job), "-o", "%A").stdout.strip()
-    return number.isdigit() and wait_for(lambda: not runs(number), 30) and login("scontrol", "update", f"jobid={job}", "starttime=now").returncode == 0
+    if not number.isdigit() or not wait_for(lambda: not runs(number), 30):
+        return False
+    time.sleep(1.1)
+    return login("scontrol", "update", f"jobid={job}", "starttime=now").returncode == 0
 
 
 def node_of(job):
