@@ -122,7 +122,7 @@ static struct front_lora *place(struct front *f, const char *name, const char *d
 	if (!*err)
 		*err = fail(
 			why, ERR_LIMIT,
-			"all %d slots of --max-loras are taken: unload an adapter first (xverse lora ls lists them)",
+			"all %d slots of --max-loras are taken: unload an adapter (xverse lora ls lists them), or start with more",
 			f->model->lora_slots);
 	return NULL;
 }

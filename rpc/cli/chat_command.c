@@ -1,4 +1,5 @@
 /* chat_command.c - the commands inside of `xverse chat`. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static void save(struct talk *t, const char *rest)
 	if (!*rest)
 		say("[not saved: /save needs a file]");
 	else if (json_dump_file(j, rest, JSON_INDENT(1)))
-		cli_say("[not saved: %s: %m]\n", rest);
+		cli_say("[not saved: %s: %s]\n", rest, file_error(rest, errno));
 	else
 		cli_say("[saved to %s]\n", rest);
 	json_decref(j);

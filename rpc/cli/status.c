@@ -65,7 +65,8 @@ static void print_model(const struct xv_status *s)
 	cli_row("tokens", LEFT, "%" PRIu64 " of prompts (%" PRIu64 " cached), %" PRIu64 " generated", s->prompt_tokens,
 		s->cached_tokens, s->output_tokens);
 	if (s->max_loras)
-		cli_row("adapters", LEFT, "%u slots for ranks up to %u", s->max_loras, s->max_lora_rank);
+		cli_row("adapters", LEFT, "%u slot%s for ranks up to %u", s->max_loras, s->max_loras == 1 ? "" : "s",
+			s->max_lora_rank);
 	for (int i = 0; i < s->n_adapter; i++)
 		print_adapter(&s->adapter[i], LEFT);
 	cli_row("tokenizer", LEFT, "%s, vocabulary %u", *s->tokenizer ? s->tokenizer : "none", s->vocab);
