@@ -1,7 +1,10 @@
 /* before.c - finds early what would fail later with a worse message. */
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "launch/inside.h"
@@ -35,6 +38,22 @@ static void check_host_name(void)
 			n, HOST_MOST);
 }
 
+/* In a network namespace of its own whose loopback interface is down, as --network none or a unit without capabilities
+ * may leave it, mpirun's errors do not say what to do. */
+static bool has_interface(void)
+{
+	struct ifaddrs *all, *i;
+	bool has = false;
+
+	if (getifaddrs(&all))
+		return true;
+	for (i = all; i; i = i->ifa_next)
+		has |= i->ifa_addr && i->ifa_flags & IFF_UP &&
+		       (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6);
+	freeifaddrs(all);
+	return has;
+}
+
 void before_start(const struct launcher *l)
 {
 	const char *variable;
@@ -49,6 +68,9 @@ void before_start(const struct launcher *l)
 			variable, tasks);
 	if (!strchr(l->xversed, '/') && !starter_on_path(l->xversed, path, sizeof path))
 		refuse_start(EXIT_CONFIG, "xversed is neither beside xverse-launch nor on the PATH");
+	if (!has_interface())
+		refuse_start(EXIT_CONFIG,
+			     "no network interface is up, on which mpirun and its ranks meet: ip link set lo up");
 	if (l->starter.kind == STARTER_MPIRUN && l->starter.major < 5)
 		check_host_name();
 }
