@@ -50,6 +50,7 @@ struct eval_bench {
 	int n_used;
 	struct text missing; /* one file a line */
 	int n_missing;
+	bool partial; /* some files of the published set are left out, since few have all of it */
 	char split[16];
 	struct arena memory;
 	struct eval_rows pool; /* the file of all subjects that was read last */
@@ -73,6 +74,7 @@ struct eval_kind {
 	const char *splits; /* "test val"; the first is the default; "": there is one */
 	const char *source; /* where people get it */
 	const char *licence;
+	int about;           /* questions of the whole set, where their number is not published */
 	int questions;       /* of one answer, as published, in the first split; 0: unknown */
 	const char *average; /* how its average is made, in words */
 	/* Fills b->task; files that lie nowhere go to b->missing. */

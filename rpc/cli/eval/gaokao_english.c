@@ -180,6 +180,7 @@ static int load(struct eval_bench *b, const struct eval_files *f, const struct e
 		}
 	if (!err && !b->n)
 		err = load_strangers(b, f, &where, p, why);
+	b->partial = b->n_missing > 0;
 	if (b->n && !(p->subjects && *p->subjects)) /* few have all papers: those that lie there count */
 		b->n_missing = 0;
 	if (!err && p->shots)
@@ -191,6 +192,7 @@ const struct eval_kind eval_gaokao_english = {
 	.name = "gaokao-english",
 	.title = "GAOKAO-English",
 	.python = true,
+	.about = 600,
 	.splits = "all",
 	.average = "over all questions of the four kinds of single choice",
 	.source =

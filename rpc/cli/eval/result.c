@@ -27,6 +27,16 @@ static int whole_of(const struct eval_bench *b, int *asked, const struct eval_pl
 	return whole;
 }
 
+/* Files that were cut short, or a set of one's own under the benchmark's name. */
+static bool lacks_questions(const struct eval_bench *b)
+{
+	bool fewer = b->partial;
+
+	for (int i = 0; i < b->n; i++)
+		fewer |= b->task[i].n < b->task[i].expected;
+	return fewer;
+}
+
 void eval_result_numbers(struct eval_numbers *n, const struct eval_outcome *o, const struct eval_bench *b,
 			 const struct eval_plan *p, enum eval_rule rule)
 {
@@ -38,9 +48,9 @@ void eval_result_numbers(struct eval_numbers *n, const struct eval_outcome *o, c
 	for (int c = 0; c < EVAL_CATEGORIES; c++)
 		n->category[c] = b->kind->categories ? s.category[c] : NAN;
 	n->whole = whole_of(b, &n->asked, p);
-	n->limited = n->done < n->whole || (p->subjects && *p->subjects);
-	if (p->subjects && *p->subjects)
-		n->whole = max_int(n->whole, b->kind->questions);
+	n->limited = n->done < n->whole || (p->subjects && *p->subjects) || lacks_questions(b);
+	if ((p->subjects && *p->subjects) || lacks_questions(b))
+		n->whole = max_int(n->whole, b->kind->questions ? b->kind->questions : b->kind->about);
 }
 
 static json_t *letters_of(const int *count)

@@ -9,7 +9,7 @@ struct eval_numbers {
 	char bench[24];
 	double average, error, category[EVAL_CATEGORIES];
 	int done, asked, whole; /* whole: questions of the benchmark; fewer asked is a limited run */
-	bool limited;           /* --limit, --subjects or an end before the last question */
+	bool limited;           /* --limit, --subjects, files that lack questions, or an end before the last one */
 };
 
 /* All of a result; the samples' own numbers are in the samples file. */

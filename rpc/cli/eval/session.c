@@ -80,6 +80,22 @@ static int write_files(struct session *s, const struct eval_outcome *o, const st
 	return err;
 }
 
+/* A folder of another set, or a download that was cut short, must not be taken for the benchmark. */
+static void say_counts(const struct eval_bench *b)
+{
+	int other = 0;
+
+	for (int i = 0; i < b->n; i++)
+		other += b->task[i].expected && b->task[i].n != b->task[i].expected;
+	if (other)
+		cli_say("xverse: eval: %s: %d of %d files have other numbers of questions than the published ones "
+			"(--self-test lists them)\n",
+			b->kind->name, other, b->n);
+	if (b->partial)
+		cli_say("xverse: eval: %s: files of some papers are missing (xverse eval ls --data DIR --subjects ...)\n",
+			b->kind->name);
+}
+
 static int run_one(struct session *s, int i, struct xv_client *c, struct why *why)
 {
 	struct eval_outcome *o = &s->outcome[i];
@@ -149,6 +165,8 @@ static int run_all(struct session *s, struct xv_client *c, struct why *why)
 		cli_say("xverse: eval: the server takes prompts of %d tokens, fewer than --max-prompt: longer ones are shortened\n",
 			s->how.max_prompt);
 	}
+	for (int i = 0; !err && i < s->n; i++)
+		say_counts(&s->b[i]);
 	for (int i = 0; !err && i < s->n; i++) {
 		err = run_one(s, i, c, why);
 		if (s->outcome[i].interrupted)
