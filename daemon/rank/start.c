@@ -54,11 +54,14 @@ static void classes_name(unsigned classes, enum dtype stored, struct text *out)
 /* "bf16", "int8", or "int4+int8" where embedding and head differ from the rest. */
 static void weights_name(const struct rank *self, enum dtype stored, struct text *out)
 {
-	const struct quant_forms *forms = &self->device.ops->forms;
-	unsigned rest = self->as_files ? model_stored_quants(&self->cfg, self->files, forms, false) : 1u << self->quant;
-	unsigned head = self->head_as_files ? model_stored_quants(&self->cfg, self->files, forms, true)
-					    : 1u << self->quant_head;
+	struct quant_forms forms = self->device.ops->forms;
+	unsigned rest = 1u << self->quant, head = 1u << self->quant_head;
 
+	forms.merge = self->opt->lora_merge;
+	if (self->as_files)
+		rest = model_stored_quants(&self->cfg, self->files, &forms, false);
+	if (self->head_as_files)
+		head = model_stored_quants(&self->cfg, self->files, &forms, true);
 	classes_name(rest, stored, out);
 	if (head == rest)
 		return;

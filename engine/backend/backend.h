@@ -26,6 +26,10 @@
  *   weight = scale * (q - zero), scale f16, q in [0, 255] or [0, 15], zero in [0, 255]. Their groups end where columns
  *   of the whole K axis are multiples of 32, so that they are parts of the files' groups on any rank. A group's sum is
  *   sum(q * x) - zero * sum(x), an exact integer.
+ * - blocks of GGUF files (weight_blocks()): groups of 32 columns of the whole K axis as above. f = fma(sum of
+ *   integers, (scale * part) * activation scale, f), of Q6_K for 16 columns, then for the other 16; the integers of
+ *   Q6_K count from -32, those of IQ4_NL are its levels. Then, where there are minima, f = fma(min * part_min,
+ *   activation scale * sum of the activations' integers, f).
  * - norm: 16 lanes, lane l chains x[16i+l]^2 by fma from +0; lanes combine l + (l+8), then +4, +2, +1;
  *   mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias). NORM_LAYER first takes the mean of x, by
  *   lanes that add, off x. x += delta + shift adds delta and shift first. head_norm is the same over one head.
@@ -161,11 +165,15 @@ typedef struct weight *op_weight_create(struct backend *b, int rows, int cols, e
 typedef void op_weight_rows(struct weight *w, int first, int count, const void *src, size_t ld);
 struct weight_codes;
 typedef void op_weight_codes(struct weight *w, int first, int count, const struct weight_codes *codes);
+struct weight_blocks;
+typedef void op_weight_blocks(struct weight *w, int first, int count, const struct weight_blocks *blocks);
 typedef void op_weight_order(struct weight *w, const int32_t *order);
 typedef void op_weight_destroy(struct weight *w);
 typedef void op_weight_touch(struct weight *w);
 typedef void *op_weight_packed(struct weight *w, size_t *bytes);
 typedef bool op_weight_map(struct weight *w, int fd, int64_t at);
+struct weight_band;
+typedef void op_weight_bands(struct weight *w, const struct weight_band *band, int n);
 typedef void op_weight_stack(struct weight *w, int experts, int each);
 
 /* ---- low-rank updates: their front functions and contracts are in lora.h ---- */
@@ -324,9 +332,11 @@ struct backend_ops {
 
 	op_weight_create *weight_create;
 	op_weight_rows *weight_rows;
-	op_weight_codes *weight_codes; /* NULL: weights come as numbers only */
-	unsigned codes;                /* classes whose weights may be put as integers: bits 1 << enum quant */
-	op_weight_order *weight_order; /* NULL: the columns of a weight are in the order of x */
+	op_weight_codes *weight_codes;   /* NULL: weights come as numbers only */
+	op_weight_bands *weight_bands;   /* NULL: all rows of a weight are of one class */
+	op_weight_blocks *weight_blocks; /* NULL: no class of blocks is among these: */
+	unsigned codes;                  /* classes whose weights may be put as integers: bits 1 << enum quant */
+	op_weight_order *weight_order;   /* NULL: the columns of a weight are in the order of x */
 	op_weight_destroy *weight_destroy;
 	op_weight_touch *weight_touch;   /* NULL: memory is taken on creation */
 	op_weight_packed *weight_packed; /* NULL: weights are not in host memory */
@@ -382,12 +392,21 @@ struct backend {
 	void *on_op_arg;
 };
 
+/* Rows of a weight that are of one class. */
+struct weight_band {
+	int rows;
+	enum quant quant;
+};
+enum { WEIGHT_BANDS = 3 };
+
 /* Common head of every backend's weight. */
 struct weight {
 	struct backend *b;
 	int rows, cols;
 	enum dtype stored; /* of the source rows: DT_F32, DT_F16, DT_BF16 */
-	enum quant quant;
+	enum quant quant;  /* with bands, that of the first rows */
+	struct weight_band band[WEIGHT_BANDS];
+	int n_bands;    /* weight_bands(); 0: all rows are of one class */
 	bool paired;    /* weight_pair(): a backend may put row rows/2 + i behind row i */
 	int experts;    /* weight_stack(): matrices that lie below each other; 0: it is one */
 	int each;       /* rows of one of them, without those that fill it up */
@@ -396,7 +415,10 @@ struct weight {
 };
 
 /* ---- the CPU backend ---- */
-enum { CPU_CODES = 1 << QUANT_INT8 | 1 << QUANT_INT4 | 1 << QUANT_UINT8 | 1 << QUANT_UINT4 };
+enum {
+	CPU_CODES = 1 << QUANT_INT8 | 1 << QUANT_INT4 | 1 << QUANT_UINT8 | 1 << QUANT_UINT4 | 1 << QUANT_Q4_K |
+		    1 << QUANT_Q5_K | 1 << QUANT_Q6_K | 1 << QUANT_Q4_1 | 1 << QUANT_IQ4_NL
+};
 enum cpu_isa { CPU_AUTO, CPU_PORTABLE, CPU_AVX2, CPU_AVX512 /* F,BW,DQ,VL */, CPU_AVX512_BF16 };
 struct cpu_options {
 	int threads;        /* >= 1; the caller is worker 0 */

@@ -5,8 +5,26 @@
 #include "base/base.h"
 
 /* How weights are held: as stored; as integers with a scale for 32 columns of a row, without or (UINT) with a zero
- * point; or as e4m3 with a scale for a row. */
-enum quant { QUANT_NONE, QUANT_INT8, QUANT_INT4, QUANT_FP8, QUANT_UINT8, QUANT_UINT4, QUANT_COUNT };
+ * point; as e4m3 with a scale for a row; or as the blocks of a GGUF file, whose types these are. */
+enum quant {
+	QUANT_NONE,
+	QUANT_INT8,
+	QUANT_INT4,
+	QUANT_FP8,
+	QUANT_UINT8,
+	QUANT_UINT4,
+	QUANT_BLOCKS,
+	QUANT_Q4_K = QUANT_BLOCKS,
+	QUANT_Q5_K,
+	QUANT_Q6_K,
+	QUANT_Q4_1,
+	QUANT_IQ4_NL,
+	QUANT_COUNT
+};
+static inline bool quant_is_blocks(enum quant q)
+{
+	return q >= QUANT_BLOCKS;
+}
 const char *quant_name(enum quant q); /* "int8", ...; "none" */
 
 struct tensor {

@@ -3,7 +3,8 @@
 
 const char *quant_name(enum quant q)
 {
-	static const char *const names[] = {"none", "int8", "int4", "fp8", "uint8", "uint4"};
+	static const char *const names[] = {"none", "int8", "int4", "fp8",  "uint8", "uint4",
+					    "q4_k", "q5_k", "q6_k", "q4_1", "iq4_nl"};
 
 	return names[q];
 }
@@ -49,7 +50,7 @@ void weight_rows(struct weight *w, int first, int count, const void *src, size_t
 	int cols = weight_reads_whole_rows(w) ? w->k.start[w->k.n_leaves] : w->cols;
 
 	REQUIRE(first >= 0 && count >= 0 && first <= w->rows - count && ld >= (size_t)cols);
-	REQUIRE(w->quant != QUANT_UINT8 && w->quant != QUANT_UINT4);
+	REQUIRE(w->quant != QUANT_UINT8 && w->quant != QUANT_UINT4 && !quant_is_blocks(w->quant));
 	if (count && w->cols)
 		w->b->ops->weight_rows(w, first, count, src, ld);
 }
@@ -63,11 +64,74 @@ void weight_codes(struct weight *w, int first, int count, const struct weight_co
 {
 	int start = w->k.start[w->k.first];
 
-	REQUIRE(weight_takes_codes(w->b, w->quant) && first >= 0 && count >= 0 && first <= w->rows - count);
+	REQUIRE(weight_takes_codes(w->b, w->quant) && !quant_is_blocks(w->quant) && first >= 0 && count >= 0 &&
+		first <= w->rows - count);
 	REQUIRE(codes->ld >= (size_t)w->cols && codes->groups >= (size_t)(div_up(start + w->cols, 32) - start / 32));
 	REQUIRE(!codes->zero == (w->quant == QUANT_INT8 || w->quant == QUANT_INT4));
 	if (count && w->cols)
 		w->b->ops->weight_codes(w, first, count, codes);
+}
+
+bool quant_has_min(enum quant q)
+{
+	return q == QUANT_Q4_K || q == QUANT_Q5_K || q == QUANT_Q4_1;
+}
+
+int quant_block(enum quant q)
+{
+	return q == QUANT_Q4_K || q == QUANT_Q5_K || q == QUANT_Q6_K ? 256 : 32;
+}
+
+int quant_parts(enum quant q)
+{
+	return q == QUANT_Q6_K ? 2 : quant_block(q) == 256 ? 1 : 0;
+}
+
+bool quant_may_share(enum quant q)
+{
+	return quant_is_blocks(q) && q != QUANT_IQ4_NL;
+}
+
+void weight_bands(struct weight *w, const struct weight_band *band, int n)
+{
+	int rows = 0;
+
+	REQUIRE(n >= 1 && n <= WEIGHT_BANDS && band[0].quant == w->quant && !w->experts);
+	for (int i = 0; i < n; i++) {
+		REQUIRE(band[i].rows >= 0 && rows % 32 == 0 && quant_may_share(band[i].quant));
+		w->band[i] = band[i];
+		rows += band[i].rows;
+	}
+	REQUIRE(rows == w->rows);
+	w->n_bands = n;
+	w->b->ops->weight_bands(w, band, n);
+}
+
+/* The class of rows [first, first + count). */
+static enum quant class_of_rows(const struct weight *w, int first, int count)
+{
+	int start = 0;
+
+	for (int i = 0; i < w->n_bands; start += w->band[i++].rows)
+		if (first >= start && first + count <= start + w->band[i].rows)
+			return w->band[i].quant;
+	REQUIRE(!w->n_bands);
+	return w->quant;
+}
+
+void weight_blocks(struct weight *w, int first, int count, const struct weight_blocks *in)
+{
+	const enum quant class = class_of_rows(w, first, count);
+	int start = w->k.start[w->k.first], size = quant_block(class);
+
+	REQUIRE(quant_is_blocks(class) && weight_takes_codes(w->b, class));
+	REQUIRE(first >= 0 && count >= 0 && first <= w->rows - count && in->ld >= (size_t)w->cols);
+	REQUIRE(in->blocks >= (size_t)(div_up(start + w->cols, size) - start / size));
+	REQUIRE(in->groups >= (size_t)(div_up(start + w->cols, 32) - start / 32));
+	REQUIRE(!in->min == !quant_has_min(class) && !in->part == !quant_parts(class));
+	REQUIRE(!in->part_min == !(in->min && in->part));
+	if (count && w->cols)
+		w->b->ops->weight_blocks(w, first, count, in);
 }
 
 /* A leaf's groups of 32 begin at its start; a border of the files' groups must not lie inside one. */

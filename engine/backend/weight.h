@@ -16,6 +16,11 @@ void weight_pair(struct weight *w);
  * paired. */
 enum { STACK_ROWS = 32 };
 op_weight_stack weight_stack;
+/* Says that its rows are of several classes of blocks, band below band. Each band but the last has a multiple of 32
+ * rows, and all have one form of activations (quant_may_share()). Called as weight_pair() is, of a weight that was
+ * created with the class of the first band. */
+op_weight_bands weight_bands;
+bool quant_may_share(enum quant q);
 /* Rows from the start of one such matrix to the next. */
 static inline int weight_stack_step(int each)
 {
@@ -42,6 +47,28 @@ struct weight_codes {
 /* Packs `count` rows of integers, in place of weight_rows(). In the classes without zero points (int8, int4) all
  * columns of a group must have one scale (weight_keeps_groups()). */
 op_weight_codes weight_codes;
+/* Rows of blocks of GGUF files: weight = (scale * part) * (q - offset) + min * part_min, rounded once, at the sum. Each
+ * product is exact. */
+struct weight_blocks {
+	const uint8_t *q; /* (count, owned columns), rows ld apart; of IQ4_NL numbers of its levels */
+	size_t ld;
+	/* f16, finite, one for each block of the whole K axis that the owned columns touch, rows `blocks` apart. min:
+	 * NULL where the class has none. */
+	const uint16_t *scale, *min;
+	size_t blocks;
+	/* K types, else NULL: by what a block's scale and min are multiplied in each 32 columns that are touched, rows
+	 * `groups` apart; of Q6_K part has two for them, rows 2 * groups apart. Q4_K and Q5_K have their minima
+	 * negated. */
+	const int8_t *part, *part_min;
+	size_t groups;
+};
+/* Packs `count` rows of blocks, in place of weight_rows(). */
+op_weight_blocks weight_blocks;
+/* Of classes of blocks: columns of a block, parts of 32 columns (0: the block is all that scales), whether there are
+ * minima. */
+int quant_block(enum quant q);
+int quant_parts(enum quant q);
+bool quant_has_min(enum quant q);
 /* Whether the groups of an int8 or int4 weight lie inside groups of `group` columns of the whole K axis. */
 bool weight_keeps_groups(const struct split *k, int group);
 /* Whether the backend takes integers of this class. */

@@ -129,6 +129,8 @@ static const struct backend_ops cpu_ops = {
 	.weight_create = cpu_weight_create,
 	.weight_rows = cpu_weight_rows,
 	.weight_codes = cpu_weight_codes,
+	.weight_bands = cpu_weight_bands,
+	.weight_blocks = cpu_weight_blocks,
 	.codes = CPU_CODES,
 	.weight_order = cpu_weight_order,
 	.weight_destroy = cpu_weight_destroy,
@@ -136,7 +138,7 @@ static const struct backend_ops cpu_ops = {
 	.weight_packed = cpu_weight_packed,
 	.weight_map = cpu_weight_map,
 	.weight_stack = cpu_weight_stack,
-	.layout = "cpu 32 2",
+	.layout = "cpu 32 3",
 	.embed = cpu_embed,
 	.add_norm = cpu_add_norm,
 	.add = cpu_add,
@@ -170,7 +172,7 @@ static void choose_int(struct cpu *c)
 #ifdef __x86_64__
 	if (c->k->tile_rows[PACK_INT8] == cpu_kernels_avx2.tile_rows[PACK_INT8] || has_vnni())
 		return;
-	for (int i = PACK_INT8; i <= PACK_UINT4; i++) {
+	for (int i = PACK_INT8; i < PACK_COUNT; i++) {
 		c->own.linear[i] = cpu_kernels_avx2.linear[i];
 		c->own.tile_rows[i] = cpu_kernels_avx2.tile_rows[i];
 	}

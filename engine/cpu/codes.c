@@ -30,7 +30,7 @@ static void put_row(const struct cpu_weight *w, int row, const uint8_t *q, const
 			int col = s->col + group_at(s, g), group = (start + col) / GROUP - start / GROUP;
 			uint8_t filled[GROUP] = {0};
 
-			memcpy(filled, q + col, (size_t)group_cols(s, g));
+			memcpy(filled + group_skip(s, g), q + col, (size_t)group_cols(s, g));
 			put_group(unit, pack_is_nibbles(w->pack), lane, filled);
 			memcpy(unit + codes + 2 * lane, &scale[group], sizeof *scale);
 			if (zero)

@@ -44,21 +44,60 @@ static inline struct cpu *cpu_of(struct backend *b)
 	return (struct cpu *)b;
 }
 
+/* Rows of a weight that are packed in one form. */
+struct band {
+	int first; /* panel */
+	enum pack pack;
+	size_t at, panel_bytes;
+};
+
 struct cpu_weight {
 	struct weight base;
-	enum pack pack;
+	enum pack pack; /* with bands, that of the first one */
 	enum x_form form;
 	int n_parts, n_seg, units; /* of all segments: pairs of columns, or groups */
-	size_t panel_bytes;
-	char *panels;        /* (div_up(rows, 32), panel_bytes) */
+	int blocks;                /* of all segments: blocks of 256 columns, those at their ends included */
+	size_t panel_bytes;        /* the same */
+	char *panels;              /* of each band (div_up(rows, 32), panel_bytes) */
+	size_t packed;             /* bytes of all panels */
+	struct band band[WEIGHT_BANDS];
+	int n_bands;         /* at least 1 */
 	struct segment *seg; /* (n_seg) */
 	int32_t *order;      /* (cols) the column of x for each of the weight's; NULL: the same */
 };
 
+/* Zeros and subnormals become +0. */
+static inline float plus_zero(float f)
+{
+	return f32_bits(f) & 0x7f800000 ? f : 0;
+}
+
+static inline const struct band *cpu_band(const struct cpu_weight *w, int panel)
+{
+	const struct band *b = w->band;
+
+	while (b + 1 < w->band + w->n_bands && panel >= b[1].first)
+		b++;
+	return b;
+}
+static inline char *cpu_panel(const struct cpu_weight *w, const struct band *b, int panel)
+{
+	return w->panels + b->at + (size_t)(panel - b->first) * b->panel_bytes;
+}
+
 /* What the weight's integers have too much: pack_job.offset. */
 static inline int cpu_x_offset(const struct cpu_weight *w)
 {
-	return pack_has_zero(w->pack) ? 1 : w->pack == PACK_INT8 ? 128 : 8;
+	return pack_has_zero(w->pack)                           ? 1
+	       : w->pack == PACK_INT8 || w->pack == PACK_IQ4_NL ? 128
+	       : pack_is_block(w->pack)                         ? 32
+								: 8;
+}
+
+/* pack_job.halves: bands of all classes but IQ4_NL read one form, in which those without an offset ignore it. */
+static inline bool cpu_x_halves(const struct cpu_weight *w)
+{
+	return w->form == X_BLOCK && w->pack != PACK_IQ4_NL;
 }
 
 /* Allocates zeroed pages. The workers touch them in the order in which pool_each() hands out `units` equal pieces, so
@@ -78,12 +117,16 @@ op_upload cpu_copy; /* op_download, too */
 op_weight_create cpu_weight_create;
 op_weight_rows cpu_weight_rows;
 op_weight_codes cpu_weight_codes;
+op_weight_bands cpu_weight_bands;
+op_weight_blocks cpu_weight_blocks;
 op_weight_order cpu_weight_order;
 op_weight_touch cpu_weight_touch;
 op_weight_map cpu_weight_map;
 op_weight_packed cpu_weight_packed;
 op_weight_stack cpu_weight_stack;
 op_weight_destroy cpu_weight_destroy;
+/* The same of a class of blocks. */
+void cpu_block_row(const struct cpu_weight *w, int row, float *out);
 /* Writes row `row` as f32 to out (cols). Subnormals of f32 and bf16, and -0, become +0. */
 void cpu_weight_row(const struct cpu_weight *w, int row, float *out);
 

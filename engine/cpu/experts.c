@@ -134,6 +134,7 @@ static void pack_tile(void *arg, int unit, int worker)
 			     .row = row,
 			     .rows = end - row,
 			     .offset = cpu_x_offset(w),
+			     .halves = cpu_x_halves(w),
 			     .order = w->order,
 			     .out = packed_x(p, g)};
 
@@ -154,6 +155,7 @@ static void multiply(void *arg, int unit, int worker)
 			       .panel = w->panels +
 					((size_t)g->expert * (size_t)p->panels + (size_t)panel) * w->panel_bytes,
 			       .panel_bytes = w->panel_bytes,
+			       .heads = (size_t)w->units * w_unit(w->pack),
 			       .x = packed_x(p, g),
 			       .tiles = tiles,
 			       .end = tiles.count,

@@ -34,6 +34,7 @@ static void pack_rows(struct cpu *cpu, const struct cpu_weight *w, const struct 
 				  .type = x->type,
 				  .all = x->rows,
 				  .offset = cpu_x_offset(w),
+				  .halves = cpu_x_halves(w),
 				  .order = w->order,
 				  .out = cpu->x};
 	if (x->rows * x->cols > 4 * CHUNK)
@@ -57,19 +58,31 @@ static void linear_unit(void *arg, int unit, int worker)
 	const struct cpu_kernels *k = u->cpu->k;
 	struct linear_job j = u->job;
 	int panel = unit % u->units * u->group;
+	const struct band *band = cpu_band(u->w, panel);
 	size_t col = (size_t)panel * PANEL;
 
-	j.panel = u->w->panels + (size_t)panel * u->w->panel_bytes;
+	j.panel = cpu_panel(u->w, band, panel);
+	j.panel_bytes = band->panel_bytes;
+	j.heads = (size_t)u->w->units * w_unit(band->pack);
 	j.out += col;
 	j.bias = j.bias ? j.bias + col : NULL;
 	j.first = unit / u->units * u->per;
 	j.end = min_int(j.first + u->per, j.tiles.count);
 	j.cols = min_int(PANEL * u->group, u->w->base.rows - (int)col);
 	j.scratch = u->cpu->scratch + (size_t)worker * linear_scratch();
-	(u->w->form == X_DOT ? k->linear_dot : k->linear[u->w->pack])(&j);
+	(u->w->form == X_DOT ? k->linear_dot : k->linear[band->pack])(&j);
 }
 
 enum { GROUP_FROM = 8 /* tiles: the activations of few rows stay in the cache while panel after panel streams in */ };
+
+/* Whether panels of a band may go in pairs. */
+static bool even_bands(const struct cpu_weight *w)
+{
+	for (int i = 1; i < w->n_bands; i++)
+		if (w->band[i].first % JOB_PANELS)
+			return false;
+	return true;
+}
 
 /* A unit is one panel or a few. Where that makes too few units for the workers, rows are cut as well. */
 void cpu_linear(struct backend *b, float *out, const struct tensor *x, const struct weight *weight, const float *bias)
@@ -87,13 +100,14 @@ void cpu_linear(struct backend *b, float *out, const struct tensor *x, const str
 	u.job = (struct linear_job){.seg = w->seg,
 				    .n_seg = w->n_seg,
 				    .x = cpu_of(b)->x,
-				    .panel_bytes = w->panel_bytes,
 				    .tiles = tiles,
 				    .out = out,
 				    .out_stride = n,
 				    .part_stride = n * (size_t)x->rows,
 				    .bias = bias};
-	u.group = tiles.count >= GROUP_FROM && u.panels >= 8 * threads * JOB_PANELS ? JOB_PANELS : 1;
+	u.group = !even_bands(w)                                                      ? 1
+		  : tiles.count >= GROUP_FROM && u.panels >= 8 * threads * JOB_PANELS ? JOB_PANELS
+										      : 1;
 	u.units = div_up(u.panels, u.group);
 	cuts = threads == 1 ? 1 : min_int(div_up(4 * threads, u.units), div_up(tiles.count, 2));
 	u.per = div_up(tiles.count, cuts);

@@ -38,19 +38,22 @@ static int part_segments(struct segment *seg, int unit, const struct split *k, c
 	return n;
 }
 
-/* Lets groups end at multiples of 32 of the whole axis, of which this rank's columns begin with `start`. */
+/* Lets groups end at multiples of 32 of the whole axis, of which this rank's columns begin with `start`.
+ */
 static void align_groups(struct segment *s, int start)
 {
-	int into = (start + s->col) % GROUP;
+	int first = start + s->col, into = first % GROUP;
 
+	s->into = (uint8_t)into;
 	s->lead = (uint8_t)(into ? min_int(GROUP - into, s->cols) : 0);
 	s->units = (s->lead > 0) + div_up(s->cols - s->lead, GROUP);
+	s->later = (uint8_t)(first % BLOCK_COLS / GROUP);
 }
 
 int cpu_segments(const struct split *k, int unit, bool aligned, bool each, struct segment *seg, int *n_parts)
 {
 	struct part parts[SHARD_MAX_LEAVES];
-	int depth = 0, n = 0, units = 0;
+	int depth = 0, n = 0, units = 0, blocks = 0;
 
 	*n_parts = each ? k->count : split_parts(k, parts);
 	for (int i = 0; each && i < k->count; i++)
@@ -61,6 +64,8 @@ int cpu_segments(const struct split *k, int unit, bool aligned, bool each, struc
 		if (aligned)
 			align_groups(&seg[i], k->start[k->first]);
 		seg[i].at = units;
+		seg[i].block_at = blocks;
+		blocks += segment_blocks(&seg[i]);
 		units += seg[i].units;
 		depth += 1 - seg[i].merges - (seg[i].part >= 0);
 		REQUIRE(depth >= 0 && depth < STACK_DEPTH && (seg[i].part < 0 || depth == 0));
@@ -70,12 +75,14 @@ int cpu_segments(const struct split *k, int unit, bool aligned, bool each, struc
 
 static void plan_segments(struct cpu_weight *w)
 {
-	w->units = 0;
+	w->units = w->blocks = 0;
 	w->seg = xalloc((size_t)(w->base.cols / SEGMENT + w->base.k.count + 1), sizeof *w->seg);
-	w->n_seg = cpu_segments(&w->base.k, pack_is_int(w->pack) ? GROUP : 2, pack_has_zero(w->pack), w->base.experts,
-				w->seg, &w->n_parts);
-	if (w->n_seg)
-		w->units = w->seg[w->n_seg - 1].at + w->seg[w->n_seg - 1].units;
+	w->n_seg = cpu_segments(&w->base.k, pack_is_int(w->pack) ? GROUP : 2,
+				pack_has_zero(w->pack) || pack_is_block(w->pack), w->base.experts, w->seg, &w->n_parts);
+	if (!w->n_seg)
+		return;
+	w->units = w->seg[w->n_seg - 1].at + w->seg[w->n_seg - 1].units;
+	w->blocks = w->seg[w->n_seg - 1].block_at + segment_blocks(&w->seg[w->n_seg - 1]);
 }
 
 /* A stack's products leave a partial for each leaf, which cuts K at the same places. */
@@ -106,10 +113,10 @@ static void reserve_x(struct cpu *c, size_t row)
 static enum pack pack_of(const struct backend *b, enum dtype stored, enum quant quant)
 {
 	REQUIRE(quant != QUANT_FP8);
-	static const enum pack of_quant[QUANT_COUNT] = {[QUANT_INT8] = PACK_INT8,
-							[QUANT_INT4] = PACK_INT4,
-							[QUANT_UINT8] = PACK_UINT8,
-							[QUANT_UINT4] = PACK_UINT4};
+	static const enum pack of_quant[QUANT_COUNT] = {
+		[QUANT_INT8] = PACK_INT8,   [QUANT_INT4] = PACK_INT4, [QUANT_UINT8] = PACK_UINT8,
+		[QUANT_UINT4] = PACK_UINT4, [QUANT_Q4_K] = PACK_Q4_K, [QUANT_Q5_K] = PACK_Q5_K,
+		[QUANT_Q6_K] = PACK_Q6_K,   [QUANT_Q4_1] = PACK_Q4_1, [QUANT_IQ4_NL] = PACK_IQ4_NL};
 
 	if (quant != QUANT_NONE)
 		return of_quant[quant];
@@ -118,22 +125,59 @@ static enum pack pack_of(const struct backend *b, enum dtype stored, enum quant 
 	return stored == DT_F32 ? PACK_F32 : PACK_F16;
 }
 
+static size_t panel_bytes(const struct cpu_weight *w, enum pack pack)
+{
+	return (size_t)w->units * w_unit(pack) + (size_t)w->blocks * pack_head(pack);
+}
+
+static void reserve_panels(struct cpu_weight *w, size_t bytes)
+{
+	w->packed = bytes;
+	w->panels = cpu_pages_reserve(bytes);
+	w->base.bytes = w->panels ? cpu_pages_bytes(bytes) : 0;
+	w->base.b->held += w->base.bytes;
+}
+
+static void release_panels(struct cpu_weight *w)
+{
+	w->base.b->held -= w->base.bytes;
+	cpu_pages_free(w->panels, w->base.bytes);
+}
+
 struct weight *cpu_weight_create(struct backend *b, int rows, int cols, enum dtype stored, enum quant quant,
 				 const struct split *k)
 {
 	struct cpu_weight *w = xalloc(1, sizeof *w);
-	int panels = div_up(rows, PANEL);
 
 	w->base = (struct weight){.b = b, .rows = rows, .cols = cols, .stored = stored, .quant = quant, .k = *k};
 	w->pack = pack_of(b, stored, quant);
-	w->form = quant != QUANT_NONE ? X_INT : w->pack == PACK_BF16 && cpu_of(b)->dot ? X_DOT : X_F32;
+	w->form = pack_is_block(w->pack)                   ? X_BLOCK
+		  : quant != QUANT_NONE                    ? X_INT
+		  : w->pack == PACK_BF16 && cpu_of(b)->dot ? X_DOT
+							   : X_F32;
 	plan_segments(w);
-	reserve_x(cpu_of(b), (size_t)w->units * x_unit(quant == QUANT_NONE ? X_F32 : X_INT));
-	w->panel_bytes = (size_t)w->units * w_unit(w->pack);
-	w->panels = cpu_pages_reserve(w->panel_bytes * (size_t)panels);
-	w->base.bytes = w->panels ? cpu_pages_bytes(w->panel_bytes * (size_t)panels) : 0;
-	b->held += w->base.bytes;
+	reserve_x(cpu_of(b), (size_t)w->units * x_unit(w->form == X_DOT ? X_F32 : w->form));
+	w->panel_bytes = panel_bytes(w, w->pack);
+	w->n_bands = 1;
+	w->band[0] = (struct band){.pack = w->pack, .panel_bytes = w->panel_bytes};
+	reserve_panels(w, w->panel_bytes * (size_t)div_up(rows, PANEL));
 	return &w->base;
+}
+
+void cpu_weight_bands(struct weight *base, const struct weight_band *band, int n)
+{
+	struct cpu_weight *w = (struct cpu_weight *)base;
+	size_t at = 0;
+
+	for (int i = 0, panel = 0; i < n; i++) {
+		enum pack pack = pack_of(base->b, base->stored, band[i].quant);
+		w->band[i] = (struct band){panel, pack, at, panel_bytes(w, pack)};
+		panel += div_up(band[i].rows, PANEL);
+		at += w->band[i].panel_bytes * (size_t)div_up(band[i].rows, PANEL);
+	}
+	w->n_bands = n;
+	release_panels(w);
+	reserve_panels(w, at);
 }
 
 int cpu_tile_rows(const struct cpu_weight *w)
@@ -159,7 +203,7 @@ void *cpu_weight_packed(struct weight *base, size_t *bytes)
 {
 	const struct cpu_weight *w = (const struct cpu_weight *)base;
 
-	*bytes = w->panel_bytes * (size_t)div_up(base->rows, PANEL);
+	*bytes = w->packed;
 	return w->panels;
 }
 
@@ -167,8 +211,7 @@ void cpu_weight_destroy(struct weight *base)
 {
 	struct cpu_weight *w = (struct cpu_weight *)base;
 
-	base->b->held -= base->bytes;
-	cpu_pages_free(w->panels, base->bytes);
+	release_panels(w);
 	free(w->seg);
 	free(w->order);
 	free(w);
@@ -190,15 +233,6 @@ void cpu_weight_rows(struct weight *base, int first, int count, const void *src,
 		j.rows = min_int(PANEL - j.lane, first + count - row);
 		cpu_of(base->b)->k->pack_w(&j);
 	}
-}
-
-/* Zeros and subnormals become +0. */
-static float plus_zero(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof u);
-	return u & 0x7f800000 ? f : 0;
 }
 
 enum { ROW_AHEAD = 64 /* units: a row needs a few bytes of each, so hardware prefetching stops at every page */ };
@@ -258,8 +292,10 @@ static void int_row(const struct cpu_weight *w, const struct segment *s, const c
 		int zero = pack_has_zero(w->pack)     ? (uint8_t)unit[codes + 2 * PANEL + lane]
 			   : pack_is_nibbles(w->pack) ? 8
 						      : 128;
-		for (int i = 0; i < group_cols(s, g); i++)
-			out[group_at(s, g) + i] = plus_zero(scale * (float)(code_of(w->pack, unit, lane, i) - zero));
+		for (int i = 0; i < group_cols(s, g); i++) {
+			int q = code_of(w->pack, unit, lane, group_skip(s, g) + i);
+			out[group_at(s, g) + i] = plus_zero(scale * (float)(q - zero));
+		}
 	}
 }
 
@@ -269,6 +305,10 @@ void cpu_weight_row(const struct cpu_weight *w, int row, float *out)
 		[PACK_F32] = f32_row, [PACK_BF16] = bf16_row, [PACK_F16] = f16_row};
 	const char *panel = w->panels + (size_t)(row / PANEL) * w->panel_bytes;
 
+	if (pack_is_block(w->pack)) {
+		cpu_block_row(w, row, out);
+		return;
+	}
 	for (const struct segment *s = w->seg; s < w->seg + w->n_seg; s++) {
 		const char *unit = panel + (size_t)s->at * w_unit(w->pack);
 		if (pack_is_int(w->pack))

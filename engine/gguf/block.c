@@ -1,10 +1,12 @@
 /* block.c - the blocks of ggml's types. Products of scales and integers are exact in f32 for all types but those of
  * 16 signed scales, whose order of two products is ggml's. */
 #include "engine/gguf/block.h"
+#include "base/iq4.h"
+#include "engine/gguf/inside.h"
 
 static float f16_at(const uint8_t *p)
 {
-	return f32_from_f16((uint16_t)(p[0] | p[1] << 8));
+	return f32_from_f16(gguf_half(p));
 }
 
 /* ---- blocks of 32: a scale, perhaps a minimum, nibbles of elements i and i + 16, perhaps fifth bits ---- */
@@ -63,8 +65,7 @@ static void unpack_q8_0(const uint8_t *b, float *out)
 		out[i] = (float)(int8_t)b[2 + i] * d;
 }
 
-/* The 16 levels of the non-linear types (kvalues_iq4nl). */
-static const int8_t levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+static const int8_t levels[16] = {IQ4_LEVELS};
 
 static void unpack_iq4_nl(const uint8_t *b, float *out)
 {
@@ -110,8 +111,7 @@ static void unpack_q3_k(const uint8_t *b, float *out)
 	}
 }
 
-/* Scale and minimum j of 8, of 6 bits each, in 12 bytes (get_scale_min_k4). */
-static void scale_min(const uint8_t *s, int j, int *scale, int *min)
+void gguf_scale_min(const uint8_t *s, int j, int *scale, int *min)
 {
 	if (j < 4) {
 		*scale = s[j] & 63;
@@ -132,7 +132,7 @@ static void unpack_k4(const uint8_t *b, const uint8_t *high, const uint8_t *nibb
 		const uint8_t *q = nibbles + j / 2 * 32;
 		int scale, min;
 
-		scale_min(b + 4, j, &scale, &min);
+		gguf_scale_min(b + 4, j, &scale, &min);
 		for (int i = 0; i < 32; i++) {
 			int n = (j % 2 ? q[i] >> 4 : q[i] & 15) + (high ? (high[i] >> j & 1) << 4 : 0);
 			out[j * 32 + i] = d * (float)scale * (float)n - dmin * (float)min;
@@ -181,30 +181,32 @@ static void unpack_iq4_xs(const uint8_t *b, float *out)
 	}
 }
 
-#define PLAIN(id, name, size, type) [id] = {name, 1, size, type, NULL}
-#define BLOCK(id, name, elements, bytes, unpack) [id] = {name, elements, bytes, DT_COUNT, unpack}
+#define PLAIN(id, name, size, type) [id] = {name, 1, size, type, NULL, NULL, 0, false}
+#define BLOCK(id, name, elements, bytes, unpack) [id] = {name, elements, bytes, DT_COUNT, unpack, NULL, 0, false}
+#define CODED(id, name, elements, bytes, end, parts, minima) \
+	[id] = {name, elements, bytes, DT_COUNT, unpack_##end, gguf_codes_##end, parts, minima}
 
 /* Types without unpack() are known by name and size only: ggml's own caches and the types of under three bits. */
 static const struct gguf_type types[] = {
 	PLAIN(0, "F32", 4, DT_F32),
 	PLAIN(1, "F16", 2, DT_F16),
 	BLOCK(2, "Q4_0", 32, 18, unpack_q4_0),
-	BLOCK(3, "Q4_1", 32, 20, unpack_q4_1),
+	CODED(3, "Q4_1", 32, 20, q4_1, 0, true),
 	BLOCK(6, "Q5_0", 32, 22, unpack_q5_0),
 	BLOCK(7, "Q5_1", 32, 24, unpack_q5_1),
 	BLOCK(8, "Q8_0", 32, 34, unpack_q8_0),
 	BLOCK(9, "Q8_1", 32, 36, NULL),
 	BLOCK(10, "Q2_K", 256, 84, unpack_q2_k),
 	BLOCK(11, "Q3_K", 256, 110, unpack_q3_k),
-	BLOCK(12, "Q4_K", 256, 144, unpack_q4_k),
-	BLOCK(13, "Q5_K", 256, 176, unpack_q5_k),
-	BLOCK(14, "Q6_K", 256, 210, unpack_q6_k),
+	CODED(12, "Q4_K", 256, 144, q4_k, 8, true),
+	CODED(13, "Q5_K", 256, 176, q5_k, 8, true),
+	CODED(14, "Q6_K", 256, 210, q6_k, 16, false),
 	BLOCK(15, "Q8_K", 256, 292, NULL),
 	BLOCK(16, "IQ2_XXS", 256, 66, NULL),
 	BLOCK(17, "IQ2_XS", 256, 74, NULL),
 	BLOCK(18, "IQ3_XXS", 256, 98, NULL),
 	BLOCK(19, "IQ1_S", 256, 50, NULL),
-	BLOCK(20, "IQ4_NL", 32, 18, unpack_iq4_nl),
+	CODED(20, "IQ4_NL", 32, 18, iq4_nl, 0, false),
 	BLOCK(21, "IQ3_S", 256, 110, NULL),
 	BLOCK(22, "IQ2_S", 256, 82, NULL),
 	BLOCK(23, "IQ4_XS", 256, 136, unpack_iq4_xs),

@@ -7,11 +7,23 @@
 
 enum { GGUF_BLOCK_MOST = 256 /* elements */ };
 
+/* A block as integers: number = (scale * part) * (q - offset) + min * part_min, rounded once, at the sum. The offset is
+ * 32 in Q6_K, else 0; q of IQ4_NL are numbers of its levels (base/iq4.h). */
+struct gguf_codes {
+	uint8_t q[GGUF_BLOCK_MOST];
+	uint16_t scale, min; /* f16 */
+	/* Blocks of 256: for 32 numbers each, in Q6_K for 16. Minima are held negated. */
+	int8_t part[GGUF_BLOCK_MOST / 16], part_min[GGUF_BLOCK_MOST / 32];
+};
+
 struct gguf_type {
 	const char *name;
 	int elements, bytes; /* of a block */
 	enum dtype plain;    /* of a type whose blocks are single elements; DT_COUNT: a type of blocks */
-	void (*unpack)(const uint8_t *block, float *out); /* out (elements); NULL: plain, or not readable */
+	void (*unpack)(const uint8_t *block, float *out);            /* out (elements); NULL: plain, or not readable */
+	void (*codes)(const uint8_t *block, struct gguf_codes *out); /* NULL: no such form */
+	int parts;   /* of such a block: how many numbers its scale is multiplied by; 0: none */
+	bool minima; /* whether it has a minimum, with parts of its own for 32 numbers each where there are parts */
 };
 
 /* NULL: no type of this number is known. */

@@ -13,6 +13,19 @@ int gguf_tokenizer_config(const struct gguf *g, struct text *out, struct why *wh
 int gguf_tokenizer_json(const struct gguf *g, struct text *out, struct why *why); /* byte-level BPE, and XVERSE's */
 int gguf_sentencepiece(const struct gguf *g, struct text *out, struct why *why);  /* tokenizer.model */
 
+/* codes.c: blocks as integers. */
+void gguf_codes_q4_1(const uint8_t *block, struct gguf_codes *out);
+void gguf_codes_q4_k(const uint8_t *block, struct gguf_codes *out);
+void gguf_codes_q5_k(const uint8_t *block, struct gguf_codes *out);
+void gguf_codes_q6_k(const uint8_t *block, struct gguf_codes *out);
+void gguf_codes_iq4_nl(const uint8_t *block, struct gguf_codes *out);
+static inline uint16_t gguf_half(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+/* Scale and minimum j of 8, of 6 bits each, in the 12 bytes of a block of Q4_K or Q5_K (get_scale_min_k4). */
+void gguf_scale_min(const uint8_t *s, int j, int *scale, int *min);
+
 /* The token of an id in the metadata, malloced; NULL: none. */
 char *gguf_token(const struct gguf *g, const char *key, size_t *len);
 /* The kinds of tokens, (n) malloced, as SentencePiece numbers them; all normal where the file has no list. */

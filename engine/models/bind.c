@@ -196,31 +196,44 @@ static enum dtype common_type(const struct loader *l, const struct target *t)
 	return type == DT_F64 ? DT_F32 : type;
 }
 
-static enum quant choose_quant(const struct model *m, struct target *t, const struct split *k)
+static struct stored choose_quant(const struct model *m, struct target *t, const struct split *k)
 {
 	const enum weight_kind kind = t->slot.row->kind;
 	const struct ck_tensor *tensor[3];
 	struct planned planned[3];
+	struct quant_forms forms = m->how.forms;
+	enum quant class = kind == WEIGHT_MATRIX ? m->how.quant : m->how.quant_head;
+	bool apart;
 
 	if (kind == WEIGHT_POSITIONS || kind == WEIGHT_ROUTER)
-		return QUANT_NONE;
+		return (struct stored){.codes = false};
 	if (!(kind == WEIGHT_MATRIX ? m->how.as_files : m->how.head_as_files))
-		return kind == WEIGHT_MATRIX ? m->how.quant : m->how.quant_head;
+		return (struct stored){.quant = {class, class, class}};
 	for (int i = 0; i < t->n_pieces; i++) {
 		tensor[i] = t->piece[i].t;
 		if (!tensor[i] && kind == WEIGHT_MATRIX &&
 		    stored_plan(&planned[i], &m->cfg, t->piece[i].rows, t->piece[i].width))
 			tensor[i] = &planned[i].t;
 	}
-	return stored_quant(tensor, t->n_pieces, k, &m->how.forms, kind == WEIGHT_MATRIX && !t->slot.row->stack,
-			    &t->codes);
+	apart = t->slot.row->stack == STACK_EXPERTS && tensor[0] != &t->piece[0].view;
+	forms.merge = m->how.n_merge > 0;
+	return stored_quant(tensor, t->n_pieces, k, &forms, stored_what(&m->cfg, t->slot.row, apart));
+}
+
+static void make_bands(struct weight *w, const struct target *t, const struct stored *how)
+{
+	struct weight_band band[WEIGHT_BANDS];
+
+	for (int i = 0; i < t->n_pieces; i++)
+		band[i] = (struct weight_band){t->piece[i].row.count, how->quant[i]};
+	weight_bands(w, band, t->n_pieces);
 }
 
 static void create(struct model *m, struct target *t)
 {
 	const struct weight_row *row = t->slot.row;
 	struct split k = axis_split(row->cols, m);
-	enum quant quant = choose_quant(m, t, &k);
+	struct stored how = choose_quant(m, t, &k);
 	int rows = slot_rows(m, &t->slot), stack = slot_stack(m, &t->slot);
 	int all = row->stack ? stack * weight_stack_step(rows) : rows;
 	struct weight **w = slot_weight(m, &t->slot);
@@ -229,12 +242,15 @@ static void create(struct model *m, struct target *t)
 		*slot_vector(m, &t->slot) = backend_alloc(m->b, (size_t)rows * sizeof(float));
 		return;
 	}
-	*w = weight_create_quant(m->b, all, t->piece[0].col.count, t->stored, quant, &k);
+	*w = weight_create_quant(m->b, all, t->piece[0].col.count, t->stored, how.quant[0], &k);
+	t->codes = how.codes;
+	if (how.bands)
+		make_bands(*w, t, &how);
 	if (row->paired)
 		weight_pair(*w);
 	if (row->stack)
 		weight_stack(*w, stack, rows);
-	if (t->codes && t->piece[0].t && t->piece[0].t->quant->order)
+	if (t->codes && t->piece[0].t && t->piece[0].t->quant && t->piece[0].t->quant->order)
 		weight_order(*w, t->piece[0].t->quant->order);
 }
 
@@ -242,13 +258,13 @@ static void create(struct model *m, struct target *t)
 static int join_stack(struct loader *l, struct target *t)
 {
 	struct weight *w = *slot_weight(l->m, &t->slot);
-	enum quant quant = choose_quant(l->m, t, &w->k);
+	struct stored how = choose_quant(l->m, t, &w->k);
 
-	if (quant != w->quant && w->quant != QUANT_INT8)
+	if (how.quant[0] != w->quant && w->quant != QUANT_INT8)
 		return fail(l->why, ERR_UNSUPPORTED,
 			    "%s: tensor %s is quantised otherwise than that of expert 0: give --quantization int8",
 			    checkpoint_file(l->ck, t->piece[0].t->file), t->piece[0].name);
-	t->codes = t->codes && quant == w->quant;
+	t->codes = how.codes && how.quant[0] == w->quant;
 	if (t->stored == w->stored)
 		return 0;
 	if (w->stored != DT_F32)

@@ -152,8 +152,9 @@ static void *load_thread(void *arg)
 		const struct target *t = &l->target[i];
 		int at = t->at, err = 0;
 		for (int j = 0; !err && j < t->n_pieces; at += t->piece[j++].row.count)
-			err = t->codes ? load_codes(l, t, &t->piece[j], at, &why)
-				       : load_piece(l, t, &t->piece[j], at, raw, out, &why);
+			err = !t->codes ? load_piece(l, t, &t->piece[j], at, raw, out, &why)
+			      : t->piece[j].t && t->piece[j].t->block ? load_blocks(l, t, &t->piece[j], at, &why)
+								      : load_codes(l, t, &t->piece[j], at, &why);
 		if (!err)
 			continue;
 		pthread_mutex_lock(&l->lock);

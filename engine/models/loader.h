@@ -26,7 +26,7 @@ struct target {
 	enum dtype stored; /* of the rows that are handed to the backend */
 	struct piece piece[3];
 	int n_pieces;
-	bool codes; /* its integers go to the backend as the files hold them */
+	bool codes; /* its integers or blocks go to the backend as the files hold them */
 };
 
 struct loader {
@@ -48,6 +48,8 @@ int loader_bind(struct loader *l);
 void loader_report_unused(const struct loader *l);
 /* load_codes.c: the rows of a piece, which begins at row `at` of the target, as integers. */
 int load_codes(struct loader *l, const struct target *t, const struct piece *p, int at, struct why *why);
+/* load_blocks.c: the same of blocks. */
+int load_blocks(struct loader *l, const struct target *t, const struct piece *p, int at, struct why *why);
 /* load.c: reads all targets in slices, by a few threads. */
 int loader_read(struct loader *l);
 /* weights_pack.c: all targets from a pack file, where there is a good one; or to one. */

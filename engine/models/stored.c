@@ -54,21 +54,81 @@ static bool all_are(const struct ck_tensor *const *t, int n, const char *block)
 	return true;
 }
 
-enum quant stored_quant(const struct ck_tensor *const *t, int n, const struct split *k, const struct quant_forms *forms,
-			bool matrix, bool *codes)
+/* The class that holds the blocks of a tensor as they are; QUANT_NONE: none. */
+static enum quant class_of_block(const struct ck_tensor *t, const struct quant_forms *forms)
 {
+	static const struct {
+		const char *name;
+		enum quant class;
+	} classes[] = {{"Q4_K", QUANT_Q4_K},
+		       {"Q5_K", QUANT_Q5_K},
+		       {"Q6_K", QUANT_Q6_K},
+		       {"Q4_1", QUANT_Q4_1},
+		       {"IQ4_NL", QUANT_IQ4_NL}};
+
+	for (size_t i = 0; t->block && i < sizeof classes / sizeof *classes; i++)
+		if (!strcmp(t->block->name, classes[i].name))
+			return forms->codes >> classes[i].class & 1 ? classes[i].class : QUANT_NONE;
+	return QUANT_NONE;
+}
+
+/* Blocks of one type, or of several that multiply the same form of activations. Experts in tensors of their own may be
+ * of several types in one stack. */
+static bool are_blocks(struct stored *out, const struct ck_tensor *const *t, int n, const struct quant_forms *forms,
+		       unsigned what)
+{
+	bool share = true;
+
+	if (forms->merge || what & (STORED_APART | STORED_CHANGED))
+		return false;
+	for (int i = 0; i < n; i++) {
+		out->quant[i] = class_of_block(t[i], forms);
+		if (out->quant[i] == QUANT_NONE)
+			return false;
+		share = share && quant_may_share(out->quant[i]);
+		out->bands = out->bands || out->quant[i] != out->quant[0];
+	}
+	out->codes = !out->bands || (share && what & STORED_BANDS);
+	return out->codes;
+}
+
+struct stored stored_quant(const struct ck_tensor *const *t, int n, const struct split *k,
+			   const struct quant_forms *forms, unsigned what)
+{
+	struct stored out = {.bands = false};
 	enum quant class = QUANT_NONE;
 
-	*codes = false;
 	for (int i = 0; i < n; i++)
 		if (!is_quantised(t[i]))
-			return QUANT_NONE;
-	if (may_be_codes(t, n, k, forms, matrix))
+			return out;
+	if (!(what & STORED_CHANGED) && may_be_codes(t, n, k, forms, what & STORED_MATRIX))
 		class = class_of_codes(t, n, k, forms);
-	*codes = class != QUANT_NONE;
-	if (*codes)
-		return class;
-	return all_are(t, n, "Q4_0") ? QUANT_INT4 : QUANT_INT8;
+	if (class == QUANT_NONE && are_blocks(&out, t, n, forms, what))
+		return out;
+	out = (struct stored){.codes = class != QUANT_NONE};
+	if (!out.codes)
+		class = all_are(t, n, "Q4_0") ? QUANT_INT4 : QUANT_INT8;
+	for (int i = 0; i < n; i++)
+		out.quant[i] = class;
+	return out;
+}
+
+/* A rank has whole heads, and of the FFN multiples of 32. */
+static bool begins_at_32(enum axis rows, const struct model_config *c)
+{
+	return ((rows == AXIS_Q || rows == AXIS_KV) && c->head_dim % 32 == 0) || (rows == AXIS_FFN && c->ffn % 32 == 0);
+}
+
+unsigned stored_what(const struct model_config *c, const struct weight_row *row, bool apart)
+{
+	bool bands = !row->stack;
+
+	for (int i = 0; i + 1 < row_pieces(row); i++)
+		bands = bands && begins_at_32(row->piece[i].rows, c);
+	if (row->stack)
+		return apart ? STORED_APART : 0;
+	return (bands ? STORED_BANDS : 0) | (row->kind == WEIGHT_HEAD && c->unit_head ? STORED_CHANGED : 0) |
+	       (row->kind == WEIGHT_TABLE || row->kind == WEIGHT_HEAD ? 0 : STORED_MATRIX);
 }
 
 bool stored_plan(struct planned *p, const struct model_config *c, int64_t rows, int64_t cols)
@@ -128,7 +188,8 @@ unsigned model_stored_quants(const struct model_config *c, const struct checkpoi
 		const struct ck_tensor *t[3] = {NULL};
 		struct planned planned[3];
 		struct split k = axis_split(s.row->cols, &m);
-		bool outer = s.row->kind == WEIGHT_TABLE || s.row->kind == WEIGHT_HEAD, codes;
+		bool outer = s.row->kind == WEIGHT_TABLE || s.row->kind == WEIGHT_HEAD, apart;
+		struct stored how;
 		if (slot_is_vector(&s) || s.row->kind == WEIGHT_POSITIONS || s.row->kind == WEIGHT_ROUTER ||
 		    outer != head)
 			continue;
@@ -138,7 +199,11 @@ unsigned model_stored_quants(const struct model_config *c, const struct checkpoi
 			if (stored_plan(&planned[i], c, axis_length(s.row->piece[i].rows, c),
 					axis_length(s.row->cols, c)))
 				t[i] = &planned[i].t;
-		found |= 1u << stored_quant(t, row_pieces(s.row), &k, forms, !outer && !s.row->stack, &codes);
+		/* A tensor of all experts has three axes. */
+		apart = s.row->stack == STACK_EXPERTS && t[0] && t[0]->n_dims < 3;
+		how = stored_quant(t, row_pieces(s.row), &k, forms, stored_what(&m.cfg, s.row, apart));
+		for (int i = 0; i < row_pieces(s.row); i++)
+			found |= 1u << how.quant[i];
 	}
 	return found ? found : 1u << QUANT_NONE;
 }

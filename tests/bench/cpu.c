@@ -59,6 +59,28 @@ static void fill(void *p, size_t n, enum dtype type)
 	}
 }
 
+/* Blocks are of the row's bytes with scales of 1. */
+static void put_row(struct weight *w, int r, const void *row)
+{
+	static uint16_t one[K_COLS / 32];
+	static uint8_t q[K_COLS];
+	const bool parts = quant_parts(w->quant) > 0, min = quant_has_min(w->quant);
+	struct weight_blocks b = {.q = q, .ld = K_COLS, .scale = one, .blocks = K_COLS / 32, .groups = K_COLS / 32};
+
+	if (!quant_is_blocks(w->quant)) {
+		weight_rows(w, r, 1, row, K_COLS);
+		return;
+	}
+	for (int i = 0; i < K_COLS; i++)
+		q[i] = ((const uint8_t *)row)[i] & 15;
+	for (int i = 0; i < K_COLS / 32; i++)
+		one[i] = 0x3c00;
+	b.min = min ? one : NULL;
+	b.part = parts ? row : NULL;
+	b.part_min = parts && min ? row : NULL;
+	weight_blocks(w, r, 1, &b);
+}
+
 /* Copies of the matrix together are larger than the caches. */
 static void bench_linear(const struct class *cl)
 {
@@ -74,7 +96,7 @@ static void bench_linear(const struct class *cl)
 	for (int i = 0; i < c.copies; i++) {
 		c.w[i] = weight_create_quant(c.b, N_ROWS, K_COLS, cl->stored, cl->quant, &k);
 		for (int r = 0; r < N_ROWS; r++)
-			weight_rows(c.w[i], r, 1, row, K_COLS);
+			put_row(c.w[i], r, row);
 	}
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct work w = {.ops = 2.0 * rows[i] * K_COLS * N_ROWS,
@@ -308,8 +330,11 @@ int main(int argc, char **argv)
 	for (int i = 0; i < N_CLASSES; i++) {
 		if (opt.class && strcmp(opt.class, classes[i].name))
 			continue;
-		if (wanted("ops")) {
+		if (wanted("ops"))
 			bench_linear(&classes[i]);
+		if (quant_is_blocks(classes[i].quant)) /* there are no dummy weights of them */
+			continue;
+		if (wanted("ops")) {
 			bench_attention(&classes[i]);
 			bench_rows(&classes[i]);
 		}

@@ -21,7 +21,12 @@ static const struct class
 } classes[] = {{"bf16", DT_BF16, DT_BF16, DT_BF16, 2, RATE_BF16, QUANT_NONE},
 	       {"f32", DT_F32, DT_F32, DT_F32, 4, RATE_FMA, QUANT_NONE},
 	       {"int8", DT_BF16, DT_BF16, DT_I8, 34 / 32.0, RATE_INT8, QUANT_INT8},
-	       {"int4", DT_BF16, DT_BF16, DT_BF16, 18 / 32.0, RATE_INT8, QUANT_INT4}};
+	       {"int4", DT_BF16, DT_BF16, DT_BF16, 18 / 32.0, RATE_INT8, QUANT_INT4},
+	       {"q4_k", DT_F32, DT_F32, DT_F32, 4.625 / 8, RATE_INT8, QUANT_Q4_K},
+	       {"q5_k", DT_F32, DT_F32, DT_F32, 5.625 / 8, RATE_INT8, QUANT_Q5_K},
+	       {"q6_k", DT_F32, DT_F32, DT_F32, 6.5625 / 8, RATE_INT8, QUANT_Q6_K},
+	       {"q4_1", DT_F32, DT_F32, DT_F32, 5.0 / 8, RATE_INT8, QUANT_Q4_1},
+	       {"iq4_nl", DT_F32, DT_F32, DT_F32, 4.5 / 8, RATE_INT8, QUANT_IQ4_NL}};
 enum { N_CLASSES = sizeof classes / sizeof *classes };
 
 static struct backend *open_backend(const struct class *c)

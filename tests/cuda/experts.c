@@ -311,7 +311,7 @@ static void ffn(struct moe m)
 /* Few rows and many, in any order of sums and in a fixed one. */
 TEST(routed_ffn_of_every_class)
 {
-	for (enum quant q = 0; q < QUANT_COUNT; q++)
+	for (enum quant q = 0; q < QUANT_BLOCKS; q++)
 		for (int t = 0; t < 2; t++)
 			for (int i = 0; i < 5; i++)
 				ffn((struct moe){.type = t ? DT_F16 : DT_BF16,

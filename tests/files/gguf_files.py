@@ -18,6 +18,7 @@ WORK = sys.argv[1]
 FULL = "--full" in sys.argv
 TESTDATA = os.environ.get("XV_TESTDATA", "../shared/testdata")
 BLOCKS = [T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0, T.Q2_K, T.Q3_K, T.Q4_K, T.Q5_K, T.Q6_K, T.IQ4_NL, T.IQ4_XS]
+PACKED = [T.Q4_K, T.Q5_K, T.Q6_K, T.Q4_1, T.IQ4_NL]  # in classes of their own on the CPU
 # Where the f16 scales of a block lie.
 SCALES = {T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0], T.Q2_K: [80, 82], T.Q3_K: [108], T.Q4_K: [0, 2],
           T.Q5_K: [0, 2], T.Q6_K: [208], T.IQ4_NL: [0], T.IQ4_XS: [0]}
@@ -38,12 +39,15 @@ def skip(why):
     print("  skipped:", why)
 
 
-def blocks(kind, rows, columns):
+RANDOM = [T.Q4_K, T.Q5_K, T.Q6_K, T.IQ4_NL]  # whose blocks the library cannot make of numbers
+
+
+def blocks(kind, rows, columns, size_of=0.01):
     """Random blocks with finite scales, subnormal and negative ones among them."""
     elements, size = gguf.GGML_QUANT_SIZES[kind]
     data = rng.integers(0, 256, (rows, columns // elements, size), dtype=np.uint8)
     for at in SCALES[kind]:
-        scale = rng.normal(0, 0.01, data.shape[:2]).astype(np.float16)
+        scale = rng.normal(0, size_of, data.shape[:2]).astype(np.float16)
         scale[0, 0] = np.float16(3e-7)
         data[:, :, at:at + 2] = scale.view(np.uint8).reshape(*data.shape[:2], 2)
     return data.reshape(rows, -1)
@@ -86,6 +90,11 @@ def dequantizes():
         for k in BLOCKS:
             want = gguf.quants.dequantize(tensors[f"t.{k.name}"][0], k).astype(np.float32).tobytes()
             check(f"{k.name} in pieces of {cols or 'all'} columns", got.get(f"t.{k.name}", (0, 0, b""))[2] == want)
+    for cols in (768, 1, 8, 100, 160, 256, 300):  # as the CPU backend holds them, cut anywhere
+        got = found(path, cols, "packed")
+        for k in PACKED:
+            want, numbers = gguf.quants.dequantize(tensors[f"t.{k.name}"][0], k), np.frombuffer(got[f"t.{k.name}"][2], np.float32).reshape(5, 768)
+            check(f"{k.name} packed in pieces of {cols} columns", np.array_equal(numbers, want), np.argwhere(numbers != want)[:3])
 
 
 def plain_types():
@@ -238,7 +247,7 @@ def name_of(name):
     return f"blk.{layer}.{LLAMA[rest.removesuffix('.weight')]}.weight"
 
 
-def convert(folder, path, kind, pre=None):
+def convert(folder, path, kind, pre=None, **more):
     """A model of XVERSE's form as llama.cpp's converter writes it: its tokens in order, no merges, no scores."""
     c, tok = json.load(open(folder + "/config.json")), json.load(open(folder + "/tokenizer.json"))
     vocab = sorted(tok["model"]["vocab"], key=tok["model"]["vocab"].get)
@@ -264,6 +273,9 @@ def convert(folder, path, kind, pre=None):
             t = permute(t, c["num_attention_heads"])
         if t.ndim == 1:
             w.add_tensor(name_of(name), t)
+        elif kind in RANDOM:
+            own = more.get(name_of(name).split(".")[-2], kind)
+            w.add_tensor(name_of(name), blocks(own, *t.shape, 1e-4), raw_dtype=own)
         elif kind == T.F16:
             w.add_tensor(name_of(name), t.astype(np.float16))
         else:
@@ -358,7 +370,7 @@ def rows(model, ranks, *options):
 
 def served():
     """The same logits as the folder with the same numbers, in the class of the file's blocks."""
-    for kind, ranks, how, name in ((T.Q8_0, 1, "int8", "int8"), (T.Q4_0, 3, "int4", "int4"), (T.Q4_1, 1, "int8", "int8"), (T.F16, 1, "none", "f32")):
+    for kind, ranks, how, name in ((T.Q8_0, 1, "int8", "int8"), (T.Q4_0, 3, "int4", "int4"), (T.Q5_1, 1, "int8", "int8"), (T.F16, 1, "none", "f32")):
         path = convert("launch/demo/model", f"{WORK}/{kind.name}.gguf", kind)
         text, got, numerics = rows(path, ranks)
         other, want, _ = rows(folder_of(f"{WORK}/{kind.name}", path), ranks, "-q", how, "--quantization-head", how)
@@ -370,6 +382,21 @@ def served():
             r = subprocess.run(["build/bin/xverse", "convert", path, out, "-q", how], capture_output=True, text=True)
             check(f"{kind.name}: converts", r.returncode == 0, r.stderr)
             check(f"{kind.name}: converted, the same logits", rows(out, 1, "--quantization-head", how)[:2] == (text, got))
+
+
+def packed():
+    """Blocks in a class of their own: the same bits on any number of ranks, near the numbers in f32."""
+    for kind in PACKED:
+        path = convert("launch/demo/model", f"{WORK}/{kind.name}.gguf", kind)
+        one = rows(path, 1)
+        check(f"{kind.name}: the class is named", one[2].split("/")[1] == kind.name.lower(), one[2])
+        check(f"{kind.name} on 3 ranks: logits", rows(path, 3)[:2] == one[:2] and len(one[1]) > 7, one)
+    # As llama.cpp mixes types: of v and down in some layers.
+    path = convert("launch/demo/model", f"{WORK}/mixed.gguf", T.Q4_K, attn_v=T.Q6_K, ffn_down=T.Q6_K)
+    one = rows(path, 1)
+    check("mixed: both classes are named", one[2].split("/")[1] == "q4_k,q6_k+q4_k", one[2])
+    check("mixed on 3 ranks: logits", rows(path, 3)[:2] == one[:2] and len(one[1]) > 7, one)
+    check("Q4_K: --quantization int8 is another class", rows(f"{WORK}/Q4_K.gguf", 1, "-q", "int8", "--quantization-head", "int8")[2].split("/")[1] == "int8")
 
 
 def folder_with(path, config, tensors):
@@ -385,8 +412,8 @@ def folder_with(path, config, tensors):
     return path
 
 
-def logits(model, ranks=1):
-    r = subprocess.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), "build/tests/e2e/logits", model, "f32", "16"],
+def logits(model, ranks=1, *how):
+    r = subprocess.run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), "build/tests/e2e/logits", model, "f32", "16", *how],
                        input=np.arange(24, dtype=np.int32).tobytes(), capture_output=True,
                        env=dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1"))
     return r.stdout or r.stderr
@@ -399,11 +426,12 @@ EXPERTS = {"qwen3moe": ("Qwen3MoeForCausalLM", "qwen3_moe", "mlp.gate", ("gate_p
 
 def mixtures():
     """Mixtures of experts, whose matrices a file stacks, against the same numbers in a folder, expert by expert."""
-    for arch, (name, kind, router, matrices, at) in EXPERTS.items():
+    for arch, form in (*((arch, T.Q8_0) for arch in EXPERTS), ("qwen3moe", T.Q4_1)):
+        name, kind, router, matrices, at = EXPERTS[arch]
         hidden, ffn, heads, experts, vocab = 64, 96, 4, 6, 90
         new = lambda *shape: rng.normal(0, shape[-1] ** -0.5, shape).astype(np.float32)
-        whole = lambda t: (gguf.quants.quantize(t, T.Q8_0), T.Q8_0)
-        real = lambda t: gguf.quants.dequantize(gguf.quants.quantize(t, T.Q8_0), T.Q8_0)
+        whole = lambda t: (gguf.quants.quantize(t, form), form)
+        real = lambda t: gguf.quants.dequantize(gguf.quants.quantize(t, form), form)
         swap = permute if arch == "llama" else lambda w, heads: w
         file, folder = {}, {}
         for ours, theirs in (("token_embd", "model.embed_tokens"), ("output", "lm_head")):
@@ -433,14 +461,19 @@ def mixtures():
                    "expert_count": experts, "expert_used_count": 2, "expert_feed_forward_length": ffn,
                    "expert_shared_feed_forward_length": ffn if arch == "qwen2moe" else 0}
         more = {f"{arch}.{key}".replace(".", "__"): ("uint32", value) for key, value in numbers.items()}
-        path = write(f"{WORK}/experts-{arch}.gguf", arch, file, **more, **{f"{arch}__attention__layer_norm_rms_epsilon": ("float32", 1e-6)})
+        path = write(f"{WORK}/experts-{arch}-{form.name}.gguf", arch, file, **more, **{f"{arch}__attention__layer_norm_rms_epsilon": ("float32", 1e-6)})
         config = dict(architectures=[name], model_type=kind, hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=1, num_attention_heads=heads,
                       num_key_value_heads=heads, vocab_size=vocab, max_position_embeddings=64, rms_norm_eps=1e-6, num_local_experts=experts,
                       num_experts=experts, num_experts_per_tok=2, moe_intermediate_size=ffn, head_dim=hidden // heads, torch_dtype="float32",
                       shared_expert_intermediate_size=ffn, norm_topk_prob=arch == "qwen3moe", rope_theta=10000.0)
-        want = logits(folder_with(f"{WORK}/experts-{arch}", config, folder))
+        want = logits(folder_with(f"{WORK}/experts-{arch}-{form.name}", config, folder))
         check(f"{arch} with experts: logits", len(want) == 24 * vocab * 4 and logits(path) == want, want[-300:], logits(path)[-300:])
         check(f"{arch} with experts: on 3 ranks", logits(path, 3) == want)
+        if form in PACKED:  # stacks in a class of their own, whose activations are rounded to 8 bits
+            own, numbers = np.frombuffer(logits(path, 1, "auto"), np.float32), np.frombuffer(want, np.float32)
+            error = np.linalg.norm(own - numbers) / np.linalg.norm(numbers)
+            check(f"{arch} with experts of {form.name}: near f32", 0 < error < 0.02, error)
+            check(f"{arch} with experts of {form.name}: on 3 ranks", logits(path, 3, "auto") == own.tobytes())
 
 
 def other_tokenizer():
@@ -456,6 +489,6 @@ def other_tokenizer():
 
 
 for test in (mixtures, dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, planned,
-             served, other_tokenizer):
+             served, packed, other_tokenizer):
     test()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")

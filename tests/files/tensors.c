@@ -1,10 +1,56 @@
-/* tensors PATH [COLS]: what the checkpoint reader finds, for comparison with another reader: for each tensor a line
- * "NAME TYPE SHAPE BYTES" and its bytes, read in pieces of at most COLS columns. */
+/* tensors PATH [COLS [packed]]: what the checkpoint reader finds, for comparison with another reader: for each tensor a
+ * line "NAME TYPE SHAPE BYTES" and its bytes, read in pieces of at most COLS columns. packed: blocks that the CPU
+ * backend takes as they are go through a weight of their class, piece by piece, from which their numbers are read back.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "engine/checkpoint/checkpoint.h"
+#include "engine/backend/weight.h"
+#include "engine/checkpoint/blocks.h"
+
+static bool packed;
+
+static enum quant class_of(const struct ck_tensor *t)
+{
+	for (enum quant q = QUANT_BLOCKS; packed && t->block && q < QUANT_COUNT; q++)
+		if (!strcasecmp(quant_name(q), t->block->name))
+			return q;
+	return QUANT_NONE;
+}
+
+/* The numbers of a weight that owns columns [col, col + cols) of the tensor. */
+static int read_packed(const struct checkpoint *c, const struct ck_tensor *t, int64_t col, int64_t cols, float *out,
+		       struct why *why)
+{
+	const int rows = (int)t->shape[0], n = (int)cols, at = (int)col, width = (int)t->shape[1];
+	const struct split k = {.n_leaves = 4, .first = 1, .count = 1, .start = {0, at, at + n, width, width}};
+	const struct cpu_options how = {.threads = 1, .compute = DT_F32, .max_tokens = rows, .max_context = 1};
+	struct block_rows b = block_rows_make(t, rows, col, cols);
+	const struct weight_blocks in = {b.q, (size_t)cols, b.scale, b.min, b.blocks, b.part, b.part_min, b.groups};
+	struct tensor to = tensor_of(out, DT_F32, rows, n);
+	int32_t *ids = xalloc((size_t)rows, sizeof *ids);
+	struct backend *cpu;
+	struct weight *w;
+	int err = backend_cpu_create(&cpu, &how, why);
+
+	if (!err)
+		err = block_rows_read(c, t, 0, rows, col, cols, &b, why);
+	if (err)
+		return err;
+	w = weight_create_quant(cpu, rows, n, DT_F32, class_of(t), &k);
+	weight_touch(w);
+	weight_blocks(w, 0, rows, &in);
+	for (int i = 0; i < rows; i++)
+		ids[i] = i;
+	backend_embed(cpu, &to, ids, w, 0);
+	weight_destroy(w);
+	backend_destroy(cpu);
+	block_rows_free(&b);
+	free(ids);
+	return 0;
+}
 
 static void keep(uint8_t *all, const uint8_t *piece, int64_t height, int64_t width, int64_t col, int64_t cols,
 		 size_t item)
@@ -29,7 +75,8 @@ static int show(const struct checkpoint *c, const struct ck_tensor *t, int64_t m
 	width = bytes && t->type < DT_COUNT ? (int64_t)(bytes / item) / height : 0;
 	for (int64_t col = 0; !err && col < width; col += cols) {
 		cols = width - col < most ? width - col : most;
-		err = checkpoint_read(c, t, 0, height, col, cols, piece, why);
+		err = class_of(t) ? read_packed(c, t, col, cols, (float *)(void *)piece, why)
+				  : checkpoint_read(c, t, 0, height, col, cols, piece, why);
 		if (!err)
 			keep(all, piece, height, width, col, cols, item);
 	}
@@ -49,6 +96,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return EXIT_USAGE;
+	packed = argc > 3 && !strcmp(argv[3], "packed");
 	err = checkpoint_open(&c, argv[1], &why);
 	for (int i = 0; !err && i < checkpoint_count(c); i++)
 		err = show(c, checkpoint_tensor(c, i), most, &why);

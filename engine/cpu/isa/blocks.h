@@ -11,6 +11,8 @@ struct step_of {
 	const struct linear_job *job;
 	const struct segment *seg;
 	const char *x, *w;
+	const char *heads; /* of the segment's blocks */
+	int group;         /* the first one, counted from the start of the first block */
 	const char *ahead; /* the weights to prefetch, `lines` cache lines for each unit */
 	size_t x_ahead;    /* bytes from a unit of activations to the same unit of the next tile */
 	int units;
@@ -101,8 +103,8 @@ typedef void tile_fn(const struct step_of *t);
  * that several tiles use. */
 struct kind {
 	tile_fn *const *tile, *const *wide; /* by rows */
-	void (*expand)(char *out, const char *w, int units);
-	size_t w_unit;
+	void (*expand)(char *out, const struct step_of *t);
+	size_t w_unit, head;
 	int chunk; /* units; at most CHUNK_BYTES in the form that is multiplied */
 	enum x_form form;
 };
@@ -113,7 +115,7 @@ enum { EXPAND_FROM = 3 };
 struct place {
 	const struct segment *seg;
 	int first, end, depth, panel;
-	const char *w, *next;
+	const char *w, *heads, *next;
 };
 
 static __attribute__((noinline)) void run_segment(const struct kind *k, const struct linear_job *job,
@@ -131,9 +133,12 @@ static __attribute__((noinline)) void run_segment(const struct kind *k, const st
 		const char *w = p->w + (size_t)at * k->w_unit, *next = p->next + (size_t)at * k->w_unit;
 		t.units = min_int(chunk, seg->units - at);
 		t.begin = at == 0, t.end = at + t.units == seg->units;
-		if (expand)
-			k->expand(job->scratch, w, t.units);
-		t.w = expand ? job->scratch : w;
+		t.w = w;
+		t.heads = p->heads, t.group = seg->later + at;
+		if (expand) {
+			k->expand(job->scratch, &t);
+			t.w = job->scratch;
+		}
 		for (int i = p->first; i < p->end; i++) {
 			int row = tile_row(job->tiles, i), rows = tile_row(job->tiles, i + 1) - row;
 			size_t unit = (size_t)rows * x_unit(k->form),
@@ -159,6 +164,8 @@ static void run_block(const struct kind *k, const struct linear_job *job, int fi
 		for (p.panel = 0; p.panel < panels; p.panel++) {
 			bool last = p.panel + 1 == panels;
 			p.w = w + (size_t)p.panel * job->panel_bytes;
+			p.heads = job->panel + (size_t)p.panel * job->panel_bytes + job->heads +
+				  (size_t)p.seg->block_at * k->head;
 			p.next = last ? w + (size_t)p.seg->units * k->w_unit : p.w + job->panel_bytes;
 			run_segment(k, job, &p);
 		}

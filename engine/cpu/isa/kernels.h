@@ -18,8 +18,13 @@ enum { BLOCK_ROWS = 192, JOB_PANELS = 2, CHUNK_BYTES = 18432 };
  * - INT4: (groups) of (4, 32, 4) bytes, then 32 scales f16: byte (i, n, j) holds column 4i + j, plus 8, in
  * its low half, column 16 + 4i + j in its high one
  * - UINT8, UINT4: (groups) as INT8 and INT4 with nothing added to the numbers, then 32 zero points of a byte
+ * - Blocks of GGUF files: (groups) of the low four bits as in INT4; then (Q5_K) (32, 4) bytes, whose bit q is the fifth
+ * one of column 4q + j, or (Q6_K) (2, 32, 4) bytes, of which byte (i, n, j) has the high two bits of columns 16i + j,
+ * 16i + 4 + j and so on, the first lowest. Then Q4_1: 32 scales and 32 minima f16; IQ4_NL: 32 scales f16; Q4_K, Q5_K:
+ * 32 signed bytes by which the block's scale is multiplied, 32 for its minimum; Q6_K: 32 for columns 0 to 15, 32 for
+ * the others. Behind all groups lie the scales of the blocks of 256 columns (pack_head()): 32 f16, and 32 minima
  * - WIDE is no panel's: bytes as in INT8, scales f32; a kernel may keep a chunk so. WIDE_ZERO has zero points of 32
- * bits, too */
+ * bits, too. WIDE_ONE, WIDE_MIN and WIDE_HALVES are for blocks: a scale; a scale and a minimum; two scales, all f32 */
 enum pack {
 	PACK_F32,
 	PACK_BF16,
@@ -28,9 +33,17 @@ enum pack {
 	PACK_INT4,
 	PACK_UINT8,
 	PACK_UINT4,
+	PACK_Q4_K,
+	PACK_Q5_K,
+	PACK_Q6_K,
+	PACK_Q4_1,
+	PACK_IQ4_NL,
 	PACK_COUNT,
 	PACK_WIDE = PACK_COUNT,
-	PACK_WIDE_ZERO
+	PACK_WIDE_ZERO,
+	PACK_WIDE_ONE,
+	PACK_WIDE_MIN,
+	PACK_WIDE_HALVES
 };
 /* How activations lie while they are multiplied: segments of K, inside them tiles of rows, inside them K
  * units of the tile's rows side by side.
@@ -38,20 +51,23 @@ enum pack {
  * - DOT: (pairs, rows, 2) bf16
  * - INT: (groups) of (8, rows, 4) int8, (rows) int32 = -offset of the weights times the sum (with zero points, minus
  * the sum), (rows) f32 scale
+ * - BLOCK: (groups) of (8, rows, 4) int8, (2, rows) int32 = -offset of the weights times the sums of columns 0 to 15
+ * and of the others (without halves: of all, and 0), (rows) f32 scale, (rows) f32 scale times the sum
  */
-enum x_form { X_F32, X_DOT, X_INT };
+enum x_form { X_F32, X_DOT, X_INT, X_BLOCK, X_FORMS };
 
 /* Bytes of a unit: a pair of columns, or a group. */
 static inline size_t w_unit(enum pack pack)
 {
-	static const size_t bytes[PACK_COUNT] = {8 * PANEL,  4 * PANEL,  4 * PANEL, 34 * PANEL,
-						 18 * PANEL, 35 * PANEL, 19 * PANEL};
+	static const size_t bytes[PACK_COUNT] = {8 * PANEL,  4 * PANEL,  4 * PANEL,  34 * PANEL,
+						 18 * PANEL, 35 * PANEL, 19 * PANEL, 18 * PANEL,
+						 22 * PANEL, 26 * PANEL, 20 * PANEL, 18 * PANEL};
 
 	return bytes[pack];
 }
 static inline size_t x_unit(enum x_form form) /* of one row */
 {
-	static const size_t bytes[] = {8, 4, GROUP + 8};
+	static const size_t bytes[X_FORMS] = {8, 4, GROUP + 8, GROUP + 16};
 
 	return bytes[form];
 }
@@ -59,18 +75,45 @@ static inline bool pack_is_int(enum pack pack)
 {
 	return pack >= PACK_INT8;
 }
+/* Of a panel: its numbers are blocks of a GGUF file. */
+static inline bool pack_is_block(enum pack pack)
+{
+	return pack >= PACK_Q4_K && pack < PACK_COUNT;
+}
+static inline int pack_bits(enum pack pack)
+{
+	return pack == PACK_Q6_K                                                ? 6
+	       : pack == PACK_Q5_K                                              ? 5
+	       : pack == PACK_INT4 || pack == PACK_UINT4 || pack_is_block(pack) ? 4
+										: 8;
+}
 static inline bool pack_is_nibbles(enum pack pack)
 {
-	return pack == PACK_INT4 || pack == PACK_UINT4;
+	return pack_bits(pack) == 4;
 }
 static inline bool pack_has_zero(enum pack pack)
 {
 	return pack == PACK_UINT8 || pack == PACK_UINT4 || pack == PACK_WIDE_ZERO;
 }
+/* Whether columns 0 to 15 of a group have a scale of their own. */
+static inline bool pack_has_halves(enum pack pack)
+{
+	return pack == PACK_Q6_K || pack == PACK_WIDE_HALVES;
+}
+static inline bool pack_has_min(enum pack pack)
+{
+	return pack == PACK_Q4_K || pack == PACK_Q5_K || pack == PACK_Q4_1 || pack == PACK_WIDE_MIN;
+}
 /* Bytes of a group's integers, which its scales follow. */
 static inline int pack_codes(enum pack pack)
 {
-	return (pack_is_nibbles(pack) ? GROUP / 2 : GROUP) * PANEL;
+	return GROUP / 8 * pack_bits(pack) * PANEL;
+}
+enum { BLOCK_COLS = 256, BLOCK_GROUPS = BLOCK_COLS / GROUP };
+/* Bytes of what a block of 256 columns has for all its groups; 0: its scales lie in the groups. */
+static inline size_t pack_head(enum pack pack)
+{
+	return pack == PACK_Q4_K || pack == PACK_Q5_K ? 4 * PANEL : pack == PACK_Q6_K ? 2 * PANEL : 0;
 }
 
 /* Segments of the owned K axis in order, with the summation tree written as a stack machine: run the chain; `merges`
@@ -80,8 +123,11 @@ struct segment {
 	int32_t col, cols; /* first owned column */
 	int32_t at, units; /* pairs or groups: before this segment, and of it (the last one is padded with zeros) */
 	uint8_t merges;
-	int8_t part;  /* >= 0: store as this part */
-	uint8_t lead; /* columns of the first group, where those are fewer than 32 because it begins inside one */
+	int8_t part;      /* >= 0: store as this part */
+	uint8_t lead;     /* columns of the first group, where those are fewer than 32 because it begins inside one */
+	uint8_t into;     /* columns of that group before the segment */
+	uint8_t later;    /* groups of the first block of 256 columns that lie before the first group */
+	int32_t block_at; /* blocks before this segment's first one, counted segment by segment */
 };
 
 /* The first column of group g, counted from the segment's; of its last group + 1: the segment's end or beyond. */
@@ -92,6 +138,18 @@ static inline int group_at(const struct segment *s, int g)
 static inline int group_cols(const struct segment *s, int g)
 {
 	return min_int(group_at(s, g + 1), s->cols) - group_at(s, g);
+}
+
+/* Where the first column of group g lies in it. */
+static inline int group_skip(const struct segment *s, int g)
+{
+	return g ? 0 : s->into;
+}
+
+/* Blocks of 256 columns that an aligned segment touches. */
+static inline int segment_blocks(const struct segment *s)
+{
+	return s->units ? div_up(s->later + s->units, BLOCK_GROUPS) : 0;
 }
 
 /* Splits rows into as few tiles as possible, of nearly equal height. */
@@ -120,6 +178,7 @@ struct linear_job {
 	int n_seg;
 	const char *panel; /* packed weights of 32 outputs each, panel_bytes apart */
 	size_t panel_bytes;
+	size_t heads;                   /* where in a panel the scales of its blocks begin */
 	const char *x;                  /* packed activations of all rows */
 	struct tiles tiles;             /* of all rows */
 	int first, end;                 /* tiles of this job */
@@ -145,6 +204,7 @@ struct pack_job {
 	enum dtype type;
 	int all, row, rows;   /* rows of x; first row and rows of the tile */
 	int offset;           /* of the weights: 128 or 8; 1 where they have zero points */
+	bool halves;          /* BLOCK: the weights have a scale for 16 columns */
 	const int32_t *order; /* INT: the column of x that each column of the weights belongs to; NULL: the same */
 	char *out;
 };
@@ -260,7 +320,7 @@ struct cpu_kernels {
 	int tile_rows[PACK_COUNT], dot_rows; /* rows of a tile at most */
 	kernel_linear *linear[PACK_COUNT];
 	kernel_linear *linear_dot; /* PACK_BF16 times X_DOT; NULL: the machine has no such instruction */
-	kernel_pack_x *pack_x[3];  /* by enum x_form */
+	kernel_pack_x *pack_x[X_FORMS];
 #define MEMBER(name) kernel_##name *name;
 	CPU_KERNELS(MEMBER)
 #undef MEMBER

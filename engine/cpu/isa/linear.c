@@ -79,41 +79,42 @@ static tile_fn *const f32_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(f32)};
 static tile_fn *const bf16_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(bf16)};
 static tile_fn *const f16_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(f16)};
 
-INLINE void expand(enum pack pack, char *to, const char *w, int units)
+INLINE void expand(enum pack pack, char *to, const struct step_of *t)
 {
+	const char *w = t->w;
 	float *out = (float *)to;
 
-	for (int i = 0; i < units; i++, w += 4 * PANEL, out += 2 * PANEL)
+	for (int i = 0; i < t->units; i++, w += 4 * PANEL, out += 2 * PANEL)
 		UNROLL for (int col = 0; col < PANEL; col += 16)
 		{
 			v_store(out + col, load_w(pack, w, col, 0));
 			v_store(out + PANEL + col, load_w(pack, w, col, 1));
 		}
 }
-static void expand_bf16(char *out, const char *w, int units)
+static void expand_bf16(char *out, const struct step_of *t)
 {
-	expand(PACK_BF16, out, w, units);
+	expand(PACK_BF16, out, t);
 }
-static void expand_f16(char *out, const char *w, int units)
+static void expand_f16(char *out, const struct step_of *t)
 {
-	expand(PACK_F16, out, w, units);
+	expand(PACK_F16, out, t);
 }
 
 void ISA_NAME(linear_f32)(const struct linear_job *job)
 {
-	static const struct kind k = {f32_tiles, f32_tiles, NULL, 8 * PANEL, PAIRS, X_F32};
+	static const struct kind k = {f32_tiles, f32_tiles, NULL, 8 * PANEL, 0, PAIRS, X_F32};
 
 	run_blocks(&k, job);
 }
 void ISA_NAME(linear_bf16)(const struct linear_job *job)
 {
-	static const struct kind k = {bf16_tiles, f32_tiles, expand_bf16, 4 * PANEL, PAIRS, X_F32};
+	static const struct kind k = {bf16_tiles, f32_tiles, expand_bf16, 4 * PANEL, 0, PAIRS, X_F32};
 
 	run_blocks(&k, job);
 }
 void ISA_NAME(linear_f16)(const struct linear_job *job)
 {
-	static const struct kind k = {f16_tiles, f32_tiles, expand_f16, 4 * PANEL, PAIRS, X_F32};
+	static const struct kind k = {f16_tiles, f32_tiles, expand_f16, 4 * PANEL, 0, PAIRS, X_F32};
 
 	run_blocks(&k, job);
 }
@@ -149,7 +150,7 @@ static tile_fn *const dot_tiles[LINEAR_ROWS + 1] = {NULL, TILE_LIST(dot)};
 
 void ISA_NAME(linear_dot)(const struct linear_job *job)
 {
-	static const struct kind k = {dot_tiles, NULL, NULL, 4 * PANEL, 2 * PAIRS, X_DOT};
+	static const struct kind k = {dot_tiles, NULL, NULL, 4 * PANEL, 0, 2 * PAIRS, X_DOT};
 
 	run_blocks(&k, job);
 }

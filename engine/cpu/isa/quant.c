@@ -7,36 +7,9 @@
  * AVX2's byte product saturates at 16 bits: 8-bit weights there are made signed and give their sign to the activation,
  * which keeps a pair within 2 * 128 * 127; the sums of eight pairs of 4 bits are at most 8 * 2 * 15 * 127 = 30480. */
 #include "engine/cpu/isa/blocks.h"
+#include "engine/cpu/isa/dot.h"
 
 #if defined(ISA_avx512) || defined(ISA_avx512_bf16)
-#pragma GCC target("avx512vnni")
-#endif
-
-INLINE int32_t word_at(const char *p)
-{
-	int32_t w;
-
-	memcpy(&w, p, sizeof w);
-	return w;
-}
-
-#if defined(ISA_avx512) || defined(ISA_avx512_bf16)
-/* acc += the four products of each lane. As assembly for the reason given at v_fma_to(). */
-INLINE void dot_to(__m512i *acc, __m512i w, __m512i x)
-{
-	__asm__("vpdpbusd %2, %1, %0" : "+v"(*acc) : "v"(w), "v"(x));
-}
-
-/* Loads into a register of its own for each sum: the compiler would otherwise copy one register, and the copies compete
- * with products for issue slots. */
-INLINE __m512i start_of(const char *p)
-{
-	__m512i v;
-
-	__asm__ volatile("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const char(*)[4])p));
-	return v;
-}
-
 /* Zero points of 16 outputs, as 32-bit lanes. They and the sums of activations fit in the low 16 bits, so madd_epi16
  * multiplies them. */
 INLINE __m512i zeros_of(enum pack pack, const char *w, int col)
@@ -101,13 +74,14 @@ INLINE void add_group(enum pack pack, int rows, int cols, struct sums *s, const 
 }
 
 /* Expands a chunk's groups to whole bytes with f32 scales and zero points of 32 bits. */
-INLINE void expand(enum pack pack, char *out, const char *w, int units)
+INLINE void expand(enum pack pack, char *out, const struct step_of *t)
 {
+	const char *w = t->w;
 	const __m512i low = _mm512_set1_epi8(15);
 	const int bytes = pack_codes(pack);
 	const bool nibbles = pack_is_nibbles(pack), zero = pack_has_zero(pack);
 
-	for (int i = 0; i < units; i++, out += (zero ? 40 : 36) * PANEL, w += bytes + (zero ? 3 : 2) * PANEL) {
+	for (int i = 0; i < t->units; i++, out += (zero ? 40 : 36) * PANEL, w += bytes + (zero ? 3 : 2) * PANEL) {
 		UNROLL for (int at = 0; at < bytes; at += 64)
 		{
 			__m512i b = _mm512_loadu_si512(w + at), high = _mm512_srli_epi16(b, 4);
@@ -122,21 +96,21 @@ INLINE void expand(enum pack pack, char *out, const char *w, int units)
 				_mm512_storeu_si512(out + 36 * PANEL + 4 * n, zeros_of(pack, w, n));
 	}
 }
-static void expand_int8(char *out, const char *w, int units)
+static void expand_int8(char *out, const struct step_of *t)
 {
-	expand(PACK_INT8, out, w, units);
+	expand(PACK_INT8, out, t);
 }
-static void expand_int4(char *out, const char *w, int units)
+static void expand_int4(char *out, const struct step_of *t)
 {
-	expand(PACK_INT4, out, w, units);
+	expand(PACK_INT4, out, t);
 }
-static void expand_uint8(char *out, const char *w, int units)
+static void expand_uint8(char *out, const struct step_of *t)
 {
-	expand(PACK_UINT8, out, w, units);
+	expand(PACK_UINT8, out, t);
 }
-static void expand_uint4(char *out, const char *w, int units)
+static void expand_uint4(char *out, const struct step_of *t)
 {
-	expand(PACK_UINT4, out, w, units);
+	expand(PACK_UINT4, out, t);
 }
 #elif defined(ISA_avx2)
 /* Zero points of 8 outputs, times minus the sum of the activations. */
@@ -295,15 +269,15 @@ TILES(PACK_WIDE, wide)
 TILES(PACK_WIDE_ZERO, wide_zero)
 static tile_fn *const wide_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide)};
 static tile_fn *const wide_zero_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide_zero)};
-static const struct kind int8_kind = {int8_tiles, wide_tiles, expand_int8, 34 * PANEL, GROUPS, X_INT};
-static const struct kind int4_kind = {int4_tiles, wide_tiles, expand_int4, 18 * PANEL, GROUPS, X_INT};
-static const struct kind uint8_kind = {uint8_tiles, wide_zero_tiles, expand_uint8, 35 * PANEL, FEWER, X_INT};
-static const struct kind uint4_kind = {uint4_tiles, wide_zero_tiles, expand_uint4, 19 * PANEL, FEWER, X_INT};
+static const struct kind int8_kind = {int8_tiles, wide_tiles, expand_int8, 34 * PANEL, 0, GROUPS, X_INT};
+static const struct kind int4_kind = {int4_tiles, wide_tiles, expand_int4, 18 * PANEL, 0, GROUPS, X_INT};
+static const struct kind uint8_kind = {uint8_tiles, wide_zero_tiles, expand_uint8, 35 * PANEL, 0, FEWER, X_INT};
+static const struct kind uint4_kind = {uint4_tiles, wide_zero_tiles, expand_uint4, 19 * PANEL, 0, FEWER, X_INT};
 #else
-static const struct kind int8_kind = {int8_tiles, NULL, NULL, 34 * PANEL, GROUPS, X_INT};
-static const struct kind int4_kind = {int4_tiles, NULL, NULL, 18 * PANEL, GROUPS, X_INT};
-static const struct kind uint8_kind = {uint8_tiles, NULL, NULL, 35 * PANEL, FEWER, X_INT};
-static const struct kind uint4_kind = {uint4_tiles, NULL, NULL, 19 * PANEL, FEWER, X_INT};
+static const struct kind int8_kind = {int8_tiles, NULL, NULL, 34 * PANEL, 0, GROUPS, X_INT};
+static const struct kind int4_kind = {int4_tiles, NULL, NULL, 18 * PANEL, 0, GROUPS, X_INT};
+static const struct kind uint8_kind = {uint8_tiles, NULL, NULL, 35 * PANEL, 0, FEWER, X_INT};
+static const struct kind uint4_kind = {uint4_tiles, NULL, NULL, 19 * PANEL, 0, FEWER, X_INT};
 #endif
 
 void ISA_NAME(linear_int8)(const struct linear_job *job)
@@ -372,30 +346,43 @@ INLINE void gather_group(float *f, const struct pack_job *j, int row, int col, i
 {
 	const char *x = j->x + (size_t)row * j->x_stride;
 
-	memset(f, 0, GROUP * sizeof *f);
 	for (int i = 0; i < n; i++) {
 		int at = j->order[col + i];
 		f[i] = j->type == DT_F32 ? ((const float *)x)[at] : f32_from_bf16(((const uint16_t *)x)[at]);
 	}
 }
 
-INLINE void load_group(float *f, const struct pack_job *j, int row, int col, int n)
+/* Columns of group g of a segment, where they lie in it; the others are zeros. */
+INLINE void load_group(float f[GROUP], const struct pack_job *j, int row, const struct segment *s, int g)
 {
+	const int col = s->col + group_at(s, g), n = group_cols(s, g), skip = group_skip(s, g);
 	const char *x = j->x + (size_t)row * j->x_stride + (size_t)col * (j->type == DT_F32 ? 4 : 2);
 	uint16_t half[GROUP] = {0};
 
+	if (j->order || j->type == DT_F32)
+		memset(f, 0, GROUP * sizeof *f);
 	if (j->order) {
-		gather_group(f, j, row, col, n);
+		gather_group(f + skip, j, row, col, n);
 		return;
 	}
 	if (j->type == DT_F32) {
-		memset(f, 0, GROUP * sizeof *f);
-		memcpy(f, x, (size_t)n * sizeof *f);
+		memcpy(f + skip, x, (size_t)n * sizeof *f);
 		return;
 	}
-	memcpy(half, x, (size_t)n * sizeof *half);
+	memcpy(half + skip, x, (size_t)n * sizeof *half);
 	v_store(f, v_load_bf16(half));
 	v_store(f + 16, v_load_bf16(half + 16));
+}
+
+/* Writes the integers of row r of a tile's group. */
+INLINE void put_bytes(char *out, const struct pack_job *j, int r, const int8_t q[GROUP])
+{
+	for (int i = 0; i < GROUP / 4; i++)
+		memcpy(out + (i * j->rows + r) * 4, q + 4 * i, 4);
+}
+INLINE void put_word(char *out, const struct pack_job *j, int line, int r, const void *word)
+{
+	memcpy(out + (line * j->rows + r) * 4, word, 4);
 }
 
 void ISA_NAME(pack_int)(const struct pack_job *j)
@@ -404,16 +391,41 @@ void ISA_NAME(pack_int)(const struct pack_job *j)
 		for (int g = 0; g < s->units; g++)
 			for (int r = 0; r < j->rows; r++) {
 				char *out = j->out + x_place(s, X_INT, j->all, j->row) +
-					    (size_t)(g * j->rows) * (GROUP + 8);
+					    (size_t)(g * j->rows) * x_unit(X_INT);
 				float f[GROUP], scale;
 				int8_t q[GROUP];
 				int sum;
-				load_group(f, j, r, s->col + group_at(s, g), group_cols(s, g));
+				load_group(f, j, r, s, g);
 				scale = to_int8(q, &sum, f, GROUP);
 				sum *= -j->offset;
-				for (int i = 0; i < 8; i++)
-					memcpy(out + (i * j->rows + r) * 4, q + 4 * i, 4);
-				memcpy(out + (8 * j->rows + r) * 4, &sum, 4);
-				memcpy(out + (9 * j->rows + r) * 4, &scale, 4);
+				put_bytes(out, j, r, q);
+				put_word(out, j, 8, r, &sum);
+				put_word(out, j, 9, r, &scale);
+			}
+}
+
+void ISA_NAME(pack_block)(const struct pack_job *j)
+{
+	for (const struct segment *s = j->seg; s < j->seg + j->n_seg; s++)
+		for (int g = 0; g < s->units; g++)
+			for (int r = 0; r < j->rows; r++) {
+				char *out = j->out + x_place(s, X_BLOCK, j->all, j->row) +
+					    (size_t)(g * j->rows) * x_unit(X_BLOCK);
+				float f[GROUP], scale, total, all[16];
+				int8_t q[GROUP];
+				int sum, high = 0;
+				load_group(f, j, r, s, g);
+				scale = to_int8(q, &sum, f, GROUP);
+				v_store(all, v_mul(v_set1(scale), v_set1((float)sum)));
+				total = all[0];
+				for (int i = GROUP / 2; j->halves && i < GROUP; i++)
+					high += q[i];
+				sum = -j->offset * (sum - high);
+				high *= -j->offset;
+				put_bytes(out, j, r, q);
+				put_word(out, j, 8, r, &sum);
+				put_word(out, j, 9, r, &high);
+				put_word(out, j, 10, r, &scale);
+				put_word(out, j, 11, r, &total);
 			}
 }
