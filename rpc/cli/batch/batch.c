@@ -24,6 +24,8 @@ struct batch {
 	struct batch_part part;
 	char *out, *journal_path; /* of the part */
 	char *model, *fingerprint, *numerics_class;
+	struct batch_adapter *adapter; /* [n_adapters] */
+	int n_adapters;
 	struct why why;
 };
 
@@ -106,6 +108,12 @@ static int ask_model(struct batch *b)
 	b->model = xstrdup(reply.status.model);
 	b->fingerprint = xstrdup(reply.status.fingerprint);
 	b->numerics_class = xstrdup(reply.status.numerics_class);
+	b->adapter = xalloc((size_t)reply.status.n_adapter + 1, sizeof *b->adapter);
+	for (int i = 0; i < reply.status.n_adapter; i++) {
+		const struct xv_adapter *a = &reply.status.adapter[i];
+		if (a->state == XV_ADAPTER_READY)
+			b->adapter[b->n_adapters++] = (struct batch_adapter){xstrdup(a->name), xstrdup(a->fingerprint)};
+	}
 	return 0;
 }
 
@@ -138,6 +146,10 @@ static char *make_head(const struct batch *b, bool shared)
 	text_json_str(&t, b->model);
 	text_fmt(&t, ",\"fingerprint\":\"%s\",\"numerics_class\":\"%s\",\"seed\":%" PRIu64, b->fingerprint,
 		 b->numerics_class, b->a->sampling.seed);
+	for (int i = 0; i < b->n_adapters; i++) { /* names have no quotes and no control characters */
+		text_fmt(&t, ",\"adapter %s\":", b->adapter[i].name);
+		text_json_str(&t, b->adapter[i].fingerprint);
+	}
 	if (b->part.of && shared)
 		text_fmt(&t, ",\"parts\":%d", b->part.of);
 	else if (b->part.of)
@@ -252,6 +264,8 @@ static int run_lines(struct batch *b)
 	b->run.in = &b->in;
 	b->run.defaults = &a->sampling;
 	b->run.model = b->model;
+	b->run.adapter = b->adapter;
+	b->run.n_adapters = b->n_adapters;
 	b->run.fingerprint = b->fingerprint;
 	b->run.numerics_class = b->numerics_class;
 	return batch_run(&b->run, b->client, (int)in_flight, (int)(a->batch.retries < 0 ? 3 : a->batch.retries),
@@ -339,6 +353,11 @@ int run_batch(struct args *a)
 	batch_input_close(&b.in);
 	free(b.out);
 	free(b.journal_path);
+	for (int i = 0; i < b.n_adapters; i++) {
+		free(b.adapter[i].name);
+		free(b.adapter[i].fingerprint);
+	}
+	free(b.adapter);
 	free(b.model);
 	free(b.fingerprint);
 	free(b.numerics_class);

@@ -171,6 +171,8 @@ int batch_request_read(struct batch_request *q, const char *text, size_t len, ui
 		err = read_form(q, root, why);
 	if (!err)
 		err = read_fields(q, batch_line_body(root), defaults, why);
+	if (!err && json_str(json_get(batch_line_body(root), "model")))
+		q->model = xstrdup(json_str(json_get(batch_line_body(root), "model")));
 	json_close(doc);
 	return err;
 }
@@ -178,6 +180,7 @@ int batch_request_read(struct batch_request *q, const char *text, size_t len, ui
 void batch_request_finish(struct batch_request *q)
 {
 	free(q->id);
+	free(q->model);
 	api_request_finish(&q->request);
 	api_prompts_finish(&q->prompts);
 	api_chat_finish(&q->talk);

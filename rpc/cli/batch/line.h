@@ -10,6 +10,7 @@
 
 struct batch_request {
 	char *id;           /* custom_id, id, or "line-N" */
+	char *model;        /* that it names; NULL: none */
 	bool openai, chat;  /* its form */
 	bool whole_context; /* neither it nor the command line says max_tokens */
 	struct api_request request;

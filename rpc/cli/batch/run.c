@@ -16,6 +16,7 @@ struct open {
 	struct open *chain;
 	int line, left, next; /* answers that are missing; the next call to ask for */
 	struct batch_request request;
+	const struct batch_adapter *adapter; /* NULL: none */
 	struct batch_choice *choice;
 	int err; /* of its first call that failed */
 	char error[300];
@@ -54,9 +55,13 @@ static void forget(struct state *s, struct open *o)
 
 /* ---- answers ---- */
 
-/* The request is at fault, so that another try would end the same way. */
-static bool is_final(int err)
+/* The request is at fault, so that another try would end the same way. An adapter that is gone may be loaded again. */
+static bool is_final(const struct open *o)
 {
+	int err = o->err;
+
+	if (err == ERR_UNKNOWN && o->adapter)
+		return false;
 	return err == ERR_INVALID || err == ERR_FORMAT || err == ERR_LIMIT || err == ERR_UNSUPPORTED ||
 	       err == ERR_DENIED || err == ERR_UNKNOWN;
 }
@@ -78,13 +83,13 @@ static int put_error(struct state *s, struct open *o, struct why *why)
 	if (!b->refused && !b->failed)
 		snprintf(b->first_error, sizeof b->first_error, "line %u: %.250s", number, o->error);
 	batch_answer_error(&t, &o->request, number, o->err, o->error);
-	b->refused += is_final(o->err);
-	b->failed += !is_final(o->err);
-	while (!is_final(o->err) && try < MOST_TRIES && journal_has(b->journal, item_of_error(b, o->line, try)))
+	b->refused += is_final(o);
+	b->failed += !is_final(o);
+	while (!is_final(o) && try < MOST_TRIES && journal_has(b->journal, item_of_error(b, o->line, try)))
 		try++;
-	if (!is_final(o->err))
+	if (!is_final(o))
 		item = item_of_error(b, o->line, try);
-	if (is_final(o->err) || try < MOST_TRIES)
+	if (is_final(o) || try < MOST_TRIES)
 		err = journal_put(b->journal, item, t.data, t.len, why);
 	text_finish(&t);
 	return err;
@@ -93,11 +98,12 @@ static int put_error(struct state *s, struct open *o, struct why *why)
 static int put_answer(struct state *s, struct open *o, struct why *why)
 {
 	struct batch_run *b = s->b;
-	char *print = xprintf("%s/%s", b->fingerprint, b->numerics_class);
+	char *print = xprintf("%s%s%s/%s", b->fingerprint, o->adapter ? "+" : "",
+			      o->adapter ? o->adapter->fingerprint : "", b->numerics_class);
 	struct text t = {0};
 	int err;
 
-	batch_answer(&t, &o->request, o->choice, b->model, print);
+	batch_answer(&t, &o->request, o->choice, o->adapter ? o->adapter->name : b->model, print);
 	err = journal_put(b->journal, (uint64_t)o->line, t.data, t.len, why);
 	text_finish(&t);
 	free(print);
@@ -133,6 +139,15 @@ static int done(void *arg, const struct pump_result *r, struct why *why)
 
 /* ---- requests ---- */
 
+/* As at the gateway, another name means the model itself. */
+static const struct batch_adapter *find_adapter(const struct batch_run *b, const char *model)
+{
+	for (int i = 0; model && i < b->n_adapters; i++)
+		if (!strcmp(b->adapter[i].name, model))
+			return &b->adapter[i];
+	return NULL;
+}
+
 /* 1: its calls follow; 0: it has ended with an error of its own. */
 static int begin(struct state *s, int line, struct why *why)
 {
@@ -157,6 +172,7 @@ static int begin(struct state *s, int line, struct why *why)
 		forget(s, o);
 		return err;
 	}
+	o->adapter = find_adapter(s->b, o->request.model);
 	o->left = o->request.calls;
 	o->choice = xalloc((size_t)o->request.calls, sizeof *o->choice);
 	s->begun = o;
@@ -184,9 +200,12 @@ static int next(void *arg, uint64_t *item, struct why *why)
 static int make(void *arg, uint64_t item, struct xv_request *r, struct why *why)
 {
 	struct state *s = arg;
+	const struct open *o = find(s, (int)(item >> CALL_BITS));
 
 	(void)why;
-	batch_request_fill(&find(s, (int)(item >> CALL_BITS))->request, (int)(item & ((1 << CALL_BITS) - 1)), r);
+	batch_request_fill(&o->request, (int)(item & ((1 << CALL_BITS) - 1)), r);
+	if (o->adapter)
+		*(r->kind == XV_CHAT ? &r->chat.adapter : &r->generate.adapter) = o->adapter->name;
 	return 0;
 }
 

@@ -6,11 +6,18 @@
 #include "rpc/cli/journal.h"
 #include "rpc/cli/pump.h"
 
+/* A LoRA adapter of the server, which a line names as its model. */
+struct batch_adapter {
+	char *name, *fingerprint;
+};
+
 struct batch_run {
 	const struct batch_input *in;
 	struct journal *journal;
 	const struct xv_sampling *defaults;
 	const char *model, *fingerprint, *numerics_class; /* of the server; another one ends the run */
+	const struct batch_adapter *adapter;              /* [n_adapters] */
+	int n_adapters;
 	uint64_t refused, failed; /* lines that can have no answer; those that had none for now, in this run */
 	char first_error[300];    /* of them */
 };
