@@ -45,6 +45,8 @@ static int make_plan(struct eval_plan *p, const struct eval_args *a, struct why 
 				.english = a->prompt_lang && !strcmp(a->prompt_lang, "en"),
 				.official = a->shots_from && !strcmp(a->shots_from, "official"),
 				.multi_question = a->multi_question};
+	if (a->submit && (!a->split || strcmp(a->split, "test")))
+		return fail(why, ERR_INVALID, "eval: --submit is for ceval --split test: the site has its labels");
 	return check_words(a, why);
 }
 

@@ -35,6 +35,29 @@ static int set_normalizer(struct measure_question *q, const struct json *root, c
 		       : fail(why, ERR_INVALID, "normalizer: \"%.40s\" is none of %s", q->name, normalizer_names());
 }
 
+/* Every output without a number would equal an answer without one. */
+static int check_normalized(const struct measure_question *q, const struct json *answer, struct why *why)
+{
+	struct text is = {0};
+	bool lost;
+
+	q->normalize(&is, json_str(answer), json_len(answer));
+	lost = json_len(answer) && !is.len;
+	text_finish(&is);
+	return lost ? fail(why, ERR_INVALID, "answers: nothing is left of \"%.60s\" by the normalizer %s",
+			   json_str(answer), q->name)
+		    : 0;
+}
+
+static int check_all_normalized(const struct measure_question *q, struct why *why)
+{
+	int err = json_str(q->answers) ? check_normalized(q, q->answers, why) : 0;
+
+	for (size_t i = 0; !err && json_is(q->answers, JSON_IS_LIST) && i < json_size(q->answers); i++)
+		err = check_normalized(q, json_at(q->answers, i), why);
+	return err;
+}
+
 int measure_question_read(struct measure_question *q, const char *text, size_t len, uint32_t number, const char *usual,
 			  struct why *why)
 {
@@ -50,7 +73,9 @@ int measure_question_read(struct measure_question *q, const char *text, size_t l
 	if (q->request.calls != 1)
 		return fail(why, ERR_INVALID, "a question has one prompt and one answer (n: 1)");
 	err = check_answers(q, json_root(q->doc), why);
-	return err ? err : set_normalizer(q, json_root(q->doc), usual, why);
+	if (!err)
+		err = set_normalizer(q, json_root(q->doc), usual, why);
+	return err ? err : check_all_normalized(q, why);
 }
 
 void measure_question_finish(struct measure_question *q)

@@ -5,6 +5,7 @@
 
 #include "base/file/file.h"
 #include "base/json/json.h"
+#include "base/utf8.h"
 #include "rpc/cli/cli.h"
 #include "rpc/cli/eval/files.h"
 
@@ -106,6 +107,20 @@ static int add_lines(struct measure_text *t, const char *s, size_t len, const ch
 	return err;
 }
 
+/* Bits per byte would be of other bytes than the file's. */
+static int check_utf8(const char *bytes, size_t len, const char *path, struct why *why)
+{
+	size_t at;
+	int line = 1;
+
+	if (utf8_valid(bytes, len, &at))
+		return 0;
+	for (size_t i = 0; i < at; i++)
+		line += bytes[i] == '\n';
+	return fail(why, ERR_FORMAT,
+		    "%s:%d: bytes that are not UTF-8; convert the file, e.g. iconv -f GB18030 -t UTF-8", path, line);
+}
+
 int measure_text_read(struct measure_text *t, const char *path, const char *field, struct xv_client *c, struct why *why)
 {
 	const char *dot = strrchr(path, '.');
@@ -118,6 +133,11 @@ int measure_text_read(struct measure_text *t, const char *path, const char *fiel
 		return err == ERR_LIMIT ? ERR_INVALID : err;
 	if (file_not_text(bytes, len)) {
 		err = fail(why, ERR_FORMAT, "%s: %s", path, file_not_text(bytes, len));
+		free(bytes);
+		return err;
+	}
+	err = check_utf8(bytes, len, path, why);
+	if (err) {
 		free(bytes);
 		return err;
 	}
