@@ -128,3 +128,13 @@ void text_finish(struct text *t)
 	free(t->data);
 	*t = (struct text){0};
 }
+
+void text_left(struct text *t, double seconds)
+{
+	unsigned long s = seconds < 1e9 ? (unsigned long)(seconds + 0.5) : 1000000000ul;
+
+	if (s >= 3600)
+		text_fmt(t, ", %lu:%02lu:%02lu left", s / 3600, s / 60 % 60, s % 60);
+	else
+		text_fmt(t, ", %lu:%02lu left", s / 60, s % 60);
+}

@@ -21,6 +21,8 @@ void text_json_str(struct text *t, const char *s);
 /* A float as the shortest JSON number that reads back as the same float; NaN and what lies beyond is limited to +-9999.
  */
 void text_number(struct text *t, float x);
+/* ", 1:05 left" or ", 2:01:05 left", for a line of progress. */
+void text_left(struct text *t, double seconds);
 void text_finish(struct text *t); /* frees; can be used again */
 
 #endif

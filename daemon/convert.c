@@ -27,16 +27,6 @@ static void stop(int signal)
 	stopped = 1;
 }
 
-static void put_left(struct text *t, double seconds)
-{
-	unsigned long s = seconds < 1e9 ? (unsigned long)(seconds + 0.5) : 1000000000ul;
-
-	if (s >= 3600)
-		text_fmt(t, ", %lu:%02lu:%02lu left", s / 3600, s / 60 % 60, s % 60);
-	else
-		text_fmt(t, ", %lu:%02lu left", s / 60, s % 60);
-}
-
 /* One line, which a terminal shows over and over; elsewhere one every half minute. */
 static bool draw(void *arg, uint64_t done, uint64_t total)
 {
@@ -52,7 +42,7 @@ static bool draw(void *arg, uint64_t done, uint64_t total)
 	text_fmt(&t, "%.0f %% of %.2f GiB, %.0f MiB/s", total ? 100 * (double)done / (double)total : 100,
 		 (double)total / (1 << 30), rate / (1 << 20));
 	if (rate > 0 && !last)
-		put_left(&t, (double)(total - done) / rate);
+		text_left(&t, (double)(total - done) / rate);
 	fprintf(stderr, "%s%s%s", terminal ? "\r\033[K" : "", t.data, last || !terminal ? "\n" : "");
 	text_finish(&t);
 	return true;

@@ -10,16 +10,6 @@
 
 enum { TERMINAL_MS = 200, LINE_MS = 30000 };
 
-static void put_left(struct text *t, double seconds)
-{
-	unsigned long s = seconds < 1e9 ? (unsigned long)(seconds + 0.5) : 1000000000ul;
-
-	if (s >= 3600)
-		text_fmt(t, ", %lu:%02lu:%02lu left", s / 3600, s / 60 % 60, s % 60);
-	else
-		text_fmt(t, ", %lu:%02lu left", s / 60, s % 60);
-}
-
 static void put_bar(struct text *t, uint64_t all, uint64_t total)
 {
 	enum { WIDTH = 20 };
@@ -44,7 +34,7 @@ static void put_line(struct text *t, const struct bar *b, const char *more)
 	if (b->done)
 		text_fmt(t, rate < 10 ? ", %.2f/s" : ", %.0f/s", rate);
 	if (b->done && b->total > all)
-		put_left(t, (double)(b->total - all) / rate);
+		text_left(t, (double)(b->total - all) / rate);
 	if (b->prompt_tokens)
 		text_fmt(t, ", %.0f %% of prompts from the cache",
 			 100.0 * (double)b->cached_tokens / (double)b->prompt_tokens);
