@@ -204,22 +204,7 @@ static void contract(enum cpu_isa isa)
 		for (int q = 0; q < QUANTS; q++)
 			contract_of(isa, i, quants[q]);
 }
-TEST(contract_portable)
-{
-	contract(CPU_PORTABLE);
-}
-TEST(contract_avx2)
-{
-	contract(CPU_AVX2);
-}
-TEST(contract_avx512)
-{
-	contract(CPU_AVX512);
-}
-TEST(contract_avx512_bf16)
-{
-	contract(CPU_AVX512_BF16);
-}
+EACH_ISA(contract)
 
 /* Where leaves begin inside a group of 32, int8 and int4 would mix two scales; files' groups say whether they do. */
 TEST(keeps_groups)

@@ -203,22 +203,7 @@ static void contract(enum cpu_isa isa)
 			backend_destroy(b);
 		}
 }
-TEST(contract_portable)
-{
-	contract(CPU_PORTABLE);
-}
-TEST(contract_avx2)
-{
-	contract(CPU_AVX2);
-}
-TEST(contract_avx512)
-{
-	contract(CPU_AVX512);
-}
-TEST(contract_avx512_bf16)
-{
-	contract(CPU_AVX512_BF16);
-}
+EACH_ISA(contract)
 
 /* Every change of order that the contract forbids changes bits on these data. */
 TEST(mutants_differ)

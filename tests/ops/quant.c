@@ -166,22 +166,7 @@ static void contract(enum cpu_isa isa)
 			backend_destroy(b);
 		}
 }
-TEST(contract_portable)
-{
-	contract(CPU_PORTABLE);
-}
-TEST(contract_avx2)
-{
-	contract(CPU_AVX2);
-}
-TEST(contract_avx512)
-{
-	contract(CPU_AVX512);
-}
-TEST(contract_avx512_bf16)
-{
-	contract(CPU_AVX512_BF16);
-}
+EACH_ISA(contract)
 
 /* Bounds: half a step of each scale, what the scale's own rounding clips, and for int4 the one number of the other sign
  * that 7 steps do not reach. */

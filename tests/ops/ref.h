@@ -171,6 +171,24 @@ static inline void *random_as(struct rng *r, size_t n, enum dtype type, enum dat
 
 /* ---- backends ---- */
 static const enum cpu_isa all_isas[] = {CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_AVX512_BF16};
+/* A test of `check` for each of them. */
+#define EACH_ISA(check) \
+	TEST(check##_portable) \
+	{ \
+		check(CPU_PORTABLE); \
+	} \
+	TEST(check##_avx2) \
+	{ \
+		check(CPU_AVX2); \
+	} \
+	TEST(check##_avx512) \
+	{ \
+		check(CPU_AVX512); \
+	} \
+	TEST(check##_avx512_bf16) \
+	{ \
+		check(CPU_AVX512_BF16); \
+	}
 
 static inline struct backend *open_backend(enum cpu_isa isa, int threads, enum dtype compute)
 {
