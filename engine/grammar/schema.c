@@ -26,7 +26,7 @@ static bool flatten(struct schema *s, struct parts *p)
 		to = ref ? schema_ref(s, ref, part.place) : NULL;
 		if (ref && (!to || !schema_add(s, p, to, part.place)))
 			return false;
-		if (!add_all_of(s, p, &part))
+		if (!add_all_of(s, p, &part) || !schema_derive(s, p, &part))
 			return false;
 	}
 	return true;
@@ -49,17 +49,16 @@ static struct frag branch(struct schema *s, const struct parts *p, int at, int w
 	const struct json *all = json_get(p->part[at].schema, key);
 	struct frag f = frag_fail(s->g);
 
-	if (which == ONE_OF && !schema_exclusive(s, all)) {
-		schema_fail(
-			s, ERR_UNSUPPORTED, p->part[at].place, key,
-			"alternatives that a value may satisfy two of are not supported: use anyOf, or a property with "
-			"another const in each");
-		return f;
-	}
+	bool alone = which == ONE_OF && !schema_exclusive(s, all);
 	for (size_t i = 0; i < json_size(all) && graph_ok(s->g); i++) {
 		struct parts q = *p;
+		const struct json *one = alone ? schema_alone(s, all, i) : json_at(all, i);
 		q.part[at].chosen |= (uint8_t)which;
-		if (schema_add(s, &q, json_at(all, i), schema_place(s, p->part[at].place, key, (int)i)))
+		if (!one)
+			schema_fail(s, ERR_UNSUPPORTED, p->part[at].place, key,
+				    "so many alternatives that a value may satisfy two of are not supported: use "
+				    "anyOf, or a property with another const in each");
+		else if (schema_add(s, &q, one, schema_place(s, p->part[at].place, key, (int)i)))
 			f = frag_alt(s->g, f, schema_value(s, &q));
 	}
 	return f;
@@ -78,18 +77,21 @@ static struct frag by_type(struct schema *s, const struct parts *p)
 {
 	int types = types_of(p);
 	struct frag f = frag_fail(s->g);
+	const struct json yes = json_make_bool(true), no = json_make_bool(false), null = json_make_null();
 
-	if (types & TYPE_OBJECT)
+	if (types & TYPE_OBJECT && !schema_left_out(p, TYPE_OBJECT, NULL))
 		f = frag_alt(s->g, f, schema_object(s, p));
-	if (types & TYPE_ARRAY)
+	if (types & TYPE_ARRAY && !schema_left_out(p, TYPE_ARRAY, NULL))
 		f = frag_alt(s->g, f, schema_array(s, p));
 	if (types & TYPE_STRING)
 		f = frag_alt(s->g, f, schema_string(s, p));
 	if (types & (TYPE_NUMBER | TYPE_INTEGER))
 		f = frag_alt(s->g, f, schema_number(s, p, !(types & TYPE_NUMBER)));
-	if (types & TYPE_BOOL)
-		f = frag_alt(s->g, f, frag_alt(s->g, frag_str(s->g, "true"), frag_str(s->g, "false")));
-	if (types & TYPE_NULL)
+	if (types & TYPE_BOOL && !schema_left_out(p, TYPE_BOOL, &yes))
+		f = frag_alt(s->g, f, frag_str(s->g, "true"));
+	if (types & TYPE_BOOL && !schema_left_out(p, TYPE_BOOL, &no))
+		f = frag_alt(s->g, f, frag_str(s->g, "false"));
+	if (types & TYPE_NULL && !schema_left_out(p, TYPE_NULL, &null))
 		f = frag_alt(s->g, f, frag_str(s->g, "null"));
 	return f;
 }
@@ -134,6 +136,7 @@ static int32_t rules_from(struct schema *s, const struct parts *first)
 	for (int i = 0; i < s->n_joints; i++)
 		heap_free(s->joint[i].part);
 	heap_free(s->joint), heap_free(s->place), heap_free(s->slot), heap_free(p);
+	schema_derive_finish(s);
 	return root;
 }
 

@@ -18,6 +18,8 @@ enum form {
 	SCHEMA,
 	SCHEMAS /* a list of them */,
 	MAP /* of schemas */,
+	NAMES /* a map of lists of texts */,
+	NEEDS /* a map of schemas or such lists */,
 	TYPE,
 	NO
 };
@@ -54,6 +56,14 @@ static const struct keyword {
 	{"exclusiveMinimum", NUMBER},
 	{"exclusiveMaximum", NUMBER},
 	{"multipleOf", NUMBER},
+	{"not", SCHEMA},
+	{"if", SCHEMA},
+	{"then", SCHEMA},
+	{"else", SCHEMA},
+	{"dependencies", NEEDS},
+	{"dependentRequired", NAMES},
+	{"dependentSchemas", MAP},
+	{"propertyNames", SCHEMA},
 	/* they say nothing about which values are valid */
 	{"title", ANY},
 	{"description", ANY},
@@ -76,17 +86,9 @@ static const struct keyword {
 	{"$id", ANY},
 	{"id", ANY},
 	/* known and not supported */
-	{"not", NO},
-	{"if", NO},
-	{"then", NO},
-	{"else", NO},
 	{"contains", NO},
 	{"minContains", NO},
 	{"maxContains", NO},
-	{"dependencies", NO},
-	{"dependentRequired", NO},
-	{"dependentSchemas", NO},
-	{"propertyNames", NO},
 	{"unevaluatedItems", NO},
 	{"unevaluatedProperties", NO},
 	{"$dynamicRef", NO},
@@ -133,6 +135,21 @@ static const char *wrong_list(const struct json *v)
 	return json_is(v, JSON_IS_LIST) && json_size(v) ? NULL : "must be a list that is not empty";
 }
 
+static const char *wrong_needs(const struct json *v, bool schemas)
+{
+	for (size_t i = 0; i < json_size(v); i++) {
+		const struct json *one = &json_member(v, i)->value;
+		if (schemas && is_schema(one))
+			continue;
+		if (!json_is(one, JSON_IS_LIST))
+			return "holds what is no list of texts";
+		for (size_t k = 0; k < json_size(one); k++)
+			if (!json_str(json_at(one, k)))
+				return "holds what is no list of texts";
+	}
+	return json_is(v, JSON_IS_OBJECT) ? NULL : "must be an object";
+}
+
 /* NULL: the value is what the keyword takes. */
 static const char *wrong(enum form form, const struct json *v, const struct json *schema)
 {
@@ -153,6 +170,9 @@ static const char *wrong(enum form form, const struct json *v, const struct json
 		return wrong_list(v);
 	case MAP:
 		return wrong_map(v);
+	case NAMES:
+	case NEEDS:
+		return wrong_needs(v, form == NEEDS);
 	case TYPE:
 		return schema_types(schema) >= 0 ? NULL : "must name types";
 	default:

@@ -18,31 +18,16 @@ static bool lists(const struct json *schema)
 	return json_get(schema, "const") || json_get(schema, "enum");
 }
 
-static bool in_list(const struct json *list, const struct json *v)
-{
-	for (size_t i = 0; i < json_size(list); i++)
-		if (schema_same(json_at(list, i), v))
-			return true;
-	return false;
-}
-
-static bool has_value(const struct json *schema, const struct json *v)
-{
-	const struct json *only = json_get(schema, "const"), *all = json_get(schema, "enum");
-
-	return (!only || schema_same(only, v)) && (!all || in_list(all, v));
-}
-
 /* at: of the part whose list the value is from, so that it is not looked for there. */
 static bool allowed(const struct parts *p, int at, const struct json *v)
 {
 	for (int i = 0; i < p->n; i++) {
 		const struct json *schema = p->part[i].schema;
 		bool own = i == at && !(json_get(schema, "const") && json_get(schema, "enum"));
-		if (!(schema_types(schema) & schema_type_of(v)) || !(own || has_value(schema, v)))
+		if (!(schema_types(schema) & schema_type_of(v)) || !(own || schema_has_value(schema, v)))
 			return false;
 	}
-	return true;
+	return schema_type_of(v) & TYPE_SCALARS || !schema_left_out(p, schema_type_of(v), v);
 }
 
 /* A keyword that might leave a listed value of these types out. */
@@ -70,6 +55,7 @@ static const char *beside(const struct json *schema, int types)
 		    {"maxProperties", TYPE_OBJECT},
 		    {"patternProperties", TYPE_OBJECT},
 		    {"additionalProperties", TYPE_OBJECT},
+		    {"propertyNames", TYPE_OBJECT},
 		    {"uniqueItems", TYPE_ARRAY}};
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

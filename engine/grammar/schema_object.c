@@ -129,6 +129,31 @@ static struct dfa pattern_dfa(struct object *o, int i)
 	return schema_pattern(o->s, o->pattern[i], o->pattern_len[i], true, o->pattern_place[i], "patternProperties");
 }
 
+/* What propertyNames says of keys; *any: something. */
+static struct dfa keys_dfa(struct object *o, bool *any)
+{
+	struct graph *g = o->s->g;
+	struct dfa all = {.n = 0};
+
+	for (int i = 0; i < o->p->n && !g->err; i++) {
+		struct part keys = o->p->part[i];
+		keys.schema = json_get(keys.schema, "propertyNames");
+		while (json_get(keys.schema, "$ref") && graph_ok(g))
+			keys.schema = schema_ref(o->s, json_get(keys.schema, "$ref"), keys.place);
+		if (!keys.schema || (json_is(keys.schema, JSON_IS_BOOL) && json_yes(keys.schema)))
+			continue;
+		if (schema_structural(keys.schema))
+			schema_fail(o->s, ERR_UNSUPPORTED, keys.place, "propertyNames",
+				    "only keywords for strings are supported");
+		else if (json_is(keys.schema, JSON_IS_OBJECT) && !schema_keywords(o->s, keys.schema, keys.place))
+			break;
+		struct dfa one = json_is(keys.schema, JSON_IS_BOOL) ? dfa_make(g, 1, 1) : schema_texts(o->s, &keys);
+		all = *any ? dfa_and(g, all, one) : one;
+		*any = true;
+	}
+	return all;
+}
+
 /* Exactly the named keys. */
 static struct dfa names_dfa(struct object *o)
 {
@@ -151,8 +176,11 @@ static struct dfa names_dfa(struct object *o)
 static struct frag others_with(struct object *o, unsigned matched)
 {
 	struct graph *g = o->s->g;
-	struct dfa a = dfa_text(g, 0, REPEAT_ALWAYS);
+	bool any = false;
+	struct dfa a = keys_dfa(o, &any);
 
+	if (!any)
+		a = dfa_text(g, 0, REPEAT_ALWAYS);
 	for (int i = 0; i < o->n_patterns && !g->err; i++)
 		a = matched >> i & 1 ? dfa_and(g, a, pattern_dfa(o, i)) : dfa_minus(g, a, pattern_dfa(o, i));
 	if (o->n && !g->err)
@@ -205,8 +233,14 @@ static int32_t pair_rule(struct object *o, const struct property *p)
 	struct json key = {.kind = JSON_IS_TEXT, .n = (uint32_t)p->len, .text = p->name};
 	size_t len;
 	char *text = json_write(&key, NULL, &len);
+	bool any = false;
+	struct dfa keys = keys_dfa(o, &any);
 
-	graph_define(g, rule, frag_cat(g, frag_text(g, text, len), value_of(o, p, matches(o, p))));
+	if (any && !dfa_accepts(&keys, p->name, p->len))
+		graph_define(g, rule, frag_fail(g));
+	else
+		graph_define(g, rule, frag_cat(g, frag_text(g, text, len), value_of(o, p, matches(o, p))));
+	dfa_finish(&keys);
 	free(text);
 	return rule;
 }

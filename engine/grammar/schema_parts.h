@@ -34,6 +34,13 @@ struct joint {
 	int32_t rule;
 };
 
+/* What schema_derive.c made of a schema. */
+struct derived {
+	const struct json *of;
+	struct json *made;
+	bool alone; /* `of` without what its neighbours in a oneOf take */
+};
+
 struct schema {
 	struct graph *g;
 	const struct json *root;
@@ -42,8 +49,11 @@ struct schema {
 	struct joint *joint;
 	int32_t *slot; /* (2 * JOINTS_MOST) 1 + index of a joint, by hash */
 	int n_places, room_places, n_joints, room_joints;
-	int32_t space; /* rule of white space, or -1 */
-	int32_t chars; /* rule of a character in a string, or -1 */
+	int32_t space;        /* rule of white space, or -1 */
+	int32_t chars;        /* rule of a character in a string, or -1 */
+	struct json_doc *doc; /* of schemas made by hand; NULL: there are none yet */
+	struct derived *derived;
+	int n_derived;
 };
 
 /* ---- schema_joint.c ---- */
@@ -64,7 +74,7 @@ enum {
 	TYPE_ARRAY = 32,
 	TYPE_OBJECT = 64
 };
-enum { TYPE_ANY = 127 };
+enum { TYPE_ANY = 127, TYPE_SCALARS = TYPE_STRING | TYPE_NUMBER | TYPE_INTEGER /* judged by automata */ };
 bool schema_keywords(struct schema *s, const struct json *schema, int32_t place);
 int schema_types(const struct json *schema); /* of "type": TYPE_*; -1: not well formed. NUMBER has INTEGER, too */
 int schema_type_of(const struct json *value);
@@ -77,6 +87,30 @@ int schema_count(const struct parts *p, const char *key, bool largest, int other
 /* ---- schema_exclusive.c ---- */
 bool schema_exclusive(struct schema *s, const struct json *alternatives); /* no value satisfies two of them */
 
+/* ---- schema_derive.c ---- */
+/* Adds what the part's conditions say in other keywords. */
+bool schema_derive(struct schema *s, struct parts *p, const struct part *part);
+/* An alternative that excludes all others; NULL: there are too many. */
+const struct json *schema_alone(struct schema *s, const struct json *alternatives, size_t which);
+void schema_derive_finish(struct schema *s);
+
+/* ---- schema_not.c ---- */
+bool schema_has_value(const struct json *schema, const struct json *v); /* as its enum and const have it */
+const char *schema_structural(const struct json *schema); /* a keyword that judges more than single values, or NULL */
+/* Whether a "not" leaves the value out, or with v == NULL all of the type; not of strings and numbers. */
+bool schema_left_out(const struct parts *p, int type, const struct json *v);
+struct dfa schema_texts(struct schema *s, const struct part *part); /* that it takes; it has no structural keyword */
+/* Take out of `all` (*any: it is more than all there are) what "not" leaves out. */
+void schema_not_texts(struct schema *s, const struct parts *p, struct dfa *all, bool *any);
+void schema_not_numbers(struct schema *s, const struct parts *p, struct dfa *all, bool *any);
+
+/* ---- schema_said.c ---- */
+/* What patterns and formats, bounds and multiples say, without "not"; *any: they say something. */
+struct dfa schema_said_texts(struct schema *s, const struct parts *p, bool *any);
+struct dfa schema_said_numbers(struct schema *s, const struct parts *p, bool *any);
+struct dfa schema_pattern(struct schema *s, const char *text, size_t n, bool search, int32_t place,
+			  const char *keyword);
+
 /* ---- schema_listed.c, schema_scalar.c, schema_array.c, schema_object.c ---- */
 struct frag schema_listed(struct schema *s, const struct parts *p); /* enum and const; .start is 0: there are none */
 /* What all parts say of strings (patterns and formats) and of numbers (bounds and multiples); *any: they say something.
@@ -87,7 +121,5 @@ struct frag schema_string(struct schema *s, const struct parts *p);
 struct frag schema_number(struct schema *s, const struct parts *p, bool whole);
 struct frag schema_array(struct schema *s, const struct parts *p);
 struct frag schema_object(struct schema *s, const struct parts *p);
-struct dfa schema_pattern(struct schema *s, const char *text, size_t n, bool search, int32_t place,
-			  const char *keyword);
 
 #endif
