@@ -348,6 +348,7 @@ size_t grammar_bytes(const struct grammar *g)
 		   (size_t)a->room_rules * sizeof *a->rule;
 
 	for (int i = 0; i < a->n_tables; i++)
-		n += (size_t)a->table[i].n * (size_t)a->table[i].classes * sizeof *a->table[i].to;
+		n += (size_t)a->table[i].n *
+		     ((size_t)a->table[i].classes * sizeof *a->table[i].to + sizeof *a->table[i].pure);
 	return n;
 }

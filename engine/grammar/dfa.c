@@ -452,6 +452,9 @@ struct frag dfa_frag(struct graph *g, struct dfa a)
 			graph_node(g, NODE_TABLE, a.accept[i] ? out : 0, number);
 	struct table t = {.first = first, .n = a.n, .classes = a.classes, .to = a.to};
 	memcpy(t.class_of, a.class_of, 256);
+	t.pure = pure_follow(&t, a.accept);
+	if (!t.pure && !g->err)
+		g->err = effort_check(&g->why);
 	graph_table(g, &t);
 	heap_free(a.accept);
 	if (!g->err)

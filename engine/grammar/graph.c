@@ -67,7 +67,7 @@ void graph_init(struct graph *g)
 void graph_finish(struct graph *g)
 {
 	for (int i = 0; i < g->n_tables; i++)
-		heap_free(g->table[i].to);
+		heap_free(g->table[i].to), heap_free(g->table[i].pure);
 	heap_free(g->node);
 	heap_free(g->set);
 	heap_free(g->repeat);
@@ -116,7 +116,7 @@ void graph_define(struct graph *g, int32_t rule, struct frag f)
 int32_t graph_table(struct graph *g, const struct table *t)
 {
 	if (g->err || !GROW(g, table, GRAMMAR_NODES, "tables")) {
-		heap_free(t->to);
+		heap_free(t->to), heap_free(t->pure);
 		return 0;
 	}
 	g->table[g->n_tables] = *t;

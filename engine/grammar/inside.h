@@ -57,7 +57,8 @@ struct byte_set {
 struct table {
 	uint8_t class_of[256];
 	int32_t first, n, classes;
-	int32_t *to; /* (n, classes) states, -1: nowhere */
+	int32_t *to;    /* (n, classes) states, -1: nowhere */
+	uint64_t *pure; /* (n) kinds of pure characters that may follow a state: see pure_bit() */
 };
 struct rule {
 	int32_t start; /* 0: not defined */
@@ -87,7 +88,7 @@ int32_t graph_node(struct graph *g, enum node_kind kind, int32_t next, int32_t o
 int32_t graph_set(struct graph *g, const struct byte_set *s);
 int32_t graph_rule(struct graph *g);
 void graph_define(struct graph *g, int32_t rule, struct frag f);
-int32_t graph_table(struct graph *g, const struct table *t); /* takes t->to; returns its number */
+int32_t graph_table(struct graph *g, const struct table *t); /* takes t->to and t->pure; returns its number */
 
 struct frag frag_empty(struct graph *g);
 struct frag frag_fail(struct graph *g);
@@ -117,6 +118,19 @@ static inline void set_put(struct byte_set *s, unsigned lo, unsigned hi)
 	for (unsigned b = lo; b <= hi; b++)
 		s->bits[b / 64] |= (uint64_t)1 << b % 64;
 }
+
+/* ---- pure.c: pure characters, which JSON strings hold as they are ---- */
+
+/* Tokens of such characters alone are pure. A token's class is that of its last kind of character: small letters,
+ * letters, blanks, those beyond ASCII, all others. */
+enum { PURE_SMALL, PURE_LETTERS, PURE_BLANK, PURE_WIDE, PURE_OTHER, PURE_CLASSES };
+extern const uint8_t pure_class[256]; /* of each ASCII character; PURE_CLASSES: it is not pure */
+/* The kind of a byte's character as a bit; 0: it is not pure. Digits are one kind, each other sign is one. */
+uint64_t pure_bit(unsigned byte);
+/* Of a table, what pure characters may follow each state; PURE_LEAVES: its text may then end. NULL: no memory. */
+enum { PURE_WIDE_BIT = 8 };
+#define PURE_LEAVES ((uint64_t)1 << 63)
+uint64_t *pure_follow(const struct table *t, const uint8_t *accept);
 
 /* ---- dfa.c: deterministic automata, for what needs "and" and "not". to == NULL: an error of the graph. ---- */
 
@@ -221,18 +235,22 @@ struct frame {
 	int32_t node, count, parent, depth;
 };
 enum { STATE_DEAD = -1, STATE_UNKNOWN = -2 };
+#define LOOPS_UNKNOWN ((uint64_t)1 << 63)
+enum { PURE_CHARS = 32, PURE_ALL = 127, PURE_NONE = -1, PURE_UNKNOWN = -2 };
 /* A set of stacks: the frames on their tops, by number; -1 is the empty stack, where the text may end. */
 struct state {
 	int32_t first, n; /* of pool->item */
 	int32_t row;      /* of pool->row: where each class of bytes leads, or -1: not looked up yet */
 	int32_t mask;     /* its place in the room's masks, or -1 */
 	int32_t alike;    /* the state with the same mask and smaller counts, or STATE_UNKNOWN */
-	int16_t pure;     /* characters of pure tokens that it takes, PURE_ALL, PURE_NONE or PURE_UNKNOWN */
-	bool ends;        /* -1 is in the set */
-	const struct grammar *grammar;
+	/* Of each class of pure tokens the characters that it takes, PURE_ALL, PURE_NONE or PURE_UNKNOWN. */
+	int8_t pure[PURE_CLASSES];
+	bool ends;                     /* -1 is in the set */
+	uint64_t loops;                /* kinds of pure characters that lead to the state itself, or LOOPS_UNKNOWN */
+	const struct grammar *grammar; /* it may be gone, and another one lie there, of another number */
+	uint32_t number;
 };
 enum { POOL_FRAMES = 32768, POOL_STATES = 8192, POOL_ITEMS = 65536, POOL_ROWS = POOL_STATES * 64 };
-enum { PURE_CHARS = 32, PURE_ALL = 1000, PURE_NONE = -1, PURE_UNKNOWN = -2 };
 
 struct pool {
 	struct frame *frame;              /* (POOL_FRAMES) */
@@ -268,28 +286,40 @@ int grammar_probe(const struct grammar *g, struct why *why);
 
 /* ---- room.c, walk.c ---- */
 
-/* A node of a trie of tokens, in depth-first order. */
+/* A node of a trie of tokens, in depth-first order. Its tokens, and then those below, are of the order from `first` to
+ * that of the node behind its subtree. */
 struct trie_node {
 	uint8_t byte, depth; /* depth: of the node's byte, from 0 */
+	uint8_t height;      /* bytes of the longest way down */
+	uint8_t below;       /* the class of text that is made of all characters below */
 	int32_t skip;        /* nodes of its subtree, itself counted */
-	int32_t first, own;  /* of the order: its tokens */
-	int32_t end;         /* of the order: behind those of its subtree */
+	int32_t first;
 };
 struct trie {
-	struct trie_node *node;
-	int32_t *order; /* (n_tokens) ids by bytes */
-	/* Of each first byte the node, or -1, and the tokens: the nodes themselves lie in as many cache lines. */
+	struct trie_node *node; /* (n + 1) */
+	int32_t *order;         /* (n_tokens) ids by bytes */
+	/* Each first byte, its node, and its tokens: the nodes themselves lie in as many cache lines. */
+	uint8_t first[256];
 	int32_t root[256], tokens[256];
-	int n, n_tokens;
+	int n, n_tokens, n_roots;
 };
+/* Tokens with the same kinds of characters: their nodes, of which several may have no parent. */
+struct bucket {
+	uint64_t kinds;
+	int32_t node, first; /* up to those of the next bucket */
+};
+enum { UPTO_MASKS = (PURE_CLASSES + 1) * (PURE_CHARS + 1) };
 struct grammar_room {
 	int vocab, words, longest; /* longest: bytes of a token */
 	char *bytes;               /* of all tokens */
 	int32_t *at;               /* (vocab + 1) where those of a token begin; no bytes: never allowed */
-	/* Pure tokens are whole characters that JSON strings hold as they are, at most PURE_CHARS; they have a trie of
-	 * their own, and a mask for each number of characters. */
-	struct trie rest, pure;
-	uint32_t *pure_upto; /* (PURE_CHARS + 1, words) */
+	/* Pure tokens have at most PURE_CHARS characters; each class has a trie of its own.
+	 * `upto` has those of a class, or of all, of so many characters at most. */
+	struct trie rest, pure[PURE_CLASSES];
+	struct trie signs;     /* the tokens of PURE_OTHER again, by bucket */
+	struct bucket *bucket; /* (n_buckets + 1) */
+	int n_buckets;
+	uint32_t *upto;      /* (PURE_CLASSES + 1, PURE_CHARS + 1, words) */
 	struct pool pool[2]; /* a full one is left for the other */
 	int active;
 	int32_t *path; /* (longest + 1) states of a walk */
@@ -302,9 +332,12 @@ struct grammar_room {
 struct mask_of {
 	int32_t state; /* -1: none */
 	uint64_t stops, used;
-	int32_t count, only;
+	int32_t only;
+	bool any;
 	bool goes_on; /* a token that is no end token is allowed */
 };
+/* (words) of r->upto; class: PURE_CLASSES: all of them. */
+uint32_t *room_upto(const struct grammar_room *r, int class, int chars);
 /* Fills the mask of a state without end tokens. False: the pool is full. */
 bool walk_mask(struct grammar_room *r, int32_t state, uint32_t *mask);
 

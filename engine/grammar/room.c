@@ -52,46 +52,68 @@ static int length_of(const struct grammar_room *r, int32_t id)
 
 /* ---- pure tokens ---- */
 
-static bool is_pure_char(const char *s, int n)
+static int class_of_char(const char *s, int n)
 {
-	uint32_t cp;
+	uint32_t cp = (uint8_t)*s;
 	int len;
 
-	if (n == 1)
-		return (uint8_t)*s >= 0x20 && (uint8_t)*s < 0x7f && *s != '"' && *s != '\\';
-	cp = utf8_get(s, &len);
-	return cp >= 0xa0 && cp != 0x2028 && cp != 0x2029;
-}
-
-/* Its characters, or 0: not pure. */
-static int pure_chars(const char *s, int n)
-{
-	int chars = 0;
-
-	for (int i = 0, len; i < n; i += len, chars++) {
-		len = utf8_char(s + i, (size_t)(n - i));
-		if (!len || !is_pure_char(s + i, len))
-			return 0;
+	if (n > 1) {
+		cp = utf8_get(s, &len);
+		return cp >= 0xa0 && cp != 0x2028 && cp != 0x2029 ? PURE_WIDE : PURE_CLASSES;
 	}
-	return chars <= PURE_CHARS ? chars : 0;
+	return pure_class[cp];
 }
 
-static void put_pure(struct grammar_room *r, int32_t id, int chars)
+/* The token's class, or PURE_CLASSES: it is not pure. */
+static int class_of_token(const struct grammar_room *r, int32_t id, int *chars)
 {
-	for (int i = chars; i <= PURE_CHARS; i++)
-		r->pure_upto[(size_t)i * (size_t)r->words + (size_t)(id / 32)] |= 1u << id % 32;
+	const char *s = r->bytes + r->at[id];
+	int n = length_of(r, id), class = n ? 0 : PURE_CLASSES;
+
+	*chars = 0;
+	for (int i = 0, len; i < n && class < PURE_CLASSES; i += len, ++*chars) {
+		len = utf8_char(s + i, (size_t)(n - i));
+		class = len ? max_int(class, class_of_char(s + i, len)) : PURE_CLASSES;
+	}
+	return *chars <= PURE_CHARS ? class : PURE_CLASSES;
+}
+
+uint32_t *room_upto(const struct grammar_room *r, int class, int chars)
+{
+	return r->upto + (size_t)(class * (PURE_CHARS + 1) + min_int(chars, PURE_CHARS)) * (size_t)r->words;
+}
+
+static void put_pure(struct grammar_room *r, int32_t id, int class, int chars)
+{
+	for (int i = chars; i <= PURE_CHARS; i++) {
+		room_upto(r, class, i)[id / 32] |= 1u << id % 32;
+		room_upto(r, PURE_CLASSES, i)[id / 32] |= 1u << id % 32;
+	}
 }
 
 /* ---- tries ---- */
 
 static const struct grammar_room *sorting; /* of the thread that creates a room */
+static bool by_kinds;
+
+static uint64_t kinds_of(const struct grammar_room *r, int32_t id)
+{
+	uint64_t kinds = 0;
+
+	for (int32_t i = r->at[id]; i < r->at[id + 1]; i++)
+		kinds |= pure_bit((uint8_t)r->bytes[i]);
+	return kinds;
+}
 
 static int by_bytes(const void *a, const void *b)
 {
 	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+	uint64_t u = by_kinds ? kinds_of(sorting, x) : 0, v = by_kinds ? kinds_of(sorting, y) : 0;
 	int n = length_of(sorting, x), m = length_of(sorting, y);
 	int c = memcmp(sorting->bytes + sorting->at[x], sorting->bytes + sorting->at[y], (size_t)min_int(n, m));
 
+	if (u != v)
+		return u < v ? -1 : 1;
 	return c ? c : n != m ? (n > m) - (n < m) : (x > y) - (x < y);
 }
 
@@ -99,17 +121,40 @@ static int common(const struct grammar_room *r, int32_t a, int32_t b)
 {
 	int n = min_int(length_of(r, a), length_of(r, b)), i = 0;
 
+	if (by_kinds && kinds_of(r, a) != kinds_of(r, b))
+		return 0;
+
 	while (i < n && r->bytes[r->at[a] + i] == r->bytes[r->at[b] + i])
 		i++;
 	return i;
 }
 
+/* Only tokens that are pure hold whole characters, all of them pure, where a byte is beyond ASCII. */
+static int class_of_byte(uint8_t byte, bool pure)
+{
+	return byte < 0x80 ? pure_class[byte] : pure ? PURE_WIDE : PURE_CLASSES;
+}
+
 /* Ends the open nodes of depth `from` and more. */
-static void close_nodes(struct trie *t, const int *open, int from, int depth, int tokens)
+static void close_nodes(struct trie *t, bool pure, const int *open, int from, int depth)
 {
 	for (int d = depth - 1; d >= from; d--) {
-		t->node[open[d]].skip = t->n - open[d];
-		t->node[open[d]].end = tokens;
+		struct trie_node *n = &t->node[open[d]], *up = d ? &t->node[open[d - 1]] : NULL;
+		n->skip = t->n - open[d];
+		if (!up)
+			continue;
+		up->height = (uint8_t)max_int(up->height, n->height + 1);
+		up->below = (uint8_t)max_int(up->below, max_int(n->below, class_of_byte(n->byte, pure)));
+	}
+}
+
+static void list_roots(struct trie *t)
+{
+	for (int i = 0; i < t->n; i += t->node[i].skip) {
+		const struct trie_node *n = &t->node[i];
+		t->first[t->n_roots] = n->byte;
+		t->root[t->n_roots] = i;
+		t->tokens[t->n_roots++] = n[n->skip].first - n->first;
 	}
 }
 
@@ -119,6 +164,7 @@ static void build(const struct grammar_room *r, struct trie *t)
 	size_t nodes = 0;
 
 	sorting = r;
+	by_kinds = t == &r->signs;
 	if (t->n_tokens)
 		qsort(t->order, (size_t)t->n_tokens, sizeof *t->order, by_bytes);
 	for (int i = 0; i < t->n_tokens; i++)
@@ -127,38 +173,64 @@ static void build(const struct grammar_room *r, struct trie *t)
 	for (int i = 0; i < t->n_tokens; i++) {
 		int32_t id = t->order[i];
 		int same = i ? common(r, t->order[i - 1], id) : 0, n = length_of(r, id);
-		close_nodes(t, open, same, depth, i);
+		close_nodes(t, t != &r->rest, open, same, depth);
 		for (int d = same; d < n; d++) {
 			open[d] = t->n;
 			t->node[t->n++] = (struct trie_node){
 				.byte = (uint8_t)r->bytes[r->at[id] + d], .depth = (uint8_t)d, .first = i};
 		}
 		depth = n;
-		t->node[open[n - 1]].own++;
 	}
-	close_nodes(t, open, 0, depth, t->n_tokens);
-	memset(t->root, 0xff, sizeof t->root);
+	close_nodes(t, t != &r->rest, open, 0, depth);
+	t->node[t->n].first = t->n_tokens;
+	if (!by_kinds)
+		list_roots(t);
+}
+
+static void build_buckets(struct grammar_room *r)
+{
+	struct trie *t = &r->signs;
+	uint64_t last = 0;
+
+	t->n_tokens = r->pure[PURE_OTHER].n_tokens;
+	t->order = xalloc((size_t)t->n_tokens + 1, sizeof *t->order);
+	memcpy(t->order, r->pure[PURE_OTHER].order, (size_t)t->n_tokens * sizeof *t->order);
+	build(r, t);
+	r->bucket = xalloc((size_t)t->n_tokens + 1, sizeof *r->bucket);
 	for (int i = 0; i < t->n; i += t->node[i].skip) {
-		t->root[t->node[i].byte] = i;
-		t->tokens[t->node[i].byte] = t->node[i].end - t->node[i].first;
+		uint64_t kinds = kinds_of(r, t->order[t->node[i].first]);
+		if (!r->n_buckets || kinds != last)
+			r->bucket[r->n_buckets++] = (struct bucket){kinds, i, t->node[i].first};
+		last = kinds;
 	}
+	r->bucket[r->n_buckets] = (struct bucket){0, t->n, t->n_tokens};
+	r->bucket = xgrow(r->bucket, (size_t)r->n_buckets + 1, sizeof *r->bucket);
 }
 
 static void build_tries(struct grammar_room *r)
 {
-	r->pure.order = xalloc((size_t)r->vocab, sizeof *r->pure.order);
-	r->rest.order = xalloc((size_t)r->vocab, sizeof *r->rest.order);
+	uint8_t *class = xalloc((size_t)r->vocab + 1, 1);
+	struct trie *of[PURE_CLASSES + 1] = {[PURE_CLASSES] = &r->rest};
+
+	for (int c = 0; c < PURE_CLASSES; c++)
+		of[c] = &r->pure[c];
 	for (int32_t id = 0; id < r->vocab; id++) {
-		int n = length_of(r, id), chars = pure_chars(r->bytes + r->at[id], n);
-		if (chars) {
-			r->pure.order[r->pure.n_tokens++] = id;
-			put_pure(r, id, chars);
-		} else if (n) {
-			r->rest.order[r->rest.n_tokens++] = id;
-		}
+		int chars;
+		class[id] = (uint8_t)class_of_token(r, id, &chars);
+		if (class[id] < PURE_CLASSES)
+			put_pure(r, id, class[id], chars);
+		of[class[id]]->n_tokens += length_of(r, id) > 0;
 	}
-	build(r, &r->pure);
-	build(r, &r->rest);
+	for (int c = 0; c <= PURE_CLASSES; c++) {
+		int n = 0;
+		of[c]->order = xalloc((size_t)of[c]->n_tokens + 1, sizeof *of[c]->order);
+		for (int32_t id = 0; id < r->vocab; id++)
+			if (class[id] == c && length_of(r, id))
+				of[c]->order[n++] = id;
+		build(r, of[c]);
+	}
+	build_buckets(r);
+	free(class);
 }
 
 /* ---- the room ---- */
@@ -173,7 +245,7 @@ struct grammar_room *grammar_room_create(const struct tokenizer *t, int vocab, i
 	struct grammar_room *r = xalloc(1, sizeof *r);
 
 	*r = (struct grammar_room){.vocab = vocab, .words = (vocab + 31) / 32, .n_masks = masks_of(rows)};
-	r->pure_upto = xalloc_touched((size_t)(PURE_CHARS + 1) * (size_t)r->words, sizeof *r->pure_upto);
+	r->upto = xalloc_touched((size_t)UPTO_MASKS * (size_t)r->words, sizeof *r->upto);
 	read_tokens(r, t);
 	build_tries(r);
 	for (int i = 0; i < 2; i++)
@@ -193,26 +265,33 @@ void grammar_room_destroy(struct grammar_room *r)
 		return;
 	for (int i = 0; i < 2; i++)
 		pool_finish(&r->pool[i]);
-	free(r->bytes), free(r->at), free(r->pure_upto), free(r->path), free(r->mask), free(r->owner);
-	free(r->pure.node), free(r->pure.order), free(r->rest.node), free(r->rest.order);
+	free(r->bytes), free(r->at), free(r->upto), free(r->path), free(r->mask), free(r->owner);
+	for (int c = 0; c < PURE_CLASSES; c++)
+		free(r->pure[c].node), free(r->pure[c].order);
+	free(r->rest.node), free(r->rest.order);
+	free(r->signs.node), free(r->signs.order), free(r->bucket);
 	free(r);
 }
 
-static size_t bytes_of(int vocab, int masks, size_t token_bytes, size_t nodes)
+static size_t bytes_of(int vocab, int masks, size_t token_bytes, size_t nodes, size_t buckets)
 {
 	return sizeof(struct grammar_room) + 2 * pool_bytes() + token_bytes +
-	       (size_t)(masks + PURE_CHARS + 1) * (size_t)((vocab + 31) / 32) * 4 + nodes * sizeof(struct trie_node) +
-	       (size_t)vocab * 12;
+	       (size_t)(masks + UPTO_MASKS) * (size_t)((vocab + 31) / 32) * 4 + nodes * sizeof(struct trie_node) +
+	       buckets * sizeof(struct bucket) + (size_t)vocab * 8;
 }
 
 size_t grammar_room_bytes(const struct grammar_room *r)
 {
-	return bytes_of(r->vocab, r->n_masks, (size_t)r->at[r->vocab], (size_t)(r->pure.n + r->rest.n));
+	size_t nodes = (size_t)(r->rest.n + r->signs.n);
+
+	for (int c = 0; c < PURE_CLASSES; c++)
+		nodes += (size_t)r->pure[c].n;
+	return bytes_of(r->vocab, r->n_masks, (size_t)r->at[r->vocab], nodes, (size_t)r->n_buckets + 1);
 }
 
 size_t grammar_room_plan(int vocab, int rows)
 {
-	enum { BYTES = 8, NODES = 3 }; /* of a token, about */
+	enum { BYTES = 8, NODES = 4, TOKENS = 30 }; /* of a token, about; tokens of a bucket */
 
-	return bytes_of(vocab, masks_of(rows), (size_t)vocab * BYTES, (size_t)vocab * NODES);
+	return bytes_of(vocab, masks_of(rows), (size_t)vocab * BYTES, (size_t)vocab * NODES, (size_t)vocab / TOKENS);
 }

@@ -1,5 +1,5 @@
 /* run.c - one answer's place in its grammar. */
-#include "engine/grammar/inside.h"
+#include "engine/grammar/step.h"
 
 #include <string.h>
 
@@ -112,25 +112,22 @@ static void put_stops(const struct grammar_run *run, bool ends, uint32_t *mask)
 	}
 }
 
-static void count_bits(struct mask_of *o, const uint32_t *mask, int words)
+static int first_word(const uint32_t *mask, int from, int words)
 {
-	o->count = 0;
-	o->only = -1;
-	for (int w = 0; w < words; w++) {
-		if (mask[w])
-			o->only = 32 * w + __builtin_ctz(mask[w]);
-		o->count += __builtin_popcount(mask[w]);
-	}
-	o->only = o->count == 1 ? o->only : -1;
+	while (from < words && !mask[from])
+		from++;
+	return from;
 }
 
-static bool any_bit(const uint32_t *mask, int words)
+/* Whether there is a token, and whether it is the only one. */
+static void look_at(struct mask_of *o, const uint32_t *mask, int words)
 {
-	int w = 0;
+	int w = first_word(mask, 0, words);
 
-	while (w < words && !mask[w])
-		w++;
-	return w < words;
+	o->any = w < words;
+	o->only = -1;
+	if (o->any && !(mask[w] & (mask[w] - 1)) && first_word(mask, w + 1, words) == words)
+		o->only = 32 * w + __builtin_ctz(mask[w]);
 }
 
 /* The place of the mask of a state; -1: the pool is full. */
@@ -153,9 +150,9 @@ static int find_mask(struct grammar_run *run, int32_t state)
 		return -1;
 	r->owner[at] = (struct mask_of){.state = state, .stops = stops, .used = ++r->clock};
 	put_stops(run, false, mask);
-	r->owner[at].goes_on = any_bit(mask, r->words);
+	r->owner[at].goes_on = first_word(mask, 0, r->words) < r->words;
 	put_stops(run, p->state[state].ends, mask);
-	count_bits(&r->owner[at], mask, r->words);
+	look_at(&r->owner[at], mask, r->words);
 	p->state[state].mask = at;
 	return at;
 }
@@ -197,7 +194,7 @@ struct grammar_mask grammar_run_mask(struct grammar_run *run)
 		pool_of(run)->full = false;
 		return none;
 	}
-	if (!run->room->owner[at].count) {
+	if (!run->room->owner[at].any) {
 		lose(run,
 		     pool_of(run)->deep
 			     ? "no token of the vocabulary goes on as the grammar says: the answer lies too deep in it"
@@ -224,7 +221,7 @@ static int32_t follow(struct grammar_run *run, int32_t id)
 	int32_t state = r->at[id] < r->at[id + 1] ? run->state : STATE_DEAD;
 
 	for (int32_t i = r->at[id]; i < r->at[id + 1] && state >= 0; i++)
-		state = pool_step(pool_of(run), state, (uint8_t)r->bytes[i]);
+		state = pool_to(pool_of(run), state, (uint8_t)r->bytes[i]);
 	return state;
 }
 

@@ -121,9 +121,11 @@ static int32_t new_state(struct pool *p, const struct grammar *g)
 					       .row = -1,
 					       .mask = -1,
 					       .alike = STATE_UNKNOWN,
-					       .pure = PURE_UNKNOWN,
+					       .loops = LOOPS_UNKNOWN,
 					       .ends = p->set[0] < 0,
-					       .grammar = g};
+					       .grammar = g,
+					       .number = (uint32_t)g->number};
+	memset(p->state[p->n_states].pure, PURE_UNKNOWN, PURE_CLASSES);
 	p->n_items += p->n_set;
 	return p->n_states++;
 }
@@ -146,7 +148,7 @@ static int32_t intern(struct pool *p, const struct grammar *g)
 			*slot = made + 1;
 			return made;
 		}
-		if (s->grammar == g && s->n == p->n_set &&
+		if (s->grammar == g && s->number == (uint32_t)g->number && s->n == p->n_set &&
 		    !memcmp(p->item + s->first, p->set, (size_t)s->n * sizeof *p->set))
 			return *slot - 1;
 	}

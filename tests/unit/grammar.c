@@ -1,10 +1,14 @@
-/* Constrained output: compilers, masks against parsing again from the start, end tokens, counts, full pools, refusals.
- */
+/* Constrained output: masks against parsing again from the start, end tokens, counts, full pools. */
 #include "tests/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "engine/grammar/inside.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/unit/grammar.h"
 
 enum { STOP = 0 };
 static struct tokenizer *tokens;
@@ -19,22 +23,6 @@ static void open_small(void)
 		return;
 	CHECK_EQ(tokenizer_open(&tokens, "tests/fuzz/model", &why), 0);
 	room = grammar_room_create(tokens, tokenizer_vocab(tokens), 8);
-}
-
-static struct grammar *compile(enum grammar_kind kind, const char *text)
-{
-	struct grammar_source src = {.kind = kind, .text = {text, strlen(text)}, .compact = true};
-	struct grammar *g = NULL;
-	struct why why = {""};
-
-	if (grammar_compile(&g, &src, &why))
-		CHECK_FAIL("%s: %s", text, why.text);
-	return g;
-}
-
-static bool matches(const struct grammar *g, const char *text)
-{
-	return grammar_matches(g, text, strlen(text));
 }
 
 /* ---- masks ---- */
@@ -114,6 +102,13 @@ static const struct {
 	{GRAMMAR_REGEX, "(a|[^\"]){4}"},
 	{GRAMMAR_REGEX, "x(y|.){3}[\\s\\S]*"},
 	{GRAMMAR_REGEX, "^(x|[^\\x00-\\x7f]{1,3})+$"},
+	{GRAMMAR_REGEX, "[a-zA-Z]{1,40}( [a-z.-]{2,4}){3}[0-9_]*"},
+	{GRAMMAR_REGEX, "([a-z0-9-]{1,9}\\.){1,3}[A-Z]+(é|[a-c])*"},
+	{GRAMMAR_REGEX, "[^,;]+(,[^.]*)?"},
+	{GRAMMAR_SCHEMA, "{\"type\":\"string\",\"format\":\"email\"}"},
+	{GRAMMAR_SCHEMA, "{\"type\":\"string\",\"not\":{\"pattern\":\"[a-c,]\"}}"},
+	{GRAMMAR_TAG,
+	 "{\"type\":\"sequence\",\"elements\":[{\"type\":\"regex\",\"pattern\":\"^[a-z.]+$\"},{\"type\":\"const_string\",\"value\":\"(,x\"}]}"},
 	{GRAMMAR_GBNF, "root ::= \"(\" root? \")\" | [a-f] root | \"\\u00e9\"{2,3}"},
 	{GRAMMAR_SCHEMA, "{\"type\":\"string\",\"maxLength\":5}"},
 	{GRAMMAR_SCHEMA, "{\"type\":\"string\",\"minLength\":2,\"maxLength\":80}"},
@@ -137,6 +132,149 @@ TEST(every_bit_of_a_mask)
 		grammar_destroy(g);
 	}
 	pool_finish(&p);
+}
+
+/* Of a vocabulary of words: the text is parsed once, each token from there, in a pool without masks. */
+static int32_t parse(struct pool *p, const struct grammar *g, const char *text, size_t len)
+{
+	int32_t at;
+
+	pool_clear(p);
+	at = pool_start(p, g);
+	for (size_t i = 0; i < len; i++)
+		at = pool_step(p, at, (uint8_t)text[i]);
+	CHECK(!p->full);
+	return at;
+}
+
+static bool goes_on(struct pool *p, int32_t from, const char *token, size_t n)
+{
+	for (size_t i = 0; i < n && from >= 0; i++)
+		from = pool_step(p, from, (uint8_t)token[i]);
+	return n && from >= 0;
+}
+
+static int32_t wrong_word(struct pool *p, const struct grammar *g, const struct grammar_room *words,
+			  const struct tokenizer *t, const uint32_t *mask, const char *text, size_t len)
+{
+	int32_t from = parse(p, g, text, len);
+
+	for (int32_t id = 3; id < words->vocab; id++) {
+		char one[256];
+		size_t n = tokenizer_is_special(t, id) ? 0 : tokenizer_token_text(t, id, one, sizeof one);
+		bool want = goes_on(p, from, one, n);
+		if (p->full) {
+			from = parse(p, g, text, len);
+			want = goes_on(p, from, one, n);
+			CHECK(!p->full);
+		}
+		if (bit(mask, id) != want)
+			return id;
+	}
+	return -1;
+}
+
+static void walk_words(struct pool *p, const struct grammar *g, struct grammar_room *words, const struct tokenizer *t,
+		       uint64_t seed, int most)
+{
+	struct grammar_run run = {.room = NULL};
+	char text[8192];
+	size_t len = 0;
+
+	grammar_run_begin(&run, words, g, (int32_t[]){2}, 1);
+	for (int i = 0; i < most; i++) {
+		struct grammar_mask m = grammar_run_mask(&run);
+		int32_t id = m.allow ? wrong_word(p, g, words, t, m.allow, text, len) : -1;
+		if (id >= 0)
+			CHECK_FAIL("after \"%.*s\" the bit of token %d is wrong", (int)len, text, id);
+		if (!m.allow)
+			break;
+		do
+			id = (int32_t)(next_random(&seed) % (uint64_t)words->vocab);
+		while (!bit(m.allow, id));
+		if (id < 3 || !grammar_run_accept(&run, id))
+			break;
+		len += tokenizer_token_text(t, id, text + len, sizeof text - len);
+	}
+	grammar_run_end(&run);
+}
+
+static void compare_words(const char *model)
+{
+	struct grammar_room *words;
+	struct tokenizer *t;
+	struct why why = {""};
+	struct pool p;
+
+	if (tokenizer_open(&t, model, &why))
+		CHECK_FAIL("%s: %s", model, why.text);
+	words = grammar_room_create(t, tokenizer_vocab(t), 8);
+	pool_init(&p);
+	for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+		struct grammar *g = compile(sources[i].kind, sources[i].text);
+		for (uint64_t seed = 1; seed <= (check_full ? 50 : 3); seed++)
+			walk_words(&p, g, words, t, seed, check_full ? 100 : 12);
+		grammar_destroy(g);
+	}
+	pool_finish(&p);
+	grammar_room_destroy(words);
+	tokenizer_close(t);
+}
+
+/* Tokens by chance, as byte-level BPE spells them: pure ones of each class, long ones, parts of characters. */
+static void write_words(FILE *f)
+{
+	static const char *const parts[] = {"a",      "b",      "c",
+					    "x",      "A",      "B",
+					    "\u0120", "-",      ".",
+					    ",",      "0",      "7",
+					    "_",      "(",      "{",
+					    ":",      "@",      "\\\"",
+					    "\\\\",   "\u010a", "\u00c3\u00a9",
+					    "\u00c3", "\u00a9", "\u00e2\u0122\u00a8"};
+	enum { PARTS = sizeof parts / sizeof *parts, WORDS = 1500 };
+	uint64_t seed = 7;
+
+	fputs("{\"model\": {\"type\": \"BPE\", \"merges\": [], \"vocab\": {\"<unk>\": 0, \"<s>\": 1, \"</s>\": 2", f);
+	for (int i = 0; i < PARTS; i++)
+		fprintf(f, ", \"%s\": %d", parts[i], 3 + i);
+	for (int i = 0; i < WORDS; i++) {
+		int few = 1 + (int)(next_random(&seed) % 5), from = (int)(next_random(&seed) % PARTS),
+		    n = 2 + (int)(next_random(&seed) % (i % 4 ? 5 : 45));
+		fputs(", \"", f);
+		for (int k = 0; k < n; k++)
+			fputs(parts[(from + (int)(next_random(&seed) % (uint64_t)few)) % PARTS], f);
+		fprintf(f, "\": %d", 3 + PARTS + i);
+	}
+	fputs("}}, \"normalizer\": null, \"post_processor\": null, \"added_tokens\": [", f);
+	for (int i = 0; i < 3; i++)
+		fprintf(f,
+			"%s{\"id\": %d, \"content\": \"%s\", \"special\": true, \"single_word\": false, \"lstrip\": false, "
+			"\"rstrip\": false, \"normalized\": false}",
+			i ? ", " : "", i, (const char *[]){"<unk>", "<s>", "</s>"}[i]);
+	fputs("]", f);
+	for (int i = 0; i < 2; i++)
+		fprintf(f,
+			", \"%s\": {\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true}",
+			i ? "decoder" : "pre_tokenizer");
+	fputs("}", f);
+}
+
+TEST(every_bit_of_a_mask_of_words)
+{
+	char folder[] = "/tmp/xv-grammar-XXXXXX", path[64];
+	FILE *f;
+
+	CHECK(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+	f = fopen(path, "w");
+	CHECK(f);
+	write_words(f);
+	CHECK_EQ(fclose(f), 0);
+	compare_words(folder);
+	unlink(path);
+	rmdir(folder);
+	compare_words("launch/demo/model");
 }
 
 TEST(a_wrong_bit_is_found)
@@ -272,163 +410,6 @@ TEST(the_end_is_seen)
 	check_ends_behind(GRAMMAR_SCHEMA, "{\"enum\":[7]}", "7");
 	check_ends_behind(GRAMMAR_SCHEMA, "{\"enum\":[7,78]}", "78");
 	check_ends_behind(GRAMMAR_SCHEMA, "{\"type\":\"string\",\"pattern\":\"^a{2}$\"}", "\"aa\"");
-}
-
-/* ---- languages ---- */
-
-static void check_matches(enum grammar_kind kind, const char *source, const char *good, const char *bad)
-{
-	struct grammar *g = compile(kind, source);
-
-	for (int side = 0; side < 2; side++)
-		for (const char *s = side ? bad : good; *s; s += strlen(s) + 1)
-			if (matches(g, s) == side)
-				CHECK_FAIL("%s: \"%s\" is %s", source, s, side ? "taken" : "refused");
-	grammar_destroy(g);
-}
-
-TEST(regular_expressions)
-{
-	check_matches(GRAMMAR_REGEX, "a|bc?", "a\0b\0bc\0", "c\0ab\0");
-	check_matches(GRAMMAR_REGEX, "\\d{2}-\\w+", "12-a_9\0",
-		      "1-a\0"
-		      "12-\0");
-	check_matches(GRAMMAR_REGEX, "[^a-c]", "d\0\xc3\xa9\0", "a\0");
-	check_matches(GRAMMAR_REGEX, "(?:x{1,2}y)*?z", "z\0xyz\0xxyxyz\0", "xxxyz\0");
-	check_matches(GRAMMAR_REGEX, "^a$|^b", "a\0b\0", "ab\0");
-	check_matches(GRAMMAR_REGEX, "\\u00e9\\x41\\p{L}",
-		      "\xc3\xa9"
-		      "A\xe6\x96\x87\0",
-		      "\xc3\xa9"
-		      "A1\0");
-	check_matches(GRAMMAR_REGEX, "a{,3}", "a{,3}\0", "aaa\0");
-}
-
-TEST(grammars)
-{
-	check_matches(GRAMMAR_GBNF, "root ::= a (\"x\" |\n \"y\")+ # end\na ::= [0-9]{2}",
-		      "12x\0"
-		      "34xy\0",
-		      "1x\0"
-		      "12\0");
-	check_matches(GRAMMAR_GBNF, "root ::= .*", "\0\xf0\x9f\x98\x80\n\0", "\xff\0");
-}
-
-/* More values than readings of an answer that there may be at a time: they share what they have in common. */
-TEST(long_lists)
-{
-	static char text[100000];
-	char *at = text + sprintf(text, "{\"pattern\":\"^x\",\"enum\":[\"y\"");
-
-	for (int i = 0; i < 5000; i++)
-		at += sprintf(at, ",\"x%d\"", i);
-	sprintf(at, "]}");
-	check_matches(GRAMMAR_SCHEMA, text, "\"x0\"\0\"x4999\"\0", "\"y\"\0\"x5000\"\0\"x\"\0");
-}
-
-static void check_refused(enum grammar_kind kind, const char *source, int err, const char *part)
-{
-	struct grammar_source src = {.kind = kind, .text = {source, strlen(source)}};
-	struct grammar *g = NULL;
-	struct why why = {""};
-
-	CHECK_EQ(grammar_compile(&g, &src, &why), err);
-	CHECK_HAS(why.text, part);
-}
-
-TEST(refusals_name_what_and_where)
-{
-	check_refused(GRAMMAR_REGEX, "a(b", ERR_INVALID, "regex: at byte 1");
-	check_refused(GRAMMAR_REGEX, "(?=a)", ERR_UNSUPPORTED, "look-around");
-	check_refused(GRAMMAR_REGEX, "a\\1", ERR_UNSUPPORTED, "\\1");
-	check_refused(GRAMMAR_REGEX, "[b-a]", ERR_INVALID, "no range");
-	check_refused(GRAMMAR_REGEX, "*", ERR_INVALID, "nothing to repeat");
-	check_refused(GRAMMAR_REGEX, "((.{0,5}a)|(.{0,7}b)){40}", ERR_LIMIT, "regex: it is too ambiguous");
-	check_refused(GRAMMAR_REGEX, "(.{0,100}){100}", ERR_LIMIT, "too ambiguous");
-	check_refused(GRAMMAR_GBNF, "root ::= x", ERR_INVALID, "there is no rule \"x\"");
-	check_refused(GRAMMAR_GBNF, "a ::= \"x\"", ERR_INVALID, "no rule \"root\"");
-	check_refused(GRAMMAR_GBNF, "root ::= a\na ::= b? root \"x\"\nb ::= \"b\"", ERR_UNSUPPORTED, "left recursion");
-	check_refused(GRAMMAR_GBNF, "root ::= root2\nroot2 ::= \"a\" root2", ERR_INVALID, "nothing satisfies it");
-	check_refused(GRAMMAR_SCHEMA, "{\"properties\":{\"a\":{\"not\":{}}}}", ERR_UNSUPPORTED, "#/properties/a: not");
-	check_refused(GRAMMAR_SCHEMA, "{\"items\":{\"minLength\":-1}}", ERR_INVALID, "#/items: minLength");
-	check_refused(GRAMMAR_SCHEMA, "{\"typ\":\"string\"}", ERR_UNSUPPORTED, "typ: an unknown keyword");
-	check_refused(GRAMMAR_SCHEMA, "{\"$ref\":\"#/a\"}", ERR_INVALID, "$ref: it names nothing");
-	check_refused(GRAMMAR_SCHEMA, "{\"oneOf\":[{\"type\":\"number\"},{\"type\":\"integer\"}]}", ERR_UNSUPPORTED,
-		      "oneOf");
-	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"string\",\"format\":\"x\"}", ERR_UNSUPPORTED, "format: \"x\"");
-	check_refused(GRAMMAR_SCHEMA, "{", ERR_INVALID, "json_schema");
-	check_refused(GRAMMAR_GBNF, "root ::= \xc3\xa9", ERR_INVALID, "\"\xc3\xa9\" is not part of a rule");
-	check_refused(GRAMMAR_SCHEMA, "{\"oneOf\":[{\"$ref\":5},{\"type\":\"null\"}]}", ERR_INVALID,
-		      "$ref: must be a text");
-	check_refused(GRAMMAR_SCHEMA, "{\"$ref\":\"#\\u0000\"}", ERR_INVALID, "$ref: holds U+0000");
-	check_refused(GRAMMAR_SCHEMA, "{\"type\\u0000x\":\"null\"}", ERR_UNSUPPORTED, "an unknown keyword");
-	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"null\\u0000\"}", ERR_INVALID, "type: must name types");
-	check_refused(GRAMMAR_SCHEMA, "{\"format\":\"date\\u0000\"}", ERR_UNSUPPORTED, "format");
-	check_refused(GRAMMAR_SCHEMA, "{\"multipleOf\":0}", ERR_INVALID, "#: multipleOf: must be above 0");
-	check_refused(GRAMMAR_SCHEMA, "{\"items\":{\"multipleOf\":12345}}", ERR_UNSUPPORTED, "#/items: multipleOf");
-	check_refused(GRAMMAR_SCHEMA, "{\"minimum\":2,\"maximum\":1,\"type\":\"integer\"}", ERR_INVALID,
-		      "nothing satisfies");
-}
-
-/* What cannot be told of a listed value is refused, with its path: the value is not left out. */
-TEST(refusals_beside_listed_values)
-{
-	check_refused(GRAMMAR_SCHEMA, "{\"anyOf\":[{\"enum\":[\"a\"],\"pattern\":\"(\"},{\"type\":\"null\"}]}",
-		      ERR_INVALID, "#/anyOf/0: pattern: at byte 0");
-	check_refused(GRAMMAR_SCHEMA, "{\"enum\":[\"a\",\"b\"],\"pattern\":\"(?=a)\"}", ERR_UNSUPPORTED, "#: pattern");
-	check_refused(GRAMMAR_SCHEMA, "{\"enum\":[\"a\"],\"pattern\":\"a{1,100000000}\"}", ERR_LIMIT, "#: pattern");
-	check_refused(GRAMMAR_SCHEMA, "{\"items\":{\"const\":5,\"multipleOf\":12345}}", ERR_UNSUPPORTED,
-		      "#/items: multipleOf");
-	check_refused(GRAMMAR_SCHEMA, "{\"const\":1e30,\"minimum\":0}", ERR_UNSUPPORTED, "exponent");
-	check_refused(GRAMMAR_SCHEMA, "{\"enum\":[[{\"a\":-1e400}]]}", ERR_UNSUPPORTED, "too large");
-	check_refused(GRAMMAR_SCHEMA, "{\"enum\":[{\"a\":1}],\"required\":[\"a\"]}", ERR_UNSUPPORTED, "required");
-	check_refused(GRAMMAR_SCHEMA, "{\"const\":\"abc\",\"maxLength\":2}", ERR_INVALID, "nothing satisfies");
-}
-
-/* A compilation ends within its effort: hostile sources of each kind. */
-static void check_bounded(enum grammar_kind kind, const char *source)
-{
-	struct grammar_source src = {.kind = kind, .text = {source, strlen(source)}};
-	struct effort effort = {.bytes = GRAMMAR_MEMORY, .cpu_ns = GRAMMAR_COMPILE_MS * 1000000ull};
-	struct grammar *g = NULL;
-	struct why why = {""};
-	int err;
-
-	effort_begin(&effort);
-	err = grammar_compile(&g, &src, &why);
-	effort_end();
-	if (err && err != ERR_LIMIT)
-		CHECK_FAIL("%.60s: %s", source, why.text);
-	grammar_destroy(g);
-}
-
-static char *repeated(const char *a, const char *b, const char *c, int n)
-{
-	char *out = xalloc(strlen(a) * (size_t)n + strlen(b) + strlen(c) * (size_t)n + 1, 1), *at = out;
-
-	for (int i = 0; i < n; i++)
-		at += sprintf(at, "%s", a);
-	at += sprintf(at, "%s", b);
-	for (int i = 0; i < n; i++)
-		at += sprintf(at, "%s", c);
-	return out;
-}
-
-TEST(hostile_sources_end)
-{
-	char *deep = repeated("(", "a", ")", 10000), *wide = repeated("a|", "b", "", 50000),
-	     *lists = repeated("{\"items\":", "{}", "}", 150), *counts = repeated("(", "a", "{0,99})", 20);
-
-	check_bounded(GRAMMAR_REGEX, deep);
-	check_bounded(GRAMMAR_REGEX, wide);
-	check_bounded(GRAMMAR_REGEX, counts);
-	check_bounded(GRAMMAR_REGEX, "^(a|b)*a(a|b){30}$");
-	check_bounded(GRAMMAR_REGEX, "^((a{0,99}){0,99}){0,99}$");
-	check_bounded(GRAMMAR_SCHEMA, lists);
-	check_bounded(GRAMMAR_SCHEMA, "{\"type\":\"string\",\"pattern\":\"(a|b)*a(a|b){30}\"}");
-	check_bounded(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"minItems\":99999999}");
-	check_bounded(GRAMMAR_SCHEMA, "{\"type\":\"string\",\"minLength\":99999999,\"pattern\":\"a\"}");
-	free(deep), free(wide), free(lists), free(counts);
 }
 
 CHECK_MAIN()
