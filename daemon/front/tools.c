@@ -99,6 +99,39 @@ static int check_tool(const struct json *tool, int i, struct why *why)
 	return check_schema(json_get(function_of(tool), "parameters"), i, why);
 }
 
+struct named {
+	const char *name;
+	int tool;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return c ? c : x->tool - y->tool;
+}
+
+/* A call says the name alone. */
+static int check_names(const struct json *list, struct why *why)
+{
+	size_t n = json_size(list);
+	struct named *all = heap_grow(NULL, n + 1, sizeof *all);
+	int err = all ? 0 : effort_check(why);
+
+	for (size_t i = 0; all && i < n; i++)
+		all[i] = (struct named){name_of(json_at(list, i)), (int)i};
+	if (all && n > 1)
+		qsort(all, n, sizeof *all, by_name);
+	for (size_t i = 1; all && i < n && !err; i++)
+		if (!strcmp(all[i].name, all[i - 1].name))
+			err = fail(why, ERR_INVALID,
+				   "tools[%d].function.name: \"%.128s\" is the name of tools[%d], too", all[i].tool,
+				   all[i].name, all[i - 1].tool);
+	heap_free(all);
+	return err;
+}
+
 int front_tools_read(struct json_doc **out, const char *text, struct why *why)
 {
 	struct json_error e;
@@ -115,6 +148,8 @@ int front_tools_read(struct json_doc **out, const char *text, struct why *why)
 		err = fail(why, ERR_INVALID, "tools_json must be a list");
 	for (size_t i = 0; !err && i < json_size(list); i++)
 		err = check_tool(json_at(list, i), (int)i, why);
+	if (!err)
+		err = check_names(list, why);
 	if (err)
 		json_close(*out);
 	return err;
