@@ -20,10 +20,12 @@ INLINE int high_at(enum pack pack, int q)
 {
 	return 16 * PANEL + (pack == PACK_Q6_K ? q / 4 * 4 * PANEL : 0);
 }
+#if INT_ROWS == 6 || defined(ISA_avx2)
 INLINE int high_shift(enum pack pack, int q)
 {
 	return pack == PACK_Q6_K ? 4 - q % 4 * 2 : 4 - q;
 }
+#endif
 INLINE bool has_offset(enum pack pack)
 {
 	return pack == PACK_Q6_K || pack == PACK_IQ4_NL || pack == PACK_WIDE_HALVES || pack == PACK_WIDE_ONE;
