@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* Stop strings are matched against whole characters: one that is not UTF-8 could never match, an empty one
  * always would. */
 static void read_stop(struct reader *r, struct xv_sampling *s, const PB(Sampling) * from)
@@ -289,6 +291,8 @@ static void read_parse(struct reader *r, struct xv_parse *out, const PB(Parse) *
 {
 	if (from->text.len > RPC_BYTES_Parse_text)
 		wire_fail(r, ERR_LIMIT, "text: %zu bytes, the limit is %d", from->text.len, RPC_BYTES_Parse_text);
+	else if (!utf8_valid((const char *)from->text.data, from->text.len, NULL))
+		wire_fail(r, ERR_INVALID, "text: is not UTF-8");
 	out->text = read_text(r, from->has_text, from->text, &out->text_len);
 	out->tools_json =
 		read_name(r, from->has_tools_json, from->tools_json, RPC_BYTES_Parse_tools_json, "tools_json");

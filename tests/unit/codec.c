@@ -241,6 +241,18 @@ TEST(values_that_are_refused_by_name)
 	CHECK_EQ(refused(&r), 0);
 }
 
+/* Its reply has texts that readers of protobuf check. */
+TEST(a_text_to_parse_is_utf8)
+{
+	struct xv_request r = request(XV_PARSE);
+
+	r.parse.text = "\xe4\xbd\xa0";
+	CHECK_EQ(refused(&r), 0);
+	r.parse.text_len = 2;
+	CHECK_EQ(refused(&r), ERR_INVALID);
+	CHECK_HAS(why.text, "text: is not UTF-8");
+}
+
 TEST(an_asker_is_bounded_and_need_not_be_there)
 {
 	static char longest[RPC_MAX_ASKER_BYTES + 2];
