@@ -74,6 +74,7 @@ struct call_python {
 struct tools_parser {
 	struct tools_how how;
 	const struct form *calls, *reasoning; /* NULL: none */
+	struct json_doc *functions;           /* of how.tools, by name */
 	tools_sink *sink;
 	void *arg;
 	/* what was not handed to the sink yet */
@@ -106,6 +107,9 @@ void tools_content(struct tools_parser *p, char c); /* white space is held back 
 void tools_name(struct tools_parser *p, const char *name, size_t n);
 void tools_arguments(struct tools_parser *p, const char *s, size_t n);
 const struct json *tools_function(const struct tools_parser *p, const char *name, size_t n); /* NULL: no such tool */
+/* An object with the functions of a list of tools by name; of one name the first counts. Texts may hold as many calls
+ * as lists hold tools, so that a walk over the list for each call would take the product of both. */
+struct json_doc *tools_index(const struct json *tools);
 static inline bool is_blank(char c)
 {
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r';

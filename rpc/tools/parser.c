@@ -165,6 +165,7 @@ struct tools_parser *tools_create(struct tools_how *how, tools_sink *sink, void 
 		return NULL;
 	p = xalloc(1, sizeof *p);
 	*p = (struct tools_parser){.how = *how, .calls = calls, .reasoning = reasoning, .sink = sink, .arg = arg};
+	p->functions = tools_index(how->tools);
 	p->bare = calls && (!calls->mark[0] || !strcmp(calls->mark[0], "<|python_tag|>"));
 	if (reasoning && how->reasoning_open) {
 		go_reasoning(p);
@@ -222,6 +223,7 @@ void tools_destroy(struct tools_parser *p)
 	if (!p)
 		return;
 	section_finish(p);
+	json_close(p->functions);
 	text_finish(&p->out), text_finish(&p->blank), text_finish(&p->raw);
 	free(p);
 }

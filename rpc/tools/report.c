@@ -56,12 +56,22 @@ void tools_arguments(struct tools_parser *p, const char *s, size_t n)
 
 const struct json *tools_function(const struct tools_parser *p, const char *name, size_t n)
 {
-	for (size_t i = 0; i < json_size(p->how.tools); i++) {
-		const struct json *f = json_get(json_at(p->how.tools, i), "function"), *s = json_get(f, "name");
-		if (json_str(s) && json_len(s) == n && !memcmp(json_str(s), name, n))
-			return f;
+	return json_getn(json_root(p->functions), name, n);
+}
+
+struct json_doc *tools_index(const struct json *tools)
+{
+	struct json_doc *doc = json_new();
+	struct json all = json_make_object(doc);
+
+	for (size_t i = 0; i < json_size(tools); i++) {
+		const struct json *f = json_get(json_at(tools, i), "function"), *s = json_get(f, "name");
+		const char *name = json_str(s);
+		if (name && strlen(name) == json_len(s) && !json_get(&all, name))
+			json_set(doc, &all, name, *f);
 	}
-	return NULL;
+	json_set_root(doc, all);
+	return doc;
 }
 
 /* ---- marks ---- */

@@ -12,13 +12,15 @@ static const char tool_list[] =
 	"{\"city\": {\"type\": \"string\"}, \"days\": {\"type\": \"integer\"}, \"where\": {\"type\": \"object\"}}}}}, "
 	"{\"type\": \"function\", \"function\": {\"name\": \"add\"}}]";
 
+struct seen {
+	struct text text;
+	int kind;
+};
+
 static void sink(void *arg, enum tools_kind kind, int call, const char *s, size_t n)
 {
 	static const char *const names[] = {"R[", "C[", "T[", "A["};
-	struct {
-		struct text text;
-		int kind;
-	} *o = arg;
+	struct seen *o = arg;
 
 	if (kind == TOOLS_CALL || (int)kind != o->kind)
 		text_fmt(&o->text, "%s%s", o->kind >= 0 ? "]" : "", names[kind]);
@@ -39,10 +41,7 @@ static char *parts_of(const char *calls, const char *reasoning, bool open, const
 				.reasoning_open = open,
 				.tools = json_root(doc),
 				.one_call = one};
-	struct {
-		struct text text;
-		int kind;
-	} o = {{NULL, 0, 0}, -1};
+	struct seen o = {{NULL, 0, 0}, -1};
 	struct tools_parser *p = tools_create(&how, sink, &o);
 
 	text_str(&o.text, "");
@@ -275,6 +274,50 @@ TEST(hostile_texts)
 		       large = cost(texts[i][0], texts[i][1], texts[i][2], 1 << 18);
 		if (large > 64 * small + 0.05)
 			CHECK_FAIL("%s, %s: %.6f s and %.6f s", texts[i][1], texts[i][2], small, large);
+	}
+}
+
+/* CPU time of n calls of the last of n tools. */
+static double cost_of_tools(const char *form, const char *begin, const char *call, int n)
+{
+	struct text list = {NULL, 0, 0}, t = {NULL, 0, 0};
+	struct json_error e;
+	struct timespec a, b;
+	struct seen o = {{NULL, 0, 0}, -1};
+
+	for (int i = 0; i <= n; i++)
+		text_fmt(&list, "%c{\"function\": {\"name\": \"%s%d\"}}", i ? ',' : '[', i < n ? "g" : "f",
+			 i < n ? i : 0);
+	text_str(&list, "]");
+	text_str(&t, begin);
+	for (int i = 0; i < n; i++)
+		text_str(&t, call);
+	struct json_doc *doc = json_read(list.data, list.len, &json_of_files, &e);
+	struct tools_how how = {.calls = form, .tools = json_root(doc)};
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
+	struct tools_parser *p = tools_create(&how, sink, &o);
+	tools_feed(p, t.data, t.len);
+	tools_end(p);
+	CHECK_EQ(tools_calls(p), n);
+	tools_destroy(p);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
+	json_close(doc);
+	text_finish(&list), text_finish(&t), text_finish(&o.text);
+	return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9;
+}
+
+TEST(many_calls_of_many_tools)
+{
+	static const char *const calls[][3] = {
+		{"pythonic", "[", "f0(),"},
+		{"qwen3_coder", "", "<function=f0><parameter=a>1</parameter></function>"},
+	};
+
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		double small = cost_of_tools(calls[i][0], calls[i][1], calls[i][2], 1 << 10),
+		       large = cost_of_tools(calls[i][0], calls[i][1], calls[i][2], 1 << 14);
+		if (large > 64 * small + 0.05)
+			CHECK_FAIL("%s: %.6f s and %.6f s", calls[i][0], small, large);
 	}
 }
 
