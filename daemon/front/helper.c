@@ -15,6 +15,8 @@ static size_t size_of(const struct front_job *job)
 		return job->len;
 	case JOB_DECODE:
 		return (size_t)job->n_pieces * (JOB_LONG / JOB_LONG_IDS);
+	case JOB_PARSE:
+		return front_parse_size(&job->parse);
 	default:
 		return front_prompt_size(&job->said);
 	}
@@ -37,6 +39,8 @@ static int work(struct front_job *job, const struct tokenizer *t)
 	case JOB_DECODE:
 		return tokenizer_decode_most(t, job->pieces, job->n_pieces, job->skip_special, FRAME_LIMIT, &job->out.s,
 					     &job->out.len, &job->why);
+	case JOB_PARSE:
+		return front_parse(&job->parsed, &job->parse, &job->why);
 	default:
 		return front_prompt_encode(job->chat, &job->said, job->forms.calls, &job->ids,
 					   job->want_text ? &job->out : NULL, &job->why);
@@ -106,7 +110,8 @@ static size_t result_bytes(const struct front_job *job)
 {
 	size_t each = sizeof *job->ids.id + (job->ids.offset ? sizeof *job->ids.offset : 0);
 
-	return job->out.len + (size_t)job->ids.max * each + (job->grammar ? grammar_bytes(job->grammar) : 0);
+	return job->out.len + (size_t)job->ids.max * each + (job->grammar ? grammar_bytes(job->grammar) : 0) +
+	       front_parsed_bytes(job->parsed);
 }
 
 /* The caller holds the lock. */
@@ -261,6 +266,8 @@ void front_job_finish(struct front_job *job)
 	ids_finish(&job->ids);
 	free(job->out.s);
 	job->out.s = NULL;
+	front_parsed_free(job->parsed);
+	job->parsed = NULL;
 	if (job->keep)
 		rpc_request_free(job->keep);
 	free(job->keep);

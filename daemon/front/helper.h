@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include "daemon/front/parse.h"
 #include "daemon/front/prompt.h"
 #include "daemon/front/tools.h"
 #include "engine/grammar/grammar.h"
@@ -27,7 +28,7 @@ enum {
 	JOB_DONE = 64 << 20,          /* bytes of results that may wait for the front thread */
 };
 
-enum front_job_kind { JOB_ENCODE, JOB_CHAT, JOB_DECODE, JOB_COMPILE /* of token ids: no text */ };
+enum front_job_kind { JOB_ENCODE, JOB_CHAT, JOB_DECODE, JOB_COMPILE /* of token ids: no text */, JOB_PARSE };
 struct front_job {
 	struct front_job *next;
 	uint64_t call;   /* may have ended when the job is done */
@@ -45,13 +46,15 @@ struct front_job {
 	const int32_t *pieces;    /* DECODE: (n_pieces) token ids */
 	int n_pieces;
 	bool skip_special;
+	struct xv_parse parse;                  /* PARSE */
 	const struct xv_constraint *constraint; /* ENCODE, CHAT, COMPILE: what the answer must be, or NULL */
 	bool compact;                           /* where the constraint does not say */
-	struct xv_request *keep; /* owned: a Tokenize, Detokenize or Template; NULL: the job is a call's prompt */
+	struct xv_request *keep;                /* owned: of front_tokenize(); NULL: the job is a call's prompt */
 	/* out */
 	struct chat_text out;
-	struct grammar *grammar; /* of the constraint */
-	struct ids ids;          /* its `most` and `want_offsets` are inputs */
+	struct front_parsed *parsed; /* PARSE */
+	struct grammar *grammar;     /* of the constraint */
+	struct ids ids;              /* its `most` and `want_offsets` are inputs */
 	int err;
 	struct why why;
 	/* private */

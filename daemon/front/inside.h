@@ -158,9 +158,6 @@ void front_send_status(struct front *f, uint64_t call);
 void front_fill_counts(const struct front *f, struct xv_status *s); /* what changes with every step */
 void front_send_metrics(struct front *f, uint64_t call);
 
-/* ---- parse.c ---- */
-void front_parse(struct front *f, uint64_t call, const struct xv_request *r);
-
 /* ---- open_calls.c ---- */
 /* Those that the asker may cancel. */
 void front_send_calls(struct front *f, uint64_t call, const struct rpc_peer *peer, const struct xv_request *r);

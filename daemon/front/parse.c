@@ -1,6 +1,4 @@
-/* Parse: the text of a Chat's answer becomes content, reasoning and calls of tools, as the gateway and xverse read it.
- */
-#include "daemon/front/inside.h"
+#include "daemon/front/parse.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +8,14 @@
 #include "daemon/front/tools.h"
 #include "rpc/tools/tools.h"
 
-struct outcome {
+struct front_parsed {
 	struct text content, reasoning;
 	struct text *arguments;    /* (n of max) */
 	struct xv_tool_call *call; /* (n of max) their names are owned */
 	int n, max;
 };
 
-static void add_call(struct outcome *o, const char *name, size_t n)
+static void add_call(struct front_parsed *o, const char *name, size_t n)
 {
 	if (o->n == o->max) {
 		o->max = 2 * o->max + 8;
@@ -30,7 +28,7 @@ static void add_call(struct outcome *o, const char *name, size_t n)
 
 static void take(void *arg, enum tools_kind kind, int call, const char *s, size_t n)
 {
-	struct outcome *o = arg;
+	struct front_parsed *o = arg;
 
 	switch (kind) {
 	case TOOLS_CONTENT:
@@ -48,7 +46,7 @@ static void take(void *arg, enum tools_kind kind, int call, const char *s, size_
 	}
 }
 
-static void parse(struct outcome *o, const struct xv_parse *said, const struct json *tools)
+static void parse(struct front_parsed *o, const struct xv_parse *said, const struct json *tools)
 {
 	struct tools_how how = {.calls = said->tool_parser,
 				.reasoning = said->reasoning_parser,
@@ -66,50 +64,59 @@ static void parse(struct outcome *o, const struct xv_parse *said, const struct j
 	tools_destroy(p);
 }
 
-static void reply(struct front *f, uint64_t call, struct outcome *o)
+size_t front_parse_size(const struct xv_parse *said)
 {
-	struct xv_reply r = {.kind = XV_R_PARSED,
-			     .parsed = {.content = o->content.data,
-					.content_len = o->content.len,
-					.reasoning = o->reasoning.data,
-					.reasoning_len = o->reasoning.len,
-					.call = o->call,
-					.n = o->n}};
-
-	for (int i = 0; i < o->n; i++) {
-		o->call[i].arguments = o->arguments[i].data;
-		o->call[i].arguments_len = o->arguments[i].len;
-	}
-	rpc_send(f->server, call, &r);
+	return said->text_len + strlen(said->tools_json);
 }
 
-static void finish(struct outcome *o)
+int front_parse(struct front_parsed **out, const struct xv_parse *said, struct why *why)
 {
-	text_finish(&o->content);
-	text_finish(&o->reasoning);
-	for (int i = 0; i < o->n; i++) {
-		text_finish(&o->arguments[i]);
-		free((char *)(uintptr_t)o->call[i].name);
-	}
-	free(o->arguments);
-	free(o->call);
-}
-
-/* What a client sizes is bounded by proto/limits.def, so the front does it at once. */
-void front_parse(struct front *f, uint64_t call, const struct xv_request *r)
-{
-	const char *tools = r->parse.tools_json;
 	struct json_doc *doc = NULL;
-	struct outcome o = {0};
-	struct why why = {""};
-	int err = *tools ? front_tools_read(&doc, tools, &why) : 0;
+	int err = *said->tools_json ? front_tools_read(&doc, said->tools_json, why) : 0;
 
-	if (err) {
-		front_error(f, call, err, why.text);
-		return;
+	if (err)
+		return err;
+	*out = xalloc(1, sizeof **out);
+	parse(*out, said, json_root(doc));
+	for (int i = 0; i < (*out)->n; i++) {
+		(*out)->call[i].arguments = (*out)->arguments[i].data;
+		(*out)->call[i].arguments_len = (*out)->arguments[i].len;
 	}
-	parse(&o, &r->parse, json_root(doc));
-	reply(f, call, &o);
-	finish(&o);
 	json_close(doc);
+	return 0;
+}
+
+size_t front_parsed_bytes(const struct front_parsed *p)
+{
+	size_t sum =
+		p ? p->content.max + p->reasoning.max + (size_t)p->max * (sizeof *p->call + sizeof *p->arguments) : 0;
+
+	for (int i = 0; p && i < p->n; i++)
+		sum += p->arguments[i].max;
+	return sum;
+}
+
+void front_parsed_get(const struct front_parsed *p, struct xv_parsed *out)
+{
+	*out = (struct xv_parsed){.content = p->content.data,
+				  .content_len = p->content.len,
+				  .reasoning = p->reasoning.data,
+				  .reasoning_len = p->reasoning.len,
+				  .call = p->call,
+				  .n = p->n};
+}
+
+void front_parsed_free(struct front_parsed *p)
+{
+	if (!p)
+		return;
+	text_finish(&p->content);
+	text_finish(&p->reasoning);
+	for (int i = 0; i < p->n; i++) {
+		text_finish(&p->arguments[i]);
+		free((char *)(uintptr_t)p->call[i].name);
+	}
+	free(p->arguments);
+	free(p->call);
+	free(p);
 }

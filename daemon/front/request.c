@@ -133,9 +133,6 @@ static void answer(struct front *f, uint64_t call, const struct rpc_peer *peer, 
 	case XV_LORA_UNLOAD:
 		front_lora_unload(f, call, peer, r);
 		return;
-	case XV_PARSE:
-		front_parse(f, call, r);
-		return;
 	case XV_DRAIN:
 		if (!front_is_owner(f, call, peer, "drain"))
 			return;
@@ -169,6 +166,7 @@ void front_request(void *front, uint64_t call, const struct rpc_peer *peer, stru
 	case XV_TOKENIZE:
 	case XV_DETOKENIZE:
 	case XV_TEMPLATE:
+	case XV_PARSE:
 		front_tokenize(f, call, peer, r);
 		break;
 	default:

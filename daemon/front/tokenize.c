@@ -1,4 +1,4 @@
-/* Tokenize, Detokenize and Template. */
+/* Tokenize, Detokenize, Template and Parse. */
 #include "daemon/front/inside.h"
 
 #include <stdlib.h>
@@ -72,12 +72,22 @@ static void send_rendered(struct front *f, const struct front_job *job)
 	rpc_send(f->server, job->call, &reply);
 }
 
+static void send_parsed(struct front *f, const struct front_job *job)
+{
+	struct xv_reply reply = {.kind = XV_R_PARSED};
+
+	front_parsed_get(job->parsed, &reply.parsed);
+	rpc_send(f->server, job->call, &reply);
+}
+
 static void send_job(struct front *f, struct front_job *job)
 {
 	if (job->err)
 		front_error(f, job->call, job->err, job->why.text);
 	else if (job->kind == JOB_DECODE)
 		send_text(f, job);
+	else if (job->kind == JOB_PARSE)
+		send_parsed(f, job);
 	else if (job->kind == JOB_CHAT)
 		send_rendered(f, job);
 	else if (job->ids.want_offsets)
@@ -101,6 +111,11 @@ static int fill_job(struct front *f, struct front_job *job, const struct xv_requ
 	}
 	if (!f->tokenizer)
 		return fail(&job->why, ERR_UNSUPPORTED, "this model has no tokenizer");
+	if (r->kind == XV_PARSE) {
+		job->kind = JOB_PARSE;
+		job->parse = r->parse;
+		return 0;
+	}
 	if (r->kind == XV_DETOKENIZE) {
 		job->kind = JOB_DECODE;
 		job->pieces = r->detokenize.ids;
