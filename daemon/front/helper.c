@@ -88,7 +88,7 @@ static void run(struct front_job *job, const struct tokenizer *t)
 	int err;
 
 	effort_begin(&job->effort);
-	job->err = job->answer ? front_tools_check(&job->forms, &job->said, &job->why) : 0;
+	job->err = job->answer ? front_tools_check(&job->forms, &job->said, job->constraint, &job->why) : 0;
 	if (!job->err)
 		job->err = work(job, t);
 	err = effort_check(&job->why); /* the reason, where a library reported only that it failed */

@@ -168,7 +168,26 @@ static bool must_call(const struct xv_chat *said)
 	return !strcmp(said->tool_choice, "required") || *said->tool_name;
 }
 
-int front_tools_check(struct front_forms *forms, struct xv_chat *said, struct why *why)
+static bool any_strict(const struct json *list)
+{
+	for (size_t i = 0; i < json_size(list); i++)
+		if (json_yes(json_get(function_of(json_at(list, i)), "strict")))
+			return true;
+	return false;
+}
+
+/* How calls that obey schemas are written. A form that is not constrained itself is written as one that its reader
+ * takes, too, or as JSON, which the whole answer is then read as. */
+static const struct chat_form *written(const struct chat_form *form)
+{
+	const struct chat_form *hermes = chat_form_tools("hermes");
+
+	if (form->write[CHAT_BEGIN])
+		return form;
+	return form->mark[0] && !strcmp(form->mark[0], hermes->mark[0]) ? hermes : chat_form_tools("json");
+}
+
+int front_tools_check(struct front_forms *forms, struct xv_chat *said, bool constrained, struct why *why)
 {
 	const char *choice = said->tool_choice;
 	struct json_doc *doc;
@@ -192,8 +211,8 @@ int front_tools_check(struct front_forms *forms, struct xv_chat *said, struct wh
 		err = fail(why, ERR_INVALID, "tool_choice: a call is required, but there are no tools");
 	else if (*said->tool_name && !has_tool(json_root(doc), said->tool_name))
 		err = fail(why, ERR_INVALID, "tool_choice: no tool has the name \"%.64s\"", said->tool_name);
-	if (!err && must_call(said) && !forms->calls->write[CHAT_BEGIN])
-		forms->calls = chat_form_tools("json");
+	if (!err && (constrained || must_call(said) || any_strict(json_root(doc))) && !written(forms->calls)->mark[0])
+		forms->calls = written(forms->calls);
 	json_close(doc);
 	return err;
 }
@@ -276,14 +295,17 @@ static void put_calls(struct text *t, const struct chat_form *form, const struct
 	}
 }
 
-/* Text, in which calls keep to the form where the model begins one. */
-static void put_text_with_calls(struct text *t, const struct chat_form *form, const struct xv_chat *said,
-				const struct json *list)
+/* Text, in which calls keep to the form where the model begins one. other: a mark that calls may not begin with. */
+static void put_text_with_calls(struct text *t, const struct chat_form *form, const char *other,
+				const struct xv_chat *said, const struct json *list)
 {
 	bool wrapped = *form->write[CHAT_OPEN];
 
 	text_str(t, "{\"type\": \"triggered_tags\", \"triggers\": [");
 	text_json_str(t, form->mark[0]);
+	text_str(t, "], \"excludes\": [");
+	if (other)
+		text_json_str(t, other);
 	text_fmt(t, "], \"stop_after_first\": %s, \"tags\": ", wrapped || said->one_call ? "true" : "false");
 	if (wrapped) {
 		text_str(t, "[");
@@ -293,6 +315,26 @@ static void put_text_with_calls(struct text *t, const struct chat_form *form, co
 		put_tags(t, form, said, list, true);
 		text_str(t, "}");
 	}
+}
+
+/* Calls, or a text that begins with no bracket: a form without a mark is read at the answer's first byte only. Behind
+ * its first character the text may not hold the rest of the mark that such a form may have. */
+static void put_text_or_calls(struct text *t, const struct chat_form *form, const struct xv_chat *said,
+			      const struct json *list)
+{
+	static const char first[] =
+		"{\"type\": \"regex\", \"pattern\": \"[ \\\\n\\\\r\\\\t]{0,8}[^ \\\\n\\\\r\\\\t{\\\\[]\"}";
+
+	text_str(t, "{\"type\": \"or\", \"elements\": [{\"type\": \"const_string\", \"value\": \"\"}, "
+		    "{\"type\": \"sequence\", \"elements\": [{\"type\": \"optional\", \"content\": "
+		    "{\"type\": \"const_string\", \"value\": ");
+	text_json_str(t, form->mark[0] ? form->mark[0] : "");
+	text_str(t, "}}, ");
+	put_calls(t, form, said, list, true);
+	text_fmt(t, "]}, {\"type\": \"sequence\", \"elements\": [%s, {\"type\": \"any_text\", \"excludes\": [", first);
+	if (form->mark[0])
+		text_json_str(t, form->mark[0] + 1);
+	text_str(t, "]}]}]}");
 }
 
 static void put_value(struct text *t, const char *type, const char *key, const char *value)
@@ -357,14 +399,6 @@ static void put_reasoning(struct text *t, const struct front_forms *forms)
 	text_str(t, forms->reasoning_open ? ", " : "]}}, ");
 }
 
-static bool any_strict(const struct json *list)
-{
-	for (size_t i = 0; i < json_size(list); i++)
-		if (json_yes(json_get(function_of(json_at(list, i)), "strict")))
-			return true;
-	return false;
-}
-
 /* Whether free text and calls can be told apart by where a call begins. */
 static bool has_trigger(const struct chat_form *form)
 {
@@ -378,14 +412,17 @@ static bool has_trigger(const struct chat_form *form)
 static bool put_answer(struct text *t, const struct front_forms *forms, const struct xv_chat *said,
 		       const struct json *list, const struct xv_constraint *c)
 {
-	const struct chat_form *form = forms->calls;
+	const struct chat_form *form = forms->calls ? written(forms->calls) : NULL;
 
 	if (form && must_call(said)) {
 		put_calls(t, form, said, list, false);
 		return true;
 	}
-	if (form && !c && any_strict(list) && has_trigger(form)) {
-		put_text_with_calls(t, form, said, list);
+	if (form && !c && any_strict(list)) {
+		if (has_trigger(form))
+			put_text_with_calls(t, form, forms->calls->mark[1], said, list);
+		else
+			put_text_or_calls(t, form, said, list);
 		return true;
 	}
 	if (!c)
@@ -393,7 +430,7 @@ static bool put_answer(struct text *t, const struct front_forms *forms, const st
 	if (!form)
 		return put_constraint(t, c);
 	text_str(t, "{\"type\": \"or\", \"elements\": [");
-	put_calls(t, form->write[CHAT_BEGIN] ? form : chat_form_tools("json"), said, list, false);
+	put_calls(t, form, said, list, false);
 	text_str(t, ", ");
 	if (!put_constraint(t, c))
 		return false;

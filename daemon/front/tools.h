@@ -17,8 +17,9 @@ struct front_forms {
 void front_forms_begin(struct front_forms *forms, const struct tokenizer *t, const struct ids *prompt);
 /* The list of a request's tools, whose form is checked; json_close() it. ERR_INVALID, ERR_LIMIT. */
 int front_tools_read(struct json_doc **out, const char *text, struct why *why);
-/* Checks tools and tool_choice; forms->calls is what the server chose, and becomes what this call uses. */
-int front_tools_check(struct front_forms *forms, struct xv_chat *said, struct why *why);
+/* Checks tools and tool_choice; forms->calls is what the server chose, and becomes what this call uses. constrained:
+ * the request has a constraint of its own. */
+int front_tools_check(struct front_forms *forms, struct xv_chat *said, bool constrained, struct why *why);
 /* The form of the whole answer, calls and reasoning included, where it is constrained: a structural tag in an allocated
  * string; NULL: the request's constraint stands alone. */
 int front_tools_constraint(char **out, const struct front_forms *forms, const struct xv_chat *said,
