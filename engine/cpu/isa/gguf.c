@@ -26,10 +26,12 @@ INLINE int high_shift(enum pack pack, int q)
 	return pack == PACK_Q6_K ? 4 - q % 4 * 2 : 4 - q;
 }
 #endif
+#ifndef ISA_avx2 /* in which halves alone have one */
 INLINE bool has_offset(enum pack pack)
 {
 	return pack == PACK_Q6_K || pack == PACK_IQ4_NL || pack == PACK_WIDE_HALVES || pack == PACK_WIDE_ONE;
 }
+#endif
 INLINE bool is_wide(enum pack pack)
 {
 	return pack >= PACK_COUNT;
