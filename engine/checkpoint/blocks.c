@@ -43,7 +43,7 @@ static void take_block(const struct block_rows *out, const struct gguf_type *typ
 	const int64_t start = no * type->elements, from = start > col ? start : col;
 	const int64_t end = start + type->elements < col + cols ? start + type->elements : col + cols;
 
-	memcpy(out->q + (int64_t)r * cols + from - col, k->q + from - start, (size_t)(end - from));
+	memcpy(out->q + ((int64_t)r * cols + from - col), k->q + (from - start), (size_t)(end - from));
 	out->scale[r * out->blocks + at] = k->scale;
 	if (out->min)
 		out->min[r * out->blocks + at] = k->min;
