@@ -148,6 +148,17 @@ static int check_id(const struct json *id, const char *name, struct why *why)
 	return fail(why, ERR_INVALID, "%s must be a text or an integer, not %s", name, json_kind_name(id));
 }
 
+/* As the gateway takes it. */
+static int read_model(struct batch_request *q, const struct json *name, struct why *why)
+{
+	if (json_none(name))
+		return 0;
+	if (!json_str(name))
+		return fail(why, ERR_INVALID, "model must be a string, not %s", json_kind_name(name));
+	q->model = xstrdup(json_str(name));
+	return 0;
+}
+
 int batch_request_read(struct batch_request *q, const char *text, size_t len, uint32_t number,
 		       const struct xv_sampling *defaults, struct why *why)
 {
@@ -171,8 +182,8 @@ int batch_request_read(struct batch_request *q, const char *text, size_t len, ui
 		err = read_form(q, root, why);
 	if (!err)
 		err = read_fields(q, batch_line_body(root), defaults, why);
-	if (!err && json_str(json_get(batch_line_body(root), "model")))
-		q->model = xstrdup(json_str(json_get(batch_line_body(root), "model")));
+	if (!err)
+		err = read_model(q, json_get(batch_line_body(root), "model"), why);
 	json_close(doc);
 	return err;
 }
