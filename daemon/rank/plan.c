@@ -130,6 +130,13 @@ static double gib(uint64_t bytes)
 	return (double)bytes / (1 << 30);
 }
 
+/* What rank 0 holds on the host beside GPUs: tables, blocks' books and constrained answers. */
+static uint64_t beside_gpus(const struct plan *p)
+{
+	return fits_tables(&p->rank, 0, p->rank.max_model_len) +
+	       (uint64_t)p->blocks * blocks_bytes((int)p->rank.opt->block_size) + p->rank.answers;
+}
+
 static uint64_t workspace(const struct plan *p, int r)
 {
 	return with_tables(p, r) - p->need[r].weights - p->need[r].loras - p->need[r].graphs;
@@ -200,6 +207,9 @@ static void print_table(const struct plan *p)
 		       gib(n->device.memory));
 	else
 		printf("%s (RAM or the control group's limit)\n", p->world.nodes.n > 1 ? " of each node" : "");
+	if (own_memory(p))
+		printf("host:     %.2f GiB of rank 0's machine, %.2f of them for constrained answers\n",
+		       gib(beside_gpus(p)), gib(n->answers));
 	if (p->world.nodes.n > 1)
 		cross_print(n);
 	if (n->bare)
@@ -219,15 +229,17 @@ static void print_json(const struct plan *p)
 					 (json_int_t)workspace(p, r), "lora_bytes", (json_int_t)p->need[r].loras,
 					 "graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
 					 (json_int_t)total(p, r)));
-	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:i,s:I,s:b,s:o}", "architecture",
+	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture",
 			p->rank.cfg.architecture, "numerics_class", p->rank.numerics_class, "parameters",
 			(json_int_t)model_parameters(&p->rank.cfg), "active_parameters",
 			(json_int_t)model_active_parameters(&p->rank.cfg), "kv_tokens",
 			(json_int_t)(p->blocks * p->rank.opt->block_size), "sequences",
 			(json_int_t)(p->blocks / p->wanted), "max_model_len", p->rank.max_model_len,
 			"max_num_batched_tokens", p->rank.limits.max_tokens, "max_num_seqs", p->rank.limits.max_seqs,
-			"memory_bytes", (json_int_t)p->memory, "nodes", p->world.nodes.n, "token_bytes_between_nodes",
-			(json_int_t)cross_token_bytes(&p->rank), "fits", fits(p), "ranks", ranks);
+			"memory_bytes", (json_int_t)p->memory, "answer_bytes", (json_int_t)p->rank.answers,
+			"host_bytes", (json_int_t)(own_memory(p) ? beside_gpus(p) : 0), "nodes", p->world.nodes.n,
+			"token_bytes_between_nodes", (json_int_t)cross_token_bytes(&p->rank), "fits", fits(p), "ranks",
+			ranks);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	printf("\n");
 	json_decref(all);
