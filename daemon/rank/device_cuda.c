@@ -44,9 +44,6 @@ static const char *unfit(const struct rank *self)
 {
 	if (self->opt->compute == COMPUTE_F32)
 		return "--compute f32 is not supported yet on CUDA";
-	if (self->loras.slots && (self->cfg.parts & PART_FFN_BIAS) && self->cfg.act == ACT_SILU_GATED)
-		return "LoRA adapters beside the weights are not supported yet on CUDA for models with biases of gate and up: "
-		       "--lora-merge adds them to the weights";
 	if (self->opt->deterministic && self->cfg.head_dim % 32 && self->world->size > 1 && rounds_weights(self))
 		return "on several GPUs --enable-deterministic-inference needs heads of 32, 64, ... for int8 and int4 weights "
 		       "and quantised files, since scales are for 32 columns: --quantization fp8 or none";
@@ -289,13 +286,12 @@ static int open_plugin(const struct rank *self, struct why *why)
 
 int device_cuda_use(struct rank *self, struct why *why)
 {
-	const char *reason = unfit(self);
+	const char *reason = unfit(self), *heads = cuda_lacks_heads(self->cfg.head_dim, self->opt->deterministic);
 	int err;
 
-	if (!cuda_has_heads(self->cfg.head_dim))
-		return fail(why, ERR_UNSUPPORTED,
-			    "the model's head size, %d, is not supported yet on CUDA (" CUDA_HEADS " are)",
-			    self->cfg.head_dim);
+	if (heads)
+		return fail(why, ERR_UNSUPPORTED, "the model's head size, %d, is not supported yet on CUDA%s",
+			    self->cfg.head_dim, heads);
 	if (reason)
 		return fail(why, ERR_UNSUPPORTED, "%s", reason);
 	self->device = (struct device){.ops = &cuda_ops};

@@ -161,6 +161,7 @@ void backend_linear_mid(struct backend *b, struct tensor *out, const struct tens
 {
 	REQUIRE(out->type == b->mid && out->rows == x->rows && out->cols == w->rows);
 	REQUIRE(w->k.n_leaves == 1 || (b->sum != DT_F32 && b->sum == b->mid && !bias));
+	REQUIRE(!bias || !w->paired || !b->ops->paired_columns);
 	require(b, bias, NEED_BIAS);
 	if (b->mid == DT_F32) {
 		backend_linear(b, out->data, x, w, bias);
@@ -225,12 +226,14 @@ void backend_attention(struct backend *b, struct tensor *out, const struct tenso
 	b->ops->attention(b, out, qkv, shape, pool, kv, s);
 }
 
-void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up)
+void backend_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up, const float *bias)
 {
+	REQUIRE(!bias || b->ops->paired_columns);
+	require(b, bias, NEED_GATED_BIAS);
 	REQUIRE(gate_up->type == b->mid && out->type == b->act && out->rows == gate_up->rows &&
 		gate_up->cols == 2 * out->cols);
 	op(b);
-	b->ops->silu_mul(b, out, gate_up);
+	b->ops->silu_mul(b, out, gate_up, bias);
 }
 
 struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, struct tensor *gate_up,
@@ -240,7 +243,7 @@ struct tensor backend_linear_silu_mul(struct backend *b, struct tensor *out, str
 	require(b, bias, NEED_GATED_BIAS);
 	if (!b->ops->linear_silu_mul) {
 		backend_linear_mid(b, gate_up, x, w, bias);
-		backend_silu_mul(b, out, gate_up);
+		backend_silu_mul(b, out, gate_up, NULL);
 		return *out;
 	}
 	REQUIRE(w->b == b && w->k.n_leaves == 1 && x->type == b->act && x->cols == w->cols && x->rows == out->rows);

@@ -30,6 +30,7 @@
  *   integers, (scale * part) * activation scale, f), of Q6_K for 16 columns, then for the other 16; the integers of
  *   Q6_K count from -32, those of IQ4_NL are its levels. Then, where there are minima, f = fma(min * part_min,
  *   activation scale * sum of the activations' integers, f).
+ *   e4m3 numbers are for CUDA: weight = scale * number, scale f32, rounded to the 16 bits of activations.
  * - norm: 16 lanes, lane l chains x[16i+l]^2 by fma from +0; lanes combine l + (l+8), then +4, +2, +1;
  *   mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias). NORM_LAYER first takes the mean of x, by
  *   lanes that add, off x. x += delta + shift adds delta and shift first. head_norm is the same over one head.
@@ -224,8 +225,9 @@ typedef void op_linear_mid(struct backend *b, struct tensor *out, const struct t
 op_linear_mid backend_linear_mid;
 
 /* gate_up (n, 2*ffn; type b->mid) as linear_mid makes it of a pair: gate columns first, or alternating with up's
- * (paired_columns); out (n, ffn; type b->act) = silu(gate) * up. */
-typedef void op_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up);
+ * (paired_columns); out (n, ffn; type b->act) = silu(gate) * up. bias (2*ffn), gate's first, is added before that: only
+ * where columns alternate, since linear_mid cannot add it there; else NULL. */
+typedef void op_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up, const float *bias);
 op_silu_mul backend_silu_mul;
 
 /* linear_mid and silu_mul in one: silu_mul of x * w^T (+ bias, whose numbers lie as w's rows do in the source: gate

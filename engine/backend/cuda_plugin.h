@@ -48,13 +48,15 @@ struct cuda_options {
 	void *idle_arg;
 };
 
-/* Classes whose weights may be put as integers (weight_codes()). */
-enum { CUDA_CODES = 1 << QUANT_INT8 | 1 << QUANT_INT4 | 1 << QUANT_UINT8 | 1 << QUANT_UINT4 };
-/* The sizes of heads that the kernels are built for. */
-#define CUDA_HEADS "64, 80, 96, 128 and 256"
-static inline bool cuda_has_heads(int dim)
+/* Classes whose weights may be put as files hold them (weight_codes()). */
+enum { CUDA_CODES = 1 << QUANT_INT8 | 1 << QUANT_INT4 | 1 << QUANT_UINT8 | 1 << QUANT_UINT4 | 1 << QUANT_E4M3 };
+/* Which sizes of heads the kernels take, to end a sentence, where this is none of them; else NULL. Where bits are fixed
+ * (`fixed`) a head is a leaf of o's axis, which the kernel reads eight columns at a time. */
+static inline const char *cuda_lacks_heads(int dim, bool fixed)
 {
-	return dim == 64 || dim == 80 || dim == 96 || dim == 128 || dim == 256;
+	if (dim < 2 || dim > 256 || dim % 2)
+		return ": even sizes up to 256 are";
+	return fixed && dim % 8 ? " with --enable-deterministic-inference: multiples of 8 are" : NULL;
 }
 
 /* Changes whenever a table that both sides share changes. */

@@ -5,7 +5,8 @@
 #include "base/base.h"
 
 /* How weights are held: as stored; as integers with a scale for 32 columns of a row, without or (UINT) with a zero
- * point; as e4m3 with a scale for a row; or as the blocks of a GGUF file, whose types these are. */
+ * point; as e4m3 with a scale for a row (FP8); as e4m3 with the scales of its files, one for 128 columns (E4M3); or as
+ * the blocks of a GGUF file, whose types these are. */
 enum quant {
 	QUANT_NONE,
 	QUANT_INT8,
@@ -13,6 +14,7 @@ enum quant {
 	QUANT_FP8,
 	QUANT_UINT8,
 	QUANT_UINT4,
+	QUANT_E4M3,
 	QUANT_BLOCKS,
 	QUANT_Q4_K = QUANT_BLOCKS,
 	QUANT_Q5_K,

@@ -4,7 +4,7 @@
 const char *quant_name(enum quant q)
 {
 	static const char *const names[] = {"none", "int8", "int4", "fp8",  "uint8", "uint4",
-					    "q4_k", "q5_k", "q6_k", "q4_1", "iq4_nl"};
+					    "e4m3", "q4_k", "q5_k", "q6_k", "q4_1",  "iq4_nl"};
 
 	return names[q];
 }
@@ -50,7 +50,8 @@ void weight_rows(struct weight *w, int first, int count, const void *src, size_t
 	int cols = weight_reads_whole_rows(w) ? w->k.start[w->k.n_leaves] : w->cols;
 
 	REQUIRE(first >= 0 && count >= 0 && first <= w->rows - count && ld >= (size_t)cols);
-	REQUIRE(w->quant != QUANT_UINT8 && w->quant != QUANT_UINT4 && !quant_is_blocks(w->quant));
+	REQUIRE(w->quant != QUANT_UINT8 && w->quant != QUANT_UINT4 && w->quant != QUANT_E4M3);
+	REQUIRE(!quant_is_blocks(w->quant));
 	if (count && w->cols)
 		w->b->ops->weight_rows(w, first, count, src, ld);
 }
@@ -67,7 +68,8 @@ void weight_codes(struct weight *w, int first, int count, const struct weight_co
 	REQUIRE(weight_takes_codes(w->b, w->quant) && !quant_is_blocks(w->quant) && first >= 0 && count >= 0 &&
 		first <= w->rows - count);
 	REQUIRE(codes->ld >= (size_t)w->cols && codes->groups >= (size_t)(div_up(start + w->cols, 32) - start / 32));
-	REQUIRE(!codes->zero == (w->quant == QUANT_INT8 || w->quant == QUANT_INT4));
+	REQUIRE(!codes->zero == (w->quant != QUANT_UINT8 && w->quant != QUANT_UINT4));
+	REQUIRE(!codes->wide == (w->quant != QUANT_E4M3) && !codes->scale == !!codes->wide);
 	if (count && w->cols)
 		w->b->ops->weight_codes(w, first, count, codes);
 }

@@ -35,18 +35,21 @@ bool weight_reads_whole_rows(const struct weight *w);
  * weight that reads whole rows, with all columns of the K axis. Rows come in any order, each once; several threads may
  * put different rows. */
 op_weight_rows weight_rows;
-/* Rows of integers as files hold them: weight = scale * (q - zero). */
+/* Rows of integers as files hold them, weight = scale * (q - zero); of E4M3 q are e4m3 numbers, none of them NaN. */
 struct weight_codes {
 	const uint8_t *q; /* (count, owned columns), rows ld apart: [0, 15] or [0, 255] */
 	size_t ld;
 	/* One for each 32 columns of the whole K axis that the owned ones touch, rows `groups` apart. */
-	const uint16_t *scale; /* f16, finite */
-	const uint8_t *zero;   /* NULL where the class has none: it is 8 or 128 */
+	const uint16_t *scale; /* f16, finite; of E4M3 NULL */
+	const float *wide;     /* its scales, finite; else NULL */
+	const uint8_t *zero;   /* NULL where the class has none: it is 8 or 128, of E4M3 0 */
 	size_t groups;
 };
-/* Packs `count` rows of integers, in place of weight_rows(). In the classes without zero points (int8, int4) all
- * columns of a group must have one scale (weight_keeps_groups()). */
+/* Packs `count` rows of codes, in place of weight_rows(). In the classes without zero points (int8, int4) all columns
+ * of a group must have one scale (weight_keeps_groups()). e4m3 groups are those of E4M3_GROUP columns of the whole K
+ * axis; where the columns of a row differ in scale, each leaf starts at a multiple of E4M3_LANE. */
 op_weight_codes weight_codes;
+enum { E4M3_GROUP = 128, E4M3_LANE = 16 };
 /* Rows of blocks of GGUF files: weight = (scale * part) * (q - offset) + min * part_min, rounded once, at the sum. Each
  * product is exact. */
 struct weight_blocks {
@@ -71,7 +74,7 @@ int quant_parts(enum quant q);
 bool quant_has_min(enum quant q);
 /* Whether the groups of an int8 or int4 weight lie inside groups of `group` columns of the whole K axis. */
 bool weight_keeps_groups(const struct split *k, int group);
-/* Whether the backend takes integers of this class. */
+/* Whether the backend takes codes of this class. */
 bool weight_takes_codes(const struct backend *b, enum quant quant);
 /* Column i of the weight belongs to column order[i] of x: `order` (cols) is copied. Only for a whole K axis, before the
  * first row is put; dies where the backend has no such form. */

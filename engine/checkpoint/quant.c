@@ -242,6 +242,11 @@ int quant_zeros(const struct checkpoint *c, struct ck_quant *q, struct why *why)
 	return err;
 }
 
+bool quant_is_e4m3(const struct ck_quant *q)
+{
+	return q->layout == LAYOUT_FP8;
+}
+
 bool quant_is_symmetric(const struct ck_quant *q)
 {
 	int middle = q->bits == 4 ? 8 : 128;
@@ -253,7 +258,7 @@ bool quant_has_codes(const struct ck_quant *q)
 {
 	bool runs = q->order ? q->runs : q->n_groups == 1 || q->group % 32 == 0;
 
-	return q->layout != LAYOUT_FP8 && runs && q->zero_least >= 0 && q->zero_most <= 255;
+	return runs && (quant_is_e4m3(q) || (q->zero_least >= 0 && q->zero_most <= 255));
 }
 
 /* ---- groups ---- */
@@ -399,7 +404,7 @@ static int64_t column_at(const struct ck_quant *q, int64_t place)
 
 /* Scale and zero point of each 32 places that [place, place + places) touch. */
 static int put_groups(const struct checkpoint *c, const struct ck_quant *q, const struct fetched *f, int64_t row,
-		      int64_t rows, int64_t place, int64_t places, uint16_t *scale, uint8_t *zero, struct why *why)
+		      int64_t rows, int64_t place, int64_t places, const struct quant_room *out, struct why *why)
 {
 	int64_t first = place / 32, n = (place + places - 1) / 32 + 1 - first;
 
@@ -408,30 +413,36 @@ static int put_groups(const struct checkpoint *c, const struct ck_quant *q, cons
 			int64_t col = column_at(q, (first + b) * 32);
 			int64_t g = q->group_of ? q->group_of[col] : col / q->group;
 			float s = f->scale[r * q->n_groups + g];
-			scale[r * n + b] = f16_from_f32(s);
-			zero[r * n + b] = (uint8_t)f->zero[r * q->n_groups + g];
-			if (!isfinite(f32_from_f16(scale[r * n + b])))
+			if (quant_is_e4m3(q)) {
+				out->wide[r * n + b] = s;
+				continue;
+			}
+			out->scale[r * n + b] = f16_from_f32(s);
+			out->zero[r * n + b] = (uint8_t)f->zero[r * q->n_groups + g];
+			if (!isfinite(f32_from_f16(out->scale[r * n + b])))
 				return bad_scale(c, q, row + r, g, s, why);
 		}
 	return 0;
 }
 
 int quant_codes(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t place,
-		int64_t places, uint8_t *q, uint16_t *scale, uint8_t *zero, struct why *why)
+		int64_t places, const struct quant_room *out, struct why *why)
 {
 	const struct ck_quant *k = t->quant;
 	const int64_t from = k->order ? 0 : place, cols = k->order ? k->cols : places;
-	struct fetched f = {.q = k->order ? xalloc((size_t)(rows * cols), 1) : q};
+	struct fetched f = {.q = k->order ? xalloc((size_t)(rows * cols), 1) : out->q};
 	int err;
 
 	REQUIRE(quant_has_codes(k) && row >= 0 && rows > 0 && row + rows <= k->rows);
 	REQUIRE(place >= 0 && places > 0 && place + places <= k->cols);
 	err = fetch(c, k, row, rows, from, cols, &f, why);
 	if (!err)
-		err = put_groups(c, k, &f, row, rows, place, places, scale, zero, why);
+		err = put_groups(c, k, &f, row, rows, place, places, out, why);
+	if (!err && quant_is_e4m3(k))
+		err = check_numbers(c, k, out->q, row, rows, places, why);
 	for (int64_t r = 0; r < rows && !err && k->order; r++)
 		for (int64_t i = 0; i < places; i++)
-			q[r * places + i] = f.q[r * cols + k->order[place + i]];
+			out->q[r * places + i] = f.q[r * cols + k->order[place + i]];
 	if (k->order)
 		free(f.q);
 	if (!err)

@@ -36,15 +36,22 @@ struct ck_quant {
 	bool runs;         /* each 32 columns in that order, from the first on, are of one group */
 };
 
+bool quant_is_e4m3(const struct ck_quant *q);
 /* Whether all zero points are the middle, so that the numbers are those of int4 or int8. */
 bool quant_is_symmetric(const struct ck_quant *q);
 /* Whether each 32 columns (in the order of its groups) have one scale and zero points fit: quant_codes() may be used.
  */
 bool quant_has_codes(const struct ck_quant *q);
-/* Rows [row, row + rows) and places [place, place + places) of the columns' order as integers: q (rows, places), q in
- * [0, 15] or [0, 255]; scale and zero (rows, groups) with one for each 32 places that are touched, counted from place
- * 0. A scale is rounded to f16, which holds those of GPTQ and AWQ exactly. ERR_IO, ERR_FORMAT. Any thread. */
+/* Where codes go: q (rows, places); the others (rows, groups) with one for each 32 places that are touched, counted
+ * from place 0. */
+struct quant_room {
+	uint8_t *q, *zero;
+	uint16_t *scale; /* f16, of integers, which holds those of GPTQ and AWQ exactly */
+	float *wide;     /* of e4m3, in place of scale and zero */
+};
+/* Rows [row, row + rows) and places [place, place + places) of the columns' order: integers in [0, 15] or [0, 255], or
+ * e4m3 numbers. ERR_IO, ERR_FORMAT, also where a scale is not finite or a number is NaN. Any thread. */
 int quant_codes(const struct checkpoint *c, const struct ck_tensor *t, int64_t row, int64_t rows, int64_t place,
-		int64_t places, uint8_t *q, uint16_t *scale, uint8_t *zero, struct why *why);
+		int64_t places, const struct quant_room *out, struct why *why);
 
 #endif

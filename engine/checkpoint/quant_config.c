@@ -218,7 +218,7 @@ static void read_fp8(struct reader *r)
 			refuse(r, ERR_FORMAT, "weight_block_size", "of other members",
 			       "it must be two whole numbers above 0");
 	if (!r->err && json_int(json_at(block, 1), &side))
-		r->c->group = (int)side;
+		r->c->group = r->c->usual.group = (int)side;
 }
 
 static const struct {

@@ -278,7 +278,7 @@ static void run_batch(struct job *j, const struct batch *batch, const void *x, c
 	struct tensor inner = tensor_of(s->in, b->act, batch->rows, down->cols);
 
 	run_product(j->cpu, s->out, &in, gate_up, batch);
-	cpu_silu_mul(b, &inner, &both);
+	cpu_silu_mul(b, &inner, &both, NULL);
 	run_product(j->cpu, s->out, &inner, down, batch);
 	pool_each(j->cpu->pool, j->leaves * j->x->rows, add_unit, j);
 	j->begun = true;

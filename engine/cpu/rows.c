@@ -99,10 +99,11 @@ static void silu_unit(void *arg, int unit, int worker)
 	j->k->silu_mul(j->out->data, row * ffn + (size_t)col, gate, gate + ffn, n, j->out->type);
 }
 
-void cpu_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up)
+void cpu_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up, const float *bias)
 {
 	struct silu_job j = {cpu_of(b)->k, out, gate_up->data, div_up(out->cols, CHUNK), ACT_SILU_GATED};
 
+	(void)bias; /* linear has added it */
 	pool_each(cpu_of(b)->pool, out->rows * j.pieces, silu_unit, &j);
 }
 

@@ -95,9 +95,9 @@ static int check_shape(const struct cuda_options *how, struct why *why)
 	if (how->compute != DT_BF16 && how->compute != DT_F16)
 		return fail(why, ERR_UNSUPPORTED, "compute class %s is not supported on CUDA yet; bf16 and f16 are",
 			    dtype_name(how->compute));
-	if (!cuda_has_heads(how->head_dim))
-		return fail(why, ERR_UNSUPPORTED, "head size %d is not supported on CUDA yet; " CUDA_HEADS " are",
-			    how->head_dim);
+	if (cuda_lacks_heads(how->head_dim, how->fixed))
+		return fail(why, ERR_UNSUPPORTED, "%s: the model's have %d",
+			    cuda_lacks_heads(how->head_dim, how->fixed), how->head_dim);
 	return 0;
 }
 
@@ -153,7 +153,7 @@ int cuda_create(struct backend **out, const struct cuda_options *how, struct why
 	c->how = *how;
 	c->type = how->compute == DT_F16 ? K_F16 : K_BF16;
 	c->sms = DRY_SMS;
-	c->integer_room = 128 << 20, c->fp8_room = 32 << 20, c->experts_room = 256 << 20;
+	c->parts_room = 128 << 20, c->fp8_room = 32 << 20, c->experts_room = 256 << 20;
 	err = how->dry ? 0 : open_device(c, why);
 	if (err) {
 		free(c);

@@ -1,8 +1,11 @@
-/* codes.c - the integers of quantised files as the kernels read them, and columns in another order than x's. */
+/* codes.c - the integers and e4m3 numbers of quantised files as the kernels read them, and columns in another order
+ * than x's. */
 #include "engine/cuda/cuda.h"
 #include "engine/backend/group.h"
 
 #include <string.h>
+
+_Static_assert((int)K_E4M3_GROUP == (int)E4M3_GROUP, "columns of an e4m3 weight's scale");
 
 /* Files' integers are from 0 on: int8's are less by 128, int4's are held plus 8 anyway. */
 static void put_group(char *numbers, const uint8_t *q, int n, enum quant quant)
@@ -17,6 +20,22 @@ static void put_group(char *numbers, const uint8_t *q, int n, enum quant quant)
 			numbers[i] = (char)(q[i] ^ flip);
 }
 
+/* A part's scales are those of the groups of 128 columns of the whole K axis that it touches. */
+static void put_e4m3(char *out, const struct cuda_weight *w, const struct weight_codes *codes, int row)
+{
+	const int start = w->base.k.start[w->base.k.first], end = start + w->base.cols;
+	const float *scale = codes->wide + (size_t)row * codes->groups;
+
+	for (int at = 0; at < w->base.cols; at += K_PART) {
+		char *part = out + at / K_PART * (K_PART + K_PART_SCALES);
+		int first = (start + at) / K_E4M3_GROUP * K_E4M3_GROUP, n = min_int(K_PART, w->base.cols - at);
+
+		for (int i = 0, col = first; col < min_int(start + at + n, end); i++, col += K_E4M3_GROUP)
+			memcpy(part + 4 * i, &scale[max_int(col, start) / QUANT_GROUP - start / QUANT_GROUP], 4);
+		memcpy(part + K_PART_SCALES, codes->q + (size_t)row * codes->ld + at, (size_t)n);
+	}
+}
+
 void cuda_put_codes(char *out, const struct cuda_weight *w, const struct weight_codes *codes, int row)
 {
 	const enum quant quant = w->base.quant;
@@ -26,6 +45,10 @@ void cuda_put_codes(char *out, const struct cuda_weight *w, const struct weight_
 	const uint8_t *q = codes->q + (size_t)row * codes->ld;
 
 	memset(out, 0, w->pitch);
+	if (quant == QUANT_E4M3) {
+		put_e4m3(out, w, codes, row);
+		return;
+	}
 	for (int at = 0; at < w->base.cols; at += QUANT_GROUP) {
 		char *part = out + at / columns * (scales + K_PART), *pair = part + at % columns / QUANT_GROUP * per;
 		size_t group = (size_t)row * codes->groups + (size_t)((start + at) / QUANT_GROUP - start / QUANT_GROUP);

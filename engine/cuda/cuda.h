@@ -17,8 +17,8 @@ enum {
 	STAGES = 16,
 	STAGE_BYTES = 2 << 20 /* what loaders copy at a time, or more */,
 	SKINNY_ROWS = 32 /* rows up to which products use our own kernel */,
-	SKINNY_ROWS_INTEGERS =
-		128 /* reading integers four times costs less than writing them as 16-bit numbers and reading those */
+	SKINNY_ROWS_PARTS =
+		128 /* reading 8 bits four times costs less than writing them as 16-bit numbers and reading those */
 };
 
 /* plan.c: a step's attention, cut into work for blocks. */
@@ -99,8 +99,8 @@ struct cuda {
 	struct cuda_sampler *sampler; /* on rank 0; else NULL */
 	struct comm *peers;           /* the communicator whose sums are on the stream; NULL: none */
 	struct gemm *gemm;
-	size_t integer_room; /* bytes of integers that are expanded to 16-bit numbers for cuBLASLt at a time, at most */
-	size_t fp8_room;     /* bytes of sums of e4m3 numbers that wait for their scales at a time, about */
+	size_t parts_room; /* bytes of weights that are expanded to 16-bit numbers for cuBLASLt at a time, at most */
+	size_t fp8_room;   /* bytes of sums of e4m3 numbers that wait for their scales at a time, about */
 	struct cuda_weight **weights; /* [n_weights] all weights */
 	int n_weights;
 	void *ordered; /* (max_tokens, cols) x in the order of a weight's columns; NULL: no weight has one of its own */
@@ -129,10 +129,25 @@ struct cuda_weight {
 	int n_segments, n_parts;
 };
 
-/* Whether it holds integers with a scale for 32 columns of a row. */
-static inline bool cuda_integers(const struct cuda_weight *w)
+/* Whether its rows lie in parts with scales among their numbers. */
+static inline bool cuda_in_parts(const struct cuda_weight *w)
 {
 	return w->base.quant != QUANT_NONE && w->base.quant != QUANT_FP8;
+}
+
+/* w from a row on, as kernels take it. */
+static inline struct k_matrix cuda_matrix(const struct cuda_weight *w, int row)
+{
+	static const enum k_class class_of[] = {
+		[QUANT_NONE] = K_CLASS_16,  [QUANT_INT8] = K_CLASS_INT8,   [QUANT_INT4] = K_CLASS_INT4,
+		[QUANT_FP8] = K_CLASS_FP8,  [QUANT_UINT8] = K_CLASS_UINT8, [QUANT_UINT4] = K_CLASS_UINT4,
+		[QUANT_E4M3] = K_CLASS_E4M3};
+
+	return (struct k_matrix){.data = w->data + (size_t)row * w->pitch,
+				 .scale = w->scale ? w->scale + row : NULL,
+				 .ld = w->ld,
+				 .first = split_columns(&w->base.k).first % K_E4M3_GROUP,
+				 .class_ = class_of[w->base.quant]};
 }
 
 /* Dies with the runtime's reason and `what`. */

@@ -111,12 +111,12 @@ template <class C, int DIM, int G, bool BENT> struct lane_state {
 	}
 };
 
-/* Loads keys base + u * SETS of this lane's set, as far as they lie in [low, to). */
-template <class C, int DIM, int SETS>
-GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blocks, int kv, int lane, int base,
-	       int from, int low, int to)
+/* Loads keys base + u * SETS of this lane's set, as far as they lie in [low, to). dim: of the cache. */
+template <class C, int SETS>
+GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blocks, int kv, int dim, int lane,
+	       int base, int from, int low, int to)
 {
-	const size_t head_bytes = K_HEAD_BYTES(DIM, C::PER16 == 16), v_bytes = a.cache.kv_heads * head_bytes;
+	const size_t head_bytes = K_HEAD_BYTES(dim, C::PER16 == 16), v_bytes = a.cache.kv_heads * head_bytes;
 	const char *pool = (const char *)a.cache.pool + kv * head_bytes;
 
 #pragma unroll
@@ -125,11 +125,11 @@ GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blo
 		keys.in[u] = at < to && at >= low;
 		at = keys.in[u] ? at : from;
 		const char *head = pool + blocks[at / KV_BLOCK] * (2 * v_bytes),
-			   *p = head + (at % KV_BLOCK * (DIM / C::PER16) + lane) * 16;
+			   *p = head + (at % KV_BLOCK * (dim / C::PER16) + lane) * 16;
 		keys.k[u] = gpu_load_once(p);
 		keys.v[u] = gpu_load_once(p + v_bytes);
 		if (C::PER16 == 16) {
-			const float *scale = (const float *)(head + KV_BLOCK * DIM) + at % KV_BLOCK;
+			const float *scale = (const float *)(head + KV_BLOCK * dim) + at % KV_BLOCK;
 			keys.k_scale[u] = *scale;
 			keys.v_scale[u] = *(const float *)((const char *)scale + v_bytes);
 		}
@@ -137,9 +137,9 @@ GPU void fetch(lane_keys<C> &keys, const struct attn_args &a, const int32_t *blo
 }
 
 /* Blocks on an SM that the compiler must leave registers for. */
-constexpr int resident(int per16, int group)
+constexpr int resident(int per16, int group, int dim)
 {
-	return per16 == 8 ? (group == 1 ? 8 : group == 2 ? 4 : 3) : group == 1 ? 5 : group == 2 ? 3 : 2;
+	return per16 == 8 ? (group == 1 ? dim > 128 ? 7 : 8 : group == 2 ? 4 : 3) : group == 1 ? 5 : group == 2 ? 3 : 2;
 }
 
 /* True, in all threads, in the last of `n` blocks to arrive, which sees what the others wrote before. The ticket
@@ -156,9 +156,9 @@ GPU bool last_of(uint32_t *ticket, unsigned n, int *last)
 	return *last;
 }
 
-/* Folds n partials, `row` numbers apart, in order: number d of each. Several are asked for at a time, since the reads
- * of one after the other would take longer than a block's keys. */
-template <int DIM> GPU struct state fold_all(const float *part, int d, int n, size_t row)
+/* Folds n partials, `row` numbers apart, in order: number d of `dim` of each. Several are asked for at a time, since
+ * the reads of one after the other would take longer than a block's keys. */
+GPU struct state fold_all(const float *part, int d, int dim, int n, size_t row)
 {
 	enum { AHEAD = 8 };
 	struct state all = {0, -INFINITY, 0};
@@ -168,7 +168,7 @@ template <int DIM> GPU struct state fold_all(const float *part, int d, int n, si
 #pragma unroll
 		for (int u = 0; u < AHEAD; u++) {
 			const float *from = part + min(p + u, n - 1) * row;
-			next[u] = {from[d], from[DIM], from[DIM + 1]};
+			next[u] = {from[d], from[dim], from[dim + 1]};
 		}
 #pragma unroll
 		for (int u = 0; u < AHEAD; u++)
@@ -181,29 +181,29 @@ template <int DIM> GPU struct state fold_all(const float *part, int d, int n, si
 /* Writes this block's partial of its token. True in the last block: `all` is then folded over all parts, in order. */
 template <int DIM, int ELEMS>
 GPU bool folded(struct state *all, const struct attn_args &a, const struct attn_item &it, const struct attn_run &run,
-		int *last)
+		int dim, int *last)
 {
 	const struct attn_join j = a.joins[it.join];
-	const size_t row = (size_t)a.heads * (DIM + 2);
+	const size_t row = (size_t)a.heads * (dim + 2);
 
 #pragma unroll
 	for (int e = 0; e < ELEMS; e++) {
 		int i = threadIdx.x + e * THREADS, d = i % DIM;
-		float *part = a.partial + it.part * row + (run.head + i / DIM) * (DIM + 2);
-		if (i >= run.heads * DIM)
+		float *part = a.partial + it.part * row + (run.head + i / DIM) * (dim + 2);
+		if (i >= run.heads * DIM || d >= dim)
 			continue;
 		part[d] = all[e].o;
 		if (d == 0)
-			part[DIM] = all[e].m, part[DIM + 1] = all[e].l;
+			part[dim] = all[e].m, part[dim + 1] = all[e].l;
 	}
 	if (!last_of(a.tickets + it.join * a.n_runs + blockIdx.y, j.count, last))
 		return false;
 #pragma unroll
 	for (int e = 0; e < ELEMS; e++) {
 		int i = threadIdx.x + e * THREADS, d = i % DIM;
-		const float *part = a.partial + j.first * row + (run.head + i / DIM) * (DIM + 2);
-		if (i < run.heads * DIM)
-			all[e] = fold_all<DIM>(part, d, j.count, row);
+		const float *part = a.partial + j.first * row + (run.head + i / DIM) * (dim + 2);
+		if (i < run.heads * DIM && d < dim)
+			all[e] = fold_all(part, d, dim, j.count, row);
 	}
 	return true;
 }
@@ -220,23 +220,43 @@ template <int G> GPU struct lane_bend bend_of(const struct attn_args &a, int tok
 	return b;
 }
 
-/* Grid (items, runs). A head's lanes are a power of two; those beyond its end hold zeros of q. */
+GPU uint32_t pair_of(const uint16_t *q, int d, int dim)
+{
+	return d < dim ? *(const uint32_t *)(q + d) : 0;
+}
+/* Loads eight numbers of a head's q from number d on, zeros beyond its end. Heads of any size begin at multiples of 4
+ * bytes. */
+template <class E, bool ANY> GPU void load_q(float *out, const uint16_t *q, int d, int dim)
+{
+	uint4 v;
+
+	if (!ANY || (dim % 8 == 0 && d < dim))
+		v = *(const uint4 *)(q + d);
+	else
+		v = make_uint4(pair_of(q, d, dim), pair_of(q, d + 2, dim), pair_of(q, d + 4, dim),
+			       pair_of(q, d + 6, dim));
+	gpu_up8<E>(out, v);
+}
+
+/* Grid (items, runs). A head's lanes are a power of two; those beyond its end hold zeros of q. Kernels that bend scores
+ * of one head take heads of any size up to DIM. */
 template <class E, class C, int DIM, int G, bool BENT>
-__global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
+__global__ void __launch_bounds__(THREADS, resident(C::PER16, G, DIM))
 	decode(struct attn_args a, const struct attn_item *items)
 {
 	BOUNDS(THREADS);
-	enum { N = C::PER16, LANES = GPU_LANES(DIM, N), USED = DIM / N, SETS = THREADS / LANES };
-	enum { ELEMS = (G * DIM + THREADS - 1) / THREADS };
+	enum { N = C::PER16, LANES = GPU_LANES(DIM, N), SETS = THREADS / LANES };
+	enum { ELEMS = (G * DIM + THREADS - 1) / THREADS, ANY = BENT && G == 1 };
 	SHARED(float, sums, [SETS][G][DIM]);
 	SHARED(float, tops, [SETS][G]);
 	SHARED(float, weights, [SETS][G]);
 	SHARED(int, last, [1]);
 	const struct attn_item it = items[blockIdx.x]; /* before the wait: no kernel writes items or runs */
 	const struct attn_run run = a.runs[blockIdx.y];
-	const int lane = threadIdx.x % LANES, at_lane = min(lane, USED - 1), set = threadIdx.x / LANES,
+	const int dim = ANY ? a.cache.dim : DIM, stored = K_CACHE_DIM(dim), used = stored / N;
+	const int lane = threadIdx.x % LANES, at_lane = min(lane, used - 1), set = threadIdx.x / LANES,
 		  end = it.first + it.keys, range = a.range ? a.range : it.keys;
-	const uint16_t *q_row = (const uint16_t *)a.qkv + (size_t)it.token * (a.heads + 2 * a.cache.kv_heads) * DIM;
+	const uint16_t *q_row = (const uint16_t *)a.qkv + (size_t)it.token * (a.heads + 2 * a.cache.kv_heads) * dim;
 	struct state all[ELEMS];
 	lane_state<C, DIM, G, BENT> mine;
 	struct lane_bend bend = {};
@@ -248,13 +268,13 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 		return;
 #pragma unroll
 	for (int g = 0; g < G; g++) {
-		const uint16_t *q = q_row + (size_t)(run.head + min(g, run.heads - 1)) * DIM + at_lane * N;
+		const uint16_t *q = q_row + (size_t)(run.head + min(g, run.heads - 1)) * dim;
 #pragma unroll
 		for (int i = 0; i < N; i += 8)
-			gpu_up8<E>(mine.q[g] + i, *(const uint4 *)(q + i));
+			load_q<E, ANY>(mine.q[g] + i, q, at_lane * N + i, dim);
 #pragma unroll
 		for (int i = 0; i < N; i++)
-			mine.q[g][i] *= lane < USED ? a.scale * 1.44269504f : 0;
+			mine.q[g][i] *= lane < used ? a.scale * 1.44269504f : 0;
 	}
 #pragma unroll
 	for (int e = 0; e < ELEMS; e++)
@@ -265,8 +285,8 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 		for (int base = from; base < to; base += SETS * UNROLL) {
 			lane_keys<C> keys;
 			bend.key = base + set;
-			fetch<C, DIM, SETS>(keys, a, a.blocks + it.block_at, run.kv, at_lane, base + set, from,
-					    BENT ? bend.low : 0, to);
+			fetch<C, SETS>(keys, a, a.blocks + it.block_at, run.kv, stored, at_lane, base + set, from,
+				       BENT ? bend.low : 0, to);
 			mine.take(keys, bend);
 		}
 		__syncthreads(); /* the last range's sums have been read */
@@ -274,7 +294,7 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 		for (int g = 0; g < G; g++) {
 #pragma unroll
 			for (int i = 0; i < N; i++)
-				if (lane < USED)
+				if (lane < used)
 					sums[set][g][lane * N + i] = mine.o[g][i];
 			if (lane == 0)
 				tops[set][g] = mine.m[g], weights[set][g] = mine.l[g];
@@ -296,32 +316,32 @@ __global__ void __launch_bounds__(THREADS, resident(C::PER16, G))
 			fold(&all[e], here);
 		}
 	}
-	if (it.join >= 0 && !folded<DIM, ELEMS>(all, a, it, run, last))
+	if (it.join >= 0 && !folded<DIM, ELEMS>(all, a, it, run, dim, last))
 		return;
 #pragma unroll
 	for (int e = 0; e < ELEMS; e++) {
-		int i = threadIdx.x + e * THREADS;
-		if (i < run.heads * DIM)
-			((uint16_t *)a.out)[((size_t)it.token * a.heads + run.head) * DIM + i] = finish<E>(all[e]);
+		int i = threadIdx.x + e * THREADS, d = i % DIM;
+		if (i < run.heads * DIM && d < dim)
+			((uint16_t *)a.out)[((size_t)it.token * a.heads + run.head + i / DIM) * dim + d] =
+				finish<E>(all[e]);
 	}
 }
 
-/* Heads of 64 and 128 have kernels for each group and without a bend; those of other sizes have one for all. */
+/* Heads of 64 and 128 have kernels for several that share keys, and such without a bend. */
 template <class E, class C, int DIM> static auto choose_group(int group, bool bent)
 {
-	if constexpr (DIM != 64 && DIM != 128)
-		return decode<E, C, DIM, 1, true>;
-	else if (bent)
+	if (bent)
 		return group == 1 ? decode<E, C, DIM, 1, true> : decode<E, C, DIM, 4, true>;
-	else
-		return group == 1   ? decode<E, C, DIM, 1, false>
-		       : group == 2 ? decode<E, C, DIM, 2, false>
-				    : decode<E, C, DIM, 4, false>;
+	return group == 1   ? decode<E, C, DIM, 1, false>
+	       : group == 2 ? decode<E, C, DIM, 2, false>
+			    : decode<E, C, DIM, 4, false>;
 }
 template <class E, class C>
 static cudaError_t choose_dim(cudaStream_t s, struct attn_args a, const struct attn_item *items, int n, int group)
 {
-	auto kernel = gpu_for_dim(a.cache.dim, [&](auto d) { return choose_group<E, C, d()>(group, attn_bent(&a)); });
+	auto kernel = a.cache.dim > 128  ? decode<E, C, 256, 1, true>
+		      : a.cache.dim > 64 ? choose_group<E, C, 128>(group, attn_bent(&a))
+					 : choose_group<E, C, 64>(group, attn_bent(&a));
 
 	return gpu_launch(kernel, dim3(n, a.n_runs), THREADS, 0, s, a, items);
 }

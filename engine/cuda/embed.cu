@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(THREADS) embed(float *out, const int32_t *ids,
 template <class E, class W>
 __global__ void __launch_bounds__(THREADS)
 	embed_packed(float *out, const int32_t *ids, const int32_t *sampled, int n_sampled, const void *table,
-		     const float *scale, int cols, int ld, int rows, int first)
+		     const float *scale, int cols, int ld, int w_first, int rows, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(THREADS)
 	for (int i = threadIdx.x * 8; i < cols; i += THREADS * 8) {
 		float f[8] = {0, 0, 0, 0, 0, 0, 0, 0};
 		if (at >= 0)
-			gpu_up8<E>(f, weight_columns<E, W>(table, at, i, ld));
+			gpu_up8<E>(f, weight_columns<E, W>(table, at, i, ld, w_first));
 		for (int j = 0; by_row<W> && j < 8; j++)
 			f[j] *= by;
 		if (cols % 8 == 0)
@@ -61,56 +61,19 @@ __global__ void __launch_bounds__(THREADS)
 	}
 }
 
-template <class E>
-static cudaError_t choose_embed(cudaStream_t s, float *out, const int32_t *ids, const int32_t *sampled, int n_sampled,
-				const void *table, int n, int cols, int ld, int rows_, int first)
-{
-	auto kernel = cols % 8 ? embed<E, false> : embed<E, true>;
-
-	return gpu_launch(kernel, n, THREADS, 0, s, out, ids, sampled, n_sampled, (const uint16_t *)table, cols, ld,
-			  rows_, first);
-}
-
-template <class W>
-static cudaError_t choose_packed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids,
-				 const int32_t *sampled, int n_sampled, const void *table, const float *scale, int n,
-				 int cols, int ld, int rows_, int first)
-{
-	return gpu_launch(type == K_F16 ? embed_packed<F16, W> : embed_packed<Bf16, W>, n, THREADS, 0, s, out, ids,
-			  sampled, n_sampled, table, scale, cols, ld, rows_, first);
-}
-
 extern "C" {
 cudaError_t k_embed(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
-		    int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
+		    int n_sampled, struct k_matrix t, int n, int cols, int rows, int first)
 {
-	return (type == K_F16 ? choose_embed<F16> : choose_embed<Bf16>)(s, out, ids, sampled, n_sampled, table, n, cols,
-									ld, rows_, first);
-}
-cudaError_t k_embed_int8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
-			 int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
-{
-	return choose_packed<Int8>(s, type, out, ids, sampled, n_sampled, table, NULL, n, cols, ld, rows_, first);
-}
-cudaError_t k_embed_int4(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
-			 int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
-{
-	return choose_packed<Int4>(s, type, out, ids, sampled, n_sampled, table, NULL, n, cols, ld, rows_, first);
-}
-cudaError_t k_embed_uint8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
-			  int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
-{
-	return choose_packed<Uint8>(s, type, out, ids, sampled, n_sampled, table, NULL, n, cols, ld, rows_, first);
-}
-cudaError_t k_embed_uint4(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
-			  int n_sampled, const void *table, int n, int cols, int ld, int rows_, int first)
-{
-	return choose_packed<Uint4>(s, type, out, ids, sampled, n_sampled, table, NULL, n, cols, ld, rows_, first);
-}
-cudaError_t k_embed_fp8(cudaStream_t s, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
-			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows_,
-			int first)
-{
-	return choose_packed<Fp8>(s, type, out, ids, sampled, n_sampled, table, scale, n, cols, ld, rows_, first);
+	return gpu_for_weights(type, t.class_, [&](auto e, auto c) {
+		using E = decltype(e);
+		using W = decltype(c);
+		if constexpr (std::is_same_v<E, W>)
+			return gpu_launch(cols % 8 ? embed<E, false> : embed<E, true>, n, THREADS, 0, s, out, ids,
+					  sampled, n_sampled, (const uint16_t *)t.data, cols, t.ld, rows, first);
+		else
+			return gpu_launch(embed_packed<E, W>, n, THREADS, 0, s, out, ids, sampled, n_sampled, t.data,
+					  t.scale, cols, t.ld, t.first, rows, first);
+	});
 }
 }

@@ -5,10 +5,6 @@
 
 enum { FEW = 8, MORE = 32 /* rows of a group */, FIXED_SEGMENTS = 24 /* more do not fit 48 KiB for 32 rows */ };
 
-static const enum k_class class_of[] = {
-	[QUANT_NONE] = K_CLASS_16, [QUANT_INT8] = K_CLASS_INT8,   [QUANT_INT4] = K_CLASS_INT4,
-	[QUANT_FP8] = K_CLASS_FP8, [QUANT_UINT8] = K_CLASS_UINT8, [QUANT_UINT4] = K_CLASS_UINT4};
-
 void cuda_route(struct backend *b, const struct routing *r, const struct tensor *logits, const float *shared)
 {
 	struct cuda *c = cuda_of(b);
@@ -110,11 +106,9 @@ static void products(struct cuda *c, void *out, enum k_form form, const void *x,
 			      .n = weight->each,
 			      .step = weight_stack_step(weight->each),
 			      .k = weight->cols,
-			      .ld = w->ld,
 			      .x = x,
 			      .token = by_token ? of->token : NULL,
-			      .w = w->data,
-			      .scale = w->scale,
+			      .w = cuda_matrix(w, 0),
 			      .group = of->group,
 			      .n_groups = of->n_groups,
 			      .most_groups = k_most_groups(rows, weight->experts, of->most),
@@ -123,8 +117,7 @@ static void products(struct cuda *c, void *out, enum k_form form, const void *x,
 			      .n_segments = w->n_segments,
 			      .segments = w->segments};
 
-	cuda_check((of->most == K_EXPERTS_TILE ? k_experts_tiles : k_experts_products)(c->stream, c->type,
-										       class_of[weight->quant], out, a),
+	cuda_check((of->most == K_EXPERTS_TILE ? k_experts_tiles : k_experts_products)(c->stream, c->type, out, a),
 		   "experts");
 }
 

@@ -26,7 +26,8 @@ GPU void fetch_of(uint4 *room, const struct k_experts &a, struct expert_place p,
 	const bool there = p.group < groups;
 	const size_t row = there ? (size_t)a.group[p.group].expert * a.step : 0;
 
-	fetch<W, R, U>(room, (const char *)a.w + row * weight_row_bytes<W>(a.ld), {p.tile, p.col}, there, a.n, a.ld);
+	fetch<W, R, U>(room, (const char *)a.w.data + row * weight_row_bytes<W>(a.w.ld), {p.tile, p.col}, there, a.n,
+		       a.w.ld, a.w.first);
 }
 
 /* Loads eight columns of a row of x, with zeros from `end` on. row -1: zeros. */
@@ -55,7 +56,7 @@ __global__ void __launch_bounds__(THREADS, 2) experts_ring(void *out, struct k_e
 	int row[MT];
 
 #pragma unroll
-	for (int s = 0; s < STAGES; s++, next_turn<T>(&get, tiles, a.ld))
+	for (int s = 0; s < STAGES; s++, next_turn<T>(&get, tiles, a.w.ld))
 		fetch_of<W, R, U>(ring + s * T::ROOM, a, get, groups);
 	for (int s = 0; use.group < groups; s = s + 1 == STAGES ? 0 : s + 1) {
 		uint4 *room = ring + s * T::ROOM, xv[X::XS][MT];
@@ -79,15 +80,15 @@ __global__ void __launch_bounds__(THREADS, 2) experts_ring(void *out, struct k_e
 			multiply_turn<E, W, MT, R, U>(d, room, first, xv);
 		}
 		fetch_of<W, R, U>(room, a, get, groups);
-		next_turn<T>(&get, tiles, a.ld);
+		next_turn<T>(&get, tiles, a.w.ld);
 		const struct expert_place now = use;
-		next_turn<T>(&use, tiles, a.ld);
+		next_turn<T>(&use, tiles, a.w.ld);
 		if (use.tile == now.tile && use.group == now.group)
 			continue;
 		const size_t at = (size_t)g.first * (a.form == K_OUT_SILU ? a.n / 2 : a.n);
 		const struct sink to = {(char *)out + at * (a.form == K_OUT_F32 ? 4 : 2),
 					NULL,
-					by_row<W> ? a.scale + (size_t)g.expert * a.step : NULL,
+					by_row<W> ? a.w.scale + (size_t)g.expert * a.step : NULL,
 					a.form,
 					g.rows,
 					a.n};
@@ -108,7 +109,7 @@ __global__ void __launch_bounds__(THREADS, 1) experts_fixed(void *out, struct k_
 		return;
 	const struct k_group group = a.group[blockIdx.y];
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3, n0 = blockIdx.x * 16;
-	const char *w = (const char *)a.w + (size_t)group.expert * a.step * weight_row_bytes<W>(a.ld);
+	const char *w = (const char *)a.w.data + (size_t)group.expert * a.step * weight_row_bytes<W>(a.w.ld);
 	const int low = min(n0 + g, a.n - 1), high = min(n0 + 8 + g, a.n - 1);
 	int row[MT];
 
@@ -121,9 +122,9 @@ __global__ void __launch_bounds__(THREADS, 1) experts_fixed(void *out, struct k_
 		float d[MT][4] = {};
 #pragma unroll 1
 		for (int col = first; col < end; col += STEP) {
-			const int at = col + 8 * t, at_w = min(at, a.ld - 8);
-			const uint4 v = weight_columns<E, W>(w, low, at_w, a.ld),
-				    u = weight_columns<E, W>(w, high, at_w, a.ld);
+			const int at = col + 8 * t, at_w = min(at, a.w.ld - 8);
+			const uint4 v = weight_columns<E, W>(w, low, at_w, a.w.ld, a.w.first),
+				    u = weight_columns<E, W>(w, high, at_w, a.w.ld, a.w.first);
 #pragma unroll
 			for (int j = 0; j < MT; j++)
 				multiply<E>(d[j], v, u, x_columns(a, row[j], at, end));
@@ -134,7 +135,7 @@ __global__ void __launch_bounds__(THREADS, 1) experts_fixed(void *out, struct k_
 			for (int q = 0; q < 4; q++)
 				red[i * SIZE + (8 * j + 2 * t + (q & 1)) * 16 + g + 8 * (q >> 1)] =
 					d[j][q] *
-					(by_row<W> ? a.scale[(size_t)group.expert * a.step + (q >> 1 ? high : low)]
+					(by_row<W> ? a.w.scale[(size_t)group.expert * a.step + (q >> 1 ? high : low)]
 						   : 1);
 	}
 	__syncthreads();
@@ -206,45 +207,26 @@ template <class E, class W> static cudaError_t products(cudaStream_t s, void *ou
 	return gpu_launch(experts_fixed<E, W, 4>, grid, THREADS, fixed_bytes(a.n_segments, 4), s, out, a);
 }
 
-template <class E> static cudaError_t products_of(cudaStream_t s, enum k_class class_, void *out, struct k_experts a)
-{
-	switch (class_) {
-	case K_CLASS_INT8:
-		return products<E, Int8>(s, out, a);
-	case K_CLASS_INT4:
-		return products<E, Int4>(s, out, a);
-	case K_CLASS_FP8:
-		return products<E, Fp8>(s, out, a);
-	case K_CLASS_UINT8:
-		return products<E, Uint8>(s, out, a);
-	case K_CLASS_UINT4:
-		return products<E, Uint4>(s, out, a);
-	default:
-		return products<E, E>(s, out, a);
-	}
-}
-
 template <class... P> static void allow(cudaError_t *e, void (*kernel)(P...), int bytes)
 {
 	*e = *e ? *e
 		: cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
 				       min(bytes, block_room));
 }
-template <class E, class W> static void init(cudaError_t *e)
+template <class E, class W> static cudaError_t init()
 {
 	using S = ring_shapes<E, W>;
+	cudaError_t e = cudaSuccess;
 
-	allow(e, S::few::kernel, S::few::bytes), allow(e, S::more::kernel, S::more::bytes);
-}
-template <class E> static void init_all(cudaError_t *e)
-{
-	init<E, E>(e), init<E, Int8>(e), init<E, Int4>(e), init<E, Fp8>(e), init<E, Uint8>(e), init<E, Uint4>(e);
+	allow(&e, S::few::kernel, S::few::bytes), allow(&e, S::more::kernel, S::more::bytes);
+	return e;
 }
 
 extern "C" {
-cudaError_t k_experts_products(cudaStream_t s, enum k_type type, enum k_class class_, void *out, struct k_experts a)
+cudaError_t k_experts_products(cudaStream_t s, enum k_type type, void *out, struct k_experts a)
 {
-	return (type == K_F16 ? products_of<F16> : products_of<Bf16>)(s, class_, out, a);
+	return gpu_for_weights(type, a.w.class_,
+			       [&](auto e, auto c) { return products<decltype(e), decltype(c)>(s, out, a); });
 }
 cudaError_t k_experts_add(cudaStream_t s, void *out, struct k_experts_sum a)
 {
@@ -263,7 +245,6 @@ cudaError_t k_experts_init(void)
 
 	e = e ? e : cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
 	e = e ? e : cudaDeviceGetAttribute(&block_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-	init_all<Bf16>(&e), init_all<F16>(&e);
-	return e;
+	return e ? e : gpu_each_weights([](auto e, auto c) { return init<decltype(e), decltype(c)>(); });
 }
 }

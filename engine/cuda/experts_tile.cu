@@ -23,7 +23,7 @@ GPU struct units load_units(const struct k_experts &a, const char *w, int n0, co
 #pragma unroll
 	for (int i = 0; i < EACH; i++) {
 		const int at = threadIdx.x + i * THREADS, c = col + at % 4 * 8;
-		u.w[i] = weight_columns<E, W>(w, min(n0 + at / 4, a.n - 1), c, a.ld);
+		u.w[i] = weight_columns<E, W>(w, min(n0 + at / 4, a.n - 1), c, a.w.ld, a.w.first);
 		u.x[i] = a.k % 8 ? load_x<false>(x, max(row[i], 0), row[i] + 1, c, a.k, a.k)
 				 : load_x<true>(x, max(row[i], 0), row[i] + 1, c, a.k, a.k);
 	}
@@ -96,7 +96,7 @@ template <class E, class W> __global__ void __launch_bounds__(THREADS, 1) expert
 	const struct k_group g = a.group[blockIdx.y];
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, n0 = blockIdx.x * TILE, mine = n0 + warp % 2 * 64,
 		  row0 = warp / 2 * 32;
-	const char *weights = (const char *)a.w + (size_t)g.expert * a.step * weight_row_bytes<W>(a.ld);
+	const char *weights = (const char *)a.w.data + (size_t)g.expert * a.step * weight_row_bytes<W>(a.w.ld);
 	float d[4][4][4] = {};
 	int row[EACH];
 
@@ -107,42 +107,25 @@ template <class E, class W> __global__ void __launch_bounds__(THREADS, 1) expert
 	struct units next = load_units<E, W>(a, weights, n0, row, 0);
 	store_units(w[0], x[0], next);
 	__syncthreads();
-	for (int col = 0, turn = 0; col < a.ld; col += COLS, turn ^= 1) {
-		if (col + COLS < a.ld)
+	for (int col = 0, turn = 0; col < a.w.ld; col += COLS, turn ^= 1) {
+		if (col + COLS < a.w.ld)
 			next = load_units<E, W>(a, weights, n0, row, col + COLS);
 		if (row0 < g.rows && mine < a.n)
 			multiply_tile<E>(d, w[turn] + warp % 2 * 64 * ROW, x[turn] + row0 * ROW, lane);
-		if (col + COLS < a.ld)
+		if (col + COLS < a.w.ld)
 			store_units(w[turn ^ 1], x[turn ^ 1], next);
 		__syncthreads(); /* the next columns have come, and these have been read */
 	}
-	write_tile<E>(out, a, g, d, by_row<W> ? a.scale + (size_t)g.expert * a.step : NULL, mine, row0, lane);
-}
-
-template <class E> static auto kernel_of(enum k_class class_)
-{
-	switch (class_) {
-	case K_CLASS_INT8:
-		return experts_tile<E, Int8>;
-	case K_CLASS_INT4:
-		return experts_tile<E, Int4>;
-	case K_CLASS_FP8:
-		return experts_tile<E, Fp8>;
-	case K_CLASS_UINT8:
-		return experts_tile<E, Uint8>;
-	case K_CLASS_UINT4:
-		return experts_tile<E, Uint4>;
-	default:
-		return experts_tile<E, E>;
-	}
+	write_tile<E>(out, a, g, d, by_row<W> ? a.w.scale + (size_t)g.expert * a.step : NULL, mine, row0, lane);
 }
 
 extern "C" {
-cudaError_t k_experts_tiles(cudaStream_t s, enum k_type type, enum k_class class_, void *out, struct k_experts a)
+cudaError_t k_experts_tiles(cudaStream_t s, enum k_type type, void *out, struct k_experts a)
 {
 	const dim3 grid((a.n + TILE - 1) / TILE, a.most_groups);
 
-	return gpu_launch(type == K_F16 ? kernel_of<F16>(class_) : kernel_of<Bf16>(class_), grid, THREADS, 0, s, out,
-			  a);
+	return gpu_for_weights(type, a.w.class_, [&](auto e, auto c) {
+		return gpu_launch(experts_tile<decltype(e), decltype(c)>, grid, THREADS, 0, s, out, a);
+	});
 }
 }

@@ -15,7 +15,7 @@ void gemm_room(struct cuda *c, const struct cuda_weight *w)
 	struct gemm *g = c->gemm;
 	size_t tokens = (size_t)c->how.limits.max_tokens;
 
-	if (cuda_integers(w)) {
+	if (cuda_in_parts(w)) {
 		grow(c, &g->room, &g->room_bytes,
 		     (size_t)w->ld * sizeof(uint16_t) * (size_t)gemm_rows_at_once(w, 0, false));
 		return;
@@ -31,14 +31,7 @@ void gemm_room(struct cuda *c, const struct cuda_weight *w)
 
 static void to_room(struct cuda *c, const struct cuda_weight *w, int first, int rows)
 {
-	static k_expand *const expand[] = {[QUANT_INT8] = k_from_int8,
-					   [QUANT_INT4] = k_from_int4,
-					   [QUANT_UINT8] = k_from_uint8,
-					   [QUANT_UINT4] = k_from_uint4};
-
-	cuda_check(expand[w->base.quant](c->stream, c->type, c->gemm->room, w->data + (size_t)first * w->pitch, rows,
-					 w->ld),
-		   "integers");
+	cuda_check(k_expand(c->stream, c->type, c->gemm->room, cuda_matrix(w, first), rows), "weights as 16 bits");
 }
 
 bool gemm_run(struct cuda *c, void *out, bool narrow, const void *x, const struct cuda_weight *w, int m)

@@ -1,16 +1,17 @@
-/* gemm.cu - expands rows of integers to 16-bit numbers for cuBLASLt, and puts columns of activations in the order of
- * a weight's. */
+/* gemm.cu - expands rows of weights of 8 or 4 bits to 16-bit numbers for cuBLASLt, and puts columns of activations in
+ * the order of a weight's. */
 #include "engine/cuda/gpu_weight.h"
 
 enum { THREADS = 256 };
 
 /* Grid (rows). */
-template <class E, class W> __global__ void __launch_bounds__(THREADS) from_integers(uint4 *out, const void *w, int ld)
+template <class E, class W>
+__global__ void __launch_bounds__(THREADS) from_parts(uint4 *out, const void *w, int ld, int first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
 	for (int i = threadIdx.x * 8; i < ld; i += THREADS * 8)
-		out[((size_t)blockIdx.x * ld + i) / 8] = weight_columns<E, W>(w, blockIdx.x, i, ld);
+		out[((size_t)blockIdx.x * ld + i) / 8] = weight_columns<E, W>(w, blockIdx.x, i, ld, first);
 }
 
 /* Grid (rows, blocks of columns). */
@@ -24,28 +25,15 @@ __global__ void __launch_bounds__(THREADS) columns(uint16_t *out, const uint16_t
 		out[(size_t)blockIdx.x * cols + i] = x[(size_t)blockIdx.x * cols + from];
 }
 
-template <class W> static cudaError_t expand(cudaStream_t s, enum k_type type, void *out, const void *w, int n, int ld)
-{
-	return gpu_launch(type == K_F16 ? from_integers<F16, W> : from_integers<Bf16, W>, n, THREADS, 0, s,
-			  (uint4 *)out, w, ld);
-}
-
 extern "C" {
-cudaError_t k_from_int8(cudaStream_t s, enum k_type type, void *out, const void *w, int n, int ld)
+cudaError_t k_expand(cudaStream_t s, enum k_type type, void *out, struct k_matrix w, int rows)
 {
-	return expand<Int8>(s, type, out, w, n, ld);
-}
-cudaError_t k_from_int4(cudaStream_t s, enum k_type type, void *out, const void *w, int n, int ld)
-{
-	return expand<Int4>(s, type, out, w, n, ld);
-}
-cudaError_t k_from_uint8(cudaStream_t s, enum k_type type, void *out, const void *w, int n, int ld)
-{
-	return expand<Uint8>(s, type, out, w, n, ld);
-}
-cudaError_t k_from_uint4(cudaStream_t s, enum k_type type, void *out, const void *w, int n, int ld)
-{
-	return expand<Uint4>(s, type, out, w, n, ld);
+	return gpu_for_weights(type, w.class_, [&](auto e, auto c) -> cudaError_t {
+		if constexpr (in_parts<decltype(c)>)
+			return gpu_launch(from_parts<decltype(e), decltype(c)>, rows, THREADS, 0, s, (uint4 *)out,
+					  w.data, w.ld, w.first);
+		return cudaErrorInvalidValue;
+	});
 }
 cudaError_t k_columns(cudaStream_t s, void *out, const void *x, const int32_t *order, int rows, int cols)
 {

@@ -65,14 +65,14 @@ void gemm_destroy(struct gemm *g, struct cuda *c)
 	free(g);
 }
 
-/* Rows of w that are multiplied at a time with m rows of x: of integers and e4m3, as many as their room is for. */
+/* Rows of w that are multiplied at a time with m rows of x: of 8 and 4 bits, as many as their room is for. */
 int gemm_rows_at_once(const struct cuda_weight *w, int m, bool narrow)
 {
 	const struct cuda *c = cuda_of(w->base.b);
 	size_t rows = (size_t)w->base.rows;
 
-	if (cuda_integers(w))
-		rows = c->integer_room / sizeof(uint16_t) / (size_t)max_int(1, w->ld);
+	if (cuda_in_parts(w))
+		rows = c->parts_room / sizeof(uint16_t) / (size_t)max_int(1, w->ld);
 	else if (w->base.quant == QUANT_FP8 && narrow && !c->gemm->scales)
 		rows = c->fp8_room / sizeof(float) / (size_t)max_int(1, m);
 	return rows >= (size_t)w->base.rows ? w->base.rows : max_int(GEMM_PART, (int)rows / GEMM_PART * GEMM_PART);

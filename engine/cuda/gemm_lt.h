@@ -35,7 +35,7 @@ struct gemm {
 	struct numbers half, fp8;      /* fp8: only after fp8_create() */
 	cublasLtMatrixLayout_t out[2]; /* f32, 16-bit */
 	cublasLtMatmulPreference_t want;
-	/* room: integers expanded to 16-bit numbers, or sums of e4m3 numbers that wait for their scales; NULL: no
+	/* room: weights expanded to 16-bit numbers, or sums of e4m3 numbers that wait for their scales; NULL: no
 	 * weight needs it */
 	void *workspace, *room;
 	size_t room_bytes;
@@ -50,7 +50,7 @@ struct gemm {
 void gemm_check(cublasStatus_t s, const char *what);
 void gemm_describe(struct numbers *n, cudaDataType_t type);
 void gemm_forget(struct numbers *n); /* also of none */
-/* Rows of w that are multiplied at a time with m rows of x: of integers and e4m3, as many as their room is for. */
+/* Rows of w that are multiplied at a time with m rows of x: of 8 and 4 bits, as many as their room is for. */
 int gemm_rows_at_once(const struct cuda_weight *w, int m, bool narrow);
 /* Sets the layouts. ld: numbers from one row of the weight to the next; ldo: of out. */
 void gemm_shapes(struct gemm *g, const struct product *p, int ld, int ldo);

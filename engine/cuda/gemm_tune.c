@@ -20,14 +20,14 @@ struct trial {
 	cudaEvent_t from, to;
 };
 
-/* Integers have just been expanded into `room`, as in a step. */
+/* Weights in parts have just been expanded into `room`, as in a step. */
 static const void *next_numbers(struct cuda *c, struct trial *t)
 {
 	const struct cuda_weight *w = t->w[t->turn++ % (unsigned)t->n_w];
 
 	if (w->scale && c->gemm->scales)
 		gemm_fp8_scales(c->gemm, w->scale, c->gemm->x_scale);
-	return cuda_integers(w) ? c->gemm->room : w->data;
+	return cuda_in_parts(w) ? c->gemm->room : w->data;
 }
 
 static float time_of(struct cuda *c, struct trial *t, const struct product *p, const cublasLtMatmulAlgo_t *algo)

@@ -81,21 +81,22 @@ GPU void gpu_take_turn()
 	gpu_start_next();
 }
 
-/* What f gives for the head size as a constant. */
+/* What f gives for the smallest head size, as a constant, that is built and holds `dim` numbers. */
 template <class F> static auto gpu_for_dim(int dim, F f)
 {
-	switch (dim) {
-	case 64:
+	if (dim <= 64)
 		return f(std::integral_constant<int, 64>());
-	case 80:
+	if (dim <= 80)
 		return f(std::integral_constant<int, 80>());
-	case 96:
+	if (dim <= 96)
 		return f(std::integral_constant<int, 96>());
-	case 128:
+	if (dim <= 128)
 		return f(std::integral_constant<int, 128>());
-	default:
-		return f(std::integral_constant<int, 256>());
-	}
+	return f(std::integral_constant<int, 256>());
+}
+static inline bool gpu_is_built(int dim)
+{
+	return gpu_for_dim(dim, [](auto d) { return (int)d(); }) == dim;
 }
 /* Threads that a head has where each holds `per` of its numbers: a power of two, since they shuffle. */
 #define GPU_LANES(dim, per) ((dim) <= 4 * (per) ? 4 : (dim) <= 8 * (per) ? 8 : (dim) <= 16 * (per) ? 16 : 32)

@@ -111,8 +111,9 @@ GPU void finish(float d[R][MT][4], float *red, const struct sink &to, int m0, in
 	}
 }
 
-/* The size of a turn. A lane takes 16 bytes of a row, 8 to 32 columns, U times; of integers also their scales: the
- * first lane of four loads 8 at a time, or each the two that hold its own, or its own and the zero point. */
+/* The size of a turn. A lane takes 16 bytes of a row, 8 to 32 columns, U times; in parts also its scales: the
+ * first lane of four loads 16 bytes of them, or each the two that hold its own, or its own, or that and the zero point.
+ */
 template <class W, int R, int U> struct turn {
 	enum { LANE = W::PER16, WARP = 4 * LANE /* columns, U times */, COLS = U * WARPS * WARP };
 	enum {
@@ -120,7 +121,7 @@ template <class W, int R, int U> struct turn {
 		SCALES = in_parts<W> ? 2 * R * WARPS * 8 : 0,
 		ROOM = NUMBERS + SCALES /* of 16 bytes */
 	};
-	static_assert(!in_parts<W> || (int)COLS == part_columns<W>, "integers are multiplied part by part");
+	static_assert(!in_parts<W> || (int)COLS == part_columns<W>, "a turn is a part");
 };
 
 /* A lane multiplies eight columns at a time, and asks for as much of x beforehand as registers hold. */
@@ -134,9 +135,11 @@ struct turn_place {
 };
 
 /* Starts copying the scales of a lane's columns of a row, which begin at `at` of its part. */
-template <class W> GPU void fetch_scales(uint4 *room, const char *part, int at, bool there)
+template <class W> GPU void fetch_scales(uint4 *room, const char *part, int at, int first, bool there)
 {
-	if constexpr (with_zeros<W>)
+	if constexpr (by_128<W>)
+		gpu_copy4((uint32_t *)room + threadIdx.x, part + (at + first) / K_E4M3_GROUP * 4, there);
+	else if constexpr (with_zeros<W>)
 		gpu_copy4((uint32_t *)room + threadIdx.x, part + at / 32 * 4, there);
 	else if constexpr (W::PER16 == 32)
 		gpu_copy4((uint32_t *)room + threadIdx.x, part + at / 64 * 4, there);
@@ -147,7 +150,7 @@ template <class W> GPU void fetch_scales(uint4 *room, const char *part, int at, 
 /* Starts copying the weights of a turn, of the tile and from the column that `p` names, into the thread's own room,
  * which no other thread reads. there false: zeros. */
 template <class W, int R, int U>
-GPU void fetch(uint4 *room, const char *w, struct turn_place p, bool there, int n, int ld)
+GPU void fetch(uint4 *room, const char *w, struct turn_place p, bool there, int n, int ld, int first)
 {
 	using T = turn<W, R, U>;
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, at = warp * U * T::WARP + T::LANE * (lane & 3),
@@ -163,13 +166,14 @@ GPU void fetch(uint4 *room, const char *w, struct turn_place p, bool there, int 
 			gpu_copy16(room + (r * U + u) * THREADS + threadIdx.x, from + 64 * u,
 				   there && col + u * T::WARP < ld);
 		if (in_parts<W>)
-			fetch_scales<W>(room + T::NUMBERS + r * (WARPS * 8), part, at, there && col < ld);
+			fetch_scales<W>(room + T::NUMBERS + r * (WARPS * 8), part, at, first, there && col < ld);
 	}
 	gpu_copy_commit();
 }
 
-/* Returns the group of a lane's integers. A warp's 64 columns of 8 bits have two scales, which the first lane of four
- * holds; a lane's 32 of 4 bits have one, beside a neighbour's. Where zero points are, each lane has its own. */
+/* Returns the group of a lane's numbers. A warp's 64 columns of 8 bits have two scales, which the first lane of four
+ * holds; a lane's 32 of 4 bits have one, beside a neighbour's. Where zero points are, or scales for 128 columns, each
+ * lane has its own. */
 template <class W> GPU struct gpu_group group_of(const uint4 *scales)
 {
 	const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -177,6 +181,8 @@ template <class W> GPU struct gpu_group group_of(const uint4 *scales)
 
 	if constexpr (with_zeros<W>)
 		return gpu_group_of(((const uint32_t *)scales)[threadIdx.x]);
+	if constexpr (by_128<W>)
+		return {((const float *)scales)[threadIdx.x], 0};
 	if constexpr (W::PER16 == 32) {
 		two = ((const uint32_t *)scales)[threadIdx.x];
 		return {F16::up(lane & 1 ? two >> 16 : two & 0xffff), 0};

@@ -105,9 +105,9 @@ static void count_head_norm(struct backend *b, struct tensor *qkv, const struct 
 	count(b, 1);
 }
 
-static void count_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up)
+static void count_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up, const float *bias)
 {
-	(void)out, (void)gate_up;
+	(void)out, (void)gate_up, (void)bias;
 	count(b, 1);
 }
 

@@ -18,13 +18,27 @@ void k_overlap(bool on);
 /* Returns why the kernels of a device cannot overlap, as Status shows it; NULL: they can, in CUDA graphs too. */
 const char *k_no_overlap(int device);
 
+/* How weights are held: below, "int8 weights" and so on. */
+enum k_class { K_CLASS_16, K_CLASS_INT8, K_CLASS_INT4, K_CLASS_FP8, K_CLASS_UINT8, K_CLASS_UINT4, K_CLASS_E4M3 };
+/* Rows of weights that begin a multiple of 16 bytes apart. */
+struct k_matrix {
+	const void *data;
+	const float *scale; /* (rows) only of K_CLASS_FP8 */
+	int32_t ld;         /* numbers of a row, a multiple of 32, with zeros from its columns on */
+	int32_t first;      /* of K_CLASS_E4M3: where its first column lies in a group of scales */
+	enum k_class class_;
+	int32_t none; /* fills the padding, as in struct k_cache */
+};
+
 enum { KV_BLOCK = 32 /* tokens of a block of the cache */ };
 
 /* What the cache holds: numbers of the activations' type, or 8 bits (int8 or e4m3) times a scale for each token and
  * head. */
 enum k_kv { K_KV_16, K_KV_INT8, K_KV_FP8 };
 
-/* A block holds K (kv_heads, 32, dim), then V likewise. 8-bit heads are followed by their scales (32) in f32. */
+/* A block holds K (kv_heads, 32, K_CACHE_DIM(dim)), then V likewise; what lies beyond a head's end is 0. 8-bit heads
+ * are followed by their scales (32) in f32. dim is even and up to 256. */
+#define K_CACHE_DIM(dim) (((dim) + 15) / 16 * 16)
 struct k_cache {
 	void *pool;
 	int32_t kv_heads, dim;
@@ -32,7 +46,7 @@ struct k_cache {
 	int32_t none; /* fills the padding: the emulated GPU scans all 8-byte units for addresses */
 };
 /* Bytes of one head in a block. */
-#define K_HEAD_BYTES(dim, bits8) (KV_BLOCK * (dim) * ((bits8) ? 1 : 2) + ((bits8) ? KV_BLOCK * 4 : 0))
+#define K_HEAD_BYTES(dim, bits8) (KV_BLOCK * K_CACHE_DIM(dim) * ((bits8) ? 1 : 2) + ((bits8) ? KV_BLOCK * 4 : 0))
 
 /* ---- attention's work, cut by the host (plan.c) ---- */
 struct attn_item { /* decode: keys [first, first + keys) of one token */
@@ -58,7 +72,7 @@ struct attn_run {
 };
 
 struct attn_args {
-	const void *qkv; /* (tokens, (heads + 2*kv_heads)*dim) 16-bit; dim is 64, 80, 96, 128 or 256 */
+	const void *qkv; /* (tokens, (heads + 2*kv_heads)*dim) 16-bit; dim is the cache's */
 	void *out;       /* (tokens, heads*dim) 16-bit */
 	float *partial;  /* (parts, heads, dim + 2): unscaled sum, maximum (base 2), sum of weights */
 	const struct attn_join *joins;
@@ -70,7 +84,8 @@ struct attn_args {
 	int heads, n_runs;
 	float scale;
 	int range; /* keys that are summed apart, then folded in order; 0: all keys of an item */
-	/* What Llama has not: backend.h says how scores are bent. Heads of 64 and 128 have kernels without it. */
+	/* What Llama has not: backend.h says how scores are bent. Heads of 64 and 128 have kernels without it; the
+	 * others take heads of any size. */
 	const int32_t *pos;  /* (tokens) positions; used where one of these is */
 	const float *slopes; /* (heads) ALiBi's; NULL: none */
 	float cap;           /* of scores; 0: none */
@@ -96,14 +111,9 @@ k_prefill k_attention_prefill_wgmma;
 cudaError_t k_attention_wgmma_init(void);
 
 /* ---- operations on rows ---- */
-/* Token -1-r, r < n_sampled, is sampled[r]; beyond n_sampled it is no token (zeros). */
-typedef cudaError_t k_embedding(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids,
-				const int32_t *sampled, int n_sampled, const void *table, int n, int cols, int ld,
-				int rows, int first);
-k_embedding k_embed, k_embed_int8, k_embed_int4, k_embed_uint8, k_embed_uint4;
-cudaError_t k_embed_fp8(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
-			int n_sampled, const void *table, const float *scale, int n, int cols, int ld, int rows,
-			int first);
+/* Token -1-r, r < n_sampled, is sampled[r]; beyond n_sampled it is no token (zeros). out (n, cols). */
+cudaError_t k_embed(cudaStream_t stream, enum k_type type, float *out, const int32_t *ids, const int32_t *sampled,
+		    int n_sampled, struct k_matrix table, int n, int cols, int rows, int first);
 /* out: of `type`, which may be K_F32. delta: K_F32 or K_BF16, or NULL. shift: (cols) or NULL. w and bias must have been
  * written by copies, not by kernels. */
 cudaError_t k_add_norm(cudaStream_t stream, enum k_type type, void *out, float *x, const void *delta,
@@ -143,9 +153,13 @@ enum { K_PART4 = 2 * K_PART, K_PART4_SCALES = 2 * K_PART4 / 32 };
  * integer in bf16. The numbers are as files hold them, from 0 on. */
 #define K_UINT8_ROW(ld) ((ld) + ((ld) + K_PART - 1) / K_PART * 2 * K_PART_SCALES)        /* bytes */
 #define K_UINT4_ROW(ld) ((ld) / 2 + ((ld) + K_PART4 - 1) / K_PART4 * 2 * K_PART4_SCALES) /* bytes */
-/* Expands integers: out (rows, ld) of `type` = number times scale, rounded. */
-typedef cudaError_t k_expand(cudaStream_t stream, enum k_type type, void *out, const void *w, int rows, int ld);
-k_expand k_from_int8, k_from_int4, k_from_uint8, k_from_uint4;
+/* e4m3 weights: as int8's, but with up to 5 scales in f32: column i of a part has scale (i + first) / 128. No code is
+ * NaN. */
+enum { K_E4M3_GROUP = 128 };
+#define K_E4M3_ROW(ld) K_INT8_ROW(ld)
+/* Makes 16-bit numbers of a class that has scales among its numbers: out (rows, ld) of `type` = number times scale,
+ * rounded. */
+cudaError_t k_expand(cudaStream_t stream, enum k_type type, void *out, struct k_matrix w, int rows);
 /* out (rows, cols) = columns order[0..cols) of x (rows, cols), 16-bit. order must have been written by a copy. */
 cudaError_t k_columns(cudaStream_t stream, void *out, const void *x, const int32_t *order, int rows, int cols);
 
@@ -165,13 +179,9 @@ cudaError_t k_to_fp8(cudaStream_t stream, enum k_type type, void *out, float *sc
 cudaError_t k_scale(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const float *sums,
 		    const float *row, const float *column, int m, int n, int ld, int ldo);
 
-/* ---- linear: out (m, n) = x (m, k) w^T (n, k; rows ld apart, ld a multiple of 32, zeros from k on) + bias (n) or NULL
- * ---- */
-typedef cudaError_t k_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
-			     const void *w, const float *bias, int m, int n, int k, int ld);
-k_skinny k_linear_skinny, k_linear_skinny_int8, k_linear_skinny_int4, k_linear_skinny_uint8, k_linear_skinny_uint4;
-cudaError_t k_linear_skinny_fp8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
-				const void *w, const float *scale, const float *bias, int m, int n, int k, int ld);
+/* ---- linear: out (m, n) = x (m, k) w^T (n, k) + bias (n) or NULL ---- */
+cudaError_t k_linear_skinny(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
+			    struct k_matrix w, const float *bias, int m, int n, int k);
 /* Gives each row the same bits for any m: K is cut into segments that combine as a binary counter; out (parts, m, n),
  * one part for K_OUT_SILU. */
 struct k_segment {
@@ -180,13 +190,9 @@ struct k_segment {
 	int32_t part;      /* >= 0: this part is complete then */
 };
 enum { K_MAX_SEGMENTS = 96 };
-typedef cudaError_t k_fixed(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
-			    const void *w, const float *bias, const struct k_segment *segments /* device */,
-			    int n_segments, int m, int n, int k, int ld);
-k_fixed k_linear_fixed, k_linear_fixed_int8, k_linear_fixed_int4, k_linear_fixed_uint8, k_linear_fixed_uint4;
-cudaError_t k_linear_fixed_fp8(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
-			       const void *w, const float *scale, const float *bias, const struct k_segment *segments,
-			       int n_segments, int m, int n, int k, int ld);
+cudaError_t k_linear_fixed(cudaStream_t stream, enum k_type type, void *out, enum k_form form, const void *x,
+			   struct k_matrix w, const float *bias, const struct k_segment *segments /* device */,
+			   int n_segments, int m, int n, int k);
 cudaError_t k_linear_init(void);
 
 /* ---- mixtures of experts: rows of tokens, ordered by expert ---- */
@@ -214,11 +220,10 @@ cudaError_t k_order_rows(cudaStream_t stream, struct k_rows_of r, const int32_t 
  * (parts, rows of all groups, n), or (rows, n/2) for K_OUT_SILU. */
 struct k_experts {
 	enum k_form form;
-	int32_t n, step, k, ld, none; /* none: fills the padding, as in struct k_tree */
-	const void *x;                /* (tokens, k); without `token` (rows, k) */
-	const int32_t *token;         /* (rows) the row of x; NULL: the same */
-	const void *w;
-	const float *scale; /* of e4m3 rows; else NULL */
+	int32_t n, step, k;
+	const void *x;        /* (tokens, k); without `token` (rows, k) */
+	const int32_t *token; /* (rows) the row of x; NULL: the same */
+	struct k_matrix w;
 	const struct k_group *group;
 	const int32_t *n_groups;
 	int32_t most_groups, most; /* groups; rows of a group: 8 or 32 */
@@ -226,12 +231,10 @@ struct k_experts {
 	int32_t n_segments;        /* 0: any order of sums */
 	const struct k_segment *segments;
 };
-enum k_class { K_CLASS_16, K_CLASS_INT8, K_CLASS_INT4, K_CLASS_FP8, K_CLASS_UINT8, K_CLASS_UINT4 };
-cudaError_t k_experts_products(cudaStream_t stream, enum k_type type, enum k_class class_, void *out,
-			       struct k_experts a);
+cudaError_t k_experts_products(cudaStream_t stream, enum k_type type, void *out, struct k_experts a);
 /* The same with groups of K_EXPERTS_TILE rows, in any order of sums. */
 enum { K_EXPERTS_TILE = 128 };
-cudaError_t k_experts_tiles(cudaStream_t stream, enum k_type type, enum k_class class_, void *out, struct k_experts a);
+cudaError_t k_experts_tiles(cudaStream_t stream, enum k_type type, void *out, struct k_experts a);
 cudaError_t k_experts_init(void);
 /* out (n, cols), f32 or bf16 (K_OUT_16) = the perfect tree over `leaves` (1, 2, 4, 8) of sums by fma from +0: a token's
  * rows of y times their weights, ascending, then its row of `shared` times the last weight. */

@@ -129,7 +129,7 @@ template <class E, class C, int DIM> __global__ void __launch_bounds__(THREADS) 
 		((float *)(head + KV_BLOCK * DIM))[u.slot % KV_BLOCK] = top < 1e-30f ? 0 : top * (1 / C::MAX);
 }
 
-/* For any even n_rot and any cache: a warp has a head, number by number. Grid (tokens, heads by warps). */
+/* For any even n_rot and dim, and any cache: a warp has a head, number by number. Grid (tokens, heads by warps). */
 template <class E> __global__ void __launch_bounds__(THREADS) rope_store_any(struct store_args a, int dim, enum k_kv kv)
 {
 	BOUNDS(THREADS);
@@ -162,7 +162,7 @@ template <class E> __global__ void __launch_bounds__(THREADS) rope_store_any(str
 		    factor = top < 1e-30f ? 0 : __fdividef(most, top);
 	char *to = stored_head(a, max(slot, 0), max(head - a.heads, 0),
 			       kv == K_KV_16 ? K_HEAD_BYTES(dim, false) : K_HEAD_BYTES(dim, true));
-	const int at = slot % KV_BLOCK * dim;
+	const int at = slot % KV_BLOCK * K_CACHE_DIM(dim);
 #pragma unroll
 	for (int i = 0; i < 8; i++) {
 		int d = lane + 32 * i;
@@ -176,7 +176,7 @@ template <class E> __global__ void __launch_bounds__(THREADS) rope_store_any(str
 			to[at + d] = (char)(kv == K_KV_INT8 ? Int8::down(v[i] * factor) : Fp8::down(v[i] * factor));
 	}
 	if (head >= a.heads && kv != K_KV_16 && lane == 0)
-		((float *)(to + KV_BLOCK * dim))[slot % KV_BLOCK] = top < 1e-30f ? 0 : top * per;
+		((float *)(to + KV_BLOCK * K_CACHE_DIM(dim)))[slot % KV_BLOCK] = top < 1e-30f ? 0 : top * per;
 }
 
 template <class E, int DIM> static auto choose_store(enum k_kv kv)
@@ -199,7 +199,7 @@ cudaError_t k_rope_store(cudaStream_t s, enum k_type type, void *qkv, struct k_c
 	int width = heads + 2 * cache.kv_heads,
 	    units = width * (cache.kv == K_KV_16 ? cache.dim / 8 : GPU_LANES(cache.dim, 8));
 
-	if (a.n_rot % 8)
+	if (a.n_rot % 8 || !gpu_is_built(cache.dim))
 		return gpu_launch(type == K_F16 ? rope_store_any<F16> : rope_store_any<Bf16>,
 				  dim3(tokens, (width * 32 + THREADS - 1) / THREADS), THREADS, 0, s, a, cache.dim,
 				  cache.kv);

@@ -1,48 +1,27 @@
 /* linear.c - matrix products, by our own kernels or by cuBLASLt. */
 #include "engine/cuda/cuda.h"
 
-/* Of weights without scales beside their rows. */
-static k_fixed *const fixed[] = {[QUANT_NONE] = k_linear_fixed,
-				 [QUANT_INT8] = k_linear_fixed_int8,
-				 [QUANT_INT4] = k_linear_fixed_int4,
-				 [QUANT_UINT8] = k_linear_fixed_uint8,
-				 [QUANT_UINT4] = k_linear_fixed_uint4};
-static k_skinny *const skinny[] = {[QUANT_NONE] = k_linear_skinny,
-				   [QUANT_INT8] = k_linear_skinny_int8,
-				   [QUANT_INT4] = k_linear_skinny_int4,
-				   [QUANT_UINT8] = k_linear_skinny_uint8,
-				   [QUANT_UINT4] = k_linear_skinny_uint4};
-
 /* Gives each row the same bits for any number of rows. */
 static cudaError_t in_order(struct cuda *c, void *out, enum k_form form, const struct tensor *x,
 			    const struct cuda_weight *w, const float *bias)
 {
-	int m = x->rows, n = w->base.rows, k = w->base.cols;
-
-	if (w->base.quant == QUANT_FP8)
-		return k_linear_fixed_fp8(c->stream, c->type, out, form, x->data, w->data, w->scale, bias, w->segments,
-					  w->n_segments, m, n, k, w->ld);
-	return fixed[w->base.quant](c->stream, c->type, out, form, x->data, w->data, bias, w->segments, w->n_segments,
-				    m, n, k, w->ld);
+	return k_linear_fixed(c->stream, c->type, out, form, x->data, cuda_matrix(w, 0), bias, w->segments,
+			      w->n_segments, x->rows, w->base.rows, w->base.cols);
 }
 
 /* Reads weights at the speed of memory, once for 8 to 32 rows. */
 static cudaError_t of_few_rows(struct cuda *c, void *out, enum k_form form, const struct tensor *x,
 			       const struct cuda_weight *w, const float *bias)
 {
-	int m = x->rows, n = w->base.rows, k = w->base.cols;
-
-	if (w->base.quant == QUANT_FP8)
-		return k_linear_skinny_fp8(c->stream, c->type, out, form, x->data, w->data, w->scale, bias, m, n, k,
-					   w->ld);
-	return skinny[w->base.quant](c->stream, c->type, out, form, x->data, w->data, bias, m, n, k, w->ld);
+	return k_linear_skinny(c->stream, c->type, out, form, x->data, cuda_matrix(w, 0), bias, x->rows, w->base.rows,
+			       w->base.cols);
 }
 
 /* Uses our own kernels, which write every form of output. False: cuBLASLt is faster. */
 static bool by_kernel(struct cuda *c, void *out, enum k_form form, const struct tensor *x, const struct cuda_weight *w,
 		      const float *bias)
 {
-	int few = cuda_integers(w) ? SKINNY_ROWS_INTEGERS : SKINNY_ROWS;
+	int few = cuda_in_parts(w) ? SKINNY_ROWS_PARTS : SKINNY_ROWS;
 
 	if (!c->how.fixed && x->rows > few && w->base.cols && w->base.cols % 8 == 0)
 		return false;

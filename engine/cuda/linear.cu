@@ -2,8 +2,6 @@
  * need no repacking and stay as cuBLASLt reads them. */
 #include "engine/cuda/gpu_product.h"
 
-#include <type_traits>
-
 /* Of the device: SMs, and bytes of shared memory that a block may have (99 KiB on some, 227 on others). */
 static int sms, block_room;
 
@@ -18,8 +16,9 @@ template <class T> GPU void next_turn(struct turn_place *p, int ld)
  * memory at any time, also beyond the end of a tile: what keeps memory busy, and more than registers hold. The first
  * turns are requested before the kernel before this one has ended, since no kernel writes weights. */
 template <class E, class W, int MT, int R, int U, int STAGES, bool VECTOR>
-__global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form, const uint16_t *x, const char *w,
-						     const float *scale, const float *bias, int m, int n, int k, int ld)
+__global__ void __launch_bounds__(THREADS, 2)
+	skinny(void *out, enum k_form form, const uint16_t *x, const char *w, const float *scale, const float *bias,
+	       int m, int n, int k, int ld, int w_first)
 {
 	BOUNDS(THREADS);
 	using T = turn<W, R, U>;
@@ -33,7 +32,7 @@ __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form
 
 #pragma unroll
 	for (int s = 0; s < STAGES; s++, next_turn<T>(&get, ld))
-		fetch<W, R, U>(ring + s * T::ROOM, w, get, get.tile < tiles, n, ld);
+		fetch<W, R, U>(ring + s * T::ROOM, w, get, get.tile < tiles, n, ld, w_first);
 	gpu_take_turn();
 	for (int s = 0; use.tile < tiles; s = s + 1 == STAGES ? 0 : s + 1) {
 		uint4 *room = ring + s * T::ROOM, xv[X::XS][MT];
@@ -51,7 +50,7 @@ __global__ void __launch_bounds__(THREADS, 2) skinny(void *out, enum k_form form
 				gpu_copy_wait<STAGES - 1>();
 			multiply_turn<E, W, MT, R, U>(d, room, first, xv);
 		}
-		fetch<W, R, U>(room, w, get, get.tile < tiles, n, ld);
+		fetch<W, R, U>(room, w, get, get.tile < tiles, n, ld, w_first);
 		next_turn<T>(&get, ld);
 		int tile = use.tile;
 		next_turn<T>(&use, ld);
@@ -67,12 +66,12 @@ template <class E, class W, int MT, int R, int U, int STAGES, bool VECTOR> struc
 	static constexpr int bytes = STAGES * turn<W, R, U>::ROOM * 16 + WARPS * 8 * MT * PITCH * (int)sizeof(float);
 
 	static cudaError_t launch(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w,
-				  const float *scale, const float *bias, int m, int n, int k, int ld)
+				  const float *scale, const float *bias, int m, int n, int k, int ld, int w_first)
 	{
 		dim3 grid(min((n + 16 * R - 1) / (16 * R), sms), (m + 8 * MT - 1) / (8 * MT));
 
 		return gpu_launch(kernel, grid, THREADS, bytes, s, out, form, (const uint16_t *)x, (const char *)w,
-				  scale, bias, m, n, k, ld);
+				  scale, bias, m, n, k, ld, w_first);
 	}
 };
 template <class E, class W> struct shapes {
@@ -112,7 +111,7 @@ template <class E, class W, class... A> static cudaError_t choose_skinny(int m, 
 template <class E, class W, int MT, bool VECTOR>
 __global__ void __launch_bounds__(THREADS, 1)
 	fixed(void *out, enum k_form form, const uint16_t *x, const char *w, const float *scale, const float *bias,
-	      const struct k_segment *segments, int n_segments, int m, int n, int k, int ld)
+	      const struct k_segment *segments, int n_segments, int m, int n, int k, int ld, int w_first)
 {
 	BOUNDS(THREADS);
 	gpu_take_turn();
@@ -131,7 +130,8 @@ __global__ void __launch_bounds__(THREADS, 1)
 		for (int col = first; col < end; col += STEP) {
 			/* Where a segment ends inside a step the weights go on, and x is zero. */
 			const int at = col + 8 * t, at_w = min(at, ld - 8);
-			uint4 a = weight_columns<E, W>(w, low, at_w, ld), b = weight_columns<E, W>(w, high, at_w, ld);
+			uint4 a = weight_columns<E, W>(w, low, at_w, ld, w_first),
+			      b = weight_columns<E, W>(w, high, at_w, ld, w_first);
 #pragma unroll
 			for (int j = 0; j < MT; j++)
 				multiply<E>(d[j], a, b, load_x<VECTOR>(x, m0 + 8 * j + g, m, at, end, k));
@@ -155,12 +155,13 @@ static constexpr int fixed_bytes(int n_segments, int mt)
 template <class E, class W, int MT, bool VECTOR>
 static cudaError_t launch_fixed(cudaStream_t s, void *out, enum k_form form, const void *x, const void *w,
 				const float *scale, const float *bias, const struct k_segment *segments, int n_segments,
-				int m, int n, int k, int ld)
+				int m, int n, int k, int ld, int w_first)
 {
 	dim3 grid((n + 15) / 16, (m + 8 * MT - 1) / (8 * MT));
 
 	return gpu_launch(fixed<E, W, MT, VECTOR>, grid, THREADS, fixed_bytes(n_segments, MT), s, out, form,
-			  (const uint16_t *)x, (const char *)w, scale, bias, segments, n_segments, m, n, k, ld);
+			  (const uint16_t *)x, (const char *)w, scale, bias, segments, n_segments, m, n, k, ld,
+			  w_first);
 }
 
 template <class E, class W, class... A> static cudaError_t choose_fixed(int n_segments, int m, int k, A... args)
@@ -183,104 +184,35 @@ template <class... S> static void allow_shapes(cudaError_t *e)
 {
 	(allow(e, S::kernel, S::bytes), ...);
 }
-template <class E, class W> static void init(cudaError_t *e)
+template <class E, class W> static cudaError_t init()
 {
 	using S = shapes<E, W>;
+	cudaError_t e = cudaSuccess;
 
-	allow_shapes<typename S::odd, typename S::rows8, typename S::rows16, typename S::narrow, typename S::wide>(e);
-	allow(e, fixed<E, W, 2, false>, fixed_bytes(K_MAX_SEGMENTS, 2));
-	allow(e, fixed<E, W, 1, true>, fixed_bytes(K_MAX_SEGMENTS, 1));
-	allow(e, fixed<E, W, 4, true>, fixed_bytes(K_MAX_SEGMENTS, 4));
-}
-
-static const float *const nothing = NULL; /* scales of weights that have none */
-/* The class of weights that are not quantised is that of the activations. */
-template <class W, class E> using class_of = std::conditional_t<std::is_void_v<W>, E, W>;
-
-template <class W, class... A> static cudaError_t any_skinny(enum k_type type, int m, int n, int k, A... args)
-{
-	return (type == K_F16 ? choose_skinny<F16, class_of<W, F16>, A...>
-			      : choose_skinny<Bf16, class_of<W, Bf16>, A...>)(m, n, k, args...);
-}
-template <class W, class... A> static cudaError_t any_fixed(enum k_type type, int n_segments, int m, int k, A... args)
-{
-	return (type == K_F16 ? choose_fixed<F16, class_of<W, F16>, A...>
-			      : choose_fixed<Bf16, class_of<W, Bf16>, A...>)(n_segments, m, k, args...);
+	allow_shapes<typename S::odd, typename S::rows8, typename S::rows16, typename S::narrow, typename S::wide>(&e);
+	allow(&e, fixed<E, W, 2, false>, fixed_bytes(K_MAX_SEGMENTS, 2));
+	allow(&e, fixed<E, W, 1, true>, fixed_bytes(K_MAX_SEGMENTS, 1));
+	allow(&e, fixed<E, W, 4, true>, fixed_bytes(K_MAX_SEGMENTS, 4));
+	return e;
 }
 
 extern "C" {
-cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w,
-			    const float *bias, int m, int n, int k, int ld)
+cudaError_t k_linear_skinny(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
+			    struct k_matrix w, const float *bias, int m, int n, int k)
 {
-	return any_skinny<void>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
+	return gpu_for_weights(type, w.class_, [&](auto e, auto c) {
+		return choose_skinny<decltype(e), decltype(c)>(m, n, k, s, out, form, x, w.data, w.scale, bias, m, n, k,
+							       w.ld, w.first);
+	});
 }
-cudaError_t k_linear_skinny_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				 const void *w, const float *bias, int m, int n, int k, int ld)
+cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
+			   struct k_matrix w, const float *bias, const struct k_segment *segments, int n_segments,
+			   int m, int n, int k)
 {
-	return any_skinny<Int8>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
-}
-cudaError_t k_linear_skinny_int4(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				 const void *w, const float *bias, int m, int n, int k, int ld)
-{
-	return any_skinny<Int4>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
-}
-cudaError_t k_linear_skinny_uint8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				  const void *w, const float *bias, int m, int n, int k, int ld)
-{
-	return any_skinny<Uint8>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
-}
-cudaError_t k_linear_skinny_uint4(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				  const void *w, const float *bias, int m, int n, int k, int ld)
-{
-	return any_skinny<Uint4>(type, m, n, k, s, out, form, x, w, nothing, bias, m, n, k, ld);
-}
-cudaError_t k_linear_skinny_fp8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				const void *w, const float *scale, const float *bias, int m, int n, int k, int ld)
-{
-	return any_skinny<Fp8>(type, m, n, k, s, out, form, x, w, scale, bias, m, n, k, ld);
-}
-
-cudaError_t k_linear_fixed(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x, const void *w,
-			   const float *bias, const struct k_segment *segments, int n_segments, int m, int n, int k,
-			   int ld)
-{
-	return any_fixed<void>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n, k,
-			       ld);
-}
-cudaError_t k_linear_fixed_int8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				const void *w, const float *bias, const struct k_segment *segments, int n_segments,
-				int m, int n, int k, int ld)
-{
-	return any_fixed<Int8>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n, k,
-			       ld);
-}
-cudaError_t k_linear_fixed_int4(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				const void *w, const float *bias, const struct k_segment *segments, int n_segments,
-				int m, int n, int k, int ld)
-{
-	return any_fixed<Int4>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n, k,
-			       ld);
-}
-cudaError_t k_linear_fixed_uint8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				 const void *w, const float *bias, const struct k_segment *segments, int n_segments,
-				 int m, int n, int k, int ld)
-{
-	return any_fixed<Uint8>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n,
-				k, ld);
-}
-cudaError_t k_linear_fixed_uint4(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-				 const void *w, const float *bias, const struct k_segment *segments, int n_segments,
-				 int m, int n, int k, int ld)
-{
-	return any_fixed<Uint4>(type, n_segments, m, k, s, out, form, x, w, nothing, bias, segments, n_segments, m, n,
-				k, ld);
-}
-cudaError_t k_linear_fixed_fp8(cudaStream_t s, enum k_type type, void *out, enum k_form form, const void *x,
-			       const void *w, const float *scale, const float *bias, const struct k_segment *segments,
-			       int n_segments, int m, int n, int k, int ld)
-{
-	return any_fixed<Fp8>(type, n_segments, m, k, s, out, form, x, w, scale, bias, segments, n_segments, m, n, k,
-			      ld);
+	return gpu_for_weights(type, w.class_, [&](auto e, auto c) {
+		return choose_fixed<decltype(e), decltype(c)>(n_segments, m, k, s, out, form, x, w.data, w.scale, bias,
+							      segments, n_segments, m, n, k, w.ld, w.first);
+	});
 }
 
 cudaError_t k_linear_init(void)
@@ -290,9 +222,6 @@ cudaError_t k_linear_init(void)
 
 	e = e ? e : cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device);
 	e = e ? e : cudaDeviceGetAttribute(&block_room, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-	init<Bf16, Bf16>(&e), init<F16, F16>(&e), init<Bf16, Int8>(&e), init<F16, Int8>(&e);
-	init<Bf16, Uint8>(&e), init<F16, Uint8>(&e), init<Bf16, Uint4>(&e), init<F16, Uint4>(&e);
-	init<Bf16, Fp8>(&e), init<F16, Fp8>(&e), init<Bf16, Int4>(&e), init<F16, Int4>(&e);
-	return e;
+	return e ? e : gpu_each_weights([](auto e, auto c) { return init<decltype(e), decltype(c)>(); });
 }
 }

@@ -59,11 +59,11 @@ void cuda_lora_up(struct backend *b, struct tensor *y, const float *t, const str
 		cuda_check(k_lora_up(c->stream, type, y->data, form_of(c, l, slot), t, y->rows), "adapters");
 }
 
-void cuda_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up)
+void cuda_silu_mul(struct backend *b, struct tensor *out, const struct tensor *gate_up, const float *bias)
 {
 	struct cuda *c = cuda_of(b);
 
 	if (out->rows && out->cols)
-		cuda_check(k_silu_mul(c->stream, c->type, out->data, gate_up->data, NULL, out->rows, out->cols),
+		cuda_check(k_silu_mul(c->stream, c->type, out->data, gate_up->data, bias, out->rows, out->cols),
 			   "silu");
 }

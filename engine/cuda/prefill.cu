@@ -2,7 +2,7 @@
  * arXiv:2307.08691). A block has 128 queries of one head, 32 a warp, so that one ldmatrix of K or V serves two row
  * tiles; of heads of 256, whose sums take twice the registers, 64, 16 a warp. K and V are loaded by cp.async, one tile
  * ahead; scores and sums stay in registers. An 8-bit cache is loaded as it is and expanded to 16 bits, scales included,
- * in shared memory. */
+ * in shared memory. Kernels that bend scores take heads of any size up to theirs, filled up with zeros. */
 #include "engine/cuda/gpu.h"
 #include "engine/cuda/kernels.h"
 
@@ -137,21 +137,22 @@ template <class E, int DIM, bool BENT> struct tile_state {
 	}
 };
 
-/* Returns where K of one head lies in the block of key `key`; *v_bytes: how far behind it V lies. */
-template <class C, int DIM>
-GPU const char *head_of(const struct attn_args &a, const struct attn_tile &t, int kv, int key, int keys,
+/* Returns where K of one head of `dim` numbers lies in the block of key `key`; *v_bytes: how far behind it V lies. */
+template <class C>
+GPU const char *head_of(const struct attn_args &a, const struct attn_tile &t, int kv, int dim, int key, int keys,
 			size_t *v_bytes)
 {
-	const size_t head_bytes = K_HEAD_BYTES(DIM, C::PER16 == 16);
+	const size_t head_bytes = K_HEAD_BYTES(dim, C::PER16 == 16);
 
 	*v_bytes = a.cache.kv_heads * head_bytes;
 	return (const char *)a.cache.pool + kv * head_bytes +
 	       (key < keys ? a.blocks[t.block_at + key / KV_BLOCK] * (2 * *v_bytes) : 0);
 }
 
-/* Loads keys [first, first + KEYS) of one head to shared memory, K then V, with zeros beyond the sequence. */
+/* Loads keys [first, first + KEYS) of one head to shared memory, K then V, with zeros beyond the sequence and the head.
+ * dim: of the cache. */
 template <int DIM>
-GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
+GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t, int kv, int dim, int first, int keys)
 {
 	enum { UNITS = KV_BLOCK * DIM / 8 };
 	uint16_t *v = k + KEYS * block_of<DIM>::PITCH;
@@ -160,14 +161,14 @@ GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t
 	for (int page = 0; page < PAGES; page++) {
 		int key = first + page * KV_BLOCK;
 		size_t v_bytes;
-		const char *head = head_of<Bf16, DIM>(a, t, kv, key, keys, &v_bytes);
+		const char *head = head_of<Bf16>(a, t, kv, dim, key, keys, &v_bytes);
 #pragma unroll
 		for (int i = 0; i < UNITS; i += THREADS) {
 			int x = i + threadIdx.x, row = x / (DIM / 8), unit = x % (DIM / 8);
 			if (UNITS % THREADS && x >= UNITS)
 				break;
-			bool there = key + row < keys;
-			const char *p = head + (there ? (row * DIM + unit * 8) * 2 : 0);
+			bool there = key + row < keys && unit * 8 < dim;
+			const char *p = head + (there ? (row * dim + unit * 8) * 2 : 0);
 			gpu_copy16(at<DIM>(k, page * KV_BLOCK + row, unit), p, there);
 			gpu_copy16(at<DIM>(v, page * KV_BLOCK + row, unit), p + v_bytes, there);
 		}
@@ -178,30 +179,32 @@ GPU void fetch(uint16_t *k, const struct attn_args &a, const struct attn_tile &t
 /* Loads keys [first, first + KEYS) of one head in the cache's 8-bit form: K and its scales, then V and its scales. */
 enum { SCALES = KEYS * 4 / 16 /* units of 16 bytes */ };
 template <class C, int DIM>
-GPU void fetch_raw(char *raw, const struct attn_args &a, const struct attn_tile &t, int kv, int first, int keys)
+GPU void fetch_raw(char *raw, const struct attn_args &a, const struct attn_tile &t, int kv, int dim, int first,
+		   int keys)
 {
 	static_assert(PAGES == 1, "a tile is a block of the cache");
 	size_t v_bytes;
-	const char *head = head_of<C, DIM>(a, t, kv, first, keys, &v_bytes);
+	const char *head = head_of<C>(a, t, kv, dim, first, keys, &v_bytes);
 
 #pragma unroll
-	for (int x = threadIdx.x; x < KEYS * DIM / 16 + SCALES; x += THREADS) {
+	for (int x = threadIdx.x; x < KEYS * dim / 16 + SCALES; x += THREADS) {
 		bool there =
-			first + x / (DIM / 16) < keys || x >= KEYS * DIM / 16; /* scales beyond the end are not used */
+			first + x / (dim / 16) < keys || x >= KEYS * dim / 16; /* scales beyond the end are not used */
 		gpu_copy16(raw + x * 16, head + x * 16, there);
 		gpu_copy16(raw + K_HEAD_BYTES(DIM, true) + x * 16, head + v_bytes + x * 16, there);
 	}
 	gpu_copy_commit();
 }
 
-/* Expands 16 numbers times their key's scale into two units of 16-bit numbers. */
-template <class E, class C, int DIM> GPU void expand_unit(uint16_t *to, const char *raw, int x, bool there)
+/* Expands 16 numbers times their key's scale into two units of 16-bit numbers; zeros beyond a head's end. */
+template <class E, class C, int DIM> GPU void expand_unit(uint16_t *to, const char *raw, int dim, int x, bool there)
 {
 	const int row = x / (DIM / 16), unit = x % (DIM / 16) * 2;
-	const float scale = there ? ((const float *)(raw + KEYS * DIM))[row] : 0;
-	float f[16];
+	const float scale = there ? ((const float *)(raw + KEYS * dim))[row] : 0;
+	float f[16] = {};
 
-	gpu_up_all<C>(f, ((const uint4 *)raw)[x]);
+	if (unit * 8 < dim)
+		gpu_up_all<C>(f, ((const uint4 *)raw)[row * (dim / 16) + unit / 2]);
 #pragma unroll
 	for (int i = 0; i < 16; i += 8)
 		*(uint4 *)at<DIM>(to, row, unit + i / 8) = make_uint4(
@@ -209,7 +212,7 @@ template <class E, class C, int DIM> GPU void expand_unit(uint16_t *to, const ch
 			E::pack(f[i + 4] * scale, f[i + 5] * scale), E::pack(f[i + 6] * scale, f[i + 7] * scale));
 }
 
-template <class E, class C, int DIM> GPU void expand(uint16_t *k, const char *raw, int there /* keys */)
+template <class E, class C, int DIM> GPU void expand(uint16_t *k, const char *raw, int dim, int there /* keys */)
 {
 	enum { UNITS = KEYS * DIM / 16 };
 
@@ -219,21 +222,28 @@ template <class E, class C, int DIM> GPU void expand(uint16_t *k, const char *ra
 		if (UNITS % THREADS && x >= UNITS)
 			break;
 		bool in = x / (DIM / 16) < there;
-		expand_unit<E, C, DIM>(k, raw, x, in);
-		expand_unit<E, C, DIM>(k + KEYS * block_of<DIM>::PITCH, raw + K_HEAD_BYTES(DIM, true), x, in);
+		expand_unit<E, C, DIM>(k, raw, dim, x, in);
+		expand_unit<E, C, DIM>(k + KEYS * block_of<DIM>::PITCH, raw + K_HEAD_BYTES(DIM, true), dim, x, in);
 	}
 }
 
-template <int DIM> GPU void fetch_q(uint16_t *q, const struct attn_args &a, const struct attn_tile &t, int head)
+/* Heads of any size begin at multiples of 4 bytes. */
+template <int DIM, bool ANY>
+GPU void fetch_q(uint16_t *q, const struct attn_args &a, const struct attn_tile &t, int dim, int head)
 {
-	const size_t width = (size_t)(a.heads + 2 * a.cache.kv_heads) * DIM;
-	const uint16_t *from = (const uint16_t *)a.qkv + (size_t)t.token * width + (size_t)head * DIM;
+	const size_t width = (size_t)(a.heads + 2 * a.cache.kv_heads) * dim;
+	const uint16_t *from = (const uint16_t *)a.qkv + (size_t)t.token * width + (size_t)head * dim;
 
 #pragma unroll 4
 	for (int x = threadIdx.x; x < block_of<DIM>::ROWS * DIM / 8; x += THREADS) {
 		int row = x / (DIM / 8), unit = x % (DIM / 8);
-		bool there = row < t.rows;
-		gpu_copy16(at<DIM>(q, row, unit), from + (there ? row * width + unit * 8 : 0), there);
+		bool there = row < t.rows && unit * 8 < dim;
+		const uint16_t *p = from + (there ? row * width + unit * 8 : 0);
+		if (!ANY || dim % 8 == 0)
+			gpu_copy16(at<DIM>(q, row, unit), p, there);
+		for (int i = 0; ANY && dim % 8 && i < 8; i += 2)
+			gpu_copy4(at<DIM>(q, row, unit) + i, there && unit * 8 + i < dim ? p + i : from,
+				  there && unit * 8 + i < dim);
 	}
 }
 
@@ -289,6 +299,7 @@ __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const str
 	const struct attn_tile t = share_of<DIM>(tiles[blockIdx.y / B::SHARE], blockIdx.y % B::SHARE);
 	const int head = blockIdx.x, lane = threadIdx.x & 31, warp_row = (threadIdx.x >> 5) * B::WARP_ROWS,
 		  keys = t.pos + t.rows;
+	const int dim = BENT ? a.cache.dim : DIM, stored = K_CACHE_DIM(dim);
 	const int kv = a.kv_of_head[head];
 	const int origin = BENT && a.window ? max(t.pos + 1 - a.window, 0) / KEYS * KEYS : 0;
 	uint16_t *kv_at = q + B::ROWS * PITCH;
@@ -300,11 +311,11 @@ __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const str
 		return;
 	if (BENT)
 		bend = bend_of(a, head);
-	fetch_q<DIM>(q, a, t, head); /* in the same group as the first keys */
+	fetch_q<DIM, BENT>(q, a, t, dim, head); /* in the same group as the first keys */
 	if constexpr (BITS8)
-		fetch_raw<C, DIM>(raw_at, a, t, kv, origin, keys);
+		fetch_raw<C, DIM>(raw_at, a, t, kv, stored, origin, keys);
 	else
-		fetch<DIM>(kv_at, a, t, kv, origin, keys);
+		fetch<DIM>(kv_at, a, t, kv, stored, origin, keys);
 #pragma unroll
 	for (int i = 0; i < MT * (DIM / 8) * 4; i++)
 		mine.o[i / (DIM / 2)][i / 4 % (DIM / 8)][i % 4] = 0;
@@ -317,13 +328,13 @@ __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const str
 		if (first + KEYS >= keys)
 			gpu_copy_commit(); /* an empty group, since the wait below counts groups */
 		else if constexpr (BITS8)
-			fetch_raw<C, DIM>(raw_at + (turn ^ 1) * RAW, a, t, kv, first + KEYS, keys);
+			fetch_raw<C, DIM>(raw_at + (turn ^ 1) * RAW, a, t, kv, stored, first + KEYS, keys);
 		else
-			fetch<DIM>(kv_at + (turn ^ 1) * 2 * KEYS * PITCH, a, t, kv, first + KEYS, keys);
+			fetch<DIM>(kv_at + (turn ^ 1) * 2 * KEYS * PITCH, a, t, kv, stored, first + KEYS, keys);
 		gpu_copy_wait<1>();
 		__syncthreads();
 		if constexpr (BITS8) {
-			expand<E, C, DIM>(k, raw_at + turn * RAW, keys - first);
+			expand<E, C, DIM>(k, raw_at + turn * RAW, stored, keys - first);
 			__syncthreads();
 		}
 		mine.scores(s, q, k);
@@ -357,12 +368,13 @@ __global__ void __launch_bounds__(THREADS) prefill(struct attn_args a, const str
 			l += __shfl_xor_sync(0xffffffffu, l, 2);
 			float r = __fdividef(1, l);
 			if (row < t.rows) {
-				uint16_t *out = (uint16_t *)a.out + ((size_t)(t.token + row) * a.heads + head) * DIM +
+				uint16_t *out = (uint16_t *)a.out + ((size_t)(t.token + row) * a.heads + head) * dim +
 						2 * (lane & 3);
 #pragma unroll
 				for (int n = 0; n < DIM / 8; n++)
-					*(uint32_t *)(out + 8 * n) =
-						E::pack(mine.o[i][n][2 * h] * r, mine.o[i][n][2 * h + 1] * r);
+					if (!BENT || 8 * n + 2 * (lane & 3) < dim)
+						*(uint32_t *)(out + 8 * n) =
+							E::pack(mine.o[i][n][2 * h] * r, mine.o[i][n][2 * h + 1] * r);
 			}
 		}
 }
@@ -372,7 +384,7 @@ template <class C, int DIM> static constexpr int shared_bytes()
 	return (block_of<DIM>::ROWS + 2 * KEYS) * block_of<DIM>::PITCH * 2 +
 	       (C::PER16 == 16 ? 4 * K_HEAD_BYTES(DIM, true) : 2 * KEYS * block_of<DIM>::PITCH * 2);
 }
-/* Heads of sizes other than 64 and 128 have one kernel, with a bend or not. */
+/* Heads of 64 and 128 have a kernel without a bend, too. */
 template <class E, class C, int DIM> static auto choose_bent(bool bent)
 {
 	if constexpr (DIM != 64 && DIM != 128)

@@ -250,6 +250,23 @@ template <class E, int DIM> __global__ void __launch_bounds__(THREADS) head_norm
 			make_uint4(E::pack(v[0], v[1]), E::pack(v[2], v[3]), E::pack(v[4], v[5]), E::pack(v[6], v[7]));
 }
 
+/* The same of heads of any size: a warp has one, number by number. Grid (tokens, heads by warps). */
+template <class E> __global__ void __launch_bounds__(THREADS) head_norm_any(struct head_norm_args a, int dim)
+{
+	BOUNDS(THREADS);
+	gpu_take_turn();
+	const int lane = threadIdx.x & 31, head = (blockIdx.y * THREADS + threadIdx.x) / 32;
+	const float *w = head < a.heads ? a.q : a.k;
+	uint16_t *x = a.qkv + (size_t)blockIdx.x * a.width + (size_t)min(head, a.all - 1) * dim;
+	float sum = 0;
+
+	for (int d = lane; d < dim; d += 32)
+		sum += E::up(x[d]) * E::up(x[d]);
+	const float r = rsqrtf(__fdividef(gpu_warp_sum(sum), (float)dim) + a.eps);
+	for (int d = lane; d < dim && head < a.all; d += 32)
+		x[d] = gpu_down<E>(E::up(x[d]) * r * w[d]);
+}
+
 template <class T> __global__ void __launch_bounds__(THREADS) rows(T *out, const T *x, const int32_t *row, int n)
 {
 	BOUNDS(THREADS);
@@ -305,8 +322,11 @@ cudaError_t k_head_norm(cudaStream_t s, enum k_type type, void *qkv, const float
 			int heads, int kv_heads, int dim, int tokens)
 {
 	struct head_norm_args a = {(uint16_t *)qkv, q, k, heads, heads + kv_heads, (heads + 2 * kv_heads) * dim, eps};
-	int blocks = (a.all * GPU_LANES(dim, 8) + THREADS - 1) / THREADS;
+	int blocks = (a.all * (gpu_is_built(dim) ? GPU_LANES(dim, 8) : 32) + THREADS - 1) / THREADS;
 
+	if (!gpu_is_built(dim))
+		return gpu_launch(type == K_F16 ? head_norm_any<F16> : head_norm_any<Bf16>, dim3(tokens, blocks),
+				  THREADS, 0, s, a, dim);
 	return gpu_launch(type == K_F16 ? choose_head_norm<F16>(dim) : choose_head_norm<Bf16>(dim),
 			  dim3(tokens, blocks), THREADS, 0, s, a);
 }

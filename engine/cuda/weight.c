@@ -1,5 +1,6 @@
-/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers, or of integers with scales, or of
- * e4m3 numbers with a scale for each row, padded with zeros to multiples of 32 columns. */
+/* weight.c - matrices as the kernels and cuBLASLt read them: rows of 16-bit numbers, or of integers or e4m3 numbers
+ * with scales among them, or of e4m3 numbers with a scale for each row, padded with zeros to multiples of 32 columns.
+ */
 #include "engine/cuda/cuda.h"
 #include "base/fp8.h"
 #include "engine/backend/group.h"
@@ -74,6 +75,8 @@ static size_t row_pitch(int ld, enum quant quant)
 		return (size_t)K_UINT8_ROW(ld);
 	case QUANT_UINT4:
 		return (size_t)K_UINT4_ROW(ld);
+	case QUANT_E4M3:
+		return (size_t)K_E4M3_ROW(ld);
 	case QUANT_FP8:
 		return (size_t)ld;
 	default:

@@ -9,7 +9,7 @@
 struct adapter;
 
 struct quant_forms {
-	unsigned codes; /* classes whose integers are taken as they are: bits 1 << enum quant (weight_codes()) */
+	unsigned codes; /* classes that are taken as files hold them: bits 1 << enum quant (weight_codes()) */
 	bool order;     /* columns in another order than x's (weight_order()) */
 	bool merge;     /* adapters are added to the weights, which blocks cannot be part of */
 	bool aligned;   /* groups of every class begin with the leaves: else the file's group is no class's */

@@ -82,6 +82,7 @@ struct tensor pass_inner(struct model *m, const struct layer *l, const struct te
 {
 	int ffn = m->shard.ffn.count, n = h->rows;
 	struct tensor gate_up = tensor_of(m->work.gate_up, m->b->mid, n, 2 * ffn), out = act(m, n, ffn);
+	const bool late = m->cfg.act == ACT_SILU_GATED && m->b->ops->paired_columns;
 
 	if (!l->gate_up) /* an empty share */
 		return out;
@@ -89,10 +90,10 @@ struct tensor pass_inner(struct model *m, const struct layer *l, const struct te
 		return backend_linear_silu_mul(m->b, &out, &gate_up, h, l->gate_up, l->gate_up_bias);
 	if (m->cfg.act != ACT_SILU_GATED)
 		gate_up.cols = ffn;
-	backend_linear_mid(m->b, &gate_up, h, l->gate_up, l->gate_up_bias);
+	backend_linear_mid(m->b, &gate_up, h, l->gate_up, late ? NULL : l->gate_up_bias);
 	lora_apply(m, l, LORA_GATE_UP, h, &gate_up);
 	if (m->cfg.act == ACT_SILU_GATED)
-		backend_silu_mul(m->b, &out, &gate_up);
+		backend_silu_mul(m->b, &out, &gate_up, late ? l->gate_up_bias : NULL);
 	else
 		backend_activate(m->b, &out, &gate_up, m->cfg.act);
 	return out;

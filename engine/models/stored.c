@@ -17,15 +17,30 @@ static bool same_order(const struct ck_quant *a, const struct ck_quant *b)
 	return a->cols == b->cols && !memcmp(a->order, b->order, (size_t)a->cols * sizeof *a->order);
 }
 
-/* Whether the tensors' integers may lie in one matrix. */
+/* Whether the tensors' codes may lie in one matrix. */
 static bool may_be_codes(const struct ck_tensor *const *t, int n, const struct split *k,
 			 const struct quant_forms *forms, bool matrix)
 {
 	for (int i = 0; i < n; i++)
 		if (!t[i]->quant || !quant_has_codes(t[i]->quant) || t[i]->quant->bits != t[0]->quant->bits ||
-		    !same_order(t[i]->quant, t[0]->quant))
+		    quant_is_e4m3(t[i]->quant) != quant_is_e4m3(t[0]->quant) || !same_order(t[i]->quant, t[0]->quant))
 			return false;
 	return !t[0]->quant->order || (forms->order && matrix && k->n_leaves == 1);
+}
+
+/* Whether the scales of e4m3 tensors are for rows, or for groups of E4M3_GROUP columns that the backend can tell apart.
+ */
+static bool are_e4m3_groups(const struct ck_tensor *const *t, int n, const struct split *k)
+{
+	bool rows = true, good = true;
+
+	for (int i = 0; i < n; i++) {
+		rows = rows && t[i]->quant->n_groups == 1;
+		good = good && (t[i]->quant->n_groups == 1 || t[i]->quant->group % E4M3_GROUP == 0);
+	}
+	for (int i = 0; i < k->n_leaves; i++)
+		good = good && k->start[i] % E4M3_LANE == 0;
+	return rows || good;
 }
 
 /* int4 and int8 have no zero points, and their groups begin with the leaves; on some backends all do. */
@@ -35,6 +50,8 @@ static enum quant class_of_codes(const struct ck_tensor *const *t, int n, const 
 	bool four = t[0]->quant->bits == 4, symmetric = true, keeps = true;
 	enum quant signed_class = four ? QUANT_INT4 : QUANT_INT8, zeros = four ? QUANT_UINT4 : QUANT_UINT8;
 
+	if (quant_is_e4m3(t[0]->quant))
+		return (forms->codes >> QUANT_E4M3 & 1) && are_e4m3_groups(t, n, k) ? QUANT_E4M3 : QUANT_NONE;
 	for (int i = 0; i < n; i++) {
 		const struct ck_quant *q = t[i]->quant;
 		int64_t group = q->n_groups == 1 ? q->cols : q->order ? 32 : q->group;

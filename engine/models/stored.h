@@ -28,7 +28,7 @@ unsigned stored_what(const struct model_config *c, const struct weight_row *row,
 /* How a matrix is held. */
 struct stored {
 	enum quant quant[3]; /* the class of each tensor's rows; several only where all are blocks */
-	bool codes;          /* integers or blocks are taken as they are; else numbers are made into the class */
+	bool codes;          /* they are taken as the files hold them; else numbers are made into the class */
 	bool bands;          /* the classes differ */
 };
 /* For a matrix that is made of these tensors (NULL: dummy) and has the K axis k. QUANT_NONE: as stored, or tensors of

@@ -216,7 +216,7 @@ static void run_silu(void *arg, int rep)
 	struct rows_case *c = arg;
 
 	(void)rep;
-	backend_silu_mul(c->b, &c->out, &c->x);
+	backend_silu_mul(c->b, &c->out, &c->x, NULL);
 }
 
 static void bench_rows(const struct class *cl)

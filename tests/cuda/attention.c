@@ -38,21 +38,23 @@ static double *cached_at(const struct scene *s, int seq, int key, int h)
 	return s->cached + (head_at(s, seq, key, h) * KV_BLOCK + (size_t)(key % KV_BLOCK)) * (size_t)s->dim;
 }
 
-/* One token of one K or V head: numbers in [-1, 1]. */
+/* One token of one K or V head: numbers in [-1, 1], then zeros. */
 static void make_head(struct scene *s, struct rng *r, unsigned char *head, int at)
 {
-	for (int d = 0; d < s->dim; d++) {
+	const int stored = K_CACHE_DIM(s->dim);
+
+	for (int d = 0; d < stored; d++) {
 		unsigned char code = (unsigned char)rng_next(r);
 		if (s->kv == K_KV_16) {
-			((uint16_t *)(void *)head)[at * s->dim + d] = down(rng_unit(r), s->type);
+			((uint16_t *)(void *)head)[at * stored + d] = d < s->dim ? down(rng_unit(r), s->type) : 0;
 			continue;
 		}
 		if ((code & 0x7f) == (s->kv == K_KV_FP8 ? 0x7f : 0)) /* NaN, and -128 is not used */
 			code ^= 0x81;
-		head[at * s->dim + d] = code;
+		head[at * stored + d] = d < s->dim ? code : 0;
 	}
 	if (s->kv != K_KV_16)
-		((float *)(void *)(head + KV_BLOCK * s->dim))[at] =
+		((float *)(void *)(head + KV_BLOCK * stored))[at] =
 			(0.6f + 0.4f * rng_unit(r)) / (float)largest8(s->kv);
 }
 
@@ -294,13 +296,13 @@ static void bend(struct scene *s, int how, int window)
 	s->alibi = how & ALIBI, s->cap = how & CAP ? 2.5f : 0, s->window = how & WINDOW ? window : 0;
 }
 
-/* Every head size in every cache, and what bends scores alone and together; a window ends inside a page, covers one
- * key, or is longer than some sequences. */
+/* Every built head size in every cache, others in some, and what bends scores alone and together; a window ends inside
+ * a page, covers one key, or is longer than some sequences. */
 TEST(decode_of_bent_scores)
 {
-	static const int dim[] = {64, 80, 96, 128, 256}, window[] = {45, 1, 64, 97};
+	static const int dim[] = {64, 80, 96, 128, 256, 100, 72, 160, 22, 250}, window[] = {45, 1, 64, 97};
 
-	for (int i = 0; i < 30; i++)
+	for (int i = 0; i < 60; i++)
 		for (int how = i % 2; how < 8; how += 2) {
 			struct scene s = {.type = both[(i + how / 2) & 1],
 					  .kv = K_KV_16 + i / 2 % 3,
@@ -492,11 +494,12 @@ TEST(prefill_of_8_bit_caches)
 /* Windows shorter than a tile of keys, so that rows have none in its first ones, and longer than the sequence. */
 TEST(prefill_of_bent_scores)
 {
-	static const int dim[] = {64, 80, 96, 128, 256}, length[] = {33, 190}, fresh[] = {33, 140},
-			 window[] = {20, 500, 1, 150}, short_length[] = {17, 75}, short_fresh[] = {17, 60};
+	static const int dim[] = {64, 80, 96, 128, 256, 100, 72, 160, 22, 250}, length[] = {33, 190},
+			 fresh[] = {33, 140}, window[] = {20, 500, 1, 150}, short_length[] = {17, 75},
+			 short_fresh[] = {17, 60};
 
-	for (int i = 0; i < 30; i++)
-		bent_prefill(both[i / 15], K_KV_16 + i % 3, 2, 1, dim[i / 3 % 5], short_length, short_fresh, 2,
+	for (int i = 0; i < 60; i++)
+		bent_prefill(both[i / 30], K_KV_16 + i % 3, 2, 1, dim[i / 3 % 10], short_length, short_fresh, 2,
 			     1 + i % 7, (window[i % 4] + 1) / 2);
 	for (int i = 0; i < 8; i++)
 		bent_prefill(both[i & 1], K_KV_16, 2, 2, i & 2 ? 128 : 64, length, fresh, 2, 1 + (i * 3) % 7,

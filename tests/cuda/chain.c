@@ -211,25 +211,27 @@ static void layer(struct chain *c, enum kind kind)
 	cudaStream_t s = c->stream;
 	struct k_tree tree = {.count = 2, .merges = {0, 1}, .data = {c->parts, (float *)c->parts + T * H}};
 
-	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, c->w_qkv, NULL, T, QKV, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, halves_of(c->w_qkv, H), NULL, T, QKV, H));
 	CUDA(k_rope_store(s, K_BF16, c->qkv, c->cache, HEADS, c->rope, c->rope, DIM, c->pos, c->slot, T));
 	if (kind == SINGLE)
 		CUDA(k_attention_decode(s, K_BF16, c->attn, c->items, c->n_items, 1));
 	else
 		CUDA((kind == PROMPT ? k_attention_prefill : k_attention_prefill_wgmma)(s, K_BF16, c->attn, c->tiles,
 											1));
-	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, c->w_o, NULL, T, H, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, halves_of(c->w_o, H), NULL, T, H, H));
 	CUDA(norm(c, c->delta));
 	if (kind == SINGLE) {
-		CUDA(k_linear_skinny(s, K_BF16, c->mid, K_OUT_SILU, c->act, c->w_gate_up, NULL, T, 2 * FFN, H, H));
-		CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->mid, c->w_down, NULL, T, H, FFN, FFN));
+		CUDA(k_linear_skinny(s, K_BF16, c->mid, K_OUT_SILU, c->act, halves_of(c->w_gate_up, H), NULL, T,
+				     2 * FFN, H));
+		CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->mid, halves_of(c->w_down, FFN), NULL, T, H,
+				     FFN));
 		return;
 	}
-	CUDA(k_linear_fixed(s, K_BF16, c->gate_up, K_OUT_16, c->act, c->w_gate_up, NULL, c->segments[0], 1, T, 2 * FFN,
-			    H, H));
+	CUDA(k_linear_fixed(s, K_BF16, c->gate_up, K_OUT_16, c->act, halves_of(c->w_gate_up, H), NULL, c->segments[0],
+			    1, T, 2 * FFN, H));
 	CUDA(k_silu_mul(s, K_BF16, c->mid, c->gate_up, NULL, T, FFN));
-	CUDA(k_linear_fixed(s, K_BF16, c->parts, K_OUT_F32, c->mid, c->w_down, NULL, c->segments[1], 2, T, H, FFN,
-			    FFN));
+	CUDA(k_linear_fixed(s, K_BF16, c->parts, K_OUT_F32, c->mid, halves_of(c->w_down, FFN), NULL, c->segments[1], 2,
+			    T, H, FFN));
 	CUDA(k_tree_sum(s, c->delta, tree, T * H));
 }
 
@@ -240,16 +242,16 @@ static void other_links(struct chain *c)
 	struct attn_args bent = c->attn;
 
 	bent.pos = c->pos, bent.slopes = c->norm, bent.cap = 3, bent.window = FIRST;
-	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, c->w_qkv, NULL, T, QKV, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, halves_of(c->w_qkv, H), NULL, T, QKV, H));
 	CUDA(k_add_bias(s, K_BF16, c->qkv, K_OUT_16, c->norm, T * 3, H));
 	CUDA(k_head_norm(s, K_BF16, c->qkv, c->norm, c->norm, 1e-6f, HEADS, HEADS, DIM, T));
 	CUDA(k_rope_store(s, K_BF16, c->qkv, c->cache, HEADS, c->rope, c->rope, DIM - 2, c->pos, c->slot, T));
 	CUDA(k_attention_decode(s, K_BF16, bent, c->items, c->n_items, 1));
 	CUDA(k_activate(s, K_BF16, c->act, c->act, K_GELU, T * H));
-	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, c->w_o, c->norm, T, H, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, halves_of(c->w_o, H), c->norm, T, H, H));
 	CUDA(k_add(s, c->x, c->delta, K_F32, c->norm, T, H));
 	CUDA(k_add_norm(s, K_BF16, c->act, c->x, c->delta, K_F32, c->norm, c->norm, c->norm, true, 1e-6f, T, H));
-	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, c->w_qkv, NULL, T, QKV, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->qkv, K_OUT_16, c->act, halves_of(c->w_qkv, H), NULL, T, QKV, H));
 	CUDA(k_attention_prefill(s, K_BF16, bent, c->tiles, 1));
 	if (c->major == 9)
 		CUDA(k_attention_prefill_wgmma(s, K_BF16, bent, c->tiles, 1));
@@ -268,7 +270,7 @@ static void gemm_links(struct chain *c)
 	CUDA(k_attention_decode(s, K_BF16, c->attn, c->items, c->n_items, 1));
 	gemm_run(&c->cuda, c->delta, false, c->act, &c->gemm_o, T);
 	gemm_run(&c->cuda, c->qkv, true, c->act, &c->gemm_qkv, T);
-	CUDA(k_linear_skinny(s, K_BF16, c->mid, K_OUT_SILU, c->act, c->w_gate_up, NULL, T, 2 * FFN, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->mid, K_OUT_SILU, c->act, halves_of(c->w_gate_up, H), NULL, T, 2 * FFN, H));
 	CUDA(norm(c, c->delta));
 }
 
@@ -278,7 +280,7 @@ static void links(struct chain *c)
 	const struct sample_needs all = {true, true, true, true, true, true}, draw = {.draw = true};
 	struct sample_args plain = c->sample;
 
-	CUDA(k_embed(s, K_BF16, c->x, c->ids, NULL, 0, c->table, T, H, H, VOCAB, 0));
+	CUDA(k_embed(s, K_BF16, c->x, c->ids, NULL, 0, halves_of(c->table, H), T, H, VOCAB, 0));
 	CUDA(norm(c, NULL));
 	for (enum kind k = SINGLE; k <= (c->major == 9 ? PROMPT_WGMMA : PROMPT); k++) {
 		layer(c, k);
@@ -287,25 +289,27 @@ static void links(struct chain *c)
 	gemm_links(c);
 	other_links(c);
 	CUDA(k_rows(s, c->chosen, c->act, c->row, T, H * 2));
-	CUDA(k_linear_skinny(s, K_BF16, c->logits, K_OUT_F32, c->chosen, c->head, NULL, T, VOCAB, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->logits, K_OUT_F32, c->chosen, halves_of(c->head, H), NULL, T, VOCAB, H));
 	plain.row = c->plain;
 	CUDA(k_sample(s, plain, draw));
 	CUDA(k_sample(s, c->sample, all));
-	CUDA(k_embed(s, K_BF16, c->x, c->sample.sampled, NULL, 0, c->table, T, H, H, VOCAB, 0));
+	CUDA(k_embed(s, K_BF16, c->x, c->sample.sampled, NULL, 0, halves_of(c->table, H), T, H, VOCAB, 0));
 	CUDA(norm(c, NULL));
-	CUDA(k_linear_skinny_int8(s, K_BF16, c->delta, K_OUT_F32, c->act, c->int8, NULL, T, H, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, matrix_of(K_CLASS_INT8, c->int8, H), NULL, T, H,
+			     H));
 	CUDA(norm(c, c->delta));
-	CUDA(k_from_int8(s, K_BF16, c->halves, c->int8, H, H));
-	CUDA(k_embed(s, K_BF16, c->delta, c->ids, NULL, 0, c->halves, T, H, H, H, 0));
+	CUDA(k_expand(s, K_BF16, c->halves, matrix_of(K_CLASS_INT8, c->int8, H), H));
+	CUDA(k_embed(s, K_BF16, c->delta, c->ids, NULL, 0, halves_of(c->halves, H), T, H, H, 0));
 	CUDA(norm(c, c->delta));
-	CUDA(k_linear_skinny_int4(s, K_BF16, c->delta, K_OUT_F32, c->act, c->int4, NULL, T, H, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, matrix_of(K_CLASS_INT4, c->int4, H), NULL, T, H,
+			     H));
 	CUDA(norm(c, c->delta));
-	CUDA(k_embed_int8(s, K_BF16, c->delta, c->sample.sampled, NULL, 0, c->int8, T, H, H, H, 0));
+	CUDA(k_embed(s, K_BF16, c->delta, c->sample.sampled, NULL, 0, matrix_of(K_CLASS_INT8, c->int8, H), T, H, H, 0));
 	CUDA(norm(c, c->delta));
-	CUDA(k_linear_skinny_fp8(s, K_BF16, c->delta, K_OUT_F32, c->act, c->fp8, c->scale, NULL, T, H, H, H));
+	CUDA(k_linear_skinny(s, K_BF16, c->delta, K_OUT_F32, c->act, fp8_of(c->fp8, c->scale, H), NULL, T, H, H));
 	CUDA(norm(c, c->delta));
 	CUDA(k_to_fp8(s, K_BF16, c->act8, c->act_scale, c->act, T, H, H));
-	CUDA(k_embed_fp8(s, K_BF16, c->delta, c->ids, NULL, 0, c->act8, c->act_scale, T, H, H, T, 0));
+	CUDA(k_embed(s, K_BF16, c->delta, c->ids, NULL, 0, fp8_of(c->act8, c->act_scale, H), T, H, T, 0));
 	CUDA(k_scale(s, K_BF16, c->delta, K_OUT_F32, c->delta, c->act_scale, c->scale, T, H, H, H));
 	CUDA(norm(c, c->delta));
 }

@@ -115,11 +115,11 @@ static inline double largest8(enum k_kv kv)
 /* Number d of a head's token in a block of the cache, as it is read. */
 static inline double cached(const unsigned char *head, enum k_kv kv, enum k_type type, int dim, int at, int d)
 {
-	size_t i = (size_t)(at * dim + d);
+	size_t i = (size_t)(at * K_CACHE_DIM(dim) + d);
 
 	if (kv == K_KV_16)
 		return up(((const uint16_t *)(const void *)head)[i], type);
-	return number8(head[i], kv) * ((const float *)(const void *)(head + KV_BLOCK * dim))[at];
+	return number8(head[i], kv) * ((const float *)(const void *)(head + KV_BLOCK * K_CACHE_DIM(dim)))[at];
 }
 
 /* Rows of integers of 8 or 4 bits from 0 on, with scales and zero points (K_UINT8_ROW, K_UINT4_ROW); halves (rows,
@@ -190,6 +190,60 @@ static inline unsigned char *random_fp8(struct rng *r, uint16_t *halves, float *
 		}
 	}
 	return out;
+}
+/* Rows of e4m3 numbers and scales (K_E4M3_ROW), as if their first column were the 97th; halves (rows, cols): what they
+ * stand for. */
+enum { FIRST_E4M3 = 96 };
+static inline char *random_e4m3(struct rng *r, uint16_t *halves, int rows, int cols, enum k_type type)
+{
+	const int ld = (int)round_up((size_t)cols, 32);
+	const size_t pitch = (size_t)K_E4M3_ROW(ld);
+	char *out = xalloc((size_t)rows, pitch);
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < cols; j++) {
+			char *at = out + (size_t)i * pitch + (size_t)(j / K_PART * (K_PART + K_PART_SCALES));
+			int from_border = (j % K_PART + FIRST_E4M3) % K_E4M3_GROUP;
+			float *scale = (float *)(void *)at + (j % K_PART + FIRST_E4M3) / K_E4M3_GROUP;
+			unsigned code = rng_next(r) & 0xff;
+			code = (code & 0x7f) == 0x7f ? 0 : code; /* NaN */
+			if (j % K_PART == 0 || from_border == 0)
+				*scale = 0x1p-8f * rng_unit(r);
+			at[K_PART_SCALES + j % K_PART] = (char)code;
+			halves[(size_t)i * (size_t)cols + (size_t)j] =
+				down((float)number8((uint8_t)code, K_KV_FP8) * *scale, type);
+		}
+	return out;
+}
+/* Rows of a class that has scales among its numbers, *pitch bytes apart; halves (rows, cols): what they stand for. */
+static inline char *random_parts(struct rng *r, enum k_class class_, uint16_t *halves, int rows, int cols,
+				 enum k_type type, size_t *pitch)
+{
+	const int ld = (int)round_up((size_t)cols, 32);
+	const size_t bytes[] = {[K_CLASS_INT8] = (size_t)K_INT8_ROW(ld),
+				[K_CLASS_INT4] = (size_t)K_INT4_ROW(ld),
+				[K_CLASS_UINT8] = (size_t)K_UINT8_ROW(ld),
+				[K_CLASS_UINT4] = (size_t)K_UINT4_ROW(ld),
+				[K_CLASS_E4M3] = (size_t)K_E4M3_ROW(ld)};
+	const int bits = class_ == K_CLASS_INT4 || class_ == K_CLASS_UINT4 ? 4 : 8;
+
+	*pitch = bytes[class_];
+	if (class_ == K_CLASS_E4M3)
+		return random_e4m3(r, halves, rows, cols, type);
+	return (class_ == K_CLASS_UINT8 || class_ == K_CLASS_UINT4 ? random_with_zeros : random_integers)(
+		r, halves, rows, cols, type, bits);
+}
+static inline struct k_matrix matrix_of(enum k_class class_, const void *w, int ld)
+{
+	return (struct k_matrix){.data = w, .ld = ld, .first = FIRST_E4M3, .class_ = class_};
+}
+static inline struct k_matrix halves_of(const void *w, int ld)
+{
+	return matrix_of(K_CLASS_16, w, ld);
+}
+static inline struct k_matrix fp8_of(const void *w, const float *scale, int ld)
+{
+	return (struct k_matrix){.data = w, .scale = scale, .ld = ld, .class_ = K_CLASS_FP8};
 }
 static inline float *random_floats(struct rng *r, size_t n)
 {

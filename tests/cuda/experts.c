@@ -20,6 +20,7 @@ struct matrix {
 	float *w;
 	uint8_t *q, *zero;
 	uint16_t *scale;
+	float *wide; /* of E4M3: a row's */
 };
 
 static enum k_type k_type_of(enum dtype t)
@@ -64,19 +65,22 @@ static struct matrix make(const struct moe *m, uint64_t seed, int experts, int r
 			   xalloc(all * (size_t)cols, sizeof(float)),
 			   xalloc(all, (size_t)cols),
 			   xalloc(groups, 1),
-			   xalloc(groups, 2)};
+			   xalloc(groups, 2),
+			   xalloc(groups, 4)};
 	struct rng r = {seed};
 
 	for (size_t g = 0; g < groups; g++) {
 		x.zero[g] = (uint8_t)(zeros ? rng_next(&r) % (four ? 16 : 256) : four ? 8 : 128);
 		x.scale[g] = f16_from_f32((four ? 0x1p-5f : 0x1p-9f) * (1.5f + rng_unit(&r)));
+		x.wide[g] = 0x1p-10f * (2 + (float)(g / (size_t)div_up(cols, 32) % 7));
 	}
 	for (size_t i = 0; i < all * (size_t)cols; i++) {
 		size_t g = i / (size_t)cols * (size_t)div_up(cols, 32) + i % (size_t)cols / 32;
 		x.q[i] = (uint8_t)(rng_next(&r) >> 9 & (four ? 15 : 255));
-		x.w[i] = m->quant == QUANT_NONE || m->quant == QUANT_FP8
-				 ? number(&r, m, (int)(i % (size_t)cols))
-				 : (float)(x.q[i] - x.zero[g]) * f32_from_f16(x.scale[g]);
+		x.q[i] = m->quant == QUANT_E4M3 && (x.q[i] & 0x7f) == 0x7f ? 0 : x.q[i]; /* NaN */
+		x.w[i] = m->quant == QUANT_NONE || m->quant == QUANT_FP8 ? number(&r, m, (int)(i % (size_t)cols))
+			 : m->quant == QUANT_E4M3                        ? (float)number8(x.q[i], K_KV_FP8) * x.wide[g]
+						  : (float)(x.q[i] - x.zero[g]) * f32_from_f16(x.scale[g]);
 		x.w[i] = up(down(x.w[i], k_type_of(m->type)), k_type_of(m->type));
 	}
 	return x;
@@ -84,7 +88,7 @@ static struct matrix make(const struct moe *m, uint64_t seed, int experts, int r
 
 static void drop(struct matrix *x)
 {
-	free(x->w), free(x->q), free(x->zero), free(x->scale);
+	free(x->w), free(x->q), free(x->zero), free(x->scale), free(x->wide);
 }
 
 /* Leaves as shard.h cuts an expert's inner axis. */
@@ -102,7 +106,7 @@ static struct split leaves_of(int cols, int first, int count)
 static void put(struct weight *w, const struct moe *m, const struct matrix *x, int e, int from, int n, int to, int col)
 {
 	size_t row = (size_t)(e * x->rows + from), groups = (size_t)div_up(x->cols, 32), cols = (size_t)x->cols;
-	bool zeros = m->quant == QUANT_UINT4 || m->quant == QUANT_UINT8;
+	bool zeros = m->quant == QUANT_UINT4 || m->quant == QUANT_UINT8, e4m3 = m->quant == QUANT_E4M3;
 	int at = e * weight_stack_step(w->each) + to;
 
 	if (m->quant == QUANT_NONE || m->quant == QUANT_FP8)
@@ -111,7 +115,8 @@ static void put(struct weight *w, const struct moe *m, const struct matrix *x, i
 		weight_codes(w, at, n,
 			     &(struct weight_codes){.q = x->q + row * cols + col,
 						    .ld = cols,
-						    .scale = x->scale + row * groups + col / 32,
+						    .scale = e4m3 ? NULL : x->scale + row * groups + col / 32,
+						    .wide = e4m3 ? x->wide + row * groups + col / 32 : NULL,
 						    .zero = zeros ? x->zero + row * groups + col / 32 : NULL,
 						    .groups = groups});
 }

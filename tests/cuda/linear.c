@@ -8,7 +8,7 @@ struct product {
 	uint16_t *x, *w;
 	float *bias, *out;
 	void *dx, *dw, *dbias, *dout;
-	void *dw8;    /* the same weights in 8 or 4 bits: only after integers() or fp8() */
+	void *dw8;    /* the same weights in 8 or 4 bits: only after in_parts() or fp8() */
 	float *scale; /* (n) of their rows; NULL but after fp8() */
 	void *dscale;
 };
@@ -41,28 +41,19 @@ static void put_rows(struct product *p, void *rows, size_t pitch)
 	free(rows);
 }
 
-/* The classes of integers. */
-static const struct form {
-	int bits;
-	bool zeros;
-	k_skinny *skinny;
-	k_fixed *fixed;
-	k_expand *expand;
-} forms[] = {{8, false, k_linear_skinny_int8, k_linear_fixed_int8, k_from_int8},
-	     {4, false, k_linear_skinny_int4, k_linear_fixed_int4, k_from_int4},
-	     {8, true, k_linear_skinny_uint8, k_linear_fixed_uint8, k_from_uint8},
-	     {4, true, k_linear_skinny_uint4, k_linear_fixed_uint4, k_from_uint4}};
-enum { FORMS = 4 };
+/* The classes with scales among their numbers. */
+static const enum k_class in_parts_classes[] = {K_CLASS_INT8, K_CLASS_INT4, K_CLASS_UINT8, K_CLASS_UINT4, K_CLASS_E4M3};
+enum { PARTS = 5 };
 
-/* Makes the weights integers times scales. */
-static void integers(struct product *p, const struct form *f)
+/* Makes the weights numbers of such a class. */
+static struct k_matrix in_parts(struct product *p, enum k_class class_)
 {
 	struct rng r = {(uint64_t)(p->n * 77 + p->k)};
-	int plain = f->bits == 8 ? K_INT8_ROW(p->ld) : K_INT4_ROW(p->ld),
-	    zeros = f->bits == 8 ? K_UINT8_ROW(p->ld) : K_UINT4_ROW(p->ld);
+	size_t pitch;
+	char *rows = random_parts(&r, class_, p->w, p->n, p->k, p->type, &pitch);
 
-	put_rows(p, (f->zeros ? random_with_zeros : random_integers)(&r, p->w, p->n, p->k, p->type, f->bits),
-		 (size_t)(f->zeros ? zeros : plain));
+	put_rows(p, rows, pitch);
+	return matrix_of(class_, p->dw8, p->ld);
 }
 
 /* Makes the weights e4m3 numbers with scales of rows. */
@@ -125,7 +116,7 @@ static void skinny(enum k_type type, int m, int n, int k, bool bias)
 	struct product p;
 
 	open_product(&p, type, m, n, k, 1, bias);
-	CUDA(k_linear_skinny(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw, p.dbias, m, n, k, p.ld));
+	CUDA(k_linear_skinny(NULL, type, p.dout, K_OUT_F32, p.dx, halves_of(p.dw, p.ld), p.dbias, m, n, k));
 	fetch(&p);
 	check_product(&p, 0, 0, k);
 	close_product(&p);
@@ -203,21 +194,21 @@ TEST(skinny_where_shared_memory_is_small)
 	CUDA(k_linear_init());
 }
 
-static void skinny_integers(enum k_type type, int m, int n, int k, bool bias, int n_forms)
+static void skinny_in_parts(enum k_type type, int m, int n, int k, bool bias, int classes)
 {
 	struct product p;
 
 	open_product(&p, type, m, n, k, 1, bias);
-	for (int i = 0; i < n_forms; i++) {
-		integers(&p, &forms[i]);
-		CUDA(forms[i].skinny(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dbias, m, n, k, p.ld));
+	for (int i = PARTS - classes; i < PARTS; i++) {
+		struct k_matrix w = in_parts(&p, in_parts_classes[i]);
+		CUDA(k_linear_skinny(NULL, type, p.dout, K_OUT_F32, p.dx, w, p.dbias, m, n, k));
 		fetch(&p);
 		check_product(&p, 0, 0, k);
 	}
 	close_product(&p);
 }
 
-TEST(integers_of_few_rows)
+TEST(parts_of_few_rows)
 {
 	static const int rows[] = {1, 8, 16, 32, 40}, n[] = {1, 33, 100}, k[] = {8, 43, 64, 512, 520, 1096, 2200};
 
@@ -226,8 +217,8 @@ TEST(integers_of_few_rows)
 		CUDA(k_linear_init());
 		for (int i = 0; i < 5; i++)
 			for (int j = 0; j < 7; j++)
-				skinny_integers(both[(i + many) & 1], rows[i], n[(i + j) % 3], k[j], j & 1,
-						(i + j) % 2 ? 2 : FORMS);
+				skinny_in_parts(both[(i + many) & 1], rows[i], n[(i + j) % 3], k[j], j & 1,
+						(i + j) % 2 ? 2 : PARTS);
 	}
 	unsetenv("FAKEGPU_SMS");
 	CUDA(k_linear_init());
@@ -239,7 +230,7 @@ static void skinny_fp8(enum k_type type, int m, int n, int k, bool bias)
 
 	open_product(&p, type, m, n, k, 1, bias);
 	fp8(&p);
-	CUDA(k_linear_skinny_fp8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dscale, p.dbias, m, n, k, p.ld));
+	CUDA(k_linear_skinny(NULL, type, p.dout, K_OUT_F32, p.dx, fp8_of(p.dw8, p.dscale, p.ld), p.dbias, m, n, k));
 	fetch(&p);
 	check_product(&p, 0, 0, k);
 	close_product(&p);
@@ -260,22 +251,29 @@ TEST(skinny_e4m3)
 	CUDA(k_linear_init());
 }
 
-/* Each of the 256 codes, alone in its product, becomes exactly its number. */
+/* Each of the 256 codes, alone in its product, becomes exactly its number, with a scale beside the row or in front of
+ * its part. */
 TEST(every_code_of_e4m3)
 {
-	unsigned char codes[256 * 32] = {0};
+	enum { PITCH = K_E4M3_ROW(32) };
+	unsigned char codes[256 * 32] = {0}, in_part[256 * PITCH] = {0};
 	uint16_t one[32] = {0};
-	float out[256], ones[256];
+	float out[256], ones[256], first = 1;
 
 	CUDA(k_linear_init());
-	for (int i = 0; i < 256; i++)
+	for (int i = 0; i < 256; i++) {
 		codes[32 * i] = (i & 0x7f) == 0x7f ? 0 : (unsigned char)i, ones[i] = 1;
-	for (int t = 0; t < 2; t++) {
-		void *d = dev_new(sizeof out), *dw = dev_put(codes, sizeof codes), *ds = dev_put(ones, sizeof ones),
-		     *dx;
-		one[0] = down(1, both[t]);
+		memcpy(in_part + PITCH * i, &first, sizeof first);
+		in_part[PITCH * i + K_PART_SCALES] = codes[32 * i];
+	}
+	for (int t = 0; t < 4; t++) {
+		void *d = dev_new(sizeof out),
+		     *dw = t & 2 ? dev_put(in_part, sizeof in_part) : dev_put(codes, sizeof codes),
+		     *ds = dev_put(ones, sizeof ones), *dx;
+		struct k_matrix w = t & 2 ? matrix_of(K_CLASS_E4M3, dw, 32) : fp8_of(dw, ds, 32);
+		one[0] = down(1, both[t & 1]);
 		dx = dev_put(one, sizeof one);
-		CUDA(k_linear_skinny_fp8(NULL, both[t], d, K_OUT_F32, dx, dw, ds, NULL, 1, 256, 32, 32));
+		CUDA(k_linear_skinny(NULL, both[t & 1], d, K_OUT_F32, dx, w, NULL, 1, 256, 32));
 		dev_get(out, d, sizeof out);
 		for (int i = 0; i < 256; i++)
 			CHECK_NEAR(out[i], number8(codes[32 * i], K_KV_FP8), 0, "code %d", i);
@@ -284,23 +282,25 @@ TEST(every_code_of_e4m3)
 }
 
 /* What products of many rows read. */
-TEST(integers_as_halves)
+TEST(parts_as_halves)
 {
 	static const int k[] = {8, 43, 512, 1100};
 
-	for (int i = 0; i < 32; i++) {
-		const struct form *f = &forms[i / 2 % FORMS];
+	for (int i = 0; i < 8 * PARTS; i++) {
+		enum k_class class_ = in_parts_classes[i / 2 % PARTS];
+		bool zeros = class_ >= K_CLASS_UINT8; /* what lies behind is less a zero point, or -0 */
+		struct k_matrix w;
 		struct product p;
 		uint16_t *got;
 		size_t bytes;
 		void *d;
-		open_product(&p, both[i & 1], 1, 5, k[i / 8], 1, false);
-		integers(&p, f);
+		open_product(&p, both[i & 1], 1, 5, k[i / 2 / PARTS], 1, false);
+		w = in_parts(&p, class_);
 		bytes = (size_t)p.n * (size_t)p.ld * 2, got = xalloc(bytes, 1), d = dev_new(bytes);
-		CUDA(f->expand(NULL, p.type, d, p.dw8, p.n, p.ld));
+		CUDA(k_expand(NULL, p.type, d, w, p.n));
 		dev_get(got, d, bytes);
 		for (int row = 0; row < p.n; row++)
-			for (int col = 0; col < (f->zeros ? p.k : p.ld); col++)
+			for (int col = 0; col < (zeros ? p.k : p.ld); col++)
 				CHECK_EQ(got[row * p.ld + col], col < p.k ? p.w[row * p.k + col] : 0);
 		dev_free(d);
 		free(got);
@@ -333,30 +333,30 @@ static int cut(struct k_segment *s, int k, int parts)
 	return n;
 }
 
-static void fixed(enum k_type type, int m, int n, int k, int parts)
+static void fixed(enum k_type type, int m, int n, int k, int leaves)
 {
 	struct k_segment s[K_MAX_SEGMENTS];
-	int count = cut(s, k, parts), leaf = leaf_of(k, parts);
+	int count = cut(s, k, leaves), leaf = leaf_of(k, leaves);
 	void *ds = dev_put(s, (size_t)count * sizeof *s);
 	struct product p;
 
-	open_product(&p, type, m, n, k, parts, parts == 1);
-	CUDA(k_linear_fixed(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
+	open_product(&p, type, m, n, k, leaves, leaves == 1);
+	CUDA(k_linear_fixed(NULL, type, p.dout, K_OUT_F32, p.dx, halves_of(p.dw, p.ld), p.dbias, ds, count, m, n, k));
 	fetch(&p);
-	for (int i = 0; i < parts; i++)
+	for (int i = 0; i < leaves; i++)
 		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
-	for (int f = 0; f < FORMS; f++) {
-		integers(&p, &forms[f]);
-		CUDA(forms[f].fixed(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dbias, ds, count, m, n, k, p.ld));
+	for (int c = 0; c < PARTS; c++) {
+		struct k_matrix w = in_parts(&p, in_parts_classes[c]);
+		CUDA(k_linear_fixed(NULL, type, p.dout, K_OUT_F32, p.dx, w, p.dbias, ds, count, m, n, k));
 		fetch(&p);
-		for (int i = 0; i < parts; i++)
+		for (int i = 0; i < leaves; i++)
 			check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
 	}
 	fp8(&p);
-	CUDA(k_linear_fixed_fp8(NULL, type, p.dout, K_OUT_F32, p.dx, p.dw8, p.dscale, p.dbias, ds, count, m, n, k,
-				p.ld));
+	CUDA(k_linear_fixed(NULL, type, p.dout, K_OUT_F32, p.dx, fp8_of(p.dw8, p.dscale, p.ld), p.dbias, ds, count, m,
+			    n, k));
 	fetch(&p);
-	for (int i = 0; i < parts; i++)
+	for (int i = 0; i < leaves; i++)
 		check_product(&p, i, min_int(k, i * leaf), min_int(k, (i + 1) * leaf));
 	close_product(&p);
 	dev_free(ds);
@@ -399,11 +399,13 @@ TEST(fixed_bits_do_not_depend_on_m)
 	open_product(&p, K_BF16, 37, 48, 1700, 1, false);
 	count = cut(s, p.k, 1);
 	ds = dev_put(s, (size_t)count * sizeof *s);
-	CUDA(k_linear_fixed(NULL, p.type, p.dout, K_OUT_F32, p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
+	CUDA(k_linear_fixed(NULL, p.type, p.dout, K_OUT_F32, p.dx, halves_of(p.dw, p.ld), NULL, ds, count, p.m, p.n,
+			    p.k));
 	fetch(&p);
 	for (int row = 0; row < p.m; row += 5) {
 		void *dx = dev_put(p.x + (size_t)row * (size_t)p.k, (size_t)p.k * 2);
-		CUDA(k_linear_fixed(NULL, p.type, p.dout, K_OUT_F32, dx, p.dw, NULL, ds, count, 1, p.n, p.k, p.ld));
+		CUDA(k_linear_fixed(NULL, p.type, p.dout, K_OUT_F32, dx, halves_of(p.dw, p.ld), NULL, ds, count, 1, p.n,
+				    p.k));
 		dev_get(one, p.dout, sizeof one);
 		CHECK(!memcmp(one, p.out + (size_t)row * (size_t)p.n, sizeof one));
 		dev_free(dx);
@@ -426,14 +428,15 @@ static void paired(enum k_type type, bool in_order, bool e4m3, bool bias, int m,
 	if (e4m3)
 		fp8(&p);
 	if (e4m3 && in_order)
-		CUDA(k_linear_fixed_fp8(NULL, type, d, K_OUT_SILU, p.dx, p.dw8, p.dscale, p.dbias, ds, count, m, n, k,
-					p.ld));
+		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, fp8_of(p.dw8, p.dscale, p.ld), p.dbias, ds, count,
+				    m, n, k));
 	else if (e4m3)
-		CUDA(k_linear_skinny_fp8(NULL, type, d, K_OUT_SILU, p.dx, p.dw8, p.dscale, p.dbias, m, n, k, p.ld));
+		CUDA(k_linear_skinny(NULL, type, d, K_OUT_SILU, p.dx, fp8_of(p.dw8, p.dscale, p.ld), p.dbias, m, n, k));
 	else if (in_order)
-		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, p.dbias, ds, count, m, n, k, p.ld));
+		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, halves_of(p.dw, p.ld), p.dbias, ds, count, m, n,
+				    k));
 	else
-		CUDA(k_linear_skinny(NULL, type, d, K_OUT_SILU, p.dx, p.dw, p.dbias, m, n, k, p.ld));
+		CUDA(k_linear_skinny(NULL, type, d, K_OUT_SILU, p.dx, halves_of(p.dw, p.ld), p.dbias, m, n, k));
 	dev_get(out, d, size * 2);
 	for (int row = 0; row < m; row++)
 		for (int i = 0; i < n / 2; i++) {
@@ -449,7 +452,8 @@ static void paired(enum k_type type, bool in_order, bool e4m3, bool bias, int m,
 	if (in_order && !e4m3) {
 		dev_free(d), d = dev_new((size_t)n);
 		dev_free(p.dx), p.dx = dev_put(p.x + (size_t)(m - 1) * (size_t)k, (size_t)k * 2);
-		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, p.dw, p.dbias, ds, count, 1, n, k, p.ld));
+		CUDA(k_linear_fixed(NULL, type, d, K_OUT_SILU, p.dx, halves_of(p.dw, p.ld), p.dbias, ds, count, 1, n,
+				    k));
 		dev_get(one, d, (size_t)n);
 		CHECK(!memcmp(one, out + (size_t)(m - 1) * (size_t)(n / 2), (size_t)n));
 	}
@@ -487,10 +491,11 @@ TEST(narrow_results)
 			for (int n = 0; n < 2; n++)
 				if (fixed)
 					CUDA(k_linear_fixed(NULL, p.type, n ? dn : p.dout, n ? K_OUT_16 : K_OUT_F32,
-							    p.dx, p.dw, NULL, ds, count, p.m, p.n, p.k, p.ld));
+							    p.dx, halves_of(p.dw, p.ld), NULL, ds, count, p.m, p.n,
+							    p.k));
 				else
 					CUDA(k_linear_skinny(NULL, p.type, n ? dn : p.dout, n ? K_OUT_16 : K_OUT_F32,
-							     p.dx, p.dw, NULL, p.m, p.n, p.k, p.ld));
+							     p.dx, halves_of(p.dw, p.ld), NULL, p.m, p.n, p.k));
 			fetch(&p);
 			dev_get(narrow, dn, sizeof narrow);
 			for (int i = 0; i < 12 * 40; i++)

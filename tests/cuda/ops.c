@@ -1,18 +1,15 @@
 /* The kernels of operations on rows, against float64. */
 #include "tests/cuda/device.h"
 
-enum table { HALVES, INTEGERS, FOUR_BITS, EIGHT_WITH_ZEROS, FOUR_WITH_ZEROS, E4M3 };
-
-static k_embedding *const lookup[] = {k_embed, k_embed_int8, k_embed_int4, k_embed_uint8, k_embed_uint4};
-
-static void embed(enum k_type type, enum table kind, int cols, int rows, int first)
+static void embed(enum k_type type, enum k_class kind, int cols, int rows, int first)
 {
 	struct rng r = {(uint64_t)cols};
 	int32_t ids[] = {
 		first, first + rows - 1, first - 1 < 0 ? 0 : first - 1, first + rows, 0, first + 1, first, -1, -2, -3,
 		-4,    INT32_MIN};
 	int32_t sampled[] = {first + 2, first + rows, first + 1}; /* tokens -1, -2, -3; there is no fourth */
-	int ld = (int)round_up((size_t)cols, 32), n = sizeof ids / sizeof *ids, pitch;
+	int ld = (int)round_up((size_t)cols, 32), n = sizeof ids / sizeof *ids, pitch = kind == K_CLASS_16 ? ld : cols;
+	size_t bytes = (size_t)ld * 2;
 	uint16_t *table = random_halves(&r, (size_t)rows * (size_t)ld, type);
 	float *out = xalloc((size_t)n * (size_t)cols, sizeof *out);
 	float *scale = xalloc((size_t)rows, sizeof *scale);
@@ -20,31 +17,24 @@ static void embed(enum k_type type, enum table kind, int cols, int rows, int fir
 	     *d = dev_new((size_t)n * (size_t)cols * 4);
 
 	table[0] = 0x8000; /* -0 */
-	if (kind == E4M3) {
-		rows8 = random_fp8(&r, table, scale, rows, cols, type);
-		dt = dev_put(rows8, (size_t)rows * (size_t)ld), pitch = cols;
+	if (kind == K_CLASS_FP8) {
+		rows8 = random_fp8(&r, table, scale, rows, cols, type), bytes = (size_t)ld;
 		ds = dev_put(scale, (size_t)rows * sizeof *scale);
-	} else if (kind != HALVES) {
-		const int bytes[] = {0, K_INT8_ROW(ld), K_INT4_ROW(ld), K_UINT8_ROW(ld), K_UINT4_ROW(ld)};
-		rows8 = (kind < EIGHT_WITH_ZEROS ? random_integers : random_with_zeros)(
-			&r, table, rows, cols, type, kind == INTEGERS || kind == EIGHT_WITH_ZEROS ? 8 : 4);
-		dt = dev_put(rows8, (size_t)rows * (size_t)bytes[kind]);
-		pitch = cols;
-	} else {
-		dt = dev_put(table, (size_t)rows * (size_t)ld * 2), pitch = ld;
+	} else if (kind != K_CLASS_16) {
+		rows8 = random_parts(&r, kind, table, rows, cols, type, &bytes);
 	}
+	dt = dev_put(rows8 ? rows8 : table, (size_t)rows * bytes);
 	di = dev_put(ids, sizeof ids);
-	if (kind == E4M3)
-		CUDA(k_embed_fp8(NULL, type, d, di, dd, 3, dt, ds, n, cols, ld, rows, first));
-	else
-		CUDA(lookup[kind](NULL, type, d, di, dd, 3, dt, n, cols, ld, rows, first));
+	CUDA(k_embed(NULL, type, d, di, dd, 3,
+		     (struct k_matrix){.data = dt, .scale = ds, .ld = ld, .first = FIRST_E4M3, .class_ = kind}, n, cols,
+		     rows, first));
 	dev_get(out, d, (size_t)n * (size_t)cols * 4);
 	for (int i = 0; i < n; i++)
 		for (int c = 0; c < cols; c++) {
 			int at = (ids[i] >= 0 ? ids[i] : ids[i] >= -3 ? sampled[-1 - ids[i]] : -1) - first;
 			float want = at >= 0 && at < rows ? up(table[at * pitch + c], type) : 0,
 			      got = out[i * cols + c];
-			want *= kind == E4M3 && want != 0 ? scale[at] : 1;
+			want *= kind == K_CLASS_FP8 && want != 0 ? scale[at] : 1;
 			CHECK(got == want && !(want == 0 && signbit(got)));
 		}
 	dev_free(dt), dev_free(di), dev_free(dd), dev_free(d);
@@ -56,7 +46,7 @@ static void embed(enum k_type type, enum table kind, int cols, int rows, int fir
 TEST(embed_rows)
 {
 	for (int t = 0; t < 2; t++)
-		for (enum table kind = HALVES; kind <= E4M3; kind++) {
+		for (enum k_class kind = K_CLASS_16; kind <= K_CLASS_E4M3; kind++) {
 			embed(both[t], kind, 64, 5, 3);
 			embed(both[t], kind, 2056, 3, 0);
 			embed(both[t], kind, 35, 4, 100);
@@ -264,9 +254,9 @@ static void head_norm(enum k_type type, int heads, int kv_heads, int dim)
 
 TEST(norms_of_heads)
 {
-	static const int dim[] = {64, 80, 96, 128, 256};
+	static const int dim[] = {64, 80, 96, 128, 256, 100, 8};
 
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 14; i++)
 		head_norm(both[i & 1], 1 + 5 * (i % 4), 1 + i % 3, dim[i / 2]);
 }
 
@@ -388,6 +378,9 @@ TEST(rope_and_store)
 		store(both[i & 1], kv, 2, 2, 256, 64);
 		store(both[i & 1], kv, 2, 1, 256, 250);
 		store(both[i & 1], kv, 3, 3, 64, 2);
+		store(both[i & 1], kv, 3, 2, 100, 100);
+		store(both[i & 1], kv, 5, 1, 72, 32);
+		store(both[i & 1], kv, 2, 2, 22, 0);
 	}
 }
 
@@ -555,9 +548,9 @@ TEST(launches_of_the_largest_step)
 	CUDA(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
 	CUDA(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
 	for (int int8 = 0; int8 < 2; int8++) {
-		CUDA((int8 ? k_embed_int8 : k_embed)(s, K_BF16, p, p, NULL, 0, p, N, DIM, DIM, 1 << 20, 0));
-		CUDA((int8 ? k_linear_fixed_int8 : k_linear_fixed)(s, K_BF16, p, K_OUT_F32, p, p, NULL, p, 1, N,
-								   1 << 20, DIM, DIM));
+		struct k_matrix w = matrix_of(int8 ? K_CLASS_INT8 : K_CLASS_16, p, DIM);
+		CUDA(k_embed(s, K_BF16, p, p, NULL, 0, w, N, DIM, 1 << 20, 0));
+		CUDA(k_linear_fixed(s, K_BF16, p, K_OUT_F32, p, w, NULL, p, 1, N, 1 << 20, DIM));
 		CUDA(k_add_norm(s, K_BF16, p, p, p, K_F32, NULL, p, NULL, false, 1e-6f, N, int8 ? DIM : DIM + 2));
 		CUDA(k_add(s, p, p, K_F32, NULL, N, int8 ? 1 << 16 : (1 << 16) + 1));
 		CUDA(k_silu_mul(s, K_BF16, p, p, NULL, N, int8 ? 1 << 16 : (1 << 16) + 1));
@@ -572,7 +565,7 @@ TEST(launches_of_the_largest_step)
 	CUDA(k_attention_prefill(s, K_BF16, a, p, N / ATTN_TILE + SEQS));
 	a.cache.dim = 256;
 	CUDA(k_attention_prefill(s, K_BF16, a, p, N / ATTN_TILE + SEQS));
-	CUDA(k_from_int8(s, K_BF16, p, p, 1 << 20, DIM));
+	CUDA(k_expand(s, K_BF16, p, matrix_of(K_CLASS_INT8, p, DIM), 1 << 20));
 	CUDA(k_tree_sum(s, p, tree, (size_t)N * 8192));
 	CUDA(cudaStreamEndCapture(s, &graph));
 	CUDA(cudaGraphDestroy(graph));

@@ -1,29 +1,8 @@
 /* Gate and up are loaded into a pair and multiplied, through the plug-in: any cut of the rows, any number of tokens,
  * several loading threads. */
-#include "engine/cuda/cuda.h"
-#include "tests/cuda/device.h"
+#include "tests/cuda/pair.h"
 
-const struct plugin *xversed_plugin(void);
-
-enum { FFN = 70, COLS = 88, TOKENS = 140, ROWS8 = 16 * 17 };
-
-static struct backend *open_backend(bool fixed)
-{
-	struct cuda_options how = {.compute = DT_BF16,
-				   .limits = {.max_seqs = 2, .max_tokens = TOKENS, .max_blocks = 16, .rows = 4},
-				   .max_context = 64,
-				   .heads = 2,
-				   .kv_heads = 2,
-				   .head_dim = 64,
-				   .fixed = fixed,
-				   .wait_ns = 60000000000};
-	struct backend *b;
-	struct why why;
-
-	if (xversed_plugin()->backend_create(&b, &how, &why))
-		CHECK_FAIL("%s", why.text);
-	return b;
-}
+enum { ROWS8 = 16 * 17 };
 
 /* In calls of `per` rows, so that some hold rows of gate and of up. */
 static struct weight *load(struct backend *b, enum quant quant, const uint16_t *rows, int per)
@@ -49,54 +28,6 @@ static void check_places(struct backend *b, const struct weight *base, const uin
 		for (int j = 0; j < w->ld; j++)
 			CHECK_EQ(got[i * w->ld + j], j < COLS ? rows[(i / 2 + i % 2 * FFN) * COLS + j] : 0);
 	free(got);
-}
-
-static double dot(const uint16_t *x, const uint16_t *w, double *size)
-{
-	double s = 0;
-
-	*size = 0;
-	for (int j = 0; j < COLS; j++) {
-		double p = (double)f32_from_bf16(x[j]) * (double)f32_from_bf16(w[j]);
-		s += p, *size += fabs(p);
-	}
-	return s;
-}
-
-/* `stored`: gate and up pass through 16 bits. bias: of gate, then of up, or NULL. */
-static void check_biased(struct backend *b, const struct weight *w, const uint16_t *rows, int tokens, bool stored,
-			 const float *bias)
-{
-	struct rng r = {7};
-	uint16_t *x = random_halves(&r, (size_t)tokens * COLS, K_BF16), got[TOKENS * FFN];
-	void *dx = dev_put(x, (size_t)tokens * COLS * 2), *dout = dev_new(sizeof got), *room = dev_new(2 * sizeof got);
-	struct tensor in = tensor_of(dx, DT_BF16, tokens, COLS), out = tensor_of(dout, DT_BF16, tokens, FFN),
-		      gate_up = tensor_of(room, DT_BF16, tokens, 2 * FFN);
-
-	void *db = bias ? dev_put(bias, sizeof(float) * 2 * FFN) : NULL;
-
-	out = backend_linear_silu_mul(b, &out, &gate_up, &in, w, db);
-	backend_sync(b);
-	dev_get(got, out.data, (size_t)tokens * FFN * 2);
-	for (int t = 0; t < tokens; t++)
-		for (int i = 0; i < FFN; i++) {
-			double a, c, g = dot(x + t * COLS, rows + i * COLS, &a),
-				     u = dot(x + t * COLS, rows + (FFN + i) * COLS, &c), want, bound;
-			if (bias)
-				g += bias[i], u += bias[FFN + i];
-			want = g / (1 + exp(-g)) * u;
-			bound = fabs(want) * 0x1p-8 * 1.02 + 2e-6 * (1 + a) * (1 + c);
-			CHECK_NEAR(f32_from_bf16(got[t * FFN + i]), want,
-				   bound + (stored ? 0x1p-7 * (1 + fabs(g)) * (1 + fabs(u)) : 0),
-				   "%d tokens: token %d number %d", tokens, t, i);
-		}
-	dev_free(dx), dev_free(dout), dev_free(room), dev_free(db);
-	free(x);
-}
-
-static void check_products(struct backend *b, const struct weight *w, const uint16_t *rows, int tokens, bool stored)
-{
-	check_biased(b, w, rows, tokens, stored, NULL);
 }
 
 static void gate_and_up(bool fixed)
@@ -199,7 +130,7 @@ static void integers(enum quant quant, bool fixed, size_t room)
 	for (int i = 0; i < 32; i++)
 		rows[COLS + i] = 0; /* a group without a scale */
 	meant = through_integers(rows, 2 * FFN, quant == QUANT_INT4);
-	cuda_of(b)->integer_room = room;
+	cuda_of(b)->parts_room = room;
 	w = load(b, quant, rows, 33);
 	check_products(b, w, meant, 1, false);
 	check_products(b, w, meant, 40, false);
@@ -216,76 +147,6 @@ TEST(integers_of_gate_and_up)
 		integers(quant, false, 1 << 20);
 		integers(quant, false, 2 * 96 * 128);
 		integers(quant, true, 1 << 20);
-	}
-}
-
-/* What files hold: q (2*FFN, COLS), a scale and a zero point for 32 columns. */
-struct codes {
-	uint8_t q[2 * FFN * COLS], zero[2 * FFN * 3];
-	uint16_t scale[2 * FFN * 3];
-};
-
-/* Fills in a file and returns the numbers that it stands for, column i in place order[i]. */
-static uint16_t *make_codes(struct codes *f, enum quant quant, const int32_t *order)
-{
-	const bool four = quant == QUANT_INT4 || quant == QUANT_UINT4,
-		   zeros = quant == QUANT_UINT8 || quant == QUANT_UINT4;
-	uint16_t *meant = xalloc((size_t)(2 * FFN) * COLS, sizeof *meant);
-	struct rng r = {12};
-
-	for (int i = 0; i < 2 * FFN * 3; i++) {
-		f->scale[i] = f16_from_f32(rng_unit(&r) * (four ? 0x1p-3f : 0x1p-7f));
-		f->zero[i] = (uint8_t)(zeros ? rng_next(&r) >> 9 & (four ? 15 : 255) : four ? 8 : 128);
-	}
-	for (int i = 0; i < 2 * FFN * COLS; i++) {
-		int row = i / COLS, group = row * 3 + i % COLS / 32;
-		f->q[i] = (uint8_t)(rng_next(&r) >> 9 & (four ? 15 : 255));
-		meant[row * COLS + order[i % COLS]] =
-			bf16_from_f32((float)(f->q[i] - f->zero[group]) * f32_from_f16(f->scale[group]));
-	}
-	return meant;
-}
-
-/* In calls of 33 rows, with columns in the order of x or in another. */
-static void codes_of_files(enum quant quant, bool fixed, bool ordered)
-{
-	static struct codes f;
-	int32_t order[COLS];
-	uint16_t *meant;
-	struct backend *b = open_backend(fixed);
-	struct split k = split_whole(COLS);
-	struct weight *w = weight_create_quant(b, 2 * FFN, COLS, DT_F16, quant, &k);
-	bool zeros = quant == QUANT_UINT8 || quant == QUANT_UINT4;
-
-	for (int i = 0; i < COLS; i++)
-		order[i] = ordered ? i * 35 % COLS : i;
-	meant = make_codes(&f, quant, order);
-	weight_pair(w);
-	if (ordered)
-		weight_order(w, order);
-	for (int at = 0; at < 2 * FFN; at += 33)
-		weight_codes(w, at, min_int(33, 2 * FFN - at),
-			     &(struct weight_codes){.q = f.q + (size_t)at * COLS,
-						    .ld = COLS,
-						    .scale = f.scale + (size_t)at * 3,
-						    .zero = zeros ? f.zero + (size_t)at * 3 : NULL,
-						    .groups = 3});
-	backend_sync(b);
-	check_products(b, w, meant, 1, false);
-	check_products(b, w, meant, 40, false);
-	check_products(b, w, meant, TOKENS, !fixed);
-	weight_destroy(w);
-	backend_destroy(b);
-	free(meant);
-}
-
-TEST(integers_of_files)
-{
-	static const enum quant quants[] = {QUANT_INT8, QUANT_INT4, QUANT_UINT8, QUANT_UINT4};
-
-	for (int i = 0; i < 4; i++) {
-		codes_of_files(quants[i], false, i & 1);
-		codes_of_files(quants[i], true, !(i & 1));
 	}
 }
 

@@ -1,5 +1,5 @@
-"""Adapters beside the weights on emulated GPUs: logprobs stay within a bound of the CPU's for each adapter. With --enable-deterministic-inference
-every call has the same bits alone, in a batch of several adapters, on other numbers of ranks, and with an adapter that was loaded while serving."""
+"""Adapters beside the weights on emulated GPUs: logprobs stay within a bound of the CPU's for each adapter, with biases of every product and
+without. With --enable-deterministic-inference every call has the same bits alone, in a batch of several adapters, on other numbers of ranks, and with an adapter that was loaded while serving."""
 import json
 import os
 import sys
@@ -20,6 +20,7 @@ from wire import Client, outcome  # noqa: E402
 VOCAB, HIDDEN, FFN = 131, 128, 96
 CONFIG = dict(architectures=["LlamaForCausalLM"], model_type="llama", hidden_size=HIDDEN, intermediate_size=FFN, num_hidden_layers=2,
               num_attention_heads=2, num_key_value_heads=1, vocab_size=VOCAB, max_position_embeddings=512, torch_dtype="float16", initializer_range=0.08)
+BIASES = dict(attention_bias=True, mlp_bias=True)
 SHAPES = dict(q_proj=(HIDDEN, HIDDEN), k_proj=(64, HIDDEN), v_proj=(64, HIDDEN), o_proj=(HIDDEN, HIDDEN), gate_proj=(FFN, HIDDEN),
               up_proj=(FFN, HIDDEN), down_proj=(HIDDEN, FFN))
 SMALL = ["--load-format", "dummy", "--kv-cache-memory-bytes", "4000000", "--max-model-len", "128", "--max-num-seqs", "4", "--max-loras", "3",
@@ -27,8 +28,8 @@ SMALL = ["--load-format", "dummy", "--kv-cache-memory-bytes", "4000000", "--max-
 TEXTS = [[(7 * i + k * k) % VOCAB for k in range(n)] for i, n in enumerate((3, 60))]
 
 
-def cuda(ranks, path, *options):
-    return Quiet(ranks, f"{path}/model", "--device", "cuda", "--no-tuning", *SMALL, *options,
+def cuda(ranks, path, *options, model="model"):
+    return Quiet(ranks, f"{path}/{model}", "--device", "cuda", "--no-tuning", *SMALL, *options,
                  env=dict(XVERSED_CUDA_LIB=FAKE, FAKEGPU_DEVICES=str(ranks), FAKEGPU_ORDER="rand", FAKEGPU_SEED=str(ranks)))
 
 
@@ -45,14 +46,15 @@ def scores(j):
     return out
 
 
-def against_cpu(path):
-    cpu, j = Job(1, f"{path}/model", "--device", "cpu", "--compute", "f32", *SMALL, *given(path)), cuda(2, path, *given(path))
+def against_cpu(path, model="model"):
+    cpu = Job(1, f"{path}/{model}", "--device", "cpu", "--compute", "f32", *SMALL, *given(path))
+    j = cuda(2, path, *given(path), *(["--no-graphs"] if model != "model" else []), model=model)
     if check("CPU: starts", cpu.start(120), cpu.text()[-600:]) and check("2 ranks: starts", j.start(120), j.text()[-600:]):
         want, got = scores(cpu), scores(j)
         size = max(abs(x) for w in want for x in w)
         apart = [max(abs(a - b) for a, b in zip(w, g)) if len(w) == len(g) else 9 for w, g in zip(want, got)]
         changed = min(max(abs(a - b) for a, b in zip(want[i], want[i + k])) for i in (0, 3) for k in (1, 2))
-        check("2 ranks: logprobs of given texts", max(apart) < 0.004 * size < 0.1 * changed, f"{apart} of {size}, changed by {changed}")
+        check(f"2 ranks, {model}: logprobs of given texts", max(apart) < 0.004 * size < 0.1 * changed, f"{apart} of {size}, changed by {changed}")
         print(f"  logprobs of up to {size:.1f} within {max(apart):.4f} of the CPU's; adapters change them by {changed:.2f}")
         check("2 ranks: ends", j.stop() == 0 and cpu.stop() == 0, j.text()[-400:])
     cpu.close()
@@ -88,12 +90,13 @@ def fixed_bits(path):
 
 def main():
     with tempfile.TemporaryDirectory() as path:
-        os.makedirs(f"{path}/model")
-        json.dump(CONFIG, open(f"{path}/model/config.json", "w"))
+        for name, config in (("model", CONFIG), ("biased", dict(CONFIG, **BIASES))):
+            os.makedirs(f"{path}/{name}")
+            json.dump(config, open(f"{path}/{name}/config.json", "w"))
         adapter(f"{path}/a", 1, rank=8, shapes=SHAPES)
         adapter(f"{path}/b", 2, rank=20, targets=("q_proj", "v_proj", "up_proj"), shapes=SHAPES)
         adapter(f"{path}/c", 3, rank=3, targets=("o_proj", "down_proj"), shapes=SHAPES)
-        together(2, partial(against_cpu, path), partial(fixed_bits, path))
+        together(2, partial(against_cpu, path), partial(against_cpu, path, "biased"), partial(fixed_bits, path))
     finish()
 
 

@@ -40,6 +40,10 @@ NETWORKS = {
     "Mixtral GPTQ": ("MixtralForCausalLM", dict(BASE, tie_word_embeddings=False, num_local_experts=3, num_experts_per_tok=2), 2, "wgmma"),
     "Qwen 3 MoE AWQ": ("Qwen3MoeForCausalLM", dict(BASE, tie_word_embeddings=False, num_experts=5, num_experts_per_tok=2, moe_intermediate_size=64,
                                                    norm_topk_prob=True), 1, "wgmma"),
+    "FP8": ("LlamaForCausalLM", dict(BASE, hidden_size=256, num_attention_heads=4, intermediate_size=352, tie_word_embeddings=False), 3, "wgmma"),
+    "heads of 100": ("LlamaForCausalLM", dict(BASE, hidden_size=200, num_key_value_heads=2), 2, "mma.sync: wgmma needs heads of 64 or 128"),
+    "heads of 72": ("Qwen3ForCausalLM", dict(BASE, num_attention_heads=4, head_dim=72), 3, "mma.sync: wgmma needs heads of 64 or 128"),
+    "heads of 192": ("MistralForCausalLM", dict(BASE, head_dim=192, sliding_window=30), 1, "mma.sync: wgmma needs heads of 64 or 128"),
     "Mixtral": ("MixtralForCausalLM", dict(BASE, num_attention_heads=4, head_dim=64, num_local_experts=5, num_experts_per_tok=2), 3, "wgmma"),
     "Qwen 2 MoE": ("Qwen2MoeForCausalLM", dict(BASE, num_experts=9, num_experts_per_tok=4, moe_intermediate_size=43, shared_expert_intermediate_size=67,
                                               mlp_only_layers=[0]), 1, "wgmma"),
@@ -52,8 +56,8 @@ NETWORKS = {
     "CodeGen": ("CodeGenForCausalLM", dict(GPT, n_embd=320, n_head=4, rotary_dim=32), 1, "mma.sync: wgmma needs heads of 64 or 128"),
 }
 TYPES = {"GPTNeoXForCausalLM": "gpt_neox", "Qwen2MoeForCausalLM": "qwen2_moe", "Qwen3MoeForCausalLM": "qwen3_moe"}
-QUANTISED = {"GPTQ": "int4,uint4+f16", "AWQ": "uint4+f16", "Mixtral GPTQ": "int4,uint4+f16", "Qwen 3 MoE AWQ": "uint4+f16"}  # their classes
-BITS = tuple(NETWORKS) if FULL else ("GPTQ", "Mixtral GPTQ", "Mistral", "Pythia", "XVERSE MoE")
+QUANTISED = {"GPTQ": "int4,uint4+f16", "AWQ": "uint4+f16", "FP8": "e4m3+f16", "Mixtral GPTQ": "int4,uint4+f16", "Qwen 3 MoE AWQ": "uint4+f16"}  # their classes
+BITS = tuple(n for n in NETWORKS if n != "heads of 100") if FULL else ("FP8", "GPTQ", "Mixtral GPTQ", "Mistral", "Pythia", "XVERSE MoE")
 GRAPHS = tuple(NETWORKS) if FULL else ("Baichuan 13B", "GPTQ", "Mixtral", "Pythia", "Qwen 3")  # their warm-up takes longest here
 DUMMY = ["--load-format", "dummy"]
 SMALL = ["--kv-cache-memory-bytes", "4000000", "--max-model-len", "128", "--max-num-seqs", "2", "--no-tuning"]
@@ -79,9 +83,25 @@ def vectors(config):
         yield from (("self_attn.q_norm.weight", None), ("self_attn.k_norm.weight", None), ("mlp.gate.weight", config["num_experts"]))
 
 
-def quantised(path, plain, awq):
-    """Fills a folder with a model of AWQ, or of GPTQ, whose first layer is asymmetric and has its columns in the order of activations, and another
-    one with the same numbers in f16."""
+HOW = {"AWQ": dict(bits=4, group_size=32, quant_method="awq", zero_point=True, version="gemm"),
+       "FP8": dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic", weight_block_size=[128, 128]),
+       "GPTQ": dict(bits=4, group_size=32, quant_method="gptq", sym=False, desc_act=True)}
+
+
+def matrix(w, form, layer, order):
+    """A matrix as a file holds it, and the numbers that it stands for."""
+    import quant_forms as q
+    if form == "FP8":
+        scales = "channel" if layer else "block"
+        parts = q.fp8(w, scales)
+        return parts, q.fp8_weights(parts, scales)
+    parts = q.awq(w, group=32) if form == "AWQ" else q.gptq(w, group=32, sym=layer == 1, order=order)
+    return parts, (q.awq_weights if form == "AWQ" else q.gptq_weights)(parts, group=32)
+
+
+def quantised(path, plain, form):
+    """Fills a folder with a model of AWQ; or of GPTQ, whose first layer is asymmetric and has its columns in the order of activations; or of FP8,
+    whose first layer has scales for blocks and whose second for rows; and another folder with the same numbers in f16."""
     import numpy as np
     import quant_forms as q
     config = json.load(open(f"{path}/config.json"))
@@ -94,16 +114,15 @@ def quantised(path, plain, awq):
         both.update({at + k: rng.normal(0, 0.3, (n, h)) if n else np.ones(d if "self_attn" in k else h) for k, n in vectors(config)})
         for m, shape in matrices(config):
             w, own = rng.normal(0, 0.05, shape), order if m[-6:] in ("q_proj", "k_proj", "v_proj") or m in ("mlp.gate_proj", "mlp.up_proj") else None
-            parts = q.awq(w, group=32) if awq else q.gptq(w, group=32, sym=i == 1, order=own)
-            numbers[f"{at}{m}.weight"] = (q.awq_weights if awq else q.gptq_weights)(parts, group=32).astype(np.float16)
+            parts, stands_for = matrix(w, form, i, own)
+            numbers[f"{at}{m}.weight"] = stands_for.astype(np.float16)
             files.update({f"{at}{m}.{end}": a for end, a in parts.items()})
     both = {k: v.astype(np.float16) for k, v in both.items()}
     os.makedirs(plain)
     json.dump(config, open(f"{plain}/config.json", "w"))
     q.write(f"{plain}/model.safetensors", dict(both, **numbers))
     q.write(f"{path}/model.safetensors", dict(both, **files))
-    how = dict(bits=4, group_size=32, **(dict(quant_method="awq", zero_point=True, version="gemm") if awq else dict(sym=False, desc_act=True, quant_method="gptq")))
-    json.dump(dict(config, quantization_config=how), open(f"{path}/config.json", "w"))
+    json.dump(dict(config, quantization_config=HOW[form]), open(f"{path}/config.json", "w"))
 
 
 def path_of(top, name):
@@ -117,7 +136,7 @@ def folder(top, name):
     json.dump(dict(config, architectures=[architecture], model_type=TYPES.get(architecture, architecture.removesuffix("ForCausalLM").lower())),
               open(f"{path}/config.json", "w"))
     if name in QUANTISED:
-        quantised(path, f"{path}-numbers", "AWQ" in name)
+        quantised(path, f"{path}-numbers", name.split()[-1])
 
 
 def cuda(ranks, path, *options):
@@ -161,7 +180,7 @@ def against_cpu(top, name):
         by = c.status().prompt_attention
         check(f"{name}: prompts by {prompts_by}", by == prompts_by, by)
         held = c.status().numerics_class
-        check(f"{name}: the class of the files", f"/{QUANTISED.get(name, '')}" in held, held)
+        check(f"{name}: the class of the files", f"/{QUANTISED.get(name, 'f16')}/" in held, held)
         graphs = re.findall(r"graphs_mib=(\S+) planned_mib=(\S+)", j.text())
         check(f"{name}: graphs take what is planned", len(graphs) == (name in GRAPHS) and all(a == b != "0.000" for a, b in graphs), graphs)
         want, got = scores(cpu), scores(j)
@@ -202,7 +221,7 @@ def eighty(top):
     path = f"{top}/eighty"
     os.makedirs(path)
     json.dump(dict(BASE, hidden_size=160, tie_word_embeddings=False, architectures=["LlamaForCausalLM"], model_type="llama"), open(f"{path}/config.json", "w"))
-    quantised(path, f"{path}-numbers", False)
+    quantised(path, f"{path}-numbers", "GPTQ")
     j = cuda(2, path, "--no-graphs", "--enable-deterministic-inference")
     check("heads of 80 from a quantised file, fixed: refused", not j.start(60) and "needs heads of 32" in j.text(), j.text()[-400:])
     j.close()

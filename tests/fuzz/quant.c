@@ -25,14 +25,16 @@ static void read_matrix(const struct checkpoint *c, const struct ck_tensor *t)
 	float *numbers = xalloc((size_t)(rows * cols), sizeof *numbers);
 	uint8_t *codes = xalloc((size_t)(rows * cols), 1), *zero = xalloc((size_t)rows * 8, 1);
 	uint16_t *scale = xalloc((size_t)rows * 8, sizeof *scale);
+	float *wide = xalloc((size_t)rows * 8, sizeof *wide);
+	const struct quant_room to = {codes, zero, scale, wide};
 	struct why why = {""};
 	int err = quant_read(c, t, q->rows - rows, rows, 0, cols, numbers, &why);
 
 	if (err)
 		fuzz_refused(err, &why);
-	if (quant_has_codes(q) && (err = quant_codes(c, t, 0, rows, first, cols, codes, scale, zero, &why)))
+	if (quant_has_codes(q) && (err = quant_codes(c, t, 0, rows, first, cols, &to, &why)))
 		fuzz_refused(err, &why);
-	free(numbers), free(codes), free(zero), free(scale);
+	free(numbers), free(codes), free(zero), free(scale), free(wide);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

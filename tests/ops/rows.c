@@ -261,7 +261,7 @@ static void silu(enum cpu_isa isa, enum dtype type)
 				float y = ref_mul(ref_div(g, ref_add(1, ref_exp(ref_add(0, -g)))), u);
 				want[row * ffn + c] = type == DT_BF16 ? f32_from_bf16(bf16_from_f32(y)) : y;
 			}
-		backend_silu_mul(b, &out, &gate_up);
+		backend_silu_mul(b, &out, &gate_up, NULL);
 		for (size_t k = 0; k < n; k++)
 			got[k] = get_as(raw, k, type);
 		check_bits("silu", got, want, n);
@@ -299,7 +299,7 @@ TEST(silu_within_bound_of_float64)
 
 	for (int i = 0; i < N; i++)
 		in[i] = (float)(-80 + 160.0 * i / N), in[N + i] = 1.5f;
-	backend_silu_mul(b, &out, &gate_up);
+	backend_silu_mul(b, &out, &gate_up, NULL);
 	for (int i = 0; i < N; i++) {
 		double want = (double)in[i] / (1 + exp(-(double)in[i])) * 1.5;
 		CHECK(fabs((double)y[i] - want) <= fabs(want) * 4e-7);
