@@ -81,7 +81,15 @@ static int check_schema(const struct json *schema, int i, struct why *why)
 			     "tools[%d].function.parameters.type must be \"object\", as arguments are", i);
 }
 
-/* Names stand within quotes and tags of the forms, so they hold none of their characters. */
+/* Names stand within quotes and tags of the forms: they hold none of their characters, and none that JSON escapes. */
+static bool is_name(const char *s)
+{
+	for (const char *c = s; *c; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("\"'\\<>(){}[]|,;=", *c))
+			return false;
+	return *s && strlen(s) <= NAME_BYTES;
+}
+
 static int check_tool(const struct json *tool, int i, struct why *why)
 {
 	const char *name = name_of(tool), *type = json_str(json_get(tool, "type"));
@@ -91,11 +99,11 @@ static int check_tool(const struct json *tool, int i, struct why *why)
 		return fail(why, ERR_INVALID, "tools[%d].type: only \"function\" is supported", i);
 	if (!name)
 		return fail(why, ERR_INVALID, "tools[%d].function.name must be a string", i);
-	if (!*name || strlen(name) > NAME_BYTES || strlen(name) != json_len(json_get(function_of(tool), "name")) ||
-	    name[strcspn(name, " \t\n\r\"'\\<>(){}[]|,;=")])
+	if (!is_name(name) || strlen(name) != json_len(json_get(function_of(tool), "name")))
 		return fail(why, ERR_INVALID,
-			    "tools[%d].function.name must have 1 to %d bytes, without blanks, quotes and brackets", i,
-			    NAME_BYTES);
+			    "tools[%d].function.name must have 1 to %d bytes, without blanks, control characters, "
+			    "quotes, brackets and any of \\|,;=",
+			    i, NAME_BYTES);
 	return check_schema(json_get(function_of(tool), "parameters"), i, why);
 }
 

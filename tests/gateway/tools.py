@@ -251,6 +251,7 @@ def refusals():
         check(path, status == 404 and well_formed_error(e) and part in e["error"]["message"], status, e)
 
 
+            ("a name with a control character", "tools", "tools[1].function.name", dict(tools=[TOOLS[0], {"type": "function", "function": {"name": "a\x01"}}])),
 for test in (required, taken_apart, reasoning, history, strict, any_schema, too_many, refusals):
     test()
 same("the gateway ends", gw.stop(), 0)
