@@ -77,6 +77,36 @@ static int add_message(json_t *list, const struct xv_message *from, int i, struc
 	return 0;
 }
 
+static bool is_object(const json_t *arguments)
+{
+	const char *s = json_string_value(arguments);
+	struct why why;
+	json_t *parsed = NULL;
+	bool ok = !s || !s[strspn(s, " \t\r\n")] ||
+		  (!template_read_json(&parsed, s, json_string_length(arguments), "arguments", &why) &&
+		   json_is_object(parsed));
+
+	json_decref(parsed);
+	return ok;
+}
+
+/* A template that failed may have wanted the arguments of a call, which models do not always finish. */
+static int blame_arguments(const json_t *messages, int err, struct why *why)
+{
+	struct why whole = *why;
+	json_t *m, *call;
+	size_t i, k;
+
+	json_array_foreach(messages, i, m) json_array_foreach(json_object_get(m, "tool_calls"), k, call) if (
+		!is_object(json_object_get(
+			json_object_get(call, "function"),
+			"arguments"))) return fail(why, err,
+						   "messages[%zu].tool_calls[%zu].function.arguments are no JSON object, as the "
+						   "chat template may need: %.300s",
+						   i, k, whole.text);
+	return err;
+}
+
 int front_prompt_encode(const struct chat *chat, const struct xv_chat *said, const struct chat_form *form,
 			struct ids *ids, struct chat_text *text, struct why *why)
 {
@@ -96,6 +126,8 @@ int front_prompt_encode(const struct chat *chat, const struct xv_chat *said, con
 	if (!err) {
 		struct chat_input in = {messages, tools, form, documents, args, said->add_generation_prompt};
 		err = chat_encode(chat, &in, ids, text, why);
+		if (err == ERR_INVALID)
+			err = blame_arguments(messages, err, why);
 	}
 	json_decref(messages);
 	json_decref(tools);
