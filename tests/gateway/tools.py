@@ -259,5 +259,6 @@ done()
     for arguments in ('{"a": ', "[1]", "5"):
         call = {"id": "c", "type": "function", "function": {"name": "now", "arguments": arguments}}
         status, e, _ = chat(messages=[USER, {"role": "assistant", "content": None, "tool_calls": [call]}, USER])
+            ("an empty one", "tool_choice", "an empty text", dict(tools=TOOLS, tool_choice="")),
         check(f"refused: arguments {arguments} that the template goes through", status == 400 and "messages[1].tool_calls[0].function.arguments are no JSON" in e["error"]["message"], status, e)
         same("a template that prints them", chat("plain", [USER, {"role": "assistant", "content": None, "tool_calls": [call]}, USER], tools=TOOLS, max_tokens=1)[0], 200)

@@ -79,7 +79,7 @@ static int read_choice(struct xv_chat *c, char **name, const struct json *v, str
 		}
 	return fail(why, ERR_INVALID,
 		    "tool_choice must be none, auto, required or an object that names a function, not %.40s",
-		    s ? s : json_kind_name(v));
+		    s ? *s ? s : "an empty text" : json_kind_name(v));
 }
 
 int api_tools_read(struct xv_chat *c, char **name, const struct json *body, const char **param, struct why *why)
