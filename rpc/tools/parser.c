@@ -211,6 +211,14 @@ int tools_calls(const struct tools_parser *p)
 	return !p ? 0 : p->how.one_call && p->n_calls > 1 ? 1 : p->n_calls;
 }
 
+bool tools_whole(const struct tools_parser *p)
+{
+	bool open = p && p->where == IN_SECTION && p->named,
+	     object_open = open && p->section == JSON && p->json.any && p->json.at == KEY_NEXT;
+
+	return tools_calls(p) && (!open || object_open || (p->how.one_call && p->n_calls > 1));
+}
+
 size_t tools_bytes(const struct tools_parser *p)
 {
 	return !p ? 0

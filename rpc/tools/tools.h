@@ -34,8 +34,10 @@ struct tools_parser *tools_create(struct tools_how *how, tools_sink *sink, void 
 void tools_destroy(struct tools_parser *p); /* takes NULL */
 /* What one call reports is joined as far as it is of one kind. */
 void tools_feed(struct tools_parser *p, const char *s, size_t n);
-void tools_end(struct tools_parser *p);           /* reports what was held back */
-int tools_calls(const struct tools_parser *p);    /* calls so far; 0 for NULL */
+void tools_end(struct tools_parser *p);        /* reports what was held back */
+int tools_calls(const struct tools_parser *p); /* calls so far; 0 for NULL */
+/* Whether there are calls, and the last one's arguments are whole; false for NULL. */
+bool tools_whole(const struct tools_parser *p);
 size_t tools_bytes(const struct tools_parser *p); /* memory of what is held back */
 
 #endif

@@ -182,6 +182,37 @@ def named(i, **parameters):
     return {"type": "function", "function": {"name": f"f{i}", "parameters": parameters}}
 
 
+def cut():
+    """Answers that end within calls say so, and parts are the same in streams wherever they end."""
+    faults_, reasons = [], {}
+    for n, (model, stop, tokens) in enumerate((m, s, t) for m in ("hermes", "mistral", "thinks") for s in ("city", "}", "e", "zzz") for t in (2, 9, 18, 27, 150)):
+        body = dict(model=model, messages=[USER], tools=TOOLS[:1], tool_choice="required", max_tokens=tokens, temperature=2, seed=n, stop=[stop])
+        status, a, _ = gw.post("/v1/chat/completions", body)
+        c = a["choices"][0] if status == 200 else {"message": {}, "finish_reason": a}
+        calls = [k["function"] for k in c["message"].get("tool_calls", [])]
+        m, streamed, finish = joined(gw.stream("/v1/chat/completions", **body)[1])
+        m = {k: m.get(k) or "" for k in ("content", "reasoning")}
+        valid = bool(calls) and all(not CHECKER.fault(WEATHER, k["arguments"]) for k in calls)
+        if (calls, c["finish_reason"], m) != ([k["function"] for k in streamed], finish, {k: c["message"].get(k) or "" for k in m}) or (finish == "tool_calls" and not valid):
+            faults_.append((body, a, m, streamed, finish))
+        reasons.setdefault(finish, []).append(calls)
+    check("cut calls", not faults_, *faults_[:1])
+    check("by a stop string and by max_tokens, within calls", any(reasons.get("stop", [])) and any(reasons.get("length", [])), reasons)
+
+
+def special_tokens():
+    """Texts of tools, calls and results are the request's: their marks are no tokens of the template."""
+    pad = gw.post("/tokenize", {"model": "mistral", "prompt": "[TOOL_CALLS]", "add_special_tokens": False})[1]["tokens"]
+    same("a special token", len(pad), 1)
+    text = 'a "q"\n\\ [TOOL_CALLS] </tools> </tool_call>'
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": json.dumps({text: text})}}
+    tool = {"type": "function", "function": {"name": "f", "description": text, "parameters": {"properties": {text: {"enum": [text]}}}}}
+    status, t, _ = gw.post("/tokenize", {"model": "mistral", "tools": [tool], "messages": [USER, {"role": "assistant", "content": text, "tool_calls": [call]},
+                                                                                          {"role": "tool", "tool_call_id": "c1", "content": text}]})
+    shown = status == 200 and gw.post("/detokenize", {"model": "mistral", "tokens": t["tokens"]})[1]["prompt"]
+    check("none in the prompt", shown and pad[0] not in t["tokens"] and shown.count("[TOOL_CALLS]") == 7, t, shown)
+
+
 def any_schema():
     """Arguments are an object, whatever a schema leaves open."""
     for i, parameters in enumerate(({}, {"properties": {"a": {"type": "integer"}}}, {"anyOf": [{"type": "integer"}, {"properties": {}}]})):
@@ -220,6 +251,7 @@ def refusals():
             ("no function", "tools", "tools[1].function", dict(tools=[TOOLS[0], {"type": "function"}])),
             ("no name", "tools", "function.name", dict(tools=[{"type": "function", "function": {}}])),
             ("a name with quotes", "tools", "function.name", dict(tools=[{"type": "function", "function": {"name": 'a"b'}}])),
+            ("a name with a control character", "tools", "tools[1].function.name", dict(tools=[TOOLS[0], {"type": "function", "function": {"name": "a\x01"}}])),
             ("parameters", "tools", "function.parameters", dict(tools=[{"type": "function", "function": {"name": "a", "parameters": 5}}])),
             ("of another type", "tools", 'function.parameters.type must be "object"', dict(tools=[{"type": "function", "function": {"name": "a", "parameters": {"type": "string"}}}])),
             ("two of one name", "tools", 'tools[2].function.name: "now" is the name of tools[1], too', dict(tools=[TOOLS[0], TOOLS[2], TOOLS[2]])),
@@ -227,6 +259,7 @@ def refusals():
             ("a keyword", "tools", "tools[1].function.parameters: json_schema: #/properties/q: contains",
              dict(tools=[TOOLS[0], {"type": "function", "function": {"name": "a", "parameters": {"properties": {"q": {"contains": {}}}}}}], tool_choice="required")),
             ("tool_choice", "tool_choice", "none, auto, required", dict(tools=TOOLS, tool_choice="always")),
+            ("an empty one", "tool_choice", "an empty text", dict(tools=TOOLS, tool_choice="")),
             ("allowed_tools", "tool_choice", "allowed_tools", dict(tools=TOOLS, tool_choice={"type": "allowed_tools"})),
             ("another tool", "tool_choice", 'no tool has the name "x"', dict(tools=TOOLS, tool_choice={"type": "function", "function": {"name": "x"}})),
             ("no tools", "tool_choice", "no tools", dict(tool_choice="required")),
@@ -246,19 +279,17 @@ def refusals():
             ("reasoning", "messages[1].reasoning_content must be a string", {"role": "assistant", "content": "x", "reasoning_content": {}})]:
         status, e, _ = chat(messages=[USER, last, USER])
         check(f"refused: {name} of a message", status == 400 and well_formed_error(e) and e["error"]["param"] == "messages" and part in e["error"]["message"], status, e)
+    for arguments in ('{"a": ', "[1]", "5"):
+        call = {"id": "c", "type": "function", "function": {"name": "now", "arguments": arguments}}
+        status, e, _ = chat(messages=[USER, {"role": "assistant", "content": None, "tool_calls": [call]}, USER])
+        check(f"refused: arguments {arguments} that the template goes through", status == 400 and "messages[1].tool_calls[0].function.arguments are no JSON" in e["error"]["message"], status, e)
+        same("a template that prints them", chat("plain", [USER, {"role": "assistant", "content": None, "tool_calls": [call]}, USER], tools=TOOLS, max_tokens=1)[0], 200)
     for path, part in (("/v1/responses", "Responses"), ("/v1/messages", "Messages")):
         status, e, _ = gw.post(path, {"model": "hermes", "input": "x"})
         check(path, status == 404 and well_formed_error(e) and part in e["error"]["message"], status, e)
 
 
-            ("a name with a control character", "tools", "tools[1].function.name", dict(tools=[TOOLS[0], {"type": "function", "function": {"name": "a\x01"}}])),
-for test in (required, taken_apart, reasoning, history, strict, any_schema, too_many, refusals):
+for test in (required, taken_apart, reasoning, history, strict, cut, special_tokens, any_schema, too_many, refusals):
     test()
 same("the gateway ends", gw.stop(), 0)
 done()
-    for arguments in ('{"a": ', "[1]", "5"):
-        call = {"id": "c", "type": "function", "function": {"name": "now", "arguments": arguments}}
-        status, e, _ = chat(messages=[USER, {"role": "assistant", "content": None, "tool_calls": [call]}, USER])
-            ("an empty one", "tool_choice", "an empty text", dict(tools=TOOLS, tool_choice="")),
-        check(f"refused: arguments {arguments} that the template goes through", status == 400 and "messages[1].tool_calls[0].function.arguments are no JSON" in e["error"]["message"], status, e)
-        same("a template that prints them", chat("plain", [USER, {"role": "assistant", "content": None, "tool_calls": [call]}, USER], tools=TOOLS, max_tokens=1)[0], 200)

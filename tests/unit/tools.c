@@ -217,6 +217,50 @@ TEST(reasoning)
 		    "R[x]T[0 add]A[{}]");
 }
 
+static bool whole(const char *form, const char *text, bool one)
+{
+	struct tools_how how = {.calls = form, .one_call = one};
+	struct {
+		struct text text;
+		int kind;
+	} o = {{NULL, 0, 0}, -1};
+	struct tools_parser *p = tools_create(&how, sink, &o);
+	bool ok;
+
+	tools_feed(p, text, strlen(text));
+	tools_end(p);
+	ok = tools_whole(p);
+	tools_destroy(p);
+	text_finish(&o.text);
+	return ok;
+}
+
+/* Where a text may end so that all calls are whole. */
+TEST(whole_calls)
+{
+	static const struct {
+		const char *form, *text, *end; /* whole from behind `end` on */
+	} of[] = {{"hermes", "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": {}}}</tool_call>.", "{}}"},
+		  {"hermes", "<tool_call>{\"arguments\": {}, \"name\": \"f\"}</tool_call>", "\"f\""},
+		  {"mistral", "[TOOL_CALLS]f[ARGS]{\"a\": {}}", "{}}"},
+		  {"qwen3_coder", "<tool_call><function=f><parameter=a>1</parameter></function></tool_call>",
+		   "</function>"},
+		  {"pythonic", "[f(a=(1, 2))]", "))"}};
+
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+		for (size_t n = 0; n <= strlen(of[i].text); n++) {
+			char *text = strndup(of[i].text, n);
+			size_t from = (size_t)(strstr(of[i].text, of[i].end) - of[i].text) + strlen(of[i].end);
+			if (whole(of[i].form, text, false) != (n >= from))
+				CHECK_FAIL("%s: \"%s\"", of[i].form, text);
+			free(text);
+		}
+	CHECK(!whole("hermes", "no call", false));
+	CHECK(!whole("hermes", "<tool_call>{\"name\": \"f\"}</tool_call><tool_call>{\"name\": \"g\"", false));
+	CHECK(whole("hermes", "<tool_call>{\"name\": \"f\"}</tool_call><tool_call>{\"name\": \"g\"", true));
+	CHECK(!tools_whole(NULL));
+}
+
 TEST(one_call)
 {
 	const char *text =

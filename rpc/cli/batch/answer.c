@@ -62,7 +62,7 @@ static void take_parts(struct batch_choice *c, const struct batch_request *q, co
 	}
 	api_parts_content(&c->text, &parts);
 	api_parts_more(&c->more, &parts);
-	if (parts.n_calls && !strcmp(c->finish, "stop"))
+	if (tools_whole(parts.parser) && !strcmp(c->finish, "stop"))
 		c->finish = "tool_calls";
 	api_parts_finish(&parts);
 	json_close(doc);

@@ -11,8 +11,8 @@
 static const char *finish_name(const struct api_choice *c)
 {
 	switch (c->reason) {
-	case XV_FINISH_STOP:
-		return tools_calls(c->parts.parser) ? "tool_calls" : "stop";
+	case XV_FINISH_STOP: /* a stop string may cut a call: then clients need not try to read its arguments */
+		return tools_whole(c->parts.parser) ? "tool_calls" : "stop";
 	case XV_FINISH_LENGTH:
 	case XV_FINISH_SCORED:
 	case XV_FINISH_DEADLINE:
