@@ -68,7 +68,7 @@ def started(command, ready, log):
     with open(log, "w") as f:
         p = subprocess.Popen(command, stdout=f, stderr=f, stdin=subprocess.DEVNULL)
     while not ready():
-        if p.poll() is not None or time.time() - start > 120:
+        if p.poll() is not None or time.time() - start > 300:
             sys.exit(f"{command[0]} did not start:\n{open(log).read()[-2000:]}")
         time.sleep(0.003)
     return p, time.time() - start
