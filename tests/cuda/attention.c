@@ -505,7 +505,7 @@ TEST(prefill_of_bent_scores)
 		bent_prefill(both[i & 1], K_KV_16, 2, 2, i & 2 ? 128 : 64, length, fresh, 2, 1 + (i * 3) % 7,
 			     window[i / 2]);
 	for (int i = 0; i < 3; i++)
-		bent_prefill(both[i & 1], K_KV_16 + i % 3, 2, 1, dim[1 + i + i / 2], length, length, 1, 0, 0);
+		bent_prefill(both[i & 1], K_KV_16 + i % 3, 2, 1, dim[1 + i + i / 2], length, length, 2, 0, 0);
 }
 
 CHECK_MAIN()
