@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *line = memchr(data, '\n', size);
 	struct checkpoint c = {.n_files = 1, .bytes_read = xalloc(1, sizeof *c.bytes_read)};
-	struct quant_config cfg = {METHOD_NONE, 0, 0, false};
+	struct quant_config cfg = {.method = METHOD_NONE};
 	struct why why = {""};
 	int err;
 
