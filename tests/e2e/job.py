@@ -95,8 +95,9 @@ class Job:
         self.dir = tempfile.mkdtemp(prefix="xv-job-")
         self.socket = self.dir + "/s"
         self.model, self.options, self.mpirun_options, self.n = model, list(options), list(mpirun), ranks
+        # Jobs that end beside one that starts would take Open MPI's folder away from it; a killed launcher leaves its own.
         self.env = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "XVERSE_SOCKET": self.socket,
-                    **(env or {})}
+                    "TMPDIR": self.dir, **(env or {})}
         self.process = None
 
     def command(self):
