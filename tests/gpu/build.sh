@@ -3,7 +3,7 @@
 engine_sources() {
 	ls base/*.c base/file/*.c base/json/*.c parallel/shard.c parallel/comm.c parallel/comm_nccl*.c parallel/comm_self.c parallel/tree.c \
 		engine/step.c engine/backend/{backend,kv,lora,weight}.c engine/sample/{sample,sampling,draw}.c engine/models/*.c engine/cuda/*.c \
-		engine/cpu/*.c engine/gguf/{block,read,translate}.c
+		engine/cpu/*.c engine/gguf/{block,codes,read,translate}.c
 	grep -L "<jansson.h>" engine/checkpoint/*.c
 }
 
