@@ -1,6 +1,5 @@
 """job.py - a daemon under mpirun for tests in Python (standard library only)."""
 import atexit
-import glob
 import json
 import os
 import shutil
@@ -149,9 +148,7 @@ class Job:
                 except OSError:
                     pass
             self.process.wait()
-        for path in glob.glob(self.dir + "/*"):
-            os.unlink(path)
-        os.rmdir(self.dir)
+        shutil.rmtree(self.dir)
 
 
 class Launched(Job):
