@@ -184,4 +184,22 @@ static void run_blocks(const struct kind *k, const struct linear_job *job)
 	}
 }
 
+/* Kernels of integers for 1 to INT_ROWS rows of x, made of tile(pack, rows, cols, step). */
+#define INT_TILE(tile, pack, name, n) \
+	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
+	{ \
+		tile(pack, n, INT_COLS, t); \
+	}
+#if INT_ROWS == 6
+#define INT_TILES(tile, pack, name) \
+	INT_TILE(tile, pack, name, 1) \
+	INT_TILE(tile, pack, name, 2) \
+	INT_TILE(tile, pack, name, 3) \
+	INT_TILE(tile, pack, name, 4) INT_TILE(tile, pack, name, 5) INT_TILE(tile, pack, name, 6)
+#define INT_TILE_LIST(name) name##_1, name##_2, name##_3, name##_4, name##_5, name##_6
+#else
+#define INT_TILES(tile, pack, name) INT_TILE(tile, pack, name, 1) INT_TILE(tile, pack, name, 2)
+#define INT_TILE_LIST(name) name##_1, name##_2
+#endif
+
 #endif

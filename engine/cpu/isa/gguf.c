@@ -274,21 +274,6 @@ INLINE void block_tile(enum pack pack, int rows, int cols, const struct step_of 
 	}
 }
 
-#define TILE(pack, name, n) \
-	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
-	{ \
-		block_tile(pack, n, INT_COLS, t); \
-	}
-#if INT_ROWS == 6
-#define TILES(pack, name) \
-	TILE(pack, name, 1) \
-	TILE(pack, name, 2) TILE(pack, name, 3) TILE(pack, name, 4) TILE(pack, name, 5) TILE(pack, name, 6)
-#define TILE_LIST(name) name##_1, name##_2, name##_3, name##_4, name##_5, name##_6
-#else
-#define TILES(pack, name) TILE(pack, name, 1) TILE(pack, name, 2)
-#define TILE_LIST(name) name##_1, name##_2
-#endif
-
 enum { GROUPS = SEGMENT / GROUP /* of a chunk */, FEWER = 12 /* of one with two numbers beside its integers */ };
 _Static_assert(FEWER * 40 * PANEL <= CHUNK_BYTES, "a chunk of bytes with two numbers");
 _Static_assert(GROUPS * 36 * PANEL <= CHUNK_BYTES, "a chunk of bytes with scales");
@@ -314,12 +299,12 @@ INLINE void expand(enum pack pack, char *out, const struct step_of *t)
 		}
 	}
 }
-TILES(PACK_WIDE_ONE, wide_one)
-TILES(PACK_WIDE_MIN, wide_min)
-TILES(PACK_WIDE_HALVES, wide_halves)
-static tile_fn *const wide_one_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide_one)};
-static tile_fn *const wide_min_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide_min)};
-static tile_fn *const wide_halves_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide_halves)};
+INT_TILES(block_tile, PACK_WIDE_ONE, wide_one)
+INT_TILES(block_tile, PACK_WIDE_MIN, wide_min)
+INT_TILES(block_tile, PACK_WIDE_HALVES, wide_halves)
+static tile_fn *const wide_one_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(wide_one)};
+static tile_fn *const wide_min_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(wide_min)};
+static tile_fn *const wide_halves_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(wide_halves)};
 #define EXPAND(pack, name, wide) \
 	static void name##_expand(char *out, const struct step_of *t) \
 	{ \
@@ -333,8 +318,8 @@ static tile_fn *const wide_halves_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide_ha
 
 /* unit, head: bytes (w_unit(), pack_head()); wide: the form that a chunk is expanded to. */
 #define PRODUCT(pack, name, wide, unit, head, groups) \
-	TILES(pack, name) \
-	static tile_fn *const name##_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(name)}; \
+	INT_TILES(block_tile, pack, name) \
+	static tile_fn *const name##_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(name)}; \
 	EXPAND(pack, name, wide) \
 	void ISA_NAME(linear_##name)(const struct linear_job *job) \
 	{ \

@@ -238,37 +238,23 @@ INLINE void int_tile(enum pack pack, int rows, int cols, const struct step_of *t
 	}
 }
 
-#define TILE(pack, name, n) \
-	static __attribute__((noinline)) void name##_##n(const struct step_of *t) \
-	{ \
-		int_tile(pack, n, INT_COLS, t); \
-	}
-#if INT_ROWS == 6
-#define TILES(pack, name) \
-	TILE(pack, name, 1) \
-	TILE(pack, name, 2) TILE(pack, name, 3) TILE(pack, name, 4) TILE(pack, name, 5) TILE(pack, name, 6)
-#define TILE_LIST(name) name##_1, name##_2, name##_3, name##_4, name##_5, name##_6
-#else
-#define TILES(pack, name) TILE(pack, name, 1) TILE(pack, name, 2)
-#define TILE_LIST(name) name##_1, name##_2
-#endif
-TILES(PACK_INT8, int8)
-TILES(PACK_INT4, int4)
-TILES(PACK_UINT8, uint8)
-TILES(PACK_UINT4, uint4)
-static tile_fn *const int8_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(int8)};
-static tile_fn *const int4_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(int4)};
-static tile_fn *const uint8_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(uint8)};
-static tile_fn *const uint4_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(uint4)};
+INT_TILES(int_tile, PACK_INT8, int8)
+INT_TILES(int_tile, PACK_INT4, int4)
+INT_TILES(int_tile, PACK_UINT8, uint8)
+INT_TILES(int_tile, PACK_UINT4, uint4)
+static tile_fn *const int8_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(int8)};
+static tile_fn *const int4_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(int4)};
+static tile_fn *const uint8_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(uint8)};
+static tile_fn *const uint4_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(uint4)};
 enum { GROUPS = SEGMENT / GROUP /* of a chunk */, FEWER = 12 /* of one with zero points */ };
 _Static_assert(FEWER * 40 * PANEL <= CHUNK_BYTES, "a chunk of bytes with f32 scales and zero points");
 _Static_assert(GROUPS * 36 * PANEL <= CHUNK_BYTES, "a chunk of bytes with f32 scales");
 
 #if defined(ISA_avx512) || defined(ISA_avx512_bf16)
-TILES(PACK_WIDE, wide)
-TILES(PACK_WIDE_ZERO, wide_zero)
-static tile_fn *const wide_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide)};
-static tile_fn *const wide_zero_tiles[INT_ROWS + 1] = {NULL, TILE_LIST(wide_zero)};
+INT_TILES(int_tile, PACK_WIDE, wide)
+INT_TILES(int_tile, PACK_WIDE_ZERO, wide_zero)
+static tile_fn *const wide_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(wide)};
+static tile_fn *const wide_zero_tiles[INT_ROWS + 1] = {NULL, INT_TILE_LIST(wide_zero)};
 static const struct kind int8_kind = {int8_tiles, wide_tiles, expand_int8, 34 * PANEL, 0, GROUPS, X_INT};
 static const struct kind int4_kind = {int4_tiles, wide_tiles, expand_int4, 18 * PANEL, 0, GROUPS, X_INT};
 static const struct kind uint8_kind = {uint8_tiles, wide_zero_tiles, expand_uint8, 35 * PANEL, 0, FEWER, X_INT};
