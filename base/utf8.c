@@ -50,3 +50,15 @@ bool utf8_valid(const char *s, size_t len, size_t *at)
 	}
 	return true;
 }
+
+int utf8_wrong_line(const char *s, size_t len)
+{
+	size_t at;
+	int line = 1;
+
+	if (utf8_valid(s, len, &at))
+		return 0;
+	for (size_t i = 0; i < at; i++)
+		line += s[i] == '\n';
+	return line;
+}

@@ -273,13 +273,10 @@ static bool is_lines(const char *bytes, size_t len)
 
 static int check_utf8(const char *name, const char *bytes, size_t len, struct why *why)
 {
-	size_t at;
-	int line = 1;
+	int line = utf8_wrong_line(bytes, len);
 
-	if (utf8_valid(bytes, len, &at))
+	if (!line)
 		return 0;
-	for (size_t i = 0; i < at; i++)
-		line += bytes[i] == '\n';
 	return fail(why, ERR_FORMAT,
 		    "%s: line %d: bytes that are not UTF-8; convert the file, e.g. iconv -f GB18030 -t UTF-8", name,
 		    line);

@@ -110,13 +110,10 @@ static int add_lines(struct measure_text *t, const char *s, size_t len, const ch
 /* Bits per byte would be of other bytes than the file's. */
 static int check_utf8(const char *bytes, size_t len, const char *path, struct why *why)
 {
-	size_t at;
-	int line = 1;
+	int line = utf8_wrong_line(bytes, len);
 
-	if (utf8_valid(bytes, len, &at))
+	if (!line)
 		return 0;
-	for (size_t i = 0; i < at; i++)
-		line += bytes[i] == '\n';
 	return fail(why, ERR_FORMAT,
 		    "%s:%d: bytes that are not UTF-8; convert the file, e.g. iconv -f GB18030 -t UTF-8", path, line);
 }
