@@ -1,4 +1,5 @@
-# Units with the paths of the installation. The files of /etc are examples: an installation configures nothing.
+# Units with the paths of the installation, which are known only while it runs. Each is written to where it goes, not to a file of the
+# build folder first, which two installations at once would share. The files of /etc are examples: an installation configures nothing.
 foreach(unit xversed@.service xversed@.socket xverse-gateway@.service)
   set(part server)
   if(unit MATCHES "^xverse-gateway")
@@ -7,8 +8,11 @@ foreach(unit xversed@.service xversed@.socket xverse-gateway@.service)
   install(CODE "
     file(READ \"${CMAKE_CURRENT_LIST_DIR}/${unit}\" text)
     string(REPLACE /usr/bin/ \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/\" text \"\${text}\")
-    file(WRITE \"${CMAKE_BINARY_DIR}/systemd/${unit}\" \"\${text}\")" COMPONENT ${part})
-  install(FILES ${CMAKE_BINARY_DIR}/systemd/${unit} DESTINATION lib/systemd/system COMPONENT ${part})
+    set(to \"\${CMAKE_INSTALL_PREFIX}/lib/systemd/system/${unit}\")
+    message(STATUS \"Installing: \$ENV{DESTDIR}\${to}\")
+    file(WRITE \"\$ENV{DESTDIR}\${to}\" \"\${text}\")
+    file(CHMOD \"\$ENV{DESTDIR}\${to}\" PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+    list(APPEND CMAKE_INSTALL_MANIFEST_FILES \"\${to}\")" COMPONENT ${part})
 endforeach()
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/xversed.sysusers.conf DESTINATION lib/sysusers.d RENAME xversed.conf COMPONENT server)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/xversed.tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME xversed.conf COMPONENT server)
