@@ -13,7 +13,7 @@ from ._call import Call, Delivery
 from ._error import XverseError
 from ._place import PATH_MAX, default_path
 from ._schema import (ERRORS, VERSION, BusyError, Code, DeadlineError, DeniedError, FinishReason, FormatError, GoneError, InternalError, InvalidError,
-                      IoError, LoadingError, MismatchError)
+                      IoError, LimitError, LoadingError, MismatchError)
 from ._wire import FRAME_LIMIT, PROTOCOL, Reply, Request, error_of, frame, take_frames
 
 LOOK = 0.1  # seconds: how often lost servers and retries are looked at
@@ -159,7 +159,8 @@ class Engine:
         call = Call(request.id, kind, request)
         self.calls[call.id] = call
         if self.sock is not None:
-            self._encode(call)
+            if not self._encode(call):
+                return call
             call.sent = call.had = True
             self._guarded(self._write)
         elif self._lost is None:
@@ -186,14 +187,24 @@ class Engine:
         request.cancel.id = call.id
         self.send("cancel", request)
 
-    def _encode(self, call: Call) -> None:
+    def _encode(self, call: Call) -> bool:
+        """False: it is more than the server takes, which would end the connection, and with it all other calls. So this one ends here."""
         request = call.to_send()
         if call.kind == "score" and request.score.WhichOneof("prefix"):
             if request is call.request:
                 request = Request()
                 request.CopyFrom(call.request)
             self._save_prefix(request.score)
+        size, largest = request.ByteSize(), self._largest()
+        if size > largest:
+            self._prefix = (self._prefix[0], None)  # the server did not get it
+            self._fail(call, LimitError(f"the request has {size} bytes, and the server takes {largest} in one message"))
+            return False
         self._out += frame(request)
+        return True
+
+    def _largest(self) -> int:
+        return (self.hello.frame_limit if self.greeted else 0) or FRAME_LIMIT
 
     def _save_prefix(self, score: Any) -> None:
         """Leaves out a prefix that the connection has."""
@@ -210,11 +221,12 @@ class Engine:
     def _send_again(self, call: Call) -> None:
         call.prompt_text_now = call.prompt_tokens_now = 0
         call.retry = None
+        if not self._encode(call):
+            return
         call.resumed += call.had
         self.resends += call.had
         call.sent = call.had = True
         call.started_now = False
-        self._encode(call)
 
     def _deliver(self, call: Call, kind: str, body: Any) -> None:
         call.answers.append(Delivery(kind, body))

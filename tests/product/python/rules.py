@@ -31,9 +31,9 @@ def check(name, ok, text=""):
 class Peer:
     """A server that says what it is asked to."""
 
-    def __init__(self, protocol=1, hello=True):
+    def __init__(self, protocol=1, hello=True, frame_limit=0):
         self.path = f"{folder}/{time.monotonic_ns()}"
-        self.protocol, self.greets = protocol, hello
+        self.protocol, self.greets, self.frame_limit = protocol, hello, frame_limit
         self.heard, self.news, self.s = [], threading.Condition(), None
         self.listen()
 
@@ -70,7 +70,8 @@ class Peer:
                 del buffer[:sum(head)]
                 if request.WhichOneof("body") == "hello":
                     if self.greets:
-                        self.put(Reply(hello=dict(protocol_min=self.protocol, protocol_max=self.protocol, version="v", served_model="m")), s)
+                        self.put(Reply(hello=dict(protocol_min=self.protocol, protocol_max=self.protocol, version="v", served_model="m",
+                                                  frame_limit=self.frame_limit)), s)
                     continue
                 with self.news:
                     self.heard.append(request)
@@ -410,6 +411,42 @@ def prefixes():
     p.end()
 
 
+def too_large():
+    """One more byte than the server takes would end the connection: such a call ends alone, whether it is sent for the first time or again."""
+    p = Peer()
+    c = xverse.Client(p.path)
+    got = later(lambda: c.generate([1]))
+    p.started(1)
+    least = Request(id=2, tokenize=dict(text="x" * (1 << 24))).ByteSize() - (1 << 24)  # without the text
+    text = "x" * ((1 << 24) - least)
+    e = raised(lambda: c.tokenize(text + "x"))
+    check("a request of 16 MiB and a byte", isinstance(e, xverse.LimitError) and "has 16777217 bytes, and the server takes 16777216" in str(e), repr(e))
+    later(lambda: p.say(2, tokens=dict(ids=[4])))
+    check("one of 16 MiB is sent", c.tokenize(text).ids == [4] and p.heard[1].ByteSize() == 1 << 24, p.heard[1].ByteSize())
+    prefix = "y" * (1 << 24)
+    for _ in range(2):
+        e = raised(lambda: c.score("x", prefix=prefix))
+        check("a prefix that is too large", isinstance(e, xverse.LimitError), repr(e))
+    p.chunk(1, "a", [1])
+    p.finished(1)
+    result = got.end()
+    check("the other call goes on", result.text == "a" and result.resumed == 0 and len(p.heard) == 2, (result, len(p.heard)))
+    got = later(lambda: c.generate("x" * ((1 << 24) - 100)))
+    p.started(3)
+    p.chunk(3, "a", list(range(200, 300)))
+    p.drop()
+    e = got.end()
+    check("with what has arrived it is too large", isinstance(e, xverse.LimitError) and len(p.heard) == 3, repr(e))
+    c.close()
+    p.end()
+    p = Peer(frame_limit=4096)
+    c = xverse.Client(p.path)
+    e = raised(lambda: c.generate("x" * 5000))
+    check("the server's own limit", isinstance(e, xverse.LimitError) and "takes 4096" in str(e), repr(e))
+    c.close()
+    p.end()
+
+
 def texts_that_are_none():
     """Debian's protobuf makes bytes of them, without an error."""
     for body in (dict(chunk=dict(text="#")), dict(started=dict(fingerprint="#")), dict(hello=dict(version="#"))):
@@ -569,7 +606,7 @@ def with_asyncio():
 
 
 TESTS = (goes_on_where_it_stood, prompt_is_shown_once, three_losses_are_the_end, progress_between_losses, last_words_are_one_loss, loading,
-         busy_and_mismatch, time_limits, patience, stopped_responding, idle_loss, prefixes, wrong_answers, texts_that_are_none, away_before_hello, options,
+         busy_and_mismatch, time_limits, patience, stopped_responding, idle_loss, prefixes, too_large, wrong_answers, texts_that_are_none, away_before_hello, options,
          abandoned, many_threads, with_asyncio)
 
 
