@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "rpc/cli/cli.h"
+#include "rpc/cli/interrupt.h"
 
 int cli_exit_code(int err)
 {
@@ -71,6 +72,8 @@ int cli_ask(struct xv_client *c, struct xv_request *r, struct xv_reply *out, str
 		cli_listen(&quiet, got == 1);
 		if (got < 0)
 			return got;
+		if (interrupt_count())
+			return fail(why, ERR_CANCELLED, "interrupted");
 		if (got == 0 || out->id != id || out->kind == XV_R_KEEP_ALIVE)
 			continue;
 		return out->kind == XV_R_ERROR ? cli_error(&out->error, why) : 0;

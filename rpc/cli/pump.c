@@ -1,6 +1,5 @@
 #include "rpc/cli/pump.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +7,7 @@
 #include "base/text.h"
 #include "rpc/cli/bar.h"
 #include "rpc/cli/cli.h"
+#include "rpc/cli/interrupt.h"
 
 enum { BUCKETS = 1024, MOST_IN_FLIGHT = 1024, PATIENCE_S = 600 };
 
@@ -39,14 +39,6 @@ struct run {
 	struct pump_totals *out;
 	struct why *why;
 };
-
-static volatile sig_atomic_t signals;
-
-static void on_signal(int number)
-{
-	(void)number;
-	signals++;
-}
 
 /* ---- items ---- */
 
@@ -241,7 +233,7 @@ static bool may_wait(struct run *u, struct item *i, const struct xv_error *e)
 {
 	uint64_t now = now_ns();
 
-	if (!e->retryable || signals)
+	if (!e->retryable || interrupt_count())
 		return false;
 	if (e->code == ERR_BUSY) {
 		i->put_off++;
@@ -256,7 +248,7 @@ static bool may_wait(struct run *u, struct item *i, const struct xv_error *e)
 static int take_error(struct run *u, struct item *i, const struct xv_error *e)
 {
 	enum { LEAST_MS = 50, PAUSE_MS = 500 };
-	bool undone = i->cancelled || (signals && e->retryable);
+	bool undone = i->cancelled || (interrupt_count() && e->retryable);
 
 	unlink_call(u, i);
 	if (undone) {
@@ -311,7 +303,7 @@ static int send_again(struct run *u)
 
 	for (struct item *i = u->first, *next; i && !err; i = next) {
 		next = i->next;
-		if (!i->id && signals)
+		if (!i->id && interrupt_count())
 			item_end(u, i);
 		else if (!i->id && now >= i->retry_ns)
 			err = send_item(u, i);
@@ -324,7 +316,7 @@ static int send_new(struct run *u)
 	uint64_t number;
 	int got = 1;
 
-	while (!u->all_taken && !signals && u->open < u->window) {
+	while (!u->all_taken && !interrupt_count() && u->open < u->window) {
 		got = u->how->next(u->how->arg, &number, u->why);
 		if (got < 0)
 			return got;
@@ -352,12 +344,12 @@ static void heed_signals(struct run *u)
 {
 	static const char *const unit = "item";
 
-	if (signals == 1 && !u->told) {
+	if (interrupt_count() == 1 && !u->told) {
 		u->all_taken = u->told = true;
 		cli_say("%sxverse: finishing the %d %ss in flight (once more: cancel them)\n", u->bar.shown ? "\n" : "",
 			u->open, u->how->unit ? u->how->unit : unit);
 	}
-	if (signals > 1 && !u->cancelled)
+	if (interrupt_count() > 1 && !u->cancelled)
 		cancel_all(u);
 }
 
@@ -425,7 +417,7 @@ static int run_all(struct run *u)
 {
 	int err = ask_window(u);
 
-	while (!err && !is_over(u) && (u->open || (!u->all_taken && !signals)))
+	while (!err && !is_over(u) && (u->open || (!u->all_taken && !interrupt_count())))
 		err = turn(u);
 	while (u->first) { /* after an error: they stay undone */
 		if (u->first->id)
@@ -433,14 +425,13 @@ static int run_all(struct run *u)
 		item_end(u, u->first);
 	}
 	draw(u, true);
-	if (!err && signals)
+	if (!err && interrupt_count())
 		err = fail(u->why, ERR_CANCELLED, "interrupted");
 	return err;
 }
 
 int pump_run(struct xv_client *c, const struct pump *how, struct pump_totals *out, struct why *why)
 {
-	struct sigaction take_note = {.sa_handler = on_signal}, old[2];
 	struct run u = {.how = how, .client = c, .out = out, .why = why};
 	uint64_t begin = now_ns();
 	int resends = xv_resends(c), err;
@@ -453,12 +444,9 @@ int pump_run(struct xv_client *c, const struct pump *how, struct pump_totals *ou
 			     .quiet = how->quiet,
 			     .begin_ns = begin,
 			     .drawn_ns = begin};
-	signals = 0;
-	sigaction(SIGINT, &take_note, &old[0]);
-	sigaction(SIGTERM, &take_note, &old[1]);
+	interrupt_catch();
 	err = run_all(&u);
-	sigaction(SIGINT, &old[0], NULL);
-	sigaction(SIGTERM, &old[1], NULL);
+	interrupt_release();
 	out->seconds = (double)(now_ns() - begin) / 1e9;
 	out->resends = xv_resends(c) - resends;
 	return err;

@@ -61,9 +61,9 @@ struct pump_totals {
 	int resends; /* requests that were sent again because the server was lost */
 };
 
-/* 0 when all items are done; ERR_CANCELLED: Ctrl-C or SIGTERM, what was in flight is done and nothing else begun (a
- * second signal cancels what is in flight, whose items stay undone); XV_ERR_*: the server is lost for good, or a
- * callback's error. */
+/* 0 when all items are done; ERR_CANCELLED: Ctrl-C, SIGTERM or SIGHUP, what was in flight is done and nothing else
+ * begun (a second signal cancels what is in flight, whose items stay undone); XV_ERR_*: the server is lost for good, or
+ * a callback's error. */
 int pump_run(struct xv_client *c, const struct pump *how, struct pump_totals *out, struct why *why);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "rpc/cli/cli.h"
+#include "rpc/cli/interrupt.h"
 
 struct spawn {
 	pid_t pid; /* 0: it has ended */
@@ -142,6 +143,7 @@ int spawn_start(struct spawn **out, const char *model, int ranks, const char *co
 	int err = make_places(s, socket, why);
 
 	*out = NULL;
+	interrupt_catch();
 	if (!launcher) {
 		free(program);
 		program = find_program("xversed");
@@ -160,6 +162,8 @@ int spawn_start(struct spawn **out, const char *model, int ranks, const char *co
 		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 		if (has_ended(s))
 			err = tell_end(s, program, why);
+		else if (interrupt_count())
+			err = fail(why, ERR_CANCELLED, "interrupted");
 	}
 	free(argv);
 	free(program);
@@ -187,11 +191,13 @@ int spawn_ready(const struct spawn *s, struct why *why)
 			return tell_end(s, "the server", why);
 		if (!err)
 			break;
+		if (interrupt_count())
+			return fail(why, ERR_CANCELLED, "interrupted");
 		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 	}
 	err = loading_wait(c, why);
 	xv_close(c);
-	if (err && has_ended((struct spawn *)(uintptr_t)s))
+	if (err && err != ERR_CANCELLED && has_ended((struct spawn *)(uintptr_t)s))
 		return tell_end(s, "the server", why);
 	return err;
 }
@@ -205,6 +211,7 @@ static void remove_places(struct spawn *s)
 	rmdir(s->dir);
 }
 
+/* After a second interrupt what is open there is not waited for. */
 void spawn_stop(struct spawn *s)
 {
 	if (!s)
@@ -213,7 +220,7 @@ void spawn_stop(struct spawn *s)
 		kill(s->pid, SIGTERM);
 	for (int i = 0; s->pid > 0 && !has_ended(s); i++) {
 		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
-		if (i == STOP_S * 50)
+		if (i == STOP_S * 50 || (interrupt_count() > 1 && i % 50 == 0))
 			kill(s->pid, SIGQUIT); /* at once */
 	}
 	remove_places(s);
@@ -221,4 +228,5 @@ void spawn_stop(struct spawn *s)
 	free(s->socket);
 	free(s->log);
 	free(s);
+	interrupt_release();
 }

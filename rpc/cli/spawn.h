@@ -1,5 +1,5 @@
 /* spawn.h - a daemon of a command's own: started where none runs, restarted when a rank is lost, ended with the
- * command, however that ends. */
+ * command, however that ends. While it runs, signals are counted (interrupt.h). */
 #ifndef RPC_CLI_SPAWN_H
 #define RPC_CLI_SPAWN_H
 
