@@ -1,5 +1,6 @@
 #include "base/file/own.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -40,6 +41,31 @@ static bool folder_of(const char *path, char *out, size_t size)
 	return true;
 }
 
+/* NAME.0123456789abcdef, a file of this user. */
+static bool is_aside(int folder, const char *entry, const char *name)
+{
+	size_t n = strlen(name);
+	struct stat st;
+
+	return !strncmp(entry, name, n) && entry[n] == '.' && strspn(entry + n + 1, "0123456789abcdef") == 16 &&
+	       !entry[n + 17] && !fstatat(folder, entry, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode) &&
+	       st.st_uid == geteuid();
+}
+
+void file_remove_asides(const char *path)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	DIR *d = folder_of(path, folder, sizeof folder) ? opendir(folder) : NULL;
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (is_aside(dirfd(d), e->d_name, name))
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
 /* In a folder where all users may create files, a file of another user other than the folder's owner and root must not
  * be written. This is the rule of the kernel's fs.protected_symlinks and fs.protected_regular, which may be off. */
 static bool of_stranger(const char *path, const struct stat *it)
@@ -71,6 +97,31 @@ char *file_behind(const char *path)
 		at = next;
 	}
 	return at;
+}
+
+int file_place_error(const char *path)
+{
+	char *real = file_behind(path), folder[PATH_MAX];
+	struct stat st;
+	int error = 0;
+
+	if (!folder_of(real, folder, sizeof folder))
+		error = ENAMETOOLONG;
+	else if (stat(folder, &st))
+		error = errno;
+	else if (!S_ISDIR(st.st_mode))
+		error = ENOTDIR;
+	else if (access(folder, W_OK | X_OK))
+		error = errno;
+	else if (!stat(real, &st) && S_ISDIR(st.st_mode))
+		error = EISDIR;
+	free(real);
+	return error;
+}
+
+int file_write_error(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG ? ERR_LIMIT : ERR_IO;
 }
 
 int file_append(const char *path)

@@ -11,9 +11,16 @@
 /* Creates a new file beside `path`, to be renamed over it once it is complete. Returns the descriptor and its name in
  * *aside (malloced), or -1 with errno. The umask applies to `mode`. */
 int file_create_aside(const char *path, mode_t mode, char **aside);
+/* Removes what file_create_aside() made for `path` in a process that was killed since. The caller knows that no other
+ * process writes there now. */
+void file_remove_asides(const char *path);
 /* The name of the file that is to be replaced where the user said `path`, malloced: what a link stands for, there or
  * not yet, so that the link stays. A link that another user placed in a folder such as /tmp is not followed. */
 char *file_behind(const char *path);
+/* 0 where a file of this name can be made or replaced, else an errno: the folder is missing, or takes no files. */
+int file_place_error(const char *path);
+/* What an errno of writing means: ERR_LIMIT where there is no room, else ERR_IO. */
+int file_write_error(int error);
 /* Opens a file for appending, and creates it with mode 0640. Returns the descriptor, or -1 with errno: in a folder such
  * as /tmp (world-writable and sticky) ELOOP for another user's link and EPERM for another user's file; ENXIO for a pipe
  * without a reader. Safe in a signal handler. */

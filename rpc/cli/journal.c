@@ -31,7 +31,7 @@ static const char begin_head[] = "{\"journal\":1,\"head\":";
 
 static int io_error(const struct journal *j, const char *what, struct why *why)
 {
-	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+	if (file_write_error(errno) == ERR_LIMIT)
 		return fail(why, ERR_LIMIT, "%s: %s: %s; make room, then go on", j->path, what, strerror(errno));
 	return fail(why, ERR_IO, "%s: %s: %s", j->path, what, file_error(j->path, errno));
 }
@@ -441,8 +441,7 @@ static int write_result(const struct journal *j, uint64_t item, FILE *f, struct 
 	free(line);
 	if (ok)
 		return 0;
-	return fail(why, errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_LIMIT : ERR_IO,
-		    "writing results: %s", strerror(errno));
+	return fail(why, file_write_error(errno), "writing results: %s", strerror(errno));
 }
 
 /* A name survives a crash of the machine once its folder is synced. */
@@ -475,11 +474,14 @@ int journal_final_of(const struct journal *j, uint64_t n, journal_pick *pick, vo
 		     struct why *why)
 {
 	char *aside, *real = file_behind(path);
-	int fd = file_create_aside(real, 0666, &aside), err;
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	int fd, err;
+	FILE *f;
 
+	file_remove_asides(real);
+	fd = file_create_aside(real, 0666, &aside);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!f) {
-		err = fail(why, ERR_IO, "%s: %s", path, file_error(path, errno));
+		err = fail(why, file_write_error(errno), "%s: %s", path, file_error(path, errno));
 		free(real);
 		return err;
 	}
@@ -488,11 +490,10 @@ int journal_final_of(const struct journal *j, uint64_t n, journal_pick *pick, vo
 		if (pick(arg, i) != UINT64_MAX)
 			err = write_result(j, pick(arg, i), f, why);
 	if (!err && (fflush(f) || fsync(fd)))
-		err = fail(why, errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? ERR_LIMIT : ERR_IO, "%s: %s",
-			   path, strerror(errno));
+		err = fail(why, file_write_error(errno), "%s: %s", path, strerror(errno));
 	fclose(f);
 	if (!err && rename(aside, real))
-		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		err = fail(why, file_write_error(errno), "%s: %s", path, strerror(errno));
 	if (err)
 		unlink(aside);
 	else

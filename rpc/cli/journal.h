@@ -48,7 +48,8 @@ int journal_get(const struct journal *j, uint64_t item, char **line, size_t *len
 /* Calls `take` with each result, by rising item, until one returns an error, which is returned. */
 typedef int journal_take(void *arg, uint64_t item, const char *line, size_t len, struct why *why);
 int journal_each(const struct journal *j, journal_take *take, void *arg, struct why *why);
-/* Writes all results to `path`, by rising item, one a line: aside first, synced, then renamed. */
+/* Writes all results to `path`, by rising item, one a line: aside first, synced, then renamed. What a process that was
+ * killed meanwhile has left aside is removed: the journal's lock is that of the results, too. */
 int journal_final(const struct journal *j, const char *path, struct why *why);
 /* The same with results that `pick` chooses for the lines 0 to n - 1: an item, or UINT64_MAX for none. */
 typedef uint64_t journal_pick(void *arg, uint64_t line);

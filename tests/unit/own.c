@@ -40,6 +40,54 @@ static off_t size_of(const char *name)
 	return lstat(name, &st) ? -1 : st.st_size;
 }
 
+TEST(what_a_killed_process_left_aside_goes)
+{
+	static const char *const stays[] = {"name",
+					    "name.0123456789abcde",
+					    "name.0123456789abcdef0",
+					    "name.0123456789abcdeg",
+					    "other.0123456789abcdef",
+					    "name.0123456789abcdef.part"};
+	char *aside, one[160];
+	int n = (int)(sizeof stays / sizeof *stays);
+
+	setup();
+	for (int i = 0; i < n; i++) {
+		snprintf(one, sizeof one, "%s/%s", dir, stays[i]);
+		close(open(one, O_WRONLY | O_CREAT, 0600));
+	}
+	close(file_create_aside(path, 0644, &aside));
+	snprintf(one, sizeof one, "%s/name.fedcba9876543210", dir);
+	CHECK_EQ(symlink("ours", one), 0);
+	file_remove_asides(path);
+	CHECK_EQ(size_of(aside), -1);
+	CHECK(size_of(one) >= 0); /* a link is none of them */
+	unlink(one);
+	for (int i = 0; i < n; i++) {
+		snprintf(one, sizeof one, "%s/%s", dir, stays[i]);
+		CHECK_EQ(unlink(one), 0);
+	}
+	file_remove_asides("/nonexistent/x");
+	free(aside);
+	cleanup();
+}
+
+TEST(places_that_take_no_files)
+{
+	char in[160];
+
+	setup();
+	CHECK_EQ(file_place_error(path), 0);
+	CHECK_EQ(file_place_error(other), 0);
+	CHECK_EQ(file_place_error(dir), EISDIR);
+	snprintf(in, sizeof in, "%s/none/x", dir);
+	CHECK_EQ(file_place_error(in), ENOENT);
+	snprintf(in, sizeof in, "%s/x", other);
+	CHECK_EQ(file_place_error(in), ENOTDIR);
+	CHECK_EQ(file_place_error("name"), 0);
+	cleanup();
+}
+
 TEST(a_new_file_is_new)
 {
 	char *first, *second;
