@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file/file.h"
+#include "base/file/own.h"
 #include "base/text.h"
 #include "rpc/cli/batch/output.h"
 #include "rpc/cli/batch/part.h"
@@ -37,8 +38,9 @@ static int check_args(struct batch *b)
 		return fail(&b->why, ERR_INVALID, "batch: which file of requests? (xverse batch --help)");
 	if (!a->out)
 		return fail(&b->why, ERR_INVALID, "batch: --output FILE is missing: where the answers go");
-	if (a->server && !a->model)
-		return fail(&b->why, ERR_INVALID, "batch: --server-options are for the daemon that --model starts");
+	if ((a->server || a->ranks) && !a->model)
+		return fail(&b->why, ERR_INVALID, "batch: --%s for the daemon that --model starts",
+			    a->server ? "server-options are" : "ranks is");
 	if (a->part && batch_part_parse(&b->part, a->part, &b->why))
 		return ERR_INVALID;
 	b->out = b->part.of ? batch_part_path(a->out, b->part.at, b->part.of) : xstrdup(a->out);
@@ -184,7 +186,7 @@ static int open_journal(struct batch *b)
 	free(head);
 	if (err == ERR_MISMATCH)
 		strncat(b->why.text, " (--fresh begins anew)", sizeof b->why.text - strlen(b->why.text) - 1);
-	return err;
+	return err == ERR_FORMAT ? ERR_MISMATCH : err; /* another file of that name */
 }
 
 /* ---- the end ---- */
@@ -207,12 +209,33 @@ static void say_totals(const struct batch *b)
 		cli_say("xverse: first error: %s\n", b->run.first_error);
 }
 
-/* An error of the output: on a full disk what is answered is kept, and the same command goes on. */
+/* On a full disk what is answered is kept, and the same command goes on. What does not fit together ends in the same
+ * way each time. */
+static int code_of(int err)
+{
+	switch (err) {
+	case ERR_CANCELLED:
+		return EXIT_INTERRUPTED;
+	case ERR_LIMIT:
+		return EXIT_AGAIN;
+	case ERR_MISMATCH:
+		return EXIT_USAGE;
+	default:
+		return cli_exit_code(err);
+	}
+}
+
 static int give_up_output(struct batch *b, int err)
 {
-	int code = cli_give_up(err, &b->why);
+	cli_say("xverse: %s\n", b->why.text);
+	return code_of(err);
+}
 
-	return err == ERR_LIMIT ? EXIT_AGAIN : code;
+/* Before anything is asked: the command line, or a file that it names, must be mended. */
+static int refuse(const struct batch *b)
+{
+	cli_say("xverse: %s\n", b->why.text);
+	return EXIT_USAGE;
 }
 
 /* The part that ends last makes the whole output. */
@@ -221,6 +244,8 @@ static int join(struct batch *b)
 	bool joined = false;
 	int err = b->part.of ? batch_part_join(b->a->batch.out, b->part.of, &joined, &b->why) : 0;
 
+	if (joined)
+		batch_output_date(&b->in, b->a->batch.out);
 	if (joined && !b->a->json)
 		cli_say("xverse: %s: all %d parts are joined\n", b->a->batch.out, b->part.of);
 	return err ? give_up_output(b, err) : EXIT_OK;
@@ -234,6 +259,7 @@ static int finish(struct batch *b)
 
 	if (err)
 		return give_up_output(b, err);
+	batch_output_date(&b->in, b->out);
 	if (!b->a->json)
 		say_totals(b);
 	if (undone) {
@@ -253,7 +279,7 @@ static int give_up(struct batch *b, int err)
 	if (b->run.journal)
 		cli_say("xverse: %" PRIu64 " of %d answers are kept in %s; the same command goes on\n",
 			(uint64_t)b->in.n - batch_undone(&b->run), b->in.n, b->journal_path);
-	return err == ERR_CANCELLED ? EXIT_INTERRUPTED : err == ERR_LIMIT ? EXIT_AGAIN : cli_exit_code(err);
+	return code_of(err);
 }
 
 static int run_lines(struct batch *b)
@@ -278,7 +304,9 @@ static int finish_empty(struct batch *b)
 	FILE *f = fopen(b->out, "we");
 
 	if (!f || fclose(f))
-		return cli_give_up(fail(&b->why, ERR_IO, "%s: %s", b->out, file_error(b->out, errno)), &b->why);
+		return give_up_output(
+			b, fail(&b->why, file_write_error(errno), "%s: %s", b->out, file_error(b->out, errno)));
+	batch_output_date(&b->in, b->out);
 	return join(b);
 }
 
@@ -327,7 +355,7 @@ static int run_all(struct batch *b)
 		return err ? err : code;
 	}
 	if (err)
-		return cli_give_up(err, &b->why);
+		return refuse(b);
 	if (!b->in.n)
 		return finish_empty(b);
 	err = find_server(b);

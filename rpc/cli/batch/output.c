@@ -1,6 +1,7 @@
 #include "rpc/cli/batch/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +23,13 @@ static int check_folder(const char *path, struct why *why)
 	char *real = file_behind(path), *slash = strrchr(real, '/');
 	char *folder = slash ? xprintf("%.*s", (int)(slash == real ? 1 : slash - real), real) : xstrdup(".");
 	struct stat st;
-	int err = 0;
+	int err = 0, error;
 
 	if (stat(folder, &st) || !S_ISDIR(st.st_mode))
 		err = fail(why, ERR_INVALID, "batch: --output %s: there is no folder %s; make it first", path, folder);
+	else if ((error = file_place_error(path)))
+		err = fail(why, ERR_INVALID, "batch: --output %s: the folder %s takes no files: %s", path, folder,
+			   file_error(folder, error));
 	free(folder);
 	free(real);
 	return err;
@@ -41,11 +45,11 @@ int batch_output_check(const char *input, const char *path, const char *journal,
 	if (!strcmp(input, "-") || !strcmp(path, "-"))
 		return fail(why, ERR_INVALID,
 			    "batch: \"-\" is no file: requests and answers are files, so that a run can go on");
-	if (check_folder(path, why))
-		return ERR_INVALID;
 	if (!stat(path, &out) && !S_ISREG(out.st_mode))
 		return fail(why, ERR_INVALID,
 			    "batch: --output %s is no regular file, which the answers become as a whole", path);
+	if (check_folder(path, why))
+		return ERR_INVALID;
 	if (there && !stat(path, &out) && is_same(&in, &out))
 		return fail(why, ERR_INVALID, "batch: %s cannot be both input and output", input);
 	if (there && !stat(journal, &out) && is_same(&in, &out))
@@ -100,6 +104,15 @@ static bool is_newer(const struct stat *a, const struct stat *b)
 {
 	return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec
 						      : a->st_mtim.tv_nsec > b->st_mtim.tv_nsec;
+}
+
+void batch_output_date(const struct batch_input *in, const char *path)
+{
+	struct stat is = {.st_mtim = in->changed}, was;
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, in->changed};
+
+	if (!stat(path, &was) && is_newer(&is, &was) && utimensat(AT_FDCWD, path, times, 0))
+		log_at(LOG_DEBUG, "%s: %s", path, strerror(errno)); /* another user's file */
 }
 
 int batch_output_look(const struct batch_input *in, const char *path, const char *journal, bool *complete,

@@ -239,7 +239,10 @@ static int run_all(struct submit *s, int argc, char **argv)
 	}
 	if (!err)
 		err = choose_parts(s);
-	return err ? cli_give_up(err, &s->why) : submit(s, argc, argv);
+	if (!err)
+		return submit(s, argc, argv);
+	cli_say("xverse: %s\n", s->why.text);
+	return EXIT_USAGE; /* the command line, or a file that it names, must be mended */
 }
 
 int run_submit(struct args *a, int argc, char **argv)
