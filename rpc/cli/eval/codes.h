@@ -6,4 +6,7 @@
  * commands. */
 enum { EVAL_DONE = 0, EVAL_USAGE = 1, EVAL_PARTIAL = 2, EVAL_ALARM = 3 };
 
+/* Of an error: a wrong file, line or option is EVAL_USAGE. */
+int eval_exit_code(int err);
+
 #endif

@@ -6,9 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file/file.h"
+#include "base/file/own.h"
 #include "rpc/cli/eval/check.h"
 #include "rpc/cli/eval/codes.h"
 #include "rpc/cli/eval/kinds.h"
+#include "rpc/cli/eval/report.h"
 #include "rpc/cli/eval/session.h"
 
 static int one_of(const char *option, const char *given, const char *const *allowed, struct why *why)
@@ -25,7 +28,7 @@ static int one_of(const char *option, const char *given, const char *const *allo
 	return ERR_INVALID;
 }
 
-static int check_words(const struct eval_args *a, struct why *why)
+int eval_check_words(const struct eval_args *a, struct why *why)
 {
 	static const char *const choices[] = {"bare", "ctx", "max", "sum", NULL}, *const langs[] = {"zh", "en", NULL},
 				 *const froms[] = {"head", "official", NULL};
@@ -47,7 +50,58 @@ static int make_plan(struct eval_plan *p, const struct eval_args *a, struct why 
 				.multi_question = a->multi_question};
 	if (a->submit && (!a->split || strcmp(a->split, "test")))
 		return fail(why, ERR_INVALID, "eval: --submit is for ceval --split test: the site has its labels");
-	return check_words(a, why);
+	return 0;
+}
+
+static int check_names(const struct eval_args *a, struct why *why)
+{
+	bool submits = !a->submit;
+
+	for (int i = 0; i < a->n_word; i++) {
+		if (!eval_kind_find(a->word[i]))
+			return fail(why, ERR_INVALID,
+				    "eval: there is no benchmark \"%.60s\" (xverse eval ls lists them)", a->word[i]);
+		for (int k = 0; k < i; k++)
+			if (!strcmp(a->word[i], a->word[k]))
+				return fail(why, ERR_INVALID, "eval: %s is named twice", a->word[i]);
+		submits |= !strcmp(a->word[i], "ceval");
+	}
+	return submits ? 0 : fail(why, ERR_INVALID, "eval: --submit is for ceval, which is not asked for");
+}
+
+static int check_place(const char *option, const char *path, struct why *why)
+{
+	int error = path ? file_place_error(path) : 0;
+
+	return error ? fail(why, ERR_IO, "--%s %s: no file can be written there: %s", option, path,
+			    file_error(path, error))
+		     : 0;
+}
+
+static int check_ids(const struct eval_bench *b, struct why *why)
+{
+	for (int i = 0; i < b->n; i++)
+		for (int k = 0; k < b->task[i].n; k++)
+			if (!b->task[i].item[k].id)
+				return fail(why, ERR_FORMAT,
+					    "--submit: questions of %s have no id: the published files have",
+					    b->task[i].name);
+	return 0;
+}
+
+/* What would fail only after the last question. */
+static int check_ends(const struct eval_args *a, const struct eval_bench *b, struct why *why)
+{
+	int err = check_place("plot", a->plot, why);
+
+	if (!err)
+		err = check_place("submit", a->submit, why);
+	if (!err && a->compare)
+		err = eval_results_check(a->compare, why);
+	for (int i = 0; !err && a->submit && i < a->n_word; i++)
+		if (b[i].kind == &eval_ceval)
+			err = check_ids(&b[i], why);
+	return err;
 }
 
 /* --split must be one of each benchmark's that has several. */
@@ -153,10 +207,8 @@ int run_eval_benchmarks(struct args *a)
 	struct why why = {""};
 	int code, err = make_plan(&p, e, &why);
 
-	for (int i = 0; !err && i < e->n_word; i++)
-		if (!eval_kind_find(e->word[i]))
-			err = fail(&why, ERR_INVALID,
-				   "eval: there is no benchmark \"%.60s\" (xverse eval ls lists them)", e->word[i]);
+	if (!err)
+		err = check_names(e, &why);
 	if (!err && !e->data)
 		err = fail(&why, ERR_INVALID,
 			   "eval: --data DIR is missing: the folder of the published files (xverse eval ls)");
@@ -165,6 +217,8 @@ int run_eval_benchmarks(struct args *a)
 	b = xalloc((size_t)e->n_word + 1, sizeof *b);
 	if (!err)
 		err = open_all(b, &f, a, &p, &why);
+	if (!err)
+		err = check_ends(e, b, &why);
 	if (err)
 		code = say_usage(&why);
 	else if (e->self_test || e->dry_run || e->show_prompt)

@@ -70,6 +70,12 @@ static bool only_compares(const struct args *a)
 
 int run_eval(struct args *a)
 {
+	struct why why;
+
+	if (eval_check_words(&a->eval, &why)) {
+		cli_say("xverse: %s\n", why.text);
+		return EVAL_USAGE;
+	}
 	if (only_compares(a))
 		return eval_compare_command(a->eval.word, a->eval.n_word, a);
 	if (!a->eval.n_word) {

@@ -82,6 +82,8 @@ static int open_zip(zip_t **out, const char *path, struct why *why)
 	if (disguise)
 		return fail(why, ERR_FORMAT, "%s: %s instead of a zip archive; download it again", path, disguise);
 	*out = zip_open(path, ZIP_RDONLY, &code);
+	if (!*out && code == ZIP_ER_NOZIP && n >= 4 && !memcmp(head, "PK\3\4", 4))
+		return fail(why, ERR_FORMAT, "%s: the end of the archive is missing; download it again", path);
 	return *out ? 0 : zip_fail(path, code, why);
 }
 
@@ -219,7 +221,9 @@ static int by_place(const void *a, const void *b)
 
 	if (!x->archive != !y->archive)
 		return x->archive ? -1 : 1;
-	return strcmp(x->path, y->path);
+	if (strcmp(x->path, y->path))
+		return strcmp(x->path, y->path);
+	return x->entry < y->entry ? -1 : x->entry > y->entry; /* of two of one name in an archive the first */
 }
 
 int eval_files_open(struct eval_files *f, const char *path, struct why *why)
@@ -275,6 +279,17 @@ bool eval_file_below(const struct eval_file *f, const char *word)
 	return false;
 }
 
+static void fail_entry(const struct eval_file *f, zip_error_t *e, struct why *why)
+{
+	const char *text = zip_error_strerror(e);
+
+	if (zip_error_code_zip(e) == ZIP_ER_OK)
+		text = "it has other bytes than the archive says; download the archive again";
+	else if (zip_error_code_zip(e) == ZIP_ER_NOPASSWD)
+		text = "it is encrypted; unpack the archive yourself";
+	fail(why, ERR_FORMAT, "%s: %s", f->name, text);
+}
+
 static int read_entry(const struct eval_file *f, zip_t *z, char **bytes, size_t *len, struct why *why)
 {
 	zip_stat_t s;
@@ -295,7 +310,7 @@ static int read_entry(const struct eval_file *f, zip_t *z, char **bytes, size_t 
 			return 0;
 		in = NULL;
 	}
-	fail(why, ERR_FORMAT, "%s: %s", f->name, in ? zip_file_strerror(in) : zip_strerror(z));
+	fail_entry(f, in ? zip_file_get_error(in) : zip_get_error(z), why);
 	if (in)
 		zip_fclose(in);
 	free(*bytes);

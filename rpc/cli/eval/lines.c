@@ -38,12 +38,12 @@ int eval_lines(const char *path, eval_line *take, void *arg, struct why *why)
 int eval_text_write(const char *text, const char *path, struct why *why)
 {
 	char *aside, *real = file_behind(path);
-	int fd = file_create_aside(real, 0666, &aside), bad;
+	int fd = file_create_aside(real, 0666, &aside), bad, err = 0;
 	size_t n = strlen(text), at = 0;
 
 	if (fd < 0) {
 		free(real);
-		return fail(why, ERR_IO, "%s: %s", path, file_error(path, errno));
+		return fail(why, file_write_error(errno), "%s: %s", path, file_error(path, errno));
 	}
 	while (at < n) {
 		ssize_t wrote = write(fd, text + at, n - at);
@@ -56,12 +56,22 @@ int eval_text_write(const char *text, const char *path, struct why *why)
 	bad = at < n || fsync(fd);
 	bad = close(fd) || bad || rename(aside, real);
 	if (bad) {
-		fail(why, ERR_IO, "%s: %s", path, strerror(errno));
+		err = fail(why, file_write_error(errno), "%s: %s", path, strerror(errno));
 		unlink(aside);
 	}
 	free(aside);
 	free(real);
-	return bad ? ERR_IO : 0;
+	return err;
+}
+
+int eval_json_write(const json_t *j, const char *path, struct why *why)
+{
+	char *text = json_dumps(j, JSON_INDENT(1)), *line = xprintf("%s\n", text);
+	int err = eval_text_write(line, path, why);
+
+	free(text);
+	free(line);
+	return err;
 }
 
 int eval_folder_make(const char *out, struct why *why)
@@ -82,6 +92,8 @@ int eval_folder_make(const char *out, struct why *why)
 	}
 	if (bad)
 		fail(why, ERR_IO, "--out %s: the folder cannot be made: %s", out, file_error(out, errno));
+	else if (access(out, W_OK | X_OK))
+		bad = fail(why, ERR_IO, "--out %s: the folder takes no files: %s", out, file_error(out, errno));
 	free(path);
 	return bad ? ERR_IO : 0;
 }

@@ -7,20 +7,20 @@
 #include "rpc/cli/cli.h"
 #include "rpc/cli/eval/ids.h"
 
-static int find_adapter(struct eval_receipt *r, const struct xv_status *s, const char *name, struct why *why)
+const struct xv_adapter *eval_adapter_find(const struct xv_status *s, const char *name, struct why *why)
 {
 	for (int i = 0; i < s->n_adapter; i++)
-		if (!strcmp(s->adapter[i].name, name)) {
-			r->adapter_fingerprint = xstrdup(s->adapter[i].fingerprint);
-			return 0;
-		}
-	return fail(why, ERR_INVALID, "--adapter: the server has no adapter \"%.100s\"", name);
+		if (!strcmp(s->adapter[i].name, name))
+			return &s->adapter[i];
+	fail(why, ERR_INVALID, "--adapter: the server has no adapter \"%.100s\"", name);
+	return NULL;
 }
 
 int eval_receipt_ask(struct eval_receipt *r, struct xv_client *c, const char *adapter, struct why *why)
 {
 	struct xv_request q = {.kind = XV_STATUS};
 	struct xv_reply reply;
+	const struct xv_adapter *has;
 	int err = cli_ask(c, &q, &reply, why);
 
 	*r = (struct eval_receipt){0};
@@ -33,11 +33,10 @@ int eval_receipt_ask(struct eval_receipt *r, struct xv_client *c, const char *ad
 	r->device = xstrdup(reply.status.device);
 	r->max_model_len = (int)reply.status.max_model_len;
 	r->adapter = xstrdup(adapter ? adapter : "");
-	err = adapter ? find_adapter(r, &reply.status, adapter, why) : 0;
-	if (err)
-		return err;
-	if (!adapter)
-		r->adapter_fingerprint = xstrdup("");
+	has = adapter ? eval_adapter_find(&reply.status, adapter, why) : NULL;
+	if (adapter && !has)
+		return ERR_INVALID;
+	r->adapter_fingerprint = xstrdup(has ? has->fingerprint : "");
 	err = eval_tokenizer_hash(c, r->tokenizer_sha256, why);
 	return err ? err : eval_ids_bare(c, r->bare, why);
 }

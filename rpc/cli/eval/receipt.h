@@ -15,6 +15,8 @@ struct eval_receipt {
 	int max_model_len;
 	int32_t bare[EVAL_LETTERS]; /* ids of the letters alone */
 };
+/* The adapter that --adapter names; NULL: the server has none of that name. */
+const struct xv_adapter *eval_adapter_find(const struct xv_status *s, const char *name, struct why *why);
 int eval_receipt_ask(struct eval_receipt *r, struct xv_client *c, const char *adapter,
 		     struct why *why); /* adapter may be NULL */
 void eval_receipt_close(struct eval_receipt *r);

@@ -73,6 +73,15 @@ static void close_results(struct results *r)
 	*r = (struct results){0};
 }
 
+int eval_results_check(const char *path, struct why *why)
+{
+	struct results r;
+	int err = open_results(&r, path, why);
+
+	close_results(&r);
+	return err;
+}
+
 static int say(const struct why *why)
 {
 	cli_say("xverse: eval: %s\n", why->text);

@@ -6,6 +6,8 @@
 #include "rpc/cli/eval/table.h"
 
 struct eval_style eval_style_of(const struct eval_args *a);
+/* Whether --compare has something to compare with: a folder of results, or a result's file. */
+int eval_results_check(const char *path, struct why *why);
 int run_eval_tables(struct args *a); /* xverse eval tables [FOLDER ...] */
 /* --compare with the folder, or the result file, of `with`, which has one element or none. */
 int eval_compare_command(const char *const *with, int n, struct args *a);

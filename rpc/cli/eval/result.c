@@ -178,16 +178,6 @@ json_t *eval_result_json(const struct eval_outcome *o, const struct eval_bench *
 	return j;
 }
 
-int eval_result_write(const json_t *result, const char *path, struct why *why)
-{
-	char *text = json_dumps(result, JSON_INDENT(1)), *line = xprintf("%s\n", text);
-	int err = eval_text_write(line, path, why);
-
-	free(text);
-	free(line);
-	return err;
-}
-
 static double real_of(const struct json *v)
 {
 	return json_is_num(v) ? json_num(v) : NAN;

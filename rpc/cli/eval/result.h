@@ -17,7 +17,6 @@ json_t *eval_result_json(const struct eval_outcome *o, const struct eval_bench *
 			 const struct eval_how *how, const struct eval_receipt *r);
 void eval_result_numbers(struct eval_numbers *n, const struct eval_outcome *o, const struct eval_bench *b,
 			 const struct eval_plan *p, enum eval_rule rule);
-int eval_result_write(const json_t *result, const char *path, struct why *why); /* whole or not at all */
 /* Of a result file; `model` gets its name, malloced. */
 int eval_result_read(struct eval_numbers *n, char **model, const char *path, struct why *why);
 /* {"subject": {"id": "A", ...}, ...}, as C-Eval's site takes it. */

@@ -61,13 +61,23 @@ static void take_field(void *bytes, size_t len, void *arg)
 	s->n_fields++;
 }
 
+/* Some exports have names with a capital letter, or small letters of options. */
 static void take_head(struct sheet *s)
 {
 	for (int i = 0; i < s->n_fields; i++) {
 		s->column[i] = s->field[i];
 		s->field[i] = NULL;
+		if (s->field_len[i] > 1 && *s->column[i] >= 'A' && *s->column[i] <= 'Z')
+			*s->column[i] = (char)(*s->column[i] - 'A' + 'a');
+		else if (s->field_len[i] == 1 && *s->column[i] >= 'a' && *s->column[i] <= 'g')
+			*s->column[i] = (char)(*s->column[i] - 'a' + 'A');
 	}
 	s->n_columns = s->n_fields;
+	for (int i = 0; i < s->n_columns && !s->err; i++)
+		for (int k = 0; k < i && !s->err; k++)
+			if (*s->column[i] && !strcmp(s->column[i], s->column[k]))
+				s->err = fail(s->why, ERR_FORMAT, "%s: line %d: there are two columns \"%.40s\"",
+					      s->name, s->line, s->column[i]);
 }
 
 static void take_record(int end, void *arg)
@@ -80,8 +90,8 @@ static void take_record(int end, void *arg)
 	else if (!s->err && !s->n_columns)
 		take_head(s);
 	else if (!s->err && s->n_fields != s->n_columns)
-		s->err = fail(s->why, ERR_FORMAT, "%s: line %d: %d columns instead of %d", s->name, s->line,
-			      s->n_fields, s->n_columns);
+		s->err = fail(s->why, ERR_FORMAT, "%s: line %d: %d column%s instead of %d (with commas between them)",
+			      s->name, s->line, s->n_fields, s->n_fields == 1 ? "" : "s", s->n_columns);
 	else if (!s->err) {
 		struct json row = json_make_object(s->doc);
 		for (int i = 0; i < s->n_fields; i++)
@@ -274,7 +284,15 @@ static bool is_lines(const char *bytes, size_t len)
 static int check_utf8(const char *name, const char *bytes, size_t len, struct why *why)
 {
 	int line = utf8_wrong_line(bytes, len);
+	const char *nul = memchr(bytes, 0, len);
 
+	if (nul && !line) {
+		line = 1;
+		for (const char *c = bytes; c < nul; c++)
+			line += *c == '\n';
+		return fail(why, ERR_FORMAT, "%s: line %d: a byte of 0; this is no text, or text in UTF-16", name,
+			    line);
+	}
 	if (!line)
 		return 0;
 	return fail(why, ERR_FORMAT,

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "rpc/cli/eval/codes.h"
+#include "rpc/cli/eval/kinds.h"
+#include "rpc/cli/eval/lines.h"
 #include "rpc/cli/eval/plot.h"
 #include "rpc/cli/eval/report.h"
 #include "rpc/cli/eval/result.h"
@@ -71,22 +73,27 @@ static int write_files(struct session *s, const struct eval_outcome *o, const st
 	json_t *j = eval_result_json(o, b, s->p, &s->how, &s->receipt);
 	char *path = xprintf("%s/%s.json", s->how.out, b->kind->name);
 	const char *submit = s->a->eval.submit;
-	int err = eval_result_write(j, path, why);
+	int err = eval_json_write(j, path, why);
 
 	json_array_append_new(s->results, j);
 	free(path);
-	if (!err && submit && !strcmp(b->kind->name, "ceval"))
+	if (!err && submit && b->kind == &eval_ceval)
 		err = eval_submission_write(o, submit, s->how.rule, why);
 	return err;
 }
 
 /* A folder of another set, or a download that was cut short, must not be taken for the benchmark. */
-static void say_counts(const struct eval_bench *b)
+static void say_counts(const struct eval_bench *b, const struct eval_plan *p)
 {
-	int other = 0;
+	int other = 0, few = 0;
 
-	for (int i = 0; i < b->n; i++)
+	for (int i = 0; i < b->n; i++) {
 		other += b->task[i].expected && b->task[i].n != b->task[i].expected;
+		few += b->task[i].n && b->task[i].n_shots < p->shots;
+	}
+	if (few)
+		cli_say("xverse: eval: %s: %d of %d files have fewer than %d examples: the prompts have those that there are\n",
+			b->kind->name, few, b->n, p->shots);
 	if (other)
 		cli_say("xverse: eval: %s: %d of %d files have other numbers of questions than the published ones "
 			"(--self-test lists them)\n",
@@ -111,8 +118,12 @@ static int run_one(struct session *s, int i, struct xv_client *c, struct why *wh
 		*why = later;
 	}
 	eval_result_numbers(&s->numbers[s->n_done++], o, b, s->p, s->how.rule);
-	if (s->numbers[s->n_done - 1].limited)
+	if (s->numbers[s->n_done - 1].limited) {
 		raise_code(s, EVAL_PARTIAL);
+		if (s->a->eval.submit && b->kind == &eval_ceval)
+			cli_say("xverse: eval: %s has the answers of a partial run; the site wants all 52 subjects\n",
+				s->a->eval.submit);
+	}
 	say_end(s, o, b);
 	return err;
 }
@@ -166,7 +177,7 @@ static int run_all(struct session *s, struct xv_client *c, struct why *why)
 			s->how.max_prompt);
 	}
 	for (int i = 0; !err && i < s->n; i++)
-		say_counts(&s->b[i]);
+		say_counts(&s->b[i], s->p);
 	for (int i = 0; !err && i < s->n; i++) {
 		err = run_one(s, i, c, why);
 		if (s->outcome[i].interrupted)
@@ -179,16 +190,6 @@ static int run_all(struct session *s, struct xv_client *c, struct why *why)
 		err = eval_plot(s->a->eval.plot, &model, 1, why);
 	}
 	return err;
-}
-
-/* A wrong file, line or option is 1 here; a server's failure is what it is for other commands. */
-static int code_of(int err)
-{
-	int code = cli_exit_code(err);
-
-	if (err == ERR_LIMIT) /* the disk is full: what is answered is kept */
-		return EXIT_AGAIN;
-	return code == EXIT_USAGE || err == ERR_FORMAT || err == ERR_MISMATCH || err == ERR_IO ? EVAL_USAGE : code;
 }
 
 int eval_session(struct args *a, const struct eval_plan *p, const struct eval_bench *b, int n)
@@ -206,7 +207,7 @@ int eval_session(struct args *a, const struct eval_plan *p, const struct eval_be
 		err = run_all(&s, c, &why);
 	if (err) {
 		cli_say("xverse: eval: %s\n", why.text);
-		s.code = code_of(err);
+		s.code = eval_exit_code(err);
 	}
 	if (!err && a->eval.compare)
 		s.code = max_int(s.code, eval_compare_command(&s.how.out, 1, a));

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "rpc/cli/eval/load.h"
 
@@ -62,26 +63,43 @@ static const struct eval_file *find_pool(const struct eval_files *f, const struc
 	return found;
 }
 
-/* The published files of MMLU have no head. */
-static const char *columns_of(const char *bytes)
+/* Whether the first line is a head with this column, in whatever place; quotes around names do not matter. */
+static bool has_column(const char *bytes, const char *name)
 {
-	static const char *const heads[] = {"question,", "\"question\",", "input,",     "\"input\",",
-					    "id,",       "\"id\",",       ",question,", "subject,"};
+	size_t len = strlen(name), line = strcspn(bytes, "\r\n");
 
-	if (!strncmp(bytes, "\xef\xbb\xbf", 3))
-		bytes += 3;
-	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-		if (!strncmp(bytes, heads[i], strlen(heads[i])))
-			return NULL;
-	return "question,A,B,C,D,answer";
+	for (size_t at = 0, n; at <= line; at += n + 1) {
+		const char *field = bytes + at;
+		n = strcspn(field, ",\r\n");
+		if (n >= 2 && *field == '"' && field[n - 1] == '"' && n - 2 == len)
+			field++;
+		else if (n != len)
+			continue;
+		if (!strncasecmp(field, name, len))
+			return true;
+	}
+	return false;
 }
 
-/* Two benchmarks have files of the same names. */
+static const char *behind_mark(const char *bytes)
+{
+	return bytes + 3 * !strncmp(bytes, "\xef\xbb\xbf", 3);
+}
+
+/* The published files of MMLU have no head. */
+static bool has_head(const char *bytes)
+{
+	return (has_column(bytes, "question") || has_column(bytes, "input")) &&
+	       ((has_column(bytes, "A") && has_column(bytes, "B")) || has_column(bytes, "choices") ||
+		has_column(bytes, "options"));
+}
+
+/* Two benchmarks have files of the same names: C-Eval's have a head, and begin with the questions' ids. */
 static int check_form(const struct eval_file *f, const char *bytes, bool ids, struct why *why)
 {
-	bool has = !strncmp(bytes, "id,", 3) || !strncmp(bytes, "\xef\xbb\xbfid,", 6);
+	bool has = !strncmp(bytes, "id,", 3) || !strncmp(bytes, "\"id\",", 5);
 
-	if (strcmp(f->path + strlen(f->path) - 4, ".csv") || has == ids)
+	if (strcmp(f->path + strlen(f->path) - 4, ".csv") || (ids ? has_head(bytes) : !has))
 		return 0;
 	return fail(why, ERR_FORMAT, "%s: this is a file of %s; give each benchmark a folder of its own, named as it",
 		    f->name, ids ? "mmlu" : "ceval");
@@ -93,12 +111,12 @@ static int read_file_rows(struct eval_bench *b, const struct eval_file *f, bool 
 	char *bytes;
 	size_t len;
 	int err = eval_file_read(f, &bytes, &len, why);
-	const char *columns = err ? NULL : columns_of(bytes);
+	bool head = !err && has_head(behind_mark(bytes));
 
 	if (!err)
-		err = check_form(f, bytes, ids, why);
+		err = check_form(f, behind_mark(bytes), ids, why);
 	free(bytes);
-	return err ? err : eval_read(b, f, columns, rows, why);
+	return err ? err : eval_read(b, f, head ? NULL : "question,A,B,C,D,answer", rows, why);
 }
 
 /* A letter, or its number as hubs have it. */

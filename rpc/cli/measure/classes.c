@@ -5,6 +5,7 @@
 
 #include "rpc/cli/eval/codes.h"
 #include "rpc/cli/eval/lines.h"
+#include "rpc/cli/interrupt.h"
 #include "rpc/cli/measure/distance.h"
 #include "rpc/cli/measure/measure.h"
 #include "rpc/cli/measure/model.h"
@@ -28,6 +29,7 @@ struct run {
 	struct measure_distance distance;
 	int window, stride, n;
 	bool measured; /* the first class is */
+	bool cut;      /* an error, or a signal, ended the run before the last class */
 	struct row row[16];
 	struct why why;
 };
@@ -78,6 +80,7 @@ static int start(const struct run *r, const struct row *row, struct spawn **s, s
 
 struct decode {
 	const struct measure_doc *doc;
+	const char *adapter;
 	int at;
 };
 enum { STREAMS = 8, STREAM_TOKENS = 64, STREAM_PROMPT = 16 };
@@ -100,6 +103,7 @@ static int make_stream(void *arg, uint64_t item, struct xv_request *r, struct wh
 	r->kind = XV_GENERATE;
 	r->generate.prompt =
 		(struct xv_prompt){.text = "", .ids = d->doc->ids, .n_ids = min_int(d->doc->n, STREAM_PROMPT)};
+	r->generate.adapter = d->adapter;
 	s->has = 1u << XV_TEMPERATURE | 1u << XV_MAX_TOKENS | 1u << XV_IGNORE_EOS;
 	s->max_tokens = STREAM_TOKENS;
 	s->ignore_eos = true;
@@ -109,12 +113,12 @@ static int make_stream(void *arg, uint64_t item, struct xv_request *r, struct wh
 static int take_stream(void *arg, const struct pump_result *r, struct why *why)
 {
 	(void)arg;
-	return r->err ? fail(why, r->err, "%.400s", r->error) : 0;
+	return r->err ? fail(why, r->err == ERR_LIMIT ? ERR_INVALID : r->err, "%.400s", r->error) : 0;
 }
 
 static int measure_decode(const struct run *r, struct row *row, struct xv_client *c, struct why *why)
 {
-	struct decode d = {.doc = &r->text.doc[r->windows.window[0].doc]};
+	struct decode d = {.doc = &r->text.doc[r->windows.window[0].doc], .adapter = r->a->eval.adapter};
 	struct pump_totals t;
 	struct pump how = {.in_flight = STREAMS,
 			   .retries = 3,
@@ -141,6 +145,7 @@ static int prepare(struct run *r, const struct row *row, struct xv_client *c, st
 	if (!err)
 		err = measure_windows_make(&r->windows, &r->text, r->window, r->stride,
 					   max_int(0, (int)r->a->eval.limit), why);
+	r->windows.adapter = r->a->eval.adapter;
 	if (!err)
 		err = measure_distance_open(&r->distance, &r->windows, places, row->model.vocab, why);
 	return err;
@@ -149,7 +154,7 @@ static int prepare(struct run *r, const struct row *row, struct xv_client *c, st
 static int measure(struct run *r, struct row *row, struct xv_client *c, struct why *why)
 {
 	struct pump_totals t = {0};
-	int err = measure_model_ask(&row->model, c, why);
+	int err = measure_model_ask(&row->model, c, r->a->eval.adapter, why);
 
 	if (!err && !r->measured)
 		err = prepare(r, row, c, why);
@@ -192,6 +197,8 @@ static int run_class(struct run *r, struct row *row)
 
 static void print_table(const struct run *r)
 {
+	if (r->cut)
+		cli_print("PARTIAL: the run ended before the last class\n\n");
 	if (r->windows.n < r->windows.whole)
 		cli_print("LIMITED: %d of %d windows\n\n", r->windows.n, r->windows.whole);
 	cli_print(
@@ -237,21 +244,21 @@ static int finish(struct run *r)
 
 	for (int i = 0; i < r->n; i++)
 		json_array_append_new(list, json_of_row(&r->row[i]));
-	j = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:o}", "format", "xverse eval classes 1", "file",
-		      r->a->eval.word[2], "text_sha256", r->text.sha256, "window", r->window, "stride", r->stride,
-		      "positions", r->distance.n, "limited", r->windows.n < r->windows.whole, "classes", list);
+	j = json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:b, s:b, s:o}", "format", "xverse eval classes 1", "file",
+		      json_text(r->a->eval.word[2], strlen(r->a->eval.word[2])), "text_sha256", r->text.sha256,
+		      "window", r->window, "stride", r->stride, "positions", r->distance.n, "limited",
+		      r->windows.n < r->windows.whole, "complete", !r->cut, "classes", list);
 	if (out) {
-		char *path = xprintf("%s/classes.json", out), *text = json_dumps(j, JSON_INDENT(1) | JSON_ENSURE_ASCII);
-		err = eval_text_write(text, path, &r->why);
+		char *path = xprintf("%s/classes.json", out);
+		err = eval_json_write(j, path, &r->why);
 		free(path);
-		free(text);
 	}
 	if (r->a->json)
 		json_print(json_incref(j));
 	else
 		print_table(r);
 	json_decref(j);
-	return err ? cli_give_up(err, &r->why) : r->windows.n < r->windows.whole ? EVAL_PARTIAL : EVAL_DONE;
+	return err ? measure_code(err, &r->why) : r->windows.n < r->windows.whole ? EVAL_PARTIAL : EVAL_DONE;
 }
 
 static int read_classes(struct run *r)
@@ -271,21 +278,49 @@ static int read_classes(struct run *r)
 	return 0;
 }
 
+/* What can be seen before the first daemon is started, which may take minutes. */
+static int check(struct run *r)
+{
+	const struct eval_args *e = &r->a->eval;
+	int err = e->n_word == 3 ? read_classes(r)
+				 : fail(&r->why, ERR_INVALID,
+					"classes: give a model and a text (xverse eval classes MODEL FILE)");
+
+	if (!err)
+		err = measure_text_check(e->word[2], &r->why);
+	if (!err && e->out)
+		err = eval_folder_make(e->out, &r->why);
+	return err;
+}
+
+static int run_all(struct run *r)
+{
+	int err = 0;
+
+	interrupt_catch();
+	for (int i = 0; !err && i < r->n; i++) {
+		err = run_class(r, &r->row[i]);
+		if (!err && i + 1 < r->n && interrupt_count())
+			err = fail(&r->why, ERR_CANCELLED, "interrupted");
+	}
+	interrupt_release();
+	r->cut = err != 0;
+	return err;
+}
+
 int run_classes(struct args *a)
 {
 	struct run *r = xalloc(1, sizeof *r);
-	int err, code;
+	int err, code, end;
 
 	r->a = a;
 	r->distance.fd = -1;
-	err = a->eval.n_word == 3
-		      ? read_classes(r)
-		      : fail(&r->why, ERR_INVALID, "classes: give a model and a text (xverse eval classes MODEL FILE)");
-	if (!err && a->eval.out)
-		err = eval_folder_make(a->eval.out, &r->why);
-	for (int i = 0; !err && i < r->n; i++)
-		err = run_class(r, &r->row[i]);
-	code = err ? measure_code(err, &r->why) : finish(r);
+	err = check(r);
+	if (!err)
+		err = run_all(r);
+	code = err ? measure_code(err, &r->why) : EVAL_DONE;
+	end = r->measured ? finish(r) : EVAL_DONE; /* also what was measured before an error */
+	code = code ? code : end;
 	for (int i = 0; i < r->n; i++)
 		measure_model_finish(&r->row[i].model);
 	measure_distance_close(&r->distance);

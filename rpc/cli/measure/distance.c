@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file/own.h"
 #include "rpc/cli/cli.h"
 
 static uint64_t count(const struct measure_windows *w)
@@ -54,7 +55,8 @@ int measure_distance_open(struct measure_distance *d, const struct measure_windo
 {
 	uint64_t all = count(w);
 
-	*d = (struct measure_distance){.n = all < (uint64_t)places ? (int)all : places, .vocab = vocab, .fd = -1};
+	*d = (struct measure_distance){
+		.adapter = w->adapter, .n = all < (uint64_t)places ? (int)all : places, .vocab = vocab, .fd = -1};
 	d->place = xalloc((size_t)d->n + 1, sizeof *d->place);
 	d->all = xalloc((size_t)vocab + 1, sizeof *d->all);
 	d->kl = xalloc((size_t)d->n + 1, sizeof *d->kl);
@@ -106,6 +108,7 @@ static int make(void *arg, uint64_t item, struct xv_request *r, struct why *why)
 	r->score.targets = s->d->all;
 	r->score.n_targets = s->d->vocab;
 	r->score.target_logprobs = true;
+	r->score.adapter = s->d->adapter;
 	return 0;
 }
 
@@ -120,7 +123,7 @@ static int io(const struct state *s, uint64_t item, float *row, bool writes, str
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return fail(why, errno == ENOSPC ? ERR_LIMIT : ERR_IO,
+			return fail(why, n ? file_write_error(errno) : ERR_IO,
 				    "the file of logprobs (%d places of %d tokens; --positions, TMPDIR): %s", s->d->n,
 				    s->d->vocab, strerror(n ? errno : EIO));
 		done += (size_t)n;
@@ -134,7 +137,8 @@ static void compare(struct measure_distance *d, uint64_t item, const float *p, c
 	int best_p = 0, best_q = 0;
 
 	for (int i = 0; i < d->vocab; i++) {
-		sum += exp((double)p[i]) * ((double)p[i] - (double)q[i]);
+		if (p[i] > -INFINITY) /* what is never said adds nothing */
+			sum += exp((double)p[i]) * ((double)p[i] - (double)q[i]);
 		best_p = p[i] > p[best_p] ? i : best_p;
 		best_q = q[i] > q[best_q] ? i : best_q;
 	}
@@ -149,7 +153,8 @@ static int done(void *arg, const struct pump_result *r, struct why *why)
 	int err;
 
 	if (r->err)
-		return fail(why, r->err, "place %llu: %.400s", (unsigned long long)r->item, r->error);
+		return fail(why, r->err == ERR_LIMIT ? ERR_INVALID : r->err, "place %llu: %.400s",
+			    (unsigned long long)r->item, r->error);
 	if (r->reply->finished.n_target_logprobs != s->d->vocab)
 		return fail(why, ERR_FORMAT, "place %llu: %d logprobs came, not %d", (unsigned long long)r->item,
 			    r->reply->finished.n_target_logprobs, s->d->vocab);

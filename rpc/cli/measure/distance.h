@@ -10,6 +10,7 @@ struct measure_place {
 	int n;
 };
 struct measure_distance {
+	const char *adapter;         /* of the server's; NULL: none */
 	struct measure_place *place; /* (n) evenly over the tokens that count */
 	int n, vocab;
 	int32_t *all; /* (vocab) every id */

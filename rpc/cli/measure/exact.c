@@ -75,13 +75,16 @@ static struct measure_question sent;
 
 static int make(void *arg, uint64_t item, struct xv_request *q, struct why *why)
 {
+	const struct run *r = arg;
 	int err;
 
 	measure_question_finish(&sent);
-	err = read_question(arg, (int)item, &sent, why);
-	if (!err)
-		batch_request_fill(&sent.request, 0, q);
-	return err;
+	err = read_question(r, (int)item, &sent, why);
+	if (err)
+		return err;
+	batch_request_fill(&sent.request, 0, q);
+	*(q->kind == XV_CHAT ? &q->chat.adapter : &q->generate.adapter) = r->model.adapter;
+	return 0;
 }
 
 static int done(void *arg, const struct pump_result *p, struct why *why)
@@ -168,7 +171,7 @@ static int prepare(struct run *r)
 	if (!err)
 		err = loading_wait(r->client, &r->why);
 	if (!err)
-		err = measure_model_ask(&r->model, r->client, &r->why);
+		err = measure_model_ask(&r->model, r->client, r->a->eval.adapter, &r->why);
 	return err ? err : open_journal(r);
 }
 
@@ -225,12 +228,11 @@ static void print_table(const struct run *r, json_t *j)
 static int finish(struct run *r)
 {
 	json_t *j = result_of(r);
-	char *text = json_dumps(j, JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_SORT_KEYS),
-	     *path = xprintf("%s/exact.json", r->out);
+	char *path = xprintf("%s/exact.json", r->out);
 	int err = journal_final_of(r->journal, (uint64_t)r->in.n, pick, r, r->samples, &r->why);
 
 	if (!err)
-		err = eval_text_write(text, path, &r->why);
+		err = eval_json_write(j, path, &r->why);
 	if (!err && r->n == r->in.n) {
 		journal_remove(r->journal);
 		r->journal = NULL;
@@ -240,10 +242,9 @@ static int finish(struct run *r)
 	else if (!err)
 		print_table(r, j);
 	json_decref(j);
-	free(text);
 	free(path);
 	if (err)
-		return cli_give_up(err, &r->why);
+		return measure_code(err, &r->why);
 	if (r->a->eval.compare)
 		return measure_flips(r->a->eval.compare, r->out, r->a->json);
 	return r->n < r->in.n ? EVAL_PARTIAL : EVAL_DONE;

@@ -4,8 +4,20 @@
 
 #include "rpc/cli/cli.h"
 #include "rpc/cli/eval/codes.h"
+#include "rpc/cli/eval/receipt.h"
 
-int measure_model_ask(struct measure_model *m, struct xv_client *c, struct why *why)
+static int take_adapter(struct measure_model *m, const struct xv_status *s, const char *name, struct why *why)
+{
+	const struct xv_adapter *a = eval_adapter_find(s, name, why);
+
+	if (!a)
+		return ERR_INVALID;
+	m->adapter = xstrdup(name);
+	m->adapter_fingerprint = xstrdup(a->fingerprint);
+	return 0;
+}
+
+int measure_model_ask(struct measure_model *m, struct xv_client *c, const char *adapter, struct why *why)
 {
 	struct xv_request r = {.kind = XV_STATUS};
 	struct xv_reply reply;
@@ -26,7 +38,7 @@ int measure_model_ask(struct measure_model *m, struct xv_client *c, struct why *
 		m->weight_bytes += s->rank[i].weight_bytes;
 		m->kv_bytes += s->rank[i].kv_bytes;
 	}
-	return 0;
+	return adapter ? take_adapter(m, s, adapter, why) : 0;
 }
 
 void measure_model_finish(struct measure_model *m)
@@ -36,6 +48,8 @@ void measure_model_finish(struct measure_model *m)
 	free(m->numerics_class);
 	free(m->device);
 	free(m->version);
+	free(m->adapter);
+	free(m->adapter_fingerprint);
 	*m = (struct measure_model){.name = NULL};
 }
 
@@ -44,6 +58,10 @@ void measure_model_put(json_t *j, const struct measure_model *m)
 	json_object_set_new(j, "model", json_string(m->name));
 	json_object_set_new(j, "fingerprint", json_string(m->fingerprint));
 	json_object_set_new(j, "numerics_class", json_string(m->numerics_class));
+	if (m->adapter) {
+		json_object_set_new(j, "adapter", json_string(m->adapter));
+		json_object_set_new(j, "adapter_fingerprint", json_string(m->adapter_fingerprint));
+	}
 }
 
 void measure_ppl_put(json_t *j, const struct measure_ppl *p)
@@ -78,11 +96,5 @@ int measure_window_set(int *window, int *stride, const struct measure_args *a, c
 int measure_code(int err, const struct why *why)
 {
 	cli_say("xverse: eval: %s\n", why->text);
-	if (err == ERR_CANCELLED)
-		return EVAL_PARTIAL;
-	if (err == ERR_LIMIT) /* of the journal: the disk is full, and what is answered is kept */
-		return EXIT_AGAIN;
-	return err == ERR_INVALID || err == ERR_FORMAT || err == ERR_MISMATCH || err == ERR_UNKNOWN
-		       ? EVAL_USAGE
-		       : cli_exit_code(err);
+	return eval_exit_code(err);
 }

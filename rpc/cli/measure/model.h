@@ -9,10 +9,12 @@
 struct measure_args;
 struct measure_model {
 	char *name, *fingerprint, *numerics_class, *device, *version;
+	char *adapter, *adapter_fingerprint; /* NULL: none */
 	int max_model_len, vocab;
 	uint64_t weight_bytes, kv_bytes; /* of all ranks */
 };
-int measure_model_ask(struct measure_model *m, struct xv_client *c, struct why *why);
+/* adapter: of the server's; NULL: none. ERR_INVALID: the server has none of that name. */
+int measure_model_ask(struct measure_model *m, struct xv_client *c, const char *adapter, struct why *why);
 void measure_model_finish(struct measure_model *m);
 void measure_model_put(json_t *j, const struct measure_model *m);
 void measure_ppl_put(json_t *j, const struct measure_ppl *p);

@@ -52,7 +52,7 @@ static int prepare(struct run *r)
 	if (!err)
 		err = loading_wait(r->client, &r->why);
 	if (!err)
-		err = measure_model_ask(&r->model, r->client, &r->why);
+		err = measure_model_ask(&r->model, r->client, r->a->eval.adapter, &r->why);
 	if (!err)
 		err = measure_window_set(&r->window, &r->stride, m, &r->model, &r->why);
 	if (!err)
@@ -60,6 +60,7 @@ static int prepare(struct run *r)
 	if (!err)
 		err = measure_windows_make(&r->windows, &r->text, r->window, r->stride,
 					   (int)max_int(0, (int)r->a->eval.limit), &r->why);
+	r->windows.adapter = r->model.adapter;
 	return err || !r->out ? err : open_journal(r);
 }
 
@@ -91,13 +92,9 @@ static int finish(struct run *r)
 {
 	struct measure_ppl p = measure_ppl_of(&r->windows);
 	json_t *j = result_of(r, &p);
-	char *path = r->out ? xprintf("%s/ppl.json", r->out) : NULL, *text = NULL;
-	int err = 0;
+	char *path = r->out ? xprintf("%s/ppl.json", r->out) : NULL;
+	int err = path ? eval_json_write(j, path, &r->why) : 0;
 
-	if (path) {
-		text = json_dumps(j, JSON_INDENT(1) | JSON_ENSURE_ASCII | JSON_SORT_KEYS);
-		err = eval_text_write(text, path, &r->why);
-	}
 	if (r->a->json)
 		json_print(json_incref(j));
 	else
@@ -108,8 +105,7 @@ static int finish(struct run *r)
 	}
 	json_decref(j);
 	free(path);
-	free(text);
-	return err ? cli_give_up(err, &r->why) : r->windows.n < r->windows.whole ? EVAL_PARTIAL : EVAL_DONE;
+	return err ? measure_code(err, &r->why) : r->windows.n < r->windows.whole ? EVAL_PARTIAL : EVAL_DONE;
 }
 
 int run_ppl(struct args *a)

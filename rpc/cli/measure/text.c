@@ -118,26 +118,42 @@ static int check_utf8(const char *bytes, size_t len, const char *path, struct wh
 		    "%s:%d: bytes that are not UTF-8; convert the file, e.g. iconv -f GB18030 -t UTF-8", path, line);
 }
 
+static int load(const char *path, char **bytes, size_t *len, struct why *why)
+{
+	int err = file_read(path, FILE_BYTES, bytes, len, why);
+
+	if (err)
+		return err == ERR_LIMIT ? ERR_INVALID : err;
+	if (file_not_text(*bytes, *len))
+		err = fail(why, ERR_FORMAT, "%s: %s", path, file_not_text(*bytes, *len));
+	else
+		err = check_utf8(*bytes, *len, path, why);
+	if (err)
+		free(*bytes);
+	return err;
+}
+
+int measure_text_check(const char *path, struct why *why)
+{
+	char *bytes;
+	size_t len;
+	int err = load(path, &bytes, &len, why);
+
+	if (!err)
+		free(bytes);
+	return err;
+}
+
 int measure_text_read(struct measure_text *t, const char *path, const char *field, struct xv_client *c, struct why *why)
 {
 	const char *dot = strrchr(path, '.');
 	char *bytes;
 	size_t len;
-	int err = file_read(path, FILE_BYTES, &bytes, &len, why);
+	int err = load(path, &bytes, &len, why);
 
 	*t = (struct measure_text){.n = 0};
 	if (err)
-		return err == ERR_LIMIT ? ERR_INVALID : err;
-	if (file_not_text(bytes, len)) {
-		err = fail(why, ERR_FORMAT, "%s: %s", path, file_not_text(bytes, len));
-		free(bytes);
 		return err;
-	}
-	err = check_utf8(bytes, len, path, why);
-	if (err) {
-		free(bytes);
-		return err;
-	}
 	eval_sha256(bytes, len, t->sha256);
 	err = dot && !strcmp(dot, ".jsonl") ? add_lines(t, bytes, len, path, field ? field : "text", c, why)
 					    : add_doc(t, bytes, len, c, why);

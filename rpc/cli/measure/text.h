@@ -21,6 +21,8 @@ struct measure_text {
  * file and line. */
 int measure_text_read(struct measure_text *t, const char *path, const char *field, struct xv_client *c,
 		      struct why *why);
+/* Whether it can be read, without a server. */
+int measure_text_check(const char *path, struct why *why);
 void measure_text_finish(struct measure_text *t);
 
 #endif

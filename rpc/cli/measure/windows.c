@@ -82,6 +82,7 @@ static int make(void *arg, uint64_t item, struct xv_request *r, struct why *why)
 	r->kind = XV_SCORE;
 	r->score.prompt = (struct xv_prompt){
 		.text = "", .ids = s->w->text->doc[one->doc].ids + one->begin, .n_ids = one->end - one->begin};
+	r->score.adapter = s->w->adapter;
 	return 0;
 }
 

@@ -13,11 +13,12 @@ struct measure_window {
 };
 struct measure_windows {
 	const struct measure_text *text;
+	const char *adapter;           /* of the server's; NULL: none */
 	struct measure_window *window; /* (n) */
 	double *nll, *squares;         /* (n) sums of a window's -ln p, in the order of its tokens; below 0: none yet */
 	int n, whole;                  /* whole: windows without a limit */
 };
-/* limit: windows at most, 0: all. ERR_INVALID: there is no token to count. */
+/* limit: windows at most, 0: all. `adapter` is left to the caller. ERR_INVALID: there is no token to count. */
 int measure_windows_make(struct measure_windows *w, const struct measure_text *t, int window, int stride, int limit,
 			 struct why *why);
 void measure_windows_finish(struct measure_windows *w);
