@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static const struct {
 	int err;
 	const char *name, *text;
@@ -28,32 +30,6 @@ const char *err_name(int err)
 	return err ? "ERR_?" : "OK";
 }
 
-/* Messages quote foreign texts cut at a byte limit. Removes partial characters and replaces bytes that are not UTF-8 by
- * '?'. */
-static void whole_characters(char *s)
-{
-	char *out = s;
-
-	while (*s) {
-		unsigned char c = (unsigned char)*s;
-		int size = c < 0x80                ? 1
-			   : c >= 0xc2 && c < 0xe0 ? 2
-			   : c >= 0xe0 && c < 0xf0 ? 3
-			   : c >= 0xf0 && c < 0xf5 ? 4
-						   : 0,
-		    n = 1;
-
-		while (n < size && ((unsigned char)s[n] & 0xc0) == 0x80)
-			n++;
-		if (n == size)
-			memmove(out, s, (size_t)n), out += n;
-		else if (!size)
-			*out++ = '?';
-		s += n;
-	}
-	*out = '\0';
-}
-
 int fail(struct why *why, int err, const char *fmt, ...)
 {
 	va_list args;
@@ -62,7 +38,7 @@ int fail(struct why *why, int err, const char *fmt, ...)
 		va_start(args, fmt);
 		vsnprintf(why->text, sizeof why->text, fmt, args);
 		va_end(args);
-		whole_characters(why->text);
+		utf8_clean(why->text); /* it may quote foreign texts, cut at a byte limit */
 	}
 	return err;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log_out.h"
+#include "base/utf8.h"
 
 static struct {
 	int rank;
@@ -91,8 +92,9 @@ static void log_write(enum log_level level, const char *event, const char *field
 	m = m < 0 ? 0 : (size_t)m < room ? m : (int)room - 1;
 	for (size_t end = n + (size_t)m; n < end; n++)
 		line[n] = (unsigned char)line[n] < ' ' ? ' ' : line[n];
+	line[n] = 0;
+	n = utf8_clean(line); /* names of files are any bytes */
 	if (state.sink) {
-		line[n] = 0;
 		state.sink(state.sink_arg, level, line);
 		return;
 	}

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 int utf8_check(const char *s, size_t len, int *more)
 {
 	const unsigned char *p = (const unsigned char *)s;
@@ -61,4 +63,24 @@ int utf8_wrong_line(const char *s, size_t len)
 	for (size_t i = 0; i < at; i++)
 		line += s[i] == '\n';
 	return line;
+}
+
+size_t utf8_clean(char *s)
+{
+	char *out = s;
+
+	for (const char *at = s; *at;) {
+		unsigned char lead = (unsigned char)*at;
+		int size = lead < 0x80 ? 1 : lead < 0xC2 || lead > 0xF4 ? 0 : utf8_len(lead), n = 1;
+
+		while (n < size && ((unsigned char)at[n] & 0xC0) == 0x80)
+			n++;
+		if (size && utf8_char(at, (size_t)n) == size)
+			memmove(out, at, (size_t)n), out += n;
+		else if (!size || n == size)
+			*out++ = '?';
+		at += n;
+	}
+	*out = '\0';
+	return (size_t)(out - s);
 }

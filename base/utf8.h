@@ -53,6 +53,9 @@ int utf8_check(const char *s, size_t len, int *more);
 int utf8_char(const char *s, size_t len);
 /* Whether all of s is UTF-8. Where it is not, *at (may be NULL) is the first byte of what is none. */
 bool utf8_valid(const char *s, size_t len, size_t *at);
+/* Makes any bytes UTF-8 in place: removes partial characters and replaces what is not UTF-8 by '?'. Returns the length.
+ */
+size_t utf8_clean(char *s);
 /* The number of the first line, from 1, with bytes that are not UTF-8; 0: there is none. */
 int utf8_wrong_line(const char *s, size_t len);
 

@@ -82,7 +82,7 @@ void options_warn(FILE *to, char *const *environment);
 int options_find_model(struct options *o, struct why *why);
 /* Whether an adapter may have this name of n bytes. */
 bool options_is_name(const char *s, size_t n);
-#define OPTIONS_NAME_RULE "it must not be empty, nor hold blanks, quotes, backslashes or control characters"
+#define OPTIONS_NAME_RULE "it must be UTF-8, not be empty, nor hold blanks, quotes, backslashes or control characters"
 /* Sets uds and served_name if they were not given. ERR_DENIED: there is no folder for the socket. ERR_INVALID: an
  * adapter has the model's name. */
 int options_settle(struct options *o, struct why *why);

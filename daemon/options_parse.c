@@ -9,6 +9,7 @@
 
 #include "base/file/file.h"
 #include "base/similar.h"
+#include "base/utf8.h"
 #include "engine/checkpoint/find.h"
 #include "rpc/place.h"
 #include "rpc/server/handover.h"
@@ -333,7 +334,7 @@ bool options_is_name(const char *s, size_t n)
 		if (c <= ' ' || c == 0x7f || c == '"' || c == '\\' || (c == 0xc2 && after < 0xa0))
 			return false;
 	}
-	return n > 0;
+	return n > 0 && utf8_valid(s, n, NULL);
 }
 
 /* Each line is NAME=DIR, and no name comes twice. */
@@ -380,6 +381,8 @@ static int check_words(const struct options *o, struct why *why)
 {
 	const char *g = o->generation_config;
 
+	if (o->served_name && !utf8_valid(o->served_name, strlen(o->served_name), NULL))
+		return fail(why, ERR_INVALID, "--served-model-name: \"%s\" is not UTF-8", o->served_name);
 	if (o->model && !*o->model)
 		return fail(why, ERR_INVALID, "the model's path must not be empty");
 	if (g && strcmp(g, "auto") && strcmp(g, "none"))
@@ -437,6 +440,7 @@ int options_settle(struct options *o, struct why *why)
 	int err = o->uds ? 0 : rpc_place_make(path, why);
 
 	o->served_name = given ? xprintf("%.255s", given) : model_find_name(o->model);
+	utf8_clean(o->served_name); /* folders may have any name */
 	free(given);
 	if (!o->uds && !err)
 		o->uds = xstrdup(path);

@@ -11,33 +11,27 @@ bool rpc_retryable(int code)
 	return code == ERR_BUSY || code == ERR_LOADING || code == ERR_DRAINING || code == ERR_LOST_RANK;
 }
 
-/* Every client language checks that text is UTF-8; an error's may quote bytes of a request or be cut inside a
- * character. Returns the bytes written, at most `max`. */
-static size_t put_clean(char *to, size_t max, const char *from)
+/* Every client language checks that text is UTF-8. An error's may quote bytes of a request, and names of files and
+ * tokens are any bytes. */
+static ProtobufCBinaryData clean_string(struct arena *a, const char *text)
 {
-	size_t len = strlen(from), at = 0;
+	char *copy;
 
-	for (size_t i = 0; i < len;) {
-		int n = utf8_char(from + i, len - i);
-		size_t take = n ? (size_t)n : 1;
-		if (at + take > max)
-			break;
-		memcpy(to + at, n ? from + i : "?", take);
-		at += take;
-		i += take;
-	}
-	return at;
+	if (!text)
+		return wire_string("");
+	copy = arena_take(a, strlen(text) + 1);
+	strcpy(copy, text);
+	return wire_bytes(copy, utf8_clean(copy));
 }
 
 static PB(Error) * write_error(struct arena *a, const struct xv_error *from)
 {
 	PB(Error) *to = WIRE_NEW(a, Error, error);
 	const char *text = from->text ? from->text : err_text(from->code);
-	char *clean = arena_take(a, strlen(text));
 
 	to->has_code = to->has_text = to->has_retryable = 1;
 	to->code = (PB(Code)) - from->code;
-	to->text = wire_bytes(clean, put_clean(clean, strlen(text), text));
+	to->text = clean_string(a, text);
 	to->retryable = rpc_retryable(from->code);
 	to->has_retry_after_ms = from->retry_after_ms > 0;
 	to->retry_after_ms = from->retry_after_ms;
@@ -164,7 +158,7 @@ static PB(Adapter) * write_adapter(struct arena *a, const struct xv_adapter *fro
 	to->has_rank = to->has_calls = to->has_total_calls = 1;
 	to->name = wire_string(from->name);
 	to->fingerprint = wire_string(from->fingerprint);
-	to->dir = wire_string(from->dir);
+	to->dir = clean_string(a, from->dir);
 	to->state = (PB(AdapterState))from->state;
 	to->rank = from->rank;
 	to->calls = from->calls;
@@ -180,7 +174,7 @@ static PB(Status) * write_status(struct arena *a, const struct xv_status *from)
 	to->state = (PB(State))from->state;
 #define TEXT(field, ...) \
 	to->has_##field = 1; \
-	to->field = wire_string(from->field);
+	to->field = clean_string(a, from->field);
 #define NUMBER(field, ...) \
 	to->has_##field = 1; \
 	to->field = from->field;
@@ -433,9 +427,12 @@ static void put_head(uint8_t *gap, int field, size_t size)
 static size_t put_error(uint8_t *to, const struct xv_error *e)
 {
 	const char *text = e->text ? e->text : err_text(e->code);
-	size_t n = put_number(to, 1, (uint64_t)-e->code), len;
+	size_t n = put_number(to, 1, (uint64_t)-e->code), len = strnlen(text, RPC_ERROR_MAX - 128);
+	char *copy = (char *)to + n + 3;
 
-	len = put_clean((char *)to + n + 3, RPC_ERROR_MAX - 128, text);
+	memcpy(copy, text, len);
+	copy[len] = 0;
+	len = utf8_clean(copy);
 	put_head(to + n, 2, len);
 	n += 3 + len;
 	n += put_number(to + n, 3, rpc_retryable(e->code));

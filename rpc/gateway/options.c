@@ -10,6 +10,7 @@
 #include "base/help.h"
 #include "base/range.h"
 #include "base/similar.h"
+#include "base/utf8.h"
 #include "rpc/gateway/http/origin.h"
 
 enum kind { TEXT, PORT, MODEL, LIST, COUNT, SECONDS, FLAG };
@@ -219,8 +220,18 @@ static int check_names(const struct gateway_options *o, struct why *why)
 	return 0;
 }
 
+static bool is_text(const char *s)
+{
+	return !s || utf8_valid(s, strlen(s), NULL);
+}
+
 static int check(const struct gateway_options *o, struct why *why)
 {
+	if (!is_text(o->title))
+		return fail(why, ERR_INVALID, "--title %s is not UTF-8", o->title);
+	for (int i = 0; i < o->n_daemons; i++)
+		if (!is_text(o->daemon_name[i]))
+			return fail(why, ERR_INVALID, "--model %s is not UTF-8", o->daemon_name[i]);
 	if (!o->http.tls_cert != !o->http.tls_key)
 		return fail(why, ERR_INVALID, "--tls-cert and --tls-key must be given together");
 	for (int i = 0; i < o->n_daemons; i++)

@@ -119,6 +119,8 @@ TEST(log_lines_are_bounded)
 	CHECK_HAS(seen, "level=info event=\"ready\" seconds=1.5 model=\"a b\"");
 	log_event(LOG_INFO, "big", " x=%s", big);
 	CHECK(strlen(seen) < 1400);
+	log_event(LOG_INFO, "bytes", " dir=\"%s\"", "/a\xff/\xe4\xb8\xad");
+	CHECK_HAS(seen, " dir=\"/a?/\xe4\xb8\xad\"");
 	log_init(-1, LOG_INFO);
 	log_at(LOG_INFO, "x");
 	CHECK_HAS(seen, "Z program=base level=info event=\"x\"");
@@ -134,6 +136,11 @@ TEST(reasons_are_whole_characters)
 	CHECK_STR(why.text, "a\xe4\xb8\xad: x");
 	fail(&why, ERR_FORMAT, "%.5s: x", "a\xe4\xb8\xad\xe6\x96\x87");
 	CHECK_STR(why.text, "a\xe4\xb8\xad: x");
+	fail(&why, ERR_FORMAT, "%s",
+	     "a\xed\xa0\x80"
+	     "b\xc0\xaf\xe0\x80\x80"
+	     "c\xf4\x90\x80\x80");
+	CHECK_STR(why.text, "a?b???c?");
 	fail(&why, ERR_FORMAT, "%.3s\xff", "\xf0\x9f\x98\x80");
 	CHECK_STR(why.text, "?");
 	memset(longest, 'b', sizeof longest);

@@ -209,6 +209,27 @@ static int refused(const struct xv_request *r)
 	return err;
 }
 
+/* Paths and tokens may be any bytes, which clients in other languages refuse in a message. */
+TEST(texts_of_status_are_utf8)
+{
+	struct xv_adapter adapter = {.name = "a", .fingerprint = "", .dir = "/\xed\xa0\x80/x"};
+	struct xv_reply r = reply(XV_R_STATUS), back;
+	struct rpc_out o = {0};
+	const uint8_t *payload;
+	size_t n;
+
+	r.status.chat = "/models/\xff/chat.jinja";
+	r.status.adapter = &adapter;
+	r.status.n_adapter = 1;
+	rpc_reply_encode(&o, &r);
+	payload = payload_of(&o, &n);
+	CHECK_EQ(rpc_reply_decode(&back, payload, n, &why), 0);
+	CHECK_STR(back.status.chat, "/models/?/chat.jinja");
+	CHECK_STR(back.status.adapter[0].dir, "/?/x");
+	rpc_reply_free(&back);
+	rpc_out_finish(&o);
+}
+
 TEST(values_that_are_refused_by_name)
 {
 	static const char *many[RPC_MAX_STOP + 1];

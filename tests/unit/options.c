@@ -72,6 +72,17 @@ TEST(refusals)
 	CHECK_HAS(why.text, "\"vllm\" is neither auto nor none");
 	CHECK_EQ(PARSE(""), ERR_INVALID);
 	CHECK_HAS(why.text, "must not be empty");
+	CHECK_EQ(PARSE("dir", "--served-model-name", "a\xff"), ERR_INVALID);
+	CHECK_HAS(why.text, "--served-model-name: \"a?\" is not UTF-8");
+	CHECK_EQ(PARSE("dir", "--lora", "a\xff=/dir"), ERR_INVALID);
+	CHECK_HAS(why.text, "must be UTF-8");
+}
+
+TEST(a_folder_of_any_name_is_served_under_one_that_is_text)
+{
+	CHECK_EQ(PARSE("/models/a\xff\xe4\xb8\xad", "--uds", "/tmp/s"), 0);
+	CHECK_EQ(options_settle(&o, &why), 0);
+	CHECK_STR(o.served_name, "a?\xe4\xb8\xad");
 }
 
 TEST(flag_beats_environment_beats_file)
