@@ -109,25 +109,50 @@ static const char *type_of(const struct gguf *g)
 	return t && t->type && t->type->plain == DT_BF16 ? "bfloat16" : t && t->type_id == 0 ? "float32" : "float16";
 }
 
+/* Of a Llama; 0: of another network, or the file does not say it. */
+static int64_t head_dim(struct writer *w)
+{
+	int64_t heads = number(w, "attention.head_count", 0), width = number(w, "embedding_length", 0);
+
+	if (!strcmp(w->arch->name, "gptneox"))
+		return 0;
+	return number(w, "attention.key_length", heads > 0 ? width / heads : 0);
+}
+
+/* The factor by which Llama 3's scaling divides frequency i of n. */
+static double llama3_factor(double base, double factor, int64_t i, int64_t n)
+{
+	const double low = 1, high = 4, original = 8192;
+	double turns = original / (2 * 3.14159265358979 * pow(base, (double)i / (double)n)),
+	       smooth = (turns - low) / (high - low);
+
+	return smooth > 1 ? 1 : smooth < 0 ? factor : 1 / ((1 - smooth) / factor + smooth);
+}
+
 /* llama.cpp's converter leaves out Llama 3's scaling and writes the factors that follow from it. The three numbers that
- * they follow from are those of Meta's models; the factors say which. */
+ * they follow from are those of Meta's models; the last factor says which, and all others must follow from it. */
 static void put_llama3(struct writer *w, const struct gguf_tensor *t)
 {
-	float last = 0;
-	int err = ERR_FORMAT;
+	float factor[512] = {0};
+	int64_t n = t->n_dims == 1 ? t->shape[0] : 0;
+	bool good = t->type_id == 0 && n > 0 && n <= 512 && 2 * n == head_dim(w);
+	int err = good ? w->g->in.read(w->g->in.arg, t->offset, factor, (size_t)n * sizeof *factor, w->why) : 0;
 
-	if (t->type_id == 0 && t->bytes >= 4)
-		err = w->g->in.read(w->g->in.arg, t->offset + t->bytes - 4, &last, 4, w->why);
-	if (err || !(last >= 1 && last <= 1e6f)) {
-		w->err =
-			err && err != ERR_FORMAT ? err : fail(w->why, ERR_FORMAT, "rope_freqs.weight holds no factors");
+	for (int64_t i = 0; good && !err && i < n; i++) {
+		double wanted = llama3_factor(real(w, "rope.freq_base", 10000), (double)factor[n - 1], i, n);
+		good = fabs((double)factor[i] - wanted) <= 1e-3 * wanted && wanted >= 1 && wanted <= 1e6;
+	}
+	if (err || !good) {
+		w->err = err ? err
+			     : fail(w->why, ERR_UNSUPPORTED,
+				    "rope_freqs.weight holds no factors of Llama 3's scaling from 8192 positions");
 		return;
 	}
 	put_name(w, "rope_scaling");
 	text_fmt(w->out,
 		 "{\"rope_type\": \"llama3\", \"factor\": %.9g, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
 		 "\"original_max_position_embeddings\": 8192}",
-		 (double)last);
+		 (double)factor[n - 1]);
 }
 
 static void put_scaling(struct writer *w)
@@ -252,7 +277,7 @@ int gguf_config(const struct gguf *g, struct text *out, struct why *why)
 	else
 		put_llama_like(&w);
 	text_str(out, "}\n");
-	return w.err;
+	return w.err ? w.err : gguf_check_acting(g, w.arch->name, head_dim(&w), why);
 }
 
 /* Tokens that end an answer beside eos, where a vocabulary has them as control tokens: llama.cpp takes these, too. */

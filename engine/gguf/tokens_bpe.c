@@ -45,14 +45,31 @@ static const struct pattern {
 	{.name = "exaone", .digits = true},
 };
 
+/* Files of before May 2024 do not say how text is cut. Some networks have one tokenizer only; a Llama has one of many.
+ */
+static const char *pattern_name(const struct gguf *g)
+{
+	const char *name = gguf_text(g, "tokenizer.ggml.pre"), *arch = gguf_text(g, "general.architecture");
+
+	if (name || !arch)
+		return name;
+	return !strcmp(arch, "gptneox") ? "default" : !strncmp(arch, "qwen", 4) ? "qwen2" : NULL;
+}
+
 static const struct pattern *find_pattern(const struct gguf *g, int *err, struct why *why)
 {
-	const char *name = gguf_text(g, "tokenizer.ggml.pre");
+	const char *name = pattern_name(g);
 
 	*err = 0;
-	for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
-		if (!strcmp(patterns[i].name, name ? name : "default"))
+	for (size_t i = 0; name && i < sizeof patterns / sizeof *patterns; i++)
+		if (!strcmp(patterns[i].name, name))
 			return &patterns[i];
+	if (!name) {
+		*err = fail(
+			why, ERR_UNSUPPORTED,
+			"the metadata lacks tokenizer.ggml.pre, which says how text is cut: give a folder with the model's tokenizer.json by --tokenizer");
+		return NULL;
+	}
 	*err = fail(
 		why, ERR_UNSUPPORTED,
 		"tokenizer.ggml.pre is %.60s, whose pattern is not known here: give a folder with the model's tokenizer.json by --tokenizer",

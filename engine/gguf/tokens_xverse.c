@@ -22,6 +22,22 @@ static int fill_vocab(struct vocab *v, const struct gguf *g, const struct gguf_v
 	return gguf_walk_end(walk, why);
 }
 
+/* Each token is looked up once for each of its bytes. Vocabularies of real models cost a thousandth of the limit. */
+static int check_lengths(const struct vocab *v, struct why *why)
+{
+	uint64_t cost = 0;
+
+	for (int id = 0; id < v->n; id++) {
+		size_t len = 0;
+		vocab_get(v, id, &len);
+		cost += (uint64_t)len * len;
+		if (cost > (uint64_t)1 << 34)
+			return fail(why, ERR_LIMIT,
+				    "tokenizer.ggml.tokens: tokens up to %d are too long to find their merges", id);
+	}
+	return 0;
+}
+
 static void put_splits(struct text *out, const struct vocab *v, int id, uint64_t *n)
 {
 	size_t len;
@@ -59,6 +75,8 @@ int gguf_xverse_json(const struct gguf *g, struct text *out, const struct gguf_v
 		"\"replacement\": \"\u2581\", \"add_prefix_space\": false}]},\n");
 	if (!err)
 		err = fill_vocab(&v, g, tokens, why);
+	if (!err)
+		err = check_lengths(&v, why);
 	text_fmt(out,
 		 "\"model\": {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"fuse_unk\": true, \"byte_fallback\": %s, ",
 		 vocab_find(&v, "<0x00>", 6) >= 0 ? "true" : "false");

@@ -476,6 +476,84 @@ def mixtures():
             check(f"{arch} with experts of {form.name}: on 3 ranks", logits(path, 3, "auto") == own.tobytes())
 
 
+def llama3_factors(base, dim, factor=8.0, low=1.0, high=4.0, original=8192):
+    """As llama.cpp's converter computes them."""
+    out = []
+    for i in range(0, dim, 2):
+        length = 2 * np.pi * base ** (i / dim)
+        smooth = (original / length - low) / (high - low)
+        out.append(1 if length < original / high else factor if length > original / low else 1 / ((1 - smooth) / factor + smooth))
+    return np.array(out, np.float32)
+
+
+def other_numbers():
+    """Metadata that changes what a model computes is refused by its key; with the plain value it changes nothing."""
+    hidden, ffn, heads, vocab, base = 64, 96, 4, 90, 500000.0
+    new = lambda *shape: rng.normal(0, 0.1, shape).astype(np.float32)
+    tensors = {"token_embd.weight": new(vocab, hidden), "output.weight": new(vocab, hidden), "output_norm.weight": new(hidden)}
+    for name, shape in (("attn_norm", [hidden]), ("ffn_norm", [hidden]), *((f"attn_{n}", [hidden, hidden]) for n in ("q", "k", "v", "output")),
+                        ("ffn_gate", [ffn, hidden]), ("ffn_up", [ffn, hidden]), ("ffn_down", [hidden, ffn])):
+        tensors[f"blk.0.{name}.weight"] = new(*shape)
+    numbers = {"context_length": 64, "embedding_length": hidden, "block_count": 1, "feed_forward_length": ffn, "attention.head_count": heads}
+
+    def plan(more={}, factors=None):
+        keys = {**{k: ("uint32", v) for k, v in numbers.items()}, "rope.freq_base": ("float32", base), **more}
+        path = write(WORK + "/numbers.gguf", "llama", {**tensors, **({} if factors is None else {"rope_freqs.weight": factors})},
+                     **{f"llama.{k}".replace(".", "__"): v for k, v in keys.items()})
+        r = subprocess.run(["build/bin/xversed", path, "--dry-run"], capture_output=True, text=True)
+        return r.returncode, r.stderr
+
+    for key, plain in (("rope.scale_linear", 1), ("rope.scaling.attn_factor", 1), ("rope.scaling.yarn_beta_fast", 32), ("attention.scale", 0),
+                       ("attn_logit_softcapping", 0), ("logit_scale", 1), ("residual_scale", 1), ("embedding_scale", 1), ("expert_weights_scale", 1)):
+        code, text = plan({key: ("float32", 2.5)})
+        check(f"{key} of 2.5: refused", code in (66, 78) and f"llama.{key} is 2.5" in text, code, text)
+        code, text = plan({key: ("float32", plain)})
+        check(f"{key} of {plain}: planned", code == 0, code, text)
+    for key in ("rope.dimension_count", "attention.value_length"):
+        code, text = plan({key: ("uint32", 8)})
+        check(f"{key} of 8: refused", code in (66, 78) and f"llama.{key} is 8" in text, code, text)
+        code, text = plan({key: ("uint32", hidden // heads)})
+        check(f"{key} of a head: planned", code == 0, code, text)
+    code, text = plan({"attention.causal": ("bool", False)})
+    check("no causal mask: refused", code in (66, 78) and "llama.attention.causal" in text, code, text)
+    code, text = plan(factors=llama3_factors(base, hidden // heads))
+    check("Llama 3's factors: planned", code == 0, code, text)
+    for what, factors in (("of another length", llama3_factors(base, hidden // heads, original=4096)), ("too few", llama3_factors(base, 8)),
+                          ("all equal", np.full(8, 4, np.float32)), ("no numbers", np.full(8, np.nan, np.float32))):
+        code, text = plan(factors=factors)
+        check(f"factors {what}: refused", code in (66, 78) and "rope_freqs.weight" in text, code, text)
+
+
+def long_tokens():
+    """A vocabulary whose merges would take hours to find is refused at once."""
+    w = gguf.GGUFWriter(WORK + "/long.gguf", "xverse")
+    for key, value in (("embedding_length", 64), ("block_count", 1), ("feed_forward_length", 96), ("head_count", 4), ("context_length", 64)):
+        getattr(w, "add_" + key)(value)
+    w.add_tokenizer_model("llama")
+    w.add_token_list(["a" * (1 << 20), "a", "b"])
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    r = subprocess.run(["build/tests/words/tok", WORK + "/long.gguf"], input="", capture_output=True, text=True, timeout=60)
+    check("long tokens: refused", r.returncode != 0 and "too long" in r.stdout + r.stderr, r.returncode, r.stdout, r.stderr)
+
+
+def unnamed_tokenizer():
+    """A byte-level vocabulary without the name of its cuts: some networks have one kind of cuts only, others are refused."""
+    for arch, right in (("gptneox", True), ("qwen2", True), ("qwen3moe", True), ("llama", False)):
+        w = gguf.GGUFWriter(WORK + "/unnamed.gguf", arch)
+        w.add_tokenizer_model("gpt2")
+        w.add_token_list(["a", "b", "ab"])
+        w.add_token_merges(["a b"])
+        w.write_header_to_file()
+        w.write_kv_data_to_file()
+        w.write_tensors_to_file()
+        w.close()
+        r = subprocess.run(["build/tests/words/tok", WORK + "/unnamed.gguf"], input="", capture_output=True, text=True)
+        check(f"{arch} without cuts", (r.returncode == 0) == right and (right or "lacks tokenizer.ggml.pre" in r.stderr), r.returncode, r.stderr)
+
+
 def other_tokenizer():
     """A pre-tokenizer of a later day is refused by name, and served with the tokenizer's own files."""
     path = convert("launch/demo/model", f"{WORK}/later.gguf", T.Q8_0, pre="later")
@@ -489,6 +567,6 @@ def other_tokenizer():
 
 
 for test in (mixtures, dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, planned,
-             served, packed, other_tokenizer):
+             served, packed, other_numbers, long_tokens, unnamed_tokenizer, other_tokenizer):
     test()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
