@@ -10,6 +10,7 @@
 #include "base/file/file.h"
 #include "base/mix.h"
 
+enum { PATTERNS_S = 10 }; /* of CPU time */
 static const char *const names[] = {"adapter_model.safetensors", "adapter_model.bin"};
 
 static bool exists(const char *dir, const char *name)
@@ -148,6 +149,19 @@ static int check_module(struct adapter *a, struct adapter_module *m, struct why 
 	return 0;
 }
 
+/* Patterns of the config may be expressions of any cost. */
+static int check_modules(struct adapter *a, struct why *why)
+{
+	struct effort effort = {.cpu_ns = PATTERNS_S * NS_PER_S};
+	int err = 0;
+
+	effort_begin(&effort);
+	for (int i = 0; !err && i < a->n; i++)
+		err = check_module(a, &a->module[i], why);
+	effort_end();
+	return err;
+}
+
 static int list_modules(struct adapter *a, struct why *why)
 {
 	int n = checkpoint_count(a->files), err = 0;
@@ -157,8 +171,8 @@ static int list_modules(struct adapter *a, struct why *why)
 		err = take_tensor(a, checkpoint_tensor(a->files, i), why);
 	if (!err)
 		err = join(a, why);
-	for (int i = 0; !err && i < a->n; i++)
-		err = check_module(a, &a->module[i], why);
+	if (!err)
+		err = check_modules(a, why);
 	if (!err && !a->n)
 		err = fail(why, ERR_FORMAT, "%.300s: the adapter has no tensors", a->dir);
 	return err;
@@ -192,15 +206,17 @@ static uint64_t mix_text(uint64_t h, const char *s)
 	return h;
 }
 
-static bool all_finite(const float *x, size_t n)
+/* As they are computed with: B is multiplied by the module's scale. */
+static bool all_finite(const float *x, size_t n, double scale)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!isfinite(x[i]))
+		if (!isfinite((float)((double)x[i] * scale)))
 			return false;
 	return true;
 }
 
-static int print_tensor(const struct adapter *a, const struct ck_tensor *t, float *room, uint64_t *h, struct why *why)
+static int print_tensor(const struct adapter *a, const struct ck_tensor *t, double scale, float *room, uint64_t *h,
+			struct why *why)
 {
 	int64_t rows = t->shape[0], cols = t->shape[1], step = ROOM / (cols < ROOM ? cols : ROOM);
 	int64_t wide = cols < ROOM ? cols : ROOM;
@@ -212,9 +228,10 @@ static int print_tensor(const struct adapter *a, const struct ck_tensor *t, floa
 			int err = adapter_read(a, t, r, n, c, w, room, why);
 			if (err)
 				return err;
-			if (!all_finite(room, (size_t)(n * w)))
-				return fail(why, ERR_FORMAT, "%.200s: tensor %.150s holds NaN or infinity", a->dir,
-					    t->name);
+			if (!all_finite(room, (size_t)(n * w), scale))
+				return fail(why, ERR_FORMAT,
+					    "%.200s: tensor %.150s, times its scale %g, holds NaN or infinity", a->dir,
+					    t->name, scale);
 			*h = mix_floats(*h, room, (size_t)(n * w));
 		}
 	return 0;
@@ -230,9 +247,9 @@ static int set_fingerprint(struct adapter *a, struct why *why)
 		const struct adapter_module *m = &a->module[i];
 		memcpy(&scale, &m->scale, sizeof scale);
 		h = mix_word(mix_text(h, m->name), scale);
-		err = print_tensor(a, m->a, room, &h, why);
+		err = print_tensor(a, m->a, 1, room, &h, why);
 		if (!err)
-			err = print_tensor(a, m->b, room, &h, why);
+			err = print_tensor(a, m->b, m->scale, room, &h, why);
 	}
 	a->fingerprint = mix64(h);
 	free(room);

@@ -173,8 +173,11 @@ static int matches(const char *key, const char *module, bool *yes, struct why *w
 	}
 	whole = xprintf("\\A(.*\\.)?(%s)\\z", key);
 	err = pattern_regex(&p, whole, strlen(whole), "adapter_config.json: a pattern", why);
-	if (!err)
-		err = pattern_cut(&p, module, n, &pieces, why);
+	if (!err && pattern_cut(&p, module, n, &pieces, why))
+		err = fail(
+			why, ERR_LIMIT,
+			"adapter_config.json: it takes too long to look for the modules of the pattern \"%.100s\"; name them",
+			key);
 	*yes = !err && pieces.n == 1 && pieces.p[0].match;
 	pattern_finish(&p);
 	free(pieces.p);

@@ -137,7 +137,9 @@ def while_serving(model, folder, want):
     check("and answers then", busy.finished is not None and len(busy.ids) == 400 and gone.last.WhichOneof("body") == "adapter", (str(busy.error), str(gone.last)))
     broken = shutil.copytree(f"{folder}/b", f"{folder}/broken")
     text = json.load(open(f"{broken}/adapter_config.json"))
-    for change, words in ((dict(text, r=5), "says rank 5"), (dict(text, use_dora=True), "DoRA"), (None, "no adapter_config.json")):
+    for change, words in ((dict(text, r=5), "says rank 5"), (dict(text, use_dora=True), "DoRA"),
+                          (dict(text, lora_alpha=1e300), "holds NaN or infinity"), (dict(text, rank_pattern={"(.*)*x|(.*)*y": 4}), "takes too long"),
+                          (None, "no adapter_config.json")):
         os.unlink(f"{broken}/adapter_config.json")
         if change:
             json.dump(change, open(f"{broken}/adapter_config.json", "w"))
