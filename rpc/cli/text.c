@@ -8,6 +8,8 @@
 #include "base/file/file.h"
 #include "rpc/cli/cli.h"
 
+enum { MOST_TEXT = 64 << 20 }; /* more than a request may hold: the server says how much that is */
+
 static int read_all(struct args *a, FILE *f, const char *name, struct why *why)
 {
 	size_t max = 0, n;
@@ -21,8 +23,11 @@ static int read_all(struct args *a, FILE *f, const char *name, struct why *why)
 		}
 		n = fread(a->text + a->text_len, 1, max - a->text_len, f);
 		a->text_len += n;
-	} while (n);
+	} while (n && a->text_len <= MOST_TEXT);
 	a->text[a->text_len] = 0;
+	if (a->text_len > MOST_TEXT)
+		return fail(why, ERR_INVALID, "%s: it has more than %d MiB, which no request holds", name,
+			    MOST_TEXT >> 20);
 	return ferror(f) ? fail(why, ERR_IO, "%s: %s", name, strerror(errno)) : 0;
 }
 

@@ -201,7 +201,7 @@ static int look(struct batch_input *in, struct why *why)
 	if (n < 0 || fstat(in->fd, &st))
 		return fail(why, ERR_IO, "%s: %s", in->path, strerror(errno));
 	in->changed = st.st_mtim;
-	return is ? fail(why, ERR_FORMAT, "%s: %s", in->path, is) : 0;
+	return is ? fail(why, ERR_INVALID, "%s: %s", in->path, is) : 0;
 }
 
 int batch_input_open(struct batch_input *in, const char *path, bool as_is, struct why *why)
@@ -212,7 +212,7 @@ int batch_input_open(struct batch_input *in, const char *path, bool as_is, struc
 
 	*in = (struct batch_input){.path = xstrdup(path), .fd = file_open(path, &size, why), .hash = 1};
 	if (in->fd < 0)
-		return in->fd;
+		return ERR_INVALID; /* whatever is wrong with the name: the server did not fail */
 	err = look(in, why);
 	if (err)
 		return err;

@@ -30,6 +30,8 @@ int eval_lines(const char *path, eval_line *take, void *arg, struct why *why)
 		if (err)
 			fail(why, err, "%s: line %d: %s", path, number, inner.text);
 	}
+	if (!err && ferror(f)) /* what was read so far must not pass for the whole */
+		err = fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	free(line);
 	fclose(f);
 	return err;
