@@ -90,6 +90,15 @@ static void hang_up(struct launcher *l)
 	beside_hang_up(&l->gateway);
 }
 
+/* Signals that mean something to other programs would end this one and so the job. */
+static bool is_for_others(uint32_t signal)
+{
+	if (signal != SIGUSR2 && signal != SIGALRM)
+		return false;
+	log_event(LOG_WARN, "this signal means nothing to the launcher", " signal=\"%s\"", strsignal((int)signal));
+	return true;
+}
+
 static void take_signals(struct launcher *l)
 {
 	struct signalfd_siginfo info;
@@ -97,7 +106,7 @@ static void take_signals(struct launcher *l)
 	while (read(l->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGHUP)
 			hang_up(l);
-		if (info.ssi_signo == SIGCHLD || info.ssi_signo == SIGHUP)
+		if (info.ssi_signo == SIGCHLD || info.ssi_signo == SIGHUP || is_for_others(info.ssi_signo))
 			continue;
 		l->hurried = l->draining || info.ssi_signo == SIGQUIT;
 		log_event(LOG_INFO, l->hurried ? "ending the job now" : "draining", " signal=\"%s\"",

@@ -260,7 +260,7 @@ static int run(struct launcher *l)
 
 static void catch_signals(struct launcher *l)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGHUP, SIGCHLD};
+	static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGHUP, SIGALRM, SIGCHLD};
 	sigset_t set;
 
 	sigemptyset(&set);
