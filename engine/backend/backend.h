@@ -28,8 +28,8 @@
  *   sum(q * x) - zero * sum(x), an exact integer.
  * - blocks of GGUF files (weight_blocks()): groups of 32 columns of the whole K axis as above. f = fma(sum of
  *   integers, (scale * part) * activation scale, f), of Q6_K for 16 columns, then for the other 16; the integers of
- *   Q6_K count from -32, those of IQ4_NL are its levels. Then, where there are minima, f = fma(min * part_min,
- *   activation scale * sum of the activations' integers, f).
+ *   Q6_K count from -32, those of Q5_0 from -16, and those of IQ4_NL and IQ4_XS are levels. Then, where there are
+ *   minima, f = fma(min * part_min, activation scale * sum of the activations' integers, f).
  *   e4m3 numbers are for CUDA: weight = scale * number, scale f32, rounded to the 16 bits of activations.
  * - norm: 16 lanes, lane l chains x[16i+l]^2 by fma from +0; lanes combine l + (l+8), then +4, +2, +1;
  *   mean = sum / cols; r = 1 / sqrt(mean + eps); out = (x * r) * w (+ bias). NORM_LAYER first takes the mean of x, by
@@ -419,7 +419,8 @@ struct weight {
 /* ---- the CPU backend ---- */
 enum {
 	CPU_CODES = 1 << QUANT_INT8 | 1 << QUANT_INT4 | 1 << QUANT_UINT8 | 1 << QUANT_UINT4 | 1 << QUANT_Q4_K |
-		    1 << QUANT_Q5_K | 1 << QUANT_Q6_K | 1 << QUANT_Q4_1 | 1 << QUANT_IQ4_NL
+		    1 << QUANT_Q5_K | 1 << QUANT_Q6_K | 1 << QUANT_Q4_1 | 1 << QUANT_IQ4_NL | 1 << QUANT_Q5_0 |
+		    1 << QUANT_Q5_1 | 1 << QUANT_IQ4_XS
 };
 enum cpu_isa { CPU_AUTO, CPU_PORTABLE, CPU_AVX2, CPU_AVX512 /* F,BW,DQ,VL */, CPU_AVX512_BF16 };
 struct cpu_options {

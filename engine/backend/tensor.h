@@ -21,6 +21,9 @@ enum quant {
 	QUANT_Q6_K,
 	QUANT_Q4_1,
 	QUANT_IQ4_NL,
+	QUANT_Q5_0,
+	QUANT_Q5_1,
+	QUANT_IQ4_XS,
 	QUANT_COUNT
 };
 static inline bool quant_is_blocks(enum quant q)

@@ -3,8 +3,8 @@
 
 const char *quant_name(enum quant q)
 {
-	static const char *const names[] = {"none", "int8", "int4", "fp8",  "uint8", "uint4",
-					    "e4m3", "q4_k", "q5_k", "q6_k", "q4_1",  "iq4_nl"};
+	static const char *const names[] = {"none", "int8", "int4", "fp8",    "uint8", "uint4", "e4m3",  "q4_k",
+					    "q5_k", "q6_k", "q4_1", "iq4_nl", "q5_0",  "q5_1",  "iq4_xs"};
 
 	return names[q];
 }
@@ -76,12 +76,12 @@ void weight_codes(struct weight *w, int first, int count, const struct weight_co
 
 bool quant_has_min(enum quant q)
 {
-	return q == QUANT_Q4_K || q == QUANT_Q5_K || q == QUANT_Q4_1;
+	return q == QUANT_Q4_K || q == QUANT_Q5_K || q == QUANT_Q4_1 || q == QUANT_Q5_1;
 }
 
 int quant_block(enum quant q)
 {
-	return q == QUANT_Q4_K || q == QUANT_Q5_K || q == QUANT_Q6_K ? 256 : 32;
+	return q == QUANT_Q4_K || q == QUANT_Q5_K || q == QUANT_Q6_K || q == QUANT_IQ4_XS ? 256 : 32;
 }
 
 int quant_parts(enum quant q)
@@ -89,9 +89,17 @@ int quant_parts(enum quant q)
 	return q == QUANT_Q6_K ? 2 : quant_block(q) == 256 ? 1 : 0;
 }
 
-bool quant_may_share(enum quant q)
+/* What a backend adds to the integers of a class, so that they are unsigned. */
+static int offset_of(enum quant q)
 {
-	return quant_is_blocks(q) && q != QUANT_IQ4_NL;
+	return q == QUANT_Q6_K ? 32 : q == QUANT_Q5_0 ? 16 : q == QUANT_IQ4_NL || q == QUANT_IQ4_XS ? 128 : 0;
+}
+
+bool quant_may_share(enum quant a, enum quant b)
+{
+	int one = offset_of(a), other = offset_of(b);
+
+	return quant_is_blocks(a) && quant_is_blocks(b) && (one == other || !one || !other);
 }
 
 void weight_bands(struct weight *w, const struct weight_band *band, int n)
@@ -100,7 +108,9 @@ void weight_bands(struct weight *w, const struct weight_band *band, int n)
 
 	REQUIRE(n >= 1 && n <= WEIGHT_BANDS && band[0].quant == w->quant && !w->experts);
 	for (int i = 0; i < n; i++) {
-		REQUIRE(band[i].rows >= 0 && rows % 32 == 0 && quant_may_share(band[i].quant));
+		REQUIRE(band[i].rows >= 0 && rows % 32 == 0);
+		for (int j = 0; j <= i; j++)
+			REQUIRE(quant_may_share(band[i].quant, band[j].quant));
 		w->band[i] = band[i];
 		rows += band[i].rows;
 	}

@@ -17,10 +17,10 @@ void weight_pair(struct weight *w);
 enum { STACK_ROWS = 32 };
 op_weight_stack weight_stack;
 /* Says that its rows are of several classes of blocks, band below band. Each band but the last has a multiple of 32
- * rows, and all have one form of activations (quant_may_share()). Called as weight_pair() is, of a weight that was
- * created with the class of the first band. */
+ * rows, and any two may have one form of activations (quant_may_share()). Called as weight_pair() is, of a weight that
+ * was created with the class of the first band. */
 op_weight_bands weight_bands;
-bool quant_may_share(enum quant q);
+bool quant_may_share(enum quant a, enum quant b);
 /* Rows from the start of one such matrix to the next. */
 static inline int weight_stack_step(int each)
 {
@@ -53,15 +53,15 @@ enum { E4M3_GROUP = 128, E4M3_LANE = 16 };
 /* Rows of blocks of GGUF files: weight = (scale * part) * (q - offset) + min * part_min, rounded once, at the sum. Each
  * product is exact. */
 struct weight_blocks {
-	const uint8_t *q; /* (count, owned columns), rows ld apart; of IQ4_NL numbers of its levels */
+	const uint8_t *q; /* (count, owned columns), rows ld apart; of IQ4_NL and IQ4_XS numbers of the levels */
 	size_t ld;
 	/* f16, finite, one for each block of the whole K axis that the owned columns touch, rows `blocks` apart. min:
 	 * NULL where the class has none. */
 	const uint16_t *scale, *min;
 	size_t blocks;
-	/* K types, else NULL: by what a block's scale and min are multiplied in each 32 columns that are touched, rows
-	 * `groups` apart; of Q6_K part has two for them, rows 2 * groups apart. Q4_K and Q5_K have their minima
-	 * negated. */
+	/* Blocks of 256, else NULL: by what a block's scale and min are multiplied in each 32 columns that are touched,
+	 * rows `groups` apart; of Q6_K part has two for them, rows 2 * groups apart. Q4_K and Q5_K have their minima
+	 * negated; part_min is NULL where min is. */
 	const int8_t *part, *part_min;
 	size_t groups;
 };

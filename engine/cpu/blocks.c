@@ -15,7 +15,7 @@ static void put_integers(char *unit, enum pack pack, int lane, const uint8_t q[G
 
 	for (int i = 0; i < GROUP / 2; i++)
 		low[i / 4 * 4 * PANEL + i % 4] = (char)((q[i] & 15) | (q[i + GROUP / 2] & 15) << 4);
-	for (int j = 0; j < 4 && pack == PACK_Q5_K; j++) {
+	for (int j = 0; j < 4 && pack_bits(pack) == 5; j++) {
 		int bits = 0;
 		for (int i = 0; i < QUADS; i++)
 			bits |= (q[4 * i + j] >> 4 & 1) << i;
@@ -34,7 +34,7 @@ static int get_integer(const char *unit, enum pack pack, int lane, int i)
 	const uint8_t *low = (const uint8_t *)unit + 4 * lane, *high = low + GROUP / 2 * PANEL;
 	int quad = i / 4, q = low[quad % 4 * 4 * PANEL + i % 4] >> (i < GROUP / 2 ? 0 : 4) & 15;
 
-	if (pack == PACK_Q5_K)
+	if (pack_bits(pack) == 5)
 		q |= (high[i % 4] >> quad & 1) << 4;
 	if (pack == PACK_Q6_K)
 		q |= (high[quad / 4 * 4 * PANEL + i % 4] >> quad % 4 * 2 & 3) << 4;
@@ -71,7 +71,8 @@ static void put_group(char *unit, enum pack pack, int lane, const struct source 
 		return;
 	}
 	own[lane] = (char)in->part[group];
-	own[PANEL + lane] = (char)in->part_min[group];
+	if (in->part_min)
+		own[PANEL + lane] = (char)in->part_min[group];
 }
 
 /* The scales of the blocks of 256 columns that a segment touches. */
@@ -134,12 +135,11 @@ static void get_group(const char *unit, const char *head, enum pack pack, int la
 
 	for (int i = first; i < first + n; i++) {
 		int q = get_integer(unit, pack, lane, i), times = 1, times_min = 1;
-		if (pack == PACK_IQ4_NL)
-			q = levels[q];
-		if (pack_has_halves(pack))
-			times = part[i / (GROUP / 2) * PANEL + lane], q -= 32;
-		else if (head)
-			times = part[lane], times_min = part[PANEL + lane];
+		q = pack_has_levels(pack) ? levels[q] : q - pack_offset(pack);
+		if (head)
+			times = part[(pack_has_halves(pack) ? i / (GROUP / 2) * PANEL : 0) + lane];
+		if (head && pack_has_min(pack))
+			times_min = part[PANEL + lane];
 		*out++ = plus_zero(scale * (float)times * (float)q + min * (float)times_min);
 	}
 }

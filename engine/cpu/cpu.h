@@ -85,19 +85,24 @@ static inline char *cpu_panel(const struct cpu_weight *w, const struct band *b, 
 	return w->panels + b->at + (size_t)(panel - b->first) * b->panel_bytes;
 }
 
-/* What the weight's integers have too much: pack_job.offset. */
+/* What the weight's integers have too much: pack_job.offset. Bands without an offset ignore that of the others. */
 static inline int cpu_x_offset(const struct cpu_weight *w)
 {
-	return pack_has_zero(w->pack)                           ? 1
-	       : w->pack == PACK_INT8 || w->pack == PACK_IQ4_NL ? 128
-	       : pack_is_block(w->pack)                         ? 32
-								: 8;
+	int most = pack_has_zero(w->pack);
+
+	for (int i = 0; i < w->n_bands; i++)
+		most = max_int(most, pack_offset(w->band[i].pack));
+	return most;
 }
 
-/* pack_job.halves: bands of all classes but IQ4_NL read one form, in which those without an offset ignore it. */
+/* pack_job.halves */
 static inline bool cpu_x_halves(const struct cpu_weight *w)
 {
-	return w->form == X_BLOCK && w->pack != PACK_IQ4_NL;
+	bool any = false;
+
+	for (int i = 0; i < w->n_bands; i++)
+		any = any || pack_has_halves(w->band[i].pack);
+	return any;
 }
 
 /* Allocates zeroed pages. The workers touch them in the order in which pool_each() hands out `units` equal pieces, so

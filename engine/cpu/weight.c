@@ -116,7 +116,8 @@ static enum pack pack_of(const struct backend *b, enum dtype stored, enum quant 
 	static const enum pack of_quant[QUANT_COUNT] = {
 		[QUANT_INT8] = PACK_INT8,   [QUANT_INT4] = PACK_INT4, [QUANT_UINT8] = PACK_UINT8,
 		[QUANT_UINT4] = PACK_UINT4, [QUANT_Q4_K] = PACK_Q4_K, [QUANT_Q5_K] = PACK_Q5_K,
-		[QUANT_Q6_K] = PACK_Q6_K,   [QUANT_Q4_1] = PACK_Q4_1, [QUANT_IQ4_NL] = PACK_IQ4_NL};
+		[QUANT_Q6_K] = PACK_Q6_K,   [QUANT_Q4_1] = PACK_Q4_1, [QUANT_IQ4_NL] = PACK_IQ4_NL,
+		[QUANT_Q5_0] = PACK_Q5_0,   [QUANT_Q5_1] = PACK_Q5_1, [QUANT_IQ4_XS] = PACK_IQ4_XS};
 
 	if (quant != QUANT_NONE)
 		return of_quant[quant];

@@ -31,30 +31,31 @@ static void unpack_q4_1(const uint8_t *b, float *out)
 	}
 }
 
-/* Bit i of the fifth bits, as 16. */
-static int fifth(const uint8_t *bits, int i)
+void gguf_five_bits(const uint8_t *fifths, const uint8_t *nibbles, uint8_t q[32])
 {
-	return (bits[i / 8] >> (i % 8) & 1) << 4;
+	for (int i = 0; i < 32; i++)
+		q[i] = (uint8_t)((i < 16 ? nibbles[i] & 15 : nibbles[i - 16] >> 4) | (fifths[i / 8] >> (i % 8) & 1)
+											     << 4);
 }
 
 static void unpack_q5_0(const uint8_t *b, float *out)
 {
 	float d = f16_at(b);
+	uint8_t q[32];
 
-	for (int i = 0; i < 16; i++) {
-		out[i] = (float)(((b[6 + i] & 15) | fifth(b + 2, i)) - 16) * d;
-		out[i + 16] = (float)(((b[6 + i] >> 4) | fifth(b + 2, i + 16)) - 16) * d;
-	}
+	gguf_five_bits(b + 2, b + 6, q);
+	for (int i = 0; i < 32; i++)
+		out[i] = (float)(q[i] - 16) * d;
 }
 
 static void unpack_q5_1(const uint8_t *b, float *out)
 {
 	float d = f16_at(b), m = f16_at(b + 2);
+	uint8_t q[32];
 
-	for (int i = 0; i < 16; i++) {
-		out[i] = (float)((b[8 + i] & 15) | fifth(b + 4, i)) * d + m;
-		out[i + 16] = (float)((b[8 + i] >> 4) | fifth(b + 4, i + 16)) * d + m;
-	}
+	gguf_five_bits(b + 4, b + 8, q);
+	for (int i = 0; i < 32; i++)
+		out[i] = (float)q[i] * d + m;
 }
 
 static void unpack_q8_0(const uint8_t *b, float *out)
@@ -163,15 +164,20 @@ static void unpack_q6_k(const uint8_t *b, float *out)
 	}
 }
 
+int gguf_scale_iq4_xs(const uint8_t *b, int j)
+{
+	int high = b[2] | b[3] << 8;
+
+	return ((b[4 + j / 2] >> (j % 2 * 4) & 15) | (high >> (2 * j) & 3) << 4) - 32;
+}
+
 /* One f16, 8 scales of 6 bits (two high bits in 16 bits, then nibbles), levels of 4 bits. */
 static void unpack_iq4_xs(const uint8_t *b, float *out)
 {
 	float d = f16_at(b);
-	int high = b[2] | b[3] << 8;
 
 	for (int j = 0; j < 8; j++) {
-		int scale = (b[4 + j / 2] >> (j % 2 * 4) & 15) | (high >> (2 * j) & 3) << 4;
-		float of_group = d * (float)(scale - 32);
+		float of_group = d * (float)gguf_scale_iq4_xs(b, j);
 
 		for (int i = 0; i < 16; i++) {
 			uint8_t q = b[8 + j * 16 + i];
@@ -192,8 +198,8 @@ static const struct gguf_type types[] = {
 	PLAIN(1, "F16", 2, DT_F16),
 	BLOCK(2, "Q4_0", 32, 18, unpack_q4_0),
 	CODED(3, "Q4_1", 32, 20, q4_1, 0, true),
-	BLOCK(6, "Q5_0", 32, 22, unpack_q5_0),
-	BLOCK(7, "Q5_1", 32, 24, unpack_q5_1),
+	CODED(6, "Q5_0", 32, 22, q5_0, 0, false),
+	CODED(7, "Q5_1", 32, 24, q5_1, 0, true),
 	BLOCK(8, "Q8_0", 32, 34, unpack_q8_0),
 	BLOCK(9, "Q8_1", 32, 36, NULL),
 	BLOCK(10, "Q2_K", 256, 84, unpack_q2_k),
@@ -209,7 +215,7 @@ static const struct gguf_type types[] = {
 	CODED(20, "IQ4_NL", 32, 18, iq4_nl, 0, false),
 	BLOCK(21, "IQ3_S", 256, 110, NULL),
 	BLOCK(22, "IQ2_S", 256, 82, NULL),
-	BLOCK(23, "IQ4_XS", 256, 136, unpack_iq4_xs),
+	CODED(23, "IQ4_XS", 256, 136, iq4_xs, 8, false),
 	PLAIN(24, "I8", 1, DT_I8),
 	PLAIN(25, "I16", 2, DT_I16),
 	PLAIN(26, "I32", 4, DT_I32),

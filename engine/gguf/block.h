@@ -8,7 +8,7 @@
 enum { GGUF_BLOCK_MOST = 256 /* elements */ };
 
 /* A block as integers: number = (scale * part) * (q - offset) + min * part_min, rounded once, at the sum. The offset is
- * 32 in Q6_K, else 0; q of IQ4_NL are numbers of its levels (base/iq4.h). */
+ * 32 in Q6_K, 16 in Q5_0, else 0; q of IQ4_NL and IQ4_XS are numbers of levels (base/iq4.h). */
 struct gguf_codes {
 	uint8_t q[GGUF_BLOCK_MOST];
 	uint16_t scale, min; /* f16 */

@@ -21,6 +21,28 @@ void gguf_codes_iq4_nl(const uint8_t *b, struct gguf_codes *out)
 	halves_of(b + 2, out->q);
 }
 
+void gguf_codes_q5_0(const uint8_t *b, struct gguf_codes *out)
+{
+	out->scale = gguf_half(b);
+	gguf_five_bits(b + 2, b + 6, out->q);
+}
+
+void gguf_codes_q5_1(const uint8_t *b, struct gguf_codes *out)
+{
+	out->scale = gguf_half(b);
+	out->min = gguf_half(b + 2);
+	gguf_five_bits(b + 4, b + 8, out->q);
+}
+
+void gguf_codes_iq4_xs(const uint8_t *b, struct gguf_codes *out)
+{
+	out->scale = gguf_half(b);
+	for (int j = 0; j < 8; j++) {
+		out->part[j] = (int8_t)gguf_scale_iq4_xs(b, j);
+		halves_of(b + 8 + 16 * j, out->q + 32 * j);
+	}
+}
+
 /* `high`: fifth bits, bit j of byte i for element i of group j; NULL: none. */
 static void codes_k4(const uint8_t *b, const uint8_t *high, const uint8_t *nibbles, struct gguf_codes *out)
 {

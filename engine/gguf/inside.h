@@ -22,10 +22,17 @@ void gguf_codes_q4_k(const uint8_t *block, struct gguf_codes *out);
 void gguf_codes_q5_k(const uint8_t *block, struct gguf_codes *out);
 void gguf_codes_q6_k(const uint8_t *block, struct gguf_codes *out);
 void gguf_codes_iq4_nl(const uint8_t *block, struct gguf_codes *out);
+void gguf_codes_q5_0(const uint8_t *block, struct gguf_codes *out);
+void gguf_codes_q5_1(const uint8_t *block, struct gguf_codes *out);
+void gguf_codes_iq4_xs(const uint8_t *block, struct gguf_codes *out);
 static inline uint16_t gguf_half(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
 }
+/* The integers of a block of Q5_0 or Q5_1: bit i of `fifths` (4 bytes) is the fifth one of number i. */
+void gguf_five_bits(const uint8_t *fifths, const uint8_t *nibbles, uint8_t q[32]);
+/* By what the scale of a block of IQ4_XS is multiplied in group j of 8. */
+int gguf_scale_iq4_xs(const uint8_t *block, int j);
 /* Scale and minimum j of 8, of 6 bits each, in the 12 bytes of a block of Q4_K or Q5_K (get_scale_min_k4). */
 void gguf_scale_min(const uint8_t *s, int j, int *scale, int *min);
 

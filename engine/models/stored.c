@@ -77,11 +77,8 @@ static enum quant class_of_block(const struct ck_tensor *t, const struct quant_f
 	static const struct {
 		const char *name;
 		enum quant class;
-	} classes[] = {{"Q4_K", QUANT_Q4_K},
-		       {"Q5_K", QUANT_Q5_K},
-		       {"Q6_K", QUANT_Q6_K},
-		       {"Q4_1", QUANT_Q4_1},
-		       {"IQ4_NL", QUANT_IQ4_NL}};
+	} classes[] = {{"Q4_K", QUANT_Q4_K},     {"Q5_K", QUANT_Q5_K}, {"Q6_K", QUANT_Q6_K}, {"Q4_1", QUANT_Q4_1},
+		       {"IQ4_NL", QUANT_IQ4_NL}, {"Q5_0", QUANT_Q5_0}, {"Q5_1", QUANT_Q5_1}, {"IQ4_XS", QUANT_IQ4_XS}};
 
 	for (size_t i = 0; t->block && i < sizeof classes / sizeof *classes; i++)
 		if (!strcmp(t->block->name, classes[i].name))
@@ -102,7 +99,8 @@ static bool are_blocks(struct stored *out, const struct ck_tensor *const *t, int
 		out->quant[i] = class_of_block(t[i], forms);
 		if (out->quant[i] == QUANT_NONE)
 			return false;
-		share = share && quant_may_share(out->quant[i]);
+		for (int j = 0; j < i; j++)
+			share = share && quant_may_share(out->quant[i], out->quant[j]);
 		out->bands = out->bands || out->quant[i] != out->quant[0];
 	}
 	out->codes = !out->bands || (share && what & STORED_BANDS);

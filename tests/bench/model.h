@@ -26,7 +26,10 @@ static const struct class
 	       {"q5_k", DT_F32, DT_F32, DT_F32, 5.625 / 8, RATE_INT8, QUANT_Q5_K},
 	       {"q6_k", DT_F32, DT_F32, DT_F32, 6.5625 / 8, RATE_INT8, QUANT_Q6_K},
 	       {"q4_1", DT_F32, DT_F32, DT_F32, 5.0 / 8, RATE_INT8, QUANT_Q4_1},
-	       {"iq4_nl", DT_F32, DT_F32, DT_F32, 4.5 / 8, RATE_INT8, QUANT_IQ4_NL}};
+	       {"iq4_nl", DT_F32, DT_F32, DT_F32, 4.5 / 8, RATE_INT8, QUANT_IQ4_NL},
+	       {"q5_0", DT_F32, DT_F32, DT_F32, 5.5 / 8, RATE_INT8, QUANT_Q5_0},
+	       {"q5_1", DT_F32, DT_F32, DT_F32, 6.0 / 8, RATE_INT8, QUANT_Q5_1},
+	       {"iq4_xs", DT_F32, DT_F32, DT_F32, 4.3125 / 8, RATE_INT8, QUANT_IQ4_XS}};
 enum { N_CLASSES = sizeof classes / sizeof *classes };
 
 static struct backend *open_backend(const struct class *c)

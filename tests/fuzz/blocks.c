@@ -28,11 +28,11 @@ static float number_of(const struct block_rows *b, const struct gguf_type *type,
 	static const int8_t levels[] = {IQ4_LEVELS};
 	const size_t block = (size_t)((col + i) / type->elements - col / type->elements) + r * b->blocks,
 		     group = (size_t)((col + i) / GROUP - col / GROUP) + r * b->groups;
-	const bool nl = !strcmp(type->name, "IQ4_NL");
+	const bool nl = !strncmp(type->name, "IQ4", 3);
 	int q = b->q[(int64_t)r * cols + i], part = 1, part_min = 1;
 
 	MUST(!nl || q < 16);
-	q = nl ? levels[q] : b->per == 2 ? q - 32 : q;
+	q = nl ? levels[q] : b->per == 2 ? q - 32 : !strcmp(type->name, "Q5_0") ? q - 16 : q;
 	if (b->part)
 		part = b->part[group * (size_t)b->per + (b->per == 2 && (col + i) % GROUP >= GROUP / 2)];
 	if (b->part_min)

@@ -5,12 +5,13 @@
 
 enum { GROUP = 32, SEG = 512 };
 
-static const enum quant quants[] = {QUANT_Q4_K, QUANT_Q5_K, QUANT_Q6_K, QUANT_Q4_1, QUANT_IQ4_NL};
+static const enum quant quants[] = {QUANT_Q4_K,   QUANT_Q5_K, QUANT_Q6_K, QUANT_Q4_1,
+				    QUANT_IQ4_NL, QUANT_Q5_0, QUANT_Q5_1, QUANT_IQ4_XS};
 enum { QUANTS = sizeof quants / sizeof *quants };
 
 static int most_of(enum quant q)
 {
-	return q == QUANT_Q6_K ? 63 : q == QUANT_Q5_K ? 31 : 15;
+	return q == QUANT_Q6_K ? 63 : q == QUANT_Q5_K || q == QUANT_Q5_0 || q == QUANT_Q5_1 ? 31 : 15;
 }
 
 /* As a file holds it, by the whole axis. */
@@ -51,7 +52,9 @@ static struct file make(int rows, int cols, enum quant quant, uint64_t seed)
 		f.min[i] = f16_from_f32(rng_unit(&r) * 0.02f);
 	}
 	for (int i = 0; i < rows * f.groups * 2; i++)
-		f.part[i] = (int8_t)(quant == QUANT_Q6_K ? (int)(rng_next(&r) % 256) - 128 : (int)(rng_next(&r) % 64));
+		f.part[i] = (int8_t)(quant == QUANT_Q6_K     ? (int)(rng_next(&r) % 256) - 128
+				     : quant == QUANT_IQ4_XS ? (int)(rng_next(&r) % 64) - 32
+							     : (int)(rng_next(&r) % 64));
 	for (int i = 0; i < rows * f.groups; i++)
 		f.part_min[i] = (int8_t) - (int)(rng_next(&r) % 64);
 	return f;
@@ -83,7 +86,10 @@ static int integer_at(const struct file *f, int row, int col)
 	static const int levels[] = {IQ4_LEVELS};
 	int q = f->q[row * f->cols + col];
 
-	return f->quant == QUANT_IQ4_NL ? levels[q] : f->quant == QUANT_Q6_K ? q - 32 : q;
+	return f->quant == QUANT_IQ4_NL || f->quant == QUANT_IQ4_XS ? levels[q]
+	       : f->quant == QUANT_Q6_K                             ? q - 32
+	       : f->quant == QUANT_Q5_0                             ? q - 16
+								    : q;
 }
 
 /* Rows [row, row + n) and the columns of a split in the form of the backend: a window of the file's arrays. */
@@ -418,15 +424,17 @@ TEST(threads_and_batches_change_nothing)
 TEST(bands)
 {
 	enum { COLS = 768, ROWS = 17 };
-	static const struct weight_band bands[2][WEIGHT_BANDS] = {
+	static const struct weight_band bands[4][WEIGHT_BANDS] = {
 		{{64, QUANT_Q4_K}, {32, QUANT_Q6_K}, {9, QUANT_Q4_1}},
-		{{32, QUANT_Q6_K}, {64, QUANT_Q5_K}, {70, QUANT_Q6_K}}};
+		{{32, QUANT_Q6_K}, {64, QUANT_Q5_K}, {70, QUANT_Q6_K}},
+		{{64, QUANT_IQ4_XS}, {32, QUANT_Q5_K}, {9, QUANT_IQ4_NL}},
+		{{32, QUANT_Q5_1}, {64, QUANT_Q5_0}, {33, QUANT_Q4_K}}};
 	struct rng r = {8};
 	float *x = random_as(&r, (size_t)ROWS * COLS, DT_F32, WILD), row[COLS], want_row[COLS];
 	struct backend *b = open_backend(CPU_AUTO, 2, DT_F32);
 	struct split k = split_heads(COLS, 8, 96);
 
-	for (int t = 0; t < 2; t++) {
+	for (int t = 0; t < 4; t++) {
 		const struct weight_band *band = bands[t];
 		int n = band[0].rows + band[1].rows + band[2].rows;
 		struct weight *w = weight_create_quant(b, n, COLS, DT_F32, band[0].quant, &k);

@@ -1,8 +1,8 @@
 /* gguf.c - products of int8 activations with blocks of GGUF files, whose scales and minima are those of the files.
  *
- * Integers are multiplied as unsigned bytes: those of Q6_K with 32 more and levels of IQ4_NL with 128 more, which start
- * values take off. AVX2's byte product saturates at 16 bits: as many pairs are added there as stay below it, and levels
- * are signed and give their sign to the activation. */
+ * Integers are multiplied as unsigned bytes: those of Q6_K with 32 more, of Q5_0 with 16 more and levels with 128 more,
+ * which start values take off. AVX2's byte product saturates at 16 bits: as many pairs are added there as stay below
+ * it, and levels and integers of Q5_0 are signed and give their sign to the activation. */
 #include "base/iq4.h"
 #include "engine/cpu/isa/blocks.h"
 #include "engine/cpu/isa/dot.h"
@@ -29,7 +29,7 @@ INLINE int high_shift(enum pack pack, int q)
 #ifndef ISA_avx2 /* in which halves alone have one */
 INLINE bool has_offset(enum pack pack)
 {
-	return pack == PACK_Q6_K || pack == PACK_IQ4_NL || pack == PACK_WIDE_HALVES || pack == PACK_WIDE_ONE;
+	return pack_offset(pack) || pack == PACK_WIDE_HALVES || pack == PACK_WIDE_ONE;
 }
 #endif
 INLINE bool is_wide(enum pack pack)
@@ -56,7 +56,7 @@ INLINE bytes quad_of(enum pack pack, const char *w, int q, int at)
 		return b;
 	b = q < 4 ? b : _mm512_srli_epi16(b, 4);
 	if (pack_bits(pack) == 4)
-		return pack == PACK_IQ4_NL ? levels_of(_mm512_and_si512(b, low)) : _mm512_and_si512(b, low);
+		return pack_has_levels(pack) ? levels_of(_mm512_and_si512(b, low)) : _mm512_and_si512(b, low);
 	high = _mm512_loadu_si512(w + high_at(pack, q) + at);
 	high = shift > 0   ? _mm512_slli_epi16(high, (unsigned)shift)
 	       : shift < 0 ? _mm512_srli_epi16(high, (unsigned)-shift)
@@ -108,10 +108,11 @@ INLINE bytes quad_of(enum pack pack, const char *w, int q, int at)
 		return b;
 	b = _mm256_and_si256(q < 4 ? b : _mm256_srli_epi16(b, 4), low);
 	if (pack_bits(pack) == 4)
-		return pack == PACK_IQ4_NL ? levels_of(b) : b;
+		return pack_has_levels(pack) ? levels_of(b) : b;
 	high = _mm256_loadu_si256((const void *)(w + high_at(pack, q) + at));
 	high = shift > 0 ? _mm256_slli_epi16(high, shift) : shift < 0 ? _mm256_srli_epi16(high, -shift) : high;
-	return _mm256_or_si256(b, _mm256_and_si256(high, _mm256_set1_epi8((char)bits)));
+	b = _mm256_or_si256(b, _mm256_and_si256(high, _mm256_set1_epi8((char)bits)));
+	return pack == PACK_Q5_0 ? _mm256_sub_epi8(b, _mm256_set1_epi8(16)) : b;
 }
 
 INLINE void store_bytes(char *out, bytes b)
@@ -119,13 +120,18 @@ INLINE void store_bytes(char *out, bytes b)
 	_mm256_storeu_si256((void *)out, b);
 }
 
-/* Quads whose products of bytes add up in 16 bits: integers below 16, 32 and 64; 1 for signed levels. */
+INLINE bool is_signed(enum pack pack)
+{
+	return pack_has_levels(pack) || pack == PACK_Q5_0 || pack == PACK_WIDE_ONE;
+}
+
+/* Quads whose products of bytes add up in 16 bits: integers below 16, 32 and 64, up to 16 with a sign, levels. */
 INLINE int quads_in_16(enum pack pack)
 {
-	return pack == PACK_Q4_K || pack == PACK_Q4_1          ? 8
-	       : pack == PACK_Q5_K || pack == PACK_WIDE_MIN    ? 4
-	       : pack == PACK_Q6_K || pack == PACK_WIDE_HALVES ? 2
-							       : 1;
+	return pack == PACK_Q4_K || pack == PACK_Q4_1 || pack == PACK_Q5_0       ? 8
+	       : pack == PACK_Q5_K || pack == PACK_Q5_1 || pack == PACK_WIDE_MIN ? 4
+	       : pack == PACK_Q6_K || pack == PACK_WIDE_HALVES                   ? 2
+										 : 1;
 }
 
 INLINE __m256 sum_of(enum pack pack, const char *x, int rows, int r, const char *w, int col, int half)
@@ -143,8 +149,8 @@ INLINE __m256 sum_of(enum pack pack, const char *x, int rows, int r, const char 
 			__m256i a = _mm256_set1_epi32(word_at(x + (size_t)(q * rows + r) * 4));
 			__m256i b = quad_of(pack, w, q, 4 * col);
 			p = _mm256_add_epi16(
-				p, most == 1 ? _mm256_maddubs_epi16(_mm256_abs_epi8(b), _mm256_sign_epi8(a, b))
-					     : _mm256_maddubs_epi16(b, a));
+				p, is_signed(pack) ? _mm256_maddubs_epi16(_mm256_abs_epi8(b), _mm256_sign_epi8(a, b))
+						   : _mm256_maddubs_epi16(b, a));
 		}
 		sum = _mm256_add_epi32(sum, _mm256_madd_epi16(p, ones));
 	}
@@ -168,7 +174,7 @@ INLINE int code_of(enum pack pack, const char *w, int q, int j, int col)
 	int high;
 
 	if (pack_bits(pack) == 4)
-		return pack == PACK_IQ4_NL ? levels[low] + 128 : low;
+		return pack_has_levels(pack) ? levels[low] + 128 : low;
 	high = (uint8_t)w[high_at(pack, q) + 4 * col + j];
 	return low | (pack == PACK_Q6_K ? high >> q % 4 * 2 & 3 : high >> q & 1) << 4;
 }
@@ -332,3 +338,6 @@ PRODUCT(PACK_Q5_K, q5_k, wide_min, 22, 4, FEWER)
 PRODUCT(PACK_Q6_K, q6_k, wide_halves, 26, 2, FEWER)
 PRODUCT(PACK_Q4_1, q4_1, wide_min, 20, 0, FEWER)
 PRODUCT(PACK_IQ4_NL, iq4_nl, wide_one, 18, 0, GROUPS)
+PRODUCT(PACK_Q5_0, q5_0, wide_one, 22, 0, GROUPS)
+PRODUCT(PACK_Q5_1, q5_1, wide_min, 24, 0, FEWER)
+PRODUCT(PACK_IQ4_XS, iq4_xs, wide_one, 17, 2, GROUPS)

@@ -8,7 +8,7 @@
 kernel_linear ISA_NAME(linear_f32), ISA_NAME(linear_bf16), ISA_NAME(linear_f16), ISA_NAME(linear_dot);
 kernel_linear ISA_NAME(linear_int8), ISA_NAME(linear_int4), ISA_NAME(linear_uint8), ISA_NAME(linear_uint4);
 kernel_linear ISA_NAME(linear_q4_k), ISA_NAME(linear_q5_k), ISA_NAME(linear_q6_k), ISA_NAME(linear_q4_1);
-kernel_linear ISA_NAME(linear_iq4_nl);
+kernel_linear ISA_NAME(linear_iq4_nl), ISA_NAME(linear_q5_0), ISA_NAME(linear_q5_1), ISA_NAME(linear_iq4_xs);
 kernel_pack_x ISA_NAME(pack_f32), ISA_NAME(pack_dot), ISA_NAME(pack_int), ISA_NAME(pack_block);
 #define DECLARE(name) kernel_##name ISA_NAME(name);
 CPU_KERNELS(DECLARE)

@@ -20,9 +20,10 @@ enum { BLOCK_ROWS = 192, JOB_PANELS = 2, CHUNK_BYTES = 18432 };
  * - UINT8, UINT4: (groups) as INT8 and INT4 with nothing added to the numbers, then 32 zero points of a byte
  * - Blocks of GGUF files: (groups) of the low four bits as in INT4; then (Q5_K) (32, 4) bytes, whose bit q is the fifth
  * one of column 4q + j, or (Q6_K) (2, 32, 4) bytes, of which byte (i, n, j) has the high two bits of columns 16i + j,
- * 16i + 4 + j and so on, the first lowest. Then Q4_1: 32 scales and 32 minima f16; IQ4_NL: 32 scales f16; Q4_K, Q5_K:
- * 32 signed bytes by which the block's scale is multiplied, 32 for its minimum; Q6_K: 32 for columns 0 to 15, 32 for
- * the others. Behind all groups lie the scales of the blocks of 256 columns (pack_head()): 32 f16, and 32 minima
+ * 16i + 4 + j and so on, the first lowest; Q5_0 and Q5_1 are as Q5_K. Then Q4_1, Q5_1: 32 scales and 32 minima f16;
+ * IQ4_NL, Q5_0: 32 scales f16; Q4_K, Q5_K: 32 signed bytes by which the block's scale is multiplied, 32 for its
+ * minimum; IQ4_XS: the first of them; Q6_K: 32 for columns 0 to 15, 32 for the others. Behind all groups lie the scales
+ * of the blocks of 256 columns (pack_head()): 32 f16, and 32 minima
  * - WIDE is no panel's: bytes as in INT8, scales f32; a kernel may keep a chunk so. WIDE_ZERO has zero points of 32
  * bits, too. WIDE_ONE, WIDE_MIN and WIDE_HALVES are for blocks: a scale; a scale and a minimum; two scales, all f32 */
 enum pack {
@@ -38,6 +39,9 @@ enum pack {
 	PACK_Q6_K,
 	PACK_Q4_1,
 	PACK_IQ4_NL,
+	PACK_Q5_0,
+	PACK_Q5_1,
+	PACK_IQ4_XS,
 	PACK_COUNT,
 	PACK_WIDE = PACK_COUNT,
 	PACK_WIDE_ZERO,
@@ -59,9 +63,9 @@ enum x_form { X_F32, X_DOT, X_INT, X_BLOCK, X_FORMS };
 /* Bytes of a unit: a pair of columns, or a group. */
 static inline size_t w_unit(enum pack pack)
 {
-	static const size_t bytes[PACK_COUNT] = {8 * PANEL,  4 * PANEL,  4 * PANEL,  34 * PANEL,
-						 18 * PANEL, 35 * PANEL, 19 * PANEL, 18 * PANEL,
-						 22 * PANEL, 26 * PANEL, 20 * PANEL, 18 * PANEL};
+	static const size_t bytes[PACK_COUNT] = {8 * PANEL,  4 * PANEL,  4 * PANEL,  34 * PANEL, 18 * PANEL,
+						 35 * PANEL, 19 * PANEL, 18 * PANEL, 22 * PANEL, 26 * PANEL,
+						 20 * PANEL, 18 * PANEL, 22 * PANEL, 24 * PANEL, 17 * PANEL};
 
 	return bytes[pack];
 }
@@ -83,7 +87,7 @@ static inline bool pack_is_block(enum pack pack)
 static inline int pack_bits(enum pack pack)
 {
 	return pack == PACK_Q6_K                                                ? 6
-	       : pack == PACK_Q5_K                                              ? 5
+	       : pack == PACK_Q5_K || pack == PACK_Q5_0 || pack == PACK_Q5_1    ? 5
 	       : pack == PACK_INT4 || pack == PACK_UINT4 || pack_is_block(pack) ? 4
 										: 8;
 }
@@ -102,7 +106,22 @@ static inline bool pack_has_halves(enum pack pack)
 }
 static inline bool pack_has_min(enum pack pack)
 {
-	return pack == PACK_Q4_K || pack == PACK_Q5_K || pack == PACK_Q4_1 || pack == PACK_WIDE_MIN;
+	return pack == PACK_Q4_K || pack == PACK_Q5_K || pack == PACK_Q4_1 || pack == PACK_Q5_1 ||
+	       pack == PACK_WIDE_MIN;
+}
+/* Whether its integers are numbers of levels. */
+static inline bool pack_has_levels(enum pack pack)
+{
+	return pack == PACK_IQ4_NL || pack == PACK_IQ4_XS;
+}
+/* What its integers have too much, where none has a zero point. */
+static inline int pack_offset(enum pack pack)
+{
+	return pack == PACK_INT8 || pack_has_levels(pack) ? 128
+	       : pack == PACK_Q6_K                        ? 32
+	       : pack == PACK_Q5_0                        ? 16
+	       : pack == PACK_INT4                        ? 8
+							  : 0;
 }
 /* Bytes of a group's integers, which its scales follow. */
 static inline int pack_codes(enum pack pack)
@@ -113,7 +132,9 @@ enum { BLOCK_COLS = 256, BLOCK_GROUPS = BLOCK_COLS / GROUP };
 /* Bytes of what a block of 256 columns has for all its groups; 0: its scales lie in the groups. */
 static inline size_t pack_head(enum pack pack)
 {
-	return pack == PACK_Q4_K || pack == PACK_Q5_K ? 4 * PANEL : pack == PACK_Q6_K ? 2 * PANEL : 0;
+	return pack == PACK_Q4_K || pack == PACK_Q5_K     ? 4 * PANEL
+	       : pack == PACK_Q6_K || pack == PACK_IQ4_XS ? 2 * PANEL
+							  : 0;
 }
 
 /* Segments of the owned K axis in order, with the summation tree written as a stack machine: run the chain; `merges`
