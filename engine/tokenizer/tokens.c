@@ -12,6 +12,20 @@ static int free_id(const struct tokenizer *t)
 	return id;
 }
 
+/* An added token has the id of another word. Classes on SentencePiece then take it in place of the piece, as InternLM 2
+ * does with what its model has spare; the library of tokenizer.json numbers it anew. */
+static void settle_id(struct tokenizer *t, struct added_token *token, const char *file)
+{
+	if (t->spm) {
+		if (token->id < t->spm->n)
+			t->spm->type[token->id] = SPM_NORMAL;
+		return;
+	}
+	log_at(LOG_WARN, "%s: added token %.60s has the id %d of another token; it gets %d, the next free id", file,
+	       token->content, token->id, free_id(t));
+	token->id = free_id(t);
+}
+
 int token_add(struct tokenizer *t, struct added_token *token, const char *file, struct why *why)
 {
 	int known = vocab_find(&t->vocab, token->content, token->len);
@@ -25,12 +39,8 @@ int token_add(struct tokenizer *t, struct added_token *token, const char *file, 
 		return fail(why, ERR_FORMAT, "%s: added token %.60s has no id from 0 to %d", file, token->content,
 			    VOCAB_MAX - 1);
 	} else {
-		if (vocab_get(&t->vocab, token->id, &len)) {
-			log_at(LOG_WARN,
-			       "%s: added token %.60s has the id %d of another token; it gets %d, the next free id",
-			       file, token->content, token->id, free_id(t));
-			token->id = free_id(t);
-		}
+		if (vocab_get(&t->vocab, token->id, &len))
+			settle_id(t, token, file);
 		vocab_set(&t->vocab, token->id, token->content, token->len);
 	}
 	added_put(&t->added, token);

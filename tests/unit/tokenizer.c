@@ -119,7 +119,9 @@ TEST(names_what_is_wrong_with_a_sentencepiece_model)
 {
 	static const char unigram[] = "\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02\x12\x02\x18\x01";
 	static const char map[] = "\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02\x12\x02\x18\x02\x1a\x04\x12\x02xy";
-	static const char unused[] = "\x0a\x05\x0a\x01z\x18\x05";
+	static const char unused[] =
+		"\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02\x0a\x03\x0a\x01y\x0a\x05\x0a\x01z\x18\x05"
+		"\x12\x02\x18\x02";
 	static const char huge[] = "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f";
 
 	refused("tokenizer.model", "", 0, ERR_FORMAT, "not a SentencePiece model");

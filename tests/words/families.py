@@ -144,6 +144,34 @@ def baichuan(folder, data=None):
     return reference, ["<reserved_102>", "<reserved_103>"]
 
 
+def internlm2(folder):
+    """Its class is Llama's older one; chat tokens take the ids of pieces that the model has spare."""
+    spare, chat = [f"[UNUSED_TOKEN_{i}]" for i in range(4)], ["<|im_start|>", "<|im_end|>", "<|plugin|>"]
+    trained(folder, user_defined_symbols=spare)
+    sp = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/tokenizer.model")
+    write(folder, config__json=dict(model_type="internlm2"), tokenizer_config__json=dict(
+        LLAMA, tokenizer_class="InternLM2Tokenizer", pad_token="</s>", additional_special_tokens=chat, sp_model_kwargs=None,
+        auto_map=dict(AutoTokenizer=["tokenization_internlm2.InternLM2Tokenizer", None]),
+        added_tokens_decoder={str(i): dict(content=c, lstrip=False, normalized=False, rstrip=False, single_word=False, special=True)
+                              for c, i in zip(["<unk>", "<s>", "</s>", *chat], [0, 1, 2, *(sp.piece_to_id(s) for s in spare)])}))
+    reference = transformers.LlamaTokenizer.from_pretrained(folder, legacy=True)
+    assert reference.convert_tokens_to_ids(chat) == [sp.piece_to_id(s) for s in spare[:3]]
+    return reference, ["<s>", "</s>"] + chat + spare
+
+
+def glm4(folder):
+    """tokenizer.json that puts two tokens before each text."""
+    special = ["<|endoftext|>", "[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>"]
+    made = configs.level(configs.regexes(configs.LLAMA3))
+    made.add_special_tokens([AddedToken(c, special=True, normalized=False) for c in special])
+    made.post_processor = processors.TemplateProcessing(single="[gMASK] <sop> $A", special_tokens=[(c, made.token_to_id(c)) for c in ("[gMASK]", "<sop>")])
+    made.save(f"{folder}/tokenizer.json")
+    write(folder, config__json=dict(model_type="glm"), tokenizer_config__json=dict(
+        tokenizer_class="PreTrainedTokenizerFast", eos_token="<|endoftext|>", pad_token="<|endoftext|>", additional_special_tokens=special,
+        clean_up_tokenization_spaces=False, do_lower_case=False, padding_side="left", remove_space=False))
+    return transformers.PreTrainedTokenizerFast(tokenizer_file=f"{folder}/tokenizer.json"), special
+
+
 def mistral(folder):
     """The third generation: control pieces of its own. The first two have none."""
     controls = ["[INST]", "[/INST]", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]"]
@@ -251,10 +279,10 @@ def main():
     p.add_argument("--data", default=os.environ.get("XV_TESTDATA", "../shared/testdata"))
     a = p.parse_args()
     cases = {"Qwen2, two files": qwen2, "Qwen3, two files and no class": qwen3_without_class, "OPT, tokenizer.json": lambda d: opt(d, True),
-             "Llama 3": llama3, "Mistral, tekken": tekken, "Mistral, tokenizer.json": mistral_fast}
+             "Llama 3": llama3, "GLM-4": glm4, "Mistral, tekken": tekken, "Mistral, tokenizer.json": mistral_fast}
     if OLD:
         cases.update({"OPT, two files": opt, "MOSS": moss, "OpenLLaMA": open_llama, "OpenLLaMA beside a converted file": lambda d: open_llama(d, True),
-                      "Baichuan, made": baichuan, "Mistral, third generation": mistral})
+                      "Baichuan, made": baichuan, "InternLM 2": internlm2, "Mistral, third generation": mistral})
     real = {"Pythia": ("gpt-neox", pythia)}
     if OLD:
         real.update({"Llama": ("llama2c", llama), "Llama, not legacy": ("llama2c", lambda d, data: llama(d, data, legacy=False)),

@@ -113,6 +113,35 @@ static int check_bytes(const struct tokenizer *t, const char *file, struct why *
 	return 0;
 }
 
+/* Whether merges may make the first `len` bytes of a text, or the text itself. */
+static bool is_made(const struct tokenizer *t, const char *p, size_t len)
+{
+	int id = vocab_find(&t->vocab, p, len);
+
+	return (size_t)utf8_len((unsigned char)*p) == len ||
+	       (id >= 0 && (t->spm->type[id] == SPM_NORMAL || t->spm->type[id] == SPM_UNUSED));
+}
+
+/* Unused pieces fill up a vocabulary. The library takes a merge that makes one apart again, which is refused; those
+ * here are made by no merge. */
+static int check_unused(const struct tokenizer *t, const char *file, struct why *why)
+{
+	size_t len;
+
+	for (int id = 0; id < t->spm->n; id++) {
+		const char *p = vocab_get(&t->vocab, id, &len);
+		bool made = t->spm->type[id] == SPM_UNUSED && (size_t)utf8_len((unsigned char)*p) == len;
+
+		for (size_t i = 1; t->spm->type[id] == SPM_UNUSED && i < len && !made; i++)
+			made = (p[i] & 0xc0) != 0x80 && is_made(t, p, i) && is_made(t, p + i, len - i);
+		if (made)
+			return fail(why, ERR_UNSUPPORTED,
+				    "%s: piece %d is of type UNUSED and may be made of others, which is not supported",
+				    file, id);
+	}
+	return 0;
+}
+
 /* Control pieces are special tokens; a text that contains them means them only if the caller allows it. */
 static int add_controls(struct tokenizer *t, const char *file, struct why *why)
 {
@@ -139,6 +168,8 @@ static int finish(struct tokenizer *t, const char *dir, const struct token_confi
 	build(t);
 	t->n_tokens = t->spm->n;
 	err = check_bytes(t, path, why);
+	if (!err)
+		err = check_unused(t, path, why);
 	if (!err)
 		err = config_apply(c, t, dir, why);
 	if (!err)

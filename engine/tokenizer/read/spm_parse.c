@@ -126,8 +126,6 @@ static int add_piece(struct tokenizer *t, const struct field *f, const char *fil
 
 	if (f->wire != 2 || !parse_piece(f, &p) || !p.len || !valid_utf8(p.s, p.len))
 		return fail(why, ERR_FORMAT, "%s: piece %d is malformed", file, s->n);
-	if (p.type == SPM_UNUSED)
-		return fail(why, ERR_UNSUPPORTED, "%s: piece %d is of type UNUSED, which is not supported", file, s->n);
 	if (s->n == VOCAB_MAX)
 		return fail(why, ERR_LIMIT, "%s: more than %d pieces", file, VOCAB_MAX);
 	if (vocab_find(&t->vocab, p.s, p.len) >= 0)
