@@ -97,13 +97,26 @@ const char *shard_index_where(const struct shard_index *x, const char *tensor)
 	return json_str(json_get(x->map, tensor));
 }
 
-/* An index may name the tied head of a model although no file has it: the reference asks only for what it needs. */
+/* What an index may name although no file has it, since the reference asks only for what it needs: the head of a tied
+ * model, and buffers that older versions stored. */
+static bool is_spare(const char *tensor)
+{
+	static const char *const names[] = {"lm_head.weight", "embed_out.weight", "output.weight"};
+	static const char end[] = ".rotary_emb.inv_freq";
+	size_t n = strlen(tensor);
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(tensor, names[i]))
+			return true;
+	return n >= strlen(end) && !strcmp(tensor + n - strlen(end), end);
+}
+
 int shard_index_check(const struct shard_index *x, const struct table *table, struct why *why)
 {
 	const struct json_member *m;
 
 	for (size_t i = 0; (m = json_member(x->map, i)); i++)
-		if (!table_find(table, m->key) && strcmp(m->key, "lm_head.weight"))
+		if (!table_find(table, m->key) && !is_spare(m->key))
 			return fail(why, ERR_FORMAT, "%s: no tensor %.300s, although the index names it",
 				    json_str(&m->value), m->key);
 	return 0;
