@@ -33,8 +33,8 @@ static void refuse_architecture(struct config_reader *r, const char *name)
 static const struct family *read_architecture(struct config_reader *r, struct model_config *c)
 {
 	static const char rule[] = "it must be a list with the model's class";
-	const struct json *list = field(r->root, "architectures");
-	const char *type = json_str(field(r->root, "model_type")), *name = json_str(json_at(list, 0));
+	const struct json *list = field(r, r->root, "architectures");
+	const char *type = json_str(field(r, r->root, "model_type")), *name = json_str(json_at(list, 0));
 	const struct family *f = name ? family_find(name) : find_type(type);
 
 	if (list && (!json_is(list, JSON_IS_LIST) || (json_size(list) && !name)))
@@ -68,6 +68,42 @@ static struct json_doc *merge(const struct json *file, const struct json *over)
 	return doc;
 }
 
+/* What the quantisation's reader asks for, which is none of the family's. */
+static bool is_of_quant(const char *key)
+{
+	return !strcmp(key, "quantization_config") || !strcmp(key, "compression_config") ||
+	       !strcmp(key, "quantization_bit");
+}
+
+/* Lists the keys of the object that replaces members, and those of objects in it. */
+static void list_over(struct config_reader *r, const struct json *over)
+{
+	const struct json_member *m, *inner;
+	size_t n = 0;
+
+	for (size_t i = 0; (m = json_member(over, i)); i++)
+		n += 1 + (json_is(&m->value, JSON_IS_OBJECT) ? json_size(&m->value) : 0);
+	r->over = xalloc(n, sizeof *r->over);
+	for (size_t i = 0; (m = json_member(over, i)); i++) {
+		if (is_of_quant(m->key))
+			continue;
+		r->over[r->n_over++].key = m->key;
+		for (size_t j = 0; (inner = json_member(&m->value, j)); j++)
+			r->over[r->n_over++].key = inner->key;
+	}
+}
+
+/* A key that nothing reads would change nothing: it is misspelt, or one of another class. */
+static void check_over(struct config_reader *r)
+{
+	for (size_t i = 0; i < r->n_over && !r->err; i++)
+		if (!r->over[i].read)
+			r->err = fail(
+				r->why, ERR_FORMAT,
+				"--hf-overrides: \"%.100s\" is no key that is read for %s, so it would change nothing",
+				r->over[i].key, r->c->architecture);
+}
+
 int model_config_read_over(struct model_config *c, const char *dir, const char *over, struct why *why)
 {
 	char *path = xprintf("%s/config.json", dir);
@@ -82,9 +118,12 @@ int model_config_read_over(struct model_config *c, const char *dir, const char *
 	if (!err && !bad) {
 		merged = over ? merge(json_root(doc), json_root(more)) : NULL;
 		r.root = json_root(over ? merged : doc);
+		list_over(&r, json_root(more));
 		f = read_architecture(&r, c);
 		if (f)
 			f->read_config(&r, c);
+		check_over(&r);
+		free(r.over);
 	}
 	json_close(merged);
 	json_close(more);

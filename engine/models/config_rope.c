@@ -9,8 +9,8 @@
 /* Reads "rope_type", in older files "type". Where they differ, transformers 5 uses the former and 4 the latter. */
 static const char *scaling_type(struct config_reader *r, const struct json *s)
 {
-	const struct json *given = field(s, field(s, "rope_type") ? "rope_type" : "type");
-	const char *type = json_str(field(s, "rope_type")), *old = json_str(field(s, "type"));
+	const struct json *given = field(r, s, field(r, s, "rope_type") ? "rope_type" : "type");
+	const char *type = json_str(field(r, s, "rope_type")), *old = json_str(field(r, s, "type"));
 
 	if (given && !json_str(given))
 		field_refuse(r, ERR_FORMAT, "rope_type", json_kind_name(given),
@@ -23,7 +23,7 @@ static const char *scaling_type(struct config_reader *r, const struct json *s)
 			type, old);
 	if (!type)
 		type = old;
-	if (!type && (field(s, "factor") || field(s, "low_freq_factor")))
+	if (!type && (field(r, s, "factor") || field(r, s, "low_freq_factor")))
 		field_note(r, "the rotary scaling has no \"rope_type\": it is not applied, as in transformers 5");
 	return type ? type : "default";
 }
@@ -32,7 +32,7 @@ static const char *scaling_type(struct config_reader *r, const struct json *s)
 static void read_original(struct config_reader *r, struct model_config *c, const struct json *s, const char *type)
 {
 	const char *key = "original_max_position_embeddings";
-	const struct json *own = field(s, key), *outer = field(r->root, key);
+	const struct json *own = field(r, s, key), *outer = field(r, r->root, key);
 
 	c->rope_original = field_number(r, outer ? r->root : s, key, 1, 1e9, c->max_pos);
 	if (outer && own && !json_same(own, outer))
@@ -78,7 +78,7 @@ static void read_yarn(struct config_reader *r, struct model_config *c, const str
 	c->rope_high = fast > 0 ? fast : 32;
 	c->rope_low = slow > 0 ? slow : 1;
 	c->rope_attention = field_number(r, s, "attention_factor", 1e-3, 1e3, fallback);
-	c->rope_truncate = !json_is(field(s, "truncate"), JSON_IS_BOOL) || json_yes(field(s, "truncate"));
+	c->rope_truncate = !json_is(field(r, s, "truncate"), JSON_IS_BOOL) || json_yes(field(r, s, "truncate"));
 	read_original(r, c, s, "yarn");
 	if (!r->err && c->rope_high <= c->rope_low)
 		field_refuse(r, ERR_FORMAT, "rope_scaling", "without room between beta_slow and beta_fast",
@@ -114,7 +114,7 @@ static void read_scaling(struct config_reader *r, struct model_config *c, const 
  * transformers 5. */
 static const struct json *rope_object(struct config_reader *r)
 {
-	const struct json *old = field(r->root, "rope_scaling"), *parameters = field(r->root, "rope_parameters");
+	const struct json *old = field(r, r->root, "rope_scaling"), *parameters = field(r, r->root, "rope_parameters");
 	const struct json_member *m;
 
 	if (old && !json_is(old, JSON_IS_OBJECT))
@@ -143,9 +143,9 @@ static void read_part(struct config_reader *r, struct model_config *c, const str
 
 	if (!keys->part || r->err)
 		return;
-	if (field(s, key))
+	if (field(r, s, key))
 		part = field_number(r, s, key, 0, 1, NAN);
-	else if (field(r->root, key))
+	else if (field(r, r->root, key))
 		part = field_number(r, r->root, key, 0, 1, NAN);
 	else
 		part = field_number(r, r->root, keys->part, 0, 1, keys->fallback_part);
@@ -157,10 +157,10 @@ static void read_part(struct config_reader *r, struct model_config *c, const str
 
 static void note_whole_heads(struct config_reader *r, const struct model_config *c, const struct json *s)
 {
-	const struct json *part = field(s, "partial_rotary_factor");
+	const struct json *part = field(r, s, "partial_rotary_factor");
 
 	if (!part)
-		part = field(r->root, "partial_rotary_factor");
+		part = field(r, r->root, "partial_rotary_factor");
 	if (part && json_num(part) != 1 && c->scaling != ROPE_NONE)
 		field_refuse(r, ERR_UNSUPPORTED, "partial_rotary_factor", "set",
 			     "scaled positions need a rotation of whole heads");
@@ -174,12 +174,12 @@ static void note_whole_heads(struct config_reader *r, const struct model_config 
  * latter. */
 void field_rope(struct config_reader *r, struct model_config *c, const struct rope_keys *keys)
 {
-	const struct json *s = rope_object(r), *own = field(s, "rope_theta"), *outer = field(r->root, keys->base);
+	const struct json *s = rope_object(r), *own = field(r, s, "rope_theta"), *outer = field(r, r->root, keys->base);
 
 	double fallback = keys->fallback_base > 0 ? keys->fallback_base : 10000;
 
 	c->rope_theta = field_number(r, own ? s : r->root, own ? "rope_theta" : keys->base, 1, 1e12, fallback);
-	if (own && (outer || field(r->root, "rope_scaling") == s) &&
+	if (own && (outer || field(r, r->root, "rope_scaling") == s) &&
 	    json_num(own) != (outer ? json_num(outer) : fallback))
 		field_note(
 			r,
@@ -188,7 +188,7 @@ void field_rope(struct config_reader *r, struct model_config *c, const struct ro
 	read_part(r, c, s, keys);
 	if (json_size(s))
 		read_scaling(r, c, s);
-	if (outer && s == field(r->root, "rope_parameters") && c->scaling != ROPE_NONE)
+	if (outer && s == field(r, r->root, "rope_parameters") && c->scaling != ROPE_NONE)
 		field_note(
 			r,
 			"the scaling of \"rope_parameters\" is applied; transformers 4 reads \"rope_theta\" and \"rope_scaling\" only");

@@ -24,16 +24,18 @@ int field_refuse(struct config_reader *r, int err, const char *key, const char *
 	return r->err;
 }
 
-const struct json *field(const struct json *object, const char *key)
+const struct json *field(struct config_reader *r, const struct json *object, const char *key)
 {
 	const struct json *v = json_get(object, key);
 
+	for (size_t i = 0; i < r->n_over; i++)
+		r->over[i].read = r->over[i].read || !strcmp(r->over[i].key, key);
 	return json_is(v, JSON_IS_NULL) ? NULL : v;
 }
 
 int field_int(struct config_reader *r, const char *key, int low, int high, int fallback)
 {
-	const struct json *v = field(r->root, key);
+	const struct json *v = field(r, r->root, key);
 	char found[400], rule[96];
 	int64_t i;
 
@@ -67,7 +69,7 @@ static void path_of(const struct config_reader *r, const struct json *object, co
 double field_number(struct config_reader *r, const struct json *object, const char *key, double low, double high,
 		    double fallback)
 {
-	const struct json *v = field(object, key);
+	const struct json *v = field(r, object, key);
 	char found[64], rule[96], path[128];
 
 	if (!v && !isnan(fallback))
@@ -88,7 +90,7 @@ double field_number(struct config_reader *r, const struct json *object, const ch
 
 bool field_bool(struct config_reader *r, const char *key, bool fallback)
 {
-	const struct json *v = field(r->root, key);
+	const struct json *v = field(r, r->root, key);
 
 	if (!v)
 		return fallback;
@@ -105,7 +107,7 @@ static void refuse_experts(struct config_reader *r)
 					   "n_shared_experts"};
 
 	for (size_t i = 0; !r->c->experts && i < sizeof keys / sizeof *keys; i++) {
-		const struct json *v = field(r->root, keys[i]);
+		const struct json *v = field(r, r->root, keys[i]);
 
 		if (v && !(json_is_num(v) && json_num(v) <= 1) && !(json_is(v, JSON_IS_BOOL) && !v->yes))
 			field_refuse(
@@ -127,7 +129,7 @@ void field_dtype(struct config_reader *r, struct model_config *c)
 		const char *name;
 		enum dtype type;
 	} known[] = {{"float32", DT_F32}, {"float16", DT_F16}, {"bfloat16", DT_BF16}};
-	const struct json *v = field(r->root, "dtype"), *old = field(r->root, "torch_dtype");
+	const struct json *v = field(r, r->root, "dtype"), *old = field(r, r->root, "torch_dtype");
 	const char *name = json_str(v ? v : old);
 
 	if (json_str(v) && json_str(old) && strcmp(json_str(v), json_str(old)))
@@ -151,7 +153,7 @@ enum activation field_activation(struct config_reader *r, const char *key, const
 		enum activation kind;
 	} known[] = {{"relu", ACT_RELU},          {"gelu", ACT_GELU},           {"gelu_python", ACT_GELU},
 		     {"gelu_new", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_TANH}, {"gelu_pytorch_tanh", ACT_GELU_TANH}};
-	const struct json *v = field(r->root, key);
+	const struct json *v = field(r, r->root, key);
 	const char *name = v ? json_str(v) : fallback;
 
 	for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
@@ -171,7 +173,7 @@ void field_windows(struct model_config *c, int window, int first)
 
 bool field_layer_types(struct config_reader *r, struct model_config *c, int window)
 {
-	const struct json *list = field(r->root, "layer_types");
+	const struct json *list = field(r, r->root, "layer_types");
 	char found[64];
 	bool any = false;
 
@@ -233,13 +235,13 @@ static void add_eos(struct config_reader *r, struct model_config *c, const struc
 		field_refuse(r, ERR_UNSUPPORTED, "eos_token_id", "too long a list", "at most 1024 ids end an answer");
 }
 
-/* eos_token_id is one id or a list of ids. */
+/* eos_token_id is one id or a list of ids; null is none. */
 void field_tokens(struct config_reader *r, struct model_config *c)
 {
-	const struct json *eos = field(r->root, "eos_token_id"), *item;
+	const struct json *eos = field(r, r->root, "eos_token_id"), *item;
 
-	c->bos = token_id(field(r->root, "bos_token_id"), c);
-	c->pad = token_id(field(r->root, "pad_token_id"), c);
+	c->bos = token_id(field(r, r->root, "bos_token_id"), c);
+	c->pad = token_id(field(r, r->root, "pad_token_id"), c);
 	if (eos && !json_is(eos, JSON_IS_LIST))
 		add_eos(r, c, eos);
 	for (size_t i = 0; (item = json_at(eos, i)); i++)

@@ -12,10 +12,17 @@ struct config_reader {
 	struct model_config *c;
 	struct why *why;
 	int err; /* first refusal */
+	struct over *over;
+	size_t n_over; /* 0: nothing replaces the file's members */
+};
+/* A key of --hf-overrides, or of an object in it. */
+struct over {
+	const char *key;
+	bool read; /* the family has asked for it */
 };
 
 /* A field of an object. null counts as absent (NULL), as in the reference. */
-const struct json *field(const struct json *object, const char *key);
+const struct json *field(struct config_reader *r, const struct json *object, const char *key);
 /* "PATH: "key" is FOUND; RULE", with the rule as a clause of its own. Returns the reader's error. */
 int field_refuse(struct config_reader *r, int err, const char *key, const char *found, const char *rule);
 /* Notes how a contradiction in the file, or between its readers, was resolved. */

@@ -38,7 +38,7 @@ static void read_base(struct config_reader *r, struct model_config *c)
 /* The first generation says in an object of its own what "rope_scaling" says elsewhere. */
 static void read_rotary(struct config_reader *r, struct model_config *c, const struct json *rotary)
 {
-	const char *type = json_str(field(rotary, "type"));
+	const char *type = json_str(field(r, rotary, "type"));
 
 	if (!json_is(rotary, JSON_IS_OBJECT))
 		field_refuse(r, ERR_FORMAT, "rotary", json_kind_name(rotary), "it must be an object");
@@ -56,7 +56,7 @@ static void read_rotary(struct config_reader *r, struct model_config *c, const s
 
 static void read_internlm(struct config_reader *r, struct model_config *c)
 {
-	const struct json *rotary = field(r->root, "rotary");
+	const struct json *rotary = field(r, r->root, "rotary");
 
 	read_base(r, c);
 	if (rotary)

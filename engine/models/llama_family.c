@@ -13,7 +13,7 @@ const char *const llama_acting[] = {"lm_head.", "model.norm.", "model.embed_", "
 /* Every FFN here has a gate with silu. */
 static void read_activation(struct config_reader *r)
 {
-	const struct json *v = field(r->root, "hidden_act");
+	const struct json *v = field(r, r->root, "hidden_act");
 	const char *name = json_str(v);
 
 	if (v && (!name || (strcmp(name, "silu") && strcmp(name, "swish"))))
@@ -22,7 +22,7 @@ static void read_activation(struct config_reader *r)
 
 static void read_sizes(struct config_reader *r, struct model_config *c, const struct llama_defaults *d)
 {
-	bool own = field(r->root, "head_dim") || d->head_dim;
+	bool own = field(r, r->root, "head_dim") || d->head_dim;
 	/* null is no absence there: then all heads have keys of their own. */
 	bool null = json_is(json_get(r->root, "num_key_value_heads"), JSON_IS_NULL);
 
@@ -98,7 +98,7 @@ static void read_phi3(struct config_reader *r, struct model_config *c)
 {
 	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 4096, .norm_eps = 1e-5});
 	field_rope(r, c, &(struct rope_keys){"rope_theta", "partial_rotary_factor", 1, 0});
-	field_windows(c, field(r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
+	field_windows(c, field(r, r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
 }
 
 static void read_qwen2(struct config_reader *r, struct model_config *c)
@@ -124,10 +124,10 @@ static void read_qwen3(struct config_reader *r, struct model_config *c)
  * "z_loss_weight", and its published models have 125,696 tokens, those of the first 64,000. */
 static void read_baichuan(struct config_reader *r, struct model_config *c)
 {
-	bool rotary = field(r->root, "max_position_embeddings");
+	bool rotary = field(r, r->root, "max_position_embeddings");
 
 	llama_read_base(r, c, &(struct llama_defaults){.max_pos = field_int(r, "model_max_length", 1, 1 << 26, 4096)});
-	c->unit_head = c->vocab == 125696 || field(r->root, "z_loss_weight");
+	c->unit_head = c->vocab == 125696 || field(r, r->root, "z_loss_weight");
 	if (rotary) {
 		read_rope(r, c);
 		return;

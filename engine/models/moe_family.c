@@ -74,7 +74,7 @@ enum { MOST_EXPERTS = 4096, MOST_FFN = 1 << 19 };
  * transformers 5 changed that of Qwen 3. */
 static void read_experts(struct config_reader *r, struct model_config *c, int experts, const char *taken, int k)
 {
-	const char *count = field(r->root, "num_local_experts") ? "num_local_experts" : "num_experts";
+	const char *count = field(r, r->root, "num_local_experts") ? "num_local_experts" : "num_experts";
 	char found[64];
 
 	c->experts = field_int(r, count, 1, MOST_EXPERTS, experts);
@@ -87,7 +87,7 @@ static void read_experts(struct config_reader *r, struct model_config *c, int ex
 /* Which layers are routed: every step-th, unless "mlp_only_layers" lists it as dense. */
 static void read_layers(struct config_reader *r, struct model_config *c)
 {
-	const struct json *dense = field(r->root, "mlp_only_layers"), *item;
+	const struct json *dense = field(r, r->root, "mlp_only_layers"), *item;
 	int step = field_int(r, "decoder_sparse_step", 1, MODEL_MAX_LAYERS, 1);
 	int64_t layer;
 
@@ -109,7 +109,7 @@ static void read_mixtral(struct config_reader *r, struct model_config *c)
 	for (int i = 0; i < c->layers; i++)
 		c->routed[i] = true;
 	field_rope(r, c, &(struct rope_keys){.base = "rope_theta", .fallback_base = 1e6});
-	field_windows(c, field(r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
+	field_windows(c, field(r, r->root, "sliding_window") ? field_int(r, "sliding_window", 1, 1 << 26, -1) : 0, 0);
 }
 
 /* What Qwen's two generations have in common. */
@@ -158,7 +158,7 @@ static void read_qwen3(struct config_reader *r, struct model_config *c)
 /* XVERSE's mixtures of experts have the class of its dense models, or one of their own. */
 static void read_xverse_experts(struct config_reader *r, struct model_config *c)
 {
-	const char *taken = field(r->root, "moe_top_k") ? "moe_top_k" : "num_experts_per_tok";
+	const char *taken = field(r, r->root, "moe_top_k") ? "moe_top_k" : "num_experts_per_tok";
 	int shared;
 
 	if (field_int(r, "num_experts", 0, MOST_EXPERTS, 0) < 2)
