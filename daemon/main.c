@@ -133,6 +133,7 @@ static int open_front(struct daemon *d, struct why *why)
 	d->model = (struct front_model){.vocab = n->cfg.vocab,
 					.n_eos = n->cfg.n_eos,
 					.eos = n->cfg.eos,
+					.eos_assumed = n->cfg.eos_assumed,
 					.device = n->device.ops->name,
 					.max_seqs = n->limits.max_seqs,
 					.ranks = d->world.size};

@@ -14,6 +14,7 @@ struct world;
 struct front_model {
 	int vocab, n_eos, max_seqs, ranks;
 	const int *eos;     /* (n_eos) of config.json */
+	bool eos_assumed;   /* it names none: they are the class's */
 	const char *device; /* "cpu", "cuda" */
 	/* set before the link says READY */
 	const struct rank_lora *lora; /* (n_loras) of --lora: number i is in slot i, unless they are merged */

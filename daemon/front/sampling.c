@@ -30,12 +30,12 @@ static void fill_stop_ids(struct front *f, struct front_call *c, const struct xv
 	c->stop_ids = xalloc((size_t)(s->n_stop_ids + m->n_eos + f->n_default_eos + n_format + 1), sizeof *c->stop_ids);
 	for (int i = 0; i < s->n_stop_ids; i++)
 		c->stop_ids[n++] = s->stop_ids[i];
-	for (int i = 0; i < m->n_eos && !s->ignore_eos; i++)
+	for (int i = 0; i < m->n_eos && !s->ignore_eos && !(m->eos_assumed && f->n_default_eos); i++)
 		c->stop_ids[n++] = m->eos[i];
 	for (int i = 0; i < f->n_default_eos && !s->ignore_eos; i++)
 		if (f->default_eos[i] >= 0 && f->default_eos[i] < m->vocab)
 			c->stop_ids[n++] = f->default_eos[i];
-	if (!s->ignore_eos && !m->n_eos && !f->n_default_eos && eos >= 0 && eos < m->vocab)
+	if (!s->ignore_eos && (!m->n_eos || m->eos_assumed) && !f->n_default_eos && eos >= 0 && eos < m->vocab)
 		c->stop_ids[n++] = eos;
 	for (int i = 0; i < n_format && !s->ignore_eos; i++)
 		if (format[i] < m->vocab)

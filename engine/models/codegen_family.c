@@ -61,5 +61,7 @@ static void read_config(struct config_reader *r, struct model_config *c)
 	.read_config = read_config, .layer = "transformer.h.", .prefix = "transformer.", .rows = rows, \
 	.acting = acting, .pass = neox_pass
 
-const struct family codegen_family = {.architecture = "CodeGenForCausalLM", .model_type = "codegen", CODEGEN_SHAPE};
-const struct family moss_family = {.architecture = "MossForCausalLM", .model_type = "moss", CODEGEN_SHAPE};
+const struct family codegen_family = {
+	.architecture = "CodeGenForCausalLM", .model_type = "codegen", .eos = (const int[]){50256, -1}, CODEGEN_SHAPE};
+const struct family moss_family = {
+	.architecture = "MossForCausalLM", .model_type = "moss", .eos = (const int[]){106068, -1}, CODEGEN_SHAPE};

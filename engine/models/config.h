@@ -54,6 +54,7 @@ struct model_config {
 	bool tied;                               /* the head is the embedding */
 	enum dtype torch_dtype;                  /* DT_COUNT where the file does not say */
 	int bos, pad, n_eos, eos[MODEL_MAX_EOS]; /* -1: none */
+	bool eos_assumed;                        /* the file names none: they are the class's */
 	char note[MODEL_MAX_NOTES][240]; /* how contradictions in the file, or between its readers, were resolved */
 	int n_notes;
 	struct quant_config quant; /* for plans without files: the tensors of files say themselves what they are */

@@ -80,8 +80,8 @@ uint64_t model_config_hash(const struct model_config *c)
 	mix_positions(&h, c);
 	mix_number(&h, "bos", c->bos, -1);
 	mix_number(&h, "pad", c->pad, -1);
-	mix_number(&h, "n_eos", c->n_eos, 0);
-	for (int i = 0; i < c->n_eos && i < MODEL_MAX_EOS; i++)
+	mix_number(&h, "n_eos", c->eos_assumed ? 0 : c->n_eos, 0);
+	for (int i = 0; !c->eos_assumed && i < c->n_eos && i < MODEL_MAX_EOS; i++)
 		mix_number(&h, "eos", c->eos[i], -1);
 	return h;
 }

@@ -104,6 +104,17 @@ static void check_over(struct config_reader *r)
 				r->over[i].key, r->c->architecture);
 }
 
+/* Where the file does not say what ends an answer: the class's own ids, as far as they are tokens of this model. */
+static void assume_eos(const struct config_reader *r, const struct family *f, struct model_config *c)
+{
+	if (json_get(r->root, "eos_token_id"))
+		return;
+	for (const int *id = f->eos; id && *id >= 0; id++)
+		if (*id < c->vocab)
+			c->eos[c->n_eos++] = *id;
+	c->eos_assumed = c->n_eos > 0;
+}
+
 int model_config_read_over(struct model_config *c, const char *dir, const char *over, struct why *why)
 {
 	char *path = xprintf("%s/config.json", dir);
@@ -120,8 +131,10 @@ int model_config_read_over(struct model_config *c, const char *dir, const char *
 		r.root = json_root(over ? merged : doc);
 		list_over(&r, json_root(more));
 		f = read_architecture(&r, c);
-		if (f)
+		if (f) {
 			f->read_config(&r, c);
+			assume_eos(&r, f, c);
+		}
 		check_over(&r);
 		free(r.over);
 	}

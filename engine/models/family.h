@@ -81,6 +81,7 @@ struct family {
 	const char *layer;             /* what stands before the number of a layer: "model.layers." */
 	const char *prefix;            /* what files may leave out at the start of a name: "model.", or NULL */
 	const struct weight_row *rows; /* in the order of a pack file; ends with a row without pieces */
+	const int *eos; /* what the class takes where config.json has no "eos_token_id"; ends with -1; NULL: none */
 	/* Prefixes of tensors outside the layers that would act on every token: one that is in no row is refused. Ends
 	 * with NULL. */
 	const char *const *acting;

@@ -18,8 +18,8 @@ struct llama_defaults {
 };
 /* All but positions and parts. */
 void llama_read_base(struct config_reader *r, struct model_config *c, const struct llama_defaults *d);
-/* Of LlamaForCausalLM. */
-void llama_read_config(struct config_reader *r, struct model_config *c);
+/* Of LlamaForCausalLM; max_pos: where the file has no "max_position_embeddings". */
+void llama_read_config(struct config_reader *r, struct model_config *c, int max_pos);
 /* Of Qwen's classes, by "use_sliding_window"; 0: none. */
 int qwen_window(struct config_reader *r);
 

@@ -55,14 +55,19 @@ static void read_rope(struct config_reader *r, struct model_config *c)
 	field_rope(r, c, &(struct rope_keys){.base = "rope_theta"});
 }
 
-void llama_read_config(struct config_reader *r, struct model_config *c)
+void llama_read_config(struct config_reader *r, struct model_config *c, int max_pos)
 {
-	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 2048});
+	llama_read_base(r, c, &(struct llama_defaults){.max_pos = max_pos});
 	if (field_bool(r, "attention_bias", false))
 		c->parts |= PART_QKV_BIAS | PART_O_BIAS;
 	if (field_bool(r, "mlp_bias", false))
 		c->parts |= PART_FFN_BIAS;
 	read_rope(r, c);
+}
+
+static void read_llama(struct config_reader *r, struct model_config *c)
+{
+	llama_read_config(r, c, 2048);
 }
 
 /* "sliding_window": absent means 4096 in these classes, null none. */
@@ -150,18 +155,30 @@ static void read_glm(struct config_reader *r, struct model_config *c)
 
 #define LLAMA_SHAPE \
 	.layer = "model.layers.", .prefix = "model.", .rows = llama_rows, .acting = llama_acting, .pass = llama_pass
+#define ENDS(...) \
+	.eos = (const int[]) \
+	{ \
+		__VA_ARGS__, -1 \
+	}
 
 const struct family llama_family = {.architecture = "LlamaForCausalLM",
 				    .alias = "LLaMAForCausalLM",
 				    .model_type = "llama",
-				    .read_config = llama_read_config,
+				    .read_config = read_llama,
+				    ENDS(2),
 				    LLAMA_SHAPE};
-const struct family mistral_family = {
-	.architecture = "MistralForCausalLM", .model_type = "mistral", .read_config = read_mistral, LLAMA_SHAPE};
+const struct family mistral_family = {.architecture = "MistralForCausalLM",
+				      .model_type = "mistral",
+				      .read_config = read_mistral,
+				      ENDS(2),
+				      LLAMA_SHAPE};
 const struct family phi3_family = {
-	.architecture = "Phi3ForCausalLM", .model_type = "phi3", .read_config = read_phi3, LLAMA_SHAPE};
-const struct family glm_family = {
-	.architecture = "GlmForCausalLM", .model_type = "glm", .read_config = read_glm, LLAMA_SHAPE};
+	.architecture = "Phi3ForCausalLM", .model_type = "phi3", .read_config = read_phi3, ENDS(32000), LLAMA_SHAPE};
+const struct family glm_family = {.architecture = "GlmForCausalLM",
+				  .model_type = "glm",
+				  .read_config = read_glm,
+				  ENDS(151329, 151336, 151338),
+				  LLAMA_SHAPE};
 const struct family qwen2_family = {
 	.architecture = "Qwen2ForCausalLM", .model_type = "qwen2", .read_config = read_qwen2, LLAMA_SHAPE};
 const struct family qwen3_family = {
@@ -170,4 +187,5 @@ const struct family baichuan_family = {.architecture = "BaichuanForCausalLM",
 				       .alias = "BaiChuanForCausalLM",
 				       .model_type = "baichuan",
 				       .read_config = read_baichuan,
+				       ENDS(2),
 				       LLAMA_SHAPE};

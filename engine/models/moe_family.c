@@ -173,10 +173,12 @@ static void read_xverse_experts(struct config_reader *r, struct model_config *c)
 		c->routed[i] = true;
 }
 
+/* The class's own ids of bos and eos (1 and 2) are those of other vocabularies than XVERSE's, whose configs all name
+ * theirs: so none is assumed. */
 static void read_xverse(struct config_reader *r, struct model_config *c)
 {
 	read_xverse_experts(r, c);
-	llama_read_config(r, c);
+	llama_read_config(r, c, 8192);
 }
 
 #define MOE_SHAPE .layer = "model.layers.", .prefix = "model.", .acting = llama_acting, .pass = moe_pass
@@ -190,6 +192,7 @@ const struct family xverse_family = {.architecture = "XverseForCausalLM",
 const struct family mixtral_family = {.architecture = "MixtralForCausalLM",
 				      .model_type = "mixtral",
 				      .read_config = read_mixtral,
+				      .eos = (const int[]){2, -1},
 				      .rows = mixtral_rows,
 				      MOE_SHAPE};
 const struct family qwen2_moe_family = {.architecture = "Qwen2MoeForCausalLM",

@@ -58,6 +58,7 @@ static void read_config(struct config_reader *r, struct model_config *c)
 const struct family neox_family = {.architecture = "GPTNeoXForCausalLM",
 				   .model_type = "gpt_neox",
 				   .read_config = read_config,
+				   .eos = (const int[]){2, -1},
 				   .layer = "gpt_neox.layers.",
 				   .prefix = "gpt_neox.",
 				   .rows = rows,

@@ -77,6 +77,7 @@ static void read_config(struct config_reader *r, struct model_config *c)
 const struct family opt_family = {.architecture = "OPTForCausalLM",
 				  .model_type = "opt",
 				  .read_config = read_config,
+				  .eos = (const int[]){2, -1},
 				  .layer = "model.decoder.layers.",
 				  .prefix = "model.",
 				  .rows = rows,

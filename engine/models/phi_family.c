@@ -59,6 +59,7 @@ static void read_config(struct config_reader *r, struct model_config *c)
 const struct family phi_family = {.architecture = "PhiForCausalLM",
 				  .model_type = "phi",
 				  .read_config = read_config,
+				  .eos = (const int[]){2, -1},
 				  .layer = "model.layers.",
 				  .prefix = "model.",
 				  .rows = rows,

@@ -133,7 +133,7 @@ def folder(top, name):
     architecture, config, _, _ = NETWORKS[name]
     path = path_of(top, name)
     os.makedirs(path)
-    json.dump(dict(config, architectures=[architecture], model_type=TYPES.get(architecture, architecture.removesuffix("ForCausalLM").lower())),
+    json.dump(dict(config, architectures=[architecture], eos_token_id=None, model_type=TYPES.get(architecture, architecture.removesuffix("ForCausalLM").lower())),
               open(f"{path}/config.json", "w"))
     if name in QUANTISED:
         quantised(path, f"{path}-numbers", name.split()[-1])

@@ -50,6 +50,7 @@ TEST(defaults_of_an_old_xverse_config)
 	CHECK_EQ(c.scaling, ROPE_NONE);
 	CHECK_EQ(c.torch_dtype, DT_COUNT);
 	CHECK(c.norm_eps == 1e-6f);
+	CHECK_EQ(c.max_pos, 8192);
 	CHECK_EQ(c.n_eos, 0);
 	CHECK_EQ(c.bos, -1);
 }
@@ -227,6 +228,27 @@ static int read_as(const char *class, const char *more)
 	return read_text(text);
 }
 
+/* What ends an answer where the file does not say, by the class; null says that nothing does. */
+TEST(end_tokens_of_a_class)
+{
+	uint64_t hash;
+
+	CHECK_EQ(read_as("LlamaForCausalLM", ""), 0);
+	CHECK(c.n_eos == 1 && c.eos[0] == 2 && c.eos_assumed);
+	hash = model_config_hash(&c);
+	CHECK_EQ(read_as("LlamaForCausalLM", "\"eos_token_id\": null"), 0);
+	CHECK(c.n_eos == 0 && !c.eos_assumed);
+	CHECK(model_config_hash(&c) == hash);
+	CHECK_EQ(read_as("LlamaForCausalLM", "\"eos_token_id\": 7"), 0);
+	CHECK(c.n_eos == 1 && c.eos[0] == 7 && !c.eos_assumed);
+	CHECK_EQ(read_as("Phi3ForCausalLM", ""), 0); /* its token 32000 is none of 512 */
+	CHECK(c.n_eos == 0 && !c.eos_assumed);
+	CHECK_EQ(read_as("GlmForCausalLM", "\"vocab_size\": 151552"), 0);
+	CHECK(c.n_eos == 3 && c.eos[2] == 151338);
+	CHECK_EQ(read_as("Qwen3ForCausalLM", "\"num_key_value_heads\": 8"), 0);
+	CHECK_EQ(c.n_eos, 0);
+}
+
 TEST(windows)
 {
 	CHECK_EQ(read_as("MistralForCausalLM", ""), 0);
@@ -347,6 +369,13 @@ TEST(overrides)
 	CHECK_EQ(model_config_read_over(&c, dir, "{\"rope_theta\": 5e5", &why), ERR_FORMAT);
 	CHECK_HAS(why.text, "--hf-overrides");
 	CHECK_EQ(model_config_read_over(&c, dir, "[]", &why), ERR_FORMAT);
+	CHECK_EQ(model_config_read_over(&c, dir, "{\"rope_thetta\": 5e5}", &why), ERR_FORMAT);
+	CHECK_HAS(why.text, "--hf-overrides: \"rope_thetta\" is no key that is read for XverseForCausalLM");
+	CHECK_EQ(model_config_read_over(
+			 &c, dir, "{\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2, \"beta_fst\": 9}}", &why),
+		 ERR_FORMAT);
+	CHECK_HAS(why.text, "\"beta_fst\"");
+	CHECK_EQ(model_config_read_over(&c, dir, "{\"quantization_bit\": 0, \"torch_dtype\": null}", &why), 0);
 	CHECK_EQ(model_config_read_over(&c, dir, "{\"hidden_size\": null}", &why), ERR_FORMAT);
 	CHECK_HAS(why.text, "\"hidden_size\" is missing");
 	unlink(path);
@@ -380,7 +409,7 @@ TEST(the_hash_covers_every_field)
 			 sizeof c.rope_original - sizeof c.rope_attention - sizeof c.rope_truncate - sizeof c.tied -
 			 sizeof c.torch_dtype - sizeof c.routed - sizeof c.experts - sizeof c.experts_per_token -
 			 sizeof c.expert_ffn - sizeof c.shared_ffn - sizeof c.norm_top - sizeof c.bos - sizeof c.pad -
-			 sizeof c.n_eos - sizeof c.eos;
+			 sizeof c.n_eos - sizeof c.eos - sizeof c.eos_assumed;
 	size_t same = 0;
 	uint64_t before;
 
