@@ -86,6 +86,9 @@ static void choose_types(struct rank *self)
 	self->device.ops->numerics(self, device, sizeof device);
 	if (self->cfg.scaling == ROPE_DYNAMIC)
 		snprintf(rope, sizeof rope, "/dynamic-rope-%d", self->max_model_len);
+	if (self->cfg.scaling == ROPE_LONGROPE)
+		snprintf(rope, sizeof rope, "/longrope-%s",
+			 self->max_model_len > self->cfg.rope_original ? "long" : "short");
 	snprintf(self->numerics_class, sizeof self->numerics_class, "%s/%s/%s/%s/%d%s", dtype_name(self->compute),
 		 weights.data, dtype_name(self->kv_type), device, ORDER_VERSION, rope);
 	text_finish(&weights);
@@ -139,10 +142,11 @@ static int check_length(const struct rank *self, struct why *why)
 		return fail(why, ERR_INVALID,
 			    "--max-model-len %d is more than the %d positions that the model has learned", length,
 			    most);
-	if (self->cfg.scaling == ROPE_DYNAMIC && !self->opt->max_model_len)
+	if (model_rope_follows_length(&self->cfg) && !self->opt->max_model_len)
 		return fail(
 			why, ERR_UNSUPPORTED,
-			"the rotary scaling is \"dynamic\": its base follows the length; give --max-model-len N, and it is fixed for N tokens");
+			"the rotary scaling is \"%s\", which follows the length; give --max-model-len N, and it is fixed for N tokens",
+			self->cfg.scaling == ROPE_DYNAMIC ? "dynamic" : "longrope");
 	return 0;
 }
 

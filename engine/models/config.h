@@ -6,7 +6,7 @@
 #include "engine/checkpoint/quant_config.h"
 #include "parallel/shard.h"
 
-enum { MODEL_MAX_EOS = 1024, MODEL_MAX_NOTES = 6, MODEL_MAX_LAYERS = 1024 };
+enum { MODEL_MAX_EOS = 1024, MODEL_MAX_NOTES = 6, MODEL_MAX_LAYERS = 1024, MODEL_MAX_PAIRS = 512 };
 
 enum positions {
 	POSITIONS_ROTARY,
@@ -24,7 +24,7 @@ enum model_part {
 	PART_SHARED_GATE = 1 << 6 /* a weight of theirs for each token */
 };
 
-enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC };
+enum rope_scaling { ROPE_NONE, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC, ROPE_LONGROPE };
 
 struct model_config {
 	char architecture[64]; /* "XverseForCausalLM": names the family (family.h) */
@@ -47,12 +47,14 @@ struct model_config {
 	double rope_theta;
 	enum rope_scaling scaling;
 	double rope_factor, rope_low, rope_high,
-		rope_original;                   /* linear, dynamic: factor; llama3, yarn: all. In yarn low and
-						    high are the turns of beta_slow and beta_fast */
-	double rope_attention;                   /* yarn: cos and sin are multiplied by it */
-	bool rope_truncate;                      /* yarn: the blended dimensions are bounded by whole numbers */
-	bool tied;                               /* the head is the embedding */
-	enum dtype torch_dtype;                  /* DT_COUNT where the file does not say */
+		rope_original;             /* linear, dynamic: factor; llama3, yarn: all; longrope: original. In
+					      yarn low and high are the turns of beta_slow and beta_fast */
+	double rope_attention;             /* yarn, longrope: cos and sin are multiplied by it */
+	bool rope_truncate;                /* yarn: the blended dimensions are bounded by whole numbers */
+	float rope_short[MODEL_MAX_PAIRS]; /* longrope: what the wave of each pair of dimensions is stretched by */
+	float rope_long[MODEL_MAX_PAIRS];  /* the same in a context beyond rope_original */
+	bool tied;                         /* the head is the embedding */
+	enum dtype torch_dtype;            /* DT_COUNT where the file does not say */
 	int bos, pad, n_eos, eos[MODEL_MAX_EOS]; /* -1: none */
 	bool eos_assumed;                        /* the file names none: they are the class's */
 	char note[MODEL_MAX_NOTES][240]; /* how contradictions in the file, or between its readers, were resolved */
@@ -77,6 +79,12 @@ uint64_t model_active_parameters(const struct model_config *c);
 static inline int model_n_rot(const struct model_config *c)
 {
 	return c->positions != POSITIONS_ROTARY ? 0 : c->n_rot ? c->n_rot : c->head_dim;
+}
+
+/* Whether the rotation depends on the longest context, so that this must be said. */
+static inline bool model_rope_follows_length(const struct model_config *c)
+{
+	return c->scaling == ROPE_DYNAMIC || c->scaling == ROPE_LONGROPE;
 }
 
 static inline struct shard_shape model_shard_shape(const struct model_config *c)

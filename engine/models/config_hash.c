@@ -22,6 +22,28 @@ static void mix_number(uint64_t *h, const char *name, double x, double otherwise
 	mix_text(h, text);
 }
 
+static void mix_layer(uint64_t *h, const char *name, int layer, bool yes)
+{
+	char item[24];
+
+	if (!yes)
+		return;
+	snprintf(item, sizeof item, "%s%d", name, layer);
+	mix_number(h, item, yes, false);
+}
+
+static void mix_list(uint64_t *h, const char *name, const float x[MODEL_MAX_PAIRS])
+{
+	char item[24];
+
+	for (int i = 0; i < MODEL_MAX_PAIRS; i++) {
+		if (x[i] == 0)
+			continue;
+		snprintf(item, sizeof item, "%s%d", name, i);
+		mix_number(h, item, (double)x[i], 0);
+	}
+}
+
 static void mix_shape(uint64_t *h, const struct model_config *c)
 {
 	mix_number(h, "hidden", c->hidden, 0);
@@ -49,8 +71,6 @@ static void mix_shape(uint64_t *h, const struct model_config *c)
 
 static void mix_positions(uint64_t *h, const struct model_config *c)
 {
-	char name[24];
-
 	mix_number(h, "positions", c->positions, POSITIONS_ROTARY);
 	mix_number(h, "n_rot", c->n_rot, 0);
 	mix_number(h, "rotates_neighbours", c->rotates_neighbours, false);
@@ -62,12 +82,12 @@ static void mix_positions(uint64_t *h, const struct model_config *c)
 	mix_number(h, "rope_original", c->rope_original, 0);
 	mix_number(h, "rope_attention", c->rope_attention, 0);
 	mix_number(h, "rope_truncate", c->rope_truncate, false);
+	mix_list(h, "rope_short", c->rope_short);
+	mix_list(h, "rope_long", c->rope_long);
 	mix_number(h, "window", c->window, 0);
 	for (int i = 0; i < c->layers && i < MODEL_MAX_LAYERS; i++) {
-		snprintf(name, sizeof name, "windowed%d", i);
-		mix_number(h, name, c->windowed[i], false);
-		snprintf(name, sizeof name, "routed%d", i);
-		mix_number(h, name, c->routed[i], false);
+		mix_layer(h, "windowed", i, c->windowed[i]);
+		mix_layer(h, "routed", i, c->routed[i]);
 	}
 }
 

@@ -14,7 +14,7 @@ static const char *scaling_type(struct config_reader *r, const struct json *s)
 
 	if (given && !json_str(given))
 		field_refuse(r, ERR_FORMAT, "rope_type", json_kind_name(given),
-			     "it must be a name: linear, llama3, yarn, dynamic");
+			     "it must be a name: linear, llama3, yarn, dynamic, longrope");
 
 	if (type && old && strcmp(type, old))
 		field_note(
@@ -87,6 +87,50 @@ static void read_yarn(struct config_reader *r, struct model_config *c, const str
 		field_refuse(r, ERR_FORMAT, "rope_theta", "1", "yarn needs a base above 1");
 }
 
+static void read_factors(struct config_reader *r, const struct json *s, const char *key, int n,
+			 float out[MODEL_MAX_PAIRS])
+{
+	const struct json *list = field(r, s, key);
+	char found[64];
+
+	snprintf(found, sizeof found, "a list of %zu for %d pairs of dimensions", json_size(list), n);
+	if (!json_is(list, JSON_IS_LIST) || json_size(list) != (size_t)n)
+		field_refuse(r, ERR_FORMAT, key, json_is(list, JSON_IS_LIST) ? found : json_kind_name(list),
+			     "it must list a factor for each pair");
+	for (int i = 0; i < n && !r->err; i++) {
+		double x = json_num(json_at(list, (size_t)i));
+		if (!(x >= 1e-3 && x <= 1e6))
+			field_refuse(r, ERR_FORMAT, key, "a list with another member than a number from 0.001 to 1e6",
+				     "it must list a factor for each pair");
+		out[i] = (float)x;
+	}
+}
+
+/* LongRoPE (arXiv:2402.13753), with the names and defaults of transformers 5. */
+static void read_longrope(struct config_reader *r, struct model_config *c, const struct json *s)
+{
+	double factor, fallback = 1;
+	int pairs = model_n_rot(c) / 2;
+
+	c->scaling = ROPE_LONGROPE;
+	read_original(r, c, s, "longrope");
+	if (r->err)
+		return;
+	read_factors(r, s, "short_factor", pairs, c->rope_short);
+	read_factors(r, s, "long_factor", pairs, c->rope_long);
+	factor = field_number(r, s, "factor", 1e-6, 1e6, c->max_pos / c->rope_original);
+	if (factor > 1 && c->rope_original > 1)
+		fallback = sqrt(1 + rope_log(factor) / rope_log(c->rope_original));
+	c->rope_attention = field_number(r, s, "attention_factor", 1e-3, 1e3, fallback);
+}
+
+/* Phi-3's older files name it otherwise. */
+static bool is_longrope(struct config_reader *r, const struct json *s, const char *type)
+{
+	return !strcmp(type, "longrope") || !strcmp(type, "su") ||
+	       (!strcmp(type, "yarn") && field(r, s, "short_factor"));
+}
+
 static void read_scaling(struct config_reader *r, struct model_config *c, const struct json *s)
 {
 	const char *type = scaling_type(r, s);
@@ -99,6 +143,8 @@ static void read_scaling(struct config_reader *r, struct model_config *c, const 
 		c->rope_factor = field_number(r, s, "factor", 1, 1e6, NAN);
 	} else if (!strcmp(type, "llama3")) {
 		read_llama3(r, c, s);
+	} else if (is_longrope(r, s, type)) {
+		read_longrope(r, c, s);
 	} else if (!strcmp(type, "yarn")) {
 		read_yarn(r, c, s);
 	} else if (!strcmp(type, "dynamic")) {
@@ -106,7 +152,8 @@ static void read_scaling(struct config_reader *r, struct model_config *c, const 
 		c->rope_factor = field_number(r, s, "factor", 1, 1e6, NAN);
 	} else {
 		snprintf(found, sizeof found, "%.80s", type);
-		field_refuse(r, ERR_UNSUPPORTED, "rope_scaling", found, "supported: linear, llama3, yarn, dynamic");
+		field_refuse(r, ERR_UNSUPPORTED, "rope_scaling", found,
+			     "supported: linear, llama3, yarn, dynamic, longrope");
 	}
 }
 

@@ -98,7 +98,6 @@ static void read_qwen_windows(struct config_reader *r, struct model_config *c)
 		field_windows(c, window, field_int(r, "max_window_layers", 0, 1 << 20, 28));
 }
 
-/* Its long versions scale each dimension by a factor of its own ("longrope"), which field_rope() refuses. */
 static void read_phi3(struct config_reader *r, struct model_config *c)
 {
 	llama_read_base(r, c, &(struct llama_defaults){.max_pos = 4096, .norm_eps = 1e-5});

@@ -124,12 +124,12 @@ static double base_of(const struct model_config *c, int positions)
 void rope_frequencies(const struct model_config *c, int positions, float *inv_freq)
 {
 	const double base = base_of(c, positions);
-
+	const float *each = positions > c->rope_original ? c->rope_long : c->rope_short; /* of longrope */
 	int n_rot = model_n_rot(c);
 
 	for (int i = 0; i < n_rot / 2; i++) {
-		float exponent = (float)(2 * i) / (float)n_rot;
-		float f = 1.0f / (float)rope_pow(base, exponent);
+		float exponent = (float)(2 * i) / (float)n_rot, power = (float)rope_pow(base, exponent);
+		float f = 1.0f / (c->scaling == ROPE_LONGROPE ? each[i] * power : power);
 
 		if (c->scaling == ROPE_LINEAR)
 			f /= (float)c->rope_factor;
@@ -145,7 +145,7 @@ void rope_tables(const struct model_config *c, int positions, float *cos, float 
 {
 	size_t half = (size_t)model_n_rot(c) / 2;
 	float *inv_freq = xalloc(half, sizeof *inv_freq),
-	      scale = c->scaling == ROPE_YARN ? (float)c->rope_attention : 1;
+	      scale = c->scaling == ROPE_YARN || c->scaling == ROPE_LONGROPE ? (float)c->rope_attention : 1;
 
 	rope_frequencies(c, positions, inv_freq);
 	for (int p = 0; p < positions; p++)

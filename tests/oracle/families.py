@@ -35,6 +35,11 @@ OPT = dict(hidden_size=112, ffn_dim=452, num_hidden_layers=2, num_attention_head
 MOE = dict(LLAMA, intermediate_size=140, num_hidden_layers=3)
 
 
+def longrope(config):
+    pairs = config["hidden_size"] // config["num_attention_heads"] // 2
+    return {"type": "longrope", "short_factor": [1 + i / 8 for i in range(pairs)], "long_factor": [1.5 + i * i / 3 for i in range(pairs)]}
+
+
 def yarn(factor, old, **more):
     return {"rope_type": "yarn", "factor": factor, "original_max_position_embeddings": old, **more}
 
@@ -88,6 +93,8 @@ MODELS = {
                                                  max_position_embeddings=1024, layer_norm_eps=1e-5, tie_word_embeddings=False),
             {"dtype": torch.float16}),
     "phi3": ("Phi3ForCausalLM", "phi3", "Phi3", dict(LLAMA, sliding_window=77, rms_norm_eps=1e-5, pad_token_id=0), {"bin": True}),
+    "phi3 long": ("Phi3ForCausalLM", "phi3", "Phi3", dict(LLAMA, sliding_window=None, rms_norm_eps=1e-5, pad_token_id=0, original_max_position_embeddings=32,
+                                                        rope_scaling=longrope(LLAMA)), {}),
     "glm": ("GlmForCausalLM", "glm", "Glm", dict(LLAMA, head_dim=16, partial_rotary_factor=0.5, attention_bias=True, pad_token_id=0), {}),
     "internlm": ("InternLMForCausalLM", "internlm", "Llama", dict(LLAMA, num_key_value_heads=6, bias=True, attention_bias=True), {"bin": True}),
     "internlm2": ("InternLM2ForCausalLM", "internlm2", "Llama", dict(LLAMA, bias=False, rope_theta=1e6),

@@ -29,7 +29,7 @@ ACTIVATIONS["gelu_fast"] = ACTIVATIONS["gelu_pytorch_tanh"] = ACTIVATIONS["gelu_
 
 
 def frequencies(cfg, d, length):
-    """inv_freq, and what cos and sin are multiplied by (arXiv:2104.09864, 2309.00071; modeling_rope_utils.py)."""
+    """inv_freq, and what cos and sin are multiplied by (arXiv:2104.09864, 2309.00071, 2402.13753; modeling_rope_utils.py)."""
     base = cfg.get("rope_theta", 1e6 if cfg.get("model_type") == "mixtral" else 10000.0)
     f = base ** (-np.arange(0, d, 2) / d)
     s = cfg.get("rope_scaling") or cfg.get("rope_parameters") or {}
@@ -53,6 +53,11 @@ def frequencies(cfg, d, length):
         low, high = max(math.floor(dim(s.get("beta_fast", 32))), 0), min(math.ceil(dim(s.get("beta_slow", 1))), d - 1)
         ramp = np.clip((np.arange(d // 2) - low) / max(high - low, 0.001), 0, 1)
         return f / s["factor"] * ramp + f * (1 - ramp), s.get("attention_factor", 0.1 * math.log(s["factor"]) + 1)
+    if kind == "longrope":
+        old = cfg["original_max_position_embeddings"]
+        factor = s.get("factor", cfg["max_position_embeddings"] / old)
+        scale = s.get("attention_factor", math.sqrt(1 + math.log(factor) / math.log(old)) if factor > 1 else 1)
+        return f / np.array(s["long_factor" if length > old else "short_factor"]), scale
     assert kind == "llama3"
     wave, low, high = 2 * np.pi / f, s["low_freq_factor"], s["high_freq_factor"]
     smooth = (old / wave - low) / (high - low)

@@ -103,8 +103,23 @@ TEST(rope_scaling_kinds)
 	CHECK(c.rope_attention == 1.5);
 	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 8, \"beta_slow\": 40}"), ERR_FORMAT);
 	CHECK_HAS(why.text, "beta_slow");
-	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"longrope\", \"factor\": 2.0}"), ERR_UNSUPPORTED);
-	CHECK_HAS(why.text, "longrope");
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"longrope\", \"factor\": 2.0}"), ERR_FORMAT);
+	CHECK_HAS(why.text, "\"short_factor\" is missing");
+	CHECK_EQ(read_with("\"max_position_embeddings\": 4096, \"original_max_position_embeddings\": 1024, "
+			   "\"rope_scaling\": {\"type\": \"su\", \"short_factor\": [1, 1.5, 2, 3], "
+			   "\"long_factor\": [2, 3, 4, 5]}"),
+		 0);
+	CHECK(c.scaling == ROPE_LONGROPE && c.rope_original == 1024 && c.rope_short[1] == 1.5f && c.rope_long[3] == 5);
+	CHECK(fabs(c.rope_attention - sqrt(1 + log(4) / log(1024))) < 1e-12);
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"longrope\", \"short_factor\": [1, 2], "
+			   "\"long_factor\": [2, 3, 4, 5]}"),
+		 ERR_FORMAT);
+	CHECK_HAS(why.text, "a list of 2 for 4 pairs");
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"longrope\", \"short_factor\": [1, 2, 3, 0], "
+			   "\"long_factor\": [2, 3, 4, 5]}"),
+		 ERR_FORMAT);
+	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"mrope\", \"factor\": 2.0}"), ERR_UNSUPPORTED);
+	CHECK_HAS(why.text, "mrope");
 	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": \"linear\"}"), ERR_FORMAT);
 	CHECK_HAS(why.text, "\"rope_scaling.factor\" is missing");
 	CHECK_EQ(read_with("\"rope_scaling\": {\"type\": 7}"), ERR_FORMAT);
@@ -409,7 +424,8 @@ TEST(the_hash_covers_every_field)
 			 sizeof c.rope_original - sizeof c.rope_attention - sizeof c.rope_truncate - sizeof c.tied -
 			 sizeof c.torch_dtype - sizeof c.routed - sizeof c.experts - sizeof c.experts_per_token -
 			 sizeof c.expert_ffn - sizeof c.shared_ffn - sizeof c.norm_top - sizeof c.bos - sizeof c.pad -
-			 sizeof c.n_eos - sizeof c.eos - sizeof c.eos_assumed;
+			 sizeof c.n_eos - sizeof c.eos - sizeof c.eos_assumed - sizeof c.rope_short -
+			 sizeof c.rope_long;
 	size_t same = 0;
 	uint64_t before;
 

@@ -109,6 +109,30 @@ TEST(yarn)
 	free(sin_t);
 }
 
+/* Each pair has a factor, one up to the first trained length and another beyond it; f32 as in the reference. */
+TEST(longrope)
+{
+	struct model_config plain = {.head_dim = 8, .rope_theta = 10000, .max_pos = 4096}, c = plain;
+	float a[4], b[4], cos_t[16], sin_t[16];
+
+	c.scaling = ROPE_LONGROPE, c.rope_original = 1024, c.rope_attention = 1.25;
+	for (int i = 0; i < 4; i++)
+		c.rope_short[i] = 1 + 0.5f * (float)i, c.rope_long[i] = 3 + (float)i;
+	rope_frequencies(&plain, 9, a);
+	rope_frequencies(&c, 1024, b);
+	for (int i = 0; i < 4; i++)
+		CHECK(fabs((double)(b[i] * c.rope_short[i] / a[i]) - 1) < 2e-7);
+	rope_frequencies(&c, 1025, b);
+	for (int i = 0; i < 4; i++)
+		CHECK(fabs((double)(b[i] * c.rope_long[i] / a[i]) - 1) < 2e-7);
+	rope_tables(&c, 4, cos_t, sin_t);
+	rope_frequencies(&c, 4, b);
+	for (int i = 0; i < 16; i++) {
+		CHECK(fabs((double)cos_t[i] - 1.25 * cos((double)((float)(i / 4) * b[i % 4]))) < 2e-7);
+		CHECK(fabs((double)sin_t[i] - 1.25 * sin((double)((float)(i / 4) * b[i % 4]))) < 2e-7);
+	}
+}
+
 /* The base is fixed by the length of the tables, and the same up to the trained one. */
 TEST(dynamic_and_partial)
 {
