@@ -9,8 +9,7 @@ static const struct {
 	const char *key;
 	double plain;
 } acting[] = {
-	{"rope.scale_linear", 1}, /* of files before "rope.scaling.type" */
-	{"rope.scaling.attn_factor", 1},
+	{"rope.scaling.attn_factor", 1}, /* first: of longrope it is read */
 	{"rope.scaling.yarn_attn_factor", 1},
 	{"rope.scaling.yarn_ext_factor", 1},
 	{"rope.scaling.yarn_beta_fast", 32},
@@ -51,12 +50,12 @@ static int check_heads(const struct gguf *g, const char *arch, int64_t head_dim,
 	return 0;
 }
 
-int gguf_check_acting(const struct gguf *g, const char *arch, int64_t head_dim, struct why *why)
+int gguf_check_acting(const struct gguf *g, const char *arch, int64_t head_dim, bool longrope, struct why *why)
 {
 	char key[128];
 	const struct gguf_value *causal;
 
-	for (size_t i = 0; i < sizeof acting / sizeof *acting; i++) {
+	for (size_t i = longrope; i < sizeof acting / sizeof *acting; i++) {
 		double found;
 		snprintf(key, sizeof key, "%s.%s", arch, acting[i].key);
 		found = gguf_real(g, key, acting[i].plain);

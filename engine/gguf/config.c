@@ -46,22 +46,24 @@ static void put_real(struct writer *w, const char *name, double value)
 	text_fmt(w->out, "%.9g", value);
 }
 
-/* A number of the architecture; some files give one for each layer, which must then be equal. */
+static void put_flag(struct writer *w, const char *name, bool yes)
+{
+	put_name(w, name);
+	text_str(w->out, yes ? "true" : "false");
+}
+
+/* A number of the architecture. Where the file gives one for each layer, all must be equal. */
 static int64_t number(struct writer *w, const char *what, int64_t otherwise)
 {
 	char key[128];
 	const struct gguf_value *v = gguf_find(w->g, key_of(w, what, key));
 	struct gguf_value item;
-	struct gguf_walk *walk;
-	int64_t first = otherwise, differs = 0;
+	int64_t first = gguf_first(w->g, key, otherwise);
+	struct gguf_walk *walk = gguf_walk(w->g, v && v->kind == GGUF_LIST ? v : NULL);
+	bool differs = false;
 
-	if (!v || v->kind != GGUF_LIST)
-		return gguf_int(w->g, key, otherwise);
-	walk = gguf_walk(w->g, v);
-	for (uint64_t i = 0; gguf_next(walk, &item); i++) {
-		first = i ? first : item.integer;
+	while (gguf_next(walk, &item))
 		differs |= item.integer != first;
-	}
 	gguf_walk_end(walk, NULL);
 	if (differs && !w->err)
 		w->err = fail(w->why, ERR_UNSUPPORTED, "%s differs between layers", key);
@@ -109,13 +111,15 @@ static const char *type_of(const struct gguf *g)
 	return t && t->type && t->type->plain == DT_BF16 ? "bfloat16" : t && t->type_id == 0 ? "float32" : "float16";
 }
 
-/* Of a Llama; 0: of another network, or the file does not say it. */
+/* Of a network that rotates whole heads; 0: of another, or the file does not say it. */
 static int64_t head_dim(struct writer *w)
 {
+	static const char *const others[] = {"gptneox", "phi2", "phi3", "stablelm"};
 	int64_t heads = number(w, "attention.head_count", 0), width = number(w, "embedding_length", 0);
 
-	if (!strcmp(w->arch->name, "gptneox"))
-		return 0;
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (!strcmp(w->arch->name, others[i]))
+			return 0;
 	return number(w, "attention.key_length", heads > 0 ? width / heads : 0);
 }
 
@@ -155,19 +159,54 @@ static void put_llama3(struct writer *w, const struct gguf_tensor *t)
 		 (double)factor[n - 1]);
 }
 
+/* One number for each pair of dimensions. */
+static void put_factors(struct writer *w, const char *name, const char *tensor)
+{
+	enum { MOST = 1024 };
+	const struct gguf_tensor *t = find_tensor(w->g, tensor);
+	float x[MOST];
+
+	if (w->err)
+		return;
+	if (!t || t->type_id != 0 || !t->bytes || t->bytes > sizeof x)
+		w->err = fail(w->why, ERR_FORMAT, "%s is no list of numbers", tensor);
+	else
+		w->err = w->g->in.read(w->g->in.arg, t->offset, x, t->bytes, w->why);
+	text_fmt(w->out, ", \"%s\": ", name);
+	for (uint64_t i = 0; !w->err && i < t->bytes / sizeof *x; i++)
+		text_fmt(w->out, "%s%.9g", i ? ", " : "[", (double)x[i]);
+	text_str(w->out, "]");
+}
+
+static void put_longrope(struct writer *w)
+{
+	double attention = real(w, "rope.scaling.attn_factor", 0);
+
+	put_name(w, "rope_scaling");
+	text_str(w->out, "{\"rope_type\": \"longrope\"");
+	put_factors(w, "short_factor", "rope_factors_short.weight");
+	put_factors(w, "long_factor", "rope_factors_long.weight");
+	if (attention > 0)
+		text_fmt(w->out, ", \"attention_factor\": %.9g", attention);
+	text_fmt(w->out, ", \"original_max_position_embeddings\": %" PRId64 "}",
+		 number(w, "rope.scaling.original_context_length", number(w, "context_length", 0)));
+}
+
 static void put_scaling(struct writer *w)
 {
 	char key[128];
 	const char *type = gguf_text(w->g, key_of(w, "rope.scaling.type", key));
 	const struct gguf_tensor *factors = find_tensor(w->g, "rope_freqs.weight");
-	double factor = real(w, "rope.scaling.factor", 1);
+	double factor = real(w, "rope.scaling.factor", real(w, "rope.scale_linear", 1)); /* the older key second */
 
-	if (factors) {
+	if (find_tensor(w->g, "rope_factors_long.weight")) {
+		put_longrope(w);
+	} else if (factors) {
 		put_llama3(w, factors);
-	} else if (type && strcmp(type, "none") && factor != 1) {
+	} else if (strcmp(type ? type : "linear", "none") && factor != 1) {
 		put_name(w, "rope_scaling");
 		text_str(w->out, "{\"rope_type\": ");
-		text_json_str(w->out, type);
+		text_json_str(w->out, type ? type : "linear");
 		text_fmt(w->out, ", \"factor\": %.9g, \"original_max_position_embeddings\": %" PRId64 "}", factor,
 			 number(w, "rope.scaling.original_context_length", number(w, "context_length", 0)));
 	}
@@ -181,8 +220,11 @@ static void put_ids(struct writer *w)
 
 	for (int i = 0; i < 3; i++) {
 		int64_t id = gguf_int(w->g, keys[i][1], -1);
+		put_name(w, keys[i][0]);
 		if (id >= 0 && id < vocabulary(w->g)) /* 0xffffffff: none */
-			put_int(w, keys[i][0], id);
+			text_fmt(w->out, "%" PRId64, id);
+		else
+			text_str(w->out, "null");
 	}
 }
 
@@ -221,8 +263,20 @@ static void put_experts(struct writer *w)
 		put_int(w, "moe_intermediate_size", width);
 	if (shared > 0)
 		put_int(w, "shared_expert_intermediate_size", shared);
-	put_name(w, "norm_topk_prob");
-	text_str(w->out, number(w, "expert_weights_norm", !strcmp(w->arch->name, "qwen3moe")) ? "true" : "false");
+	put_flag(w, "norm_topk_prob", number(w, "expert_weights_norm", !strcmp(w->arch->name, "qwen3moe")));
+}
+
+/* The share of a head that is rotated. Its reader cuts the product with the head's size to a whole number, so a share
+ * that has no short form is a little larger. */
+static void put_part(struct writer *w, const char *name)
+{
+	int64_t heads = needed(w, "attention.head_count"), width = needed(w, "embedding_length"), head, rotated;
+
+	if (heads <= 0 || width < heads)
+		return;
+	head = width / heads;
+	rotated = number(w, "rope.dimension_count", head);
+	put_real(w, name, rotated == head ? 1 : ((double)rotated + 0.125) / (double)head);
 }
 
 static void put_llama_like(struct writer *w)
@@ -232,31 +286,50 @@ static void put_llama_like(struct writer *w)
 	put_int(w, "num_key_value_heads", number(w, "attention.head_count_kv", needed(w, "attention.head_count")));
 	if (length > 0)
 		put_int(w, "head_dim", length);
+	if (!strcmp(w->arch->name, "phi3"))
+		put_part(w, "partial_rotary_factor");
 	put_real(w, "rms_norm_eps", real(w, "attention.layer_norm_rms_epsilon", 1e-6));
 	put_text(w, "hidden_act", "silu");
 	put_real(w, "rope_theta", real(w, "rope.freq_base", 10000));
 	put_scaling(w);
 	put_experts(w);
-	put_name(w, "tie_word_embeddings");
-	text_str(w->out, find_tensor(w->g, "output.weight") ? "false" : "true");
+	put_flag(w, "tie_word_embeddings", !find_tensor(w->g, "output.weight"));
+	if (!strcmp(w->arch->name, "internlm2"))
+		put_flag(w, "bias", find_tensor(w->g, "blk.0.attn_q.bias"));
+	if (!strcmp(w->arch->name, "phi3") && number(w, "attention.sliding_window", 0) > 0)
+		put_int(w, "sliding_window", number(w, "attention.sliding_window", 0));
 }
 
 static void put_neox(struct writer *w)
 {
-	int64_t heads = needed(w, "attention.head_count"), width = needed(w, "embedding_length");
 	char key[128];
 	const struct gguf_value *parallel = gguf_find(w->g, key_of(w, "use_parallel_residual", key));
 
 	put_real(w, "layer_norm_eps", real(w, "attention.layer_norm_epsilon", 1e-5));
 	put_text(w, "hidden_act", "gelu");
 	put_real(w, "rotary_emb_base", real(w, "rope.freq_base", 10000));
-	if (heads > 0 && width > 0)
-		put_real(w, "rotary_pct",
-			 (double)number(w, "rope.dimension_count", width / heads) * (double)heads / (double)width);
-	put_name(w, "use_parallel_residual");
-	text_str(w->out, !parallel || parallel->integer ? "true" : "false");
-	put_name(w, "tie_word_embeddings");
-	text_str(w->out, "false");
+	put_part(w, "rotary_pct");
+	put_flag(w, "use_parallel_residual", !parallel || parallel->integer);
+	put_flag(w, "tie_word_embeddings", !find_tensor(w->g, "output.weight"));
+}
+
+/* What phi2 and stablelm have in common. */
+static void put_partly_rotated(struct writer *w)
+{
+	put_int(w, "num_key_value_heads", number(w, "attention.head_count_kv", needed(w, "attention.head_count")));
+	put_real(w, "layer_norm_eps", real(w, "attention.layer_norm_epsilon", 1e-5));
+	put_real(w, "rope_theta", real(w, "rope.freq_base", 10000));
+	put_part(w, "partial_rotary_factor");
+	put_scaling(w);
+}
+
+/* Its models with attention and FFN beside each other have one norm for both. */
+static void put_stablelm(struct writer *w)
+{
+	put_partly_rotated(w);
+	put_flag(w, "use_qkv_bias", find_tensor(w->g, "blk.0.attn_q.bias"));
+	put_flag(w, "use_parallel_residual", !find_tensor(w->g, "blk.0.ffn_norm.weight"));
+	put_flag(w, "tie_word_embeddings", !find_tensor(w->g, "output.weight"));
 }
 
 int gguf_config(const struct gguf *g, struct text *out, struct why *why)
@@ -274,10 +347,16 @@ int gguf_config(const struct gguf *g, struct text *out, struct why *why)
 	put_shape(&w);
 	if (!strcmp(w.arch->name, "gptneox"))
 		put_neox(&w);
+	else if (!strcmp(w.arch->name, "phi2"))
+		put_partly_rotated(&w);
+	else if (!strcmp(w.arch->name, "stablelm"))
+		put_stablelm(&w);
 	else
 		put_llama_like(&w);
 	text_str(out, "}\n");
-	return w.err ? w.err : gguf_check_acting(g, w.arch->name, head_dim(&w), why);
+	return w.err ? w.err
+		     : gguf_check_acting(g, w.arch->name, head_dim(&w), find_tensor(g, "rope_factors_long.weight"),
+					 why);
 }
 
 /* Tokens that end an answer beside eos, where a vocabulary has them as control tokens: llama.cpp takes these, too. */

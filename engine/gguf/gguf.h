@@ -66,6 +66,8 @@ void gguf_finish(struct gguf *g);
 const struct gguf_value *gguf_find(const struct gguf *g, const char *key);
 const char *gguf_text(const struct gguf *g, const char *key);
 int64_t gguf_int(const struct gguf *g, const char *key, int64_t otherwise);
+/* The same, or the first of a list of numbers: some files give one for each layer. */
+int64_t gguf_first(const struct gguf *g, const char *key, int64_t otherwise);
 double gguf_real(const struct gguf *g, const char *key, double otherwise);
 
 /* Walks a list of texts, or of numbers. The text is valid until the next call. False: the end, or an error in *err. */

@@ -13,8 +13,9 @@ int gguf_tokenizer_config(const struct gguf *g, struct text *out, struct why *wh
 int gguf_tokenizer_json(const struct gguf *g, struct text *out, struct why *why); /* byte-level BPE, and XVERSE's */
 int gguf_sentencepiece(const struct gguf *g, struct text *out, struct why *why);  /* tokenizer.model */
 
-/* acting.c. head_dim: of a network whose heads are rotated whole; 0: of another. ERR_UNSUPPORTED. */
-int gguf_check_acting(const struct gguf *g, const char *arch, int64_t head_dim, struct why *why);
+/* acting.c. head_dim: of a network whose heads are rotated whole; 0: of another. longrope: the factor that goes with
+ * its tensors is read. ERR_UNSUPPORTED. */
+int gguf_check_acting(const struct gguf *g, const char *arch, int64_t head_dim, bool longrope, struct why *why);
 
 /* codes.c: blocks as integers. */
 void gguf_codes_q4_1(const uint8_t *block, struct gguf_codes *out);

@@ -452,3 +452,18 @@ int gguf_walk_end(struct gguf_walk *w, struct why *why)
 	free(w);
 	return err;
 }
+
+int64_t gguf_first(const struct gguf *g, const char *key, int64_t otherwise)
+{
+	const struct gguf_value *v = gguf_find(g, key);
+	struct gguf_walk *walk;
+	struct gguf_value item;
+
+	if (!v || v->kind != GGUF_LIST || v->of == GGUF_TEXT)
+		return gguf_int(g, key, otherwise);
+	walk = gguf_walk(g, v);
+	if (gguf_next(walk, &item))
+		otherwise = item.integer;
+	gguf_walk_end(walk, NULL);
+	return otherwise;
+}

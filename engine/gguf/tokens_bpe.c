@@ -53,7 +53,10 @@ static const char *pattern_name(const struct gguf *g)
 
 	if (name || !arch)
 		return name;
-	return !strcmp(arch, "gptneox") ? "default" : !strncmp(arch, "qwen", 4) ? "qwen2" : NULL;
+	return !strcmp(arch, "gptneox")    ? "default"
+	       : !strcmp(arch, "phi2")     ? "phi-2"
+	       : !strncmp(arch, "qwen", 4) ? "qwen2"
+					   : NULL;
 }
 
 static const struct pattern *find_pattern(const struct gguf *g, int *err, struct why *why)

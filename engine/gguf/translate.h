@@ -18,6 +18,7 @@ struct gguf_arch {
 	const char *layer;              /* what stands before a layer's number */
 	const char *const (*names)[2];  /* GGUF's, transformers'; those of a layer begin with '.'; ends with NULL */
 	bool rotary_rows;               /* rows of q and k have ROWS_ROTARY */
+	bool thirds;                    /* those of joined q, k and v have ROWS_THIRDS */
 };
 
 /* NULL, with ERR_FORMAT or ERR_UNSUPPORTED in *err: none is named, or it is not one that is served. */
@@ -28,7 +29,7 @@ struct gguf_place {
 	enum row_order order;
 	int heads; /* that the rows belong to */
 };
-/* False: the tensor is no weight of the model (rope_freqs.weight). */
+/* False: the tensor is no weight of the model (rope_freqs.weight, rope_factors_long.weight). */
 bool gguf_place(const struct gguf *g, const struct gguf_arch *a, const char *tensor, struct gguf_place *out);
 /* The row of the file that is row `row` of `rows` in transformers' order. */
 int64_t gguf_row(enum row_order order, int heads, int64_t rows, int64_t row);

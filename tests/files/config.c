@@ -1,17 +1,20 @@
-/* For check_configs: for each directory on standard input what its config.json means, as one line of JSON. */
+/* For each directory or GGUF file on standard input what its config.json means, as one line of JSON. */
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/gguf/documents.h"
 #include "engine/models/model.h"
 
 static void print(const struct model_config *c)
 {
-	static const char *const scalings[] = {"default", "linear", "llama3", "yarn", "dynamic"};
+	static const char *const scalings[] = {"default", "linear", "llama3", "yarn", "dynamic", "longrope"};
 	int windowed = 0;
 
 	printf("{\"theta\": %.17g, \"type\": \"%s\"", c->rope_theta, scalings[c->scaling]);
-	if (c->scaling != ROPE_NONE)
+	if (c->scaling != ROPE_NONE && c->scaling != ROPE_LONGROPE)
 		printf(", \"factor\": %.17g", c->rope_factor);
+	if (c->scaling == ROPE_LONGROPE)
+		printf(", \"original\": %.17g, \"attention\": %.17g", c->rope_original, c->rope_attention);
 	if (c->scaling == ROPE_LLAMA3 || c->scaling == ROPE_YARN)
 		printf(", \"low\": %.17g, \"high\": %.17g, \"original\": %.17g", c->rope_low, c->rope_high,
 		       c->rope_original);
@@ -35,6 +38,7 @@ int main(void)
 	char dir[300];
 	struct why why;
 
+	gguf_serve_documents();
 	while (fgets(dir, sizeof dir, stdin)) {
 		int err;
 

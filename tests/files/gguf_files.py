@@ -115,8 +115,8 @@ def permute(w, heads):
 
 def rows_of_transformers():
     q, k = rng.normal(0, 1, (64, 32)).astype(np.float32), rng.normal(0, 1, (32, 32)).astype(np.float32)
-    more = {"x__attention__head_count": ("uint32", 4), "x__attention__head_count_kv": ("uint32", 2)}
-    for arch in ("llama", "xverse", "baichuan", "qwen2"):
+    for arch, kv in (("llama", ("uint32", 2)), ("xverse", ("array", [2, 2, 2, 2])), ("baichuan", ("uint32", 2)), ("qwen2", ("uint32", 2))):
+        more = {"x__attention__head_count": ("uint32", 4), "x__attention__head_count_kv": kv}  # a list: one for each layer
         swap = permute if arch != "qwen2" else lambda w, heads: w
         path = write(f"{WORK}/{arch}.gguf", arch,
                      {"blk.3.attn_q.weight": swap(q, 4), "blk.3.attn_k.weight": (gguf.quants.quantize(swap(k, 2), T.Q8_0), T.Q8_0),
@@ -430,7 +430,7 @@ EXPERTS = {"qwen3moe": ("Qwen3MoeForCausalLM", "qwen3_moe", "mlp.gate", ("gate_p
 
 def mixtures():
     """Mixtures of experts, whose matrices a file stacks, against the same numbers in a folder, expert by expert."""
-    for arch, form in (*((arch, T.Q8_0) for arch in EXPERTS), ("qwen3moe", T.Q4_1)):
+    for arch, form, apart in (*((arch, T.Q8_0, False) for arch in EXPERTS), ("qwen3moe", T.Q4_1, False), ("llama", T.Q4_1, True)):
         name, kind, router, matrices, at = EXPERTS[arch]
         hidden, ffn, heads, experts, vocab = 64, 96, 4, 6, 90
         new = lambda *shape: rng.normal(0, shape[-1] ** -0.5, shape).astype(np.float32)
@@ -455,7 +455,10 @@ def mixtures():
         file["blk.0.ffn_gate_inp.weight"] = folder[f"{layer}{router}.weight"] = new(experts, hidden)
         for ours, theirs, shape in zip(("gate", "up", "down"), matrices, ((ffn, hidden), (ffn, hidden), (hidden, ffn))):
             t = new(experts, *shape)
-            file[f"blk.0.ffn_{ours}_exps.weight"] = whole(t)
+            if apart:  # older files hold each expert by itself
+                file.update({f"blk.0.ffn_{ours}.{e}.weight": whole(t[e]) for e in range(experts)})
+            else:
+                file[f"blk.0.ffn_{ours}_exps.weight"] = whole(t)
             folder.update({f"{layer}{at}.experts.{e}.{theirs}.weight": real(t)[e] for e in range(experts)})
             if arch == "qwen2moe":
                 file[f"blk.0.ffn_{ours}_shexp.weight"] = folder[f"{layer}mlp.shared_expert.{theirs}.weight"] = new(*shape)
@@ -473,7 +476,7 @@ def mixtures():
         want = logits(folder_with(f"{WORK}/experts-{arch}-{form.name}", config, folder))
         check(f"{arch} with experts: logits", len(want) == 24 * vocab * 4 and logits(path) == want, want[-300:], logits(path)[-300:])
         check(f"{arch} with experts: on 3 ranks", logits(path, 3) == want)
-        if form in PACKED:  # stacks in a class of their own, whose activations are rounded to 8 bits
+        if form in PACKED and not apart:  # stacks in a class of their own, whose activations are rounded to 8 bits
             own, numbers = np.frombuffer(logits(path, 1, "auto"), np.float32), np.frombuffer(want, np.float32)
             error = np.linalg.norm(own - numbers) / np.linalg.norm(numbers)
             check(f"{arch} with experts of {form.name}: near f32", 0 < error < 0.02, error)
@@ -507,7 +510,7 @@ def other_numbers():
         r = subprocess.run(["build/bin/xversed", path, "--dry-run"], capture_output=True, text=True)
         return r.returncode, r.stderr
 
-    for key, plain in (("rope.scale_linear", 1), ("rope.scaling.attn_factor", 1), ("rope.scaling.yarn_beta_fast", 32), ("attention.scale", 0),
+    for key, plain in (("rope.scaling.attn_factor", 1), ("rope.scaling.yarn_beta_fast", 32), ("attention.scale", 0),
                        ("attn_logit_softcapping", 0), ("logit_scale", 1), ("residual_scale", 1), ("embedding_scale", 1), ("expert_weights_scale", 1)):
         code, text = plan({key: ("float32", 2.5)})
         check(f"{key} of 2.5: refused", code in (66, 78) and f"llama.{key} is 2.5" in text, code, text)
@@ -558,6 +561,112 @@ def unnamed_tokenizer():
         check(f"{arch} without cuts", (r.returncode == 0) == right and (right or "lacks tokenizer.ggml.pre" in r.stderr), r.returncode, r.stderr)
 
 
+def matrices_of(arch):
+    """A small model of the architecture: tensors of a file, and those of transformers' folder with the same numbers."""
+    hidden, ffn, heads, kv, vocab = 64, 96, 4, 4 if arch == "phi2" else 2, 90
+    new = lambda *shape: rng.normal(0, shape[-1] ** -0.5, shape).astype(np.float32)
+    q, k, v = new(hidden, hidden), new(kv * 16, hidden), new(kv * 16, hidden)
+    gate, up, down, o = new(ffn, hidden), new(ffn, hidden), new(hidden, ffn), new(hidden, hidden)
+    bias = {n: new(s) for n, s in (("q", hidden), ("k", kv * 16), ("v", kv * 16), ("o", hidden), ("up", ffn), ("down", hidden), ("out", vocab))}
+    norm = [1 + new(hidden) for _ in range(3)] + [new(hidden) for _ in range(3)]
+    ours = {"token_embd.weight": new(vocab, hidden), "output.weight": new(vocab, hidden), "output_norm.weight": norm[2], "blk.0.attn_norm.weight": norm[0],
+            "blk.0.attn_output.weight": o, "blk.0.ffn_down.weight": down, "blk.0.ffn_norm.weight": norm[1], "blk.0.ffn_gate.weight": gate, "blk.0.ffn_up.weight": up,
+            "blk.0.attn_q.weight": q, "blk.0.attn_k.weight": k, "blk.0.attn_v.weight": v}
+    at = "model.layers.0."
+    theirs = {"model.embed_tokens.weight": ours["token_embd.weight"], "lm_head.weight": ours["output.weight"], "model.norm.weight": norm[2],
+              at + "input_layernorm.weight": norm[0], at + "post_attention_layernorm.weight": norm[1], at + "self_attn.o_proj.weight": o,
+              at + "mlp.down_proj.weight": down}
+    apart = {at + f"self_attn.{n}_proj.weight": t for n, t in (("q", q), ("k", k), ("v", v))}
+    if arch == "phi3":
+        for n in ("attn_q", "attn_k", "attn_v", "ffn_gate"):
+            del ours[f"blk.0.{n}.weight"]
+        ours.update({"blk.0.attn_qkv.weight": np.concatenate([q, k, v]), "blk.0.ffn_up.weight": np.concatenate([gate, up])})
+        theirs.update({at + "self_attn.qkv_proj.weight": ours["blk.0.attn_qkv.weight"], at + "mlp.gate_up_proj.weight": ours["blk.0.ffn_up.weight"]})
+    elif arch == "stablelm":
+        ours.update({f"blk.0.attn_{n}.bias": bias[n] for n in "qkv"})
+        ours.update({"blk.0.attn_norm.bias": norm[3], "blk.0.ffn_norm.bias": norm[4], "output_norm.bias": norm[5]})
+        theirs.update({**apart, at + "mlp.gate_proj.weight": gate, at + "mlp.up_proj.weight": up, at + "input_layernorm.bias": norm[3],
+                       at + "post_attention_layernorm.bias": norm[4], "model.norm.bias": norm[5], **{at + f"self_attn.{n}_proj.bias": bias[n] for n in "qkv"}})
+    elif arch == "internlm2":
+        ours.update({"blk.0.attn_q.weight": permute(q, heads), "blk.0.attn_k.weight": permute(k, kv)})
+        joined = np.concatenate([q.reshape(kv, -1, 16, hidden), k.reshape(kv, 1, 16, hidden), v.reshape(kv, 1, 16, hidden)], 1).reshape(-1, hidden)
+        theirs = {"model.tok_embeddings.weight": ours["token_embd.weight"], "output.weight": ours["output.weight"], "model.norm.weight": norm[2],
+                  at + "attention_norm.weight": norm[0], at + "ffn_norm.weight": norm[1], at + "attention.wo.weight": o, at + "attention.wqkv.weight": joined,
+                  at + "feed_forward.w1.weight": gate, at + "feed_forward.w3.weight": up, at + "feed_forward.w2.weight": down}
+    else:  # phi2, of which older files join q, k and v
+        for n in ("blk.0.ffn_gate.weight", "blk.0.ffn_norm.weight", *(f"blk.0.attn_{n}.weight" for n in "qkv")):
+            del ours[n]
+        ours.update({"blk.0.attn_norm.bias": norm[3], "output_norm.bias": norm[5], "output.bias": bias["out"], "blk.0.attn_output.bias": bias["o"],
+                     "blk.0.ffn_up.bias": bias["up"], "blk.0.ffn_down.bias": bias["down"], "blk.0.attn_qkv.weight": np.concatenate([q, k, v]),
+                     "blk.0.attn_qkv.bias": np.concatenate([bias[n] for n in "qkv"])})
+        theirs = {"model.embed_tokens.weight": ours["token_embd.weight"], "lm_head.weight": ours["output.weight"], "lm_head.bias": bias["out"],
+                  "model.final_layernorm.weight": norm[2], "model.final_layernorm.bias": norm[5], at + "input_layernorm.weight": norm[0],
+                  at + "input_layernorm.bias": norm[3], at + "self_attn.dense.weight": o, at + "self_attn.dense.bias": bias["o"], at + "mlp.fc1.weight": up,
+                  at + "mlp.fc1.bias": bias["up"], at + "mlp.fc2.weight": down, at + "mlp.fc2.bias": bias["down"], **apart,
+                  **{at + f"self_attn.{n}_proj.bias": bias[n] for n in "qkv"}}
+    numbers = {"context_length": 64, "embedding_length": hidden, "block_count": 1, "feed_forward_length": ffn, "attention.head_count": heads,
+               "attention.head_count_kv": kv}
+    config = dict(hidden_size=hidden, intermediate_size=ffn, num_hidden_layers=1, num_attention_heads=heads, num_key_value_heads=kv, vocab_size=vocab,
+                  max_position_embeddings=64, torch_dtype="float32")
+    return ours, theirs, numbers, config
+
+
+def architectures():
+    """Files of architectures whose tensors have other names or lie otherwise, against a folder with the same numbers."""
+    for arch, name, kind, rotated, config in (
+            ("phi3", "Phi3ForCausalLM", "phi3", 16, {"rms_norm_eps": 1e-5}), ("phi2", "PhiForCausalLM", "phi", 8, {"layer_norm_eps": 1e-5, "partial_rotary_factor": 0.5}),
+            ("stablelm", "StableLmForCausalLM", "stablelm", 6, {"layer_norm_eps": 1e-5, "partial_rotary_factor": 0.375, "use_qkv_bias": True}),
+            ("internlm2", "InternLM2ForCausalLM", "internlm2", 16, {"rms_norm_eps": 1e-5, "bias": False})):
+        ours, theirs, numbers, base = matrices_of(arch)
+        more = {f"{arch}.{key}".replace(".", "__"): ("uint32", value) for key, value in {**numbers, "rope.dimension_count": rotated}.items()}
+        for end in ("rms_epsilon", "epsilon"):
+            more[f"{arch}__attention__layer_norm_{end}"] = ("float32", 1e-5)
+        path = write(f"{WORK}/arch-{arch}.gguf", arch, ours, **more)
+        want = logits(folder_with(f"{WORK}/arch-{arch}", dict(architectures=[name], model_type=kind, **base, **config), theirs))
+        check(f"{arch}: logits", len(want) == 24 * 90 * 4 and logits(path) == want, want[-300:], logits(path)[-300:])
+        check(f"{arch}: on 3 ranks", logits(path, 3) == want)
+
+
+def meanings():
+    """What keys of the metadata mean, in the terms of config.json."""
+    numbers = {"context_length": 4096, "embedding_length": 64, "block_count": 2, "feed_forward_length": 96, "attention.head_count": 4, "vocab_size": 40}
+    embed = {"token_embd.weight": rng.normal(0, 1, (40, 64)).astype(np.float32)}
+    for what, arch, keys, tensors, want in (
+            ("the older key of a scaling", "llama", {"rope.scale_linear": ("float32", 4)}, {}, {"type": "linear", "factor": 4}),
+            ("a scaling without a type", "llama", {"rope.scaling.factor": ("float32", 2)}, {}, {"type": "linear", "factor": 2}),
+            ("no scaling", "llama", {"rope.scale_linear": ("float32", 1)}, {}, {"type": "default"}),
+            ("no end, 2 is none", "llama", {}, {}, {"eos": []}),
+            ("equal heads in a list", "llama", {"attention.head_count_kv": ("array", [2, 2])}, {}, {"kv_heads": 2}),
+            ("a share of 6 in 16", "gptneox", {"rope.dimension_count": ("uint32", 6)}, {}, {"rotated": 6}),
+            ("a window", "phi3", {"attention.sliding_window": ("uint32", 2047)}, {}, {"window": 2047}),
+            ("no window", "phi3", {"attention.sliding_window": ("uint32", 0)}, {}, {"window": 0}),
+            ("a part of heads", "llama", {"rope.dimension_count": ("uint32", 8)}, {}, "rope.dimension_count is 8"),
+            ("factors of each dimension", "phi3", {"rope.scaling.original_context_length": ("uint32", 1024), "rope.dimension_count": ("uint32", 12)},
+             {f"rope_factors_{n}.weight": np.arange(1, 7).astype(np.float32) for n in ("long", "short")}, {"type": "longrope", "original": 1024, "rotated": 12}),
+            ("half of the factors", "phi3", {}, {"rope_factors_long.weight": np.ones(8, np.float32)}, "rope_factors_short.weight"),
+            ("heads that differ", "llama", {"attention.head_count_kv": ("array", [2, 4])}, {}, "differs between layers")):
+        values = {**{k: ("uint32", n) for k, n in numbers.items()}, **keys}
+        path = write(f"{WORK}/meaning.gguf", arch, {**embed, **tensors}, **{f"{arch}.{k}".replace(".", "__"): v for k, v in values.items()})
+        line = subprocess.run(["build/tests/files/config"], input=path + "\n", capture_output=True, text=True).stdout
+        got = json.loads(line) if line[:1] == "{" else line
+        check(f"metadata: {what}", want in got if isinstance(want, str) else all(got[k] == v for k, v in want.items()) if isinstance(got, dict) else False, got)
+
+
+def filled_vocabulary():
+    """Unused pieces, with which the converter fills up a vocabulary, are no part of any text."""
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), "\u2581", "a", "b", "ab", "[PAD263]", "[PAD264]"]
+    kinds = [2, 3, 3, *[6] * 256, 1, 1, 1, 1, 5, 5]
+    w = gguf.GGUFWriter(WORK + "/filled.gguf", "llama")
+    w.add_tokenizer_model("llama")
+    w.add_token_list(tokens)
+    w.add_token_scores([0.0] * 259 + [-1.0, -2.0, -3.0, -0.5, -10000.0, -10000.0])
+    w.add_token_types(kinds)
+    for put in (w.write_header_to_file, w.write_kv_data_to_file, w.write_tensors_to_file, w.close):
+        put()
+    got = Tok(WORK + "/filled.gguf").encode_many(["ab", "[PAD263]"], flags=0)
+    check("a filled vocabulary", got == [[259, 262], [259, *(3 + b for b in b"[PAD263]")]], got)
+
+
 def other_tokenizer():
     """A pre-tokenizer of a later day is refused by name, and served with the tokenizer's own files."""
     path = convert("launch/demo/model", f"{WORK}/later.gguf", T.Q8_0, pre="later")
@@ -570,7 +679,7 @@ def other_tokenizer():
     check("--tokenizer without one", none.returncode == 66 and "--tokenizer: no tokenizer.json" in none.stderr, none.returncode, none.stderr[-300:])
 
 
-for test in (mixtures, dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged, our_tokenizer, vocabularies, published, planned,
-             served, packed, other_numbers, long_tokens, unnamed_tokenizer, other_tokenizer):
+for test in (mixtures, architectures, meanings, filled_vocabulary, dequantizes, plain_types, rows_of_transformers, neox_rows, parts, hostile, damaged,
+             our_tokenizer, vocabularies, published, planned, served, packed, other_numbers, long_tokens, unnamed_tokenizer, other_tokenizer):
     test()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
