@@ -73,22 +73,31 @@ static char **split(const char *text)
 	return words;
 }
 
-/* A daemon that runs is used; --model starts one where none does. */
+/* Whether a server runs where --uds or XVERSE_SOCKET says. One that only has the default socket was not asked for: it
+ * may serve another model. */
+static bool named_runs(struct batch *b)
+{
+	const char *named = b->a->uds ? b->a->uds : getenv("XVERSE_SOCKET");
+	struct xv_options how = {.path = named, .connect_timeout_ms = 2000};
+
+	if (!named || !*named || xv_connect(&b->client, &how, b->why.text))
+		return false;
+	xv_close(b->client);
+	b->client = NULL;
+	return true;
+}
+
 static int find_server(struct batch *b)
 {
 	const struct batch_args *a = &b->a->batch;
-	struct xv_options how = {.path = b->a->uds, .connect_timeout_ms = 2000};
+	bool runs = a->model && named_runs(b);
 	char **options;
 	int err;
 
-	if (!a->model)
+	if (runs)
+		cli_say("xverse: the server that is named runs and is used; --model %s starts none\n", a->model);
+	if (runs || !a->model)
 		return connect_to(b, b->a->uds);
-	if (!xv_connect(&b->client, &how, b->why.text)) {
-		cli_say("xverse: a server runs already and is used; --model %s starts none\n", a->model);
-		xv_close(b->client);
-		b->client = NULL;
-		return connect_to(b, b->a->uds);
-	}
 	options = split(a->server);
 	err = spawn_start(&b->spawn, a->model, a->ranks ? (int)a->ranks : 1, (const char *const *)options + 1,
 			  b->a->uds, &b->why);

@@ -99,6 +99,8 @@ void submit_script(struct text *t, const struct submit_job *job)
 	text_str(
 		t,
 		"# Task K answers part K of the file. It may be killed at any moment: its journal keeps what is answered.\n");
+	if (a->model)
+		text_str(t, "unset XVERSE_SOCKET # each task has a daemon of its own\n");
 	text_str(t, "answer() {\n	exec ");
 	put_quoted(t, job->program);
 	text_str(t, " batch ");
