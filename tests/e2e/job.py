@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from patience import limit, wait_for  # noqa: F401
+from told import difference, told  # noqa: F401
 
 BIN = "build/bin/"
 TESTDATA = os.environ.get("XV_TESTDATA", "../shared/testdata")
@@ -37,7 +38,7 @@ def check(name, ok, text=""):
             passed += 1
         else:
             failed += 1
-            print(f"FAILED {name}: {text}", flush=True)
+            print(f"FAILED {name}: {text if text or isinstance(text, (int, bool)) else told()}", flush=True)
     return ok
 
 
@@ -96,7 +97,7 @@ class Job:
         self.model, self.options, self.mpirun_options, self.n = model, list(options), list(mpirun), ranks
         # Jobs that end beside one that starts would take Open MPI's folder away from it; a killed launcher leaves its own.
         self.env = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "XVERSE_SOCKET": self.socket,
-                    "TMPDIR": self.dir, **(env or {})}
+                    "TMPDIR": self.dir, "XDG_RUNTIME_DIR": self.dir, **(env or {})}
         self.process = None
 
     def command(self):

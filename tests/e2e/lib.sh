@@ -11,7 +11,14 @@ text_model=$stories # a model with a tokenizer: every clone has the bundled one
 daemon=
 
 ok() { passed=$((passed + 1)); }
-bad() { failed=$((failed + 1)); echo "FAILED $1"; shift; [ $# -eq 0 ] || printf '  %s\n' "$@"; }
+# bad NAME [DETAILS]: without details, the line that says so.
+bad() {
+	failed=$((failed + 1))
+	echo "FAILED $1"
+	shift
+	[ $# -gt 0 ] || set -- "line ${BASH_LINENO[0]}: $(sed -n "${BASH_LINENO[0]}{s/^[[:blank:]]*//p}" "${BASH_SOURCE[1]}" | cut -c 1-250)"
+	printf '  %s\n' "$@"
+}
 skip() { skipped=$((skipped + 1)); echo "  skipped: $1"; }
 # same NAME FOUND WANTED
 same() { if [ "$2" = "$3" ]; then ok; else bad "$1" "found:  $(printf %s "$2" | head -c 300)" "wanted: $(printf %s "$3" | head -c 300)"; fi; }

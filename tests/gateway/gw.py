@@ -14,6 +14,7 @@ import time  # noqa: F401
 
 sys.path.insert(0, "tests/e2e")
 from patience import limit, wait_for  # noqa: E402, F401
+from told import told  # noqa: E402
 
 os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 BIN = "build/bin/"
@@ -26,10 +27,10 @@ counts = {"passed": 0, "failed": 0, "skipped": 0}
 running = []
 
 
-def check(name, ok, *told):
+def check(name, ok, *texts):
     counts["passed" if ok else "failed"] += 1
     if not ok:
-        print("FAILED", name, *[str(t)[:400] for t in told], flush=True)
+        print("FAILED", name, *[str(t)[:400] for t in texts] or [told()], flush=True)
     return ok
 
 
