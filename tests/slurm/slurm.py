@@ -9,7 +9,7 @@ import time
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 sys.path.insert(0, "tests/e2e")
-from job import check, finish, gone, skip, wait_for  # noqa: E402,F401
+from job import check, difference, finish, gone, limit, skip, wait_for  # noqa: E402,F401
 
 ROOT = os.getcwd()
 BIN = ROOT + "/build/bin"
@@ -20,6 +20,8 @@ LAB = DIR + "/lab"
 ENV = {**os.environ, "HOME": DIR, "PATH": BIN + ":" + os.environ["PATH"], "XVERSED_DEVICE": "cpu", "XVERSE_JOB_ADDRESSES": DIR + "/addresses",
        "XVERSE_JOB_SOCKETS": DIR + "/sockets",
        "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+ENV["XDG_RUNTIME_DIR"] = DIR + "/run"  # of killed tasks, too
+os.mkdir(ENV["XDG_RUNTIME_DIR"], 0o700)
 for name in [n for n in ENV if n.startswith("SLURM_")]:
     del ENV[name]
 
@@ -56,13 +58,22 @@ def state(job):
     return login("squeue", "-h", "-t", "all", "-j", str(job), "-o", "%T").stdout.split()
 
 
+def network(pid):
+    return os.readlink(f"/proc/{pid}/ns/net")
+
+
+def here(pid):
+    """Whether a process is on a node of this lab: another test's Slurm has jobs of the same numbers."""
+    return network(pid) in [network(open(f"{LAB}/{n}.pid").read().strip()) for n in "ab"]
+
+
 def runs(number):
-    """Whether Slurm's own process beside a job lives, or has not tidied up."""
+    """Whether Slurm's own process beside a job of this lab lives, or has not tidied up."""
     if any(os.path.exists(f"{LAB}/spool.{n}/job{int(number):05d}") for n in "ab"):
         return True
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if open(f"/proc/{pid}/cmdline").read().startswith(f"slurmstepd: [{number}.") and not gone(int(pid)):
+            if open(f"/proc/{pid}/cmdline").read().startswith(f"slurmstepd: [{number}.") and here(pid) and not gone(int(pid)):
                 return True
         except OSError:
             pass
