@@ -40,7 +40,7 @@ def broken(name, path, ranks, reasons, **env):
     """The daemon starts; a long call meets the fault."""
     j = cuda(ranks, path, **env)
     try:
-        if not check(f"{name}: starts", j.start(40), j.text()[-500:]):
+        if not check(f"{name}: starts", j.start(120), j.text()[-500:]):
             return
         c = Client(j.socket)
         call = c.generate([5] * 40, max_tokens=200, temperature=0, ignore_eos=True)
@@ -62,7 +62,7 @@ def broken(name, path, ranks, reasons, **env):
 
 def no_start(name, path, ranks, reason, *options, **env):
     j = cuda(ranks, path, *options, **env)
-    check(f"{name}: no start", not j.start(20))
+    check(f"{name}: no start", not j.start(60))
     rc = ended(j, BOUND)
     check(f"{name}: ends with a status", rc not in (None, 0), rc)
     check(f"{name}: says why", reason in j.text(), j.text()[-500:])
@@ -74,10 +74,10 @@ def one_fails(path, ranks, at, *options):
     name = f"call {at} of {ranks} {' '.join(options)}"
     j = cuda(ranks, path, *options, FAKEGPU_FAIL=f"any:{at}=999", FAKEGPU_FAIL_RANK=str(ranks - 1), FAKEGPU_ORDER="fwd")
     served = False
-    if j.start(20):
+    if j.start(60):
         c = Client(j.socket)
         call = c.generate([7] * 50, max_tokens=4, temperature=0, ignore_eos=True)
-        c.wait(call, seconds=20)
+        c.wait(call, seconds=60)
         served = call.error is None and not c.closed and call.ended is not None
         c.close()
     rc = j.stop() if served else ended(j, BOUND)
