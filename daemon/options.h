@@ -33,7 +33,7 @@ struct options {
 	int64_t tensor_parallel; /* 0: as many as MPI started */
 	int device;
 	char *cpu_isa;
-	char *node_interface; /* NULL: the first network that all nodes are in */
+	char *node_interface; /* NULL: the fastest network that all nodes are in */
 	int64_t plan_nodes;   /* of a plan; 0: one */
 	int64_t threads;      /* 0: a fair share of the allowed cores */
 	bool pin;

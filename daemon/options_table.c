@@ -100,8 +100,8 @@ const struct option_row option_table[] = {
 	NUMBER(RANKS, "threads", "t", "N", threads, 0, 0, 1024,
 	       "compute threads of each rank; 0: one for each CPU of its mask that no other rank has, at most its CPU quota"),
 	TEXT(RANKS, "node-interface", NULL, "NAME|NETWORK", node_interface,
-	     "network interface of the links between nodes, as eth0 or 10.0.0.0/8; default: the first network that all nodes "
-	     "are in"),
+	     "network interface of the links between nodes, as eth0 or 10.0.0.0/8; default: the fastest network that all "
+	     "nodes are in"),
 	NUMBER(RANKS, "nodes", NULL, "N", plan_nodes, 0, 0, 32,
 	       "nodes that --dry-run plans for, with --tensor-parallel-size ranks in all"),
 	TEXT(RANKS, "cpu-isa", NULL, "NAME", cpu_isa,

@@ -9,6 +9,7 @@
 
 #include "launch/inside.h"
 #include "base/tasks.h"
+#include "parallel/trunk.h"
 
 enum { HOST_MOST = 54 /* Open MPI 4.1's mpirun overflows a buffer with longer names */ };
 
@@ -58,6 +59,7 @@ void before_start(const struct launcher *l)
 {
 	const char *variable;
 	char path[4096];
+	struct why why;
 	int tasks = tasks_started(&variable);
 
 	if (tasks > 1)
@@ -71,6 +73,8 @@ void before_start(const struct launcher *l)
 	if (!has_interface())
 		refuse_start(EXIT_CONFIG,
 			     "no network interface is up, on which mpirun and its ranks meet: ip link set lo up");
+	if (trunk_has_interface(l->options.node_interface, &why))
+		refuse_start(EXIT_CONFIG, "%s", why.text);
 	if (l->starter.kind == STARTER_MPIRUN && l->starter.major < 5)
 		check_host_name();
 }

@@ -95,6 +95,7 @@ static void check_one(struct check *c, const struct facts *f)
 static void name_missing(struct check *c, int code)
 {
 	const struct hosts *h = &c->l->hosts;
+	const char *interface = c->l->options.node_interface;
 	char names[400] = "";
 	size_t n = 0;
 
@@ -116,6 +117,10 @@ static void name_missing(struct check *c, int code)
 	else
 		find(c, EXIT_CONFIG, "nothing can be started on %s; the error of %s is above", names,
 		     c->l->starter.kind == STARTER_SRUN ? "srun" : "mpirun");
+	if (interface)
+		find(c, EXIT_CONFIG,
+		     "--node-interface %s must be an interface, or a network, of each of them (ip -br addr)",
+		     interface);
 }
 
 int check_hosts(const struct launcher *l)

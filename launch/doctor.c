@@ -7,6 +7,7 @@
 
 #include "launch/ask.h"
 #include "launch/finding.h"
+#include "parallel/trunk.h"
 
 enum { ANSWER_S = 120 };
 
@@ -61,6 +62,15 @@ static int look_everywhere(struct launcher *l)
 	return code == EXIT_OK ? EXIT_OK : EXIT_CONFIG;
 }
 
+/* mpirun on this machine fails with a wrong one, and does not say so. */
+static void need_interface(const struct launcher *l)
+{
+	struct why why;
+
+	if (trunk_has_interface(l->options.node_interface, &why))
+		refuse_start(EXIT_CONFIG, "%s", why.text);
+}
+
 int doctor_run(struct launcher *l)
 {
 	int code, compared;
@@ -68,6 +78,7 @@ int doctor_run(struct launcher *l)
 	if (!l->hosts.n) {
 		code = doctor_here(l, false);
 	} else {
+		need_interface(l);
 		code = look_everywhere(l);
 		fflush(stdout);
 		compared = check_hosts(l);

@@ -7,6 +7,7 @@
 
 #include "launch/ask.h"
 #include "launch/finding.h"
+#include "parallel/trunk.h"
 #include "parallel/world.h"
 
 enum { RUN_S = 30, HOST_MOST = 54 };
@@ -99,6 +100,21 @@ static void look_at_host(struct doctor *d)
 		doctor_say(d, MEND, "ssh", "is not installed, and mpirun reaches other hosts by it");
 }
 
+static void look_at_interface(struct doctor *d)
+{
+	const char *interface = d->l->options.node_interface;
+	struct trunk_place place[TRUNK_PLACES];
+	char all[300];
+
+	if (!interface)
+		return;
+	trunk_interfaces(all, sizeof all);
+	if (trunk_addresses(interface, place))
+		doctor_say(d, FINE, "node interface", "%s=%s", place[0].interface, place[0].address);
+	else
+		doctor_say(d, MEND, "node interface", "--node-interface %s names none of %s", interface, all);
+}
+
 void doctor_mpi(struct doctor *d)
 {
 	if (d->l->starter.kind == STARTER_MPIRUN) {
@@ -108,4 +124,5 @@ void doctor_mpi(struct doctor *d)
 	}
 	look_at_pmix(d);
 	look_at_host(d);
+	look_at_interface(d);
 }

@@ -10,7 +10,7 @@
  *
  * Each node has a board of its own. The watch threads of the nodes' leaders send each other what their ranks have on it
  * with every heartbeat, and a blame at once. A rank is watched by those of its node alone; a leader blames a node that
- * it has not heard for 5 s, whose link has ended, or to which every sixth packet gets lost (lost). */
+ * it has not heard for 7 s, whose link has ended, or to which every sixth packet gets lost for 6 s (lost). */
 #ifndef PARALLEL_BOARD_H
 #define PARALLEL_BOARD_H
 

@@ -9,8 +9,8 @@
 #include "parallel/board_page.h"
 #include "parallel/trunk.h"
 
-#define SILENT_NS (5 * NS_PER_S)
-#define QUIET_NS NS_PER_S /* of several heartbeats none came */
+#define SILENT_NS (7 * NS_PER_S) /* TCP sends again 6.2 s after the first packet that a cut took, at the latest */
+#define QUIET_NS NS_PER_S        /* of several heartbeats none came */
 enum { REASON_MS = 1000, OFTEN_MS = 50 };
 
 struct beat_line {
@@ -98,7 +98,7 @@ void board_tell_often(struct board *b, uint64_t now)
 	if (!b->trunk || now - b->told < OFTEN_MS * NS_PER_MS)
 		return;
 	for (int i = 0; i < b->nodes->n; i++)
-		doubt |= atomic_load(&b->node[i].loss.lost) > 0;
+		doubt |= b->node[i].doubt > now;
 	if (doubt)
 		board_tell(b);
 }
@@ -193,7 +193,7 @@ void board_look_for_nodes(struct board *b, uint64_t since)
 			       atomic_load(&b->page->line[b->nodes->node[i].leader].state) == LINE_JOINED;
 
 		if (i != b->nodes->mine && still_look(&o->beat, o->beats, since) > SILENT_NS && watched)
-			blame_node(b, i, "nothing was heard for 5 s");
+			blame_node(b, i, "nothing was heard for 7 s");
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "parallel/blame.h"
+#include "parallel/loss.h"
 #include "parallel/nodes.h"
 #include "parallel/trunk.h"
 #include "base/process.h"
@@ -38,25 +39,16 @@ struct peer {
 	struct still beat, where; /* as this rank has seen them */
 };
 
-/* A link's last ticks. */
-enum { LOSS_TICKS = 16 };
-struct board_loss {
-	struct loss_tick {
-		int sent, lost; /* packets */
-		bool moved;     /* some arrived */
-	} tick[LOSS_TICKS];
-	_Atomic uint32_t sent, lost; /* of all ticks, for other threads */
-	unsigned at;
-	struct trunk_packets last;
-};
-
 struct other_node { /* as a leader sees it */
 	struct still beat;
 	uint64_t beats;         /* that came */
 	_Atomic uint64_t heard; /* now_ns() at the last one */
 	bool ended;             /* its link has */
-	struct board_loss loss;
-	struct still data; /* that arrived there */
+	struct loss loss;
+	_Atomic uint32_t sent, lost; /* packets of its last ticks, for other threads */
+	struct still data;           /* that arrived there */
+	uint32_t data_lost;          /* packets of data, since the start */
+	uint64_t doubt;              /* until then heartbeats are sent more often */
 };
 
 struct board {

@@ -223,9 +223,11 @@ static struct trunk_packets packets(int fd)
 
 	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &i, &size);
 	return (struct trunk_packets){
-		i.tcpi_data_segs_out,
-		i.tcpi_total_retrans > i.tcpi_dsack_dups ? i.tcpi_total_retrans - i.tcpi_dsack_dups : 0,
-		i.tcpi_bytes_acked, i.tcpi_unacked > 0};
+		.sent = i.tcpi_data_segs_out,
+		.lost = i.tcpi_total_retrans > i.tcpi_dsack_dups ? i.tcpi_total_retrans - i.tcpi_dsack_dups : 0,
+		.again = i.tcpi_total_retrans,
+		.arrived = i.tcpi_bytes_acked,
+		.waiting = i.tcpi_unacked > 0};
 }
 
 struct trunk_packets trunk_beat_packets(const struct trunk *t, int node)

@@ -30,6 +30,7 @@ struct trunk_place {
 	char interface[16], address[TRUNK_ADDRESS]; /* "eth0", "10.0.0.1"; "": none */
 	uint16_t port;
 	uint8_t prefix; /* bits of the address that name its network */
+	uint32_t mbit;  /* a second, as the kernel says; 0: unknown */
 };
 /* The caller's word and the answer. */
 struct trunk_secret {
@@ -42,9 +43,13 @@ enum { TRUNK_PLACES = 16 }; /* of a node */
 /* The addresses of this node: of `interface`, which is a name or a network as 10.0.0.0/8; NULL: of any, loopback aside.
  * Returns how many. */
 int trunk_addresses(const char *interface, struct trunk_place out[TRUNK_PLACES]);
-/* Which of place (n, TRUNK_PLACES) the nodes use: in the first network of node 0 in which each node has an address of
- * its own; `given`, an interface was named: the first of each. chosen (n). False: there is none, or two nodes have the
- * same address. */
+/* All that this machine has, as errors name them: "lo=127.0.0.1 eth0=10.0.0.1". */
+void trunk_interfaces(char *out, size_t size);
+/* ERR_UNKNOWN, with their names: this machine has no address of `interface`. NULL is fine. */
+int trunk_has_interface(const char *interface, struct why *why);
+/* Which of place (n, TRUNK_PLACES) the nodes use: in the network of node 0 in which each node has an address of its
+ * own, and if there are several in the one whose slowest interface is fastest, or the first; `given`, an interface was
+ * named: the first of each. chosen (n). False: there is none, or two nodes have the same address. */
 bool trunk_choose(const struct trunk_place *place, int n, bool given, int *chosen);
 /* Listens on place->address and sets place->port. Returns the socket, or ERR_IO. */
 int trunk_listen(struct trunk_place *place, struct why *why);
@@ -84,9 +89,9 @@ int trunk_beat_take(struct trunk *t, int node, void *beat, size_t bytes);
 
 /* What TCP counts of a link since the start. */
 struct trunk_packets {
-	uint32_t sent, lost;
-	uint64_t arrived; /* bytes */
-	bool waiting;     /* some that were sent have not arrived yet */
+	uint32_t sent, lost, again; /* again: sent once more, whether they were lost or late */
+	uint64_t arrived;           /* bytes */
+	bool waiting;               /* some that were sent have not arrived yet */
 };
 struct trunk_packets trunk_beat_packets(const struct trunk *t, int node);
 struct trunk_packets trunk_data_packets(const struct trunk *t, int node);

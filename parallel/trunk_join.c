@@ -1,9 +1,7 @@
-/* trunk_join.c - how links come up: which interface, who listens, who calls, and who is hung up on. */
+/* trunk_join.c - how links come up: who listens, who calls, and who is hung up on. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -16,132 +14,12 @@
 
 #include "parallel/trunk_inside.h"
 
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44
+#endif
+
 enum { HELLO = 0x78686931, PENDING = 64, HELLO_MS = 5000, BACKLOG = 256, AGAIN_MS = 20 };
 enum { DATA, BEAT };
-
-/* ---- addresses ---- */
-struct raw {
-	int family;
-	uint8_t byte[16];
-};
-
-static bool raw_of(const char *text, struct raw *out)
-{
-	*out = (struct raw){.family = strchr(text, ':') ? AF_INET6 : AF_INET};
-	return inet_pton(out->family, text, out->byte) == 1;
-}
-
-static bool same_network(const struct raw *a, const struct raw *b, int prefix)
-{
-	if (a->family != b->family)
-		return false;
-	for (int i = 0; i < prefix; i++)
-		if ((a->byte[i / 8] ^ b->byte[i / 8]) >> (7 - i % 8) & 1)
-			return false;
-	return true;
-}
-
-static int ones(const uint8_t *mask, int bytes)
-{
-	int n = 0;
-
-	for (int i = 0; i < 8 * bytes; i++)
-		n += mask[i / 8] >> (7 - i % 8) & 1;
-	return n;
-}
-
-/* False: it is of no use between nodes. */
-static bool place_of(const struct ifaddrs *a, struct trunk_place *out)
-{
-	const struct sockaddr_in *v4 = (const void *)a->ifa_addr, *m4 = (const void *)a->ifa_netmask;
-	const struct sockaddr_in6 *v6 = (const void *)a->ifa_addr, *m6 = (const void *)a->ifa_netmask;
-
-	*out = (struct trunk_place){.port = 0};
-	if (!a->ifa_addr || !a->ifa_netmask || !(a->ifa_flags & IFF_UP))
-		return false;
-	snprintf(out->interface, sizeof out->interface, "%s", a->ifa_name);
-	if (a->ifa_addr->sa_family == AF_INET) {
-		out->prefix = (uint8_t)ones((const uint8_t *)&m4->sin_addr, 4);
-		return inet_ntop(AF_INET, &v4->sin_addr, out->address, sizeof out->address);
-	}
-	if (a->ifa_addr->sa_family != AF_INET6 || IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
-		return false;
-	out->prefix = (uint8_t)ones(m6->sin6_addr.s6_addr, 16);
-	return inet_ntop(AF_INET6, &v6->sin6_addr, out->address, sizeof out->address);
-}
-
-/* `interface`: a name, or ADDRESS/BITS. */
-static bool wanted(const struct ifaddrs *a, const struct trunk_place *p, const char *interface)
-{
-	const char *slash = interface ? strchr(interface, '/') : NULL;
-	struct raw net, own;
-	char text[TRUNK_ADDRESS];
-
-	if (!interface)
-		return !(a->ifa_flags & IFF_LOOPBACK);
-	if (!slash)
-		return !strcmp(interface, a->ifa_name);
-	snprintf(text, sizeof text, "%.*s", (int)(slash - interface), interface);
-	return raw_of(text, &net) && raw_of(p->address, &own) && atoi(slash + 1) >= 0 && atoi(slash + 1) <= 128 &&
-	       same_network(&net, &own, min_int(atoi(slash + 1), net.family == AF_INET ? 32 : 128));
-}
-
-int trunk_addresses(const char *interface, struct trunk_place out[TRUNK_PLACES])
-{
-	struct ifaddrs *all = NULL;
-	int n = 0;
-
-	if (getifaddrs(&all))
-		return 0;
-	for (const struct ifaddrs *a = all; a && n < TRUNK_PLACES; a = a->ifa_next)
-		n += place_of(a, &out[n]) && wanted(a, &out[n], interface);
-	freeifaddrs(all);
-	if (n < TRUNK_PLACES)
-		out[n] = (struct trunk_place){.port = 0};
-	return n;
-}
-
-/* The address of a node in the network of `of` that none of the nodes before it has; -1: none. Bridges of container
- * engines have one and the same address on every node. */
-static int find_in(const struct trunk_place *place, int node, const struct trunk_place *of, const int *chosen)
-{
-	struct raw net, own;
-
-	for (int i = 0; i < TRUNK_PLACES && *place[node * TRUNK_PLACES + i].address; i++) {
-		const struct trunk_place *p = &place[node * TRUNK_PLACES + i];
-		bool taken = false;
-
-		if (!raw_of(of->address, &net) || !raw_of(p->address, &own) || !same_network(&net, &own, of->prefix))
-			continue;
-		for (int m = 0; m < node; m++)
-			taken |= !strcmp(place[m * TRUNK_PLACES + chosen[m]].address, p->address);
-		if (!taken)
-			return i;
-	}
-	return -1;
-}
-
-bool trunk_choose(const struct trunk_place *place, int n, bool given, int *chosen)
-{
-	for (int i = 0; i < TRUNK_PLACES && *place[i].address && !given; i++) {
-		int node = 1;
-
-		chosen[0] = i;
-		while (node < n && (chosen[node] = find_in(place, node, &place[i], chosen)) >= 0)
-			node++;
-		if (node == n)
-			return true;
-	}
-	memset(chosen, 0, (size_t)n * sizeof *chosen);
-	for (int node = 0; node < n; node++) {
-		const char *own = place[node * TRUNK_PLACES].address;
-
-		given &= *own != 0;
-		for (int m = 0; m < node; m++)
-			given &= strcmp(place[m * TRUNK_PLACES].address, own) != 0;
-	}
-	return given;
-}
 
 static struct addrinfo *resolve(const struct trunk_place *p)
 {
@@ -223,12 +101,14 @@ static int left_ms(uint64_t until)
 	return now < until ? (int)((until - now) / NS_PER_MS) + 1 : 0;
 }
 
-/* A socket as links use it. */
+/* A socket as links use it. Linux 6.15 and later can send again at least once a second what was lost, so
+ * that a link that was cut goes on at once. */
 void trunk_settle(int fd)
 {
-	int one = 1;
+	int one = 1, again_ms = 1000;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &again_ms, sizeof again_ms);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 }
 

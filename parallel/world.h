@@ -16,8 +16,8 @@
  * be called before any thread starts, with the daemon's signals blocked. */
 void world_init(struct world *w, int *argc, char ***argv);
 /* Collective, before all that needs more than MPI. Links the nodes, over `interface`: its name, or a network as
- * 10.0.0.0/8; NULL: the first network that all are in. Nothing on one node. ERR_UNKNOWN, ERR_IO: no link; ERR_MISMATCH:
- * another build of the program runs on some node; the same on all ranks. */
+ * 10.0.0.0/8; NULL: the fastest network that all are in. No link on one node. ERR_UNKNOWN, ERR_IO: no link;
+ * ERR_MISMATCH: another build of the program runs on some node; the same on all ranks. */
 int world_join(struct world *w, const char *interface, struct why *why);
 /* The process that started this one as a rank, such as mpirun; 0: there is none, and this process may outlive its
  * parent. */

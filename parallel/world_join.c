@@ -15,6 +15,9 @@ enum { JOIN_MS = 9000 };
 struct places {
 	struct trunk_place at[TRUNK_PLACES];
 };
+struct has { /* what a node has, as a part of a sentence */
+	char text[160];
+};
 
 static bool leads(const struct world *w)
 {
@@ -41,19 +44,33 @@ static void share_leaders(const struct world *w, const void *mine, size_t bytes,
 	free(all);
 }
 
-static int no_network(const struct world *w, const struct places *all, const char *interface, struct why *why)
+static void describe(struct has *out, const char *interface, const struct places *p)
 {
+	size_t at = 0;
+
+	if (!*p->at[0].address) {
+		at = (size_t)snprintf(out->text, sizeof out->text, "%s", interface ? "none of it, but " : "");
+		trunk_interfaces(out->text + at, sizeof out->text - at);
+	}
+	for (int k = 0; k < TRUNK_PLACES && *p->at[k].address && at < sizeof out->text; k++)
+		at += (size_t)snprintf(out->text + at, sizeof out->text - at, "%s%s=%s", k ? " " : "",
+				       p->at[k].interface, p->at[k].address);
+}
+
+/* Collective. */
+static int no_network(const struct world *w, const struct places *mine, const char *interface, struct why *why)
+{
+	struct has own = {""}, *all = xalloc((size_t)w->nodes.n, sizeof *all);
 	char text[360] = "";
 	size_t at = 0;
 
-	for (int i = 0; i < w->nodes.n && at < sizeof text; i++) {
-		at += (size_t)snprintf(text + at, sizeof text - at, "%s%s has", i ? ", " : "", w->nodes.node[i].name);
-		for (int k = 0; k < TRUNK_PLACES && *all[i].at[k].address && at < sizeof text; k++)
-			at += (size_t)snprintf(text + at, sizeof text - at, " %s=%s", all[i].at[k].interface,
-					       all[i].at[k].address);
-		if (!*all[i].at[0].address && at < sizeof text)
-			at += (size_t)snprintf(text + at, sizeof text - at, " none");
-	}
+	if (leads(w))
+		describe(&own, interface, mine);
+	share_leaders(w, &own, sizeof own, all);
+	for (int i = 0; i < w->nodes.n && at < sizeof text; i++)
+		at += (size_t)snprintf(text + at, sizeof text - at, "%s%s has %s", i ? ", " : "", w->nodes.node[i].name,
+				       all[i].text);
+	free(all);
 	if (interface)
 		return fail(
 			why, ERR_UNKNOWN,
@@ -74,7 +91,7 @@ static int choose(const struct world *w, const char *interface, struct trunk_pla
 		trunk_addresses(interface, mine.at);
 	share_leaders(w, &mine, sizeof mine, all);
 	if (!trunk_choose(all[0].at, w->nodes.n, interface, chosen))
-		err = no_network(w, all, interface, why);
+		err = no_network(w, &mine, interface, why);
 	for (int i = 0; i < w->nodes.n && !err; i++)
 		place[i] = all[i].at[chosen[i]];
 	free(all);
@@ -139,8 +156,8 @@ static void log_nodes(const struct world *w, const struct trunk_place *place)
 
 	for (int i = 0; w->rank == 0 && i < w->nodes.n; i++) {
 		nodes_ranks_text(&w->nodes, w->size, i, ranks, sizeof ranks);
-		log_event(LOG_INFO, "node", " number=%d name=%s ranks=\"%s\" interface=%s address=%s", i,
-			  w->nodes.node[i].name, ranks, place[i].interface, place[i].address);
+		log_event(LOG_INFO, "node", " number=%d name=%s ranks=\"%s\" interface=%s address=%s mbit=%u", i,
+			  w->nodes.node[i].name, ranks, place[i].interface, place[i].address, place[i].mbit);
 	}
 }
 
@@ -150,8 +167,8 @@ int world_join(struct world *w, const char *interface, struct why *why)
 	char build[AGREE_VALUE];
 	int err;
 
-	if (w->nodes.n < 2)
-		return 0;
+	if (w->nodes.n < 2) /* the option is without effect, which is no reason to let a wrong one pass */
+		return world_agree(w, trunk_has_interface(interface, why), why);
 	program_build(build, sizeof build);
 	err = world_same(w, "the build of xversed", build, "install the same one on all nodes", why);
 	if (err)

@@ -242,7 +242,13 @@ static void put_nodes(const struct page *p, const struct world *w)
 				 w->nodes.node[i].name, sent ? "sent" : "received");
 			sample(p, "node_link_bytes_total", label, (double)trunk_bytes(w->trunk, i, sent));
 		}
-	head(p, "node_heartbeat_age_seconds", "gauge", "Time since a node was heard; the job ends at 5 s.");
+	head(p, "node_link_retransmits_total", "counter", "Packets that rank 0's machine sent again to a node.");
+	for (int i = 1; i < w->nodes.n; i++) {
+		snprintf(label, sizeof label, "node=\"%d\",host=\"%s\"", i, w->nodes.node[i].name);
+		sample(p, "node_link_retransmits_total", label,
+		       (double)trunk_data_packets(w->trunk, i).again + trunk_beat_packets(w->trunk, i).again);
+	}
+	head(p, "node_heartbeat_age_seconds", "gauge", "Time since a node was heard; the job ends at 7 s.");
 	for (int i = 1; i < w->nodes.n; i++) {
 		snprintf(label, sizeof label, "node=\"%d\",host=\"%s\"", i, w->nodes.node[i].name);
 		sample(p, "node_heartbeat_age_seconds", label, (double)board_node_age(w->board, i) * 1e-9);

@@ -284,6 +284,29 @@ TEST(nodes_choose_a_network_that_all_are_in)
 	CHECK_EQ(chosen[1], 0);
 }
 
+TEST(nodes_choose_the_fastest_network_of_several)
+{
+	struct trunk_place p[2 * TRUNK_PLACES] = {0};
+	int chosen[2];
+
+	for (int node = 0; node < 2; node++) {
+		at(p, node, 0, "eth0", node ? "10.0.0.2" : "10.0.0.1", 24);
+		at(p, node, 1, "eth1", node ? "10.1.0.2" : "10.1.0.1", 24);
+		at(p, node, 2, "eth2", node ? "10.2.0.2" : "10.2.0.1", 24);
+	}
+	CHECK(trunk_choose(p, 2, false, chosen));
+	CHECK_EQ(chosen[0], 0); /* nothing is known */
+	p[0].mbit = p[TRUNK_PLACES].mbit = 1000;
+	p[1].mbit = 400000;
+	p[TRUNK_PLACES + 1].mbit = 100; /* as fast as its slower end */
+	p[2].mbit = p[TRUNK_PLACES + 2].mbit = 10000;
+	CHECK(trunk_choose(p, 2, false, chosen));
+	CHECK_EQ(chosen[0], 2);
+	CHECK_EQ(chosen[1], 2);
+	CHECK(trunk_choose(p, 2, true, chosen));
+	CHECK_EQ(chosen[0], 0);
+}
+
 TEST(addresses_of_an_interface_or_network)
 {
 	struct trunk_place p[TRUNK_PLACES];
@@ -295,6 +318,18 @@ TEST(addresses_of_an_interface_or_network)
 	CHECK_EQ(trunk_addresses("no-such-0", p), 0);
 	CHECK_EQ(trunk_addresses("10.0.0/99x", p), 0);
 	CHECK(!*p[0].address);
+}
+
+TEST(a_wrong_interface_is_named_with_those_that_there_are)
+{
+	struct why why = {""};
+
+	CHECK_EQ(trunk_has_interface(NULL, &why), 0);
+	CHECK_EQ(trunk_has_interface("lo", &why), 0);
+	CHECK_EQ(trunk_has_interface("127.0.0.0/8", &why), 0);
+	CHECK_EQ(trunk_has_interface("no-such-0", &why), ERR_UNKNOWN);
+	CHECK_HAS(why.text, "--node-interface no-such-0: ");
+	CHECK_HAS(why.text, " lo=127.0.0.1");
 }
 
 TEST(a_node_sends_whole_subtrees)
