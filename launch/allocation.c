@@ -115,6 +115,15 @@ static int take_slurm(struct hosts *h, const char *nodes, struct why *why)
 	return err;
 }
 
+/* ---- files of hosts ---- */
+static const struct {
+	const char *variable;
+	enum hosts_form form;
+} files[] = {{"PBS_NODEFILE", HOSTS_SLOTTED},
+	     {"LSB_DJOB_HOSTFILE", HOSTS_SLOTTED},
+	     {"OAR_NODEFILE", HOSTS_CORES},
+	     {"PE_HOSTFILE", HOSTS_CORES}};
+
 /* ---- all of them ---- */
 
 static int name_source(struct hosts *h, const char *from, int err, struct why *why)
@@ -129,14 +138,15 @@ static int name_source(struct hosts *h, const char *from, int err, struct why *w
 int hosts_of_job(struct hosts *h, struct why *why)
 {
 	const char *step = getenv("SLURM_STEP_NODELIST"), *slurm = step ? step : getenv("SLURM_JOB_NODELIST");
-	const char *pbs = getenv("PBS_NODEFILE"), *lsf = getenv("LSB_DJOB_HOSTFILE");
 
 	if (slurm && *slurm)
 		return name_source(h, step ? "SLURM_STEP_NODELIST" : "SLURM_JOB_NODELIST", take_slurm(h, slurm, why),
 				   why);
-	if (pbs && *pbs)
-		return name_source(h, "PBS_NODEFILE", hosts_read(h, pbs, why), why);
-	if (lsf && *lsf)
-		return name_source(h, "LSB_DJOB_HOSTFILE", hosts_read(h, lsf, why), why);
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		const char *path = getenv(files[i].variable);
+
+		if (path && *path)
+			return name_source(h, files[i].variable, hosts_read(h, path, files[i].form, why), why);
+	}
 	return 0;
 }

@@ -80,7 +80,7 @@ int hosts_parse(struct hosts *h, const char *list, struct why *why)
 }
 
 /* A line of a host file; *h is unchanged by a blank one. */
-static int add_line(struct hosts *h, char *line, struct why *why)
+static int add_line(struct hosts *h, char *line, enum hosts_form form, struct why *why)
 {
 	char *rest, *name, *word;
 	int64_t slots = 1;
@@ -89,6 +89,8 @@ static int add_line(struct hosts *h, char *line, struct why *why)
 	name = strtok_r(line, BLANKS, &rest);
 	if (!name)
 		return 0;
+	if (form == HOSTS_CORES)
+		return hosts_add(h, name, strlen(name), 1, why);
 	while ((word = strtok_r(NULL, BLANKS, &rest))) {
 		if (!strncmp(word, "slots=", 6))
 			slots = number(word + 6, strlen(word + 6));
@@ -99,7 +101,7 @@ static int add_line(struct hosts *h, char *line, struct why *why)
 	return strchr(name, ':') ? add_word(h, name, strlen(name), why) : hosts_add(h, name, strlen(name), slots, why);
 }
 
-int hosts_read(struct hosts *h, const char *path, struct why *why)
+int hosts_read(struct hosts *h, const char *path, enum hosts_form form, struct why *why)
 {
 	char line[1024];
 	FILE *f = fopen(path, "re");
@@ -113,7 +115,7 @@ int hosts_read(struct hosts *h, const char *path, struct why *why)
 		if (!strchr(line, '\n') && !feof(f))
 			err = fail(&at, ERR_INVALID, "longer than %d bytes", (int)sizeof line - 2);
 		else
-			err = add_line(h, line, &at);
+			err = add_line(h, line, form, &at);
 	}
 	if (err)
 		fail(why, err, "%s: line %d: %s", path, number, at.text);
@@ -123,6 +125,8 @@ int hosts_read(struct hosts *h, const char *path, struct why *why)
 	else if (!h->n)
 		err = fail(why, ERR_INVALID, "%s: names no host; its lines must be such as NAME slots=N", path);
 	fclose(f);
+	for (int i = 0; i < h->n && form == HOSTS_CORES; i++)
+		h->at[i].slots = 1;
 	return err;
 }
 

@@ -21,11 +21,14 @@ struct hosts {
 int hosts_add(struct hosts *h, const char *name, size_t len, int64_t slots, struct why *why);
 /* "a:4,b:4"; without a number 1. */
 int hosts_parse(struct hosts *h, const char *list, struct why *why);
-/* Lines "a slots=4" (Open MPI), "a:4" (MPICH) or "a", as often as the host takes ranks (PBS, LSF); # begins a comment.
- * ERR_IO, ERR_INVALID with the line's number. */
-int hosts_read(struct hosts *h, const char *path, struct why *why);
-/* Finds the batch system's hosts in the environment: Slurm's allocation, PBS_NODEFILE, LSB_DJOB_HOSTFILE. Leaves *h
- * empty where there is none. ERR_INVALID, ERR_IO: what is there cannot be read. */
+/* HOSTS_SLOTTED: lines "a slots=4" (Open MPI), "a:4" (MPICH) or "a", as often as the host takes ranks (PBS, LSF).
+ * HOSTS_CORES: lines that begin with a host, for each core or with the number of cores (OAR, Grid Engine), which takes
+ * one rank. # begins a comment. ERR_IO, ERR_INVALID with the line's number. */
+enum hosts_form { HOSTS_SLOTTED, HOSTS_CORES };
+int hosts_read(struct hosts *h, const char *path, enum hosts_form form, struct why *why);
+/* Finds the batch system's hosts in the environment: Slurm's allocation, or a file that PBS_NODEFILE,
+ * LSB_DJOB_HOSTFILE, OAR_NODEFILE or PE_HOSTFILE names. Leaves *h empty where there is none. ERR_INVALID, ERR_IO: what
+ * is there cannot be read. */
 int hosts_of_job(struct hosts *h, struct why *why);
 void hosts_finish(struct hosts *h);
 

@@ -29,8 +29,7 @@ static void usage(FILE *f)
 		{"-n RANKS", "ranks to start [one for each slot of the hosts; 1]"},
 		{"--hosts A:N,B:N",
 		 "run on these machines, of which this one must be one, with N ranks on each. Without --hosts and "
-		 "--hostfile: on those of the Slurm allocation, PBS_NODEFILE or LSB_DJOB_HOSTFILE if there is one, else "
-		 "here"},
+		 "--hostfile: on those of the job of Slurm, PBS, LSF, OAR or Grid Engine if there is one, else here"},
 		{"--hostfile FILE", "the same from a file with lines such as A slots=N"},
 		{"--starter NAME", "what starts the ranks: mpirun or srun [mpirun if it is installed]"},
 		{"--restart[=TIMES]",

@@ -16,7 +16,7 @@ static void find_hosts(struct launcher *l)
 		refuse_start(EXIT_USAGE, "--hosts and --hostfile exclude each other");
 	if (l->host_list && hosts_parse(&l->hosts, l->host_list, &why))
 		refuse_start(EXIT_USAGE, "--hosts: %s", why.text);
-	err = l->host_file ? hosts_read(&l->hosts, l->host_file, &why) : 0;
+	err = l->host_file ? hosts_read(&l->hosts, l->host_file, HOSTS_SLOTTED, &why) : 0;
 	if (err)
 		refuse_start(EXIT_INPUT, "--hostfile: %s%s", why.text,
 			     err == ERR_IO ? ": give a file with a line for each machine, such as node1 slots=4" : "");

@@ -44,14 +44,15 @@ static const char *read_back(const char *text)
 	struct hosts h = {0};
 	const char *path = file_of(text), *out;
 
-	out = listed(&h, hosts_read(&h, path, &why));
+	out = listed(&h, hosts_read(&h, path, HOSTS_SLOTTED, &why));
 	unlink(path);
 	return out;
 }
 
-static const char *const variables[] = {"SLURM_STEP_NODELIST",   "SLURM_JOB_NODELIST",   "SLURM_NTASKS",
-					"SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_GPUS_ON_NODE",
-					"PBS_NODEFILE",          "LSB_DJOB_HOSTFILE"};
+static const char *const variables[] = {
+	"SLURM_STEP_NODELIST",  "SLURM_JOB_NODELIST", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE",
+	"SLURM_TASKS_PER_NODE", "SLURM_GPUS_ON_NODE", "PBS_NODEFILE", "LSB_DJOB_HOSTFILE",
+	"OAR_NODEFILE",         "PE_HOSTFILE"};
 
 /* NAME, VALUE, ..., NULL */
 static const char *in_job(const char *const *set)
@@ -95,7 +96,7 @@ TEST(file)
 	CHECK_HAS(read_back("\n# nothing\n"), "names no host");
 	CHECK_HAS(read_back("a;b\n"), "line 1: \"a;b\" is no host's name");
 	struct hosts h = {0};
-	CHECK_EQ(hosts_read(&h, "/nonexistent", &why), ERR_IO);
+	CHECK_EQ(hosts_read(&h, "/nonexistent", HOSTS_SLOTTED, &why), ERR_IO);
 }
 
 TEST(slurm)
@@ -126,6 +127,13 @@ TEST(other_schedulers)
 	snprintf(pbs, sizeof pbs, "%s", file_of("node1\nnode1\nnode2\nnode2\n"));
 	CHECK_STR(JOB("PBS_NODEFILE", pbs), "node1:2,node2:2");
 	CHECK_STR(JOB("LSB_DJOB_HOSTFILE", pbs), "node1:2,node2:2");
+	CHECK_STR(JOB("OAR_NODEFILE", pbs), "node1:1,node2:1");
+	unlink(pbs);
+	snprintf(pbs, sizeof pbs, "%s", file_of("node1 4 all.q@node1 UNDEFINED\nnode2 2 all.q@node2 0,1:0,2\n"));
+	CHECK_STR(JOB("PE_HOSTFILE", pbs), "node1:1,node2:1");
+	unlink(pbs);
+	snprintf(pbs, sizeof pbs, "%s", file_of("node1 4 all.q\nnode;2 4 all.q\n"));
+	CHECK_HAS(JOB("PE_HOSTFILE", pbs), "line 2: \"node;2\" is no host's name");
 	unlink(pbs);
 	CHECK_HAS(JOB("PBS_NODEFILE", pbs), "PBS_NODEFILE: /tmp/xv-hosts");
 }
