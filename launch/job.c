@@ -255,12 +255,20 @@ void job_pause(struct launcher *l, int ms)
 	}
 }
 
-/* Ranks that outlive mpirun would run beside the next job's. */
+/* Ranks of an srun that was killed live on, and are no children of this process. Rank 0 takes the others with it. */
+static bool rank0_is_left(const struct launcher *l)
+{
+	return l->starter.kind == STARTER_SRUN && l->job.hello && !process_gone(&l->job.rank0);
+}
+
+/* Ranks that outlive what started them would run beside the next job's. */
 static void sweep(struct launcher *l)
 {
 	uint64_t end = now_ns() + SWEEP_MS * NS_PER_MS;
 
-	while (ranks_sweep(now_ns() > end) > 0) {
+	while (ranks_sweep(now_ns() > end) > 0 || rank0_is_left(l)) {
+		if (now_ns() > end && rank0_is_left(l))
+			process_signal(&l->job.rank0, SIGKILL);
 		poll(NULL, 0, 20);
 		output_move(&l->output);
 	}
