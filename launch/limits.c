@@ -62,8 +62,20 @@ static bool over(const struct launcher *l, uint64_t since_ns, int64_t seconds)
 	return since_ns && l->awake_ns - since_ns > (uint64_t)seconds * S;
 }
 
-/* Rank 0 is asked directly, because mpirun may be stopped or hang. A job without its rank 0 has no open call to wait
- * for. */
+/* Rank 0 is asked directly, because mpirun may be stopped or hang. Its clients wait for the job of a launcher that
+ * takes over and still loads. */
+static void ask_to_drain(struct launcher *l)
+{
+	struct job *j = &l->job;
+
+	if (!l->hurried && j->beat_fd >= 0 && takeover_goes_on(l))
+		handover_order(j->beat_fd, HANDOVER_YIELD);
+	else
+		process_signal(&j->rank0, l->hurried ? SIGQUIT : SIGUSR1);
+	j->asked_ns = l->awake_ns;
+}
+
+/* A job without its rank 0 has no open call to wait for. */
 static void drain(struct launcher *l)
 {
 	struct job *j = &l->job;
@@ -72,10 +84,8 @@ static void drain(struct launcher *l)
 		job_end(l, NULL);
 		return;
 	}
-	if (!j->asked || (l->hurried && !j->hurried)) {
-		process_signal(&j->rank0, l->hurried ? SIGQUIT : SIGUSR1);
-		j->asked_ns = l->awake_ns;
-	}
+	if (!j->asked || (l->hurried && !j->hurried))
+		ask_to_drain(l);
 	j->asked = true;
 	j->hurried = l->hurried;
 	if (j->hurried && over(l, j->asked_ns, HURRY_S))
