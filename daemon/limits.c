@@ -224,7 +224,7 @@ int limits_read(struct limits *out, const char *path, struct why *why)
 	err = file_read(path, FILE_LIMITS, &text, &len, &inner);
 	if (err)
 		return fail(
-			why, err,
+			why, err == ERR_UNKNOWN ? ERR_IO : err,
 			err == ERR_UNKNOWN
 				? "--limits: %.380s: name a file in the form of \"Limits by user\" in docs/operations.md"
 				: "--limits: %.480s",

@@ -232,7 +232,7 @@ static int choose(struct chat *c, const char *dir, const char *named, struct why
 	err = c->format ? 0 : compile_file(c, named, why);
 	if (err == ERR_UNKNOWN)
 		return fail(
-			why, err,
+			why, ERR_INVALID,
 			"--chat-template: '%.200s' is neither a file nor one of xverse-v1, xverse-v2, baichuan, ziya, llama-2, moss, plain",
 			named);
 	return err;
