@@ -229,6 +229,10 @@ static void lose(struct launcher *l)
 		come_back(l);
 		return;
 	}
+	if (p->stage == STAGE_ASKS) { /* nothing has begun */
+		p->stage = STAGE_NONE;
+		return;
+	}
 	notify_again(l);
 	log_event(LOG_WARN, "the launcher that was taking over is gone; this one goes on", " pid=%d", (int)p->pid);
 	if (!takeover_yields(l))
