@@ -25,9 +25,12 @@ static int list(struct args *a, struct xv_client *c)
 	}
 	for (int i = 0; i < reply.status.n_adapter; i++)
 		print_adapter(&reply.status.adapter[i], 17);
-	cli_say("%d adapter%s; %u slot%s for ranks up to %u\n", reply.status.n_adapter,
-		reply.status.n_adapter == 1 ? "" : "s", reply.status.max_loras, reply.status.max_loras == 1 ? "" : "s",
-		reply.status.max_lora_rank);
+	if (!reply.status.max_loras && !reply.status.n_adapter)
+		cli_say("no adapter, and no slot for one: start the server with --lora NAME=DIR or --max-loras N\n");
+	else
+		cli_say("%d adapter%s; %u slot%s for ranks up to %u\n", reply.status.n_adapter,
+			reply.status.n_adapter == 1 ? "" : "s", reply.status.max_loras,
+			reply.status.max_loras == 1 ? "" : "s", reply.status.max_lora_rank);
 	return 0;
 }
 

@@ -208,8 +208,8 @@ static int submit(struct submit *s, int argc, char **argv)
 	if (s->a->batch.print) {
 		printf("%s", script);
 	} else if (s->missing) {
-		cli_say("xverse: %d lines in %d parts, %d to be answered; %s appears when the last one ends\n", s->in.n,
-			s->parts, s->missing, s->a->batch.out);
+		cli_say("xverse: %d lines in %d part%s, of which %d must be answered; %s appears when the last one ends\n",
+			s->in.n, s->parts, s->parts == 1 ? "" : "s", s->missing, s->a->batch.out);
 		err = hand_over(script, wait, &s->why);
 		code = err ? cli_give_up(err, &s->why) : wait ? report(s) : EXIT_OK;
 	} else {
