@@ -1,36 +1,9 @@
-/* schema.c - what holds at once, and the rules that it becomes. */
+/* schema.c - the rules that schemas become, of which all hold at once. */
 #include "engine/grammar/schema_parts.h"
 
 #include <string.h>
 
-/* ---- from a joint to what holds at once ---- */
-
-static bool add_all_of(struct schema *s, struct parts *p, const struct part *part)
-{
-	const struct json *all = json_get(part->schema, "allOf");
-
-	for (size_t i = 0; i < json_size(all); i++)
-		if (!schema_add(s, p, json_at(all, i), schema_place(s, part->place, "allOf", (int)i)))
-			return false;
-	return true;
-}
-
-/* Adds what $ref and allOf name, until there is nothing new. */
-static bool flatten(struct schema *s, struct parts *p)
-{
-	for (int i = 0; i < p->n; i++) {
-		struct part part = p->part[i];
-		const struct json *ref = json_get(part.schema, "$ref"), *to;
-		if (!schema_keywords(s, part.schema, part.place) || !graph_ok(s->g))
-			return false;
-		to = ref ? schema_ref(s, ref, part.place) : NULL;
-		if (ref && (!to || !schema_add(s, p, to, part.place)))
-			return false;
-		if (!add_all_of(s, p, &part) || !schema_derive(s, p, &part))
-			return false;
-	}
-	return true;
-}
+/* ---- what holds at once ---- */
 
 /* The first part with a choice that is not made yet. */
 static int open_choice(const struct parts *p, int *which)
@@ -96,12 +69,45 @@ static struct frag by_type(struct schema *s, const struct parts *p)
 	return f;
 }
 
+/* Only "$ref", beside which nothing counts. */
+static const struct json *lone_ref(const struct json *schema)
+{
+	const struct json *ref = json_get(schema, "$ref");
+
+	for (size_t i = 0; ref && i < json_size(schema); i++) {
+		const char *key = json_member(schema, i)->key;
+		if (strcmp(key, "$ref") && strcmp(key, "$defs") && strcmp(key, "definitions") && strcmp(key, "$schema"))
+			return NULL;
+	}
+	return ref;
+}
+
+/* A joint of one schema begins with it, or with what it stands for. */
+static void mark_outermost(struct schema *s, struct parts *p)
+{
+	enum { HOPS = 16 };
+	const struct json *at = p->n == 1 ? p->part[0].schema : NULL, *ref;
+
+	if (!at || p->part[0].chosen)
+		return;
+	for (int i = 0; i < HOPS && (ref = lone_ref(at)); i++) {
+		at = schema_ref(s, ref, p->part[0].place);
+		if (!json_is(at, JSON_IS_OBJECT))
+			return;
+	}
+	if (!json_get(at, "unevaluatedProperties") && !json_get(at, "unevaluatedItems"))
+		return;
+	p->part[0].schema = at;
+	p->part[0].chosen = OUTERMOST;
+}
+
 static struct frag make(struct schema *s, struct parts *p)
 {
 	struct frag listed;
 	int which, at;
 
-	if (!flatten(s, p) || p->never)
+	mark_outermost(s, p);
+	if (!schema_flatten(s, p) || p->never)
 		return frag_fail(s->g);
 	at = open_choice(p, &which);
 	if (at >= 0)

@@ -38,6 +38,7 @@ static const struct keyword {
 	{"properties", MAP},
 	{"patternProperties", MAP},
 	{"additionalProperties", SCHEMA},
+	{"unevaluatedProperties", SCHEMA},
 	{"required", LIST},
 	{"minProperties", COUNT},
 	{"maxProperties", COUNT},
@@ -47,6 +48,10 @@ static const struct keyword {
 	{"minItems", COUNT},
 	{"maxItems", COUNT},
 	{"uniqueItems", BOOL},
+	{"unevaluatedItems", SCHEMA},
+	{"contains", SCHEMA},
+	{"minContains", COUNT},
+	{"maxContains", COUNT},
 	{"minLength", COUNT},
 	{"maxLength", COUNT},
 	{"pattern", TEXT},
@@ -86,11 +91,6 @@ static const struct keyword {
 	{"$id", ANY},
 	{"id", ANY},
 	/* known and not supported */
-	{"contains", NO},
-	{"minContains", NO},
-	{"maxContains", NO},
-	{"unevaluatedItems", NO},
-	{"unevaluatedProperties", NO},
 	{"$dynamicRef", NO},
 	{"$dynamicAnchor", NO},
 	{"$recursiveRef", NO},
@@ -183,10 +183,6 @@ static const char *wrong(enum form form, const struct json *v, const struct json
 static bool refuse_special(struct schema *s, const char *name, const struct json *v, const struct json *schema,
 			   int32_t place)
 {
-	const struct json *max = json_get(schema, "maxItems");
-
-	if (!strcmp(name, "uniqueItems") && json_yes(v) && !(json_is_num(max) && json_num(max) <= 1))
-		return schema_fail(s, ERR_UNSUPPORTED, place, name, "not supported");
 	if (!strcmp(name, "format") && (!format_regex(json_str(v)) || strlen(json_str(v)) != json_len(v))) {
 		char text[120];
 		snprintf(text, sizeof text, "\"%.60s\" is not supported", json_str(v));

@@ -106,6 +106,9 @@ static void not_keyword(struct schema *s, const char *key, const struct json *v,
 		json_add(s->doc, out, only(s, "allOf", each_not(s, v)));
 	} else if (!strcmp(key, "not")) {
 		json_add(s->doc, out, *v);
+	} else if (!strcmp(key, "contains")) {
+		json_add(s->doc, out,
+			 with(s, only(s, "type", json_make_text(s->doc, "array", 5)), "items", only(s, "not", *v)));
 	} else if (!strcmp(key, "$ref")) {
 		const struct json *to = schema_ref(s, v, place);
 		if (to)
@@ -190,6 +193,13 @@ static void derive_if(struct schema *s, const struct json *schema, struct json *
 	any_of(s, list, both);
 }
 
+/* The object has the property, and its schema holds. */
+static struct json present(struct schema *s, const struct json_member *m)
+{
+	return with(s, object_with(s, "allOf", list_of(s, m->value)), "required",
+		    list_of(s, json_make_text(s->doc, m->key, m->key_len)));
+}
+
 /* The property is absent, or more holds. */
 static void derive_dependent(struct schema *s, const struct part *part, const char *keyword, struct json *list)
 {
@@ -202,8 +212,7 @@ static void derive_dependent(struct schema *s, const struct part *part, const ch
 			return;
 		json_add(s->doc, &both, only(s, "properties", only(s, m->key, json_make_bool(false))));
 		json_add(s->doc, &both,
-			 json_is(&m->value, JSON_IS_LIST) ? object_with(s, "required", m->value)
-							  : object_with(s, "allOf", list_of(s, m->value)));
+			 json_is(&m->value, JSON_IS_LIST) ? object_with(s, "required", m->value) : present(s, m));
 		any_of(s, list, both);
 	}
 }
@@ -216,16 +225,16 @@ static bool has_any(const struct json *schema)
 	       json_get(schema, "dependentSchemas") || json_get(schema, "dependencies");
 }
 
-static struct json *known(const struct schema *s, const struct json *of, bool alone)
+static struct json *known(const struct schema *s, const struct json *of, enum derived_as as)
 {
 	for (int i = 0; i < s->n_derived; i++)
-		if (s->derived[i].of == of && s->derived[i].alone == alone)
+		if (s->derived[i].of == of && s->derived[i].as == as)
 			return s->derived[i].made;
 	return NULL;
 }
 
 /* Keeps what was made, so that the schema gets the same one each time. NULL: an error. */
-static struct json *keep(struct schema *s, const struct json *of, bool alone, struct json made)
+static struct json *keep(struct schema *s, const struct json *of, enum derived_as as, struct json made)
 {
 	struct json *v = s->n_derived < DERIVED_MOST ? heap_take(1, sizeof *v) : NULL;
 
@@ -237,7 +246,7 @@ static struct json *keep(struct schema *s, const struct json *of, bool alone, st
 		return NULL;
 	}
 	*v = made;
-	s->derived[s->n_derived++] = (struct derived){of, v, alone};
+	s->derived[s->n_derived++] = (struct derived){of, v, as};
 	return v;
 }
 
@@ -250,7 +259,7 @@ static bool begin(struct schema *s)
 
 bool schema_derive(struct schema *s, struct parts *p, const struct part *part)
 {
-	const struct json *made = known(s, part->schema, false);
+	const struct json *made = known(s, part->schema, CONDITIONS);
 	struct json list = json_make_list();
 
 	if (!has_any(part->schema) || !begin(s))
@@ -261,7 +270,7 @@ bool schema_derive(struct schema *s, struct parts *p, const struct part *part)
 		derive_dependent(s, part, "dependentRequired", &list);
 		derive_dependent(s, part, "dependentSchemas", &list);
 		derive_dependent(s, part, "dependencies", &list);
-		made = keep(s, part->schema, false,
+		made = keep(s, part->schema, CONDITIONS,
 			    json_size(&list) ? only(s, "allOf", list) : json_make_object(s->doc));
 	}
 	return made && !s->g->err && schema_add(s, p, made, part->place);
@@ -269,14 +278,21 @@ bool schema_derive(struct schema *s, struct parts *p, const struct part *part)
 
 const struct json *schema_alone(struct schema *s, const struct json *alternatives, size_t which)
 {
-	const struct json *at = json_at(alternatives, which), *made = known(s, at, true);
+	const struct json *at = json_at(alternatives, which), *made = known(s, at, ALONE);
 	struct json list = json_make_list();
 
 	if (json_size(alternatives) > OPPOSITES || !begin(s))
 		return NULL;
 	for (size_t i = 0; i < json_size(alternatives) && !made; i++)
 		json_add(s->doc, &list, i == which ? *at : only(s, "not", *json_at(alternatives, i)));
-	return made ? made : keep(s, at, true, only(s, "allOf", list));
+	return made ? made : keep(s, at, ALONE, only(s, "allOf", list));
+}
+
+const struct json *schema_made(struct schema *s, const struct json *of, enum derived_as as)
+{
+	const struct json *made = known(s, of, as);
+
+	return made || !begin(s) ? made : keep(s, of, as, only(s, as == OPPOSITE ? "not" : "const", *of));
 }
 
 void schema_derive_finish(struct schema *s)

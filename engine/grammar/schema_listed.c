@@ -56,7 +56,10 @@ static const char *beside(const struct json *schema, int types)
 		    {"patternProperties", TYPE_OBJECT},
 		    {"additionalProperties", TYPE_OBJECT},
 		    {"propertyNames", TYPE_OBJECT},
-		    {"uniqueItems", TYPE_ARRAY}};
+		    {"uniqueItems", TYPE_ARRAY},
+		    {"contains", TYPE_ARRAY},
+		    {"unevaluatedItems", TYPE_ARRAY},
+		    {"unevaluatedProperties", TYPE_OBJECT}};
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (keys[i].types & types && json_get(schema, keys[i].key))

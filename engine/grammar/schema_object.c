@@ -21,6 +21,8 @@ struct object {
 	int32_t pattern_place[PATTERNS];
 	int n_patterns;
 	int min, max, levels; /* properties; levels: counts of them that are told apart */
+	const struct json *unevaluated;
+	int32_t place; /* of the schema that has it */
 };
 
 /* ---- which names and patterns there are ---- */
@@ -88,8 +90,9 @@ static void collect_patterns(struct object *o)
 
 /* ---- what a name's value must be ---- */
 
-/* Adds what a part says of a name, where `matched` has a bit for each pattern that the name matches. */
-static void add_of_part(struct object *o, struct parts *q, const struct part *part, const struct property *name,
+/* Adds what a part says of a name, where `matched` has a bit for each pattern that the name matches. Returns whether
+ * it says something. */
+static bool add_of_part(struct object *o, struct parts *q, const struct part *part, const struct property *name,
 			unsigned matched)
 {
 	const struct json *props = json_get(part->schema, "properties"),
@@ -111,14 +114,18 @@ static void add_of_part(struct object *o, struct parts *q, const struct part *pa
 	}
 	if (!any && more)
 		schema_add(o->s, q, more, schema_place(o->s, part->place, "additionalProperties", -1));
+	return any || more;
 }
 
 static struct frag value_of(struct object *o, const struct property *name, unsigned matched)
 {
 	struct parts q = {.n = 0};
+	bool evaluated = false;
 
 	for (int i = 0; i < o->p->n; i++)
-		add_of_part(o, &q, &o->p->part[i], name, matched);
+		evaluated |= add_of_part(o, &q, &o->p->part[i], name, matched);
+	if (!evaluated && o->unevaluated)
+		schema_add(o->s, &q, o->unevaluated, schema_place(o->s, o->place, "unevaluatedProperties", -1));
 	return frag_cat(o->s->g, schema_char(o->s, ":"), schema_value(o->s, &q));
 }
 
@@ -188,16 +195,23 @@ static struct frag others_with(struct object *o, unsigned matched)
 	return frag_cat(g, dfa_frag(g, dfa_quote(g, a)), value_of(o, NULL, matched));
 }
 
-/* A part that forbids all keys which it does not name. */
+static bool is_false(const struct json *v)
+{
+	return json_is(v, JSON_IS_BOOL) && !json_yes(v);
+}
+
+/* Whether all keys without a name are forbidden, by a part that has no patterns or by what nothing evaluates. */
 static bool closed(const struct object *o)
 {
+	bool open = !is_false(o->unevaluated);
+
 	for (int i = 0; i < o->p->n; i++) {
-		const struct json *more = json_get(o->p->part[i].schema, "additionalProperties");
-		if (json_is(more, JSON_IS_BOOL) && !json_yes(more) &&
-		    !json_get(o->p->part[i].schema, "patternProperties"))
+		const struct json *schema = o->p->part[i].schema, *more = json_get(schema, "additionalProperties");
+		if (is_false(more) && !json_get(schema, "patternProperties"))
 			return true;
+		open |= more || json_get(schema, "patternProperties");
 	}
-	return false;
+	return !open;
 }
 
 /* A pair of another key and its value, as a rule. */
@@ -310,6 +324,7 @@ struct frag schema_object(struct schema *s, const struct parts *p)
 
 	o.min = schema_count(p, "minProperties", true, 0);
 	o.max = schema_count(p, "maxProperties", false, REPEAT_ALWAYS);
+	o.unevaluated = schema_unevaluated(s, p, "unevaluatedProperties", &o.place);
 	collect_names(&o);
 	collect_patterns(&o);
 	o.levels = o.max != REPEAT_ALWAYS ? min_int(o.max, o.n) : min_int(max_int(o.min, 1), max_int(o.n, 1));

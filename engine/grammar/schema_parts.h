@@ -9,7 +9,9 @@
 #include "base/json/json.h"
 #include "engine/grammar/inside.h"
 
-enum { ANY_OF = 1, ONE_OF = 2 };
+/* Marks of a part. ANY_OF, ONE_OF: an alternative of it is another part. OUTERMOST: all other parts come from it, so
+ * that it knows which properties and items are evaluated. */
+enum { ANY_OF = 1, ONE_OF = 2, OUTERMOST = 4 };
 
 /* Where a schema stands in the document, for messages. */
 struct place {
@@ -20,7 +22,7 @@ struct place {
 struct part {
 	const struct json *schema;
 	int32_t place;
-	uint8_t chosen; /* ANY_OF, ONE_OF: an alternative of it is another part */
+	uint8_t chosen;
 };
 enum { PARTS_MOST = 256, JOINTS_MOST = 20000, PLACES_MOST = 200000 };
 struct parts {
@@ -34,11 +36,17 @@ struct joint {
 	int32_t rule;
 };
 
-/* What schema_derive.c made of a schema. */
+/* What schema_derive.c made of a schema, or of a value. */
+enum derived_as {
+	CONDITIONS, /* its not, if and what depends on a property */
+	ALONE,      /* the schema without what its neighbours in a oneOf take */
+	OPPOSITE,   /* its "not" */
+	CONSTANT,   /* a "const" of the value */
+};
 struct derived {
 	const struct json *of;
 	struct json *made;
-	bool alone; /* `of` without what its neighbours in a oneOf take */
+	enum derived_as as;
 };
 
 struct schema {
@@ -63,6 +71,10 @@ bool schema_add(struct schema *s, struct parts *p, const struct json *schema, in
 struct frag schema_value(struct schema *s, const struct parts *p); /* a call of the joint's rule */
 struct frag schema_space(struct schema *s);
 struct frag schema_char(struct schema *s, const char *text); /* with white space around */
+
+/* ---- schema_flatten.c ---- */
+/* Adds what $ref and allOf name and what conditions say, until there is nothing new. */
+bool schema_flatten(struct schema *s, struct parts *p);
 
 /* ---- schema_check.c ---- */
 enum {
@@ -92,6 +104,8 @@ bool schema_exclusive(struct schema *s, const struct json *alternatives); /* no 
 bool schema_derive(struct schema *s, struct parts *p, const struct part *part);
 /* An alternative that excludes all others; NULL: there are too many. */
 const struct json *schema_alone(struct schema *s, const struct json *alternatives, size_t which);
+/* The schema's "not", or a value's "const": the same one each time. NULL: an error. */
+const struct json *schema_made(struct schema *s, const struct json *of, enum derived_as as);
 void schema_derive_finish(struct schema *s);
 
 /* ---- schema_not.c ---- */
@@ -120,6 +134,23 @@ struct dfa schema_bounds(struct schema *s, const struct parts *p, bool *any);
 struct frag schema_string(struct schema *s, const struct parts *p);
 struct frag schema_number(struct schema *s, const struct parts *p, bool whole);
 struct frag schema_array(struct schema *s, const struct parts *p);
+/* The outermost schema's unevaluatedProperties or unevaluatedItems; NULL: there is none, or an error. */
+const struct json *schema_unevaluated(struct schema *s, const struct parts *p, const char *key, int32_t *place);
+struct array {
+	const struct parts *p;
+	int prefix, min, max; /* items with schemas of their own; counts */
+	const struct json *unevaluated;
+	int32_t place; /* of the schema that has it */
+};
+const struct json *schema_prefix(const struct json *schema); /* NULL: it has none */
+/* What all parts say of item i; beyond every prefix for i == -1. */
+struct parts schema_item(struct schema *s, const struct array *a, int i);
+
+/* ---- schema_contains.c, schema_unique.c: the items of an array, without its brackets ---- */
+bool schema_counts(const struct parts *p); /* one has "contains" */
+struct frag schema_contains(struct schema *s, const struct array *a);
+struct frag schema_unique(struct schema *s, const struct array *a, int32_t place);
+
 struct frag schema_object(struct schema *s, const struct parts *p);
 
 #endif

@@ -132,10 +132,10 @@ def constraints():
     for name, value, part in [
             ("response_format", {"type": "json_schema"}, "json_schema.schema is missing"), ("response_format", "x", "object with a type"),
             ("response_format", {"type": "structural_tag"}, "structural_tag.format: it must be a format"), ("guided_choice", [], "not empty"), ("guided_regex", 5, "string"),
-            ("guided_regex", "a(", "regex: at byte 1"), ("guided_json", {"contains": {}}, "json_schema: #: contains"), ("guided_json", 5, "JSON Schema"),
+            ("guided_regex", "a(", "regex: at byte 1"), ("guided_json", {"$dynamicRef": "#a"}, "json_schema: #: $dynamicRef"), ("guided_json", 5, "JSON Schema"),
             ("structural_tag", {"type": "tag", "begin": [], "content": {"type": "any_text"}, "end": ""}, "structural_tag.begin: it must be a string"), ("structured_outputs", {"structural_tag": "x"}, "structural_tag: line 1"), ("structured_outputs", {"x": 1}, "structured_outputs.x"),
             ("structural_tag", {"format": {"type": "token", "token": 5}}, 'format: the format "token" is not supported'), ("grammar", "root ::= a", 'no rule "a"'),
-            ("guided_json", {"properties": {"q": {"unevaluatedItems": {}}}}, "#/properties/q: unevaluatedItems")]:
+            ("guided_json", {"properties": {"q": {"$recursiveRef": "#"}}}, "#/properties/q: $recursiveRef")]:
         status, e, _ = chat(**{name: value})
         check(f"{name}: {str(value)[:40]} is refused", status == 400 and well_formed_error(e) and part in e["error"]["message"], status, e)
     status, e, _ = chat(guided_regex="a", guided_choice=["b"])

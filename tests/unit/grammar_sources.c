@@ -92,6 +92,57 @@ TEST(conditions)
 		      "{\"a\":1}\0{\"b\":1}\0", "{}\0{\"a\":1,\"b\":1}\0");
 }
 
+/* Counts of items that satisfy a schema, items that differ, and what nothing else has evaluated. */
+TEST(counted_and_unevaluated)
+{
+	check_matches(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"contains\":{\"const\":1}}", "[1]\0[2,1,3]\0[1,1]\0",
+		      "[]\0[2]\0[\"1\"]\0");
+	check_matches(
+		GRAMMAR_SCHEMA,
+		"{\"items\":{\"type\":\"integer\"},\"contains\":{\"minimum\":5},\"minContains\":2,\"maxContains\":3,"
+		"\"maxItems\":4}",
+		"[5,6]\0[1,5,6,7]\0[9,9,9,1]\0{}\0", "[5]\0[5,6,7,8]\0[5,6,1,1,1]\0[1,2,3]\0[5,5.5]\0");
+	check_matches(
+		GRAMMAR_SCHEMA,
+		"{\"type\":\"array\",\"prefixItems\":[{\"type\":\"null\"}],\"contains\":{\"const\":\"a\"},\"minItems\":3}",
+		"[null,\"a\",1]\0[null,1,2,\"a\",3]\0", "[\"a\",1,1]\0[null,\"a\"]\0[null,1,1]\0");
+	check_matches(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"contains\":{\"const\":1},\"minContains\":0}",
+		      "[]\0[2]\0[1]\0", "{}\0");
+	check_matches(
+		GRAMMAR_SCHEMA,
+		"{\"allOf\":[{\"contains\":{\"multipleOf\":2}},{\"contains\":{\"multipleOf\":3}}],\"type\":\"array\"}",
+		"[6]\0[2,3]\0[5,3,1,4]\0", "[2]\0[3,9]\0[]\0");
+	check_matches(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"not\":{\"contains\":{\"type\":\"null\"}}}", "[]\0[1]\0",
+		      "[null]\0[1,null]\0");
+	check_matches(GRAMMAR_SCHEMA,
+		      "{\"type\":\"array\",\"items\":{\"enum\":[\"a\",\"b\",1,1.0,null]},\"uniqueItems\":true}",
+		      "[]\0[\"b\",\"a\"]\0[1,null,\"a\",\"b\"]\0", "[\"a\",\"a\"]\0[1,1]\0[1,null,1]\0[2]\0");
+	check_matches(
+		GRAMMAR_SCHEMA,
+		"{\"type\":\"array\",\"items\":{\"type\":[\"boolean\",\"null\"]},\"uniqueItems\":true,\"minItems\":2}",
+		"[true,false]\0[null,true,false]\0", "[true]\0[true,true]\0");
+	check_matches(
+		GRAMMAR_SCHEMA,
+		"{\"$defs\":{\"base\":{\"properties\":{\"a\":{\"type\":\"null\"}}}},\"type\":\"object\",\"allOf\":[{\"$ref\":\"#/$defs/base\"}],"
+		"\"properties\":{\"b\":{\"type\":\"null\"}},\"unevaluatedProperties\":false}",
+		"{}\0{\"b\":null,\"a\":null}\0", "{\"c\":1}\0{\"a\":1}\0");
+	check_matches(
+		GRAMMAR_SCHEMA,
+		"{\"type\":\"object\",\"anyOf\":[{\"properties\":{\"a\":{\"const\":1}},\"required\":[\"a\"]},{\"properties\":{\"b\":{}}}],"
+		"\"unevaluatedProperties\":{\"type\":\"null\"}}",
+		"{\"a\":1}\0{\"b\":5,\"c\":null}\0{\"a\":1,\"b\":null}\0", "{\"c\":1}\0{\"a\":2}\0");
+	check_matches(
+		GRAMMAR_SCHEMA,
+		"{\"type\":\"object\",\"properties\":{\"a\":{}},\"dependentSchemas\":{\"a\":{\"properties\":{\"b\":{}}}},"
+		"\"unevaluatedProperties\":false}",
+		"{}\0{\"a\":1}\0{\"a\":1,\"b\":1}\0", "{\"b\":1}\0");
+	check_matches(
+		GRAMMAR_SCHEMA,
+		"{\"type\":\"array\",\"prefixItems\":[{\"type\":\"null\"}],\"allOf\":[{\"prefixItems\":[true,{\"const\":1}]}],"
+		"\"unevaluatedItems\":false}",
+		"[]\0[null]\0[null,1]\0", "[1]\0[null,2]\0[null,1,1]\0");
+}
+
 /* More values than readings of an answer that there may be at a time: they share what they have in common. */
 TEST(long_lists)
 {
@@ -127,8 +178,31 @@ TEST(refusals_name_what_and_where)
 	check_refused(GRAMMAR_GBNF, "a ::= \"x\"", ERR_INVALID, "no rule \"root\"");
 	check_refused(GRAMMAR_GBNF, "root ::= a\na ::= b? root \"x\"\nb ::= \"b\"", ERR_UNSUPPORTED, "left recursion");
 	check_refused(GRAMMAR_GBNF, "root ::= root2\nroot2 ::= \"a\" root2", ERR_INVALID, "nothing satisfies it");
-	check_refused(GRAMMAR_SCHEMA, "{\"properties\":{\"a\":{\"contains\":{}}}}", ERR_UNSUPPORTED,
-		      "#/properties/a: contains");
+	check_refused(GRAMMAR_SCHEMA, "{\"properties\":{\"a\":{\"$dynamicRef\":\"#\"}}}", ERR_UNSUPPORTED,
+		      "#/properties/a: $dynamicRef");
+	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}", ERR_UNSUPPORTED,
+		      "#: uniqueItems: only");
+	check_refused(
+		GRAMMAR_SCHEMA,
+		"{\"items\":{\"type\":\"array\",\"items\":{\"enum\":[1,2,3,4,5,6,7,8,9,10,11,12]},\"uniqueItems\":true}}",
+		ERR_UNSUPPORTED, "#/items: uniqueItems: only");
+	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"contains\":{\"items\":{}},\"maxContains\":1}",
+		      ERR_UNSUPPORTED, "/contains/not: items: its opposite");
+	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"contains\":{},\"minContains\":100000}", ERR_LIMIT,
+		      "#: contains: too many items");
+	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"contains\":5}", ERR_INVALID,
+		      "#: contains: must be a schema");
+	check_refused(GRAMMAR_SCHEMA,
+		      "{\"type\":\"object\",\"allOf\":[{\"properties\":{\"a\":{}}},{\"unevaluatedProperties\":false}]}",
+		      ERR_UNSUPPORTED, "#/allOf/1: unevaluatedProperties: only");
+	check_refused(
+		GRAMMAR_SCHEMA,
+		"{\"type\":\"object\",\"not\":{\"properties\":{\"a\":{\"type\":\"null\"}}},\"unevaluatedProperties\":false}",
+		ERR_UNSUPPORTED, "#: unevaluatedProperties: not supported beside not");
+	check_refused(GRAMMAR_SCHEMA, "{\"type\":\"array\",\"contains\":{},\"unevaluatedItems\":false}",
+		      ERR_UNSUPPORTED, "#: unevaluatedItems: not supported beside contains");
+	check_refused(GRAMMAR_SCHEMA, "{\"not\":{\"type\":\"array\",\"contains\":{},\"minContains\":2}}",
+		      ERR_UNSUPPORTED, "#/not: minContains: its opposite");
 	check_refused(GRAMMAR_SCHEMA, "{\"items\":{\"minLength\":-1}}", ERR_INVALID, "#/items: minLength");
 	check_refused(GRAMMAR_SCHEMA, "{\"typ\":\"string\"}", ERR_UNSUPPORTED, "typ: an unknown keyword");
 	check_refused(GRAMMAR_SCHEMA, "{\"$ref\":\"#/a\"}", ERR_INVALID, "$ref: it names nothing");
