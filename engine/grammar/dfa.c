@@ -163,6 +163,11 @@ struct subset {
 	int32_t round;
 	int32_t *list, *stack; /* (n_nodes) */
 	int n;
+	/* Sets of nodes that a byte leads to, before what they reach without one, and the state of each: many bytes
+	 * lead to one such set, as all that end a character do. */
+	struct found ahead;
+	int32_t *state; /* (room) */
+	size_t room;
 };
 
 static void meet(struct subset *s, int *depth, int32_t node)
@@ -254,21 +259,60 @@ static int fragment_classes(const struct graph *g, int32_t low, uint8_t class_of
 	return classes;
 }
 
-static int32_t step_of(struct subset *s, struct found *f, int32_t state, unsigned byte)
+/* Puts the nodes that the byte leads to on the stack; returns their number. */
+static int look_ahead(struct subset *s, const struct found *f, int32_t state, unsigned byte)
 {
-	int depth = 0, from = f->first[state], to = f->first[state + 1];
+	int depth = 0;
 
 	s->round++;
-	s->n = 0;
-	for (int i = from; i < to; i++) {
+	for (int i = f->first[state]; i < f->first[state + 1]; i++) {
 		const struct node *n = &s->g->node[f->item[i]];
-		if (n->kind == NODE_BYTES && set_has(&s->g->set[n->other], byte))
-			meet(s, &depth, n->next);
+		int32_t to = n->next;
+		if (n->kind != NODE_BYTES || !set_has(&s->g->set[n->other], byte))
+			continue;
+		for (int hops = 0; hops < 8 && s->g->node[to].kind == NODE_JUMP && to != s->f.end; hops++)
+			to = s->g->node[to].next;
+		meet(s, &depth, to);
 	}
-	if (!depth)
+	return depth;
+}
+
+/* The place of what lies on the stack among all that was met; -1: there is no room to remember it. */
+static int32_t remember(struct subset *s, int depth)
+{
+	int before = s->ahead.n;
+	int32_t at;
+
+	if (before == DFA_STATES)
 		return -1;
+	if (depth > 1)
+		qsort(s->stack, (size_t)depth, sizeof *s->stack, by_number);
+	at = find(s->g, &s->ahead, s->stack, depth);
+	if (at != before)
+		return at;
+	if (!more((void **)&s->state, (size_t)at + 1, sizeof *s->state, &s->room)) {
+		s->g->err = effort_check(&s->g->why);
+		return -1;
+	}
+	s->state[at] = -1;
+	return at;
+}
+
+static int32_t step_of(struct subset *s, struct found *f, int32_t state, unsigned byte)
+{
+	int depth = look_ahead(s, f, state, byte);
+	int32_t at = depth ? remember(s, depth) : -1, to;
+
+	if (!depth || s->g->err)
+		return -1;
+	if (at >= 0 && s->state[at] >= 0)
+		return s->state[at];
+	s->n = 0;
 	close_over(s, depth, false, false);
-	return s->n ? intern(s, f) : -1;
+	to = s->n ? intern(s, f) : -1;
+	if (at >= 0)
+		s->state[at] = to;
+	return to;
 }
 
 static void build(struct subset *s, struct dfa *a)
@@ -316,6 +360,8 @@ struct dfa dfa_of(struct graph *g, struct frag f)
 	heap_free(s.mark);
 	heap_free(s.list);
 	heap_free(s.stack);
+	heap_free(s.state);
+	found_finish(&s.ahead);
 	if (g->err)
 		dfa_finish(&a);
 	return a;

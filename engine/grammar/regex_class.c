@@ -1,6 +1,7 @@
 /* regex_class.c - classes of characters in regular expressions: brackets and escapes. */
 #include "engine/grammar/inside.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -125,37 +126,64 @@ static int64_t unicode_escape(struct cursor *c)
 	return lo >= 0xdc00 && lo <= 0xdfff ? 0x10000 + ((hi - 0xd800) << 10) + lo - 0xdc00 : -1;
 }
 
-struct property {
-	const char *name;
-	int flag;
-};
-static const struct property properties[] = {
-	{"L", UC_LETTER}, {"Letter", UC_LETTER}, {"N", UC_NUMBER}, {"Number", UC_NUMBER}};
+enum { LETTER_RANGES = 1024 };
+/* Characters of a general category, found once. */
+static struct property {
+	const char *name, *long_name;
+	int flag, n;
+	struct range32 range[LETTER_RANGES];
+} properties[] = {{.name = "L", .long_name = "Letter", .flag = UC_LETTER},
+		  {.name = "N", .long_name = "Number", .flag = UC_NUMBER}};
+enum { PROPERTIES = sizeof properties / sizeof *properties };
+
+static void find_property(struct property *p)
+{
+	for (uint32_t cp = 0, from; cp <= CODE_MAX && p->n < LETTER_RANGES; cp++) {
+		for (from = cp; cp <= CODE_MAX && uc_is(cp, p->flag); cp++)
+			;
+		if (cp > from)
+			p->range[p->n++] = (struct range32){from, cp - 1};
+	}
+}
+
+static void find_properties(void)
+{
+	uc_init();
+	for (int i = 0; i < PROPERTIES; i++)
+		find_property(&properties[i]);
+}
+
+static const struct property *property_named(const char *name, size_t n)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	for (int i = 0; i < PROPERTIES; i++) {
+		const struct property *p = &properties[i];
+		if ((strlen(p->name) == n && !memcmp(p->name, name, n)) ||
+		    (strlen(p->long_name) == n && !memcmp(p->long_name, name, n))) {
+			pthread_once(&once, find_properties);
+			return p;
+		}
+	}
+	return NULL;
+}
 
 /* After \p or \P: {NAME}. */
 static bool add_property(struct graph *g, struct cursor *c, struct ranges *out, bool invert)
 {
 	const char *name = c->s + c->at + 1, *end;
 	struct ranges s = {.n = 0};
-	int flag = 0;
+	const struct property *p;
 
 	end = c->at < c->n && c->s[c->at] == '{' ? memchr(name, '}', c->n - c->at - 1) : NULL;
-	for (size_t i = 0; end && i < sizeof properties / sizeof *properties; i++)
-		if (strlen(properties[i].name) == (size_t)(end - name) &&
-		    !memcmp(properties[i].name, name, (size_t)(end - name)))
-			flag = properties[i].flag;
-	if (!flag) {
+	p = end ? property_named(name, (size_t)(end - name)) : NULL;
+	if (!p) {
 		graph_fail(g, ERR_UNSUPPORTED, "at byte %zu: of \\p{...}, only \\p{L} and \\p{N} are supported", c->at);
 		return false;
 	}
 	c->at = (size_t)(end - c->s) + 1;
-	uc_init();
-	for (uint32_t cp = 0, from; cp <= CODE_MAX; cp++) {
-		for (from = cp; cp <= CODE_MAX && uc_is(cp, flag); cp++)
-			;
-		if (cp > from)
-			ranges_add(&s, from, cp - 1);
-	}
+	for (int i = 0; i < p->n; i++)
+		ranges_add(&s, p->range[i].lo, p->range[i].hi);
 	take_set(out, &s, invert);
 	return true;
 }
