@@ -51,14 +51,14 @@ static int work(struct front_job *job, const struct tokenizer *t)
 static int blame(const struct front_job *job, const struct tokenizer *t, int err, struct why *why)
 {
 	struct grammar *g = NULL;
-	int own = job->constraint ? front_constraint(&g, job->constraint, t, job->compact, why) : 0;
+	int own = job->constraint ? front_constraint(&g, job->constraint, t, job->compact, NULL, why) : 0;
 
 	grammar_destroy(g);
 	return own ? own : front_tools_blame(&job->said, err, why);
 }
 
 /* A chat's tools and reasoning are part of what its answer must be. */
-static int compile(struct front_job *job, const struct tokenizer *t)
+static int compile(struct front_job *job, const struct tokenizer *t, struct front_grammars *kept)
 {
 	struct xv_constraint whole = {.kind = XV_STRUCTURAL_TAG};
 	const struct xv_constraint *c = job->constraint;
@@ -76,14 +76,14 @@ static int compile(struct front_job *job, const struct tokenizer *t)
 		c = &whole;
 	}
 	if (!err && c)
-		err = front_constraint(&job->grammar, c, t, job->compact, &job->why);
+		err = front_constraint(&job->grammar, c, t, job->compact, kept, &job->why);
 	if (err && text)
 		err = blame(job, t, err, &job->why);
 	free(text);
 	return err;
 }
 
-static void run(struct front_job *job, const struct tokenizer *t)
+static void run(struct front_job *job, const struct tokenizer *t, struct front_grammars *kept)
 {
 	int err;
 
@@ -95,7 +95,7 @@ static void run(struct front_job *job, const struct tokenizer *t)
 	if (err)
 		job->err = err;
 	if (!job->err)
-		job->err = compile(job, t);
+		job->err = compile(job, t, kept);
 	effort_end();
 }
 
@@ -103,7 +103,7 @@ void front_job_run(struct front_job *job, const struct tokenizer *t)
 {
 	job->effort.bytes = JOB_MEMORY_SHORT;
 	job->effort.cpu_ns = JOB_FRONT_MS * NS_PER_MS;
-	run(job, t);
+	run(job, t, NULL);
 }
 
 static size_t result_bytes(const struct front_job *job)
@@ -155,7 +155,7 @@ static void *helper_thread(void *arg)
 		}
 		me->running = job;
 		pthread_mutex_unlock(&h->lock);
-		run(job, h->tokenizer);
+		run(job, h->tokenizer, &h->grammars);
 		pthread_mutex_lock(&h->lock);
 		me->running = NULL;
 		me->clock += job->size / 2;
@@ -171,6 +171,7 @@ void front_helpers_start(struct front_helpers *h, const struct tokenizer *t, int
 	h->out_end = &h->out;
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->more, NULL);
+	front_grammars_init(&h->grammars);
 	for (int i = 0; i < 2; i++) {
 		h->helper[i].all = h;
 		if (pthread_create(&h->helper[i].thread, NULL, helper_thread, &h->helper[i]))
@@ -193,6 +194,7 @@ void front_helpers_finish(struct front_helpers *h)
 		pthread_join(h->helper[i].thread, NULL);
 	pthread_mutex_destroy(&h->lock);
 	pthread_cond_destroy(&h->more);
+	front_grammars_finish(&h->grammars);
 }
 
 void front_helpers_put(struct front_helpers *h, struct front_job *job)

@@ -10,10 +10,10 @@
 
 #include <pthread.h>
 
+#include "daemon/front/grammars.h"
 #include "daemon/front/parse.h"
 #include "daemon/front/prompt.h"
 #include "daemon/front/tools.h"
-#include "engine/grammar/grammar.h"
 #include "engine/tokenizer/tokenizer.h"
 
 enum {
@@ -78,6 +78,7 @@ struct front_helpers {
 	struct front_helper helper[2]; /* small, large jobs */
 	struct front_job *out, **out_end;
 	size_t done; /* bytes of the results in `out` */
+	struct front_grammars grammars;
 	bool stop, started;
 };
 

@@ -332,9 +332,15 @@ int grammar_of(struct grammar **out, struct graph *g, int32_t root, struct why *
 	return err;
 }
 
+struct grammar *grammar_share(struct grammar *g)
+{
+	atomic_fetch_add(&g->owners, 1);
+	return g;
+}
+
 void grammar_destroy(struct grammar *g)
 {
-	if (!g)
+	if (!g || atomic_fetch_sub(&g->owners, 1))
 		return;
 	graph_finish(&g->g);
 	heap_free(g);

@@ -45,7 +45,9 @@ struct grammar;
  * well formed, or nothing satisfies it; ERR_UNSUPPORTED: it holds what is not built, which the text names with its path
  * or position; ERR_LIMIT: it is too large. */
 int grammar_compile(struct grammar **out, const struct grammar_source *source, struct why *why);
-void grammar_destroy(struct grammar *g); /* takes NULL; no run of it may be left */
+/* The same grammar for one more owner, of which each destroys it. Any thread. */
+struct grammar *grammar_share(struct grammar *g);
+void grammar_destroy(struct grammar *g); /* takes NULL; no run of it may be left when its last owner does so */
 size_t grammar_bytes(const struct grammar *g);
 /* Whether the grammar derives exactly this text; slow, for tests and tools. */
 bool grammar_matches(const struct grammar *g, const char *text, size_t len);

@@ -220,7 +220,8 @@ struct grammar {
 	uint8_t class_of[256];
 	uint8_t byte_of[256]; /* one of each class */
 	int classes;
-	uint64_t number; /* never used twice */
+	uint64_t number;    /* never used twice */
+	_Atomic int owners; /* beyond the first */
 };
 /* Takes the graph, also where it fails. */
 int grammar_of(struct grammar **out, struct graph *g, int32_t root, struct why *why);

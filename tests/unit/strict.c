@@ -46,7 +46,7 @@ static struct grammar *answers(struct front_forms *forms, struct xv_chat *said, 
 		CHECK_FAIL("%s", why.text);
 	CHECK(text);
 	c.text = text;
-	if (front_constraint(&g, &c, NULL, false, &why))
+	if (front_constraint(&g, &c, NULL, false, NULL, &why))
 		CHECK_FAIL("%s: %s", text, why.text);
 	free(text);
 	return g;
@@ -195,7 +195,7 @@ static struct grammar *schema(const char *text)
 	struct grammar *g = NULL;
 	struct why why = {""};
 
-	if (front_constraint(&g, &c, NULL, false, &why))
+	if (front_constraint(&g, &c, NULL, false, NULL, &why))
 		CHECK_FAIL("%s", why.text);
 	return g;
 }
