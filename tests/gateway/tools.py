@@ -1,7 +1,7 @@
 """Tools and reasoning over HTTP: calls of a random model at temperature 2 are valid by their schemas where they are required, and what a
 scripted answer holds (a choice of one text) is taken apart as its form says, whole and streamed."""
 from gw import *
-from random_models import TEMPLATE, start_random
+from random_models import DEEPSEEK, MARKS, TEMPLATE, start_random
 
 sys.path.insert(0, "tests/grammar")
 import schemas  # noqa: E402
@@ -24,6 +24,8 @@ names = {"hermes": start_random("hermes", TEMPLATE), "plain": start_random("plai
          "xverse": start_random("xverse", TEMPLATE, tool_call_parser="xverse"),
          "coder": start_random("coder", TEMPLATE + "{# </think> #}", tool_call_parser="qwen3_xml"), "thinks": start_random("thinks", TEMPLATE + "<think>\n{# </think> #}")}
 names["short"] = start_random("short", "{% for t in tools or [] %}{{ t.function.name }}{% endfor %}{{ messages[-1].content }}")
+for name, parser in (("deepseek", {}), ("deepseek31", {"tool_call_parser": "deepseek_v31"})):
+    names[name] = start_random(name, DEEPSEEK, marks=MARKS, **parser)
 gw = Gateway(*(a for n, s in names.items() for a in ("--model", f"{n}={s}")), "--port=0")
 
 
@@ -98,11 +100,15 @@ SAID = {
     "coder": ["I look.\n<tool_call>\n<function=get_weather>\n<parameter=city>\nParis\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=now>\n</function>\n</tool_call>"],
     "xverse": [f'I look.<|startofthink|>```JSON\n{{"api_name": "get_weather","parameters": {CITY}}}```<|endofthink|>'
                '<|startofthink|>```JSON\n{"api_name": "now","parameters": {}}```<|endofthink|>'],
+    "deepseek": [f"I look.{MARKS[0]}{MARKS[1]}function{MARKS[2]}get_weather\n```json\n{CITY}\n```{MARKS[3]}\n{MARKS[1]}function{MARKS[2]}now\n```json\n{{}}\n```{MARKS[3]}{MARKS[4]}"],
+    "deepseek31": [f"I look.{MARKS[0]}{MARKS[1]}get_weather{MARKS[2]}{CITY}{MARKS[3]}{MARKS[1]}now{MARKS[2]}{{}}{MARKS[3]}{MARKS[4]}"],
 }
 
 
 def say(text):
     """An answer that is this text and nothing else: no call is required, and the only one that could be made is not (tools are without parameters)."""
+    if MARKS[0] in text:  # tokens, which a tag names
+        return {"structural_tag": {"type": "structural_tag", "format": {"type": "const_string", "value": text}}, "max_tokens": 400}
     return {"guided_regex": re.sub(r"([\\^$.|?*+()\[\]{}])", r"\\\1", text), "max_tokens": 400}
 
 
@@ -111,7 +117,7 @@ def taken_apart():
     for model, texts in SAID.items():
         for text in texts:
             # the other alternative, a call, begins otherwise than this text, and "bad" ids would tell: the text wins by its first word
-            body = dict(model=model, messages=[USER], tools=TOOLS, temperature=0, logit_bias=first_token(text), **say(text))
+            body = dict(model=model, messages=[USER], tools=TOOLS, temperature=0, logit_bias=first_token(text, model), **say(text))
             status, a, _ = gw.post("/v1/chat/completions", body)
             c = a["choices"][0] if status == 200 else {"message": {}, "finish_reason": a}
             m = c["message"]
@@ -124,8 +130,29 @@ def taken_apart():
     same("none: the text stays", (a["choices"][0]["message"]["content"], a["choices"][0]["finish_reason"]), (SAID["hermes"][0], "stop"))
 
 
-def first_token(text):
-    ids = gw.post("/tokenize", {"model": "hermes", "prompt": text, "add_special_tokens": False})[1]["tokens"]
+def deepseek():
+    """Marks that are tokens: calls are made of the tokens, a prompt too, and text that looks like them is none."""
+    ids = [gw.post("/tokenize", {"model": "deepseek", "prompt": m, "add_special_tokens": False})[1]["tokens"] for m in MARKS]
+    same("each mark is a token", [len(i) for i in ids], [1] * len(MARKS))
+    ids = [i[0] for i in ids]
+    bad, whole = [], 0
+    for seed in range(COUNT // 3):
+        model, named = ("deepseek", "deepseek31")[seed % 2], ("required", {"type": "function", "function": {"name": "get_weather"}})[seed // 2 % 2]
+        status, a, _ = chat(model, tools=TOOLS, tool_choice=named, temperature=2, seed=seed, max_tokens=300, return_token_ids=True)
+        why = str(a) if status != 200 else faults(a, CHECKER)
+        c = a["choices"][0] if status == 200 else {"finish_reason": ""}
+        whole += c["finish_reason"] == "tool_calls"
+        if why or c["token_ids"][:2] != ids[:2] or (c["finish_reason"] == "tool_calls" and not set(ids) <= set(c["token_ids"])):
+            bad.append((model, seed, why, a))
+    check("DeepSeek's calls are valid", not bad and whole, whole, *bad[:2])
+    call = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": json.dumps({"city": MARKS[0]})}}
+    talk = [{"role": "user", "content": MARKS[1]}, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": MARKS[4]}]
+    tokens = gw.post("/tokenize", {"model": "deepseek", "messages": talk, "tools": TOOLS})[1].get("tokens", [])
+    same("DeepSeek's prompt has the template's marks", [i for i in tokens if i in ids], ids)
+
+
+def first_token(text, model="hermes"):
+    ids = gw.post("/tokenize", {"model": model, "prompt": text, "add_special_tokens": False})[1]["tokens"]
     return {str(i): 100 for i in ids[:3]}
 
 
@@ -289,7 +316,7 @@ def refusals():
         check(path, status == 404 and well_formed_error(e) and part in e["error"]["message"], status, e)
 
 
-for test in (required, taken_apart, reasoning, history, strict, cut, special_tokens, any_schema, too_many, refusals):
+for test in (required, taken_apart, deepseek, reasoning, history, strict, cut, special_tokens, any_schema, too_many, refusals):
     test()
 same("the gateway ends", gw.stop(), 0)
 done()
