@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "rpc/gateway/http/answer.h"
-#include "rpc/gateway/http/stream.h"
 
 enum { MAX_RETRY = 60 }; /* seconds; older official clients wait no longer than that */
 
@@ -101,7 +100,7 @@ void api_answer_err(struct http_exchange *x, const struct gateway_daemon *d, int
 			  for_clients(err, text));
 }
 
-void api_stream_err(struct http_exchange *x, int err, const char *text)
+struct api_shown_error api_shown_error(int err, const char *text)
 {
-	http_stream_error(x, row_of(err)->status, row_of(err)->code, for_clients(err, text));
+	return (struct api_shown_error){row_of(err)->status, row_of(err)->code, for_clients(err, text)};
 }

@@ -9,7 +9,11 @@
  * for Retry-After where the status has one. */
 void api_answer_err(struct http_exchange *x, const struct gateway_daemon *d, int err, const char *text,
 		    uint32_t retry_ms);
-/* Ends a stream with the error object. */
-void api_stream_err(struct http_exchange *x, int err, const char *text);
+/* What a stream that has begun says of an error. */
+struct api_shown_error {
+	int status;
+	const char *code, *text; /* code may be NULL */
+};
+struct api_shown_error api_shown_error(int err, const char *text);
 
 #endif

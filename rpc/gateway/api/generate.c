@@ -107,9 +107,10 @@ static void refuse_chat(struct api_generation *w, const char *text)
 static void give_up(struct api_generation *w, int err, const char *text, uint32_t retry_ms)
 {
 	api_upstream_close(w->up);
-	if (http_stream_begun(w->x))
-		api_stream_err(w->x, err, text);
-	else if (err == ERR_UNSUPPORTED && w->is_chat)
+	if (http_stream_begun(w->x)) {
+		struct api_shown_error e = api_shown_error(err, text);
+		w->form->fail(w, e.status, e.code, e.text);
+	} else if (err == ERR_UNSUPPORTED && w->is_chat)
 		refuse_chat(w, text);
 	else
 		api_answer_err(w->x, w->up->daemon, err, text, retry_ms);
@@ -121,7 +122,7 @@ static void give_up_memory(struct api_generation *w, int status)
 {
 	api_upstream_close(w->up);
 	if (http_stream_begun(w->x))
-		http_stream_error(w->x, status, "overloaded", http_budget_text(status));
+		w->form->fail(w, status, "overloaded", http_budget_text(status));
 	else
 		http_answer_error(w->x, status, "overloaded", NULL, "%s", http_budget_text(status));
 	forget_answer(w);
@@ -159,27 +160,11 @@ static void put_id(struct text *t, int32_t id)
 
 /* ---- answers ---- */
 
-/* The first piece of a chat's choice holds the role. It is sent with the first text, so that clients which measure the
- * time to the first piece measure the first token. */
-static void send_role(struct api_generation *w, struct api_choice *c)
-{
-	if (!w->is_chat || !w->request.stream || c->role_sent)
-		return;
-	c->role_sent = true;
-	api_render_role(w, c);
-}
-
 static void take_part(void *arg, enum tools_kind kind, int call, const char *s, size_t n)
 {
 	struct api_choice *c = arg;
-	struct api_generation *w = c->of;
 
-	if (!w->request.stream || kind == TOOLS_CALL)
-		api_parts_add(&c->parts, kind, s, n);
-	if (w->request.stream) {
-		send_role(w, c);
-		api_render_part(w, c, kind, call, s, n);
-	}
+	c->of->form->part(c->of, c, kind, call, s, n);
 }
 
 static void begin_parts(struct api_generation *w, struct api_choice *c, const struct xv_started *s)
@@ -210,9 +195,9 @@ static void take_started(struct api_generation *w, struct api_choice *c, const s
 		put_id(&c->prompt_ids, s->prompt_ids[i]);
 	if (!w->accepted) {
 		w->accepted = true;
-		w->preamble = api_render_preamble(w, s);
 		if (w->request.stream)
 			http_stream_begin(w->x);
+		w->form->begin(w, s);
 	}
 	if (w->n_started == w->n_choices)
 		drop_requests(w);
@@ -232,28 +217,11 @@ static void count_answer(struct api_generation *w, struct api_choice *c)
 
 	w->answer_bytes += now - c->counted;
 	c->counted = now;
-	all = http_stream_begun(w->x) ? w->answer_bytes + http_stream_bytes(w->x) + (int64_t)w->piece.max
-				      : 2 * w->answer_bytes;
+	all = w->answer_bytes + (w->form->bytes ? (int64_t)w->form->bytes(w) : 0);
+	all = http_stream_begun(w->x) ? all + http_stream_bytes(w->x) + (int64_t)w->piece.max : 2 * all;
 	status = http_budget_set(w->x, HTTP_BUDGET_ANSWER, all);
 	if (status)
 		give_up_memory(w, status);
-}
-
-static void send_text(struct api_generation *w, struct api_choice *c, const struct xv_chunk *k)
-{
-	size_t sent = w->n_pieces;
-
-	if (c->parts.parser)
-		tools_feed(c->parts.parser, k->text, k->text_len);
-	else if (!w->request.stream)
-		text_put(w->is_chat ? &c->parts.content : &c->text, k->text, k->text_len);
-	if (!w->request.stream)
-		return;
-	if (c->parts.parser ? w->n_pieces == sent && (c->logprobs.n || (w->request.return_ids && c->ids.len))
-			    : k->text_len || c->logprobs.n || (w->request.return_ids && c->ids.len)) {
-		send_role(w, c);
-		api_render_piece(w, c, k->text, c->parts.parser ? 0 : k->text_len);
-	}
 }
 
 static void take_chunk(struct api_generation *w, struct api_choice *c, const struct xv_chunk *k)
@@ -271,19 +239,15 @@ static void take_chunk(struct api_generation *w, struct api_choice *c, const str
 	if (!k->prompt)
 		c->output_tokens += (uint32_t)k->n_ids;
 	if (!k->prompt || w->request.echo)
-		send_text(w, c, k);
+		w->form->chunk(w, c, k);
 	count_answer(w, c);
 }
 
 static void end_all(struct api_generation *w)
 {
-	if (w->request.stream) {
-		api_render_usage(w);
-		http_stream_end(w->x, true);
-	} else {
-		api_render_whole(w);
+	w->form->end(w);
+	if (!w->request.stream)
 		http_budget_set(w->x, HTTP_BUDGET_ANSWER, http_answer_bytes(w->x));
-	}
 	api_upstream_close(w->up);
 	http_budget_set(w->x, HTTP_BUDGET_WORK, 0);
 }
@@ -296,10 +260,7 @@ static void over(struct api_generation *w, struct api_choice *c)
 	count_calls(w, w->n_open);
 	if (c->parts.parser)
 		tools_end(c->parts.parser);
-	if (w->request.stream) {
-		send_role(w, c);
-		api_render_finish(w, c);
-	}
+	w->form->over(w, c);
 	if (w->n_over == w->n_choices)
 		end_all(w);
 	else
@@ -418,7 +379,7 @@ void api_generate(struct api_generation *w)
 	w->prompt_only = w->request.echo && !w->request.sampling.max_tokens;
 	w->n_choices = w->request.n * prompts;
 	w->all_bytes = w->is_chat ? w->chat.bytes : w->prompts.bytes;
-	w->own_bytes = api_request_bytes(&w->request) + (size_t)w->n_choices * sizeof *w->choice;
+	w->own_bytes = w->form_bytes + api_request_bytes(&w->request) + (size_t)w->n_choices * sizeof *w->choice;
 	w->call_bytes = (w->is_chat ? w->chat.bytes : w->prompts.longest) + api_request_bytes(&w->request);
 	api_name_asker(w->x, w->request.user, w->up->asker);
 	w->choice = xalloc((size_t)w->n_choices, sizeof *w->choice);
@@ -426,6 +387,8 @@ void api_generate(struct api_generation *w)
 		w->choice[i].index = i;
 		w->choice[i].of = w;
 	}
+	if (!w->form)
+		w->form = &api_render_form;
 	w->one_call = w->is_chat && w->chat.chat.one_call;
 	calls->take = take;
 	calls->tick = tick;

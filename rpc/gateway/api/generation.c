@@ -1,7 +1,6 @@
 #include "rpc/gateway/api/generation.h"
 
 #include <stdlib.h>
-
 void api_choice_finish(struct api_choice *c)
 {
 	text_finish(&c->text);
@@ -18,6 +17,8 @@ static void destroy(void *data)
 {
 	struct api_generation *w = data;
 
+	if (w->form && w->form->free)
+		w->form->free(w->form_data);
 	for (int i = 0; i < w->n_choices; i++)
 		api_choice_finish(&w->choice[i]);
 	free(w->choice);

@@ -1,5 +1,5 @@
-/* generation.h - an exchange of /v1/completions or /v1/chat/completions: n calls of the daemon for each prompt, and
- * their results. */
+/* generation.h - an exchange of /v1/completions, /v1/chat/completions or /v1/responses: n calls of the daemon for each
+ * prompt, and their results. */
 #ifndef RPC_GATEWAY_API_GENERATION_H
 #define RPC_GATEWAY_API_GENERATION_H
 
@@ -29,9 +29,30 @@ struct api_choice {
 	uint32_t prompt_tokens, output_tokens, cached_tokens;
 };
 
+struct api_generation;
+
+/* How results reach the client. */
+struct api_form {
+	/* The first call runs; a stream has begun. */
+	void (*begin)(struct api_generation *w, const struct xv_started *s);
+	/* A part of a chat's answer, as its parser reports it. */
+	void (*part)(struct api_generation *w, struct api_choice *c, enum tools_kind kind, int call, const char *s,
+		     size_t n);
+	/* A chunk's text, which the choice's parser takes if it has one. Logprobs and ids have been gathered. */
+	void (*chunk)(struct api_generation *w, struct api_choice *c, const struct xv_chunk *k);
+	void (*over)(struct api_generation *w, struct api_choice *c); /* a choice, whose parser has reported all */
+	void (*end)(struct api_generation *w);                        /* all choices are over */
+	void (*fail)(struct api_generation *w, int status, const char *code, const char *text); /* ends a stream */
+	size_t (*bytes)(const struct api_generation *w); /* memory of the answer, beside the choices'; NULL: none */
+	void (*free)(void *data);                        /* NULL: there is none */
+};
+
 struct api_generation {
 	struct http_exchange *x;
 	struct api_upstream *up;
+	const struct api_form *form; /* NULL: that of completions and chats */
+	void *form_data;
+	size_t form_bytes;      /* of what the form keeps of the request */
 	bool is_chat, accepted; /* accepted: a call has started */
 	struct api_request request;
 	struct api_prompts prompts;

@@ -43,7 +43,8 @@ static void put_ids(struct text *t, const char *name, struct text *ids)
 	ids->len = 0;
 }
 
-char *api_render_preamble(const struct api_generation *w, const struct xv_started *s)
+/* The keys that all pieces have. */
+static void start(struct api_generation *w, const struct xv_started *s)
 {
 	struct text t = {0}, receipt = {0};
 
@@ -60,7 +61,7 @@ char *api_render_preamble(const struct api_generation *w, const struct xv_starte
 	text_json(&t, receipt.data, receipt.len);
 	text_finish(&receipt);
 	text_str(&t, ",");
-	return t.data;
+	w->preamble = t.data;
 }
 
 static struct text *begin(struct api_generation *w, const struct api_choice *c)
@@ -98,63 +99,91 @@ static void put_rest(struct api_generation *w, struct api_choice *c)
 	end(w, c);
 }
 
-void api_render_part(struct api_generation *w, struct api_choice *c, enum tools_kind kind, int call, const char *s,
-		     size_t n)
+/* The first piece of a chat's choice holds the role. It is sent with the first text, so that clients which measure the
+ * time to the first piece measure the first token. */
+static void send_role(struct api_generation *w, struct api_choice *c)
 {
-	struct text *t = begin(w, c);
-
-	text_str(t, "\"delta\":{");
-	api_parts_delta(t, &c->parts, kind, call, s, n);
-	put_rest(w, c);
-}
-
-void api_render_piece(struct api_generation *w, struct api_choice *c, const char *text, size_t len)
-{
-	struct text *t = begin(w, c);
-
-	text_str(t, w->is_chat ? "\"delta\":{\"content\":" : "\"text\":");
-	text_json(t, text, len);
-	put_rest(w, c);
-}
-
-void api_render_role(struct api_generation *w, struct api_choice *c)
-{
+	if (!w->is_chat || !w->request.stream || c->role_sent)
+		return;
+	c->role_sent = true;
 	text_str(begin(w, c),
 		 "\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null");
 	end(w, c);
 }
 
-void api_render_finish(struct api_generation *w, struct api_choice *c)
+static void take_part(struct api_generation *w, struct api_choice *c, enum tools_kind kind, int call, const char *s,
+		      size_t n)
 {
-	struct text *t = begin(w, c);
+	if (!w->request.stream || kind == TOOLS_CALL)
+		api_parts_add(&c->parts, kind, s, n);
+	if (!w->request.stream)
+		return;
+	send_role(w, c);
+	text_str(begin(w, c), "\"delta\":{");
+	api_parts_delta(&w->piece, &c->parts, kind, call, s, n);
+	put_rest(w, c);
+}
 
-	text_str(t, w->is_chat ? "\"delta\":{}" : "\"text\":\"\"");
-	text_str(t, ",\"logprobs\":null,");
-	put_reason(t, c);
+static void send_piece(struct api_generation *w, struct api_choice *c, const char *s, size_t n)
+{
+	send_role(w, c);
+	text_str(begin(w, c), w->is_chat ? "\"delta\":{\"content\":" : "\"text\":");
+	text_json(&w->piece, s, n);
+	put_rest(w, c);
+}
+
+static void take_chunk(struct api_generation *w, struct api_choice *c, const struct xv_chunk *k)
+{
+	bool rest = c->logprobs.n || (w->request.return_ids && c->ids.len);
+	size_t sent = w->n_pieces;
+
+	if (c->parts.parser)
+		tools_feed(c->parts.parser, k->text, k->text_len);
+	else if (!w->request.stream)
+		text_put(w->is_chat ? &c->parts.content : &c->text, k->text, k->text_len);
+	if (w->request.stream && (c->parts.parser ? rest && w->n_pieces == sent : rest || k->text_len))
+		send_piece(w, c, k->text, c->parts.parser ? 0 : k->text_len);
+}
+
+static void take_over(struct api_generation *w, struct api_choice *c)
+{
+	if (!w->request.stream)
+		return;
+	send_role(w, c);
+	text_str(begin(w, c), w->is_chat ? "\"delta\":{}" : "\"text\":\"\"");
+	text_str(&w->piece, ",\"logprobs\":null,");
+	put_reason(&w->piece, c);
 	end(w, c);
+}
+
+struct api_usage api_usage_of(struct api_generation *w)
+{
+	struct api_usage u = {0, 0, 0};
+
+	for (int i = 0; i < w->n_choices; i++) {
+		const struct api_choice *c = &w->choice[i];
+		u.output += c->output_tokens;
+		if (i % w->request.n == 0) {
+			u.prompt += c->prompt_tokens;
+			u.cached += c->cached_tokens;
+		}
+	}
+	w->up->prompt_tokens = u.prompt;
+	w->up->output_tokens = u.output;
+	return u;
 }
 
 static void put_usage(struct api_generation *w, struct text *t)
 {
-	uint64_t prompt = 0, output = 0, cached = 0;
+	struct api_usage u = api_usage_of(w);
 
-	for (int i = 0; i < w->n_choices; i++) {
-		const struct api_choice *c = &w->choice[i];
-		output += c->output_tokens;
-		if (i % w->request.n == 0) {
-			prompt += c->prompt_tokens;
-			cached += c->cached_tokens;
-		}
-	}
-	w->up->prompt_tokens = prompt;
-	w->up->output_tokens = output;
 	text_fmt(t,
 		 "\"usage\":{\"prompt_tokens\":%ju,\"completion_tokens\":%ju,\"total_tokens\":%ju,"
 		 "\"prompt_tokens_details\":{\"cached_tokens\":%ju}}",
-		 (uintmax_t)prompt, (uintmax_t)output, (uintmax_t)(prompt + output), (uintmax_t)cached);
+		 (uintmax_t)u.prompt, (uintmax_t)u.output, (uintmax_t)(u.prompt + u.output), (uintmax_t)u.cached);
 }
 
-void api_render_usage(struct api_generation *w)
+static void end_stream(struct api_generation *w)
 {
 	struct text *t = &w->piece;
 
@@ -165,6 +194,7 @@ void api_render_usage(struct api_generation *w)
 	text_str(t, "}");
 	if (w->request.include_usage)
 		http_stream_event(w->x, t);
+	http_stream_end(w->x, true);
 }
 
 static void put_message(struct text *t, const struct api_parts *p)
@@ -197,7 +227,7 @@ static void put_choice(struct api_generation *w, struct api_choice *c, struct te
 	api_choice_finish(c);
 }
 
-void api_render_whole(struct api_generation *w)
+static void answer_whole(struct api_generation *w)
 {
 	struct text t = {0};
 
@@ -213,3 +243,19 @@ void api_render_whole(struct api_generation *w)
 	text_str(&t, "}");
 	http_answer_text(w->x, 200, "application/json", &t);
 }
+
+static void end_all(struct api_generation *w)
+{
+	if (w->request.stream)
+		end_stream(w);
+	else
+		answer_whole(w);
+}
+
+static void fail_stream(struct api_generation *w, int status, const char *code, const char *text)
+{
+	http_stream_error(w->x, status, code, text);
+}
+
+const struct api_form api_render_form = {
+	.begin = start, .part = take_part, .chunk = take_chunk, .over = take_over, .end = end_all, .fail = fail_stream};

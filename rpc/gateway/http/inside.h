@@ -89,7 +89,7 @@ struct http_answer {
 };
 
 struct http_stream {
-	bool on, ended, clean, paused;
+	bool on, ended, clean, paused, named;
 	struct text queue; /* from `sent` on */
 	size_t sent;
 	uint64_t put_ns;

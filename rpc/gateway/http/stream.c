@@ -71,13 +71,20 @@ void http_stream_event(struct http_exchange *x, const struct text *json)
 	put(x, "\n\n", 2);
 }
 
+void http_stream_named_event(struct http_exchange *x, const char *name, const struct text *json)
+{
+	x->stream.named = true;
+	text_fmt(&x->stream.queue, "event: %s\n", name);
+	http_stream_event(x, json);
+}
+
 void http_stream_end(struct http_exchange *x, bool clean)
 {
 	if (x->stream.ended)
 		return;
 	x->stream.ended = true;
 	x->stream.clean = clean;
-	if (clean)
+	if (clean && !x->stream.named)
 		text_str(&x->stream.queue, "data: [DONE]\n\n");
 	http_wake(x);
 }

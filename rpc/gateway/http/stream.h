@@ -13,6 +13,8 @@
 void http_stream_begin(struct http_exchange *x);
 bool http_stream_begun(const struct http_exchange *x);
 void http_stream_event(struct http_exchange *x, const struct text *json);
+/* The same with an "event:" line. Streams of such events end without "data: [DONE]". */
+void http_stream_named_event(struct http_exchange *x, const char *name, const struct text *json);
 void http_stream_end(struct http_exchange *x, bool clean); /* clean: with "data: [DONE]" and the last chunk */
 /* Sends an event with the error object and ends without the last chunk. */
 void http_stream_error(struct http_exchange *x, int status, const char *code, const char *text);
