@@ -4,6 +4,7 @@
 #include "rpc/gateway/api/prompts.h"
 #include "rpc/gateway/api/request.h"
 #include "rpc/gateway/api/chat.h"
+#include "rpc/gateway/api/responses_input.h"
 #include "rpc/gateway/http/bodies.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -21,7 +22,7 @@ static void check_request(const struct api_request *a, enum api_where where)
 	MUST(a->n >= 1 && a->n <= API_MAX_N && a->top <= API_MAX_TOP && a->prompt_top <= API_MAX_TOP);
 	MUST(s->n_stop <= API_MAX_STOP && s->n_bias <= API_MAX_BIAS && s->n_stop_ids <= API_MAX_IDS);
 	MUST(isfinite(s->temperature) && s->temperature >= 0 && s->top_p >= 0 && s->top_p <= 1 && s->top_k >= 0);
-	MUST(where == API_CHAT || s->has >> XV_MAX_TOKENS & 1);
+	MUST(where != API_COMPLETIONS || s->has >> XV_MAX_TOKENS & 1);
 	for (int i = 0; i < s->n_stop; i++)
 		MUST(*s->stop[i] && strlen(s->stop[i]) <= RPC_MAX_STOP_BYTES);
 	for (int i = 0; i < s->n_bias; i++)
@@ -88,6 +89,21 @@ static void read_chat(const struct json *body)
 	api_chat_finish(&in);
 }
 
+static void read_responses(const struct json *body)
+{
+	const char *param = NULL;
+	struct why why = {""};
+	struct json_doc *chat;
+	int err = api_responses_to_chat(&chat, body, &param, &why);
+
+	MUST(param);
+	if (err)
+		fuzz_refused(err, &why);
+	else
+		read_chat(json_root(chat));
+	json_close(chat);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct json_error e = {0};
@@ -98,6 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (json_is(json_root(doc), JSON_IS_OBJECT)) {
 		read_as(json_root(doc), API_COMPLETIONS);
 		read_as(json_root(doc), API_CHAT);
+		read_as(json_root(doc), API_RESPONSES);
+		read_responses(json_root(doc));
 		read_prompts(json_root(doc));
 		read_chat(json_root(doc));
 	}

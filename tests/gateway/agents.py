@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from pydantic_ai import Agent, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.exceptions import UnexpectedModelBehavior, UsageLimitExceeded
-from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.usage import UsageLimits
 
@@ -72,6 +72,32 @@ def openai_library():
         tried("openai: " + run.__name__, lambda seed: isinstance(run(seed), Weather) or None)
 
 
+def openai_responses():
+    ask = dict(model="m", input="The weather in Paris, please", max_output_tokens=400, temperature=1.5)
+    tool = openai.pydantic_function_tool(Weather)["function"]
+
+    def parsed(seed):
+        return client.responses.parse(text_format=Weather, extra_body={"seed": seed}, **ask).output_parsed
+
+    def tools(seed):
+        r = client.responses.parse(tools=[{"type": "function", **tool}], tool_choice="required", parallel_tool_calls=False, extra_body={"seed": seed}, **ask)
+        return next((i.parsed_arguments for i in r.output if i.type == "function_call"), None) if r.status == "completed" else None
+
+    def streamed(seed):
+        with client.responses.stream(text_format=Weather, extra_body={"seed": seed}, **ask) as s:
+            kinds = {e.type for e in s}
+            if "response.completed" not in kinds:
+                return None
+            r = s.get_final_response()
+        same("its events", {"response.created", "response.output_item.added", "response.output_text.delta", "response.output_text.done"} <= kinds, True)
+        return r.output_parsed
+    for run in (parsed, tools, streamed):
+        tried("openai responses: " + run.__name__, lambda seed: isinstance(run(seed), Weather) or None)
+    first = client.responses.create(model="m", input="Hi", tools=[{"type": "function", **tool}], tool_choice="required", max_output_tokens=400, extra_body={"seed": 1})
+    back = [{"role": "user", "content": "Hi"}, *first.output, *({"type": "function_call_output", "call_id": i.call_id, "output": "warm"} for i in first.output if i.type == "function_call" and i.status == "completed")]
+    check("openai responses: results go back", client.responses.create(model="m", input=back, max_output_tokens=5).output)
+
+
 def instructor_library():
     for mode in (instructor.Mode.TOOLS, instructor.Mode.TOOLS_STRICT, instructor.Mode.JSON, instructor.Mode.JSON_SCHEMA):
         one = instructor.from_openai(client, mode=mode)
@@ -87,6 +113,8 @@ def langchain_library():
         return ChatOpenAI(base_url=URL, api_key="none", model="m", max_retries=0, seed=seed, temperature=1.5, max_tokens=400)
     for method in ("function_calling", "json_schema"):
         tried(f"langchain: {method}", lambda seed: model(seed).with_structured_output(Weather, method=method).invoke("The weather, please"))
+    tried("langchain by responses", lambda seed: ChatOpenAI(base_url=URL, api_key="none", model="m", max_retries=0, temperature=1.5, max_tokens=400, use_responses_api=True, extra_body={"seed": seed})
+          .with_structured_output(Weather, method="json_schema").invoke("The weather, please"))
     tried("langchain: any tool", lambda seed: (model(seed).bind_tools([Weather], tool_choice="any").invoke("The weather").tool_calls or [None])[0])
 
     def streamed(seed):
@@ -102,12 +130,13 @@ def langchain_library():
 def pydantic_ai_library():
     settings = dict(temperature=1.5, max_tokens=400)
 
-    def run(output, seed, **more):
-        m = OpenAIChatModel("m", provider=OpenAIProvider(openai_client=openai.AsyncOpenAI(base_url=URL, api_key="none", max_retries=0)), settings={**settings, "seed": seed})
+    def run(output, seed, kind=OpenAIChatModel, **more):
+        m = kind("m", provider=OpenAIProvider(openai_client=openai.AsyncOpenAI(base_url=URL, api_key="none", max_retries=0)), settings={**settings, "seed": seed})
         agent = Agent(m, output_type=output, retries=0, **more)
         return LOOP.run_until_complete(agent.run("The weather, please", usage_limits=UsageLimits(request_limit=3))).output
     for kind in (ToolOutput, NativeOutput):
         tried(f"pydantic-ai: {kind.__name__}", lambda seed: run(kind(Weather), seed))
+        tried(f"pydantic-ai by responses: {kind.__name__}", lambda seed: run(kind(Weather), seed, OpenAIResponsesModel))
     # it asks for any JSON object: whether it is a Weather is the model's affair, so that only the server's part is checked
     try:
         run(PromptedOutput(Weather), 1)
@@ -116,7 +145,7 @@ def pydantic_ai_library():
         check("pydantic-ai: PromptedOutput", True)
 
 
-for test in (openai_library, instructor_library, langchain_library, pydantic_ai_library):
+for test in (openai_library, openai_responses, instructor_library, langchain_library, pydantic_ai_library):
     try:
         test()
     except Exception as e:

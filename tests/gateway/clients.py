@@ -92,6 +92,22 @@ def chat():
     check("LangChain stream", len(list(model.stream("Hello"))) > 1)
 
 
+def responses():
+    if not has_chat():
+        return
+    import langchain_openai
+    r = client.responses.create(model="tiny", input="Hello", max_output_tokens=5, extra_body={"seed": 1})
+    same("a response", (r.status, r.incomplete_details.reason, r.usage.output_tokens, bool(r.output_text)), ("incomplete", "max_output_tokens", 5, True))
+    events = list(client.responses.create(model="tiny", input="Hello", max_output_tokens=5, stream=True, extra_body={"seed": 1}))
+    same("its events", ("".join(e.delta for e in events if e.type == "response.output_text.delta"), events[-1].type, events[-1].response.output_text),
+         (r.output_text, "response.incomplete", r.output_text))
+    error("what is not stored", openai.BadRequestError, lambda: client.responses.create(model="tiny", input="x", previous_response_id="resp_1"))
+    error("nothing to retrieve", openai.NotFoundError, lambda: client.responses.retrieve("resp_1"))
+    model = langchain_openai.ChatOpenAI(base_url=URL, api_key="good", model="tiny", max_tokens=5, use_responses_api=True)
+    check("LangChain by responses", isinstance(model.invoke("Hello").text, str))
+    check("LangChain by responses, streamed", len(list(model.stream("Hello"))) > 1)
+
+
 def langchain():
     import langchain_openai
     model = langchain_openai.OpenAI(base_url=URL, api_key="good", model="tiny", max_tokens=8, temperature=0)
@@ -113,5 +129,6 @@ errors()
 asyncio.run(crowd())
 langchain()
 chat()
+responses()
 prometheus()
 done()

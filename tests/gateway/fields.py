@@ -31,7 +31,7 @@ def post(path, text):
 def look(name, path, text, wanted=None):
     """wanted: "good", "bad" or None where either is right."""
     status, answer, head = post(path, text)
-    ok = status == 200 or 400 <= status < 500 or (status == 501 and "chat" in path)
+    ok = status == 200 or 400 <= status < 500 or (status == 501 and ("chat" in path or "responses" in path))
     if status != 200:
         try:
             ok = ok and well_formed_error(json.loads(answer))
@@ -57,7 +57,7 @@ def limits(path, base, name, s):
     low, high = s.get("minimum"), s.get("maximum")
     whole = s.get("type") == "integer"
     step = 1 if whole else 0.001
-    if name in ("max_tokens", "min_tokens", "max_completion_tokens", "truncate_prompt_tokens"):
+    if name in ("max_tokens", "min_tokens", "max_completion_tokens", "max_output_tokens", "truncate_prompt_tokens"):
         high = None  # what the context leaves
     if low is not None:
         at = int(low) if whole else low
@@ -81,9 +81,9 @@ def limits(path, base, name, s):
 
 
 def field(path, base, name, s):
-    if name == "top_logprobs":
+    if name == "top_logprobs" and "messages" in base:
         base = dict(base, logprobs=True)
-    required = name in ("prompt", "messages", "tokens")
+    required = name in [r for r in ("prompt", "messages", "tokens", "input") if r in base]
     look(f"{name}: null", path, with_field(base, name, None), "bad" if required else "good")
     limits(path, base, name, s)
     for value in WRONG:
@@ -204,6 +204,7 @@ def pairs():
 
 endpoint("/v1/completions", {"prompt": [5, 6], "max_tokens": 1})
 endpoint("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "max_tokens": 1})
+endpoint("/v1/responses", {"input": "x", "max_output_tokens": 1})
 if len(models) > 2:
     endpoint("/tokenize", {"model": "tiny", "prompt": "x"})
     endpoint("/detokenize", {"model": "tiny", "tokens": [5]})

@@ -216,11 +216,35 @@ static int read_json(struct api_chat *in, const struct json *body, const char *n
 	return 0;
 }
 
-/* A client's template would run in the daemon: it is refused among the arguments as well. */
-static int check_kwargs(const struct json *body, struct why *why)
+/* An effort reaches templates under the name that they know, unless the arguments have it themselves. */
+static void add_effort(struct api_chat *in, const struct json *given, const struct json *effort)
 {
-	if (json_get(json_get(body, "chat_template_kwargs"), "chat_template"))
-		return fail(why, ERR_INVALID, "chat_template_kwargs: chat_template is not supported");
+	struct json_doc *doc = json_new();
+	struct json all = json_make_object(doc);
+	const struct json_member *m;
+
+	json_set(doc, &all, "reasoning_effort", *effort);
+	for (size_t k = 0; (m = json_member(given, k)); k++)
+		if (strlen(m->key) == m->key_len)
+			json_set(doc, &all, m->key, m->value);
+	in->chat.args_json = own_json(in, &all, NULL);
+	json_close(doc);
+}
+
+/* A client's template would run in the daemon: it is refused among the arguments as well. */
+static int read_arguments(struct api_chat *in, const struct json *body, const char **param, struct why *why)
+{
+	const struct json *given = json_get(body, "chat_template_kwargs"), *effort = json_get(body, "reasoning_effort");
+	int err = read_json(in, body, *param = "chat_template_kwargs", JSON_IS_OBJECT, &in->chat.args_json, why);
+
+	if (!err && json_get(given, "chat_template"))
+		err = fail(why, ERR_INVALID, "chat_template_kwargs: chat_template is not supported");
+	if (err || json_none(effort))
+		return err;
+	*param = "reasoning_effort";
+	if (!json_str(effort))
+		return fail(why, ERR_INVALID, "reasoning_effort must be a string, not %s", json_kind_name(effort));
+	add_effort(in, given, effort);
 	return 0;
 }
 
@@ -259,9 +283,7 @@ int api_chat_read(struct api_chat *in, const struct json *body, char ignored[512
 	if (!err)
 		err = read_json(in, body, *param = "documents", JSON_IS_LIST, &c->documents_json, why);
 	if (!err)
-		err = read_json(in, body, *param = "chat_template_kwargs", JSON_IS_OBJECT, &c->args_json, why);
-	if (!err)
-		err = check_kwargs(body, why);
+		err = read_arguments(in, body, param, why);
 	if (!err) {
 		*param = "add_generation_prompt";
 		err = read_generation_prompt(in, body, why);

@@ -219,6 +219,13 @@ int api_constraint_read(struct api_request *a, const struct json *body, const ch
 	return err;
 }
 
+int api_constraint_read_format(struct api_request *a, const char *name, const struct json *v, struct why *why)
+{
+	struct at at = {a, name, why};
+
+	return json_none(v) ? 0 : read_format(&at, v);
+}
+
 void api_constraint_finish(struct api_request *a)
 {
 	for (int i = 0; a->choice && a->choice[i]; i++)

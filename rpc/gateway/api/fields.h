@@ -15,7 +15,7 @@ enum {
 	API_MAX_BIAS = 1024,
 };
 
-enum api_where { API_COMPLETIONS = 1, API_CHAT = 2, API_BOTH = 3 };
+enum api_where { API_COMPLETIONS = 1, API_CHAT = 2, API_BOTH = 3, API_RESPONSES = 4, API_ALL = 7 };
 
 enum api_field_kind {
 	API_FLOAT,  /* a float of sampling; `bit` of sampling.has says that it was given */

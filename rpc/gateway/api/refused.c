@@ -2,10 +2,9 @@
 #include "rpc/gateway/api/endpoints.h"
 #include "rpc/gateway/http/answer.h"
 
-void api_refused_responses(struct http_exchange *x)
+void api_refused_stored_response(struct http_exchange *x)
 {
-	http_answer_error(x, 404, "unsupported", NULL,
-			  "OpenAI's Responses API is not supported: use /v1/chat/completions");
+	http_answer_error(x, 404, "not_found", NULL, "no response is stored: keep what /v1/responses answers");
 }
 
 void api_refused_messages(struct http_exchange *x)

@@ -5,12 +5,12 @@
 #include "rpc/gateway/api/upstream.h"
 #include "rpc/gateway/http/answer.h"
 
-/* Takes the id of a request, or of its response: "cmpl-" and "chatcmpl-" may stand before it. */
+/* Takes the id of a request, or of its response, which has a prefix. */
 static bool same_id(const char *asked, size_t len, const char *id)
 {
-	static const char *const prefixes[] = {"", "cmpl-", "chatcmpl-"};
+	static const char *const prefixes[] = {"", "cmpl-", "chatcmpl-", "resp_"};
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
 		size_t n = strlen(prefixes[i]);
 		if (len == n + strlen(id) && !strncmp(asked, prefixes[i], n) && !memcmp(asked + n, id, len - n))
 			return true;
