@@ -42,7 +42,7 @@ struct loss_sum loss_look(struct loss *l, const struct trunk_packets *now)
 		moved += l->tick[i].moved;
 	}
 	sum.lost = max_int(0, lost_within(l, 0, LOSS_TICKS));
-	/* In a cut nothing arrives; one that does not end is found by its silence. */
+	/* In a cut nothing arrives; heartbeats find one that does not end. */
 	sum.harmful = sum.lost >= LEAST && sum.lost * SHARE >= sum.sent && moved >= LOSS_TICKS / 2 && lasts(l);
 	return sum;
 }
