@@ -14,6 +14,16 @@ static const char eval_codes[] =
 	"Exit codes: 0 done, 1 wrong usage or data, 2 partial (a limit, an interruption, questions that failed), 3 alarm: these "
 	"answers are no working model's; 69 no server, 70 the server failed, 75 busy, loading or draining.";
 
+static const char batch_codes[] =
+	"Exit codes: 0 every line has an answer, 64 wrong usage, or files that do not belong together, 66 the output is "
+	"complete and some lines were refused, 69 no server, 70 the server failed, 75 the same command goes on, 130 "
+	"interrupted.";
+
+static const char *codes_of(const struct command *c)
+{
+	return c->bit == EVA ? eval_codes : c->bit == BAT || c->bit == SUB ? batch_codes : exit_codes;
+}
+
 static void list_names(FILE *out)
 {
 	fprintf(out, "\nNames:\n");
@@ -85,5 +95,5 @@ void args_help(const char *command, FILE *out)
 		list_options(c, g, out);
 	list_examples(c, out);
 	fprintf(out, "\n");
-	help_text(out, 0, c->bit == EVA ? eval_codes : exit_codes);
+	help_text(out, 0, codes_of(c));
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "rpc/cli/cli.h"
 #include "rpc/cli/interrupt.h"
 
@@ -108,28 +109,68 @@ static bool has_ended(struct spawn *s)
 	return !s->pid;
 }
 
+/* Of a log what may be a reason: not what goes on, and not what mpirun writes between lines of dashes when a rank ends.
+ * Shortens the text in place. */
+static void keep_reasons(char *text)
+{
+	char *to = text, *rest, *line;
+	bool frame = false;
+
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		size_t n = strlen(line);
+		bool dashes = n > 20 && strspn(line, "-") == n;
+
+		frame ^= dashes;
+		if (dashes || frame || strstr(line, " level=info ") || strspn(line, " ") == n)
+			continue;
+		memmove(to, line, n);
+		to += n;
+		*to++ = '\n';
+	}
+	to -= to > text;
+	*to = 0;
+}
+
+/* The end of its log, malloced. */
+static char *read_log(const struct spawn *s)
+{
+	enum { MOST = 64 << 10 };
+	char *text = xalloc(MOST + 1, 1);
+	int fd = open(s->log, O_RDONLY | O_CLOEXEC);
+	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	ssize_t n = fd < 0 ? 0 : pread(fd, text, MOST, size > MOST ? size - MOST : 0);
+
+	text[n > 0 ? n : 0] = 0;
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+/* Options, a model or a machine that do not fit end the same way each time. */
+static int error_of(int status)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	return code == EXIT_USAGE || code == EXIT_INPUT || code == EXIT_CONFIG ? ERR_INVALID : ERR_GONE;
+}
+
 /* The last lines that it logged say why it ended. */
 static int tell_end(const struct spawn *s, const char *program, struct why *why)
 {
-	char tail[401] = "";
-	FILE *f = fopen(s->log, "r");
+	enum { SHOWN = 400 };
+	char *log = read_log(s);
+	size_t n;
+	int err;
 
-	if (f && !fseek(f, 0, SEEK_END)) {
-		long size = ftell(f);
-		size_t n;
-		rewind(f);
-		if (size > 400)
-			fseek(f, size - 400, SEEK_SET);
-		n = fread(tail, 1, 400, f);
-		tail[n] = 0;
-		while (n && tail[n - 1] == '\n')
-			tail[--n] = 0;
-	}
-	if (f)
-		fclose(f);
-	if (WIFEXITED(s->status) && WEXITSTATUS(s->status) == 127 && !*tail)
-		return fail(why, ERR_UNKNOWN, "cannot run %s, which serves the model", program);
-	return fail(why, ERR_GONE, "%s has ended: %s", program, *tail ? tail : "it logged nothing");
+	keep_reasons(log);
+	n = strlen(log);
+	if (WIFEXITED(s->status) && WEXITSTATUS(s->status) == 127 && !n)
+		err = fail(why, ERR_UNKNOWN, "cannot run %s, which serves the model", program);
+	else
+		err = fail(why, error_of(s->status), "%s has ended: %s", program,
+			   n ? log + (n > SHOWN ? n - SHOWN : 0) : "it logged no reason");
+	free(log);
+	return err;
 }
 
 int spawn_start(struct spawn **out, const char *model, int ranks, const char *const *options, const char *socket,

@@ -9,7 +9,7 @@ struct spawn;
 
 /* Starts xverse-launch --restart -n RANKS MODEL OPTIONS (ends with NULL), or xversed where that is not installed and
  * one rank is enough. socket: where it listens; NULL: in a folder of its own. Returns when it listens: the model may
- * still load. Errors have the last lines of its log. */
+ * still load. Errors have the last lines of its log; ERR_INVALID: options, model or machine do not fit. */
 int spawn_start(struct spawn **out, const char *model, int ranks, const char *const *options, const char *socket,
 		struct why *why);
 const char *spawn_socket(const struct spawn *s);

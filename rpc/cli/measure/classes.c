@@ -22,6 +22,7 @@ struct row {
 	double kl, same, prefill, decode; /* tokens a second */
 };
 
+enum { MOST_CLASSES = 16 };
 struct run {
 	struct args *a;
 	struct measure_text text;
@@ -30,7 +31,7 @@ struct run {
 	int window, stride, n;
 	bool measured; /* the first class is */
 	bool cut;      /* an error, or a signal, ended the run before the last class */
-	struct row row[16];
+	struct row row[MOST_CLASSES];
 	struct why why;
 };
 
@@ -261,21 +262,30 @@ static int finish(struct run *r)
 	return err ? measure_code(err, &r->why) : r->windows.n < r->windows.whole ? EVAL_PARTIAL : EVAL_DONE;
 }
 
+static int slashes(const char *s, size_t n)
+{
+	int all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		all += s[i] == '/';
+	return all;
+}
+
 static int read_classes(struct run *r)
 {
 	const char *s = r->a->measure.classes ? r->a->measure.classes : default_classes;
 
 	while (*s) {
 		size_t n = strcspn(s, ",");
-		if (!n || n >= sizeof r->row[0].name || r->n == (int)(sizeof r->row / sizeof *r->row))
+		if (!n || n >= sizeof r->row[0].name || r->n == MOST_CLASSES || slashes(s, n) > 2)
 			return fail(&r->why, ERR_INVALID,
-				    "--classes: names of quantisations between commas, such as %s; "
-				    "at most %d",
-				    default_classes, (int)(sizeof r->row / sizeof *r->row));
+				    "--classes: names of quantisations between commas, such as %s, each maybe with "
+				    "/CACHE/COMPUTE; at most %d",
+				    default_classes, MOST_CLASSES);
 		snprintf(r->row[r->n++].name, sizeof r->row[0].name, "%.*s", (int)n, s);
 		s += n + (s[n] == ',');
 	}
-	return 0;
+	return r->n ? 0 : fail(&r->why, ERR_INVALID, "--classes is empty");
 }
 
 /* What can be seen before the first daemon is started, which may take minutes. */
