@@ -28,6 +28,7 @@ struct eval_task {
 	int category;             /* enum eval_category; below 0: none */
 	bool chinese;             /* the wording around the questions */
 	bool extra;               /* counts only where --subjects names it */
+	bool hard;                /* of C-Eval Hard */
 	struct eval_item *item;   /* [n] */
 	int n;
 	int first;              /* items before it are examples and are not asked */

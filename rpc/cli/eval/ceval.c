@@ -12,6 +12,19 @@ static const struct {
 #include "rpc/cli/eval/ceval.def"
 };
 
+/* C-Eval Hard, as the benchmark's authors define it. */
+static bool is_hard(const char *subject)
+{
+	static const char *const hard[] = {
+		"advanced_mathematics", "discrete_mathematics",    "probability_and_statistics", "college_chemistry",
+		"college_physics",      "high_school_mathematics", "high_school_chemistry",      "high_school_physics"};
+
+	for (size_t i = 0; i < sizeof hard / sizeof *hard; i++)
+		if (!strcmp(hard[i], subject))
+			return true;
+	return false;
+}
+
 static int load(struct eval_bench *b, const struct eval_files *f, const struct eval_plan *p, struct why *why)
 {
 	static const char *const own[] = {"ceval", "c-eval", NULL}, *const others[] = {"mmlu", "agieval", "gaokao",
@@ -28,6 +41,7 @@ static int load(struct eval_bench *b, const struct eval_files *f, const struct e
 		t = eval_task_add(b, subjects[i].name);
 		t->title = p->english ? subjects[i].name : subjects[i].chinese;
 		t->category = subjects[i].category;
+		t->hard = is_hard(t->name);
 		t->chinese = !p->english;
 		t->expected = strcmp(b->split, "val") ? 0 : subjects[i].expected;
 		if (p->shots)

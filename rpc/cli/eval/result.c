@@ -168,6 +168,8 @@ json_t *eval_result_json(const struct eval_outcome *o, const struct eval_bench *
 	json_object_set_new(j, "averaged", json_string(b->kind->average));
 	json_object_set_new(j, "micro", number(isnan(n.average) ? NAN : s.micro));
 	json_object_set_new(j, "macro", number(isnan(n.average) ? NAN : s.macro));
+	if (isfinite(s.hard))
+		json_object_set_new(j, "hard", number(s.hard));
 	json_object_set_new(j, "categories", categories);
 	json_object_set_new(j, "average_by_choice", accuracies(o, b));
 	json_object_set_new(j, "sanity", sanity_json(&o->tally));

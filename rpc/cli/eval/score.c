@@ -49,19 +49,22 @@ static double error_of(const struct sums *s, bool macro)
 
 void eval_score(struct eval_score *out, const struct eval_bench *b, const struct eval_count *count)
 {
-	struct sums all = {0}, of[EVAL_CATEGORIES] = {0};
+	struct sums all = {0}, hard = {0}, of[EVAL_CATEGORIES] = {0};
 	bool macro = b->kind->macro;
 
 	for (int i = 0; i < b->n; i++) {
 		if (!counts(b, i))
 			continue;
 		add(&all, &count[i]);
+		if (b->task[i].hard)
+			add(&hard, &count[i]);
 		if (b->task[i].category >= 0)
 			add(&of[b->task[i].category], &count[i]);
 	}
 	*out = (struct eval_score){.n = all.n, .correct = all.correct};
 	out->micro = ratio(all.correct, all.n);
 	out->macro = ratio(all.accuracy, all.tasks);
+	out->hard = ratio(hard.accuracy, hard.tasks);
 	out->average = macro ? out->macro : out->micro;
 	out->stderr_average = error_of(&all, macro);
 	for (int c = 0; c < EVAL_CATEGORIES; c++)

@@ -13,6 +13,7 @@ struct eval_score { /* in percent; NaN where nothing was asked */
 	int n, correct;
 	double average, micro, macro; /* average is one of the others */
 	double category[EVAL_CATEGORIES];
+	double hard;           /* over the subjects that are */
 	double stderr_average; /* of the average: the sampling error of its questions */
 };
 

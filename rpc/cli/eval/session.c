@@ -143,6 +143,8 @@ static void put_summary(struct text *out, const struct session *s)
 			eval_tally_score(&score, &s->outcome[i].tally, b, (enum eval_rule)r);
 			if (r != (int)s->how.rule && !isnan(score.average))
 				text_fmt(out, ", %.2f (%s)", score.average, eval_rule_names[r]);
+			if (r == (int)s->how.rule && isfinite(score.hard))
+				text_fmt(out, ", C-Eval Hard %.2f", score.hard);
 		}
 		text_fmt(out, "; the average is %s\n", b->kind->average);
 	}

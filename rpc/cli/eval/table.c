@@ -120,11 +120,26 @@ static void add_published(struct grid *g, int table, const struct eval_published
 			grid_cell(g, published_cell(p->category[table][i], ' ', s->plain));
 }
 
+/* A name that would end a cell or a row of the table. */
+static char *name_cell(const char *name, bool plain)
+{
+	struct text t = {0};
+
+	for (; *name; name++)
+		if ((unsigned char)*name < ' ' || *name == 0x7f)
+			text_str(&t, " ");
+		else if (*name == '|' && !plain)
+			text_str(&t, "\\|");
+		else
+			text_put(&t, name, 1);
+	return t.data ? t.data : xstrdup("");
+}
+
 static void add_own(struct grid *g, int table, const struct eval_model *m, const struct eval_published *than,
 		    const struct eval_style *s)
 {
 	grid_row(g);
-	grid_cell(g, than ? xstrdup(words[s->chinese].difference) : xstrdup(m->name));
+	grid_cell(g, than ? xstrdup(words[s->chinese].difference) : name_cell(m->name, s->plain));
 	for (int i = 0; i < EVAL_BENCHES; i++) {
 		const struct eval_numbers *n = numbers_of(m, benches[table == OVERVIEW ? i : table].name);
 		double x = own_number(n, table, i);
