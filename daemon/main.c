@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/inherited.h"
 #include "daemon/convert.h"
 #include "daemon/front/front.h"
 #include "daemon/front/model.h"
@@ -313,7 +314,7 @@ int main(int argc, char **argv)
 	struct why why = {""};
 	int err;
 
-	stdio_open();
+	inherited_mend();
 	heap_init();
 	json_set_alloc_funcs(heap_malloc, heap_free); /* JSON of clients counts in their efforts */
 	gguf_serve_documents();

@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/inherited.h"
 #include "daemon/limits.h"
 #include "daemon/rank/files.h"
 #include "base/help.h"
@@ -457,7 +458,7 @@ int main(int argc, char **argv)
 	struct why why = {""};
 	int err, code;
 
-	stdio_open();
+	inherited_mend();
 	gguf_serve_documents();
 	parse(&l, argc, argv);
 	find_xversed(&l);

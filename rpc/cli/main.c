@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/inherited.h"
 #include "rpc/cli/batch/batch.h"
 #include "rpc/cli/batch/submit.h"
 #include "rpc/cli/completion.h"
@@ -134,6 +135,7 @@ int main(int argc, char **argv)
 	struct why why = {""};
 	int code = EXIT_USAGE, alone;
 
+	inherited_mend();
 	signal(SIGPIPE, SIG_IGN);
 	log_init(-1, LOG_WARN);
 	cli_locale();

@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/inherited.h"
 #include "base/file/own.h"
 #include "rpc/gateway/api/openapi.h"
 #include "rpc/gateway/api/routes.h"
@@ -145,7 +146,7 @@ int main(int argc, char **argv)
 	struct why why = {""};
 	int err;
 
-	stdio_open();
+	inherited_mend();
 	err = gateway_options_read(&g.how, argc, argv, &why);
 
 	log_init(-1, LOG_INFO);
