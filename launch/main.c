@@ -464,7 +464,7 @@ int main(int argc, char **argv)
 	find_xversed(&l);
 	if (l.doctor)
 		return doctor(&l, argv);
-	notify_open(&l.notify);
+	manager_open(&l.notify.manager);
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
 		run_alone(&l);
 	place(&l, argv);

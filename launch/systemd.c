@@ -1,8 +1,6 @@
 #include "launch/systemd.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,39 +10,6 @@
 
 #include "engine/progress.h"
 #include "launch/inside.h"
-
-void notify_open(struct notify *n)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-
-	*n = (struct notify){.fd = -1};
-	if (!path || !*path)
-		return;
-	if (strlen(path) < sizeof n->socket && (*path == '/' || *path == '@')) {
-		strcpy(n->socket, path);
-		n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	} else {
-		log_event(LOG_WARN, "the service manager cannot be reached: its socket is no Unix socket",
-			  " NOTIFY_SOCKET=\"%s\"", path);
-	}
-	unsetenv("NOTIFY_SOCKET");
-}
-
-/* A manager that is gone or full is no reason to stop serving. */
-static void say(const struct notify *n, const char *text)
-{
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	size_t len = strlen(n->socket);
-
-	if (n->fd < 0)
-		return;
-	memcpy(to.sun_path, n->socket, len);
-	if (*n->socket == '@')
-		to.sun_path[0] = 0;
-	if (sendto(n->fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		log_at(LOG_DEBUG, "the service manager does not listen: %s", strerror(errno));
-}
 
 static void load_status(const struct launcher *l, char *out, size_t size)
 {
@@ -95,7 +60,7 @@ static void say_status(struct launcher *l)
 		return;
 	memcpy(n->status, status, sizeof status);
 	snprintf(text, sizeof text, "STATUS=%s\n", status);
-	say(n, text);
+	manager_say(&n->manager, text);
 }
 
 /* A job that starts, or is about to be started again, has limits of its own in limits.c. */
@@ -109,7 +74,7 @@ static void ping(struct launcher *l)
 		return;
 	n->n_well = j->n_well;
 	n->pinged_ns = l->awake_ns;
-	say(n, "WATCHDOG=1\n");
+	manager_say(&n->manager, "WATCHDOG=1\n");
 }
 
 void notify_look(struct launcher *l)
@@ -117,16 +82,16 @@ void notify_look(struct launcher *l)
 	struct notify *n = &l->notify;
 	char text[64];
 
-	if (n->fd < 0 || takeover_left(l))
+	if (n->manager.fd < 0 || takeover_left(l))
 		return;
 	say_status(l);
 	if (l->job.ready && !n->ready && !takeover_pending(l)) {
 		snprintf(text, sizeof text, "MAINPID=%d\nREADY=1\n", (int)getpid());
-		say(n, text);
+		manager_say(&n->manager, text);
 		n->ready = true;
 	}
 	if (l->draining && !n->stopping && !takeover_pending(l)) {
-		say(n, "STOPPING=1\n");
+		manager_say(&n->manager, "STOPPING=1\n");
 		n->stopping = true;
 	}
 	if (!takeover_pending(l))

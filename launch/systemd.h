@@ -14,19 +14,18 @@
 #define LAUNCH_SYSTEMD_H
 
 #include "base/base.h"
+#include "rpc/manager.h"
 
 struct launcher;
 
 struct notify {
-	char socket[108]; /* of NOTIFY_SOCKET; "": there is no manager */
-	int fd;
+	struct manager manager;
 	bool ready, stopping; /* said */
 	char status[200];     /* said last */
 	uint64_t n_well;      /* beats of the job when WATCHDOG=1 was said last */
 	uint64_t pinged_ns;   /* by launcher.awake_ns */
 };
 
-void notify_open(struct notify *n);
 void notify_look(struct launcher *l);  /* says what has changed */
 void notify_again(struct launcher *l); /* what was said may not be what another launcher said meanwhile */
 

@@ -16,6 +16,7 @@
 #include "rpc/gateway/http/budget.h"
 #include "rpc/gateway/http/server.h"
 #include "rpc/gateway/options.h"
+#include "rpc/manager.h"
 
 struct gateway {
 	struct gateway_options how;
@@ -24,6 +25,7 @@ struct gateway {
 	struct gateway_daemons daemons;
 	struct api_context api;
 	struct http_watch signals;
+	struct manager manager;
 	int signal_fd, n_signals;
 	uint64_t hold_end_ns; /* 0: connections are accepted */
 };
@@ -49,8 +51,18 @@ static void on_signals(void *data, uint32_t events)
 		log_event(LOG_INFO, g->n_signals ? "stopping now" : "draining; open requests finish first",
 			  " signal=\"%s\"", strsignal((int)info.ssi_signo));
 		g->n_signals++;
+		manager_say(&g->manager, "STOPPING=1\nSTATUS=Draining: open requests finish first\n");
 		http_server_drain(g->server);
 	}
+}
+
+/* A loop that hangs sends none. */
+static void ping(void *data, bool second)
+{
+	const struct gateway *g = data;
+
+	if (second)
+		manager_say(&g->manager, "WATCHDOG=1\n");
 }
 
 static void catch_signals(struct gateway *g)
@@ -110,7 +122,7 @@ static int open_all(struct gateway *g, struct why *why)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* keys and prompts stay out of core files */
 	http_loop_open(&g->loop);
-	http_loop_add(&g->loop, (struct http_hook){.ended = ended, .turn = accept_when_known, .data = g});
+	http_loop_add(&g->loop, (struct http_hook){.tick = ping, .ended = ended, .turn = accept_when_known, .data = g});
 	catch_signals(g);
 	g->api =
 		(struct api_context){.daemons = &g->daemons, .title = g->how.title, .resume_ms = (int)g->how.resume_ms};
@@ -120,6 +132,12 @@ static int open_all(struct gateway *g, struct why *why)
 	if (!err && !g->how.check)
 		gateway_daemons_open(&g->daemons, &g->loop, g->how.daemon_name, g->how.daemon_socket, g->how.n_daemons);
 	return err;
+}
+
+static void serve(struct gateway *g)
+{
+	manager_say(&g->manager, "READY=1\nSTATUS=Serving\n");
+	http_loop_run(&g->loop);
 }
 
 static void close_all(struct gateway *g)
@@ -162,6 +180,7 @@ int main(int argc, char **argv)
 		return print_openapi();
 	if (g.how.check)
 		log_level_set(LOG_ERROR); /* it listens only to find out whether it can */
+	manager_open(&g.manager);
 	gnutls_global_init();
 	http_budget_init();
 	err = open_all(&g, &why);
@@ -170,7 +189,7 @@ int main(int argc, char **argv)
 	else if (g.how.check)
 		http_server_show(g.server);
 	else
-		http_loop_run(&g.loop);
+		serve(&g);
 	close_all(&g);
 	return !err ? EXIT_OK : err == ERR_INVALID ? EXIT_CONFIG : EXIT_INPUT;
 }
