@@ -18,8 +18,9 @@
  * address is given up.
  *
  * A new launcher that goes away before it said that it is ready has changed nothing: the old one goes on, in `after` by
- * starting its job again. One that dies while the old job still has clients is replaced by the old one. If the old one
- * dies, the new one has what it needs. Only one launcher may take over at a time. */
+ * starting its job again. One that dies while the old job still has clients is replaced by the old one. An old one that
+ * is asked to end meanwhile drains, and what it cannot end within --shutdown-timeout waits for the new one. If the old
+ * one dies, the new one has what it needs. Only one launcher may take over at a time. */
 #ifndef LAUNCH_TAKEOVER_H
 #define LAUNCH_TAKEOVER_H
 
@@ -96,7 +97,8 @@ bool takeover_yields(const struct launcher *l);  /* the job is to end for a laun
 bool takeover_replaced(struct launcher *l);
 void takeover_look_old(struct launcher *l); /* launchers that want to take over, and what they say */
 void takeover_empty(struct launcher *l);    /* the job has ended for the launcher that takes over */
-/* After the last job, where another launcher serves: until the gateway's requests have ended. */
+/* After the last job, where another launcher serves or has the sockets to do so: until the gateway's requests have
+ * ended, which may wait for it. */
 void takeover_wait_for_requests(struct launcher *l);
 /* Last: l->listener keeps no file that belongs to another launcher from then on. */
 void takeover_close_old(struct launcher *l);

@@ -1,7 +1,7 @@
 /* Where a launcher waits for the other one while it runs no job, or its last one has ended. */
 #include "launch/inside.h"
 
-enum { MARGIN_S = 10 };
+enum { MARGIN_S = 10, GATEWAY_S = 30 /* what the gateway gives its requests, unless its options say otherwise */ };
 
 bool takeover_wait(struct launcher *l)
 {
@@ -20,9 +20,10 @@ void takeover_wait_for_old(struct launcher *l)
 
 void takeover_wait_for_requests(struct launcher *l)
 {
-	uint64_t limit = (uint64_t)(l->options.shutdown_timeout_s + MARGIN_S) * 1000000000u, asked = 0;
+	int64_t patience_s = l->options.shutdown_timeout_s > GATEWAY_S ? l->options.shutdown_timeout_s : GATEWAY_S;
+	uint64_t limit = (uint64_t)(patience_s + MARGIN_S) * 1000000000u, asked = 0;
 
-	while (takeover_left(l) && beside_is_busy(&l->gateway) && !l->hurried &&
+	while ((takeover_left(l) || l->gateway.foreign) && beside_is_busy(&l->gateway) && !l->hurried &&
 	       (!asked || l->awake_ns - asked < limit)) {
 		job_wait(l);
 		if (l->draining && !asked)
