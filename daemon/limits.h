@@ -42,8 +42,8 @@ struct limits_names {
 };
 extern const struct limits_names limits_system_names; /* of the user database */
 
-/* ERR_INVALID with a text that names file, line and what is wrong, or an error of file_read(). *out is left empty then.
- */
+/* ERR_INVALID with a text that names file, line and what is wrong, ERR_IO (there is no such file, too), or another
+ * error of file_read(). *out is left empty then. */
 int limits_read(struct limits *out, const char *path, struct why *why);
 /* The same of a text of `len` bytes, which is changed and ends with a NUL. `source` names it in errors. */
 int limits_parse(struct limits *out, char *text, size_t len, const char *source, const struct limits_names *names,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/inherited.h"
+#include "base/text.h"
 #include "daemon/convert.h"
 #include "daemon/front/front.h"
 #include "daemon/front/model.h"
@@ -297,15 +298,32 @@ static bool is_first_rank(void)
 	return true;
 }
 
+static void print_refusals(const char *lines)
+{
+	fflush(stdout); /* they follow the plan where both go to one file */
+	for (const char *end; lines && (end = strchr(lines, '\n')); lines = end + 1)
+		fprintf(stderr, "xversed: %.*s\n", (int)(end - lines), lines);
+}
+
+/* The plan, and all else that a start would refuse. */
 static int plan(struct options *o)
 {
+	struct text refused = {0};
 	struct why why = {""};
-	int err = options_find_model(o, &why);
+	int err = options_find_model(o, &why), code;
 
-	if (!err)
-		return dry_run(o);
-	fprintf(stderr, "xversed: %s\n", why.text);
-	return rank_exit_code(err);
+	if (err) {
+		fprintf(stderr, "xversed: %s\n", why.text);
+		return rank_exit_code(err);
+	}
+	if (is_first_rank() && !getenv(PLAN_MEMORY_ONLY)) {
+		log_level_set(LOG_WARN);
+		err = front_check(o, &refused);
+	}
+	code = dry_run(o, refused.data);
+	print_refusals(refused.data);
+	text_finish(&refused);
+	return code || !err ? code : rank_exit_code(err);
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
 #define DAEMON_OPTIONS_H
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "base/base.h"
 
@@ -86,6 +87,12 @@ bool options_is_name(const char *s, size_t n);
 /* Sets uds and served_name if they were not given. ERR_DENIED: there is no folder for the socket. ERR_INVALID: an
  * adapter has the model's name. */
 int options_settle(struct options *o, struct why *why);
+/* ERR_INVALID: an adapter has the model's name, which must be set. */
+int options_check_names(const struct options *o, struct why *why);
+/* The group that --uds-group names, else (gid_t)-1; the user of --gateway-uid, else this process's. ERR_INVALID: there
+ * is none of that name. */
+int options_find_group(const struct options *o, gid_t *out, struct why *why);
+int options_find_gateway(const struct options *o, uid_t *out, struct why *why);
 void options_finish(struct options *o);
 
 /* Where options come from, to read them again while the server runs. */

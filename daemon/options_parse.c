@@ -10,6 +10,7 @@
 #include "base/file/file.h"
 #include "base/similar.h"
 #include "base/utf8.h"
+#include "engine/chat/forms.h"
 #include "engine/checkpoint/find.h"
 #include "rpc/place.h"
 #include "rpc/server/handover.h"
@@ -366,7 +367,7 @@ static int check_loras(const struct options *o, struct why *why)
 }
 
 /* A request's "model" names the model or one of its adapters. */
-static int check_lora_is_other(const struct options *o, struct why *why)
+int options_check_names(const struct options *o, struct why *why)
 {
 	size_t n = strlen(o->served_name);
 
@@ -379,7 +380,7 @@ static int check_lora_is_other(const struct options *o, struct why *why)
 
 static int check_words(const struct options *o, struct why *why)
 {
-	const char *g = o->generation_config;
+	const char *g = o->generation_config, *calls = o->tool_call_parser, *reasoning = o->reasoning_parser;
 
 	if (o->served_name && !utf8_valid(o->served_name, strlen(o->served_name), NULL))
 		return fail(why, ERR_INVALID, "--served-model-name: \"%s\" is not UTF-8", o->served_name);
@@ -387,6 +388,11 @@ static int check_words(const struct options *o, struct why *why)
 		return fail(why, ERR_INVALID, "the model's path must not be empty");
 	if (g && strcmp(g, "auto") && strcmp(g, "none"))
 		return fail(why, ERR_INVALID, "--generation-config: \"%s\" is neither auto nor none", g);
+	if (calls && !chat_form_tools(calls))
+		return fail(why, ERR_INVALID, "--tool-call-parser: there is no \"%.64s\"; --help lists them", calls);
+	if (reasoning && strcmp(reasoning, "none") && !chat_form_reasoning(reasoning))
+		return fail(why, ERR_INVALID, "--reasoning-parser: there is no \"%.64s\"; --help lists them",
+			    reasoning);
 	if (o->device_memory && !o->dry_run)
 		return fail(why, ERR_INVALID,
 			    "--device-memory requires --dry-run; otherwise the driver reports the memory");
@@ -430,7 +436,7 @@ int options_parse(struct options *o, int argc, char **argv, const char *const *m
 	if (!err)
 		err = check_loras(o, why);
 	if (!err && o->served_name)
-		err = check_lora_is_other(o, why);
+		err = options_check_names(o, why);
 	return err ? err : check_words(o, why);
 }
 
@@ -444,7 +450,7 @@ int options_settle(struct options *o, struct why *why)
 	free(given);
 	if (!o->uds && !err)
 		o->uds = xstrdup(path);
-	return err ? err : check_lora_is_other(o, why);
+	return err ? err : options_check_names(o, why);
 }
 
 void options_finish(struct options *o)

@@ -152,7 +152,8 @@ const struct option_row option_table[] = {
 	TEXT(SERVE, "log-file", NULL, "PATH", log_file,
 	     "file for log lines, reopened on SIGHUP; default: standard error"),
 
-	FLAG(OTHER, "dry-run", NULL, dry_run, "print the memory that each rank would use, then exit; reads no weights"),
+	FLAG(OTHER, "dry-run", NULL, dry_run,
+	     "print the memory that each rank would use, and what a start would refuse, then exit; reads no weights"),
 	FLAG(OTHER, "json", NULL, json, "print the plan of --dry-run, or the list of --inspect, as JSON"),
 	FLAG(OTHER, "inspect", NULL, inspect, "list the checkpoint's tensors and its faults, then exit"),
 	FLAG(OTHER, "debug-nan", NULL, debug_nan,

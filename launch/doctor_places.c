@@ -11,12 +11,20 @@
 #include "launch/fit.h"
 #include "launch/facts.h"
 
+/* Rank 0 will run on the first host. */
+static bool is_first(void)
+{
+	const char *ompi = getenv("OMPI_COMM_WORLD_RANK"), *slurm = getenv("SLURM_PROCID"), *rank = ompi ? ompi : slurm;
+
+	return !rank || !strcmp(rank, "0");
+}
+
 static void look_at_plan(struct doctor *d)
 {
 	const char *ranks = getenv(FIT_RANKS), *nodes = getenv(FIT_NODES);
 	char line[320];
 	int code = fit_ask(d->l, d->host && ranks ? atoi(ranks) : d->l->n_ranks, d->host && nodes ? atoi(nodes) : 1,
-			   line, sizeof line);
+			   is_first(), line, sizeof line);
 
 	doctor_say(d, code ? MEND : FINE, "memory plan", "%s%s", line,
 		   code ? " (xversed --dry-run shows all of it)" : "");

@@ -4,17 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/rank/plan.h"
 #include "launch/ask.h"
 
 enum { PLAN_S = 60 };
 
-int fit_ask(const struct launcher *l, int ranks, int nodes, char *line, size_t size)
+int fit_ask(const struct launcher *l, int ranks, int nodes, bool all, char *line, size_t size)
 {
 	char n_ranks[16], n_nodes[16], *argv[MAX_ARGS + 8] = {(char *)l->xversed}; /* none is changed */
 	int n = l->n_daemon, code;
 	struct text out = {0};
 	const char *last;
 
+	if (!all)
+		setenv(PLAN_MEMORY_ONLY, "1", 1);
 	unsetenv("OMPI_COMM_WORLD_RANK"); /* of several processes only the first plans */
 	unsetenv("SLURM_PROCID");
 	memcpy(argv + 1, l->daemon, (size_t)n * sizeof *argv);

@@ -8,7 +8,8 @@
 #define FIT_RANKS "XVERSE_LAUNCH_RANKS"
 #define FIT_NODES "XVERSE_LAUNCH_NODES"
 
-/* Runs xversed --dry-run. Returns its exit code and the last line that it prints. */
-int fit_ask(const struct launcher *l, int ranks, int nodes, char *line, size_t size);
+/* Runs xversed --dry-run. Returns its exit code and the last line that it prints. all: it also looks at what rank 0
+ * alone reads. */
+int fit_ask(const struct launcher *l, int ranks, int nodes, bool all, char *line, size_t size);
 
 #endif

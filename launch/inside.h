@@ -79,6 +79,13 @@ void place(struct launcher *l, char **argv);
 /* The command that starts the ranks, or `once` `program` on each host. */
 void place_command(const struct launcher *l, struct command *c, char *const *program, int n_program, bool once);
 
+/* The first half of it: fills l->hosts and l->n_ranks. */
+void place_count(struct launcher *l);
+
+/* ---- alone.c: options that start no job, by xversed without mpirun ---- */
+/* Returns `code`, or the exit code of xversed if that is 0. */
+int run_alone(struct launcher *l, int code);
+
 /* ---- check.c: asks each host what it has and reports what does not fit; the exit code, 0 if all does ---- */
 int check_hosts(const struct launcher *l);
 

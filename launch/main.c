@@ -3,7 +3,6 @@
  *
  * xverse-launch [-n RANKS] [--hosts LIST] [--restart[=TIMES]] [--http PORT] [--print] MODEL [options of xversed] */
 #include <errno.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -271,35 +270,6 @@ static void catch_signals(struct launcher *l)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Options that start no job run without mpirun. */
-static void run_alone(struct launcher *l)
-{
-	char ranks[16], *argv[MAX_ARGS + 4] = {l->xversed};
-	int n = l->n_daemon;
-
-	memcpy(argv + 1, l->daemon, (size_t)n * sizeof *argv);
-	if (l->options.dry_run && !l->options.tensor_parallel) {
-		snprintf(ranks, sizeof ranks, "%d", max_int(1, l->n_ranks));
-		argv[++n] = (char *)"--tensor-parallel-size";
-		argv[++n] = ranks;
-	}
-	execvp(argv[0], argv);
-	fprintf(stderr, "xverse-launch: %s: %s\n", l->xversed, strerror(errno));
-	exit(EXIT_INPUT);
-}
-
-static gid_t find_group(const struct launcher *l)
-{
-	const char *name = l->options.uds_group;
-	struct group *g = name ? getgrnam(name) : NULL;
-
-	if (name && !g) {
-		fprintf(stderr, "xverse-launch: --uds-group: no group \"%s\"\n", name);
-		exit(EXIT_USAGE);
-	}
-	return g ? g->gr_gid : (gid_t)-1;
-}
-
 /* --pid-file holds the launcher's number, which a restart does not change; rank 0 writes none. */
 static int open_pid_file(struct launcher *l, struct why *why)
 {
@@ -315,12 +285,15 @@ static int open_pid_file(struct launcher *l, struct why *why)
 static int open_all(struct launcher *l, struct why *why)
 {
 	bool found = false;
-	int err = takeover_begin(l, &found, why);
+	gid_t group;
+	int err = options_find_group(&l->options, &group, why);
 
+	if (!err)
+		err = takeover_begin(l, &found, why);
 	if (!err && !found && l->activated >= 0)
 		err = rpc_listen_on(&l->listener, l->activated, why);
 	else if (!err && !found)
-		err = rpc_listen(&l->listener, l->socket_path, find_group(l), why);
+		err = rpc_listen(&l->listener, l->socket_path, group, why);
 	if (!err)
 		takeover_open(l);
 	if (!err && l->options.log_file) {
@@ -379,13 +352,17 @@ static int check_model(struct launcher *l, struct why *why)
 }
 
 /* Rank 0 reads them again. */
-static int check_limits(const struct launcher *l, struct why *why)
+static int check_users(const struct launcher *l, struct why *why)
 {
 	struct limits limits = {0};
 	int err = l->options.limits ? limits_read(&limits, l->options.limits, why) : 0;
+	gid_t group;
+	uid_t gateway;
 
 	limits_finish(&limits);
-	return err;
+	if (!err)
+		err = options_find_group(&l->options, &group, why);
+	return err ? err : options_find_gateway(&l->options, &gateway, why);
 }
 
 static int refuse(int err, const struct why *why)
@@ -413,6 +390,23 @@ static int open_gateway(struct launcher *l, struct why *why, int *code)
 	return 0;
 }
 
+/* A dry run: what a start would refuse of the gateway, which reports it itself. */
+static int check_gateway(struct launcher *l)
+{
+	char path[RPC_PATH_SIZE] = "";
+	struct why why = {""};
+	int code = 0, err;
+
+	if (!l->options.dry_run || !l->gateway.n)
+		return 0;
+	if (!l->options.uds && rpc_place_find(path, &why))
+		path[0] = 0; /* xversed reports that */
+	snprintf(l->socket_path, sizeof l->socket_path, "%s", l->options.uds ? l->options.uds : path);
+	err = open_gateway(l, &why, &code);
+	beside_unlisten(&l->gateway);
+	return err ? refuse(err, &why) : code;
+}
+
 static int doctor(struct launcher *l, char **argv)
 {
 	struct why why;
@@ -425,7 +419,7 @@ static int doctor(struct launcher *l, char **argv)
 	if (l->doctor == DOCTOR_FACTS) {
 		facts_take(&facts, &l->options, l->xversed);
 		if (l->options.model && !facts.model_error[0] && getenv(FIT_RANKS) && getenv(FIT_NODES) &&
-		    !fit_ask(l, atoi(getenv(FIT_RANKS)), atoi(getenv(FIT_NODES)), facts.plan_error,
+		    !fit_ask(l, atoi(getenv(FIT_RANKS)), atoi(getenv(FIT_NODES)), false, facts.plan_error,
 			     sizeof facts.plan_error))
 			facts.plan_error[0] = 0;
 		facts_print(&facts);
@@ -466,14 +460,14 @@ int main(int argc, char **argv)
 		return doctor(&l, argv);
 	manager_open(&l.notify.manager);
 	if (!l.print && (l.options.version || l.options.dry_run || l.options.inspect))
-		run_alone(&l);
+		return run_alone(&l, check_gateway(&l));
 	place(&l, argv);
 	if (l.print)
 		return print(&l);
 	before_start(&l);
 	err = check_model(&l, &why);
 	if (!err)
-		err = check_limits(&l, &why);
+		err = check_users(&l, &why);
 	if (!err)
 		err = choose_socket(&l, &why);
 	if (err)

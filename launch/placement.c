@@ -132,6 +132,12 @@ static void set_number(const char *variable, int number)
 	setenv(variable, text, 1);
 }
 
+void place_count(struct launcher *l)
+{
+	find_hosts(l);
+	count_ranks(l);
+}
+
 void place(struct launcher *l, char **argv)
 {
 	struct why why = {""};

@@ -8,6 +8,7 @@
 
 #include "base/json/json.h"
 #include "daemon/rank/memory.h"
+#include "daemon/rank/plan.h"
 #include "launch/inside.h"
 
 enum { PLAN_BYTES = 1 << 20, RANK_COST = 64 << 20 /* of a process beside what the plan counts: libraries, stacks */ };
@@ -23,6 +24,7 @@ static void child(const struct launcher *l, int out)
 	argv[++n] = (char *)"--json";
 	argv[++n] = (char *)"--tensor-parallel-size";
 	argv[++n] = ranks;
+	setenv(PLAN_MEMORY_ONLY, "1", 1);
 	dup2(out, STDOUT_FILENO);
 	execvp(argv[0], argv);
 	_exit(EXIT_INPUT);

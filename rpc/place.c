@@ -140,6 +140,13 @@ int rpc_place_make(char out[RPC_PATH_SIZE], struct why *why)
 	return 0;
 }
 
+int rpc_place_check(struct why *why)
+{
+	struct place p[PLACES];
+
+	return choose(p, false) == PLACES ? refuse(p, why) : 0;
+}
+
 /* 0: there is no socket, 1: one that may not be connected to, 2: one that may. */
 static int socket_in(const struct place *p)
 {

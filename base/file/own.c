@@ -140,6 +140,28 @@ int file_append(const char *path)
 	return fd < 0 && errno == EEXIST ? open(path, how | O_NOFOLLOW) : fd;
 }
 
+int file_folder_check(const char *path)
+{
+	char folder[PATH_MAX];
+
+	if (!folder_of(path, folder, sizeof folder))
+		return ENAMETOOLONG;
+	return euidaccess(folder, W_OK | X_OK) ? errno : 0;
+}
+
+int file_append_check(const char *path)
+{
+	struct stat st, to;
+
+	if (!lstat(path, &st)) {
+		if (of_stranger(path, &st))
+			return S_ISLNK(st.st_mode) ? ELOOP : EPERM;
+		if (!stat(path, &to))
+			return S_ISDIR(to.st_mode) ? EISDIR : euidaccess(path, W_OK) ? errno : 0;
+	}
+	return file_folder_check(path);
+}
+
 bool file_trusted(int fd)
 {
 	struct stat st;

@@ -25,6 +25,9 @@ int file_write_error(int error);
  * as /tmp (world-writable and sticky) ELOOP for another user's link and EPERM for another user's file; ENXIO for a pipe
  * without a reader. Safe in a signal handler. */
 int file_append(const char *path);
+/* What errno file_append(), and file_create_aside(), would meet; 0: none. */
+int file_append_check(const char *path);
+int file_folder_check(const char *path);
 /* Whether the file belongs to this user or root and no other user may write to it. */
 bool file_trusted(int fd);
 

@@ -1,52 +1,29 @@
 #include "daemon/front/inside.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "daemon/rank/files.h"
 #include "rpc/server/handover.h"
 
-/* The default, the daemon's own user, needs no entry in the password file. */
-static int find_gateway(const struct options *o, uid_t *uid, struct why *why)
-{
-	struct passwd *p = o->gateway_uid ? getpwnam(o->gateway_uid) : NULL;
-	int64_t number;
-
-	*uid = p ? p->pw_uid : geteuid();
-	if (!o->gateway_uid || p)
-		return 0;
-	if (options_number(o->gateway_uid, &number) || number < 0 || number >= UINT32_MAX)
-		return fail(why, ERR_INVALID, "--gateway-uid: \"%s\" is neither a user's name nor a number",
-			    o->gateway_uid);
-	*uid = (uid_t)number;
-	return 0;
-}
-
 static int open_socket(struct front *f, struct why *why)
 {
 	struct rpc_handler h = {.ctx = f, .request = front_request, .cancel = front_cancel, .queue_place = front_place};
 	struct rpc_server_options how = {.path = f->opt->uds,
 					 .listen_fd = -1,
-					 .group = (gid_t)-1,
 					 .version = XV_VERSION,
 					 .served_model = f->opt->served_name,
 					 .max_connections = files_raise((int)f->opt->max_connections),
 					 .max_buffered = 1 << 20,
 					 .max_input = FRONT_INPUT,
 					 .max_calls = 1024};
-	struct group *g = f->opt->uds_group ? getgrnam(f->opt->uds_group) : NULL;
 	int err;
 
 	err = handover_take(&how.listen_fd, &f->beat_fd, &how.hold, why);
-	if (err)
-		return err;
-	if (f->opt->uds_group && !g)
-		return fail(why, ERR_INVALID, "--uds-group: no group \"%s\"", f->opt->uds_group);
-	if (g)
-		how.group = g->gr_gid;
-	err = find_gateway(f->opt, &how.gateway_uid, why);
+	if (!err)
+		err = options_find_group(f->opt, &how.group, why);
+	if (!err)
+		err = options_find_gateway(f->opt, &how.gateway_uid, why);
 	if (err)
 		return err;
 	err = rpc_server_open(&f->server, &how, &h, why);

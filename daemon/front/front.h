@@ -12,6 +12,7 @@ struct front;
 struct front_model;
 struct link;
 struct options;
+struct text;
 struct xv_error;
 
 /* Borrowed until front_close(). */
@@ -30,6 +31,10 @@ void front_block_signals(void);
 /* Opens the model's tokenizer, chat format and sampling defaults, then the socket, and starts the thread. ERR_* of the
  * first that fails. */
 int front_open(struct front **out, const struct front_options *how, struct why *why);
+/* What front_open() would refuse of the options and of the model's files, and what a start would of the socket's place
+ * and of the files that are written: a line for each in *out. Makes and opens none of them. Returns ERR_* of the first,
+ * or 0. */
+int front_check(const struct options *o, struct text *out);
 /* Bytes for constrained answers, which were taken by front_open(). */
 uint64_t front_answer_bytes(const struct front *f);
 /* After serve() returned: waits for the thread and frees all. */

@@ -121,7 +121,9 @@ struct front {
 };
 
 /* ---- open.c: before the thread starts ---- */
-int front_open_model(struct front *f, struct why *why); /* tokenizer, chat format, sampling defaults */
+int front_open_words(struct front *f, struct why *why);    /* tokenizer, chat format */
+int front_read_defaults(struct front *f, struct why *why); /* sampling defaults */
+int front_open_model(struct front *f, struct why *why);    /* both, and the memory for answers */
 
 /* ---- loop.c ---- */
 void *front_loop(void *front); /* the thread */

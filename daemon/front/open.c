@@ -16,7 +16,7 @@ static int open_chat(struct front *f, struct why *why)
 	if (err == ERR_UNKNOWN && f->opt->tokenizer)
 		err = chat_open(&f->chat, f->opt->tokenizer, f->opt->chat_template, f->tokenizer, &inner);
 	if (err && f->opt->chat_template)
-		return fail(why, err, "%.500s", inner.text);
+		return fail(why, err == ERR_UNKNOWN ? ERR_INVALID : err, "%.500s", inner.text);
 	snprintf(f->no_chat, sizeof f->no_chat, "%s", inner.text);
 	if (err && err != ERR_UNKNOWN)
 		log_at(LOG_WARN, "%s", inner.text);
@@ -27,19 +27,16 @@ static int open_chat(struct front *f, struct why *why)
 }
 
 /* What --tool-call-parser and --reasoning-parser say comes before what the format says. */
-static int open_forms(struct front *f, struct why *why)
+static void open_forms(struct front *f)
 {
 	const char *calls = f->opt->tool_call_parser, *reasoning = f->opt->reasoning_parser;
-	bool none = reasoning && !strcmp(reasoning, "none");
 
 	if (f->chat)
 		f->forms = (struct front_forms){.calls = chat_tools(f->chat), .reasoning = chat_reasoning(f->chat)};
-	if (calls && !(f->forms.calls = chat_form_tools(calls)))
-		return fail(why, ERR_INVALID, "--tool-call-parser: there is no \"%.64s\"; --help lists them", calls);
-	if (reasoning && !(f->forms.reasoning = chat_form_reasoning(reasoning)) && !none)
-		return fail(why, ERR_INVALID, "--reasoning-parser: there is no \"%.64s\"; --help lists them",
-			    reasoning);
-	return 0;
+	if (calls)
+		f->forms.calls = chat_form_tools(calls);
+	if (reasoning)
+		f->forms.reasoning = chat_form_reasoning(reasoning); /* NULL: none */
 }
 
 /* A model without tokenizer files is served by token ids, unless a tokenizer is named. */
@@ -67,7 +64,7 @@ static int open_tokenizer(struct front *f, struct why *why)
 	return err;
 }
 
-static int read_defaults(struct front *f, struct why *why)
+int front_read_defaults(struct front *f, struct why *why)
 {
 	struct generation_config g;
 	int err;
@@ -92,15 +89,21 @@ uint64_t front_answer_bytes(const struct front *f)
 	return f->room ? grammar_room_bytes(f->room) : 0;
 }
 
-int front_open_model(struct front *f, struct why *why)
+int front_open_words(struct front *f, struct why *why)
 {
 	int err = open_tokenizer(f, why);
 
-	if (!err && f->tokenizer)
-		err = open_chat(f, why);
-	if (!err)
-		err = open_forms(f, why);
-	if (!err && f->tokenizer)
+	return !err && f->tokenizer ? open_chat(f, why) : err;
+}
+
+int front_open_model(struct front *f, struct why *why)
+{
+	int err = front_open_words(f, why);
+
+	if (err)
+		return err;
+	open_forms(f);
+	if (f->tokenizer)
 		open_room(f);
-	return err ? err : read_defaults(f, why);
+	return front_read_defaults(f, why);
 }

@@ -31,15 +31,25 @@ static int point_stderr(const char *path)
 	return 0;
 }
 
+static int no_log(const char *path, int error, struct why *why)
+{
+	return fail(why, ERR_IO, "--log-file: %s: %s", path,
+		    error == ELOOP || error == EPERM ? "another user made this name; choose a folder of your own"
+						     : file_error(path, error));
+}
+
 int log_file_descriptor(const char *path, struct why *why)
 {
-	int fd = file_append(path), error = errno;
+	int fd = file_append(path);
 
-	return fd >= 0 ? fd
-		       : fail(why, ERR_IO, "--log-file: %s: %s", path,
-			      error == ELOOP || error == EPERM
-				      ? "another user made this name; choose a folder of your own"
-				      : file_error(path, error));
+	return fd >= 0 ? fd : no_log(path, errno, why);
+}
+
+int log_file_check(const char *path, struct why *why)
+{
+	int error = path ? file_append_check(path) : 0;
+
+	return error ? no_log(path, error, why) : 0;
 }
 
 int log_file_open(const char *path, struct why *why)
@@ -103,6 +113,23 @@ void start_failed(const char *text)
 		dprintf(to, "xversed: %s\n", text);
 }
 
+static int no_pid(const char *path, int error, struct why *why)
+{
+	return fail(why, ERR_IO, "--pid-file: %s: %s", path, file_error(path, error));
+}
+
+/* The name is replaced: what matters is the folder, and that the name is none itself. */
+int pid_file_check(const char *path, struct why *why)
+{
+	struct stat st;
+	int error;
+
+	if (!path || !*path)
+		return 0;
+	error = !lstat(path, &st) && S_ISDIR(st.st_mode) ? EISDIR : file_folder_check(path);
+	return error ? no_pid(path, error, why) : 0;
+}
+
 int pid_file_write(const char *path, struct why *why)
 {
 	char *aside;
@@ -113,10 +140,10 @@ int pid_file_write(const char *path, struct why *why)
 		return 0;
 	fd = file_create_aside(path, 0644, &aside);
 	if (fd < 0)
-		return fail(why, ERR_IO, "--pid-file: %s: %s", path, file_error(path, errno));
+		return no_pid(path, errno, why);
 	good = dprintf(fd, "%d\n", (int)getpid()) > 0 && !fchmod(fd, 0644);
 	if (close(fd) || !good || rename(aside, path)) {
-		int err = fail(why, ERR_IO, "--pid-file: %s: %s", path, file_error(path, errno));
+		int err = no_pid(path, errno, why);
 		unlink(aside);
 		free(aside);
 		return err;

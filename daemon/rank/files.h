@@ -16,6 +16,10 @@ void log_file_on_hangup(void);
 /* Writes a line to the standard error that the process was started with, and to the log file if there is one. */
 void start_failed(const char *text);
 
+/* What log_file_open() and pid_file_write() would refuse; neither makes a file. */
+int log_file_check(const char *path, struct why *why);
+int pid_file_check(const char *path, struct why *why);
+
 /* Writes this process's id and a newline, aside, and renames the file. NULL or "": does nothing. */
 int pid_file_write(const char *path, struct why *why);
 void pid_file_remove(void); /* only if it still holds this process's id */

@@ -217,7 +217,32 @@ static void print_table(const struct plan *p)
 	print_verdict(p);
 }
 
-static void print_json(const struct plan *p)
+/* Names of files need not be UTF-8, and then their bytes are shown as question marks. */
+static json_t *line_json(const char *line, size_t n)
+{
+	json_t *s = json_stringn(line, n);
+	char *ascii;
+
+	if (s)
+		return s;
+	ascii = xprintf("%.*s", (int)n, line);
+	for (char *c = ascii; *c; c++)
+		*c = *c & 0x80 ? '?' : *c;
+	s = json_string(ascii);
+	free(ascii);
+	return s;
+}
+
+static json_t *lines_json(const char *lines)
+{
+	json_t *all = json_array();
+
+	for (const char *end; lines && (end = strchr(lines, '\n')); lines = end + 1)
+		json_array_append_new(all, line_json(lines, (size_t)(end - lines)));
+	return all;
+}
+
+static void print_json(const struct plan *p, const char *refused)
 {
 	json_t *ranks = json_array(), *all;
 
@@ -229,7 +254,7 @@ static void print_json(const struct plan *p)
 					 (json_int_t)workspace(p, r), "lora_bytes", (json_int_t)p->need[r].loras,
 					 "graph_bytes", (json_int_t)p->need[r].graphs, "total_bytes",
 					 (json_int_t)total(p, r)));
-	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:I,s:I,s:i,s:I,s:b,s:o}", "architecture",
+	all = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:i,s:i,s:i,s:I,s:I,s:I,s:i,s:I,s:b,s:o,s:o}", "architecture",
 			p->rank.cfg.architecture, "numerics_class", p->rank.numerics_class, "parameters",
 			(json_int_t)model_parameters(&p->rank.cfg), "active_parameters",
 			(json_int_t)model_active_parameters(&p->rank.cfg), "kv_tokens",
@@ -238,8 +263,8 @@ static void print_json(const struct plan *p)
 			"max_num_batched_tokens", p->rank.limits.max_tokens, "max_num_seqs", p->rank.limits.max_seqs,
 			"memory_bytes", (json_int_t)p->memory, "answer_bytes", (json_int_t)p->rank.answers,
 			"host_bytes", (json_int_t)(own_memory(p) ? beside_gpus(p) : 0), "nodes", p->world.nodes.n,
-			"token_bytes_between_nodes", (json_int_t)cross_token_bytes(&p->rank), "fits", fits(p), "ranks",
-			ranks);
+			"token_bytes_between_nodes", (json_int_t)cross_token_bytes(&p->rank), "fits", fits(p),
+			"refused", lines_json(refused), "ranks", ranks);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	printf("\n");
 	json_decref(all);
@@ -285,7 +310,7 @@ void dry_run_ranks(FILE *to, const struct options *o, int size)
 	close_plan(&p);
 }
 
-int dry_run(const struct options *o)
+int dry_run(const struct options *o, const char *refused)
 {
 	static struct plan p;
 	struct why why = {""};
@@ -306,7 +331,10 @@ int dry_run(const struct options *o)
 		fprintf(stderr, "xversed: %s\n", why.text);
 		return rank_exit_code(err);
 	}
-	(o->json ? print_json : print_table)(&p);
+	if (o->json)
+		print_json(&p, refused);
+	else
+		print_table(&p);
 	good = fits(&p);
 	close_plan(&p);
 	return good ? 0 : EXIT_CONFIG;

@@ -16,7 +16,7 @@
 #include "base/process.h"
 
 /* mpirun ends ranks within 5 s of its own end. */
-enum { ORPHANS_MS = 10000, ORPHANS_LOOK_MS = 20 };
+enum { ORPHANS_MS = 10000, ORPHANS_LOOK_MS = 20, FOLDER = 256 };
 
 static int check_handed_over(int fd, struct why *why)
 {
@@ -48,20 +48,21 @@ static int served_by(const char *path, int pid, struct why *why)
 		    *name ? name : "gone or not to be seen");
 }
 
-static bool has_folder(const char *path)
+static const char *folder_of(const char *path, char folder[FOLDER])
 {
-	char folder[256];
 	const char *slash = strrchr(path, '/');
-	struct stat st;
 
-	snprintf(folder, sizeof folder, "%.*s/", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	return !stat(folder, &st);
+	snprintf(folder, FOLDER, "%.*s/", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	return folder;
 }
 
 /* What is wrong with the place, so that the user can mend it. */
 static int bad_place(const char *what, int error, struct why *why)
 {
-	if (error == ENOENT && has_folder(what))
+	char folder[FOLDER];
+	struct stat st;
+
+	if (error == ENOENT && !stat(folder_of(what, folder), &st))
 		error = EPERM; /* as in /proc */
 	switch (error) {
 	case ENOENT:
@@ -142,6 +143,11 @@ static int is_live(const char *path, bool *live, pid_t *pid, struct why *why)
 	return 0;
 }
 
+static int no_socket(const char *path, struct why *why)
+{
+	return fail(why, ERR_INVALID, "%s exists and is not a socket", path);
+}
+
 static bool has_ended(pid_t pid)
 {
 	struct process p = {.fd = -1};
@@ -164,7 +170,7 @@ static int check_stale(const char *path, struct why *why)
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : fail(why, ERR_IO, "%s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
-		return fail(why, ERR_INVALID, "%s exists and is not a socket", path);
+		return no_socket(path, why);
 	while (!(err = is_live(path, &live, &pid, why)) && live) {
 		if (!has_ended(pid))
 			return served_by(path, (int)pid, why);
@@ -243,12 +249,10 @@ static int listener_take(struct rpc_listener *l, gid_t group, struct why *why)
 	return err;
 }
 
-int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why *why)
+static int check_path(const char *path, struct why *why)
 {
 	enum { PATH_MOST = sizeof(((struct sockaddr_un *)0)->sun_path) - 1 };
-	int err;
 
-	*l = (struct rpc_listener){.fd = -1, .lock_fd = -1};
 	if (!path || !*path)
 		return fail(why, ERR_INVALID, "the socket has no path");
 	if (*path == '@')
@@ -259,6 +263,29 @@ int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why
 	if (strlen(path) > PATH_MOST)
 		return fail(why, ERR_INVALID, "%s: %zu bytes; the path of a Unix socket has at most %d", path,
 			    strlen(path), PATH_MOST);
+	return 0;
+}
+
+int rpc_listen_check(const char *path, struct why *why)
+{
+	char folder[FOLDER];
+	struct stat st;
+	int err = check_path(path, why);
+
+	if (err)
+		return err;
+	if (!lstat(path, &st) && !S_ISSOCK(st.st_mode))
+		return no_socket(path, why);
+	return euidaccess(folder_of(path, folder), W_OK | X_OK) ? bad_place(path, errno, why) : 0;
+}
+
+int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why *why)
+{
+	int err = check_path(path, why);
+
+	*l = (struct rpc_listener){.fd = -1, .lock_fd = -1};
+	if (err)
+		return err;
 	l->path = xstrdup(path);
 	err = listener_take(l, group, why);
 	if (err)

@@ -23,6 +23,8 @@ struct rpc_listener {
  * folder, not to be written, no locks) is ERR_DENIED, a path that cannot be a socket's ERR_INVALID. Mode 0660; group
  * (gid_t)-1: leave. */
 int rpc_listen(struct rpc_listener *l, const char *path, gid_t group, struct why *why);
+/* What rpc_listen() would refuse of the path and of its folder; makes nothing, and asks no process that serves it. */
+int rpc_listen_check(const char *path, struct why *why);
 /* A descriptor that was handed over: checked, made non-blocking. */
 int rpc_listen_on(struct rpc_listener *l, int fd, struct why *why);
 /* What another process that held `path` has passed on: the socket and the file whose flock protects the path (-1: the

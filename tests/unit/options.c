@@ -68,6 +68,11 @@ TEST(refusals)
 	CHECK_EQ(PARSE("dir", "--no-device", "cpu"), ERR_INVALID);
 	CHECK_EQ(PARSE("dir", "--max-model-len", "99999999999999999999"), ERR_INVALID);
 	CHECK_EQ(PARSE("dir", "--kv-cache-memory-bytes", "9999999999G"), ERR_INVALID);
+	CHECK_EQ(PARSE("dir", "--tool-call-parser", "hermes", "--reasoning-parser", "none"), 0);
+	CHECK_EQ(PARSE("dir", "--tool-call-parser", "none"), ERR_INVALID);
+	CHECK_HAS(why.text, "--tool-call-parser: there is no \"none\"");
+	CHECK_EQ(PARSE("dir", "--reasoning-parser", "thinks"), ERR_INVALID);
+	CHECK_HAS(why.text, "--reasoning-parser: there is no \"thinks\"");
 	CHECK_EQ(PARSE("dir", "--generation-config", "vllm"), ERR_INVALID);
 	CHECK_HAS(why.text, "\"vllm\" is neither auto nor none");
 	CHECK_EQ(PARSE(""), ERR_INVALID);

@@ -149,8 +149,13 @@ TEST(lines_go_to_a_file_of_ours)
 	int fd;
 
 	setup();
+	CHECK_EQ(file_append_check(path), 0);
+	CHECK_EQ(size_of(path), -1); /* which makes nothing */
 	fd = file_append(path);
 	CHECK_EQ(write(fd, "one\n", 4), 4);
+	CHECK_EQ(file_append_check(path), 0);
+	CHECK_EQ(file_append_check(dir), EISDIR);
+	CHECK_EQ(file_append_check("/nonexistent/x"), ENOENT);
 	close(fd);
 	fd = file_append(path);
 	CHECK_EQ(write(fd, "two\n", 4), 4);
@@ -175,6 +180,7 @@ TEST(a_strangers_link_or_file_is_refused)
 	CHECK_EQ(lchown(path, STRANGER, STRANGER), 0);
 	CHECK_EQ(file_append(path), -1);
 	CHECK_EQ(errno, ELOOP);
+	CHECK_EQ(file_append_check(path), ELOOP);
 	CHECK_EQ(size_of(other), 4);
 	unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT, 0666);
@@ -183,6 +189,7 @@ TEST(a_strangers_link_or_file_is_refused)
 	close(fd);
 	CHECK_EQ(file_append(path), -1);
 	CHECK_EQ(errno, EPERM);
+	CHECK_EQ(file_append_check(path), EPERM);
 	cleanup();
 }
 
