@@ -80,7 +80,7 @@ def openai_responses():
         return client.responses.parse(text_format=Weather, extra_body={"seed": seed}, **ask).output_parsed
 
     def tools(seed):
-        r = client.responses.parse(tools=[{"type": "function", **tool}], tool_choice="required", parallel_tool_calls=False, extra_body={"seed": seed}, **ask)
+        r = client.responses.parse(tools=[openai.pydantic_function_tool(Weather)], tool_choice="required", parallel_tool_calls=False, extra_body={"seed": seed}, **ask)
         return next((i.parsed_arguments for i in r.output if i.type == "function_call"), None) if r.status == "completed" else None
 
     def streamed(seed):
