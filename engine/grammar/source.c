@@ -1,6 +1,7 @@
 /* source.c - expressions and choices become rules: each is one automaton where that is possible. */
 #include "engine/grammar/inside.h"
 
+#include "base/effort.h"
 #include "base/utf8.h"
 
 /* Whether an expression has "^" or "$" outside of classes and escapes: then automata are needed. */
@@ -33,17 +34,55 @@ static void define_dfa(struct graph *g, int32_t rule, struct graph *own, struct 
 	graph_finish(own);
 }
 
+/* Whether alternatives stand outside of all groups. */
+static bool has_alternatives(const char *s, size_t n)
+{
+	bool in_class = false;
+	int depth = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] == '\\')
+			i++;
+		else if (in_class)
+			in_class = s[i] != ']';
+		else if (s[i] == '[')
+			in_class = true;
+		else if (s[i] == '|' && !depth)
+			return true;
+		else
+			depth += (s[i] == '(') - (s[i] == ')');
+	}
+	return false;
+}
+
+/* What stands between "^" and "$" that hold the whole expression, which is over the whole answer in any case. */
+static bool between_ends(const struct grammar_text *t, struct grammar_text *inner)
+{
+	*inner = (struct grammar_text){t->text + 1, t->len - 2};
+	return t->len > 2 && t->text[0] == '^' && t->text[t->len - 1] == '$' && t->text[t->len - 2] != '\\' &&
+	       !has_assertions(inner->text, inner->len) && !has_alternatives(inner->text, inner->len);
+}
+
 int32_t regex_rules(struct graph *g, const struct grammar_text *t)
 {
 	int32_t root = graph_rule(g);
+	struct grammar_text inner;
 	struct graph own;
+	struct frag f;
 
 	if (!has_assertions(t->text, t->len)) {
 		graph_define(g, root, regex_frag(g, t->text, t->len, false));
 		return root;
 	}
 	graph_init(&own);
-	define_dfa(g, root, &own, regex_frag(&own, t->text, t->len, true));
+	f = regex_frag(&own, t->text, t->len, true);
+	if (own.err == ERR_LIMIT && effort_goes_on() &&
+	    between_ends(t, &inner)) { /* too large with its counts written out */
+		graph_finish(&own);
+		graph_define(g, root, regex_frag(g, inner.text, inner.len, false));
+		return root;
+	}
+	define_dfa(g, root, &own, f);
 	return root;
 }
 

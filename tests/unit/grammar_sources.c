@@ -42,6 +42,7 @@ TEST(regular_expressions)
 		      "\xc3\xa9"
 		      "A1\0");
 	check_matches(GRAMMAR_REGEX, "a{,3}", "a{,3}\0", "aaa\0");
+	check_matches(GRAMMAR_REGEX, "^[^a|]{0,60000}\\|(?:b|c)$", "|b\0xx|c\0", "xx|\0a|b\0|bc\0");
 }
 
 TEST(grammars)
@@ -174,6 +175,7 @@ TEST(refusals_name_what_and_where)
 	check_refused(GRAMMAR_REGEX, "*", ERR_INVALID, "nothing to repeat");
 	check_refused(GRAMMAR_REGEX, "((.{0,5}a)|(.{0,7}b)){40}", ERR_LIMIT, "regex: it is too ambiguous");
 	check_refused(GRAMMAR_REGEX, "(.{0,100}){100}", ERR_LIMIT, "too ambiguous");
+	check_refused(GRAMMAR_REGEX, "^\\p{L}{60000}|a$", ERR_LIMIT, "the count needs more");
 	check_refused(GRAMMAR_GBNF, "root ::= x", ERR_INVALID, "there is no rule \"x\"");
 	check_refused(GRAMMAR_GBNF, "a ::= \"x\"", ERR_INVALID, "no rule \"root\"");
 	check_refused(GRAMMAR_GBNF, "root ::= a\na ::= b? root \"x\"\nb ::= \"b\"", ERR_UNSUPPORTED, "left recursion");
