@@ -105,12 +105,27 @@ static void count(struct parser *p, int min, int max, size_t at)
 
 /* ---- items ---- */
 
+/* A class of many ranges as one automaton, so that a character is read in one way only. */
+static struct frag class_rule(struct graph *g, const struct ranges *s)
+{
+	struct graph own;
+	struct dfa a;
+
+	graph_init(&own);
+	a = dfa_of(&own, frag_chars(&own, s));
+	if (own.err)
+		graph_fail(g, own.err, "%s", own.why.text);
+	graph_finish(&own);
+	return dfa_frag(g, a);
+}
+
 static void chars(struct parser *p, struct ranges *s)
 {
+	enum { FEW = 16 };
 	int from = p->g->n_nodes;
 
 	ranges_sort(s);
-	item(p, frag_chars(p->g, s), from);
+	item(p, s->n > FEW && !p->expand ? class_rule(p->g, s) : frag_chars(p->g, s), from);
 	ranges_finish(s);
 }
 

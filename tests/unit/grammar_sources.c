@@ -42,6 +42,7 @@ TEST(regular_expressions)
 		      "\xc3\xa9"
 		      "A1\0");
 	check_matches(GRAMMAR_REGEX, "a{,3}", "a{,3}\0", "aaa\0");
+	check_matches(GRAMMAR_REGEX, "^[\\p{L}\\p{N}]{2,1000}$", "a1\0\xe6\x96\x87\xc3\xa9z\0", "a\0a-\0");
 	check_matches(GRAMMAR_REGEX, "^[^a|]{0,60000}\\|(?:b|c)$", "|b\0xx|c\0", "xx|\0a|b\0|bc\0");
 }
 
