@@ -220,7 +220,10 @@ static int print_tensor(const struct adapter *a, const struct ck_tensor *t, doub
 {
 	int64_t rows = t->shape[0], cols = t->shape[1], step = ROOM / (cols < ROOM ? cols : ROOM);
 	int64_t wide = cols < ROOM ? cols : ROOM;
+	char times[64] = "";
 
+	if (scale != 1)
+		snprintf(times, sizeof times, " when multiplied by its scale %g", scale);
 	*h = mix_word(mix_word(*h, (uint64_t)rows), (uint64_t)cols);
 	for (int64_t r = 0; r < rows; r += step)
 		for (int64_t c = 0; c < cols; c += wide) {
@@ -229,9 +232,8 @@ static int print_tensor(const struct adapter *a, const struct ck_tensor *t, doub
 			if (err)
 				return err;
 			if (!all_finite(room, (size_t)(n * w), scale))
-				return fail(why, ERR_FORMAT,
-					    "%.200s: tensor %.150s, times its scale %g, holds NaN or infinity", a->dir,
-					    t->name, scale);
+				return fail(why, ERR_FORMAT, "%.200s: tensor %.150s holds NaN or infinity%s", a->dir,
+					    t->name, times);
 			*h = mix_floats(*h, room, (size_t)(n * w));
 		}
 	return 0;
